@@ -1,0 +1,115 @@
+package authz
+
+import (
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Client is a registered government app. It is immutable once loaded: a change
+// makes a new one.
+type Client struct {
+	ID   ClientID
+	Name LocalizedText
+	// Owner is the agency that runs the app, shown to the citizen.
+	Owner LocalizedText
+	// Profile pins what the app must do (decision D5).
+	Profile ProfileName
+	// Method is how the app authenticates, OpenID Connect Core §9.
+	Method AuthMethod
+	// SecretHash is SHA-256 of a generated client secret (method
+	// client_secret_*), nil otherwise.
+	SecretHash []byte
+	// JWKS are the app's public keys, RFC 7517.
+	JWKS []byte
+	// SigningAlg is the ID token's algorithm: ES256 unless registered otherwise.
+	SigningAlg             string
+	RedirectURIs           []string
+	PostLogoutRedirectURIs []string
+	BackchannelLogoutURI   string
+	BackchannelSession     bool
+	GrantTypes             []string
+	Scopes                 []string
+	// Sector is the host whose apps see the same pairwise subject, OpenID
+	// Connect Core §8.1.
+	Sector string
+	// Declarations are the purposes, registers and attributes this app may ask
+	// for: the recipient's side of the two-declaration model.
+	Declarations []Declaration
+	// MinimumLevel is the lowest authentication level this app accepts.
+	MinimumLevel AuthenticationLevel
+	// Introspect allows introspection of tokens of the audiences listed.
+	Introspect []string
+	HomeURI    string
+	Disabled   bool
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// LocalizedText is a text people see, Vietnamese and English.
+type LocalizedText struct {
+	VI string `json:"vi" yaml:"vi"`
+	EN string `json:"en" yaml:"en"`
+}
+
+// In picks the text of a language; Vietnamese where there is no other.
+func (t LocalizedText) In(lang string) string {
+	if lang == "en" && t.EN != "" {
+		return t.EN
+	}
+	return t.VI
+}
+
+// Declaration is a purpose declaration of a recipient (khai báo mục đích): for
+// this purpose, on this basis, it may ask this register for these attributes.
+type Declaration struct {
+	Purpose    PurposeID     `json:"purpose" yaml:"purpose"`
+	Basis      Basis         `json:"legal_basis" yaml:"legal_basis"`
+	Registry   RegistryID    `json:"registry" yaml:"registry"`
+	Attributes []AttributeID `json:"attributes" yaml:"attributes"`
+	// Required attributes cannot be unticked without declining the whole item.
+	Required []AttributeID `json:"required,omitempty" yaml:"required"`
+	// Explanation says to the citizen why the app needs it.
+	Explanation LocalizedText `json:"explanation" yaml:"explanation"`
+	// MaxDays bounds the validity of a consent, in days.
+	MaxDays int `json:"max_days,omitempty" yaml:"max_days"`
+	// DataLife is how long the recipient keeps the data (P30D).
+	DataLife  string    `json:"data_life,omitempty" yaml:"data_life"`
+	Frequency string    `json:"frequency,omitempty" yaml:"frequency"`
+	ExpiresAt time.Time `json:"expires_at,omitzero" yaml:"expires_at"`
+}
+
+// AuthMethod is a client authentication method, OpenID Connect Core §9.
+type AuthMethod string
+
+// The methods first light supports.
+const (
+	PrivateKeyJWT     AuthMethod = "private_key_jwt"
+	ClientSecretBasic AuthMethod = "client_secret_basic"
+	ClientSecretPost  AuthMethod = "client_secret_post"
+	PublicClient      AuthMethod = "none"
+)
+
+// AllowsGrant tells whether the client registered a grant type.
+func (c *Client) AllowsGrant(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
+
+// HasRedirectURI compares exactly, RFC 9700 §2.1. For a loopback redirect of a
+// native app the port is free (RFC 8252 §7.3), which no profile here allows.
+func (c *Client) HasRedirectURI(uri string) bool { return slices.Contains(c.RedirectURIs, uri) }
+
+// SectorOf gives the sector of a client that registered none: the host of its
+// only redirect host (OpenID Connect Core §8.1).
+func SectorOf(redirectURIs []string) (string, bool) {
+	host := ""
+	for _, raw := range redirectURIs {
+		u, err := url.Parse(raw)
+		if err != nil || u.Host == "" {
+			return "", false
+		}
+		if host != "" && host != u.Host {
+			return "", false
+		}
+		host = u.Host
+	}
+	return host, host != ""
+}

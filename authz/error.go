@@ -1,0 +1,115 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sentinels of lookups. ErrNotFound means that the thing was looked for and is
+// not there; ErrUnavailable that it could not be looked for (database or keys
+// down), which a protocol answers with 503 or temporarily_unavailable and never
+// with "invalid".
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrConflict    = errors.New("changed or spent by another request")
+	ErrUnavailable = errors.New("temporarily unavailable")
+)
+
+// Code is an error code of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core
+// §3.1.2.6, and the extensions named beside each.
+type Code string
+
+// The codes this provider answers.
+const (
+	InvalidRequest              Code = "invalid_request"
+	InvalidClient               Code = "invalid_client"
+	InvalidGrant                Code = "invalid_grant"
+	InvalidScope                Code = "invalid_scope"
+	InvalidToken                Code = "invalid_token"
+	InsufficientScope           Code = "insufficient_scope"
+	UnauthorizedClient          Code = "unauthorized_client"
+	UnsupportedGrantType        Code = "unsupported_grant_type"
+	UnsupportedResponseType     Code = "unsupported_response_type"
+	AccessDenied                Code = "access_denied"
+	ServerError                 Code = "server_error"
+	TemporarilyUnavailable      Code = "temporarily_unavailable"
+	LoginRequired               Code = "login_required"
+	ConsentRequired             Code = "consent_required"
+	InteractionRequired         Code = "interaction_required"
+	AccountSelectionRequired    Code = "account_selection_required"
+	InvalidRequestURI           Code = "invalid_request_uri"           // OpenID Connect Core §3.1.2.6, RFC 9126
+	InvalidRequestObject        Code = "invalid_request_object"        // RFC 9101 §7
+	RequestNotSupported         Code = "request_not_supported"         // OpenID Connect Core §3.1.2.6
+	RequestURINotSupported      Code = "request_uri_not_supported"     // OpenID Connect Core §3.1.2.6
+	RegistrationNotSupported    Code = "registration_not_supported"    // OpenID Connect Core §3.1.2.6
+	InvalidTarget               Code = "invalid_target"                // RFC 8707 §2
+	InvalidAuthorizationDetails Code = "invalid_authorization_details" // RFC 9396 §5
+	InvalidDPoPProof            Code = "invalid_dpop_proof"            // RFC 9449 §5
+	UseDPoPNonce                Code = "use_dpop_nonce"                // RFC 9449 §8
+	UnsupportedTokenType        Code = "unsupported_token_type"        // RFC 7009 §2.2.1
+	UnmetAuthentication         Code = "unmet_authentication_requirements"
+)
+
+// Error is a refusal that a protocol endpoint may tell its caller. The
+// description says what was wrong with what and what to do; it holds no secret,
+// no personal datum and nothing of our internals.
+type Error struct {
+	Code        Code
+	Description string
+	// Parameter names the request parameter at fault, if one is.
+	Parameter string
+	// Redirectable says that the answer may travel to the client's redirect
+	// URI. It is false as long as client or redirect URI are in doubt
+	// (RFC 6749 §4.1.2.1).
+	Redirectable bool
+	// RetryAfter is sent as Retry-After where the code is temporary.
+	RetryAfter time.Duration
+	// Cause stays with us: logs, never answers.
+	Cause error
+}
+
+// Error says code, description and cause, for logs.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Description, e.Cause)
+	}
+	return fmt.Sprintf("%s: %s", e.Code, e.Description)
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Refuse makes an Error that stays on our own page or in our own answer.
+func Refuse(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Description: fmt.Sprintf(format, args...)}
+}
+
+// At names the parameter at fault.
+func (e *Error) At(parameter string) *Error { c := *e; c.Parameter = parameter; return &c }
+
+// Because keeps the cause for our logs.
+func (e *Error) Because(cause error) *Error { c := *e; c.Cause = cause; return &c }
+
+// ToClient marks the error as one that may travel to the redirect URI.
+func (e *Error) ToClient() *Error { c := *e; c.Redirectable = true; return &c }
+
+// AsError turns any error into one that may be told: an *Error as it is, an
+// outage as temporarily_unavailable, everything else as server_error whose text
+// stays with us.
+func AsError(err error) *Error {
+	var told *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &told):
+		return told
+	case errors.Is(err, ErrUnavailable):
+		return &Error{
+			Code: TemporarilyUnavailable, RetryAfter: 5 * time.Second, Cause: err,
+			Description: "a part of the service is not answering; nothing was changed, try again shortly",
+		}
+	default:
+		return &Error{Code: ServerError, Description: "the request could not be completed; nothing was released", Cause: err}
+	}
+}

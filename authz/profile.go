@@ -1,0 +1,93 @@
+package authz
+
+import (
+	"slices"
+	"time"
+)
+
+// ProfileName names a row of [Profiles].
+type ProfileName string
+
+// The profiles a client can be pinned to (decision D5).
+const (
+	FAPI2 ProfileName = "fapi2"
+	OIDC  ProfileName = "oidc"
+)
+
+// Profile says what a client must do. Discovery, request checks, registration
+// rules and documentation all derive from this one table.
+type Profile struct {
+	Name ProfileName
+	// Source is the specification the row follows.
+	Source string
+	// RequirePAR: only pushed requests (FAPI 2.0 SP §5.3.2.2, RFC 9126).
+	RequirePAR bool
+	// RequireDPoP: access tokens are bound to a key (RFC 9449).
+	RequireDPoP bool
+	// AuthMethods the token endpoint accepts from such a client.
+	AuthMethods []AuthMethod
+	// ResponseTypes and ResponseModes accepted.
+	ResponseTypes []string
+	ResponseModes []string
+	GrantTypes    []string
+	// Algorithms for client assertions and for our tokens to the client.
+	ClientAlgorithms []string
+	TokenAlgorithms  []string
+	// AssertionIssuerOnly: `aud` of a client assertion is the issuer as one
+	// string (FAPI 2.0 SP §5.3.2.1).
+	AssertionIssuerOnly bool
+	// RotateRefresh: a refresh token is spent by its use. Confidential clients
+	// with sender-constrained tokens may keep theirs; we rotate for all
+	// (RFC 9700 §4.14.2).
+	RotateRefresh bool
+	CodeLife      time.Duration
+	// AllowHTTPLoopback lets redirect URIs be http on loopback hosts, for
+	// demonstrations and development.
+	AllowHTTPLoopback bool
+}
+
+// Profiles is the one table. PKCE with S256, `iss` in responses (RFC 9207) and
+// exact redirect URIs hold for every row, so they are not columns.
+var Profiles = map[ProfileName]Profile{
+	FAPI2: {
+		Name: FAPI2, Source: "FAPI 2.0 Security Profile Final",
+		RequirePAR: true, RequireDPoP: true,
+		AuthMethods:      []AuthMethod{PrivateKeyJWT},
+		ResponseTypes:    []string{"code"},
+		ResponseModes:    []string{"query"},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},
+		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
+		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
+
+		AssertionIssuerOnly: true,
+		RotateRefresh:       true,
+		CodeLife:            60 * time.Second,
+		AllowHTTPLoopback:   true,
+	},
+	OIDC: {
+		Name: OIDC, Source: "OpenID Connect Core 1.0, RFC 9700",
+		AuthMethods:      []AuthMethod{PrivateKeyJWT, ClientSecretBasic, ClientSecretPost},
+		ResponseTypes:    []string{"code"},
+		ResponseModes:    []string{"query", "form_post"},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},
+		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA", "RS256"},
+		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA", "RS256"},
+
+		RotateRefresh:     true,
+		CodeLife:          60 * time.Second,
+		AllowHTTPLoopback: true,
+	},
+}
+
+// Union collects one column over all profiles, in a stable order, for discovery.
+func Union[T comparable](column func(Profile) []T) []T {
+	var all []T
+	for _, name := range []ProfileName{FAPI2, OIDC} {
+		for _, v := range column(Profiles[name]) {
+			if !slices.Contains(all, v) {
+				all = append(all, v)
+			}
+		}
+	}
+	return all
+}

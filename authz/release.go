@@ -1,0 +1,68 @@
+package authz
+
+import "time"
+
+// Basis is a legal basis for processing (căn cứ pháp lý) as the catalogue of
+// purposes names it, for example LB-CONSENT (Law 91/2025/QH15 Art. 9, 19).
+type Basis string
+
+// The bases that code distinguishes; all fourteen are in the catalogue.
+const (
+	BasisConsent        Basis = "LB-CONSENT"
+	BasisWrittenRequest Basis = "LB-WRITTEN-REQUEST"
+	BasisDualAuthority  Basis = "LB-DUAL-AUTHORITY"
+	BasisChild          Basis = "LB-CHILD"
+	BasisState          Basis = "LB-STATE"
+	BasisVital          Basis = "LB-VITAL"
+	BasisCourt          Basis = "LB-COURT"
+	BasisSecurity       Basis = "LB-EMERGENCY-SECURITY"
+	BasisSupervision    Basis = "LB-SUPERVISION"
+)
+
+// PurposeID names a purpose of the catalogue, for example dvc.prefill.
+type PurposeID string
+
+// RegistryID names a national register, for example population.
+type RegistryID string
+
+// AttributeID names one attribute of a register, for example
+// population.full_name.
+type AttributeID string
+
+// ReleaseType is the RFC 9396 `type` of a data release request.
+const ReleaseType = "vn_data_release"
+
+// SubjectRelation says whose record is asked for.
+type SubjectRelation string
+
+// Whose record: the person who signed in, someone she represents, or the person
+// of a case file (DESIGN section 5).
+const (
+	SubjectSelf        SubjectRelation = "self"
+	SubjectRepresented SubjectRelation = "represented"
+	SubjectCase        SubjectRelation = "case"
+)
+
+// Release is one authorization detail of type vn_data_release (RFC 9396 §2): a
+// wish, when it comes from a client; a permission, when it comes from a grant.
+// Unknown members are refused.
+type Release struct {
+	Type          string          `json:"type"`
+	Registry      RegistryID      `json:"registry"`
+	Attributes    []AttributeID   `json:"attributes"`
+	Purpose       PurposeID       `json:"purpose"`
+	Basis         Basis           `json:"legal_basis"`
+	Subject       SubjectRelation `json:"subject,omitempty"`
+	CaseReference string          `json:"case_reference,omitempty"`
+	// Frequency is "once" or "unlimited" or "N/day" within the validity.
+	Frequency string `json:"frequency,omitempty"`
+	// DataLife is how long the recipient may keep the data, an ISO 8601
+	// duration in days, for example P30D.
+	DataLife   string    `json:"data_life,omitempty"`
+	ValidUntil time.Time `json:"valid_until,omitzero"`
+	// Locations pins the broker that may serve the release (RFC 9396 §2.2).
+	Locations []string `json:"locations,omitempty"`
+	// ConsentReference is added in the token response: the consent and its
+	// version on which the permission rests.
+	ConsentReference string `json:"consent_reference,omitempty"`
+}

@@ -1,0 +1,292 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/glebarez/sqlite"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"hopnhat/authz"
+)
+
+// Dialect is the database behind a [DB].
+type Dialect string
+
+// The two dialects; both pass the same suite.
+const (
+	PostgreSQL Dialect = "postgres"
+	SQLite     Dialect = "sqlite"
+)
+
+// Options says how to open a database.
+type Options struct {
+	// DSN is postgres://… or the path of a SQLite file.
+	DSN string
+	// MaxConns bounds the connections to PostgreSQL, and the readers of SQLite;
+	// 0 takes a default for this machine.
+	MaxConns int
+	// Now is the clock; nil takes time.Now.
+	Now func() time.Time
+}
+
+// DB is a handle on the database. It is safe for concurrent use.
+type DB struct {
+	dialect Dialect
+	write   *gorm.DB
+	read    *gorm.DB
+	pools   []*sql.DB
+	now     func() time.Time
+	queries atomic.Uint64
+	commits atomic.Uint64
+}
+
+// Open connects, without migrating: see [Migrate] and [DB.CheckVersion].
+func Open(ctx context.Context, o Options) (*DB, error) {
+	db := &DB{now: o.Now}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = max(8, 4*runtime.GOMAXPROCS(0))
+	}
+	var err error
+	switch DialectOf(o.DSN) {
+	case PostgreSQL:
+		err = db.openPostgreSQL(o)
+	default:
+		err = db.openSQLite(o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, pool := range db.pools {
+		if err := pool.PingContext(ctx); err != nil {
+			db.Close()
+			return nil, fmt.Errorf("opening the database %s: %w", Redacted(o.DSN), err)
+		}
+	}
+	db.count(db.write, true)
+	db.count(db.read, false)
+	return db, nil
+}
+
+// DialectOf tells from a DSN which database it names.
+func DialectOf(dsn string) Dialect {
+	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+		return PostgreSQL
+	}
+	return SQLite
+}
+
+// Redacted is a DSN fit for logs and errors: without its password.
+func Redacted(dsn string) string {
+	if DialectOf(dsn) == SQLite {
+		return dsn
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "postgres://(unreadable)"
+	}
+	return u.Redacted()
+}
+
+func (db *DB) openPostgreSQL(o Options) error {
+	config, err := pgx.ParseConfig(o.DSN)
+	if err != nil {
+		return fmt.Errorf("reading the database address %s: %w", Redacted(o.DSN), err)
+	}
+	if config.RuntimeParams["statement_timeout"] == "" {
+		config.RuntimeParams["statement_timeout"] = "15000"
+	}
+	config.RuntimeParams["timezone"] = "UTC"
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(o.MaxConns)
+	pool.SetMaxIdleConns(o.MaxConns)
+	pool.SetConnMaxLifetime(30 * time.Minute)
+	db.dialect, db.pools = PostgreSQL, []*sql.DB{pool}
+	db.write, err = db.gorm(postgres.New(postgres.Config{Conn: pool}))
+	if err != nil {
+		return err
+	}
+	db.read, err = db.gorm(postgres.New(postgres.Config{Conn: pool}))
+	return err
+}
+
+// openSQLite opens one writing connection, which queues writers in this process
+// instead of letting them meet SQLITE_BUSY, and a pool of readers.
+// synchronous=FULL makes a commit survive a power loss, which evidence needs.
+func (db *DB) openSQLite(o Options) error {
+	path := strings.TrimPrefix(strings.TrimPrefix(o.DSN, "sqlite:"), "file:")
+	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+		"&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)"
+	open := func(extra string, conns int) (*sql.DB, *gorm.DB, error) {
+		pool, err := sql.Open(sqlite.DriverName, "file:"+path+pragmas+extra)
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening the database %s: %w", path, err)
+		}
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns)
+		g, err := db.gorm(sqlite.Dialector{Conn: pool})
+		return pool, g, err
+	}
+	db.dialect = SQLite
+	w, write, err := open("&_txlock=immediate", 1)
+	if err != nil {
+		return err
+	}
+	r, read, err := open("&_pragma=query_only(1)", o.MaxConns)
+	if err != nil {
+		w.Close()
+		return err
+	}
+	db.write, db.read, db.pools = write, read, []*sql.DB{w, r}
+	return nil
+}
+
+func (db *DB) gorm(dialector gorm.Dialector) (*gorm.DB, error) {
+	g, err := gorm.Open(dialector, &gorm.Config{
+		SkipDefaultTransaction: true, // a statement is its own transaction; Tx opens the others
+		PrepareStmt:            true,
+		TranslateError:         true,
+		Logger:                 logger.Discard, // statements carry personal data
+		NowFunc:                func() time.Time { return db.now().UTC() },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the database: %w", err)
+	}
+	return g, nil
+}
+
+// Dialect tells which database this is.
+func (db *DB) Dialect() Dialect { return db.dialect }
+
+// Close ends all connections.
+func (db *DB) Close() error {
+	var all []error
+	for _, pool := range db.pools {
+		all = append(all, pool.Close())
+	}
+	return errors.Join(all...)
+}
+
+// Ping tells whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	for _, pool := range db.pools {
+		if err := pool.PingContext(ctx); err != nil {
+			return fmt.Errorf("the database does not answer: %w: %w", authz.ErrUnavailable, err)
+		}
+	}
+	return nil
+}
+
+// Stats counts statements and commits since the start; the benchmark divides
+// them by operations.
+type Stats struct{ Queries, Commits uint64 }
+
+// Stats returns the counters.
+func (db *DB) Stats() Stats { return Stats{Queries: db.queries.Load(), Commits: db.commits.Load()} }
+
+// count hooks the counters into every statement. A statement of the writing
+// handle outside a transaction is a commit of its own.
+func (db *DB) count(g *gorm.DB, writes bool) {
+	hook := func(tx *gorm.DB) {
+		db.queries.Add(1)
+		if _, inTx := tx.Statement.ConnPool.(gorm.TxCommitter); writes && !inTx {
+			db.commits.Add(1)
+		}
+	}
+	cb := g.Callback()
+	for _, register := range []error{
+		cb.Create().After("gorm:create").Register("hopnhat:count", hook),
+		cb.Query().After("gorm:query").Register("hopnhat:count", hook),
+		cb.Update().After("gorm:update").Register("hopnhat:count", hook),
+		cb.Delete().After("gorm:delete").Register("hopnhat:count", hook),
+		cb.Row().After("gorm:row").Register("hopnhat:count", hook),
+		cb.Raw().After("gorm:raw").Register("hopnhat:count", hook),
+	} {
+		if register != nil {
+			panic("store: registering the statement counter: " + register.Error())
+		}
+	}
+}
+
+type txKey struct{ db *DB }
+
+// Tx runs fn in one transaction; store calls that use its context join it, and
+// a nested Tx joins too. When fn returns an error nothing of it stays.
+func (db *DB) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
+	if _, joined := ctx.Value(txKey{db}).(*gorm.DB); joined {
+		return fn(ctx)
+	}
+	tx := db.write.WithContext(ctx).Begin()
+	if tx.Error != nil {
+		return unavailable("beginning a transaction", tx.Error)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			tx.Rollback()
+			panic(p)
+		}
+	}()
+	if err := fn(context.WithValue(ctx, txKey{db}, tx)); err != nil {
+		tx.Rollback()
+		return err
+	}
+	db.commits.Add(1)
+	if err := tx.Commit().Error; err != nil {
+		return unavailable("committing", err)
+	}
+	return nil
+}
+
+// writer is the handle for statements that change something.
+func (db *DB) writer(ctx context.Context) *gorm.DB {
+	if tx, ok := ctx.Value(txKey{db}).(*gorm.DB); ok {
+		return tx.WithContext(ctx)
+	}
+	return db.write.WithContext(ctx)
+}
+
+// reader is the handle for statements that only read. Inside a transaction it
+// reads what the transaction wrote, and never asks for a second connection.
+func (db *DB) reader(ctx context.Context) *gorm.DB {
+	if tx, ok := ctx.Value(txKey{db}).(*gorm.DB); ok {
+		return tx.WithContext(ctx)
+	}
+	return db.read.WithContext(ctx)
+}
+
+// wrap names what was being done, and sorts a database error into the words
+// callers branch on: authz.ErrNotFound, authz.ErrConflict (a unique or foreign
+// key said no), authz.ErrUnavailable (everything else: it could not be looked
+// for or written).
+func wrap(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("%s: %w", doing, authz.ErrNotFound)
+	case errors.Is(err, gorm.ErrDuplicatedKey), errors.Is(err, gorm.ErrForeignKeyViolated):
+		return fmt.Errorf("%s: %w", doing, authz.ErrConflict)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w: %w", doing, authz.ErrUnavailable, err)
+	default:
+		return unavailable(doing, err)
+	}
+}
+
+func unavailable(doing string, err error) error {
+	return fmt.Errorf("%s: %w: %w", doing, authz.ErrUnavailable, err)
+}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// ErrSchemaBehind means that the database lacks migrations this program needs.
+var ErrSchemaBehind = errors.New("the database schema is behind this program")
+
+func (db *DB) provider() (*goose.Provider, error) {
+	dialect := database.DialectPostgres
+	if db.dialect == SQLite {
+		dialect = database.DialectSQLite3
+	}
+	folder, err := fs.Sub(migrations, "migrations/"+string(db.dialect))
+	if err != nil {
+		return nil, err
+	}
+	var pool *sql.DB = db.pools[0]
+	return goose.NewProvider(dialect, pool, folder)
+}
+
+// Migrate brings the schema to this program's version and reports each step to
+// progress (nil is allowed). In production a role runs it that the server does
+// not have (decision D14).
+func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
+	p, err := db.provider()
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	done, err := p.Up(ctx)
+	for _, r := range done {
+		if progress != nil {
+			progress(fmt.Sprintf("%s (%s)", r.Source.Path, r.Duration))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("migrating the database: %w", err)
+	}
+	return nil
+}
+
+// CheckVersion returns ErrSchemaBehind when a migration is missing. A newer
+// schema is fine: the release in service runs before, during and after a change.
+func (db *DB) CheckVersion(ctx context.Context) error {
+	p, err := db.provider()
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	pending, err := p.HasPending(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the schema version: %w", err)
+	}
+	if pending {
+		return fmt.Errorf("%w: run `hopnhat migrate` with the migration role", ErrSchemaBehind)
+	}
+	return nil
+}

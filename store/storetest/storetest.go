@@ -1,0 +1,44 @@
+// Package storetest opens migrated databases for tests: each promise of the
+// store is checked on SQLite and on PostgreSQL by the same function.
+package storetest
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"hopnhat/conformance/harness/pgtest"
+	"hopnhat/store"
+)
+
+// Each runs test once on SQLite and once on PostgreSQL, on an empty database.
+func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t, nil)) })
+	t.Run("postgres", func(t *testing.T) { test(t, PostgreSQL(t, nil)) })
+}
+
+// SQLite opens a migrated SQLite database in a temporary folder.
+func SQLite(t testing.TB, now func() time.Time) *store.DB {
+	t.Helper()
+	return open(t, filepath.Join(t.TempDir(), "test.db"), now)
+}
+
+// PostgreSQL opens a migrated database of its own on the test cluster.
+func PostgreSQL(t testing.TB, now func() time.Time) *store.DB {
+	t.Helper()
+	return open(t, pgtest.Database(t), now)
+}
+
+func open(t testing.TB, dsn string, now func() time.Time) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Options{DSN: dsn, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	if err := db.Migrate(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
