@@ -130,7 +130,7 @@ func (db *DB) openPostgreSQL(o Options) error {
 func (db *DB) openSQLite(o Options) error {
 	path := strings.TrimPrefix(strings.TrimPrefix(o.DSN, "sqlite:"), "file:")
 	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)"
+		"&_time_format=sqlite&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)"
 	open := func(extra string, conns int) (*sql.DB, *gorm.DB, error) {
 		pool, err := sql.Open(sqlite.DriverName, "file:"+path+pragmas+extra)
 		if err != nil {

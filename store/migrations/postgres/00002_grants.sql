@@ -36,8 +36,7 @@ CREATE TABLE grants (
     code_hash          bytea,
     code_expires_at    timestamptz NOT NULL,
     code_spent_at      timestamptz,
-    refresh_hash       bytea,
-    refresh_previous   bytea,
+    refresh_salt       bytea,
     refresh_rotated_at timestamptz,
     refresh_generation integer NOT NULL DEFAULT 0
 );
@@ -53,3 +52,11 @@ CREATE TABLE used_assertions (
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX used_assertions_expires_at ON used_assertions (expires_at);
+
+-- revoked_tokens: access tokens that belong to no grant (client credentials) and
+-- were revoked (RFC 7009) before they expired.
+CREATE TABLE revoked_tokens (
+    digest     bytea PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX revoked_tokens_expires_at ON revoked_tokens (expires_at);

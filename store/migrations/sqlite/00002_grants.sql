@@ -36,8 +36,7 @@ CREATE TABLE grants (
     code_hash          blob,
     code_expires_at    datetime NOT NULL,
     code_spent_at      datetime,
-    refresh_hash       blob,
-    refresh_previous   blob,
+    refresh_salt       blob,
     refresh_rotated_at datetime,
     refresh_generation integer NOT NULL DEFAULT 0
 );
@@ -53,3 +52,11 @@ CREATE TABLE used_assertions (
     expires_at datetime NOT NULL
 );
 CREATE INDEX used_assertions_expires_at ON used_assertions (expires_at);
+
+-- revoked_tokens: access tokens that belong to no grant (client credentials) and
+-- were revoked (RFC 7009) before they expired.
+CREATE TABLE revoked_tokens (
+    digest     blob PRIMARY KEY,
+    expires_at datetime NOT NULL
+);
+CREATE INDEX revoked_tokens_expires_at ON revoked_tokens (expires_at);

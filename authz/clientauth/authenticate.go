@@ -1,0 +1,262 @@
+package clientauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+)
+
+// assertionType is the only client_assertion_type, RFC 7523 §2.2.
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// Limits on a client assertion. FAPI 2.0 SP §5.3.2.1 asks to bear clocks that
+// are up to 10 s ahead and to refuse more than 60 s.
+const (
+	assertionMaxLife = 10 * time.Minute
+	clockAhead       = 10 * time.Second
+	maxAssertion     = 8 << 10
+)
+
+// Authenticator authenticates clients by exactly one method.
+type Authenticator struct {
+	Directory *Directory
+	// Issuer is the provider's issuer identifier, the audience of assertions.
+	Issuer string
+	// Endpoints are the other audiences that the oidc profile tolerates: the
+	// token endpoint's URL and that of the endpoint called.
+	Endpoints []string
+	Now       func() time.Time
+}
+
+// Assertion names a client assertion that must be accepted once only. The
+// endpoint spends it in the transaction of its own write; Digest is empty when
+// the client did not use an assertion.
+type Assertion struct {
+	Digest  []byte
+	Expires time.Time
+}
+
+// Spender remembers assertions. Of any number of calls for one digest exactly
+// one returns nil, the others authz.ErrConflict.
+type Spender interface {
+	SpendAssertion(ctx context.Context, digest []byte, expires time.Time) error
+}
+
+// Authenticate finds the calling client of a form request (token, PAR,
+// introspection, revocation). The error is an *authz.Error: invalid_client when
+// authentication failed, invalid_request when the request is malformed or more
+// than one method was tried (RFC 6749 §2.3), temporarily_unavailable when the
+// client could not be looked up.
+func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form url.Values) (*Registered, Assertion, error) {
+	basicID, basicSecret, basic, err := basicCredentials(r)
+	if err != nil {
+		return nil, Assertion{}, err
+	}
+	assertion := form.Get("client_assertion")
+	secret := form.Get("client_secret")
+	methods := 0
+	for _, used := range []bool{basic, assertion != "" || form.Get("client_assertion_type") != "", secret != ""} {
+		if used {
+			methods++
+		}
+	}
+	switch {
+	case methods > 1:
+		return nil, Assertion{}, authz.Refuse(authz.InvalidRequest,
+			"the client authenticated in more than one way; use exactly one (RFC 6749 §2.3)")
+	case methods == 0:
+		return nil, Assertion{}, authz.Refuse(authz.InvalidClient,
+			"no client authentication in the request; authenticate with the registered method")
+	case basic:
+		if id := form.Get("client_id"); id != "" && id != basicID {
+			return nil, Assertion{}, authz.Refuse(authz.InvalidRequest,
+				"client_id and the Authorization header name different clients").At("client_id")
+		}
+		c, err := a.bySecret(ctx, authz.ClientID(basicID), basicSecret, authz.ClientSecretBasic)
+		return c, Assertion{}, err
+	case secret != "":
+		c, err := a.bySecret(ctx, authz.ClientID(form.Get("client_id")), secret, authz.ClientSecretPost)
+		return c, Assertion{}, err
+	default:
+		return a.byAssertion(ctx, form, assertion)
+	}
+}
+
+// basicCredentials reads RFC 6749 §2.3.1: both parts are form-encoded first.
+func basicCredentials(r *http.Request) (id, secret string, present bool, err error) {
+	header := r.Header.Values("Authorization")
+	if len(header) == 0 {
+		return "", "", false, nil
+	}
+	malformed := authz.Refuse(authz.InvalidRequest, "the Authorization header is malformed; send one Basic header with form-encoded client id and secret")
+	if len(header) > 1 || len(header[0]) > 2048 {
+		return "", "", false, malformed
+	}
+	scheme, rest, _ := strings.Cut(header[0], " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return "", "", false, malformed
+	}
+	raw, decodeErr := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
+	rawID, rawSecret, found := strings.Cut(string(raw), ":")
+	id, idErr := url.QueryUnescape(rawID)
+	secret, secretErr := url.QueryUnescape(rawSecret)
+	if decodeErr != nil || !found || idErr != nil || secretErr != nil {
+		return "", "", false, malformed
+	}
+	return id, secret, true, nil
+}
+
+// refused is one text for every cause, so that an answer tells nobody whether a
+// client exists.
+func refused(cause error) *authz.Error {
+	return authz.Refuse(authz.InvalidClient, "client authentication failed; check client_id, method and key or secret of the registration").Because(cause)
+}
+
+func (a *Authenticator) find(ctx context.Context, id authz.ClientID) (*Registered, error) {
+	c, err := a.Directory.Client(ctx, id)
+	if errors.Is(err, ErrUnknownClient) {
+		return nil, refused(err)
+	}
+	if err != nil {
+		return nil, authz.AsError(err)
+	}
+	return c, nil
+}
+
+func (a *Authenticator) bySecret(ctx context.Context, id authz.ClientID, secret string, method authz.AuthMethod) (*Registered, error) {
+	c, err := a.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(secret))
+	right := subtle.ConstantTimeCompare(sum[:], c.SecretHash) == 1
+	if c.Method != method || !slices.Contains(c.Profile.AuthMethods, method) {
+		return nil, refused(errors.New("the client is registered for another method"))
+	}
+	if !right {
+		return nil, refused(errors.New("wrong secret"))
+	}
+	return c, nil
+}
+
+// assertionClaims are the claims of RFC 7523 §3.
+type assertionClaims struct {
+	Issuer    string          `json:"iss"`
+	Subject   string          `json:"sub"`
+	Audience  json.RawMessage `json:"aud"`
+	ID        string          `json:"jti"`
+	Expires   float64         `json:"exp"`
+	IssuedAt  float64         `json:"iat"`
+	NotBefore float64         `json:"nbf"`
+}
+
+func (a *Authenticator) byAssertion(ctx context.Context, form url.Values, assertion string) (*Registered, Assertion, error) {
+	if form.Get("client_assertion_type") != assertionType {
+		return nil, Assertion{}, authz.Refuse(authz.InvalidRequest, "client_assertion_type must be %s", assertionType).At("client_assertion_type")
+	}
+	if len(assertion) > maxAssertion {
+		return nil, Assertion{}, authz.Refuse(authz.InvalidRequest, "client_assertion is longer than %d bytes", maxAssertion).At("client_assertion")
+	}
+	claimed, err := peekIssuer(assertion)
+	if err != nil {
+		return nil, Assertion{}, refused(err)
+	}
+	if id := form.Get("client_id"); id != "" && id != claimed {
+		return nil, Assertion{}, authz.Refuse(authz.InvalidRequest, "client_id and client_assertion name different clients").At("client_id")
+	}
+	c, err := a.find(ctx, authz.ClientID(claimed))
+	if err != nil {
+		return nil, Assertion{}, err
+	}
+	if c.Method != authz.PrivateKeyJWT || c.Keys == nil {
+		return nil, Assertion{}, refused(errors.New("the client is registered for another method"))
+	}
+	algorithms := make([]keys.Algorithm, len(c.Profile.ClientAlgorithms))
+	for i, alg := range c.Profile.ClientAlgorithms {
+		algorithms[i] = keys.Algorithm(alg)
+	}
+	verified, err := jose.Verify(assertion, c.Keys, jose.Rule{Algorithms: algorithms, MaxBytes: maxAssertion})
+	if err != nil {
+		return nil, Assertion{}, refused(err)
+	}
+	var claims assertionClaims
+	if err := json.Unmarshal(verified.Claims, &claims); err != nil {
+		return nil, Assertion{}, refused(err)
+	}
+	if err := a.checkAssertion(claims, c); err != nil {
+		return nil, Assertion{}, refused(err)
+	}
+	digest := sha256.Sum256([]byte(string(c.ID) + "\x00" + claims.ID))
+	return c, Assertion{Digest: digest[:], Expires: time.Unix(int64(claims.Expires), 0).UTC().Add(clockAhead)}, nil
+}
+
+// peekIssuer reads `iss` before the signature can be checked; only to know whose
+// key to check it with.
+func peekIssuer(assertion string) (string, error) {
+	parts := strings.Split(assertion, ".")
+	if len(parts) != 3 {
+		return "", errors.New("not a compact JWS")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", errors.New("the payload is not base64url")
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if err := json.Unmarshal(payload, &claims); err != nil || claims.Issuer == "" {
+		return "", errors.New("the payload names no issuer")
+	}
+	return claims.Issuer, nil
+}
+
+func (a *Authenticator) checkAssertion(claims assertionClaims, c *Registered) error {
+	now := a.Now()
+	at := func(seconds float64) time.Time { return time.Unix(int64(seconds), 0) }
+	switch {
+	case claims.Issuer != string(c.ID) || claims.Subject != string(c.ID):
+		return errors.New("iss and sub must both be the client id (RFC 7523 §3)")
+	case !a.audienceOK(claims.Audience, c.Profile.AssertionIssuerOnly):
+		return errors.New("aud must be the issuer identifier")
+	case claims.Expires == 0 || !now.Before(at(claims.Expires).Add(clockAhead)):
+		return errors.New("exp is missing or past")
+	case at(claims.Expires).After(now.Add(assertionMaxLife)):
+		return errors.New("exp is too far ahead")
+	case claims.NotBefore != 0 && at(claims.NotBefore).After(now.Add(clockAhead)):
+		return errors.New("nbf is ahead of our clock")
+	case claims.IssuedAt != 0 && at(claims.IssuedAt).After(now.Add(clockAhead)):
+		return errors.New("iat is ahead of our clock")
+	case claims.ID == "" || len(claims.ID) > 256:
+		return errors.New("jti is missing or too long")
+	}
+	return nil
+}
+
+// audienceOK: FAPI 2.0 SP §5.3.2.1 wants the issuer as the one string; the oidc
+// profile also takes the endpoint's URL and an array (OpenID Connect Core §9).
+func (a *Authenticator) audienceOK(raw json.RawMessage, issuerOnly bool) bool {
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		return one == a.Issuer || (!issuerOnly && slices.Contains(a.Endpoints, one))
+	}
+	if issuerOnly {
+		return false
+	}
+	var many []string
+	if json.Unmarshal(raw, &many) != nil {
+		return false
+	}
+	return slices.ContainsFunc(many, func(aud string) bool { return aud == a.Issuer || slices.Contains(a.Endpoints, aud) })
+}

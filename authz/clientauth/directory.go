@@ -1,0 +1,119 @@
+package clientauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/keys/jose"
+)
+
+// Clients reads registrations. A client that is not there is authz.ErrNotFound;
+// any other error means that it could not be looked for.
+type Clients interface {
+	Client(ctx context.Context, id authz.ClientID) (*authz.Client, error)
+}
+
+// Registered is a client as the hot path wants it: with its keys parsed once.
+type Registered struct {
+	*authz.Client
+	Profile authz.Profile
+	Keys    *jose.Set
+}
+
+// Directory keeps registrations in memory for a short time, so that a request
+// costs no query for its client and a disabled client is refused within that
+// time on every node.
+type Directory struct {
+	clients Clients
+	life    time.Duration
+	now     func() time.Time
+	mu      sync.RWMutex
+	known   map[authz.ClientID]entry
+}
+
+type entry struct {
+	client *Registered
+	until  time.Time
+}
+
+// maxKnown bounds the memory of the directory; beyond it, it starts afresh.
+const maxKnown = 50_000
+
+// NewDirectory keeps a registration for life, 5 s if zero.
+func NewDirectory(clients Clients, life time.Duration, now func() time.Time) *Directory {
+	if life == 0 {
+		life = 5 * time.Second
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Directory{clients: clients, life: life, now: now, known: map[authz.ClientID]entry{}}
+}
+
+// ErrUnknownClient means that no enabled client has this identifier.
+var ErrUnknownClient = errors.New("unknown or disabled client")
+
+// Client finds an enabled client. The error is ErrUnknownClient, or wraps
+// authz.ErrUnavailable when it could not be looked for and no recent copy is at
+// hand.
+func (d *Directory) Client(ctx context.Context, id authz.ClientID) (*Registered, error) {
+	now := d.now()
+	d.mu.RLock()
+	e, ok := d.known[id]
+	d.mu.RUnlock()
+	if ok && now.Before(e.until) {
+		return e.client, nil
+	}
+	if id == "" || len(id) > 256 {
+		return nil, ErrUnknownClient
+	}
+	c, err := d.clients.Client(ctx, id)
+	switch {
+	case errors.Is(err, authz.ErrNotFound):
+		d.Forget(id)
+		return nil, ErrUnknownClient
+	case err != nil:
+		return nil, fmt.Errorf("looking up client %q: %w", id, err)
+	case c.Disabled:
+		d.Forget(id)
+		return nil, ErrUnknownClient
+	}
+	registered, err := register(c)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	if len(d.known) >= maxKnown {
+		clear(d.known)
+	}
+	d.known[id] = entry{registered, now.Add(d.life)}
+	d.mu.Unlock()
+	return registered, nil
+}
+
+// Forget drops a client from memory, after a change made by this node.
+func (d *Directory) Forget(id authz.ClientID) {
+	d.mu.Lock()
+	delete(d.known, id)
+	d.mu.Unlock()
+}
+
+func register(c *authz.Client) (*Registered, error) {
+	profile, ok := authz.Profiles[c.Profile]
+	if !ok {
+		return nil, fmt.Errorf("client %q is pinned to profile %q, which this program does not know", c.ID, c.Profile)
+	}
+	r := &Registered{Client: c, Profile: profile}
+	if len(c.JWKS) > 0 {
+		set, err := jose.ParseSet(c.JWKS)
+		if err != nil {
+			return nil, fmt.Errorf("reading the keys of client %q: %w", c.ID, err)
+		}
+		r.Keys = set
+	}
+	return r, nil
+}

@@ -1,0 +1,111 @@
+// Package interaction decides what an authorization request needs next: login,
+// step-up, consent, an answer, or a refusal. It is pure: facts come in as
+// values, with the time; it never touches a cookie, a page or the database. A
+// page that has done its part sends the browser back, and the question is asked
+// again (OpenID Connect Core §3.1.2.3 to §3.1.2.6).
+package interaction
+
+import (
+	"slices"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// Kind is what comes next.
+type Kind string
+
+// The steps.
+const (
+	Login   Kind = "login"   // nobody is signed in, or must be again
+	StepUp  Kind = "step_up" // signed in, but at too low a level
+	Consent Kind = "consent" // the person has to be asked
+	Answer  Kind = "answer"  // everything is there: issue the code
+	Refuse  Kind = "refuse"  // answer the client with Code
+)
+
+// Outcome is the decision; Code is set when Kind is Refuse.
+type Outcome struct {
+	Kind Kind
+	Code authz.Code
+	Why  string
+}
+
+// Request are the facts of the authorization request.
+type Request struct {
+	Prompt []string
+	MaxAge *int // seconds
+	// Created is when the request reached us; a session that signed in after it
+	// satisfies prompt=login.
+	Created time.Time
+	// Level is the lowest authentication level that will do.
+	Level authz.AuthenticationLevel
+	// Hinted is the subject an id_token_hint named, or empty.
+	Hinted authz.Subject
+}
+
+// Session are the facts of the browser's session.
+type Session struct {
+	SignedIn bool
+	Subject  authz.Subject
+	AuthTime time.Time
+	Level    authz.AuthenticationLevel
+	// Reachable is the highest level this account can reach at all.
+	Reachable authz.AuthenticationLevel
+}
+
+// Next decides. consentNeeded tells whether anything asked for is not covered by
+// a live consent; consentGiven, whether the person has just answered the consent
+// page for this very request.
+func Next(r Request, s Session, consentNeeded, consentGiven bool, now time.Time) Outcome {
+	silent := slices.Contains(r.Prompt, "none")
+	login := func(why string) Outcome {
+		if silent {
+			return Outcome{Refuse, authz.LoginRequired, why}
+		}
+		return Outcome{Kind: Login, Why: why}
+	}
+	switch {
+	case !s.SignedIn:
+		return login("nobody is signed in")
+	case r.Hinted != "" && r.Hinted != s.Subject:
+		// OpenID Connect Core §3.1.2.1: the hinted End-User must be the one who
+		// is signed in; anybody else answers login_required.
+		if silent {
+			return Outcome{Refuse, authz.LoginRequired, "another person is signed in than id_token_hint names"}
+		}
+		return Outcome{Kind: Login, Why: "another person is signed in than id_token_hint names"}
+	case forced(r.Prompt) && s.AuthTime.Before(r.Created.Truncate(time.Second)):
+		return login("the app asks for a new sign-in")
+	case r.MaxAge != nil && tooOld(s.AuthTime, *r.MaxAge, r.Created, now):
+		return login("the sign-in is older than the app accepts")
+	case s.Level < r.Level && s.Reachable < r.Level:
+		return Outcome{Refuse, authz.UnmetAuthentication, "this account cannot reach the authentication level asked for"}
+	case s.Level < r.Level:
+		if silent {
+			return Outcome{Refuse, authz.InteractionRequired, "a higher authentication level is needed"}
+		}
+		return Outcome{Kind: StepUp, Why: "a higher authentication level is needed"}
+	case (consentNeeded || slices.Contains(r.Prompt, "consent")) && !consentGiven:
+		if silent {
+			return Outcome{Refuse, authz.ConsentRequired, "the person has not agreed to this yet"}
+		}
+		return Outcome{Kind: Consent, Why: "the person has not agreed to this yet"}
+	default:
+		return Outcome{Kind: Answer}
+	}
+}
+
+// forced: choosing an account is, with one account a person, a new sign-in.
+func forced(prompt []string) bool {
+	return slices.Contains(prompt, "login") || slices.Contains(prompt, "select_account")
+}
+
+// tooOld: a sign-in made for this very request is fresh, whatever max_age says,
+// or max_age=0 could never be satisfied.
+func tooOld(authTime time.Time, maxAge int, created, now time.Time) bool {
+	if !authTime.Before(created.Truncate(time.Second)) {
+		return false
+	}
+	return now.Sub(authTime) > time.Duration(min(maxAge, 100*365*24*3600))*time.Second
+}

@@ -1,0 +1,160 @@
+package provider
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+)
+
+// Access is a checked access token: its signature, its time, its audience, and
+// that the caller holds the key it is bound to. It is not yet asked whether its
+// grant still lives.
+type Access struct {
+	ID       string
+	Grant    authz.GrantID
+	ClientID authz.ClientID
+	Subject  authz.Pairwise
+	Scope    []string
+	Audience []string
+	ACR      string
+	AuthTime time.Time
+	JKT      string
+	IssuedAt time.Time
+	Expires  time.Time
+	// NextNonce is a fresh DPoP nonce for the answer, or empty.
+	NextNonce string
+}
+
+const maxAccessToken = 16 << 10
+
+// verifyAccess checks a token alone, without its presenter.
+func (p *Provider) verifyAccess(token string) (accessClaims, error) {
+	invalid := authz.Refuse(authz.InvalidToken, "the access token is not one of ours, or expired")
+	if len(token) > maxAccessToken {
+		return accessClaims{}, invalid
+	}
+	verified, err := jose.VerifyPublished(token, p.o.Ring.Published(keys.TokenSigning), jose.Rule{
+		Type: typeAccessToken, Algorithms: []keys.Algorithm{keys.ES256}, MaxBytes: maxAccessToken,
+	})
+	if err != nil {
+		return accessClaims{}, invalid.Because(err)
+	}
+	var claims accessClaims
+	if err := json.Unmarshal(verified.Claims, &claims); err != nil {
+		return accessClaims{}, invalid.Because(err)
+	}
+	if claims.Issuer != p.o.Issuer || !p.now().Before(time.Unix(claims.Expires, 0)) {
+		return accessClaims{}, invalid
+	}
+	return claims, nil
+}
+
+// Access checks the token a request presents at one of our resources: scheme
+// and token (RFC 6750 §2.1, RFC 9449 §7.1), audience (RFC 9068 §4) and proof.
+// target is the URL of the resource without query. Errors are *authz.Error.
+func (p *Provider) Access(r *http.Request, token, audience, target string) (Access, error) {
+	claims, err := p.verifyAccess(token)
+	if err != nil {
+		return Access{}, err
+	}
+	if !slices.Contains(claims.Audience, audience) {
+		return Access{}, authz.Refuse(authz.InvalidToken, "the access token is for another audience")
+	}
+	a := Access{
+		ID: claims.ID, Grant: claims.Grant, ClientID: claims.ClientID, Subject: authz.Pairwise(claims.Subject),
+		Scope: strings.Fields(claims.Scope), Audience: claims.Audience, ACR: claims.ACR,
+		AuthTime: time.Unix(claims.AuthTime, 0).UTC(), IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), Expires: time.Unix(claims.Expires, 0).UTC(),
+	}
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if claims.Confirm == nil {
+		if strings.EqualFold(scheme, "DPoP") {
+			return Access{}, authz.Refuse(authz.InvalidToken, "this token is not bound to a key; present it as Bearer")
+		}
+		return a, nil
+	}
+	a.JKT = claims.Confirm.JKT
+	if !strings.EqualFold(scheme, "DPoP") {
+		return Access{}, authz.Refuse(authz.InvalidToken, "this token is bound to a key; present it with scheme DPoP and a proof (RFC 9449 §7.1)")
+	}
+	proof, err := p.o.Proofs.Check(r.Header.Values("DPoP"), r.Method, target, token)
+	if err != nil {
+		return Access{}, err
+	}
+	if proof.JKT != a.JKT {
+		return Access{}, authz.Refuse(authz.InvalidToken, "the proof is not by the key this token is bound to")
+	}
+	a.NextNonce = proof.NextNonce
+	return a, nil
+}
+
+// PresentedToken reads the one access token of a request's Authorization header.
+func PresentedToken(r *http.Request) (string, error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) != 1 {
+		return "", authz.Refuse(authz.InvalidToken, "present one access token in the Authorization header")
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "DPoP") && !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", authz.Refuse(authz.InvalidToken, "present one access token in the Authorization header, with scheme DPoP or Bearer")
+	}
+	return token, nil
+}
+
+// live asks whether a token is still good: its grant, or, for a token without
+// one, that it was not revoked and its client is still enabled.
+func (p *Provider) live(ctx context.Context, grant authz.GrantID, client authz.ClientID, jti string) (*Grant, error) {
+	ended := authz.Refuse(authz.InvalidToken, "the access token was revoked")
+	if grant == "" {
+		digest := sha256.Sum256([]byte(jti))
+		revoked, err := p.o.Grants.TokenRevoked(ctx, digest[:])
+		if err != nil {
+			return nil, authz.AsError(err)
+		}
+		if revoked {
+			return nil, ended
+		}
+		return nil, nil
+	}
+	g, err := p.o.Grants.Grant(ctx, grant)
+	if err != nil {
+		return nil, notFoundAs(err, ended)
+	}
+	if !g.Live(p.now()) || g.ClientID != client {
+		return nil, ended
+	}
+	return &g, nil
+}
+
+// BrokerAccess checks the token of a request at the broker.
+func (p *Provider) BrokerAccess(r *http.Request) (Access, error) {
+	token, err := PresentedToken(r)
+	if err != nil {
+		return Access{}, err
+	}
+	a, err := p.Access(r, token, p.url.broker, p.o.Issuer+r.URL.Path)
+	if err != nil {
+		return Access{}, err
+	}
+	if a.Grant == "" || a.JKT == "" && p.mustBind(r.Context(), a.ClientID) {
+		return Access{}, authz.Refuse(authz.InvalidToken, "the broker takes tokens of a person's grant, bound to a key")
+	}
+	return a, nil
+}
+
+// mustBind tells whether a client's profile demands bound tokens; in doubt, yes.
+func (p *Provider) mustBind(ctx context.Context, id authz.ClientID) bool {
+	c, err := p.o.Directory.Client(ctx, id)
+	return err != nil || c.Profile.RequireDPoP
+}
+
+// Nonce is a fresh DPoP nonce, for answers of the broker.
+func (p *Provider) Nonce() string { return p.o.Proofs.Nonce() }

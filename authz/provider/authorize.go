@@ -1,0 +1,450 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/interaction"
+	"hopnhat/authz/request"
+)
+
+// Next is where the browser goes: to a page of ours, or back to the app.
+type Next struct {
+	// Location is where to redirect with 303 (FAPI 2.0 SP §5.3.2.2); empty
+	// when Form is set.
+	Location string
+	// Form is the answer to post to the app, for response_mode=form_post.
+	Form *FormPost
+	// Lang is the first of ui_locales that we speak, or empty.
+	Lang string
+}
+
+// FormPost is an answer for OAuth 2.0 Form Post Response Mode.
+type FormPost struct {
+	Action string
+	Fields url.Values
+}
+
+// Authorize is the authorization endpoint, RFC 6749 §3.1, by GET or POST. A
+// request that was answered with an error the app may see comes back as Next;
+// the error returned is an *authz.Error for a page of ours.
+func (p *Provider) Authorize(r *http.Request) (Next, error) {
+	form, err := authorizeForm(r)
+	if err != nil {
+		return Next{}, err
+	}
+	pending, client, err := p.begin(r.Context(), form)
+	if err != nil {
+		var refusal *authz.Error
+		if errors.As(err, &refusal) && refusal.Redirectable {
+			return p.answer(pending.Request, errorParameters(refusal)), nil
+		}
+		return Next{}, err
+	}
+	return p.step(r, pending, client)
+}
+
+// Resume asks the question again for a pending authorization, after a page has
+// done its part.
+func (p *Provider) Resume(r *http.Request, id authz.AuthorizationID) (Next, error) {
+	pending, client, err := p.open(r.Context(), id)
+	if err != nil {
+		return Next{}, err
+	}
+	return p.step(r, pending, client)
+}
+
+func authorizeForm(r *http.Request) (url.Values, error) {
+	switch r.Method {
+	case http.MethodGet:
+		return request.ParseForm(r.URL.RawQuery)
+	case http.MethodPost: // OpenID Connect Core §3.1.2.1
+		body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
+		if err != nil {
+			return nil, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
+		}
+		return request.ParseForm(string(body))
+	default:
+		return nil, authz.Refuse(authz.InvalidRequest, "the authorization endpoint takes GET and POST")
+	}
+}
+
+// begin finds the pushed request, or checks one that came with the browser. In
+// the latter case nothing is stored yet.
+func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *clientauth.Registered, error) {
+	clientID := authz.ClientID(form.Get("client_id"))
+	if clientID == "" {
+		return Pending{}, nil, authz.Refuse(authz.InvalidRequest, "client_id is missing").At("client_id")
+	}
+	client, err := p.o.Directory.Client(ctx, clientID)
+	if errors.Is(err, clientauth.ErrUnknownClient) {
+		return Pending{}, nil, authz.Refuse(authz.InvalidRequest, "no app is registered with this client_id").At("client_id").Because(err)
+	}
+	if err != nil {
+		return Pending{}, nil, authz.AsError(err)
+	}
+	if uri := form.Get("request_uri"); strings.HasPrefix(uri, requestURIPrefix) {
+		id, wellFormed := opened(uri)
+		unusable := authz.Refuse(authz.InvalidRequestURI, "this request_uri is unknown, used, expired, or another app's; start again at the app").At("request_uri")
+		if !wellFormed {
+			return Pending{}, nil, unusable
+		}
+		pending, err := p.o.Grants.Pending(ctx, id)
+		switch {
+		case err != nil:
+			return Pending{}, nil, notFoundAs(err, unusable)
+		case pending.Request.ClientID != clientID || !pending.Pushed || !p.usable(pending):
+			return Pending{}, nil, unusable
+		case p.now().After(pending.Created.Add(p.life.Pushed)):
+			// RFC 9126 §4: expired before it was opened. Whoever opened it in time
+			// goes on through the id of the pending authorization.
+			return Pending{}, nil, unusable
+		}
+		return pending, client, nil
+	}
+	// Only a request_uri of ours stands for pushed parameters; the redirect URI
+	// is found good first, so that the app can be told what else is wrong.
+	now := p.now().UTC()
+	pending := Pending{Created: now, Expires: now.Add(p.life.Interaction)}
+	pending.Request, err = p.checker.Check(form, client.Client, client.Profile)
+	if pending.Request.RedirectURI != "" && client.Profile.RequirePAR {
+		return pending, nil, authz.Refuse(authz.InvalidRequest,
+			"this app must push its authorization requests (RFC 9126, profile %s)", client.Profile.Name).ToClient()
+	}
+	return pending, client, err
+}
+
+// usable tells whether a pending authorization can still be answered.
+func (p *Provider) usable(pending Pending) bool {
+	return pending.Finished.IsZero() && p.now().Before(pending.Expires)
+}
+
+// open finds a pending authorization that still can be answered, with its app.
+func (p *Provider) open(ctx context.Context, id authz.AuthorizationID) (Pending, *clientauth.Registered, error) {
+	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app")
+	if len(id) != 43 {
+		return Pending{}, nil, gone
+	}
+	pending, err := p.o.Grants.Pending(ctx, id)
+	if err != nil {
+		return Pending{}, nil, notFoundAs(err, gone)
+	}
+	if !p.usable(pending) {
+		return Pending{}, nil, gone
+	}
+	client, err := p.o.Directory.Client(ctx, pending.Request.ClientID)
+	if errors.Is(err, clientauth.ErrUnknownClient) {
+		return Pending{}, nil, gone.Because(err)
+	}
+	if err != nil {
+		return Pending{}, nil, authz.AsError(err)
+	}
+	return pending, client, nil
+}
+
+// Waiting is what a page needs to know of a pending authorization.
+type Waiting struct {
+	ID      authz.AuthorizationID
+	Client  *authz.Client
+	Request request.Authorization
+	Expires time.Time
+}
+
+// Waiting finds a pending authorization for a page.
+func (p *Provider) Waiting(ctx context.Context, id authz.AuthorizationID) (Waiting, error) {
+	pending, client, err := p.open(ctx, id)
+	if err != nil {
+		return Waiting{}, err
+	}
+	return Waiting{ID: pending.ID, Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
+}
+
+// step asks the interaction what comes next, and does it.
+func (p *Provider) step(r *http.Request, pending Pending, client *clientauth.Registered) (Next, error) {
+	ctx := r.Context()
+	signedIn, ok, err := p.o.Sessions.Current(r)
+	if err != nil {
+		return Next{}, authz.AsError(err)
+	}
+	outcome, granted, err := p.decide(ctx, pending, client, signedIn, ok, false)
+	if err != nil {
+		return Next{}, err
+	}
+	switch outcome.Kind {
+	case interaction.Answer:
+		return p.issue(ctx, pending, client, signedIn, granted, nil)
+	case interaction.Refuse:
+		return p.Refuse(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
+	default:
+		return p.page(ctx, pending, outcome.Kind)
+	}
+}
+
+// decide gathers the facts and asks [interaction.Next]. granted are the releases
+// that need no asking, or were just given.
+func (p *Provider) decide(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, signedIn, given bool) (interaction.Outcome, []authz.Release, error) {
+	req := pending.Request
+	facts := interaction.Request{Prompt: req.Prompt, MaxAge: req.MaxAge, Created: pending.Created, Level: client.MinimumLevel}
+	if best := highest(req.ACRValues, s.Reachable); best > facts.Level {
+		facts.Level = best
+	}
+	var needed bool
+	var granted []authz.Release
+	if signedIn {
+		if req.IDTokenHint != "" {
+			hinted, err := p.hintedSubject(ctx, req.IDTokenHint, client, s)
+			if err != nil {
+				return interaction.Outcome{Kind: interaction.Refuse, Code: authz.InvalidRequest, Why: "id_token_hint is not an ID token of ours for this app"}, nil, nil
+			}
+			facts.Hinted = hinted
+		}
+		var err error
+		if needed, granted, err = p.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
+			return interaction.Outcome{}, nil, authz.AsError(err)
+		}
+	}
+	outcome := interaction.Next(facts, interaction.Session{
+		SignedIn: signedIn, Subject: s.Subject, AuthTime: s.AuthTime, Level: s.Level, Reachable: s.Reachable,
+	}, needed, given, p.now())
+	return outcome, granted, nil
+}
+
+// highest is the best level among acr_values that the account can reach; a wish
+// beyond reach is not held against the person (OpenID Connect Core §3.1.2.1).
+func highest(values []string, reachable authz.AuthenticationLevel) authz.AuthenticationLevel {
+	var best authz.AuthenticationLevel
+	for _, v := range values {
+		if level, ok := authz.ParseACR(v); ok && level > best && level <= reachable {
+			best = level
+		}
+	}
+	return best
+}
+
+// page sends the browser to a page of ours and keeps the request until then.
+func (p *Provider) page(ctx context.Context, pending Pending, kind interaction.Kind) (Next, error) {
+	if pending.ID == "" {
+		pending.ID = authz.AuthorizationID(authz.NewSecret())
+		if err := p.o.Grants.InsertPending(ctx, pending); err != nil {
+			return Next{}, authz.AsError(err)
+		}
+	}
+	path := p.o.SignInPath
+	query := url.Values{"a": {string(pending.ID)}}
+	if kind == interaction.Consent {
+		path = p.o.ConsentPath
+	}
+	lang := language(pending.Request.UILocales)
+	if lang != "" {
+		query.Set("lang", lang)
+	}
+	return Next{Location: p.o.Issuer + path + "?" + query.Encode(), Lang: lang}, nil
+}
+
+// language picks the first of ui_locales that we speak (BCP 47, RFC 5646).
+func language(locales []string) string {
+	for _, l := range locales {
+		switch primary, _, _ := strings.Cut(strings.ToLower(l), "-"); primary {
+		case "vi", "en":
+			return primary
+		}
+	}
+	return ""
+}
+
+// Approve issues the code after the person has agreed. record writes what she
+// decided, in the transaction that stores the grant, and returns the releases it
+// grants: one commit for both.
+func (p *Provider) Approve(r *http.Request, id authz.AuthorizationID, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (Next, error) {
+	ctx := r.Context()
+	pending, client, err := p.open(ctx, id)
+	if err != nil {
+		return Next{}, err
+	}
+	signedIn, ok, err := p.o.Sessions.Current(r)
+	if err != nil {
+		return Next{}, authz.AsError(err)
+	}
+	outcome, _, err := p.decide(ctx, pending, client, signedIn, ok, true)
+	if err != nil {
+		return Next{}, err
+	}
+	switch outcome.Kind {
+	case interaction.Answer:
+	case interaction.Refuse:
+		return p.Refuse(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
+	default: // the session ended meanwhile, or grew too old
+		return p.page(ctx, pending, outcome.Kind)
+	}
+	waiting := Waiting{ID: pending.ID, Client: client.Client, Request: pending.Request, Expires: pending.Expires}
+	return p.issue(ctx, pending, client, signedIn, nil, func(ctx context.Context) ([]authz.Release, error) {
+		return record(ctx, waiting, signedIn)
+	})
+}
+
+// Decline answers access_denied to the app and ends the pending authorization.
+// record writes the refusal in the same transaction; it may be nil.
+func (p *Provider) Decline(ctx context.Context, id authz.AuthorizationID, record func(ctx context.Context) error) (Next, error) {
+	pending, _, err := p.open(ctx, id)
+	if err != nil {
+		return Next{}, err
+	}
+	refusal := authz.Refuse(authz.AccessDenied, "the person declined")
+	if record == nil {
+		return p.Refuse(ctx, pending, refusal)
+	}
+	err = p.o.Grants.Tx(ctx, func(ctx context.Context) error {
+		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now()); err != nil {
+			return err
+		}
+		return record(ctx)
+	})
+	if err != nil {
+		return Next{}, p.finishError(err)
+	}
+	return p.answer(pending.Request, errorParameters(refusal)), nil
+}
+
+// Refuse ends a pending authorization with an error for the app.
+func (p *Provider) Refuse(ctx context.Context, pending Pending, refusal *authz.Error) (Next, error) {
+	if pending.ID != "" {
+		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now()); err != nil {
+			return Next{}, p.finishError(err)
+		}
+	}
+	return p.answer(pending.Request, errorParameters(refusal)), nil
+}
+
+func (p *Provider) finishError(err error) error {
+	if errors.Is(err, authz.ErrConflict) {
+		return authz.Refuse(authz.InvalidRequest, "this sign-in was finished already; start again at the app").Because(err)
+	}
+	return authz.AsError(err)
+}
+
+// issue makes the code and stores the grant, together with the end of the
+// pending authorization and what record writes: one commit.
+func (p *Provider) issue(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (Next, error) {
+	now := p.now().UTC()
+	u := &unit{client: client, now: now}
+	code, err := p.engineCode(withUnit(ctx, u), pending.Request, s)
+	if err != nil {
+		return p.Refuse(ctx, pending, err)
+	}
+	grant := Grant{
+		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Subject: s.Subject, Session: s.ID, Profile: client.Profile.Name,
+		Scope: pending.Request.Scope, Details: granted, Request: pending.Request,
+		Level: s.Level, Methods: s.Methods, AuthTime: s.AuthTime,
+		Created: now, Expires: now.Add(p.life.Grant),
+		CodeHash: u.hash, CodeExpires: now.Add(client.Profile.CodeLife), RefreshSalt: newSalt(),
+	}
+	// What the grant remembers of the request is what its tokens need.
+	grant.Request.Details, grant.Request.IDTokenHint = nil, ""
+	write := func(ctx context.Context) error {
+		if pending.ID != "" {
+			if err := p.o.Grants.FinishPending(ctx, pending.ID, now); err != nil {
+				return err
+			}
+		}
+		if record != nil {
+			details, err := record(ctx)
+			if err != nil {
+				return err
+			}
+			grant.Details = details
+		}
+		return p.o.Grants.InsertGrant(ctx, grant)
+	}
+	if pending.ID != "" || record != nil {
+		write = inTx(p.o.Grants, write)
+	}
+	if err := write(ctx); err != nil {
+		return Next{}, p.finishError(err)
+	}
+	return p.answer(pending.Request, url.Values{"code": {code}}), nil
+}
+
+func inTx(g Grants, write func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error { return g.Tx(ctx, write) }
+}
+
+// engineCode runs the engine's authorization handlers over the checked request
+// and nothing else: what the browser added to the URL never reaches it.
+func (p *Provider) engineCode(ctx context.Context, a request.Authorization, s SignedIn) (string, *authz.Error) {
+	r, err := engineRequest(ctx, p.url.authorize, url.Values{
+		"client_id": {string(a.ClientID)}, "redirect_uri": {a.RedirectURI}, "response_type": {a.ResponseType},
+		"scope": {strings.Join(a.Scope, " ")}, "state": {a.State},
+		"code_challenge": {a.CodeChallenge}, "code_challenge_method": {"S256"},
+	})
+	if err != nil {
+		return "", authz.AsError(err)
+	}
+	requester, err := p.engine.NewAuthorizeRequest(ctx, r)
+	if err != nil {
+		return "", engineError(err)
+	}
+	for _, scope := range a.Scope {
+		requester.GrantScope(scope)
+	}
+	response, err := p.engine.NewAuthorizeResponse(ctx, requester, &fosite.DefaultSession{Subject: string(s.Subject)})
+	if err != nil {
+		return "", engineError(err)
+	}
+	return response.GetCode(), nil
+}
+
+// answer builds the authorization response: state as it came, and iss always
+// (RFC 9207 §2).
+func (p *Provider) answer(a request.Authorization, parameters url.Values) Next {
+	if a.State != "" {
+		parameters.Set("state", a.State)
+	}
+	parameters.Set("iss", p.o.Issuer)
+	lang := language(a.UILocales)
+	if a.ResponseMode == "form_post" {
+		return Next{Form: &FormPost{Action: a.RedirectURI, Fields: parameters}, Lang: lang}
+	}
+	separator := "?"
+	if strings.Contains(a.RedirectURI, "?") {
+		separator = "&" // RFC 6749 §3.1.2: the registered query is kept
+	}
+	return Next{Location: a.RedirectURI + separator + parameters.Encode(), Lang: lang}
+}
+
+func errorParameters(refusal *authz.Error) url.Values {
+	v := url.Values{"error": {string(refusal.Code)}}
+	if refusal.Description != "" {
+		v.Set("error_description", refusal.Description)
+	}
+	return v
+}
+
+// hintedSubject tells whom an id_token_hint means: the person who is signed in,
+// or somebody else, for whom it returns an unequal subject.
+func (p *Provider) hintedSubject(ctx context.Context, hint string, client *clientauth.Registered, s SignedIn) (authz.Subject, error) {
+	claims, err := p.idTokenHint(hint)
+	if err != nil {
+		return "", err
+	}
+	if !slices.Contains(claims.Audience, string(client.ID)) {
+		return "", authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app")
+	}
+	own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
+	if err != nil {
+		return "", err
+	}
+	if claims.Subject == string(own) {
+		return s.Subject, nil
+	}
+	return "another", nil
+}

@@ -1,0 +1,99 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/request"
+)
+
+// Pending is an authorization request that waits: pushed by the app (RFC 9126),
+// or for the person to sign in or to consent. The browser carries only its ID.
+type Pending struct {
+	ID      authz.AuthorizationID
+	Pushed  bool
+	Request request.Authorization
+	Created time.Time
+	Expires time.Time
+	// Finished is set when the request was answered; zero until then.
+	Finished time.Time
+}
+
+// Grant is one approval given to one client. Its row carries the code, the
+// refresh state and the revocation.
+type Grant struct {
+	ID       authz.GrantID
+	ClientID authz.ClientID
+	Subject  authz.Subject
+	Session  authz.SessionID
+	Profile  authz.ProfileName
+	Scope    []string
+	// Details are the releases granted, each with its consent reference.
+	Details  []authz.Release
+	Request  request.Authorization
+	Level    authz.AuthenticationLevel
+	Methods  []string
+	AuthTime time.Time
+	// JKT is the thumbprint of the DPoP key at code redemption.
+	JKT     string
+	Created time.Time
+	Expires time.Time
+	// Revoked is set when the grant was ended before its time.
+	Revoked        time.Time
+	RevokedBecause string
+
+	CodeHash    []byte
+	CodeExpires time.Time
+	CodeSpent   time.Time
+
+	// RefreshSalt and RefreshGeneration make the refresh token (see refresh.go):
+	// nothing that can be presented is stored.
+	RefreshSalt       []byte
+	RefreshGeneration int
+	RefreshRotated    time.Time
+}
+
+// Live tells whether tokens of the grant are good at a time.
+func (g *Grant) Live(now time.Time) bool {
+	return g.Revoked.IsZero() && !g.CodeSpent.IsZero() && now.Before(g.Expires)
+}
+
+// Grants keeps pending authorizations and grants. Every method returns
+// authz.ErrNotFound for what is not there and authz.ErrUnavailable when it
+// could not be looked for; a nil error of a writing method survives a crash.
+type Grants interface {
+	// InsertPending stores a request that waits.
+	InsertPending(ctx context.Context, p Pending) error
+	// Pending reads a request, finished and expired ones included.
+	Pending(ctx context.Context, id authz.AuthorizationID) (Pending, error)
+	// FinishPending marks a request answered. Of any number of calls for one id
+	// exactly one returns nil, the others authz.ErrConflict.
+	FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time) error
+
+	// InsertGrant stores a grant with its code.
+	InsertGrant(ctx context.Context, g Grant) error
+	// GrantByCode finds the grant of a code, whatever its state.
+	GrantByCode(ctx context.Context, codeHash []byte) (Grant, error)
+	// Grant finds a grant, whatever its state.
+	Grant(ctx context.Context, id authz.GrantID) (Grant, error)
+	// RedeemCode spends the code and records the key it was redeemed with. Of
+	// any number of calls for one grant exactly one returns nil, the others
+	// authz.ErrConflict (RFC 6749 §4.1.2).
+	RedeemCode(ctx context.Context, id authz.GrantID, jkt string, at time.Time) error
+	// Rotate moves the refresh generation on by one; authz.ErrConflict when it
+	// was not at generation, or the grant is revoked or expired.
+	Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error
+	// Revoke ends a grant and spends its code; ending an ended one is nil.
+	Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error
+
+	// SpendAssertion remembers a client assertion, see clientauth.Spender.
+	SpendAssertion(ctx context.Context, digest []byte, expires time.Time) error
+	// RevokeToken remembers that a token without a grant is revoked until it
+	// would have expired; TokenRevoked asks.
+	RevokeToken(ctx context.Context, digest []byte, expires time.Time) error
+	TokenRevoked(ctx context.Context, digest []byte) (bool, error)
+
+	// Tx runs fn in one transaction that the other methods join.
+	Tx(ctx context.Context, fn func(ctx context.Context) error) error
+}

@@ -1,0 +1,105 @@
+package provider
+
+import (
+	"encoding/json"
+	"slices"
+
+	"hopnhat/authz"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+)
+
+// metadata is OpenID Connect Discovery §3, RFC 8414 §2 and the extensions named
+// beside each. It derives from the table of profiles and says nothing that is
+// not so.
+type metadata struct {
+	Issuer                string   `json:"issuer"`
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	UserInfoEndpoint      string   `json:"userinfo_endpoint"`
+	JWKSURI               string   `json:"jwks_uri"`
+	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"` // RFC 9126 §5
+	IntrospectionEndpoint string   `json:"introspection_endpoint"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	EndSessionEndpoint    string   `json:"end_session_endpoint"` // RP-Initiated Logout §2.1
+	Scopes                []string `json:"scopes_supported"`
+	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
+	ACRs                  []string `json:"acr_values_supported"`
+	SubjectTypes          []string `json:"subject_types_supported"`
+	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
+	AuthMethods           []string `json:"token_endpoint_auth_methods_supported"`
+	AuthAlgs              []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
+	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
+	PKCE                  []string `json:"code_challenge_methods_supported"`  // RFC 8414 §2
+	DetailTypes           []string `json:"authorization_details_types_supported"`
+	Prompts               []string `json:"prompt_values_supported"`
+	Claims                []string `json:"claims_supported"`
+	ClaimTypes            []string `json:"claim_types_supported"`
+	UILocales             []string `json:"ui_locales_supported"`
+	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	ClaimsParameter       bool     `json:"claims_parameter_supported"`
+	RequestParameter      bool     `json:"request_parameter_supported"`
+	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
+	RequirePAR            bool     `json:"require_pushed_authorization_requests"`
+	BackchannelLogout     bool     `json:"backchannel_logout_supported"`
+	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`
+}
+
+func (p *Provider) buildMetadata() ([]byte, error) {
+	var acrs []string
+	for level := authz.AuthenticationLevel(1); level <= 2; level++ {
+		acrs = append(acrs, level.ACR()) // levels 3 and 4 need a biometric, which is not here yet
+	}
+	methods := texts(authz.Union(func(p authz.Profile) []authz.AuthMethod { return p.AuthMethods }))
+	algs := authz.Union(func(p authz.Profile) []string { return p.ClientAlgorithms })
+	return json.Marshal(metadata{
+		Issuer: p.o.Issuer, AuthorizationEndpoint: p.url.authorize, TokenEndpoint: p.url.token,
+		UserInfoEndpoint: p.url.userinfo, JWKSURI: p.url.jwks, PAREndpoint: p.url.par,
+		IntrospectionEndpoint: p.url.introspect, RevocationEndpoint: p.url.revoke, EndSessionEndpoint: p.url.logout,
+		Scopes:        scopes,
+		ResponseTypes: authz.Union(func(p authz.Profile) []string { return p.ResponseTypes }),
+		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),
+		GrantTypes:    authz.Union(func(p authz.Profile) []string { return p.GrantTypes }),
+		ACRs:          acrs, SubjectTypes: []string{"pairwise"},
+		IDTokenAlgs: p.tokenAlgorithms(),
+		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: methods, RevocationMethods: methods,
+		DPoPAlgs: []string{"ES256", "EdDSA", "PS256"}, PKCE: []string{"S256"},
+		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
+		Claims:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
+		ClaimTypes: []string{"normal"}, UILocales: []string{"vi", "en"},
+		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,
+	})
+}
+
+// tokenAlgorithms are the algorithms of the profiles for which the keyring has a
+// key: the metadata promises no other.
+func (p *Provider) tokenAlgorithms() []string {
+	var have []string
+	for _, alg := range authz.Union(func(p authz.Profile) []string { return p.TokenAlgorithms }) {
+		if _, err := p.o.Ring.Active(keys.TokenSigning, keys.Algorithm(alg)); err == nil && !slices.Contains(have, alg) {
+			have = append(have, alg)
+		}
+	}
+	return have
+}
+
+// Metadata is the discovery document, the same bytes for
+// /.well-known/openid-configuration and /.well-known/oauth-authorization-server.
+func (p *Provider) Metadata() []byte { return p.metadata }
+
+// JWKS is the JWK Set of the token keys, RFC 7517 §5.
+func (p *Provider) JWKS() ([]byte, error) {
+	return jose.MarshalSet(p.o.Ring.Published(keys.TokenSigning))
+}
+
+func texts[T ~string](in []T) []string {
+	out := make([]string, len(in))
+	for i, v := range in {
+		out[i] = string(v)
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+)
+
+// Types of our tokens in the JOSE header: exact, so that none passes for
+// another (RFC 9068 §2.1, RFC 8725 §3.11).
+const (
+	typeAccessToken = "at+jwt"
+	typeIDToken     = "JWT"
+)
+
+// accessClaims is an access token, RFC 9068 §2.2. It carries a grant reference
+// and a summary of what may be released; whether it still may is asked of the
+// live grant (decision D6).
+type accessClaims struct {
+	Issuer   string           `json:"iss"`
+	Subject  string           `json:"sub"`
+	Audience []string         `json:"aud"`
+	ClientID authz.ClientID   `json:"client_id"`
+	Expires  int64            `json:"exp"`
+	IssuedAt int64            `json:"iat"`
+	ID       string           `json:"jti"`
+	Scope    string           `json:"scope,omitempty"`
+	AuthTime int64            `json:"auth_time,omitempty"`
+	ACR      string           `json:"acr,omitempty"`
+	Grant    authz.GrantID    `json:"gid,omitempty"`
+	Confirm  *confirmation    `json:"cnf,omitempty"`
+	Details  []releaseSummary `json:"authorization_details,omitempty"`
+}
+
+// confirmation is RFC 9449 §6.1.
+type confirmation struct {
+	JKT string `json:"jkt"`
+}
+
+// releaseSummary says in the token what kind of release is granted, without the
+// attributes, which the live grant has.
+type releaseSummary struct {
+	Type     string           `json:"type"`
+	Registry authz.RegistryID `json:"registry"`
+	Purpose  authz.PurposeID  `json:"purpose"`
+}
+
+// idClaims is an ID token, OpenID Connect Core §2. at_hash is left out: it is
+// optional in the code flow, and without it both tokens are signed in one call.
+type idClaims struct {
+	Issuer   string   `json:"iss"`
+	Subject  string   `json:"sub"`
+	Audience string   `json:"aud"`
+	Expires  int64    `json:"exp"`
+	IssuedAt int64    `json:"iat"`
+	AuthTime int64    `json:"auth_time"`
+	Nonce    string   `json:"nonce,omitempty"`
+	ACR      string   `json:"acr"`
+	AMR      []string `json:"amr"`
+	SID      string   `json:"sid"`
+}
+
+// makeTokens signs the access token and, for openid, the ID token in one call.
+func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, jkt string, first bool) (*tokenResponse, error) {
+	g := u.grant
+	sub, err := p.o.Pseudonyms.Pairwise(ctx, u.client.Sector, g.Subject)
+	if err != nil {
+		return nil, keysError(err)
+	}
+	access := accessClaims{
+		Issuer: p.o.Issuer, Subject: string(sub), Audience: []string{p.url.userinfo}, ClientID: g.ClientID,
+		Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(),
+		Scope: strings.Join(scope, " "), AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Grant: g.ID,
+		Confirm: bound(jkt),
+	}
+	for _, d := range g.Details {
+		access.Details = append(access.Details, releaseSummary{d.Type, d.Registry, d.Purpose})
+	}
+	if len(g.Details) > 0 {
+		access.Audience = append(access.Audience, p.url.broker)
+	}
+	algorithm := keys.Algorithm(u.client.SigningAlg)
+	if algorithm == "" {
+		algorithm = keys.ES256
+	}
+	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typeAccessToken, Claims: access}}
+	if hasScope(scope, "openid") {
+		id := idClaims{
+			Issuer: p.o.Issuer, Subject: string(sub), Audience: string(g.ClientID),
+			Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), AuthTime: g.AuthTime.Unix(),
+			ACR: g.Level.ACR(), AMR: g.Methods, SID: p.o.Pseudonyms.SID(g.Session, g.ClientID),
+		}
+		if first { // OpenID Connect Core §12.2: no nonce needed on refresh
+			id.Nonce = g.Request.Nonce
+		}
+		tokens = append(tokens, jose.Token{Use: keys.TokenSigning, Algorithm: algorithm, Type: typeIDToken, Claims: id})
+	}
+	signed, err := jose.Sign(ctx, p.o.Ring, tokens...)
+	if err != nil {
+		return nil, keysError(err)
+	}
+	answer := &tokenResponse{
+		AccessToken: signed[0], TokenType: tokenType(jkt), ExpiresIn: int(p.life.Access.Seconds()),
+		Scope: strings.Join(scope, " "), Details: g.Details,
+	}
+	if len(signed) > 1 {
+		answer.IDToken = signed[1]
+	}
+	return answer, nil
+}
+
+// makeClientToken signs a token of the client credentials grant.
+func (p *Provider) makeClientToken(ctx context.Context, u *unit, scope []string, jkt string) (*tokenResponse, error) {
+	access := accessClaims{
+		Issuer: p.o.Issuer, Subject: string(u.client.ID), Audience: []string{p.o.Issuer}, ClientID: u.client.ID,
+		Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(),
+		Scope: strings.Join(scope, " "), Confirm: bound(jkt),
+	}
+	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typeAccessToken, Claims: access})
+	if err != nil {
+		return nil, keysError(err)
+	}
+	return &tokenResponse{
+		AccessToken: signed[0], TokenType: tokenType(jkt), ExpiresIn: int(p.life.Access.Seconds()), Scope: access.Scope,
+	}, nil
+}
+
+func bound(jkt string) *confirmation {
+	if jkt == "" {
+		return nil
+	}
+	return &confirmation{jkt}
+}
+
+// tokenType is DPoP for a bound token (RFC 9449 §5), Bearer else.
+func tokenType(jkt string) string {
+	if jkt == "" {
+		return "Bearer"
+	}
+	return "DPoP"
+}
+
+// keysError: without keys nothing was signed and nothing spent; ask again.
+func keysError(err error) error {
+	if errors.Is(err, keys.ErrUnavailable) {
+		return (&authz.Error{
+			Code: authz.TemporarilyUnavailable, RetryAfter: 2 * time.Second,
+			Description: "the signing keys are not available at the moment; nothing was spent, send the same request again",
+		}).Because(err)
+	}
+	return authz.AsError(err)
+}
+
+func hasScope(scope []string, name string) bool {
+	for _, s := range scope {
+		if s == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,94 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+)
+
+// requestURIPrefix starts every request_uri of ours, RFC 9126 §2.2.
+const requestURIPrefix = "urn:ietf:params:oauth:request_uri:"
+
+// PAR is the pushed authorization request endpoint, RFC 9126. The client
+// authenticates as at the token endpoint; the request is checked whole, so that
+// what is wrong with it is told to the app and not to the person.
+func (p *Provider) PAR(w http.ResponseWriter, r *http.Request) {
+	pending, err := p.push(r)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusCreated, struct {
+		RequestURI string `json:"request_uri"`
+		ExpiresIn  int    `json:"expires_in"`
+	}{requestURIPrefix + string(pending.ID), int(p.life.Pushed.Seconds())})
+}
+
+func (p *Provider) push(r *http.Request) (Pending, error) {
+	form, err := postForm(r)
+	if err != nil {
+		return Pending{}, err
+	}
+	client, assertion, err := p.clients.Authenticate(r.Context(), r, form)
+	if err != nil {
+		return Pending{}, err
+	}
+	if id := form.Get("client_id"); id != "" && id != string(client.ID) {
+		// RFC 9126 §2.1, and fosite.md hazard 2: nobody pushes for another.
+		return Pending{}, authz.Refuse(authz.InvalidRequest, "client_id is not the client that authenticated").At("client_id")
+	}
+	if form.Get("request_uri") != "" {
+		return Pending{}, authz.Refuse(authz.InvalidRequest, "request_uri must not be pushed (RFC 9126 §2.1)").At("request_uri")
+	}
+	checked, err := p.checker.Check(form, client.Client, client.Profile)
+	if err != nil {
+		return Pending{}, err
+	}
+	// RFC 9449 §10.1: a proof at this endpoint binds the code to its key.
+	if proofs := r.Header.Values("DPoP"); len(proofs) > 0 {
+		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.url.par, "")
+		if err != nil {
+			return Pending{}, err
+		}
+		if checked.DPoPKeyThumbprint != "" && checked.DPoPKeyThumbprint != proof.JKT {
+			return Pending{}, authz.Refuse(authz.InvalidRequest, "dpop_jkt is not the key of the DPoP proof").At("dpop_jkt")
+		}
+		checked.DPoPKeyThumbprint = proof.JKT
+	}
+	now := p.now().UTC()
+	pending := Pending{
+		ID: authz.AuthorizationID(authz.NewSecret()), Pushed: true, Request: checked,
+		Created: now, Expires: now.Add(p.life.Interaction),
+	}
+	return pending, p.spending(r.Context(), assertion, func(ctx context.Context) error {
+		return p.o.Grants.InsertPending(ctx, pending)
+	})
+}
+
+// spending runs a write together with remembering the client assertion, in one
+// commit; without an assertion the write is its own commit.
+func (p *Provider) spending(ctx context.Context, assertion clientauth.Assertion, write func(context.Context) error) error {
+	if len(assertion.Digest) == 0 {
+		return write(ctx)
+	}
+	return p.o.Grants.Tx(ctx, func(ctx context.Context) error {
+		err := p.o.Grants.SpendAssertion(ctx, assertion.Digest, assertion.Expires)
+		if errors.Is(err, authz.ErrConflict) {
+			return authz.Refuse(authz.InvalidClient, "client authentication failed; the assertion was used before, make a new one with a new jti")
+		}
+		if err != nil {
+			return err
+		}
+		return write(ctx)
+	})
+}
+
+// opened finds the pushed request of a request_uri.
+func opened(requestURI string) (authz.AuthorizationID, bool) {
+	id, ok := strings.CutPrefix(requestURI, requestURIPrefix)
+	return authz.AuthorizationID(id), ok && len(id) == 43
+}

@@ -1,0 +1,204 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/request"
+	"hopnhat/keys"
+)
+
+// SignedIn is what the provider needs to know of the browser's session.
+type SignedIn struct {
+	ID       authz.SessionID
+	Subject  authz.Subject
+	AuthTime time.Time
+	Methods  []string
+	Level    authz.AuthenticationLevel
+	// Account is the proofing level, 1 or 2.
+	Account authz.AccountLevel
+	// Reachable is the highest authentication level the person can reach here.
+	Reachable authz.AuthenticationLevel
+	// Kind is citizen, foreigner, organisation or origin_unconfirmed.
+	Kind string
+}
+
+// Sessions finds the live session of a browser. ok is false when nobody is
+// signed in; an error means that it could not be looked for.
+type Sessions interface {
+	Current(r *http.Request) (s SignedIn, ok bool, err error)
+}
+
+// Consents is what the provider asks of the consent part.
+type Consents interface {
+	// Details reads authorization_details and checks them against the client's
+	// declarations; errors are *authz.Error.
+	Details(raw []byte, client *authz.Client) ([]authz.Release, error)
+	// Needed tells whether the person must be asked, and if not, which releases
+	// her live consents and other legal bases grant.
+	Needed(ctx context.Context, client *authz.Client, s SignedIn, wanted []authz.Release) (needed bool, granted []authz.Release, err error)
+}
+
+// Pseudonyms derives what a client may know a person and a session by.
+type Pseudonyms interface {
+	// Pairwise is the sub of OpenID Connect Core §8.1.
+	Pairwise(ctx context.Context, sector string, subject authz.Subject) (authz.Pairwise, error)
+	// SID is the session identifier that one client sees (OpenID Connect
+	// Back-Channel Logout §2.1).
+	SID(session authz.SessionID, client authz.ClientID) string
+}
+
+// Options is what a Provider is made of. All but Now and the lifetimes are
+// required.
+type Options struct {
+	// Issuer is the issuer identifier: https, or http on a loopback host.
+	Issuer string
+	// SignInPath and ConsentPath are the pages that do a step; they get the
+	// authorization's id as query parameter a.
+	SignInPath, ConsentPath string
+	Ring                    keys.Ring
+	Directory               *clientauth.Directory
+	Proofs                  *clientauth.Proofs
+	Grants                  Grants
+	Sessions                Sessions
+	Consents                Consents
+	Pseudonyms              Pseudonyms
+	Now                     func() time.Time
+	Lifetimes               Lifetimes
+}
+
+// Lifetimes of what the provider gives out; zero values take the defaults.
+type Lifetimes struct {
+	Pushed      time.Duration // request_uri, 90 s until it is opened (RFC 9126 §2.2)
+	Interaction time.Duration // the time a person has to answer, 10 min
+	Access      time.Duration // access and ID token, 5 min (decision D6)
+	Grant       time.Duration // refresh tokens, 30 days
+	Grace       time.Duration // asking twice with one refresh token, 20 s
+}
+
+func (l Lifetimes) orDefaults() Lifetimes {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&l.Pushed, 90 * time.Second},
+		{&l.Interaction, 10 * time.Minute},
+		{&l.Access, 5 * time.Minute},
+		{&l.Grant, 30 * 24 * time.Hour},
+		{&l.Grace, 20 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return l
+}
+
+// Provider answers the protocol. It is safe for concurrent use.
+type Provider struct {
+	o        Options
+	now      func() time.Time
+	life     Lifetimes
+	clients  *clientauth.Authenticator
+	checker  *request.Checker
+	engine   *fosite.Fosite
+	refresh  refreshKey
+	metadata []byte
+	url      endpoints
+}
+
+// endpoints are the absolute URLs of the provider.
+type endpoints struct {
+	authorize, token, par, userinfo, introspect, revoke, logout, jwks, broker string
+}
+
+// The paths of the endpoints below the issuer.
+const (
+	AuthorizePath     = "/authorize"
+	TokenPath         = "/token"
+	PARPath           = "/par"
+	UserInfoPath      = "/userinfo"
+	IntrospectionPath = "/introspect"
+	RevocationPath    = "/revoke"
+	EndSessionPath    = "/logout"
+	JWKSPath          = "/jwks"
+	BrokerPath        = "/broker/v1"
+)
+
+// Scopes this provider knows, with what each is for.
+var scopes = []string{"openid", "offline_access"}
+
+// New makes a Provider. It derives its refresh-token key from the keyring, so
+// it fails when the keyring is not available.
+func New(ctx context.Context, o Options) (*Provider, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if err := CheckIssuer(o.Issuer); err != nil {
+		return nil, err
+	}
+	p := &Provider{o: o, now: o.Now, life: o.Lifetimes.orDefaults()}
+	p.url = endpoints{
+		authorize: o.Issuer + AuthorizePath, token: o.Issuer + TokenPath, par: o.Issuer + PARPath,
+		userinfo: o.Issuer + UserInfoPath, introspect: o.Issuer + IntrospectionPath, revoke: o.Issuer + RevocationPath,
+		logout: o.Issuer + EndSessionPath, jwks: o.Issuer + JWKSPath, broker: o.Issuer + BrokerPath,
+	}
+	p.clients = &clientauth.Authenticator{
+		Directory: o.Directory, Issuer: o.Issuer, Now: o.Now,
+		Endpoints: []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke},
+	}
+	p.checker = &request.Checker{ScopesKnown: scopes, Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}
+	key, err := o.Ring.Derive(ctx, keys.Secrets, "refresh-token")
+	if err != nil {
+		return nil, fmt.Errorf("deriving the refresh token key: %w", err)
+	}
+	p.refresh = key
+	p.engine = p.newEngine()
+	if p.metadata, err = p.buildMetadata(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// CheckIssuer refuses an issuer that is not https, save http on loopback, or
+// that has a query, a fragment or a trailing slash (OpenID Connect Discovery §3).
+func CheckIssuer(issuer string) error {
+	rest, secure := strings.CutPrefix(issuer, "https://")
+	if !secure {
+		var plain bool
+		rest, plain = strings.CutPrefix(issuer, "http://")
+		host, _, _ := strings.Cut(rest, "/")
+		name := host
+		if i := strings.LastIndex(host, ":"); i >= 0 && !strings.HasSuffix(host, "]") {
+			name = host[:i]
+		}
+		if !plain || !slices.Contains([]string{"localhost", "127.0.0.1", "[::1]"}, name) {
+			return fmt.Errorf("issuer %q must start with https:// (http:// is for loopback hosts only)", issuer)
+		}
+	}
+	if rest == "" || strings.ContainsAny(rest, "?#@ ") || strings.HasSuffix(issuer, "/") {
+		return fmt.Errorf("issuer %q must be a URL without query, fragment, user or trailing slash", issuer)
+	}
+	return nil
+}
+
+// Issuer is the issuer identifier.
+func (p *Provider) Issuer() string { return p.o.Issuer }
+
+// notFoundAs turns authz.ErrNotFound into a refusal and leaves outages as they
+// are, so that "could not look" is never told as "is not there".
+func notFoundAs(err error, refusal *authz.Error) error {
+	if errors.Is(err, authz.ErrNotFound) {
+		return refusal.Because(err)
+	}
+	return authz.AsError(err)
+}

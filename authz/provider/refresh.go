@@ -1,0 +1,75 @@
+package provider
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"hopnhat/authz"
+)
+
+// A refresh token is the grant's id, a generation, and a MAC over both and the
+// grant's salt. So nothing that can be presented is stored; a token of an
+// earlier generation is recognised as reused and not only as unknown (RFC 9700
+// §4.14.2); and a token whose answer got lost can be made again, the same, for
+// the short time in which asking twice is forgiven.
+const refreshPrefix = "hnr."
+
+// refreshKey makes and reads refresh tokens. It is derived from the keyring and
+// the same on every node.
+type refreshKey []byte
+
+func (k refreshKey) token(id authz.GrantID, generation int, salt []byte) string {
+	grant, err := uuid.Parse(string(id))
+	if err != nil {
+		panic("provider: a grant id is not a UUID: " + err.Error()) // we made it
+	}
+	body := make([]byte, 0, 16+4+32)
+	body = append(body, grant[:]...)
+	body = binary.BigEndian.AppendUint32(body, uint32(generation))
+	return refreshPrefix + base64.RawURLEncoding.EncodeToString(append(body, k.mac(body, salt)...))
+}
+
+func (k refreshKey) mac(body, salt []byte) []byte {
+	m := hmac.New(sha256.New, k)
+	m.Write(salt)
+	m.Write(body)
+	return m.Sum(nil)
+}
+
+// presented is a refresh token as it came in, not yet checked against its grant.
+type presented struct {
+	grant      authz.GrantID
+	generation int
+	body, mac  []byte
+}
+
+// parseRefresh reads the form only; [refreshKey.genuine] tells whether it is ours.
+func parseRefresh(token string) (presented, bool) {
+	rest, ok := strings.CutPrefix(token, refreshPrefix)
+	if !ok || len(rest) != 70 {
+		return presented{}, false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	if err != nil || len(raw) != 52 {
+		return presented{}, false
+	}
+	id, err := uuid.FromBytes(raw[:16])
+	if err != nil {
+		return presented{}, false
+	}
+	generation := binary.BigEndian.Uint32(raw[16:20])
+	if generation > 1<<30 {
+		return presented{}, false
+	}
+	return presented{grant: authz.GrantID(id.String()), generation: int(generation), body: raw[:20], mac: raw[20:]}, true
+}
+
+// genuine tells whether we made the token for a grant with this salt.
+func (k refreshKey) genuine(p presented, salt []byte) bool {
+	return len(salt) > 0 && hmac.Equal(p.mac, k.mac(p.body, salt))
+}

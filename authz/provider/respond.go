@@ -1,0 +1,130 @@
+package provider
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"hopnhat/authz"
+	"hopnhat/authz/request"
+)
+
+// statusOf is the one table from error codes to HTTP statuses of JSON answers.
+func statusOf(code authz.Code) int {
+	switch code {
+	case authz.InvalidClient, authz.InvalidToken:
+		return http.StatusUnauthorized
+	case authz.InsufficientScope, authz.AccessDenied:
+		return http.StatusForbidden
+	case authz.ServerError:
+		return http.StatusInternalServerError
+	case authz.TemporarilyUnavailable:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// errorBody is the answer of RFC 6749 §5.2.
+type errorBody struct {
+	Error       authz.Code `json:"error"`
+	Description string     `json:"error_description,omitempty"`
+}
+
+// writeJSON answers with a body that must not be kept (RFC 6749 §5.1).
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// The client may be gone; nobody is left to tell.
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// refuse answers a refusal of an endpoint that a client calls. A client that
+// tried Basic is told the scheme (RFC 6749 §5.2).
+func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refusal := authz.AsError(err)
+	p.log(r, refusal)
+	if refusal.Code == authz.InvalidClient && r.Header.Get("Authorization") != "" {
+		w.Header().Set("WWW-Authenticate", `Basic realm="hopnhat"`)
+	}
+	if refusal.Code == authz.UseDPoPNonce {
+		w.Header().Set("DPoP-Nonce", p.o.Proofs.Nonce())
+	}
+	if refusal.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
+	}
+	writeJSON(w, statusOf(refusal.Code), errorBody{refusal.Code, refusal.Description})
+}
+
+// refuseBearer answers at a protected resource, RFC 6750 §3 and RFC 9449 §7.1.
+func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, err error) {
+	refusal := authz.AsError(err)
+	p.log(r, refusal)
+	status := statusOf(refusal.Code)
+	switch refusal.Code {
+	case authz.InvalidDPoPProof, authz.UseDPoPNonce:
+		status = http.StatusUnauthorized
+	}
+	if refusal.Code == authz.UseDPoPNonce {
+		w.Header().Set("DPoP-Nonce", p.o.Proofs.Nonce())
+	}
+	if refusal.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
+	}
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		for _, scheme := range []string{`DPoP algs="ES256 EdDSA PS256", `, "Bearer "} {
+			w.Header().Add("WWW-Authenticate", fmt.Sprintf("%serror=%q, error_description=%q", scheme, refusal.Code, refusal.Description))
+		}
+	}
+	writeJSON(w, status, errorBody{refusal.Code, refusal.Description})
+}
+
+func (p *Provider) log(r *http.Request, refusal *authz.Error) {
+	level := slog.LevelInfo
+	if refusal.Code == authz.ServerError || refusal.Code == authz.TemporarilyUnavailable {
+		level = slog.LevelError
+	}
+	slog.Log(r.Context(), level, "refused", "endpoint", r.URL.Path, "error", refusal.Code,
+		"description", refusal.Description, "cause", causeText(refusal.Cause))
+}
+
+func causeText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// postForm reads the body of a client's request: POST, form-encoded, bounded,
+// no parameter in the URL and none twice.
+func postForm(r *http.Request) (url.Values, error) {
+	if r.Method != http.MethodPost {
+		return nil, authz.Refuse(authz.InvalidRequest, "this endpoint takes POST")
+	}
+	if r.URL.RawQuery != "" {
+		return nil, authz.Refuse(authz.InvalidRequest, "parameters belong in the body, not in the URL (RFC 6749 §2.3.1)")
+	}
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return nil, authz.Refuse(authz.InvalidRequest, "send Content-Type: application/x-www-form-urlencoded")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
+	if err != nil {
+		return nil, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
+	}
+	return request.ParseForm(string(body))
+}
+
+// refused wraps an error that is already a refusal; anything else is ours.
+func isRefusal(err error) bool {
+	var refusal *authz.Error
+	return errors.As(err, &refusal)
+}

@@ -1,0 +1,252 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+)
+
+// tokenResponse is RFC 6749 §5.1 with OpenID Connect Core §3.1.3.3 and RFC 9396
+// §7.
+type tokenResponse struct {
+	AccessToken  string          `json:"access_token"`
+	TokenType    string          `json:"token_type"`
+	ExpiresIn    int             `json:"expires_in"`
+	RefreshToken string          `json:"refresh_token,omitempty"`
+	IDToken      string          `json:"id_token,omitempty"`
+	Scope        string          `json:"scope,omitempty"`
+	Details      []authz.Release `json:"authorization_details,omitempty"`
+}
+
+// Token is the token endpoint, RFC 6749 §3.2. The order is: authenticate the
+// client, check the proof, let the engine check the grant, sign everything in
+// one call, commit once, answer. Nothing is spent before it is signed, so a
+// request that failed for want of keys can be made again.
+func (p *Provider) Token(w http.ResponseWriter, r *http.Request) {
+	answer, nonce, err := p.token(r)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	if nonce != "" {
+		w.Header().Set("DPoP-Nonce", nonce)
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
+	form, err := postForm(r)
+	if err != nil {
+		return nil, "", err
+	}
+	ctx := r.Context()
+	client, assertion, err := p.clients.Authenticate(ctx, r, form)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := checkGrantType(form, client); err != nil {
+		return nil, "", err
+	}
+	proof, err := p.proofFor(r, client)
+	if err != nil {
+		return nil, "", err
+	}
+	u := &unit{client: client, now: p.now().UTC()}
+	answer, err := p.exchange(withUnit(ctx, u), u, form, proof.JKT, assertion)
+	return answer, proof.NextNonce, err
+}
+
+// grantTypes are the grants the engine answers, with the parameters each cannot
+// do without.
+var grantTypes = map[string][]string{
+	"authorization_code": {"code", "redirect_uri", "code_verifier"},
+	"refresh_token":      {"refresh_token"},
+	"client_credentials": nil,
+}
+
+func checkGrantType(form url.Values, client *clientauth.Registered) error {
+	grantType := form.Get("grant_type")
+	needs, known := grantTypes[grantType]
+	switch {
+	case grantType == "":
+		return authz.Refuse(authz.InvalidRequest, "grant_type is missing").At("grant_type")
+	case !known:
+		// fosite.md hazard 5: the engine would say invalid_request.
+		return authz.Refuse(authz.UnsupportedGrantType, "this grant_type is not offered; use authorization_code, refresh_token or client_credentials").At("grant_type")
+	case !client.AllowsGrant(grantType) || !slices.Contains(client.Profile.GrantTypes, grantType):
+		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the grant %s", grantType).At("grant_type")
+	}
+	for _, name := range needs {
+		if form.Get(name) == "" {
+			return authz.Refuse(authz.InvalidRequest, "%s is missing", name).At(name)
+		}
+	}
+	return nil
+}
+
+// proofFor checks the DPoP proof where one came or the profile demands it.
+func (p *Provider) proofFor(r *http.Request, client *clientauth.Registered) (clientauth.Proof, error) {
+	headers := r.Header.Values("DPoP")
+	if len(headers) == 0 {
+		if client.Profile.RequireDPoP {
+			return clientauth.Proof{}, authz.Refuse(authz.InvalidDPoPProof, "profile %s binds tokens to a key; send a DPoP proof (RFC 9449)", client.Profile.Name)
+		}
+		return clientauth.Proof{}, nil
+	}
+	return p.o.Proofs.Check(headers, http.MethodPost, p.url.token, "")
+}
+
+func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, jkt string, assertion clientauth.Assertion) (*tokenResponse, error) {
+	engineForm := url.Values{}
+	for _, name := range []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope"} {
+		if v := form.Get(name); v != "" {
+			engineForm.Set(name, v)
+		}
+	}
+	refreshing := form.Get("grant_type") == "refresh_token"
+	if refreshing {
+		engineForm.Del("scope") // narrowed by us, RFC 6749 §6; the engine ignores it
+	}
+	r, err := engineRequest(ctx, p.url.token, engineForm)
+	if err != nil {
+		return nil, err
+	}
+	requester, err := p.engine.NewAccessRequest(ctx, r, &fosite.DefaultSession{})
+	if err != nil {
+		return nil, p.failed(ctx, u, form, err)
+	}
+	if u.grant != nil {
+		if err := p.checkBinding(u, form, jkt); err != nil {
+			return nil, p.failed(ctx, u, form, err)
+		}
+	} else {
+		for _, scope := range requester.GetRequestedScopes() {
+			requester.GrantScope(scope)
+		}
+	}
+	response, err := p.engine.NewAccessResponse(ctx, requester)
+	if err != nil {
+		return nil, p.failed(ctx, u, form, err)
+	}
+	if u.grant == nil {
+		return p.credentials(ctx, u, requester.GetGrantedScopes(), jkt, assertion)
+	}
+	scope := u.grant.Scope
+	if refreshing {
+		if scope, err = narrowed(form.Get("scope"), u.grant.Scope); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := p.makeTokens(ctx, u, scope, jkt, !refreshing)
+	if err != nil {
+		return nil, err
+	}
+	answer.RefreshToken, _ = response.GetExtra("refresh_token").(string)
+	if err := p.spending(ctx, assertion, func(ctx context.Context) error { return p.commit(ctx, u, jkt) }); err != nil {
+		return nil, p.lostRace(ctx, u, form, err)
+	}
+	return answer, nil
+}
+
+// checkBinding: RFC 9449 §10, the code goes only to the key it was bound to.
+func (p *Provider) checkBinding(u *unit, form url.Values, jkt string) error {
+	if form.Get("grant_type") != "authorization_code" {
+		return nil
+	}
+	if bound := u.grant.Request.DPoPKeyThumbprint; bound != "" && bound != jkt {
+		return authz.Refuse(authz.InvalidGrant, "the code is bound to another DPoP key (dpop_jkt)")
+	}
+	return nil
+}
+
+// narrowed is RFC 6749 §6: the scope may shrink, never grow.
+func narrowed(wanted string, granted []string) ([]string, error) {
+	if wanted == "" {
+		return granted, nil
+	}
+	scope := strings.Fields(wanted)
+	for _, s := range scope {
+		if !slices.Contains(granted, s) {
+			return nil, authz.Refuse(authz.InvalidScope, "scope goes beyond what was granted").At("scope")
+		}
+	}
+	return scope, nil
+}
+
+// commit writes what the exchange changed: one conditional statement.
+func (p *Provider) commit(ctx context.Context, u *unit, jkt string) error {
+	switch {
+	case u.spend:
+		return p.o.Grants.RedeemCode(ctx, u.grant.ID, jkt, u.now)
+	case u.rotate:
+		return p.o.Grants.Rotate(ctx, u.grant.ID, u.grant.RefreshGeneration, u.now)
+	default:
+		return nil // a repeated refresh within the grace: nothing moves
+	}
+}
+
+// failed answers a failed exchange. A code that was presented wrongly is spent
+// (fosite.md hazard 1), a reused code or refresh token ends its grant (RFC 9700
+// §2.1.1, §4.14.2).
+func (p *Provider) failed(ctx context.Context, u *unit, form url.Values, err error) error {
+	refusal := engineError(err)
+	if refusal.Code == authz.ServerError || refusal.Code == authz.TemporarilyUnavailable {
+		return refusal // could not look: nothing is spent
+	}
+	because := ""
+	switch {
+	case u.grant == nil:
+	case u.reused && form.Get("grant_type") == "refresh_token":
+		because = "a used refresh token came again"
+	case u.reused:
+		because = "a used code came again"
+	case form.Get("grant_type") == "authorization_code":
+		because = "the code was presented wrongly"
+	}
+	if because != "" {
+		if err := p.o.Grants.Revoke(ctx, u.grant.ID, because, u.now); err != nil {
+			return authz.AsError(err)
+		}
+	}
+	return refusal
+}
+
+// lostRace answers when another request spent the code or rotated the token
+// between our read and our write.
+func (p *Provider) lostRace(ctx context.Context, u *unit, form url.Values, err error) error {
+	if !errors.Is(err, authz.ErrConflict) || isRefusal(err) {
+		return authz.AsError(err)
+	}
+	if u.spend {
+		if err := p.o.Grants.Revoke(ctx, u.grant.ID, "a used code came again", u.now); err != nil {
+			return authz.AsError(err)
+		}
+		return authz.Refuse(authz.InvalidGrant, "the code was used already; all its tokens are revoked")
+	}
+	return &authz.Error{
+		Code: authz.TemporarilyUnavailable, RetryAfter: time.Second,
+		Description: "another request is refreshing with this token; ask again for the same answer",
+	}
+}
+
+// credentials answers the client credentials grant: a token for the app itself,
+// which costs no row.
+func (p *Provider) credentials(ctx context.Context, u *unit, scope []string, jkt string, assertion clientauth.Assertion) (*tokenResponse, error) {
+	if slices.Contains(scope, "openid") || slices.Contains(scope, "offline_access") {
+		return nil, authz.Refuse(authz.InvalidScope, "scopes about a person cannot be had without one").At("scope")
+	}
+	answer, err := p.makeClientToken(ctx, u, scope, jkt)
+	if err != nil {
+		return nil, err
+	}
+	return answer, p.spending(ctx, assertion, func(context.Context) error { return nil })
+}

@@ -1,0 +1,273 @@
+package request
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hopnhat/authz"
+)
+
+// Authorization is a checked authorization request. It is what a pending
+// authorization and a grant remember of the request.
+type Authorization struct {
+	ClientID            authz.ClientID  `json:"client_id"`
+	RedirectURI         string          `json:"redirect_uri"`
+	ResponseType        string          `json:"response_type"`
+	ResponseMode        string          `json:"response_mode"`
+	Scope               []string        `json:"scope,omitempty"`
+	State               string          `json:"state,omitempty"`
+	Nonce               string          `json:"nonce,omitempty"`
+	CodeChallenge       string          `json:"code_challenge"`
+	Prompt              []string        `json:"prompt,omitempty"`
+	MaxAge              *int            `json:"max_age,omitempty"` // seconds
+	ACRValues           []string        `json:"acr_values,omitempty"`
+	LoginHint           string          `json:"login_hint,omitempty"`
+	IDTokenHint         string          `json:"id_token_hint,omitempty"`
+	UILocales           []string        `json:"ui_locales,omitempty"`
+	Details             []authz.Release `json:"authorization_details,omitempty"`
+	DPoPKeyThumbprint   string          `json:"dpop_jkt,omitempty"`
+	AudiencesOfResource []string        `json:"resource,omitempty"`
+}
+
+// Details reads and checks authorization_details for a client: the consent
+// package satisfies it.
+type Details func(raw []byte, client *authz.Client) ([]authz.Release, error)
+
+// Checker checks requests against a client's registration and profile.
+type Checker struct {
+	// ScopesKnown are the scopes this provider has; others are ignored when a
+	// client asks for them without being registered for them.
+	ScopesKnown []string
+	Details     Details
+	// Resources are the RFC 8707 resource indicators this provider issues
+	// tokens for.
+	Resources []string
+}
+
+// Target finds out where an answer may go. Until it returns without error every
+// refusal stays on our own page (RFC 6749 §4.1.2.1). The redirect URI must be
+// sent always, even when one only is registered (OpenID Connect Core §3.1.2.1).
+func (c *Checker) Target(form url.Values, client *authz.Client) (redirectURI string, err error) {
+	redirectURI = form.Get("redirect_uri")
+	switch {
+	case redirectURI == "":
+		return "", authz.Refuse(authz.InvalidRequest, "redirect_uri is missing; send one that is registered for this app").At("redirect_uri")
+	case !client.HasRedirectURI(redirectURI):
+		return "", authz.Refuse(authz.InvalidRequest, "redirect_uri is not registered for this app; it must match character by character (RFC 9700 §2.1)").At("redirect_uri")
+	}
+	return redirectURI, nil
+}
+
+// check is one row of the table: what it proves, and how.
+type check struct {
+	clause string
+	run    func(c *Checker, form url.Values, client *authz.Client, profile authz.Profile, into *Authorization) *authz.Error
+}
+
+// checks run in this order; the first refusal wins.
+var checks = []check{
+	{"OpenID Connect Core §6, RFC 9101: request objects are not offered", noRequestObject},
+	{"RFC 6749 §3.1.1 response_type", responseType},
+	{"OAuth 2.0 Form Post Response Mode §2 response_mode", responseMode},
+	{"RFC 6749 §3.3 scope", scope},
+	{"RFC 7636 §4.3 code_challenge", codeChallenge},
+	{"RFC 6749 §4.1.1 state; OpenID Connect Core §3.1.2.1 nonce", stateAndNonce},
+	{"OpenID Connect Core §3.1.2.1 prompt", prompt},
+	{"OpenID Connect Core §3.1.2.1 max_age", maxAge},
+	{"OpenID Connect Core §3.1.2.1 acr_values", acrValues},
+	{"OpenID Connect Core §3.1.2.1 hints and locales", hints},
+	{"RFC 9449 §10 dpop_jkt", dpopJKT},
+	{"RFC 8707 §2 resource", resource},
+	{"RFC 9396 §5 authorization_details", details},
+}
+
+// Check checks a whole request. Errors are *authz.Error; those after the
+// redirect URI was found good are marked as fit for the client.
+func (c *Checker) Check(form url.Values, client *authz.Client, profile authz.Profile) (Authorization, error) {
+	target, err := c.Target(form, client)
+	if err != nil {
+		return Authorization{}, err
+	}
+	a := Authorization{ClientID: client.ID, RedirectURI: target, ResponseMode: "query", State: form.Get("state")}
+	for _, check := range checks {
+		if refusal := check.run(c, form, client, profile, &a); refusal != nil {
+			return a, refusal.ToClient()
+		}
+	}
+	return a, nil
+}
+
+func noRequestObject(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Authorization) *authz.Error {
+	switch {
+	case form.Get("request") != "":
+		return authz.Refuse(authz.RequestNotSupported, "request objects are not offered; push the request instead (RFC 9126)").At("request")
+	case form.Get("request_uri") != "":
+		return authz.Refuse(authz.RequestURINotSupported, "request_uri is accepted only as this provider gave it out at the pushed authorization request endpoint").At("request_uri")
+	case form.Get("registration") != "":
+		return authz.Refuse(authz.RegistrationNotSupported, "registration is not offered").At("registration")
+	}
+	return nil
+}
+
+func responseType(_ *Checker, form url.Values, client *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
+	a.ResponseType = form.Get("response_type")
+	switch {
+	case a.ResponseType == "":
+		return authz.Refuse(authz.InvalidRequest, "response_type is missing; send response_type=code").At("response_type")
+	case !slices.Contains(profile.ResponseTypes, a.ResponseType):
+		return authz.Refuse(authz.UnsupportedResponseType, "response_type %q is not offered to profile %s; send response_type=code", clip(a.ResponseType), profile.Name).At("response_type")
+	case !client.AllowsGrant("authorization_code"):
+		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the authorization code grant")
+	}
+	return nil
+}
+
+func responseMode(_ *Checker, form url.Values, _ *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
+	mode := form.Get("response_mode")
+	if mode == "" {
+		return nil
+	}
+	if !slices.Contains(profile.ResponseModes, mode) {
+		return authz.Refuse(authz.InvalidRequest, "response_mode %q is not offered to profile %s", clip(mode), profile.Name).At("response_mode")
+	}
+	a.ResponseMode = mode
+	return nil
+}
+
+func scope(c *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	for _, s := range strings.Fields(form.Get("scope")) {
+		switch {
+		case slices.Contains(a.Scope, s):
+		case slices.Contains(client.Scopes, s) && slices.Contains(c.ScopesKnown, s):
+			a.Scope = append(a.Scope, s)
+		case slices.Contains(c.ScopesKnown, s):
+			return authz.Refuse(authz.InvalidScope, "scope %q is not registered for this app", clip(s)).At("scope")
+		default:
+			return authz.Refuse(authz.InvalidScope, "scope %q is not known to this provider", clip(s)).At("scope")
+		}
+	}
+	if len(a.Scope) == 0 && form.Get("authorization_details") == "" {
+		return authz.Refuse(authz.InvalidScope, "the request asks for nothing; send scope=openid or authorization_details").At("scope")
+	}
+	return nil
+}
+
+func codeChallenge(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	a.CodeChallenge = form.Get("code_challenge")
+	switch {
+	case a.CodeChallenge == "":
+		return authz.Refuse(authz.InvalidRequest, "code_challenge is missing; PKCE with S256 is required of every app (RFC 7636, RFC 9700 §2.1.1)").At("code_challenge")
+	case form.Get("code_challenge_method") != "S256":
+		return authz.Refuse(authz.InvalidRequest, "code_challenge_method must be S256").At("code_challenge_method")
+	case len(a.CodeChallenge) != 43 || !unreserved(a.CodeChallenge):
+		return authz.Refuse(authz.InvalidRequest, "code_challenge must be the base64url SHA-256 of the verifier, 43 characters").At("code_challenge")
+	}
+	return nil
+}
+
+func unreserved(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~", r)
+	}) < 0
+}
+
+func stateAndNonce(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	a.Nonce = form.Get("nonce")
+	if len(a.State) > 1024 {
+		return authz.Refuse(authz.InvalidRequest, "state is longer than 1024 bytes").At("state")
+	}
+	if len(a.Nonce) > 256 {
+		return authz.Refuse(authz.InvalidRequest, "nonce is longer than 256 bytes").At("nonce")
+	}
+	return nil
+}
+
+func prompt(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	for _, p := range strings.Fields(form.Get("prompt")) {
+		switch p {
+		case "none", "login", "consent", "select_account":
+			if !slices.Contains(a.Prompt, p) {
+				a.Prompt = append(a.Prompt, p)
+			}
+		default:
+			return authz.Refuse(authz.InvalidRequest, "prompt %q is unknown; use none, login, consent or select_account", clip(p)).At("prompt")
+		}
+	}
+	if len(a.Prompt) > 1 && slices.Contains(a.Prompt, "none") {
+		return authz.Refuse(authz.InvalidRequest, "prompt=none stands alone").At("prompt")
+	}
+	return nil
+}
+
+func maxAge(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	raw := form.Get("max_age")
+	if raw == "" {
+		return nil
+	}
+	seconds, err := strconv.Atoi(raw)
+	if err != nil || seconds < 0 {
+		return authz.Refuse(authz.InvalidRequest, "max_age must be a number of seconds, 0 or more").At("max_age")
+	}
+	a.MaxAge = &seconds
+	return nil
+}
+
+// acrValues are wishes (OpenID Connect Core §3.1.2.1): values we do not know are
+// left out, and the best of ours that can be reached is reached for.
+func acrValues(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	for _, v := range strings.Fields(form.Get("acr_values")) {
+		if _, ours := authz.ParseACR(v); ours {
+			a.ACRValues = append(a.ACRValues, v)
+		}
+	}
+	return nil
+}
+
+func hints(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	a.IDTokenHint = form.Get("id_token_hint")
+	// login_hint is not kept: it may be a personal number, and a page that shows
+	// it back would tell a stranger's app who uses this browser.
+	for _, locale := range strings.Fields(form.Get("ui_locales")) {
+		if len(a.UILocales) < 8 && len(locale) <= 35 {
+			a.UILocales = append(a.UILocales, locale)
+		}
+	}
+	return nil
+}
+
+func dpopJKT(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	jkt := form.Get("dpop_jkt")
+	if jkt == "" {
+		return nil
+	}
+	if len(jkt) != 43 || !unreserved(jkt) {
+		return authz.Refuse(authz.InvalidRequest, "dpop_jkt must be a base64url SHA-256 thumbprint, 43 characters").At("dpop_jkt")
+	}
+	a.DPoPKeyThumbprint = jkt
+	return nil
+}
+
+func resource(c *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	for _, r := range form["resource"] {
+		if !slices.Contains(c.Resources, r) {
+			return authz.Refuse(authz.InvalidTarget, "resource %q is not served by this provider", clip(r)).At("resource")
+		}
+		a.AudiencesOfResource = append(a.AudiencesOfResource, r)
+	}
+	return nil
+}
+
+func details(c *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	raw := form.Get("authorization_details")
+	if raw == "" {
+		return nil
+	}
+	releases, err := c.Details([]byte(raw), client)
+	if err != nil {
+		return authz.AsError(err).At("authorization_details")
+	}
+	a.Details = releases
+	return nil
+}

@@ -1,0 +1,143 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+
+	gojose "github.com/go-jose/go-jose/v4"
+
+	"hopnhat/keys"
+)
+
+// Limits of a JWK Set that a client registers.
+const (
+	maxSet     = 64 << 10
+	maxKeys    = 32
+	minRSABits = 2048
+	maxRSABits = 4096
+)
+
+// Key is one public key of a set.
+type Key struct {
+	ID        keys.KeyID
+	Algorithm keys.Algorithm // empty if the key does not say
+	Use       string
+	Public    crypto.PublicKey
+}
+
+// fits tells whether a key may check an algorithm: RFC 7517 §4.2, §4.4, and the
+// key's own type.
+func (k Key) fits(alg keys.Algorithm) bool {
+	if k.Use == "enc" || (k.Algorithm != "" && k.Algorithm != alg) {
+		return false
+	}
+	switch k.Public.(type) {
+	case *ecdsa.PublicKey:
+		return alg == keys.ES256
+	case ed25519.PublicKey:
+		return alg == keys.EdDSA
+	case *rsa.PublicKey:
+		return alg == keys.PS256 || alg == keys.RS256
+	}
+	return false
+}
+
+// Set is a JWK Set, RFC 7517 §5. It is immutable and safe for concurrent use.
+type Set struct{ keys []Key }
+
+// Len is the number of keys we can use.
+func (s *Set) Len() int { return len(s.keys) }
+
+// ParseSet reads a JWK Set. Private or symmetric keys are refused; keys of a
+// type we do not use are passed over (RFC 7517 §5).
+func ParseSet(raw []byte) (*Set, error) {
+	if len(raw) > maxSet {
+		return nil, invalid("the key set is longer than %d bytes", maxSet)
+	}
+	if err := CheckJSON(raw); err != nil {
+		return nil, invalid("the key set: %v", err)
+	}
+	var in struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return nil, invalid("the key set is not an object with a list of keys")
+	}
+	if len(in.Keys) > maxKeys {
+		return nil, invalid("the key set has more than %d keys", maxKeys)
+	}
+	set := &Set{}
+	for _, one := range in.Keys {
+		k, err := parseKey(one)
+		if err != nil {
+			return nil, err
+		}
+		if k.Public != nil {
+			set.keys = append(set.keys, k)
+		}
+	}
+	return set, nil
+}
+
+// parseKey reads one public JWK; Public is nil for a type or curve not used here.
+func parseKey(raw json.RawMessage) (Key, error) {
+	var probe struct {
+		Type  string          `json:"kty"`
+		Curve string          `json:"crv"`
+		D     json.RawMessage `json:"d"`
+		P     json.RawMessage `json:"p"`
+		K     json.RawMessage `json:"k"`
+	}
+	if err := json.Unmarshal(raw, &probe); err != nil {
+		return Key{}, invalid("a key is not a JSON object")
+	}
+	if probe.D != nil || probe.P != nil || probe.K != nil || probe.Type == "oct" {
+		return Key{}, invalid("a private or symmetric key does not belong here; register public keys only")
+	}
+	switch probe.Type + " " + probe.Curve {
+	case "EC P-256", "OKP Ed25519", "RSA ":
+	default:
+		return Key{}, nil
+	}
+	var jwk gojose.JSONWebKey
+	if err := jwk.UnmarshalJSON(raw); err != nil || !jwk.IsPublic() {
+		return Key{}, invalid("a key is not a valid public JWK")
+	}
+	k := Key{ID: keys.KeyID(jwk.KeyID), Algorithm: keys.Algorithm(jwk.Algorithm), Use: jwk.Use, Public: jwk.Key}
+	switch key := jwk.Key.(type) {
+	case *rsa.PublicKey:
+		if n := key.N.BitLen(); n < minRSABits || n > maxRSABits || key.E < 3 {
+			return Key{}, invalid("an RSA key must have %d to %d bits", minRSABits, maxRSABits)
+		}
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P256() {
+			return Key{}, nil
+		}
+	}
+	return k, nil
+}
+
+// MarshalSet writes the public halves of our keys as a JWK Set.
+func MarshalSet(published []keys.PublicKey) ([]byte, error) {
+	set := gojose.JSONWebKeySet{Keys: []gojose.JSONWebKey{}}
+	for _, k := range published {
+		set.Keys = append(set.Keys, gojose.JSONWebKey{
+			Key: k.Key, KeyID: string(k.KeyID), Algorithm: string(k.Algorithm), Use: "sig",
+		})
+	}
+	return json.Marshal(set)
+}
+
+// Thumbprint is RFC 7638 over a public key, base64url.
+func Thumbprint(public crypto.PublicKey) (keys.KeyID, error) {
+	sum, err := (&gojose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", invalid("the key has no thumbprint")
+	}
+	return keys.KeyID(base64.RawURLEncoding.EncodeToString(sum)), nil
+}

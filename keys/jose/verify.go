@@ -1,0 +1,205 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+
+	"hopnhat/keys"
+)
+
+// Rule says what a token must be.
+type Rule struct {
+	// Type is the `typ` a token must have, compared as RFC 7515 §4.1.9 says;
+	// empty lets only JWT or none through.
+	Type       string
+	Algorithms []keys.Algorithm
+	MaxBytes   int // 16 KiB if zero
+}
+
+// Verified is a token whose signature is good. Its claims are not judged yet.
+type Verified struct {
+	Type   string
+	KeyID  keys.KeyID
+	Claims json.RawMessage
+}
+
+// ErrInvalid is what every refusal of this package wraps.
+var ErrInvalid = errors.New("invalid JWS")
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+}
+
+// parsed is a compact JWS taken apart, not verified.
+type parsed struct {
+	head      receivedHeader
+	input     []byte // what was signed
+	claims    json.RawMessage
+	signature []byte
+}
+
+// receivedHeader has the members we act on. `jku`, `x5u` and `x5c` are refused:
+// keys come from the registration and nowhere else (RFC 8725 §3.10).
+type receivedHeader struct {
+	Algorithm keys.Algorithm  `json:"alg"`
+	Type      string          `json:"typ"`
+	KeyID     keys.KeyID      `json:"kid"`
+	JWK       json.RawMessage `json:"jwk"`
+	Critical  json.RawMessage `json:"crit"`
+	JKU       json.RawMessage `json:"jku"`
+	X5U       json.RawMessage `json:"x5u"`
+	X5C       json.RawMessage `json:"x5c"`
+	Base64    json.RawMessage `json:"b64"`
+}
+
+func parse(token string, rule Rule) (parsed, error) {
+	limit := rule.MaxBytes
+	if limit == 0 {
+		limit = 16 << 10
+	}
+	if len(token) > limit {
+		return parsed{}, invalid("longer than %d bytes", limit)
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return parsed{}, invalid("not a compact JWS of three parts")
+	}
+	strict := base64.RawURLEncoding.Strict()
+	head, err := strict.DecodeString(parts[0])
+	if err != nil {
+		return parsed{}, invalid("the header is not base64url")
+	}
+	claims, err := strict.DecodeString(parts[1])
+	if err != nil {
+		return parsed{}, invalid("the payload is not base64url")
+	}
+	p := parsed{input: []byte(token[:len(parts[0])+1+len(parts[1])]), claims: claims}
+	if p.signature, err = strict.DecodeString(parts[2]); err != nil {
+		return parsed{}, invalid("the signature is not base64url")
+	}
+	if err := CheckJSON(head); err != nil {
+		return parsed{}, invalid("the header: %v", err)
+	}
+	if err := json.Unmarshal(head, &p.head); err != nil {
+		return parsed{}, invalid("the header has a member of a wrong type")
+	}
+	if err := CheckJSON(claims); err != nil {
+		return parsed{}, invalid("the payload: %v", err)
+	}
+	switch {
+	case len(claims) == 0 || claims[0] != '{':
+		return parsed{}, invalid("the payload is not a JSON object")
+	case p.head.Critical != nil || p.head.Base64 != nil:
+		return parsed{}, invalid("crit or b64 is not understood")
+	case p.head.JKU != nil || p.head.X5U != nil || p.head.X5C != nil:
+		return parsed{}, invalid("keys are not taken from jku, x5u or x5c")
+	case !slices.Contains(rule.Algorithms, p.head.Algorithm):
+		return parsed{}, invalid("algorithm %q is not allowed here", clip(string(p.head.Algorithm)))
+	case !typeOK(p.head.Type, rule.Type):
+		return parsed{}, invalid("typ %q is not %q", clip(p.head.Type), rule.Type)
+	}
+	return p, nil
+}
+
+func clip(s string) string {
+	if len(s) > 32 {
+		s = s[:32]
+	}
+	return s
+}
+
+// typeOK: RFC 7515 §4.1.9 lets "application/" be left out, and media types
+// compare without case.
+func typeOK(got, want string) bool {
+	got = strings.TrimPrefix(strings.ToLower(got), "application/")
+	if want == "" {
+		return got == "" || got == "jwt"
+	}
+	return got == strings.ToLower(want)
+}
+
+// Verify checks a token against a set of keys.
+func Verify(token string, set *Set, rule Rule) (Verified, error) {
+	p, err := parse(token, rule)
+	if err != nil {
+		return Verified{}, err
+	}
+	if p.head.JWK != nil {
+		return Verified{}, invalid("a key in the header is not accepted here")
+	}
+	for _, k := range set.keys {
+		if (p.head.KeyID == "" || k.ID == p.head.KeyID) && k.fits(p.head.Algorithm) && check(k.Public, p) {
+			return Verified{p.head.Type, p.head.KeyID, p.claims}, nil
+		}
+	}
+	return Verified{}, invalid("no key of the set with this kid and algorithm made the signature")
+}
+
+// VerifyPublished checks a token of ours against the keys we published.
+func VerifyPublished(token string, published []keys.PublicKey, rule Rule) (Verified, error) {
+	p, err := parse(token, rule)
+	if err != nil {
+		return Verified{}, err
+	}
+	for _, k := range published {
+		if k.KeyID == p.head.KeyID && k.Algorithm == p.head.Algorithm && check(k.Key, p) {
+			return Verified{p.head.Type, p.head.KeyID, p.claims}, nil
+		}
+	}
+	return Verified{}, invalid("no published key made the signature")
+}
+
+// VerifyEmbedded checks a token that carries its own public key in the header
+// (RFC 9449 §4.2) and returns the key's RFC 7638 thumbprint.
+func VerifyEmbedded(token string, rule Rule) (Verified, string, error) {
+	p, err := parse(token, rule)
+	if err != nil {
+		return Verified{}, "", err
+	}
+	if p.head.JWK == nil {
+		return Verified{}, "", invalid("no jwk in the header")
+	}
+	k, err := parseKey(p.head.JWK)
+	if err != nil {
+		return Verified{}, "", err
+	}
+	if !k.fits(p.head.Algorithm) || !check(k.Public, p) {
+		return Verified{}, "", invalid("the jwk did not make the signature")
+	}
+	thumbprint, err := Thumbprint(k.Public)
+	return Verified{p.head.Type, p.head.KeyID, p.claims}, string(thumbprint), err
+}
+
+// check verifies a signature; the key's type decides, never the header alone.
+func check(public crypto.PublicKey, p parsed) bool {
+	digest := sha256.Sum256(p.input)
+	switch key := public.(type) {
+	case *ecdsa.PublicKey:
+		if p.head.Algorithm != keys.ES256 || key.Curve != elliptic.P256() || len(p.signature) != 64 {
+			return false
+		}
+		r, s := new(big.Int).SetBytes(p.signature[:32]), new(big.Int).SetBytes(p.signature[32:])
+		return ecdsa.Verify(key, digest[:], r, s)
+	case ed25519.PublicKey:
+		return p.head.Algorithm == keys.EdDSA && ed25519.Verify(key, p.input, p.signature)
+	case *rsa.PublicKey:
+		switch p.head.Algorithm {
+		case keys.PS256:
+			return rsa.VerifyPSS(key, crypto.SHA256, digest[:], p.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		case keys.RS256:
+			return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], p.signature) == nil
+		}
+	}
+	return false
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+)
+
+var _ clientauth.Clients = (*DB)(nil)
+
+type clientRow struct {
+	ID        string    `gorm:"column:id;primaryKey"`
+	Record    []byte    `gorm:"column:record;type:jsonb"`
+	Disabled  bool      `gorm:"column:disabled"`
+	Revision  int64     `gorm:"column:revision"`
+	CreatedAt time.Time `gorm:"column:created_at"`
+	UpdatedAt time.Time `gorm:"column:updated_at"`
+}
+
+func (r clientRow) client() (*authz.Client, error) {
+	var c authz.Client
+	if err := json.Unmarshal(r.Record, &c); err != nil {
+		return nil, err
+	}
+	c.ID, c.Disabled = authz.ClientID(r.ID), r.Disabled
+	c.CreatedAt, c.UpdatedAt = r.CreatedAt.UTC(), r.UpdatedAt.UTC()
+	return &c, nil
+}
+
+// Client reads one registration, disabled ones included.
+func (db *DB) Client(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
+	var row clientRow
+	res := db.reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id = ?", string(id)).Scan(&row)
+	if res.Error != nil {
+		return nil, wrap("reading a client", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return nil, authz.ErrNotFound
+	}
+	return row.client()
+}
+
+// Clients lists registrations in the order of their ids, after one id, at most
+// limit of them.
+func (db *DB) Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error) {
+	var rows []clientRow
+	err := db.reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id > ? ORDER BY id LIMIT ?", string(after), limit).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap("listing clients", err)
+	}
+	clients := make([]*authz.Client, 0, len(rows))
+	for _, row := range rows {
+		c, err := row.client()
+		if err != nil {
+			return nil, wrap("reading a client", err)
+		}
+		clients = append(clients, c)
+	}
+	return clients, nil
+}
+
+// SaveClient adds a registration or replaces it; the revision counts changes.
+func (db *DB) SaveClient(ctx context.Context, c *authz.Client) error {
+	record, err := json.Marshal(c)
+	if err != nil {
+		return wrap("encoding a client", err)
+	}
+	now := db.now().UTC()
+	created := c.CreatedAt
+	if created.IsZero() {
+		created = now
+	}
+	return wrap("saving a client", db.writer(ctx).Exec(`INSERT INTO clients (id, record, disabled, revision, created_at, updated_at)
+		VALUES (?, ?, ?, 1, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET record = excluded.record, disabled = excluded.disabled,
+			revision = clients.revision + 1, updated_at = excluded.updated_at`,
+		string(c.ID), string(record), c.Disabled, created, now).Error)
+}

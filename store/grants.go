@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/request"
+)
+
+var _ provider.Grants = (*DB)(nil)
+
+type authorizationRow struct {
+	ID         string     `gorm:"column:id"`
+	ClientID   string     `gorm:"column:client_id"`
+	Pushed     bool       `gorm:"column:pushed"`
+	Request    []byte     `gorm:"column:request"`
+	CreatedAt  time.Time  `gorm:"column:created_at"`
+	ExpiresAt  time.Time  `gorm:"column:expires_at"`
+	FinishedAt *time.Time `gorm:"column:finished_at"`
+}
+
+func (authorizationRow) TableName() string { return "authorizations" }
+
+// InsertPending stores a request that waits.
+func (db *DB) InsertPending(ctx context.Context, p provider.Pending) error {
+	body, err := json.Marshal(p.Request)
+	if err != nil {
+		return wrap("encoding an authorization request", err)
+	}
+	return wrap("storing an authorization request", db.writer(ctx).Exec(
+		"INSERT INTO authorizations (id, client_id, pushed, request, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+		string(p.ID), string(p.Request.ClientID), p.Pushed, string(body), p.Created.UTC(), p.Expires.UTC()).Error)
+}
+
+// Pending reads a request that waits, or waited.
+func (db *DB) Pending(ctx context.Context, id authz.AuthorizationID) (provider.Pending, error) {
+	var row authorizationRow
+	res := db.reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at FROM authorizations WHERE id = ?", string(id)).Scan(&row)
+	if res.Error != nil {
+		return provider.Pending{}, wrap("reading an authorization request", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return provider.Pending{}, authz.ErrNotFound
+	}
+	p := provider.Pending{
+		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: value(row.FinishedAt),
+	}
+	if err := json.Unmarshal(row.Request, &p.Request); err != nil {
+		return provider.Pending{}, wrap("decoding an authorization request", err)
+	}
+	return p, nil
+}
+
+// FinishPending marks a request answered; only the first call does.
+func (db *DB) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time) error {
+	return oneRow("finishing an authorization request", db.writer(ctx).Exec(
+		"UPDATE authorizations SET finished_at = ? WHERE id = ? AND finished_at IS NULL", at.UTC(), string(id)))
+}
+
+type grantRow struct {
+	ID                string     `gorm:"column:id"`
+	ClientID          string     `gorm:"column:client_id"`
+	Subject           string     `gorm:"column:subject"`
+	SessionID         string     `gorm:"column:session_id"`
+	Profile           string     `gorm:"column:profile"`
+	Scope             string     `gorm:"column:scope"`
+	Details           []byte     `gorm:"column:details"`
+	Request           []byte     `gorm:"column:request"`
+	ACR               int        `gorm:"column:acr"`
+	AMR               string     `gorm:"column:amr"`
+	AuthTime          time.Time  `gorm:"column:auth_time"`
+	JKT               string     `gorm:"column:dpop_jkt"`
+	CreatedAt         time.Time  `gorm:"column:created_at"`
+	ExpiresAt         time.Time  `gorm:"column:expires_at"`
+	RevokedAt         *time.Time `gorm:"column:revoked_at"`
+	RevokedBecause    string     `gorm:"column:revoked_because"`
+	CodeHash          []byte     `gorm:"column:code_hash"`
+	CodeExpiresAt     time.Time  `gorm:"column:code_expires_at"`
+	CodeSpentAt       *time.Time `gorm:"column:code_spent_at"`
+	RefreshSalt       []byte     `gorm:"column:refresh_salt"`
+	RefreshRotatedAt  *time.Time `gorm:"column:refresh_rotated_at"`
+	RefreshGeneration int        `gorm:"column:refresh_generation"`
+}
+
+func (grantRow) TableName() string { return "grants" }
+
+const grantColumns = `id, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+	created_at, expires_at, revoked_at, revoked_because, code_hash, code_expires_at, code_spent_at,
+	refresh_salt, refresh_rotated_at, refresh_generation`
+
+func (r grantRow) grant() (provider.Grant, error) {
+	g := provider.Grant{
+		ID: authz.GrantID(r.ID), ClientID: authz.ClientID(r.ClientID), Subject: authz.Subject(r.Subject),
+		Session: authz.SessionID(r.SessionID), Profile: authz.ProfileName(r.Profile), Scope: strings.Fields(r.Scope),
+		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(), JKT: r.JKT,
+		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: value(r.RevokedAt), RevokedBecause: r.RevokedBecause,
+		CodeHash: r.CodeHash, CodeExpires: r.CodeExpiresAt.UTC(), CodeSpent: value(r.CodeSpentAt),
+		RefreshSalt: r.RefreshSalt, RefreshRotated: value(r.RefreshRotatedAt), RefreshGeneration: r.RefreshGeneration,
+	}
+	if err := json.Unmarshal(r.Details, &g.Details); err != nil {
+		return g, wrap("decoding the details of a grant", err)
+	}
+	g.Request = request.Authorization{}
+	if err := json.Unmarshal(r.Request, &g.Request); err != nil {
+		return g, wrap("decoding the request of a grant", err)
+	}
+	return g, nil
+}
+
+// InsertGrant stores a grant with its code.
+func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
+	details, err := json.Marshal(g.Details)
+	if err != nil {
+		return wrap("encoding the details of a grant", err)
+	}
+	body, err := json.Marshal(g.Request)
+	if err != nil {
+		return wrap("encoding the request of a grant", err)
+	}
+	return wrap("storing a grant", db.writer(ctx).Exec(`INSERT INTO grants
+		(id, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+		 created_at, expires_at, code_hash, code_expires_at, refresh_salt)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(g.ID), string(g.ClientID), string(g.Subject), string(g.Session), string(g.Profile),
+		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
+		g.AuthTime.UTC(), g.JKT, g.Created.UTC(), g.Expires.UTC(), g.CodeHash, g.CodeExpires.UTC(), g.RefreshSalt).Error)
+}
+
+// GrantByCode finds the grant of a code, whatever its state.
+func (db *DB) GrantByCode(ctx context.Context, codeHash []byte) (provider.Grant, error) {
+	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE code_hash = ?", codeHash)
+}
+
+// Grant finds a grant, whatever its state.
+func (db *DB) Grant(ctx context.Context, id authz.GrantID) (provider.Grant, error) {
+	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = ?", string(id))
+}
+
+func (db *DB) oneGrant(ctx context.Context, query string, key any) (provider.Grant, error) {
+	var row grantRow
+	res := db.reader(ctx).Raw(query, key).Scan(&row)
+	if res.Error != nil {
+		return provider.Grant{}, wrap("reading a grant", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return provider.Grant{}, authz.ErrNotFound
+	}
+	return row.grant()
+}
+
+// RedeemCode spends the code of a grant. Of any number of calls for one grant,
+// however they overlap, exactly one returns nil (RFC 6749 §4.1.2).
+func (db *DB) RedeemCode(ctx context.Context, id authz.GrantID, jkt string, at time.Time) error {
+	return oneRow("redeeming a code", db.writer(ctx).Exec(
+		"UPDATE grants SET code_spent_at = ?, dpop_jkt = ? WHERE id = ? AND code_spent_at IS NULL AND revoked_at IS NULL",
+		at.UTC(), jkt, string(id)))
+}
+
+// Rotate moves the refresh generation of a live grant on by one.
+func (db *DB) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error {
+	return oneRow("rotating a refresh token", db.writer(ctx).Exec(
+		`UPDATE grants SET refresh_generation = refresh_generation + 1, refresh_rotated_at = ?
+		 WHERE id = ? AND refresh_generation = ? AND revoked_at IS NULL AND expires_at > ?`,
+		at.UTC(), string(id), generation, at.UTC()))
+}
+
+// Revoke ends a grant and spends its code.
+func (db *DB) Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error {
+	return wrap("revoking a grant", db.writer(ctx).Exec(
+		`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
+		 WHERE id = ? AND revoked_at IS NULL`, at.UTC(), because, at.UTC(), string(id)).Error)
+}
+
+// SpendAssertion remembers a client assertion; authz.ErrConflict if it was
+// there.
+func (db *DB) SpendAssertion(ctx context.Context, digest []byte, expires time.Time) error {
+	return oneRow("remembering a client assertion", db.writer(ctx).Exec(
+		"INSERT INTO used_assertions (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", digest, expires.UTC()))
+}
+
+// RevokeToken remembers a revoked token that has no grant.
+func (db *DB) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
+	return wrap("revoking a token", db.writer(ctx).Exec(
+		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", digest, expires.UTC()).Error)
+}
+
+// TokenRevoked tells whether RevokeToken was called for a token.
+func (db *DB) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
+	var n int
+	err := db.reader(ctx).Raw("SELECT count(*) FROM revoked_tokens WHERE digest = ?", digest).Scan(&n).Error
+	return n > 0, wrap("looking for a revoked token", err)
+}
+
+// PurgeGrants deletes what expired before a time, at most limit rows of each
+// kind, and tells how many went. Grants stay until then as evidence that a
+// refresh token was reused.
+func (db *DB) PurgeGrants(ctx context.Context, before time.Time, limit int) (int64, error) {
+	var total int64
+	for _, t := range []struct{ table, key string }{
+		{"authorizations", "id"}, {"grants", "id"}, {"used_assertions", "digest"}, {"revoked_tokens", "digest"},
+	} {
+		res := db.writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
+			" WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
+		if res.Error != nil {
+			return total, wrap("purging "+t.table, res.Error)
+		}
+		total += res.RowsAffected
+	}
+	return total, nil
+}
