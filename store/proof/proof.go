@@ -1,0 +1,239 @@
+// Package proof is the form of a proof that a person takes away, and its
+// verification without any network: event, salt, inclusion in the log, and the
+// log's signed checkpoint (https://c2sp.org/tlog-proof,
+// https://c2sp.org/tlog-checkpoint). It is pure.
+package proof
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"hopnhat/authz/audit"
+)
+
+// Hash is a node of the log's tree.
+type Hash [sha256.Size]byte
+
+// Inclusion says that a leaf is in the tree of a checkpoint.
+type Inclusion struct {
+	Index      uint64
+	Hashes     []Hash
+	Checkpoint string
+}
+
+// Checkpoint is a signed tree head.
+type Checkpoint struct {
+	Origin string
+	Size   uint64
+	Root   Hash
+}
+
+// OpenCheckpoint verifies and reads a C2SP tlog-checkpoint.
+func OpenCheckpoint(raw []byte, verifier note.Verifier) (Checkpoint, error) {
+	n, err := note.Open(raw, note.VerifierList(verifier))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("the signature under the checkpoint is not the log's: %w", err)
+	}
+	lines := strings.Split(n.Text, "\n")
+	if len(lines) < 4 || lines[0] != verifier.Name() {
+		return Checkpoint{}, errors.New("the checkpoint is of another log")
+	}
+	size, err := strconv.ParseUint(lines[1], 10, 63)
+	if err != nil {
+		return Checkpoint{}, errors.New("the checkpoint has no tree size")
+	}
+	root, err := base64.StdEncoding.DecodeString(lines[2])
+	if err != nil || len(root) != sha256.Size {
+		return Checkpoint{}, errors.New("the checkpoint has no root hash")
+	}
+	return Checkpoint{Origin: lines[0], Size: size, Root: Hash(root)}, nil
+}
+
+// File is a proof to take away.
+type File struct {
+	LogKey    string // C2SP verifier key of the log
+	Event     []byte // canonical event
+	Salt      audit.Salt
+	Inclusion Inclusion
+}
+
+// The fixed lines of a proof file.
+const (
+	headLine  = "Hopnhat proof v1 - Bằng chứng tra cứu dữ liệu, phiên bản 1"
+	proofLine = "c2sp.org/tlog-proof@v1"
+	maxFile   = 64 << 10
+)
+
+// Marshal writes the one form of a proof file.
+func (f File) Marshal() []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\nlog %s\nevent %s\nsalt %s\n\n%s\nindex %d\n", headLine, f.LogKey, f.Event,
+		base64.StdEncoding.EncodeToString(f.Salt[:]), proofLine, f.Inclusion.Index)
+	for _, h := range f.Inclusion.Hashes {
+		b.WriteString(base64.StdEncoding.EncodeToString(h[:]) + "\n")
+	}
+	b.WriteString("\n" + f.Inclusion.Checkpoint)
+	return []byte(b.String())
+}
+
+// ErrStructure means that a file is not the one form of a proof.
+var ErrStructure = errors.New("this is not a proof file in its one form")
+
+// Unmarshal reads a proof file. What is not byte for byte as Marshal writes it
+// is refused, so that no byte can be changed unseen.
+func Unmarshal(raw []byte) (File, error) {
+	bad := func(what string) (File, error) { return File{}, fmt.Errorf("%w: %s", ErrStructure, what) }
+	if len(raw) > maxFile {
+		return bad("it is too long")
+	}
+	head, rest, ok := strings.Cut(string(raw), "\n\n")
+	tail, checkpoint, ok2 := strings.Cut(rest, "\n\n")
+	lines := strings.Split(head, "\n")
+	if !ok || !ok2 || len(lines) != 4 || lines[0] != headLine {
+		return bad("a part is missing")
+	}
+	var f File
+	var event, salt string
+	for i, field := range []struct {
+		name string
+		into *string
+	}{{"log ", &f.LogKey}, {"event ", &event}, {"salt ", &salt}} {
+		if *field.into, ok = strings.CutPrefix(lines[i+1], field.name); !ok {
+			return bad("line " + strconv.Itoa(i+2) + " is not the " + field.name)
+		}
+	}
+	f.Event, f.Inclusion.Checkpoint = []byte(event), checkpoint
+	decoded, err := base64.StdEncoding.Strict().DecodeString(salt)
+	if err != nil || len(decoded) != len(f.Salt) {
+		return bad("the salt")
+	}
+	f.Salt = audit.Salt(decoded)
+	lines = strings.Split(tail, "\n")
+	if len(lines) < 2 || len(lines) > 2+63 || lines[0] != proofLine {
+		return bad("the inclusion proof")
+	}
+	index, ok := strings.CutPrefix(lines[1], "index ")
+	if !ok {
+		return bad("the index")
+	}
+	if f.Inclusion.Index, err = strconv.ParseUint(index, 10, 63); err != nil {
+		return bad("the index")
+	}
+	for _, line := range lines[2:] {
+		h, err := base64.StdEncoding.Strict().DecodeString(line)
+		if err != nil || len(h) != sha256.Size {
+			return bad("a hash of the inclusion proof")
+		}
+		f.Inclusion.Hashes = append(f.Inclusion.Hashes, Hash(h))
+	}
+	if string(f.Marshal()) != string(raw) {
+		return bad("bytes differ from the one form")
+	}
+	return f, nil
+}
+
+// Step is one check of a verification.
+type Step struct {
+	VI, EN string
+	Err    error
+}
+
+// Report is the outcome of a verification.
+type Report struct {
+	Steps []Step
+	Event audit.Event
+	// Pinned tells whether the log's key was one that the verifier trusts.
+	Pinned bool
+	Key    string
+}
+
+// OK tells whether every step held.
+func (r Report) OK() bool {
+	for _, s := range r.Steps {
+		if s.Err != nil {
+			return false
+		}
+	}
+	return len(r.Steps) > 0
+}
+
+// Verify checks a proof file. trusted are verifier keys of logs; when it is
+// empty the key in the file is taken, and the report says so.
+func Verify(raw []byte, trusted []string) Report {
+	var r Report
+	step := func(vi, en string, err error) bool {
+		r.Steps = append(r.Steps, Step{vi, en, err})
+		return err == nil
+	}
+	f, err := Unmarshal(raw)
+	if !step("Cấu trúc tệp", "File structure", err) {
+		return r
+	}
+	r.Key = f.LogKey
+	r.Event, err = audit.Parse(f.Event)
+	if !step("Nội dung sự kiện ở dạng chuẩn", "Event in its canonical form", err) {
+		return r
+	}
+	verifier, err := note.NewVerifier(f.LogKey)
+	if err == nil && len(trusted) > 0 {
+		r.Pinned = true
+		err = errors.New("the log key in the file is not one of the trusted keys")
+		for _, key := range trusted {
+			if key == f.LogKey {
+				err = nil
+			}
+		}
+	}
+	if !step("Khóa của nhật ký", "Key of the log", err) {
+		return r
+	}
+	checkpoint, err := OpenCheckpoint([]byte(f.Inclusion.Checkpoint), verifier)
+	if err == nil {
+		err = onlyThisSignature(f.Inclusion.Checkpoint, checkpoint)
+	}
+	if !step("Chữ ký điểm kiểm tra", "Signature of the checkpoint", err) {
+		return r
+	}
+	leaf, err := audit.Leaf(r.Event, f.Salt)
+	if err == nil {
+		err = included(f.Inclusion, checkpoint, leaf)
+	}
+	step("Sự kiện nằm trong nhật ký", "The event is in the log", err)
+	return r
+}
+
+// onlyThisSignature refuses lines that nothing vouches for: other signatures
+// could be altered unseen.
+func onlyThisSignature(raw string, c Checkpoint) error {
+	want := fmt.Sprintf("%s\n%d\n%s\n\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]))
+	rest, ok := strings.CutPrefix(raw, want)
+	if !ok || strings.Count(rest, "\n") != 1 || !strings.HasSuffix(rest, "\n") {
+		return errors.New("the checkpoint has lines that its signature does not cover")
+	}
+	signature := rest[strings.LastIndex(rest, " ")+1 : len(rest)-1]
+	if _, err := base64.StdEncoding.Strict().DecodeString(signature); err != nil {
+		return errors.New("the signature is not in its one form")
+	}
+	return nil
+}
+
+func included(in Inclusion, c Checkpoint, leaf []byte) error {
+	if in.Index >= c.Size {
+		return errors.New("the checkpoint is older than the entry")
+	}
+	path := make(tlog.RecordProof, len(in.Hashes))
+	for i, h := range in.Hashes {
+		path[i] = tlog.Hash(h)
+	}
+	if err := tlog.CheckRecord(path, int64(c.Size), tlog.Hash(c.Root), int64(in.Index), tlog.RecordHash(leaf)); err != nil {
+		return errors.New("event, salt and hashes do not lead to the root that the log signed")
+	}
+	return nil
+}
