@@ -1,0 +1,210 @@
+// Package session is the browser's session: one sign-in on one device. It begins
+// with two proven factors, ends by the person, by idleness, by its absolute
+// limit or by a lock; and when it is ended, every app that relies on it is told
+// (OpenID Connect Back-Channel Logout 1.0).
+package session
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// Session is one sign-in.
+type Session struct {
+	ID       authz.SessionID
+	Subject  authz.Subject
+	AuthTime time.Time
+	Methods  []string
+	Level    authz.AuthenticationLevel
+	Created  time.Time
+	Seen     time.Time
+	Ended    time.Time
+	// Device is a short name of browser and system, for the person's own list.
+	Device string
+	// Of the account, read along: its kind, its level, its name, its lock.
+	Kind    string
+	Account authz.AccountLevel
+	Name    string
+	Person  string
+	Locked  bool
+}
+
+// Party is an app that has grants from a session.
+type Party struct {
+	Client authz.ClientID
+}
+
+// Store keeps sessions.
+type Store interface {
+	InsertSession(ctx context.Context, s Session, secretHash []byte) error
+	// SessionBySecret finds a session, ended ones included, with its account.
+	SessionBySecret(ctx context.Context, secretHash []byte) (Session, error)
+	TouchSession(ctx context.Context, id authz.SessionID, at time.Time) error
+	Sessions(ctx context.Context, subject authz.Subject, activeSince time.Time) ([]Session, error)
+	// EndSession ends a session of a subject and revokes its grants, and tells
+	// which clients had live ones; authz.ErrNotFound if it is not hers or over.
+	EndSession(ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time) ([]authz.ClientID, error)
+	// QueueLogout puts a logout token's delivery into the outbox.
+	QueueLogout(ctx context.Context, d Delivery) error
+	Tx(ctx context.Context, fn func(ctx context.Context) error) error
+}
+
+// Limits of a session.
+type Limits struct {
+	Idle     time.Duration // 30 min if zero
+	Absolute time.Duration // 12 h if zero
+}
+
+// Sessions begins, finds and ends sessions.
+type Sessions struct {
+	store  Store
+	limits Limits
+	now    func() time.Time
+
+	mu     sync.Mutex
+	noted  map[authz.SessionID]time.Time
+	secure bool
+}
+
+// New makes Sessions; secure tells that the issuer is https.
+func New(store Store, limits Limits, secure bool, now func() time.Time) *Sessions {
+	if limits.Idle == 0 {
+		limits.Idle = 30 * time.Minute
+	}
+	if limits.Absolute == 0 {
+		limits.Absolute = 12 * time.Hour
+	}
+	return &Sessions{store: store, limits: limits, now: now, noted: map[authz.SessionID]time.Time{}, secure: secure}
+}
+
+// Begin stores a new session and returns the secret for its cookie. Every
+// sign-in begins a new one, so a session that somebody planted is worth nothing.
+func (s *Sessions) Begin(ctx context.Context, subject authz.Subject, methods []string, at time.Time, userAgent string) (secret string, err error) {
+	secret = authz.NewSecret()
+	err = s.store.InsertSession(ctx, Session{
+		ID: authz.SessionID(authz.NewID()), Subject: subject, AuthTime: at, Methods: methods,
+		Level: authz.LevelOf(methods), Created: at, Seen: at, Device: device(userAgent),
+	}, authz.HashSecret(secret))
+	return secret, err
+}
+
+// ErrNone means that the browser has no live session.
+var ErrNone = errors.New("not signed in")
+
+// Find finds the live session of a cookie's secret: one query. Being seen is
+// noted at most once a minute, so that reading costs no commit.
+func (s *Sessions) Find(ctx context.Context, secret string) (Session, error) {
+	if len(secret) != 43 {
+		return Session{}, ErrNone
+	}
+	found, err := s.store.SessionBySecret(ctx, authz.HashSecret(secret))
+	if errors.Is(err, authz.ErrNotFound) {
+		return Session{}, ErrNone
+	}
+	if err != nil {
+		return Session{}, err
+	}
+	now := s.now()
+	if found.Locked || !found.Ended.IsZero() || now.Sub(found.Seen) >= s.limits.Idle || now.Sub(found.Created) >= s.limits.Absolute {
+		return Session{}, ErrNone
+	}
+	if now.Sub(found.Seen) > time.Minute && s.first(found.ID, now) {
+		if err := s.store.TouchSession(ctx, found.ID, now); err != nil {
+			return Session{}, err
+		}
+	}
+	return found, nil
+}
+
+// first lets one of many concurrent requests note the session.
+func (s *Sessions) first(id authz.SessionID, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.noted[id]) <= time.Minute {
+		return false
+	}
+	if len(s.noted) > 100_000 {
+		clear(s.noted)
+	}
+	s.noted[id] = now
+	return true
+}
+
+// List lists a person's sessions that are still live, newest first.
+func (s *Sessions) List(ctx context.Context, subject authz.Subject) ([]Session, error) {
+	return s.store.Sessions(ctx, subject, s.now().Add(-s.limits.Idle))
+}
+
+// CookieName is the session cookie's name; with https it has the __Host- prefix,
+// which pins it to this host (RFC 6265bis §4.1.3.2).
+func (s *Sessions) CookieName() string { return cookieName(s.secure, "hn_session") }
+
+// BindingName is the name of the cookie that ties forms to a browser.
+func (s *Sessions) BindingName() string { return cookieName(s.secure, "hn_browser") }
+
+// Secure tells whether cookies carry the Secure attribute.
+func (s *Sessions) Secure() bool { return s.secure }
+
+func cookieName(secure bool, name string) string {
+	if secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// Of finds the live session of a request.
+func (s *Sessions) Of(r *http.Request) (Session, error) {
+	c, err := r.Cookie(s.CookieName())
+	if err != nil {
+		return Session{}, ErrNone
+	}
+	return s.Find(r.Context(), c.Value)
+}
+
+// Forms makes and checks the anti-forgery tokens of forms.
+type Forms struct{ key []byte }
+
+// NewForms takes a key that is the same on all nodes.
+func NewForms(key []byte) *Forms { return &Forms{key} }
+
+// Token is bound to the browser's binding cookie and to what the form does.
+func (f *Forms) Token(binding, purpose string) string {
+	m := hmac.New(sha256.New, f.key)
+	m.Write([]byte(purpose + "\x00" + binding))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+// Genuine compares in constant time; an empty binding is never genuine.
+func (f *Forms) Genuine(binding, purpose, token string) bool {
+	return binding != "" && hmac.Equal([]byte(f.Token(binding, purpose)), []byte(token))
+}
+
+// device makes a short name out of a User-Agent.
+func device(userAgent string) string {
+	system := "?"
+	for _, s := range []struct{ mark, name string }{
+		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"},
+	} {
+		if strings.Contains(userAgent, s.mark) {
+			system = s.name
+			break
+		}
+	}
+	for _, b := range []struct{ mark, name string }{
+		{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"coc_coc", "Cốc Cốc"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
+	} {
+		if strings.Contains(userAgent, b.mark) {
+			return b.name + " · " + system
+		}
+	}
+	return system
+}

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/authn"
+	"hopnhat/authz/identity"
+)
+
+var _ authn.Accounts = (*DB)(nil)
+
+type credentialsRow struct {
+	Subject      string     `gorm:"column:subject"`
+	PasswordHash string     `gorm:"column:password_hash"`
+	Seed         []byte     `gorm:"column:totp_seed"`
+	Step         int64      `gorm:"column:totp_step"`
+	Failures     int        `gorm:"column:failures"`
+	FailedAt     *time.Time `gorm:"column:failed_at"`
+	LockedAt     *time.Time `gorm:"column:locked_at"`
+}
+
+const credentialsColumns = "a.subject, a.password_hash, a.totp_seed, a.totp_step, a.failures, a.failed_at, a.locked_at"
+
+func (db *DB) credentials(ctx context.Context, query string, key any) (authn.Credentials, error) {
+	var row credentialsRow
+	res := db.reader(ctx).Raw(query, key).Scan(&row)
+	if res.Error != nil {
+		return authn.Credentials{}, wrap("reading credentials", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return authn.Credentials{}, authz.ErrNotFound
+	}
+	return authn.Credentials{
+		Subject: authz.Subject(row.Subject), PasswordHash: row.PasswordHash, SealedSeed: row.Seed, LastStep: row.Step,
+		Failures: row.Failures, FailedAt: value(row.FailedAt), Locked: row.LockedAt != nil,
+	}, nil
+}
+
+// Credentials finds those of a number's holder; a re-issued number's
+// predecessors find them too.
+func (db *DB) Credentials(ctx context.Context, number authz.PersonalNumber) (authn.Credentials, error) {
+	return db.credentials(ctx, "SELECT "+credentialsColumns+` FROM identifiers i JOIN accounts a ON a.subject = i.subject
+		WHERE i.number = ? AND i.kind = 'number'`, number.Reveal())
+}
+
+// CredentialsOf finds those of a subject.
+func (db *DB) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
+	return db.credentials(ctx, "SELECT "+credentialsColumns+" FROM accounts a WHERE a.subject = ?", string(subject))
+}
+
+// Attempts tells the failures counted for a number without an account.
+func (db *DB) Attempts(ctx context.Context, numberKey []byte) (int, time.Time, error) {
+	var row struct {
+		Failures int       `gorm:"column:failures"`
+		FailedAt time.Time `gorm:"column:failed_at"`
+	}
+	err := db.reader(ctx).Raw("SELECT failures, failed_at FROM attempts WHERE number_key = ?", numberKey).Scan(&row).Error
+	return row.Failures, row.FailedAt.UTC(), wrap("reading attempts", err)
+}
+
+// CountFailure counts at the account, or at the number that has none.
+func (db *DB) CountFailure(ctx context.Context, numberKey []byte, subject authz.Subject, at time.Time) error {
+	if subject != "" {
+		return wrap("counting a failed sign-in", db.writer(ctx).Exec(
+			"UPDATE accounts SET failures = failures + 1, failed_at = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
+	}
+	return wrap("counting a failed sign-in", db.writer(ctx).Exec(`INSERT INTO attempts (number_key, failures, failed_at) VALUES (?, 1, ?)
+		ON CONFLICT (number_key) DO UPDATE SET failures = attempts.failures + 1, failed_at = excluded.failed_at`, numberKey, at.UTC()).Error)
+}
+
+// AcceptCode advances the last time step and clears the failures. Of any number
+// of calls with one step exactly one returns nil (RFC 6238 §5.2).
+func (db *DB) AcceptCode(ctx context.Context, subject authz.Subject, step int64) error {
+	return oneRow("accepting a one-time code", db.writer(ctx).Exec(
+		"UPDATE accounts SET totp_step = ?, failures = 0, failed_at = NULL WHERE subject = ? AND totp_step < ? AND locked_at IS NULL",
+		step, string(subject), step))
+}
+
+// SetPasswordHash replaces a hash, after its parameters changed.
+func (db *DB) SetPasswordHash(ctx context.Context, subject authz.Subject, hash string) error {
+	return oneRow("storing a password hash", db.writer(ctx).Exec("UPDATE accounts SET password_hash = ? WHERE subject = ?", hash, string(subject)))
+}
+
+// InsertAccount opens an account with its number: one commit.
+// authz.ErrConflict if the person or the number has one.
+func (db *DB) InsertAccount(ctx context.Context, a identity.Account, number authz.PersonalNumber, passwordHash string, sealedSeed []byte) error {
+	return db.Tx(ctx, func(ctx context.Context) error {
+		err := db.writer(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, string(a.Subject), string(a.Kind), a.Person, a.Name, int(a.Level), passwordHash, sealedSeed, a.Created.UTC()).Error
+		if err != nil {
+			return wrap("opening an account", err)
+		}
+		return wrap("opening an account", db.writer(ctx).Exec(
+			"INSERT INTO identifiers (number, kind, subject, valid_from) VALUES (?, 'number', ?, ?)",
+			number.Reveal(), string(a.Subject), a.Created.UTC()).Error)
+	})
+}
+
+// Lock locks an account, ends its sessions and revokes its grants: one commit
+// (research: a lock is a first-class event).
+func (db *DB) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
+	return db.Tx(ctx, func(ctx context.Context) error {
+		if err := oneRow("locking an account", db.writer(ctx).Exec(
+			"UPDATE accounts SET locked_at = ?, lock_reason = ? WHERE subject = ? AND locked_at IS NULL", at.UTC(), reason, string(subject))); err != nil {
+			return err
+		}
+		if err := db.writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE subject = ? AND ended_at IS NULL",
+			at.UTC(), string(subject)).Error; err != nil {
+			return wrap("ending sessions", err)
+		}
+		return wrap("revoking grants", db.writer(ctx).Exec(
+			"UPDATE grants SET revoked_at = ?, revoked_because = 'account locked' WHERE subject = ? AND revoked_at IS NULL",
+			at.UTC(), string(subject)).Error)
+	})
+}
+
+// Unlock opens a locked account again; sessions and grants stay ended.
+func (db *DB) Unlock(ctx context.Context, subject authz.Subject) error {
+	return oneRow("unlocking an account", db.writer(ctx).Exec(
+		"UPDATE accounts SET locked_at = NULL, lock_reason = '' WHERE subject = ? AND locked_at IS NOT NULL", string(subject)))
+}
+
+// AccountOf finds an account by a number.
+func (db *DB) AccountOf(ctx context.Context, number authz.PersonalNumber) (identity.Account, error) {
+	var row struct {
+		Subject string     `gorm:"column:subject"`
+		Kind    string     `gorm:"column:kind"`
+		Person  string     `gorm:"column:person_id"`
+		Name    string     `gorm:"column:name"`
+		Level   int        `gorm:"column:account_level"`
+		Locked  *time.Time `gorm:"column:locked_at"`
+	}
+	res := db.reader(ctx).Raw(`SELECT a.subject, a.kind, a.person_id, a.name, a.account_level, a.locked_at
+		FROM identifiers i JOIN accounts a ON a.subject = i.subject WHERE i.number = ? AND i.kind = 'number'`, number.Reveal()).Scan(&row)
+	if res.Error != nil {
+		return identity.Account{}, wrap("reading an account", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return identity.Account{}, authz.ErrNotFound
+	}
+	return identity.Account{
+		Subject: authz.Subject(row.Subject), Kind: identity.Kind(row.Kind), Person: row.Person, Name: row.Name,
+		Level: authz.AccountLevel(row.Level), Locked: value(row.Locked),
+	}, nil
+}

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/session"
+)
+
+var (
+	_ session.Store  = (*DB)(nil)
+	_ session.Outbox = (*DB)(nil)
+)
+
+type sessionRow struct {
+	ID           string     `gorm:"column:id"`
+	Subject      string     `gorm:"column:subject"`
+	AuthTime     time.Time  `gorm:"column:auth_time"`
+	Methods      string     `gorm:"column:methods"`
+	Level        int        `gorm:"column:level"`
+	Device       string     `gorm:"column:device"`
+	CreatedAt    time.Time  `gorm:"column:created_at"`
+	SeenAt       time.Time  `gorm:"column:seen_at"`
+	EndedAt      *time.Time `gorm:"column:ended_at"`
+	Kind         string     `gorm:"column:kind"`
+	AccountLevel int        `gorm:"column:account_level"`
+	Name         string     `gorm:"column:name"`
+	PersonID     string     `gorm:"column:person_id"`
+	LockedAt     *time.Time `gorm:"column:locked_at"`
+}
+
+func (r sessionRow) session() session.Session {
+	return session.Session{
+		ID: authz.SessionID(r.ID), Subject: authz.Subject(r.Subject), AuthTime: r.AuthTime.UTC(),
+		Methods: strings.Fields(r.Methods), Level: authz.AuthenticationLevel(r.Level), Device: r.Device,
+		Created: r.CreatedAt.UTC(), Seen: r.SeenAt.UTC(), Ended: value(r.EndedAt),
+		Kind: r.Kind, Account: authz.AccountLevel(r.AccountLevel), Name: r.Name, Person: r.PersonID, Locked: r.LockedAt != nil,
+	}
+}
+
+const sessionQuery = `SELECT s.id, s.subject, s.auth_time, s.methods, s.level, s.device, s.created_at, s.seen_at, s.ended_at,
+	a.kind, a.account_level, a.name, a.person_id, a.locked_at
+	FROM sessions s JOIN accounts a ON a.subject = s.subject `
+
+// InsertSession stores a new session.
+func (db *DB) InsertSession(ctx context.Context, s session.Session, secretHash []byte) error {
+	return wrap("storing a session", db.writer(ctx).Exec(`INSERT INTO sessions
+		(id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(s.ID), secretHash, string(s.Subject), s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device,
+		s.Created.UTC(), s.Seen.UTC()).Error)
+}
+
+// SessionBySecret finds a session with its account, ended ones included.
+func (db *DB) SessionBySecret(ctx context.Context, secretHash []byte) (session.Session, error) {
+	var row sessionRow
+	res := db.reader(ctx).Raw(sessionQuery+"WHERE s.secret_hash = ?", secretHash).Scan(&row)
+	if res.Error != nil {
+		return session.Session{}, wrap("reading a session", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return session.Session{}, authz.ErrNotFound
+	}
+	return row.session(), nil
+}
+
+// TouchSession notes that a session was seen.
+func (db *DB) TouchSession(ctx context.Context, id authz.SessionID, at time.Time) error {
+	return wrap("noting a session", db.writer(ctx).Exec("UPDATE sessions SET seen_at = ? WHERE id = ? AND ended_at IS NULL", at.UTC(), string(id)).Error)
+}
+
+// Sessions lists a person's sessions seen since a time, newest first, at most 100.
+func (db *DB) Sessions(ctx context.Context, subject authz.Subject, activeSince time.Time) ([]session.Session, error) {
+	var rows []sessionRow
+	err := db.reader(ctx).Raw(sessionQuery+`WHERE s.subject = ? AND s.ended_at IS NULL AND s.seen_at > ?
+		ORDER BY s.seen_at DESC LIMIT 100`, string(subject), activeSince.UTC()).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap("listing sessions", err)
+	}
+	out := make([]session.Session, len(rows))
+	for i, row := range rows {
+		out[i] = row.session()
+	}
+	return out, nil
+}
+
+// EndSession ends a session of a subject and revokes its grants.
+func (db *DB) EndSession(ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time) ([]authz.ClientID, error) {
+	res := db.writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = ? WHERE id = ? AND subject = ? AND ended_at IS NULL",
+		at.UTC(), because, string(id), string(subject))
+	if res.Error != nil {
+		return nil, wrap("ending a session", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return nil, authz.ErrNotFound
+	}
+	var clients []authz.ClientID
+	if err := db.writer(ctx).Raw("SELECT DISTINCT client_id FROM grants WHERE session_id = ? AND revoked_at IS NULL ORDER BY client_id", string(id)).Scan(&clients).Error; err != nil {
+		return nil, wrap("finding the apps of a session", err)
+	}
+	return clients, wrap("revoking grants", db.writer(ctx).Exec(
+		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE session_id = ? AND revoked_at IS NULL", at.UTC(), because, string(id)).Error)
+}
+
+type deliveryRow struct {
+	ID        string     `gorm:"column:id"`
+	SessionID string     `gorm:"column:session_id"`
+	Subject   string     `gorm:"column:subject"`
+	ClientID  string     `gorm:"column:client_id"`
+	URI       string     `gorm:"column:uri"`
+	Attempts  int        `gorm:"column:attempts"`
+	NextAt    time.Time  `gorm:"column:next_at"`
+	DoneAt    *time.Time `gorm:"column:done_at"`
+	Failed    string     `gorm:"column:failed"`
+}
+
+// QueueLogout puts a delivery into the outbox.
+func (db *DB) QueueLogout(ctx context.Context, d session.Delivery) error {
+	return wrap("queueing a logout token", db.writer(ctx).Exec(
+		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at) VALUES (?, ?, ?, ?, ?, ?)",
+		d.ID, string(d.Session), string(d.Subject), string(d.Client), d.URI, d.Next.UTC()).Error)
+}
+
+// DueLogouts claims deliveries by moving their time on to until.
+func (db *DB) DueLogouts(ctx context.Context, now, until time.Time, limit int) ([]session.Delivery, error) {
+	var due []deliveryRow
+	if err := db.reader(ctx).Raw("SELECT id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? LIMIT 1", now.UTC()).Scan(&due).Error; err != nil || len(due) == 0 {
+		return nil, wrap("looking for logout tokens to deliver", err)
+	}
+	skip := ""
+	if db.dialect == PostgreSQL {
+		skip = " FOR UPDATE SKIP LOCKED"
+	}
+	var rows []deliveryRow
+	err := db.writer(ctx).Raw(`UPDATE logout_deliveries SET next_at = ? WHERE id IN
+		(SELECT id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? ORDER BY next_at LIMIT ?`+skip+`)
+		RETURNING id, session_id, subject, client_id, uri, attempts, next_at, done_at, failed`, until.UTC(), now.UTC(), limit).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap("claiming logout tokens to deliver", err)
+	}
+	out := make([]session.Delivery, len(rows))
+	for i, r := range rows {
+		out[i] = session.Delivery{
+			ID: r.ID, Session: authz.SessionID(r.SessionID), Subject: authz.Subject(r.Subject), Client: authz.ClientID(r.ClientID),
+			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: value(r.DoneAt), Failed: r.Failed,
+		}
+	}
+	return out, nil
+}
+
+// FinishLogout notes an attempt.
+func (db *DB) FinishLogout(ctx context.Context, d session.Delivery) error {
+	var done *time.Time
+	if !d.Done.IsZero() {
+		done = &d.Done
+	}
+	return wrap("noting a delivery", db.writer(ctx).Exec("UPDATE logout_deliveries SET attempts = ?, next_at = ?, done_at = ?, failed = ? WHERE id = ?",
+		d.Attempts, d.Next.UTC(), done, d.Failed, d.ID).Error)
+}
