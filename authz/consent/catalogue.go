@@ -1,0 +1,193 @@
+// Package consent keeps what a person agreed to: declarations, consent versions,
+// withdrawal. A consent is for one purpose, one register and one app; it is
+// never edited, a change adds a version (Law 91/2025/QH15 Art. 9, Decree
+// 356/2025/NĐ-CP Art. 6).
+package consent
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"hopnhat/authz"
+)
+
+//go:embed catalogue.json
+var catalogueJSON []byte
+
+// Purpose is a row of the catalogue of purposes.
+type Purpose struct {
+	ID           authz.PurposeID `json:"id"`
+	VI           string          `json:"vi"`
+	EN           string          `json:"en"`
+	Sector       string          `json:"sector"`
+	DefaultBasis authz.Basis     `json:"default_basis"`
+	AllowedBases []authz.Basis   `json:"allowed_bases"`
+	// Mode is none, per_release, standing, written_request or forbidden.
+	Mode          string `json:"consent_mode"`
+	MaxDays       int    `json:"max_validity_days"`
+	MaxClass      string `json:"max_class"`
+	Visibility    string `json:"citizen_visibility"`
+	PredicateOnly bool   `json:"predicate_only"`
+	Citation      string `json:"citation"`
+}
+
+// Text is the purpose in a language.
+func (p Purpose) Text() authz.LocalizedText { return authz.LocalizedText{VI: p.VI, EN: p.EN} }
+
+// LegalBasis is a row of the catalogue of legal bases.
+type LegalBasis struct {
+	ID           authz.Basis `json:"id"`
+	VI           string      `json:"vi"`
+	EN           string      `json:"en"`
+	Citation     string      `json:"citation"`
+	NeedsConsent bool        `json:"needs_consent_record"`
+}
+
+// Text is the basis in a language.
+func (b LegalBasis) Text() authz.LocalizedText { return authz.LocalizedText{VI: b.VI, EN: b.EN} }
+
+// Registry is a national register and its attributes.
+type Registry struct {
+	ID         authz.RegistryID `json:"id"`
+	VI         string           `json:"vi"`
+	EN         string           `json:"en"`
+	Owner      string           `json:"owner"`
+	Subject    string           `json:"subject"`
+	Attributes []Attribute      `json:"attributes"`
+}
+
+// Text is the register's name in a language.
+func (r Registry) Text() authz.LocalizedText { return authz.LocalizedText{VI: r.VI, EN: r.EN} }
+
+// Attribute is one attribute of a register.
+type Attribute struct {
+	ID       authz.AttributeID `json:"id"`
+	VI       string            `json:"vi"`
+	EN       string            `json:"en"`
+	Class    string            `json:"class"`
+	Purposes []authz.PurposeID `json:"purposes"`
+}
+
+// Text is the attribute's name in a language.
+func (a Attribute) Text() authz.LocalizedText { return authz.LocalizedText{VI: a.VI, EN: a.EN} }
+
+// Sensitive tells whether the person must be told that it is (Decree 356/2025
+// Art. 6(4)).
+func (a Attribute) Sensitive() bool { return rank(a.Class) >= rank("P2") }
+
+// rank orders the classes: public, internal or basic, sensitive, restricted.
+func rank(class string) int {
+	switch class {
+	case "PUB":
+		return 0
+	case "O1", "P1":
+		return 1
+	case "P2":
+		return 2
+	default:
+		return 3
+	}
+}
+
+// Within tells whether a class is no more restricted than a maximum.
+func Within(class, maximum string) bool { return rank(class) <= rank(maximum) }
+
+// Catalogue is the law as data: bases, purposes, registers.
+type Catalogue struct {
+	Bases      []LegalBasis `json:"bases"`
+	Purposes   []Purpose    `json:"purposes"`
+	Registries []Registry   `json:"registries"`
+	bases      map[authz.Basis]LegalBasis
+	purposes   map[authz.PurposeID]Purpose
+	registries map[authz.RegistryID]Registry
+	attributes map[authz.AttributeID]Attribute
+}
+
+// Load reads the catalogue built into the program.
+func Load() *Catalogue {
+	c := &Catalogue{
+		bases: map[authz.Basis]LegalBasis{}, purposes: map[authz.PurposeID]Purpose{},
+		registries: map[authz.RegistryID]Registry{}, attributes: map[authz.AttributeID]Attribute{},
+	}
+	if err := json.Unmarshal(catalogueJSON, c); err != nil {
+		panic(fmt.Sprintf("consent: the built-in catalogue is damaged: %v", err))
+	}
+	for _, b := range c.Bases {
+		c.bases[b.ID] = b
+	}
+	for _, p := range c.Purposes {
+		c.purposes[p.ID] = p
+	}
+	for _, r := range c.Registries {
+		c.registries[r.ID] = r
+		for _, a := range r.Attributes {
+			c.attributes[a.ID] = a
+		}
+	}
+	return c
+}
+
+// Basis finds a legal basis.
+func (c *Catalogue) Basis(id authz.Basis) (LegalBasis, bool) { b, ok := c.bases[id]; return b, ok }
+
+// Purpose finds a purpose.
+func (c *Catalogue) Purpose(id authz.PurposeID) (Purpose, bool) {
+	p, ok := c.purposes[id]
+	return p, ok
+}
+
+// Registry finds a register.
+func (c *Catalogue) Registry(id authz.RegistryID) (Registry, bool) {
+	r, ok := c.registries[id]
+	return r, ok
+}
+
+// Attribute finds an attribute.
+func (c *Catalogue) Attribute(id authz.AttributeID) (Attribute, bool) {
+	a, ok := c.attributes[id]
+	return a, ok
+}
+
+// CheckDeclaration refuses a declaration that the catalogue does not allow, with
+// the rule it breaks: at registration, so that it never comes to a person.
+func (c *Catalogue) CheckDeclaration(d authz.Declaration) error {
+	purpose, ok := c.Purpose(d.Purpose)
+	if !ok {
+		return fmt.Errorf("purpose %q is not in the catalogue", d.Purpose)
+	}
+	if purpose.Mode == "forbidden" {
+		return fmt.Errorf("purpose %q is forbidden: national registers are not for marketing", d.Purpose)
+	}
+	if !slices.Contains(purpose.AllowedBases, d.Basis) {
+		return fmt.Errorf("purpose %q does not allow basis %q; it allows %v", d.Purpose, d.Basis, purpose.AllowedBases)
+	}
+	if _, ok := c.Registry(d.Registry); !ok {
+		return fmt.Errorf("register %q is not in the catalogue", d.Registry)
+	}
+	if len(d.Attributes) == 0 || len(d.Attributes) > maxAttributes {
+		return fmt.Errorf("a declaration names 1 to %d attributes", maxAttributes)
+	}
+	for _, id := range d.Attributes {
+		a, ok := c.Attribute(id)
+		switch {
+		case !ok || !inRegistry(id, d.Registry):
+			return fmt.Errorf("attribute %q is not in register %q", id, d.Registry)
+		case !slices.Contains(a.Purposes, d.Purpose):
+			return fmt.Errorf("attribute %q may not be used for purpose %q", id, d.Purpose)
+		case !Within(a.Class, purpose.MaxClass):
+			return fmt.Errorf("attribute %q is of class %s, purpose %q goes up to %s", id, a.Class, d.Purpose, purpose.MaxClass)
+		}
+	}
+	for _, id := range d.Required {
+		if !slices.Contains(d.Attributes, id) {
+			return fmt.Errorf("required attribute %q is not among the declared ones", id)
+		}
+	}
+	return nil
+}
+
+func inRegistry(id authz.AttributeID, registry authz.RegistryID) bool {
+	return len(id) > len(registry)+1 && string(id[:len(registry)+1]) == string(registry)+"."
+}

@@ -1,0 +1,268 @@
+// Package policy decides whether a release may happen: statutory rules first,
+// hard-coded and each with its article, then the policy of the register in
+// Cedar. It is pure: facts come in as values with the time, and what is not
+// permitted is refused (decision D9).
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/consent"
+)
+
+// Facts are what a decision rests on, read live at release time.
+type Facts struct {
+	Now    time.Time
+	Client *authz.Client
+	// Asked is what the app asks to be sent now.
+	Asked Asked
+	// Granted is the detail of the grant for this purpose and register; nil if
+	// there is none.
+	Granted *authz.Release
+	// Consent is the live consent the grant refers to; nil if there is none.
+	Consent *consent.Consent
+	// Account and session of the subject.
+	Locked  bool
+	Level   authz.AuthenticationLevel
+	Account authz.AccountLevel
+	// Birth is the subject's birth date; zero if it is not known.
+	Birth time.Time
+	// Dead tells that the register knows the subject as dead.
+	Dead bool
+}
+
+// Asked is one release request.
+type Asked struct {
+	Registry   authz.RegistryID
+	Purpose    authz.PurposeID
+	Attributes []authz.AttributeID
+}
+
+// Code is a stable name of a refusal, part of the interface to apps.
+type Code string
+
+// The refusals of the statutory rules.
+const (
+	NotGranted        Code = "not-granted"
+	PurposeUnknown    Code = "purpose-unknown"
+	PurposeForbidden  Code = "purpose-forbidden"
+	NotDeclared       Code = "not-declared"
+	AttributeNot      Code = "attribute-not-granted"
+	ClassTooHigh      Code = "class-too-high"
+	ConsentMissing    Code = "consent-missing"
+	ConsentWithdrawn  Code = "consent-withdrawn"
+	ConsentExpired    Code = "consent-expired"
+	ConsentSuperseded Code = "consent-superseded"
+	ConsentNotThis    Code = "consent-of-another"
+	Expired           Code = "permission-expired"
+	AccountLocked     Code = "account-locked"
+	LevelTooLow       Code = "level-too-low"
+	ChildNeedsBoth    Code = "child-needs-representative"
+	WrittenRequest    Code = "written-request-needed"
+	PredicateOnly     Code = "predicate-only"
+	SubjectDead       Code = "subject-dead"
+	RegistryPolicy    Code = "registry-policy"
+)
+
+// Reason is one cause of a refusal with the rule behind it.
+type Reason struct {
+	Code    Code
+	Article string
+}
+
+// Verdict is a decision and what determined it.
+type Verdict struct {
+	Permit bool
+	// Reasons of a refusal, in the order of the rules; none for a permit.
+	Reasons []Reason
+	// Determining names the statutory rules' version and the Cedar policies that
+	// decided; PolicyHash pins the policy set.
+	Determining []string
+	PolicyHash  string
+}
+
+// rule is a statutory rule; it returns a code when it forbids.
+type rule struct {
+	name    string
+	article string
+	forbids func(c *consent.Catalogue, f Facts) Code
+}
+
+// StatutoryVersion names the hard-coded rules in evidence.
+const StatutoryVersion = "statutory-2026.11"
+
+// rules are the outer ring. All are asked, so that a refusal names every cause.
+var rules = []rule{
+	{"purpose known", "Law 91/2025/QH15 Art. 3", purposeKnown},
+	{"granted", "Decree 194/2025/NĐ-CP", granted},
+	{"declared", "Law 26/2023/QH15 Art. 10(8); Decree 70/2024/NĐ-CP Art. 7", declared},
+	{"attributes", "Law 91/2025/QH15 Art. 3(2)", attributes},
+	{"class", "Decree 356/2025/NĐ-CP Art. 3, 4", class},
+	{"consent", "Law 91/2025/QH15 Art. 9", consentHolds},
+	{"written request", "Law 91/2025/QH15 Art. 26(2)", writtenRequest},
+	{"lock", "Decree 69/2024/NĐ-CP Art. 15, 30", lock},
+	{"level", "Decree 69/2024/NĐ-CP Art. 20", level},
+	{"child", "Law 91/2025/QH15 Art. 24; Decree 330/2026/NĐ-CP Art. 60", child},
+	{"predicate", "Law 91/2025/QH15 Art. 3", predicate},
+	{"death", "Law 26/2023/QH15 Art. 34", death},
+}
+
+func purposeKnown(c *consent.Catalogue, f Facts) Code {
+	p, ok := c.Purpose(f.Asked.Purpose)
+	switch {
+	case !ok:
+		return PurposeUnknown
+	case p.Mode == "forbidden":
+		return PurposeForbidden
+	}
+	return ""
+}
+
+func granted(_ *consent.Catalogue, f Facts) Code {
+	g := f.Granted
+	switch {
+	case g == nil || g.Purpose != f.Asked.Purpose || g.Registry != f.Asked.Registry:
+		return NotGranted
+	case g.ValidUntil.IsZero() || !f.Now.Before(g.ValidUntil):
+		return Expired
+	}
+	return ""
+}
+
+func declared(_ *consent.Catalogue, f Facts) Code {
+	if f.Client == nil || f.Granted == nil {
+		return NotDeclared
+	}
+	for _, d := range f.Client.Declarations {
+		if d.Purpose == f.Asked.Purpose && d.Registry == f.Asked.Registry && d.Basis == f.Granted.Basis &&
+			(d.ExpiresAt.IsZero() || f.Now.Before(d.ExpiresAt)) && contains(d.Attributes, f.Asked.Attributes) {
+			return ""
+		}
+	}
+	return NotDeclared
+}
+
+func contains(have, want []authz.AttributeID) bool {
+	return !slices.ContainsFunc(want, func(a authz.AttributeID) bool { return !slices.Contains(have, a) })
+}
+
+func attributes(_ *consent.Catalogue, f Facts) Code {
+	if f.Granted == nil || len(f.Asked.Attributes) == 0 || !contains(f.Granted.Attributes, f.Asked.Attributes) {
+		return AttributeNot
+	}
+	return ""
+}
+
+func class(c *consent.Catalogue, f Facts) Code {
+	p, ok := c.Purpose(f.Asked.Purpose)
+	if !ok {
+		return ClassTooHigh
+	}
+	for _, id := range f.Asked.Attributes {
+		a, known := c.Attribute(id)
+		if !known || !slices.Contains(a.Purposes, p.ID) || !consent.Within(a.Class, p.MaxClass) {
+			return ClassTooHigh
+		}
+	}
+	return ""
+}
+
+// consentHolds: where the basis needs a consent record, a live one must cover
+// exactly this person's app, purpose, register and every attribute.
+func consentHolds(c *consent.Catalogue, f Facts) Code {
+	if f.Granted == nil {
+		return ""
+	}
+	basis, ok := c.Basis(f.Granted.Basis)
+	if ok && !basis.NeedsConsent {
+		return ""
+	}
+	k := f.Consent
+	switch {
+	case k == nil:
+		return ConsentMissing
+	case k.State == consent.Withdrawn:
+		return ConsentWithdrawn
+	case f.Client == nil || k.Client != f.Client.ID || k.Purpose != f.Asked.Purpose || k.Registry != f.Asked.Registry:
+		return ConsentNotThis
+	case k.State != consent.Approved:
+		return ConsentSuperseded
+	case !f.Now.Before(k.ValidUntil):
+		return ConsentExpired
+	case !contains(k.Attributes, f.Asked.Attributes):
+		return ConsentSuperseded
+	}
+	return ""
+}
+
+// writtenRequest: health data to an insurer or another care provider.
+func writtenRequest(c *consent.Catalogue, f Facts) Code {
+	p, ok := c.Purpose(f.Asked.Purpose)
+	if !ok || f.Granted == nil {
+		return ""
+	}
+	outside := p.Mode == "written_request" || p.ID == "health.referral"
+	if outside && f.Asked.Registry == "health" && f.Granted.Basis == authz.BasisConsent {
+		return WrittenRequest
+	}
+	return ""
+}
+
+// lock: a locked account blocks every basis but four.
+func lock(_ *consent.Catalogue, f Facts) Code {
+	if !f.Locked || f.Granted == nil {
+		return ""
+	}
+	switch f.Granted.Basis {
+	case authz.BasisCourt, authz.BasisVital, authz.BasisSecurity, authz.BasisSupervision:
+		return ""
+	}
+	return AccountLocked
+}
+
+func level(_ *consent.Catalogue, f Facts) Code {
+	if f.Client != nil && f.Level < f.Client.MinimumLevel {
+		return LevelTooLow
+	}
+	// Sensitive data need two factors whatever the app accepts.
+	if f.Level < 2 {
+		return LevelTooLow
+	}
+	return ""
+}
+
+// child: below 18 a consent needs the representative too, from 7 both; the basis
+// for that is LB-CHILD, so ordinary consent of a child releases nothing.
+func child(_ *consent.Catalogue, f Facts) Code {
+	if f.Granted == nil || f.Birth.IsZero() || !f.Now.Before(f.Birth.AddDate(18, 0, 0)) {
+		return ""
+	}
+	switch f.Granted.Basis {
+	case authz.BasisConsent, authz.BasisWrittenRequest, authz.BasisDualAuthority:
+		return ChildNeedsBoth
+	}
+	return ""
+}
+
+// predicate: such purposes get a yes or no, never what it was worked out from.
+func predicate(c *consent.Catalogue, f Facts) Code {
+	p, ok := c.Purpose(f.Asked.Purpose)
+	if !ok || !p.PredicateOnly {
+		return ""
+	}
+	for _, a := range f.Asked.Attributes {
+		if !slices.Contains([]authz.AttributeID{"population.age_over", "driving.valid_now"}, a) {
+			return PredicateOnly
+		}
+	}
+	return ""
+}
+
+func death(_ *consent.Catalogue, f Facts) Code {
+	if f.Dead {
+		return SubjectDead
+	}
+	return ""
+}

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+)
+
+var _ audit.Events = (*DB)(nil)
+
+// Record stores an event and its salt.
+func (db *DB) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
+	canonical, err := e.Canonical()
+	if err != nil {
+		return fmt.Errorf("recording an event: %w", err)
+	}
+	return wrap("recording an event", db.writer(ctx).Exec(`INSERT INTO events
+		(id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.ID, e.When.Decided.UTC(), string(e.Type), string(e.Asked.Client), e.Person.Pseudonym, string(e.Reason.Purpose),
+		string(e.Data.Registry), e.Decision.Permit, string(e.Reason.Consent), string(canonical), salt[:]).Error)
+}
+
+// SetIndices notes log places, all in one statement and commit.
+func (db *DB) SetIndices(ctx context.Context, places map[string]uint64) error {
+	const most = 500
+	for len(places) > 0 {
+		var rows []string
+		var args []any
+		for id, index := range places {
+			rows = append(rows, "(?, ?)")
+			args = append(args, id, int64(index))
+			delete(places, id)
+			if len(rows) == most {
+				break
+			}
+		}
+		index := "v.place"
+		if db.dialect == PostgreSQL {
+			index = "CAST(v.place AS bigint)"
+		}
+		err := db.writer(ctx).Exec("WITH v (id, place) AS (VALUES "+strings.Join(rows, ", ")+`)
+			UPDATE events SET log_index = (SELECT `+index+` FROM v WHERE v.id = events.id)
+			WHERE id IN (SELECT v.id FROM v)`, args...).Error
+		if err != nil {
+			return wrap("noting log places", err)
+		}
+	}
+	return nil
+}
+
+type eventRow struct {
+	Canonical string `gorm:"column:canonical"`
+	Salt      []byte `gorm:"column:salt"`
+	LogIndex  *int64 `gorm:"column:log_index"`
+}
+
+func recorded(rows []eventRow) ([]audit.Recorded, error) {
+	out := make([]audit.Recorded, len(rows))
+	for i, row := range rows {
+		e, err := audit.Parse([]byte(row.Canonical))
+		if err != nil {
+			return nil, fmt.Errorf("a stored event was altered: %w", err)
+		}
+		if len(row.Salt) != len(audit.Salt{}) {
+			return nil, fmt.Errorf("the salt of event %s was altered", e.ID)
+		}
+		out[i] = audit.Recorded{Event: e, Salt: audit.Salt(row.Salt)}
+		if row.LogIndex != nil {
+			out[i].Index, out[i].Logged = uint64(*row.LogIndex), true
+		}
+	}
+	return out, nil
+}
+
+// Unlogged lists events without a place, oldest first.
+func (db *DB) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error) {
+	var rows []eventRow
+	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index FROM events WHERE log_index IS NULL ORDER BY id LIMIT ?", limit).Scan(&rows).Error; err != nil {
+		return nil, wrap("listing events without a log entry", err)
+	}
+	return recorded(rows)
+}
+
+// where is the condition of a query.
+func where(q audit.Query) (string, []any) {
+	conditions, args := []string{"1 = 1"}, []any{}
+	add := func(condition string, arg any) {
+		conditions, args = append(conditions, condition), append(args, arg)
+	}
+	if q.Pseudonym != "" {
+		add("pseudonym = ?", q.Pseudonym)
+	}
+	if q.Client != "" {
+		add("client_id = ?", string(q.Client))
+	}
+	if q.Purpose != "" {
+		add("purpose = ?", string(q.Purpose))
+	}
+	if q.Type != "" {
+		add("type = ?", string(q.Type))
+	}
+	if q.Outcome != audit.AnyOutcome {
+		add("permit = ?", q.Outcome == audit.Permitted)
+	}
+	if !q.From.IsZero() {
+		add("at >= ?", q.From.UTC())
+	}
+	if !q.To.IsZero() {
+		add("at < ?", q.To.UTC())
+	}
+	return strings.Join(conditions, " AND "), args
+}
+
+// Find selects events, newest first.
+func (db *DB) Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
+	condition, args := where(q)
+	if q.Before != "" {
+		condition, args = condition+" AND id < ?", append(args, q.Before)
+	}
+	var rows []eventRow
+	err := db.reader(ctx).Raw("SELECT canonical, salt, log_index FROM events WHERE "+condition+" ORDER BY id DESC LIMIT ?", append(args, q.Limit)...).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap("searching events", err)
+	}
+	return recorded(rows)
+}
+
+// EventCounts are totals over all pages of a query; beyond the cap they stop
+// counting.
+type EventCounts struct {
+	Total, Permitted, People int
+	Capped                   bool
+}
+
+// maxCount bounds how many events a search counts.
+const maxCount = 10_000
+
+// CountEvents counts what a query selects, up to a cap.
+func (db *DB) CountEvents(ctx context.Context, q audit.Query) (EventCounts, error) {
+	condition, args := where(q)
+	var row struct {
+		Total     int `gorm:"column:total"`
+		Permitted int `gorm:"column:permitted"`
+		People    int `gorm:"column:people"`
+	}
+	err := db.reader(ctx).Raw(`SELECT count(*) AS total, COALESCE(sum(CASE WHEN permit THEN 1 ELSE 0 END), 0) AS permitted,
+		count(DISTINCT pseudonym) AS people FROM (SELECT permit, pseudonym FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found`,
+		append(args, maxCount)...).Scan(&row).Error
+	return EventCounts{row.Total, row.Permitted, row.People, row.Total == maxCount}, wrap("counting events", err)
+}
+
+// Get finds one event.
+func (db *DB) Get(ctx context.Context, id string) (audit.Recorded, error) {
+	var rows []eventRow
+	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index FROM events WHERE id = ?", id).Scan(&rows).Error; err != nil {
+		return audit.Recorded{}, wrap("reading an event", err)
+	}
+	if len(rows) == 0 {
+		return audit.Recorded{}, authz.ErrNotFound
+	}
+	all, err := recorded(rows)
+	if err != nil {
+		return audit.Recorded{}, err
+	}
+	return all[0], nil
+}
+
+// KnownLogSize is one more than the highest log place noted; a log that is
+// smaller was restored from an older copy.
+func (db *DB) KnownLogSize(ctx context.Context) (uint64, error) {
+	var highest *int64
+	if err := db.reader(ctx).Raw("SELECT max(log_index) FROM events").Scan(&highest).Error; err != nil {
+		return 0, wrap("reading the highest log place", err)
+	}
+	if highest == nil {
+		return 0, nil
+	}
+	return uint64(*highest) + 1, nil
+}
