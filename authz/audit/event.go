@@ -1,155 +1,148 @@
-// Package audit is the vocabulary of evidence: the events that are recorded, the
-// one form of their bytes, and the commitment to them that goes into the log.
-//
-// The life of an event: decided, recorded durably as a row, committed to by a
-// leaf of the release log, and only then acted on (decision D8). The leaf is a
-// salted commitment: deleting salt and row erases the event and leaves the log
-// whole.
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"time"
-
-	"golang.org/x/text/unicode/norm"
 
 	"hopnhat/authz"
 )
 
-// Type is the kind of an event.
-type Type string
-
-// The kinds.
-const (
-	ReleasePermitted  Type = "release.permitted"
-	ReleaseRefused    Type = "release.refused"
-	ConsentApproved   Type = "consent.approved"
-	ConsentDeclined   Type = "consent.declined"
-	ConsentWithdrawn  Type = "consent.withdrawn"
-	ConsentSuperseded Type = "consent.superseded"
-	AuditorQuery      Type = "auditor.query"
-)
-
-// Types lists all kinds, for the auditor's form.
-func Types() []Type {
-	return []Type{ReleasePermitted, ReleaseRefused, ConsentApproved, ConsentDeclined, ConsentWithdrawn, ConsentSuperseded, AuditorQuery}
-}
-
-// Event is one piece of evidence. Its parts are groups that can be shown one
-// without the others. It never holds a personal number: a person stands in it by
-// the pseudonym of sector "audit".
+// Event is one piece of evidence. It never holds a personal number: a person
+// stands in it by the pseudonym of sector "audit". A zero field is absent.
+//
+// Committed to are finer groups than these structs, so that an auditor can be
+// shown, say, the purpose without the consent: see [Event.Disclose].
 type Event struct {
-	ID       string   `json:"id"` // UUIDv7
-	Type     Type     `json:"type"`
-	Asked    Asked    `json:"asked"`
-	Person   Person   `json:"person"`
-	Reason   Reason   `json:"reason"`
-	Data     Data     `json:"data"`
-	Decision Decision `json:"decision"`
-	When     When     `json:"when"`
+	// ID is a UUIDv7. It is inside the committed bytes, so that a leaf that was
+	// appended twice is seen to be the same event.
+	ID         string
+	Type       Type
+	Asked      Asked
+	Person     Person
+	Reason     Reason
+	Data       Data
+	Decision   Decision
+	When       When
+	Visibility Visibility
+	Emergency  Emergency
+	Detail     Detail
 }
 
 // Asked is who asked.
 type Asked struct {
-	Client    authz.ClientID `json:"client"`
-	Name      string         `json:"name"`
-	Owner     string         `json:"owner"`
-	Grant     authz.GrantID  `json:"grant,omitempty"`
-	RequestID string         `json:"request_id,omitempty"`
+	Client authz.ClientID
+	// Name is the client's name as the person was shown it.
+	Name string
+	// Owner is the agency that operates the client.
+	Owner string
+	// Tier is the client's place in the federation: ministry, province, licensed.
+	Tier      string
+	Grant     authz.GrantID
+	RequestID string
 }
 
-// Person is about whom.
+// Person is about whom, and who acted.
 type Person struct {
-	Pseudonym string `json:"pseudonym"`
-	Relation  string `json:"relation"`
-	Actor     string `json:"actor,omitempty"` // pseudonym of who acted, when another
+	Pseudonym string
+	// Kind is citizen, foreigner, organisation or origin_unconfirmed.
+	Kind string
+	// Relation is self, represented or case.
+	Relation string
+	// Sequence is the person's own running number: a gap shows a missing event.
+	Sequence int64
+	// Actor is the pseudonym of who acted, when another; Role and Mandate say in
+	// what capacity.
+	Actor   string
+	Role    string
+	Mandate string
 }
 
 // Reason is why: purpose, basis, and the consent if it is one.
 type Reason struct {
-	Purpose        authz.PurposeID `json:"purpose"`
-	Basis          authz.Basis     `json:"basis"`
-	Citation       string          `json:"citation"`
-	CaseReference  string          `json:"case_reference,omitempty"`
-	Consent        authz.ConsentID `json:"consent,omitempty"`
-	ConsentVersion int             `json:"consent_version,omitempty"`
-	NoConsent      string          `json:"no_consent,omitempty"`
+	Purpose        authz.PurposeID
+	Basis          authz.Basis
+	Citation       string
+	CaseReference  string
+	Consent        authz.ConsentID
+	ConsentVersion int
+	// ConsentText is the SHA-256 of the text the person read, hex; Channel and
+	// Locale how she read it.
+	ConsentText string
+	Channel     string
+	Locale      string
+	// NoConsent is why none was needed; it is empty when Consent is set.
+	NoConsent string
 }
 
 // Data is what: never the values, only which attributes, how many records, and a
 // salted digest of what was sent.
 type Data struct {
-	Registry   authz.RegistryID    `json:"registry"`
-	Attributes []authz.AttributeID `json:"attributes"`
-	Query      string              `json:"query,omitempty"` // of an auditor
+	Registry   authz.RegistryID
+	Attributes []authz.AttributeID
+	// Catalogue is the version of the attribute catalogue.
+	Catalogue string
+	// Form is value, or predicate where only a yes or no left.
+	Form string
+	// Query is the text of an auditor's query, see [Query.Text].
+	Query   string
+	Records int64
+	// Digest is [Salt.PayloadDigest] of what left.
+	Digest string
 }
 
 // Decision is the outcome and what determined it.
 type Decision struct {
-	Permit      bool     `json:"permit"`
-	Code        string   `json:"code"`
-	Determining []string `json:"determining"`
-	PolicyHash  string   `json:"policy_hash,omitempty"`
-	ACR         string   `json:"acr,omitempty"`
-	Account     int      `json:"account_level,omitempty"`
+	Permit bool
+	// Partial says that a part of what was asked was refused.
+	Partial bool
+	// Code is the stable code of the outcome.
+	Code string
+	// Determining are the identifiers of the determining policies.
+	Determining []string
+	// PolicyHash is the hash of the policy set in force.
+	PolicyHash string
+	// ACR and Account are the two levels of Decree 69/2024/NĐ-CP: how the session
+	// was authenticated, how well the person was proofed.
+	ACR     string
+	Account int
 }
 
-// When is the time of the decision, UTC, to the microsecond.
+// When is the time of the decision, UTC, to the microsecond, and the site.
 type When struct {
-	Decided time.Time `json:"decided"`
-	Site    string    `json:"site"`
+	Decided time.Time
+	Site    string
+	// Latency is the time from the request to the decision, in microseconds.
+	Latency int64
 }
 
-// groups are the parts in the order in which they are committed to.
-func (e *Event) groups() []group {
-	return []group{
-		{"asked", e.Asked}, {"person", e.Person}, {"reason", e.Reason},
-		{"data", e.Data}, {"decision", e.Decision}, {"when", e.When},
-	}
+// Visibility is when the person sees the event, and on whose authority not.
+type Visibility struct {
+	Sight     Sight
+	Until     time.Time
+	Authority string
 }
 
-type group struct {
-	name  string
-	value any
+// Emergency is set when someone broke the glass.
+type Emergency struct {
+	Reason string
+	Text   string
+	Drill  bool
 }
 
-// Canonical is the one form of an event: JSON with members in the order of the
-// struct, no white space, strings in Unicode NFC.
-func (e Event) Canonical() ([]byte, error) {
-	e.When.Decided = e.When.Decided.UTC().Truncate(time.Microsecond)
-	return canonical(e)
+// Detail tells of events that are not releases: the action of an administrator
+// and its object, the size of an auditor's result.
+type Detail struct {
+	Action string
+	Object string
+	Text   string
+	Count  int64
+	// Methods are how a person signed in, RFC 8176.
+	Methods []string
 }
 
-func canonical(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("encoding an event: %w", err)
-	}
-	return norm.NFC.Bytes(bytes.TrimRight(b.Bytes(), "\n")), nil
-}
+// String names the event without telling whose it is.
+func (e Event) String() string { return fmt.Sprintf("event %s (%s)", e.ID, e.Type) }
 
-// ErrNotCanonical means that bytes are not the one form of an event.
-var ErrNotCanonical = errors.New("not the canonical form of an event")
-
-// Parse reads a canonical event and refuses any other form of it.
-func Parse(raw []byte) (Event, error) {
-	var e Event
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil {
-		return Event{}, fmt.Errorf("%w: %w", ErrNotCanonical, err)
-	}
-	again, err := e.Canonical()
-	if err != nil {
-		return Event{}, err
-	}
-	if !bytes.Equal(again, raw) {
-		return Event{}, ErrNotCanonical
-	}
-	return e, nil
-}
+// Format makes every verb of fmt print String: evidence does not slip into logs.
+func (e Event) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.String()) }

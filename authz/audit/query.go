@@ -2,11 +2,24 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit/commitment"
+)
+
+// Outcome selects events by how they were decided.
+type Outcome string
+
+// The outcomes.
+const (
+	AnyOutcome Outcome = ""
+	Permitted  Outcome = "permit"
+	Refused    Outcome = "refuse"
 )
 
 // Query selects events, newest first. Zero fields select all.
@@ -15,8 +28,10 @@ type Query struct {
 	Client    authz.ClientID
 	Purpose   authz.PurposeID
 	Type      Type
-	From, To  time.Time
-	// Before is the id of the last event of the page before, or empty.
+	Outcome   Outcome
+	From, To  time.Time // From is in, To is out
+	// Before is the id of the last event of the page before, or empty. Ids are
+	// UUIDv7, so their order is the order of time.
 	Before string
 	// Limit is 1 to 500; 50 if zero.
 	Limit int
@@ -37,14 +52,61 @@ func (q *Query) Check() error {
 		return errors.New("the time range ends before it begins")
 	case len(q.Pseudonym) > 128 || len(q.Client) > 256 || len(q.Purpose) > 128 || len(q.Type) > 64 || len(q.Before) > 64:
 		return errors.New("a search field is too long")
+	case q.Type != "" && !q.Type.Known():
+		return fmt.Errorf("no kind of event is called %q", q.Type)
+	case q.Outcome != AnyOutcome && q.Outcome != Permitted && q.Outcome != Refused:
+		return fmt.Errorf("the outcome is %q or %q, not %q", Permitted, Refused, q.Outcome)
+	}
+	if q.Before != "" {
+		if err := commitment.CheckID(q.Before); err != nil {
+			return fmt.Errorf("the page to continue from: %w", err)
+		}
+	}
+	for _, text := range []string{q.Pseudonym, string(q.Client), string(q.Purpose)} {
+		if err := commitment.CheckText(text); err != nil {
+			return fmt.Errorf("a search field: %w", err)
+		}
 	}
 	return nil
 }
 
 // Text says in one line what a query selects, for the record of the query itself.
 func (q Query) Text() string {
-	return fmt.Sprintf("pseudonym=%q client=%q purpose=%q type=%q from=%s to=%s limit=%d",
-		q.Pseudonym, q.Client, q.Purpose, q.Type, stamp(q.From), stamp(q.To), q.Limit)
+	return fmt.Sprintf("pseudonym=%q client=%q purpose=%q type=%q outcome=%q from=%s to=%s limit=%d",
+		q.Pseudonym, q.Client, q.Purpose, q.Type, q.Outcome, stamp(q.From), stamp(q.To), q.Limit)
+}
+
+// Canonical is the query as an export carries it: what it selects, without the
+// page.
+func (q Query) Canonical() ([]byte, error) {
+	return commitment.Canonical(struct {
+		Client    string `json:"client,omitzero"`
+		From      string `json:"from,omitzero"`
+		Outcome   string `json:"outcome,omitzero"`
+		Pseudonym string `json:"pseudonym,omitzero"`
+		Purpose   string `json:"purpose,omitzero"`
+		To        string `json:"to,omitzero"`
+		Type      string `json:"type,omitzero"`
+	}{
+		string(q.Client), canonicalTime(q.From), string(q.Outcome), q.Pseudonym, string(q.Purpose), canonicalTime(q.To), string(q.Type),
+	})
+}
+
+// Hash names a query: the SHA-256 of its canonical bytes, hex.
+func (q Query) Hash() (string, error) {
+	canonical, err := q.Canonical()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func canonicalTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return instant(t).Format(time.RFC3339Nano)
 }
 
 func stamp(t time.Time) string {
@@ -68,18 +130,11 @@ type Events interface {
 	// Record stores an event in the transaction of the context, or in one of
 	// its own. A nil error survives a crash once that transaction commits.
 	Record(ctx context.Context, e Event, salt Salt) error
-	// SetIndices notes the log places of events; unknown ids are passed over.
+	// SetIndices notes the log places of events, in one commit; unknown ids are
+	// passed over.
 	SetIndices(ctx context.Context, places map[string]uint64) error
 	// Unlogged lists events without a place, oldest first.
 	Unlogged(ctx context.Context, limit int) ([]Recorded, error)
 	Find(ctx context.Context, q Query) ([]Recorded, error)
 	Get(ctx context.Context, id string) (Recorded, error)
-}
-
-// Log appends leaves.
-type Log interface {
-	// Append returns the leaf's place. When the error is nil the leaf survives a
-	// crash of this process and of its machine; otherwise it may or may not be
-	// there, and the caller must not release.
-	Append(ctx context.Context, leaf []byte) (index uint64, err error)
 }

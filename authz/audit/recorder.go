@@ -2,160 +2,285 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 )
 
-// Recorder writes evidence: the row, then the leaf. It notes the leaf's place in
-// the row later, many in one commit, since a proof can wait and a release cannot.
+// Log appends leaves.
+type Log interface {
+	// Append returns the leaf's place. When the error is nil the leaf survives a
+	// crash of this process and of its machine; otherwise it may or may not be
+	// there, and the caller must not release.
+	Append(ctx context.Context, leaf []byte) (index uint64, err error)
+}
+
+// Tail reads back what a log holds. A [Log] that is also a Tail lets
+// [Recorder.Recover] find leaves whose place was not noted.
+type Tail interface {
+	// Size is the number of leaves that have a place.
+	Size(ctx context.Context) (uint64, error)
+	// Entries reads up to n leaves from a place on; fewer only at the end.
+	Entries(ctx context.Context, from uint64, n int) ([][]byte, error)
+}
+
+// ErrClosed is returned by a recorder that was closed.
+var ErrClosed = errors.New("the recorder is closed")
+
+// Options tune a recorder. The zero value is right for a server.
+type Options struct {
+	// Concurrent bounds the events being written at one time; 4096 if zero. More
+	// wait, as long as their context lets them.
+	Concurrent int
+	// NoteEvery is how long places of leaves gather before they are noted in one
+	// commit; 500 ms if zero. NoteSize notes earlier; 512 if zero.
+	NoteEvery time.Duration
+	NoteSize  int
+	// SweepEvery is how often rows without a leaf are looked for while running: a
+	// log that failed for a moment leaves some. One minute if zero.
+	SweepEvery time.Duration
+	// Tail is how many of the newest leaves recovery looks through for one that
+	// is there without its place being noted; 65,536 if zero.
+	Tail   uint64
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	if o.Concurrent <= 0 {
+		o.Concurrent = 4096
+	}
+	if o.NoteEvery <= 0 {
+		o.NoteEvery = 500 * time.Millisecond
+	}
+	if o.NoteSize <= 0 {
+		o.NoteSize = 512
+	}
+	if o.SweepEvery <= 0 {
+		o.SweepEvery = time.Minute
+	}
+	if o.Tail == 0 {
+		o.Tail = 1 << 16
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Recorder writes evidence: the row, then the leaf (decision D8). It notes the
+// leaf's place in the row later, many in one commit, since a proof can wait and
+// a release cannot. It is safe for concurrent use.
+//
+// A crash between row and leaf leaves a row without a leaf; between leaf and
+// note, a leaf whose place is not noted. [Recorder.Recover] repairs both.
 type Recorder struct {
 	events Events
 	log    Log
-	mu     sync.Mutex
-	places map[string]uint64
-	wake   chan struct{}
-	stop   chan struct{}
-	done   chan struct{}
+	o      Options
+	slots  chan struct{}
+
+	mu       sync.Mutex
+	closed   bool
+	inFlight sync.WaitGroup
+	places   map[string]uint64 // leaves in the log, their places not noted yet
+
+	full chan struct{} // there are NoteSize places
+	stop chan struct{}
+	done chan struct{}
 }
 
 // NewRecorder starts a recorder; Close stops it.
-func NewRecorder(events Events, log Log) *Recorder {
+func NewRecorder(events Events, log Log) *Recorder { return NewRecorderWith(events, log, Options{}) }
+
+// NewRecorderWith starts a recorder with options.
+func NewRecorderWith(events Events, log Log, o Options) *Recorder {
+	o = o.withDefaults()
 	r := &Recorder{
-		events: events, log: log, places: map[string]uint64{},
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		events: events, log: log, o: o, slots: make(chan struct{}, o.Concurrent),
+		places: map[string]uint64{}, full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	go r.notePlaces()
+	go r.run()
 	return r
+}
+
+// enter takes a slot, and makes Close wait for what has entered.
+func (r *Recorder) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting to write evidence: %w", ctx.Err())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		<-r.slots
+		return nil, ErrClosed
+	}
+	r.inFlight.Add(1)
+	return func() { r.inFlight.Done(); <-r.slots }, nil
 }
 
 // Record makes an event durable in both places. On error the event may or may
 // not be there: the caller must not act on it.
 func (r *Recorder) Record(ctx context.Context, e Event) (index uint64, err error) {
-	salt := NewSalt()
-	if err := r.events.Record(ctx, e, salt); err != nil {
-		return 0, fmt.Errorf("recording event %s: %w", e.ID, err)
-	}
-	return r.Append(ctx, e, salt)
-}
-
-// Append puts the leaf of an event whose row is durable into the log.
-func (r *Recorder) Append(ctx context.Context, e Event, salt Salt) (index uint64, err error) {
-	leaf, err := Leaf(e, salt)
+	leave, err := r.enter(ctx)
 	if err != nil {
 		return 0, err
 	}
-	index, err = r.log.Append(ctx, leaf)
+	defer leave()
+	salt, leaf, e, err := prepare(e)
 	if err != nil {
-		return 0, fmt.Errorf("logging event %s: %w", e.ID, err)
+		return 0, err
 	}
-	r.mu.Lock()
-	r.places[e.ID] = index
-	r.mu.Unlock()
-	select {
-	case r.wake <- struct{}{}:
-	default:
+	if err := r.events.Record(ctx, e, salt); err != nil {
+		return 0, fmt.Errorf("recording %v: %w", e, err)
 	}
-	return index, nil
+	return r.append(ctx, e.ID, leaf)
 }
 
 // Stage stores the row in the transaction of ctx and returns what appends its
-// leaf once that transaction has committed.
+// leaf; call that once the transaction has committed, and never when it has not.
 func (r *Recorder) Stage(ctx context.Context, e Event) (logIt func(context.Context) error, err error) {
-	salt := NewSalt()
+	salt, leaf, e, err := prepare(e)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.events.Record(ctx, e, salt); err != nil {
-		return nil, fmt.Errorf("recording event %s: %w", e.ID, err)
+		return nil, fmt.Errorf("recording %v: %w", e, err)
 	}
 	return func(ctx context.Context) error {
-		_, err := r.Append(ctx, e, salt)
+		leave, err := r.enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		_, err = r.append(ctx, e.ID, leaf)
 		return err
 	}, nil
 }
 
-// Recover appends the leaves of events that have no place: a crash came between
-// row and log, or between log and note. In the second case the leaf is there
-// twice, which harms nothing, since both commit to the same event.
-func (r *Recorder) Recover(ctx context.Context) (int, error) {
-	total := 0
-	for {
-		waiting, err := r.events.Unlogged(ctx, 500)
-		if err != nil {
-			return total, fmt.Errorf("looking for events without a log entry: %w", err)
-		}
-		if len(waiting) == 0 {
-			return total, nil
-		}
-		places := make(map[string]uint64, len(waiting))
-		var mu sync.Mutex
-		var group sync.WaitGroup
-		var first error
-		for _, w := range waiting {
-			group.Go(func() {
-				leaf, err := Leaf(w.Event, w.Salt)
-				if err == nil {
-					var index uint64
-					if index, err = r.log.Append(ctx, leaf); err == nil {
-						mu.Lock()
-						places[w.Event.ID] = index
-						mu.Unlock()
-						return
-					}
-				}
-				mu.Lock()
-				first = err
-				mu.Unlock()
-			})
-		}
-		group.Wait()
-		if err := r.events.SetIndices(ctx, places); err != nil {
-			return total, err
-		}
-		total += len(places)
-		if first != nil {
-			return total, fmt.Errorf("logging recovered events: %w", first)
+// Append puts the leaf of an event whose row is durable into the log.
+func (r *Recorder) Append(ctx context.Context, e Event, salt Salt) (index uint64, err error) {
+	leave, err := r.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	leaf, err := Leaf(e, salt)
+	if err != nil {
+		return 0, err
+	}
+	return r.append(ctx, e.ID, leaf)
+}
+
+// prepare makes the leaf before anything is written: an event that cannot be
+// evidence leaves no row.
+func prepare(e Event) (Salt, []byte, Event, error) {
+	e = e.Normalized() // the row then reads back as what was committed to
+	salt := NewSalt()
+	leaf, err := Leaf(e, salt)
+	return salt, leaf, e, err
+}
+
+func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (uint64, error) {
+	index, err := r.log.Append(ctx, leaf)
+	if err != nil {
+		return 0, fmt.Errorf("logging event %s: %w", id, err)
+	}
+	r.note(id, index)
+	return index, nil
+}
+
+// note keeps a place until it is written. When the database has not taken any
+// for so long that there are too many, the rest is left to recovery.
+func (r *Recorder) note(id string, index uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.places) >= 1<<17 {
+		return
+	}
+	r.places[id] = index
+	if len(r.places) >= r.o.NoteSize {
+		select {
+		case r.full <- struct{}{}:
+		default:
 		}
 	}
 }
 
-func (r *Recorder) notePlaces() {
+// Place tells where the leaf of an event is, if this recorder appended it and
+// has not noted it in the row yet.
+func (r *Recorder) Place(id string) (index uint64, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	index, ok = r.places[id]
+	return index, ok
+}
+
+func (r *Recorder) run() {
 	defer close(r.done)
+	notes := time.NewTicker(r.o.NoteEvery)
+	defer notes.Stop()
+	sweeps := time.NewTicker(r.o.SweepEvery)
+	defer sweeps.Stop()
 	for {
 		select {
-		case <-r.wake:
+		case <-r.full:
+		case <-notes.C:
+		case <-sweeps.C:
+			r.sweep()
+			continue
 		case <-r.stop:
-			r.flush()
 			return
-		}
-		// Let a few more arrive: one commit for all of them.
-		timer := time.NewTimer(100 * time.Millisecond)
-		select {
-		case <-timer.C:
-		case <-r.stop:
-			timer.Stop()
 		}
 		r.flush()
 	}
 }
 
-func (r *Recorder) flush() {
+// flush notes all places in one commit. What could not be noted is tried again,
+// and after a crash Recover finds it.
+func (r *Recorder) flush() error {
 	r.mu.Lock()
-	places := r.places
-	r.places = map[string]uint64{}
+	places := maps.Clone(r.places)
 	r.mu.Unlock()
 	if len(places) == 0 {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := r.events.SetIndices(ctx, places); err != nil {
-		// The next start finds these events without a place and logs them again.
-		slog.Error("log places could not be noted", "events", len(places), "error", err)
+		r.o.Logger.Error("places of events in the log could not be noted; trying again", "events", len(places), "error", err)
+		return fmt.Errorf("noting the places of %d events: %w", len(places), err)
 	}
+	r.mu.Lock()
+	for id := range places {
+		delete(r.places, id)
+	}
+	r.mu.Unlock()
+	return nil
 }
 
-// Close notes what is left and stops.
-func (r *Recorder) Close() {
+// Close stops taking events, waits for those that are being written, and notes
+// their places. Nothing recorded is lost when it returns an error: the next
+// start finds it.
+func (r *Recorder) Close() error {
+	r.mu.Lock()
+	already := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if already {
+		<-r.done
+		return nil
+	}
+	r.inFlight.Wait()
 	close(r.stop)
 	<-r.done
+	return r.flush()
 }

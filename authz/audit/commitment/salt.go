@@ -1,0 +1,61 @@
+package commitment
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+)
+
+// Salt is the secret of one event. With it and the event anyone can recompute
+// the commitment; without it the commitment tells nothing. Printing it shows a
+// mask; Salt[:] are its bytes.
+type Salt [32]byte
+
+// NewSalt draws a fresh salt.
+func NewSalt() Salt {
+	var s Salt
+	if _, err := rand.Read(s[:]); err != nil {
+		panic("commitment: no randomness: " + err.Error()) // crypto/rand never fails on a supported system
+	}
+	return s
+}
+
+// String masks.
+func (Salt) String() string { return "(salt)" }
+
+// Format makes every verb of fmt print the mask.
+func (s Salt) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// PayloadDigest is a digest of what left, keyed so that values of few
+// possibilities cannot be guessed from it.
+func (s Salt) PayloadDigest(payload []byte) string {
+	key := s.derive("payload bytes")
+	return base64.RawURLEncoding.EncodeToString(mac(key[:], payload))
+}
+
+// derive makes the secret of one part of the event: HMAC as a PRF, the expand
+// step of RFC 5869 §2.3 with one block.
+func (s Salt) derive(part string) GroupSalt {
+	return GroupSalt(mac(s[:], []byte("hopnhat event salt v1\x00"+part)))
+}
+
+// GroupSalt is the secret of one group. It is shown with the group, and says
+// nothing about the salts of the others. Printing it shows a mask.
+type GroupSalt [32]byte
+
+// String masks.
+func (GroupSalt) String() string { return "(salt)" }
+
+// Format makes every verb of fmt print the mask.
+func (s GroupSalt) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+func mac(key []byte, parts ...[]byte) []byte {
+	h := hmac.New(sha256.New, key)
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return h.Sum(nil)
+}

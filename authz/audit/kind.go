@@ -1,0 +1,59 @@
+package audit
+
+import "slices"
+
+// Type is the kind of an event. It is visible in the log, so it tells nothing
+// about a person.
+type Type string
+
+// The kinds.
+const (
+	ReleasePermitted Type = "release.permitted"
+	ReleaseRefused   Type = "release.refused"
+
+	ConsentApproved   Type = "consent.approved"
+	ConsentDeclined   Type = "consent.declined"
+	ConsentWithdrawn  Type = "consent.withdrawn"
+	ConsentSuperseded Type = "consent.superseded"
+	ConsentSuspended  Type = "consent.suspended"
+	ConsentExpired    Type = "consent.expired"
+	ConsentEnded      Type = "consent.ended"
+
+	SignedIn      Type = "session.signed-in"
+	SignInRefused Type = "session.refused"
+	SignedOut     Type = "session.signed-out"
+
+	AccountLocked   Type = "account.locked"
+	AccountUnlocked Type = "account.unlocked"
+	FactorChanged   Type = "account.factor-changed"
+
+	AuditorQuery  Type = "auditor.query"
+	AuditorExport Type = "auditor.export"
+	Administered  Type = "admin.action"
+	Erased        Type = "evidence.erased" // the tombstone of an erased event
+)
+
+// Types lists all kinds, for the auditor's form.
+func Types() []Type {
+	return []Type{
+		ReleasePermitted, ReleaseRefused,
+		ConsentApproved, ConsentDeclined, ConsentWithdrawn, ConsentSuperseded, ConsentSuspended, ConsentExpired, ConsentEnded,
+		SignedIn, SignInRefused, SignedOut,
+		AccountLocked, AccountUnlocked, FactorChanged,
+		AuditorQuery, AuditorExport, Administered, Erased,
+	}
+}
+
+// Known reports whether t is one of Types.
+func (t Type) Known() bool { return slices.Contains(Types(), t) }
+
+// Sight says when the person sees an event in her own history.
+type Sight string
+
+// Visible events are shown at once, delayed ones from a time on, hidden ones
+// only to auditors of the second class. Empty means visible.
+const (
+	Visible Sight = "immediate"
+	Delayed Sight = "delayed"
+	Hidden  Sight = "hidden"
+)

@@ -1,0 +1,368 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"hopnhat/authz"
+)
+
+// rows keeps events in memory and complains when a promise is broken.
+type rows struct {
+	mu      sync.Mutex
+	byID    map[string]Recorded
+	order   []string
+	commits int
+	fail    func(what string) error // before the effect
+}
+
+func newRows() *rows {
+	return &rows{byID: map[string]Recorded{}, fail: func(string) error { return nil }}
+}
+
+func (r *rows) Record(_ context.Context, e Event, salt Salt) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.fail("record"); err != nil {
+		return err
+	}
+	if _, again := r.byID[e.ID]; again {
+		return authz.ErrConflict
+	}
+	r.byID[e.ID] = Recorded{Event: e, Salt: salt}
+	r.order = append(r.order, e.ID)
+	return nil
+}
+
+func (r *rows) SetIndices(_ context.Context, places map[string]uint64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.fail("note"); err != nil {
+		return err
+	}
+	r.commits++
+	for id, index := range places {
+		if row, ok := r.byID[id]; ok {
+			row.Index, row.Logged = index, true
+			r.byID[id] = row
+		}
+	}
+	return nil
+}
+
+func (r *rows) Unlogged(_ context.Context, limit int) ([]Recorded, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []Recorded
+	for _, id := range r.order {
+		if row := r.byID[id]; !row.Logged && len(out) < limit {
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+func (r *rows) Find(context.Context, Query) ([]Recorded, error) { return nil, errors.ErrUnsupported }
+
+func (r *rows) Get(_ context.Context, id string) (Recorded, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	row, ok := r.byID[id]
+	if !ok {
+		return Recorded{}, authz.ErrNotFound
+	}
+	return row, nil
+}
+
+// leaves is a log in memory. It can fail before the effect, and after it.
+type leaves struct {
+	mu   sync.Mutex
+	list [][]byte
+	fail func(after bool) error
+}
+
+func newLeaves() *leaves { return &leaves{fail: func(bool) error { return nil }} }
+
+func (l *leaves) Append(_ context.Context, leaf []byte) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.fail(false); err != nil {
+		return 0, err
+	}
+	l.list = append(l.list, leaf)
+	if err := l.fail(true); err != nil {
+		return 0, err
+	}
+	return uint64(len(l.list) - 1), nil
+}
+
+func (l *leaves) Size(context.Context) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.list)), nil
+}
+
+func (l *leaves) Entries(_ context.Context, from uint64, n int) ([][]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.list[from:min(from+uint64(n), uint64(len(l.list)))]), nil
+}
+
+// checkEvidence: each row is in the log at its place, and each leaf is of a row.
+func checkEvidence(t interface{ Fatalf(string, ...any) }, r *rows, l *leaves) {
+	known := map[string]bool{}
+	for id, row := range r.byID {
+		leaf, err := Leaf(row.Event, row.Salt)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		known[string(leaf)] = true
+		if !row.Logged {
+			t.Fatalf("event %s has no place", id)
+		}
+		if row.Index >= uint64(len(l.list)) || string(l.list[row.Index]) != string(leaf) {
+			t.Fatalf("event %s is not at place %d", id, row.Index)
+		}
+	}
+	for i, leaf := range l.list {
+		if !known[string(leaf)] {
+			t.Fatalf("leaf %d is of no event", i)
+		}
+	}
+}
+
+func fresh(n int) Event {
+	e := sample()
+	e.ID = authz.NewID()
+	e.Person.Sequence = int64(n)
+	return e
+}
+
+// quiet never notes by itself, so that a test decides when.
+var quiet = Options{NoteEvery: time.Hour, SweepEvery: time.Hour, NoteSize: 1 << 20}
+
+func TestEverythingRecordedIsInTheLogAtItsPlace(t *testing.T) {
+	r, l := newRows(), newLeaves()
+	rec := NewRecorder(r, l)
+	var all sync.WaitGroup
+	for i := range 500 {
+		all.Go(func() {
+			if i%2 == 0 {
+				if _, err := rec.Record(t.Context(), fresh(i)); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			logIt, err := rec.Stage(t.Context(), fresh(i))
+			if err == nil {
+				err = logIt(t.Context())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkEvidence(t, r, l)
+	if r.commits > 20 {
+		t.Errorf("%d commits for 500 places", r.commits)
+	}
+	if _, err := rec.Record(t.Context(), fresh(0)); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestRecoveryAfterAnyFailures draws failures before and after the effect of
+// row, leaf and note, kills the recorder, and recovers.
+func TestRecoveryAfterAnyFailures(t *testing.T) {
+	broken := errors.New("the disk is full")
+	rapid.Check(t, func(t *rapid.T) {
+		r, l := newRows(), newLeaves()
+		fails := rapid.SliceOfN(rapid.SampledFrom([]string{"", "", "", "record", "before", "after", "note"}), 1, 40).Draw(t, "fails")
+		var next string
+		r.fail = func(what string) error {
+			if what == next {
+				return broken
+			}
+			return nil
+		}
+		l.fail = func(after bool) error {
+			if (next == "before" && !after) || (next == "after" && after) {
+				return broken
+			}
+			return nil
+		}
+		rec := NewRecorderWith(r, l, quiet)
+		for i, next0 := range fails {
+			next = next0
+			index, err := rec.Record(context.Background(), fresh(i))
+			if (err != nil) != (next == "record" || next == "before" || next == "after") {
+				t.Fatalf("fault %q: error %v", next, err)
+			}
+			if err == nil && index >= uint64(len(l.list)) {
+				t.Fatalf("place %d of %d", index, len(l.list))
+			}
+			if rapid.Bool().Draw(t, "note now") {
+				_ = rec.flush()
+			}
+		}
+		next = ""
+		killed := maps.Clone(r.byID) // the recorder is gone with what it had not noted
+		r.byID = killed
+		again := NewRecorderWith(r, l, quiet)
+		missing, _ := r.Unlogged(t.Context(), 1000)
+		n, err := again.Recover(context.Background())
+		if err != nil || n != len(missing) {
+			t.Fatalf("recovered %d of %d: %v", n, len(missing), err)
+		}
+		checkEvidence(t, r, l)
+		if twice, err := Duplicates(context.Background(), l, 0, uint64(len(l.list))); err != nil || len(twice) > 0 {
+			t.Fatalf("duplicates %v (%v), though the leaves could be found", twice, err)
+		}
+		for _, rec := range []*Recorder{rec, again} {
+			if err := rec.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestALeafThatCannotBeFoundIsAppendedAgainAndListed(t *testing.T) {
+	r, l := newRows(), newLeaves()
+	o := quiet
+	o.Tail = 1
+	for i := range 2 { // one leaf for each, no place noted
+		rec := NewRecorderWith(r, l, o)
+		if _, err := rec.Record(t.Context(), fresh(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := NewRecorderWith(r, l, o).Recover(t.Context()); err != nil || n != 2 {
+		t.Fatalf("recovered %d: %v", n, err)
+	}
+	checkEvidence(t, r, l)
+	twice, err := Duplicates(t.Context(), l, 0, uint64(len(l.list)))
+	if err != nil || !slices.Equal(twice, []Duplicate{{0, 2}}) {
+		t.Fatalf("got %v, %v", twice, err)
+	}
+}
+
+func TestABadRowDoesNotKeepTheOthersWaiting(t *testing.T) {
+	r, l := newRows(), newLeaves()
+	good, bad := fresh(0), fresh(1)
+	bad.Reason.Basis = ""
+	for _, e := range []Event{bad, good} {
+		if err := r.Record(t.Context(), e, NewSalt()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := NewRecorderWith(r, l, quiet).Recover(t.Context())
+	if n != 1 || err == nil || !strings.Contains(err.Error(), bad.ID) {
+		t.Fatalf("recovered %d, error %v", n, err)
+	}
+}
+
+func TestAnEventThatCannotBeEvidenceLeavesNoRow(t *testing.T) {
+	r, l := newRows(), newLeaves()
+	rec := NewRecorderWith(r, l, quiet)
+	bad := fresh(0)
+	bad.Person.Pseudonym = "099123456789"
+	if _, err := rec.Record(t.Context(), bad); err == nil {
+		t.Error("recorded")
+	}
+	if _, err := rec.Stage(t.Context(), bad); err == nil {
+		t.Error("staged")
+	}
+	if len(r.byID) != 0 || len(l.list) != 0 {
+		t.Errorf("%d rows, %d leaves", len(r.byID), len(l.list))
+	}
+}
+
+func TestAFullRecorderLetsTheCallerGo(t *testing.T) {
+	r, l := newRows(), newLeaves()
+	hold, held := make(chan struct{}), make(chan struct{})
+	l.fail = func(after bool) error {
+		if !after {
+			close(held)
+			<-hold
+		}
+		return nil
+	}
+	o := quiet
+	o.Concurrent = 1
+	rec := NewRecorderWith(r, l, o)
+	first := make(chan error)
+	go func() {
+		_, err := rec.Record(context.Background(), fresh(0))
+		first <- err
+	}()
+	<-held
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := rec.Record(ctx, fresh(1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if len(r.byID) != 1 {
+		t.Errorf("%d rows: the second must not have begun", len(r.byID))
+	}
+	close(hold)
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkEvidence(t, r, l)
+}
+
+func TestQueryCheck(t *testing.T) {
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	for _, row := range []struct {
+		name string
+		q    Query
+		ok   bool
+	}{
+		{"nothing is everything", Query{}, true},
+		{"all fields", Query{Pseudonym: "p", Client: "c", Purpose: "dvc.prefill", Type: ReleaseRefused, Outcome: Refused, From: now, To: now.Add(1), Before: sample().ID, Limit: 500}, true},
+		{"too many", Query{Limit: 501}, false},
+		{"less than none", Query{Limit: -1}, false},
+		{"ends before it begins", Query{From: now, To: now}, false},
+		{"a type of nobody", Query{Type: "x"}, false},
+		{"an outcome of nobody", Query{Outcome: "perhaps"}, false},
+		{"a page that is no id", Query{Before: "1 OR 1=1"}, false},
+		{"a control character", Query{Client: "a\x00"}, false},
+		{"too long", Query{Client: authz.ClientID(strings.Repeat("x", 257))}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if err := row.q.Check(); (err == nil) != row.ok {
+				t.Fatalf("got %v", err)
+			}
+		})
+	}
+	if a, b := mustHash(t, Query{Client: "a"}), mustHash(t, Query{Client: "a", Limit: 7, Before: sample().ID}); a != b {
+		t.Error("the page changes the hash of the query")
+	}
+	if a, b := mustHash(t, Query{Client: "a"}), mustHash(t, Query{Pseudonym: "a"}); a == b {
+		t.Error("two queries have one hash")
+	}
+}
+
+func mustHash(t *testing.T, q Query) string {
+	t.Helper()
+	h, err := q.Hash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}

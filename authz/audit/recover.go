@@ -1,0 +1,170 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const recoverPage = 500
+
+// Recover finds events whose place in the log is not noted, looks for their
+// leaves among the newest of the log, appends those that are not there, and
+// notes all places. It runs at the start, before events are recorded. It returns
+// how many events it repaired.
+//
+// A leaf older than the stretch that is looked through is appended a second
+// time, which harms nothing, since both leaves commit to the same event;
+// [Duplicates] lists such leaves.
+func (r *Recorder) Recover(ctx context.Context) (int, error) {
+	return r.recover(ctx, func(Recorded) bool { return true })
+}
+
+// sweep repairs what a passing failure of the log left behind. It spares young
+// events, which may be on their way.
+func (r *Recorder) sweep() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	before := r.o.Now().Add(-time.Minute)
+	n, err := r.recover(ctx, func(w Recorded) bool {
+		_, noted := r.Place(w.Event.ID)
+		return !noted && w.Event.When.Decided.Before(before)
+	})
+	if err != nil {
+		r.o.Logger.Error("events without an entry in the log could not be repaired", "error", err)
+	}
+	if n > 0 {
+		r.o.Logger.Warn("events without an entry in the log were logged late", "events", n)
+	}
+}
+
+func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, error) {
+	var inLog map[string]uint64 // read once, when something is missing
+	total := 0
+	for {
+		waiting, err := r.events.Unlogged(ctx, recoverPage)
+		if err != nil {
+			return total, fmt.Errorf("looking for events without a log entry: %w", err)
+		}
+		leaves := make(map[string][]byte, len(waiting))
+		var failed error
+		for _, w := range waiting {
+			if !due(w) {
+				continue
+			}
+			leaf, err := Leaf(w.Event, w.Salt)
+			if err != nil { // one bad row must not keep the others waiting
+				failed = errors.Join(failed, err)
+				continue
+			}
+			leaves[w.Event.ID] = leaf
+		}
+		if len(leaves) == 0 {
+			return total, failed
+		}
+		if inLog == nil {
+			if inLog, err = r.readTail(ctx); err != nil {
+				return total, err
+			}
+		}
+		places, err := r.place(ctx, leaves, inLog)
+		failed = errors.Join(failed, err)
+		if len(places) > 0 {
+			if err := r.events.SetIndices(ctx, places); err != nil {
+				return total, fmt.Errorf("noting the places of %d recovered events: %w", len(places), err)
+			}
+			total += len(places)
+		}
+		if failed != nil || len(waiting) < recoverPage {
+			return total, failed
+		}
+	}
+}
+
+// place finds or appends leaves; together they go into one batch of the log.
+func (r *Recorder) place(ctx context.Context, leaves map[string][]byte, inLog map[string]uint64) (map[string]uint64, error) {
+	var (
+		mu     sync.Mutex
+		all    sync.WaitGroup
+		places = make(map[string]uint64, len(leaves))
+		failed error
+	)
+	for id, leaf := range leaves {
+		if index, ok := inLog[string(leaf)]; ok {
+			mu.Lock()
+			places[id] = index
+			mu.Unlock()
+			continue
+		}
+		all.Go(func() {
+			index, err := r.log.Append(ctx, leaf)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = fmt.Errorf("logging the recovered event %s: %w", id, err)
+				return
+			}
+			places[id] = index
+		})
+	}
+	all.Wait()
+	return places, failed
+}
+
+// readTail maps the newest leaves to their first place.
+func (r *Recorder) readTail(ctx context.Context) (map[string]uint64, error) {
+	tail, ok := r.log.(Tail)
+	if !ok {
+		return map[string]uint64{}, nil
+	}
+	size, err := tail.Size(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the log's size: %w", err)
+	}
+	from := size - min(size, r.o.Tail)
+	found := make(map[string]uint64, size-from)
+	err = each(ctx, tail, from, size, func(index uint64, leaf []byte) {
+		if _, again := found[string(leaf)]; !again {
+			found[string(leaf)] = index
+		}
+	})
+	return found, err
+}
+
+// Duplicate is a leaf that stands in the log twice.
+type Duplicate struct{ First, Again uint64 }
+
+// Duplicates lists the leaves from a place up to another that stand there more
+// than once: the traces of crashes. They harm nothing, and an auditor who counts
+// leaves must know them.
+func Duplicates(ctx context.Context, tail Tail, from, to uint64) ([]Duplicate, error) {
+	var list []Duplicate
+	first := map[string]uint64{}
+	err := each(ctx, tail, from, to, func(index uint64, leaf []byte) {
+		if earlier, again := first[string(leaf)]; again {
+			list = append(list, Duplicate{earlier, index})
+			return
+		}
+		first[string(leaf)] = index
+	})
+	return list, err
+}
+
+func each(ctx context.Context, tail Tail, from, to uint64, visit func(index uint64, leaf []byte)) error {
+	for from < to {
+		leaves, err := tail.Entries(ctx, from, int(min(to-from, 4096)))
+		if err != nil {
+			return fmt.Errorf("reading the log from entry %d: %w", from, err)
+		}
+		if len(leaves) == 0 {
+			return fmt.Errorf("reading the log from entry %d: it ends before entry %d", from, to)
+		}
+		for _, leaf := range leaves {
+			visit(from, leaf)
+			from++
+		}
+	}
+	return nil
+}
