@@ -187,7 +187,9 @@ func (f form) event() Event {
 
 // Normalized is the event in the form whose fields are in the canonical bytes
 // one to one: times in UTC and whole microseconds, texts in Unicode form NFC,
-// attributes, policies and methods sorted without doubles.
+// attributes, policies and methods sorted without doubles. A request id that is
+// no text, which the caller of an API may send, is left out: it must not keep a
+// refusal from being recorded.
 func (e Event) Normalized() Event {
 	e.When.Decided, e.Visibility.Until = instant(e.When.Decided), instant(e.Visibility.Until)
 	e.Data.Attributes = set(e.Data.Attributes)
@@ -200,6 +202,9 @@ func (e Event) Normalized() Event {
 		&e.Emergency.Reason, &e.Emergency.Text, &e.Detail.Action, &e.Detail.Object, &e.Detail.Text,
 	} {
 		*text = norm.NFC.String(*text)
+	}
+	if commitment.CheckText(e.Asked.RequestID) != nil {
+		e.Asked.RequestID = ""
 	}
 	return e
 }

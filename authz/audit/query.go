@@ -131,7 +131,7 @@ type Events interface {
 	// its own. A nil error survives a crash once that transaction commits.
 	Record(ctx context.Context, e Event, salt Salt) error
 	// SetIndices notes the log places of events, in one commit; unknown ids are
-	// passed over.
+	// passed over. The map belongs to the callee.
 	SetIndices(ctx context.Context, places map[string]uint64) error
 	// Unlogged lists events without a place, oldest first.
 	Unlogged(ctx context.Context, limit int) ([]Recorded, error)

@@ -90,6 +90,8 @@ type Recorder struct {
 	closed   bool
 	inFlight sync.WaitGroup
 	places   map[string]uint64 // leaves in the log, their places not noted yet
+	// recent and older remember the last places, noted or not: see Place.
+	recent, older map[string]uint64
 
 	full chan struct{} // there are NoteSize places
 	stop chan struct{}
@@ -104,7 +106,7 @@ func NewRecorderWith(events Events, log Log, o Options) *Recorder {
 	o = o.withDefaults()
 	r := &Recorder{
 		events: events, log: log, o: o, slots: make(chan struct{}, o.Concurrent),
-		places: map[string]uint64{}, full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		places: map[string]uint64{}, recent: map[string]uint64{}, full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go r.run()
 	return r
@@ -203,7 +205,11 @@ func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (uint64, 
 func (r *Recorder) note(id string, index uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.places) >= 1<<17 {
+	if len(r.recent) >= remembered {
+		r.older, r.recent = r.recent, make(map[string]uint64, remembered)
+	}
+	r.recent[id] = index
+	if len(r.places) >= 4*remembered {
 		return
 	}
 	r.places[id] = index
@@ -215,13 +221,20 @@ func (r *Recorder) note(id string, index uint64) {
 	}
 }
 
-// Place tells where the leaf of an event is, if this recorder appended it and
-// has not noted it in the row yet.
+// remembered is how many places Place knows at least.
+const remembered = 1 << 15
+
+// Place tells where the leaf of an event is, if it is among the last
+// 32,768 that this recorder appended. The place of an older one is in its row.
 func (r *Recorder) Place(id string) (index uint64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	index, ok = r.places[id]
-	return index, ok
+	for _, places := range []map[string]uint64{r.recent, r.older, r.places} {
+		if index, ok = places[id]; ok {
+			return index, true
+		}
+	}
+	return 0, false
 }
 
 func (r *Recorder) run() {
@@ -255,7 +268,7 @@ func (r *Recorder) flush() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := r.events.SetIndices(ctx, places); err != nil {
+	if err := r.events.SetIndices(ctx, maps.Clone(places)); err != nil { // theirs to change
 		r.o.Logger.Error("places of events in the log could not be noted; trying again", "events", len(places), "error", err)
 		return fmt.Errorf("noting the places of %d events: %w", len(places), err)
 	}

@@ -55,6 +55,7 @@ func (r *rows) SetIndices(_ context.Context, places map[string]uint64) error {
 			r.byID[id] = row
 		}
 	}
+	clear(places) // the map was given to us
 	return nil
 }
 
@@ -175,6 +176,14 @@ func TestEverythingRecordedIsInTheLogAtItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkEvidence(t, r, l)
+	for id, row := range r.byID { // still known, though noted
+		if index, ok := rec.Place(id); !ok || index != row.Index {
+			t.Errorf("place %d (%v), want %d", index, ok, row.Index)
+		}
+	}
+	if len(rec.places) > 0 {
+		t.Errorf("%d places would be noted again", len(rec.places))
+	}
 	if r.commits > 20 {
 		t.Errorf("%d commits for 500 places", r.commits)
 	}

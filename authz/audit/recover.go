@@ -72,10 +72,11 @@ func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, e
 		places, err := r.place(ctx, leaves, inLog)
 		failed = errors.Join(failed, err)
 		if len(places) > 0 {
+			n := len(places)
 			if err := r.events.SetIndices(ctx, places); err != nil {
-				return total, fmt.Errorf("noting the places of %d recovered events: %w", len(places), err)
+				return total, fmt.Errorf("noting the places of %d recovered events: %w", n, err)
 			}
-			total += len(places)
+			total += n
 		}
 		if failed != nil || len(waiting) < recoverPage {
 			return total, failed
