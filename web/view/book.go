@@ -1,0 +1,154 @@
+package view
+
+import "time"
+
+// Sample is one page of the page book.
+type Sample struct {
+	Name string // unique within a language, for example "SignIn, wrong"
+	Lang Lang
+	Page Page
+}
+
+// Shell surrounds a sample as the handlers would.
+func (s Sample) Shell() Shell {
+	shell := Shell{Lang: s.Lang, CSRF: "sample-csrf-token", Path: "/book", Demo: true}
+	citizen := func(section Section) {
+		shell.SignedInAs, shell.SignOut, shell.Nav = sampleLongName, "/logout", PortalNav("/portal", section)
+	}
+	auditor := func(section Section) {
+		shell.SignedInAs, shell.SignOut, shell.Nav = "Lê Văn Mẫu Bình", "/logout", ConsoleNav("/console", section)
+	}
+	switch s.Page.(type) {
+	case Timeline, ReleaseDetail:
+		citizen(SectionTimeline)
+	case Consents, ConsentDetail, WithdrawConfirm:
+		citizen(SectionConsents)
+	case Sessions:
+		citizen(SectionSessions)
+	case Search, EventDetail:
+		auditor(SectionSearch)
+	case Export, ExportReceipt:
+		auditor(SectionExports)
+	}
+	return shell
+}
+
+// Book shows every page, with the long name and the error, in every language.
+func Book() []Sample {
+	var book []Sample
+	for _, lang := range Langs() {
+		for _, entry := range bookEntries() {
+			book = append(book, Sample{entry.name, lang, entry.page})
+		}
+	}
+	return book
+}
+
+type bookEntry struct {
+	name string
+	page Page
+}
+
+func bookEntries() []bookEntry {
+	land, tax, long := sampleLand(), sampleTax(), sampleLongApp()
+	again := Reauthenticate{
+		Form: sampleForm("/signin/again"), App: &tax, Person: sampleLongName, Number: "0993••••••17",
+		Reason: ReauthenticateOld, CanCancel: true,
+	}
+	return []bookEntry{
+		{"Home", Home{
+			Issuer: "http://localhost:8440", PortalURL: "/portal", ConsoleURL: "/console",
+			DiscoveryURL: "http://localhost:8440/.well-known/openid-configuration",
+			MetadataURL:  "http://localhost:8440/.well-known/oauth-authorization-server",
+			KeysURL:      "http://localhost:8440/jwks",
+			Apps:         []AppLink{{land, "http://localhost:8441/"}, {tax, "http://localhost:8442/"}},
+		}},
+		{"SignIn", SignIn{Form: sampleForm("/signin"), App: &land, CanCancel: true}},
+		{"SignIn, wrong", SignIn{Form: sampleForm("/signin"), App: &long, Number: "099304000017", Problem: SignInWrong, CanCancel: true}},
+		{"SignIn, throttled", SignIn{Form: sampleForm("/signin"), Number: "099304000017", Problem: SignInThrottled, RetryMinutes: 15}},
+		{"SignIn, missing", SignIn{Form: sampleForm("/signin"), Problem: SignInMissing}},
+		{"SignIn, malformed", SignIn{Form: sampleForm("/signin"), Number: "0993", Problem: SignInMalformed}},
+		{"OneTimeCode", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CanCancel: true}},
+		{"OneTimeCode, wrong, step-up", OneTimeCode{Form: sampleForm("/signin/code"), App: &long, Problem: CodeWrong, StepUp: true, CanCancel: true}},
+		{"OneTimeCode, reused", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeReused}},
+		{"OneTimeCode, malformed", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeMalformed}},
+		{"OneTimeCode, throttled", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeThrottled, RetryMinutes: 1}},
+		{"Reauthenticate", again},
+		{"Reauthenticate, wrong", withProblem(again, ReauthenticateAsked, SignInWrong)},
+		{"Reauthenticate, before an act", withProblem(again, ReauthenticateAct, "")},
+		{"Consent", sampleConsent("")},
+		{"Consent, nothing ticked", sampleConsent(ConsentNothingChosen)},
+		{"Consent, needed items missing", sampleConsent(ConsentRequiredMissing)},
+		{"Consent, long names", sampleLongConsent()},
+		{"Consent, only sign-in", Consent{Form: sampleForm("/consent"), App: tax, Person: sampleName}},
+		{"FormPost", FormPost{
+			Action: "http://localhost:8441/callback", App: land,
+			Fields: []Field{{"code", "sample-code"}, {"state", "sample-state"}, {"iss", "http://localhost:8440"}},
+		}},
+		{"Timeline", sampleTimeline()},
+		{"Timeline, empty", Timeline{}},
+		{"Timeline, filtered to nothing", Timeline{FilterURL: "/portal", Filtered: true, Apps: []Choice{{"land", land.Name, true}}}},
+		{"ReleaseDetail", sampleReleaseDetail()},
+		{"ReleaseDetail, refused", sampleRefusedDetail()},
+		{"Consents", Consents{
+			Active:    []ConsentCard{sampleCard(StateApproved), sampleLongCard()},
+			Past:      []ConsentCard{sampleCard(StateWithdrawn)},
+			Withdrawn: &Withdrawal{land, sampleNow, 42 * time.Millisecond},
+		}},
+		{"Consents, empty", Consents{}},
+		{"ConsentDetail", sampleConsentDetail()},
+		{"WithdrawConfirm", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleLongCard(), BackURL: "/portal/consents"}},
+		{"Sessions", sampleSessions()},
+		{"Search", Search{URL: "/console", Clients: sampleChoices(), Purposes: samplePurposes(), Types: sampleTypes("")}},
+		{"Search, results", sampleSearch()},
+		{"Search, nothing found", sampleSearchNone()},
+		{"Search, range", sampleSearchProblem(SearchRange)},
+		{"Search, time", sampleSearchProblem(SearchTime)},
+		{"Search, long", sampleSearchProblem(SearchLong)},
+		{"Search, narrow", sampleSearchProblem(SearchNarrow)},
+		{"EventDetail", sampleEvent()},
+		{"Export", Export{
+			Form: Form{Action: "/console/exports", Hidden: []Field{{"client", "land-danang"}}}, BackURL: "/console",
+			Query: []Fact{{"client", "land-danang", land.Name}, {"from", "2026-11-01T00:00", Words{}}}, Count: 1234, Limit: 10000,
+			Past: []ExportReceipt{sampleReceipt()},
+		}},
+		{"Export, reason missing", Export{
+			Form: Form{Action: "/console/exports"}, Query: []Fact{{"type", "release.refused", Words{}}}, Count: 3, Limit: 10000, Missing: true,
+		}},
+		{"Export, too many", Export{Form: Form{Action: "/console/exports"}, Count: 48210, Limit: 10000, TooMany: true}},
+		{"Export, list", Export{Past: []ExportReceipt{sampleReceipt()}}},
+		{"ExportReceipt", sampleReceipt()},
+		{"LogoutConfirm", LogoutConfirm{Form: Form{Action: "/logout"}, App: &long, Person: sampleLongName}},
+		{"LogoutConfirm, own", LogoutConfirm{Form: Form{Action: "/logout"}, Person: sampleName}},
+		{"LoggedOut", LoggedOut{
+			Apps:   []LogoutTold{{land, LogoutDone}, {tax, LogoutFailed}, {long, LogoutUntold}, {tax, LogoutWaiting}},
+			Return: &land, ReturnURL: "http://localhost:8441/", HomeURL: "/",
+		}},
+		{"LoggedOut, no apps", LoggedOut{HomeURL: "/"}},
+		{"Error, bad request", Error{
+			Kind: ErrorBadRequest, Code: "invalid_request", Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", App: &land, HomeURL: "/",
+			Developer: &Developer{
+				"invalid_request", "code_challenge is missing: this client's profile demands PKCE with S256", "RFC 7636 §4.4.1",
+				[]Field{{"client_id", "land-danang"}, {"response_type", "code"}},
+			},
+		}},
+		{"Error, unavailable", Error{
+			Kind: ErrorUnavailable, Code: "temporarily_unavailable", Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210",
+			RetrySeconds: 30, RetryURL: "/portal", HomeURL: "/",
+		}},
+		{"Error, unknown app", sampleError(ErrorUnknownApp)},
+		{"Error, bad return", sampleError(ErrorBadReturn)},
+		{"Error, app disabled", sampleError(ErrorAppDisabled)},
+		{"Error, expired", sampleError(ErrorExpired)},
+		{"Error, form", sampleError(ErrorForm)},
+		{"Error, locked", sampleError(ErrorLocked)},
+		{"Error, level", sampleError(ErrorLevel)},
+		{"Error, forbidden", sampleError(ErrorForbidden)},
+		{"Error, not found", sampleError(ErrorNotFound)},
+		{"Error, method", sampleError(ErrorMethod)},
+		{"Error, too large", sampleError(ErrorTooLarge)},
+		{"Error, too many", sampleError(ErrorTooMany)},
+		{"Error, internal", sampleError(ErrorInternal)},
+		{"Error, not available", sampleError(ErrorNotAvailable)},
+	}
+}

@@ -1,0 +1,305 @@
+package view
+
+import "time"
+
+// The people, apps and records of the page book are invented.
+const (
+	sampleName     = "Trần Thị Mẫu An"
+	sampleLongName = "Công Huyền Tôn Nữ Thị Mẫu Nguyễn Phương Khánh Quỳnh"
+)
+
+// sampleNow is late in the evening in UTC and the next day in Vietnam.
+var sampleNow = time.Date(2026, 11, 23, 18, 4, 5, 0, time.UTC)
+
+func sampleForm(action string) Form {
+	return Form{Action: action, Hidden: []Field{{"request", "0199a7c2-4be1-7d30-9c44-51f0c0a3e210"}}}
+}
+
+func sampleLand() App {
+	return App{
+		Name:  Words{VI: "Dịch vụ đất đai Đà Nẵng", EN: "Da Nang Land Service"},
+		Owner: Words{VI: "Ủy ban nhân dân thành phố Đà Nẵng", EN: "People's Committee of Da Nang"},
+		Site:  "dat-dai.danang.example", Verified: true,
+	}
+}
+
+func sampleTax() App {
+	return App{
+		Name:  Words{VI: "Thuế điện tử", EN: "eTax"},
+		Owner: Words{VI: "Cục Thuế, Bộ Tài chính", EN: "Tax Department, Ministry of Finance"},
+		Site:  "thue.example", Verified: true,
+	}
+}
+
+// sampleLongApp has no English name and an owner nobody has checked.
+func sampleLongApp() App {
+	return App{
+		Name:  Words{VI: "Hệ thống thông tin giải quyết thủ tục hành chính về đăng ký đất đai, tài sản gắn liền với đất và giao dịch bảo đảm"},
+		Owner: Words{VI: "Trung tâm Phục vụ hành chính công xã Nghĩa Thuận thuộc Ủy ban nhân dân tỉnh mới sáp nhập"},
+		Site:  "giaiquyetthutuchanhchinh.dangkydatdai.nghiathuan.example",
+	}
+}
+
+func sampleAttributes() (needed, optional []Item) {
+	return []Item{
+			{ID: "population.full_name", Name: Words{VI: "Họ, chữ đệm và tên khai sinh", EN: "Full name at birth"}},
+			{ID: "population.permanent_address", Name: Words{VI: "Nơi thường trú", EN: "Permanent residence"}},
+		}, []Item{
+			{ID: "population.birth_date", Name: Words{VI: "Ngày, tháng, năm sinh", EN: "Date of birth"}},
+			{ID: "population.ethnicity", Name: Words{VI: "Dân tộc", EN: "Ethnicity"}, Sensitive: true},
+		}
+}
+
+func sampleLandItems() []Item {
+	return []Item{
+		{ID: "land.certificate_no", Name: Words{VI: "Số giấy chứng nhận", EN: "Certificate number"}},
+		{ID: "land.area", Name: Words{VI: "Diện tích", EN: "Area"}},
+		{ID: "land.encumbrance", Name: Words{VI: "Tình trạng thế chấp, kê biên", EN: "Mortgage or seizure status"}},
+	}
+}
+
+var (
+	samplePopulation = Words{VI: "Cơ sở dữ liệu quốc gia về dân cư", EN: "National population database"}
+	sampleLandBase   = Words{VI: "Cơ sở dữ liệu quốc gia về đất đai", EN: "National land database"}
+	samplePolice     = Words{VI: "Bộ Công an", EN: "Ministry of Public Security"}
+	sampleMinistry   = Words{VI: "Bộ Nông nghiệp và Môi trường", EN: "Ministry of Agriculture and Environment"}
+	sampleAgreed     = Words{VI: "Sự đồng ý của chủ thể dữ liệu", EN: "Consent of the data subject"}
+	sampleState      = Words{VI: "Phục vụ hoạt động của cơ quan nhà nước theo luật", EN: "Operation of a state agency under the law"}
+	sampleMortgage   = Words{VI: "Thế chấp quyền sử dụng đất", EN: "Mortgage of land-use rights"}
+	samplePrefill    = Words{VI: "Điền sẵn tờ khai dịch vụ công", EN: "Prefill of an online public service form"}
+)
+
+const sampleCitation = "Luật 91/2025/QH15, Điều 9 và Điều 11; Nghị định 356/2025/NĐ-CP, Điều 6"
+
+func withProblem(r Reauthenticate, why ReauthenticateReason, p SignInProblem) Reauthenticate {
+	r.Reason, r.Problem = why, p
+	return r
+}
+
+func sampleConsent(problem ConsentProblem) Consent {
+	needed, optional := sampleAttributes()
+	if problem == ConsentRequiredMissing {
+		optional[0].Chosen = true
+	}
+	return Consent{
+		Form: sampleForm("/consent"), App: sampleLand(), Person: sampleName, Problem: problem,
+		SignIn: []Words{{VI: "Bạn đã xác thực bằng hai yếu tố (mức 2)", EN: "That you signed in with two factors (level 2)"}},
+		Asked: []Purpose{{
+			ID: "land.mortgage", Name: sampleMortgage, Basis: sampleAgreed, Citation: sampleCitation,
+			Explanation: Words{
+				VI: "Để lập sẵn hồ sơ đăng ký thế chấp, bạn không phải nộp bản sao giấy chứng nhận và giấy tờ tùy thân.",
+				EN: "To prepare your mortgage registration, so that you need not hand in copies of your certificate and identity papers.",
+			},
+			Sources: []Source{
+				{ID: "land.mortgage/population", Registry: samplePopulation, Owner: samplePolice, Needed: needed, Optional: optional},
+				{ID: "land.mortgage/land", Registry: sampleLandBase, Owner: sampleMinistry, Optional: sampleLandItems()},
+			},
+			Frequency: "3/day", DataLife: "P30D", ValidUntil: sampleNow.AddDate(0, 0, 30),
+			IfDeclined: Words{VI: "Bạn vẫn nộp hồ sơ được, kèm bản sao giấy tờ.", EN: "You can still apply, with copies of your papers."},
+		}},
+		Informed: []Purpose{{
+			ID: "land.transfer", Name: Words{VI: "Đăng ký biến động đất đai", EN: "Registration of a land change"}, Basis: sampleState,
+			Citation: "Luật 91/2025/QH15, Điều 19 khoản 1 điểm c; Nghị định 278/2025/NĐ-CP",
+			Explanation: Words{
+				VI: "Cơ quan đăng ký đất đai kiểm tra tình trạng hôn nhân của người đứng tên khi giải quyết hồ sơ.",
+				EN: "The land registration office checks the marital status of the holder when it handles a case.",
+			},
+			Sources: []Source{{
+				Registry: Words{VI: "Cơ sở dữ liệu hộ tịch điện tử", EN: "Electronic civil status database"},
+				Owner:    Words{VI: "Bộ Tư pháp", EN: "Ministry of Justice"},
+				Needed:   []Item{{ID: "civil.marital_status", Name: Words{VI: "Tình trạng hôn nhân", EN: "Marital status"}}},
+			}},
+			Frequency: "once",
+		}},
+	}
+}
+
+func sampleLongConsent() Consent {
+	c := sampleConsent("")
+	c.App, c.Person = sampleLongApp(), sampleLongName
+	c.Asked[0].Explanation = Words{VI: "Giải quyết thủ tục đăng ký biện pháp bảo đảm bằng quyền sử dụng đất, tài sản gắn liền với đất hình thành trong tương lai theo mẫu số 01a."}
+	c.Asked[0].Frequency, c.Asked[0].IfDeclined = "unlimited", Words{}
+	c.Informed = nil
+	return c
+}
+
+func sampleRelease() Release {
+	needed, optional := sampleAttributes()
+	return Release{
+		ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", URL: "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e210", At: sampleNow,
+		App: sampleLand(), Purpose: sampleMortgage, Registry: samplePopulation, Attributes: append(needed, optional[1]),
+		Basis: sampleAgreed, Permitted: true, ConsentURL: "/portal/consents/0199a7c2-0000-7000-8000-000000000001",
+	}
+}
+
+func sampleRefused() Release {
+	r := sampleRelease()
+	r.ID, r.URL = "0199a7c2-4be1-7d30-9c44-51f0c0a3e211", "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e211"
+	r.At, r.Permitted = sampleNow.Add(-90*time.Minute), false
+	r.Refusal = Words{VI: "Bạn đã rút lại sự đồng ý trước đó.", EN: "You had withdrawn your consent before."}
+	return r
+}
+
+func sampleByLaw() Release {
+	r := sampleRelease()
+	r.ID, r.URL = "0199a7c2-4be1-7d30-9c44-51f0c0a3e212", "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e212"
+	r.At, r.App, r.Purpose, r.Basis, r.ConsentURL = sampleNow.AddDate(0, 0, -3), sampleLongApp(), samplePrefill, sampleState, ""
+	return r
+}
+
+func sampleTimeline() Timeline {
+	return Timeline{
+		Releases: []Release{sampleRelease(), sampleRefused(), sampleByLaw()}, Total: 1284, FilterURL: "/portal",
+		Apps:  []Choice{{"land-danang", sampleLand().Name, false}, {"long", sampleLongApp().Name, false}},
+		Newer: "/portal?after=2", Older: "/portal?before=1", Since: sampleNow.AddDate(0, -2, 0),
+	}
+}
+
+func sampleProof() Proof {
+	return Proof{
+		Logged: true, Index: 48213, Size: 48230, Origin: "hopnhat.example/log/2026q4",
+		Root: "qZ3rX0mBzq5hT1jfPvH2n8K4c6dYw9LsU7aGeIoRtEk=",
+		URL:  "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e210/proof", File: "hopnhat-0199a7c2.proof",
+	}
+}
+
+func sampleReleaseDetail() ReleaseDetail {
+	return ReleaseDetail{
+		Release: sampleRelease(), Citation: sampleCitation, CaseReference: "H48.26-20261123-0017",
+		Consent: "0199a7c2-0000-7000-8000-000000000001", ConsentVersion: 2, Level: 2, Code: "permitted",
+		Determining: []string{"statute.consent-covers", "statute.class-limit", "population.land-services"},
+		RequestID:   "0199a7c2-7777-7000-8000-000000000009", Proof: sampleProof(), ComplaintURL: "/portal/complaints", BackURL: "/portal",
+	}
+}
+
+func sampleRefusedDetail() ReleaseDetail {
+	return ReleaseDetail{
+		Release: sampleRefused(), Citation: sampleCitation, Consent: "0199a7c2-0000-7000-8000-000000000001", ConsentVersion: 3,
+		Code: "consent_withdrawn", BackURL: "/portal",
+	}
+}
+
+func sampleCard(state ConsentState) ConsentCard {
+	needed, optional := sampleAttributes()
+	c := ConsentCard{
+		ID: "0199a7c2-0000-7000-8000-000000000001", URL: "/portal/consents/0199a7c2-0000-7000-8000-000000000001",
+		App: sampleLand(), Purpose: sampleMortgage, Attributes: append(needed, optional[1]), State: state,
+		Approved: sampleNow.AddDate(0, 0, -9), Until: sampleNow.AddDate(0, 0, 21), Uses: 4, LastUsed: sampleNow,
+	}
+	if state.Live() {
+		c.WithdrawURL = c.URL + "/withdraw"
+	} else {
+		c.Ended = sampleNow
+	}
+	return c
+}
+
+func sampleLongCard() ConsentCard {
+	c := sampleCard(StateApproved)
+	c.App, c.Purpose, c.Until, c.Uses, c.LastUsed = sampleLongApp(), samplePrefill, time.Time{}, 0, time.Time{}
+	return c
+}
+
+func sampleConsentDetail() ConsentDetail {
+	return ConsentDetail{
+		Consent: sampleCard(StateApproved), Registry: samplePopulation, Owner: samplePolice, Basis: sampleAgreed,
+		Citation: sampleCitation, Frequency: "3/day", DataLife: "P30D", BackURL: "/portal/consents",
+		Versions: []ConsentVersion{
+			{2, StateApproved, sampleNow.AddDate(0, 0, -9), sampleLongName, 2, Vietnamese, "sha256:9f2c1e77d0a4b35586c1f0e2d3a4958871c6b5a4f3e2d1c0b9a8978685746352"},
+			{1, StateSuperseded, sampleNow.AddDate(0, 0, -30), "", 0, English, "sha256:1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a"},
+		},
+		Releases: []Release{sampleRelease(), sampleRefused()},
+	}
+}
+
+func sampleSessions() Sessions {
+	return Sessions{
+		EndURL: "/portal/sessions/end", EndAllURL: "/portal/sessions/end-all", Ended: 1,
+		Sessions: []Session{
+			{"0199a7c2-1111-7000-8000-000000000001", "Chrome, Android", "203.0.113.0/24", 2, sampleNow.Add(-time.Hour), sampleNow, true, []App{sampleLand(), sampleTax()}},
+			{"0199a7c2-1111-7000-8000-000000000002", "Safari, iPhone", "2001:db8:12::/48", 2, sampleNow.AddDate(0, 0, -1), sampleNow.Add(-5 * time.Hour), false, nil},
+			{"0199a7c2-1111-7000-8000-000000000003", "", "198.51.100.0/24", 1, sampleNow.AddDate(0, 0, -2), sampleNow.AddDate(0, 0, -2), false, []App{sampleLongApp()}},
+		},
+	}
+}
+
+func sampleChoices() []Choice {
+	return []Choice{{"land-danang", sampleLand().Name, false}, {"etax", sampleTax().Name, true}, {"long", sampleLongApp().Name, false}}
+}
+
+func samplePurposes() []Choice {
+	return []Choice{{"land.mortgage", sampleMortgage, false}, {"dvc.prefill", samplePrefill, false}}
+}
+
+func sampleTypes(selected EventType) []TypeChoice {
+	var list []TypeChoice
+	for _, t := range EventTypes() {
+		list = append(list, TypeChoice{t, t == selected})
+	}
+	return list
+}
+
+func sampleRow() EventRow {
+	return EventRow{
+		ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", URL: "/console/events/0199a7c2-4be1-7d30-9c44-51f0c0a3e210", At: sampleNow,
+		Type: "release.permitted", App: sampleLand().Name, Client: "land-danang", Pseudonym: "aud_7Qm2xR9kLw4Tz8Yc",
+		Purpose: sampleMortgage, Registry: samplePopulation, Attributes: 3, Basis: "LB-CONSENT", Permit: true, Decided: true,
+		Code: "permitted", Index: 48213, Logged: true,
+	}
+}
+
+func sampleSearch() Search {
+	refused, query, long := sampleRow(), sampleRow(), sampleRow()
+	refused.Type, refused.Permit, refused.Code, refused.Logged = "release.refused", false, "consent_withdrawn", false
+	query.Type, query.Decided, query.Code, query.App, query.Registry, query.Attributes, query.Basis = "auditor.query", false, "", Words{VI: "Trang kiểm toán", EN: "Auditor console"}, Words{}, 0, "LB-SUPERVISION"
+	query.Client, query.Purpose = "console", Words{VI: "Thanh tra, kiểm tra, kiểm toán", EN: "Inspection and state audit"}
+	long.App, long.Client = sampleLongApp().Name, "nghiathuan-dangkydatdai-giaodichbaodam"
+	return Search{
+		URL: "/console", Pseudonym: "aud_7Qm2xR9kLw4Tz8Yc", Clients: sampleChoices(), Purposes: samplePurposes(),
+		Types: sampleTypes("release.permitted"), Permitted: true, From: "2026-11-01T00:00", To: "2026-11-24T00:00",
+		Results: &Results{
+			Rows: []EventRow{sampleRow(), refused, long, query}, Total: 12345, More: true, Permitted: 12001, Refused: 344, People: 1,
+			Older: "/console?before=1", QueryURL: "/console/events/0199a7c2-4be1-7d30-9c44-51f0c0a3e219",
+		},
+		Export: Form{Action: "/console/exports/new", Hidden: []Field{{"pseudonym", "aud_7Qm2xR9kLw4Tz8Yc"}}},
+	}
+}
+
+func sampleSearchNone() Search {
+	s := sampleSearch()
+	s.Permitted, s.Refused, s.Results = false, true, &Results{}
+	return s
+}
+
+func sampleSearchProblem(p SearchProblem) Search {
+	s := sampleSearch()
+	s.From, s.To, s.Problem, s.Results = s.To, s.From, p, nil
+	return s
+}
+
+func sampleEvent() EventDetail {
+	digest := "5c1f0e2d3a4958871c6b5a4f3e2d1c0b9a897868574635249f2c1e77d0a4b355"
+	return EventDetail{
+		Event: sampleRow(), Proof: sampleProof(), BackURL: "/console",
+		Groups: []Group{
+			{"asked", digest, []Fact{{"client", "land-danang", sampleLand().Name}, {"owner", "danang", sampleLand().Owner}, {"request_id", "0199a7c2-7777-7000-8000-000000000009", Words{}}}},
+			{"person", digest, []Fact{{"pseudonym", "aud_7Qm2xR9kLw4Tz8Yc", Words{}}, {"relation", "self", Words{}}}},
+			{"reason", digest, []Fact{{"purpose", "land.mortgage", sampleMortgage}, {"basis", "LB-CONSENT", sampleAgreed}, {"citation", sampleCitation, Words{}}, {"consent", "0199a7c2-0000-7000-8000-000000000001", Words{}}, {"consent_version", "2", Words{}}}},
+			{"data", digest, []Fact{{"registry", "population", samplePopulation}, {"attributes", "population.full_name, population.permanent_address, population.ethnicity", Words{}}}},
+			{"decision", digest, []Fact{{"permit", "true", Words{}}, {"code", "permitted", Words{}}, {"determining", "statute.consent-covers", Words{}}, {"acr", "urn:vn:gov:eid:auth-level:2", Words{}}}},
+			{"when", "", []Fact{{"decided", "2026-11-23T18:04:05.123456Z", Words{}}, {"site", "hn-1", Words{}}}},
+		},
+	}
+}
+
+func sampleReceipt() ExportReceipt {
+	return ExportReceipt{
+		ID: "0199a7c2-2222-7000-8000-000000000001", At: sampleNow, Reason: "Quyết định kiểm tra số 12/QĐ-MẪU", Count: 1234,
+		Digest: "9f2c1e77d0a4b35586c1f0e2d3a4958871c6b5a4f3e2d1c0b9a8978685746352", Bytes: 1843200, Size: 48230,
+		URL: "/console/exports/0199a7c2/bundle", File: "hopnhat-export-0199a7c2.tar", PageURL: "/console/exports/0199a7c2", BackURL: "/console/exports",
+	}
+}
+
+func sampleError(kind ErrorKind) Error {
+	return Error{Kind: kind, Code: "HN-" + string(kind), Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", HomeURL: "/"}
+}

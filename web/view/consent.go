@@ -1,0 +1,73 @@
+package view
+
+import "time"
+
+// ConsentProblem is why the consent page is shown again.
+type ConsentProblem string
+
+// The problems.
+const (
+	ConsentNothingChosen   ConsentProblem = "nothing"  // agreed without ticking anything
+	ConsentRequiredMissing ConsentProblem = "required" // an optional item without the needed ones
+)
+
+// Key is the text in the catalogue.
+func (p ConsentProblem) Key() string { return "consent.problem." + string(p) }
+
+// Consent asks the person what the app may have. Fields: item, once for each
+// thing ticked, with the ids of [Source] (its needed items together) and [Item]
+// (an optional one); decision is "agree" or "decline". Nothing is ticked
+// beforehand (Decree 356/2025/NĐ-CP Art. 6(3)): Chosen is only ever true when the
+// page comes back with a problem and shows what the person had ticked.
+type Consent struct {
+	Form   Form
+	App    App
+	Person string
+	// SignIn lists what every sign-in tells the app besides the pseudonym, for
+	// example the authentication level.
+	SignIn []Words
+	// Asked are the purposes that need consent.
+	Asked []Purpose
+	// Informed are releases on another legal basis: shown, not asked.
+	Informed []Purpose
+	Problem  ConsentProblem
+}
+
+func (Consent) page() string { return "Consent" }
+
+// Purpose is one purpose with its sources (one consent a purpose, Law
+// 91/2025/QH15 Art. 9(4)).
+type Purpose struct {
+	ID          string
+	Name        Words
+	Explanation Words // the app's own words for why
+	Basis       Words
+	Citation    string
+	Sources     []Source
+	Frequency   Frequency
+	DataLife    DataLife
+	ValidUntil  time.Time
+	// IfDeclined says what happens without it; the general text if empty.
+	IfDeclined Words
+}
+
+// Source is one register and what is wanted from it.
+type Source struct {
+	// ID is the value of the field item for the needed items together.
+	ID       string
+	Registry Words
+	Owner    Words
+	// Needed items go together: without them the purpose cannot be served.
+	Needed   []Item
+	Optional []Item
+	Chosen   bool
+}
+
+// Item is one attribute.
+type Item struct {
+	ID   string
+	Name Words
+	// Sensitive data are marked (Decree 356/2025/NĐ-CP Art. 6(4)).
+	Sensitive bool
+	Chosen    bool
+}

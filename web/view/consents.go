@@ -1,0 +1,101 @@
+package view
+
+import "time"
+
+// ConsentState is where a consent is in its life.
+type ConsentState string
+
+// The states a person can meet.
+const (
+	StateApproved   ConsentState = "approved"
+	StateDeclined   ConsentState = "declined"
+	StateSuperseded ConsentState = "superseded"
+	StateSuspended  ConsentState = "suspended"
+	StateWithdrawn  ConsentState = "withdrawn"
+	StateExpired    ConsentState = "expired"
+	StateEnded      ConsentState = "ended"
+)
+
+// ConsentStates lists all states.
+func ConsentStates() []ConsentState {
+	return []ConsentState{StateApproved, StateDeclined, StateSuperseded, StateSuspended, StateWithdrawn, StateExpired, StateEnded}
+}
+
+// Key is the text in the catalogue.
+func (s ConsentState) Key() string { return "state." + string(s) }
+
+// Live says whether data can flow under it.
+func (s ConsentState) Live() bool { return s == StateApproved }
+
+// Consents lists what the person has agreed to.
+type Consents struct {
+	Active []ConsentCard
+	Past   []ConsentCard
+	// Withdrawn is the withdrawal just made, nil otherwise.
+	Withdrawn *Withdrawal
+}
+
+func (Consents) page() string { return "Consents" }
+
+// Withdrawal tells that a withdrawal holds, and how long that took.
+type Withdrawal struct {
+	App  App
+	At   time.Time
+	Took time.Duration
+}
+
+// Milliseconds is how long the withdrawal took to bite, at least 1.
+func (w Withdrawal) Milliseconds() int { return int(max(w.Took.Milliseconds(), 1)) }
+
+// ConsentCard is one consent in a list.
+type ConsentCard struct {
+	ID          string
+	URL         string
+	WithdrawURL string // empty when there is nothing to withdraw
+	App         App
+	Purpose     Words
+	Attributes  []Item
+	State       ConsentState
+	Approved    time.Time
+	Until       time.Time // zero: until withdrawn
+	Ended       time.Time // of a past one
+	Uses        int
+	LastUsed    time.Time // zero: never
+}
+
+// ConsentDetail is one consent with its history.
+type ConsentDetail struct {
+	Consent   ConsentCard
+	Registry  Words
+	Owner     Words
+	Basis     Words
+	Citation  string
+	Frequency Frequency
+	DataLife  DataLife
+	Versions  []ConsentVersion
+	Releases  []Release // the latest under it
+	BackURL   string
+}
+
+func (ConsentDetail) page() string { return "ConsentDetail" }
+
+// ConsentVersion is one step in the life of a consent; none is ever changed.
+type ConsentVersion struct {
+	Number   int
+	State    ConsentState
+	At       time.Time
+	Actor    string // name of the person who acted; empty when the system did
+	Level    int    // authentication level
+	Lang     Lang   // language of the text that was shown
+	TextHash string // of that text
+}
+
+// WithdrawConfirm asks once before a withdrawal. It posts to Form; the button
+// is decision=withdraw.
+type WithdrawConfirm struct {
+	Form    Form
+	Consent ConsentCard
+	BackURL string
+}
+
+func (WithdrawConfirm) page() string { return "WithdrawConfirm" }

@@ -1,0 +1,163 @@
+package view
+
+import "time"
+
+// EventType is a kind of event as in authz/audit, for example release.permitted.
+type EventType string
+
+// EventTypes lists the kinds that have a text.
+func EventTypes() []EventType {
+	return []EventType{
+		"release.permitted", "release.refused", "consent.approved", "consent.declined",
+		"consent.withdrawn", "consent.superseded", "auditor.query",
+	}
+}
+
+// Key is the text in the catalogue.
+func (t EventType) Key() string { return "event." + string(t) }
+
+// SearchProblem is a field of the search form that cannot be meant.
+type SearchProblem string
+
+// The problems.
+const (
+	SearchRange  SearchProblem = "range"  // ends before it begins
+	SearchTime   SearchProblem = "time"   // not a time
+	SearchLong   SearchProblem = "long"   // a field is too long
+	SearchNarrow SearchProblem = "narrow" // too wide: narrow it
+)
+
+// Key is the text in the catalogue.
+func (p SearchProblem) Key() string { return "search.problem." + string(p) }
+
+// Search is the auditor's search. The form is sent by GET to URL with the fields
+// pseudonym, client, purpose, type, decision (permit, refuse), from and to
+// (2006-01-02T15:04, time of Vietnam); exporting posts the same fields, in
+// Export.Hidden, to Export.Action.
+type Search struct {
+	URL       string
+	Pseudonym string
+	Clients   []Choice
+	Purposes  []Choice
+	Types     []TypeChoice
+	Permitted bool // decision=permit is selected
+	Refused   bool // decision=refuse is selected
+	From, To  string
+	Problem   SearchProblem
+	// Results is nil before the first search.
+	Results *Results
+	Export  Form
+}
+
+func (Search) page() string { return "Search" }
+
+// TypeChoice is one kind of event in the form.
+type TypeChoice struct {
+	Type     EventType
+	Selected bool
+}
+
+// Results is one page of what was found.
+type Results struct {
+	Rows []EventRow
+	// Total counts all that match; More says that there are at least so many.
+	Total int
+	More  bool
+	// Permitted, Refused and People count within the total.
+	Permitted, Refused, People int
+	Newer, Older               string
+	// QueryURL is the record of this very search.
+	QueryURL string
+}
+
+// EventRow is one event in a table.
+type EventRow struct {
+	ID         string
+	URL        string
+	At         time.Time
+	Type       EventType
+	App        Words
+	Client     string
+	Pseudonym  string
+	Purpose    Words
+	Registry   Words
+	Attributes int
+	Basis      string
+	Permit     bool
+	// Decided is false for events that permit or refuse nothing.
+	Decided bool
+	Code    string
+	Index   uint64
+	Logged  bool
+}
+
+// EventDetail is everything recorded of one event.
+type EventDetail struct {
+	Event   EventRow
+	Groups  []Group
+	Proof   Proof
+	BackURL string
+}
+
+func (EventDetail) page() string { return "EventDetail" }
+
+// GroupName is a part of an event as in authz/audit: asked, person, reason,
+// data, decision, when.
+type GroupName string
+
+// GroupNames lists the parts.
+func GroupNames() []GroupName {
+	return []GroupName{"asked", "person", "reason", "data", "decision", "when"}
+}
+
+// Key is the text in the catalogue.
+func (g GroupName) Key() string { return "group." + string(g) }
+
+// Group is one part of an event; parts can be shown one without the others.
+type Group struct {
+	Name GroupName
+	// Digest is the salted digest the log commits to, hex; empty if not shown.
+	Digest string
+	Facts  []Fact
+}
+
+// Fact is one recorded member: its name in the canonical form, its value, and
+// what it means, where the catalogue of purposes knows it.
+type Fact struct {
+	Name    string
+	Value   string
+	Meaning Words
+}
+
+// Export asks before a result set is exported. It posts to Form; field reason
+// is free text.
+type Export struct {
+	Form    Form
+	Query   []Fact
+	Count   int
+	Limit   int
+	TooMany bool
+	// Missing says that the reason was left empty.
+	Missing bool
+	Past    []ExportReceipt
+	BackURL string
+}
+
+func (Export) page() string { return "Export" }
+
+// ExportReceipt is one export that was made.
+type ExportReceipt struct {
+	ID      string
+	At      time.Time
+	Reason  string
+	Count   int
+	Digest  string // SHA-256 of the bundle, hex
+	Bytes   int
+	Size    uint64 // tree size of the checkpoint inside
+	URL     string // downloads the bundle
+	File    string
+	PageURL string // shows this receipt
+	BackURL string
+}
+
+func (ExportReceipt) page() string { return "ExportReceipt" }

@@ -1,0 +1,98 @@
+package view
+
+// SignInProblem is why the form is shown again. None of them tells whether an
+// account exists.
+type SignInProblem string
+
+// The problems.
+const (
+	SignInWrong     SignInProblem = "wrong"     // number or password does not fit
+	SignInMissing   SignInProblem = "missing"   // a field is empty
+	SignInMalformed SignInProblem = "malformed" // not a number of 12 digits
+	SignInThrottled SignInProblem = "throttled" // wait RetryMinutes
+)
+
+// Key is the text in the catalogue.
+func (p SignInProblem) Key() string { return "signin.problem." + string(p) }
+
+// SignIn asks for number and password. Fields: number, password; the button
+// cancel=1 returns to the app.
+type SignIn struct {
+	Form Form
+	// App is who asked for the sign-in; nil for our own portal.
+	App     *App
+	Number  string
+	Problem SignInProblem
+	// RetryMinutes goes with SignInThrottled.
+	RetryMinutes int
+	// CanCancel shows the button that returns to the app.
+	CanCancel bool
+}
+
+func (SignIn) page() string { return "SignIn" }
+
+// CodeProblem is why the one-time code is asked for again.
+type CodeProblem string
+
+// The problems.
+const (
+	CodeWrong     CodeProblem = "wrong"
+	CodeReused    CodeProblem = "reused" // RFC 6238 §5.2: a code counts once
+	CodeMalformed CodeProblem = "malformed"
+	CodeThrottled CodeProblem = "throttled"
+)
+
+// Key is the text in the catalogue.
+func (p CodeProblem) Key() string { return "code.problem." + string(p) }
+
+// OneTimeCode asks for the six digits of the authenticator app. Field: code; the
+// button cancel=1 gives up.
+type OneTimeCode struct {
+	Form         Form
+	App          *App
+	Problem      CodeProblem
+	RetryMinutes int
+	// StepUp says that the person is signed in and the app needs level 2.
+	StepUp    bool
+	CanCancel bool
+}
+
+func (OneTimeCode) page() string { return "OneTimeCode" }
+
+// ReauthenticateReason is why a signed-in person has to confirm that it is her.
+type ReauthenticateReason string
+
+// The reasons.
+const (
+	ReauthenticateAsked ReauthenticateReason = "asked" // the app asks for a fresh sign-in
+	ReauthenticateOld   ReauthenticateReason = "old"   // the sign-in is too old for the app
+	ReauthenticateAct   ReauthenticateReason = "act"   // what comes next needs it
+)
+
+// Key is the text in the catalogue.
+func (r ReauthenticateReason) Key() string { return "again.reason." + string(r) }
+
+// Reauthenticate asks the person who is signed in for the password once more.
+// Field: password; the buttons other=1 (sign in as another person) and cancel=1.
+type Reauthenticate struct {
+	Form         Form
+	App          *App
+	Person       string
+	Number       string // masked, for example 0993••••••17
+	Reason       ReauthenticateReason
+	Problem      SignInProblem
+	RetryMinutes int
+	CanCancel    bool
+}
+
+func (Reauthenticate) page() string { return "Reauthenticate" }
+
+// FormPost carries an answer to the app by a form that sends itself (OAuth 2.0
+// Form Post Response Mode §4); without scripts there is a button.
+type FormPost struct {
+	Action string
+	Fields []Field
+	App    App
+}
+
+func (FormPost) page() string { return "FormPost" }

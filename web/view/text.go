@@ -1,0 +1,112 @@
+package view
+
+import (
+	_ "embed" // the message files
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hopnhat/authz"
+)
+
+//go:embed messages_vi.json
+var messagesVI []byte
+
+//go:embed messages_en.json
+var messagesEN []byte
+
+// messages are the texts of one language by key. {0}, {1} … stand for values.
+type messages map[string]string
+
+var catalogue = map[Lang]messages{
+	Vietnamese: mustMessages(messagesVI),
+	English:    mustMessages(messagesEN),
+}
+
+func mustMessages(raw []byte) messages {
+	var m messages
+	if err := json.Unmarshal(raw, &m); err != nil {
+		panic("view: reading the message catalogue: " + err.Error())
+	}
+	return m
+}
+
+// text fills the values into a text. The result is plain text, which the
+// template escapes where it stands.
+func (m messages) text(lang Lang, key string, values ...any) (string, error) {
+	text, ok := m[key]
+	if !ok {
+		return "", fmt.Errorf("no text %q in language %q", key, lang)
+	}
+	if len(values) == 0 {
+		return text, nil
+	}
+	var pairs []string
+	for i, v := range values {
+		plain, err := plainText(lang, v)
+		if err != nil {
+			return "", fmt.Errorf("value %d of text %q: %w", i, key, err)
+		}
+		pairs = append(pairs, "{"+strconv.Itoa(i)+"}", plain)
+	}
+	return strings.NewReplacer(pairs...).Replace(text), nil
+}
+
+func plainText(lang Lang, v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case int:
+		return group(lang, uint64(max(v, 0))), nil
+	case uint64:
+		return group(lang, v), nil
+	case authz.LocalizedText:
+		return v.In(string(lang)), nil
+	default:
+		return "", fmt.Errorf("a %T has no plain text", v)
+	}
+}
+
+// group writes a count with the separators of the language: 1.234 and 1,234.
+func group(lang Lang, n uint64) string {
+	digits := strconv.FormatUint(n, 10)
+	separator := "."
+	if lang == English {
+		separator = ","
+	}
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteString(separator)
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+// said is a text with its language, where that is not the page's
+// (WCAG 2.2 SC 3.1.2).
+type said struct{ Text, Lang string }
+
+// say picks the text for the reader. A plain string is a Vietnamese name.
+func say(lang Lang, text any) (said, error) {
+	switch v := text.(type) {
+	case string:
+		if lang == Vietnamese {
+			return said{Text: v}, nil
+		}
+		return said{v, string(Vietnamese)}, nil
+	case authz.LocalizedText:
+		switch {
+		case lang == English && v.EN == "":
+			return said{v.VI, string(Vietnamese)}, nil
+		case lang == Vietnamese && v.VI == "":
+			return said{v.EN, string(English)}, nil
+		default:
+			return said{Text: v.In(string(lang))}, nil
+		}
+	default:
+		return said{}, fmt.Errorf("a %T is not a text in two languages", text)
+	}
+}

@@ -1,0 +1,92 @@
+package view
+
+import "time"
+
+// Timeline is "Ai đã xem dữ liệu của tôi": every release of the person's data,
+// newest first, refused ones too.
+type Timeline struct {
+	Releases []Release
+	// Apps are the apps to filter by; the field of the filter is app, sent by GET
+	// to FilterURL.
+	Apps      []Choice
+	FilterURL string
+	Filtered  bool
+	Total     int
+	// Newer and Older are pages beside this one, empty at an end.
+	Newer, Older string
+	// Since is the day from which the history is complete.
+	Since time.Time
+}
+
+func (Timeline) page() string { return "Timeline" }
+
+// Days groups the releases by day in Vietnam, in their order.
+func (t Timeline) Days() []Day {
+	var days []Day
+	for _, r := range t.Releases {
+		if n := len(days); n > 0 && day(days[n-1].Date) == day(r.At) {
+			days[n-1].Releases = append(days[n-1].Releases, r)
+			continue
+		}
+		days = append(days, Day{r.At, []Release{r}})
+	}
+	return days
+}
+
+// Day is one day of a timeline.
+type Day struct {
+	Date     time.Time
+	Releases []Release
+}
+
+// Release is one release, permitted or refused.
+type Release struct {
+	ID         string
+	URL        string
+	At         time.Time
+	App        App
+	Purpose    Words
+	Registry   Words
+	Attributes []Item
+	Basis      Words
+	Permitted  bool
+	// Refusal says why, where it was refused.
+	Refusal Words
+	// ConsentURL leads to the consent it rests on, empty on another basis.
+	ConsentURL string
+}
+
+// ReleaseDetail is everything about one release.
+type ReleaseDetail struct {
+	Release       Release
+	Citation      string
+	CaseReference string
+	// Consent and ConsentVersion are empty on another basis.
+	Consent        string
+	ConsentVersion int
+	// Level is the authentication level of the session, 0 if there was none.
+	Level       int
+	Code        string   // the decision's stable code
+	Determining []string // ids of the rules that decided
+	RequestID   string
+	Proof       Proof
+	// Complaint is where to complain; empty shows how to, without a link.
+	ComplaintURL string
+	BackURL      string
+}
+
+func (ReleaseDetail) page() string { return "ReleaseDetail" }
+
+// Proof is an event's place in the release log.
+type Proof struct {
+	// Logged is false while the place is not yet known (seconds at most).
+	Logged bool
+	Index  uint64
+	Size   uint64 // of the tree the proof leads to; 0 if not known
+	Origin string // name of the log
+	Root   string // root hash, base64; empty if not known
+	// URL downloads the proof file; empty shows none.
+	URL string
+	// File is the name it is saved under.
+	File string
+}
