@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"hopnhat/authz"
 )
@@ -35,6 +36,20 @@ type Purpose struct {
 
 // Text is the purpose in a language.
 func (p Purpose) Text() authz.LocalizedText { return authz.LocalizedText{VI: p.VI, EN: p.EN} }
+
+// Modes of asking that code distinguishes.
+const (
+	ModeNone           = "none"
+	ModeStanding       = "standing"
+	ModeWrittenRequest = "written_request"
+	ModeForbidden      = "forbidden"
+)
+
+// NeedsWrittenRequest tells whether an ordinary consent is not enough: health
+// data to an insurer or to another care provider (Law 91/2025/QH15 Art. 26(2)).
+func (p Purpose) NeedsWrittenRequest(registry authz.RegistryID) bool {
+	return registry == "health" && (p.Mode == ModeWrittenRequest || p.ID == "health.referral")
+}
 
 // LegalBasis is a row of the catalogue of legal bases.
 type LegalBasis struct {
@@ -68,6 +83,8 @@ type Attribute struct {
 	EN       string            `json:"en"`
 	Class    string            `json:"class"`
 	Purposes []authz.PurposeID `json:"purposes"`
+	// Predicate says that the value is a yes or a no.
+	Predicate bool `json:"predicate"`
 }
 
 // Text is the attribute's name in a language.
@@ -157,7 +174,7 @@ func (c *Catalogue) CheckDeclaration(d authz.Declaration) error {
 	if !ok {
 		return fmt.Errorf("purpose %q is not in the catalogue", d.Purpose)
 	}
-	if purpose.Mode == "forbidden" {
+	if purpose.Mode == ModeForbidden {
 		return fmt.Errorf("purpose %q is forbidden: national registers are not for marketing", d.Purpose)
 	}
 	if !slices.Contains(purpose.AllowedBases, d.Basis) {
@@ -166,18 +183,32 @@ func (c *Catalogue) CheckDeclaration(d authz.Declaration) error {
 	if _, ok := c.Registry(d.Registry); !ok {
 		return fmt.Errorf("register %q is not in the catalogue", d.Registry)
 	}
+	if purpose.NeedsWrittenRequest(d.Registry) && d.Basis == authz.BasisConsent {
+		return fmt.Errorf("health data for purpose %q need a written request (LB-WRITTEN-REQUEST), a consent is not enough", d.Purpose)
+	}
+	if d.MaxDays < 0 || d.MaxDays > maxDays {
+		return fmt.Errorf("max_days must be 0 to %d", maxDays)
+	}
+	if d.Frequency != "" && !frequency.MatchString(d.Frequency) {
+		return fmt.Errorf("frequency %q must be once, unlimited or N/day", d.Frequency)
+	}
+	if d.DataLife != "" && !dataLife.MatchString(d.DataLife) {
+		return fmt.Errorf("data_life %q must be a number of days such as P30D", d.DataLife)
+	}
 	if len(d.Attributes) == 0 || len(d.Attributes) > maxAttributes {
 		return fmt.Errorf("a declaration names 1 to %d attributes", maxAttributes)
 	}
 	for _, id := range d.Attributes {
 		a, ok := c.Attribute(id)
 		switch {
-		case !ok || !inRegistry(id, d.Registry):
+		case !ok || !InRegistry(id, d.Registry):
 			return fmt.Errorf("attribute %q is not in register %q", id, d.Registry)
 		case !slices.Contains(a.Purposes, d.Purpose):
 			return fmt.Errorf("attribute %q may not be used for purpose %q", id, d.Purpose)
 		case !Within(a.Class, purpose.MaxClass):
 			return fmt.Errorf("attribute %q is of class %s, purpose %q goes up to %s", id, a.Class, d.Purpose, purpose.MaxClass)
+		case purpose.PredicateOnly && !a.Predicate:
+			return fmt.Errorf("purpose %q gets a yes or no only, attribute %q is a value", d.Purpose, id)
 		}
 	}
 	for _, id := range d.Required {
@@ -188,6 +219,11 @@ func (c *Catalogue) CheckDeclaration(d authz.Declaration) error {
 	return nil
 }
 
-func inRegistry(id authz.AttributeID, registry authz.RegistryID) bool {
-	return len(id) > len(registry)+1 && string(id[:len(registry)+1]) == string(registry)+"."
+// maxDays bounds what a declaration may ask for: ten years.
+const maxDays = 3660
+
+// InRegistry tells whether an attribute belongs to a register, by its name.
+func InRegistry(id authz.AttributeID, registry authz.RegistryID) bool {
+	name, ok := strings.CutPrefix(string(id), string(registry)+".")
+	return ok && name != ""
 }

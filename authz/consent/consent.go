@@ -6,20 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
-)
-
-// State of a consent.
-type State string
-
-// The states (research: consent state machine). Suspended, expired and ended
-// follow from account and clock and are not stored as such.
-const (
-	Approved   State = "approved"
-	Superseded State = "superseded"
-	Withdrawn  State = "withdrawn"
 )
 
 // Consent is what a person agreed to with one app for one purpose at one
@@ -46,8 +37,31 @@ type Consent struct {
 // Live tells whether a consent permits at a time.
 func (c *Consent) Live(now time.Time) bool { return c.State == Approved && now.Before(c.ValidUntil) }
 
+// StateAt is the state a person is shown: time and lock act before anything is
+// written.
+func (c *Consent) StateAt(now time.Time, locked bool) State {
+	switch {
+	case c.State == Approved && !now.Before(c.ValidUntil):
+		return Expired
+	case c.State == Approved && locked:
+		return Suspended
+	default:
+		return c.State
+	}
+}
+
 // Reference names a consent and its version, as tokens and events do.
 func (c *Consent) Reference() string { return fmt.Sprintf("%s#%d", c.ID, c.Version) }
+
+// ParseReference reads what Reference writes.
+func ParseReference(text string) (id authz.ConsentID, version int, ok bool) {
+	name, number, found := strings.Cut(text, "#")
+	version, err := strconv.Atoi(number)
+	if !found || name == "" || err != nil || version < 1 || strconv.Itoa(version) != number {
+		return "", 0, false
+	}
+	return authz.ConsentID(name), version, true
+}
 
 // Version is one step in the life of a consent; it is never changed.
 type Version struct {
@@ -64,21 +78,11 @@ type Version struct {
 	Channel    string
 	ACR        string
 	Session    authz.SessionID
-	At         time.Time
-}
-
-// Next says whether a consent in one state may come into another. A withdrawn
-// consent comes back only as a new version that the person agreed to, which is
-// how every approval comes about.
-func Next(from State, to State) bool {
-	switch from {
-	case "": // no consent yet
-		return to == Approved
-	case Approved:
-		return to == Withdrawn || to == Superseded
-	default:
-		return false
-	}
+	// Actor is who acted, empty for the clock; Representation in what capacity:
+	// self, or representative.
+	Actor          authz.Subject
+	Representation string
+	At             time.Time
 }
 
 // Item is one thing the person is asked, or told: one purpose at one register.
@@ -89,10 +93,11 @@ type Item struct {
 	Purpose     Purpose
 	Registry    Registry
 	Basis       LegalBasis
-	// Asked is false for what rests on another basis and is only told.
+	// Asked is false for what is only told: it rests on another basis, or a live
+	// consent covers it.
 	Asked      bool
 	Attributes []ItemAttribute
-	// Covered tells that a live consent covers it.
+	// Covered is the live consent that covers it, nil if none does.
 	Covered *Consent
 	// TextHash is over what was shown, so that a wording that changes makes an
 	// old consent not cover it.
@@ -128,10 +133,12 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 				ID: item.ID + "/" + string(id), Attribute: a, Required: slices.Contains(declaration.Required, id),
 			})
 		}
-		item.TextHash = textHash(client, &item)
+		item.TextHash = c.textHash(client, &item)
 		for i := range existing {
-			if item.Asked && item.covers(&existing[i], now) {
-				item.Covered = &existing[i]
+			if item.Basis.NeedsConsent && item.covers(&existing[i], now) {
+				item.Covered, item.Asked = &existing[i], false
+				item.Release.ConsentReference = existing[i].Reference()
+				item.Release.ValidUntil = earlier(item.Release.ValidUntil, existing[i].ValidUntil)
 			}
 		}
 		items = append(items, item)
@@ -139,21 +146,41 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 	return items
 }
 
+// Again asks what live consents cover too: the app sent prompt=consent, or the
+// page is shown although nothing would have to be asked.
+func Again(items []Item) {
+	for i := range items {
+		items[i].Asked = items[i].Basis.NeedsConsent
+	}
+}
+
 // covers: a live consent counts when the purpose lets consents stand, the words
-// are the same, and it has every attribute asked for now.
+// are the same, and it has every attribute asked for now. Purposes of the other
+// modes are asked each time (Law 91/2025/QH15 Art. 9(4)).
 func (i *Item) covers(c *Consent, now time.Time) bool {
 	if c.Purpose != i.Release.Purpose || c.Registry != i.Release.Registry || !c.Live(now) ||
-		c.TextHash != i.TextHash || i.Purpose.Mode != "standing" {
+		c.TextHash != i.TextHash || c.Basis != i.Release.Basis || i.Purpose.Mode != ModeStanding && i.Purpose.Mode != ModeNone {
+		return false
+	}
+	if !ParseFrequency(i.Release.Frequency).within(ParseFrequency(c.Frequency)) {
 		return false
 	}
 	return !slices.ContainsFunc(i.Release.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(c.Attributes, a) })
 }
 
-// textHash is over all words the person reads in both languages, and who asks.
-func textHash(client *authz.Client, i *Item) string {
-	words := []any{client.ID, client.Name, client.Owner, i.Purpose.VI, i.Purpose.EN, i.Registry.VI, i.Registry.EN,
-		i.Basis.ID, i.Basis.VI, i.Basis.EN, i.Declaration.Explanation, i.Release.Frequency, i.Release.DataLife}
-	// Which attributes are asked is not in the hash: a consent lists its own.
+// textHash is over all words the person reads in both languages, and who asks:
+// a consent given to other words does not cover the new ones. The names of all
+// declared attributes are in it, not only of those asked for now, so that asking
+// for fewer needs no new consent, and renaming or declaring one does.
+func (c *Catalogue) textHash(client *authz.Client, i *Item) string {
+	words := []any{
+		client.ID, client.Name, client.Owner, i.Purpose.ID, i.Purpose.VI, i.Purpose.EN, i.Registry.ID, i.Registry.VI, i.Registry.EN,
+		i.Basis.ID, i.Basis.VI, i.Basis.EN, i.Declaration.Explanation, i.Release.DataLife,
+	}
+	for _, id := range slices.Sorted(slices.Values(i.Declaration.Attributes)) {
+		a, _ := c.Attribute(id)
+		words = append(words, id, a.VI, a.EN, a.Sensitive())
+	}
 	raw, err := json.Marshal(words)
 	if err != nil {
 		panic("consent: words that cannot be encoded: " + err.Error())

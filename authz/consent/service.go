@@ -3,7 +3,7 @@ package consent
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -17,6 +17,7 @@ type Store interface {
 	// empty, newest first, at most 500.
 	Consents(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]Consent, error)
 	// Consent finds one of a person's consents; authz.ErrNotFound for another's.
+	// In a transaction it keeps others from changing it until the end.
 	Consent(ctx context.Context, subject authz.Subject, id authz.ConsentID) (Consent, error)
 	// Versions lists the life of a consent, oldest first.
 	Versions(ctx context.Context, id authz.ConsentID) ([]Version, error)
@@ -61,8 +62,21 @@ func (c *Consents) Details(raw []byte, client *authz.Client) ([]authz.Release, e
 	return c.Catalogue.Check(client, releases, c.Broker, c.Now())
 }
 
-// Items is what the person must be asked or told.
+// Items is what the person must be asked or told. When nothing would have to be
+// asked, what live consents cover is asked again: the page is only shown then
+// because the app wants that (prompt=consent).
 func (c *Consents) Items(ctx context.Context, client *authz.Client, subject authz.Subject, wanted []authz.Release) ([]Item, error) {
+	items, err := c.plan(ctx, client, subject, wanted)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(items, func(i Item) bool { return i.Asked }) {
+		Again(items)
+	}
+	return items, nil
+}
+
+func (c *Consents) plan(ctx context.Context, client *authz.Client, subject authz.Subject, wanted []authz.Release) ([]Item, error) {
 	if len(wanted) == 0 {
 		return nil, nil
 	}
@@ -75,23 +89,16 @@ func (c *Consents) Items(ctx context.Context, client *authz.Client, subject auth
 
 // Needed tells whether the person must be asked; if not, what is granted.
 func (c *Consents) Needed(ctx context.Context, client *authz.Client, subject authz.Subject, wanted []authz.Release) (bool, []authz.Release, error) {
-	items, err := c.Items(ctx, client, subject, wanted)
+	items, err := c.plan(ctx, client, subject, wanted)
 	if err != nil {
 		return false, nil, err
 	}
 	var granted []authz.Release
 	for _, item := range items {
-		switch {
-		case !item.Asked:
-			granted = append(granted, item.Release)
-		case item.Covered == nil:
+		if item.Asked {
 			return true, nil, nil
-		default:
-			r := item.Release
-			r.ConsentReference = item.Covered.Reference()
-			r.ValidUntil = earlier(r.ValidUntil, item.Covered.ValidUntil)
-			granted = append(granted, r)
 		}
+		granted = append(granted, item.Release)
 	}
 	return false, granted, nil
 }
@@ -154,7 +161,8 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 			ID: authz.ConsentID(authz.NewID()), Subject: a.Subject, Client: a.Client.ID, Purpose: r.Purpose, Registry: r.Registry,
 		}, Version{
 			State: Approved, Attributes: chosen, Basis: r.Basis, Frequency: r.Frequency, DataLife: r.DataLife,
-			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Channel: "web", ACR: a.ACR, Session: a.Session, At: now,
+			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Channel: "web", ACR: a.ACR, Session: a.Session,
+			Actor: a.Subject, Representation: string(authz.SubjectSelf), At: now,
 		})
 		if err != nil {
 			return nil, nil, err
@@ -190,7 +198,9 @@ func (c *Consents) event(kind audit.Type, client *authz.Client, pseudonym string
 }
 
 // Withdraw ends a consent at once: from its commit on every release that rests
-// on it is refused. A person's own consents only; another's is not found.
+// on it is refused. A person's own consents only; another's is not found. A nil
+// error means that it is withdrawn; should its event not come into the log now,
+// the recorder brings it there later.
 func (c *Consents) Withdraw(ctx context.Context, client *authz.Client, subject authz.Subject, id authz.ConsentID, session authz.SessionID, acr, locale string) error {
 	pseudonym, err := c.Pseudonyms.Audit(ctx, subject)
 	if err != nil {
@@ -202,14 +212,17 @@ func (c *Consents) Withdraw(ctx context.Context, client *authz.Client, subject a
 		if err != nil {
 			return err
 		}
-		if !Next(found.State, Withdrawn) {
-			return fmt.Errorf("withdrawing a consent that is %s: %w", found.State, authz.ErrConflict)
+		state, err := Next(found.State, Withdraw)
+		if err != nil {
+			return err
 		}
+		// The clock is read after Consent has taken the row: releases that come
+		// to it later see it withdrawn, releases before are decided before.
 		now := c.Now().UTC().Truncate(time.Microsecond)
 		version := Version{
-			Consent: id, Number: found.Version + 1, State: Withdrawn, Attributes: found.Attributes, Basis: found.Basis,
+			Consent: id, Number: found.Version + 1, State: state, Attributes: found.Attributes, Basis: found.Basis,
 			Frequency: found.Frequency, DataLife: found.DataLife, ValidUntil: found.ValidUntil, TextHash: found.TextHash,
-			Locale: locale, Channel: "web", ACR: acr, Session: session, At: now,
+			Locale: locale, Channel: "web", ACR: acr, Session: session, Actor: subject, Representation: string(authz.SubjectSelf), At: now,
 		}
 		if err := c.Store.Withdraw(ctx, found, version); err != nil {
 			return err
@@ -222,7 +235,33 @@ func (c *Consents) Withdraw(ctx context.Context, client *authz.Client, subject a
 	if err != nil {
 		return err
 	}
-	return logIt(ctx)
+	if err := logIt(context.WithoutCancel(ctx)); err != nil {
+		slog.ErrorContext(ctx, "a withdrawal is recorded but not logged yet", "consent", id, "error", err)
+	}
+	return nil
+}
+
+// List is what a person agreed to, with all apps, newest first.
+func (c *Consents) List(ctx context.Context, subject authz.Subject) ([]Consent, error) {
+	return c.Store.Consents(ctx, subject, "")
+}
+
+// Current is what a person agreed to with one app and permits now.
+func (c *Consents) Current(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]Consent, error) {
+	all, err := c.Store.Consents(ctx, subject, client)
+	now := c.Now()
+	return slices.DeleteFunc(all, func(k Consent) bool { return !k.Live(now) }), err
+}
+
+// History is one of a person's consents with all its versions, oldest first;
+// another person's is not found.
+func (c *Consents) History(ctx context.Context, subject authz.Subject, id authz.ConsentID) (Consent, []Version, error) {
+	found, err := c.Store.Consent(ctx, subject, id)
+	if err != nil {
+		return Consent{}, nil, err
+	}
+	versions, err := c.Store.Versions(ctx, id)
+	return found, versions, err
 }
 
 // Declined writes that the person declined all of a request, in the transaction
