@@ -1,8 +1,3 @@
-// Package tlog is the release log: a C2SP tlog-tiles Merkle log on local disk
-// (https://c2sp.org/tlog-tiles), kept with Tessera's POSIX driver and signed by
-// a key of the keyring. One process of one site writes it; a second is refused.
-//
-// Tessera lives in this package and nowhere else.
 package tlog
 
 import (
@@ -10,104 +5,189 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/transparency-dev/tessera"
-	"github.com/transparency-dev/tessera/client"
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
-
-	"hopnhat/store/proof"
+	"k8s.io/klog/v2"
 )
 
 // Options says where the log is and who signs it.
 type Options struct {
 	Dir string
 	// Origin names the log in its checkpoints, for example
-	// hopnhat.example/release/dc1/2026q4.
+	// hopnhat.example/release/dc1/2026q4; see [Name].
 	Origin string
 	// Public and Sign are the checkpoint key; Sign returns an Ed25519 signature.
 	Public ed25519.PublicKey
 	Sign   func(ctx context.Context, message []byte) ([]byte, error)
-	// BatchAge is how long an entry may wait for others: 20 ms if zero. Below
-	// that, throughput collapses.
+	// Also signs each checkpoint with further keys. While a key is exchanged both
+	// old and new sign, until all auditors pin the new one.
+	Also []Key
+	// Retired are verifier keys that signed this log before and sign no more: a
+	// checkpoint on disk that they signed is good.
+	Retired []string
+	// KnownSize is one more than the highest place the database knows. A log that
+	// is smaller was restored from an older copy and is refused: [ErrOlder].
+	KnownSize uint64
+	// BatchAge is how long a group of entries waits for more before it is
+	// written; zero writes at once, which is right for a disk of its own, since
+	// entries that come meanwhile form the next group. A slow shared disk may
+	// want 5 to 20 ms.
 	BatchAge time.Duration
+	// CheckpointInterval is how often a new checkpoint is signed; one second if
+	// zero.
+	CheckpointInterval time.Duration
+	// Logger receives the warnings of the log's background work; slog.Default if
+	// nil. Tessera's logger is one for the process: the last opened log sets it.
+	Logger *slog.Logger
 }
 
-// Log is an open release log.
+// Log is an open release log. It is safe for concurrent use.
 type Log struct {
+	*Reader
 	appender *tessera.Appender
-	reader   tessera.LogReader
 	shutdown func(context.Context) error
 	cancel   context.CancelFunc
 	lock     *os.File
-	vkey     string
-	verifier note.Verifier
-	origin   string
+	groups   *groups
+	signers  []note.Signer
+
+	mu       sync.Mutex
+	closed   bool
+	inFlight sync.WaitGroup
 }
 
-// Shard names the quarter of a time: logs are sharded so that retention can drop
-// whole shards (research: quarterly).
-func Shard(t time.Time) string {
-	t = t.UTC()
-	return fmt.Sprintf("%dq%d", t.Year(), (int(t.Month())+2)/3)
-}
+// Errors of a log.
+var (
+	ErrLocked = errors.New("another process is writing this log")
+	ErrClosed = errors.New("the log is closed")
+)
 
-// Open opens the log, or begins it.
+// maxGroup is how many entries are written together at most.
+const maxGroup = 4096
+
+// Open opens the log, or begins it. It refuses a log that another process
+// writes, one whose checkpoint is not of its keys, one whose newest tiles are
+// not what was signed, and one that is smaller than the database knows it to be.
 func Open(ctx context.Context, o Options) (*Log, error) {
-	if o.BatchAge == 0 {
-		o.BatchAge = 20 * time.Millisecond
+	if o.CheckpointInterval <= 0 {
+		o.CheckpointInterval = time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	l, err := open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("opening the log %s in %s: %w", o.Origin, o.Dir, err)
+	}
+	return l, nil
+}
+
+func open(ctx context.Context, o Options) (_ *Log, err error) {
+	primary, also, reader, err := signers(o)
+	if err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the log folder: %w", err)
+		return nil, fmt.Errorf("making the folder: %w", err)
 	}
 	lock, err := lockDir(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	vkey, err := note.NewEd25519VerifierKey(o.Origin, o.Public)
-	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("naming the log %q: %w", o.Origin, err)
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l := &Log{Reader: reader, cancel: cancel, lock: lock, signers: append([]note.Signer{primary}, also...)}
+	defer func() {
+		if err != nil {
+			l.release()
+		}
+	}()
+	_, signed, err := l.checkpoint()
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // a new log
+	case err != nil:
+		return nil, err
+	default:
+		if err := l.checkDisk(ctx, signed); err != nil {
+			return nil, err
+		}
 	}
-	verifier, err := note.NewVerifier(vkey)
+	klog.SetSlogLogger(slog.New(warnings{o.Logger.Handler()}))
+	driver, err := posix.New(background, posix.Config{Path: o.Dir})
 	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("naming the log %q: %w", o.Origin, err)
+		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &Log{cancel: cancel, lock: lock, vkey: vkey, verifier: verifier, origin: o.Origin}
-	driver, err := posix.New(ctx, posix.Config{Path: o.Dir})
-	if err != nil {
-		l.release()
-		return nil, fmt.Errorf("opening the log in %s: %w", o.Dir, err)
-	}
+	// Groups are made here, so the age within Tessera only has to outlast the
+	// handing over of one group.
 	options := tessera.NewAppendOptions().
-		WithCheckpointSigner(signer{o, verifier.KeyHash()}).
-		WithBatching(1024, o.BatchAge).
-		WithCheckpointInterval(time.Second)
-	l.appender, l.shutdown, l.reader, err = tessera.NewAppender(ctx, driver, options)
+		WithCheckpointSigner(primary, also...).
+		WithBatching(maxGroup, handOver).
+		WithCheckpointInterval(o.CheckpointInterval)
+	var tiles tessera.LogReader
+	l.appender, l.shutdown, tiles, err = tessera.NewAppender(background, driver, options)
 	if err != nil {
-		l.release()
-		return nil, fmt.Errorf("opening the log in %s: %w", o.Dir, err)
+		return nil, err
 	}
+	l.size = tiles.IntegratedSize
+	if err := l.CheckNotOlder(ctx, max(o.KnownSize, signed.Size)); err != nil {
+		return nil, err
+	}
+	l.groups = newGroups(background, l.appender, o.BatchAge)
 	return l, nil
 }
 
-// ErrLocked means that another process writes this log.
-var ErrLocked = errors.New("another process is writing this log")
+// handOver is how long Tessera waits after the first entry of a group.
+const handOver = time.Millisecond
 
+func signers(o Options) (primary signer, also []note.Signer, reader *Reader, err error) {
+	if o.Sign == nil {
+		return primary, nil, nil, errors.New("it has no key to sign checkpoints")
+	}
+	reader = &Reader{dir: o.Dir, origin: o.Origin}
+	for i, key := range append([]Key{{o.Public, o.Sign}}, o.Also...) {
+		s, vkey, verifier, err := newSigner(o.Origin, key)
+		if err != nil {
+			return primary, nil, nil, err
+		}
+		if i == 0 {
+			primary = s
+		} else {
+			also = append(also, s)
+		}
+		reader.vkeys, reader.verifiers = append(reader.vkeys, vkey), append(reader.verifiers, verifier)
+	}
+	for _, vkey := range o.Retired {
+		verifier, err := note.NewVerifier(vkey)
+		if err != nil || verifier.Name() != o.Origin {
+			return primary, nil, nil, fmt.Errorf("the retired key %q is not one of this log", vkey)
+		}
+		reader.vkeys, reader.verifiers = append(reader.vkeys, vkey), append(reader.verifiers, verifier)
+	}
+	return primary, also, reader, nil
+}
+
+// lockDir takes the log for this process. The system gives it back when the
+// process ends, however it ends.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, ".hopnhat.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("locking the log: %w", err)
+		return nil, fmt.Errorf("locking: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("locking the log in %s: %w", dir, ErrLocked)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, ErrLocked
+		}
+		return nil, fmt.Errorf("locking: %w", err)
 	}
 	return f, nil
 }
@@ -117,112 +197,64 @@ func (l *Log) release() {
 	l.lock.Close()
 }
 
-// Append adds a leaf. When it returns nil the leaf is on disk with its place.
-func (l *Log) Append(ctx context.Context, leaf []byte) (uint64, error) {
-	future := l.appender.Add(ctx, tessera.NewEntry(leaf))
-	type result struct {
-		index tessera.Index
-		err   error
+// Append adds an entry. When it returns nil the entry is on disk with its place
+// and survives a crash of the process and of the machine. When it returns an
+// error the entry may or may not be there. It ends when the context does.
+func (l *Log) Append(ctx context.Context, entry []byte) (uint64, error) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return 0, fmt.Errorf("appending to log %s: %w", l.origin, ErrClosed)
 	}
-	done := make(chan result, 1)
-	go func() {
-		index, err := future()
-		done <- result{index, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil {
-			return 0, fmt.Errorf("appending to the log: %w", r.err)
-		}
-		return r.index.Index, nil
-	case <-ctx.Done():
-		return 0, fmt.Errorf("appending to the log: %w", ctx.Err())
+	l.inFlight.Add(1)
+	l.mu.Unlock()
+	defer l.inFlight.Done()
+	index, err := l.groups.add(ctx, entry)
+	if err != nil {
+		return 0, fmt.Errorf("appending to log %s: %w", l.origin, err)
 	}
+	return index, nil
 }
 
-// VerifierKey is the log's public key in the form of C2SP signed notes: what an
-// auditor pins.
-func (l *Log) VerifierKey() string { return l.vkey }
-
-// Origin names the log.
-func (l *Log) Origin() string { return l.origin }
-
-// Checkpoint is the latest signed tree head, a C2SP tlog-checkpoint.
-func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
-	raw, err := l.reader.ReadCheckpoint(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint: %w", err)
+// Sign signs a note in the name of the log, for the manifest of an export. The
+// text must not begin like a checkpoint, with the log's origin.
+func (l *Log) Sign(text string) ([]byte, error) {
+	if strings.HasPrefix(text, l.origin) {
+		return nil, fmt.Errorf("signing a note for log %s: the note looks like a checkpoint", l.origin)
 	}
-	return raw, nil
+	signed, err := note.Sign(&note.Note{Text: text}, l.signers...)
+	if err != nil {
+		return nil, fmt.Errorf("signing a note for log %s: %w", l.origin, err)
+	}
+	return signed, nil
 }
 
-// Size is the number of leaves with a place.
-func (l *Log) Size(ctx context.Context) (uint64, error) { return l.reader.NextIndex(ctx) }
-
-// ErrNotYet means that no checkpoint covers the leaf yet; there is one each second.
-var ErrNotYet = errors.New("no checkpoint covers this entry yet; try again in a second")
-
-// Proof proves that the leaf at index is in the tree of the latest checkpoint.
-func (l *Log) Proof(ctx context.Context, index uint64) (proof.Inclusion, error) {
-	raw, err := l.Checkpoint(ctx)
-	if errors.Is(err, os.ErrNotExist) {
-		return proof.Inclusion{}, ErrNotYet
+// Close takes no more entries, writes those that were given, waits for the
+// checkpoint that covers them, and lets go of the folder. When the context ends
+// first the entries are on disk all the same, and the next checkpoint, after the
+// next start, covers them.
+func (l *Log) Close(ctx context.Context) error {
+	l.mu.Lock()
+	already := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if already {
+		return nil
 	}
+	l.inFlight.Wait()
+	l.groups.close()
+	err := l.shutdown(ctx)
+	l.release()
 	if err != nil {
-		return proof.Inclusion{}, err
-	}
-	checkpoint, err := proof.OpenCheckpoint(raw, l.verifier)
-	if err != nil {
-		return proof.Inclusion{}, fmt.Errorf("reading the checkpoint: %w", err)
-	}
-	if index >= checkpoint.Size {
-		return proof.Inclusion{}, ErrNotYet
-	}
-	builder, err := client.NewProofBuilder(ctx, checkpoint.Size, l.reader.ReadTile)
-	if err != nil {
-		return proof.Inclusion{}, fmt.Errorf("reading the log's tiles: %w", err)
-	}
-	hashes, err := builder.InclusionProof(ctx, index)
-	if err != nil {
-		return proof.Inclusion{}, fmt.Errorf("proving entry %d: %w", index, err)
-	}
-	out := proof.Inclusion{Index: index, Checkpoint: string(raw)}
-	for _, h := range hashes {
-		out.Hashes = append(out.Hashes, proof.Hash(h))
-	}
-	return out, nil
-}
-
-// CheckNotOlder refuses a log that is smaller than the database knows it to be:
-// a restored backup, on which appending would fork the tree.
-func (l *Log) CheckNotOlder(ctx context.Context, known uint64) error {
-	size, err := l.Size(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the log's size: %w", err)
-	}
-	if size < known {
-		return fmt.Errorf("the log holds %d entries but the database knows of %d: an older copy was restored; restore the newer one, or begin a new shard", size, known)
+		return fmt.Errorf("closing log %s: its last checkpoint: %w", l.origin, err)
 	}
 	return nil
 }
 
-// Close finishes what was appended and waits for its checkpoint.
-func (l *Log) Close(ctx context.Context) error {
-	err := l.shutdown(ctx)
-	l.release()
-	return err
-}
+// warnings passes on what somebody must know; Tessera tells of every start.
+type warnings struct{ slog.Handler }
 
-// signer lets the keyring sign checkpoints in the form Tessera asks for.
-type signer struct {
-	o    Options
-	hash uint32
-}
-
-func (s signer) Name() string    { return s.o.Origin }
-func (s signer) KeyHash() uint32 { return s.hash }
-func (s signer) Sign(message []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return s.o.Sign(ctx, message)
+// Enabled says which records pass.
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
 }

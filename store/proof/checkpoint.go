@@ -1,0 +1,223 @@
+package proof
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Hash is a node of the log's tree.
+type Hash [sha256.Size]byte
+
+// String is the hash in base64.
+func (h Hash) String() string { return base64.StdEncoding.EncodeToString(h[:]) }
+
+func parseHash(s string) (Hash, error) {
+	raw, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || len(raw) != sha256.Size {
+		return Hash{}, errors.New("not the base64 of a SHA-256")
+	}
+	return Hash(raw), nil
+}
+
+// Checkpoint is a signed tree head (https://c2sp.org/tlog-checkpoint).
+type Checkpoint struct {
+	Origin string
+	Size   uint64
+	Root   Hash
+}
+
+// text is the body of the checkpoint that is signed.
+func (c Checkpoint) text() string {
+	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root)
+}
+
+// Reasons why a checkpoint is not good.
+var (
+	ErrSignature  = errors.New("the signature is not the log's: the checkpoint was changed, or another log signed it")
+	ErrUnknownKey = errors.New("no key that is known here signed it")
+	ErrForm       = errors.New("not in the one form")
+)
+
+// ParseCheckpoint reads the body of a checkpoint without asking who signed it.
+// It is for the size of a checkpoint that is verified elsewhere.
+func ParseCheckpoint(raw []byte) (Checkpoint, error) {
+	lines := strings.SplitN(string(raw), "\n", 5)
+	if len(lines) != 5 || lines[3] != "" {
+		return Checkpoint{}, fmt.Errorf("reading a checkpoint: %w", ErrForm)
+	}
+	size, err := strconv.ParseUint(lines[1], 10, 63)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("reading a checkpoint: the tree size: %w", ErrForm)
+	}
+	root, err := parseHash(lines[2])
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("reading a checkpoint: the root: %w", ErrForm)
+	}
+	c := Checkpoint{Origin: lines[0], Size: size, Root: root}
+	if !strings.HasPrefix(string(raw), c.text()+"\n") {
+		return Checkpoint{}, fmt.Errorf("reading a checkpoint: %w", ErrForm)
+	}
+	return c, nil
+}
+
+// OpenCheckpoint verifies and reads a checkpoint. Every signature line under it
+// must be a good one of a key given: a line that nobody vouches for could be
+// changed unseen. All keys are of the log that the checkpoint names.
+func OpenCheckpoint(raw []byte, verifiers ...note.Verifier) (Checkpoint, error) {
+	c, err := ParseCheckpoint(raw)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	if err := openNote(raw, verifiers...); err != nil {
+		return Checkpoint{}, fmt.Errorf("the checkpoint of %q: %w", c.Origin, err)
+	}
+	for _, v := range verifiers {
+		if v.Name() != c.Origin {
+			return Checkpoint{}, fmt.Errorf("the checkpoint is of %q, the key of %q: %w", c.Origin, v.Name(), ErrUnknownKey)
+		}
+	}
+	return c, nil
+}
+
+// openNote verifies a signed note (https://c2sp.org/signed-note), all of whose
+// signature lines must be good and in their one form.
+func openNote(raw []byte, verifiers ...note.Verifier) error {
+	n, err := note.Open(raw, note.VerifierList(verifiers...))
+	var unverified *note.UnverifiedNoteError
+	var invalid *note.InvalidSignatureError
+	switch {
+	case errors.As(err, &unverified):
+		return ErrUnknownKey
+	case errors.As(err, &invalid):
+		return ErrSignature
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrForm, err)
+	case len(n.UnverifiedSigs) > 0:
+		return ErrUnknownKey
+	}
+	var again strings.Builder
+	again.WriteString(n.Text + "\n")
+	for _, s := range n.Sigs {
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return ErrForm
+		}
+		again.WriteString("— " + s.Name + " " + s.Base64 + "\n")
+	}
+	if again.String() != string(raw) {
+		return ErrForm
+	}
+	return nil
+}
+
+// Inclusion says that a leaf is in the tree of a checkpoint: the content of a
+// C2SP tlog-proof (https://c2sp.org/tlog-proof).
+type Inclusion struct {
+	Index  uint64
+	Hashes []Hash
+	// Checkpoint is the signed note as the log published it.
+	Checkpoint string
+}
+
+// ErrNotIncluded means that leaf, index and hashes do not lead to the root that
+// the log signed.
+var ErrNotIncluded = errors.New("leaf, index and hashes do not lead to the root that the log signed")
+
+// Check says whether the leaf is in the tree of the checkpoint, RFC 6962 §2.1.1.
+func (in Inclusion) Check(leaf []byte, c Checkpoint) error {
+	return checkPath(in.Hashes, in.Index, tlog.RecordHash(leaf), c)
+}
+
+func checkPath(hashes []Hash, index uint64, leafHash tlog.Hash, c Checkpoint) error {
+	if index >= c.Size {
+		return fmt.Errorf("the checkpoint covers %d entries and this is number %d: %w", c.Size, index, ErrNotIncluded)
+	}
+	path := make(tlog.RecordProof, len(hashes))
+	for i, h := range hashes {
+		path[i] = tlog.Hash(h)
+	}
+	if tlog.CheckRecord(path, int64(c.Size), tlog.Hash(c.Root), int64(index), leafHash) != nil {
+		return ErrNotIncluded
+	}
+	return nil
+}
+
+const (
+	inclusionHead = "c2sp.org/tlog-proof@v1"
+	maxPath       = 63
+)
+
+// marshal writes the C2SP tlog-proof.
+func (in Inclusion) marshal(b *strings.Builder) {
+	fmt.Fprintf(b, "%s\nindex %d\n", inclusionHead, in.Index)
+	for _, h := range in.Hashes {
+		b.WriteString(h.String() + "\n")
+	}
+	b.WriteString("\n" + in.Checkpoint)
+}
+
+// Marshal writes the C2SP tlog-proof by itself.
+func (in Inclusion) Marshal() []byte {
+	var b strings.Builder
+	in.marshal(&b)
+	return []byte(b.String())
+}
+
+func parseInclusion(text string) (Inclusion, error) {
+	path, checkpoint, ok := strings.Cut(text, "\n\n")
+	lines := strings.Split(path, "\n")
+	if !ok || len(lines) < 2 || len(lines) > 2+maxPath || lines[0] != inclusionHead {
+		return Inclusion{}, fmt.Errorf("the inclusion proof: %w", ErrForm)
+	}
+	index, ok := strings.CutPrefix(lines[1], "index ")
+	n, err := strconv.ParseUint(index, 10, 63)
+	if !ok || err != nil {
+		return Inclusion{}, fmt.Errorf("the index of the inclusion proof: %w", ErrForm)
+	}
+	in := Inclusion{Index: n, Checkpoint: checkpoint}
+	for i, line := range lines[2:] {
+		h, err := parseHash(line)
+		if err != nil {
+			return Inclusion{}, fmt.Errorf("hash %d of the inclusion proof: %w", i+1, err)
+		}
+		in.Hashes = append(in.Hashes, h)
+	}
+	return in, nil
+}
+
+// verifiers reads verifier keys; all must be well formed.
+func verifiers(keys []string) ([]note.Verifier, error) {
+	var list []note.Verifier
+	for _, key := range keys {
+		v, err := note.NewVerifier(key)
+		if err != nil {
+			return nil, fmt.Errorf("the log key %q: %w", key, err)
+		}
+		if again, err := note.NewEd25519VerifierKey(v.Name(), publicKey(key)); err != nil || again != key {
+			return nil, fmt.Errorf("the log key %q: %w", key, ErrForm)
+		}
+		list = append(list, v)
+	}
+	if slices.ContainsFunc(list, func(v note.Verifier) bool { return v.Name() != list[0].Name() }) {
+		return nil, fmt.Errorf("the log keys are of different logs")
+	}
+	return list, nil
+}
+
+// publicKey is the Ed25519 key inside a verifier key that note accepted. A "+" is
+// also a digit of base64: the key follows the second one.
+func publicKey(vkey string) []byte {
+	parts := strings.SplitN(vkey, "+", 3)
+	raw, err := base64.StdEncoding.Strict().DecodeString(parts[len(parts)-1])
+	if err != nil || len(raw) < 1 {
+		return nil
+	}
+	return raw[1:]
+}

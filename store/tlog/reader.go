@@ -1,0 +1,335 @@
+package tlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/rfc6962"
+	"github.com/transparency-dev/tessera/api/layout"
+	"github.com/transparency-dev/tessera/client"
+	"golang.org/x/mod/sumdb/note"
+
+	"hopnhat/store/proof"
+)
+
+// Reader reads a log: its checkpoint, its entries, proofs of them. It serves
+// shards that are no longer written, and is a part of [Log].
+type Reader struct {
+	dir       string
+	origin    string
+	vkeys     []string
+	verifiers []note.Verifier
+	// size tells how many entries have a place.
+	size func(context.Context) (uint64, error)
+}
+
+// OpenReader opens a shard that no process writes any more. vkeys are the
+// verifier keys whose signatures on its checkpoint are good.
+func OpenReader(dir string, vkeys ...string) (*Reader, error) {
+	r := &Reader{dir: dir, vkeys: vkeys}
+	for _, vkey := range vkeys {
+		v, err := note.NewVerifier(vkey)
+		if err != nil {
+			return nil, fmt.Errorf("opening the log in %s: key %q: %w", dir, vkey, err)
+		}
+		r.origin, r.verifiers = v.Name(), append(r.verifiers, v)
+	}
+	r.size = func(context.Context) (uint64, error) {
+		_, checkpoint, err := r.checkpoint()
+		return checkpoint.Size, err
+	}
+	if _, _, err := r.checkpoint(); err != nil {
+		return nil, fmt.Errorf("opening the log in %s: %w", dir, err)
+	}
+	return r, nil
+}
+
+// Origin names the log.
+func (r *Reader) Origin() string { return r.origin }
+
+// VerifierKey is the log's public key in the form of C2SP signed notes: what an
+// auditor pins.
+func (r *Reader) VerifierKey() string { return r.vkeys[0] }
+
+// VerifierKeys are all keys that sign, or have signed, this log; the first is
+// the one that signs now.
+func (r *Reader) VerifierKeys() []string { return append([]string(nil), r.vkeys...) }
+
+// ErrDamaged means that what is on disk is not what was signed.
+var ErrDamaged = errors.New("the log on disk is not what its checkpoint says")
+
+// ErrNotYet means that no checkpoint covers the entry yet; there is one each
+// second.
+var ErrNotYet = errors.New("no checkpoint covers this entry yet; try again in a second")
+
+// checkpoint reads and verifies the newest checkpoint. One that the log made with
+// more keys than are known now is good when those that are known signed.
+func (r *Reader) checkpoint() ([]byte, proof.Checkpoint, error) {
+	raw, err := os.ReadFile(filepath.Join(r.dir, layout.CheckpointPath))
+	if err != nil {
+		return nil, proof.Checkpoint{}, fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	c, err := proof.OpenCheckpoint(raw, r.verifiers...)
+	if err != nil {
+		return nil, proof.Checkpoint{}, fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	return raw, c, nil
+}
+
+// Checkpoint is the newest signed tree head, a C2SP tlog-checkpoint, verified.
+// It is os.ErrNotExist as long as the log has none.
+func (r *Reader) Checkpoint(context.Context) ([]byte, error) {
+	raw, _, err := r.checkpoint()
+	return raw, err
+}
+
+// CheckpointAge is how old the newest checkpoint is. A log that takes entries
+// and whose checkpoint is older than some seconds cannot sign.
+func (r *Reader) CheckpointAge(now time.Time) (time.Duration, error) {
+	info, err := os.Stat(filepath.Join(r.dir, layout.CheckpointPath))
+	if err != nil {
+		return 0, fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	return now.Sub(info.ModTime()), nil
+}
+
+// Size is the number of entries that have a place.
+func (r *Reader) Size(ctx context.Context) (uint64, error) {
+	n, err := r.size(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("reading the log's size: %w", err)
+	}
+	return n, nil
+}
+
+// CheckNotOlder refuses a log that is smaller than the database knows it to be:
+// a restored backup, on which appending would fork the tree. known is one more
+// than the highest place noted.
+func (r *Reader) CheckNotOlder(ctx context.Context, known uint64) error {
+	size, err := r.Size(ctx)
+	if err != nil {
+		return err
+	}
+	if size < known {
+		return fmt.Errorf("%w: log %s holds %d entries but the database knows of %d; restore the newer copy, or begin a new shard",
+			ErrOlder, r.origin, size, known)
+	}
+	return nil
+}
+
+// ErrOlder means that an older copy of the log was restored.
+var ErrOlder = errors.New("an older copy of the log was restored")
+
+// Entries reads up to n entries from a place on; fewer only at the end.
+func (r *Reader) Entries(ctx context.Context, from uint64, n int) ([][]byte, error) {
+	size, err := r.Size(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if from >= size || n <= 0 {
+		return nil, nil
+	}
+	to := from + min(size-from, uint64(n))
+	entries := make([][]byte, 0, to-from)
+	for from < to {
+		bundle, err := client.GetEntryBundle(ctx, r.readBundle, from/layout.EntryBundleWidth, size)
+		if err != nil {
+			return nil, fmt.Errorf("reading entry %d of log %s: %w", from, r.origin, err)
+		}
+		first := from % layout.EntryBundleWidth
+		last := min(first+(to-from), layout.EntryBundleWidth)
+		if uint64(len(bundle.Entries)) < last {
+			return nil, fmt.Errorf("reading entry %d of log %s: its bundle is short: %w", from, r.origin, ErrDamaged)
+		}
+		entries = append(entries, bundle.Entries[first:last]...)
+		from += last - first
+	}
+	return entries, nil
+}
+
+// Proof proves that the entry at index is in the tree of the newest checkpoint.
+// It waits for a checkpoint that covers the entry, which comes within a second
+// or two, as long as the context lets it; then it is ErrNotYet. What it returns
+// it has verified against entry and checkpoint.
+func (r *Reader) Proof(ctx context.Context, index uint64) (proof.Inclusion, error) {
+	raw, checkpoint, err := r.covering(ctx, index)
+	if err != nil {
+		return proof.Inclusion{}, err
+	}
+	builder, err := client.NewProofBuilder(ctx, checkpoint.Size, r.readTile)
+	if err != nil {
+		return proof.Inclusion{}, fmt.Errorf("proving entry %d of log %s: %w", index, r.origin, err)
+	}
+	return r.prove(ctx, builder, index, raw, checkpoint)
+}
+
+func (r *Reader) prove(ctx context.Context, builder *client.ProofBuilder, index uint64, raw []byte, checkpoint proof.Checkpoint) (proof.Inclusion, error) {
+	fail := func(err error) (proof.Inclusion, error) {
+		return proof.Inclusion{}, fmt.Errorf("proving entry %d of log %s: %w", index, r.origin, err)
+	}
+	hashes, err := builder.InclusionProof(ctx, index)
+	if err != nil {
+		return fail(err)
+	}
+	out := proof.Inclusion{Index: index, Checkpoint: string(raw)}
+	for _, h := range hashes {
+		out.Hashes = append(out.Hashes, proof.Hash(h))
+	}
+	entries, err := r.Entries(ctx, index, 1)
+	if err != nil {
+		return fail(err)
+	}
+	if len(entries) == 0 {
+		return fail(ErrDamaged)
+	}
+	if err := out.Check(entries[0], checkpoint); err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrDamaged, err))
+	}
+	return out, nil
+}
+
+// RangeProof reads the entries from first to last and proves both ends against
+// one checkpoint, which proves all between: see [proof.Range].
+func (r *Reader) RangeProof(ctx context.Context, first, last uint64) (proof.Range, error) {
+	if first > last {
+		return proof.Range{}, fmt.Errorf("proving entries %d to %d: they end before they begin", first, last)
+	}
+	raw, checkpoint, err := r.covering(ctx, last)
+	if err != nil {
+		return proof.Range{}, err
+	}
+	builder, err := client.NewProofBuilder(ctx, checkpoint.Size, r.readTile)
+	if err != nil {
+		return proof.Range{}, fmt.Errorf("proving entries %d to %d of log %s: %w", first, last, r.origin, err)
+	}
+	head, err := r.prove(ctx, builder, first, raw, checkpoint)
+	if err != nil {
+		return proof.Range{}, err
+	}
+	tail, err := r.prove(ctx, builder, last, raw, checkpoint)
+	if err != nil {
+		return proof.Range{}, err
+	}
+	out := proof.Range{First: first, Head: head.Hashes, Tail: tail.Hashes, Checkpoint: string(raw)}
+	if out.Leaves, err = r.Entries(ctx, first, int(last-first+1)); err != nil {
+		return proof.Range{}, err
+	}
+	if err := out.Check(checkpoint); err != nil {
+		return proof.Range{}, fmt.Errorf("proving entries %d to %d of log %s: %w: %w", first, last, r.origin, ErrDamaged, err)
+	}
+	return out, nil
+}
+
+// covering waits for a checkpoint that covers the entry.
+func (r *Reader) covering(ctx context.Context, index uint64) ([]byte, proof.Checkpoint, error) {
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		raw, checkpoint, err := r.checkpoint()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, proof.Checkpoint{}, err
+		}
+		if err == nil && index < checkpoint.Size {
+			return raw, checkpoint, nil
+		}
+		size, err := r.Size(ctx)
+		if err != nil {
+			return nil, proof.Checkpoint{}, err
+		}
+		if index >= size {
+			return nil, proof.Checkpoint{}, fmt.Errorf("entry %d of log %s, which holds %d: %w", index, r.origin, size, fs.ErrNotExist)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, proof.Checkpoint{}, fmt.Errorf("%w (%w)", ErrNotYet, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// CheckAll reads every entry and recomputes the root that was signed. It takes
+// the time of reading the whole log, for an inspection and not for a start.
+func (r *Reader) CheckAll(ctx context.Context) error {
+	_, checkpoint, err := r.checkpoint()
+	if err != nil {
+		return err
+	}
+	whole := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
+	for from := uint64(0); from < checkpoint.Size; {
+		entries, err := r.Entries(ctx, from, int(min(checkpoint.Size-from, 4096)))
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if len(entries) == 0 {
+			return fmt.Errorf("log %s ends at entry %d of %d: %w", r.origin, from, checkpoint.Size, ErrDamaged)
+		}
+		for _, entry := range entries {
+			if err := whole.Append(rfc6962.DefaultHasher.HashLeaf(entry), nil); err != nil {
+				return fmt.Errorf("checking log %s at entry %d: %w", r.origin, from, err)
+			}
+		}
+		from += uint64(len(entries))
+	}
+	root := rfc6962.DefaultHasher.EmptyRoot()
+	if checkpoint.Size > 0 {
+		if root, err = whole.GetRootHash(nil); err != nil {
+			return fmt.Errorf("checking log %s: %w", r.origin, err)
+		}
+	}
+	if proof.Hash(root) != checkpoint.Root {
+		return fmt.Errorf("the %d entries of log %s lead to another root than was signed: %w", checkpoint.Size, r.origin, ErrDamaged)
+	}
+	return nil
+}
+
+// checkDisk recomputes the root from the tiles at the right edge, on which every
+// further entry builds, and compares it with what was signed. What lies deeper is
+// checked when it is proved, or by CheckAll.
+func (r *Reader) checkDisk(ctx context.Context, c proof.Checkpoint) error {
+	root := rfc6962.DefaultHasher.EmptyRoot()
+	if c.Size > 0 {
+		nodes, err := client.FetchRangeNodes(ctx, c.Size, r.readTile)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		whole, err := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewRange(0, c.Size, nodes)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if root, err = whole.GetRootHash(nil); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+	}
+	if proof.Hash(root) != c.Root {
+		return fmt.Errorf("%w: the tiles lead to another root than was signed for %d entries", ErrDamaged, c.Size)
+	}
+	return nil
+}
+
+// readTile reads a tile, or the full one where the partial was tidied away
+// (https://c2sp.org/tlog-tiles).
+func (r *Reader) readTile(_ context.Context, level, index uint64, p uint8) ([]byte, error) {
+	return r.readFull(p, func(p uint8) string { return layout.TilePath(level, index, p) }, func(raw []byte) []byte {
+		return raw[:min(len(raw), int(p)*rfc6962.DefaultHasher.Size())]
+	})
+}
+
+func (r *Reader) readBundle(_ context.Context, index uint64, p uint8) ([]byte, error) {
+	return r.readFull(p, func(p uint8) string { return layout.EntriesPath(index, p) }, func(raw []byte) []byte { return raw })
+}
+
+func (r *Reader) readFull(p uint8, path func(uint8) string, cut func([]byte) []byte) ([]byte, error) {
+	raw, err := os.ReadFile(filepath.Join(r.dir, path(p)))
+	if p > 0 && errors.Is(err, fs.ErrNotExist) {
+		if raw, err = os.ReadFile(filepath.Join(r.dir, path(0))); err == nil {
+			raw = cut(raw)
+		}
+	}
+	return raw, err
+}
