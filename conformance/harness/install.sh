@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs from Debian what the tests need and the machine does not have. What
+# is there already is left alone, whatever its origin.
+set -euo pipefail
+
+packages=()
+need() { # need PACKAGE COMMAND...: PACKAGE is wanted when no COMMAND is found
+	local package=$1 command
+	shift
+	for command in "$@"; do
+		if command -v "$command" >/dev/null || compgen -G "$command" >/dev/null; then
+			return 0
+		fi
+	done
+	packages+=("$package")
+}
+
+need postgresql '/usr/lib/postgresql/*/bin/initdb'
+need chromium chromium chromium-browser google-chrome
+need nodejs node
+need npm npm
+need gcc gcc cc             # the race detector links with it
+need libc6-dev /usr/include/stdlib.h
+
+if ((${#packages[@]} == 0)); then
+	echo "install: nothing is missing"
+	exit 0
+fi
+if ((EUID != 0)); then
+	echo "install: missing: ${packages[*]}" >&2
+	echo "install: run once as root: apt-get update && apt-get install ${packages[*]}" >&2
+	exit 1
+fi
+echo "install: ${packages[*]} (from Debian)"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -y -q --no-install-recommends "${packages[@]}"

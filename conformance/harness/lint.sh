@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Format, vet, staticcheck and known vulnerabilities, with the tools pinned in
+# go.mod. Every check runs, whatever the ones before it said.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+failed=0
+
+echo "lint: gofumpt"
+unformatted=$(find . -name '*.go' -not -path './.*' -not -path '*/node_modules/*' -print0 |
+	xargs -0 go tool gofumpt -l 2>&1) || failed=1
+if [[ -n $unformatted ]]; then
+	printf 'lint: not formatted (go tool gofumpt -w FILE):\n%s\n' "$unformatted" >&2
+	failed=1
+fi
+
+echo "lint: go vet"
+go vet ./... || failed=1
+
+echo "lint: staticcheck"
+go tool staticcheck ./... || failed=1
+
+# govulncheck compares with a database on the network. Where that cannot be
+# reached nothing is known, which is neither a pass nor a finding.
+echo "lint: govulncheck"
+if report=$(go tool govulncheck ./... 2>&1); then
+	echo "$report" | tail -n 3
+elif grep -q 'fetching vulnerabilities' <<<"$report"; then
+	echo "lint: govulncheck NOT RUN: database unreachable"
+else
+	echo "$report" >&2
+	failed=1
+fi
+
+exit $failed

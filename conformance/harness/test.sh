@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Everything a change must pass, on a machine that has nothing but Go:
+#
+#   1. install what is missing from Debian; start building Vault, which takes
+#      longest, in the background; start a throw-away PostgreSQL
+#   2. lint
+#   3. the tests of the packages that need no Vault
+#   4. when Vault is built, the others
+#   5. the packages with concurrency once more, under the race detector
+#
+# Every stage runs even if one before it failed; the exit status says whether
+# all passed. Logs stay in .build/.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+here=conformance/harness
+began=$SECONDS
+failed=()
+mkdir -p .build
+
+say() { printf '\n=== %s  (%d s)\n' "$*" $((SECONDS - began)); }
+
+cluster=test-$$
+vault_job=
+finish() {
+	local status=$?
+	trap - EXIT INT TERM
+	if [[ -n $vault_job ]] && kill -0 "$vault_job" 2>/dev/null; then
+		kill -- "-$vault_job" 2>/dev/null # the whole group: the build has children
+	fi
+	bash "$here/postgres.sh" stop "$cluster"
+	exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+stage() { # stage NAME COMMAND...
+	local name=$1
+	shift
+	say "$name"
+	if "$@"; then
+		return 0
+	fi
+	echo "=== FAILED: $name" >&2
+	failed+=("$name")
+	return 1
+}
+
+say "install"
+bash "$here/install.sh" || exit 1
+
+say "Vault: building in the background, log in .build/vaultd.log"
+set -m # a process group of its own, so that it can be ended whole
+nice -n 5 bash conformance/vaultd/build.sh >.build/vaultd.log 2>&1 &
+vault_job=$!
+set +m
+
+say "PostgreSQL"
+HOPNHAT_TEST_POSTGRES=$(bash "$here/postgres.sh" start "$cluster") || exit 1
+export HOPNHAT_TEST_POSTGRES
+echo "a cluster of its own is running"
+
+if [[ -f conformance/clients/node/package-lock.json ]]; then
+	stage "third-party clients (npm)" npm ci --prefix conformance/clients/node \
+		--ignore-scripts --no-audit --no-fund --loglevel=error || exit 1
+fi
+
+stage "lint" bash "$here/lint.sh"
+
+# A package needs Vault when it or one of its tests imports vaulttest.
+packages=$(go list ./...) || exit 1
+vaulttest=hopnhat/conformance/harness/vaulttest
+with_vault=$(go list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... |
+	grep -F "$vaulttest" | cut -d ' ' -f 1 | sort)
+without_vault=$(comm -23 <(sort <<<"$packages") <(sort <<<"$with_vault"))
+
+# shellcheck disable=SC2086
+stage "tests that need no Vault" go test -p 2 -count=1 -timeout 15m $without_vault
+
+if [[ -n $with_vault ]]; then
+	say "Vault: waiting for the build"
+	while kill -0 "$vault_job" 2>/dev/null; do
+		sleep 20
+		echo "still building ($((SECONDS - began)) s): $(tail -n 1 .build/vaultd.log | cut -c 1-120)"
+	done
+fi
+if wait "$vault_job"; then
+	# shellcheck disable=SC2086
+	[[ -z $with_vault ]] || stage "tests that need Vault" go test -p 2 -count=1 -timeout 15m $with_vault
+else
+	echo "=== FAILED: building Vault; the end of .build/vaultd.log:" >&2
+	tail -n 30 .build/vaultd.log >&2
+	failed+=("building Vault")
+fi
+vault_job=
+
+racing=()
+while read -r package; do
+	[[ -d $package ]] && racing+=("./$package")
+done <"$here/race.txt"
+stage "race detector" go test -race -short -p 2 -count=1 -timeout 10m "${racing[@]}"
+
+if ((${#failed[@]} > 0)); then
+	say "FAILED: $(printf '%s; ' "${failed[@]}")"
+	exit 1
+fi
+say "all passed"
