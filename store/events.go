@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -18,37 +21,55 @@ func (db *DB) Record(ctx context.Context, e audit.Event, salt audit.Salt) error 
 		return fmt.Errorf("recording an event: %w", err)
 	}
 	return wrap("recording an event", db.writer(ctx).Exec(`INSERT INTO events
-		(id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		(id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.ID, e.When.Decided.UTC(), string(e.Type), string(e.Asked.Client), e.Person.Pseudonym, string(e.Reason.Purpose),
-		string(e.Data.Registry), e.Decision.Permit, string(e.Reason.Consent), string(canonical), salt[:]).Error)
+		string(e.Data.Registry), e.Decision.Permit, string(e.Reason.Consent), visibleFrom(e), string(canonical), salt[:]).Error)
 }
 
-// SetIndices notes log places, all in one statement and commit.
+// visibleFrom is when the person may see an event, nil for never. A delay
+// without an end has not ended.
+func visibleFrom(e audit.Event) *time.Time {
+	at := e.When.Decided.UTC()
+	switch e.Visibility.Sight {
+	case "", audit.Visible:
+	case audit.Delayed:
+		if at = e.Visibility.Until.UTC(); e.Visibility.Until.IsZero() {
+			return nil
+		}
+	default:
+		return nil
+	}
+	return &at
+}
+
+// SetIndices notes log places, all in one commit.
 func (db *DB) SetIndices(ctx context.Context, places map[string]uint64) error {
 	const most = 500
-	for len(places) > 0 {
-		var rows []string
-		var args []any
-		for id, index := range places {
-			rows = append(rows, "(?, ?)")
-			args = append(args, id, int64(index))
-			delete(places, id)
-			if len(rows) == most {
-				break
+	if len(places) > most {
+		return db.Tx(ctx, func(ctx context.Context) error {
+			for chunk := range slices.Chunk(slices.Sorted(maps.Keys(places)), most) {
+				if err := db.setIndices(ctx, chunk, places); err != nil {
+					return err
+				}
 			}
-		}
-		index := "v.place"
-		if db.dialect == PostgreSQL {
-			index = "CAST(v.place AS bigint)"
-		}
-		err := db.writer(ctx).Exec("WITH v (id, place) AS (VALUES "+strings.Join(rows, ", ")+`)
-			UPDATE events SET log_index = (SELECT `+index+` FROM v WHERE v.id = events.id)
-			WHERE id IN (SELECT v.id FROM v)`, args...).Error
-		if err != nil {
-			return wrap("noting log places", err)
-		}
+			return nil
+		})
 	}
-	return nil
+	return db.setIndices(ctx, slices.Sorted(maps.Keys(places)), places)
+}
+
+func (db *DB) setIndices(ctx context.Context, ids []string, places map[string]uint64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	args := make([]any, 0, 2*len(ids))
+	for _, id := range ids {
+		args = append(args, id, int64(places[id]))
+	}
+	rows := strings.TrimSuffix(strings.Repeat("(CAST(? AS text), CAST(? AS bigint)), ", len(ids)), ", ")
+	return wrap("noting log places", db.writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+
+		") UPDATE events SET log_index = v.place FROM v WHERE events.id = v.id", args...).Error)
 }
 
 type eventRow struct {
@@ -120,6 +141,20 @@ func (db *DB) Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error)
 		return nil, err
 	}
 	condition, args := where(q)
+	return db.find(ctx, q, condition, args)
+}
+
+// FindVisible selects events that the person herself may see at a time: hidden
+// ones never, delayed ones when their delay is over.
+func (db *DB) FindVisible(ctx context.Context, q audit.Query, now time.Time) ([]audit.Recorded, error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
+	condition, args := where(q)
+	return db.find(ctx, q, condition+" AND visible_from <= ?", append(args, now.UTC()))
+}
+
+func (db *DB) find(ctx context.Context, q audit.Query, condition string, args []any) ([]audit.Recorded, error) {
 	if q.Before != "" {
 		condition, args = condition+" AND id < ?", append(args, q.Before)
 	}

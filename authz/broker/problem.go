@@ -6,19 +6,19 @@ package broker
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 
 	"hopnhat/authz/policy"
 )
 
 // Problem is an answer of RFC 9457 with a stable code and both languages.
 type Problem struct {
-	Type     string   `json:"type"`
-	Title    string   `json:"title"`
-	TitleVI  string   `json:"title_vi"`
-	Status   int      `json:"status"`
-	Detail   string   `json:"detail,omitempty"`
-	Code     string   `json:"code"`
+	Type    string `json:"type"`
+	Title   string `json:"title"`
+	TitleVI string `json:"title_vi"`
+	Status  int    `json:"status"`
+	Detail  string `json:"detail,omitempty"`
+	Code    string `json:"code"`
+	// Codes are all causes where there are several, the first of them Code.
 	Codes    []string `json:"codes,omitempty"`
 	Instance string   `json:"instance,omitempty"`
 }
@@ -44,13 +44,20 @@ var texts = map[string]text{
 	string(policy.ConsentNotThis):    {403, "The consent was given to another", "Sự đồng ý được cấp cho bên khác"},
 	string(policy.Expired):           {403, "The permission has expired", "Quyền truy cập đã hết hạn"},
 	string(policy.AccountLocked):     {403, "The account is locked", "Tài khoản đang bị khóa"},
-	string(policy.LevelTooLow):       {403, "The sign-in level is too low", "Mức độ xác thực chưa đủ"},
+	string(policy.ConsentSuspended):  {403, "The consent is suspended", "Sự đồng ý đang tạm dừng"},
+	string(policy.ConsentEnded):      {403, "The consent has ended", "Sự đồng ý đã chấm dứt"},
+	string(policy.BasisNotAllowed):   {403, "The purpose may not rest on this legal basis", "Mục đích không được dựa trên căn cứ pháp lý này"},
+	string(policy.AgeUnknown):        {403, "The person's age is not known, so no consent counts", "Chưa xác định được tuổi nên sự đồng ý chưa có hiệu lực"},
+	string(policy.LevelTooLow):       {401, "The sign-in level is too low", "Mức độ xác thực chưa đủ"},
 	string(policy.ChildNeedsBoth):    {403, "A child's data need the representative's agreement", "Dữ liệu trẻ em cần sự đồng ý của người đại diện"},
 	string(policy.WrittenRequest):    {403, "A written request of the person is needed", "Cần yêu cầu bằng văn bản của chủ thể dữ liệu"},
 	string(policy.PredicateOnly):     {403, "This purpose gets a yes or no only", "Mục đích này chỉ được nhận kết quả đúng hoặc sai"},
 	string(policy.SubjectDead):       {403, "The register knows the person as dead", "Chủ thể dữ liệu đã mất"},
 	string(policy.RegistryPolicy):    {403, "The register's policy forbids this", "Chính sách của cơ sở dữ liệu không cho phép"},
 	"frequency-exceeded":             {429, "The agreed number of reads is used up", "Đã hết số lần truy cập được đồng ý"},
+	"subject-of-another":             {403, "The grant is about another person", "Quyền này thuộc về người khác"},
+	"method-not-allowed":             {405, "This endpoint takes POST", "Địa chỉ này chỉ nhận phương thức POST"},
+	"busy":                           {503, "Too many requests are in work; nothing was released", "Hệ thống đang quá tải; không có dữ liệu nào được gửi"},
 	"grant-ended":                    {401, "The grant was revoked or has ended", "Phiên ủy quyền đã kết thúc hoặc bị thu hồi"},
 	"token-refused":                  {401, "The access token was refused", "Mã truy cập bị từ chối"},
 	"malformed-request":              {400, "The request is malformed", "Yêu cầu không hợp lệ"},
@@ -59,21 +66,60 @@ var texts = map[string]text{
 	"unavailable":                    {503, "A part of the service does not answer; nothing was released", "Dịch vụ tạm thời gián đoạn; không có dữ liệu nào được gửi"},
 }
 
-// write answers a problem. detail is for the developer, instance the event's id.
-func write(w http.ResponseWriter, code, detail, instance string, all []string) {
-	t := texts[code]
+// refusal is an answer that is not a release.
+type refusal struct {
+	code string
+	// detail is for the developer; nothing of ours and nothing of a person.
+	detail string
+	// event is the evidence of it, if there is any.
+	event string
+	all   []string
+	// challenge is the WWW-Authenticate of a 401.
+	challenge string
+}
+
+// Error says the code.
+func (r refusal) Error() string { return "refused: " + r.code }
+
+func (r refusal) write(w http.ResponseWriter) {
+	p := Problems()[r.code]
+	p.Detail, p.Codes = r.detail, r.all
+	if r.event != "" {
+		p.Instance = "urn:uuid:" + r.event
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	switch t.status {
+	switch p.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", r.challenge)
 	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", "5")
+		h.Set("Retry-After", "2")
 	case http.StatusTooManyRequests:
-		h.Set("Retry-After", strconv.Itoa(60))
+		h.Set("Retry-After", "60")
 	}
-	w.WriteHeader(t.status)
-	_ = json.NewEncoder(w).Encode(Problem{
-		Type: "urn:hopnhat:problem:" + code, Title: t.en, TitleVI: t.vi, Status: t.status,
-		Detail: detail, Code: code, Codes: all, Instance: instance,
-	})
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// Problems is the table of all refusals by their code, for the documentation of
+// the interface.
+func Problems() map[string]Problem { return problems }
+
+var problems = func() map[string]Problem {
+	all := make(map[string]Problem, len(texts))
+	for code, t := range texts {
+		all[code] = Problem{Type: "urn:hopnhat:problem:" + code, Title: t.en, TitleVI: t.vi, Status: t.status, Code: code}
+	}
+	return all
+}()
+
+// Text is what people read for the code of a refusal; the code itself where it
+// has no text.
+func Text(code string) (vi, en string) {
+	t, ok := texts[code]
+	if !ok {
+		return code, code
+	}
+	return t.vi, t.en
 }

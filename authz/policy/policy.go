@@ -21,13 +21,16 @@ type Facts struct {
 	// Granted is the detail of the grant for this purpose and register; nil if
 	// there is none.
 	Granted *authz.Release
-	// Consent is the live consent the grant refers to; nil if there is none.
+	// Consent is what the subject agreed with this app for this purpose and
+	// register, in its current version; nil if there is none.
 	Consent *consent.Consent
-	// Account and session of the subject.
+	// Subject whose record is asked for; her account and session.
+	Subject authz.Subject
 	Locked  bool
 	Level   authz.AuthenticationLevel
 	Account authz.AccountLevel
-	// Birth is the subject's birth date; zero if it is not known.
+	// Birth is the subject's birth date, the latest it can be where only the year
+	// is known; zero if it is not known, which no consent survives.
 	Birth time.Time
 	// Dead tells that the register knows the subject as dead.
 	Dead bool
@@ -56,6 +59,10 @@ const (
 	ConsentExpired    Code = "consent-expired"
 	ConsentSuperseded Code = "consent-superseded"
 	ConsentNotThis    Code = "consent-of-another"
+	ConsentSuspended  Code = "consent-suspended"
+	ConsentEnded      Code = "consent-ended"
+	BasisNotAllowed   Code = "basis-not-allowed"
+	AgeUnknown        Code = "age-unknown"
 	Expired           Code = "permission-expired"
 	AccountLocked     Code = "account-locked"
 	LevelTooLow       Code = "level-too-low"
@@ -65,6 +72,15 @@ const (
 	SubjectDead       Code = "subject-dead"
 	RegistryPolicy    Code = "registry-policy"
 )
+
+// Codes lists all refusals.
+func Codes() []Code {
+	return []Code{
+		NotGranted, PurposeUnknown, PurposeForbidden, NotDeclared, AttributeNot, ClassTooHigh, BasisNotAllowed,
+		ConsentMissing, ConsentWithdrawn, ConsentExpired, ConsentSuperseded, ConsentNotThis, ConsentSuspended, ConsentEnded,
+		Expired, AccountLocked, LevelTooLow, ChildNeedsBoth, AgeUnknown, WrittenRequest, PredicateOnly, SubjectDead, RegistryPolicy,
+	}
+}
 
 // Reason is one cause of a refusal with the rule behind it.
 type Reason struct {
@@ -90,13 +106,19 @@ type rule struct {
 	forbids func(c *consent.Catalogue, f Facts) Code
 }
 
-// StatutoryVersion names the hard-coded rules in evidence.
+// StatutoryVersion names the hard-coded rules in evidence. It changes whenever a
+// rule does.
 const StatutoryVersion = "statutory-2026.11"
+
+// MinimumLevel is the authentication level below which no record leaves, whatever
+// an app accepts: two factors (Decree 356/2025/NĐ-CP Art. 9).
+const MinimumLevel authz.AuthenticationLevel = 2
 
 // rules are the outer ring. All are asked, so that a refusal names every cause.
 var rules = []rule{
 	{"purpose known", "Law 91/2025/QH15 Art. 3", purposeKnown},
 	{"granted", "Decree 194/2025/NĐ-CP", granted},
+	{"basis", "Law 91/2025/QH15 Art. 19", basis},
 	{"declared", "Law 26/2023/QH15 Art. 10(8); Decree 70/2024/NĐ-CP Art. 7", declared},
 	{"attributes", "Law 91/2025/QH15 Art. 3(2)", attributes},
 	{"class", "Decree 356/2025/NĐ-CP Art. 3, 4", class},
@@ -114,7 +136,7 @@ func purposeKnown(c *consent.Catalogue, f Facts) Code {
 	switch {
 	case !ok:
 		return PurposeUnknown
-	case p.Mode == "forbidden":
+	case p.Mode == consent.ModeForbidden:
 		return PurposeForbidden
 	}
 	return ""
@@ -148,9 +170,26 @@ func contains(have, want []authz.AttributeID) bool {
 	return !slices.ContainsFunc(want, func(a authz.AttributeID) bool { return !slices.Contains(have, a) })
 }
 
+// basis: each purpose closes the list of legal bases it may rest on.
+func basis(c *consent.Catalogue, f Facts) Code {
+	if f.Granted == nil {
+		return BasisNotAllowed
+	}
+	p, _ := c.Purpose(f.Asked.Purpose)
+	if _, known := c.Basis(f.Granted.Basis); !known || !slices.Contains(p.AllowedBases, f.Granted.Basis) {
+		return BasisNotAllowed
+	}
+	return ""
+}
+
 func attributes(_ *consent.Catalogue, f Facts) Code {
 	if f.Granted == nil || len(f.Asked.Attributes) == 0 || !contains(f.Granted.Attributes, f.Asked.Attributes) {
 		return AttributeNot
+	}
+	for _, id := range f.Asked.Attributes {
+		if !consent.InRegistry(id, f.Asked.Registry) {
+			return AttributeNot
+		}
 	}
 	return ""
 }
@@ -169,29 +208,42 @@ func class(c *consent.Catalogue, f Facts) Code {
 	return ""
 }
 
-// consentHolds: where the basis needs a consent record, a live one must cover
-// exactly this person's app, purpose, register and every attribute.
+// consentHolds: where the basis needs a consent record, a live one must be of
+// exactly this person, app, purpose, register and basis, be the one the grant
+// refers to, and cover every attribute in its current version.
 func consentHolds(c *consent.Catalogue, f Facts) Code {
 	if f.Granted == nil {
-		return ""
+		return ConsentMissing
 	}
-	basis, ok := c.Basis(f.Granted.Basis)
-	if ok && !basis.NeedsConsent {
+	if basis, ok := c.Basis(f.Granted.Basis); ok && !basis.NeedsConsent {
 		return ""
 	}
 	k := f.Consent
+	id, version, referred := consent.ParseReference(f.Granted.ConsentReference)
 	switch {
-	case k == nil:
+	case k == nil || !referred:
 		return ConsentMissing
-	case k.State == consent.Withdrawn:
-		return ConsentWithdrawn
-	case f.Client == nil || k.Client != f.Client.ID || k.Purpose != f.Asked.Purpose || k.Registry != f.Asked.Registry:
+	case k.ID != id || version > k.Version || f.Subject == "" || k.Subject != f.Subject ||
+		f.Client == nil || k.Client != f.Client.ID || k.Purpose != f.Asked.Purpose || k.Registry != f.Asked.Registry:
 		return ConsentNotThis
-	case k.State != consent.Approved:
+	}
+	switch k.State {
+	case consent.Approved:
+	case consent.Withdrawn:
+		return ConsentWithdrawn
+	case consent.Expired:
+		return ConsentExpired
+	case consent.Suspended:
+		return ConsentSuspended
+	case consent.Ended:
+		return ConsentEnded
+	default:
 		return ConsentSuperseded
+	}
+	switch {
 	case !f.Now.Before(k.ValidUntil):
 		return ConsentExpired
-	case !contains(k.Attributes, f.Asked.Attributes):
+	case k.Basis != f.Granted.Basis, !contains(k.Attributes, f.Asked.Attributes):
 		return ConsentSuperseded
 	}
 	return ""
@@ -200,50 +252,77 @@ func consentHolds(c *consent.Catalogue, f Facts) Code {
 // writtenRequest: health data to an insurer or another care provider.
 func writtenRequest(c *consent.Catalogue, f Facts) Code {
 	p, ok := c.Purpose(f.Asked.Purpose)
-	if !ok || f.Granted == nil {
-		return ""
-	}
-	outside := p.Mode == "written_request" || p.ID == "health.referral"
-	if outside && f.Asked.Registry == "health" && f.Granted.Basis == authz.BasisConsent {
+	if ok && f.Granted != nil && p.NeedsWrittenRequest(f.Asked.Registry) && f.Granted.Basis == authz.BasisConsent {
 		return WrittenRequest
 	}
 	return ""
 }
 
+// survives tells whether a basis outlives lock and death: the four that do not
+// rest on the person's own doing.
+func survives(b authz.Basis) bool {
+	switch b {
+	case authz.BasisCourt, authz.BasisVital, authz.BasisSecurity, authz.BasisSupervision:
+		return true
+	}
+	return false
+}
+
 // lock: a locked account blocks every basis but four.
 func lock(_ *consent.Catalogue, f Facts) Code {
-	if !f.Locked || f.Granted == nil {
-		return ""
+	if f.Locked && (f.Granted == nil || !survives(f.Granted.Basis)) {
+		return AccountLocked
 	}
-	switch f.Granted.Basis {
-	case authz.BasisCourt, authz.BasisVital, authz.BasisSecurity, authz.BasisSupervision:
-		return ""
-	}
-	return AccountLocked
+	return ""
 }
 
 func level(_ *consent.Catalogue, f Facts) Code {
 	if f.Client != nil && f.Level < f.Client.MinimumLevel {
 		return LevelTooLow
 	}
-	// Sensitive data need two factors whatever the app accepts.
-	if f.Level < 2 {
+	if f.Level < MinimumLevel {
 		return LevelTooLow
 	}
 	return ""
 }
 
-// child: below 18 a consent needs the representative too, from 7 both; the basis
-// for that is LB-CHILD, so ordinary consent of a child releases nothing.
+// child: below 18 a consent needs the representative, from 7 on the child too;
+// the basis for that is LB-CHILD, so an ordinary consent of a child releases
+// nothing. Age is verified first, so a consent of someone of unknown age releases
+// nothing either. First light records no consent of two, so LB-CHILD releases
+// nothing yet.
 func child(_ *consent.Catalogue, f Facts) Code {
-	if f.Granted == nil || f.Birth.IsZero() || !f.Now.Before(f.Birth.AddDate(18, 0, 0)) {
+	if f.Granted == nil {
 		return ""
 	}
 	switch f.Granted.Basis {
+	case authz.BasisChild:
+		return ChildNeedsBoth
 	case authz.BasisConsent, authz.BasisWrittenRequest, authz.BasisDualAuthority:
+	default:
+		return ""
+	}
+	switch {
+	case f.Birth.IsZero():
+		return AgeUnknown
+	case Age(f.Birth, f.Now) < 18:
 		return ChildNeedsBoth
 	}
 	return ""
+}
+
+// hanoi is the zone in which a day begins (Asia/Ho_Chi_Minh has no summer time).
+var hanoi = time.FixedZone("ICT", 7*3600)
+
+// Age is a person's age in full years at a time, by the calendar of Hà Nội. Who
+// was born on 29 February becomes a year older on 1 March.
+func Age(birth, now time.Time) int {
+	local := now.In(hanoi)
+	years := local.Year() - birth.Year()
+	if local.Month() < birth.Month() || local.Month() == birth.Month() && local.Day() < birth.Day() {
+		years--
+	}
+	return years
 }
 
 // predicate: such purposes get a yes or no, never what it was worked out from.
@@ -253,15 +332,16 @@ func predicate(c *consent.Catalogue, f Facts) Code {
 		return ""
 	}
 	for _, a := range f.Asked.Attributes {
-		if !slices.Contains([]authz.AttributeID{"population.age_over", "driving.valid_now"}, a) {
+		if known, ok := c.Attribute(a); !ok || !known.Predicate {
 			return PredicateOnly
 		}
 	}
 	return ""
 }
 
+// death ends every consent and every doing of her own.
 func death(_ *consent.Catalogue, f Facts) Code {
-	if f.Dead {
+	if f.Dead && (f.Granted == nil || !survives(f.Granted.Basis)) {
 		return SubjectDead
 	}
 	return ""

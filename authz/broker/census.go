@@ -1,0 +1,85 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"hopnhat/authz"
+)
+
+// Census knows age and death from the population register. It reads these two
+// columns for the broker's own duty to verify age before a consent counts (Law
+// 91/2025/QH15 Art. 24; Decree 330/2026/NĐ-CP Art. 60); they are neither sent
+// nor recorded. What it read is good for a short time.
+type Census struct {
+	register Register
+	now      func() time.Time
+	mu       sync.Mutex
+	known    map[string]facts
+}
+
+type facts struct {
+	birth time.Time
+	dead  bool
+	until time.Time
+}
+
+const (
+	population    authz.RegistryID  = "population"
+	birthDate     authz.AttributeID = "population.birth_date"
+	lifeStatus    authz.AttributeID = "population.life_status"
+	deadInWords                     = "đã chết"
+	factsLife                       = time.Minute
+	maxFactsKnown                   = 50_000
+)
+
+// NewCensus reads from a register.
+func NewCensus(register Register, now func() time.Time) *Census {
+	return &Census{register: register, now: now, known: map[string]facts{}}
+}
+
+// Facts tells birth and death of a person. Someone who is not in the population
+// register has no known birth.
+func (c *Census) Facts(ctx context.Context, person string) (birth time.Time, dead bool, err error) {
+	now := c.now()
+	c.mu.Lock()
+	f, ok := c.known[person]
+	c.mu.Unlock()
+	if ok && now.Before(f.until) {
+		return f.birth, f.dead, nil
+	}
+	rows, err := c.register.Read(ctx, population, person, []authz.AttributeID{birthDate, lifeStatus})
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("verifying age and life: %w", err)
+	}
+	f = facts{until: now.Add(factsLife)}
+	if len(rows) > 0 {
+		text, _ := rows[0][string(birthDate)].(string)
+		f.birth = latestBirth(text)
+		life, _ := rows[0][string(lifeStatus)].(string)
+		f.dead = norm.NFC.String(life) == deadInWords
+	}
+	c.mu.Lock()
+	if len(c.known) >= maxFactsKnown {
+		clear(c.known)
+	}
+	c.known[person] = f
+	c.mu.Unlock()
+	return f.birth, f.dead, nil
+}
+
+// latestBirth reads a date or a year alone, as older records have it: then the
+// last day of the year, so that nobody is taken for older than she is.
+func latestBirth(text string) time.Time {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t
+	}
+	if t, err := time.Parse("2006", text); err == nil {
+		return t.AddDate(0, 11, 30)
+	}
+	return time.Time{}
+}

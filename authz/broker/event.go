@@ -1,0 +1,89 @@
+package broker
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/policy"
+)
+
+// request is one release request on its way.
+type request struct {
+	asked   asked
+	access  Access
+	client  *authz.Client
+	started time.Time
+	id      string // of the HTTP request
+}
+
+// requestID takes the caller's name of a request into the evidence only in a
+// form that fits there.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); requestIDForm.MatchString(id) {
+		return id
+	}
+	return ""
+}
+
+var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+
+// event is the evidence of one decision. It holds no value of a register.
+func (b *Broker) event(ctx context.Context, q request, live Permission, granted *authz.Release, verdict policy.Verdict) (audit.Event, error) {
+	now := b.Now().UTC().Truncate(time.Microsecond)
+	e := audit.Event{
+		ID: authz.NewID(), Type: audit.ReleasePermitted,
+		Asked: audit.Asked{
+			Client: q.client.ID, Name: q.client.Name.VI, Owner: q.client.Owner.VI, Grant: q.access.Grant, RequestID: q.id,
+		},
+		Reason: audit.Reason{Purpose: q.asked.Purpose, CaseReference: q.asked.CaseReference},
+		Data:   audit.Data{Registry: q.asked.Registry, Attributes: q.asked.Attributes, Form: b.form(q.asked.Attributes)},
+		Decision: audit.Decision{
+			Permit: verdict.Permit, Code: "released", Determining: verdict.Determining, PolicyHash: verdict.PolicyHash,
+		},
+		When:       audit.When{Decided: now, Site: b.Site, Latency: max(0, now.Sub(q.started).Microseconds())},
+		Visibility: audit.Visibility{Sight: audit.Visible},
+	}
+	if purpose, ok := b.Catalogue.Purpose(q.asked.Purpose); ok {
+		e.Visibility.Sight = audit.Sight(purpose.Visibility)
+	}
+	if !verdict.Permit {
+		e.Type, e.Decision.Code = audit.ReleaseRefused, string(verdict.Reasons[0].Code)
+	}
+	if live.Subject != "" {
+		pseudonym, err := b.Pseudonyms.Audit(ctx, live.Subject)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		e.Person = audit.Person{Pseudonym: pseudonym, Kind: live.Kind, Relation: string(authz.SubjectSelf)}
+		e.Decision.ACR, e.Decision.Account = live.Level.ACR(), int(live.Account)
+	}
+	if granted == nil {
+		return e, nil
+	}
+	basis, _ := b.Catalogue.Basis(granted.Basis)
+	e.Reason.Basis, e.Reason.Citation = granted.Basis, basis.Citation
+	if e.Reason.CaseReference == "" {
+		e.Reason.CaseReference = granted.CaseReference
+	}
+	switch c := live.Consent; {
+	case !basis.NeedsConsent:
+		e.Reason.NoConsent = basis.Citation
+	case c != nil:
+		e.Reason.Consent, e.Reason.ConsentVersion, e.Reason.ConsentText = c.ID, c.Version, c.TextHash
+	}
+	return e, nil
+}
+
+// form says whether values leave, or only a yes or no.
+func (b *Broker) form(ids []authz.AttributeID) string {
+	for _, id := range ids {
+		if a, ok := b.Catalogue.Attribute(id); !ok || !a.Predicate {
+			return "value"
+		}
+	}
+	return "predicate"
+}

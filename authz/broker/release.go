@@ -1,0 +1,334 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/policy"
+)
+
+// releaseAnswer is what an app gets.
+type releaseAnswer struct {
+	ID         string              `json:"release_id"`
+	Log        logPlace            `json:"log"`
+	Subject    authz.Pairwise      `json:"sub"`
+	Registry   authz.RegistryID    `json:"registry"`
+	Purpose    authz.PurposeID     `json:"purpose"`
+	Basis      authz.Basis         `json:"legal_basis"`
+	Consent    string              `json:"consent_reference,omitempty"`
+	Attributes []authz.AttributeID `json:"attributes"`
+	DataLife   string              `json:"data_life,omitempty"`
+	Records    []Record            `json:"records"`
+}
+
+type logPlace struct {
+	Origin string `json:"origin"`
+	Index  uint64 `json:"index"`
+}
+
+// Releases is POST /broker/v1/releases. The order is: limit, authenticate,
+// parse, read what is live, decide, read the register while the event is
+// written, log, send.
+func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
+	b.once.Do(b.defaults)
+	defer b.inFlight.Add(-1)
+	if b.inFlight.Add(1) > b.MaxInFlight {
+		refusal{code: "busy"}.write(w)
+		return
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		refusal{code: "method-not-allowed"}.write(w)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), b.Deadline)
+	defer cancel()
+	started := b.Now()
+	access, err := b.Verifier.BrokerAccess(r)
+	if err != nil {
+		b.refuseToken(w, err)
+		return
+	}
+	if access.NextNonce != "" {
+		w.Header().Set("DPoP-Nonce", access.NextNonce)
+	}
+	in, err := readRequest(r)
+	if err != nil {
+		refusal{code: "malformed-request", detail: err.Error()}.write(w)
+		return
+	}
+	answer, err := b.release(ctx, request{asked: in, access: access, started: started, id: requestID(r)})
+	var refused refusal
+	switch {
+	case err == nil:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		// The app may be gone; the release is on record either way.
+		_ = json.NewEncoder(w).Encode(answer)
+	case errors.As(err, &refused):
+		refused.write(w)
+	default:
+		slog.ErrorContext(ctx, "a release could not be completed", "client", access.Client, "error", err)
+		refusal{code: "unavailable"}.write(w)
+	}
+}
+
+// refuseToken answers RFC 6750 §3 and RFC 9449 §7.1.
+func (b *Broker) refuseToken(w http.ResponseWriter, err error) {
+	told := authz.AsError(err)
+	if told.Code == authz.TemporarilyUnavailable || told.Code == authz.ServerError {
+		slog.Error("an access token could not be checked", "error", told)
+		refusal{code: "unavailable"}.write(w)
+		return
+	}
+	if told.Code == authz.UseDPoPNonce {
+		w.Header().Set("DPoP-Nonce", b.Verifier.Nonce())
+	}
+	refusal{code: "token-refused", detail: told.Description, challenge: challenge(told.Code, told.Description)}.write(w)
+}
+
+func challenge(code authz.Code, description string) string {
+	return fmt.Sprintf(`DPoP algs="ES256 EdDSA PS256", error=%q, error_description=%q`, code, description)
+}
+
+// release decides, records and reads. Its error is a refusal, or something that
+// went wrong on our side, after which nothing is sent.
+func (b *Broker) release(ctx context.Context, q request) (*releaseAnswer, error) {
+	var err error
+	q.client, err = b.Clients.Client(ctx, q.access.Client)
+	switch {
+	case errors.Is(err, authz.ErrNotFound), errors.Is(err, clientauth.ErrUnknownClient):
+		return nil, refusal{code: "token-refused", detail: "the app is not enabled", challenge: challenge(authz.InvalidToken, "the app is not enabled")}
+	case err != nil:
+		return nil, err
+	}
+	for attempt := 0; ; attempt++ {
+		answer, err := b.attempt(ctx, q)
+		// The consent changed between reading and writing: decide again on what
+		// it is now. Who changes it twice in that time may try again.
+		if errors.Is(err, authz.ErrConflict) && attempt == 0 {
+			continue
+		}
+		return answer, err
+	}
+}
+
+func (b *Broker) attempt(ctx context.Context, q request) (*releaseAnswer, error) {
+	live, err := b.Permissions.Live(ctx, q.access.Grant, q.asked.Registry, q.asked.Purpose)
+	if err != nil && !errors.Is(err, authz.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil || live.Client != q.client.ID {
+		live = Permission{} // nothing of another app's grant is looked at
+	}
+	granted := find(live.Details, q.asked)
+	verdict, err := b.decide(ctx, q, live, granted)
+	if err != nil {
+		return nil, err
+	}
+	event, err := b.event(ctx, q, live, granted, verdict)
+	if err != nil {
+		return nil, err
+	}
+	if !verdict.Permit {
+		return nil, b.refuse(ctx, q, event, verdict)
+	}
+	return b.send(ctx, q, live, granted, event)
+}
+
+// decide asks first whether the grant still lives and is about the person asked
+// for, then statute and policy.
+func (b *Broker) decide(ctx context.Context, q request, live Permission, granted *authz.Release) (policy.Verdict, error) {
+	deny := func(code policy.Code) (policy.Verdict, error) {
+		return policy.Verdict{Reasons: []policy.Reason{{Code: code}}, Determining: []string{"grant"}}, nil
+	}
+	switch {
+	case !live.GrantLive && live.Locked: // a lock revokes the grants
+		return deny(policy.AccountLocked)
+	case !live.GrantLive:
+		return deny("grant-ended")
+	case q.asked.Subject != "" && q.asked.Subject != string(authz.SubjectSelf) && q.asked.Subject != string(q.access.Pairwise):
+		return deny("subject-of-another")
+	}
+	facts := policy.Facts{
+		Now: b.Now(), Client: q.client, Granted: granted, Consent: live.Consent, Subject: live.Subject, Locked: live.Locked,
+		Level: live.Level, Account: live.Account,
+		Asked: policy.Asked{Registry: q.asked.Registry, Purpose: q.asked.Purpose, Attributes: q.asked.Attributes},
+	}
+	if granted != nil {
+		var err error
+		if facts.Birth, facts.Dead, err = b.People.Facts(ctx, live.Person); err != nil {
+			return policy.Verdict{}, err
+		}
+	}
+	return b.Policy.Decide(facts), nil
+}
+
+func find(details []authz.Release, in asked) *authz.Release {
+	for i := range details {
+		if details[i].Registry == in.Registry && details[i].Purpose == in.Purpose {
+			return &details[i]
+		}
+	}
+	return nil
+}
+
+// refuse records a refusal and returns it.
+func (b *Broker) refuse(ctx context.Context, q request, event audit.Event, verdict policy.Verdict) error {
+	if !b.refusals.take(q.client.ID, q.access.Grant, b.Now()) {
+		return refusal{code: "too-many-requests"}
+	}
+	ctx, cancel := b.writing(ctx)
+	defer cancel()
+	salt := audit.NewSalt()
+	if err := b.Permissions.Record(ctx, event, salt); err != nil {
+		return fmt.Errorf("recording a refusal: %w", err)
+	}
+	if _, err := b.Evidence.Append(ctx, event, salt); err != nil {
+		return fmt.Errorf("logging a refusal: %w", err)
+	}
+	first := verdict.Reasons[0]
+	told := refusal{code: string(first.Code), detail: first.Article, event: event.ID}
+	for _, reason := range verdict.Reasons {
+		told.all = append(told.all, string(reason.Code))
+	}
+	switch first.Code {
+	case policy.LevelTooLow: // RFC 9470 §3
+		told.challenge = challenge("insufficient_user_authentication", "the person must sign in at a higher level") +
+			fmt.Sprintf(", acr_values=%q", max(policy.MinimumLevel, q.client.MinimumLevel).ACR())
+	case "grant-ended":
+		told.challenge = challenge(authz.InvalidToken, "the grant has ended")
+	}
+	return told
+}
+
+// writing is the context in which evidence is written: an app that hangs up does
+// not leave half of it, and the request's deadline does not cut into a commit.
+func (b *Broker) writing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), b.Deadline)
+}
+
+// send reads the register while the event is made durable, and answers when
+// both are done: first the row, then the log, then the data.
+func (b *Broker) send(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event) (*releaseAnswer, error) {
+	type result struct {
+		records []Record
+		err     error
+	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	read := make(chan result, 1)
+	go func() {
+		records, err := b.Register.Read(reading, q.asked.Registry, live.Person, q.asked.Attributes)
+		read <- result{records, err}
+	}()
+
+	index, err := b.record(ctx, q, live, granted, event)
+	if err != nil {
+		if errors.Is(err, ErrUsedUp) {
+			verdict := policy.Verdict{Reasons: []policy.Reason{{Code: "frequency-exceeded", Article: granted.Frequency}}, Determining: []string{"frequency"}}
+			refused, err := b.event(ctx, q, live, granted, verdict)
+			if err != nil {
+				return nil, err
+			}
+			return nil, b.refuse(ctx, q, refused, verdict)
+		}
+		return nil, err
+	}
+	got := <-read
+	switch {
+	case got.err != nil:
+		return nil, fmt.Errorf("reading register %q for event %s: %w", q.asked.Registry, event.ID, got.err)
+	case len(got.records) == 0:
+		return nil, refusal{code: "no-record", event: event.ID}
+	}
+	answer := &releaseAnswer{
+		ID: event.ID, Log: logPlace{b.LogOrigin, index}, Subject: q.access.Pairwise, Registry: q.asked.Registry, Purpose: q.asked.Purpose,
+		Basis: granted.Basis, Attributes: q.asked.Attributes, DataLife: granted.DataLife, Records: project(got.records, q.asked.Attributes),
+	}
+	if event.Reason.Consent != "" {
+		answer.Consent = live.Consent.Reference()
+	}
+	return answer, nil
+}
+
+// project copies what was granted and nothing else, whatever a register's
+// connector sent along.
+func project(records []Record, attributes []authz.AttributeID) []Record {
+	out := make([]Record, len(records))
+	for i, r := range records {
+		out[i] = make(Record, len(attributes))
+		for _, id := range attributes {
+			if v, ok := r[string(id)]; ok {
+				out[i][string(id)] = v
+			}
+		}
+	}
+	return out
+}
+
+// record makes the event durable in the database and then in the log. In the
+// same commit the consent is held, so that no release is written after a
+// withdrawal, and a use is counted where the frequency is limited.
+func (b *Broker) record(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event) (uint64, error) {
+	ctx, cancel := b.writing(ctx)
+	defer cancel()
+	salt := audit.NewSalt()
+	use, limited := b.use(q, live, granted, event)
+	write := func(ctx context.Context) error {
+		if event.Reason.Consent != "" {
+			if err := b.Permissions.HoldConsent(ctx, event.Reason.Consent, event.Reason.ConsentVersion); err != nil {
+				return err
+			}
+		}
+		if limited {
+			if err := b.Permissions.CountUse(ctx, use); err != nil {
+				return err
+			}
+		}
+		return b.Permissions.Record(ctx, event, salt)
+	}
+	var err error
+	if limited || event.Reason.Consent != "" {
+		err = b.Permissions.Tx(ctx, write)
+	} else {
+		err = write(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return b.Evidence.Append(ctx, event, salt)
+}
+
+// use names what is counted: the consent in its version, where the release rests
+// on one, so that two grants do not double what the person agreed to.
+func (b *Broker) use(q request, live Permission, granted *authz.Release, event audit.Event) (Use, bool) {
+	limit := consent.ParseFrequency(granted.Frequency)
+	if limit.Limit == 0 {
+		return Use{}, false
+	}
+	u := Use{
+		Permission: string(q.access.Grant) + "/" + string(granted.Purpose) + "/" + string(granted.Registry),
+		Limit:      limit.Limit, Expires: granted.ValidUntil,
+	}
+	if event.Reason.Consent != "" {
+		u.Permission, u.Expires = live.Consent.Reference(), live.Consent.ValidUntil
+	}
+	if limit.PerDay {
+		local := event.When.Decided.In(hanoi)
+		u.Day = local.Format(time.DateOnly)
+	}
+	return u, true
+}
+
+// hanoi is the zone whose days count.
+var hanoi = time.FixedZone("ICT", 7*3600)

@@ -1,0 +1,390 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/broker"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/identity"
+	"hopnhat/authz/provider"
+	"hopnhat/store"
+	"hopnhat/store/storetest"
+)
+
+var noon = time.Date(2026, 11, 23, 5, 0, 0, 123_456_000, time.UTC)
+
+func account(t *testing.T, db *store.DB, name string) authz.Subject {
+	t.Helper()
+	subject := authz.Subject(authz.NewID())
+	err := db.InsertAccount(t.Context(), identity.Account{
+		Subject: subject, Kind: identity.Citizen, Person: "person-" + name, Name: name, Level: 2, Created: noon,
+	}, authz.PersonalNumber("0990000"+fmt.Sprintf("%05d", len(name)*100+int(name[0]))), "hash", []byte("seed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return subject
+}
+
+func agreed(subject authz.Subject, client authz.ClientID) (consent.Consent, consent.Version) {
+	return consent.Consent{
+			ID: authz.ConsentID(authz.NewID()), Subject: subject, Client: client, Purpose: "land.mortgage", Registry: "land",
+		}, consent.Version{
+			State: consent.Approved, Attributes: []authz.AttributeID{"land.address", "land.area"}, Basis: authz.BasisConsent,
+			Frequency: "2/day", DataLife: "P30D", ValidUntil: noon.AddDate(0, 0, 30), TextHash: "h1", Locale: "vi", Channel: "web",
+			ACR: "urn:vn:gov:eid:auth-level:2", Session: "s", Actor: subject, Representation: "self", At: noon,
+		}
+}
+
+func withdrawn(c consent.Consent, at time.Time) consent.Version {
+	return consent.Version{
+		Consent: c.ID, Number: c.Version + 1, State: consent.Withdrawn, Attributes: c.Attributes, Basis: c.Basis, Frequency: c.Frequency,
+		DataLife: c.DataLife, ValidUntil: c.ValidUntil, TextHash: c.TextHash, Locale: "vi", Channel: "web", Actor: c.Subject, At: at,
+	}
+}
+
+func TestAConsentIsOneRowAndEveryStepAVersion(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		an := account(t, db, "An")
+		c, v := agreed(an, "land-app")
+		first, err := db.Approve(ctx, c, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.ID != c.ID || first.Version != 1 || first.State != consent.Approved || !first.ValidUntil.Equal(v.ValidUntil) || !first.At.Equal(noon) {
+			t.Fatalf("got %+v", first)
+		}
+		if err := db.Withdraw(ctx, first, withdrawn(first, noon.Add(time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Withdraw(ctx, first, withdrawn(first, noon.Add(time.Minute))); !errors.Is(err, authz.ErrConflict) {
+			t.Fatalf("withdrawing twice: got %v, want ErrConflict", err)
+		}
+		again, v2 := agreed(an, "land-app")
+		v2.Attributes = v2.Attributes[:1]
+		second, err := db.Approve(ctx, again, v2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second.ID != first.ID || second.Version != 3 || len(second.Attributes) != 1 {
+			t.Fatalf("agreeing again: got %+v, want version 3 of the same consent with one attribute", second)
+		}
+		versions, err := db.Versions(ctx, first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var states []consent.State
+		for i, v := range versions {
+			states = append(states, v.State)
+			if v.Number != i+1 || v.Actor != an {
+				t.Fatalf("version %d: got %+v", i+1, v)
+			}
+		}
+		if want := []consent.State{consent.Approved, consent.Withdrawn, consent.Approved}; !slices.Equal(states, want) {
+			t.Fatalf("got %v, want %v", states, want)
+		}
+		if len(versions[0].Attributes) != 2 {
+			t.Fatalf("the first version was changed: %+v", versions[0])
+		}
+		all, err := db.Consents(ctx, an, "")
+		if err != nil || len(all) != 1 {
+			t.Fatalf("got %d consents, %v; want one", len(all), err)
+		}
+	})
+}
+
+func TestAConsentOfAnotherPersonIsNotFound(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		an, binh := account(t, db, "An"), account(t, db, "Bình")
+		c, v := agreed(an, "land-app")
+		saved, err := db.Approve(t.Context(), c, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Consent(t.Context(), binh, saved.ID); !errors.Is(err, authz.ErrNotFound) {
+			t.Fatalf("got %v, want ErrNotFound", err)
+		}
+		if all, err := db.Consents(t.Context(), binh, ""); err != nil || len(all) != 0 {
+			t.Fatalf("got %v, %v; want nothing", all, err)
+		}
+		if all, err := db.Consents(t.Context(), an, "tax-app"); err != nil || len(all) != 0 {
+			t.Fatalf("got %v, %v; want nothing with another app", all, err)
+		}
+	})
+}
+
+func TestRacingApprovalsGetVersionsOfTheirOwn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		an := account(t, db, "An")
+		var racing sync.WaitGroup
+		var mu sync.Mutex
+		numbers := map[int]int{}
+		for range 8 {
+			racing.Go(func() {
+				c, v := agreed(an, "land-app")
+				saved, err := db.Approve(context.Background(), c, v)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				numbers[saved.Version]++
+				mu.Unlock()
+			})
+		}
+		racing.Wait()
+		for n := 1; n <= 8; n++ {
+			if numbers[n] != 1 {
+				t.Fatalf("got versions %v, want 1 to 8 once each", numbers)
+			}
+		}
+	})
+}
+
+func TestAFailedTransactionLeavesNoConsent(t *testing.T) {
+	boom := errors.New("boom")
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		an := account(t, db, "An")
+		err := db.Tx(t.Context(), func(ctx context.Context) error {
+			c, v := agreed(an, "land-app")
+			if _, err := db.Approve(ctx, c, v); err != nil {
+				return err
+			}
+			return boom
+		})
+		if !errors.Is(err, boom) {
+			t.Fatal(err)
+		}
+		if all, err := db.Consents(t.Context(), an, ""); err != nil || len(all) != 0 {
+			t.Fatalf("got %v, %v; want nothing", all, err)
+		}
+	})
+}
+
+func TestConsentsExpireInBoundedBatches(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		an := account(t, db, "An")
+		var last consent.Consent
+		for i := range 5 {
+			c, v := agreed(an, authz.ClientID(fmt.Sprintf("app-%d", i)))
+			v.ValidUntil = noon.Add(time.Duration(i) * time.Minute)
+			saved, err := db.Approve(ctx, c, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = saved
+		}
+		now := noon.Add(3 * time.Minute) // four are over, at that very instant too
+		for _, want := range []int{3, 1, 0} {
+			got, err := db.ExpireConsents(ctx, now, 3)
+			if err != nil || got != want {
+				t.Fatalf("got %d, %v; want %d", got, err, want)
+			}
+		}
+		kept, err := db.Consent(ctx, an, last.ID)
+		if err != nil || kept.State != consent.Approved {
+			t.Fatalf("the one in time: got %v, %v", kept.State, err)
+		}
+		all, _ := db.Consents(ctx, an, "app-0")
+		versions, err := db.Versions(ctx, all[0].ID)
+		if err != nil || len(versions) != 2 || versions[1].State != consent.Expired || versions[1].Actor != "" {
+			t.Fatalf("got %+v, %v; want a second version by the clock", versions, err)
+		}
+	})
+}
+
+func grant(t *testing.T, db *store.DB, subject authz.Subject, client authz.ClientID, details ...authz.Release) authz.GrantID {
+	t.Helper()
+	id := authz.GrantID(authz.NewID())
+	err := db.InsertGrant(t.Context(), provider.Grant{
+		ID: id, ClientID: client, Subject: subject, Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"}, Details: details, Level: 2,
+		Methods: []string{"pwd", "otp"}, AuthTime: noon, Created: noon, Expires: time.Now().Add(time.Hour),
+		CodeHash: []byte(id), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.RedeemCode(t.Context(), id, "jkt", noon); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		an := account(t, db, "An")
+		c, v := agreed(an, "land-app")
+		saved, err := db.Approve(ctx, c, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := grant(t, db, an, "land-app", authz.Release{
+			Type: authz.ReleaseType, Registry: "land", Purpose: "land.mortgage", Attributes: v.Attributes, Basis: authz.BasisConsent,
+			ConsentReference: saved.Reference(), ValidUntil: v.ValidUntil,
+		})
+		before := db.Stats()
+		p, err := db.Live(ctx, id, "land", "land.mortgage")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after := db.Stats(); after.Queries-before.Queries != 1 || after.Commits != before.Commits {
+			t.Fatalf("reading a permission cost %d queries and %d commits, want 1 and 0", after.Queries-before.Queries, after.Commits-before.Commits)
+		}
+		if !p.GrantLive || p.Subject != an || p.Client != "land-app" || p.Person != "person-An" || p.Level != 2 || p.Account != 2 || p.Locked || len(p.Details) != 1 {
+			t.Fatalf("got %+v", p)
+		}
+		if p.Consent == nil || p.Consent.Reference() != saved.Reference() || p.Consent.Basis != authz.BasisConsent || !p.Consent.Live(noon) || len(p.Consent.Attributes) != 2 {
+			t.Fatalf("got consent %+v", p.Consent)
+		}
+
+		for name, do := range map[string]struct {
+			change func() error
+			want   func(broker.Permission) bool
+		}{
+			"withdrawn": {
+				func() error { return db.Withdraw(ctx, saved, withdrawn(saved, noon)) },
+				func(p broker.Permission) bool {
+					return p.Consent.State == consent.Withdrawn && p.Consent.Version == 2 && p.GrantLive
+				},
+			},
+			"locked": {
+				func() error { return db.Lock(ctx, an, "own request", noon) },
+				func(p broker.Permission) bool { return p.Locked && !p.GrantLive },
+			},
+		} {
+			if err := do.change(); err != nil {
+				t.Fatal(err)
+			}
+			if p, err := db.Live(ctx, id, "land", "land.mortgage"); err != nil || !do.want(p) {
+				t.Fatalf("%s: got %+v, %v", name, p, err)
+			}
+		}
+		if p, err := db.Live(ctx, id, "tax", "tax.income-proof"); err != nil || p.Consent != nil {
+			t.Fatalf("another purpose: got %+v, %v; want no consent", p.Consent, err)
+		}
+		if _, err := db.Live(ctx, "none", "land", "land.mortgage"); !errors.Is(err, authz.ErrNotFound) {
+			t.Fatalf("no grant: got %v, want ErrNotFound", err)
+		}
+	})
+}
+
+func TestACodeThatWasNotRedeemedGivesNoLiveGrant(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		an := account(t, db, "An")
+		id := authz.GrantID(authz.NewID())
+		if err := db.InsertGrant(t.Context(), provider.Grant{
+			ID: id, ClientID: "land-app", Subject: an, Profile: authz.FAPI2, Created: noon, AuthTime: noon,
+			Expires: time.Now().Add(time.Hour), CodeHash: []byte("c"), CodeExpires: noon,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := db.Live(t.Context(), id, "land", "land.mortgage"); err != nil || p.GrantLive {
+			t.Fatalf("got %v, %v; want a grant that is not live", p.GrantLive, err)
+		}
+	})
+}
+
+func TestOfRacingUsesNoMoreThanTheLimitPass(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, limit := range []int{1, 5} {
+			var racing sync.WaitGroup
+			var mu sync.Mutex
+			passed, usedUp := 0, 0
+			for range 20 {
+				racing.Go(func() {
+					err := db.CountUse(context.Background(), broker.Use{
+						Permission: fmt.Sprintf("consent-%d#1", limit), Day: "2026-11-23", Limit: limit, Expires: noon,
+					})
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case err == nil:
+						passed++
+					case errors.Is(err, broker.ErrUsedUp):
+						usedUp++
+					default:
+						t.Error(err)
+					}
+				})
+			}
+			racing.Wait()
+			if passed != limit || usedUp != 20-limit {
+				t.Fatalf("limit %d: %d passed, %d were refused", limit, passed, usedUp)
+			}
+		}
+		other := broker.Use{Permission: "consent-1#1", Day: "2026-11-24", Limit: 1, Expires: noon}
+		if err := db.CountUse(t.Context(), other); err != nil {
+			t.Fatalf("another day: %v", err)
+		}
+		if n, err := db.PurgeUses(t.Context(), noon.Add(time.Second), 2); err != nil || n != 2 {
+			t.Fatalf("purging: got %d, %v; want the two of the batch", n, err)
+		}
+	})
+}
+
+// A withdrawal and the releases on the same consent come one after the other: a
+// transaction that holds the consent is waited for, and after a withdrawal none
+// holds it.
+func TestAWithdrawalWaitsForWhoHoldsTheConsent(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		an := account(t, db, "An")
+		c, v := agreed(an, "land-app")
+		saved, err := db.Approve(ctx, c, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, order := make(chan struct{}), make(chan string, 2)
+		var both sync.WaitGroup
+		both.Go(func() {
+			err := db.Tx(context.Background(), func(ctx context.Context) error {
+				if err := db.HoldConsent(ctx, saved.ID, 1); err != nil {
+					return err
+				}
+				close(held)
+				// The withdrawal is on its way now; a few statements give it time to
+				// overtake, if it could.
+				for range 20 {
+					if _, err := db.Versions(ctx, saved.ID); err != nil {
+						return err
+					}
+				}
+				order <- "release"
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		both.Go(func() {
+			<-held
+			err := db.Tx(context.Background(), func(ctx context.Context) error {
+				found, err := db.Consent(ctx, an, saved.ID)
+				if err != nil {
+					return err
+				}
+				order <- "withdrawal"
+				return db.Withdraw(ctx, found, withdrawn(found, noon))
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		both.Wait()
+		if first := <-order; first != "release" {
+			t.Fatal("the withdrawal went past a release that held the consent")
+		}
+		if err := db.Tx(ctx, func(ctx context.Context) error { return db.HoldConsent(ctx, saved.ID, 1) }); !errors.Is(err, authz.ErrConflict) {
+			t.Fatalf("holding a withdrawn consent: got %v, want ErrConflict", err)
+		}
+	})
+}

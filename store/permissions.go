@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/broker"
+	"hopnhat/authz/consent"
+)
+
+var _ broker.Permissions = (*DB)(nil)
+
+type permissionRow struct {
+	Subject      string     `gorm:"column:subject"`
+	ACR          int        `gorm:"column:acr"`
+	Details      []byte     `gorm:"column:details"`
+	RevokedAt    *time.Time `gorm:"column:revoked_at"`
+	CodeSpentAt  *time.Time `gorm:"column:code_spent_at"`
+	ExpiresAt    time.Time  `gorm:"column:expires_at"`
+	Person       string     `gorm:"column:person_id"`
+	Kind         string     `gorm:"column:kind"`
+	AccountLevel int        `gorm:"column:account_level"`
+	LockedAt     *time.Time `gorm:"column:locked_at"`
+
+	ConsentID  *string    `gorm:"column:consent_id"`
+	Version    int        `gorm:"column:version"`
+	State      string     `gorm:"column:state"`
+	Attributes string     `gorm:"column:attributes"`
+	ValidUntil *time.Time `gorm:"column:valid_until"`
+	TextHash   string     `gorm:"column:text_hash"`
+	Basis      string     `gorm:"column:basis"`
+	Frequency  string     `gorm:"column:frequency"`
+	ClientID   string     `gorm:"column:client_id"`
+}
+
+// Live reads grant, account and consent in one statement, at the primary keys
+// of grants and accounts and the unique index consents_one.
+func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
+	var row permissionRow
+	res := db.reader(ctx).Raw(`SELECT g.subject, g.acr, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
+			a.person_id, a.kind, a.account_level, a.locked_at,
+			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
+			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
+			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency
+		FROM grants g JOIN accounts a ON a.subject = g.subject
+		LEFT JOIN consents c ON c.subject = g.subject AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
+		WHERE g.id = ?`, string(purpose), string(registry), string(grant)).Scan(&row)
+	if res.Error != nil {
+		return broker.Permission{}, wrap("reading a permission", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return broker.Permission{}, authz.ErrNotFound
+	}
+	p := broker.Permission{
+		GrantLive: row.RevokedAt == nil && row.CodeSpentAt != nil && db.now().Before(row.ExpiresAt),
+		Client:    authz.ClientID(row.ClientID), Subject: authz.Subject(row.Subject), Person: row.Person, Kind: row.Kind, Level: authz.AuthenticationLevel(row.ACR),
+		Account: authz.AccountLevel(row.AccountLevel), Locked: row.LockedAt != nil,
+	}
+	if err := json.Unmarshal(row.Details, &p.Details); err != nil {
+		return broker.Permission{}, wrap("decoding the details of a grant", err)
+	}
+	if row.ConsentID != nil && row.ValidUntil != nil {
+		p.Consent = &consent.Consent{
+			ID: authz.ConsentID(*row.ConsentID), Subject: p.Subject, Client: authz.ClientID(row.ClientID), Purpose: purpose, Registry: registry,
+			Version: row.Version, State: consent.State(row.State), Attributes: split(row.Attributes), ValidUntil: row.ValidUntil.UTC(), TextHash: row.TextHash,
+			Basis: authz.Basis(row.Basis), Frequency: row.Frequency,
+		}
+	}
+	return p, nil
+}
+
+// HoldConsent keeps a consent from changing until the transaction ends, if it is
+// approved in this version; authz.ErrConflict if it is not. A withdrawal waits
+// for the releases that hold it, and none holds it after.
+func (db *DB) HoldConsent(ctx context.Context, id authz.ConsentID, version int) error {
+	query := "SELECT version FROM consents WHERE id = ? AND version = ? AND state = 'approved'"
+	if db.dialect == PostgreSQL { // SQLite has one writer at a time, and this is it
+		query += " FOR SHARE"
+	}
+	var found []int
+	if err := db.writer(ctx).Raw(query, string(id), version).Scan(&found).Error; err != nil {
+		return wrap("holding a consent", err)
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("holding a consent: %w", authz.ErrConflict)
+	}
+	return nil
+}
+
+// CountUse counts one use of a permission; of racing calls no more than the
+// limit return nil, the others broker.ErrUsedUp.
+func (db *DB) CountUse(ctx context.Context, u broker.Use) error {
+	res := db.writer(ctx).Exec(`INSERT INTO release_uses (permission, day, used, expires_at) VALUES (?, ?, 1, ?)
+		ON CONFLICT (permission, day) DO UPDATE SET used = release_uses.used + 1 WHERE release_uses.used < ?`,
+		u.Permission, u.Day, u.Expires.UTC(), u.Limit)
+	switch {
+	case res.Error != nil:
+		return wrap("counting a release", res.Error)
+	case res.RowsAffected == 0:
+		return broker.ErrUsedUp
+	}
+	return nil
+}
+
+// PurgeUses deletes counts of permissions that ended before a time, at most limit.
+func (db *DB) PurgeUses(ctx context.Context, before time.Time, limit int) (int64, error) {
+	res := db.writer(ctx).Exec(`DELETE FROM release_uses WHERE (permission, day) IN
+		(SELECT permission, day FROM release_uses WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, before.UTC(), limit)
+	return res.RowsAffected, wrap("purging release counts", res.Error)
+}
+
+// ConsentUses tells how often a consent let data go, and when last.
+type ConsentUses struct {
+	Count int
+	Last  time.Time
+}
+
+// UsesOf tells it for consents, those without a release left out.
+func (db *DB) UsesOf(ctx context.Context, ids []authz.ConsentID) (map[authz.ConsentID]ConsentUses, error) {
+	uses := map[authz.ConsentID]ConsentUses{}
+	if len(ids) == 0 {
+		return uses, nil
+	}
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = string(id)
+	}
+	var rows []struct {
+		Consent string    `gorm:"column:consent"`
+		Count   int       `gorm:"column:uses"`
+		Last    time.Time `gorm:"column:at"`
+	}
+	err := db.reader(ctx).Raw(`SELECT u.consent, u.uses, e.at FROM
+		(SELECT consent, count(*) AS uses, max(id) AS last FROM events WHERE consent <> '' AND consent IN ? AND type = ? GROUP BY consent) AS u
+		JOIN events e ON e.id = u.last`, names, string(audit.ReleasePermitted)).Scan(&rows).Error
+	for _, row := range rows {
+		uses[authz.ConsentID(row.Consent)] = ConsentUses{row.Count, row.Last.UTC()}
+	}
+	return uses, wrap("counting the uses of consents", err)
+}
