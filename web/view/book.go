@@ -109,7 +109,7 @@ func bookEntries() []bookEntry {
 		{"EventDetail", sampleEvent()},
 		{"Export", Export{
 			Form: Form{Action: "/console/exports", Hidden: []Field{{"client", "land-danang"}}}, BackURL: "/console",
-			Query: []Fact{{"client", "land-danang", land.Name}, {"from", "2026-11-01T00:00", Words{}}}, Count: 1234, Limit: 10000,
+			Query: []Fact{{"client", "land-danang", land.Name}, {"from", "2026-10-31T17:00:00Z", Words{}}}, Count: 1234, Limit: 10000,
 			Past: []ExportReceipt{sampleReceipt()},
 		}},
 		{"Export, reason missing", Export{

@@ -256,7 +256,7 @@ func sampleSearch() Search {
 	long.App, long.Client = sampleLongApp().Name, "nghiathuan-dangkydatdai-giaodichbaodam"
 	return Search{
 		URL: "/console", Pseudonym: "aud_7Qm2xR9kLw4Tz8Yc", Clients: sampleChoices(), Purposes: samplePurposes(),
-		Types: sampleTypes("release.permitted"), Permitted: true, From: "2026-11-01T00:00", To: "2026-11-24T00:00",
+		Types: sampleTypes("release.permitted"), Permitted: true, From: "01/11/2026 00:00", To: "24/11/2026 00:00",
 		Results: &Results{
 			Rows: []EventRow{sampleRow(), refused, long, query}, Total: 12345, More: true, Permitted: 12001, Refused: 344, People: 1,
 			Older: "/console?before=1", QueryURL: "/console/events/0199a7c2-4be1-7d30-9c44-51f0c0a3e219",

@@ -32,7 +32,7 @@ func (p SearchProblem) Key() string { return "search.problem." + string(p) }
 
 // Search is the auditor's search. The form is sent by GET to URL with the fields
 // pseudonym, client, purpose, type, decision (permit, refuse), from and to
-// (2006-01-02T15:04, time of Vietnam); exporting posts the same fields, in
+// (see [ParseMoment]); exporting posts the same fields, in
 // Export.Hidden, to Export.Action.
 type Search struct {
 	URL       string
