@@ -1,0 +1,106 @@
+package web
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/authz"
+	"hopnhat/web/view"
+)
+
+// pageFault is an error with a page of its own.
+type pageFault struct{ kind view.ErrorKind }
+
+func (f pageFault) Error() string { return "page error: " + string(f.kind) }
+
+func fault(kind view.ErrorKind) error { return pageFault{kind} }
+
+// statuses of the kinds that have one of their own.
+var statuses = map[view.ErrorKind]int{
+	view.ErrorNotFound: 404, view.ErrorMethod: 405, view.ErrorTooLarge: 413, view.ErrorTooMany: 429, view.ErrorUnavailable: 503,
+	view.ErrorInternal: 500, view.ErrorForbidden: 403, view.ErrorForm: 403, view.ErrorLocked: 403, view.ErrorNotAvailable: 503,
+}
+
+// renderError is the one place where an error becomes an answer.
+func (s *Server) renderError(c *fiber.Ctx, err error) error {
+	var to redirection
+	if errors.As(err, &to) {
+		return c.Redirect(to.to, http.StatusSeeOther)
+	}
+	page := view.Error{Reference: c.GetRespHeader(fiber.HeaderXRequestID), HomeURL: "/"}
+	describe(&page, err)
+	status, ok := statuses[page.Kind]
+	if !ok {
+		status = http.StatusBadRequest
+	}
+	if page.Kind == view.ErrorInternal || page.Kind == view.ErrorUnavailable {
+		slog.Error("request failed", "path", c.Path(), "request", page.Reference, "error", err)
+	}
+	if page.RetrySeconds > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(page.RetrySeconds))
+	}
+	page.Code = "HN-" + strconv.Itoa(status) + "-" + string(page.Kind)
+	c.Status(status)
+	return s.page(func(v *visit) error { return v.show(page) })(c)
+}
+
+// describe sorts an error into the words of the catalogue.
+func describe(page *view.Error, err error) {
+	var own pageFault
+	var refusal *authz.Error
+	var fromFiber *fiber.Error
+	switch {
+	case errors.As(err, &own):
+		page.Kind = own.kind
+	case errors.As(err, &refusal):
+		page.Kind = kindOf(refusal)
+		if page.Kind != view.ErrorInternal && page.Kind != view.ErrorUnavailable {
+			page.Developer = &view.Developer{Error: string(refusal.Code), Description: refusal.Description}
+		}
+	case errors.As(err, &fromFiber):
+		switch fromFiber.Code {
+		case fiber.StatusNotFound:
+			page.Kind = view.ErrorNotFound
+		case fiber.StatusMethodNotAllowed:
+			page.Kind = view.ErrorMethod
+		case fiber.StatusRequestEntityTooLarge, fiber.StatusRequestHeaderFieldsTooLarge:
+			page.Kind = view.ErrorTooLarge
+		default:
+			page.Kind = view.ErrorBadRequest
+		}
+	case errors.Is(err, authz.ErrNotFound):
+		page.Kind = view.ErrorNotFound
+	case errors.Is(err, authz.ErrConflict):
+		page.Kind = view.ErrorExpired
+	case errors.Is(err, authz.ErrUnavailable):
+		page.Kind = view.ErrorUnavailable
+	default:
+		page.Kind = view.ErrorInternal
+	}
+	if page.Kind == view.ErrorUnavailable {
+		page.RetrySeconds = 10
+	}
+}
+
+func kindOf(e *authz.Error) view.ErrorKind {
+	switch {
+	case e.Code == authz.TemporarilyUnavailable:
+		return view.ErrorUnavailable
+	case e.Code == authz.ServerError:
+		return view.ErrorInternal
+	case e.Code == authz.InvalidRequestURI:
+		return view.ErrorExpired
+	case e.Parameter == "client_id":
+		return view.ErrorUnknownApp
+	case e.Parameter == "redirect_uri" || e.Parameter == "post_logout_redirect_uri":
+		return view.ErrorBadReturn
+	case e.Parameter == "":
+		return view.ErrorExpired
+	default:
+		return view.ErrorBadRequest
+	}
+}

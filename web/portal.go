@@ -1,0 +1,498 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+	"hopnhat/store/proof"
+	"hopnhat/web/view"
+)
+
+const portal = "/portal"
+
+func (s *Server) portalRoutes(a *fiber.App) {
+	a.Get(portal, s.page(s.timeline))
+	a.Get(portal+"/releases/:id", s.page(s.releaseDetail))
+	a.Get(portal+"/releases/:id/proof", s.page(s.releaseProof))
+	a.Get(portal+"/consents", s.page(s.consents))
+	a.Get(portal+"/consents/:id", s.page(s.consentDetail))
+	a.Get(portal+"/consents/:id/withdraw", s.page(s.withdrawForm))
+	a.Post(portal+"/consents/:id/withdraw", s.page(s.withdraw))
+	a.Get(portal+"/sessions", s.page(s.sessions))
+	a.Post(portal+"/sessions/end", s.page(s.endSession))
+	a.Post(portal+"/sessions/end-all", s.page(s.endAllSessions))
+}
+
+// mine is the session and the name under which its person stands in the record.
+func (v *visit) mine() (*session.Session, string, error) {
+	who, err := v.signedIn()
+	if err != nil {
+		return nil, "", err
+	}
+	pseudonym, err := v.s.o.Pseudonyms.Audit(v.ctx, who.Subject)
+	return who, pseudonym, err
+}
+
+func (s *Server) timeline(v *visit) error {
+	_, pseudonym, err := v.mine()
+	if err != nil {
+		return err
+	}
+	const pageSize = 20
+	query := audit.Query{Pseudonym: pseudonym, Client: authz.ClientID(v.c.Query("app")), Before: v.c.Query("before"), Limit: pageSize + 1}
+	if err := query.Check(); err != nil {
+		return fault(view.ErrorBadRequest)
+	}
+	found, err := s.o.Evidence.Find(v.ctx, query)
+	if err != nil {
+		return err
+	}
+	page := view.Timeline{FilterURL: portal, Filtered: query.Client != ""}
+	if len(found) > pageSize {
+		found = found[:pageSize]
+		q := url.Values{"before": {found[pageSize-1].Event.ID}}
+		if query.Client != "" {
+			q.Set("app", string(query.Client))
+		}
+		page.Older = portal + "?" + q.Encode()
+	}
+	if query.Before != "" {
+		page.Newer = portal
+	}
+	for _, r := range found {
+		if r.Event.Type == audit.ReleasePermitted || r.Event.Type == audit.ReleaseRefused {
+			if !visible(r.Event, s.o.Now()) {
+				continue
+			}
+			page.Releases = append(page.Releases, s.release(v.ctx, r.Event))
+		}
+	}
+	counts, err := s.o.Evidence.Count(v.ctx, audit.Query{Pseudonym: pseudonym, Client: query.Client})
+	if err != nil {
+		return err
+	}
+	page.Total = counts.Total
+	if page.Apps, err = s.appsOf(v, query.Client); err != nil {
+		return err
+	}
+	return v.show(page, view.PortalNav(portal, view.SectionTimeline)...)
+}
+
+// visible: hidden and delayed accesses stay out of the person's own view as long
+// as their authority says.
+func visible(e audit.Event, now time.Time) bool {
+	switch e.Visibility.Sight {
+	case audit.Hidden:
+		return false
+	case audit.Delayed:
+		return !now.Before(e.Visibility.Until)
+	default:
+		return true
+	}
+}
+
+// appsOf are the apps the person has dealt with, for the filter.
+func (s *Server) appsOf(v *visit, selected authz.ClientID) ([]view.Choice, error) {
+	list, err := s.o.Consents.List(v.ctx, v.session.Subject)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[authz.ClientID]bool{}
+	var out []view.Choice
+	for _, c := range list {
+		if seen[c.Client] {
+			continue
+		}
+		seen[c.Client] = true
+		out = append(out, view.Choice{Value: string(c.Client), Name: s.client(v.ctx, c.Client).Name, Selected: c.Client == selected})
+	}
+	return out, nil
+}
+
+// client is an app's registration, or its bare id when it is gone.
+func (s *Server) client(ctx context.Context, id authz.ClientID) *authz.Client {
+	if c, err := s.o.Clients.Client(ctx, id); err == nil {
+		return c
+	}
+	return &authz.Client{ID: id, Name: view.Words{VI: string(id)}}
+}
+
+func (s *Server) release(ctx context.Context, e audit.Event) view.Release {
+	catalogue := s.o.Consents.Catalogue
+	purpose, _ := catalogue.Purpose(e.Reason.Purpose)
+	register, _ := catalogue.Registry(e.Data.Registry)
+	basis, _ := catalogue.Basis(e.Reason.Basis)
+	out := view.Release{
+		ID: e.ID, URL: portal + "/releases/" + e.ID, At: e.When.Decided, App: app(s.client(ctx, e.Asked.Client)),
+		Purpose: purpose.Text(), Registry: register.Text(), Basis: basis.Text(), Permitted: e.Decision.Permit,
+	}
+	if !e.Decision.Permit {
+		out.Refusal = refusalText(e.Decision.Code)
+	}
+	for _, id := range e.Data.Attributes {
+		a, _ := catalogue.Attribute(id)
+		out.Attributes = append(out.Attributes, view.Item{ID: string(id), Name: a.Text(), Sensitive: a.Sensitive()})
+	}
+	if e.Reason.Consent != "" {
+		out.ConsentURL = portal + "/consents/" + string(e.Reason.Consent)
+	}
+	return out
+}
+
+// own finds an event that is about the person who asks; any other is not found.
+func (v *visit) own() (audit.Recorded, error) {
+	_, pseudonym, err := v.mine()
+	if err != nil {
+		return audit.Recorded{}, err
+	}
+	found, err := v.s.o.Evidence.Get(v.ctx, v.c.Params("id"))
+	if err != nil {
+		return found, err
+	}
+	if found.Event.Person.Pseudonym != pseudonym || !visible(found.Event, v.s.o.Now()) {
+		return audit.Recorded{}, authz.ErrNotFound
+	}
+	return found, nil
+}
+
+func (s *Server) releaseDetail(v *visit) error {
+	found, err := v.own()
+	if err != nil {
+		return err
+	}
+	e := found.Event
+	page := view.ReleaseDetail{
+		Release: s.release(v.ctx, e), Citation: e.Reason.Citation, CaseReference: e.Reason.CaseReference,
+		Consent: string(e.Reason.Consent), ConsentVersion: e.Reason.ConsentVersion, Code: e.Decision.Code,
+		Determining: e.Decision.Determining, RequestID: e.Asked.RequestID, BackURL: portal,
+		Proof: s.place(found, portal+"/releases/"+e.ID+"/proof"),
+	}
+	if level, ok := authz.ParseACR(e.Decision.ACR); ok {
+		page.Level = int(level)
+	}
+	return v.show(page, view.PortalNav(portal, view.SectionTimeline)...)
+}
+
+func (s *Server) place(r audit.Recorded, download string) view.Proof {
+	return view.Proof{Logged: r.Logged, Index: r.Index, Origin: s.o.Log.Origin(), URL: download, File: proofName(r.Event.ID)}
+}
+
+func proofName(id string) string { return "hopnhat-" + id + ".proof" }
+
+func (s *Server) releaseProof(v *visit) error {
+	found, err := v.own()
+	if err != nil {
+		return err
+	}
+	return s.sendProof(v, found)
+}
+
+// sendProof sends the proof file; while no checkpoint covers the entry it says
+// so, with a time to come back.
+func (s *Server) sendProof(v *visit, r audit.Recorded) error {
+	if !r.Logged {
+		return fault(view.ErrorNotAvailable)
+	}
+	inclusion, err := s.o.Log.Proof(v.ctx, r.Index)
+	if err != nil {
+		return fault(view.ErrorNotAvailable)
+	}
+	canonical, err := r.Event.Canonical()
+	if err != nil {
+		return err
+	}
+	v.c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
+	v.c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", proofName(r.Event.ID)))
+	return v.c.Send(proof.File{LogKey: s.o.Log.VerifierKey(), Event: canonical, Salt: r.Salt, Inclusion: inclusion}.Marshal())
+}
+
+func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {
+	catalogue := s.o.Consents.Catalogue
+	purpose, _ := catalogue.Purpose(c.Purpose)
+	out := view.ConsentCard{
+		ID: string(c.ID), URL: portal + "/consents/" + string(c.ID), App: app(s.client(ctx, c.Client)), Purpose: purpose.Text(),
+		State: view.ConsentState(c.StateAt(s.o.Now(), false)), Approved: c.At, Until: c.ValidUntil,
+	}
+	for _, id := range c.Attributes {
+		a, _ := catalogue.Attribute(id)
+		out.Attributes = append(out.Attributes, view.Item{ID: string(id), Name: a.Text(), Sensitive: a.Sensitive()})
+	}
+	if out.State.Live() {
+		out.WithdrawURL = out.URL + "/withdraw"
+	} else {
+		out.Ended = c.At
+		if out.State == view.StateExpired {
+			out.Ended = c.ValidUntil
+		}
+	}
+	return out
+}
+
+func (s *Server) consents(v *visit) error {
+	if _, _, err := v.mine(); err != nil {
+		return err
+	}
+	return s.showConsents(v, nil)
+}
+
+func (s *Server) showConsents(v *visit, withdrawn *view.Withdrawal) error {
+	list, err := s.o.Consents.List(v.ctx, v.session.Subject)
+	if err != nil {
+		return err
+	}
+	page := view.Consents{Withdrawn: withdrawn}
+	for _, c := range list {
+		if card := s.card(v.ctx, c); card.State.Live() {
+			page.Active = append(page.Active, card)
+		} else {
+			page.Past = append(page.Past, card)
+		}
+	}
+	return v.show(page, view.PortalNav(portal, view.SectionConsents)...)
+}
+
+func (s *Server) consentDetail(v *visit) error {
+	who, _, err := v.mine()
+	if err != nil {
+		return err
+	}
+	c, versions, err := s.o.Consents.History(v.ctx, who.Subject, authz.ConsentID(v.c.Params("id")))
+	if err != nil {
+		return err
+	}
+	catalogue := s.o.Consents.Catalogue
+	register, _ := catalogue.Registry(c.Registry)
+	basis, _ := catalogue.Basis(c.Basis)
+	page := view.ConsentDetail{
+		Consent: s.card(v.ctx, c), Registry: register.Text(), Owner: view.Words{VI: register.Owner}, Basis: basis.Text(), Citation: basis.Citation,
+		Frequency: view.Frequency(c.Frequency), DataLife: view.DataLife(c.DataLife), BackURL: portal + "/consents",
+	}
+	for _, version := range versions {
+		row := view.ConsentVersion{
+			Number: version.Number, State: view.ConsentState(version.State), At: version.At, Actor: who.Name,
+			Lang: view.Lang(version.Locale), TextHash: version.TextHash,
+		}
+		if level, ok := authz.ParseACR(version.ACR); ok {
+			row.Level = int(level)
+		}
+		page.Versions = append(page.Versions, row)
+	}
+	return v.show(page, view.PortalNav(portal, view.SectionConsents)...)
+}
+
+// mayWithdraw finds a live consent of the person who asks.
+func (v *visit) mayWithdraw() (consent.Consent, error) {
+	who, _, err := v.mine()
+	if err != nil {
+		return consent.Consent{}, err
+	}
+	c, _, err := v.s.o.Consents.History(v.ctx, who.Subject, authz.ConsentID(v.c.Params("id")))
+	return c, err
+}
+
+func (s *Server) withdrawForm(v *visit) error {
+	c, err := v.mayWithdraw()
+	if err != nil {
+		return err
+	}
+	card := s.card(v.ctx, c)
+	if card.WithdrawURL == "" {
+		return redirect(card.URL)
+	}
+	return v.show(view.WithdrawConfirm{Form: view.Form{Action: card.WithdrawURL}, Consent: card, BackURL: portal + "/consents"},
+		view.PortalNav(portal, view.SectionConsents)...)
+}
+
+func (s *Server) withdraw(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	began := s.o.Now()
+	c, err := v.mayWithdraw()
+	if err != nil {
+		return err
+	}
+	client := s.client(v.ctx, c.Client)
+	err = s.o.Consents.Withdraw(v.ctx, client, v.session.Subject, c.ID, v.session.ID, v.session.Level.ACR(), string(v.lang))
+	if err != nil && !errors.Is(err, authz.ErrConflict) { // withdrawn already is as good
+		return err
+	}
+	now := s.o.Now()
+	return s.showConsents(v, &view.Withdrawal{App: app(client), At: now, Took: now.Sub(began)})
+}
+
+func (s *Server) sessions(v *visit) error {
+	if _, _, err := v.mine(); err != nil {
+		return err
+	}
+	return s.showSessions(v, 0)
+}
+
+func (s *Server) showSessions(v *visit, ended int) error {
+	list, err := s.o.Sessions.List(v.ctx, v.session.Subject)
+	if err != nil {
+		return err
+	}
+	page := view.Sessions{EndURL: portal + "/sessions/end", EndAllURL: portal + "/sessions/end-all", Ended: ended}
+	for _, one := range list {
+		page.Sessions = append(page.Sessions, view.Session{
+			ID: string(one.ID), Device: one.Device, Level: int(one.Level), Started: one.AuthTime, LastSeen: one.Seen, Current: one.ID == v.session.ID,
+		})
+	}
+	return v.show(page, view.PortalNav(portal, view.SectionSessions)...)
+}
+
+func (s *Server) endSession(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	who, _, err := v.mine()
+	if err != nil {
+		return err
+	}
+	id := authz.SessionID(v.c.FormValue("session"))
+	told, err := s.o.Sessions.End(v.ctx, s.o.Clients, who.Subject, id, "ended by the person")
+	if err != nil {
+		return err
+	}
+	s.o.LogoutQueued()
+	if id == who.ID {
+		return s.loggedOut(v, told, nil, "")
+	}
+	return s.showSessions(v, 1)
+}
+
+func (s *Server) endAllSessions(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	who, _, err := v.mine()
+	if err != nil {
+		return err
+	}
+	told, err := s.o.Sessions.EndAll(v.ctx, s.o.Clients, who.Subject, "all ended by the person")
+	if err != nil {
+		return err
+	}
+	s.o.LogoutQueued()
+	return s.loggedOut(v, told, nil, "")
+}
+
+// logout is the end_session_endpoint and the header's sign-out alike.
+func (s *Server) logout(v *visit) error {
+	who, err := v.current()
+	if err != nil {
+		return err
+	}
+	var in *provider.SignedIn
+	if who != nil {
+		in = &provider.SignedIn{ID: who.ID, Subject: who.Subject}
+	}
+	asked, err := s.o.Provider.EndSession(v.http, in)
+	if err != nil {
+		return err
+	}
+	switch {
+	case who == nil:
+		return s.loggedOut(v, nil, asked.Client, asked.Return)
+	case asked.Confirmed:
+		return s.endNow(v, asked.Client, asked.Return)
+	}
+	page := view.LogoutConfirm{Form: view.Form{Action: provider.EndSessionPath + "/confirm"}, Person: who.Name}
+	if asked.Client != nil {
+		a := app(asked.Client)
+		page.App = &a
+		page.Form.Hidden = []view.Field{{Name: "client_id", Value: string(asked.Client.ID)}}
+		if asked.Return != "" {
+			page.Form.Hidden = append(page.Form.Hidden,
+				view.Field{Name: "post_logout_redirect_uri", Value: v.param("post_logout_redirect_uri")}, view.Field{Name: "state", Value: v.param("state")})
+			v.allowForms(asked.Return)
+		}
+	}
+	return v.show(page)
+}
+
+// param is a parameter of the query or of the form.
+func (v *visit) param(name string) string {
+	if v.c.Method() == http.MethodPost {
+		return v.c.FormValue(name)
+	}
+	return v.c.Query(name)
+}
+
+// logoutConfirm is the person's answer. The request to return is checked again,
+// as if it had just come.
+func (s *Server) logoutConfirm(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	again := url.Values{}
+	for _, name := range []string{"client_id", "post_logout_redirect_uri", "state"} {
+		if value := v.c.FormValue(name); value != "" {
+			again.Set(name, value)
+		}
+	}
+	r, err := http.NewRequestWithContext(v.ctx, http.MethodGet, provider.EndSessionPath+"?"+again.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	asked, err := s.o.Provider.EndSession(r, nil)
+	if err != nil {
+		return err
+	}
+	if v.c.FormValue("decision") == "stay" {
+		return redirect(portal)
+	}
+	return s.endNow(v, asked.Client, asked.Return)
+}
+
+func (s *Server) endNow(v *visit, client *authz.Client, back string) error {
+	who, err := v.current()
+	if err != nil {
+		return err
+	}
+	var told []*authz.Client
+	if who != nil {
+		if told, err = s.o.Sessions.End(v.ctx, s.o.Clients, who.Subject, who.ID, "signed out"); err != nil && !errors.Is(err, authz.ErrNotFound) {
+			return err
+		}
+		s.o.LogoutQueued()
+	}
+	return s.loggedOut(v, told, client, back)
+}
+
+// loggedOut forgets the browser and says which apps are told.
+func (s *Server) loggedOut(v *visit, told []*authz.Client, client *authz.Client, back string) error {
+	v.cookie(s.o.Sessions.CookieName(), "", -time.Second)
+	v.session = nil
+	if back != "" {
+		return redirect(back)
+	}
+	page := view.LoggedOut{HomeURL: "/"}
+	if client != nil {
+		a := app(client)
+		page.Return, page.ReturnURL = &a, client.HomeURI
+		if client.HomeURI == "" {
+			page.Return = nil
+		}
+	}
+	for _, c := range told {
+		answer := view.LogoutWaiting
+		if c.BackchannelLogoutURI == "" {
+			answer = view.LogoutUntold
+		}
+		page.Apps = append(page.Apps, view.LogoutTold{App: app(c), Answer: answer})
+	}
+	return v.show(page)
+}

@@ -1,0 +1,294 @@
+// Package web is the outer edge: the route table, the order of the middleware,
+// the mount of the protocol's handlers, the pages, and the one place where
+// errors are rendered. Fiber lives in this package and nowhere else.
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/gofiber/fiber/v2/middleware/recover"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/authn"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+	"hopnhat/store/proof"
+	"hopnhat/web/static"
+	"hopnhat/web/view"
+)
+
+// Evidence is what the pages read of the record.
+type Evidence interface {
+	Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error)
+	Get(ctx context.Context, id string) (audit.Recorded, error)
+	Count(ctx context.Context, q audit.Query) (Counts, error)
+}
+
+// Counts are totals over all pages of a search.
+type Counts struct {
+	Total, Permitted, People int
+	Capped                   bool
+}
+
+// Log proves entries of the release log.
+type Log interface {
+	Proof(ctx context.Context, index uint64) (proof.Inclusion, error)
+	Checkpoint(ctx context.Context) ([]byte, error)
+	VerifierKey() string
+	Origin() string
+}
+
+// Recorder records what auditors do.
+type Recorder interface {
+	Record(ctx context.Context, e audit.Event) (index uint64, err error)
+}
+
+// Clients finds apps.
+type Clients interface {
+	Client(ctx context.Context, id authz.ClientID) (*authz.Client, error)
+	Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error)
+}
+
+// Roles tells whether a person has a role, for example auditor.
+type Roles interface {
+	HasRole(ctx context.Context, subject authz.Subject, role string) (bool, error)
+}
+
+// Pseudonyms gives the name a person has in the evidence.
+type Pseudonyms interface {
+	Audit(ctx context.Context, subject authz.Subject) (string, error)
+}
+
+// Health tells whether a part of the service works, for /readyz.
+type Health struct {
+	Name  string
+	Check func(ctx context.Context) error
+}
+
+// Options is what the server is made of; all but Demo and DemoApps are needed.
+type Options struct {
+	Issuer     string
+	Provider   *provider.Provider
+	Authn      *authn.Authenticator
+	Sessions   *session.Sessions
+	Forms      *session.Forms
+	Consents   *consent.Consents
+	Evidence   Evidence
+	Log        Log
+	Recorder   Recorder
+	Clients    Clients
+	Roles      Roles
+	Pseudonyms Pseudonyms
+	// Broker answers release requests.
+	Broker  http.Handler
+	Metrics http.Handler
+	Health  []Health
+	// LogoutQueued is told when logout tokens were queued.
+	LogoutQueued func()
+	Now          func() time.Time
+	// Demo shows the strip that says all is invented; DemoApps are links to try.
+	Demo     bool
+	DemoApps []DemoApp
+	// TrustedProxies may say in X-Forwarded-For who calls; empty trusts nobody.
+	TrustedProxies []string
+}
+
+// DemoApp is a sample app to try.
+type DemoApp struct {
+	Client authz.ClientID
+	URL    string
+}
+
+// Server is the HTTP server.
+type Server struct {
+	o    Options
+	app  *fiber.App
+	jwks atomic.Pointer[document]
+	meta document
+}
+
+// limits of every request.
+const (
+	maxBody       = 128 << 10
+	deadline      = 15 * time.Second
+	metadataCache = "public, max-age=300"
+)
+
+// New makes a server.
+func New(o Options) *Server {
+	s := &Server{o: o}
+	s.meta = newDocument(o.Provider.Metadata())
+	s.app = fiber.New(fiber.Config{
+		Immutable: true, // kept strings must not change under us
+		BodyLimit: maxBody, ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 90 * time.Second,
+		ReadBufferSize: 32 << 10, // the largest header: a token and a proof
+		ErrorHandler:   s.renderError, DisableStartupMessage: true, ServerHeader: "",
+		EnableTrustedProxyCheck: true, TrustedProxies: o.TrustedProxies, ProxyHeader: fiber.HeaderXForwardedFor,
+		EnableIPValidation: true,
+	})
+	s.app.Use(recover.New(), identify, harden)
+	s.routes()
+	return s
+}
+
+func (s *Server) routes() {
+	a := s.app
+	a.Get("/.well-known/openid-configuration", s.metadata)
+	a.Get("/.well-known/oauth-authorization-server", s.metadata)
+	a.Get(provider.JWKSPath, s.keys)
+	a.All(provider.PARPath, mount(s.o.Provider.PAR))
+	a.All(provider.TokenPath, mount(s.o.Provider.Token))
+	a.All(provider.UserInfoPath, mount(s.o.Provider.UserInfo))
+	a.All(provider.IntrospectionPath, mount(s.o.Provider.Introspect))
+	a.All(provider.RevocationPath, mount(s.o.Provider.Revoke))
+	a.Post(provider.BrokerPath+"/releases", mount(s.o.Broker.ServeHTTP))
+	a.All(provider.AuthorizePath, s.page(s.authorize))
+	a.Get(provider.AuthorizePath+"/resume", s.page(s.resume))
+	a.All(provider.EndSessionPath, s.page(s.logout))
+	a.Post(provider.EndSessionPath+"/confirm", s.page(s.logoutConfirm))
+
+	a.Get("/", s.page(s.home))
+	a.Get("/signin", s.page(s.signInForm))
+	a.Post("/signin", s.page(s.signIn))
+	a.Post("/signin/code", s.page(s.signInCode))
+	a.Get("/consent", s.page(s.consentForm))
+	a.Post("/consent", s.page(s.consent))
+	s.portalRoutes(a)
+	s.consoleRoutes(a)
+
+	a.Get("/log/key", s.logKey)
+	a.Get("/log/checkpoint", s.page(s.checkpoint))
+	a.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	a.Get("/readyz", s.ready)
+	a.Get("/metrics", adaptor.HTTPHandler(s.o.Metrics))
+	a.Get(static.Prefix+"*", s.file)
+	a.Use(func(c *fiber.Ctx) error { return fault(view.ErrorNotFound) })
+}
+
+// Listen serves until the app is shut down.
+func (s *Server) Listen(address string) error { return s.app.Listen(address) }
+
+// Shutdown stops accepting and waits for the requests that were accepted.
+func (s *Server) Shutdown(ctx context.Context) error { return s.app.ShutdownWithContext(ctx) }
+
+// Test runs one request without a network, for tests of the routes.
+func (s *Server) Test(r *http.Request) (*http.Response, error) { return s.app.Test(r, -1) }
+
+// mount runs a net/http handler behind fiber. The adaptor gives no deadline and
+// does not tell when the client leaves, so the mount sets one.
+func mount(h http.HandlerFunc) fiber.Handler {
+	return adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		defer cancel()
+		h(w, r.WithContext(ctx))
+	})
+}
+
+// identify gives every request an id: ours, never the caller's.
+func identify(c *fiber.Ctx) error {
+	id := authz.NewID()
+	c.Request().Header.Set(fiber.HeaderXRequestID, id)
+	c.Set(fiber.HeaderXRequestID, id)
+	return c.Next()
+}
+
+// harden sets the headers every answer carries.
+func harden(c *fiber.Ctx) error {
+	c.Set("X-Content-Type-Options", "nosniff")
+	c.Set("Referrer-Policy", "no-referrer")
+	c.Set("X-Frame-Options", "DENY")
+	c.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if strings.HasPrefix(c.Protocol(), "https") {
+		c.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+	}
+	return c.Next()
+}
+
+// document is bytes that are served as they are, with their digest as ETag.
+type document struct {
+	body []byte
+	etag string
+}
+
+func newDocument(body []byte) document {
+	sum := sha256.Sum256(body)
+	return document{body, `"` + hex.EncodeToString(sum[:8]) + `"`}
+}
+
+func (d document) send(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderETag, d.etag)
+	c.Set(fiber.HeaderCacheControl, metadataCache)
+	c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	if c.Get(fiber.HeaderIfNoneMatch) == d.etag {
+		return c.SendStatus(fiber.StatusNotModified)
+	}
+	return c.Send(d.body)
+}
+
+func (s *Server) metadata(c *fiber.Ctx) error { return s.meta.send(c) }
+
+// keys serves the JWK Set. The set is a few kilobytes made from memory; its
+// bytes are kept until they differ.
+func (s *Server) keys(c *fiber.Ctx) error {
+	body, err := s.o.Provider.JWKS()
+	if err != nil {
+		return err
+	}
+	d := s.jwks.Load()
+	if d == nil || string(d.body) != string(body) {
+		fresh := newDocument(body)
+		d = &fresh
+		s.jwks.Store(d)
+	}
+	return d.send(c)
+}
+
+func (s *Server) logKey(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
+	return c.SendString(s.o.Log.VerifierKey() + "\n")
+}
+
+func (s *Server) checkpoint(v *visit) error {
+	raw, err := s.o.Log.Checkpoint(v.ctx)
+	if err != nil {
+		return err
+	}
+	v.c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
+	return v.c.Send(raw)
+}
+
+func (s *Server) file(c *fiber.Ctx) error {
+	f, ok := static.Find(c.Path())
+	if !ok {
+		return fault(view.ErrorNotFound)
+	}
+	c.Set(fiber.HeaderContentType, f.Type)
+	c.Set(fiber.HeaderCacheControl, static.CacheControl)
+	return c.Send(f.Body)
+}
+
+// ready names every part that does not work, without its inner details.
+func (s *Server) ready(c *fiber.Ctx) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	parts := map[string]string{}
+	status := fiber.StatusOK
+	for _, h := range s.o.Health {
+		parts[h.Name] = "ok"
+		if err := h.Check(ctx); err != nil {
+			parts[h.Name], status = "unavailable", fiber.StatusServiceUnavailable
+		}
+	}
+	return c.Status(status).JSON(parts)
+}

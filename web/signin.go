@@ -1,0 +1,374 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/authz"
+	"hopnhat/authz/authn"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+	"hopnhat/web/view"
+)
+
+func (s *Server) home(v *visit) error {
+	if _, err := v.current(); err != nil {
+		return err
+	}
+	page := view.Home{
+		Issuer: s.o.Issuer, PortalURL: "/portal", ConsoleURL: "/console",
+		DiscoveryURL: "/.well-known/openid-configuration", MetadataURL: "/.well-known/oauth-authorization-server", KeysURL: provider.JWKSPath,
+	}
+	for _, d := range s.o.DemoApps {
+		if c, err := s.o.Clients.Client(v.ctx, d.Client); err == nil {
+			page.Apps = append(page.Apps, view.AppLink{App: app(c), URL: d.URL})
+		}
+	}
+	return v.show(page)
+}
+
+// follow sends the browser where the provider says.
+func (v *visit) follow(next provider.Next, client *authz.Client) error {
+	if next.Form == nil {
+		return v.c.Redirect(next.Location, http.StatusSeeOther)
+	}
+	page := view.FormPost{Action: next.Form.Action}
+	if client != nil {
+		page.App = app(client)
+	}
+	for name := range next.Form.Fields {
+		page.Fields = append(page.Fields, view.Field{Name: name, Value: next.Form.Fields.Get(name)})
+	}
+	v.allowForms(next.Form.Action)
+	return v.show(page)
+}
+
+func (s *Server) authorize(v *visit) error {
+	next, err := s.o.Provider.Authorize(v.http)
+	if err != nil {
+		return err
+	}
+	return v.follow(next, nil)
+}
+
+func (s *Server) resume(v *visit) error {
+	next, err := s.o.Provider.Resume(v.http, authz.AuthorizationID(v.c.Query("a")))
+	if err != nil {
+		return err
+	}
+	return v.follow(next, nil)
+}
+
+// errand is what a sign-in is for: an app's request, or a page of ours.
+type errand struct {
+	authorization string
+	next          string
+	waiting       *provider.Waiting
+}
+
+func (v *visit) errand(get func(string, ...string) string) (errand, error) {
+	e := errand{authorization: get("a"), next: get("next")}
+	if e.authorization != "" {
+		w, err := v.s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(e.authorization))
+		if err != nil {
+			return e, err
+		}
+		e.waiting = &w
+		v.allowForms(w.Request.RedirectURI)
+	}
+	return e, nil
+}
+
+func (e errand) hidden() []view.Field {
+	if e.authorization != "" {
+		return []view.Field{{Name: "a", Value: e.authorization}}
+	}
+	return []view.Field{{Name: "next", Value: local(e.next)}}
+}
+
+func (e errand) app() *view.App {
+	if e.waiting == nil {
+		return nil
+	}
+	a := app(e.waiting.Client)
+	return &a
+}
+
+// done is where the browser goes after the sign-in: the authorization endpoint
+// decides again, or a page of ours.
+func (e errand) done() string {
+	if e.authorization != "" {
+		return provider.AuthorizePath + "/resume?" + url.Values{"a": {e.authorization}}.Encode()
+	}
+	return local(e.next)
+}
+
+func (s *Server) signInForm(v *visit) error {
+	e, err := v.errand(v.c.Query)
+	if err != nil {
+		return err
+	}
+	return v.show(view.SignIn{Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), CanCancel: e.waiting != nil})
+}
+
+// cancelled sends the browser back to the app when the person pressed cancel.
+func (v *visit) cancelled(e errand) (bool, error) {
+	if v.c.FormValue("cancel") == "" {
+		return false, nil
+	}
+	if e.waiting == nil {
+		return true, redirect("/")
+	}
+	next, err := v.s.o.Provider.Decline(v.ctx, e.waiting.ID, nil)
+	if err != nil {
+		return true, err
+	}
+	return true, v.follow(next, e.waiting.Client)
+}
+
+func (s *Server) signIn(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	e, err := v.errand(v.c.FormValue)
+	if err != nil {
+		return err
+	}
+	if stop, err := v.cancelled(e); stop {
+		return err
+	}
+	number, password := strings.Join(strings.Fields(v.c.FormValue("number")), ""), v.c.FormValue("password")
+	page := view.SignIn{Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), Number: number, CanCancel: e.waiting != nil}
+	switch {
+	case number == "" || password == "":
+		page.Problem = view.SignInMissing
+	case len(number) != 12 || strings.Trim(number, "0123456789") != "":
+		page.Problem = view.SignInMalformed
+	}
+	if page.Problem != "" {
+		v.c.Status(http.StatusUnprocessableEntity)
+		return v.show(page)
+	}
+	ticket, err := s.o.Authn.Password(v.ctx, authn.Attempt{
+		Number: authz.PersonalNumber(number), Password: password, Address: v.address(), Binding: v.binding,
+	})
+	var throttled authn.Throttled
+	switch {
+	case errors.As(err, &throttled):
+		page.Problem, page.RetryMinutes = view.SignInThrottled, minutes(throttled.Wait)
+		v.c.Status(http.StatusTooManyRequests)
+		return v.show(page)
+	case errors.Is(err, authn.ErrWrong):
+		page.Problem = view.SignInWrong
+		v.c.Status(http.StatusUnprocessableEntity)
+		return v.show(page)
+	case errors.Is(err, authn.ErrLocked):
+		return fault(view.ErrorLocked)
+	case err != nil:
+		return err
+	}
+	return v.show(codePage(e, ticket))
+}
+
+func codePage(e errand, ticket string) view.OneTimeCode {
+	return view.OneTimeCode{
+		Form: view.Form{Action: "/signin/code", Hidden: append(e.hidden(), view.Field{Name: "ticket", Value: ticket})},
+		App:  e.app(), CanCancel: e.waiting != nil,
+	}
+}
+
+func minutes(wait time.Duration) int { return max(1, int(math.Ceil(wait.Minutes()))) }
+
+func (s *Server) signInCode(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	e, err := v.errand(v.c.FormValue)
+	if err != nil {
+		return err
+	}
+	if stop, err := v.cancelled(e); stop {
+		return err
+	}
+	ticket, code := v.c.FormValue("ticket"), strings.Join(strings.Fields(v.c.FormValue("code")), "")
+	page := codePage(e, ticket)
+	if len(code) != 6 || strings.Trim(code, "0123456789") != "" {
+		page.Problem = view.CodeMalformed
+		v.c.Status(http.StatusUnprocessableEntity)
+		return v.show(page)
+	}
+	var secret string
+	err = s.o.Authn.Code(v.ctx, ticket, code, v.binding, v.address(), func(ctx context.Context, r authn.Result) (err error) {
+		secret, err = s.o.Sessions.Begin(ctx, r.Subject, r.Methods, r.At, v.c.Get(fiber.HeaderUserAgent))
+		return err
+	})
+	var throttled authn.Throttled
+	switch {
+	case errors.As(err, &throttled):
+		page.Problem, page.RetryMinutes = view.CodeThrottled, minutes(throttled.Wait)
+		v.c.Status(http.StatusTooManyRequests)
+		return v.show(page)
+	case errors.Is(err, authn.ErrWrong):
+		page.Problem = view.CodeWrong
+		v.c.Status(http.StatusUnprocessableEntity)
+		return v.show(page)
+	case errors.Is(err, authn.ErrTicket):
+		return fault(view.ErrorExpired)
+	case errors.Is(err, authn.ErrLocked):
+		return fault(view.ErrorLocked)
+	case err != nil:
+		return err
+	}
+	v.cookie(s.o.Sessions.CookieName(), secret, 12*time.Hour)
+	return redirect(e.done())
+}
+
+// consentPage is what a person is asked for a pending authorization.
+func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session, ticked map[string]bool) (view.Consent, error) {
+	v.allowForms(w.Request.RedirectURI)
+	items, err := s.o.Consents.Items(v.ctx, w.Client, who.Subject, w.Request.Details)
+	if err != nil {
+		return view.Consent{}, err
+	}
+	page := view.Consent{
+		Form: view.Form{Action: "/consent", Hidden: []view.Field{{Name: "a", Value: string(w.ID)}}},
+		App:  app(w.Client), Person: who.Name,
+	}
+	for _, item := range items {
+		p := view.Purpose{
+			ID: string(item.Purpose.ID), Name: item.Purpose.Text(), Explanation: item.Declaration.Explanation,
+			Basis: item.Basis.Text(), Citation: item.Basis.Citation, Frequency: view.Frequency(item.Release.Frequency),
+			DataLife: view.DataLife(item.Release.DataLife), ValidUntil: item.Release.ValidUntil,
+		}
+		source := view.Source{ID: item.ID, Registry: item.Registry.Text(), Owner: view.Words{VI: item.Registry.Owner}, Chosen: ticked[item.ID]}
+		for _, a := range item.Attributes {
+			line := view.Item{ID: a.ID, Name: a.Attribute.Text(), Sensitive: a.Attribute.Sensitive(), Chosen: ticked[a.ID]}
+			if a.Required || !item.Asked {
+				source.Needed = append(source.Needed, line)
+			} else {
+				source.Optional = append(source.Optional, line)
+			}
+		}
+		if item.Asked {
+			page.Asked = join(page.Asked, p, source)
+		} else {
+			page.Informed = join(page.Informed, p, source)
+		}
+	}
+	return page, nil
+}
+
+// join puts sources of one purpose together.
+func join(list []view.Purpose, p view.Purpose, source view.Source) []view.Purpose {
+	for i := range list {
+		if list[i].ID == p.ID {
+			list[i].Sources = append(list[i].Sources, source)
+			return list
+		}
+	}
+	p.Sources = []view.Source{source}
+	return append(list, p)
+}
+
+func (s *Server) consentForm(v *visit) error {
+	w, err := s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(v.c.Query("a")))
+	if err != nil {
+		return err
+	}
+	who, err := v.current()
+	if err != nil {
+		return err
+	}
+	if who == nil {
+		return redirect(errand{authorization: string(w.ID)}.done())
+	}
+	page, err := s.consentPage(v, w, who, nil)
+	if err != nil {
+		return err
+	}
+	return v.show(page)
+}
+
+func (s *Server) consent(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	w, err := s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(v.c.FormValue("a")))
+	if err != nil {
+		return err
+	}
+	who, err := v.current()
+	if err != nil {
+		return err
+	}
+	if who == nil {
+		return redirect(errand{authorization: string(w.ID)}.done())
+	}
+	if v.c.FormValue("decision") != "agree" {
+		return s.decline(v, w, who)
+	}
+	ticked := map[string]bool{}
+	for _, id := range v.c.Request().PostArgs().PeekMulti("item") {
+		ticked[string(id)] = true
+	}
+	var logIt []func(context.Context) error
+	next, err := s.o.Provider.Approve(v.http, w.ID, func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
+		granted, logIt, err = s.o.Consents.Record(ctx, consent.Answer{
+			Client: w.Client, Subject: in.Subject, Session: in.ID, ACR: in.Level.ACR(), Locale: string(v.lang),
+			Wanted: w.Request.Details, Ticked: ticked,
+		})
+		return granted, err
+	})
+	var problem view.ConsentProblem
+	switch {
+	case errors.Is(err, consent.ErrNothingChosen):
+		problem = view.ConsentNothingChosen
+	case errors.Is(err, consent.ErrRequiredMissing):
+		problem = view.ConsentRequiredMissing
+	case err != nil:
+		return err
+	}
+	if problem != "" {
+		page, err := s.consentPage(v, w, who, ticked)
+		if err != nil {
+			return err
+		}
+		page.Problem = problem
+		v.c.Status(http.StatusUnprocessableEntity)
+		return v.show(page)
+	}
+	v.logAll(logIt)
+	return v.follow(next, w.Client)
+}
+
+// logAll puts events whose rows are committed into the log. A failure leaves
+// rows without an entry, which the recorder's next sweep logs.
+func (v *visit) logAll(logIt []func(context.Context) error) {
+	for _, log := range logIt {
+		if err := log(v.ctx); err != nil {
+			slog.Error("an event is recorded but not logged yet", "error", err)
+		}
+	}
+}
+
+func (s *Server) decline(v *visit, w provider.Waiting, who *session.Session) error {
+	var logIt []func(context.Context) error
+	next, err := s.o.Provider.Decline(v.ctx, w.ID, func(ctx context.Context) (err error) {
+		logIt, err = s.o.Consents.Declined(ctx, w.Client, who.Subject, w.Request.Details, who.Level.ACR())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	v.logAll(logIt)
+	return v.follow(next, w.Client)
+}

@@ -1,0 +1,191 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+
+	"hopnhat/authz"
+	"hopnhat/authz/session"
+	"hopnhat/web/view"
+)
+
+// visit is one request to a page.
+type visit struct {
+	s       *Server
+	c       *fiber.Ctx
+	ctx     context.Context
+	http    *http.Request
+	lang    view.Lang
+	binding string // of the browser, for forms
+	session *session.Session
+}
+
+// page makes a fiber handler of a page.
+func (s *Server) page(h func(*visit) error) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		defer cancel()
+		r, err := adaptor.ConvertRequest(c, false)
+		if err != nil {
+			return fault(view.ErrorBadRequest)
+		}
+		v := &visit{s: s, c: c, ctx: ctx, http: r.WithContext(ctx)}
+		v.lang = language(c)
+		v.binding = c.Cookies(s.o.Sessions.BindingName())
+		c.Set(fiber.HeaderContentSecurityPolicy, policy)
+		c.Set(fiber.HeaderCacheControl, "no-store")
+		return h(v)
+	}
+}
+
+// policy lets a page load its own files and nothing else. Forms may post to us
+// only; the one that posts to an app has a policy of its own.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// allowForms lets the forms of this page end at an app: browsers hold form-action
+// against the redirects after a form too, and the answer to the last form of a
+// sign-in is a redirect to the app.
+func (v *visit) allowForms(destination string) {
+	u, err := url.Parse(destination)
+	if err != nil || u.Host == "" {
+		return
+	}
+	v.c.Set(fiber.HeaderContentSecurityPolicy, strings.Replace(policy, "form-action 'self'", "form-action 'self' "+u.Scheme+"://"+u.Host, 1))
+}
+
+const langCookie = "hn_lang"
+
+// language is the parameter, else the cookie, else what the browser prefers.
+func language(c *fiber.Ctx) view.Lang {
+	if lang, ok := view.ParseLang(c.Query("lang")); ok {
+		c.Cookie(&fiber.Cookie{Name: langCookie, Value: string(lang), Path: "/", SameSite: fiber.CookieSameSiteLaxMode, MaxAge: 365 * 24 * 3600, HTTPOnly: true})
+		return lang
+	}
+	if lang, ok := view.ParseLang(c.Cookies(langCookie)); ok {
+		return lang
+	}
+	if accepted := c.AcceptsLanguages("vi", "en"); accepted == "en" {
+		return view.English
+	}
+	return view.Vietnamese
+}
+
+// bind makes sure that the browser has its binding cookie.
+func (v *visit) bind() string {
+	if len(v.binding) != 43 {
+		v.binding = authz.NewSecret()
+		v.cookie(v.s.o.Sessions.BindingName(), v.binding, 24*time.Hour)
+	}
+	return v.binding
+}
+
+func (v *visit) cookie(name, value string, life time.Duration) {
+	v.c.Cookie(&fiber.Cookie{
+		Name: name, Value: value, Path: "/", HTTPOnly: true, Secure: v.s.o.Sessions.Secure(),
+		SameSite: fiber.CookieSameSiteLaxMode, MaxAge: int(life.Seconds()),
+	})
+}
+
+// checkForm refuses a form that is not ours: its token must be bound to this
+// browser, and a browser that says where it comes from must say: from us.
+func (v *visit) checkForm() error {
+	if origin := v.c.Get(fiber.HeaderOrigin); origin != "" && origin != "null" && origin != v.s.o.Issuer {
+		return fault(view.ErrorForm)
+	}
+	if site := v.c.Get("Sec-Fetch-Site"); site == "cross-site" {
+		return fault(view.ErrorForm)
+	}
+	if !v.s.o.Forms.Genuine(v.binding, "form", v.c.FormValue("csrf")) {
+		return fault(view.ErrorForm)
+	}
+	return nil
+}
+
+// current finds the session of the browser once.
+func (v *visit) current() (*session.Session, error) {
+	if v.session != nil {
+		return v.session, nil
+	}
+	found, err := v.s.o.Sessions.Of(v.http)
+	if errors.Is(err, session.ErrNone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	v.session = &found
+	return v.session, nil
+}
+
+// signedIn is current, or a redirect to the sign-in page that comes back here.
+func (v *visit) signedIn() (*session.Session, error) {
+	s, err := v.current()
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, redirect("/signin?" + url.Values{"next": {v.c.OriginalURL()}}.Encode())
+	}
+	return s, nil
+}
+
+// address is the caller's network address.
+func (v *visit) address() netip.Addr {
+	ip, err := netip.ParseAddr(v.c.IP())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ip
+}
+
+// show renders a page.
+func (v *visit) show(page view.Page, nav ...view.NavLink) error {
+	shell := view.Shell{
+		Lang: v.lang, CSRF: v.s.o.Forms.Token(v.bind(), "form"), Path: v.c.OriginalURL(), Nav: nav, Demo: v.s.o.Demo,
+	}
+	if v.c.Method() != fiber.MethodGet {
+		shell.Path = v.c.Path()
+	}
+	if v.session != nil {
+		shell.SignedInAs, shell.SignOut = v.session.Name, "/logout/confirm"
+	}
+	v.c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
+	return view.Render(v.c.Response().BodyWriter(), shell, page)
+}
+
+// redirection is an error that is a redirect, so that helpers can ask for one.
+type redirection struct{ to string }
+
+func (r redirection) Error() string { return "redirect to " + r.to }
+
+func redirect(to string) error { return redirection{to} }
+
+// local is a path of ours to come back to, or the portal.
+func local(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
+		strings.ContainsAny(next, "\\\r\n") || !strings.HasPrefix(u.Path, "/portal") && !strings.HasPrefix(u.Path, "/console") {
+		return "/portal"
+	}
+	return next
+}
+
+// app is a client as a page shows it.
+func app(c *authz.Client) view.App {
+	out := view.App{Name: c.Name, Owner: c.Owner, Verified: true}
+	if len(c.RedirectURIs) > 0 {
+		if u, err := url.Parse(c.RedirectURIs[0]); err == nil {
+			out.Site = u.Host
+		}
+	}
+	return out
+}
