@@ -184,7 +184,7 @@ func sampleCard(state ConsentState) ConsentCard {
 	c := ConsentCard{
 		ID: "0199a7c2-0000-7000-8000-000000000001", URL: "/portal/consents/0199a7c2-0000-7000-8000-000000000001",
 		App: sampleLand(), Purpose: sampleMortgage, Attributes: append(needed, optional[1]), State: state,
-		Approved: sampleNow.AddDate(0, 0, -9), Until: sampleNow.AddDate(0, 0, 21), Uses: 4, LastUsed: sampleNow,
+		Approved: sampleNow.AddDate(0, 0, -9), Until: sampleNow.AddDate(0, 0, 21), Counted: true, Uses: 4, LastUsed: sampleNow,
 	}
 	if state.Live() {
 		c.WithdrawURL = c.URL + "/withdraw"
@@ -216,9 +216,9 @@ func sampleSessions() Sessions {
 	return Sessions{
 		EndURL: "/portal/sessions/end", EndAllURL: "/portal/sessions/end-all", Ended: 1,
 		Sessions: []Session{
-			{"0199a7c2-1111-7000-8000-000000000001", "Chrome, Android", "203.0.113.0/24", 2, sampleNow.Add(-time.Hour), sampleNow, true, []App{sampleLand(), sampleTax()}},
-			{"0199a7c2-1111-7000-8000-000000000002", "Safari, iPhone", "2001:db8:12::/48", 2, sampleNow.AddDate(0, 0, -1), sampleNow.Add(-5 * time.Hour), false, nil},
-			{"0199a7c2-1111-7000-8000-000000000003", "", "198.51.100.0/24", 1, sampleNow.AddDate(0, 0, -2), sampleNow.AddDate(0, 0, -2), false, []App{sampleLongApp()}},
+			{"0199a7c2-1111-7000-8000-000000000001", "Chrome, Android", "203.0.113.0/24", 2, sampleNow.Add(-time.Hour), sampleNow, true, true, []App{sampleLand(), sampleTax()}},
+			{"0199a7c2-1111-7000-8000-000000000002", "Safari, iPhone", "2001:db8:12::/48", 2, sampleNow.AddDate(0, 0, -1), sampleNow.Add(-5 * time.Hour), false, true, nil},
+			{"0199a7c2-1111-7000-8000-000000000003", "", "", 0, sampleNow.AddDate(0, 0, -2), sampleNow.AddDate(0, 0, -2), false, false, []App{sampleLongApp()}},
 		},
 	}
 }
@@ -253,12 +253,14 @@ func sampleSearch() Search {
 	refused.Type, refused.Permit, refused.Code, refused.Logged = "release.refused", false, "consent_withdrawn", false
 	query.Type, query.Decided, query.Code, query.App, query.Registry, query.Attributes, query.Basis = "auditor.query", false, "", Words{VI: "Trang kiểm toán", EN: "Auditor console"}, Words{}, 0, "LB-SUPERVISION"
 	query.Client, query.Purpose = "console", Words{VI: "Thanh tra, kiểm tra, kiểm toán", EN: "Inspection and state audit"}
+	other := sampleRow()
+	other.Type, other.Decided, other.Code = "statistics.counted", false, ""
 	long.App, long.Client = sampleLongApp().Name, "nghiathuan-dangkydatdai-giaodichbaodam"
 	return Search{
 		URL: "/console", Pseudonym: "aud_7Qm2xR9kLw4Tz8Yc", Clients: sampleChoices(), Purposes: samplePurposes(),
-		Types: sampleTypes("release.permitted"), Permitted: true, From: "01/11/2026 00:00", To: "24/11/2026 00:00",
+		Types: sampleTypes("release.permitted"), Permitted: true, From: "2026-11-01T00:00", To: "2026-11-24T00:00",
 		Results: &Results{
-			Rows: []EventRow{sampleRow(), refused, long, query}, Total: 12345, More: true, Permitted: 12001, Refused: 344, People: 1,
+			Rows: []EventRow{sampleRow(), refused, long, query, other}, Total: 12345, More: true, Permitted: 12001, Refused: 344, People: 1,
 			Older: "/console?before=1", QueryURL: "/console/events/0199a7c2-4be1-7d30-9c44-51f0c0a3e219",
 		},
 		Export: Form{Action: "/console/exports/new", Hidden: []Field{{"pseudonym", "aud_7Qm2xR9kLw4Tz8Yc"}}},

@@ -1,12 +1,17 @@
 package view
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ConsentState is where a consent is in its life.
 type ConsentState string
 
-// The states a person can meet.
+// The states.
 const (
+	StateRequested  ConsentState = "requested"
+	StateLapsed     ConsentState = "lapsed"
 	StateApproved   ConsentState = "approved"
 	StateDeclined   ConsentState = "declined"
 	StateSuperseded ConsentState = "superseded"
@@ -18,11 +23,16 @@ const (
 
 // ConsentStates lists all states.
 func ConsentStates() []ConsentState {
-	return []ConsentState{StateApproved, StateDeclined, StateSuperseded, StateSuspended, StateWithdrawn, StateExpired, StateEnded}
+	return []ConsentState{StateRequested, StateLapsed, StateApproved, StateDeclined, StateSuperseded, StateSuspended, StateWithdrawn, StateExpired, StateEnded}
 }
 
 // Key is the text in the catalogue.
-func (s ConsentState) Key() string { return "state." + string(s) }
+func (s ConsentState) Key() string {
+	if !slices.Contains(ConsentStates(), s) {
+		return "state.other"
+	}
+	return "state." + string(s)
+}
 
 // Live says whether data can flow under it.
 func (s ConsentState) Live() bool { return s == StateApproved }
@@ -59,8 +69,10 @@ type ConsentCard struct {
 	Approved    time.Time
 	Until       time.Time // zero: until withdrawn
 	Ended       time.Time // of a past one
-	Uses        int
-	LastUsed    time.Time // zero: never
+	// Counted says that Uses and LastUsed are known; otherwise nothing is said.
+	Counted  bool
+	Uses     int
+	LastUsed time.Time // zero: never
 }
 
 // ConsentDetail is one consent with its history.

@@ -1,6 +1,9 @@
 package view
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // EventType is a kind of event as in authz/audit, for example release.permitted.
 type EventType string
@@ -8,13 +11,23 @@ type EventType string
 // EventTypes lists the kinds that have a text.
 func EventTypes() []EventType {
 	return []EventType{
-		"release.permitted", "release.refused", "consent.approved", "consent.declined",
-		"consent.withdrawn", "consent.superseded", "auditor.query",
+		"release.permitted", "release.refused",
+		"consent.approved", "consent.declined", "consent.withdrawn", "consent.superseded", "consent.suspended",
+		"consent.expired", "consent.ended",
+		"session.signed-in", "session.refused", "session.signed-out",
+		"account.locked", "account.unlocked", "account.factor-changed",
+		"auditor.query", "auditor.export", "admin.action", "evidence.erased",
 	}
 }
 
-// Key is the text in the catalogue.
-func (t EventType) Key() string { return "event." + string(t) }
+// Key is the text in the catalogue; that of a kind we do not know says so, since
+// a log outlives the release that wrote it.
+func (t EventType) Key() string {
+	if !slices.Contains(EventTypes(), t) {
+		return "event.other"
+	}
+	return "event." + string(t)
+}
 
 // SearchProblem is a field of the search form that cannot be meant.
 type SearchProblem string
@@ -32,7 +45,9 @@ func (p SearchProblem) Key() string { return "search.problem." + string(p) }
 
 // Search is the auditor's search. The form is sent by GET to URL with the fields
 // pseudonym, client, purpose, type, decision (permit, refuse), from and to
-// (see [ParseMoment]); exporting posts the same fields, in
+// (2006-01-02T15:04, time of Vietnam; the browser shows them as its user is used
+// to); all=1 is always sent, so that an empty form finds everything. Exporting
+// posts the same fields, in
 // Export.Hidden, to Export.Action.
 type Search struct {
 	URL       string

@@ -18,12 +18,14 @@ func (Sessions) page() string { return "Sessions" }
 type Session struct {
 	ID       string
 	Device   string // for example "Chrome, Android"; empty when unknown
-	Address  string // shortened network address
-	Level    int
+	Address  string // shortened network address; empty when unknown
+	Level    int    // 0 when unknown
 	Started  time.Time
 	LastSeen time.Time
 	Current  bool
-	Apps     []App
+	// Listed says that Apps are known; otherwise nothing is said of them.
+	Listed bool
+	Apps   []App
 }
 
 // LogoutConfirm asks whether to sign out, when an app asked for it without
