@@ -39,13 +39,6 @@ func (c Checkpoint) text() string {
 	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root)
 }
 
-// Reasons why a checkpoint is not good.
-var (
-	ErrSignature  = errors.New("the signature is not the log's: the checkpoint was changed, or another log signed it")
-	ErrUnknownKey = errors.New("no key that is known here signed it")
-	ErrForm       = errors.New("not in the one form")
-)
-
 // ParseCheckpoint reads the body of a checkpoint without asking who signed it.
 // It is for the size of a checkpoint that is verified elsewhere.
 func ParseCheckpoint(raw []byte) (Checkpoint, error) {
@@ -124,11 +117,18 @@ type Inclusion struct {
 	Hashes []Hash
 	// Checkpoint is the signed note as the log published it.
 	Checkpoint string
+	// Keys are the verifier keys that signed the checkpoint, where the maker of
+	// the proof knows them. They are not part of the C2SP tlog-proof.
+	Keys []string
 }
 
-// ErrNotIncluded means that leaf, index and hashes do not lead to the root that
-// the log signed.
-var ErrNotIncluded = errors.New("leaf, index and hashes do not lead to the root that the log signed")
+// SignedBy picks from verifier keys those that signed a checkpoint.
+func SignedBy(checkpoint string, keys []string) []string {
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		v, err := note.NewVerifier(key)
+		return err != nil || signedByAll(checkpoint, []note.Verifier{v}) != nil
+	})
+}
 
 // Check says whether the leaf is in the tree of the checkpoint, RFC 6962 §2.1.1.
 func (in Inclusion) Check(leaf []byte, c Checkpoint) error {

@@ -15,6 +15,7 @@ type Range struct {
 	// Head and Tail are the inclusion proofs of the first and the last leaf.
 	Head, Tail []Hash
 	Checkpoint string
+	Keys       []string // that signed the checkpoint
 }
 
 // Last is the place of the last leaf.

@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // Exit codes of [Run].
@@ -19,26 +21,30 @@ const (
 	ExitNotPinned = 3 // all holds, but nobody vouched for the log's key
 )
 
-const usage = `Verify a proof file without any network.
+const usage = `Verify a proof of the release log, or an auditor's export, without any network.
+Kiểm tra bằng chứng của nhật ký cung cấp dữ liệu, không cần mạng.
 
 Usage:
-  %s [--log-key FILE|KEY] [--lang vi|en] PROOF
+  %[1]s [--log-key FILE|KEY] [--lang vi|en] PROOF
 
 The log's key is looked for in --log-key, then in log.vkey beside the proof,
-then in state/log.vkey. Without one the proof is checked against the key it
-carries, which proves only that it is consistent in itself (exit code 3).
+then in state/log.vkey. Such a file holds one verifier key a line; lines that
+begin with # are notes. Without a key the proof is checked against the key it
+carries, which proves only that it is consistent in itself (KEY NOT PINNED).
 
 Example:
-  %s --log-key state/log.vkey release-0197.proof
+  %[1]s --log-key state/log.vkey release-0197.proof
+
+Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent but the key is not pinned.
 
 `
 
-// Run is the command: it verifies a proof and says step by step what holds. name
-// is how the command is called, for its help.
+// Run is the command: it verifies a proof or an export and says step by step
+// what holds. name is how the command is called, for its help.
 func Run(name string, args []string, out, errOut io.Writer) int {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	flags.Usage = func() { fmt.Fprintf(errOut, usage, name, name); flags.PrintDefaults() }
+	flags.Usage = func() { fmt.Fprintf(errOut, usage, name); flags.PrintDefaults() }
 	keyFlag := flags.String("log-key", "", "the log's verifier key, or a file that holds it")
 	lang := flags.String("lang", "vi", "language of the report: vi or en")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -56,12 +62,13 @@ func Run(name string, args []string, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, err)
 		return ExitUsage
 	}
-	trusted, err := trustedKeys(*keyFlag, path)
+	trusted, source, err := trustedKeys(*keyFlag, path)
 	if err != nil {
 		fmt.Fprintln(errOut, err)
 		return ExitUsage
 	}
-	return report(Verify(raw, trusted), *lang, out)
+	p := printer{out: out, vi: *lang == "vi", colour: isTerminal(out)}
+	return p.report(Verify(raw, trusted), source)
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -70,66 +77,161 @@ func readBounded(path string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the proof: %w", err)
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	raw, err := io.ReadAll(io.LimitReader(f, maxExport+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the proof: %w", err)
+	}
+	return raw, nil
 }
 
-// trustedKeys finds the keys to trust; none is not an error.
-func trustedKeys(given, proofPath string) ([]string, error) {
+// trustedKeys finds the keys to trust and says where; none is not an error.
+func trustedKeys(given, proofPath string) (keys []string, source string, err error) {
 	if given != "" {
-		if strings.Contains(given, "+") && !strings.ContainsAny(given, "\n") {
-			if _, err := os.Stat(given); err != nil {
-				return []string{given}, nil
-			}
-		}
 		raw, err := os.ReadFile(given)
 		if err != nil {
-			return nil, fmt.Errorf("reading the log key: %w", err)
+			if _, keyErr := note.NewVerifier(given); keyErr == nil {
+				return []string{given}, "--log-key", nil
+			}
+			return nil, "", fmt.Errorf("--log-key %q is neither a file that can be read nor a verifier key: %w", given, err)
 		}
-		return strings.Fields(string(raw)), nil
+		keys, err := keyLines(raw)
+		if err != nil {
+			return nil, "", fmt.Errorf("reading the log key in %s: %w", given, err)
+		}
+		return keys, given, nil
 	}
 	for _, path := range []string{filepath.Join(filepath.Dir(proofPath), "log.vkey"), filepath.Join("state", "log.vkey")} {
-		if raw, err := os.ReadFile(path); err == nil {
-			return strings.Fields(string(raw)), nil
+		raw, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
 		}
+		if err != nil { // a key that is there but cannot be read must not become no key
+			return nil, "", fmt.Errorf("reading the log key: %w", err)
+		}
+		keys, err := keyLines(raw)
+		if err != nil {
+			return nil, "", fmt.Errorf("reading the log key in %s: %w", path, err)
+		}
+		return keys, path, nil
 	}
-	return nil, nil
+	return nil, "", nil
 }
 
-func report(r Report, lang string, out io.Writer) int {
-	vi := lang == "vi"
-	say := func(viText, enText string) string {
-		if vi {
-			return viText
+func keyLines(raw []byte) ([]string, error) {
+	var keys []string
+	for line := range strings.Lines(string(raw)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
 		}
-		return enText
+		if _, err := note.NewVerifier(line); err != nil {
+			return nil, fmt.Errorf("%q: %w", line, err)
+		}
+		keys = append(keys, line)
 	}
+	if len(keys) == 0 {
+		return nil, errors.New("it holds no key")
+	}
+	return keys, nil
+}
+
+// isTerminal reports whether out is a screen that colours can be shown on.
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// printer writes a report for people.
+type printer struct {
+	out        io.Writer
+	vi, colour bool
+}
+
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func (p printer) say(vi, en string) string {
+	if p.vi {
+		return vi
+	}
+	return en
+}
+
+func (p printer) paint(colour, text string) string {
+	if !p.colour {
+		return text
+	}
+	return "\x1b[1;" + colour + "m" + text + "\x1b[0m"
+}
+
+func (p printer) report(r Report, source string) int {
 	for _, s := range r.Steps {
-		mark := say("ĐÚNG ", "OK    ")
+		mark := p.paint(green, p.say("ĐÚNG ", "OK    "))
 		if s.Err != nil {
-			mark = say("SAI  ", "FAILED")
+			mark = p.paint(red, p.say("SAI  ", "FAILED"))
 		}
-		fmt.Fprintf(out, "%s %s\n", mark, say(s.VI, s.EN))
+		fmt.Fprintf(p.out, "%s %s\n", mark, p.say(s.VI, s.EN))
 		if s.Err != nil {
-			fmt.Fprintf(out, "       %v\n", s.Err)
+			fmt.Fprintf(p.out, "       %s\n", printable(s.Reason(p.say("vi", "en"))))
 		}
 	}
 	if !r.OK() {
-		fmt.Fprintln(out, say("\nĐỎ: bằng chứng KHÔNG khớp. Không được tin nội dung của tệp này.", "\nRED: the proof does NOT match. Do not trust what this file says."))
+		fmt.Fprintln(p.out, "\n"+p.paint(red, p.say("ĐỎ: bằng chứng KHÔNG khớp. Không được tin nội dung của tệp này.",
+			"RED: the proof does NOT match. Do not trust what this file says.")))
 		return ExitRed
 	}
-	e := r.Event
-	fmt.Fprintf(out, "\n%s %s\n%s %s (%s)\n%s %s, %s\n%s %v\n", say("Thời điểm:", "When:"),
-		e.When.Decided.In(hanoi).Format("02/01/2006 15:04:05 MST"),
-		say("Bên yêu cầu:", "Who asked:"), e.Asked.Name, e.Asked.Owner,
-		say("Mục đích, căn cứ:", "Purpose, basis:"), e.Reason.Purpose, e.Reason.Basis,
-		say("Dữ liệu:", "Data:"), e.Data.Attributes)
+	p.content(r)
 	if !r.Pinned {
-		fmt.Fprintf(out, say("\nVÀNG: tệp tự nhất quán, nhưng khóa của nhật ký CHƯA được đối chiếu. So khóa này với khóa đã công bố:\n%s\n", "\nYELLOW: the file is consistent, but the log's key was NOT pinned. Compare it with the published one:\n%s\n"), r.Key)
+		fmt.Fprintln(p.out, "\n"+p.paint(yellow, p.say("VÀNG: KHÓA CHƯA ĐƯỢC ĐỐI CHIẾU (KEY NOT PINNED). Tệp tự nhất quán, nhưng chưa ai xác nhận khóa của nhật ký. So khóa này với khóa đã công bố:",
+			"YELLOW: KEY NOT PINNED. The file is consistent in itself, but nobody vouched for the log's key. Compare it with the published one:")))
+		for _, key := range r.Keys {
+			fmt.Fprintln(p.out, "  "+key)
+		}
 		return ExitNotPinned
 	}
-	fmt.Fprintln(out, say("\nXANH: bằng chứng khớp với nhật ký.", "\nGREEN: the proof matches the log."))
+	fmt.Fprintf(p.out, "\n%s\n", p.paint(green, p.say("XANH: bằng chứng khớp với nhật ký. Khóa lấy từ "+source+".", "GREEN: the proof matches the log. The key is from "+source+".")))
 	return ExitGreen
 }
 
-// hanoi is the time zone of screens (decision D15); it has no daylight saving.
-var hanoi = time.FixedZone("ICT", 7*3600)
+// content tells what was proved: of one event everything, of many how many of
+// which kind.
+func (p printer) content(r Report) {
+	fmt.Fprintln(p.out)
+	if r.Coverage == nil {
+		for _, e := range r.Events {
+			for _, f := range facts(e, p.vi) {
+				fmt.Fprintf(p.out, "%s: %s\n", f.Name, printable(f.Value))
+			}
+		}
+		return
+	}
+	counts := map[string]int{}
+	var types []string
+	for _, e := range r.Events {
+		if counts[e.Type]++; counts[e.Type] == 1 {
+			types = append(types, e.Type)
+		}
+	}
+	slices.Sort(types)
+	for _, t := range types {
+		fmt.Fprintf(p.out, "%6d  %s (%s)\n", counts[t], kind(t, p.vi), t)
+	}
+	fmt.Fprintln(p.out, p.say("Phạm vi: ", "Coverage: ")+r.Coverage.Text(p.say("vi", "en")))
+}
+
+// printable keeps a file from writing to the terminal with control characters.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -177,7 +177,7 @@ func (r *Reader) prove(ctx context.Context, builder *client.ProofBuilder, index 
 	if err != nil {
 		return fail(err)
 	}
-	out := proof.Inclusion{Index: index, Checkpoint: string(raw)}
+	out := proof.Inclusion{Index: index, Checkpoint: string(raw), Keys: proof.SignedBy(string(raw), r.vkeys)}
 	for _, h := range hashes {
 		out.Hashes = append(out.Hashes, proof.Hash(h))
 	}
@@ -216,7 +216,7 @@ func (r *Reader) RangeProof(ctx context.Context, first, last uint64) (proof.Rang
 	if err != nil {
 		return proof.Range{}, err
 	}
-	out := proof.Range{First: first, Head: head.Hashes, Tail: tail.Hashes, Checkpoint: string(raw)}
+	out := proof.Range{First: first, Head: head.Hashes, Tail: tail.Hashes, Checkpoint: string(raw), Keys: head.Keys}
 	if out.Leaves, err = r.Entries(ctx, first, int(last-first+1)); err != nil {
 		return proof.Range{}, err
 	}

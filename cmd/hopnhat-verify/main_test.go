@@ -1,0 +1,28 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestNoNetworkCodeIsLinked: the verifier runs on a machine without network, and
+// who reads its source need not ask what it might send.
+func TestNoNetworkCodeIsLinked(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("listing what is linked: %v\n%s", err, out)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, "hopnhat/store/proof") {
+		t.Fatalf("the list is not of this program:\n%s", out)
+	}
+	for _, pkg := range linked {
+		for _, network := range []string{"net", "net/http", "net/url", "crypto/tls", "database/sql", "plugin", "os/exec"} {
+			if pkg == network || strings.HasPrefix(pkg, "golang.org/x/net") {
+				t.Errorf("%s is linked", pkg)
+			}
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package proof
+
+import "errors"
+
+// Failure is a reason why something is not proved, in the languages of its
+// readers.
+type Failure struct {
+	// Code is stable: structure, event, commitment, tree, signature, key, export.
+	Code   string
+	VI, EN string
+}
+
+// Error is the English reason.
+func (f *Failure) Error() string { return f.EN }
+
+// The failures.
+var (
+	ErrForm error = &Failure{
+		"structure", "tệp không đúng một dạng duy nhất của nó", "not in the one form",
+	}
+	ErrWords error = &Failure{
+		"structure", "dòng dành cho người đọc không đúng với bản ghi", "a line for readers does not say what the record says",
+	}
+	ErrEvent error = &Failure{
+		"event", "một nhóm dữ liệu của sự kiện đã bị thay đổi", "a group of the event does not give its digest: it was changed",
+	}
+	ErrCommitment error = &Failure{
+		"commitment", "sự kiện không khớp với mục trong nhật ký", "event and salt do not give the entry that the log holds",
+	}
+	ErrNotIncluded error = &Failure{
+		"tree", "mục, vị trí và các mã băm không dẫn tới gốc mà nhật ký đã ký", "leaf, index and hashes do not lead to the root that the log signed",
+	}
+	ErrSignature error = &Failure{
+		"signature", "chữ ký không phải của nhật ký", "the signature is not the log's: the text was changed, or another signed it",
+	}
+	ErrUnknownKey error = &Failure{
+		"key", "khóa ký không phải là khóa đã biết của nhật ký", "no key that is known here signed it",
+	}
+	ErrManifest error = &Failure{
+		"export", "nội dung bản xuất không khớp với bảng kê đã ký", "the content of the export is not what its manifest says",
+	}
+)
+
+// reason is the failure behind an error, in a language.
+func reason(err error, vi bool) string {
+	var f *Failure
+	if vi && errors.As(err, &f) {
+		return f.VI + " (" + err.Error() + ")"
+	}
+	return err.Error()
+}

@@ -1,0 +1,146 @@
+package proof
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"hopnhat/authz/audit/commitment"
+)
+
+// Step is one check of a verification, in words. A step that was not reached
+// because an earlier one failed is not listed.
+type Step struct {
+	VI, EN string
+	Err    error
+}
+
+// Reason says why the step failed, in vi or en; empty if it held.
+func (s Step) Reason(lang string) string {
+	if s.Err == nil {
+		return ""
+	}
+	return reason(s.Err, lang == "vi")
+}
+
+// Report is the outcome of a verification.
+type Report struct {
+	Steps []Step
+	// Pinned tells whether a log key was one that the verifier trusts.
+	Pinned bool
+	// Keys are the log keys that the file names.
+	Keys []string
+	// Events are the events proved, as far as they are shown; only filled when
+	// every step held.
+	Events []commitment.Disclosure
+	// Coverage is what an export proves about the entries it does not show.
+	Coverage *Coverage
+}
+
+// OK tells whether every step held.
+func (r Report) OK() bool {
+	return len(r.Steps) > 0 && !slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Err != nil })
+}
+
+// Failed is the step that failed; ok is false if none did.
+func (r Report) Failed() (step Step, ok bool) {
+	for _, s := range r.Steps {
+		if s.Err != nil {
+			return s, true
+		}
+	}
+	return Step{}, false
+}
+
+func (r *Report) step(vi, en string, err error) bool {
+	r.Steps = append(r.Steps, Step{vi, en, err})
+	return err == nil
+}
+
+// Verify checks a proof file or an export. trusted are verifier keys of logs;
+// when it is empty the keys in the file are taken, and the report says that they
+// are not pinned: the file is then only consistent in itself.
+func Verify(raw []byte, trusted []string) Report {
+	if bytes.HasPrefix(raw, []byte(exportHead+"\n")) {
+		return verifyExport(raw, trusted)
+	}
+	return verifyFile(raw, trusted)
+}
+
+func verifyFile(raw []byte, trusted []string) Report {
+	var r Report
+	f, said, leaf, err := unmarshal(raw)
+	if !r.step("Cấu trúc tệp", "Structure of the file", err) {
+		return r
+	}
+	verifiers, ok := r.keys(append([]string{f.LogKey}, f.MoreKeys...), trusted)
+	if !ok {
+		return r
+	}
+	checkpoint, err := openByAll(f.Inclusion.Checkpoint, verifiers)
+	if !r.step("Chữ ký của nhật ký trên điểm kiểm tra", "The log's signature on its checkpoint", err) {
+		return r
+	}
+	if !r.step("Sự kiện khớp với mục của nhật ký", "The event gives the log's entry", f.record().check(leaf)) {
+		return r
+	}
+	if !r.step("Mục nằm trong nhật ký", "The entry is in the log", f.Inclusion.Check(leaf, checkpoint)) {
+		return r
+	}
+	d, err := f.record().disclosure()
+	if err == nil && said != words(d) {
+		err = ErrWords
+	}
+	if r.step("Dòng dành cho người đọc", "Lines for readers", err) {
+		r.Events = []commitment.Disclosure{d}
+	}
+	return r
+}
+
+// keys checks the keys that a file names against those that are trusted. One
+// trusted key is enough: all must have signed.
+func (r *Report) keys(named, trusted []string) ([]note.Verifier, bool) {
+	r.Keys = named
+	list, err := verifiers(named)
+	if err == nil && len(trusted) > 0 {
+		r.Pinned = slices.ContainsFunc(named, func(key string) bool { return slices.Contains(trusted, key) })
+		if !r.Pinned {
+			err = fmt.Errorf("the file names %s, trusted are %s: %w", short(named), short(trusted), ErrUnknownKey)
+		}
+	} else if err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnknownKey, err)
+	}
+	return list, r.step("Khóa của nhật ký", "Key of the log", err)
+}
+
+// openByAll opens a checkpoint that each of the keys must have signed: a key that
+// is merely named beside another's signature vouches for nothing.
+func openByAll(raw string, verifiers []note.Verifier) (Checkpoint, error) {
+	c, err := OpenCheckpoint([]byte(raw), verifiers...)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	return c, signedByAll(raw, verifiers)
+}
+
+func signedByAll(raw string, verifiers []note.Verifier) error {
+	for _, v := range verifiers {
+		if _, err := note.Open([]byte(raw), note.VerifierList(v)); err != nil {
+			return fmt.Errorf("key %s+%08x is named but did not sign: %w", v.Name(), v.KeyHash(), ErrSignature)
+		}
+	}
+	return nil
+}
+
+// short names keys by log and hash.
+func short(keys []string) string {
+	var names []string
+	for _, key := range keys {
+		parts := strings.SplitN(key, "+", 3)
+		names = append(names, strings.Join(parts[:min(2, len(parts))], "+"))
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,161 @@
+package proof
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"hopnhat/authz/audit/commitment"
+)
+
+// hanoi is the time zone of what people read (decision D15); it has no daylight
+// saving.
+var hanoi = time.FixedZone("ICT", 7*3600)
+
+// kinds are the words for the types of events.
+var kinds = map[string][2]string{
+	"release.permitted":      {"Dữ liệu đã được cung cấp", "Data were released"},
+	"release.refused":        {"Yêu cầu dữ liệu bị từ chối", "A request for data was refused"},
+	"consent.approved":       {"Đã đồng ý", "Consent was given"},
+	"consent.declined":       {"Đã từ chối đồng ý", "Consent was declined"},
+	"consent.withdrawn":      {"Đã rút lại sự đồng ý", "Consent was withdrawn"},
+	"consent.superseded":     {"Sự đồng ý được thay bằng bản mới", "Consent was replaced by a newer one"},
+	"consent.suspended":      {"Sự đồng ý bị tạm ngưng", "Consent was suspended"},
+	"consent.expired":        {"Sự đồng ý hết hạn", "Consent expired"},
+	"consent.ended":          {"Sự đồng ý chấm dứt", "Consent ended"},
+	"session.signed-in":      {"Đã đăng nhập", "Signed in"},
+	"session.refused":        {"Đăng nhập bị từ chối", "Sign-in was refused"},
+	"session.signed-out":     {"Đã đăng xuất", "Signed out"},
+	"account.locked":         {"Tài khoản bị khóa", "The account was locked"},
+	"account.unlocked":       {"Tài khoản được mở khóa", "The account was unlocked"},
+	"account.factor-changed": {"Phương tiện xác thực thay đổi", "A means of authentication was changed"},
+	"auditor.query":          {"Kiểm toán viên tra cứu", "An auditor searched"},
+	"auditor.export":         {"Kiểm toán viên xuất dữ liệu", "An auditor exported"},
+	"admin.action":           {"Thao tác quản trị", "An act of administration"},
+	"evidence.erased":        {"Bản ghi đã bị xóa theo luật", "A record was erased by law"},
+}
+
+// kind says a type in words; one that is not known stands for itself.
+func kind(eventType string, vi bool) string {
+	words, ok := kinds[eventType]
+	switch {
+	case !ok:
+		return eventType
+	case vi:
+		return words[0]
+	default:
+		return words[1]
+	}
+}
+
+// fact is one line that a person reads about an event.
+type fact struct{ Name, Value string }
+
+// facts tells of an event what is shown of it.
+func facts(d commitment.Disclosure, vi bool) []fact {
+	say := func(inVI, inEN string) string {
+		if vi {
+			return inVI
+		}
+		return inEN
+	}
+	list := []fact{{say("Sự kiện", "Event"), kind(d.Type, vi) + " (" + d.Type + ")"}}
+	hidden := say("(không trình ra)", "(withheld)")
+	add := func(name string, g commitment.Group, value func(map[string]any) string) {
+		raw, shown := d.Shown(g)
+		if !shown {
+			list = append(list, fact{name, hidden})
+			return
+		}
+		members, err := commitment.ParseObject(raw)
+		if err != nil {
+			list = append(list, fact{name, say("(không đọc được)", "(not readable)")})
+			return
+		}
+		if v := value(members); v != "" {
+			list = append(list, fact{name, v})
+		}
+	}
+	add(say("Thời điểm", "When"), commitment.When, func(m map[string]any) string {
+		at, err := time.Parse(time.RFC3339Nano, str(m["decided"]))
+		if err != nil {
+			return ""
+		}
+		return at.In(hanoi).Format("02/01/2006 15:04:05 ") + say("(giờ Việt Nam)", "(Vietnam time)")
+	})
+	add(say("Bên yêu cầu", "Who asked"), commitment.Asked, func(m map[string]any) string {
+		return join(" · ", str(m["name"]), str(m["owner"]), str(m["client"]))
+	})
+	add(say("Người có dữ liệu (bí danh)", "Person (pseudonym)"), commitment.Person, func(m map[string]any) string { return str(m["pseudonym"]) })
+	add(say("Mục đích · căn cứ", "Purpose · basis"), commitment.Reason, func(m map[string]any) string {
+		return join(" · ", str(m["purpose"]), str(m["basis"]), str(m["citation"]), str(m["case_reference"]))
+	})
+	add(say("Sự đồng ý", "Consent"), commitment.Consent, func(m map[string]any) string {
+		if id := str(m["consent"]); id != "" {
+			return id + say(" bản ", " version ") + fmt.Sprint(m["version"])
+		}
+		if why := str(m["no_consent"]); why != "" {
+			return say("không cần: ", "not needed: ") + why
+		}
+		return ""
+	})
+	add(say("Dữ liệu", "Data"), commitment.Data, func(m map[string]any) string {
+		var names []string
+		if attributes, ok := m["attributes"].([]any); ok {
+			for _, a := range attributes {
+				names = append(names, str(a))
+			}
+		}
+		return join(": ", str(m["registry"]), strings.Join(names, ", "))
+	})
+	add(say("Quyết định", "Decision"), commitment.Decision, func(m map[string]any) string {
+		if !strings.HasPrefix(d.Type, "release.") {
+			return str(m["code"])
+		}
+		if permit, _ := m["permit"].(bool); permit {
+			return join(" · ", say("cho phép", "permitted"), str(m["code"]))
+		}
+		return join(" · ", say("từ chối", "refused"), str(m["code"]))
+	})
+	return list
+}
+
+func str(v any) string {
+	switch s := v.(type) {
+	case string:
+		return s
+	case json.Number:
+		return s.String()
+	default:
+		return ""
+	}
+}
+
+func join(by string, parts ...string) string {
+	var there []string
+	for _, p := range parts {
+		if p != "" {
+			there = append(there, p)
+		}
+	}
+	return strings.Join(there, by)
+}
+
+// words are the lines for readers at the head of a proof file, made from the
+// record so that they cannot say something else.
+func words(d commitment.Disclosure) string {
+	var b strings.Builder
+	for _, lang := range []string{"vi", "en"} {
+		vi := lang == "vi"
+		title := "Proof of an entry in the national release log. Check it without network: hopnhat-verify FILE"
+		if vi {
+			title = "Bằng chứng về một mục trong nhật ký cung cấp dữ liệu quốc gia. Kiểm tra không cần mạng: hopnhat-verify TỆP"
+		}
+		fmt.Fprintf(&b, "%s %s\n", lang, title)
+		for _, f := range facts(d, vi) {
+			fmt.Fprintf(&b, "%s %s: %s\n", lang, f.Name, f.Value)
+		}
+	}
+	return b.String()
+}
