@@ -1,0 +1,91 @@
+// Package harness builds the product, starts it as a process of its own on free
+// ports, waits until it is ready, and ends it, gently or by kill -9. It knows the
+// product only by its command line and its HTTP.
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Root is the folder of the module that the running test belongs to.
+func Root(t testing.TB) string {
+	t.Helper()
+	folder, err := root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func root() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			return folder, nil
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errors.New("no go.mod above the test's folder")
+		}
+		folder = parent
+	}
+}
+
+// Binary is the path of cmd/hopnhat, built once for each test program. The file
+// carries the process id: test programs that run at the same time must not
+// replace what another executes. The go command's cache makes later builds
+// cheap.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var build = sync.OnceValues(func() (string, error) {
+	folder, err := root()
+	if err != nil {
+		return "", err
+	}
+	programs := filepath.Join(folder, ".build", "bin")
+	if err := os.MkdirAll(programs, 0o755); err != nil {
+		return "", err
+	}
+	removeOld(programs)
+	path := filepath.Join(programs, fmt.Sprintf("hopnhat-%d", os.Getpid()))
+	command := exec.Command("go", "build", "-buildvcs=false", "-o", path, "./cmd/hopnhat")
+	command.Dir = folder
+	if output, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building cmd/hopnhat: %w\n%s", err, output)
+	}
+	return path, nil
+})
+
+// removeOld deletes what test programs that are gone have built.
+func removeOld(folder string) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		pid, ok := strings.CutPrefix(entry.Name(), "hopnhat-")
+		if !ok {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join("/proc", pid)); errors.Is(err, os.ErrNotExist) {
+			os.Remove(filepath.Join(folder, entry.Name()))
+		}
+	}
+}

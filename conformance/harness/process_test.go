@@ -1,0 +1,56 @@
+package harness
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+)
+
+// TestTailKeepsTheEnd: of a long output the newest part is what explains a
+// failure.
+func TestTailKeepsTheEnd(t *testing.T) {
+	var output tail
+	for i := range 300_000 {
+		fmt.Fprintf(&output, "line %d\n", i)
+	}
+	if got := output.last(2); got != "line 299998\nline 299999" {
+		t.Errorf("last 2 lines: got %q", got)
+	}
+	if all := output.last(0); len(all) > 2*keep || !strings.HasSuffix(all, "line 299999") {
+		t.Errorf("kept %d bytes, want at most %d, with the end", len(all), 2*keep)
+	}
+}
+
+// TestPortsInARow: a server and its neighbours need adjacent ports.
+func TestPortsInARow(t *testing.T) {
+	first := Port(t, 3)
+	for port := first; port < first+3; port++ {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Errorf("port %d of the row from %d: %v", port, first, err)
+			continue
+		}
+		defer listener.Close()
+	}
+}
+
+// TestProgramThatEnds: its exit status and its words come back.
+func TestProgramThatEnds(t *testing.T) {
+	if output := Run(t, nil, "help"); !strings.Contains(output, "hopnhat") {
+		t.Errorf("help printed %q", output)
+	}
+	output, status := Try(t, nil, "no-such-command")
+	if status == 0 || !strings.Contains(output, "no-such-command") {
+		t.Errorf("an unknown command: status %d, %q", status, output)
+	}
+}
+
+// TestStartTellsWhyNot: a program that ends instead of serving is reported with
+// its status and its words, without waiting for the whole patience.
+func TestStartTellsWhyNot(t *testing.T) {
+	_, err := start(t, Program{Args: []string{"no-such-command"}, Base: fmt.Sprintf("http://127.0.0.1:%d", Port(t, 1))})
+	if err == nil || !strings.Contains(err.Error(), "ended before it was ready") || !strings.Contains(err.Error(), "no-such-command") {
+		t.Errorf("got %v", err)
+	}
+}
