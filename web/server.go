@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -175,9 +176,6 @@ func (s *Server) routes() {
 	a.Use(func(c *fiber.Ctx) error { return fault(view.ErrorNotFound) })
 }
 
-// Listen serves until the app is shut down.
-func (s *Server) Listen(address string) error { return s.app.Listen(address) }
-
 // Shutdown stops accepting and waits for the requests that were accepted.
 func (s *Server) Shutdown(ctx context.Context) error { return s.app.ShutdownWithContext(ctx) }
 
@@ -292,3 +290,6 @@ func (s *Server) ready(c *fiber.Ctx) error {
 	}
 	return c.Status(status).JSON(parts)
 }
+
+// Serve serves on a listener until Shutdown.
+func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/authn"
+	"hopnhat/authz/broker"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/identity"
+	"hopnhat/authz/policy"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+	"hopnhat/keys"
+	"hopnhat/keys/file"
+	"hopnhat/keys/jose"
+	"hopnhat/store"
+	"hopnhat/store/registry"
+	"hopnhat/store/tlog"
+	"hopnhat/web"
+)
+
+// parts is the assembled house.
+type parts struct {
+	c          *config
+	db         *store.DB
+	registry   *registry.DB
+	ring       keys.Ring
+	log        *tlog.Log
+	recorder   *audit.Recorder
+	pseudonyms *identity.Pseudonyms
+	hasher     *authn.Hasher
+	catalogue  *consent.Catalogue
+	server     *web.Server
+	sessions   *session.Sessions
+	directory  *clientauth.Directory
+	deliverer  *session.Deliverer
+	closers    []func() error
+}
+
+// close ends what was opened, the latest first.
+func (p *parts) close() error {
+	var all []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		all = append(all, p.closers[i]())
+	}
+	p.closers = nil
+	return errors.Join(all...)
+}
+
+func (c *config) passphrase() (string, error) {
+	if c.PassphraseFile == "" {
+		return "", nil
+	}
+	raw, err := os.ReadFile(c.PassphraseFile)
+	if err != nil {
+		return "", fmt.Errorf("reading the passphrase: %w", err)
+	}
+	return strings.TrimRight(string(raw), "\r\n"), nil
+}
+
+func (c *config) openKeys() (keys.Ring, error) {
+	passphrase, err := c.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	var algorithms []keys.Algorithm
+	for _, alg := range strings.Split(c.SigningAlgs, ",") {
+		algorithms = append(algorithms, keys.Algorithm(strings.TrimSpace(alg)))
+	}
+	return file.Open(file.Options{Dir: c.Keys, Passphrase: passphrase, Algorithms: algorithms})
+}
+
+// openDatabase opens the main database. SQLite is migrated at once, since the
+// laptop has no other role for it; PostgreSQL must have been migrated.
+func (c *config) openDatabase(ctx context.Context) (*store.DB, error) {
+	db, err := store.Open(ctx, store.Options{DSN: c.Database, MaxConns: c.DatabaseConns})
+	if err != nil {
+		return nil, err
+	}
+	if db.Dialect() == store.SQLite {
+		err = db.Migrate(ctx, nil)
+	} else {
+		err = db.CheckVersion(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// open opens stores and keys: what the tools need too.
+func (c *config) open(ctx context.Context) (*parts, error) {
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state folder: %w", err)
+	}
+	p := &parts{c: c, catalogue: consent.Load()}
+	fail := func(err error) (*parts, error) { return nil, errors.Join(err, p.close()) }
+	var err error
+	if p.db, err = c.openDatabase(ctx); err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, p.db.Close)
+	if p.ring, err = c.openKeys(); err != nil {
+		return fail(err)
+	}
+	p.closers = append(p.closers, p.ring.Close)
+	if p.pseudonyms, err = identity.NewPseudonyms(ctx, p.ring); err != nil {
+		return fail(err)
+	}
+	p.hasher = authn.NewHasher(authn.Argon2{MemoryKiB: uint32(c.Argon2KiB), Passes: 2, Lanes: 1})
+	p.directory = clientauth.NewDirectory(p.db, 0, nil)
+	return p, nil
+}
+
+// openLog opens the release log of this quarter and brings into it what a crash
+// left out.
+func (p *parts) openLog(ctx context.Context) error {
+	handle, err := p.ring.Active(keys.LogCheckpoint, keys.EdDSA)
+	if err != nil {
+		return err
+	}
+	var public ed25519.PublicKey
+	for _, k := range p.ring.Published(keys.LogCheckpoint) {
+		if k.KeyID == handle.KeyID {
+			public, _ = k.Key.(ed25519.PublicKey)
+		}
+	}
+	shard := tlog.Shard(time.Now())
+	p.log, err = tlog.Open(ctx, tlog.Options{
+		Dir: filepath.Join(p.c.State, "tlog", shard), Origin: p.c.LogOrigin + "/" + shard, Public: public,
+		Sign: func(ctx context.Context, message []byte) ([]byte, error) {
+			signatures, err := p.ring.Sign(ctx, keys.Job{Key: handle, Input: message})
+			if err != nil {
+				return nil, err
+			}
+			return signatures[0], nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return p.log.Close(ctx)
+	})
+	known, err := p.db.KnownLogSize(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.log.CheckNotOlder(ctx, known); err != nil {
+		return err
+	}
+	p.recorder = audit.NewRecorder(p.db, p.log)
+	p.closers = append(p.closers, func() error { p.recorder.Close(); return nil })
+	n, err := p.recorder.Recover(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		slog.Warn("events without a log entry were found and logged", "events", n)
+	}
+	return os.WriteFile(filepath.Join(p.c.State, "log.vkey"), []byte(p.log.VerifierKey()+"\n"), 0o644)
+}
+
+// assemble wires the whole server.
+func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, error) {
+	p, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(err error) (*parts, error) { return nil, errors.Join(err, p.close()) }
+	if err := p.openLog(ctx); err != nil {
+		return fail(err)
+	}
+	if p.registry, err = registry.Open(ctx, c.Registry); err != nil {
+		return fail(err)
+	}
+	p.closers = append(p.closers, p.registry.Close)
+	if _, err := p.registry.Status(ctx); err != nil {
+		return fail(err)
+	}
+	secure := strings.HasPrefix(c.Issuer, "https://")
+	p.sessions = session.New(p.db, session.Limits{Idle: c.Idle, Absolute: c.Absolute}, secure, time.Now)
+	formKey, err1 := p.ring.Derive(ctx, keys.Secrets, "forms")
+	ticketKey, err2 := p.ring.Derive(ctx, keys.Secrets, "sign-in tickets")
+	if err := errors.Join(err1, err2); err != nil {
+		return fail(err)
+	}
+	authenticator, err := authn.New(p.db, p.ring, p.hasher, authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now), ticketKey, time.Now)
+	if err != nil {
+		return fail(err)
+	}
+	consents := &consent.Consents{
+		Catalogue: p.catalogue, Store: p.db, Pseudonyms: p.pseudonyms, Evidence: p.recorder,
+		Broker: c.Issuer + provider.BrokerPath, Site: c.Site, Now: time.Now,
+	}
+	protocol, err := provider.New(ctx, provider.Options{
+		Issuer: c.Issuer, SignInPath: "/signin", ConsentPath: "/consent", Ring: p.ring, Directory: p.directory,
+		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
+		Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
+	})
+	if err != nil {
+		return fail(err)
+	}
+	rules, err := policy.New(p.catalogue)
+	if err != nil {
+		return fail(err)
+	}
+	releases := &broker.Broker{
+		Verifier: verifier{protocol}, Permissions: p.db, Register: register{p.registry}, Evidence: p.recorder,
+		Clients: directory{p.directory}, Pseudonyms: p.pseudonyms, Catalogue: p.catalogue, Policy: rules,
+		LogOrigin: p.log.Origin(), Site: c.Site, Now: time.Now,
+	}
+	wake := make(chan struct{}, 1)
+	p.deliverer = &session.Deliverer{
+		Outbox: p.db, Token: p.logoutToken, HTTP: session.GuardedClient(!secure), Now: time.Now, Wake: wake,
+	}
+	p.server = web.New(web.Options{
+		Issuer: c.Issuer, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
+		Evidence: evidence{p.db, p.recorder}, Log: p.log, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
+		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
+		Health: []web.Health{
+			{Name: "database", Check: p.db.Ping}, {Name: "keys", Check: p.ring.Health},
+			{Name: "registry", Check: func(ctx context.Context) error { _, err := p.registry.Status(ctx); return err }},
+			{Name: "log", Check: func(ctx context.Context) error { _, err := p.log.Size(ctx); return err }},
+		},
+		LogoutQueued: func() {
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		},
+		TrustedProxies: fields(c.TrustedProxies),
+	})
+	return p, nil
+}
+
+func fields(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// logoutToken makes a token of Back-Channel Logout §2.4.
+func (p *parts) logoutToken(ctx context.Context, d session.Delivery) (string, error) {
+	client, err := p.directory.Client(ctx, d.Client)
+	if err != nil {
+		return "", err
+	}
+	sub, err := p.pseudonyms.Pairwise(ctx, client.Sector, d.Subject)
+	if err != nil {
+		return "", err
+	}
+	now := time.Now()
+	algorithm := keys.Algorithm(client.SigningAlg)
+	if algorithm == "" {
+		algorithm = keys.ES256
+	}
+	signed, err := jose.Sign(ctx, p.ring, jose.Token{Use: keys.TokenSigning, Algorithm: algorithm, Type: "logout+jwt", Claims: map[string]any{
+		"iss": p.c.Issuer, "sub": sub, "aud": d.Client, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": authz.NewID(),
+		"sid": p.pseudonyms.SID(d.Session, d.Client), "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
+	}})
+	if err != nil {
+		return "", err
+	}
+	return signed[0], nil
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// config is everything that can be set. A file is read first, the environment
+// overrides it, flags override both.
+type config struct {
+	Issuer         string
+	Listen         string
+	State          string
+	Database       string
+	Registry       string
+	Site           string
+	LogOrigin      string
+	Keys           string
+	PassphraseFile string
+	SigningAlgs    string
+	TrustedProxies string
+	LogLevel       string
+	Idle           time.Duration
+	Absolute       time.Duration
+	Access         time.Duration
+	Grant          time.Duration
+	AddressBurst   int
+	Argon2KiB      int
+	DatabaseConns  int
+}
+
+// setting is one key: its name in the file, its meaning, and where it goes. The
+// variable in the environment is HOPNHAT_ and the name in capitals.
+type setting struct {
+	name    string
+	meaning string
+	set     func(text string) error
+	get     func() string
+}
+
+func text(name, meaning string, into *string) setting {
+	return setting{name, meaning, func(s string) error { *into = s; return nil }, func() string { return *into }}
+}
+
+func duration(name, meaning string, into *time.Duration) setting {
+	return setting{name, meaning, func(s string) (err error) { *into, err = time.ParseDuration(s); return err }, func() string { return into.String() }}
+}
+
+func number(name, meaning string, into *int) setting {
+	return setting{name, meaning, func(s string) (err error) { *into, err = strconv.Atoi(s); return err }, func() string { return strconv.Itoa(*into) }}
+}
+
+// settings is the one place where every key stands with its meaning.
+func (c *config) settings() []setting {
+	return []setting{
+		text("issuer", "issuer identifier: https URL without trailing slash; http only on localhost", &c.Issuer),
+		text("listen", "address to listen on, host:port", &c.Listen),
+		text("state", "folder for everything that is not given elsewhere", &c.State),
+		text("database", "PostgreSQL URL or SQLite file of identities, grants, consents and evidence", &c.Database),
+		text("registry", "PostgreSQL URL or SQLite file of the national registers, with credentials of its own", &c.Registry),
+		text("site", "name of this data centre, part of the log's origin", &c.Site),
+		text("log_origin", "name of the release log in its checkpoints", &c.LogOrigin),
+		text("keys", "folder of the keystore", &c.Keys),
+		text("passphrase_file", "file with the keystore's passphrase; without it a machine secret is made", &c.PassphraseFile),
+		text("signing_algs", "algorithms of token keys, separated by commas; ES256 must be one", &c.SigningAlgs),
+		text("trusted_proxies", "addresses whose X-Forwarded-For is believed, separated by commas", &c.TrustedProxies),
+		text("log_level", "debug, info, warn or error", &c.LogLevel),
+		duration("session_idle", "a session ends after this time without use", &c.Idle),
+		duration("session_absolute", "a session ends after this time in any case", &c.Absolute),
+		duration("access_token_life", "life of access and ID tokens, at most 5m", &c.Access),
+		duration("grant_life", "life of grants and their refresh tokens", &c.Grant),
+		number("address_burst", "sign-in attempts one address may make at once; one more each 2 s", &c.AddressBurst),
+		number("argon2_kib", "memory of one password hash, KiB", &c.Argon2KiB),
+		number("database_conns", "connections to PostgreSQL; 0 takes four a core", &c.DatabaseConns),
+	}
+}
+
+// defaults suit a laptop; paths below the state folder are filled in by finish.
+func defaults() *config {
+	return &config{
+		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", State: "state", Site: "dc1", SigningAlgs: "ES256,RS256",
+		LogLevel: "info", Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Access: 5 * time.Minute, Grant: 30 * 24 * time.Hour,
+		AddressBurst: 20, Argon2KiB: 19 << 10,
+	}
+}
+
+func (c *config) find(name string) (setting, bool) {
+	for _, s := range c.settings() {
+		if s.name == name {
+			return s, true
+		}
+	}
+	return setting{}, false
+}
+
+func (c *config) names() []string {
+	var names []string
+	for _, s := range c.settings() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// readFile reads a YAML file of key: value lines; an unknown key is refused with
+// the nearest known one.
+func (c *config) readFile(path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	var keys map[string]yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(raw))
+	if err := d.Decode(&keys); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the configuration %s: %w", path, err)
+	}
+	for key, node := range keys {
+		s, ok := c.find(key)
+		if !ok {
+			return fmt.Errorf("%s line %d: there is no key %q; did you mean %q?", path, node.Line, key, nearest(key, c.names()))
+		}
+		if node.Kind != yaml.ScalarNode {
+			return fmt.Errorf("%s line %d: %s takes one value", path, node.Line, key)
+		}
+		if err := s.set(node.Value); err != nil {
+			return fmt.Errorf("%s line %d: %s: %w", path, node.Line, key, err)
+		}
+	}
+	return nil
+}
+
+// configFlags adds a flag for every key and returns what reads all three sources
+// in their order.
+func (c *config) configFlags(f *flag.FlagSet) (load func(e env) error) {
+	path := f.String("config", "", "YAML `file` with any of the keys below")
+	given := map[string]string{}
+	for _, s := range c.settings() {
+		f.Func(strings.ReplaceAll(s.name, "_", "-"), s.meaning+" (default "+s.get()+")", func(v string) error { given[s.name] = v; return nil })
+	}
+	return func(e env) error {
+		file := *path
+		if file == "" {
+			file, _ = e.lookup("HOPNHAT_CONFIG")
+		}
+		if file != "" {
+			if err := c.readFile(file); err != nil {
+				return err
+			}
+		}
+		for _, s := range c.settings() {
+			name := "HOPNHAT_" + strings.ToUpper(s.name)
+			if v, ok := e.lookup(name); ok {
+				if err := s.set(v); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			if v, ok := given[s.name]; ok {
+				if err := s.set(v); err != nil {
+					return fmt.Errorf("--%s: %w", strings.ReplaceAll(s.name, "_", "-"), err)
+				}
+			}
+		}
+		return c.finish()
+	}
+}
+
+// finish fills in what follows from the state folder, and refuses what cannot be.
+func (c *config) finish() error {
+	for _, p := range []struct {
+		field *string
+		name  string
+	}{{&c.Database, "hopnhat.db"}, {&c.Registry, "registry.db"}, {&c.Keys, "keys"}} {
+		if *p.field == "" {
+			*p.field = filepath.Join(c.State, p.name)
+		}
+	}
+	if c.LogOrigin == "" {
+		host := strings.TrimPrefix(strings.TrimPrefix(c.Issuer, "https://"), "http://")
+		c.LogOrigin = strings.ReplaceAll(host, ":", "-") + "/release/" + c.Site
+	}
+	if c.Access <= 0 || c.Access > 5*time.Minute {
+		return errors.New("access_token_life must be more than 0 and at most 5m")
+	}
+	if !strings.Contains(","+c.SigningAlgs+",", ",ES256,") {
+		return errors.New("signing_algs must contain ES256, which signs access tokens")
+	}
+	return nil
+}
+
+var configCommand = command{
+	name: "config", summary: "Print every configuration key with its meaning and value", usage: "config [flags]",
+	example: "hopnhat config --config /etc/hopnhat.yaml",
+	run: func(_ context.Context, e env, args []string) error {
+		c := defaults()
+		self := command{name: "config", summary: "Print every configuration key with its meaning and value", usage: "config [flags]", example: "hopnhat config"}
+		f := self.flagSet(e)
+		load := c.configFlags(f)
+		if err := parse(f, args); err != nil {
+			return err
+		}
+		if err := load(e); err != nil {
+			return err
+		}
+		for _, s := range c.settings() {
+			fmt.Fprintf(e.out, "# %s (HOPNHAT_%s)\n%s: %s\n", s.meaning, strings.ToUpper(s.name), s.name, s.get())
+		}
+		return nil
+	},
+}

@@ -1,0 +1,412 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"hopnhat/authz"
+	"hopnhat/authz/authn"
+	"hopnhat/authz/identity"
+	"hopnhat/conformance/sampleapp"
+	"hopnhat/keys"
+	"hopnhat/store/registry"
+	"hopnhat/web"
+)
+
+var demoCommand = command{
+	name: "demo", summary: "Run a nation on this machine: provider, broker, portals and two sample apps", usage: "demo [--port N] [--persons N] [--reset]",
+	example: "hopnhat demo",
+	run:     demo,
+}
+
+// marker tells that a folder is a demonstration's, which --reset may empty.
+const marker = ".hopnhat-demo"
+
+func demo(ctx context.Context, e env, args []string) error {
+	var port, persons int
+	var reset, codes bool
+	c := defaults()
+	f := demoCommand0.flagSet(e)
+	load := c.configFlags(f)
+	f.IntVar(&port, "port", 8440, "port of the provider; the apps take the next two")
+	f.IntVar(&persons, "persons", 20_000, "size of the synthetic nation")
+	f.BoolVar(&reset, "reset", false, "begin again: empties the demonstration's state folder")
+	f.BoolVar(&codes, "codes", false, "only print the current one-time codes")
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	c.Issuer, c.Listen = fmt.Sprintf("http://localhost:%d", port), fmt.Sprintf("127.0.0.1:%d", port)
+	c.Argon2KiB = 19 << 10
+	if err := load(e); err != nil {
+		return err
+	}
+	if codes {
+		return printCodes(ctx, c, e)
+	}
+	if err := portsFree(port, port+1, port+2); err != nil {
+		return err
+	}
+	say := func(format string, args ...any) { fmt.Fprintf(e.out, format+"\n", args...) }
+	say("Hopnhat – %s", "trình diễn / demonstration")
+	if err := prepareState(c.State, reset); err != nil {
+		return err
+	}
+	logFile, err := os.OpenFile(filepath.Join(c.State, "hopnhat.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("the state folder %s cannot be written: %w", c.State, err)
+	}
+	defer logFile.Close()
+	logger, err := newLogger(logFile, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	slog.SetDefault(logger)
+	if err := prepareNation(ctx, c, e, persons, say); err != nil {
+		return err
+	}
+	say("• Preparing accounts, apps and keys …")
+	apps, err := prepareDemo(ctx, c, port)
+	if err != nil {
+		return err
+	}
+	var links []web.DemoApp
+	for _, a := range apps {
+		links = append(links, web.DemoApp{Client: authz.ClientID(a.ClientID), URL: a.Home + "/"})
+	}
+	p, err := c.assemble(ctx, links)
+	if err != nil {
+		return err
+	}
+	var servers []*http.Server
+	for i, a := range apps {
+		s := &http.Server{Addr: fmt.Sprintf("127.0.0.1:%d", port+1+i), Handler: sampleapp.New(a).Handler(), ReadHeaderTimeout: 5 * time.Second}
+		l, err := net.Listen("tcp", s.Addr)
+		if err != nil {
+			return errors.Join(portError(s.Addr, err), p.close())
+		}
+		servers = append(servers, s)
+		go func() { _ = s.Serve(l) }()
+	}
+	err = p.serve(ctx, func() { welcome(ctx, p, apps, e) })
+	shutdown, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, s := range servers {
+		err = errors.Join(err, s.Shutdown(shutdown))
+	}
+	return err
+}
+
+// demoCommand0 is demoCommand for its own help, which it cannot name itself.
+var demoCommand0 = command{name: demoName, summary: "Run a nation on this machine: provider, broker, portals and two sample apps", usage: "demo [--port N] [--persons N] [--reset]", example: "hopnhat demo"}
+
+const demoName = "demo"
+
+func portsFree(ports ...int) error {
+	for _, port := range ports {
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return fmt.Errorf("port %d is in use or not allowed: %w; choose another with --port (it takes three in a row)", port, err)
+		}
+		l.Close()
+	}
+	return nil
+}
+
+// prepareState makes the folder, or empties it on request; a folder that is not
+// a demonstration's is never touched.
+func prepareState(dir string, reset bool) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the state folder %s cannot be read: %w", dir, err)
+	}
+	ours := slices.ContainsFunc(entries, func(d fs.DirEntry) bool { return d.Name() == marker })
+	if len(entries) > 0 && !ours {
+		return fmt.Errorf("folder %s holds something that is not a demonstration's state; nothing was touched, choose another with --state", dir)
+	}
+	if reset {
+		for _, d := range entries {
+			if d.Name() == marker {
+				continue
+			}
+			if err := os.RemoveAll(filepath.Join(dir, d.Name())); err != nil {
+				return fmt.Errorf("emptying the state folder: %w", err)
+			}
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("the state folder %s cannot be made: %w", dir, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, marker), []byte("State of `hopnhat demo`. Everything in it is invented.\n"), 0o600); err != nil {
+		return fmt.Errorf("the state folder %s cannot be written: %w", dir, err)
+	}
+	return nil
+}
+
+func prepareNation(ctx context.Context, c *config, e env, persons int, say func(string, ...any)) error {
+	db, err := registry.Open(ctx, c.Registry)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	status, err := db.Status(ctx)
+	switch {
+	case errors.Is(err, registry.ErrEmpty):
+		say("• Generating a synthetic nation of %d persons …", persons)
+		return generateNation(ctx, e.out, db, registry.Options{Persons: persons, Seed: 2026})
+	case errors.Is(err, registry.ErrHalf):
+		return fmt.Errorf("the state in %s is half-written, an earlier start was cut short: run `hopnhat demo --reset`", c.State)
+	case err != nil:
+		return err
+	}
+	say("• The nation is there: %d persons, %d organisations", status.Persons, status.Organisations)
+	return nil
+}
+
+// demoPerson is a login of the demonstration.
+type demoPerson struct {
+	number, password, role string
+}
+
+// demoPeople are synthetic: numbers with prefix 099 were never given out.
+var demoPeople = []demoPerson{
+	{"099304000017", "mau-an-2026", ""},
+	{"099078000112", "mau-binh-2026", ""},
+	{"099180000305", "mau-chi-2026", "auditor"},
+}
+
+// seed is the one-time code seed of a demonstration account, from the keyring, so
+// that it can be printed again and is another on each machine.
+func seed(ctx context.Context, ring keys.Ring, number string) ([]byte, error) {
+	raw, err := ring.Derive(ctx, keys.Secrets, "demo one-time codes "+number)
+	if err != nil {
+		return nil, err
+	}
+	return raw[:20], nil
+}
+
+func prepareDemo(ctx context.Context, c *config, port int) ([]sampleapp.Config, error) {
+	p, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	apps, err := p.enrolDemo(ctx, port)
+	return apps, errors.Join(err, p.close())
+}
+
+func (p *parts) enrolDemo(ctx context.Context, port int) ([]sampleapp.Config, error) {
+	nation, err := registry.Open(ctx, p.c.Registry)
+	if err != nil {
+		return nil, err
+	}
+	defer nation.Close()
+	for _, d := range demoPeople {
+		if err := p.enrol(ctx, nation, d); err != nil {
+			return nil, fmt.Errorf("preparing a login: %w", err)
+		}
+	}
+	apps := demoApps(p.c.Issuer, port)
+	for i := range apps {
+		private, public, err := appKey(p.c.State, apps[i].ClientID)
+		if err != nil {
+			return nil, err
+		}
+		apps[i].Key = private
+		if _, err := p.register(ctx, demoRegistration(apps[i], public)); err != nil {
+			return nil, err
+		}
+	}
+	return apps, nil
+}
+
+// enrol opens an account for a person of the nation, once.
+func (p *parts) enrol(ctx context.Context, nation *registry.DB, d demoPerson) error {
+	account, err := p.db.AccountOf(ctx, authz.PersonalNumber(d.number))
+	if errors.Is(err, authz.ErrNotFound) {
+		person, err := nation.ByNumber(ctx, d.number)
+		if err != nil {
+			return err
+		}
+		account = identity.Account{
+			Subject: authz.Subject(authz.NewID()), Kind: identity.Kind(person.Kind), Person: person.ID, Name: person.Name, Level: 2, Created: time.Now().UTC(),
+		}
+		secret, err := seed(ctx, p.ring, d.number)
+		if err != nil {
+			return err
+		}
+		sealed, err := p.ring.Seal(ctx, secret, authn.SeedAAD(account.Subject))
+		if err != nil {
+			return err
+		}
+		hash, err := p.hasher.Hash(ctx, d.password)
+		if err != nil {
+			return err
+		}
+		if err := p.db.InsertAccount(ctx, account, authz.PersonalNumber(d.number), hash, sealed); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	if d.role == "" {
+		return nil
+	}
+	return p.db.GrantRole(ctx, account.Subject, d.role, time.Now())
+}
+
+// appKey is an app's key, kept beside the state as the app's own.
+func appKey(state, id string) (private jose.JSONWebKey, public []byte, err error) {
+	path := filepath.Join(state, "apps", id+".jwk")
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		if err := json.Unmarshal(raw, &private); err != nil {
+			return private, nil, fmt.Errorf("the key of app %s is damaged: run `hopnhat demo --reset`", id)
+		}
+		public, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{private.Public()}})
+		return private, public, err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return private, nil, err
+	}
+	if private, public, err = sampleapp.NewKey(); err != nil {
+		return private, nil, err
+	}
+	if raw, err = json.Marshal(private); err != nil {
+		return private, nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return private, nil, err
+	}
+	return private, public, os.WriteFile(path, raw, 0o600)
+}
+
+// demoApps are a province's land service, which asks for consent, and a
+// ministry's tax service, which reads on the basis of its duty.
+func demoApps(issuer string, port int) []sampleapp.Config {
+	return []sampleapp.Config{
+		{
+			Issuer: issuer, ClientID: "dat-dai-da-nang", Home: fmt.Sprintf("http://localhost:%d", port+1), Colour: "jade",
+			Name:  [2]string{"Dịch vụ đất đai Đà Nẵng", "Đà Nẵng land services"},
+			Owner: [2]string{"Ủy ban nhân dân thành phố Đà Nẵng", "People's Committee of Đà Nẵng City"},
+			About: [2]string{"Đăng ký thế chấp quyền sử dụng đất trực tuyến: không cần bản sao giấy chứng nhận, không cần nộp lại giấy tờ.", "Register a mortgage of land use rights online: no copies, no papers to hand in again."},
+			Details: []sampleapp.Detail{
+				{Type: authz.ReleaseType, Registry: "land", Attributes: []string{"land.certificate_no", "land.area", "land.encumbrance"}, Purpose: "land.mortgage", Basis: "LB-CONSENT"},
+				{Type: authz.ReleaseType, Registry: "civil", Attributes: []string{"civil.marital_status"}, Purpose: "land.mortgage", Basis: "LB-CONSENT"},
+			},
+		},
+		{
+			Issuer: issuer, ClientID: "thue-dien-tu", Home: fmt.Sprintf("http://localhost:%d", port+2), Colour: "ink",
+			Name:  [2]string{"Thuế điện tử", "Electronic tax"},
+			Owner: [2]string{"Bộ Tài chính", "Ministry of Finance"},
+			About: [2]string{"Tra cứu hồ sơ thuế của bạn. Cơ quan thuế đọc dữ liệu theo chức năng luật định; mọi lần đọc đều được ghi lại cho bạn xem.", "Look at your tax file. The tax authority reads by its statutory duty; every read is recorded for you to see."},
+			Details: []sampleapp.Detail{
+				{Type: authz.ReleaseType, Registry: "tax", Attributes: []string{"tax.tax_code", "tax.taxpayer_status", "tax.arrears"}, Purpose: "tax.declare", Basis: "LB-STATE"},
+			},
+		},
+	}
+}
+
+func demoRegistration(a sampleapp.Config, public []byte) registration {
+	r := registration{
+		ID: a.ClientID, Name: authz.LocalizedText{VI: a.Name[0], EN: a.Name[1]}, Owner: authz.LocalizedText{VI: a.Owner[0], EN: a.Owner[1]},
+		JWKS: string(public), RedirectURIs: []string{a.Home + "/callback"}, PostLogoutRedirectURIs: []string{a.Home + "/signed-out"},
+		BackchannelLogoutURI: a.Home + "/backchannel-logout", MinimumLevel: 2, HomeURI: a.Home + "/", Sector: a.ClientID + ".demo",
+	}
+	explanations := map[string]authz.LocalizedText{
+		"land":  {VI: "Để biết thửa đất có thể thế chấp hay không.", EN: "To know whether the parcel can be mortgaged."},
+		"civil": {VI: "Để biết có cần chữ ký của vợ hoặc chồng hay không.", EN: "To know whether a spouse must sign too."},
+		"tax":   {VI: "Để mở hồ sơ thuế của bạn.", EN: "To open your tax file."},
+	}
+	for _, d := range a.Details {
+		declaration := authz.Declaration{
+			Purpose: authz.PurposeID(d.Purpose), Basis: authz.Basis(d.Basis), Registry: authz.RegistryID(d.Registry),
+			Explanation: explanations[d.Registry], MaxDays: 30, DataLife: "P30D", Frequency: "unlimited",
+		}
+		for _, id := range d.Attributes {
+			declaration.Attributes = append(declaration.Attributes, authz.AttributeID(id))
+		}
+		if d.Registry == "land" {
+			declaration.Required = []authz.AttributeID{"land.certificate_no", "land.encumbrance"}
+		}
+		r.Declarations = append(r.Declarations, declaration)
+	}
+	return r
+}
+
+// welcome says what to open and with which logins, and keeps the codes current.
+func welcome(ctx context.Context, p *parts, apps []sampleapp.Config, e env) {
+	w := e.out
+	fmt.Fprintf(w, "\nReady. Open in a browser:\n")
+	for _, a := range apps {
+		fmt.Fprintf(w, "  %-28s %s/\n", a.Name[0], a.Home)
+	}
+	fmt.Fprintf(w, "  %-28s %s/portal\n  %-28s %s/console\n\n", "Ai đã xem dữ liệu của tôi", p.c.Issuer, "Kiểm toán / audit", p.c.Issuer)
+	fmt.Fprintf(w, "Logins (all persons are invented):\n")
+	for _, d := range demoPeople {
+		note := ""
+		if d.role != "" {
+			note = "  (" + d.role + ")"
+		}
+		fmt.Fprintf(w, "  number %s  password %-14s%s\n", d.number, d.password, note)
+	}
+	fmt.Fprintf(w, "\nProofs: hopnhat audit verify --log-key %s FILE\nStop with Ctrl-C; everything is kept in %s.\nOne-time codes, new each 30 s:\n", filepath.Join(p.c.State, "log.vkey"), p.c.State)
+	go func() {
+		for {
+			now := time.Now()
+			line, err := codeLine(ctx, p.ring, now)
+			if err != nil {
+				return
+			}
+			fmt.Fprintln(w, line)
+			next := now.Truncate(30 * time.Second).Add(30 * time.Second)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Until(next)):
+			}
+		}
+	}()
+}
+
+func codeLine(ctx context.Context, ring keys.Ring, now time.Time) (string, error) {
+	var parts []string
+	for _, d := range demoPeople {
+		secret, err := seed(ctx, ring, d.number)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, d.number+" → "+authn.CurrentCode(secret, now))
+	}
+	return "  " + now.Format("15:04:05") + "  " + strings.Join(parts, "   "), nil
+}
+
+// printCodes prints the current codes of a demonstration that may be running.
+func printCodes(ctx context.Context, c *config, e env) error {
+	if _, err := os.Stat(filepath.Join(c.State, marker)); err != nil {
+		return fmt.Errorf("there is no demonstration in %s", c.State)
+	}
+	ring, err := c.openKeys()
+	if err != nil {
+		return err
+	}
+	defer ring.Close()
+	line, err := codeLine(ctx, ring, time.Now())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(e.out, line)
+	return nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"regexp"
+	"strings"
+)
+
+// identifiers are what a log line must never hold: personal numbers, and tokens
+// in any of their forms.
+var identifiers = regexp.MustCompile(`\b\d{12}\b|\bhnr\.[A-Za-z0-9_-]+|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]+`)
+
+// secretNames are attributes whose value is never written.
+var secretNames = []string{"password", "secret", "token", "code", "number", "cookie", "authorization", "assertion"}
+
+// newLogger writes JSON lines; identifiers and secrets come out as [redacted],
+// whoever let them slip in.
+func newLogger(w io.Writer, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log_level %q: use debug, info, warn or error", level)
+	}
+	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l, ReplaceAttr: redact})
+	return slog.New(messages{handler}), nil
+}
+
+const redacted = "[redacted]"
+
+func redact(_ []string, a slog.Attr) slog.Attr {
+	for _, name := range secretNames {
+		if strings.EqualFold(a.Key, name) {
+			return slog.String(a.Key, redacted)
+		}
+	}
+	switch a.Value.Kind() {
+	case slog.KindString:
+		return slog.String(a.Key, identifiers.ReplaceAllString(a.Value.String(), redacted))
+	case slog.KindAny:
+		if err, ok := a.Value.Any().(error); ok {
+			return slog.String(a.Key, identifiers.ReplaceAllString(err.Error(), redacted))
+		}
+		if text := fmt.Sprint(a.Value.Any()); identifiers.MatchString(text) {
+			return slog.String(a.Key, identifiers.ReplaceAllString(text, redacted))
+		}
+	}
+	return a
+}
+
+// messages redacts the message itself.
+type messages struct{ slog.Handler }
+
+func (m messages) Handle(ctx context.Context, r slog.Record) error {
+	if identifiers.MatchString(r.Message) {
+		clean := slog.NewRecord(r.Time, r.Level, identifiers.ReplaceAllString(r.Message, redacted), r.PC)
+		r.Attrs(func(a slog.Attr) bool { clean.AddAttrs(a); return true })
+		r = clean
+	}
+	return m.Handler.Handle(ctx, r)
+}
+
+func (m messages) WithAttrs(a []slog.Attr) slog.Handler { return messages{m.Handler.WithAttrs(a)} }
+func (m messages) WithGroup(name string) slog.Handler   { return messages{m.Handler.WithGroup(name)} }

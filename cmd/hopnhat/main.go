@@ -1,0 +1,142 @@
+// Command hopnhat is the national electronic identity federation server and the
+// tools of those who run it. It parses and wires; what it does lives in the
+// packages it imports.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// command is one word after hopnhat.
+type command struct {
+	name    string
+	summary string
+	usage   string
+	example string
+	run     func(ctx context.Context, e env, args []string) error
+}
+
+// env is what a command may touch of its surroundings.
+type env struct {
+	out, err io.Writer
+	lookup   func(string) (string, bool)
+}
+
+func commands() []command {
+	return []command{
+		demoCommand, serveCommand, migrateCommand, clientCommand, accountCommand, registryCommand, auditCommand, keysCommand, configCommand,
+	}
+}
+
+// errUsage means that help was shown because the words were off.
+var errUsage = errors.New("usage")
+
+// exitCode lets a command end with a code of its own.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, env{os.Stdout, os.Stderr, os.LookupEnv}, os.Args[1:]))
+}
+
+// run is main without the process: tests call it.
+func run(ctx context.Context, e env, args []string) int {
+	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		overview(e.out)
+		return 0
+	}
+	for _, c := range commands() {
+		if c.name != args[0] {
+			continue
+		}
+		err := c.run(ctx, e, args[1:])
+		var code exitCode
+		switch {
+		case err == nil, errors.Is(err, flag.ErrHelp):
+			return 0
+		case errors.As(err, &code):
+			return int(code)
+		case errors.Is(err, errUsage):
+			return 2
+		default:
+			fmt.Fprintf(e.err, "hopnhat %s: %v\n", c.name, err)
+			return 1
+		}
+	}
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	fmt.Fprintf(e.err, "hopnhat: there is no command %q; did you mean %q? See hopnhat help.\n", args[0], nearest(args[0], names))
+	return 2
+}
+
+func overview(w io.Writer) {
+	fmt.Fprint(w, "Hopnhat, the national electronic identity federation server.\n\nUsage:\n  hopnhat COMMAND [flags]\n\nCommands:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
+	}
+	fmt.Fprint(w, "\nExample:\n  hopnhat demo\n\nEvery command has --help.\n")
+}
+
+// flagSet makes the flags of a command with its help.
+func (c command) flagSet(e env) *flag.FlagSet {
+	f := flag.NewFlagSet("hopnhat "+c.name, flag.ContinueOnError)
+	f.SetOutput(e.err)
+	f.Usage = func() {
+		fmt.Fprintf(e.err, "%s\n\nUsage:\n  hopnhat %s\n\nExample:\n  %s\n\nFlags:\n", c.summary, c.usage, c.example)
+		f.PrintDefaults()
+	}
+	return f
+}
+
+// parse reads flags; words that are off end with the help, code 2.
+func parse(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return errUsage
+	}
+	return nil
+}
+
+// nearest is the known word with the fewest edits.
+func nearest(word string, known []string) string {
+	best, least := "", 1<<30
+	for _, k := range known {
+		if d := distance(word, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		previous := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			previous, row[j] = row[j], min(row[j]+1, row[j-1]+1, previous+cost)
+		}
+	}
+	return row[len(b)]
+}

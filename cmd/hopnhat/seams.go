@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/broker"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+	"hopnhat/store"
+	"hopnhat/store/registry"
+	"hopnhat/web"
+)
+
+// The seams between parts that do not know each other.
+
+// signedIn shows sessions to the provider.
+type signedIn struct{ sessions *session.Sessions }
+
+// reachable is the highest level a password and a one-time code can reach.
+const reachable authz.AuthenticationLevel = 2
+
+func (s signedIn) Current(r *http.Request) (provider.SignedIn, bool, error) {
+	found, err := s.sessions.Of(r)
+	if errors.Is(err, session.ErrNone) {
+		return provider.SignedIn{Reachable: reachable}, false, nil
+	}
+	if err != nil {
+		return provider.SignedIn{}, false, err
+	}
+	return provider.SignedIn{
+		ID: found.ID, Subject: found.Subject, AuthTime: found.AuthTime, Methods: found.Methods, Level: found.Level,
+		Account: found.Account, Reachable: reachable, Kind: found.Kind,
+	}, true, nil
+}
+
+// asker shows consents to the provider.
+type asker struct{ *consent.Consents }
+
+func (a asker) Needed(ctx context.Context, client *authz.Client, s provider.SignedIn, wanted []authz.Release) (bool, []authz.Release, error) {
+	return a.Consents.Needed(ctx, client, s.Subject, wanted)
+}
+
+// verifier shows access tokens to the broker.
+type verifier struct{ *provider.Provider }
+
+func (v verifier) BrokerAccess(r *http.Request) (broker.Access, error) {
+	a, err := v.Provider.BrokerAccess(r)
+	return broker.Access{Grant: a.Grant, Client: a.ClientID, Pairwise: a.Subject, NextNonce: a.NextNonce}, err
+}
+
+// directory shows registered apps to the broker, from memory.
+type directory struct{ *clientauth.Directory }
+
+func (d directory) Client(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
+	c, err := d.Directory.Client(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.Client, nil
+}
+
+// register shows the national database to the broker.
+type register struct{ db *registry.DB }
+
+func (r register) Read(ctx context.Context, id authz.RegistryID, person string, attributes []authz.AttributeID) ([]broker.Record, error) {
+	names := make([]string, len(attributes))
+	for i, a := range attributes {
+		names[i] = string(a)
+	}
+	rows, err := r.db.Read(ctx, string(id), person, names)
+	out := make([]broker.Record, len(rows))
+	for i, row := range rows {
+		out[i] = row
+	}
+	return out, err
+}
+
+// evidence shows the record to the pages. A place that was not noted yet is
+// known to the recorder, so a proof is there within a second.
+type evidence struct {
+	*store.DB
+	recorder *audit.Recorder
+}
+
+func (e evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
+	found, err := e.DB.Get(ctx, id)
+	if err == nil && !found.Logged {
+		found.Index, found.Logged = e.recorder.Place(id)
+	}
+	return found, err
+}
+
+func (e evidence) Count(ctx context.Context, q audit.Query) (web.Counts, error) {
+	c, err := e.DB.CountEvents(ctx, q)
+	return web.Counts{Total: c.Total, Permitted: c.Permitted, People: c.People, Capped: c.Capped}, err
+}

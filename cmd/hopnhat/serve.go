@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+)
+
+var serveCommand = command{
+	name: "serve", summary: "Run the server", usage: "serve [flags]",
+	example: "hopnhat serve --config /etc/hopnhat.yaml",
+	run:     serve,
+}
+
+func serve(ctx context.Context, e env, args []string) error {
+	c := defaults()
+	f := command{name: "serve", summary: "Run the server: provider, broker, portals", usage: "serve [flags]", example: "hopnhat serve --config /etc/hopnhat.yaml"}.flagSet(e)
+	load := c.configFlags(f)
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	if err := load(e); err != nil {
+		return err
+	}
+	logger, err := newLogger(e.err, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	slog.SetDefault(logger)
+	p, err := c.assemble(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return p.serve(ctx, func() { slog.Info("serving", "issuer", c.Issuer, "listen", c.Listen) })
+}
+
+// serve runs until ctx ends, then lets the requests that were accepted finish
+// before anything they need is closed.
+func (p *parts) serve(ctx context.Context, ready func()) error {
+	background, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); p.deliverer.Run(background) }()
+	go p.purge(background)
+	failed := make(chan error, 1)
+	listener, err := net.Listen("tcp", p.c.Listen)
+	if err != nil {
+		stop()
+		<-done
+		return errors.Join(portError(p.c.Listen, err), p.close())
+	}
+	go func() { failed <- p.server.Serve(listener) }()
+	ready()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		shutdown, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		err = p.server.Shutdown(shutdown)
+		cancel()
+	}
+	stop()
+	<-done
+	return errors.Join(err, p.close())
+}
+
+func portError(address string, err error) error {
+	return fmt.Errorf("listening on %s: %w; choose another with --listen, or --port in the demonstration", address, err)
+}
+
+// purge deletes what has expired, a bounded batch at a time.
+func (p *parts) purge(ctx context.Context) {
+	const batch = 1000
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		// Grants stay a day after they expired, so that reuse is still seen.
+		for ctx.Err() == nil {
+			n, err := p.db.PurgeGrants(ctx, time.Now().Add(-24*time.Hour), batch)
+			if err != nil {
+				slog.Error("purging failed", "error", err)
+				break
+			}
+			if n < batch {
+				break
+			}
+		}
+	}
+}

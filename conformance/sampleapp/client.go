@@ -1,0 +1,380 @@
+package sampleapp
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// client speaks to the provider.
+type client struct {
+	c     Config
+	proof *ecdsa.PrivateKey // the DPoP key
+	mu    sync.Mutex
+	nonce map[string]string // by origin, RFC 9449 §8.2
+	meta  *metadata
+	keys  *jose.JSONWebKeySet
+}
+
+type metadata struct {
+	Issuer        string `json:"issuer"`
+	Authorization string `json:"authorization_endpoint"`
+	Token         string `json:"token_endpoint"`
+	PAR           string `json:"pushed_authorization_request_endpoint"`
+	UserInfo      string `json:"userinfo_endpoint"`
+	JWKS          string `json:"jwks_uri"`
+}
+
+func newClient(c Config) *client {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return &client{c: c, proof: key, nonce: map[string]string{}}
+}
+
+// discover reads the metadata and the keys; keys are read again when one is
+// missing.
+func (c *client) discover(ctx context.Context, again bool) (*metadata, *jose.JSONWebKeySet, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.meta != nil && !again {
+		return c.meta, c.keys, nil
+	}
+	var m metadata
+	if err := c.get(ctx, c.c.Issuer+"/.well-known/openid-configuration", &m); err != nil {
+		return nil, nil, err
+	}
+	if m.Issuer != c.c.Issuer { // OpenID Connect Discovery §4.3
+		return nil, nil, errors.New("the metadata is of another issuer")
+	}
+	var set jose.JSONWebKeySet
+	if err := c.get(ctx, m.JWKS, &set); err != nil {
+		return nil, nil, err
+	}
+	c.meta, c.keys = &m, &set
+	return c.meta, c.keys, nil
+}
+
+func (c *client) get(ctx context.Context, address string, into any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := c.c.HTTP.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %d", address, answer.StatusCode)
+	}
+	return json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(into)
+}
+
+// sign makes a compact JWS.
+func sign(key any, kid, typ string, embed bool, claims any) (string, error) {
+	options := (&jose.SignerOptions{EmbedJWK: embed}).WithType(jose.ContentType(typ))
+	var signing any = key
+	if !embed {
+		signing = jose.JSONWebKey{Key: key, KeyID: kid}
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: signing}, options)
+	if err != nil {
+		return "", err
+	}
+	return jwt.Signed(signer).Claims(claims).Serialize()
+}
+
+// dpop makes a proof, RFC 9449 §4.2.
+func (c *client) dpop(method, address, token string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", err
+	}
+	claims := map[string]any{"jti": random(), "htm": method, "htu": u.Scheme + "://" + u.Host + u.Path, "iat": time.Now().Unix()}
+	c.mu.Lock()
+	if nonce := c.nonce[u.Host]; nonce != "" {
+		claims["nonce"] = nonce
+	}
+	c.mu.Unlock()
+	if token != "" {
+		sum := sha256.Sum256([]byte(token))
+		claims["ath"] = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	return sign(c.proof, "", "dpop+jwt", true, claims)
+}
+
+// send makes a request with a proof, and once more when the server wants a nonce.
+func (c *client) send(ctx context.Context, address, contentType, token string, body func() (string, error)) (*http.Response, []byte, error) {
+	for attempt := 0; ; attempt++ {
+		text, err := body()
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(text))
+		if err != nil {
+			return nil, nil, err
+		}
+		r.Header.Set("Content-Type", contentType)
+		proof, err := c.dpop(http.MethodPost, address, token)
+		if err != nil {
+			return nil, nil, err
+		}
+		r.Header.Set("DPoP", proof)
+		if token != "" {
+			r.Header.Set("Authorization", "DPoP "+token)
+		}
+		answer, err := c.c.HTTP.Do(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		raw, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+		answer.Body.Close()
+		if err != nil {
+			return nil, nil, err
+		}
+		fresh := answer.Header.Get("DPoP-Nonce")
+		if fresh != "" {
+			c.mu.Lock()
+			c.nonce[r.URL.Host] = fresh
+			c.mu.Unlock()
+		}
+		wantsNonce := answer.StatusCode == http.StatusBadRequest || answer.StatusCode == http.StatusUnauthorized
+		if wantsNonce && fresh != "" && attempt == 0 {
+			continue
+		}
+		return answer, raw, nil
+	}
+}
+
+// form posts to an endpoint of the authorization server, authenticated by
+// private_key_jwt with the issuer as audience.
+func (c *client) form(ctx context.Context, address string, values url.Values) (*http.Response, []byte, error) {
+	return c.send(ctx, address, "application/x-www-form-urlencoded", "", func() (string, error) {
+		assertion, err := sign(c.c.Key.Key, c.c.Key.KeyID, "JWT", false, map[string]any{
+			"iss": c.c.ClientID, "sub": c.c.ClientID, "aud": c.c.Issuer, "jti": random(),
+			"iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+		})
+		if err != nil {
+			return "", err
+		}
+		values.Set("client_id", c.c.ClientID)
+		values.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+		values.Set("client_assertion", assertion)
+		return values.Encode(), nil
+	})
+}
+
+// protocolError is what an endpoint answered.
+func protocolError(what string, answer *http.Response, raw []byte) error {
+	var body struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	_ = json.Unmarshal(raw, &body)
+	return fmt.Errorf("%s answered %d %s: %s", what, answer.StatusCode, body.Error, body.Description)
+}
+
+// push sends the request ahead and says where the browser goes.
+func (c *client) push(ctx context.Context, state string, flow *login, lang string, details []Detail) (string, error) {
+	m, _, err := c.discover(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	raw, err := json.Marshal(details)
+	if err != nil {
+		return "", err
+	}
+	challenge := sha256.Sum256([]byte(flow.verifier))
+	answer, body, err := c.form(ctx, m.PAR, url.Values{
+		"response_type": {"code"}, "redirect_uri": {c.c.Home + "/callback"}, "scope": {"openid"}, "state": {state}, "nonce": {flow.nonce},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
+		"authorization_details": {string(raw)}, "ui_locales": {lang},
+	})
+	if err != nil {
+		return "", err
+	}
+	var out struct {
+		RequestURI string `json:"request_uri"`
+	}
+	if answer.StatusCode != http.StatusCreated || json.Unmarshal(body, &out) != nil {
+		return "", protocolError("the pushed authorization request endpoint", answer, body)
+	}
+	return m.Authorization + "?" + url.Values{"client_id": {c.c.ClientID}, "request_uri": {out.RequestURI}}.Encode(), nil
+}
+
+type tokens struct {
+	Access  string    `json:"access_token"`
+	Type    string    `json:"token_type"`
+	Refresh string    `json:"refresh_token"`
+	ID      string    `json:"id_token"`
+	Details []granted `json:"authorization_details"`
+}
+
+func (c *client) token(ctx context.Context, values url.Values) (*tokens, error) {
+	m, _, err := c.discover(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	answer, body, err := c.form(ctx, m.Token, values)
+	if err != nil {
+		return nil, err
+	}
+	var t tokens
+	if answer.StatusCode != http.StatusOK || json.Unmarshal(body, &t) != nil {
+		return nil, protocolError("the token endpoint", answer, body)
+	}
+	if t.Type != "DPoP" {
+		return nil, errors.New("the access token is not bound to our key")
+	}
+	return &t, nil
+}
+
+// redeem turns a code into a visitor.
+func (c *client) redeem(ctx context.Context, code string, flow *login) (*visitor, error) {
+	t, err := c.token(ctx, url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {c.c.Home + "/callback"}, "code_verifier": {flow.verifier},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var id struct {
+		jwt.Claims
+		Nonce string `json:"nonce"`
+		ACR   string `json:"acr"`
+		SID   string `json:"sid"`
+	}
+	if err := c.verify(ctx, t.ID, "JWT", &id); err != nil {
+		return nil, fmt.Errorf("the ID token: %w", err)
+	}
+	if id.Nonce != flow.nonce {
+		return nil, errors.New("the ID token is for another sign-in (nonce)")
+	}
+	if err := id.ValidateWithLeeway(jwt.Expected{Issuer: c.c.Issuer, AnyAudience: jwt.Audience{c.c.ClientID}, Time: time.Now()}, 10*time.Second); err != nil {
+		return nil, fmt.Errorf("the ID token: %w", err)
+	}
+	return &visitor{
+		subject: id.Subject, sid: id.SID, acr: id.ACR, access: t.Access, id: t.ID, refresh: t.Refresh, granted: t.Details, since: time.Now(),
+	}, nil
+}
+
+// fresh gets a new access token; the old ones are good for minutes only.
+func (c *client) fresh(ctx context.Context, who *visitor) error {
+	if who.refresh == "" {
+		return errors.New("no refresh token")
+	}
+	t, err := c.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {who.refresh}})
+	if err != nil {
+		return err
+	}
+	who.access, who.refresh = t.Access, t.Refresh
+	return nil
+}
+
+// verify checks a token of the provider against its published keys.
+func (c *client) verify(ctx context.Context, token, typ string, into any) error {
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		return err
+	}
+	header := parsed.Headers[0]
+	if got, _ := header.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(got, typ) {
+		return fmt.Errorf("typ is %q", got)
+	}
+	for _, again := range []bool{false, true} {
+		_, keys, err := c.discover(ctx, again)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys.Key(header.KeyID) {
+			return parsed.Claims(key.Key, into)
+		}
+	}
+	return errors.New("signed by a key that the provider does not publish")
+}
+
+// release asks the broker for one granted detail.
+func (c *client) release(ctx context.Context, who *visitor, g granted) (answer, error) {
+	body, err := json.Marshal(map[string]any{"registry": g.Registry, "purpose": g.Purpose, "attributes": g.Attributes})
+	if err != nil {
+		return answer{}, err
+	}
+	response, raw, err := c.send(ctx, c.c.Issuer+"/broker/v1/releases", "application/json", who.access, func() (string, error) { return string(bytes.TrimSpace(body)), nil })
+	if err != nil {
+		return answer{}, err
+	}
+	out := answer{Purpose: g.Purpose, Registry: g.Registry}
+	if response.StatusCode != http.StatusOK {
+		out.Problem = &problem{}
+		if err := json.Unmarshal(raw, out.Problem); err != nil {
+			return answer{}, fmt.Errorf("the broker answered %d", response.StatusCode)
+		}
+		return out, nil
+	}
+	var got struct {
+		Records []map[string]json.RawMessage `json:"records"`
+		Log     struct {
+			Index uint64 `json:"index"`
+		} `json:"log"`
+	}
+	if err := json.Unmarshal(raw, &got); err != nil {
+		return answer{}, err
+	}
+	out.Records, out.Index = got.Records, got.Log.Index
+	return out, nil
+}
+
+// logoutToken checks a logout token, Back-Channel Logout §2.6.
+func (c *client) logoutToken(ctx context.Context, token string) (sub, sid string, err error) {
+	var claims struct {
+		jwt.Claims
+		SID    string                     `json:"sid"`
+		Nonce  *string                    `json:"nonce"`
+		Events map[string]json.RawMessage `json:"events"`
+	}
+	if err := c.verify(ctx, token, "logout+jwt", &claims); err != nil {
+		return "", "", err
+	}
+	if err := claims.ValidateWithLeeway(jwt.Expected{Issuer: c.c.Issuer, AnyAudience: jwt.Audience{c.c.ClientID}, Time: time.Now()}, 10*time.Second); err != nil {
+		return "", "", err
+	}
+	if _, ok := claims.Events["http://schemas.openid.net/event/backchannel-logout"]; !ok || claims.Nonce != nil || claims.Subject == "" && claims.SID == "" {
+		return "", "", errors.New("not a logout token")
+	}
+	return claims.Subject, claims.SID, nil
+}
+
+// NewKey makes a signing key for an app: the private key, and the public set to
+// register.
+func NewKey() (private jose.JSONWebKey, public []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return private, nil, err
+	}
+	private = jose.JSONWebKey{Key: key, Algorithm: "ES256", Use: "sig"}
+	sum, err := private.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return private, nil, err
+	}
+	private.KeyID = base64.RawURLEncoding.EncodeToString(sum)
+	public, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{private.Public()}})
+	return private, public, err
+}
