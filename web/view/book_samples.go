@@ -42,12 +42,12 @@ func sampleLongApp() App {
 
 func sampleAttributes() (needed, optional []Item) {
 	return []Item{
-			{ID: "population.full_name", Name: Words{VI: "Họ, chữ đệm và tên khai sinh", EN: "Full name at birth"}},
-			{ID: "population.permanent_address", Name: Words{VI: "Nơi thường trú", EN: "Permanent residence"}},
-		}, []Item{
-			{ID: "population.birth_date", Name: Words{VI: "Ngày, tháng, năm sinh", EN: "Date of birth"}},
-			{ID: "population.ethnicity", Name: Words{VI: "Dân tộc", EN: "Ethnicity"}, Sensitive: true},
-		}
+		{ID: "population.full_name", Name: Words{VI: "Họ, chữ đệm và tên khai sinh", EN: "Full name at birth"}},
+		{ID: "population.permanent_address", Name: Words{VI: "Nơi thường trú", EN: "Permanent residence"}},
+	}, []Item{
+		{ID: "population.birth_date", Name: Words{VI: "Ngày, tháng, năm sinh", EN: "Date of birth"}},
+		{ID: "population.ethnicity", Name: Words{VI: "Dân tộc", EN: "Ethnicity"}, Sensitive: true},
+	}
 }
 
 func sampleLandItems() []Item {

@@ -168,9 +168,25 @@ func parse(lang Lang) (map[string]*template.Template, error) {
 // pages lists one of each kind.
 func pages() []Page {
 	return []Page{
-		Home{}, SignIn{}, OneTimeCode{}, Reauthenticate{}, Consent{}, FormPost{}, Error{},
-		Timeline{}, ReleaseDetail{}, Consents{}, ConsentDetail{}, WithdrawConfirm{}, Sessions{},
-		Search{}, EventDetail{}, Export{}, ExportReceipt{}, LogoutConfirm{}, LoggedOut{},
+		Home{},
+		SignIn{},
+		OneTimeCode{},
+		Reauthenticate{},
+		Consent{},
+		FormPost{},
+		Error{},
+		Timeline{},
+		ReleaseDetail{},
+		Consents{},
+		ConsentDetail{},
+		WithdrawConfirm{},
+		Sessions{},
+		Search{},
+		EventDetail{},
+		Export{},
+		ExportReceipt{},
+		LogoutConfirm{},
+		LoggedOut{},
 	}
 }
 
