@@ -67,7 +67,7 @@ func (db *DB) CountFailure(ctx context.Context, numberKey []byte, subject authz.
 			"UPDATE accounts SET failures = failures + 1, failed_at = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
 	}
 	return wrap("counting a failed sign-in", db.writer(ctx).Exec(`INSERT INTO attempts (number_key, failures, failed_at) VALUES (?, 1, ?)
-		ON CONFLICT (number_key) DO UPDATE SET failures = attempts.failures + 1, failed_at = excluded.failed_at`, numberKey, at.UTC()).Error)
+		ON CONFLICT (number_key) DO UPDATE SET failures = attempts.failures + 1, failed_at = excluded.failed_at`, blob(numberKey), at.UTC()).Error)
 }
 
 // AcceptCode advances the last time step and clears the failures. Of any number

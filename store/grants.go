@@ -179,13 +179,13 @@ func (db *DB) Revoke(ctx context.Context, id authz.GrantID, because string, at t
 // there.
 func (db *DB) SpendAssertion(ctx context.Context, digest []byte, expires time.Time) error {
 	return oneRow("remembering a client assertion", db.writer(ctx).Exec(
-		"INSERT INTO used_assertions (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", digest, expires.UTC()))
+		"INSERT INTO used_assertions (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", blob(digest), expires.UTC()))
 }
 
 // RevokeToken remembers a revoked token that has no grant.
 func (db *DB) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
 	return wrap("revoking a token", db.writer(ctx).Exec(
-		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", digest, expires.UTC()).Error)
+		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", blob(digest), expires.UTC()).Error)
 }
 
 // TokenRevoked tells whether RevokeToken was called for a token.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"time"
 
@@ -27,3 +28,10 @@ func value(t *time.Time) time.Time {
 	}
 	return t.UTC()
 }
+
+// blob is bytes as one value. GORM takes a bare []byte after an opening
+// parenthesis for a list of numbers.
+type blob []byte
+
+// Value is the bytes.
+func (b blob) Value() (driver.Value, error) { return []byte(b), nil }
