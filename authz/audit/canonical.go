@@ -36,7 +36,7 @@ type form struct {
 		Text      string `json:"text_sha256,omitzero"`
 		Version   int64  `json:"version,omitzero"`
 	} `json:"consent,omitzero"`
-	Data     formData `json:"data,omitzero"`
+	Data     formData `json:"data"`
 	Decision struct {
 		Code        string   `json:"code,omitzero"`
 		Determining []string `json:"determining,omitempty"`
@@ -44,7 +44,7 @@ type form struct {
 		Permit      bool     `json:"permit"` // always there: a refusal says so
 		PolicyHash  string   `json:"policy_hash,omitzero"`
 	} `json:"decision"`
-	Detail    formDetail `json:"detail,omitzero"`
+	Detail    formDetail `json:"detail"`
 	Emergency struct {
 		Drill  bool   `json:"drill,omitzero"`
 		Reason string `json:"reason,omitzero"`
@@ -100,22 +100,12 @@ type formData struct {
 	Registry   string   `json:"registry,omitzero"`
 }
 
-// IsZero leaves the member out when all of it is absent.
-func (d formData) IsZero() bool {
-	return len(d.Attributes) == 0 && d.Catalogue == "" && d.Form == "" && d.Query == "" && d.Registry == ""
-}
-
 type formDetail struct {
 	Action  string   `json:"action,omitzero"`
 	Count   int64    `json:"count,omitzero"`
 	Methods []string `json:"methods,omitempty"`
 	Object  string   `json:"object,omitzero"`
 	Text    string   `json:"text,omitzero"`
-}
-
-// IsZero leaves the member out when all of it is absent.
-func (d formDetail) IsZero() bool {
-	return d.Action == "" && d.Count == 0 && len(d.Methods) == 0 && d.Object == "" && d.Text == ""
 }
 
 func (e Event) form() form {
@@ -130,7 +120,7 @@ func (e Event) form() form {
 	f.Reason.Citation, f.Reason.Purpose = e.Reason.Citation, string(e.Reason.Purpose)
 	f.Consent.Channel, f.Consent.Consent, f.Consent.Locale = e.Reason.Channel, string(e.Reason.Consent), e.Reason.Locale
 	f.Consent.NoConsent, f.Consent.Text, f.Consent.Version = e.Reason.NoConsent, e.Reason.ConsentText, int64(e.Reason.ConsentVersion)
-	f.Data.Attributes = make([]string, 0, len(e.Data.Attributes))
+	f.Data.Attributes = make([]string, 0, len(e.Data.Attributes)) // absent when empty
 	for _, a := range e.Data.Attributes {
 		f.Data.Attributes = append(f.Data.Attributes, string(a))
 	}
@@ -234,15 +224,56 @@ func set[T ~string](values []T) []T {
 // they are the same event. An event that breaks a rule of [Event.Check] has no
 // canonical bytes and cannot become evidence.
 func (e Event) Canonical() ([]byte, error) {
+	canonical, _, err := e.encode()
+	return canonical, err
+}
+
+// encode gives the canonical bytes, and the groups as parts of them.
+func (e Event) encode() (canonical []byte, groups map[commitment.Group][]byte, err error) {
 	e = e.Normalized()
 	if err := e.Check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	canonical, err := commitment.Canonical(e.form())
-	if err != nil {
-		return nil, fmt.Errorf("%v: %w", e, err)
+	f := e.form()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // RFC 8785 §3.2.2.2: only what must be escaped is
+	type cut struct{ from, to int }
+	cuts := make(map[commitment.Group]cut, len(commitment.Groups()))
+	for _, member := range []struct {
+		name  string
+		value any
+	}{ // in the order of RFC 8785 §3.2.3
+		{"asked", f.Asked}, {"consent", f.Consent}, {"data", f.Data}, {"decision", f.Decision}, {"detail", f.Detail},
+		{"emergency", f.Emergency}, {"id", f.ID}, {"levels", f.Levels}, {"payload", f.Payload}, {"person", f.Person},
+		{"reason", f.Reason}, {"trace", f.Trace}, {"type", f.Type}, {"v", f.V}, {"visibility", f.Visibility}, {"when", f.When},
+	} {
+		start := b.Len()
+		b.WriteString(`,"` + member.name + `":`)
+		from := b.Len()
+		if err := enc.Encode(member.value); err != nil {
+			return nil, nil, fmt.Errorf("writing %v: %w", e, err)
+		}
+		b.Truncate(b.Len() - 1) // the line break
+		if b.Len()-from == len(`{}`) && b.Bytes()[from] == '{' {
+			b.Truncate(start)
+			continue
+		}
+		cuts[commitment.Group(member.name)] = cut{from, b.Len()}
 	}
-	return canonical, nil
+	b.WriteByte('}')
+	canonical = b.Bytes()
+	canonical[0] = '{' // instead of the first comma
+	if err := commitment.CheckWritten(canonical); err != nil {
+		return nil, nil, fmt.Errorf("%v cannot become evidence: %w", e, err)
+	}
+	groups = make(map[commitment.Group][]byte, len(cuts))
+	for _, g := range commitment.Groups() {
+		if c, there := cuts[g]; there {
+			groups[g] = canonical[c.from:c.to]
+		}
+	}
+	return canonical, groups, nil
 }
 
 // Parse reads a canonical event and refuses any other form of it: what it
@@ -308,8 +339,8 @@ func (e Event) check() error {
 	for _, n := range []int64{
 		e.Person.Sequence, int64(e.Reason.ConsentVersion), e.Data.Records, int64(e.Decision.Account), e.When.Latency, e.Detail.Count,
 	} {
-		if n < 0 {
-			return errors.New("a number is negative")
+		if n < 0 || n >= 1e15 { // RFC 8785 §3.2.2.3: exact as an IEEE 754 double
+			return errors.New("a number is negative or too large")
 		}
 	}
 	for _, n := range []int{len(e.Data.Attributes), len(e.Decision.Determining), len(e.Detail.Methods)} {

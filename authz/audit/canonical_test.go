@@ -134,8 +134,14 @@ func TestWhatIsParsedIsWhatWasRecorded(t *testing.T) {
 		if want := e.Normalized(); !reflect.DeepEqual(got, want) {
 			t.Fatalf("got  %+v\nwant %+v", (plain)(got), (plain)(want))
 		}
-		if _, err := commitment.ParseObject(canonical); err != nil {
-			t.Fatalf("not canonical JSON: %v", err)
+		// A reader that knows nothing of events sees the same groups.
+		id, eventType, split, err := commitment.Split(canonical)
+		if err != nil || id != e.ID || eventType != string(e.Type) {
+			t.Fatalf("split into %q, %q: %v", id, eventType, err)
+		}
+		_, groups, err := e.encode()
+		if err != nil || !reflect.DeepEqual(groups, split) {
+			t.Fatalf("groups %q, want %q (%v)", groups, split, err)
 		}
 	})
 }
@@ -229,8 +235,12 @@ func TestWhatCannotBecomeEvidence(t *testing.T) {
 		{"bytes that are no text", func(e *Event) { e.Asked.Name = "a\xffb" }, "U+FFFD"},
 		{"a client id that is not in form NFC", func(e *Event) { e.Asked.Client = "a\u0301" }, "NFC"},
 		{"a text without end", func(e *Event) { e.Detail.Text = strings.Repeat("x", 2000) }, "1024"},
+		{"a tab", func(e *Event) { e.Detail.Text = "a\tb" }, "U+0009"},
+		{"a delete character", func(e *Event) { e.Detail.Text = "a\x7fb" }, "U+007F"},
+		{"a line separator", func(e *Event) { e.Detail.Text = "a\u2028b" }, "U+2028"},
+		{"a replacement character", func(e *Event) { e.Detail.Text = "a\ufffdb" }, "U+FFFD"},
 		{"a negative count", func(e *Event) { e.Data.Records = -1 }, "negative"},
-		{"a number no double holds", func(e *Event) { e.Data.Records = 1 << 60 }, "whole"},
+		{"a number no double holds", func(e *Event) { e.Data.Records = 1 << 60 }, "too large"},
 		{"a release without a basis", func(e *Event) { e.Reason.Basis = "" }, "legal basis"},
 		{"a release without consent or reason", func(e *Event) { e.Reason.Consent = "" }, "consent"},
 		{"a release with consent without version", func(e *Event) { e.Reason.ConsentVersion = 0 }, "consent"},

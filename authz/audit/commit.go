@@ -32,11 +32,11 @@ func (e Event) Disclose(salt Salt, groups ...commitment.Group) (commitment.Discl
 			return commitment.Disclosure{}, fmt.Errorf("disclosing %v: there is no group %q", e, g)
 		}
 	}
-	canonical, err := e.Canonical()
+	_, parts, err := e.encode()
 	if err != nil {
 		return commitment.Disclosure{}, err
 	}
-	return DiscloseCanonical(canonical, salt, groups...)
+	return commitment.Disclose(e.ID, string(e.Type), parts, salt, groups...), nil
 }
 
 // DiscloseCanonical is [Event.Disclose] for the bytes of an event as they are

@@ -216,6 +216,9 @@ func (l *Log) Append(ctx context.Context, entry []byte) (uint64, error) {
 	return index, nil
 }
 
+// SigningKeys are the verifier keys of Sign and of new checkpoints.
+func (l *Log) SigningKeys() []string { return l.VerifierKeys()[:len(l.signers)] }
+
 // Sign signs a note in the name of the log, for the manifest of an export. The
 // text must not begin like a checkpoint, with the log's origin.
 func (l *Log) Sign(text string) ([]byte, error) {

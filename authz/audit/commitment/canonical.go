@@ -207,7 +207,7 @@ func CheckText(s string) error {
 		return errors.New("a text is not UTF-8")
 	}
 	for _, r := range s {
-		if r == unicode.ReplacementChar || unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+		if banned(r) {
 			return fmt.Errorf("a text holds the character %U", r)
 		}
 	}
@@ -215,6 +215,71 @@ func CheckText(s string) error {
 		return errors.New("a text is not in Unicode form NFC")
 	}
 	return nil
+}
+
+func banned(r rune) bool {
+	return r == unicode.ReplacementChar || unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
+
+// CheckWritten is what [ParseObject] says of texts, for canonical JSON that was
+// just written by encoding/json from a struct whose fields stand in order: one
+// look at each byte instead of reading it all again.
+func CheckWritten(canonical []byte) error {
+	if len(canonical) > MaxCanonical {
+		return fmt.Errorf("%d bytes, more than %d", len(canonical), MaxCanonical)
+	}
+	inText, start := false, 0
+	for i := 0; i < len(canonical); {
+		c := canonical[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRune(canonical[i:])
+			if banned(r) {
+				return fmt.Errorf("a text holds the character %U", r)
+			}
+			i += size
+			continue
+		case c == 0x7f:
+			return fmt.Errorf("a text holds the character %U", c)
+		case c == '"':
+			if inText && i-start > MaxText { // perhaps only because of escapes
+				if err := CheckText(unescape(canonical[start:i])); err != nil {
+					return err
+				}
+			}
+			inText, start = !inText, i+1
+		case c == '\\':
+			i++ // the escaped character
+			if canonical[i] != '"' && canonical[i] != '\\' {
+				return errEscape(canonical[i-1:])
+			}
+		}
+		i++
+	}
+	if !norm.NFC.IsNormal(canonical) {
+		return errors.New("a text is not in Unicode form NFC")
+	}
+	return nil
+}
+
+// unescape reads the inside of a JSON text.
+func unescape(inside []byte) string {
+	var s string
+	if json.Unmarshal([]byte(`"`+string(inside)+`"`), &s) != nil {
+		return "\xff" // no text
+	}
+	return s
+}
+
+// errEscape names the character that encoding/json escaped: all of those but the
+// quotation mark and the backslash are banned.
+func errEscape(at []byte) error {
+	n := 2
+	if len(at) >= 6 && at[1] == 'u' {
+		n = 6
+	}
+	r, _ := utf8.DecodeRuneInString(unescape(at[:n]))
+	return fmt.Errorf("a text holds the character %U", r)
 }
 
 // CheckID accepts a UUIDv7 in its one written form (RFC 9562 §4, §5.7).
