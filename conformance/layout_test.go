@@ -70,10 +70,11 @@ var arrows = []arrow{
 	{"web/...", []string{"web/...", "authz/...", "federation/...", "store/proof"}},
 
 	// The program wires everything; of conformance it runs the parts that speak
-	// HTTP to a running server.
+	// HTTP to a running server, and the sample apps of the demonstration, which
+	// are relying parties as any other.
 	{"cmd/...", []string{
 		"cmd/...", "web/...", "store/...", "federation/...", "authz/...", "keys/...",
-		"conformance/suite/...", "conformance/bench/...",
+		"conformance/suite/...", "conformance/bench/...", "conformance/sampleapp/...",
 	}},
 
 	// An outside client: none of the product.
