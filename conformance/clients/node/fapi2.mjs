@@ -8,8 +8,9 @@
 //   CLIENT_ID     client of profile fapi2
 //   CLIENT_KEY    file with its private JWK (ES256, PS256 or EdDSA)
 //   REDIRECT_URI  one of its redirect URIs
-//   PERSON        {"number":"099…","password":"…","totp":"BASE32"}
-//   SCOPE         default "openid offline_access" as far as the server has it
+//   PERSON        {"number":"099…","password":"…","totp":"BASE32"}, or instead of
+//                 totp "command": program and arguments that print the code
+//   SCOPE         default openid
 //   DETAILS       authorization_details, JSON (optional)
 //   RELEASE       body of a release request, JSON (optional; needs DETAILS)
 
@@ -75,7 +76,7 @@ async function main() {
   const verifier = client.randomPKCECodeVerifier();
   const state = client.randomState();
   const nonce = client.randomNonce();
-  const wanted = process.env.SCOPE ?? (server.scopes_supported?.includes('offline_access') ? 'openid offline_access' : 'openid');
+  const wanted = process.env.SCOPE ?? 'openid';
   const parameters = {
     redirect_uri: redirectURI,
     scope: wanted,

@@ -1,7 +1,7 @@
 // A person at a plain browser: fetch, cookies, and the HTML forms of the sign-in
 // pages. No script of the page runs, so whatever passes here works without any.
 
-import { code } from './totp.mjs';
+import { next } from './totp.mjs';
 
 const entities = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
@@ -85,7 +85,7 @@ export class Browser {
 export async function signIn(start, redirectURI, person, decision = 'agree') {
   const browser = new Browser(redirectURI);
   const seen = [];
-  let ahead = 0; // a code may be used once; the next step's is accepted early
+  let codes = 0;
   let page = await browser.open(start);
   for (let pages = 0; !page.callback; pages++) {
     const here = `${page.url.pathname} (${page.status}, ${title(page.html)})`;
@@ -101,11 +101,14 @@ export async function signIn(start, redirectURI, person, decision = 'agree') {
       if (type === 'hidden') fields.push([name, value]);
       else if (name === 'number') fields.push([name, person.number]);
       else if (name === 'password') fields.push([name, person.password]);
-      else if (name === 'code') fields.push([name, await code(person.totp, ahead++)]);
+      else if (name === 'code') {
+        codes++;
+        fields.push([name, await next(person)]);
+      }
       else if (name === 'item') fields.push([name, value]);
     }
     if (form.buttons.some(({ name, value }) => name === 'decision' && value === decision)) fields.push(['decision', decision]);
-    if (page.status >= 400 && !(has('code') && ahead <= 2)) throw new Error(`refused: ${here}`);
+    if (page.status >= 400 && !(has('code') && codes < 2)) throw new Error(`refused: ${here}`);
     page = await browser.submit(form, fields);
   }
   return { callback: page.callback, pages: seen, browser };
