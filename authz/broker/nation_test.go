@@ -1,0 +1,491 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/policy"
+)
+
+func init() { slog.SetDefault(slog.New(slog.DiscardHandler)) } // faults are told in the log
+
+var noon = time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC)
+
+// nation is a small nation in memory. It keeps what the real parts promise, and
+// complains when the broker breaks one of theirs.
+type nation struct {
+	t interface {
+		Errorf(string, ...any)
+		Fatal(...any)
+	}
+	mu    sync.Mutex
+	state state
+	now   time.Time
+
+	clients  map[authz.ClientID]*authz.Client
+	births   map[string]string
+	lives    map[string]string
+	reads    [][]authz.AttributeID
+	consents *consent.Consents
+	broker   *Broker
+
+	// fault fails the named effect once: before it, or after it (the effect is
+	// there and its answer is lost).
+	fault  string
+	during map[string]func() // runs once, when the named effect is about to happen
+}
+
+type state struct {
+	grants   map[authz.GrantID]Permission
+	current  map[authz.ConsentID]consent.Consent
+	versions map[authz.ConsentID][]consent.Version
+	uses     map[string]int
+	rows     map[string]audit.Recorded
+	log      []string
+	locked   map[authz.Subject]bool
+}
+
+func (s state) clone() state {
+	s.grants, s.current, s.versions = maps.Clone(s.grants), maps.Clone(s.current), maps.Clone(s.versions)
+	s.uses, s.rows, s.locked, s.log = maps.Clone(s.uses), maps.Clone(s.rows), maps.Clone(s.locked), slices.Clone(s.log)
+	return s
+}
+
+var errFault = errors.New("a fault of the test")
+
+func (n *nation) failing(effect string) error {
+	if n.fault == effect {
+		n.fault = ""
+		return errFault
+	}
+	return nil
+}
+
+func (n *nation) happening(effect string) {
+	if do := n.during[effect]; do != nil {
+		delete(n.during, effect)
+		do()
+	}
+}
+
+type inTx struct{}
+
+func (n *nation) Tx(ctx context.Context, fn func(context.Context) error) error {
+	if ctx.Value(inTx{}) != nil {
+		return fn(ctx)
+	}
+	n.happening("tx")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := n.state.clone()
+	if err := fn(context.WithValue(ctx, inTx{}, true)); err != nil {
+		n.state = before
+		return err
+	}
+	if err := n.failing("before commit"); err != nil {
+		n.state = before
+		return err
+	}
+	return n.failing("after commit")
+}
+
+// lock takes the database for one statement, unless a transaction has it.
+func (n *nation) lock(ctx context.Context) func() {
+	if ctx.Value(inTx{}) != nil {
+		return func() {}
+	}
+	n.mu.Lock()
+	return n.mu.Unlock
+}
+
+func (n *nation) Live(ctx context.Context, id authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (Permission, error) {
+	defer n.lock(ctx)()
+	if err := n.failing("live"); err != nil {
+		return Permission{}, err
+	}
+	p, ok := n.state.grants[id]
+	if !ok {
+		return Permission{}, authz.ErrNotFound
+	}
+	p.Locked = n.state.locked[p.Subject]
+	for _, c := range n.state.current {
+		if c.Subject == p.Subject && c.Client == p.Client && c.Purpose == purpose && c.Registry == registry {
+			p.Consent = &c
+		}
+	}
+	return p, nil
+}
+
+func (n *nation) HoldConsent(ctx context.Context, id authz.ConsentID, version int) error {
+	if ctx.Value(inTx{}) == nil {
+		n.t.Errorf("a consent was held outside a transaction")
+	}
+	if c := n.state.current[id]; c.Version != version || c.State != consent.Approved {
+		return authz.ErrConflict
+	}
+	return nil
+}
+
+func (n *nation) CountUse(ctx context.Context, u Use) error {
+	if ctx.Value(inTx{}) == nil {
+		n.t.Errorf("a use was counted outside the commit of its event")
+	}
+	key := u.Permission + " " + u.Day
+	if n.state.uses[key] >= u.Limit {
+		return ErrUsedUp
+	}
+	n.state.uses[key]++
+	return nil
+}
+
+func (n *nation) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
+	n.happening("record")
+	defer n.lock(ctx)()
+	if err := n.failing("before record"); err != nil {
+		return err
+	}
+	if err := e.Check(); err != nil {
+		n.t.Errorf("an event that cannot be evidence: %v", err)
+	}
+	n.state.rows[e.ID] = audit.Recorded{Event: e, Salt: salt}
+	return n.failing("after record")
+}
+
+func (n *nation) Append(_ context.Context, e audit.Event, salt audit.Salt) (uint64, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if row, ok := n.state.rows[e.ID]; !ok || row.Salt != salt {
+		n.t.Errorf("the leaf of an event came before its row")
+	}
+	if err := n.failing("before append"); err != nil {
+		return 0, err
+	}
+	n.state.log = append(n.state.log, e.ID)
+	return uint64(len(n.state.log) - 1), n.failing("after append")
+}
+
+func (n *nation) Stage(ctx context.Context, e audit.Event) (func(context.Context) error, error) {
+	salt := audit.NewSalt()
+	if err := n.Record(ctx, e, salt); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { _, err := n.Append(ctx, e, salt); return err }, nil
+}
+
+func (n *nation) Consents(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]consent.Consent, error) {
+	defer n.lock(ctx)()
+	var all []consent.Consent
+	for _, c := range n.state.current {
+		if c.Subject == subject && (client == "" || c.Client == client) {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+func (n *nation) Consent(ctx context.Context, subject authz.Subject, id authz.ConsentID) (consent.Consent, error) {
+	defer n.lock(ctx)()
+	if c, ok := n.state.current[id]; ok && c.Subject == subject {
+		return c, nil
+	}
+	return consent.Consent{}, authz.ErrNotFound
+}
+
+func (n *nation) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Version, error) {
+	defer n.lock(ctx)()
+	return n.state.versions[id], nil
+}
+
+func (n *nation) Approve(_ context.Context, c consent.Consent, v consent.Version) (consent.Consent, error) {
+	for _, have := range n.state.current {
+		if have.Subject == c.Subject && have.Client == c.Client && have.Purpose == c.Purpose && have.Registry == c.Registry {
+			c.ID, c.Version = have.ID, have.Version
+		}
+	}
+	c.Version++
+	c.State, c.Attributes, c.Basis, c.Frequency, c.DataLife = consent.Approved, v.Attributes, v.Basis, v.Frequency, v.DataLife
+	c.ValidUntil, c.TextHash, c.Locale, c.At = v.ValidUntil, v.TextHash, v.Locale, v.At
+	n.put(c, v)
+	return c, nil
+}
+
+func (n *nation) Withdraw(_ context.Context, c consent.Consent, v consent.Version) error {
+	if have := n.state.current[c.ID]; have.Version != c.Version || have.State != consent.Approved {
+		return authz.ErrConflict
+	}
+	c.Version, c.State, c.At = v.Number, consent.Withdrawn, v.At
+	n.put(c, v)
+	return nil
+}
+
+func (n *nation) put(c consent.Consent, v consent.Version) {
+	v.Consent, v.Number = c.ID, c.Version
+	n.state.current[c.ID] = c
+	n.state.versions[c.ID] = append(slices.Clone(n.state.versions[c.ID]), v)
+}
+
+func (n *nation) Read(_ context.Context, registry authz.RegistryID, person string, attributes []authz.AttributeID) ([]Record, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if registry == population && slices.Contains(attributes, lifeStatus) {
+		birth, ok := n.births[person]
+		if !ok {
+			return nil, nil
+		}
+		return []Record{{string(birthDate): birth, string(lifeStatus): n.lives[person]}}, nil
+	}
+	if err := n.failing("register"); err != nil {
+		return nil, err
+	}
+	n.reads = append(n.reads, attributes)
+	if person == "person-nobody" {
+		return nil, nil
+	}
+	// A connector that sends more than it was asked for.
+	r := Record{"secret": "value of " + person, "health.hiv": "value"}
+	for _, a := range attributes {
+		r[string(a)] = "value of " + person
+	}
+	return []Record{r}, nil
+}
+
+func (n *nation) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
+	if err := n.failing("client"); err != nil {
+		return nil, err
+	}
+	if c, ok := n.clients[id]; ok && !c.Disabled {
+		return c, nil
+	}
+	return nil, authz.ErrNotFound
+}
+
+func (n *nation) Audit(_ context.Context, subject authz.Subject) (string, error) {
+	return "pseudonym-in-evidence-of-" + string(subject), nil
+}
+
+// BrokerAccess takes "DPoP <grant> <client>" for a checked token.
+func (n *nation) BrokerAccess(r *http.Request) (Access, error) {
+	fields := strings.Fields(r.Header.Get("Authorization"))
+	if len(fields) != 3 {
+		return Access{}, authz.Refuse(authz.InvalidToken, "present one access token")
+	}
+	switch fields[1] {
+	case "down":
+		return Access{}, authz.AsError(authz.ErrUnavailable)
+	case "nonce":
+		return Access{}, authz.Refuse(authz.UseDPoPNonce, "use the nonce")
+	}
+	return Access{Grant: authz.GrantID(fields[1]), Client: authz.ClientID(fields[2]), Pairwise: "pairwise-an", NextNonce: "next"}, nil
+}
+
+func (n *nation) Nonce() string { return "fresh" }
+
+var (
+	catalogue = consent.Load()
+	engine    = func() *policy.Engine {
+		e, err := policy.New(catalogue)
+		if err != nil {
+			panic(err)
+		}
+		return e
+	}()
+)
+
+func found(t interface {
+	Errorf(string, ...any)
+	Fatal(...any)
+}) *nation {
+	n := &nation{
+		t: t, now: noon, during: map[string]func(){},
+		state: state{
+			grants: map[authz.GrantID]Permission{}, current: map[authz.ConsentID]consent.Consent{}, versions: map[authz.ConsentID][]consent.Version{},
+			uses: map[string]int{}, rows: map[string]audit.Recorded{}, locked: map[authz.Subject]bool{},
+		},
+		births: map[string]string{"person-an": "1985-04-03", "person-binh": "1979", "person-nobody": "1990-01-01", "person-con": "2015-02-01"},
+		lives:  map[string]string{"person-an": "còn sống", "person-binh": "còn sống", "person-nobody": "còn sống", "person-con": "còn sống"},
+		clients: map[authz.ClientID]*authz.Client{
+			"land-app": {
+				ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng"}, MinimumLevel: 2,
+				Declarations: []authz.Declaration{
+					{
+						Purpose: "land.mortgage", Basis: authz.BasisConsent, Registry: "land", MaxDays: 7,
+						Attributes: []authz.AttributeID{"land.certificate_no", "land.area", "land.encumbrance"}, Required: []authz.AttributeID{"land.certificate_no"},
+					},
+					{Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Attributes: []authz.AttributeID{"population.full_name"}},
+				},
+			},
+			"tax-app": {
+				ID: "tax-app", Name: authz.LocalizedText{VI: "Thuế"}, MinimumLevel: 2,
+				Declarations: []authz.Declaration{{
+					Purpose: "tax.income-proof", Basis: authz.BasisConsent, Registry: "tax", MaxDays: 1, Frequency: "2/day", Attributes: []authz.AttributeID{"tax.annual_income"},
+				}},
+			},
+		},
+	}
+	clock := func() time.Time { return n.now }
+	n.consents = &consent.Consents{
+		Catalogue: catalogue, Store: n, Pseudonyms: n, Evidence: n, Broker: "http://localhost/broker/v1", Site: "dc1", Now: clock,
+	}
+	n.broker = &Broker{
+		Verifier: n, Permissions: n, Register: n, Evidence: n, Clients: n, Pseudonyms: n, Catalogue: catalogue, Policy: engine,
+		LogOrigin: "hopnhat.test/release", Site: "dc1", Now: clock,
+	}
+	return n
+}
+
+// agree does what the consent page and the provider do: record the consents and
+// the grant that refers to them, in one commit.
+func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted string) authz.GrantID {
+	app := n.clients[client]
+	releases, err := n.consents.Details([]byte(wanted), app)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	ticked := map[string]bool{}
+	items, err := n.consents.Items(context.Background(), app, subject, releases)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, item := range items {
+		ticked[item.ID] = true
+		for _, a := range item.Attributes {
+			ticked[a.ID] = true
+		}
+	}
+	id := authz.GrantID(authz.NewID())
+	var logIt []func(context.Context) error
+	err = n.Tx(context.Background(), func(ctx context.Context) error {
+		granted, logs, err := n.consents.Record(ctx, consent.Answer{
+			Client: app, Subject: subject, Session: "s", ACR: authz.AuthenticationLevel(2).ACR(), Locale: "vi", Wanted: releases, Ticked: ticked,
+		})
+		logIt = logs
+		n.state.grants[id] = Permission{
+			GrantLive: true, Client: client, Subject: subject, Person: "person-" + string(subject), Kind: "citizen", Level: 2, Account: 2, Details: granted,
+		}
+		return err
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, log := range logIt {
+		if err := log(context.Background()); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	return id
+}
+
+const (
+	wantLand = `[{"type":"vn_data_release","registry":"land","purpose":"land.mortgage","attributes":["land.certificate_no","land.area"]}]`
+	wantTax  = `[{"type":"vn_data_release","registry":"tax","purpose":"tax.income-proof","attributes":["tax.annual_income"]}]`
+	wantName = `[{"type":"vn_data_release","registry":"population","purpose":"dvc.prefill","attributes":["population.full_name"]}]`
+
+	askLand = `{"registry":"land","purpose":"land.mortgage","attributes":["land.area","land.certificate_no"]}`
+	askTax  = `{"registry":"tax","purpose":"tax.income-proof","attributes":["tax.annual_income"]}`
+	askName = `{"registry":"population","purpose":"dvc.prefill","attributes":["population.full_name"]}`
+)
+
+// answer is what came back, release or problem.
+type answer struct {
+	status  int
+	header  http.Header
+	release releaseAnswer
+	problem Problem
+	raw     string
+}
+
+func (n *nation) ask(grant authz.GrantID, client authz.ClientID, body string) answer {
+	r := httptest.NewRequest(http.MethodPost, "/broker/v1/releases", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "DPoP "+string(grant)+" "+string(client))
+	return n.serve(r)
+}
+
+func (n *nation) serve(r *http.Request) answer {
+	w := httptest.NewRecorder()
+	n.broker.Releases(w, r)
+	a := answer{status: w.Code, header: w.Header(), raw: w.Body.String()}
+	into := any(&a.problem)
+	want := "application/problem+json"
+	if w.Code == http.StatusOK {
+		into, want = &a.release, "application/json"
+	}
+	if got := w.Header().Get("Content-Type"); got != want {
+		n.t.Errorf("status %d with Content-Type %q", w.Code, got)
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), into); err != nil {
+		n.t.Errorf("the answer is no JSON: %v", err)
+	}
+	if w.Code != http.StatusOK {
+		p := a.problem
+		if p.Status != w.Code || p.Code == "" || p.Title == "" || p.TitleVI == "" || p.Type != "urn:hopnhat:problem:"+p.Code || strings.Contains(a.raw, "value of") {
+			n.t.Errorf("a problem that says too little, or data: %s", a.raw)
+		}
+	}
+	if w.Header().Get("Cache-Control") != "no-store" {
+		n.t.Errorf("an answer that may be kept")
+	}
+	return a
+}
+
+// check holds an answer against the evidence: what was released was on record
+// and in the log before, it is no more than was granted, and it rests on a
+// consent version that is approved now, or on a basis that needs none.
+func (n *nation) check(a answer, asked string) {
+	if a.status != http.StatusOK {
+		return
+	}
+	row, ok := n.state.rows[a.release.ID]
+	if !ok || row.Event.Type != audit.ReleasePermitted || !row.Event.Decision.Permit {
+		n.t.Errorf("a release without its event")
+		return
+	}
+	if int(a.release.Log.Index) >= len(n.state.log) || n.state.log[a.release.Log.Index] != a.release.ID {
+		n.t.Errorf("a release without its leaf at the place named")
+	}
+	in, err := parse([]byte(asked))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, r := range a.release.Records {
+		for name := range r {
+			if !slices.Contains(in.Attributes, authz.AttributeID(name)) || !slices.Contains(row.Event.Data.Attributes, authz.AttributeID(name)) {
+				n.t.Errorf("%s left, and was not asked for or not recorded", name)
+			}
+		}
+	}
+	why := row.Event.Reason
+	if why.Consent == "" {
+		if basis, _ := catalogue.Basis(why.Basis); basis.NeedsConsent || why.NoConsent == "" {
+			n.t.Errorf("a release on %s without a consent", why.Basis)
+		}
+		return
+	}
+	c := n.state.current[why.Consent]
+	versions := n.state.versions[why.Consent]
+	v := versions[why.ConsentVersion-1]
+	if c.Version != why.ConsentVersion || c.State != consent.Approved || v.State != consent.Approved || v.Number != why.ConsentVersion ||
+		!row.Event.When.Decided.Before(v.ValidUntil) || row.Event.When.Decided.Before(v.At) {
+		n.t.Errorf("a release on version %d of a consent that is %s in version %d", why.ConsentVersion, c.State, c.Version)
+	}
+	for _, id := range row.Event.Data.Attributes {
+		if !slices.Contains(v.Attributes, id) {
+			n.t.Errorf("%s left, and the consent does not cover it", id)
+		}
+	}
+	if a.release.Consent != c.Reference() {
+		n.t.Errorf("the app was told of consent %q, recorded is %q", a.release.Consent, c.Reference())
+	}
+}
