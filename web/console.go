@@ -221,7 +221,8 @@ func (s *Server) eventDetail(v *visit) error {
 		{Name: "asked", Facts: []view.Fact{fact("client", e.Asked.Client), fact("name", e.Asked.Name), fact("owner", e.Asked.Owner), fact("grant", e.Asked.Grant), fact("request_id", e.Asked.RequestID)}},
 		{Name: "person", Facts: []view.Fact{fact("pseudonym", e.Person.Pseudonym), fact("kind", e.Person.Kind), fact("relation", e.Person.Relation), fact("actor", e.Person.Actor)}},
 		{Name: "reason", Facts: []view.Fact{
-			{Name: "purpose", Value: string(e.Reason.Purpose), Meaning: purpose.Text()}, {Name: "basis", Value: string(e.Reason.Basis), Meaning: basis.Text()},
+			{Name: "purpose", Value: string(e.Reason.Purpose), Meaning: purpose.Text()},
+			{Name: "basis", Value: string(e.Reason.Basis), Meaning: basis.Text()},
 			fact("citation", e.Reason.Citation), fact("consent", e.Reason.Consent), fact("consent_version", e.Reason.ConsentVersion), fact("no_consent", e.Reason.NoConsent),
 		}},
 		attributes,
@@ -314,6 +315,7 @@ func (s *Server) export(v *visit) error {
 	if len(reason) > 500 {
 		reason = reason[:500]
 	}
+	v.formPath = console
 	id, err := s.recordLook(v, audit.AuditorExport, q, page.Count, reason)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -231,12 +233,23 @@ func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {
 	if out.State.Live() {
 		out.WithdrawURL = out.URL + "/withdraw"
 	} else {
+		out.Approved = began(c.ID) // the row's time is that of its end
 		out.Ended = c.At
 		if out.State == view.StateExpired {
 			out.Ended = c.ValidUntil
 		}
 	}
 	return out
+}
+
+// began is the time inside a UUIDv7 (RFC 9562 §5.7): when the first version was
+// agreed to.
+func began(id authz.ConsentID) time.Time {
+	ms, err := strconv.ParseInt(strings.ReplaceAll(string(id), "-", "")[:12], 16, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 func (s *Server) consents(v *visit) error {
@@ -275,7 +288,7 @@ func (s *Server) consentDetail(v *visit) error {
 	register, _ := catalogue.Registry(c.Registry)
 	basis, _ := catalogue.Basis(c.Basis)
 	page := view.ConsentDetail{
-		Consent: s.card(v.ctx, c), Registry: register.Text(), Owner: view.Words{VI: register.Owner}, Basis: basis.Text(), Citation: basis.Citation,
+		Consent: s.card(v.ctx, c), Registry: register.Text(), Owner: owner(register), Basis: basis.Text(), Citation: basis.Citation,
 		Frequency: view.Frequency(c.Frequency), DataLife: view.DataLife(c.DataLife), BackURL: portal + "/consents",
 	}
 	for _, version := range versions {
@@ -318,7 +331,8 @@ func (s *Server) withdraw(v *visit) error {
 	if err := v.checkForm(); err != nil {
 		return err
 	}
-	began := s.o.Now()
+	v.formPath = portal + "/consents"
+	start := s.o.Now()
 	c, err := v.mayWithdraw()
 	if err != nil {
 		return err
@@ -329,7 +343,7 @@ func (s *Server) withdraw(v *visit) error {
 		return err
 	}
 	now := s.o.Now()
-	return s.showConsents(v, &view.Withdrawal{App: app(client), At: now, Took: now.Sub(began)})
+	return s.showConsents(v, &view.Withdrawal{App: app(client), At: now, Took: now.Sub(start)})
 }
 
 func (s *Server) sessions(v *visit) error {
@@ -370,6 +384,7 @@ func (s *Server) endSession(v *visit) error {
 	if id == who.ID {
 		return s.loggedOut(v, told, nil, "")
 	}
+	v.formPath = portal + "/sessions"
 	return s.showSessions(v, 1)
 }
 

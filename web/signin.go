@@ -77,6 +77,10 @@ type errand struct {
 
 func (v *visit) errand(get func(string, ...string) string) (errand, error) {
 	e := errand{authorization: get("a"), next: get("next")}
+	v.formPath = "/signin?" + url.Values{"next": {local(e.next)}}.Encode()
+	if e.authorization != "" {
+		v.formPath = "/signin?" + url.Values{"a": {e.authorization}}.Encode()
+	}
 	if e.authorization != "" {
 		w, err := v.s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(e.authorization))
 		if err != nil {
@@ -235,6 +239,7 @@ func (s *Server) signInCode(v *visit) error {
 // consentPage is what a person is asked for a pending authorization.
 func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session, ticked map[string]bool) (view.Consent, error) {
 	v.allowForms(w.Request.RedirectURI)
+	v.formPath = "/consent?" + url.Values{"a": {string(w.ID)}}.Encode()
 	items, err := s.o.Consents.Items(v.ctx, w.Client, who.Subject, w.Request.Details)
 	if err != nil {
 		return view.Consent{}, err
@@ -249,7 +254,7 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 			Basis: item.Basis.Text(), Citation: item.Basis.Citation, Frequency: view.Frequency(item.Release.Frequency),
 			DataLife: view.DataLife(item.Release.DataLife), ValidUntil: item.Release.ValidUntil,
 		}
-		source := view.Source{ID: item.ID, Registry: item.Registry.Text(), Owner: view.Words{VI: item.Registry.Owner}, Chosen: ticked[item.ID]}
+		source := view.Source{ID: item.ID, Registry: item.Registry.Text(), Owner: owner(item.Registry), Chosen: ticked[item.ID]}
 		for _, a := range item.Attributes {
 			line := view.Item{ID: a.ID, Name: a.Attribute.Text(), Sensitive: a.Attribute.Sensitive(), Chosen: ticked[a.ID]}
 			if a.Required || !item.Asked {
@@ -265,6 +270,15 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 		}
 	}
 	return page, nil
+}
+
+// owner is who runs a register: the catalogue has "Vietnamese (English)".
+func owner(r consent.Registry) view.Words {
+	vi, en, ok := strings.Cut(r.Owner, " (")
+	if !ok {
+		return view.Words{VI: r.Owner}
+	}
+	return view.Words{VI: vi, EN: strings.TrimSuffix(en, ")")}
 }
 
 // join puts sources of one purpose together.

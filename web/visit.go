@@ -26,6 +26,9 @@ type visit struct {
 	lang    view.Lang
 	binding string // of the browser, for forms
 	session *session.Session
+	// formPath shows by GET the form that a POST answers with, for the language
+	// links; empty leads to the start page.
+	formPath string
 }
 
 // page makes a fiber handler of a page.
@@ -153,7 +156,7 @@ func (v *visit) show(page view.Page, nav ...view.NavLink) error {
 		Lang: v.lang, CSRF: v.s.o.Forms.Token(v.bind(), "form"), Path: v.c.OriginalURL(), Nav: nav, Demo: v.s.o.Demo,
 	}
 	if v.c.Method() != fiber.MethodGet {
-		shell.Path = v.c.Path()
+		shell.Path = v.formPath
 	}
 	if v.session != nil {
 		shell.SignedInAs, shell.SignOut = v.session.Name, "/logout/confirm"

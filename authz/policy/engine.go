@@ -82,7 +82,7 @@ func (e *Engine) Decide(f Facts) Verdict {
 	if len(v.Reasons) > 0 {
 		return v
 	}
-	decision, why := s.set.IsAuthorized(types.EntityMap{}, cedar.Request{
+	decision, why := cedar.Authorize(s.set, types.EntityMap{}, cedar.Request{
 		Principal: cedar.NewEntityUID("App", cedar.String(f.Client.ID)),
 		Action:    cedar.NewEntityUID("Action", "release"),
 		Resource:  cedar.NewEntityUID("Register", cedar.String(f.Asked.Registry)),

@@ -177,6 +177,7 @@ func (unitStore) InvalidateAuthorizeCodeSession(ctx context.Context, _ string) e
 func (unitStore) CreateAccessTokenSession(context.Context, string, fosite.Requester) error {
 	return nil
 }
+
 func (unitStore) GetAccessTokenSession(context.Context, string, fosite.Session) (fosite.Requester, error) {
 	return nil, errNotUsed
 }
@@ -240,6 +241,7 @@ func (unitStore) RevokeAccessToken(context.Context, string) error  { return nil 
 func (s unitStore) GetPKCERequestSession(ctx context.Context, signature string, session fosite.Session) (fosite.Requester, error) {
 	return s.GetAuthorizeCodeSession(ctx, signature, session)
 }
+
 func (unitStore) CreatePKCERequestSession(context.Context, string, fosite.Requester) error {
 	return nil
 }
@@ -255,6 +257,7 @@ func (unitStrategy) AccessTokenSignature(context.Context, string) string { retur
 func (unitStrategy) GenerateAccessToken(context.Context, fosite.Requester) (string, string, error) {
 	return placeholder, placeholder, nil
 }
+
 func (unitStrategy) ValidateAccessToken(context.Context, fosite.Requester, string) error {
 	return errNotUsed
 }

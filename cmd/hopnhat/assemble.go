@@ -233,7 +233,8 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 		Evidence: evidence{p.db, p.recorder}, Log: p.log, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Health: []web.Health{
-			{Name: "database", Check: p.db.Ping}, {Name: "keys", Check: p.ring.Health},
+			{Name: "database", Check: p.db.Ping},
+			{Name: "keys", Check: p.ring.Health},
 			{Name: "registry", Check: func(ctx context.Context) error { _, err := p.registry.Status(ctx); return err }},
 			{Name: "log", Check: func(ctx context.Context) error { _, err := p.log.Size(ctx); return err }},
 		},

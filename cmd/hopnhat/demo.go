@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,8 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
@@ -220,7 +217,8 @@ func (p *parts) enrolDemo(ctx context.Context, port int) ([]sampleapp.Config, er
 	}
 	apps := demoApps(p.c.Issuer, port)
 	for i := range apps {
-		private, public, err := appKey(p.c.State, apps[i].ClientID)
+		// The key is the app's own; the provider only registers its public half.
+		private, public, err := sampleapp.KeyFile(filepath.Join(p.c.State, "apps", apps[i].ClientID+".jwk"))
 		if err != nil {
 			return nil, err
 		}
@@ -265,32 +263,6 @@ func (p *parts) enrol(ctx context.Context, nation *registry.DB, d demoPerson) er
 		return nil
 	}
 	return p.db.GrantRole(ctx, account.Subject, d.role, time.Now())
-}
-
-// appKey is an app's key, kept beside the state as the app's own.
-func appKey(state, id string) (private jose.JSONWebKey, public []byte, err error) {
-	path := filepath.Join(state, "apps", id+".jwk")
-	raw, err := os.ReadFile(path)
-	if err == nil {
-		if err := json.Unmarshal(raw, &private); err != nil {
-			return private, nil, fmt.Errorf("the key of app %s is damaged: run `hopnhat demo --reset`", id)
-		}
-		public, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{private.Public()}})
-		return private, public, err
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return private, nil, err
-	}
-	if private, public, err = sampleapp.NewKey(); err != nil {
-		return private, nil, err
-	}
-	if raw, err = json.Marshal(private); err != nil {
-		return private, nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return private, nil, err
-	}
-	return private, public, os.WriteFile(path, raw, 0o600)
 }
 
 // demoApps are a province's land service, which asks for consent, and a

@@ -3,7 +3,6 @@ package sampleapp
 import (
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -360,21 +359,4 @@ func (c *client) logoutToken(ctx context.Context, token string) (sub, sid string
 		return "", "", errors.New("not a logout token")
 	}
 	return claims.Subject, claims.SID, nil
-}
-
-// NewKey makes a signing key for an app: the private key, and the public set to
-// register.
-func NewKey() (private jose.JSONWebKey, public []byte, err error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return private, nil, err
-	}
-	private = jose.JSONWebKey{Key: key, Algorithm: "ES256", Use: "sig"}
-	sum, err := private.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return private, nil, err
-	}
-	private.KeyID = base64.RawURLEncoding.EncodeToString(sum)
-	public, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{private.Public()}})
-	return private, public, err
 }
