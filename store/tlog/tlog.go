@@ -46,9 +46,6 @@ type Options struct {
 	// CheckpointInterval is how often a new checkpoint is signed; one second if
 	// zero.
 	CheckpointInterval time.Duration
-	// Logger receives the warnings of the log's background work; slog.Default if
-	// nil. Tessera's logger is one for the process: the last opened log sets it.
-	Logger *slog.Logger
 }
 
 // Log is an open release log. It is safe for concurrent use.
@@ -81,9 +78,6 @@ const maxGroup = 4096
 func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.CheckpointInterval <= 0 {
 		o.CheckpointInterval = time.Second
-	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
 	}
 	l, err := open(ctx, o)
 	if err != nil {
@@ -121,7 +115,7 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 			return nil, err
 		}
 	}
-	klog.SetSlogLogger(slog.New(warnings{o.Logger.Handler()}))
+	quieten()
 	driver, err := posix.New(background, posix.Config{Path: o.Dir})
 	if err != nil {
 		return nil, err
@@ -254,10 +248,31 @@ func (l *Log) Close(ctx context.Context) error {
 	return nil
 }
 
-// warnings passes on what somebody must know; Tessera tells of every start.
-type warnings struct{ slog.Handler }
+// quieten sends what Tessera says to the logger of this process, from warnings
+// up: it tells of every start. Tessera's logger is one for all logs and is not to
+// be changed while one is open.
+var quieten = sync.OnceFunc(func() {
+	klog.SetSlogLogger(slog.New(warnings{func() slog.Handler { return slog.Default().Handler() }}))
+})
+
+// warnings is a handler that passes warnings on to the default logger of the
+// moment.
+type warnings struct{ next func() slog.Handler }
 
 // Enabled says which records pass.
 func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
+	return level >= slog.LevelWarn && w.next().Enabled(ctx, level)
+}
+
+// Handle passes a record on.
+func (w warnings) Handle(ctx context.Context, r slog.Record) error { return w.next().Handle(ctx, r) }
+
+// WithAttrs passes on.
+func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{func() slog.Handler { return w.next().WithAttrs(attrs) }}
+}
+
+// WithGroup passes on.
+func (w warnings) WithGroup(name string) slog.Handler {
+	return warnings{func() slog.Handler { return w.next().WithGroup(name) }}
 }
