@@ -153,7 +153,7 @@ func (n *nation) CountUse(ctx context.Context, u Use) error {
 func (n *nation) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
 	n.happening("record")
 	defer n.lock(ctx)()
-	if err := n.failing("before record"); err != nil {
+	if err := errors.Join(ctx.Err(), n.failing("before record")); err != nil {
 		return err
 	}
 	if err := e.Check(); err != nil {
@@ -163,13 +163,13 @@ func (n *nation) Record(ctx context.Context, e audit.Event, salt audit.Salt) err
 	return n.failing("after record")
 }
 
-func (n *nation) Append(_ context.Context, e audit.Event, salt audit.Salt) (uint64, error) {
+func (n *nation) Append(ctx context.Context, e audit.Event, salt audit.Salt) (uint64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if row, ok := n.state.rows[e.ID]; !ok || row.Salt != salt {
 		n.t.Errorf("the leaf of an event came before its row")
 	}
-	if err := n.failing("before append"); err != nil {
+	if err := errors.Join(ctx.Err(), n.failing("before append")); err != nil {
 		return 0, err
 	}
 	n.state.log = append(n.state.log, e.ID)

@@ -354,8 +354,9 @@ func TestAWithdrawnConsentComesBackOnlyByAgreeingAgain(t *testing.T) {
 func TestFrequencyHoldsOverAllGrantsOfAConsent(t *testing.T) {
 	n := found(t)
 	first := n.agree("an", "tax-app", wantTax)
-	for _, want := range []int{200, 200, 429, 429} {
-		a := n.ask(first, "tax-app", askTax)
+	n.state.grants["second"] = n.state.grants[first] // of another sign-in, on the same consent
+	for i, want := range []int{200, 200, 429, 429} {
+		a := n.ask([]authz.GrantID{first, "second"}[i%2], "tax-app", askTax)
 		n.check(a, askTax)
 		if a.status != want {
 			t.Fatalf("got %d %s, want %d", a.status, a.raw, want)
@@ -438,6 +439,9 @@ func TestAnAppThatHangsUpLeavesNoHalfEvidence(t *testing.T) {
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "DPoP "+string(grant)+" land-app")
 	n.check(n.serve(r), askLand)
+	if len(n.state.rows) != 2 { // the consent, and the release
+		t.Fatalf("got %d events", len(n.state.rows))
+	}
 	for id := range n.state.rows {
 		if !slices.Contains(n.state.log, id) {
 			t.Fatal("a row without its leaf")
