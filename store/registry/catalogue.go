@@ -2,39 +2,58 @@
 // fourteen registers in a database of its own, with credentials of its own, and
 // a generator of a synthetic nation for demonstrations and tests.
 //
-// A person is an internal id; numbers are dated identifiers of it, re-issuable,
-// never a key. Every value of a register is kept as JSON in a column of its own,
-// so that a release reads exactly the columns that were granted.
+// A subject is an internal id, of a person or of an organisation; numbers are
+// dated identifiers of it, re-issuable, never a key. A register is a table and
+// an attribute a column of its declared type, so that a release reads exactly
+// the columns that were granted. What may be read is decided by others; this
+// package reads what it is told to, and nothing beside it.
 package registry
 
 import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 //go:embed catalogue.json
 var catalogueJSON []byte
 
-//go:embed provinces.json
-var provincesJSON []byte
-
 // Register is one national register.
 type Register struct {
-	ID         string      `json:"id"`
-	VI         string      `json:"vi"`
-	EN         string      `json:"en"`
-	Owner      string      `json:"owner"`
-	Subject    string      `json:"subject"`
+	ID          string `json:"id"`
+	VI          string `json:"vi"`
+	EN          string `json:"en"`
+	Owner       string `json:"owner"`
+	LegalSource string `json:"legal_source"`
+	// Subject says who a row is about: person, organisation, or either.
+	Subject string `json:"subject"`
+	// Key is the number by which the owner's own system knows a row. It is never
+	// a key here.
+	Key        string      `json:"key"`
+	Freshness  string      `json:"freshness"`
 	Attributes []Attribute `json:"attributes"`
 }
 
 // Attribute is one column of a register.
 type Attribute struct {
 	ID   string `json:"id"`
+	VI   string `json:"vi"`
+	EN   string `json:"en"`
 	Type string `json:"type"`
+	// Class is PUB, P1 (basic), P2 (sensitive), P3 (closed), O1 (official).
+	Class string `json:"class"`
+	// ClassSource is the clause that puts it there, or "product policy".
+	ClassSource string   `json:"class_source"`
+	Purposes    []string `json:"purposes"`
+	Note        string   `json:"note,omitempty"`
+
+	kind Kind
 }
+
+// Kind is how the values are kept and shown.
+func (a Attribute) Kind() Kind { return a.kind }
 
 // column is the attribute's column: its id without the register.
 func (a Attribute) column() string {
@@ -45,38 +64,31 @@ func (a Attribute) column() string {
 // table is the register's table.
 func (r Register) table() string { return "reg_" + r.ID }
 
-// Province is a province of the current list (since 2025-07-01).
-type Province struct {
-	Code     string `json:"code"`
-	Name     string `json:"name"`
-	FullName string `json:"full_name"`
+func (r Register) attribute(id string) (Attribute, bool) {
+	i := slices.IndexFunc(r.Attributes, func(a Attribute) bool { return a.ID == id })
+	if i < 0 {
+		return Attribute{}, false
+	}
+	return r.Attributes[i], true
 }
 
-// LegacyProvince is a province of the list before, with its successor. A code
-// means a place only together with its list.
-type LegacyProvince struct {
-	Code      string `json:"code"`
-	Name      string `json:"name"`
-	Type      string `json:"type"`
-	Successor string `json:"successor"`
-}
-
-var (
-	registers = mustLoad[struct {
+var registers, byID = func() ([]Register, map[string]Register) {
+	list := mustLoad[struct {
 		Registries []Register `json:"registries"`
 	}](catalogueJSON).Registries
-	provinces = mustLoad[struct {
-		Current []Province       `json:"current"`
-		Legacy  []LegacyProvince `json:"legacy"`
-	}](provincesJSON)
-	byID = func() map[string]Register {
-		m := map[string]Register{}
-		for _, r := range registers {
-			m[r.ID] = r
+	m := make(map[string]Register, len(list))
+	for _, r := range list {
+		for i := range r.Attributes {
+			kind, ok := kindOf(r.Attributes[i].Type)
+			if !ok {
+				panic(fmt.Sprintf("registry: attribute %s has an unknown type", r.Attributes[i].ID))
+			}
+			r.Attributes[i].kind = kind
 		}
-		return m
-	}()
-)
+		m[r.ID] = r
+	}
+	return list, m
+}()
 
 func mustLoad[T any](raw []byte) T {
 	var v T
@@ -86,8 +98,17 @@ func mustLoad[T any](raw []byte) T {
 	return v
 }
 
-// Registers lists the national registers.
+// Registers lists the national registers. The list is shared: read it only.
 func Registers() []Register { return registers }
 
-// Provinces lists the current and the legacy provinces.
-func Provinces() ([]Province, []LegacyProvince) { return provinces.Current, provinces.Legacy }
+// RegisterByID finds a register.
+func RegisterByID(id string) (Register, bool) {
+	r, ok := byID[id]
+	return r, ok
+}
+
+// AttributeByID finds an attribute by its whole id, such as land.area.
+func AttributeByID(id string) (Attribute, bool) {
+	register, _, _ := strings.Cut(id, ".")
+	return byID[register].attribute(id)
+}

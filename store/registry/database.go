@@ -3,59 +3,90 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	_ "github.com/glebarez/go-sqlite" // database/sql driver "sqlite"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// DB is the national database.
+// DB is the national database. It is safe for concurrent use.
 type DB struct {
+	// Now tells the day for ages and mandates; nil is time.Now.
+	Now func() time.Time
+	// Reference gives a person who is linked to (a spouse, an owner) the name
+	// under which every reader may know her; without it, and without one given
+	// to ReadAs, links are withheld.
+	Reference func(person string) string
+
 	pool     *sql.DB
 	postgres bool
-	dsn      string
+	config   *pgx.ConnConfig // nil for SQLite
+	where    string          // for messages, without secrets
+
 	mu       sync.RWMutex
 	prepared map[string]*sql.Stmt
-	// Reference gives a person who is linked to (a spouse, an owner) the name
-	// under which the reader may know her; without it links are withheld.
-	Reference func(person string) string
 }
 
-// Open connects to postgres://… or a SQLite file.
+// maxPrepared bounds the statements kept; an app asks for few combinations of
+// attributes, and one beyond the bound still works, only slower.
+const maxPrepared = 1000
+
+// Open connects to postgres://…, or to a SQLite file given as a path, sqlite:path
+// or file:path. It creates the file, not its folder.
 func Open(ctx context.Context, dsn string) (*DB, error) {
-	db := &DB{dsn: dsn, prepared: map[string]*sql.Stmt{}}
+	db := &DB{prepared: map[string]*sql.Stmt{}}
 	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
 		config, err := pgx.ParseConfig(dsn)
 		if err != nil {
-			return nil, errors.New("the address of the national database cannot be read")
+			// The parser's words may repeat the password.
+			return nil, errors.New("the address of the national database cannot be read: want postgres://user@host:port/database")
 		}
-		db.pool, db.postgres = stdlib.OpenDB(*config), true
+		db.postgres, db.config, db.where = true, config, config.Host+"/"+config.Database
+		db.pool = stdlib.OpenDB(*config)
 		db.pool.SetMaxOpenConns(16)
 		db.pool.SetMaxIdleConns(16)
 	} else {
 		path := strings.TrimPrefix(strings.TrimPrefix(dsn, "sqlite:"), "file:")
-		pool, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=cache_size(-32000)")
+		if path == "" {
+			return nil, errors.New("the national database has no address: want a file or postgres://user@host:port/database")
+		}
+		db.where = path
+		pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-32000)")
 		if err != nil {
 			return nil, fmt.Errorf("opening the national database %s: %w", path, err)
 		}
 		pool.SetMaxOpenConns(8)
+		pool.SetMaxIdleConns(8)
 		db.pool = pool
 	}
 	if err := db.pool.PingContext(ctx); err != nil {
 		db.pool.Close()
-		return nil, fmt.Errorf("opening the national database: %w", err)
+		return nil, fmt.Errorf("opening the national database %s: %w", db.where, err)
 	}
 	return db, nil
 }
 
 // Close ends all connections.
 func (db *DB) Close() error { return db.pool.Close() }
+
+func (db *DB) now() time.Time {
+	if db.Now == nil {
+		return time.Now()
+	}
+	return db.Now()
+}
+
+// day is today in the country, where ages and mandates change at midnight.
+func (db *DB) day() string { return db.now().In(home).Format(time.DateOnly) }
+
+// home is the country's time: no summer time since it was set.
+var home = time.FixedZone("Asia/Ho_Chi_Minh", 7*60*60)
 
 // bind writes placeholders as the database wants them.
 func (db *DB) bind(query string) string {
@@ -75,6 +106,7 @@ func (db *DB) bind(query string) string {
 	return b.String()
 }
 
+// statement prepares a query once.
 func (db *DB) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 	db.mu.RLock()
 	s, ok := db.prepared[query]
@@ -89,108 +121,35 @@ func (db *DB) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if earlier, ok := db.prepared[query]; ok {
-		s.Close()
-		return earlier, nil
+		return earlier, s.Close()
 	}
-	if len(db.prepared) < 1000 {
-		db.prepared[query] = s
+	if len(db.prepared) >= maxPrepared {
+		for key, old := range db.prepared { // any one
+			// Close waits for nobody: queries under way keep their rows.
+			old.Close()
+			delete(db.prepared, key)
+			break
+		}
 	}
+	db.prepared[query] = s
 	return s, nil
 }
 
-// ErrUnknown means that a register or attribute does not exist.
-var ErrUnknown = errors.New("no such register or attribute")
-
-// maxRecords bounds the rows of one release.
-const maxRecords = 100
-
-// projection is the one statement of a read: it names the attributes asked for
-// and no other column.
-func projection(register string, attributes []string) (query string, columns []string, err error) {
-	r, ok := byID[register]
-	if !ok || len(attributes) == 0 {
-		return "", nil, fmt.Errorf("register %q: %w", register, ErrUnknown)
+// forget drops the prepared statements, whose tables are about to go.
+func (db *DB) forget() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, s := range db.prepared {
+		s.Close()
 	}
-	for _, id := range attributes {
-		i := slices.IndexFunc(r.Attributes, func(a Attribute) bool { return a.ID == id })
-		if i < 0 {
-			return "", nil, fmt.Errorf("attribute %q of register %q: %w", id, register, ErrUnknown)
-		}
-		columns = append(columns, r.Attributes[i].column())
-	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM " + r.table() + fmt.Sprintf(" WHERE subject = ? ORDER BY id LIMIT %d", maxRecords), columns, nil
-}
-
-// Read reads a subject's rows of a register: one statement that names only the
-// attributes given.
-func (db *DB) Read(ctx context.Context, register, subject string, attributes []string) ([]map[string]any, error) {
-	query, columns, err := projection(register, attributes)
-	if err != nil {
-		return nil, err
-	}
-	stmt, err := db.statement(ctx, query)
-	if err != nil {
-		return nil, fmt.Errorf("reading register %q: %w", register, err)
-	}
-	rows, err := stmt.QueryContext(ctx, subject)
-	if err != nil {
-		return nil, fmt.Errorf("reading register %q: %w", register, err)
-	}
-	defer rows.Close()
-	var out []map[string]any
-	for rows.Next() {
-		values := make([]sql.NullString, len(columns))
-		into := make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			return nil, fmt.Errorf("reading register %q: %w", register, err)
-		}
-		record := make(map[string]any, len(columns))
-		for i, v := range values {
-			var decoded any
-			if v.Valid {
-				if err := json.Unmarshal([]byte(v.String), &decoded); err != nil {
-					return nil, fmt.Errorf("attribute %q holds no JSON", attributes[i])
-				}
-			}
-			record[attributes[i]] = db.references(decoded)
-		}
-		out = append(out, record)
-	}
-	return out, rows.Err()
-}
-
-// personRef starts a link to a person inside a value.
-const personRef = "person:"
-
-// references replaces links to persons: an internal id never leaves.
-func (db *DB) references(v any) any {
-	switch v := v.(type) {
-	case string:
-		if id, ok := strings.CutPrefix(v, personRef); ok {
-			if db.Reference == nil {
-				return "withheld"
-			}
-			return db.Reference(id)
-		}
-	case []any:
-		for i := range v {
-			v[i] = db.references(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = db.references(v[k])
-		}
-	}
-	return v
+	db.prepared = map[string]*sql.Stmt{}
 }
 
 // Status is what the database says of itself.
 type Status struct {
 	Persons, Organisations int
 	Seed                   int64
+	Schema, Generator      int
 	Complete               bool
 }
 
@@ -200,71 +159,53 @@ var ErrEmpty = errors.New("the national database is empty: generate it with `hop
 // ErrHalf means that a generation did not finish.
 var ErrHalf = errors.New("the national database is half-written: generate it again with --reset")
 
-// Status tells whether a nation is there and whole.
+// ErrVersion means that another version of the program wrote the database.
+var ErrVersion = errors.New("the national database was written by another version: generate it again with --reset")
+
+// Status tells whether a nation is there, whole, and readable by this version.
 func (db *DB) Status(ctx context.Context) (Status, error) {
 	var s Status
-	err := db.pool.QueryRowContext(ctx, "SELECT persons, organisations, seed, complete FROM meta").Scan(&s.Persons, &s.Organisations, &s.Seed, &s.Complete)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return s, ErrHalf
-	case err != nil && strings.Contains(err.Error(), "meta"):
+	there := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'nation'"
+	if db.postgres {
+		there = "SELECT count(*) FROM pg_class WHERE oid = to_regclass('nation')"
+	}
+	var n int
+	if err := db.pool.QueryRowContext(ctx, there).Scan(&n); err != nil {
+		return s, fmt.Errorf("reading the national database %s: %w", db.where, err)
+	}
+	if n == 0 {
 		return s, ErrEmpty
-	case err != nil:
-		return s, fmt.Errorf("reading the national database: %w", err)
-	case !s.Complete:
+	}
+	// The version comes first and alone: the other columns may be others in
+	// another version.
+	err := db.pool.QueryRowContext(ctx, "SELECT schema_version FROM nation").Scan(&s.Schema)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, ErrHalf
+	}
+	if err != nil {
+		return s, fmt.Errorf("reading the national database %s: %w", db.where, err)
+	}
+	if s.Schema != SchemaVersion {
+		return s, fmt.Errorf("schema %d, want %d: %w", s.Schema, SchemaVersion, ErrVersion)
+	}
+	err = db.pool.QueryRowContext(ctx, "SELECT persons, organisations, seed, generator_version, complete FROM nation").
+		Scan(&s.Persons, &s.Organisations, &s.Seed, &s.Generator, &s.Complete)
+	if err != nil {
+		return s, fmt.Errorf("reading the national database %s: %w", db.where, err)
+	}
+	if !s.Complete {
 		return s, ErrHalf
 	}
 	return s, nil
 }
 
-// Person is what the identity part needs to know of someone.
-type Person struct {
-	ID     string
-	Number string
-	Name   string
-	Birth  string // a date, or a year alone
-	Female bool
-	Alive  bool
-	Kind   string
-}
-
-// ErrNoPerson means that nobody has this number or id.
-var ErrNoPerson = errors.New("no such person in the national database")
-
-const personQuery = "SELECT p.id, i.number, p.name, p.birth, p.female, p.alive, p.kind FROM persons p JOIN identifiers i ON i.person = p.id AND i.status = 'active' "
-
-// ByNumber finds the holder of a number, cancelled numbers included.
-func (db *DB) ByNumber(ctx context.Context, number string) (Person, error) {
-	return db.person(ctx, personQuery+"WHERE p.id = (SELECT person FROM identifiers WHERE number = ?)", number)
-}
-
-func (db *DB) person(ctx context.Context, query string, arg any) (Person, error) {
-	var p Person
-	err := db.pool.QueryRowContext(ctx, db.bind(query), arg).Scan(&p.ID, &p.Number, &p.Name, &p.Birth, &p.Female, &p.Alive, &p.Kind)
-	if errors.Is(err, sql.ErrNoRows) {
-		return p, ErrNoPerson
-	}
-	if err != nil {
-		return p, fmt.Errorf("reading a person: %w", err)
-	}
-	return p, nil
-}
-
-// Adults lists the first living citizens of 18 or more, for accounts of a
-// demonstration.
-func (db *DB) Adults(ctx context.Context, limit int) ([]Person, error) {
-	rows, err := db.pool.QueryContext(ctx, db.bind(personQuery+"WHERE p.alive AND p.kind = 'citizen' AND p.birth < '2008' ORDER BY p.seq LIMIT ?"), limit)
-	if err != nil {
-		return nil, fmt.Errorf("listing persons: %w", err)
-	}
-	defer rows.Close()
-	var out []Person
-	for rows.Next() {
-		var p Person
-		if err := rows.Scan(&p.ID, &p.Number, &p.Name, &p.Birth, &p.Female, &p.Alive, &p.Kind); err != nil {
-			return nil, fmt.Errorf("listing persons: %w", err)
+// Reset removes the nation and its tables. It touches no table of anyone else.
+func (db *DB) Reset(ctx context.Context) error {
+	db.forget()
+	for _, t := range tables() {
+		if _, err := db.pool.ExecContext(ctx, "DROP TABLE IF EXISTS "+t.name); err != nil {
+			return fmt.Errorf("clearing the national database %s: %w", db.where, err)
 		}
-		out = append(out, p)
 	}
-	return out, rows.Err()
+	return nil
 }

@@ -1,13 +1,21 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+)
+
+// MinPersons and MaxPersons bound a nation.
+const (
+	MinPersons = 20
+	MaxPersons = 2_000_000
 )
 
 // Options says which nation to generate.
@@ -20,159 +28,194 @@ type Options struct {
 	Progress func(done, total int)
 }
 
-// row is one row on its way to a table.
-type row []any
-
-// sink takes rows by table.
+// sink takes rows by table; values are nil, string, bool or int.
 type sink interface {
-	write(ctx context.Context, table string, columns []string, rows []row) error
-	finish(ctx context.Context) error
-}
-
-var baseTables = map[string][]string{
-	"persons":         {"id", "seq", "name", "birth", "female", "alive", "kind"},
-	"identifiers":     {"number", "kind", "person", "valid_from", "valid_to", "status"},
-	"organisations":   {"id", "code", "name"},
-	"representatives": {"organisation", "person", "title", "valid_from", "valid_to"},
-	"family":          {"person", "relation", "other"},
-}
-
-// baseSchema creates the tables that are not registers.
-const baseSchema = `
-CREATE TABLE meta (persons integer NOT NULL, organisations integer NOT NULL, seed bigint NOT NULL, complete boolean NOT NULL);
-CREATE TABLE persons (id text PRIMARY KEY, seq integer NOT NULL, name text NOT NULL, birth text NOT NULL, female boolean NOT NULL, alive boolean NOT NULL, kind text NOT NULL);
-CREATE TABLE identifiers (number text PRIMARY KEY, kind text NOT NULL, person text NOT NULL, valid_from text NOT NULL, valid_to text, status text NOT NULL CHECK (status IN ('active', 'cancelled')));
-CREATE TABLE organisations (id text PRIMARY KEY, code text NOT NULL UNIQUE, name text NOT NULL);
-CREATE TABLE representatives (organisation text NOT NULL, person text NOT NULL, title text NOT NULL, valid_from text NOT NULL, valid_to text, PRIMARY KEY (organisation, person));
-CREATE TABLE family (person text NOT NULL, relation text NOT NULL, other text NOT NULL, PRIMARY KEY (person, relation, other))`
-
-// indexes are made after the load, when they cost least.
-const indexes = `
-CREATE INDEX identifiers_person ON identifiers (person);
-CREATE UNIQUE INDEX persons_seq ON persons (seq);
-CREATE INDEX representatives_person ON representatives (person)`
-
-func schema() []string {
-	statements := strings.Split(strings.TrimSpace(baseSchema), ";\n")
-	for _, r := range registers {
-		columns := []string{"id integer NOT NULL", "subject text NOT NULL"}
-		for _, a := range r.Attributes {
-			columns = append(columns, a.column()+" text")
-		}
-		columns = append(columns, "PRIMARY KEY (subject, id)")
-		statements = append(statements, "CREATE TABLE "+r.table()+" ("+strings.Join(columns, ", ")+")")
-	}
-	return statements
-}
-
-func tables() []string {
-	names := []string{"meta", "persons", "identifiers", "organisations", "representatives", "family"}
-	for _, r := range registers {
-		names = append(names, r.table())
-	}
-	return names
+	write(ctx context.Context, t *table, rows [][]any) error
+	// settle makes what was written safe to forget, so that memory and logs
+	// stay small.
+	settle(ctx context.Context) error
+	// finish ends the load; kept is false when it failed.
+	finish(ctx context.Context, kept bool) error
 }
 
 // Generate fills the database with a synthetic nation. The same seed and number
-// make the same rows. It refuses to touch a database that holds something,
-// unless Reset is set.
+// make the same rows, in either database. It refuses to touch a database that
+// holds something, unless Reset is set; a load that was cut short is known by
+// the next Status, which returns ErrHalf.
 func (db *DB) Generate(ctx context.Context, o Options) error {
-	if o.Persons < 20 || o.Persons > 1_000_000 {
-		return errors.New("the number of persons must be 20 to 1000000")
+	if o.Persons < MinPersons || o.Persons > MaxPersons {
+		return fmt.Errorf("%d persons: the number of persons must be %d to %d", o.Persons, MinPersons, MaxPersons)
 	}
-	_, err := db.Status(ctx)
-	if !errors.Is(err, ErrEmpty) && !o.Reset {
-		if err != nil {
+	if !o.Reset {
+		switch s, err := db.Status(ctx); {
+		case err == nil:
+			return fmt.Errorf("the national database holds a nation of %d persons already: use --reset to replace it", s.Persons)
+		case !errors.Is(err, ErrEmpty):
 			return err
 		}
-		return errors.New("the national database holds a nation already: use --reset to replace it")
 	}
-	for _, table := range tables() {
-		if _, err := db.pool.ExecContext(ctx, "DROP TABLE IF EXISTS "+table); err != nil {
-			return fmt.Errorf("clearing the national database: %w", err)
+	if err := db.Reset(ctx); err != nil {
+		return err
+	}
+	exec := func(query string, args ...any) error {
+		if _, err := db.pool.ExecContext(ctx, db.bind(query), args...); err != nil {
+			return fmt.Errorf("preparing the national database %s: %w", db.where, err)
+		}
+		return nil
+	}
+	// First the table that says "not complete", then the others.
+	if err := exec(nationTable.create(db.postgres)); err != nil {
+		return err
+	}
+	if err := exec("INSERT INTO nation (schema_version, generator_version, persons, organisations, seed, complete) VALUES (?, ?, ?, 0, ?, ?)",
+		SchemaVersion, GeneratorVersion, o.Persons, o.Seed, false); err != nil {
+		return err
+	}
+	for _, t := range tables() {
+		if t == nationTable {
+			continue
+		}
+		if err := exec(t.create(db.postgres)); err != nil {
+			return err
 		}
 	}
-	for _, statement := range schema() {
-		if _, err := db.pool.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("preparing the national database: %w", err)
+	organisations, err := db.load(ctx, o)
+	if err != nil {
+		return fmt.Errorf("generating the nation in %s: %w", db.where, err)
+	}
+	for _, t := range tables() {
+		for _, index := range t.indexes { // after the load, when they cost least
+			if err := exec(index); err != nil {
+				return err
+			}
 		}
 	}
-	if _, err := db.pool.ExecContext(ctx, db.bind("INSERT INTO meta VALUES (?, 0, ?, ?)"), o.Persons, o.Seed, false); err != nil {
-		return fmt.Errorf("preparing the national database: %w", err)
+	// PostgreSQL plans with what it knows of the tables; SQLite too.
+	if err := exec("ANALYZE"); err != nil {
+		return err
 	}
+	return exec("UPDATE nation SET organisations = ?, complete = ?", organisations, true)
+}
+
+func (db *DB) load(ctx context.Context, o Options) (organisations int, err error) {
 	var s sink
 	if db.postgres {
-		s, err = newCopySink(ctx, db.dsn)
+		s, err = newCopySink(ctx, db.config)
 	} else {
 		s, err = newSQLiteSink(ctx, db.pool)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	organisations, err := generate(ctx, s, o)
-	if err := errors.Join(err, s.finish(ctx)); err != nil {
-		return fmt.Errorf("generating the nation: %w", err)
-	}
-	for _, statement := range strings.Split(strings.TrimSpace(indexes), ";\n") {
-		if _, err := db.pool.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("indexing the national database: %w", err)
-		}
-	}
-	_, err = db.pool.ExecContext(ctx, db.bind("UPDATE meta SET organisations = ?, complete = ?"), organisations, true)
-	return err
+	organisations, err = generate(ctx, s, o)
+	return organisations, errors.Join(err, s.finish(context.WithoutCancel(ctx), err == nil))
 }
 
-// copySink loads PostgreSQL by COPY, a chunk at a time, so memory stays flat.
-type copySink struct{ conn *pgx.Conn }
+// copySink loads PostgreSQL by COPY in text form, a chunk at a time, so memory
+// stays flat and nothing is converted twice.
+type copySink struct {
+	conn *pgx.Conn
+	buf  bytes.Buffer
+}
 
-func newCopySink(ctx context.Context, dsn string) (*copySink, error) {
-	conn, err := pgx.Connect(ctx, dsn)
+func newCopySink(ctx context.Context, config *pgx.ConnConfig) (*copySink, error) {
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to load the nation: %w", err)
 	}
-	return &copySink{conn}, nil
+	// Nothing is acknowledged before nation.complete is set, and that is written
+	// on another connection with the usual durability.
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = off"); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return &copySink{conn: conn}, nil
 }
 
-func (s *copySink) write(ctx context.Context, table string, columns []string, rows []row) error {
-	_, err := s.conn.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) { return rows[i], nil }))
+// copyEscape is for the text form of COPY.
+var copyEscape = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`)
+
+func (s *copySink) write(ctx context.Context, t *table, rows [][]any) error {
+	s.buf.Reset()
+	for _, row := range rows {
+		for i, v := range row {
+			if i > 0 {
+				s.buf.WriteByte('\t')
+			}
+			switch v := v.(type) {
+			case nil:
+				s.buf.WriteString(`\N`)
+			case string:
+				if strings.ContainsAny(v, "\\\t\n\r") {
+					v = copyEscape.Replace(v)
+				}
+				s.buf.WriteString(v)
+			case int:
+				s.buf.Write(strconv.AppendInt(s.buf.AvailableBuffer(), int64(v), 10))
+			case bool:
+				s.buf.Write(strconv.AppendBool(s.buf.AvailableBuffer(), v))
+			default:
+				return fmt.Errorf("a value of type %T cannot be written", v)
+			}
+		}
+		s.buf.WriteByte('\n')
+	}
+	_, err := s.conn.PgConn().CopyFrom(ctx, &s.buf, "COPY "+t.name+" ("+strings.Join(t.columnNames(), ",")+") FROM STDIN")
 	return err
 }
 
-func (s *copySink) finish(ctx context.Context) error { return s.conn.Close(ctx) }
+// settle has nothing to do: each COPY is committed.
+func (s *copySink) settle(context.Context) error { return nil }
+
+func (s *copySink) finish(ctx context.Context, _ bool) error { return s.conn.Close(ctx) }
 
 // sqliteSink loads SQLite on one connection without fsync: a load that a crash
-// cuts short is known by meta.complete and made again.
+// cuts short is known by nation.complete and made again.
 type sqliteSink struct {
-	conn *sql.Conn
-	tx   *sql.Tx
+	conn     *sql.Conn
+	prepared map[string]*sql.Stmt
 }
+
+// sqliteBatch is how many values one INSERT carries; beyond a few hundred it
+// gains nothing.
+const sqliteBatch = 400
 
 func newSQLiteSink(ctx context.Context, pool *sql.DB) (*sqliteSink, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = OFF"); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	for _, statement := range []string{"PRAGMA synchronous = OFF", "BEGIN"} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return &sqliteSink{conn, tx}, nil
+	return &sqliteSink{conn: conn, prepared: map[string]*sql.Stmt{}}, nil
 }
 
-func (s *sqliteSink) write(ctx context.Context, table string, columns []string, rows []row) error {
-	one := "(" + strings.TrimSuffix(strings.Repeat("?,", len(columns)), ",") + ")"
-	most := max(1, 900/len(columns))
+func (s *sqliteSink) write(ctx context.Context, t *table, rows [][]any) error {
+	most := max(1, sqliteBatch/len(t.columns))
+	args := make([]any, 0, most*len(t.columns))
 	for len(rows) > 0 {
 		n := min(most, len(rows))
-		args := make([]any, 0, n*len(columns))
+		args = args[:0]
 		for _, r := range rows[:n] {
 			args = append(args, r...)
 		}
-		query := "INSERT INTO " + table + " (" + strings.Join(columns, ",") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+",", n), ",")
-		if _, err := s.tx.ExecContext(ctx, query, args...); err != nil {
+		if n < most {
+			if _, err := s.conn.ExecContext(ctx, insert(t, n), args...); err != nil {
+				return err
+			}
+			return nil
+		}
+		stmt := s.prepared[t.name]
+		if stmt == nil {
+			var err error
+			if stmt, err = s.conn.PrepareContext(ctx, insert(t, most)); err != nil {
+				return err
+			}
+			s.prepared[t.name] = stmt
+		}
+		if _, err := stmt.ExecContext(ctx, args...); err != nil {
 			return err
 		}
 		rows = rows[n:]
@@ -180,9 +223,32 @@ func (s *sqliteSink) write(ctx context.Context, table string, columns []string, 
 	return nil
 }
 
-func (s *sqliteSink) finish(ctx context.Context) error {
-	err := s.tx.Commit()
-	_, err2 := s.conn.ExecContext(ctx, "PRAGMA synchronous = FULL")
-	_, err3 := s.conn.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	return errors.Join(err, err2, err3, s.conn.Close())
+func insert(t *table, rows int) string {
+	one := "(" + strings.TrimSuffix(strings.Repeat("?,", len(t.columns)), ",") + ")"
+	return "INSERT INTO " + t.name + " (" + strings.Join(t.columnNames(), ",") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+",", rows), ",")
+}
+
+// settle commits, so that the write-ahead log is copied back and stays small.
+func (s *sqliteSink) settle(ctx context.Context) error {
+	if _, err := s.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		return err
+	}
+	_, err := s.conn.ExecContext(ctx, "BEGIN")
+	return err
+}
+
+func (s *sqliteSink) finish(ctx context.Context, kept bool) error {
+	var errs []error
+	for _, stmt := range s.prepared {
+		errs = append(errs, stmt.Close())
+	}
+	last := []string{"ROLLBACK", "PRAGMA synchronous = FULL"}
+	if kept {
+		last = []string{"COMMIT", "PRAGMA synchronous = FULL", "PRAGMA wal_checkpoint(TRUNCATE)"}
+	}
+	for _, statement := range last {
+		_, err := s.conn.ExecContext(ctx, statement)
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
 }

@@ -92,6 +92,9 @@ func checkDigit(nine string) (digit int, unsure bool) {
 	return digit, digit == 10 || digit < 0
 }
 
+// foreignerNumber builds a synthetic one: fifteen digits; the law states no length.
+func foreignerNumber(serial int) string { return fmt.Sprintf("99%013d", serial) }
+
 // enterpriseCode builds a synthetic one with prefix 99; serials whose check digit
 // is unsure are passed over.
 func enterpriseCode(serial int) string {
