@@ -306,7 +306,8 @@ var (
 func found(t interface {
 	Errorf(string, ...any)
 	Fatal(...any)
-}) *nation {
+},
+) *nation {
 	n := &nation{
 		t: t, now: noon, during: map[string]func(){},
 		state: state{
