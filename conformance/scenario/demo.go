@@ -1,0 +1,121 @@
+// Package scenario plays whole stories against the product as a newcomer starts
+// it: one process, a synthetic nation, two sample apps.
+package scenario
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"hopnhat/conformance/clients"
+	"hopnhat/conformance/harness"
+)
+
+// Demo is a running demonstration.
+type Demo struct {
+	*harness.Process
+
+	State string // its folder
+	Land  string // base URL of the province's app
+	Tax   string // base URL of the ministry's app
+
+	t testing.TB
+}
+
+// persons of the small nation that the tests are content with.
+const persons = 2000
+
+// StartDemo starts a demonstration of its own for the test.
+func StartDemo(t testing.TB) *Demo {
+	t.Helper()
+	port, state := harness.Port(t, 3), filepath.Join(t.TempDir(), "state")
+	url := func(n int) string { return fmt.Sprintf("http://localhost:%d", port+n) }
+	process := harness.Start(t, harness.Program{
+		Args: []string{"demo", "--state", state, "--port", fmt.Sprint(port), "--persons", fmt.Sprint(persons)}, Base: url(0),
+	})
+	return &Demo{Process: process, State: state, Land: url(1), Tax: url(2), t: t}
+}
+
+// Login is one that the demonstration prints.
+type Login struct {
+	Number, Password string
+}
+
+// What `hopnhat demo` prints under "Logins".
+var (
+	citizenA = Login{"099304000017", "mau-an-2026"}
+	citizenB = Login{"099078000112", "mau-binh-2026"}
+	auditor  = Login{"099180000305", "mau-chi-2026"}
+)
+
+// Person is the login with the telephone that shows its codes.
+func (d *Demo) Person(login Login) clients.Person {
+	return clients.Person{Number: login.Number, Password: login.Password, OTP: func() string { return d.code(login.Number) }}
+}
+
+func (d *Demo) code(number string) string {
+	d.t.Helper()
+	line := harness.Run(d.t, nil, "demo", "--codes", "--state", d.State)
+	found := regexp.MustCompile(regexp.QuoteMeta(number) + ` → (\d{6})`).FindStringSubmatch(line)
+	if found == nil {
+		d.t.Fatalf("no code of %s in %q", number, line)
+	}
+	return found[1]
+}
+
+// personJSON is the login as the Node clients read it: with a command that
+// prints the current code.
+func (d *Demo) personJSON(login Login) string {
+	script := fmt.Sprintf(`"$0" demo --codes --state "$1" | sed -nE 's/.*%s → ([0-9]{6}).*/\1/p'`, login.Number)
+	text, err := json.Marshal(map[string]any{
+		"number": login.Number, "password": login.Password,
+		"command": []string{"/bin/sh", "-c", script, harness.Binary(d.t), d.State},
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// node runs one of the Node clients to its end and returns its lines. What it
+// prints on standard error, and a status other than zero, fail the test.
+func (d *Demo) node(script string, env map[string]string) []map[string]any {
+	d.t.Helper()
+	folder := filepath.Join(harness.Root(d.t), "conformance", "clients", "node")
+	if _, err := os.Stat(filepath.Join(folder, "node_modules")); err != nil {
+		d.t.Fatalf("the Node clients are not installed: run the tests with `make test`, or `npm ci` in %s", folder)
+	}
+	command := exec.CommandContext(d.t.Context(), "node", script)
+	command.Dir = folder
+	command.Env = os.Environ()
+	for name, value := range env {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	var complaints strings.Builder
+	command.Stderr = &complaints
+	began := time.Now()
+	output, err := command.Output()
+	var lines []map[string]any
+	for line := range strings.Lines(string(output)) {
+		var object map[string]any
+		if json.Unmarshal([]byte(line), &object) != nil {
+			d.t.Errorf("%s printed %q, which is no JSON object", script, line)
+			continue
+		}
+		if object["ok"] != true {
+			d.t.Errorf("%s: %s", script, strings.TrimSpace(line))
+		}
+		lines = append(lines, object)
+	}
+	if err != nil {
+		d.t.Errorf("%s: %v\n%s", script, err, complaints.String())
+	}
+	d.t.Logf("%s: %d steps in %s", script, len(lines), time.Since(began).Round(time.Millisecond))
+	return lines
+}

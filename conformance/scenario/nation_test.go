@@ -1,0 +1,175 @@
+package scenario_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hopnhat/conformance/clients"
+	"hopnhat/conformance/harness"
+)
+
+// nation is a running server with a small synthetic nation, apps registered for
+// the tests, and accounts nobody else uses.
+type nation struct {
+	process  *harness.Process
+	base     string
+	state    string
+	people   []*person
+	mu       sync.Mutex
+	app      *party // fapi2, may ask for land records by consent and tax records by duty
+	other    *party // fapi2, another agency's
+	legacy   string // client_secret of the oidc client
+	argument []string
+}
+
+// person is an account. Its codes go up step by step, since each is good once.
+type person struct {
+	Number   string `json:"number"`
+	Password string `json:"password"`
+	SeedHex  string `json:"totp_seed_hex"`
+	mu       sync.Mutex
+	step     int64
+}
+
+// otp waits for no clock: it uses the step before the present one, the present
+// one and the next, so a person can sign in three times in half a minute.
+func (p *person) otp() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now().Unix() / 30
+	p.step = max(p.step+1, now-1)
+	seed, err := hex.DecodeString(p.SeedHex)
+	if err != nil {
+		panic(err)
+	}
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(p.step))
+	m := hmac.New(sha1.New, seed)
+	m.Write(b[:])
+	sum := m.Sum(nil)
+	offset := sum[len(sum)-1] & 0xf
+	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[offset:])&0x7fffffff)%1_000_000)
+}
+
+func (p *person) atTheBrowser() clients.Person {
+	return clients.Person{Number: p.Number, Password: p.Password, OTP: p.otp}
+}
+
+// begin starts a nation. Extra flags go to the server.
+func begin(t *testing.T, flags ...string) *nation {
+	t.Helper()
+	n := &nation{state: filepath.Join(t.TempDir(), "state")}
+	port := harness.Port(t, 3)
+	n.base = fmt.Sprintf("http://localhost:%d", port)
+	n.argument = append([]string{
+		"demo", "--state", n.state, "--port", fmt.Sprint(port), "--persons", "300", "--address-burst", "100000", "--argon2-kib", "64", "--log-level", "debug",
+	}, flags...)
+	n.start(t)
+	n.app, n.other = newParty(t, n, "app-a"), newParty(t, n, "app-b")
+	n.register(t)
+	scanner := bufio.NewScanner(strings.NewReader(harness.Run(t, nil, "account", "enrol", "--state", n.state, "--argon2-kib", "64", "--count", "24")))
+	for scanner.Scan() {
+		if !strings.HasPrefix(scanner.Text(), "{") {
+			continue
+		}
+		p := &person{}
+		if err := json.Unmarshal(scanner.Bytes(), p); err != nil {
+			t.Fatal(err)
+		}
+		n.people = append(n.people, p)
+	}
+	if len(n.people) != 24 {
+		t.Fatalf("%d accounts were enrolled, want 24", len(n.people))
+	}
+	return n
+}
+
+func (n *nation) start(t *testing.T) {
+	t.Helper()
+	n.process = harness.Start(t, harness.Program{Args: n.argument, Base: n.base})
+}
+
+// someone is a person that no other test has.
+func (n *nation) someone(t *testing.T) *person {
+	t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.people) == 0 {
+		t.Fatal("all people are taken")
+	}
+	p := n.people[0]
+	n.people = n.people[1:]
+	return p
+}
+
+// register adds the apps of the tests.
+func (n *nation) register(t *testing.T) {
+	t.Helper()
+	app := func(p *party) string {
+		return fmt.Sprintf(`
+- id: %s
+  name: {vi: "Ứng dụng thử %s", en: "Test app %s"}
+  owner: {vi: "Cơ quan thử", en: "Test agency"}
+  profile: fapi2
+  jwks: '%s'
+  redirect_uris: ["%s"]
+  post_logout_redirect_uris: ["http://localhost/signed-out"]
+  grant_types: [authorization_code, refresh_token, client_credentials]
+  scope: [openid]
+  minimum_level: 2
+  declarations:
+    - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [civil.marital_status], explanation: {vi: Thử, en: Test}, max_days: 30, frequency: unlimited}
+    - {purpose: tax.declare, legal_basis: LB-STATE, registry: tax, attributes: [tax.tax_code, tax.arrears], explanation: {vi: Thử, en: Test}, max_days: 30}
+`, p.id, p.id, p.id, p.public, p.redirect)
+	}
+	file := filepath.Join(t.TempDir(), "apps.yaml")
+	text := app(n.app) + app(n.other) + `
+- id: legacy
+  name: {vi: "Ứng dụng cũ", en: "Legacy app"}
+  owner: {vi: "Cơ quan thử", en: "Test agency"}
+  profile: oidc
+  token_endpoint_auth_method: client_secret_basic
+  redirect_uris: ["http://localhost/legacy/callback"]
+  scope: [openid]
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	printed := harness.Run(t, nil, "client", "add", "--state", n.state, file)
+	found := regexp.MustCompile(`client_secret: (\S+)`).FindStringSubmatch(printed)
+	if found == nil {
+		t.Fatalf("no secret in %q", printed)
+	}
+	n.legacy = found[1]
+}
+
+// browser is a fresh one.
+func browser(t *testing.T) *http.Client {
+	t.Helper()
+	b, err := clients.Browser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func ctx(t *testing.T) context.Context {
+	t.Helper()
+	c, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return c
+}
