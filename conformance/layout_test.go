@@ -121,7 +121,7 @@ var topLevel = []string{".ci", "authz", "cmd", "conformance", "docs", "federatio
 var ignored = []string{".git", ".build", "artifacts", "node_modules", "state"}
 
 // emptyNames say nothing of what is inside.
-var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "model", "models", "shared", "types"}
+var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "models", "shared", "types"}
 
 // nestedModules are modules with a life of their own.
 var nestedModules = []string{"conformance/vaultd"}
