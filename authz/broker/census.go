@@ -72,14 +72,17 @@ func (c *Census) Facts(ctx context.Context, person string) (birth time.Time, dea
 	return f.birth, f.dead, nil
 }
 
-// latestBirth reads a date or a year alone, as older records have it: then the
-// last day of the year, so that nobody is taken for older than she is.
+// latestBirth reads a date, or a month or year alone, as older records have it:
+// then the last day of it, so that nobody is taken for older than she is.
 func latestBirth(text string) time.Time {
 	if t, err := time.Parse(time.DateOnly, text); err == nil {
 		return t
 	}
+	if t, err := time.Parse("2006-01", text); err == nil {
+		return t.AddDate(0, 1, -1)
+	}
 	if t, err := time.Parse("2006", text); err == nil {
-		return t.AddDate(0, 11, 30)
+		return t.AddDate(1, 0, -1)
 	}
 	return time.Time{}
 }

@@ -505,7 +505,7 @@ func TestHiddenAccessIsRecordedAsHidden(t *testing.T) {
 }
 
 func TestLatestBirth(t *testing.T) {
-	for text, want := range map[string]string{"1985-04-03": "1985-04-03", "1979": "1979-12-31", "": "0001-01-01", "1979-02-30": "0001-01-01", "soon": "0001-01-01"} {
+	for text, want := range map[string]string{"1985-04-03": "1985-04-03", "1979": "1979-12-31", "1980-02": "1980-02-29", "": "0001-01-01", "1979-02-30": "0001-01-01", "soon": "0001-01-01"} {
 		if got := latestBirth(text).Format(time.DateOnly); got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
