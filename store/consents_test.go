@@ -33,13 +33,15 @@ func account(t *testing.T, db *store.DB, name string) authz.Subject {
 }
 
 func agreed(subject authz.Subject, client authz.ClientID) (consent.Consent, consent.Version) {
-	return consent.Consent{
+	c := consent.Consent{
 		ID: authz.ConsentID(authz.NewID()), Subject: subject, Client: client, Purpose: "land.mortgage", Registry: "land",
-	}, consent.Version{
+	}
+	v := consent.Version{
 		State: consent.Approved, Attributes: []authz.AttributeID{"land.address", "land.area"}, Basis: authz.BasisConsent,
 		Frequency: "2/day", DataLife: "P30D", ValidUntil: noon.AddDate(0, 0, 30), TextHash: "h1", Locale: "vi", Channel: "web",
 		ACR: "urn:vn:gov:eid:auth-level:2", Session: "s", Actor: subject, Representation: "self", At: noon,
 	}
+	return c, v
 }
 
 func withdrawn(c consent.Consent, at time.Time) consent.Version {
