@@ -48,8 +48,10 @@ type DB struct {
 	read    *gorm.DB
 	pools   []*sql.DB
 	now     func() time.Time
-	queries atomic.Uint64
-	commits atomic.Uint64
+	// logOrigin is the shard of the release log that is written now.
+	logOrigin string
+	queries   atomic.Uint64
+	commits   atomic.Uint64
 }
 
 // Open connects, without migrating: see [Migrate] and [DB.CheckVersion].

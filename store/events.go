@@ -69,14 +69,19 @@ func (db *DB) setIndices(ctx context.Context, ids []string, places map[string]ui
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(CAST(? AS text), CAST(? AS bigint)), ", len(ids)), ", ")
 	return wrap("noting log places", db.writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+
-		") UPDATE events SET log_index = v.place FROM v WHERE events.id = v.id", args...).Error)
+		") UPDATE events SET log_index = v.place, log_origin = ? FROM v WHERE events.id = v.id", append(args, db.logOrigin)...).Error)
 }
 
 type eventRow struct {
 	Canonical string `gorm:"column:canonical"`
 	Salt      []byte `gorm:"column:salt"`
 	LogIndex  *int64 `gorm:"column:log_index"`
+	LogOrigin string `gorm:"column:log_origin"`
 }
+
+// UseLog names the shard whose places SetIndices notes from now on. Call it once,
+// before the recorder starts.
+func (db *DB) UseLog(origin string) { db.logOrigin = origin }
 
 func recorded(rows []eventRow) ([]audit.Recorded, error) {
 	out := make([]audit.Recorded, len(rows))
@@ -90,7 +95,7 @@ func recorded(rows []eventRow) ([]audit.Recorded, error) {
 		}
 		out[i] = audit.Recorded{Event: e, Salt: audit.Salt(row.Salt)}
 		if row.LogIndex != nil {
-			out[i].Index, out[i].Logged = uint64(*row.LogIndex), true
+			out[i].Index, out[i].Origin, out[i].Logged = uint64(*row.LogIndex), row.LogOrigin, true
 		}
 	}
 	return out, nil
@@ -99,7 +104,7 @@ func recorded(rows []eventRow) ([]audit.Recorded, error) {
 // Unlogged lists events without a place, oldest first.
 func (db *DB) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error) {
 	var rows []eventRow
-	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index FROM events WHERE log_index IS NULL ORDER BY id LIMIT ?", limit).Scan(&rows).Error; err != nil {
+	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE log_index IS NULL ORDER BY id LIMIT ?", limit).Scan(&rows).Error; err != nil {
 		return nil, wrap("listing events without a log entry", err)
 	}
 	return recorded(rows)
@@ -159,7 +164,7 @@ func (db *DB) find(ctx context.Context, q audit.Query, condition string, args []
 		condition, args = condition+" AND id < ?", append(args, q.Before)
 	}
 	var rows []eventRow
-	err := db.reader(ctx).Raw("SELECT canonical, salt, log_index FROM events WHERE "+condition+" ORDER BY id DESC LIMIT ?", append(args, q.Limit)...).Scan(&rows).Error
+	err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE "+condition+" ORDER BY id DESC LIMIT ?", append(args, q.Limit)...).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("searching events", err)
 	}
@@ -193,7 +198,7 @@ func (db *DB) CountEvents(ctx context.Context, q audit.Query) (EventCounts, erro
 // Get finds one event.
 func (db *DB) Get(ctx context.Context, id string) (audit.Recorded, error) {
 	var rows []eventRow
-	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index FROM events WHERE id = ?", id).Scan(&rows).Error; err != nil {
+	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE id = ?", id).Scan(&rows).Error; err != nil {
 		return audit.Recorded{}, wrap("reading an event", err)
 	}
 	if len(rows) == 0 {
@@ -206,11 +211,11 @@ func (db *DB) Get(ctx context.Context, id string) (audit.Recorded, error) {
 	return all[0], nil
 }
 
-// KnownLogSize is one more than the highest log place noted; a log that is
-// smaller was restored from an older copy.
-func (db *DB) KnownLogSize(ctx context.Context) (uint64, error) {
+// KnownLogSize is one more than the highest place noted in a shard; a shard that
+// is smaller was restored from an older copy.
+func (db *DB) KnownLogSize(ctx context.Context, origin string) (uint64, error) {
 	var highest *int64
-	if err := db.reader(ctx).Raw("SELECT max(log_index) FROM events").Scan(&highest).Error; err != nil {
+	if err := db.reader(ctx).Raw("SELECT max(log_index) FROM events WHERE log_origin = ?", origin).Scan(&highest).Error; err != nil {
 		return 0, wrap("reading the highest log place", err)
 	}
 	if highest == nil {

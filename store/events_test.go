@@ -99,7 +99,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 				t.Fatal("not oldest first")
 			}
 		}
-		if size, err := db.KnownLogSize(ctx); err != nil || size != 1_203+1<<40 {
+		if size, err := db.KnownLogSize(ctx, ""); err != nil || size != 1_203+1<<40 {
 			t.Fatalf("got a log of %d, %v", size, err)
 		}
 		for id, index := range places {

@@ -351,8 +351,8 @@ func (s *Server) bundle(v *visit, found []audit.Recorded) ([]byte, error) {
 		}
 		line := exported{Event: canonical}
 		if r.Logged {
-			if inclusion, err := s.o.Log.Proof(v.ctx, r.Index); err == nil {
-				line.Proof = string(proof.File{LogKey: s.o.Log.VerifierKey(), Event: canonical, Salt: r.Salt, Inclusion: inclusion}.Marshal())
+			if inclusion, key, err := s.o.Log.Proof(v.ctx, r.Origin, r.Index); err == nil {
+				line.Proof = string(proof.File{LogKey: key, Event: canonical, Salt: r.Salt, Inclusion: inclusion}.Marshal())
 			}
 		}
 		if err := enc.Encode(line); err != nil {

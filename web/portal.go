@@ -187,7 +187,7 @@ func (s *Server) releaseDetail(v *visit) error {
 }
 
 func (s *Server) place(r audit.Recorded, download string) view.Proof {
-	return view.Proof{Logged: r.Logged, Index: r.Index, Origin: s.o.Log.Origin(), URL: download, File: proofName(r.Event.ID)}
+	return view.Proof{Logged: r.Logged, Index: r.Index, Origin: r.Origin, URL: download, File: proofName(r.Event.ID)}
 }
 
 func proofName(id string) string { return "hopnhat-" + id + ".proof" }
@@ -206,7 +206,7 @@ func (s *Server) sendProof(v *visit, r audit.Recorded) error {
 	if !r.Logged {
 		return fault(view.ErrorNotAvailable)
 	}
-	inclusion, err := s.o.Log.Proof(v.ctx, r.Index)
+	inclusion, key, err := s.o.Log.Proof(v.ctx, r.Origin, r.Index)
 	if err != nil {
 		return fault(view.ErrorNotAvailable)
 	}
@@ -216,7 +216,7 @@ func (s *Server) sendProof(v *visit, r audit.Recorded) error {
 	}
 	v.c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
 	v.c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", proofName(r.Event.ID)))
-	return v.c.Send(proof.File{LogKey: s.o.Log.VerifierKey(), Event: canonical, Salt: r.Salt, Inclusion: inclusion}.Marshal())
+	return v.c.Send(proof.File{LogKey: key, Event: canonical, Salt: r.Salt, Inclusion: inclusion}.Marshal())
 }
 
 func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {

@@ -4,6 +4,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -43,7 +44,8 @@ type Counts struct {
 
 // Log proves entries of the release log.
 type Log interface {
-	Proof(ctx context.Context, index uint64) (proof.Inclusion, error)
+	// Proof proves the entry at a place of a shard, and names the shard's key.
+	Proof(ctx context.Context, origin string, index uint64) (in proof.Inclusion, key string, err error)
 	Checkpoint(ctx context.Context) ([]byte, error)
 	VerifierKey() string
 	Origin() string
@@ -185,11 +187,21 @@ func (s *Server) Test(r *http.Request) (*http.Response, error) { return s.app.Te
 // mount runs a net/http handler behind fiber. The adaptor gives no deadline and
 // does not tell when the client leaves, so the mount sets one.
 func mount(h http.HandlerFunc) fiber.Handler {
-	return adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	convert := adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
 		h(w, r.WithContext(ctx))
 	})
+	return func(c *fiber.Ctx) error {
+		// The adaptor keeps the last of several headers of one name. Where a
+		// second one is an attack, they are joined, which no reader takes.
+		for _, name := range []string{"Authorization", "DPoP"} {
+			if all := c.Request().Header.PeekAll(name); len(all) > 1 {
+				c.Request().Header.Set(name, string(bytes.Join(all, []byte(", "))))
+			}
+		}
+		return convert(c)
+	}
 }
 
 // identify gives every request an id: ours, never the caller's.

@@ -244,9 +244,22 @@ func (e Event) encode() (canonical []byte, groups map[commitment.Group][]byte, e
 		name  string
 		value any
 	}{ // in the order of RFC 8785 §3.2.3
-		{"asked", f.Asked}, {"consent", f.Consent}, {"data", f.Data}, {"decision", f.Decision}, {"detail", f.Detail},
-		{"emergency", f.Emergency}, {"id", f.ID}, {"levels", f.Levels}, {"payload", f.Payload}, {"person", f.Person},
-		{"reason", f.Reason}, {"trace", f.Trace}, {"type", f.Type}, {"v", f.V}, {"visibility", f.Visibility}, {"when", f.When},
+		{"asked", f.Asked},
+		{"consent", f.Consent},
+		{"data", f.Data},
+		{"decision", f.Decision},
+		{"detail", f.Detail},
+		{"emergency", f.Emergency},
+		{"id", f.ID},
+		{"levels", f.Levels},
+		{"payload", f.Payload},
+		{"person", f.Person},
+		{"reason", f.Reason},
+		{"trace", f.Trace},
+		{"type", f.Type},
+		{"v", f.V},
+		{"visibility", f.Visibility},
+		{"when", f.When},
 	} {
 		start := b.Len()
 		b.WriteString(`,"` + member.name + `":`)

@@ -132,7 +132,7 @@ func TestWhatIsParsedIsWhatWasRecorded(t *testing.T) {
 			t.Fatalf("%v\n%s", err, canonical)
 		}
 		if want := e.Normalized(); !reflect.DeepEqual(got, want) {
-			t.Fatalf("got  %+v\nwant %+v", (plain)(got), (plain)(want))
+			t.Fatalf("got  %+v\nwant %+v", plain(got), plain(want))
 		}
 		// A reader that knows nothing of events sees the same groups.
 		id, eventType, split, err := commitment.Split(canonical)
@@ -284,7 +284,9 @@ func TestParseRefusesEveryOtherForm(t *testing.T) {
 		{"an empty text", strings.Replace(s, `"site":"dc1"`, `"site":""`, 1)},
 		{"a time with an offset", strings.Replace(s, `27.123456Z`, `27.123456+00:00`, 1)},
 		{"another version", strings.Replace(s, `"v":1`, `"v":2`, 1)},
-		{"no event", `{}`}, {"a list", `[]`}, {"nothing", ``},
+		{"no event", `{}`},
+		{"a list", `[]`},
+		{"nothing", ``},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if row.raw == s {

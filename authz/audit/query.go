@@ -123,6 +123,8 @@ type Recorded struct {
 	// Index is the event's place in the log; Logged is false until it is known.
 	Index  uint64
 	Logged bool
+	// Origin names the shard of the log that Index is a place in.
+	Origin string
 }
 
 // Events keeps events.

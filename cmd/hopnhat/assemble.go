@@ -5,10 +5,12 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,8 +140,13 @@ func (p *parts) openLog(ctx context.Context) error {
 		}
 	}
 	shard := tlog.Shard(time.Now())
+	origin := p.c.LogOrigin + "/" + shard
+	known, err := p.db.KnownLogSize(ctx, origin)
+	if err != nil {
+		return err
+	}
 	p.log, err = tlog.Open(ctx, tlog.Options{
-		Dir: filepath.Join(p.c.State, "tlog", shard), Origin: p.c.LogOrigin + "/" + shard, Public: public,
+		Dir: p.c.shardDir(shard), Origin: origin, Public: public, KnownSize: known,
 		Sign: func(ctx context.Context, message []byte) ([]byte, error) {
 			signatures, err := p.ring.Sign(ctx, keys.Job{Key: handle, Input: message})
 			if err != nil {
@@ -156,15 +163,9 @@ func (p *parts) openLog(ctx context.Context) error {
 		defer cancel()
 		return p.log.Close(ctx)
 	})
-	known, err := p.db.KnownLogSize(ctx)
-	if err != nil {
-		return err
-	}
-	if err := p.log.CheckNotOlder(ctx, known); err != nil {
-		return err
-	}
+	p.db.UseLog(origin)
 	p.recorder = audit.NewRecorder(p.db, p.log)
-	p.closers = append(p.closers, func() error { p.recorder.Close(); return nil })
+	p.closers = append(p.closers, p.recorder.Close) // before the log's, which is below it
 	n, err := p.recorder.Recover(ctx)
 	if err != nil {
 		return err
@@ -172,7 +173,24 @@ func (p *parts) openLog(ctx context.Context) error {
 	if n > 0 {
 		slog.Warn("events without a log entry were found and logged", "events", n)
 	}
-	return os.WriteFile(filepath.Join(p.c.State, "log.vkey"), []byte(p.log.VerifierKey()+"\n"), 0o644)
+	return p.publishLogKey()
+}
+
+// shardDir is the folder of one quarter's log.
+func (c *config) shardDir(shard string) string { return filepath.Join(c.State, "tlog", shard) }
+
+// publishLogKey adds the shard's key to log.vkey, where verifiers look; the keys
+// of earlier shards stay.
+func (p *parts) publishLogKey() error {
+	path := filepath.Join(p.c.State, "log.vkey")
+	raw, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if slices.Contains(strings.Fields(string(raw)), p.log.VerifierKey()) {
+		return nil
+	}
+	return os.WriteFile(path, append(raw, p.log.VerifierKey()+"\n"...), 0o644)
 }
 
 // assemble wires the whole server.
@@ -230,7 +248,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	}
 	p.server = web.New(web.Options{
 		Issuer: c.Issuer, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
-		Evidence: evidence{p.db, p.recorder}, Log: p.log, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
+		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Health: []web.Health{
 			{Name: "database", Check: p.db.Ping},

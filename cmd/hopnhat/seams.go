@@ -3,7 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -13,7 +18,9 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/store"
+	"hopnhat/store/proof"
 	"hopnhat/store/registry"
+	"hopnhat/store/tlog"
 	"hopnhat/web"
 )
 
@@ -86,12 +93,14 @@ func (r register) Read(ctx context.Context, id authz.RegistryID, person string, 
 type evidence struct {
 	*store.DB
 	recorder *audit.Recorder
+	origin   string
 }
 
 func (e evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 	found, err := e.DB.Get(ctx, id)
 	if err == nil && !found.Logged {
 		found.Index, found.Logged = e.recorder.Place(id)
+		found.Origin = e.origin
 	}
 	return found, err
 }
@@ -99,4 +108,35 @@ func (e evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 func (e evidence) Count(ctx context.Context, q audit.Query) (web.Counts, error) {
 	c, err := e.DB.CountEvents(ctx, q)
 	return web.Counts{Total: c.Total, Permitted: c.Permitted, People: c.People, Capped: c.Capped}, err
+}
+
+// shards proves entries of this quarter's log and of earlier ones.
+type shards struct{ p *parts }
+
+func (s shards) VerifierKey() string                            { return s.p.log.VerifierKey() }
+func (s shards) Origin() string                                 { return s.p.log.Origin() }
+func (s shards) Checkpoint(ctx context.Context) ([]byte, error) { return s.p.log.Checkpoint(ctx) }
+
+// Proof proves an entry, and names the key of the shard it is in.
+func (s shards) Proof(ctx context.Context, origin string, index uint64) (proof.Inclusion, string, error) {
+	if origin == s.p.log.Origin() {
+		in, err := s.p.log.Proof(ctx, index)
+		return in, s.p.log.VerifierKey(), err
+	}
+	raw, err := os.ReadFile(filepath.Join(s.p.c.State, "log.vkey"))
+	if err != nil {
+		return proof.Inclusion{}, "", err
+	}
+	for _, vkey := range strings.Fields(string(raw)) {
+		if !strings.HasPrefix(vkey, origin+"+") {
+			continue
+		}
+		closed, err := tlog.OpenReader(s.p.c.shardDir(path.Base(origin)), vkey)
+		if err != nil {
+			return proof.Inclusion{}, "", err
+		}
+		in, err := closed.Proof(ctx, index)
+		return in, vkey, err
+	}
+	return proof.Inclusion{}, "", fmt.Errorf("no key of log %q is known here: %w", origin, authz.ErrNotFound)
 }

@@ -299,9 +299,10 @@ func clientDisable(ctx context.Context, p *parts, e env, rest []string) error {
 }
 
 var accountCommand = verbs(command{
-	name: "account", summary: "Lock, unlock or give a role to an account", usage: "account lock|unlock|auditor [flags] NUMBER",
+	name: "account", summary: "Lock, unlock, give a role to an account, or enrol synthetic persons", usage: "account lock|unlock|auditor|enrol [flags] [NUMBER]",
 	example: "hopnhat account lock 099304000017",
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
+	"enrol": enrolCommand,
 	"lock": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
 		return p.db.Lock(ctx, a.Subject, "operator", time.Now())
 	})),

@@ -59,7 +59,7 @@ func parRefusals(t *testing.T, n *nation) {
 		{"RFC 7636 §4.3: plain", set("code_challenge_method", "plain"), "invalid_request"},
 		{"RFC 7636 §4.3: code_challenge too short", set("code_challenge", "abc"), "invalid_request"},
 		{"RFC 6749 §3.3: unknown scope", set("scope", "openid admin"), "invalid_scope"},
-		{"RFC 6749 §3.3: nothing asked for", set("scope", ""), "invalid_scope"},
+		{"RFC 6749 §3.3: nothing asked for", func(f url.Values) { f.Del("scope"); f.Del("authorization_details") }, "invalid_scope"},
 		{"OpenID Core §3.1.2.1: unknown prompt", set("prompt", "shout"), "invalid_request"},
 		{"OpenID Core §3.1.2.1: prompt none with another", set("prompt", "none login"), "invalid_request"},
 		{"OpenID Core §3.1.2.1: max_age of a wrong type", set("max_age", "abc"), "invalid_request"},
@@ -485,7 +485,7 @@ func accountRules(t *testing.T, n *nation) {
 	p, who := n.app, n.someone(t)
 	tokens := p.tokens(t, browser(t), who, taxDetail)
 	harness.Run(t, nil, "account", "lock", "--state", n.state, who.Number)
-	want(t, p.release(t, tokens.text("access_token"), taxRead), 401, "grant-ended")
+	want(t, p.release(t, tokens.text("access_token"), taxRead), 403, "account-locked")
 	want(t, p.refresh(t, tokens.text("refresh_token")), 400, "invalid_grant")
 	if _, err := clients.SignIn(ctx(t), browser(t), p.pushed(t, random()+random(), taxDetail), p.redirect, who.atTheBrowser()); err == nil {
 		t.Fatal("a locked account signed in")

@@ -17,7 +17,8 @@ CREATE TABLE events (
     visible_from timestamptz,
     canonical    text NOT NULL,
     salt         bytea NOT NULL,
-    log_index    bigint
+    log_index    bigint,
+    log_origin   text NOT NULL DEFAULT ''
 );
 CREATE INDEX events_pseudonym ON events (pseudonym, id);
 CREATE INDEX events_client ON events (client_id, id);
@@ -26,4 +27,4 @@ CREATE INDEX events_type ON events (type, id);
 CREATE INDEX events_at ON events (at);
 CREATE INDEX events_consent ON events (consent, id) WHERE consent <> '';
 CREATE INDEX events_unlogged ON events (id) WHERE log_index IS NULL;
-CREATE INDEX events_log_index ON events (log_index) WHERE log_index IS NOT NULL;
+CREATE INDEX events_log_place ON events (log_origin, log_index) WHERE log_index IS NOT NULL;
