@@ -197,7 +197,9 @@ func mount(h http.HandlerFunc) fiber.Handler {
 		// second one is an attack, they are joined, which no reader takes.
 		for _, name := range []string{"Authorization", "DPoP"} {
 			if all := c.Request().Header.PeekAll(name); len(all) > 1 {
-				c.Request().Header.Set(name, string(bytes.Join(all, []byte(", "))))
+				joined := string(bytes.Join(all, []byte(", ")))
+				c.Request().Header.Del(name) // Set alone would leave the second
+				c.Request().Header.Set(name, joined)
 			}
 		}
 		return convert(c)
