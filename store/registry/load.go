@@ -108,6 +108,9 @@ func (db *DB) load(ctx context.Context, o Options) (organisations int, err error
 		return 0, err
 	}
 	organisations, err = generate(ctx, s, o)
+	if stopped := ctx.Err(); stopped != nil {
+		err = stopped // whatever the driver called it
+	}
 	return organisations, errors.Join(err, s.finish(context.WithoutCancel(ctx), err == nil))
 }
 
@@ -242,9 +245,12 @@ func (s *sqliteSink) finish(ctx context.Context, kept bool) error {
 	for _, stmt := range s.prepared {
 		errs = append(errs, stmt.Close())
 	}
-	last := []string{"ROLLBACK", "PRAGMA synchronous = FULL"}
+	last := []string{"PRAGMA synchronous = FULL"}
 	if kept {
 		last = []string{"COMMIT", "PRAGMA synchronous = FULL", "PRAGMA wal_checkpoint(TRUNCATE)"}
+	} else if _, err := s.conn.ExecContext(ctx, "ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction is active") {
+		// An interrupted statement may have rolled back already.
+		errs = append(errs, err)
 	}
 	for _, statement := range last {
 		_, err := s.conn.ExecContext(ctx, statement)

@@ -144,7 +144,7 @@ func (n *nation) ident(kind string, number int) string {
 func (n *nation) numberFor(female bool, year int) string {
 	s := numberSeries{female, year}
 	n.serials[s]++
-	return personalNumber(female, year, 1000+n.serials[s]*7919%999_000)
+	return personalNumber(female, year, 1000+(n.serials[s]*611_953+year*77_773)%999_000)
 }
 
 // day draws a day of the years, 29 February more often than nature does, and

@@ -54,33 +54,21 @@ func (t *table) create(postgres bool) string {
 // reset in the wrong database harms nobody.
 var (
 	nationTable = &table{name: "nation", columns: []column{
-		{name: "schema_version", exact: "integer NOT NULL"},
-		{name: "generator_version", exact: "integer NOT NULL"},
-		{name: "persons", exact: "integer NOT NULL"},
-		{name: "organisations", exact: "integer NOT NULL"},
-		{name: "seed", exact: "bigint NOT NULL"},
-		{name: "complete", exact: "boolean NOT NULL"},
+		{name: "schema_version", exact: "integer NOT NULL"}, {name: "generator_version", exact: "integer NOT NULL"},
+		{name: "persons", exact: "integer NOT NULL"}, {name: "organisations", exact: "integer NOT NULL"},
+		{name: "seed", exact: "bigint NOT NULL"}, {name: "complete", exact: "boolean NOT NULL"},
 	}}
 	personTable = &table{name: "nation_persons", columns: []column{
-		{name: "id", exact: "@uuid PRIMARY KEY"},
-		{name: "seq", exact: "integer NOT NULL"},
-		{name: "name", exact: "text NOT NULL"},
-		{name: "birth", exact: "text NOT NULL CHECK (length(birth) IN (4, 10))"},
-		{name: "female", exact: "boolean NOT NULL"},
-		{name: "life", exact: "text NOT NULL CHECK (life IN ('còn sống', 'đã chết', 'mất tích'))"},
-		{name: "died", exact: "@date"},
-		{name: "kind", exact: "text NOT NULL CHECK (kind IN ('citizen', 'foreigner'))"},
-		{name: "guardian", exact: "@uuid"},
+		{name: "id", exact: "@uuid PRIMARY KEY"}, {name: "seq", exact: "integer NOT NULL"}, {name: "name", exact: "text NOT NULL"},
+		{name: "birth", exact: "text NOT NULL CHECK (length(birth) IN (4, 10))"}, {name: "female", exact: "boolean NOT NULL"},
+		{name: "life", exact: "text NOT NULL CHECK (life IN ('còn sống', 'đã chết', 'mất tích'))"}, {name: "died", exact: "@date"},
+		{name: "kind", exact: "text NOT NULL CHECK (kind IN ('citizen', 'foreigner'))"}, {name: "guardian", exact: "@uuid"},
 	}, indexes: []string{"CREATE UNIQUE INDEX nation_persons_seq ON nation_persons (seq)"}}
 	identifierTable = &table{name: "nation_identifiers", columns: []column{
-		{name: "subject", exact: "@uuid NOT NULL"},
-		{name: "kind", exact: "text NOT NULL CHECK (kind IN ('pin', 'foreigner', 'old_card', 'enterprise'))"},
-		{name: "number", exact: "text NOT NULL"},
-		{name: "epoch", exact: "integer NOT NULL"},
-		{name: "valid_from", exact: "@date NOT NULL"},
-		{name: "valid_to", exact: "@date"},
-		{name: "status", exact: "text NOT NULL CHECK (status IN ('active', 'cancelled'))"},
-		{name: "successor", exact: "text"},
+		{name: "subject", exact: "@uuid NOT NULL"}, {name: "kind", exact: "text NOT NULL CHECK (kind IN ('pin', 'foreigner', 'old_card', 'enterprise'))"},
+		{name: "number", exact: "text NOT NULL"}, {name: "epoch", exact: "integer NOT NULL"},
+		{name: "valid_from", exact: "@date NOT NULL"}, {name: "valid_to", exact: "@date"},
+		{name: "status", exact: "text NOT NULL CHECK (status IN ('active', 'cancelled'))"}, {name: "successor", exact: "text"},
 	}, rest: "PRIMARY KEY (subject, kind, epoch)", indexes: []string{
 		// A number is unique in its series for ever: it is never given out twice
 		// (Decree 70/2024/NĐ-CP Art. 11).
@@ -91,12 +79,8 @@ var (
 		{name: "id", exact: "@uuid PRIMARY KEY"}, {name: "seq", exact: "integer NOT NULL"}, {name: "name", exact: "text NOT NULL"}, {name: "status", exact: "text NOT NULL"},
 	}}
 	representativeTable = &table{name: "nation_representatives", columns: []column{
-		{name: "organisation", exact: "@uuid NOT NULL"},
-		{name: "person", exact: "@uuid NOT NULL"},
-		{name: "title", exact: "text NOT NULL"},
-		{name: "joint", exact: "boolean NOT NULL"},
-		{name: "valid_from", exact: "@date NOT NULL"},
-		{name: "valid_to", exact: "@date"},
+		{name: "organisation", exact: "@uuid NOT NULL"}, {name: "person", exact: "@uuid NOT NULL"}, {name: "title", exact: "text NOT NULL"},
+		{name: "joint", exact: "boolean NOT NULL"}, {name: "valid_from", exact: "@date NOT NULL"}, {name: "valid_to", exact: "@date"},
 	}, rest: "PRIMARY KEY (organisation, person, valid_from)", indexes: []string{
 		"CREATE INDEX nation_representatives_person ON nation_representatives (person)",
 	}}
