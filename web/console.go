@@ -200,7 +200,7 @@ func (s *Server) eventDetail(v *visit) error {
 	if err := v.auditor(); err != nil {
 		return err
 	}
-	found, err := s.o.Evidence.Get(v.ctx, v.c.Params("id"))
+	found, err := s.openEvent(v)
 	if err != nil {
 		return err
 	}
@@ -237,6 +237,17 @@ func (s *Server) eventDetail(v *visit) error {
 	}, view.ConsoleNav(console, view.SectionSearch)...)
 }
 
+// openEvent finds an event for an auditor and records that she looked at it,
+// before she sees it.
+func (s *Server) openEvent(v *visit) (audit.Recorded, error) {
+	found, err := s.o.Evidence.Get(v.ctx, v.c.Params("id"))
+	if err != nil {
+		return found, err
+	}
+	_, err = s.recordLook(v, audit.AuditorQuery, audit.Query{Limit: 1}, 1, "open "+found.Event.ID)
+	return found, err
+}
+
 func nonEmpty(facts []view.Fact) []view.Fact {
 	var out []view.Fact
 	for _, f := range facts {
@@ -251,7 +262,7 @@ func (s *Server) eventProof(v *visit) error {
 	if err := v.auditor(); err != nil {
 		return err
 	}
-	found, err := s.o.Evidence.Get(v.ctx, v.c.Params("id"))
+	found, err := s.openEvent(v)
 	if err != nil {
 		return err
 	}

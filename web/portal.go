@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func (s *Server) timeline(v *visit) error {
 	if err := query.Check(); err != nil {
 		return fault(view.ErrorBadRequest)
 	}
-	found, err := s.o.Evidence.Find(v.ctx, query)
+	found, total, err := s.releases(v.ctx, query)
 	if err != nil {
 		return err
 	}
@@ -73,22 +74,32 @@ func (s *Server) timeline(v *visit) error {
 		page.Newer = portal
 	}
 	for _, r := range found {
-		if r.Event.Type == audit.ReleasePermitted || r.Event.Type == audit.ReleaseRefused {
-			if !visible(r.Event, s.o.Now()) {
-				continue
-			}
-			page.Releases = append(page.Releases, s.release(v.ctx, r.Event))
-		}
+		page.Releases = append(page.Releases, s.release(v.ctx, r.Event))
 	}
-	counts, err := s.o.Evidence.Count(v.ctx, audit.Query{Pseudonym: pseudonym, Client: query.Client})
-	if err != nil {
-		return err
-	}
-	page.Total = counts.Total
+	page.Total = total
 	if page.Apps, err = s.appsOf(v, query.Client); err != nil {
 		return err
 	}
 	return v.show(page, view.PortalNav(portal, view.SectionTimeline)...)
+}
+
+// releases are a person's releases, permitted and refused, newest first, that she
+// may see; and how many there are.
+func (s *Server) releases(ctx context.Context, q audit.Query) (found []audit.Recorded, total int, err error) {
+	for _, kind := range []audit.Type{audit.ReleasePermitted, audit.ReleaseRefused} {
+		q.Type = kind
+		some, err := s.o.Evidence.FindVisible(ctx, q, s.o.Now())
+		if err != nil {
+			return nil, 0, err
+		}
+		counts, err := s.o.Evidence.Count(ctx, audit.Query{Pseudonym: q.Pseudonym, Client: q.Client, Type: kind})
+		if err != nil {
+			return nil, 0, err
+		}
+		found, total = append(found, some...), total+counts.Total
+	}
+	slices.SortFunc(found, func(a, b audit.Recorded) int { return strings.Compare(b.Event.ID, a.Event.ID) })
+	return found[:min(len(found), q.Limit)], total, nil
 }
 
 // visible: hidden and delayed accesses stay out of the person's own view as long

@@ -32,6 +32,8 @@ import (
 // Evidence is what the pages read of the record.
 type Evidence interface {
 	Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error)
+	// FindVisible leaves out what the person herself may not see at a time.
+	FindVisible(ctx context.Context, q audit.Query, now time.Time) ([]audit.Recorded, error)
 	Get(ctx context.Context, id string) (audit.Recorded, error)
 	Count(ctx context.Context, q audit.Query) (Counts, error)
 }
