@@ -36,6 +36,12 @@ export function forms(html, base) {
 
 const title = (html) => unescape(/<title>([^<]*)/i.exec(html)?.[1] ?? '(no title)').trim();
 
+// setCookies are the lines of Set-Cookie; the fetch of Debian's Node 18 joins
+// them by commas.
+function setCookies(headers) {
+  return headers.getSetCookie?.() ?? (headers.get('set-cookie') ?? '').split(/,\s*(?=[^\s;,=]+=)/).filter(Boolean);
+}
+
 // Browser follows redirects itself, so that it sees each, and keeps cookies by
 // origin; it stops, without a request, where the redirect URI is reached.
 export class Browser {
@@ -52,7 +58,7 @@ export class Browser {
       const headers = new Headers(init.headers);
       if (cookies.size) headers.set('cookie', [...cookies].map(([n, v]) => `${n}=${v}`).join('; '));
       const response = await fetch(target, { ...init, headers, redirect: 'manual' });
-      for (const line of response.headers.getSetCookie()) {
+      for (const line of setCookies(response.headers)) {
         const [pair, ...flags] = line.split(';').map((part) => part.trim());
         const at = pair.indexOf('=');
         const gone = flags.some((flag) => /^max-age=(0|-\d+)$/i.test(flag));
