@@ -80,15 +80,25 @@ func (p *parts) purge(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		// Grants stay a day after they expired, so that reuse is still seen.
-		for ctx.Err() == nil {
-			n, err := p.db.PurgeGrants(ctx, time.Now().Add(-24*time.Hour), batch)
-			if err != nil {
-				slog.Error("purging failed", "error", err)
-				break
-			}
-			if n < batch {
-				break
+		now := time.Now()
+		for _, job := range []func() (int64, error){
+			// Grants stay a day after they expired, so that reuse is still seen.
+			func() (int64, error) { return p.db.PurgeGrants(ctx, now.Add(-24*time.Hour), batch) },
+			func() (int64, error) { return p.db.PurgeUses(ctx, now.Add(-48*time.Hour), batch) },
+			func() (int64, error) {
+				n, err := p.db.ExpireConsents(ctx, now, batch)
+				return int64(n), err
+			},
+		} {
+			for ctx.Err() == nil {
+				n, err := job()
+				if err != nil {
+					slog.Error("purging failed", "error", err)
+					break
+				}
+				if n < batch {
+					break
+				}
 			}
 		}
 	}
