@@ -28,10 +28,21 @@ func kindOf(declared string) (Kind, bool) {
 		prefix string
 		kind   Kind
 	}{
-		{"boolean", Boolean}, {"integer", Integer}, {"decimal", Decimal},
-		{"date or partial date", PartialDate}, {"date", Date}, {"link", Link},
-		{"list", JSON}, {"object", JSON}, {"address", JSON}, {"period", JSON},
-		{"string", Text}, {"enum", Text}, {"code", Text}, {"ISO", Text}, {"image reference", Text},
+		{"boolean", Boolean},
+		{"integer", Integer},
+		{"decimal", Decimal},
+		{"date or partial date", PartialDate},
+		{"date", Date},
+		{"link", Link},
+		{"list", JSON},
+		{"object", JSON},
+		{"address", JSON},
+		{"period", JSON},
+		{"string", Text},
+		{"enum", Text},
+		{"code", Text},
+		{"ISO", Text},
+		{"image reference", Text},
 	} {
 		if strings.HasPrefix(declared, k.prefix) {
 			return k.kind, true

@@ -84,8 +84,8 @@ func (db *DB) Generate(ctx context.Context, o Options) error {
 		return fmt.Errorf("generating the nation in %s: %w", db.where, err)
 	}
 	for _, t := range tables() {
-		for _, index := range t.indexes { // after the load, when they cost least
-			if err := exec(index); err != nil {
+		for _, statement := range t.complete(db.postgres) {
+			if err := exec(statement); err != nil {
 				return err
 			}
 		}

@@ -18,7 +18,7 @@ type column struct {
 type table struct {
 	name    string
 	columns []column
-	rest    string // constraints of the table
+	primary string // columns of the primary key, if any
 	indexes []string
 }
 
@@ -28,6 +28,16 @@ func (t *table) columnNames() []string {
 		names[i] = c.name
 	}
 	return names
+}
+
+// complete are the statements that finish the table after the load, when they
+// cost least: in a primary key of random ids, PostgreSQL would write all over
+// its index. SQLite cannot add one later.
+func (t *table) complete(postgres bool) []string {
+	if postgres && t.primary != "" {
+		return append([]string{"ALTER TABLE " + t.name + " ADD PRIMARY KEY (" + t.primary + ")"}, t.indexes...)
+	}
+	return t.indexes
 }
 
 // create is the statement that makes the table.
@@ -44,8 +54,8 @@ func (t *table) create(postgres bool) string {
 		}
 		parts = append(parts, c.name+" "+c.kind.sqlType(postgres))
 	}
-	if t.rest != "" {
-		parts = append(parts, t.rest)
+	if t.primary != "" && !postgres {
+		parts = append(parts, "PRIMARY KEY ("+t.primary+")")
 	}
 	return "CREATE TABLE " + t.name + " (" + strings.Join(parts, ", ") + ")"
 }
@@ -54,45 +64,61 @@ func (t *table) create(postgres bool) string {
 // reset in the wrong database harms nobody.
 var (
 	nationTable = &table{name: "nation", columns: []column{
-		{name: "schema_version", exact: "integer NOT NULL"}, {name: "generator_version", exact: "integer NOT NULL"},
-		{name: "persons", exact: "integer NOT NULL"}, {name: "organisations", exact: "integer NOT NULL"},
-		{name: "seed", exact: "bigint NOT NULL"}, {name: "complete", exact: "boolean NOT NULL"},
+		{name: "schema_version", exact: "integer NOT NULL"},
+		{name: "generator_version", exact: "integer NOT NULL"},
+		{name: "persons", exact: "integer NOT NULL"},
+		{name: "organisations", exact: "integer NOT NULL"},
+		{name: "seed", exact: "bigint NOT NULL"},
+		{name: "complete", exact: "boolean NOT NULL"},
 	}}
 	personTable = &table{name: "nation_persons", columns: []column{
-		{name: "id", exact: "@uuid PRIMARY KEY"}, {name: "seq", exact: "integer NOT NULL"}, {name: "name", exact: "text NOT NULL"},
-		{name: "birth", exact: "text NOT NULL CHECK (length(birth) IN (4, 10))"}, {name: "female", exact: "boolean NOT NULL"},
-		{name: "life", exact: "text NOT NULL CHECK (life IN ('còn sống', 'đã chết', 'mất tích'))"}, {name: "died", exact: "@date"},
-		{name: "kind", exact: "text NOT NULL CHECK (kind IN ('citizen', 'foreigner'))"}, {name: "guardian", exact: "@uuid"},
-	}, indexes: []string{"CREATE UNIQUE INDEX nation_persons_seq ON nation_persons (seq)"}}
+		{name: "id", exact: "@uuid NOT NULL"},
+		{name: "seq", exact: "integer NOT NULL"},
+		{name: "name", exact: "text NOT NULL"},
+		{name: "birth", exact: "text NOT NULL CHECK (length(birth) IN (4, 10))"},
+		{name: "female", exact: "boolean NOT NULL"},
+		{name: "life", exact: "text NOT NULL CHECK (life IN ('còn sống', 'đã chết', 'mất tích'))"},
+		{name: "died", exact: "@date"},
+		{name: "kind", exact: "text NOT NULL CHECK (kind IN ('citizen', 'foreigner'))"},
+		{name: "guardian", exact: "@uuid"},
+	}, primary: "id", indexes: []string{"CREATE UNIQUE INDEX nation_persons_seq ON nation_persons (seq)"}}
 	identifierTable = &table{name: "nation_identifiers", columns: []column{
-		{name: "subject", exact: "@uuid NOT NULL"}, {name: "kind", exact: "text NOT NULL CHECK (kind IN ('pin', 'foreigner', 'old_card', 'enterprise'))"},
-		{name: "number", exact: "text NOT NULL"}, {name: "epoch", exact: "integer NOT NULL"},
-		{name: "valid_from", exact: "@date NOT NULL"}, {name: "valid_to", exact: "@date"},
-		{name: "status", exact: "text NOT NULL CHECK (status IN ('active', 'cancelled'))"}, {name: "successor", exact: "text"},
-	}, rest: "PRIMARY KEY (subject, kind, epoch)", indexes: []string{
+		{name: "subject", exact: "@uuid NOT NULL"},
+		{name: "kind", exact: "text NOT NULL CHECK (kind IN ('pin', 'foreigner', 'old_card', 'enterprise'))"},
+		{name: "number", exact: "text NOT NULL"},
+		{name: "epoch", exact: "integer NOT NULL"},
+		{name: "valid_from", exact: "@date NOT NULL"},
+		{name: "valid_to", exact: "@date"},
+		{name: "status", exact: "text NOT NULL CHECK (status IN ('active', 'cancelled'))"},
+		{name: "successor", exact: "text"},
+	}, primary: "subject, kind, epoch", indexes: []string{
 		// A number is unique in its series for ever: it is never given out twice
 		// (Decree 70/2024/NĐ-CP Art. 11).
 		"CREATE UNIQUE INDEX nation_identifiers_number ON nation_identifiers (number, kind)",
 		"CREATE UNIQUE INDEX nation_identifiers_active ON nation_identifiers (subject, kind) WHERE status = 'active'",
 	}}
 	organisationTable = &table{name: "nation_organisations", columns: []column{
-		{name: "id", exact: "@uuid PRIMARY KEY"}, {name: "seq", exact: "integer NOT NULL"}, {name: "name", exact: "text NOT NULL"}, {name: "status", exact: "text NOT NULL"},
-	}}
+		{name: "id", exact: "@uuid NOT NULL"}, {name: "seq", exact: "integer NOT NULL"}, {name: "name", exact: "text NOT NULL"}, {name: "status", exact: "text NOT NULL"},
+	}, primary: "id"}
 	representativeTable = &table{name: "nation_representatives", columns: []column{
-		{name: "organisation", exact: "@uuid NOT NULL"}, {name: "person", exact: "@uuid NOT NULL"}, {name: "title", exact: "text NOT NULL"},
-		{name: "joint", exact: "boolean NOT NULL"}, {name: "valid_from", exact: "@date NOT NULL"}, {name: "valid_to", exact: "@date"},
-	}, rest: "PRIMARY KEY (organisation, person, valid_from)", indexes: []string{
+		{name: "organisation", exact: "@uuid NOT NULL"},
+		{name: "person", exact: "@uuid NOT NULL"},
+		{name: "title", exact: "text NOT NULL"},
+		{name: "joint", exact: "boolean NOT NULL"},
+		{name: "valid_from", exact: "@date NOT NULL"},
+		{name: "valid_to", exact: "@date"},
+	}, primary: "organisation, person, valid_from", indexes: []string{
 		"CREATE INDEX nation_representatives_person ON nation_representatives (person)",
 	}}
 	familyTable = &table{name: "nation_family", columns: []column{
 		{name: "person", exact: "@uuid NOT NULL"}, {name: "relation", exact: "text NOT NULL CHECK (relation IN ('mẹ', 'cha', 'con', 'vợ/chồng'))"}, {name: "other", exact: "@uuid NOT NULL"},
-	}, rest: "PRIMARY KEY (person, relation, other)"}
+	}, primary: "person, relation, other"}
 )
 
 var registerTables = func() map[string]*table {
 	m := map[string]*table{}
 	for _, r := range registers {
-		t := &table{name: r.table(), columns: []column{{name: "subject", exact: "@uuid NOT NULL"}, {name: "row_no", exact: "integer NOT NULL"}}, rest: "PRIMARY KEY (subject, row_no)"}
+		t := &table{name: r.table(), columns: []column{{name: "subject", exact: "@uuid NOT NULL"}, {name: "row_no", exact: "integer NOT NULL"}}, primary: "subject, row_no"}
 		for _, a := range r.Attributes {
 			t.columns = append(t.columns, column{name: a.column(), kind: a.kind})
 		}
