@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/harness/pgtest"
 )
 
 // nation is a running server with a small synthetic nation, apps registered for
@@ -34,6 +36,13 @@ type nation struct {
 	other    *party // fapi2, another agency's
 	legacy   string // client_secret of the oidc client
 	argument []string
+	tool     []string // what tools need to find the state
+}
+
+// onBoth runs a test on the embedded database and on PostgreSQL.
+func onBoth(t *testing.T, test func(t *testing.T, n *nation)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, begin(t, "")) })
+	t.Run("postgres", func(t *testing.T) { test(t, begin(t, pgtest.Database(t))) })
 }
 
 // person is an account. Its codes go up step by step, since each is good once.
@@ -69,19 +78,24 @@ func (p *person) atTheBrowser() clients.Person {
 	return clients.Person{Number: p.Number, Password: p.Password, OTP: p.otp}
 }
 
-// begin starts a nation. Extra flags go to the server.
-func begin(t *testing.T, flags ...string) *nation {
+// begin starts a nation, on SQLite or on the PostgreSQL database given.
+func begin(t *testing.T, database string) *nation {
 	t.Helper()
 	n := &nation{state: filepath.Join(t.TempDir(), "state")}
 	port := harness.Port(t, 3)
 	n.base = fmt.Sprintf("http://localhost:%d", port)
+	n.tool = []string{"--state", n.state, "--argon2-kib", "64"}
+	if database != "" {
+		n.tool = append(n.tool, "--database", database)
+		harness.Run(t, nil, "migrate", "--database", database)
+	}
 	n.argument = append([]string{
-		"demo", "--state", n.state, "--port", fmt.Sprint(port), "--persons", "300", "--address-burst", "100000", "--argon2-kib", "64", "--log-level", "debug",
-	}, flags...)
+		"demo", "--port", fmt.Sprint(port), "--persons", "300", "--address-burst", "100000", "--log-level", "debug",
+	}, n.tool...)
 	n.start(t)
 	n.app, n.other = newParty(t, n, "app-a"), newParty(t, n, "app-b")
 	n.register(t)
-	scanner := bufio.NewScanner(strings.NewReader(harness.Run(t, nil, "account", "enrol", "--state", n.state, "--argon2-kib", "64", "--count", "24")))
+	scanner := bufio.NewScanner(strings.NewReader(n.run(t, "account", "enrol", "--count", "24")))
 	for scanner.Scan() {
 		if !strings.HasPrefix(scanner.Text(), "{") {
 			continue
@@ -96,6 +110,12 @@ func begin(t *testing.T, flags ...string) *nation {
 		t.Fatalf("%d accounts were enrolled, want 24", len(n.people))
 	}
 	return n
+}
+
+// run runs a tool on the nation's state; its operands stay last.
+func (n *nation) run(t *testing.T, words ...string) string {
+	t.Helper()
+	return harness.Run(t, nil, slices.Insert(slices.Clone(words), 2, n.tool...)...)
 }
 
 func (n *nation) start(t *testing.T) {
@@ -138,6 +158,13 @@ func (n *nation) register(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "apps.yaml")
 	text := app(n.app) + app(n.other) + `
+- id: strict
+  name: {vi: "Ứng dụng mức 3", en: "Level 3 app"}
+  owner: {vi: "Cơ quan thử", en: "Test agency"}
+  profile: oidc
+  token_endpoint_auth_method: client_secret_post
+  redirect_uris: ["http://localhost/strict/callback"]
+  minimum_level: 3
 - id: legacy
   name: {vi: "Ứng dụng cũ", en: "Legacy app"}
   owner: {vi: "Cơ quan thử", en: "Test agency"}
@@ -149,8 +176,8 @@ func (n *nation) register(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	printed := harness.Run(t, nil, "client", "add", "--state", n.state, file)
-	found := regexp.MustCompile(`client_secret: (\S+)`).FindStringSubmatch(printed)
+	printed := n.run(t, "client", "add", file)
+	found := regexp.MustCompile(`(?s)legacy registered.*client_secret: (\S+)`).FindStringSubmatch(printed)
 	if found == nil {
 		t.Fatalf("no secret in %q", printed)
 	}

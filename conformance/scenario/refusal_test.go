@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"hopnhat/conformance/clients"
-	"hopnhat/conformance/harness"
 )
 
 // TestProtocol shares one nation: each row is a rule.
-func TestProtocol(t *testing.T) {
-	n := begin(t)
+func TestProtocol(t *testing.T) { onBoth(t, protocol) }
+
+func protocol(t *testing.T, n *nation) {
 	t.Run("PAR refuses", func(t *testing.T) { parRefusals(t, n) })
 	t.Run("client authentication refuses", func(t *testing.T) { clientRefusals(t, n) })
 	t.Run("DPoP refuses", func(t *testing.T) { proofRefusals(t, n) })
@@ -484,12 +484,22 @@ func releaseRules(t *testing.T, n *nation) {
 func accountRules(t *testing.T, n *nation) {
 	p, who := n.app, n.someone(t)
 	tokens := p.tokens(t, browser(t), who, taxDetail)
-	harness.Run(t, nil, "account", "lock", "--state", n.state, who.Number)
+	n.run(t, "account", "lock", who.Number)
 	want(t, p.release(t, tokens.text("access_token"), taxRead), 403, "account-locked")
 	want(t, p.refresh(t, tokens.text("refresh_token")), 400, "invalid_grant")
 	if _, err := clients.SignIn(ctx(t), browser(t), p.pushed(t, random()+random(), taxDetail), p.redirect, who.atTheBrowser()); err == nil {
 		t.Fatal("a locked account signed in")
 	}
+	t.Run("RFC 9470: a level that the account cannot reach", func(t *testing.T) {
+		open := n.base + "/authorize?" + url.Values{
+			"client_id": {"strict"}, "redirect_uri": {"http://localhost/strict/callback"}, "response_type": {"code"}, "scope": {"openid"},
+			"code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
+		}.Encode()
+		callback, err := clients.SignIn(ctx(t), browser(t), open, "http://localhost/strict/callback", n.someone(t).atTheBrowser())
+		if err != nil || callback.Query().Get("error") != "unmet_authentication_requirements" {
+			t.Fatalf("got %v, %v", callback, err)
+		}
+	})
 	t.Run("a wrong password and an unknown number read the same", func(t *testing.T) {
 		errorOf := func(number string) string {
 			_, err := clients.SignIn(ctx(t), browser(t), p.pushed(t, random()+random(), taxDetail), p.redirect,
