@@ -66,7 +66,7 @@ type failer interface {
 
 func TestEveryNationIsCoherent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		persons := rapid.IntRange(MinPersons, 700).Draw(t, "persons")
+		persons := rapid.IntRange(MinPersons, 300).Draw(t, "persons")
 		checkNation(t, draw(t, persons, rapid.Int64().Draw(t, "seed")), persons)
 	})
 }

@@ -9,7 +9,7 @@ import (
 
 func TestAPersonIsFoundByEveryNumberSheHadOrHas(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
-		filled(t, db, 2500, 7)
+		filled(t, db, 1500, 7)
 		rows, err := db.pool.Query("SELECT number, kind, subject, status FROM nation_identifiers WHERE kind <> 'enterprise' ORDER BY status DESC, number LIMIT 4000")
 		if err != nil {
 			t.Fatal(err)
