@@ -27,6 +27,7 @@ import (
 	"hopnhat/keys"
 	"hopnhat/keys/file"
 	"hopnhat/keys/jose"
+	"hopnhat/keys/vault"
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	"hopnhat/store/tlog"
@@ -61,27 +62,48 @@ func (p *parts) close() error {
 	return errors.Join(all...)
 }
 
-func (c *config) passphrase() (string, error) {
-	if c.PassphraseFile == "" {
+// secretFile reads a secret; an empty path is an empty secret.
+func secretFile(path string) (string, error) {
+	if path == "" {
 		return "", nil
 	}
-	raw, err := os.ReadFile(c.PassphraseFile)
+	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("reading the passphrase: %w", err)
+		return "", fmt.Errorf("reading a secret: %w", err)
 	}
 	return strings.TrimRight(string(raw), "\r\n"), nil
 }
 
-func (c *config) openKeys() (keys.Ring, error) {
-	passphrase, err := c.passphrase()
+func (c *config) algorithms() []keys.Algorithm {
+	var out []keys.Algorithm
+	for _, alg := range fields(c.SigningAlgs) {
+		out = append(out, keys.Algorithm(alg))
+	}
+	return out
+}
+
+func (c *config) openKeys(ctx context.Context) (keys.Ring, error) {
+	if c.Keystore == "vault" {
+		o, err := c.vault()
+		if err != nil {
+			return nil, err
+		}
+		return vault.Open(ctx, o)
+	}
+	passphrase, err := secretFile(c.PassphraseFile)
 	if err != nil {
 		return nil, err
 	}
-	var algorithms []keys.Algorithm
-	for _, alg := range strings.Split(c.SigningAlgs, ",") {
-		algorithms = append(algorithms, keys.Algorithm(strings.TrimSpace(alg)))
-	}
-	return file.Open(file.Options{Dir: c.Keys, Passphrase: passphrase, Algorithms: algorithms})
+	return file.Open(file.Options{Dir: c.Keys, Passphrase: passphrase, Algorithms: c.algorithms()})
+}
+
+func (c *config) vault() (vault.Options, error) {
+	token, err1 := secretFile(c.VaultTokenFile)
+	secretID, err2 := secretFile(c.VaultSecretID)
+	return vault.Options{
+		Address: c.VaultAddress, Namespace: c.VaultNamespace, CACert: c.VaultCA, Token: token, RoleID: c.VaultRoleID, SecretID: secretID,
+		Algorithms: c.algorithms(),
+	}, errors.Join(err1, err2)
 }
 
 // openDatabase opens the main database. SQLite is migrated at once, since the
@@ -114,7 +136,7 @@ func (c *config) open(ctx context.Context) (*parts, error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.db.Close)
-	if p.ring, err = c.openKeys(); err != nil {
+	if p.ring, err = c.openKeys(ctx); err != nil {
 		return fail(err)
 	}
 	p.closers = append(p.closers, p.ring.Close)

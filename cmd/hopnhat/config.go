@@ -26,8 +26,15 @@ type config struct {
 	Registry       string
 	Site           string
 	LogOrigin      string
+	Keystore       string
 	Keys           string
 	PassphraseFile string
+	VaultAddress   string
+	VaultTokenFile string
+	VaultRoleID    string
+	VaultSecretID  string // file
+	VaultNamespace string
+	VaultCA        string
 	SigningAlgs    string
 	TrustedProxies string
 	LogLevel       string
@@ -71,8 +78,15 @@ func (c *config) settings() []setting {
 		text("registry", "PostgreSQL URL or SQLite file of the national registers, with credentials of its own", &c.Registry),
 		text("site", "name of this data centre, part of the log's origin", &c.Site),
 		text("log_origin", "name of the release log in its checkpoints", &c.LogOrigin),
-		text("keys", "folder of the keystore", &c.Keys),
+		text("keystore", "file, or vault for HashiCorp Vault Transit", &c.Keystore),
+		text("keys", "folder of the file keystore", &c.Keys),
 		text("passphrase_file", "file with the keystore's passphrase; without it a machine secret is made", &c.PassphraseFile),
+		text("vault_address", "URL of Vault", &c.VaultAddress),
+		text("vault_token_file", "file with a Vault token that an agent keeps", &c.VaultTokenFile),
+		text("vault_role_id", "AppRole role id, instead of a token", &c.VaultRoleID),
+		text("vault_secret_id_file", "file with the AppRole secret id", &c.VaultSecretID),
+		text("vault_namespace", "Vault namespace, if any", &c.VaultNamespace),
+		text("vault_ca", "PEM file that Vault's certificate must chain to", &c.VaultCA),
 		text("signing_algs", "algorithms of token keys, separated by commas; ES256 must be one", &c.SigningAlgs),
 		text("trusted_proxies", "addresses whose X-Forwarded-For is believed, separated by commas", &c.TrustedProxies),
 		text("log_level", "debug, info, warn or error", &c.LogLevel),
@@ -89,7 +103,7 @@ func (c *config) settings() []setting {
 // defaults suit a laptop; paths below the state folder are filled in by finish.
 func defaults() *config {
 	return &config{
-		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", State: "state", Site: "dc1", SigningAlgs: "ES256,RS256",
+		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", State: "state", Site: "dc1", Keystore: "file", SigningAlgs: "ES256,RS256",
 		LogLevel: "info", Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Access: 5 * time.Minute, Grant: 30 * 24 * time.Hour,
 		AddressBurst: 20, Argon2KiB: 19 << 10,
 	}
@@ -190,6 +204,12 @@ func (c *config) finish() error {
 	}
 	if c.Access <= 0 || c.Access > 5*time.Minute {
 		return errors.New("access_token_life must be more than 0 and at most 5m")
+	}
+	switch {
+	case c.Keystore != "file" && c.Keystore != "vault":
+		return fmt.Errorf("keystore is file or vault, not %q", c.Keystore)
+	case c.Keystore == "vault" && (c.VaultAddress == "" || (c.VaultTokenFile == "") == (c.VaultRoleID == "")):
+		return errors.New("keystore vault needs vault_address, and either vault_token_file or vault_role_id with vault_secret_id_file")
 	}
 	if !strings.Contains(","+c.SigningAlgs+",", ",ES256,") {
 		return errors.New("signing_algs must contain ES256, which signs access tokens")

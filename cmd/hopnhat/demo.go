@@ -370,7 +370,7 @@ func printCodes(ctx context.Context, c *config, e env) error {
 	if _, err := os.Stat(filepath.Join(c.State, marker)); err != nil {
 		return fmt.Errorf("there is no demonstration in %s", c.State)
 	}
-	ring, err := c.openKeys()
+	ring, err := c.openKeys(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/identity"
 	"hopnhat/keys"
+	"hopnhat/keys/vault"
 	"hopnhat/store"
 	"hopnhat/store/proof"
 	"hopnhat/store/registry"
@@ -148,15 +149,15 @@ var auditCommand = verbs(command{
 })
 
 var keysCommand = verbs(command{
-	name: "keys", summary: "Show or rotate the keys", usage: "keys status|rotate [flags]",
+	name: "keys", summary: "Show or rotate the keys, or set up Vault", usage: "keys status|rotate|vault-policy|vault-setup [flags]",
 	example: "hopnhat keys rotate --alg ES256",
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
-	"status": func(_ context.Context, c command, e env, args []string) error {
+	"status": func(ctx context.Context, c command, e env, args []string) error {
 		cfg, _, err := begin(c, e, args, nil)
 		if err != nil {
 			return err
 		}
-		ring, err := cfg.openKeys()
+		ring, err := cfg.openKeys(ctx)
 		if err != nil {
 			return err
 		}
@@ -176,7 +177,7 @@ var keysCommand = verbs(command{
 		if err != nil {
 			return err
 		}
-		ring, err := cfg.openKeys()
+		ring, err := cfg.openKeys(ctx)
 		if err != nil {
 			return err
 		}
@@ -184,7 +185,31 @@ var keysCommand = verbs(command{
 		if err := ring.Rotate(ctx, keys.TokenSigning, keys.Algorithm(alg)); err != nil {
 			return err
 		}
-		fmt.Fprintln(e.out, "rotated; restart the server to sign with the new key")
+		fmt.Fprintln(e.out, "rotated; a server on Vault follows within 30 s, one on a file keystore when it is restarted")
+		return nil
+	},
+	"vault-policy": func(_ context.Context, c command, e env, args []string) error {
+		cfg, _, err := begin(c, e, args, nil)
+		if err != nil {
+			return err
+		}
+		serving, rotation := vault.Policies(vault.Options{Algorithms: cfg.algorithms()})
+		fmt.Fprintf(e.out, "# policy of the serving role: hopnhat-serving\n%s\n# policy of the rotation role: hopnhat-rotation\n%s", serving, rotation)
+		return nil
+	},
+	"vault-setup": func(ctx context.Context, c command, e env, args []string) error {
+		cfg, _, err := begin(c, e, args, nil)
+		if err != nil {
+			return err
+		}
+		o, err := cfg.vault()
+		if err != nil {
+			return err
+		}
+		if err := vault.Ensure(ctx, o); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.out, "the keys are there")
 		return nil
 	},
 })

@@ -22,6 +22,7 @@ import (
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/pgtest"
+	"hopnhat/conformance/harness/vaulttest"
 )
 
 // nation is a running server with a small synthetic nation, apps registered for
@@ -43,6 +44,24 @@ type nation struct {
 func onBoth(t *testing.T, test func(t *testing.T, n *nation)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, begin(t, "")) })
 	t.Run("postgres", func(t *testing.T) { test(t, begin(t, pgtest.Database(t))) })
+}
+
+// onVault runs a test on PostgreSQL with the keys in a real Vault, as a role that
+// may use them and nothing else.
+func onVault(t *testing.T, test func(t *testing.T, n *nation, server *vaulttest.Server)) {
+	server := vaulttest.Start(t)
+	write := func(name, secret string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	harness.Run(t, nil, "keys", "vault-setup", "--keystore", "vault", "--vault-address", server.Address, "--vault-token-file", write("root", server.Root))
+	serving, _, _ := strings.Cut(harness.Run(t, nil, "keys", "vault-policy"), "# policy of the rotation role")
+	server.Policy("hopnhat-serving", serving)
+	role, secret := server.AppRole("serving", "hopnhat-serving")
+	test(t, begin(t, pgtest.Database(t), "--keystore", "vault", "--vault-address", server.Address, "--vault-role-id", role, "--vault-secret-id-file", write("secret", secret)), server)
 }
 
 // person is an account. Its codes go up step by step, since each is good once.
@@ -79,12 +98,12 @@ func (p *person) atTheBrowser() clients.Person {
 }
 
 // begin starts a nation, on SQLite or on the PostgreSQL database given.
-func begin(t *testing.T, database string) *nation {
+func begin(t *testing.T, database string, more ...string) *nation {
 	t.Helper()
 	n := &nation{state: filepath.Join(t.TempDir(), "state")}
 	port := harness.Port(t, 3)
 	n.base = fmt.Sprintf("http://localhost:%d", port)
-	n.tool = []string{"--state", n.state, "--argon2-kib", "64"}
+	n.tool = append([]string{"--state", n.state, "--argon2-kib", "64"}, more...)
 	if database != "" {
 		n.tool = append(n.tool, "--database", database)
 		harness.Run(t, nil, "migrate", "--database", database)
