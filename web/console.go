@@ -1,8 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -301,8 +299,8 @@ func (s *Server) exportForm(v *visit) error {
 	return v.show(page, view.ConsoleNav(console, view.SectionExports)...)
 }
 
-// export sends the result set as one file: each event with its proof, and a
-// table for a spreadsheet. It is recorded first.
+// export sends the result set as one file that proves what it shows and what it
+// leaves out. It is recorded first.
 func (s *Server) export(v *visit) error {
 	if err := v.checkForm(); err != nil {
 		return err
@@ -336,41 +334,45 @@ func (s *Server) export(v *visit) error {
 	if err != nil {
 		return err
 	}
-	body, err := s.bundle(v, found)
+	body, err := s.bundle(v, q, found)
 	if err != nil {
 		return err
 	}
-	v.c.Set(fiber.HeaderContentType, "application/x-ndjson; charset=utf-8")
-	v.c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", "hopnhat-export-"+id+".ndjson"))
+	v.c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
+	v.c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", "hopnhat-export-"+id+".proof"))
 	return v.c.Send(body)
 }
 
-// exported is one line of an export.
-type exported struct {
-	Event json.RawMessage `json:"event"`
-	Proof string          `json:"proof,omitempty"`
-}
-
-func (s *Server) bundle(v *visit, found []audit.Recorded) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
+// bundle is one file that `hopnhat audit verify` reads. An export is of one
+// quarter's log, that of the newest event; for an earlier one the auditor narrows
+// the time.
+func (s *Server) bundle(v *visit, q audit.Query, found []audit.Recorded) ([]byte, error) {
+	query, err := q.Canonical()
+	if err != nil {
+		return nil, err
+	}
+	origin := s.o.Log.Origin()
+	shown := map[uint64]proof.Record{}
 	for _, r := range found {
+		if !r.Logged {
+			continue // its place is noted within a second
+		}
+		if len(shown) == 0 {
+			origin = r.Origin
+		}
+		if r.Origin != origin {
+			break
+		}
 		canonical, err := r.Event.Canonical()
 		if err != nil {
 			return nil, err
 		}
-		line := exported{Event: canonical}
-		if r.Logged {
-			if inclusion, key, err := s.o.Log.Proof(v.ctx, r.Origin, r.Index); err == nil {
-				line.Proof = string(proof.File{LogKey: key, Event: canonical, Salt: r.Salt, Inclusion: inclusion}.Marshal())
-			}
-		}
-		if err := enc.Encode(line); err != nil {
-			return nil, err
-		}
+		shown[r.Index] = proof.Record{Event: canonical, Salt: r.Salt}
 	}
-	return b.Bytes(), nil
+	if len(shown) == 0 {
+		return nil, fault(view.ErrorNotAvailable)
+	}
+	return s.o.Log.Bundle(v.ctx, origin, query, s.o.Now().UTC(), shown)
 }
 
 // refusalText is what a person reads for the code of a refusal.

@@ -48,6 +48,9 @@ type Counts struct {
 type Log interface {
 	// Proof proves the entry at a place of a shard, and names the shard's key.
 	Proof(ctx context.Context, origin string, index uint64) (in proof.Inclusion, key string, err error)
+	// Bundle is an export of events of one shard, by their places, that proves what
+	// it leaves out (see proof.Export).
+	Bundle(ctx context.Context, origin string, query []byte, made time.Time, shown map[uint64]proof.Record) ([]byte, error)
 	Checkpoint(ctx context.Context) ([]byte, error)
 	VerifierKey() string
 	Origin() string

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -117,26 +118,46 @@ func (s shards) VerifierKey() string                            { return s.p.log
 func (s shards) Origin() string                                 { return s.p.log.Origin() }
 func (s shards) Checkpoint(ctx context.Context) ([]byte, error) { return s.p.log.Checkpoint(ctx) }
 
-// Proof proves an entry, and names the key of the shard it is in.
+// Proof proves an entry, and names the key of the shard it is in. It waits for
+// the checkpoint that covers the entry, a few seconds at most.
 func (s shards) Proof(ctx context.Context, origin string, index uint64) (proof.Inclusion, string, error) {
-	if origin == s.p.log.Origin() {
-		in, err := s.p.log.Proof(ctx, index)
-		return in, s.p.log.VerifierKey(), err
-	}
-	raw, err := os.ReadFile(filepath.Join(s.p.c.State, "log.vkey"))
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	defer cancel()
+	log, err := s.reader(origin)
 	if err != nil {
 		return proof.Inclusion{}, "", err
 	}
-	for _, vkey := range strings.Fields(string(raw)) {
-		if !strings.HasPrefix(vkey, origin+"+") {
-			continue
-		}
-		closed, err := tlog.OpenReader(s.p.c.shardDir(path.Base(origin)), vkey)
-		if err != nil {
-			return proof.Inclusion{}, "", err
-		}
-		in, err := closed.Proof(ctx, index)
-		return in, vkey, err
+	in, err := log.Proof(ctx, index)
+	return in, log.VerifierKey(), err
+}
+
+// Bundle makes an export of a shard; the log that is written now signs it.
+func (s shards) Bundle(ctx context.Context, origin string, query []byte, made time.Time, shown map[uint64]proof.Record) ([]byte, error) {
+	log, err := s.reader(origin)
+	if err != nil {
+		return nil, err
 	}
-	return proof.Inclusion{}, "", fmt.Errorf("no key of log %q is known here: %w", origin, authz.ErrNotFound)
+	const whole = 1000 // entries between the first and the last that are carried as leaves
+	export, err := proof.Assemble(ctx, log, query, made, shown, whole)
+	if err != nil {
+		return nil, err
+	}
+	return export.Marshal(s.p.log.Sign, s.p.log.SigningKeys()...)
+}
+
+// reader finds the log of a shard: this quarter's, or an earlier one.
+func (s shards) reader(origin string) (*tlog.Reader, error) {
+	if origin == s.p.log.Origin() {
+		return s.p.log.Reader, nil
+	}
+	raw, err := os.ReadFile(filepath.Join(s.p.c.State, "log.vkey"))
+	if err != nil {
+		return nil, err
+	}
+	for _, vkey := range strings.Fields(string(raw)) {
+		if strings.HasPrefix(vkey, origin+"+") {
+			return tlog.OpenReader(s.p.c.shardDir(path.Base(origin)), vkey)
+		}
+	}
+	return nil, fmt.Errorf("no key of log %q is known here: %w", origin, authz.ErrNotFound)
 }

@@ -29,7 +29,7 @@ func TestJourney(t *testing.T) {
 				"UI_LANG": row.lang, "WIDTH": row.width,
 				"CITIZEN": demo.personJSON(row.citizen), "AUDITOR": demo.personJSON(auditor),
 			})
-			for _, name := range []string{"citizen-" + row.lang + ".proof", "auditor-" + row.lang + ".proof"} {
+			for _, name := range []string{"citizen-" + row.lang + ".proof", "auditor-" + row.lang + ".proof", "auditor-" + row.lang + ".export"} {
 				t.Run(name, func(t *testing.T) { checkProof(t, filepath.Join(demo.State, "log.vkey"), filepath.Join(folder, name)) })
 			}
 		})
