@@ -178,7 +178,7 @@ func (s *Server) routes() {
 	a.Get("/log/checkpoint", s.page(s.checkpoint))
 	a.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	a.Get("/readyz", s.ready)
-	a.Get("/metrics", adaptor.HTTPHandler(s.o.Metrics))
+	a.Get("/metrics", onlyHere, adaptor.HTTPHandler(s.o.Metrics))
 	a.Get(static.Prefix+"*", s.file)
 	a.Use(func(c *fiber.Ctx) error { return fault(view.ErrorNotFound) })
 }
@@ -209,6 +209,15 @@ func mount(h http.HandlerFunc) fiber.Handler {
 		}
 		return convert(c)
 	}
+}
+
+// onlyHere answers who asks from this machine and was not passed on by a proxy:
+// counters tell a stranger too much.
+func onlyHere(c *fiber.Ctx) error {
+	if !c.Context().RemoteIP().IsLoopback() || c.Get(fiber.HeaderXForwardedFor) != "" || c.Get("Forwarded") != "" {
+		return fault(view.ErrorNotFound)
+	}
+	return c.Next()
 }
 
 // identify gives every request an id: ours, never the caller's.

@@ -2,6 +2,9 @@ package provider
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -54,8 +57,8 @@ func (p *Provider) Authorize(r *http.Request) (Next, error) {
 	return p.step(r, pending, client)
 }
 
-// Resume asks the question again for a pending authorization, after a page has
-// done its part.
+// Resume asks the question again for a pending authorization, named by its handle,
+// after a page has done its part.
 func (p *Provider) Resume(r *http.Request, id authz.AuthorizationID) (Next, error) {
 	pending, client, err := p.open(r.Context(), id)
 	if err != nil {
@@ -129,10 +132,22 @@ func (p *Provider) usable(pending Pending) bool {
 	return pending.Finished.IsZero() && p.now().Before(pending.Expires)
 }
 
-// open finds a pending authorization that still can be answered, with its app.
-func (p *Provider) open(ctx context.Context, id authz.AuthorizationID) (Pending, *clientauth.Registered, error) {
+// handle is the name of a pending authorization on our pages: its id and our MAC.
+// Only the authorization endpoint gives it out, so that a request_uri which was
+// not opened in time (RFC 9126 §4) opens no page either.
+func (p *Provider) handle(id authz.AuthorizationID) authz.AuthorizationID {
+	m := hmac.New(sha256.New, p.handles)
+	m.Write([]byte(id))
+	return id + "." + authz.AuthorizationID(base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:16]))
+}
+
+// open finds a pending authorization by its handle, that still can be answered,
+// with its app.
+func (p *Provider) open(ctx context.Context, handle authz.AuthorizationID) (Pending, *clientauth.Registered, error) {
 	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app")
-	if len(id) != 43 {
+	name, _, _ := strings.Cut(string(handle), ".")
+	id := authz.AuthorizationID(name)
+	if len(id) != 43 || !hmac.Equal([]byte(p.handle(id)), []byte(handle)) {
 		return Pending{}, nil, gone
 	}
 	pending, err := p.o.Grants.Pending(ctx, id)
@@ -152,7 +167,8 @@ func (p *Provider) open(ctx context.Context, id authz.AuthorizationID) (Pending,
 	return pending, client, nil
 }
 
-// Waiting is what a page needs to know of a pending authorization.
+// Waiting is what a page needs to know of a pending authorization; ID is its
+// handle.
 type Waiting struct {
 	ID      authz.AuthorizationID
 	Client  *authz.Client
@@ -166,7 +182,7 @@ func (p *Provider) Waiting(ctx context.Context, id authz.AuthorizationID) (Waiti
 	if err != nil {
 		return Waiting{}, err
 	}
-	return Waiting{ID: pending.ID, Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
+	return Waiting{ID: p.handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
 }
 
 // step asks the interaction what comes next, and does it.
@@ -240,7 +256,7 @@ func (p *Provider) page(ctx context.Context, pending Pending, kind interaction.K
 		}
 	}
 	path := p.o.SignInPath
-	query := url.Values{"a": {string(pending.ID)}}
+	query := url.Values{"a": {string(p.handle(pending.ID))}}
 	if kind == interaction.Consent {
 		path = p.o.ConsentPath
 	}
@@ -286,7 +302,7 @@ func (p *Provider) Approve(r *http.Request, id authz.AuthorizationID, record fun
 	default: // the session ended meanwhile, or grew too old
 		return p.page(ctx, pending, outcome.Kind)
 	}
-	waiting := Waiting{ID: pending.ID, Client: client.Client, Request: pending.Request, Expires: pending.Expires}
+	waiting := Waiting{ID: id, Client: client.Client, Request: pending.Request, Expires: pending.Expires}
 	return p.issue(ctx, pending, client, signedIn, nil, func(ctx context.Context) ([]authz.Release, error) {
 		return record(ctx, waiting, signedIn)
 	})

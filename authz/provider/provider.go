@@ -112,6 +112,7 @@ type Provider struct {
 	checker  *request.Checker
 	engine   *fosite.Fosite
 	refresh  refreshKey
+	handles  []byte // key of the handles of pending authorizations
 	metadata []byte
 	url      endpoints
 }
@@ -162,6 +163,9 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("deriving the refresh token key: %w", err)
 	}
 	p.refresh = key
+	if p.handles, err = o.Ring.Derive(ctx, keys.Secrets, "authorization handles"); err != nil {
+		return nil, fmt.Errorf("deriving the key of authorization handles: %w", err)
+	}
 	p.engine = p.newEngine()
 	if p.metadata, err = p.buildMetadata(); err != nil {
 		return nil, err

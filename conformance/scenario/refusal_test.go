@@ -233,6 +233,23 @@ func authorizeRefusals(t *testing.T, n *nation) {
 			}
 		})
 	}
+	t.Run("RFC 9126 §4: the id in a request_uri opens no page by itself", func(t *testing.T) {
+		id := good[strings.LastIndex(good, "%3A")+3:]
+		for _, path := range []string{"/authorize/resume?a=", "/signin?a=", "/consent?a="} {
+			r, err := http.NewRequestWithContext(ctx(t), http.MethodGet, n.base+path+id, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := browser(t).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode < 400 {
+				t.Errorf("%s answered %d", path, response.StatusCode)
+			}
+		}
+	})
 	t.Run("RFC 9126 §4: a fapi2 app that does not push", func(t *testing.T) {
 		r, err := http.NewRequestWithContext(ctx(t), http.MethodGet, n.base+"/authorize?"+n.app.request(random()+random(), "").Encode(), nil)
 		if err != nil {
