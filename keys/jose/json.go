@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 )
 
 // maxDepth bounds nesting in JSON from outside.
@@ -34,6 +36,11 @@ func checkValue(d *json.Decoder, depth int) error {
 	if err != nil {
 		return errors.New("not valid JSON")
 	}
+	if number, ok := token.(json.Number); ok {
+		if _, err := number.Float64(); err != nil {
+			return errors.New("a number that not every parser can read")
+		}
+	}
 	delim, compound := token.(json.Delim)
 	if !compound {
 		return nil
@@ -48,7 +55,7 @@ func checkValue(d *json.Decoder, depth int) error {
 			text, _ := name.(string)
 			// encoding/json matches names without regard to case, so two names
 			// that differ only there are one for it.
-			folded := string(bytes.ToLower([]byte(text)))
+			folded := strings.Map(smallest, text)
 			if names[folded] {
 				return errors.New("a member name stands twice")
 			}
@@ -73,4 +80,14 @@ func DecodeStrict(raw []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	return d.Decode(into)
+}
+
+// smallest is the first rune of all that Unicode holds for one letter: K for k
+// and for the Kelvin sign.
+func smallest(r rune) rune {
+	least := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		least = min(least, next)
+	}
+	return least
 }
