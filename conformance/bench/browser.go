@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // browser makes requests and keeps cookies. It is no more than the servers
@@ -21,8 +22,10 @@ type browser struct {
 	cookies   map[string]string
 }
 
+// newTransport keeps connections for less time than the server does, which
+// answers 400 on one that it gives up.
 func newTransport() *http.Transport {
-	return &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, DisableCompression: true}
+	return &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, DisableCompression: true, IdleConnTimeout: 10 * time.Second}
 }
 
 // answer is a response that was read.
