@@ -158,3 +158,27 @@ func (db *DB) FinishLogout(ctx context.Context, d session.Delivery) error {
 	return wrap("noting a delivery", db.writer(ctx).Exec("UPDATE logout_deliveries SET attempts = ?, next_at = ?, done_at = ?, failed = ? WHERE id = ?",
 		d.Attempts, d.Next.UTC(), done, d.Failed, d.ID).Error)
 }
+
+// PurgeSessions deletes attempts at unknown numbers that are older than a day,
+// delivered logout tokens older than 30 days, and sessions older than the five
+// years for which access to an account must be kept (Decree 69/2024/NĐ-CP Art.
+// 17(2)); at most limit rows of each.
+func (db *DB) PurgeSessions(ctx context.Context, now time.Time, limit int) (int64, error) {
+	var total int64
+	for _, t := range []struct {
+		table, key, column string
+		before             time.Time
+	}{
+		{"attempts", "number_key", "failed_at", now.AddDate(0, 0, -1)},
+		{"logout_deliveries", "id", "done_at", now.AddDate(0, 0, -30)},
+		{"sessions", "id", "created_at", now.AddDate(-5, 0, 0)},
+	} {
+		res := db.writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
+			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?)", t.before.UTC(), limit)
+		if res.Error != nil {
+			return total, wrap("purging "+t.table, res.Error)
+		}
+		total += res.RowsAffected
+	}
+	return total, nil
+}

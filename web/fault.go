@@ -31,6 +31,11 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	if errors.As(err, &to) {
 		return c.Redirect(to.to, http.StatusSeeOther)
 	}
+	if timeout := (*fiber.Error)(nil); errors.As(err, &timeout) && timeout.Code == fiber.StatusRequestTimeout && c.Context().Conn() != nil {
+		// A connection on which nothing was asked in time is closed without a word:
+		// an answer now would be taken for that of the next request.
+		return c.Context().Conn().Close()
+	}
 	page := view.Error{Reference: c.GetRespHeader(fiber.HeaderXRequestID), HomeURL: "/"}
 	describe(&page, err)
 	status, ok := statuses[page.Kind]

@@ -399,7 +399,10 @@ func inTx(g Grants, write func(context.Context) error) func(context.Context) err
 func (p *Provider) engineCode(ctx context.Context, a request.Authorization, s SignedIn) (string, *authz.Error) {
 	r, err := engineRequest(ctx, p.url.authorize, url.Values{
 		"client_id": {string(a.ClientID)}, "redirect_uri": {a.RedirectURI}, "response_type": {a.ResponseType},
-		"scope": {strings.Join(a.Scope, " ")}, "state": {a.State},
+		"scope": {strings.Join(a.Scope, " ")},
+		// The engine refuses a short or missing state, which is the app's choice
+		// (FAPI 2.0 SP: optional); the answer's state is ours to set.
+		"state":          {placeholder},
 		"code_challenge": {a.CodeChallenge}, "code_challenge_method": {"S256"},
 	})
 	if err != nil {

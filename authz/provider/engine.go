@@ -29,7 +29,6 @@ func (p *Provider) newEngine() *fosite.Fosite {
 		RefreshTokenLifespan:       p.life.Grant,
 		AuthorizeCodeLifespan:      time.Minute,
 		EnforcePKCE:                true, // for all: fosite.md hazard 1
-		MinParameterEntropy:        -1,   // state and nonce are the app's choice; checked by authz/request
 		RefreshTokenScopes:         []string{},
 		ScopeStrategy:              fosite.ExactScopeStrategy,
 		AudienceMatchingStrategy:   fosite.ExactAudienceMatchingStrategy,

@@ -85,6 +85,7 @@ func (p *parts) purge(ctx context.Context) {
 			// Grants stay a day after they expired, so that reuse is still seen.
 			func() (int64, error) { return p.db.PurgeGrants(ctx, now.Add(-24*time.Hour), batch) },
 			func() (int64, error) { return p.db.PurgeUses(ctx, now.Add(-48*time.Hour), batch) },
+			func() (int64, error) { return p.db.PurgeSessions(ctx, now, batch) },
 			func() (int64, error) {
 				n, err := p.db.ExpireConsents(ctx, now, batch)
 				return int64(n), err

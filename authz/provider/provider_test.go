@@ -1,0 +1,467 @@
+package provider_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/provider"
+	"hopnhat/keys/file"
+)
+
+// memory keeps pending authorizations and grants as the interface promises.
+type memory struct {
+	mu      sync.Mutex
+	pending map[authz.AuthorizationID]provider.Pending
+	grants  map[authz.GrantID]provider.Grant
+	spent   map[string]bool
+	// down makes every call fail as a database does that does not answer.
+	down bool
+}
+
+func (m *memory) do(fn func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down {
+		return authz.ErrUnavailable
+	}
+	return fn()
+}
+
+func (m *memory) InsertPending(_ context.Context, p provider.Pending) error {
+	return m.do(func() error { m.pending[p.ID] = p; return nil })
+}
+
+func (m *memory) Pending(_ context.Context, id authz.AuthorizationID) (p provider.Pending, err error) {
+	err = m.do(func() error {
+		var ok bool
+		if p, ok = m.pending[id]; !ok {
+			return authz.ErrNotFound
+		}
+		return nil
+	})
+	return p, err
+}
+
+func (m *memory) FinishPending(_ context.Context, id authz.AuthorizationID, at time.Time) error {
+	return m.do(func() error {
+		p := m.pending[id]
+		if !p.Finished.IsZero() {
+			return authz.ErrConflict
+		}
+		p.Finished = at
+		m.pending[id] = p
+		return nil
+	})
+}
+
+func (m *memory) InsertGrant(_ context.Context, g provider.Grant) error {
+	return m.do(func() error { m.grants[g.ID] = g; return nil })
+}
+
+func (m *memory) find(match func(provider.Grant) bool) (g provider.Grant, err error) {
+	err = m.do(func() error {
+		for _, one := range m.grants {
+			if match(one) {
+				g = one
+				return nil
+			}
+		}
+		return authz.ErrNotFound
+	})
+	return g, err
+}
+
+func (m *memory) GrantByCode(_ context.Context, hash []byte) (provider.Grant, error) {
+	return m.find(func(g provider.Grant) bool { return string(g.CodeHash) == string(hash) })
+}
+
+func (m *memory) Grant(_ context.Context, id authz.GrantID) (provider.Grant, error) {
+	return m.find(func(g provider.Grant) bool { return g.ID == id })
+}
+
+func (m *memory) change(id authz.GrantID, fn func(g *provider.Grant) bool) error {
+	return m.do(func() error {
+		g := m.grants[id]
+		if !fn(&g) {
+			return authz.ErrConflict
+		}
+		m.grants[id] = g
+		return nil
+	})
+}
+
+func (m *memory) RedeemCode(_ context.Context, id authz.GrantID, jkt string, at time.Time) error {
+	return m.change(id, func(g *provider.Grant) bool {
+		free := g.CodeSpent.IsZero() && g.Revoked.IsZero()
+		g.CodeSpent, g.JKT = at, jkt
+		return free
+	})
+}
+
+func (m *memory) Rotate(_ context.Context, id authz.GrantID, generation int, at time.Time) error {
+	return m.change(id, func(g *provider.Grant) bool {
+		ok := g.RefreshGeneration == generation && g.Revoked.IsZero()
+		g.RefreshGeneration, g.RefreshRotated = generation+1, at
+		return ok
+	})
+}
+
+func (m *memory) Revoke(_ context.Context, id authz.GrantID, because string, at time.Time) error {
+	return m.change(id, func(g *provider.Grant) bool { g.Revoked, g.RevokedBecause = at, because; return true })
+}
+
+func (m *memory) SpendAssertion(_ context.Context, digest []byte, _ time.Time) error {
+	return m.do(func() error {
+		if m.spent[string(digest)] {
+			return authz.ErrConflict
+		}
+		m.spent[string(digest)] = true
+		return nil
+	})
+}
+
+func (m *memory) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
+	return m.SpendAssertion(ctx, digest, expires)
+}
+
+func (m *memory) TokenRevoked(_ context.Context, digest []byte) (found bool, err error) {
+	err = m.do(func() error { found = m.spent[string(digest)]; return nil })
+	return found, err
+}
+
+// Tx undoes what a failed function wrote.
+func (m *memory) Tx(ctx context.Context, fn func(context.Context) error) error {
+	m.mu.Lock()
+	pending, grants, spent := maps.Clone(m.pending), maps.Clone(m.grants), maps.Clone(m.spent)
+	m.mu.Unlock()
+	err := fn(ctx)
+	if err != nil {
+		m.mu.Lock()
+		m.pending, m.grants, m.spent = pending, grants, spent
+		m.mu.Unlock()
+	}
+	return err
+}
+
+// world is a provider with a clock in hand.
+type world struct {
+	*provider.Provider
+	now      time.Time
+	memory   *memory
+	signedIn bool
+}
+
+func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
+	if id != "app" {
+		return nil, authz.ErrNotFound
+	}
+	return &authz.Client{
+		ID: "app", Profile: authz.OIDC, Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret"), Sector: "app",
+		RedirectURIs: []string{"https://app.example/cb"}, GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid"},
+	}, nil
+}
+
+func (w *world) Current(*http.Request) (provider.SignedIn, bool, error) {
+	return provider.SignedIn{ID: "s", Subject: "p", AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: 2, Reachable: 2}, w.signedIn, nil
+}
+
+func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) { return nil, nil }
+
+func (w *world) Needed(context.Context, *authz.Client, provider.SignedIn, []authz.Release) (bool, []authz.Release, error) {
+	return false, nil, nil
+}
+
+func (w *world) Pairwise(_ context.Context, sector string, s authz.Subject) (authz.Pairwise, error) {
+	return authz.Pairwise(sector + "/" + string(s)), nil
+}
+
+func (w *world) SID(s authz.SessionID, c authz.ClientID) string { return string(s) + "/" + string(c) }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ring, err := file.Open(file.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ring.Close() })
+	w := &world{
+		now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), signedIn: true,
+		memory: &memory{pending: map[authz.AuthorizationID]provider.Pending{}, grants: map[authz.GrantID]provider.Grant{}, spent: map[string]bool{}},
+	}
+	clock := func() time.Time { return w.now }
+	w.Provider, err = provider.New(t.Context(), provider.Options{
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring, Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w,
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(clock), Now: clock,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+const (
+	verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
+	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+)
+
+func authorization(change ...string) url.Values {
+	f := url.Values{
+		"client_id": {"app"}, "redirect_uri": {"https://app.example/cb"}, "response_type": {"code"}, "scope": {"openid"}, "state": {"s1"},
+		"code_challenge": {challenge}, "code_challenge_method": {"S256"},
+	}
+	for i := 0; i+1 < len(change); i += 2 {
+		f.Set(change[i], change[i+1])
+	}
+	return f
+}
+
+func (w *world) post(h http.HandlerFunc, f url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/x", strings.NewReader(f.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("app", "secret")
+	out := httptest.NewRecorder()
+	h(out, r)
+	return out
+}
+
+func (w *world) open(t *testing.T, f url.Values) (url.Values, string, error) {
+	t.Helper()
+	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
+	if err != nil {
+		return nil, "", err
+	}
+	u, err := url.Parse(next.Location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query(), u.Path, nil
+}
+
+func (w *world) exchange(code string) *httptest.ResponseRecorder {
+	return w.post(w.Token, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}})
+}
+
+func errorOf(t *testing.T, r *httptest.ResponseRecorder) string {
+	t.Helper()
+	var body struct{ Error string }
+	if err := json.Unmarshal(r.Body.Bytes(), &body); err != nil {
+		t.Fatalf("%d %s", r.Code, r.Body)
+	}
+	return body.Error
+}
+
+func TestPushedRequestExpires(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		after time.Duration
+		opens bool
+	}{
+		{"RFC 9126 §2.2: within expires_in", 89 * time.Second, true},
+		{"RFC 9126 §4: after expires_in", 91 * time.Second, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			pushed := w.post(w.PAR, authorization())
+			var body struct {
+				RequestURI string `json:"request_uri"`
+				ExpiresIn  int    `json:"expires_in"`
+			}
+			if err := json.Unmarshal(pushed.Body.Bytes(), &body); err != nil || body.ExpiresIn != 90 {
+				t.Fatalf("%d %s", pushed.Code, pushed.Body)
+			}
+			w.now = w.now.Add(row.after)
+			// What the browser adds to the URL does not count (fosite would merge it).
+			q, _, err := w.open(t, url.Values{"client_id": {"app"}, "request_uri": {body.RequestURI}, "state": {"other"}, "prompt": {"none"}})
+			if row.opens != (err == nil) {
+				t.Fatalf("got %v, %v", q, err)
+			}
+			if row.opens && (q.Get("code") == "" || q.Get("state") != "s1") {
+				t.Fatalf("got %v", q)
+			}
+			if _, _, err := w.open(t, url.Values{"client_id": {"app"}, "request_uri": {body.RequestURI}}); err == nil {
+				t.Fatal("a request_uri was good twice")
+			}
+		})
+	}
+}
+
+func TestCodeExpires(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		after time.Duration
+		code  int
+	}{
+		{"FAPI 2.0 SP §5.3.2.1: a code lives 60 s at most", 61 * time.Second, 400},
+		{"within its life", 59 * time.Second, 200},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			q, _, err := w.open(t, authorization())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.now = w.now.Add(row.after)
+			if got := w.exchange(q.Get("code")); got.Code != row.code {
+				t.Fatalf("%d %s", got.Code, got.Body)
+			}
+		})
+	}
+}
+
+func TestRefreshTokens(t *testing.T) {
+	w := newWorld(t)
+	q, _, err := w.open(t, authorization())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refreshOf := func(r *httptest.ResponseRecorder) string {
+		var body struct {
+			Refresh string `json:"refresh_token"`
+		}
+		if err := json.Unmarshal(r.Body.Bytes(), &body); err != nil || body.Refresh == "" {
+			t.Fatalf("%d %s", r.Code, r.Body)
+		}
+		return body.Refresh
+	}
+	ask := func(token string) *httptest.ResponseRecorder {
+		return w.post(w.Token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+	}
+	first := refreshOf(w.exchange(q.Get("code")))
+	second := refreshOf(ask(first))
+	w.now = w.now.Add(19 * time.Second)
+	if again := refreshOf(ask(first)); again != second {
+		t.Fatal("asking again within the grace gave another successor")
+	}
+	w.now = w.now.Add(2 * time.Second)
+	if got := errorOf(t, ask(first)); got != "invalid_grant" {
+		t.Fatalf("after the grace: %s", got)
+	}
+	if got := errorOf(t, ask(second)); got != "invalid_grant" {
+		t.Fatalf("RFC 9700 §4.14.2: the family lives on: %s", got)
+	}
+}
+
+// TestDatabaseDown: "could not look" is never told as "is not there", and nothing
+// is claimed that was not done.
+func TestDatabaseDown(t *testing.T) {
+	w := newWorld(t)
+	q, _, err := w.open(t, authorization())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := w.exchange(q.Get("code"))
+	var body struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if err := json.Unmarshal(tokens.Body.Bytes(), &body); err != nil {
+		t.Fatal(err)
+	}
+	w.memory.down = true
+	userinfo := func(out http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Authorization", "Bearer "+body.Access)
+		r.Header.Set("Content-Type", "text/plain")
+		w.UserInfo(out, r)
+	}
+	for name, answer := range map[string]*httptest.ResponseRecorder{
+		"PAR": w.post(w.PAR, authorization()), "code": w.exchange("x"), "refresh": w.post(w.Token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {body.Refresh}}),
+		"introspection": w.post(w.Introspect, url.Values{"token": {body.Access}}), "revocation": w.post(w.Revoke, url.Values{"token": {body.Refresh}}),
+		"UserInfo": w.post(userinfo, nil),
+	} {
+		if got := errorOf(t, answer); answer.Code != http.StatusServiceUnavailable || got != "temporarily_unavailable" || answer.Header().Get("Retry-After") == "" {
+			t.Errorf("%s answered %d %s", name, answer.Code, got)
+		}
+	}
+	w.memory.down = false
+	if got := w.post(w.Token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {body.Refresh}}); got.Code != http.StatusOK {
+		t.Errorf("nothing should have been lost: %d %s", got.Code, got.Body)
+	}
+}
+
+func TestSilentRequest(t *testing.T) {
+	w := newWorld(t)
+	w.signedIn = false
+	q, _, err := w.open(t, authorization("prompt", "none"))
+	if err != nil || q.Get("error") != "login_required" || q.Get("iss") != "https://id.example" || q.Get("state") != "s1" {
+		t.Fatalf("OpenID Core §3.1.2.6: %v, %v", q, err)
+	}
+	if len(w.memory.pending) != 0 || len(w.memory.grants) != 0 {
+		t.Fatal("a refused silent request left rows")
+	}
+	if _, path, err := w.open(t, authorization()); err != nil || path != "/signin" {
+		t.Fatalf("%s, %v", path, err)
+	}
+}
+
+// TestTokensAreWhatTheySay holds the two tokens to RFC 9068 §2 and OpenID Core §2.
+func TestTokensAreWhatTheySay(t *testing.T) {
+	w := newWorld(t)
+	q, _, err := w.open(t, authorization("nonce", "n1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body struct {
+		Access string `json:"access_token"`
+		ID     string `json:"id_token"`
+		Type   string `json:"token_type"`
+	}
+	if err := json.Unmarshal(w.exchange(q.Get("code")).Body.Bytes(), &body); err != nil || body.Type != "Bearer" {
+		t.Fatal(err)
+	}
+	part := func(token string, i int) map[string]any {
+		raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m map[string]any
+		if err := json.Unmarshal(raw, &m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	for _, row := range []struct {
+		name  string
+		token string
+		typ   string
+		names []string
+	}{
+		{"access token", body.Access, "at+jwt", []string{"acr", "aud", "auth_time", "client_id", "exp", "gid", "iat", "iss", "jti", "scope", "sub"}},
+		{"ID token", body.ID, "JWT", []string{"acr", "amr", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sid", "sub"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if head := part(row.token, 0); head["typ"] != row.typ || head["alg"] != "ES256" || head["kid"] == nil {
+				t.Errorf("header %v", head)
+			}
+			claims := part(row.token, 1)
+			if got := slices.Sorted(maps.Keys(claims)); !slices.Equal(got, row.names) {
+				t.Errorf("claims %v, want %v", got, row.names)
+			}
+			if claims["sub"] != "app/p" {
+				t.Errorf("sub %v is not the pairwise one", claims["sub"])
+			}
+		})
+	}
+}
+
+func TestCheckIssuer(t *testing.T) {
+	for issuer, good := range map[string]bool{
+		"https://id.example": true, "https://id.example/tenant": true, "http://localhost:8440": true, "http://127.0.0.1": true, "http://[::1]:1": true,
+		"http://id.example": false, "https://id.example/": false, "https://id.example?x": false, "https://u@id.example": false, "": false, "ftp://x": false, "http://localhost.evil.example": false,
+	} {
+		if err := provider.CheckIssuer(issuer); (err == nil) != good {
+			t.Errorf("%q: %v", issuer, err)
+		}
+	}
+}
