@@ -1,0 +1,213 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/identity"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+	"hopnhat/store"
+	"hopnhat/store/storetest"
+)
+
+var midday = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func issued(t *testing.T, db *store.DB) provider.Grant {
+	t.Helper()
+	g := provider.Grant{
+		ID: authz.GrantID(authz.NewID()), ClientID: "app", Subject: "p", Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"},
+		Level: 2, Methods: []string{"pwd", "otp"}, AuthTime: midday, Created: midday, Expires: midday.Add(time.Hour),
+		CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
+	}
+	if err := db.InsertGrant(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// TestOfManyOneWins: what must happen once happens once, however many ask.
+func TestOfManyOneWins(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := issued(t, db)
+		pending := provider.Pending{ID: "a", Created: midday, Expires: midday.Add(time.Minute)}
+		if err := db.InsertPending(t.Context(), pending); err != nil {
+			t.Fatal(err)
+		}
+		subject := holder(t, db, "099000000001")
+		for _, row := range []struct {
+			name string
+			ask  func(ctx context.Context) error
+		}{
+			{"RFC 6749 §4.1.2: a code is redeemed", func(ctx context.Context) error { return db.RedeemCode(ctx, g.ID, "k", midday) }},
+			{"RFC 9700 §4.14.2: a refresh token is rotated", func(ctx context.Context) error { return db.Rotate(ctx, g.ID, 0, midday) }},
+			{"RFC 7523 §3: an assertion is spent", func(ctx context.Context) error { return db.SpendAssertion(ctx, []byte("digest"), midday) }},
+			{"a pending authorization is finished", func(ctx context.Context) error { return db.FinishPending(ctx, "a", midday) }},
+			{"RFC 6238 §5.2: a one-time code is accepted", func(ctx context.Context) error { return db.AcceptCode(ctx, subject, 7) }},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				var won, lost atomic.Int32
+				var group sync.WaitGroup
+				for range 50 {
+					group.Go(func() {
+						switch err := row.ask(t.Context()); {
+						case err == nil:
+							won.Add(1)
+						case errors.Is(err, authz.ErrConflict):
+							lost.Add(1)
+						default:
+							t.Error(err)
+						}
+					})
+				}
+				group.Wait()
+				if won.Load() != 1 || lost.Load() != 49 {
+					t.Fatalf("%d won, %d lost", won.Load(), lost.Load())
+				}
+			})
+		}
+		after, err := db.Grant(t.Context(), g.ID)
+		if err != nil || after.RefreshGeneration != 1 || !after.CodeSpent.Equal(midday) || after.JKT != "k" {
+			t.Fatalf("%+v, %v", after, err)
+		}
+	})
+}
+
+func holder(t *testing.T, db *store.DB, number string) authz.Subject {
+	t.Helper()
+	a := identity.Account{Subject: authz.Subject(authz.NewID()), Kind: identity.Citizen, Person: "person " + number, Name: "An", Level: 2, Created: midday}
+	if err := db.InsertAccount(t.Context(), a, authz.PersonalNumber(number), "hash", []byte("seed")); err != nil {
+		t.Fatal(err)
+	}
+	return a.Subject
+}
+
+func started(t *testing.T, db *store.DB, subject authz.Subject) session.Session {
+	t.Helper()
+	s := session.Session{ID: authz.SessionID(authz.NewID()), Subject: subject, AuthTime: midday, Methods: []string{"pwd", "otp"}, Level: 2, Created: midday, Seen: midday}
+	if err := db.InsertSession(t.Context(), s, authz.HashSecret(string(s.ID))); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestLock: a lock ends sessions and grants in its one commit.
+func TestLock(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		subject := holder(t, db, "099000000002")
+		s := started(t, db, subject)
+		g := issued(t, db)
+		g.ID, g.Subject, g.CodeHash = authz.GrantID(authz.NewID()), subject, nil
+		if err := db.InsertGrant(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		before := db.Stats().Commits
+		if err := db.Lock(t.Context(), subject, "test", midday); err != nil {
+			t.Fatal(err)
+		}
+		if commits := db.Stats().Commits - before; commits != 1 {
+			t.Fatalf("%d commits", commits)
+		}
+		found, err := db.SessionBySecret(t.Context(), authz.HashSecret(string(s.ID)))
+		if err != nil || found.Ended.IsZero() || !found.Locked {
+			t.Fatalf("%+v, %v", found, err)
+		}
+		if after, err := db.Grant(t.Context(), g.ID); err != nil || after.Revoked.IsZero() {
+			t.Fatalf("%+v, %v", after, err)
+		}
+		if err := db.AcceptCode(t.Context(), subject, 9); !errors.Is(err, authz.ErrConflict) {
+			t.Fatalf("a locked account signed in: %v", err)
+		}
+		if err := db.InsertAccount(t.Context(), identity.Account{Subject: "x", Kind: identity.Citizen, Person: "other", Level: 2}, "099000000002", "h", []byte("s")); !errors.Is(err, authz.ErrConflict) {
+			t.Fatalf("a number with two holders: %v", err)
+		}
+	})
+}
+
+// TestEndSession: only her own, only once, and its apps are told of.
+func TestEndSession(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		an, binh := holder(t, db, "099000000003"), holder(t, db, "099000000004")
+		s := started(t, db, an)
+		g := issued(t, db)
+		g.ID, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), s.ID, nil
+		if err := db.InsertGrant(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.EndSession(t.Context(), binh, s.ID, "x", midday); !errors.Is(err, authz.ErrNotFound) {
+			t.Fatalf("another person's session: %v", err)
+		}
+		apps, err := db.EndSession(t.Context(), an, s.ID, "x", midday)
+		if err != nil || len(apps) != 1 || apps[0] != "app" {
+			t.Fatalf("%v, %v", apps, err)
+		}
+		if _, err := db.EndSession(t.Context(), an, s.ID, "x", midday); !errors.Is(err, authz.ErrNotFound) {
+			t.Fatalf("ended twice: %v", err)
+		}
+	})
+}
+
+// TestOutbox: of two nodes that look at once, each delivery goes to one.
+func TestOutbox(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const all = 40
+		for range all {
+			if err := db.QueueLogout(t.Context(), session.Delivery{ID: authz.NewID(), Client: "app", Next: midday}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var mu sync.Mutex
+		seen := map[string]int{}
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				for range 5 {
+					due, err := db.DueLogouts(t.Context(), midday, midday.Add(time.Minute), 7)
+					if err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					for _, d := range due {
+						seen[d.ID]++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		group.Wait()
+		for id, n := range seen {
+			if n != 1 {
+				t.Fatalf("delivery %s was claimed %d times", id, n)
+			}
+		}
+		if len(seen) != all {
+			t.Fatalf("%d of %d were claimed", len(seen), all)
+		}
+	})
+}
+
+// TestPurge: what expired goes, a bounded batch at a time; the rest stays.
+func TestPurge(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for range 5 {
+			issued(t, db)
+		}
+		if n, err := db.PurgeGrants(t.Context(), midday.Add(time.Minute), 10); err != nil || n != 0 {
+			t.Fatalf("live grants were purged: %d, %v", n, err)
+		}
+		if n, err := db.PurgeGrants(t.Context(), midday.Add(2*time.Hour), 3); err != nil || n != 3 {
+			t.Fatalf("got %d, %v, want a batch of 3", n, err)
+		}
+		if err := db.CountFailure(t.Context(), []byte("number"), "", midday); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := db.PurgeSessions(t.Context(), midday.AddDate(0, 0, 2), 10); err != nil || n != 1 {
+			t.Fatalf("got %d, %v", n, err)
+		}
+	})
+}
