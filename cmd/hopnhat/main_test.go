@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func surroundings(vars map[string]string) (env, *bytes.Buffer) {
+	var out bytes.Buffer
+	return env{&out, &out, func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}, &out
+}
+
+// TestConfigOrder: a file, then the environment, then flags.
+func TestConfigOrder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(file, []byte("site: from-file\nlog_level: warn\nsession_idle: 5m\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := defaults()
+	f := flag.NewFlagSet("x", flag.ContinueOnError)
+	load := c.configFlags(f)
+	if err := f.Parse([]string{"--config", file, "--log-level", "error"}); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := surroundings(map[string]string{"HOPNHAT_SITE": "from-env", "HOPNHAT_LOG_LEVEL": "info"})
+	if err := load(e); err != nil {
+		t.Fatal(err)
+	}
+	if c.Site != "from-env" || c.LogLevel != "error" || c.Idle.String() != "5m0s" || c.Database != filepath.Join("state", "hopnhat.db") {
+		t.Fatalf("%+v", c)
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for _, row := range []struct{ name, text, want string }{
+		{"an unknown key, with the nearest known one", "isuer: https://x\n", `did you mean "issuer"`},
+		{"a list where one value belongs", "issuer: [a]\n", "takes one value"},
+		{"a duration that is none", "session_idle: soon\n", "session_idle"},
+		{"tokens that live too long", "access_token_life: 6m\n", "at most 5m"},
+		{"no ES256", "signing_algs: RS256\n", "ES256"},
+		{"an unknown keystore", "keystore: usb\n", "file or vault"},
+		{"Vault without an address", "keystore: vault\n", "vault_address"},
+		{"not YAML", "a: [\n", "reading the configuration"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "c.yaml")
+			if err := os.WriteFile(file, []byte(row.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			e, out := surroundings(map[string]string{"HOPNHAT_CONFIG": file})
+			if code := run(t.Context(), e, []string{"config"}); code != 1 || !strings.Contains(out.String(), row.want) {
+				t.Fatalf("code %d, want 1 and %q in:\n%s", code, row.want, out)
+			}
+		})
+	}
+}
+
+// TestLogsHoldNoIdentifiers: whoever lets one slip in, it does not come out.
+func TestLogsHoldNoIdentifiers(t *testing.T) {
+	const (
+		number  = "099304000017"
+		jwt     = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
+		refresh = "hnr.AAAAAAAAAAAAAAAAAAAA"
+		pushed  = "urn:ietf:params:oauth:request_uri:abcDEF"
+	)
+	var out bytes.Buffer
+	logger, err := newLogger(&out, "debug")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger.Info("message with "+number, "text", "x "+number+" "+jwt, "error", errors.New("failed for "+refresh), "list", []string{pushed})
+	logger.With("password", "p4ss", "nested", slog.GroupValue(slog.String("token", "s3cret"))).Warn("x", "code", 123456)
+	logger.WithGroup("g").Info("y", "number", number)
+	for _, secret := range []string{number, jwt, refresh, "abcDEF", "p4ss", "s3cret", "123456"} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("%q is in the log:\n%s", secret, &out)
+		}
+	}
+	if !strings.Contains(out.String(), redacted) {
+		t.Error("nothing was redacted")
+	}
+}
+
+func TestStateFolder(t *testing.T) {
+	t.Run("a folder with something else in it is not touched", func(t *testing.T) {
+		dir := t.TempDir()
+		mine := filepath.Join(dir, "thesis.txt")
+		if err := os.WriteFile(mine, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := prepareState(dir, true); err == nil || !strings.Contains(err.Error(), "--state") {
+			t.Fatalf("got %v", err)
+		}
+		if _, err := os.Stat(mine); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("its own folder is emptied on request only", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "state")
+		if err := prepareState(dir, false); err != nil {
+			t.Fatal(err)
+		}
+		kept := filepath.Join(dir, "hopnhat.db")
+		if err := os.WriteFile(kept, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := prepareState(dir, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(kept); err != nil {
+			t.Fatal("state was lost")
+		}
+		if err := prepareState(dir, true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(kept); err == nil {
+			t.Fatal("state was kept")
+		}
+	})
+	t.Run("a path that cannot be a folder", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := prepareState(filepath.Join(file, "state"), false); err == nil {
+			t.Fatal("made a folder inside a file")
+		}
+	})
+}
+
+func TestPortInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := portsFree(l.Addr().(*net.TCPAddr).Port); err == nil || !strings.Contains(err.Error(), "--port") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// TestHelp: every command says what it does, with an example, and a wrong word
+// gets the nearest right one.
+func TestHelp(t *testing.T) {
+	for _, c := range commands() {
+		e, out := surroundings(nil)
+		if code := run(t.Context(), e, []string{c.name, "--help"}); code != 0 || !strings.Contains(out.String(), "Example:") {
+			t.Errorf("%s --help: code %d\n%s", c.name, code, out)
+		}
+	}
+	e, out := surroundings(nil)
+	if code := run(t.Context(), e, []string{"sevre"}); code != 2 || !strings.Contains(out.String(), `"serve"`) {
+		t.Errorf("code %d\n%s", code, out)
+	}
+	e.out = io.Discard
+	if code := run(t.Context(), e, nil); code != 0 {
+		t.Errorf("no words: code %d", code)
+	}
+}
