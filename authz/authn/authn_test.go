@@ -1,0 +1,115 @@
+package authn
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestTOTPVectors are those of RFC 6238 appendix B, cut to six digits.
+func TestTOTPVectors(t *testing.T) {
+	seed := []byte("12345678901234567890")
+	for at, code := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"} {
+		if got := CurrentCode(seed, time.Unix(at, 0)); got != code {
+			t.Errorf("at %d: got %s, want %s", at, got, code)
+		}
+	}
+}
+
+// TestACodeIsGoodOnce: one step early or late and never again (RFC 6238 §5.2).
+func TestACodeIsGoodOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, "seed")
+		now := time.Unix(rapid.Int64Range(1<<30, 1<<33).Draw(t, "now"), 0)
+		drift := rapid.Int64Range(-4, 4).Draw(t, "drift")
+		last := int64(0)
+		code := codeAt(seed, now.Unix()/30+drift)
+		counter, ok := MatchCode(seed, code, now, last)
+		if drift >= -1 && drift <= 1 && !ok {
+			t.Fatalf("drift %d was refused", drift)
+		}
+		if ok {
+			if _, again := MatchCode(seed, codeAt(seed, counter), now, counter); again {
+				t.Fatal("a code was good twice")
+			}
+		}
+	})
+}
+
+func TestThrottle(t *testing.T) {
+	now := time.Unix(0, 0)
+	a := NewAddresses(3, time.Second, func() time.Time { return now })
+	one, neighbour, far := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("2001:db8:1::1")
+	for i := range 3 {
+		if wait := a.Take(one); wait != 0 {
+			t.Fatalf("attempt %d waits %s", i, wait)
+		}
+	}
+	if a.Take(neighbour) == 0 {
+		t.Fatal("a neighbour in the same /64 has attempts of its own")
+	}
+	if a.Take(far) != 0 {
+		t.Fatal("another network waits for this one")
+	}
+	if wait := a.Take(one); wait <= 0 || wait > time.Second {
+		t.Fatalf("waits %s", wait)
+	}
+	now = now.Add(time.Second)
+	if a.Take(one) != 0 {
+		t.Fatal("no attempt came back")
+	}
+	if a.Take(netip.MustParseAddr("::ffff:192.0.2.1")) != a.Take(netip.MustParseAddr("192.0.2.1")) {
+		t.Fatal("an IPv4 address has two buckets")
+	}
+	for failures, want := range map[int]time.Duration{0: 0, 4: 0, 5: 30 * time.Second, 6: time.Minute, 10: 15 * time.Minute, 1000: 15 * time.Minute} {
+		if got := penalty(failures); got != want {
+			t.Errorf("after %d failures: %s, want %s", failures, got, want)
+		}
+	}
+}
+
+func TestPasswords(t *testing.T) {
+	h := NewHasher(Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1})
+	ctx := t.Context()
+	// The same word, composed and decomposed, is one password.
+	hash, err := h.Hash(ctx, "mật khẩu dài")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name, password, hash string
+		match                bool
+	}{
+		{"right", "mật khẩu dài", hash, true},
+		{"decomposed", "mật khẩu dài", hash, true},
+		{"wrong", "mat khau dai", hash, false},
+		{"no account", "mật khẩu dài", "", false},
+		{"no account, and the dummy's own password", "no such account", "", false},
+		{"endless", strings.Repeat("x", 1<<20), hash, false},
+	} {
+		match, _, err := h.Check(ctx, row.password, row.hash)
+		if err != nil || match != row.match {
+			t.Errorf("%s: %v, %v", row.name, match, err)
+		}
+	}
+	if _, stale, err := NewHasher(Argon2{MemoryKiB: 128, Passes: 1, Lanes: 1}).Check(ctx, "mật khẩu dài", hash); err != nil || !stale {
+		t.Errorf("changed parameters: stale %v, %v", stale, err)
+	}
+	for _, short := range []string{"", "1234567", strings.Repeat("x", 300)} {
+		if _, err := h.Hash(ctx, short); err == nil {
+			t.Errorf("a password of %d bytes was taken", len(short))
+		}
+	}
+}
+
+func FuzzPHC(f *testing.F) {
+	f.Add("$argon2id$v=19$m=64,t=1,p=1$AAAA$" + strings.Repeat("A", 43))
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, _, hash, err := parsePHC(text); err == nil && (p.MemoryKiB > 1<<20 || p.Passes == 0 || len(hash) != 32) {
+			t.Fatalf("%q was read as %+v", text, p)
+		}
+	})
+}

@@ -1,0 +1,95 @@
+package interaction_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"hopnhat/authz"
+	"hopnhat/authz/interaction"
+)
+
+var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+func age(seconds int) *int { return &seconds }
+
+func TestNext(t *testing.T) {
+	nobody := interaction.Session{Reachable: 2}
+	signedIn := interaction.Session{SignedIn: true, Subject: "an", AuthTime: now.Add(-time.Hour), Level: 2, Reachable: 2}
+	fresh := signedIn
+	fresh.AuthTime = now.Add(-time.Second)
+	weak := signedIn
+	weak.Level = 1
+	req := func(change func(*interaction.Request)) interaction.Request {
+		r := interaction.Request{Created: now.Add(-10 * time.Second), Level: 1}
+		change(&r)
+		return r
+	}
+	plain := req(func(*interaction.Request) {})
+	prompt := func(p ...string) interaction.Request { return req(func(r *interaction.Request) { r.Prompt = p }) }
+	for _, row := range []struct {
+		name, clause  string
+		r             interaction.Request
+		s             interaction.Session
+		needed, given bool
+		kind          interaction.Kind
+		code          authz.Code
+	}{
+		{"nobody", "OpenID Core §3.1.2.3", plain, nobody, false, false, interaction.Login, ""},
+		{"none, nobody", "OpenID Core §3.1.2.6", prompt("none"), nobody, false, false, interaction.Refuse, authz.LoginRequired},
+		{"signed in, nothing to ask", "OpenID Core §3.1.2.3", plain, signedIn, false, false, interaction.Answer, ""},
+		{"none, signed in", "OpenID Core §3.1.2.1", prompt("none"), signedIn, false, false, interaction.Answer, ""},
+		{"consent needed", "OpenID Core §3.1.2.4", plain, signedIn, true, false, interaction.Consent, ""},
+		{"consent just given", "OpenID Core §3.1.2.4", plain, signedIn, true, true, interaction.Answer, ""},
+		{"none, consent needed", "OpenID Core §3.1.2.6", prompt("none"), signedIn, true, false, interaction.Refuse, authz.ConsentRequired},
+		{"prompt=consent", "OpenID Core §3.1.2.1", prompt("consent"), signedIn, false, false, interaction.Consent, ""},
+		{"prompt=login, an old sign-in", "OpenID Core §3.1.2.1", prompt("login"), signedIn, false, false, interaction.Login, ""},
+		{"prompt=login, signed in for it", "OpenID Core §3.1.2.1", prompt("login"), fresh, false, false, interaction.Answer, ""},
+		{"prompt=select_account", "OpenID Core §3.1.2.1", prompt("select_account"), signedIn, false, false, interaction.Login, ""},
+		{"max_age passed", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(60) }), signedIn, false, false, interaction.Login, ""},
+		{"max_age not passed", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(7200) }), signedIn, false, false, interaction.Answer, ""},
+		{"max_age=0, signed in for it", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(0) }), fresh, false, false, interaction.Answer, ""},
+		{"a higher level", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 2 }), weak, false, false, interaction.StepUp, ""},
+		{"none, a higher level", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.Level, r.Prompt = 2, []string{"none"} }), weak, false, false, interaction.Refuse, authz.InteractionRequired},
+		{"a level out of reach", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 3 }), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), signedIn, false, false, interaction.Login, ""},
+		{"none, hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted, r.Prompt = "binh", []string{"none"} }), signedIn, false, false, interaction.Refuse, authz.LoginRequired},
+	} {
+		t.Run(row.name+", "+row.clause, func(t *testing.T) {
+			got := interaction.Next(row.r, row.s, row.needed, row.given, now)
+			if got.Kind != row.kind || got.Code != row.code {
+				t.Fatalf("got %+v, want %s %s", got, row.kind, row.code)
+			}
+		})
+	}
+}
+
+// TestNextNeverLoopsNorShowsASilentPage: prompt=none never leads to a page, and a
+// sign-in made for the request with what it asks for leads on.
+func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := interaction.Request{
+			Prompt:  rapid.SliceOfDistinct(rapid.SampledFrom([]string{"none", "login", "consent", "select_account"}), rapid.ID).Draw(t, "prompt"),
+			Created: now.Add(-time.Duration(rapid.IntRange(0, 600).Draw(t, "created")) * time.Second),
+			Level:   authz.AuthenticationLevel(rapid.IntRange(0, 2).Draw(t, "level")),
+		}
+		if rapid.Bool().Draw(t, "has max_age") {
+			r.MaxAge = age(rapid.IntRange(0, 1<<31-1).Draw(t, "max_age"))
+		}
+		s := interaction.Session{
+			SignedIn: rapid.Bool().Draw(t, "signed in"), Subject: "an", AuthTime: now.Add(-time.Duration(rapid.IntRange(0, 90_000).Draw(t, "age")) * time.Second),
+			Level: authz.AuthenticationLevel(rapid.IntRange(1, 2).Draw(t, "session level")), Reachable: 2,
+		}
+		needed := rapid.Bool().Draw(t, "consent needed")
+		got := interaction.Next(r, s, needed, false, now)
+		if silent := slices.Contains(r.Prompt, "none"); silent && got.Kind != interaction.Answer && got.Kind != interaction.Refuse {
+			t.Fatalf("prompt=none led to %s", got.Kind)
+		}
+		s.SignedIn, s.AuthTime, s.Level = true, now, 2
+		if got := interaction.Next(r, s, needed, true, now); got.Kind != interaction.Answer {
+			t.Fatalf("after everything was done: %+v", got)
+		}
+	})
+}
