@@ -26,8 +26,11 @@ func b64(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 // proof makes a DPoP proof by hand.
 func proof(t testing.TB, key *ecdsa.PrivateKey, nonce, jti string, at time.Time, url string) string {
 	t.Helper()
-	point := key.PublicKey
-	head := fmt.Sprintf(`{"alg":"ES256","typ":"dpop+jwt","jwk":{"kty":"EC","crv":"P-256","x":%q,"y":%q}}`, b64(point.X.FillBytes(make([]byte, 32))), b64(point.Y.FillBytes(make([]byte, 32))))
+	point, err := key.PublicKey.Bytes() // 0x04, x, y
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := fmt.Sprintf(`{"alg":"ES256","typ":"dpop+jwt","jwk":{"kty":"EC","crv":"P-256","x":%q,"y":%q}}`, b64(point[1:33]), b64(point[33:]))
 	claims, err := json.Marshal(map[string]any{"jti": jti, "htm": "POST", "htu": url, "iat": at.Unix(), "nonce": nonce})
 	if err != nil {
 		t.Fatal(err)
