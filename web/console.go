@@ -131,9 +131,16 @@ func (s *Server) results(v *visit, q audit.Query) (*view.Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &view.Results{
-		Total: counts.Total, More: counts.Capped, Permitted: counts.Permitted, Refused: counts.Total - counts.Permitted,
-		People: counts.People, QueryURL: console + "/events/" + record,
+	out := &view.Results{Total: counts.Total, More: counts.Capped, People: counts.People, QueryURL: console + "/events/" + record}
+	for kind, into := range map[audit.Type]*int{audit.ReleasePermitted: &out.Permitted, audit.ReleaseRefused: &out.Refused} {
+		if narrow := q; q.Type == "" || q.Type == kind {
+			narrow.Type = kind
+			some, err := s.o.Evidence.Count(v.ctx, narrow)
+			if err != nil {
+				return nil, err
+			}
+			*into = some.Total
+		}
 	}
 	if len(found) > pageSize {
 		found = found[:pageSize]

@@ -186,7 +186,7 @@ func (s *Server) releaseDetail(v *visit) error {
 	}
 	e := found.Event
 	page := view.ReleaseDetail{
-		Release: s.release(v.ctx, e), Citation: e.Reason.Citation, CaseReference: e.Reason.CaseReference,
+		Release: s.release(v.ctx, e), Citation: v.citation(e.Reason.Citation), CaseReference: e.Reason.CaseReference,
 		Consent: string(e.Reason.Consent), ConsentVersion: e.Reason.ConsentVersion, Code: e.Decision.Code,
 		Determining: e.Decision.Determining, RequestID: e.Asked.RequestID, BackURL: portal,
 		Proof: s.place(found, portal+"/releases/"+e.ID+"/proof"),
@@ -299,7 +299,7 @@ func (s *Server) consentDetail(v *visit) error {
 	register, _ := catalogue.Registry(c.Registry)
 	basis, _ := catalogue.Basis(c.Basis)
 	page := view.ConsentDetail{
-		Consent: s.card(v.ctx, c), Registry: register.Text(), Owner: owner(register), Basis: basis.Text(), Citation: basis.Citation,
+		Consent: s.card(v.ctx, c), Registry: register.Text(), Owner: owner(register), Basis: basis.Text(), Citation: v.citation(basis.Citation),
 		Frequency: view.Frequency(c.Frequency), DataLife: view.DataLife(c.DataLife), BackURL: portal + "/consents",
 	}
 	for _, version := range versions {

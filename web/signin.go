@@ -251,7 +251,7 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 	for _, item := range items {
 		p := view.Purpose{
 			ID: string(item.Purpose.ID), Name: item.Purpose.Text(), Explanation: item.Declaration.Explanation,
-			Basis: item.Basis.Text(), Citation: item.Basis.Citation, Frequency: view.Frequency(item.Release.Frequency),
+			Basis: item.Basis.Text(), Citation: v.citation(item.Basis.Citation), Frequency: view.Frequency(item.Release.Frequency),
 			DataLife: view.DataLife(item.Release.DataLife), ValidUntil: item.Release.ValidUntil,
 		}
 		source := view.Source{ID: item.ID, Registry: item.Registry.Text(), Owner: owner(item.Registry), Chosen: ticked[item.ID]}
@@ -272,6 +272,17 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 	return page, nil
 }
 
+// citation is a citation of the catalogue, which is in English, in the reader's
+// language.
+func (v *visit) citation(text string) string {
+	if v.lang == view.English {
+		return text
+	}
+	return inVietnamese.Replace(text)
+}
+
+var inVietnamese = strings.NewReplacer("Law ", "Luật ", "Decree ", "Nghị định ", "Decision ", "Quyết định ", "Circular ", "Thông tư ", "Art. ", "Điều ", " as amended", " (sửa đổi)")
+
 // owner is who runs a register: the catalogue has "Vietnamese (English)".
 func owner(r consent.Registry) view.Words {
 	vi, en, ok := strings.Cut(r.Owner, " (")
@@ -286,6 +297,10 @@ func join(list []view.Purpose, p view.Purpose, source view.Source) []view.Purpos
 	for i := range list {
 		if list[i].ID == p.ID {
 			list[i].Sources = append(list[i].Sources, source)
+			if why := p.Explanation; why != list[i].Explanation && why.VI != "" {
+				list[i].Explanation.VI += " " + why.VI
+				list[i].Explanation.EN += " " + why.EN
+			}
 			return list
 		}
 	}

@@ -217,6 +217,7 @@ func (p *parts) enrolDemo(ctx context.Context, port int) ([]sampleapp.Config, er
 	}
 	apps := demoApps(p.c.Issuer, port)
 	for i := range apps {
+		apps[i].Labels = p.labels(apps[i].Details)
 		// The key is the app's own; the provider only registers its public half.
 		private, public, err := sampleapp.KeyFile(filepath.Join(p.c.State, "apps", apps[i].ClientID+".jwk"))
 		if err != nil {
@@ -289,6 +290,21 @@ func demoApps(issuer string, port int) []sampleapp.Config {
 			},
 		},
 	}
+}
+
+// labels are the catalogue's names of what an app asks for.
+func (p *parts) labels(details []sampleapp.Detail) map[string][2]string {
+	out := map[string][2]string{}
+	for _, d := range details {
+		purpose, _ := p.catalogue.Purpose(authz.PurposeID(d.Purpose))
+		register, _ := p.catalogue.Registry(authz.RegistryID(d.Registry))
+		out[d.Purpose], out[d.Registry] = [2]string{purpose.VI, purpose.EN}, [2]string{register.VI, register.EN}
+		for _, id := range d.Attributes {
+			a, _ := p.catalogue.Attribute(authz.AttributeID(id))
+			out[id] = [2]string{a.VI, a.EN}
+		}
+	}
+	return out
 }
 
 func demoRegistration(a sampleapp.Config, public []byte) registration {

@@ -35,6 +35,8 @@ type Config struct {
 	Name, Owner, About [2]string
 	// Colour is the accent of its pages: jade or ink.
 	Colour string
+	// Labels are the names of registers, purposes and attributes on its pages.
+	Labels map[string][2]string
 	// Details is what it asks for, RFC 9396 authorization_details.
 	Details []Detail
 	HTTP    *http.Client

@@ -65,7 +65,7 @@ func (a *App) show(w http.ResponseWriter, r *http.Request, status int, n *notice
 		a.mu.Lock()
 		s.Who, s.Ended, s.Subject, s.ACR = who, who.endedByProvider, who.subject, who.acr
 		for _, got := range who.answers {
-			s.Blocks = append(s.Blocks, blockOf(got))
+			s.Blocks = append(s.Blocks, a.block(got, i))
 		}
 		a.mu.Unlock()
 	}
@@ -79,12 +79,20 @@ func (a *App) show(w http.ResponseWriter, r *http.Request, status int, n *notice
 	_, _ = b.WriteTo(w)
 }
 
-func blockOf(a answer) block {
-	b := block{Purpose: a.Purpose, Registry: a.Registry, Index: a.Index, Problem: a.Problem}
-	for _, record := range a.Records {
+// label is a name on the page, or the id where there is none.
+func (a *App) label(id string, lang int) string {
+	if names, ok := a.c.Labels[id]; ok {
+		return names[lang]
+	}
+	return id
+}
+
+func (a *App) block(got answer, lang int) block {
+	b := block{Purpose: a.label(got.Purpose, lang), Registry: a.label(got.Registry, lang), Index: got.Index, Problem: got.Problem}
+	for _, record := range got.Records {
 		var lines []line
 		for name, value := range record {
-			lines = append(lines, line{name, readable(value)})
+			lines = append(lines, line{a.label(name, lang), readable(value)})
 		}
 		sort.Slice(lines, func(i, j int) bool { return lines[i].Name < lines[j].Name })
 		b.Records = append(b.Records, lines)
