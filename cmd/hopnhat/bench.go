@@ -20,7 +20,7 @@ import (
 )
 
 var benchCommand = command{
-	name: "bench", summary: "Measure every route on servers of its own", usage: "bench [flags]",
+	name: "bench", summary: "Measure every route on servers of its own: throughput, latency, and what one operation costs", usage: "bench [flags]",
 	example: "hopnhat bench --store both --json bench.json",
 	run:     runBench,
 }
@@ -29,10 +29,10 @@ var benchCommand = command{
 // be made.
 var clusterVariables = []string{"HOPNHAT_BENCH_POSTGRES", "HOPNHAT_TEST_POSTGRES"}
 
-func runBench(ctx context.Context, e env, args []string) error {
+func runBench(ctx context.Context, self command, e env, args []string) error {
 	var file, stores, callers, routes string
 	o := bench.Options{Out: e.out}
-	f := command{name: "bench", summary: "Measure every route on servers of its own: throughput, latency, and what one operation costs", usage: "bench [flags]", example: "hopnhat bench --store both --json bench.json"}.flagSet(e)
+	f := self.flagSet(e)
 	f.StringVar(&file, "json", "", "write one JSON object a line to this `file`")
 	f.StringVar(&stores, "store", "", "sqlite, postgres or both (default: both when "+clusterVariables[0]+" names a cluster, else sqlite)")
 	f.DurationVar(&o.Duration, "duration", 3*time.Second, "how long each route is measured at each number of callers")

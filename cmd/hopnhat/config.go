@@ -220,18 +220,12 @@ func (c *config) finish() error {
 var configCommand = command{
 	name: "config", summary: "Print every configuration key with its meaning and value", usage: "config [flags]",
 	example: "hopnhat config --config /etc/hopnhat.yaml",
-	run: func(_ context.Context, e env, args []string) error {
-		c := defaults()
-		self := command{name: "config", summary: "Print every configuration key with its meaning and value", usage: "config [flags]", example: "hopnhat config"}
-		f := self.flagSet(e)
-		load := c.configFlags(f)
-		if err := parse(f, args); err != nil {
+	run: func(_ context.Context, c command, e env, args []string) error {
+		cfg, _, err := begin(c, e, args, nil)
+		if err != nil {
 			return err
 		}
-		if err := load(e); err != nil {
-			return err
-		}
-		for _, s := range c.settings() {
+		for _, s := range cfg.settings() {
 			fmt.Fprintf(e.out, "# %s (HOPNHAT_%s)\n%s: %s\n", s.meaning, strings.ToUpper(s.name), s.name, s.get())
 		}
 		return nil

@@ -32,11 +32,11 @@ var demoCommand = command{
 // marker tells that a folder is a demonstration's, which --reset may empty.
 const marker = ".hopnhat-demo"
 
-func demo(ctx context.Context, e env, args []string) error {
+func demo(ctx context.Context, self command, e env, args []string) error {
 	var port, persons int
 	var reset, codes bool
 	c := defaults()
-	f := demoCommand0.flagSet(e)
+	f := self.flagSet(e)
 	load := c.configFlags(f)
 	f.IntVar(&port, "port", 8440, "port of the provider; the apps take the next two")
 	f.IntVar(&persons, "persons", 20_000, "size of the synthetic nation")
@@ -105,11 +105,6 @@ func demo(ctx context.Context, e env, args []string) error {
 	}
 	return err
 }
-
-// demoCommand0 is demoCommand for its own help, which it cannot name itself.
-var demoCommand0 = command{name: demoName, summary: "Run a nation on this machine: provider, broker, portals and two sample apps", usage: "demo [--port N] [--persons N] [--reset]", example: "hopnhat demo"}
-
-const demoName = "demo"
 
 func portsFree(ports ...int) error {
 	for _, port := range ports {

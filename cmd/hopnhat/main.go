@@ -20,7 +20,7 @@ type command struct {
 	summary string
 	usage   string
 	example string
-	run     func(ctx context.Context, e env, args []string) error
+	run     func(ctx context.Context, c command, e env, args []string) error
 }
 
 // env is what a command may touch of its surroundings.
@@ -59,7 +59,7 @@ func run(ctx context.Context, e env, args []string) int {
 		if c.name != args[0] {
 			continue
 		}
-		err := c.run(ctx, e, args[1:])
+		err := c.run(ctx, c, e, args[1:])
 		var code exitCode
 		switch {
 		case err == nil, errors.Is(err, flag.ErrHelp):

@@ -10,19 +10,14 @@ import (
 )
 
 var serveCommand = command{
-	name: "serve", summary: "Run the server", usage: "serve [flags]",
+	name: "serve", summary: "Run the server: provider, broker, portals", usage: "serve [flags]",
 	example: "hopnhat serve --config /etc/hopnhat.yaml",
 	run:     serve,
 }
 
-func serve(ctx context.Context, e env, args []string) error {
-	c := defaults()
-	f := command{name: "serve", summary: "Run the server: provider, broker, portals", usage: "serve [flags]", example: "hopnhat serve --config /etc/hopnhat.yaml"}.flagSet(e)
-	load := c.configFlags(f)
-	if err := parse(f, args); err != nil {
-		return err
-	}
-	if err := load(e); err != nil {
+func serve(ctx context.Context, self command, e env, args []string) error {
+	c, _, err := begin(self, e, args, nil)
+	if err != nil {
 		return err
 	}
 	logger, err := newLogger(e.err, c.LogLevel)

@@ -44,7 +44,7 @@ type flags interface {
 
 // verbs runs the second word of a command.
 func verbs(c command, table map[string]func(ctx context.Context, c command, e env, args []string) error) command {
-	c.run = func(ctx context.Context, e env, args []string) error {
+	c.run = func(ctx context.Context, c command, e env, args []string) error {
 		var names []string
 		for name := range table {
 			names = append(names, name)
@@ -70,8 +70,8 @@ func verbs(c command, table map[string]func(ctx context.Context, c command, e en
 var migrateCommand = command{
 	name: "migrate", summary: "Bring the database schema to this program's version", usage: "migrate [flags]",
 	example: "hopnhat migrate --database postgres://migrator@db/hopnhat",
-	run: func(ctx context.Context, e env, args []string) error {
-		c, _, err := begin(command{name: "migrate", summary: "Bring the database schema to this program's version", usage: "migrate [flags]", example: "hopnhat migrate --database postgres://migrator@db/hopnhat"}, e, args, nil)
+	run: func(ctx context.Context, self command, e env, args []string) error {
+		c, _, err := begin(self, e, args, nil)
 		if err != nil {
 			return err
 		}
