@@ -41,13 +41,15 @@ func sampleLongApp() App {
 }
 
 func sampleAttributes() (needed, optional []Item) {
-	return []Item{
+	needed = []Item{
 		{ID: "population.full_name", Name: Words{VI: "Họ, chữ đệm và tên khai sinh", EN: "Full name at birth"}},
 		{ID: "population.permanent_address", Name: Words{VI: "Nơi thường trú", EN: "Permanent residence"}},
-	}, []Item{
+	}
+	optional = []Item{
 		{ID: "population.birth_date", Name: Words{VI: "Ngày, tháng, năm sinh", EN: "Date of birth"}},
 		{ID: "population.ethnicity", Name: Words{VI: "Dân tộc", EN: "Ethnicity"}, Sensitive: true},
 	}
+	return needed, optional
 }
 
 func sampleLandItems() []Item {
