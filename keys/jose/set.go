@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 
 	gojose "github.com/go-jose/go-jose/v4"
 
@@ -91,12 +92,21 @@ func parseKey(raw json.RawMessage) (Key, error) {
 		Curve string          `json:"crv"`
 		D     json.RawMessage `json:"d"`
 		P     json.RawMessage `json:"p"`
+		Q     json.RawMessage `json:"q"`
+		DP    json.RawMessage `json:"dp"`
+		DQ    json.RawMessage `json:"dq"`
+		QI    json.RawMessage `json:"qi"`
+		Other json.RawMessage `json:"oth"`
 		K     json.RawMessage `json:"k"`
 	}
 	if err := json.Unmarshal(raw, &probe); err != nil {
 		return Key{}, invalid("a key is not a JSON object")
 	}
-	if probe.D != nil || probe.P != nil || probe.K != nil || probe.Type == "oct" {
+	// RFC 7518 §6.2.2, §6.3.2, §6.4: every member that only a private or a
+	// symmetric key has.
+	secret := slices.ContainsFunc([]json.RawMessage{probe.D, probe.P, probe.Q, probe.DP, probe.DQ, probe.QI, probe.Other, probe.K},
+		func(member json.RawMessage) bool { return member != nil })
+	if secret || probe.Type == "oct" {
 		return Key{}, invalid("a private or symmetric key does not belong here; register public keys only")
 	}
 	switch probe.Type + " " + probe.Curve {

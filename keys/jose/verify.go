@@ -97,6 +97,12 @@ func parse(token string, rule Rule) (parsed, error) {
 	if err := CheckJSON(claims); err != nil {
 		return parsed{}, invalid("the payload: %v", err)
 	}
+	if err := exactNames(head, headerNames); err != nil {
+		return parsed{}, invalid("the header: %v", err)
+	}
+	if err := exactNames(claims, claimNames); err != nil {
+		return parsed{}, invalid("the payload: %v", err)
+	}
 	switch {
 	case len(claims) == 0 || claims[0] != '{':
 		return parsed{}, invalid("the payload is not a JSON object")
