@@ -147,6 +147,9 @@ func login(ctx context.Context, client *api.Client, o *Options) error {
 	if err != nil {
 		return unavailable("signing in to Vault", err)
 	}
+	if secret == nil || secret.Auth == nil {
+		return unavailable("signing in to Vault", errEmpty)
+	}
 	client.SetToken(secret.Auth.ClientToken)
 	return nil
 }
@@ -181,6 +184,18 @@ func (r *Ring) keepFresh(ctx context.Context) {
 		cancel()
 	}
 }
+
+// write is a call to Transit whose answer must say something: Vault, or a proxy
+// before it, may answer 200 with nothing.
+func (r *Ring) write(ctx context.Context, path string, body map[string]any) (*api.Secret, error) {
+	secret, err := r.client.Logical().WriteWithContext(ctx, r.o.Mount+"/"+path, body)
+	if err == nil && secret == nil {
+		err = errEmpty
+	}
+	return secret, err
+}
+
+var errEmpty = errors.New("an empty answer")
 
 // refresh reads all versions of all signing keys.
 func (r *Ring) refresh(ctx context.Context) error {
@@ -299,7 +314,7 @@ func (r *Ring) signWith(ctx context.Context, key keys.Handle, jobs []keys.Job, p
 	for i, place := range places {
 		inputs[i] = map[string]any{"input": base64.StdEncoding.EncodeToString(jobs[place].Input)}
 	}
-	path, body := r.o.Mount+"/sign/"+key.Name, map[string]any{"batch_input": inputs, "key_version": key.Version}
+	path, body := "sign/"+key.Name, map[string]any{"batch_input": inputs, "key_version": key.Version}
 	switch key.Algorithm {
 	case keys.ES256:
 		path, body["marshaling_algorithm"] = path+"/sha2-256", "jws"
@@ -311,7 +326,7 @@ func (r *Ring) signWith(ctx context.Context, key keys.Handle, jobs []keys.Job, p
 	r.calls.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
-	secret, err := r.client.Logical().WriteWithContext(ctx, path, body)
+	secret, err := r.write(ctx, path, body)
 	if err != nil {
 		return unavailable("signing with "+key.Name, err)
 	}
@@ -369,7 +384,7 @@ func (r *Ring) Derive(ctx context.Context, use keys.Use, label string) ([]byte, 
 	if !ok {
 		return nil, fmt.Errorf("deriving for %s: %w", use, keys.ErrNoKey)
 	}
-	secret, err := r.client.Logical().WriteWithContext(ctx, r.o.Mount+"/hmac/"+name+"/sha2-256", map[string]any{
+	secret, err := r.write(ctx, "hmac/"+name+"/sha2-256", map[string]any{
 		"input": base64.StdEncoding.EncodeToString([]byte(label)), "key_version": 1,
 	})
 	if err != nil {
@@ -397,7 +412,7 @@ func (r *Ring) secretKey(use keys.Use) (string, bool) {
 // in the ciphertext.
 func (r *Ring) Seal(ctx context.Context, plaintext, aad []byte) ([]byte, error) {
 	name, _ := r.secretKey(keys.Secrets)
-	secret, err := r.client.Logical().WriteWithContext(ctx, r.o.Mount+"/encrypt/"+name, map[string]any{
+	secret, err := r.write(ctx, "encrypt/"+name, map[string]any{
 		"plaintext": base64.StdEncoding.EncodeToString(plaintext), "associated_data": base64.StdEncoding.EncodeToString(aad),
 	})
 	if err != nil {
@@ -413,7 +428,7 @@ func (r *Ring) Seal(ctx context.Context, plaintext, aad []byte) ([]byte, error) 
 // Open reverses Seal.
 func (r *Ring) Open(ctx context.Context, sealed, aad []byte) ([]byte, error) {
 	name, _ := r.secretKey(keys.Secrets)
-	secret, err := r.client.Logical().WriteWithContext(ctx, r.o.Mount+"/decrypt/"+name, map[string]any{
+	secret, err := r.write(ctx, "decrypt/"+name, map[string]any{
 		"ciphertext": string(sealed), "associated_data": base64.StdEncoding.EncodeToString(aad),
 	})
 	var refused *api.ResponseError

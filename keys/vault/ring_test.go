@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"hopnhat/conformance/harness/vaulttest"
@@ -111,5 +116,42 @@ func TestSealed(t *testing.T) {
 	}
 	if err := ring.Health(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEmptyAnswers: what says nothing is an outage, and ends nothing of ours.
+func TestEmptyAnswers(t *testing.T) {
+	s := vaulttest.Start(t)
+	o := options(s)
+	o.Algorithms = []keys.Algorithm{keys.ES256}
+	if err := vault.Ensure(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	real, err := url.Parse(s.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass := httputil.NewSingleHostReverseProxy(real)
+	var mute atomic.Bool
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !mute.Load() {
+			pass.ServeHTTP(w, r)
+		}
+	}))
+	defer proxy.Close()
+	o.Address = proxy.URL
+	ring := open(t, o)
+	mute.Store(true)
+	ctx := t.Context()
+	_, signed := jose.Sign(ctx, ring, jose.Token{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: "JWT", Claims: map[string]int{}})
+	_, derived := ring.Derive(ctx, keys.Secrets, "x")
+	_, sealed := ring.Seal(ctx, []byte("x"), nil)
+	_, opened := ring.Open(ctx, []byte("x"), nil)
+	o.Token, o.RoleID, o.SecretID = "", "role", "secret"
+	_, login := vault.Open(ctx, o)
+	for name, err := range map[string]error{"sign": signed, "derive": derived, "seal": sealed, "open": opened, "login": login} {
+		if !errors.Is(err, keys.ErrUnavailable) {
+			t.Errorf("%s: got %v, want ErrUnavailable", name, err)
+		}
 	}
 }
