@@ -248,17 +248,20 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 			t.Fatalf("got consent %+v", p.Consent)
 		}
 
-		for name, do := range map[string]struct {
+		for _, do := range []struct { // in this order: a locked account's grants are not live
+			name   string
 			change func() error
 			want   func(broker.Permission) bool
 		}{
-			"withdrawn": {
+			{
+				"withdrawn",
 				func() error { return db.Withdraw(ctx, saved, withdrawn(saved, noon)) },
 				func(p broker.Permission) bool {
 					return p.Consent.State == consent.Withdrawn && p.Consent.Version == 2 && p.GrantLive
 				},
 			},
-			"locked": {
+			{
+				"locked",
 				func() error { return db.Lock(ctx, an, "own request", noon) },
 				func(p broker.Permission) bool { return p.Locked && !p.GrantLive },
 			},
@@ -267,7 +270,7 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 				t.Fatal(err)
 			}
 			if p, err := db.Live(ctx, id, "land", "land.mortgage"); err != nil || !do.want(p) {
-				t.Fatalf("%s: got %+v, %v", name, p, err)
+				t.Fatalf("%s: got %+v, %v", do.name, p, err)
 			}
 		}
 		if p, err := db.Live(ctx, id, "tax", "tax.income-proof"); err != nil || p.Consent != nil {
