@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"hopnhat/keys"
 )
 
 // Sentinels of lookups. ErrNotFound means that the thing was looked for and is
@@ -104,7 +106,7 @@ func AsError(err error) *Error {
 		return nil
 	case errors.As(err, &told):
 		return told
-	case errors.Is(err, ErrUnavailable):
+	case errors.Is(err, ErrUnavailable), errors.Is(err, keys.ErrUnavailable):
 		return &Error{
 			Code: TemporarilyUnavailable, RetryAfter: 5 * time.Second, Cause: err,
 			Description: "a part of the service is not answering; nothing was changed, try again shortly",

@@ -1,9 +1,11 @@
 // Package keys is the vocabulary of the keys that the nation's trust rests on:
-// what a key is for (Use), which version signs at a time (Handle, State), and
-// what a key store promises (Ring).
+// what a key is for (Use), which version signs at a time (Handle, State), what a
+// key store promises (Store), and what the house uses keys through (Ring).
 //
-// keys/file keeps keys on disk, keys/vault in HashiCorp Vault; both pass the
-// suite in keys/keytest. keys/jose makes and reads JWS with them.
+// keys/file keeps keys on disk, keys/vault in HashiCorp Vault; both are Stores
+// and pass the suite in keys/keytest. keys/lifecycle makes a Ring of a Store: it
+// decides which version signs, and keys/batch coalesces what it signs. keys/jose
+// makes and reads JWS.
 package keys
 
 import (
@@ -15,38 +17,35 @@ import (
 // Use names what a key is for; a key has one use only.
 type Use string
 
-// The uses.
+// The uses. Each names a key of its own in the store, with its own algorithm and
+// its own rule of rotation.
 const (
-	TokenSigning    Use = "token"      // access, ID and logout tokens
-	LogCheckpoint   Use = "checkpoint" // checkpoints of the release log, Ed25519
-	PairwiseSubject Use = "pairwise"   // pseudonyms, HMAC
-	Secrets         Use = "secrets"    // stored secrets and derived keys
+	TokenSigning      Use = "token"              // access, ID and logout tokens
+	EntityStatement   Use = "federation"         // entity statements and trust marks, OpenID Federation 1.0 §3
+	RequestDecryption Use = "request-decryption" // request objects encrypted to us, RFC 9101 §6.1
+	LogCheckpoint     Use = "checkpoint"         // checkpoints of the release log
+	PairwiseSubject   Use = "pairwise"           // pseudonyms, HMAC; it never rotates
+	Secrets           Use = "secrets"            // derived keys and data keys of stored secrets
 )
 
-// Algorithm is a JWS algorithm, RFC 7518 §3.1 and RFC 8037 §3.1.
+// Algorithm is a JWS or JWE algorithm, RFC 7518 §3.1 and §4.1, RFC 8037 §3.1.
 type Algorithm string
 
-// The algorithms this system signs with; none is symmetric.
+// The algorithms of this system; no signature is symmetric.
 const (
-	ES256 Algorithm = "ES256"
-	EdDSA Algorithm = "EdDSA"
-	PS256 Algorithm = "PS256"
-	RS256 Algorithm = "RS256"
+	ES256      Algorithm = "ES256"
+	EdDSA      Algorithm = "EdDSA"
+	PS256      Algorithm = "PS256"
+	RS256      Algorithm = "RS256"
+	RSAOAEP256 Algorithm = "RSA-OAEP-256" // decryption
 )
+
+// SigningAlgorithms are the algorithms tokens can be signed with, the default
+// first.
+var SigningAlgorithms = []Algorithm{ES256, EdDSA, PS256, RS256}
 
 // KeyID is the RFC 7638 thumbprint of a public key, base64url.
 type KeyID string
-
-// State is where a key version stands in its life.
-type State string
-
-// A version is published before it signs and stays published after it has
-// stopped signing, until no token it signed can still be valid.
-const (
-	Published State = "published"
-	Active    State = "active"
-	Retiring  State = "retiring"
-)
 
 // Handle names one version of one key. Who signs puts KeyID into the header, so
 // the version is pinned before the signature is asked for.
@@ -71,32 +70,31 @@ type Job struct {
 	Input []byte
 }
 
-// ErrUnavailable means that keys cannot be used now: Vault is sealed or slow, or
-// the key is gone. Nothing was signed, and nothing is ever signed by another key
-// instead. Callers answer temporarily_unavailable.
-var ErrUnavailable = errors.New("keys are not available")
+// Signature is what became of a Job: JWS signature bytes (RFC 7518 §3.4: r||s for
+// ES256), or an error of this job alone.
+type Signature struct {
+	Bytes []byte
+	Err   error
+}
 
-// ErrNoKey means that there is no active key of that use and algorithm.
+// ErrNoKey means that there is no key of that use and algorithm.
 var ErrNoKey = errors.New("no key of this use and algorithm")
 
-// Ring is a key store. It is safe for concurrent use.
+// Ring is what the rest of the house uses keys through: which key signs at a
+// time, which are published, and the operations with them. It is safe for
+// concurrent use.
 type Ring interface {
-	// Active names the version that signs now, from memory. Errors: ErrNoKey.
+	// Active names the version that signs, or that others encrypt to, now; from
+	// memory. Errors: ErrNoKey, ErrUnavailable.
 	Active(use Use, alg Algorithm) (Handle, error)
-	// Sign signs all jobs in one round trip and returns JWS signature bytes
-	// (RFC 7518 §3.4: r||s for ES256), the i-th for the i-th job. Either all are
-	// signed or an error comes back. Errors: ErrUnavailable, context errors.
+	// Published lists the versions that stand in the JWK Set, from memory. Errors:
+	// ErrUnavailable, when what is remembered may be too old to be told.
+	Published(use Use) ([]PublicKey, error)
+	// Sign signs all jobs and returns their signatures, the i-th for the i-th
+	// job. Either all are signed or an error comes back. Errors: ErrUnavailable,
+	// context errors.
 	Sign(ctx context.Context, jobs ...Job) ([][]byte, error)
-	// Published lists the versions whose signatures are good, from memory.
-	Published(use Use) []PublicKey
-	// Rotate makes a new version the active one; the old one is retiring.
-	Rotate(ctx context.Context, use Use, alg Algorithm) error
-	// Derive makes 32 bytes from a label under the use's secret key: the same on
-	// all nodes and for ever. Callers keep the result; it may be a round trip.
-	Derive(ctx context.Context, use Use, label string) ([]byte, error)
-	// Seal encrypts a stored secret and binds it to aad; Open reverses it.
-	Seal(ctx context.Context, plaintext, aad []byte) ([]byte, error)
-	Open(ctx context.Context, sealed, aad []byte) ([]byte, error)
+	Secrecy
 	// Health tells whether keys can be used, and names the cause if not.
 	Health(ctx context.Context) error
 	// Stats counts since the start.
@@ -104,6 +102,53 @@ type Ring interface {
 	Close() error
 }
 
-// Stats are counters of a Ring: Signatures made, Calls to the backend they took,
-// Failures.
-type Stats struct{ Signatures, Calls, Failures uint64 }
+// Secrecy are the operations with keys that no relying party sees.
+type Secrecy interface {
+	// Unwrap decrypts a content encryption key that a caller encrypted to one of
+	// our RequestDecryption keys with RSA-OAEP-256 (RFC 7518 §4.3). Errors:
+	// ErrUnavailable, ErrNotOurs.
+	Unwrap(ctx context.Context, key Handle, encrypted []byte) ([]byte, error)
+	// Derive makes 32 bytes from a label under the use's secret key: the same on
+	// all nodes and for ever. Callers keep the result; it may be a round trip.
+	Derive(ctx context.Context, use Use, label string) ([]byte, error)
+	// Seal encrypts a secret to be stored, and binds it to aad; Open reverses it.
+	// stale says that Rewrap would bring the value under a newer key. Errors:
+	// ErrUnavailable, ErrNotOurs.
+	Seal(ctx context.Context, plaintext, aad []byte) ([]byte, error)
+	Open(ctx context.Context, sealed, aad []byte) (plaintext []byte, stale bool, err error)
+	// Rewrap brings a sealed value under the newest key without opening it.
+	Rewrap(ctx context.Context, sealed []byte) ([]byte, error)
+}
+
+// ErrNotOurs means that a ciphertext was not made for us or was altered.
+var ErrNotOurs = errors.New("the ciphertext is not ours or was altered")
+
+// Store keeps key material: versions that come into being and never change. Which
+// of them signs is not its affair, see keys/lifecycle. It is safe for concurrent
+// use by several processes.
+type Store interface {
+	// Versions lists the versions of the asymmetric keys, the newest first in each
+	// key. State is not set.
+	Versions(ctx context.Context) ([]PublicKey, error)
+	// Create makes a new version of a key. It may need a right that a serving
+	// process lacks.
+	Create(ctx context.Context, use Use, alg Algorithm) error
+	// Destroy makes sure that a version signs no more. It may need a right that a
+	// serving process lacks.
+	Destroy(ctx context.Context, key Handle) error
+	// SignBatch signs many inputs with one version in one round trip. The error
+	// is of the whole batch; a Signature may carry one of its own.
+	SignBatch(ctx context.Context, key Handle, inputs [][]byte) ([]Signature, error)
+	Secrecy
+	Health(ctx context.Context) error
+	// Calls counts round trips to where the keys are.
+	Calls() uint64
+	Close() error
+}
+
+// Stats are counters of a Ring: Signatures made, Calls to where the keys are,
+// Failures by cause.
+type Stats struct {
+	Signatures, Calls uint64
+	Failures          map[Cause]uint64
+}

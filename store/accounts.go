@@ -83,6 +83,13 @@ func (db *DB) SetPasswordHash(ctx context.Context, subject authz.Subject, hash s
 	return oneRow("storing a password hash", db.writer(ctx).Exec("UPDATE accounts SET password_hash = ? WHERE subject = ?", hash, string(subject)))
 }
 
+// ReplaceSeed puts a seed that was wrapped anew in the place of the one that was
+// read; when that has changed meanwhile it does nothing.
+func (db *DB) ReplaceSeed(ctx context.Context, subject authz.Subject, old, fresh []byte) error {
+	return wrap("storing a seed that was wrapped anew", db.writer(ctx).Exec(
+		"UPDATE accounts SET totp_seed = ? WHERE subject = ? AND totp_seed = ?", blob(fresh), string(subject), blob(old)).Error)
+}
+
 // InsertAccount opens an account with its number: one commit.
 // authz.ErrConflict if the person or the number has one.
 func (db *DB) InsertAccount(ctx context.Context, a identity.Account, number authz.PersonalNumber, passwordHash string, sealedSeed []byte) error {

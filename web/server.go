@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -81,6 +82,8 @@ type Pseudonyms interface {
 type Health struct {
 	Name  string
 	Check func(ctx context.Context) error
+	// Cause names, in one stable word, why Check failed; it may be nil.
+	Cause func(err error) string
 }
 
 // Options is what the server is made of; all but Demo and DemoApps are needed.
@@ -97,6 +100,10 @@ type Options struct {
 	Clients    Clients
 	Roles      Roles
 	Pseudonyms Pseudonyms
+	// KeysFetched is told who fetched the JWK Set: the client_id of the request, if
+	// it has one, and the address. KeysMaxAge is how long the set may be cached.
+	KeysFetched func(client, address string)
+	KeysMaxAge  time.Duration
 	// Broker answers release requests.
 	Broker  http.Handler
 	Metrics http.Handler
@@ -123,6 +130,8 @@ type Server struct {
 	app  *fiber.App
 	jwks atomic.Pointer[document]
 	meta document
+	// keysCache is the Cache-Control of the JWK Set.
+	keysCache string
 }
 
 // limits of every request.
@@ -134,7 +143,7 @@ const (
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{o: o}
+	s := &Server{o: o, keysCache: fmt.Sprintf("public, max-age=%d, must-revalidate", int(o.KeysMaxAge.Seconds()))}
 	s.meta = newDocument(o.Provider.Metadata())
 	s.app = fiber.New(fiber.Config{
 		Immutable: true, // kept strings must not change under us
@@ -193,6 +202,7 @@ func (s *Server) Test(r *http.Request) (*http.Response, error) { return s.app.Te
 // does not tell when the client leaves, so the mount sets one.
 func mount(h http.HandlerFunc) fiber.Handler {
 	convert := adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr = r.Header.Get(addressHeader) // not that of a proxy of ours
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
 		h(w, r.WithContext(ctx))
@@ -207,9 +217,14 @@ func mount(h http.HandlerFunc) fiber.Handler {
 				c.Request().Header.Set(name, joined)
 			}
 		}
+		c.Request().Header.Set(addressHeader, c.IP())
 		return convert(c)
 	}
 }
+
+// addressHeader carries the caller's address through the mount; what a caller
+// sends under this name is overwritten.
+const addressHeader = "X-Hopnhat-Address"
 
 // onlyHere answers who asks from this machine and was not passed on by a proxy:
 // counters tell a stranger too much.
@@ -251,9 +266,9 @@ func newDocument(body []byte) document {
 	return document{body, `"` + hex.EncodeToString(sum[:8]) + `"`}
 }
 
-func (d document) send(c *fiber.Ctx) error {
+func (d document) send(c *fiber.Ctx, cache string) error {
 	c.Set(fiber.HeaderETag, d.etag)
-	c.Set(fiber.HeaderCacheControl, metadataCache)
+	c.Set(fiber.HeaderCacheControl, cache)
 	c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	if c.Get(fiber.HeaderIfNoneMatch) == d.etag {
@@ -262,7 +277,7 @@ func (d document) send(c *fiber.Ctx) error {
 	return c.Send(d.body)
 }
 
-func (s *Server) metadata(c *fiber.Ctx) error { return s.meta.send(c) }
+func (s *Server) metadata(c *fiber.Ctx) error { return s.meta.send(c, metadataCache) }
 
 // keys serves the JWK Set. The set is a few kilobytes made from memory; its
 // bytes are kept until they differ.
@@ -277,7 +292,14 @@ func (s *Server) keys(c *fiber.Ctx) error {
 		d = &fresh
 		s.jwks.Store(d)
 	}
-	return d.send(c)
+	if s.o.KeysFetched != nil {
+		client := c.Query("client_id")
+		if len(client) > 128 {
+			client = ""
+		}
+		s.o.KeysFetched(client, c.IP())
+	}
+	return d.send(c, s.keysCache)
 }
 
 func (s *Server) logKey(c *fiber.Ctx) error {
@@ -314,6 +336,9 @@ func (s *Server) ready(c *fiber.Ctx) error {
 		parts[h.Name] = "ok"
 		if err := h.Check(ctx); err != nil {
 			parts[h.Name], status = "unavailable", fiber.StatusServiceUnavailable
+			if h.Cause != nil {
+				parts[h.Name] += ": " + h.Cause(err)
+			}
 		}
 	}
 	return c.Status(status).JSON(parts)

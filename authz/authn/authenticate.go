@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"regexp"
 	"time"
@@ -60,12 +61,16 @@ type Accounts interface {
 	// authz.ErrConflict.
 	AcceptCode(ctx context.Context, subject authz.Subject, step int64) error
 	SetPasswordHash(ctx context.Context, subject authz.Subject, hash string) error
+	// ReplaceSeed puts a seed that was wrapped anew in the place of the one that
+	// was read; when that has changed meanwhile it does nothing.
+	ReplaceSeed(ctx context.Context, subject authz.Subject, old, fresh []byte) error
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
-// Opener opens sealed seeds.
+// Opener opens sealed seeds, and wraps stale ones anew (keys.Secrecy).
 type Opener interface {
-	Open(ctx context.Context, sealed, aad []byte) ([]byte, error)
+	Open(ctx context.Context, sealed, aad []byte) (plaintext []byte, stale bool, err error)
+	Rewrap(ctx context.Context, sealed []byte) ([]byte, error)
 }
 
 // Attempt is one try at a sign-in.
@@ -197,7 +202,7 @@ func (a *Authenticator) Code(ctx context.Context, sealedTicket, code, binding st
 	if c.Locked {
 		return ErrLocked
 	}
-	seed, err := a.opener.Open(ctx, c.SealedSeed, SeedAAD(c.Subject))
+	seed, stale, err := a.opener.Open(ctx, c.SealedSeed, SeedAAD(c.Subject))
 	if err != nil {
 		return fmt.Errorf("opening a one-time code seed: %w", err)
 	}
@@ -218,7 +223,22 @@ func (a *Authenticator) Code(ctx context.Context, sealedTicket, code, binding st
 	if errors.Is(err, authz.ErrConflict) {
 		return ErrWrong // the code was used by another request
 	}
+	if err == nil && stale {
+		a.rewrap(ctx, c)
+	}
 	return err
+}
+
+// rewrap brings a seed under the newest key, a sign-in at a time after a
+// rotation. The sign-in is done by then, and does not fail for it.
+func (a *Authenticator) rewrap(ctx context.Context, c Credentials) {
+	fresh, err := a.opener.Rewrap(ctx, c.SealedSeed)
+	if err == nil {
+		err = a.accounts.ReplaceSeed(ctx, c.Subject, c.SealedSeed, fresh)
+	}
+	if err != nil {
+		slog.Warn("a seed stays under an older key", "error", err)
+	}
 }
 
 func (a *Authenticator) seal(t ticket) (string, error) {

@@ -41,7 +41,11 @@ func (p *Provider) verifyAccess(token string) (accessClaims, error) {
 	if len(token) > maxAccessToken {
 		return accessClaims{}, invalid
 	}
-	verified, err := jose.VerifyPublished(token, p.o.Ring.Published(keys.TokenSigning), jose.Rule{
+	published, err := p.o.Ring.Published(keys.TokenSigning)
+	if err != nil {
+		return accessClaims{}, authz.AsError(err)
+	}
+	verified, err := jose.VerifyPublished(token, published, jose.Rule{
 		Type: typeAccessToken, Algorithms: []keys.Algorithm{keys.ES256}, MaxBytes: maxAccessToken,
 	})
 	if err != nil {

@@ -51,7 +51,11 @@ type hintClaims struct {
 // idTokenHint checks that a hint is an ID token of ours; an expired one will do
 // (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §4).
 func (p *Provider) idTokenHint(hint string) (hintClaims, error) {
-	verified, err := jose.VerifyPublished(hint, p.o.Ring.Published(keys.TokenSigning), jose.Rule{
+	published, err := p.o.Ring.Published(keys.TokenSigning)
+	if err != nil {
+		return hintClaims{}, authz.AsError(err)
+	}
+	verified, err := jose.VerifyPublished(hint, published, jose.Rule{
 		Type: typeIDToken, Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256, keys.RS256}, MaxBytes: 8 << 10,
 	})
 	if err != nil {

@@ -91,9 +91,18 @@ func (p *Provider) tokenAlgorithms() []string {
 // /.well-known/openid-configuration and /.well-known/oauth-authorization-server.
 func (p *Provider) Metadata() []byte { return p.metadata }
 
-// JWKS is the JWK Set of the token keys, RFC 7517 §5.
+// JWKS is the JWK Set of the token keys and of those that request objects may be
+// encrypted to, RFC 7517 §5. Errors are *authz.Error.
 func (p *Provider) JWKS() ([]byte, error) {
-	return jose.MarshalSet(p.o.Ring.Published(keys.TokenSigning))
+	var all []keys.PublicKey
+	for _, use := range []keys.Use{keys.TokenSigning, keys.RequestDecryption} {
+		published, err := p.o.Ring.Published(use)
+		if err != nil {
+			return nil, authz.AsError(err)
+		}
+		all = append(all, published...)
+	}
+	return jose.MarshalSet(all)
 }
 
 func texts[T ~string](in []T) []string {

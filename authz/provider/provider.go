@@ -57,6 +57,12 @@ type Pseudonyms interface {
 	SID(session authz.SessionID, client authz.ClientID) string
 }
 
+// Parties remembers which clients are active, from where: they are who must have
+// fetched a new key before it signs.
+type Parties interface {
+	Used(client, address string)
+}
+
 // Options is what a Provider is made of. All but Now and the lifetimes are
 // required.
 type Options struct {
@@ -72,8 +78,10 @@ type Options struct {
 	Sessions                Sessions
 	Consents                Consents
 	Pseudonyms              Pseudonyms
-	Now                     func() time.Time
-	Lifetimes               Lifetimes
+	// Parties is told of clients that used their credentials; it may be nil.
+	Parties   Parties
+	Now       func() time.Time
+	Lifetimes Lifetimes
 }
 
 // Lifetimes of what the provider gives out; zero values take the defaults.

@@ -18,6 +18,8 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/keys/file"
+	"hopnhat/keys/keytest"
+	"hopnhat/keys/lifecycle"
 )
 
 // memory keeps pending authorizations and grants as the interface promises.
@@ -191,7 +193,11 @@ func (w *world) SID(s authz.SessionID, c authz.ClientID) string { return string(
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	ring, err := file.Open(file.Options{Dir: t.TempDir()})
+	material, err := file.Open(file.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := lifecycle.Open(t.Context(), lifecycle.Options{Store: material, Book: &keytest.Book{}})
 	if err != nil {
 		t.Fatal(err)
 	}

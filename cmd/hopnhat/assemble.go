@@ -25,9 +25,8 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/keys"
-	"hopnhat/keys/file"
 	"hopnhat/keys/jose"
-	"hopnhat/keys/vault"
+	"hopnhat/keys/lifecycle"
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	"hopnhat/store/tlog"
@@ -39,7 +38,7 @@ type parts struct {
 	c          *config
 	db         *store.DB
 	registry   *registry.DB
-	ring       keys.Ring
+	ring       *lifecycle.Keeper
 	log        *tlog.Log
 	recorder   *audit.Recorder
 	pseudonyms *identity.Pseudonyms
@@ -82,30 +81,6 @@ func (c *config) algorithms() []keys.Algorithm {
 	return out
 }
 
-func (c *config) openKeys(ctx context.Context) (keys.Ring, error) {
-	if c.Keystore == "vault" {
-		o, err := c.vault()
-		if err != nil {
-			return nil, err
-		}
-		return vault.Open(ctx, o)
-	}
-	passphrase, err := secretFile(c.PassphraseFile)
-	if err != nil {
-		return nil, err
-	}
-	return file.Open(file.Options{Dir: c.Keys, Passphrase: passphrase, Algorithms: c.algorithms()})
-}
-
-func (c *config) vault() (vault.Options, error) {
-	token, err1 := secretFile(c.VaultTokenFile)
-	secretID, err2 := secretFile(c.VaultSecretID)
-	return vault.Options{
-		Address: c.VaultAddress, Namespace: c.VaultNamespace, CACert: c.VaultCA, Token: token, RoleID: c.VaultRoleID, SecretID: secretID,
-		Algorithms: c.algorithms(),
-	}, errors.Join(err1, err2)
-}
-
 // openDatabase opens the main database. SQLite is migrated at once, since the
 // laptop has no other role for it; PostgreSQL must have been migrated.
 func (c *config) openDatabase(ctx context.Context) (*store.DB, error) {
@@ -124,8 +99,8 @@ func (c *config) openDatabase(ctx context.Context) (*store.DB, error) {
 	return db, nil
 }
 
-// open opens stores and keys: what the tools need too.
-func (c *config) open(ctx context.Context) (*parts, error) {
+// open opens stores and keys: what the tools need too, which are no node.
+func (c *config) open(ctx context.Context, node string) (*parts, error) {
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
@@ -136,7 +111,7 @@ func (c *config) open(ctx context.Context) (*parts, error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.db.Close)
-	if p.ring, err = c.openKeys(ctx); err != nil {
+	if p.ring, err = c.openKeys(ctx, p.db, node); err != nil {
 		return fail(err)
 	}
 	p.closers = append(p.closers, p.ring.Close)
@@ -151,18 +126,12 @@ func (c *config) open(ctx context.Context) (*parts, error) {
 // openLog opens the release log of this quarter and brings into it what a crash
 // left out.
 func (p *parts) openLog(ctx context.Context) error {
-	handle, err := p.ring.Active(keys.LogCheckpoint, keys.EdDSA)
+	shard := tlog.Shard(time.Now())
+	origin := p.c.LogOrigin + "/" + shard
+	handle, public, err := p.checkpointKey(origin)
 	if err != nil {
 		return err
 	}
-	var public ed25519.PublicKey
-	for _, k := range p.ring.Published(keys.LogCheckpoint) {
-		if k.KeyID == handle.KeyID {
-			public, _ = k.Key.(ed25519.PublicKey)
-		}
-	}
-	shard := tlog.Shard(time.Now())
-	origin := p.c.LogOrigin + "/" + shard
 	known, err := p.db.KnownLogSize(ctx, origin)
 	if err != nil {
 		return err
@@ -198,6 +167,51 @@ func (p *parts) openLog(ctx context.Context) error {
 	return p.publishLogKey()
 }
 
+// checkpointKey is the key of a shard: the one its checkpoints were signed with
+// so far, and for a new shard the active one. So a key that was rotated signs
+// from the next quarter on, and a shard has one key.
+func (p *parts) checkpointKey(origin string) (keys.Handle, ed25519.PublicKey, error) {
+	published, err := p.ring.Published(keys.LogCheckpoint)
+	if err != nil {
+		return keys.Handle{}, nil, err
+	}
+	began, err := p.logKeys()
+	if err != nil {
+		return keys.Handle{}, nil, err
+	}
+	active, err := p.ring.Active(keys.LogCheckpoint, keys.EdDSA)
+	if err != nil {
+		return keys.Handle{}, nil, err
+	}
+	var chosen ed25519.PublicKey
+	for _, k := range published {
+		public, ok := k.Key.(ed25519.PublicKey)
+		if !ok {
+			continue
+		}
+		vkey, err := tlog.VerifierKey(origin, public)
+		if err != nil {
+			return keys.Handle{}, nil, err
+		}
+		if slices.Contains(began, vkey) {
+			return k.Handle, public, nil
+		}
+		if k.KeyID == active.KeyID {
+			chosen = public
+		}
+	}
+	return active, chosen, nil
+}
+
+// logKeys are the keys of all shards there were, from log.vkey.
+func (p *parts) logKeys() ([]string, error) {
+	raw, err := os.ReadFile(filepath.Join(p.c.State, "log.vkey"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return strings.Fields(string(raw)), nil
+}
+
 // shardDir is the folder of one quarter's log.
 func (c *config) shardDir(shard string) string { return filepath.Join(c.State, "tlog", shard) }
 
@@ -217,7 +231,9 @@ func (p *parts) publishLogKey() error {
 
 // assemble wires the whole server.
 func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, error) {
-	p, err := c.open(ctx)
+	// A node has a name of its own each time it starts: what an earlier process
+	// served is not what this one does.
+	p, err := c.open(ctx, c.Site+"-"+authz.NewID())
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +266,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	protocol, err := provider.New(ctx, provider.Options{
 		Issuer: c.Issuer, SignInPath: "/signin", ConsentPath: "/consent", Ring: p.ring, Directory: p.directory,
 		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
-		Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
+		Parties: p.ring, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
 	})
 	if err != nil {
 		return fail(err)
@@ -274,7 +290,10 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Health: []web.Health{
 			{Name: "database", Check: p.db.Ping},
-			{Name: "keys", Check: p.ring.Health},
+			{Name: "keys", Check: p.ring.Health, Cause: func(err error) string {
+				cause, _ := keys.CauseOf(err)
+				return string(cause)
+			}},
 			{Name: "registry", Check: func(ctx context.Context) error { _, err := p.registry.Status(ctx); return err }},
 			{Name: "log", Check: func(ctx context.Context) error { _, err := p.log.Size(ctx); return err }},
 		},
@@ -285,6 +304,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 			}
 		},
 		TrustedProxies: fields(c.TrustedProxies),
+		KeysFetched:    p.ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
 	return p, nil
 }

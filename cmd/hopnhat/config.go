@@ -19,32 +19,36 @@ import (
 // config is everything that can be set. A file is read first, the environment
 // overrides it, flags override both.
 type config struct {
-	Issuer         string
-	Listen         string
-	State          string
-	Database       string
-	Registry       string
-	Site           string
-	LogOrigin      string
-	Keystore       string
-	Keys           string
-	PassphraseFile string
-	VaultAddress   string
-	VaultTokenFile string
-	VaultRoleID    string
-	VaultSecretID  string // file
-	VaultNamespace string
-	VaultCA        string
-	SigningAlgs    string
-	TrustedProxies string
-	LogLevel       string
-	Idle           time.Duration
-	Absolute       time.Duration
-	Access         time.Duration
-	Grant          time.Duration
-	AddressBurst   int
-	Argon2KiB      int
-	DatabaseConns  int
+	Issuer               string
+	Listen               string
+	State                string
+	Database             string
+	Registry             string
+	Site                 string
+	LogOrigin            string
+	Keystore             string
+	Keys                 string
+	PassphraseFile       string
+	VaultAddress         string
+	VaultTokenFile       string
+	VaultRoleID          string
+	VaultSecretID        string // file
+	VaultSecretIDWrapped bool
+	VaultNamespace       string
+	VaultCA              string
+	SigningAlgs          string
+	TrustedProxies       string
+	LogLevel             string
+	Idle                 time.Duration
+	Absolute             time.Duration
+	Access               time.Duration
+	JWKSCache            time.Duration
+	KeyOverlap           time.Duration
+	KeyRotateEvery       time.Duration
+	Grant                time.Duration
+	AddressBurst         int
+	Argon2KiB            int
+	DatabaseConns        int
 }
 
 // setting is one key: its name in the file, its meaning, and where it goes. The
@@ -58,6 +62,10 @@ type setting struct {
 
 func text(name, meaning string, into *string) setting {
 	return setting{name, meaning, func(s string) error { *into = s; return nil }, func() string { return *into }}
+}
+
+func truth(name, meaning string, into *bool) setting {
+	return setting{name, meaning, func(s string) (err error) { *into, err = strconv.ParseBool(s); return err }, func() string { return strconv.FormatBool(*into) }}
 }
 
 func duration(name, meaning string, into *time.Duration) setting {
@@ -81,10 +89,11 @@ func (c *config) settings() []setting {
 		text("keystore", "file, or vault for HashiCorp Vault Transit", &c.Keystore),
 		text("keys", "folder of the file keystore", &c.Keys),
 		text("passphrase_file", "file with the keystore's passphrase; without it a machine secret is made", &c.PassphraseFile),
-		text("vault_address", "URL of Vault", &c.VaultAddress),
+		text("vault_address", "URL of Vault; of several servers of one cluster all, the nearest first, separated by commas", &c.VaultAddress),
 		text("vault_token_file", "file with a Vault token that an agent keeps", &c.VaultTokenFile),
 		text("vault_role_id", "AppRole role id, instead of a token", &c.VaultRoleID),
 		text("vault_secret_id_file", "file with the AppRole secret id", &c.VaultSecretID),
+		truth("vault_secret_id_wrapped", "the file holds a response-wrapping token that gives the secret id once: true or false", &c.VaultSecretIDWrapped),
 		text("vault_namespace", "Vault namespace, if any", &c.VaultNamespace),
 		text("vault_ca", "PEM file that Vault's certificate must chain to", &c.VaultCA),
 		text("signing_algs", "algorithms of token keys, separated by commas; ES256 must be one", &c.SigningAlgs),
@@ -93,6 +102,9 @@ func (c *config) settings() []setting {
 		duration("session_idle", "a session ends after this time without use", &c.Idle),
 		duration("session_absolute", "a session ends after this time in any case", &c.Absolute),
 		duration("access_token_life", "life of access and ID tokens, at most 5m", &c.Access),
+		duration("jwks_cache", "how long a new key is published before it signs; relying parties may cache the JWK Set for half of it", &c.JWKSCache),
+		duration("key_overlap", "how long a key that signs no more stays published: no less than access_token_life", &c.KeyOverlap),
+		duration("key_rotate_every", "age at which a key gets a successor", &c.KeyRotateEvery),
 		duration("grant_life", "life of grants and their refresh tokens", &c.Grant),
 		number("address_burst", "sign-in attempts one address may make at once; one more each 2 s", &c.AddressBurst),
 		number("argon2_kib", "memory of one password hash, KiB", &c.Argon2KiB),
@@ -105,6 +117,7 @@ func defaults() *config {
 	return &config{
 		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", State: "state", Site: "dc1", Keystore: "file", SigningAlgs: "ES256,RS256",
 		LogLevel: "info", Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Access: 5 * time.Minute, Grant: 30 * 24 * time.Hour,
+		JWKSCache: 10 * time.Minute, KeyOverlap: time.Hour, KeyRotateEvery: 30 * 24 * time.Hour,
 		AddressBurst: 20, Argon2KiB: 19 << 10,
 	}
 }
@@ -206,6 +219,12 @@ func (c *config) finish() error {
 		return errors.New("access_token_life must be more than 0 and at most 5m")
 	}
 	switch {
+	case c.JWKSCache <= 0:
+		return errors.New("jwks_cache must be more than 0: a key is published before it signs")
+	case c.KeyOverlap < c.Access:
+		return fmt.Errorf("key_overlap is %s, less than access_token_life, %s: tokens would outlive the key they are verified with", c.KeyOverlap, c.Access)
+	case c.KeyRotateEvery <= c.JWKSCache+c.KeyOverlap:
+		return errors.New("key_rotate_every must be more than jwks_cache and key_overlap together")
 	case c.Keystore != "file" && c.Keystore != "vault":
 		return fmt.Errorf("keystore is file or vault, not %q", c.Keystore)
 	case c.Keystore == "vault" && (c.VaultAddress == "" || (c.VaultTokenFile == "") == (c.VaultRoleID == "")):

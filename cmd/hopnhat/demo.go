@@ -182,7 +182,7 @@ var demoPeople = []demoPerson{
 
 // seed is the one-time code seed of a demonstration account, from the keyring, so
 // that it can be printed again and is another on each machine.
-func seed(ctx context.Context, ring keys.Ring, number string) ([]byte, error) {
+func seed(ctx context.Context, ring keys.Secrecy, number string) ([]byte, error) {
 	raw, err := ring.Derive(ctx, keys.Secrets, "demo one-time codes "+number)
 	if err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func seed(ctx context.Context, ring keys.Ring, number string) ([]byte, error) {
 }
 
 func prepareDemo(ctx context.Context, c *config, port int) ([]sampleapp.Config, error) {
-	p, err := c.open(ctx)
+	p, err := c.open(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -364,7 +364,7 @@ func welcome(ctx context.Context, p *parts, apps []sampleapp.Config, e env) {
 	}()
 }
 
-func codeLine(ctx context.Context, ring keys.Ring, now time.Time) (string, error) {
+func codeLine(ctx context.Context, ring keys.Secrecy, now time.Time) (string, error) {
 	var parts []string
 	for _, d := range demoPeople {
 		secret, err := seed(ctx, ring, d.number)
@@ -381,12 +381,12 @@ func printCodes(ctx context.Context, c *config, e env) error {
 	if _, err := os.Stat(filepath.Join(c.State, marker)); err != nil {
 		return fmt.Errorf("there is no demonstration in %s", c.State)
 	}
-	ring, err := c.openKeys(ctx)
+	material, err := c.openStore()
 	if err != nil {
 		return err
 	}
-	defer ring.Close()
-	line, err := codeLine(ctx, ring, time.Now())
+	defer material.Close()
+	line, err := codeLine(ctx, material, time.Now())
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"hopnhat/keys"
 )
 
 // metrics are the counters of this process for Prometheus. The benchmark reads
@@ -21,9 +23,20 @@ func metrics(p *parts) http.Handler {
 	counter("hopnhat_store_queries_total", "Statements sent to the main database.", func() float64 { return float64(p.db.Stats().Queries) })
 	counter("hopnhat_store_commits_total", "Commits on the main database.", func() float64 { return float64(p.db.Stats().Commits) })
 	counter("hopnhat_keys_signatures_total", "Signatures made.", func() float64 { return float64(p.ring.Stats().Signatures) })
-	counter("hopnhat_keys_calls_total", "Calls to the keystore that made them.", func() float64 { return float64(p.ring.Stats().Calls) })
-	counter("hopnhat_keys_failures_total", "Calls to the keystore that failed.", func() float64 { return float64(p.ring.Stats().Failures) })
+	counter("hopnhat_keys_calls_total", "Calls to the key store.", func() float64 { return float64(p.ring.Stats().Calls) })
+	for _, cause := range keys.Causes {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "hopnhat_keys_failures_total", Help: "Uses of keys that failed, by cause.", ConstLabels: prometheus.Labels{"cause": string(cause)},
+		}, func() float64 { return float64(p.ring.Stats().Failures[cause]) }))
+	}
 	counter("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", cpuSeconds)
+	gauge := func(name, help string, read func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+	}
+	gauge("hopnhat_keys_waiting", "Signatures that wait to leave for the key store.", func() float64 { return float64(p.ring.Waiting()) })
+	gauge("hopnhat_keys_book_age_seconds", "How long ago the states of the keys were read; at the lease, one minute, this node stops.", func() float64 { return p.ring.Age().Seconds() })
+	gauge("hopnhat_keys_missing", "Versions that should be in the key store and are not.", func() float64 { return float64(p.ring.Missing()) })
+	gauge("hopnhat_keys_overdue", "Active versions that should have had a successor by now.", func() float64 { return float64(p.ring.Overdue()) })
 	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hopnhat_goroutines", Help: "Goroutines."}, func() float64 { return float64(runtime.NumGoroutine()) }))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }

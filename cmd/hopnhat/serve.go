@@ -82,6 +82,9 @@ func (p *parts) purge(ctx context.Context) {
 			func() (int64, error) { return p.db.PurgeUses(ctx, now.Add(-48*time.Hour), batch) },
 			func() (int64, error) { return p.db.PurgeSessions(ctx, now, batch) },
 			func() (int64, error) {
+				return p.db.PurgeKeyBook(ctx, now.Add(-max(30*24*time.Hour, p.c.KeyOverlap)), batch)
+			},
+			func() (int64, error) {
 				n, err := p.db.ExpireConsents(ctx, now, batch)
 				return int64(n), err
 			},

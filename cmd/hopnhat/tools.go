@@ -13,8 +13,6 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/identity"
-	"hopnhat/keys"
-	"hopnhat/keys/vault"
 	"hopnhat/store"
 	"hopnhat/store/proof"
 	"hopnhat/store/registry"
@@ -148,72 +146,6 @@ var auditCommand = verbs(command{
 	},
 })
 
-var keysCommand = verbs(command{
-	name: "keys", summary: "Show or rotate the keys, or set up Vault", usage: "keys status|rotate|vault-policy|vault-setup [flags]",
-	example: "hopnhat keys rotate --alg ES256",
-}, map[string]func(ctx context.Context, c command, e env, args []string) error{
-	"status": func(ctx context.Context, c command, e env, args []string) error {
-		cfg, _, err := begin(c, e, args, nil)
-		if err != nil {
-			return err
-		}
-		ring, err := cfg.openKeys(ctx)
-		if err != nil {
-			return err
-		}
-		defer ring.Close()
-		w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(w, "USE\tALG\tVERSION\tSTATE\tKID")
-		for _, use := range []keys.Use{keys.TokenSigning, keys.LogCheckpoint} {
-			for _, k := range ring.Published(use) {
-				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", k.Use, k.Algorithm, k.Version, k.State, k.KeyID)
-			}
-		}
-		return w.Flush()
-	},
-	"rotate": func(ctx context.Context, c command, e env, args []string) error {
-		var alg string
-		cfg, _, err := begin(c, e, args, func(f flags) { f.StringVar(&alg, "alg", "ES256", "algorithm of the token key to rotate") })
-		if err != nil {
-			return err
-		}
-		ring, err := cfg.openKeys(ctx)
-		if err != nil {
-			return err
-		}
-		defer ring.Close()
-		if err := ring.Rotate(ctx, keys.TokenSigning, keys.Algorithm(alg)); err != nil {
-			return err
-		}
-		fmt.Fprintln(e.out, "rotated; a server on Vault follows within 30 s, one on a file keystore when it is restarted")
-		return nil
-	},
-	"vault-policy": func(_ context.Context, c command, e env, args []string) error {
-		cfg, _, err := begin(c, e, args, nil)
-		if err != nil {
-			return err
-		}
-		serving, rotation := vault.Policies(vault.Options{Algorithms: cfg.algorithms()})
-		fmt.Fprintf(e.out, "# policy of the serving role: hopnhat-serving\n%s\n# policy of the rotation role: hopnhat-rotation\n%s", serving, rotation)
-		return nil
-	},
-	"vault-setup": func(ctx context.Context, c command, e env, args []string) error {
-		cfg, _, err := begin(c, e, args, nil)
-		if err != nil {
-			return err
-		}
-		o, err := cfg.vault()
-		if err != nil {
-			return err
-		}
-		if err := vault.Ensure(ctx, o); err != nil {
-			return err
-		}
-		fmt.Fprintln(e.out, "the keys are there")
-		return nil
-	},
-})
-
 var clientCommand = verbs(command{
 	name: "client", summary: "Register, list, show or disable apps", usage: "client add|list|show|disable [flags] [FILE|ID]",
 	example: "hopnhat client add apps.yaml",
@@ -231,7 +163,7 @@ func withStore(run func(ctx context.Context, p *parts, e env, rest []string) err
 		if err != nil {
 			return err
 		}
-		p, err := cfg.open(ctx)
+		p, err := cfg.open(ctx, "")
 		if err != nil {
 			return err
 		}

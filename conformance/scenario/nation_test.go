@@ -50,18 +50,16 @@ func onBoth(t *testing.T, test func(t *testing.T, n *nation)) {
 // may use them and nothing else.
 func onVault(t *testing.T, test func(t *testing.T, n *nation, server *vaulttest.Server)) {
 	server := vaulttest.Start(t)
-	write := func(name, secret string) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	harness.Run(t, nil, "keys", "vault-setup", "--keystore", "vault", "--vault-address", server.Address, "--vault-token-file", write("root", server.Root))
-	serving, _, _ := strings.Cut(harness.Run(t, nil, "keys", "vault-policy"), "# policy of the rotation role")
-	server.Policy("hopnhat-serving", serving)
-	role, secret := server.AppRole("serving", "hopnhat-serving")
-	test(t, begin(t, pgtest.Database(t), "--keystore", "vault", "--vault-address", server.Address, "--vault-role-id", role, "--vault-secret-id-file", write("secret", secret)), server)
+	harness.Run(t, nil, append([]string{"keys", "vault-setup"}, vaultRole(t, server, "rotation")...)...)
+	test(t, begin(t, pgtest.Database(t), vaultRole(t, server, "serving")...), server)
+}
+
+// vaultRole makes a role with the policy exactly as the program prints it, and
+// gives the flags that let a program in as it.
+func vaultRole(t *testing.T, server *vaulttest.Server, name string) []string {
+	t.Helper()
+	role, secret := server.Role(name, harness.Run(t, nil, "keys", "vault-policy", "--role", name))
+	return []string{"--keystore", "vault", "--vault-address", server.Address, "--vault-role-id", role, "--vault-secret-id-file", secret}
 }
 
 // person is an account. Its codes go up step by step, since each is good once.

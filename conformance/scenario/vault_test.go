@@ -21,7 +21,7 @@ func TestVaultSealed(t *testing.T) {
 		before := p.tokens(t, b, who, taxDetail)
 		verifier := random() + random()
 		code := p.code(t, b, who, verifier, taxDetail)
-		server.Seal()
+		server.Must(server.Seal())
 		a := p.exchange(t, code, verifier)
 		want(t, a, http.StatusServiceUnavailable, "temporarily_unavailable")
 		if a.header.Get("Retry-After") == "" {
@@ -40,7 +40,7 @@ func TestVaultSealed(t *testing.T) {
 				t.Errorf("%s answered %d, want %d", path, a.status, status)
 			}
 		}
-		server.Unseal()
+		server.Must(server.Unseal())
 		if a := p.exchange(t, code, verifier); a.status != http.StatusOK {
 			t.Fatalf("the login in flight was lost: %d %s", a.status, a.raw)
 		}

@@ -1,7 +1,8 @@
 // Command vaultd is a real HashiCorp Vault server for the tests: its core, token
 // store, policies, seal, file audit device and HTTP API, with the transit and
-// approle plug-ins and storage in memory. Init and unseal go through the API, as
-// in production. It is never linked into the product: see README.md.
+// approle plug-ins and storage in memory or in a folder. With --standby a second
+// server of the same cluster listens beside the first. Init and unseal go through
+// the API, as in production. It is never linked into the product: see README.md.
 package main
 
 import (
@@ -24,64 +25,125 @@ import (
 	"github.com/hashicorp/vault/internalshared/configutil"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/hashicorp/vault/sdk/physical"
+	"github.com/hashicorp/vault/sdk/physical/file"
 	"github.com/hashicorp/vault/sdk/physical/inmem"
 	"github.com/hashicorp/vault/vault"
 )
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:0", "address to listen on, loopback only")
+	var o options
+	flag.StringVar(&o.listen, "listen", "127.0.0.1:0", "address to listen on, loopback only")
+	flag.StringVar(&o.data, "data", "", "folder to keep everything in, so that a restart finds it; in memory without")
+	flag.BoolVar(&o.standby, "standby", false, "start a second server of the cluster and print its address too; in memory only")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "A real Vault for the tests, in memory and sealed until it is initialised.\n\nExample:\n  vaultd --listen 127.0.0.1:8200")
+		fmt.Fprintln(os.Stderr, "A real Vault for the tests, sealed until it is initialised.\n\nExample:\n  vaultd --listen 127.0.0.1:8200 --data /tmp/vault")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if err := run(*listen); err != nil {
+	// A limit on the size of files is how a test fills the disk of the audit
+	// device: writing then fails, and must not end the process.
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "vaultd:", err)
 		os.Exit(1)
 	}
 }
 
-func run(listen string) error {
+type options struct {
+	listen, data string
+	standby      bool
+}
+
+func run(o options) error {
 	logger := log.New(&log.LoggerOptions{Level: log.Error, Output: os.Stderr})
-	storage, err := inmem.NewInmem(nil, logger)
+	storage, ha, err := o.storage(logger)
 	if err != nil {
 		return err
 	}
+	stopped, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	failed := make(chan error, 2)
+	listens := []string{o.listen}
+	if o.standby {
+		listens = append(listens, "127.0.0.1:0")
+	}
+	var servers []*server
+	for _, listen := range listens {
+		s, err := newServer(listen, storage, ha, logger)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, s)
+		go func() { failed <- s.http.Serve(s.listener) }()
+		fmt.Println(s.address)
+	}
+	select {
+	case err = <-failed:
+	case <-stopped.Done():
+	}
+	for _, s := range servers {
+		err = errors.Join(err, s.http.Close(), s.core.Shutdown())
+	}
+	return err
+}
+
+// storage is where a cluster keeps what it knows, and how its servers agree on
+// who is active; ha is nil for a server alone.
+func (o options) storage(logger log.Logger) (storage physical.Backend, ha physical.HABackend, err error) {
+	switch {
+	case o.data != "" && o.standby:
+		return nil, nil, errors.New("--standby keeps everything in memory")
+	case o.data != "":
+		storage, err = file.NewFileBackend(map[string]string{"path": o.data}, logger)
+		return storage, nil, err
+	}
+	if storage, err = inmem.NewInmem(nil, logger); err != nil || !o.standby {
+		return storage, nil, err
+	}
+	locks, err := inmem.NewInmemHA(nil, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	return storage, locks.(physical.HABackend), nil
+}
+
+type server struct {
+	core     *vault.Core
+	http     *http.Server
+	listener net.Listener
+	address  string
+}
+
+func newServer(listen string, storage physical.Backend, ha physical.HABackend, logger log.Logger) (*server, error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, err
+	}
+	if host, ok := l.Addr().(*net.TCPAddr); !ok || !host.IP.IsLoopback() {
+		return nil, errors.New("it listens on loopback only")
+	}
+	s := &server{listener: l, address: "http://" + l.Addr().String()}
 	plugins := builtins{
 		consts.PluginTypeSecrets:    {"transit": transit.Factory},
 		consts.PluginTypeCredential: {"approle": approle.Factory},
 	}
-	core, err := vault.NewCore(&vault.CoreConfig{
+	config := &vault.CoreConfig{
 		Physical: storage, BuiltinRegistry: plugins, Logger: logger, DisableMlock: true,
 		LogicalBackends:    plugins[consts.PluginTypeSecrets],
 		CredentialBackends: plugins[consts.PluginTypeCredential],
 		AuditBackends:      map[string]audit.Factory{"file": audit.NewFileBackend},
-	})
-	if err != nil {
-		return fmt.Errorf("making the core: %w", err)
 	}
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err
+	if ha != nil {
+		config.HAPhysical, config.RedirectAddr = ha, s.address
 	}
-	if host, ok := l.Addr().(*net.TCPAddr); !ok || !host.IP.IsLoopback() {
-		return errors.New("it listens on loopback only")
+	if s.core, err = vault.NewCore(config); err != nil {
+		return nil, fmt.Errorf("making the core: %w", err)
 	}
-	handler := vaulthttp.Handler.Handler(&vault.HandlerProperties{
-		Core: core, ListenerConfig: &configutil.Listener{Type: "tcp", TLSDisable: true, MaxRequestSize: 32 << 20, MaxRequestDuration: 30 * time.Second},
-	})
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	stopped, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
-	fmt.Printf("http://%s\n", l.Addr())
-	select {
-	case err := <-failed:
-		return err
-	case <-stopped.Done():
-		return errors.Join(server.Close(), core.Shutdown())
-	}
+	s.http = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{
+		Core: s.core, ListenerConfig: &configutil.Listener{Type: "tcp", TLSDisable: true, MaxRequestSize: 32 << 20, MaxRequestDuration: 30 * time.Second},
+	})}
+	return s, nil
 }
 
 // builtins are the plug-ins this server has.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -24,9 +25,8 @@ type record struct {
 	Use       keys.Use       `json:"use"`
 	Algorithm keys.Algorithm `json:"alg"`
 	Version   int            `json:"version"`
-	State     keys.State     `json:"state"`
 	Created   time.Time      `json:"created"`
-	Retired   time.Time      `json:"retired,omitzero"`
+	Destroyed time.Time      `json:"destroyed,omitzero"` // the private part is gone
 	Sealed    []byte         `json:"sealed"`
 }
 
@@ -130,6 +130,46 @@ func readRecords(dir string) ([]record, error) {
 		records = append(records, r)
 	}
 	return records, nil
+}
+
+func makeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the key folder: %w", err)
+	}
+	return nil
+}
+
+// look tells what the folder holds, cheaply: names, sizes and times of the keys.
+func look(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	var seen strings.Builder
+	for _, entry := range entries {
+		if filepath.Ext(entry.Name()) != ".key" {
+			continue
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(&seen, info.Name(), info.Size(), info.Mode(), info.ModTime().UnixNano())
+	}
+	return seen.String(), nil
+}
+
+// lock makes this process the only one that changes the folder. The lock is on
+// the folder itself and ends with the process, so none is left behind.
+func lock(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("locking the key folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking the key folder: %w", err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 func writeRecord(dir string, r record) error {

@@ -136,9 +136,11 @@ func parseKey(raw json.RawMessage) (Key, error) {
 func MarshalSet(published []keys.PublicKey) ([]byte, error) {
 	set := gojose.JSONWebKeySet{Keys: []gojose.JSONWebKey{}}
 	for _, k := range published {
-		set.Keys = append(set.Keys, gojose.JSONWebKey{
-			Key: k.Key, KeyID: string(k.KeyID), Algorithm: string(k.Algorithm), Use: "sig",
-		})
+		use := "sig"
+		if k.Use == keys.RequestDecryption {
+			use = "enc"
+		}
+		set.Keys = append(set.Keys, gojose.JSONWebKey{Key: k.Key, KeyID: string(k.KeyID), Algorithm: string(k.Algorithm), Use: use})
 	}
 	return json.Marshal(set)
 }

@@ -4,6 +4,9 @@ package keytest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -11,50 +14,92 @@ import (
 
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
+	"hopnhat/keys/lifecycle"
 )
 
 // Algorithms every store is opened with in these tests.
-var Algorithms = []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256, keys.RS256}
+var Algorithms = keys.SigningAlgorithms
+
+// Ring makes a ring of a store, with a book of its own, as a command has it.
+func Ring(t testing.TB, store keys.Store, book *Book) *lifecycle.Keeper {
+	t.Helper()
+	ring, err := lifecycle.Open(t.Context(), lifecycle.Options{Store: store, Book: book, Algorithms: Algorithms})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
 
 // Run holds a store to its promises. open gives a fresh one; reopen another
 // handle on the same keys.
-func Run(t *testing.T, open func(t *testing.T) (ring keys.Ring, reopen func() keys.Ring)) {
-	ring, reopen := open(t)
+func Run(t *testing.T, open func(t *testing.T) (store keys.Store, reopen func() keys.Store)) {
+	store, reopen := open(t)
+	book := &Book{}
+	ring := Ring(t, store, book)
 	ctx := t.Context()
 	for _, alg := range Algorithms {
 		t.Run("signs and verifies "+string(alg), func(t *testing.T) { signs(t, ring, alg) })
 	}
 	t.Run("one call signs many, each with its own input", func(t *testing.T) { signsMany(t, ring) })
+	t.Run("every key there should be is there", func(t *testing.T) {
+		for _, spec := range keys.Specs(Algorithms) {
+			if _, err := ring.Active(spec.Use, spec.Algorithm); spec.Public() && err != nil {
+				t.Errorf("%s: %v", spec.Name(), err)
+			}
+		}
+	})
 	t.Run("an unknown algorithm has no key", func(t *testing.T) {
 		if _, err := ring.Active(keys.LogCheckpoint, keys.ES256); !errors.Is(err, keys.ErrNoKey) {
 			t.Fatalf("got %v, want ErrNoKey", err)
 		}
+		if err := store.Create(ctx, keys.LogCheckpoint, keys.ES256); !errors.Is(err, keys.ErrNoKey) {
+			t.Fatalf("creating: got %v, want ErrNoKey", err)
+		}
 	})
-	t.Run("a key that is not there signs nothing", func(t *testing.T) {
-		_, err := ring.Sign(ctx, keys.Job{Key: keys.Handle{Use: keys.TokenSigning, Algorithm: keys.ES256, KeyID: "gone", Name: "gone", Version: 1}, Input: []byte("x")})
-		if !errors.Is(err, keys.ErrUnavailable) {
-			t.Fatalf("got %v, want ErrUnavailable", err)
+	t.Run("a version that is not there signs nothing", func(t *testing.T) {
+		gone := keys.Handle{Use: keys.TokenSigning, Algorithm: keys.ES256, KeyID: "gone", Name: "token-es256", Version: 99}
+		_, err := store.SignBatch(ctx, gone, [][]byte{[]byte("x")})
+		if cause, _ := keys.CauseOf(err); cause != keys.KeyMissing {
+			t.Fatalf("got %v, want key-missing", err)
 		}
 	})
 	t.Run("a cancelled caller signs nothing", func(t *testing.T) {
-		key, err := ring.Active(keys.TokenSigning, keys.ES256)
-		if err != nil {
-			t.Fatal(err)
-		}
+		key := active(t, ring, keys.TokenSigning, keys.ES256)
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
-		if _, err := ring.Sign(gone, keys.Job{Key: key, Input: []byte("x")}); err == nil {
-			t.Fatal("signed for nobody")
+		if _, err := store.SignBatch(gone, key, [][]byte{[]byte("x")}); !errors.Is(err, context.Canceled) || errors.Is(err, keys.ErrUnavailable) {
+			t.Fatalf("got %v, want cancelled", err)
 		}
 	})
-	t.Run("derived keys are stable and apart", func(t *testing.T) { derives(t, ring, reopen()) })
-	t.Run("secrets open only as they were sealed", func(t *testing.T) { seals(t, ring, reopen()) })
-	t.Run("rotation keeps old signatures good", func(t *testing.T) { rotates(t, ring, reopen) })
-	t.Run("counts what it does", func(t *testing.T) {
-		if s := ring.Stats(); s.Signatures == 0 || s.Calls == 0 || s.Failures == 0 {
-			t.Fatalf("%+v", s)
+	t.Run("what was encrypted to us is decrypted", func(t *testing.T) { unwraps(t, ring) })
+	t.Run("derived keys are stable and apart", func(t *testing.T) { derives(t, store, reopen()) })
+	t.Run("secrets open only as they were sealed", func(t *testing.T) { seals(t, store, reopen()) })
+	t.Run("a new version keeps the old one good", func(t *testing.T) { rotates(t, store, reopen) })
+	t.Run("a destroyed version signs no more", func(t *testing.T) { destroys(t, store) })
+	t.Run("a rotated secrets key wraps anew", func(t *testing.T) { rewraps(t, store) })
+	t.Run("it is well", func(t *testing.T) {
+		if err := store.Health(ctx); err != nil {
+			t.Fatal(err)
 		}
 	})
+}
+
+func active(t *testing.T, ring keys.Ring, use keys.Use, alg keys.Algorithm) keys.Handle {
+	t.Helper()
+	key, err := ring.Active(use, alg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func published(t *testing.T, ring keys.Ring, use keys.Use) []keys.PublicKey {
+	t.Helper()
+	set, err := ring.Published(use)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 func token(alg keys.Algorithm) jose.Token {
@@ -70,18 +115,19 @@ func signs(t *testing.T, ring keys.Ring, alg keys.Algorithm) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := jose.VerifyPublished(signed[0], ring.Published(keys.TokenSigning), rule(alg)); err != nil {
+	set := published(t, ring, keys.TokenSigning)
+	if _, err := jose.VerifyPublished(signed[0], set, rule(alg)); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := jose.MarshalSet(ring.Published(keys.TokenSigning))
+	raw, err := jose.MarshalSet(set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := jose.ParseSet(raw)
+	parsed, err := jose.ParseSet(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := jose.Verify(signed[0], set, rule(alg)); err != nil {
+	if _, err := jose.Verify(signed[0], parsed, rule(alg)); err != nil {
 		t.Fatalf("against the published JWK Set: %v", err)
 	}
 	if strings.Contains(string(raw), `"d"`) {
@@ -105,7 +151,7 @@ func signsMany(t *testing.T, ring keys.Ring) {
 		t.Fatalf("%d calls for one request", calls)
 	}
 	for i, s := range signed {
-		v, err := jose.VerifyPublished(s, ring.Published(keys.TokenSigning), rule(keys.ES256))
+		v, err := jose.VerifyPublished(s, published(t, ring, keys.TokenSigning), rule(keys.ES256))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,66 +162,151 @@ func signsMany(t *testing.T, ring keys.Ring) {
 	}
 }
 
-func derives(t *testing.T, ring, again keys.Ring) {
-	derive := func(r keys.Ring, use keys.Use, label string) []byte {
-		out, err := r.Derive(t.Context(), use, label)
+func unwraps(t *testing.T, ring keys.Ring) {
+	key := active(t, ring, keys.RequestDecryption, keys.RSAOAEP256)
+	var public *rsa.PublicKey
+	for _, k := range published(t, ring, keys.RequestDecryption) {
+		if k.KeyID == key.KeyID {
+			public, _ = k.Key.(*rsa.PublicKey)
+		}
+	}
+	if public == nil {
+		t.Fatal("no RSA key to encrypt to is published")
+	}
+	encrypted, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public, []byte("a content encryption key"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ring.Unwrap(t.Context(), key, encrypted); err != nil || string(got) != "a content encryption key" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	encrypted[9] ^= 1
+	for name, altered := range map[string][]byte{"altered": encrypted, "short": encrypted[:10], "nothing": nil} {
+		if _, err := ring.Unwrap(t.Context(), key, altered); !errors.Is(err, keys.ErrNotOurs) || errors.Is(err, keys.ErrUnavailable) && !errors.Is(err, keys.ErrNotOurs) {
+			t.Fatalf("%s: got %v, want ErrNotOurs", name, err)
+		}
+	}
+	if _, err := ring.Unwrap(t.Context(), active(t, ring, keys.TokenSigning, keys.ES256), encrypted); err == nil {
+		t.Fatal("a signing key decrypted")
+	}
+}
+
+func derives(t *testing.T, store, again keys.Store) {
+	derive := func(s keys.Store, use keys.Use, label string) []byte {
+		out, err := s.Derive(t.Context(), use, label)
 		if err != nil || len(out) != 32 {
 			t.Fatalf("%d bytes, %v", len(out), err)
 		}
 		return out
 	}
-	one := derive(ring, keys.PairwiseSubject, "a")
+	one := derive(store, keys.PairwiseSubject, "a")
 	if !bytes.Equal(one, derive(again, keys.PairwiseSubject, "a")) {
 		t.Fatal("another handle derives another key")
 	}
-	if bytes.Equal(one, derive(ring, keys.PairwiseSubject, "b")) || bytes.Equal(one, derive(ring, keys.Secrets, "a")) {
+	if bytes.Equal(one, derive(store, keys.PairwiseSubject, "b")) || bytes.Equal(one, derive(store, keys.Secrets, "a")) {
 		t.Fatal("another label or use derives the same key")
 	}
+	if _, err := store.Derive(t.Context(), keys.TokenSigning, "a"); !errors.Is(err, keys.ErrNoKey) {
+		t.Fatalf("derived with a signing key: %v", err)
+	}
 }
 
-func seals(t *testing.T, ring, again keys.Ring) {
+func seals(t *testing.T, store, again keys.Store) {
 	ctx := t.Context()
-	sealed, err := ring.Seal(ctx, []byte("seed"), []byte("for an"))
+	sealed, err := store.Seal(ctx, []byte("seed"), []byte("for an"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := again.Open(ctx, sealed, []byte("for an")); err != nil || string(plain) != "seed" {
-		t.Fatalf("got %q, %v", plain, err)
+	if plain, stale, err := again.Open(ctx, sealed, []byte("for an")); err != nil || stale || string(plain) != "seed" {
+		t.Fatalf("got %q, stale %v, %v", plain, stale, err)
 	}
-	if _, err := ring.Open(ctx, sealed, []byte("for binh")); err == nil {
-		t.Fatal("opened for another")
-	}
-	sealed[len(sealed)-1] ^= 1
-	if _, err := ring.Open(ctx, sealed, []byte("for an")); err == nil {
-		t.Fatal("opened what was altered")
+	altered := bytes.Clone(sealed)
+	altered[len(altered)-1] ^= 1
+	inside := bytes.Clone(sealed)
+	inside[20] ^= 1 // the wrapped data key
+	for name, open := range map[string]func() error{
+		"for another":           func() error { _, _, err := store.Open(ctx, sealed, []byte("for binh")); return err },
+		"altered":               func() error { _, _, err := store.Open(ctx, altered, []byte("for an")); return err },
+		"with another data key": func() error { _, _, err := again.Open(ctx, inside, []byte("for an")); return err },
+	} {
+		if err := open(); !errors.Is(err, keys.ErrNotOurs) {
+			t.Fatalf("%s: got %v, want ErrNotOurs", name, err)
+		}
 	}
 }
 
-func rotates(t *testing.T, ring keys.Ring, reopen func() keys.Ring) {
-	old, err := jose.Sign(t.Context(), ring, token(keys.ES256))
-	if err != nil {
+func rotates(t *testing.T, store keys.Store, reopen func() keys.Store) {
+	book := &Book{}
+	ring := Ring(t, store, book)
+	before := active(t, ring, keys.TokenSigning, keys.ES256)
+	if err := store.Create(t.Context(), keys.TokenSigning, keys.ES256); err != nil {
 		t.Fatal(err)
 	}
-	before, err := ring.Active(keys.TokenSigning, keys.ES256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ring.Rotate(t.Context(), keys.TokenSigning, keys.ES256); err != nil {
-		t.Fatal(err)
-	}
-	after, err := ring.Active(keys.TokenSigning, keys.ES256)
-	if err != nil || after.KeyID == before.KeyID || after.Version != before.Version+1 {
-		t.Fatalf("before %+v, after %+v, %v", before, after, err)
-	}
-	fresh, err := jose.Sign(t.Context(), ring, token(keys.ES256))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range []keys.Ring{ring, reopen()} {
-		for _, s := range []string{old[0], fresh[0]} {
-			if _, err := jose.VerifyPublished(s, r.Published(keys.TokenSigning), rule(keys.ES256)); err != nil {
-				t.Fatal(err)
+	for _, s := range []keys.Store{store, reopen()} {
+		ring := Ring(t, s, book)
+		if now := active(t, ring, keys.TokenSigning, keys.ES256); now.KeyID != before.KeyID {
+			t.Fatal("a new version signs because it is there")
+		}
+		if _, err := jose.Sign(t.Context(), ring, token(keys.ES256)); err != nil {
+			t.Fatal(err)
+		}
+		versions, err := s.Versions(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest := 0
+		for _, v := range versions {
+			if v.Use == keys.TokenSigning && v.Algorithm == keys.ES256 {
+				newest = max(newest, v.Version)
 			}
 		}
+		if newest != before.Version+1 {
+			t.Fatalf("the newest version is %d, want %d", newest, before.Version+1)
+		}
+	}
+}
+
+func destroys(t *testing.T, store keys.Store) {
+	ctx := t.Context()
+	key := active(t, Ring(t, store, &Book{}), keys.TokenSigning, keys.EdDSA)
+	if err := store.Create(ctx, keys.TokenSigning, keys.EdDSA); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Destroy(ctx, key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.SignBatch(ctx, key, [][]byte{[]byte("x")}); !errors.Is(err, keys.ErrUnavailable) {
+		t.Fatalf("got %v, want an outage", err)
+	}
+	next := active(t, Ring(t, store, &Book{}), keys.TokenSigning, keys.EdDSA)
+	if next.Version != key.Version+1 {
+		t.Fatalf("version %d follows %d", next.Version, key.Version)
+	}
+	if _, err := store.SignBatch(ctx, next, [][]byte{[]byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rewraps(t *testing.T, store keys.Store) {
+	ctx := t.Context()
+	old, err := store.Seal(ctx, []byte("seed"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Create(ctx, keys.Secrets, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Versions(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, stale, err := store.Open(ctx, old, nil); err != nil || !stale {
+		t.Fatalf("stale %v, %v", stale, err)
+	}
+	fresh, err := store.Rewrap(ctx, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, stale, err := store.Open(ctx, fresh, nil); err != nil || stale || string(plain) != "seed" {
+		t.Fatalf("got %q, stale %v, %v", plain, stale, err)
 	}
 }

@@ -2,58 +2,121 @@ package vault
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"strings"
+	"time"
+
+	"hopnhat/keys"
 )
 
-func ed25519Public(raw []byte) ed25519.PublicKey { return ed25519.PublicKey(raw) }
-
-// Ensure creates the keys that are missing; it needs the rotation role. They are
-// never exportable, and cannot be deleted unless somebody allows that first.
-func Ensure(ctx context.Context, o Options) error {
-	o.defaults()
-	client, err := connect(ctx, &o)
-	if err != nil {
-		return err
-	}
-	for _, n := range o.names() {
-		secret, err := client.Logical().ReadWithContext(ctx, o.Mount+"/keys/"+n.name)
-		if err != nil {
-			return unavailable("reading key "+n.name, err)
+// Ensure creates the keys that are missing and says how old a version may become
+// before Vault makes a successor; it needs the rotation role. Keys are never
+// exportable, and cannot be deleted unless somebody allows that first.
+func (s *Store) Ensure(ctx context.Context, rotateEvery time.Duration) error {
+	for _, spec := range s.specs {
+		doing := "creating key " + s.o.Prefix + spec.Name()
+		body := map[string]any{"type": kindOf(spec), "exportable": false, "allow_plaintext_backup": false}
+		if spec.Kind == keys.Deriving {
+			body["key_size"] = 32
 		}
-		if secret != nil {
+		// Creating a key that is there changes nothing of it.
+		if err := s.c.do(ctx, call{doing: doing, path: s.path("keys", spec), body: body}); err != nil {
+			return err
+		}
+		if !rotates(spec) {
 			continue
 		}
-		if _, err := client.Logical().WriteWithContext(ctx, o.Mount+"/keys/"+n.name, map[string]any{
-			"type": n.kind, "exportable": false, "allow_plaintext_backup": false,
-		}); err != nil {
-			return unavailable("creating key "+n.name, err)
+		doing = "setting the rotation of key " + s.o.Prefix + spec.Name()
+		if err := s.c.do(ctx, call{doing: doing, path: s.path("keys", spec, "config"), body: map[string]any{
+			"auto_rotate_period": fmt.Sprintf("%ds", int(rotateEvery.Seconds())),
+		}}); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// Policies are the two policies to apply as they are: the serving role may use
-// the named keys and nothing else, the rotation role may make and rotate them.
-func Policies(o Options) (serving, rotation string) {
+// rotates tells whether versions of a key are made by schedule. Derived keys and
+// pseudonyms would change, and checkpoint keys change with a quarter.
+func rotates(spec keys.Spec) bool {
+	return spec.Kind != keys.Deriving && spec.Use != keys.LogCheckpoint
+}
+
+// Create makes a new version; it needs the rotation role.
+func (s *Store) Create(ctx context.Context, use keys.Use, alg keys.Algorithm) error {
+	spec, ok := keys.FindAsymmetric(s.specs, use, alg)
+	if alg == "" {
+		spec, ok = keys.Find(s.specs, use, keys.Wrapping)
+	}
+	if !ok {
+		return fmt.Errorf("a new version of %s %s: %w", use, alg, keys.ErrNoKey)
+	}
+	return s.c.do(ctx, call{doing: "creating a version of " + spec.Name(), path: s.path("keys", spec, "rotate"), body: struct{}{}, once: true})
+}
+
+// Destroy makes Vault refuse to sign with a version and all before it; it needs
+// the rotation role, and that there is a newer version.
+func (s *Store) Destroy(ctx context.Context, key keys.Handle) error {
+	spec, ok := keys.FindAsymmetric(s.specs, key.Use, key.Algorithm)
+	if !ok {
+		return fmt.Errorf("destroying a version of %s: %w", key.Name, keys.ErrNoKey)
+	}
+	return s.c.do(ctx, call{
+		doing: fmt.Sprintf("taking version %d of %s out of use", key.Version, key.Name), path: s.path("keys", spec, "config"),
+		body: map[string]any{"min_encryption_version": key.Version + 1},
+	})
+}
+
+// Policies are the three policies to apply as they are. The serving role may use
+// the named keys and nothing else; the rotation role may make and rotate them and
+// take versions out of use, but not use them, and not make them exportable; the
+// move role, for one day, may bring keys in from a file keystore.
+type Policies struct{ Serving, Rotation, Move string }
+
+// Policies writes them.
+func (o Options) Policies() Policies {
 	o.defaults()
-	var s, r strings.Builder
-	rule := func(b *strings.Builder, path, capabilities string) {
-		fmt.Fprintf(b, "path %q {\n  capabilities = [%s]\n}\n", o.Mount+"/"+path, capabilities)
-	}
-	for _, n := range o.names() {
-		rule(&r, "keys/"+n.name, `"create", "read", "update"`)
-		rule(&r, "keys/"+n.name+"/rotate", `"update"`)
-		if n.alg != "" {
-			rule(&s, "keys/"+n.name, `"read"`)
-			rule(&s, "sign/"+n.name, `"update"`)
-			rule(&s, "sign/"+n.name+"/sha2-256", `"update"`)
-			continue
+	var serving, rotation, move strings.Builder
+	rule := func(b *strings.Builder, path, capabilities string, only ...string) {
+		fmt.Fprintf(b, "path %q {\n  capabilities = [%s]\n", o.Mount+"/"+path, capabilities)
+		if len(only) > 0 {
+			b.WriteString("  allowed_parameters = {\n")
+			for _, parameter := range only {
+				fmt.Fprintf(b, "    %s\n", parameter)
+			}
+			b.WriteString("  }\n")
 		}
-		rule(&s, "hmac/"+n.name+"/sha2-256", `"update"`)
+		b.WriteString("}\n")
 	}
-	rule(&s, "encrypt/"+o.Prefix+"secrets", `"update"`)
-	rule(&s, "decrypt/"+o.Prefix+"secrets", `"update"`)
-	return s.String(), r.String()
+	for _, spec := range keys.Specs(o.Algorithms) {
+		name := o.Prefix + spec.Name()
+		switch spec.Kind {
+		case keys.Signing:
+			rule(&serving, "keys/"+name, `"read"`)
+			rule(&serving, "sign/"+name, `"update"`)
+			rule(&serving, "sign/"+name+"/sha2-256", `"update"`)
+		case keys.Decryption:
+			rule(&serving, "keys/"+name, `"read"`)
+			rule(&serving, "decrypt/"+name, `"update"`)
+		case keys.Deriving:
+			rule(&serving, "hmac/"+name+"/sha2-256", `"update"`)
+		case keys.Wrapping:
+			rule(&serving, "keys/"+name, `"read"`)
+			rule(&serving, "datakey/plaintext/"+name, `"update"`)
+			rule(&serving, "decrypt/"+name, `"update"`)
+			rule(&serving, "rewrap/"+name, `"update"`)
+		}
+		rule(&rotation, "keys/"+name, `"create", "read", "update"`,
+			`"type" = []`, `"key_size" = []`, `"exportable" = [false]`, `"allow_plaintext_backup" = [false]`)
+		if spec.Kind != keys.Deriving {
+			rule(&rotation, "keys/"+name+"/rotate", `"update"`)
+			rule(&rotation, "keys/"+name+"/config", `"update"`, `"min_encryption_version" = []`, `"auto_rotate_period" = []`)
+		}
+		rule(&move, "keys/"+name, `"read"`)
+		rule(&move, "keys/"+name+"/import", `"update"`,
+			`"ciphertext" = []`, `"type" = []`, `"hash_function" = ["SHA256"]`, `"allow_rotation" = [true]`, `"exportable" = [false]`)
+		rule(&move, "keys/"+name+"/import_version", `"update"`, `"ciphertext" = []`, `"hash_function" = ["SHA256"]`)
+	}
+	rule(&move, "wrapping_key", `"read"`)
+	return Policies{serving.String(), rotation.String(), move.String()}
 }

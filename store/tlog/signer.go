@@ -27,11 +27,20 @@ type signer struct {
 	hash uint32
 }
 
+// VerifierKey writes a public key in the form of C2SP signed notes, for a log.
+func VerifierKey(origin string, public ed25519.PublicKey) (string, error) {
+	vkey, err := note.NewEd25519VerifierKey(origin, public)
+	if err != nil {
+		return "", fmt.Errorf("naming the key of log %q: %w", origin, err)
+	}
+	return vkey, nil
+}
+
 // newSigner names a key for a log and gives its verifier key.
 func newSigner(origin string, key Key) (signer, string, note.Verifier, error) {
-	vkey, err := note.NewEd25519VerifierKey(origin, key.Public)
+	vkey, err := VerifierKey(origin, key.Public)
 	if err != nil {
-		return signer{}, "", nil, fmt.Errorf("naming the key of log %q: %w", origin, err)
+		return signer{}, "", nil, err
 	}
 	verifier, err := note.NewVerifier(vkey)
 	if err != nil {

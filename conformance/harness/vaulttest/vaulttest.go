@@ -1,146 +1,173 @@
-// Package vaulttest gives a test a real Vault server of its own: initialised,
-// unsealed, with transit, approle and a file audit device. The binary is built
-// by `make vaultd`; without it a test fails, because a missing part is an error
-// and not a skip.
+// Package vaulttest gives a test a real Vault server of its own, and a proxy that
+// spoils what it says. The binary is built by `make vaultd`; without it a test
+// fails, because a missing part is an error and not a skip.
 package vaulttest
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"hopnhat/conformance/bench/vaultserver"
 )
 
-// Server is a running Vault.
+// Server is a running Vault whose every call must succeed.
 type Server struct {
-	Address string
-	Root    string // root token
-	Audit   string // path of the audit log
-	unseal  string
-	t       testing.TB
+	*vaultserver.Server
+	t testing.TB
 }
 
 // Start starts a server that ends with the test.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB) *Server { return StartWith(t, vaultserver.Options{}) }
+
+// StartWith starts one of another kind.
+func StartWith(t testing.TB, o vaultserver.Options) *Server {
 	t.Helper()
-	command := exec.Command(binary(t), "--listen", "127.0.0.1:0")
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	command.Stderr = os.Stderr
-	out, err := command.StdoutPipe()
+	o.Dir = t.TempDir()
+	s, err := vaultserver.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := command.Start(); err != nil {
-		t.Fatalf("starting Vault: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("Vault did not say where it listens: %v", err)
-	}
-	s := &Server{Address: strings.TrimSpace(line), Audit: filepath.Join(t.TempDir(), "audit.log"), t: t}
-	var secrets struct {
-		Keys []string `json:"keys_base64"`
-		Root string   `json:"root_token"`
-	}
-	s.call("PUT", "/v1/sys/init", map[string]any{"secret_shares": 1, "secret_threshold": 1}, &secrets)
-	s.unseal, s.Root = secrets.Keys[0], secrets.Root
-	s.Unseal()
-	s.call("POST", "/v1/sys/mounts/transit", map[string]any{"type": "transit"}, nil)
-	s.call("POST", "/v1/sys/auth/approle", map[string]any{"type": "approle"}, nil)
-	s.call("PUT", "/v1/sys/audit/file", map[string]any{"type": "file", "options": map[string]string{"file_path": s.Audit}}, nil)
-	return s
+	t.Cleanup(s.Kill)
+	return &Server{s, t}
 }
 
-// binary finds the built server.
-func binary(t testing.TB) string {
-	t.Helper()
-	if path := os.Getenv("HOPNHAT_TEST_VAULTD"); path != "" {
-		return path
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the test")
-		}
-	}
-	path := filepath.Join(dir, ".build", "vaultd")
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%s is missing: run `make vaultd`, or the tests with `make test`", path)
-	}
-	return path
-}
-
-// Seal seals the server; Unseal opens it again.
-func (s *Server) Seal() { s.call("PUT", "/v1/sys/seal", nil, nil) }
-
-// Unseal opens a sealed server.
-func (s *Server) Unseal() { s.call("PUT", "/v1/sys/unseal", map[string]any{"key": s.unseal}, nil) }
-
-// Policy writes a policy.
-func (s *Server) Policy(name, text string) {
-	s.call("PUT", "/v1/sys/policies/acl/"+name, map[string]any{"policy": text}, nil)
-}
-
-// AppRole makes a role with a policy and returns its two ids.
-func (s *Server) AppRole(name, policy string) (roleID, secretID string) {
-	s.call("POST", "/v1/auth/approle/role/"+name, map[string]any{"token_policies": policy, "token_ttl": "20m", "token_max_ttl": "1h"}, nil)
-	var role, secret struct {
-		Data struct {
-			RoleID   string `json:"role_id"`
-			SecretID string `json:"secret_id"`
-		} `json:"data"`
-	}
-	s.call("GET", "/v1/auth/approle/role/"+name+"/role-id", nil, &role)
-	s.call("POST", "/v1/auth/approle/role/"+name+"/secret-id", nil, &secret)
-	return role.Data.RoleID, secret.Data.SecretID
-}
-
-func (s *Server) call(method, path string, body, into any) {
+// Must fails the test for an error of the server.
+func (s *Server) Must(err error) {
 	s.t.Helper()
-	if err := s.try(method, path, body, into); err != nil {
+	if err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-func (s *Server) try(method, path string, body, into any) error {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return err
+// Token writes a token into a file, as an agent does.
+func (s *Server) Token(token string) (path string) {
+	s.t.Helper()
+	path = filepath.Join(s.t.TempDir(), "token")
+	s.Must(os.WriteFile(path, []byte(token+"\n"), 0o600))
+	return path
+}
+
+// Role makes an AppRole with a policy and writes its secret id into a file.
+func (s *Server) Role(name, policy string) (roleID, secretIDFile string) {
+	s.t.Helper()
+	s.Must(s.Policy("hopnhat-"+name, policy))
+	roleID, secretID, err := s.AppRole(name, "hopnhat-"+name, "20m", false)
+	s.Must(err)
+	return roleID, s.Token(secretID)
+}
+
+// Proxy stands before the server and does to its answers what it is told.
+type Proxy struct {
+	URL   string
+	spoil atomic.Pointer[Spoil]
+	calls atomic.Int64
+}
+
+// Spoil answers a request instead of the server; it may call pass.
+type Spoil func(w http.ResponseWriter, r *http.Request, pass http.Handler)
+
+// Proxy starts one that ends with the test.
+func (s *Server) Proxy() *Proxy {
+	s.t.Helper()
+	to, err := url.Parse(s.Address)
+	s.Must(err)
+	pass := httputil.NewSingleHostReverseProxy(to)
+	pass.ErrorLog = nil
+	p := &Proxy{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.calls.Add(1)
+		if spoil := p.spoil.Load(); spoil != nil {
+			(*spoil)(w, r, pass)
+			return
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	s.t.Cleanup(server.Close)
+	p.URL = server.URL
+	return p
+}
+
+// Do spoils from now on; nil ends that.
+func (p *Proxy) Do(spoil Spoil) {
+	if spoil == nil {
+		p.spoil.Store(nil)
+		return
 	}
-	r, err := http.NewRequest(method, s.Address+path, bytes.NewReader(raw))
-	if err != nil {
-		return err
+	p.spoil.Store(&spoil)
+}
+
+// Calls counts the requests.
+func (p *Proxy) Calls() int64 { return p.calls.Load() }
+
+// Slow answers nobody until the caller has left.
+func Slow(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+	_, _ = io.Copy(io.Discard, r.Body) // or the caller's leaving is not seen
+	<-r.Context().Done()
+}
+
+// Says answers everything with the same.
+func Says(status int, body string) Spoil {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
 	}
-	r.Header.Set("X-Vault-Token", s.Root)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return fmt.Errorf("asking Vault: %w", err)
+}
+
+// Until asks again until there is no error, for a while; it gives the last error
+// back.
+func Until(do func() error) error {
+	var err error
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if err = do(); err == nil {
+			return nil
+		}
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode >= 300 {
-		return fmt.Errorf("vault %s %s: %d %s", method, path, answer.StatusCode, text)
+	return err
+}
+
+// TokenOf makes a token with a policy.
+func (s *Server) TokenOf(policy string) string {
+	s.t.Helper()
+	var made struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		} `json:"auth"`
 	}
-	if into == nil {
-		return nil
+	s.Must(s.Call("POST", "auth/token/create", map[string]any{"policies": []string{policy}}, &made))
+	return made.Auth.Token
+}
+
+// Wrapped wraps what a path answers, and gives the wrapping token.
+func (s *Server) Wrapped(path string) (string, error) {
+	var wrap struct {
+		Info struct {
+			Token string `json:"token"`
+		} `json:"wrap_info"`
 	}
-	return json.Unmarshal(text, into)
+	err := s.CallWith(http.Header{"X-Vault-Wrap-TTL": {"5m"}}, "GET", path, nil, &wrap)
+	return wrap.Info.Token, err
+}
+
+// Status makes a call with another token and gives the status of the answer.
+func (s *Server) Status(token, method, path string, body any) int {
+	s.t.Helper()
+	err := s.CallWith(http.Header{"X-Vault-Token": {token}}, method, path, body, nil)
+	var refused *vaultserver.Refused
+	switch {
+	case errors.As(err, &refused):
+		return refused.Status
+	case err != nil:
+		s.t.Fatal(err)
+	}
+	return http.StatusOK
 }

@@ -1,0 +1,221 @@
+// Package batch coalesces concurrent signatures with one key into one call to the
+// key store, whose price is the call and not the signature.
+//
+// There is no timer. While fewer than [Options.Flights] calls are under way, a
+// signature leaves at once, so that a lone caller waits for nobody. What comes
+// while all flights are out waits, and the next free flight takes it all, up to a
+// cap: the window is the time of the call before it, and the batch grows with the
+// load by itself.
+package batch
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"hopnhat/keys"
+)
+
+// Sign signs inputs with one version of a key, in one round trip (see
+// keys.Store).
+type Sign func(ctx context.Context, key keys.Handle, inputs [][]byte) ([]keys.Signature, error)
+
+// Options are the limits; zero values take the defaults.
+type Options struct {
+	// Flights is how many calls may be under way for one version, 2.
+	Flights int
+	// Cap is the largest number of inputs of one call, 128. A caller with more
+	// makes a larger call of its own.
+	Cap int
+	// Queue is how many inputs may wait in all, 16,384; what comes then is refused
+	// at once.
+	Queue int
+	// Timeout bounds one call, 10 s. A call belongs to all who wait for it, so it
+	// is not bound to the patience of any one.
+	Timeout time.Duration
+}
+
+// Batcher coalesces. It is safe for concurrent use.
+type Batcher struct {
+	o    Options
+	sign Sign
+
+	mu      sync.Mutex
+	lanes   map[keys.Handle]*lane
+	waiting int
+	closed  bool
+	flights sync.WaitGroup
+}
+
+// lane is one version's queue. It exists while anything waits or flies.
+type lane struct {
+	queue  []*order // oldest first
+	flying int
+}
+
+// order is what one caller wants signed together: all of it leaves in one call.
+type order struct {
+	inputs  [][]byte
+	request string
+	done    chan result // of one, so that nobody waits for a caller who left
+}
+
+type result struct {
+	signatures []keys.Signature
+	err        error
+}
+
+// New makes a Batcher over a store's signing call.
+func New(sign Sign, o Options) *Batcher {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{{&o.Flights, 2}, {&o.Cap, 128}, {&o.Queue, 16 << 10}} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	return &Batcher{o: o, sign: sign, lanes: map[keys.Handle]*lane{}}
+}
+
+// Sign signs the inputs of one caller with one version; they travel together. A
+// cancelled caller leaves: what has not left for the store is not signed, what
+// has is thrown away. Errors: keys.ErrUnavailable (with cause Overloaded when too
+// much waits), context errors.
+func (b *Batcher) Sign(ctx context.Context, key keys.Handle, inputs ...[]byte) ([]keys.Signature, error) {
+	if len(inputs) == 0 {
+		return nil, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	o := &order{inputs: inputs, request: keys.RequestOf(ctx), done: make(chan result, 1)}
+	if err := b.enqueue(key, o); err != nil {
+		return nil, err
+	}
+	select {
+	case r := <-o.done:
+		return r.signatures, r.err
+	case <-ctx.Done():
+		b.leave(key, o)
+		return nil, ctx.Err()
+	}
+}
+
+func (b *Batcher) enqueue(key keys.Handle, o *order) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed:
+		return &keys.Outage{Cause: keys.Unreachable, Doing: "signing with " + key.Name, Err: fmt.Errorf("the key store is closed")}
+	case b.waiting+len(o.inputs) > b.o.Queue:
+		return &keys.Outage{Cause: keys.Overloaded, Doing: "signing with " + key.Name, Err: fmt.Errorf("%d signatures wait already", b.waiting)}
+	}
+	l := b.lanes[key]
+	if l == nil {
+		l = &lane{}
+		b.lanes[key] = l
+	}
+	l.queue = append(l.queue, o)
+	b.waiting += len(o.inputs)
+	if l.flying < b.o.Flights {
+		b.takeOff(key, l)
+	}
+	return nil
+}
+
+// leave takes a caller's order out of the queue, if it is still there.
+func (b *Batcher) leave(key keys.Handle, o *order) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.lanes[key]
+	if l == nil {
+		return
+	}
+	for i, q := range l.queue {
+		if q == o {
+			l.queue = append(l.queue[:i], l.queue[i+1:]...)
+			b.waiting -= len(o.inputs)
+			return
+		}
+	}
+}
+
+// takeOff sends what waits, up to the cap. The lock is held.
+func (b *Batcher) takeOff(key keys.Handle, l *lane) {
+	n, inputs := 0, 0
+	for n < len(l.queue) && (n == 0 || inputs+len(l.queue[n].inputs) <= b.o.Cap) {
+		inputs += len(l.queue[n].inputs)
+		n++
+	}
+	orders := l.queue[:n:n]
+	if l.queue = l.queue[n:]; len(l.queue) == 0 {
+		l.queue = nil // or the array would keep what has left
+	}
+	b.waiting -= inputs
+	l.flying++
+	b.flights.Add(1)
+	go b.fly(key, l, orders, inputs)
+}
+
+// fly makes one call, gives everyone what is his, and sends what came meanwhile.
+func (b *Batcher) fly(key keys.Handle, l *lane, orders []*order, size int) {
+	defer b.flights.Done()
+	inputs := make([][]byte, 0, size)
+	var requests []byte
+	for _, o := range orders {
+		inputs = append(inputs, o.inputs...)
+		if o.request != "" {
+			if len(requests) > 0 {
+				requests = append(requests, ',')
+			}
+			requests = append(requests, o.request...)
+		}
+	}
+	ctx, cancel := context.WithTimeout(keys.WithRequest(context.Background(), string(requests)), b.o.Timeout)
+	signatures, err := b.sign(ctx, key, inputs)
+	cancel()
+	if err == nil && len(signatures) != len(inputs) {
+		err = &keys.Outage{
+			Cause: keys.BadAnswer, Doing: "signing with " + key.Name,
+			Err: fmt.Errorf("%d results for %d inputs", len(signatures), len(inputs)),
+		}
+	}
+	for _, o := range orders {
+		if err != nil {
+			o.done <- result{err: err}
+			continue
+		}
+		o.done <- result{signatures: signatures[:len(o.inputs):len(o.inputs)]}
+		signatures = signatures[len(o.inputs):]
+	}
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l.flying--
+	switch {
+	case len(l.queue) > 0:
+		b.takeOff(key, l)
+	case l.flying == 0:
+		delete(b.lanes, key)
+	}
+}
+
+// Waiting is how many inputs have not left for the store yet.
+func (b *Batcher) Waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waiting
+}
+
+// Close refuses what comes from now on, and waits for what was accepted.
+func (b *Batcher) Close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.flights.Wait()
+}

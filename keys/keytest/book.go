@@ -1,0 +1,264 @@
+package keytest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"hopnhat/keys"
+	"hopnhat/keys/lifecycle"
+)
+
+// Book is a lifecycle.Book in memory. Err, when set, is what every call answers:
+// the database is down.
+type Book struct {
+	mu      sync.Mutex
+	err     error
+	lives   []lifecycle.Life
+	nodes   map[string]lifecycle.Node
+	holder  string
+	until   time.Time
+	parties map[string]*party
+	counts  map[lifecycle.Count]int64
+}
+
+type party struct {
+	lifecycle.Party
+	address string
+}
+
+var _ lifecycle.Book = (*Book)(nil)
+
+// Fail makes every call fail with err from now on; nil ends that.
+func (b *Book) Fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = err
+}
+
+func (b *Book) lock() error {
+	b.mu.Lock()
+	if b.err != nil {
+		b.mu.Unlock()
+		return b.err
+	}
+	return nil
+}
+
+// KeyLives lists all versions.
+func (b *Book) KeyLives(context.Context) ([]lifecycle.Life, error) {
+	if err := b.lock(); err != nil {
+		return nil, err
+	}
+	defer b.mu.Unlock()
+	return slices.Clone(b.lives), nil
+}
+
+// AnnounceKey adds a version.
+func (b *Book) AnnounceKey(_ context.Context, l lifecycle.Life) (bool, error) {
+	if err := b.lock(); err != nil {
+		return false, err
+	}
+	defer b.mu.Unlock()
+	for _, have := range b.lives {
+		if have.KeyID == l.KeyID || l.State == keys.Active && have.State == keys.Active && have.Use == l.Use && have.Algorithm == l.Algorithm {
+			return false, nil
+		}
+	}
+	b.lives = append(b.lives, l)
+	return true, nil
+}
+
+// MoveKey makes one transition.
+func (b *Book) MoveKey(_ context.Context, s lifecycle.Step, at time.Time) error {
+	if err := b.lock(); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	for i := range b.lives {
+		l := &b.lives[i]
+		if s.To == keys.Active && l.Use == s.Use && l.Algorithm == s.Algorithm && l.State == keys.Active && l.KeyID != s.KeyID {
+			l.State, l.Retiring = keys.Retiring, at
+		}
+	}
+	for i := range b.lives {
+		l := &b.lives[i]
+		if l.KeyID != s.KeyID {
+			continue
+		}
+		if l.State == s.To {
+			return nil
+		}
+		if l.State != s.From {
+			return lifecycle.ErrMoved
+		}
+		l.State = s.To
+		switch s.To {
+		case keys.Published:
+			l.Published = at
+		case keys.Active:
+			l.Activated = at
+		case keys.Retiring:
+			l.Retiring = at
+		default:
+			l.Ended = at
+		}
+		return nil
+	}
+	return lifecycle.ErrMoved
+}
+
+// UrgeKey makes a version urgent.
+func (b *Book) UrgeKey(_ context.Context, id keys.KeyID) error {
+	if err := b.lock(); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	for i := range b.lives {
+		if b.lives[i].KeyID == id {
+			b.lives[i].Urgent = true
+			return nil
+		}
+	}
+	return errors.New("no such version")
+}
+
+// BeatKeyNode tells that a node lives.
+func (b *Book) BeatKeyNode(_ context.Context, n lifecycle.Node) error {
+	if err := b.lock(); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	if b.nodes == nil {
+		b.nodes = map[string]lifecycle.Node{}
+	}
+	b.nodes[n.ID] = n
+	return nil
+}
+
+// KeyNodes lists the live nodes.
+func (b *Book) KeyNodes(_ context.Context, since time.Time) ([]lifecycle.Node, error) {
+	if err := b.lock(); err != nil {
+		return nil, err
+	}
+	defer b.mu.Unlock()
+	var out []lifecycle.Node
+	for _, n := range b.nodes {
+		if !n.Seen.Before(since) {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// DropKeyNode forgets a node.
+func (b *Book) DropKeyNode(_ context.Context, id string) error {
+	if err := b.lock(); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	delete(b.nodes, id)
+	return nil
+}
+
+// LeaseKeys takes or keeps the lease.
+func (b *Book) LeaseKeys(_ context.Context, node string, now, until time.Time) (bool, error) {
+	if err := b.lock(); err != nil {
+		return false, err
+	}
+	defer b.mu.Unlock()
+	if b.holder != node && b.holder != "" && !b.until.Before(now) {
+		return false, nil
+	}
+	b.holder, b.until = node, until
+	return true, nil
+}
+
+// NoteKeyParties remembers who was active and who fetched.
+func (b *Book) NoteKeyParties(_ context.Context, seen []lifecycle.Sighting) error {
+	if err := b.lock(); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	if b.parties == nil {
+		b.parties = map[string]*party{}
+	}
+	for _, s := range seen {
+		p := b.parties[s.Party]
+		switch {
+		case s.Active && p == nil:
+			b.parties[s.Party] = &party{lifecycle.Party{ID: s.Party, Active: s.At}, s.Address}
+		case s.Active:
+			p.Active, p.address = s.At, s.Address
+		case s.Party != "" && p != nil:
+			p.Fetched = s.At
+		case s.Party == "":
+			b.fetchedFrom(s.Address, s.At)
+		}
+	}
+	return nil
+}
+
+func (b *Book) fetchedFrom(address string, at time.Time) {
+	var found []*party
+	for _, p := range b.parties {
+		if p.address == address {
+			found = append(found, p)
+		}
+	}
+	if len(found) == 1 {
+		found[0].Fetched = at
+	}
+}
+
+// KeyParties lists the active parties.
+func (b *Book) KeyParties(_ context.Context, since time.Time) ([]lifecycle.Party, error) {
+	if err := b.lock(); err != nil {
+		return nil, err
+	}
+	defer b.mu.Unlock()
+	var out []lifecycle.Party
+	for _, p := range b.parties {
+		if !p.Active.Before(since) {
+			out = append(out, p.Party)
+		}
+	}
+	return out, nil
+}
+
+// AddKeySignatures adds to the counts.
+func (b *Book) AddKeySignatures(_ context.Context, counts []lifecycle.Count) error {
+	if err := b.lock(); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	if b.counts == nil {
+		b.counts = map[lifecycle.Count]int64{}
+	}
+	for _, c := range counts {
+		n := c.N
+		c.N = 0
+		b.counts[c] += n
+	}
+	return nil
+}
+
+// KeySignatures sums up.
+func (b *Book) KeySignatures(_ context.Context, id keys.KeyID, since time.Time) (int64, error) {
+	if err := b.lock(); err != nil {
+		return 0, err
+	}
+	defer b.mu.Unlock()
+	var sum int64
+	for c, n := range b.counts {
+		if c.KeyID == id && !c.Minute.Before(since.Truncate(time.Minute)) {
+			sum += n
+		}
+	}
+	return sum, nil
+}
+
+// Tx runs fn; nothing is undone, as no test here needs it.
+func (b *Book) Tx(ctx context.Context, fn func(ctx context.Context) error) error { return fn(ctx) }

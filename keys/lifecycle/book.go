@@ -1,0 +1,67 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"hopnhat/keys"
+)
+
+// ErrMoved means that a version was not in the state it was to be moved from:
+// another node was first.
+var ErrMoved = errors.New("the key version is in another state already")
+
+// Book is the shared memory of the nodes: storage that survives them. Every nil
+// error of a writing method is durable.
+type Book interface {
+	// KeyLives lists all versions there ever were.
+	KeyLives(ctx context.Context) ([]Life, error)
+	// AnnounceKey adds a version unless it is known; added tells which.
+	AnnounceKey(ctx context.Context, l Life) (added bool, err error)
+	// MoveKey makes one transition. Errors: ErrMoved.
+	MoveKey(ctx context.Context, s Step, at time.Time) error
+	// UrgeKey makes a version urgent.
+	UrgeKey(ctx context.Context, id keys.KeyID) error
+
+	// BeatKeyNode tells that a node lives, and what it serves.
+	BeatKeyNode(ctx context.Context, n Node) error
+	// KeyNodes lists the nodes seen since a time.
+	KeyNodes(ctx context.Context, since time.Time) ([]Node, error)
+	// DropKeyNode forgets a node that ends in good order.
+	DropKeyNode(ctx context.Context, id string) error
+	// LeaseKeys makes a node the one that moves versions, until a time; false when
+	// another is.
+	LeaseKeys(ctx context.Context, node string, now, until time.Time) (bool, error)
+
+	// NoteKeyParties remembers who was active and who fetched.
+	NoteKeyParties(ctx context.Context, seen []Sighting) error
+	// KeyParties lists the parties active since a time.
+	KeyParties(ctx context.Context, since time.Time) ([]Party, error)
+
+	// AddKeySignatures adds to the count of what a version signed in a minute;
+	// KeySignatures sums it up from a time on.
+	AddKeySignatures(ctx context.Context, counts []Count) error
+	KeySignatures(ctx context.Context, id keys.KeyID, since time.Time) (int64, error)
+
+	// Tx runs fn in one transaction that the other methods join.
+	Tx(ctx context.Context, fn func(ctx context.Context) error) error
+}
+
+// Sighting is one thing seen of a relying party. A fetch of the public JWK Set
+// tells who it is by a parameter or, when exactly one active party has it, by the
+// network address.
+type Sighting struct {
+	Party   string // empty: known by address only
+	Address string
+	// Active: it used its credentials. Otherwise it fetched the set.
+	Active bool
+	At     time.Time
+}
+
+// Count is how many signatures a version made in a minute.
+type Count struct {
+	KeyID  keys.KeyID
+	Minute time.Time
+	N      int64
+}
