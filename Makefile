@@ -9,7 +9,7 @@ export GOFLAGS := $(or $(GOFLAGS),-buildvcs=false)
 FUZZTIME ?= 30s
 HARNESS := conformance/harness
 
-.PHONY: help demo test lint bench vaultd postgres-for-tests browser fuzz clean
+.PHONY: help demo test lint bench vaultd ceremony postgres-for-tests browser fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -28,6 +28,9 @@ bench: ## measure every route of a server of its own; ARGS='--json FILE' keeps t
 
 vaultd: ## build the real Vault that the tests talk to (minutes, once)
 	bash conformance/vaultd/build.sh
+
+ceremony: ## rehearse docs/keys.md with a real Vault: roles, rotation, outage, revocation
+	@bash $(HARNESS)/ceremony.sh
 
 postgres-for-tests: ## start a cluster for `go test`, print what to export
 	@bash $(HARNESS)/install.sh >&2

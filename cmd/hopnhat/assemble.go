@@ -81,9 +81,20 @@ func (c *config) algorithms() []keys.Algorithm {
 	return out
 }
 
+// makeState makes the folder for what is not given elsewhere.
+func (c *config) makeState() error {
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return fmt.Errorf("making the state folder: %w", err)
+	}
+	return nil
+}
+
 // openDatabase opens the main database. SQLite is migrated at once, since the
 // laptop has no other role for it; PostgreSQL must have been migrated.
 func (c *config) openDatabase(ctx context.Context) (*store.DB, error) {
+	if err := c.makeState(); err != nil {
+		return nil, err
+	}
 	db, err := store.Open(ctx, store.Options{DSN: c.Database, MaxConns: c.DatabaseConns})
 	if err != nil {
 		return nil, err
@@ -101,9 +112,6 @@ func (c *config) openDatabase(ctx context.Context) (*store.DB, error) {
 
 // open opens stores and keys: what the tools need too, which are no node.
 func (c *config) open(ctx context.Context, node string) (*parts, error) {
-	if err := os.MkdirAll(c.State, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state folder: %w", err)
-	}
 	p := &parts{c: c, catalogue: consent.Load()}
 	fail := func(err error) (*parts, error) { return nil, errors.Join(err, p.close()) }
 	var err error

@@ -20,7 +20,7 @@ import (
 )
 
 var benchCommand = command{
-	name: "bench", summary: "Measure every route on servers of its own: throughput, latency, and what one operation costs", usage: "bench [flags]",
+	name: "bench", summary: "Measure every route on servers of its own: throughput, latency, and what one operation costs", usage: "bench [keys] [flags]",
 	example: "hopnhat bench --store both --json bench.json",
 	run:     runBench,
 }
@@ -30,6 +30,9 @@ var benchCommand = command{
 var clusterVariables = []string{"HOPNHAT_BENCH_POSTGRES", "HOPNHAT_TEST_POSTGRES"}
 
 func runBench(ctx context.Context, self command, e env, args []string) error {
+	if len(args) > 0 && args[0] == "keys" {
+		return benchKeysCommand.run(ctx, benchKeysCommand, e, args[1:])
+	}
 	var file, stores, callers, routes string
 	o := bench.Options{Out: e.out}
 	f := self.flagSet(e)

@@ -313,7 +313,7 @@ func keysRevoke(ctx context.Context, c command, e env, args []string) error {
 		}
 		done, err := k.Revoke(ctx, keys.KeyID(rest[0]), why, alone)
 		if done.Life.KeyID != "" {
-			fmt.Fprintf(e.out, "%s is revoked: %d tokens ended\n", done.Life.KeyID, done.Tokens)
+			fmt.Fprintf(e.out, "%s is revoked\n", done.Life.KeyID)
 			if done.Successor != "" {
 				fmt.Fprintf(e.out, "%s takes its place as soon as every node serves it, within seconds\n", done.Successor)
 			}
@@ -321,8 +321,40 @@ func keysRevoke(ctx context.Context, c command, e env, args []string) error {
 				fmt.Fprintf(e.out, "the key store could not be told to use it no more: %v\n", done.Destroyed)
 			}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return awaitRevocation(ctx, k, e, done.Life.KeyID)
 	})
+}
+
+// awaitRevocation waits until no live node serves the version; each has counted
+// by then what it signed with it.
+func awaitRevocation(ctx context.Context, k *lifecycle.Keeper, e env, id keys.KeyID) error {
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	told := 0
+	for {
+		tokens, left, err := k.Ended(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			fmt.Fprintf(e.out, "no node serves it any more; %d tokens ended\n", tokens)
+			return nil
+		}
+		if len(left) != told {
+			told = len(left)
+			fmt.Fprintf(e.out, "waiting for %d nodes to drop it\n", told)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("these nodes do not answer, and stop by themselves a minute after they last could: %v; %d tokens ended so far", left, tokens)
+		case <-ticker.C:
+		}
+	}
 }
 
 func vaultPolicy(_ context.Context, c command, e env, args []string) error {

@@ -96,6 +96,9 @@ var registryCommand = verbs(command{
 		if err != nil {
 			return err
 		}
+		if err := cfg.makeState(); err != nil {
+			return err
+		}
 		db, err := registry.Open(ctx, cfg.Registry)
 		if err != nil {
 			return err

@@ -19,6 +19,8 @@ type LegacyApp struct {
 	ClientSecret string // empty for a public client
 	RedirectURI  string
 	Scopes       []string // openid is added
+	// SecretInBody is client_secret_post instead of client_secret_basic.
+	SecretInBody bool
 }
 
 // Login is what a login gave the app.
@@ -40,6 +42,12 @@ func (app LegacyApp) Login(ctx context.Context, browser *http.Client, person Per
 	config := oauth2.Config{
 		ClientID: app.ClientID, ClientSecret: app.ClientSecret, RedirectURL: app.RedirectURI,
 		Endpoint: provider.Endpoint(), Scopes: append([]string{oidc.ScopeOpenID}, app.Scopes...),
+	}
+	// As registered. Left to itself the library tries another way to authenticate
+	// after any refusal, one to ask again later included.
+	config.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
+	if app.SecretInBody {
+		config.Endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
 	state, nonce, verifier := random(), random(), oauth2.GenerateVerifier()
 	start := config.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier))

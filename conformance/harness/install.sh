@@ -21,6 +21,7 @@ need nodejs node
 need npm npm
 need gcc gcc cc             # the race detector links with it
 need libc6-dev /usr/include/stdlib.h
+need curl curl              # the ceremony of the keys speaks to Vault with it
 
 if ((${#packages[@]} == 0)); then
 	echo "install: nothing is missing"

@@ -6,7 +6,8 @@
 #   2. lint
 #   3. the tests of the packages that need no Vault
 #   4. when Vault is built, the others
-#   5. the packages with concurrency once more, under the race detector
+#   5. the rehearsal of docs/keys.md
+#   6. the packages with concurrency once more, under the race detector
 #
 # Every stage runs even if one before it failed; the exit status says whether
 # all passed. Logs stay in .build/.
@@ -94,6 +95,7 @@ if [[ -n $vault_job ]]; then
 	if wait "$vault_job"; then
 		# shellcheck disable=SC2086
 		stage "tests that need Vault" go test -p 2 -count=1 -timeout 15m $with_vault
+		stage "the ceremony of the keys" bash "$here/ceremony.sh"
 	else
 		echo "=== FAILED: building Vault; the end of .build/vaultd.log:" >&2
 		tail -n 30 .build/vaultd.log >&2

@@ -1,11 +1,12 @@
 // Package batch coalesces concurrent signatures with one key into one call to the
 // key store, whose price is the call and not the signature.
 //
-// There is no timer. While fewer than [Options.Flights] calls are under way, a
-// signature leaves at once, so that a lone caller waits for nobody. What comes
-// while all flights are out waits, and the next free flight takes it all, up to a
-// cap: the window is the time of the call before it, and the batch grows with the
-// load by itself.
+// While fewer than [Options.Flights] calls are under way, a signature leaves at
+// once when it is alone: a lone caller waits for nobody. Under load the callers of
+// a call that has landed come back together; so a flight waits until as many have
+// come as its share of the load, and no longer than an eighth of a call. What comes
+// while all flights are out waits for the next. So batches grow with the load, up
+// to a cap, and shrink with it.
 package batch
 
 import (
@@ -34,7 +35,14 @@ type Options struct {
 	// Timeout bounds one call, 10 s. A call belongs to all who wait for it, so it
 	// is not bound to the patience of any one.
 	Timeout time.Duration
+
+	// Now and AfterFunc are the clock; nil takes that of package time.
+	Now       func() time.Time
+	AfterFunc func(d time.Duration, f func())
 }
+
+// maxWindow bounds the wait for company.
+const maxWindow = time.Millisecond
 
 // Batcher coalesces. It is safe for concurrent use.
 type Batcher struct {
@@ -48,10 +56,22 @@ type Batcher struct {
 	flights sync.WaitGroup
 }
 
-// lane is one version's queue. It exists while anything waits or flies.
+// lane is one version's queue. Versions are few, so none is forgotten.
 type lane struct {
 	queue  []*order // oldest first
-	flying int
+	queued int      // inputs in it
+	flying int      // calls
+	aloft  int      // inputs in them
+	// load is how many inputs there were lately, in flight, waiting or just landed:
+	// those who will be back.
+	load   int
+	took   time.Duration // the last call
+	window bool          // a wait for company is on
+}
+
+// share is how many inputs a flight waits for.
+func (l *lane) share(o *Options) int {
+	return min(o.Cap, max(1, (l.load+o.Flights-1)/o.Flights))
 }
 
 // order is what one caller wants signed together: all of it leaves in one call.
@@ -78,6 +98,12 @@ func New(sign Sign, o Options) *Batcher {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.AfterFunc == nil {
+		o.AfterFunc = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	}
 	return &Batcher{o: o, sign: sign, lanes: map[keys.Handle]*lane{}}
 }
@@ -121,11 +147,36 @@ func (b *Batcher) enqueue(key keys.Handle, o *order) error {
 		b.lanes[key] = l
 	}
 	l.queue = append(l.queue, o)
+	l.queued += len(o.inputs)
 	b.waiting += len(o.inputs)
-	if l.flying < b.o.Flights {
+	l.load = max(l.load, l.aloft+l.queued)
+	b.board(key, l)
+	return nil
+}
+
+// board lets a flight leave when there is a free one and enough have come; else
+// it waits a little for company. The lock is held.
+func (b *Batcher) board(key keys.Handle, l *lane) {
+	switch {
+	case l.flying >= b.o.Flights || l.queued == 0:
+	case l.queued >= l.share(&b.o):
+		b.takeOff(key, l)
+	case !l.window:
+		l.window = true
+		b.o.AfterFunc(min(l.took/8, maxWindow), func() { b.depart(key, l) })
+	}
+}
+
+// depart ends a wait for company: who is there leaves, and who did not come is
+// not reckoned with any more.
+func (b *Batcher) depart(key keys.Handle, l *lane) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l.window = false
+	l.load = l.aloft + l.queued
+	if l.queued > 0 && l.flying < b.o.Flights {
 		b.takeOff(key, l)
 	}
-	return nil
 }
 
 // leave takes a caller's order out of the queue, if it is still there.
@@ -139,6 +190,7 @@ func (b *Batcher) leave(key keys.Handle, o *order) {
 	for i, q := range l.queue {
 		if q == o {
 			l.queue = append(l.queue[:i], l.queue[i+1:]...)
+			l.queued -= len(o.inputs)
 			b.waiting -= len(o.inputs)
 			return
 		}
@@ -157,6 +209,8 @@ func (b *Batcher) takeOff(key keys.Handle, l *lane) {
 		l.queue = nil // or the array would keep what has left
 	}
 	b.waiting -= inputs
+	l.queued -= inputs
+	l.aloft += inputs
 	l.flying++
 	b.flights.Add(1)
 	go b.fly(key, l, orders, inputs)
@@ -177,8 +231,13 @@ func (b *Batcher) fly(key keys.Handle, l *lane, orders []*order, size int) {
 		}
 	}
 	ctx, cancel := context.WithTimeout(keys.WithRequest(context.Background(), string(requests)), b.o.Timeout)
+	began := b.o.Now()
 	signatures, err := b.sign(ctx, key, inputs)
+	took := b.o.Now().Sub(began)
 	cancel()
+	// The lane is told first, so that callers who come back at once find it knows
+	// of them.
+	b.land(key, l, size, took)
 	if err == nil && len(signatures) != len(inputs) {
 		err = &keys.Outage{
 			Cause: keys.BadAnswer, Doing: "signing with " + key.Name,
@@ -193,16 +252,17 @@ func (b *Batcher) fly(key keys.Handle, l *lane, orders []*order, size int) {
 		o.done <- result{signatures: signatures[:len(o.inputs):len(o.inputs)]}
 		signatures = signatures[len(o.inputs):]
 	}
+}
 
+// land ends a flight and lets the next one board.
+func (b *Batcher) land(key keys.Handle, l *lane, size int, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l.flying--
-	switch {
-	case len(l.queue) > 0:
-		b.takeOff(key, l)
-	case l.flying == 0:
-		delete(b.lanes, key)
-	}
+	l.aloft -= size
+	l.load = l.aloft + l.queued + size
+	l.took = took
+	b.board(key, l)
 }
 
 // Waiting is how many inputs have not left for the store yet.

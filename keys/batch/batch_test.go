@@ -238,100 +238,208 @@ func TestClosedSignsNothingMore(t *testing.T) {
 	}
 }
 
+// clock is one that stands still; what is to happen later happens when the test
+// says so.
+type clock struct {
+	mu    sync.Mutex
+	later []func()
+}
+
+func (c *clock) afterFunc(_ time.Duration, f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.later = append(c.later, f)
+}
+
+func (c *clock) pending() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.later)
+}
+
+// fire lets the wait that began first end.
+func (c *clock) fire() {
+	c.mu.Lock()
+	f := c.later[0]
+	c.later = c.later[1:]
+	c.mu.Unlock()
+	f()
+}
+
+// caller is somebody who asked.
+type caller struct {
+	answer chan answer
+	size   int
+	failed bool
+}
+
+// model is what one version's queue must be like.
+type model struct {
+	key     keys.Handle
+	o       batch.Options
+	queue   []*caller
+	flights []flight
+	load    int
+	window  bool
+}
+
+type flight struct {
+	call    call
+	callers []*caller
+	size    int
+}
+
+func (m *model) queued() (n int) {
+	for _, c := range m.queue {
+		n += c.size
+	}
+	return n
+}
+
+func (m *model) aloft() (n int) {
+	for _, f := range m.flights {
+		n += f.size
+	}
+	return n
+}
+
+// boards tells whether a flight must leave now; if one waits for company instead,
+// window is set.
+func (m *model) boards() bool {
+	if len(m.flights) >= m.o.Flights || len(m.queue) == 0 {
+		return false
+	}
+	share := min(m.o.Cap, max(1, (m.load+m.o.Flights-1)/m.o.Flights))
+	if m.queued() >= share {
+		return true
+	}
+	m.window = true
+	return false
+}
+
+// takesOff is the next flight: the oldest orders that fit.
+func (m *model) takesOff(t *rapid.T, g *gate) {
+	n, size := 0, 0
+	for n < len(m.queue) && (n == 0 || size+m.queue[n].size <= m.o.Cap) {
+		size += m.queue[n].size
+		n++
+	}
+	c := <-g.calls
+	if c.key != m.key || len(c.inputs) != size {
+		t.Fatalf("a call with %s of %d inputs, want %s of %d", c.key.KeyID, len(c.inputs), m.key.KeyID, size)
+	}
+	m.flights = append(m.flights, flight{c, m.queue[:n:n], size})
+	m.queue = m.queue[n:]
+}
+
 // TestEveryCallerGetsHisOwn: whatever comes, leaves, fails or is cancelled in
 // whatever order, each caller gets the signatures of his inputs or an error, no
-// call is larger than the cap, no lane has more flights than allowed, and nothing
-// stays behind.
+// call is larger than the cap, no lane has more flights than allowed, flights leave
+// exactly when they should, and nothing stays behind.
 func TestEveryCallerGetsHisOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		o := batch.Options{Flights: rapid.IntRange(1, 3).Draw(t, "flights"), Cap: rapid.IntRange(1, 8).Draw(t, "cap"), Queue: rapid.IntRange(8, 64).Draw(t, "queue")}
+		clock := &clock{}
+		still := time.Unix(0, 0)
+		o := batch.Options{
+			Flights: rapid.IntRange(1, 3).Draw(t, "flights"), Cap: rapid.IntRange(1, 8).Draw(t, "cap"), Queue: rapid.IntRange(8, 64).Draw(t, "queue"),
+			Now: func() time.Time { return still }, AfterFunc: clock.afterFunc,
+		}
 		g := &gate{calls: make(chan call)}
 		b := batch.New(g.sign, o)
-		lanes := []keys.Handle{key, {Use: keys.TokenSigning, Algorithm: keys.ES256, KeyID: "two", Name: "token", Version: 2}}
-		flying := map[keys.Handle][]call{}
-		count := func() int { return len(flying[lanes[0]]) + len(flying[lanes[1]]) }
-		queued := map[keys.Handle][]int{} // the model of the queues: sizes of orders
-		waiting := func() int {
-			n := 0
-			for _, q := range queued {
-				for _, size := range q {
-					n += size
+		lanes := []*model{
+			{key: key, o: o},
+			{key: keys.Handle{Use: keys.TokenSigning, Algorithm: keys.ES256, KeyID: "two", Name: "token", Version: 2}, o: o},
+		}
+		waiting := func() int { return lanes[0].queued() + lanes[1].queued() }
+		var windows []*model // whose wait was begun, in order
+		board := func(m *model) {
+			was := m.window
+			if m.boards() {
+				m.takesOff(t, g)
+			} else if m.window && !was {
+				windows = append(windows, m)
+				for clock.pending() != len(windows) {
+					runtime.Gosched()
 				}
 			}
-			return n
+			settle(b, waiting())
 		}
-		type caller struct {
-			answer chan answer
-			failed bool
-		}
-		inFlight := map[keys.Handle][][]*caller{}
-		standing := map[keys.Handle][]*caller{}
 		var callers []*caller
-		// takeOff follows what the batcher must do when a flight is free.
-		takeOff := func(k keys.Handle) {
-			n, inputs := 0, 0
-			for n < len(queued[k]) && (n == 0 || inputs+queued[k][n] <= o.Cap) {
-				inputs += queued[k][n]
-				n++
+		next := 0
+		asks := func(m *model) {
+			var inputs []string
+			for range rapid.IntRange(1, 3).Draw(t, "inputs") {
+				inputs = append(inputs, fmt.Sprintf("%s%d", rapid.SampledFrom([]string{"", "bad"}).Draw(t, "kind"), next))
+				next++
 			}
-			if n == 0 {
+			full := waiting()+len(inputs) > o.Queue
+			c := &caller{answer: ask(context.Background(), b, m.key, inputs...), size: len(inputs)}
+			if full {
+				if a := <-c.answer; !errors.Is(a.err, keys.ErrUnavailable) {
+					t.Fatalf("a full queue took more: %v", a.err)
+				}
 				return
 			}
-			c := <-g.calls
-			if c.key != k || len(c.inputs) != inputs {
-				t.Fatalf("a call with %s of %d inputs, want %s of %d", c.key.KeyID, len(c.inputs), k.KeyID, inputs)
-			}
-			flying[k] = append(flying[k], c)
-			inFlight[k] = append(inFlight[k], standing[k][:n])
-			queued[k], standing[k] = queued[k][n:], standing[k][n:]
+			callers = append(callers, c)
+			m.queue = append(m.queue, c)
+			m.load = max(m.load, m.aloft()+m.queued())
+			board(m)
 		}
-		next := 0
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			k := rapid.SampledFrom(lanes).Draw(t, "lane")
-			if len(flying[k]) == 0 || rapid.Bool().Draw(t, "ask") {
-				var inputs []string
-				for range rapid.IntRange(1, 3).Draw(t, "inputs") {
-					inputs = append(inputs, fmt.Sprintf("%s%d", rapid.SampledFrom([]string{"", "bad"}).Draw(t, "kind"), next))
-					next++
-				}
-				full := waiting()+len(inputs) > o.Queue
-				c := &caller{answer: ask(t.Context(), b, k, inputs...)}
-				if full {
-					if a := <-c.answer; !errors.Is(a.err, keys.ErrUnavailable) {
-						t.Fatalf("a full queue took more: %v", a.err)
+		lands := func(m *model, i int, err error) {
+			f := m.flights[i]
+			m.flights = append(m.flights[:i:i], m.flights[i+1:]...)
+			for _, c := range f.callers {
+				c.failed = err != nil
+			}
+			f.call.answer <- err
+			m.load = m.aloft() + m.queued() + f.size
+			for _, c := range f.callers { // all have heard, so the flight has landed
+				a := <-c.answer
+				c.answer <- a
+			}
+			board(m)
+		}
+		waits := func() {
+			m := windows[0]
+			windows = windows[1:]
+			m.window = false
+			m.load = m.aloft() + m.queued()
+			go clock.fire()
+			if len(m.queue) > 0 && len(m.flights) < o.Flights {
+				m.takesOff(t, g)
+			}
+			settle(b, waiting())
+			for clock.pending() != len(windows) {
+				runtime.Gosched()
+			}
+		}
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			m := rapid.SampledFrom(lanes).Draw(t, "lane")
+			switch rapid.SampledFrom([]string{"ask", "ask", "ask", "land", "land", "wait"}).Draw(t, "step") {
+			case "ask":
+				asks(m)
+			case "land":
+				if len(m.flights) > 0 {
+					var err error
+					if rapid.Bool().Draw(t, "fails") {
+						err = &keys.Outage{Cause: keys.Slow, Doing: "signing"}
 					}
-					continue
+					lands(m, rapid.IntRange(0, len(m.flights)-1).Draw(t, "which"), err)
 				}
-				callers = append(callers, c)
-				queued[k], standing[k] = append(queued[k], len(inputs)), append(standing[k], c)
-				if len(flying[k]) < o.Flights {
-					takeOff(k)
-				} else {
-					settle(b, waiting())
-				}
-				continue
-			}
-			i := rapid.IntRange(0, len(flying[k])-1).Draw(t, "which")
-			c, served := flying[k][i], inFlight[k][i]
-			flying[k], inFlight[k] = append(flying[k][:i:i], flying[k][i+1:]...), append(inFlight[k][:i:i], inFlight[k][i+1:]...)
-			var err error
-			if rapid.Bool().Draw(t, "fails") {
-				err = &keys.Outage{Cause: keys.Slow, Doing: "signing"}
-				for _, who := range served {
-					who.failed = true
+			case "wait":
+				if len(windows) > 0 {
+					waits()
 				}
 			}
-			c.answer <- err
-			takeOff(k)
 		}
-		for count() > 0 {
-			for _, k := range lanes {
-				for len(flying[k]) > 0 {
-					c := flying[k][0]
-					flying[k], inFlight[k] = flying[k][1:], inFlight[k][1:]
-					c.answer <- nil
-					takeOff(k)
+		for len(lanes[0].flights)+len(lanes[1].flights)+len(windows) > 0 {
+			for _, m := range lanes {
+				for len(m.flights) > 0 {
+					lands(m, 0, nil)
 				}
+			}
+			if len(windows) > 0 {
+				waits()
 			}
 		}
 		for _, c := range callers {

@@ -77,9 +77,6 @@ func (k *Keeper) find(ctx context.Context, id keys.KeyID) (Life, error) {
 // Revoked tells what a revocation did.
 type Revoked struct {
 	Life Life
-	// Tokens is how many signatures the version made that could still have been
-	// valid.
-	Tokens int64
 	// Successor signs as soon as every node serves it; empty when the version was
 	// not the active one.
 	Successor keys.KeyID
@@ -130,10 +127,6 @@ func (k *Keeper) Revoke(ctx context.Context, id keys.KeyID, why string, alone bo
 				return err
 			}
 		}
-		out.Tokens, err = k.o.Book.KeySignatures(ctx, id, now.Add(-k.longest(l.Use)))
-		if err != nil {
-			return err
-		}
 		return k.record(ctx, step, now, why)
 	})
 	if err != nil {
@@ -146,6 +139,28 @@ func (k *Keeper) Revoke(ctx context.Context, id keys.KeyID, why string, alone bo
 		out.Destroyed = errors.New("the store does not show the version")
 	}
 	return out, k.Turn(ctx)
+}
+
+// Ended tells, after a revocation, which live nodes have yet to drop the version,
+// and how many signatures that it made could still have been valid: all of them,
+// once no node is left.
+func (k *Keeper) Ended(ctx context.Context, id keys.KeyID) (tokens int64, left []string, err error) {
+	l, err := k.find(ctx, id)
+	if err != nil {
+		return 0, nil, err
+	}
+	now := k.o.Now()
+	nodes, err := k.o.Book.KeyNodes(ctx, now.Add(-k.o.Lease-grace))
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, n := range nodes {
+		if slices.Contains(n.Serving, id) {
+			left = append(left, n.ID)
+		}
+	}
+	tokens, err = k.o.Book.KeySignatures(ctx, id, now.Add(-k.longest(l.Use)))
+	return tokens, left, err
 }
 
 // longest is how far back signatures of a use may still matter.

@@ -196,11 +196,13 @@ func (k *Keeper) Turn(ctx context.Context) error {
 	if k.o.Node == "" {
 		return storeErr
 	}
-	if err := k.beat(ctx, s, now); err != nil {
-		return err
-	}
+	// Counted first: who hears that this node serves a version no more can rely on
+	// the count of what it signed with it.
 	if err := k.watch.flush(ctx, k.o.Book); err != nil {
 		return fmt.Errorf("noting what was seen: %w", err)
+	}
+	if err := k.beat(ctx, s, now); err != nil {
+		return err
 	}
 	return errors.Join(storeErr, k.advance(ctx, s, now))
 }

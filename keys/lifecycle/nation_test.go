@@ -395,10 +395,13 @@ func TestARevocationTellsHowManyTokensItEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n.turns(t, 1)
-	got, err := n.operator(t).Revoke(t.Context(), "v1", "its backup was found in a taxi", false)
-	if err != nil || got.Tokens != 6 || got.Successor != "v2" || got.Destroyed != nil {
+	op := n.operator(t)
+	got, err := op.Revoke(t.Context(), "v1", "its backup was found in a taxi", false)
+	if err != nil || got.Successor != "v2" || got.Destroyed != nil {
 		t.Fatalf("got %+v, %v", got, err)
+	}
+	if _, left, err := op.Ended(t.Context(), "v1"); err != nil || len(left) != 2 {
+		t.Fatalf("nobody has taken a turn yet, but it is left with %v, %v", left, err)
 	}
 	if err := n.nodes[0].Turn(t.Context()); err != nil {
 		t.Fatal(err)
@@ -407,6 +410,9 @@ func TestARevocationTellsHowManyTokensItEnds(t *testing.T) {
 		t.Fatalf("signed with a revoked version: %v", err)
 	}
 	n.turns(t, 4)
+	if tokens, left, err := op.Ended(t.Context(), "v1"); err != nil || len(left) != 0 || tokens != 6 {
+		t.Fatalf("%d tokens ended, left with %v, %v", tokens, left, err)
+	}
 	for _, set := range n.sets() {
 		if !slices.Equal(set, []keys.KeyID{"v2"}) {
 			t.Fatalf("the set is %v", set)

@@ -48,7 +48,10 @@ func newClient(o *Options) (*client, error) {
 		// Not api.DefaultConfig, which takes addresses and leave to skip the check
 		// of certificates from VAULT_ variables in the environment.
 		endpoint, err := api.NewClient(&api.Config{
-			Address: address, MaxRetries: 0, HttpClient: &http.Client{Transport: transport, CheckRedirect: stay}, Timeout: o.Timeout, DisableRedirects: true,
+			Address: address, HttpClient: &http.Client{Transport: transport, CheckRedirect: stay}, DisableRedirects: true,
+			// No retries: round makes them. No timeout: try sets it, since this one
+			// would end before the answer is read.
+			MaxRetries: 0, Timeout: 0,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("preparing the client of Vault at %s: %w", address, err)

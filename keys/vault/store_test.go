@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -478,5 +479,20 @@ func TestASlowAnswerDoesNotCreateTwice(t *testing.T) {
 	p.Do(nil)
 	if got := handle(t, store, keys.TokenSigning, keys.ES256).Version; got != 2 {
 		t.Fatalf("version %d, want 2: it was created %d times", got, got-1)
+	}
+}
+
+// TestAnAnswerOfManyPacketsIsReadWhole: vault/api ends the context of a raw call
+// when the headers are there, if it has a timeout of its own.
+func TestAnAnswerOfManyPacketsIsReadWhole(t *testing.T) {
+	s := ready(t, vaulttest.Start(t))
+	store := open(t, options(s))
+	key := handle(t, store, keys.TokenSigning, keys.ES256)
+	inputs := slices.Repeat(one, 2000)
+	for range 5 {
+		signatures, err := store.SignBatch(t.Context(), key, inputs)
+		if err != nil || len(signatures) != len(inputs) {
+			t.Fatalf("%d signatures, %v", len(signatures), err)
+		}
 	}
 }

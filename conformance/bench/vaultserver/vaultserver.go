@@ -140,6 +140,7 @@ func (s *Server) initialise() error {
 		{"sys/mounts/transit", map[string]any{"type": "transit"}},
 		{"sys/auth/approle", map[string]any{"type": "approle"}},
 		{"sys/config/auditing/request-headers/X-Request-Id", map[string]any{"hmac": false}},
+		{"sys/mounts/transit/tune", map[string]any{"audit_non_hmac_request_keys": []string{"batch_input"}, "audit_non_hmac_response_keys": []string{"batch_results"}}},
 		{"sys/audit/file", map[string]any{"type": "file", "options": map[string]string{"file_path": s.Audit}}},
 	} {
 		if err := s.Call("PUT", c.path, c.body, nil); err != nil {
