@@ -282,6 +282,49 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 	})
 }
 
+// TestAgreeingAnewDoesNotBringBackWhatWasWithdrawn: the consent is approved again
+// in a later version, and says from which version on grants count.
+func TestAgreeingAnewDoesNotBringBackWhatWasWithdrawn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		an := account(t, db, "An")
+		c, v := agreed(an, "land-app")
+		first, err := db.Approve(ctx, c, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := grant(t, db, an, "land-app")
+		ended := func() int {
+			t.Helper()
+			p, err := db.Live(ctx, id, "land", "land.mortgage")
+			if err != nil || p.Consent == nil || p.Consent.State != consent.Approved {
+				t.Fatalf("got %+v, %v; want an approved consent", p.Consent, err)
+			}
+			return p.Consent.Ended
+		}
+		if got := ended(); got != 0 {
+			t.Fatalf("nothing has ended, but got version %d", got)
+		}
+		second, err := db.Approve(ctx, c, v) // superseded: no end
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ended(); got != 0 {
+			t.Fatalf("a superseded version ends nothing, but got version %d", got)
+		}
+		if err := db.Withdraw(ctx, second, withdrawn(second, noon)); err != nil {
+			t.Fatal(err)
+		}
+		third, err := db.Approve(ctx, c, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ended(); first.Version != 1 || third.Version != 4 || got != 3 {
+			t.Fatalf("versions %d and %d, ended with %d, want 1, 4 and 3", first.Version, third.Version, got)
+		}
+	})
+}
+
 func TestACodeThatWasNotRedeemedGivesNoLiveGrant(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		an := account(t, db, "An")

@@ -34,6 +34,7 @@ type permissionRow struct {
 	TextHash   string     `gorm:"column:text_hash"`
 	Basis      string     `gorm:"column:basis"`
 	Frequency  string     `gorm:"column:frequency"`
+	Ended      int        `gorm:"column:ended"`
 	ClientID   string     `gorm:"column:client_id"`
 }
 
@@ -45,7 +46,8 @@ func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.Regi
 			a.person_id, a.kind, a.account_level, a.locked_at,
 			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
-			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency
+			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency,
+			COALESCE((SELECT max(v.number) FROM consent_versions v WHERE v.consent_id = c.id AND v.state <> 'approved'), 0) AS ended
 		FROM grants g JOIN accounts a ON a.subject = g.subject
 		LEFT JOIN consents c ON c.subject = g.subject AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
 		WHERE g.id = ?`, string(purpose), string(registry), string(grant)).Scan(&row)
@@ -66,7 +68,7 @@ func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.Regi
 	if row.ConsentID != nil && row.ValidUntil != nil {
 		p.Consent = &consent.Consent{
 			ID: authz.ConsentID(*row.ConsentID), Subject: p.Subject, Client: authz.ClientID(row.ClientID), Purpose: purpose, Registry: registry,
-			Version: row.Version, State: consent.State(row.State), Attributes: split(row.Attributes), ValidUntil: row.ValidUntil.UTC(), TextHash: row.TextHash,
+			Version: row.Version, Ended: row.Ended, State: consent.State(row.State), Attributes: split(row.Attributes), ValidUntil: row.ValidUntil.UTC(), TextHash: row.TextHash,
 			Basis: authz.Basis(row.Basis), Frequency: row.Frequency,
 		}
 	}

@@ -23,6 +23,10 @@ type Consent struct {
 	Registry authz.RegistryID
 	Version  int
 	State    State
+	// Ended is the newest version that was no approval: a withdrawal or an expiry.
+	// What was granted on an earlier version ended with it, and a new agreement
+	// does not bring it back. It is read where releases are decided, else zero.
+	Ended int
 	// Of the current version:
 	Attributes []authz.AttributeID
 	Basis      authz.Basis

@@ -227,6 +227,9 @@ func consentHolds(c *consent.Catalogue, f Facts) Code {
 		f.Client == nil || k.Client != f.Client.ID || k.Purpose != f.Asked.Purpose || k.Registry != f.Asked.Registry:
 		return ConsentNotThis
 	}
+	if k.State == consent.Approved && version < k.Ended {
+		return ConsentWithdrawn // and agreed to anew, which is another permission
+	}
 	switch k.State {
 	case consent.Approved:
 	case consent.Withdrawn:

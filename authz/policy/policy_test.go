@@ -92,6 +92,10 @@ func TestStatute(t *testing.T) {
 		{"a later version that still covers it", mortgage(), func(f *Facts) { f.Consent.Version = 5 }, ""},
 		{"a later version that does not", mortgage(), func(f *Facts) { f.Consent.Version, f.Consent.Attributes = 5, f.Asked.Attributes[:1] }, ConsentSuperseded},
 		{"given on another basis", mortgage(), func(f *Facts) { f.Consent.Basis = "LB-CONTRACT" }, ConsentSuperseded},
+		{"withdrawn and agreed to anew, on the grant of before", mortgage(), func(f *Facts) { f.Consent.Version, f.Consent.Ended = 3, 2 }, ConsentWithdrawn},
+		{"on the grant of after", mortgage(), func(f *Facts) {
+			f.Consent.Version, f.Consent.Ended, f.Granted.ConsentReference = 3, 2, "c#3"
+		}, ""},
 		{"withdrawn", mortgage(), func(f *Facts) { f.Consent.State = consent.Withdrawn }, ConsentWithdrawn},
 		{"expired by the clock", mortgage(), func(f *Facts) { f.Consent.ValidUntil = noon }, ConsentExpired},
 		{"expired", mortgage(), func(f *Facts) { f.Consent.State = consent.Expired }, ConsentExpired},
