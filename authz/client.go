@@ -23,7 +23,24 @@ type Client struct {
 	// JWKS are the app's public keys, RFC 7517.
 	JWKS []byte
 	// SigningAlg is the ID token's algorithm: ES256 unless registered otherwise.
-	SigningAlg             string
+	SigningAlg string
+	// RequestObjectAlg is the one algorithm of its request objects; empty allows
+	// those of the profile (request_object_signing_alg). RequestURIs are where it
+	// may keep request objects (OpenID Connect Dynamic Registration §2).
+	RequestObjectAlg string
+	RequestURIs      []string
+	// AuthorizationAlg signs authorization responses of response_mode jwt, and
+	// UserInfoAlg UserInfo, which is plain JSON without it. Empty is ES256, or
+	// for UserInfo unsigned.
+	AuthorizationAlg string
+	UserInfoAlg      string
+	// What the app receives encrypted, each an alg and an enc or none.
+	IDTokenEncryption       Encryption
+	UserInfoEncryption      Encryption
+	AuthorizationEncryption Encryption
+	// RequireRequestObject refuses requests that are not signed, beyond what the
+	// profile demands (RFC 9101 §10.5).
+	RequireRequestObject   bool
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
 	BackchannelLogoutURI   string
@@ -89,6 +106,16 @@ const (
 	ClientSecretPost  AuthMethod = "client_secret_post"
 	PublicClient      AuthMethod = "none"
 )
+
+// Encryption is how a client wants something encrypted to its key: a key
+// management algorithm and a content encryption (RFC 7518 §4.1, §5.1).
+type Encryption struct {
+	Algorithm string `json:"alg,omitempty" yaml:"alg"`
+	Content   string `json:"enc,omitempty" yaml:"enc"`
+}
+
+// Wanted tells whether anything is to be encrypted.
+func (e Encryption) Wanted() bool { return e.Algorithm != "" }
 
 // AllowsGrant tells whether the client registered a grant type.
 func (c *Client) AllowsGrant(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }

@@ -10,8 +10,9 @@ type ProfileName string
 
 // The profiles a client can be pinned to (decision D5).
 const (
-	FAPI2 ProfileName = "fapi2"
-	OIDC  ProfileName = "oidc"
+	FAPI2        ProfileName = "fapi2"
+	FAPI2Signing ProfileName = "fapi2-message-signing"
+	OIDC         ProfileName = "oidc"
 )
 
 // Profile says what a client must do. Discovery, request checks, registration
@@ -22,11 +23,15 @@ type Profile struct {
 	Source string
 	// RequirePAR: only pushed requests (FAPI 2.0 SP §5.3.2.2, RFC 9126).
 	RequirePAR bool
+	// RequireRequestObject: only signed requests (FAPI 2.0 Message Signing §5.3.1,
+	// RFC 9101).
+	RequireRequestObject bool
 	// RequireDPoP: access tokens are bound to a key (RFC 9449).
 	RequireDPoP bool
 	// AuthMethods the token endpoint accepts from such a client.
 	AuthMethods []AuthMethod
-	// ResponseTypes and ResponseModes accepted.
+	// ResponseTypes and ResponseModes accepted; the first mode is that of a request
+	// which names none, where "query" is not among them.
 	ResponseTypes []string
 	ResponseModes []string
 	GrantTypes    []string
@@ -54,7 +59,22 @@ var Profiles = map[ProfileName]Profile{
 		RequirePAR: true, RequireDPoP: true,
 		AuthMethods:      []AuthMethod{PrivateKeyJWT},
 		ResponseTypes:    []string{"code"},
-		ResponseModes:    []string{"query"},
+		ResponseModes:    []string{"query", "jwt", "query.jwt"},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},
+		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
+		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
+
+		AssertionIssuerOnly: true,
+		RotateRefresh:       true,
+		CodeLife:            60 * time.Second,
+		AllowHTTPLoopback:   true,
+	},
+	FAPI2Signing: {
+		Name: FAPI2Signing, Source: "FAPI 2.0 Message Signing Final: signed requests and signed responses",
+		RequirePAR: true, RequireDPoP: true, RequireRequestObject: true,
+		AuthMethods:      []AuthMethod{PrivateKeyJWT},
+		ResponseTypes:    []string{"code"},
+		ResponseModes:    []string{"jwt", "query.jwt"},
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
@@ -68,7 +88,7 @@ var Profiles = map[ProfileName]Profile{
 		Name: OIDC, Source: "OpenID Connect Core 1.0, RFC 9700",
 		AuthMethods:      []AuthMethod{PrivateKeyJWT, ClientSecretBasic, ClientSecretPost},
 		ResponseTypes:    []string{"code"},
-		ResponseModes:    []string{"query", "form_post"},
+		ResponseModes:    []string{"query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"},
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA", "RS256"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA", "RS256"},
@@ -82,7 +102,7 @@ var Profiles = map[ProfileName]Profile{
 // Union collects one column over all profiles, in a stable order, for discovery.
 func Union[T comparable](column func(Profile) []T) []T {
 	var all []T
-	for _, name := range []ProfileName{FAPI2, OIDC} {
+	for _, name := range []ProfileName{FAPI2, FAPI2Signing, OIDC} {
 		for _, v := range column(Profiles[name]) {
 			if !slices.Contains(all, v) {
 				all = append(all, v)

@@ -90,6 +90,10 @@ type Ring interface {
 	// Published lists the versions that stand in the JWK Set, from memory. Errors:
 	// ErrUnavailable, when what is remembered may be too old to be told.
 	Published(use Use) ([]PublicKey, error)
+	// Decrypting names the RequestDecryption version of a key id, from memory: one
+	// that may still be encrypted to, or lately could. Errors: ErrNotOurs,
+	// ErrUnavailable.
+	Decrypting(id KeyID) (Handle, error)
 	// Sign signs all jobs and returns their signatures, the i-th for the i-th
 	// job. Either all are signed or an error comes back. Errors: ErrUnavailable,
 	// context errors.

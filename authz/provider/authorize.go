@@ -50,7 +50,7 @@ func (p *Provider) Authorize(r *http.Request) (Next, error) {
 	if err != nil {
 		var refusal *authz.Error
 		if errors.As(err, &refusal) && refusal.Redirectable {
-			return p.answer(pending.Request, errorParameters(refusal)), nil
+			return p.answer(r.Context(), pending.Request, errorParameters(refusal))
 		}
 		return Next{}, err
 	}
@@ -119,6 +119,11 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 	// is found good first, so that the app can be told what else is wrong.
 	now := p.now().UTC()
 	pending := Pending{Created: now, Expires: now.Add(p.life.Interaction)}
+	form, err = p.unwrapped(ctx, form, client)
+	if err != nil {
+		// Not told to any redirect URI: none of the request was proved.
+		return Pending{}, nil, err
+	}
 	pending.Request, err = p.checker.Check(form, client.Client, client.Profile)
 	if pending.Request.RedirectURI != "" && client.Profile.RequirePAR {
 		return pending, nil, authz.Refuse(authz.InvalidRequest,
@@ -328,7 +333,7 @@ func (p *Provider) Decline(ctx context.Context, id authz.AuthorizationID, record
 	if err != nil {
 		return Next{}, p.finishError(err)
 	}
-	return p.answer(pending.Request, errorParameters(refusal)), nil
+	return p.answer(ctx, pending.Request, errorParameters(refusal))
 }
 
 // Refuse ends a pending authorization with an error for the app.
@@ -338,7 +343,7 @@ func (p *Provider) Refuse(ctx context.Context, pending Pending, refusal *authz.E
 			return Next{}, p.finishError(err)
 		}
 	}
-	return p.answer(pending.Request, errorParameters(refusal)), nil
+	return p.answer(ctx, pending.Request, errorParameters(refusal))
 }
 
 func (p *Provider) finishError(err error) error {
@@ -353,9 +358,9 @@ func (p *Provider) finishError(err error) error {
 func (p *Provider) issue(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (Next, error) {
 	now := p.now().UTC()
 	u := &unit{client: client, now: now}
-	code, err := p.engineCode(withUnit(ctx, u), pending.Request, s)
-	if err != nil {
-		return p.Refuse(ctx, pending, err)
+	code, refusal := p.engineCode(withUnit(ctx, u), pending.Request, s)
+	if refusal != nil {
+		return p.Refuse(ctx, pending, refusal)
 	}
 	grant := Grant{
 		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Subject: s.Subject, Session: s.ID, Profile: client.Profile.Name,
@@ -384,10 +389,15 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 	if pending.ID != "" || record != nil {
 		write = inTx(p.o.Grants, write)
 	}
+	// Made first: an answer that cannot be signed leaves nothing spent.
+	next, err := p.answer(ctx, pending.Request, url.Values{"code": {code}})
+	if err != nil {
+		return Next{}, err
+	}
 	if err := write(ctx); err != nil {
 		return Next{}, p.finishError(err)
 	}
-	return p.answer(pending.Request, url.Values{"code": {code}}), nil
+	return next, nil
 }
 
 func inTx(g Grants, write func(context.Context) error) func(context.Context) error {
@@ -420,24 +430,6 @@ func (p *Provider) engineCode(ctx context.Context, a request.Authorization, s Si
 		return "", engineError(err)
 	}
 	return response.GetCode(), nil
-}
-
-// answer builds the authorization response: state as it came, and iss always
-// (RFC 9207 §2).
-func (p *Provider) answer(a request.Authorization, parameters url.Values) Next {
-	if a.State != "" {
-		parameters.Set("state", a.State)
-	}
-	parameters.Set("iss", p.o.Issuer)
-	lang := language(a.UILocales)
-	if a.ResponseMode == "form_post" {
-		return Next{Form: &FormPost{Action: a.RedirectURI, Fields: parameters}, Lang: lang}
-	}
-	separator := "?"
-	if strings.Contains(a.RedirectURI, "?") {
-		separator = "&" // RFC 6749 §3.1.2: the registered query is kept
-	}
-	return Next{Location: a.RedirectURI + separator + parameters.Encode(), Lang: lang}
 }
 
 func errorParameters(refusal *authz.Error) url.Values {

@@ -1,11 +1,17 @@
 package provider
 
 import (
+	"context"
+	"mime"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
 )
 
 // introspection is RFC 7662 §2.2.
@@ -29,19 +35,56 @@ type introspection struct {
 // tokens, and of tokens for an audience it is registered to serve; of any other
 // it learns "not active", as of a made-up one (§4, fosite.md hazard 8).
 func (p *Provider) Introspect(w http.ResponseWriter, r *http.Request) {
-	answer, err := p.introspect(r)
+	client, form, err := p.authenticated(r)
 	if err != nil {
 		p.refuse(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	answer, err := p.introspect(r, client, form)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	if !slices.Contains(accepted(r), introspectionMedia) {
+		writeJSON(w, http.StatusOK, answer)
+		return
+	}
+	signed, err := p.signedIntrospection(r.Context(), client, answer)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	writeJWT(w, introspectionMedia, signed)
 }
 
-func (p *Provider) introspect(r *http.Request) (introspection, error) {
-	client, form, err := p.authenticated(r)
-	if err != nil {
-		return introspection{}, err
+// introspectionMedia is RFC 9701 §4: who accepts it gets a signed answer.
+const introspectionMedia = "application/token-introspection+jwt"
+
+// accepted are the media types of the Accept header.
+func accepted(r *http.Request) []string {
+	var out []string
+	for media := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		if name, _, err := mime.ParseMediaType(strings.TrimSpace(media)); err == nil && len(out) < 16 {
+			out = append(out, name)
+		}
 	}
+	return out
+}
+
+// signedIntrospection is RFC 9701 §5: the answer inside token_introspection, for
+// this client and nobody else.
+func (p *Provider) signedIntrospection(ctx context.Context, client *clientauth.Registered, answer introspection) (string, error) {
+	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{
+		Use: keys.TokenSigning, Algorithm: keys.ES256, Type: "token-introspection+jwt",
+		Claims: map[string]any{"iss": p.o.Issuer, "aud": client.ID, "iat": p.now().Unix(), "token_introspection": answer},
+	})
+	if err != nil {
+		return "", keysError(err)
+	}
+	return signed[0], nil
+}
+
+func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, form url.Values) (introspection, error) {
 	token := form.Get("token")
 	if token == "" {
 		return introspection{}, authz.Refuse(authz.InvalidRequest, "token is missing").At("token")

@@ -46,6 +46,7 @@ type hintClaims struct {
 	Subject  string   `json:"sub"`
 	Audience audience `json:"aud"`
 	SID      string   `json:"sid"`
+	Expires  int64    `json:"exp"`
 }
 
 // idTokenHint checks that a hint is an ID token of ours; an expired one will do
@@ -62,7 +63,8 @@ func (p *Provider) idTokenHint(hint string) (hintClaims, error) {
 		return hintClaims{}, authz.Refuse(authz.InvalidRequest, "id_token_hint is not an ID token of this provider").At("id_token_hint").Because(err)
 	}
 	var claims hintClaims
-	if err := json.Unmarshal(verified.Claims, &claims); err != nil || claims.Issuer != p.o.Issuer || len(claims.Audience) == 0 {
+	if err := json.Unmarshal(verified.Claims, &claims); err != nil || claims.Issuer != p.o.Issuer || len(claims.Audience) == 0 || claims.Subject == "" || claims.Expires == 0 {
+		// Without exp it is another JWT of ours: signed UserInfo, or a response.
 		return hintClaims{}, authz.Refuse(authz.InvalidRequest, "id_token_hint is not an ID token of this provider").At("id_token_hint")
 	}
 	return claims, nil

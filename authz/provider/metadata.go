@@ -44,6 +44,19 @@ type metadata struct {
 	ClaimsParameter       bool     `json:"claims_parameter_supported"`
 	RequestParameter      bool     `json:"request_parameter_supported"`
 	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
+	RequestAlgs           []string `json:"request_object_signing_alg_values_supported"`
+	RequestEncAlgs        []string `json:"request_object_encryption_alg_values_supported"`
+	RequestEncs           []string `json:"request_object_encryption_enc_values_supported"`
+	RequireRequestURIs    bool     `json:"require_request_uri_registration"`
+	ResponseAlgs          []string `json:"authorization_signing_alg_values_supported"` // JARM §4
+	ResponseEncAlgs       []string `json:"authorization_encryption_alg_values_supported"`
+	ResponseEncs          []string `json:"authorization_encryption_enc_values_supported"`
+	IDTokenEncAlgs        []string `json:"id_token_encryption_alg_values_supported"`
+	IDTokenEncs           []string `json:"id_token_encryption_enc_values_supported"`
+	UserInfoAlgs          []string `json:"userinfo_signing_alg_values_supported"`
+	UserInfoEncAlgs       []string `json:"userinfo_encryption_alg_values_supported"`
+	UserInfoEncs          []string `json:"userinfo_encryption_enc_values_supported"`
+	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported"` // RFC 9701 §7
 	RequirePAR            bool     `json:"require_pushed_authorization_requests"`
 	BackchannelLogout     bool     `json:"backchannel_logout_supported"`
 	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`
@@ -65,7 +78,11 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),
 		GrantTypes:    authz.Union(func(p authz.Profile) []string { return p.GrantTypes }),
 		ACRs:          acrs, SubjectTypes: []string{"pairwise"},
-		IDTokenAlgs: p.tokenAlgorithms(),
+		IDTokenAlgs: p.tokenAlgorithms(), UserInfoAlgs: p.tokenAlgorithms(), ResponseAlgs: p.tokenAlgorithms(), IntrospectionAlgs: []string{string(keys.ES256)},
+		IDTokenEncAlgs: jose.KeyManagement, IDTokenEncs: jose.ContentEncryption, UserInfoEncAlgs: jose.KeyManagement, UserInfoEncs: jose.ContentEncryption,
+		ResponseEncAlgs: jose.KeyManagement, ResponseEncs: jose.ContentEncryption,
+		RequestParameter: true, RequestAlgs: algs, RequestEncAlgs: []string{string(keys.RSAOAEP256)}, RequestEncs: jose.ContentEncryption,
+		RequestURIParameter: p.o.Fetcher != nil, RequireRequestURIs: p.o.Fetcher != nil,
 		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: methods, RevocationMethods: methods,
 		DPoPAlgs: []string{"ES256", "EdDSA", "PS256"}, PKCE: []string{"S256"},
 		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},

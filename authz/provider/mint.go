@@ -84,10 +84,7 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, jkt 
 	if len(g.Details) > 0 {
 		access.Audience = append(access.Audience, p.url.broker)
 	}
-	algorithm := keys.Algorithm(u.client.SigningAlg)
-	if algorithm == "" {
-		algorithm = keys.ES256
-	}
+	algorithm := orES256(u.client.SigningAlg)
 	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typeAccessToken, Claims: access}}
 	if hasScope(scope, "openid") {
 		id := idClaims{
@@ -109,7 +106,9 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, jkt 
 		Scope: strings.Join(scope, " "), Details: g.Details,
 	}
 	if len(signed) > 1 {
-		answer.IDToken = signed[1]
+		if answer.IDToken, err = encryptedFor(u.client, u.client.IDTokenEncryption, signed[1]); err != nil {
+			return nil, err
+		}
 	}
 	return answer, nil
 }

@@ -44,6 +44,9 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 	if form.Get("request_uri") != "" {
 		return Pending{}, authz.Refuse(authz.InvalidRequest, "request_uri must not be pushed (RFC 9126 §2.1)").At("request_uri")
 	}
+	if form, err = p.unwrapped(r.Context(), form, client); err != nil {
+		return Pending{}, err
+	}
 	checked, err := p.checker.Check(form, client.Client, client.Profile)
 	if err != nil {
 		return Pending{}, err

@@ -78,6 +78,8 @@ type Options struct {
 	Sessions                Sessions
 	Consents                Consents
 	Pseudonyms              Pseudonyms
+	// Fetcher gets request objects by reference; nil offers none.
+	Fetcher Fetcher
 	// Parties is told of clients that used their credentials; it may be nil.
 	Parties   Parties
 	Now       func() time.Time

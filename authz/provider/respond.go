@@ -47,6 +47,15 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
+// writeJWT answers with a JWT of a media type.
+func writeJWT(w http.ResponseWriter, media, token string) {
+	h := w.Header()
+	h.Set("Content-Type", media)
+	h.Set("Cache-Control", "no-store")
+	// The client may be gone; nobody is left to tell.
+	_, _ = io.WriteString(w, token)
+}
+
 // refuse answers a refusal of an endpoint that a client calls. A client that
 // tried Basic is told the scheme (RFC 6749 §5.2).
 func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, err error) {

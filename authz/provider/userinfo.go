@@ -1,13 +1,17 @@
 package provider
 
 import (
+	"context"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/request"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
 )
 
 // userInfo is the answer of OpenID Connect Core §5.3.2. Who the person is in a
@@ -30,9 +34,39 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 	if access.NextNonce != "" {
 		w.Header().Set("DPoP-Nonce", access.NextNonce)
 	}
-	writeJSON(w, http.StatusOK, userInfo{
-		Subject: string(access.Subject), ACR: g.Level.ACR(), AuthTime: g.AuthTime.Unix(), AMR: g.Methods,
+	info := userInfo{Subject: string(access.Subject), ACR: g.Level.ACR(), AuthTime: g.AuthTime.Unix(), AMR: g.Methods}
+	client, err := p.o.Directory.Client(r.Context(), access.ClientID)
+	if err != nil {
+		p.refuseBearer(w, r, authz.Refuse(authz.InvalidToken, "the app of this token is not registered any more").Because(err))
+		return
+	}
+	if client.UserInfoAlg == "" && !client.UserInfoEncryption.Wanted() {
+		writeJSON(w, http.StatusOK, info)
+		return
+	}
+	signed, err := p.signedUserInfo(r.Context(), client, info)
+	if err != nil {
+		p.refuseBearer(w, r, err)
+		return
+	}
+	writeJWT(w, "application/jwt", signed)
+}
+
+// signedUserInfo is OpenID Connect Core §5.3.2: signed with iss and aud, and if
+// the app registered so, encrypted.
+func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Registered, info userInfo) (string, error) {
+	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{
+		Use: keys.TokenSigning, Algorithm: orES256(client.UserInfoAlg), Type: "JWT",
+		Claims: struct {
+			Issuer   string         `json:"iss"`
+			Audience authz.ClientID `json:"aud"`
+			userInfo
+		}{p.o.Issuer, client.ID, info},
 	})
+	if err != nil {
+		return "", keysError(err)
+	}
+	return encryptedFor(client, client.UserInfoEncryption, signed[0])
 }
 
 func (p *Provider) userInfoAccess(r *http.Request) (Access, *Grant, error) {

@@ -68,7 +68,7 @@ type check struct {
 
 // checks run in this order; the first refusal wins.
 var checks = []check{
-	{"OpenID Connect Core §6, RFC 9101: request objects are not offered", noRequestObject},
+	{"OpenID Connect Core §7.2.1: registration is not offered", noRegistration},
 	{"RFC 6749 §3.1.1 response_type", responseType},
 	{"OAuth 2.0 Form Post Response Mode §2 response_mode", responseMode},
 	{"RFC 6749 §3.3 scope", scope},
@@ -99,13 +99,8 @@ func (c *Checker) Check(form url.Values, client *authz.Client, profile authz.Pro
 	return a, nil
 }
 
-func noRequestObject(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Authorization) *authz.Error {
-	switch {
-	case form.Get("request") != "":
-		return authz.Refuse(authz.RequestNotSupported, "request objects are not offered; push the request instead (RFC 9126)").At("request")
-	case form.Get("request_uri") != "":
-		return authz.Refuse(authz.RequestURINotSupported, "request_uri is accepted only as this provider gave it out at the pushed authorization request endpoint").At("request_uri")
-	case form.Get("registration") != "":
+func noRegistration(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Authorization) *authz.Error {
+	if form.Get("registration") != "" {
 		return authz.Refuse(authz.RegistrationNotSupported, "registration is not offered").At("registration")
 	}
 	return nil
@@ -126,6 +121,9 @@ func responseType(_ *Checker, form url.Values, client *authz.Client, profile aut
 
 func responseMode(_ *Checker, form url.Values, _ *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
 	mode := form.Get("response_mode")
+	if mode == "" && !slices.Contains(profile.ResponseModes, a.ResponseMode) {
+		mode = profile.ResponseModes[0]
+	}
 	if mode == "" {
 		return nil
 	}

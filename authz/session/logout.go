@@ -214,5 +214,29 @@ func GuardedClient(allowLoopback bool) *http.Client {
 	}
 }
 
+// Fetcher gets documents with a guarded client.
+type Fetcher struct{ Client *http.Client }
+
+// Fetch gets what is at a URL: status 200, and no longer than limit.
+func (f Fetcher) Fetch(ctx context.Context, address string, limit int64) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := f.Client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d", answer.StatusCode)
+	}
+	raw, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
+	if err == nil && int64(len(raw)) > limit {
+		err = fmt.Errorf("longer than %d bytes", limit)
+	}
+	return raw, err
+}
+
 // sharedSpace is RFC 6598 address space, which is not public.
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")

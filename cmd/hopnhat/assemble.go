@@ -274,7 +274,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	protocol, err := provider.New(ctx, provider.Options{
 		Issuer: c.Issuer, SignInPath: "/signin", ConsentPath: "/consent", Ring: p.ring, Directory: p.directory,
 		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
-		Parties: p.ring, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
+		Parties: p.ring, Fetcher: session.Fetcher{Client: session.GuardedClient(!secure)}, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
 	})
 	if err != nil {
 		return fail(err)

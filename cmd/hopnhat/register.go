@@ -21,6 +21,14 @@ type registration struct {
 	Method                 string              `yaml:"token_endpoint_auth_method,omitempty"`
 	JWKS                   string              `yaml:"jwks,omitempty"`
 	SigningAlg             string              `yaml:"id_token_signed_response_alg,omitempty"`
+	RequestObjectAlg       string              `yaml:"request_object_signing_alg,omitempty"`
+	RequireRequestObject   bool                `yaml:"require_signed_request_object,omitempty"`
+	RequestURIs            []string            `yaml:"request_uris,omitempty"`
+	AuthorizationAlg       string              `yaml:"authorization_signed_response_alg,omitempty"`
+	UserInfoAlg            string              `yaml:"userinfo_signed_response_alg,omitempty"`
+	IDTokenEncryption      *authz.Encryption   `yaml:"id_token_encrypted_response,omitempty"`
+	UserInfoEncryption     *authz.Encryption   `yaml:"userinfo_encrypted_response,omitempty"`
+	AuthorizationEncrypted *authz.Encryption   `yaml:"authorization_encrypted_response,omitempty"`
 	RedirectURIs           []string            `yaml:"redirect_uris"`
 	PostLogoutRedirectURIs []string            `yaml:"post_logout_redirect_uris,omitempty"`
 	BackchannelLogoutURI   string              `yaml:"backchannel_logout_uri,omitempty"`
@@ -39,7 +47,30 @@ func registrationOf(c *authz.Client) registration {
 		SigningAlg: c.SigningAlg, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		BackchannelLogoutURI: c.BackchannelLogoutURI, GrantTypes: c.GrantTypes, Scopes: c.Scopes, Sector: c.Sector,
 		MinimumLevel: int(c.MinimumLevel), HomeURI: c.HomeURI, Introspect: c.Introspect, Declarations: c.Declarations,
+		RequestObjectAlg: c.RequestObjectAlg, RequireRequestObject: c.RequireRequestObject, RequestURIs: c.RequestURIs,
+		AuthorizationAlg: c.AuthorizationAlg, UserInfoAlg: c.UserInfoAlg, IDTokenEncryption: wanted(c.IDTokenEncryption),
+		UserInfoEncryption: wanted(c.UserInfoEncryption), AuthorizationEncrypted: wanted(c.AuthorizationEncryption),
 	}
+}
+
+// wanted is nil where nothing is to be encrypted, so that YAML leaves it out.
+func wanted(e authz.Encryption) *authz.Encryption {
+	if !e.Wanted() {
+		return nil
+	}
+	return &e
+}
+
+// encryption is the reverse; the content encryption has a default (OpenID Connect
+// Dynamic Registration §2).
+func encryption(e *authz.Encryption) authz.Encryption {
+	if e == nil || !e.Wanted() {
+		return authz.Encryption{}
+	}
+	if e.Content == "" {
+		return authz.Encryption{Algorithm: e.Algorithm, Content: "A128CBC-HS256"}
+	}
+	return *e
 }
 
 // client checks a registration against its profile's row and fills in defaults.
@@ -65,6 +96,9 @@ func (p *parts) client(r registration) (*authz.Client, error) {
 		SigningAlg: r.SigningAlg, RedirectURIs: r.RedirectURIs, PostLogoutRedirectURIs: r.PostLogoutRedirectURIs,
 		BackchannelLogoutURI: r.BackchannelLogoutURI, BackchannelSession: true, GrantTypes: r.GrantTypes, Scopes: r.Scopes, Sector: r.Sector,
 		MinimumLevel: authz.AuthenticationLevel(r.MinimumLevel), HomeURI: r.HomeURI, Introspect: r.Introspect, Declarations: r.Declarations,
+		RequestObjectAlg: r.RequestObjectAlg, RequireRequestObject: r.RequireRequestObject, RequestURIs: r.RequestURIs,
+		AuthorizationAlg: r.AuthorizationAlg, UserInfoAlg: r.UserInfoAlg, IDTokenEncryption: encryption(r.IDTokenEncryption),
+		UserInfoEncryption: encryption(r.UserInfoEncryption), AuthorizationEncryption: encryption(r.AuthorizationEncrypted),
 		CreatedAt: time.Now().UTC(),
 	}
 	if err := p.checkClient(c, profile); err != nil {
@@ -87,12 +121,10 @@ func (p *parts) checkClient(c *authz.Client, profile authz.Profile) error {
 			return fmt.Errorf("profile %s does not offer the grant %s", profile.Name, g)
 		}
 	}
-	if c.Method == authz.PrivateKeyJWT {
-		if _, err := jose.ParseSet(c.JWKS); err != nil {
-			return fmt.Errorf("private_key_jwt needs jwks: %w", err)
-		}
+	if err := checkSecured(c, profile); err != nil {
+		return err
 	}
-	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs, nonEmpty(c.BackchannelLogoutURI, c.HomeURI)) {
+	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs, c.RequestURIs, nonEmpty(c.BackchannelLogoutURI, c.HomeURI)) {
 		if err := checkURI(uri, profile.AllowHTTPLoopback); err != nil {
 			return err
 		}
@@ -107,6 +139,40 @@ func (p *parts) checkClient(c *authz.Client, profile authz.Profile) error {
 	for _, d := range c.Declarations {
 		if err := p.catalogue.CheckDeclaration(d); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkSecured checks what is signed and encrypted, by the app and for it.
+func checkSecured(c *authz.Client, profile authz.Profile) error {
+	set := &jose.Set{}
+	if c.Method == authz.PrivateKeyJWT || len(c.JWKS) > 0 {
+		var err error
+		if set, err = jose.ParseSet(c.JWKS); err != nil {
+			return fmt.Errorf("private_key_jwt needs jwks: %w", err)
+		}
+	}
+	for name, alg := range map[string]string{"authorization_signed_response_alg": c.AuthorizationAlg, "userinfo_signed_response_alg": c.UserInfoAlg} {
+		if alg != "" && !slices.Contains(profile.TokenAlgorithms, alg) {
+			return fmt.Errorf("%s: profile %s does not sign with %s", name, profile.Name, alg)
+		}
+	}
+	if alg := c.RequestObjectAlg; alg != "" && !slices.Contains(profile.ClientAlgorithms, alg) {
+		return fmt.Errorf("request_object_signing_alg: profile %s does not take %s", profile.Name, alg)
+	}
+	if (c.RequireRequestObject || profile.RequireRequestObject) && set.Len() == 0 {
+		return fmt.Errorf("profile %s signs requests: register the keys in jwks", profile.Name)
+	}
+	for name, e := range map[string]authz.Encryption{
+		"id_token_encrypted_response": c.IDTokenEncryption, "userinfo_encrypted_response": c.UserInfoEncryption,
+		"authorization_encrypted_response": c.AuthorizationEncryption,
+	} {
+		if !e.Wanted() {
+			continue
+		}
+		if err := jose.CheckEncryption(set, e.Algorithm, e.Content); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil

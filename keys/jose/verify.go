@@ -22,7 +22,9 @@ import (
 type Rule struct {
 	// Type is the `typ` a token must have, compared as RFC 7515 §4.1.9 says;
 	// empty lets only JWT or none through.
-	Type       string
+	Type string
+	// Lenient lets JWT or no `typ` pass too, for tokens older than their type.
+	Lenient    bool
 	Algorithms []keys.Algorithm
 	MaxBytes   int // 16 KiB if zero
 }
@@ -112,7 +114,7 @@ func parse(token string, rule Rule) (parsed, error) {
 		return parsed{}, invalid("keys are not taken from jku, x5u or x5c")
 	case !slices.Contains(rule.Algorithms, p.head.Algorithm):
 		return parsed{}, invalid("algorithm %q is not allowed here", clip(string(p.head.Algorithm)))
-	case !typeOK(p.head.Type, rule.Type):
+	case !typeOK(p.head.Type, rule.Type) && !(rule.Lenient && typeOK(p.head.Type, "")):
 		return parsed{}, invalid("typ %q is not %q", clip(p.head.Type), rule.Type)
 	}
 	return p, nil

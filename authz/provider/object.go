@@ -1,0 +1,120 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/request"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+)
+
+// Fetcher gets a document from a URL that a client registered. It reaches public
+// addresses only, follows no redirect, and gives up at limit bytes.
+type Fetcher interface {
+	Fetch(ctx context.Context, address string, limit int64) ([]byte, error)
+}
+
+// maxObject bounds a request object, RFC 9101 §10.2.
+const maxObject = 32 << 10
+
+// unwrapped gives the request itself: what is in the request object if one came,
+// by value or by reference (RFC 9101 §5), else the form. The engine and the checks
+// see nothing else. Errors are *authz.Error.
+func (p *Provider) unwrapped(ctx context.Context, form url.Values, client *clientauth.Registered) (url.Values, error) {
+	object, address := form.Get("request"), form.Get("request_uri")
+	switch {
+	case object != "" && address != "":
+		return nil, authz.Refuse(authz.InvalidRequest, "request and request_uri exclude each other (RFC 9101 §5)").At("request")
+	case object == "" && address == "" && (client.Profile.RequireRequestObject || client.RequireRequestObject):
+		return nil, authz.Refuse(authz.InvalidRequest, "this app must sign its authorization requests (RFC 9101, profile %s)", client.Profile.Name).At("request")
+	case object == "" && address == "":
+		return form, nil
+	case address != "":
+		fetched, err := p.fetchObject(ctx, address, client)
+		if err != nil {
+			return nil, err
+		}
+		object = fetched
+	}
+	signed, err := p.decrypted(ctx, object)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := verifiedObject(signed, client)
+	if err != nil {
+		return nil, err
+	}
+	return request.FromObject(claims, form, client.Client, client.Profile, p.o.Issuer, p.now())
+}
+
+// fetchObject gets a request object from where the app registered it may be.
+func (p *Provider) fetchObject(ctx context.Context, address string, client *clientauth.Registered) (string, error) {
+	// The fragment, if any, is only there to make another URL of it (OpenID
+	// Connect Core §6.2).
+	plain, _, _ := strings.Cut(address, "#")
+	registered := slices.ContainsFunc(client.RequestURIs, func(uri string) bool {
+		without, _, _ := strings.Cut(uri, "#")
+		return without == plain
+	})
+	if !registered || p.o.Fetcher == nil {
+		return "", authz.Refuse(authz.InvalidRequestURI, "request_uri is neither one that this provider gave out nor registered for this app").At("request_uri")
+	}
+	raw, err := p.o.Fetcher.Fetch(ctx, plain, maxObject)
+	if err != nil {
+		return "", authz.Refuse(authz.InvalidRequestURI, "the request object could not be fetched from request_uri").At("request_uri").Because(err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
+func badObject(err error) *authz.Error {
+	return authz.Refuse(authz.InvalidRequestObject, "the request object cannot be accepted: %v", err).At("request").Because(err)
+}
+
+// decrypted opens an object that was encrypted to us; a signed one is as it is.
+func (p *Provider) decrypted(ctx context.Context, object string) (string, error) {
+	if !jose.IsEncrypted(object) {
+		return object, nil
+	}
+	signed, err := jose.Decrypt(ctx, p.o.Ring, object, maxObject)
+	switch {
+	case errors.Is(err, keys.ErrUnavailable):
+		return "", keysError(err)
+	case err != nil:
+		return "", badObject(err)
+	case jose.IsEncrypted(signed):
+		return "", badObject(errors.New("it is encrypted twice"))
+	}
+	return signed, nil
+}
+
+// verifiedObject checks the signature against the keys of the registration.
+func verifiedObject(signed string, client *clientauth.Registered) ([]byte, error) {
+	if client.Keys == nil || client.Keys.Len() == 0 {
+		return nil, badObject(errors.New("this app has registered no key to sign it with"))
+	}
+	allowed := client.Profile.ClientAlgorithms
+	if client.RequestObjectAlg != "" {
+		allowed = []string{client.RequestObjectAlg}
+	}
+	verified, err := jose.Verify(signed, client.Keys, jose.Rule{
+		Type: request.ObjectType, Lenient: true, Algorithms: algorithms(allowed), MaxBytes: maxObject,
+	})
+	if err != nil {
+		return nil, badObject(err)
+	}
+	return verified.Claims, nil
+}
+
+func algorithms(names []string) []keys.Algorithm {
+	out := make([]keys.Algorithm, len(names))
+	for i, name := range names {
+		out[i] = keys.Algorithm(name)
+	}
+	return out
+}
