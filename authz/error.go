@@ -51,6 +51,8 @@ const (
 	UseDPoPNonce                Code = "use_dpop_nonce"                // RFC 9449 §8
 	UnsupportedTokenType        Code = "unsupported_token_type"        // RFC 7009 §2.2.1
 	UnmetAuthentication         Code = "unmet_authentication_requirements"
+	InvalidRedirectURI          Code = "invalid_redirect_uri"    // RFC 7591 §3.2.2
+	InvalidClientMetadata       Code = "invalid_client_metadata" // RFC 7591 §3.2.2
 )
 
 // Error is a refusal that a protocol endpoint may tell its caller. The

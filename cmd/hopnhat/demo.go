@@ -17,6 +17,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/identity"
+	"hopnhat/authz/registration"
 	"hopnhat/conformance/sampleapp"
 	"hopnhat/keys"
 	"hopnhat/store/registry"
@@ -219,7 +220,7 @@ func (p *parts) enrolDemo(ctx context.Context, port int) ([]sampleapp.Config, er
 			return nil, err
 		}
 		apps[i].Key = private
-		if _, err := p.register(ctx, demoRegistration(apps[i], public)); err != nil {
+		if _, _, err := p.register(ctx, demoRegistration(apps[i], public)); err != nil {
 			return nil, err
 		}
 	}
@@ -302,11 +303,11 @@ func (p *parts) labels(details []sampleapp.Detail) map[string][2]string {
 	return out
 }
 
-func demoRegistration(a sampleapp.Config, public []byte) registration {
-	r := registration{
-		ID: a.ClientID, Name: authz.LocalizedText{VI: a.Name[0], EN: a.Name[1]}, Owner: authz.LocalizedText{VI: a.Owner[0], EN: a.Owner[1]},
-		JWKS: string(public), RedirectURIs: []string{a.Home + "/callback"}, PostLogoutRedirectURIs: []string{a.Home + "/signed-out"},
-		BackchannelLogoutURI: a.Home + "/backchannel-logout", MinimumLevel: 2, HomeURI: a.Home + "/", Sector: a.ClientID + ".demo",
+func demoRegistration(a sampleapp.Config, public []byte) registration.Metadata {
+	r := registration.Metadata{
+		ClientID: a.ClientID, Name: a.Name[0], NameEN: a.Name[1], Owner: &authz.LocalizedText{VI: a.Owner[0], EN: a.Owner[1]},
+		JWKS: public, RedirectURIs: []string{a.Home + "/callback"}, PostLogoutRedirectURIs: []string{a.Home + "/signed-out"},
+		BackchannelLogoutURI: a.Home + "/backchannel-logout", MinimumLevel: 2, ClientURI: a.Home + "/", Sector: a.ClientID + ".demo",
 	}
 	explanations := map[string]authz.LocalizedText{
 		"land":  {VI: "Để biết thửa đất có thể thế chấp hay không.", EN: "To know whether the parcel can be mortgaged."},

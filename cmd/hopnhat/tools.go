@@ -9,10 +9,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"gopkg.in/yaml.v3"
-
 	"hopnhat/authz"
 	"hopnhat/authz/identity"
+	"hopnhat/authz/registration"
 	"hopnhat/store"
 	"hopnhat/store/proof"
 	"hopnhat/store/registry"
@@ -183,16 +182,16 @@ func clientAdd(ctx context.Context, p *parts, e env, rest []string) error {
 	if err != nil {
 		return fmt.Errorf("reading the clients: %w", err)
 	}
-	var list []registration
-	if err := yaml.Unmarshal(raw, &list); err != nil {
+	list, err := registration.ParseYAML(raw)
+	if err != nil {
 		return fmt.Errorf("reading the clients of %s: %w", rest[0], err)
 	}
-	for _, r := range list {
-		secret, err := p.register(ctx, r)
+	for _, m := range list {
+		c, secret, err := p.register(ctx, m)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "%s registered, profile %s\n", r.ID, r.Profile)
+		fmt.Fprintf(e.out, "%s registered, profile %s\n", c.ID, c.Profile)
 		if secret != "" {
 			fmt.Fprintf(e.out, "  client_secret: %s\n  It is shown this once; only its hash is kept.\n", secret)
 		}
@@ -239,10 +238,12 @@ func clientShow(ctx context.Context, p *parts, e env, rest []string) error {
 	if err != nil {
 		return err
 	}
-	c.SecretHash = nil
-	enc := yaml.NewEncoder(e.out)
-	defer enc.Close()
-	return enc.Encode(registrationOf(c))
+	text, err := registration.WriteYAML([]registration.Metadata{registration.Of(c)})
+	if err != nil {
+		return err
+	}
+	_, err = e.out.Write(text)
+	return err
 }
 
 func clientDisable(ctx context.Context, p *parts, e env, rest []string) error {

@@ -61,35 +61,38 @@ func (s *subject) run(ctx context.Context, words []string, operands ...string) (
 }
 
 const apps = `
-- id: bench-fapi
-  name: {vi: "Ứng dụng đo", en: "Bench app"}
+- client_id: bench-fapi
+  client_name: "Ứng dụng đo"
+  client_name#en: "Bench app"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: fapi2
-  jwks: '%s'
+  jwks: %s
   redirect_uris: ["http://localhost/bench-fapi/callback"]
   grant_types: [authorization_code, refresh_token, client_credentials]
-  scope: [openid]
+  scope: openid
   minimum_level: 2
   declarations:
     - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [civil.marital_status], explanation: {vi: Thử, en: Test}, max_days: 30, frequency: unlimited}
     - {purpose: tax.declare, legal_basis: LB-STATE, registry: tax, attributes: [tax.tax_code, tax.arrears], explanation: {vi: Thử, en: Test}, max_days: 30}
-- id: bench-es256
-  name: {vi: "Ứng dụng đo", en: "Bench app"}
+- client_id: bench-es256
+  client_name: "Ứng dụng đo"
+  client_name#en: "Bench app"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
   redirect_uris: ["http://localhost/bench-es256/callback"]
   grant_types: [authorization_code, refresh_token, client_credentials]
-  scope: [openid]
-- id: bench-rs256
-  name: {vi: "Ứng dụng đo", en: "Bench app"}
+  scope: openid
+- client_id: bench-rs256
+  client_name: "Ứng dụng đo"
+  client_name#en: "Bench app"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
   id_token_signed_response_alg: RS256
   redirect_uris: ["http://localhost/bench-rs256/callback"]
   grant_types: [authorization_code, refresh_token, client_credentials]
-  scope: [openid]
+  scope: openid
 `
 
 // prepare makes the state: schema, nation, apps, accounts.

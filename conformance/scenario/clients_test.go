@@ -38,15 +38,17 @@ func TestOpenIDClient(t *testing.T) {
 
 // legacyApps are registered while the server runs, as an operator does.
 const legacyApps = `
-- id: so-tay-cu
-  name: {vi: Sổ tay cũ, en: Old notebook}
+- client_id: so-tay-cu
+  client_name: Sổ tay cũ
+  client_name#en: Old notebook
   owner: {vi: Sở Mẫu, en: Sample Department}
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
   redirect_uris: ["http://localhost:9/callback"]
   minimum_level: 2
-- id: so-tay-rs256
-  name: {vi: Sổ tay RS256, en: RS256 notebook}
+- client_id: so-tay-rs256
+  client_name: Sổ tay RS256
+  client_name#en: RS256 notebook
   owner: {vi: Sở Mẫu, en: Sample Department}
   profile: oidc
   token_endpoint_auth_method: client_secret_post

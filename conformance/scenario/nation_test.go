@@ -158,15 +158,16 @@ func (n *nation) register(t *testing.T) {
 	t.Helper()
 	app := func(p *party) string {
 		return fmt.Sprintf(`
-- id: %s
-  name: {vi: "Ứng dụng thử %s", en: "Test app %s"}
+- client_id: %s
+  client_name: "Ứng dụng thử %s"
+  client_name#en: "Test app %s"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: fapi2
-  jwks: '%s'
+  jwks: %s
   redirect_uris: ["%s"]
   post_logout_redirect_uris: ["http://localhost/signed-out"]
   grant_types: [authorization_code, refresh_token, client_credentials]
-  scope: [openid]
+  scope: openid
   minimum_level: 2
   declarations:
     - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [civil.marital_status], explanation: {vi: Thử, en: Test}, max_days: 30, frequency: unlimited}
@@ -175,20 +176,22 @@ func (n *nation) register(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "apps.yaml")
 	text := app(n.app) + app(n.other) + `
-- id: strict
-  name: {vi: "Ứng dụng mức 3", en: "Level 3 app"}
+- client_id: strict
+  client_name: "Ứng dụng mức 3"
+  client_name#en: "Level 3 app"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: oidc
   token_endpoint_auth_method: client_secret_post
   redirect_uris: ["http://localhost/strict/callback"]
   minimum_level: 3
-- id: legacy
-  name: {vi: "Ứng dụng cũ", en: "Legacy app"}
+- client_id: legacy
+  client_name: "Ứng dụng cũ"
+  client_name#en: "Legacy app"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
   redirect_uris: ["http://localhost/legacy/callback"]
-  scope: [openid]
+  scope: openid
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -33,15 +33,17 @@ func signingApp(t *testing.T, n *nation) *party {
 	}
 	file := filepath.Join(t.TempDir(), "signing.yaml")
 	text := fmt.Sprintf(`
-- id: %s
-  name: {vi: "Ứng dụng ký", en: "Signing app"}
+- client_id: %s
+  client_name: "Ứng dụng ký"
+  client_name#en: "Signing app"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: fapi2-message-signing
-  jwks: '%s'
+  jwks: %s
   redirect_uris: ["%s"]
-  scope: [openid]
+  scope: openid
   userinfo_signed_response_alg: ES256
-  id_token_encrypted_response: {alg: ECDH-ES, enc: A256GCM}
+  id_token_encrypted_response_alg: ECDH-ES
+  id_token_encrypted_response_enc: A256GCM
   introspect: ["%s/userinfo"]
 `, p.id, public, p.redirect, n.base)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -1,0 +1,126 @@
+package registration
+
+import (
+	"encoding/json"
+	"strings"
+
+	"hopnhat/authz"
+)
+
+// Metadata is client metadata: OpenID Connect Dynamic Registration §2, RFC 7591
+// §2, and the standards named beside each group. One struct is read from JSON and
+// from YAML. What is empty takes its default in [Metadata.Client].
+type Metadata struct {
+	ClientID string `json:"client_id,omitempty"`
+	// The name with and without language (RFC 7591 §2.2); without is Vietnamese.
+	Name       string `json:"client_name,omitempty"`
+	NameVI     string `json:"client_name#vi,omitempty"`
+	NameEN     string `json:"client_name#en,omitempty"`
+	ClientURI  string `json:"client_uri,omitempty"`
+	AuthMethod string `json:"token_endpoint_auth_method,omitempty"`
+
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	GrantTypes   []string `json:"grant_types,omitempty"`
+	Scope        Scope    `json:"scope,omitempty"`
+
+	JWKS json.RawMessage `json:"jwks,omitempty"`
+
+	IDTokenAlg       string `json:"id_token_signed_response_alg,omitempty"`
+	IDTokenEncAlg    string `json:"id_token_encrypted_response_alg,omitempty"`
+	IDTokenEncEnc    string `json:"id_token_encrypted_response_enc,omitempty"`
+	UserInfoAlg      string `json:"userinfo_signed_response_alg,omitempty"`
+	UserInfoEncAlg   string `json:"userinfo_encrypted_response_alg,omitempty"`
+	UserInfoEncEnc   string `json:"userinfo_encrypted_response_enc,omitempty"`
+	RequestObjectAlg string `json:"request_object_signing_alg,omitempty"`
+
+	RequestURIs          []string `json:"request_uris,omitempty"`
+	RequireRequestObject bool     `json:"require_signed_request_object,omitempty"` // RFC 9101 §10.5
+
+	// JARM §3.
+	AuthorizationAlg    string `json:"authorization_signed_response_alg,omitempty"`
+	AuthorizationEncAlg string `json:"authorization_encrypted_response_alg,omitempty"`
+	AuthorizationEncEnc string `json:"authorization_encrypted_response_enc,omitempty"`
+
+	// RP-Initiated Logout §3.1, Back-Channel Logout §2.2.
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	BackchannelLogoutURI   string   `json:"backchannel_logout_uri,omitempty"`
+
+	// Ours: what an agency's officer decides, no app for itself.
+	Profile      string               `json:"profile,omitempty"`
+	Owner        *authz.LocalizedText `json:"owner,omitempty"`
+	Sector       string               `json:"sector,omitempty"`
+	MinimumLevel int                  `json:"minimum_level,omitempty"`
+	Introspect   []string             `json:"introspect,omitempty"`
+	Declarations []authz.Declaration  `json:"declarations,omitempty"`
+}
+
+// Scope is a list that is written as one text with spaces, RFC 6749 §3.3.
+type Scope []string
+
+// MarshalText writes the list.
+func (s Scope) MarshalText() ([]byte, error) { return []byte(strings.Join(s, " ")), nil }
+
+// UnmarshalText reads the list.
+func (s *Scope) UnmarshalText(text []byte) error {
+	*s = strings.Fields(string(text))
+	return nil
+}
+
+// Of is the metadata of a client: what reading it again makes the same client of.
+func Of(c *authz.Client) Metadata {
+	m := Metadata{
+		ClientID: string(c.ID), Name: c.Name.VI, NameEN: c.Name.EN, ClientURI: c.HomeURI, AuthMethod: string(c.Method),
+		RedirectURIs: c.RedirectURIs, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
+		IDTokenAlg: c.SigningAlg, IDTokenEncAlg: c.IDTokenEncryption.Algorithm, IDTokenEncEnc: c.IDTokenEncryption.Content,
+		UserInfoAlg: c.UserInfoAlg, UserInfoEncAlg: c.UserInfoEncryption.Algorithm, UserInfoEncEnc: c.UserInfoEncryption.Content,
+		RequestObjectAlg: c.RequestObjectAlg, RequestURIs: c.RequestURIs, RequireRequestObject: c.RequireRequestObject,
+		AuthorizationAlg: c.AuthorizationAlg, AuthorizationEncAlg: c.AuthorizationEncryption.Algorithm, AuthorizationEncEnc: c.AuthorizationEncryption.Content,
+		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, BackchannelLogoutURI: c.BackchannelLogoutURI,
+		Profile: string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect, Declarations: c.Declarations,
+	}
+	if c.Owner != (authz.LocalizedText{}) {
+		m.Owner = &c.Owner
+	}
+	return m
+}
+
+// raw is the client that the metadata name, with defaults and unchecked.
+func (m Metadata) raw() *authz.Client {
+	c := &authz.Client{
+		ID: authz.ClientID(m.ClientID), Name: authz.LocalizedText{VI: or(m.NameVI, m.Name), EN: m.NameEN},
+		Profile: authz.ProfileName(or(m.Profile, string(authz.FAPI2))), Method: authz.AuthMethod(or(m.AuthMethod, string(authz.PrivateKeyJWT))),
+		JWKS: m.JWKS, SigningAlg: m.IDTokenAlg, RequestObjectAlg: m.RequestObjectAlg, RequestURIs: m.RequestURIs,
+		AuthorizationAlg: m.AuthorizationAlg, UserInfoAlg: m.UserInfoAlg, IDTokenEncryption: encryption(m.IDTokenEncAlg, m.IDTokenEncEnc),
+		UserInfoEncryption:      encryption(m.UserInfoEncAlg, m.UserInfoEncEnc),
+		AuthorizationEncryption: encryption(m.AuthorizationEncAlg, m.AuthorizationEncEnc),
+		RequireRequestObject:    m.RequireRequestObject, RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
+		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
+		Declarations: m.Declarations, MinimumLevel: authz.AuthenticationLevel(m.MinimumLevel), Introspect: m.Introspect, HomeURI: m.ClientURI,
+	}
+	if m.Owner != nil {
+		c.Owner = *m.Owner
+	}
+	if len(c.GrantTypes) == 0 {
+		c.GrantTypes = []string{"authorization_code", "refresh_token"}
+	}
+	if len(c.Scopes) == 0 {
+		c.Scopes = []string{"openid"}
+	}
+	return c
+}
+
+// encryption has a default for the content (OpenID Connect Dynamic Registration
+// §2, JARM §3).
+func encryption(algorithm, content string) authz.Encryption {
+	if algorithm != "" && content == "" {
+		content = "A128CBC-HS256"
+	}
+	return authz.Encryption{Algorithm: algorithm, Content: content}
+}
+
+func or(value, otherwise string) string {
+	if value != "" {
+		return value
+	}
+	return otherwise
+}

@@ -1,0 +1,153 @@
+package registration
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"hopnhat/authz"
+)
+
+// lawful is a catalogue that allows every declaration but one of purpose
+// "marketing".
+type lawful struct{}
+
+func (lawful) CheckDeclaration(d authz.Declaration) error {
+	if d.Purpose == "marketing" {
+		return errors.New("national registers are not for marketing")
+	}
+	return nil
+}
+
+const (
+	ecKey  = `{"kty":"EC","crv":"P-256","kid":"1","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
+	ecKeys = `{"keys":[` + ecKey + `]}`
+	app    = `{"client_id":"so-dat","client_name":"Sổ đất","jwks":` + ecKeys + `,"redirect_uris":["https://dat.example.vn/cb"]}`
+)
+
+// with is metadata with members replaced; a null takes one out.
+func with(t testing.TB, base, changes string) []byte {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(base), &object); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(changes), &object); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestRules(t *testing.T) {
+	const metadata, redirect = authz.InvalidClientMetadata, authz.InvalidRedirectURI
+	for _, row := range []struct {
+		name, clause, changes string
+		code                  authz.Code
+		member                string
+	}{
+		{"the least", "", `{}`, "", ""},
+		{"members not known are passed over", "RFC 7591 §2", `{"made_up":1}`, "", ""},
+		{"a null is as if left out", "RFC 7592 §2.2", `{"grant_types":null,"client_uri":null}`, "", ""},
+		{"no name", "", `{"client_name":null}`, metadata, "client_name"},
+		{"a name in one language only is a name", "RFC 7591 §2.2", `{"client_name":null,"client_name#vi":"Sổ"}`, "", ""},
+		{"a list where a text belongs", "RFC 7591 §2", `{"client_uri":["https://x.example"]}`, metadata, "client_uri"},
+		{"a text where a list belongs", "RFC 7591 §2", `{"redirect_uris":"https://x.example"}`, metadata, "redirect_uris"},
+		{"a profile there is not", "D5", `{"profile":"fapi1"}`, metadata, "profile"},
+		{"a method the profile does not allow", "FAPI 2.0 SP §5.3.2.1", `{"token_endpoint_auth_method":"client_secret_basic"}`, metadata, "token_endpoint_auth_method"},
+		{"a grant the profile does not offer", "RFC 7591 §2", `{"grant_types":["password"]}`, metadata, "grant_types"},
+		{"no keys for private_key_jwt", "RFC 7591 §2", `{"jwks":null}`, metadata, "jwks"},
+		{"a private key", "RFC 7517 §9.3", `{"jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"AA"}]}}`, metadata, "jwks"},
+		{"an ID token signed with an algorithm of another profile", "FAPI 2.0 SP §5.4.1", `{"id_token_signed_response_alg":"RS256"}`, metadata, "id_token_signed_response_alg"},
+		{"unsigned request objects", "RFC 9101 §10.1", `{"request_object_signing_alg":"none"}`, metadata, "request_object_signing_alg"},
+		{"encryption with RSA1_5", "RFC 8725 §3.2", `{"id_token_encrypted_response_alg":"RSA1_5"}`, metadata, "id_token_encrypted_response_alg"},
+		{"a content encryption without a key management", "DCR §2", `{"userinfo_encrypted_response_enc":"A256GCM"}`, metadata, "userinfo_encrypted_response_alg"},
+		{"a redirect with a fragment", "RFC 6749 §3.1.2", `{"redirect_uris":["https://dat.example.vn/cb#x"]}`, redirect, "redirect_uris"},
+		{"a redirect without TLS", "RFC 9700 §2.6", `{"redirect_uris":["http://dat.example.vn/cb"]}`, redirect, "redirect_uris"},
+		{"a redirect with a scheme of its own", "RFC 8252 §7.1", `{"redirect_uris":["vn.dat:/cb"]}`, redirect, "redirect_uris"},
+		{"a redirect with a user", "RFC 3986 §7.5", `{"redirect_uris":["https://a@dat.example.vn/cb"]}`, redirect, "redirect_uris"},
+		{"a logout URI without TLS", "Back-Channel Logout §2.2", `{"backchannel_logout_uri":"http://dat.example.vn/out"}`, metadata, "backchannel_logout_uri"},
+		{"two hosts and no sector", "OpenID Connect Core §8.1", `{"redirect_uris":["https://a.example.vn/","https://b.example.vn/"]}`, metadata, "sector"},
+		{"a purpose the law forbids", "D8", `{"declarations":[{"purpose":"marketing"}]}`, metadata, "declarations"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			m, err := Parse(with(t, app, row.changes))
+			if err == nil {
+				_, err = m.Client(lawful{})
+			}
+			var got authz.Error
+			if told := (*authz.Error)(nil); errors.As(err, &told) {
+				got = *told
+			}
+			if got.Code != row.code || got.Parameter != row.member {
+				t.Fatalf("%s: got %v, want %q at %q", row.clause, err, row.code, row.member)
+			}
+		})
+	}
+}
+
+// TestParseRefuses: what two parsers might read differently is refused.
+func TestParseRefuses(t *testing.T) {
+	for name, raw := range map[string]string{
+		"not JSON": `{`, "a list": `[]`, "null": `null`, "text": `"x"`, "a name twice": `{"client_name":"a","client_name":"b"}`,
+		"names that differ in case only": `{"client_name":"a","Client_Name":"b"}`, "data after it": `{} {}`,
+		"deep": strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40), "long": `{"a":"` + strings.Repeat("x", maxMetadata) + `"}`,
+	} {
+		if _, err := Parse([]byte(raw)); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if m, err := Parse([]byte(`{"Client_Name":"a"}`)); err != nil || m.Name != "" {
+		t.Errorf("a name in another case was read: %+v, %v", m, err)
+	}
+}
+
+// TestYAML: what is written is read again as the same, and a slip is refused.
+func TestYAML(t *testing.T) {
+	m, err := Parse(with(t, app, `{"owner":{"vi":"Sở","en":"Department"},"scope":"openid offline_access","client_name#en":"Land",
+		"declarations":[{"purpose":"land.mortgage","registry":"land","attributes":["land.area"],"legal_basis":"LB-CONSENT","explanation":{"vi":"a: b","en":"# c"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := m.Client(lawful{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := WriteYAML([]Metadata{Of(c), Of(c)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := ParseYAML(text)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	again, err := list[1].Client(lawful{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.JWKS, err = compact(again.JWKS); err != nil {
+		t.Fatal(err)
+	}
+	if c.JWKS, err = compact(c.JWKS); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, again) {
+		t.Fatalf("got\n%+v\nwant\n%+v\nfrom\n%s", again, c, text)
+	}
+	if _, err := ParseYAML([]byte("- client_id: a\n  redirect_uri: [x]\n")); err == nil || !strings.Contains(err.Error(), "redirect_uri") {
+		t.Errorf("a slip: got %v", err)
+	}
+}
+
+func compact(raw []byte) ([]byte, error) {
+	var value any
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return nil, err
+	}
+	return json.Marshal(value)
+}
