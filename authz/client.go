@@ -20,6 +20,12 @@ type Client struct {
 	// SecretHash is SHA-256 of a generated client secret (method
 	// client_secret_*), nil otherwise.
 	SecretHash []byte
+	// Certificate names the certificate of method tls_client_auth.
+	Certificate CertificateName
+	// CertificateBound binds its tokens to its certificate (RFC 8705 §3.4), and
+	// DPoPBound to a DPoP key always (RFC 9449 §5.2).
+	CertificateBound bool
+	DPoPBound        bool
 	// JWKS are the app's public keys, RFC 7517.
 	JWKS []byte
 	// SigningAlg is the ID token's algorithm: ES256 unless registered otherwise.
@@ -99,12 +105,14 @@ type Declaration struct {
 // AuthMethod is a client authentication method, OpenID Connect Core §9.
 type AuthMethod string
 
-// The methods first light supports.
+// The methods that there are.
 const (
-	PrivateKeyJWT     AuthMethod = "private_key_jwt"
-	ClientSecretBasic AuthMethod = "client_secret_basic"
-	ClientSecretPost  AuthMethod = "client_secret_post"
-	PublicClient      AuthMethod = "none"
+	PrivateKeyJWT           AuthMethod = "private_key_jwt"
+	TLSClientAuth           AuthMethod = "tls_client_auth"             // RFC 8705 §2.1
+	SelfSignedTLSClientAuth AuthMethod = "self_signed_tls_client_auth" // RFC 8705 §2.2
+	ClientSecretBasic       AuthMethod = "client_secret_basic"
+	ClientSecretPost        AuthMethod = "client_secret_post"
+	PublicClient            AuthMethod = "none"
 )
 
 // Encryption is how a client wants something encrypted to its key: a key

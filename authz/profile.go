@@ -26,8 +26,10 @@ type Profile struct {
 	// RequireRequestObject: only signed requests (FAPI 2.0 Message Signing §5.3.1,
 	// RFC 9101).
 	RequireRequestObject bool
-	// RequireDPoP: access tokens are bound to a key (RFC 9449).
-	RequireDPoP bool
+	// RequireConstraint: access tokens are bound to their holder by one of
+	// Constraints (FAPI 2.0 SP §5.3.2.1).
+	RequireConstraint bool
+	Constraints       []Constraint
 	// AuthMethods the token endpoint accepts from such a client.
 	AuthMethods []AuthMethod
 	// ResponseTypes and ResponseModes accepted; the first mode is that of a request
@@ -56,8 +58,9 @@ type Profile struct {
 var Profiles = map[ProfileName]Profile{
 	FAPI2: {
 		Name: FAPI2, Source: "FAPI 2.0 Security Profile Final",
-		RequirePAR: true, RequireDPoP: true,
-		AuthMethods:      []AuthMethod{PrivateKeyJWT},
+		RequirePAR: true, RequireConstraint: true,
+		Constraints:      []Constraint{DPoP, MutualTLS},
+		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth},
 		ResponseTypes:    []string{"code"},
 		ResponseModes:    []string{"query", "jwt", "query.jwt"},
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},
@@ -71,8 +74,9 @@ var Profiles = map[ProfileName]Profile{
 	},
 	FAPI2Signing: {
 		Name: FAPI2Signing, Source: "FAPI 2.0 Message Signing Final: signed requests and signed responses",
-		RequirePAR: true, RequireDPoP: true, RequireRequestObject: true,
-		AuthMethods:      []AuthMethod{PrivateKeyJWT},
+		RequirePAR: true, RequireConstraint: true, RequireRequestObject: true,
+		Constraints:      []Constraint{DPoP, MutualTLS},
+		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth},
 		ResponseTypes:    []string{"code"},
 		ResponseModes:    []string{"jwt", "query.jwt"},
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},
@@ -86,7 +90,8 @@ var Profiles = map[ProfileName]Profile{
 	},
 	OIDC: {
 		Name: OIDC, Source: "OpenID Connect Core 1.0, RFC 9700",
-		AuthMethods:      []AuthMethod{PrivateKeyJWT, ClientSecretBasic, ClientSecretPost},
+		Constraints:      []Constraint{DPoP, MutualTLS},
+		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth, ClientSecretBasic, ClientSecretPost},
 		ResponseTypes:    []string{"code"},
 		ResponseModes:    []string{"query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"},
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},

@@ -214,7 +214,7 @@ func grant(t *testing.T, db *store.DB, subject authz.Subject, client authz.Clien
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.RedeemCode(t.Context(), id, "jkt", noon); err != nil {
+	if err := db.RedeemCode(t.Context(), id, authz.Confirmation{JKT: "jkt"}, noon); err != nil {
 		t.Fatal(err)
 	}
 	return id

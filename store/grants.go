@@ -73,7 +73,7 @@ type grantRow struct {
 	ACR               int        `gorm:"column:acr"`
 	AMR               string     `gorm:"column:amr"`
 	AuthTime          time.Time  `gorm:"column:auth_time"`
-	JKT               string     `gorm:"column:dpop_jkt"`
+	Bound             string     `gorm:"column:dpop_jkt"` // Confirmation.Text: a certificate has a prefix
 	CreatedAt         time.Time  `gorm:"column:created_at"`
 	ExpiresAt         time.Time  `gorm:"column:expires_at"`
 	RevokedAt         *time.Time `gorm:"column:revoked_at"`
@@ -96,7 +96,7 @@ func (r grantRow) grant() (provider.Grant, error) {
 	g := provider.Grant{
 		ID: authz.GrantID(r.ID), ClientID: authz.ClientID(r.ClientID), Subject: authz.Subject(r.Subject),
 		Session: authz.SessionID(r.SessionID), Profile: authz.ProfileName(r.Profile), Scope: strings.Fields(r.Scope),
-		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(), JKT: r.JKT,
+		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(), Bound: authz.ParseConfirmation(r.Bound),
 		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: value(r.RevokedAt), RevokedBecause: r.RevokedBecause,
 		CodeHash: r.CodeHash, CodeExpires: r.CodeExpiresAt.UTC(), CodeSpent: value(r.CodeSpentAt),
 		RefreshSalt: r.RefreshSalt, RefreshRotated: value(r.RefreshRotatedAt), RefreshGeneration: r.RefreshGeneration,
@@ -127,7 +127,7 @@ func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(g.ID), string(g.ClientID), string(g.Subject), string(g.Session), string(g.Profile),
 		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
-		g.AuthTime.UTC(), g.JKT, g.Created.UTC(), g.Expires.UTC(), g.CodeHash, g.CodeExpires.UTC(), g.RefreshSalt).Error)
+		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), g.CodeHash, g.CodeExpires.UTC(), g.RefreshSalt).Error)
 }
 
 // GrantByCode finds the grant of a code, whatever its state.
@@ -154,10 +154,10 @@ func (db *DB) oneGrant(ctx context.Context, query string, key any) (provider.Gra
 
 // RedeemCode spends the code of a grant. Of any number of calls for one grant,
 // however they overlap, exactly one returns nil (RFC 6749 §4.1.2).
-func (db *DB) RedeemCode(ctx context.Context, id authz.GrantID, jkt string, at time.Time) error {
+func (db *DB) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
 	return oneRow("redeeming a code", db.writer(ctx).Exec(
 		"UPDATE grants SET code_spent_at = ?, dpop_jkt = ? WHERE id = ? AND code_spent_at IS NULL AND revoked_at IS NULL",
-		at.UTC(), jkt, string(id)))
+		at.UTC(), bound.Text(), string(id)))
 }
 
 // Rotate moves the refresh generation of a live grant on by one.

@@ -44,7 +44,7 @@ func TestOfManyOneWins(t *testing.T) {
 			name string
 			ask  func(ctx context.Context) error
 		}{
-			{"RFC 6749 §4.1.2: a code is redeemed", func(ctx context.Context) error { return db.RedeemCode(ctx, g.ID, "k", midday) }},
+			{"RFC 6749 §4.1.2: a code is redeemed", func(ctx context.Context) error { return db.RedeemCode(ctx, g.ID, authz.Confirmation{X5T: "k"}, midday) }},
 			{"RFC 9700 §4.14.2: a refresh token is rotated", func(ctx context.Context) error { return db.Rotate(ctx, g.ID, 0, midday) }},
 			{"RFC 7523 §3: an assertion is spent", func(ctx context.Context) error { return db.SpendAssertion(ctx, []byte("digest"), midday) }},
 			{"a pending authorization is finished", func(ctx context.Context) error { return db.FinishPending(ctx, "a", midday) }},
@@ -72,7 +72,7 @@ func TestOfManyOneWins(t *testing.T) {
 			})
 		}
 		after, err := db.Grant(t.Context(), g.ID)
-		if err != nil || after.RefreshGeneration != 1 || !after.CodeSpent.Equal(midday) || after.JKT != "k" {
+		if err != nil || after.RefreshGeneration != 1 || !after.CodeSpent.Equal(midday) || after.Bound != (authz.Confirmation{X5T: "k"}) {
 			t.Fatalf("%+v, %v", after, err)
 		}
 	})

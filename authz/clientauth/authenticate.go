@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,8 @@ type Authenticator struct {
 	// Endpoints are the other audiences that the oidc profile tolerates: the
 	// token endpoint's URL and that of the endpoint called.
 	Endpoints []string
+	// ClientCAs issue the certificates of method tls_client_auth.
+	ClientCAs *x509.CertPool
 	Now       func() time.Time
 }
 
@@ -76,9 +79,12 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 	case methods > 1:
 		return nil, Assertion{}, authz.Refuse(authz.InvalidRequest,
 			"the client authenticated in more than one way; use exactly one (RFC 6749 §2.3)")
+	case methods == 0 && form.Get("client_id") != "" && ConnectionOf(ctx).Certificate() != nil:
+		c, err := a.byCertificate(ctx, authz.ClientID(form.Get("client_id")))
+		return c, Assertion{}, err
 	case methods == 0:
 		return nil, Assertion{}, authz.Refuse(authz.InvalidClient,
-			"no client authentication in the request; authenticate with the registered method")
+			"no client authentication in the request; authenticate with the registered method, for a certificate with client_id at the host of mtls_endpoint_aliases")
 	case basic:
 		if id := form.Get("client_id"); id != "" && id != basicID {
 			return nil, Assertion{}, authz.Refuse(authz.InvalidRequest,

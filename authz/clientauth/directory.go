@@ -22,6 +22,8 @@ type Registered struct {
 	*authz.Client
 	Profile authz.Profile
 	Keys    *jose.Set
+	// Certificate is what the app's certificate must be named (tls_client_auth).
+	Certificate CertificateName
 }
 
 // Directory keeps registrations in memory for a short time, so that a request
@@ -114,6 +116,12 @@ func register(c *authz.Client) (*Registered, error) {
 			return nil, fmt.Errorf("reading the keys of client %q: %w", c.ID, err)
 		}
 		r.Keys = set
+	}
+	if c.Method == authz.TLSClientAuth {
+		var err error
+		if r.Certificate, err = ParseCertificateName(c.Certificate); err != nil {
+			return nil, fmt.Errorf("reading the certificate's name of client %q: %w", c.ID, err)
+		}
 	}
 	return r, nil
 }

@@ -26,7 +26,7 @@ type Access struct {
 	Audience []string
 	ACR      string
 	AuthTime time.Time
-	JKT      string
+	Bound    authz.Confirmation
 	IssuedAt time.Time
 	Expires  time.Time
 	// NextNonce is a fresh DPoP nonce for the answer, or empty.
@@ -75,28 +75,10 @@ func (p *Provider) Access(r *http.Request, token, audience, target string) (Acce
 	a := Access{
 		ID: claims.ID, Grant: claims.Grant, ClientID: claims.ClientID, Subject: authz.Pairwise(claims.Subject),
 		Scope: strings.Fields(claims.Scope), Audience: claims.Audience, ACR: claims.ACR,
-		AuthTime: time.Unix(claims.AuthTime, 0).UTC(), IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), Expires: time.Unix(claims.Expires, 0).UTC(),
+		Bound: claims.Confirm, AuthTime: time.Unix(claims.AuthTime, 0).UTC(), IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), Expires: time.Unix(claims.Expires, 0).UTC(),
 	}
-	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if claims.Confirm == nil {
-		if strings.EqualFold(scheme, "DPoP") {
-			return Access{}, authz.Refuse(authz.InvalidToken, "this token is not bound to a key; present it as Bearer")
-		}
-		return a, nil
-	}
-	a.JKT = claims.Confirm.JKT
-	if !strings.EqualFold(scheme, "DPoP") {
-		return Access{}, authz.Refuse(authz.InvalidToken, "this token is bound to a key; present it with scheme DPoP and a proof (RFC 9449 §7.1)")
-	}
-	proof, err := p.o.Proofs.Check(r.Header.Values("DPoP"), r.Method, target, token)
-	if err != nil {
-		return Access{}, err
-	}
-	if proof.JKT != a.JKT {
-		return Access{}, authz.Refuse(authz.InvalidToken, "the proof is not by the key this token is bound to")
-	}
-	a.NextNonce = proof.NextNonce
-	return a, nil
+	a.NextNonce, err = p.held(r, a.Bound, token, target)
+	return a, err
 }
 
 // PresentedToken reads the one access token of a request's Authorization header.
@@ -144,12 +126,12 @@ func (p *Provider) BrokerAccess(r *http.Request) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	a, err := p.Access(r, token, p.url.broker, p.o.Issuer+r.URL.Path)
+	a, err := p.Access(r, token, p.url.broker, p.at(r, r.URL.Path))
 	if err != nil {
 		return Access{}, err
 	}
-	if a.Grant == "" || a.JKT == "" && p.mustBind(r.Context(), a.ClientID) {
-		return Access{}, authz.Refuse(authz.InvalidToken, "the broker takes tokens of a person's grant, bound to a key")
+	if a.Grant == "" || !a.Bound.Bound() && p.mustBind(r.Context(), a.ClientID) {
+		return Access{}, authz.Refuse(authz.InvalidToken, "the broker takes tokens of a person's grant, bound to their holder")
 	}
 	return a, nil
 }
@@ -157,7 +139,7 @@ func (p *Provider) BrokerAccess(r *http.Request) (Access, error) {
 // mustBind tells whether a client's profile demands bound tokens; in doubt, yes.
 func (p *Provider) mustBind(ctx context.Context, id authz.ClientID) bool {
 	c, err := p.o.Directory.Client(ctx, id)
-	return err != nil || c.Profile.RequireDPoP
+	return err != nil || c.Profile.RequireConstraint
 }
 
 // Nonce is a fresh DPoP nonce, for answers of the broker.

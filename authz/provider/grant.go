@@ -35,8 +35,8 @@ type Grant struct {
 	Level    authz.AuthenticationLevel
 	Methods  []string
 	AuthTime time.Time
-	// JKT is the thumbprint of the DPoP key at code redemption.
-	JKT     string
+	// Bound is what the tokens were bound to at code redemption.
+	Bound   authz.Confirmation
 	Created time.Time
 	Expires time.Time
 	// Revoked is set when the grant was ended before its time.
@@ -77,10 +77,10 @@ type Grants interface {
 	GrantByCode(ctx context.Context, codeHash []byte) (Grant, error)
 	// Grant finds a grant, whatever its state.
 	Grant(ctx context.Context, id authz.GrantID) (Grant, error)
-	// RedeemCode spends the code and records the key it was redeemed with. Of
+	// RedeemCode spends the code and records what it was redeemed with. Of
 	// any number of calls for one grant exactly one returns nil, the others
 	// authz.ErrConflict (RFC 6749 §4.1.2).
-	RedeemCode(ctx context.Context, id authz.GrantID, jkt string, at time.Time) error
+	RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error
 	// Rotate moves the refresh generation on by one; authz.ErrConflict when it
 	// was not at generation, or the grant is revoked or expired.
 	Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error

@@ -16,19 +16,19 @@ import (
 
 // introspection is RFC 7662 §2.2.
 type introspection struct {
-	Active   bool           `json:"active"`
-	Scope    string         `json:"scope,omitempty"`
-	ClientID authz.ClientID `json:"client_id,omitempty"`
-	Type     string         `json:"token_type,omitempty"`
-	Expires  int64          `json:"exp,omitempty"`
-	IssuedAt int64          `json:"iat,omitempty"`
-	Subject  string         `json:"sub,omitempty"`
-	Audience []string       `json:"aud,omitempty"`
-	Issuer   string         `json:"iss,omitempty"`
-	ID       string         `json:"jti,omitempty"`
-	ACR      string         `json:"acr,omitempty"`
-	AuthTime int64          `json:"auth_time,omitempty"`
-	Confirm  *confirmation  `json:"cnf,omitempty"`
+	Active   bool               `json:"active"`
+	Scope    string             `json:"scope,omitempty"`
+	ClientID authz.ClientID     `json:"client_id,omitempty"`
+	Type     string             `json:"token_type,omitempty"`
+	Expires  int64              `json:"exp,omitempty"`
+	IssuedAt int64              `json:"iat,omitempty"`
+	Subject  string             `json:"sub,omitempty"`
+	Audience []string           `json:"aud,omitempty"`
+	Issuer   string             `json:"iss,omitempty"`
+	ID       string             `json:"jti,omitempty"`
+	ACR      string             `json:"acr,omitempty"`
+	AuthTime int64              `json:"auth_time,omitempty"`
+	Confirm  authz.Confirmation `json:"cnf,omitzero"`
 }
 
 // Introspect is the introspection endpoint, RFC 7662. A client learns of its own
@@ -102,12 +102,8 @@ func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, fo
 		}
 		return introspection{}, err // could not look: not the same as not active
 	}
-	jkt := ""
-	if claims.Confirm != nil {
-		jkt = claims.Confirm.JKT
-	}
 	return introspection{
-		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Type: tokenType(jkt),
+		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Type: tokenType(claims.Confirm),
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Subject: claims.Subject, Audience: claims.Audience,
 		Issuer: claims.Issuer, ID: claims.ID, ACR: claims.ACR, AuthTime: claims.AuthTime, Confirm: claims.Confirm,
 	}, nil

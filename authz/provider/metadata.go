@@ -60,6 +60,9 @@ type metadata struct {
 	RequirePAR            bool     `json:"require_pushed_authorization_requests"`
 	BackchannelLogout     bool     `json:"backchannel_logout_supported"`
 	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`
+
+	Aliases          map[string]string `json:"mtls_endpoint_aliases,omitempty"` // RFC 8705 §5
+	CertificateBound bool              `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
 
 func (p *Provider) buildMetadata() ([]byte, error) {
@@ -67,7 +70,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 	for level := authz.AuthenticationLevel(1); level <= 2; level++ {
 		acrs = append(acrs, level.ACR()) // levels 3 and 4 need a biometric, which is not here yet
 	}
-	methods := texts(authz.Union(func(p authz.Profile) []authz.AuthMethod { return p.AuthMethods }))
+	methods := texts(p.authMethods())
 	algs := authz.Union(func(p authz.Profile) []string { return p.ClientAlgorithms })
 	return json.Marshal(metadata{
 		Issuer: p.o.Issuer, AuthorizationEndpoint: p.url.authorize, TokenEndpoint: p.url.token,
@@ -88,6 +91,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
 		Claims:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
 		ClaimTypes: []string{"normal"}, UILocales: []string{"vi", "en"},
+		Aliases: p.aliases(), CertificateBound: p.o.MutualTLSAlias != "",
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,
 	})
 }

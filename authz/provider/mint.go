@@ -22,24 +22,19 @@ const (
 // and a summary of what may be released; whether it still may is asked of the
 // live grant (decision D6).
 type accessClaims struct {
-	Issuer   string           `json:"iss"`
-	Subject  string           `json:"sub"`
-	Audience []string         `json:"aud"`
-	ClientID authz.ClientID   `json:"client_id"`
-	Expires  int64            `json:"exp"`
-	IssuedAt int64            `json:"iat"`
-	ID       string           `json:"jti"`
-	Scope    string           `json:"scope,omitempty"`
-	AuthTime int64            `json:"auth_time,omitempty"`
-	ACR      string           `json:"acr,omitempty"`
-	Grant    authz.GrantID    `json:"gid,omitempty"`
-	Confirm  *confirmation    `json:"cnf,omitempty"`
-	Details  []releaseSummary `json:"authorization_details,omitempty"`
-}
-
-// confirmation is RFC 9449 §6.1.
-type confirmation struct {
-	JKT string `json:"jkt"`
+	Issuer   string             `json:"iss"`
+	Subject  string             `json:"sub"`
+	Audience []string           `json:"aud"`
+	ClientID authz.ClientID     `json:"client_id"`
+	Expires  int64              `json:"exp"`
+	IssuedAt int64              `json:"iat"`
+	ID       string             `json:"jti"`
+	Scope    string             `json:"scope,omitempty"`
+	AuthTime int64              `json:"auth_time,omitempty"`
+	ACR      string             `json:"acr,omitempty"`
+	Grant    authz.GrantID      `json:"gid,omitempty"`
+	Confirm  authz.Confirmation `json:"cnf,omitzero"` // RFC 9449 §6.1, RFC 8705 §3.1
+	Details  []releaseSummary   `json:"authorization_details,omitempty"`
 }
 
 // releaseSummary says in the token what kind of release is granted, without the
@@ -66,7 +61,7 @@ type idClaims struct {
 }
 
 // makeTokens signs the access token and, for openid, the ID token in one call.
-func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, jkt string, first bool) (*tokenResponse, error) {
+func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, bound authz.Confirmation, first bool) (*tokenResponse, error) {
 	g := u.grant
 	sub, err := p.o.Pseudonyms.Pairwise(ctx, u.client.Sector, g.Subject)
 	if err != nil {
@@ -76,7 +71,7 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, jkt 
 		Issuer: p.o.Issuer, Subject: string(sub), Audience: []string{p.url.userinfo}, ClientID: g.ClientID,
 		Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(),
 		Scope: strings.Join(scope, " "), AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Grant: g.ID,
-		Confirm: bound(jkt),
+		Confirm: bound,
 	}
 	for _, d := range g.Details {
 		access.Details = append(access.Details, releaseSummary{d.Type, d.Registry, d.Purpose})
@@ -102,7 +97,7 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, jkt 
 		return nil, keysError(err)
 	}
 	answer := &tokenResponse{
-		AccessToken: signed[0], TokenType: tokenType(jkt), ExpiresIn: int(p.life.Access.Seconds()),
+		AccessToken: signed[0], TokenType: tokenType(bound), ExpiresIn: int(p.life.Access.Seconds()),
 		Scope: strings.Join(scope, " "), Details: g.Details,
 	}
 	if len(signed) > 1 {
@@ -114,31 +109,26 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, jkt 
 }
 
 // makeClientToken signs a token of the client credentials grant.
-func (p *Provider) makeClientToken(ctx context.Context, u *unit, scope []string, jkt string) (*tokenResponse, error) {
+func (p *Provider) makeClientToken(ctx context.Context, u *unit, scope []string, bound authz.Confirmation) (*tokenResponse, error) {
 	access := accessClaims{
 		Issuer: p.o.Issuer, Subject: string(u.client.ID), Audience: []string{p.o.Issuer}, ClientID: u.client.ID,
 		Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(),
-		Scope: strings.Join(scope, " "), Confirm: bound(jkt),
+		Scope: strings.Join(scope, " "), Confirm: bound,
 	}
 	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typeAccessToken, Claims: access})
 	if err != nil {
 		return nil, keysError(err)
 	}
 	return &tokenResponse{
-		AccessToken: signed[0], TokenType: tokenType(jkt), ExpiresIn: int(p.life.Access.Seconds()), Scope: access.Scope,
+		AccessToken: signed[0], TokenType: tokenType(bound), ExpiresIn: int(p.life.Access.Seconds()), Scope: access.Scope,
 	}, nil
 }
 
-func bound(jkt string) *confirmation {
-	if jkt == "" {
-		return nil
-	}
-	return &confirmation{jkt}
-}
-
-// tokenType is DPoP for a bound token (RFC 9449 §5), Bearer else.
-func tokenType(jkt string) string {
-	if jkt == "" {
+// tokenType is DPoP for a token bound to a DPoP key (RFC 9449 §5), and Bearer else:
+// a certificate changes how a token is checked, not how it is presented (RFC 8705
+// §3).
+func tokenType(bound authz.Confirmation) string {
+	if bound.JKT == "" {
 		return "Bearer"
 	}
 	return "DPoP"

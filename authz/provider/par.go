@@ -53,7 +53,7 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 	}
 	// RFC 9449 §10.1: a proof at this endpoint binds the code to its key.
 	if proofs := r.Header.Values("DPoP"); len(proofs) > 0 {
-		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.url.par, "")
+		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, PARPath), "")
 		if err != nil {
 			return Pending{}, err
 		}

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -68,6 +69,11 @@ type Parties interface {
 type Options struct {
 	// Issuer is the issuer identifier: https, or http on a loopback host.
 	Issuer string
+	// MutualTLSAlias is the URL of the host that asks for client certificates (RFC
+	// 8705 §5), without path; empty if there is none. ClientCAs issue the
+	// certificates of method tls_client_auth; nil offers that method to nobody.
+	MutualTLSAlias string
+	ClientCAs      *x509.CertPool
 	// SignInPath and ConsentPath are the pages that do a step; they get the
 	// authorization's id as query parameter a.
 	SignInPath, ConsentPath string
@@ -164,7 +170,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		logout: o.Issuer + EndSessionPath, jwks: o.Issuer + JWKSPath, broker: o.Issuer + BrokerPath,
 	}
 	p.clients = &clientauth.Authenticator{
-		Directory: o.Directory, Issuer: o.Issuer, Now: o.Now,
+		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,
 		Endpoints: []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke},
 	}
 	p.checker = &request.Checker{ScopesKnown: scopes, Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}

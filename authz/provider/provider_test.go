@@ -104,10 +104,10 @@ func (m *memory) change(id authz.GrantID, fn func(g *provider.Grant) bool) error
 	})
 }
 
-func (m *memory) RedeemCode(_ context.Context, id authz.GrantID, jkt string, at time.Time) error {
+func (m *memory) RedeemCode(_ context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
 	return m.change(id, func(g *provider.Grant) bool {
 		free := g.CodeSpent.IsZero() && g.Revoked.IsZero()
-		g.CodeSpent, g.JKT = at, jkt
+		g.CodeSpent, g.Bound = at, bound
 		return free
 	})
 }

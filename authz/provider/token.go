@@ -61,13 +61,13 @@ func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
 	if err := checkGrantType(form, client); err != nil {
 		return nil, "", err
 	}
-	proof, err := p.proofFor(r, client)
+	bound, nextNonce, err := p.constraint(r, client)
 	if err != nil {
 		return nil, "", err
 	}
 	u := &unit{client: client, now: p.now().UTC()}
-	answer, err := p.exchange(withUnit(ctx, u), u, form, proof.JKT, assertion)
-	return answer, proof.NextNonce, err
+	answer, err := p.exchange(withUnit(ctx, u), u, form, bound, assertion)
+	return answer, nextNonce, err
 }
 
 // grantTypes are the grants the engine answers, with the parameters each cannot
@@ -98,19 +98,7 @@ func checkGrantType(form url.Values, client *clientauth.Registered) error {
 	return nil
 }
 
-// proofFor checks the DPoP proof where one came or the profile demands it.
-func (p *Provider) proofFor(r *http.Request, client *clientauth.Registered) (clientauth.Proof, error) {
-	headers := r.Header.Values("DPoP")
-	if len(headers) == 0 {
-		if client.Profile.RequireDPoP {
-			return clientauth.Proof{}, authz.Refuse(authz.InvalidDPoPProof, "profile %s binds tokens to a key; send a DPoP proof (RFC 9449)", client.Profile.Name)
-		}
-		return clientauth.Proof{}, nil
-	}
-	return p.o.Proofs.Check(headers, http.MethodPost, p.url.token, "")
-}
-
-func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, jkt string, assertion clientauth.Assertion) (*tokenResponse, error) {
+func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
 	engineForm := url.Values{}
 	for _, name := range []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope"} {
 		if v := form.Get(name); v != "" {
@@ -130,7 +118,7 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, jkt s
 		return nil, p.failed(ctx, u, form, err)
 	}
 	if u.grant != nil {
-		if err := p.checkBinding(u, form, jkt); err != nil {
+		if err := p.checkBinding(u, form, bound); err != nil {
 			return nil, p.failed(ctx, u, form, err)
 		}
 	} else {
@@ -143,7 +131,7 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, jkt s
 		return nil, p.failed(ctx, u, form, err)
 	}
 	if u.grant == nil {
-		return p.credentials(ctx, u, requester.GetGrantedScopes(), jkt, assertion)
+		return p.credentials(ctx, u, requester.GetGrantedScopes(), bound, assertion)
 	}
 	scope := u.grant.Scope
 	if refreshing {
@@ -151,23 +139,23 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, jkt s
 			return nil, err
 		}
 	}
-	answer, err := p.makeTokens(ctx, u, scope, jkt, !refreshing)
+	answer, err := p.makeTokens(ctx, u, scope, bound, !refreshing)
 	if err != nil {
 		return nil, err
 	}
 	answer.RefreshToken, _ = response.GetExtra("refresh_token").(string)
-	if err := p.spending(ctx, assertion, func(ctx context.Context) error { return p.commit(ctx, u, jkt) }); err != nil {
+	if err := p.spending(ctx, assertion, func(ctx context.Context) error { return p.commit(ctx, u, bound) }); err != nil {
 		return nil, p.lostRace(ctx, u, form, err)
 	}
 	return answer, nil
 }
 
 // checkBinding: RFC 9449 §10, the code goes only to the key it was bound to.
-func (p *Provider) checkBinding(u *unit, form url.Values, jkt string) error {
+func (p *Provider) checkBinding(u *unit, form url.Values, presented authz.Confirmation) error {
 	if form.Get("grant_type") != "authorization_code" {
 		return nil
 	}
-	if bound := u.grant.Request.DPoPKeyThumbprint; bound != "" && bound != jkt {
+	if bound := u.grant.Request.DPoPKeyThumbprint; bound != "" && bound != presented.JKT {
 		return authz.Refuse(authz.InvalidGrant, "the code is bound to another DPoP key (dpop_jkt)")
 	}
 	return nil
@@ -188,10 +176,10 @@ func narrowed(wanted string, granted []string) ([]string, error) {
 }
 
 // commit writes what the exchange changed: one conditional statement.
-func (p *Provider) commit(ctx context.Context, u *unit, jkt string) error {
+func (p *Provider) commit(ctx context.Context, u *unit, bound authz.Confirmation) error {
 	switch {
 	case u.spend:
-		return p.o.Grants.RedeemCode(ctx, u.grant.ID, jkt, u.now)
+		return p.o.Grants.RedeemCode(ctx, u.grant.ID, bound, u.now)
 	case u.rotate:
 		return p.o.Grants.Rotate(ctx, u.grant.ID, u.grant.RefreshGeneration, u.now)
 	default:
@@ -245,11 +233,11 @@ func (p *Provider) lostRace(ctx context.Context, u *unit, form url.Values, err e
 
 // credentials answers the client credentials grant: a token for the app itself,
 // which costs no row.
-func (p *Provider) credentials(ctx context.Context, u *unit, scope []string, jkt string, assertion clientauth.Assertion) (*tokenResponse, error) {
+func (p *Provider) credentials(ctx context.Context, u *unit, scope []string, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
 	if slices.Contains(scope, "openid") || slices.Contains(scope, "offline_access") {
 		return nil, authz.Refuse(authz.InvalidScope, "scopes about a person cannot be had without one").At("scope")
 	}
-	answer, err := p.makeClientToken(ctx, u, scope, jkt)
+	answer, err := p.makeClientToken(ctx, u, scope, bound)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (p *Provider) userInfoAccess(r *http.Request) (Access, *Grant, error) {
 	if err != nil {
 		return Access{}, nil, err
 	}
-	access, err := p.Access(r, token, p.url.userinfo, p.url.userinfo)
+	access, err := p.Access(r, token, p.url.userinfo, p.at(r, UserInfoPath))
 	if err != nil {
 		return Access{}, nil, err
 	}

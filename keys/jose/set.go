@@ -1,11 +1,13 @@
 package jose
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"slices"
@@ -29,6 +31,8 @@ type Key struct {
 	Algorithm keys.Algorithm // empty if the key does not say
 	Use       string
 	Public    crypto.PublicKey
+	// Certificate is the first of x5c, DER; nil without (RFC 7517 §4.7).
+	Certificate []byte
 }
 
 // fits tells whether a key may check an algorithm: RFC 7517 §4.2, §4.4, and the
@@ -53,6 +57,22 @@ type Set struct{ keys []Key }
 
 // Len is the number of keys we can use.
 func (s *Set) Len() int { return len(s.keys) }
+
+// HasCertificate tells whether a certificate is registered: as the first of a
+// key's x5c, byte for byte, or by its key where the JWK has no x5c. A key that is
+// only for encryption vouches for nobody.
+func (s *Set) HasCertificate(c *x509.Certificate) bool {
+	return slices.ContainsFunc(s.keys, func(k Key) bool {
+		if k.Use == "enc" {
+			return false
+		}
+		if k.Certificate != nil {
+			return bytes.Equal(k.Certificate, c.Raw)
+		}
+		public, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		return ok && public.Equal(k.Public)
+	})
+}
 
 // ParseSet reads a JWK Set. Private or symmetric keys are refused; keys of a
 // type we do not use are passed over (RFC 7517 §5).
@@ -119,6 +139,9 @@ func parseKey(raw json.RawMessage) (Key, error) {
 		return Key{}, invalid("a key is not a valid public JWK")
 	}
 	k := Key{ID: keys.KeyID(jwk.KeyID), Algorithm: keys.Algorithm(jwk.Algorithm), Use: jwk.Use, Public: jwk.Key}
+	if len(jwk.Certificates) > 0 { // go-jose refuses one whose key is not the JWK's
+		k.Certificate = jwk.Certificates[0].Raw
+	}
 	switch key := jwk.Key.(type) {
 	case *rsa.PublicKey:
 		if n := key.N.BitLen(); n < minRSABits || n > maxRSABits || key.E < 3 {

@@ -1,0 +1,120 @@
+package provider
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"slices"
+	"strings"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+)
+
+// at is the URL of an endpoint at the host where a request came in: the issuer's,
+// or the alias for mutual TLS (RFC 8705 §5). A DPoP proof names the one it was
+// sent to.
+func (p *Provider) at(r *http.Request, path string) string {
+	if clientauth.ConnectionOf(r.Context()).MutualTLS {
+		return p.o.MutualTLSAlias + path
+	}
+	return p.o.Issuer + path
+}
+
+// constraint finds what the tokens of a token request are to be bound to. A
+// client that registered certificate-bound tokens gets no others (RFC 8705 §3.4);
+// of the rest, who sends a DPoP proof has its tokens bound to that key (RFC 9449
+// §5), and who must and does not is refused. The text is a fresh nonce for the
+// answer, or empty.
+func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (authz.Confirmation, string, error) {
+	proofs := r.Header.Values("DPoP")
+	switch {
+	case client.CertificateBound && len(proofs) > 0:
+		return authz.Confirmation{}, "", authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
+	case client.CertificateBound:
+		certificate, err := p.presentedCertificate(r)
+		if err != nil {
+			return authz.Confirmation{}, "", err
+		}
+		return authz.Confirmation{X5T: certificate}, "", nil
+	case len(proofs) > 0:
+		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, TokenPath), "")
+		return authz.Confirmation{JKT: proof.JKT}, proof.NextNonce, err
+	case client.DPoPBound:
+		return authz.Confirmation{}, "", authz.Refuse(authz.InvalidDPoPProof, "this app registered dpop_bound_access_tokens; send a DPoP proof (RFC 9449 §5.2)")
+	case client.Profile.RequireConstraint:
+		return authz.Confirmation{}, "", authz.Refuse(authz.InvalidDPoPProof, "profile %s binds tokens to their holder; send a DPoP proof (RFC 9449), or register tls_client_certificate_bound_access_tokens", client.Profile.Name)
+	}
+	return authz.Confirmation{}, "", nil
+}
+
+// presentedCertificate is the thumbprint of a certificate that a token may be
+// bound to: any that is in force and strong, whoever issued it (RFC 8705 §4).
+func (p *Provider) presentedCertificate(r *http.Request) (string, error) {
+	certificate := clientauth.ConnectionOf(r.Context()).Certificate()
+	if certificate == nil {
+		return "", authz.Refuse(authz.InvalidRequest, "this app's tokens are bound to its certificate; call the endpoint of mtls_endpoint_aliases with it (RFC 8705 §3)")
+	}
+	if err := clientauth.CheckCertificate(certificate, p.now()); err != nil {
+		return "", authz.Refuse(authz.InvalidRequest, "the client certificate cannot be used: %s", err)
+	}
+	return authz.CertificateThumbprint(certificate), nil
+}
+
+// held checks that who presents a token holds what it is bound to, and that the
+// scheme is that of such a token. It returns a fresh nonce for the answer, or "".
+func (p *Provider) held(r *http.Request, bound authz.Confirmation, token, target string) (nextNonce string, err error) {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	byProof := strings.EqualFold(scheme, "DPoP")
+	switch {
+	case bound.JKT == "" && byProof:
+		return "", authz.Refuse(authz.InvalidToken, "this token is not bound to a key; present it as Bearer")
+	case bound.JKT != "" && !byProof:
+		return "", authz.Refuse(authz.InvalidToken, "this token is bound to a key; present it with scheme DPoP and a proof (RFC 9449 §7.1)")
+	case bound.X5T != "":
+		// RFC 8705 §3: a token presented without its certificate is invalid.
+		certificate := clientauth.ConnectionOf(r.Context()).Certificate()
+		if certificate == nil || subtle.ConstantTimeCompare([]byte(authz.CertificateThumbprint(certificate)), []byte(bound.X5T)) != 1 {
+			return "", authz.Refuse(authz.InvalidToken, "this token is bound to a client certificate; present it with that certificate at the host of mtls_endpoint_aliases (RFC 8705 §3)")
+		}
+		return "", nil
+	case bound.JKT == "":
+		return "", nil
+	}
+	proof, err := p.o.Proofs.Check(r.Header.Values("DPoP"), r.Method, target, token)
+	if err != nil {
+		return "", err
+	}
+	if proof.JKT != bound.JKT {
+		return "", authz.Refuse(authz.InvalidToken, "the proof is not by the key this token is bound to")
+	}
+	return proof.NextNonce, nil
+}
+
+// aliases are the endpoints at the host that asks for client certificates (RFC
+// 8705 §5), nil if there is none.
+func (p *Provider) aliases() map[string]string {
+	if p.o.MutualTLSAlias == "" {
+		return nil
+	}
+	return map[string]string{
+		"token_endpoint":                        p.o.MutualTLSAlias + TokenPath,
+		"pushed_authorization_request_endpoint": p.o.MutualTLSAlias + PARPath,
+		"introspection_endpoint":                p.o.MutualTLSAlias + IntrospectionPath,
+		"revocation_endpoint":                   p.o.MutualTLSAlias + RevocationPath,
+		"userinfo_endpoint":                     p.o.MutualTLSAlias + UserInfoPath,
+	}
+}
+
+// authMethods are the client authentication methods that can be had here: those
+// with a certificate need a host that asks for one, and tls_client_auth a CA.
+func (p *Provider) authMethods() []authz.AuthMethod {
+	return slices.DeleteFunc(authz.Union(func(p authz.Profile) []authz.AuthMethod { return p.AuthMethods }), func(m authz.AuthMethod) bool {
+		switch m {
+		case authz.TLSClientAuth:
+			return p.o.MutualTLSAlias == "" || p.o.ClientCAs == nil
+		case authz.SelfSignedTLSClientAuth:
+			return p.o.MutualTLSAlias == ""
+		}
+		return false
+	})
+}
