@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
@@ -116,6 +116,9 @@ type Options struct {
 	DemoApps []DemoApp
 	// TrustedProxies may say in X-Forwarded-For who calls; empty trusts nobody.
 	TrustedProxies []string
+	// Certificate is the server's for TLS; nil speaks plain HTTP, for loopback and
+	// behind a proxy.
+	Certificate *Certificate
 }
 
 // DemoApp is a sample app to try.
@@ -153,7 +156,7 @@ func New(o Options) *Server {
 		EnableTrustedProxyCheck: true, TrustedProxies: o.TrustedProxies, ProxyHeader: fiber.HeaderXForwardedFor,
 		EnableIPValidation: true,
 	})
-	s.app.Use(recover.New(), identify, harden)
+	s.app.Use(recover.New(), identify, harden, s.onAlias)
 	s.routes()
 	return s
 }
@@ -205,6 +208,9 @@ func mount(h http.HandlerFunc) fiber.Handler {
 		r.RemoteAddr = r.Header.Get(addressHeader) // not that of a proxy of ours
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
+		if connection, ok := r.Context().Value(connectionKey{}).(clientauth.Connection); ok {
+			ctx = clientauth.WithConnection(ctx, connection)
+		}
 		h(w, r.WithContext(ctx))
 	})
 	return func(c *fiber.Ctx) error {
@@ -343,6 +349,3 @@ func (s *Server) ready(c *fiber.Ctx) error {
 	}
 	return c.Status(status).JSON(parts)
 }
-
-// Serve serves on a listener until Shutdown.
-func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }

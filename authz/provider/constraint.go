@@ -96,13 +96,35 @@ func (p *Provider) aliases() map[string]string {
 	if p.o.MutualTLSAlias == "" {
 		return nil
 	}
-	return map[string]string{
-		"token_endpoint":                        p.o.MutualTLSAlias + TokenPath,
-		"pushed_authorization_request_endpoint": p.o.MutualTLSAlias + PARPath,
-		"introspection_endpoint":                p.o.MutualTLSAlias + IntrospectionPath,
-		"revocation_endpoint":                   p.o.MutualTLSAlias + RevocationPath,
-		"userinfo_endpoint":                     p.o.MutualTLSAlias + UserInfoPath,
+	out := map[string]string{}
+	for name, path := range aliasPaths {
+		out[name] = p.o.MutualTLSAlias + path
 	}
+	return out
+}
+
+// aliasPaths are the endpoints that take client authentication or tokens, by their
+// names in the metadata.
+var aliasPaths = map[string]string{
+	"token_endpoint":                        TokenPath,
+	"pushed_authorization_request_endpoint": PARPath,
+	"introspection_endpoint":                IntrospectionPath,
+	"revocation_endpoint":                   RevocationPath,
+	"userinfo_endpoint":                     UserInfoPath,
+}
+
+// OnAlias tells whether a path may be called at the host that asks for client
+// certificates: those of mtls_endpoint_aliases, and the broker's.
+func (p *Provider) OnAlias(path string) bool {
+	if strings.HasPrefix(path, BrokerPath+"/") {
+		return true
+	}
+	for _, one := range aliasPaths {
+		if path == one {
+			return true
+		}
+	}
+	return false
 }
 
 // authMethods are the client authentication methods that can be had here: those

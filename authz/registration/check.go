@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/keys/jose"
 )
 
@@ -43,7 +44,7 @@ func (m Metadata) Client(catalogue Declarations) (*authz.Client, error) {
 // checks are asked in this order; each is one rule or one group of members. A
 // later one may rely on what an earlier one made sure of.
 var checks = []func(m Metadata, c *authz.Client, profile authz.Profile) error{
-	checkIdentity, checkMethod, checkGrants, checkKeys, checkAlgorithms, checkEncryption, checkURIs, checkSector,
+	checkIdentity, checkMethod, checkCertificate, checkConstraint, checkGrants, checkKeys, checkAlgorithms, checkEncryption, checkURIs, checkSector,
 }
 
 func checkIdentity(_ Metadata, c *authz.Client, _ authz.Profile) error {
@@ -64,6 +65,33 @@ func checkMethod(_ Metadata, c *authz.Client, profile authz.Profile) error {
 	return nil
 }
 
+// checkCertificate: RFC 8705 §2.1.2, and §2.2.2 for a certificate of its own.
+func checkCertificate(_ Metadata, c *authz.Client, _ authz.Profile) error {
+	named := c.Certificate != (authz.CertificateName{})
+	switch {
+	case c.Method == authz.TLSClientAuth:
+		if _, err := clientauth.ParseCertificateName(c.Certificate); err != nil {
+			return refuse("tls_client_auth_subject_dn", "%v", err)
+		}
+	case named:
+		return refuse("tls_client_auth_subject_dn", "a certificate's name is for token_endpoint_auth_method %s only", authz.TLSClientAuth)
+	}
+	return nil
+}
+
+// checkConstraint: tokens are bound in one way, one that the profile allows.
+func checkConstraint(_ Metadata, c *authz.Client, profile authz.Profile) error {
+	switch {
+	case c.CertificateBound && c.DPoPBound:
+		return refuse("dpop_bound_access_tokens", "tokens are bound to a DPoP key or to a certificate (tls_client_certificate_bound_access_tokens), not to both")
+	case c.CertificateBound && !slices.Contains(profile.Constraints, authz.MutualTLS):
+		return refuse("tls_client_certificate_bound_access_tokens", "profile %s does not allow it", profile.Name)
+	case c.DPoPBound && !slices.Contains(profile.Constraints, authz.DPoP):
+		return refuse("dpop_bound_access_tokens", "profile %s does not allow it", profile.Name)
+	}
+	return nil
+}
+
 func checkGrants(_ Metadata, c *authz.Client, profile authz.Profile) error {
 	for _, g := range c.GrantTypes {
 		if !slices.Contains(profile.GrantTypes, g) {
@@ -75,12 +103,15 @@ func checkGrants(_ Metadata, c *authz.Client, profile authz.Profile) error {
 
 func checkKeys(_ Metadata, c *authz.Client, profile authz.Profile) error {
 	keys := 0
-	if c.Method == authz.PrivateKeyJWT || len(c.JWKS) > 0 {
+	if c.Method == authz.PrivateKeyJWT || c.Method == authz.SelfSignedTLSClientAuth || len(c.JWKS) > 0 {
 		set, err := jose.ParseSet(c.JWKS)
 		if err != nil {
 			return refuse("jwks", "public keys are needed: %v", err)
 		}
 		keys = set.Len()
+		if keys == 0 && (c.Method == authz.PrivateKeyJWT || c.Method == authz.SelfSignedTLSClientAuth) {
+			return refuse("jwks", "%s needs a key, and there is none of a type that is used here", c.Method)
+		}
 	}
 	if (c.RequireRequestObject || profile.RequireRequestObject) && keys == 0 {
 		return refuse("jwks", "an app of profile %s signs its requests: register the keys it signs with", profile.Name)

@@ -25,6 +25,15 @@ type Metadata struct {
 
 	JWKS json.RawMessage `json:"jwks,omitempty"`
 
+	// RFC 8705 §2.1.2, §3.4, and RFC 9449 §5.2.
+	CertificateDN    string `json:"tls_client_auth_subject_dn,omitempty"`
+	CertificateDNS   string `json:"tls_client_auth_san_dns,omitempty"`
+	CertificateURI   string `json:"tls_client_auth_san_uri,omitempty"`
+	CertificateIP    string `json:"tls_client_auth_san_ip,omitempty"`
+	CertificateEmail string `json:"tls_client_auth_san_email,omitempty"`
+	CertificateBound bool   `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	DPoPBound        bool   `json:"dpop_bound_access_tokens,omitempty"`
+
 	IDTokenAlg       string `json:"id_token_signed_response_alg,omitempty"`
 	IDTokenEncAlg    string `json:"id_token_encrypted_response_alg,omitempty"`
 	IDTokenEncEnc    string `json:"id_token_encrypted_response_enc,omitempty"`
@@ -74,6 +83,8 @@ func Of(c *authz.Client) Metadata {
 		IDTokenAlg: c.SigningAlg, IDTokenEncAlg: c.IDTokenEncryption.Algorithm, IDTokenEncEnc: c.IDTokenEncryption.Content,
 		UserInfoAlg: c.UserInfoAlg, UserInfoEncAlg: c.UserInfoEncryption.Algorithm, UserInfoEncEnc: c.UserInfoEncryption.Content,
 		RequestObjectAlg: c.RequestObjectAlg, RequestURIs: c.RequestURIs, RequireRequestObject: c.RequireRequestObject,
+		CertificateDN: c.Certificate.SubjectDN, CertificateDNS: c.Certificate.DNS, CertificateURI: c.Certificate.URI,
+		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email, CertificateBound: c.CertificateBound, DPoPBound: c.DPoPBound,
 		AuthorizationAlg: c.AuthorizationAlg, AuthorizationEncAlg: c.AuthorizationEncryption.Algorithm, AuthorizationEncEnc: c.AuthorizationEncryption.Content,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, BackchannelLogoutURI: c.BackchannelLogoutURI,
 		Profile: string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect, Declarations: c.Declarations,
@@ -93,7 +104,11 @@ func (m Metadata) raw() *authz.Client {
 		AuthorizationAlg: m.AuthorizationAlg, UserInfoAlg: m.UserInfoAlg, IDTokenEncryption: encryption(m.IDTokenEncAlg, m.IDTokenEncEnc),
 		UserInfoEncryption:      encryption(m.UserInfoEncAlg, m.UserInfoEncEnc),
 		AuthorizationEncryption: encryption(m.AuthorizationEncAlg, m.AuthorizationEncEnc),
-		RequireRequestObject:    m.RequireRequestObject, RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
+		Certificate: authz.CertificateName{
+			SubjectDN: m.CertificateDN, DNS: m.CertificateDNS, URI: m.CertificateURI, IP: m.CertificateIP, Email: m.CertificateEmail,
+		},
+		CertificateBound: m.CertificateBound, DPoPBound: m.DPoPBound,
+		RequireRequestObject: m.RequireRequestObject, RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
 		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
 		Declarations: m.Declarations, MinimumLevel: authz.AuthenticationLevel(m.MinimumLevel), Introspect: m.Introspect, HomeURI: m.ClientURI,
 	}

@@ -271,10 +271,15 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 		Catalogue: p.catalogue, Store: p.db, Pseudonyms: p.pseudonyms, Evidence: p.recorder,
 		Broker: c.Issuer + provider.BrokerPath, Site: c.Site, Now: time.Now,
 	}
+	certificate, err1 := c.certificate()
+	clientCAs, err2 := c.clientCAs()
+	if err := errors.Join(err1, err2); err != nil {
+		return fail(err)
+	}
 	protocol, err := provider.New(ctx, provider.Options{
-		Issuer: c.Issuer, SignInPath: "/signin", ConsentPath: "/consent", Ring: p.ring, Directory: p.directory,
+		Issuer: c.Issuer, MutualTLSAlias: c.MTLSAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent", Ring: p.ring, Directory: p.directory,
 		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
-		Parties: p.ring, Fetcher: session.Fetcher{Client: session.GuardedClient(!secure)}, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
+		Parties: p.ring, Fetcher: session.Fetcher{Client: session.GuardedClient(c.loopbackIssuer())}, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
 	})
 	if err != nil {
 		return fail(err)
@@ -290,7 +295,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	}
 	wake := make(chan struct{}, 1)
 	p.deliverer = &session.Deliverer{
-		Outbox: p.db, Token: p.logoutToken, HTTP: session.GuardedClient(!secure), Now: time.Now, Wake: wake,
+		Outbox: p.db, Token: p.logoutToken, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
 	}
 	p.server = web.New(web.Options{
 		Issuer: c.Issuer, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
@@ -311,8 +316,8 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 			default:
 			}
 		},
-		TrustedProxies: fields(c.TrustedProxies),
-		KeysFetched:    p.ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
+		TrustedProxies: fields(c.TrustedProxies), Certificate: certificate,
+		KeysFetched: p.ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
 	return p, nil
 }

@@ -37,6 +37,11 @@ type config struct {
 	VaultNamespace       string
 	VaultCA              string
 	SigningAlgs          string
+	TLSCertificate       string // file
+	TLSKey               string // file
+	MTLSListen           string
+	MTLSAlias            string
+	MTLSClientCA         string // file
 	TrustedProxies       string
 	LogLevel             string
 	Idle                 time.Duration
@@ -97,7 +102,12 @@ func (c *config) settings() []setting {
 		text("vault_namespace", "Vault namespace, if any", &c.VaultNamespace),
 		text("vault_ca", "PEM file that Vault's certificate must chain to", &c.VaultCA),
 		text("signing_algs", "algorithms of token keys, separated by commas; ES256 must be one", &c.SigningAlgs),
-		text("trusted_proxies", "addresses whose X-Forwarded-For is believed, separated by commas", &c.TrustedProxies),
+		text("tls_certificate", "PEM file with the server's certificate and its chain; read again when it changes; without it plain HTTP, for loopback or behind a proxy", &c.TLSCertificate),
+		text("tls_key", "PEM file with the certificate's key", &c.TLSKey),
+		text("mtls_listen", "address of a second listener, host:port, which asks clients for certificates (RFC 8705)", &c.MTLSListen),
+		text("mtls_issuer_alias", "https URL under which clients reach mtls_listen, without path", &c.MTLSAlias),
+		text("mtls_client_ca", "PEM file with the CAs that issue certificates of clients with tls_client_auth", &c.MTLSClientCA),
+		text("trusted_proxies", "addresses whose X-Forwarded-For is believed, and at mtls_listen Client-Cert (RFC 9440), separated by commas", &c.TrustedProxies),
 		text("log_level", "debug, info, warn or error", &c.LogLevel),
 		duration("session_idle", "a session ends after this time without use", &c.Idle),
 		duration("session_absolute", "a session ends after this time in any case", &c.Absolute),
@@ -214,6 +224,9 @@ func (c *config) finish() error {
 	if c.LogOrigin == "" {
 		host := strings.TrimPrefix(strings.TrimPrefix(c.Issuer, "https://"), "http://")
 		c.LogOrigin = strings.ReplaceAll(host, ":", "-") + "/release/" + c.Site
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
 	}
 	if c.Access <= 0 || c.Access > 5*time.Minute {
 		return errors.New("access_token_life must be more than 0 and at most 5m")

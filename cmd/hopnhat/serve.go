@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 )
 
@@ -39,14 +38,17 @@ func (p *parts) serve(ctx context.Context, ready func()) error {
 	done := make(chan struct{})
 	go func() { defer close(done); p.deliverer.Run(background) }()
 	go p.purge(background)
-	failed := make(chan error, 1)
-	listener, err := net.Listen("tcp", p.c.Listen)
+	failed := make(chan error, 2)
+	issuer, alias, err := p.c.listen()
 	if err != nil {
 		stop()
 		<-done
-		return errors.Join(portError(p.c.Listen, err), p.close())
+		return errors.Join(err, p.close())
 	}
-	go func() { failed <- p.server.Serve(listener) }()
+	go func() { failed <- p.server.Serve(issuer) }()
+	if alias != nil {
+		go func() { failed <- p.server.ServeMutualTLS(alias) }()
+	}
 	ready()
 	select {
 	case err = <-failed:

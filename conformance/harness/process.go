@@ -51,6 +51,8 @@ type Program struct {
 	Env  []string // added to the environment of the test
 	// Base is where it will answer; Start waits for /readyz there.
 	Base string
+	// Trust issued the server's certificate where Base is https.
+	Trust *Authority
 	// Patience bounds the wait until it is ready, two minutes if zero.
 	Patience time.Duration
 }
@@ -99,7 +101,13 @@ func start(t testing.TB, program Program) (*Process, error) {
 	if patience == 0 {
 		patience = 2 * time.Minute
 	}
-	if err := p.waitReady(patience); err != nil {
+	client := plain
+	if program.Trust != nil {
+		transport := program.Trust.Transport()
+		transport.DisableKeepAlives = true
+		client = &http.Client{Timeout: plain.Timeout, Transport: transport}
+	}
+	if err := p.waitReady(client, patience); err != nil {
 		return nil, fmt.Errorf("hopnhat %s: %w; its output ends:\n%s", strings.Join(program.Args, " "), err, p.output.last(40))
 	}
 	return p, nil
@@ -107,7 +115,7 @@ func start(t testing.TB, program Program) (*Process, error) {
 
 // waitReady asks /readyz until it answers 200, the program ends, or patience is
 // over.
-func (p *Process) waitReady(patience time.Duration) error {
+func (p *Process) waitReady(client *http.Client, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	again := time.NewTicker(50 * time.Millisecond)
@@ -140,9 +148,9 @@ func (p *Process) waitReady(patience time.Duration) error {
 	}
 }
 
-// client keeps no connection: one left from a killed process would be taken for
+// plain keeps no connection: one left from a killed process would be taken for
 // the next one's.
-var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var plain = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // Stop ends the program as an operator would and waits. An exit status other
 // than zero fails the test.

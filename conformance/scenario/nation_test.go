@@ -33,9 +33,10 @@ type nation struct {
 	state    string
 	people   []*person
 	mu       sync.Mutex
-	app      *party // fapi2, may ask for land records by consent and tax records by duty
-	other    *party // fapi2, another agency's
-	legacy   string // client_secret of the oidc client
+	app      *party          // fapi2, may ask for land records by consent and tax records by duty
+	other    *party          // fapi2, another agency's
+	legacy   string          // client_secret of the oidc client
+	secure   *harness.Secure // over TLS; nil for plain HTTP
 	argument []string
 	tool     []string // what tools need to find the state
 }
@@ -98,9 +99,21 @@ func (p *person) atTheBrowser() clients.Person {
 // begin starts a nation, on SQLite or on the PostgreSQL database given.
 func begin(t *testing.T, database string, more ...string) *nation {
 	t.Helper()
-	n := &nation{state: filepath.Join(t.TempDir(), "state")}
 	port := harness.Port(t, 3)
-	n.base = fmt.Sprintf("http://localhost:%d", port)
+	return (&nation{base: fmt.Sprintf("http://localhost:%d", port)}).begin(t, port, database, more...)
+}
+
+// beginSecure starts one over TLS, with a host for client certificates.
+func beginSecure(t *testing.T) *nation {
+	t.Helper()
+	port := harness.Port(t, 4)
+	s := harness.Secured(t, port, port+3)
+	return (&nation{base: s.Base, secure: s}).begin(t, port, "", s.Args...)
+}
+
+func (n *nation) begin(t *testing.T, port int, database string, more ...string) *nation {
+	t.Helper()
+	n.state = filepath.Join(t.TempDir(), "state")
 	n.tool = append([]string{"--state", n.state, "--argon2-kib", "64"}, more...)
 	if database != "" {
 		n.tool = append(n.tool, "--database", database)
@@ -137,7 +150,11 @@ func (n *nation) run(t *testing.T, words ...string) string {
 
 func (n *nation) start(t *testing.T) {
 	t.Helper()
-	n.process = harness.Start(t, harness.Program{Args: n.argument, Base: n.base})
+	program := harness.Program{Args: n.argument, Base: n.base}
+	if n.secure != nil {
+		program.Env, program.Trust = n.secure.Env, n.secure.Authority
+	}
+	n.process = harness.Start(t, program)
 }
 
 // someone is a person that no other test has.

@@ -32,6 +32,28 @@ type party struct {
 	public   string
 	proof    *ecdsa.PrivateKey
 	nonce    string
+	// http presents the party's certificate, at the host for that, alias; both are
+	// empty for a party that has none.
+	http  *http.Client
+	alias string
+	// certified authenticates with it, and bound has its tokens bound to it.
+	certified, bound bool
+}
+
+// at is the URL of an endpoint that takes credentials or tokens.
+func (p *party) at(path string) string {
+	if p.alias != "" {
+		return p.alias + path
+	}
+	return p.n.base + path
+}
+
+func (p *party) send(t *testing.T, r *http.Request) answer {
+	t.Helper()
+	if p.http != nil {
+		return sendBy(t, p.http, r)
+	}
+	return send(t, r)
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -121,7 +143,12 @@ func (a answer) text(name string) string { s, _ := a.body[name].(string); return
 // send makes one request.
 func send(t *testing.T, r *http.Request) answer {
 	t.Helper()
-	response, err := http.DefaultClient.Do(r)
+	return sendBy(t, http.DefaultClient, r)
+}
+
+func sendBy(t *testing.T, by *http.Client, r *http.Request) answer {
+	t.Helper()
+	response, err := by.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +170,7 @@ func (p *party) post(t *testing.T, path string, form url.Values, proofs ...strin
 
 func (p *party) postRaw(t *testing.T, path, body string, proofs ...string) answer {
 	t.Helper()
-	r, err := http.NewRequestWithContext(ctx(t), http.MethodPost, p.n.base+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx(t), http.MethodPost, p.at(path), strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +178,7 @@ func (p *party) postRaw(t *testing.T, path, body string, proofs ...string) answe
 	for _, proof := range proofs {
 		r.Header.Add("DPoP", proof)
 	}
-	return send(t, r)
+	return p.send(t, r)
 }
 
 // call is post with right client authentication and a right proof, repeated
@@ -163,11 +190,17 @@ func (p *party) call(t *testing.T, path string, form url.Values) answer {
 		for k, v := range form {
 			f[k] = v
 		}
-		if f.Get("client_assertion") == "" {
+		switch {
+		case p.certified:
+			f.Set("client_id", p.id)
+		case f.Get("client_assertion") == "":
 			f.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 			f.Set("client_assertion", p.assertion(t, nil))
 		}
-		a := p.post(t, path, f, p.dpop(t, http.MethodPost, p.n.base+path, "", nil))
+		if p.bound {
+			return p.post(t, path, f)
+		}
+		a := p.post(t, path, f, p.dpop(t, http.MethodPost, p.at(path), "", nil))
 		if nonce := a.header.Get("DPoP-Nonce"); nonce != "" {
 			p.nonce = nonce
 			if a.text("error") == "use_dpop_nonce" && attempt == 0 {
@@ -245,14 +278,18 @@ func (p *party) refresh(t *testing.T, token string) answer {
 func (p *party) resource(t *testing.T, method, path, token, body string, with map[string]any) answer {
 	t.Helper()
 	for attempt := 0; ; attempt++ {
-		r, err := http.NewRequestWithContext(ctx(t), method, p.n.base+path, bytes.NewReader([]byte(body)))
+		r, err := http.NewRequestWithContext(ctx(t), method, p.at(path), bytes.NewReader([]byte(body)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/json")
+		if p.bound {
+			r.Header.Set("Authorization", "Bearer "+token)
+			return p.send(t, r)
+		}
 		r.Header.Set("Authorization", "DPoP "+token)
-		r.Header.Set("DPoP", p.dpop(t, method, p.n.base+path, token, with))
-		a := send(t, r)
+		r.Header.Set("DPoP", p.dpop(t, method, p.at(path), token, with))
+		a := p.send(t, r)
 		if nonce := a.header.Get("DPoP-Nonce"); nonce != "" && nonce != p.nonce {
 			p.nonce = nonce
 			if a.status == http.StatusUnauthorized && attempt == 0 && with == nil {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"hopnhat/web"
+)
+
+// loopbackIssuer tells whether the issuer is on this machine, so that what it
+// calls may be too.
+func (c *config) loopbackIssuer() bool {
+	u, err := url.Parse(c.Issuer)
+	return err == nil && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
+}
+
+// checkTLS refuses transports that would be open by mistake: plain HTTP to the
+// world, and an alias host at which no certificate can ever arrive.
+func (c *config) checkTLS() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen is host:port: %w", err)
+	}
+	own, proxied := c.TLSCertificate != "", c.TrustedProxies != ""
+	ip := net.ParseIP(host)
+	local := host == "localhost" || ip != nil && ip.IsLoopback()
+	switch {
+	case own != (c.TLSKey != ""):
+		return errors.New("tls_certificate and tls_key go together")
+	case own && !strings.HasPrefix(c.Issuer, "https://"):
+		return fmt.Errorf("tls_certificate is set, and the issuer %s is not https", c.Issuer)
+	case !own && !proxied && !local:
+		return fmt.Errorf("listen %s is not on loopback, so plain HTTP would be open to others: set tls_certificate and tls_key, or name the proxy that ends TLS in trusted_proxies", c.Listen)
+	case (c.MTLSListen == "") != (c.MTLSAlias == ""):
+		return errors.New("mtls_listen and mtls_issuer_alias go together")
+	case c.MTLSListen == "" && c.MTLSClientCA != "":
+		return errors.New("mtls_client_ca needs mtls_listen and mtls_issuer_alias")
+	case c.MTLSListen == "":
+		return nil
+	case !own && !proxied:
+		return errors.New("mtls_listen asks for client certificates: set tls_certificate and tls_key, or name the proxy that passes them on in trusted_proxies")
+	}
+	u, err := url.Parse(c.MTLSAlias)
+	if err != nil || u.Scheme != "https" || u.Host == "" || c.MTLSAlias != "https://"+u.Host || c.MTLSAlias == c.Issuer {
+		return fmt.Errorf("mtls_issuer_alias %q is https://host or https://host:port, and not the issuer", c.MTLSAlias)
+	}
+	return nil
+}
+
+// certificate is the server's own, nil where TLS is ended in front of it.
+func (c *config) certificate() (*web.Certificate, error) {
+	if c.TLSCertificate == "" {
+		return nil, nil
+	}
+	return web.LoadCertificate(c.TLSCertificate, c.TLSKey, time.Now)
+}
+
+// clientCAs are the issuers of client certificates, nil if there are none.
+func (c *config) clientCAs() (*x509.CertPool, error) {
+	if c.MTLSClientCA == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(c.MTLSClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("reading mtls_client_ca: %w", err)
+	}
+	pool, n := x509.NewCertPool(), 0
+	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		ca, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("reading mtls_client_ca %s: %w", c.MTLSClientCA, err)
+		}
+		if !ca.IsCA {
+			return nil, fmt.Errorf("mtls_client_ca %s: %s is no CA", c.MTLSClientCA, ca.Subject)
+		}
+		pool.AddCert(ca)
+		n++
+	}
+	if n == 0 {
+		return nil, fmt.Errorf("mtls_client_ca %s has no certificate", c.MTLSClientCA)
+	}
+	return pool, nil
+}
+
+// listen opens the issuer's port and that of the alias, which is nil where there is
+// none.
+func (c *config) listen() (issuer, alias net.Listener, err error) {
+	if issuer, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, nil, portError(c.Listen, err)
+	}
+	if c.MTLSListen == "" {
+		return issuer, nil, nil
+	}
+	if alias, err = net.Listen("tcp", c.MTLSListen); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("listening on %s: %w; choose another with --mtls-listen", c.MTLSListen, err), issuer.Close())
+	}
+	return issuer, alias, nil
+}
