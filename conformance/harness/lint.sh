@@ -7,7 +7,7 @@ failed=0
 
 echo "lint: gofumpt"
 unformatted=$(find . -name '*.go' -not -path './.*' -not -path '*/node_modules/*' -print0 |
-	xargs -0 go tool gofumpt -l 2>&1) || failed=1
+	xargs -0 go tool gofumpt -l) || failed=1 # errors go to the terminal: the first run also says what it fetches there
 if [[ -n $unformatted ]]; then
 	printf 'lint: not formatted (go tool gofumpt -w FILE):\n%s\n' "$unformatted" >&2
 	failed=1
