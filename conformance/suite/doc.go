@@ -1,0 +1,42 @@
+// Package suite tests any OpenID provider from outside, over HTTP(S) alone. It
+// holds the framework; the modules are in the packages below it, one a family of
+// specifications, and package catalogue lists them all.
+//
+// # Words
+//
+// A [Module] is one test: its name is that of the public certification module it
+// stands for, its rule says in a sentence what a provider must do, and its
+// function does it. A [Plan] is the modules that a certificate asks for, with the
+// [Variant] each is run with. A [Run] is one module at work: it keeps the log of
+// every exchange and every condition, and hands out what a module needs.
+//
+// # Writing a module
+//
+//	suite.Module{
+//		Name: "oidcc-display-page", Clause: "OpenID Connect Core §3.1.2.1",
+//		Rule: "display=page is accepted",
+//		Test: func(r *suite.Run) { r.Login(suite.With("display", "page")) },
+//	}
+//
+// A module states conditions, each with its clause, what was wanted and what came:
+// [Run.Must] ends the module when it does not hold, [Run.Expect] fails it and goes
+// on, [Run.Should] warns, [Run.Review] asks a person to look. There is no way to
+// skip: what could not be tried is a review with the reason. The result is the worst
+// of the conditions; a panic or a network error fails the module and nothing else.
+//
+// The shared flow is written once. [Run.Login] goes from discovery to UserInfo and
+// checks everything on the way; options change one step of it ([With], [Without],
+// [As], [In], [By]). A module that needs a step alone takes
+// it: [Run.Discover], [Run.Client], [Run.Request], [Run.Send],
+// [Run.Accepted] or [Run.Refused], [Run.Exchange], [Run.VerifyIDToken], [Run.UserInfo].
+// [Client.Binding], [Request.Through] and [Client.Authentication] are where profiles
+// that push, sign or bind put themselves in.
+//
+// # People and pages
+//
+// [Browser] fills in HTML forms by the steps of the configuration, keeps cookies,
+// records redirects, and stops where it is sent back to the suite: nobody needs to
+// listen there, be it a query, a fragment or a self-submitting form. What the
+// provider fetches or calls itself (jwks_uri, request_uri, sector_identifier_uri,
+// logout tokens, pings) is served by [Run.Serve] on the suite's own listener.
+package suite

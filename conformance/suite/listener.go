@@ -1,0 +1,170 @@
+package suite
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// listener is where the provider reaches the suite.
+type listener struct {
+	base   *url.URL
+	server *http.Server
+
+	mu     sync.Mutex
+	places map[string]place
+}
+
+type place struct {
+	run     *Run
+	handler http.Handler
+}
+
+// listen starts it.
+func listen(c Listen) (*listener, error) {
+	address := c.Address
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	socket, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	base := c.URL
+	if base == "" {
+		base = fmt.Sprintf("https://localhost:%d", socket.Addr().(*net.TCPAddr).Port)
+	}
+	u, err := url.Parse(strings.TrimSuffix(base, "/"))
+	if err != nil {
+		return nil, fmt.Errorf("listen: url: %w", err)
+	}
+	l := &listener{base: u, places: map[string]place{}}
+	l.server = &http.Server{
+		Handler: l, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		ErrorLog: log.New(io.Discard, "", 0), // a provider that does not trust us is seen by its absence
+	}
+	if u.Scheme == "https" {
+		certificate, err := c.certificate(u.Hostname())
+		if err != nil {
+			return nil, err
+		}
+		socket = tls.NewListener(socket, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+	}
+	go func() { _ = l.server.Serve(socket) }()
+	return l, nil
+}
+
+func (c Listen) certificate(host string) (tls.Certificate, error) {
+	if c.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+		if err != nil {
+			return pair, fmt.Errorf("listen: %w", err)
+		}
+		return pair, nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "conformance suite"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else {
+		template.DNSNames = []string{host}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("listen: making a certificate: %w", err)
+	}
+	if c.CAFile != "" {
+		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		if err := os.WriteFile(c.CAFile, text, 0o644); err != nil {
+			return tls.Certificate{}, fmt.Errorf("listen: ca_file: %w", err)
+		}
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+// ServeHTTP answers at the places that runs have opened, and writes down who came.
+func (l *listener) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	l.mu.Lock()
+	at, ok := l.places[request.URL.Path]
+	l.mu.Unlock()
+	if !ok {
+		http.NotFound(w, request)
+		return
+	}
+	began := time.Now()
+	raw, _ := io.ReadAll(io.LimitReader(request.Body, maxBody))
+	request.Body = io.NopCloser(bytes.NewReader(raw))
+	answer := httptest.NewRecorder()
+	at.handler.ServeHTTP(answer, request)
+	e := Exchange{
+		By: "provider", Method: request.Method, URL: l.base.String() + request.URL.RequestURI(), Header: request.Header, Body: string(raw),
+		Status: answer.Code, Response: answer.Header(), Answer: answer.Body.String(), Took: time.Since(began),
+	}
+	e.decode()
+	at.run.add(Entry{Exchange: &e})
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// Serve opens a place at the suite's listener until the run ends, and gives its
+// address.
+func (r *Run) Serve(name string, handler http.HandlerFunc) string {
+	path := r.suite.listener.base.Path + "/" + r.id + "/" + name
+	r.suite.listener.mu.Lock()
+	defer r.suite.listener.mu.Unlock()
+	r.suite.listener.places[path] = place{r, handler}
+	return r.Address(name)
+}
+
+// ServeJSON serves one document.
+func (r *Run) ServeJSON(name, media string, document func() string) string {
+	return r.Serve(name, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", media)
+		_, _ = io.WriteString(w, document())
+	})
+}
+
+// Address is that of a place of the run, be it served or not: redirect URIs need
+// nobody there.
+func (r *Run) Address(name string) string {
+	return r.suite.listener.base.String() + "/" + r.id + "/" + name
+}
+
+// forget closes the places of a run.
+func (l *listener) forget(r *Run) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for path, p := range l.places {
+		if p.run == r {
+			delete(l.places, path)
+		}
+	}
+}

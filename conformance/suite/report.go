@@ -1,0 +1,173 @@
+package suite
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed report.html
+var reportText string
+
+var reportTemplate = template.Must(template.New("report").Parse(reportText))
+
+// WriteJSON writes one object a line.
+func WriteJSON(w io.Writer, outcomes []Outcome) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	for _, o := range outcomes {
+		if err := encoder.Encode(o); err != nil {
+			return fmt.Errorf("writing the results: %w", err)
+		}
+	}
+	return nil
+}
+
+// report is what the template sees.
+type report struct {
+	Issuer string
+	Began  time.Time
+	Totals []total
+	Groups []group
+}
+
+type total struct {
+	Result Result
+	Count  int
+}
+
+type group struct {
+	Plan    string
+	Variant string
+	Rows    []row
+}
+
+type row struct {
+	Outcome
+
+	ID      string
+	Entries []shownEntry
+}
+
+type shownEntry struct {
+	After string
+	Link  string
+	Entry
+
+	RequestHeaders, ResponseHeaders []string
+}
+
+// WriteReport writes one HTML file that needs nothing else: what was looked at, what
+// came, and every exchange. It holds the secrets of the test clients.
+func WriteReport(w io.Writer, issuer string, outcomes []Outcome) error {
+	v := report{Issuer: issuer, Totals: totals(outcomes)}
+	for i, o := range outcomes {
+		if v.Began.IsZero() || o.Began.Before(v.Began) {
+			v.Began = o.Began
+		}
+		if len(v.Groups) == 0 || v.Groups[len(v.Groups)-1].Plan != o.Plan || v.Groups[len(v.Groups)-1].Variant != o.Variant.String() {
+			v.Groups = append(v.Groups, group{Plan: o.Plan, Variant: o.Variant.String()})
+		}
+		g := &v.Groups[len(v.Groups)-1]
+		g.Rows = append(g.Rows, row{Outcome: o, ID: fmt.Sprintf("m%d", i+1), Entries: entriesOf(o)})
+	}
+	if err := reportTemplate.Execute(w, v); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+func totals(outcomes []Outcome) []total {
+	all := []total{{Result: Pass}, {Result: Review}, {Result: Warning}, {Result: Fail}}
+	for _, o := range outcomes {
+		all[o.Result].Count++
+	}
+	return all
+}
+
+func entriesOf(o Outcome) []shownEntry {
+	var list []shownEntry
+	for _, e := range o.Log {
+		s := shownEntry{Entry: e, After: fmt.Sprintf("%.2f s", e.At.Sub(o.Began).Seconds())}
+		if e.Condition != nil {
+			s.Link = Link(e.Condition.Clause)
+		}
+		if e.Exchange != nil {
+			s.RequestHeaders, s.ResponseHeaders = headers(e.Exchange.Header), headers(e.Exchange.Response)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func headers(h http.Header) []string {
+	var lines []string
+	for name, values := range h {
+		for _, v := range values {
+			lines = append(lines, name+": "+v)
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// specifications are where clauses can be read; the text after § is put in.
+var specifications = []struct{ name, address string }{
+	{"OpenID Connect Core", "https://openid.net/specs/openid-connect-core-1_0.html#rfc.section."},
+	{"OpenID Connect Discovery", "https://openid.net/specs/openid-connect-discovery-1_0.html#rfc.section."},
+	{"OpenID Connect Dynamic Registration", "https://openid.net/specs/openid-connect-registration-1_0.html#rfc.section."},
+	{"OpenID Connect RP-Initiated Logout", "https://openid.net/specs/openid-connect-rpinitiated-1_0.html#rfc.section."},
+	{"OpenID Connect Back-Channel Logout", "https://openid.net/specs/openid-connect-backchannel-1_0.html#rfc.section."},
+	{"OpenID Connect Front-Channel Logout", "https://openid.net/specs/openid-connect-frontchannel-1_0.html#rfc.section."},
+	{"OpenID Connect Session Management", "https://openid.net/specs/openid-connect-session-1_0.html#rfc.section."},
+	{"OAuth 2.0 Multiple Response Types", "https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html#rfc.section."},
+	{"OAuth 2.0 Form Post Response Mode", "https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html#rfc.section."},
+	{"JARM", "https://openid.net/specs/oauth-v2-jarm-final.html#section-"},
+	{"FAPI 2.0 Security Profile", "https://openid.net/specs/fapi-security-profile-2_0-final.html#section-"},
+	{"FAPI 2.0 Message Signing", "https://openid.net/specs/fapi-message-signing-2_0-final.html#section-"},
+	{"CIBA Core", "https://openid.net/specs/openid-client-initiated-backchannel-authentication-core-1_0-final.html#rfc.section."},
+	{"FAPI CIBA", "https://openid.net/specs/openid-financial-api-ciba-ID1.html#rfc.section."},
+	{"OpenID Connect for Identity Assurance", "https://openid.net/specs/openid-connect-4-identity-assurance-1_0-final.html#section-"},
+}
+
+// Link is where a clause can be read: "RFC 6749 §4.1.2" leads into the RFC.
+func Link(clause string) string {
+	name, section, _ := strings.Cut(clause, " §")
+	section, _, _ = strings.Cut(section, ",")
+	if number, ok := strings.CutPrefix(name, "RFC "); ok {
+		return "https://www.rfc-editor.org/rfc/rfc" + number + "#section-" + section
+	}
+	for _, s := range specifications {
+		if s.name == name {
+			return s.address + section
+		}
+	}
+	return ""
+}
+
+// WriteMarkdown writes the table of plans, modules and results for documents; what is
+// not a pass has its reason.
+func WriteMarkdown(w io.Writer, outcomes []Outcome) error {
+	var b strings.Builder
+	last := ""
+	for _, o := range outcomes {
+		if head := o.Plan + "\n" + o.Variant.String(); head != last {
+			last = head
+			fmt.Fprintf(&b, "\n**%s**", o.Plan)
+			if len(o.Variant) > 0 {
+				fmt.Fprintf(&b, " (%s)", o.Variant)
+			}
+			b.WriteString("\n\n| module | result | conditions | reason |\n|---|---|---|---|\n")
+		}
+		reason := strings.NewReplacer("|", "\\|", "\n", " ").Replace(o.Reason())
+		fmt.Fprintf(&b, "| `%s` | %s | %d | %s |\n", o.Module.Name, o.Result, o.Conditions(), reason)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

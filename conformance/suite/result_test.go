@@ -1,0 +1,114 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// alone is a suite that asks nobody.
+func alone(t *testing.T) *Suite {
+	t.Helper()
+	s, err := New(Config{Issuer: "https://op.invalid", Registration: Dynamic, Listen: Listen{URL: "http://localhost"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// TestResults: the worst condition is the result; a panic, an endless Must and a
+// module that looks at nothing fail, and the run goes on.
+func TestResults(t *testing.T) {
+	s := alone(t)
+	modules := map[string]struct {
+		test   func(r *Run)
+		want   Result
+		reason string
+	}{
+		"pass":    {func(r *Run) { r.Must(true, "X §1", "holds", nil) }, Pass, ""},
+		"review":  {func(r *Run) { r.Must(true, "", "", nil); r.Review("X §2", "look", "at this") }, Review, `X §2: look; got "at this"`},
+		"warning": {func(r *Run) { r.Review("", "", nil); r.Should(false, "X §3", "advised", 3) }, Warning, "X §3: advised; got 3"},
+		"fail":    {func(r *Run) { r.Should(false, "", "", nil); r.Expect(false, "X §4", "required", nil) }, Fail, "X §4: required"},
+		"stops": {func(r *Run) {
+			r.Must(false, "X §5", "required", []string{"a"})
+			r.Note("not reached")
+		}, Fail, `X §5: required; got ["a"]`},
+		"panics":     {func(r *Run) { panic("oh") }, Fail, `: the module runs to its end; got "panic: oh`},
+		"nothing":    {func(r *Run) {}, Fail, ": the module looks at something"},
+		"network":    {func(r *Run) { r.Get("https://op.invalid/x") }, Fail, ": GET https://op.invalid/x works"},
+		"notoffered": {func(r *Run) { r.NotOffered("X §6", "this", nil); r.Expect(false, "", "", nil) }, Review, "X §6: not offered"},
+	}
+	p := Plan{Name: "p", Parts: []Part{{}}}
+	for name, m := range modules {
+		p.Parts[0].Modules = append(p.Parts[0].Modules, Module{Name: name, Test: m.test})
+	}
+	outcomes := s.Run(context.Background(), Options{Parallel: 2}, p)
+	if len(outcomes) != len(modules) {
+		t.Fatalf("%d outcomes of %d modules", len(outcomes), len(modules))
+	}
+	for _, o := range outcomes {
+		m := modules[o.Module.Name]
+		if o.Result != m.want || !strings.HasPrefix(o.Reason(), m.reason) || m.reason == "" && o.Reason() != "" {
+			t.Errorf("%s: got %s, %q; want %s, %q", o.Module.Name, o.Result, o.Reason(), m.want, m.reason)
+		}
+		for _, e := range o.Log {
+			if e.Note == "not reached" {
+				t.Errorf("%s went on after Must", o.Module.Name)
+			}
+		}
+	}
+	var lines, page, table bytes.Buffer
+	if err := WriteJSON(&lines, outcomes); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(lines.String()) {
+		var got struct{ Plan, Module, Result, Reason string }
+		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Plan != "p" || got.Result != modules[got.Module].want.String() {
+			t.Errorf("line %s: %v", line, err)
+		}
+	}
+	if err := WriteReport(&page, "https://op.invalid", outcomes); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteMarkdown(&table, outcomes); err != nil {
+		t.Fatal(err)
+	}
+	for name := range modules {
+		if !strings.Contains(page.String(), "<code>"+name+"</code>") || !strings.Contains(table.String(), "`"+name+"`") {
+			t.Errorf("%s is missing in the report or the table", name)
+		}
+	}
+}
+
+// TestReportEscapes: what a provider sends cannot become a part of the report.
+func TestReportEscapes(t *testing.T) {
+	s := alone(t)
+	evil := `<script>alert(1)</script>`
+	outcomes := s.Run(context.Background(), Options{}, Plan{Name: evil, Parts: []Part{{Modules: []Module{{Name: "m", Test: func(r *Run) {
+		r.Expect(false, evil, evil, evil)
+		r.add(Entry{Exchange: &Exchange{By: "client", URL: "javascript:alert(1)", Answer: evil, Tokens: []Decoded{{Payload: evil}}}})
+	}}}}}})
+	var page bytes.Buffer
+	if err := WriteReport(&page, evil, outcomes); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(page.String(), "<script>") || strings.Contains(page.String(), `href="javascript:`) {
+		t.Error("the report carries a script of the provider's")
+	}
+}
+
+// TestLinks: clauses lead to where they can be read.
+func TestLinks(t *testing.T) {
+	for clause, want := range map[string]string{
+		"RFC 6749 §4.1.2":                 "https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2",
+		"OpenID Connect Core §3.1.3.7, 6": "https://openid.net/specs/openid-connect-core-1_0.html#rfc.section.3.1.3.7",
+		"nothing known §1":                "",
+	} {
+		if got := Link(clause); got != want {
+			t.Errorf("%s: got %s", clause, got)
+		}
+	}
+}
