@@ -44,7 +44,8 @@ func (m Metadata) Client(catalogue Declarations) (*authz.Client, error) {
 // checks are asked in this order; each is one rule or one group of members. A
 // later one may rely on what an earlier one made sure of.
 var checks = []func(m Metadata, c *authz.Client, profile authz.Profile) error{
-	checkIdentity, checkMethod, checkCertificate, checkConstraint, checkGrants, checkKeys, checkAlgorithms, checkEncryption, checkURIs, checkSector,
+	checkIdentity, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
+	checkKeys, checkAlgorithms, checkEncryption, checkURIs, checkSector,
 }
 
 func checkIdentity(_ Metadata, c *authz.Client, _ authz.Profile) error {
@@ -130,9 +131,15 @@ func checkAlgorithms(_ Metadata, c *authz.Client, profile authz.Profile) error {
 		{"userinfo_signed_response_alg", c.UserInfoAlg, profile.TokenAlgorithms},
 		{"request_object_signing_alg", c.RequestObjectAlg, profile.ClientAlgorithms},
 	} {
+		if one.member == "request_object_signing_alg" && one.algorithm == "none" && profile.UnsignedRequestObjects {
+			continue // OpenID Connect Core §6.1
+		}
 		if one.algorithm != "" && !slices.Contains(one.allowed, one.algorithm) {
 			return refuse(one.member, "profile %s does not allow %s; it allows %v", profile.Name, one.algorithm, one.allowed)
 		}
+	}
+	if c.RequestObjectAlg == "none" && c.RequireRequestObject {
+		return refuse("request_object_signing_alg", "none does not go with require_signed_request_object")
 	}
 	return nil
 }

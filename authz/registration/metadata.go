@@ -19,9 +19,13 @@ type Metadata struct {
 	ClientURI  string `json:"client_uri,omitempty"`
 	AuthMethod string `json:"token_endpoint_auth_method,omitempty"`
 
-	RedirectURIs []string `json:"redirect_uris,omitempty"`
-	GrantTypes   []string `json:"grant_types,omitempty"`
-	Scope        Scope    `json:"scope,omitempty"`
+	RedirectURIs  []string `json:"redirect_uris,omitempty"`
+	ResponseTypes []string `json:"response_types,omitempty"`
+	GrantTypes    []string `json:"grant_types,omitempty"`
+	Scope         Scope    `json:"scope,omitempty"`
+
+	DefaultMaxAge    *int     `json:"default_max_age,omitempty"`
+	DefaultACRValues []string `json:"default_acr_values,omitempty"`
 
 	JWKS json.RawMessage `json:"jwks,omitempty"`
 
@@ -60,7 +64,9 @@ type Metadata struct {
 	Sector       string               `json:"sector,omitempty"`
 	MinimumLevel int                  `json:"minimum_level,omitempty"`
 	Introspect   []string             `json:"introspect,omitempty"`
-	Declarations []authz.Declaration  `json:"declarations,omitempty"`
+	// CodeWithoutPKCE: it sends no code_challenge (RFC 9700 §2.1.1).
+	CodeWithoutPKCE bool                `json:"code_without_pkce,omitempty"`
+	Declarations    []authz.Declaration `json:"declarations,omitempty"`
 }
 
 // Scope is a list that is written as one text with spaces, RFC 6749 §3.3.
@@ -79,7 +85,7 @@ func (s *Scope) UnmarshalText(text []byte) error {
 func Of(c *authz.Client) Metadata {
 	m := Metadata{
 		ClientID: string(c.ID), Name: c.Name.VI, NameEN: c.Name.EN, ClientURI: c.HomeURI, AuthMethod: string(c.Method),
-		RedirectURIs: c.RedirectURIs, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
+		RedirectURIs: c.RedirectURIs, ResponseTypes: c.ResponseTypes, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
 		IDTokenAlg: c.SigningAlg, IDTokenEncAlg: c.IDTokenEncryption.Algorithm, IDTokenEncEnc: c.IDTokenEncryption.Content,
 		UserInfoAlg: c.UserInfoAlg, UserInfoEncAlg: c.UserInfoEncryption.Algorithm, UserInfoEncEnc: c.UserInfoEncryption.Content,
 		RequestObjectAlg: c.RequestObjectAlg, RequestURIs: c.RequestURIs, RequireRequestObject: c.RequireRequestObject,
@@ -88,6 +94,7 @@ func Of(c *authz.Client) Metadata {
 		AuthorizationAlg: c.AuthorizationAlg, AuthorizationEncAlg: c.AuthorizationEncryption.Algorithm, AuthorizationEncEnc: c.AuthorizationEncryption.Content,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, BackchannelLogoutURI: c.BackchannelLogoutURI,
 		Profile: string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect, Declarations: c.Declarations,
+		CodeWithoutPKCE: c.CodeWithoutPKCE, DefaultMaxAge: c.DefaultMaxAge, DefaultACRValues: c.DefaultACRValues,
 	}
 	if c.Owner != (authz.LocalizedText{}) {
 		m.Owner = &c.Owner
@@ -111,12 +118,13 @@ func (m Metadata) raw() *authz.Client {
 		RequireRequestObject: m.RequireRequestObject, RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
 		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
 		Declarations: m.Declarations, MinimumLevel: authz.AuthenticationLevel(m.MinimumLevel), Introspect: m.Introspect, HomeURI: m.ClientURI,
+		ResponseTypes: responseTypes(m.ResponseTypes), CodeWithoutPKCE: m.CodeWithoutPKCE, DefaultMaxAge: m.DefaultMaxAge, DefaultACRValues: m.DefaultACRValues,
 	}
 	if m.Owner != nil {
 		c.Owner = *m.Owner
 	}
 	if len(c.GrantTypes) == 0 {
-		c.GrantTypes = []string{"authorization_code", "refresh_token"}
+		c.GrantTypes = grantsFor(c.ResponseTypes)
 	}
 	if len(c.Scopes) == 0 {
 		c.Scopes = []string{"openid"}
