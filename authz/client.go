@@ -20,19 +20,24 @@ type Client struct {
 	// SecretHash is SHA-256 of a generated client secret (method
 	// client_secret_*), nil otherwise.
 	SecretHash []byte
+	// SecretExpires is when the secret ends; zero is never.
+	SecretExpires time.Time
 	// Certificate names the certificate of method tls_client_auth.
 	Certificate CertificateName
 	// CertificateBound binds its tokens to its certificate (RFC 8705 §3.4), and
 	// DPoPBound to a DPoP key always (RFC 9449 §5.2).
 	CertificateBound bool
 	DPoPBound        bool
-	// JWKS are the app's public keys, RFC 7517.
-	JWKS []byte
+	// JWKS are the app's public keys, RFC 7517; JWKSURI is where they are instead.
+	JWKS    []byte
+	JWKSURI string
+	// AssertionAlg is the one algorithm of its client assertions; empty allows those
+	// of the profile (token_endpoint_auth_signing_alg).
+	AssertionAlg string
 	// SigningAlg is the ID token's algorithm: ES256 unless registered otherwise.
 	SigningAlg string
-	// RequestObjectAlg is the one algorithm of its request objects, "none" where
-	// the profile lets it; empty allows those of the profile
-	// (request_object_signing_alg). RequestURIs are where it
+	// RequestObjectAlg is the one algorithm of its request objects; empty allows
+	// those of the profile (request_object_signing_alg). RequestURIs are where it
 	// may keep request objects (OpenID Connect Dynamic Registration §2).
 	RequestObjectAlg string
 	RequestURIs      []string
@@ -45,6 +50,9 @@ type Client struct {
 	IDTokenEncryption       Encryption
 	UserInfoEncryption      Encryption
 	AuthorizationEncryption Encryption
+	// RequestObjectEncryption is what the app said it may encrypt its request
+	// objects with; any that we offer is taken.
+	RequestObjectEncryption Encryption
 	// RequireRequestObject refuses requests that are not signed, beyond what the
 	// profile demands (RFC 9101 §10.5).
 	RequireRequestObject   bool
@@ -53,21 +61,12 @@ type Client struct {
 	BackchannelLogoutURI   string
 	BackchannelSession     bool
 	GrantTypes             []string
-	// ResponseTypes are those it registered; empty is "code" alone (OpenID Connect
-	// Dynamic Registration §2).
-	ResponseTypes []string
-	// CodeWithoutPKCE says that it sends no code_challenge, where the profile lets
-	// it.
-	CodeWithoutPKCE bool
-	// DefaultMaxAge, in seconds, and DefaultACRValues stand in for max_age and
-	// acr_values that a request does not give. auth_time is in every ID token, so
-	// require_auth_time needs no field.
-	DefaultMaxAge    *int
-	DefaultACRValues []string
-	Scopes           []string
+	Scopes                 []string
 	// Sector is the host whose apps see the same pairwise subject, OpenID
 	// Connect Core §8.1.
 	Sector string
+	// SectorIdentifierURI is the list of redirect URIs that proved the sector.
+	SectorIdentifierURI string
 	// Declarations are the purposes, registers and attributes this app may ask
 	// for: the recipient's side of the two-declaration model.
 	Declarations []Declaration
@@ -76,9 +75,22 @@ type Client struct {
 	// Introspect allows introspection of tokens of the audiences listed.
 	Introspect []string
 	HomeURI    string
-	Disabled   bool
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+	// InitiateLoginURI lets the portal begin a sign-in at the app (OpenID Connect
+	// Core §4).
+	InitiateLoginURI string
+	// What else the app says of itself (RFC 7591 §2). PolicyURI and TermsURI are
+	// links on the consent page; the logo is kept and never shown.
+	ApplicationType              string
+	LogoURI, PolicyURI, TermsURI string
+	Contacts                     []string
+	SoftwareID, SoftwareVersion  string
+
+	Disabled bool
+	// Ended is when the registration was deleted (RFC 7592 §2.3): it stays, so that
+	// the record of what the app did can name it, and is never enabled again.
+	Ended     time.Time
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // LocalizedText is a text people see, Vietnamese and English.
@@ -139,15 +151,6 @@ func (e Encryption) Wanted() bool { return e.Algorithm != "" }
 
 // AllowsGrant tells whether the client registered a grant type.
 func (c *Client) AllowsGrant(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
-
-// AllowsResponseType tells whether the client registered a response type, which
-// is given in the table's form.
-func (c *Client) AllowsResponseType(responseType string) bool {
-	if len(c.ResponseTypes) == 0 {
-		return responseType == "code"
-	}
-	return slices.Contains(c.ResponseTypes, responseType)
-}
 
 // HasRedirectURI compares exactly, RFC 9700 §2.1. For a loopback redirect of a
 // native app the port is free (RFC 8252 §7.3), which no profile here allows.

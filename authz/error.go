@@ -51,8 +51,10 @@ const (
 	UseDPoPNonce                Code = "use_dpop_nonce"                // RFC 9449 §8
 	UnsupportedTokenType        Code = "unsupported_token_type"        // RFC 7009 §2.2.1
 	UnmetAuthentication         Code = "unmet_authentication_requirements"
-	InvalidRedirectURI          Code = "invalid_redirect_uri"    // RFC 7591 §3.2.2
-	InvalidClientMetadata       Code = "invalid_client_metadata" // RFC 7591 §3.2.2
+	InvalidRedirectURI          Code = "invalid_redirect_uri"          // RFC 7591 §3.2.2
+	InvalidClientMetadata       Code = "invalid_client_metadata"       // RFC 7591 §3.2.2
+	InvalidSoftwareStatement    Code = "invalid_software_statement"    // RFC 7591 §3.2.2
+	UnapprovedSoftwareStatement Code = "unapproved_software_statement" // RFC 7591 §3.2.2
 )
 
 // Error is a refusal that a protocol endpoint may tell its caller. The
@@ -63,8 +65,6 @@ type Error struct {
 	Description string
 	// Parameter names the request parameter at fault, if one is.
 	Parameter string
-	// Clause is the rule that was broken, for the app's developers.
-	Clause string
 	// Redirectable says that the answer may travel to the client's redirect
 	// URI. It is false as long as client or redirect URI are in doubt
 	// (RFC 6749 §4.1.2.1).
@@ -93,9 +93,6 @@ func Refuse(code Code, format string, args ...any) *Error {
 
 // At names the parameter at fault.
 func (e *Error) At(parameter string) *Error { c := *e; c.Parameter = parameter; return &c }
-
-// Under names the rule that was broken.
-func (e *Error) Under(clause string) *Error { c := *e; c.Clause = clause; return &c }
 
 // Because keeps the cause for our logs.
 func (e *Error) Because(cause error) *Error { c := *e; c.Cause = cause; return &c }

@@ -20,8 +20,13 @@ var midday = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func issued(t *testing.T, db *store.DB) provider.Grant {
 	t.Helper()
+	return issuedTo(t, db, "app")
+}
+
+func issuedTo(t *testing.T, db *store.DB, client authz.ClientID) provider.Grant {
+	t.Helper()
 	g := provider.Grant{
-		ID: authz.GrantID(authz.NewID()), ClientID: "app", Subject: "p", Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"},
+		ID: authz.GrantID(authz.NewID()), ClientID: client, Subject: "p", Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"},
 		Level: 2, Methods: []string{"pwd", "otp"}, AuthTime: midday, Created: midday, Expires: midday.Add(time.Hour),
 		CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
 	}
@@ -94,32 +99,6 @@ func started(t *testing.T, db *store.DB, subject authz.Subject) session.Session 
 		t.Fatal(err)
 	}
 	return s
-}
-
-// TestGrantsWithoutACode: of the implicit flow (OpenID Connect Core §3.2) there are
-// many, each good at once and with nothing to redeem.
-func TestGrantsWithoutACode(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		g := issued(t, db)
-		if found, err := db.Grant(t.Context(), g.ID); err != nil || !found.CodeSpent.IsZero() || found.Live(midday) {
-			t.Fatalf("a code that nobody redeemed: %+v, %v", found, err)
-		}
-		for range 2 {
-			g.ID, g.CodeHash, g.CodeSpent = authz.GrantID(authz.NewID()), nil, midday
-			if err := db.InsertGrant(t.Context(), g); err != nil {
-				t.Fatal(err)
-			}
-			if found, err := db.Grant(t.Context(), g.ID); err != nil || !found.Live(midday) || !found.CodeSpent.Equal(midday) {
-				t.Fatalf("%+v, %v", found, err)
-			}
-			if err := db.RedeemCode(t.Context(), g.ID, authz.Confirmation{}, midday); !errors.Is(err, authz.ErrConflict) {
-				t.Fatalf("a code that there is not was redeemed: %v", err)
-			}
-		}
-		if _, err := db.GrantByCode(t.Context(), nil); !errors.Is(err, authz.ErrNotFound) {
-			t.Fatalf("no code found a grant: %v", err)
-		}
-	})
 }
 
 // TestLock: a lock ends sessions and grants in its one commit.

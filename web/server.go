@@ -24,6 +24,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/provider"
+	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
 	"hopnhat/store/proof"
 	"hopnhat/web/static"
@@ -104,6 +105,8 @@ type Options struct {
 	// it has one, and the address. KeysMaxAge is how long the set may be cached.
 	KeysFetched func(client, address string)
 	KeysMaxAge  time.Duration
+	// Registration lets apps register themselves; nil if they do not.
+	Registration *endpoint.Endpoint
 	// Broker answers release requests.
 	Broker  http.Handler
 	Metrics http.Handler
@@ -171,6 +174,10 @@ func (s *Server) routes() {
 	a.All(provider.UserInfoPath, mount(s.o.Provider.UserInfo))
 	a.All(provider.IntrospectionPath, mount(s.o.Provider.Introspect))
 	a.All(provider.RevocationPath, mount(s.o.Provider.Revoke))
+	if s.o.Registration != nil {
+		a.All(endpoint.Path, mount(s.o.Registration.Register))
+		a.All(endpoint.Path+"/:id", mount(s.o.Registration.Manage))
+	}
 	a.Post(provider.BrokerPath+"/releases", mount(s.o.Broker.ServeHTTP))
 	a.All(provider.AuthorizePath, s.page(s.authorize))
 	a.Get(provider.AuthorizePath+"/resume", s.page(s.resume))

@@ -148,11 +148,15 @@ func (a *Authenticator) bySecret(ctx context.Context, id authz.ClientID, secret 
 	}
 	sum := sha256.Sum256([]byte(secret))
 	right := subtle.ConstantTimeCompare(sum[:], c.SecretHash) == 1
+	expired := !c.SecretExpires.IsZero() && !a.Now().Before(c.SecretExpires)
 	if c.Method != method || !slices.Contains(c.Profile.AuthMethods, method) {
 		return nil, refused(errors.New("the client is registered for another method"))
 	}
 	if !right {
 		return nil, refused(errors.New("wrong secret"))
+	}
+	if expired { // RFC 7591 §3.2.1: client_secret_expires_at
+		return nil, refused(errors.New("the secret has expired"))
 	}
 	return c, nil
 }
@@ -175,7 +179,7 @@ func (a *Authenticator) byAssertion(ctx context.Context, form url.Values, assert
 	if len(assertion) > maxAssertion {
 		return nil, Assertion{}, authz.Refuse(authz.InvalidRequest, "client_assertion is longer than %d bytes", maxAssertion).At("client_assertion")
 	}
-	claimed, err := peekIssuer(assertion)
+	claimed, err := jose.PeekIssuer(assertion)
 	if err != nil {
 		return nil, Assertion{}, refused(err)
 	}
@@ -186,14 +190,21 @@ func (a *Authenticator) byAssertion(ctx context.Context, form url.Values, assert
 	if err != nil {
 		return nil, Assertion{}, err
 	}
-	if c.Method != authz.PrivateKeyJWT || c.Keys == nil {
+	if c.Method != authz.PrivateKeyJWT {
 		return nil, Assertion{}, refused(errors.New("the client is registered for another method"))
 	}
-	algorithms := make([]keys.Algorithm, len(c.Profile.ClientAlgorithms))
-	for i, alg := range c.Profile.ClientAlgorithms {
+	allowed := c.Profile.ClientAlgorithms
+	if c.AssertionAlg != "" {
+		allowed = []string{c.AssertionAlg}
+	}
+	algorithms := make([]keys.Algorithm, len(allowed))
+	for i, alg := range allowed {
 		algorithms[i] = keys.Algorithm(alg)
 	}
-	verified, err := jose.Verify(assertion, c.Keys, jose.Rule{Algorithms: algorithms, MaxBytes: maxAssertion})
+	verified, err := a.Directory.Verify(ctx, assertion, c, jose.Rule{Algorithms: algorithms, MaxBytes: maxAssertion})
+	if errors.Is(err, authz.ErrUnavailable) {
+		return nil, Assertion{}, authz.AsError(err)
+	}
 	if err != nil {
 		return nil, Assertion{}, refused(err)
 	}
@@ -206,26 +217,6 @@ func (a *Authenticator) byAssertion(ctx context.Context, form url.Values, assert
 	}
 	digest := sha256.Sum256([]byte(string(c.ID) + "\x00" + claims.ID))
 	return c, Assertion{Digest: digest[:], Expires: time.Unix(int64(claims.Expires), 0).UTC().Add(clockAhead)}, nil
-}
-
-// peekIssuer reads `iss` before the signature can be checked; only to know whose
-// key to check it with.
-func peekIssuer(assertion string) (string, error) {
-	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 {
-		return "", errors.New("not a compact JWS")
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return "", errors.New("the payload is not base64url")
-	}
-	var claims struct {
-		Issuer string `json:"iss"`
-	}
-	if err := json.Unmarshal(payload, &claims); err != nil || claims.Issuer == "" {
-		return "", errors.New("the payload names no issuer")
-	}
-	return claims.Issuer, nil
 }
 
 func (a *Authenticator) checkAssertion(claims assertionClaims, c *Registered) error {

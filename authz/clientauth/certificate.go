@@ -156,9 +156,12 @@ func (a *Authenticator) byCertificate(ctx context.Context, id authz.ClientID) (*
 	case authz.TLSClientAuth:
 		err = a.checkIssued(c.Certificate, chain)
 	case authz.SelfSignedTLSClientAuth:
-		err = a.checkSelfSigned(c, chain[0])
+		err = a.checkSelfSigned(ctx, c, chain[0])
 	default:
 		err = errors.New("the client is registered for another method")
+	}
+	if errors.Is(err, authz.ErrUnavailable) {
+		return nil, authz.AsError(err)
 	}
 	if err != nil {
 		return nil, refused(err)
@@ -197,12 +200,13 @@ func (a *Authenticator) checkIssued(name CertificateName, chain []*x509.Certific
 
 // checkSelfSigned is RFC 8705 §2.2: the certificate, or its key where a JWK has no
 // x5c, is among the registered keys. No chain is asked for.
-func (a *Authenticator) checkSelfSigned(c *Registered, presented *x509.Certificate) error {
+func (a *Authenticator) checkSelfSigned(ctx context.Context, c *Registered, presented *x509.Certificate) error {
 	if err := CheckCertificate(presented, a.Now()); err != nil {
 		return err
 	}
-	if c.Keys == nil || !c.Keys.HasCertificate(presented) {
-		return errors.New("the certificate is not among the registered keys")
+	registered, err := a.Directory.hasCertificate(ctx, c, presented)
+	if err == nil && !registered {
+		err = errors.New("the certificate is not among the registered keys")
 	}
-	return nil
+	return err
 }

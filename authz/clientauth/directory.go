@@ -17,11 +17,13 @@ type Clients interface {
 	Client(ctx context.Context, id authz.ClientID) (*authz.Client, error)
 }
 
-// Registered is a client as the hot path wants it: with its keys parsed once.
+// Registered is a client as the hot path wants it: with its keys parsed once. They
+// are reached by [Directory.Keys] and [Directory.Verify], since they may be at a
+// jwks_uri.
 type Registered struct {
 	*authz.Client
 	Profile authz.Profile
-	Keys    *jose.Set
+	jwks    *jose.Set
 	// Certificate is what the app's certificate must be named (tls_client_auth).
 	Certificate CertificateName
 }
@@ -35,6 +37,10 @@ type Directory struct {
 	now     func() time.Time
 	mu      sync.RWMutex
 	known   map[authz.ClientID]entry
+
+	// Fetcher gets key sets from a jwks_uri; nil gets none.
+	Fetcher Fetcher
+	keys    keySets
 }
 
 type entry struct {
@@ -53,7 +59,10 @@ func NewDirectory(clients Clients, life time.Duration, now func() time.Time) *Di
 	if now == nil {
 		now = time.Now
 	}
-	return &Directory{clients: clients, life: life, now: now, known: map[authz.ClientID]entry{}}
+	return &Directory{
+		clients: clients, life: life, now: now, known: map[authz.ClientID]entry{},
+		keys: keySets{sets: map[authz.ClientID]*keySet{}, flights: make(chan struct{}, maxFetching)},
+	}
 }
 
 // ErrUnknownClient means that no enabled client has this identifier.
@@ -115,7 +124,7 @@ func register(c *authz.Client) (*Registered, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the keys of client %q: %w", c.ID, err)
 		}
-		r.Keys = set
+		r.jwks = set
 	}
 	if c.Method == authz.TLSClientAuth {
 		var err error

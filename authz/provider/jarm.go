@@ -36,12 +36,8 @@ func (p *Provider) answer(ctx context.Context, a request.Authorization, paramete
 			return Next{}, err
 		}
 		parameters = url.Values{"response": {response}}
-		mode = strings.TrimSuffix(mode, ".")
-		switch { // JARM §2.3.4: jwt alone is the default of the response type
-		case mode == "" && a.FrontChannel():
-			mode = "fragment"
-		case mode == "":
-			mode = "query"
+		if mode = strings.TrimSuffix(mode, "."); mode == "" {
+			mode = "query" // JARM §2.3.4: the default of response_type=code
 		}
 	}
 	lang := language(a.UILocales)
@@ -72,7 +68,7 @@ func (p *Provider) signedResponse(ctx context.Context, client *clientauth.Regist
 	if err != nil {
 		return "", keysError(err)
 	}
-	return encryptedFor(client, client.AuthorizationEncryption, signed[0])
+	return p.encryptedFor(ctx, client, client.AuthorizationEncryption, signed[0])
 }
 
 // orES256 is the algorithm an app registered, or the default.
@@ -84,11 +80,15 @@ func orES256(registered string) keys.Algorithm {
 }
 
 // encryptedFor encrypts what was signed where the app wants it.
-func encryptedFor(client *clientauth.Registered, e authz.Encryption, signed string) (string, error) {
+func (p *Provider) encryptedFor(ctx context.Context, client *clientauth.Registered, e authz.Encryption, signed string) (string, error) {
 	if !e.Wanted() {
 		return signed, nil
 	}
-	encrypted, err := jose.Encrypt(signed, client.Keys, e.Algorithm, e.Content)
+	to, err := p.o.Directory.Keys(ctx, client)
+	if err != nil {
+		return "", authz.AsError(err)
+	}
+	encrypted, err := jose.Encrypt(signed, to, e.Algorithm, e.Content)
 	if err != nil { // the registration was checked: its keys have changed since
 		return "", authz.AsError(err)
 	}

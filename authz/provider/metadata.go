@@ -18,6 +18,9 @@ type metadata struct {
 	TokenEndpoint         string   `json:"token_endpoint"`
 	UserInfoEndpoint      string   `json:"userinfo_endpoint"`
 	JWKSURI               string   `json:"jwks_uri"`
+	RegistrationEndpoint  string   `json:"registration_endpoint,omitempty"`
+	PolicyURI             string   `json:"op_policy_uri,omitempty"`
+	TermsURI              string   `json:"op_tos_uri,omitempty"`
 	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"` // RFC 9126 §5
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
@@ -39,7 +42,6 @@ type metadata struct {
 	Prompts               []string `json:"prompt_values_supported"`
 	Claims                []string `json:"claims_supported"`
 	ClaimTypes            []string `json:"claim_types_supported"`
-	Displays              []string `json:"display_values_supported"`
 	UILocales             []string `json:"ui_locales_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
 	ClaimsParameter       bool     `json:"claims_parameter_supported"`
@@ -73,14 +75,11 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 	}
 	methods := texts(p.authMethods())
 	algs := authz.Union(func(p authz.Profile) []string { return p.ClientAlgorithms })
-	objectAlgs := slices.Clone(algs)
-	if slices.Contains(authz.Union(func(p authz.Profile) []bool { return []bool{p.UnsignedRequestObjects} }), true) {
-		objectAlgs = append(objectAlgs, "none") // for whom registered it
-	}
 	return json.Marshal(metadata{
 		Issuer: p.o.Issuer, AuthorizationEndpoint: p.url.authorize, TokenEndpoint: p.url.token,
 		UserInfoEndpoint: p.url.userinfo, JWKSURI: p.url.jwks, PAREndpoint: p.url.par,
 		IntrospectionEndpoint: p.url.introspect, RevocationEndpoint: p.url.revoke, EndSessionEndpoint: p.url.logout,
+		RegistrationEndpoint: p.o.Published.Registration, PolicyURI: p.o.Published.Policy, TermsURI: p.o.Published.Terms,
 		Scopes:        scopes,
 		ResponseTypes: authz.Union(func(p authz.Profile) []string { return p.ResponseTypes }),
 		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),
@@ -89,13 +88,12 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		IDTokenAlgs: p.tokenAlgorithms(), UserInfoAlgs: p.tokenAlgorithms(), ResponseAlgs: p.tokenAlgorithms(), IntrospectionAlgs: []string{string(keys.ES256)},
 		IDTokenEncAlgs: jose.KeyManagement, IDTokenEncs: jose.ContentEncryption, UserInfoEncAlgs: jose.KeyManagement, UserInfoEncs: jose.ContentEncryption,
 		ResponseEncAlgs: jose.KeyManagement, ResponseEncs: jose.ContentEncryption,
-		RequestParameter: true, RequestAlgs: objectAlgs, RequestEncAlgs: []string{string(keys.RSAOAEP256)}, RequestEncs: jose.ContentEncryption,
+		RequestParameter: true, RequestAlgs: algs, RequestEncAlgs: []string{string(keys.RSAOAEP256)}, RequestEncs: jose.ContentEncryption,
 		RequestURIParameter: p.o.Fetcher != nil, RequireRequestURIs: p.o.Fetcher != nil,
 		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: methods, RevocationMethods: methods,
 		DPoPAlgs: []string{"ES256", "EdDSA", "PS256"}, PKCE: []string{"S256"},
 		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
-		Claims:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "c_hash", "at_hash", "s_hash"},
-		Displays:   []string{"page", "popup", "touch"}, // one page fits all
+		Claims:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
 		ClaimTypes: []string{"normal"}, UILocales: []string{"vi", "en"},
 		Aliases: p.aliases(), CertificateBound: p.o.MutualTLSAlias != "",
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,

@@ -46,7 +46,7 @@ func (p *Provider) unwrapped(ctx context.Context, form url.Values, client *clien
 	if err != nil {
 		return nil, err
 	}
-	claims, err := verifiedObject(signed, client)
+	claims, err := p.verifiedObject(ctx, signed, client)
 	if err != nil {
 		return nil, err
 	}
@@ -93,26 +93,21 @@ func (p *Provider) decrypted(ctx context.Context, object string) (string, error)
 	return signed, nil
 }
 
-// verifiedObject checks the signature against the keys of the registration, or
-// that there is none where that was registered.
-func verifiedObject(signed string, client *clientauth.Registered) ([]byte, error) {
-	if client.RequestObjectAlg == "none" && client.Profile.UnsignedRequestObjects {
-		claims, err := jose.Unsigned(signed, maxObject)
-		if err != nil {
-			return nil, badObject(err)
-		}
-		return claims, nil
-	}
-	if client.Keys == nil || client.Keys.Len() == 0 {
+// verifiedObject checks the signature against the keys of the registration.
+func (p *Provider) verifiedObject(ctx context.Context, signed string, client *clientauth.Registered) ([]byte, error) {
+	if len(client.JWKS) == 0 && client.JWKSURI == "" {
 		return nil, badObject(errors.New("this app has registered no key to sign it with"))
 	}
 	allowed := client.Profile.ClientAlgorithms
 	if client.RequestObjectAlg != "" {
 		allowed = []string{client.RequestObjectAlg}
 	}
-	verified, err := jose.Verify(signed, client.Keys, jose.Rule{
+	verified, err := p.o.Directory.Verify(ctx, signed, client, jose.Rule{
 		Type: request.ObjectType, Lenient: true, Algorithms: algorithms(allowed), MaxBytes: maxObject,
 	})
+	if errors.Is(err, authz.ErrUnavailable) {
+		return nil, authz.AsError(err)
+	}
 	if err != nil {
 		return nil, badObject(err)
 	}

@@ -86,10 +86,22 @@ type Options struct {
 	Pseudonyms              Pseudonyms
 	// Fetcher gets request objects by reference; nil offers none.
 	Fetcher Fetcher
+	// Published is what the metadata say of others' doing.
+	Published Published
 	// Parties is told of clients that used their credentials; it may be nil.
 	Parties   Parties
 	Now       func() time.Time
 	Lifetimes Lifetimes
+}
+
+// Published are URLs that the metadata name and that are answered elsewhere; empty
+// ones are left out.
+type Published struct {
+	// Registration is the registration endpoint, RFC 7591 §3.
+	Registration string
+	// Policy and Terms are op_policy_uri and op_tos_uri (OpenID Connect Discovery
+	// §3), for who registers an app.
+	Policy, Terms string
 }
 
 // Lifetimes of what the provider gives out; zero values take the defaults.
@@ -128,7 +140,6 @@ type Provider struct {
 	checker  *request.Checker
 	engine   *fosite.Fosite
 	refresh  refreshKey
-	opaque   opaqueKey
 	handles  []byte // key of the handles of pending authorizations
 	metadata []byte
 	url      endpoints
@@ -180,9 +191,6 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("deriving the refresh token key: %w", err)
 	}
 	p.refresh = key
-	if p.opaque, err = o.Ring.Derive(ctx, keys.Secrets, "front-channel access tokens"); err != nil {
-		return nil, fmt.Errorf("deriving the key of front-channel access tokens: %w", err)
-	}
 	if p.handles, err = o.Ring.Derive(ctx, keys.Secrets, "authorization handles"); err != nil {
 		return nil, fmt.Errorf("deriving the key of authorization handles: %w", err)
 	}

@@ -66,7 +66,7 @@ func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Regist
 	if err != nil {
 		return "", keysError(err)
 	}
-	return encryptedFor(client, client.UserInfoEncryption, signed[0])
+	return p.encryptedFor(ctx, client, client.UserInfoEncryption, signed[0])
 }
 
 func (p *Provider) userInfoAccess(r *http.Request) (Access, *Grant, error) {

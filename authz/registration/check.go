@@ -1,12 +1,17 @@
 package registration
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
 
@@ -20,22 +25,27 @@ func refuse(member, format string, args ...any) *authz.Error {
 	return authz.Refuse(authz.InvalidClientMetadata, "%s: %s", member, fmt.Sprintf(format, args...)).At(member)
 }
 
+// Rules are what the checks need to know beyond the metadata.
+type Rules struct {
+	Catalogue Declarations
+	// Loopback lets URIs be http on loopback hosts: for a provider that is on one
+	// itself, for development and demonstrations.
+	Loopback bool
+	// Known are the apps there are, which no other app may look like.
+	Known []Known
+}
+
 // Client checks metadata against the row of the profile and fills in defaults.
 // Errors are *authz.Error and name the member.
-func (m Metadata) Client(catalogue Declarations) (*authz.Client, error) {
+func (m Metadata) Client(rules Rules) (*authz.Client, error) {
 	c := m.raw()
 	profile, ok := authz.Profiles[c.Profile]
 	if !ok {
 		return nil, refuse("profile", "there is no profile %q", c.Profile)
 	}
 	for _, check := range checks {
-		if err := check(m, c, profile); err != nil {
+		if err := check(m, c, profile, rules); err != nil {
 			return nil, err
-		}
-	}
-	for _, d := range c.Declarations {
-		if err := catalogue.CheckDeclaration(d); err != nil {
-			return nil, refuse("declarations", "%v", err)
 		}
 	}
 	return c, nil
@@ -43,23 +53,64 @@ func (m Metadata) Client(catalogue Declarations) (*authz.Client, error) {
 
 // checks are asked in this order; each is one rule or one group of members. A
 // later one may rely on what an earlier one made sure of.
-var checks = []func(m Metadata, c *authz.Client, profile authz.Profile) error{
-	checkIdentity, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
-	checkKeys, checkAlgorithms, checkEncryption, checkURIs, checkSector,
+var checks = []func(m Metadata, c *authz.Client, profile authz.Profile, rules Rules) error{
+	checkSizes, checkIdentity, checkLookalike, checkMethod, checkCertificate, checkConstraint, checkGrants, checkKeys, checkAlgorithms, checkEncryption,
+	checkRedirects, checkURIs, checkSubject, checkSector, checkDeclarations,
 }
 
-func checkIdentity(_ Metadata, c *authz.Client, _ authz.Profile) error {
+// Limits of one app.
+const (
+	maxText    = 2048 // a URI, or a text
+	maxName    = 120  // a name, in letters
+	maxList    = 100  // members of a list
+	maxContact = 254  // RFC 5321 §4.5.3.1
+)
+
+func checkSizes(m Metadata, _ *authz.Client, _ authz.Profile, _ Rules) error {
+	for member, list := range map[string][]string{
+		"redirect_uris": m.RedirectURIs, "post_logout_redirect_uris": m.PostLogoutRedirectURIs, "request_uris": m.RequestURIs,
+		"grant_types": m.GrantTypes, "scope": m.Scope, "contacts": m.Contacts, "introspect": m.Introspect,
+	} {
+		if len(list) > maxList || slices.ContainsFunc(list, func(s string) bool { return len(s) > maxText }) {
+			return refuse(member, "more than %d values, or one longer than %d bytes", maxList, maxText)
+		}
+	}
+	for member, text := range map[string]string{
+		"software_id": m.SoftwareID, "software_version": m.SoftwareVersion, "client_uri": m.ClientURI, "logo_uri": m.LogoURI, "policy_uri": m.PolicyURI,
+		"tos_uri": m.TermsURI, "jwks_uri": m.JWKSURI, "sector_identifier_uri": m.SectorIdentifierURI, "initiate_login_uri": m.InitiateLoginURI,
+		"backchannel_logout_uri": m.BackchannelLogoutURI, "sector": m.Sector,
+	} {
+		if len(text) > maxText {
+			return refuse(member, "longer than %d bytes", maxText)
+		}
+	}
+	for _, contact := range m.Contacts {
+		if len(contact) > maxContact || !utf8.ValidString(contact) || strings.ContainsFunc(contact, unicode.IsControl) {
+			return refuse("contacts", "a contact is one line of at most %d bytes", maxContact)
+		}
+	}
+	if len(m.Declarations) > maxList {
+		return refuse("declarations", "more than %d", maxList)
+	}
+	return nil
+}
+
+func checkIdentity(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
 	switch {
 	case c.ID == "" || len(c.ID) > 128:
 		return refuse("client_id", "it is missing or longer than 128 bytes")
 	case c.Name.VI == "":
 		return refuse("client_name", "it is missing; citizens read it on the consent page")
+	case c.MinimumLevel < 0 || c.MinimumLevel > 4:
+		return refuse("minimum_level", "a level is 1 to 4")
+	case c.ApplicationType != "web" && c.ApplicationType != "native":
+		return refuse("application_type", "it is web or native (OpenID Connect Dynamic Registration §2)")
 	}
 	return nil
 }
 
 // checkMethod: OpenID Connect Core §9 and the profile's row.
-func checkMethod(_ Metadata, c *authz.Client, profile authz.Profile) error {
+func checkMethod(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) error {
 	if !slices.Contains(profile.AuthMethods, c.Method) {
 		return refuse("token_endpoint_auth_method", "profile %s does not allow %s; it allows %v", profile.Name, c.Method, profile.AuthMethods)
 	}
@@ -67,7 +118,7 @@ func checkMethod(_ Metadata, c *authz.Client, profile authz.Profile) error {
 }
 
 // checkCertificate: RFC 8705 §2.1.2, and §2.2.2 for a certificate of its own.
-func checkCertificate(_ Metadata, c *authz.Client, _ authz.Profile) error {
+func checkCertificate(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
 	named := c.Certificate != (authz.CertificateName{})
 	switch {
 	case c.Method == authz.TLSClientAuth:
@@ -81,7 +132,7 @@ func checkCertificate(_ Metadata, c *authz.Client, _ authz.Profile) error {
 }
 
 // checkConstraint: tokens are bound in one way, one that the profile allows.
-func checkConstraint(_ Metadata, c *authz.Client, profile authz.Profile) error {
+func checkConstraint(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) error {
 	switch {
 	case c.CertificateBound && c.DPoPBound:
 		return refuse("dpop_bound_access_tokens", "tokens are bound to a DPoP key or to a certificate (tls_client_certificate_bound_access_tokens), not to both")
@@ -93,35 +144,46 @@ func checkConstraint(_ Metadata, c *authz.Client, profile authz.Profile) error {
 	return nil
 }
 
-func checkGrants(_ Metadata, c *authz.Client, profile authz.Profile) error {
+// checkGrants: the profile's row, and what goes together (RFC 7591 §2.1).
+func checkGrants(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) error {
 	for _, g := range c.GrantTypes {
 		if !slices.Contains(profile.GrantTypes, g) {
-			return refuse("grant_types", "profile %s does not offer the grant %s", profile.Name, g)
+			return refuse("grant_types", "profile %s does not offer the grant %s", profile.Name, clip(g))
 		}
+	}
+	if len(c.RedirectURIs) == 0 && c.AllowsGrant("authorization_code") {
+		return authz.Refuse(authz.InvalidRedirectURI, "redirect_uris: the grant authorization_code needs at least one").At("redirect_uris")
 	}
 	return nil
 }
 
-func checkKeys(_ Metadata, c *authz.Client, profile authz.Profile) error {
-	keys := 0
+// checkKeys: jwks or jwks_uri, never both (RFC 7591 §2).
+func checkKeys(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) error {
+	if c.JWKSURI != "" {
+		if len(c.JWKS) > 0 {
+			return refuse("jwks_uri", "register jwks or jwks_uri, not both")
+		}
+		return nil // what is there may change, and is looked at when it is used
+	}
+	usable := 0
 	if c.Method == authz.PrivateKeyJWT || c.Method == authz.SelfSignedTLSClientAuth || len(c.JWKS) > 0 {
 		set, err := jose.ParseSet(c.JWKS)
 		if err != nil {
 			return refuse("jwks", "public keys are needed: %v", err)
 		}
-		keys = set.Len()
-		if keys == 0 && (c.Method == authz.PrivateKeyJWT || c.Method == authz.SelfSignedTLSClientAuth) {
-			return refuse("jwks", "%s needs a key, and there is none of a type that is used here", c.Method)
-		}
+		usable = set.Len()
 	}
-	if (c.RequireRequestObject || profile.RequireRequestObject) && keys == 0 {
+	switch {
+	case usable == 0 && (c.Method == authz.PrivateKeyJWT || c.Method == authz.SelfSignedTLSClientAuth):
+		return refuse("jwks", "%s needs a key of a type that is used here: EC P-256, Ed25519, or RSA of 2048 bits and more", c.Method)
+	case (c.RequireRequestObject || profile.RequireRequestObject) && usable == 0:
 		return refuse("jwks", "an app of profile %s signs its requests: register the keys it signs with", profile.Name)
 	}
 	return nil
 }
 
 // checkAlgorithms checks what is signed, by the app and for it.
-func checkAlgorithms(_ Metadata, c *authz.Client, profile authz.Profile) error {
+func checkAlgorithms(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) error {
 	for _, one := range []struct {
 		member, algorithm string
 		allowed           []string
@@ -130,21 +192,16 @@ func checkAlgorithms(_ Metadata, c *authz.Client, profile authz.Profile) error {
 		{"authorization_signed_response_alg", c.AuthorizationAlg, profile.TokenAlgorithms},
 		{"userinfo_signed_response_alg", c.UserInfoAlg, profile.TokenAlgorithms},
 		{"request_object_signing_alg", c.RequestObjectAlg, profile.ClientAlgorithms},
+		{"token_endpoint_auth_signing_alg", c.AssertionAlg, profile.ClientAlgorithms},
 	} {
-		if one.member == "request_object_signing_alg" && one.algorithm == "none" && profile.UnsignedRequestObjects {
-			continue // OpenID Connect Core §6.1
-		}
 		if one.algorithm != "" && !slices.Contains(one.allowed, one.algorithm) {
 			return refuse(one.member, "profile %s does not allow %s; it allows %v", profile.Name, one.algorithm, one.allowed)
 		}
 	}
-	if c.RequestObjectAlg == "none" && c.RequireRequestObject {
-		return refuse("request_object_signing_alg", "none does not go with require_signed_request_object")
-	}
 	return nil
 }
 
-func checkEncryption(_ Metadata, c *authz.Client, _ authz.Profile) error {
+func checkEncryption(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
 	for _, one := range []struct {
 		member string
 		wanted authz.Encryption
@@ -153,7 +210,12 @@ func checkEncryption(_ Metadata, c *authz.Client, _ authz.Profile) error {
 		{"userinfo_encrypted_response_alg", c.UserInfoEncryption},
 		{"authorization_encrypted_response_alg", c.AuthorizationEncryption},
 	} {
-		if one.wanted == (authz.Encryption{}) {
+		switch {
+		case one.wanted == (authz.Encryption{}):
+			continue
+		case !slices.Contains(jose.KeyManagement, one.wanted.Algorithm) || !slices.Contains(jose.ContentEncryption, one.wanted.Content):
+			return refuse(one.member, "it is one of %v, with an enc of %v", jose.KeyManagement, jose.ContentEncryption)
+		case c.JWKSURI != "":
 			continue
 		}
 		set, err := jose.ParseSet(c.JWKS)
@@ -164,28 +226,56 @@ func checkEncryption(_ Metadata, c *authz.Client, _ authz.Profile) error {
 			return refuse(one.member, "%v", err)
 		}
 	}
+	if e := c.RequestObjectEncryption; e != (authz.Encryption{}) &&
+		(e.Algorithm != string(keys.RSAOAEP256) || !slices.Contains(jose.ContentEncryption, e.Content)) {
+		return refuse("request_object_encryption_alg", "our key takes %s, with an enc of %v", keys.RSAOAEP256, jose.ContentEncryption)
+	}
 	return nil
 }
 
-func checkURIs(_ Metadata, c *authz.Client, profile authz.Profile) error {
+// checkRedirects: RFC 9700 §2.1, §4.1.3: compared exactly, so each is a whole URL,
+// and a scheme of an app's own, which any other app may claim, is none (RFC 8252
+// §7.1); a native app claims an https URL (§7.2).
+func checkRedirects(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error {
 	for _, uri := range c.RedirectURIs {
-		if wrong := wrongURI(uri, profile.AllowHTTPLoopback); wrong != "" {
+		if wrong := wrongURI(uri, rules.Loopback); wrong != "" {
 			return authz.Refuse(authz.InvalidRedirectURI, "redirect_uris: %s", wrong).At("redirect_uris")
 		}
 	}
+	return nil
+}
+
+func checkURIs(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error {
 	for _, group := range []struct {
 		member string
 		uris   []string
 	}{
 		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs},
-		{"request_uris", c.RequestURIs},
 		{"backchannel_logout_uri", some(c.BackchannelLogoutURI)},
+		{"jwks_uri", some(c.JWKSURI)},
+		{"sector_identifier_uri", some(c.SectorIdentifierURI)},
 		{"client_uri", some(c.HomeURI)},
+		{"logo_uri", some(c.LogoURI)},
+		{"policy_uri", some(c.PolicyURI)},
+		{"tos_uri", some(c.TermsURI)},
 	} {
 		for _, uri := range group.uris {
-			if wrong := wrongURI(uri, profile.AllowHTTPLoopback); wrong != "" {
+			if wrong := wrongURI(uri, rules.Loopback); wrong != "" {
 				return refuse(group.member, "%s", wrong)
 			}
+		}
+	}
+	for _, uri := range c.RequestURIs {
+		// The fragment may be the hash of what is there (OpenID Connect Core §6.2).
+		plain, _, _ := strings.Cut(uri, "#")
+		if wrong := wrongURI(plain, rules.Loopback); wrong != "" {
+			return refuse("request_uris", "%s", wrong)
+		}
+	}
+	if c.InitiateLoginURI != "" {
+		// OpenID Connect Core §4: https, on a loopback host too.
+		if wrong := wrongURI(c.InitiateLoginURI, false); wrong != "" {
+			return refuse("initiate_login_uri", "%s", wrong)
 		}
 	}
 	return nil
@@ -198,30 +288,87 @@ func some(uri string) []string {
 	return []string{uri}
 }
 
-// wrongURI: https without user and fragment, or http on loopback where the
-// profile lets it. Empty is right.
+// wrongURI: https without user and fragment, or http on loopback where that is
+// let. Empty is right.
 func wrongURI(raw string, loopback bool) string {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
-		return fmt.Sprintf("%q is not an absolute URL without user and fragment", raw)
+	case err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || strings.Contains(raw, "#") || strings.ContainsFunc(raw, unprintable):
+		return fmt.Sprintf("%q is not an absolute URL without user and fragment", clip(raw))
+	case strings.Contains(u.Host, "*") || u.Hostname() == "":
+		return fmt.Sprintf("%q has no host, or a wildcard", clip(raw))
 	case u.Scheme == "https":
 		return ""
 	case u.Scheme == "http" && loopback && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()):
 		return ""
 	}
-	return fmt.Sprintf("%q must be https", raw)
+	return fmt.Sprintf("%q must be https", clip(raw))
 }
 
-// checkSector: OpenID Connect Core §8.1.
-func checkSector(_ Metadata, c *authz.Client, _ authz.Profile) error {
+func unprintable(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }
+
+// clip keeps what is echoed short.
+func clip(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "…"
+	}
+	return s
+}
+
+// checkSubject: pseudonyms are pairwise for everybody (decision D7).
+func checkSubject(m Metadata, _ *authz.Client, _ authz.Profile, _ Rules) error {
+	if m.SubjectType != "" && m.SubjectType != pairwise {
+		return refuse("subject_type", "only pairwise is offered (OpenID Connect Core §8)")
+	}
+	return nil
+}
+
+// checkSector: OpenID Connect Core §8.1. That the list at sector_identifier_uri
+// holds the redirect URIs is [CheckSectorList], for whoever fetched it.
+func checkSector(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
+	if c.SectorIdentifierURI != "" {
+		u, err := url.Parse(c.SectorIdentifierURI)
+		if err != nil {
+			return refuse("sector_identifier_uri", "it is no URL")
+		}
+		if c.Sector != "" && c.Sector != u.Host {
+			return refuse("sector", "it is not the host of sector_identifier_uri")
+		}
+		c.Sector = u.Host
+		return nil
+	}
 	if c.Sector != "" {
 		return nil
 	}
 	sector, ok := authz.SectorOf(c.RedirectURIs)
 	if !ok && c.AllowsGrant("authorization_code") {
-		return refuse("sector", "redirect_uris are of several hosts or none: name the sector (OpenID Connect Core §8.1)")
+		return refuse("sector_identifier_uri", "redirect_uris are of several hosts: one URL must list them all (OpenID Connect Core §8.1)")
 	}
 	c.Sector = sector
+	return nil
+}
+
+// CheckSectorList reads what is at a sector_identifier_uri: a JSON array that
+// holds every redirect URI of the client (OpenID Connect Dynamic Registration
+// §5).
+func CheckSectorList(raw []byte, c *authz.Client) error {
+	var list []string
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return refuse("sector_identifier_uri", "there is no JSON array of URIs at it")
+	}
+	for _, uri := range c.RedirectURIs {
+		if !slices.Contains(list, uri) {
+			return refuse("sector_identifier_uri", "the list at it lacks the redirect URI %q", clip(uri))
+		}
+	}
+	return nil
+}
+
+func checkDeclarations(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error {
+	for _, d := range c.Declarations {
+		if err := rules.Catalogue.CheckDeclaration(d); err != nil {
+			return refuse("declarations", "%v", err)
+		}
+	}
 	return nil
 }

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"hopnhat/authz"
@@ -13,21 +14,35 @@ import (
 type Metadata struct {
 	ClientID string `json:"client_id,omitempty"`
 	// The name with and without language (RFC 7591 §2.2); without is Vietnamese.
-	Name       string `json:"client_name,omitempty"`
-	NameVI     string `json:"client_name#vi,omitempty"`
-	NameEN     string `json:"client_name#en,omitempty"`
-	ClientURI  string `json:"client_uri,omitempty"`
-	AuthMethod string `json:"token_endpoint_auth_method,omitempty"`
+	Name      string `json:"client_name,omitempty"`
+	NameVI    string `json:"client_name#vi,omitempty"`
+	NameEN    string `json:"client_name#en,omitempty"`
+	ClientURI string `json:"client_uri,omitempty"`
+	// Links shown to a person, and what officers need.
+	LogoURI         string   `json:"logo_uri,omitempty"`
+	PolicyURI       string   `json:"policy_uri,omitempty"`
+	TermsURI        string   `json:"tos_uri,omitempty"`
+	Contacts        []string `json:"contacts,omitempty"`
+	ApplicationType string   `json:"application_type,omitempty"`
+	SoftwareID      string   `json:"software_id,omitempty"`
+	SoftwareVersion string   `json:"software_version,omitempty"`
+	// Statement is a JWT whose claims win over the members beside it (RFC 7591
+	// §2.3); see [Metadata.Stated].
+	Statement string `json:"software_statement,omitempty"`
 
-	RedirectURIs  []string `json:"redirect_uris,omitempty"`
-	ResponseTypes []string `json:"response_types,omitempty"`
-	GrantTypes    []string `json:"grant_types,omitempty"`
-	Scope         Scope    `json:"scope,omitempty"`
+	AuthMethod   string `json:"token_endpoint_auth_method,omitempty"`
+	AssertionAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
 
-	DefaultMaxAge    *int     `json:"default_max_age,omitempty"`
-	DefaultACRValues []string `json:"default_acr_values,omitempty"`
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	GrantTypes   []string `json:"grant_types,omitempty"`
+	Scope        Scope    `json:"scope,omitempty"`
 
-	JWKS json.RawMessage `json:"jwks,omitempty"`
+	JWKS    json.RawMessage `json:"jwks,omitempty"`
+	JWKSURI string          `json:"jwks_uri,omitempty"`
+
+	SubjectType         string `json:"subject_type,omitempty"`
+	SectorIdentifierURI string `json:"sector_identifier_uri,omitempty"`
+	InitiateLoginURI    string `json:"initiate_login_uri,omitempty"`
 
 	// RFC 8705 §2.1.2, §3.4, and RFC 9449 §5.2.
 	CertificateDN    string `json:"tls_client_auth_subject_dn,omitempty"`
@@ -46,6 +61,10 @@ type Metadata struct {
 	UserInfoEncEnc   string `json:"userinfo_encrypted_response_enc,omitempty"`
 	RequestObjectAlg string `json:"request_object_signing_alg,omitempty"`
 
+	// What the app may encrypt its request objects with, to our key.
+	RequestObjectEncAlg string `json:"request_object_encryption_alg,omitempty"`
+	RequestObjectEncEnc string `json:"request_object_encryption_enc,omitempty"`
+
 	RequestURIs          []string `json:"request_uris,omitempty"`
 	RequireRequestObject bool     `json:"require_signed_request_object,omitempty"` // RFC 9101 §10.5
 
@@ -57,6 +76,7 @@ type Metadata struct {
 	// RP-Initiated Logout §3.1, Back-Channel Logout §2.2.
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	BackchannelLogoutURI   string   `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSession     bool     `json:"backchannel_logout_session_required,omitempty"`
 
 	// Ours: what an agency's officer decides, no app for itself.
 	Profile      string               `json:"profile,omitempty"`
@@ -64,9 +84,7 @@ type Metadata struct {
 	Sector       string               `json:"sector,omitempty"`
 	MinimumLevel int                  `json:"minimum_level,omitempty"`
 	Introspect   []string             `json:"introspect,omitempty"`
-	// CodeWithoutPKCE: it sends no code_challenge (RFC 9700 §2.1.1).
-	CodeWithoutPKCE bool                `json:"code_without_pkce,omitempty"`
-	Declarations    []authz.Declaration `json:"declarations,omitempty"`
+	Declarations []authz.Declaration  `json:"declarations,omitempty"`
 }
 
 // Scope is a list that is written as one text with spaces, RFC 6749 §3.3.
@@ -85,7 +103,7 @@ func (s *Scope) UnmarshalText(text []byte) error {
 func Of(c *authz.Client) Metadata {
 	m := Metadata{
 		ClientID: string(c.ID), Name: c.Name.VI, NameEN: c.Name.EN, ClientURI: c.HomeURI, AuthMethod: string(c.Method),
-		RedirectURIs: c.RedirectURIs, ResponseTypes: c.ResponseTypes, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
+		RedirectURIs: c.RedirectURIs, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
 		IDTokenAlg: c.SigningAlg, IDTokenEncAlg: c.IDTokenEncryption.Algorithm, IDTokenEncEnc: c.IDTokenEncryption.Content,
 		UserInfoAlg: c.UserInfoAlg, UserInfoEncAlg: c.UserInfoEncryption.Algorithm, UserInfoEncEnc: c.UserInfoEncryption.Content,
 		RequestObjectAlg: c.RequestObjectAlg, RequestURIs: c.RequestURIs, RequireRequestObject: c.RequireRequestObject,
@@ -93,8 +111,12 @@ func Of(c *authz.Client) Metadata {
 		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email, CertificateBound: c.CertificateBound, DPoPBound: c.DPoPBound,
 		AuthorizationAlg: c.AuthorizationAlg, AuthorizationEncAlg: c.AuthorizationEncryption.Algorithm, AuthorizationEncEnc: c.AuthorizationEncryption.Content,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, BackchannelLogoutURI: c.BackchannelLogoutURI,
+		BackchannelSession: c.BackchannelSession && c.BackchannelLogoutURI != "",
+		LogoURI:            c.LogoURI, PolicyURI: c.PolicyURI, TermsURI: c.TermsURI, Contacts: c.Contacts, ApplicationType: c.ApplicationType,
+		SoftwareID: c.SoftwareID, SoftwareVersion: c.SoftwareVersion, AssertionAlg: c.AssertionAlg, JWKSURI: c.JWKSURI,
+		SubjectType: pairwise, SectorIdentifierURI: c.SectorIdentifierURI, InitiateLoginURI: c.InitiateLoginURI,
+		RequestObjectEncAlg: c.RequestObjectEncryption.Algorithm, RequestObjectEncEnc: c.RequestObjectEncryption.Content,
 		Profile: string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect, Declarations: c.Declarations,
-		CodeWithoutPKCE: c.CodeWithoutPKCE, DefaultMaxAge: c.DefaultMaxAge, DefaultACRValues: c.DefaultACRValues,
 	}
 	if c.Owner != (authz.LocalizedText{}) {
 		m.Owner = &c.Owner
@@ -106,7 +128,7 @@ func Of(c *authz.Client) Metadata {
 func (m Metadata) raw() *authz.Client {
 	c := &authz.Client{
 		ID: authz.ClientID(m.ClientID), Name: authz.LocalizedText{VI: or(m.NameVI, m.Name), EN: m.NameEN},
-		Profile: authz.ProfileName(or(m.Profile, string(authz.FAPI2))), Method: authz.AuthMethod(or(m.AuthMethod, string(authz.PrivateKeyJWT))),
+		Profile: authz.ProfileName(or(m.Profile, string(authz.FAPI2))), Method: authz.AuthMethod(m.AuthMethod),
 		JWKS: m.JWKS, SigningAlg: m.IDTokenAlg, RequestObjectAlg: m.RequestObjectAlg, RequestURIs: m.RequestURIs,
 		AuthorizationAlg: m.AuthorizationAlg, UserInfoAlg: m.UserInfoAlg, IDTokenEncryption: encryption(m.IDTokenEncAlg, m.IDTokenEncEnc),
 		UserInfoEncryption:      encryption(m.UserInfoEncAlg, m.UserInfoEncEnc),
@@ -118,18 +140,36 @@ func (m Metadata) raw() *authz.Client {
 		RequireRequestObject: m.RequireRequestObject, RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
 		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
 		Declarations: m.Declarations, MinimumLevel: authz.AuthenticationLevel(m.MinimumLevel), Introspect: m.Introspect, HomeURI: m.ClientURI,
-		ResponseTypes: responseTypes(m.ResponseTypes), CodeWithoutPKCE: m.CodeWithoutPKCE, DefaultMaxAge: m.DefaultMaxAge, DefaultACRValues: m.DefaultACRValues,
+		LogoURI: m.LogoURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI, Contacts: m.Contacts, ApplicationType: or(m.ApplicationType, "web"),
+		SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion, AssertionAlg: m.AssertionAlg, JWKSURI: m.JWKSURI,
+		SectorIdentifierURI: m.SectorIdentifierURI, InitiateLoginURI: m.InitiateLoginURI,
+		RequestObjectEncryption: encryption(m.RequestObjectEncAlg, m.RequestObjectEncEnc),
 	}
 	if m.Owner != nil {
 		c.Owner = *m.Owner
 	}
+	if c.Method == "" {
+		c.Method = defaultMethod(authz.Profiles[c.Profile])
+	}
 	if len(c.GrantTypes) == 0 {
-		c.GrantTypes = grantsFor(c.ResponseTypes)
+		c.GrantTypes = []string{"authorization_code", "refresh_token"}
 	}
 	if len(c.Scopes) == 0 {
 		c.Scopes = []string{"openid"}
 	}
 	return c
+}
+
+// pairwise is the one subject type (OpenID Connect Core §8).
+const pairwise = "pairwise"
+
+// defaultMethod is that of OpenID Connect Dynamic Registration §2 where the
+// profile allows it.
+func defaultMethod(profile authz.Profile) authz.AuthMethod {
+	if slices.Contains(profile.AuthMethods, authz.ClientSecretBasic) {
+		return authz.ClientSecretBasic
+	}
+	return authz.PrivateKeyJWT
 }
 
 // encryption has a default for the content (OpenID Connect Dynamic Registration

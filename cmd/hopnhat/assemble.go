@@ -276,10 +276,20 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	if err := errors.Join(err1, err2); err != nil {
 		return fail(err)
 	}
+	registering, err := p.registering()
+	if err != nil {
+		return fail(err)
+	}
+	fetcher := session.Fetcher{Client: session.GuardedClient(c.loopbackIssuer())}
+	p.directory.Fetcher = fetcher
+	published := provider.Published{Policy: c.PolicyURI, Terms: c.TermsURI}
+	if registering != nil {
+		published.Registration = registering.URL()
+	}
 	protocol, err := provider.New(ctx, provider.Options{
 		Issuer: c.Issuer, MutualTLSAlias: c.MTLSAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent", Ring: p.ring, Directory: p.directory,
 		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
-		Parties: p.ring, Fetcher: session.Fetcher{Client: session.GuardedClient(c.loopbackIssuer())}, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
+		Parties: p.ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
 	})
 	if err != nil {
 		return fail(err)
@@ -298,7 +308,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 		Outbox: p.db, Token: p.logoutToken, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
 	}
 	p.server = web.New(web.Options{
-		Issuer: c.Issuer, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
+		Issuer: c.Issuer, Registration: registering, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
 		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Health: []web.Health{

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,11 @@ type config struct {
 	MTLSAlias            string
 	MTLSClientCA         string // file
 	TrustedProxies       string
+	Registration         string
+	RegistrationBurst    int
+	StatementIssuers     string // file
+	PolicyURI            string
+	TermsURI             string
 	LogLevel             string
 	Idle                 time.Duration
 	Absolute             time.Duration
@@ -108,6 +114,11 @@ func (c *config) settings() []setting {
 		text("mtls_issuer_alias", "https URL under which clients reach mtls_listen, without path", &c.MTLSAlias),
 		text("mtls_client_ca", "PEM file with the CAs that issue certificates of clients with tls_client_auth", &c.MTLSClientCA),
 		text("trusted_proxies", "addresses whose X-Forwarded-For is believed, and at mtls_listen Client-Cert (RFC 9440), separated by commas", &c.TrustedProxies),
+		text("registration", "how apps register themselves: off, iat (with an initial access token), or open, which a provider on a loopback host may be", &c.Registration),
+		number("registration_burst", "registrations one address may make at once; one more each 3 s", &c.RegistrationBurst),
+		text("registration_statement_issuers", "JSON file of who may make software statements: an object of issuers, each with its JWK Set", &c.StatementIssuers),
+		text("op_policy_uri", "URL of how apps may use what they get, for the metadata", &c.PolicyURI),
+		text("op_tos_uri", "URL of the terms apps agree to, for the metadata", &c.TermsURI),
 		text("log_level", "debug, info, warn or error", &c.LogLevel),
 		duration("session_idle", "a session ends after this time without use", &c.Idle),
 		duration("session_absolute", "a session ends after this time in any case", &c.Absolute),
@@ -128,7 +139,7 @@ func defaults() *config {
 		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", State: "state", Site: "dc1", Keystore: "file", SigningAlgs: "ES256,RS256",
 		LogLevel: "info", Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Access: 5 * time.Minute, Grant: 30 * 24 * time.Hour,
 		JWKSCache: 10 * time.Minute, KeyOverlap: time.Hour, KeyRotateEvery: 30 * 24 * time.Hour,
-		AddressBurst: 20, Argon2KiB: 19 << 10,
+		Registration: "iat", RegistrationBurst: 20, AddressBurst: 20, Argon2KiB: 19 << 10,
 	}
 }
 
@@ -242,6 +253,12 @@ func (c *config) finish() error {
 		return fmt.Errorf("keystore is file or vault, not %q", c.Keystore)
 	case c.Keystore == "vault" && (c.VaultAddress == "" || (c.VaultTokenFile == "") == (c.VaultRoleID == "")):
 		return errors.New("keystore vault needs vault_address, and either vault_token_file or vault_role_id with vault_secret_id_file")
+	}
+	switch {
+	case !slices.Contains([]string{"off", "iat", "open"}, c.Registration):
+		return fmt.Errorf("registration is off, iat or open, not %q", c.Registration)
+	case c.Registration == "open" && !c.loopbackIssuer():
+		return fmt.Errorf("registration is open to anybody, which only an issuer on a loopback host may be, and %s is none", c.Issuer)
 	}
 	if !strings.Contains(","+c.SigningAlgs+",", ",ES256,") {
 		return errors.New("signing_algs must contain ES256, which signs access tokens")

@@ -3,15 +3,51 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"os"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authn"
 	"hopnhat/authz/registration"
+	"hopnhat/authz/registration/endpoint"
+	"hopnhat/authz/session"
 )
+
+// registering makes the registration endpoint; nil when apps do not register
+// themselves here.
+func (p *parts) registering() (*endpoint.Endpoint, error) {
+	if p.c.Registration == "off" {
+		return nil, nil
+	}
+	issuers := registration.Issuers{}
+	if p.c.StatementIssuers != "" {
+		raw, err := os.ReadFile(p.c.StatementIssuers)
+		if err != nil {
+			return nil, fmt.Errorf("reading the issuers of software statements: %w", err)
+		}
+		if issuers, err = registration.ParseIssuers(raw); err != nil {
+			return nil, fmt.Errorf("reading the issuers of software statements in %s: %w", p.c.StatementIssuers, err)
+		}
+	}
+	open := p.c.Registration == "open"
+	if open {
+		slog.Warn("registration is open: anybody who reaches this server can register an app", "issuer", p.c.Issuer)
+	}
+	return endpoint.New(endpoint.Options{
+		Issuer: p.c.Issuer, Open: open, Rules: p.rules(), Statements: issuers, Registrations: p.db, Evidence: p.recorder,
+		Fetcher: session.Fetcher{Client: session.GuardedClient(p.c.loopbackIssuer())}, Changed: p.directory.Forget,
+		Addresses: authn.NewAddresses(p.c.RegistrationBurst, 3*time.Second, time.Now), Site: p.c.Site, Now: time.Now,
+	}), nil
+}
+
+func (p *parts) rules() registration.Rules {
+	return registration.Rules{Catalogue: p.catalogue, Loopback: p.c.loopbackIssuer()}
+}
 
 // register saves a client; for secret methods it makes a secret and returns it.
 func (p *parts) register(ctx context.Context, m registration.Metadata) (c *authz.Client, secret string, err error) {
-	c, err = m.Client(p.catalogue)
+	c, err = m.Client(p.rules())
 	if err != nil {
 		return nil, "", fmt.Errorf("client %q: %w", m.ClientID, err)
 	}

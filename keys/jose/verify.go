@@ -39,6 +39,10 @@ type Verified struct {
 // ErrInvalid is what every refusal of this package wraps.
 var ErrInvalid = errors.New("invalid JWS")
 
+// ErrNoKey is the refusal of a token that may be good, were the keys others: no
+// key of the set made it. It wraps ErrInvalid.
+var ErrNoKey = fmt.Errorf("%w: no key of the set with this kid and algorithm made the signature", ErrInvalid)
+
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
@@ -113,18 +117,18 @@ func parse(token string, rule Rule) (parsed, error) {
 	case p.head.JKU != nil || p.head.X5U != nil || p.head.X5C != nil:
 		return parsed{}, invalid("keys are not taken from jku, x5u or x5c")
 	case !slices.Contains(rule.Algorithms, p.head.Algorithm):
-		return parsed{}, invalid("its alg is not one of %v", rule.Algorithms)
+		return parsed{}, invalid("algorithm %q is not allowed here", clip(string(p.head.Algorithm)))
 	case !typeOK(p.head.Type, rule.Type) && !(rule.Lenient && typeOK(p.head.Type, "")):
-		return parsed{}, invalid("its typ is not %q", or(rule.Type, "JWT"))
+		return parsed{}, invalid("typ %q is not %q", clip(p.head.Type), rule.Type)
 	}
 	return p, nil
 }
 
-func or(value, otherwise string) string {
-	if value == "" {
-		return otherwise
+func clip(s string) string {
+	if len(s) > 32 {
+		s = s[:32]
 	}
-	return value
+	return s
 }
 
 // typeOK: RFC 7515 §4.1.9 lets "application/" be left out, and media types
@@ -135,19 +139,6 @@ func typeOK(got, want string) bool {
 		return got == "" || got == "jwt"
 	}
 	return got == strings.ToLower(want)
-}
-
-// Unsigned reads a JWT with alg none (RFC 7519 §6). Nothing vouches for its claims:
-// it is for what might as well have come without a JWT, and never a token.
-func Unsigned(token string, maxBytes int) (json.RawMessage, error) {
-	p, err := parse(token, Rule{Type: "oauth-authz-req+jwt", Lenient: true, Algorithms: []keys.Algorithm{"none"}, MaxBytes: maxBytes})
-	switch {
-	case err != nil:
-		return nil, err
-	case len(p.signature) > 0:
-		return nil, invalid("alg is none and there is a signature")
-	}
-	return p.claims, nil
 }
 
 // Verify checks a token against a set of keys.
@@ -164,7 +155,7 @@ func Verify(token string, set *Set, rule Rule) (Verified, error) {
 			return Verified{p.head.Type, p.head.KeyID, p.claims}, nil
 		}
 	}
-	return Verified{}, invalid("no key of the set with this kid and algorithm made the signature")
+	return Verified{}, ErrNoKey
 }
 
 // VerifyPublished checks a token of ours against the keys we published.
@@ -223,4 +214,24 @@ func check(public crypto.PublicKey, p parsed) bool {
 		}
 	}
 	return false
+}
+
+// PeekIssuer reads `iss` of a compact JWS before its signature can be checked:
+// only to know whose key to check it with.
+func PeekIssuer(token string) (string, error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return "", invalid("not a compact JWS of three parts")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", invalid("the payload is not base64url")
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if err := json.Unmarshal(payload, &claims); err != nil || claims.Issuer == "" {
+		return "", invalid("the payload names no issuer")
+	}
+	return claims.Issuer, nil
 }

@@ -1,0 +1,247 @@
+package clientauth
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/keys/jose"
+)
+
+// Fetcher gets a document from a URL that a client registered: public addresses
+// only, no redirect, at most limit bytes.
+type Fetcher interface {
+	Fetch(ctx context.Context, address string, limit int64) ([]byte, error)
+}
+
+// The life of a key set that was fetched from a jwks_uri.
+const (
+	// fresh is how long it is used without another look. After it, a look happens
+	// beside the request that found it old.
+	fresh = 5 * time.Minute
+	// stale is how long it is used while the app's server does not answer.
+	stale = 24 * time.Hour
+	// An unknown kid makes us look at once, so many times and then once an interval:
+	// anybody can send one.
+	looks         = 3
+	looksInterval = time.Minute
+	// fetchTime bounds one fetch.
+	fetchTime   = 5 * time.Second
+	maxJWKS     = 64 << 10
+	maxKeySets  = 10_000
+	maxFetching = 64 // at one time
+)
+
+// keySets are the key sets of clients that registered a jwks_uri (OpenID Connect
+// Core §10.1.1). A client's set is fetched by one flight at a time, and never in
+// the way of a request that has one.
+type keySets struct {
+	mu      sync.Mutex
+	sets    map[authz.ClientID]*keySet
+	flights chan struct{}
+}
+
+type keySet struct {
+	uri     string
+	set     *jose.Set // nil until the first fetch that worked
+	fetched time.Time
+	failed  error
+	// left and since count the looks for an unknown kid.
+	left   float64
+	since  time.Time
+	flight *flight
+}
+
+type flight struct {
+	done chan struct{}
+	set  *jose.Set
+	err  error
+}
+
+// errBusy means that too many key sets are being fetched.
+var errBusy = fmt.Errorf("too many key sets are being fetched: %w", authz.ErrUnavailable)
+
+// of is the key set of a client, at hand or fetched now. The error wraps
+// authz.ErrUnavailable when there is none and none could be fetched.
+func (d *Directory) keysOf(ctx context.Context, c *authz.Client) (*jose.Set, error) {
+	now := d.now()
+	d.keys.mu.Lock()
+	k := d.keys.entry(c, now)
+	if k.set != nil && now.Sub(k.fetched) < stale {
+		set := k.set
+		if now.Sub(k.fetched) >= fresh && d.allowed(k, now) {
+			d.fly(k, c) // beside this request
+		}
+		d.keys.mu.Unlock()
+		return set, nil
+	}
+	if k.flight == nil && !d.allowed(k, now) {
+		err := k.failed
+		d.keys.mu.Unlock()
+		return nil, fmt.Errorf("the keys at the jwks_uri of client %q could not be fetched: %w: %w", c.ID, authz.ErrUnavailable, err)
+	}
+	f := d.fly(k, c)
+	d.keys.mu.Unlock()
+	return f.wait(ctx)
+}
+
+// newer looks whether a client has put other keys at its jwks_uri; ok is false
+// when it was looked lately.
+func (d *Directory) newer(ctx context.Context, c *authz.Client) (set *jose.Set, ok bool) {
+	now := d.now()
+	d.keys.mu.Lock()
+	k := d.keys.entry(c, now)
+	if k.flight == nil && !d.allowed(k, now) {
+		d.keys.mu.Unlock()
+		return nil, false
+	}
+	f := d.fly(k, c)
+	d.keys.mu.Unlock()
+	set, err := f.wait(ctx)
+	return set, err == nil
+}
+
+// entry is called with the lock held.
+func (s *keySets) entry(c *authz.Client, now time.Time) *keySet {
+	k, ok := s.sets[c.ID]
+	if !ok || k.uri != c.JWKSURI {
+		if len(s.sets) >= maxKeySets {
+			clear(s.sets)
+		}
+		k = &keySet{uri: c.JWKSURI, left: looks, since: now}
+		s.sets[c.ID] = k
+	}
+	return k
+}
+
+// allowed takes one look. It is called with the lock held.
+func (d *Directory) allowed(k *keySet, now time.Time) bool {
+	k.left = min(looks, k.left+float64(now.Sub(k.since))/float64(looksInterval))
+	k.since = now
+	if k.left < 1 {
+		return false
+	}
+	k.left--
+	return true
+}
+
+// fly joins the flight for a client, or starts one. It is called with the lock
+// held.
+func (d *Directory) fly(k *keySet, c *authz.Client) *flight {
+	if k.flight != nil {
+		return k.flight
+	}
+	f := &flight{done: make(chan struct{})}
+	select {
+	case d.keys.flights <- struct{}{}:
+	default:
+		f.err = errBusy
+		close(f.done)
+		return f
+	}
+	k.flight = f
+	id, uri := c.ID, k.uri
+	go func() {
+		// Not the request's context: others wait for this too.
+		ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
+		defer cancel()
+		f.set, f.err = d.fetch(ctx, uri)
+		d.keys.mu.Lock()
+		k.flight = nil
+		if f.err == nil {
+			k.set, k.fetched, k.failed = f.set, d.now(), nil
+		} else {
+			k.failed = f.err
+		}
+		d.keys.mu.Unlock()
+		<-d.keys.flights
+		if f.err != nil {
+			slog.Warn("the keys of an app could not be fetched", "client", id, "error", f.err)
+		}
+		close(f.done)
+	}()
+	return f
+}
+
+func (d *Directory) fetch(ctx context.Context, uri string) (*jose.Set, error) {
+	if d.Fetcher == nil {
+		return nil, errors.New("nothing is fetched here")
+	}
+	raw, err := d.Fetcher.Fetch(ctx, uri, maxJWKS)
+	if err != nil {
+		return nil, err
+	}
+	return jose.ParseSet(raw)
+}
+
+// wait is for the flight or the caller's end, whichever is first.
+func (f *flight) wait(ctx context.Context) (*jose.Set, error) {
+	select {
+	case <-f.done:
+		if f.err != nil {
+			return nil, fmt.Errorf("fetching keys from a jwks_uri: %w: %w", authz.ErrUnavailable, f.err)
+		}
+		return f.set, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("fetching keys from a jwks_uri: %w: %w", authz.ErrUnavailable, ctx.Err())
+	}
+}
+
+// Verify checks what a client signed against its keys. When none made the
+// signature and the keys are at a jwks_uri, it looks there once more: the client
+// may have changed them (OpenID Connect Core §10.1.1). Errors wrap
+// jose.ErrInvalid, or authz.ErrUnavailable when there are no keys to check with.
+func (d *Directory) Verify(ctx context.Context, token string, c *Registered, rule jose.Rule) (jose.Verified, error) {
+	set, err := d.Keys(ctx, c)
+	if err != nil {
+		return jose.Verified{}, err
+	}
+	verified, err := jose.Verify(token, set, rule)
+	if err == nil || c.JWKSURI == "" || !errors.Is(err, jose.ErrNoKey) {
+		return verified, err
+	}
+	newer, ok := d.newer(ctx, c.Client)
+	if !ok {
+		return verified, err
+	}
+	return jose.Verify(token, newer, rule)
+}
+
+// hasCertificate looks for a certificate among a client's keys, and once more at
+// its jwks_uri.
+func (d *Directory) hasCertificate(ctx context.Context, c *Registered, presented *x509.Certificate) (bool, error) {
+	set, err := d.Keys(ctx, c)
+	if err != nil || set.HasCertificate(presented) || c.JWKSURI == "" {
+		return err == nil && set.HasCertificate(presented), err
+	}
+	newer, ok := d.newer(ctx, c.Client)
+	return ok && newer.HasCertificate(presented), nil
+}
+
+// Keys is the key set of a client: registered, or from its jwks_uri.
+func (d *Directory) Keys(ctx context.Context, c *Registered) (*jose.Set, error) {
+	if c.JWKSURI != "" {
+		return d.keysOf(ctx, c.Client)
+	}
+	if c.jwks == nil {
+		return &jose.Set{}, nil
+	}
+	return c.jwks, nil
+}
+
+// KeyState tells what is known on this node of the keys at a client's jwks_uri:
+// how many there are, when they were fetched, and whether the last fetch failed.
+func (d *Directory) KeyState(id authz.ClientID) (n int, fetched time.Time, failed bool) {
+	d.keys.mu.Lock()
+	defer d.keys.mu.Unlock()
+	k, ok := d.keys.sets[id]
+	if !ok || k.set == nil {
+		return 0, time.Time{}, ok && k.failed != nil
+	}
+	return k.set.Len(), k.fetched, k.failed != nil
+}

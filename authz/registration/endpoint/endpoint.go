@@ -1,0 +1,301 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/registration"
+)
+
+// Path is the registration endpoint below the issuer; an app's own URL is below
+// it.
+const Path = "/register"
+
+// Registrations keeps apps that registered themselves. Errors wrap
+// authz.ErrNotFound, authz.ErrConflict or authz.ErrUnavailable.
+type Registrations interface {
+	Tx(ctx context.Context, fn func(ctx context.Context) error) error
+	// InitialToken finds an initial access token by its digest, dead ones included.
+	InitialToken(ctx context.Context, digest []byte) (registration.Initial, error)
+	// SpendInitialToken takes one use of a live initial access token. Of any number of calls
+	// for the last use, exactly one returns nil, the others authz.ErrConflict.
+	SpendInitialToken(ctx context.Context, id string, now time.Time) error
+	// InsertRegistration adds an app and its registration.
+	InsertRegistration(ctx context.Context, c *authz.Client, r registration.Registration) error
+	// Registration finds an app that registered itself and is not ended.
+	Registration(ctx context.Context, id authz.ClientID) (*authz.Client, registration.Registration, error)
+	// SettleRegistration forgets the token before: the new one was used.
+	SettleRegistration(ctx context.Context, id authz.ClientID, token []byte) error
+	// ReplaceRegistration changes an enabled app whose token is still the one that was read;
+	// authz.ErrConflict otherwise.
+	ReplaceRegistration(ctx context.Context, c *authz.Client, r registration.Registration, read []byte) error
+	// EndClient disables an app for good and forgets its keys, secrets and token.
+	EndClient(ctx context.Context, id authz.ClientID, at time.Time) error
+	// EndGrants revokes live grants of an app, at most limit, and tells how many.
+	EndGrants(ctx context.Context, id authz.ClientID, because string, at time.Time, limit int) (int, error)
+	// Clients lists apps in the order of their ids, after one.
+	Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error)
+}
+
+// Evidence stages an event in the transaction of the context; what it returns
+// puts the event into the log once that transaction has committed.
+type Evidence interface {
+	Stage(ctx context.Context, e audit.Event) (logIt func(context.Context) error, err error)
+}
+
+// Fetcher gets a document from a URL that a stranger named: public addresses
+// only, no redirect, at most limit bytes.
+type Fetcher interface {
+	Fetch(ctx context.Context, address string, limit int64) ([]byte, error)
+}
+
+// Options is what an Endpoint is made of.
+type Options struct {
+	Issuer string
+	// Open lets apps register without an initial access token.
+	Open bool
+	// Rules are the checks' but for the apps there are, which are looked up.
+	Rules         registration.Rules
+	Statements    registration.Issuers
+	Registrations Registrations
+	Evidence      Evidence
+	Fetcher       Fetcher
+	// Changed is told of a client that was changed, so that this node forgets it.
+	Changed func(authz.ClientID)
+	// Addresses limits requests by network address.
+	Addresses interface {
+		Take(address netip.Addr) (wait time.Duration)
+	}
+	Site string
+	Now  func() time.Time
+}
+
+// Endpoint registers apps. It is safe for concurrent use.
+type Endpoint struct {
+	o    Options
+	uses useLimit
+}
+
+// secretLife is how long a secret that was given out here is good: an app asks
+// for the next one by an update.
+const secretLife = 365 * 24 * time.Hour
+
+// New makes an Endpoint.
+func New(o Options) *Endpoint { return &Endpoint{o: o} }
+
+// URL is the registration endpoint, for the metadata.
+func (e *Endpoint) URL() string { return e.o.Issuer + Path }
+
+// Register is RFC 7591 §3.
+func (e *Endpoint) Register(w http.ResponseWriter, r *http.Request) {
+	a, err := e.register(r)
+	if err != nil {
+		e.refuse(w, r, err)
+		return
+	}
+	write(w, http.StatusCreated, a)
+}
+
+// limited refuses an address that asks too often.
+func (e *Endpoint) limited(r *http.Request) error {
+	address, _ := netip.ParseAddr(r.RemoteAddr)
+	if wait := e.o.Addresses.Take(address); wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
+}
+
+func (e *Endpoint) register(r *http.Request) (answer, error) {
+	if r.Method != http.MethodPost {
+		return answer{}, errMethod
+	}
+	if err := e.limited(r); err != nil {
+		return answer{}, err
+	}
+	ctx, now := r.Context(), e.o.Now().UTC()
+	initial, err := e.initial(r, now)
+	if err != nil {
+		return answer{}, err
+	}
+	raw, err := body(r)
+	if err != nil {
+		return answer{}, err
+	}
+	m, err := registration.Parse(raw)
+	if err != nil {
+		return answer{}, err
+	}
+	m.ClientID = authz.NewID() // RFC 7591 §3.2.1: it is for us to say
+	c, err := e.client(ctx, m, initial.Policy, now)
+	if err != nil {
+		return answer{}, err
+	}
+	c.CreatedAt = now
+	secret := giveSecret(c, nil, now)
+	token := authz.NewSecret()
+	kept := registration.Registration{
+		Client: c.ID, Initial: initial.ID, Token: authz.HashSecret(token), Statement: m.Statement, Created: now, Updated: now, Policy: initial.Policy,
+	}
+	err = e.recorded(ctx, c, "client.registered", initial.ID, now, func(ctx context.Context) error {
+		if initial.ID != "" {
+			if err := e.o.Registrations.SpendInitialToken(ctx, initial.ID, now); errors.Is(err, authz.ErrConflict) {
+				return deadInitial
+			} else if err != nil {
+				return err
+			}
+		}
+		return e.o.Registrations.InsertRegistration(ctx, c, kept)
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return e.answer(c, kept, token, secret), nil
+}
+
+var deadInitial = authz.Refuse(authz.InvalidToken, "the initial access token is unknown, used up, expired or revoked; ask the agency's officer for one")
+
+// initial finds whose policy a registration is under.
+func (e *Endpoint) initial(r *http.Request, now time.Time) (registration.Initial, error) {
+	token, err := bearer(r)
+	if err != nil {
+		return registration.Initial{}, err
+	}
+	if token == "" {
+		if e.o.Open {
+			return registration.Initial{Policy: registration.Policy{Open: true}}, nil
+		}
+		return registration.Initial{}, authz.Refuse(authz.InvalidToken, "registration needs an initial access token (RFC 7591 §3); ask the agency's officer for one")
+	}
+	found, err := e.o.Registrations.InitialToken(r.Context(), authz.HashSecret(token))
+	switch {
+	case errors.Is(err, authz.ErrNotFound):
+		return registration.Initial{}, deadInitial
+	case err != nil:
+		return registration.Initial{}, err
+	case !found.Live(now):
+		return registration.Initial{}, deadInitial
+	case !e.uses.take(found.ID, now):
+		return registration.Initial{}, tooMany(time.Minute)
+	}
+	return found, nil
+}
+
+// client decides what may be registered.
+func (e *Endpoint) client(ctx context.Context, m registration.Metadata, policy registration.Policy, now time.Time) (*authz.Client, error) {
+	m, err := m.Stated(e.o.Statements, policy.RequireStatement, now)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = policy.Fill(m); err != nil {
+		return nil, err
+	}
+	rules := e.o.Rules
+	if rules.Known, err = e.known(ctx); err != nil {
+		return nil, err
+	}
+	c, err := m.Client(rules)
+	if err != nil {
+		return nil, err
+	}
+	if err := policy.Permits(c); err != nil {
+		return nil, err
+	}
+	return c, e.proveSector(ctx, c)
+}
+
+// known are all apps, for the check on names.
+func (e *Endpoint) known(ctx context.Context) ([]registration.Known, error) {
+	const page = 500
+	var all []registration.Known
+	after := authz.ClientID("")
+	for {
+		list, err := e.o.Registrations.Clients(ctx, after, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range list {
+			after = c.ID
+			if c.Ended.IsZero() {
+				all = append(all, registration.Known{ID: c.ID, Name: c.Name, Owner: c.Owner})
+			}
+		}
+		if len(list) < page {
+			return all, nil
+		}
+	}
+}
+
+// maxSectorList bounds the list at a sector_identifier_uri.
+const maxSectorList = 64 << 10
+
+// proveSector fetches the list of OpenID Connect Dynamic Registration §5: without
+// it an app could take the pseudonyms of another sector.
+func (e *Endpoint) proveSector(ctx context.Context, c *authz.Client) error {
+	if c.SectorIdentifierURI == "" {
+		return nil
+	}
+	raw, err := e.o.Fetcher.Fetch(ctx, c.SectorIdentifierURI, maxSectorList)
+	if err != nil {
+		return authz.Refuse(authz.InvalidClientMetadata, "sector_identifier_uri: the list could not be fetched: it must be public, answer 200 without redirect, and be no longer than %d bytes",
+			maxSectorList).At("sector_identifier_uri").Because(err)
+	}
+	return registration.CheckSectorList(raw, c)
+}
+
+// giveSecret makes a secret where the method needs one and the client has none
+// that is good; before is the client as it was.
+func giveSecret(c, before *authz.Client, now time.Time) (secret string) {
+	if c.Method != authz.ClientSecretBasic && c.Method != authz.ClientSecretPost {
+		return ""
+	}
+	if before != nil && len(before.SecretHash) > 0 && (before.SecretExpires.IsZero() || now.Before(before.SecretExpires.Add(-secretLife/4))) {
+		c.SecretHash, c.SecretExpires = before.SecretHash, before.SecretExpires
+		return ""
+	}
+	secret = authz.NewSecret()
+	c.SecretHash, c.SecretExpires = authz.HashSecret(secret), now.Add(secretLife).Truncate(time.Second)
+	return secret
+}
+
+// recorded does a change and records it in one transaction, and logs it.
+func (e *Endpoint) recorded(ctx context.Context, c *authz.Client, action, by string, now time.Time, change func(ctx context.Context) error) error {
+	event := audit.Event{
+		ID: authz.NewID(), Type: audit.Administered,
+		Asked:    audit.Asked{Client: c.ID, Name: c.Name.VI, Owner: c.Owner.VI},
+		Decision: audit.Decision{Permit: true, Code: action, Determining: []string{"registration:" + orOpen(by)}},
+		When:     audit.When{Decided: now.Truncate(time.Microsecond), Site: e.o.Site},
+		Detail:   audit.Detail{Action: action, Object: string(c.ID), Text: strings.Join(c.RedirectURIs, " ")},
+	}
+	var logIt func(context.Context) error
+	err := e.o.Registrations.Tx(ctx, func(ctx context.Context) error {
+		if err := change(ctx); err != nil {
+			return err
+		}
+		var err error
+		logIt, err = e.o.Evidence.Stage(ctx, event)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.o.Changed(c.ID)
+	// The row is durable: if the log is down, recovery appends it later.
+	if err := logIt(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("logging %s of client %q: %w", action, c.ID, err)
+	}
+	return nil
+}
+
+func orOpen(initial string) string {
+	if initial == "" {
+		return "open"
+	}
+	return initial
+}

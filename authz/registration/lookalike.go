@@ -1,0 +1,118 @@
+package registration
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"hopnhat/authz"
+)
+
+// Known is an app that is registered, as far as another must not look like it.
+type Known struct {
+	ID          authz.ClientID
+	Name, Owner authz.LocalizedText
+}
+
+// reserved are names of the provider itself, which no app may carry.
+var reserved = []string{"Định danh quốc gia", "VNeID", "Hợp nhất", "Hopnhat"}
+
+// checkLookalike refuses names that a person could take for another agency's app
+// (consent phishing): letters of two scripts, signs that cannot be seen, a name
+// that is another's when case, accents and look-alike letters are folded. Apps of
+// one owner may share a name.
+func checkLookalike(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error {
+	for _, one := range []struct{ member, name string }{{"client_name", c.Name.VI}, {"client_name#en", c.Name.EN}} {
+		if one.name == "" {
+			continue
+		}
+		if rule := unreadable(one.name); rule != "" {
+			return refuse(one.member, "%s", rule)
+		}
+		folded := fold(one.name)
+		if folded == "" {
+			return refuse(one.member, "rule readable-name: a name has letters")
+		}
+		for _, name := range reserved {
+			if strings.Contains(folded, fold(name)) {
+				return refuse(one.member, "rule reserved-name: it could be taken for the provider itself (%q)", name)
+			}
+		}
+		for _, k := range rules.Known {
+			if k.ID == c.ID || sameOwner(k.Owner, c.Owner) {
+				continue
+			}
+			for _, other := range []string{k.Name.VI, k.Name.EN} {
+				if other != "" && fold(other) == folded {
+					return refuse(one.member, "rule look-alike-name: it could be taken for an app of another agency")
+				}
+			}
+			for _, other := range []string{k.Owner.VI, k.Owner.EN} {
+				if other != "" && fold(other) == folded {
+					return refuse(one.member, "rule agency-name: it could be taken for another agency")
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func sameOwner(a, b authz.LocalizedText) bool { return fold(a.VI) == fold(b.VI) }
+
+// unreadable names the rule a name breaks by its signs alone.
+func unreadable(name string) string {
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxName {
+		return "rule readable-name: longer than 120 letters, or not UTF-8"
+	}
+	latin, other := false, false
+	for _, r := range name {
+		switch {
+		case r == ' ':
+		case !unicode.IsGraphic(r), unicode.IsSpace(r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r):
+			return "rule visible-name: it holds a sign that cannot be seen"
+		case unicode.Is(unicode.Latin, r):
+			latin = true
+		case unicode.IsLetter(r):
+			other = true
+		case !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune(plainSigns, r):
+			return "rule plain-name: it holds a sign other than letters, digits and " + plainSigns
+		}
+	}
+	if latin && other {
+		return "rule single-script-name: it mixes Latin with letters of another script (Unicode TS #39 §5.1)"
+	}
+	return ""
+}
+
+// plainSigns are the signs a name may have: none that looks like a letter.
+const plainSigns = ".,:;-–/&'’()+"
+
+// fold takes off what a hurried reader does not see: case, accents, spaces and
+// punctuation, and the difference between letters that look alike (after Unicode
+// TS #39 §4, for the scripts that are confused with Latin).
+func fold(name string) string {
+	var b strings.Builder
+	for _, r := range norm.NFKD.String(name) {
+		r = unicode.ToLower(r)
+		if twin, ok := twins[r]; ok {
+			r = twin
+		}
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			b.WriteRune(r)
+		}
+	}
+	return strings.NewReplacer("rn", "m", "vv", "w", "cl", "d").Replace(b.String())
+}
+
+// twins are letters and digits by the Latin letter they look like.
+var twins = map[rune]rune{
+	'đ': 'd', 'ð': 'd', 'ɗ': 'd', 'ł': 'l', 'ø': 'o', 'ħ': 'h', 'ı': 'l', 'i': 'l', 'j': 'l', '1': 'l', '0': 'o', '5': 's', '3': 'e', '8': 'b',
+	'ɑ': 'a', 'ɡ': 'g', 'ſ': 's',
+	// Cyrillic
+	'а': 'a', 'в': 'b', 'с': 'c', 'ԁ': 'd', 'е': 'e', 'һ': 'h', 'і': 'l', 'ј': 'l', 'к': 'k', 'ӏ': 'l', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'ԛ': 'q', 'ѕ': 's', 'т': 't', 'у': 'y',
+	'ѵ': 'v', 'ԝ': 'w', 'х': 'x', 'г': 'r', 'п': 'n',
+	// Greek
+	'α': 'a', 'β': 'b', 'ε': 'e', 'η': 'n', 'ι': 'l', 'κ': 'k', 'μ': 'u', 'ν': 'v', 'ο': 'o', 'ρ': 'p', 'σ': 'o', 'τ': 't', 'υ': 'u', 'χ': 'x', 'γ': 'y', 'ζ': 'z', 'ω': 'w',
+}

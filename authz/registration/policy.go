@@ -1,0 +1,142 @@
+package registration
+
+import (
+	"slices"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// Policy is what an agency's officer lets an app register: it goes with an
+// initial access token (RFC 7591 §3) and with every app that was registered with
+// it, so that an update cannot widen what was let.
+type Policy struct {
+	// Open lets the app choose profile, owner and everything else: for a provider
+	// on a loopback host, where conformance suites register themselves.
+	Open    bool                `json:"open,omitempty"`
+	Profile authz.ProfileName   `json:"profile,omitempty"`
+	Owner   authz.LocalizedText `json:"owner,omitzero"`
+	// GrantTypes and Scopes that may be registered; empty allows those of an
+	// ordinary app: authorization_code, refresh_token; openid, offline_access.
+	GrantTypes []string `json:"grant_types,omitempty"`
+	Scopes     []string `json:"scopes,omitempty"`
+	// Declarations that may be registered, whole or in part.
+	Declarations []authz.Declaration       `json:"declarations,omitempty"`
+	MinimumLevel authz.AuthenticationLevel `json:"minimum_level,omitempty"`
+	// RequireStatement demands a software statement.
+	RequireStatement bool `json:"require_software_statement,omitempty"`
+}
+
+// Initial is an initial access token as it is kept: by its digest.
+type Initial struct {
+	ID       string
+	Policy   Policy
+	UsesLeft int
+	Created  time.Time
+	Expires  time.Time
+	Revoked  time.Time
+}
+
+// Live tells whether it may register one more app.
+func (i Initial) Live(now time.Time) bool {
+	return i.Revoked.IsZero() && now.Before(i.Expires) && i.UsesLeft > 0
+}
+
+// ordinary is what an app may have without being let more.
+var (
+	ordinaryGrants = []string{"authorization_code", "refresh_token"}
+	ordinaryScopes = []string{"openid", "offline_access"}
+)
+
+// Check is whether a policy can let anything at all: at its making, so that it
+// does not come to an app's developer.
+func (p Policy) Check(catalogue Declarations) error {
+	profile, ok := authz.Profiles[p.Profile]
+	if !ok && !p.Open {
+		return refuse("profile", "there is no profile %q", p.Profile)
+	}
+	if p.Owner.VI == "" && !p.Open {
+		return refuse("owner", "it is missing; citizens read it on the consent page")
+	}
+	for _, g := range p.GrantTypes {
+		if !slices.Contains(profile.GrantTypes, g) {
+			return refuse("grant_types", "profile %s does not offer the grant %s", profile.Name, clip(g))
+		}
+	}
+	for _, d := range p.Declarations {
+		if err := catalogue.CheckDeclaration(d); err != nil {
+			return refuse("declarations", "%v", err)
+		}
+	}
+	return nil
+}
+
+// Fill sets what the officer decides. An app may repeat it, as it does when it
+// sends back what it read (RFC 7592 §2.2), and may not say otherwise.
+func (p Policy) Fill(m Metadata) (Metadata, error) {
+	// These two are given by hand to resource servers and to apps that share a
+	// pseudonym: see sector_identifier_uri for what an app can prove.
+	if m.Sector != "" {
+		return m, refuse("sector", "leave it out; several hosts are joined by sector_identifier_uri")
+	}
+	if len(m.Introspect) > 0 {
+		return m, refuse("introspect", "leave it out; it is given by an operator")
+	}
+	if p.Open {
+		m.Profile = or(m.Profile, string(authz.OIDC))
+		return m, nil
+	}
+	if m.Profile != "" && m.Profile != string(p.Profile) {
+		return m, refuse("profile", "the initial access token is for profile %s", p.Profile)
+	}
+	if m.Owner != nil && *m.Owner != p.Owner {
+		return m, refuse("owner", "the initial access token is for %q", p.Owner.VI)
+	}
+	m.Profile, m.Owner = string(p.Profile), &p.Owner
+	if m.MinimumLevel == 0 {
+		m.MinimumLevel = int(p.MinimumLevel)
+	}
+	return m, nil
+}
+
+// Permits refuses a client that goes beyond the policy.
+func (p Policy) Permits(c *authz.Client) error {
+	if p.Open {
+		return nil
+	}
+	for _, one := range []struct {
+		member               string
+		wanted, let, without []string
+	}{
+		{"grant_types", c.GrantTypes, p.GrantTypes, ordinaryGrants},
+		{"scope", c.Scopes, p.Scopes, ordinaryScopes},
+	} {
+		let := one.let
+		if len(let) == 0 {
+			let = one.without
+		}
+		for _, w := range one.wanted {
+			if !slices.Contains(let, w) {
+				return refuse(one.member, "%q is not let by the initial access token; it lets %v", clip(w), let)
+			}
+		}
+	}
+	if c.MinimumLevel < p.MinimumLevel {
+		return refuse("minimum_level", "the initial access token demands %d or more", p.MinimumLevel)
+	}
+	for _, d := range c.Declarations {
+		if !slices.ContainsFunc(p.Declarations, func(let authz.Declaration) bool { return within(d, let) }) {
+			return refuse("declarations", "purpose %q at register %q is not let by the initial access token, or not with these attributes and limits", d.Purpose, d.Registry)
+		}
+	}
+	return nil
+}
+
+// within tells whether a declaration asks for nothing more than another lets.
+func within(d, let authz.Declaration) bool {
+	subset := !slices.ContainsFunc(d.Attributes, func(id authz.AttributeID) bool { return !slices.Contains(let.Attributes, id) })
+	return d.Purpose == let.Purpose && d.Basis == let.Basis && d.Registry == let.Registry && subset &&
+		(let.MaxDays == 0 || d.MaxDays > 0 && d.MaxDays <= let.MaxDays) &&
+		(let.DataLife == "" || d.DataLife == let.DataLife) && (let.Frequency == "" || d.Frequency == let.Frequency) &&
+		(let.ExpiresAt.IsZero() || !d.ExpiresAt.IsZero() && !d.ExpiresAt.After(let.ExpiresAt))
+}
