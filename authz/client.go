@@ -36,8 +36,9 @@ type Client struct {
 	AssertionAlg string
 	// SigningAlg is the ID token's algorithm: ES256 unless registered otherwise.
 	SigningAlg string
-	// RequestObjectAlg is the one algorithm of its request objects; empty allows
-	// those of the profile (request_object_signing_alg). RequestURIs are where it
+	// RequestObjectAlg is the one algorithm of its request objects, "none" where
+	// the profile lets it; empty allows those of the profile
+	// (request_object_signing_alg). RequestURIs are where it
 	// may keep request objects (OpenID Connect Dynamic Registration §2).
 	RequestObjectAlg string
 	RequestURIs      []string
@@ -61,7 +62,18 @@ type Client struct {
 	BackchannelLogoutURI   string
 	BackchannelSession     bool
 	GrantTypes             []string
-	Scopes                 []string
+	// ResponseTypes are those it registered; empty is "code" alone (OpenID Connect
+	// Dynamic Registration §2).
+	ResponseTypes []string
+	// CodeWithoutPKCE says that it sends no code_challenge, where the profile lets
+	// it.
+	CodeWithoutPKCE bool
+	// DefaultMaxAge, in seconds, and DefaultACRValues stand in for max_age and
+	// acr_values that a request does not give. auth_time is in every ID token, so
+	// require_auth_time needs no field.
+	DefaultMaxAge    *int
+	DefaultACRValues []string
+	Scopes           []string
 	// Sector is the host whose apps see the same pairwise subject, OpenID
 	// Connect Core §8.1.
 	Sector string
@@ -151,6 +163,15 @@ func (e Encryption) Wanted() bool { return e.Algorithm != "" }
 
 // AllowsGrant tells whether the client registered a grant type.
 func (c *Client) AllowsGrant(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
+
+// AllowsResponseType tells whether the client registered a response type, which
+// is given in the table's form.
+func (c *Client) AllowsResponseType(responseType string) bool {
+	if len(c.ResponseTypes) == 0 {
+		return responseType == "code"
+	}
+	return slices.Contains(c.ResponseTypes, responseType)
+}
 
 // HasRedirectURI compares exactly, RFC 9700 §2.1. For a loopback redirect of a
 // native app the port is free (RFC 8252 §7.3), which no profile here allows.

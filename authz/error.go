@@ -65,6 +65,8 @@ type Error struct {
 	Description string
 	// Parameter names the request parameter at fault, if one is.
 	Parameter string
+	// Clause is the rule that was broken, for the app's developers.
+	Clause string
 	// Redirectable says that the answer may travel to the client's redirect
 	// URI. It is false as long as client or redirect URI are in doubt
 	// (RFC 6749 §4.1.2.1).
@@ -93,6 +95,9 @@ func Refuse(code Code, format string, args ...any) *Error {
 
 // At names the parameter at fault.
 func (e *Error) At(parameter string) *Error { c := *e; c.Parameter = parameter; return &c }
+
+// Under names the rule that was broken.
+func (e *Error) Under(clause string) *Error { c := *e; c.Clause = clause; return &c }
 
 // Because keeps the cause for our logs.
 func (e *Error) Because(cause error) *Error { c := *e; c.Cause = cause; return &c }

@@ -33,10 +33,24 @@ type Profile struct {
 	// AuthMethods the token endpoint accepts from such a client.
 	AuthMethods []AuthMethod
 	// ResponseTypes and ResponseModes accepted; the first mode is that of a request
-	// which names none, where "query" is not among them.
+	// which names none, where "query" is not among them. A client may use "code"
+	// and what it registered of the rest.
 	ResponseTypes []string
 	ResponseModes []string
 	GrantTypes    []string
+	// FrontChannelUntil is the sunset of response types that give tokens to the
+	// browser (hybrid, implicit), by which whoever registered them has moved to code
+	// (RFC 9700 §2.1.2). Zero where there are none.
+	FrontChannelUntil time.Time
+	// StateHash puts s_hash into ID tokens of the front channel (FAPI 1.0
+	// Advanced §5.2.2.1).
+	StateHash bool
+	// AllowWithoutPKCE lets a confidential client register that it sends no
+	// code_challenge, as certified OpenID Connect clients may (RFC 9700 §2.1.1).
+	AllowWithoutPKCE bool
+	// UnsignedRequestObjects lets a client register request_object_signing_alg
+	// none (OpenID Connect Core §6.1).
+	UnsignedRequestObjects bool
 	// Algorithms for client assertions and for our tokens to the client.
 	ClientAlgorithms []string
 	TokenAlgorithms  []string
@@ -50,8 +64,8 @@ type Profile struct {
 	CodeLife      time.Duration
 }
 
-// Profiles is the one table. PKCE with S256, `iss` in responses (RFC 9207) and
-// exact redirect URIs hold for every row, so they are not columns.
+// Profiles is the one table. `iss` in responses (RFC 9207), exact redirect URIs
+// and no PKCE but S256 hold for every row, so they are not columns.
 var Profiles = map[ProfileName]Profile{
 	FAPI2: {
 		Name: FAPI2, Source: "FAPI 2.0 Security Profile Final",
@@ -87,14 +101,18 @@ var Profiles = map[ProfileName]Profile{
 		Name: OIDC, Source: "OpenID Connect Core 1.0, RFC 9700",
 		Constraints:      []Constraint{DPoP, MutualTLS},
 		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth, ClientSecretBasic, ClientSecretPost},
-		ResponseTypes:    []string{"code"},
+		ResponseTypes:    []string{"code", "code id_token", "code token", "code id_token token", "id_token", "id_token token"},
 		ResponseModes:    []string{"query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"},
-		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials"},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", "implicit"},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA", "RS256"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA", "RS256"},
 
-		RotateRefresh: true,
-		CodeLife:      60 * time.Second,
+		FrontChannelUntil:      time.Date(2028, time.January, 1, 0, 0, 0, 0, time.UTC),
+		StateHash:              true,
+		AllowWithoutPKCE:       true,
+		UnsignedRequestObjects: true,
+		RotateRefresh:          true,
+		CodeLife:               60 * time.Second,
 	},
 }
 

@@ -111,7 +111,7 @@ func (r grantRow) grant() (provider.Grant, error) {
 	return g, nil
 }
 
-// InsertGrant stores a grant with its code.
+// InsertGrant stores a grant with its code, or without one.
 func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
 	details, err := json.Marshal(g.Details)
 	if err != nil {
@@ -123,11 +123,11 @@ func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
 	}
 	return wrap("storing a grant", db.writer(ctx).Exec(`INSERT INTO grants
 		(id, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
-		 created_at, expires_at, code_hash, code_expires_at, refresh_salt)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(g.ID), string(g.ClientID), string(g.Subject), string(g.Session), string(g.Profile),
 		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
-		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), g.CodeHash, g.CodeExpires.UTC(), g.RefreshSalt).Error)
+		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), blob(g.CodeHash), g.CodeExpires.UTC(), nullTime(g.CodeSpent), g.RefreshSalt).Error)
 }
 
 // GrantByCode finds the grant of a code, whatever its state.

@@ -101,6 +101,32 @@ func started(t *testing.T, db *store.DB, subject authz.Subject) session.Session 
 	return s
 }
 
+// TestGrantsWithoutACode: of the implicit flow (OpenID Connect Core §3.2) there are
+// many, each good at once and with nothing to redeem.
+func TestGrantsWithoutACode(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := issued(t, db)
+		if found, err := db.Grant(t.Context(), g.ID); err != nil || !found.CodeSpent.IsZero() || found.Live(midday) {
+			t.Fatalf("a code that nobody redeemed: %+v, %v", found, err)
+		}
+		for range 2 {
+			g.ID, g.CodeHash, g.CodeSpent = authz.GrantID(authz.NewID()), nil, midday
+			if err := db.InsertGrant(t.Context(), g); err != nil {
+				t.Fatal(err)
+			}
+			if found, err := db.Grant(t.Context(), g.ID); err != nil || !found.Live(midday) || !found.CodeSpent.Equal(midday) {
+				t.Fatalf("%+v, %v", found, err)
+			}
+			if err := db.RedeemCode(t.Context(), g.ID, authz.Confirmation{}, midday); !errors.Is(err, authz.ErrConflict) {
+				t.Fatalf("a code that there is not was redeemed: %v", err)
+			}
+		}
+		if _, err := db.GrantByCode(t.Context(), nil); !errors.Is(err, authz.ErrNotFound) {
+			t.Fatalf("no code found a grant: %v", err)
+		}
+	})
+}
+
 // TestLock: a lock ends sessions and grants in its one commit.
 func TestLock(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

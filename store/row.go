@@ -33,5 +33,10 @@ func value(t *time.Time) time.Time {
 // parenthesis for a list of numbers.
 type blob []byte
 
-// Value is the bytes.
-func (b blob) Value() (driver.Value, error) { return []byte(b), nil }
+// Value is the bytes; of nil it is null, on both databases.
+func (b blob) Value() (driver.Value, error) {
+	if b == nil {
+		return nil, nil
+	}
+	return []byte(b), nil
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
+	"hopnhat/authz/provider"
 	"hopnhat/web/view"
 )
 
@@ -22,7 +23,7 @@ func fault(kind view.ErrorKind) error { return pageFault{kind} }
 // statuses of the kinds that have one of their own.
 var statuses = map[view.ErrorKind]int{
 	view.ErrorNotFound: 404, view.ErrorMethod: 405, view.ErrorTooLarge: 413, view.ErrorTooMany: 429, view.ErrorUnavailable: 503,
-	view.ErrorInternal: 500, view.ErrorForbidden: 403, view.ErrorForm: 403, view.ErrorLocked: 403, view.ErrorNotAvailable: 503,
+	view.ErrorInternal: 500, view.ErrorForbidden: 403, view.ErrorForm: 403, view.ErrorLocked: 403, view.ErrorFinished: 410, view.ErrorNotAvailable: 503,
 }
 
 // renderError is the one place where an error becomes an answer.
@@ -63,8 +64,15 @@ func describe(page *view.Error, err error) {
 		page.Kind = own.kind
 	case errors.As(err, &refusal):
 		page.Kind = kindOf(refusal)
+		if finished := (provider.Finished{}); errors.As(err, &finished) && finished.Client != nil {
+			a := app(finished.Client)
+			page.App, page.AppURL = &a, finished.Client.HomeURI
+		}
 		if page.Kind != view.ErrorInternal && page.Kind != view.ErrorUnavailable {
-			page.Developer = &view.Developer{Error: string(refusal.Code), Description: refusal.Description}
+			page.Developer = &view.Developer{Error: string(refusal.Code), Description: refusal.Description, Clause: refusal.Clause}
+			if refusal.Parameter != "" {
+				page.Developer.Fields = []view.Field{{Name: "parameter", Value: refusal.Parameter}}
+			}
 		}
 	case errors.As(err, &fromFiber):
 		switch fromFiber.Code {
@@ -97,14 +105,14 @@ func kindOf(e *authz.Error) view.ErrorKind {
 		return view.ErrorUnavailable
 	case e.Code == authz.ServerError:
 		return view.ErrorInternal
-	case e.Code == authz.InvalidRequestURI:
+	case errors.As(e.Cause, new(provider.Finished)):
+		return view.ErrorFinished
+	case e.Code == authz.InvalidRequestURI, errors.Is(e.Cause, provider.ErrGone):
 		return view.ErrorExpired
 	case e.Parameter == "client_id":
 		return view.ErrorUnknownApp
 	case e.Parameter == "redirect_uri" || e.Parameter == "post_logout_redirect_uri":
 		return view.ErrorBadReturn
-	case e.Parameter == "":
-		return view.ErrorExpired
 	default:
 		return view.ErrorBadRequest
 	}

@@ -70,8 +70,9 @@ func Next(r Request, s Session, consentNeeded, consentGiven bool, now time.Time)
 		return login("nobody is signed in")
 	case r.Hinted != "" && r.Hinted != s.Subject:
 		// OpenID Connect Core §3.1.2.1: the hinted End-User must be the one who
-		// is signed in; anybody else answers login_required.
-		if silent {
+		// is signed in; anybody else answers login_required. Who has just signed in
+		// for this very request is not asked again.
+		if silent || !s.AuthTime.Before(r.Created.Truncate(time.Second)) {
 			return Outcome{Refuse, authz.LoginRequired, "another person is signed in than id_token_hint names"}
 		}
 		return Outcome{Kind: Login, Why: "another person is signed in than id_token_hint names"}

@@ -55,6 +55,11 @@ func TestNext(t *testing.T) {
 		{"none, a higher level", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.Level, r.Prompt = 2, []string{"none"} }), weak, false, false, interaction.Refuse, authz.InteractionRequired},
 		{"a level out of reach", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 3 }), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
 		{"hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), signedIn, false, false, interaction.Login, ""},
+		{"hinted at another, who has just signed in", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), fresh, false, false, interaction.Refuse, authz.LoginRequired},
+		{"prompt=login consent", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, false, false, interaction.Consent, ""},
+		{"prompt=login consent, both done", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, false, true, interaction.Answer, ""},
+		{"prompt=consent, nobody", "OpenID Core §3.1.2.1", prompt("consent"), nobody, false, false, interaction.Login, ""},
+		{"none, max_age passed", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.MaxAge, r.Prompt = age(60), []string{"none"} }), signedIn, false, false, interaction.Refuse, authz.LoginRequired},
 		{"none, hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted, r.Prompt = "binh", []string{"none"} }), signedIn, false, false, interaction.Refuse, authz.LoginRequired},
 	} {
 		t.Run(row.name+", "+row.clause, func(t *testing.T) {

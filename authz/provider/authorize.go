@@ -54,6 +54,13 @@ func (p *Provider) Authorize(r *http.Request) (Next, error) {
 		}
 		return Next{}, err
 	}
+	if r.Method == http.MethodPost {
+		if _, ok, err := p.o.Sessions.Current(r); err == nil && !ok {
+			// A form of the app brings no cookie of ours (SameSite=Lax), so who is
+			// signed in is seen after one step of our own.
+			return p.later(r.Context(), pending)
+		}
+	}
 	return p.step(r, pending, client)
 }
 
@@ -78,7 +85,7 @@ func authorizeForm(r *http.Request) (url.Values, error) {
 		}
 		return request.ParseForm(string(body))
 	default:
-		return nil, authz.Refuse(authz.InvalidRequest, "the authorization endpoint takes GET and POST")
+		return nil, authz.Refuse(authz.InvalidRequest, "the authorization endpoint takes GET and POST").Under("OpenID Connect Core §3.1.2.1")
 	}
 }
 
@@ -87,18 +94,18 @@ func authorizeForm(r *http.Request) (url.Values, error) {
 func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *clientauth.Registered, error) {
 	clientID := authz.ClientID(form.Get("client_id"))
 	if clientID == "" {
-		return Pending{}, nil, authz.Refuse(authz.InvalidRequest, "client_id is missing").At("client_id")
+		return Pending{}, nil, authz.Refuse(authz.InvalidRequest, "client_id is missing").At("client_id").Under("RFC 6749 §4.1.1")
 	}
 	client, err := p.o.Directory.Client(ctx, clientID)
 	if errors.Is(err, clientauth.ErrUnknownClient) {
-		return Pending{}, nil, authz.Refuse(authz.InvalidRequest, "no app is registered with this client_id").At("client_id").Because(err)
+		return Pending{}, nil, authz.Refuse(authz.InvalidRequest, "no app is registered with this client_id").At("client_id").Under("RFC 6749 §4.1.2.1").Because(err)
 	}
 	if err != nil {
 		return Pending{}, nil, authz.AsError(err)
 	}
 	if uri := form.Get("request_uri"); strings.HasPrefix(uri, requestURIPrefix) {
 		id, wellFormed := opened(uri)
-		unusable := authz.Refuse(authz.InvalidRequestURI, "this request_uri is unknown, used, expired, or another app's; start again at the app").At("request_uri")
+		unusable := authz.Refuse(authz.InvalidRequestURI, "this request_uri is unknown, used, expired, or another app's; push the request anew").At("request_uri").Under("RFC 9126 §2.2, §4")
 		if !wellFormed {
 			return Pending{}, nil, unusable
 		}
@@ -106,7 +113,11 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 		switch {
 		case err != nil:
 			return Pending{}, nil, notFoundAs(err, unusable)
-		case pending.Request.ClientID != clientID || !pending.Pushed || !p.usable(pending):
+		case pending.Request.ClientID != clientID || !pending.Pushed:
+			return Pending{}, nil, unusable
+		case !pending.Finished.IsZero():
+			return Pending{}, nil, unusable.Because(Finished{client.Client})
+		case !p.usable(pending):
 			return Pending{}, nil, unusable
 		case p.now().After(pending.Created.Add(p.life.Pushed)):
 			// RFC 9126 §4: expired before it was opened. Whoever opened it in time
@@ -119,15 +130,20 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 	// is found good first, so that the app can be told what else is wrong.
 	now := p.now().UTC()
 	pending := Pending{Created: now, Expires: now.Add(p.life.Interaction)}
+	outer := request.Answerable(form, client.Client, client.Profile)
 	form, err = p.unwrapped(ctx, form, client)
 	if err != nil {
-		// Not told to any redirect URI: none of the request was proved.
-		return Pending{}, nil, err
+		if pending.Request = outer; outer.RedirectURI == "" || client.Profile.RequirePAR {
+			return Pending{}, nil, err // nowhere to send it, or nothing was proved
+		}
+		// OpenID Connect Core §6.1: redirect_uri may stand beside the object, and
+		// is one of this app's.
+		return pending, nil, authz.AsError(err).ToClient()
 	}
 	pending.Request, err = p.checker.Check(form, client.Client, client.Profile)
 	if pending.Request.RedirectURI != "" && client.Profile.RequirePAR {
 		return pending, nil, authz.Refuse(authz.InvalidRequest,
-			"this app must push its authorization requests (RFC 9126, profile %s)", client.Profile.Name).ToClient()
+			"this app must push its authorization requests, profile %s", client.Profile.Name).Under("RFC 9126 §4; FAPI 2.0 SP §5.3.2.2").ToClient()
 	}
 	return pending, client, err
 }
@@ -149,7 +165,7 @@ func (p *Provider) handle(id authz.AuthorizationID) authz.AuthorizationID {
 // open finds a pending authorization by its handle, that still can be answered,
 // with its app.
 func (p *Provider) open(ctx context.Context, handle authz.AuthorizationID) (Pending, *clientauth.Registered, error) {
-	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app")
+	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app").Because(ErrGone)
 	name, _, _ := strings.Cut(string(handle), ".")
 	id := authz.AuthorizationID(name)
 	if len(id) != 43 || !hmac.Equal([]byte(p.handle(id)), []byte(handle)) {
@@ -157,19 +173,41 @@ func (p *Provider) open(ctx context.Context, handle authz.AuthorizationID) (Pend
 	}
 	pending, err := p.o.Grants.Pending(ctx, id)
 	if err != nil {
-		return Pending{}, nil, notFoundAs(err, gone)
-	}
-	if !p.usable(pending) {
-		return Pending{}, nil, gone
+		return Pending{}, nil, goneOr(err, gone)
 	}
 	client, err := p.o.Directory.Client(ctx, pending.Request.ClientID)
 	if errors.Is(err, clientauth.ErrUnknownClient) {
-		return Pending{}, nil, gone.Because(err)
+		return Pending{}, nil, gone
 	}
 	if err != nil {
 		return Pending{}, nil, authz.AsError(err)
 	}
+	switch {
+	case !pending.Finished.IsZero():
+		return Pending{}, nil, gone.Because(Finished{client.Client})
+	case !p.usable(pending):
+		return Pending{}, nil, gone
+	}
 	return pending, client, nil
+}
+
+// Finished is the cause of a refusal when what was asked for has been answered:
+// the person went back, or reloaded, after the end of a sign-in.
+type Finished struct {
+	// Client is the app that got the answer.
+	Client *authz.Client
+}
+
+func (Finished) Error() string { return "the authorization request was answered before" }
+
+// ErrGone is the cause of a refusal when a page belongs to no request that waits.
+var ErrGone = errors.New("no authorization request waits under this handle")
+
+func goneOr(err error, gone *authz.Error) error {
+	if errors.Is(err, authz.ErrNotFound) {
+		return gone
+	}
+	return authz.AsError(err)
 }
 
 // Waiting is what a page needs to know of a pending authorization; ID is its
@@ -221,14 +259,16 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 	}
 	var needed bool
 	var granted []authz.Release
-	if signedIn {
-		if req.IDTokenHint != "" {
-			hinted, err := p.hintedSubject(ctx, req.IDTokenHint, client, s)
-			if err != nil {
-				return interaction.Outcome{Kind: interaction.Refuse, Code: authz.InvalidRequest, Why: "id_token_hint is not an ID token of ours for this app"}, nil, nil
-			}
-			facts.Hinted = hinted
+	if req.IDTokenHint != "" {
+		hinted, err := p.hintedSubject(ctx, req.IDTokenHint, client, s)
+		if refusal := authz.AsError(err); refusal != nil && refusal.Code == authz.InvalidRequest {
+			return interaction.Outcome{Kind: interaction.Refuse, Code: refusal.Code, Why: "id_token_hint is not an ID token of ours for this app"}, nil, nil
+		} else if refusal != nil {
+			return interaction.Outcome{}, nil, refusal
 		}
+		facts.Hinted = hinted
+	}
+	if signedIn {
 		var err error
 		if needed, granted, err = p.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
 			return interaction.Outcome{}, nil, authz.AsError(err)
@@ -252,13 +292,29 @@ func highest(values []string, reachable authz.AuthenticationLevel) authz.Authent
 	return best
 }
 
+// kept stores a request that came with the browser and is to wait.
+func (p *Provider) kept(ctx context.Context, pending Pending) (Pending, error) {
+	if pending.ID != "" {
+		return pending, nil
+	}
+	pending.ID = authz.AuthorizationID(authz.NewSecret())
+	return pending, p.o.Grants.InsertPending(ctx, pending)
+}
+
+// later sends the browser to [Provider.Resume] by GET.
+func (p *Provider) later(ctx context.Context, pending Pending) (Next, error) {
+	pending, err := p.kept(ctx, pending)
+	if err != nil {
+		return Next{}, authz.AsError(err)
+	}
+	return Next{Location: p.url.authorize + "/resume?" + url.Values{"a": {string(p.handle(pending.ID))}}.Encode()}, nil
+}
+
 // page sends the browser to a page of ours and keeps the request until then.
 func (p *Provider) page(ctx context.Context, pending Pending, kind interaction.Kind) (Next, error) {
-	if pending.ID == "" {
-		pending.ID = authz.AuthorizationID(authz.NewSecret())
-		if err := p.o.Grants.InsertPending(ctx, pending); err != nil {
-			return Next{}, authz.AsError(err)
-		}
+	pending, err := p.kept(ctx, pending)
+	if err != nil {
+		return Next{}, authz.AsError(err)
 	}
 	path := p.o.SignInPath
 	query := url.Values{"a": {string(p.handle(pending.ID))}}
@@ -348,19 +404,23 @@ func (p *Provider) Refuse(ctx context.Context, pending Pending, refusal *authz.E
 
 func (p *Provider) finishError(err error) error {
 	if errors.Is(err, authz.ErrConflict) {
-		return authz.Refuse(authz.InvalidRequest, "this sign-in was finished already; start again at the app").Because(err)
+		return authz.Refuse(authz.InvalidRequest, "this sign-in was finished already; start again at the app").Because(Finished{})
 	}
 	return authz.AsError(err)
 }
 
-// issue makes the code and stores the grant, together with the end of the
+// issue makes the code and what else the browser carries, and stores the grant, together with the end of the
 // pending authorization and what record writes: one commit.
 func (p *Provider) issue(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (Next, error) {
 	now := p.now().UTC()
 	u := &unit{client: client, now: now}
-	code, refusal := p.engineCode(withUnit(ctx, u), pending.Request, s)
-	if refusal != nil {
-		return p.Refuse(ctx, pending, refusal)
+	answer := url.Values{}
+	if pending.Request.HasCode() {
+		code, refusal := p.engineCode(withUnit(ctx, u), pending.Request, s)
+		if refusal != nil {
+			return p.Refuse(ctx, pending, refusal)
+		}
+		answer.Set("code", code)
 	}
 	grant := Grant{
 		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Subject: s.Subject, Session: s.ID, Profile: client.Profile.Name,
@@ -371,6 +431,13 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 	}
 	// What the grant remembers of the request is what its tokens need.
 	grant.Request.Details, grant.Request.IDTokenHint = nil, ""
+	if !pending.Request.HasCode() {
+		grant.CodeSpent = now // there is none: its tokens are good at once
+	}
+	// Made first: an answer that cannot be signed leaves nothing spent.
+	if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
+		return Next{}, err
+	}
 	write := func(ctx context.Context) error {
 		if pending.ID != "" {
 			if err := p.o.Grants.FinishPending(ctx, pending.ID, now); err != nil {
@@ -389,8 +456,7 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 	if pending.ID != "" || record != nil {
 		write = inTx(p.o.Grants, write)
 	}
-	// Made first: an answer that cannot be signed leaves nothing spent.
-	next, err := p.answer(ctx, pending.Request, url.Values{"code": {code}})
+	next, err := p.answer(ctx, pending.Request, answer)
 	if err != nil {
 		return Next{}, err
 	}
@@ -407,14 +473,18 @@ func inTx(g Grants, write func(context.Context) error) func(context.Context) err
 // engineCode runs the engine's authorization handlers over the checked request
 // and nothing else: what the browser added to the URL never reaches it.
 func (p *Provider) engineCode(ctx context.Context, a request.Authorization, s SignedIn) (string, *authz.Error) {
-	r, err := engineRequest(ctx, p.url.authorize, url.Values{
-		"client_id": {string(a.ClientID)}, "redirect_uri": {a.RedirectURI}, "response_type": {a.ResponseType},
+	form := url.Values{
+		"client_id": {string(a.ClientID)}, "redirect_uri": {a.RedirectURI}, "response_type": {"code"},
 		"scope": {strings.Join(a.Scope, " ")},
 		// The engine refuses a short or missing state, which is the app's choice
 		// (FAPI 2.0 SP: optional); the answer's state is ours to set.
-		"state":          {placeholder},
-		"code_challenge": {a.CodeChallenge}, "code_challenge_method": {"S256"},
-	})
+		"state": {placeholder},
+	}
+	if a.CodeChallenge != "" {
+		form.Set("code_challenge", a.CodeChallenge)
+		form.Set("code_challenge_method", "S256")
+	}
+	r, err := engineRequest(ctx, p.url.authorize, form)
 	if err != nil {
 		return "", authz.AsError(err)
 	}
@@ -450,9 +520,12 @@ func (p *Provider) hintedSubject(ctx context.Context, hint string, client *clien
 	if !slices.Contains(claims.Audience, string(client.ID)) {
 		return "", authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app")
 	}
+	if s.Subject == "" {
+		return "another", nil // than nobody
+	}
 	own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
 	if err != nil {
-		return "", err
+		return "", keysError(err)
 	}
 	if claims.Subject == string(own) {
 		return s.Subject, nil

@@ -28,7 +28,6 @@ func (p *Provider) newEngine() *fosite.Fosite {
 		AccessTokenLifespan:        p.life.Access,
 		RefreshTokenLifespan:       p.life.Grant,
 		AuthorizeCodeLifespan:      time.Minute,
-		EnforcePKCE:                true, // for all: fosite.md hazard 1
 		RefreshTokenScopes:         []string{},
 		ScopeStrategy:              fosite.ExactScopeStrategy,
 		AudienceMatchingStrategy:   fosite.ExactAudienceMatchingStrategy,
@@ -44,7 +43,7 @@ func (p *Provider) newEngine() *fosite.Fosite {
 		AccessTokenStrategy: strategy, RefreshTokenStrategy: strategy, AuthorizeCodeStrategy: strategy,
 		CoreStorage: store, TokenRevocationStorage: store, Config: config,
 	}
-	proofKey := &pkce.Handler{AuthorizeCodeStrategy: strategy, Storage: store, Config: config}
+	proofKey := &pkce.Handler{AuthorizeCodeStrategy: strategy, Storage: store, Config: engineConfig{config}}
 	refresh := &oauth2.RefreshTokenGrantHandler{
 		AccessTokenStrategy: strategy, RefreshTokenStrategy: strategy, TokenRevocationStorage: store, Config: config,
 	}
@@ -57,6 +56,21 @@ func (p *Provider) newEngine() *fosite.Fosite {
 	return &fosite.Fosite{Store: store, Config: config}
 }
 
+// engineConfig lets the engine ask for PKCE client by client.
+type engineConfig struct{ *fosite.Config }
+
+// GetEnforcePKCE: of all, save clients that registered that they go without. A
+// challenge that was sent binds its code all the same, since the grant is found
+// with it and a failed exchange ends the grant.
+func (engineConfig) GetEnforcePKCE(ctx context.Context) bool {
+	return !withoutPKCE(unitOf(ctx).client)
+}
+
+// withoutPKCE tells whether a client may send no code_challenge.
+func withoutPKCE(c *clientauth.Registered) bool {
+	return c.CodeWithoutPKCE && c.Profile.AllowWithoutPKCE
+}
+
 // engineClient shows a registered client to fosite.
 type engineClient struct{ *clientauth.Registered }
 
@@ -64,7 +78,7 @@ func (c engineClient) GetID() string                      { return string(c.ID) 
 func (c engineClient) GetHashedSecret() []byte            { return nil }
 func (c engineClient) GetRedirectURIs() []string          { return c.RedirectURIs }
 func (c engineClient) GetGrantTypes() fosite.Arguments    { return c.GrantTypes }
-func (c engineClient) GetResponseTypes() fosite.Arguments { return c.Profile.ResponseTypes }
+func (c engineClient) GetResponseTypes() fosite.Arguments { return fosite.Arguments{"code"} }
 func (c engineClient) GetScopes() fosite.Arguments        { return c.Scopes }
 func (c engineClient) IsPublic() bool                     { return c.Method == authz.PublicClient }
 func (c engineClient) GetAudience() fosite.Arguments      { return nil }

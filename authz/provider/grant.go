@@ -54,9 +54,10 @@ type Grant struct {
 	RefreshRotated    time.Time
 }
 
-// Live tells whether tokens of the grant are good at a time.
+// Live tells whether tokens of the grant are good at a time. Where the browser
+// brought one, they are before the code is redeemed.
 func (g *Grant) Live(now time.Time) bool {
-	return g.Revoked.IsZero() && !g.CodeSpent.IsZero() && now.Before(g.Expires)
+	return g.Revoked.IsZero() && (!g.CodeSpent.IsZero() || g.Request.HasToken()) && now.Before(g.Expires)
 }
 
 // Grants keeps pending authorizations and grants. Every method returns
@@ -71,7 +72,8 @@ type Grants interface {
 	// exactly one returns nil, the others authz.ErrConflict.
 	FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time) error
 
-	// InsertGrant stores a grant with its code.
+	// InsertGrant stores a grant with its code, or, of the implicit flow, without
+	// one and with CodeSpent set.
 	InsertGrant(ctx context.Context, g Grant) error
 	// GrantByCode finds the grant of a code, whatever its state.
 	GrantByCode(ctx context.Context, codeHash []byte) (Grant, error)

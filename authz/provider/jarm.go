@@ -36,8 +36,12 @@ func (p *Provider) answer(ctx context.Context, a request.Authorization, paramete
 			return Next{}, err
 		}
 		parameters = url.Values{"response": {response}}
-		if mode = strings.TrimSuffix(mode, "."); mode == "" {
-			mode = "query" // JARM §2.3.4: the default of response_type=code
+		mode = strings.TrimSuffix(mode, ".")
+		switch { // JARM §2.3.4: jwt alone is the default of the response type
+		case mode == "" && a.FrontChannel():
+			mode = "fragment"
+		case mode == "":
+			mode = "query"
 		}
 	}
 	lang := language(a.UILocales)

@@ -42,6 +42,7 @@ type metadata struct {
 	Prompts               []string `json:"prompt_values_supported"`
 	Claims                []string `json:"claims_supported"`
 	ClaimTypes            []string `json:"claim_types_supported"`
+	Displays              []string `json:"display_values_supported"`
 	UILocales             []string `json:"ui_locales_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
 	ClaimsParameter       bool     `json:"claims_parameter_supported"`
@@ -75,6 +76,10 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 	}
 	methods := texts(p.authMethods())
 	algs := authz.Union(func(p authz.Profile) []string { return p.ClientAlgorithms })
+	objectAlgs := slices.Clone(algs)
+	if slices.Contains(authz.Union(func(p authz.Profile) []bool { return []bool{p.UnsignedRequestObjects} }), true) {
+		objectAlgs = append(objectAlgs, "none") // for whom registered it
+	}
 	return json.Marshal(metadata{
 		Issuer: p.o.Issuer, AuthorizationEndpoint: p.url.authorize, TokenEndpoint: p.url.token,
 		UserInfoEndpoint: p.url.userinfo, JWKSURI: p.url.jwks, PAREndpoint: p.url.par,
@@ -88,12 +93,13 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		IDTokenAlgs: p.tokenAlgorithms(), UserInfoAlgs: p.tokenAlgorithms(), ResponseAlgs: p.tokenAlgorithms(), IntrospectionAlgs: []string{string(keys.ES256)},
 		IDTokenEncAlgs: jose.KeyManagement, IDTokenEncs: jose.ContentEncryption, UserInfoEncAlgs: jose.KeyManagement, UserInfoEncs: jose.ContentEncryption,
 		ResponseEncAlgs: jose.KeyManagement, ResponseEncs: jose.ContentEncryption,
-		RequestParameter: true, RequestAlgs: algs, RequestEncAlgs: []string{string(keys.RSAOAEP256)}, RequestEncs: jose.ContentEncryption,
+		RequestParameter: true, RequestAlgs: objectAlgs, RequestEncAlgs: []string{string(keys.RSAOAEP256)}, RequestEncs: jose.ContentEncryption,
 		RequestURIParameter: p.o.Fetcher != nil, RequireRequestURIs: p.o.Fetcher != nil,
 		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: methods, RevocationMethods: methods,
 		DPoPAlgs: []string{"ES256", "EdDSA", "PS256"}, PKCE: []string{"S256"},
 		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
-		Claims:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"},
+		Claims:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "c_hash", "at_hash", "s_hash"},
+		Displays:   []string{"page", "popup", "touch"}, // one page fits all
 		ClaimTypes: []string{"normal"}, UILocales: []string{"vi", "en"},
 		Aliases: p.aliases(), CertificateBound: p.o.MutualTLSAlias != "",
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,

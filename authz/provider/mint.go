@@ -45,8 +45,9 @@ type releaseSummary struct {
 	Purpose  authz.PurposeID  `json:"purpose"`
 }
 
-// idClaims is an ID token, OpenID Connect Core §2. at_hash is left out: it is
-// optional in the code flow, and without it both tokens are signed in one call.
+// idClaims is an ID token, OpenID Connect Core §2. From the token endpoint at_hash
+// is left out: it is optional there, and without it both tokens are signed in one
+// call. Through the browser all three hashes are there (§3.3.2.11).
 type idClaims struct {
 	Issuer   string   `json:"iss"`
 	Subject  string   `json:"sub"`
@@ -58,6 +59,18 @@ type idClaims struct {
 	ACR      string   `json:"acr"`
 	AMR      []string `json:"amr"`
 	SID      string   `json:"sid"`
+	CHash    string   `json:"c_hash,omitempty"`
+	ATHash   string   `json:"at_hash,omitempty"`
+	SHash    string   `json:"s_hash,omitempty"` // FAPI 1.0 Advanced §5.1
+}
+
+// idToken is what an ID token of a grant says wherever it is issued.
+func (p *Provider) idToken(g *Grant, sub authz.Pairwise, now time.Time) idClaims {
+	return idClaims{
+		Issuer: p.o.Issuer, Subject: string(sub), Audience: string(g.ClientID),
+		Expires: now.Add(p.life.Access).Unix(), IssuedAt: now.Unix(), AuthTime: g.AuthTime.Unix(),
+		ACR: g.Level.ACR(), AMR: g.Methods, SID: p.o.Pseudonyms.SID(g.Session, g.ClientID),
+	}
 }
 
 // makeTokens signs the access token and, for openid, the ID token in one call.
@@ -82,11 +95,7 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, boun
 	algorithm := orES256(u.client.SigningAlg)
 	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typeAccessToken, Claims: access}}
 	if hasScope(scope, "openid") {
-		id := idClaims{
-			Issuer: p.o.Issuer, Subject: string(sub), Audience: string(g.ClientID),
-			Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), AuthTime: g.AuthTime.Unix(),
-			ACR: g.Level.ACR(), AMR: g.Methods, SID: p.o.Pseudonyms.SID(g.Session, g.ClientID),
-		}
+		id := p.idToken(g, sub, u.now)
 		if first { // OpenID Connect Core §12.2: no nonce needed on refresh
 			id.Nonce = g.Request.Nonce
 		}

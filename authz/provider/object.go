@@ -93,8 +93,16 @@ func (p *Provider) decrypted(ctx context.Context, object string) (string, error)
 	return signed, nil
 }
 
-// verifiedObject checks the signature against the keys of the registration.
+// verifiedObject checks the signature against the keys of the registration, or
+// that there is none where that was registered.
 func (p *Provider) verifiedObject(ctx context.Context, signed string, client *clientauth.Registered) ([]byte, error) {
+	if client.RequestObjectAlg == "none" && client.Profile.UnsignedRequestObjects {
+		claims, err := jose.Unsigned(signed, maxObject)
+		if err != nil {
+			return nil, badObject(err)
+		}
+		return claims, nil
+	}
 	if len(client.JWKS) == 0 && client.JWKSURI == "" {
 		return nil, badObject(errors.New("this app has registered no key to sign it with"))
 	}

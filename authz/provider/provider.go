@@ -140,6 +140,7 @@ type Provider struct {
 	checker  *request.Checker
 	engine   *fosite.Fosite
 	refresh  refreshKey
+	opaque   opaqueKey
 	handles  []byte // key of the handles of pending authorizations
 	metadata []byte
 	url      endpoints
@@ -191,6 +192,9 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("deriving the refresh token key: %w", err)
 	}
 	p.refresh = key
+	if p.opaque, err = o.Ring.Derive(ctx, keys.Secrets, "front-channel access tokens"); err != nil {
+		return nil, fmt.Errorf("deriving the key of front-channel access tokens: %w", err)
+	}
 	if p.handles, err = o.Ring.Derive(ctx, keys.Secrets, "authorization handles"); err != nil {
 		return nil, fmt.Errorf("deriving the key of authorization handles: %w", err)
 	}

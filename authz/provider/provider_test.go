@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
+	"hopnhat/keys"
 	"hopnhat/keys/file"
 	"hopnhat/keys/keytest"
 	"hopnhat/keys/lifecycle"
@@ -162,17 +164,15 @@ type world struct {
 	*provider.Provider
 	now      time.Time
 	memory   *memory
+	app      *authz.Client
 	signedIn bool
 }
 
 func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
-	if id != "app" {
+	if id != w.app.ID {
 		return nil, authz.ErrNotFound
 	}
-	return &authz.Client{
-		ID: "app", Profile: authz.OIDC, Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret"), Sector: "app",
-		RedirectURIs: []string{"https://app.example/cb"}, GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid"},
-	}, nil
+	return w.app, nil
 }
 
 func (w *world) Current(*http.Request) (provider.SignedIn, bool, error) {
@@ -191,24 +191,38 @@ func (w *world) Pairwise(_ context.Context, sector string, s authz.Subject) (aut
 
 func (w *world) SID(s authz.SessionID, c authz.ClientID) string { return string(s) + "/" + string(c) }
 
+// ring is one for all worlds: making its RSA keys takes long.
+var ring = sync.OnceValue(func() keys.Ring {
+	dir, err := os.MkdirTemp("", "hopnhat-provider-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir) // it was read; nothing rotates here
+	material, err := file.Open(file.Options{Dir: dir})
+	if err != nil {
+		panic(err)
+	}
+	opened, err := lifecycle.Open(context.Background(), lifecycle.Options{Store: material, Book: &keytest.Book{}})
+	if err != nil {
+		panic(err)
+	}
+	return opened
+})
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	material, err := file.Open(file.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := lifecycle.Open(t.Context(), lifecycle.Options{Store: material, Book: &keytest.Book{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ring.Close() })
 	w := &world{
 		now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), signedIn: true,
+		app: &authz.Client{
+			ID: "app", Profile: authz.OIDC, Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret"), Sector: "app",
+			RedirectURIs: []string{"https://app.example/cb"}, GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid"},
+		},
 		memory: &memory{pending: map[authz.AuthorizationID]provider.Pending{}, grants: map[authz.GrantID]provider.Grant{}, spent: map[string]bool{}},
 	}
 	clock := func() time.Time { return w.now }
+	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring, Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w,
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w,
 		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(clock), Now: clock,
 	})
 	if err != nil {
@@ -426,17 +440,6 @@ func TestTokensAreWhatTheySay(t *testing.T) {
 	if err := json.Unmarshal(w.exchange(q.Get("code")).Body.Bytes(), &body); err != nil || body.Type != "Bearer" {
 		t.Fatal(err)
 	}
-	part := func(token string, i int) map[string]any {
-		raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		var m map[string]any
-		if err := json.Unmarshal(raw, &m); err != nil {
-			t.Fatal(err)
-		}
-		return m
-	}
 	for _, row := range []struct {
 		name  string
 		token string
@@ -447,10 +450,10 @@ func TestTokensAreWhatTheySay(t *testing.T) {
 		{"ID token", body.ID, "JWT", []string{"acr", "amr", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sid", "sub"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if head := part(row.token, 0); head["typ"] != row.typ || head["alg"] != "ES256" || head["kid"] == nil {
+			if head := part(t, row.token, 0); head["typ"] != row.typ || head["alg"] != "ES256" || head["kid"] == nil {
 				t.Errorf("header %v", head)
 			}
-			claims := part(row.token, 1)
+			claims := part(t, row.token, 1)
 			if got := slices.Sorted(maps.Keys(claims)); !slices.Equal(got, row.names) {
 				t.Errorf("claims %v, want %v", got, row.names)
 			}
@@ -459,6 +462,20 @@ func TestTokensAreWhatTheySay(t *testing.T) {
 			}
 		})
 	}
+}
+
+// part is a part of a JWT.
+func part(t *testing.T, token string, i int) map[string]any {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func TestCheckIssuer(t *testing.T) {

@@ -54,7 +54,8 @@ func (m Metadata) Client(rules Rules) (*authz.Client, error) {
 // checks are asked in this order; each is one rule or one group of members. A
 // later one may rely on what an earlier one made sure of.
 var checks = []func(m Metadata, c *authz.Client, profile authz.Profile, rules Rules) error{
-	checkSizes, checkIdentity, checkLookalike, checkMethod, checkCertificate, checkConstraint, checkGrants, checkKeys, checkAlgorithms, checkEncryption,
+	checkSizes, checkIdentity, checkLookalike, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
+	checkKeys, checkAlgorithms, checkEncryption,
 	checkRedirects, checkURIs, checkSubject, checkSector, checkDeclarations,
 }
 
@@ -151,8 +152,8 @@ func checkGrants(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) er
 			return refuse("grant_types", "profile %s does not offer the grant %s", profile.Name, clip(g))
 		}
 	}
-	if len(c.RedirectURIs) == 0 && c.AllowsGrant("authorization_code") {
-		return authz.Refuse(authz.InvalidRedirectURI, "redirect_uris: the grant authorization_code needs at least one").At("redirect_uris")
+	if len(c.RedirectURIs) == 0 && (c.AllowsGrant("authorization_code") || c.AllowsGrant("implicit")) {
+		return authz.Refuse(authz.InvalidRedirectURI, "redirect_uris: the grants authorization_code and implicit need at least one").At("redirect_uris")
 	}
 	return nil
 }
@@ -194,9 +195,15 @@ func checkAlgorithms(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules
 		{"request_object_signing_alg", c.RequestObjectAlg, profile.ClientAlgorithms},
 		{"token_endpoint_auth_signing_alg", c.AssertionAlg, profile.ClientAlgorithms},
 	} {
+		if one.member == "request_object_signing_alg" && one.algorithm == "none" && profile.UnsignedRequestObjects {
+			continue // OpenID Connect Core §6.1
+		}
 		if one.algorithm != "" && !slices.Contains(one.allowed, one.algorithm) {
 			return refuse(one.member, "profile %s does not allow %s; it allows %v", profile.Name, one.algorithm, one.allowed)
 		}
+	}
+	if c.RequestObjectAlg == "none" && c.RequireRequestObject {
+		return refuse("request_object_signing_alg", "none does not go with require_signed_request_object")
 	}
 	return nil
 }
@@ -341,7 +348,7 @@ func checkSector(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
 		return nil
 	}
 	sector, ok := authz.SectorOf(c.RedirectURIs)
-	if !ok && c.AllowsGrant("authorization_code") {
+	if !ok && len(c.RedirectURIs) > 0 {
 		return refuse("sector_identifier_uri", "redirect_uris are of several hosts: one URL must list them all (OpenID Connect Core §8.1)")
 	}
 	c.Sector = sector

@@ -33,9 +33,13 @@ type Metadata struct {
 	AuthMethod   string `json:"token_endpoint_auth_method,omitempty"`
 	AssertionAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
 
-	RedirectURIs []string `json:"redirect_uris,omitempty"`
-	GrantTypes   []string `json:"grant_types,omitempty"`
-	Scope        Scope    `json:"scope,omitempty"`
+	RedirectURIs  []string `json:"redirect_uris,omitempty"`
+	ResponseTypes []string `json:"response_types,omitempty"`
+	GrantTypes    []string `json:"grant_types,omitempty"`
+	Scope         Scope    `json:"scope,omitempty"`
+
+	DefaultMaxAge    *int     `json:"default_max_age,omitempty"`
+	DefaultACRValues []string `json:"default_acr_values,omitempty"`
 
 	JWKS    json.RawMessage `json:"jwks,omitempty"`
 	JWKSURI string          `json:"jwks_uri,omitempty"`
@@ -84,7 +88,9 @@ type Metadata struct {
 	Sector       string               `json:"sector,omitempty"`
 	MinimumLevel int                  `json:"minimum_level,omitempty"`
 	Introspect   []string             `json:"introspect,omitempty"`
-	Declarations []authz.Declaration  `json:"declarations,omitempty"`
+	// CodeWithoutPKCE: it sends no code_challenge (RFC 9700 §2.1.1).
+	CodeWithoutPKCE bool                `json:"code_without_pkce,omitempty"`
+	Declarations    []authz.Declaration `json:"declarations,omitempty"`
 }
 
 // Scope is a list that is written as one text with spaces, RFC 6749 §3.3.
@@ -103,7 +109,7 @@ func (s *Scope) UnmarshalText(text []byte) error {
 func Of(c *authz.Client) Metadata {
 	m := Metadata{
 		ClientID: string(c.ID), Name: c.Name.VI, NameEN: c.Name.EN, ClientURI: c.HomeURI, AuthMethod: string(c.Method),
-		RedirectURIs: c.RedirectURIs, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
+		RedirectURIs: c.RedirectURIs, ResponseTypes: c.ResponseTypes, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
 		IDTokenAlg: c.SigningAlg, IDTokenEncAlg: c.IDTokenEncryption.Algorithm, IDTokenEncEnc: c.IDTokenEncryption.Content,
 		UserInfoAlg: c.UserInfoAlg, UserInfoEncAlg: c.UserInfoEncryption.Algorithm, UserInfoEncEnc: c.UserInfoEncryption.Content,
 		RequestObjectAlg: c.RequestObjectAlg, RequestURIs: c.RequestURIs, RequireRequestObject: c.RequireRequestObject,
@@ -117,6 +123,7 @@ func Of(c *authz.Client) Metadata {
 		SubjectType: pairwise, SectorIdentifierURI: c.SectorIdentifierURI, InitiateLoginURI: c.InitiateLoginURI,
 		RequestObjectEncAlg: c.RequestObjectEncryption.Algorithm, RequestObjectEncEnc: c.RequestObjectEncryption.Content,
 		Profile: string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect, Declarations: c.Declarations,
+		CodeWithoutPKCE: c.CodeWithoutPKCE, DefaultMaxAge: c.DefaultMaxAge, DefaultACRValues: c.DefaultACRValues,
 	}
 	if c.Owner != (authz.LocalizedText{}) {
 		m.Owner = &c.Owner
@@ -140,6 +147,7 @@ func (m Metadata) raw() *authz.Client {
 		RequireRequestObject: m.RequireRequestObject, RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
 		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
 		Declarations: m.Declarations, MinimumLevel: authz.AuthenticationLevel(m.MinimumLevel), Introspect: m.Introspect, HomeURI: m.ClientURI,
+		ResponseTypes: responseTypes(m.ResponseTypes), CodeWithoutPKCE: m.CodeWithoutPKCE, DefaultMaxAge: m.DefaultMaxAge, DefaultACRValues: m.DefaultACRValues,
 		LogoURI: m.LogoURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI, Contacts: m.Contacts, ApplicationType: or(m.ApplicationType, "web"),
 		SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion, AssertionAlg: m.AssertionAlg, JWKSURI: m.JWKSURI,
 		SectorIdentifierURI: m.SectorIdentifierURI, InitiateLoginURI: m.InitiateLoginURI,
@@ -152,7 +160,7 @@ func (m Metadata) raw() *authz.Client {
 		c.Method = defaultMethod(authz.Profiles[c.Profile])
 	}
 	if len(c.GrantTypes) == 0 {
-		c.GrantTypes = []string{"authorization_code", "refresh_token"}
+		c.GrantTypes = grantsFor(c.ResponseTypes)
 	}
 	if len(c.Scopes) == 0 {
 		c.Scopes = []string{"openid"}

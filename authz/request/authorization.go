@@ -23,7 +23,6 @@ type Authorization struct {
 	Prompt              []string        `json:"prompt,omitempty"`
 	MaxAge              *int            `json:"max_age,omitempty"` // seconds
 	ACRValues           []string        `json:"acr_values,omitempty"`
-	LoginHint           string          `json:"login_hint,omitempty"`
 	IDTokenHint         string          `json:"id_token_hint,omitempty"`
 	UILocales           []string        `json:"ui_locales,omitempty"`
 	Details             []authz.Release `json:"authorization_details,omitempty"`
@@ -53,9 +52,9 @@ func (c *Checker) Target(form url.Values, client *authz.Client) (redirectURI str
 	redirectURI = form.Get("redirect_uri")
 	switch {
 	case redirectURI == "":
-		return "", authz.Refuse(authz.InvalidRequest, "redirect_uri is missing; send one that is registered for this app").At("redirect_uri")
+		return "", authz.Refuse(authz.InvalidRequest, "redirect_uri is missing; send one that is registered for this app, even where one only is").At("redirect_uri").Under("OpenID Connect Core §3.1.2.1")
 	case !client.HasRedirectURI(redirectURI):
-		return "", authz.Refuse(authz.InvalidRequest, "redirect_uri is not registered for this app; it must match character by character (RFC 9700 §2.1)").At("redirect_uri")
+		return "", authz.Refuse(authz.InvalidRequest, "redirect_uri is not registered for this app; it must match character by character, its query included").At("redirect_uri").Under("RFC 9700 §2.1")
 	}
 	return redirectURI, nil
 }
@@ -68,19 +67,20 @@ type check struct {
 
 // checks run in this order; the first refusal wins.
 var checks = []check{
-	{"OpenID Connect Core §7.2.1: registration is not offered", noRegistration},
-	{"RFC 6749 §3.1.1 response_type", responseType},
-	{"OAuth 2.0 Form Post Response Mode §2 response_mode", responseMode},
-	{"RFC 6749 §3.3 scope", scope},
-	{"RFC 7636 §4.3 code_challenge", codeChallenge},
-	{"RFC 6749 §4.1.1 state; OpenID Connect Core §3.1.2.1 nonce", stateAndNonce},
+	{"OpenID Connect Core §7.2.1", noRegistration},
+	{"RFC 6749 §3.1.1; OAuth 2.0 Multiple Response Types §3", responseType},
+	{"OAuth 2.0 Multiple Response Types §2.1; JARM §2.3", responseMode},
+	{"RFC 6749 §3.3; OpenID Connect Core §11", scope},
+	{"RFC 7636 §4.3; RFC 9700 §2.1.1", codeChallenge},
+	{"RFC 6749 §4.1.1", state},
+	{"OpenID Connect Core §3.1.2.1, §3.2.2.1", nonce},
 	{"OpenID Connect Core §3.1.2.1 prompt", prompt},
 	{"OpenID Connect Core §3.1.2.1 max_age", maxAge},
 	{"OpenID Connect Core §3.1.2.1 acr_values", acrValues},
 	{"OpenID Connect Core §3.1.2.1 hints and locales", hints},
-	{"RFC 9449 §10 dpop_jkt", dpopJKT},
-	{"RFC 8707 §2 resource", resource},
-	{"RFC 9396 §5 authorization_details", details},
+	{"RFC 9449 §10", dpopJKT},
+	{"RFC 8707 §2", resource},
+	{"RFC 9396 §5", details},
 }
 
 // Check checks a whole request. Errors are *authz.Error; those after the
@@ -90,9 +90,13 @@ func (c *Checker) Check(form url.Values, client *authz.Client, profile authz.Pro
 	if err != nil {
 		return Authorization{}, err
 	}
-	a := Authorization{ClientID: client.ID, RedirectURI: target, ResponseMode: "query", State: form.Get("state")}
+	a := Answerable(form, client, profile)
+	a.RedirectURI = target
 	for _, check := range checks {
 		if refusal := check.run(c, form, client, profile, &a); refusal != nil {
+			if refusal.Clause == "" {
+				refusal = refusal.Under(check.clause)
+			}
 			return a, refusal.ToClient()
 		}
 	}
@@ -106,58 +110,44 @@ func noRegistration(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profil
 	return nil
 }
 
-func responseType(_ *Checker, form url.Values, client *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
-	a.ResponseType = form.Get("response_type")
-	switch {
-	case a.ResponseType == "":
-		return authz.Refuse(authz.InvalidRequest, "response_type is missing; send response_type=code").At("response_type")
-	case !slices.Contains(profile.ResponseTypes, a.ResponseType):
-		return authz.Refuse(authz.UnsupportedResponseType, "response_type %q is not offered to profile %s; send response_type=code", clip(a.ResponseType), profile.Name).At("response_type")
-	case !client.AllowsGrant("authorization_code"):
-		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the authorization code grant")
-	}
-	return nil
-}
-
-func responseMode(_ *Checker, form url.Values, _ *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
-	mode := form.Get("response_mode")
-	if mode == "" && !slices.Contains(profile.ResponseModes, a.ResponseMode) {
-		mode = profile.ResponseModes[0]
-	}
-	if mode == "" {
-		return nil
-	}
-	if !slices.Contains(profile.ResponseModes, mode) {
-		return authz.Refuse(authz.InvalidRequest, "response_mode %q is not offered to profile %s", clip(mode), profile.Name).At("response_mode")
-	}
-	a.ResponseMode = mode
-	return nil
-}
-
 func scope(c *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	for _, s := range strings.Fields(form.Get("scope")) {
 		switch {
+		case s == "offline_access" && !a.HasCode():
+			// OpenID Connect Core §11: without a code there is no refresh token.
 		case slices.Contains(a.Scope, s):
 		case slices.Contains(client.Scopes, s) && slices.Contains(c.ScopesKnown, s):
 			a.Scope = append(a.Scope, s)
 		case slices.Contains(c.ScopesKnown, s):
-			return authz.Refuse(authz.InvalidScope, "scope %q is not registered for this app", clip(s)).At("scope")
+			return authz.Refuse(authz.InvalidScope, "scope %s is not registered for this app", s).At("scope")
 		default:
-			return authz.Refuse(authz.InvalidScope, "scope %q is not known to this provider", clip(s)).At("scope")
+			return authz.Refuse(authz.InvalidScope, "scope has a value that this provider does not know; it knows scopes_supported").At("scope")
 		}
 	}
-	if len(a.Scope) == 0 && form.Get("authorization_details") == "" {
+	switch {
+	case a.FrontChannel() && !slices.Contains(a.Scope, "openid"):
+		return authz.Refuse(authz.InvalidScope, "response_type %s needs scope=openid", a.ResponseType).At("scope").Under("OpenID Connect Core §3.2.2.1")
+	case len(a.Scope) == 0 && form.Get("authorization_details") == "":
 		return authz.Refuse(authz.InvalidScope, "the request asks for nothing; send scope=openid or authorization_details").At("scope")
 	}
 	return nil
 }
 
-func codeChallenge(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+// codeChallenge: PKCE with S256, of every app that did not register that it goes
+// without. An app that registered so and sends one is held to it
+// (RFC 9700 §2.1.1, §4.8).
+func codeChallenge(_ *Checker, form url.Values, client *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
+	if !a.HasCode() {
+		return nil // nothing to prove later
+	}
 	a.CodeChallenge = form.Get("code_challenge")
+	method := form.Get("code_challenge_method")
 	switch {
+	case a.CodeChallenge == "" && method == "" && profile.AllowWithoutPKCE && client.CodeWithoutPKCE:
+		return nil
 	case a.CodeChallenge == "":
-		return authz.Refuse(authz.InvalidRequest, "code_challenge is missing; PKCE with S256 is required of every app (RFC 7636, RFC 9700 §2.1.1)").At("code_challenge")
-	case form.Get("code_challenge_method") != "S256":
+		return authz.Refuse(authz.InvalidRequest, "code_challenge is missing; send PKCE with S256").At("code_challenge")
+	case method != "S256":
 		return authz.Refuse(authz.InvalidRequest, "code_challenge_method must be S256").At("code_challenge_method")
 	case len(a.CodeChallenge) != 43 || !unreserved(a.CodeChallenge):
 		return authz.Refuse(authz.InvalidRequest, "code_challenge must be the base64url SHA-256 of the verifier, 43 characters").At("code_challenge")
@@ -171,13 +161,22 @@ func unreserved(s string) bool {
 	}) < 0
 }
 
-func stateAndNonce(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
-	a.Nonce = form.Get("nonce")
+func state(_ *Checker, _ url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	if len(a.State) > 1024 {
+		a.State = "" // it is not sent back either
 		return authz.Refuse(authz.InvalidRequest, "state is longer than 1024 bytes").At("state")
 	}
-	if len(a.Nonce) > 256 {
+	return nil
+}
+
+// nonce is optional, save where an ID token comes through the browser.
+func nonce(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	a.Nonce = form.Get("nonce")
+	switch {
+	case len(a.Nonce) > 256:
 		return authz.Refuse(authz.InvalidRequest, "nonce is longer than 256 bytes").At("nonce")
+	case a.Nonce == "" && a.HasIDToken():
+		return authz.Refuse(authz.InvalidRequest, "nonce is missing; response_type %s needs one", a.ResponseType).At("nonce")
 	}
 	return nil
 }
@@ -190,7 +189,7 @@ func prompt(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Au
 				a.Prompt = append(a.Prompt, p)
 			}
 		default:
-			return authz.Refuse(authz.InvalidRequest, "prompt %q is unknown; use none, login, consent or select_account", clip(p)).At("prompt")
+			return authz.Refuse(authz.InvalidRequest, "prompt has an unknown value; use none, login, consent or select_account").At("prompt")
 		}
 	}
 	if len(a.Prompt) > 1 && slices.Contains(a.Prompt, "none") {
@@ -199,9 +198,10 @@ func prompt(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Au
 	return nil
 }
 
-func maxAge(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+func maxAge(_ *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	raw := form.Get("max_age")
 	if raw == "" {
+		a.MaxAge = client.DefaultMaxAge // the request's own overrides it
 		return nil
 	}
 	seconds, err := strconv.Atoi(raw)
@@ -214,8 +214,12 @@ func maxAge(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Au
 
 // acrValues are wishes (OpenID Connect Core §3.1.2.1): values we do not know are
 // left out, and the best of ours that can be reached is reached for.
-func acrValues(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
-	for _, v := range strings.Fields(form.Get("acr_values")) {
+func acrValues(_ *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	wanted := strings.Fields(form.Get("acr_values"))
+	if len(wanted) == 0 {
+		wanted = client.DefaultACRValues
+	}
+	for _, v := range wanted {
 		if _, ours := authz.ParseACR(v); ours {
 			a.ACRValues = append(a.ACRValues, v)
 		}
@@ -225,8 +229,10 @@ func acrValues(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a 
 
 func hints(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	a.IDTokenHint = form.Get("id_token_hint")
-	// login_hint is not kept: it may be a personal number, and a page that shows
-	// it back would tell a stranger's app who uses this browser.
+	// login_hint is not kept (§3.1.2.1 leaves its use to us): it may be a personal
+	// number, which would then lie in a request's row unsealed, and a form that
+	// comes filled in with a number is how a link steers a person to sign in as
+	// somebody else. display needs nothing: every page fits every display.
 	for _, locale := range strings.Fields(form.Get("ui_locales")) {
 		if len(a.UILocales) < 8 && len(locale) <= 35 {
 			a.UILocales = append(a.UILocales, locale)
@@ -250,7 +256,7 @@ func dpopJKT(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *A
 func resource(c *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	for _, r := range form["resource"] {
 		if !slices.Contains(c.Resources, r) {
-			return authz.Refuse(authz.InvalidTarget, "resource %q is not served by this provider", clip(r)).At("resource")
+			return authz.Refuse(authz.InvalidTarget, "resource has a value that this provider issues no tokens for").At("resource")
 		}
 		a.AudiencesOfResource = append(a.AudiencesOfResource, r)
 	}
@@ -261,6 +267,10 @@ func details(c *Checker, form url.Values, client *authz.Client, _ authz.Profile,
 	raw := form.Get("authorization_details")
 	if raw == "" {
 		return nil
+	}
+	if !a.HasCode() {
+		// A token for the broker never passes through a browser.
+		return authz.Refuse(authz.InvalidRequest, "authorization_details needs a response_type with code").At("authorization_details").Under("RFC 9700 §2.1.2")
 	}
 	releases, err := c.Details([]byte(raw), client)
 	if err != nil {

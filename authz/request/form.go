@@ -2,6 +2,7 @@ package request
 
 import (
 	"net/url"
+	"slices"
 	"unicode/utf8"
 
 	"hopnhat/authz"
@@ -47,16 +48,16 @@ func ParseForm(raw string) (url.Values, error) {
 		switch {
 		// RFC 8707 §2 and RFC 8693 let these repeat.
 		case len(values) > 1 && name != "resource" && name != "audience":
-			return nil, authz.Refuse(authz.InvalidRequest, "parameter %q is given %d times; give it once", clip(name), len(values)).At(clip(name))
+			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given %d times; give it once", label(name), len(values)).At(label(name))
 		case len(values) > 8:
-			return nil, authz.Refuse(authz.InvalidRequest, "parameter %q is given too often", clip(name)).At(clip(name))
+			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given too often", label(name)).At(label(name))
 		}
 		for _, v := range values {
 			if len(v) > limit {
-				return nil, authz.Refuse(authz.InvalidRequest, "parameter %q is longer than %d bytes", clip(name), limit).At(clip(name))
+				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is longer than %d bytes", label(name), limit).At(label(name))
 			}
 			if !utf8.ValidString(v) {
-				return nil, authz.Refuse(authz.InvalidRequest, "parameter %q is not valid UTF-8", clip(name)).At(clip(name))
+				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is not valid UTF-8", label(name)).At(label(name))
 			}
 		}
 		if len(values) == 1 && values[0] == "" {
@@ -66,17 +67,20 @@ func ParseForm(raw string) (url.Values, error) {
 	return form, nil
 }
 
-// clip keeps a name from a stranger short and printable in our answer.
-func clip(name string) string {
-	out := make([]rune, 0, 40)
-	for _, r := range name {
-		if len(out) == 40 {
-			break
-		}
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			r = '?'
-		}
-		out = append(out, r)
+// known are the parameters whose names may stand in our answers. A name that
+// somebody made up is not repeated: the answer may be a page of ours.
+var known = []string{
+	"acr_values", "assertion", "audience", "authorization_details", "binding_message", "claims", "claims_locales", "client_assertion",
+	"client_assertion_type", "client_id", "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier", "display",
+	"dpop_jkt", "grant_type", "id_token_hint", "login_hint", "logout_token", "max_age", "nonce", "post_logout_redirect_uri", "prompt",
+	"redirect_uri", "refresh_token", "registration", "request", "request_uri", "resource", "response_mode", "response_type", "scope",
+	"state", "subject_token", "token", "token_type_hint", "ui_locales",
+}
+
+// label names a parameter in an answer.
+func label(name string) string {
+	if slices.Contains(known, name) {
+		return name
 	}
-	return string(out)
+	return "(one that is not known here)"
 }

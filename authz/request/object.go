@@ -25,7 +25,12 @@ const clockAhead = 10 * time.Second
 // FromObject makes the request out of the claims of a request object whose
 // signature was checked. Only what was signed counts (RFC 9101 §6.3): a parameter
 // beside the object is no part of the request. outer are the parameters it came
-// with, of which client_id must agree. Errors are *authz.Error.
+// with, of which client_id must agree.
+//
+// Where the profile leaves room for OpenID Connect Core §6.1, client_id,
+// response_type and scope must stand beside the object and may be missing inside:
+// then they are taken from there, and response_type must agree where it is in
+// both. Errors are *authz.Error.
 func FromObject(claims json.RawMessage, outer url.Values, client *authz.Client, profile authz.Profile, issuer string, now time.Time) (url.Values, error) {
 	bad := func(format string, args ...any) error {
 		return authz.Refuse(authz.InvalidRequestObject, "the request object: "+format, args...).At("request")
@@ -72,12 +77,22 @@ func FromObject(claims json.RawMessage, outer url.Values, client *authz.Client, 
 		}
 		values, err := parameter(raw)
 		if err != "" {
-			return nil, bad("%s %s", clip(name), err)
+			return nil, bad("%s %s", label(name), err)
 		}
 		if len(values) > 1 && name != "resource" {
-			return nil, bad("%s has more than one value", clip(name))
+			return nil, bad("%s has more than one value", label(name))
 		}
 		form[name] = values
+	}
+	if !profile.RequirePAR {
+		for _, name := range []string{"client_id", "response_type", "scope"} {
+			if !form.Has(name) && outer.Get(name) != "" {
+				form.Set(name, outer.Get(name))
+			}
+		}
+		if beside := outer.Get("response_type"); beside != "" && canonical(beside) != canonical(form.Get("response_type")) {
+			return nil, bad("response_type must be the one beside it (OpenID Connect Core §6.1)")
+		}
 	}
 	if id := form.Get("client_id"); id != string(client.ID) || outer.Get("client_id") != "" && outer.Get("client_id") != id {
 		return nil, bad("client_id must be the one of the request (RFC 9101 §5)")

@@ -27,7 +27,7 @@ var (
 // them.
 func CheckEncryption(to *Set, algorithm, content string) error {
 	if !slices.Contains(KeyManagement, algorithm) || !slices.Contains(ContentEncryption, content) {
-		return invalid("encryption with %q and %q is not offered", clip(algorithm), clip(content))
+		return invalid("encryption is offered with one of %v and one of %v", KeyManagement, ContentEncryption)
 	}
 	if to == nil {
 		return invalid("there is no key to encrypt to")
@@ -127,9 +127,9 @@ func Decrypt(ctx context.Context, with Unwrapper, token string, maxBytes int) (s
 	}
 	switch {
 	case h.Algorithm != string(keys.RSAOAEP256):
-		return "", invalid("encrypt with RSA-OAEP-256, not %q", clip(h.Algorithm))
+		return "", invalid("encrypt with RSA-OAEP-256")
 	case !slices.Contains(ContentEncryption, h.Content):
-		return "", invalid("content encryption %q is not offered", clip(h.Content))
+		return "", invalid("its enc is not one of %v", ContentEncryption)
 	case h.Zip != nil || h.Critical != nil:
 		return "", invalid("zip and crit are not understood")
 	case h.JWK != nil || h.JKU != nil || h.X5U != nil || h.X5C != nil:

@@ -155,6 +155,33 @@ func TestVerifyRefuses(t *testing.T) {
 	})
 }
 
+// TestUnsigned: RFC 7519 §6; what is signed, or is a token of another kind, is not
+// read as if it were not.
+func TestUnsigned(t *testing.T) {
+	key := ecKey(t)
+	for _, row := range []struct {
+		name, token string
+		good        bool
+	}{
+		{"alg none", forge(t, `{"alg":"none"}`, goodClaims, nil), true},
+		{"alg none and typ", forge(t, `{"alg":"none","typ":"oauth-authz-req+jwt"}`, goodClaims, nil), true},
+		{"alg none and a signature", forge(t, `{"alg":"none"}`, goodClaims, key), false},
+		{"signed", forge(t, `{"alg":"ES256"}`, goodClaims, key), false},
+		{"RFC 8725 §3.11: an access token", forge(t, `{"alg":"none","typ":"at+jwt"}`, goodClaims, nil), false},
+		{"a member twice", forge(t, `{"alg":"none"}`, `{"a":1,"a":2}`, nil), false},
+		{"two parts", "e30.e30", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if claims, err := jose.Unsigned(row.token, 1<<10); (err == nil) != row.good || row.good && string(claims) != goodClaims {
+				t.Fatalf("got %s, %v", claims, err)
+			}
+		})
+	}
+	if _, err := jose.Unsigned(forge(t, `{"alg":"none"}`, goodClaims, nil), 8); err == nil {
+		t.Fatal("longer than its limit")
+	}
+}
+
 func TestVerifyEmbeddedRefuses(t *testing.T) {
 	key, other := ecKey(t), ecKey(t)
 	proof := jose.Rule{Type: "dpop+jwt", Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA}}

@@ -128,8 +128,8 @@ func bookEntries() []bookEntry {
 		{"Error, bad request", Error{
 			Kind: ErrorBadRequest, Code: "invalid_request", Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", App: &land, HomeURL: "/",
 			Developer: &Developer{
-				"invalid_request", "code_challenge is missing: this client's profile demands PKCE with S256", "RFC 7636 §4.4.1",
-				[]Field{{"client_id", "land-danang"}, {"response_type", "code"}},
+				"invalid_request", "code_challenge is missing; send PKCE with S256", "RFC 7636 §4.3; RFC 9700 §2.1.1",
+				[]Field{{"parameter", "code_challenge"}},
 			},
 		}},
 		{"Error, unavailable", Error{
@@ -140,6 +140,9 @@ func bookEntries() []bookEntry {
 		{"Error, bad return", sampleError(ErrorBadReturn)},
 		{"Error, app disabled", sampleError(ErrorAppDisabled)},
 		{"Error, expired", sampleError(ErrorExpired)},
+		{"Error, finished", Error{
+			Kind: ErrorFinished, Code: "HN-410-finished", Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", App: &land, AppURL: "http://localhost:8441/", HomeURL: "/",
+		}},
 		{"Error, form", sampleError(ErrorForm)},
 		{"Error, locked", sampleError(ErrorLocked)},
 		{"Error, level", sampleError(ErrorLevel)},

@@ -10,6 +10,7 @@ const (
 	ErrorBadReturn    ErrorKind = "bad_return"    // redirect URI not registered
 	ErrorAppDisabled  ErrorKind = "app_disabled"  // the app is switched off
 	ErrorExpired      ErrorKind = "expired"       // the request or the page is too old
+	ErrorFinished     ErrorKind = "finished"      // this sign-in has been answered
 	ErrorForm         ErrorKind = "form"          // csrf token missing or of another session
 	ErrorLocked       ErrorKind = "locked"        // the account is locked
 	ErrorLevel        ErrorKind = "level"         // this account cannot reach the level asked for
@@ -26,7 +27,7 @@ const (
 // ErrorKinds lists all kinds.
 func ErrorKinds() []ErrorKind {
 	return []ErrorKind{
-		ErrorBadRequest, ErrorUnknownApp, ErrorBadReturn, ErrorAppDisabled, ErrorExpired, ErrorForm, ErrorLocked,
+		ErrorBadRequest, ErrorUnknownApp, ErrorBadReturn, ErrorAppDisabled, ErrorExpired, ErrorFinished, ErrorForm, ErrorLocked,
 		ErrorLevel, ErrorForbidden, ErrorNotFound, ErrorMethod, ErrorTooLarge, ErrorTooMany, ErrorUnavailable,
 		ErrorInternal, ErrorNotAvailable,
 	}
@@ -51,6 +52,8 @@ type Error struct {
 	Reference string
 	// App is whom to ask, where it is known.
 	App *App
+	// AppURL leads to the app, where it registered an address.
+	AppURL string
 	// RetrySeconds is when to try again; 0 says nothing.
 	RetrySeconds int
 	// RetryURL repeats what was tried, where that is safe.

@@ -1,0 +1,432 @@
+package provider_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/provider"
+)
+
+// opt registers everything that profile oidc lets an app opt in to.
+func (w *world) opt() {
+	w.app.GrantTypes = append(w.app.GrantTypes, "implicit")
+	w.app.ResponseTypes = authz.Profiles[authz.OIDC].ResponseTypes
+	w.app.CodeWithoutPKCE = true
+	w.app.Scopes = append(w.app.Scopes, "offline_access")
+	w.app.RequestObjectAlg = "none"
+}
+
+// sent is how an answer reached the app: the mode and what it carried.
+func (w *world) sent(t *testing.T, f url.Values) (mode string, answer url.Values) {
+	t.Helper()
+	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mode = "query"
+	if next.Form != nil {
+		if next.Form.Action != "https://app.example/cb" {
+			t.Fatalf("posted to %s", next.Form.Action)
+		}
+		mode, answer = "form_post", next.Form.Fields
+	} else {
+		u, err := url.Parse(next.Location)
+		if err != nil || !strings.HasPrefix(next.Location, "https://app.example/cb") {
+			t.Fatalf("sent to %q, %v", next.Location, err)
+		}
+		if answer = u.Query(); u.Fragment != "" {
+			if mode = "fragment"; u.RawQuery != "" {
+				t.Fatalf("a query beside the fragment: %s", next.Location)
+			}
+			if answer, err = url.ParseQuery(u.EscapedFragment()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if jarm := answer.Get("response"); jarm != "" {
+		if len(answer) != 1 {
+			t.Fatalf("JARM §2.3: parameters beside response: %v", answer)
+		}
+		mode, answer = mode+".jwt", url.Values{}
+		for name, value := range part(t, jarm, 1) {
+			if text, ok := value.(string); ok {
+				answer.Set(name, text)
+			}
+		}
+	}
+	return mode, answer
+}
+
+func half(value string) string {
+	sum := sha256.Sum256([]byte(value))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// TestFrontChannel holds each response type in each mode to what it must bring.
+func TestFrontChannel(t *testing.T) {
+	for _, responseType := range authz.Profiles[authz.OIDC].ResponseTypes {
+		for asked, want := range map[string]string{"": "", "fragment": "fragment", "form_post": "form_post", "jwt": "jwt", "form_post.jwt": "form_post.jwt"} {
+			t.Run(responseType+" by "+asked, func(t *testing.T) {
+				w := newWorld(t)
+				w.opt()
+				f := authorization("response_type", responseType, "nonce", "n1", "scope", "openid offline_access")
+				if asked != "" {
+					f.Set("response_mode", asked)
+				}
+				mode, answer := w.sent(t, f)
+				words := strings.Fields(responseType)
+				has := func(word string) bool { return strings.Contains(" "+responseType+" ", " "+word+" ") }
+				usual := "query"
+				if len(words) > 1 || has("id_token") {
+					usual = "fragment"
+				}
+				switch want {
+				case "":
+					want = usual
+				case "jwt":
+					want = usual + ".jwt"
+				}
+				if mode != want {
+					t.Errorf("the answer came by %s, want %s", mode, want)
+				}
+				for parameter, there := range map[string]bool{
+					"code": has("code"), "id_token": has("id_token"), "access_token": has("token"), "token_type": has("token"), "expires_in": has("token"),
+					"refresh_token": false, "iss": true, "state": true,
+				} {
+					if answer.Has(parameter) != there {
+						t.Errorf("%s: there is %v, want %v", parameter, answer.Has(parameter), there)
+					}
+				}
+				if len(w.memory.grants) != 1 {
+					t.Fatalf("%d grants", len(w.memory.grants))
+				}
+				if has("id_token") {
+					id := part(t, answer.Get("id_token"), 1)
+					hashes := map[string]any{"nonce": "n1", "s_hash": half("s1"), "aud": "app", "sub": "app/p", "sid": "s/app"}
+					if has("code") {
+						hashes["c_hash"] = half(answer.Get("code"))
+					}
+					if has("token") {
+						hashes["at_hash"] = half(answer.Get("access_token"))
+					}
+					for claim, value := range hashes {
+						if id[claim] != value {
+							t.Errorf("OpenID Core §3.3.2.11: %s is %v, want %v", claim, id[claim], value)
+						}
+					}
+					if (id["c_hash"] != nil) != has("code") || (id["at_hash"] != nil) != has("token") {
+						t.Errorf("a hash of nothing: %v", id)
+					}
+				}
+				if has("token") {
+					w.frontToken(t, answer.Get("access_token"))
+				}
+				if has("code") {
+					if got := w.exchange(answer.Get("code")); got.Code != http.StatusOK || !strings.Contains(got.Body.String(), "refresh_token") {
+						t.Errorf("the code: %d %s", got.Code, got.Body)
+					}
+				}
+			})
+		}
+	}
+}
+
+func (w *world) userinfo(token string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, "/userinfo", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	out := httptest.NewRecorder()
+	w.UserInfo(out, r)
+	return out
+}
+
+// frontToken: good at UserInfo, known to introspection, good for nothing else.
+func (w *world) frontToken(t *testing.T, token string) {
+	t.Helper()
+	if got := w.userinfo(token); got.Code != http.StatusOK {
+		t.Errorf("UserInfo: %d %s", got.Code, got.Body)
+	}
+	if got := w.post(w.Introspect, url.Values{"token": {token}}); !strings.Contains(got.Body.String(), `"active":true`) || strings.Contains(got.Body.String(), "broker") {
+		t.Errorf("introspection: %s", got.Body)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/broker/v1/releases", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	if _, err := w.BrokerAccess(r); authz.AsError(err) == nil || authz.AsError(err).Code != authz.InvalidToken {
+		t.Errorf("D8: the broker says %v", err)
+	}
+	for name, broken := range map[string]string{"a letter changed": token[:10] + "A" + token[11:], "cut": token[:len(token)-1], "without its MAC": token[:strings.LastIndex(token, ".")], "no dot": "hna.", "a MAC alone": "hna..x"} {
+		if broken != token && w.userinfo(broken).Code != http.StatusUnauthorized {
+			t.Errorf("a token that was %s is taken", name)
+		}
+	}
+}
+
+// TestFrontTokenEnds: by time, by revocation, and with its code.
+func TestFrontTokenEnds(t *testing.T) {
+	get := func(t *testing.T, responseType string) (*world, url.Values) {
+		w := newWorld(t)
+		w.opt()
+		_, answer := w.sent(t, authorization("response_type", responseType, "nonce", "n"))
+		if got := w.userinfo(answer.Get("access_token")); got.Code != http.StatusOK {
+			t.Fatalf("%d %s", got.Code, got.Body)
+		}
+		return w, answer
+	}
+	t.Run("RFC 6749 §4.2.2: expires_in", func(t *testing.T) {
+		w, answer := get(t, "id_token token")
+		w.now = w.now.Add(5 * time.Minute)
+		if got := w.userinfo(answer.Get("access_token")); got.Code != http.StatusUnauthorized {
+			t.Fatalf("%d %s", got.Code, got.Body)
+		}
+	})
+	t.Run("RFC 7009 §2.1: revoked", func(t *testing.T) {
+		w, answer := get(t, "id_token token")
+		w.post(w.Revoke, url.Values{"token": {answer.Get("access_token")}})
+		if got := w.userinfo(answer.Get("access_token")); got.Code != http.StatusUnauthorized {
+			t.Fatalf("%d %s", got.Code, got.Body)
+		}
+	})
+	t.Run("RFC 6749 §4.1.2: its code came twice", func(t *testing.T) {
+		w, answer := get(t, "code token")
+		w.exchange(answer.Get("code"))
+		w.exchange(answer.Get("code"))
+		if got := w.userinfo(answer.Get("access_token")); got.Code != http.StatusUnauthorized {
+			t.Fatalf("%d %s", got.Code, got.Body)
+		}
+	})
+}
+
+// TestPKCEByRegistration: RFC 9700 §2.1.1 and §4.8, a code with a challenge and a
+// verifier belong together, and one without goes to who registered so.
+func TestPKCEByRegistration(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		opted     bool
+		challenge bool
+		verifier  string
+		status    int
+		code      string
+	}{
+		{"both", false, true, verifier, 200, ""},
+		{"RFC 7636 §4.6: no verifier", false, true, "", 400, "invalid_request"},
+		{"without, registered so", true, false, "", 200, ""},
+		{"registered so and sent all the same", true, true, verifier, 200, ""},
+		{"RFC 9700 §4.8: downgrade, the verifier left out", true, true, "", 400, "invalid_grant"},
+		{"RFC 9700 §2.1.1: a verifier and no challenge", true, false, verifier, 400, "invalid_grant"},
+		{"RFC 7636 §4.6: another verifier", true, true, strings.Repeat("x", 43), 400, "invalid_grant"},
+		{"RFC 7636 §4.1: a verifier too short", true, false, "x", 400, "invalid_grant"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			if row.opted {
+				w.opt()
+			}
+			f := authorization()
+			if !row.challenge {
+				f.Del("code_challenge")
+				f.Del("code_challenge_method")
+			}
+			_, answer := w.sent(t, f)
+			ask := url.Values{"grant_type": {"authorization_code"}, "code": {answer.Get("code")}, "redirect_uri": {"https://app.example/cb"}}
+			if row.verifier != "" {
+				ask.Set("code_verifier", row.verifier)
+			}
+			got := w.post(w.Token, ask)
+			if got.Code != row.status || row.code != "" && errorOf(t, got) != row.code {
+				t.Fatalf("%d %s", got.Code, got.Body)
+			}
+			if row.code == "invalid_grant" { // fosite.md hazard 1
+				ask.Del("code_verifier")
+				if got := w.post(w.Token, ask); got.Code == http.StatusOK {
+					t.Fatal("the code lives on after a wrong verifier")
+				}
+			}
+		})
+	}
+}
+
+// TestErrorsGoBackAsTheAnswerWould: OAuth 2.0 Multiple Response Types §5; a silent
+// request that is refused leaves nothing behind, in whatever mode.
+func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
+	for _, row := range []struct{ name, responseType, responseMode, mode string }{
+		{"code", "code", "", "query"},
+		{"code, fragment", "code", "fragment", "fragment"},
+		{"code, form_post", "code", "form_post", "form_post"},
+		{"code, jwt", "code", "jwt", "query.jwt"},
+		{"code, fragment.jwt", "code", "fragment.jwt", "fragment.jwt"},
+		{"code, form_post.jwt", "code", "form_post.jwt", "form_post.jwt"},
+		{"id_token", "id_token", "", "fragment"},
+		{"id_token, form_post", "id_token", "form_post", "form_post"},
+		{"code token, jwt", "code token", "jwt", "fragment.jwt"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.opt()
+			w.signedIn = false
+			f := authorization("response_type", row.responseType, "prompt", "none", "nonce", "n")
+			if row.responseMode != "" {
+				f.Set("response_mode", row.responseMode)
+			}
+			for range 2 { // again: a reload
+				mode, answer := w.sent(t, f)
+				if mode != row.mode || answer.Get("error") != "login_required" || answer.Get("state") != "s1" || answer.Get("iss") != "https://id.example" {
+					t.Fatalf("by %s: %v", mode, answer)
+				}
+			}
+			if len(w.memory.pending)+len(w.memory.grants) != 0 {
+				t.Fatal("a refused silent request left rows")
+			}
+		})
+	}
+}
+
+// TestUnsignedRequestObjects: OpenID Connect Core §6.1, for whom registered it.
+func TestUnsignedRequestObjects(t *testing.T) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	object := func(header, claims string) string { return b64([]byte(header)) + "." + b64([]byte(claims)) + "." }
+	good := object(`{"alg":"none"}`, `{"redirect_uri":"https://app.example/cb","state":"inside","code_challenge":"`+challenge+`","code_challenge_method":"S256"}`)
+	for _, row := range []struct {
+		name, object string
+		opted        bool
+		code         string
+	}{
+		{"registered so", good, true, ""},
+		{"not registered", good, false, "invalid_request_object"},
+		{"RFC 7518 §3.6: a signature all the same", good + "AAAA", true, "invalid_request_object"},
+		{"another algorithm", object(`{"alg":"HS256"}`, `{}`), true, "invalid_request_object"},
+		{"another response_type inside", object(`{"alg":"none"}`, `{"response_type":"id_token"}`), true, "invalid_request_object"},
+		{"RFC 9101 §4: a request inside", object(`{"alg":"none"}`, `{"request":"x"}`), true, "invalid_request_object"},
+		{"not a JWT", "x", true, "invalid_request_object"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			if row.opted {
+				w.opt()
+			}
+			mode, answer := w.sent(t, authorization("request", row.object, "state", "outside"))
+			if mode != "query" || answer.Get("error") != row.code {
+				t.Fatalf("by %s: %v", mode, answer)
+			}
+			if state := answer.Get("state"); row.code == "" && state != "inside" || row.code != "" && state != "outside" {
+				t.Fatalf("state %q", state)
+			}
+		})
+	}
+	t.Run("no redirect URI that is the app's", func(t *testing.T) {
+		w := newWorld(t)
+		_, _, err := w.open(t, authorization("request", good, "redirect_uri", "https://evil.example"))
+		if refusal := authz.AsError(err); refusal == nil || refusal.Redirectable {
+			t.Fatalf("got %v", err)
+		}
+	})
+}
+
+// TestPostedRequest: OpenID Connect Core §3.1.2.1. A form of the app brings no
+// cookie (SameSite=Lax), so who seems not signed in is looked at again by GET.
+func TestPostedRequest(t *testing.T) {
+	post := func(w *world, f url.Values) provider.Next {
+		r := httptest.NewRequest(http.MethodPost, "/authorize", strings.NewReader(f.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		next, err := w.Authorize(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	w := newWorld(t)
+	w.signedIn = false
+	next := post(w, authorization("prompt", "none"))
+	u, err := url.Parse(next.Location)
+	if err != nil || u.Path != "/authorize/resume" {
+		t.Fatalf("sent to %s", next.Location)
+	}
+	w.signedIn = true
+	next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), authz.AuthorizationID(u.Query().Get("a")))
+	if err != nil || !strings.Contains(next.Location, "code=") {
+		t.Fatalf("%v, %v", next, err)
+	}
+	if next := post(w, authorization()); !strings.Contains(next.Location, "code=") {
+		t.Fatalf("with the cookie: %v", next)
+	}
+}
+
+// TestGoingBack: a request can be opened again until it was answered; then it says
+// that it was, whoever asks, and gives nothing.
+func TestGoingBack(t *testing.T) {
+	w := newWorld(t)
+	w.signedIn = false
+	f := authorization()
+	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(next.Location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle := authz.AuthorizationID(u.Query().Get("a"))
+	for range 3 { // RFC 9126 §4: a reload does not burn it
+		if _, err := w.Waiting(t.Context(), handle); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.signedIn = true
+	if next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), handle); err != nil || !strings.Contains(next.Location, "code=") {
+		t.Fatalf("%v, %v", next, err)
+	}
+	for name, again := range map[string]func() error{
+		"the page":   func() error { _, err := w.Waiting(t.Context(), handle); return err },
+		"the step":   func() error { _, err := w.Resume(httptest.NewRequest(http.MethodGet, "/", nil), handle); return err },
+		"the answer": func() error { _, err := w.Decline(t.Context(), handle, nil); return err },
+		"the consent": func() error {
+			_, err := w.Approve(httptest.NewRequest(http.MethodPost, "/", nil), handle, func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error) { return nil, nil })
+			return err
+		},
+	} {
+		var finished provider.Finished
+		if err := again(); !errors.As(err, &finished) || finished.Client.ID != "app" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(w.memory.grants) != 1 {
+		t.Errorf("%d grants", len(w.memory.grants))
+	}
+	if _, err := w.Waiting(t.Context(), handle+"x"); !errors.Is(err, provider.ErrGone) {
+		t.Errorf("a made-up handle: %v", err)
+	}
+}
+
+// TestIDTokenHint: OpenID Connect Core §3.1.2.1, checked whether or not anybody is
+// signed in.
+func TestIDTokenHint(t *testing.T) {
+	w := newWorld(t)
+	w.opt()
+	_, answer := w.sent(t, authorization("response_type", "id_token", "nonce", "n"))
+	hint := answer.Get("id_token")
+	for _, row := range []struct {
+		name, hint string
+		signedIn   bool
+		code       string
+	}{
+		{"the person who is signed in", hint, true, ""},
+		{"nobody is signed in", hint, false, "login_required"},
+		{"not a token of ours", "x.y.z", false, "invalid_request"},
+		{"not a token of ours, signed in", "x.y.z", true, "invalid_request"},
+		{"an access token", "hna.x.y", true, "invalid_request"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w.signedIn = row.signedIn
+			if _, answer := w.sent(t, authorization("prompt", "none", "id_token_hint", row.hint)); answer.Get("error") != row.code {
+				t.Fatalf("got %v", answer)
+			}
+		})
+	}
+}
