@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"hopnhat/authz"
@@ -47,7 +48,8 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 		return err
 	}
 	c.Issuer, c.Listen = fmt.Sprintf("http://localhost:%d", port), fmt.Sprintf("127.0.0.1:%d", port)
-	c.Argon2KiB = 19 << 10
+	// The log's name stays when the port changes: it is in every checkpoint.
+	c.Argon2KiB, c.LogOrigin = 19<<10, "demo.hopnhat.invalid/release/dc1"
 	if err := load(e); err != nil {
 		return err
 	}
@@ -59,9 +61,11 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	}
 	say := func(format string, args ...any) { fmt.Fprintf(e.out, format+"\n", args...) }
 	say("Hopnhat – %s", "trình diễn / demonstration")
-	if err := prepareState(c.State, reset); err != nil {
+	unlock, err := prepareState(c.State, reset)
+	if err != nil {
 		return err
 	}
+	defer unlock()
 	logFile, err := os.OpenFile(filepath.Join(c.State, "hopnhat.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("the state folder %s cannot be written: %w", c.State, err)
@@ -78,7 +82,7 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	say("• Preparing accounts, apps and keys …")
 	apps, err := prepareDemo(ctx, c, port)
 	if err != nil {
-		return err
+		return notWhole(c.State, err)
 	}
 	var links []web.DemoApp
 	for _, a := range apps {
@@ -86,7 +90,7 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	}
 	p, err := c.assemble(ctx, links)
 	if err != nil {
-		return err
+		return notWhole(c.State, err)
 	}
 	var servers []*http.Server
 	for i, a := range apps {
@@ -119,16 +123,40 @@ func portsFree(ports ...int) error {
 	return nil
 }
 
-// prepareState makes the folder, or empties it on request; a folder that is not
-// a demonstration's is never touched.
-func prepareState(dir string, reset bool) error {
+// notWhole says what helps when a part of the state is missing or of another
+// making.
+func notWhole(dir string, err error) error {
+	return fmt.Errorf("the state in %s cannot be used: %w; the same command with --reset begins again", dir, err)
+}
+
+// prepareState makes the folder and takes it for this process, until unlock; on
+// request it empties it. A folder that is not a demonstration's is never touched,
+// nor one that another demonstration uses.
+func prepareState(dir string, reset bool) (unlock func(), err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the state folder %s cannot be read: %w", dir, err)
+		return nil, fmt.Errorf("the state folder %s cannot be read: %w", dir, err)
 	}
 	ours := slices.ContainsFunc(entries, func(d fs.DirEntry) bool { return d.Name() == marker })
 	if len(entries) > 0 && !ours {
-		return fmt.Errorf("folder %s holds something that is not a demonstration's state; nothing was touched, choose another with --state", dir)
+		return nil, fmt.Errorf("folder %s holds something that is not a demonstration's state; nothing was touched, choose another with --state", dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the state folder %s cannot be made: %w", dir, err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, marker), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the state folder %s cannot be written: %w", dir, err)
+	}
+	unlock = func() { _ = lock.Close() }
+	// The system gives the lock back when the process ends, however it ends.
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		unlock()
+		return nil, fmt.Errorf("another demonstration uses the state folder %s (%w); stop it, or choose another with --state", dir, err)
+	}
+	if _, err := lock.WriteAt([]byte("State of `hopnhat demo`. Everything in it is invented.\n"), 0); err != nil {
+		unlock()
+		return nil, fmt.Errorf("the state folder %s cannot be written: %w", dir, err)
 	}
 	if reset {
 		for _, d := range entries {
@@ -136,17 +164,12 @@ func prepareState(dir string, reset bool) error {
 				continue
 			}
 			if err := os.RemoveAll(filepath.Join(dir, d.Name())); err != nil {
-				return fmt.Errorf("emptying the state folder: %w", err)
+				unlock()
+				return nil, fmt.Errorf("emptying the state folder: %w", err)
 			}
 		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("the state folder %s cannot be made: %w", dir, err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, marker), []byte("State of `hopnhat demo`. Everything in it is invented.\n"), 0o600); err != nil {
-		return fmt.Errorf("the state folder %s cannot be written: %w", dir, err)
-	}
-	return nil
+	return unlock, nil
 }
 
 func prepareNation(ctx context.Context, c *config, e env, persons int, say func(string, ...any)) error {
@@ -161,7 +184,7 @@ func prepareNation(ctx context.Context, c *config, e env, persons int, say func(
 		say("• Generating a synthetic nation of %d persons …", persons)
 		return generateNation(ctx, e.out, db, registry.Options{Persons: persons, Seed: 2026})
 	case errors.Is(err, registry.ErrHalf):
-		return fmt.Errorf("the state in %s is half-written, an earlier start was cut short: run `hopnhat demo --reset`", c.State)
+		return fmt.Errorf("the state in %s is half-written, an earlier start was cut short; the same command with --reset begins again", c.State)
 	case err != nil:
 		return err
 	}
@@ -346,7 +369,7 @@ func welcome(ctx context.Context, p *parts, apps []sampleapp.Config, e env) {
 		}
 		fmt.Fprintf(w, "  number %s  password %-14s%s\n", d.number, d.password, note)
 	}
-	fmt.Fprintf(w, "\nProofs: hopnhat audit verify --log-key %s FILE\nStop with Ctrl-C; everything is kept in %s.\nOne-time codes, new each 30 s:\n", filepath.Join(p.c.State, "log.vkey"), p.c.State)
+	fmt.Fprintf(w, "\nProofs: go run ./cmd/hopnhat audit verify --log-key %s FILE\nStop with Ctrl-C; everything is kept in %s.\nOne-time codes, new each 30 s:\n", filepath.Join(p.c.State, "log.vkey"), p.c.State)
 	go func() {
 		for {
 			now := time.Now()

@@ -47,6 +47,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"tokens that live too long", "access_token_life: 6m\n", "at most 5m"},
 		{"no ES256", "signing_algs: RS256\n", "ES256"},
 		{"an unknown keystore", "keystore: usb\n", "file or vault"},
+		{"a proxy that is no address", "trusted_proxies: 10.0.0/8\n", `"10.0.0/8" is neither`},
 		{"Vault without an address", "keystore: vault\n", "vault_address"},
 		{"not YAML", "a: [\n", "reading the configuration"},
 	} {
@@ -96,41 +97,61 @@ func TestStateFolder(t *testing.T) {
 		if err := os.WriteFile(mine, []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := prepareState(dir, true); err == nil || !strings.Contains(err.Error(), "--state") {
+		if _, err := prepareState(dir, true); err == nil || !strings.Contains(err.Error(), "--state") {
 			t.Fatalf("got %v", err)
 		}
 		if _, err := os.Stat(mine); err != nil {
 			t.Fatal(err)
 		}
 	})
-	t.Run("its own folder is emptied on request only", func(t *testing.T) {
-		dir := filepath.Join(t.TempDir(), "state")
-		if err := prepareState(dir, false); err != nil {
+	prepare := func(t *testing.T, dir string, reset bool) (unlock func()) {
+		t.Helper()
+		unlock, err := prepareState(dir, reset)
+		if err != nil {
 			t.Fatal(err)
 		}
-		kept := filepath.Join(dir, "hopnhat.db")
+		return unlock
+	}
+	begun := func(t *testing.T) (dir, kept string) {
+		dir = filepath.Join(t.TempDir(), "state")
+		prepare(t, dir, false)()
+		kept = filepath.Join(dir, "hopnhat.db")
 		if err := os.WriteFile(kept, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := prepareState(dir, false); err != nil {
-			t.Fatal(err)
+		return dir, kept
+	}
+	t.Run("its own folder is emptied on request only", func(t *testing.T) {
+		dir, kept := begun(t)
+		prepare(t, dir, false)()
+		if _, err := os.Stat(kept); err != nil {
+			t.Fatal("state was lost")
+		}
+		prepare(t, dir, true)()
+		if _, err := os.Stat(kept); err == nil {
+			t.Fatal("state was kept")
+		}
+	})
+	t.Run("a folder that another demonstration uses is neither shared nor emptied", func(t *testing.T) {
+		dir, kept := begun(t)
+		unlock := prepare(t, dir, false)
+		for _, reset := range []bool{false, true} {
+			if _, err := prepareState(dir, reset); err == nil || !strings.Contains(err.Error(), "another demonstration") {
+				t.Fatalf("reset %v: got %v", reset, err)
+			}
 		}
 		if _, err := os.Stat(kept); err != nil {
 			t.Fatal("state was lost")
 		}
-		if err := prepareState(dir, true); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(kept); err == nil {
-			t.Fatal("state was kept")
-		}
+		unlock()
+		prepare(t, dir, true)()
 	})
 	t.Run("a path that cannot be a folder", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := prepareState(filepath.Join(file, "state"), false); err == nil {
+		if _, err := prepareState(filepath.Join(file, "state"), false); err == nil {
 			t.Fatal("made a folder inside a file")
 		}
 	})
