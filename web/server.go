@@ -10,7 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"strings"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -118,7 +118,7 @@ type Options struct {
 	Demo     bool
 	DemoApps []DemoApp
 	// TrustedProxies may say in X-Forwarded-For who calls; empty trusts nobody.
-	TrustedProxies []string
+	TrustedProxies []netip.Prefix
 	// Certificate is the server's for TLS; nil speaks plain HTTP, for loopback and
 	// behind a proxy.
 	Certificate *Certificate
@@ -156,16 +156,14 @@ func New(o Options) *Server {
 		BodyLimit: maxBody, ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 90 * time.Second,
 		ReadBufferSize: 32 << 10, // the largest header: a token and a proof
 		ErrorHandler:   s.renderError, DisableStartupMessage: true, ServerHeader: "",
-		EnableTrustedProxyCheck: true, TrustedProxies: o.TrustedProxies, ProxyHeader: fiber.HeaderXForwardedFor,
-		EnableIPValidation: true,
 	})
-	s.app.Use(recover.New(), identify, harden, s.onAlias)
+	s.app.Use(recover.New(), identify, s.harden, s.onAlias)
 	s.routes()
 	return s
 }
 
 func (s *Server) routes() {
-	a := s.app
+	a, mount := s.app, s.mount
 	a.Get("/.well-known/openid-configuration", s.metadata)
 	a.Get("/.well-known/oauth-authorization-server", s.metadata)
 	a.Get(provider.JWKSPath, s.keys)
@@ -210,7 +208,7 @@ func (s *Server) Test(r *http.Request) (*http.Response, error) { return s.app.Te
 
 // mount runs a net/http handler behind fiber. The adaptor gives no deadline and
 // does not tell when the client leaves, so the mount sets one.
-func mount(h http.HandlerFunc) fiber.Handler {
+func (s *Server) mount(h http.HandlerFunc) fiber.Handler {
 	convert := adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.RemoteAddr = r.Header.Get(addressHeader) // not that of a proxy of ours
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -230,7 +228,7 @@ func mount(h http.HandlerFunc) fiber.Handler {
 				c.Request().Header.Set(name, joined)
 			}
 		}
-		c.Request().Header.Set(addressHeader, c.IP())
+		c.Request().Header.Set(addressHeader, s.caller(c).String())
 		return convert(c)
 	}
 }
@@ -257,12 +255,12 @@ func identify(c *fiber.Ctx) error {
 }
 
 // harden sets the headers every answer carries.
-func harden(c *fiber.Ctx) error {
+func (s *Server) harden(c *fiber.Ctx) error {
 	c.Set("X-Content-Type-Options", "nosniff")
 	c.Set("Referrer-Policy", "no-referrer")
 	c.Set("X-Frame-Options", "DENY")
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
-	if strings.HasPrefix(c.Protocol(), "https") {
+	if s.o.Sessions.Secure() {
 		c.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 	}
 	return c.Next()
@@ -310,7 +308,7 @@ func (s *Server) keys(c *fiber.Ctx) error {
 		if len(client) > 128 {
 			client = ""
 		}
-		s.o.KeysFetched(client, c.IP())
+		s.o.KeysFetched(client, s.caller(c).String())
 	}
 	return d.send(c, s.keysCache)
 }

@@ -139,7 +139,7 @@ type aliasConn struct{ net.Conn }
 // alias host a trusted proxy speaks for others, in the headers of RFC 9440, and
 // never for itself; anybody else speaks for himself only, and such a header of his
 // is not read.
-func connectionOf(c *fiber.Ctx) clientauth.Connection {
+func (s *Server) connectionOf(c *fiber.Ctx) clientauth.Connection {
 	conn := c.Context().Conn()
 	secured, overTLS := conn.(*tls.Conn)
 	if overTLS {
@@ -150,7 +150,7 @@ func connectionOf(c *fiber.Ctx) clientauth.Connection {
 	}
 	out := clientauth.Connection{MutualTLS: true}
 	switch {
-	case c.IsProxyTrusted():
+	case s.proxy(c):
 		chain, err := clientauth.ParseClientCert(headers(c, "Client-Cert"), headers(c, "Client-Cert-Chain"))
 		if err != nil {
 			slog.Warn("a proxy sent a client certificate that cannot be read", "proxy", c.Context().RemoteIP(), "error", err)
@@ -173,7 +173,7 @@ func headers(c *fiber.Ctx, name string) []string {
 // onAlias lets only the endpoints of the protocol be called at the alias host: a
 // page there would make browsers ask people for certificates.
 func (s *Server) onAlias(c *fiber.Ctx) error {
-	connection := connectionOf(c)
+	connection := s.connectionOf(c)
 	if !connection.MutualTLS {
 		return c.Next()
 	}

@@ -41,7 +41,7 @@ func (s *Server) page(h func(*visit) error) fiber.Handler {
 			return fault(view.ErrorBadRequest)
 		}
 		v := &visit{s: s, c: c, ctx: ctx, http: r.WithContext(ctx)}
-		v.lang = language(c)
+		v.lang = s.language(c)
 		v.binding = c.Cookies(s.o.Sessions.BindingName())
 		c.Set(fiber.HeaderContentSecurityPolicy, policy)
 		c.Set(fiber.HeaderCacheControl, "no-store")
@@ -68,9 +68,9 @@ func (v *visit) allowForms(destination string) {
 const langCookie = "hn_lang"
 
 // language is the parameter, else the cookie, else what the browser prefers.
-func language(c *fiber.Ctx) view.Lang {
+func (s *Server) language(c *fiber.Ctx) view.Lang {
 	if lang, ok := view.ParseLang(c.Query("lang")); ok {
-		c.Cookie(&fiber.Cookie{Name: langCookie, Value: string(lang), Path: "/", SameSite: fiber.CookieSameSiteLaxMode, MaxAge: 365 * 24 * 3600, HTTPOnly: true})
+		c.Cookie(&fiber.Cookie{Name: langCookie, Value: string(lang), Path: "/", SameSite: fiber.CookieSameSiteLaxMode, MaxAge: 365 * 24 * 3600, HTTPOnly: true, Secure: s.o.Sessions.Secure()})
 		return lang
 	}
 	if lang, ok := view.ParseLang(c.Cookies(langCookie)); ok {
@@ -142,13 +142,7 @@ func (v *visit) signedIn() (*session.Session, error) {
 }
 
 // address is the caller's network address.
-func (v *visit) address() netip.Addr {
-	ip, err := netip.ParseAddr(v.c.IP())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ip
-}
+func (v *visit) address() netip.Addr { return v.s.caller(v.c) }
 
 // show renders a page.
 func (v *visit) show(page view.Page, nav ...view.NavLink) error {

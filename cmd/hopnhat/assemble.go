@@ -307,6 +307,10 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	p.deliverer = &session.Deliverer{
 		Outbox: p.db, Token: p.logoutToken, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
 	}
+	proxies, err := c.proxies()
+	if err != nil {
+		return fail(err)
+	}
 	p.server = web.New(web.Options{
 		Issuer: c.Issuer, Registration: registering, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
 		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
@@ -326,7 +330,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 			default:
 			}
 		},
-		TrustedProxies: fields(c.TrustedProxies), Certificate: certificate,
+		TrustedProxies: proxies, Certificate: certificate,
 		KeysFetched: p.ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
 	return p, nil

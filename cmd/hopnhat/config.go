@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,7 +114,7 @@ func (c *config) settings() []setting {
 		text("mtls_listen", "address of a second listener, host:port, which asks clients for certificates (RFC 8705)", &c.MTLSListen),
 		text("mtls_issuer_alias", "https URL under which clients reach mtls_listen, without path", &c.MTLSAlias),
 		text("mtls_client_ca", "PEM file with the CAs that issue certificates of clients with tls_client_auth", &c.MTLSClientCA),
-		text("trusted_proxies", "addresses whose X-Forwarded-For is believed, and at mtls_listen Client-Cert (RFC 9440), separated by commas", &c.TrustedProxies),
+		text("trusted_proxies", "addresses and networks of our proxies, separated by commas; each adds to X-Forwarded-For whom it heard, and at mtls_listen sets Client-Cert (RFC 9440)", &c.TrustedProxies),
 		text("registration", "how apps register themselves: off, iat (with an initial access token), or open, which a provider on a loopback host may be", &c.Registration),
 		number("registration_burst", "registrations one address may make at once; one more each 3 s", &c.RegistrationBurst),
 		text("registration_statement_issuers", "JSON file of who may make software statements: an object of issuers, each with its JWK Set", &c.StatementIssuers),
@@ -260,10 +261,29 @@ func (c *config) finish() error {
 	case c.Registration == "open" && !c.loopbackIssuer():
 		return fmt.Errorf("registration is open to anybody, which only an issuer on a loopback host may be, and %s is none", c.Issuer)
 	}
+	if _, err := c.proxies(); err != nil {
+		return err
+	}
 	if !strings.Contains(","+c.SigningAlgs+",", ",ES256,") {
 		return errors.New("signing_algs must contain ES256, which signs access tokens")
 	}
 	return nil
+}
+
+// proxies reads trusted_proxies; a single address is a network of one.
+func (c *config) proxies() (out []netip.Prefix, err error) {
+	for _, text := range fields(c.TrustedProxies) {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			one, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, fmt.Errorf("trusted_proxies: %q is neither an address nor a network such as 10.0.0.0/8", text)
+			}
+			network = netip.PrefixFrom(one, one.BitLen())
+		}
+		out = append(out, network.Masked())
+	}
+	return out, nil
 }
 
 var configCommand = command{
