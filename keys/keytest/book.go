@@ -3,9 +3,12 @@ package keytest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"hopnhat/keys"
 	"hopnhat/keys/lifecycle"
@@ -23,6 +26,9 @@ type Book struct {
 	parties map[string]*party
 	counts  map[lifecycle.Count]int64
 }
+
+// errDatabase is a statement that the database refused.
+var errDatabase = errors.New("the database refused it")
 
 type party struct {
 	lifecycle.Party
@@ -186,6 +192,9 @@ func (b *Book) NoteKeyParties(_ context.Context, seen []lifecycle.Sighting) erro
 		b.parties = map[string]*party{}
 	}
 	for _, s := range seen {
+		if !utf8.ValidString(s.Party) || strings.Contains(s.Party, "\x00") {
+			return fmt.Errorf("noting a relying party: %q is no text: %w", s.Party, errDatabase) // as PostgreSQL answers
+		}
 		p := b.parties[s.Party]
 		switch {
 		case s.Active && p == nil:

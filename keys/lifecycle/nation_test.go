@@ -338,6 +338,21 @@ func activeOf(t *testing.T, k *lifecycle.Keeper) keys.KeyID {
 	return key.KeyID
 }
 
+// TestANameThatIsNoText: anybody may fetch the JWK Set and say any name. A node
+// that cannot note it would stop telling that it lives, and rotations with it.
+func TestANameThatIsNoText(t *testing.T) {
+	n := newNation(t, 2)
+	defer n.close()
+	n.nodes[0].Used("land-app", "10.0.0.1")
+	for _, name := range []string{"\x00", "\xff", "land-app\x00", "\x1b[2J"} {
+		n.nodes[0].Fetched(name, "10.0.0.9")
+	}
+	n.turns(t, 2)
+	if _, nodes, err := n.operator(t).Status(t.Context(), false); err != nil || len(nodes) != 2 {
+		t.Fatalf("%d nodes live, %v", len(nodes), err)
+	}
+}
+
 func TestARotationFromBeginningToEnd(t *testing.T) {
 	n := newNation(t, 3)
 	defer n.close()

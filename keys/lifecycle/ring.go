@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"hopnhat/keys"
 )
@@ -213,8 +216,12 @@ func (k *Keeper) overdue(l Life) bool {
 }
 
 // Fetched notes that the JWK Set was fetched: by a party that told its name, or
-// from an address.
+// from an address. Anybody may claim any name: one that is no text is nobody's, and
+// a database that refused it would keep this node from noting anything.
 func (k *Keeper) Fetched(party, address string) {
+	if !utf8.ValidString(party) || strings.ContainsFunc(party, unicode.IsControl) {
+		party = ""
+	}
 	k.watch.see(Sighting{Party: party, Address: address, At: k.o.Now().UTC()})
 }
 
