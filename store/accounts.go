@@ -23,41 +23,46 @@ type credentialsRow struct {
 
 const credentialsColumns = "a.subject, a.password_hash, a.totp_seed, a.totp_step, a.failures, a.failed_at, a.locked_at"
 
-func (db *DB) credentials(ctx context.Context, query string, key any) (authn.Credentials, error) {
+func (row credentialsRow) credentials() authn.Credentials {
+	return authn.Credentials{
+		Subject: authz.Subject(row.Subject), PasswordHash: row.PasswordHash, SealedSeed: row.Seed, LastStep: row.Step,
+		Failures: row.Failures, FailedAt: value(row.FailedAt), Locked: row.LockedAt != nil,
+	}
+}
+
+// Credentials finds those of a number's holder; a re-issued number's
+// predecessors find them too. For a number that nobody holds it tells the
+// failures counted under its key: by the same one statement, so that the time it
+// takes does not tell which it was.
+func (db *DB) Credentials(ctx context.Context, number authz.PersonalNumber, numberKey []byte) (authn.Credentials, error) {
+	var row struct {
+		Held        credentialsRow `gorm:"embedded"`
+		Attempts    int        `gorm:"column:attempts"`
+		AttemptedAt *time.Time `gorm:"column:attempted_at"`
+	}
+	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+`, t.failures AS attempts, t.failed_at AS attempted_at FROM (SELECT 1) AS one
+		LEFT JOIN identifiers i ON i.number = ? AND i.kind = 'number' LEFT JOIN accounts a ON a.subject = i.subject
+		LEFT JOIN attempts t ON t.number_key = ?`, number.Reveal(), numberKey).Scan(&row).Error
+	if err != nil {
+		return authn.Credentials{}, wrap("reading credentials", err)
+	}
+	if row.Held.Subject == "" {
+		return authn.Credentials{Failures: row.Attempts, FailedAt: value(row.AttemptedAt)}, nil
+	}
+	return row.Held.credentials(), nil
+}
+
+// CredentialsOf finds those of a subject.
+func (db *DB) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
 	var row credentialsRow
-	res := db.reader(ctx).Raw(query, key).Scan(&row)
+	res := db.reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a WHERE a.subject = ?", string(subject)).Scan(&row)
 	if res.Error != nil {
 		return authn.Credentials{}, wrap("reading credentials", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return authn.Credentials{}, authz.ErrNotFound
 	}
-	return authn.Credentials{
-		Subject: authz.Subject(row.Subject), PasswordHash: row.PasswordHash, SealedSeed: row.Seed, LastStep: row.Step,
-		Failures: row.Failures, FailedAt: value(row.FailedAt), Locked: row.LockedAt != nil,
-	}, nil
-}
-
-// Credentials finds those of a number's holder; a re-issued number's
-// predecessors find them too.
-func (db *DB) Credentials(ctx context.Context, number authz.PersonalNumber) (authn.Credentials, error) {
-	return db.credentials(ctx, "SELECT "+credentialsColumns+` FROM identifiers i JOIN accounts a ON a.subject = i.subject
-		WHERE i.number = ? AND i.kind = 'number'`, number.Reveal())
-}
-
-// CredentialsOf finds those of a subject.
-func (db *DB) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
-	return db.credentials(ctx, "SELECT "+credentialsColumns+" FROM accounts a WHERE a.subject = ?", string(subject))
-}
-
-// Attempts tells the failures counted for a number without an account.
-func (db *DB) Attempts(ctx context.Context, numberKey []byte) (int, time.Time, error) {
-	var row struct {
-		Failures int       `gorm:"column:failures"`
-		FailedAt time.Time `gorm:"column:failed_at"`
-	}
-	err := db.reader(ctx).Raw("SELECT failures, failed_at FROM attempts WHERE number_key = ?", numberKey).Scan(&row).Error
-	return row.Failures, row.FailedAt.UTC(), wrap("reading attempts", err)
+	return row.credentials(), nil
 }
 
 // CountFailure counts at the account, or at the number that has none.

@@ -92,6 +92,33 @@ func holder(t *testing.T, db *store.DB, number string) authz.Subject {
 	return a.Subject
 }
 
+// TestNobodyCostsWhatSomebodyCosts: a number that nobody holds is looked up by as
+// many statements as one that has a holder, and waits as long after failures.
+func TestNobodyCostsWhatSomebodyCosts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		subject := holder(t, db, "099000000009")
+		for _, row := range []struct {
+			number  authz.PersonalNumber
+			subject authz.Subject
+		}{{"099000000009", subject}, {"099000000010", ""}} {
+			key := []byte("key of " + row.number.Reveal())
+			for want := range 3 {
+				before := db.Stats()
+				c, err := db.Credentials(t.Context(), row.number, key)
+				if err != nil || c.Subject != row.subject || c.Failures != want || want > 0 && !c.FailedAt.Equal(midday) {
+					t.Fatalf("%q after %d failures: %+v, %v", row.subject, want, c, err)
+				}
+				if after := db.Stats(); after.Queries-before.Queries != 1 {
+					t.Fatalf("%q was looked up by %d statements", row.subject, after.Queries-before.Queries)
+				}
+				if err := db.CountFailure(t.Context(), key, row.subject, midday); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
 func started(t *testing.T, db *store.DB, subject authz.Subject) session.Session {
 	t.Helper()
 	s := session.Session{ID: authz.SessionID(authz.NewID()), Subject: subject, AuthTime: midday, Methods: []string{"pwd", "otp"}, Level: 2, Created: midday, Seen: midday}

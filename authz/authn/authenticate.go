@@ -50,11 +50,11 @@ type Credentials struct {
 // Accounts keeps credentials. NumberKey is a digest, so that tries at numbers
 // that do not exist can be counted too.
 type Accounts interface {
-	// Credentials finds those of a number's current holder; authz.ErrNotFound.
-	Credentials(ctx context.Context, number authz.PersonalNumber) (Credentials, error)
+	// Credentials finds those of a number's current holder. A number that nobody
+	// holds has an empty subject and the failures counted under its key; finding
+	// that out costs what finding a holder costs.
+	Credentials(ctx context.Context, number authz.PersonalNumber, numberKey []byte) (Credentials, error)
 	CredentialsOf(ctx context.Context, subject authz.Subject) (Credentials, error)
-	// Attempts tells the failures counted for a number that has no account.
-	Attempts(ctx context.Context, numberKey []byte) (failures int, at time.Time, err error)
 	CountFailure(ctx context.Context, numberKey []byte, subject authz.Subject, at time.Time) error
 	// AcceptCode advances the last step and clears the failures. Of any number
 	// of calls with one step exactly one returns nil, the others
@@ -95,6 +95,7 @@ type Authenticator struct {
 	opener    Opener
 	hasher    *Hasher
 	addresses *Addresses
+	turns     *turns
 	tickets   cipher.AEAD
 	now       func() time.Time
 }
@@ -112,7 +113,7 @@ func New(accounts Accounts, opener Opener, hasher *Hasher, addresses *Addresses,
 	if err != nil {
 		return nil, fmt.Errorf("preparing sign-in tickets: %w", err)
 	}
-	return &Authenticator{accounts, opener, hasher, addresses, aead, now}, nil
+	return &Authenticator{accounts, opener, hasher, addresses, newTurns(), aead, now}, nil
 }
 
 var numberForm = regexp.MustCompile(`^[0-9]{12}$`)
@@ -141,17 +142,15 @@ func (a *Authenticator) password(ctx context.Context, try Attempt) (authz.Subjec
 		return "", Throttled{wait}
 	}
 	key := sha256.Sum256([]byte("number " + try.Number.Reveal()))
-	var c Credentials
-	var err error
-	if numberForm.MatchString(try.Number.Reveal()) {
-		c, err = a.accounts.Credentials(ctx, try.Number)
-	} else {
-		err = authz.ErrNotFound
+	if !numberForm.MatchString(try.Number.Reveal()) {
+		return "", ErrWrong // nobody's, as everybody can see
 	}
-	unknown := errors.Is(err, authz.ErrNotFound)
-	if unknown {
-		c.Failures, c.FailedAt, err = a.accounts.Attempts(ctx, key[:])
+	done, err := a.turns.take(ctx, key)
+	if err != nil {
+		return "", err
 	}
+	defer done()
+	c, err := a.accounts.Credentials(ctx, try.Number, key[:])
 	if err != nil {
 		return "", err
 	}
@@ -162,7 +161,7 @@ func (a *Authenticator) password(ctx context.Context, try Attempt) (authz.Subjec
 	if err != nil {
 		return "", err
 	}
-	if !match || unknown {
+	if !match || c.Subject == "" {
 		if err := a.accounts.CountFailure(ctx, key[:], c.Subject, a.now()); err != nil {
 			return "", err
 		}
@@ -192,6 +191,11 @@ func (a *Authenticator) Code(ctx context.Context, sealedTicket, code, binding st
 	if wait := a.addresses.Take(address); wait > 0 {
 		return Throttled{wait}
 	}
+	done, err := a.turns.take(ctx, sha256.Sum256([]byte("subject "+string(t.Subject))))
+	if err != nil {
+		return err
+	}
+	defer done()
 	c, err := a.accounts.CredentialsOf(ctx, t.Subject)
 	if err != nil {
 		return err
