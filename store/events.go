@@ -156,7 +156,7 @@ func (db *DB) FindVisible(ctx context.Context, q audit.Query, now time.Time) ([]
 		return nil, err
 	}
 	condition, args := where(q)
-	return db.find(ctx, q, condition+" AND visible_from <= ?", append(args, now.UTC()))
+	return db.find(ctx, q, condition+nowVisible, append(args, now.UTC()))
 }
 
 func (db *DB) find(ctx context.Context, q audit.Query, condition string, args []any) ([]audit.Recorded, error) {
@@ -184,6 +184,20 @@ const maxCount = 10_000
 // CountEvents counts what a query selects, up to a cap.
 func (db *DB) CountEvents(ctx context.Context, q audit.Query) (EventCounts, error) {
 	condition, args := where(q)
+	return db.countEvents(ctx, condition, args)
+}
+
+// CountVisible counts what FindVisible finds, over all pages: a number that was
+// larger than the list would tell the person that somebody looked unseen.
+func (db *DB) CountVisible(ctx context.Context, q audit.Query, now time.Time) (EventCounts, error) {
+	condition, args := where(q)
+	return db.countEvents(ctx, condition+nowVisible, append(args, now.UTC()))
+}
+
+// nowVisible is the condition that an event may be seen by the person.
+const nowVisible = " AND visible_from <= ?"
+
+func (db *DB) countEvents(ctx context.Context, condition string, args []any) (EventCounts, error) {
 	var row struct {
 		Total     int `gorm:"column:total"`
 		Permitted int `gorm:"column:permitted"`

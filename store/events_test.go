@@ -188,6 +188,10 @@ func TestThePersonSeesHiddenAccessNeverAndDelayedAccessLater(t *testing.T) {
 			if err != nil || len(found) != row.want {
 				t.Fatalf("%s: got %d, %v; want %d", row.name, len(found), err, row.want)
 			}
+			counted, err := db.CountVisible(t.Context(), q, row.at)
+			if err != nil || counted.Total != row.want {
+				t.Fatalf("%s: counted %d, %v; want %d, as listed", row.name, counted.Total, err, row.want)
+			}
 		}
 		if all, err := db.Find(ctx, q); err != nil || len(all) != 5 {
 			t.Fatalf("an auditor: got %d, %v; want all 5", len(all), err)

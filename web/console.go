@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"golang.org/x/text/unicode/norm"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/broker"
 	"hopnhat/store/proof"
 	"hopnhat/web/view"
@@ -274,8 +276,12 @@ func (s *Server) eventProof(v *visit) error {
 	return s.sendProof(v, found)
 }
 
-// exportLimit bounds an export that one auditor may make alone.
-const exportLimit = 500
+// exportLimit bounds an export that one auditor may make alone; maxReason, in
+// characters, the reason she gives.
+const (
+	exportLimit = 500
+	maxReason   = 200
+)
 
 func (s *Server) exportPage(v *visit, q audit.Query) (view.Export, error) {
 	counts, err := s.o.Evidence.Count(v.ctx, q)
@@ -323,13 +329,16 @@ func (s *Server) export(v *visit) error {
 	if err != nil {
 		return err
 	}
-	reason := strings.TrimSpace(v.c.FormValue("reason"))
+	reason := norm.NFC.String(strings.TrimSpace(v.c.FormValue("reason"))) // some keyboards compose nothing
+	if runes := []rune(reason); len(runes) > maxReason {
+		reason = string(runes[:maxReason])
+	}
+	if commitment.CheckText(reason) != nil {
+		return fault(view.ErrorBadRequest) // a control character: no keyboard writes one
+	}
 	if reason == "" || page.TooMany {
 		page.Missing = reason == "" && v.c.FormValue("confirm") != ""
 		return v.show(page, view.ConsoleNav(console, view.SectionExports)...)
-	}
-	if len(reason) > 500 {
-		reason = reason[:500]
 	}
 	v.formPath = console
 	id, err := s.recordLook(v, audit.AuditorExport, q, page.Count, reason)

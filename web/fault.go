@@ -51,7 +51,7 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	}
 	page.Code = "HN-" + strconv.Itoa(status) + "-" + string(page.Kind)
 	c.Status(status)
-	return s.page(func(v *visit) error { return v.show(page) })(c)
+	return s.show(func(v *visit) error { return v.show(page) })(c)
 }
 
 // describe sorts an error into the words of the catalogue.

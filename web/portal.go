@@ -92,7 +92,7 @@ func (s *Server) releases(ctx context.Context, q audit.Query) (found []audit.Rec
 		if err != nil {
 			return nil, 0, err
 		}
-		counts, err := s.o.Evidence.Count(ctx, audit.Query{Pseudonym: q.Pseudonym, Client: q.Client, Type: kind})
+		counts, err := s.o.Evidence.CountVisible(ctx, audit.Query{Pseudonym: q.Pseudonym, Client: q.Client, Type: kind}, s.o.Now())
 		if err != nil {
 			return nil, 0, err
 		}

@@ -38,6 +38,8 @@ type Evidence interface {
 	FindVisible(ctx context.Context, q audit.Query, now time.Time) ([]audit.Recorded, error)
 	Get(ctx context.Context, id string) (audit.Recorded, error)
 	Count(ctx context.Context, q audit.Query) (Counts, error)
+	// CountVisible counts what FindVisible finds, over all pages.
+	CountVisible(ctx context.Context, q audit.Query, now time.Time) (Counts, error)
 }
 
 // Counts are totals over all pages of a search.
@@ -157,7 +159,7 @@ func New(o Options) *Server {
 		ReadBufferSize: 32 << 10, // the largest header: a token and a proof
 		ErrorHandler:   s.renderError, DisableStartupMessage: true, ServerHeader: "",
 	})
-	s.app.Use(recover.New(), identify, s.harden, s.onAlias)
+	s.app.Use(recover.New(), identify, s.harden, closeChunked, s.onAlias)
 	s.routes()
 	return s
 }
@@ -262,6 +264,20 @@ func (s *Server) harden(c *fiber.Ctx) error {
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
 	if s.o.Sessions.Secure() {
 		c.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+	}
+	return c.Next()
+}
+
+// closeChunked ends the connection after a request whose length was not told
+// beforehand. A proxy that read another length out of it (a second
+// Transfer-Encoding, a Content-Length beside it) would take what follows for
+// another's request; RFC 9112 §6.1 demands it of the doubtful ones, and apps do
+// not send the others.
+func closeChunked(c *fiber.Ctx) error {
+	for line := range bytes.Lines(c.Request().Header.RawHeaders()) {
+		if name, _, _ := bytes.Cut(line, []byte(":")); len(name) >= 17 && bytes.EqualFold(bytes.TrimSpace(name), []byte(fiber.HeaderTransferEncoding)) {
+			c.Context().SetConnectionClose()
+		}
 	}
 	return c.Next()
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
@@ -33,6 +35,16 @@ type visit struct {
 
 // page makes a fiber handler of a page.
 func (s *Server) page(h func(*visit) error) fiber.Handler {
+	return s.show(func(v *visit) error {
+		if err := readable(v.c); err != nil {
+			return err
+		}
+		return h(v)
+	})
+}
+
+// show is page for whatever was sent, which an error page needs.
+func (s *Server) show(h func(*visit) error) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
@@ -47,6 +59,23 @@ func (s *Server) page(h func(*visit) error) fiber.Handler {
 		c.Set(fiber.HeaderCacheControl, "no-store")
 		return h(v)
 	}
+}
+
+// readable refuses parameters that are no text. No form of ours sends them, and a
+// database that is asked for one answers with a failure of its own.
+func readable(c *fiber.Ctx) error {
+	odd := false
+	look := func(name, value []byte) {
+		odd = odd || !utf8.Valid(name) || !utf8.Valid(value) || bytes.IndexByte(value, 0) >= 0
+	}
+	c.Context().QueryArgs().VisitAll(look)
+	if !odd && c.Method() == fiber.MethodPost {
+		c.Request().PostArgs().VisitAll(look)
+	}
+	if odd {
+		return fault(view.ErrorBadRequest)
+	}
+	return nil
 }
 
 // policy lets a page load its own files and nothing else. Forms may post to us

@@ -108,7 +108,12 @@ func (e evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 
 func (e evidence) Count(ctx context.Context, q audit.Query) (web.Counts, error) {
 	c, err := e.DB.CountEvents(ctx, q)
-	return web.Counts{Total: c.Total, Permitted: c.Permitted, People: c.People, Capped: c.Capped}, err
+	return web.Counts(c), err
+}
+
+func (e evidence) CountVisible(ctx context.Context, q audit.Query, now time.Time) (web.Counts, error) {
+	c, err := e.DB.CountVisible(ctx, q, now)
+	return web.Counts(c), err
 }
 
 // shards proves entries of this quarter's log and of earlier ones.
