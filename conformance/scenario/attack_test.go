@@ -1,0 +1,537 @@
+package scenario_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestAttacks: what somebody tries who holds a browser, a neighbour's address of
+// a page, or a raw connection.
+func TestAttacks(t *testing.T) { onBoth(t, attacks) }
+
+// victim is a person with a session, a release and a live consent.
+type victim struct {
+	browser                   *http.Client
+	who                       *person
+	token                     string
+	release, consent, session string
+}
+
+func attacks(t *testing.T, n *nation) {
+	v := &victim{browser: browser(t), who: n.someone(t)}
+	v.token = n.app.tokens(t, v.browser, v.who, civilDetail+","+taxDetail).text("access_token")
+	if a := n.app.release(t, v.token, civilRead); a.status != http.StatusOK {
+		t.Fatal(a.raw)
+	}
+	v.release = first(t, `/portal/releases/([0-9a-f-]{36})`, fetch(t, v.browser, n.base+"/portal"))
+	v.consent = first(t, `/portal/consents/([0-9a-f-]{36})/withdraw`, fetch(t, v.browser, n.base+"/portal/consents"))
+	v.session = first(t, `name="session" value="([0-9a-f-]{36})"`, fetch(t, v.browser, n.base+"/portal/sessions"))
+
+	t.Run("another person's records are not found", func(t *testing.T) { neighbour(t, n, v) })
+	t.Run("ids that are none", func(t *testing.T) { oddIDs(t, n, v) })
+	t.Run("a planted cookie is worth nothing", func(t *testing.T) { fixation(t, n) })
+	t.Run("after a sign-in the browser stays here", func(t *testing.T) { openRedirect(t, n) })
+	t.Run("the Host header decides nothing", func(t *testing.T) { hostHeader(t, n) })
+	t.Run("headers of pages and answers", func(t *testing.T) { headers(t, n, v) })
+	t.Run("files outside the folder", func(t *testing.T) { traversal(t, n) })
+	t.Run("one request is one request", func(t *testing.T) { smuggling(t, n) })
+	t.Run("doubled and over-long parameters", func(t *testing.T) { doubled(t, n, v) })
+	t.Run("an auditor's search fields are texts", func(t *testing.T) { searchFields(t, n) })
+	t.Run("a withdrawn consent", func(t *testing.T) { withdrawn(t, n, v) })
+	// The last: the log of everything above, at level debug.
+	t.Run("the log holds nobody", func(t *testing.T) { quietLog(t, n, v) })
+}
+
+// open makes one request with a browser.
+func open(t *testing.T, b *http.Client, method, address string, form url.Values) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx(t), method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	response, err := b.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{status: response.StatusCode, header: response.Header, raw: string(raw)}
+}
+
+// fetch is a page that must be there.
+func fetch(t *testing.T, b *http.Client, address string) string {
+	t.Helper()
+	a := open(t, b, http.MethodGet, address, nil)
+	if a.status != http.StatusOK {
+		t.Fatalf("%s answered %d: %.300s", address, a.status, a.raw)
+	}
+	return a.raw
+}
+
+func first(t *testing.T, pattern, text string) string {
+	t.Helper()
+	found := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if found == nil {
+		t.Fatalf("%s is not in %.2000s", pattern, text)
+	}
+	return found[1]
+}
+
+// csrf is the anti-forgery token of a browser's forms.
+func csrf(t *testing.T, n *nation, b *http.Client) string {
+	t.Helper()
+	return first(t, `name="csrf" value="([^"]+)"`, fetch(t, b, n.base+"/signin"))
+}
+
+// signedIn is the browser of somebody who signed in at an app.
+func signedIn(t *testing.T, n *nation, who *person) *http.Client {
+	t.Helper()
+	b := browser(t)
+	n.app.tokens(t, b, who, taxDetail)
+	return b
+}
+
+// signIn signs in at a page of ours, and returns the answer to the last form.
+func signIn(t *testing.T, n *nation, b *http.Client, who *person, next string) answer {
+	t.Helper()
+	token := csrf(t, n, b)
+	a := open(t, b, http.MethodPost, n.base+"/signin", url.Values{"csrf": {token}, "next": {next}, "number": {who.Number}, "password": {who.Password}})
+	ticket := first(t, `name="ticket" value="([^"]+)"`, a.raw)
+	return open(t, b, http.MethodPost, n.base+"/signin/code", url.Values{"csrf": {token}, "next": {next}, "ticket": {ticket}, "code": {who.otp()}})
+}
+
+func neighbour(t *testing.T, n *nation, v *victim) {
+	b := signedIn(t, n, n.someone(t))
+	for _, path := range []string{
+		"/portal/releases/" + v.release, "/portal/releases/" + v.release + "/proof", "/portal/consents/" + v.consent, "/portal/consents/" + v.consent + "/withdraw",
+	} {
+		if a := open(t, b, http.MethodGet, n.base+path, nil); a.status != http.StatusNotFound {
+			t.Errorf("%s of another person answered %d", path, a.status)
+		}
+		if a := open(t, browser(t), http.MethodGet, n.base+path, nil); a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), "/signin?") {
+			t.Errorf("%s to nobody answered %d to %q", path, a.status, a.header.Get("Location"))
+		}
+	}
+	token := csrf(t, n, b)
+	for path, form := range map[string]url.Values{
+		"/portal/consents/" + v.consent + "/withdraw": {"csrf": {token}},
+		"/portal/sessions/end":                        {"csrf": {token}, "session": {v.session}},
+	} {
+		if a := open(t, b, http.MethodPost, n.base+path, form); a.status != http.StatusNotFound {
+			t.Errorf("%s against another person answered %d", path, a.status)
+		}
+	}
+	for _, path := range []string{"/console", "/console?all=1", "/console/exports", "/console/events/" + v.release, "/console/events/" + v.release + "/proof"} {
+		if a := open(t, b, http.MethodGet, n.base+path, nil); a.status != http.StatusForbidden {
+			t.Errorf("%s to a citizen answered %d", path, a.status)
+		}
+	}
+	if a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "reason": {"x"}}); a.status != http.StatusForbidden {
+		t.Errorf("an export by a citizen answered %d", a.status)
+	}
+	if a := n.app.release(t, v.token, civilRead); a.status != http.StatusOK {
+		t.Errorf("the victim's consent or session was hurt: %s", a.raw)
+	}
+	fetch(t, v.browser, n.base+"/portal")
+}
+
+func oddIDs(t *testing.T, n *nation, v *victim) {
+	auditor := n.someone(t)
+	n.run(t, "account", "auditor", auditor.Number)
+	looker := signedIn(t, n, auditor)
+	for _, id := range []string{"x", "%00", "%ff%fe", "..%2f..%2fetc%2fpasswd", "'%20OR%20'1'='1", strings.Repeat("a", 3000), "%E2%80%AE", "01a214e0-b7fb-7c28-8efd-9f2277b2bc65"} {
+		for _, path := range []string{
+			"/portal/releases/" + id, "/portal/releases/" + id + "/proof", "/portal/consents/" + id, "/portal/consents/" + id + "/withdraw", "/portal?app=" + id, "/portal?before=" + id,
+			"/signin?a=" + id, "/signin?next=" + id, "/consent?a=" + id, "/authorize/resume?a=" + id, "/authorize?client_id=" + id, "/logout?client_id=" + id,
+			"/logout?id_token_hint=" + id, "/jwks?client_id=" + id, "/?lang=" + id,
+		} {
+			if a := open(t, v.browser, http.MethodGet, n.base+path, nil); a.status >= 500 {
+				t.Errorf("GET %.80s answered %d", path, a.status)
+			}
+		}
+		for _, path := range []string{"/console/events/" + id, "/console/events/" + id + "/proof", "/console?pseudonym=" + id, "/console?client=" + id, "/console?purpose=" + id, "/console?type=" + id, "/console?from=" + id, "/console?all=1&before=" + id, "/console/exports?client=" + id} {
+			if a := open(t, looker, http.MethodGet, n.base+path, nil); a.status >= 500 {
+				t.Errorf("GET %.80s answered %d", path, a.status)
+			}
+		}
+	}
+	token := csrf(t, n, v.browser)
+	for _, odd := range []string{"\x00", "\xff", strings.Repeat("9", 40_000), "099\u202e000000017"} {
+		for path, form := range map[string]url.Values{
+			"/signin":              {"number": {odd}, "password": {odd}},
+			"/signin/code":         {"ticket": {odd}, "code": {odd}},
+			"/consent":             {"a": {odd}, "item": {odd}},
+			"/portal/sessions/end": {"session": {odd}},
+			"/logout/confirm":      {"client_id": {odd}, "post_logout_redirect_uri": {odd}, "state": {odd}, "decision": {"stay"}},
+		} {
+			form.Set("csrf", token)
+			if a := open(t, v.browser, http.MethodPost, n.base+path, form); a.status >= 500 || a.status < 300 && path != "/signin" {
+				t.Errorf("POST %s with %.10q answered %d", path, odd, a.status)
+			}
+		}
+		for path, form := range map[string]url.Values{
+			"/introspect": {"token": {odd}, "token_type_hint": {odd}}, "/revoke": {"token": {odd}, "token_type_hint": {odd}},
+			"/token": {"grant_type": {"refresh_token"}, "refresh_token": {odd}}, "/par": {"response_type": {odd}, "redirect_uri": {odd}, "nonce": {odd}},
+		} {
+			if a := n.app.call(t, path, form); a.status >= 500 {
+				t.Errorf("POST %s with %.10q answered %d %s", path, odd, a.status, a.raw)
+			}
+		}
+	}
+	for _, body := range []string{"", "null", "[]", `{"registry":"\u0000","purpose":"land.mortgage","attributes":["civil.marital_status"]}`, `{"registry":"civil","purpose":"\ud800","attributes":["civil.marital_status"]}`, strings.Repeat("[", 50_000), `{"attributes":[` + strings.Repeat(`"a",`, 20_000) + `"a"]}`} {
+		if a := n.app.release(t, v.token, body); a.status < 400 || a.status >= 500 {
+			t.Errorf("a release of %.40q answered %d %.200s", body, a.status, a.raw)
+		}
+	}
+}
+
+// fixation: a session that an attacker put into the browser before the sign-in is
+// not the one the person gets, and a form token of his does not fit her browser.
+func fixation(t *testing.T, n *nation) {
+	home, err := url.Parse(n.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, b := n.someone(t), browser(t)
+	planted := strings.Repeat("A", 43)
+	b.Jar.SetCookies(home, []*http.Cookie{{Name: "hn_session", Value: planted, Path: "/"}})
+	n.app.tokens(t, b, who, taxDetail)
+	for _, c := range b.Jar.Cookies(home) {
+		if c.Name == "hn_session" && c.Value == planted {
+			t.Fatal("the planted session was signed in")
+		}
+	}
+	attacker := browser(t)
+	attacker.Jar.SetCookies(home, []*http.Cookie{{Name: "hn_session", Value: planted, Path: "/"}})
+	if a := open(t, attacker, http.MethodGet, n.base+"/portal", nil); a.status != http.StatusSeeOther {
+		t.Fatalf("the planted session opens the portal: %d", a.status)
+	}
+	// Signing in again ends nothing else, but gives another secret.
+	before := cookie(b.Jar.Cookies(home), "hn_session")
+	signIn(t, n, b, who, "/portal")
+	if after := cookie(b.Jar.Cookies(home), "hn_session"); after == "" || after == before {
+		t.Fatalf("a new sign-in kept the session's secret: %q", after)
+	}
+}
+
+func cookie(all []*http.Cookie, name string) string {
+	for _, c := range all {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+func openRedirect(t *testing.T, n *nation) {
+	for _, next := range []string{"https://evil.example/", "//evil.example/", "/\\evil.example", "/portal/../../evil", "javascript:alert(1)"} {
+		b, who := browser(t), n.someone(t)
+		page := fetch(t, b, n.base+"/signin?"+url.Values{"next": {next}}.Encode())
+		if kept := first(t, `name="next" value="([^"]*)"`, page); !strings.HasPrefix(kept, "/portal") {
+			t.Errorf("next=%q is kept as %q", next, kept)
+		}
+		a := signIn(t, n, b, who, next)
+		if a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), "/portal") {
+			t.Errorf("next=%q leads to %d %q", next, a.status, a.header.Get("Location"))
+		}
+	}
+	for _, query := range []string{"post_logout_redirect_uri=https://evil.example/", "client_id=app-a&post_logout_redirect_uri=https://evil.example/", "client_id=app-a&post_logout_redirect_uri=http://localhost/signed-out/"} {
+		if a := open(t, browser(t), http.MethodGet, n.base+"/logout?"+query, nil); a.header.Get("Location") != "" {
+			t.Errorf("%s leads to %q", query, a.header.Get("Location"))
+		}
+	}
+}
+
+func hostHeader(t *testing.T, n *nation) {
+	for _, path := range []string{"/.well-known/openid-configuration", "/portal", "/", "/authorize?client_id=nobody", n.app.pushed(t, random()+random(), "")[len(n.base):]} {
+		r, err := http.NewRequestWithContext(ctx(t), http.MethodGet, n.base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "evil.example"
+		r.Header.Set("X-Forwarded-Host", "evil.example")
+		r.Header.Set("X-Forwarded-Proto", "https")
+		r.Header.Set("Forwarded", "host=evil.example;proto=https")
+		response, err := browser(t).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || strings.Contains(string(raw), "evil.example") || strings.Contains(fmt.Sprint(response.Header), "evil.example") {
+			t.Errorf("%.60s repeats the Host header: %v %.300s", path, response.Header, raw)
+		}
+	}
+}
+
+func headers(t *testing.T, n *nation, v *victim) {
+	for _, path := range []string{"/", "/signin", "/portal", "/portal/sessions", "/nowhere", "/authorize?client_id=nobody", "/console", "/logout"} {
+		a := open(t, v.browser, http.MethodGet, n.base+path, nil)
+		for name, want := range map[string]string{
+			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+		} {
+			if got := a.header.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+		policy := a.header.Get("Content-Security-Policy")
+		for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"} {
+			if !strings.Contains(policy, part) {
+				t.Errorf("%s: the policy lacks %s: %s", path, part, policy)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") {
+			t.Errorf("%s: the policy is %s", path, policy)
+		}
+	}
+	b := browser(t)
+	for _, line := range open(t, b, http.MethodGet, n.base+"/signin?lang=en", nil).header.Values("Set-Cookie") {
+		for _, attribute := range []string{"HttpOnly", "SameSite=Lax", "path=/"} {
+			if !strings.Contains(line, attribute) {
+				t.Errorf("a cookie lacks %s: %s", attribute, line)
+			}
+		}
+		if strings.Contains(strings.ToLower(line), "domain=") {
+			t.Errorf("a cookie is for the whole domain: %s", line)
+		}
+	}
+	for path, form := range map[string]url.Values{
+		"/token": {"grant_type": {"client_credentials"}}, "/introspect": {"token": {v.token}}, "/par": n.app.request(random()+random(), ""),
+	} {
+		if a := n.app.call(t, path, form); a.status >= 300 || !strings.Contains(a.header.Get("Cache-Control"), "no-store") {
+			t.Errorf("RFC 6749 §5.1: %s answers %d with Cache-Control %q", path, a.status, a.header.Get("Cache-Control"))
+		}
+	}
+	if a := n.app.resource(t, http.MethodGet, "/userinfo", v.token, "", nil); !strings.Contains(a.header.Get("Cache-Control"), "no-store") {
+		t.Errorf("UserInfo may be cached: %q", a.header.Get("Cache-Control"))
+	}
+	if a := n.app.release(t, v.token, civilRead); a.status != 200 || !strings.Contains(a.header.Get("Cache-Control"), "no-store") {
+		t.Errorf("a release may be cached: %q", a.header.Get("Cache-Control"))
+	}
+}
+
+// raw sends bytes and returns the statuses of all that comes back until the
+// server closes.
+func raw(t *testing.T, n *nation, request string) (statuses []int, text string) {
+	t.Helper()
+	u, err := url.Parse(n.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connection, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	if _, err := io.WriteString(connection, request); err != nil {
+		return nil, ""
+	}
+	if err := connection.(*net.TCPConn).CloseWrite(); err != nil {
+		return nil, ""
+	}
+	reader := bufio.NewReader(connection)
+	for {
+		response, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			return statuses, text
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		statuses, text = append(statuses, response.StatusCode), text+string(body)
+	}
+}
+
+func traversal(t *testing.T, n *nation) {
+	for _, path := range []string{
+		"/static/../../etc/passwd", "/static/%2e%2e/%2e%2e/etc/passwd", "/static/..%2f..%2fetc%2fpasswd", "/static/....//etc/passwd", "/static//etc/passwd",
+		"/static/%00", "/static/", "/static", "/static/..\\..\\hopnhat.db", "/../state/hopnhat.db", "/static/static.go",
+	} {
+		statuses, text := raw(t, n, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		if len(statuses) != 1 || statuses[0] < 400 || statuses[0] >= 500 || strings.Contains(text, "root:") {
+			t.Errorf("%s answered %v %.100s", path, statuses, text)
+		}
+	}
+}
+
+// smuggling: where two readers of one stream could disagree on where a request
+// ends (RFC 9112 §6.3, §11.2), nothing that came with it is taken for a second
+// request.
+func smuggling(t *testing.T, n *nation) {
+	const hidden = "GET /.well-known/openid-configuration HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	for name, request := range map[string]string{
+		"both lengths":           "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
+		"two lengths":            "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: " + fmt.Sprint(len(hidden)) + "\r\n\r\n" + hidden,
+		"a list of lengths":      "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0, " + fmt.Sprint(len(hidden)) + "\r\n\r\n" + hidden,
+		"a signed length":        "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: +0\r\n\r\n" + hidden,
+		"an unknown encoding":    "POST /token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\nContent-Length: 0\r\n\r\n" + hidden,
+		"two encodings":          "POST /token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + hidden,
+		"a space before a colon": "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length : " + fmt.Sprint(len(hidden)) + "\r\n\r\n" + hidden,
+		"GET with a body":        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + fmt.Sprint(len(hidden)) + "\r\n\r\n" + hidden,
+		"GET with chunks":        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x", len(hidden)) + "\r\n" + hidden + "\r\n0\r\n\r\n",
+		"GET with both lengths":  "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n" + hidden,
+		"a chunk that overflows": "POST /token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff0\r\n\r\n" + hidden,
+	} {
+		t.Run(name, func(t *testing.T) {
+			statuses, text := raw(t, n, request)
+			if strings.Contains(text, "jwks_uri") {
+				t.Errorf("what came with it was taken for a request: %v", statuses)
+			}
+		})
+	}
+	t.Run("our own header from outside", func(t *testing.T) {
+		statuses, _ := raw(t, n, "GET /userinfo HTTP/1.1\r\nHost: localhost\r\nX-Hopnhat-Address: 10.0.0.1\r\nX-Request-Id: mine\r\nConnection: close\r\n\r\n")
+		if len(statuses) != 1 || statuses[0] != http.StatusUnauthorized {
+			t.Errorf("got %v", statuses)
+		}
+	})
+}
+
+// doubled: RFC 6749 §3.1 and §3.2, a parameter stands once; at every endpoint and
+// for each parameter.
+func doubled(t *testing.T, n *nation, v *victim) {
+	p := n.app
+	auth := func() url.Values {
+		return url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {p.assertion(t, nil)}}
+	}
+	for path, form := range map[string]url.Values{
+		"/token":      {"grant_type": {"authorization_code"}, "code": {random()}, "redirect_uri": {p.redirect}, "code_verifier": {random() + random()}, "refresh_token": {"x"}, "scope": {"openid"}, "resource": {"https://x.example"}, "client_id": {p.id}},
+		"/introspect": {"token": {v.token}, "token_type_hint": {"access_token"}, "client_id": {p.id}},
+		"/revoke":     {"token": {"made-up"}, "token_type_hint": {"refresh_token"}, "client_id": {p.id}},
+		"/par":        p.request(random()+random(), taxDetail),
+	} {
+		names := []string{"client_assertion", "client_assertion_type"}
+		for name := range form {
+			if name != "resource" { // RFC 8707 §2: may be repeated
+				names = append(names, name)
+			}
+		}
+		for _, name := range names {
+			for what, more := range map[string]func(url.Values) string{
+				"doubled":   func(f url.Values) string { return f.Encode() + "&" + url.Values{name: {"x"}}.Encode() },
+				"over-long": func(f url.Values) string { f.Set(name, strings.Repeat("x", 66_000)); return f.Encode() },
+			} {
+				f := auth()
+				for k, values := range form {
+					f[k] = values
+				}
+				a := p.postRaw(t, path, more(f), p.dpop(t, http.MethodPost, n.base+path, "", nil))
+				if a.status != 400 && a.status != 401 && a.status != 413 || a.text("error") == "" {
+					t.Errorf("%s with %s %s answered %d %.200s", path, name, what, a.status, a.raw)
+				}
+				if strings.Contains(a.raw, `"active":true`) {
+					t.Errorf("%s with %s %s told of a token", path, name, what)
+				}
+			}
+		}
+	}
+	for _, path := range []string{"/token", "/par", "/introspect", "/revoke"} {
+		t.Run(path+" takes POST of a form only", func(t *testing.T) {
+			if a := open(t, browser(t), http.MethodGet, n.base+path+"?"+auth().Encode(), nil); a.status != 400 && a.status != http.StatusMethodNotAllowed {
+				t.Errorf("GET answered %d", a.status)
+			}
+			r, err := http.NewRequestWithContext(ctx(t), http.MethodPost, n.base+path, strings.NewReader(`{"grant_type":"client_credentials"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			if a := send(t, r); a.status != 400 && a.status != 415 {
+				t.Errorf("JSON answered %d", a.status)
+			}
+		})
+		t.Run(path+": what stands in the URL does not count", func(t *testing.T) {
+			f := url.Values{"grant_type": {"client_credentials"}, "token": {"x"}}
+			a := p.postRaw(t, path+"?"+auth().Encode(), f.Encode(), p.dpop(t, http.MethodPost, n.base+path, "", nil))
+			if a.status != 400 && a.status != 401 {
+				t.Errorf("answered %d %s", a.status, a.raw)
+			}
+		})
+	}
+}
+
+func searchFields(t *testing.T, n *nation) {
+	who := n.someone(t)
+	n.run(t, "account", "auditor", who.Number)
+	b := signedIn(t, n, who)
+	if page := fetch(t, b, n.base+"/console?all=1"); !strings.Contains(page, "/console/events/") {
+		t.Fatal("an auditor finds nothing")
+	}
+	for _, field := range []string{"pseudonym", "client", "purpose"} {
+		for _, text := range []string{"' OR '1'='1", "x' OR 1=1 --", "%", "_", "*", "x'; DROP TABLE events; --", `\' OR 1=1 --`} {
+			page := fetch(t, b, n.base+"/console?"+url.Values{field: {text}}.Encode())
+			// Its own record of the search is the one event it may link to.
+			if links := regexp.MustCompile(`<tr[^>]*>[^§]*?/console/events/`).FindAllString(page, -1); len(links) > 0 {
+				t.Errorf("%s=%q found something", field, text)
+			}
+		}
+	}
+	token := first(t, `name="csrf" value="([^"]+)"`, fetch(t, b, n.base+"/console"))
+	for name, reason := range map[string]string{
+		"as long as the field takes": strings.Repeat("ế", 200), "longer": strings.Repeat("ế", 5000), "decomposed": "kie\u0302\u0309m tra", "with quotes": `"<script>'`,
+	} {
+		a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "client": {n.app.id}, "reason": {reason}, "confirm": {"1"}})
+		if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment") {
+			t.Errorf("an export with a reason %s: %d %.400s", name, a.status, a.raw)
+		}
+	}
+	if a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "client": {n.app.id}, "reason": {"a\u202eb"}, "confirm": {"1"}}); a.status != http.StatusBadRequest {
+		t.Errorf("a reason that reads backwards: %d", a.status)
+	}
+}
+
+func withdrawn(t *testing.T, n *nation, v *victim) {
+	if a := n.app.release(t, v.token, civilRead); a.status != http.StatusOK {
+		t.Fatal(a.raw)
+	}
+	a := open(t, v.browser, http.MethodPost, n.base+"/portal/consents/"+v.consent+"/withdraw", url.Values{"csrf": {csrf(t, n, v.browser)}})
+	if a.status != http.StatusOK {
+		t.Fatalf("withdrawing answered %d", a.status)
+	}
+	a = n.app.release(t, v.token, civilRead)
+	want(t, a, 403, "consent-withdrawn")
+	if strings.Contains(a.raw, `"records"`) {
+		t.Errorf("records came with the refusal: %s", a.raw)
+	}
+	if a := n.app.release(t, v.token, taxRead); a.status != http.StatusOK {
+		t.Errorf("what needs no consent was refused too: %s", a.raw)
+	}
+}
+
+func quietLog(t *testing.T, n *nation, v *victim) {
+	raw, err := os.ReadFile(filepath.Join(n.state, "hopnhat.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw) + n.process.Output()
+	for _, p := range []*person{v.who} {
+		for _, secret := range []string{p.Password, p.SeedHex, v.token} {
+			if strings.Contains(text, secret) {
+				t.Errorf("the log holds %q", secret)
+			}
+		}
+	}
+	log := string(raw)
+	if found := regexp.MustCompile(`\b\d{12}\b`).FindString(log); found != "" {
+		t.Errorf("the log holds the number %s", found)
+	}
+	if strings.Contains(log, v.who.Number) {
+		t.Error("the log holds the victim's number")
+	}
+	if found := regexp.MustCompile(`"level":"ERROR".*`).FindString(log); found != "" {
+		t.Errorf("an attack was an internal error: %.600s", found)
+	}
+}

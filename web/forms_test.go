@@ -1,0 +1,97 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+)
+
+// routed is the route table without anything behind it: whoever gets past the
+// first check of a form finds nothing there.
+func routed() *Server {
+	s := &Server{o: Options{
+		Issuer: "https://id.example", Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms([]byte("key")),
+		Broker: http.NotFoundHandler(), Metrics: http.NotFoundHandler(),
+	}}
+	s.app = fiber.New(fiber.Config{ErrorHandler: s.renderError})
+	s.app.Use(identify, s.harden)
+	s.routes()
+	return s
+}
+
+// forMachines are the endpoints that take POST from programs, or from any page
+// (the authorization endpoint and the end of a session, which ask the person).
+var forMachines = []string{
+	provider.PARPath, provider.TokenPath, provider.UserInfoPath, provider.IntrospectionPath, provider.RevocationPath,
+	provider.BrokerPath + "/releases", provider.AuthorizePath, provider.EndSessionPath,
+}
+
+// TestEveryFormIsChecked finds the forms in the route table itself, so that a new
+// one cannot be forgotten: each is refused without the token, with another
+// browser's, and when the browser says that the form came from elsewhere.
+func TestEveryFormIsChecked(t *testing.T) {
+	s := routed()
+	const hers, another = "hers4567890123456789012345678901234567890123", "another7890123456789012345678901234567890123"
+	found := 0
+	for _, route := range s.app.GetRoutes(true) {
+		if route.Method != http.MethodPost || slices.Contains(forMachines, route.Path) {
+			continue
+		}
+		found++
+		path := strings.ReplaceAll(route.Path, ":id", "01a214e0-b7fb-7c28-8efd-9f2277b2bc65")
+		for _, row := range []struct {
+			name, token string
+			header      map[string]string
+		}{
+			{"no token", "", nil},
+			{"another browser's token", s.o.Forms.Token(another, "form"), nil},
+			{"a token for something else", s.o.Forms.Token(hers, "x"), nil},
+			{"from another origin", s.o.Forms.Token(hers, "form"), map[string]string{"Origin": "https://evil.example"}},
+			{"from another site", s.o.Forms.Token(hers, "form"), map[string]string{"Sec-Fetch-Site": "cross-site"}},
+		} {
+			t.Run(path+": "+row.name, func(t *testing.T) {
+				r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(url.Values{"csrf": {row.token}}.Encode()))
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				r.Header.Set("Cookie", s.o.Sessions.BindingName()+"="+hers)
+				for name, value := range row.header {
+					r.Header.Set(name, value)
+				}
+				response, err := s.app.Test(r, -1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				response.Body.Close()
+				if response.StatusCode != http.StatusForbidden {
+					t.Fatalf("got %d, want 403", response.StatusCode)
+				}
+			})
+		}
+	}
+	if found < 8 {
+		t.Fatalf("only %d forms were found in the route table", found)
+	}
+}
+
+// TestLocalPaths: after a sign-in the browser goes to a page of ours, whatever
+// the address asked for.
+func TestLocalPaths(t *testing.T) {
+	for next, want := range map[string]string{
+		"/portal": "/portal", "/portal/consents?x=1": "/portal/consents?x=1", "/console?type=a": "/console?type=a",
+		"": "/portal", "https://evil.example": "/portal", "//evil.example": "/portal", "/\\evil.example": "/portal", "///evil.example/portal": "/portal",
+		"\\\\evil.example": "/portal", "/portal\r\nLocation: https://evil.example": "/portal", "javascript:alert(1)": "/portal", "portal": "/portal",
+		"https:/portal": "/portal", "/authorize?client_id=x": "/portal", "/logout": "/portal", "/\t/evil.example/portal": "/portal", "/%2fevil.example": "/portal",
+	} {
+		if got := local(next); got != want {
+			t.Errorf("%q leads to %q, want %q", next, got, want)
+		}
+	}
+}
