@@ -37,8 +37,8 @@ func (row credentialsRow) credentials() authn.Credentials {
 func (db *DB) Credentials(ctx context.Context, number authz.PersonalNumber, numberKey []byte) (authn.Credentials, error) {
 	var row struct {
 		Held        credentialsRow `gorm:"embedded"`
-		Attempts    int        `gorm:"column:attempts"`
-		AttemptedAt *time.Time `gorm:"column:attempted_at"`
+		Attempts    int            `gorm:"column:attempts"`
+		AttemptedAt *time.Time     `gorm:"column:attempted_at"`
 	}
 	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+`, t.failures AS attempts, t.failed_at AS attempted_at FROM (SELECT 1) AS one
 		LEFT JOIN identifiers i ON i.number = ? AND i.kind = 'number' LEFT JOIN accounts a ON a.subject = i.subject
