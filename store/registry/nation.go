@@ -14,7 +14,7 @@ import (
 )
 
 // GeneratorVersion changes when the same seed makes other rows.
-const GeneratorVersion = 2
+const GeneratorVersion = 3
 
 // today is the day the synthetic nation is drawn for. It is fixed, so that a seed
 // always makes the same nation; ages and predicates in the records are of it.

@@ -17,12 +17,24 @@ func (c *chunk) population(n *nation, h *human) {
 	v := values{
 		"full_name": h.recorded(h.name), "birth_date": h.birthText(), "age_over": h.adult(), "sex": sex,
 		"permanent_address": h.permanent, "current_address": h.current, "portrait": fmt.Sprintf("ref:portrait/%d", h.seq),
-		"family_links": links, "life_status": h.life(),
+		"family_links": links, "life_status": h.life(), "updated_on": dateText(h.updated()),
 	}
 	if h.citizen() {
 		v["pin"], v["ethnicity"], v["religion"] = h.number(), h.ethnicity, h.religion
 	}
 	c.record("population", h.id, 0, v)
+}
+
+// updated is when a record changed last: with a marriage or a death, or when it was
+// cleaned in the years before.
+func (h *human) updated() time.Time {
+	latest := later(time.Date(2021, 7, 1, 0, 0, 0, 0, time.UTC), h.seq*37%1500)
+	for _, t := range []time.Time{h.birth, h.married, h.dead} {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	return latest
 }
 
 func (c *chunk) civil(n *nation, h *human) {

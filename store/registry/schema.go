@@ -4,7 +4,7 @@ import "strings"
 
 // SchemaVersion changes with the tables. The nation is synthetic, so another
 // version is generated again, never migrated.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // column is one column of a table: its kind decides its type, unless exact says
 // it in each database's words.
