@@ -25,6 +25,7 @@ type permissionRow struct {
 	Kind         string     `gorm:"column:kind"`
 	AccountLevel int        `gorm:"column:account_level"`
 	LockedAt     *time.Time `gorm:"column:locked_at"`
+	OpenedAt     time.Time  `gorm:"column:opened_at"`
 
 	ConsentID  *string    `gorm:"column:consent_id"`
 	Version    int        `gorm:"column:version"`
@@ -43,7 +44,7 @@ type permissionRow struct {
 func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
 	var row permissionRow
 	res := db.reader(ctx).Raw(`SELECT g.subject, g.acr, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
-			a.person_id, a.kind, a.account_level, a.locked_at,
+			a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
 			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
 			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency,
@@ -57,9 +58,10 @@ func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.Regi
 	if res.RowsAffected == 0 {
 		return broker.Permission{}, authz.ErrNotFound
 	}
+	alive := row.RevokedAt == nil && db.now().Before(row.ExpiresAt)
 	p := broker.Permission{
-		GrantLive: row.RevokedAt == nil && row.CodeSpentAt != nil && db.now().Before(row.ExpiresAt),
-		Client:    authz.ClientID(row.ClientID), Subject: authz.Subject(row.Subject), Person: row.Person, Kind: row.Kind, Level: authz.AuthenticationLevel(row.ACR),
+		GrantLive: alive && row.CodeSpentAt != nil, Unredeemed: alive && row.CodeSpentAt == nil, Proofed: row.OpenedAt.UTC(),
+		Client: authz.ClientID(row.ClientID), Subject: authz.Subject(row.Subject), Person: row.Person, Kind: row.Kind, Level: authz.AuthenticationLevel(row.ACR),
 		Account: authz.AccountLevel(row.AccountLevel), Locked: row.LockedAt != nil,
 	}
 	if err := json.Unmarshal(row.Details, &p.Details); err != nil {

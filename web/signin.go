@@ -254,6 +254,9 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 			Basis: item.Basis.Text(), Citation: v.citation(item.Basis.Citation), Frequency: view.Frequency(item.Release.Frequency),
 			DataLife: view.DataLife(item.Release.DataLife), ValidUntil: item.Release.ValidUntil,
 		}
+		if w.Request.ClaimsOnly {
+			p.IfDeclined = signsInAnyway
+		}
 		source := view.Source{ID: item.ID, Registry: item.Registry.Text(), Owner: owner(item.Registry), Chosen: ticked[item.ID]}
 		for _, a := range item.Attributes {
 			line := view.Item{ID: a.ID, Name: a.Attribute.Text(), Sensitive: a.Attribute.Sensitive(), Chosen: ticked[a.ID]}
@@ -270,6 +273,12 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 		}
 	}
 	return page, nil
+}
+
+// signsInAnyway: claims about the person are no condition of a sign-in.
+var signsInAnyway = view.Words{
+	VI: "Bạn có thể bỏ trống mọi mục và bấm nút đồng ý: bạn vẫn đăng nhập được, ứng dụng chỉ không nhận các thông tin này.",
+	EN: "You may leave every box empty and press the agree button: you are signed in all the same, and the app does not get these details.",
 }
 
 // citation is a citation of the catalogue, which is in English, in the reader's
@@ -353,7 +362,7 @@ func (s *Server) consent(v *visit) error {
 	next, err := s.o.Provider.Approve(v.http, w.ID, func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
 		granted, logIt, err = s.o.Consents.Record(ctx, consent.Answer{
 			Client: w.Client, Subject: in.Subject, Session: in.ID, ACR: in.Level.ACR(), Locale: string(v.lang),
-			Wanted: w.Request.Details, Ticked: ticked,
+			Wanted: w.Request.Details, Ticked: ticked, MayGiveNone: w.Request.ClaimsOnly,
 		})
 		return granted, err
 	})

@@ -33,14 +33,19 @@ type Verifier interface {
 type Permission struct {
 	// GrantLive is false when the grant was revoked, expired, or never redeemed.
 	GrantLive bool
-	Client    authz.ClientID
-	Subject   authz.Subject
-	Person    string
-	Kind      string
-	Level     authz.AuthenticationLevel
-	Account   authz.AccountLevel
-	Locked    bool
-	Details   []authz.Release
+	// Unredeemed is true for a grant whose code was not redeemed yet, and that is
+	// neither revoked nor expired.
+	Unredeemed bool
+	Client     authz.ClientID
+	Subject    authz.Subject
+	Person     string
+	Kind       string
+	Level      authz.AuthenticationLevel
+	Account    authz.AccountLevel
+	// Proofed is when the account was opened on proof of identity.
+	Proofed time.Time
+	Locked  bool
+	Details []authz.Release
 	// Consent is the subject's with this client for this purpose and register, in
 	// its current version and whatever its state; nil if there is none.
 	Consent *consent.Consent

@@ -18,6 +18,8 @@ type request struct {
 	client  *authz.Client
 	started time.Time
 	id      string // of the HTTP request
+	// redeeming: the grant's code is being redeemed now, see [Demand].
+	redeeming bool
 }
 
 // requestID takes the caller's name of a request into the evidence only in a

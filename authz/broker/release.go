@@ -66,14 +66,17 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 		refusal{code: "malformed-request", detail: err.Error()}.write(w)
 		return
 	}
-	answer, err := b.release(ctx, request{asked: in, access: access, started: started, id: requestID(r)})
+	released, err := b.release(ctx, request{asked: in, access: access, started: started, id: requestID(r)})
 	var refused refusal
 	switch {
 	case err == nil:
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		// The app may be gone; the release is on record either way.
-		_ = json.NewEncoder(w).Encode(answer)
+		_ = json.NewEncoder(w).Encode(releaseAnswer{
+			ID: released.Event, Log: logPlace{b.LogOrigin, released.Index}, Subject: access.Pairwise, Registry: in.Registry, Purpose: in.Purpose,
+			Basis: released.Basis, Consent: released.Consent, Attributes: in.Attributes, DataLife: released.DataLife, Records: released.Records,
+		})
 	case errors.As(err, &refused):
 		refused.write(w)
 	default:
@@ -102,7 +105,7 @@ func challenge(code authz.Code, description string) string {
 
 // release decides, records and reads. Its error is a refusal, or something that
 // went wrong on our side, after which nothing is sent.
-func (b *Broker) release(ctx context.Context, q request) (*releaseAnswer, error) {
+func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 	var err error
 	q.client, err = b.Clients.Client(ctx, q.access.Client)
 	switch {
@@ -122,7 +125,7 @@ func (b *Broker) release(ctx context.Context, q request) (*releaseAnswer, error)
 	}
 }
 
-func (b *Broker) attempt(ctx context.Context, q request) (*releaseAnswer, error) {
+func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 	live, err := b.Permissions.Live(ctx, q.access.Grant, q.asked.Registry, q.asked.Purpose)
 	if err != nil && !errors.Is(err, authz.ErrNotFound) {
 		return nil, err
@@ -151,10 +154,11 @@ func (b *Broker) decide(ctx context.Context, q request, live Permission, granted
 	deny := func(code policy.Code) (policy.Verdict, error) {
 		return policy.Verdict{Reasons: []policy.Reason{{Code: code}}, Determining: []string{"grant"}}, nil
 	}
+	alive := live.GrantLive || q.redeeming && live.Unredeemed
 	switch {
-	case !live.GrantLive && live.Locked: // a lock revokes the grants
+	case !alive && live.Locked: // a lock revokes the grants
 		return deny(policy.AccountLocked)
-	case !live.GrantLive:
+	case !alive:
 		return deny("grant-ended")
 	case q.asked.Subject != "" && q.asked.Subject != string(authz.SubjectSelf) && q.asked.Subject != string(q.access.Pairwise):
 		return deny("subject-of-another")
@@ -219,7 +223,7 @@ func (b *Broker) writing(ctx context.Context) (context.Context, context.CancelFu
 
 // send reads the register while the event is made durable, and answers when
 // both are done: first the row, then the log, then the data.
-func (b *Broker) send(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event) (*releaseAnswer, error) {
+func (b *Broker) send(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event) (*Released, error) {
 	type result struct {
 		records []Record
 		err     error
@@ -251,14 +255,14 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 	case len(got.records) == 0:
 		return nil, refusal{code: "no-record", event: event.ID}
 	}
-	answer := &releaseAnswer{
-		ID: event.ID, Log: logPlace{b.LogOrigin, index}, Subject: q.access.Pairwise, Registry: q.asked.Registry, Purpose: q.asked.Purpose,
-		Basis: granted.Basis, Attributes: q.asked.Attributes, DataLife: granted.DataLife, Records: project(got.records, q.asked.Attributes),
+	released := &Released{
+		Event: event.ID, Index: index, Records: project(got.records, q.asked.Attributes), Basis: granted.Basis, DataLife: granted.DataLife,
+		Kind: live.Kind, Account: live.Account, Proofed: live.Proofed,
 	}
 	if event.Reason.Consent != "" {
-		answer.Consent = live.Consent.Reference()
+		released.Consent = live.Consent.Reference()
 	}
-	return answer, nil
+	return released, nil
 }
 
 // project copies what was granted and nothing else, whatever a register's

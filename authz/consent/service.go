@@ -120,6 +120,9 @@ type Answer struct {
 	Wanted  []authz.Release
 	// Ticked are the ids of the attributes she ticked.
 	Ticked map[string]bool
+	// MayGiveNone: all that is wanted are claims of a sign-in (OpenID Connect Core
+	// §5.4, §5.5), which goes on without them; agreeing to none is an answer.
+	MayGiveNone bool
 }
 
 // ErrNothingChosen means that she agreed to nothing of what was asked.
@@ -175,7 +178,7 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		r.Attributes, r.ConsentReference = chosen, saved.Reference()
 		granted = append(granted, r)
 	}
-	if asked && len(logIt) == 0 {
+	if asked && len(logIt) == 0 && !a.MayGiveNone {
 		return nil, nil, ErrNothingChosen
 	}
 	return granted, logIt, nil

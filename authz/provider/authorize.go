@@ -269,7 +269,13 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 		facts.Hinted = hinted
 	}
 	if signedIn {
-		var err error
+		other, err := p.otherSubject(ctx, req, client, s)
+		if err != nil {
+			return interaction.Outcome{}, nil, keysError(err)
+		}
+		if other {
+			facts.Hinted = "another"
+		}
 		if needed, granted, err = p.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
 			return interaction.Outcome{}, nil, authz.AsError(err)
 		}
@@ -434,10 +440,6 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 	if !pending.Request.HasCode() {
 		grant.CodeSpent = now // there is none: its tokens are good at once
 	}
-	// Made first: an answer that cannot be signed leaves nothing spent.
-	if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
-		return Next{}, err
-	}
 	write := func(ctx context.Context) error {
 		if pending.ID != "" {
 			if err := p.o.Grants.FinishPending(ctx, pending.ID, now); err != nil {
@@ -455,6 +457,21 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 	}
 	if pending.ID != "" || record != nil {
 		write = inTx(p.o.Grants, write)
+	}
+	if p.tellsInFront(pending.Request) {
+		// The one answer that is made last: what it tells of the person leaves by the
+		// grant, which must be there, with what she has just agreed to.
+		if err := write(ctx); err != nil {
+			return Next{}, p.finishError(err)
+		}
+		if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
+			return Next{}, err
+		}
+		return p.answer(ctx, pending.Request, answer)
+	}
+	// Made first: an answer that cannot be signed leaves nothing spent.
+	if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
+		return Next{}, err
 	}
 	next, err := p.answer(ctx, pending.Request, answer)
 	if err != nil {

@@ -50,7 +50,17 @@ func (p *Provider) frontChannel(ctx context.Context, client *clientauth.Register
 	if client.Profile.StateHash && request.State != "" {
 		id.SHash = halfHash(algorithm, request.State)
 	}
-	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{Use: keys.TokenSigning, Algorithm: algorithm, Type: typeIDToken, Claims: id})
+	var about map[string]any
+	if p.tellsInFront(*request) {
+		if about, err = p.about(ctx, g, idTokenClaims(*request), keys.RequestOf(ctx), false); err != nil {
+			return err
+		}
+	}
+	claims, err := withClaims(id, about)
+	if err != nil {
+		return authz.AsError(err)
+	}
+	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{Use: keys.TokenSigning, Algorithm: algorithm, Type: typeIDToken, Claims: claims})
 	if err != nil {
 		return keysError(err)
 	}

@@ -43,6 +43,8 @@ type metadata struct {
 	Claims                []string `json:"claims_supported"`
 	ClaimTypes            []string `json:"claim_types_supported"`
 	Displays              []string `json:"display_values_supported"`
+	ClaimsLocales         []string `json:"claims_locales_supported,omitempty"`
+	assurance                      // OpenID Connect for Identity Assurance §8
 	UILocales             []string `json:"ui_locales_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
 	ClaimsParameter       bool     `json:"claims_parameter_supported"`
@@ -85,7 +87,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		UserInfoEndpoint: p.url.userinfo, JWKSURI: p.url.jwks, PAREndpoint: p.url.par,
 		IntrospectionEndpoint: p.url.introspect, RevocationEndpoint: p.url.revoke, EndSessionEndpoint: p.url.logout,
 		RegistrationEndpoint: p.o.Published.Registration, PolicyURI: p.o.Published.Policy, TermsURI: p.o.Published.Terms,
-		Scopes:        scopes,
+		Scopes:        p.scopes(),
 		ResponseTypes: authz.Union(func(p authz.Profile) []string { return p.ResponseTypes }),
 		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),
 		GrantTypes:    authz.Union(func(p authz.Profile) []string { return p.GrantTypes }),
@@ -98,10 +100,12 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: methods, RevocationMethods: methods,
 		DPoPAlgs: []string{"ES256", "EdDSA", "PS256"}, PKCE: []string{"S256"},
 		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
-		Claims:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "c_hash", "at_hash", "s_hash"},
+		Claims: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "c_hash", "at_hash", "s_hash"},
+			p.claimsAbout()...),
 		Displays:   []string{"page", "popup", "touch"}, // one page fits all
 		ClaimTypes: []string{"normal"}, UILocales: []string{"vi", "en"},
 		Aliases: p.aliases(), CertificateBound: p.o.MutualTLSAlias != "",
+		ClaimsParameter: true, ClaimsLocales: p.claimsLocales(), assurance: p.assurance(),
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,
 	})
 }

@@ -96,10 +96,20 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, boun
 	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typeAccessToken, Claims: access}}
 	if hasScope(scope, "openid") {
 		id := p.idToken(g, sub, u.now)
+		var about map[string]any
 		if first { // OpenID Connect Core §12.2: no nonce needed on refresh
 			id.Nonce = g.Request.Nonce
+			// Claims about the person are in the first ID token only: each would be a
+			// release, and UserInfo has them for as long as the grant lives.
+			if about, err = p.about(ctx, g, idTokenClaims(g.Request), keys.RequestOf(ctx), true); err != nil {
+				return nil, err
+			}
 		}
-		tokens = append(tokens, jose.Token{Use: keys.TokenSigning, Algorithm: algorithm, Type: typeIDToken, Claims: id})
+		all, err := withClaims(id, about)
+		if err != nil {
+			return nil, authz.AsError(err)
+		}
+		tokens = append(tokens, jose.Token{Use: keys.TokenSigning, Algorithm: algorithm, Type: typeIDToken, Claims: all})
 	}
 	signed, err := jose.Sign(ctx, p.o.Ring, tokens...)
 	if err != nil {

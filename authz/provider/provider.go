@@ -13,6 +13,7 @@ import (
 	"github.com/ory/fosite"
 
 	"hopnhat/authz"
+	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/request"
 	"hopnhat/keys"
@@ -47,6 +48,9 @@ type Consents interface {
 	// Needed tells whether the person must be asked, and if not, which releases
 	// her live consents and other legal bases grant.
 	Needed(ctx context.Context, client *authz.Client, s SignedIn, wanted []authz.Release) (needed bool, granted []authz.Release, err error)
+	// Wishes makes wishes for releases out of attributes that claims need, see
+	// request.Wishes.
+	Wishes(client *authz.Client, attributes []authz.AttributeID) []authz.Release
 }
 
 // Pseudonyms derives what a client may know a person and a session by.
@@ -84,6 +88,8 @@ type Options struct {
 	Sessions                Sessions
 	Consents                Consents
 	Pseudonyms              Pseudonyms
+	// Releases lets data about the person go, for claims; nil offers none.
+	Releases Releases
 	// Fetcher gets request objects by reference; nil offers none.
 	Fetcher Fetcher
 	// Published is what the metadata say of others' doing.
@@ -164,8 +170,15 @@ const (
 	BrokerPath        = "/broker/v1"
 )
 
-// Scopes this provider knows, with what each is for.
-var scopes = []string{"openid", "offline_access"}
+// scopes are those this provider knows: of OpenID Connect Core §3.1.2.1 and §11, and
+// where claims about a person can be had, of §5.4.
+func (p *Provider) scopes() []string {
+	known := []string{"openid", "offline_access"}
+	if p.o.Releases != nil {
+		known = append(known, claims.Scopes()...)
+	}
+	return known
+}
 
 // New makes a Provider. It derives its refresh-token key from the keyring, so
 // it fails when the keyring is not available.
@@ -186,7 +199,10 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,
 		Endpoints: []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke},
 	}
-	p.checker = &request.Checker{ScopesKnown: scopes, Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}
+	p.checker = &request.Checker{ScopesKnown: p.scopes(), Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}
+	if o.Releases != nil {
+		p.checker.Wishes = o.Consents.Wishes
+	}
 	key, err := o.Ring.Derive(ctx, keys.Secrets, "refresh-token")
 	if err != nil {
 		return nil, fmt.Errorf("deriving the refresh token key: %w", err)

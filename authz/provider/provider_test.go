@@ -185,6 +185,8 @@ func (w *world) Needed(context.Context, *authz.Client, provider.SignedIn, []auth
 	return false, nil, nil
 }
 
+func (w *world) Wishes(*authz.Client, []authz.AttributeID) []authz.Release { return nil }
+
 func (w *world) Pairwise(_ context.Context, sector string, s authz.Subject) (authz.Pairwise, error) {
 	return authz.Pairwise(sector + "/" + string(s)), nil
 }

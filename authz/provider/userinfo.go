@@ -14,9 +14,9 @@ import (
 	"hopnhat/keys/jose"
 )
 
-// userInfo is the answer of OpenID Connect Core §5.3.2. Who the person is in a
-// register leaves only as a recorded release (decision D7), so this says the
-// pseudonym and the levels.
+// userInfo is what every answer of OpenID Connect Core §5.3.2 says: the pseudonym and
+// the levels. Who the person is in a register leaves only as a recorded release
+// (decision D7), see [Provider.about].
 type userInfo struct {
 	Subject  string   `json:"sub"`
 	ACR      string   `json:"acr"`
@@ -40,11 +40,21 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 		p.refuseBearer(w, r, authz.Refuse(authz.InvalidToken, "the app of this token is not registered any more").Because(err))
 		return
 	}
-	if client.UserInfoAlg == "" && !client.UserInfoEncryption.Wanted() {
-		writeJSON(w, http.StatusOK, info)
+	about, err := p.about(r.Context(), g, userInfoClaims(g, access.Scope), r.Header.Get("X-Request-Id"), false)
+	if err != nil {
+		p.refuseBearer(w, r, err)
 		return
 	}
-	signed, err := p.signedUserInfo(r.Context(), client, info)
+	if client.UserInfoAlg == "" && !client.UserInfoEncryption.Wanted() {
+		answer, err := withClaims(info, about)
+		if err != nil {
+			p.refuseBearer(w, r, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, answer)
+		return
+	}
+	signed, err := p.signedUserInfo(r.Context(), client, info, about)
 	if err != nil {
 		p.refuseBearer(w, r, err)
 		return
@@ -54,14 +64,17 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 
 // signedUserInfo is OpenID Connect Core §5.3.2: signed with iss and aud, and if
 // the app registered so, encrypted.
-func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Registered, info userInfo) (string, error) {
+func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Registered, info userInfo, about map[string]any) (string, error) {
+	all, err := withClaims(struct {
+		Issuer   string         `json:"iss"`
+		Audience authz.ClientID `json:"aud"`
+		userInfo
+	}{p.o.Issuer, client.ID, info}, about)
+	if err != nil {
+		return "", authz.AsError(err)
+	}
 	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{
-		Use: keys.TokenSigning, Algorithm: orES256(client.UserInfoAlg), Type: "JWT",
-		Claims: struct {
-			Issuer   string         `json:"iss"`
-			Audience authz.ClientID `json:"aud"`
-			userInfo
-		}{p.o.Issuer, client.ID, info},
+		Use: keys.TokenSigning, Algorithm: orES256(client.UserInfoAlg), Type: "JWT", Claims: all,
 	})
 	if err != nil {
 		return "", keysError(err)

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"hopnhat/authz"
+	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
@@ -56,7 +57,7 @@ func (m Metadata) Client(rules Rules) (*authz.Client, error) {
 var checks = []func(m Metadata, c *authz.Client, profile authz.Profile, rules Rules) error{
 	checkSizes, checkIdentity, checkLookalike, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
 	checkKeys, checkAlgorithms, checkEncryption,
-	checkRedirects, checkURIs, checkSubject, checkSector, checkDeclarations,
+	checkRedirects, checkURIs, checkSubject, checkSector, checkDeclarations, checkScopes,
 }
 
 // Limits of one app.
@@ -106,6 +107,15 @@ func checkIdentity(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error 
 		return refuse("minimum_level", "a level is 1 to 4")
 	case c.ApplicationType != "web" && c.ApplicationType != "native":
 		return refuse("application_type", "it is web or native (OpenID Connect Dynamic Registration §2)")
+	}
+	return nil
+}
+
+// checkScopes: what is told of a person leaves on a declaration, and a scope is no
+// way round it (OpenID Connect Core §5.4).
+func checkScopes(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
+	if undeclared := claims.Undeclared(c); len(undeclared) > 0 {
+		return refuse("scope", "%s asks about the person and no declaration covers it; declare the purpose, basis and attributes", undeclared[0])
 	}
 	return nil
 }

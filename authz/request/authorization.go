@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/claims"
 )
 
 // Authorization is a checked authorization request. It is what a pending
@@ -28,11 +29,22 @@ type Authorization struct {
 	Details             []authz.Release `json:"authorization_details,omitempty"`
 	DPoPKeyThumbprint   string          `json:"dpop_jkt,omitempty"`
 	AudiencesOfResource []string        `json:"resource,omitempty"`
+	// Claims is what the claims parameter asks for; nil if nothing that is offered.
+	Claims        *claims.Request `json:"claims,omitempty"`
+	ClaimsLocales []string        `json:"claims_locales,omitempty"`
+	// ClaimsOnly tells that all of Details come from scopes and claims: the person
+	// may sign in and give none of them.
+	ClaimsOnly bool `json:"claims_only,omitempty"`
 }
 
 // Details reads and checks authorization_details for a client: the consent
 // package satisfies it.
 type Details func(raw []byte, client *authz.Client) ([]authz.Release, error)
+
+// Wishes makes wishes for releases out of attributes that claims need, one for each
+// declaration of the client that covers some of them; attributes that none covers
+// are left out. The consent package satisfies it.
+type Wishes func(client *authz.Client, attributes []authz.AttributeID) []authz.Release
 
 // Checker checks requests against a client's registration and profile.
 type Checker struct {
@@ -40,6 +52,9 @@ type Checker struct {
 	// client asks for them without being registered for them.
 	ScopesKnown []string
 	Details     Details
+	// Wishes may be nil: then nothing is told of a person but by
+	// authorization_details.
+	Wishes Wishes
 	// Resources are the RFC 8707 resource indicators this provider issues
 	// tokens for.
 	Resources []string
@@ -81,6 +96,8 @@ var checks = []check{
 	{"RFC 9449 §10", dpopJKT},
 	{"RFC 8707 §2", resource},
 	{"RFC 9396 §5", details},
+	{"OpenID Connect Core §5.5, §5.2", claimsParameter},
+	{"OpenID Connect Core §5.4, §5.5", wishes},
 }
 
 // Check checks a whole request. Errors are *authz.Error; those after the

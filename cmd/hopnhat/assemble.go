@@ -131,6 +131,9 @@ func (c *config) open(ctx context.Context, node string) (*parts, error) {
 	return p, nil
 }
 
+// contacts are those of the accounts, sealed under the keyring.
+func (p *parts) contacts() *identity.Contacts { return &identity.Contacts{Store: p.db, Keys: p.ring} }
+
 // openLog opens the release log of this quarter and brings into it what a crash
 // left out.
 func (p *parts) openLog(ctx context.Context) error {
@@ -273,7 +276,8 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	}
 	certificate, err1 := c.certificate()
 	clientCAs, err2 := c.clientCAs()
-	if err := errors.Join(err1, err2); err != nil {
+	releases, err3 := p.newBroker()
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return fail(err)
 	}
 	registering, err := p.registering()
@@ -289,20 +293,13 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	protocol, err := provider.New(ctx, provider.Options{
 		Issuer: c.Issuer, MutualTLSAlias: c.MTLSAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent", Ring: p.ring, Directory: p.directory,
 		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
-		Parties: p.ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
+		Releases: releaser{releases},
+		Parties:  p.ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
 	})
 	if err != nil {
 		return fail(err)
 	}
-	rules, err := policy.New(p.catalogue)
-	if err != nil {
-		return fail(err)
-	}
-	releases := &broker.Broker{
-		Verifier: verifier{protocol}, Permissions: p.db, Register: register{p.registry}, Evidence: p.recorder,
-		Clients: directory{p.directory}, Pseudonyms: p.pseudonyms, Catalogue: p.catalogue, Policy: rules,
-		LogOrigin: p.log.Origin(), Site: c.Site, Now: time.Now,
-	}
+	releases.Verifier = verifier{protocol}
 	wake := make(chan struct{}, 1)
 	p.deliverer = &session.Deliverer{
 		Outbox: p.db, Token: p.logoutToken, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
@@ -334,6 +331,21 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 		KeysFetched: p.ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
 	return p, nil
+}
+
+// newBroker makes the broker, which yet lacks who checks its access tokens: the
+// provider does, and has its claims about persons from the broker.
+func (p *parts) newBroker() (*broker.Broker, error) {
+	rules, err := policy.New(p.catalogue)
+	if err != nil {
+		return nil, err
+	}
+	own := &identity.Record{Contacts: p.contacts(), Mandates: mandates{p.registry}}
+	return &broker.Broker{
+		Permissions: p.db, Register: register{p.registry, own}, Evidence: p.recorder,
+		Clients: directory{p.directory}, Pseudonyms: p.pseudonyms, Catalogue: p.catalogue, Policy: rules,
+		LogOrigin: p.log.Origin(), Site: p.c.Site, Now: time.Now,
+	}, nil
 }
 
 func fields(list string) []string {

@@ -273,7 +273,13 @@ func (p *parts) enrol(ctx context.Context, nation *registry.DB, d demoPerson) er
 		if err != nil {
 			return err
 		}
-		if err := p.db.InsertAccount(ctx, account, authz.PersonalNumber(d.number), hash, sealed); err != nil {
+		err = p.db.Tx(ctx, func(ctx context.Context) error {
+			if err := p.db.InsertAccount(ctx, account, authz.PersonalNumber(d.number), hash, sealed); err != nil {
+				return err
+			}
+			return p.addContacts(ctx, account, d.number)
+		})
+		if err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -283,6 +289,16 @@ func (p *parts) enrol(ctx context.Context, nation *registry.DB, d demoPerson) er
 		return nil
 	}
 	return p.db.GrantRole(ctx, account.Subject, d.role, time.Now())
+}
+
+// addContacts gives a synthetic person contacts that reach nobody: a host reserved
+// for examples, and a number in a range that is not given out.
+func (p *parts) addContacts(ctx context.Context, account identity.Account, number string) error {
+	contacts := p.contacts()
+	if err := contacts.Set(ctx, account.Subject, identity.Email, "mau."+number[6:]+"@example.vn", account.Created); err != nil {
+		return err
+	}
+	return contacts.Set(ctx, account.Subject, identity.Phone, "+84000"+number[6:], account.Created)
 }
 
 // demoApps are a province's land service, which asks for consent, and a

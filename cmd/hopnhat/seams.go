@@ -14,8 +14,10 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/broker"
+	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
+	"hopnhat/authz/identity"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/store"
@@ -73,10 +75,25 @@ func (d directory) Client(ctx context.Context, id authz.ClientID) (*authz.Client
 	return c.Client, nil
 }
 
-// register shows the national database to the broker.
-type register struct{ db *registry.DB }
+// register shows the national database to the broker, and beside it the record of
+// the electronic identity system itself.
+type register struct {
+	db  *registry.DB
+	own *identity.Record
+}
 
 func (r register) Read(ctx context.Context, id authz.RegistryID, person string, attributes []authz.AttributeID) ([]broker.Record, error) {
+	if id == claims.EID {
+		row, err := r.own.Read(ctx, person, attributes)
+		if err != nil || len(row) == 0 {
+			return nil, err
+		}
+		record := broker.Record{}
+		for attribute, value := range row {
+			record[string(attribute)] = value
+		}
+		return []broker.Record{record}, nil
+	}
 	names := make([]string, len(attributes))
 	for i, a := range attributes {
 		names[i] = string(a)
@@ -87,6 +104,51 @@ func (r register) Read(ctx context.Context, id authz.RegistryID, person string, 
 		out[i] = row
 	}
 	return out, err
+}
+
+// mandates shows the business register's representatives to the identity part. At
+// most maxMandates are told of one person.
+type mandates struct{ db *registry.DB }
+
+const maxMandates = 20
+
+func (m mandates) RepresentedBy(ctx context.Context, person string) ([]identity.Mandate, error) {
+	found, err := m.db.RepresentedBy(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	var out []identity.Mandate
+	for _, one := range found[:min(len(found), maxMandates)] {
+		o, err := m.db.Organisation(ctx, one.Organisation)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, identity.Mandate{
+			Organisation: o.Name, Code: o.Code, Status: o.Status, Title: one.Title, Joint: one.Joint, ValidFrom: one.ValidFrom, ValidTo: one.ValidTo,
+		})
+	}
+	return out, nil
+}
+
+// releaser shows the broker to the provider, for claims about the person.
+type releaser struct{ *broker.Broker }
+
+func (r releaser) Release(ctx context.Context, d provider.Demand) (provider.Released, bool, error) {
+	released, err := r.Broker.Release(ctx, broker.Demand{
+		Grant: d.Grant, Client: d.Client, Registry: d.Registry, Purpose: d.Purpose, Attributes: d.Attributes, RequestID: d.RequestID, Redeeming: d.Redeeming,
+	})
+	var refused *broker.Refused
+	if errors.As(err, &refused) {
+		return provider.Released{}, false, nil
+	}
+	if err != nil {
+		return provider.Released{}, false, err
+	}
+	out := provider.Released{Values: map[authz.AttributeID]any{}, Kind: released.Kind, Account: released.Account, Proofed: released.Proofed}
+	for attribute, value := range released.Records[0] { // a person has one row in these registers
+		out.Values[authz.AttributeID(attribute)] = value
+	}
+	return out, true, nil
 }
 
 // evidence shows the record to the pages. A place that was not noted yet is

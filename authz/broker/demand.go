@@ -1,0 +1,82 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// Demand is a release that a part of this process asks for: the provider, for
+// claims about the person (OpenID Connect Core §5). It goes the way of every other:
+// decided, recorded, logged, and only then read out.
+type Demand struct {
+	Grant    authz.GrantID
+	Client   authz.ClientID
+	Registry authz.RegistryID
+	Purpose  authz.PurposeID
+	// Attributes are of the register, none twice.
+	Attributes []authz.AttributeID
+	// RequestID is our id of the HTTP request.
+	RequestID string
+	// Redeeming says that the grant's code is being redeemed by its client in this
+	// very request: its ID token is made before the code is spent.
+	Redeeming bool
+}
+
+// Released is what left: the records, and the evidence of it.
+type Released struct {
+	// Event is the id of the event, Index its place in the log.
+	Event    string
+	Index    uint64
+	Records  []Record
+	Basis    authz.Basis
+	DataLife string
+	// Consent is the consent with its version; empty where the release rests on
+	// another basis.
+	Consent string
+	// Of the account, as the decision knew it.
+	Kind    string
+	Account authz.AccountLevel
+	Proofed time.Time
+}
+
+// Refused means that a release was decided against, by the code of [Problems].
+// Event is the evidence of it; empty where none is written.
+type Refused struct {
+	Code  string
+	Event string
+}
+
+// Error says the code.
+func (r *Refused) Error() string { return "the release was refused: " + r.Code }
+
+// Release answers a demand. Its error is a *Refused, after which the data are left
+// out, or something that could not be done, after which the caller must answer
+// nothing: authz.ErrUnavailable.
+func (b *Broker) Release(ctx context.Context, d Demand) (*Released, error) {
+	b.once.Do(b.defaults)
+	defer b.inFlight.Add(-1)
+	if b.inFlight.Add(1) > b.MaxInFlight {
+		return nil, fmt.Errorf("%d releases are in work: %w", b.MaxInFlight, authz.ErrUnavailable)
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.Deadline)
+	defer cancel()
+	q := request{
+		asked:  asked{Registry: d.Registry, Purpose: d.Purpose, Attributes: slices.Sorted(slices.Values(d.Attributes))},
+		access: Access{Grant: d.Grant, Client: d.Client}, started: b.Now(), id: d.RequestID, redeeming: d.Redeeming,
+	}
+	released, err := b.release(ctx, q)
+	var refused refusal
+	switch {
+	case err == nil:
+		return released, nil
+	case errors.As(err, &refused):
+		return nil, &Refused{Code: refused.code, Event: refused.event}
+	default:
+		return nil, fmt.Errorf("releasing from register %q: %w", d.Registry, errors.Join(err, authz.ErrUnavailable))
+	}
+}

@@ -1,0 +1,242 @@
+package scenario_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"hopnhat/conformance/clients"
+	"hopnhat/conformance/harness"
+)
+
+// claimsApp registers an app that may ask for claims: by duty what the population
+// register says, by agreement the contacts, by law the mandates.
+func claimsApp(t *testing.T, n *nation, id, basis, more string) *party {
+	t.Helper()
+	p := newParty(t, n, id)
+	file := filepath.Join(t.TempDir(), id+".yaml")
+	text := fmt.Sprintf(`
+- client_id: %s
+  client_name: "Dịch vụ công %s"
+  client_name#en: "Public service %s"
+  owner: {vi: "Cơ quan thử", en: "Test agency"}
+  profile: fapi2
+  jwks: %s
+  redirect_uris: ["%s"]
+  grant_types: [authorization_code, refresh_token]
+  scope: openid profile email phone address
+  minimum_level: 2
+%s
+  declarations:
+    - {purpose: dvc.prefill, legal_basis: %s, registry: population, attributes: [population.full_name, population.birth_date, population.sex, population.permanent_address, population.updated_on], explanation: {vi: Để điền sẵn tờ khai, en: To fill in the form}, max_days: 30, frequency: unlimited}
+    - {purpose: dvc.prefill, legal_basis: %s, registry: eid, attributes: [eid.email, eid.phone], explanation: {vi: Để báo kết quả, en: To tell you the result}, max_days: 30, frequency: unlimited}
+    - {purpose: authn.represent, legal_basis: LB-LAW, registry: eid, attributes: [eid.mandates], explanation: {vi: Để biết bạn đại diện tổ chức nào, en: To know whom you represent}, max_days: 30, frequency: unlimited}
+`, p.id, p.id, p.id, p.public, p.redirect, more, basis, basis)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.run(t, "client", "add", file)
+	return p
+}
+
+// claimsOf signs somebody in with a scope and a claims parameter, and gives the
+// token response and the ID token's claims.
+func (p *party) claimsOf(t *testing.T, b *http.Client, who clients.Person, scope, asked string) (tokens answer, id map[string]any) {
+	t.Helper()
+	verifier := random() + random()
+	form := p.request(verifier, "")
+	form.Set("scope", scope)
+	if asked != "" {
+		form.Set("claims", asked)
+	}
+	pushed := p.call(t, "/par", form)
+	if pushed.status != http.StatusCreated {
+		t.Fatalf("PAR answered %d: %s", pushed.status, pushed.raw)
+	}
+	start := p.n.base + "/authorize?" + url.Values{"client_id": {p.id}, "request_uri": {pushed.text("request_uri")}}.Encode()
+	callback, err := clients.SignIn(ctx(t), b, start, p.redirect, who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens = p.exchange(t, callback.Query().Get("code"), verifier)
+	if tokens.status != http.StatusOK {
+		t.Fatalf("the token endpoint answered %d: %s", tokens.status, tokens.raw)
+	}
+	return tokens, p.n.opened(t, tokens.text("id_token"))
+}
+
+func (p *party) userInfo(t *testing.T, tokens answer) map[string]any {
+	t.Helper()
+	info := p.resource(t, http.MethodGet, "/userinfo", tokens.text("access_token"), "", nil)
+	if info.status != http.StatusOK {
+		t.Fatalf("UserInfo answered %d: %s", info.status, info.raw)
+	}
+	return info.body
+}
+
+// known are the claims about the person that an answer has, sorted.
+func known(about map[string]any) []string {
+	var names []string
+	for name := range about {
+		if !slices.Contains([]string{"sub", "acr", "amr", "auth_time", "iss", "aud", "exp", "iat", "nonce", "sid", "at_hash", "s_hash"}, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// pageText asks for a page as a signed-in person.
+func pageText(t *testing.T, b *http.Client, method, address string, form url.Values) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx(t), method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)
+	}
+	response, err := b.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s answered %d: %v %s", address, response.StatusCode, err, text)
+	}
+	return string(text)
+}
+
+var (
+	withdrawLink = regexp.MustCompile(`href="(/portal/consents/[^"/]+/withdraw)"`)
+	hiddenField  = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
+)
+
+// withdraw ends the one consent of the person at a browser, on the pages.
+func (n *nation) withdraw(t *testing.T, b *http.Client) {
+	t.Helper()
+	list := pageText(t, b, http.MethodGet, n.base+"/portal/consents", nil)
+	link := withdrawLink.FindStringSubmatch(list)
+	if link == nil {
+		t.Fatalf("no consent to withdraw on %s", list)
+	}
+	form := url.Values{"decision": {"withdraw"}}
+	for _, field := range hiddenField.FindAllStringSubmatch(pageText(t, b, http.MethodGet, n.base+link[1], nil), -1) {
+		form.Set(field[1], html.UnescapeString(field[2]))
+	}
+	pageText(t, b, http.MethodPost, n.base+link[1], form)
+}
+
+// TestClaims is OpenID Connect Core §5.4 and §5.5, and OpenID Connect for Identity
+// Assurance, from a registration to the citizen's own list.
+func TestClaims(t *testing.T) {
+	onBoth(t, func(t *testing.T, n *nation) {
+		duty, asks := claimsApp(t, n, "app-duty", "LB-STATE", ""), claimsApp(t, n, "app-asks", "LB-CONSENT", "")
+		profile := []string{"birthdate", "family_name", "gender", "given_name", "locale", "middle_name", "name", "updated_at", "zoneinfo"}
+		t.Run("OpenID Connect Core §5.4: scopes, by duty", func(t *testing.T) {
+			who := n.someone(t).atTheBrowser()
+			tokens, id := duty.claimsOf(t, browser(t), who, "openid profile email phone address", "")
+			if got := known(id); len(got) != 0 {
+				t.Fatalf("the ID token says %v, which scopes ask of UserInfo", got)
+			}
+			about := duty.userInfo(t, tokens)
+			want := slices.Sorted(slices.Values(append([]string{"address", "email", "email_verified", "phone_number", "phone_number_verified"}, profile...)))
+			if got := known(about); !slices.Equal(got, want) {
+				t.Fatalf("UserInfo has %v, want %v", got, want)
+			}
+			address, _ := about["address"].(map[string]any)
+			if about["email"] != "mau."+who.Number[6:]+"@example.vn" || about["email_verified"] != true || address["country"] != "Việt Nam" || address["region"] == "" {
+				t.Fatalf("UserInfo says %v", about)
+			}
+			// A narrower token gets no more than its scope (RFC 6749 §6).
+			narrow := duty.call(t, "/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.text("refresh_token")}, "scope": {"openid email"}})
+			if got := known(duty.userInfo(t, narrow)); !slices.Equal(got, []string{"email", "email_verified"}) {
+				t.Fatalf("a token of scope openid email gets %v", got)
+			}
+		})
+		t.Run("OpenID Connect Core §5.5: claims in the ID token and at UserInfo", func(t *testing.T) {
+			who := n.someone(t).atTheBrowser()
+			tokens, id := duty.claimsOf(t, browser(t), who, "openid", `{"id_token":{"birthdate":{"essential":true},"gender":{"value":"other"}},"userinfo":{"given_name":null,"family_name#vi":null,"picture":null,"unknown":{"essential":true}}}`)
+			if got := known(id); !slices.Equal(got, []string{"birthdate"}) {
+				t.Fatalf("the ID token has %v", got)
+			}
+			if got := known(duty.userInfo(t, tokens)); !slices.Equal(got, []string{"family_name#vi", "given_name"}) {
+				t.Fatalf("UserInfo has %v", got)
+			}
+			again := duty.refresh(t, tokens.text("refresh_token"))
+			if _, told := n.opened(t, again.text("id_token"))["birthdate"]; told {
+				t.Fatal("a refreshed ID token tells about the person again")
+			}
+		})
+		t.Run("OpenID Connect for Identity Assurance: verified_claims", func(t *testing.T) {
+			who := n.someone(t).atTheBrowser()
+			tokens, id := duty.claimsOf(t, browser(t), who, "openid", `{"id_token":{"verified_claims":{"verification":{"trust_framework":{"value":"de_aml"}},"claims":{"name":null}}},
+				"userinfo":{"verified_claims":{"verification":{"trust_framework":{"value":"vn_eid"},"assurance_level":null,"evidence":[{"type":{"value":"electronic_record"},"record":{"type":null,"created_at":null}}]},"claims":{"name":null,"birthdate":{"value":"1900-01-01"},"shoe_size":null}}}}`)
+			if got := known(id); len(got) != 0 {
+				t.Fatalf("another trust framework was asked for, and the ID token has %v", got)
+			}
+			verified, _ := duty.userInfo(t, tokens)["verified_claims"].(map[string]any)
+			verification, _ := verified["verification"].(map[string]any)
+			claims, _ := verified["claims"].(map[string]any)
+			evidence, _ := json.Marshal(verification["evidence"])
+			if verification["trust_framework"] != "vn_eid" || verification["assurance_level"] != "level_2" || len(claims) != 1 || claims["name"] == "" ||
+				!strings.Contains(string(evidence), `"population_register"`) || !strings.Contains(string(evidence), `"created_at"`) {
+				t.Fatalf("verified_claims is %v", verified)
+			}
+		})
+		t.Run("mandates: whom the person represents by law", func(t *testing.T) {
+			for range 12 {
+				who := n.someone(t).atTheBrowser()
+				tokens, _ := duty.claimsOf(t, browser(t), who, "openid", `{"userinfo":{"urn:vn:gov:eid:mandates":null}}`)
+				list, _ := duty.userInfo(t, tokens)["urn:vn:gov:eid:mandates"].([]any)
+				if len(list) == 0 {
+					continue // represents nobody, so the claim is left out
+				}
+				mandate, _ := list[0].(map[string]any)
+				organisation, _ := mandate["organisation"].(map[string]any)
+				if mandate["basis"] != "legal_representative" || organisation["name"] == "" || !strings.HasPrefix(organisation["enterprise_code"].(string), "99") {
+					t.Fatalf("a mandate is %v", mandate)
+				}
+				return
+			}
+			t.Fatal("of twelve persons none represents an organisation")
+		})
+		t.Run("decision D8: agreed, seen, withdrawn, and then left out", func(t *testing.T) {
+			who := n.someone(t).atTheBrowser()
+			b := browser(t)
+			tokens, _ := asks.claimsOf(t, b, who, "openid profile", "")
+			if got := known(asks.userInfo(t, tokens)); !slices.Equal(got, profile) {
+				t.Fatalf("UserInfo has %v, want %v", got, profile)
+			}
+			if seen := pageText(t, b, http.MethodGet, n.base+"/portal", nil); !strings.Contains(seen, "Dịch vụ công app-asks") || !strings.Contains(seen, "Điền sẵn") {
+				t.Fatalf("the portal does not tell of the release: %s", seen)
+			}
+			n.withdraw(t, b)
+			if got := known(asks.userInfo(t, tokens)); len(got) != 0 {
+				t.Fatalf("after the withdrawal UserInfo has %v", got)
+			}
+		})
+		t.Run("a scope that no declaration covers is refused at registration", func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "undeclared.yaml")
+			text := "- client_id: undeclared\n  client_name: Thử\n  owner: {vi: Thử}\n  profile: oidc\n  token_endpoint_auth_method: client_secret_basic\n  redirect_uris: [\"http://localhost/x/cb\"]\n  scope: openid profile\n"
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			words := append(append([]string{"client", "add"}, n.tool...), file)
+			if out, status := harness.Try(t, nil, words...); status == 0 || !strings.Contains(out, "no declaration covers it") {
+				t.Fatalf("status %d: %s", status, out)
+			}
+		})
+	})
+}
