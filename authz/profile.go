@@ -57,9 +57,9 @@ type Profile struct {
 	// AssertionIssuerOnly: `aud` of a client assertion is the issuer as one
 	// string (FAPI 2.0 SP §5.3.2.1).
 	AssertionIssuerOnly bool
-	// RotateRefresh: a refresh token is spent by its use. Confidential clients
-	// with sender-constrained tokens may keep theirs; we rotate for all
-	// (RFC 9700 §4.14.2).
+	// RotateRefresh: a refresh token is spent by its use (RFC 9700 §4.14.2). FAPI
+	// 2.0 SP §5.3.2.1 forbids it: its clients authenticate with a key and their
+	// tokens are bound, so a rotation protects from nothing and loses logins.
 	RotateRefresh bool
 	CodeLife      time.Duration
 }
@@ -79,7 +79,6 @@ var Profiles = map[ProfileName]Profile{
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
 
 		AssertionIssuerOnly: true,
-		RotateRefresh:       true,
 		CodeLife:            60 * time.Second,
 	},
 	FAPI2Signing: {
@@ -94,7 +93,6 @@ var Profiles = map[ProfileName]Profile{
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
 
 		AssertionIssuerOnly: true,
-		RotateRefresh:       true,
 		CodeLife:            60 * time.Second,
 	},
 	OIDC: {

@@ -242,7 +242,7 @@ func (unitStore) DeleteRefreshTokenSession(context.Context, string) error { retu
 func (s unitStore) RotateRefreshToken(ctx context.Context, _ string, signature string) error {
 	u := unitOf(ctx)
 	token, ok := parseRefresh(signature)
-	u.rotate = ok && token.generation == u.grant.RefreshGeneration
+	u.rotate = ok && u.client.Profile.RotateRefresh && token.generation == u.grant.RefreshGeneration
 	return nil
 }
 
@@ -303,7 +303,7 @@ func (s unitStrategy) GenerateRefreshToken(ctx context.Context, _ fosite.Request
 	u := unitOf(ctx)
 	g := u.grant
 	generation := g.RefreshGeneration
-	if !g.CodeSpent.IsZero() { // a rotation, not the first one
+	if !g.CodeSpent.IsZero() && u.client.Profile.RotateRefresh { // not the first one
 		if token, ok := parseRefresh(u.refresh); ok && token.generation == generation {
 			generation++
 		}

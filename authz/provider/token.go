@@ -186,7 +186,7 @@ func (p *Provider) commit(ctx context.Context, u *unit, bound authz.Confirmation
 	case u.rotate:
 		return p.o.Grants.Rotate(ctx, u.grant.ID, u.grant.RefreshGeneration, u.now)
 	default:
-		return nil // a repeated refresh within the grace: nothing moves
+		return nil // a repeated refresh within the grace, or without rotation: nothing moves
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
@@ -56,9 +57,9 @@ func routes() []route {
 		{"tokens", floor{1, 2, 2}, redeem(fapi)},
 		{"tokens_oidc", floor{1, 2, 2}, redeem(oidcES)},
 		{"tokens_oidc_rs256", floor{1, 2, 2}, redeem(oidcRS)},
-		{"refresh", floor{1, 2, 1}, each(fapi, refresh)},
-		{"refresh_oidc", floor{1, 2, 1}, each(oidcES, refresh)},
-		{"refresh_oidc_rs256", floor{1, 2, 1}, each(oidcRS, refresh)},
+		{"refresh", floor{1, 2, 1}, each(fapi, refresh(false))},
+		{"refresh_oidc", floor{1, 2, 1}, each(oidcES, refresh(true))},
+		{"refresh_oidc_rs256", floor{1, 2, 1}, each(oidcRS, refresh(true))},
 		{"userinfo", floor{0, 0, 1}, each(fapi, userInfo)},
 		{"userinfo_oidc", floor{0, 0, 1}, each(oidcES, userInfo)},
 		{"introspection", floor{0, 0, 1}, each(oidcES, introspect)},
@@ -204,22 +205,25 @@ func redeem(which kind) func(context.Context, *subject, int) ([]operation, error
 	}
 }
 
-func refresh(ctx context.Context, s *subject, c *caller) (operation, error) {
-	t, err := s.signedIn(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) error {
-		next, err := c.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {t.Refresh}})
+// refresh refreshes, with the rotation that the profile has or has not.
+func refresh(rotates bool) func(ctx context.Context, s *subject, c *caller) (operation, error) {
+	return func(ctx context.Context, s *subject, c *caller) (operation, error) {
+		t, err := s.signedIn(ctx, c)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if next.Refresh == "" || next.Refresh == t.Refresh {
-			return errors.New("the refresh token was not rotated")
-		}
-		t = next
-		return nil
-	}, nil
+		return func(ctx context.Context) error {
+			next, err := c.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {t.Refresh}})
+			if err != nil {
+				return err
+			}
+			if next.Refresh == "" || (next.Refresh != t.Refresh) != rotates {
+				return fmt.Errorf("the refresh token was rotated: %v, want %v", next.Refresh != t.Refresh, rotates)
+			}
+			t = next
+			return nil
+		}, nil
+	}
 }
 
 func userInfo(ctx context.Context, s *subject, c *caller) (operation, error) {

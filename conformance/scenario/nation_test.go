@@ -35,6 +35,7 @@ type nation struct {
 	mu       sync.Mutex
 	app      *party          // fapi2, may ask for land records by consent and tax records by duty
 	other    *party          // fapi2, another agency's
+	rotating *party          // oidc with the same means: its refresh tokens are spent by use
 	legacy   string          // client_secret of the oidc client
 	secure   *harness.Secure // over TLS; nil for plain HTTP
 	argument []string
@@ -123,7 +124,7 @@ func (n *nation) begin(t *testing.T, port int, database string, more ...string) 
 		"demo", "--port", fmt.Sprint(port), "--persons", "300", "--address-burst", "100000", "--log-level", "debug",
 	}, n.tool...)
 	n.start(t)
-	n.app, n.other = newParty(t, n, "app-a"), newParty(t, n, "app-b")
+	n.app, n.other, n.rotating = newParty(t, n, "app-a"), newParty(t, n, "app-b"), newParty(t, n, "app-c")
 	n.register(t)
 	scanner := bufio.NewScanner(strings.NewReader(n.run(t, "account", "enrol", "--count", "24")))
 	for scanner.Scan() {
@@ -173,13 +174,14 @@ func (n *nation) someone(t *testing.T) *person {
 // register adds the apps of the tests.
 func (n *nation) register(t *testing.T) {
 	t.Helper()
-	app := func(p *party) string {
+	app := func(p *party, profile string) string {
 		return fmt.Sprintf(`
 - client_id: %s
   client_name: "Ứng dụng thử %s"
   client_name#en: "Test app %s"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
-  profile: fapi2
+  profile: %s
+  token_endpoint_auth_method: private_key_jwt
   jwks: %s
   redirect_uris: ["%s"]
   post_logout_redirect_uris: ["http://localhost/signed-out"]
@@ -189,10 +191,10 @@ func (n *nation) register(t *testing.T) {
   declarations:
     - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [civil.marital_status], explanation: {vi: Thử, en: Test}, max_days: 30, frequency: unlimited}
     - {purpose: tax.declare, legal_basis: LB-STATE, registry: tax, attributes: [tax.tax_code, tax.arrears], explanation: {vi: Thử, en: Test}, max_days: 30}
-`, p.id, p.id, p.id, p.public, p.redirect)
+`, p.id, p.id, p.id, profile, p.public, p.redirect)
 	}
 	file := filepath.Join(t.TempDir(), "apps.yaml")
-	text := app(n.app) + app(n.other) + `
+	text := app(n.app, "fapi2") + app(n.other, "fapi2") + app(n.rotating, "oidc") + `
 - client_id: strict
   client_name: "Ứng dụng mức 3"
   client_name#en: "Level 3 app"

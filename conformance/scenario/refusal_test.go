@@ -22,6 +22,7 @@ func protocol(t *testing.T, n *nation) {
 	t.Run("the authorization endpoint keeps strangers on our page", func(t *testing.T) { authorizeRefusals(t, n) })
 	t.Run("codes", func(t *testing.T) { codeRules(t, n) })
 	t.Run("refresh tokens", func(t *testing.T) { refreshRules(t, n) })
+	t.Run("FAPI 2.0", func(t *testing.T) { fapiRules(t, n) })
 	t.Run("tokens at resources", func(t *testing.T) { resourceRules(t, n) })
 	t.Run("releases", func(t *testing.T) { releaseRules(t, n) })
 	t.Run("accounts", func(t *testing.T) { accountRules(t, n) })
@@ -348,7 +349,7 @@ func codeRules(t *testing.T, n *nation) {
 }
 
 func refreshRules(t *testing.T, n *nation) {
-	p, who, b := n.app, n.someone(t), browser(t)
+	p, who, b := n.rotating, n.someone(t), browser(t)
 	first := p.tokens(t, b, who, taxDetail)
 	second := p.refresh(t, first.text("refresh_token"))
 	if second.status != http.StatusOK || second.text("refresh_token") == first.text("refresh_token") {
