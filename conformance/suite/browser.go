@@ -203,6 +203,11 @@ func (b *Browser) next(l *Landing, repeats map[string]int) *http.Request {
 			return b.fillIn(page, form, s)
 		}
 	}
+	if page.Refresh != "" && page.Status < 400 {
+		request, err := http.NewRequest(http.MethodGet, page.Refresh, nil)
+		b.run.works(err, "going on from a page")
+		return request
+	}
 	// Without anything for a person to do, and with a script that sends it.
 	for _, form := range page.Forms {
 		if form.hiddenOnly() && strings.Contains(page.html, "submit()") && page.Status < 400 {
@@ -229,7 +234,9 @@ func (b *Browser) fillIn(page *Page, form *Form, s Step) *http.Request {
 	}
 	values := form.values(s.Tick, press)
 	for name, value := range s.Fill {
-		values.Set(name, b.run.fill(value))
+		if form.Has(name) {
+			values.Set(name, b.run.fill(value))
+		}
 	}
 	return b.submit(page, form, values)
 }

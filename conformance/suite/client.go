@@ -159,7 +159,7 @@ func (r *Run) TryRegister(change ...func(Claims)) (*Client, Answer) {
 	name := fmt.Sprintf("%s-%d", r.id, len(r.clients))
 	c := &Client{Method: method, run: r}
 	wanted := Claims{
-		"client_name": "Conformance " + r.Module.Name, "redirect_uris": []any{r.Address("callback")},
+		"client_name": "Conformance " + r.Module.Name, "redirect_uris": []any{r.Redirect("callback")},
 		"response_types": []any{r.Variant[ResponseType]}, "grant_types": r.grantTypes(), "token_endpoint_auth_method": method,
 		"contacts": []any{"conformance@example.com"},
 	}

@@ -48,6 +48,8 @@ type Config struct {
 	People []map[string]string `yaml:"people"`
 	// Steps say how forms are filled in.
 	Steps []Step `yaml:"browser"`
+	// RotateKeys is a command that makes the provider sign with a new key.
+	RotateKeys []string `yaml:"rotate_keys"`
 	// Extra is for families of plans: parameters of theirs by name.
 	Extra map[string]any `yaml:"extra"`
 }
@@ -77,6 +79,9 @@ type Listen struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
 	CAFile      string `yaml:"ca_file"`
+	// Redirects is the base of redirect URIs, URL if empty: any that the provider
+	// lets apps register, since nobody needs to be there.
+	Redirects string `yaml:"redirects"`
 }
 
 // ReadConfig reads YAML; members that are not known are errors.

@@ -137,26 +137,41 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 // Serve opens a place at the suite's listener until the run ends, and gives its
 // address.
 func (r *Run) Serve(name string, handler http.HandlerFunc) string {
-	path := r.suite.listener.base.Path + "/" + r.id + "/" + name
+	at := r.Address(name)
+	r.ServeAt(at, handler)
+	return at
+}
+
+// ServeAt opens a place at an address of the suite's listener that was agreed
+// beforehand, a static client's for instance.
+func (r *Run) ServeAt(address string, handler http.HandlerFunc) {
+	u, err := url.Parse(address)
+	r.works(err, "reading "+address)
+	if u.Host != r.suite.listener.base.Host {
+		r.works(fmt.Errorf("it is not at the suite's listener, %s", r.suite.listener.base), "listening at "+address)
+	}
 	r.suite.listener.mu.Lock()
 	defer r.suite.listener.mu.Unlock()
-	r.suite.listener.places[path] = place{r, handler}
-	return r.Address(name)
+	r.suite.listener.places[u.Path] = place{r, handler}
 }
 
 // ServeJSON serves one document.
 func (r *Run) ServeJSON(name, media string, document func() string) string {
 	return r.Serve(name, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", media)
+		w.Header().Set("Cache-Control", "no-cache, max-age=0") // it may change
 		_, _ = io.WriteString(w, document())
 	})
 }
 
-// Address is that of a place of the run, be it served or not: redirect URIs need
-// nobody there.
+// Address is that of a place of the run.
 func (r *Run) Address(name string) string {
 	return r.suite.listener.base.String() + "/" + r.id + "/" + name
 }
+
+// Redirect is an address that a browser is sent to, a redirect URI for instance;
+// nobody needs to be there.
+func (r *Run) Redirect(name string) string { return r.suite.redirects + "/" + r.id + "/" + name }
 
 // forget closes the places of a run.
 func (l *listener) forget(r *Run) {

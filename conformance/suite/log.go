@@ -133,8 +133,8 @@ type Answer struct {
 	JSON Claims
 }
 
-// Error is the error code of an OAuth error response.
-func (a Answer) Error() string { return a.JSON.Text("error") }
+// ErrorCode is the error code of an OAuth error response.
+func (a Answer) ErrorCode() string { return a.JSON.Text("error") }
 
 // String tells it in short, for conditions.
 func (a Answer) String() string {

@@ -40,6 +40,9 @@ func (r *Run) KeySet() *KeySet {
 	return r.keys
 }
 
+// Refetch forgets the JWK Set, so that it is fetched anew.
+func (r *Run) Refetch() { r.keys = nil }
+
 // FetchKeySet fetches the JWK Set anew.
 func (r *Run) FetchKeySet() *KeySet {
 	a := r.Get(r.Endpoint("jwks_uri"))

@@ -20,7 +20,9 @@ type Page struct {
 	Links  []string // absolute addresses
 	Frames []string
 	Images []string
-	html   string
+	// Refresh is where the page goes on to by itself.
+	Refresh string
+	html    string
 }
 
 // Form is one of its forms.
@@ -60,7 +62,7 @@ func (f *Form) hiddenOnly() bool {
 func (p *Page) String() string {
 	text := p.Text
 	if len(text) > 200 {
-		text = text[:200] + "…"
+		text = strings.ToValidUTF8(text[:200], "") + "…"
 	}
 	return fmt.Sprintf("status %d, page %q at %s: %s", p.Status, p.Title, p.URL.Path, text)
 }
@@ -101,6 +103,10 @@ func readPage(at *url.URL, status int, text string) (*Page, error) {
 		case atom.A:
 			if _, link := absolute(attribute(node, "href")); link != "" {
 				p.Links = append(p.Links, link)
+			}
+		case atom.Meta:
+			if _, to, ok := strings.Cut(attribute(node, "content"), "="); ok && strings.EqualFold(attribute(node, "http-equiv"), "refresh") {
+				_, p.Refresh = absolute(strings.Trim(to, `'"`))
 			}
 		case atom.Iframe:
 			if _, link := absolute(attribute(node, "src")); link != "" && attribute(node, "src") != "" {

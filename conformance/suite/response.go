@@ -51,7 +51,11 @@ func (r *Run) response(q *Request, c *Callback) {
 	} else {
 		r.Expect(!c.Values.Has("state"), "RFC 6749 §4.1.2", "no state comes back where none was sent", c.Values.Encode())
 	}
-	if c.Values.Has("iss") || r.Discover().True("authorization_response_iss_parameter_supported") {
+	switch {
+	case !c.Values.Has("iss") && !r.Discover().True("authorization_response_iss_parameter_supported"):
+	case !c.Values.Has("iss") && c.Values.Get("id_token") != "":
+		r.Should(false, "RFC 9207 §2", "iss is there, also beside an ID token, which names the issuer too", nil)
+	default:
 		r.Expect(slices.Equal(c.Values["iss"], []string{r.suite.Config.Issuer}), "RFC 9207 §2", "iss is the issuer", c.Values["iss"])
 	}
 	if c.Mode != "query" {

@@ -3,6 +3,7 @@ package suite
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -104,7 +105,7 @@ func shown(value any) string {
 		text = string(raw)
 	}
 	if len(text) > maxShown {
-		text = text[:maxShown] + "…"
+		text = strings.ToValidUTF8(text[:maxShown], "") + "…"
 	}
 	return text
 }

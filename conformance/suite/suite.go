@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,6 +23,7 @@ type Suite struct {
 	roots     *x509.CertPool
 	listener  *listener
 	people    people
+	redirects string   // base of redirect URIs
 	hosts     []string // where redirects are ours
 	slots     chan struct{}
 
@@ -56,7 +58,13 @@ func New(c Config) (*Suite, error) {
 	if s.listener, err = listen(c.Listen); err != nil {
 		return nil, err
 	}
-	s.hosts = []string{s.listener.base.Host}
+	s.redirects = strings.TrimSuffix(cmp.Or(c.Listen.Redirects, s.listener.base.String()), "/")
+	redirects, err := url.Parse(s.redirects)
+	if err != nil || redirects.Host == "" {
+		s.Close()
+		return nil, fmt.Errorf("listen: redirects: %q is no URL", s.redirects)
+	}
+	s.hosts = []string{redirects.Host}
 	for _, static := range []*StaticClient{c.Client, c.Client2, c.ClientPost} {
 		if static == nil {
 			continue

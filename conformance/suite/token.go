@@ -57,8 +57,8 @@ func (r *Run) TokenResponse(c *Client, a Answer) Tokens {
 func (r *Run) TokenRefused(a Answer, clause string, codes ...string) {
 	r.Must(a.Status >= 400 && a.Status < 500, clause, "the request is refused", a)
 	r.Must(a.JSON.Text("access_token") == "", clause, "no token comes", a.Raw)
-	r.Expect(slices.Contains(codes, a.Error()), clause, "the error is "+strings.Join(codes, " or "), a)
-	want := a.Status == http.StatusBadRequest || a.Status == http.StatusUnauthorized && a.Error() == "invalid_client"
+	r.Expect(slices.Contains(codes, a.ErrorCode()), clause, "the error is "+strings.Join(codes, " or "), a)
+	want := a.Status == http.StatusBadRequest || a.Status == http.StatusUnauthorized && a.ErrorCode() == "invalid_client"
 	r.Expect(want, "RFC 6749 §5.2", "the status is 400, or 401 for invalid_client", a.Status)
 }
 

@@ -19,7 +19,7 @@ var codes = []suite.Module{
 		Test: func(r *suite.Run) {
 			l := r.Login()
 			a := r.Redeem(l.Request, l.Callback.Values.Get("code"))
-			r.Should(a.Status == http.StatusBadRequest && a.Error() == "invalid_grant", reuseSpec, "the second use is answered with 400 invalid_grant", a)
+			r.Should(a.Status == http.StatusBadRequest && a.ErrorCode() == "invalid_grant", reuseSpec, "the second use is answered with 400 invalid_grant", a)
 		},
 	},
 	{

@@ -115,7 +115,8 @@ func userInfo(name, how string, optional bool) suite.Module {
 			r.UserInfoResponse(l.Request.Client, a, l.Claims())
 			bad := r.AskUserInfo(l.Request.Client, strings.Repeat("x", 40), how)
 			r.Expect(bad.Status == http.StatusUnauthorized, "RFC 6750 §3.1", "a token that is none is answered with 401", bad)
-			r.Expect(strings.Contains(bad.Header.Get("WWW-Authenticate"), "Bearer"), "RFC 6750 §3", "WWW-Authenticate names Bearer", bad.Header.Get("WWW-Authenticate"))
+			challenges := bad.Header.Values("WWW-Authenticate")
+			r.Expect(strings.Contains(strings.Join(challenges, ", "), "Bearer"), "RFC 6750 §3", "WWW-Authenticate names Bearer", challenges)
 		},
 	}
 }
@@ -123,7 +124,7 @@ func userInfo(name, how string, optional bool) suite.Module {
 // registrationRefused states that a registration was refused rightly.
 func registrationRefused(r *suite.Run, a suite.Answer, clause string, codes ...string) {
 	r.Must(a.Status == http.StatusBadRequest, clause, "the registration is refused with 400", a)
-	r.Expect(slices.Contains(codes, a.Error()), clause, "the error is "+strings.Join(codes, " or "), a)
+	r.Expect(slices.Contains(codes, a.ErrorCode()), clause, "the error is "+strings.Join(codes, " or "), a)
 	r.Expect(a.MediaType() == "application/json", clause, "the error is application/json", a.Header.Get("Content-Type"))
 }
 
@@ -142,4 +143,13 @@ func query(u string, pairs ...string) string {
 	}
 	at.RawQuery = strings.Join(parts, "&")
 	return at.String()
+}
+
+var nonceRequired = suite.Module{
+	Name: "oidcc-ensure-request-without-nonce-fails", Clause: "OpenID Connect Core §3.2.2.1",
+	Rule: "nonce is required where an ID token comes through the browser",
+	Test: func(r *suite.Run) {
+		q := r.Request(suite.Without("nonce"))
+		r.Refused(q, r.Send(q), "OpenID Connect Core §3.2.2.1", "invalid_request")
+	},
 }
