@@ -37,14 +37,11 @@ func (s *Server) home(v *visit) error {
 }
 
 // follow sends the browser where the provider says.
-func (v *visit) follow(next provider.Next, client *authz.Client) error {
+func (v *visit) follow(next provider.Next) error {
 	if next.Form == nil {
 		return v.c.Redirect(next.Location, http.StatusSeeOther)
 	}
-	page := view.FormPost{Action: next.Form.Action}
-	if client != nil {
-		page.App = app(client)
-	}
+	page := view.FormPost{Action: next.Form.Action, App: app(next.Form.Client)}
 	for name := range next.Form.Fields {
 		page.Fields = append(page.Fields, view.Field{Name: name, Value: next.Form.Fields.Get(name)})
 	}
@@ -57,7 +54,7 @@ func (s *Server) authorize(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.follow(next, nil)
+	return v.follow(next)
 }
 
 func (s *Server) resume(v *visit) error {
@@ -65,7 +62,7 @@ func (s *Server) resume(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.follow(next, nil)
+	return v.follow(next)
 }
 
 // errand is what a sign-in is for: an app's request, or a page of ours.
@@ -136,7 +133,7 @@ func (v *visit) cancelled(e errand) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	return true, v.follow(next, e.waiting.Client)
+	return true, v.follow(next)
 }
 
 func (s *Server) signIn(v *visit) error {
@@ -385,7 +382,7 @@ func (s *Server) consent(v *visit) error {
 		return v.show(page)
 	}
 	v.logAll(logIt)
-	return v.follow(next, w.Client)
+	return v.follow(next)
 }
 
 // logAll puts events whose rows are committed into the log. A failure leaves
@@ -408,5 +405,5 @@ func (s *Server) decline(v *visit, w provider.Waiting, who *session.Session) err
 		return err
 	}
 	v.logAll(logIt)
-	return v.follow(next, w.Client)
+	return v.follow(next)
 }

@@ -36,6 +36,8 @@ type Next struct {
 type FormPost struct {
 	Action string
 	Fields url.Values
+	// Client is the app it goes to, for the page that carries it.
+	Client *authz.Client
 }
 
 // Authorize is the authorization endpoint, RFC 6749 §3.1, by GET or POST. A

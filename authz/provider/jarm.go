@@ -26,11 +26,11 @@ func (p *Provider) answer(ctx context.Context, a request.Authorization, paramete
 	}
 	parameters.Set("iss", p.o.Issuer)
 	mode, signed := strings.CutSuffix(a.ResponseMode, "jwt")
+	client, err := p.o.Directory.Client(ctx, a.ClientID)
+	if err != nil {
+		return Next{}, authz.AsError(err)
+	}
 	if signed {
-		client, err := p.o.Directory.Client(ctx, a.ClientID)
-		if err != nil {
-			return Next{}, authz.AsError(err)
-		}
 		response, err := p.signedResponse(ctx, client, parameters)
 		if err != nil {
 			return Next{}, err
@@ -47,7 +47,7 @@ func (p *Provider) answer(ctx context.Context, a request.Authorization, paramete
 	lang := language(a.UILocales)
 	switch mode {
 	case "form_post":
-		return Next{Form: &FormPost{Action: a.RedirectURI, Fields: parameters}, Lang: lang}, nil
+		return Next{Form: &FormPost{Action: a.RedirectURI, Fields: parameters, Client: client.Client}, Lang: lang}, nil
 	case "fragment":
 		return Next{Location: a.RedirectURI + "#" + parameters.Encode(), Lang: lang}, nil
 	}

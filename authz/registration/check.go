@@ -71,7 +71,7 @@ const (
 func checkSizes(m Metadata, _ *authz.Client, _ authz.Profile, _ Rules) error {
 	for member, list := range map[string][]string{
 		"redirect_uris": m.RedirectURIs, "post_logout_redirect_uris": m.PostLogoutRedirectURIs, "request_uris": m.RequestURIs,
-		"grant_types": m.GrantTypes, "scope": m.Scope, "contacts": m.Contacts, "introspect": m.Introspect,
+		"grant_types": m.GrantTypes, "response_types": m.ResponseTypes, "default_acr_values": m.DefaultACRValues, "scope": m.Scope, "contacts": m.Contacts, "introspect": m.Introspect,
 	} {
 		if len(list) > maxList || slices.ContainsFunc(list, func(s string) bool { return len(s) > maxText }) {
 			return refuse(member, "more than %d values, or one longer than %d bytes", maxList, maxText)

@@ -48,16 +48,16 @@ func ParseForm(raw string) (url.Values, error) {
 		switch {
 		// RFC 8707 §2 and RFC 8693 let these repeat.
 		case len(values) > 1 && name != "resource" && name != "audience":
-			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given %d times; give it once", label(name), len(values)).At(label(name))
+			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given %d times; give it once", label(name), len(values)).At(label(name)).Under("RFC 6749 §3.1")
 		case len(values) > 8:
-			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given too often", label(name)).At(label(name))
+			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given too often", label(name)).At(label(name)).Under("RFC 6749 §3.1")
 		}
 		for _, v := range values {
 			if len(v) > limit {
-				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is longer than %d bytes", label(name), limit).At(label(name))
+				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is longer than %d bytes", label(name), limit).At(label(name)).Under("RFC 6749 §3.1")
 			}
 			if !utf8.ValidString(v) {
-				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is not valid UTF-8", label(name)).At(label(name))
+				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is not valid UTF-8", label(name)).At(label(name)).Under("RFC 6749 §3.1")
 			}
 		}
 		if len(values) == 1 && values[0] == "" {
