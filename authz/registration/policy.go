@@ -20,11 +20,50 @@ type Policy struct {
 	// ordinary app: authorization_code, refresh_token; openid, offline_access.
 	GrantTypes []string `json:"grant_types,omitempty"`
 	Scopes     []string `json:"scopes,omitempty"`
+	// Allow are opt-ins of the profile that an app may register.
+	Allow []Allowance `json:"allow,omitempty"`
 	// Declarations that may be registered, whole or in part.
 	Declarations []authz.Declaration       `json:"declarations,omitempty"`
 	MinimumLevel authz.AuthenticationLevel `json:"minimum_level,omitempty"`
 	// RequireStatement demands a software statement.
 	RequireStatement bool `json:"require_software_statement,omitempty"`
+}
+
+// Allowance is something of a profile that only apps get which need it.
+type Allowance = string
+
+// The allowances. Tokens that are not signed (alg none) are not among them.
+const (
+	AllowHybrid          Allowance = "hybrid"
+	AllowImplicit        Allowance = "implicit"
+	AllowWithoutPKCE     Allowance = "code_without_pkce"
+	AllowUnsignedObjects Allowance = "unsigned_request_objects"
+)
+
+// Allowances lists all.
+func Allowances() []Allowance {
+	return []Allowance{AllowHybrid, AllowImplicit, AllowWithoutPKCE, AllowUnsignedObjects}
+}
+
+// allowancesOf names the allowances a client needs, each with the
+// member that needs it.
+func allowancesOf(c *authz.Client) (needed map[Allowance]string) {
+	needed = map[Allowance]string{}
+	for _, one := range c.ResponseTypes {
+		switch {
+		case needsCode(one) && needsImplicit(one):
+			needed[AllowHybrid] = "response_types"
+		case needsImplicit(one):
+			needed[AllowImplicit] = "response_types"
+		}
+	}
+	if c.CodeWithoutPKCE {
+		needed[AllowWithoutPKCE] = "code_without_pkce"
+	}
+	if c.RequestObjectAlg == "none" {
+		needed[AllowUnsignedObjects] = "request_object_signing_alg"
+	}
+	return needed
 }
 
 // Initial is an initial access token as it is kept: by its digest.
@@ -63,6 +102,14 @@ func (p Policy) Check(catalogue Declarations) error {
 			return refuse("grant_types", "profile %s does not offer the grant %s", profile.Name, clip(g))
 		}
 	}
+	for _, a := range p.Allow {
+		switch {
+		case !slices.Contains(Allowances(), a):
+			return refuse("allow", "there is no %q; there are %v", clip(a), Allowances())
+		case profile.Name != authz.OIDC && !p.Open:
+			return refuse("allow", "profile %s has no opt-ins", profile.Name)
+		}
+	}
 	for _, d := range p.Declarations {
 		if err := catalogue.CheckDeclaration(d); err != nil {
 			return refuse("declarations", "%v", err)
@@ -84,6 +131,9 @@ func (p Policy) Fill(m Metadata) (Metadata, error) {
 	}
 	if p.Open {
 		m.Profile = or(m.Profile, string(authz.OIDC))
+		// A certified client of the oidc profile sends no PKCE and has no member to
+		// say so.
+		m.CodeWithoutPKCE = m.CodeWithoutPKCE || m.Profile == string(authz.OIDC)
 		return m, nil
 	}
 	if m.Profile != "" && m.Profile != string(p.Profile) {
@@ -116,9 +166,17 @@ func (p Policy) Permits(c *authz.Client) error {
 			let = one.without
 		}
 		for _, w := range one.wanted {
+			if w == "implicit" {
+				continue // follows from the response types, which are looked at below
+			}
 			if !slices.Contains(let, w) {
 				return refuse(one.member, "%q is not let by the initial access token; it lets %v", clip(w), let)
 			}
+		}
+	}
+	for needed, member := range allowancesOf(c) {
+		if !slices.Contains(p.Allow, needed) {
+			return refuse(member, "it needs %q, which the initial access token does not allow", needed)
 		}
 	}
 	if c.MinimumLevel < p.MinimumLevel {

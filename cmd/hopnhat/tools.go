@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"text/tabwriter"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/identity"
-	"hopnhat/authz/registration"
 	"hopnhat/store"
 	"hopnhat/store/proof"
 	"hopnhat/store/registry"
@@ -148,16 +145,6 @@ var auditCommand = verbs(command{
 	},
 })
 
-var clientCommand = verbs(command{
-	name: "client", summary: "Register, list, show or disable apps", usage: "client add|list|show|disable [flags] [FILE|ID]",
-	example: "hopnhat client add apps.yaml",
-}, map[string]func(ctx context.Context, c command, e env, args []string) error{
-	"add":     withStore(clientAdd),
-	"list":    withStore(clientList),
-	"show":    withStore(clientShow),
-	"disable": withStore(clientDisable),
-})
-
 // withStore opens what a tool needs of the state.
 func withStore(run func(ctx context.Context, p *parts, e env, rest []string) error) func(ctx context.Context, c command, e env, args []string) error {
 	return func(ctx context.Context, c command, e env, args []string) error {
@@ -171,92 +158,6 @@ func withStore(run func(ctx context.Context, p *parts, e env, rest []string) err
 		}
 		return errors.Join(run(ctx, p, e, rest), p.close())
 	}
-}
-
-// clientAdd registers the apps of a YAML file: a list of clients.
-func clientAdd(ctx context.Context, p *parts, e env, rest []string) error {
-	if len(rest) != 1 {
-		return errors.New("name one YAML file with a list of clients")
-	}
-	raw, err := os.ReadFile(rest[0])
-	if err != nil {
-		return fmt.Errorf("reading the clients: %w", err)
-	}
-	list, err := registration.ParseYAML(raw)
-	if err != nil {
-		return fmt.Errorf("reading the clients of %s: %w", rest[0], err)
-	}
-	for _, m := range list {
-		c, secret, err := p.register(ctx, m)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(e.out, "%s registered, profile %s\n", c.ID, c.Profile)
-		if secret != "" {
-			fmt.Fprintf(e.out, "  client_secret: %s\n  It is shown this once; only its hash is kept.\n", secret)
-		}
-	}
-	return nil
-}
-
-func clientList(ctx context.Context, p *parts, e env, _ []string) error {
-	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tPROFILE\tMETHOD\tSTATE\tNAME")
-	after := authz.ClientID("")
-	for {
-		list, err := p.db.Clients(ctx, after, 200)
-		if err != nil {
-			return err
-		}
-		for _, c := range list {
-			state := "enabled"
-			if c.Disabled {
-				state = "disabled"
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.ID, c.Profile, c.Method, state, c.Name.VI)
-			after = c.ID
-		}
-		if len(list) < 200 {
-			return w.Flush()
-		}
-	}
-}
-
-func oneClient(ctx context.Context, p *parts, rest []string) (*authz.Client, error) {
-	if len(rest) != 1 {
-		return nil, errors.New("name one client")
-	}
-	c, err := p.db.Client(ctx, authz.ClientID(rest[0]))
-	if err != nil {
-		return nil, fmt.Errorf("client %q: %w", rest[0], err)
-	}
-	return c, nil
-}
-
-func clientShow(ctx context.Context, p *parts, e env, rest []string) error {
-	c, err := oneClient(ctx, p, rest)
-	if err != nil {
-		return err
-	}
-	text, err := registration.WriteYAML([]registration.Metadata{registration.Of(c)})
-	if err != nil {
-		return err
-	}
-	_, err = e.out.Write(text)
-	return err
-}
-
-func clientDisable(ctx context.Context, p *parts, e env, rest []string) error {
-	c, err := oneClient(ctx, p, rest)
-	if err != nil {
-		return err
-	}
-	c.Disabled = true
-	if err := p.db.SaveClient(ctx, c); err != nil {
-		return err
-	}
-	fmt.Fprintf(e.out, "%s disabled; servers follow within 5 s\n", c.ID)
-	return nil
 }
 
 var accountCommand = verbs(command{

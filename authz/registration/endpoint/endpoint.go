@@ -83,9 +83,9 @@ type Endpoint struct {
 	uses useLimit
 }
 
-// secretLife is how long a secret that was given out here is good: an app asks
-// for the next one by an update.
-const secretLife = 365 * 24 * time.Hour
+// SecretLife is how long a secret that was given out here is good: an app gets the
+// next one by an update in the last quarter of it.
+const SecretLife = 365 * 24 * time.Hour
 
 // New makes an Endpoint.
 func New(o Options) *Endpoint { return &Endpoint{o: o} }
@@ -255,12 +255,12 @@ func giveSecret(c, before *authz.Client, now time.Time) (secret string) {
 	if c.Method != authz.ClientSecretBasic && c.Method != authz.ClientSecretPost {
 		return ""
 	}
-	if before != nil && len(before.SecretHash) > 0 && (before.SecretExpires.IsZero() || now.Before(before.SecretExpires.Add(-secretLife/4))) {
+	if before != nil && len(before.SecretHash) > 0 && (before.SecretExpires.IsZero() || now.Before(before.SecretExpires.Add(-SecretLife/4))) {
 		c.SecretHash, c.SecretExpires = before.SecretHash, before.SecretExpires
 		return ""
 	}
 	secret = authz.NewSecret()
-	c.SecretHash, c.SecretExpires = authz.HashSecret(secret), now.Add(secretLife).Truncate(time.Second)
+	c.SecretHash, c.SecretExpires = authz.HashSecret(secret), now.Add(SecretLife).Truncate(time.Second)
 	return secret
 }
 

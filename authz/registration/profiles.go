@@ -1,0 +1,82 @@
+package registration
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// WriteProfiles writes the table of profiles and the list of what ends as
+// Markdown: docs/profiles.md is this, and its test says when it is not.
+func WriteProfiles(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("# Profiles\n\nEvery app is pinned to one profile. This page is printed by `hopnhat profiles` from the table that requests, registrations and\ndiscovery are checked against (`authz/profile.go`). `hopnhat client check ID` explains one app.\n\n")
+	profiles := []authz.Profile{authz.Profiles[authz.FAPI2], authz.Profiles[authz.FAPI2Signing], authz.Profiles[authz.OIDC]}
+	row := func(name string, cell func(p authz.Profile) string) {
+		fmt.Fprintf(&b, "| %s |", name)
+		for _, p := range profiles {
+			fmt.Fprintf(&b, " %s |", cell(p))
+		}
+		b.WriteString("\n")
+	}
+	row("", func(p authz.Profile) string { return "`" + string(p.Name) + "`" })
+	row("---", func(authz.Profile) string { return "---" })
+	row("follows", func(p authz.Profile) string { return p.Source })
+	row("pushed requests (RFC 9126)", func(p authz.Profile) string { return demanded(p.RequirePAR) })
+	row("signed requests (RFC 9101)", func(p authz.Profile) string { return demanded(p.RequireRequestObject) })
+	row("bound tokens", func(p authz.Profile) string { return demanded(p.RequireConstraint) + ": " + quoted(p.Constraints) })
+	row("client authentication", func(p authz.Profile) string { return quoted(p.AuthMethods) })
+	row("response types", func(p authz.Profile) string { return quoted(p.ResponseTypes) })
+	row("response modes", func(p authz.Profile) string { return quoted(p.ResponseModes) })
+	row("grant types", func(p authz.Profile) string { return quoted(p.GrantTypes) })
+	row("PKCE with S256 (RFC 7636)", func(p authz.Profile) string {
+		if p.AllowWithoutPKCE {
+			return "demanded, unless `code_without_pkce` is registered"
+		}
+		return "demanded"
+	})
+	row("algorithms of the app", func(p authz.Profile) string { return quoted(p.ClientAlgorithms) })
+	row("algorithms of our tokens", func(p authz.Profile) string { return quoted(p.TokenAlgorithms) })
+	row("`aud` of a client assertion", func(p authz.Profile) string {
+		if p.AssertionIssuerOnly {
+			return "the issuer, one string"
+		}
+		return "the issuer, or the endpoint"
+	})
+	row("life of a code", func(p authz.Profile) string { return p.CodeLife.String() })
+	row("tokens in the browser's address", func(p authz.Profile) string {
+		if p.FrontChannelUntil.IsZero() {
+			return "never"
+		}
+		return "by registration, until " + p.FrontChannelUntil.Format(time.DateOnly)
+	})
+	b.WriteString("\n`iss` in every response (RFC 9207), redirect URIs compared exactly, and pairwise pseudonyms hold for every profile. A response\ntype other than `code` must be registered, and with an initial access token be allowed by it (`--allow`: " +
+		quoted(Allowances()) + ").\n\n## What ends\n\n| code | what | until | next step |\n|---|---|---|---|\n")
+	for _, o := range outgoings {
+		until := "no date"
+		if !o.until.IsZero() {
+			until = o.until.Format(time.DateOnly)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", o.code, o.says, until, o.next)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func demanded(yes bool) string {
+	if yes {
+		return "demanded"
+	}
+	return "offered"
+}
+
+func quoted[T ~string](list []T) string {
+	out := make([]string, len(list))
+	for i, one := range list {
+		out[i] = "`" + string(one) + "`"
+	}
+	return strings.Join(out, ", ")
+}
