@@ -83,6 +83,7 @@ func TestFAPIPairs(t *testing.T) {
 	n := beginSecure(t)
 	ca := n.secure.Authority
 	t.Run("the metadata say it", func(t *testing.T) { secureMetadata(t, n) })
+	t.Run("refusals", func(t *testing.T) { certificateRefusals(t, n) })
 	for _, row := range []struct {
 		name    string
 		members func(p *party, as harness.Identity) string
@@ -105,7 +106,7 @@ func TestFAPIPairs(t *testing.T) {
 		}, ca.SelfSigned("e"), true, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			p := certified(t, n, strings.ReplaceAll(row.name, " ", "-"), row.as)
+			p := certified(t, n, "pair-"+row.as.Leaf.Subject.CommonName, row.as)
 			p.certified, p.bound = row.by, row.bound
 			registerCertified(t, p, row.members(p, row.as))
 			p.pairJourney(t, row.as)
@@ -134,6 +135,73 @@ func secureMetadata(t *testing.T, n *nation) {
 	if a.header.Get("Strict-Transport-Security") == "" {
 		t.Error("no Strict-Transport-Security over TLS")
 	}
+}
+
+// certificateRefusals: who calls otherwise than it is registered is refused, with
+// the standard's error.
+func certificateRefusals(t *testing.T, n *nation) {
+	ca := n.secure.Authority
+	stranger := harness.NewAuthority(t, "Hopnhat Test CA")
+	own, lone := ca.Client("app-issued"), ca.SelfSigned("app-lone")
+	issued := certified(t, n, "app-issued", own)
+	issued.certified, issued.bound = true, true
+	registerCertified(t, issued, "token_endpoint_auth_method: tls_client_auth\ntls_client_certificate_bound_access_tokens: true\ntls_client_auth_subject_dn: CN=app-issued,O=Hopnhat Test,C=VN")
+	self := certified(t, n, "app-lone", lone)
+	self.certified, self.bound = true, true
+	registerCertified(t, self, "token_endpoint_auth_method: self_signed_tls_client_auth\ntls_client_certificate_bound_access_tokens: true\njwks: "+withX5C(t, lone.Leaf))
+	keyed := certified(t, n, "app-keyed", ca.Client("any"))
+	keyed.bound = true
+	registerCertified(t, keyed, "jwks: "+keyed.public+"\ntls_client_certificate_bound_access_tokens: true")
+	either := certified(t, n, "app-either", ca.Client("app-either"))
+	either.certified = true
+	registerCertified(t, either, "token_endpoint_auth_method: tls_client_auth\ntls_client_auth_subject_dn: CN=app-either,O=Hopnhat Test,C=VN")
+	with := func(p *party, as ...harness.Identity) *party {
+		one := *p
+		one.http = &http.Client{Transport: ca.Transport(as...)}
+		return &one
+	}
+	atIssuer := func(p *party) *party { one := *p; one.alias = ""; return &one }
+	withProof := func(p *party) *party { one := *p; one.bound = false; return &one }
+	bare := func(p *party) *party { one := *p; one.bound = true; return &one }
+	for _, row := range []struct {
+		name   string
+		p      *party
+		status int
+		code   string
+	}{
+		{"a right request, to know that the others fail for their reason", issued, 200, ""},
+		{"a right one, self-signed", self, 200, ""},
+		{"RFC 8705 §2: no certificate", with(issued), 401, "invalid_client"},
+		{"RFC 8705 §2: at the issuer's host, which asks for none", atIssuer(issued), 401, "invalid_client"},
+		{"RFC 8705 §2.1: another app's certificate", with(issued, ca.Client("other")), 401, "invalid_client"},
+		{"RFC 8705 §2.1: the right name by another CA", with(issued, stranger.Client("app-issued")), 401, "invalid_client"},
+		{"RFC 8705 §2.1: the right name, self-signed", with(issued, ca.SelfSigned("app-issued")), 401, "invalid_client"},
+		{"RFC 8705 §2.2: another self-signed certificate", with(self, ca.SelfSigned("app-lone")), 401, "invalid_client"},
+		{"RFC 8705 §2.2: an issued certificate of the name", with(self, ca.Client("app-lone")), 401, "invalid_client"},
+		{"RFC 8705 §3: certificate-bound tokens without a certificate", with(keyed), 400, "invalid_request"},
+		{"RFC 8705 §3: the same at the issuer's host", atIssuer(keyed), 400, "invalid_request"},
+		{"RFC 8705 §3.4: a DPoP proof where a certificate was registered", withProof(keyed), 400, "invalid_request"},
+		{"FAPI 2.0 SP §5.3.2.1: a certificate that authenticates, and nothing that binds", bare(either), 400, "invalid_dpop_proof"},
+		{"a certificate that authenticates, and a proof", either, 200, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a := row.p.call(t, "/token", url.Values{"grant_type": {"client_credentials"}})
+			if a.status != row.status || a.text("error") != row.code {
+				t.Errorf("got %d %s, want %d %s", a.status, a.raw, row.status, row.code)
+			}
+		})
+	}
+	t.Run("RFC 8705 §5: no page and no metadata at the alias", func(t *testing.T) {
+		for _, path := range []string{"/", "/signin", "/authorize", "/portal", "/console", "/.well-known/openid-configuration", "/jwks", "/metrics", "/readyz"} {
+			r, err := http.NewRequestWithContext(ctx(t), http.MethodGet, n.secure.Alias+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := issued.send(t, r); a.status != http.StatusNotFound {
+				t.Errorf("%s answered %d", path, a.status)
+			}
+		}
+	})
 }
 
 // pairJourney goes from the pushed request to a release, tries what a thief of the
