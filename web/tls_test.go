@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"testing"
@@ -36,16 +37,16 @@ func told(w http.ResponseWriter, r *http.Request) {
 // edge is a server with one protocol endpoint and one page, on both hosts.
 type edge struct{ main, alias string }
 
-func startEdge(t *testing.T, certificate *Certificate, proxies ...string) edge {
+func startEdge(t *testing.T, certificate *Certificate, proxies ...netip.Prefix) edge {
 	t.Helper()
-	s := &Server{o: Options{Certificate: certificate}}
+	s := &Server{o: Options{Certificate: certificate, TrustedProxies: proxies}}
 	s.app = fiber.New(fiber.Config{
-		EnableTrustedProxyCheck: true, TrustedProxies: proxies, DisableStartupMessage: true,
+		DisableStartupMessage: true,
 		ErrorHandler: func(c *fiber.Ctx, _ error) error { return c.SendStatus(http.StatusNotFound) },
 	})
 	s.app.Use(s.onAlias)
-	s.app.All("/token", mount(told))
-	s.app.All("/broker/v1/releases", mount(told))
+	s.app.All("/token", s.mount(told))
+	s.app.All("/broker/v1/releases", s.mount(told))
 	s.app.Get("/signin", func(c *fiber.Ctx) error { return c.SendString("page") })
 	open := func(serve func(net.Listener) error) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -101,8 +102,8 @@ func TestWhoIsCalling(t *testing.T) {
 		"X-Ssl-Client-Cert": {"victim"}, "Connectionkey": {"victim"}, "X-Hopnhat-Connection": {"victim"}, "X-Forwarded-For": {"127.0.0.1"},
 	}
 	own := startEdge(t, certificate)
-	behind := startEdge(t, nil, "127.0.0.1")
-	both := startEdge(t, certificate, "127.0.0.1")
+	behind := startEdge(t, nil, netip.MustParsePrefix("127.0.0.1/32"))
+	both := startEdge(t, certificate, netip.MustParsePrefix("127.0.0.1/32"))
 	for _, row := range []struct {
 		name      string
 		transport http.RoundTripper

@@ -127,6 +127,16 @@ func (p *Provider) OnAlias(path string) bool {
 	return false
 }
 
+// assertionAudiences are the URLs of the endpoints that authenticate clients, at
+// both hosts.
+func (p *Provider) assertionAudiences() []string {
+	out := []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke}
+	for _, alias := range p.aliases() {
+		out = append(out, alias)
+	}
+	return out
+}
+
 // authMethods are the client authentication methods that can be had here: those
 // with a certificate need a host that asks for one, and tls_client_auth a CA.
 func (p *Provider) authMethods() []authz.AuthMethod {

@@ -197,7 +197,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	}
 	p.clients = &clientauth.Authenticator{
 		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,
-		Endpoints: []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke},
+		Endpoints: p.assertionAudiences(),
 	}
 	p.checker = &request.Checker{ScopesKnown: p.scopes(), Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}
 	if o.Releases != nil {
