@@ -42,7 +42,7 @@ func startEdge(t *testing.T, certificate *Certificate, proxies ...netip.Prefix) 
 	s := &Server{o: Options{Certificate: certificate, TrustedProxies: proxies}}
 	s.app = fiber.New(fiber.Config{
 		DisableStartupMessage: true,
-		ErrorHandler: func(c *fiber.Ctx, _ error) error { return c.SendStatus(http.StatusNotFound) },
+		ErrorHandler:          func(c *fiber.Ctx, _ error) error { return c.SendStatus(http.StatusNotFound) },
 	})
 	s.app.Use(s.onAlias)
 	s.app.All("/token", s.mount(told))

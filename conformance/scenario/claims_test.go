@@ -120,7 +120,7 @@ func pageText(t *testing.T, b *http.Client, method, address string, form url.Val
 
 var (
 	withdrawLink = regexp.MustCompile(`href="(/portal/consents/[^"/]+/withdraw)"`)
-	hiddenField  = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
+	hiddenField  = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
 )
 
 // withdraw ends the one consent of the person at a browser, on the pages.

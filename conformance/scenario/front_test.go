@@ -98,8 +98,6 @@ func (a *webApp) authorize(f url.Values) string { return a.n.base + "/authorize?
 
 var languages = regexp.MustCompile(`(?s)<nav class="langs".*?</nav>`)
 
-var hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
-
 // posted is what the page of response_mode=form_post carries.
 func posted(t *testing.T, page, action string) url.Values {
 	t.Helper()
