@@ -23,7 +23,8 @@ type Demand struct {
 	// RequestID is our id of the HTTP request.
 	RequestID string
 	// Redeeming says that the grant's code is being redeemed by its client in this
-	// very request: its ID token is made before the code is spent.
+	// very request, since its ID token is made before the code is spent, or that the
+	// token came through the browser beside a code.
 	Redeeming bool
 }
 

@@ -72,12 +72,16 @@ func youngEnough(value any, seconds int64, now time.Time) bool {
 	return now.Sub(at) <= time.Duration(min(seconds, century))*time.Second
 }
 
-// ACR is the acr the request wants in the ID token: the values it accepts, and
-// whether a sign-in at none of them must fail (OpenID Connect Core §5.5.1.1).
+// ACR is the acr the request wants in the ID token: the values it accepts, nil for
+// any, and whether a sign-in at none of them must fail (OpenID Connect Core
+// §5.5.1.1).
 func (r Request) ACR() (values []string, essential bool) {
 	want, asked := r.IDToken.Claims["acr"]
 	if !asked {
 		return nil, false
+	}
+	if len(want.Values) > 0 {
+		values = []string{} // of which none may be a text: a demand that cannot be met
 	}
 	for _, raw := range want.Values {
 		var v string

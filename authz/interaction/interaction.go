@@ -24,11 +24,13 @@ const (
 	Refuse  Kind = "refuse"  // answer the client with Code
 )
 
-// Outcome is the decision; Code is set when Kind is Refuse.
+// Outcome is the decision; Code is set when Kind is Refuse, and Level, the one that
+// the answer says, when Kind is Answer.
 type Outcome struct {
-	Kind Kind
-	Code authz.Code
-	Why  string
+	Kind  Kind
+	Code  authz.Code
+	Why   string
+	Level authz.AuthenticationLevel
 }
 
 // Request are the facts of the authorization request.
@@ -40,6 +42,10 @@ type Request struct {
 	Created time.Time
 	// Level is the lowest authentication level that will do.
 	Level authz.AuthenticationLevel
+	// Essential are the levels of which the answer must say one (an essential acr,
+	// OpenID Connect Core §5.5.1.1); nil demands none, and an empty list cannot be
+	// met.
+	Essential []authz.AuthenticationLevel
 	// Hinted is the subject an id_token_hint named, or empty.
 	Hinted authz.Subject
 }
@@ -59,42 +65,61 @@ type Session struct {
 // page for this very request.
 func Next(r Request, s Session, consentNeeded, consentGiven bool, now time.Time) Outcome {
 	silent := slices.Contains(r.Prompt, "none")
-	login := func(why string) Outcome {
+	refuse := func(code authz.Code, why string) Outcome { return Outcome{Kind: Refuse, Code: code, Why: why} }
+	ask := func(kind Kind, otherwise authz.Code, why string) Outcome {
 		if silent {
-			return Outcome{Refuse, authz.LoginRequired, why}
+			return refuse(otherwise, why)
 		}
-		return Outcome{Kind: Login, Why: why}
+		return Outcome{Kind: kind, Why: why}
 	}
+	says, needed, met := r.level(s)
 	switch {
 	case !s.SignedIn:
-		return login("nobody is signed in")
-	case r.Hinted != "" && r.Hinted != s.Subject:
+		return ask(Login, authz.LoginRequired, "nobody is signed in")
+	case r.Hinted != "" && r.Hinted != s.Subject && !s.AuthTime.Before(r.Created.Truncate(time.Second)):
 		// OpenID Connect Core §3.1.2.1: the hinted End-User must be the one who
 		// is signed in; anybody else answers login_required. Who has just signed in
 		// for this very request is not asked again.
-		if silent || !s.AuthTime.Before(r.Created.Truncate(time.Second)) {
-			return Outcome{Refuse, authz.LoginRequired, "another person is signed in than id_token_hint names"}
-		}
-		return Outcome{Kind: Login, Why: "another person is signed in than id_token_hint names"}
+		return refuse(authz.LoginRequired, "another person is signed in than id_token_hint names")
+	case r.Hinted != "" && r.Hinted != s.Subject:
+		return ask(Login, authz.LoginRequired, "another person is signed in than id_token_hint names")
 	case forced(r.Prompt) && s.AuthTime.Before(r.Created.Truncate(time.Second)):
-		return login("the app asks for a new sign-in")
+		return ask(Login, authz.LoginRequired, "the app asks for a new sign-in")
 	case r.MaxAge != nil && tooOld(s.AuthTime, *r.MaxAge, r.Created, now):
-		return login("the sign-in is older than the app accepts")
-	case s.Level < r.Level && s.Reachable < r.Level:
-		return Outcome{Refuse, authz.UnmetAuthentication, "this account cannot reach the authentication level asked for"}
-	case s.Level < r.Level:
-		if silent {
-			return Outcome{Refuse, authz.InteractionRequired, "a higher authentication level is needed"}
-		}
-		return Outcome{Kind: StepUp, Why: "a higher authentication level is needed"}
+		return ask(Login, authz.LoginRequired, "the sign-in is older than the app accepts")
+	case !met && s.Reachable < needed:
+		return refuse(authz.UnmetAuthentication, "this account cannot reach the authentication level asked for")
+	case !met:
+		return ask(StepUp, authz.InteractionRequired, "a higher authentication level is needed")
 	case (consentNeeded || slices.Contains(r.Prompt, "consent")) && !consentGiven:
-		if silent {
-			return Outcome{Refuse, authz.ConsentRequired, "the person has not agreed to this yet"}
-		}
-		return Outcome{Kind: Consent, Why: "the person has not agreed to this yet"}
+		return ask(Consent, authz.ConsentRequired, "the person has not agreed to this yet")
 	default:
-		return Outcome{Kind: Answer}
+		return Outcome{Kind: Answer, Level: says}
 	}
+}
+
+// unreachable is above every level.
+const unreachable authz.AuthenticationLevel = 1 << 10
+
+// level is the level that an answer to this session says, which is the session's
+// own, or where an essential acr names others, the highest of them below it: who
+// signed in with more has signed in with that too. If none will do, needed is the
+// lowest that would.
+func (r Request) level(s Session) (says, needed authz.AuthenticationLevel, met bool) {
+	if r.Essential == nil {
+		return s.Level, r.Level, s.Level >= r.Level
+	}
+	needed = unreachable
+	for _, level := range r.Essential {
+		switch {
+		case level < r.Level: // the app registered that it accepts no such
+		case level <= s.Level:
+			says, met = max(says, level), true
+		default:
+			needed = min(needed, level)
+		}
+	}
+	return says, needed, met
 }
 
 // forced: choosing an account is, with one account a person, a new sign-in.

@@ -29,6 +29,10 @@ func TestNext(t *testing.T) {
 	}
 	plain := req(func(*interaction.Request) {})
 	prompt := func(p ...string) interaction.Request { return req(func(r *interaction.Request) { r.Prompt = p }) }
+	essential := func(levels ...authz.AuthenticationLevel) interaction.Request {
+		return req(func(r *interaction.Request) { r.Essential = append([]authz.AuthenticationLevel{}, levels...) })
+	}
+	none := func(r interaction.Request) interaction.Request { r.Prompt = []string{"none"}; return r }
 	for _, row := range []struct {
 		name, clause  string
 		r             interaction.Request
@@ -54,6 +58,15 @@ func TestNext(t *testing.T) {
 		{"a higher level", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 2 }), weak, false, false, interaction.StepUp, ""},
 		{"none, a higher level", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.Level, r.Prompt = 2, []string{"none"} }), weak, false, false, interaction.Refuse, authz.InteractionRequired},
 		{"a level out of reach", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 3 }), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"an essential level that is there", "OpenID Core §5.5.1.1", essential(2, 3), signedIn, false, false, interaction.Answer, ""},
+		{"an essential level below", "OpenID Core §5.5.1.1", essential(1), signedIn, false, false, interaction.Answer, ""},
+		{"an essential level to step up to", "OpenID Core §5.5.1.1", essential(2), weak, false, false, interaction.StepUp, ""},
+		{"an essential level out of reach", "OpenID Core §5.5.1.1", essential(3, 4), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"none, an essential level out of reach", "OpenID Core §5.5.1.1", none(essential(3)), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"none, an essential level to step up to", "OpenID Core §5.5.1.1", none(essential(2)), weak, false, false, interaction.Refuse, authz.InteractionRequired},
+		{"an essential acr that is none of ours", "OpenID Core §5.5.1.1", essential(), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"an essential level that the app does not accept", "OpenID Core §5.5.1.1", func() interaction.Request { r := essential(1); r.Level = 2; return r }(), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"an essential level, nobody", "OpenID Core §5.5.1.1", essential(2), nobody, false, false, interaction.Login, ""},
 		{"hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), signedIn, false, false, interaction.Login, ""},
 		{"hinted at another, who has just signed in", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), fresh, false, false, interaction.Refuse, authz.LoginRequired},
 		{"prompt=login consent", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, false, false, interaction.Consent, ""},
@@ -80,6 +93,12 @@ func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
 			Created: now.Add(-time.Duration(rapid.IntRange(0, 600).Draw(t, "created")) * time.Second),
 			Level:   authz.AuthenticationLevel(rapid.IntRange(0, 2).Draw(t, "level")),
 		}
+		if rapid.Bool().Draw(t, "has an essential acr") {
+			r.Essential = rapid.SliceOf(rapid.Map(rapid.IntRange(1, 4), func(l int) authz.AuthenticationLevel { return authz.AuthenticationLevel(l) })).Draw(t, "essential")
+			if r.Essential == nil {
+				r.Essential = []authz.AuthenticationLevel{}
+			}
+		}
 		if rapid.Bool().Draw(t, "has max_age") {
 			r.MaxAge = age(rapid.IntRange(0, 1<<31-1).Draw(t, "max_age"))
 		}
@@ -93,7 +112,12 @@ func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
 			t.Fatalf("prompt=none led to %s", got.Kind)
 		}
 		s.SignedIn, s.AuthTime, s.Level = true, now, 2
-		if got := interaction.Next(r, s, needed, true, now); got.Kind != interaction.Answer {
+		switch got := interaction.Next(r, s, needed, true, now); {
+		case r.Essential == nil && (got.Kind != interaction.Answer || got.Level != 2):
+			t.Fatalf("after everything was done: %+v", got)
+		case r.Essential != nil && got.Kind == interaction.Answer && (!slices.Contains(r.Essential, got.Level) || got.Level > s.Level || got.Level < r.Level):
+			t.Fatalf("OpenID Core §5.5.1.1: the answer says level %d, of %v", got.Level, r.Essential)
+		case r.Essential != nil && got.Kind != interaction.Answer && got.Code != authz.UnmetAuthentication:
 			t.Fatalf("after everything was done: %+v", got)
 		}
 	})

@@ -56,13 +56,6 @@ func (p *Provider) Authorize(r *http.Request) (Next, error) {
 		}
 		return Next{}, err
 	}
-	if r.Method == http.MethodPost {
-		if _, ok, err := p.o.Sessions.Current(r); err == nil && !ok {
-			// A form of the app brings no cookie of ours (SameSite=Lax), so who is
-			// signed in is seen after one step of our own.
-			return p.later(r.Context(), pending)
-		}
-	}
 	return p.step(r, pending, client)
 }
 
@@ -237,12 +230,18 @@ func (p *Provider) step(r *http.Request, pending Pending, client *clientauth.Reg
 	if err != nil {
 		return Next{}, authz.AsError(err)
 	}
+	if !ok && r.Method == http.MethodPost {
+		// A form of the app brings no cookie of ours (SameSite=Lax), so who is
+		// signed in is seen after one step of our own.
+		return p.later(ctx, pending)
+	}
 	outcome, granted, err := p.decide(ctx, pending, client, signedIn, ok, false)
 	if err != nil {
 		return Next{}, err
 	}
 	switch outcome.Kind {
 	case interaction.Answer:
+		signedIn.Level = outcome.Level
 		return p.issue(ctx, pending, client, signedIn, granted, nil)
 	case interaction.Refuse:
 		return p.Refuse(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
@@ -256,7 +255,16 @@ func (p *Provider) step(r *http.Request, pending Pending, client *clientauth.Reg
 func (p *Provider) decide(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, signedIn, given bool) (interaction.Outcome, []authz.Release, error) {
 	req := pending.Request
 	facts := interaction.Request{Prompt: req.Prompt, MaxAge: req.MaxAge, Created: pending.Created, Level: client.MinimumLevel}
-	if best := highest(req.ACRValues, s.Reachable); best > facts.Level {
+	wished := req.ACRValues
+	if req.Claims != nil {
+		switch values, essential := req.Claims.ACR(); {
+		case essential && values != nil:
+			facts.Essential = levels(values)
+		default:
+			wished = slices.Concat(wished, values)
+		}
+	}
+	if best := highest(wished, s.Reachable); best > facts.Level && facts.Essential == nil {
 		facts.Level = best
 	}
 	var needed bool
@@ -286,6 +294,17 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 		SignedIn: signedIn, Subject: s.Subject, AuthTime: s.AuthTime, Level: s.Level, Reachable: s.Reachable,
 	}, needed, given, p.now())
 	return outcome, granted, nil
+}
+
+// levels are those of ours among acr values, never nil.
+func levels(values []string) []authz.AuthenticationLevel {
+	found := []authz.AuthenticationLevel{}
+	for _, v := range values {
+		if level, ok := authz.ParseACR(v); ok {
+			found = append(found, level)
+		}
+	}
+	return found
 }
 
 // highest is the best level among acr_values that the account can reach; a wish
@@ -371,8 +390,10 @@ func (p *Provider) Approve(r *http.Request, id authz.AuthorizationID, record fun
 	default: // the session ended meanwhile, or grew too old
 		return p.page(ctx, pending, outcome.Kind)
 	}
+	said := signedIn
+	said.Level = outcome.Level
 	waiting := Waiting{ID: id, Client: client.Client, Request: pending.Request, Expires: pending.Expires}
-	return p.issue(ctx, pending, client, signedIn, nil, func(ctx context.Context) ([]authz.Release, error) {
+	return p.issue(ctx, pending, client, said, nil, func(ctx context.Context) ([]authz.Release, error) {
 		return record(ctx, waiting, signedIn)
 	})
 }
@@ -417,8 +438,9 @@ func (p *Provider) finishError(err error) error {
 	return authz.AsError(err)
 }
 
-// issue makes the code and what else the browser carries, and stores the grant, together with the end of the
-// pending authorization and what record writes: one commit.
+// issue makes the code and what else the browser carries, and stores the grant,
+// together with the end of the pending authorization and what record writes: one
+// commit.
 func (p *Provider) issue(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (Next, error) {
 	now := p.now().UTC()
 	u := &unit{client: client, now: now}

@@ -24,7 +24,8 @@ type Demand struct {
 	Attributes []authz.AttributeID
 	// RequestID is our id of the HTTP request.
 	RequestID string
-	// Redeeming: the code of the grant is being redeemed and not spent yet.
+	// Redeeming: the code of the grant is being redeemed and not spent yet, or the
+	// token came through the browser beside it.
 	Redeeming bool
 }
 

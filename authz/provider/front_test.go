@@ -430,3 +430,30 @@ func TestIDTokenHint(t *testing.T) {
 		})
 	}
 }
+
+// TestEssentialACR: OpenID Connect Core §5.5.1.1, the answer says a level that was
+// demanded, or there is none.
+func TestEssentialACR(t *testing.T) {
+	const level = "urn:vn:gov:eid:auth-level:"
+	for _, row := range []struct{ name, claims, code, acr string }{
+		{"the level of the session", `{"id_token":{"acr":{"essential":true,"value":"` + level + `2"}}}`, "", level + "2"},
+		{"one below", `{"id_token":{"acr":{"essential":true,"values":["phr","` + level + `1"]}}}`, "", level + "1"},
+		{"any will do", `{"id_token":{"acr":{"essential":true}}}`, "", level + "2"},
+		{"out of reach", `{"id_token":{"acr":{"essential":true,"values":["` + level + `3"]}}}`, "unmet_authentication_requirements", ""},
+		{"none of ours", `{"id_token":{"acr":{"essential":true,"values":["phr"]}}}`, "unmet_authentication_requirements", ""},
+		{"no text at all", `{"id_token":{"acr":{"essential":true,"values":[2]}}}`, "unmet_authentication_requirements", ""},
+		{"a wish out of reach", `{"id_token":{"acr":{"values":["` + level + `4"]}}}`, "", level + "2"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.opt()
+			_, answer := w.sent(t, authorization("response_type", "id_token", "nonce", "n", "claims", row.claims))
+			if answer.Get("error") != row.code {
+				t.Fatalf("got %v", answer)
+			}
+			if row.code == "" && part(t, answer.Get("id_token"), 1)["acr"] != row.acr {
+				t.Fatalf("acr is %v, want %s", part(t, answer.Get("id_token"), 1)["acr"], row.acr)
+			}
+		})
+	}
+}

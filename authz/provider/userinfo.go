@@ -40,7 +40,8 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 		p.refuseBearer(w, r, authz.Refuse(authz.InvalidToken, "the app of this token is not registered any more").Because(err))
 		return
 	}
-	about, err := p.about(r.Context(), g, userInfoClaims(g, access.Scope), r.Header.Get("X-Request-Id"), false)
+	// A token of the front channel is good before the code beside it is redeemed.
+	about, err := p.about(r.Context(), g, userInfoClaims(g, access.Scope), r.Header.Get("X-Request-Id"), g.CodeSpent.IsZero())
 	if err != nil {
 		p.refuseBearer(w, r, err)
 		return
