@@ -25,8 +25,9 @@ import (
 
 // listener is where the provider reaches the suite.
 type listener struct {
-	base   *url.URL
-	server *http.Server
+	base        *url.URL
+	certificate *x509.Certificate // nil without TLS
+	server      *http.Server
 
 	mu     sync.Mutex
 	places map[string]place
@@ -64,6 +65,9 @@ func listen(c Listen) (*listener, error) {
 		certificate, err := c.certificate(u.Hostname())
 		if err != nil {
 			return nil, err
+		}
+		if l.certificate, err = x509.ParseCertificate(certificate.Certificate[0]); err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
 		}
 		socket = tls.NewListener(socket, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
 	}

@@ -26,6 +26,7 @@ type Suite struct {
 	redirects string   // base of redirect URIs
 	hosts     []string // where redirects are ours
 	slots     chan struct{}
+	wait      func(time.Duration)
 
 	mu      sync.Mutex
 	closers []func()
@@ -42,6 +43,9 @@ type Options struct {
 	Done func(Outcome)
 	// Patience bounds one module, 5 minutes if zero.
 	Patience time.Duration
+	// Wait lets time pass where a rule needs it; nil is the real time. For a provider
+	// whose clock the caller sets.
+	Wait func(time.Duration)
 }
 
 // New makes a suite and starts its listener.
@@ -104,6 +108,16 @@ func (s *Suite) newTransport(certificate *tls.Certificate) http.RoundTripper {
 	return t
 }
 
+// Trusting is a transport that trusts the suite's own certificate: for a provider in
+// the same program, which fetches what the suite serves.
+func (s *Suite) Trusting() http.RoundTripper {
+	pool := x509.NewCertPool()
+	if s.listener.certificate != nil {
+		pool.AddCert(s.listener.certificate)
+	}
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+}
+
 // ours tells whether a redirect goes to the suite.
 func (s *Suite) ours(u *url.URL) bool { return slices.Contains(s.hosts, u.Host) }
 
@@ -123,7 +137,7 @@ func (s *Suite) leave() {
 // Run runs the modules of the plans, several at a time, and gives the outcomes in
 // the plans' order.
 func (s *Suite) Run(ctx context.Context, o Options, plans ...Plan) []Outcome {
-	s.slots = make(chan struct{}, cmp.Or(o.Parallel, 8))
+	s.slots, s.wait = make(chan struct{}, cmp.Or(o.Parallel, 8)), o.Wait
 	var runs []*Run
 	for _, p := range plans {
 		runs = append(runs, s.runs(p, o.Only)...)
