@@ -73,7 +73,12 @@ type Client struct {
 	// require_auth_time needs no field.
 	DefaultMaxAge    *int
 	DefaultACRValues []string
-	Scopes           []string
+	// Of CIBA (Core 1.0 §4): poll or ping, where pings go, and the algorithm of its
+	// authentication requests, which it must sign if it has registered one.
+	BackchannelDelivery        DeliveryMode
+	BackchannelNotificationURI string
+	BackchannelRequestAlg      string
+	Scopes                     []string
 	// Sector is the host whose apps see the same pairwise subject, OpenID
 	// Connect Core §8.1.
 	Sector string
@@ -160,6 +165,22 @@ type Encryption struct {
 
 // Wanted tells whether anything is to be encrypted.
 func (e Encryption) Wanted() bool { return e.Algorithm != "" }
+
+// DeliveryMode is how a client of CIBA learns that a request was answered: CIBA
+// Core §5. Push is not offered (FAPI-CIBA §5.2.2).
+type DeliveryMode string
+
+// The modes.
+const (
+	Poll DeliveryMode = "poll"
+	Ping DeliveryMode = "ping"
+)
+
+// The grants that are approved on another device.
+const (
+	GrantDevice = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628 §3.4
+	GrantCIBA   = "urn:openid:params:grant-type:ciba"            // CIBA Core §10.1
+)
 
 // AllowsGrant tells whether the client registered a grant type.
 func (c *Client) AllowsGrant(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }

@@ -55,6 +55,12 @@ const (
 	InvalidClientMetadata       Code = "invalid_client_metadata"       // RFC 7591 §3.2.2
 	InvalidSoftwareStatement    Code = "invalid_software_statement"    // RFC 7591 §3.2.2
 	UnapprovedSoftwareStatement Code = "unapproved_software_statement" // RFC 7591 §3.2.2
+	AuthorizationPending        Code = "authorization_pending"         // RFC 8628 §3.5, CIBA Core §11
+	SlowDown                    Code = "slow_down"                     // RFC 8628 §3.5, CIBA Core §11
+	ExpiredToken                Code = "expired_token"                 // RFC 8628 §3.5, CIBA Core §11
+	UnknownUserID               Code = "unknown_user_id"               // CIBA Core §13
+	ExpiredLoginHintToken       Code = "expired_login_hint_token"      // CIBA Core §13
+	InvalidBindingMessage       Code = "invalid_binding_message"       // CIBA Core §13
 )
 
 // Error is a refusal that a protocol endpoint may tell its caller. The

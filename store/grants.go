@@ -201,7 +201,11 @@ func (db *DB) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
 func (db *DB) PurgeGrants(ctx context.Context, before time.Time, limit int) (int64, error) {
 	var total int64
 	for _, t := range []struct{ table, key string }{
-		{"authorizations", "id"}, {"grants", "id"}, {"used_assertions", "digest"}, {"revoked_tokens", "digest"},
+		{"authorizations", "id"},
+		{"grants", "id"},
+		{"used_assertions", "digest"},
+		{"revoked_tokens", "digest"},
+		{"decoupled_requests", "id"},
 	} {
 		res := db.writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
 			" WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)

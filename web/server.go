@@ -113,9 +113,13 @@ type Options struct {
 	Broker  http.Handler
 	Metrics http.Handler
 	Health  []Health
-	// LogoutQueued is told when logout tokens were queued.
+	// LogoutQueued is told when logout tokens were queued, Answered when a person has
+	// answered a request of another device.
 	LogoutQueued func()
-	Now          func() time.Time
+	Answered     func()
+	// UserCodes limits how often an address may type the code of a device.
+	UserCodes *authn.Addresses
+	Now       func() time.Time
 	// Demo shows the strip that says all is invented; DemoApps are links to try.
 	Demo     bool
 	DemoApps []DemoApp
@@ -171,6 +175,8 @@ func (s *Server) routes() {
 	a.Get(provider.JWKSPath, s.keys)
 	a.All(provider.PARPath, mount(s.o.Provider.PAR))
 	a.All(provider.TokenPath, mount(s.o.Provider.Token))
+	a.All(provider.DeviceGrantPath, mount(s.o.Provider.Device))
+	a.All(provider.BackchannelPath, mount(s.o.Provider.Backchannel))
 	a.All(provider.UserInfoPath, mount(s.o.Provider.UserInfo))
 	a.All(provider.IntrospectionPath, mount(s.o.Provider.Introspect))
 	a.All(provider.RevocationPath, mount(s.o.Provider.Revoke))
@@ -190,6 +196,7 @@ func (s *Server) routes() {
 	a.Post("/signin/code", s.page(s.signInCode))
 	a.Get("/consent", s.page(s.consentForm))
 	a.Post("/consent", s.page(s.consent))
+	s.approveRoutes(a)
 	s.portalRoutes(a)
 	s.consoleRoutes(a)
 

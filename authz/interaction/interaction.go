@@ -19,6 +19,7 @@ type Kind string
 const (
 	Login   Kind = "login"   // nobody is signed in, or must be again
 	StepUp  Kind = "step_up" // signed in, but at too low a level
+	Approve Kind = "approve" // the person must say that she asks for it on another device
 	Consent Kind = "consent" // the person has to be asked
 	Answer  Kind = "answer"  // everything is there: issue the code
 	Refuse  Kind = "refuse"  // answer the client with Code
@@ -46,6 +47,9 @@ type Request struct {
 	// OpenID Connect Core §5.5.1.1); nil demands none, and an empty list cannot be
 	// met.
 	Essential []authz.AuthenticationLevel
+	// Confirm tells that another device asks, and that the person who is signed in
+	// has not said yet that it is hers (RFC 8628 §3.3, CIBA Core §1).
+	Confirm bool
 	// Hinted is the subject an id_token_hint named, or empty.
 	Hinted authz.Subject
 }
@@ -91,6 +95,8 @@ func Next(r Request, s Session, consentNeeded, consentGiven bool, now time.Time)
 		return refuse(authz.UnmetAuthentication, "this account cannot reach the authentication level asked for")
 	case !met:
 		return ask(StepUp, authz.InteractionRequired, "a higher authentication level is needed")
+	case r.Confirm:
+		return ask(Approve, authz.InteractionRequired, "another device asks")
 	case (consentNeeded || slices.Contains(r.Prompt, "consent")) && !consentGiven:
 		return ask(Consent, authz.ConsentRequired, "the person has not agreed to this yet")
 	default:

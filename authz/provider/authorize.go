@@ -2,21 +2,18 @@ package provider
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ory/fosite"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/decoupled"
 	"hopnhat/authz/interaction"
 	"hopnhat/authz/request"
 )
@@ -148,81 +145,6 @@ func (p *Provider) usable(pending Pending) bool {
 	return pending.Finished.IsZero() && p.now().Before(pending.Expires)
 }
 
-// handle is the name of a pending authorization on our pages: its id and our MAC.
-// Only the authorization endpoint gives it out, so that a request_uri which was
-// not opened in time (RFC 9126 §4) opens no page either.
-func (p *Provider) handle(id authz.AuthorizationID) authz.AuthorizationID {
-	m := hmac.New(sha256.New, p.handles)
-	m.Write([]byte(id))
-	return id + "." + authz.AuthorizationID(base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:16]))
-}
-
-// open finds a pending authorization by its handle, that still can be answered,
-// with its app.
-func (p *Provider) open(ctx context.Context, handle authz.AuthorizationID) (Pending, *clientauth.Registered, error) {
-	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app").Because(ErrGone)
-	name, _, _ := strings.Cut(string(handle), ".")
-	id := authz.AuthorizationID(name)
-	if len(id) != 43 || !hmac.Equal([]byte(p.handle(id)), []byte(handle)) {
-		return Pending{}, nil, gone
-	}
-	pending, err := p.o.Grants.Pending(ctx, id)
-	if err != nil {
-		return Pending{}, nil, goneOr(err, gone)
-	}
-	client, err := p.o.Directory.Client(ctx, pending.Request.ClientID)
-	if errors.Is(err, clientauth.ErrUnknownClient) {
-		return Pending{}, nil, gone
-	}
-	if err != nil {
-		return Pending{}, nil, authz.AsError(err)
-	}
-	switch {
-	case !pending.Finished.IsZero():
-		return Pending{}, nil, gone.Because(Finished{client.Client})
-	case !p.usable(pending):
-		return Pending{}, nil, gone
-	}
-	return pending, client, nil
-}
-
-// Finished is the cause of a refusal when what was asked for has been answered:
-// the person went back, or reloaded, after the end of a sign-in.
-type Finished struct {
-	// Client is the app that got the answer.
-	Client *authz.Client
-}
-
-func (Finished) Error() string { return "the authorization request was answered before" }
-
-// ErrGone is the cause of a refusal when a page belongs to no request that waits.
-var ErrGone = errors.New("no authorization request waits under this handle")
-
-func goneOr(err error, gone *authz.Error) error {
-	if errors.Is(err, authz.ErrNotFound) {
-		return gone
-	}
-	return authz.AsError(err)
-}
-
-// Waiting is what a page needs to know of a pending authorization; ID is its
-// handle.
-type Waiting struct {
-	ID      authz.AuthorizationID
-	Client  *authz.Client
-	Request request.Authorization
-	Expires time.Time
-}
-
-// Waiting finds a pending authorization for a page.
-func (p *Provider) Waiting(ctx context.Context, id authz.AuthorizationID) (Waiting, error) {
-	pending, client, err := p.open(ctx, id)
-	if err != nil {
-		return Waiting{}, err
-	}
-	return Waiting{ID: p.handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
-}
-
 // step asks the interaction what comes next, and does it.
 func (p *Provider) step(r *http.Request, pending Pending, client *clientauth.Registered) (Next, error) {
 	ctx := r.Context()
@@ -286,6 +208,11 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 		if other {
 			facts.Hinted = "another"
 		}
+		if req.Decoupled {
+			if err := p.confirmFacts(ctx, pending, s, &facts); err != nil {
+				return interaction.Outcome{}, nil, authz.AsError(err)
+			}
+		}
 		if needed, granted, err = p.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
 			return interaction.Outcome{}, nil, authz.AsError(err)
 		}
@@ -345,8 +272,11 @@ func (p *Provider) page(ctx context.Context, pending Pending, kind interaction.K
 	}
 	path := p.o.SignInPath
 	query := url.Values{"a": {string(p.handle(pending.ID))}}
-	if kind == interaction.Consent {
+	switch kind {
+	case interaction.Consent:
 		path = p.o.ConsentPath
+	case interaction.Approve:
+		path = p.o.ApprovePath
 	}
 	lang := language(pending.Request.UILocales)
 	if lang != "" {
@@ -405,6 +335,9 @@ func (p *Provider) Decline(ctx context.Context, id authz.AuthorizationID, record
 	if err != nil {
 		return Next{}, err
 	}
+	if pending.Request.Decoupled {
+		return p.denyDecoupled(ctx, pending, decoupled.Declined, SignedIn{}, record)
+	}
 	refusal := authz.Refuse(authz.AccessDenied, "the person declined")
 	if record == nil {
 		return p.Refuse(ctx, pending, refusal)
@@ -423,6 +356,13 @@ func (p *Provider) Decline(ctx context.Context, id authz.AuthorizationID, record
 
 // Refuse ends a pending authorization with an error for the app.
 func (p *Provider) Refuse(ctx context.Context, pending Pending, refusal *authz.Error) (Next, error) {
+	if pending.Request.Decoupled {
+		because := decoupled.Declined
+		if refusal.Code == authz.UnmetAuthentication {
+			because = decoupled.Unreachable
+		}
+		return p.denyDecoupled(ctx, pending, because, SignedIn{}, nil)
+	}
 	if pending.ID != "" {
 		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now()); err != nil {
 			return Next{}, p.finishError(err)
@@ -442,6 +382,9 @@ func (p *Provider) finishError(err error) error {
 // together with the end of the pending authorization and what record writes: one
 // commit.
 func (p *Provider) issue(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (Next, error) {
+	if pending.Request.Decoupled {
+		return p.issueDecoupled(ctx, pending, client, s, granted, record)
+	}
 	now := p.now().UTC()
 	u := &unit{client: client, now: now}
 	answer := url.Values{}
@@ -452,15 +395,8 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		}
 		answer.Set("code", code)
 	}
-	grant := Grant{
-		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Subject: s.Subject, Session: s.ID, Profile: client.Profile.Name,
-		Scope: pending.Request.Scope, Details: granted, Request: pending.Request,
-		Level: s.Level, Methods: s.Methods, AuthTime: s.AuthTime,
-		Created: now, Expires: now.Add(p.life.Grant),
-		CodeHash: u.hash, CodeExpires: now.Add(client.Profile.CodeLife), RefreshSalt: newSalt(),
-	}
-	// What the grant remembers of the request is what its tokens need.
-	grant.Request.Details, grant.Request.IDTokenHint = nil, ""
+	grant := p.newGrant(pending, client, s, granted, now)
+	grant.CodeHash = u.hash
 	if !pending.Request.HasCode() {
 		grant.CodeSpent = now // there is none: its tokens are good at once
 	}
@@ -477,9 +413,12 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 			}
 			grant.Details = details
 		}
+		if err := p.know(ctx, client, s.Subject); err != nil {
+			return err
+		}
 		return p.o.Grants.InsertGrant(ctx, grant)
 	}
-	if pending.ID != "" || record != nil {
+	if pending.ID != "" || record != nil || client.AllowsGrant(authz.GrantCIBA) {
 		write = inTx(p.o.Grants, write)
 	}
 	if p.tellsInFront(pending.Request) {

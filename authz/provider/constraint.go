@@ -111,6 +111,8 @@ var aliasPaths = map[string]string{
 	"introspection_endpoint":                IntrospectionPath,
 	"revocation_endpoint":                   RevocationPath,
 	"userinfo_endpoint":                     UserInfoPath,
+	"device_authorization_endpoint":         DeviceGrantPath,
+	"backchannel_authentication_endpoint":   BackchannelPath,
 }
 
 // OnAlias tells whether a path may be called at the host that asks for client
@@ -130,7 +132,7 @@ func (p *Provider) OnAlias(path string) bool {
 // assertionAudiences are the URLs of the endpoints that authenticate clients, at
 // both hosts.
 func (p *Provider) assertionAudiences() []string {
-	out := []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke}
+	out := []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke, p.url.device, p.url.backchannel}
 	for _, alias := range p.aliases() {
 		out = append(out, alias)
 	}

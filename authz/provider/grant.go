@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/request"
 )
 
@@ -52,6 +53,20 @@ type Grant struct {
 	RefreshSalt       []byte
 	RefreshGeneration int
 	RefreshRotated    time.Time
+}
+
+// newGrant is the grant of an approval, without its code.
+func (p *Provider) newGrant(pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, now time.Time) Grant {
+	grant := Grant{
+		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Subject: s.Subject, Session: s.ID, Profile: client.Profile.Name,
+		Scope: pending.Request.Scope, Details: granted, Request: pending.Request,
+		Level: s.Level, Methods: s.Methods, AuthTime: s.AuthTime,
+		Created: now, Expires: now.Add(p.life.Grant),
+		CodeExpires: now.Add(client.Profile.CodeLife), RefreshSalt: newSalt(),
+	}
+	// What the grant remembers of the request is what its tokens need.
+	grant.Request.Details, grant.Request.IDTokenHint = nil, ""
+	return grant
 }
 
 // Live tells whether tokens of the grant are good at a time. Where the browser

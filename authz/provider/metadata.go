@@ -24,7 +24,12 @@ type metadata struct {
 	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"` // RFC 9126 §5
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
-	EndSessionEndpoint    string   `json:"end_session_endpoint"` // RP-Initiated Logout §2.1
+	EndSessionEndpoint    string   `json:"end_session_endpoint"`                // RP-Initiated Logout §2.1
+	DeviceEndpoint        string   `json:"device_authorization_endpoint"`       // RFC 8628 §4
+	BackchannelEndpoint   string   `json:"backchannel_authentication_endpoint"` // CIBA Core §4
+	DeliveryModes         []string `json:"backchannel_token_delivery_modes_supported"`
+	BackchannelAlgs       []string `json:"backchannel_authentication_request_signing_alg_values_supported"`
+	BackchannelUserCode   bool     `json:"backchannel_user_code_parameter_supported"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -87,6 +92,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		UserInfoEndpoint: p.url.userinfo, JWKSURI: p.url.jwks, PAREndpoint: p.url.par,
 		IntrospectionEndpoint: p.url.introspect, RevocationEndpoint: p.url.revoke, EndSessionEndpoint: p.url.logout,
 		RegistrationEndpoint: p.o.Published.Registration, PolicyURI: p.o.Published.Policy, TermsURI: p.o.Published.Terms,
+		DeviceEndpoint: p.url.device, BackchannelEndpoint: p.url.backchannel, DeliveryModes: texts([]authz.DeliveryMode{authz.Poll, authz.Ping}), BackchannelAlgs: algs,
 		Scopes:        p.scopes(),
 		ResponseTypes: authz.Union(func(p authz.Profile) []string { return p.ResponseTypes }),
 		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),

@@ -103,23 +103,30 @@ func (p *Provider) verifiedObject(ctx context.Context, signed string, client *cl
 		}
 		return claims, nil
 	}
-	if len(client.JWKS) == 0 && client.JWKSURI == "" {
-		return nil, badObject(errors.New("this app has registered no key to sign it with"))
-	}
-	allowed := client.Profile.ClientAlgorithms
-	if client.RequestObjectAlg != "" {
-		allowed = []string{client.RequestObjectAlg}
-	}
-	verified, err := p.o.Directory.Verify(ctx, signed, client, jose.Rule{
-		Type: request.ObjectType, Lenient: true, Algorithms: algorithms(allowed), MaxBytes: maxObject,
-	})
+	claims, err := p.verifiedBy(ctx, client, signed, client.RequestObjectAlg)
 	if errors.Is(err, authz.ErrUnavailable) {
 		return nil, authz.AsError(err)
 	}
 	if err != nil {
 		return nil, badObject(err)
 	}
-	return verified.Claims, nil
+	return claims, nil
+}
+
+// verifiedBy checks a JWT that a client signed, with the one algorithm it has
+// registered or any of its profile's.
+func (p *Provider) verifiedBy(ctx context.Context, client *clientauth.Registered, signed, algorithm string) ([]byte, error) {
+	if len(client.JWKS) == 0 && client.JWKSURI == "" {
+		return nil, errors.New("this app has registered no key to sign it with")
+	}
+	allowed := client.Profile.ClientAlgorithms
+	if algorithm != "" {
+		allowed = []string{algorithm}
+	}
+	verified, err := p.o.Directory.Verify(ctx, signed, client, jose.Rule{
+		Type: request.ObjectType, Lenient: true, Algorithms: algorithms(allowed), MaxBytes: maxObject,
+	})
+	return verified.Claims, err
 }
 
 func algorithms(names []string) []keys.Algorithm {

@@ -15,6 +15,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/decoupled"
 	"hopnhat/authz/request"
 	"hopnhat/keys"
 )
@@ -81,13 +82,19 @@ type Options struct {
 	// SignInPath and ConsentPath are the pages that do a step; they get the
 	// authorization's id as query parameter a.
 	SignInPath, ConsentPath string
-	Ring                    keys.Ring
-	Directory               *clientauth.Directory
-	Proofs                  *clientauth.Proofs
-	Grants                  Grants
-	Sessions                Sessions
-	Consents                Consents
-	Pseudonyms              Pseudonyms
+	// ApprovePath is the page where a person answers for another device, DevicePath
+	// that where she types what it shows, WaitingPath that which lists what waits
+	// for her.
+	ApprovePath, DevicePath, WaitingPath string
+	Approvals                            *decoupled.Engine
+	Decoupled                            Decoupled
+	Ring                                 keys.Ring
+	Directory                            *clientauth.Directory
+	Proofs                               *clientauth.Proofs
+	Grants                               Grants
+	Sessions                             Sessions
+	Consents                             Consents
+	Pseudonyms                           Pseudonyms
 	// Releases lets data about the person go, for claims; nil offers none.
 	Releases Releases
 	// Fetcher gets request objects by reference; nil offers none.
@@ -117,6 +124,7 @@ type Lifetimes struct {
 	Access      time.Duration // access and ID token, 5 min (decision D6)
 	Grant       time.Duration // refresh tokens, 30 days
 	Grace       time.Duration // asking twice with one refresh token, 20 s
+	Decoupled   time.Duration // the time to answer on another device, 10 min
 }
 
 func (l Lifetimes) orDefaults() Lifetimes {
@@ -129,6 +137,7 @@ func (l Lifetimes) orDefaults() Lifetimes {
 		{&l.Access, 5 * time.Minute},
 		{&l.Grant, 30 * 24 * time.Hour},
 		{&l.Grace, 20 * time.Second},
+		{&l.Decoupled, 10 * time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -154,7 +163,7 @@ type Provider struct {
 
 // endpoints are the absolute URLs of the provider.
 type endpoints struct {
-	authorize, token, par, userinfo, introspect, revoke, logout, jwks, broker string
+	authorize, token, par, userinfo, introspect, revoke, logout, jwks, broker, device, backchannel string
 }
 
 // The paths of the endpoints below the issuer.
@@ -167,6 +176,8 @@ const (
 	RevocationPath    = "/revoke"
 	EndSessionPath    = "/logout"
 	JWKSPath          = "/jwks"
+	DeviceGrantPath   = "/device_authorization"
+	BackchannelPath   = "/bc-authorize"
 	BrokerPath        = "/broker/v1"
 )
 
@@ -194,6 +205,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		authorize: o.Issuer + AuthorizePath, token: o.Issuer + TokenPath, par: o.Issuer + PARPath,
 		userinfo: o.Issuer + UserInfoPath, introspect: o.Issuer + IntrospectionPath, revoke: o.Issuer + RevocationPath,
 		logout: o.Issuer + EndSessionPath, jwks: o.Issuer + JWKSPath, broker: o.Issuer + BrokerPath,
+		device: o.Issuer + DeviceGrantPath, backchannel: o.Issuer + BackchannelPath,
 	}
 	p.clients = &clientauth.Authenticator{
 		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,

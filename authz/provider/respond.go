@@ -20,7 +20,7 @@ func statusOf(code authz.Code) int {
 	switch code {
 	case authz.InvalidClient, authz.InvalidToken:
 		return http.StatusUnauthorized
-	case authz.InsufficientScope, authz.AccessDenied:
+	case authz.InsufficientScope:
 		return http.StatusForbidden
 	case authz.ServerError:
 		return http.StatusInternalServerError

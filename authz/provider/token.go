@@ -66,16 +66,23 @@ func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
 		return nil, "", err
 	}
 	u := &unit{client: client, now: p.now().UTC()}
+	switch grantType := form.Get("grant_type"); grantType {
+	case authz.GrantDevice, authz.GrantCIBA:
+		answer, err := p.polled(ctx, u, form, grantType, bound, assertion)
+		return answer, nextNonce, err
+	}
 	answer, err := p.exchange(withUnit(ctx, u), u, form, bound, assertion)
 	return answer, nextNonce, err
 }
 
-// grantTypes are the grants the engine answers, with the parameters each cannot
+// grantTypes are the grants that are answered, with the parameters each cannot
 // do without.
 var grantTypes = map[string][]string{
 	"authorization_code": {"code", "redirect_uri", "code_verifier"},
 	"refresh_token":      {"refresh_token"},
 	"client_credentials": nil,
+	authz.GrantDevice:    {"device_code"},
+	authz.GrantCIBA:      {"auth_req_id"},
 }
 
 func checkGrantType(form url.Values, client *clientauth.Registered) error {
@@ -86,7 +93,7 @@ func checkGrantType(form url.Values, client *clientauth.Registered) error {
 		return authz.Refuse(authz.InvalidRequest, "grant_type is missing").At("grant_type")
 	case !known:
 		// fosite.md hazard 5: the engine would say invalid_request.
-		return authz.Refuse(authz.UnsupportedGrantType, "this grant_type is not offered; use authorization_code, refresh_token or client_credentials").At("grant_type")
+		return authz.Refuse(authz.UnsupportedGrantType, "this grant_type is not offered; see grant_types_supported").At("grant_type")
 	case !client.AllowsGrant(grantType) || !slices.Contains(client.Profile.GrantTypes, grantType):
 		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the grant %s", grantType).At("grant_type")
 	}

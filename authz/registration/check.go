@@ -57,7 +57,7 @@ func (m Metadata) Client(rules Rules) (*authz.Client, error) {
 var checks = []func(m Metadata, c *authz.Client, profile authz.Profile, rules Rules) error{
 	checkSizes, checkIdentity, checkLookalike, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
 	checkKeys, checkAlgorithms, checkEncryption,
-	checkRedirects, checkURIs, checkSubject, checkSector, checkDeclarations, checkScopes,
+	checkRedirects, checkURIs, checkSubject, checkSector, checkBackchannel, checkDeclarations, checkScopes,
 }
 
 // Limits of one app.
@@ -204,6 +204,7 @@ func checkAlgorithms(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules
 		{"userinfo_signed_response_alg", c.UserInfoAlg, profile.TokenAlgorithms},
 		{"request_object_signing_alg", c.RequestObjectAlg, profile.ClientAlgorithms},
 		{"token_endpoint_auth_signing_alg", c.AssertionAlg, profile.ClientAlgorithms},
+		{"backchannel_authentication_request_signing_alg", c.BackchannelRequestAlg, profile.ClientAlgorithms},
 	} {
 		if one.member == "request_object_signing_alg" && one.algorithm == "none" && profile.UnsignedRequestObjects {
 			continue // OpenID Connect Core §6.1
@@ -275,6 +276,7 @@ func checkURIs(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error 
 		{"logo_uri", some(c.LogoURI)},
 		{"policy_uri", some(c.PolicyURI)},
 		{"tos_uri", some(c.TermsURI)},
+		{"backchannel_client_notification_endpoint", some(c.BackchannelNotificationURI)},
 	} {
 		for _, uri := range group.uris {
 			if wrong := wrongURI(uri, rules.Loopback); wrong != "" {

@@ -77,6 +77,12 @@ type Metadata struct {
 	AuthorizationEncAlg string `json:"authorization_encrypted_response_alg,omitempty"`
 	AuthorizationEncEnc string `json:"authorization_encrypted_response_enc,omitempty"`
 
+	// CIBA Core §4.
+	BackchannelDelivery        string `json:"backchannel_token_delivery_mode,omitempty"`
+	BackchannelNotificationURI string `json:"backchannel_client_notification_endpoint,omitempty"`
+	BackchannelRequestAlg      string `json:"backchannel_authentication_request_signing_alg,omitempty"`
+	BackchannelUserCode        bool   `json:"backchannel_user_code_parameter,omitempty"`
+
 	// RP-Initiated Logout §3.1, Back-Channel Logout §2.2.
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	BackchannelLogoutURI   string   `json:"backchannel_logout_uri,omitempty"`
@@ -122,6 +128,7 @@ func Of(c *authz.Client) Metadata {
 		SoftwareID: c.SoftwareID, SoftwareVersion: c.SoftwareVersion, AssertionAlg: c.AssertionAlg, JWKSURI: c.JWKSURI,
 		SubjectType: pairwise, SectorIdentifierURI: c.SectorIdentifierURI, InitiateLoginURI: c.InitiateLoginURI,
 		RequestObjectEncAlg: c.RequestObjectEncryption.Algorithm, RequestObjectEncEnc: c.RequestObjectEncryption.Content,
+		BackchannelDelivery: string(c.BackchannelDelivery), BackchannelNotificationURI: c.BackchannelNotificationURI, BackchannelRequestAlg: c.BackchannelRequestAlg,
 		Profile: string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect, Declarations: c.Declarations,
 		CodeWithoutPKCE: c.CodeWithoutPKCE, DefaultMaxAge: c.DefaultMaxAge, DefaultACRValues: c.DefaultACRValues,
 	}
@@ -153,6 +160,8 @@ func (m Metadata) raw() *authz.Client {
 		SectorIdentifierURI: m.SectorIdentifierURI, InitiateLoginURI: m.InitiateLoginURI,
 		RequestObjectEncryption: encryption(m.RequestObjectEncAlg, m.RequestObjectEncEnc),
 	}
+	c.BackchannelDelivery, c.BackchannelNotificationURI = authz.DeliveryMode(m.BackchannelDelivery), m.BackchannelNotificationURI
+	c.BackchannelRequestAlg = m.BackchannelRequestAlg
 	if m.Owner != nil {
 		c.Owner = *m.Owner
 	}

@@ -35,6 +35,9 @@ type Authorization struct {
 	// ClaimsOnly tells that all of Details come from scopes and claims: the person
 	// may sign in and give none of them.
 	ClaimsOnly bool `json:"claims_only,omitempty"`
+	// Decoupled tells that the answer goes to no redirect URI: it is fetched with the
+	// code of authz/decoupled.
+	Decoupled bool `json:"decoupled,omitempty"`
 }
 
 // Details reads and checks authorization_details for a client: the consent
@@ -109,15 +112,23 @@ func (c *Checker) Check(form url.Values, client *authz.Client, profile authz.Pro
 	}
 	a := Answerable(form, client, profile)
 	a.RedirectURI = target
-	for _, check := range checks {
-		if refusal := check.run(c, form, client, profile, &a); refusal != nil {
-			if refusal.Clause == "" {
-				refusal = refusal.Under(check.clause)
-			}
-			return a, refusal.ToClient()
-		}
+	if refusal := c.run(checks, form, client, profile, &a); refusal != nil {
+		return a, refusal.ToClient()
 	}
 	return a, nil
+}
+
+// run asks the rows of a table in their order.
+func (c *Checker) run(rows []check, form url.Values, client *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
+	for _, row := range rows {
+		if refusal := row.run(c, form, client, profile, a); refusal != nil {
+			if refusal.Clause == "" {
+				refusal = refusal.Under(row.clause)
+			}
+			return refusal
+		}
+	}
+	return nil
 }
 
 func noRegistration(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Authorization) *authz.Error {

@@ -22,7 +22,7 @@ const (
 var longer = map[string]int{
 	"authorization_details": maxDetails, "client_assertion": maxAssertion,
 	"claims": 8 << 10, "request": 16 << 10, "id_token_hint": 8 << 10,
-	"logout_token": 8 << 10, "token": 16 << 10,
+	"login_hint_token": 8 << 10, "logout_token": 8 << 10, "token": 16 << 10,
 }
 
 // ParseForm reads a form-encoded query or body. A parameter that comes twice, an

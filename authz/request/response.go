@@ -14,8 +14,9 @@ func hasWord(responseType, word string) bool {
 	return slices.Contains(strings.Fields(responseType), word)
 }
 
-// HasCode tells whether the answer has a code.
-func (a *Authorization) HasCode() bool { return hasWord(a.ResponseType, "code") }
+// HasCode tells whether the answer has a code; what a device or a client of CIBA
+// holds is one too.
+func (a *Authorization) HasCode() bool { return a.Decoupled || hasWord(a.ResponseType, "code") }
 
 // HasIDToken tells whether the answer has an ID token.
 func (a *Authorization) HasIDToken() bool { return hasWord(a.ResponseType, "id_token") }

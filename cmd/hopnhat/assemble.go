@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
+	"hopnhat/authz/decoupled"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/policy"
 	"hopnhat/authz/provider"
@@ -48,6 +50,7 @@ type parts struct {
 	sessions   *session.Sessions
 	directory  *clientauth.Directory
 	deliverer  *session.Deliverer
+	pinger     *decoupled.Pinger
 	closers    []func() error
 }
 
@@ -240,8 +243,9 @@ func (p *parts) publishLogKey() error {
 	return os.WriteFile(path, append(raw, p.log.VerifierKey()+"\n"...), 0o644)
 }
 
-// assemble wires the whole server.
-func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, error) {
+// assemble wires the whole server. What the push to the national app would show is
+// written to pushes.
+func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Writer) (*parts, error) {
 	// A node has a name of its own each time it starts: what an earlier process
 	// served is not what this one does.
 	p, err := c.open(ctx, c.Site+"-"+authz.NewID())
@@ -263,7 +267,8 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	p.sessions = session.New(p.db, session.Limits{Idle: c.Idle, Absolute: c.Absolute}, secure, time.Now)
 	formKey, err1 := p.ring.Derive(ctx, keys.Secrets, "forms")
 	ticketKey, err2 := p.ring.Derive(ctx, keys.Secrets, "sign-in tickets")
-	if err := errors.Join(err1, err2); err != nil {
+	approvalKey, err3 := p.ring.Derive(ctx, keys.Secrets, "decoupled approvals")
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return fail(err)
 	}
 	authenticator, err := authn.New(p.db, p.ring, p.hasher, authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now), ticketKey, time.Now)
@@ -273,6 +278,10 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	consents := &consent.Consents{
 		Catalogue: p.catalogue, Store: p.db, Pseudonyms: p.pseudonyms, Evidence: p.recorder,
 		Broker: c.Issuer + provider.BrokerPath, Site: c.Site, Now: time.Now,
+	}
+	approvals := &decoupled.Engine{
+		Store: p.db, Keys: decoupled.NewKeys(approvalKey), Pace: decoupled.NewPace(), Evidence: p.recorder, Pseudonyms: p.pseudonyms,
+		Notifier: decoupled.NewSimulator(pushes), Site: c.Site, Now: time.Now,
 	}
 	certificate, err1 := c.certificate()
 	clientCAs, err2 := c.clientCAs()
@@ -291,7 +300,8 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 		published.Registration = registering.URL()
 	}
 	protocol, err := provider.New(ctx, provider.Options{
-		Issuer: c.Issuer, MutualTLSAlias: c.MTLSAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent", Ring: p.ring, Directory: p.directory,
+		Issuer: c.Issuer, MutualTLSAlias: c.MTLSAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent",
+		ApprovePath: web.ApprovePath, DevicePath: web.DevicePath, WaitingPath: web.RequestsPath, Approvals: approvals, Decoupled: p.db, Ring: p.ring, Directory: p.directory,
 		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
 		Releases: releaser{releases},
 		Parties:  p.ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
@@ -308,6 +318,10 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 	if err != nil {
 		return fail(err)
 	}
+	answered := make(chan struct{}, 1)
+	p.pinger = &decoupled.Pinger{
+		Outbox: p.db, Clients: directory{p.directory}, Keys: approvals.Keys, Opener: p.ring, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: answered,
+	}
 	p.server = web.New(web.Options{
 		Issuer: c.Issuer, Registration: registering, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
 		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
@@ -321,12 +335,8 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp) (*parts, erro
 			{Name: "registry", Check: func(ctx context.Context) error { _, err := p.registry.Status(ctx); return err }},
 			{Name: "log", Check: func(ctx context.Context) error { _, err := p.log.Size(ctx); return err }},
 		},
-		LogoutQueued: func() {
-			select {
-			case wake <- struct{}{}:
-			default:
-			}
-		},
+		LogoutQueued: waker(wake), Answered: waker(answered),
+		UserCodes:      authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
 		TrustedProxies: proxies, Certificate: certificate,
 		KeysFetched: p.ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
@@ -346,6 +356,16 @@ func (p *parts) newBroker() (*broker.Broker, error) {
 		Clients: directory{p.directory}, Pseudonyms: p.pseudonyms, Catalogue: p.catalogue, Policy: rules,
 		LogOrigin: p.log.Origin(), Site: p.c.Site, Now: time.Now,
 	}, nil
+}
+
+// waker wakes who waits on a channel, and waits for nobody.
+func waker(c chan<- struct{}) func() {
+	return func() {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func fields(list string) []string {

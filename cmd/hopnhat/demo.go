@@ -88,7 +88,7 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	for _, a := range apps {
 		links = append(links, web.DemoApp{Client: authz.ClientID(a.ClientID), URL: a.Home + "/"})
 	}
-	p, err := c.assemble(ctx, links)
+	p, err := c.assemble(ctx, links, e.out)
 	if err != nil {
 		return notWhole(c.State, err)
 	}

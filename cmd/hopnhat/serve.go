@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -24,7 +25,7 @@ func serve(ctx context.Context, self command, e env, args []string) error {
 		return err
 	}
 	slog.SetDefault(logger)
-	p, err := c.assemble(ctx, nil)
+	p, err := c.assemble(ctx, nil, e.err)
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,13 @@ func serve(ctx context.Context, self command, e env, args []string) error {
 func (p *parts) serve(ctx context.Context, ready func()) error {
 	background, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); p.deliverer.Run(background) }()
+	go func() {
+		defer close(done)
+		var both sync.WaitGroup
+		both.Go(func() { p.deliverer.Run(background) })
+		both.Go(func() { p.pinger.Run(background) })
+		both.Wait()
+	}()
 	go p.purge(background)
 	failed := make(chan error, 2)
 	issuer, alias, err := p.c.listen()

@@ -21,8 +21,24 @@ type Person struct {
 	Password string
 	// OTP gives the code that the authenticator app shows.
 	OTP func() string
-	// Decline is true for one who does not agree to a release.
+	// Decline is true for one who does not agree to a release, or to a sign-in on
+	// another device; NotMe for one who says that she did not ask for that.
 	Decline bool
+	NotMe   bool
+	// UserCode and Symbol are what the other device shows (RFC 8628, CIBA).
+	UserCode string
+	Symbol   string
+}
+
+// decisions are the buttons she presses.
+func (p Person) decisions() []string {
+	switch {
+	case p.NotMe:
+		return []string{"not_me"}
+	case p.Decline:
+		return []string{"decline", "deny"}
+	}
+	return []string{"agree", "approve"}
 }
 
 // Browser is an HTTP client that keeps cookies and shows each redirect to the
@@ -109,6 +125,12 @@ func (a answer) fill(ctx context.Context, here *url.URL, person Person) (*http.R
 			switch name := attribute(input, "name"); {
 			case attribute(input, "type") == "hidden":
 				fields.Add(name, attribute(input, "value"))
+				known = known || name == "prefilled"
+			case name == "user_code":
+				fields.Set(name, person.UserCode)
+				known = true
+			case name == "symbol" && attribute(input, "value") == person.Symbol:
+				fields.Set(name, person.Symbol)
 			case name == "number":
 				fields.Set(name, person.Number)
 				known = true
@@ -125,13 +147,9 @@ func (a answer) fill(ctx context.Context, here *url.URL, person Person) (*http.R
 				fields.Add(name, attribute(input, "value"))
 			}
 		}
-		decision := "agree"
-		if person.Decline {
-			decision = "decline"
-		}
 		for button := range nodes(form, atom.Button) {
-			if attribute(button, "name") == "decision" && attribute(button, "value") == decision {
-				fields.Set("decision", decision)
+			if value := attribute(button, "value"); attribute(button, "name") == "decision" && slices.Contains(person.decisions(), value) {
+				fields.Set("decision", value)
 				known = true
 			}
 		}

@@ -23,6 +23,8 @@ func (s Sample) Shell() Shell {
 		citizen(SectionTimeline)
 	case Consents, ConsentDetail, WithdrawConfirm:
 		citizen(SectionConsents)
+	case Requests:
+		citizen(SectionRequests)
 	case Sessions:
 		citizen(SectionSessions)
 	case Search, EventDetail:
@@ -125,6 +127,25 @@ func bookEntries() []bookEntry {
 			Return: &land, ReturnURL: "http://localhost:8441/", HomeURL: "/",
 		}},
 		{"LoggedOut, no apps", LoggedOut{HomeURL: "/"}},
+		{"Device", Device{Form: Form{Action: "/device"}}},
+		{"Device, unknown code", Device{Form: Form{Action: "/device"}, Problem: UserCodeUnknown}},
+		{"Device, throttled", Device{Form: Form{Action: "/device"}, Problem: UserCodeThrottled, RetryMinutes: 1}},
+		{"Device, code in the address", Device{
+			Form: Form{Action: "/device", Hidden: []Field{{"user_code", "WDJB-MJHT"}, {"prefilled", "1"}}}, Prefilled: true, OtherURL: "/device",
+		}},
+		{"Approve, device", sampleApprove(land, true)},
+		{"Approve, app", sampleApprove(tax, false)},
+		{"Approve, nothing picked", sampleApproveMissing()},
+		{"Approved", Approved{ApproveApproved, "/portal", "/"}},
+		{"Approved, declined", Approved{ApproveDeclined, "/portal", "/"}},
+		{"Approved, not me", Approved{ApproveNotMe, "/portal", "/"}},
+		{"Approved, wrong code", Approved{ApproveWrong, "/portal", "/"}},
+		{"Approved, unreachable", Approved{ApproveUnreachable, "/portal", "/"}},
+		{"Requests", Requests{Requests: []SignInRequest{
+			{"/approve?a=1", tax, "Quầy 7, mã ••", sampleNow, 9, sampleNow.Add(10 * time.Minute)},
+			{"/approve?a=2", long, "", sampleNow, 1, sampleNow.Add(time.Minute)},
+		}, DeviceURL: "/device"}},
+		{"Requests, none", Requests{DeviceURL: "/device"}},
 		{"Error, bad request", Error{
 			Kind: ErrorBadRequest, Code: "invalid_request", Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", App: &land, HomeURL: "/",
 			Developer: &Developer{

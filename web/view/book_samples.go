@@ -307,3 +307,22 @@ func sampleReceipt() ExportReceipt {
 func sampleError(kind ErrorKind) Error {
 	return Error{Kind: kind, Code: "HN-" + string(kind), Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", HomeURL: "/"}
 }
+
+func sampleApprove(app App, device bool) Approve {
+	needed, optional := sampleAttributes()
+	a := Approve{
+		Form: sampleForm("/approve"), App: app, Person: sampleLongName, FromDevice: device, Symbols: []string{"MJHT", "KWZC", "PDRL"},
+		Minutes: 9, Expires: sampleNow.Add(9 * time.Minute),
+	}
+	if !device {
+		a.Message, a.Symbols = "Quầy 7, mã ••", []string{"42", "17", "88"}
+		a.Wants = []Want{{Words{VI: "Kê khai thuế", EN: "Tax declaration"}, append(needed, optional...)}}
+	}
+	return a
+}
+
+func sampleApproveMissing() Approve {
+	a := sampleApprove(sampleLongApp(), false)
+	a.Missing = true
+	return a
+}

@@ -77,6 +77,7 @@ type Section string
 const (
 	SectionTimeline Section = "timeline"
 	SectionConsents Section = "consents"
+	SectionRequests Section = "requests"
 	SectionSessions Section = "sessions"
 	SectionSearch   Section = "search"
 	SectionExports  Section = "exports"
@@ -90,6 +91,7 @@ func PortalNav(base string, current Section) []NavLink {
 	return []NavLink{
 		{SectionTimeline, base, current == SectionTimeline},
 		{SectionConsents, base + "/consents", current == SectionConsents},
+		{SectionRequests, base + "/requests", current == SectionRequests},
 		{SectionSessions, base + "/sessions", current == SectionSessions},
 	}
 }
@@ -187,6 +189,10 @@ func pages() []Page {
 		ExportReceipt{},
 		LogoutConfirm{},
 		LoggedOut{},
+		Device{},
+		Approve{},
+		Approved{},
+		Requests{},
 	}
 }
 

@@ -72,11 +72,17 @@ func computedKeys() []string {
 	for _, l := range Langs() {
 		add(l.Key())
 	}
-	for _, s := range []Section{SectionTimeline, SectionConsents, SectionSessions, SectionSearch, SectionExports} {
+	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports} {
 		add(s.Key())
 	}
 	for _, p := range []SignInProblem{SignInWrong, SignInMissing, SignInMalformed, SignInThrottled} {
 		add(p.Key())
+	}
+	for _, p := range []UserCodeProblem{UserCodeUnknown, UserCodeThrottled} {
+		add(p.Key())
+	}
+	for _, r := range ApproveResults() {
+		add(r.Title(), r.Text())
 	}
 	for _, p := range []CodeProblem{CodeWrong, CodeReused, CodeMalformed, CodeThrottled} {
 		add(p.Key())

@@ -1,0 +1,257 @@
+package decoupled
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+)
+
+// Store keeps requests. Methods join the transaction of their context. Errors:
+// authz.ErrNotFound, authz.ErrConflict, authz.ErrUnavailable.
+type Store interface {
+	// InsertDecoupled stores a request; authz.ErrConflict when its user code is in
+	// use.
+	InsertDecoupled(ctx context.Context, r Request) error
+	// Decoupled finds a request, whatever its state.
+	Decoupled(ctx context.Context, id authz.AuthorizationID) (Request, error)
+	// DecoupledByUserCode finds the request of a user code, whatever its state.
+	DecoupledByUserCode(ctx context.Context, digest []byte) (Request, error)
+	// OpenDecoupled lists the requests that a person can still answer, newest
+	// first, at most limit.
+	OpenDecoupled(ctx context.Context, subject authz.Subject, now time.Time, limit int) ([]Request, error)
+	// MoveDecoupled moves a request on, if its state is one from which the event
+	// leads (see [Leads]), it has not expired, and it is of nobody or of the subject
+	// of the move, who is noted with Match. Of any number of calls that lead out of
+	// one state exactly one returns nil, the others authz.ErrConflict. A move that
+	// ends the request makes its ping due, where the client wants one.
+	MoveDecoupled(ctx context.Context, m Move) error
+	// Pestered tells how many requests wait for a person, and whether she has told
+	// since a time that one of this client was not hers.
+	Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (waiting int, notMe bool, err error)
+	Tx(ctx context.Context, fn func(ctx context.Context) error) error
+}
+
+// Move is one step of a request.
+type Move struct {
+	ID      authz.AuthorizationID
+	Event   Event
+	Subject authz.Subject
+	Because Reason
+	At      time.Time
+}
+
+// Evidence stages an event in the transaction of the context; what it returns
+// puts the event into the log once that transaction has committed.
+type Evidence interface {
+	Stage(ctx context.Context, e audit.Event) (logIt func(context.Context) error, err error)
+}
+
+// Pseudonyms gives the name a person has in the evidence.
+type Pseudonyms interface {
+	Audit(ctx context.Context, subject authz.Subject) (string, error)
+}
+
+// Engine moves requests through their life.
+type Engine struct {
+	Store      Store
+	Keys       Keys
+	Pace       *Pace
+	Evidence   Evidence
+	Pseudonyms Pseudonyms
+	Notifier   Notifier
+	Site       string
+	Now        func() time.Time
+}
+
+// Limits on what a person is asked, against approvals out of fatigue: so many
+// requests wait at a time, and an app she has disowned does not reach her for a
+// while. What is beyond is answered like any other and expires unseen, so that an
+// app learns nothing about her.
+const (
+	maxWaiting = 3
+	quiet      = time.Hour
+)
+
+// Reaches decides whether a new request of a client may reach a person. An empty
+// subject is asked for too, so that both answers take the same time.
+func (e *Engine) Reaches(ctx context.Context, subject authz.Subject, client authz.ClientID) (bool, error) {
+	now := e.Now()
+	waiting, notMe, err := e.Store.Pestered(ctx, subject, client, now, now.Add(-quiet))
+	if err != nil {
+		return false, err
+	}
+	return subject != "" && waiting < maxWaiting && !notMe, nil
+}
+
+// Tell notifies the person of a request that was stored. Nothing waits for it.
+func (e *Engine) Tell(ctx context.Context, n Notice) {
+	if e.Notifier == nil || n.Subject == "" {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		if err := e.Notifier.Notify(ctx, n); err != nil {
+			slog.ErrorContext(ctx, "a person could not be notified of a request that waits for her", "error", err)
+		}
+	}()
+}
+
+// may tells whether a person may deal with a request: a device's whoever holds
+// its user code, until somebody has confirmed it; another's is not found.
+func may(r *Request, subject authz.Subject) bool {
+	if r.Channel == CIBA {
+		return subject != "" && r.Subject == subject
+	}
+	return r.Subject == "" || r.Subject == subject
+}
+
+// ErrOver means that a request was answered, or has expired.
+var ErrOver = errors.New("the request is over")
+
+// Show finds a request for the person who is to answer it, and notes that it was
+// shown. Errors: authz.ErrNotFound, ErrOver.
+func (e *Engine) Show(ctx context.Context, id authz.AuthorizationID, subject authz.Subject) (Request, error) {
+	r, err := e.find(ctx, id, subject)
+	if err != nil || r.State != Requested {
+		return r, err
+	}
+	err = e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Show, Subject: r.Subject, At: e.Now()})
+	if errors.Is(err, authz.ErrConflict) { // shown elsewhere, or answered
+		return e.find(ctx, id, subject)
+	}
+	r.State = Shown
+	return r, err
+}
+
+func (e *Engine) find(ctx context.Context, id authz.AuthorizationID, subject authz.Subject) (Request, error) {
+	r, err := e.Store.Decoupled(ctx, id)
+	switch {
+	case err != nil:
+		return Request{}, err
+	case !may(&r, subject):
+		return Request{}, authz.ErrNotFound
+	case !r.StateAt(e.Now()).Open():
+		return r, ErrOver
+	}
+	return r, nil
+}
+
+// ErrWrongSymbol means that another symbol was picked than the asking device
+// shows: the caller denies the request. ErrNotPicked means that what came is no
+// choice of the page, which is asked again.
+var (
+	ErrWrongSymbol = errors.New("the symbol picked is not the one the asking device shows")
+	ErrNotPicked   = errors.New("no symbol was picked")
+)
+
+// Confirm takes the person's word that she asks for this herself, and the symbol
+// she picked as the proof. Errors: ErrWrongSymbol, ErrNotPicked, ErrOver,
+// authz.ErrNotFound.
+func (e *Engine) Confirm(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, picked string) error {
+	r, err := e.Show(ctx, id, subject)
+	if err != nil || r.State == Confirmed {
+		return err
+	}
+	if subtle.ConstantTimeCompare([]byte(picked), []byte(r.Symbol)) != 1 {
+		if slices.Contains(e.Keys.Choices(&r), picked) {
+			return ErrWrongSymbol
+		}
+		return ErrNotPicked
+	}
+	err = e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Match, Subject: subject, At: e.Now()})
+	if errors.Is(err, authz.ErrConflict) {
+		return ErrOver
+	}
+	return err
+}
+
+// ByUserCode finds the request of a user code that a person typed, and notes that
+// it was shown. Errors: authz.ErrNotFound, ErrOver. The caller throttles (RFC 8628
+// §5.1).
+func (e *Engine) ByUserCode(ctx context.Context, code string) (Request, error) {
+	r, err := e.Store.DecoupledByUserCode(ctx, e.Keys.Digest(code))
+	switch {
+	case err != nil:
+		return Request{}, err
+	case !r.StateAt(e.Now()).Open():
+		return Request{}, ErrOver
+	case r.State == Requested:
+		return e.Show(ctx, r.ID, "")
+	}
+	return r, nil
+}
+
+// Waiting lists what waits for a person, newest first.
+func (e *Engine) Waiting(ctx context.Context, subject authz.Subject) ([]Request, error) {
+	return e.Store.OpenDecoupled(ctx, subject, e.Now(), 2*maxWaiting)
+}
+
+// ConfirmedBy tells whether a person has confirmed a request that is open.
+func (e *Engine) ConfirmedBy(ctx context.Context, id authz.AuthorizationID, subject authz.Subject) (confirmed bool, hinted authz.Subject, err error) {
+	r, err := e.Store.Decoupled(ctx, id)
+	if err != nil {
+		return false, "", err
+	}
+	if r.Channel == CIBA {
+		hinted = r.Subject
+	}
+	return r.StateAt(e.Now()) == Confirmed && r.Subject == subject, hinted, nil
+}
+
+// Approve ends a confirmed request well, in the transaction of the context, which
+// also stores the grant.
+func (e *Engine) Approve(ctx context.Context, id authz.AuthorizationID, subject authz.Subject) error {
+	return e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Approve, Subject: subject, At: e.Now()})
+}
+
+// Deny ends a request: one commit, with what also writes in it. That the person
+// disowned it, or picked another symbol, goes into the evidence.
+func (e *Engine) Deny(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, because Reason, client *authz.Client, acr string, also func(context.Context) error) error {
+	var logIt func(context.Context) error
+	err := e.Store.Tx(ctx, func(ctx context.Context) error {
+		if err := e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Deny, Subject: subject, Because: because, At: e.Now()}); err != nil {
+			return err
+		}
+		if subject != "" && (because == NotMe || because == WrongSymbol) {
+			var err error
+			if logIt, err = e.stage(ctx, id, subject, because, client, acr); err != nil {
+				return err
+			}
+		}
+		if also == nil {
+			return nil
+		}
+		return also(ctx)
+	})
+	if errors.Is(err, authz.ErrConflict) {
+		return ErrOver
+	}
+	if err == nil && logIt != nil {
+		if err := logIt(context.WithoutCancel(ctx)); err != nil {
+			slog.ErrorContext(ctx, "a denial is recorded but not logged yet", "error", err)
+		}
+	}
+	return err
+}
+
+func (e *Engine) stage(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, because Reason, client *authz.Client, acr string) (func(context.Context) error, error) {
+	pseudonym, err := e.Pseudonyms.Audit(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	return e.Evidence.Stage(ctx, audit.Event{
+		ID: authz.NewID(), Type: audit.SignInRefused,
+		Asked:      audit.Asked{Client: client.ID, Name: client.Name.VI, Owner: client.Owner.VI},
+		Person:     audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
+		Decision:   audit.Decision{Code: "decoupled." + string(because), Determining: []string{"person"}, ACR: acr},
+		When:       audit.When{Decided: e.Now().UTC().Truncate(time.Microsecond), Site: e.Site},
+		Visibility: audit.Visibility{Sight: audit.Visible},
+		Detail:     audit.Detail{Action: "decoupled." + string(because)},
+	})
+}

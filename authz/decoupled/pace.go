@@ -1,0 +1,67 @@
+package decoupled
+
+import (
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// Interval is the time between two polls that clients are told: RFC 8628 §3.2,
+// CIBA Core §7.3.
+const Interval = 5 * time.Second
+
+// Pace keeps clients from polling too fast. It lives in memory, so that a poll
+// costs no commit: a client that spreads its polls over n nodes gets n times the
+// rate, which the bound on the life of a request makes harmless.
+type Pace struct {
+	mu    sync.Mutex
+	known map[authz.AuthorizationID]beat
+}
+
+type beat struct {
+	last     time.Time
+	interval time.Duration
+}
+
+const (
+	maxBeats = 100_000
+	// early forgives clocks and networks: a poll that comes a little too soon is
+	// in time.
+	early = 500 * time.Millisecond
+	// slower is what each slow_down adds to the interval (RFC 8628 §3.5).
+	slower      = 5 * time.Second
+	maxInterval = time.Minute
+)
+
+// NewPace makes an empty one.
+func NewPace() *Pace { return &Pace{known: map[authz.AuthorizationID]beat{}} }
+
+// TooFast notes a poll of a request that is still open, and tells whether it came
+// before its time; then the interval grows (RFC 8628 §3.5, CIBA Core §11: slow_down
+// is a kind of authorization_pending).
+func (p *Pace) TooFast(id authz.AuthorizationID, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, ok := p.known[id]
+	if !ok {
+		if len(p.known) >= maxBeats {
+			clear(p.known)
+		}
+		p.known[id] = beat{now, Interval}
+		return false
+	}
+	soon := now.Sub(b.last) < b.interval-early
+	if soon {
+		b.interval = min(b.interval+slower, maxInterval)
+	}
+	p.known[id] = beat{now, b.interval}
+	return soon
+}
+
+// Forget drops a request that was answered.
+func (p *Pace) Forget(id authz.AuthorizationID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.known, id)
+}

@@ -1,0 +1,96 @@
+package provider
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/request"
+)
+
+// handle is the name of a pending authorization on our pages: its id and our MAC.
+// Only the authorization endpoint gives it out, so that a request_uri which was
+// not opened in time (RFC 9126 §4) opens no page either.
+func (p *Provider) handle(id authz.AuthorizationID) authz.AuthorizationID {
+	m := hmac.New(sha256.New, p.handles)
+	m.Write([]byte(id))
+	return id + "." + authz.AuthorizationID(base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:16]))
+}
+
+// idOf is the id in a handle, which [Provider.open] checks.
+func idOf(handle authz.AuthorizationID) authz.AuthorizationID {
+	name, _, _ := strings.Cut(string(handle), ".")
+	return authz.AuthorizationID(name)
+}
+
+// open finds a pending authorization by its handle, that still can be answered,
+// with its app.
+func (p *Provider) open(ctx context.Context, handle authz.AuthorizationID) (Pending, *clientauth.Registered, error) {
+	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app").Because(ErrGone)
+	id := idOf(handle)
+	if len(id) != 43 || !hmac.Equal([]byte(p.handle(id)), []byte(handle)) {
+		return Pending{}, nil, gone
+	}
+	pending, err := p.o.Grants.Pending(ctx, id)
+	if err != nil {
+		return Pending{}, nil, goneOr(err, gone)
+	}
+	client, err := p.o.Directory.Client(ctx, pending.Request.ClientID)
+	if errors.Is(err, clientauth.ErrUnknownClient) {
+		return Pending{}, nil, gone
+	}
+	if err != nil {
+		return Pending{}, nil, authz.AsError(err)
+	}
+	switch {
+	case !pending.Finished.IsZero():
+		return Pending{}, nil, gone.Because(Finished{client.Client})
+	case !p.usable(pending):
+		return Pending{}, nil, gone
+	}
+	return pending, client, nil
+}
+
+// Finished is the cause of a refusal when what was asked for has been answered:
+// the person went back, or reloaded, after the end of a sign-in.
+type Finished struct {
+	// Client is the app that got the answer.
+	Client *authz.Client
+}
+
+func (Finished) Error() string { return "the authorization request was answered before" }
+
+// ErrGone is the cause of a refusal when a page belongs to no request that waits.
+var ErrGone = errors.New("no authorization request waits under this handle")
+
+func goneOr(err error, gone *authz.Error) error {
+	if errors.Is(err, authz.ErrNotFound) {
+		return gone
+	}
+	return authz.AsError(err)
+}
+
+// Waiting is what a page needs to know of a pending authorization; ID is its
+// handle.
+type Waiting struct {
+	ID      authz.AuthorizationID
+	Client  *authz.Client
+	Request request.Authorization
+	Expires time.Time
+}
+
+// Waiting finds a pending authorization for a page.
+func (p *Provider) Waiting(ctx context.Context, id authz.AuthorizationID) (Waiting, error) {
+	pending, client, err := p.open(ctx, id)
+	if err != nil {
+		return Waiting{}, err
+	}
+	return Waiting{ID: p.handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
+}
+

@@ -1,0 +1,242 @@
+package request
+
+import (
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"hopnhat/authz"
+)
+
+// Backchannel is a checked authentication request of CIBA Core §7.1. What it asks
+// for is an authorization like any other.
+type Backchannel struct {
+	Authorization
+	// Exactly one of the hints is set (§7.1).
+	LoginHint      string
+	LoginHintToken string
+	IDTokenHint    string
+	Message        string
+	// NotificationToken is the client's own bearer token for the ping.
+	NotificationToken string
+	// Expiry is the life asked for, zero where none was.
+	Expiry time.Duration
+}
+
+// Limits of CIBA Core §7.1: a binding message fits a phone's screen and consists
+// of plain characters; a notification token has at most 1024 characters of RFC
+// 6750 §2.1, and so many at least that it can hold 128 bits.
+const (
+	maxMessage           = 64
+	maxNotificationToken = 1024
+	minNotificationToken = 22
+)
+
+// deviceChecks are the checks of RFC 8628 §3.1, backchannelChecks those of CIBA
+// Core §7.1 for what both have in common with an authorization request.
+var (
+	deviceChecks = []check{
+		{"RFC 8628 §3.1; RFC 6749 §3.3", scope},
+		{"OpenID Connect Core §3.1.2.1 acr_values", acrValues},
+		{"OpenID Connect Core §3.1.2.1 locales", locales},
+		{"RFC 8707 §2", resource},
+		{"RFC 9396 §3, §5", details},
+		{"OpenID Connect Core §5.5, §5.2", claimsParameter},
+		{"OpenID Connect Core §5.4, §5.5", wishes},
+	}
+	backchannelChecks = append([]check{{"CIBA Core §7.1 scope", openID}}, deviceChecks...)
+)
+
+func locales(c *Checker, form url.Values, client *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
+	err := hints(c, form, client, profile, a)
+	a.IDTokenHint = ""
+	return err
+}
+
+func openID(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Authorization) *authz.Error {
+	for _, s := range strings.Fields(form.Get("scope")) {
+		if s == "openid" {
+			return nil
+		}
+	}
+	return authz.Refuse(authz.InvalidScope, "scope must contain openid (CIBA Core §7.1)").At("scope")
+}
+
+// Device checks a device authorization request, RFC 8628 §3.1. Errors are
+// *authz.Error.
+func (c *Checker) Device(form url.Values, client *authz.Client, profile authz.Profile) (Authorization, error) {
+	a := Authorization{ClientID: client.ID, Decoupled: true}
+	if refusal := c.run(deviceChecks, form, client, profile, &a); refusal != nil {
+		return a, refusal
+	}
+	return a, nil
+}
+
+// Backchannel checks an authentication request, CIBA Core §7.2. Errors are
+// *authz.Error.
+func (c *Checker) Backchannel(form url.Values, client *authz.Client, profile authz.Profile) (Backchannel, error) {
+	b := Backchannel{Authorization: Authorization{ClientID: client.ID, Decoupled: true}}
+	if refusal := c.run(backchannelChecks, form, client, profile, &b.Authorization); refusal != nil {
+		return b, refusal
+	}
+	for _, check := range []func(url.Values, *authz.Client) *authz.Error{b.hint, b.message, b.notification, b.expiry} {
+		if refusal := check(form, client); refusal != nil {
+			return b, refusal
+		}
+	}
+	return b, nil
+}
+
+func (b *Backchannel) hint(form url.Values, _ *authz.Client) *authz.Error {
+	b.LoginHint, b.LoginHintToken, b.IDTokenHint = form.Get("login_hint"), form.Get("login_hint_token"), form.Get("id_token_hint")
+	hints := 0
+	for _, hint := range []string{b.LoginHint, b.LoginHintToken, b.IDTokenHint} {
+		if hint != "" {
+			hints++
+		}
+	}
+	switch {
+	case hints != 1:
+		return authz.Refuse(authz.InvalidRequest, "send exactly one of login_hint, login_hint_token and id_token_hint (CIBA Core §7.1); there are %d", hints).At("login_hint")
+	case form.Get("user_code") != "":
+		return authz.Refuse(authz.InvalidRequest, "user_code is not offered (backchannel_user_code_parameter_supported is false)").At("user_code")
+	}
+	return nil
+}
+
+func (b *Backchannel) message(form url.Values, _ *authz.Client) *authz.Error {
+	b.Message = form.Get("binding_message")
+	bad := func(why string) *authz.Error {
+		return authz.Refuse(authz.InvalidBindingMessage, "binding_message %s", why).At("binding_message")
+	}
+	if utf8.RuneCountInString(b.Message) > maxMessage {
+		return bad("is longer than " + strconv.Itoa(maxMessage) + " characters")
+	}
+	for _, r := range b.Message {
+		if !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune(" .,:;-_/#()+*'!?", r) {
+			return bad("may hold letters, digits, spaces and simple punctuation only")
+		}
+	}
+	if b.Message != "" && strings.TrimSpace(b.Message) == "" {
+		return bad("is blank")
+	}
+	return nil
+}
+
+func (b *Backchannel) notification(form url.Values, client *authz.Client) *authz.Error {
+	token := form.Get("client_notification_token")
+	bad := func(why string) *authz.Error {
+		return authz.Refuse(authz.InvalidRequest, "client_notification_token %s", why).At("client_notification_token")
+	}
+	switch {
+	case client.BackchannelDelivery != authz.Ping:
+		return nil // CIBA Core §7.1: it is for ping and push
+	case token == "":
+		return bad("is missing; an app of mode ping sends one (CIBA Core §7.1)")
+	case len(token) > maxNotificationToken || len(token) < minNotificationToken:
+		return bad("must have " + strconv.Itoa(minNotificationToken) + " to " + strconv.Itoa(maxNotificationToken) + " characters, for 128 random bits at least")
+	case !b64token(token):
+		return bad("must be a Bearer token of RFC 6750 §2.1")
+	}
+	b.NotificationToken = token
+	return nil
+}
+
+// b64token is RFC 6750 §2.1.
+func b64token(s string) bool {
+	s = strings.TrimRight(s, "=")
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~+/", r)
+	}) < 0
+}
+
+// expiry: a positive number of seconds, in a signed request as a number or as a
+// string (CIBA Core §7.1.1). How much of it is granted is not judged here.
+func (b *Backchannel) expiry(form url.Values, _ *authz.Client) *authz.Error {
+	raw := form.Get("requested_expiry")
+	if raw == "" {
+		return nil
+	}
+	seconds, err := strconv.Atoi(raw)
+	if err != nil || seconds < 1 || seconds > 1<<30 {
+		return authz.Refuse(authz.InvalidRequest, "requested_expiry must be a positive number of seconds").At("requested_expiry")
+	}
+	b.Expiry = time.Duration(seconds) * time.Second
+	return nil
+}
+
+// clientAuthentication are the parameters that stay beside a signed
+// authentication request: CIBA Core §7.1.1.
+var clientAuthentication = map[string]bool{
+	"request": true, "client_id": true, "client_secret": true, "client_assertion": true, "client_assertion_type": true,
+}
+
+// FromSigned makes the request out of the claims of a signed authentication
+// request (CIBA Core §7.1.1), whose signature was checked: every registered claim
+// is required, every parameter must be inside. jti is its name, to be accepted
+// once until expires. Errors are *authz.Error.
+func FromSigned(claims json.RawMessage, outer url.Values, client *authz.Client, issuer string, now time.Time) (form url.Values, jti string, expires time.Time, err error) {
+	bad := func(format string, args ...any) (url.Values, string, time.Time, error) {
+		return nil, "", time.Time{}, authz.Refuse(authz.InvalidRequest, "the signed authentication request: "+format, args...).At("request")
+	}
+	for name := range outer {
+		if !clientAuthentication[name] {
+			return bad("%s stands beside it; every parameter belongs inside (CIBA Core §7.1.1)", label(name))
+		}
+	}
+	var members map[string]json.RawMessage
+	var registered struct {
+		Issuer    string          `json:"iss"`
+		Audience  json.RawMessage `json:"aud"`
+		Expires   *float64        `json:"exp"`
+		NotBefore *float64        `json:"nbf"`
+		IssuedAt  *float64        `json:"iat"`
+		ID        string          `json:"jti"`
+	}
+	if json.Unmarshal(claims, &members) != nil || len(members) > maxParams {
+		return bad("its claims are not a JSON object of at most %d members", maxParams)
+	}
+	if json.Unmarshal(claims, &registered) != nil {
+		return bad("iss, aud, exp, nbf, iat or jti is of a wrong type")
+	}
+	switch {
+	case registered.Issuer != string(client.ID):
+		return bad("iss must be the client_id")
+	case registered.Audience == nil || !names(registered.Audience, issuer):
+		return bad("aud must be the issuer %s", issuer)
+	case registered.IssuedAt == nil:
+		return bad("iat is missing")
+	case registered.ID == "" || len(registered.ID) > 256:
+		return bad("jti is missing or too long")
+	}
+	if wrong := inTime(registered.Expires, registered.NotBefore, registered.IssuedAt, true, now); wrong != "" {
+		return bad("%s", wrong)
+	}
+	inside := url.Values{}
+	for name, raw := range members {
+		switch name {
+		case "iss", "aud", "exp", "nbf", "iat", "jti":
+			continue
+		case "request", "request_uri", "client_secret", "client_assertion", "client_assertion_type":
+			return bad("%s does not belong inside", name)
+		}
+		values, wrong := parameter(raw)
+		if wrong != "" {
+			return bad("%s %s", label(name), wrong)
+		}
+		if len(values) > 1 && name != "resource" {
+			return bad("%s has more than one value", label(name))
+		}
+		inside[name] = values
+	}
+	if id := inside.Get("client_id"); id != "" && id != string(client.ID) {
+		return bad("client_id must be the app that authenticated")
+	}
+	// The same limits as for any request.
+	form, err = ParseForm(inside.Encode())
+	return form, registered.ID, time.Unix(int64(*registered.Expires), 0).UTC(), err
+}

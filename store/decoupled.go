@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/decoupled"
+	"hopnhat/authz/provider"
+)
+
+var (
+	_ decoupled.Store    = (*DB)(nil)
+	_ decoupled.Outbox   = (*DB)(nil)
+	_ provider.Decoupled = (*DB)(nil)
+)
+
+type decoupledRow struct {
+	ID           string     `gorm:"column:id"`
+	Channel      string     `gorm:"column:channel"`
+	ClientID     string     `gorm:"column:client_id"`
+	Subject      string     `gorm:"column:subject"`
+	UserCode     []byte     `gorm:"column:user_code"`
+	Symbol       string     `gorm:"column:symbol"`
+	Message      string     `gorm:"column:message"`
+	State        string     `gorm:"column:state"`
+	Because      string     `gorm:"column:because"`
+	CreatedAt    time.Time  `gorm:"column:created_at"`
+	ExpiresAt    time.Time  `gorm:"column:expires_at"`
+	DecidedAt    *time.Time `gorm:"column:decided_at"`
+	Notification []byte     `gorm:"column:notification"`
+	PingAttempts int        `gorm:"column:ping_attempts"`
+}
+
+const decoupledColumns = `id, channel, client_id, subject, user_code, symbol, message, state, because, created_at, expires_at, decided_at, notification, ping_attempts`
+
+func (r decoupledRow) request() decoupled.Request {
+	return decoupled.Request{
+		ID: authz.AuthorizationID(r.ID), Channel: decoupled.Channel(r.Channel), Client: authz.ClientID(r.ClientID), Subject: authz.Subject(r.Subject),
+		UserCode: r.UserCode, Symbol: r.Symbol, Message: r.Message, State: decoupled.State(r.State), Because: decoupled.Reason(r.Because),
+		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Notification: r.Notification,
+	}
+}
+
+// InsertDecoupled stores a request; authz.ErrConflict when its user code is in
+// use.
+func (db *DB) InsertDecoupled(ctx context.Context, r decoupled.Request) error {
+	return oneRow("storing a decoupled request", db.writer(ctx).Exec(`INSERT INTO decoupled_requests
+		(id, channel, client_id, subject, user_code, symbol, message, state, created_at, expires_at, notification)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		string(r.ID), string(r.Channel), string(r.Client), string(r.Subject), blob(r.UserCode), r.Symbol, r.Message, string(r.State),
+		r.Created.UTC(), r.Expires.UTC(), blob(r.Notification)))
+}
+
+// Decoupled finds a request, whatever its state.
+func (db *DB) Decoupled(ctx context.Context, id authz.AuthorizationID) (decoupled.Request, error) {
+	return db.oneDecoupled(ctx, "WHERE id = ?", string(id))
+}
+
+// DecoupledByUserCode finds the request of a user code, whatever its state.
+func (db *DB) DecoupledByUserCode(ctx context.Context, digest []byte) (decoupled.Request, error) {
+	return db.oneDecoupled(ctx, "WHERE user_code = ?", digest)
+}
+
+func (db *DB) oneDecoupled(ctx context.Context, where string, key any) (decoupled.Request, error) {
+	var row decoupledRow
+	res := db.reader(ctx).Raw("SELECT "+decoupledColumns+" FROM decoupled_requests "+where, key).Scan(&row)
+	if res.Error != nil {
+		return decoupled.Request{}, wrap("reading a decoupled request", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return decoupled.Request{}, authz.ErrNotFound
+	}
+	return row.request(), nil
+}
+
+// Polled finds a request and, once it was approved, its grant: one query.
+func (db *DB) Polled(ctx context.Context, id authz.AuthorizationID, codeHash []byte) (decoupled.Request, *provider.Grant, error) {
+	var row struct {
+		State    string    `gorm:"column:request_state"`
+		Channel  string    `gorm:"column:request_channel"`
+		Client   string    `gorm:"column:request_client"`
+		Expires  time.Time `gorm:"column:request_expires"`
+		GrantRow *grantRow `gorm:"embedded"`
+	}
+	res := db.reader(ctx).Raw(`SELECT d.state AS request_state, d.channel AS request_channel, d.client_id AS request_client, d.expires_at AS request_expires, g.*
+		FROM decoupled_requests d LEFT JOIN grants g ON g.code_hash = ? WHERE d.id = ?`, codeHash, string(id)).Scan(&row)
+	if res.Error != nil {
+		return decoupled.Request{}, nil, wrap("reading a decoupled request", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return decoupled.Request{}, nil, authz.ErrNotFound
+	}
+	r := decoupled.Request{
+		ID: id, State: decoupled.State(row.State), Channel: decoupled.Channel(row.Channel), Client: authz.ClientID(row.Client), Expires: row.Expires.UTC(),
+	}
+	if row.GrantRow == nil || row.GrantRow.ID == "" {
+		return r, nil, nil
+	}
+	g, err := row.GrantRow.grant()
+	return r, &g, err
+}
+
+// OpenDecoupled lists the requests that a person can still answer, newest first.
+func (db *DB) OpenDecoupled(ctx context.Context, subject authz.Subject, now time.Time, limit int) ([]decoupled.Request, error) {
+	var rows []decoupledRow
+	err := db.reader(ctx).Raw("SELECT "+decoupledColumns+` FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ?
+		AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed') ORDER BY created_at DESC LIMIT ?`, string(subject), now.UTC(), limit).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap("listing decoupled requests", err)
+	}
+	out := make([]decoupled.Request, len(rows))
+	for i, row := range rows {
+		out[i] = row.request()
+	}
+	return out, nil
+}
+
+// MoveDecoupled moves a request on by one conditional statement.
+func (db *DB) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
+	from, to := decoupled.Leads(m.Event)
+	states := make([]string, len(from))
+	for i, s := range from {
+		states[i] = string(s)
+	}
+	set, values := "state = ?", []any{string(to)}
+	if to == decoupled.Confirmed {
+		set, values = set+", subject = ?", append(values, string(m.Subject))
+	}
+	if !to.Open() {
+		set += ", because = ?, decided_at = ?, ping_at = CASE WHEN notification IS NULL THEN ping_at ELSE ? END"
+		values = append(values, string(m.Because), m.At.UTC(), m.At.UTC())
+	}
+	values = append(values, string(m.ID), states, m.At.UTC(), string(m.Subject))
+	return oneRow("moving a decoupled request", db.writer(ctx).Exec("UPDATE decoupled_requests SET "+set+
+		" WHERE id = ? AND state IN ? AND expires_at > ? AND (subject = '' OR subject = ?)", values...))
+}
+
+// Pestered counts what waits for a person, and looks whether she disowned a
+// request of the client since a time.
+func (db *DB) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (int, bool, error) {
+	var row struct {
+		Waiting int `gorm:"column:waiting"`
+		NotMe   int `gorm:"column:not_me"`
+	}
+	err := db.reader(ctx).Raw(`SELECT
+		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS waiting,
+		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND because = 'not_me' AND decided_at > ?) AS not_me`,
+		string(subject), now.UTC(), string(subject), string(client), since.UTC()).Scan(&row).Error
+	return row.Waiting, row.NotMe > 0, wrap("counting decoupled requests", err)
+}
+
+// DuePings claims pings by moving their time on to until.
+func (db *DB) DuePings(ctx context.Context, now, until time.Time, limit int) ([]decoupled.Ping, error) {
+	var due []decoupledRow
+	if err := db.reader(ctx).Raw("SELECT id FROM decoupled_requests WHERE ping_at <= ? LIMIT 1", now.UTC()).Scan(&due).Error; err != nil || len(due) == 0 {
+		return nil, wrap("looking for pings to deliver", err)
+	}
+	skip := ""
+	if db.dialect == PostgreSQL {
+		skip = " FOR UPDATE SKIP LOCKED"
+	}
+	var rows []decoupledRow
+	err := db.writer(ctx).Raw(`UPDATE decoupled_requests SET ping_at = ? WHERE id IN
+		(SELECT id FROM decoupled_requests WHERE ping_at <= ? ORDER BY ping_at LIMIT ?`+skip+`)
+		RETURNING `+decoupledColumns, until.UTC(), now.UTC(), limit).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap("claiming pings to deliver", err)
+	}
+	out := make([]decoupled.Ping, len(rows))
+	for i, r := range rows {
+		out[i] = decoupled.Ping{
+			ID: authz.AuthorizationID(r.ID), Client: authz.ClientID(r.ClientID), Sealed: r.Notification, Attempts: r.PingAttempts, Expires: r.ExpiresAt.UTC(),
+		}
+	}
+	return out, nil
+}
+
+// FinishPing notes an attempt; once it is over, the client's token goes.
+func (db *DB) FinishPing(ctx context.Context, p decoupled.Ping) error {
+	set, values := "ping_attempts = ?, ping_failed = ?, ping_at = NULL, notification = NULL", []any{p.Attempts, p.Failed}
+	if !p.Next.IsZero() {
+		set, values = "ping_attempts = ?, ping_failed = ?, ping_at = ?", append(values, p.Next.UTC())
+	}
+	return wrap("noting a ping", db.writer(ctx).Exec("UPDATE decoupled_requests SET "+set+" WHERE id = ?", append(values, string(p.ID))...).Error)
+}
+
+// KnowPairwise remembers whom a pairwise subject of a sector names.
+func (db *DB) KnowPairwise(ctx context.Context, sector string, sub authz.Pairwise, subject authz.Subject) error {
+	return wrap("noting a pairwise subject", db.writer(ctx).Exec(
+		"INSERT INTO pairwise_subjects (sector, sub, subject) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", sector, string(sub), string(subject)).Error)
+}
+
+// SubjectOfPairwise finds whom a pairwise subject of a sector names.
+func (db *DB) SubjectOfPairwise(ctx context.Context, sector string, sub authz.Pairwise) (authz.Subject, error) {
+	var subject string
+	res := db.reader(ctx).Raw("SELECT subject FROM pairwise_subjects WHERE sector = ? AND sub = ?", sector, string(sub)).Scan(&subject)
+	if res.Error != nil {
+		return "", wrap("looking for a pairwise subject", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return "", authz.ErrNotFound
+	}
+	return authz.Subject(subject), nil
+}
+
+// SubjectOfNumber finds the subject of a personal number.
+func (db *DB) SubjectOfNumber(ctx context.Context, number authz.PersonalNumber) (authz.Subject, error) {
+	a, err := db.AccountOf(ctx, number)
+	return a.Subject, err
+}

@@ -1,0 +1,188 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/authz"
+	"hopnhat/authz/decoupled"
+	"hopnhat/authz/provider"
+	"hopnhat/web/view"
+)
+
+// The pages of sign-ins that are answered on another device than the one that asks.
+const (
+	DevicePath   = "/device"
+	ApprovePath  = "/approve"
+	RequestsPath = portal + "/requests"
+)
+
+func (s *Server) approveRoutes(a *fiber.App) {
+	a.Get(DevicePath, s.page(s.deviceForm))
+	a.Post(DevicePath, s.page(s.device))
+	a.Get(ApprovePath, s.page(s.approveForm))
+	a.Post(ApprovePath, s.page(s.approve))
+	a.Get(ApprovePath+"/done", s.page(s.approved))
+	a.Get(RequestsPath, s.page(s.requests))
+}
+
+// devicePage asks for a code, or carries along the one of verification_uri_complete
+// (RFC 8628 §3.3.1), which it does not show.
+func devicePage(code string) view.Device {
+	page := view.Device{Form: view.Form{Action: DevicePath}}
+	if code != "" && len(code) <= 20 {
+		page.Prefilled, page.OtherURL = true, DevicePath
+		page.Form.Hidden = []view.Field{{Name: "user_code", Value: code}, {Name: "prefilled", Value: "1"}}
+	}
+	return page
+}
+
+func (s *Server) deviceForm(v *visit) error {
+	if _, err := v.current(); err != nil {
+		return err
+	}
+	return v.show(devicePage(v.c.Query("user_code")))
+}
+
+// device finds the device of a code, throttled by address (RFC 8628 §5.1), and goes
+// on with its request as with any authorization.
+func (s *Server) device(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	v.formPath = DevicePath
+	code := v.c.FormValue("user_code")
+	page := devicePage("")
+	if v.c.FormValue("prefilled") != "" {
+		page = devicePage(code)
+	}
+	if wait := s.o.UserCodes.Take(v.address()); wait > 0 {
+		page.Problem, page.RetryMinutes = view.UserCodeThrottled, minutes(wait)
+		v.c.Status(http.StatusTooManyRequests)
+		return v.show(page)
+	}
+	next, err := s.o.Provider.UserCode(v.ctx, code)
+	if errors.Is(err, provider.ErrUserCode) {
+		page = devicePage("")
+		page.Problem = view.UserCodeUnknown
+		v.c.Status(http.StatusUnprocessableEntity)
+		return v.show(page)
+	}
+	if err != nil {
+		return err
+	}
+	return v.follow(next)
+}
+
+// approvePage is what a person is asked for another device.
+func (s *Server) approvePage(v *visit, handle authz.AuthorizationID) (view.Approve, error) {
+	v.formPath = ApprovePath + "?" + url.Values{"a": {string(handle)}}.Encode()
+	who, err := v.current()
+	if err != nil {
+		return view.Approve{}, err
+	}
+	if who == nil { // the authorization endpoint decides what comes first
+		return view.Approve{}, redirect(errand{authorization: string(handle)}.done())
+	}
+	asked, err := s.o.Provider.Approval(v.ctx, handle, who.Subject)
+	if err != nil {
+		return view.Approve{}, err
+	}
+	if asked.Device.State == decoupled.Confirmed {
+		return view.Approve{}, redirect(errand{authorization: string(handle)}.done())
+	}
+	page := view.Approve{
+		Form: view.Form{Action: ApprovePath, Hidden: []view.Field{{Name: "a", Value: string(handle)}}},
+		App:  app(asked.Client), Person: who.Name, FromDevice: asked.Device.Channel == decoupled.Device,
+		Message: decoupled.Masked(asked.Device.Message, asked.Device.Symbol), Symbols: asked.Choices,
+		Minutes: s.minutesLeft(asked.Expires), Expires: asked.Expires,
+	}
+	for _, r := range asked.Request.Details {
+		purpose, _ := s.o.Consents.Catalogue.Purpose(r.Purpose)
+		want := view.Want{Purpose: purpose.Text()}
+		for _, id := range r.Attributes {
+			a, _ := s.o.Consents.Catalogue.Attribute(id)
+			want.Attributes = append(want.Attributes, view.Item{ID: string(id), Name: a.Text(), Sensitive: a.Sensitive()})
+		}
+		page.Wants = append(page.Wants, want)
+	}
+	return page, nil
+}
+
+func (s *Server) minutesLeft(until time.Time) int { return minutes(until.Sub(s.o.Now())) }
+
+func (s *Server) approveForm(v *visit) error {
+	page, err := s.approvePage(v, authz.AuthorizationID(v.c.Query("a")))
+	if err != nil {
+		return err
+	}
+	return v.show(page)
+}
+
+func (s *Server) approve(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	handle := authz.AuthorizationID(v.c.FormValue("a"))
+	var next provider.Next
+	var err error
+	switch v.c.FormValue("decision") {
+	case "approve":
+		next, err = s.o.Provider.Confirm(v.http, handle, v.c.FormValue("symbol"))
+	case "not_me":
+		next, err = s.o.Provider.Disown(v.http, handle, decoupled.NotMe)
+	default:
+		next, err = s.o.Provider.Disown(v.http, handle, decoupled.Declined)
+	}
+	if errors.Is(err, decoupled.ErrNotPicked) {
+		page, err := s.approvePage(v, handle)
+		if err != nil {
+			return err
+		}
+		page.Missing = true
+		v.c.Status(http.StatusUnprocessableEntity)
+		return v.show(page)
+	}
+	if err != nil {
+		return err
+	}
+	s.o.Answered()
+	return v.follow(next)
+}
+
+func (s *Server) approved(v *visit) error {
+	if _, err := v.current(); err != nil {
+		return err
+	}
+	result := view.ApproveResult(v.c.Query("result"))
+	if !slices.Contains(view.ApproveResults(), result) {
+		return fault(view.ErrorNotFound)
+	}
+	s.o.Answered()
+	return v.show(view.Approved{Result: result, PortalURL: portal, HomeURL: "/"})
+}
+
+// requests lists the sign-ins that wait for the person.
+func (s *Server) requests(v *visit) error {
+	who, err := v.signedIn()
+	if err != nil {
+		return err
+	}
+	waiting, err := s.o.Provider.Approvals(v.ctx, who.Subject)
+	if err != nil {
+		return err
+	}
+	page := view.Requests{DeviceURL: DevicePath}
+	for _, one := range waiting {
+		page.Requests = append(page.Requests, view.SignInRequest{
+			URL: errand{authorization: string(one.ID)}.done(), App: app(one.Client), Message: decoupled.Masked(one.Device.Message, one.Device.Symbol),
+			At: one.Device.Created, Minutes: s.minutesLeft(one.Expires), Expires: one.Expires,
+		})
+	}
+	return v.show(page, view.PortalNav(portal, view.SectionRequests)...)
+}
