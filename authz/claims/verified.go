@@ -164,7 +164,7 @@ func fitObject(template, data map[string]any, now time.Time) (any, bool) {
 		value, have := data[name]
 		if !have {
 			// Unavailable is left out (§5.7.1), unless it was to be something.
-			if demanding(wanted) {
+			if demanding(map[string]any{name: wanted}) {
 				return nil, false
 			}
 			continue

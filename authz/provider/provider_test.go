@@ -166,6 +166,7 @@ type world struct {
 	memory   *memory
 	app      *authz.Client
 	signedIn bool
+	register register
 }
 
 func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
@@ -181,11 +182,9 @@ func (w *world) Current(*http.Request) (provider.SignedIn, bool, error) {
 
 func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) { return nil, nil }
 
-func (w *world) Needed(context.Context, *authz.Client, provider.SignedIn, []authz.Release) (bool, []authz.Release, error) {
-	return false, nil, nil
+func (w *world) Needed(_ context.Context, _ *authz.Client, _ provider.SignedIn, wanted []authz.Release) (bool, []authz.Release, error) {
+	return false, w.register.agreed(wanted), nil
 }
-
-func (w *world) Wishes(*authz.Client, []authz.AttributeID) []authz.Release { return nil }
 
 func (w *world) Pairwise(_ context.Context, sector string, s authz.Subject) (authz.Pairwise, error) {
 	return authz.Pairwise(sector + "/" + string(s)), nil
@@ -224,7 +223,7 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return w.now }
 	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w,
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Releases: w,
 		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(clock), Now: clock,
 	})
 	if err != nil {
