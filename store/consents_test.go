@@ -241,6 +241,25 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 		if after := db.Stats(); after.Queries-before.Queries != 1 || after.Commits != before.Commits {
 			t.Fatalf("reading a permission cost %d queries and %d commits, want 1 and 0", after.Queries-before.Queries, after.Commits-before.Commits)
 		}
+		if p.Unredeemed || !p.Proofed.Equal(noon) {
+			t.Fatalf("got unredeemed %v, proofed %v", p.Unredeemed, p.Proofed)
+		}
+		fresh := provider.Grant{
+			ID: "fresh", ClientID: "land-app", Subject: an, Profile: authz.FAPI2, Created: noon, Expires: time.Now().Add(time.Hour), AuthTime: noon,
+			CodeHash: []byte("fresh"), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
+		}
+		if err := db.InsertGrant(ctx, fresh); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := db.Live(ctx, "fresh", "land", "land.mortgage"); err != nil || p.GrantLive || !p.Unredeemed {
+			t.Fatalf("before its redemption: %+v, %v", p, err)
+		}
+		if err := db.Revoke(ctx, "fresh", "test", noon); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := db.Live(ctx, "fresh", "land", "land.mortgage"); err != nil || p.GrantLive || p.Unredeemed {
+			t.Fatalf("revoked: %+v, %v", p, err)
+		}
 		if !p.GrantLive || p.Subject != an || p.Client != "land-app" || p.Person != "person-An" || p.Level != 2 || p.Account != 2 || p.Locked || len(p.Details) != 1 {
 			t.Fatalf("got %+v", p)
 		}

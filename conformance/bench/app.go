@@ -66,6 +66,7 @@ type caller struct {
 	browser
 	proofs jose.Signer
 	nonce  string
+	scope  string
 }
 
 func (s *subject) caller(a *app) (*caller, error) {
@@ -74,7 +75,7 @@ func (s *subject) caller(a *app) (*caller, error) {
 		return nil, err
 	}
 	proofs, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"))
-	return &caller{app: a, browser: s.browser(), proofs: proofs}, err
+	return &caller{app: a, browser: s.browser(), proofs: proofs, scope: "openid"}, err
 }
 
 func random() string {
@@ -166,7 +167,7 @@ func newRequest() request { return request{random(), random(), random()} }
 // parameters of a request, with details if there are any.
 func (c *caller) parameters(r request, details string) url.Values {
 	f := url.Values{
-		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {c.redirect}, "scope": {"openid"}, "state": {r.state}, "nonce": {r.nonce},
+		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {c.redirect}, "scope": {c.scope}, "state": {r.state}, "nonce": {r.nonce},
 		"code_challenge": {digest(r.verifier)}, "code_challenge_method": {"S256"},
 	}
 	if details != "" {

@@ -62,6 +62,9 @@ func routes() []route {
 		{"refresh_oidc_rs256", floor{1, 2, 1}, each(oidcRS, refresh(true))},
 		{"userinfo", floor{0, 0, 1}, each(fapi, userInfo)},
 		{"userinfo_oidc", floor{0, 0, 1}, each(oidcES, userInfo)},
+		// Claims about the person are a release: the live grant is read for the token
+		// and again for the decision, and the event is written.
+		{"userinfo_claims", floor{1, 0, 3}, each(oidcES, userInfoClaims)},
 		{"introspection", floor{0, 0, 1}, each(oidcES, introspect)},
 		{"client_credentials", floor{0, 1, 0}, each(fapi, clientCredentials)},
 		{"client_credentials_oidc", floor{0, 1, 0}, each(oidcES, clientCredentials)},
@@ -229,6 +232,20 @@ func refresh(rotates bool) func(ctx context.Context, s *subject, c *caller) (ope
 func userInfo(ctx context.Context, s *subject, c *caller) (operation, error) {
 	t, err := s.signedIn(ctx, c)
 	return func(ctx context.Context) error { return c.userInfo(ctx, t) }, err
+}
+
+// userInfoClaims asks for what scope profile tells, which leaves by duty and is
+// recorded and logged each time.
+func userInfoClaims(ctx context.Context, s *subject, c *caller) (operation, error) {
+	c.scope = "openid profile"
+	t, err := s.signedIn(ctx, c)
+	return func(ctx context.Context) error {
+		a, err := c.resource(ctx, http.MethodGet, "/userinfo", t.Access, "", http.Header{})
+		if err == nil && (a.status != http.StatusOK || !bytes.Contains(a.body, []byte(`"name":`)) || !bytes.Contains(a.body, []byte(`"birthdate":`))) {
+			err = a.unexpected(http.MethodGet, "/userinfo")
+		}
+		return err
+	}, err
 }
 
 func introspect(ctx context.Context, s *subject, c *caller) (operation, error) {

@@ -82,7 +82,9 @@ const apps = `
   token_endpoint_auth_method: client_secret_basic
   redirect_uris: ["http://localhost/bench-es256/callback"]
   grant_types: [authorization_code, refresh_token, client_credentials]
-  scope: openid
+  scope: openid profile
+  declarations:
+    - {purpose: dvc.prefill, legal_basis: LB-STATE, registry: population, attributes: [population.full_name, population.birth_date, population.sex, population.updated_on], explanation: {vi: Thử, en: Test}, max_days: 30}
 - client_id: bench-rs256
   client_name: "Ứng dụng đo"
   client_name#en: "Bench app"
