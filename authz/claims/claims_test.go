@@ -3,7 +3,9 @@ package claims
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -361,5 +363,18 @@ func TestWhatTheSignInMustBe(t *testing.T) {
 	// A sub that is no text can be nobody's.
 	if subjects, named := (Request{IDToken: Members{Claims: map[string]Want{"sub": want(`{"value":7}`)}}}).Subject(); !named || len(subjects) != 0 {
 		t.Fatalf("got %v, %v", subjects, named)
+	}
+}
+
+func TestTheDocumentationNamesEveryClaim(t *testing.T) {
+	text, err := os.ReadFile("../../docs/claims.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range table {
+		row := regexp.MustCompile("(?m)^\\|[^|]*`" + regexp.QuoteMeta(c.name) + "`[^|]*\\|[^|]*`" + regexp.QuoteMeta(string(c.attribute)) + "`")
+		if !row.Match(text) {
+			t.Errorf("docs/claims.md has no row of %s made of %s", c.name, c.attribute)
+		}
 	}
 }
