@@ -47,6 +47,29 @@ func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (a
 	return authz.Confirmation{}, "", nil
 }
 
+// codeKey finds the DPoP key that the code of a pushed request is bound to: that of
+// a proof sent with it, that of dpop_jkt, or both (RFC 9449 §10, §10.1). A client
+// of certificate-bound tokens has no use for one: it could never answer with it.
+func (p *Provider) codeKey(r *http.Request, client *clientauth.Registered, jkt string) (string, error) {
+	proofs := r.Header.Values("DPoP")
+	switch {
+	case client.CertificateBound && len(proofs) > 0:
+		return "", authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
+	case client.CertificateBound && jkt != "":
+		return "", authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no dpop_jkt").At("dpop_jkt")
+	case len(proofs) == 0:
+		return jkt, nil
+	}
+	proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, PARPath), "")
+	if err != nil {
+		return "", err
+	}
+	if jkt != "" && jkt != proof.JKT {
+		return "", authz.Refuse(authz.InvalidRequest, "dpop_jkt is not the key of the DPoP proof").At("dpop_jkt")
+	}
+	return proof.JKT, nil
+}
+
 // presentedCertificate is the thumbprint of a certificate that a token may be
 // bound to: any that is in force and strong, whoever issued it (RFC 8705 §4).
 func (p *Provider) presentedCertificate(r *http.Request) (string, error) {

@@ -51,16 +51,8 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 	if err != nil {
 		return Pending{}, err
 	}
-	// RFC 9449 §10.1: a proof at this endpoint binds the code to its key.
-	if proofs := r.Header.Values("DPoP"); len(proofs) > 0 {
-		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, PARPath), "")
-		if err != nil {
-			return Pending{}, err
-		}
-		if checked.DPoPKeyThumbprint != "" && checked.DPoPKeyThumbprint != proof.JKT {
-			return Pending{}, authz.Refuse(authz.InvalidRequest, "dpop_jkt is not the key of the DPoP proof").At("dpop_jkt")
-		}
-		checked.DPoPKeyThumbprint = proof.JKT
+	if checked.DPoPKeyThumbprint, err = p.codeKey(r, client, checked.DPoPKeyThumbprint); err != nil {
+		return Pending{}, err
 	}
 	now := p.now().UTC()
 	pending := Pending{

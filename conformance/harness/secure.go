@@ -5,39 +5,26 @@ import (
 	"testing"
 )
 
-// Secure is a server over TLS with the host for client certificates beside it, both
-// on localhost, and the authority that issued the server's certificate. A client
-// certificate of the same authority is good for tls_client_auth.
-type Secure struct {
-	*Process
-	Authority *Authority
-	// Base is the issuer, and Alias the host that asks for client certificates.
-	Base, Alias string
-	// Args and Env are what the program was started with: tools that need the same
-	// configuration take them too.
-	Args, Env []string
-}
-
-// StartSecure starts the program (serve or demo) with TLS: the issuer is
-// https://localhost at a port, the alias at another. What the program calls, an
-// app's logout URI for instance, may be https with a certificate of the same
-// authority.
+// Secure is what a server over TLS is started with: the issuer and the host for
+// client certificates beside it, both on localhost, and the authority that issued
+// the server's certificate. A client certificate of the same authority is good for
+// tls_client_auth.
 //
 // To reach it: [Authority.Transport] in Go; Authority.File as --cacert, in
 // NODE_EXTRA_CA_CERTS or SSL_CERT_FILE elsewhere; the CertFile and KeyFile of an
 // [Identity] for a client that presents one.
-func StartSecure(t testing.TB, port, aliasPort int, program Program) *Secure {
-	t.Helper()
-	s := Secured(t, port, aliasPort)
-	program.Args = append(append([]string{}, program.Args...), s.Args...)
-	program.Env = append(append([]string{}, program.Env...), s.Env...)
-	program.Base, program.Trust = s.Base, s.Authority
-	s.Process = Start(t, program)
-	return s
+type Secure struct {
+	Authority *Authority
+	// Base is the issuer, and Alias the host that asks for client certificates.
+	Base, Alias string
+	// Args and Env are for serve or demo, and for the tools that need the same
+	// configuration. With Env, what the program calls, an app's logout URI for
+	// instance, may be https with a certificate of the same authority.
+	Args, Env []string
 }
 
-// Secured is what [StartSecure] starts a program with, for tests that start it
-// themselves. Trust in the [Program] must be its Authority.
+// Secured makes certificates and configuration for a server at two ports. Start it
+// with a [Program] of these Args and Env, this Base, and Trust its Authority.
 func Secured(t testing.TB, port, aliasPort int) *Secure {
 	t.Helper()
 	s := &Secure{

@@ -191,6 +191,12 @@ func certificateRefusals(t *testing.T, n *nation) {
 			}
 		})
 	}
+	t.Run("RFC 9449 §10: no code bound to a key where tokens are bound to a certificate", func(t *testing.T) {
+		f := keyed.request(random()+random(), "")
+		want(t, withProof(keyed).call(t, "/par", f), 400, "invalid_request")
+		f.Set("dpop_jkt", strings.Repeat("a", 43))
+		want(t, keyed.call(t, "/par", f), 400, "invalid_request")
+	})
 	t.Run("RFC 8705 §5: no page and no metadata at the alias", func(t *testing.T) {
 		for _, path := range []string{"/", "/signin", "/authorize", "/portal", "/console", "/.well-known/openid-configuration", "/jwks", "/metrics", "/readyz"} {
 			r, err := http.NewRequestWithContext(ctx(t), http.MethodGet, n.secure.Alias+path, nil)
