@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// Watch calls seen after each statement, with its text as it was sent and its
+// arguments.
+func (db *DB) Watch(seen func(sql string, vars []any)) {
+	hook := func(tx *gorm.DB) { seen(tx.Statement.SQL.String(), tx.Statement.Vars) }
+	for _, g := range []*gorm.DB{db.write, db.read} {
+		cb := g.Callback()
+		for _, err := range []error{
+			cb.Create().After("gorm:create").Replace("hopnhat:watch", hook), cb.Query().After("gorm:query").Replace("hopnhat:watch", hook),
+			cb.Update().After("gorm:update").Replace("hopnhat:watch", hook), cb.Delete().After("gorm:delete").Replace("hopnhat:watch", hook),
+			cb.Row().After("gorm:row").Replace("hopnhat:watch", hook), cb.Raw().After("gorm:raw").Replace("hopnhat:watch", hook),
+		} {
+			if err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+// Plan is how the database would run a statement, as if its tables were large.
+func (db *DB) Plan(ctx context.Context, sql string, vars []any) (string, error) {
+	var lines []string
+	err := db.write.Session(&gorm.Session{NewDB: true}).WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		explain := "EXPLAIN QUERY PLAN "
+		if db.dialect == PostgreSQL {
+			explain = "EXPLAIN "
+			// An empty table is read whole whatever there is; this asks what there is.
+			if err := tx.Exec("SET LOCAL enable_seqscan = off").Error; err != nil {
+				return err
+			}
+		}
+		rows, err := tx.Statement.ConnPool.QueryContext(ctx, explain+sql, vars...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		columns, err := rows.Columns()
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			values, into := make([]string, len(columns)), make([]any, len(columns))
+			for i := range values {
+				into[i] = &values[i]
+			}
+			if err := rows.Scan(into...); err != nil {
+				return err
+			}
+			lines = append(lines, values[len(values)-1])
+		}
+		return rows.Err()
+	})
+	return strings.Join(lines, "\n"), err
+}

@@ -1,0 +1,136 @@
+package store_test
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/broker"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+	"hopnhat/store"
+	"hopnhat/store/storetest"
+)
+
+// whole is a table that is read from end to end: PostgreSQL's word for it, and
+// SQLite's, where a SCAN that names no index is one.
+var whole = regexp.MustCompile(`Seq Scan on \w+|SCAN \w+( AS \w+)?$`)
+
+// ofOurMaking are rows that the statement itself makes or has just found.
+var ofOurMaking = []string{"SCAN one", "SCAN v", "SCAN found"}
+
+// TestHotStatementsGoByAnIndex asks the database itself how it would run every
+// statement of the routes that a nation uses all day, and of the purges.
+func TestHotStatementsGoByAnIndex(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		subject := holder(t, db, "099000000003")
+		s := started(t, db, subject)
+		g := issued(t, db)
+		tx := func(fn func(ctx context.Context) error) error { return db.Tx(ctx, fn) }
+		for _, row := range []struct {
+			route string
+			ask   func() error
+		}{
+			{"PAR: the assertion", func() error { return db.SpendAssertion(ctx, []byte("d"), midday) }},
+			{"PAR: the request", func() error {
+				return db.InsertPending(ctx, provider.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)})
+			}},
+			{"authorize: the request", func() error { _, err := db.Pending(ctx, "p"); return err }},
+			{"authorize: the session", func() error { _, err := db.SessionBySecret(ctx, authz.HashSecret(string(s.ID))); return err }},
+			{"authorize: the consents", func() error { _, err := db.Consents(ctx, subject, "app"); return err }},
+			{"authorize: the end", func() error { return db.FinishPending(ctx, "p", midday) }},
+			{"login: by number", func() error { _, err := db.Credentials(ctx, "099000000003", []byte("k")); return err }},
+			{"login: by subject", func() error { _, err := db.CredentialsOf(ctx, subject); return err }},
+			{"login: a failure", func() error { return db.CountFailure(ctx, nil, subject, midday) }},
+			{"login: a failure of nobody", func() error { return db.CountFailure(ctx, []byte("k"), "", midday) }},
+			{"login: the code", func() error { return db.AcceptCode(ctx, subject, 9) }},
+			{"login: being seen", func() error { return db.TouchSession(ctx, s.ID, midday) }},
+			{"tokens: the code", func() error { _, err := db.GrantByCode(ctx, g.CodeHash); return err }},
+			{"tokens: redeem", func() error { return db.RedeemCode(ctx, g.ID, authz.Confirmation{}, midday) }},
+			{"refresh: the grant", func() error { _, err := db.Grant(ctx, g.ID); return err }},
+			{"refresh: rotate", func() error { return db.Rotate(ctx, g.ID, 0, midday) }},
+			{"introspection: of no grant", func() error { _, err := db.TokenRevoked(ctx, []byte("d")); return err }},
+			{"revocation", func() error { return db.Revoke(ctx, g.ID, "test", midday) }},
+			{"release: what is live", func() error { _, err := db.Live(ctx, g.ID, "civil", "land.mortgage"); return missing(err) }},
+			{"release: holding the consent", func() error {
+				return missing(tx(func(ctx context.Context) error { return db.HoldConsent(ctx, "c", 1) }))
+			}},
+			{"release: the use", func() error {
+				return tx(func(ctx context.Context) error {
+					return db.CountUse(ctx, broker.Use{Permission: "c#1", Day: "2026-11-23", Limit: 9, Expires: midday})
+				})
+			}},
+			{"release: the place in the log", func() error { return db.SetIndices(ctx, map[string]uint64{"e": 1}) }},
+			{"log: what has no place", func() error { _, err := db.Unlogged(ctx, 10); return err }},
+			{"portal: the timeline", func() error {
+				_, err := db.FindVisible(ctx, audit.Query{Pseudonym: "p", Type: audit.ReleasePermitted, Limit: 20}, midday)
+				return err
+			}},
+			{"portal: how many", func() error {
+				_, err := db.CountVisible(ctx, audit.Query{Pseudonym: "p", Type: audit.ReleasePermitted}, midday)
+				return err
+			}},
+			{"portal: one event", func() error { _, err := db.Get(ctx, "e"); return missing(err) }},
+			{"portal: sessions", func() error { _, err := db.Sessions(ctx, subject, midday); return err }},
+			{"portal: consents", func() error { _, err := db.Consents(ctx, subject, ""); return err }},
+			{"portal: a consent's versions", func() error { _, err := db.Versions(ctx, "c"); return err }},
+			{"console: by person", func() error { _, err := db.Find(ctx, audit.Query{Pseudonym: "p"}); return err }},
+			{"console: by app", func() error { _, err := db.Find(ctx, audit.Query{Client: "app"}); return err }},
+			{"console: by purpose", func() error { _, err := db.Find(ctx, audit.Query{Purpose: "land.mortgage"}); return err }},
+			{"console: by time", func() error {
+				_, err := db.Find(ctx, audit.Query{From: midday, To: midday.Add(time.Hour)})
+				return err
+			}},
+			{"console: the role", func() error { _, err := db.HasRole(ctx, subject, "auditor"); return err }},
+			{"logout: end", func() error { _, err := db.EndSession(ctx, subject, s.ID, "test", midday); return err }},
+			{"logout: the outbox", func() error { return db.QueueLogout(ctx, session.Delivery{ID: "l", Session: s.ID, Subject: subject, Client: "app", Next: midday}) }},
+			{"logout: what is due", func() error { _, err := db.DueLogouts(ctx, midday, midday.Add(time.Minute), 10); return err }},
+			{"purge: grants", func() error { _, err := db.PurgeGrants(ctx, midday, 10); return err }},
+			{"purge: uses", func() error { _, err := db.PurgeUses(ctx, midday, 10); return err }},
+			{"purge: sessions", func() error { _, err := db.PurgeSessions(ctx, midday, 10); return err }},
+			{"purge: consents", func() error { _, err := db.ExpireConsents(ctx, midday, 10); return err }},
+		} {
+			t.Run(row.route, func(t *testing.T) {
+				type statement struct {
+					sql  string
+					vars []any
+				}
+				var sent []statement
+				db.Watch(func(sql string, vars []any) { sent = append(sent, statement{sql, append([]any(nil), vars...)}) })
+				err := row.ask()
+				db.Watch(func(string, []any) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(sent) == 0 {
+					t.Fatal("nothing was asked")
+				}
+				for _, s := range sent {
+					plan, err := db.Plan(ctx, s.sql, s.vars)
+					if err != nil {
+						t.Fatalf("%s: %v", s.sql, err)
+					}
+					for line := range strings.Lines(plan) {
+						if found := whole.FindString(strings.TrimSpace(line)); found != "" && !slices.Contains(ofOurMaking, found) {
+							t.Errorf("%s\nreads a table from end to end:\n%s", s.sql, plan)
+						}
+					}
+				}
+			})
+		}
+	})
+}
+
+// missing lets a statement be asked whose row is not there.
+func missing(err error) error {
+	if err != nil && (strings.Contains(err.Error(), authz.ErrNotFound.Error()) || strings.Contains(err.Error(), authz.ErrConflict.Error())) {
+		return nil
+	}
+	return err
+}
