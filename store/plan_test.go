@@ -89,7 +89,9 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			}},
 			{"console: the role", func() error { _, err := db.HasRole(ctx, subject, "auditor"); return err }},
 			{"logout: end", func() error { _, err := db.EndSession(ctx, subject, s.ID, "test", midday); return err }},
-			{"logout: the outbox", func() error { return db.QueueLogout(ctx, session.Delivery{ID: "l", Session: s.ID, Subject: subject, Client: "app", Next: midday}) }},
+			{"logout: the outbox", func() error {
+				return db.QueueLogout(ctx, session.Delivery{ID: "l", Session: s.ID, Subject: subject, Client: "app", Next: midday})
+			}},
 			{"logout: what is due", func() error { _, err := db.DueLogouts(ctx, midday, midday.Add(time.Minute), 10); return err }},
 			{"purge: grants", func() error { _, err := db.PurgeGrants(ctx, midday, 10); return err }},
 			{"purge: uses", func() error { _, err := db.PurgeUses(ctx, midday, 10); return err }},

@@ -66,11 +66,7 @@ func open(t *testing.T, b *http.Client, method, address string, form url.Values)
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	raw, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{status: response.StatusCode, header: response.Header, raw: string(raw)}
+	return read(t, response)
 }
 
 // fetch is a page that must be there.

@@ -153,6 +153,12 @@ func sendBy(t *testing.T, by *http.Client, r *http.Request) answer {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
+	return read(t, response)
+}
+
+// read takes an answer with its body.
+func read(t *testing.T, response *http.Response) answer {
+	t.Helper()
 	raw, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
