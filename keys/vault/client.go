@@ -82,7 +82,7 @@ func (o *Options) transport() (http.RoundTripper, error) {
 	return limited{&http.Transport{
 		TLSClientConfig: config, ForceAttemptHTTP2: true,
 		DialContext:         (&net.Dialer{Timeout: o.Timeout, KeepAlive: 15 * time.Second}).DialContext,
-		TLSHandshakeTimeout: o.Timeout, ResponseHeaderTimeout: o.Timeout, MaxResponseHeaderBytes: 64 << 10,
+		TLSHandshakeTimeout: o.Timeout, MaxResponseHeaderBytes: 64 << 10, // try bounds the whole
 		MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
 	}}, nil
 }
@@ -93,6 +93,8 @@ type call struct {
 	path  string
 	body  any // nil reads
 	into  any // nil throws the answer away
+	// patience is how many times the timeout it may take, 1 if zero.
+	patience int
 	// once: it may have an effect, so it is tried elsewhere only if it never left.
 	once bool
 	// token overrides that of the login; bare sends none.
@@ -165,7 +167,7 @@ func neverLeft(err error) bool {
 
 func (c *client) try(ctx context.Context, endpoint *api.Client, what call, token string) error {
 	c.calls.Add(1)
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout*time.Duration(max(1, what.patience)))
 	defer cancel()
 	request := keys.RequestOf(ctx)
 	with := endpoint.WithRequestCallbacks(func(r *api.Request) {

@@ -92,7 +92,7 @@ func (s *Store) wrappingKey(ctx context.Context) (*rsa.PublicKey, error) {
 	var answer wrapper[struct {
 		Public string `json:"public_key"`
 	}]
-	if err := s.c.do(ctx, call{doing: doing, path: s.o.Mount + "/wrapping_key", into: &answer}); err != nil {
+	if err := s.c.do(ctx, call{doing: doing, path: s.o.Mount + "/wrapping_key", into: &answer, patience: 12}); err != nil {
 		return nil, err
 	}
 	block, _ := pem.Decode([]byte(answer.Data.Public))

@@ -19,8 +19,9 @@ func (s *Store) Ensure(ctx context.Context, rotateEvery time.Duration) error {
 		if spec.Kind == keys.Deriving {
 			body["key_size"] = 32
 		}
-		// Creating a key that is there changes nothing of it.
-		if err := s.c.do(ctx, call{doing: doing, path: s.path("keys", spec), body: body}); err != nil {
+		// Creating a key that is there changes nothing of it. An RSA key is found by
+		// trying, which a busy server may need long for.
+		if err := s.c.do(ctx, call{doing: doing, path: s.path("keys", spec), body: body, patience: 12}); err != nil {
 			return err
 		}
 		if !rotates(spec) {
