@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -69,7 +70,15 @@ func (p *people) AcceptCode(_ context.Context, subject authz.Subject, step int64
 	return nil
 }
 
-func (p *people) SetPasswordHash(context.Context, authz.Subject, string) error     { return nil }
+func (p *people) SetPasswordHash(_ context.Context, subject authz.Subject, hash string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	row := p.rows[subject]
+	row.PasswordHash = hash
+	p.rows[subject] = row
+	return nil
+}
+
 func (p *people) ReplaceSeed(context.Context, authz.Subject, []byte, []byte) error { return nil }
 func (p *people) Tx(ctx context.Context, fn func(ctx context.Context) error) error { return fn(ctx) }
 
@@ -178,5 +187,25 @@ func TestTicketIsOfItsBrowser(t *testing.T) {
 	}
 	if err := a.Code(t.Context(), ticket, code, "hers", netip.Addr{}, start); !errors.Is(err, ErrWrong) || begun != 1 {
 		t.Fatalf("RFC 6238 §5.2: the same code again: %v", err)
+	}
+}
+
+// TestHashFollowsItsParameters: who signs in after the cost was raised has a hash
+// of the new cost from then on; who gives a wrong password has not.
+func TestHashFollowsItsParameters(t *testing.T) {
+	a, p := guessed(t)
+	raised := Argon2{MemoryKiB: 128, Passes: 1, Lanes: 1}
+	a.hasher = NewHasher(raised)
+	for _, row := range []struct {
+		password string
+		cost     string
+	}{{"wrong-password", "m=64"}, {"right-password", "m=128"}, {"right-password", "m=128"}} {
+		_, err := a.Password(t.Context(), Attempt{Number: known, Password: row.password, Binding: "b"})
+		if (err == nil) != (row.password == "right-password") {
+			t.Fatalf("%s: %v", row.password, err)
+		}
+		if hash := p.rows["s"].PasswordHash; !strings.Contains(hash, row.cost+",") {
+			t.Fatalf("after %s the hash is %s, want %s", row.password, hash, row.cost)
+		}
 	}
 }
