@@ -123,10 +123,10 @@ var registryCommand = verbs(command{
 
 func generateNation(ctx context.Context, out io.Writer, db *registry.DB, o registry.Options) error {
 	began := time.Now()
-	last := time.Time{}
+	last, told := time.Time{}, 0
 	o.Progress = func(done, total int) {
-		if time.Since(last) > 300*time.Millisecond || done == total {
-			last = time.Now()
+		if time.Since(last) > 300*time.Millisecond && done < total || done == total && told < total {
+			last, told = time.Now(), done
 			fmt.Fprintf(out, "  %7d of %d persons (%.0f a second)\n", done, total, float64(done)/time.Since(began).Seconds())
 		}
 	}
