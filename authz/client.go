@@ -91,7 +91,16 @@ type Client struct {
 	MinimumLevel AuthenticationLevel
 	// Introspect allows introspection of tokens of the audiences listed.
 	Introspect []string
-	HomeURI    string
+	// Resources are the agencies' APIs this app may have tokens for (RFC 8707).
+	Resources []string
+	// TokenExchange are the rules by which it may exchange others' tokens, and
+	// MayAct the one app that may exchange its own; empty leaves that to the rules
+	// of the others (RFC 8693 §4.4).
+	TokenExchange []ExchangeRule
+	MayAct        ClientID
+	// TrustedIssuers make assertions for services of this app (RFC 7523 §2.1).
+	TrustedIssuers []TrustedIssuer
+	HomeURI        string
 	// InitiateLoginURI lets the portal begin a sign-in at the app (OpenID Connect
 	// Core §4).
 	InitiateLoginURI string
@@ -135,6 +144,12 @@ type Declaration struct {
 	Required []AttributeID `json:"required,omitempty" yaml:"required"`
 	// Explanation says to the citizen why the app needs it.
 	Explanation LocalizedText `json:"explanation" yaml:"explanation"`
+	// Recipients are the apps that may receive the data when they act for this one
+	// (RFC 8693); the person reads their names before she agrees.
+	Recipients []ClientID `json:"recipients,omitempty" yaml:"recipients"`
+	// MaxAuthAge is how old the sign-in may be when data are read, in seconds; 0
+	// asks nothing (RFC 9470).
+	MaxAuthAge int `json:"max_auth_age,omitempty" yaml:"max_auth_age"`
 	// MaxDays bounds the validity of a consent, in days.
 	MaxDays int `json:"max_days,omitempty" yaml:"max_days"`
 	// DataLife is how long the recipient keeps the data (P30D).

@@ -51,16 +51,18 @@ const (
 	UseDPoPNonce                Code = "use_dpop_nonce"                // RFC 9449 §8
 	UnsupportedTokenType        Code = "unsupported_token_type"        // RFC 7009 §2.2.1
 	UnmetAuthentication         Code = "unmet_authentication_requirements"
-	InvalidRedirectURI          Code = "invalid_redirect_uri"          // RFC 7591 §3.2.2
-	InvalidClientMetadata       Code = "invalid_client_metadata"       // RFC 7591 §3.2.2
-	InvalidSoftwareStatement    Code = "invalid_software_statement"    // RFC 7591 §3.2.2
-	UnapprovedSoftwareStatement Code = "unapproved_software_statement" // RFC 7591 §3.2.2
-	AuthorizationPending        Code = "authorization_pending"         // RFC 8628 §3.5, CIBA Core §11
-	SlowDown                    Code = "slow_down"                     // RFC 8628 §3.5, CIBA Core §11
-	ExpiredToken                Code = "expired_token"                 // RFC 8628 §3.5, CIBA Core §11
-	UnknownUserID               Code = "unknown_user_id"               // CIBA Core §13
-	ExpiredLoginHintToken       Code = "expired_login_hint_token"      // CIBA Core §13
-	InvalidBindingMessage       Code = "invalid_binding_message"       // CIBA Core §13
+	InvalidRedirectURI          Code = "invalid_redirect_uri"             // RFC 7591 §3.2.2
+	InvalidClientMetadata       Code = "invalid_client_metadata"          // RFC 7591 §3.2.2
+	InvalidSoftwareStatement    Code = "invalid_software_statement"       // RFC 7591 §3.2.2
+	UnapprovedSoftwareStatement Code = "unapproved_software_statement"    // RFC 7591 §3.2.2
+	AuthorizationPending        Code = "authorization_pending"            // RFC 8628 §3.5, CIBA Core §11
+	SlowDown                    Code = "slow_down"                        // RFC 8628 §3.5, CIBA Core §11
+	ExpiredToken                Code = "expired_token"                    // RFC 8628 §3.5, CIBA Core §11
+	UnknownUserID               Code = "unknown_user_id"                  // CIBA Core §13
+	ExpiredLoginHintToken       Code = "expired_login_hint_token"         // CIBA Core §13
+	InvalidBindingMessage       Code = "invalid_binding_message"          // CIBA Core §13
+	InsufficientAuthentication  Code = "insufficient_user_authentication" // RFC 9470 §3
+	InvalidGrantID              Code = "invalid_grant_id"                 // Grant Management §5.3
 )
 
 // Error is a refusal that a protocol endpoint may tell its caller. The

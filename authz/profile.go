@@ -74,7 +74,7 @@ var Profiles = map[ProfileName]Profile{
 		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth},
 		ResponseTypes:    []string{"code"},
 		ResponseModes:    []string{"query", "jwt", "query.jwt"},
-		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantDevice, GrantCIBA},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantDevice, GrantCIBA, GrantTokenExchange, GrantJWTBearer},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
 
@@ -88,7 +88,7 @@ var Profiles = map[ProfileName]Profile{
 		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth},
 		ResponseTypes:    []string{"code"},
 		ResponseModes:    []string{"jwt", "query.jwt"},
-		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantCIBA},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantCIBA, GrantTokenExchange, GrantJWTBearer},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
 
@@ -101,7 +101,7 @@ var Profiles = map[ProfileName]Profile{
 		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth, ClientSecretBasic, ClientSecretPost},
 		ResponseTypes:    []string{"code", "code id_token", "code token", "code id_token token", "id_token", "id_token token"},
 		ResponseModes:    []string{"query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"},
-		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", "implicit", GrantDevice, GrantCIBA},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", "implicit", GrantDevice, GrantCIBA, GrantTokenExchange, GrantJWTBearer},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA", "RS256"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA", "RS256"},
 

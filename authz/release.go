@@ -62,6 +62,9 @@ type Release struct {
 	ValidUntil time.Time `json:"valid_until,omitzero"`
 	// Locations pins the broker that may serve the release (RFC 9396 §2.2).
 	Locations []string `json:"locations,omitempty"`
+	// Recipients are the apps that may receive it when they act for this one, as
+	// the person was shown them; the declaration says which, not the request.
+	Recipients []ClientID `json:"recipients,omitempty"`
 	// ConsentReference is added in the token response: the consent and its
 	// version on which the permission rests.
 	ConsentReference string `json:"consent_reference,omitempty"`

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -63,6 +64,7 @@ func (db *DB) FinishPending(ctx context.Context, id authz.AuthorizationID, at ti
 
 type grantRow struct {
 	ID                string     `gorm:"column:id"`
+	Continues         string     `gorm:"column:continues"`
 	ClientID          string     `gorm:"column:client_id"`
 	Subject           string     `gorm:"column:subject"`
 	SessionID         string     `gorm:"column:session_id"`
@@ -88,13 +90,13 @@ type grantRow struct {
 
 func (grantRow) TableName() string { return "grants" }
 
-const grantColumns = `id, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+const grantColumns = `id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 	created_at, expires_at, revoked_at, revoked_because, code_hash, code_expires_at, code_spent_at,
 	refresh_salt, refresh_rotated_at, refresh_generation`
 
 func (r grantRow) grant() (provider.Grant, error) {
 	g := provider.Grant{
-		ID: authz.GrantID(r.ID), ClientID: authz.ClientID(r.ClientID), Subject: authz.Subject(r.Subject),
+		ID: authz.GrantID(r.ID), Continues: authz.GrantID(r.Continues), ClientID: authz.ClientID(r.ClientID), Subject: authz.Subject(r.Subject),
 		Session: authz.SessionID(r.SessionID), Profile: authz.ProfileName(r.Profile), Scope: strings.Fields(r.Scope),
 		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(), Bound: authz.ParseConfirmation(r.Bound),
 		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: value(r.RevokedAt), RevokedBecause: r.RevokedBecause,
@@ -122,10 +124,10 @@ func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
 		return wrap("encoding the request of a grant", err)
 	}
 	return wrap("storing a grant", db.writer(ctx).Exec(`INSERT INTO grants
-		(id, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+		(id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(g.ID), string(g.ClientID), string(g.Subject), string(g.Session), string(g.Profile),
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(g.ID), string(g.Continues), string(g.ClientID), string(g.Subject), string(g.Session), string(g.Profile),
 		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
 		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), blob(g.CodeHash), g.CodeExpires.UTC(), nullTime(g.CodeSpent), g.RefreshSalt).Error)
 }
@@ -140,9 +142,27 @@ func (db *DB) Grant(ctx context.Context, id authz.GrantID) (provider.Grant, erro
 	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = ?", string(id))
 }
 
-func (db *DB) oneGrant(ctx context.Context, query string, key any) (provider.Grant, error) {
+// GrantByPublicID finds the grant that has a public id now.
+func (db *DB) GrantByPublicID(ctx context.Context, id authz.GrantID) (provider.Grant, error) {
+	return db.oneGrant(ctx, "SELECT "+grantColumns+` FROM grants WHERE (id = ? OR continues = ?)
+		AND code_spent_at IS NOT NULL AND revoked_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1`, string(id), string(id))
+}
+
+// Supersede ends what a grant continues; authz.ErrConflict if nothing was live.
+func (db *DB) Supersede(ctx context.Context, g provider.Grant, at time.Time) error {
+	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = 'continued by another grant', code_spent_at = COALESCE(code_spent_at, ?)
+		WHERE (id = ? OR continues = ?) AND id <> ? AND client_id = ? AND subject = ?
+		AND revoked_at IS NULL AND code_spent_at IS NOT NULL AND expires_at > ?`,
+		at.UTC(), at.UTC(), string(g.Continues), string(g.Continues), string(g.ID), string(g.ClientID), string(g.Subject), at.UTC())
+	if res.Error == nil && res.RowsAffected == 0 {
+		return fmt.Errorf("continuing a grant: %w", authz.ErrConflict)
+	}
+	return wrap("continuing a grant", res.Error)
+}
+
+func (db *DB) oneGrant(ctx context.Context, query string, keys ...any) (provider.Grant, error) {
 	var row grantRow
-	res := db.reader(ctx).Raw(query, key).Scan(&row)
+	res := db.reader(ctx).Raw(query, keys...).Scan(&row)
 	if res.Error != nil {
 		return provider.Grant{}, wrap("reading a grant", res.Error)
 	}

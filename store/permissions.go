@@ -17,6 +17,7 @@ var _ broker.Permissions = (*DB)(nil)
 type permissionRow struct {
 	Subject      string     `gorm:"column:subject"`
 	ACR          int        `gorm:"column:acr"`
+	AuthTime     time.Time  `gorm:"column:auth_time"`
 	Details      []byte     `gorm:"column:details"`
 	RevokedAt    *time.Time `gorm:"column:revoked_at"`
 	CodeSpentAt  *time.Time `gorm:"column:code_spent_at"`
@@ -43,7 +44,7 @@ type permissionRow struct {
 // of grants and accounts and the unique index consents_one.
 func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
 	var row permissionRow
-	res := db.reader(ctx).Raw(`SELECT g.subject, g.acr, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
+	res := db.reader(ctx).Raw(`SELECT g.subject, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
 			a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
 			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
@@ -62,7 +63,7 @@ func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.Regi
 	p := broker.Permission{
 		GrantLive: alive && row.CodeSpentAt != nil, Unredeemed: alive && row.CodeSpentAt == nil, Proofed: row.OpenedAt.UTC(),
 		Client: authz.ClientID(row.ClientID), Subject: authz.Subject(row.Subject), Person: row.Person, Kind: row.Kind, Level: authz.AuthenticationLevel(row.ACR),
-		Account: authz.AccountLevel(row.AccountLevel), Locked: row.LockedAt != nil,
+		Account: authz.AccountLevel(row.AccountLevel), Locked: row.LockedAt != nil, AuthTime: row.AuthTime.UTC(),
 	}
 	if err := json.Unmarshal(row.Details, &p.Details); err != nil {
 		return broker.Permission{}, wrap("decoding the details of a grant", err)

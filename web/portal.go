@@ -86,7 +86,7 @@ func (s *Server) timeline(v *visit) error {
 // releases are a person's releases, permitted and refused, newest first, that she
 // may see; and how many there are.
 func (s *Server) releases(ctx context.Context, q audit.Query) (found []audit.Recorded, total int, err error) {
-	for _, kind := range []audit.Type{audit.ReleasePermitted, audit.ReleaseRefused} {
+	for _, kind := range []audit.Type{audit.ReleasePermitted, audit.ReleaseRefused, audit.TokenExchanged} {
 		q.Type = kind
 		some, err := s.o.Evidence.FindVisible(ctx, q, s.o.Now())
 		if err != nil {
@@ -149,6 +149,9 @@ func (s *Server) release(ctx context.Context, e audit.Event) view.Release {
 	out := view.Release{
 		ID: e.ID, URL: portal + "/releases/" + e.ID, At: e.When.Decided, App: app(s.client(ctx, e.Asked.Client)),
 		Purpose: purpose.Text(), Registry: register.Text(), Basis: basis.Text(), Permitted: e.Decision.Permit,
+	}
+	if out.Exchanged = e.Type == audit.TokenExchanged; e.Detail.Object != "" {
+		out.ActsFor = s.client(ctx, authz.ClientID(e.Detail.Object)).Name
 	}
 	if !e.Decision.Permit {
 		out.Refusal = refusalText(e.Decision.Code)

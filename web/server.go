@@ -180,6 +180,11 @@ func (s *Server) routes() {
 	a.All(provider.UserInfoPath, mount(s.o.Provider.UserInfo))
 	a.All(provider.IntrospectionPath, mount(s.o.Provider.Introspect))
 	a.All(provider.RevocationPath, mount(s.o.Provider.Revoke))
+	a.All(provider.GrantsPath+"/:id", mount(s.o.Provider.Grant))
+	for path, body := range s.o.Provider.ResourceMetadata() {
+		d := newDocument(body)
+		a.Get(path, func(c *fiber.Ctx) error { return d.send(c, metadataCache) })
+	}
 	if s.o.Registration != nil {
 		a.All(endpoint.Path, mount(s.o.Registration.Register))
 		a.All(endpoint.Path+"/:id", mount(s.o.Registration.Manage))

@@ -255,6 +255,9 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 			p.IfDeclined = signsInAnyway
 		}
 		source := view.Source{ID: item.ID, Registry: item.Registry.Text(), Owner: owner(item.Registry), Chosen: ticked[item.ID]}
+		for _, id := range item.Declaration.Recipients {
+			source.Recipients = append(source.Recipients, s.client(v.ctx, id).Name)
+		}
 		for _, a := range item.Attributes {
 			line := view.Item{ID: a.ID, Name: a.Attribute.Text(), Sensitive: a.Attribute.Sensitive(), Chosen: ticked[a.ID]}
 			if a.Required || !item.Asked {

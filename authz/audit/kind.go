@@ -23,6 +23,11 @@ const (
 	SignInRefused Type = "session.refused"
 	SignedOut     Type = "session.signed-out"
 
+	// TokenExchanged: an app acts for another (RFC 8693). GrantEnded: an app gave a
+	// grant back (OAuth 2.0 Grant Management).
+	TokenExchanged Type = "grant.exchanged"
+	GrantEnded     Type = "grant.ended"
+
 	AccountLocked   Type = "account.locked"
 	AccountUnlocked Type = "account.unlocked"
 	FactorChanged   Type = "account.factor-changed"
@@ -39,6 +44,7 @@ func Types() []Type {
 		ReleasePermitted, ReleaseRefused,
 		ConsentApproved, ConsentDeclined, ConsentWithdrawn, ConsentSuperseded, ConsentSuspended, ConsentExpired, ConsentEnded,
 		SignedIn, SignInRefused, SignedOut,
+		TokenExchanged, GrantEnded,
 		AccountLocked, AccountUnlocked, FactorChanged,
 		AuditorQuery, AuditorExport, Administered, Erased,
 	}

@@ -16,9 +16,12 @@ import (
 
 // Access is a checked access token at the broker.
 type Access struct {
-	Grant     authz.GrantID
-	Client    authz.ClientID
-	Pairwise  authz.Pairwise
+	Grant    authz.GrantID
+	Client   authz.ClientID
+	Pairwise authz.Pairwise
+	// Actors are the apps that act for the one the grant was given to, newest
+	// first; the first of them is Client. None acts in its own name.
+	Actors    []authz.ClientID
 	NextNonce string
 }
 
@@ -27,6 +30,9 @@ type Access struct {
 type Verifier interface {
 	BrokerAccess(r *http.Request) (Access, error)
 	Nonce() string
+	// ResourceMetadataURL is where it stands what the broker wants of a token
+	// (RFC 9728).
+	ResourceMetadataURL() string
 }
 
 // Permission is what is live at release time: one query.
@@ -44,8 +50,10 @@ type Permission struct {
 	Account    authz.AccountLevel
 	// Proofed is when the account was opened on proof of identity.
 	Proofed time.Time
-	Locked  bool
-	Details []authz.Release
+	// AuthTime is when the person signed in.
+	AuthTime time.Time
+	Locked   bool
+	Details  []authz.Release
 	// Consent is the subject's with this client for this purpose and register, in
 	// its current version and whatever its state; nil if there is none.
 	Consent *consent.Consent

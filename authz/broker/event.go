@@ -13,9 +13,14 @@ import (
 
 // request is one release request on its way.
 type request struct {
-	asked   asked
-	access  Access
-	client  *authz.Client
+	asked  asked
+	access Access
+	// client is the app that asks and would receive.
+	client *authz.Client
+	// owner is the app the grant was given to: client itself, or the one it acts
+	// for; actors are then the apps that act, of which client is the first.
+	owner   *authz.Client
+	actors  []*authz.Client
 	started time.Time
 	id      string // of the HTTP request
 	// redeeming: the grant's code is being redeemed now, see [Demand].
@@ -63,6 +68,16 @@ func (b *Broker) event(ctx context.Context, q request, live Permission, granted 
 		e.Person = audit.Person{Pseudonym: pseudonym, Kind: live.Kind, Relation: string(authz.SubjectSelf)}
 		e.Decision.ACR, e.Decision.Account = live.Level.ACR(), int(live.Account)
 	}
+	if len(q.access.Actors) > 0 && live.Client != "" {
+		// Who was agreed with, and who acts for it.
+		e.Detail = audit.Detail{Action: actingFor, Object: string(live.Client), Count: int64(len(q.access.Actors))}
+		for i, actor := range q.access.Actors {
+			if i > 0 {
+				e.Detail.Text += " "
+			}
+			e.Detail.Text += string(actor)
+		}
+	}
 	if granted == nil {
 		return e, nil
 	}
@@ -79,6 +94,9 @@ func (b *Broker) event(ctx context.Context, q request, live Permission, granted 
 	}
 	return e, nil
 }
+
+// actingFor is the action of an event whose app acts for another, its object.
+const actingFor = "acting-for"
 
 // form says whether values leave, or only a yes or no.
 func (b *Broker) form(ids []authz.AttributeID) string {

@@ -292,6 +292,10 @@ func (n *nation) BrokerAccess(r *http.Request) (Access, error) {
 
 func (n *nation) Nonce() string { return "fresh" }
 
+func (n *nation) ResourceMetadataURL() string {
+	return "http://localhost/.well-known/oauth-protected-resource/broker/v1"
+}
+
 var (
 	catalogue = consent.Load()
 	engine    = func() *policy.Engine {

@@ -96,11 +96,13 @@ func (b *Broker) refuseToken(w http.ResponseWriter, err error) {
 	if told.Code == authz.UseDPoPNonce {
 		w.Header().Set("DPoP-Nonce", b.Verifier.Nonce())
 	}
-	refusal{code: "token-refused", detail: told.Description, challenge: challenge(told.Code, told.Description)}.write(w)
+	refusal{code: "token-refused", detail: told.Description, challenge: b.challenge(told.Code, told.Description)}.write(w)
 }
 
-func challenge(code authz.Code, description string) string {
-	return fmt.Sprintf(`DPoP algs="ES256 EdDSA PS256", error=%q, error_description=%q`, code, description)
+// challenge also says where to read what the broker wants of a token (RFC 9728
+// §5.1).
+func (b *Broker) challenge(code authz.Code, description string) string {
+	return fmt.Sprintf(`DPoP algs="ES256 EdDSA PS256", error=%q, error_description=%q, resource_metadata=%q`, code, description, b.Verifier.ResourceMetadataURL())
 }
 
 // release decides, records and reads. Its error is a refusal, or something that
@@ -110,7 +112,7 @@ func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 	q.client, err = b.Clients.Client(ctx, q.access.Client)
 	switch {
 	case errors.Is(err, authz.ErrNotFound), errors.Is(err, clientauth.ErrUnknownClient):
-		return nil, refusal{code: "token-refused", detail: "the app is not enabled", challenge: challenge(authz.InvalidToken, "the app is not enabled")}
+		return nil, refusal{code: "token-refused", detail: "the app is not enabled", challenge: b.challenge(authz.InvalidToken, "the app is not enabled")}
 	case err != nil:
 		return nil, err
 	}
@@ -130,7 +132,12 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 	if err != nil && !errors.Is(err, authz.ErrNotFound) {
 		return nil, err
 	}
-	if err != nil || live.Client != q.client.ID {
+	if q.owner = q.client; len(q.access.Actors) > 0 && err == nil {
+		if err := b.acting(ctx, &q, live.Client); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil || q.owner == nil || live.Client != q.owner.ID {
 		live = Permission{} // nothing of another app's grant is looked at
 	}
 	granted := find(live.Details, q.asked)
@@ -146,6 +153,32 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 		return nil, b.refuse(ctx, q, event, verdict)
 	}
 	return b.send(ctx, q, live, granted, event)
+}
+
+// acting finds the app that is acted for, and those that act. One that is not
+// enabled stands for nothing: without the first the grant is as good as ended,
+// without one of the others nothing is declared.
+func (b *Broker) acting(ctx context.Context, q *request, owner authz.ClientID) error {
+	find := func(id authz.ClientID) (*authz.Client, error) {
+		c, err := b.Clients.Client(ctx, id)
+		if errors.Is(err, authz.ErrNotFound) || errors.Is(err, clientauth.ErrUnknownClient) {
+			return nil, nil
+		}
+		return c, err
+	}
+	var err error
+	if q.owner, err = find(owner); err != nil {
+		return err
+	}
+	q.actors = nil // a second attempt begins anew
+	for _, id := range q.access.Actors {
+		actor, err := find(id)
+		if err != nil {
+			return err
+		}
+		q.actors = append(q.actors, actor)
+	}
+	return nil
 }
 
 // decide asks first whether the grant still lives and is about the person asked
@@ -164,8 +197,8 @@ func (b *Broker) decide(ctx context.Context, q request, live Permission, granted
 		return deny("subject-of-another")
 	}
 	facts := policy.Facts{
-		Now: b.Now(), Client: q.client, Granted: granted, Consent: live.Consent, Subject: live.Subject, Locked: live.Locked,
-		Level: live.Level, Account: live.Account,
+		Now: b.Now(), Client: q.owner, Actors: q.actors, Granted: granted, Consent: live.Consent, Subject: live.Subject, Locked: live.Locked,
+		Level: live.Level, Account: live.Account, AuthTime: live.AuthTime,
 		Asked: policy.Asked{Registry: q.asked.Registry, Purpose: q.asked.Purpose, Attributes: q.asked.Attributes},
 	}
 	if granted != nil {
@@ -207,10 +240,13 @@ func (b *Broker) refuse(ctx context.Context, q request, event audit.Event, verdi
 	}
 	switch first.Code {
 	case policy.LevelTooLow: // RFC 9470 §3
-		told.challenge = challenge("insufficient_user_authentication", "the person must sign in at a higher level") +
-			fmt.Sprintf(", acr_values=%q", max(policy.MinimumLevel, q.client.MinimumLevel).ACR())
+		told.challenge = b.challenge(authz.InsufficientAuthentication, "the person must sign in at a higher level") +
+			fmt.Sprintf(", acr_values=%q", policy.NeededLevel(q.owner, q.actors).ACR())
+	case policy.SignInTooOld: // RFC 9470 §3
+		told.challenge = b.challenge(authz.InsufficientAuthentication, "the person must sign in again") +
+			fmt.Sprintf(", max_age=%d", policy.NeededAge(q.asked.Purpose, q.asked.Registry, q.owner, q.actors))
 	case "grant-ended":
-		told.challenge = challenge(authz.InvalidToken, "the grant has ended")
+		told.challenge = b.challenge(authz.InvalidToken, "the grant has ended")
 	}
 	return told
 }

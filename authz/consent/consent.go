@@ -127,6 +127,7 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 		item := Item{
 			ID: string(r.Purpose) + "/" + string(r.Registry), Release: r, Declaration: *declaration,
 		}
+		item.Release.Recipients = declaration.Recipients
 		item.Purpose, _ = c.Purpose(r.Purpose)
 		item.Registry, _ = c.Registry(r.Registry)
 		item.Basis, _ = c.Basis(r.Basis)
@@ -184,6 +185,9 @@ func (c *Catalogue) textHash(client *authz.Client, i *Item) string {
 	for _, id := range slices.Sorted(slices.Values(i.Declaration.Attributes)) {
 		a, _ := c.Attribute(id)
 		words = append(words, id, a.VI, a.EN, a.Sensitive())
+	}
+	if len(i.Declaration.Recipients) > 0 {
+		words = append(words, "recipients", slices.Sorted(slices.Values(i.Declaration.Recipients)))
 	}
 	raw, err := json.Marshal(words)
 	if err != nil {

@@ -81,8 +81,8 @@ func decodeRelease(element map[string]json.RawMessage, r *authz.Release) error {
 	for _, member := range slices.Sorted(maps.Keys(element)) {
 		field, known := fields[member]
 		switch {
-		case member == "consent_reference":
-			return refuse("consent_reference is given by the provider, not asked for")
+		case member == "consent_reference", member == "recipients":
+			return refuse("%s is given by the provider, not asked for", member)
 		case !known:
 			// RFC 9396 §5: unknown fields are refused.
 			return refuse("unknown member %s; type %s has registry, attributes, purpose, legal_basis, subject, case_reference, frequency, data_life, valid_until, locations",

@@ -82,8 +82,21 @@ func (e *Engine) Decide(f Facts) Verdict {
 	if len(v.Reasons) > 0 {
 		return v
 	}
+	for _, app := range append([]*authz.Client{f.Client}, f.Actors...) {
+		if !e.registryPermits(s, f, app, &v) {
+			v.Reasons = append(v.Reasons, Reason{RegistryPolicy, strings.Join(v.Determining, ", ")})
+			return v
+		}
+	}
+	v.Permit = true
+	return v
+}
+
+// registryPermits asks the register's policy for one app, and notes what
+// determined the answer.
+func (e *Engine) registryPermits(s *slice, f Facts, app *authz.Client, v *Verdict) bool {
 	decision, why := cedar.Authorize(s.set, types.EntityMap{}, cedar.Request{
-		Principal: cedar.NewEntityUID("App", cedar.String(f.Client.ID)),
+		Principal: cedar.NewEntityUID("App", cedar.String(app.ID)),
 		Action:    cedar.NewEntityUID("Action", "release"),
 		Resource:  cedar.NewEntityUID("Register", cedar.String(f.Asked.Registry)),
 		Context: cedar.NewRecord(cedar.RecordMap{
@@ -99,13 +112,9 @@ func (e *Engine) Decide(f Facts) Verdict {
 		v.Determining = append(v.Determining, string(reason.PolicyID))
 	}
 	slices.Sort(v.Determining)
+	v.Determining = slices.Compact(v.Determining)
 	// A policy that fails to evaluate must not be passed over (Cedar would).
-	if decision != cedar.Allow || len(why.Errors) > 0 {
-		v.Reasons = append(v.Reasons, Reason{RegistryPolicy, strings.Join(v.Determining, ", ")})
-		return v
-	}
-	v.Permit = true
-	return v
+	return decision == cedar.Allow && len(why.Errors) == 0
 }
 
 func (e *Engine) highestClass(ids []authz.AttributeID) string {

@@ -14,8 +14,12 @@ import (
 
 // Facts are what a decision rests on, read live at release time.
 type Facts struct {
-	Now    time.Time
+	Now time.Time
+	// Client is the app the person dealt with: the grant is its.
 	Client *authz.Client
+	// Actors are the apps that act for it, newest first: the first of them would
+	// receive the result. None where the app acts for itself.
+	Actors []*authz.Client
 	// Asked is what the app asks to be sent now.
 	Asked Asked
 	// Granted is the detail of the grant for this purpose and register; nil if
@@ -29,6 +33,8 @@ type Facts struct {
 	Locked  bool
 	Level   authz.AuthenticationLevel
 	Account authz.AccountLevel
+	// AuthTime is when the person signed in.
+	AuthTime time.Time
 	// Birth is the subject's birth date, the latest it can be where only the year
 	// is known; zero if it is not known, which no consent survives.
 	Birth time.Time
@@ -66,6 +72,9 @@ const (
 	Expired           Code = "permission-expired"
 	AccountLocked     Code = "account-locked"
 	LevelTooLow       Code = "level-too-low"
+	SignInTooOld      Code = "sign-in-too-old"
+	ActorNotDeclared  Code = "actor-not-declared"
+	RecipientNotNamed Code = "recipient-not-named"
 	ChildNeedsBoth    Code = "child-needs-representative"
 	WrittenRequest    Code = "written-request-needed"
 	PredicateOnly     Code = "predicate-only"
@@ -76,9 +85,9 @@ const (
 // Codes lists all refusals.
 func Codes() []Code {
 	return []Code{
-		NotGranted, PurposeUnknown, PurposeForbidden, NotDeclared, AttributeNot, ClassTooHigh, BasisNotAllowed,
+		NotGranted, PurposeUnknown, PurposeForbidden, NotDeclared, ActorNotDeclared, RecipientNotNamed, AttributeNot, ClassTooHigh, BasisNotAllowed,
 		ConsentMissing, ConsentWithdrawn, ConsentExpired, ConsentSuperseded, ConsentNotThis, ConsentSuspended, ConsentEnded,
-		Expired, AccountLocked, LevelTooLow, ChildNeedsBoth, AgeUnknown, WrittenRequest, PredicateOnly, SubjectDead, RegistryPolicy,
+		Expired, AccountLocked, LevelTooLow, SignInTooOld, ChildNeedsBoth, AgeUnknown, WrittenRequest, PredicateOnly, SubjectDead, RegistryPolicy,
 	}
 }
 
@@ -108,7 +117,7 @@ type rule struct {
 
 // StatutoryVersion names the hard-coded rules in evidence. It changes whenever a
 // rule does.
-const StatutoryVersion = "statutory-2026.11"
+const StatutoryVersion = "statutory-2026.11.2"
 
 // MinimumLevel is the authentication level below which no record leaves, whatever
 // an app accepts: two factors (Decree 356/2025/NĐ-CP Art. 9).
@@ -120,12 +129,15 @@ var rules = []rule{
 	{"granted", "Decree 194/2025/NĐ-CP", granted},
 	{"basis", "Law 91/2025/QH15 Art. 19", basis},
 	{"declared", "Law 26/2023/QH15 Art. 10(8); Decree 70/2024/NĐ-CP Art. 7", declared},
+	{"actors declared", "Decree 69/2024/NĐ-CP Art. 19(4); Decree 70/2024/NĐ-CP Art. 7", actorsDeclared},
+	{"recipient", "Law 91/2025/QH15 Art. 9; Decree 356/2025/NĐ-CP Art. 6", recipient},
 	{"attributes", "Law 91/2025/QH15 Art. 3(2)", attributes},
 	{"class", "Decree 356/2025/NĐ-CP Art. 3, 4", class},
 	{"consent", "Law 91/2025/QH15 Art. 9", consentHolds},
 	{"written request", "Law 91/2025/QH15 Art. 26(2)", writtenRequest},
 	{"lock", "Decree 69/2024/NĐ-CP Art. 15, 30", lock},
 	{"level", "Decree 69/2024/NĐ-CP Art. 20", level},
+	{"sign-in", "the app's purpose declaration", fresh},
 	{"child", "Law 91/2025/QH15 Art. 24; Decree 330/2026/NĐ-CP Art. 60", child},
 	{"predicate", "Law 91/2025/QH15 Art. 3", predicate},
 	{"death", "Law 26/2023/QH15 Art. 34", death},
@@ -154,16 +166,58 @@ func granted(_ *consent.Catalogue, f Facts) Code {
 }
 
 func declared(_ *consent.Catalogue, f Facts) Code {
-	if f.Client == nil || f.Granted == nil {
+	if declaration(f, f.Client) == nil {
 		return NotDeclared
 	}
-	for _, d := range f.Client.Declarations {
+	return ""
+}
+
+// declaration is an app's that is in force and covers what is asked; nil if there
+// is none.
+func declaration(f Facts, c *authz.Client) *authz.Declaration {
+	if c == nil || f.Granted == nil {
+		return nil
+	}
+	for i := range c.Declarations {
+		d := &c.Declarations[i]
 		if d.Purpose == f.Asked.Purpose && d.Registry == f.Asked.Registry && d.Basis == f.Granted.Basis &&
 			(d.ExpiresAt.IsZero() || f.Now.Before(d.ExpiresAt)) && contains(d.Attributes, f.Asked.Attributes) {
-			return ""
+			return d
 		}
 	}
-	return NotDeclared
+	return nil
+}
+
+// actorsDeclared: a result is for one relying party only. An app that acts for
+// another receives it itself, so it needs a declaration of its own that covers
+// what is asked, as does every app between.
+func actorsDeclared(_ *consent.Catalogue, f Facts) Code {
+	for _, actor := range f.Actors {
+		if declaration(f, actor) == nil {
+			return ActorNotDeclared
+		}
+	}
+	return ""
+}
+
+// recipient: a person who agreed was told who receives. Where the basis is her
+// consent, every app that acts must be one that she read the name of when she
+// agreed, and that the declaration still names: it may take one back, and one it
+// adds later comes into no consent there was.
+func recipient(c *consent.Catalogue, f Facts) Code {
+	if f.Granted == nil || len(f.Actors) == 0 {
+		return ""
+	}
+	if basis, known := c.Basis(f.Granted.Basis); known && !basis.NeedsConsent {
+		return ""
+	}
+	d := declaration(f, f.Client)
+	for _, actor := range f.Actors {
+		if actor == nil || d == nil || !slices.Contains(d.Recipients, actor.ID) || !slices.Contains(f.Granted.Recipients, actor.ID) {
+			return RecipientNotNamed
+		}
+	}
+	return ""
 }
 
 func contains(have, want []authz.AttributeID) bool {
@@ -280,13 +334,49 @@ func lock(_ *consent.Catalogue, f Facts) Code {
 }
 
 func level(_ *consent.Catalogue, f Facts) Code {
-	if f.Client != nil && f.Level < f.Client.MinimumLevel {
-		return LevelTooLow
-	}
-	if f.Level < MinimumLevel {
+	if f.Level < NeededLevel(f.Client, f.Actors) {
 		return LevelTooLow
 	}
 	return ""
+}
+
+// NeededLevel is the lowest authentication level at which a record leaves for an
+// app and those that act for it.
+func NeededLevel(client *authz.Client, actors []*authz.Client) authz.AuthenticationLevel {
+	needed := MinimumLevel
+	for _, app := range append([]*authz.Client{client}, actors...) {
+		if app != nil {
+			needed = max(needed, app.MinimumLevel)
+		}
+	}
+	return needed
+}
+
+// fresh: a declaration may say how old the sign-in may be. It is the app's word on
+// itself, so it counts as soon as it is written.
+func fresh(_ *consent.Catalogue, f Facts) Code {
+	age := NeededAge(f.Asked.Purpose, f.Asked.Registry, f.Client, f.Actors)
+	if age > 0 && f.Now.Sub(f.AuthTime) > time.Duration(age)*time.Second {
+		return SignInTooOld
+	}
+	return ""
+}
+
+// NeededAge is how old the sign-in may be, in seconds, by the declarations of an
+// app and those that act for it: the shortest they say, 0 if none says any.
+func NeededAge(purpose authz.PurposeID, registry authz.RegistryID, client *authz.Client, actors []*authz.Client) int {
+	shortest := 0
+	for _, app := range append([]*authz.Client{client}, actors...) {
+		if app == nil {
+			continue
+		}
+		for _, d := range app.Declarations {
+			if d.Purpose == purpose && d.Registry == registry && d.MaxAuthAge > 0 && (shortest == 0 || d.MaxAuthAge < shortest) {
+				shortest = d.MaxAuthAge
+			}
+		}
+	}
+	return shortest
 }
 
 // child: below 18 a consent needs the representative, from 7 on the child too;

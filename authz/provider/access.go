@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/delegation"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -27,6 +28,8 @@ type Access struct {
 	ACR      string
 	AuthTime time.Time
 	Bound    authz.Confirmation
+	// Act is who acts, where the token was exchanged (RFC 8693 §4.1).
+	Act      *delegation.Actor
 	IssuedAt time.Time
 	Expires  time.Time
 	// NextNonce is a fresh DPoP nonce for the answer, or empty.
@@ -53,7 +56,7 @@ func (p *Provider) verifyAccess(token string) (accessClaims, error) {
 		return accessClaims{}, authz.AsError(err)
 	}
 	verified, err := jose.VerifyPublished(token, published, jose.Rule{
-		Type: typeAccessToken, Algorithms: []keys.Algorithm{keys.ES256}, MaxBytes: maxAccessToken,
+		Type: typeAccessToken, Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256}, MaxBytes: maxAccessToken,
 	})
 	if err != nil {
 		return accessClaims{}, invalid.Because(err)
@@ -82,7 +85,7 @@ func (p *Provider) Access(r *http.Request, token, audience, target string) (Acce
 	a := Access{
 		ID: claims.ID, Grant: claims.Grant, ClientID: claims.ClientID, Subject: authz.Pairwise(claims.Subject),
 		Scope: strings.Fields(claims.Scope), Audience: claims.Audience, ACR: claims.ACR,
-		Bound: claims.Confirm, AuthTime: time.Unix(claims.AuthTime, 0).UTC(), IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), Expires: time.Unix(claims.Expires, 0).UTC(),
+		Bound: claims.Confirm, Act: claims.Act, AuthTime: time.Unix(claims.AuthTime, 0).UTC(), IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), Expires: time.Unix(claims.Expires, 0).UTC(),
 	}
 	a.NextNonce, err = p.held(r, a.Bound, token, target)
 	return a, err
@@ -102,29 +105,39 @@ func PresentedToken(r *http.Request) (string, error) {
 	return token, nil
 }
 
-// live asks whether a token is still good: its grant, or, for a token without
-// one, that it was not revoked and its client is still enabled.
-func (p *Provider) live(ctx context.Context, grant authz.GrantID, client authz.ClientID, jti string) (*Grant, error) {
-	ended := authz.Refuse(authz.InvalidToken, "the access token was revoked")
-	if grant == "" {
-		digest := sha256.Sum256([]byte(jti))
-		revoked, err := p.o.Grants.TokenRevoked(ctx, digest[:])
-		if err != nil {
-			return nil, authz.AsError(err)
+// ended is what is told of a token that is not good any more.
+func ended() *authz.Error { return authz.Refuse(authz.InvalidToken, "the access token was revoked") }
+
+// live asks whether a token is still good: its grant, and, for a token without one
+// or one that was exchanged, that it was not revoked itself.
+func (p *Provider) live(ctx context.Context, claims accessClaims) (*Grant, error) {
+	if claims.Grant == "" || claims.Act != nil {
+		if err := p.notRevoked(ctx, claims.ID); err != nil || claims.Grant == "" {
+			return nil, err
 		}
-		if revoked {
-			return nil, ended
-		}
-		return nil, nil
 	}
-	g, err := p.o.Grants.Grant(ctx, grant)
+	g, err := p.o.Grants.Grant(ctx, claims.Grant)
 	if err != nil {
-		return nil, notFoundAs(err, ended)
+		return nil, notFoundAs(err, ended())
 	}
-	if !g.Live(p.now()) || g.ClientID != client {
-		return nil, ended
+	// An exchanged token is another app's; that it is of this grant we signed.
+	if !g.Live(p.now()) || g.ClientID != claims.ClientID && claims.Act == nil {
+		return nil, ended()
 	}
 	return &g, nil
+}
+
+// notRevoked asks for one token that ends by itself.
+func (p *Provider) notRevoked(ctx context.Context, jti string) error {
+	digest := sha256.Sum256([]byte(jti))
+	revoked, err := p.o.Grants.TokenRevoked(ctx, digest[:])
+	if err != nil {
+		return authz.AsError(err)
+	}
+	if revoked {
+		return ended()
+	}
+	return nil
 }
 
 // BrokerAccess checks the token of a request at the broker.
@@ -139,6 +152,11 @@ func (p *Provider) BrokerAccess(r *http.Request) (Access, error) {
 	}
 	if a.Grant == "" || !a.Bound.Bound() && p.mustBind(r.Context(), a.ClientID) {
 		return Access{}, authz.Refuse(authz.InvalidToken, "the broker takes tokens of a person's grant, bound to their holder")
+	}
+	if a.Act != nil {
+		// The grant is read with the release; that this one token was revoked by
+		// the app that acts is asked here.
+		return a, p.notRevoked(r.Context(), a.ID)
 	}
 	return a, nil
 }

@@ -133,6 +133,9 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 		return pending, nil, authz.AsError(err).ToClient()
 	}
 	pending.Request, err = p.checker.Check(form, client.Client, client.Profile)
+	if err == nil {
+		err = p.checkStanding(ctx, client, pending.Request)
+	}
 	if pending.Request.RedirectURI != "" && client.Profile.RequirePAR {
 		return pending, nil, authz.Refuse(authz.InvalidRequest,
 			"this app must push its authorization requests, profile %s", client.Profile.Name).Under("RFC 9126 §4; FAPI 2.0 SP §5.3.2.2").ToClient()
@@ -397,6 +400,10 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 	}
 	grant := p.newGrant(pending, client, s, granted, now)
 	grant.CodeHash = u.hash
+	before, refusal := p.continued(ctx, pending.Request, s)
+	if refusal != nil {
+		return p.Refuse(ctx, pending, refusal)
+	}
 	if !pending.Request.HasCode() {
 		grant.CodeSpent = now // there is none: its tokens are good at once
 	}
@@ -416,7 +423,7 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		if err := p.know(ctx, client, s.Subject); err != nil {
 			return err
 		}
-		return p.o.Grants.InsertGrant(ctx, grant)
+		return p.o.Grants.InsertGrant(ctx, p.continuing(grant, before))
 	}
 	if pending.ID != "" || record != nil || client.AllowsGrant(authz.GrantCIBA) {
 		write = inTx(p.o.Grants, write)

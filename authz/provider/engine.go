@@ -103,6 +103,8 @@ type unit struct {
 	spend, rotate bool
 	// refresh is the refresh token to hand out.
 	refresh string
+	// resources are what the token is asked for, RFC 8707 §2.2.
+	resources []string
 	// reused is set when a spent code or an old refresh token came in.
 	reused bool
 	now    time.Time

@@ -24,12 +24,15 @@ type Pending struct {
 // Grant is one approval given to one client. Its row carries the code, the
 // refresh state and the revocation.
 type Grant struct {
-	ID       authz.GrantID
-	ClientID authz.ClientID
-	Subject  authz.Subject
-	Session  authz.SessionID
-	Profile  authz.ProfileName
-	Scope    []string
+	ID authz.GrantID
+	// Continues is the first grant that this one goes on from, where the app
+	// replaces or merges what it was given; empty for a first one. See PublicID.
+	Continues authz.GrantID
+	ClientID  authz.ClientID
+	Subject   authz.Subject
+	Session   authz.SessionID
+	Profile   authz.ProfileName
+	Scope     []string
 	// Details are the releases granted, each with its consent reference.
 	Details  []authz.Release
 	Request  request.Authorization
@@ -69,6 +72,15 @@ func (p *Provider) newGrant(pending Pending, client *clientauth.Registered, s Si
 	return grant
 }
 
+// PublicID is the grant_id that the app knows, which stays when a grant goes on in
+// another (Grant Management §5.2).
+func (g *Grant) PublicID() authz.GrantID {
+	if g.Continues != "" {
+		return g.Continues
+	}
+	return g.ID
+}
+
 // Live tells whether tokens of the grant are good at a time. Where the browser
 // brought one, they are before the code is redeemed.
 func (g *Grant) Live(now time.Time) bool {
@@ -101,6 +113,13 @@ type Grants interface {
 	// Rotate moves the refresh generation on by one; authz.ErrConflict when it
 	// was not at generation, or the grant is revoked or expired.
 	Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error
+	// GrantByPublicID finds the grant that now has a public id, redeemed and not
+	// revoked; it may have expired.
+	GrantByPublicID(ctx context.Context, id authz.GrantID) (Grant, error)
+	// Supersede ends the grants before one that continues them, when its code is
+	// redeemed; authz.ErrConflict when none of them was live any more, so that what
+	// ended does not come back.
+	Supersede(ctx context.Context, g Grant, at time.Time) error
 	// Revoke ends a grant and spends its code; ending an ended one is nil.
 	Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error
 

@@ -93,4 +93,3 @@ func (p *Provider) Waiting(ctx context.Context, id authz.AuthorizationID) (Waiti
 	}
 	return Waiting{ID: p.handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
 }
-

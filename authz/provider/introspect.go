@@ -10,6 +10,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/delegation"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -29,6 +30,9 @@ type introspection struct {
 	ACR      string             `json:"acr,omitempty"`
 	AuthTime int64              `json:"auth_time,omitempty"`
 	Confirm  authz.Confirmation `json:"cnf,omitzero"`
+	// Act and MayAct are RFC 8693 §4.
+	Act    *delegation.Actor `json:"act,omitempty"`
+	MayAct *delegation.Party `json:"may_act,omitempty"`
 }
 
 // Introspect is the introspection endpoint, RFC 7662. A client learns of its own
@@ -96,7 +100,7 @@ func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, fo
 	if err != nil || !mayIntrospect(client, claims.ClientID, claims.Audience) {
 		return introspection{}, nil
 	}
-	if _, err := p.live(r.Context(), claims.Grant, claims.ClientID, claims.ID); err != nil {
+	if _, err := p.live(r.Context(), claims); err != nil {
 		if refusal := authz.AsError(err); refusal.Code == authz.InvalidToken {
 			return introspection{}, nil
 		}
@@ -106,6 +110,7 @@ func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, fo
 		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Type: tokenType(claims.Confirm),
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Subject: claims.Subject, Audience: claims.Audience,
 		Issuer: claims.Issuer, ID: claims.ID, ACR: claims.ACR, AuthTime: claims.AuthTime, Confirm: claims.Confirm,
+		Act: claims.Act, MayAct: claims.MayAct,
 	}, nil
 }
 

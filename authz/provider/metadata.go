@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hopnhat/authz"
+	"hopnhat/authz/request"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -71,6 +72,10 @@ type metadata struct {
 	RequirePAR            bool     `json:"require_pushed_authorization_requests"`
 	BackchannelLogout     bool     `json:"backchannel_logout_supported"`
 	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`
+	ProtectedResources    []string `json:"protected_resources"`       // RFC 9728 §4
+	GrantEndpoint         string   `json:"grant_management_endpoint"` // Grant Management §7.1
+	GrantActions          []string `json:"grant_management_actions_supported"`
+	GrantActionRequired   bool     `json:"grant_management_action_required"`
 
 	Aliases          map[string]string `json:"mtls_endpoint_aliases,omitempty"` // RFC 8705 §5
 	CertificateBound bool              `json:"tls_client_certificate_bound_access_tokens,omitempty"`
@@ -93,7 +98,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		IntrospectionEndpoint: p.url.introspect, RevocationEndpoint: p.url.revoke, EndSessionEndpoint: p.url.logout,
 		RegistrationEndpoint: p.o.Published.Registration, PolicyURI: p.o.Published.Policy, TermsURI: p.o.Published.Terms,
 		DeviceEndpoint: p.url.device, BackchannelEndpoint: p.url.backchannel, DeliveryModes: texts([]authz.DeliveryMode{authz.Poll, authz.Ping}), BackchannelAlgs: algs,
-		Scopes:        p.scopes(),
+		Scopes:        append(p.scopes(), serviceScopes...),
 		ResponseTypes: authz.Union(func(p authz.Profile) []string { return p.ResponseTypes }),
 		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),
 		GrantTypes:    authz.Union(func(p authz.Profile) []string { return p.GrantTypes }),
@@ -113,6 +118,8 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		Aliases: p.aliases(), CertificateBound: p.o.MutualTLSAlias != "",
 		ClaimsParameter: true, ClaimsLocales: p.claimsLocales(), assurance: p.assurance(),
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,
+		ProtectedResources: []string{p.url.userinfo, p.url.broker, p.url.grants},
+		GrantEndpoint:      p.url.grants, GrantActions: append([]string{"query", "revoke"}, request.GrantActions...),
 	})
 }
 

@@ -3,10 +3,13 @@ package provider
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/delegation"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -32,9 +35,12 @@ type accessClaims struct {
 	Scope    string             `json:"scope,omitempty"`
 	AuthTime int64              `json:"auth_time,omitempty"`
 	ACR      string             `json:"acr,omitempty"`
+	Methods  []string           `json:"amr,omitempty"` // RFC 9068 §2.2.1
 	Grant    authz.GrantID      `json:"gid,omitempty"`
 	Confirm  authz.Confirmation `json:"cnf,omitzero"` // RFC 9449 §6.1, RFC 8705 §3.1
 	Details  []releaseSummary   `json:"authorization_details,omitempty"`
+	Act      *delegation.Actor  `json:"act,omitempty"`     // RFC 8693 §4.1
+	MayAct   *delegation.Party  `json:"may_act,omitempty"` // RFC 8693 §4.4
 }
 
 // releaseSummary says in the token what kind of release is granted, without the
@@ -62,6 +68,8 @@ type idClaims struct {
 	CHash    string   `json:"c_hash,omitempty"`
 	ATHash   string   `json:"at_hash,omitempty"`
 	SHash    string   `json:"s_hash,omitempty"` // FAPI 1.0 Advanced §5.1
+	// Grant lets a token exchange find what the ID token is of.
+	Grant authz.GrantID `json:"gid,omitempty"`
 }
 
 // idToken is what an ID token of a grant says wherever it is issued.
@@ -69,31 +77,33 @@ func (p *Provider) idToken(g *Grant, sub authz.Pairwise, now time.Time) idClaims
 	return idClaims{
 		Issuer: p.o.Issuer, Subject: string(sub), Audience: string(g.ClientID),
 		Expires: now.Add(p.life.Access).Unix(), IssuedAt: now.Unix(), AuthTime: g.AuthTime.Unix(),
-		ACR: g.Level.ACR(), AMR: g.Methods, SID: p.o.Pseudonyms.SID(g.Session, g.ClientID),
+		ACR: g.Level.ACR(), AMR: g.Methods, SID: p.o.Pseudonyms.SID(g.Session, g.ClientID), Grant: g.ID,
 	}
 }
 
 // makeTokens signs the access token and, for openid, the ID token in one call.
 func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, bound authz.Confirmation, first bool) (*tokenResponse, error) {
 	g := u.grant
+	to, err := p.grantTarget(ctx, g, u.resources, scope)
+	if err != nil {
+		return nil, err
+	}
 	sub, err := p.o.Pseudonyms.Pairwise(ctx, u.client.Sector, g.Subject)
 	if err != nil {
 		return nil, keysError(err)
 	}
 	access := accessClaims{
-		Issuer: p.o.Issuer, Subject: string(sub), Audience: []string{p.url.userinfo}, ClientID: g.ClientID,
+		Issuer: p.o.Issuer, Subject: string(sub), Audience: to.audience, ClientID: g.ClientID,
 		Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(),
-		Scope: strings.Join(scope, " "), AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Grant: g.ID,
-		Confirm: bound,
+		Scope: strings.Join(to.scope, " "), AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID,
+		Confirm: bound, MayAct: mayAct(u.client),
 	}
-	for _, d := range g.Details {
-		access.Details = append(access.Details, releaseSummary{d.Type, d.Registry, d.Purpose})
-	}
-	if len(g.Details) > 0 {
-		access.Audience = append(access.Audience, p.url.broker)
+	var details []authz.Release
+	if slices.Contains(to.audience, p.url.broker) {
+		details, access.Details = g.Details, summaries(g.Details)
 	}
 	algorithm := orES256(u.client.SigningAlg)
-	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typeAccessToken, Claims: access}}
+	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: to.algorithm, Type: typeAccessToken, Claims: access}}
 	if hasScope(scope, "openid") {
 		id := p.idToken(g, sub, u.now)
 		var about map[string]any
@@ -117,7 +127,7 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, boun
 	}
 	answer := &tokenResponse{
 		AccessToken: signed[0], TokenType: tokenType(bound), ExpiresIn: int(p.life.Access.Seconds()),
-		Scope: strings.Join(scope, " "), Details: g.Details,
+		Scope: access.Scope, Details: details, GrantID: g.PublicID(),
 	}
 	if len(signed) > 1 {
 		if answer.IDToken, err = p.encryptedFor(ctx, u.client, u.client.IDTokenEncryption, signed[1]); err != nil {
@@ -129,18 +139,45 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, boun
 
 // makeClientToken signs a token of the client credentials grant.
 func (p *Provider) makeClientToken(ctx context.Context, u *unit, scope []string, bound authz.Confirmation) (*tokenResponse, error) {
-	access := accessClaims{
-		Issuer: p.o.Issuer, Subject: string(u.client.ID), Audience: []string{p.o.Issuer}, ClientID: u.client.ID,
-		Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(),
-		Scope: strings.Join(scope, " "), Confirm: bound,
+	to, err := p.clientTarget(ctx, u.client, u.resources, scope)
+	if err != nil {
+		return nil, err
 	}
-	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typeAccessToken, Claims: access})
+	return p.serviceToken(ctx, u, string(u.client.ID), to, bound)
+}
+
+// serviceToken signs a token of no grant: of the app itself, or of a service of
+// it.
+func (p *Provider) serviceToken(ctx context.Context, u *unit, subject string, to target, bound authz.Confirmation) (*tokenResponse, error) {
+	access := accessClaims{
+		Issuer: p.o.Issuer, Subject: subject, Audience: to.audience, ClientID: u.client.ID,
+		Expires: u.now.Add(p.life.Access).Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(),
+		Scope: strings.Join(to.scope, " "), Confirm: bound,
+	}
+	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{Use: keys.TokenSigning, Algorithm: to.algorithm, Type: typeAccessToken, Claims: access})
 	if err != nil {
 		return nil, keysError(err)
 	}
 	return &tokenResponse{
 		AccessToken: signed[0], TokenType: tokenType(bound), ExpiresIn: int(p.life.Access.Seconds()), Scope: access.Scope,
 	}, nil
+}
+
+// summaries is what a token says of the releases granted.
+func summaries(details []authz.Release) []releaseSummary {
+	var out []releaseSummary
+	for _, d := range details {
+		out = append(out, releaseSummary{d.Type, d.Registry, d.Purpose})
+	}
+	return out
+}
+
+// mayAct is the app's word on who may exchange its tokens.
+func mayAct(client *clientauth.Registered) *delegation.Party {
+	if client.MayAct == "" {
+		return nil
+	}
+	return &delegation.Party{Subject: string(client.MayAct)}
 }
 
 // tokenType is DPoP for a token bound to a DPoP key (RFC 9449 §5), and Bearer else:

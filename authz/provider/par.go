@@ -48,6 +48,9 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 		return Pending{}, err
 	}
 	checked, err := p.checker.Check(form, client.Client, client.Profile)
+	if err == nil {
+		err = p.checkStanding(r.Context(), client, checked)
+	}
 	if err != nil {
 		return Pending{}, err
 	}

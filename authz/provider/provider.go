@@ -56,6 +56,8 @@ type Consents interface {
 
 // Pseudonyms derives what a client may know a person and a session by.
 type Pseudonyms interface {
+	// Audit is the name a person has in the evidence.
+	Audit(ctx context.Context, subject authz.Subject) (string, error)
 	// Pairwise is the sub of OpenID Connect Core §8.1.
 	Pairwise(ctx context.Context, sector string, subject authz.Subject) (authz.Pairwise, error)
 	// SID is the session identifier that one client sees (OpenID Connect
@@ -97,6 +99,11 @@ type Options struct {
 	Pseudonyms                           Pseudonyms
 	// Releases lets data about the person go, for claims; nil offers none.
 	Releases Releases
+	// Resources are the agencies' APIs that tokens can be for.
+	Resources Resources
+	// Evidence records exchanges and ends of grants, at Site.
+	Evidence Evidence
+	Site     string
 	// Fetcher gets request objects by reference; nil offers none.
 	Fetcher Fetcher
 	// Published is what the metadata say of others' doing.
@@ -158,12 +165,14 @@ type Provider struct {
 	opaque   opaqueKey
 	handles  []byte // key of the handles of pending authorizations
 	metadata []byte
-	url      endpoints
+	// resourceMetadata are the documents of our resources by their path.
+	resourceMetadata map[string][]byte
+	url              endpoints
 }
 
 // endpoints are the absolute URLs of the provider.
 type endpoints struct {
-	authorize, token, par, userinfo, introspect, revoke, logout, jwks, broker, device, backchannel string
+	authorize, token, par, userinfo, introspect, revoke, logout, jwks, broker, grants, device, backchannel string
 }
 
 // The paths of the endpoints below the issuer.
@@ -179,6 +188,7 @@ const (
 	DeviceGrantPath   = "/device_authorization"
 	BackchannelPath   = "/bc-authorize"
 	BrokerPath        = "/broker/v1"
+	GrantsPath        = "/grants"
 )
 
 // scopes are those this provider knows: of OpenID Connect Core §3.1.2.1 and §11, and
@@ -206,6 +216,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		userinfo: o.Issuer + UserInfoPath, introspect: o.Issuer + IntrospectionPath, revoke: o.Issuer + RevocationPath,
 		logout: o.Issuer + EndSessionPath, jwks: o.Issuer + JWKSPath, broker: o.Issuer + BrokerPath,
 		device: o.Issuer + DeviceGrantPath, backchannel: o.Issuer + BackchannelPath,
+		grants: o.Issuer + GrantsPath,
 	}
 	p.clients = &clientauth.Authenticator{
 		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,
@@ -228,6 +239,9 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	}
 	p.engine = p.newEngine()
 	if p.metadata, err = p.buildMetadata(); err != nil {
+		return nil, err
+	}
+	if err := p.buildResourceMetadata(); err != nil {
 		return nil, err
 	}
 	return p, nil

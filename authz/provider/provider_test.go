@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/keys"
@@ -95,6 +97,37 @@ func (m *memory) Grant(_ context.Context, id authz.GrantID) (provider.Grant, err
 	return m.find(func(g provider.Grant) bool { return g.ID == id })
 }
 
+func (m *memory) GrantByPublicID(_ context.Context, id authz.GrantID) (provider.Grant, error) {
+	newest, err := provider.Grant{}, authz.ErrNotFound
+	for {
+		g, e := m.find(func(g provider.Grant) bool {
+			return g.PublicID() == id && !g.CodeSpent.IsZero() && g.Revoked.IsZero() && g.ID > newest.ID
+		})
+		if errors.Is(e, authz.ErrNotFound) {
+			return newest, err
+		}
+		if newest, err = g, e; e != nil {
+			return newest, err
+		}
+	}
+}
+
+func (m *memory) Supersede(_ context.Context, by provider.Grant, at time.Time) error {
+	return m.do(func() error {
+		ended := false
+		for id, g := range m.grants {
+			if g.PublicID() == by.Continues && g.ID != by.ID && g.Live(at) {
+				g.Revoked, ended = at, true
+				m.grants[id] = g
+			}
+		}
+		if !ended {
+			return authz.ErrConflict
+		}
+		return nil
+	})
+}
+
 func (m *memory) change(id authz.GrantID, fn func(g *provider.Grant) bool) error {
 	return m.do(func() error {
 		g := m.grants[id]
@@ -167,9 +200,21 @@ type world struct {
 	app      *authz.Client
 	signedIn bool
 	register register
+	// person who is signed in, at a level.
+	person    authz.Subject
+	level     authz.AuthenticationLevel
+	clients   map[authz.ClientID]*authz.Client
+	resources map[string]*authz.Resource
+	staged    []audit.Event
+	logged    []string
+	logDown   bool
+	granted   []authz.Release
 }
 
 func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
+	if c, ok := w.clients[id]; ok {
+		return c, nil
+	}
 	if id != w.app.ID {
 		return nil, authz.ErrNotFound
 	}
@@ -177,17 +222,41 @@ func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, err
 }
 
 func (w *world) Current(*http.Request) (provider.SignedIn, bool, error) {
-	return provider.SignedIn{ID: "s", Subject: "p", AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: 2, Reachable: 2}, w.signedIn, nil
+	return provider.SignedIn{ID: "s", Subject: w.person, AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: w.level, Reachable: 2}, w.signedIn, nil
 }
 
 func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) { return nil, nil }
 
 func (w *world) Needed(_ context.Context, _ *authz.Client, _ provider.SignedIn, wanted []authz.Release) (bool, []authz.Release, error) {
-	return false, w.register.agreed(wanted), nil
+	return false, append(w.register.agreed(wanted), w.granted...), nil
 }
 
 func (w *world) Pairwise(_ context.Context, sector string, s authz.Subject) (authz.Pairwise, error) {
 	return authz.Pairwise(sector + "/" + string(s)), nil
+}
+
+func (w *world) Audit(_ context.Context, s authz.Subject) (string, error) {
+	return "pseudonym-in-evidence-of-" + string(s), nil
+}
+
+func (w *world) Resource(_ context.Context, id string) (*authz.Resource, error) {
+	r, ok := w.resources[id]
+	if !ok {
+		return nil, authz.ErrNotFound
+	}
+	return r, nil
+}
+
+// Stage keeps events whose transaction commits, and which of them were logged.
+func (w *world) Stage(_ context.Context, e audit.Event) (func(context.Context) error, error) {
+	w.staged = append(w.staged, e)
+	return func(context.Context) error {
+		if w.logDown {
+			return authz.ErrUnavailable
+		}
+		w.logged = append(w.logged, e.ID)
+		return nil
+	}, nil
 }
 
 func (w *world) SID(s authz.SessionID, c authz.ClientID) string { return string(s) + "/" + string(c) }
@@ -199,11 +268,12 @@ var ring = sync.OnceValue(func() keys.Ring {
 		panic(err)
 	}
 	defer os.RemoveAll(dir) // it was read; nothing rotates here
-	material, err := file.Open(file.Options{Dir: dir})
+	algorithms := []keys.Algorithm{keys.ES256, keys.EdDSA}
+	material, err := file.Open(file.Options{Dir: dir, Algorithms: algorithms})
 	if err != nil {
 		panic(err)
 	}
-	opened, err := lifecycle.Open(context.Background(), lifecycle.Options{Store: material, Book: &keytest.Book{}})
+	opened, err := lifecycle.Open(context.Background(), lifecycle.Options{Store: material, Book: &keytest.Book{}, Algorithms: algorithms})
 	if err != nil {
 		panic(err)
 	}
@@ -213,7 +283,7 @@ var ring = sync.OnceValue(func() keys.Ring {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
-		now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), signedIn: true,
+		now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), signedIn: true, person: "p", level: 2,
 		app: &authz.Client{
 			ID: "app", Profile: authz.OIDC, Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret"), Sector: "app",
 			RedirectURIs: []string{"https://app.example/cb"}, GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid"},
@@ -223,7 +293,7 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return w.now }
 	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Releases: w,
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Releases: w, Resources: w, Evidence: w, Site: "dc1",
 		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(clock), Now: clock,
 	})
 	if err != nil {
@@ -447,8 +517,8 @@ func TestTokensAreWhatTheySay(t *testing.T) {
 		typ   string
 		names []string
 	}{
-		{"access token", body.Access, "at+jwt", []string{"acr", "aud", "auth_time", "client_id", "exp", "gid", "iat", "iss", "jti", "scope", "sub"}},
-		{"ID token", body.ID, "JWT", []string{"acr", "amr", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sid", "sub"}},
+		{"access token", body.Access, "at+jwt", []string{"acr", "amr", "aud", "auth_time", "client_id", "exp", "gid", "iat", "iss", "jti", "scope", "sub"}},
+		{"ID token", body.ID, "JWT", []string{"acr", "amr", "aud", "auth_time", "exp", "gid", "iat", "iss", "nonce", "sid", "sub"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if head := part(t, row.token, 0); head["typ"] != row.typ || head["alg"] != "ES256" || head["kid"] == nil {

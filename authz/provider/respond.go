@@ -89,11 +89,28 @@ func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, err erro
 		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
 	}
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
-		for _, scheme := range []string{`DPoP algs="ES256 EdDSA PS256", `, "Bearer "} {
-			w.Header().Add("WWW-Authenticate", fmt.Sprintf("%serror=%q, error_description=%q", scheme, refusal.Code, refusal.Description))
-		}
+		p.challenge(w, r, refusal, "")
 	}
 	writeJSON(w, status, errorBody{refusal.Code, refusal.Description})
+}
+
+// challenge is the WWW-Authenticate of RFC 6750 §3 and RFC 9449 §7.1, with where
+// to read what the resource wants (RFC 9728 §5.1).
+func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, refusal *authz.Error, more string) {
+	if at := p.resourceMetadataAt(r.URL.Path); at != "" {
+		more += fmt.Sprintf(", resource_metadata=%q", at)
+	}
+	for _, scheme := range []string{`DPoP algs="ES256 EdDSA PS256", `, "Bearer "} {
+		w.Header().Add("WWW-Authenticate", fmt.Sprintf("%serror=%q, error_description=%q%s", scheme, refusal.Code, refusal.Description, more))
+	}
+}
+
+// refuseStepUp asks for a sign-in at a higher level, RFC 9470 §3.
+func (p *Provider) refuseStepUp(w http.ResponseWriter, r *http.Request, acr string) {
+	refusal := authz.Refuse(authz.InsufficientAuthentication, "the person must sign in at a higher level")
+	p.log(r, refusal)
+	p.challenge(w, r, refusal, fmt.Sprintf(", acr_values=%q", acr))
+	writeJSON(w, http.StatusUnauthorized, errorBody{refusal.Code, refusal.Description})
 }
 
 func (p *Provider) log(r *http.Request, refusal *authz.Error) {

@@ -66,7 +66,9 @@ func (p *Provider) revoke(r *http.Request) error {
 	if err != nil || claims.ClientID != client.ID {
 		return nil
 	}
-	if claims.Grant == "" {
+	if claims.Grant == "" || claims.Act != nil {
+		// An exchanged token is all that the acting app has; the grant is another
+		// app's, and its end is not for this one to say.
 		digest := sha256.Sum256([]byte(claims.ID))
 		return p.o.Grants.RevokeToken(ctx, digest[:], time.Unix(claims.Expires, 0))
 	}

@@ -26,6 +26,8 @@ type tokenResponse struct {
 	IDToken      string          `json:"id_token,omitempty"`
 	Scope        string          `json:"scope,omitempty"`
 	Details      []authz.Release `json:"authorization_details,omitempty"`
+	GrantID      authz.GrantID   `json:"grant_id,omitempty"`          // Grant Management §5.4
+	IssuedType   string          `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
 }
 
 // Token is the token endpoint, RFC 6749 §3.2. The order is: authenticate the
@@ -65,24 +67,31 @@ func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	u := &unit{client: client, now: p.now().UTC()}
+	u := &unit{client: client, now: p.now().UTC(), resources: form["resource"]}
+	var answer *tokenResponse
 	switch grantType := form.Get("grant_type"); grantType {
 	case authz.GrantDevice, authz.GrantCIBA:
-		answer, err := p.polled(ctx, u, form, grantType, bound, assertion)
-		return answer, nextNonce, err
+		answer, err = p.polled(ctx, u, form, grantType, bound, assertion)
+	case authz.GrantTokenExchange:
+		answer, err = p.tokenExchange(ctx, u, form, bound, assertion)
+	case authz.GrantJWTBearer:
+		answer, err = p.jwtBearer(ctx, u, form, bound, assertion)
+	default:
+		answer, err = p.exchange(withUnit(ctx, u), u, form, bound, assertion)
 	}
-	answer, err := p.exchange(withUnit(ctx, u), u, form, bound, assertion)
 	return answer, nextNonce, err
 }
 
 // grantTypes are the grants that are answered, with the parameters each cannot
 // do without.
 var grantTypes = map[string][]string{
-	"authorization_code": {"code", "redirect_uri", "code_verifier"},
-	"refresh_token":      {"refresh_token"},
-	"client_credentials": nil,
-	authz.GrantDevice:    {"device_code"},
-	authz.GrantCIBA:      {"auth_req_id"},
+	"authorization_code":     {"code", "redirect_uri", "code_verifier"},
+	"refresh_token":          {"refresh_token"},
+	"client_credentials":     nil,
+	authz.GrantDevice:        {"device_code"},
+	authz.GrantCIBA:          {"auth_req_id"},
+	authz.GrantTokenExchange: {"subject_token", "subject_token_type"},
+	authz.GrantJWTBearer:     {"assertion"},
 }
 
 func checkGrantType(form url.Values, client *clientauth.Registered) error {
@@ -188,6 +197,18 @@ func narrowed(wanted string, granted []string) ([]string, error) {
 // commit writes what the exchange changed: one conditional statement.
 func (p *Provider) commit(ctx context.Context, u *unit, bound authz.Confirmation) error {
 	switch {
+	case u.spend && u.grant.Continues != "":
+		// Grant Management §5.5.2: what was there before ends as this begins.
+		return p.o.Grants.Tx(ctx, func(ctx context.Context) error {
+			if err := p.o.Grants.RedeemCode(ctx, u.grant.ID, bound, u.now); err != nil {
+				return err
+			}
+			err := p.o.Grants.Supersede(ctx, *u.grant, u.now)
+			if errors.Is(err, authz.ErrConflict) {
+				return authz.Refuse(authz.InvalidGrant, "the grant that was to be continued has ended; ask the person anew").Because(err)
+			}
+			return err
+		})
 	case u.spend:
 		return p.o.Grants.RedeemCode(ctx, u.grant.ID, bound, u.now)
 	case u.rotate:

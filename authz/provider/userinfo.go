@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/request"
 	"hopnhat/keys"
@@ -40,8 +41,19 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 		p.refuseBearer(w, r, authz.Refuse(authz.InvalidToken, "the app of this token is not registered any more").Because(err))
 		return
 	}
+	if g.Level < client.MinimumLevel {
+		// RFC 9470 §3: the app asks for more now than when the person signed in.
+		p.refuseStepUp(w, r, client.MinimumLevel.ACR())
+		return
+	}
+	wanted := userInfoClaims(g, access.Scope)
+	if access.Act != nil {
+		// What the person lets one app know is for that one: an app that acts for it
+		// learns who she is to itself, and asks the broker for the rest.
+		wanted = claims.Members{}
+	}
 	// A token of the front channel is good before the code beside it is redeemed.
-	about, err := p.about(r.Context(), g, userInfoClaims(g, access.Scope), r.Header.Get("X-Request-Id"), g.CodeSpent.IsZero())
+	about, err := p.about(r.Context(), g, wanted, r.Header.Get("X-Request-Id"), g.CodeSpent.IsZero())
 	if err != nil {
 		p.refuseBearer(w, r, err)
 		return
@@ -95,7 +107,7 @@ func (p *Provider) userInfoAccess(r *http.Request) (Access, *Grant, error) {
 	if !hasScope(access.Scope, "openid") || access.Grant == "" {
 		return Access{}, nil, authz.Refuse(authz.InsufficientScope, "UserInfo needs scope openid")
 	}
-	g, err := p.live(r.Context(), access.Grant, access.ClientID, access.ID)
+	g, err := p.live(r.Context(), accessClaims{Grant: access.Grant, ClientID: access.ClientID, ID: access.ID, Act: access.Act})
 	return access, g, err
 }
 

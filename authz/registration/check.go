@@ -57,7 +57,7 @@ func (m Metadata) Client(rules Rules) (*authz.Client, error) {
 var checks = []func(m Metadata, c *authz.Client, profile authz.Profile, rules Rules) error{
 	checkSizes, checkIdentity, checkLookalike, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
 	checkKeys, checkAlgorithms, checkEncryption,
-	checkRedirects, checkURIs, checkSubject, checkSector, checkBackchannel, checkDeclarations, checkScopes,
+	checkRedirects, checkURIs, checkSubject, checkSector, checkBackchannel, checkDeclarations, checkScopes, checkDelegation,
 }
 
 // Limits of one app.

@@ -97,6 +97,11 @@ type Metadata struct {
 	// CodeWithoutPKCE: it sends no code_challenge (RFC 9700 §2.1.1).
 	CodeWithoutPKCE bool                `json:"code_without_pkce,omitempty"`
 	Declarations    []authz.Declaration `json:"declarations,omitempty"`
+	// Who may act for whom, and for which agencies' APIs: RFC 8707, 8693, 7523.
+	Resources      []string              `json:"resources,omitempty"`
+	TokenExchange  []authz.ExchangeRule  `json:"token_exchange,omitempty"`
+	MayAct         string                `json:"may_act,omitempty"`
+	TrustedIssuers []authz.TrustedIssuer `json:"trusted_issuers,omitempty"`
 }
 
 // Scope is a list that is written as one text with spaces, RFC 6749 §3.3.
@@ -131,6 +136,7 @@ func Of(c *authz.Client) Metadata {
 		BackchannelDelivery: string(c.BackchannelDelivery), BackchannelNotificationURI: c.BackchannelNotificationURI, BackchannelRequestAlg: c.BackchannelRequestAlg,
 		Profile: string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect, Declarations: c.Declarations,
 		CodeWithoutPKCE: c.CodeWithoutPKCE, DefaultMaxAge: c.DefaultMaxAge, DefaultACRValues: c.DefaultACRValues,
+		Resources: c.Resources, TokenExchange: c.TokenExchange, MayAct: string(c.MayAct), TrustedIssuers: c.TrustedIssuers,
 	}
 	if c.Owner != (authz.LocalizedText{}) {
 		m.Owner = &c.Owner
@@ -159,6 +165,7 @@ func (m Metadata) raw() *authz.Client {
 		SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion, AssertionAlg: m.AssertionAlg, JWKSURI: m.JWKSURI,
 		SectorIdentifierURI: m.SectorIdentifierURI, InitiateLoginURI: m.InitiateLoginURI,
 		RequestObjectEncryption: encryption(m.RequestObjectEncAlg, m.RequestObjectEncEnc),
+		Resources:               m.Resources, TokenExchange: m.TokenExchange, MayAct: authz.ClientID(m.MayAct), TrustedIssuers: m.TrustedIssuers,
 	}
 	c.BackchannelDelivery, c.BackchannelNotificationURI = authz.DeliveryMode(m.BackchannelDelivery), m.BackchannelNotificationURI
 	c.BackchannelRequestAlg = m.BackchannelRequestAlg

@@ -129,6 +129,9 @@ func (p Policy) Fill(m Metadata) (Metadata, error) {
 	if len(m.Introspect) > 0 {
 		return m, refuse("introspect", "leave it out; it is given by an operator")
 	}
+	if len(m.Resources) > 0 || len(m.TokenExchange) > 0 || m.MayAct != "" || len(m.TrustedIssuers) > 0 {
+		return m, refuse("token_exchange", "leave out resources, token_exchange, may_act and trusted_issuers; they are given by an operator")
+	}
 	if p.Open {
 		m.Profile = or(m.Profile, string(authz.OIDC))
 		// A certified client of the oidc profile sends no PKCE and has no member to
@@ -193,7 +196,8 @@ func (p Policy) Permits(c *authz.Client) error {
 // within tells whether a declaration asks for nothing more than another lets.
 func within(d, let authz.Declaration) bool {
 	subset := !slices.ContainsFunc(d.Attributes, func(id authz.AttributeID) bool { return !slices.Contains(let.Attributes, id) })
-	return d.Purpose == let.Purpose && d.Basis == let.Basis && d.Registry == let.Registry && subset &&
+	told := !slices.ContainsFunc(d.Recipients, func(id authz.ClientID) bool { return !slices.Contains(let.Recipients, id) })
+	return told && (let.MaxAuthAge == 0 || d.MaxAuthAge > 0 && d.MaxAuthAge <= let.MaxAuthAge) && d.Purpose == let.Purpose && d.Basis == let.Basis && d.Registry == let.Registry && subset &&
 		(let.MaxDays == 0 || d.MaxDays > 0 && d.MaxDays <= let.MaxDays) &&
 		(let.DataLife == "" || d.DataLife == let.DataLife) && (let.Frequency == "" || d.Frequency == let.Frequency) &&
 		(let.ExpiresAt.IsZero() || !d.ExpiresAt.IsZero() && !d.ExpiresAt.After(let.ExpiresAt))

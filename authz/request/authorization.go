@@ -37,8 +37,20 @@ type Authorization struct {
 	ClaimsOnly bool `json:"claims_only,omitempty"`
 	// Decoupled tells that the answer goes to no redirect URI: it is fetched with the
 	// code of authz/decoupled.
-	Decoupled bool `json:"decoupled,omitempty"`
+	Decoupled   bool          `json:"decoupled,omitempty"`
+	GrantAction string        `json:"grant_management_action,omitempty"`
+	GrantID     authz.GrantID `json:"grant_id,omitempty"`
 }
+
+// What an app may ask to be done with a grant, OAuth 2.0 Grant Management §5.2.
+const (
+	GrantCreate  = "create"
+	GrantReplace = "replace"
+	GrantMerge   = "merge"
+)
+
+// GrantActions are those offered.
+var GrantActions = []string{GrantCreate, GrantReplace, GrantMerge}
 
 // Details reads and checks authorization_details for a client: the consent
 // package satisfies it.
@@ -101,6 +113,7 @@ var checks = []check{
 	{"RFC 9396 §5", details},
 	{"OpenID Connect Core §5.5, §5.2", claimsParameter},
 	{"OpenID Connect Core §5.4, §5.5", wishes},
+	{"OAuth 2.0 Grant Management §5.2", grantManagement},
 }
 
 // Check checks a whole request. Errors are *authz.Error; those after the
@@ -146,6 +159,10 @@ func scope(c *Checker, form url.Values, client *authz.Client, _ authz.Profile, a
 		case slices.Contains(a.Scope, s):
 		case slices.Contains(client.Scopes, s) && slices.Contains(c.ScopesKnown, s):
 			a.Scope = append(a.Scope, s)
+		case slices.Contains(client.Scopes, s) && c.agency(form, client):
+			// A scope of an agency's API; whether of one that is named, the provider
+			// asks, which knows them.
+			a.Scope = append(a.Scope, s)
 		case slices.Contains(c.ScopesKnown, s):
 			return authz.Refuse(authz.InvalidScope, "scope %s is not registered for this app", s).At("scope")
 		default:
@@ -159,6 +176,12 @@ func scope(c *Checker, form url.Values, client *authz.Client, _ authz.Profile, a
 		return authz.Refuse(authz.InvalidScope, "the request asks for nothing; send scope=openid or authorization_details").At("scope")
 	}
 	return nil
+}
+
+// agency tells whether the request names a resource of an agency that the app is
+// registered for.
+func (c *Checker) agency(form url.Values, client *authz.Client) bool {
+	return slices.ContainsFunc(form["resource"], func(r string) bool { return slices.Contains(client.Resources, r) })
 }
 
 // codeChallenge: PKCE with S256, of every app that did not register that it goes
@@ -281,12 +304,41 @@ func dpopJKT(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *A
 	return nil
 }
 
-func resource(c *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+// resource: RFC 8707 §2. Ours are for every app, an agency's for those that are
+// registered for it.
+func resource(c *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	for _, r := range form["resource"] {
-		if !slices.Contains(c.Resources, r) {
-			return authz.Refuse(authz.InvalidTarget, "resource has a value that this provider issues no tokens for").At("resource")
+		switch {
+		case slices.Contains(a.AudiencesOfResource, r):
+		case slices.Contains(c.Resources, r), slices.Contains(client.Resources, r):
+			a.AudiencesOfResource = append(a.AudiencesOfResource, r)
+		default:
+			return authz.Refuse(authz.InvalidTarget, "resource has a value that this provider issues no tokens for, or none for this app").At("resource")
 		}
-		a.AudiencesOfResource = append(a.AudiencesOfResource, r)
+	}
+	return nil
+}
+
+// grantManagement: OAuth 2.0 Grant Management §5.2, §5.3. That the grant is there
+// and this app's is asked by the provider.
+func grantManagement(_ *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+	a.GrantAction, a.GrantID = form.Get("grant_management_action"), authz.GrantID(form.Get("grant_id"))
+	switch {
+	case a.GrantAction == "" && a.GrantID == "":
+		return nil
+	case client.Method == authz.PublicClient:
+		return authz.Refuse(authz.InvalidRequest, "grant management is for apps that authenticate").At("grant_management_action")
+	case a.GrantAction == "":
+		return authz.Refuse(authz.InvalidRequest, "grant_id needs grant_management_action").At("grant_management_action")
+	case !slices.Contains(GrantActions, a.GrantAction):
+		return authz.Refuse(authz.InvalidRequest, "grant_management_action has a value that is not offered; use create, replace or merge").At("grant_management_action")
+	case a.GrantAction == GrantCreate && a.GrantID != "":
+		return authz.Refuse(authz.InvalidRequest, "grant_management_action create makes a new grant; leave grant_id out").At("grant_id")
+	case a.GrantAction != GrantCreate && (a.ResponseType != "code" || a.Decoupled):
+		// What continues takes the place of what was as its code is redeemed.
+		return authz.Refuse(authz.InvalidRequest, "grant_management_action %s needs response_type=code", a.GrantAction).At("response_type")
+	case a.GrantAction != GrantCreate && (a.GrantID == "" || len(a.GrantID) > 64):
+		return authz.Refuse(authz.InvalidGrantID, "grant_management_action %s needs the grant_id of a grant of this app", a.GrantAction).At("grant_id")
 	}
 	return nil
 }

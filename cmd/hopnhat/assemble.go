@@ -25,6 +25,7 @@ import (
 	"hopnhat/authz/identity"
 	"hopnhat/authz/policy"
 	"hopnhat/authz/provider"
+	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
@@ -303,6 +304,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		Issuer: c.Issuer, MutualTLSAlias: c.MTLSAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent",
 		ApprovePath: web.ApprovePath, DevicePath: web.DevicePath, WaitingPath: web.RequestsPath, Approvals: approvals, Decoupled: p.db, Ring: p.ring, Directory: p.directory,
 		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
+		Resources: resource.NewDirectory(p.db, 0, time.Now), Evidence: p.recorder, Site: c.Site,
 		Releases: releaser{releases},
 		Parties:  p.ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
 	})

@@ -61,7 +61,7 @@ type verifier struct{ *provider.Provider }
 
 func (v verifier) BrokerAccess(r *http.Request) (broker.Access, error) {
 	a, err := v.Provider.BrokerAccess(r)
-	return broker.Access{Grant: a.Grant, Client: a.ClientID, Pairwise: a.Subject, NextNonce: a.NextNonce}, err
+	return broker.Access{Grant: a.Grant, Client: a.ClientID, Pairwise: a.Subject, Actors: a.Act.Clients(), NextNonce: a.NextNonce}, err
 }
 
 // directory shows registered apps to the broker, from memory.

@@ -27,6 +27,8 @@ var kinds = map[string][2]string{
 	"session.signed-in":      {"Đã đăng nhập", "Signed in"},
 	"session.refused":        {"Đăng nhập bị từ chối", "Sign-in was refused"},
 	"session.signed-out":     {"Đã đăng xuất", "Signed out"},
+	"grant.exchanged":        {"Một dịch vụ hành động thay dịch vụ khác", "A service acts for another"},
+	"grant.ended":            {"Dịch vụ trả lại quyền truy cập", "A service gave its access back"},
 	"account.locked":         {"Tài khoản bị khóa", "The account was locked"},
 	"account.unlocked":       {"Tài khoản được mở khóa", "The account was unlocked"},
 	"account.factor-changed": {"Phương tiện xác thực thay đổi", "A means of authentication was changed"},

@@ -92,6 +92,7 @@ func bookEntries() []bookEntry {
 		{"Timeline, filtered to nothing", Timeline{FilterURL: "/portal", Filtered: true, Apps: []Choice{{"land", land.Name, true}}}},
 		{"ReleaseDetail", sampleReleaseDetail()},
 		{"ReleaseDetail, refused", sampleRefusedDetail()},
+		{"ReleaseDetail, acting for another", sampleExchangedDetail()},
 		{"Consents", Consents{
 			Active:    []ConsentCard{sampleCard(StateApproved), sampleLongCard()},
 			Past:      []ConsentCard{sampleCard(StateWithdrawn)},

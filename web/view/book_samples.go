@@ -93,7 +93,7 @@ func sampleConsent(problem ConsentProblem) Consent {
 				EN: "To prepare your mortgage registration, so that you need not hand in copies of your certificate and identity papers.",
 			},
 			Sources: []Source{
-				{ID: "land.mortgage/population", Registry: samplePopulation, Owner: samplePolice, Needed: needed, Optional: optional},
+				{ID: "land.mortgage/population", Registry: samplePopulation, Owner: samplePolice, Needed: needed, Optional: optional, Recipients: []Words{sampleTax().Name}},
 				{ID: "land.mortgage/land", Registry: sampleLandBase, Owner: sampleMinistry, Optional: sampleLandItems()},
 			},
 			Frequency: "3/day", DataLife: "P30D", ValidUntil: sampleNow.AddDate(0, 0, 30),
@@ -107,9 +107,10 @@ func sampleConsent(problem ConsentProblem) Consent {
 				EN: "The land registration office checks the marital status of the holder when it handles a case.",
 			},
 			Sources: []Source{{
-				Registry: Words{VI: "Cơ sở dữ liệu hộ tịch điện tử", EN: "Electronic civil status database"},
-				Owner:    Words{VI: "Bộ Tư pháp", EN: "Ministry of Justice"},
-				Needed:   []Item{{ID: "civil.marital_status", Name: Words{VI: "Tình trạng hôn nhân", EN: "Marital status"}}},
+				Registry:   Words{VI: "Cơ sở dữ liệu hộ tịch điện tử", EN: "Electronic civil status database"},
+				Owner:      Words{VI: "Bộ Tư pháp", EN: "Ministry of Justice"},
+				Needed:     []Item{{ID: "civil.marital_status", Name: Words{VI: "Tình trạng hôn nhân", EN: "Marital status"}}},
+				Recipients: []Words{sampleLongApp().Name},
 			}},
 			Frequency: "once",
 		}},
@@ -134,6 +135,22 @@ func sampleRelease() Release {
 	}
 }
 
+// sampleOnBehalf is of an app that acts for the one the person dealt with.
+func sampleOnBehalf() Release {
+	r := sampleRelease()
+	r.ID, r.URL = "0199a7c2-4be1-7d30-9c44-51f0c0a3e213", "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e213"
+	r.At, r.App, r.ActsFor = sampleNow.Add(-95*time.Minute), sampleTax(), sampleLand().Name
+	return r
+}
+
+// sampleExchanged is how it came to act: no data left.
+func sampleExchanged() Release {
+	return Release{
+		ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e214", URL: "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e214", At: sampleNow.Add(-96 * time.Minute),
+		App: sampleTax(), ActsFor: sampleLand().Name, Permitted: true, Exchanged: true,
+	}
+}
+
 func sampleRefused() Release {
 	r := sampleRelease()
 	r.ID, r.URL = "0199a7c2-4be1-7d30-9c44-51f0c0a3e211", "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e211"
@@ -151,7 +168,7 @@ func sampleByLaw() Release {
 
 func sampleTimeline() Timeline {
 	return Timeline{
-		Releases: []Release{sampleRelease(), sampleRefused(), sampleByLaw()}, Total: 1284, FilterURL: "/portal",
+		Releases: []Release{sampleRelease(), sampleRefused(), sampleOnBehalf(), sampleExchanged(), sampleByLaw()}, Total: 1284, FilterURL: "/portal",
 		Apps:  []Choice{{"land-danang", sampleLand().Name, false}, {"long", sampleLongApp().Name, false}},
 		Newer: "/portal?after=2", Older: "/portal?before=1", Since: sampleNow.AddDate(0, -2, 0),
 	}
@@ -172,6 +189,10 @@ func sampleReleaseDetail() ReleaseDetail {
 		Determining: []string{"statute.consent-covers", "statute.class-limit", "population.land-services"},
 		RequestID:   "0199a7c2-7777-7000-8000-000000000009", Proof: sampleProof(), ComplaintURL: "/portal/complaints", BackURL: "/portal",
 	}
+}
+
+func sampleExchangedDetail() ReleaseDetail {
+	return ReleaseDetail{Release: sampleExchanged(), Level: 2, Code: "grant.exchanged", Determining: []string{"actor:tax-app"}, Proof: sampleProof(), BackURL: "/portal"}
 }
 
 func sampleRefusedDetail() ReleaseDetail {

@@ -61,6 +61,9 @@ type Source struct {
 	Needed   []Item
 	Optional []Item
 	Chosen   bool
+	// Recipients are other apps that may receive the data when they act for this
+	// one; who agrees is told their names.
+	Recipients []Words
 }
 
 // Item is one attribute.

@@ -15,6 +15,7 @@ func EventTypes() []EventType {
 		"consent.approved", "consent.declined", "consent.withdrawn", "consent.superseded", "consent.suspended",
 		"consent.expired", "consent.ended",
 		"session.signed-in", "session.refused", "session.signed-out",
+		"grant.exchanged", "grant.ended",
 		"account.locked", "account.unlocked", "account.factor-changed",
 		"auditor.query", "auditor.export", "admin.action", "evidence.erased",
 	}

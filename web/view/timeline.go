@@ -41,10 +41,15 @@ type Day struct {
 
 // Release is one release, permitted or refused.
 type Release struct {
-	ID         string
-	URL        string
-	At         time.Time
-	App        App
+	ID  string
+	URL string
+	At  time.Time
+	App App
+	// ActsFor is the app she dealt with, where App acts for it; empty where App
+	// acts for itself.
+	ActsFor Words
+	// Exchanged is set where no data left: App got access on behalf of ActsFor.
+	Exchanged  bool
 	Purpose    Words
 	Registry   Words
 	Attributes []Item

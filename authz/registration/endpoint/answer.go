@@ -35,7 +35,8 @@ func (e *Endpoint) answer(c *authz.Client, kept registration.Registration, token
 		URI: e.URL() + "/" + string(c.ID),
 	}
 	a.Statement = kept.Statement
-	a.Sector, a.Introspect = "", nil // an operator's words, which an update must not carry
+	// An operator's words, which an update must not carry.
+	a.Sector, a.Introspect, a.Resources, a.TokenExchange, a.MayAct, a.TrustedIssuers = "", nil, nil, nil, "", nil
 	if len(c.SecretHash) > 0 {
 		at := int64(0) // RFC 7591 §3.2.1: never
 		if !c.SecretExpires.IsZero() {

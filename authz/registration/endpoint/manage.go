@@ -142,7 +142,8 @@ func (e *Endpoint) replace(r *http.Request, before *authz.Client, kept registrat
 		return answer{}, err
 	}
 	// What an operator has given stays.
-	c.CreatedAt, c.Introspect = before.CreatedAt, before.Introspect
+	c.CreatedAt, c.Introspect, c.Resources = before.CreatedAt, before.Introspect, before.Resources
+	c.TokenExchange, c.MayAct, c.TrustedIssuers = before.TokenExchange, before.MayAct, before.TrustedIssuers
 	secret := giveSecret(c, before, now)
 	token, read := authz.NewSecret(), kept.Token
 	kept.Previous, kept.Token, kept.Statement, kept.Updated = read, authz.HashSecret(token), m.Statement, now

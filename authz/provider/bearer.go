@@ -1,0 +1,123 @@
+package provider
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/delegation"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+)
+
+// jwtBearer is RFC 7523 §2.1: an app presents the assertion of an issuer it
+// registered and gets a token for a service of its own. It speaks for no person:
+// what a person allows she allows by a grant.
+func (p *Provider) jwtBearer(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
+	token := form.Get("assertion")
+	from := trusted(u.client, token)
+	if from == nil {
+		return nil, badAssertion(errNoTrust)
+	}
+	var scope []string
+	if s := form.Get("scope"); s != "" {
+		scope = strings.Fields(s)
+	}
+	return p.assertedToken(ctx, u, token, from, form["resource"], scope, bound, assertion)
+}
+
+// badAssertion is one text for every cause (RFC 7523 §3.1).
+func badAssertion(cause error) *authz.Error {
+	return authz.Refuse(authz.InvalidGrant, "the assertion is not by an issuer and key that this app registered as trusted").At("assertion").Because(cause)
+}
+
+// trusted is the registered issuer that an assertion says it is of; only to know
+// whose key to check it with.
+func trusted(client *clientauth.Registered, token string) *authz.TrustedIssuer {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || len(token) > delegation.MaxAssertion {
+		return nil
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(raw, &claims) != nil {
+		return nil
+	}
+	for i := range client.TrustedIssuers {
+		if client.TrustedIssuers[i].Issuer == claims.Issuer {
+			return &client.TrustedIssuers[i]
+		}
+	}
+	return nil
+}
+
+// assertedToken checks an assertion, spends it with its commit, and gives the
+// service's token.
+func (p *Provider) assertedToken(ctx context.Context, u *unit, token string, from *authz.TrustedIssuer, wanted, scope []string, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
+	set, err := jose.ParseSet(from.JWKS)
+	if err != nil {
+		return nil, authz.AsError(err)
+	}
+	verified, err := jose.Verify(token, set, jose.Rule{
+		Algorithms: []keys.Algorithm{keys.ES256, keys.PS256, keys.EdDSA}, MaxBytes: delegation.MaxAssertion,
+	})
+	if err != nil {
+		return nil, badAssertion(err)
+	}
+	service, err := delegation.CheckAssertion(verified.Claims, *from, p.o.Issuer, u.now)
+	if err != nil {
+		return nil, err
+	}
+	to, err := p.assertedTarget(ctx, u.client, from, wanted, scope)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := p.serviceToken(ctx, u, service.Principal, to, bound)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256([]byte("assertion\x00" + string(u.client.ID) + "\x00" + from.Issuer + "\x00" + service.ID))
+	err = p.recording(ctx, assertion, func(ctx context.Context) error {
+		err := p.o.Grants.SpendAssertion(ctx, digest[:], service.Expires)
+		if errors.Is(err, authz.ErrConflict) {
+			return authz.Refuse(authz.InvalidGrant, "the assertion was used before; make a new one with a new jti").At("assertion").Because(err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, authz.AsError(err)
+	}
+	return answer, nil
+}
+
+// assertedTarget: one resource among those the issuer is trusted for, with the
+// scope it is trusted with, both the app's own as well.
+func (p *Provider) assertedTarget(ctx context.Context, client *clientauth.Registered, from *authz.TrustedIssuer, wanted, scope []string) (target, error) {
+	if len(wanted) == 0 && len(from.Audience) == 1 {
+		wanted = from.Audience
+	}
+	switch {
+	case len(wanted) != 1:
+		return target{}, authz.Refuse(authz.InvalidTarget, "name the one resource the token is for").At("resource")
+	case !slices.Contains(from.Audience, wanted[0]):
+		return target{}, unknownTarget()
+	}
+	if scope == nil {
+		scope = from.Scope
+	}
+	for _, s := range scope {
+		if !slices.Contains(from.Scope, s) || !slices.Contains(client.Scopes, s) {
+			return target{}, authz.Refuse(authz.InvalidScope, "the scope goes beyond what this issuer is trusted with").At("scope")
+		}
+	}
+	return p.clientTarget(ctx, client, wanted, scope)
+}

@@ -1,0 +1,224 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/request"
+)
+
+// Scopes of the grant management API, OAuth 2.0 Grant Management §6.1. An app has
+// them for itself, by client credentials.
+const (
+	scopeGrantQuery  = "grant_management_query"
+	scopeGrantRevoke = "grant_management_revoke"
+)
+
+// checkStanding checks of a request what its form does not show: that the scopes
+// of agencies' APIs are of one that it names, and that a grant it wants to go on
+// from is there and this app's. Nothing is looked up for a request with neither.
+func (p *Provider) checkStanding(ctx context.Context, client *clientauth.Registered, a request.Authorization) error {
+	var known []string
+	for _, s := range a.Scope {
+		if slices.Contains(ReservedScopes(), s) {
+			continue
+		}
+		if known == nil {
+			known = []string{}
+			for _, id := range a.AudiencesOfResource {
+				if p.ours(id) {
+					continue
+				}
+				r, err := p.resource(ctx, id)
+				if err != nil {
+					return authz.AsError(err).ToClient()
+				}
+				known = append(known, r.Scopes...)
+			}
+		}
+		if !slices.Contains(known, s) {
+			return authz.Refuse(authz.InvalidScope, "a scope is not known to this provider nor to a resource that the request names").At("scope").ToClient()
+		}
+	}
+	if a.GrantID == "" {
+		return nil
+	}
+	if _, err := p.managed(ctx, client.ID, a.GrantID); err != nil {
+		return authz.AsError(err).ToClient()
+	}
+	return nil
+}
+
+// managed finds a live grant of an app by the name the app knows.
+func (p *Provider) managed(ctx context.Context, client authz.ClientID, id authz.GrantID) (*Grant, error) {
+	unknown := authz.Refuse(authz.InvalidGrantID, "this app has no grant of that grant_id, or it has ended").At("grant_id")
+	g, err := p.o.Grants.GrantByPublicID(ctx, id)
+	if err != nil {
+		return nil, notFoundAs(err, unknown)
+	}
+	if g.ClientID != client || !g.Live(p.now()) {
+		return nil, unknown
+	}
+	return &g, nil
+}
+
+// continued finds the grant that a request goes on from; nil if it goes on from
+// none. Only the person who gave it can change it (Grant Management §3.3).
+func (p *Provider) continued(ctx context.Context, a request.Authorization, s SignedIn) (*Grant, *authz.Error) {
+	if a.GrantID == "" {
+		return nil, nil
+	}
+	g, err := p.managed(ctx, a.ClientID, a.GrantID)
+	switch {
+	case err != nil:
+		return nil, authz.AsError(err)
+	case g.Subject != s.Subject:
+		return nil, authz.Refuse(authz.InvalidGrantID, "the grant was given by another person than the one who is signed in").At("grant_id")
+	}
+	return g, nil
+}
+
+// continuing makes a grant go on from an earlier one under its name. merge adds
+// to what was there, of which the newer word on one purpose and register counts;
+// replace keeps nothing. What the person agreed to stays agreed to until she
+// withdraws it: an app that asks for less takes back nothing in her name.
+func (p *Provider) continuing(g Grant, before *Grant) Grant {
+	if before == nil {
+		return g
+	}
+	g.Continues = before.PublicID()
+	if g.Request.GrantAction != request.GrantMerge {
+		return g
+	}
+	if len(before.Request.AudiencesOfResource) > 0 || len(g.Request.AudiencesOfResource) > 0 {
+		g.Request.AudiencesOfResource = union(p.granted(before), p.granted(&g))
+	}
+	g.Scope = union(before.Scope, g.Scope)
+	details := slices.Clone(g.Details)
+	for _, old := range before.Details {
+		if !slices.ContainsFunc(g.Details, func(d authz.Release) bool { return d.Purpose == old.Purpose && d.Registry == old.Registry }) {
+			details = append(details, old)
+		}
+	}
+	g.Details = details
+	return g
+}
+
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// managedGrant is Grant Management §6.4. It names no token and no person.
+type managedGrant struct {
+	Scopes  []managedScope  `json:"scopes"`
+	Claims  []string        `json:"claims"`
+	Details []authz.Release `json:"authorization_details,omitempty"`
+}
+
+type managedScope struct {
+	Scope     string   `json:"scope"`
+	Resources []string `json:"resources,omitempty"`
+}
+
+// Grant is the grant management API, Grant Management §6: GET queries a grant,
+// DELETE ends it with all its tokens. It does not withdraw consents: that is the
+// person's doing, and an app that no longer wants access takes back nothing in her
+// name. With no token left, no release rests on them either.
+func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
+	needs := map[string]string{http.MethodGet: scopeGrantQuery, http.MethodDelete: scopeGrantRevoke}[r.Method]
+	if needs == "" {
+		w.Header().Set("Allow", "GET, DELETE")
+		writeJSON(w, http.StatusMethodNotAllowed, errorBody{authz.InvalidRequest, "a grant takes GET and DELETE"})
+		return
+	}
+	client, nonce, err := p.grantsAccess(r, needs)
+	if err != nil {
+		p.refuseBearer(w, r, err)
+		return
+	}
+	if nonce != "" {
+		w.Header().Set("DPoP-Nonce", nonce)
+	}
+	g, err := p.managed(r.Context(), client.ID, authz.GrantID(strings.TrimPrefix(r.URL.Path, GrantsPath+"/")))
+	if refusal := authz.AsError(err); err != nil && refusal.Code == authz.InvalidGrantID {
+		writeJSON(w, http.StatusNotFound, errorBody{refusal.Code, refusal.Description}) // §6.6
+		return
+	}
+	if err == nil && r.Method == http.MethodDelete {
+		err = p.endGrant(r.Context(), client, g)
+	}
+	switch {
+	case err != nil:
+		p.refuseBearer(w, r, err)
+	case r.Method == http.MethodDelete:
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		writeJSON(w, http.StatusOK, p.describe(g))
+	}
+}
+
+func (p *Provider) describe(g *Grant) managedGrant {
+	return managedGrant{
+		Scopes: []managedScope{{Scope: strings.Join(g.Scope, " "), Resources: p.granted(g)}}, Claims: []string{}, Details: g.Details,
+	}
+}
+
+// grantsAccess checks the token of an app at the grant management API. Its grants
+// are its own: the token must be its own too, and bound where the profile binds.
+func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Registered, string, error) {
+	token, err := PresentedToken(r)
+	if err != nil {
+		return nil, "", err
+	}
+	access, err := p.Access(r, token, p.url.grants, p.at(r, r.URL.Path))
+	if err != nil {
+		return nil, "", err
+	}
+	client, err := p.o.Directory.Client(r.Context(), access.ClientID)
+	switch {
+	case errors.Is(err, clientauth.ErrUnknownClient):
+		return nil, access.NextNonce, ended().Because(err)
+	case err != nil:
+		return nil, access.NextNonce, authz.AsError(err)
+	case access.Grant != "" || access.Subject != authz.Pairwise(access.ClientID):
+		return nil, access.NextNonce, authz.Refuse(authz.InvalidToken, "the grant management API takes tokens of an app itself (client_credentials)")
+	case !hasScope(access.Scope, scope):
+		return nil, access.NextNonce, authz.Refuse(authz.InsufficientScope, "this needs scope %s", scope)
+	}
+	return client, access.NextNonce, p.notRevoked(r.Context(), access.ID)
+}
+
+// endGrant ends a grant and records it, in one commit.
+func (p *Provider) endGrant(ctx context.Context, client *clientauth.Registered, g *Grant) error {
+	now := p.now().UTC()
+	e, err := p.grantEvent(ctx, audit.GrantEnded, client, g, now)
+	if err != nil {
+		return err
+	}
+	e.Detail = audit.Detail{Action: "grant-revoke", Object: string(g.PublicID())}
+	var logIt func(context.Context) error
+	err = p.o.Grants.Tx(ctx, func(ctx context.Context) error {
+		if err := p.o.Grants.Revoke(ctx, g.ID, "given back by the app", now); err != nil {
+			return err
+		}
+		logIt, err = p.o.Evidence.Stage(ctx, e)
+		return err
+	})
+	if err != nil {
+		return authz.AsError(err)
+	}
+	return p.logged(ctx, logIt)
+}

@@ -1,0 +1,142 @@
+// Package resource knows the agencies' APIs that tokens can be for (RFC 8707):
+// which there are, what scopes mean something to them, how their tokens are
+// signed.
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// Resources reads registrations. One that is not there is authz.ErrNotFound; any
+// other error means that it could not be looked for.
+type Resources interface {
+	Resource(ctx context.Context, id string) (*authz.Resource, error)
+}
+
+// Directory keeps registrations in memory for a short time, so that a request for
+// a registered resource costs no query, and one that was disabled gets no tokens
+// within that time on every node.
+type Directory struct {
+	resources Resources
+	life      time.Duration
+	now       func() time.Time
+	mu        sync.RWMutex
+	known     map[string]entry
+}
+
+type entry struct {
+	resource *authz.Resource
+	until    time.Time
+}
+
+// maxKnown bounds the memory of the directory; beyond it, it starts afresh.
+const maxKnown = 10_000
+
+// NewDirectory keeps a registration for life, 5 s if zero.
+func NewDirectory(resources Resources, life time.Duration, now func() time.Time) *Directory {
+	if life == 0 {
+		life = 5 * time.Second
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Directory{resources: resources, life: life, now: now, known: map[string]entry{}}
+}
+
+// Resource finds an enabled resource. The error is authz.ErrNotFound, or wraps
+// authz.ErrUnavailable when it could not be looked for.
+func (d *Directory) Resource(ctx context.Context, id string) (*authz.Resource, error) {
+	now := d.now()
+	d.mu.RLock()
+	e, ok := d.known[id]
+	d.mu.RUnlock()
+	if ok && now.Before(e.until) {
+		return e.resource, nil
+	}
+	r, err := d.resources.Resource(ctx, id)
+	switch {
+	case errors.Is(err, authz.ErrNotFound), err == nil && r.Disabled:
+		d.mu.Lock()
+		delete(d.known, id)
+		d.mu.Unlock()
+		return nil, fmt.Errorf("resource %q: %w", id, authz.ErrNotFound)
+	case err != nil:
+		return nil, fmt.Errorf("looking up resource %q: %w", id, err)
+	}
+	d.mu.Lock()
+	if len(d.known) >= maxKnown {
+		clear(d.known)
+	}
+	d.known[id] = entry{r, now.Add(d.life)}
+	d.mu.Unlock()
+	return r, nil
+}
+
+// Algorithms that sign access tokens for a registered resource.
+var Algorithms = []string{"ES256", "EdDSA", "PS256"}
+
+// Limits of a registration.
+const (
+	maxScopes = 64
+	maxScope  = 64
+)
+
+// Check refuses a registration that is not safe or not complete. reserved are the
+// scopes of ours, which mean something to our endpoints only; issuer is us.
+func Check(r *authz.Resource, issuer string, reserved []string) error {
+	if err := CheckID(r.ID); err != nil {
+		return err
+	}
+	switch {
+	case r.ID == issuer || strings.HasPrefix(r.ID, issuer+"/"):
+		return fmt.Errorf("resource %q is one of this server itself and needs no registration", r.ID)
+	case r.Name.VI == "" || r.Owner.VI == "":
+		return fmt.Errorf("resource %q: name.vi and owner.vi are needed", r.ID)
+	case r.SigningAlg != "" && !slices.Contains(Algorithms, r.SigningAlg):
+		return fmt.Errorf("resource %q: access tokens are signed with one of %v, not %q", r.ID, Algorithms, r.SigningAlg)
+	case len(r.Scopes) > maxScopes:
+		return fmt.Errorf("resource %q: more than %d scopes", r.ID, maxScopes)
+	}
+	for i, s := range r.Scopes {
+		switch {
+		case !scopeToken(s):
+			return fmt.Errorf("resource %q: scope %q is not a scope-token of RFC 6749 §3.3 of at most %d characters", r.ID, s, maxScope)
+		case slices.Contains(reserved, s):
+			return fmt.Errorf("resource %q: scope %q belongs to this server", r.ID, s)
+		case slices.Contains(r.Scopes[:i], s):
+			return fmt.Errorf("resource %q: scope %q stands twice", r.ID, s)
+		}
+	}
+	return nil
+}
+
+// CheckID: an absolute https URL without user, query or fragment (RFC 8707 §2
+// forbids the fragment and advises against the query); http on loopback hosts is
+// for development.
+func CheckID(id string) error {
+	u, err := url.Parse(id)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || strings.ContainsAny(id, "#?") || len(id) > 512 || u.String() != id:
+		return fmt.Errorf("resource %q must be an absolute URL without user, query and fragment", id)
+	case u.Scheme == "https", u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()):
+		return nil
+	}
+	return fmt.Errorf("resource %q must be https", id)
+}
+
+// scopeToken is RFC 6749 §3.3, bounded.
+func scopeToken(s string) bool {
+	if s == "" || len(s) > maxScope {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }) < 0
+}

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/resource"
+)
+
+var _ resource.Resources = (*DB)(nil)
+
+type resourceRow struct {
+	ID        string    `gorm:"column:id;primaryKey"`
+	Record    []byte    `gorm:"column:record;type:jsonb"`
+	Disabled  bool      `gorm:"column:disabled"`
+	CreatedAt time.Time `gorm:"column:created_at"`
+}
+
+func (r resourceRow) resource() (*authz.Resource, error) {
+	var out authz.Resource
+	if err := json.Unmarshal(r.Record, &out); err != nil {
+		return nil, err
+	}
+	out.ID, out.Disabled, out.CreatedAt = r.ID, r.Disabled, r.CreatedAt.UTC()
+	return &out, nil
+}
+
+// Resource reads one registration, disabled ones included.
+func (db *DB) Resource(ctx context.Context, id string) (*authz.Resource, error) {
+	var row resourceRow
+	res := db.reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id = ?", id).Scan(&row)
+	if res.Error != nil {
+		return nil, wrap("reading a resource", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return nil, authz.ErrNotFound
+	}
+	return row.resource()
+}
+
+// Resources lists registrations in the order of their URLs, after one, at most
+// limit of them.
+func (db *DB) Resources(ctx context.Context, after string, limit int) ([]*authz.Resource, error) {
+	var rows []resourceRow
+	err := db.reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id > ? ORDER BY id LIMIT ?", after, limit).Scan(&rows).Error
+	if err != nil {
+		return nil, wrap("listing resources", err)
+	}
+	out := make([]*authz.Resource, 0, len(rows))
+	for _, row := range rows {
+		r, err := row.resource()
+		if err != nil {
+			return nil, wrap("reading a resource", err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// SaveResource adds a registration or replaces it.
+func (db *DB) SaveResource(ctx context.Context, r *authz.Resource) error {
+	record, err := json.Marshal(r)
+	if err != nil {
+		return wrap("encoding a resource", err)
+	}
+	now := db.now().UTC()
+	return wrap("saving a resource", db.writer(ctx).Exec(`INSERT INTO resources (id, record, disabled, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET record = excluded.record, disabled = excluded.disabled, updated_at = excluded.updated_at`,
+		r.ID, string(record), r.Disabled, now, now).Error)
+}
