@@ -122,7 +122,7 @@ func secureMetadata(t *testing.T, n *nation) {
 	plain := &http.Client{Transport: n.secure.Authority.Transport()}
 	a := sendBy(t, plain, r)
 	aliases, _ := a.body["mtls_endpoint_aliases"].(map[string]any)
-	for _, name := range []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint"} {
+	for _, name := range []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint", "device_authorization_endpoint", "backchannel_authentication_endpoint"} {
 		here, _ := a.body[name].(string)
 		if want := n.secure.Alias + strings.TrimPrefix(here, n.base); aliases[name] != want {
 			t.Errorf("alias of %s: got %v, want %s", name, aliases[name], want)
@@ -191,6 +191,12 @@ func certificateRefusals(t *testing.T, n *nation) {
 			}
 		})
 	}
+	t.Run("RFC 8628 §3.1, CIBA Core §7.1: the same certificate there", func(t *testing.T) {
+		for _, path := range []string{"/device_authorization", "/bc-authorize"} {
+			want(t, issued.call(t, path, url.Values{"scope": {"openid"}}), 400, "unauthorized_client") // it is known, and may not
+			want(t, with(issued).call(t, path, url.Values{"scope": {"openid"}}), 401, "invalid_client")
+		}
+	})
 	t.Run("RFC 9449 §10: no code bound to a key where tokens are bound to a certificate", func(t *testing.T) {
 		f := keyed.request(random()+random(), "")
 		want(t, withProof(keyed).call(t, "/par", f), 400, "invalid_request")
