@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/recover"
 
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
@@ -23,16 +24,15 @@ func routed() *Server {
 		Broker: http.NotFoundHandler(), Metrics: http.NotFoundHandler(),
 	}}
 	s.app = fiber.New(fiber.Config{ErrorHandler: s.renderError})
-	s.app.Use(identify, s.harden)
+	s.app.Use(recover.New(), identify, s.harden)
 	s.routes()
 	return s
 }
 
-// forMachines are the endpoints that take POST from programs, or from any page
-// (the authorization endpoint and the end of a session, which ask the person).
-var forMachines = []string{
-	provider.PARPath, provider.TokenPath, provider.UserInfoPath, provider.IntrospectionPath, provider.RevocationPath,
-	provider.BrokerPath + "/releases", provider.AuthorizePath, provider.EndSessionPath,
+// forMachines tells the endpoints of the protocol, which answer every method, and
+// the broker's.
+func forMachines(all []fiber.Route, path string) bool {
+	return path == provider.BrokerPath+"/releases" || slices.ContainsFunc(all, func(r fiber.Route) bool { return r.Method == http.MethodTrace && r.Path == path })
 }
 
 // TestEveryFormIsChecked finds the forms in the route table itself, so that a new
@@ -42,8 +42,9 @@ func TestEveryFormIsChecked(t *testing.T) {
 	s := routed()
 	const hers, another = "hers4567890123456789012345678901234567890123", "another7890123456789012345678901234567890123"
 	found := 0
-	for _, route := range s.app.GetRoutes(true) {
-		if route.Method != http.MethodPost || slices.Contains(forMachines, route.Path) {
+	all := s.app.GetRoutes(true)
+	for _, route := range all {
+		if route.Method != http.MethodPost || forMachines(all, route.Path) {
 			continue
 		}
 		found++

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"log/slog"
 	"math"
@@ -242,7 +243,7 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 		return view.Consent{}, err
 	}
 	page := view.Consent{
-		Form: view.Form{Action: "/consent", Hidden: []view.Field{{Name: "a", Value: string(w.ID)}}},
+		Form: view.Form{Action: "/consent", Hidden: []view.Field{{Name: "a", Value: string(w.ID)}, {Name: "shown", Value: v.shownTo(who, w)}}},
 		App:  app(w.Client), Person: who.Name,
 	}
 	for _, item := range items {
@@ -336,6 +337,11 @@ func (s *Server) consentForm(v *visit) error {
 	return v.show(page)
 }
 
+// shownTo ties a consent form to the person who was asked.
+func (v *visit) shownTo(who *session.Session, w provider.Waiting) string {
+	return v.s.o.Forms.Token(string(who.Subject), "consent "+string(w.ID))
+}
+
 func (s *Server) consent(v *visit) error {
 	if err := v.checkForm(); err != nil {
 		return err
@@ -349,6 +355,11 @@ func (s *Server) consent(v *visit) error {
 		return err
 	}
 	if who == nil {
+		return redirect(errand{authorization: string(w.ID)}.done())
+	}
+	if subtle.ConstantTimeCompare([]byte(v.shownTo(who, w)), []byte(v.c.FormValue("shown"))) != 1 {
+		// Somebody else signed in meanwhile, in another tab: what one person read,
+		// another cannot answer.
 		return redirect(errand{authorization: string(w.ID)}.done())
 	}
 	if v.c.FormValue("decision") != "agree" {

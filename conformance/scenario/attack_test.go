@@ -39,6 +39,7 @@ func attacks(t *testing.T, n *nation) {
 	t.Run("another person's records are not found", func(t *testing.T) { neighbour(t, n, v) })
 	t.Run("ids that are none", func(t *testing.T) { oddIDs(t, n, v) })
 	t.Run("a planted cookie is worth nothing", func(t *testing.T) { fixation(t, n) })
+	t.Run("one person cannot answer what another was asked", func(t *testing.T) { twoTabs(t, n) })
 	t.Run("after a sign-in the browser stays here", func(t *testing.T) { openRedirect(t, n) })
 	t.Run("the Host header decides nothing", func(t *testing.T) { hostHeader(t, n) })
 	t.Run("headers of pages and answers", func(t *testing.T) { headers(t, n, v) })
@@ -222,6 +223,31 @@ func fixation(t *testing.T, n *nation) {
 	signIn(t, n, b, who, "/portal")
 	if after := cookie(b.Jar.Cookies(home), "hn_session"); after == "" || after == before {
 		t.Fatalf("a new sign-in kept the session's secret: %q", after)
+	}
+}
+
+// twoTabs: a consent page is open in one tab while somebody else signs in in
+// another. The form that the first was shown is no consent of the second.
+func twoTabs(t *testing.T, n *nation) {
+	b, second := signedIn(t, n, n.someone(t)), n.someone(t)
+	a := open(t, b, http.MethodGet, n.app.pushed(t, random()+random(), civilDetail), nil)
+	page := fetch(t, b, a.header.Get("Location"))
+	form := url.Values{"decision": {"agree"}}
+	for _, name := range []string{"csrf", "a", "shown"} {
+		form.Set(name, first(t, `name="`+name+`" value="([^"]+)"`, page))
+	}
+	for _, item := range regexp.MustCompile(`name="item" value="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		form.Add("item", item[1])
+	}
+	signIn(t, n, b, second, "/portal")
+	for _, decision := range []string{"agree", "decline"} {
+		form.Set("decision", decision)
+		if a := open(t, b, http.MethodPost, n.base+"/consent", form); a.status != http.StatusSeeOther || !strings.Contains(a.header.Get("Location"), "/authorize/resume?") {
+			t.Errorf("%s by another person answered %d to %q", decision, a.status, a.header.Get("Location"))
+		}
+	}
+	if strings.Contains(fetch(t, b, n.base+"/portal/consents"), "/withdraw") {
+		t.Error("the second person has a consent that she never saw")
 	}
 }
 
