@@ -20,7 +20,7 @@ import (
 // first check of a form finds nothing there.
 func routed() *Server {
 	s := &Server{o: Options{
-		Issuer: "https://id.example", Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms([]byte("key")),
+		Issuer: "https://id.example", Provider: &provider.Provider{}, Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms([]byte("key")),
 		Broker: http.NotFoundHandler(), Metrics: http.NotFoundHandler(),
 	}}
 	s.app = fiber.New(fiber.Config{ErrorHandler: s.renderError})
