@@ -154,6 +154,9 @@ var (
 // she picked as the proof. Errors: ErrWrongSymbol, ErrNotPicked, ErrOver,
 // authz.ErrNotFound.
 func (e *Engine) Confirm(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, picked string) error {
+	if subject == "" {
+		return authz.ErrNotFound
+	}
 	r, err := e.Show(ctx, id, subject)
 	if err != nil || r.State == Confirmed {
 		return err

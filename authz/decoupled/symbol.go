@@ -52,7 +52,9 @@ func (k Keys) Choices(r *Request) []string {
 	out := []string{r.Symbol}
 	for n := 0; len(out) < choices; n++ {
 		decoy := k.decoy(r, n, alphabet)
-		if !slices.Contains(out, decoy) && decoy[0] != '0' {
+		// A number does not begin with 0 unless the right one does, which would give
+		// the others away.
+		if !slices.Contains(out, decoy) && (decoy[0] == '0') == (r.Symbol[0] == '0') {
 			out = append(out, decoy)
 		}
 	}

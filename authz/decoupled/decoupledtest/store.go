@@ -1,0 +1,140 @@
+// Package decoupledtest keeps decoupled requests in memory, as the store promises,
+// for tests of those who use it.
+package decoupledtest
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/decoupled"
+)
+
+// Store is a [decoupled.Store] and the evidence beside it.
+type Store struct {
+	mu       sync.Mutex
+	requests map[authz.AuthorizationID]decoupled.Request
+	decided  map[authz.AuthorizationID]time.Time
+	// Events are what was staged and stayed.
+	Events []audit.Event
+}
+
+// New makes an empty one.
+func New() *Store {
+	return &Store{requests: map[authz.AuthorizationID]decoupled.Request{}, decided: map[authz.AuthorizationID]time.Time{}}
+}
+
+// InsertDecoupled refuses a user code that is in use.
+func (s *Store) InsertDecoupled(_ context.Context, r decoupled.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.requests {
+		if len(r.UserCode) > 0 && bytes.Equal(other.UserCode, r.UserCode) {
+			return authz.ErrConflict
+		}
+	}
+	s.requests[r.ID] = r
+	return nil
+}
+
+// Decoupled finds a request.
+func (s *Store) Decoupled(_ context.Context, id authz.AuthorizationID) (decoupled.Request, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.requests[id]
+	if !ok {
+		return r, authz.ErrNotFound
+	}
+	return r, nil
+}
+
+// DecoupledByUserCode finds the request of a user code.
+func (s *Store) DecoupledByUserCode(_ context.Context, digest []byte) (decoupled.Request, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.requests {
+		if len(digest) > 0 && bytes.Equal(r.UserCode, digest) {
+			return r, nil
+		}
+	}
+	return decoupled.Request{}, authz.ErrNotFound
+}
+
+// OpenDecoupled lists what a person can still answer, newest first.
+func (s *Store) OpenDecoupled(_ context.Context, subject authz.Subject, now time.Time, limit int) ([]decoupled.Request, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []decoupled.Request
+	for _, r := range s.requests {
+		if subject != "" && r.Subject == subject && r.Channel == decoupled.CIBA && r.StateAt(now).Open() {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b decoupled.Request) int { return b.Created.Compare(a.Created) })
+	return out[:min(limit, len(out))], nil
+}
+
+// MoveDecoupled moves a request if the rules let it.
+func (s *Store) MoveDecoupled(_ context.Context, m decoupled.Move) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.requests[m.ID]
+	from, to := decoupled.Leads(m.Event)
+	if !ok || !slices.Contains(from, r.State) || !m.At.Before(r.Expires) || r.Subject != "" && r.Subject != m.Subject {
+		return authz.ErrConflict
+	}
+	r.State = to
+	if to == decoupled.Confirmed {
+		r.Subject = m.Subject
+	}
+	if !to.Open() {
+		r.Because, s.decided[m.ID] = m.Because, m.At
+	}
+	s.requests[m.ID] = r
+	return nil
+}
+
+// Pestered counts what waits.
+func (s *Store) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (int, bool, error) {
+	waiting, err := s.OpenDecoupled(ctx, subject, now, 1000)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	notMe := false
+	for id, at := range s.decided {
+		r := s.requests[id]
+		notMe = notMe || subject != "" && r.Subject == subject && r.Client == client && r.Because == decoupled.NotMe && at.After(since)
+	}
+	return len(waiting), notMe, err
+}
+
+// Tx undoes what a failed function wrote.
+func (s *Store) Tx(ctx context.Context, fn func(context.Context) error) error {
+	s.mu.Lock()
+	requests, decided, events := maps.Clone(s.requests), maps.Clone(s.decided), slices.Clone(s.Events)
+	s.mu.Unlock()
+	err := fn(ctx)
+	if err != nil {
+		s.mu.Lock()
+		s.requests, s.decided, s.Events = requests, decided, events
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// Stage keeps an event.
+func (s *Store) Stage(_ context.Context, e audit.Event) (func(context.Context) error, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Events = append(s.Events, e)
+	return func(context.Context) error { return nil }, nil
+}
+
+// Audit names a person in the evidence.
+func (s *Store) Audit(_ context.Context, subject authz.Subject) (string, error) {
+	return "the-name-in-the-evidence-of-the-person-" + string(subject), nil
+}
