@@ -278,8 +278,8 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 
 // signsInAnyway: claims about the person are no condition of a sign-in.
 var signsInAnyway = view.Words{
-	VI: "Bạn có thể bỏ trống mọi mục và bấm nút đồng ý: bạn vẫn đăng nhập được, ứng dụng chỉ không nhận các thông tin này.",
-	EN: "You may leave every box empty and press the agree button: you are signed in all the same, and the app does not get these details.",
+	VI: "Bạn có thể để trống các ô rồi bấm “Đồng ý với mục đã chọn”. Bạn vẫn đăng nhập được, chỉ là dịch vụ không nhận được những thông tin này.",
+	EN: "You may leave the boxes empty and press “Agree to what I ticked”. You are signed in all the same; the service just does not get these details.",
 }
 
 // citation is a citation of the catalogue, which is in English, in the reader's

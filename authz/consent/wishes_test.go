@@ -25,6 +25,7 @@ func TestWishesGoToTheFirstDeclarationThatCoversThem(t *testing.T) {
 		want     map[authz.PurposeID][]authz.AttributeID
 	}{
 		{"one declaration", []authz.Declaration{prefill}, []authz.AttributeID{name}, map[authz.PurposeID][]authz.AttributeID{"dvc.prefill": {name}}},
+		{"in the order of the declaration", []authz.Declaration{prefill}, []authz.AttributeID{sex, name}, map[authz.PurposeID][]authz.AttributeID{"dvc.prefill": {name, sex}}},
 		{"what none covers is left out", []authz.Declaration{prefill}, []authz.AttributeID{name, mail}, map[authz.PurposeID][]authz.AttributeID{"dvc.prefill": {name}}},
 		{"the first that covers it", []authz.Declaration{prefill, share}, []authz.AttributeID{name, day}, map[authz.PurposeID][]authz.AttributeID{"dvc.prefill": {name}, "self.share": {day}}},
 		{"one that is over does not count", []authz.Declaration{over, share}, []authz.AttributeID{name, sex}, map[authz.PurposeID][]authz.AttributeID{"self.share": {name}}},
