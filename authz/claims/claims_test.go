@@ -112,7 +112,8 @@ func TestAddress(t *testing.T) {
 			Address{Formatted: "Tỉnh Lào Cai", Region: "Tỉnh Lào Cai", Country: "Việt Nam"},
 		},
 		{
-			"abroad", map[string]any{"line": "1 Main Street", "province_name": "Leeds", "country": "GBR"},
+			"abroad",
+			map[string]any{"line": "1 Main Street", "province_name": "Leeds", "country": "GBR"},
 			Address{Formatted: "1 Main Street, Leeds", Street: "1 Main Street", Region: "Leeds", Country: "GBR"},
 		},
 	} {
@@ -294,8 +295,15 @@ func TestNoClaimWithoutItsAttribute(t *testing.T) {
 			attribute authz.AttributeID
 			trace     string
 		}{
-			{fullName, "An"}, {birthDate, "2004-02-29"}, {sex, `"female"`}, {updatedOn, "2026-01-02"}, {updatedOn, "1767286800"},
-			{residence, "Lê Lợi"}, {email, "an@example.vn"}, {phone, "+84000000017"}, {mandates, "Công ty Mẫu"},
+			{fullName, "An"},
+			{birthDate, "2004-02-29"},
+			{sex, `"female"`},
+			{updatedOn, "2026-01-02"},
+			{updatedOn, "1767286800"},
+			{residence, "Lê Lợi"},
+			{email, "an@example.vn"},
+			{phone, "+84000000017"},
+			{mandates, "Công ty Mẫu"},
 		} {
 			if !strings.Contains(string(raw), one.trace) {
 				continue

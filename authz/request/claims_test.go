@@ -165,8 +165,11 @@ func TestClaimsBecomeWishesForReleases(t *testing.T) {
 		{"§5.5.1: a claim that is not declared is left out", url.Values{"scope": {"openid"}, "claims": {`{"userinfo":{"birthdate":{"essential":true}}}`}}, nil, nil, false, ""},
 		{"§5.5: claims about the sign-in ask for nothing of a register", url.Values{"scope": {"openid"}, "claims": {`{"id_token":{"acr":null}}`}}, nil, nil, false, ""},
 		{
-			"RFC 9396: joined with what authorization_details ask for", url.Values{"scope": {"openid"}, "claims": {`{"userinfo":{"name":null}}`}, "authorization_details": {"[]"}},
-			asked("population.pin"), []authz.AttributeID{"population.pin", "population.full_name"}, false, "",
+			"RFC 9396: joined with what authorization_details ask for",
+			url.Values{"scope": {"openid"}, "claims": {`{"userinfo":{"name":null}}`}, "authorization_details": {"[]"}},
+			asked("population.pin"),
+			[]authz.AttributeID{"population.pin", "population.full_name"},
+			false, "",
 		},
 		{"a claims parameter that is none", url.Values{"scope": {"openid"}, "claims": {`{`}}, nil, nil, false, authz.InvalidRequest},
 	} {

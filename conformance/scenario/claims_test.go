@@ -6,6 +6,7 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
@@ -23,7 +26,13 @@ import (
 func claimsApp(t *testing.T, n *nation, id, basis, more string) *party {
 	t.Helper()
 	p := newParty(t, n, id)
-	file := filepath.Join(t.TempDir(), id+".yaml")
+	registerClaimsApp(t, p, basis, more)
+	return p
+}
+
+func registerClaimsApp(t *testing.T, p *party, basis, more string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), p.id+".yaml")
 	text := fmt.Sprintf(`
 - client_id: %s
   client_name: "Dịch vụ công %s"
@@ -44,13 +53,18 @@ func claimsApp(t *testing.T, n *nation, id, basis, more string) *party {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n.run(t, "client", "add", file)
-	return p
+	p.n.run(t, "client", "add", file)
 }
 
 // claimsOf signs somebody in with a scope and a claims parameter, and gives the
 // token response and the ID token's claims.
 func (p *party) claimsOf(t *testing.T, b *http.Client, who clients.Person, scope, asked string) (tokens answer, id map[string]any) {
+	t.Helper()
+	tokens = p.tokensFor(t, b, who, scope, asked)
+	return tokens, p.n.opened(t, tokens.text("id_token"))
+}
+
+func (p *party) tokensFor(t *testing.T, b *http.Client, who clients.Person, scope, asked string) answer {
 	t.Helper()
 	verifier := random() + random()
 	form := p.request(verifier, "")
@@ -67,11 +81,11 @@ func (p *party) claimsOf(t *testing.T, b *http.Client, who clients.Person, scope
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens = p.exchange(t, callback.Query().Get("code"), verifier)
+	tokens := p.exchange(t, callback.Query().Get("code"), verifier)
 	if tokens.status != http.StatusOK {
 		t.Fatalf("the token endpoint answered %d: %s", tokens.status, tokens.raw)
 	}
-	return tokens, p.n.opened(t, tokens.text("id_token"))
+	return tokens
 }
 
 func (p *party) userInfo(t *testing.T, tokens answer) map[string]any {
@@ -239,4 +253,92 @@ func TestClaims(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestOnePersonAtTwoSectors: OpenID Connect Core §8.1. The same person has another
+// sub at each sector, and at one sector the same wherever a sub is told.
+func TestOnePersonAtTwoSectors(t *testing.T) {
+	n := begin(t, "")
+	received := make(chan string, 8)
+	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { received <- r.FormValue("logout_token") }))
+	t.Cleanup(app.Close)
+	who := n.someone(t).atTheBrowser()
+	b := browser(t)
+	subs := map[string]string{}
+	for _, id := range []string{"sector-one", "sector-two"} {
+		p := claimsApp(t, n, id, "LB-STATE", fmt.Sprintf("  sector: %s.test\n  backchannel_logout_uri: %s/%s", id, app.URL, id))
+		tokens, idToken := p.claimsOf(t, b, who, "openid profile", `{"id_token":{"name":null}}`)
+		told := map[string]any{
+			"ID token": idToken["sub"], "UserInfo": p.userInfo(t, tokens)["sub"],
+			"introspection": p.call(t, "/introspect", url.Values{"token": {tokens.text("access_token")}}).body["sub"],
+			"release":       p.release(t, tokens.text("access_token"), `{"registry":"population","purpose":"dvc.prefill","attributes":["population.full_name"]}`).body["sub"],
+		}
+		for place, sub := range told {
+			if sub != idToken["sub"] || sub == "" {
+				t.Errorf("%s: the sub of %s is %v, that of the ID token %v", id, place, sub, idToken["sub"])
+			}
+		}
+		subs[id], _ = idToken["sub"].(string)
+	}
+	if subs["sector-one"] == subs["sector-two"] {
+		t.Fatal("both sectors know the person by one sub")
+	}
+	form := url.Values{}
+	for _, field := range hiddenField.FindAllStringSubmatch(pageText(t, b, http.MethodGet, n.base+"/portal/sessions", nil), -1) {
+		form.Set(field[1], html.UnescapeString(field[2]))
+	}
+	pageText(t, b, http.MethodPost, n.base+"/portal/sessions/end-all", form)
+	for range subs {
+		select {
+		case token := <-received:
+			claims := n.opened(t, token)
+			id, _ := claims["aud"].(string)
+			if claims["sub"] != subs[id] || subs[id] == "" {
+				t.Errorf("the logout token of %v has sub %v, want %v", claims["aud"], claims["sub"], subs[id])
+			}
+			delete(subs, id)
+		case <-ctx(t).Done():
+			t.Fatalf("no logout token came for %v", subs)
+		}
+	}
+}
+
+// TestClaimsSignedAndEncrypted: OpenID Connect Core §5.3.2 and §16.14: claims about
+// the person inside a signed UserInfo, and inside an encrypted ID token.
+func TestClaimsSignedAndEncrypted(t *testing.T) {
+	n := begin(t, "")
+	p := newParty(t, n, "app-sealed")
+	set := fmt.Sprintf(`{"keys":[%s,%s]}`, p.jwk(t, "sig"), p.jwk(t, "enc"))
+	p.public = set
+	registerClaimsApp(t, p, "LB-STATE", "  userinfo_signed_response_alg: ES256\n  id_token_encrypted_response_alg: ECDH-ES\n  id_token_encrypted_response_enc: A256GCM")
+	tokens := p.tokensFor(t, browser(t), n.someone(t).atTheBrowser(), "openid profile", `{"id_token":{"birthdate":null}}`)
+	nested, err := jose.ParseEncryptedCompact(tokens.text("id_token"), []jose.KeyAlgorithm{jose.ECDH_ES}, []jose.ContentEncryption{jose.A256GCM})
+	if err != nil {
+		t.Fatalf("the ID token is not encrypted: %v", err)
+	}
+	inside, err := nested.Decrypt(p.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := known(n.opened(t, string(inside))); !slices.Equal(got, []string{"birthdate"}) {
+		t.Fatalf("the encrypted ID token has %v", got)
+	}
+	info := p.resource(t, http.MethodGet, "/userinfo", tokens.text("access_token"), "", nil)
+	if got := n.opened(t, info.raw); got["aud"] != p.id || got["iss"] != n.base || got["name"] == nil || got["sub"] == nil {
+		t.Fatalf("the signed UserInfo is %v", got)
+	}
+}
+
+// jwk is the party's public key for a use.
+func (p *party) jwk(t *testing.T, use string) []byte {
+	t.Helper()
+	key := jose.JSONWebKey{Key: p.key.Public(), KeyID: p.kid, Use: use, Algorithm: "ES256"}
+	if use == "enc" {
+		key.KeyID, key.Algorithm = "enc", ""
+	}
+	raw, err := json.Marshal(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
