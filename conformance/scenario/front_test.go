@@ -258,6 +258,7 @@ func (a *webApp) errors(t *testing.T, b *http.Client) {
 		{"Multiple Response Types §3: tokens in a query", "invalid_request", "fragment", a.request("response_type", "id_token", "response_mode", "query")},
 		{"OpenID Core §6.1: an object without a redirect URI", "invalid_request", "", a.request("request", none, "redirect_uri", "")},
 		{"OpenID Core §6.1: not a JWT", "invalid_request_object", "fragment", a.request("response_type", "id_token", "request", "x")},
+		{"OpenID Core §5.5.1.1: an essential acr out of reach", "unmet_authentication_requirements", "fragment", a.request("response_type", "id_token", "claims", `{"id_token":{"acr":{"essential":true,"values":["urn:vn:gov:eid:auth-level:3"]}}}`)},
 		{"OpenID Core §7.2.1: registration", "registration_not_supported", "query", a.request("registration", "{}")},
 		{"OpenID Core §3.1.2.1: a redirect URI whose query differs", "invalid_request", "", a.request("redirect_uri", a.redirect+"&x=CALL-0900")},
 		{"OpenID Core §3.1.2.1: none, one is registered", "invalid_request", "", a.request("redirect_uri", "")},
