@@ -1,0 +1,74 @@
+package provider_test
+
+import (
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestRefreshAnswerLost: an app whose answer got lost asks again, also from a new
+// key: the access token is bound to the key it proves now, the refresh token is
+// the one that got lost, and after the grace the first one ends the grant.
+func TestRefreshAnswerLost(t *testing.T) {
+	w := withBackend(t)
+	before, after := newKey(t), newKey(t)
+	given := w.viaCode(t, before)
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}}
+	lost := tokensOf(t, w.ask(t, "app", before, form))
+	again := tokensOf(t, w.ask(t, "app", after, form))
+	if again.Refresh != lost.Refresh {
+		t.Error("the successor is another one")
+	}
+	was, is := claimsOf(t, lost.Access)["cnf"].(map[string]any), claimsOf(t, again.Access)["cnf"].(map[string]any)
+	if was["jkt"] == is["jkt"] {
+		t.Error("RFC 9449 §5: the token is not bound to the key that was proved")
+	}
+	if a := w.resource(t, w.UserInfo, after, http.MethodGet, "/userinfo", again.Access); a.Code != http.StatusOK {
+		t.Errorf("%d %s", a.Code, a.Body)
+	}
+	if a := w.resource(t, w.UserInfo, after, http.MethodGet, "/userinfo", lost.Access); a.Code != http.StatusUnauthorized {
+		t.Errorf("a token of another key was taken: %d", a.Code)
+	}
+	w.now = w.now.Add(time.Minute)
+	if got := errorOf(t, w.ask(t, "app", after, form)); got != "invalid_grant" {
+		t.Errorf("after the grace: %s", got)
+	}
+	if active3(w, again.Access) {
+		t.Error("RFC 9700 §4.14.2: the grant lives on")
+	}
+}
+
+// TestRefreshTogether: of callers that race with one refresh token each gets the
+// same successor, or is told to ask again; none ends the grant.
+func TestRefreshTogether(t *testing.T) {
+	w := withBackend(t)
+	k := newKey(t)
+	given := w.viaCode(t, k)
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}}
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	next := map[string]int{}
+	for range 16 {
+		group.Go(func() {
+			a := w.ask(t, "app", k, form)
+			mu.Lock()
+			defer mu.Unlock()
+			switch a.Code {
+			case http.StatusOK:
+				next[tokensOf(t, a).Refresh]++
+			case http.StatusServiceUnavailable:
+			default:
+				t.Errorf("%d %s", a.Code, a.Body)
+			}
+		})
+	}
+	group.Wait()
+	if len(next) != 1 {
+		t.Fatalf("%d successors", len(next))
+	}
+	if a := w.ask(t, "app", k, form); a.Code != http.StatusOK {
+		t.Errorf("within the grace: %d %s", a.Code, a.Body)
+	}
+}
