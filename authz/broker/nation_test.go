@@ -287,7 +287,14 @@ func (n *nation) BrokerAccess(r *http.Request) (Access, error) {
 	case "nonce":
 		return Access{}, authz.Refuse(authz.UseDPoPNonce, "use the nonce")
 	}
-	return Access{Grant: authz.GrantID(fields[1]), Client: authz.ClientID(fields[2]), Pairwise: "pairwise-an", NextNonce: "next"}, nil
+	a := Access{Grant: authz.GrantID(fields[1]), Client: authz.ClientID(fields[2]), Pairwise: "pairwise-an", NextNonce: "next"}
+	if actors := strings.Split(fields[2], "+"); strings.Contains(fields[2], "+") { // newest first, the last is nobody
+		a.Client = authz.ClientID(actors[0])
+		for _, id := range actors[:len(actors)-1] {
+			a.Actors = append(a.Actors, authz.ClientID(id))
+		}
+	}
+	return a, nil
 }
 
 func (n *nation) Nonce() string { return "fresh" }
