@@ -66,7 +66,7 @@ func (s *Store) Health(ctx context.Context) error {
 func (c *client) health(ctx context.Context) error {
 	var worst error
 	for _, endpoint := range c.endpoints {
-		err := healthOf(ctx, endpoint)
+		err := c.healthOf(ctx, endpoint)
 		if err == nil {
 			return nil
 		}
@@ -75,8 +75,10 @@ func (c *client) health(ctx context.Context) error {
 	return worst
 }
 
-func healthOf(ctx context.Context, endpoint *api.Client) error {
+func (c *client) healthOf(ctx context.Context, endpoint *api.Client) error {
 	const doing = "asking Vault's health"
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
 	// Every state with status 200: which it is stands in the answer.
 	answer, err := endpoint.Logical().ReadRawWithDataWithContext(ctx, "sys/health", map[string][]string{
 		"standbyok": {"true"}, "perfstandbyok": {"true"}, "sealedcode": {"200"}, "uninitcode": {"200"}, "drsecondarycode": {"200"},
@@ -87,6 +89,9 @@ func healthOf(ctx context.Context, endpoint *api.Client) error {
 	}
 	if err == nil {
 		err = parse(answer, &h)
+	}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = ctx.Err()
 	}
 	switch {
 	case err != nil:
