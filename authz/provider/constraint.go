@@ -136,12 +136,13 @@ var aliasPaths = map[string]string{
 	"userinfo_endpoint":                     UserInfoPath,
 	"device_authorization_endpoint":         DeviceGrantPath,
 	"backchannel_authentication_endpoint":   BackchannelPath,
+	"grant_management_endpoint":             GrantsPath,
 }
 
 // OnAlias tells whether a path may be called at the host that asks for client
 // certificates: those of mtls_endpoint_aliases, and the broker's.
 func (p *Provider) OnAlias(path string) bool {
-	if strings.HasPrefix(path, BrokerPath+"/") {
+	if strings.HasPrefix(path, BrokerPath+"/") || strings.HasPrefix(path, GrantsPath+"/") {
 		return true
 	}
 	for _, one := range aliasPaths {
@@ -156,8 +157,10 @@ func (p *Provider) OnAlias(path string) bool {
 // both hosts.
 func (p *Provider) assertionAudiences() []string {
 	out := []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke, p.url.device, p.url.backchannel}
-	for _, alias := range p.aliases() {
-		out = append(out, alias)
+	if p.o.MutualTLSAlias != "" {
+		for _, here := range slices.Clone(out) {
+			out = append(out, p.o.MutualTLSAlias+strings.TrimPrefix(here, p.o.Issuer))
+		}
 	}
 	return out
 }

@@ -18,7 +18,7 @@ type protectedResource struct {
 	NameVI               string   `json:"resource_name#vi"`
 	DetailTypes          []string `json:"authorization_details_types_supported,omitempty"`
 	DPoPAlgs             []string `json:"dpop_signing_alg_values_supported"`
-	DPoPRequired         bool     `json:"dpop_bound_access_tokens_required"`
+	CertificateBound     bool     `json:"tls_client_certificate_bound_access_tokens"`
 }
 
 // WellKnownResource starts the path of a resource's metadata, RFC 9728 §3.
@@ -34,12 +34,13 @@ func (p *Provider) buildResourceMetadata() error {
 	for _, r := range []protectedResource{
 		{
 			Resource: p.url.broker, Name: "Broker of the national registers", NameVI: "Cổng chia sẻ dữ liệu quốc gia",
-			DetailTypes: []string{authz.ReleaseType}, DPoPRequired: true,
+			DetailTypes: []string{authz.ReleaseType},
 		},
 		{Resource: p.url.userinfo, Scopes: []string{"openid"}, Name: "UserInfo", NameVI: "Thông tin người dùng"},
 		{Resource: p.url.grants, Scopes: serviceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},
 	} {
 		r.AuthorizationServers, r.BearerMethods, r.DPoPAlgs = []string{p.o.Issuer}, []string{"header"}, []string{"ES256", "EdDSA", "PS256"}
+		r.CertificateBound = p.o.MutualTLSAlias != ""
 		body, err := json.Marshal(r)
 		if err != nil {
 			return err

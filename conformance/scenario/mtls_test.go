@@ -122,7 +122,7 @@ func secureMetadata(t *testing.T, n *nation) {
 	plain := &http.Client{Transport: n.secure.Authority.Transport()}
 	a := sendBy(t, plain, r)
 	aliases, _ := a.body["mtls_endpoint_aliases"].(map[string]any)
-	for _, name := range []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint", "device_authorization_endpoint", "backchannel_authentication_endpoint"} {
+	for _, name := range []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint", "device_authorization_endpoint", "backchannel_authentication_endpoint", "grant_management_endpoint"} {
 		here, _ := a.body[name].(string)
 		if want := n.secure.Alias + strings.TrimPrefix(here, n.base); aliases[name] != want {
 			t.Errorf("alias of %s: got %v, want %s", name, aliases[name], want)
@@ -131,6 +131,12 @@ func secureMetadata(t *testing.T, n *nation) {
 	methods := fmt.Sprint(a.body["token_endpoint_auth_methods_supported"])
 	if a.body["tls_client_certificate_bound_access_tokens"] != true || !strings.Contains(methods, " tls_client_auth self_signed_tls_client_auth") {
 		t.Errorf("the metadata are %s", a.raw)
+	}
+	if r, err = http.NewRequestWithContext(ctx(t), http.MethodGet, n.base+"/.well-known/oauth-protected-resource/broker/v1", nil); err != nil {
+		t.Fatal(err)
+	}
+	if broker := sendBy(t, plain, r); broker.body["tls_client_certificate_bound_access_tokens"] != true { // RFC 9728 §2
+		t.Errorf("the broker's metadata are %s", broker.raw)
 	}
 	if a.header.Get("Strict-Transport-Security") == "" {
 		t.Error("no Strict-Transport-Security over TLS")
