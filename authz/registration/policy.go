@@ -2,9 +2,11 @@ package registration
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/claims"
 )
 
 // Policy is what an agency's officer lets an app register: it goes with an
@@ -64,6 +66,26 @@ func allowancesOf(c *authz.Client) (needed map[Allowance]string) {
 		needed[AllowUnsignedObjects] = "request_object_signing_alg"
 	}
 	return needed
+}
+
+// openDeclarations let an app of an open provider, where all persons are invented,
+// ask for all standard claims, as a conformance suite does which knows of no
+// declarations.
+func openDeclarations() []authz.Declaration {
+	var list []authz.Declaration
+	for _, id := range claims.OfScopes(claims.Scopes()...) {
+		register, _, _ := strings.Cut(string(id), ".")
+		i := slices.IndexFunc(list, func(d authz.Declaration) bool { return string(d.Registry) == register })
+		if i < 0 {
+			i = len(list)
+			list = append(list, authz.Declaration{
+				Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: authz.RegistryID(register), MaxDays: 30, Frequency: "unlimited",
+				Explanation: authz.LocalizedText{VI: "Để thử ứng dụng với dữ liệu giả định.", EN: "To try the app with invented data."},
+			})
+		}
+		list[i].Attributes = append(list[i].Attributes, id)
+	}
+	return list
 }
 
 // Initial is an initial access token as it is kept: by its digest.
@@ -137,6 +159,9 @@ func (p Policy) Fill(m Metadata) (Metadata, error) {
 		// A certified client of the oidc profile sends no PKCE and has no member to
 		// say so.
 		m.CodeWithoutPKCE = m.CodeWithoutPKCE || m.Profile == string(authz.OIDC)
+		if len(m.Scope) == 0 && len(m.Declarations) == 0 {
+			m.Scope, m.Declarations = slices.Concat(ordinaryScopes, claims.Scopes()), openDeclarations()
+		}
 		return m, nil
 	}
 	if m.Profile != "" && m.Profile != string(p.Profile) {

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"hopnhat/authz"
@@ -176,67 +173,3 @@ func (d *Deliverer) post(ctx context.Context, one Delivery) error {
 	}
 	return nil
 }
-
-// GuardedClient is an HTTP client for URLs that apps have registered: it reaches
-// public addresses only, follows no redirect and gives up soon. allowLoopback
-// lets demonstrations reach this machine.
-func GuardedClient(allowLoopback bool) *http.Client {
-	dialer := &net.Dialer{
-		Timeout: 3 * time.Second,
-		// Control runs after the name was resolved, so a name that changes its
-		// address between check and use gains nothing.
-		Control: func(_, address string, _ syscall.RawConn) error {
-			host, _, err := net.SplitHostPort(address)
-			if err != nil {
-				return err
-			}
-			ip, err := netip.ParseAddr(host)
-			if err != nil {
-				return err
-			}
-			if ip = ip.Unmap(); ip.IsLoopback() && allowLoopback {
-				return nil
-			}
-			if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() ||
-				sharedSpace.Contains(ip) {
-				return errors.New("the address is not public")
-			}
-			return nil
-		},
-	}
-	return &http.Client{
-		Timeout: 10 * time.Second,
-		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: 3 * time.Second, MaxIdleConns: 50,
-			IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 16 << 10, Proxy: nil,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// Fetcher gets documents with a guarded client.
-type Fetcher struct{ Client *http.Client }
-
-// Fetch gets what is at a URL: status 200, and no longer than limit.
-func (f Fetcher) Fetch(ctx context.Context, address string, limit int64) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := f.Client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %d", answer.StatusCode)
-	}
-	raw, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = fmt.Errorf("longer than %d bytes", limit)
-	}
-	return raw, err
-}
-
-// sharedSpace is RFC 6598 address space, which is not public.
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")

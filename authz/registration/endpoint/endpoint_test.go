@@ -201,7 +201,7 @@ func TestRegister(t *testing.T) {
 	})
 	t.Run("open: no token, any profile", func(t *testing.T) {
 		d := newDesk(t, true)
-		if a := d.ask(t, "POST", endpoint.Path, "", secret); a.status != 201 || a.text("profile") != "oidc" {
+		if a := d.ask(t, "POST", endpoint.Path, "", secret); a.status != 201 || a.text("profile") != "oidc" || a.text("scope") != "openid offline_access profile email address phone" || a.body["code_without_pkce"] != true {
 			t.Fatalf("%d %v", a.status, a.body)
 		}
 		if a := d.ask(t, "POST", endpoint.Path, "", with(t, plain, `{"profile":"fapi2"}`)); a.status != 201 || a.text("profile") != "fapi2" {
