@@ -280,9 +280,9 @@ var ring = sync.OnceValue(func() keys.Ring {
 	return opened
 })
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{
+// emptyWorld has no provider yet.
+func emptyWorld() *world {
+	return &world{
 		now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), signedIn: true, person: "p", level: 2,
 		app: &authz.Client{
 			ID: "app", Profile: authz.OIDC, Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret"), Sector: "app",
@@ -290,6 +290,11 @@ func newWorld(t *testing.T) *world {
 		},
 		memory: &memory{pending: map[authz.AuthorizationID]provider.Pending{}, grants: map[authz.GrantID]provider.Grant{}, spent: map[string]bool{}},
 	}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := emptyWorld()
 	clock := func() time.Time { return w.now }
 	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
