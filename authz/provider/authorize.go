@@ -6,10 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-
-	"github.com/ory/fosite"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
@@ -175,80 +172,6 @@ func (p *Provider) step(r *http.Request, pending Pending, client *clientauth.Reg
 	}
 }
 
-// decide gathers the facts and asks [interaction.Next]. granted are the releases
-// that need no asking, or were just given.
-func (p *Provider) decide(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, signedIn, given bool) (interaction.Outcome, []authz.Release, error) {
-	req := pending.Request
-	facts := interaction.Request{Prompt: req.Prompt, MaxAge: req.MaxAge, Created: pending.Created, Level: client.MinimumLevel}
-	wished := req.ACRValues
-	if req.Claims != nil {
-		switch values, essential := req.Claims.ACR(); {
-		case essential && values != nil:
-			facts.Essential = levels(values)
-		default:
-			wished = slices.Concat(wished, values)
-		}
-	}
-	if best := highest(wished, s.Reachable); best > facts.Level && facts.Essential == nil {
-		facts.Level = best
-	}
-	var needed bool
-	var granted []authz.Release
-	if req.IDTokenHint != "" {
-		hinted, err := p.hintedSubject(ctx, req.IDTokenHint, client, s)
-		if refusal := authz.AsError(err); refusal != nil && refusal.Code == authz.InvalidRequest {
-			return interaction.Outcome{Kind: interaction.Refuse, Code: refusal.Code, Why: "id_token_hint is not an ID token of ours for this app"}, nil, nil
-		} else if refusal != nil {
-			return interaction.Outcome{}, nil, refusal
-		}
-		facts.Hinted = hinted
-	}
-	if signedIn {
-		other, err := p.otherSubject(ctx, req, client, s)
-		if err != nil {
-			return interaction.Outcome{}, nil, keysError(err)
-		}
-		if other {
-			facts.Hinted = "another"
-		}
-		if req.Decoupled {
-			if err := p.confirmFacts(ctx, pending, s, &facts); err != nil {
-				return interaction.Outcome{}, nil, authz.AsError(err)
-			}
-		}
-		if needed, granted, err = p.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
-			return interaction.Outcome{}, nil, authz.AsError(err)
-		}
-	}
-	outcome := interaction.Next(facts, interaction.Session{
-		SignedIn: signedIn, Subject: s.Subject, AuthTime: s.AuthTime, Level: s.Level, Reachable: s.Reachable,
-	}, needed, given, p.now())
-	return outcome, granted, nil
-}
-
-// levels are those of ours among acr values, never nil.
-func levels(values []string) []authz.AuthenticationLevel {
-	found := []authz.AuthenticationLevel{}
-	for _, v := range values {
-		if level, ok := authz.ParseACR(v); ok {
-			found = append(found, level)
-		}
-	}
-	return found
-}
-
-// highest is the best level among acr_values that the account can reach; a wish
-// beyond reach is not held against the person (OpenID Connect Core §3.1.2.1).
-func highest(values []string, reachable authz.AuthenticationLevel) authz.AuthenticationLevel {
-	var best authz.AuthenticationLevel
-	for _, v := range values {
-		if level, ok := authz.ParseACR(v); ok && level > best && level <= reachable {
-			best = level
-		}
-	}
-	return best
-}
-
 // kept stores a request that came with the browser and is to wait.
 func (p *Provider) kept(ctx context.Context, pending Pending) (Pending, error) {
 	if pending.ID != "" {
@@ -381,141 +304,10 @@ func (p *Provider) finishError(err error) error {
 	return authz.AsError(err)
 }
 
-// issue makes the code and what else the browser carries, and stores the grant,
-// together with the end of the pending authorization and what record writes: one
-// commit.
-func (p *Provider) issue(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (Next, error) {
-	if pending.Request.Decoupled {
-		return p.issueDecoupled(ctx, pending, client, s, granted, record)
-	}
-	now := p.now().UTC()
-	u := &unit{client: client, now: now}
-	answer := url.Values{}
-	if pending.Request.HasCode() {
-		code, refusal := p.engineCode(withUnit(ctx, u), pending.Request, s)
-		if refusal != nil {
-			return p.Refuse(ctx, pending, refusal)
-		}
-		answer.Set("code", code)
-	}
-	grant := p.newGrant(pending, client, s, granted, now)
-	grant.CodeHash = u.hash
-	before, refusal := p.continued(ctx, pending.Request, s)
-	if refusal != nil {
-		return p.Refuse(ctx, pending, refusal)
-	}
-	if !pending.Request.HasCode() {
-		grant.CodeSpent = now // there is none: its tokens are good at once
-	}
-	write := func(ctx context.Context) error {
-		if pending.ID != "" {
-			if err := p.o.Grants.FinishPending(ctx, pending.ID, now); err != nil {
-				return err
-			}
-		}
-		if record != nil {
-			details, err := record(ctx)
-			if err != nil {
-				return err
-			}
-			grant.Details = details
-		}
-		if err := p.know(ctx, client, s.Subject); err != nil {
-			return err
-		}
-		return p.o.Grants.InsertGrant(ctx, p.continuing(grant, before))
-	}
-	if pending.ID != "" || record != nil || client.AllowsGrant(authz.GrantCIBA) {
-		write = inTx(p.o.Grants, write)
-	}
-	if p.tellsInFront(pending.Request) {
-		// The one answer that is made last: what it tells of the person leaves by the
-		// grant, which must be there, with what she has just agreed to.
-		if err := write(ctx); err != nil {
-			return Next{}, p.finishError(err)
-		}
-		if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
-			return Next{}, err
-		}
-		return p.answer(ctx, pending.Request, answer)
-	}
-	// Made first: an answer that cannot be signed leaves nothing spent.
-	if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
-		return Next{}, err
-	}
-	next, err := p.answer(ctx, pending.Request, answer)
-	if err != nil {
-		return Next{}, err
-	}
-	if err := write(ctx); err != nil {
-		return Next{}, p.finishError(err)
-	}
-	return next, nil
-}
-
-func inTx(g Grants, write func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error { return g.Tx(ctx, write) }
-}
-
-// engineCode runs the engine's authorization handlers over the checked request
-// and nothing else: what the browser added to the URL never reaches it.
-func (p *Provider) engineCode(ctx context.Context, a request.Authorization, s SignedIn) (string, *authz.Error) {
-	form := url.Values{
-		"client_id": {string(a.ClientID)}, "redirect_uri": {a.RedirectURI}, "response_type": {"code"},
-		"scope": {strings.Join(a.Scope, " ")},
-		// The engine refuses a short or missing state, which is the app's choice
-		// (FAPI 2.0 SP: optional); the answer's state is ours to set.
-		"state": {placeholder},
-	}
-	if a.CodeChallenge != "" {
-		form.Set("code_challenge", a.CodeChallenge)
-		form.Set("code_challenge_method", "S256")
-	}
-	r, err := engineRequest(ctx, p.url.authorize, form)
-	if err != nil {
-		return "", authz.AsError(err)
-	}
-	requester, err := p.engine.NewAuthorizeRequest(ctx, r)
-	if err != nil {
-		return "", engineError(err)
-	}
-	for _, scope := range a.Scope {
-		requester.GrantScope(scope)
-	}
-	response, err := p.engine.NewAuthorizeResponse(ctx, requester, &fosite.DefaultSession{Subject: string(s.Subject)})
-	if err != nil {
-		return "", engineError(err)
-	}
-	return response.GetCode(), nil
-}
-
 func errorParameters(refusal *authz.Error) url.Values {
 	v := url.Values{"error": {string(refusal.Code)}}
 	if refusal.Description != "" {
 		v.Set("error_description", refusal.Description)
 	}
 	return v
-}
-
-// hintedSubject tells whom an id_token_hint means: the person who is signed in,
-// or somebody else, for whom it returns an unequal subject.
-func (p *Provider) hintedSubject(ctx context.Context, hint string, client *clientauth.Registered, s SignedIn) (authz.Subject, error) {
-	claims, err := p.idTokenHint(hint)
-	if err != nil {
-		return "", err
-	}
-	if !slices.Contains(claims.Audience, string(client.ID)) {
-		return "", authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app")
-	}
-	if s.Subject == "" {
-		return "another", nil // than nobody
-	}
-	own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
-	if err != nil {
-		return "", keysError(err)
-	}
-	if claims.Subject == string(own) {
-		return s.Subject, nil
-	}
-	return "another", nil
 }
