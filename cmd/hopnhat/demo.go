@@ -152,7 +152,10 @@ func prepareState(dir string, reset bool) (unlock func(), err error) {
 	// The system gives the lock back when the process ends, however it ends.
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		unlock()
-		return nil, fmt.Errorf("another demonstration uses the state folder %s (%w); stop it, or choose another with --state", dir, err)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another demonstration uses the state folder %s; stop it, or choose another with --state", dir)
+		}
+		return nil, fmt.Errorf("locking the state folder %s: %w", dir, err)
 	}
 	if _, err := lock.WriteAt([]byte("State of `hopnhat demo`. Everything in it is invented.\n"), 0); err != nil {
 		unlock()
