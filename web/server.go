@@ -221,9 +221,11 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.app.ShutdownWith
 func (s *Server) Test(r *http.Request) (*http.Response, error) { return s.app.Test(r, -1) }
 
 // mount runs a net/http handler behind fiber. The adaptor gives no deadline and
-// does not tell when the client leaves, so the mount sets one.
+// does not tell when the client leaves, so the mount sets one; and it lends its
+// strings, so the mount makes them the request's own.
 func (s *Server) mount(h http.HandlerFunc) fiber.Handler {
 	convert := adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own(r)
 		r.RemoteAddr = r.Header.Get(addressHeader) // not that of a proxy of ours
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()

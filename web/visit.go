@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
 	"hopnhat/authz"
 	"hopnhat/authz/session"
@@ -48,7 +47,7 @@ func (s *Server) show(h func(*visit) error) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
-		r, err := adaptor.ConvertRequest(c, false)
+		r, err := asHTTP(c)
 		if err != nil {
 			return fault(view.ErrorBadRequest)
 		}
