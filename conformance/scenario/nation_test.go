@@ -2,6 +2,7 @@ package scenario_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha1"
@@ -38,6 +39,7 @@ type nation struct {
 	rotating *party          // oidc with the same means: its refresh tokens are spent by use
 	legacy   string          // client_secret of the oidc client
 	secure   *harness.Secure // over TLS; nil for plain HTTP
+	accounts int             // enrolled; 24 if zero
 	argument []string
 	tool     []string // what tools need to find the state
 }
@@ -107,14 +109,20 @@ func begin(t *testing.T, database string, more ...string) *nation {
 // beginSecure starts one over TLS, with a host for client certificates.
 func beginSecure(t *testing.T) *nation {
 	t.Helper()
+	return beginSecureWith(t, 0)
+}
+
+// beginSecureWith starts one with so many accounts and more flags.
+func beginSecureWith(t *testing.T, accounts int, more ...string) *nation {
+	t.Helper()
 	port := harness.Port(t, 4)
 	s := harness.Secured(t, port, port+3)
-	return (&nation{base: s.Base, secure: s}).begin(t, port, "", s.Args...)
+	return (&nation{base: s.Base, secure: s, accounts: accounts}).begin(t, port, "", append(s.Args, more...)...)
 }
 
 func (n *nation) begin(t *testing.T, port int, database string, more ...string) *nation {
 	t.Helper()
-	n.state = filepath.Join(t.TempDir(), "state")
+	n.state, n.accounts = filepath.Join(t.TempDir(), "state"), cmp.Or(n.accounts, 24)
 	n.tool = append([]string{"--state", n.state, "--argon2-kib", "64"}, more...)
 	if database != "" {
 		n.tool = append(n.tool, "--database", database)
@@ -126,7 +134,7 @@ func (n *nation) begin(t *testing.T, port int, database string, more ...string) 
 	n.start(t)
 	n.app, n.other, n.rotating = newParty(t, n, "app-a"), newParty(t, n, "app-b"), newParty(t, n, "app-c")
 	n.register(t)
-	scanner := bufio.NewScanner(strings.NewReader(n.run(t, "account", "enrol", "--count", "24")))
+	scanner := bufio.NewScanner(strings.NewReader(n.run(t, "account", "enrol", "--count", fmt.Sprint(n.accounts))))
 	for scanner.Scan() {
 		if !strings.HasPrefix(scanner.Text(), "{") {
 			continue
@@ -137,8 +145,8 @@ func (n *nation) begin(t *testing.T, port int, database string, more ...string) 
 		}
 		n.people = append(n.people, p)
 	}
-	if len(n.people) != 24 {
-		t.Fatalf("%d accounts were enrolled, want 24", len(n.people))
+	if len(n.people) != n.accounts {
+		t.Fatalf("%d accounts were enrolled, want %d", len(n.people), n.accounts)
 	}
 	return n
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -159,7 +160,7 @@ func (r *Run) TryRegister(change ...func(Claims)) (*Client, Answer) {
 	name := fmt.Sprintf("%s-%d", r.id, len(r.clients))
 	c := &Client{Method: method, run: r}
 	wanted := Claims{
-		"client_name": "Conformance " + r.Module.Name, "redirect_uris": []any{r.Redirect("callback")},
+		"client_name": "Conformance " + strings.ReplaceAll(r.Module.Name, "_", "-"), "redirect_uris": []any{r.Redirect("callback")},
 		"response_types": []any{r.Variant[ResponseType]}, "grant_types": r.grantTypes(), "token_endpoint_auth_method": method,
 		"contacts": []any{"conformance@example.com"},
 	}
@@ -184,14 +185,7 @@ func (r *Run) TryRegister(change ...func(Claims)) (*Client, Answer) {
 	}
 	body, err := json.Marshal(wanted)
 	r.works(err, "writing the registration")
-	request, err := http.NewRequest(http.MethodPost, at, bytes.NewReader(body))
-	r.works(err, "asking for a registration")
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
-	if t := r.suite.Config.InitialAccessToken; t != "" {
-		request.Header.Set("Authorization", "Bearer "+t)
-	}
-	a := r.Do(request, nil)
+	a := r.ask(at, body)
 	if a.Status != http.StatusCreated {
 		return c, a
 	}
@@ -210,6 +204,26 @@ func (r *Run) TryRegister(change ...func(Claims)) (*Client, Answer) {
 	r.clients = append(r.clients, c)
 	r.Finally(func() { r.unregister(c) })
 	return c, a
+}
+
+// ask sends a registration; where the provider says that it has had enough for now,
+// again after as long as it says.
+func (r *Run) ask(at string, body []byte) Answer {
+	for {
+		request, err := http.NewRequest(http.MethodPost, at, bytes.NewReader(body))
+		r.works(err, "asking for a registration")
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Accept", "application/json")
+		if t := r.suite.initialToken(); t != "" {
+			request.Header.Set("Authorization", "Bearer "+t)
+		}
+		a := r.Do(request, nil)
+		after, err := strconv.Atoi(a.Header.Get("Retry-After"))
+		if a.Status != http.StatusTooManyRequests || err != nil || r.ctx.Err() != nil {
+			return a
+		}
+		r.Wait(time.Duration(min(after, 60))*time.Second, "the provider limits registrations")
+	}
 }
 
 // unregister cleans up where the provider allows it.

@@ -30,8 +30,9 @@ type Config struct {
 
 	// Registration is "dynamic" or "static"; dynamic if there are no clients here.
 	Registration string `yaml:"client_registration"`
-	// InitialAccessToken lets the suite register (RFC 7591 §3).
-	InitialAccessToken string `yaml:"initial_access_token"`
+	// InitialAccessTokens let the suite register (RFC 7591 §3), in turn: a provider may
+	// limit each.
+	InitialAccessTokens []string `yaml:"initial_access_tokens"`
 	// Metadata is put into every registration.
 	Metadata map[string]any `yaml:"client_metadata"`
 	// PKCE adds a challenge to every request with a code, for providers that

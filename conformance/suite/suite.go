@@ -30,6 +30,7 @@ type Suite struct {
 
 	mu      sync.Mutex
 	closers []func()
+	turn    int // of the initial access tokens
 }
 
 // Options say how plans are run.
@@ -106,6 +107,18 @@ func (s *Suite) newTransport(certificate *tls.Certificate) http.RoundTripper {
 	defer s.mu.Unlock()
 	s.closers = append(s.closers, t.CloseIdleConnections)
 	return t
+}
+
+// initialToken is the next in turn, empty if there are none.
+func (s *Suite) initialToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tokens := s.Config.InitialAccessTokens
+	if len(tokens) == 0 {
+		return ""
+	}
+	s.turn++
+	return tokens[s.turn%len(tokens)]
 }
 
 // Trusting is a transport that trusts the suite's own certificate: for a provider in
