@@ -237,3 +237,30 @@ func TestDecliningIsOnRecord(t *testing.T) {
 		}
 	})
 }
+
+// OpenID Connect Core §5.4, §5.5: claims are no condition of a sign-in, so an answer
+// that gives none of them is one; what rests on another basis is granted all the same.
+func TestOfClaimsAloneNoneMayBeGiven(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		a := newAgreement(t, db)
+		answer := a.answer()
+		answer.MayGiveNone = true
+		var granted []authz.Release
+		err := db.Tx(ctx, func(ctx context.Context) (err error) {
+			granted, _, err = a.Record(ctx, answer)
+			return err
+		})
+		if err != nil || len(granted) != 1 || granted[0].Basis != authz.BasisState {
+			t.Fatalf("got %+v, %v; want what rests on the agency's duty alone", granted, err)
+		}
+		if list, err := a.List(ctx, a.subject); err != nil || len(list) != 0 {
+			t.Fatalf("%d consents, %v", len(list), err)
+		}
+		half := a.answer(conditions)
+		half.MayGiveNone = true
+		if _, _, err := a.Record(ctx, half); !errors.Is(err, consent.ErrRequiredMissing) {
+			t.Fatalf("an optional one without the required: got %v", err)
+		}
+	})
+}

@@ -186,6 +186,29 @@ func TestClaims(t *testing.T) {
 				t.Fatalf("a token of scope openid email gets %v", got)
 			}
 		})
+		t.Run("discovery says what is offered and nothing else", func(t *testing.T) {
+			r, err := http.NewRequestWithContext(ctx(t), http.MethodGet, n.base+"/.well-known/openid-configuration", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			metadata := send(t, r).body
+			offered, _ := metadata["claims_supported"].([]any)
+			for _, name := range aboutPerson {
+				absent := slices.Contains([]string{"nickname", "preferred_username", "profile", "picture", "website"}, name)
+				if slices.Contains(offered, any(name)) == absent {
+					t.Errorf("OpenID Connect Discovery §3: claims_supported and %s: %v", name, offered)
+				}
+			}
+			for member, want := range map[string]string{
+				"claims_parameter_supported": "true", "verified_claims_supported": "true", "trust_frameworks_supported": "[vn_eid]",
+				"evidence_supported": "[electronic_record]", "electronic_records_supported": "[population_register]", "claim_types_supported": "[normal]",
+				"claims_in_verified_claims_supported": "[name given_name family_name middle_name gender birthdate address]", "claims_locales_supported": "[vi]",
+			} {
+				if got := fmt.Sprint(metadata[member]); got != want {
+					t.Errorf("OpenID Connect for Identity Assurance §8: %s is %s, want %s", member, got, want)
+				}
+			}
+		})
 		t.Run("OpenID Connect Core §5.5: claims in the ID token and at UserInfo", func(t *testing.T) {
 			who := n.someone(t).atTheBrowser()
 			tokens, id := duty.claimsOf(t, browser(t), who, "openid", `{"id_token":{"birthdate":{"essential":true},"gender":{"value":"other"}},"userinfo":{"given_name":null,"family_name#vi":null,"picture":null,"unknown":{"essential":true}}}`)
