@@ -139,6 +139,8 @@ func TestDecoupled(t *testing.T) {
 		tv, counter, pings := decoupledApps(t, n)
 		t.Run("metadata", func(t *testing.T) { decoupledMetadata(t, n) })
 		t.Run("a device", func(t *testing.T) { deviceJourney(t, n, tv) })
+		t.Run("a device of profile oidc", func(t *testing.T) { deviceLegacy(t, n) })
+		t.Run("a locked account", func(t *testing.T) { deviceLocked(t, n, tv) })
 		t.Run("a device that is denied", func(t *testing.T) { deviceDenied(t, n, tv) })
 		t.Run("the device endpoint refuses", func(t *testing.T) { deviceRefusals(t, n, tv) })
 		t.Run("CIBA poll", func(t *testing.T) { cibaPoll(t, n, tv) })
@@ -228,6 +230,81 @@ func deviceJourney(t *testing.T, n *nation, tv *party) {
 	if tokens := tv.poll(t, deviceGrant, again.text("device_code")); tokens.status != http.StatusOK {
 		t.Errorf("the token endpoint answered %d: %s", tokens.status, tokens.raw)
 	}
+}
+
+// legacyTV registers a device of profile oidc with a client secret.
+func (n *nation) legacyTV(t *testing.T, id string, level int) (call func(path string, form url.Values) answer) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "legacy.yaml")
+	text := fmt.Sprintf(`
+- client_id: %s
+  client_name: Truyền hình cũ %d
+  owner: {vi: Cơ quan thử, en: Test agency}
+  profile: oidc
+  token_endpoint_auth_method: client_secret_post
+  grant_types: [%s]
+  response_types: []
+  sector: tivi-cu.example
+  minimum_level: %d
+`, id, level, deviceGrant, level)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secret := regexp.MustCompile(`client_secret: (\S+)`).FindStringSubmatch(n.run(t, "client", "add", file))
+	if secret == nil {
+		t.Fatal("no secret was printed")
+	}
+	p := &party{n: n, id: id}
+	return func(path string, form url.Values) answer {
+		form.Set("client_id", id)
+		form.Set("client_secret", secret[1])
+		return p.post(t, path, form)
+	}
+}
+
+func deviceLegacy(t *testing.T, n *nation) {
+	who, b := n.someone(t), browser(t)
+	for _, row := range []struct {
+		name   string
+		level  int
+		result string
+	}{{"level 2", 2, "approved"}, {"a level that she cannot reach", 3, "unreachable"}} {
+		t.Run(row.name, func(t *testing.T) {
+			call := n.legacyTV(t, fmt.Sprintf("tivi-cu-%d", row.level), row.level)
+			a := call("/device_authorization", url.Values{"scope": {"openid"}})
+			if a.status != http.StatusOK {
+				t.Fatalf("the device endpoint answered %d: %s", a.status, a.raw)
+			}
+			p := who.atTheBrowser()
+			p.UserCode, p.Symbol = a.text("user_code"), a.text("user_code")[5:]
+			if result := n.answerAt(t, b, n.base+"/device", p); result != row.result {
+				t.Fatalf("it ended %q, want %q", result, row.result)
+			}
+			tokens := call("/token", url.Values{"grant_type": {deviceGrant}, "device_code": {a.text("device_code")}})
+			if row.result != "approved" {
+				want(t, tokens, 400, "access_denied")
+			} else if tokens.status != http.StatusOK || tokens.text("token_type") != "Bearer" || tokens.text("refresh_token") != "" {
+				t.Errorf("the token endpoint answered %d: %s", tokens.status, tokens.raw)
+			}
+		})
+	}
+}
+
+// deviceLocked: whom a lock has signed out confirms nothing any more.
+func deviceLocked(t *testing.T, n *nation, tv *party) {
+	who, b := n.someone(t), browser(t)
+	a := tv.ask(t, url.Values{"login_hint": {who.Number}})
+	list := n.waiting(t, b, who)
+	if len(list) != 1 {
+		t.Fatalf("%d requests wait for her", len(list))
+	}
+	n.run(t, "account", "lock", who.Number)
+	picking := who.atTheBrowser()
+	picking.Symbol = a.text("binding_number")
+	if end, err := clients.SignIn(ctx(t), b, list[0], n.base+"/approve/done", picking); err == nil {
+		t.Errorf("a locked account answered: %s", end)
+	}
+	want(t, tv.poll(t, cibaGrant, a.text("auth_req_id")), 400, "authorization_pending")
 }
 
 func deviceDenied(t *testing.T, n *nation, tv *party) {
