@@ -68,6 +68,11 @@ func (p *Provider) tokenExchange(ctx context.Context, u *unit, form url.Values, 
 	var looked error
 	outcome, refusal := delegation.Exchange(u.client.TokenExchange, actor, subject, wish, func(id string) (delegation.Target, bool) {
 		known, err := p.exchangeTarget(ctx, u.client, id)
+		if id == p.url.broker && !slices.Contains(subject.Audience, id) {
+			// Registers are not reached by a token that was not for them: an ID token,
+			// or one that the app had narrowed.
+			err = unknownTarget()
+		}
 		looked = err
 		return known, err == nil
 	}, u.now, latest)
@@ -181,6 +186,10 @@ func (p *Provider) subjectToken(ctx context.Context, form url.Values) (delegatio
 	switch kind := form.Get("subject_token_type"); kind {
 	case authz.TokenTypeAccess, authz.TokenTypeJWT:
 		claims, err := p.verifyAccess(token)
+		if err == nil && strings.HasPrefix(token, opaquePrefix) {
+			// One that came through a browser is good at UserInfo and nowhere else.
+			err = authz.Refuse(authz.InvalidToken, "an access token of the front channel cannot be exchanged")
+		}
 		if err != nil {
 			return delegation.Subject{}, nil, asRequest(err, "subject_token")
 		}

@@ -174,6 +174,33 @@ func TestTokenExchange(t *testing.T) {
 		if got := errorOf(t, w.ask(t, "third", theirs, exchangeForm(given.Access))); got != "invalid_request" {
 			t.Errorf("an app without a rule for it: %s", got)
 		}
+		w.clients["backend"].TokenExchange = append(w.clients["backend"].TokenExchange,
+			authz.ExchangeRule{Clients: []authz.ClientID{"app"}, SubjectAudience: []string{atUserInfo}, Audience: []string{atBroker, atUserInfo}, Scope: []string{"openid"}},
+			authz.ExchangeRule{Clients: []authz.ClientID{"app"}, SubjectTokenTypes: []string{authz.TokenTypeID}, Audience: []string{atBroker}})
+		w.now = w.now.Add(6 * time.Second) // the directory looks anew
+		narrow := w.viaCode(t, mine, "resource", atUserInfo)
+		if got := errorOf(t, w.ask(t, "backend", theirs, exchangeForm(narrow.Access, "audience", atBroker))); got != "invalid_target" {
+			t.Errorf("registers by a token that was not for the broker: %s", got)
+		}
+		if got := errorOf(t, w.ask(t, "backend", theirs, exchangeForm(narrow.ID, "subject_token_type", authz.TokenTypeID, "audience", atBroker))); got != "invalid_target" {
+			t.Errorf("registers by an ID token: %s", got)
+		}
+		front := *w.clients["app"]
+		front.ResponseTypes, front.GrantTypes = []string{"code", "code token"}, append(slices.Clone(front.GrantTypes), "implicit")
+		w.clients["app"] = &front
+		w.now = w.now.Add(6 * time.Second)
+		next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("response_type", "code token", "nonce", "n1").Encode(), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, fragment, _ := strings.Cut(next.Location, "#")
+		q, err := url.ParseQuery(fragment)
+		if err != nil || q.Get("access_token") == "" {
+			t.Fatalf("no token in %s", next.Location)
+		}
+		if got := errorOf(t, w.ask(t, "backend", theirs, exchangeForm(q.Get("access_token"), "audience", atUserInfo))); got != "invalid_request" {
+			t.Errorf("a token of the front channel: %s", got)
+		}
 		w.clients["app"].MayAct = "third"
 		w.now = w.now.Add(6 * time.Second) // the directory looks anew
 		named := w.viaCode(t, mine, "resource", atLand, "scope", "openid land.read")
