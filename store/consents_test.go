@@ -241,8 +241,8 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 		if after := db.Stats(); after.Queries-before.Queries != 1 || after.Commits != before.Commits {
 			t.Fatalf("reading a permission cost %d queries and %d commits, want 1 and 0", after.Queries-before.Queries, after.Commits-before.Commits)
 		}
-		if p.Unredeemed || !p.Proofed.Equal(noon) {
-			t.Fatalf("got unredeemed %v, proofed %v", p.Unredeemed, p.Proofed)
+		if p.Unredeemed || !p.Proofed.Equal(noon) || !p.AuthTime.Equal(noon) {
+			t.Fatalf("got unredeemed %v, proofed %v, signed in %v", p.Unredeemed, p.Proofed, p.AuthTime)
 		}
 		fresh := provider.Grant{
 			ID: "fresh", ClientID: "land-app", Subject: an, Profile: authz.FAPI2, Created: noon, Expires: time.Now().Add(time.Hour), AuthTime: noon,
