@@ -27,15 +27,19 @@ func (s *Server) consoleRoutes(a *fiber.App) {
 	a.Get(console+"/events/:id/proof", s.page(s.eventProof))
 	a.Get(console+"/exports", s.page(s.exportForm))
 	a.Post(console+"/exports", s.page(s.export))
+	a.Get(console+"/apps", s.page(s.apps))
 }
 
 // auditor lets auditors in who signed in with two factors, and nobody else.
-func (v *visit) auditor() error {
+func (v *visit) auditor() error { return v.holds(auditorRole) }
+
+// holds lets in who has a role and signed in with two factors.
+func (v *visit) holds(role string) error {
 	who, err := v.signedIn()
 	if err != nil {
 		return err
 	}
-	ok, err := v.s.o.Roles.HasRole(v.ctx, who.Subject, auditorRole)
+	ok, err := v.s.o.Roles.HasRole(v.ctx, who.Subject, role)
 	if err != nil {
 		return err
 	}

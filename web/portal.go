@@ -240,6 +240,7 @@ func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {
 		ID: string(c.ID), URL: portal + "/consents/" + string(c.ID), App: app(s.client(ctx, c.Client)), Purpose: purpose.Text(),
 		State: view.ConsentState(c.StateAt(s.o.Now(), false)), Approved: c.At, Until: c.ValidUntil,
 	}
+	out.App.OpenURL = openURL(s.client(ctx, c.Client), s.o.Issuer)
 	for _, id := range c.Attributes {
 		a, _ := catalogue.Attribute(id)
 		out.Attributes = append(out.Attributes, view.Item{ID: string(id), Name: a.Text(), Sensitive: a.Sensitive()})

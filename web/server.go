@@ -107,6 +107,8 @@ type Options struct {
 	// it has one, and the address. KeysMaxAge is how long the set may be cached.
 	KeysFetched func(client, address string)
 	KeysMaxAge  time.Duration
+	// Keys tells operators of the keys at jwks_uris.
+	Keys Keys
 	// Registration lets apps register themselves; nil if they do not.
 	Registration *endpoint.Endpoint
 	// Broker answers release requests.

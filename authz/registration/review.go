@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/keys/jose"
 )
 
 // Review explains a client: what its profile's row lets it do, and what it still
@@ -164,6 +165,15 @@ func permissions(c *authz.Client, profile authz.Profile) []Permission {
 		list = append(list, Permission{"introspects tokens for", strings.Join(c.Introspect, ", ")})
 	}
 	return list
+}
+
+// KeysOf is how many keys are in a client's registration itself.
+func KeysOf(c *authz.Client) int {
+	set, err := jose.ParseSet(c.JWKS)
+	if err != nil {
+		return 0
+	}
+	return set.Len()
 }
 
 // Write prints a review for an operator.

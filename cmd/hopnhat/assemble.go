@@ -325,7 +325,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		Outbox: p.db, Clients: directory{p.directory}, Keys: approvals.Keys, Opener: p.ring, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: answered,
 	}
 	p.server = web.New(web.Options{
-		Issuer: c.Issuer, Registration: registering, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
+		Issuer: c.Issuer, Registration: registering, Keys: p.directory, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
 		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Health: []web.Health{

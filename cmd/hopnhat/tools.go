@@ -161,7 +161,7 @@ func withStore(run func(ctx context.Context, p *parts, e env, rest []string) err
 }
 
 var accountCommand = verbs(command{
-	name: "account", summary: "Lock, unlock, give a role to an account, or enrol synthetic persons", usage: "account lock|unlock|auditor|enrol [flags] [NUMBER]",
+	name: "account", summary: "Lock, unlock, give a role to an account, or enrol synthetic persons", usage: "account lock|unlock|auditor|operator|enrol [flags] [NUMBER]",
 	example: "hopnhat account lock 099304000017",
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
 	"enrol": enrolCommand,
@@ -169,6 +169,9 @@ var accountCommand = verbs(command{
 		return p.db.Lock(ctx, a.Subject, "operator", time.Now())
 	})),
 	"unlock": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error { return p.db.Unlock(ctx, a.Subject) })),
+	"operator": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
+		return p.db.GrantRole(ctx, a.Subject, "operator", time.Now())
+	})),
 	"auditor": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
 		return p.db.GrantRole(ctx, a.Subject, "auditor", time.Now())
 	})),

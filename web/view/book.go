@@ -29,6 +29,8 @@ func (s Sample) Shell() Shell {
 		citizen(SectionSessions)
 	case Search, EventDetail:
 		auditor(SectionSearch)
+	case Apps:
+		shell.SignedInAs, shell.SignOut, shell.Nav = "Lê Văn Mẫu Bình", "/logout", OperatorNav("/console", SectionApps)
 	case Export, ExportReceipt:
 		auditor(SectionExports)
 	}
@@ -83,6 +85,7 @@ func bookEntries() []bookEntry {
 		{"Consent, needed items missing", sampleConsent(ConsentRequiredMissing)},
 		{"Consent, long names", sampleLongConsent()},
 		{"Consent, only sign-in", Consent{Form: sampleForm("/consent"), App: tax, Person: sampleName}},
+		{"Consent, the app's own pages", Consent{Form: sampleForm("/consent"), App: samplePublished(), Person: sampleName}},
 		{"FormPost", FormPost{
 			Action: "http://localhost:8441/callback", App: land,
 			Fields: []Field{{"code", "sample-code"}, {"state", "sample-state"}, {"iss", "http://localhost:8440"}},
@@ -121,6 +124,8 @@ func bookEntries() []bookEntry {
 		{"Export, too many", Export{Form: Form{Action: "/console/exports"}, Count: 48210, Limit: 10000, TooMany: true}},
 		{"Export, list", Export{Past: []ExportReceipt{sampleReceipt()}}},
 		{"ExportReceipt", sampleReceipt()},
+		{"Apps", sampleApps()},
+		{"Apps, none", Apps{}},
 		{"LogoutConfirm", LogoutConfirm{Form: Form{Action: "/logout"}, App: &long, Person: sampleLongName}},
 		{"LogoutConfirm, own", LogoutConfirm{Form: Form{Action: "/logout"}, Person: sampleName}},
 		{"LoggedOut", LoggedOut{

@@ -211,6 +211,7 @@ func sampleCard(state ConsentState) ConsentCard {
 	}
 	if state.Live() {
 		c.WithdrawURL = c.URL + "/withdraw"
+		c.App.OpenURL = "https://dat-dai.danang.example/go?iss=https%3A%2F%2Fid.example.vn"
 	} else {
 		c.Ended = sampleNow
 	}
@@ -346,4 +347,25 @@ func sampleApproveMissing() Approve {
 	a := sampleApprove(sampleLongApp(), false)
 	a.Missing = true
 	return a
+}
+
+// samplePublished is an app with pages of its own and a door to it.
+func samplePublished() App {
+	a := sampleTax()
+	a.PolicyURL, a.TermsURL = "https://thue.example/chinh-sach", "https://thue.example/dieu-khoan"
+	return a
+}
+
+func sampleApps() Apps {
+	land, tax, long := sampleLand(), sampleTax(), sampleLongApp()
+	return Apps{
+		Rows: []AppRow{
+			{ID: "dat-dai-da-nang", Name: land.Name, Owner: land.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppEnabled, Keys: 2, Remote: true, Fetched: sampleNow},
+			{ID: "thue-dien-tu", Name: tax.Name, Owner: tax.Owner, Profile: "fapi2-message-signing", Method: "tls_client_auth", State: AppEnabled, Keys: 1, Ends: 1},
+			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", Name: long.Name, Owner: long.Owner, Profile: "oidc", Method: "client_secret_basic", State: AppDisabled, Ends: 4},
+			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e211", Name: tax.Name, Owner: tax.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppEnabled, Remote: true, Failed: true},
+			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e212", Name: land.Name, Owner: land.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppDeleted},
+		},
+		Next: "/console/apps?after=0199a7c2-4be1-7d30-9c44-51f0c0a3e212",
+	}
 }

@@ -26,6 +26,11 @@ type App struct {
 	Site  string // host name of its redirect URI
 	// Verified says that the owner was checked when the app was enrolled.
 	Verified bool
+	// PolicyURL and TermsURL are the app's own pages; empty if it has none.
+	PolicyURL, TermsURL string
+	// OpenURL begins a sign-in at the app (OpenID Connect Core §4); empty if it
+	// takes none from here.
+	OpenURL string
 }
 
 // Choice is one option of a select.

@@ -81,6 +81,7 @@ const (
 	SectionSessions Section = "sessions"
 	SectionSearch   Section = "search"
 	SectionExports  Section = "exports"
+	SectionApps     Section = "apps"
 )
 
 // Key is the section's text in the catalogue.
@@ -103,6 +104,11 @@ func ConsoleNav(base string, current Section) []NavLink {
 		{SectionSearch, base, current == SectionSearch},
 		{SectionExports, base + "/exports", current == SectionExports},
 	}
+}
+
+// OperatorNav is the navigation of an operator's console below base.
+func OperatorNav(base string, current Section) []NavLink {
+	return []NavLink{{SectionApps, base + "/apps", current == SectionApps}}
 }
 
 // screen is what a template sees.
@@ -184,6 +190,7 @@ func pages() []Page {
 		WithdrawConfirm{},
 		Sessions{},
 		Search{},
+		Apps{},
 		EventDetail{},
 		Export{},
 		ExportReceipt{},

@@ -72,8 +72,11 @@ func computedKeys() []string {
 	for _, l := range Langs() {
 		add(l.Key())
 	}
-	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports} {
+	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports, SectionApps} {
 		add(s.Key())
+	}
+	for _, a := range []AppState{AppEnabled, AppDisabled, AppDeleted} {
+		add(a.Key())
 	}
 	for _, p := range []SignInProblem{SignInWrong, SignInMissing, SignInMalformed, SignInThrottled} {
 		add(p.Key())
