@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -117,6 +118,26 @@ func TestRegistration(t *testing.T) {
 		if !strings.Contains(review, want) {
 			t.Errorf("client check does not say %q:\n%s", want, review)
 		}
+	}
+
+	list := func() (int, string) {
+		answer, err := browser.Get(demo.Base + "/console/apps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(body)
+	}
+	if status, body := list(); status != http.StatusForbidden || strings.Contains(body, id) {
+		t.Errorf("the list of apps to who is no operator: %d", status)
+	}
+	harness.Run(t, nil, "account", "operator", "--state", demo.State, citizenB.Number)
+	if status, body := list(); status != http.StatusOK || !strings.Contains(body, id) || !strings.Contains(body, "Sổ tự đăng ký") {
+		t.Errorf("the list of apps to an operator: %d", status)
 	}
 
 	r.ask("DELETE", address, nil, http.StatusNoContent)
