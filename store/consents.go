@@ -21,6 +21,7 @@ type consentRow struct {
 	Version    int       `gorm:"column:version"`
 	State      string    `gorm:"column:state"`
 	Attributes string    `gorm:"column:attributes"`
+	Offered    string    `gorm:"column:offered"`
 	Basis      string    `gorm:"column:basis"`
 	Frequency  string    `gorm:"column:frequency"`
 	DataLife   string    `gorm:"column:data_life"`
@@ -30,13 +31,13 @@ type consentRow struct {
 	At         time.Time `gorm:"column:at"`
 }
 
-const consentColumns = "id, subject, client_id, purpose, registry, version, state, attributes, basis, frequency, data_life, valid_until, text_hash, locale, at"
+const consentColumns = "id, subject, client_id, purpose, registry, version, state, attributes, offered, basis, frequency, data_life, valid_until, text_hash, locale, at"
 
 func (r consentRow) consent() consent.Consent {
 	return consent.Consent{
 		ID: authz.ConsentID(r.ID), Subject: authz.Subject(r.Subject), Client: authz.ClientID(r.ClientID),
 		Purpose: authz.PurposeID(r.Purpose), Registry: authz.RegistryID(r.Registry), Version: r.Version, State: consent.State(r.State),
-		Attributes: split(r.Attributes), Basis: authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife,
+		Attributes: split(r.Attributes), Offered: split(r.Offered), Basis: authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife,
 		ValidUntil: r.ValidUntil.UTC(), TextHash: r.TextHash, Locale: r.Locale, At: r.At.UTC(),
 	}
 }
@@ -99,6 +100,7 @@ type versionRow struct {
 	Number     int       `gorm:"column:number"`
 	State      string    `gorm:"column:state"`
 	Attributes string    `gorm:"column:attributes"`
+	Offered    string    `gorm:"column:offered"`
 	Basis      string    `gorm:"column:basis"`
 	Frequency  string    `gorm:"column:frequency"`
 	DataLife   string    `gorm:"column:data_life"`
@@ -113,7 +115,7 @@ type versionRow struct {
 	At         time.Time `gorm:"column:at"`
 }
 
-const versionColumns = `consent_id, number, state, attributes, basis, frequency, data_life, valid_until, text_hash, locale, channel, acr,
+const versionColumns = `consent_id, number, state, attributes, offered, basis, frequency, data_life, valid_until, text_hash, locale, channel, acr,
 	session_id, actor, representation, at`
 
 // Versions lists the life of a consent, oldest first: its newest 500 steps.
@@ -127,7 +129,7 @@ func (db *DB) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Versi
 	out := make([]consent.Version, len(rows))
 	for i, r := range rows {
 		out[i] = consent.Version{
-			Consent: authz.ConsentID(r.ConsentID), Number: r.Number, State: consent.State(r.State), Attributes: split(r.Attributes),
+			Consent: authz.ConsentID(r.ConsentID), Number: r.Number, State: consent.State(r.State), Attributes: split(r.Attributes), Offered: split(r.Offered),
 			Basis: authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife, ValidUntil: r.ValidUntil.UTC(),
 			TextHash: r.TextHash, Locale: r.Locale, Channel: r.Channel, ACR: r.ACR, Session: authz.SessionID(r.SessionID),
 			Actor: authz.Subject(r.Actor), Representation: r.Represents, At: r.At.UTC(),
@@ -141,14 +143,14 @@ func (db *DB) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Versi
 func (db *DB) Approve(ctx context.Context, c consent.Consent, v consent.Version) (consent.Consent, error) {
 	var row consentRow
 	err := db.Tx(ctx, func(ctx context.Context) error {
-		err := db.writer(ctx).Raw(`INSERT INTO consents (id, subject, client_id, purpose, registry, version, state, attributes, basis,
+		err := db.writer(ctx).Raw(`INSERT INTO consents (id, subject, client_id, purpose, registry, version, state, attributes, offered, basis,
 				frequency, data_life, valid_until, text_hash, locale, at)
-			VALUES (?, ?, ?, ?, ?, 1, 'approved', ?, ?, ?, ?, ?, ?, ?, ?)
+			VALUES (?, ?, ?, ?, ?, 1, 'approved', ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (subject, client_id, purpose, registry) DO UPDATE SET version = consents.version + 1, state = 'approved',
-				attributes = excluded.attributes, basis = excluded.basis, frequency = excluded.frequency, data_life = excluded.data_life,
+				attributes = excluded.attributes, offered = excluded.offered, basis = excluded.basis, frequency = excluded.frequency, data_life = excluded.data_life,
 				valid_until = excluded.valid_until, text_hash = excluded.text_hash, locale = excluded.locale, at = excluded.at
 			RETURNING `+consentColumns,
-			string(c.ID), string(c.Subject), string(c.Client), string(c.Purpose), string(c.Registry), join(v.Attributes), string(v.Basis),
+			string(c.ID), string(c.Subject), string(c.Client), string(c.Purpose), string(c.Registry), join(v.Attributes), join(v.Offered), string(v.Basis),
 			v.Frequency, v.DataLife, v.ValidUntil.UTC(), v.TextHash, v.Locale, v.At.UTC()).Scan(&row).Error
 		if err != nil {
 			return wrap("approving a consent", err)
@@ -161,8 +163,8 @@ func (db *DB) Approve(ctx context.Context, c consent.Consent, v consent.Version)
 
 func (db *DB) insertVersion(ctx context.Context, v consent.Version) error {
 	return wrap("adding a version of a consent", db.writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
-		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		string(v.Consent), v.Number, string(v.State), join(v.Attributes), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
+		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
 		v.TextHash, v.Locale, v.Channel, v.ACR, string(v.Session), string(v.Actor), v.Representation, v.At.UTC()).Error)
 }
 
@@ -202,7 +204,7 @@ func (db *DB) ExpireConsents(ctx context.Context, now time.Time, limit int) (int
 				return err
 			}
 			if err := db.insertVersion(ctx, consent.Version{
-				Consent: c.ID, Number: c.Version + 1, State: consent.Expired, Attributes: c.Attributes, Basis: c.Basis, Frequency: c.Frequency,
+				Consent: c.ID, Number: c.Version + 1, State: consent.Expired, Attributes: c.Attributes, Offered: c.Offered, Basis: c.Basis, Frequency: c.Frequency,
 				DataLife: c.DataLife, ValidUntil: c.ValidUntil, TextHash: c.TextHash, Locale: c.Locale, Channel: "clock", At: now,
 			}); err != nil {
 				return err

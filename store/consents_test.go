@@ -37,7 +37,8 @@ func agreed(subject authz.Subject, client authz.ClientID) (consent.Consent, cons
 		ID: authz.ConsentID(authz.NewID()), Subject: subject, Client: client, Purpose: "land.mortgage", Registry: "land",
 	}
 	v := consent.Version{
-		State: consent.Approved, Attributes: []authz.AttributeID{"land.address", "land.area"}, Basis: authz.BasisConsent,
+		State: consent.Approved, Attributes: []authz.AttributeID{"land.address", "land.area"},
+		Offered: []authz.AttributeID{"land.address", "land.area", "land.owners"}, Basis: authz.BasisConsent,
 		Frequency: "2/day", DataLife: "P30D", ValidUntil: noon.AddDate(0, 0, 30), TextHash: "h1", Locale: "vi", Channel: "web",
 		ACR: "urn:vn:gov:eid:auth-level:2", Session: "s", Actor: subject, Representation: "self", At: noon,
 	}
@@ -46,7 +47,7 @@ func agreed(subject authz.Subject, client authz.ClientID) (consent.Consent, cons
 
 func withdrawn(c consent.Consent, at time.Time) consent.Version {
 	return consent.Version{
-		Consent: c.ID, Number: c.Version + 1, State: consent.Withdrawn, Attributes: c.Attributes, Basis: c.Basis, Frequency: c.Frequency,
+		Consent: c.ID, Number: c.Version + 1, State: consent.Withdrawn, Attributes: c.Attributes, Offered: c.Offered, Basis: c.Basis, Frequency: c.Frequency,
 		DataLife: c.DataLife, ValidUntil: c.ValidUntil, TextHash: c.TextHash, Locale: "vi", Channel: "web", Actor: c.Subject, At: at,
 	}
 }
@@ -75,7 +76,7 @@ func TestAConsentIsOneRowAndEveryStepAVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if second.ID != first.ID || second.Version != 3 || len(second.Attributes) != 1 {
+		if second.ID != first.ID || second.Version != 3 || len(second.Attributes) != 1 || len(second.Offered) != 3 {
 			t.Fatalf("agreeing again: got %+v, want version 3 of the same consent with one attribute", second)
 		}
 		versions, err := db.Versions(ctx, first.ID)
@@ -85,7 +86,7 @@ func TestAConsentIsOneRowAndEveryStepAVersion(t *testing.T) {
 		var states []consent.State
 		for i, v := range versions {
 			states = append(states, v.State)
-			if v.Number != i+1 || v.Actor != an {
+			if v.Number != i+1 || v.Actor != an || len(v.Offered) != 3 {
 				t.Fatalf("version %d: got %+v", i+1, v)
 			}
 		}

@@ -27,8 +27,10 @@ type Consent struct {
 	// What was granted on an earlier version ended with it, and a new agreement
 	// does not bring it back. It is read where releases are decided, else zero.
 	Ended int
-	// Of the current version:
+	// Of the current version: what was agreed to, and what stood on the page, of
+	// which the rest was left out.
 	Attributes []authz.AttributeID
+	Offered    []authz.AttributeID
 	Basis      authz.Basis
 	Frequency  string
 	DataLife   string
@@ -73,6 +75,7 @@ type Version struct {
 	Number     int
 	State      State
 	Attributes []authz.AttributeID
+	Offered    []authz.AttributeID
 	Basis      authz.Basis
 	Frequency  string
 	DataLife   string
@@ -160,8 +163,9 @@ func Again(items []Item) {
 }
 
 // covers: a live consent counts when the purpose lets consents stand, the words
-// are the same, and it has every attribute asked for now. Purposes of the other
-// modes are asked each time (Law 91/2025/QH15 Art. 9(4)).
+// are the same, and every attribute asked for now was on its page: agreed to, or
+// optional and left out, which is not asked again at every sign-in. Purposes of the
+// other modes are asked each time (Law 91/2025/QH15 Art. 9(4)).
 func (i *Item) covers(c *Consent, now time.Time) bool {
 	if c.Purpose != i.Release.Purpose || c.Registry != i.Release.Registry || !c.Live(now) ||
 		c.TextHash != i.TextHash || c.Basis != i.Release.Basis || i.Purpose.Mode != ModeStanding && i.Purpose.Mode != ModeNone {
@@ -170,7 +174,28 @@ func (i *Item) covers(c *Consent, now time.Time) bool {
 	if !ParseFrequency(i.Release.Frequency).within(ParseFrequency(c.Frequency)) {
 		return false
 	}
-	return !slices.ContainsFunc(i.Release.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(c.Attributes, a) })
+	agreed := false
+	for _, a := range i.Release.Attributes {
+		switch {
+		case slices.Contains(c.Attributes, a):
+			agreed = true
+		case !slices.Contains(c.Offered, a) || slices.Contains(i.Declaration.Required, a):
+			return false
+		}
+	}
+	return agreed
+}
+
+// granted is the release without asking: what the consent that covers it left out
+// stays out.
+func (i *Item) granted() authz.Release {
+	r := i.Release
+	if i.Covered != nil {
+		r.Attributes = slices.DeleteFunc(slices.Clone(r.Attributes), func(a authz.AttributeID) bool {
+			return !slices.Contains(i.Covered.Attributes, a)
+		})
+	}
+	return r
 }
 
 // textHash is over all words the person reads in both languages, and who asks:

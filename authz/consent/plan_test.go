@@ -53,6 +53,12 @@ func TestPlanAsksOnlyWhatNoLiveConsentCovers(t *testing.T) {
 		{"covered", nil, nil, []authz.AttributeID{"health.allergies", "health.blood_type"}, false},
 		{"fewer than agreed", nil, nil, []authz.AttributeID{"health.allergies"}, false},
 		{"one more than agreed", nil, nil, []authz.AttributeID{"health.allergies", "health.conditions"}, true},
+		{"one more, which stood on the page and was left out", nil, func(c *Consent) {
+			c.Offered = []authz.AttributeID{"health.allergies", "health.blood_type", "health.conditions"}
+		}, []authz.AttributeID{"health.allergies", "health.conditions"}, false},
+		{"a required one, which was left out", nil, func(c *Consent) {
+			c.Attributes, c.Offered = []authz.AttributeID{"health.blood_type"}, []authz.AttributeID{"health.allergies", "health.blood_type"}
+		}, []authz.AttributeID{"health.allergies", "health.blood_type"}, true},
 		{"withdrawn", nil, func(c *Consent) { c.State = Withdrawn }, []authz.AttributeID{"health.allergies"}, true},
 		{"over", nil, func(c *Consent) { c.ValidUntil = noon }, []authz.AttributeID{"health.allergies"}, true},
 		{"other words", func(c *authz.Client) { c.Declarations[0].Explanation.VI = "Để quảng cáo" }, nil, []authz.AttributeID{"health.allergies"}, true},
@@ -164,6 +170,28 @@ func TestAConsentCoversOnlyItsAttributes(t *testing.T) {
 		for _, a := range asked {
 			if item.Covered != nil && !slices.Contains(agreed.Attributes, a) {
 				t.Fatalf("a consent to %v covers %s", agreed.Attributes, a)
+			}
+		}
+	})
+}
+
+// TestWhatWasLeftOutStaysOut: a permission without asking holds what was agreed to,
+// and never what merely stood on the page.
+func TestWhatWasLeftOutStaysOut(t *testing.T) {
+	all := []authz.AttributeID{"health.allergies", "health.blood_type", "health.conditions"}
+	client := healthApp()
+	rapid.Check(t, func(t *rapid.T) {
+		optional := rapid.SliceOfDistinct(rapid.SampledFrom(all[1:]), rapid.ID[authz.AttributeID])
+		wanted := checked(t, client, care(append(all[:1:1], optional.Draw(t, "wanted")...)...))
+		consent := standing(catalogue.Plan(client, wanted, nil, noon)[0])
+		consent.Attributes, consent.Offered = append(all[:1:1], optional.Draw(t, "agreed")...), optional.Draw(t, "offered")
+		item := catalogue.Plan(client, wanted, []Consent{consent}, noon)[0]
+		if item.Asked {
+			return
+		}
+		for _, a := range wanted[0].Attributes {
+			if agreed, granted := slices.Contains(consent.Attributes, a), slices.Contains(item.granted().Attributes, a); agreed != granted {
+				t.Fatalf("%s: agreed %v, granted %v", a, agreed, granted)
 			}
 		}
 	})

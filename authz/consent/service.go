@@ -98,7 +98,7 @@ func (c *Consents) Needed(ctx context.Context, client *authz.Client, subject aut
 		if item.Asked {
 			return true, nil, nil
 		}
-		granted = append(granted, item.Release)
+		granted = append(granted, item.granted())
 	}
 	return false, granted, nil
 }
@@ -148,7 +148,7 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 	for _, item := range items {
 		r := item.Release
 		if !item.Asked {
-			granted = append(granted, r)
+			granted = append(granted, item.granted())
 			continue
 		}
 		asked = true
@@ -163,7 +163,7 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		saved, err := c.Store.Approve(ctx, Consent{
 			ID: authz.ConsentID(authz.NewID()), Subject: a.Subject, Client: a.Client.ID, Purpose: r.Purpose, Registry: r.Registry,
 		}, Version{
-			State: Approved, Attributes: chosen, Basis: r.Basis, Frequency: r.Frequency, DataLife: r.DataLife,
+			State: Approved, Attributes: chosen, Offered: r.Attributes, Basis: r.Basis, Frequency: r.Frequency, DataLife: r.DataLife,
 			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Channel: "web", ACR: a.ACR, Session: a.Session,
 			Actor: a.Subject, Representation: string(authz.SubjectSelf), At: now,
 		})
@@ -223,7 +223,7 @@ func (c *Consents) Withdraw(ctx context.Context, client *authz.Client, subject a
 		// to it later see it withdrawn, releases before are decided before.
 		now := c.Now().UTC().Truncate(time.Microsecond)
 		version := Version{
-			Consent: id, Number: found.Version + 1, State: state, Attributes: found.Attributes, Basis: found.Basis,
+			Consent: id, Number: found.Version + 1, State: state, Attributes: found.Attributes, Offered: found.Offered, Basis: found.Basis,
 			Frequency: found.Frequency, DataLife: found.DataLife, ValidUntil: found.ValidUntil, TextHash: found.TextHash,
 			Locale: locale, Channel: "web", ACR: acr, Session: session, Actor: subject, Representation: string(authz.SubjectSelf), At: now,
 		}
