@@ -45,11 +45,21 @@ func clientAdd(ctx context.Context, p *parts, e env, rest []string) error {
 	if err != nil {
 		return fmt.Errorf("reading the clients of %s: %w", rest[0], err)
 	}
+	var known []registration.Known
+	if err := p.eachClient(ctx, func(c *authz.Client) error {
+		if c.Ended.IsZero() {
+			known = append(known, registration.Known{ID: c.ID, Name: c.Name, Owner: c.Owner})
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
 	for _, m := range list {
-		c, secret, err := p.register(ctx, m)
+		c, secret, err := p.register(ctx, m, known)
 		if err != nil {
 			return err
 		}
+		known = append(known, registration.Known{ID: c.ID, Name: c.Name, Owner: c.Owner})
 		fmt.Fprintf(e.out, "%s registered, profile %s\n", c.ID, c.Profile)
 		showSecret(e, secret)
 	}

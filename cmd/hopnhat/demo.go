@@ -246,7 +246,7 @@ func (p *parts) enrolDemo(ctx context.Context, port int) ([]sampleapp.Config, er
 			return nil, err
 		}
 		apps[i].Key = private
-		if _, _, err := p.register(ctx, demoRegistration(apps[i], public)); err != nil {
+		if _, _, err := p.register(ctx, demoRegistration(apps[i], public), nil); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -45,16 +46,33 @@ func (p *parts) rules() registration.Rules {
 	return registration.Rules{Catalogue: p.catalogue, Loopback: p.c.loopbackIssuer()}
 }
 
-// register saves a client; for secret methods it makes a secret and returns it.
-func (p *parts) register(ctx context.Context, m registration.Metadata) (c *authz.Client, secret string, err error) {
-	c, err = m.Client(p.rules())
-	if err != nil {
+// register saves a client beside those known, or in the place of the one with its
+// id, whose secret and state stay. For secret methods it makes a secret where
+// there is none, and returns it.
+func (p *parts) register(ctx context.Context, m registration.Metadata, known []registration.Known) (c *authz.Client, secret string, err error) {
+	rules := p.rules()
+	rules.Known = known
+	if c, err = m.Client(rules); err != nil {
 		return nil, "", fmt.Errorf("client %q: %w", m.ClientID, err)
 	}
 	c.CreatedAt = time.Now().UTC()
+	before, err := p.db.Client(ctx, c.ID)
+	switch {
+	case errors.Is(err, authz.ErrNotFound):
+	case err != nil:
+		return nil, "", err
+	case !before.Ended.IsZero():
+		return nil, "", fmt.Errorf("client %q was deleted at %s, which is for good: choose another id", c.ID, before.Ended.Format(time.RFC3339))
+	default:
+		c.CreatedAt, c.Disabled = before.CreatedAt, before.Disabled
+	}
 	if c.Method == authz.ClientSecretBasic || c.Method == authz.ClientSecretPost {
-		secret = authz.NewSecret()
-		c.SecretHash = authz.HashSecret(secret)
+		if before != nil && len(before.SecretHash) > 0 {
+			c.SecretHash, c.SecretExpires = before.SecretHash, before.SecretExpires
+		} else {
+			secret = authz.NewSecret()
+			c.SecretHash = authz.HashSecret(secret)
+		}
 	}
 	return c, secret, p.db.SaveClient(ctx, c)
 }
