@@ -139,7 +139,7 @@ func (b *Browser) Open(request *http.Request) Landing {
 			b.run.works(err, "following a redirect")
 			continue
 		}
-		page, err := readPage(request.URL, a.Status, a.Raw)
+		page, err := ReadPage(request.URL, a.Status, a.Raw)
 		b.run.works(err, "reading a page")
 		l.Page, l.Seen = page, append(l.Seen, page)
 		next := b.next(&l, repeats)

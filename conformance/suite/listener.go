@@ -129,8 +129,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		By: "provider", Method: request.Method, URL: l.base.String() + request.URL.RequestURI(), Header: request.Header, Body: string(raw),
 		Status: answer.Code, Response: answer.Header(), Answer: answer.Body.String(), Took: time.Since(began),
 	}
-	e.decode()
-	at.run.add(Entry{Exchange: &e})
+	at.run.Record(e)
 	for name, values := range answer.Header() {
 		w.Header()[name] = values
 	}

@@ -82,8 +82,7 @@ func (t recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		e.Error = err.Error()
 	}
-	e.decode()
-	t.run.add(Entry{Exchange: &e})
+	t.run.Record(e)
 	return response, err
 }
 

@@ -67,7 +67,8 @@ func (p *Page) String() string {
 	return fmt.Sprintf("status %d, page %q at %s: %s", p.Status, p.Title, p.URL.Path, text)
 }
 
-func readPage(at *url.URL, status int, text string) (*Page, error) {
+// ReadPage reads an HTML page that came from an address.
+func ReadPage(at *url.URL, status int, text string) (*Page, error) {
 	root, err := html.Parse(strings.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("reading the page at %s: %w", at.Path, err)

@@ -8,7 +8,7 @@ import (
 // TestReadPage reads a page as a browser does.
 func TestReadPage(t *testing.T) {
 	at, _ := url.Parse("https://op.example/a/b")
-	p, err := readPage(at, 200, `<!doctype html><title> Sign  in </title><style>x</style><p>Hello <b>you</b></p>
+	p, err := ReadPage(at, 200, `<!doctype html><title> Sign  in </title><style>x</style><p>Hello <b>you</b></p>
 		<form id="f" method="post" action="../next?x=1"><input type=hidden name=csrf value="a&amp;b"><input name=number value=1>
 		<input type=checkbox name=item value=one><input type=checkbox name=item value=two checked><input type=checkbox name=plain>
 		<textarea name=t>text</textarea><select name=s><option value=1><option value=2 selected></select><button name=decision value=agree>Yes</button></form>
@@ -46,7 +46,7 @@ func TestReadPage(t *testing.T) {
 // TestStepFits: a step fits when all it names is there.
 func TestStepFits(t *testing.T) {
 	at, _ := url.Parse("https://op.example/signin/code")
-	p, _ := readPage(at, 200, `<form><input name=code><button name=d value=agree></button></form>`)
+	p, _ := ReadPage(at, 200, `<form><input name=code><button name=d value=agree></button></form>`)
 	for _, row := range []struct {
 		name string
 		step Step
