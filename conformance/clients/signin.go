@@ -96,6 +96,7 @@ type answer struct {
 }
 
 func get(browser *http.Client, request *http.Request) (answer, error) {
+	request.Header.Set("Accept", "text/html") // apps redirect only who can read a page
 	response, err := browser.Do(request)
 	if err != nil {
 		return answer{}, err

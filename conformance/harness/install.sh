@@ -22,6 +22,10 @@ need npm npm
 need gcc gcc cc             # the race detector links with it
 need libc6-dev /usr/include/stdlib.h
 need curl curl              # the ceremony of the keys speaks to Vault with it
+# Apache and its OpenID Connect module as programs; the package apache2 would
+# also start a server.
+need apache2-bin /usr/sbin/apache2
+need libapache2-mod-auth-openidc /usr/lib/apache2/modules/mod_auth_openidc.so
 
 if ((${#packages[@]} == 0)); then
 	echo "install: nothing is missing"

@@ -83,15 +83,20 @@ func (d *Demo) personJSON(login Login) string {
 	return string(text)
 }
 
-// node runs one of the Node clients to its end and returns its lines. What it
-// prints on standard error, and a status other than zero, fail the test.
 func (d *Demo) node(script string, env map[string]string) []map[string]any {
 	d.t.Helper()
-	folder := filepath.Join(harness.Root(d.t), "conformance", "clients", "node")
+	return Node(d.t, script, env)
+}
+
+// Node runs one of the Node clients to its end and returns its lines. What it
+// prints on standard error, and a status other than zero, fail the test.
+func Node(t testing.TB, script string, env map[string]string) []map[string]any {
+	t.Helper()
+	folder := filepath.Join(harness.Root(t), "conformance", "clients", "node")
 	if _, err := os.Stat(filepath.Join(folder, "node_modules")); err != nil {
-		d.t.Fatalf("the Node clients are not installed: run the tests with `make test`, or `npm ci` in %s", folder)
+		t.Fatalf("the Node clients are not installed: run the tests with `make test`, or `npm ci` in %s", folder)
 	}
-	command := exec.CommandContext(d.t.Context(), "node", script)
+	command := exec.CommandContext(t.Context(), "node", script)
 	command.Dir = folder
 	command.Env = os.Environ()
 	for name, value := range env {
@@ -105,17 +110,17 @@ func (d *Demo) node(script string, env map[string]string) []map[string]any {
 	for line := range strings.Lines(string(output)) {
 		var object map[string]any
 		if json.Unmarshal([]byte(line), &object) != nil {
-			d.t.Errorf("%s printed %q, which is no JSON object", script, line)
+			t.Errorf("%s printed %q, which is no JSON object", script, line)
 			continue
 		}
 		if object["ok"] != true {
-			d.t.Errorf("%s: %s", script, strings.TrimSpace(line))
+			t.Errorf("%s: %s", script, strings.TrimSpace(line))
 		}
 		lines = append(lines, object)
 	}
 	if err != nil {
-		d.t.Errorf("%s: %v\n%s", script, err, complaints.String())
+		t.Errorf("%s: %v\n%s", script, err, complaints.String())
 	}
-	d.t.Logf("%s: %d steps in %s", script, len(lines), time.Since(began).Round(time.Millisecond))
+	t.Logf("%s: %d steps in %s", script, len(lines), time.Since(began).Round(time.Millisecond))
 	return lines
 }

@@ -40,6 +40,7 @@ func signingApp(t *testing.T, n *nation) *party {
   profile: fapi2-message-signing
   jwks: %s
   redirect_uris: ["%s"]
+  post_logout_redirect_uris: ["http://localhost/signed-out"]
   scope: openid
   userinfo_signed_response_alg: ES256
   id_token_encrypted_response_alg: ECDH-ES

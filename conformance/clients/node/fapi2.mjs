@@ -14,60 +14,14 @@
 //   DETAILS       authorization_details, JSON (optional)
 //   RELEASE       body of a release request, JSON (optional; needs DETAILS)
 
-import { readFile } from 'node:fs/promises';
-import { webcrypto } from 'node:crypto';
+import { clientKey, client, connect, env, must, refused, run, say } from './party.mjs';
 import { signIn } from './forms.mjs';
 
-globalThis.crypto ??= webcrypto; // Debian's Node 18 has it under another name
-globalThis.CryptoKey ??= webcrypto.CryptoKey;
-const client = await import('openid-client');
-
-const env = (name) => {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set`);
-  return value;
-};
-const say = (step, facts = {}) => console.log(JSON.stringify({ step, ok: true, ...facts }));
-
-class Violation extends Error {}
-function must(holds, what) {
-  if (!holds) throw new Violation(what);
-}
-
-// refused runs what must fail and returns the error code.
-async function refused(what, action) {
-  try {
-    await action();
-  } catch (err) {
-    const why = err.error ?? err.cause?.error ?? err.cause?.[0]?.parameters?.error ?? err.code;
-    must(why, `${what}: refused, but without an error code: ${err.message}`);
-    return why;
-  }
-  throw new Violation(`${what}: accepted`);
-}
-
-async function clientKey() {
-  const jwk = JSON.parse(await readFile(env('CLIENT_KEY'), 'utf8'));
-  const alg = jwk.alg ?? { 'EC/P-256': 'ES256', 'OKP/Ed25519': 'EdDSA' }[`${jwk.kty}/${jwk.crv}`] ?? 'PS256';
-  const algorithm = {
-    ES256: { name: 'ECDSA', namedCurve: 'P-256' },
-    EdDSA: { name: 'Ed25519' },
-    PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
-  }[alg];
-  const { kid, use, alg: _, key_ops, ...rest } = jwk;
-  return { key: await crypto.subtle.importKey('jwk', rest, algorithm, false, ['sign']), kid };
-}
-
 async function main() {
-  const issuer = new URL(env('ISSUER'));
   const redirectURI = env('REDIRECT_URI');
   const person = JSON.parse(env('PERSON'));
-  const insecure = issuer.protocol === 'http:' ? { execute: [client.allowInsecureRequests] } : undefined;
-
-  const config = await client.discovery(issuer, env('CLIENT_ID'), undefined, client.PrivateKeyJwt(await clientKey()), insecure);
+  const config = await connect(undefined, client.PrivateKeyJwt(await clientKey()));
   const server = config.serverMetadata();
-  must(server.issuer === env('ISSUER'), `issuer is ${server.issuer}`);
-  must(server.authorization_response_iss_parameter_supported === true, 'RFC 9207: iss is not announced');
   must(server.code_challenge_methods_supported?.join() === 'S256', 'FAPI 2.0 §5.3.2.2: code challenge methods other than S256');
   must(server.dpop_signing_alg_values_supported?.includes('ES256'), 'RFC 9449 §5.1: ES256 is not among the DPoP algorithms');
   say('discovery', { issuer: server.issuer });
@@ -141,8 +95,4 @@ async function main() {
   say('revoked token', { refused: await refused('a token of a revoked grant', () => client.fetchUserInfo(config, last.access_token, sub, { DPoP })) });
 }
 
-main().catch((err) => {
-  const { name, message, code, error, error_description, status } = err;
-  console.log(JSON.stringify({ ok: false, name: err instanceof Violation ? 'Violation' : name, message, code, error, error_description, status, cause: String(err.cause?.message ?? err.cause ?? '') || undefined }));
-  process.exitCode = 1;
-});
+await run(main);

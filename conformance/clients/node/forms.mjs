@@ -87,9 +87,10 @@ export class Browser {
 }
 
 // signIn goes through whatever pages stand between the authorization URL and the
-// redirect URI, as the person, and returns the callback URL.
-export async function signIn(start, redirectURI, person, decision = 'agree') {
-  const browser = new Browser(redirectURI);
+// redirect URI, as the person, and returns the callback URL. On another device's
+// request she types person.userCode, and picks person.symbol.
+export async function signIn(start, redirectURI, person, browser = new Browser(redirectURI)) {
+  browser.stop = new URL(redirectURI);
   const seen = [];
   let codes = 0;
   let page = await browser.open(start);
@@ -98,7 +99,7 @@ export async function signIn(start, redirectURI, person, decision = 'agree') {
     seen.push(page.url.pathname);
     if (pages > 8) throw new Error(`no end to the pages, the last: ${here}`);
     const form = forms(page.html, page.url).find(({ inputs, buttons }) =>
-      inputs.some(({ name }) => ['number', 'password', 'code', 'item'].includes(name)) ||
+      inputs.some(({ name }) => ['number', 'password', 'code', 'item', 'user_code'].includes(name)) ||
       buttons.some(({ name }) => name === 'decision'));
     if (!form) throw new Error(`no form to go on with: ${here}`);
     const has = (name) => form.inputs.some((input) => input.name === name);
@@ -112,8 +113,11 @@ export async function signIn(start, redirectURI, person, decision = 'agree') {
         fields.push([name, await next(person)]);
       }
       else if (name === 'item') fields.push([name, value]);
+      else if (name === 'user_code') fields.push([name, person.userCode]);
+      else if (name === 'symbol' && value === person.symbol) fields.push([name, value]);
     }
-    if (form.buttons.some(({ name, value }) => name === 'decision' && value === decision)) fields.push(['decision', decision]);
+    const yes = form.buttons.find(({ name, value }) => name === 'decision' && ['agree', 'approve'].includes(value));
+    if (yes) fields.push(['decision', yes.value]);
     if (page.status >= 400 && !(has('code') && codes < 2)) throw new Error(`refused: ${here}`);
     page = await browser.submit(form, fields);
   }
