@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -65,19 +66,29 @@ func (r *Run) signature(c *Client, token string, header Claims) {
 		return
 	}
 	r.Must(keyTypeOf(header.Text("alg")) != "none", "OpenID Connect Core §3.1.3.7, 7", "alg is one that the suite knows", header["alg"])
-	keys := r.KeySet()
 	if header.Text("kid") == "" {
-		r.Expect(len(keys.fitting("", header.Text("alg"))) < 2, "OpenID Connect Core §10.1", "kid names the key where several would fit", header)
+		r.Expect(len(r.KeySet().fitting("", header.Text("alg"))) < 2, "OpenID Connect Core §10.1", "kid names the key where several would fit", header)
 	}
-	err := keys.verify(token)
+	err := r.published(token)
 	r.Must(err == nil, "OpenID Connect Core §3.1.3.7, 6", "the signature verifies with a published key", err)
+}
+
+// published checks a signature with the provider's keys, which are fetched anew for a
+// kid that is not known (OpenID Connect Core §10.1.1).
+func (r *Run) published(token string) error {
+	err := r.KeySet().verify(token)
+	if errors.Is(err, errNoKey) {
+		r.Refetch()
+		err = r.KeySet().verify(token)
+	}
+	return err
 }
 
 // VerifySigned checks that a JWT is signed by the provider with one of its keys.
 func (r *Run) VerifySigned(token, clause string) (header, claims Claims) {
 	header, claims, err := Peek(token)
 	r.Must(err == nil, clause, "it is a signed JWT", err)
-	err = r.KeySet().verify(token)
+	err = r.published(token)
 	r.Must(err == nil, clause, "its signature verifies with a published key", err)
 	return header, claims
 }

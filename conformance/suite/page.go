@@ -60,11 +60,7 @@ func (f *Form) hiddenOnly() bool {
 
 // String names the page for conditions.
 func (p *Page) String() string {
-	text := p.Text
-	if len(text) > 200 {
-		text = strings.ToValidUTF8(text[:200], "") + "…"
-	}
-	return fmt.Sprintf("status %d, page %q at %s: %s", p.Status, p.Title, p.URL.Path, text)
+	return fmt.Sprintf("status %d, page %q at %s: %s", p.Status, p.Title, p.URL.Path, cut(p.Text, 200))
 }
 
 // ReadPage reads an HTML page that came from an address.

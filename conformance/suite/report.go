@@ -57,7 +57,8 @@ type row struct {
 
 type shownEntry struct {
 	After string
-	Link  string
+	Mark  string // of a condition
+	Link  string // to its clause
 	Entry
 
 	RequestHeaders, ResponseHeaders []string
@@ -96,7 +97,13 @@ func entriesOf(o Outcome) []shownEntry {
 	for _, e := range o.Log {
 		s := shownEntry{Entry: e, After: fmt.Sprintf("%.2f s", e.At.Sub(o.Began).Seconds())}
 		if e.Condition != nil {
-			s.Link = Link(e.Condition.Clause)
+			s.Link, s.Mark = Link(e.Condition.Clause), [...]string{"✓", "?", "!", "✗"}[e.Condition.Result]
+			if e.Condition.Result == Pass {
+				// What holds is said in short; the exchange has it whole.
+				short := *e.Condition
+				short.Got = cut(short.Got, 120)
+				s.Condition = &short
+			}
 		}
 		if e.Exchange != nil {
 			s.RequestHeaders, s.ResponseHeaders = headers(e.Exchange.Header), headers(e.Exchange.Response)
@@ -149,25 +156,4 @@ func Link(clause string) string {
 		}
 	}
 	return ""
-}
-
-// WriteMarkdown writes the table of plans, modules and results for documents; what is
-// not a pass has its reason.
-func WriteMarkdown(w io.Writer, outcomes []Outcome) error {
-	var b strings.Builder
-	last := ""
-	for _, o := range outcomes {
-		if head := o.Plan + "\n" + o.Variant.String(); head != last {
-			last = head
-			fmt.Fprintf(&b, "\n**%s**", o.Plan)
-			if len(o.Variant) > 0 {
-				fmt.Fprintf(&b, " (%s)", o.Variant)
-			}
-			b.WriteString("\n\n| module | result | conditions | reason |\n|---|---|---|---|\n")
-		}
-		reason := strings.NewReplacer("|", "\\|", "\n", " ").Replace(o.Reason())
-		fmt.Fprintf(&b, "| `%s` | %s | %d | %s |\n", o.Module.Name, o.Result, o.Conditions(), reason)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

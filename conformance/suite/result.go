@@ -104,8 +104,13 @@ func shown(value any) string {
 		}
 		text = string(raw)
 	}
-	if len(text) > maxShown {
-		text = strings.ToValidUTF8(text[:maxShown], "") + "…"
+	return cut(text, maxShown)
+}
+
+// cut shortens a text between characters.
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
 }
