@@ -183,6 +183,9 @@ type contentKey struct {
 // content fails instead and nobody learns which of the two it was (RFC 7516
 // §11.5).
 func (c *contentKey) DecryptKey(encrypted []byte, _ gojose.Header) ([]byte, error) {
+	if len(encrypted) > maxRSABits/8 {
+		encrypted = nil // fails as any other, and is not sent to a key store
+	}
 	plain, err := c.with.Unwrap(c.ctx, c.key, encrypted)
 	if err == nil && len(plain) == c.size {
 		return plain, nil

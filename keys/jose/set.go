@@ -23,6 +23,8 @@ const (
 	maxKeys    = 32
 	minRSABits = 2048
 	maxRSABits = 4096
+	// maxExponent is what crypto/rsa verifies with.
+	maxExponent = 1<<31 - 1
 )
 
 // Key is one public key of a set.
@@ -144,8 +146,11 @@ func parseKey(raw json.RawMessage) (Key, error) {
 	}
 	switch key := jwk.Key.(type) {
 	case *rsa.PublicKey:
-		if n := key.N.BitLen(); n < minRSABits || n > maxRSABits || key.E < 3 {
-			return Key{}, invalid("an RSA key must have %d to %d bits", minRSABits, maxRSABits)
+		if n := key.N.BitLen(); n < minRSABits || n > maxRSABits || key.N.Bit(0) == 0 {
+			return Key{}, invalid("an RSA key must have %d to %d bits and be odd", minRSABits, maxRSABits)
+		}
+		if key.E < 3 || key.E > maxExponent || key.E%2 == 0 { // a verification takes as long as the exponent's bits
+			return Key{}, invalid("the exponent of an RSA key must be odd, 3 to %d", maxExponent)
 		}
 	case *ecdsa.PublicKey:
 		if key.Curve != elliptic.P256() {
