@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,8 +21,14 @@ type Fetcher interface {
 	Fetch(ctx context.Context, address string, limit int64) ([]byte, error)
 }
 
-// maxObject bounds a request object, RFC 9101 §10.2.
-const maxObject = 32 << 10
+// Limits of request objects, RFC 9101 §10.2: their size, and how many are decrypted
+// at one time. Anyone can encrypt one in the name of an app and send it, and each
+// takes a private key of ours: the others wait, so that what is signed for people
+// at the same time is not crowded out.
+const (
+	maxObject     = 32 << 10
+	maxDecrypting = 8
+)
 
 // unwrapped gives the request itself: what is in the request object if one came,
 // by value or by reference (RFC 9101 §5), else the form. The engine and the checks
@@ -80,6 +87,12 @@ func badObject(err error) *authz.Error {
 func (p *Provider) decrypted(ctx context.Context, object string) (string, error) {
 	if !jose.IsEncrypted(object) {
 		return object, nil
+	}
+	select {
+	case p.decrypting <- struct{}{}:
+		defer func() { <-p.decrypting }()
+	case <-ctx.Done():
+		return "", authz.AsError(fmt.Errorf("waiting to decrypt a request object: %w: %w", authz.ErrUnavailable, ctx.Err()))
 	}
 	signed, err := jose.Decrypt(ctx, p.o.Ring, object, maxObject)
 	switch {

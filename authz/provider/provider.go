@@ -155,16 +155,18 @@ func (l Lifetimes) orDefaults() Lifetimes {
 
 // Provider answers the protocol. It is safe for concurrent use.
 type Provider struct {
-	o        Options
-	now      func() time.Time
-	life     Lifetimes
-	clients  *clientauth.Authenticator
-	checker  *request.Checker
-	engine   *fosite.Fosite
-	refresh  refreshKey
-	opaque   opaqueKey
-	handles  []byte // key of the handles of pending authorizations
-	metadata []byte
+	o       Options
+	now     func() time.Time
+	life    Lifetimes
+	clients *clientauth.Authenticator
+	checker *request.Checker
+	engine  *fosite.Fosite
+	refresh refreshKey
+	opaque  opaqueKey
+	handles []byte // key of the handles of pending authorizations
+	// decrypting holds as many as decrypt a request object now.
+	decrypting chan struct{}
+	metadata   []byte
 	// resourceMetadata are the documents of our resources by their path.
 	resourceMetadata map[string][]byte
 	url              endpoints
@@ -210,7 +212,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err := CheckIssuer(o.Issuer); err != nil {
 		return nil, err
 	}
-	p := &Provider{o: o, now: o.Now, life: o.Lifetimes.orDefaults()}
+	p := &Provider{o: o, now: o.Now, life: o.Lifetimes.orDefaults(), decrypting: make(chan struct{}, maxDecrypting)}
 	p.url = endpoints{
 		authorize: o.Issuer + AuthorizePath, token: o.Issuer + TokenPath, par: o.Issuer + PARPath,
 		userinfo: o.Issuer + UserInfoPath, introspect: o.Issuer + IntrospectionPath, revoke: o.Issuer + RevocationPath,

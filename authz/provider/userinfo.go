@@ -117,7 +117,9 @@ func userInfoToken(r *http.Request) (string, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return "", authz.Refuse(authz.InvalidRequest, "UserInfo takes GET and POST")
 	}
-	if r.URL.Query().Has("access_token") {
+	if query, err := request.ParseForm(r.URL.RawQuery); err != nil {
+		return "", err
+	} else if query.Has("access_token") {
 		return "", authz.Refuse(authz.InvalidRequest, "an access token does not belong in a URL")
 	}
 	if r.Header.Get("Authorization") != "" || r.Method == http.MethodGet {
