@@ -42,6 +42,9 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	status, ok := statuses[page.Kind]
 	if !ok {
 		status = http.StatusBadRequest
+		if errors.Is(err, fiber.ErrUnsupportedMediaType) {
+			status = http.StatusUnsupportedMediaType
+		}
 	}
 	if page.Kind == view.ErrorInternal || page.Kind == view.ErrorUnavailable {
 		slog.Error("request failed", "path", c.Path(), "request", page.Reference, "error", err)

@@ -162,10 +162,11 @@ func New(o Options) *Server {
 	s.app = fiber.New(fiber.Config{
 		Immutable: true, // kept strings must not change under us
 		BodyLimit: maxBody, ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 90 * time.Second,
-		ReadBufferSize: 32 << 10, // the largest header: a token and a proof
-		ErrorHandler:   s.renderError, DisableStartupMessage: true, ServerHeader: "",
+		ReadBufferSize:               32 << 10, // the largest header: a token and a proof
+		DisablePreParseMultipartForm: true,     // nobody sends one, see bounded
+		ErrorHandler:                 s.renderError, DisableStartupMessage: true, ServerHeader: "",
 	})
-	s.app.Use(recover.New(), identify, s.harden, closeChunked, s.onAlias)
+	s.app.Use(recover.New(), identify, s.harden, closeChunked, bounded, s.onAlias)
 	s.routes()
 	return s
 }

@@ -1,0 +1,48 @@
+package web
+
+import (
+	"bytes"
+
+	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/web/view"
+)
+
+// Limits in number. Their sizes are bounded by the server's buffers; but what is
+// taken apart costs a hundred times what a small piece of it costs to send.
+const (
+	maxHeaders = 96
+	maxCookies = 64
+	maxPairs   = 512 // parameters of a query or a form; the longest consent page has fewer
+)
+
+// bounded refuses, before anything is taken apart, what is made of very many
+// pieces, and bodies that would have to be unpacked: no page and no endpoint of ours
+// asks for one, and a short packed body becomes a very long one.
+func bounded(c *fiber.Ctx) error {
+	header := &c.Request().Header
+	refuse := func(err error) error {
+		// The page that tells of it must not take it apart either.
+		header.DelAllCookies()
+		header.SetRequestURI(c.Path())
+		c.Request().ResetBody()
+		return err
+	}
+	raw := header.RawHeaders()
+	cookies := 0
+	for line := range bytes.Lines(raw) {
+		if name, value, _ := bytes.Cut(line, []byte(":")); bytes.EqualFold(name, []byte(fiber.HeaderCookie)) {
+			cookies += 1 + bytes.Count(value, []byte(";"))
+		}
+	}
+	switch {
+	case bytes.Count(raw, []byte("\n")) > maxHeaders, cookies > maxCookies:
+		return refuse(fault(view.ErrorTooLarge))
+	case len(header.ContentEncoding()) > 0, bytes.HasPrefix(bytes.ToLower(header.ContentType()), []byte("multipart/")):
+		return refuse(fiber.ErrUnsupportedMediaType) // RFC 9110 §15.5.16
+	case bytes.Count(header.RequestURI(), []byte("&")) > maxPairs,
+		bytes.HasPrefix(bytes.ToLower(header.ContentType()), []byte(fiber.MIMEApplicationForm)) && bytes.Count(c.Request().Body(), []byte("&")) > maxPairs:
+		return refuse(fault(view.ErrorTooLarge))
+	}
+	return c.Next()
+}
