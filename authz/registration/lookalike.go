@@ -20,9 +20,9 @@ type Known struct {
 var reserved = []string{"Định danh quốc gia", "VNeID", "Hợp nhất", "Hopnhat"}
 
 // checkLookalike refuses names that a person could take for another agency's app
-// (consent phishing): letters of two scripts, signs that cannot be seen, a name
-// that is another's when case, accents and look-alike letters are folded. Apps of
-// one owner may share a name.
+// (consent phishing): letters that Vietnamese and English do not write, signs that
+// cannot be seen, a name that is another's when case, accents and look-alike letters
+// are folded. Apps of one owner may share a name.
 func checkLookalike(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error {
 	for _, one := range []struct{ member, name string }{{"client_name", c.Name.VI}, {"client_name#en", c.Name.EN}} {
 		if one.name == "" {
@@ -66,32 +66,36 @@ func unreadable(name string) string {
 	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxName {
 		return "rule readable-name: longer than 120 letters, or not UTF-8"
 	}
-	latin, other := false, false
-	for _, r := range name {
+	for _, r := range norm.NFC.String(name) { // some keyboards compose nothing
 		switch {
 		case r == ' ':
-		case !unicode.IsGraphic(r), unicode.IsSpace(r), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r):
+		case !unicode.IsGraphic(r), unicode.IsSpace(r), unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
 			return "rule visible-name: it holds a sign that cannot be seen"
-		case unicode.Is(unicode.Latin, r):
-			latin = true
 		case unicode.IsLetter(r):
-			other = true
-		case !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune(plainSigns, r):
+			// The scripts of the world have a twin for every letter, Latin's own small
+			// capitals and phonetic signs among them: no list of twins is complete.
+			if !latin(r) {
+				return "rule latin-name: it holds a letter other than A to Z and Đ, with or without accents"
+			}
+		case (r < '0' || r > '9') && !strings.ContainsRune(plainSigns, r):
 			return "rule plain-name: it holds a sign other than letters, digits and " + plainSigns
 		}
 	}
-	if latin && other {
-		return "rule single-script-name: it mixes Latin with letters of another script (Unicode TS #39 §5.1)"
-	}
 	return ""
+}
+
+// latin tells whether a letter is one of A to Z or Đ, accents aside.
+func latin(r rune) bool {
+	base, _ := utf8.DecodeRuneInString(norm.NFD.String(string(r)))
+	return base >= 'a' && base <= 'z' || base >= 'A' && base <= 'Z' || r == 'đ' || r == 'Đ'
 }
 
 // plainSigns are the signs a name may have: none that looks like a letter.
 const plainSigns = ".,:;-–/&'’()+"
 
 // fold takes off what a hurried reader does not see: case, accents, spaces and
-// punctuation, and the difference between letters that look alike (after Unicode
-// TS #39 §4, for the scripts that are confused with Latin).
+// punctuation, and the difference between signs that look alike (after Unicode TS
+// #39 §4, for the letters that a name may have).
 func fold(name string) string {
 	var b strings.Builder
 	for _, r := range norm.NFKD.String(name) {
@@ -106,13 +110,5 @@ func fold(name string) string {
 	return strings.NewReplacer("rn", "m", "vv", "w", "cl", "d").Replace(b.String())
 }
 
-// twins are letters and digits by the Latin letter they look like.
-var twins = map[rune]rune{
-	'đ': 'd', 'ð': 'd', 'ɗ': 'd', 'ł': 'l', 'ø': 'o', 'ħ': 'h', 'ı': 'l', 'i': 'l', 'j': 'l', '1': 'l', '0': 'o', '5': 's', '3': 'e', '8': 'b',
-	'ɑ': 'a', 'ɡ': 'g', 'ſ': 's',
-	// Cyrillic
-	'а': 'a', 'в': 'b', 'с': 'c', 'ԁ': 'd', 'е': 'e', 'һ': 'h', 'і': 'l', 'ј': 'l', 'к': 'k', 'ӏ': 'l', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'ԛ': 'q', 'ѕ': 's', 'т': 't', 'у': 'y',
-	'ѵ': 'v', 'ԝ': 'w', 'х': 'x', 'г': 'r', 'п': 'n',
-	// Greek
-	'α': 'a', 'β': 'b', 'ε': 'e', 'η': 'n', 'ι': 'l', 'κ': 'k', 'μ': 'u', 'ν': 'v', 'ο': 'o', 'ρ': 'p', 'σ': 'o', 'τ': 't', 'υ': 'u', 'χ': 'x', 'γ': 'y', 'ζ': 'z', 'ω': 'w',
-}
+// twins are letters and digits by the letter they look like.
+var twins = map[rune]rune{'đ': 'd', 'i': 'l', 'j': 'l', '1': 'l', '0': 'o', '5': 's', '3': 'e', '8': 'b'}

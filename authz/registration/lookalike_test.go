@@ -26,15 +26,25 @@ func TestLookalike(t *testing.T) {
 		{"Thuế-điện.tử", mine, "look-alike-name"},
 		{"Thu\u0065\u0302\u0301 điện tử", mine, "look-alike-name"}, // the same letters, composed otherwise
 		{"eTax", mine, "look-alike-name"},
-		{"ЕТАХ", mine, "look-alike-name"},    // Cyrillic throughout
-		{"ＣＡＮＧ", mine, "look-alike-name"},    // full width
+		{"ЕТАХ", mine, "latin-name"},  // Cyrillic throughout
+		{"ＣＡＮＧ", mine, "latin-name"},  // full width
+		{"ᴠɴᴇɪᴅ", mine, "latin-name"}, // small capitals, which are Latin too
+		{"ꓦꓠꓰꓲꓓ", mine, "latin-name"}, // Lisu
+		{"ᏙNΕID", mine, "latin-name"}, // Cherokee and Greek
+		{"𝖵𝖭𝖾𝖨𝖣", mine, "latin-name"}, // mathematical
+		{"eTaⅩ", mine, "plain-name"},  // a Roman numeral
+		{"eTɑx", mine, "latin-name"},  // phonetic
+		{"Thuế điện tử ٢", mine, "plain-name"},
+		{"Thuế\ufe0f điện tử", mine, "visible-name"},
+		{"S\u0336ổ đất", mine, "plain-name"}, // struck through
+		{"Café Buôn Ma Thuột", mine, ""},
 		{"Thuế điện tử", known[0].Owner, ""}, // its own agency's
 		{"Bộ Tài chính", mine, "agency-name"},
 		{"Ministry of Finance", mine, "agency-name"},
 		{"Thuế điện tử tỉnh Mẫu", mine, ""}, // another name
 		{"VNelD", mine, "reserved-name"},    // a small L
 		{"Định danh quốc gia 2", mine, "reserved-name"},
-		{"Тhuế", mine, "single-script-name"},
+		{"Тhuế", mine, "latin-name"}, // its first letter is Cyrillic
 		{"Sổ\u200bđất", mine, "visible-name"},
 		{"Sổ\u202eđất", mine, "visible-name"},
 		{"Sổ\u00a0đất", mine, "visible-name"},
