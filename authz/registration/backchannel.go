@@ -2,14 +2,10 @@ package registration
 
 import "hopnhat/authz"
 
-// checkBackchannel is CIBA Core §4, and for the device grant too that the app has a
-// sector: there may be no redirect URI to take one from.
+// checkBackchannel is CIBA Core §4.
 func checkBackchannel(m Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
 	if m.BackchannelUserCode {
 		return refuse("backchannel_user_code_parameter", "user codes are not offered: the person picks a code on her own device")
-	}
-	if c.Sector == "" && (c.AllowsGrant(authz.GrantDevice) || c.AllowsGrant(authz.GrantCIBA)) {
-		return refuse("sector", "an app without redirect_uris names its sector (OpenID Connect Core §8.1)")
 	}
 	if !c.AllowsGrant(authz.GrantCIBA) {
 		if c.BackchannelDelivery != "" || c.BackchannelNotificationURI != "" || c.BackchannelRequestAlg != "" {

@@ -1,7 +1,6 @@
 package registration
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -338,47 +337,6 @@ func clip(s string) string {
 func checkSubject(m Metadata, _ *authz.Client, _ authz.Profile, _ Rules) error {
 	if m.SubjectType != "" && m.SubjectType != pairwise {
 		return refuse("subject_type", "only pairwise is offered (OpenID Connect Core §8)")
-	}
-	return nil
-}
-
-// checkSector: OpenID Connect Core §8.1. That the list at sector_identifier_uri
-// holds the redirect URIs is [CheckSectorList], for whoever fetched it.
-func checkSector(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
-	if c.SectorIdentifierURI != "" {
-		u, err := url.Parse(c.SectorIdentifierURI)
-		if err != nil {
-			return refuse("sector_identifier_uri", "it is no URL")
-		}
-		if c.Sector != "" && c.Sector != u.Host {
-			return refuse("sector", "it is not the host of sector_identifier_uri")
-		}
-		c.Sector = u.Host
-		return nil
-	}
-	if c.Sector != "" {
-		return nil
-	}
-	sector, ok := authz.SectorOf(c.RedirectURIs)
-	if !ok && len(c.RedirectURIs) > 0 {
-		return refuse("sector_identifier_uri", "redirect_uris are of several hosts: one URL must list them all (OpenID Connect Core §8.1)")
-	}
-	c.Sector = sector
-	return nil
-}
-
-// CheckSectorList reads what is at a sector_identifier_uri: a JSON array that
-// holds every redirect URI of the client (OpenID Connect Dynamic Registration
-// §5).
-func CheckSectorList(raw []byte, c *authz.Client) error {
-	var list []string
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return refuse("sector_identifier_uri", "there is no JSON array of URIs at it")
-	}
-	for _, uri := range c.RedirectURIs {
-		if !slices.Contains(list, uri) {
-			return refuse("sector_identifier_uri", "the list at it lacks the redirect URI %q", clip(uri))
-		}
 	}
 	return nil
 }

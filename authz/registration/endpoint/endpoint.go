@@ -209,6 +209,11 @@ func (e *Endpoint) client(ctx context.Context, m registration.Metadata, policy r
 	if err := policy.Permits(c); err != nil {
 		return nil, err
 	}
+	if !policy.Open { // there all persons are invented
+		if err := registration.CheckSectorKeys(c); err != nil {
+			return nil, err
+		}
+	}
 	return c, e.proveSector(ctx, c)
 }
 

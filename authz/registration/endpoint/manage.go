@@ -137,7 +137,11 @@ func (e *Endpoint) replace(r *http.Request, before *authz.Client, kept registrat
 	if err := back.check(before); err != nil {
 		return answer{}, err
 	}
+	m.ClientID = string(before.ID) // what was compared is what is written
 	c, err := e.client(ctx, m, kept.Policy, now)
+	if err == nil {
+		err = registration.KeepSector(before, c)
+	}
 	if err != nil {
 		return answer{}, err
 	}
