@@ -137,17 +137,25 @@ func (db *DB) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 }
 
 // Pestered counts what waits for a person, and looks whether she disowned a
-// request of the client since a time.
-func (db *DB) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (int, bool, error) {
+// request of the client since a time. Her account is held until the transaction of
+// the context ends, so that two who count do it one after the other.
+func (db *DB) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pestering, error) {
+	if db.dialect == PostgreSQL { // SQLite has one writer at a time
+		if err := db.writer(ctx).Exec("SELECT 1 FROM accounts WHERE subject = ? FOR NO KEY UPDATE", string(subject)).Error; err != nil {
+			return decoupled.Pestering{}, wrap("holding an account", err)
+		}
+	}
 	var row struct {
-		Waiting int `gorm:"column:waiting"`
-		NotMe   int `gorm:"column:not_me"`
+		Waiting  int `gorm:"column:waiting"`
+		OfClient int `gorm:"column:of_client"`
+		NotMe    int `gorm:"column:not_me"`
 	}
 	err := db.reader(ctx).Raw(`SELECT
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS waiting,
+		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS of_client,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND because = 'not_me' AND decided_at > ?) AS not_me`,
-		string(subject), now.UTC(), string(subject), string(client), since.UTC()).Scan(&row).Error
-	return row.Waiting, row.NotMe > 0, wrap("counting decoupled requests", err)
+		string(subject), now.UTC(), string(subject), string(client), now.UTC(), string(subject), string(client), since.UTC()).Scan(&row).Error
+	return decoupled.Pestering{Waiting: row.Waiting, OfClient: row.OfClient, NotMe: row.NotMe > 0}, wrap("counting decoupled requests", err)
 }
 
 // DuePings claims pings by moving their time on to until.

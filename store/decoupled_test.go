@@ -147,16 +147,16 @@ func TestPestered(t *testing.T) {
 		if none, err := db.OpenDecoupled(t.Context(), "", now, 10); err != nil || len(none) != 0 {
 			t.Fatalf("what is for nobody is shown: %+v, %v", none, err)
 		}
-		ask := func(client authz.ClientID, since time.Time) (int, bool) {
+		ask := func(client authz.ClientID, since time.Time) decoupled.Pestering {
 			t.Helper()
-			n, notMe, err := db.Pestered(t.Context(), "p", client, now, since)
+			got, err := db.Pestered(t.Context(), "p", client, now, since)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return n, notMe
+			return got
 		}
-		if n, notMe := ask("app", midday); n != 2 || notMe {
-			t.Errorf("%d wait, disowned %t", n, notMe)
+		if got, want := ask("app", midday), (decoupled.Pestering{Waiting: 2, OfClient: 2}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
 		}
 		m := move(first.ID, decoupled.Deny, "p")
 		m.Because = decoupled.NotMe
@@ -166,11 +166,45 @@ func TestPestered(t *testing.T) {
 		for _, row := range []struct {
 			client authz.ClientID
 			since  time.Time
-			want   bool
-		}{{"app", midday, true}, {"another", midday, false}, {"app", now, false}} {
-			if n, notMe := ask(row.client, row.since); n != 1 || notMe != row.want {
-				t.Errorf("client %s since %s: %d wait, disowned %t, want %t", row.client, row.since, n, notMe, row.want)
+			want   decoupled.Pestering
+		}{{"app", midday, decoupled.Pestering{Waiting: 1, OfClient: 1, NotMe: true}}, {"another", midday, decoupled.Pestering{Waiting: 1}}, {"app", now, decoupled.Pestering{Waiting: 1, OfClient: 1}}} {
+			if got := ask(row.client, row.since); got != row.want {
+				t.Errorf("client %s since %s: got %+v, want %+v", row.client, row.since, got, row.want)
 			}
+		}
+	})
+}
+
+// TestTogether: of requests that come at one moment no more reach a person than of
+// those that come one by one.
+func TestTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		person := account(t, db, "together")
+		engine := decoupled.Engine{Store: db, Now: func() time.Time { return midday }}
+		var reached atomic.Int32
+		var group sync.WaitGroup
+		for range 20 {
+			group.Go(func() {
+				err := db.Tx(context.WithoutCancel(t.Context()), func(ctx context.Context) error {
+					r := decoupled.Request{
+						ID: authz.AuthorizationID(authz.NewSecret()), Channel: decoupled.CIBA, Client: "app", Symbol: "42",
+						State: decoupled.Requested, Created: midday, Expires: midday.Add(10 * time.Minute),
+					}
+					ok, err := engine.Reaches(ctx, person, r.Client)
+					if ok {
+						reached.Add(1)
+						r.Subject = person
+					}
+					return errors.Join(err, db.InsertDecoupled(ctx, r))
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if reached.Load() != 2 {
+			t.Errorf("%d requests reach her, want 2", reached.Load())
 		}
 	})
 }

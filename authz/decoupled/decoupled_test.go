@@ -141,7 +141,8 @@ func TestEngine(t *testing.T) {
 	}
 }
 
-// TestFatigue: three wait at a time, an app she disowned is silent for an hour.
+// TestFatigue: three wait at a time, two of one app, which so keeps no other from
+// her; an app she disowned is silent for an hour.
 func TestFatigue(t *testing.T) {
 	w := newWorld()
 	reaches := func(subject authz.Subject, client authz.ClientID) bool {
@@ -156,13 +157,17 @@ func TestFatigue(t *testing.T) {
 		t.Error("a request reaches nobody in particular")
 	}
 	var last decoupled.Request
-	for range 3 {
+	for range 2 {
 		if !reaches("p", "app") {
-			t.Fatal("fewer than three do not wait")
+			t.Fatal("fewer than two do not wait")
 		}
 		last = w.ask(t, nil)
 	}
-	if reaches("p", "app") || reaches("p", "another") || !reaches("q", "app") {
+	if reaches("p", "app") || !reaches("p", "another") {
+		t.Fatal("a third of one app reaches her, or none of another")
+	}
+	w.ask(t, func(r *decoupled.Request) { r.Client = "another" })
+	if reaches("p", "app") || reaches("p", "another") || reaches("p", "a third") || !reaches("q", "app") {
 		t.Error("a fourth reaches her, or none another")
 	}
 	if err := w.Deny(t.Context(), last.ID, "p", decoupled.NotMe, app, "2", nil); err != nil {

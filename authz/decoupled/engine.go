@@ -31,10 +31,18 @@ type Store interface {
 	// one state exactly one returns nil, the others authz.ErrConflict. A move that
 	// ends the request makes its ping due, where the client wants one.
 	MoveDecoupled(ctx context.Context, m Move) error
-	// Pestered tells how many requests wait for a person, and whether she has told
-	// since a time that one of this client was not hers.
-	Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (waiting int, notMe bool, err error)
+	// Pestered tells what a person is asked already, and whether she has told since a
+	// time that a request of this client was not hers. In a transaction, nobody else's
+	// for this person counts before it ends.
+	Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (Pestering, error)
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
+}
+
+// Pestering is what a person is asked already: how many requests wait for her, how
+// many of them are of one client, and whether she disowned one of that client's.
+type Pestering struct {
+	Waiting, OfClient int
+	NotMe             bool
 }
 
 // Move is one step of a request.
@@ -70,23 +78,25 @@ type Engine struct {
 }
 
 // Limits on what a person is asked, against approvals out of fatigue: so many
-// requests wait at a time, and an app she has disowned does not reach her for a
-// while. What is beyond is answered like any other and expires unseen, so that an
+// requests wait at a time, fewer of one app, so that none keeps the others from
+// her, and an app she has disowned does not reach her for a while. What is beyond is answered like any other and expires unseen, so that an
 // app learns nothing about her.
 const (
 	maxWaiting = 3
+	maxOfApp   = 2
 	quiet      = time.Hour
 )
 
-// Reaches decides whether a new request of a client may reach a person. An empty
-// subject is asked for too, so that both answers take the same time.
+// Reaches decides whether a new request of a client may reach a person, in the
+// transaction that stores it: of requests that come together no more than the limit
+// do. An empty subject is asked for too, so that both answers take the same time.
 func (e *Engine) Reaches(ctx context.Context, subject authz.Subject, client authz.ClientID) (bool, error) {
 	now := e.Now()
-	waiting, notMe, err := e.Store.Pestered(ctx, subject, client, now, now.Add(-quiet))
+	asked, err := e.Store.Pestered(ctx, subject, client, now, now.Add(-quiet))
 	if err != nil {
 		return false, err
 	}
-	return subject != "" && waiting < maxWaiting && !notMe, nil
+	return subject != "" && asked.Waiting < maxWaiting && asked.OfClient < maxOfApp && !asked.NotMe, nil
 }
 
 // Tell notifies the person of a request that was stored. Nothing waits for it.

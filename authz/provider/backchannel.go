@@ -64,23 +64,25 @@ func (p *Provider) backchannel(r *http.Request) (backchannelAnswer, error) {
 	if err != nil {
 		return backchannelAnswer{}, err
 	}
-	reaches, err := p.o.Approvals.Reaches(ctx, subject, client.ID)
-	if err != nil {
-		return backchannelAnswer{}, authz.AsError(err)
-	}
-	if !reaches {
-		subject = ""
-	}
 	pending, row, err := p.asked(ctx, checked, client, subject)
 	if err != nil {
 		return backchannelAnswer{}, err
 	}
-	err = p.beginDecoupled(ctx, pending, row, assertion, func(ctx context.Context) error { return p.spendRequest(ctx, signed) })
+	err = p.beginDecoupled(ctx, pending, &row, assertion, func(ctx context.Context) error {
+		if err := p.spendRequest(ctx, signed); err != nil {
+			return err
+		}
+		reaches, err := p.o.Approvals.Reaches(ctx, subject, client.ID)
+		if !reaches {
+			row.Subject = ""
+		}
+		return err
+	})
 	if err != nil {
 		return backchannelAnswer{}, authz.AsError(err)
 	}
 	p.o.Approvals.Tell(ctx, decoupled.Notice{
-		Subject: subject, Request: pending.ID, App: client.Name, Owner: client.Owner, URL: p.o.Issuer + p.o.WaitingPath, Expires: pending.Expires,
+		Subject: row.Subject, Request: pending.ID, App: client.Name, Owner: client.Owner, URL: p.o.Issuer + p.o.WaitingPath, Expires: pending.Expires,
 	})
 	return backchannelAnswer{
 		ID: p.o.Approvals.Keys.Code(pending.ID), ExpiresIn: int(pending.Expires.Sub(pending.Created).Seconds()),

@@ -29,8 +29,8 @@ type Decoupled interface {
 
 // beginDecoupled stores a request that is to be answered on another device: the
 // pending authorization and the engine's row, and what must be spent by it, in one
-// commit.
-func (p *Provider) beginDecoupled(ctx context.Context, pending Pending, r decoupled.Request, assertion clientauth.Assertion, spend func(context.Context) error) error {
+// commit. spend may change the row still.
+func (p *Provider) beginDecoupled(ctx context.Context, pending Pending, r *decoupled.Request, assertion clientauth.Assertion, spend func(context.Context) error) error {
 	return p.o.Grants.Tx(ctx, func(ctx context.Context) error {
 		return p.spending(ctx, assertion, func(ctx context.Context) error {
 			if err := spend(ctx); err != nil {
@@ -39,7 +39,7 @@ func (p *Provider) beginDecoupled(ctx context.Context, pending Pending, r decoup
 			if err := p.o.Grants.InsertPending(ctx, pending); err != nil {
 				return err
 			}
-			return p.o.Approvals.Store.InsertDecoupled(ctx, r)
+			return p.o.Approvals.Store.InsertDecoupled(ctx, *r)
 		})
 	})
 }

@@ -58,7 +58,7 @@ func (p *Provider) device(r *http.Request) (deviceAnswer, error) {
 	var code string
 	for range tries {
 		code = decoupled.NewUserCode()
-		err = p.beginDecoupled(ctx, pending, decoupled.Request{
+		err = p.beginDecoupled(ctx, pending, &decoupled.Request{
 			ID: id, Channel: decoupled.Device, Client: client.ID, UserCode: p.o.Approvals.Keys.Digest(code), Symbol: decoupled.UserCodeSymbol(code),
 			State: decoupled.Requested, Created: now, Expires: pending.Expires,
 		}, assertion, func(context.Context) error { return nil })

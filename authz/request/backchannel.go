@@ -9,6 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"hopnhat/authz"
 )
 
@@ -28,7 +30,9 @@ type Backchannel struct {
 }
 
 // Limits of CIBA Core §7.1: a binding message fits a phone's screen and consists
-// of plain characters; a notification token has at most 1024 characters of RFC
+// of plain characters, among them no
+// digits but 0 to 9: a page that hides the code in the message would show one that is
+// written otherwise. A notification token has at most 1024 characters of RFC
 // 6750 §2.1, and so many at least that it can hold 128 bits.
 const (
 	maxMessage           = 64
@@ -109,7 +113,7 @@ func (b *Backchannel) hint(form url.Values, _ *authz.Client) *authz.Error {
 }
 
 func (b *Backchannel) message(form url.Values, _ *authz.Client) *authz.Error {
-	b.Message = form.Get("binding_message")
+	b.Message = norm.NFC.String(form.Get("binding_message")) // some keyboards compose nothing
 	bad := func(why string) *authz.Error {
 		return authz.Refuse(authz.InvalidBindingMessage, "binding_message %s", why).At("binding_message")
 	}
@@ -117,8 +121,8 @@ func (b *Backchannel) message(form url.Values, _ *authz.Client) *authz.Error {
 		return bad("is longer than " + strconv.Itoa(maxMessage) + " characters")
 	}
 	for _, r := range b.Message {
-		if !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune(" .,:;-_/#()+*'!?", r) {
-			return bad("may hold letters, digits, spaces and simple punctuation only")
+		if (!unicode.IsLetter(r) || !unicode.Is(unicode.Latin, r)) && (r < '0' || r > '9') && !strings.ContainsRune(" .,:;-_/#()+*'!?", r) {
+			return bad("may hold Latin letters, digits, spaces and simple punctuation only")
 		}
 	}
 	if b.Message != "" && strings.TrimSpace(b.Message) == "" {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"hopnhat/authz"
 	"hopnhat/authz/request"
 )
@@ -80,6 +82,10 @@ func TestBackchannel(t *testing.T) {
 		{"CIBA Core §13: a longer one", pollApp, url.Values{"binding_message": {strings.Repeat("ổ", 65)}}, authz.InvalidBindingMessage},
 		{"CIBA Core §13: a line break", pollApp, url.Values{"binding_message": {"a\nb"}}, authz.InvalidBindingMessage},
 		{"CIBA Core §13: a picture", pollApp, url.Values{"binding_message": {"42 ✅"}}, authz.InvalidBindingMessage},
+		{"a message that was not composed", pollApp, url.Values{"binding_message": {norm.NFD.String("Quầy số 7")}}, ""},
+		{"CIBA Core §13: the code once more in digits that are not hidden", pollApp, url.Values{"binding_message": {"４２ la 42"}}, authz.InvalidBindingMessage},
+		{"CIBA Core §13: the code with a sign in it that is not seen", pollApp, url.Values{"binding_message": {"4\u034f2 la 42"}}, authz.InvalidBindingMessage},
+		{"CIBA Core §13: letters that run the other way", pollApp, url.Values{"binding_message": {"אב 42"}}, authz.InvalidBindingMessage},
 		{"CIBA Core §13: blank", pollApp, url.Values{"binding_message": {"   "}}, authz.InvalidBindingMessage},
 		{"CIBA Core §7.1: requested_expiry", pollApp, url.Values{"requested_expiry": {"120"}}, ""},
 		{"CIBA Core §7.1: requested_expiry of nothing", pollApp, url.Values{"requested_expiry": {"0"}}, authz.InvalidRequest},
@@ -104,7 +110,7 @@ func TestBackchannel(t *testing.T) {
 			if got := codeOf(t, err); got != row.want {
 				t.Fatalf("got %q, want %q", got, row.want)
 			}
-			if err == nil && (!b.Decoupled || b.Message != form.Get("binding_message") || row.client == pollApp && b.NotificationToken != "") {
+			if err == nil && (!b.Decoupled || b.Message != norm.NFC.String(form.Get("binding_message")) || row.client == pollApp && b.NotificationToken != "") {
 				t.Errorf("%+v", b)
 			}
 		})

@@ -100,16 +100,21 @@ func (s *Store) MoveDecoupled(_ context.Context, m decoupled.Move) error {
 }
 
 // Pestered counts what waits.
-func (s *Store) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (int, bool, error) {
+func (s *Store) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pestering, error) {
 	waiting, err := s.OpenDecoupled(ctx, subject, now, 1000)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	notMe := false
+	out := decoupled.Pestering{Waiting: len(waiting)}
+	for _, r := range waiting {
+		if r.Client == client {
+			out.OfClient++
+		}
+	}
 	for id, at := range s.decided {
 		r := s.requests[id]
-		notMe = notMe || subject != "" && r.Subject == subject && r.Client == client && r.Because == decoupled.NotMe && at.After(since)
+		out.NotMe = out.NotMe || subject != "" && r.Subject == subject && r.Client == client && r.Because == decoupled.NotMe && at.After(since)
 	}
-	return len(waiting), notMe, err
+	return out, err
 }
 
 // Tx undoes what a failed function wrote.
