@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/delegation"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
@@ -108,9 +110,12 @@ func PresentedToken(r *http.Request) (string, error) {
 // ended is what is told of a token that is not good any more.
 func ended() *authz.Error { return authz.Refuse(authz.InvalidToken, "the access token was revoked") }
 
-// live asks whether a token is still good: its grant, and, for a token without one
-// or one that was exchanged, that it was not revoked itself.
+// live asks whether a token is still good: its app, its grant, and, for a token
+// without one or one that was exchanged, that it was not revoked itself.
 func (p *Provider) live(ctx context.Context, claims accessClaims) (*Grant, error) {
+	if err := p.enabled(ctx, claims.ClientID); err != nil {
+		return nil, err
+	}
 	if claims.Grant == "" || claims.Act != nil {
 		if err := p.notRevoked(ctx, claims.ID); err != nil || claims.Grant == "" {
 			return nil, err
@@ -124,7 +129,24 @@ func (p *Provider) live(ctx context.Context, claims accessClaims) (*Grant, error
 	if !g.Live(p.now()) || g.ClientID != claims.ClientID && claims.Act == nil {
 		return nil, ended()
 	}
+	if claims.Act != nil {
+		// Nobody acts for an app that is disabled.
+		return &g, p.enabled(ctx, g.ClientID)
+	}
 	return &g, nil
+}
+
+// enabled asks, in memory, whether an app may still be served: what was given to one
+// that an operator has disabled is good for nothing.
+func (p *Provider) enabled(ctx context.Context, id authz.ClientID) error {
+	_, err := p.o.Directory.Client(ctx, id)
+	if errors.Is(err, clientauth.ErrUnknownClient) {
+		return ended().Because(err)
+	}
+	if err != nil {
+		return authz.AsError(err)
+	}
+	return nil
 }
 
 // notRevoked asks for one token that ends by itself.

@@ -84,7 +84,7 @@ func (p *Provider) idToken(g *Grant, sub authz.Pairwise, now time.Time) idClaims
 // makeTokens signs the access token and, for openid, the ID token in one call.
 func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, bound authz.Confirmation, first bool) (*tokenResponse, error) {
 	g := u.grant
-	to, err := p.grantTarget(ctx, g, u.resources, scope)
+	to, err := p.grantTarget(ctx, u.client, g, u.resources, scope)
 	if err != nil {
 		return nil, err
 	}

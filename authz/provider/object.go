@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
@@ -72,11 +74,59 @@ func (p *Provider) fetchObject(ctx context.Context, address string, client *clie
 	if !registered || p.o.Fetcher == nil {
 		return "", authz.Refuse(authz.InvalidRequestURI, "request_uri is neither one that this provider gave out nor registered for this app").At("request_uri")
 	}
+	if !p.fetching.begin(client.ID) {
+		return "", &authz.Error{
+			Code: authz.TemporarilyUnavailable, RetryAfter: 2 * time.Second,
+			Description: "too many request objects are being fetched; send the same request again, or push it (RFC 9126)",
+		}
+	}
+	defer p.fetching.end(client.ID)
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
 	raw, err := p.o.Fetcher.Fetch(ctx, plain, maxObject)
 	if err != nil {
 		return "", authz.Refuse(authz.InvalidRequestURI, "the request object could not be fetched from request_uri").At("request_uri").Because(err)
 	}
 	return strings.TrimSpace(string(raw)), nil
+}
+
+// Limits on request objects that are fetched at one time. Whoever opens the
+// authorization endpoint makes us call the app that it names (RFC 9101 §10.4), so
+// an app that does not answer must not take all of us.
+const (
+	maxFetches      = 64
+	maxFetchesOfApp = 4
+	fetchTime       = 5 * time.Second
+)
+
+// fetches counts them, in all and by app.
+type fetches struct {
+	mu  sync.Mutex
+	all int
+	of  map[authz.ClientID]int
+}
+
+func (f *fetches) begin(app authz.ClientID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.all >= maxFetches || f.of[app] >= maxFetchesOfApp {
+		return false
+	}
+	if f.of == nil {
+		f.of = map[authz.ClientID]int{}
+	}
+	f.all++
+	f.of[app]++
+	return true
+}
+
+func (f *fetches) end(app authz.ClientID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all--
+	if f.of[app]--; f.of[app] == 0 {
+		delete(f.of, app)
+	}
 }
 
 func badObject(err error) *authz.Error {

@@ -155,15 +155,16 @@ func (l Lifetimes) orDefaults() Lifetimes {
 
 // Provider answers the protocol. It is safe for concurrent use.
 type Provider struct {
-	o       Options
-	now     func() time.Time
-	life    Lifetimes
-	clients *clientauth.Authenticator
-	checker *request.Checker
-	engine  *fosite.Fosite
-	refresh refreshKey
-	opaque  opaqueKey
-	handles []byte // key of the handles of pending authorizations
+	o        Options
+	now      func() time.Time
+	life     Lifetimes
+	clients  *clientauth.Authenticator
+	checker  *request.Checker
+	engine   *fosite.Fosite
+	refresh  refreshKey
+	opaque   opaqueKey
+	fetching fetches
+	handles  []byte // key of the handles of pending authorizations
 	// decrypting holds as many as decrypt a request object now.
 	decrypting chan struct{}
 	metadata   []byte

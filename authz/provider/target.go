@@ -41,8 +41,9 @@ func unknownTarget() *authz.Error {
 // grantTarget chooses the audience of a token of a grant (RFC 8707 §2.2): of the
 // resources granted those asked for now, or, where none is named, ours. An
 // agency's API stands alone in its token, or one API could use it at another
-// (RFC 9068 §5), and gets only the scopes it knows.
-func (p *Provider) grantTarget(ctx context.Context, g *Grant, wanted, scope []string) (target, error) {
+// (RFC 9068 §5), and gets only the scopes it knows. What the app's registration
+// has no more, no grant of before has either.
+func (p *Provider) grantTarget(ctx context.Context, client *clientauth.Registered, g *Grant, wanted, scope []string) (target, error) {
 	granted := p.granted(g)
 	if len(wanted) == 0 {
 		wanted = slices.DeleteFunc(slices.Clone(granted), func(r string) bool { return !p.ours(r) })
@@ -57,7 +58,7 @@ func (p *Provider) grantTarget(ctx context.Context, g *Grant, wanted, scope []st
 	slices.Reverse(audience) // UserInfo before the broker
 	for _, r := range audience {
 		switch {
-		case !slices.Contains(granted, r):
+		case !slices.Contains(granted, r), !p.ours(r) && !slices.Contains(client.Resources, r):
 			return target{}, unknownTarget()
 		case !p.ours(r) && len(audience) > 1:
 			return target{}, authz.Refuse(authz.InvalidTarget, "a token for an agency's API is for that one; ask for one token a resource").At("resource")

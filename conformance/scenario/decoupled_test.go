@@ -588,8 +588,8 @@ func cibaSilence(t *testing.T, n *nation, tv *party) {
 			}
 		})
 	}
-	if list := n.waiting(t, b, who); len(list) != 3 {
-		t.Errorf("%d requests wait for her, want 3", len(list))
+	if list := n.waiting(t, b, who); len(list) != 2 {
+		t.Errorf("%d requests of one app wait for her, want 2", len(list))
 	}
 }
 
