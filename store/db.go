@@ -118,11 +118,11 @@ func (db *DB) openPostgreSQL(o Options) error {
 	pool.SetMaxIdleConns(o.MaxConns)
 	pool.SetConnMaxLifetime(30 * time.Minute)
 	db.dialect, db.pools = PostgreSQL, []*sql.DB{pool}
-	db.write, err = db.gorm(postgres.New(postgres.Config{Conn: pool}))
+	db.write, err = db.gorm(postgres.New(postgres.Config{Conn: pool}), false)
 	if err != nil {
 		return err
 	}
-	db.read, err = db.gorm(postgres.New(postgres.Config{Conn: pool}))
+	db.read, err = db.gorm(postgres.New(postgres.Config{Conn: pool}), true)
 	return err
 }
 
@@ -133,22 +133,22 @@ func (db *DB) openSQLite(o Options) error {
 	path := strings.TrimPrefix(strings.TrimPrefix(o.DSN, "sqlite:"), "file:")
 	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_time_format=sqlite&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)"
-	open := func(extra string, conns int) (*sql.DB, *gorm.DB, error) {
+	open := func(extra string, conns int, prepared bool) (*sql.DB, *gorm.DB, error) {
 		pool, err := sql.Open(sqlite.DriverName, "file:"+path+pragmas+extra)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the database %s: %w", path, err)
 		}
 		pool.SetMaxOpenConns(conns)
 		pool.SetMaxIdleConns(conns)
-		g, err := db.gorm(sqlite.Dialector{Conn: pool})
+		g, err := db.gorm(sqlite.Dialector{Conn: pool}, prepared)
 		return pool, g, err
 	}
 	db.dialect = SQLite
-	w, write, err := open("&_txlock=immediate", 1)
+	w, write, err := open("&_txlock=immediate", 1, false)
 	if err != nil {
 		return err
 	}
-	r, read, err := open("&_pragma=query_only(1)", o.MaxConns)
+	r, read, err := open("&_pragma=query_only(1)", o.MaxConns, true)
 	if err != nil {
 		w.Close()
 		return err
@@ -157,10 +157,13 @@ func (db *DB) openSQLite(o Options) error {
 	return nil
 }
 
-func (db *DB) gorm(dialector gorm.Dialector) (*gorm.DB, error) {
+// gorm makes a handle. Only one that never holds a connection while it prepares may
+// keep prepared statements: who wants a statement that another is preparing waits for
+// that other, who may wait for the connection that a transaction of the first holds.
+func (db *DB) gorm(dialector gorm.Dialector, prepared bool) (*gorm.DB, error) {
 	g, err := gorm.Open(dialector, &gorm.Config{
 		SkipDefaultTransaction: true, // a statement is its own transaction; Tx opens the others
-		PrepareStmt:            true,
+		PrepareStmt:            prepared,
 		TranslateError:         true,
 		Logger:                 logger.Discard, // statements carry personal data
 		NowFunc:                func() time.Time { return db.now().UTC() },

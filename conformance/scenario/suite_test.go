@@ -221,9 +221,23 @@ func rotation(t *testing.T, n *nation) []string {
 	return append([]string{"/bin/sh", "-c", script, harness.Binary(t)}, n.tool...)
 }
 
+// keepLog keeps the server's log where the test fails.
+func (n *nation) keepLog(t *testing.T) {
+	t.Cleanup(func() {
+		raw, err := os.ReadFile(filepath.Join(n.state, "hopnhat.log"))
+		if t.Failed() && err == nil {
+			err = os.WriteFile(filepath.Join(harness.Artifacts(t), "server.log"), raw, 0o600)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestConformanceStatic runs plans with clients that an officer registered.
 func TestConformanceStatic(t *testing.T) {
 	n := beginSecure(t)
+	n.keepLog(t)
 	c := suiteConfig(t, n)
 	suiteClients(t, n, &c)
 	runSuite(t, c, map[string]string{}, "oidcc-basic")
@@ -233,6 +247,7 @@ func TestConformanceStatic(t *testing.T) {
 // registers itself.
 func TestConformance(t *testing.T) {
 	n := beginSecureWith(t, 120, "--registration-burst", "100000", "--jwks-cache", "4s")
+	n.keepLog(t)
 	c := suiteConfig(t, n)
 	initialTokens(t, n, &c)
 	var plans []string
