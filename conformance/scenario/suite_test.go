@@ -88,22 +88,36 @@ func suiteClients(t *testing.T, n *nation, c *suite.Config) {
 // a fail that is expected, of somebody else's server, is marked so.
 func runSuite(t *testing.T, c suite.Config, reviewed map[string]string, plans ...string) {
 	t.Helper()
+	outcomes := outcomesOf(t, c, 6, plans...)
+	keepReport(t, c.Issuer, outcomes)
+	documented(t, outcomes)
+	judge(t, outcomes, reviewed)
+}
+
+// outcomesOf runs plans.
+func outcomesOf(t *testing.T, c suite.Config, parallel int, plans ...string) []suite.Outcome {
+	t.Helper()
 	s, err := suite.New(c)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return nil
 	}
 	defer s.Close()
 	var chosen []suite.Plan
 	for _, name := range plans {
 		p, ok := catalogue.Named(name)
 		if !ok {
-			t.Fatalf("there is no plan %q", name)
+			t.Errorf("there is no plan %q", name)
+			return nil
 		}
 		chosen = append(chosen, p)
 	}
-	outcomes := s.Run(t.Context(), suite.Options{Parallel: 6}, chosen...)
-	keepReport(t, c.Issuer, outcomes)
-	documented(t, outcomes)
+	return s.Run(t.Context(), suite.Options{Parallel: parallel}, chosen...)
+}
+
+// judge holds outcomes against what was reviewed.
+func judge(t *testing.T, outcomes []suite.Outcome, reviewed map[string]string) {
+	t.Helper()
 	left := map[string]bool{}
 	for key := range reviewed {
 		left[key] = true

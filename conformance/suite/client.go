@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -94,6 +95,9 @@ func (r *Run) Second() *Client {
 }
 
 func (r *Run) adopt(s *StaticClient) *Client {
+	if s == nil {
+		r.works(errors.New("client is not configured"), "having a client")
+	}
 	c := &Client{ID: s.ID, Secret: s.Secret, run: r, Metadata: Claims{}}
 	for name, value := range s.Metadata {
 		c.Metadata[name] = value

@@ -51,6 +51,9 @@ type Config struct {
 	Steps []Step `yaml:"browser"`
 	// RotateKeys is a command that makes the provider sign with a new key.
 	RotateKeys []string `yaml:"rotate_keys"`
+	// Variant narrows plans to the parts with these values: client_auth_type mtls, for
+	// instance.
+	Variant Variant `yaml:"variant"`
 	// Extra is for families of plans: parameters of theirs by name.
 	Extra map[string]any `yaml:"extra"`
 }

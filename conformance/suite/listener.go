@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,11 +31,12 @@ type listener struct {
 	server      *http.Server
 
 	mu     sync.Mutex
-	places map[string]place
+	places map[string][]place
 }
 
 type place struct {
 	run     *Run
+	when    func(*http.Request) bool // nil is always
 	handler http.Handler
 }
 
@@ -56,7 +58,7 @@ func listen(c Listen) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: url: %w", err)
 	}
-	l := &listener{base: u, places: map[string]place{}}
+	l := &listener{base: u, places: map[string][]place{}}
 	l.server = &http.Server{
 		Handler: l, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		ErrorLog: log.New(io.Discard, "", 0), // a provider that does not trust us is seen by its absence
@@ -114,9 +116,14 @@ func (c Listen) certificate(host string) (tls.Certificate, error) {
 // ServeHTTP answers at the places that runs have opened, and writes down who came.
 func (l *listener) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	l.mu.Lock()
-	at, ok := l.places[request.URL.Path]
+	places := l.places[request.URL.Path]
+	i := slices.IndexFunc(places, func(p place) bool { return p.when == nil || p.when(request) })
+	var at place
+	if i >= 0 {
+		at = places[i]
+	}
 	l.mu.Unlock()
-	if !ok {
+	if i < 0 {
 		http.NotFound(w, request)
 		return
 	}
@@ -147,7 +154,11 @@ func (r *Run) Serve(name string, handler http.HandlerFunc) string {
 
 // ServeAt opens a place at an address of the suite's listener that was agreed
 // beforehand, a static client's for instance.
-func (r *Run) ServeAt(address string, handler http.HandlerFunc) {
+func (r *Run) ServeAt(address string, handler http.HandlerFunc) { r.ServeWhen(address, nil, handler) }
+
+// ServeWhen is [Run.ServeAt] for the requests that are this run's, where several runs
+// share an address. when looks at the header only.
+func (r *Run) ServeWhen(address string, when func(*http.Request) bool, handler http.HandlerFunc) {
 	u, err := url.Parse(address)
 	r.works(err, "reading "+address)
 	if u.Host != r.suite.listener.base.Host {
@@ -155,7 +166,8 @@ func (r *Run) ServeAt(address string, handler http.HandlerFunc) {
 	}
 	r.suite.listener.mu.Lock()
 	defer r.suite.listener.mu.Unlock()
-	r.suite.listener.places[u.Path] = place{r, handler}
+	places := r.suite.listener.places
+	places[u.Path] = append([]place{{r, when, handler}}, places[u.Path]...) // the last goes before
 }
 
 // ServeJSON serves one document.
@@ -180,9 +192,12 @@ func (r *Run) Redirect(name string) string { return r.suite.redirects + "/" + r.
 func (l *listener) forget(r *Run) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for path, p := range l.places {
-		if p.run == r {
+	for path, places := range l.places {
+		places = slices.DeleteFunc(slices.Clone(places), func(p place) bool { return p.run == r })
+		if len(places) == 0 {
 			delete(l.places, path)
+		} else {
+			l.places[path] = places
 		}
 	}
 }

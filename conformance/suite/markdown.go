@@ -3,6 +3,7 @@ package suite
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -53,12 +54,21 @@ func WriteMarkdown(w io.Writer, outcomes []Outcome) error {
 var cell = strings.NewReplacer("|", "\\|", "\n", " ", "<", "&lt;")
 
 // distinction is what sets a variant apart in its plan, for OpenID Connect the
-// response type.
+// response type, for others all values.
 func distinction(v Variant) string {
 	if v[ResponseType] != "" && len(v) <= 4 {
 		return "`" + v[ResponseType] + "`"
 	}
-	return v.String()
+	var values []string
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		if name != Registration {
+			values = append(values, v[name])
+		}
+	}
+	if len(values) == 0 {
+		return v.String()
+	}
+	return "`" + strings.Join(values, " ") + "`"
 }
 
 // counted are the plans of outcomes, each with how often: "oidcc-hybrid ×3".

@@ -32,6 +32,17 @@ func (r *Run) Endpoint(name string) string {
 	return at
 }
 
+// EndpointFor is an endpoint as a client uses it: one that shows a certificate goes to
+// its alias (RFC 8705 §5).
+func (r *Run) EndpointFor(c *Client, name string) string {
+	if aliases, ok := r.Discover()["mtls_endpoint_aliases"].(map[string]any); ok && c.Certificate != nil {
+		if at := Claims(aliases).Text(name); at != "" {
+			return at
+		}
+	}
+	return r.Endpoint(name)
+}
+
 // KeySet is the provider's JWK Set, fetched once in a run.
 func (r *Run) KeySet() *KeySet {
 	if r.keys == nil {

@@ -52,6 +52,16 @@ func (v Variant) With(parameter, value string) Variant {
 	return w
 }
 
+// fits tells whether nothing in a wish contradicts the variant.
+func (v Variant) fits(wish Variant) bool {
+	for name, value := range wish {
+		if got, there := v[name]; there && got != value {
+			return false
+		}
+	}
+	return true
+}
+
 // String lists the values in a fixed order.
 func (v Variant) String() string {
 	var parts []string

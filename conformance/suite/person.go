@@ -96,6 +96,23 @@ func (r *Run) Person() *Person {
 	return r.person
 }
 
+// Say gives the run's person a value that steps may name, until the run ends.
+func (r *Run) Say(name, value string) {
+	p := r.Person()
+	before, there := p.values[name]
+	p.values[name] = value
+	r.Finally(func() {
+		if there {
+			p.values[name] = before
+		} else {
+			delete(p.values, name)
+		}
+	})
+}
+
+// Fill puts the person's values in place of {name} in a text of the configuration.
+func (r *Run) Fill(text string) string { return r.fill(text) }
+
 // fill puts a person's values in place of {name}.
 func (r *Run) fill(text string) string {
 	for name, value := range r.Person().values {

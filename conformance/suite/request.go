@@ -19,6 +19,9 @@ type Request struct {
 	// by POST, as a request object, pushed. It gives the request that the browser
 	// makes.
 	Through func(r *Run, q *Request) *http.Request
+	// Receive reads a response that needs reading, a signed one for instance; nil takes
+	// it as it is.
+	Receive func(r *Run, q *Request, l *Landing)
 }
 
 // Option changes a request.
@@ -105,7 +108,17 @@ func (r *Run) Request(options ...Option) *Request {
 }
 
 // Send sends the browser to the authorization endpoint and says where it came to.
-func (r *Run) Send(q *Request) Landing { return q.Browser.Open(q.Through(r, q)) }
+func (r *Run) Send(q *Request) Landing { return r.Open(q, q.Through(r, q)) }
+
+// Open lets the request's browser make a request that begins it, and reads the
+// response.
+func (r *Run) Open(q *Request, request *http.Request) Landing {
+	l := q.Browser.Open(request)
+	if q.Receive != nil && l.Callback != nil {
+		q.Receive(r, q, &l)
+	}
+	return l
+}
 
 // Responds tells whether the response is to carry a kind of thing.
 func (q *Request) Responds(kind string) bool {

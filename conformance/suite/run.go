@@ -65,6 +65,26 @@ func (r *Run) Wait(d time.Duration, why string) {
 	}
 }
 
+// Await waits for something to come, at most so long; others run meanwhile. It tells
+// whether it came.
+func (r *Run) Await(came <-chan struct{}, most time.Duration, what string) bool {
+	r.Note("waiting at most %s: %s", most, what)
+	if r.suite.wait != nil {
+		most = min(most, 2*time.Second) // the caller sets the clock; only what is on its way is waited for
+	}
+	r.suite.leave()
+	defer r.suite.enter()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-came:
+		return true
+	case <-timer.C:
+	case <-r.ctx.Done():
+	}
+	return false
+}
+
 // Finally runs when the module has ended, the last first. Conditions stated there
 // count.
 func (r *Run) Finally(f func()) { r.cleanup = append(r.cleanup, f) }

@@ -131,6 +131,9 @@ func (s *Suite) Trusting() http.RoundTripper {
 	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
 }
 
+// Base is how the provider reaches the suite.
+func (s *Suite) Base() string { return s.listener.base.String() }
+
 // ours tells whether a redirect goes to the suite.
 func (s *Suite) ours(u *url.URL) bool { return slices.Contains(s.hosts, u.Host) }
 
@@ -190,6 +193,9 @@ func rank(r *Run) int {
 func (s *Suite) runs(p Plan, only []string) []*Run {
 	var runs []*Run
 	for _, part := range p.Registered(s.Config.Registration).Parts {
+		if !part.Variant.fits(s.Config.Variant) {
+			continue
+		}
 		for _, m := range part.Modules {
 			if len(only) > 0 && !slices.Contains(only, m.Name) {
 				continue

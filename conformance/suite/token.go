@@ -23,7 +23,7 @@ func (r *Run) Redeem(q *Request, code string, change ...func(url.Values)) Answer
 	for _, f := range change {
 		f(form)
 	}
-	return r.Call(q.Client, r.Endpoint("token_endpoint"), form)
+	return r.Call(q.Client, r.EndpointFor(q.Client, "token_endpoint"), form)
 }
 
 // Exchange redeems a code, which must succeed.
@@ -68,7 +68,7 @@ func (r *Run) RefreshTokens(c *Client, refresh string, change ...func(url.Values
 	for _, f := range change {
 		f(form)
 	}
-	return r.Call(c, r.Endpoint("token_endpoint"), form)
+	return r.Call(c, r.EndpointFor(c, "token_endpoint"), form)
 }
 
 // Resource makes a request with an access token in the header.

@@ -16,7 +16,7 @@ const (
 
 // AskUserInfo asks UserInfo one way and gives the answer.
 func (r *Run) AskUserInfo(c *Client, token, how string) Answer {
-	at := r.Endpoint("userinfo_endpoint")
+	at := r.EndpointFor(c, "userinfo_endpoint")
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	switch how {
 	case ByPostHeader:

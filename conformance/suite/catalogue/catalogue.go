@@ -5,11 +5,16 @@ import (
 	"slices"
 
 	"hopnhat/conformance/suite"
+	"hopnhat/conformance/suite/ciba"
+	"hopnhat/conformance/suite/ekyc"
+	"hopnhat/conformance/suite/fapi2"
 	"hopnhat/conformance/suite/oidcc"
 )
 
 // Plans are all of them.
-func Plans() []suite.Plan { return slices.Concat(oidcc.Plans()) }
+func Plans() []suite.Plan {
+	return slices.Concat(oidcc.Plans(), fapi2.Plans(), ciba.Plans(), ekyc.Plans())
+}
 
 // Named is the plan of a name.
 func Named(name string) (suite.Plan, bool) {
