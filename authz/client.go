@@ -61,7 +61,14 @@ type Client struct {
 	PostLogoutRedirectURIs []string
 	BackchannelLogoutURI   string
 	BackchannelSession     bool
-	GrantTypes             []string
+	// FrontchannelLogoutURI is loaded in a frame of the page that tells a person she
+	// is signed out (Front-Channel Logout §2). SessionManagement gives it
+	// session_state, and the browser a cookie that a frame of ours reads (Session
+	// Management §2). Both need cookies of another site, which browsers block.
+	FrontchannelLogoutURI string
+	FrontchannelSession   bool
+	SessionManagement     bool
+	GrantTypes            []string
 	// ResponseTypes are those it registered; empty is "code" alone (OpenID Connect
 	// Dynamic Registration §2).
 	ResponseTypes []string

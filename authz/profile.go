@@ -51,6 +51,9 @@ type Profile struct {
 	// UnsignedRequestObjects lets a client register request_object_signing_alg
 	// none (OpenID Connect Core §6.1).
 	UnsignedRequestObjects bool
+	// BrowserLogout lets a client register front-channel logout and session
+	// management, for what cannot be called from outside.
+	BrowserLogout bool
 	// Algorithms for client assertions and for our tokens to the client.
 	ClientAlgorithms []string
 	TokenAlgorithms  []string
@@ -109,6 +112,7 @@ var Profiles = map[ProfileName]Profile{
 		StateHash:              true,
 		AllowWithoutPKCE:       true,
 		UnsignedRequestObjects: true,
+		BrowserLogout:          true,
 		RotateRefresh:          true,
 		CodeLife:               60 * time.Second,
 	},

@@ -90,6 +90,10 @@ type Ring interface {
 	// Published lists the versions that stand in the JWK Set, from memory. Errors:
 	// ErrUnavailable, when what is remembered may be too old to be told.
 	Published(use Use) ([]PublicKey, error)
+	// Retired lists the versions that have left the set by age, from memory: what
+	// they signed was ours, and is good for nothing but saying so. Revoked ones are
+	// not among them. Errors: ErrUnavailable.
+	Retired(use Use) ([]PublicKey, error)
 	// Decrypting names the RequestDecryption version of a key id, from memory: one
 	// that may still be encrypted to, or lately could. Errors: ErrNotOurs,
 	// ErrUnavailable.

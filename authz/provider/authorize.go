@@ -24,6 +24,9 @@ type Next struct {
 	Form *FormPost
 	// Lang is the first of ui_locales that we speak, or empty.
 	Lang string
+	// BrowserState is for the cookie that the frame of session management reads;
+	// empty for an app that has not registered for it.
+	BrowserState string
 }
 
 // FormPost is an answer for OAuth 2.0 Form Post Response Mode.

@@ -68,13 +68,13 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
 			return Next{}, err
 		}
-		return p.answer(ctx, pending.Request, answer)
+		return p.answerIn(ctx, client, pending.Request, s, answer)
 	}
 	// Made first: an answer that cannot be signed leaves nothing spent.
 	if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
 		return Next{}, err
 	}
-	next, err := p.answer(ctx, pending.Request, answer)
+	next, err := p.answerIn(ctx, client, pending.Request, s, answer)
 	if err != nil {
 		return Next{}, err
 	}

@@ -1,7 +1,7 @@
 package provider
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -12,8 +12,6 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/request"
-	"hopnhat/keys"
-	"hopnhat/keys/jose"
 )
 
 // Logout is a checked request of an app to sign the person out, OpenID Connect
@@ -27,80 +25,75 @@ type Logout struct {
 	// Confirmed means that id_token_hint is for this very session, so that the
 	// person need not be asked (§2).
 	Confirmed bool
-}
-
-type audience []string
-
-// UnmarshalJSON takes one string or several, RFC 7519 §4.1.3.
-func (a *audience) UnmarshalJSON(raw []byte) error {
-	var one string
-	if json.Unmarshal(raw, &one) == nil {
-		*a = audience{one}
-		return nil
-	}
-	return json.Unmarshal(raw, (*[]string)(a))
-}
-
-type hintClaims struct {
-	Issuer   string   `json:"iss"`
-	Subject  string   `json:"sub"`
-	Audience audience `json:"aud"`
-	SID      string   `json:"sid"`
-	Expires  int64    `json:"exp"`
-}
-
-// idTokenHint checks that a hint is an ID token of ours; an expired one will do
-// (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §4).
-func (p *Provider) idTokenHint(hint string) (hintClaims, error) {
-	published, err := p.o.Ring.Published(keys.TokenSigning)
-	if err != nil {
-		return hintClaims{}, authz.AsError(err)
-	}
-	verified, err := jose.VerifyPublished(hint, published, jose.Rule{
-		Type: typeIDToken, Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256, keys.RS256}, MaxBytes: 8 << 10,
-	})
-	if err != nil {
-		return hintClaims{}, authz.Refuse(authz.InvalidRequest, "id_token_hint is not an ID token of this provider").At("id_token_hint").Because(err)
-	}
-	var claims hintClaims
-	if err := json.Unmarshal(verified.Claims, &claims); err != nil || claims.Issuer != p.o.Issuer || len(claims.Audience) == 0 || claims.Subject == "" || claims.Expires == 0 {
-		// Without exp it is another JWT of ours: signed UserInfo, or a response.
-		return hintClaims{}, authz.Refuse(authz.InvalidRequest, "id_token_hint is not an ID token of this provider").At("id_token_hint")
-	}
-	return claims, nil
+	// Another means that id_token_hint is for somebody else than who is signed in:
+	// the page says so when it asks.
+	Another bool
+	// Lang is the first of ui_locales that we speak, or empty.
+	Lang string
+	// Ticket stands for the request in an address or a form of ours.
+	Ticket string
 }
 
 // EndSession checks a logout request by GET or POST. signedIn may be nil. It
-// ends nothing: the page asks the person first, unless Confirmed.
+// ends nothing: the page asks the person first, unless Confirmed. Errors are
+// *authz.Error, and none of them sends the browser anywhere. logout_hint is taken
+// and passed over: who is signed out is who is signed in, and nobody else.
 func (p *Provider) EndSession(r *http.Request, signedIn *SignedIn) (Logout, error) {
-	raw := r.URL.RawQuery
-	if r.Method == http.MethodPost {
-		body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
-		if err != nil {
-			return Logout{}, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
-		}
-		raw = string(body)
-	}
-	form, err := request.ParseForm(raw)
+	form, err := endSessionForm(r)
 	if err != nil {
 		return Logout{}, err
 	}
-	var out Logout
-	clientID := authz.ClientID(form.Get("client_id"))
-	var hint hintClaims
+	asked := leaving{URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"), Lang: language(strings.Fields(form.Get("ui_locales")))}
+	asked.Client = authz.ClientID(form.Get("client_id"))
 	if token := form.Get("id_token_hint"); token != "" {
-		if hint, err = p.idTokenHint(token); err != nil {
+		hint, err := p.idTokenHint(token)
+		if err != nil {
 			return Logout{}, err
 		}
-		if clientID == "" && len(hint.Audience) == 1 {
-			clientID = authz.ClientID(hint.Audience[0])
+		if asked.Client == "" && len(hint.Audience) == 1 {
+			asked.Client = authz.ClientID(hint.Audience[0])
 		}
-		if !slices.Contains(hint.Audience, string(clientID)) {
+		// §2: when both are there, the token must have been issued to the client.
+		if !slices.Contains(hint.Audience, string(asked.Client)) {
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "client_id is not the app id_token_hint was issued to").At("client_id")
 		}
+		asked.SID, asked.Subject = hint.SID, hint.Subject
 	}
-	if clientID != "" {
-		client, err := p.o.Directory.Client(r.Context(), clientID)
+	return p.leave(r.Context(), asked, signedIn)
+}
+
+// ContinueEndSession is EndSession for a request that was checked before and comes
+// back by its ticket. What may have changed meanwhile is checked again.
+func (p *Provider) ContinueEndSession(ctx context.Context, ticket string, signedIn *SignedIn) (Logout, error) {
+	asked, ok := p.logouts.open(ticket, p.now())
+	if !ok {
+		return Logout{}, authz.Refuse(authz.InvalidRequest, "this sign-out was begun too long ago; start again at the app").At("logout").Because(ErrGone)
+	}
+	return p.leave(ctx, asked, signedIn)
+}
+
+func endSessionForm(r *http.Request) (url.Values, error) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return request.ParseForm(r.URL.RawQuery)
+	case http.MethodPost: // §2: parameters in the body, in form serialisation
+		body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
+		if err != nil {
+			return nil, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
+		}
+		return request.ParseForm(string(body))
+	default:
+		return nil, authz.Refuse(authz.InvalidRequest, "the end session endpoint takes GET and POST").Under("RP-Initiated Logout §2")
+	}
+}
+
+// leave judges a request against the registration and who is signed in.
+func (p *Provider) leave(ctx context.Context, asked leaving, signedIn *SignedIn) (Logout, error) {
+	out := Logout{Lang: asked.Lang}
+	var client *clientauth.Registered
+	if asked.Client != "" {
+		var err error
+		client, err = p.o.Directory.Client(ctx, asked.Client)
 		if errors.Is(err, clientauth.ErrUnknownClient) {
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "no app is registered with this client_id").At("client_id")
 		}
@@ -109,28 +102,55 @@ func (p *Provider) EndSession(r *http.Request, signedIn *SignedIn) (Logout, erro
 		}
 		out.Client = client.Client
 	}
-	if uri := form.Get("post_logout_redirect_uri"); uri != "" {
-		if out.Client == nil {
+	if asked.URI != "" {
+		if client == nil {
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "post_logout_redirect_uri needs id_token_hint or client_id beside it").At("post_logout_redirect_uri")
 		}
-		if !slices.Contains(out.Client.PostLogoutRedirectURIs, uri) {
+		// §3: compared exactly with those that were registered.
+		if !slices.Contains(client.PostLogoutRedirectURIs, asked.URI) {
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "post_logout_redirect_uri is not registered for this app").At("post_logout_redirect_uri")
 		}
-		out.Return = withState(uri, form.Get("state"))
+		out.Return = withParameters(asked.URI, "state", asked.State)
 	}
-	if signedIn != nil && out.Client != nil && hint.SID != "" {
-		out.Confirmed = hint.SID == p.o.Pseudonyms.SID(signedIn.ID, out.Client.ID)
+	if signedIn != nil && client != nil && asked.Subject != "" {
+		own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, signedIn.Subject)
+		if err != nil {
+			return Logout{}, keysError(err)
+		}
+		out.Another = asked.Subject != string(own)
+		// A hint of an earlier session of the same person is no proof that she wants
+		// to leave this one.
+		out.Confirmed = !out.Another && asked.SID == p.o.Pseudonyms.SID(signedIn.ID, client.ID)
 	}
+	out.Ticket = p.logouts.seal(asked, p.now().Add(p.life.Interaction))
 	return out, nil
 }
 
-func withState(uri, state string) string {
-	if state == "" {
+// withParameters adds name, value pairs to a URI; empty values are left out, and a
+// query that is there is kept.
+func withParameters(uri string, pairs ...string) string {
+	var query []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			query = append(query, pairs[i]+"="+url.QueryEscape(pairs[i+1]))
+		}
+	}
+	if len(query) == 0 {
 		return uri
 	}
 	separator := "?"
 	if strings.Contains(uri, "?") {
 		separator = "&"
 	}
-	return uri + separator + url.Values{"state": {state}}.Encode()
+	return uri + separator + strings.Join(query, "&")
+}
+
+// FrontchannelLogout is what a frame loads so that the app forgets a session, with
+// iss and sid (Front-Channel Logout §2); empty for an app that has not registered
+// for it.
+func (p *Provider) FrontchannelLogout(client *authz.Client, session authz.SessionID) string {
+	if client.FrontchannelLogoutURI == "" {
+		return ""
+	}
+	return withParameters(client.FrontchannelLogoutURI, "iss", p.o.Issuer, "sid", p.o.Pseudonyms.SID(session, client.ID))
 }

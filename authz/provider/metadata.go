@@ -72,8 +72,11 @@ type metadata struct {
 	RequirePAR            bool     `json:"require_pushed_authorization_requests"`
 	BackchannelLogout     bool     `json:"backchannel_logout_supported"`
 	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`
-	ProtectedResources    []string `json:"protected_resources"`       // RFC 9728 §4
-	GrantEndpoint         string   `json:"grant_management_endpoint"` // Grant Management §7.1
+	FrontchannelLogout    bool     `json:"frontchannel_logout_supported"`         // Front-Channel Logout §3
+	FrontchannelSession   bool     `json:"frontchannel_logout_session_supported"` // and §3
+	CheckSession          string   `json:"check_session_iframe,omitempty"`        // Session Management §3.3
+	ProtectedResources    []string `json:"protected_resources"`                   // RFC 9728 §4
+	GrantEndpoint         string   `json:"grant_management_endpoint"`             // Grant Management §7.1
 	GrantActions          []string `json:"grant_management_actions_supported"`
 	GrantActionRequired   bool     `json:"grant_management_action_required"`
 
@@ -118,6 +121,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		Aliases: p.aliases(), CertificateBound: p.o.MutualTLSAlias != "",
 		ClaimsParameter: true, ClaimsLocales: p.claimsLocales(), assurance: p.assurance(),
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,
+		FrontchannelLogout: true, FrontchannelSession: true, CheckSession: p.o.Issuer + CheckSessionPath,
 		ProtectedResources: []string{p.url.userinfo, p.url.broker, p.url.grants},
 		GrantEndpoint:      p.url.grants, GrantActions: append([]string{"query", "revoke"}, request.GrantActions...),
 	})

@@ -165,6 +165,8 @@ type Provider struct {
 	opaque   opaqueKey
 	fetching fetches
 	handles  []byte // key of the handles of pending authorizations
+	browser  browserKey
+	logouts  logoutKey
 	// decrypting holds as many as decrypt a request object now.
 	decrypting chan struct{}
 	metadata   []byte
@@ -187,6 +189,7 @@ const (
 	IntrospectionPath = "/introspect"
 	RevocationPath    = "/revoke"
 	EndSessionPath    = "/logout"
+	CheckSessionPath  = "/check-session"
 	JWKSPath          = "/jwks"
 	DeviceGrantPath   = "/device_authorization"
 	BackchannelPath   = "/bc-authorize"
@@ -239,6 +242,12 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	}
 	if p.handles, err = o.Ring.Derive(ctx, keys.Secrets, "authorization handles"); err != nil {
 		return nil, fmt.Errorf("deriving the key of authorization handles: %w", err)
+	}
+	if p.browser, err = o.Ring.Derive(ctx, keys.Secrets, "browser states"); err != nil {
+		return nil, fmt.Errorf("deriving the key of browser states: %w", err)
+	}
+	if p.logouts, err = o.Ring.Derive(ctx, keys.Secrets, "logout requests"); err != nil {
+		return nil, fmt.Errorf("deriving the key of logout requests: %w", err)
 	}
 	p.engine = p.newEngine()
 	if p.metadata, err = p.buildMetadata(); err != nil {

@@ -56,7 +56,7 @@ func (m Metadata) Client(rules Rules) (*authz.Client, error) {
 var checks = []func(m Metadata, c *authz.Client, profile authz.Profile, rules Rules) error{
 	checkSizes, checkIdentity, checkLookalike, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
 	checkKeys, checkAlgorithms, checkEncryption,
-	checkRedirects, checkURIs, checkSubject, checkSector, checkBackchannel, checkDeclarations, checkScopes, checkDelegation,
+	checkRedirects, checkURIs, checkBrowserLogout, checkSubject, checkSector, checkBackchannel, checkDeclarations, checkScopes, checkDelegation,
 }
 
 // Limits of one app.
@@ -79,7 +79,7 @@ func checkSizes(m Metadata, _ *authz.Client, _ authz.Profile, _ Rules) error {
 	for member, text := range map[string]string{
 		"software_id": m.SoftwareID, "software_version": m.SoftwareVersion, "client_uri": m.ClientURI, "logo_uri": m.LogoURI, "policy_uri": m.PolicyURI,
 		"tos_uri": m.TermsURI, "jwks_uri": m.JWKSURI, "sector_identifier_uri": m.SectorIdentifierURI, "initiate_login_uri": m.InitiateLoginURI,
-		"backchannel_logout_uri": m.BackchannelLogoutURI, "sector": m.Sector,
+		"backchannel_logout_uri": m.BackchannelLogoutURI, "frontchannel_logout_uri": m.FrontchannelLogoutURI, "sector": m.Sector,
 	} {
 		if len(text) > maxText {
 			return refuse(member, "longer than %d bytes", maxText)
@@ -269,6 +269,7 @@ func checkURIs(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error 
 	}{
 		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs},
 		{"backchannel_logout_uri", some(c.BackchannelLogoutURI)},
+		{"frontchannel_logout_uri", some(c.FrontchannelLogoutURI)},
 		{"jwks_uri", some(c.JWKSURI)},
 		{"sector_identifier_uri", some(c.SectorIdentifierURI)},
 		{"client_uri", some(c.HomeURI)},

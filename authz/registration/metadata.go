@@ -87,6 +87,11 @@ type Metadata struct {
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	BackchannelLogoutURI   string   `json:"backchannel_logout_uri,omitempty"`
 	BackchannelSession     bool     `json:"backchannel_logout_session_required,omitempty"`
+	// Front-Channel Logout §2, and Session Management, for which there is no member
+	// but ours.
+	FrontchannelLogoutURI string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelSession   bool   `json:"frontchannel_logout_session_required,omitempty"`
+	SessionManagement     bool   `json:"session_management,omitempty"`
 
 	// Ours: what an agency's officer decides, no app for itself.
 	Profile      string               `json:"profile,omitempty"`
@@ -128,8 +133,9 @@ func Of(c *authz.Client) Metadata {
 		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email, CertificateBound: c.CertificateBound, DPoPBound: c.DPoPBound,
 		AuthorizationAlg: c.AuthorizationAlg, AuthorizationEncAlg: c.AuthorizationEncryption.Algorithm, AuthorizationEncEnc: c.AuthorizationEncryption.Content,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, BackchannelLogoutURI: c.BackchannelLogoutURI,
-		BackchannelSession: c.BackchannelSession && c.BackchannelLogoutURI != "",
-		LogoURI:            c.LogoURI, PolicyURI: c.PolicyURI, TermsURI: c.TermsURI, Contacts: c.Contacts, ApplicationType: c.ApplicationType,
+		BackchannelSession:    c.BackchannelSession && c.BackchannelLogoutURI != "",
+		FrontchannelLogoutURI: c.FrontchannelLogoutURI, FrontchannelSession: c.FrontchannelSession, SessionManagement: c.SessionManagement,
+		LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TermsURI: c.TermsURI, Contacts: c.Contacts, ApplicationType: c.ApplicationType,
 		SoftwareID: c.SoftwareID, SoftwareVersion: c.SoftwareVersion, AssertionAlg: c.AssertionAlg, JWKSURI: c.JWKSURI,
 		SubjectType: pairwise, SectorIdentifierURI: c.SectorIdentifierURI, InitiateLoginURI: c.InitiateLoginURI,
 		RequestObjectEncAlg: c.RequestObjectEncryption.Algorithm, RequestObjectEncEnc: c.RequestObjectEncryption.Content,
@@ -169,6 +175,7 @@ func (m Metadata) raw() *authz.Client {
 	}
 	c.BackchannelDelivery, c.BackchannelNotificationURI = authz.DeliveryMode(m.BackchannelDelivery), m.BackchannelNotificationURI
 	c.BackchannelRequestAlg = m.BackchannelRequestAlg
+	c.FrontchannelLogoutURI, c.FrontchannelSession, c.SessionManagement = m.FrontchannelLogoutURI, m.FrontchannelSession, m.SessionManagement
 	if m.Owner != nil {
 		c.Owner = *m.Owner
 	}

@@ -40,11 +40,12 @@ const (
 	AllowImplicit        Allowance = "implicit"
 	AllowWithoutPKCE     Allowance = "code_without_pkce"
 	AllowUnsignedObjects Allowance = "unsigned_request_objects"
+	AllowSession         Allowance = "session_management"
 )
 
 // Allowances lists all.
 func Allowances() []Allowance {
-	return []Allowance{AllowHybrid, AllowImplicit, AllowWithoutPKCE, AllowUnsignedObjects}
+	return []Allowance{AllowHybrid, AllowImplicit, AllowWithoutPKCE, AllowUnsignedObjects, AllowSession}
 }
 
 // allowancesOf names the allowances a client needs, each with the
@@ -64,6 +65,9 @@ func allowancesOf(c *authz.Client) (needed map[Allowance]string) {
 	}
 	if c.RequestObjectAlg == "none" {
 		needed[AllowUnsignedObjects] = "request_object_signing_alg"
+	}
+	if c.SessionManagement {
+		needed[AllowSession] = "session_management"
 	}
 	return needed
 }
@@ -156,9 +160,10 @@ func (p Policy) Fill(m Metadata) (Metadata, error) {
 	}
 	if p.Open {
 		m.Profile = or(m.Profile, string(authz.OIDC))
-		// A certified client of the oidc profile sends no PKCE and has no member to
-		// say so.
+		// A certified client of the oidc profile sends no PKCE, may ask the frame of
+		// session management, and has no member to say so.
 		m.CodeWithoutPKCE = m.CodeWithoutPKCE || m.Profile == string(authz.OIDC)
+		m.SessionManagement = m.SessionManagement || m.Profile == string(authz.OIDC)
 		if len(m.Scope) == 0 && len(m.Declarations) == 0 {
 			m.Scope, m.Declarations = slices.Concat(ordinaryScopes, claims.Scopes()), openDeclarations()
 		}

@@ -53,6 +53,12 @@ func WriteProfiles(w io.Writer) error {
 		}
 		return "by registration, until " + p.FrontChannelUntil.Format(time.DateOnly)
 	})
+	row("logout through the browser's cookies", func(p authz.Profile) string {
+		if !p.BrowserLogout {
+			return "never"
+		}
+		return "by registration: `frontchannel_logout_uri`, `session_management`"
+	})
 	b.WriteString("\n`iss` in every response (RFC 9207), redirect URIs compared exactly, and pairwise pseudonyms hold for every profile. A response\ntype other than `code` must be registered, and with an initial access token be allowed by it (`--allow`: " +
 		quoted(Allowances()) + ").\n\n## What ends\n\n| code | what | until | next step |\n|---|---|---|---|\n")
 	for _, o := range outgoings {

@@ -97,6 +97,12 @@ var outgoings = []outgoing{
 		},
 	},
 	{
+		"browser-logout", "it learns of logouts through the browser only, by cookies of another site, which browsers block more and more", "register backchannel_logout_uri, then take frontchannel_logout_uri and session_management out of the registration", sunset,
+		func(c *authz.Client, _ authz.Profile) bool {
+			return c.FrontchannelLogoutURI != "" || c.SessionManagement
+		},
+	},
+	{
 		"static-keys", "its keys change only with its registration", "publish them at a jwks_uri, where they can be rotated without asking anybody",
 		time.Time{},
 		func(c *authz.Client, _ authz.Profile) bool { return len(c.JWKS) > 0 },

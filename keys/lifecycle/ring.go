@@ -66,6 +66,23 @@ func (k *Keeper) Published(use keys.Use) ([]keys.PublicKey, error) {
 	return s.sets[use], nil
 }
 
+// Retired lists the versions that have left the set by age, as far as the store
+// still shows them.
+func (k *Keeper) Retired(use keys.Use) ([]keys.PublicKey, error) {
+	s, err := k.current()
+	if err != nil {
+		return nil, err
+	}
+	var retired []keys.PublicKey
+	for _, l := range s.lives {
+		if public, ok := s.material[l.KeyID]; ok && l.Use == use && l.State == keys.Retired {
+			public.State = keys.Retired
+			retired = append(retired, public)
+		}
+	}
+	return retired, nil
+}
+
 // Sign signs all jobs. Those of one version travel together, with those of other
 // callers; versions of several keys are asked for side by side.
 func (k *Keeper) Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error) {
