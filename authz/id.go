@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -41,6 +42,16 @@ func NewID() string {
 		panic("authz: no randomness: " + err.Error()) // crypto/rand never fails on a supported system
 	}
 	return id.String()
+}
+
+// TimeOf is the time inside a UUIDv7 (RFC 9562 §5.7); zero if it is none.
+func TimeOf(id string) time.Time {
+	parsed, err := uuid.Parse(id)
+	if err != nil || parsed.Version() != 7 {
+		return time.Time{}
+	}
+	sec, nsec := parsed.Time().UnixTime()
+	return time.Unix(sec, nsec).UTC()
 }
 
 // NewSecret makes a bearer secret of 256 random bits, base64url without padding.

@@ -22,7 +22,7 @@ import (
 var whole = regexp.MustCompile(`Seq Scan on \w+|SCAN \w+( AS \w+)?$`)
 
 // ofOurMaking are rows that the statement itself makes or has just found.
-var ofOurMaking = []string{"SCAN one", "SCAN v", "SCAN found"}
+var ofOurMaking = []string{"SCAN one", "SCAN v", "SCAN found", "SCAN waiting", "SCAN placed"}
 
 // TestHotStatementsGoByAnIndex asks the database itself how it would run every
 // statement of the routes that a nation uses all day, and of the purges.
@@ -92,7 +92,15 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"logout: the outbox", func() error {
 				return db.QueueLogout(ctx, session.Delivery{ID: "l", Session: s.ID, Subject: subject, Client: "app", Next: midday})
 			}},
-			{"logout: what is due", func() error { _, err := db.DueLogouts(ctx, midday, midday.Add(time.Minute), 10); return err }},
+			{"logout: what is due", func() error {
+				_, err := db.DueLogouts(ctx, midday, midday.Add(time.Minute), []authz.ClientID{"busy"}, 9, 10)
+				return err
+			}},
+			{"logout: of one app", func() error { return missing(db.EndParty(ctx, subject, s.ID, "app", "test", midday)) }},
+			{"logout: what became of it", func() error { _, err := db.LogoutsOf(ctx, []authz.SessionID{s.ID, "t"}); return err }},
+			{"console: logout tokens of an app", func() error { _, err := db.Logouts(ctx, "app", "m", 10); return err }},
+			{"console: logout tokens in trouble", func() error { _, err := db.Logouts(ctx, "", "m", 10); return err }},
+			{"console: trying one again", func() error { return missing(db.RetryLogout(ctx, "l", midday)) }},
 			{"purge: grants", func() error { _, err := db.PurgeGrants(ctx, midday, 10); return err }},
 			{"purge: uses", func() error { _, err := db.PurgeUses(ctx, midday, 10); return err }},
 			{"purge: sessions", func() error { _, err := db.PurgeSessions(ctx, midday, 10); return err }},

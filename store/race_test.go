@@ -210,45 +210,6 @@ func TestEndSession(t *testing.T) {
 	})
 }
 
-// TestOutbox: of two nodes that look at once, each delivery goes to one.
-func TestOutbox(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		const all = 40
-		for range all {
-			if err := db.QueueLogout(t.Context(), session.Delivery{ID: authz.NewID(), Client: "app", Next: midday}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var mu sync.Mutex
-		seen := map[string]int{}
-		var group sync.WaitGroup
-		for range 4 {
-			group.Go(func() {
-				for range 5 {
-					due, err := db.DueLogouts(t.Context(), midday, midday.Add(time.Minute), 7)
-					if err != nil {
-						t.Error(err)
-					}
-					mu.Lock()
-					for _, d := range due {
-						seen[d.ID]++
-					}
-					mu.Unlock()
-				}
-			})
-		}
-		group.Wait()
-		for id, n := range seen {
-			if n != 1 {
-				t.Fatalf("delivery %s was claimed %d times", id, n)
-			}
-		}
-		if len(seen) != all {
-			t.Fatalf("%d of %d were claimed", len(seen), all)
-		}
-	})
-}
-
 // TestPurge: what expired goes, a bounded batch at a time; the rest stays.
 func TestPurge(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -9,10 +9,7 @@ import (
 	"hopnhat/authz/session"
 )
 
-var (
-	_ session.Store  = (*DB)(nil)
-	_ session.Outbox = (*DB)(nil)
-)
+var _ session.Store = (*DB)(nil)
 
 type sessionRow struct {
 	ID           string     `gorm:"column:id"`
@@ -103,60 +100,19 @@ func (db *DB) EndSession(ctx context.Context, subject authz.Subject, id authz.Se
 		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE session_id = ? AND revoked_at IS NULL", at.UTC(), because, string(id)).Error)
 }
 
-type deliveryRow struct {
-	ID        string     `gorm:"column:id"`
-	SessionID string     `gorm:"column:session_id"`
-	Subject   string     `gorm:"column:subject"`
-	ClientID  string     `gorm:"column:client_id"`
-	URI       string     `gorm:"column:uri"`
-	Attempts  int        `gorm:"column:attempts"`
-	NextAt    time.Time  `gorm:"column:next_at"`
-	DoneAt    *time.Time `gorm:"column:done_at"`
-	Failed    string     `gorm:"column:failed"`
-}
-
-// QueueLogout puts a delivery into the outbox.
-func (db *DB) QueueLogout(ctx context.Context, d session.Delivery) error {
-	return wrap("queueing a logout token", db.writer(ctx).Exec(
-		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at) VALUES (?, ?, ?, ?, ?, ?)",
-		d.ID, string(d.Session), string(d.Subject), string(d.Client), d.URI, d.Next.UTC()).Error)
-}
-
-// DueLogouts claims deliveries by moving their time on to until.
-func (db *DB) DueLogouts(ctx context.Context, now, until time.Time, limit int) ([]session.Delivery, error) {
-	var due []deliveryRow
-	if err := db.reader(ctx).Raw("SELECT id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? LIMIT 1", now.UTC()).Scan(&due).Error; err != nil || len(due) == 0 {
-		return nil, wrap("looking for logout tokens to deliver", err)
+// EndParty revokes the grants that a client has of a live session.
+func (db *DB) EndParty(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error {
+	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?
+		WHERE session_id = ? AND client_id = ? AND revoked_at IS NULL
+		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`,
+		at.UTC(), because, string(id), string(client), string(id), string(subject))
+	if res.Error != nil {
+		return wrap("revoking the grants of an app", res.Error)
 	}
-	skip := ""
-	if db.dialect == PostgreSQL {
-		skip = " FOR UPDATE SKIP LOCKED"
+	if res.RowsAffected == 0 {
+		return authz.ErrNotFound
 	}
-	var rows []deliveryRow
-	err := db.writer(ctx).Raw(`UPDATE logout_deliveries SET next_at = ? WHERE id IN
-		(SELECT id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? ORDER BY next_at LIMIT ?`+skip+`)
-		RETURNING id, session_id, subject, client_id, uri, attempts, next_at, done_at, failed`, until.UTC(), now.UTC(), limit).Scan(&rows).Error
-	if err != nil {
-		return nil, wrap("claiming logout tokens to deliver", err)
-	}
-	out := make([]session.Delivery, len(rows))
-	for i, r := range rows {
-		out[i] = session.Delivery{
-			ID: r.ID, Session: authz.SessionID(r.SessionID), Subject: authz.Subject(r.Subject), Client: authz.ClientID(r.ClientID),
-			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: value(r.DoneAt), Failed: r.Failed,
-		}
-	}
-	return out, nil
-}
-
-// FinishLogout notes an attempt.
-func (db *DB) FinishLogout(ctx context.Context, d session.Delivery) error {
-	var done *time.Time
-	if !d.Done.IsZero() {
-		done = &d.Done
-	}
-	return wrap("noting a delivery", db.writer(ctx).Exec("UPDATE logout_deliveries SET attempts = ?, next_at = ?, done_at = ?, failed = ? WHERE id = ?",
-		d.Attempts, d.Next.UTC(), done, d.Failed, d.ID).Error)
+	return nil
 }
 
 // PurgeSessions deletes attempts at unknown numbers that are older than a day,

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/consent"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/store/proof"
 	"hopnhat/web/view"
@@ -248,23 +245,13 @@ func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {
 	if out.State.Live() {
 		out.WithdrawURL = out.URL + "/withdraw"
 	} else {
-		out.Approved = began(c.ID) // the row's time is that of its end
+		out.Approved = authz.TimeOf(string(c.ID)) // the row's time is that of its end
 		out.Ended = c.At
 		if out.State == view.StateExpired {
 			out.Ended = c.ValidUntil
 		}
 	}
 	return out
-}
-
-// began is the time inside a UUIDv7 (RFC 9562 §5.7): when the first version was
-// agreed to.
-func began(id authz.ConsentID) time.Time {
-	ms, err := strconv.ParseInt(strings.ReplaceAll(string(id), "-", "")[:12], 16, 64)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }
 
 func (s *Server) consents(v *visit) error {
@@ -380,149 +367,4 @@ func (s *Server) showSessions(v *visit, ended int) error {
 		})
 	}
 	return v.show(page, view.PortalNav(portal, view.SectionSessions)...)
-}
-
-func (s *Server) endSession(v *visit) error {
-	if err := v.checkForm(); err != nil {
-		return err
-	}
-	who, _, err := v.mine()
-	if err != nil {
-		return err
-	}
-	id := authz.SessionID(v.c.FormValue("session"))
-	told, err := s.o.Sessions.End(v.ctx, s.o.Clients, who.Subject, id, "ended by the person")
-	if err != nil {
-		return err
-	}
-	s.o.LogoutQueued()
-	if id == who.ID {
-		return s.loggedOut(v, told, nil, "")
-	}
-	v.formPath = portal + "/sessions"
-	return s.showSessions(v, 1)
-}
-
-func (s *Server) endAllSessions(v *visit) error {
-	if err := v.checkForm(); err != nil {
-		return err
-	}
-	who, _, err := v.mine()
-	if err != nil {
-		return err
-	}
-	told, err := s.o.Sessions.EndAll(v.ctx, s.o.Clients, who.Subject, "all ended by the person")
-	if err != nil {
-		return err
-	}
-	s.o.LogoutQueued()
-	return s.loggedOut(v, told, nil, "")
-}
-
-// logout is the end_session_endpoint and the header's sign-out alike.
-func (s *Server) logout(v *visit) error {
-	who, err := v.current()
-	if err != nil {
-		return err
-	}
-	var in *provider.SignedIn
-	if who != nil {
-		in = &provider.SignedIn{ID: who.ID, Subject: who.Subject}
-	}
-	asked, err := s.o.Provider.EndSession(v.http, in)
-	if err != nil {
-		return err
-	}
-	switch {
-	case who == nil:
-		return s.loggedOut(v, nil, asked.Client, asked.Return)
-	case asked.Confirmed:
-		return s.endNow(v, asked.Client, asked.Return)
-	}
-	page := view.LogoutConfirm{Form: view.Form{Action: provider.EndSessionPath + "/confirm"}, Person: who.Name}
-	if asked.Client != nil {
-		a := app(asked.Client)
-		page.App = &a
-		page.Form.Hidden = []view.Field{{Name: "client_id", Value: string(asked.Client.ID)}}
-		if asked.Return != "" {
-			page.Form.Hidden = append(page.Form.Hidden,
-				view.Field{Name: "post_logout_redirect_uri", Value: v.param("post_logout_redirect_uri")}, view.Field{Name: "state", Value: v.param("state")})
-			v.allowForms(asked.Return)
-		}
-	}
-	return v.show(page)
-}
-
-// param is a parameter of the query or of the form.
-func (v *visit) param(name string) string {
-	if v.c.Method() == http.MethodPost {
-		return v.c.FormValue(name)
-	}
-	return v.c.Query(name)
-}
-
-// logoutConfirm is the person's answer. The request to return is checked again,
-// as if it had just come.
-func (s *Server) logoutConfirm(v *visit) error {
-	if err := v.checkForm(); err != nil {
-		return err
-	}
-	again := url.Values{}
-	for _, name := range []string{"client_id", "post_logout_redirect_uri", "state"} {
-		if value := v.c.FormValue(name); value != "" {
-			again.Set(name, value)
-		}
-	}
-	r, err := http.NewRequestWithContext(v.ctx, http.MethodGet, provider.EndSessionPath+"?"+again.Encode(), nil)
-	if err != nil {
-		return err
-	}
-	asked, err := s.o.Provider.EndSession(r, nil)
-	if err != nil {
-		return err
-	}
-	if v.c.FormValue("decision") == "stay" {
-		return redirect(portal)
-	}
-	return s.endNow(v, asked.Client, asked.Return)
-}
-
-func (s *Server) endNow(v *visit, client *authz.Client, back string) error {
-	who, err := v.current()
-	if err != nil {
-		return err
-	}
-	var told []*authz.Client
-	if who != nil {
-		if told, err = s.o.Sessions.End(v.ctx, s.o.Clients, who.Subject, who.ID, "signed out"); err != nil && !errors.Is(err, authz.ErrNotFound) {
-			return err
-		}
-		s.o.LogoutQueued()
-	}
-	return s.loggedOut(v, told, client, back)
-}
-
-// loggedOut forgets the browser and says which apps are told.
-func (s *Server) loggedOut(v *visit, told []*authz.Client, client *authz.Client, back string) error {
-	v.cookie(s.o.Sessions.CookieName(), "", -time.Second)
-	v.session = nil
-	if back != "" {
-		return redirect(back)
-	}
-	page := view.LoggedOut{HomeURL: "/"}
-	if client != nil {
-		a := app(client)
-		page.Return, page.ReturnURL = &a, client.HomeURI
-		if client.HomeURI == "" {
-			page.Return = nil
-		}
-	}
-	for _, c := range told {
-		answer := view.LogoutWaiting
-		if c.BackchannelLogoutURI == "" {
-			answer = view.LogoutUntold
-		}
-		page.Apps = append(page.Apps, view.LogoutTold{App: app(c), Answer: answer})
-	}
-	return v.show(page)
 }

@@ -71,6 +71,17 @@ type Clients interface {
 	Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error)
 }
 
+// Logouts is what the pages read of the outbox of logout tokens.
+type Logouts interface {
+	// Logouts lists deliveries to an app, the newest first, before one of them;
+	// without an app those of all apps that failed at least once.
+	Logouts(ctx context.Context, client authz.ClientID, before string, limit int) ([]session.Delivery, error)
+	// LogoutsOf lists those for sessions.
+	LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]session.Delivery, error)
+	// RetryLogout lets one that failed begin again; authz.ErrNotFound if there is none.
+	RetryLogout(ctx context.Context, id string, at time.Time) error
+}
+
 // Roles tells whether a person has a role, for example auditor.
 type Roles interface {
 	HasRole(ctx context.Context, subject authz.Subject, role string) (bool, error)
@@ -115,6 +126,7 @@ type Options struct {
 	Broker  http.Handler
 	Metrics http.Handler
 	Health  []Health
+	Logouts Logouts
 	// LogoutQueued is told when logout tokens were queued, Answered when a person has
 	// answered a request of another device.
 	LogoutQueued func()
@@ -195,8 +207,7 @@ func (s *Server) routes() {
 	a.Post(provider.BrokerPath+"/releases", mount(s.o.Broker.ServeHTTP))
 	a.All(provider.AuthorizePath, s.page(s.authorize))
 	a.Get(provider.AuthorizePath+"/resume", s.page(s.resume))
-	a.All(provider.EndSessionPath, s.page(s.logout))
-	a.Post(provider.EndSessionPath+"/confirm", s.page(s.logoutConfirm))
+	s.logoutRoutes(a)
 
 	a.Get("/", s.page(s.home))
 	a.Get("/signin", s.page(s.signInForm))
@@ -207,6 +218,7 @@ func (s *Server) routes() {
 	s.approveRoutes(a)
 	s.portalRoutes(a)
 	s.consoleRoutes(a)
+	s.logoutsRoutes(a)
 
 	a.Get("/log/key", s.logKey)
 	a.Get("/log/checkpoint", s.page(s.checkpoint))

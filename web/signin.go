@@ -39,6 +39,7 @@ func (s *Server) home(v *visit) error {
 
 // follow sends the browser where the provider says.
 func (v *visit) follow(next provider.Next) error {
+	v.keepState(next.BrowserState)
 	if next.Form == nil {
 		return v.c.Redirect(next.Location, http.StatusSeeOther)
 	}
@@ -231,6 +232,7 @@ func (s *Server) signInCode(v *visit) error {
 		return err
 	}
 	v.cookie(s.o.Sessions.CookieName(), secret, 12*time.Hour)
+	v.forgetState()
 	return redirect(e.done())
 }
 

@@ -169,6 +169,14 @@ func (v *visit) signedIn() (*session.Session, error) {
 	return s, nil
 }
 
+// param is a parameter of the query or of the form.
+func (v *visit) param(name string) string {
+	if v.c.Method() == http.MethodPost {
+		return v.c.FormValue(name)
+	}
+	return v.c.Query(name)
+}
+
 // address is the caller's network address.
 func (v *visit) address() netip.Addr { return v.s.caller(v.c) }
 

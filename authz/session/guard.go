@@ -34,7 +34,7 @@ func GuardedClient(allowLoopback bool) *http.Client {
 				return nil
 			}
 			if !public(ip) {
-				return errors.New("the address is not public")
+				return errNotPublic
 			}
 			return nil
 		},
@@ -48,6 +48,8 @@ func GuardedClient(allowLoopback bool) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
+
+var errNotPublic = errors.New("the address is not public")
 
 // Fetcher gets documents with a guarded client.
 type Fetcher struct{ Client *http.Client }

@@ -3,173 +3,97 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"hopnhat/authz"
 )
-
-// Delivery is a logout token on its way to an app, Back-Channel Logout §2.5.
-type Delivery struct {
-	ID       string
-	Session  authz.SessionID
-	Subject  authz.Subject
-	Client   authz.ClientID
-	URI      string
-	Attempts int
-	Next     time.Time
-	Done     time.Time
-	Failed   string
-}
 
 // Clients finds an app's registration.
 type Clients interface {
 	Client(ctx context.Context, id authz.ClientID) (*authz.Client, error)
 }
 
+// Told is an app that relied on a session which has ended.
+type Told struct {
+	Client  *authz.Client
+	Session authz.SessionID
+}
+
 // End ends a session, revokes its grants and queues a logout token for every app
-// that has asked for one: one commit. It tells which apps will be told.
-func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string) ([]*authz.Client, error) {
-	var told []*authz.Client
+// that has asked for one: one commit. It tells which apps relied on it. All the
+// session's grants end, those with offline_access too: Back-Channel Logout §2.7
+// would leave them, but here a person who signs out is told that nothing goes on
+// in her name (decision D6).
+func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string) ([]Told, error) {
+	var told []Told
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
-		told = nil
 		now := s.now().UTC()
 		parties, err := s.store.EndSession(ctx, subject, id, because, now)
 		if err != nil {
 			return err
 		}
-		for _, party := range parties {
-			client, err := clients.Client(ctx, party)
-			if errors.Is(err, authz.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			told = append(told, client)
-			if client.BackchannelLogoutURI == "" {
-				continue
-			}
-			if err := s.store.QueueLogout(ctx, Delivery{
-				ID: authz.NewID(), Session: id, Subject: subject, Client: client.ID, URI: client.BackchannelLogoutURI, Next: now,
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
+		told, err = s.queue(ctx, clients, subject, id, parties, now)
+		return err
 	})
 	return told, err
 }
 
-// EndAll ends all live sessions of a person.
-func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Subject, because string) ([]*authz.Client, error) {
-	list, err := s.List(ctx, subject)
-	if err != nil {
-		return nil, err
-	}
-	var told []*authz.Client
-	for _, one := range list {
-		more, err := s.End(ctx, clients, subject, one.ID, because)
-		if err != nil && !errors.Is(err, authz.ErrNotFound) {
-			return told, err
+// Leave signs a person out of one app: its grants of the session end and it is told,
+// and the session goes on for the others. authz.ErrNotFound means that it has none.
+func (s *Sessions) Leave(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]Told, error) {
+	var told []Told
+	err := s.store.Tx(ctx, func(ctx context.Context) error {
+		now := s.now().UTC()
+		if err := s.store.EndParty(ctx, subject, id, client, because, now); err != nil {
+			return err
 		}
-		told = append(told, more...)
+		var err error
+		told, err = s.queue(ctx, clients, subject, id, []authz.ClientID{client}, now)
+		return err
+	})
+	return told, err
+}
+
+// queue puts a logout token into the outbox for each app that takes one.
+func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, parties []authz.ClientID, now time.Time) ([]Told, error) {
+	var told []Told
+	for _, party := range parties {
+		client, err := clients.Client(ctx, party)
+		if errors.Is(err, authz.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, Told{client, id})
+		if client.BackchannelLogoutURI == "" {
+			continue
+		}
+		if err := s.store.QueueLogout(ctx, Delivery{
+			ID: authz.NewID(), Session: id, Subject: subject, Client: client.ID, URI: client.BackchannelLogoutURI, Next: now,
+		}); err != nil {
+			return nil, err
+		}
 	}
 	return told, nil
 }
 
-// Outbox is the durable queue of deliveries.
-type Outbox interface {
-	// DueLogouts claims deliveries whose time has come: none is claimed twice
-	// before until.
-	DueLogouts(ctx context.Context, now, until time.Time, limit int) ([]Delivery, error)
-	// FinishLogout notes an attempt: done, or to be tried again at d.Next.
-	FinishLogout(ctx context.Context, d Delivery) error
-}
-
-// Deliverer posts logout tokens until the app has taken them, or eight attempts
-// over about an hour have failed.
-type Deliverer struct {
-	Outbox Outbox
-	// Token makes the logout token for a delivery, Back-Channel Logout §2.4.
-	Token func(ctx context.Context, d Delivery) (string, error)
-	HTTP  *http.Client
-	Now   func() time.Time
-	// Wake is signalled when a delivery was queued by this node.
-	Wake <-chan struct{}
-}
-
-const maxAttempts = 8
-
-// Run delivers until ctx ends.
-func (d *Deliverer) Run(ctx context.Context) {
-	ticker := time.NewTicker(5 * time.Second)
-	defer ticker.Stop()
-	for {
-		if err := d.Deliver(ctx); err != nil && ctx.Err() == nil {
-			slog.Error("logout tokens could not be delivered", "error", err)
+// EndAll ends all sessions of a person, those too that ran out and whose grants
+// live on.
+func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Subject, because string) ([]Told, error) {
+	var told []Told
+	for range 20 { // a listing is bounded, and what was ended is not listed again
+		list, err := s.store.Sessions(ctx, subject, s.now().Add(-s.limits.Grants-s.limits.Absolute))
+		if err != nil || len(list) == 0 {
+			return told, err
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case <-d.Wake:
-		}
-	}
-}
-
-// Deliver tries what is due once.
-func (d *Deliverer) Deliver(ctx context.Context) error {
-	now := d.Now().UTC()
-	due, err := d.Outbox.DueLogouts(ctx, now, now.Add(time.Minute), 50)
-	if err != nil {
-		return err
-	}
-	for _, one := range due {
-		one.Attempts++
-		if err := d.post(ctx, one); err != nil {
-			one.Failed = err.Error()
-			one.Next = d.Now().UTC().Add(15 * time.Second << min(one.Attempts, 8))
-			if one.Attempts >= maxAttempts {
-				one.Done = d.Now().UTC()
+		for _, one := range list {
+			more, err := s.End(ctx, clients, subject, one.ID, because)
+			if err != nil && !errors.Is(err, authz.ErrNotFound) {
+				return told, err
 			}
-			slog.Warn("an app did not take a logout token", "client", one.Client, "attempt", one.Attempts, "error", err)
-		} else {
-			one.Done, one.Failed = d.Now().UTC(), ""
-		}
-		if err := d.Outbox.FinishLogout(ctx, one); err != nil {
-			return err
+			told = append(told, more...)
 		}
 	}
-	return nil
-}
-
-func (d *Deliverer) post(ctx context.Context, one Delivery) error {
-	token, err := d.Token(ctx, one)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	body := url.Values{"logout_token": {token}}.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, one.URI, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	answer, err := d.HTTP.Do(r)
-	if err != nil {
-		return errors.New("the app could not be reached")
-	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10))
-	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("the app answered %d", answer.StatusCode)
-	}
-	return nil
+	return told, nil
 }

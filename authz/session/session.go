@@ -38,11 +38,6 @@ type Session struct {
 	Locked  bool
 }
 
-// Party is an app that has grants from a session.
-type Party struct {
-	Client authz.ClientID
-}
-
 // Store keeps sessions.
 type Store interface {
 	InsertSession(ctx context.Context, s Session, secretHash []byte) error
@@ -53,6 +48,9 @@ type Store interface {
 	// EndSession ends a session of a subject and revokes its grants, and tells
 	// which clients had live ones; authz.ErrNotFound if it is not hers or over.
 	EndSession(ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time) ([]authz.ClientID, error)
+	// EndParty revokes the grants that one client has of a live session of a
+	// subject, which goes on; authz.ErrNotFound if there are none.
+	EndParty(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error
 	// QueueLogout puts a logout token's delivery into the outbox.
 	QueueLogout(ctx context.Context, d Delivery) error
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
@@ -62,6 +60,9 @@ type Store interface {
 type Limits struct {
 	Idle     time.Duration // 30 min if zero
 	Absolute time.Duration // 12 h if zero
+	// Grants is how long grants live, 30 days if zero: an app may go on for so long
+	// after the browser's session ran out.
+	Grants time.Duration
 }
 
 // Sessions begins, finds and ends sessions.
@@ -82,6 +83,9 @@ func New(store Store, limits Limits, secure bool, now func() time.Time) *Session
 	}
 	if limits.Absolute == 0 {
 		limits.Absolute = 12 * time.Hour
+	}
+	if limits.Grants == 0 {
+		limits.Grants = 30 * 24 * time.Hour
 	}
 	return &Sessions{store: store, limits: limits, now: now, noted: map[authz.SessionID]time.Time{}, secure: secure}
 }
@@ -168,6 +172,20 @@ func (s *Sessions) Of(r *http.Request) (Session, error) {
 		return Session{}, ErrNone
 	}
 	return s.Find(r.Context(), c.Value)
+}
+
+// Leftover finds the session of a request that ran out and was never ended: its
+// grants live on. Whoever has its cookie may end it, and nothing else.
+func (s *Sessions) Leftover(r *http.Request) (Session, error) {
+	c, err := r.Cookie(s.CookieName())
+	if err != nil || len(c.Value) != 43 {
+		return Session{}, ErrNone
+	}
+	found, err := s.store.SessionBySecret(r.Context(), authz.HashSecret(c.Value))
+	if errors.Is(err, authz.ErrNotFound) || err == nil && !found.Ended.IsZero() {
+		return Session{}, ErrNone
+	}
+	return found, err
 }
 
 // Forms makes and checks the anti-forgery tokens of forms.

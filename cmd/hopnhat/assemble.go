@@ -28,7 +28,6 @@ import (
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
 	"hopnhat/keys"
-	"hopnhat/keys/jose"
 	"hopnhat/keys/lifecycle"
 	"hopnhat/store"
 	"hopnhat/store/registry"
@@ -265,7 +264,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		return fail(err)
 	}
 	secure := strings.HasPrefix(c.Issuer, "https://")
-	p.sessions = session.New(p.db, session.Limits{Idle: c.Idle, Absolute: c.Absolute}, secure, time.Now)
+	p.sessions = session.New(p.db, c.sessionLimits(), secure, time.Now)
 	formKey, err1 := p.ring.Derive(ctx, keys.Secrets, "forms")
 	ticketKey, err2 := p.ring.Derive(ctx, keys.Secrets, "sign-in tickets")
 	approvalKey, err3 := p.ring.Derive(ctx, keys.Secrets, "decoupled approvals")
@@ -314,7 +313,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	releases.Verifier = verifier{protocol}
 	wake := make(chan struct{}, 1)
 	p.deliverer = &session.Deliverer{
-		Outbox: p.db, Token: p.logoutToken, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
+		Outbox: p.db, Token: logoutToken(protocol), HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
 	}
 	proxies, err := c.proxies()
 	if err != nil {
@@ -326,7 +325,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	}
 	p.server = web.New(web.Options{
 		Issuer: c.Issuer, Registration: registering, Keys: p.directory, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
-		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Pseudonyms: p.pseudonyms,
+		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Logouts: p.db, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Health: []web.Health{
 			{Name: "database", Check: p.db.Ping},
@@ -343,6 +342,10 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		KeysFetched: p.ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
 	return p, nil
+}
+
+func (c *config) sessionLimits() session.Limits {
+	return session.Limits{Idle: c.Idle, Absolute: c.Absolute, Grants: c.Grant}
 }
 
 // newBroker makes the broker, which yet lacks who checks its access tokens: the
@@ -372,29 +375,4 @@ func waker(c chan<- struct{}) func() {
 
 func fields(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// logoutToken makes a token of Back-Channel Logout §2.4.
-func (p *parts) logoutToken(ctx context.Context, d session.Delivery) (string, error) {
-	client, err := p.directory.Client(ctx, d.Client)
-	if err != nil {
-		return "", err
-	}
-	sub, err := p.pseudonyms.Pairwise(ctx, client.Sector, d.Subject)
-	if err != nil {
-		return "", err
-	}
-	now := time.Now()
-	algorithm := keys.Algorithm(client.SigningAlg)
-	if algorithm == "" {
-		algorithm = keys.ES256
-	}
-	signed, err := jose.Sign(ctx, p.ring, jose.Token{Use: keys.TokenSigning, Algorithm: algorithm, Type: "logout+jwt", Claims: map[string]any{
-		"iss": p.c.Issuer, "sub": sub, "aud": d.Client, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": authz.NewID(),
-		"sid": p.pseudonyms.SID(d.Session, d.Client), "events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
-	}})
-	if err != nil {
-		return "", err
-	}
-	return signed[0], nil
 }

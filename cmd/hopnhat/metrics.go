@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"hopnhat/authz/session"
 	"hopnhat/keys"
 )
 
@@ -30,6 +31,15 @@ func metrics(p *parts) http.Handler {
 		}, func() float64 { return float64(p.ring.Stats().Failures[cause]) }))
 	}
 	counter("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", cpuSeconds)
+	for outcome, read := range map[string]func(session.Stats) uint64{
+		"delivered": func(s session.Stats) uint64 { return s.Delivered },
+		"failed":    func(s session.Stats) uint64 { return s.Failed },
+		"given_up":  func(s session.Stats) uint64 { return s.GivenUp },
+	} {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "hopnhat_logout_tokens_total", Help: "Logout tokens that apps took, attempts that failed, and tokens given up.", ConstLabels: prometheus.Labels{"outcome": outcome},
+		}, func() float64 { return float64(read(p.deliverer.Stats())) }))
+	}
 	gauge := func(name, help string, read func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 	}

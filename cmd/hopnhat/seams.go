@@ -56,6 +56,13 @@ func (a asker) Needed(ctx context.Context, client *authz.Client, s provider.Sign
 	return a.Consents.Needed(ctx, client, s.Subject, wanted)
 }
 
+// logoutToken shows the provider to the deliverer.
+func logoutToken(p *provider.Provider) func(context.Context, session.Delivery) (string, error) {
+	return func(ctx context.Context, d session.Delivery) (string, error) {
+		return p.LogoutToken(ctx, d.Client, d.Subject, d.Session)
+	}
+}
+
 // verifier shows access tokens to the broker.
 type verifier struct{ *provider.Provider }
 

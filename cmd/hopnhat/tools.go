@@ -9,6 +9,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/identity"
+	"hopnhat/authz/session"
 	"hopnhat/store"
 	"hopnhat/store/proof"
 	"hopnhat/store/registry"
@@ -161,12 +162,23 @@ func withStore(run func(ctx context.Context, p *parts, e env, rest []string) err
 }
 
 var accountCommand = verbs(command{
-	name: "account", summary: "Lock, unlock, give a role to an account, or enrol synthetic persons", usage: "account lock|unlock|auditor|operator|enrol [flags] [NUMBER]",
+	name: "account", summary: "Lock, unlock or sign out an account, give it a role, or enrol synthetic persons", usage: "account lock|unlock|sign-out|auditor|operator|enrol [flags] [NUMBER]",
 	example: "hopnhat account lock 099304000017",
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
 	"enrol": enrolCommand,
 	"lock": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
-		return p.db.Lock(ctx, a.Subject, "operator", time.Now())
+		// One commit: the sessions end, logout tokens are queued, which a server
+		// delivers, and nothing begins any more.
+		return p.db.Tx(ctx, func(ctx context.Context) error {
+			if _, err := p.sessionsOf().EndAll(ctx, p.db, a.Subject, "locked"); err != nil {
+				return err
+			}
+			return p.db.Lock(ctx, a.Subject, "operator", time.Now())
+		})
+	})),
+	"sign-out": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
+		_, err := p.sessionsOf().EndAll(ctx, p.db, a.Subject, "ended by an operator")
+		return err
 	})),
 	"unlock": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error { return p.db.Unlock(ctx, a.Subject) })),
 	"operator": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
@@ -176,6 +188,11 @@ var accountCommand = verbs(command{
 		return p.db.GrantRole(ctx, a.Subject, "auditor", time.Now())
 	})),
 })
+
+// sessionsOf is for ending sessions from a tool.
+func (p *parts) sessionsOf() *session.Sessions {
+	return session.New(p.db, p.c.sessionLimits(), true, time.Now)
+}
 
 func onAccount(do func(ctx context.Context, p *parts, a identity.Account) error) func(ctx context.Context, p *parts, e env, rest []string) error {
 	return func(ctx context.Context, p *parts, e env, rest []string) error {

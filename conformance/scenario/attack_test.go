@@ -133,7 +133,7 @@ func neighbour(t *testing.T, n *nation, v *victim) {
 			t.Errorf("%s against another person answered %d", path, a.status)
 		}
 	}
-	for _, path := range []string{"/console", "/console?all=1", "/console/exports", "/console/events/" + v.release, "/console/events/" + v.release + "/proof"} {
+	for _, path := range []string{"/console", "/console?all=1", "/console/exports", "/console/events/" + v.release, "/console/events/" + v.release + "/proof", "/console/logouts", "/console/logouts?app=app-a"} {
 		if a := open(t, b, http.MethodGet, n.base+path, nil); a.status != http.StatusForbidden {
 			t.Errorf("%s to a citizen answered %d", path, a.status)
 		}
@@ -150,18 +150,19 @@ func neighbour(t *testing.T, n *nation, v *victim) {
 func oddIDs(t *testing.T, n *nation, v *victim) {
 	auditor := n.someone(t)
 	n.run(t, "account", "auditor", auditor.Number)
+	n.run(t, "account", "operator", auditor.Number)
 	looker := signedIn(t, n, auditor)
 	for _, id := range []string{"x", "%00", "%ff%fe", "..%2f..%2fetc%2fpasswd", "'%20OR%20'1'='1", strings.Repeat("a", 3000), "%E2%80%AE", "01a214e0-b7fb-7c28-8efd-9f2277b2bc65"} {
 		for _, path := range []string{
 			"/portal/releases/" + id, "/portal/releases/" + id + "/proof", "/portal/consents/" + id, "/portal/consents/" + id + "/withdraw", "/portal?app=" + id, "/portal?before=" + id,
 			"/signin?a=" + id, "/signin?next=" + id, "/consent?a=" + id, "/authorize/resume?a=" + id, "/authorize?client_id=" + id, "/logout?client_id=" + id,
-			"/logout?id_token_hint=" + id, "/jwks?client_id=" + id, "/?lang=" + id,
+			"/logout?id_token_hint=" + id, "/logout/continue?logout=" + id, "/logout/done?t=" + id + "&s=" + id, "/jwks?client_id=" + id, "/?lang=" + id,
 		} {
 			if a := open(t, v.browser, http.MethodGet, n.base+path, nil); a.status >= 500 {
 				t.Errorf("GET %.80s answered %d", path, a.status)
 			}
 		}
-		for _, path := range []string{"/console/events/" + id, "/console/events/" + id + "/proof", "/console?pseudonym=" + id, "/console?client=" + id, "/console?purpose=" + id, "/console?type=" + id, "/console?from=" + id, "/console?all=1&before=" + id, "/console/exports?client=" + id} {
+		for _, path := range []string{"/console/events/" + id, "/console/events/" + id + "/proof", "/console?pseudonym=" + id, "/console?client=" + id, "/console?purpose=" + id, "/console?type=" + id, "/console?from=" + id, "/console?all=1&before=" + id, "/console/exports?client=" + id, "/console/logouts?app=" + id, "/console/logouts?before=" + id} {
 			if a := open(t, looker, http.MethodGet, n.base+path, nil); a.status >= 500 {
 				t.Errorf("GET %.80s answered %d", path, a.status)
 			}
@@ -170,11 +171,12 @@ func oddIDs(t *testing.T, n *nation, v *victim) {
 	token := csrf(t, n, v.browser)
 	for _, odd := range []string{"\x00", "\xff", strings.Repeat("9", 40_000), "099\u202e000000017"} {
 		for path, form := range map[string]url.Values{
-			"/signin":              {"number": {odd}, "password": {odd}},
-			"/signin/code":         {"ticket": {odd}, "code": {odd}},
-			"/consent":             {"a": {odd}, "item": {odd}},
-			"/portal/sessions/end": {"session": {odd}},
-			"/logout/confirm":      {"client_id": {odd}, "post_logout_redirect_uri": {odd}, "state": {odd}, "decision": {"stay"}},
+			"/signin":                {"number": {odd}, "password": {odd}},
+			"/signin/code":           {"ticket": {odd}, "code": {odd}},
+			"/consent":               {"a": {odd}, "item": {odd}},
+			"/portal/sessions/end":   {"session": {odd}},
+			"/logout/confirm":        {"client_id": {odd}, "post_logout_redirect_uri": {odd}, "state": {odd}, "decision": {"stay"}, "logout": {odd}},
+			"/console/logouts/retry": {"delivery": {odd}, "app": {odd}},
 		} {
 			form.Set("csrf", token)
 			if a := open(t, v.browser, http.MethodPost, n.base+path, form); a.status >= 500 || a.status < 300 && path != "/signin" {

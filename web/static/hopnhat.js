@@ -11,6 +11,18 @@
   // response_mode=form_post: send the answer on without a tap.
   all("form[data-auto-submit]", function (form) { form.submit(); });
 
+  // After a sign-out: go on to the app once the frames that tell the others are
+  // loaded, or after four seconds, whichever comes first.
+  all("[data-continue]", function (link) {
+    var go = function () { location.replace(link.href); };
+    window.addEventListener("load", go);
+    setTimeout(go, 4000);
+  });
+  // Look once more what became of telling the services.
+  all("[data-again]", function (link) {
+    setTimeout(function () { location.replace(link.href); }, 2500);
+  });
+
   // Show and hide the password.
   all("[data-reveal]", function (button) {
     var input = document.getElementById(button.getAttribute("data-reveal"));

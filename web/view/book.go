@@ -33,6 +33,9 @@ func (s Sample) Shell() Shell {
 		shell.SignedInAs, shell.SignOut, shell.Nav = "Lê Văn Mẫu Bình", "/logout", OperatorNav("/console", SectionApps)
 	case Export, ExportReceipt:
 		auditor(SectionExports)
+	case Logouts:
+		auditor(SectionLogouts)
+		shell.Nav = OperatorNav("/console", SectionLogouts)
 	}
 	return shell
 }
@@ -128,10 +131,21 @@ func bookEntries() []bookEntry {
 		{"Apps, none", Apps{}},
 		{"LogoutConfirm", LogoutConfirm{Form: Form{Action: "/logout"}, App: &long, Person: sampleLongName}},
 		{"LogoutConfirm, own", LogoutConfirm{Form: Form{Action: "/logout"}, Person: sampleName}},
+		{"LogoutConfirm, somebody else", LogoutConfirm{Form: Form{Action: "/logout"}, App: &land, Person: sampleName, Another: true}},
 		{"LoggedOut", LoggedOut{
-			Apps:   []LogoutTold{{land, LogoutDone}, {tax, LogoutFailed}, {long, LogoutUntold}, {tax, LogoutWaiting}},
-			Return: &land, ReturnURL: "http://localhost:8441/", HomeURL: "/",
+			Apps: []LogoutTold{
+				{land, LogoutDone}, {tax, LogoutFailed}, {long, LogoutUntold}, {tax, LogoutWaiting}, {land, LogoutAsked}, {tax, LogoutUnreached},
+			},
+			Return: &land, ReturnURL: "http://localhost:8441/", HomeURL: "/", Waiting: true, AgainURL: "/logout/done?again=1",
 		}},
+		{"LoggedOut, through the browser", LoggedOut{
+			Apps: []LogoutTold{{land, LogoutAsked}}, Frames: []Frame{{land.Name, "http://localhost:8441/frontchannel-logout?iss=i&sid=s"}},
+			Return: &tax, ReturnURL: "http://localhost:8442/signed-out?state=s", Onward: true, HomeURL: "/",
+		}},
+		{"LoggedOut, one app left", LoggedOut{Left: true, Apps: []LogoutTold{{land, LogoutWaiting}}, Waiting: true, AgainURL: "/logout/done", Again: true, HomeURL: "/"}},
+		{"Logouts", sampleLogouts()},
+		{"Logouts, none", Logouts{URL: "/console/logouts", RetryURL: "/console/logouts/retry", Apps: []Choice{{"land-danang", land.Name, false}}}},
+		{"Logouts, none of an app", Logouts{URL: "/console/logouts", RetryURL: "/console/logouts/retry", App: "land-danang", Apps: []Choice{{"land-danang", land.Name, true}}}},
 		{"LoggedOut, no apps", LoggedOut{HomeURL: "/"}},
 		{"Device", Device{Form: Form{Action: "/device"}}},
 		{"Device, unknown code", Device{Form: Form{Action: "/device"}, Problem: UserCodeUnknown}},

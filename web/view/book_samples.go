@@ -369,3 +369,25 @@ func sampleApps() Apps {
 		Next: "/console/apps?after=0199a7c2-4be1-7d30-9c44-51f0c0a3e212",
 	}
 }
+
+func sampleLogouts() Logouts {
+	land, long := sampleLand(), sampleLongApp()
+	page := Logouts{
+		URL: "/console/logouts", RetryURL: "/console/logouts/retry", Retried: true, Older: "/console/logouts?before=x",
+		Apps: []Choice{{"land-danang", land.Name, false}, {"long", long.Name, false}},
+		Rows: []LogoutDelivery{
+			{ID: "1", App: land.Name, Client: "land-danang", Queued: sampleNow, State: "delivered", Attempts: 2, Done: sampleNow.Add(time.Minute)},
+		},
+	}
+	for i, cause := range append(DeliveryCauses(), "a sentence of the release before") {
+		row := LogoutDelivery{ID: "c" + string(cause), App: long.Name, Client: "long", Queued: sampleNow, State: "waiting", Attempts: i + 1, Cause: cause, Next: sampleNow.Add(time.Hour), Retry: true}
+		if cause == "answer" {
+			row.Answer = "400 invalid_request"
+		}
+		if i%2 == 1 {
+			row.State, row.Done = "failed", sampleNow.Add(2*time.Hour)
+		}
+		page.Rows = append(page.Rows, row)
+	}
+	return page
+}

@@ -82,6 +82,7 @@ const (
 	SectionSearch   Section = "search"
 	SectionExports  Section = "exports"
 	SectionApps     Section = "apps"
+	SectionLogouts  Section = "logouts"
 )
 
 // Key is the section's text in the catalogue.
@@ -108,7 +109,10 @@ func ConsoleNav(base string, current Section) []NavLink {
 
 // OperatorNav is the navigation of an operator's console below base.
 func OperatorNav(base string, current Section) []NavLink {
-	return []NavLink{{SectionApps, base + "/apps", current == SectionApps}}
+	return []NavLink{
+		{SectionApps, base + "/apps", current == SectionApps},
+		{SectionLogouts, base + "/logouts", current == SectionLogouts},
+	}
 }
 
 // screen is what a template sees.
@@ -196,6 +200,7 @@ func pages() []Page {
 		ExportReceipt{},
 		LogoutConfirm{},
 		LoggedOut{},
+		Logouts{},
 		Device{},
 		Approve{},
 		Approved{},

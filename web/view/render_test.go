@@ -72,7 +72,7 @@ func computedKeys() []string {
 	for _, l := range Langs() {
 		add(l.Key())
 	}
-	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports, SectionApps} {
+	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports, SectionApps, SectionLogouts} {
 		add(s.Key())
 	}
 	for _, a := range []AppState{AppEnabled, AppDisabled, AppDeleted} {
@@ -104,6 +104,12 @@ func computedKeys() []string {
 	}
 	for _, a := range LogoutAnswers() {
 		add(a.Key())
+	}
+	for _, d := range DeliveryStates() {
+		add(d.Key())
+	}
+	for _, d := range append(DeliveryCauses(), "other") {
+		add(d.Key())
 	}
 	for _, e := range EventTypes() {
 		add(e.Key())
