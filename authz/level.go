@@ -1,6 +1,9 @@
 package authz
 
-import "fmt"
+import (
+	"strconv"
+	"strings"
+)
 
 // AuthenticationLevel is how a session was authenticated, 1 to 4 (Decree
 // 69/2024/NĐ-CP Art. 20): 1 one factor, 2 two different factors, 3 two of which
@@ -16,16 +19,15 @@ const acrPrefix = "urn:vn:gov:eid:auth-level:"
 
 // ACR is the level as an authentication context class reference, OpenID Connect
 // Core §2.
-func (l AuthenticationLevel) ACR() string { return fmt.Sprintf("%s%d", acrPrefix, int(l)) }
+func (l AuthenticationLevel) ACR() string { return acrPrefix + strconv.Itoa(int(l)) }
 
 // ParseACR reads an `acr` value of ours; ok is false for any other.
 func ParseACR(acr string) (level AuthenticationLevel, ok bool) {
-	for l := AuthenticationLevel(1); l <= 4; l++ {
-		if acr == l.ACR() {
-			return l, true
-		}
+	digit, ok := strings.CutPrefix(acr, acrPrefix)
+	if !ok || len(digit) != 1 || digit[0] < '1' || digit[0] > '4' {
+		return 0, false
 	}
-	return 0, false
+	return AuthenticationLevel(digit[0] - '0'), true
 }
 
 // LevelOf derives the authentication level from the methods used, as RFC 8176

@@ -292,7 +292,7 @@ func emptyWorld() *world {
 	}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := emptyWorld()
 	clock := func() time.Time { return w.now }
@@ -332,7 +332,7 @@ func (w *world) post(h http.HandlerFunc, f url.Values) *httptest.ResponseRecorde
 	return out
 }
 
-func (w *world) open(t *testing.T, f url.Values) (url.Values, string, error) {
+func (w *world) open(t testing.TB, f url.Values) (url.Values, string, error) {
 	t.Helper()
 	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
 	if err != nil {

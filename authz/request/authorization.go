@@ -271,7 +271,7 @@ func acrValues(_ *Checker, form url.Values, client *authz.Client, _ authz.Profil
 		wanted = client.DefaultACRValues
 	}
 	for _, v := range wanted {
-		if _, ours := authz.ParseACR(v); ours {
+		if _, ours := authz.ParseACR(v); ours && !slices.Contains(a.ACRValues, v) {
 			a.ACRValues = append(a.ACRValues, v)
 		}
 	}

@@ -2,6 +2,7 @@ package request_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ func TestParseFormRefuses(t *testing.T) {
 			}
 			return b.String()
 		}(), "&")},
+		{"RFC 6749 §3.1: more than there can be, though all are empty", strings.Repeat("&", 200)},
 		{"not UTF-8", "a=%ff%fe"},
 		{"not form-encoded", "a=%zz"},
 		{"a resource nine times", strings.TrimSuffix(strings.Repeat("resource=x&", 9), "&")},
@@ -37,4 +39,28 @@ func TestParseFormRefuses(t *testing.T) {
 	if err != nil || form.Has("a") || form.Get("b") != "1" || len(form["resource"]) != 2 {
 		t.Fatalf("RFC 6749 §3.1: a parameter without a value is omitted: %v, %v", form, err)
 	}
+}
+
+// FuzzParseForm: what is accepted reads the same when it is written out again, and
+// is within the limits.
+func FuzzParseForm(f *testing.F) {
+	f.Add("a=1&b=%20&resource=x&resource=y")
+	f.Add("a=&&;=%zz&a")
+	f.Fuzz(func(t *testing.T, raw string) {
+		form, err := request.ParseForm(raw)
+		if err != nil {
+			var refusal *authz.Error
+			if !errors.As(err, &refusal) || refusal.Code != authz.InvalidRequest || len(refusal.Description) > 200 {
+				t.Fatalf("refused with %v", err)
+			}
+			return
+		}
+		again, err := request.ParseForm(form.Encode())
+		if err != nil || !reflect.DeepEqual(form, again) {
+			t.Fatalf("%v became %v, %v", form, again, err)
+		}
+		if len(form) > 64 {
+			t.Fatalf("%d parameters", len(form))
+		}
+	})
 }

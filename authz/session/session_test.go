@@ -173,3 +173,32 @@ func TestFormTokens(t *testing.T) {
 		}
 	})
 }
+
+// FuzzCookie: whatever a browser says, it finds no session but by the secret that
+// was given out, and no form is genuine without its token.
+func FuzzCookie(f *testing.F) {
+	k := &kept{rows: map[string]*Session{}}
+	s := New(k, Limits{}, true, func() time.Time { return morning })
+	secret, err := s.Begin(f.Context(), "subject", []string{"pwd", "otp"}, morning, "Firefox/1")
+	if err != nil {
+		f.Fatal(err)
+	}
+	forms := NewForms([]byte("key"))
+	f.Add("__Host-hn_session="+secret, "binding", forms.Token("binding", "form"))
+	f.Add("__Host-hn_session="+secret+"x; a=\"b", "", "")
+	f.Add(strings.Repeat("__Host-hn_session=a;", 50), "a\x00", "AA==")
+	f.Fuzz(func(t *testing.T, cookies, binding, token string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["Cookie"] = []string{cookies}
+		found, err := s.Of(r)
+		if err != nil && !errors.Is(err, ErrNone) {
+			t.Fatalf("an outage out of a cookie: %v", err)
+		}
+		if err == nil && (!strings.Contains(cookies, secret) || found.Subject != "subject") {
+			t.Fatalf("a session without its secret: %q", cookies)
+		}
+		if forms.Genuine(binding, "form", token) && token != forms.Token(binding, "form") {
+			t.Fatalf("genuine: %q for %q", token, binding)
+		}
+	})
+}

@@ -14,12 +14,16 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds nesting in JSON from outside.
-const maxDepth = 16
+// Limits of JSON from outside: how deep it is nested, and how many members an
+// object or elements a list may have, since a reader makes something of each.
+const (
+	maxDepth = 16
+	maxParts = 1024
+)
 
 // CheckJSON refuses what two parsers might read differently: a member name given
-// twice at one level, data after the value, deep nesting, invalid UTF-8 (RFC
-// 8725 §2.4, RFC 7515 §4). It comes before anything is known of the caller, so it
+// twice at one level, data after the value, deep nesting, more parts than anybody
+// writes, invalid UTF-8 (RFC 8725 §2.4, RFC 7515 §4). It comes before anything is known of the caller, so it
 // keeps eight bytes a member and nothing else.
 func CheckJSON(raw []byte) error { return checkJSON(raw, nil) }
 
@@ -73,10 +77,13 @@ func (w *walker) value(depth int) error {
 }
 
 func (w *walker) compound(open byte, depth int) error {
-	first := len(w.names)
+	first, parts := len(w.names), 0
 	for w.rest = w.rest[1:]; ; w.rest = w.rest[1:] { // past the bracket, then past commas
 		if c := w.next(); c == '}' || c == ']' { // of an empty one
 			break
+		}
+		if parts++; parts > maxParts {
+			return fmt.Errorf("an object or a list of more than %d parts", maxParts)
 		}
 		if open == '{' {
 			if err := w.name(depth); err != nil {
@@ -182,17 +189,6 @@ func (w *walker) scalar() error {
 		return errors.New("a number that not every parser can read")
 	}
 	return nil
-}
-
-// DecodeStrict reads JSON into a struct: CheckJSON, and no member that the
-// struct does not have.
-func DecodeStrict(raw []byte, into any) error {
-	if err := CheckJSON(raw); err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	return d.Decode(into)
 }
 
 // smallest is the first rune of all that Unicode holds for one letter: K for k

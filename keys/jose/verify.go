@@ -157,13 +157,26 @@ func Verify(token string, set *Set, rule Rule) (Verified, error) {
 	if p.head.JWK != nil {
 		return Verified{}, invalid("a key in the header is not accepted here")
 	}
+	tried := 0
 	for _, k := range set.keys {
-		if (p.head.KeyID == "" || k.ID == p.head.KeyID) && k.fits(p.head.Algorithm) && check(k.Public, p) {
+		if p.head.KeyID != "" && k.ID != p.head.KeyID || !k.fits(p.head.Algorithm) {
+			continue
+		}
+		if tried++; tried > maxTried {
+			break
+		}
+		if check(k.Public, p) {
 			return Verified{p.head.Type, p.head.KeyID, p.claims}, nil
 		}
 	}
 	return Verified{}, ErrNoKey
 }
+
+// maxTried bounds how many keys of a set are tried for one token, since whoever
+// sends it is not known before: with several keys a kid must be there (OpenID
+// Connect Core §10.1), and kids should differ (RFC 7517 §4.5). A few are let pass
+// for those who change keys and name none.
+const maxTried = 4
 
 // VerifyPublished checks a token of ours against the keys we published.
 func VerifyPublished(token string, published []keys.PublicKey, rule Rule) (Verified, error) {
