@@ -2,6 +2,7 @@ package fapi2
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
