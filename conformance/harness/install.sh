@@ -22,6 +22,7 @@ need npm npm
 need gcc gcc cc             # the race detector links with it
 need libc6-dev /usr/include/stdlib.h
 need curl curl              # the ceremony of the keys speaks to Vault with it
+need php-cli php            # runs an example of docs/integrate.md
 # Apache and its OpenID Connect module as programs; the package apache2 would
 # also start a server.
 need apache2-bin /usr/sbin/apache2
