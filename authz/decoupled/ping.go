@@ -64,7 +64,11 @@ type Pinger struct {
 }
 
 // maxPings bounds the attempts for one request; the client can poll meanwhile.
-const maxPings = 5
+// pingsTogether is how many are on their way at one time.
+const (
+	maxPings      = 5
+	pingsTogether = 16
+)
 
 // Run pings until ctx ends.
 func (p *Pinger) Run(ctx context.Context) {
@@ -93,22 +97,35 @@ func (p *Pinger) Deliver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Side by side: an app that does not answer keeps no other from its ping, and all
+	// are done before they could be claimed again.
+	results, slots := make(chan error, len(due)), make(chan struct{}, pingsTogether)
 	for _, one := range due {
-		one.Attempts++
-		err := p.post(ctx, one)
-		one.Next, one.Failed = time.Time{}, ""
-		if err != nil {
-			one.Failed = err.Error()
-			slog.Warn("an app did not take a ping", "client", one.Client, "attempt", one.Attempts, "error", err)
-			if next := p.Now().UTC().Add(5 * time.Second << one.Attempts); !errors.Is(err, errRefused) && one.Attempts < maxPings && next.Before(one.Expires) {
-				one.Next = next
-			}
-		}
-		if err := p.Outbox.FinishPing(ctx, one); err != nil {
-			return err
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			results <- p.deliver(ctx, one)
+		}()
+	}
+	for range due {
+		err = errors.Join(err, <-results)
+	}
+	return err
+}
+
+// deliver makes one attempt, and notes it.
+func (p *Pinger) deliver(ctx context.Context, one Ping) error {
+	one.Attempts++
+	err := p.post(ctx, one)
+	one.Next, one.Failed = time.Time{}, ""
+	if err != nil {
+		one.Failed = err.Error()
+		slog.Warn("an app did not take a ping", "client", one.Client, "attempt", one.Attempts, "error", err)
+		if next := p.Now().UTC().Add(5 * time.Second << one.Attempts); !errors.Is(err, errRefused) && one.Attempts < maxPings && next.Before(one.Expires) {
+			one.Next = next
 		}
 	}
-	return nil
+	return p.Outbox.FinishPing(ctx, one)
 }
 
 // post is CIBA Core §10.2: the request's id as JSON, the client's own token as

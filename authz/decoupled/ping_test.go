@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,17 +16,21 @@ import (
 	"hopnhat/authz/session"
 )
 
-// outbox hands out one ping and keeps what became of it.
+// outbox hands out pings and keeps what became of them.
 type outbox struct {
 	ping     decoupled.Ping
+	more     []decoupled.Ping
+	mu       sync.Mutex
 	finished []decoupled.Ping
 }
 
 func (o *outbox) DuePings(context.Context, time.Time, time.Time, int) ([]decoupled.Ping, error) {
-	return []decoupled.Ping{o.ping}, nil
+	return append([]decoupled.Ping{o.ping}, o.more...), nil
 }
 
 func (o *outbox) FinishPing(_ context.Context, p decoupled.Ping) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.finished = append(o.finished, p)
 	return nil
 }
@@ -110,6 +115,35 @@ func TestPing(t *testing.T) {
 		}
 		if err := p.Deliver(t.Context()); err != nil || box.finished[0].Failed == "" {
 			t.Errorf("%v, %+v", err, box.finished)
+		}
+	})
+	t.Run("an app that does not answer keeps no other from its ping", func(t *testing.T) {
+		second := make(chan struct{})
+		var first sync.Once
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			waits := false
+			if first.Do(func() { waits = true }); !waits {
+				close(second)
+				return
+			}
+			select {
+			case <-second:
+			case <-r.Context().Done():
+				t.Error("the other was not asked beside it")
+			}
+		}))
+		defer server.Close()
+		ping := func() decoupled.Ping {
+			id := authz.AuthorizationID(authz.NewSecret())
+			return decoupled.Ping{ID: id, Client: "app", Sealed: append([]byte("the-token"), decoupled.NotificationAAD(id)...), Expires: noon.Add(time.Minute)}
+		}
+		box := &outbox{ping: ping(), more: []decoupled.Ping{ping()}}
+		p := decoupled.Pinger{
+			Outbox: box, Keys: keys, Opener: opener{}, HTTP: session.GuardedClient(true), Now: func() time.Time { return noon },
+			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL}},
+		}
+		if err := p.Deliver(t.Context()); err != nil || len(box.finished) != 2 {
+			t.Fatalf("%v, %+v", err, box.finished)
 		}
 	})
 	t.Run("what expires is not asked beyond its time", func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -82,6 +83,10 @@ func TestJWTBearer(t *testing.T) {
 		got := tokensOf(t, w.ask(t, "backend", mine, exchangeForm(given.Access, "actor_token", service.Access, "actor_token_type", authz.TokenTypeAccess)))
 		if act := claimsOf(t, got.Access)["act"].(map[string]any); act["sub"] != "https://ci.example#nightly" || act["client_id"] != "backend" {
 			t.Errorf("act %v", act)
+		}
+		e := w.staged[len(w.staged)-1]
+		if _, err := e.Canonical(); err != nil || !slices.Contains(e.Decision.Determining, "service:https://ci.example#nightly") {
+			t.Errorf("the evidence names %q as acting, %v", e.Decision.Determining, err)
 		}
 	})
 	t.Run("RFC 7009: revoked", func(t *testing.T) {

@@ -285,6 +285,9 @@ func (p *Provider) stageExchange(ctx context.Context, u *unit, g *Grant, s deleg
 	e.Detail = audit.Detail{Action: "token-exchange", Object: string(g.ClientID), Text: o.Audience, Count: int64(len(o.Act.Chain()))}
 	for _, actor := range o.Act.Chain() {
 		e.Decision.Determining = append(e.Decision.Determining, "actor:"+string(actor.Client))
+		if actor.Subject != string(actor.Client) { // a service that the app's actor token named
+			e.Decision.Determining = append(e.Decision.Determining, "service:"+actor.Subject)
+		}
 	}
 	return p.o.Evidence.Stage(ctx, e)
 }

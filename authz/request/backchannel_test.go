@@ -37,6 +37,21 @@ func codeOf(t *testing.T, err error) authz.Code {
 	return refusal.Code
 }
 
+// TestSignInOfBefore: an app that registered how old a sign-in may be is not given an
+// older one because another device asks.
+func TestSignInOfBefore(t *testing.T) {
+	minute, app := 60, *pollApp
+	app.DefaultMaxAge = &minute
+	device, err := apart.Device(url.Values{"scope": {"openid"}}, &app, authz.Profiles[authz.FAPI2])
+	if err != nil || device.MaxAge == nil || *device.MaxAge != 60 {
+		t.Errorf("RFC 8628: %+v, %v", device.MaxAge, err)
+	}
+	ciba, err := apart.Backchannel(url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}, &app, authz.Profiles[authz.FAPI2])
+	if err != nil || ciba.MaxAge == nil || *ciba.MaxAge != 60 {
+		t.Errorf("CIBA: %+v, %v", ciba.MaxAge, err)
+	}
+}
+
 func TestDevice(t *testing.T) {
 	for _, row := range []struct {
 		name string

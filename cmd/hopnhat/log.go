@@ -9,12 +9,16 @@ import (
 	"strings"
 )
 
-// identifiers are what a log line must never hold: personal numbers, and tokens
-// in any of their forms.
-var identifiers = regexp.MustCompile(`\b\d{12}\b|\bhnr\.[A-Za-z0-9_-]+|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]+`)
+// identifiers are what a log line must never hold: personal numbers, addresses of
+// e-mail, and tokens in any of their forms: ours that begin with hn, a letter and a
+// dot, JWS and JWE, and pushed requests.
+var identifiers = regexp.MustCompile(`\b\d{12}\b|\bhn[a-z]\.[A-Za-z0-9._-]+|\beyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2,4}|urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
 
 // secretNames are attributes whose value is never written.
-var secretNames = []string{"password", "secret", "token", "code", "number", "cookie", "authorization", "assertion"}
+var secretNames = []string{
+	"password", "secret", "token", "code", "number", "cookie", "authorization", "assertion", "client_secret", "client_assertion",
+	"access_token", "refresh_token", "registration_access_token", "device_code", "user_code", "auth_req_id", "login_hint",
+}
 
 // newLogger writes JSON lines; identifiers and secrets come out as [redacted],
 // whoever let them slip in.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -71,6 +72,10 @@ func TestLogsHoldNoIdentifiers(t *testing.T) {
 		jwt     = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
 		refresh = "hnr.AAAAAAAAAAAAAAAAAAAA"
 		pushed  = "urn:ietf:params:oauth:request_uri:abcDEF"
+		jwe     = "eyJhbGciOiJSU0EifQ.a2V5.aXY.Y2lwaGVy.dGFn"
+		front   = "hna.eyJpc3MiOiJ4In0.bWFj"
+		device  = "hnq.0123456789.bWFj"
+		mail    = "nguyen.van-a@thu.example.vn"
 	)
 	var out bytes.Buffer
 	logger, err := newLogger(&out, "debug")
@@ -78,9 +83,10 @@ func TestLogsHoldNoIdentifiers(t *testing.T) {
 		t.Fatal(err)
 	}
 	logger.Info("message with "+number, "text", "x "+number+" "+jwt, "error", errors.New("failed for "+refresh), "list", []string{pushed})
+	logger.Warn("y", "user_code", "WDJB-MJHT", "cause", front+" "+device, "error", fmt.Errorf("%s: %w", mail, errors.New(jwe)))
 	logger.With("password", "p4ss", "nested", slog.GroupValue(slog.String("token", "s3cret"))).Warn("x", "code", 123456)
 	logger.WithGroup("g").Info("y", "number", number)
-	for _, secret := range []string{number, jwt, refresh, "abcDEF", "p4ss", "s3cret", "123456"} {
+	for _, secret := range []string{number, jwt, refresh, "abcDEF", "Y2lwaGVy", "dGFn", "bWFj", "0123456789", "nguyen", "thu.example", "MJHT", "p4ss", "s3cret", "123456"} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("%q is in the log:\n%s", secret, &out)
 		}
