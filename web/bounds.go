@@ -13,7 +13,7 @@ import (
 const (
 	maxHeaders = 96
 	maxCookies = 64
-	maxPairs   = 512 // parameters of a query or a form; the longest consent page has fewer
+	maxPairs   = 1024 // parameters of a query or a form: a consent page may have 500 ticks
 )
 
 // bounded refuses, before anything is taken apart, what is made of very many

@@ -154,7 +154,23 @@ func (p *Provider) JWKS() ([]byte, error) {
 		}
 		all = append(all, published...)
 	}
-	return jose.MarshalSet(all)
+	written := p.jwks.Load()
+	if written != nil && slices.EqualFunc(written.keys, all, func(a, b keys.PublicKey) bool { return a.Handle == b.Handle }) {
+		return written.body, nil
+	}
+	body, err := jose.MarshalSet(all)
+	if err != nil {
+		return nil, authz.AsError(err)
+	}
+	p.jwks.Store(&writtenSet{all, body})
+	return body, nil
+}
+
+// writtenSet is a JWK Set as it was last written: everybody asks for it, and keys
+// change by the week.
+type writtenSet struct {
+	keys []keys.PublicKey
+	body []byte
 }
 
 func texts[T ~string](in []T) []string {

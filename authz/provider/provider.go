@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ory/fosite"
@@ -170,6 +171,7 @@ type Provider struct {
 	// decrypting holds as many as decrypt a request object now.
 	decrypting chan struct{}
 	metadata   []byte
+	jwks       atomic.Pointer[writtenSet]
 	// resourceMetadata are the documents of our resources by their path.
 	resourceMetadata map[string][]byte
 	url              endpoints
