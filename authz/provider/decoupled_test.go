@@ -197,3 +197,27 @@ func TestDecoupledOutage(t *testing.T) {
 		}
 	}
 }
+
+// TestDecoupledCodeIsNoOther: what a device holds is redeemed by its own grant alone,
+// where pace, state and channel are asked, also by an app that goes without PKCE.
+func TestDecoupledCodeIsNoOther(t *testing.T) {
+	a := newApart(t)
+	a.app.CodeWithoutPKCE = true
+	body := said(a.post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
+	code, _ := body["auth_req_id"].(string)
+	symbol, _ := body["binding_number"].(string)
+	list, err := a.Approvals(t.Context(), "p")
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	if _, err := a.Confirm(get("/approve"), list[0].ID, symbol); err != nil {
+		t.Fatal(err)
+	}
+	out := a.post(a.Token, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}})
+	if got := said(out)["error"]; got != "invalid_grant" {
+		t.Errorf("RFC 6749 §4.1.3: as an authorization code it is answered %d %s", out.Code, out.Body)
+	}
+	if out = a.post(a.Token, url.Values{"grant_type": {authz.GrantCIBA}, "auth_req_id": {code}}); out.Code != http.StatusOK {
+		t.Errorf("CIBA Core §10.1: %d %s", out.Code, out.Body)
+	}
+}

@@ -154,6 +154,9 @@ func (s unitStore) GetAuthorizeCodeSession(ctx context.Context, _ string, _ fosi
 		if err != nil {
 			return nil, err
 		}
+		if g.Request.Decoupled {
+			return nil, fosite.ErrNotFound // its code is no authorization code: see polled
+		}
 		u.grant = &g
 	}
 	r := u.requester()
