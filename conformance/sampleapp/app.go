@@ -39,7 +39,12 @@ type Config struct {
 	Labels map[string][2]string
 	// Details is what it asks for, RFC 9396 authorization_details.
 	Details []Detail
-	HTTP    *http.Client
+	// Profile makes it ask who she is, and read it from UserInfo.
+	Profile bool
+	// Signed makes it speak the fapi2-message-signing profile: signed requests, signed
+	// responses (JARM), signed UserInfo.
+	Signed bool
+	HTTP   *http.Client
 }
 
 // Detail is one data release it asks for.
@@ -56,8 +61,9 @@ type App struct {
 	c      Config
 	client *client
 	mu     sync.Mutex
-	logins map[string]*login   // by state
-	people map[string]*visitor // by cookie
+	logins map[string]*login    // by state
+	people map[string]*visitor  // by cookie
+	ended  map[string]time.Time // logout tokens taken, by jti, until they expire
 }
 
 // login is a sign-in under way.
@@ -69,6 +75,7 @@ type login struct {
 // visitor is who signed in here, as far as the app knows.
 type visitor struct {
 	subject, sid    string
+	name            string // from UserInfo
 	acr             string
 	access, id      string
 	refresh         string
@@ -99,12 +106,13 @@ type problem struct {
 	Status  int    `json:"status"`
 }
 
-// New makes an app; it reaches the provider at the first sign-in.
+// New makes an app; it reaches the provider at the first sign-in. What it waits for
+// the provider is bounded by the timeout of its HTTP client.
 func New(c Config) *App {
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{Timeout: 15 * time.Second}
 	}
-	return &App{c: c, client: newClient(c), logins: map[string]*login{}, people: map[string]*visitor{}}
+	return &App{c: c, client: newClient(c), logins: map[string]*login{}, people: map[string]*visitor{}, ended: map[string]time.Time{}}
 }
 
 // Handler serves the app.
@@ -187,14 +195,22 @@ func (a *App) login(w http.ResponseWriter, r *http.Request) {
 var errState = errors.New("the answer does not belong to a sign-in that this browser began")
 
 func (a *App) callback(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	q, err := a.client.response(r.Context(), r.URL.Query())
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
 	state := q.Get("state")
 	cookie, err := r.Cookie(a.cookieName() + "_state")
+	if err != nil || cookie.Value != state { // RFC 9700 §4.7.1; the sign-in of the other browser goes on
+		a.fail(w, r, errState)
+		return
+	}
 	a.mu.Lock()
 	flow := a.logins[state]
 	delete(a.logins, state)
 	a.mu.Unlock()
-	if err != nil || cookie.Value != state || flow == nil {
+	if flow == nil {
 		a.fail(w, r, errState)
 		return
 	}
@@ -277,20 +293,40 @@ func (a *App) signedOut(w http.ResponseWriter, r *http.Request) {
 // backchannelLogout ends the sessions a logout token names, Back-Channel Logout
 // §2.6.
 func (a *App) backchannelLogout(w http.ResponseWriter, r *http.Request) {
-	sub, sid, err := a.client.logoutToken(r.Context(), r.PostFormValue("logout_token"))
+	t, err := a.client.logoutToken(r.Context(), r.PostFormValue("logout_token"))
+	if err == nil {
+		err = a.end(t, time.Now())
+	}
+	w.Header().Set("Cache-Control", "no-store")
 	if err != nil {
 		slog.Warn("sample app: a logout token was refused", "app", a.c.ClientID, "error", err)
-		http.Error(w, "invalid_request", http.StatusBadRequest)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"error":"invalid_request"}`)) // Back-Channel Logout §2.8
 		return
 	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// end ends the sessions that a logout token names, once.
+func (a *App) end(t *logoutToken, now time.Time) error {
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	for jti, until := range a.ended {
+		if now.After(until) {
+			delete(a.ended, jti)
+		}
+	}
+	if _, again := a.ended[t.ID]; again {
+		return errors.New("a logout token that was used before")
+	}
+	a.ended[t.ID] = t.Expiry.Time().Add(leeway)
 	for _, who := range a.people {
-		if who.sid == sid || sid == "" && who.subject == sub {
+		if t.SID != "" && who.sid == t.SID || t.SID == "" && who.subject == t.Subject {
 			who.endedByProvider, who.answers, who.access, who.refresh = true, nil, "", ""
 		}
 	}
-	a.mu.Unlock()
-	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 func (a *App) fail(w http.ResponseWriter, r *http.Request, err error) {

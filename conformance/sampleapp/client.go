@@ -203,11 +203,20 @@ func (c *client) push(ctx context.Context, state string, flow *login, lang strin
 		return "", err
 	}
 	challenge := sha256.Sum256([]byte(flow.verifier))
-	answer, body, err := c.form(ctx, m.PAR, url.Values{
+	request := url.Values{
 		"response_type": {"code"}, "redirect_uri": {c.c.Home + "/callback"}, "scope": {"openid"}, "state": {state}, "nonce": {flow.nonce},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
 		"authorization_details": {string(raw)}, "ui_locales": {lang},
-	})
+	}
+	if c.c.Profile {
+		request.Set("scope", "openid profile")
+	}
+	if c.c.Signed {
+		if request, err = c.object(request, raw); err != nil {
+			return "", err
+		}
+	}
+	answer, body, err := c.form(ctx, m.PAR, request)
 	if err != nil {
 		return "", err
 	}
@@ -218,96 +227,6 @@ func (c *client) push(ctx context.Context, state string, flow *login, lang strin
 		return "", protocolError("the pushed authorization request endpoint", answer, body)
 	}
 	return m.Authorization + "?" + url.Values{"client_id": {c.c.ClientID}, "request_uri": {out.RequestURI}}.Encode(), nil
-}
-
-type tokens struct {
-	Access  string    `json:"access_token"`
-	Type    string    `json:"token_type"`
-	Refresh string    `json:"refresh_token"`
-	ID      string    `json:"id_token"`
-	Details []granted `json:"authorization_details"`
-}
-
-func (c *client) token(ctx context.Context, values url.Values) (*tokens, error) {
-	m, _, err := c.discover(ctx, false)
-	if err != nil {
-		return nil, err
-	}
-	answer, body, err := c.form(ctx, m.Token, values)
-	if err != nil {
-		return nil, err
-	}
-	var t tokens
-	if answer.StatusCode != http.StatusOK || json.Unmarshal(body, &t) != nil {
-		return nil, protocolError("the token endpoint", answer, body)
-	}
-	if t.Type != "DPoP" {
-		return nil, errors.New("the access token is not bound to our key")
-	}
-	return &t, nil
-}
-
-// redeem turns a code into a visitor.
-func (c *client) redeem(ctx context.Context, code string, flow *login) (*visitor, error) {
-	t, err := c.token(ctx, url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {c.c.Home + "/callback"}, "code_verifier": {flow.verifier},
-	})
-	if err != nil {
-		return nil, err
-	}
-	var id struct {
-		jwt.Claims
-		Nonce string `json:"nonce"`
-		ACR   string `json:"acr"`
-		SID   string `json:"sid"`
-	}
-	if err := c.verify(ctx, t.ID, "JWT", &id); err != nil {
-		return nil, fmt.Errorf("the ID token: %w", err)
-	}
-	if id.Nonce != flow.nonce {
-		return nil, errors.New("the ID token is for another sign-in (nonce)")
-	}
-	if err := id.ValidateWithLeeway(jwt.Expected{Issuer: c.c.Issuer, AnyAudience: jwt.Audience{c.c.ClientID}, Time: time.Now()}, 10*time.Second); err != nil {
-		return nil, fmt.Errorf("the ID token: %w", err)
-	}
-	return &visitor{
-		subject: id.Subject, sid: id.SID, acr: id.ACR, access: t.Access, id: t.ID, refresh: t.Refresh, granted: t.Details, since: time.Now(),
-	}, nil
-}
-
-// fresh gets a new access token; the old ones are good for minutes only.
-func (c *client) fresh(ctx context.Context, who *visitor) error {
-	if who.refresh == "" {
-		return errors.New("no refresh token")
-	}
-	t, err := c.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {who.refresh}})
-	if err != nil {
-		return err
-	}
-	who.access, who.refresh = t.Access, t.Refresh
-	return nil
-}
-
-// verify checks a token of the provider against its published keys.
-func (c *client) verify(ctx context.Context, token, typ string, into any) error {
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
-	if err != nil {
-		return err
-	}
-	header := parsed.Headers[0]
-	if got, _ := header.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(got, typ) {
-		return fmt.Errorf("typ is %q", got)
-	}
-	for _, again := range []bool{false, true} {
-		_, keys, err := c.discover(ctx, again)
-		if err != nil {
-			return err
-		}
-		for _, key := range keys.Key(header.KeyID) {
-			return parsed.Claims(key.Key, into)
-		}
-	}
-	return errors.New("signed by a key that the provider does not publish")
 }
 
 // release asks the broker for one granted detail.
@@ -339,24 +258,4 @@ func (c *client) release(ctx context.Context, who *visitor, g granted) (answer, 
 	}
 	out.Records, out.Index = got.Records, got.Log.Index
 	return out, nil
-}
-
-// logoutToken checks a logout token, Back-Channel Logout §2.6.
-func (c *client) logoutToken(ctx context.Context, token string) (sub, sid string, err error) {
-	var claims struct {
-		jwt.Claims
-		SID    string                     `json:"sid"`
-		Nonce  *string                    `json:"nonce"`
-		Events map[string]json.RawMessage `json:"events"`
-	}
-	if err := c.verify(ctx, token, "logout+jwt", &claims); err != nil {
-		return "", "", err
-	}
-	if err := claims.ValidateWithLeeway(jwt.Expected{Issuer: c.c.Issuer, AnyAudience: jwt.Audience{c.c.ClientID}, Time: time.Now()}, 10*time.Second); err != nil {
-		return "", "", err
-	}
-	if _, ok := claims.Events["http://schemas.openid.net/event/backchannel-logout"]; !ok || claims.Nonce != nil || claims.Subject == "" && claims.SID == "" {
-		return "", "", errors.New("not a logout token")
-	}
-	return claims.Subject, claims.SID, nil
 }

@@ -45,6 +45,7 @@ type screen struct {
 	Who                *visitor
 	Ended              bool
 	Subject, ACR       string
+	Person             string
 	Blocks             []block
 	ClientID           string
 }
@@ -63,7 +64,7 @@ func (a *App) show(w http.ResponseWriter, r *http.Request, status int, n *notice
 	}
 	if who := a.visitor(r); who != nil {
 		a.mu.Lock()
-		s.Who, s.Ended, s.Subject, s.ACR = who, who.endedByProvider, who.subject, who.acr
+		s.Who, s.Ended, s.Subject, s.ACR, s.Person = who, who.endedByProvider, who.subject, who.acr, who.name
 		for _, got := range who.answers {
 			s.Blocks = append(s.Blocks, a.block(got, i))
 		}
