@@ -74,7 +74,7 @@ var arrows = []arrow{
 	// are relying parties as any other.
 	{"cmd/...", []string{
 		"cmd/...", "web/...", "store/...", "federation/...", "authz/...", "keys/...",
-		"conformance/suite/...", "conformance/bench/...", "conformance/sampleapp/...",
+		"conformance/suite/...", "conformance/rp/...", "conformance/bench/...", "conformance/sampleapp/...",
 	}},
 
 	// An outside client: none of the product.
