@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"hopnhat/conformance/suite"
@@ -14,7 +14,8 @@ import (
 )
 
 var conformanceCommand = command{
-	name: "conformance", summary: "Test any OpenID provider from outside, by the public certification plans", usage: "conformance run --plan NAME --issuer URL --config FILE [flags] | conformance list [--plan NAME]",
+	name: "conformance", summary: "Test any OpenID provider from outside, or any app, by the public certification plans",
+	usage:   "conformance run --plan NAME --issuer URL --config FILE [flags] | conformance list [--plan NAME] | conformance rp --help",
 	example: "hopnhat conformance run --plan oidcc-basic --issuer https://id.example --config suite.yaml --report report.html",
 	run:     runConformance,
 }
@@ -24,15 +25,16 @@ func runConformance(ctx context.Context, self command, e env, args []string) err
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		word, args = args[0], args[1:]
 	}
+	if word == "rp" {
+		return conformanceRPCommand.run(ctx, conformanceRPCommand, e, args)
+	}
 	var o conformanceOptions
 	f := self.flagSet(e)
 	f.StringVar(&o.plans, "plan", "", "plans to run, separated by commas, or all; `conformance list` names them")
 	f.StringVar(&o.modules, "module", "", "only these modules, separated by commas")
 	f.StringVar(&o.issuer, "issuer", "", "the provider's issuer `URL`; goes before the configuration's")
 	f.StringVar(&o.config, "config", "", "YAML `file`: clients or registration, people, and how forms are filled in (docs/conformance.md)")
-	f.StringVar(&o.json, "json", "", "write one JSON object a line to this `file`")
-	f.StringVar(&o.report, "report", "", "write the full exchange as HTML to this `file`")
-	f.StringVar(&o.markdown, "markdown", "", "write a table for documents to this `file`")
+	o.conformanceFiles.flags(f)
 	f.StringVar(&o.listen, "listen", "", "where the provider reaches the suite, `host:port`; goes before the configuration's")
 	f.IntVar(&o.parallel, "parallel", 8, "modules at work at a time; those that wait do not count")
 	f.BoolVar(&o.list, "list", false, "list the modules of the plans instead of running them")
@@ -50,9 +52,11 @@ func runConformance(ctx context.Context, self command, e env, args []string) err
 }
 
 type conformanceOptions struct {
-	plans, modules, issuer, config, json, report, markdown, listen string
-	parallel                                                       int
-	list                                                           bool
+	conformanceFiles
+
+	plans, modules, issuer, config, listen string
+	parallel                               int
+	list                                   bool
 }
 
 // chosen are the plans named.
@@ -119,32 +123,51 @@ func (o conformanceOptions) run(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("--config %s: %w", o.config, err)
 	}
 	defer s.Close()
-	outcomes := s.Run(ctx, suite.Options{Parallel: o.parallel, Only: fields(o.modules), Done: func(done suite.Outcome) {
-		fmt.Fprintf(w, "%-8s %s %s\n", done.Result, done.Plan, done.Module.Name)
-		if done.Result != suite.Pass {
-			fmt.Fprintf(w, "         %s\n", done.Reason())
-		}
-	}}, plans...)
+	outcomes := s.Run(ctx, suite.Options{Parallel: o.parallel, Only: fields(o.modules), Done: progress(w)}, plans...)
 	if len(outcomes) == 0 {
 		return errors.New("nothing was run: no module of the plans has that name, or none fits how clients are registered")
 	}
+	return o.conformanceFiles.conclude(w, config.Issuer, outcomes)
+}
+
+// conformanceFiles are where results are written to.
+type conformanceFiles struct{ json, report, markdown string }
+
+func (c *conformanceFiles) flags(f *flag.FlagSet) {
+	f.StringVar(&c.json, "json", "", "write one JSON object a line to this `file`")
+	f.StringVar(&c.report, "report", "", "write the full exchange as HTML to this `file`")
+	f.StringVar(&c.markdown, "markdown", "", "write a table for documents to this `file`")
+}
+
+// conclude sums up and writes the files; a module that failed is exit status 3.
+func (c *conformanceFiles) conclude(w io.Writer, tested string, outcomes []suite.Outcome) error {
 	counts := map[suite.Result]int{}
 	for _, done := range outcomes {
 		counts[done.Result]++
 	}
 	fmt.Fprintf(w, "%d modules: %d pass, %d review, %d warning, %d fail\n", len(outcomes), counts[suite.Pass], counts[suite.Review], counts[suite.Warning], counts[suite.Fail])
-	err = errors.Join(
-		written(o.json, func(w io.Writer) error { return suite.WriteJSON(w, outcomes) }),
-		written(o.report, func(w io.Writer) error { return suite.WriteReport(w, config.Issuer, outcomes) }),
-		written(o.markdown, func(w io.Writer) error { return suite.WriteMarkdown(w, outcomes) }),
+	err := errors.Join(
+		written(c.json, func(w io.Writer) error { return suite.WriteJSON(w, outcomes) }),
+		written(c.report, func(w io.Writer) error { return suite.WriteReport(w, tested, outcomes) }),
+		written(c.markdown, func(w io.Writer) error { return suite.WriteMarkdown(w, outcomes) }),
 	)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(outcomes, func(done suite.Outcome) bool { return done.Result == suite.Fail }) {
+	if counts[suite.Fail] > 0 {
 		return exitCode(3)
 	}
 	return nil
+}
+
+// progress prints an outcome as it comes.
+func progress(w io.Writer) func(suite.Outcome) {
+	return func(done suite.Outcome) {
+		fmt.Fprintf(w, "%-8s %s %s\n", done.Result, done.Plan, done.Module.Name)
+		if done.Result != suite.Pass {
+			fmt.Fprintf(w, "         %s\n", done.Reason())
+		}
+	}
 }
 
 // written writes a file, if one is named; it may hold secrets of test clients.

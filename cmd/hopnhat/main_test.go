@@ -192,3 +192,25 @@ func TestHelp(t *testing.T) {
 		t.Errorf("no words: code %d", code)
 	}
 }
+
+// TestConformanceRP: unattended it ends by itself, and says what is wrong.
+func TestConformanceRP(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"the list", []string{"--list"}, 0, "oidcc-client-test-invalid-iss"},
+		{"no app", nil, 2, "--config FILE"},
+		{"a module that is none", []string{"--client-id", "a", "--redirect-uri", "http://127.0.0.1:1/cb", "--module", "x"}, 1, `no module "x"`},
+		{"an app that is not there", []string{"--client-id", "a", "--redirect-uri", "http://127.0.0.1:1/cb", "--drive", "http://127.0.0.1:1/login"}, 3, "connection refused"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			e, out := surroundings(nil)
+			if code := run(t.Context(), e, append([]string{"conformance", "rp"}, row.args...)); code != row.code || !strings.Contains(out.String(), row.want) {
+				t.Errorf("code %d, want %d and %q in:\n%s", code, row.code, row.want, out)
+			}
+		})
+	}
+}
