@@ -210,7 +210,7 @@ func initialTokens(t *testing.T, n *nation, c *suite.Config) {
 	for range 8 { // each is good for so many a minute
 		printed := harness.Run(t, nil, append([]string{
 			"client", "iat", "create", "--profile", "oidc", "--owner", "Cơ quan thử", "--uses", "1000", "--declarations", file,
-			"--allow", "hybrid,implicit,code_without_pkce,unsigned_request_objects", "--grants", "authorization_code,refresh_token,implicit",
+			"--allow", "hybrid,implicit,code_without_pkce,unsigned_request_objects,session_management", "--grants", "authorization_code,refresh_token,implicit",
 			"--scopes", "openid,offline_access,profile,email,address,phone",
 		}, n.tool...)...)
 		found := regexp.MustCompile(`initial_access_token: (\S+)`).FindStringSubmatch(printed)
@@ -224,7 +224,7 @@ func initialTokens(t *testing.T, n *nation, c *suite.Config) {
 		t.Fatal(err)
 	}
 	c.Metadata = map[string]any{
-		"scope": "openid offline_access profile email address phone", "code_without_pkce": true, "declarations": declarations,
+		"scope": "openid offline_access profile email address phone", "code_without_pkce": true, "session_management": true, "declarations": declarations,
 	}
 }
 
@@ -266,9 +266,6 @@ func TestConformance(t *testing.T) {
 	initialTokens(t, n, &c)
 	var plans []string
 	for _, p := range oidcc.Plans() {
-		if p.Name == "oidcc-frontchannel-logout" || p.Name == "oidcc-session-management" {
-			continue // not offered, and the metadata say so
-		}
 		plans = append(plans, p.Name)
 	}
 	c.RotateKeys = rotation(t, n)
