@@ -1,16 +1,12 @@
 package rp
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -131,42 +127,4 @@ func action(step string) (method, address string) {
 		return http.MethodPost, strings.TrimSpace(address)
 	}
 	return http.MethodGet, strings.TrimSpace(strings.TrimPrefix(step, "GET "))
-}
-
-// keySet reads the app's public keys; none is no error.
-func (c Client) keySet() (set jose.JSONWebKeySet, err error) {
-	if c.JWKS == nil {
-		return set, nil
-	}
-	text, ok := c.JWKS.(string)
-	if !ok {
-		raw, err := json.Marshal(c.JWKS)
-		if err != nil {
-			return set, fmt.Errorf("jwks: %w", err)
-		}
-		text = string(raw)
-	}
-	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&set); err != nil {
-		return set, fmt.Errorf("jwks: %w", err)
-	}
-	return set, nil
-}
-
-// roots are the system's certificates and those of CA.
-func (c Config) roots() (*x509.CertPool, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if c.CA == "" {
-		return roots, nil
-	}
-	text, err := os.ReadFile(c.CA)
-	if err != nil {
-		return nil, fmt.Errorf("ca: %w", err)
-	}
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("ca: no certificate in %s", c.CA)
-	}
-	return roots, nil
 }

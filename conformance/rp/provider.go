@@ -76,7 +76,7 @@ func newKeys(algorithm string) (k keys, err error) {
 func open(c Config) (*provider, error) {
 	p := &provider{c: c, pushed: map[string]url.Values{}, codes: map[string]*SignIn{}, access: map[string]access{}, refresh: map[string]*SignIn{}}
 	var err error
-	if p.client, err = c.Client.keySet(); err != nil {
+	if p.client, err = suite.ParseJWKS(c.Client.JWKS); err != nil {
 		return nil, err
 	}
 	if p.keys, err = newKeys(c.Client.IDTokenAlg); err != nil {

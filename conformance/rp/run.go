@@ -46,7 +46,7 @@ func Run(ctx context.Context, c Config, o Options) ([]suite.Outcome, []Left, err
 		return nil, nil, err
 	}
 	defer p.close()
-	roots, err := c.roots()
+	roots, err := suite.Roots(c.CA)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -111,7 +111,7 @@ func (r *Run) adopt(s *StaticClient) *Client {
 	if c.Method == "" {
 		c.Method = r.Variant[Authentication]
 	}
-	set, err := s.keySet()
+	set, err := ParseJWKS(s.JWKS)
 	r.works(err, "reading the client's keys")
 	if len(set.Keys) > 0 {
 		c.Key = Key{set.Keys[0]}

@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -134,40 +133,41 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// roots are the system's certificates and those of CA.
-func (c *Config) roots() (*x509.CertPool, error) {
+// Roots are the system's certificates and those in a PEM file, if one is named.
+func Roots(ca string) (*x509.CertPool, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	if c.CA == "" {
+	if ca == "" {
 		return roots, nil
 	}
-	pem, err := os.ReadFile(c.CA)
+	pem, err := os.ReadFile(ca)
 	if err != nil {
 		return nil, fmt.Errorf("ca: %w", err)
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca: no certificate in %s", c.CA)
+		return nil, fmt.Errorf("ca: no certificate in %s", ca)
 	}
 	return roots, nil
 }
 
-// keySet reads the private keys of a static client.
-func (s *StaticClient) keySet() (set jose.JSONWebKeySet, err error) {
-	if s.JWKS == nil {
+// ParseJWKS reads a JWK Set of a configuration, which may stand there as text or as
+// YAML; nil is no key.
+func ParseJWKS(jwks any) (set jose.JSONWebKeySet, err error) {
+	if jwks == nil {
 		return set, nil
 	}
-	text, ok := s.JWKS.(string)
+	text, ok := jwks.(string)
 	if !ok {
-		raw, err := json.Marshal(s.JWKS)
+		raw, err := json.Marshal(jwks)
 		if err != nil {
-			return set, fmt.Errorf("jwks of client %q: %w", s.ID, err)
+			return set, fmt.Errorf("jwks: %w", err)
 		}
 		text = string(raw)
 	}
-	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&set); err != nil {
-		return set, fmt.Errorf("jwks of client %q: %w", s.ID, err)
+	if err := json.NewDecoder(strings.NewReader(text)).Decode(&set); err != nil {
+		return set, fmt.Errorf("jwks: %w", err)
 	}
 	return set, nil
 }

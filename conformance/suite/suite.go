@@ -56,7 +56,7 @@ func New(c Config) (*Suite, error) {
 	}
 	s := &Suite{Config: c, people: newPeople(c.People)}
 	var err error
-	if s.roots, err = c.roots(); err != nil {
+	if s.roots, err = Roots(c.CA); err != nil {
 		return nil, err
 	}
 	s.transport = s.newTransport(nil)

@@ -34,7 +34,7 @@ var requests = []suite.Module{
 		return c.Key.SignAs(suite.Claims{"alg": "ES512", "kid": c.Key.KeyID}, o)
 	}),
 	signed("signature-algorithm-is-RS256", "FAPI 1.0 Advanced §8.6", "a request signed with RS256 is refused", func(r *suite.Run, c *suite.Client, o suite.Claims) (string, error) {
-		return rs256(r, c).Sign("", o)
+		return r.RS256(c).Sign("", o)
 	}),
 	signed("signed-by-other-client", objectSpec, "a request signed by another client is refused", func(r *suite.Run, _ *suite.Client, o suite.Claims) (string, error) {
 		return second(r).Key.Sign("", o)
@@ -82,8 +82,8 @@ func refuses(name, clause, rule string, only func(suite.Variant) bool, a asking)
 var authentications = []suite.Module{
 	spoiled("fapi-ciba-id1-ensure-without-client-assertion-in-backchannel-authorization-request-fails", "CIBA Core §7.1", "a client without an assertion is refused", isKey, false, withoutAssertion),
 	spoiled("fapi-ciba-id1-ensure-without-client-assertion-in-token-endpoint-fails", "CIBA Core §10.1", "a client without an assertion is refused at the token endpoint", isKey, true, withoutAssertion),
-	spoiled("fapi-ciba-id1-ensure-client-assertion-signature-algorithm-in-backchannel-authorization-request-is-RS256-fails", "FAPI 1.0 Advanced §8.6", "an assertion signed with RS256 is refused", isKey, false, withRS256),
-	spoiled("fapi-ciba-id1-ensure-client-assertion-signature-algorithm-in-token-endpoint-request-is-RS256-fails", "FAPI 1.0 Advanced §8.6", "an assertion signed with RS256 is refused at the token endpoint", isKey, true, withRS256),
+	spoiled("fapi-ciba-id1-ensure-client-assertion-signature-algorithm-in-backchannel-authorization-request-is-RS256-fails", "FAPI 1.0 Advanced §8.6", "an assertion signed with RS256 is refused", isKey, false, suite.AssertingRS256),
+	spoiled("fapi-ciba-id1-ensure-client-assertion-signature-algorithm-in-token-endpoint-request-is-RS256-fails", "FAPI 1.0 Advanced §8.6", "an assertion signed with RS256 is refused at the token endpoint", isKey, true, suite.AssertingRS256),
 	spoiled("fapi-ciba-id1-ensure-wrong-client-id-in-backchannel-authorization-request", "RFC 8705 §2", "a certificate is not good for another client", isMTLS, false, asAnother),
 	spoiled("fapi-ciba-id1-ensure-wrong-client-id-in-token-endpoint-request", "RFC 8705 §2", "a certificate is not good for another client at the token endpoint", isMTLS, true, asAnother),
 	{
@@ -120,24 +120,4 @@ func withoutAssertion(_ *suite.Run, c *suite.Client) {
 func asAnother(r *suite.Run, c *suite.Client) {
 	other := second(r)
 	c.Authentication = func(_ http.Header, form url.Values) { form.Set("client_id", other.ID) }
-}
-
-func withRS256(r *suite.Run, c *suite.Client) {
-	key := rs256(r, c)
-	c.Authentication = func(_ http.Header, form url.Values) {
-		own := *c
-		own.Key, own.Authentication = key, nil
-		form.Set("client_assertion", r.SignAssertion(&own))
-	}
-}
-
-// rs256 is the client's own key with RS256 where it is RSA, so that nothing but the
-// algorithm is wrong.
-func rs256(r *suite.Run, c *suite.Client) suite.Key {
-	if c.Key.Algorithm == "PS256" {
-		key := c.Key
-		key.Algorithm = "RS256"
-		return key
-	}
-	return r.Key("RS256", c.ID)
 }

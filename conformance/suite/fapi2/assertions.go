@@ -15,7 +15,7 @@ var notWho = []string{"invalid_client", "invalid_request"}
 
 // assertions are the modules about private_key_jwt.
 var assertions = []suite.Module{
-	spoiled("ensure-signed-client-assertion-with-RS256-fails", "FAPI 2.0 SP §5.4.1", "an assertion signed with RS256 is refused", withRS256),
+	spoiled("ensure-signed-client-assertion-with-RS256-fails", "FAPI 2.0 SP §5.4.1", "an assertion signed with RS256 is refused", suite.AssertingRS256),
 	spoiled("ensure-client-assertion-in-token-endpoint", assertionSpec, "a client without an assertion is refused", func(_ *suite.Run, c *suite.Client) {
 		c.Authentication = func(_ http.Header, form url.Values) {
 			form.Del("client_assertion")
@@ -85,25 +85,4 @@ func pushedClaims(name, rule string, good bool, change func(*suite.Run, suite.Cl
 		}
 		r.TokenRefused(a, assertionSpec, notWho...)
 	}}
-}
-
-// withRS256 signs assertions with RS256: with the client's own key where that is RSA,
-// so that nothing but the algorithm is wrong.
-func withRS256(r *suite.Run, c *suite.Client) {
-	key := rs256(r, c)
-	c.Authentication = func(_ http.Header, form url.Values) {
-		own := *c
-		own.Key, own.Authentication = key, nil
-		form.Set("client_assertion", r.SignAssertion(&own))
-	}
-}
-
-func rs256(r *suite.Run, c *suite.Client) suite.Key {
-	if c.Key.Algorithm == "PS256" {
-		key := c.Key
-		key.Algorithm = "RS256"
-		return key
-	}
-	r.Note("the client's key is no RSA key, so that the key is wrong too; a client of PS256 makes this test sharper")
-	return r.Key("RS256", c.ID)
 }
