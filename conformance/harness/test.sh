@@ -94,7 +94,7 @@ if [[ -n $vault_job ]]; then
 	done
 	if wait "$vault_job"; then
 		# shellcheck disable=SC2086
-		stage "tests that need Vault" go test -p 2 -count=1 -timeout 15m $with_vault
+		stage "tests that need Vault" go test -p 2 -count=1 -timeout 30m $with_vault
 		stage "the ceremony of the keys" bash "$here/ceremony.sh"
 	else
 		echo "=== FAILED: building Vault; the end of .build/vaultd.log:" >&2
