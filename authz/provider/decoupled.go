@@ -75,14 +75,7 @@ func (p *Provider) issueDecoupled(ctx context.Context, pending Pending, client *
 		if err := p.o.Approvals.Approve(ctx, pending.ID, s.Subject); err != nil {
 			return err
 		}
-		if record != nil {
-			details, err := record(ctx)
-			if err != nil {
-				return err
-			}
-			grant.Details = details
-		}
-		if err := p.know(ctx, client, s.Subject); err != nil {
+		if err := p.agreed(ctx, client, s, &grant, record); err != nil {
 			return err
 		}
 		return p.o.Grants.InsertGrant(ctx, grant)

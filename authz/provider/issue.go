@@ -44,14 +44,7 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 				return err
 			}
 		}
-		if record != nil {
-			details, err := record(ctx)
-			if err != nil {
-				return err
-			}
-			grant.Details = details
-		}
-		if err := p.know(ctx, client, s.Subject); err != nil {
+		if err := p.agreed(ctx, client, s, &grant, record); err != nil {
 			return err
 		}
 		return p.o.Grants.InsertGrant(ctx, p.continuing(grant, before))
@@ -82,6 +75,19 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		return Next{}, p.finishError(err)
 	}
 	return next, nil
+}
+
+// agreed writes what the person decided, if she was asked, into the grant and, by
+// record, into her consents, in the transaction of the context.
+func (p *Provider) agreed(ctx context.Context, client *clientauth.Registered, s SignedIn, grant *Grant, record func(context.Context) ([]authz.Release, error)) error {
+	if record != nil {
+		details, err := record(ctx)
+		if err != nil {
+			return err
+		}
+		grant.Details = details
+	}
+	return p.know(ctx, client, s.Subject)
 }
 
 func inTx(g Grants, write func(context.Context) error) func(context.Context) error {
