@@ -101,12 +101,6 @@ func mustLoad[T any](raw []byte) T {
 // Registers lists the national registers. The list is shared: read it only.
 func Registers() []Register { return registers }
 
-// RegisterByID finds a register.
-func RegisterByID(id string) (Register, bool) {
-	r, ok := byID[id]
-	return r, ok
-}
-
 // AttributeByID finds an attribute by its whole id, such as land.area.
 func AttributeByID(id string) (Attribute, bool) {
 	register, _, _ := strings.Cut(id, ".")

@@ -69,7 +69,6 @@ func (s *Server) Role(name, policy string) (roleID, secretIDFile string) {
 type Proxy struct {
 	URL   string
 	spoil atomic.Pointer[Spoil]
-	calls atomic.Int64
 }
 
 // Spoil answers a request instead of the server; it may call pass.
@@ -84,7 +83,6 @@ func (s *Server) Proxy() *Proxy {
 	pass.ErrorLog = nil
 	p := &Proxy{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.calls.Add(1)
 		if spoil := p.spoil.Load(); spoil != nil {
 			(*spoil)(w, r, pass)
 			return
@@ -104,9 +102,6 @@ func (p *Proxy) Do(spoil Spoil) {
 	}
 	p.spoil.Store(&spoil)
 }
-
-// Calls counts the requests.
-func (p *Proxy) Calls() int64 { return p.calls.Load() }
 
 // Slow answers nobody until the caller has left.
 func Slow(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
