@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 	"hopnhat/keys/jose"
 )
 
@@ -33,34 +33,24 @@ type Registered struct {
 // time on every node.
 type Directory struct {
 	clients Clients
-	life    time.Duration
 	now     func() time.Time
-	mu      sync.RWMutex
-	known   map[authz.ClientID]entry
+	known   *recent.Map[authz.ClientID, *Registered]
 
 	// Fetcher gets key sets from a jwks_uri; nil gets none.
 	Fetcher Fetcher
 	keys    keySets
 }
 
-type entry struct {
-	client *Registered
-	until  time.Time
-}
-
-// maxKnown bounds the memory of the directory; beyond it, it starts afresh.
+// maxKnown bounds the memory of the directory.
 const maxKnown = 50_000
 
 // NewDirectory keeps a registration for life, 5 s if zero.
 func NewDirectory(clients Clients, life time.Duration, now func() time.Time) *Directory {
-	if life == 0 {
-		life = 5 * time.Second
-	}
 	if now == nil {
 		now = time.Now
 	}
 	return &Directory{
-		clients: clients, life: life, now: now, known: map[authz.ClientID]entry{},
+		clients: clients, now: now, known: recent.New[authz.ClientID, *Registered](maxKnown, life, now),
 		keys: keySets{sets: map[authz.ClientID]*keySet{}, flights: make(chan struct{}, maxFetching)},
 	}
 }
@@ -72,12 +62,9 @@ var ErrUnknownClient = errors.New("unknown or disabled client")
 // authz.ErrUnavailable when it could not be looked for and no recent copy is at
 // hand.
 func (d *Directory) Client(ctx context.Context, id authz.ClientID) (*Registered, error) {
-	now := d.now()
-	d.mu.RLock()
-	e, ok := d.known[id]
-	d.mu.RUnlock()
-	if ok && now.Before(e.until) {
-		return e.client, nil
+	known, now, ok := d.known.Get(id)
+	if ok {
+		return known, nil
 	}
 	if id == "" || len(id) > 256 {
 		return nil, ErrUnknownClient
@@ -97,21 +84,12 @@ func (d *Directory) Client(ctx context.Context, id authz.ClientID) (*Registered,
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	if len(d.known) >= maxKnown {
-		clear(d.known)
-	}
-	d.known[id] = entry{registered, now.Add(d.life)}
-	d.mu.Unlock()
+	d.known.Put(id, registered, now)
 	return registered, nil
 }
 
 // Forget drops a client from memory, after a change made by this node.
-func (d *Directory) Forget(id authz.ClientID) {
-	d.mu.Lock()
-	delete(d.known, id)
-	d.mu.Unlock()
-}
+func (d *Directory) Forget(id authz.ClientID) { d.known.Forget(id) }
 
 func register(c *authz.Client) (*Registered, error) {
 	profile, ok := authz.Profiles[c.Profile]

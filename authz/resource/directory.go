@@ -10,10 +10,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 )
 
 // Resources reads registrations. One that is not there is authz.ErrNotFound; any
@@ -27,57 +27,33 @@ type Resources interface {
 // within that time on every node.
 type Directory struct {
 	resources Resources
-	life      time.Duration
-	now       func() time.Time
-	mu        sync.RWMutex
-	known     map[string]entry
+	known     *recent.Map[string, *authz.Resource]
 }
 
-type entry struct {
-	resource *authz.Resource
-	until    time.Time
-}
-
-// maxKnown bounds the memory of the directory; beyond it, it starts afresh.
+// maxKnown bounds the memory of the directory.
 const maxKnown = 10_000
 
 // NewDirectory keeps a registration for life, 5 s if zero.
 func NewDirectory(resources Resources, life time.Duration, now func() time.Time) *Directory {
-	if life == 0 {
-		life = 5 * time.Second
-	}
-	if now == nil {
-		now = time.Now
-	}
-	return &Directory{resources: resources, life: life, now: now, known: map[string]entry{}}
+	return &Directory{resources: resources, known: recent.New[string, *authz.Resource](maxKnown, life, now)}
 }
 
 // Resource finds an enabled resource. The error is authz.ErrNotFound, or wraps
 // authz.ErrUnavailable when it could not be looked for.
 func (d *Directory) Resource(ctx context.Context, id string) (*authz.Resource, error) {
-	now := d.now()
-	d.mu.RLock()
-	e, ok := d.known[id]
-	d.mu.RUnlock()
-	if ok && now.Before(e.until) {
-		return e.resource, nil
+	known, now, ok := d.known.Get(id)
+	if ok {
+		return known, nil
 	}
 	r, err := d.resources.Resource(ctx, id)
 	switch {
 	case errors.Is(err, authz.ErrNotFound), err == nil && r.Disabled:
-		d.mu.Lock()
-		delete(d.known, id)
-		d.mu.Unlock()
+		d.known.Forget(id)
 		return nil, fmt.Errorf("resource %q: %w", id, authz.ErrNotFound)
 	case err != nil:
 		return nil, fmt.Errorf("looking up resource %q: %w", id, err)
 	}
-	d.mu.Lock()
-	if len(d.known) >= maxKnown {
-		clear(d.known)
-	}
-	d.known[id] = entry{r, now.Add(d.life)}
-	d.mu.Unlock()
+	d.known.Put(id, r, now)
 	return r, nil
 }
 
