@@ -76,12 +76,14 @@ type person struct {
 }
 
 // otp waits for no clock: it uses the step before the present one, the present
-// one and the next, so a person can sign in three times in half a minute.
+// one and the next, so a person can sign in three times in half a minute. In the
+// last seconds of a step it leaves the earlier one out: the code would be read when
+// two steps have passed.
 func (p *person) otp() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now().Unix() / 30
-	p.step = max(p.step+1, now-1)
+	earliest := (time.Now().Unix()+3)/30 - 1
+	p.step = max(p.step+1, earliest)
 	seed, err := hex.DecodeString(p.SeedHex)
 	if err != nil {
 		panic(err)
