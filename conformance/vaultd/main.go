@@ -7,13 +7,22 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -35,6 +44,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:0", "address to listen on, loopback only")
 	flag.StringVar(&o.data, "data", "", "folder to keep everything in, so that a restart finds it; in memory without")
+	flag.StringVar(&o.tls, "tls", "", "speak TLS with a certificate of its own, kept in this folder as ca.pem with key.pem")
 	flag.BoolVar(&o.standby, "standby", false, "start a second server of the cluster and print its address too; in memory only")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "A real Vault for the tests, sealed until it is initialised.\n\nExample:\n  vaultd --listen 127.0.0.1:8200 --data /tmp/vault")
@@ -51,8 +61,8 @@ func main() {
 }
 
 type options struct {
-	listen, data string
-	standby      bool
+	listen, data, tls string
+	standby           bool
 }
 
 func run(o options) error {
@@ -70,12 +80,12 @@ func run(o options) error {
 	}
 	var servers []*server
 	for _, listen := range listens {
-		s, err := newServer(listen, storage, ha, logger)
+		s, err := newServer(listen, o.tls, storage, ha, logger)
 		if err != nil {
 			return err
 		}
 		servers = append(servers, s)
-		go func() { failed <- s.http.Serve(s.listener) }()
+		go func() { failed <- s.serve() }()
 		fmt.Println(s.address)
 	}
 	select {
@@ -115,7 +125,16 @@ type server struct {
 	address  string
 }
 
-func newServer(listen string, storage physical.Backend, ha physical.HABackend, logger log.Logger) (*server, error) {
+// serve serves until it is closed; over TLS with HTTP/2, as Vault's own listener
+// does.
+func (s *server) serve() error {
+	if s.http.TLSConfig == nil {
+		return s.http.Serve(s.listener)
+	}
+	return s.http.ServeTLS(s.listener, "", "")
+}
+
+func newServer(listen, tlsFolder string, storage physical.Backend, ha physical.HABackend, logger log.Logger) (*server, error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, err
@@ -124,26 +143,71 @@ func newServer(listen string, storage physical.Backend, ha physical.HABackend, l
 		return nil, errors.New("it listens on loopback only")
 	}
 	s := &server{listener: l, address: "http://" + l.Addr().String()}
+	var config *tls.Config
+	if tlsFolder != "" {
+		pair, err := certificate(tlsFolder)
+		if err != nil {
+			return nil, fmt.Errorf("its certificate: %w", err)
+		}
+		s.address = "https://" + l.Addr().String()
+		config = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
 	plugins := builtins{
 		consts.PluginTypeSecrets:    {"transit": transit.Factory},
 		consts.PluginTypeCredential: {"approle": approle.Factory},
 	}
-	config := &vault.CoreConfig{
+	core := &vault.CoreConfig{
 		Physical: storage, BuiltinRegistry: plugins, Logger: logger, DisableMlock: true,
 		LogicalBackends:    plugins[consts.PluginTypeSecrets],
 		CredentialBackends: plugins[consts.PluginTypeCredential],
 		AuditBackends:      map[string]audit.Factory{"file": audit.NewFileBackend},
 	}
 	if ha != nil {
-		config.HAPhysical, config.RedirectAddr = ha, s.address
+		core.HAPhysical, core.RedirectAddr = ha, s.address
 	}
-	if s.core, err = vault.NewCore(config); err != nil {
+	if s.core, err = vault.NewCore(core); err != nil {
 		return nil, fmt.Errorf("making the core: %w", err)
 	}
-	s.http = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{
-		Core: s.core, ListenerConfig: &configutil.Listener{Type: "tcp", TLSDisable: true, MaxRequestSize: 32 << 20, MaxRequestDuration: 30 * time.Second},
+	s.http = &http.Server{TLSConfig: config, ReadHeaderTimeout: 10 * time.Second, Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{
+		Core: s.core, ListenerConfig: &configutil.Listener{Type: "tcp", TLSDisable: config == nil, MaxRequestSize: 32 << 20, MaxRequestDuration: 30 * time.Second},
 	})}
 	return s, nil
+}
+
+// certificate is the one in a folder, made there if there is none: of P-256, for
+// the loopback address, vouched for by itself.
+func certificate(folder string) (tls.Certificate, error) {
+	certFile, keyFile := filepath.Join(folder, "ca.pem"), filepath.Join(folder, "key.pem")
+	if pair, err := tls.LoadX509KeyPair(certFile, keyFile); !errors.Is(err, os.ErrNotExist) {
+		return pair, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "vaultd"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	for _, file := range []struct {
+		name, kind string
+		der        []byte
+	}{{keyFile, "PRIVATE KEY", private}, {certFile, "CERTIFICATE", der}} {
+		if err := os.WriteFile(file.name, pem.EncodeToMemory(&pem.Block{Type: file.kind, Bytes: file.der}), 0o600); err != nil {
+			return tls.Certificate{}, err
+		}
+	}
+	return tls.LoadX509KeyPair(certFile, keyFile)
 }
 
 // builtins are the plug-ins this server has.

@@ -8,6 +8,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,17 +36,23 @@ type Options struct {
 	Durable bool
 	// Standby starts a second server of the cluster.
 	Standby bool
+	// TLS makes it speak TLS, as a Vault that is not on loopback must; see
+	// Server.CA.
+	TLS bool
 }
 
 // Server is a running cluster of one or two.
 type Server struct {
 	// Address is of the first server, Second of the standby.
 	Address, Second string
-	Root            string // root token
-	Audit           string // path of the audit log
-	unseal          string
-	o               Options
-	command         *exec.Cmd
+	// CA is the PEM file that its certificate chains to; empty without TLS.
+	CA      string
+	Root    string // root token
+	Audit   string // path of the audit log
+	unseal  string
+	o       Options
+	command *exec.Cmd
+	client  *http.Client
 }
 
 // Binary finds the built server.
@@ -76,9 +84,15 @@ func Start(o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	s := &Server{o: o, Audit: filepath.Join(o.Dir, "audit.log")}
+	s := &Server{o: o, Audit: filepath.Join(o.Dir, "audit.log"), client: http.DefaultClient}
 	if err := s.launch("127.0.0.1:0"); err != nil {
 		return nil, err
+	}
+	if o.TLS {
+		if err := s.trust(); err != nil {
+			s.Kill()
+			return nil, err
+		}
 	}
 	if err := s.initialise(); err != nil {
 		s.Kill()
@@ -94,6 +108,9 @@ func (s *Server) launch(listen string) error {
 	}
 	if s.o.Standby {
 		args = append(args, "--standby")
+	}
+	if s.o.TLS {
+		args = append(args, "--tls", s.o.Dir)
 	}
 	s.command = exec.Command(s.o.Binary, args...)
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -118,6 +135,19 @@ func (s *Server) launch(listen string) error {
 		}
 		*into = strings.TrimSpace(line)
 	}
+	return nil
+}
+
+// trust makes a client that trusts the server's certificate and no other.
+func (s *Server) trust() error {
+	s.CA = filepath.Join(s.o.Dir, "ca.pem")
+	raw, err := os.ReadFile(s.CA)
+	if err != nil {
+		return err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(raw)
+	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
 	return nil
 }
 
@@ -204,7 +234,8 @@ func (s *Server) Kill() {
 
 // Restart starts a killed server again on its address: sealed.
 func (s *Server) Restart() error {
-	return s.launch(strings.TrimPrefix(s.Address, "http://"))
+	_, listen, _ := strings.Cut(s.Address, "://")
+	return s.launch(listen)
 }
 
 // FillDisk makes every further write of the server to a file fail, as a full disk
@@ -227,7 +258,7 @@ func (s *Server) Policy(name, text string) error {
 // AppRole makes a role with a policy whose tokens live for ttl, and returns its
 // two ids; with wrap, the second one response-wrapped.
 func (s *Server) AppRole(name, policy, ttl string, wrap bool) (roleID, secretID string, err error) {
-	if err := s.Call("POST", "auth/approle/role/"+name, map[string]any{"token_policies": policy, "token_ttl": ttl, "token_max_ttl": "1h"}, nil); err != nil {
+	if err := s.Call("POST", "auth/approle/role/"+name, map[string]any{"token_policies": policy, "token_no_default_policy": true, "token_ttl": ttl, "token_max_ttl": "1h"}, nil); err != nil {
 		return "", "", err
 	}
 	var role struct {
@@ -298,7 +329,7 @@ func (s *Server) send(address, method, path string, header http.Header, body, in
 	if header.Get("X-Vault-Token") == "" {
 		header.Set("X-Vault-Token", s.Root)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := s.client.Do(r)
 	if err != nil {
 		return fmt.Errorf("asking Vault: %w", err)
 	}
