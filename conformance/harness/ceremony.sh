@@ -63,7 +63,7 @@ role() { # role NAME: makes it, leaves its ids in files
 	local policy
 	policy=$(hopnhat keys vault-policy --role "$1" | sed 's/"/\\"/g' | awk '{printf "%s\\n", $0}')
 	call PUT "sys/policies/acl/hopnhat-$1" "{\"policy\": \"$policy\"}"
-	call POST "auth/approle/role/hopnhat-$1" "{\"token_policies\": \"hopnhat-$1\", \"token_ttl\": \"20m\", \"token_max_ttl\": \"24h\"}"
+	call POST "auth/approle/role/hopnhat-$1" "{\"token_policies\": \"hopnhat-$1\", \"token_no_default_policy\": true, \"token_ttl\": \"20m\", \"token_max_ttl\": \"24h\"}"
 	call GET "auth/approle/role/hopnhat-$1/role-id" | field role_id >"$work/$1.role"
 }
 role serving

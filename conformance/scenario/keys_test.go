@@ -83,7 +83,7 @@ func TestKeysUnderLoad(t *testing.T) {
 }
 
 func newFederation(t *testing.T) *federation {
-	f := &federation{vault: vaulttest.StartWith(t, vaultserver.Options{Durable: true}), stop: make(chan struct{}), kids: map[string]int{}}
+	f := &federation{vault: vaulttest.StartWith(t, vaultserver.Options{Durable: true, TLS: true}), stop: make(chan struct{}), kids: map[string]int{}}
 	f.rotation = vaultRole(t, f.vault, "rotation")
 	harness.Run(t, nil, append([]string{"keys", "vault-setup"}, f.rotation...)...)
 	serving := vaultRole(t, f.vault, "serving")

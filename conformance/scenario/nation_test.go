@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/conformance/bench/vaultserver"
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/pgtest"
@@ -53,7 +54,7 @@ func onBoth(t *testing.T, test func(t *testing.T, n *nation)) {
 // onVault runs a test on PostgreSQL with the keys in a real Vault, as a role that
 // may use them and nothing else.
 func onVault(t *testing.T, test func(t *testing.T, n *nation, server *vaulttest.Server)) {
-	server := vaulttest.Start(t)
+	server := vaulttest.StartWith(t, vaultserver.Options{TLS: true})
 	harness.Run(t, nil, append([]string{"keys", "vault-setup"}, vaultRole(t, server, "rotation")...)...)
 	test(t, begin(t, pgtest.Database(t), vaultRole(t, server, "serving")...), server)
 }
@@ -63,7 +64,7 @@ func onVault(t *testing.T, test func(t *testing.T, n *nation, server *vaulttest.
 func vaultRole(t *testing.T, server *vaulttest.Server, name string) []string {
 	t.Helper()
 	role, secret := server.Role(name, harness.Run(t, nil, "keys", "vault-policy", "--role", name))
-	return []string{"--keystore", "vault", "--vault-address", server.Address, "--vault-role-id", role, "--vault-secret-id-file", secret}
+	return []string{"--keystore", "vault", "--vault-address", server.Address, "--vault-ca", server.CA, "--vault-role-id", role, "--vault-secret-id-file", secret}
 }
 
 // person is an account. Its codes go up step by step, since each is good once.

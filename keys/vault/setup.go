@@ -71,15 +71,17 @@ func (s *Store) Destroy(ctx context.Context, key keys.Handle) error {
 // Policies are the three policies to apply as they are. The serving role may use
 // the named keys and nothing else; the rotation role may make and rotate them and
 // take versions out of use, but not use them, and not make them exportable; the
-// move role, for one day, may bring keys in from a file keystore.
+// move role, for one day, may bring keys in from a file keystore. Each may look at
+// its own token and renew it, so that it needs no other policy: Vault's default one
+// allows more, and is a template, which Vault reads anew for every single request.
 type Policies struct{ Serving, Rotation, Move string }
 
 // Policies writes them.
 func (o Options) Policies() Policies {
 	o.defaults()
 	var serving, rotation, move strings.Builder
-	rule := func(b *strings.Builder, path, capabilities string, only ...string) {
-		fmt.Fprintf(b, "path %q {\n  capabilities = [%s]\n", o.Mount+"/"+path, capabilities)
+	grant := func(b *strings.Builder, path, capabilities string, only ...string) {
+		fmt.Fprintf(b, "path %q {\n  capabilities = [%s]\n", path, capabilities)
 		if len(only) > 0 {
 			b.WriteString("  allowed_parameters = {\n")
 			for _, parameter := range only {
@@ -88,6 +90,13 @@ func (o Options) Policies() Policies {
 			b.WriteString("  }\n")
 		}
 		b.WriteString("}\n")
+	}
+	for _, role := range []*strings.Builder{&serving, &rotation, &move} {
+		grant(role, "auth/token/lookup-self", `"read"`)
+		grant(role, "auth/token/renew-self", `"update"`)
+	}
+	rule := func(b *strings.Builder, path, capabilities string, only ...string) {
+		grant(b, o.Mount+"/"+path, capabilities, only...)
 	}
 	for _, spec := range keys.Specs(o.Algorithms) {
 		name := o.Prefix + spec.Name()

@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -158,6 +154,8 @@ func TestRolesCanDoNothingElse(t *testing.T) {
 		{"write a policy", "PUT", "sys/policies/acl/hopnhat-serving", map[string]any{"policy": ""}},
 		{"make a key of its own", "POST", "transit/keys/another", map[string]any{}},
 		{"turn the audit off", "DELETE", "sys/audit/file", nil},
+		{"keep something there", "POST", "cubbyhole/x", map[string]any{"x": "y"}}, // as Vault's default policy allows
+		{"hand something on", "POST", "sys/wrapping/wrap", map[string]any{"x": "y"}},
 	}
 	for _, role := range []string{"serving", "rotation"} {
 		token := s.TokenOf("hopnhat-" + role)
@@ -244,7 +242,7 @@ func TestLettingIn(t *testing.T) {
 	})
 	t.Run("a token is renewed before it ends", func(t *testing.T) {
 		o := role()
-		s.Must(s.Call("POST", "auth/approle/role/serving", map[string]any{"token_policies": "hopnhat-serving", "token_ttl": "2s", "token_max_ttl": "3s"}, nil))
+		s.Must(s.Call("POST", "auth/approle/role/serving", map[string]any{"token_policies": "hopnhat-serving", "token_no_default_policy": true, "token_ttl": "2s", "token_max_ttl": "3s"}, nil))
 		store := open(t, o)
 		for end := time.Now().Add(7 * time.Second); time.Now().Before(end); {
 			if err := sign(store); err != nil {
@@ -257,22 +255,17 @@ func TestLettingIn(t *testing.T) {
 // TestTheEnvironmentIsNotAsked: variables meant for the vault command line change
 // neither the address nor who is trusted.
 func TestTheEnvironmentIsNotAsked(t *testing.T) {
-	s := ready(t, vaulttest.Start(t))
-	to, err := url.Parse(s.Address)
-	s.Must(err)
-	secure := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(to))
-	t.Cleanup(secure.Close)
+	s := vaulttest.StartWith(t, vaultserver.Options{TLS: true})
 	t.Setenv("VAULT_SKIP_VERIFY", "true")
 	t.Setenv("VAULT_ADDR", "http://127.0.0.1:1")
 	t.Setenv("VAULT_TOKEN", "hvs.of-somebody-else")
 	t.Setenv("VAULT_NAMESPACE", "of-somebody-else")
 	o := options(s)
-	o.Addresses = []string{secure.URL}
 	if _, err := open(t, o).Versions(t.Context()); !errors.Is(err, keys.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
 		t.Fatalf("a certificate nobody vouched for: got %v", err)
 	}
-	o.CACert = filepath.Join(t.TempDir(), "ca.pem")
-	s.Must(os.WriteFile(o.CACert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600))
+	o.CACert = s.CA
+	s.Must(open(t, o).Ensure(t.Context(), 0))
 	if _, err := open(t, o).Versions(t.Context()); err != nil {
 		t.Fatalf("with its CA pinned: %v", err)
 	}

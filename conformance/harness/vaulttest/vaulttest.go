@@ -130,7 +130,7 @@ func Until(do func() error) error {
 	return err
 }
 
-// TokenOf makes a token with a policy.
+// TokenOf makes a token with a policy, and no other.
 func (s *Server) TokenOf(policy string) string {
 	s.t.Helper()
 	var made struct {
@@ -138,7 +138,7 @@ func (s *Server) TokenOf(policy string) string {
 			Token string `json:"client_token"`
 		} `json:"auth"`
 	}
-	s.Must(s.Call("POST", "auth/token/create", map[string]any{"policies": []string{policy}}, &made))
+	s.Must(s.Call("POST", "auth/token/create", map[string]any{"policies": []string{policy}, "no_default_policy": true}, &made))
 	return made.Auth.Token
 }
 
