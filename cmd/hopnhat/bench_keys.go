@@ -101,24 +101,29 @@ type keyBench struct {
 	batcher  *batch.Batcher
 }
 
-// open starts a Vault of its own, with its audit device on, and makes the keys.
+// open starts a Vault of its own, set up as docs/keys.md says and reached as a node
+// reaches it: its audit device on, over TLS, with a token of the serving role.
 func (b *keyBench) open(ctx context.Context) error {
 	var err error
 	if b.dir, err = os.MkdirTemp("", "hopnhat-bench-keys-"); err != nil {
 		return err
 	}
 	fail := func(err error) error { b.close(); return err }
-	if b.server, err = vaultserver.Start(vaultserver.Options{Dir: b.dir}); err != nil {
+	if b.server, err = vaultserver.Start(vaultserver.Options{Dir: b.dir, TLS: true}); err != nil {
 		return fail(err)
 	}
-	token := filepath.Join(b.dir, "token")
-	if err := os.WriteFile(token, []byte(b.server.Root), 0o600); err != nil {
+	o := vault.Options{Addresses: []string{b.server.Address}, CACert: b.server.CA, Algorithms: b.algs, Timeout: 30 * time.Second}
+	policies := o.Policies()
+	rotation, err := b.enter(ctx, "rotation", policies.Rotation, o)
+	if err != nil {
 		return fail(err)
 	}
-	if b.vault, err = vault.Open(vault.Options{Addresses: []string{b.server.Address}, TokenFile: token, Algorithms: b.algs, Timeout: 30 * time.Second}); err != nil {
+	err = rotation.Ensure(ctx, 0)
+	_ = rotation.Close()
+	if err != nil {
 		return fail(err)
 	}
-	if err := b.vault.Ensure(ctx, 0); err != nil {
+	if b.vault, err = b.enter(ctx, "serving", policies.Serving, o); err != nil {
 		return fail(err)
 	}
 	if b.folder, err = file.Open(file.Options{Dir: filepath.Join(b.dir, "keys"), Algorithms: b.algs}); err != nil {
@@ -126,6 +131,22 @@ func (b *keyBench) open(ctx context.Context) error {
 	}
 	b.batcher = batch.New(b.vault.SignBatch, batch.Options{Timeout: time.Minute})
 	return nil
+}
+
+// enter makes an AppRole with a policy and opens the store as it.
+func (b *keyBench) enter(ctx context.Context, role, policy string, o vault.Options) (*vault.Store, error) {
+	if err := b.server.Policy("hopnhat-"+role, policy); err != nil {
+		return nil, err
+	}
+	roleID, secretID, err := b.server.AppRole(role, "hopnhat-"+role, "20m", false)
+	if err != nil {
+		return nil, err
+	}
+	o.RoleID, o.SecretIDFile = roleID, filepath.Join(b.dir, role)
+	if err := os.WriteFile(o.SecretIDFile, []byte(secretID), 0o600); err != nil {
+		return nil, err
+	}
+	return vault.Open(o)
 }
 
 func (b *keyBench) close() {
