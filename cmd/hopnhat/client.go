@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/registration"
 	"hopnhat/authz/registration/endpoint"
 )
@@ -55,8 +56,14 @@ func clientAdd(ctx context.Context, p *parts, e env, rest []string) error {
 		return err
 	}
 	for _, m := range list {
-		c, secret, err := p.register(ctx, m, known)
-		if err != nil {
+		var c *authz.Client
+		var secret string
+		if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
+			if c, secret, err = p.register(ctx, m, known); err != nil {
+				return audit.Event{}, err
+			}
+			return changedClient(c, "client.registered"), nil
+		}); err != nil {
 			return err
 		}
 		known = append(known, registration.Known{ID: c.ID, Name: c.Name, Owner: c.Owner})
@@ -171,12 +178,19 @@ func clientState(disabled bool) func(ctx context.Context, p *parts, e env, rest 
 			return fmt.Errorf("client %q was deleted at %s, which is for good: register it anew", c.ID, c.Ended.Format(time.RFC3339))
 		}
 		c.Disabled = disabled
-		if err := p.db.SaveClient(ctx, c); err != nil {
+		if err := p.saveClient(ctx, c, "client."+stateOf(c)); err != nil {
 			return err
 		}
 		fmt.Fprintf(e.out, "%s %s; servers follow within 5 s\n", c.ID, stateOf(c))
 		return nil
 	}
+}
+
+// saveClient saves a client that an operator changed.
+func (p *parts) saveClient(ctx context.Context, c *authz.Client, action string) error {
+	return p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
+		return changedClient(c, action), p.db.SaveClient(ctx, c)
+	})
 }
 
 func clientRotateSecret(ctx context.Context, p *parts, e env, rest []string) error {
@@ -192,7 +206,7 @@ func clientRotateSecret(ctx context.Context, p *parts, e env, rest []string) err
 	if !c.SecretExpires.IsZero() {
 		c.SecretExpires = time.Now().UTC().Add(endpoint.SecretLife).Truncate(time.Second)
 	}
-	if err := p.db.SaveClient(ctx, c); err != nil {
+	if err := p.saveClient(ctx, c, "client.secret-rotated"); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.out, "%s has a new secret; the one before is refused within 5 s\n", c.ID)
@@ -207,7 +221,9 @@ func clientDelete(ctx context.Context, p *parts, e env, rest []string) error {
 		return err
 	}
 	now := time.Now().UTC()
-	if err := p.db.Tx(ctx, func(ctx context.Context) error { return p.db.EndClient(ctx, c.ID, now) }); err != nil {
+	if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
+		return changedClient(c, "client.deleted"), p.db.EndClient(ctx, c.ID, now)
+	}); err != nil {
 		return err
 	}
 	if err := endpoint.EndGrants(ctx, p.db, c.ID, now); err != nil {

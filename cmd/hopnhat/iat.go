@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/registration"
 )
 
@@ -87,7 +88,11 @@ func (p *parts) createIAT(ctx context.Context, e env, policy registration.Policy
 	}
 	token, now := authz.NewSecret(), time.Now().UTC()
 	i := registration.Initial{ID: authz.NewID(), Policy: policy, UsesLeft: uses, Created: now, Expires: now.Add(life)}
-	if err := p.db.InsertInitialToken(ctx, i, authz.HashSecret(token)); err != nil {
+	if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
+		e := administered("initial-access-token.created", i.ID, "profile "+string(policy.Profile))
+		e.Asked.Owner = policy.Owner.VI
+		return e, p.db.InsertInitialToken(ctx, i, authz.HashSecret(token))
+	}); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.out, "%s\n  initial_access_token: %s\n  It is shown this once; only its hash is kept. Good for %d of profile %s until %s.\n",
@@ -119,7 +124,9 @@ func iatRevoke(ctx context.Context, p *parts, e env, rest []string) error {
 	if len(rest) != 1 {
 		return errors.New("name one initial access token by its id: see hopnhat client iat list")
 	}
-	if err := p.db.RevokeInitialToken(ctx, rest[0], time.Now()); err != nil {
+	if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
+		return administered("initial-access-token.revoked", rest[0], ""), p.db.RevokeInitialToken(ctx, rest[0], time.Now())
+	}); err != nil {
 		return fmt.Errorf("initial access token %q: %w", rest[0], err)
 	}
 	fmt.Fprintln(e.out, "revoked; apps that were registered with it stay as they are, and can be read and deleted, not changed")

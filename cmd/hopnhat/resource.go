@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/resource"
 	"hopnhat/keys"
@@ -50,7 +51,7 @@ func resourceAdd(ctx context.Context, p *parts, e env, rest []string) error {
 				return fmt.Errorf("resource %q: the keyring has no key that signs with %s; name it in signing_algs first: %w", list[i].ID, alg, err)
 			}
 		}
-		if err := p.db.SaveResource(ctx, &list[i]); err != nil {
+		if err := p.saveResource(ctx, &list[i], "resource.registered"); err != nil {
 			return err
 		}
 		fmt.Fprintf(e.out, "%s registered\n", list[i].ID)
@@ -102,13 +103,20 @@ func resourceShow(ctx context.Context, p *parts, e env, rest []string) error {
 	return enc.Encode([]*authz.Resource{r})
 }
 
+// saveResource saves a resource that an operator changed.
+func (p *parts) saveResource(ctx context.Context, r *authz.Resource, action string) error {
+	return p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
+		return administered(action, string(r.ID), r.Name.VI), p.db.SaveResource(ctx, r)
+	})
+}
+
 func resourceDisable(ctx context.Context, p *parts, e env, rest []string) error {
 	r, err := oneResource(ctx, p, rest)
 	if err != nil {
 		return err
 	}
 	r.Disabled = true
-	if err := p.db.SaveResource(ctx, r); err != nil {
+	if err := p.saveResource(ctx, r, "resource.disabled"); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.out, "%s disabled; no tokens are made for it, servers follow within 5 s\n", r.ID)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/session"
 	"hopnhat/store"
@@ -166,25 +167,25 @@ var accountCommand = verbs(command{
 	example: "hopnhat account lock 099304000017",
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
 	"enrol": enrolCommand,
-	"lock": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
-		// One commit: the sessions end, logout tokens are queued, which a server
-		// delivers, and nothing begins any more.
-		return p.db.Tx(ctx, func(ctx context.Context) error {
-			if _, err := p.sessionsOf().EndAll(ctx, p.db, a.Subject, "locked"); err != nil {
-				return err
-			}
-			return p.db.Lock(ctx, a.Subject, "operator", time.Now())
-		})
+	"lock": withStore(onAccount(audit.AccountLocked, "account.lock", func(ctx context.Context, p *parts, a identity.Account) error {
+		// The sessions end, logout tokens are queued, which a server delivers, and
+		// nothing begins any more.
+		if _, err := p.sessionsOf().EndAll(ctx, p.db, a.Subject, "locked"); err != nil {
+			return err
+		}
+		return p.db.Lock(ctx, a.Subject, "operator", time.Now())
 	})),
-	"sign-out": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
+	"sign-out": withStore(onAccount(audit.SignedOut, "account.sign-out", func(ctx context.Context, p *parts, a identity.Account) error {
 		_, err := p.sessionsOf().EndAll(ctx, p.db, a.Subject, "ended by an operator")
 		return err
 	})),
-	"unlock": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error { return p.db.Unlock(ctx, a.Subject) })),
-	"operator": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
+	"unlock": withStore(onAccount(audit.AccountUnlocked, "account.unlock", func(ctx context.Context, p *parts, a identity.Account) error {
+		return p.db.Unlock(ctx, a.Subject)
+	})),
+	"operator": withStore(onAccount(audit.Administered, "role.operator", func(ctx context.Context, p *parts, a identity.Account) error {
 		return p.db.GrantRole(ctx, a.Subject, "operator", time.Now())
 	})),
-	"auditor": withStore(onAccount(func(ctx context.Context, p *parts, a identity.Account) error {
+	"auditor": withStore(onAccount(audit.Administered, "role.auditor", func(ctx context.Context, p *parts, a identity.Account) error {
 		return p.db.GrantRole(ctx, a.Subject, "auditor", time.Now())
 	})),
 })
@@ -194,7 +195,8 @@ func (p *parts) sessionsOf() *session.Sessions {
 	return session.New(p.db, p.c.sessionLimits(), true, time.Now)
 }
 
-func onAccount(do func(ctx context.Context, p *parts, a identity.Account) error) func(ctx context.Context, p *parts, e env, rest []string) error {
+// onAccount does something to an account that is evidence.
+func onAccount(kind audit.Type, action string, do func(ctx context.Context, p *parts, a identity.Account) error) func(ctx context.Context, p *parts, e env, rest []string) error {
 	return func(ctx context.Context, p *parts, e env, rest []string) error {
 		if len(rest) != 1 {
 			return errors.New("name one number")
@@ -203,7 +205,12 @@ func onAccount(do func(ctx context.Context, p *parts, a identity.Account) error)
 		if err != nil {
 			return fmt.Errorf("the account: %w", err)
 		}
-		if err := do(ctx, p, a); err != nil {
+		if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
+			if err := do(ctx, p, a); err != nil {
+				return audit.Event{}, err
+			}
+			return p.changedAccount(ctx, a, kind, action)
+		}); err != nil {
 			return err
 		}
 		fmt.Fprintln(e.out, "done")

@@ -5,11 +5,16 @@ package scenario_test
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"hopnhat/conformance/clients"
+	"hopnhat/conformance/harness"
 )
 
 // TestProtocol shares one nation: each row is a rule.
@@ -26,6 +31,7 @@ func protocol(t *testing.T, n *nation) {
 	t.Run("tokens at resources", func(t *testing.T) { resourceRules(t, n) })
 	t.Run("releases", func(t *testing.T) { releaseRules(t, n) })
 	t.Run("accounts", func(t *testing.T) { accountRules(t, n) })
+	t.Run("operators leave evidence", func(t *testing.T) { operatorEvidence(t, n) })
 	t.Run("introspection and revocation", func(t *testing.T) { introspectionRules(t, n) })
 	t.Run("go-oidc signs in with profile oidc", func(t *testing.T) { legacyLogin(t, n) })
 }
@@ -497,6 +503,58 @@ func releaseRules(t *testing.T, n *nation) {
 			t.Fatalf("got %v, %v", callback, err)
 		}
 	})
+}
+
+// operatorEvidence: what an operator does with the tools is one event each.
+func operatorEvidence(t *testing.T, n *nation) {
+	looker, who := n.someone(t), n.someone(t)
+	n.run(t, "account", "auditor", looker.Number)
+	b := signedIn(t, n, looker)
+	found := func(kind string) int {
+		page := fetch(t, b, n.base+"/console?"+url.Values{"type": {kind}}.Encode())
+		return len(slices.Compact(regexp.MustCompile(`/console/events/[0-9a-f-]{36}`).FindAllString(page, -1)))
+	}
+	tool := func(words ...string) func() string {
+		return func() string { return n.run(t, words...) }
+	}
+	apis := filepath.Join(t.TempDir(), "apis.yaml")
+	if err := os.WriteFile(apis, []byte("- {resource: https://api.evidence.example, name: {vi: Giao diện thử, en: Test API}, owner: {vi: Cơ quan thử, en: Test agency}, scopes: [evidence.read]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	initial := func(verb string, more ...string) string {
+		return harness.Run(t, nil, append(append([]string{"client", "iat", verb}, n.tool...), more...)...)
+	}
+	var token string
+	for _, row := range []struct {
+		name, kind string
+		do         func() string
+	}{
+		{"account sign-out", "session.signed-out", tool("account", "sign-out", who.Number)},
+		{"account lock", "account.locked", tool("account", "lock", who.Number)},
+		{"account unlock", "account.unlocked", tool("account", "unlock", who.Number)},
+		{"account operator", "admin.action", tool("account", "operator", who.Number)},
+		{"account auditor", "admin.action", tool("account", "auditor", who.Number)},
+		{"client add", "admin.action", func() string {
+			return registerLegacy(t, n, "evidence", "http://localhost/evidence/callback", "")
+		}},
+		{"client rotate-secret", "admin.action", tool("client", "rotate-secret", "evidence")},
+		{"client disable", "admin.action", tool("client", "disable", "evidence")},
+		{"client enable", "admin.action", tool("client", "enable", "evidence")},
+		{"client delete", "admin.action", tool("client", "delete", "evidence")},
+		{"client iat create", "admin.action", func() string {
+			token, _, _ = strings.Cut(initial("create", "--profile", "oidc", "--owner", "Cơ quan thử"), "\n")
+			return token
+		}},
+		{"client iat revoke", "admin.action", func() string { return initial("revoke", token) }},
+		{"resource add", "admin.action", tool("resource", "add", apis)},
+		{"resource disable", "admin.action", tool("resource", "disable", "https://api.evidence.example")},
+	} {
+		before := found(row.kind)
+		row.do()
+		if after := found(row.kind); after != before+1 {
+			t.Errorf("%s: %d events %s, were %d", row.name, after, row.kind, before)
+		}
+	}
 }
 
 func accountRules(t *testing.T, n *nation) {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/identity"
+)
+
+// administer makes a change of an operator and writes it into the evidence, in one
+// commit: nobody is locked out, made an auditor, or given an app unseen. The log
+// entry follows within a minute, by the recorder's own sweep, since a tool has no
+// part in the log.
+func (p *parts) administer(ctx context.Context, change func(ctx context.Context) (audit.Event, error)) error {
+	return p.db.Tx(ctx, func(ctx context.Context) error {
+		e, err := change(ctx)
+		if err != nil {
+			return err
+		}
+		e.ID = authz.NewID()
+		e.When = audit.When{Decided: time.Now().UTC().Truncate(time.Microsecond), Site: p.c.Site}
+		e.Decision = audit.Decision{Permit: true, Code: e.Detail.Action, Determining: []string{"operator"}}
+		return p.db.Record(ctx, e.Normalized(), audit.NewSalt())
+	})
+}
+
+// administered is an act on a thing that is not a person.
+func administered(action, object, text string) audit.Event {
+	return audit.Event{Type: audit.Administered, Detail: audit.Detail{Action: action, Object: object, Text: text}}
+}
+
+// changedClient is an act on an app, told as the registration endpoint tells it.
+func changedClient(c *authz.Client, action string) audit.Event {
+	e := administered(action, string(c.ID), strings.Join(c.RedirectURIs, " "))
+	e.Asked = audit.Asked{Client: c.ID, Name: c.Name.VI, Owner: c.Owner.VI}
+	return e
+}
+
+// changedAccount is an act on a person's account.
+func (p *parts) changedAccount(ctx context.Context, a identity.Account, kind audit.Type, action string) (audit.Event, error) {
+	pseudonym, err := p.pseudonyms.Audit(ctx, a.Subject)
+	return audit.Event{
+		Type: kind, Person: audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
+		Visibility: audit.Visibility{Sight: audit.Visible}, Detail: audit.Detail{Action: action},
+	}, err
+}
