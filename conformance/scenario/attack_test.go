@@ -169,7 +169,9 @@ func oddIDs(t *testing.T, n *nation, v *victim) {
 		}
 	}
 	token := csrf(t, n, v.browser)
-	for _, odd := range []string{"\x00", "\xff", strings.Repeat("9", 40_000), "099\u202e000000017"} {
+	// Four long ones stay below the bound of a body: beyond it the server answers and
+	// closes while the client may still be writing, and the answer can be lost.
+	for _, odd := range []string{"\x00", "\xff", strings.Repeat("9", 30_000), "099\u202e000000017"} {
 		for path, form := range map[string]url.Values{
 			"/signin":                {"number": {odd}, "password": {odd}},
 			"/signin/code":           {"ticket": {odd}, "code": {odd}},
