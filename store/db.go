@@ -128,11 +128,14 @@ func (db *DB) openPostgreSQL(o Options) error {
 
 // openSQLite opens one writing connection, which queues writers in this process
 // instead of letting them meet SQLITE_BUSY, and a pool of readers.
-// synchronous=FULL makes a commit survive a power loss, which evidence needs.
+// synchronous=FULL makes a commit survive a power loss, which evidence needs. A
+// transaction begins as a writer, or it could be thrown out when it comes to write,
+// because another process (a tool) wrote meanwhile. The driver ignores _txlock where
+// _time_format is given; the format wanted is its default.
 func (db *DB) openSQLite(o Options) error {
 	path := strings.TrimPrefix(strings.TrimPrefix(o.DSN, "sqlite:"), "file:")
 	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_time_format=sqlite&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)"
+		"&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)"
 	open := func(extra string, conns int, prepared bool) (*sql.DB, *gorm.DB, error) {
 		pool, err := sql.Open(sqlite.DriverName, "file:"+path+pragmas+extra)
 		if err != nil {

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"path/filepath"
 	"testing"
 
 	"hopnhat/store"
@@ -34,4 +36,36 @@ func TestTxJoinsAndRollsBack(t *testing.T) {
 			t.Fatalf("a failed transaction counted %d commits", got)
 		}
 	})
+}
+
+// TestATransactionOfSQLiteWritesFromItsStart: one that only read at first would be
+// thrown out (SQLITE_BUSY_SNAPSHOT) when it comes to write after another process did:
+// an operator's tool beside a server, or a server beside a tool.
+func TestATransactionOfSQLiteWritesFromItsStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hopnhat.db")
+	db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	other, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(0)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	write := func(statement string) error {
+		_, err := other.ExecContext(t.Context(), statement)
+		return err
+	}
+	if err := write("CREATE TABLE other (n INTEGER)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Tx(t.Context(), func(context.Context) error {
+		if err := write("INSERT INTO other VALUES (1)"); err == nil {
+			t.Error("another process wrote while a transaction was open that had not yet written")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 }

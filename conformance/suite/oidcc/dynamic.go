@@ -1,7 +1,9 @@
 package oidcc
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -199,6 +201,9 @@ var serverRotateKeys = suite.Module{
 		defer cancel()
 		printed, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
 		r.Note("rotation: %s", printed)
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(printed))
+		}
 		r.Works(err, "the rotation command")
 		var after suite.Login
 		for range 20 {
