@@ -149,14 +149,20 @@ func (db *DB) Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error)
 	return db.find(ctx, q, condition, args)
 }
 
-// FindVisible selects events that the person herself may see at a time: hidden
-// ones never, delayed ones when their delay is over.
-func (db *DB) FindVisible(ctx context.Context, q audit.Query, now time.Time) ([]audit.Recorded, error) {
+// FindVisible selects events of some kinds that the person herself may see at a
+// time: hidden ones never, delayed ones when their delay is over.
+func (db *DB) FindVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]audit.Recorded, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
+	condition, args := whereVisible(q, kinds, now)
+	return db.find(ctx, q, condition, args)
+}
+
+// whereVisible is the condition of a query for what the person may see.
+func whereVisible(q audit.Query, kinds []audit.Type, now time.Time) (string, []any) {
 	condition, args := where(q)
-	return db.find(ctx, q, condition+nowVisible, append(args, now.UTC()))
+	return condition + " AND type IN ? AND visible_from <= ?", append(args, kinds, now.UTC())
 }
 
 func (db *DB) find(ctx context.Context, q audit.Query, condition string, args []any) ([]audit.Recorded, error) {
@@ -189,13 +195,10 @@ func (db *DB) CountEvents(ctx context.Context, q audit.Query) (EventCounts, erro
 
 // CountVisible counts what FindVisible finds, over all pages: a number that was
 // larger than the list would tell the person that somebody looked unseen.
-func (db *DB) CountVisible(ctx context.Context, q audit.Query, now time.Time) (EventCounts, error) {
-	condition, args := where(q)
-	return db.countEvents(ctx, condition+nowVisible, append(args, now.UTC()))
+func (db *DB) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (EventCounts, error) {
+	condition, args := whereVisible(q, kinds, now)
+	return db.countEvents(ctx, condition, args)
 }
-
-// nowVisible is the condition that an event may be seen by the person.
-const nowVisible = " AND visible_from <= ?"
 
 func (db *DB) countEvents(ctx context.Context, condition string, args []any) (EventCounts, error) {
 	var row struct {

@@ -184,14 +184,17 @@ func TestThePersonSeesHiddenAccessNeverAndDelayedAccessLater(t *testing.T) {
 			{"at its end", noon.Add(time.Hour), 3},
 			{"a century later", noon.AddDate(100, 0, 0), 3},
 		} {
-			found, err := db.FindVisible(ctx, q, row.at)
+			found, err := db.FindVisible(ctx, q, audit.Releases, row.at)
 			if err != nil || len(found) != row.want {
 				t.Fatalf("%s: got %d, %v; want %d", row.name, len(found), err, row.want)
 			}
-			counted, err := db.CountVisible(t.Context(), q, row.at)
+			counted, err := db.CountVisible(t.Context(), q, audit.Releases, row.at)
 			if err != nil || counted.Total != row.want {
 				t.Fatalf("%s: counted %d, %v; want %d, as listed", row.name, counted.Total, err, row.want)
 			}
+		}
+		if others, err := db.FindVisible(ctx, q, audit.OfTheAccount, noon.Add(time.Hour)); err != nil || len(others) != 0 {
+			t.Fatalf("other kinds: got %d, %v; want none", len(others), err)
 		}
 		if all, err := db.Find(ctx, q); err != nil || len(all) != 5 {
 			t.Fatalf("an auditor: got %d, %v; want all 5", len(all), err)

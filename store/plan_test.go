@@ -69,11 +69,11 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"release: the place in the log", func() error { return db.SetIndices(ctx, map[string]uint64{"e": 1}) }},
 			{"log: what has no place", func() error { _, err := db.Unlogged(ctx, 10); return err }},
 			{"portal: the timeline", func() error {
-				_, err := db.FindVisible(ctx, audit.Query{Pseudonym: "p", Type: audit.ReleasePermitted, Limit: 20}, midday)
+				_, err := db.FindVisible(ctx, audit.Query{Pseudonym: "p", Limit: 20}, audit.Releases, midday)
 				return err
 			}},
 			{"portal: how many", func() error {
-				_, err := db.CountVisible(ctx, audit.Query{Pseudonym: "p", Type: audit.ReleasePermitted}, midday)
+				_, err := db.CountVisible(ctx, audit.Query{Pseudonym: "p"}, audit.Releases, midday)
 				return err
 			}},
 			{"portal: one event", func() error { _, err := db.Get(ctx, "e"); return missing(err) }},

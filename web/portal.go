@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ const portal = "/portal"
 func (s *Server) portalRoutes(a *fiber.App) {
 	a.Get(portal, s.page(s.timeline))
 	a.Get(portal+"/releases/:id", s.page(s.releaseDetail))
-	a.Get(portal+"/releases/:id/proof", s.page(s.releaseProof))
+	a.Get(portal+"/releases/:id/proof", s.page(s.ownProof))
 	a.Get(portal+"/consents", s.page(s.consents))
 	a.Get(portal+"/consents/:id", s.page(s.consentDetail))
 	a.Get(portal+"/consents/:id/withdraw", s.page(s.withdrawForm))
@@ -32,6 +31,7 @@ func (s *Server) portalRoutes(a *fiber.App) {
 	a.Get(portal+"/sessions", s.page(s.sessions))
 	a.Post(portal+"/sessions/end", s.page(s.endSession))
 	a.Post(portal+"/sessions/end-all", s.page(s.endAllSessions))
+	a.Get(portal+"/sessions/acts/:id/proof", s.page(s.ownProof))
 }
 
 // mine is the session and the name under which its person stands in the record.
@@ -83,20 +83,12 @@ func (s *Server) timeline(v *visit) error {
 // releases are a person's releases, permitted and refused, newest first, that she
 // may see; and how many there are.
 func (s *Server) releases(ctx context.Context, q audit.Query) (found []audit.Recorded, total int, err error) {
-	for _, kind := range []audit.Type{audit.ReleasePermitted, audit.ReleaseRefused, audit.TokenExchanged} {
-		q.Type = kind
-		some, err := s.o.Evidence.FindVisible(ctx, q, s.o.Now())
-		if err != nil {
-			return nil, 0, err
-		}
-		counts, err := s.o.Evidence.CountVisible(ctx, audit.Query{Pseudonym: q.Pseudonym, Client: q.Client, Type: kind}, s.o.Now())
-		if err != nil {
-			return nil, 0, err
-		}
-		found, total = append(found, some...), total+counts.Total
+	now := s.o.Now()
+	if found, err = s.o.Evidence.FindVisible(ctx, q, audit.Releases, now); err != nil {
+		return nil, 0, err
 	}
-	slices.SortFunc(found, func(a, b audit.Recorded) int { return strings.Compare(b.Event.ID, a.Event.ID) })
-	return found[:min(len(found), q.Limit)], total, nil
+	counts, err := s.o.Evidence.CountVisible(ctx, audit.Query{Pseudonym: q.Pseudonym, Client: q.Client}, audit.Releases, now)
+	return found, counts.Total, err
 }
 
 // visible: hidden and delayed accesses stay out of the person's own view as long
@@ -203,7 +195,7 @@ func (s *Server) place(r audit.Recorded, download string) view.Proof {
 
 func proofName(id string) string { return "hopnhat-" + id + ".proof" }
 
-func (s *Server) releaseProof(v *visit) error {
+func (s *Server) ownProof(v *visit) error {
 	found, err := v.own()
 	if err != nil {
 		return err
@@ -349,13 +341,14 @@ func (s *Server) withdraw(v *visit) error {
 }
 
 func (s *Server) sessions(v *visit) error {
-	if _, _, err := v.mine(); err != nil {
-		return err
-	}
 	return s.showSessions(v, 0)
 }
 
 func (s *Server) showSessions(v *visit, ended int) error {
+	_, pseudonym, err := v.mine()
+	if err != nil {
+		return err
+	}
 	list, err := s.o.Sessions.List(v.ctx, v.session.Subject)
 	if err != nil {
 		return err
@@ -366,5 +359,41 @@ func (s *Server) showSessions(v *visit, ended int) error {
 			ID: string(one.ID), Device: one.Device, Level: int(one.Level), Started: one.AuthTime, LastSeen: one.Seen, Current: one.ID == v.session.ID,
 		})
 	}
+	if err := s.acts(v, pseudonym, &page); err != nil {
+		return err
+	}
 	return v.show(page, view.PortalNav(portal, view.SectionSessions)...)
+}
+
+// acts lists what was done to the account of a person, as far as she may see it.
+func (s *Server) acts(v *visit, pseudonym string, page *view.Sessions) error {
+	const pageSize = 20
+	query := audit.Query{Pseudonym: pseudonym, Before: v.c.Query("before"), Limit: pageSize + 1}
+	if err := query.Check(); err != nil {
+		return fault(view.ErrorBadRequest)
+	}
+	found, err := s.o.Evidence.FindVisible(v.ctx, query, audit.OfTheAccount, s.o.Now())
+	if err != nil {
+		return err
+	}
+	if len(found) > pageSize {
+		found = found[:pageSize]
+		page.Older = portal + "/sessions?" + url.Values{"before": {found[pageSize-1].Event.ID}}.Encode()
+	}
+	if query.Before != "" {
+		page.Newer = portal + "/sessions"
+	}
+	for _, r := range found {
+		act := view.Act{
+			Kind: view.EventType(r.Event.Type), At: r.Event.When.Decided, ProofURL: portal + "/sessions/acts/" + r.Event.ID + "/proof",
+		}
+		if role, ok := strings.CutPrefix(r.Event.Detail.Action, "role."); ok {
+			act.Role = role
+		}
+		if r.Event.Asked.Client != "" {
+			act.By = s.client(v.ctx, r.Event.Asked.Client).Name
+		}
+		page.Acts = append(page.Acts, act)
+	}
+	return nil
 }

@@ -34,12 +34,13 @@ import (
 // Evidence is what the pages read of the record.
 type Evidence interface {
 	Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error)
-	// FindVisible leaves out what the person herself may not see at a time.
-	FindVisible(ctx context.Context, q audit.Query, now time.Time) ([]audit.Recorded, error)
+	// FindVisible finds events of some kinds, and leaves out what the person herself
+	// may not see at a time.
+	FindVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]audit.Recorded, error)
 	Get(ctx context.Context, id string) (audit.Recorded, error)
 	Count(ctx context.Context, q audit.Query) (Counts, error)
 	// CountVisible counts what FindVisible finds, over all pages.
-	CountVisible(ctx context.Context, q audit.Query, now time.Time) (Counts, error)
+	CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (Counts, error)
 }
 
 // Counts are totals over all pages of a search.

@@ -24,7 +24,7 @@ const (
 	SignedOut     Type = "session.signed-out"
 
 	// TokenExchanged: an app acts for another (RFC 8693). GrantEnded: an app gave a
-	// grant back (OAuth 2.0 Grant Management).
+	// grant back (OAuth 2.0 Grant Management) or revoked its tokens (RFC 7009).
 	TokenExchanged Type = "grant.exchanged"
 	GrantEnded     Type = "grant.ended"
 
@@ -49,6 +49,13 @@ func Types() []Type {
 		AuditorQuery, AuditorExport, Administered, Erased,
 	}
 }
+
+// What the person sees of herself: Releases in the history of her data, OfTheAccount
+// beside her devices. Consents have their own pages.
+var (
+	Releases     = []Type{ReleasePermitted, ReleaseRefused, TokenExchanged}
+	OfTheAccount = []Type{SignedIn, SignInRefused, SignedOut, GrantEnded, AccountLocked, AccountUnlocked, FactorChanged, Administered}
+)
 
 // Known reports whether t is one of Types.
 func (t Type) Known() bool { return slices.Contains(Types(), t) }

@@ -157,7 +157,7 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err == nil && r.Method == http.MethodDelete {
-		err = p.endGrant(r.Context(), client, g)
+		err = p.endGrant(r.Context(), client, g, "grant-revoke", "given back by the app")
 	}
 	switch {
 	case err != nil:
@@ -201,17 +201,18 @@ func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Regi
 	return client, access.NextNonce, p.notRevoked(r.Context(), access.ID)
 }
 
-// endGrant ends a grant and records it, in one commit.
-func (p *Provider) endGrant(ctx context.Context, client *clientauth.Registered, g *Grant) error {
+// endGrant ends a grant of an app that asks for it, and records it, in one commit.
+// action is how it asked.
+func (p *Provider) endGrant(ctx context.Context, client *clientauth.Registered, g *Grant, action, because string) error {
 	now := p.now().UTC()
 	e, err := p.grantEvent(ctx, audit.GrantEnded, client, g, now)
 	if err != nil {
 		return err
 	}
-	e.Detail = audit.Detail{Action: "grant-revoke", Object: string(g.PublicID())}
+	e.Detail = audit.Detail{Action: action, Object: string(g.PublicID())}
 	var logIt func(context.Context) error
 	err = p.o.Grants.Tx(ctx, func(ctx context.Context) error {
-		if err := p.o.Grants.Revoke(ctx, g.ID, "given back by the app", now); err != nil {
+		if err := p.o.Grants.Revoke(ctx, g.ID, because, now); err != nil {
 			return err
 		}
 		logIt, err = p.o.Evidence.Stage(ctx, e)

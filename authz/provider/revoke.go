@@ -48,19 +48,9 @@ func (p *Provider) revoke(r *http.Request) error {
 	if token == "" {
 		return authz.Refuse(authz.InvalidRequest, "token is missing").At("token")
 	}
-	ctx, now := r.Context(), p.now().UTC()
+	ctx := r.Context()
 	if refresh, ok := parseRefresh(token); ok {
-		g, err := p.o.Grants.Grant(ctx, refresh.grant)
-		if errors.Is(err, authz.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return authz.AsError(err)
-		}
-		if g.ClientID != client.ID || !p.refresh.genuine(refresh, g.RefreshSalt) {
-			return nil // not a token of this client: nothing to revoke, nothing to tell
-		}
-		return p.o.Grants.Revoke(ctx, g.ID, "revoked by the app", now)
+		return p.revokeGrant(ctx, client, refresh.grant, func(g *Grant) bool { return p.refresh.genuine(refresh, g.RefreshSalt) })
 	}
 	claims, err := p.verifyAccess(token)
 	if err != nil || claims.ClientID != client.ID {
@@ -72,5 +62,20 @@ func (p *Provider) revoke(r *http.Request) error {
 		digest := sha256.Sum256([]byte(claims.ID))
 		return p.o.Grants.RevokeToken(ctx, digest[:], time.Unix(claims.Expires, 0))
 	}
-	return p.o.Grants.Revoke(ctx, claims.Grant, "revoked by the app", now)
+	return p.revokeGrant(ctx, client, claims.Grant, func(*Grant) bool { return true })
+}
+
+// revokeGrant ends the grant of a token, once: a grant that is over, another app's,
+// or one that the token is no genuine token of leaves nothing to do or to tell.
+func (p *Provider) revokeGrant(ctx context.Context, client *clientauth.Registered, id authz.GrantID, genuine func(*Grant) bool) error {
+	g, err := p.o.Grants.Grant(ctx, id)
+	switch {
+	case errors.Is(err, authz.ErrNotFound):
+		return nil
+	case err != nil:
+		return authz.AsError(err)
+	case g.ClientID != client.ID || !g.Revoked.IsZero() || !genuine(&g):
+		return nil
+	}
+	return p.endGrant(ctx, client, &g, "token-revoke", "revoked by the app")
 }

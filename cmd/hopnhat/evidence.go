@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/user"
 	"strings"
 	"time"
 
@@ -22,9 +24,25 @@ func (p *parts) administer(ctx context.Context, change func(ctx context.Context)
 		}
 		e.ID = authz.NewID()
 		e.When = audit.When{Decided: time.Now().UTC().Truncate(time.Microsecond), Site: p.c.Site}
-		e.Decision = audit.Decision{Permit: true, Code: e.Detail.Action, Determining: []string{"operator"}}
+		e.Decision = audit.Decision{Permit: true, Code: e.Detail.Action, Determining: []string{"operator", atTheKeyboard()}}
 		return p.db.Record(ctx, e.Normalized(), audit.NewSalt())
 	})
+}
+
+// atTheKeyboard names the account of the machine that runs the tool, which is as much
+// as a tool can know of who does: whoever rules the machine can be any of them.
+func atTheKeyboard() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, _ := os.Hostname()
+	return "os-user:" + strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, name+"@"+host)
 }
 
 // administered is an act on a thing that is not a person.

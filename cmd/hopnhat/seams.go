@@ -180,8 +180,8 @@ func (e evidence) Count(ctx context.Context, q audit.Query) (web.Counts, error) 
 	return web.Counts(c), err
 }
 
-func (e evidence) CountVisible(ctx context.Context, q audit.Query, now time.Time) (web.Counts, error) {
-	c, err := e.DB.CountVisible(ctx, q, now)
+func (e evidence) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (web.Counts, error) {
+	c, err := e.DB.CountVisible(ctx, q, kinds, now)
 	return web.Counts(c), err
 }
 

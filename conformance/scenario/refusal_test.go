@@ -555,6 +555,38 @@ func operatorEvidence(t *testing.T, n *nation) {
 			t.Errorf("%s: %d events %s, were %d", row.name, after, row.kind, before)
 		}
 	}
+
+	t.Run("RFC 7009 §2.1: a revoked token is evidence, once", func(t *testing.T) {
+		tokens := n.app.tokens(t, browser(t), who, taxDetail)
+		before := found("grant.ended")
+		for _, token := range []string{"made-up", tokens.text("refresh_token"), tokens.text("refresh_token"), tokens.text("access_token")} {
+			if a := n.app.call(t, "/revoke", url.Values{"token": {token}}); a.status != http.StatusOK {
+				t.Fatal(a.raw)
+			}
+		}
+		if after := found("grant.ended"); after != before+1 {
+			t.Errorf("%d events, were %d", after, before)
+		}
+	})
+	t.Run("the person sees what was done to her account, with proof", func(t *testing.T) {
+		hers := signedIn(t, n, who)
+		page := fetch(t, hers, n.base+"/portal/sessions?lang=en")
+		for _, text := range []string{"Signed out", "Account locked", "Account unlocked", "You were made an operator", "You were made an auditor", "A service gave its access back"} {
+			if strings.Count(page, "<b>"+text+"</b>") != 1 {
+				t.Errorf("%q does not stand there once", text)
+			}
+		}
+		link := first(t, `href="(/portal/sessions/acts/[0-9a-f-]{36}/proof)"`, page)
+		if a := open(t, hers, http.MethodGet, n.base+link, nil); a.status != http.StatusOK || !strings.Contains(a.raw, "grant.ended") {
+			t.Errorf("the proof: %d %.200s", a.status, a.raw)
+		}
+		if a := open(t, b, http.MethodGet, n.base+link, nil); a.status != http.StatusNotFound {
+			t.Errorf("the proof, asked for by another: %d", a.status)
+		}
+		if page := fetch(t, b, n.base+"/portal/sessions?lang=en"); strings.Contains(page, "Account locked") {
+			t.Error("another person sees it too")
+		}
+	})
 }
 
 func accountRules(t *testing.T, n *nation) {

@@ -120,6 +120,9 @@ func computedKeys() []string {
 	for _, g := range GroupNames() {
 		add(g.Key())
 	}
+	for _, role := range []string{"auditor", "operator"} {
+		add(Act{Role: role}.Key())
+	}
 	return keys
 }
 

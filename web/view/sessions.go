@@ -10,9 +10,34 @@ type Sessions struct {
 	EndAllURL string
 	// Ended says that sessions were just ended, and how many.
 	Ended int
+	// Acts are what was done to the account, newest first.
+	Acts []Act
+	// Newer and Older are pages of Acts beside this one, empty at an end.
+	Newer, Older string
 }
 
 func (Sessions) page() string { return "Sessions" }
+
+// Act is one thing that was done to an account.
+type Act struct {
+	Kind EventType
+	// Role was given to the person, where that was what was done.
+	Role string
+	At   time.Time
+	// By is the app that did it; empty where an operator did.
+	By Words
+	// ProofURL downloads the proof.
+	ProofURL string
+}
+
+// Key is the text in the catalogue.
+func (a Act) Key() string {
+	switch a.Role {
+	case "auditor", "operator":
+		return "sessions.role." + a.Role
+	}
+	return a.Kind.Key()
+}
 
 // Session is one browser.
 type Session struct {
