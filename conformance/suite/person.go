@@ -22,12 +22,16 @@ type Person struct {
 	last int64 // time step of the last code
 }
 
-const step = 30
+const (
+	step     = 30
+	onTheWay = 3 // seconds that a code may need from here to the provider's check
+)
 
 // Code is the next one-time code. A code is good once, so each is of a later step;
 // the step before the present one, the present one and the next are used, which
-// providers accept for the sake of clocks that differ. wait is how long the next
-// step is still away.
+// providers accept for the sake of clocks that differ. In the last seconds of a step
+// the one before is left out: the code would be read when two steps have passed.
+// wait is how long the next step is still away.
 func (p *Person) Code(now time.Time) (code string, wait time.Duration, err error) {
 	seed, err := p.seed()
 	if err != nil {
@@ -36,7 +40,7 @@ func (p *Person) Code(now time.Time) (code string, wait time.Duration, err error
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	present := now.Unix() / step
-	next := max(p.last+1, present-1)
+	next := max(p.last+1, (now.Unix()+onTheWay)/step-1)
 	if next > present+1 {
 		return "", time.Unix((next-1)*step, 0).Sub(now), nil
 	}
