@@ -44,13 +44,33 @@ func (v *visit) mine() (*session.Session, string, error) {
 	return who, pseudonym, err
 }
 
+// portalPage is how many events a page of the portal lists; one more is asked for, to
+// see whether there are older ones.
+const portalPage = 20
+
+// turning cuts events down to a page, and tells where at an address the pages beside it
+// are, empty at an end.
+func turning(found []audit.Recorded, q audit.Query, address string) (page []audit.Recorded, newer, older string) {
+	if q.Before != "" {
+		newer = address
+	}
+	if len(found) <= portalPage {
+		return found, newer, ""
+	}
+	page = found[:portalPage]
+	next := url.Values{"before": {page[portalPage-1].Event.ID}}
+	if q.Client != "" {
+		next.Set("app", string(q.Client))
+	}
+	return page, newer, address + "?" + next.Encode()
+}
+
 func (s *Server) timeline(v *visit) error {
 	_, pseudonym, err := v.mine()
 	if err != nil {
 		return err
 	}
-	const pageSize = 20
-	query := audit.Query{Pseudonym: pseudonym, Client: authz.ClientID(v.c.Query("app")), Before: v.c.Query("before"), Limit: pageSize + 1}
+	query := audit.Query{Pseudonym: pseudonym, Client: authz.ClientID(v.c.Query("app")), Before: v.c.Query("before"), Limit: portalPage + 1}
 	if err := query.Check(); err != nil {
 		return fault(view.ErrorBadRequest)
 	}
@@ -59,17 +79,7 @@ func (s *Server) timeline(v *visit) error {
 		return err
 	}
 	page := view.Timeline{FilterURL: portal, Filtered: query.Client != ""}
-	if len(found) > pageSize {
-		found = found[:pageSize]
-		q := url.Values{"before": {found[pageSize-1].Event.ID}}
-		if query.Client != "" {
-			q.Set("app", string(query.Client))
-		}
-		page.Older = portal + "?" + q.Encode()
-	}
-	if query.Before != "" {
-		page.Newer = portal
-	}
+	found, page.Newer, page.Older = turning(found, query, portal)
 	for _, r := range found {
 		page.Releases = append(page.Releases, s.release(v.ctx, r.Event))
 	}
@@ -195,6 +205,7 @@ func (s *Server) place(r audit.Recorded, download string) view.Proof {
 
 func proofName(id string) string { return "hopnhat-" + id + ".proof" }
 
+// ownProof sends the proof of any event that the person may see of herself.
 func (s *Server) ownProof(v *visit) error {
 	found, err := v.own()
 	if err != nil {
@@ -367,8 +378,7 @@ func (s *Server) showSessions(v *visit, ended int) error {
 
 // acts lists what was done to the account of a person, as far as she may see it.
 func (s *Server) acts(v *visit, pseudonym string, page *view.Sessions) error {
-	const pageSize = 20
-	query := audit.Query{Pseudonym: pseudonym, Before: v.c.Query("before"), Limit: pageSize + 1}
+	query := audit.Query{Pseudonym: pseudonym, Before: v.c.Query("before"), Limit: portalPage + 1}
 	if err := query.Check(); err != nil {
 		return fault(view.ErrorBadRequest)
 	}
@@ -376,13 +386,7 @@ func (s *Server) acts(v *visit, pseudonym string, page *view.Sessions) error {
 	if err != nil {
 		return err
 	}
-	if len(found) > pageSize {
-		found = found[:pageSize]
-		page.Older = portal + "/sessions?" + url.Values{"before": {found[pageSize-1].Event.ID}}.Encode()
-	}
-	if query.Before != "" {
-		page.Newer = portal + "/sessions"
-	}
+	found, page.Newer, page.Older = turning(found, query, portal+"/sessions")
 	for _, r := range found {
 		act := view.Act{
 			Kind: view.EventType(r.Event.Type), At: r.Event.When.Decided, ProofURL: portal + "/sessions/acts/" + r.Event.ID + "/proof",
