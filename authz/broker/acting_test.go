@@ -119,7 +119,7 @@ func TestTheSignInMayBeTooOld(t *testing.T) {
 	n.state.grants[grant] = p
 	a := n.ask(grant, "land-app", prefill)
 	challenge := a.header.Get("WWW-Authenticate")
-	if a.status != 401 || a.problem.Code != "sign-in-too-old" || !strings.Contains(challenge, `error="insufficient_user_authentication"`) || !strings.Contains(challenge, "max_age=300") ||
+	if a.status != 401 || a.problem.Code != "sign-in-too-old" || !strings.Contains(challenge, `error="insufficient_user_authentication"`) || !strings.Contains(challenge, `max_age="300"`) ||
 		!strings.Contains(challenge, `resource_metadata="http://localhost/.well-known/oauth-protected-resource/broker/v1"`) {
 		t.Errorf("%d %s %q", a.status, a.problem.Code, challenge)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"hopnhat/authz"
@@ -96,13 +97,13 @@ func (b *Broker) refuseToken(w http.ResponseWriter, err error) {
 	if told.Code == authz.UseDPoPNonce {
 		w.Header().Set("DPoP-Nonce", b.Verifier.Nonce())
 	}
-	refusal{code: "token-refused", detail: told.Description, challenge: b.challenge(told.Code, told.Description)}.write(w)
+	refusal{code: "token-refused", detail: told.Description, challenge: b.challenge(told)}.write(w)
 }
 
 // challenge also says where to read what the broker wants of a token (RFC 9728
 // §5.1).
-func (b *Broker) challenge(code authz.Code, description string) string {
-	return fmt.Sprintf(`DPoP algs="ES256 EdDSA PS256", error=%q, error_description=%q, resource_metadata=%q`, code, description, b.Verifier.ResourceMetadataURL())
+func (b *Broker) challenge(why *authz.Error, more ...authz.Attribute) string {
+	return why.Challenge(`DPoP algs="ES256 EdDSA PS256"`, append(more, authz.Attribute{Name: "resource_metadata", Value: b.Verifier.ResourceMetadataURL()})...)
 }
 
 // release decides, records and reads. Its error is a refusal, or something that
@@ -112,7 +113,7 @@ func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 	q.client, err = b.Clients.Client(ctx, q.access.Client)
 	switch {
 	case errors.Is(err, authz.ErrNotFound), errors.Is(err, clientauth.ErrUnknownClient):
-		return nil, refusal{code: "token-refused", detail: "the app is not enabled", challenge: b.challenge(authz.InvalidToken, "the app is not enabled")}
+		return nil, refusal{code: "token-refused", detail: "the app is not enabled", challenge: b.challenge(authz.Refuse(authz.InvalidToken, "the app is not enabled"))}
 	case err != nil:
 		return nil, err
 	}
@@ -240,13 +241,13 @@ func (b *Broker) refuse(ctx context.Context, q request, event audit.Event, verdi
 	}
 	switch first.Code {
 	case policy.LevelTooLow: // RFC 9470 §3
-		told.challenge = b.challenge(authz.InsufficientAuthentication, "the person must sign in at a higher level") +
-			fmt.Sprintf(", acr_values=%q", policy.NeededLevel(q.owner, q.actors).ACR())
+		told.challenge = b.challenge(authz.Refuse(authz.InsufficientAuthentication, "the person must sign in at a higher level"),
+			authz.Attribute{Name: "acr_values", Value: policy.NeededLevel(q.owner, q.actors).ACR()})
 	case policy.SignInTooOld: // RFC 9470 §3
-		told.challenge = b.challenge(authz.InsufficientAuthentication, "the person must sign in again") +
-			fmt.Sprintf(", max_age=%d", policy.NeededAge(q.asked.Purpose, q.asked.Registry, q.owner, q.actors))
+		told.challenge = b.challenge(authz.Refuse(authz.InsufficientAuthentication, "the person must sign in again"),
+			authz.Attribute{Name: "max_age", Value: strconv.Itoa(policy.NeededAge(q.asked.Purpose, q.asked.Registry, q.owner, q.actors))})
 	case "grant-ended":
-		told.challenge = b.challenge(authz.InvalidToken, "the grant has ended")
+		told.challenge = b.challenge(authz.Refuse(authz.InvalidToken, "the grant has ended"))
 	}
 	return told
 }

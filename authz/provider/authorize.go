@@ -49,7 +49,7 @@ func (p *Provider) Authorize(r *http.Request) (Next, error) {
 	if err != nil {
 		var refusal *authz.Error
 		if errors.As(err, &refusal) && refusal.Redirectable {
-			return p.answer(r.Context(), pending.Request, errorParameters(refusal))
+			return p.answer(r.Context(), pending.Request, refusal.Parameters())
 		}
 		return Next{}, err
 	}
@@ -280,7 +280,7 @@ func (p *Provider) Decline(ctx context.Context, id authz.AuthorizationID, record
 	if err != nil {
 		return Next{}, p.finishError(err)
 	}
-	return p.answer(ctx, pending.Request, errorParameters(refusal))
+	return p.answer(ctx, pending.Request, refusal.Parameters())
 }
 
 // Refuse ends a pending authorization with an error for the app.
@@ -297,7 +297,7 @@ func (p *Provider) Refuse(ctx context.Context, pending Pending, refusal *authz.E
 			return Next{}, p.finishError(err)
 		}
 	}
-	return p.answer(ctx, pending.Request, errorParameters(refusal))
+	return p.answer(ctx, pending.Request, refusal.Parameters())
 }
 
 func (p *Provider) finishError(err error) error {
@@ -305,12 +305,4 @@ func (p *Provider) finishError(err error) error {
 		return authz.Refuse(authz.InvalidRequest, "this sign-in was finished already; start again at the app").Because(Finished{})
 	}
 	return authz.AsError(err)
-}
-
-func errorParameters(refusal *authz.Error) url.Values {
-	v := url.Values{"error": {string(refusal.Code)}}
-	if refusal.Description != "" {
-		v.Set("error_description", refusal.Description)
-	}
-	return v
 }

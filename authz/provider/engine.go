@@ -355,7 +355,7 @@ func engineError(err error) *authz.Error {
 	if description == "" {
 		description = rfc.DescriptionField
 	}
-	refusal := authz.Refuse(authz.Code(rfc.ErrorField), "%s", strings.ReplaceAll(description, "\"", "'"))
+	refusal := authz.Refuse(authz.Code(rfc.ErrorField), "%s", description)
 	if rfc.CodeField >= 500 {
 		return authz.AsError(err)
 	}

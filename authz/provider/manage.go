@@ -140,7 +140,7 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 	needs := map[string]string{http.MethodGet: scopeGrantQuery, http.MethodDelete: scopeGrantRevoke}[r.Method]
 	if needs == "" {
 		w.Header().Set("Allow", "GET, DELETE")
-		writeJSON(w, http.StatusMethodNotAllowed, errorBody{authz.InvalidRequest, "a grant takes GET and DELETE"})
+		writeJSON(w, http.StatusMethodNotAllowed, authz.Refuse(authz.InvalidRequest, "a grant takes GET and DELETE").Body())
 		return
 	}
 	client, nonce, err := p.grantsAccess(r, needs)
@@ -153,7 +153,7 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 	}
 	g, err := p.managed(r.Context(), client.ID, authz.GrantID(strings.TrimPrefix(r.URL.Path, GrantsPath+"/")))
 	if refusal := authz.AsError(err); err != nil && refusal.Code == authz.InvalidGrantID {
-		writeJSON(w, http.StatusNotFound, errorBody{refusal.Code, refusal.Description}) // §6.6
+		writeJSON(w, http.StatusNotFound, refusal.Body()) // §6.6
 		return
 	}
 	if err == nil && r.Method == http.MethodDelete {

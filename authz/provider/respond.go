@@ -3,7 +3,6 @@ package provider
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -29,12 +28,6 @@ func statusOf(code authz.Code) int {
 	default:
 		return http.StatusBadRequest
 	}
-}
-
-// errorBody is the answer of RFC 6749 §5.2.
-type errorBody struct {
-	Error       authz.Code `json:"error"`
-	Description string     `json:"error_description,omitempty"`
 }
 
 // writeJSON answers with a body that must not be kept (RFC 6749 §5.1).
@@ -70,7 +63,7 @@ func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if refusal.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
 	}
-	writeJSON(w, statusOf(refusal.Code), errorBody{refusal.Code, refusal.Description})
+	writeJSON(w, statusOf(refusal.Code), refusal.Body())
 }
 
 // refuseBearer answers at a protected resource, RFC 6750 §3 and RFC 9449 §7.1.
@@ -89,19 +82,19 @@ func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, err erro
 		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
 	}
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
-		p.challenge(w, r, refusal, "")
+		p.challenge(w, r, refusal)
 	}
-	writeJSON(w, status, errorBody{refusal.Code, refusal.Description})
+	writeJSON(w, status, refusal.Body())
 }
 
 // challenge is the WWW-Authenticate of RFC 6750 §3 and RFC 9449 §7.1, with where
 // to read what the resource wants (RFC 9728 §5.1).
-func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, refusal *authz.Error, more string) {
+func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, refusal *authz.Error, more ...authz.Attribute) {
 	if at := p.resourceMetadataAt(r.URL.Path); at != "" {
-		more += fmt.Sprintf(", resource_metadata=%q", at)
+		more = append(more, authz.Attribute{Name: "resource_metadata", Value: at})
 	}
-	for _, scheme := range []string{`DPoP algs="ES256 EdDSA PS256", `, "Bearer "} {
-		w.Header().Add("WWW-Authenticate", fmt.Sprintf("%serror=%q, error_description=%q%s", scheme, refusal.Code, refusal.Description, more))
+	for _, scheme := range []string{`DPoP algs="ES256 EdDSA PS256"`, "Bearer"} {
+		w.Header().Add("WWW-Authenticate", refusal.Challenge(scheme, more...))
 	}
 }
 
@@ -109,8 +102,8 @@ func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, refusal *au
 func (p *Provider) refuseStepUp(w http.ResponseWriter, r *http.Request, acr string) {
 	refusal := authz.Refuse(authz.InsufficientAuthentication, "the person must sign in at a higher level")
 	p.log(r, refusal)
-	p.challenge(w, r, refusal, fmt.Sprintf(", acr_values=%q", acr))
-	writeJSON(w, http.StatusUnauthorized, errorBody{refusal.Code, refusal.Description})
+	p.challenge(w, r, refusal, authz.Attribute{Name: "acr_values", Value: acr})
+	writeJSON(w, http.StatusUnauthorized, refusal.Body())
 }
 
 func (p *Provider) log(r *http.Request, refusal *authz.Error) {

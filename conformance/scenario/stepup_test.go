@@ -42,7 +42,7 @@ func TestStepUp(t *testing.T) {
 		refused = p.release(t, token, taxRead)
 	}
 	challenge := refused.header.Get("WWW-Authenticate")
-	age := regexp.MustCompile(`^DPoP .*error="insufficient_user_authentication".*, max_age=(\d+)`).FindStringSubmatch(challenge)
+	age := regexp.MustCompile(`^DPoP .*error="insufficient_user_authentication".*, max_age="(\d+)"`).FindStringSubmatch(challenge)
 	if refused.status != http.StatusUnauthorized || refused.text("code") != "sign-in-too-old" || age == nil {
 		t.Fatalf("§3: %d %q %s", refused.status, challenge, refused.raw)
 	}

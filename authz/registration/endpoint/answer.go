@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -126,10 +125,7 @@ func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if refusal.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
 	}
-	write(w, status, struct {
-		Error       authz.Code `json:"error"`
-		Description string     `json:"error_description"`
-	}{refusal.Code, refusal.Description})
+	write(w, status, refusal.Body())
 }
 
 func allowed(r *http.Request) string {
@@ -144,7 +140,7 @@ func challenge(r *http.Request, refusal *authz.Error) string {
 	if r.Header.Get("Authorization") == "" {
 		return `Bearer realm="registration"`
 	}
-	return fmt.Sprintf(`Bearer realm="registration", error=%q, error_description=%q`, refusal.Code, refusal.Description)
+	return refusal.Challenge(`Bearer realm="registration"`)
 }
 
 // useLimit lets each initial access token register so many apps a minute.
