@@ -100,12 +100,25 @@ func checkIdentity(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error 
 	switch {
 	case c.ID == "" || len(c.ID) > 128:
 		return refuse("client_id", "it is missing or longer than 128 bytes")
+	case strings.ContainsFunc(string(c.ID), func(r rune) bool { return r < ' ' || r > '~' }):
+		return refuse("client_id", "it holds a character that is not printable ASCII (RFC 6749 Appendix A.1)")
 	case c.Name.VI == "":
 		return refuse("client_name", "it is missing; citizens read it on the consent page")
 	case c.MinimumLevel < 0 || c.MinimumLevel > 4:
 		return refuse("minimum_level", "a level is 1 to 4")
 	case c.ApplicationType != "web" && c.ApplicationType != "native":
 		return refuse("application_type", "it is web or native (OpenID Connect Dynamic Registration §2)")
+	}
+	return checkOwner(c.Owner)
+}
+
+// checkOwner: a citizen reads the name of an agency beside that of its app, so it is
+// written as one.
+func checkOwner(owner authz.LocalizedText) error {
+	for _, name := range []string{owner.VI, owner.EN} {
+		if rule := unreadable(name); rule != "" {
+			return refuse("owner", "%s", rule)
+		}
 	}
 	return nil
 }

@@ -123,6 +123,9 @@ func (p Policy) Check(catalogue Declarations) error {
 	if p.Owner.VI == "" && !p.Open {
 		return refuse("owner", "it is missing; citizens read it on the consent page")
 	}
+	if err := checkOwner(p.Owner); err != nil {
+		return err
+	}
 	for _, g := range p.GrantTypes {
 		if !slices.Contains(profile.GrantTypes, g) {
 			return refuse("grant_types", "profile %s does not offer the grant %s", profile.Name, clip(g))

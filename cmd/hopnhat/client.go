@@ -62,7 +62,7 @@ func clientAdd(ctx context.Context, p *parts, e env, rest []string) error {
 			if c, secret, err = p.register(ctx, m, known); err != nil {
 				return audit.Event{}, err
 			}
-			return changedClient(c, "client.registered"), nil
+			return audit.ClientChanged(c, "client.registered"), nil
 		}); err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func clientState(disabled bool) func(ctx context.Context, p *parts, e env, rest 
 // saveClient saves a client that an operator changed.
 func (p *parts) saveClient(ctx context.Context, c *authz.Client, action string) error {
 	return p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
-		return changedClient(c, action), p.db.SaveClient(ctx, c)
+		return audit.ClientChanged(c, action), p.db.SaveClient(ctx, c)
 	})
 }
 
@@ -222,7 +222,7 @@ func clientDelete(ctx context.Context, p *parts, e env, rest []string) error {
 	}
 	now := time.Now().UTC()
 	if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
-		return changedClient(c, "client.deleted"), p.db.EndClient(ctx, c.ID, now)
+		return audit.ClientChanged(c, "client.deleted"), p.db.EndClient(ctx, c.ID, now)
 	}); err != nil {
 		return err
 	}

@@ -56,6 +56,13 @@ func TestClients(t *testing.T) {
 	if again := do(0, "client", "show", "so"); again != shown {
 		t.Errorf("what is shown and added is shown otherwise:\n%s\n%s", shown, again)
 	}
+	long := strings.Replace(shown, "- http://localhost/cb\n", "- http://localhost/cb\n"+strings.Repeat("    - http://localhost/"+strings.Repeat("x", 200)+"\n", 20), 1)
+	if err := os.WriteFile(file, []byte(long), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range [][]string{{"client", "add", file}, {"client", "disable", "so"}, {"client", "enable", "so"}} {
+		do(0, words...)
+	}
 	do(0, "client", "delete", "so")
 	for _, words := range [][]string{{"client", "enable", "so"}, {"client", "add", file}, {"client", "rotate-secret", "so"}} {
 		do(1, words...)

@@ -47,14 +47,7 @@ func atTheKeyboard() string {
 
 // administered is an act on a thing that is not a person.
 func administered(action, object, text string) audit.Event {
-	return audit.Event{Type: audit.Administered, Detail: audit.Detail{Action: action, Object: object, Text: text}}
-}
-
-// changedClient is an act on an app, told as the registration endpoint tells it.
-func changedClient(c *authz.Client, action string) audit.Event {
-	e := administered(action, string(c.ID), strings.Join(c.RedirectURIs, " "))
-	e.Asked = audit.Asked{Client: c.ID, Name: c.Name.VI, Owner: c.Owner.VI}
-	return e
+	return audit.Event{Type: audit.Administered, Detail: audit.Detail{Action: action, Object: audit.Bounded(object), Text: audit.Bounded(text)}}
 }
 
 // changedAccount is an act on a person's account.

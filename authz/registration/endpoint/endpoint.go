@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"hopnhat/authz"
@@ -283,13 +282,9 @@ func giveSecret(c, before *authz.Client, now time.Time) (secret string) {
 
 // recorded does a change and records it in one transaction, and logs it.
 func (e *Endpoint) recorded(ctx context.Context, c *authz.Client, action, by string, now time.Time, change func(ctx context.Context) error) error {
-	event := audit.Event{
-		ID: authz.NewID(), Type: audit.Administered,
-		Asked:    audit.Asked{Client: c.ID, Name: c.Name.VI, Owner: c.Owner.VI},
-		Decision: audit.Decision{Permit: true, Code: action, Determining: []string{"registration:" + orOpen(by)}},
-		When:     audit.When{Decided: now.Truncate(time.Microsecond), Site: e.o.Site},
-		Detail:   audit.Detail{Action: action, Object: string(c.ID), Text: strings.Join(c.RedirectURIs, " ")},
-	}
+	event := audit.ClientChanged(c, action)
+	event.ID, event.When = authz.NewID(), audit.When{Decided: now.Truncate(time.Microsecond), Site: e.o.Site}
+	event.Decision = audit.Decision{Permit: true, Code: action, Determining: []string{"registration:" + orOpen(by)}}
 	var logIt func(context.Context) error
 	err := e.o.Registrations.Tx(ctx, func(ctx context.Context) error {
 		if err := change(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,9 @@ type desk struct {
 }
 
 func (d *desk) Stage(_ context.Context, e audit.Event) (func(context.Context) error, error) {
+	if _, err := e.Canonical(); err != nil { // as the recorder does
+		return nil, err
+	}
 	d.events = append(d.events, e)
 	return func(context.Context) error { d.logged++; return nil }, nil
 }
@@ -196,6 +200,29 @@ func TestRegister(t *testing.T) {
 			t.Fatalf("%d %v", a.status, a.body)
 		}
 		if len(d.events) != 1 {
+			t.Errorf("%d events", len(d.events))
+		}
+	})
+	t.Run("a hundred long redirect URIs are registered, changed and deleted, each with its event", func(t *testing.T) {
+		d := newDesk(t, false)
+		list := make([]string, 100)
+		for i := range list {
+			list[i] = fmt.Sprintf(`"https://dat.example.vn/%d/%s"`, i, strings.Repeat("x", 400))
+		}
+		long := with(t, plain, `{"redirect_uris":[`+strings.Join(list, ",")+`]}`)
+		a := d.ask(t, "POST", endpoint.Path, d.officer(t, fapi, 1), long)
+		if a.status != 201 {
+			t.Fatalf("registered: %d %v", a.status, a.body)
+		}
+		url, token := a.text("registration_client_uri"), a.text("registration_access_token")
+		changed := d.ask(t, "PUT", url, token, back(t, a, `{}`))
+		if changed.status != 200 {
+			t.Fatalf("changed: %d %v", changed.status, changed.body)
+		}
+		if gone := d.ask(t, "DELETE", url, changed.text("registration_access_token"), ""); gone.status != 204 {
+			t.Fatalf("deleted: %d %v", gone.status, gone.body)
+		}
+		if len(d.events) != 3 || !strings.HasPrefix(d.events[0].Detail.Text, "sha256:") || d.events[0].Detail.Text != d.events[2].Detail.Text {
 			t.Errorf("%d events", len(d.events))
 		}
 	})
