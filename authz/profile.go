@@ -64,7 +64,12 @@ type Profile struct {
 	// 2.0 SP §5.3.2.1 forbids it: its clients authenticate with a key and their
 	// tokens are bound, so a rotation protects from nothing and loses logins.
 	RotateRefresh bool
-	CodeLife      time.Duration
+	// RegisteredScopes refuses a request for a scope of ours that the app did not
+	// register; without it such a scope is passed over and not granted, which the
+	// answer tells by scope (RFC 6749 §3.3). A scope that nobody here knows is passed
+	// over in every row (OpenID Connect Core §3.1.2.1).
+	RegisteredScopes bool
+	CodeLife         time.Duration
 }
 
 // Profiles is the one table. `iss` in responses (RFC 9207), exact redirect URIs
@@ -82,6 +87,7 @@ var Profiles = map[ProfileName]Profile{
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
 
 		AssertionIssuerOnly: true,
+		RegisteredScopes:    true,
 		CodeLife:            60 * time.Second,
 	},
 	FAPI2Signing: {
@@ -96,6 +102,7 @@ var Profiles = map[ProfileName]Profile{
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
 
 		AssertionIssuerOnly: true,
+		RegisteredScopes:    true,
 		CodeLife:            60 * time.Second,
 	},
 	OIDC: {

@@ -38,6 +38,12 @@ func WriteProfiles(w io.Writer) error {
 		}
 		return "demanded"
 	})
+	row("a scope the app did not register", func(p authz.Profile) string {
+		if p.RegisteredScopes {
+			return "`invalid_scope`"
+		}
+		return "passed over"
+	})
 	row("algorithms of the app", func(p authz.Profile) string { return quoted(p.ClientAlgorithms) })
 	row("algorithms of our tokens", func(p authz.Profile) string { return quoted(p.TokenAlgorithms) })
 	row("`aud` of a client assertion", func(p authz.Profile) string {
@@ -59,7 +65,7 @@ func WriteProfiles(w io.Writer) error {
 		}
 		return "by registration: `frontchannel_logout_uri`, `session_management`"
 	})
-	b.WriteString("\n`iss` in every response (RFC 9207), redirect URIs compared exactly, and pairwise pseudonyms hold for every profile. A response\ntype other than `code` must be registered, and with an initial access token be allowed by it (`--allow`: " +
+	b.WriteString("\n`iss` in every response (RFC 9207), redirect URIs compared exactly, and pairwise pseudonyms hold for every profile. A scope that\nnobody here knows is passed over in every profile, and `scope` in the answer says what was granted. A response\ntype other than `code` must be registered, and with an initial access token be allowed by it (`--allow`: " +
 		quoted(Allowances()) + ").\n\n## What ends\n\n| code | what | until | next step |\n|---|---|---|---|\n")
 	for _, o := range outgoings {
 		until := "no date"

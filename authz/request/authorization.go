@@ -63,8 +63,7 @@ type Wishes func(client *authz.Client, attributes []authz.AttributeID) []authz.R
 
 // Checker checks requests against a client's registration and profile.
 type Checker struct {
-	// ScopesKnown are the scopes this provider has; others are ignored when a
-	// client asks for them without being registered for them.
+	// ScopesKnown are the scopes this provider has, beside those of agencies' APIs.
 	ScopesKnown []string
 	Details     Details
 	// Wishes may be nil: then nothing is told of a person but by
@@ -151,32 +150,39 @@ func noRegistration(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profil
 	return nil
 }
 
-func scope(c *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
+// scope grants what is registered for the app. What nobody here knows is passed over
+// (OpenID Connect Core §3.1.2.1); what is known and not registered, too, unless the
+// profile says that the app is to hear of its slip. Neither is granted, and the answer
+// says so (RFC 6749 §3.3).
+func scope(c *Checker, form url.Values, client *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
 	for _, s := range strings.Fields(form.Get("scope")) {
 		switch {
+		case strings.ContainsFunc(s, notOfScope):
+			return authz.Refuse(authz.InvalidScope, "scope has a character that no scope has").At("scope")
 		case s == "offline_access" && !a.HasCode():
 			// OpenID Connect Core §11: without a code there is no refresh token.
 		case slices.Contains(a.Scope, s):
-		case slices.Contains(client.Scopes, s) && slices.Contains(c.ScopesKnown, s):
-			a.Scope = append(a.Scope, s)
-		case slices.Contains(client.Scopes, s) && c.agency(form, client):
+		case slices.Contains(client.Scopes, s) && (slices.Contains(c.ScopesKnown, s) || c.agency(form, client)):
 			// A scope of an agency's API; whether of one that is named, the provider
 			// asks, which knows them.
 			a.Scope = append(a.Scope, s)
-		case slices.Contains(c.ScopesKnown, s):
+		case slices.Contains(client.Scopes, s):
+			return authz.Refuse(authz.InvalidScope, "scope %s is of an API; name it with resource (RFC 8707)", s).At("scope")
+		case slices.Contains(c.ScopesKnown, s) && profile.RegisteredScopes:
 			return authz.Refuse(authz.InvalidScope, "scope %s is not registered for this app", s).At("scope")
-		default:
-			return authz.Refuse(authz.InvalidScope, "scope has a value that this provider does not know; it knows scopes_supported").At("scope")
 		}
 	}
 	switch {
 	case a.FrontChannel() && !slices.Contains(a.Scope, "openid"):
 		return authz.Refuse(authz.InvalidScope, "response_type %s needs scope=openid", a.ResponseType).At("scope").Under("OpenID Connect Core §3.2.2.1")
 	case len(a.Scope) == 0 && form.Get("authorization_details") == "":
-		return authz.Refuse(authz.InvalidScope, "the request asks for nothing; send scope=openid or authorization_details").At("scope")
+		return authz.Refuse(authz.InvalidScope, "the request asks for nothing that this app can have; send scope=openid or authorization_details").At("scope")
 	}
 	return nil
 }
+
+// notOfScope is what no scope-token has (RFC 6749 §3.3).
+func notOfScope(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
 
 // agency tells whether the request names a resource of an agency that the app is
 // registered for.

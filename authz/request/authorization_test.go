@@ -13,7 +13,7 @@ import (
 
 func noDetails([]byte, *authz.Client) ([]authz.Release, error) { return nil, nil }
 
-var checker = &request.Checker{ScopesKnown: []string{"openid", "offline_access"}, Details: noDetails, Resources: []string{"https://id.example/userinfo"}}
+var checker = &request.Checker{ScopesKnown: []string{"openid", "offline_access", "email"}, Details: noDetails, Resources: []string{"https://id.example/userinfo"}}
 
 // opted is an app that registered everything the profile lets it.
 func opted() *authz.Client {
@@ -128,6 +128,46 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestScope: what an app cannot have is not granted, and ends no sign-in; only where
+// its profile says so does it hear of its slip.
+func TestScope(t *testing.T) {
+	const api = "https://api.example"
+	client := plain()
+	client.Scopes, client.Resources = []string{"openid", "offline_access", "land.read"}, []string{api}
+	for _, row := range []struct {
+		name, clause, scope, resource string
+		fapi, oidc                    string // what is granted, or the refusal
+	}{
+		{"registered", "RFC 6749 §3.3", "openid offline_access", "", "openid offline_access", "openid offline_access"},
+		{"asked for twice", "RFC 6749 §3.3", "openid openid", "", "openid", "openid"},
+		{"known to nobody", "OpenID Connect Core §3.1.2.1", "openid made-up", "", "openid", "openid"},
+		{"known, and not registered", "RFC 6749 §3.3", "openid email", "", "invalid_scope", "openid"},
+		{"nothing is left", "RFC 6749 §3.3", "made-up", "", "invalid_scope", "invalid_scope"},
+		{"of an API that is named", "RFC 8707 §2", "openid land.read", api, "openid land.read", "openid land.read"},
+		{"of an API that is not", "RFC 8707 §2", "openid land.read", "", "invalid_scope", "invalid_scope"},
+		{"no scope-token", "RFC 6749 §3.3", `openid "quoted"`, "", "invalid_scope", "invalid_scope"},
+		{"no scope-token, in letters of ours", "RFC 6749 §3.3", "openid địa-chỉ", "", "invalid_scope", "invalid_scope"},
+	} {
+		for profile, want := range map[authz.ProfileName]string{authz.FAPI2: row.fapi, authz.FAPI2Signing: row.fapi, authz.OIDC: row.oidc} {
+			t.Run(row.clause+": "+row.name+", "+string(profile), func(t *testing.T) {
+				form := wanted("")
+				form.Set("scope", row.scope)
+				if row.resource != "" {
+					form.Set("resource", row.resource)
+				}
+				a, err := checker.Check(form, client, authz.Profiles[profile])
+				got := strings.Join(a.Scope, " ")
+				if refusal := (*authz.Error)(nil); errors.As(err, &refusal) {
+					got = string(refusal.Code)
+				}
+				if got != want {
+					t.Errorf("got %q (%v), want %q", got, err, want)
+				}
+			})
+		}
+	}
+}
+
 // TestRedirectURI: until it is found good, nothing goes anywhere.
 func TestRedirectURI(t *testing.T) {
 	for _, row := range []struct {
@@ -234,7 +274,7 @@ func FuzzCheck(f *testing.F) {
 				}
 				pkce := len(a.CodeChallenge) == 43 || !a.HasCode() || a.CodeChallenge == "" && client.CodeWithoutPKCE && name == authz.OIDC
 				if a.RedirectURI == "" || !pkce || !slices.Contains(profile.ResponseTypes, a.ResponseType) || !client.AllowsResponseType(a.ResponseType) ||
-					a.HasIDToken() && a.Nonce == "" || a.FrontChannel() && !slices.Contains(a.Scope, "openid") {
+					a.HasIDToken() && a.Nonce == "" || slices.ContainsFunc(a.Scope, func(s string) bool { return !slices.Contains(client.Scopes, s) }) || a.FrontChannel() && !slices.Contains(a.Scope, "openid") {
 					t.Fatalf("%s accepted %+v", name, a)
 				}
 			}

@@ -396,7 +396,7 @@ func deviceRefusals(t *testing.T, n *nation, tv *party) {
 		status int
 		code   string
 	}{
-		{"RFC 6749 §3.3: unknown scope", url.Values{"scope": {"openid admin"}}, 400, "invalid_scope"},
+		{"RFC 6749 §3.3: a scope that nobody knows, alone", url.Values{"scope": {"admin"}}, 400, "invalid_scope"},
 		{"RFC 6749 §3.3: nothing asked for", url.Values{}, 400, "invalid_scope"},
 		{"RFC 9396 §5: not JSON", url.Values{"authorization_details": {"{"}}, 400, "invalid_authorization_details"},
 		{"RFC 8707 §2: unknown resource", url.Values{"scope": {"openid"}, "resource": {"https://elsewhere.example"}}, 400, "invalid_target"},

@@ -65,7 +65,7 @@ func parRefusals(t *testing.T, n *nation) {
 		{"RFC 7636 §4.3: code_challenge missing", del("code_challenge"), "invalid_request"},
 		{"RFC 7636 §4.3: plain", set("code_challenge_method", "plain"), "invalid_request"},
 		{"RFC 7636 §4.3: code_challenge too short", set("code_challenge", "abc"), "invalid_request"},
-		{"RFC 6749 §3.3: unknown scope", set("scope", "openid admin"), "invalid_scope"},
+		{"RFC 6749 §3.3: a scope that is not registered", set("scope", "openid email"), "invalid_scope"},
 		{"RFC 6749 §3.3: nothing asked for", func(f url.Values) { f.Del("scope"); f.Del("authorization_details") }, "invalid_scope"},
 		{"OpenID Core §3.1.2.1: unknown prompt", set("prompt", "shout"), "invalid_request"},
 		{"OpenID Core §3.1.2.1: prompt none with another", set("prompt", "none login"), "invalid_request"},
