@@ -216,7 +216,7 @@ func TestPKCEByRegistration(t *testing.T) {
 		code      string
 	}{
 		{"both", false, true, verifier, 200, ""},
-		{"RFC 7636 §4.6: no verifier", false, true, "", 400, "invalid_request"},
+		{"RFC 7636 §4.6: no verifier", false, true, "", 400, "invalid_grant"},
 		{"without, registered so", true, false, "", 200, ""},
 		{"registered so and sent all the same", true, true, verifier, 200, ""},
 		{"RFC 9700 §4.8: downgrade, the verifier left out", true, true, "", 400, "invalid_grant"},

@@ -34,6 +34,11 @@ type memory struct {
 	spent   map[string]bool
 	// down makes every call fail as a database does that does not answer.
 	down bool
+	// beforeRotate does what another request does to a grant before it is rotated;
+	// together holds rotations back until as many have come as it has room for.
+	beforeRotate func(g *provider.Grant)
+	together     chan struct{}
+	all          chan struct{}
 }
 
 func (m *memory) do(fn func() error) error {
@@ -148,10 +153,21 @@ func (m *memory) RedeemCode(_ context.Context, id authz.GrantID, bound authz.Con
 }
 
 func (m *memory) Rotate(_ context.Context, id authz.GrantID, generation int, at time.Time) error {
+	if m.together != nil {
+		if m.together <- struct{}{}; len(m.together) == cap(m.together) {
+			close(m.all)
+		}
+		<-m.all
+	}
+	if m.beforeRotate != nil {
+		_ = m.change(id, func(g *provider.Grant) bool { m.beforeRotate(g); return true })
+	}
 	return m.change(id, func(g *provider.Grant) bool {
-		ok := g.RefreshGeneration == generation && g.Revoked.IsZero()
+		if g.RefreshGeneration != generation || !g.Revoked.IsZero() {
+			return false
+		}
 		g.RefreshGeneration, g.RefreshRotated = generation+1, at
-		return ok
+		return true
 	})
 }
 
@@ -411,6 +427,40 @@ func TestCodeExpires(t *testing.T) {
 			w.now = w.now.Add(row.after)
 			if got := w.exchange(q.Get("code")); got.Code != row.code {
 				t.Fatalf("%d %s", got.Code, got.Body)
+			}
+		})
+	}
+}
+
+// TestWrongCode: RFC 6749 §5.2, each cause by its name; the one that came first
+// stays told when the code comes again.
+func TestWrongCode(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		change        func(url.Values)
+		first, second string
+	}{
+		{"RFC 7636 §4.6: no verifier", func(f url.Values) { f.Del("code_verifier") }, "code_verifier is missing", "presented wrongly before"},
+		{"RFC 7636 §4.6: another verifier", func(f url.Values) { f.Set("code_verifier", strings.Repeat("a", 43)) }, "code_verifier is not that", "presented wrongly before"},
+		{"RFC 6749 §4.1.3: another redirect_uri", func(f url.Values) { f.Set("redirect_uri", "https://app.example/other") }, "redirect_uri is not that", "presented wrongly before"},
+		{"RFC 6749 §4.1.2: a used code", func(url.Values) {}, "", "used already"},
+		{"a made-up code", func(f url.Values) { f.Set("code", "x") }, "the code is unknown", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			q, _, err := w.open(t, authorization())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []string{row.first, row.second} {
+				f := url.Values{"grant_type": {"authorization_code"}, "code": q["code"], "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}}
+				if i == 0 {
+					row.change(f)
+				}
+				a := w.post(w.Token, f)
+				if want == "" && a.Code != http.StatusOK || want != "" && (errorOf(t, a) != "invalid_grant" || !strings.Contains(a.Body.String(), want)) {
+					t.Errorf("time %d: got %d %s, want %q", i+1, a.Code, a.Body, want)
+				}
 			}
 		})
 	}

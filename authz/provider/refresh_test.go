@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hopnhat/authz/provider"
 )
 
 // TestRefreshAnswerLost: an app whose answer got lost asks again, also from a new
@@ -40,13 +42,16 @@ func TestRefreshAnswerLost(t *testing.T) {
 	}
 }
 
-// TestRefreshTogether: of callers that race with one refresh token each gets the
-// same successor, or is told to ask again; none ends the grant.
+// TestRefreshTogether: callers that race with one refresh token get the same
+// successor, every one of them, and none ends the grant.
 func TestRefreshTogether(t *testing.T) {
 	w := withBackend(t)
 	k := newKey(t)
 	given := w.viaCode(t, k)
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}}
+	// All have read the grant before the first of them writes.
+	w.memory.together = make(chan struct{}, 16)
+	w.memory.all = make(chan struct{})
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	next := map[string]int{}
@@ -55,20 +60,49 @@ func TestRefreshTogether(t *testing.T) {
 			a := w.ask(t, "app", k, form)
 			mu.Lock()
 			defer mu.Unlock()
-			switch a.Code {
-			case http.StatusOK:
-				next[tokensOf(t, a).Refresh]++
-			case http.StatusServiceUnavailable:
-			default:
+			if a.Code != http.StatusOK {
 				t.Errorf("%d %s", a.Code, a.Body)
+				return
 			}
+			next[tokensOf(t, a).Refresh]++
 		})
 	}
 	group.Wait()
 	if len(next) != 1 {
 		t.Fatalf("%d successors", len(next))
 	}
+	w.memory.together = nil
 	if a := w.ask(t, "app", k, form); a.Code != http.StatusOK {
 		t.Errorf("within the grace: %d %s", a.Code, a.Body)
+	}
+}
+
+// TestRefreshLost: a request that lost the race is judged by what the grant is
+// when it looks again.
+func TestRefreshLost(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		other func(w *world, g *provider.Grant)
+		want  string
+		ended bool
+	}{
+		{"RFC 9700 §4.14.2: rotated once, a moment ago", func(w *world, g *provider.Grant) { g.RefreshGeneration++; g.RefreshRotated = w.now }, "", false},
+		{"rotated once, longer ago than the grace", func(w *world, g *provider.Grant) { g.RefreshGeneration++; g.RefreshRotated = w.now.Add(-time.Minute) }, "invalid_grant", true},
+		{"rotated twice: the token is an old one", func(w *world, g *provider.Grant) { g.RefreshGeneration += 2; g.RefreshRotated = w.now }, "invalid_grant", true},
+		{"ended by the person", func(w *world, g *provider.Grant) { g.Revoked = w.now }, "invalid_grant", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := withBackend(t)
+			k := newKey(t)
+			given := w.viaCode(t, k)
+			w.memory.beforeRotate = func(g *provider.Grant) { row.other(w, g) }
+			a := w.ask(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}})
+			if row.want == "" && a.Code != http.StatusOK || row.want != "" && errorOf(t, a) != row.want {
+				t.Fatalf("%d %s", a.Code, a.Body)
+			}
+			if active := active3(w, given.Access); active == row.ended {
+				t.Errorf("the grant is live: %v", active)
+			}
+		})
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ory/fosite"
 
@@ -85,7 +84,7 @@ func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
 // grantTypes are the grants that are answered, with the parameters each cannot
 // do without.
 var grantTypes = map[string][]string{
-	"authorization_code":     {"code", "redirect_uri", "code_verifier"},
+	"authorization_code":     {"code", "redirect_uri"}, // a code_verifier that is missing is a wrong one (RFC 7636 §4.6)
 	"refresh_token":          {"refresh_token"},
 	"client_credentials":     nil,
 	authz.GrantDevice:        {"device_code"},
@@ -107,9 +106,6 @@ func checkGrantType(form url.Values, client *clientauth.Registered) error {
 		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the grant %s", grantType).At("grant_type")
 	}
 	for _, name := range needs {
-		if name == "code_verifier" && withoutPKCE(client) {
-			continue // whether this very code needs one, the engine knows
-		}
 		if form.Get(name) == "" {
 			return authz.Refuse(authz.InvalidRequest, "%s is missing", name).At(name)
 		}
@@ -164,7 +160,9 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound
 	}
 	answer.RefreshToken, _ = response.GetExtra("refresh_token").(string)
 	if err := p.spending(ctx, assertion, func(ctx context.Context) error { return p.commit(ctx, u, bound) }); err != nil {
-		return nil, p.lostRace(ctx, u, form, err)
+		if err := p.lostRace(ctx, u, assertion, err); err != nil {
+			return nil, err
+		}
 	}
 	return answer, nil
 }
@@ -226,6 +224,9 @@ func (p *Provider) failed(ctx context.Context, u *unit, form url.Values, err err
 	if refusal.Code == authz.ServerError || refusal.Code == authz.TemporarilyUnavailable {
 		return refusal // could not look: nothing is spent
 	}
+	if refusal.Code == authz.InvalidGrant && form.Get("grant_type") == "authorization_code" && !isRefusal(err) {
+		refusal = authz.Refuse(authz.InvalidGrant, "%s", wrongCode(u, form)).At("code").Because(err)
+	}
 	because := ""
 	switch {
 	case u.grant == nil:
@@ -234,7 +235,7 @@ func (p *Provider) failed(ctx context.Context, u *unit, form url.Values, err err
 	case u.reused:
 		because = "a used code came again"
 	case form.Get("grant_type") == "authorization_code":
-		because = "the code was presented wrongly"
+		because = presentedWrongly
 	}
 	if because != "" {
 		if err := p.o.Grants.Revoke(ctx, u.grant.ID, because, u.now); err != nil {
@@ -244,9 +245,40 @@ func (p *Provider) failed(ctx context.Context, u *unit, form url.Values, err err
 	return refusal
 }
 
+// presentedWrongly is why a grant ended whose code came with a wrong verifier,
+// redirect URI, key or app.
+const presentedWrongly = "the code was presented wrongly"
+
+// wrongCode says what was wrong with a code that the engine refused.
+func wrongCode(u *unit, form url.Values) string {
+	g := u.grant
+	switch {
+	case g == nil:
+		return "the code is unknown"
+	case g.ClientID != u.client.ID:
+		return "the code was issued to another app"
+	case g.RevokedBecause == presentedWrongly:
+		return "the code was presented wrongly before, which ended it; begin a new sign-in"
+	case u.reused && !g.Revoked.IsZero():
+		return "the grant of this code has ended; begin a new sign-in"
+	case u.reused:
+		return "the code was used already; all its tokens are revoked"
+	case !u.now.Before(g.CodeExpires):
+		return "the code has expired; begin a new sign-in"
+	case form.Get("redirect_uri") != g.Request.RedirectURI:
+		return "redirect_uri is not that of the authorization request"
+	case form.Get("code_verifier") == "":
+		return "code_verifier is missing; the code was asked for with a code_challenge (RFC 7636 §4.6)"
+	case g.Request.CodeChallenge == "":
+		return "there is a code_verifier, and the code was asked for without code_challenge"
+	}
+	return "code_verifier is not that of the code_challenge (RFC 7636 §4.6)"
+}
+
 // lostRace answers when another request spent the code or rotated the token
-// between our read and our write.
-func (p *Provider) lostRace(ctx context.Context, u *unit, form url.Values, err error) error {
+// between our read and our write; nil when the answer that was made is good all the
+// same.
+func (p *Provider) lostRace(ctx context.Context, u *unit, assertion clientauth.Assertion, err error) error {
 	if !errors.Is(err, authz.ErrConflict) || isRefusal(err) {
 		return authz.AsError(err)
 	}
@@ -256,10 +288,31 @@ func (p *Provider) lostRace(ctx context.Context, u *unit, form url.Values, err e
 		}
 		return authz.Refuse(authz.InvalidGrant, "the code was used already; all its tokens are revoked")
 	}
-	return &authz.Error{
-		Code: authz.TemporarilyUnavailable, RetryAfter: time.Second,
-		Description: "another request is refreshing with this token; ask again for the same answer",
+	return p.sameSuccessor(ctx, u, assertion)
+}
+
+// sameSuccessor looks again at a grant whose refresh token another request has
+// rotated meanwhile. What was made holds the successor that the other one has, and
+// is answered as if this request had come second: within the grace it is the same,
+// later it is reuse.
+func (p *Provider) sameSuccessor(ctx context.Context, u *unit, assertion clientauth.Assertion) error {
+	var now Grant
+	err := p.spending(ctx, assertion, func(ctx context.Context) (err error) {
+		now, err = p.o.Grants.Grant(ctx, u.grant.ID)
+		return err
+	})
+	switch {
+	case err != nil:
+		return authz.AsError(err)
+	case !now.Live(u.now):
+		return authz.Refuse(authz.InvalidGrant, "the grant of this refresh token has ended").At("refresh_token")
+	case now.RefreshGeneration == u.grant.RefreshGeneration+1 && u.now.Sub(now.RefreshRotated) <= p.life.Grace:
+		return nil
 	}
+	if err := p.o.Grants.Revoke(ctx, u.grant.ID, "a used refresh token came again", u.now); err != nil {
+		return authz.AsError(err)
+	}
+	return authz.Refuse(authz.InvalidGrant, "the refresh token was used already; all tokens of its grant are revoked").At("refresh_token")
 }
 
 // credentials answers the client credentials grant: a token for the app itself,

@@ -304,7 +304,7 @@ func codeRules(t *testing.T, n *nation) {
 	}{
 		{"RFC 7636 §4.6: wrong verifier", func(f url.Values) { f.Set("code_verifier", random()+random()) }, 400, "invalid_grant", true},
 		{"RFC 6749 §4.1.3: another redirect_uri", func(f url.Values) { f.Set("redirect_uri", "http://localhost/x") }, 400, "invalid_grant", true},
-		{"RFC 7636 §4.5: verifier missing", func(f url.Values) { f.Del("code_verifier") }, 400, "invalid_request", false},
+		{"RFC 7636 §4.6: verifier missing", func(f url.Values) { f.Del("code_verifier") }, 400, "invalid_grant", true},
 		{"RFC 6749 §4.1.3: code missing", func(f url.Values) { f.Del("code") }, 400, "invalid_request", false},
 		{"an unknown code", func(f url.Values) { f.Set("code", random()) }, 400, "invalid_grant", false},
 	} {
@@ -365,6 +365,31 @@ func refreshRules(t *testing.T, n *nation) {
 		again := p.refresh(t, first.text("refresh_token"))
 		if again.status != http.StatusOK || again.text("refresh_token") != second.text("refresh_token") {
 			t.Fatalf("%d %s", again.status, again.raw)
+		}
+	})
+	t.Run("ten tabs that ask at once get the same successor", func(t *testing.T) {
+		// Round after round, so that some of them read before one of them has written.
+		token := p.tokens(t, b, who, taxDetail).text("refresh_token")
+		for range 5 {
+			var group sync.WaitGroup
+			next := make(chan string, 10)
+			for range 10 {
+				one := *p // a nonce of its own
+				group.Go(func() {
+					a := one.refresh(t, token)
+					if a.status != http.StatusOK {
+						t.Errorf("%d %s", a.status, a.raw)
+					}
+					next <- a.text("refresh_token")
+				})
+			}
+			group.Wait()
+			token = <-next
+			for range 9 {
+				if other := <-next; other != token {
+					t.Fatalf("two successors: %s and %s", token, other)
+				}
+			}
 		}
 	})
 	t.Run("RFC 6749 §6: scope cannot grow", func(t *testing.T) {
