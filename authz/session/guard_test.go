@@ -13,19 +13,46 @@ import (
 	"time"
 )
 
-// TestPublic: which addresses a URL of a stranger may lead to.
+// TestPublic: which addresses a URL of a stranger may lead to. The rows go through
+// the IANA special-purpose registries of IPv4 and IPv6, and the forms in which an
+// IPv6 address stands for an IPv4 one.
 func TestPublic(t *testing.T) {
-	for address, want := range map[string]bool{
-		"8.8.8.8": true, "103.1.200.10": true, "2606:4700::1": true, "2402:800::1": true,
-		"127.0.0.1": false, "127.9.9.9": false, "::1": false, "::ffff:127.0.0.1": false, "0.0.0.0": false, "0.1.2.3": false, "::": false,
-		"10.1.2.3": false, "172.16.0.1": false, "192.168.1.1": false, "::ffff:10.0.0.1": false, "fd00::1": false, "fec0::1": false,
-		"169.254.169.254": false, "fe80::1": false, "100.64.0.1": false, "198.18.0.1": false, "192.0.0.8": false,
-		"224.0.0.1": false, "ff02::1": false, "255.255.255.255": false, "240.0.0.1": false,
-		"64:ff9b::7f00:1": false, "2002:7f00:1::": false, "192.0.2.1": false, "2001:db8::1": false,
+	for _, row := range []struct {
+		name      string
+		want      bool
+		addresses string
+	}{
+		{"ordinary IPv4", true, "8.8.8.8 103.1.200.10 192.0.1.1 192.88.98.1 223.255.255.254 172.32.0.1 100.128.0.1"},
+		{"ordinary IPv6", true, "2606:4700::1 2402:800::1 2001:200::1 2001:4860::8888 2003::1 3000::1"},
+		{"an ordinary address written as mapped", true, "::ffff:8.8.8.8"},
+		{"this machine", false, "127.0.0.1 127.9.9.9 ::1 ::ffff:127.0.0.1 0.0.0.0 0.1.2.3 ::"},
+		{"RFC 1918, RFC 4193: private", false, "10.1.2.3 172.16.0.1 172.31.255.255 192.168.1.1 ::ffff:10.0.0.1 fc00::1 fd00::1"},
+		{"RFC 3927, RFC 4291 §2.5.6: link-local", false, "169.254.169.254 ::ffff:169.254.169.254 fe80::1 fe80::1%eth0 febf::1"},
+		{"RFC 3879: site-local", false, "fec0::1 feff::1"},
+		{"RFC 6598: shared", false, "100.64.0.1 100.127.255.255"},
+		{"RFC 6890 §2.1: IETF protocol assignments", false, "192.0.0.1 192.0.0.8 192.0.0.9 192.0.0.10 192.0.0.170 192.0.0.171 2001::1 2001:1::1 2001:2::1 2001:3::1 2001:4:112::1 2001:10::1 2001:20::1 2001:30::1 2001:1ff:ffff::1"},
+		{"RFC 5737, RFC 3849, RFC 9637: documentation", false, "192.0.2.1 198.51.100.1 203.0.113.1 2001:db8::1 2001:db8::1%eth0 3fff::1 3fff:fff:ffff::1"},
+		{"RFC 2544: benchmarks", false, "198.18.0.1 198.19.255.255 2001:2:0:1::1"},
+		{"RFC 7534, RFC 7535, RFC 7450, RFC 7526: servers that are everywhere", false, "192.31.196.1 192.52.193.1 192.88.99.1 192.88.99.2 192.175.48.1 2620:4f:8000::1"},
+		{"multicast, reserved, broadcast", false, "224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 ff02::1 ff0e::1"},
+		{"RFC 6666, RFC 9780: discarded", false, "100::1 100:0:0:1::1"},
+		{"RFC 9602: segment routing", false, "5f00::1 5f00:ffff::1"},
+		{"RFC 3701: given back", false, "3ffe::1"},
+		{"IPv6 Address Space: given to nobody", false, "1::1 200::1 400::1 4000::1 8000::1 a000::1 e000::1 f800::1"},
+		{"RFC 4291 §2.5.5.1: IPv4-compatible", false, "::127.0.0.1 ::10.0.0.1 ::8.8.8.8 ::169.254.169.254"},
+		{"RFC 2765 §2.1: IPv4-translated", false, "::ffff:0:127.0.0.1 ::ffff:0:8.8.8.8"},
+		{"RFC 6052, RFC 8215: NAT64", false, "64:ff9b::7f00:1 64:ff9b::10.0.0.1 64:ff9b::8.8.8.8 64:ff9b:1::10.0.0.1"},
+		{"RFC 3056: 6to4", false, "2002:7f00:1:: 2002:a00:1::1 2002:808:808::1"},
+		{"RFC 4380: Teredo", false, "2001:0:4136:e378:8000:63bf:3fff:fdd2 2001::f5ff:fffe"},
+		{"RFC 5214 §6.1: ISATAP", false, "2606:4700::5efe:127.0.0.1 2606:4700::200:5efe:10.0.0.1"},
 	} {
-		if got := public(netip.MustParseAddr(address)); got != want {
-			t.Errorf("%s: got %v, want %v", address, got, want)
-		}
+		t.Run(row.name, func(t *testing.T) {
+			for address := range strings.FieldsSeq(row.addresses) {
+				if got := public(netip.MustParseAddr(address)); got != row.want {
+					t.Errorf("%s: got %v, want %v", address, got, row.want)
+				}
+			}
+		})
 	}
 }
 
