@@ -65,8 +65,8 @@ func CauseOf(err error) (cause Cause, ok bool) {
 
 type requestKey struct{}
 
-// WithRequest says for which request keys are used, so that the key store's own
-// audit log can name it.
+// WithRequest says for which request something is done: the id of X-Request-Id. Log
+// lines name it, and so does the key store's own audit log.
 func WithRequest(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestKey{}, id)
 }

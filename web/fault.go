@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -47,7 +48,7 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 		}
 	}
 	if page.Kind == view.ErrorInternal || page.Kind == view.ErrorUnavailable {
-		slog.Error("request failed", "path", c.Path(), "request", page.Reference, "error", err)
+		slog.ErrorContext(authz.WithRequest(context.Background(), page.Reference), "request failed", "path", c.Path(), "error", err)
 	}
 	if page.RetrySeconds > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(page.RetrySeconds))

@@ -26,6 +26,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
+	"hopnhat/authz/tally"
 	"hopnhat/store/proof"
 	"hopnhat/web/static"
 	"hopnhat/web/view"
@@ -140,6 +141,10 @@ type Options struct {
 	DemoApps []DemoApp
 	// TrustedProxies may say in X-Forwarded-For who calls; empty trusts nobody.
 	TrustedProxies []netip.Prefix
+	// MetricsNetworks may read /metrics, beside this machine.
+	MetricsNetworks []netip.Prefix
+	// AccessLog writes a line for each answer, without personal data.
+	AccessLog bool
 	// Certificate is the server's for TLS; nil speaks plain HTTP, for loopback and
 	// behind a proxy.
 	Certificate *Certificate
@@ -159,6 +164,7 @@ type Server struct {
 	meta document
 	// keysCache is the Cache-Control of the JWK Set.
 	keysCache string
+	answered  tally.Counter[Answered]
 }
 
 // limits of every request.
@@ -179,7 +185,7 @@ func New(o Options) *Server {
 		DisablePreParseMultipartForm: true,     // nobody sends one, see bounded
 		ErrorHandler:                 s.renderError, DisableStartupMessage: true, ServerHeader: "",
 	})
-	s.app.Use(recover.New(), identify, s.harden, closeChunked, bounded, s.onAlias)
+	s.app.Use(identify, s.observe, recover.New(), s.harden, closeChunked, bounded, s.onAlias)
 	s.routes()
 	return s
 }
@@ -225,9 +231,12 @@ func (s *Server) routes() {
 	a.Get("/log/checkpoint", s.page(s.checkpoint))
 	a.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	a.Get("/readyz", s.ready)
-	a.Get("/metrics", onlyHere, adaptor.HTTPHandler(s.o.Metrics))
+	a.Get("/metrics", s.onlyNear, adaptor.HTTPHandler(s.o.Metrics))
 	a.Get(static.Prefix+"*", s.file)
-	a.Use(func(c *fiber.Ctx) error { return fault(view.ErrorNotFound) })
+	a.Use(func(c *fiber.Ctx) error {
+		c.Locals(noRoute, true)
+		return fault(view.ErrorNotFound)
+	})
 }
 
 // Shutdown stops accepting and waits for the requests that were accepted.
@@ -243,7 +252,7 @@ func (s *Server) mount(h http.HandlerFunc) fiber.Handler {
 	convert := adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		own(r)
 		r.RemoteAddr = r.Header.Get(addressHeader) // not that of a proxy of ours
-		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		ctx, cancel := context.WithTimeout(authz.WithRequest(context.Background(), r.Header.Get(fiber.HeaderXRequestID)), deadline)
 		defer cancel()
 		if connection, ok := r.Context().Value(connectionKey{}).(clientauth.Connection); ok {
 			ctx = clientauth.WithConnection(ctx, connection)
@@ -268,15 +277,6 @@ func (s *Server) mount(h http.HandlerFunc) fiber.Handler {
 // addressHeader carries the caller's address through the mount; what a caller
 // sends under this name is overwritten.
 const addressHeader = "X-Hopnhat-Address"
-
-// onlyHere answers who asks from this machine and was not passed on by a proxy:
-// counters tell a stranger too much.
-func onlyHere(c *fiber.Ctx) error {
-	if !c.Context().RemoteIP().IsLoopback() || c.Get(fiber.HeaderXForwardedFor) != "" || c.Get("Forwarded") != "" {
-		return fault(view.ErrorNotFound)
-	}
-	return c.Next()
-}
 
 // identify gives every request an id: ours, never the caller's.
 func identify(c *fiber.Ctx) error {

@@ -406,7 +406,7 @@ func (s *Server) consent(v *visit) error {
 func (v *visit) logAll(logIt []func(context.Context) error) {
 	for _, log := range logIt {
 		if err := log(v.ctx); err != nil {
-			slog.Error("an event is recorded but not logged yet", "error", err)
+			slog.ErrorContext(v.ctx, "an event is recorded but not logged yet", "error", err)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (s *Server) page(h func(*visit) error) fiber.Handler {
 // show is page for whatever was sent, which an error page needs.
 func (s *Server) show(h func(*visit) error) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		ctx, cancel := context.WithTimeout(authz.WithRequest(context.Background(), c.GetRespHeader(fiber.HeaderXRequestID)), deadline)
 		defer cancel()
 		r, err := asHTTP(c)
 		if err != nil {

@@ -241,7 +241,7 @@ func (a *Authenticator) rewrap(ctx context.Context, c Credentials) {
 		err = a.accounts.ReplaceSeed(ctx, c.Subject, c.SealedSeed, fresh)
 	}
 	if err != nil {
-		slog.Warn("a seed stays under an older key", "error", err)
+		slog.InfoContext(ctx, "a seed stays under an older key until its next use", "error", err)
 	}
 }
 

@@ -56,7 +56,7 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	started := b.Now()
 	access, err := b.Verifier.BrokerAccess(r)
 	if err != nil {
-		b.refuseToken(w, err)
+		b.refuseToken(w, r, err)
 		return
 	}
 	if access.NextNonce != "" {
@@ -87,10 +87,10 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuseToken answers RFC 6750 §3 and RFC 9449 §7.1.
-func (b *Broker) refuseToken(w http.ResponseWriter, err error) {
+func (b *Broker) refuseToken(w http.ResponseWriter, r *http.Request, err error) {
 	told := authz.AsError(err)
 	if told.Code == authz.TemporarilyUnavailable || told.Code == authz.ServerError {
-		slog.Error("an access token could not be checked", "error", told)
+		slog.ErrorContext(r.Context(), "an access token could not be checked", "error", told)
 		refusal{code: "unavailable"}.write(w)
 		return
 	}

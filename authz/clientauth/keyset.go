@@ -161,7 +161,7 @@ func (d *Directory) fly(k *keySet, c *authz.Client) *flight {
 		d.keys.mu.Unlock()
 		<-d.keys.flights
 		if f.err != nil {
-			slog.Warn("the keys of an app could not be fetched", "client", id, "error", f.err)
+			slog.Info("the keys of an app could not be fetched", "client", id, "error", f.err)
 		}
 		close(f.done)
 	}()

@@ -120,7 +120,7 @@ func (p *Pinger) deliver(ctx context.Context, one Ping) error {
 	one.Next, one.Failed = time.Time{}, ""
 	if err != nil {
 		one.Failed = err.Error()
-		slog.Warn("an app did not take a ping", "client", one.Client, "attempt", one.Attempts, "error", err)
+		slog.Info("an app did not take a ping", "client", one.Client, "attempt", one.Attempts, "error", err)
 		if next := p.Now().UTC().Add(5 * time.Second << one.Attempts); !errors.Is(err, errRefused) && one.Attempts < maxPings && next.Before(one.Expires) {
 			one.Next = next
 		}

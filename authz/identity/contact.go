@@ -125,6 +125,6 @@ func (c *Contacts) rewrap(ctx context.Context, contact Contact) {
 		err = c.Store.ReplaceContact(ctx, contact, fresh)
 	}
 	if err != nil {
-		slog.WarnContext(ctx, "a contact stays under an older key", "error", err)
+		slog.InfoContext(ctx, "a contact stays under an older key until its next use", "error", err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
-	"hopnhat/keys"
 )
 
 // tokenResponse is RFC 6749 §5.1 with OpenID Connect Core §3.1.3.3 and RFC 9396
@@ -58,7 +57,6 @@ func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
 	if p.o.Parties != nil {
 		p.o.Parties.Used(string(client.ID), r.RemoteAddr)
 	}
-	ctx = keys.WithRequest(ctx, r.Header.Get("X-Request-Id"))
 	if err := checkGrantType(form, client); err != nil {
 		return nil, "", err
 	}

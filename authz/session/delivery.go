@@ -281,7 +281,12 @@ func (d *Deliverer) attempt(ctx context.Context, one Delivery) (next time.Time, 
 		d.failed.Add(1)
 	}
 	if cause != "" {
-		slog.Warn("an app did not take a logout token", "client", one.Client, "attempt", one.Attempts, "cause", cause, "given_up", !one.Done.IsZero())
+		// Somebody has to act only when nothing is tried again.
+		level := slog.LevelInfo
+		if !one.Done.IsZero() {
+			level = slog.LevelWarn
+		}
+		slog.Log(ctx, level, "an app did not take a logout token", "client", one.Client, "attempt", one.Attempts, "cause", cause, "given_up", !one.Done.IsZero())
 	}
 	d.note(ctx, one)
 	switch cause.Kind() {

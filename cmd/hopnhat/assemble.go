@@ -315,8 +315,9 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	p.deliverer = &session.Deliverer{
 		Outbox: p.db, Token: logoutToken(protocol), HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
 	}
-	proxies, err := c.proxies()
-	if err != nil {
+	proxies, err1 := c.proxies()
+	scrapers, err2 := networks("metrics_networks", c.MetricsNetworks)
+	if err := errors.Join(err1, err2); err != nil {
 		return fail(err)
 	}
 	answered := make(chan struct{}, 1)
@@ -338,7 +339,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		},
 		LogoutQueued: waker(wake), Answered: waker(answered),
 		UserCodes:      authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
-		TrustedProxies: proxies, Certificate: certificate,
+		TrustedProxies: proxies, MetricsNetworks: scrapers, AccessLog: c.AccessLog, Certificate: certificate,
 		KeysFetched: p.ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
 	return p, nil

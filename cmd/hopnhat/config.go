@@ -51,6 +51,8 @@ type config struct {
 	PolicyURI            string
 	TermsURI             string
 	LogLevel             string
+	AccessLog            bool
+	MetricsNetworks      string
 	Idle                 time.Duration
 	Absolute             time.Duration
 	Access               time.Duration
@@ -121,6 +123,8 @@ func (c *config) settings() []setting {
 		text("op_policy_uri", "URL of how apps may use what they get, for the metadata", &c.PolicyURI),
 		text("op_tos_uri", "URL of the terms apps agree to, for the metadata", &c.TermsURI),
 		text("log_level", "debug, info, warn or error", &c.LogLevel),
+		truth("access_log", "write a line for each answer: route, status, size, time and request id, nothing of the person: true or false", &c.AccessLog),
+		text("metrics_networks", "addresses and networks that may read /metrics, separated by commas, beside this machine; a request that a proxy passed on may not", &c.MetricsNetworks),
 		duration("session_idle", "a session ends after this time without use", &c.Idle),
 		duration("session_absolute", "a session ends after this time in any case", &c.Absolute),
 		duration("access_token_life", "life of access and ID tokens, at most 5m", &c.Access),
@@ -264,26 +268,35 @@ func (c *config) finish() error {
 	if _, err := c.proxies(); err != nil {
 		return err
 	}
+	if _, err := networks("metrics_networks", c.MetricsNetworks); err != nil {
+		return err
+	}
 	if !strings.Contains(","+c.SigningAlgs+",", ",ES256,") {
 		return errors.New("signing_algs must contain ES256, which signs access tokens")
 	}
 	return nil
 }
 
-// proxies reads trusted_proxies; a single address is a network of one.
-func (c *config) proxies() (out []netip.Prefix, err error) {
-	for _, text := range fields(c.TrustedProxies) {
+// networks reads a list of addresses and networks; a single address is a network of
+// one.
+func networks(name, list string) (out []netip.Prefix, err error) {
+	for _, text := range fields(list) {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
 			one, err := netip.ParseAddr(text)
 			if err != nil {
-				return nil, fmt.Errorf("trusted_proxies: %q is neither an address nor a network such as 10.0.0.0/8", text)
+				return nil, fmt.Errorf("%s: %q is neither an address nor a network such as 10.0.0.0/8", name, text)
 			}
 			network = netip.PrefixFrom(one, one.BitLen())
 		}
 		out = append(out, network.Masked())
 	}
 	return out, nil
+}
+
+// proxies are those of trusted_proxies.
+func (c *config) proxies() ([]netip.Prefix, error) {
+	return networks("trusted_proxies", c.TrustedProxies)
 }
 
 var configCommand = command{

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+
+	"hopnhat/keys"
 )
 
 // identifiers are what a log line must never hold: personal numbers, addresses of
@@ -53,10 +55,15 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// messages redacts the message itself.
+// messages redacts the message itself, and names the request that a line is about:
+// the id of its X-Request-Id.
 type messages struct{ slog.Handler }
 
 func (m messages) Handle(ctx context.Context, r slog.Record) error {
+	if id := keys.RequestOf(ctx); id != "" {
+		r = r.Clone()
+		r.AddAttrs(slog.String("request", id))
+	}
 	if identifiers.MatchString(r.Message) {
 		clean := slog.NewRecord(r.Time, r.Level, identifiers.ReplaceAllString(r.Message, redacted), r.PC)
 		r.Attrs(func(a slog.Attr) bool { clean.AddAttrs(a); return true })

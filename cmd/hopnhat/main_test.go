@@ -48,6 +48,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"tokens that live too long", "access_token_life: 6m\n", "at most 5m"},
 		{"no ES256", "signing_algs: RS256\n", "ES256"},
 		{"an unknown keystore", "keystore: usb\n", "file or vault"},
+		{"a network for metrics that is none", "metrics_networks: everywhere\n", `metrics_networks: "everywhere" is neither`},
 		{"a proxy that is no address", "trusted_proxies: 10.0.0/8\n", `"10.0.0/8" is neither`},
 		{"Vault without an address", "keystore: vault\n", "vault_address"},
 		{"not YAML", "a: [\n", "reading the configuration"},

@@ -3,52 +3,97 @@ package main
 import (
 	"net/http"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"hopnhat/authz/session"
 	"hopnhat/keys"
 )
+
+// metric is one row of /metrics.
+type metric struct {
+	// name is stable: alert rules are written on it. A counter's ends in _total.
+	name, help string
+	// labels are the names of the labels, none for a plain number.
+	labels []string
+	// read gives the values now to tell.
+	read func(p *parts, tell func(value float64, labels ...string))
+}
+
+// plain is a metric without labels.
+func plain(name, help string, read func(p *parts) float64) metric {
+	return metric{name: name, help: help, read: func(p *parts, tell func(float64, ...string)) { tell(read(p)) }}
+}
+
+// metricTable is every metric of ours with its meaning, the one place where they
+// stand. What a part counts by kind it keeps in a tally.Counter of its own, and has a
+// row here that tells All() of it. No label has a value that a caller chose.
+var metricTable = []metric{
+	{"hopnhat_http_requests_total", "Answers, by the route's pattern and the class of the status (2xx, 3xx, 4xx, 5xx).", []string{"route", "class"}, func(p *parts, tell func(float64, ...string)) {
+		for a, n := range p.server.Answers() {
+			tell(float64(n), a.Route, a.Class)
+		}
+	}},
+	plain("hopnhat_store_queries_total", "Statements sent to the main database.", func(p *parts) float64 { return float64(p.db.Stats().Queries) }),
+	plain("hopnhat_store_commits_total", "Commits on the main database.", func(p *parts) float64 { return float64(p.db.Stats().Commits) }),
+	plain("hopnhat_keys_signatures_total", "Signatures made.", func(p *parts) float64 { return float64(p.ring.Stats().Signatures) }),
+	plain("hopnhat_keys_calls_total", "Calls to the key store.", func(p *parts) float64 { return float64(p.ring.Stats().Calls) }),
+	{"hopnhat_keys_failures_total", "Uses of keys that failed, by cause.", []string{"cause"}, func(p *parts, tell func(float64, ...string)) {
+		failures := p.ring.Stats().Failures
+		for _, cause := range keys.Causes {
+			tell(float64(failures[cause]), string(cause))
+		}
+	}},
+	plain("hopnhat_keys_waiting", "Signatures that wait to leave for the key store.", func(p *parts) float64 { return float64(p.ring.Waiting()) }),
+	plain("hopnhat_keys_book_age_seconds", "How long ago the states of the keys were read; at the lease, one minute, this node stops.", func(p *parts) float64 { return p.ring.Age().Seconds() }),
+	plain("hopnhat_keys_missing", "Versions that should be in the key store and are not.", func(p *parts) float64 { return float64(p.ring.Missing()) }),
+	plain("hopnhat_keys_overdue", "Active versions that should have had a successor by now.", func(p *parts) float64 { return float64(p.ring.Overdue()) }),
+	{"hopnhat_logout_tokens_total", "Logout tokens that apps took (delivered), attempts that failed, and tokens given up.", []string{"outcome"}, func(p *parts, tell func(float64, ...string)) {
+		s := p.deliverer.Stats()
+		tell(float64(s.Delivered), "delivered")
+		tell(float64(s.Failed), "failed")
+		tell(float64(s.GivenUp), "given_up")
+	}},
+	plain("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", func(*parts) float64 { return cpuSeconds() }),
+	plain("hopnhat_goroutines", "Goroutines.", func(*parts) float64 { return float64(runtime.NumGoroutine()) }),
+}
 
 // metrics are the counters of this process for Prometheus. The benchmark reads
 // them before and after a route.
 func metrics(p *parts) http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector())
-	counter := func(name, help string, read func() float64) {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
-	}
-	counter("hopnhat_store_queries_total", "Statements sent to the main database.", func() float64 { return float64(p.db.Stats().Queries) })
-	counter("hopnhat_store_commits_total", "Commits on the main database.", func() float64 { return float64(p.db.Stats().Commits) })
-	counter("hopnhat_keys_signatures_total", "Signatures made.", func() float64 { return float64(p.ring.Stats().Signatures) })
-	counter("hopnhat_keys_calls_total", "Calls to the key store.", func() float64 { return float64(p.ring.Stats().Calls) })
-	for _, cause := range keys.Causes {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "hopnhat_keys_failures_total", Help: "Uses of keys that failed, by cause.", ConstLabels: prometheus.Labels{"cause": string(cause)},
-		}, func() float64 { return float64(p.ring.Stats().Failures[cause]) }))
-	}
-	counter("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", cpuSeconds)
-	for outcome, read := range map[string]func(session.Stats) uint64{
-		"delivered": func(s session.Stats) uint64 { return s.Delivered },
-		"failed":    func(s session.Stats) uint64 { return s.Failed },
-		"given_up":  func(s session.Stats) uint64 { return s.GivenUp },
-	} {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "hopnhat_logout_tokens_total", Help: "Logout tokens that apps took, attempts that failed, and tokens given up.", ConstLabels: prometheus.Labels{"outcome": outcome},
-		}, func() float64 { return float64(read(p.deliverer.Stats())) }))
-	}
-	gauge := func(name, help string, read func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
-	}
-	gauge("hopnhat_keys_waiting", "Signatures that wait to leave for the key store.", func() float64 { return float64(p.ring.Waiting()) })
-	gauge("hopnhat_keys_book_age_seconds", "How long ago the states of the keys were read; at the lease, one minute, this node stops.", func() float64 { return p.ring.Age().Seconds() })
-	gauge("hopnhat_keys_missing", "Versions that should be in the key store and are not.", func() float64 { return float64(p.ring.Missing()) })
-	gauge("hopnhat_keys_overdue", "Active versions that should have had a successor by now.", func() float64 { return float64(p.ring.Overdue()) })
-	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hopnhat_goroutines", Help: "Goroutines."}, func() float64 { return float64(runtime.NumGoroutine()) }))
+	r.MustRegister(collectors.NewGoCollector(), table{p})
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+}
+
+// table tells Prometheus the rows of metricTable.
+type table struct{ p *parts }
+
+func (m metric) desc() *prometheus.Desc { return prometheus.NewDesc(m.name, m.help, m.labels, nil) }
+
+// kind is told by the name, as Prometheus's rules of naming have it.
+func (m metric) kind() prometheus.ValueType {
+	if strings.HasSuffix(m.name, "_total") {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
+}
+
+func (t table) Describe(out chan<- *prometheus.Desc) {
+	for _, m := range metricTable {
+		out <- m.desc()
+	}
+}
+
+func (t table) Collect(out chan<- prometheus.Metric) {
+	for _, m := range metricTable {
+		m.read(t.p, func(value float64, labels ...string) {
+			out <- prometheus.MustNewConstMetric(m.desc(), m.kind(), value, labels...)
+		})
+	}
 }
 
 // cpuSeconds asks the operating system.
