@@ -34,7 +34,8 @@ type Client struct {
 	// AssertionAlg is the one algorithm of its client assertions; empty allows those
 	// of the profile (token_endpoint_auth_signing_alg).
 	AssertionAlg string
-	// SigningAlg is the ID token's algorithm: ES256 unless registered otherwise.
+	// SigningAlg is the ID token's algorithm. Empty is ES256, of apps that an operator
+	// registered before the profile's default was written down with each.
 	SigningAlg string
 	// RequestObjectAlg is the one algorithm of its request objects, "none" where
 	// the profile lets it; empty allows those of the profile

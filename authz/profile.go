@@ -57,6 +57,10 @@ type Profile struct {
 	// Algorithms for client assertions and for our tokens to the client.
 	ClientAlgorithms []string
 	TokenAlgorithms  []string
+	// DefaultAlgorithm signs the ID tokens of an app that registered none: that of
+	// OpenID Connect Dynamic Registration §2 is RS256, which FAPI 2.0 SP §5.4.1 rules
+	// out.
+	DefaultAlgorithm string
 	// AssertionIssuerOnly: `aud` of a client assertion is the issuer as one
 	// string (FAPI 2.0 SP §5.3.2.1).
 	AssertionIssuerOnly bool
@@ -85,6 +89,7 @@ var Profiles = map[ProfileName]Profile{
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantDevice, GrantCIBA, GrantTokenExchange, GrantJWTBearer},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
+		DefaultAlgorithm: "ES256",
 
 		AssertionIssuerOnly: true,
 		RegisteredScopes:    true,
@@ -100,6 +105,7 @@ var Profiles = map[ProfileName]Profile{
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantCIBA, GrantTokenExchange, GrantJWTBearer},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
+		DefaultAlgorithm: "ES256",
 
 		AssertionIssuerOnly: true,
 		RegisteredScopes:    true,
@@ -114,6 +120,7 @@ var Profiles = map[ProfileName]Profile{
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", "implicit", GrantDevice, GrantCIBA, GrantTokenExchange, GrantJWTBearer},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA", "RS256"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA", "RS256"},
+		DefaultAlgorithm: "RS256",
 
 		FrontChannelUntil:      time.Date(2028, time.January, 1, 0, 0, 0, 0, time.UTC),
 		StateHash:              true,

@@ -31,6 +31,9 @@ type Rules struct {
 	// Loopback lets URIs be http on loopback hosts: for a provider that is on one
 	// itself, for development and demonstrations.
 	Loopback bool
+	// Signs are the algorithms that the provider has keys for to sign with; nil asks
+	// nothing.
+	Signs []string
 	// Known are the apps there are, which no other app may look like.
 	Known []Known
 }
@@ -43,12 +46,21 @@ func (m Metadata) Client(rules Rules) (*authz.Client, error) {
 	if !ok {
 		return nil, refuse("profile", "there is no profile %q", c.Profile)
 	}
+	if c.SigningAlg == "" && rules.signs(profile.DefaultAlgorithm) {
+		c.SigningAlg = profile.DefaultAlgorithm
+	}
+	c.SigningAlg = signing(c)
 	for _, check := range checks {
 		if err := check(m, c, profile, rules); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// signs tells whether the provider has a key of an algorithm to sign with.
+func (r Rules) signs(algorithm string) bool {
+	return r.Signs == nil || slices.Contains(r.Signs, algorithm)
 }
 
 // checks are asked in this order; each is one rule or one group of members. A
@@ -206,23 +218,27 @@ func checkKeys(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) erro
 }
 
 // checkAlgorithms checks what is signed, by the app and for it.
-func checkAlgorithms(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) error {
+func checkAlgorithms(_ Metadata, c *authz.Client, profile authz.Profile, rules Rules) error {
 	for _, one := range []struct {
 		member, algorithm string
 		allowed           []string
+		ours              bool // we sign with it
 	}{
-		{"id_token_signed_response_alg", c.SigningAlg, profile.TokenAlgorithms},
-		{"authorization_signed_response_alg", c.AuthorizationAlg, profile.TokenAlgorithms},
-		{"userinfo_signed_response_alg", c.UserInfoAlg, profile.TokenAlgorithms},
-		{"request_object_signing_alg", c.RequestObjectAlg, profile.ClientAlgorithms},
-		{"token_endpoint_auth_signing_alg", c.AssertionAlg, profile.ClientAlgorithms},
-		{"backchannel_authentication_request_signing_alg", c.BackchannelRequestAlg, profile.ClientAlgorithms},
+		{"id_token_signed_response_alg", c.SigningAlg, profile.TokenAlgorithms, true},
+		{"authorization_signed_response_alg", c.AuthorizationAlg, profile.TokenAlgorithms, true},
+		{"userinfo_signed_response_alg", c.UserInfoAlg, profile.TokenAlgorithms, true},
+		{"request_object_signing_alg", c.RequestObjectAlg, profile.ClientAlgorithms, false},
+		{"token_endpoint_auth_signing_alg", c.AssertionAlg, profile.ClientAlgorithms, false},
+		{"backchannel_authentication_request_signing_alg", c.BackchannelRequestAlg, profile.ClientAlgorithms, false},
 	} {
 		if one.member == "request_object_signing_alg" && one.algorithm == "none" && profile.UnsignedRequestObjects {
 			continue // OpenID Connect Core §6.1
 		}
 		if one.algorithm != "" && !slices.Contains(one.allowed, one.algorithm) {
 			return refuse(one.member, "profile %s does not allow %s; it allows %v", profile.Name, one.algorithm, one.allowed)
+		}
+		if one.ours && one.algorithm != "" && !rules.signs(one.algorithm) {
+			return refuse(one.member, "this provider has no key for %s; it has keys for %v", one.algorithm, rules.Signs)
 		}
 	}
 	if c.RequestObjectAlg == "none" && c.RequireRequestObject {

@@ -126,7 +126,7 @@ func Of(c *authz.Client) Metadata {
 	m := Metadata{
 		ClientID: string(c.ID), Name: c.Name.VI, NameEN: c.Name.EN, ClientURI: c.HomeURI, AuthMethod: string(c.Method),
 		RedirectURIs: c.RedirectURIs, ResponseTypes: c.ResponseTypes, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
-		IDTokenAlg: c.SigningAlg, IDTokenEncAlg: c.IDTokenEncryption.Algorithm, IDTokenEncEnc: c.IDTokenEncryption.Content,
+		IDTokenAlg: signing(c), IDTokenEncAlg: c.IDTokenEncryption.Algorithm, IDTokenEncEnc: c.IDTokenEncryption.Content,
 		UserInfoAlg: c.UserInfoAlg, UserInfoEncAlg: c.UserInfoEncryption.Algorithm, UserInfoEncEnc: c.UserInfoEncryption.Content,
 		RequestObjectAlg: c.RequestObjectAlg, RequestURIs: c.RequestURIs, RequireRequestObject: c.RequireRequestObject,
 		CertificateDN: c.Certificate.SubjectDN, CertificateDNS: c.Certificate.DNS, CertificateURI: c.Certificate.URI,
@@ -190,6 +190,9 @@ func (m Metadata) raw() *authz.Client {
 	}
 	return c
 }
+
+// signing is the algorithm of a client's ID tokens.
+func signing(c *authz.Client) string { return or(c.SigningAlg, "ES256") }
 
 // pairwise is the one subject type (OpenID Connect Core §8).
 const pairwise = "pairwise"

@@ -46,6 +46,7 @@ func WriteProfiles(w io.Writer) error {
 	})
 	row("algorithms of the app", func(p authz.Profile) string { return quoted(p.ClientAlgorithms) })
 	row("algorithms of our tokens", func(p authz.Profile) string { return quoted(p.TokenAlgorithms) })
+	row("where none is registered for its ID tokens", func(p authz.Profile) string { return "`" + p.DefaultAlgorithm + "`" })
 	row("`aud` of a client assertion", func(p authz.Profile) string {
 		if p.AssertionIssuerOnly {
 			return "the issuer, one string"

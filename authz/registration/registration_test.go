@@ -141,6 +141,47 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestAlgorithmOfIDTokens: OpenID Connect Dynamic Registration §2 for the profile of that
+// standard, never RS256 for FAPI 2.0 (§5.4.1), and none that the provider has no key for.
+func TestAlgorithmOfIDTokens(t *testing.T) {
+	const nowhere = "id_token_signed_response_alg"
+	for _, row := range []struct {
+		name, changes string
+		signs         []string
+		want          string // the algorithm, or the member that is refused
+	}{
+		{"oidc, unsaid", `{"profile":"oidc","token_endpoint_auth_method":"private_key_jwt"}`, nil, "RS256"},
+		{"oidc, said", `{"profile":"oidc","id_token_signed_response_alg":"ES256"}`, nil, "ES256"},
+		{"oidc, unsaid, at a provider without RSA keys", `{"profile":"oidc"}`, []string{"ES256"}, "ES256"},
+		{"fapi2, unsaid", `{}`, nil, "ES256"},
+		{"fapi2-message-signing, unsaid", `{"profile":"fapi2-message-signing"}`, nil, "ES256"},
+		{"an ID token of a key that is not there", `{"profile":"oidc","id_token_signed_response_alg":"RS256"}`, []string{"ES256", "EdDSA"}, nowhere},
+		{"UserInfo of a key that is not there", `{"userinfo_signed_response_alg":"PS256"}`, []string{"ES256", "RS256"}, "userinfo_signed_response_alg"},
+		{"JARM of a key that is not there", `{"authorization_signed_response_alg":"EdDSA"}`, []string{"ES256", "RS256"}, "authorization_signed_response_alg"},
+		{"what the app signs with needs no key of ours", `{"token_endpoint_auth_signing_alg":"PS256"}`, []string{"ES256"}, "ES256"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			m, err := Parse(with(t, app, row.changes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := m.Client(Rules{Catalogue: lawful{}, Signs: row.signs})
+			got := ""
+			if told := (*authz.Error)(nil); errors.As(err, &told) {
+				got = told.Parameter
+			} else if c != nil {
+				got = Of(c).IDTokenAlg
+			}
+			if got != row.want {
+				t.Errorf("got %q (%v), want %q", got, err, row.want)
+			}
+		})
+	}
+	if got := Of(&authz.Client{Profile: authz.OIDC}).IDTokenAlg; got != "ES256" {
+		t.Errorf("what was registered before and said nothing is shown as %q, want what it gets, ES256", got)
+	}
+}
+
 // TestParseRefuses: what two parsers might read differently is refused.
 func TestParseRefuses(t *testing.T) {
 	for name, raw := range map[string]string{

@@ -30,7 +30,7 @@ type Permission struct {
 	How  string `json:"how"`
 }
 
-// Finding is something the client uses that is on its way out.
+// Finding is something of the client's to change: most is on its way out.
 type Finding struct {
 	Code string `json:"code"`
 	Says string `json:"says"`
@@ -74,6 +74,13 @@ var outgoings = []outgoing{
 		"rs256", "something is signed with RS256 (RSASSA-PKCS1-v1_5), which FAPI 2.0 SP §5.4.1 rules out", "register ES256, EdDSA or PS256 in its place", sunset,
 		func(c *authz.Client, _ authz.Profile) bool {
 			return slices.Contains([]string{c.SigningAlg, c.AuthorizationAlg, c.UserInfoAlg, c.RequestObjectAlg, c.AssertionAlg}, "RS256")
+		},
+	},
+	{
+		"unsaid-algorithm", "it was registered without id_token_signed_response_alg and gets ES256, where a library that was told nothing expects RS256 (OpenID Connect Dynamic Registration §2)", "register the algorithm that it expects: ES256, which its library may have to be told, or RS256",
+		time.Time{},
+		func(c *authz.Client, profile authz.Profile) bool {
+			return c.SigningAlg == "" && profile.DefaultAlgorithm != signing(c)
 		},
 	},
 	{
@@ -156,7 +163,7 @@ func permissions(c *authz.Client, profile authz.Profile) []Permission {
 		{"PKCE with S256 (RFC 7636)", must(!c.CodeWithoutPKCE)},
 		{"bound tokens (RFC 9449, RFC 8705)", must(profile.RequireConstraint || c.DPoPBound || c.CertificateBound)},
 		{"code life", profile.CodeLife.String()},
-		{"ID tokens signed with", or(c.SigningAlg, "ES256")},
+		{"ID tokens signed with", signing(c)},
 		{"lowest authentication level", fmt.Sprint(int(c.MinimumLevel))},
 		{"pseudonyms of sector", c.Sector},
 	}

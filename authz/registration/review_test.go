@@ -31,7 +31,7 @@ func TestReview(t *testing.T) {
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 	best := authz.Client{ID: "a", Profile: authz.FAPI2, Method: authz.PrivateKeyJWT, JWKSURI: "https://a.example.vn/keys", RedirectURIs: []string{"https://a.example.vn/cb"}}
 	legacy := best
-	legacy.Profile, legacy.DPoPBound = authz.OIDC, true
+	legacy.Profile, legacy.DPoPBound, legacy.SigningAlg = authz.OIDC, true, "ES256"
 	for _, row := range []struct {
 		name   string
 		base   authz.Client
@@ -45,6 +45,8 @@ func TestReview(t *testing.T) {
 		}, []string{"profile-oidc", "client-secret"}},
 		{"a secret without end", legacy, func(c *authz.Client) { c.Method, c.SecretHash = authz.ClientSecretBasic, []byte("x") }, []string{"profile-oidc", "client-secret", "secret-without-end"}},
 		{"RS256", legacy, func(c *authz.Client) { c.UserInfoAlg = "RS256" }, []string{"profile-oidc", "rs256"}},
+		{"no algorithm", legacy, func(c *authz.Client) { c.SigningAlg = "" }, []string{"profile-oidc", "unsaid-algorithm"}},
+		{"no algorithm where ES256 is the default", best, func(c *authz.Client) { c.SigningAlg = "" }, nil},
 		{"no PKCE", legacy, func(c *authz.Client) { c.CodeWithoutPKCE = true }, []string{"profile-oidc", "without-pkce"}},
 		{"hybrid", legacy, func(c *authz.Client) { c.ResponseTypes = []string{"code", "code id_token"} }, []string{"profile-oidc", "front-channel-tokens"}},
 		{"unsigned requests", legacy, func(c *authz.Client) { c.RequestObjectAlg = "none" }, []string{"profile-oidc", "unsigned-requests"}},

@@ -49,6 +49,9 @@ func TestClients(t *testing.T) {
 		t.Errorf("check: %s", out)
 	}
 	shown := do(0, "client", "show", "so")
+	if !strings.Contains(shown, "id_token_signed_response_alg: RS256") {
+		t.Errorf("the default of its profile is not shown:\n%s", shown)
+	}
 	if err := os.WriteFile(file, []byte(shown), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -43,11 +43,11 @@ func (p *parts) registering() (*endpoint.Endpoint, error) {
 }
 
 func (p *parts) rules() registration.Rules {
-	return registration.Rules{Catalogue: p.catalogue, Loopback: p.c.loopbackIssuer()}
+	return registration.Rules{Catalogue: p.catalogue, Loopback: p.c.loopbackIssuer(), Signs: fields(p.c.SigningAlgs)}
 }
 
 // register saves a client beside those known, or in the place of the one with its
-// id, whose secret and state stay. For secret methods it makes a secret where
+// id, whose secret, state and unsaid algorithm stay. For secret methods it makes a secret where
 // there is none, and returns it.
 func (p *parts) register(ctx context.Context, m registration.Metadata, known []registration.Known) (c *authz.Client, secret string, err error) {
 	rules := p.rules()
@@ -65,6 +65,9 @@ func (p *parts) register(ctx context.Context, m registration.Metadata, known []r
 		return nil, "", fmt.Errorf("client %q was deleted at %s, which is for good: choose another id", c.ID, before.Ended.Format(time.RFC3339))
 	default:
 		c.CreatedAt, c.Disabled = before.CreatedAt, before.Disabled
+		if m.IDTokenAlg == "" && before.Profile == c.Profile {
+			c.SigningAlg = before.SigningAlg // what its library was told to expect
+		}
 	}
 	if c.Method == authz.ClientSecretBasic || c.Method == authz.ClientSecretPost {
 		if before != nil && len(before.SecretHash) > 0 {

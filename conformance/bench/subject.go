@@ -80,6 +80,7 @@ const apps = `
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
+  id_token_signed_response_alg: ES256
   redirect_uris: ["http://localhost/bench-es256/callback"]
   grant_types: [authorization_code, refresh_token, client_credentials]
   scope: openid profile

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
 )
@@ -44,6 +46,7 @@ const legacyApps = `
   owner: {vi: Sở Mẫu, en: Sample Department}
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
+  id_token_signed_response_alg: ES256
   redirect_uris: ["http://localhost:9/callback"]
   minimum_level: 2
 - client_id: so-tay-rs256
@@ -52,15 +55,14 @@ const legacyApps = `
   owner: {vi: Sở Mẫu, en: Sample Department}
   profile: oidc
   token_endpoint_auth_method: client_secret_post
-  id_token_signed_response_alg: RS256
   redirect_uris: ["http://localhost:9/other"]
   sector: so-tay-rs256.example
   minimum_level: 2
 `
 
 // TestGoOIDC: go-oidc logs a person in at an app of profile oidc; a second app
-// gets another pseudonym in the same session (OIDC Core §8.1), and an ID token
-// with the algorithm that it registered.
+// gets another pseudonym in the same session (OIDC Core §8.1), and ID tokens
+// have the algorithm that each registered, or RS256, the standard's default.
 func TestGoOIDC(t *testing.T) {
 	demo := StartDemo(t)
 	file := filepath.Join(t.TempDir(), "apps.yaml")
@@ -97,6 +99,9 @@ func TestGoOIDC(t *testing.T) {
 		t.Error("two sectors know the person by one pseudonym")
 	}
 	for name, login := range map[string]*clients.Login{"ES256": first, "RS256": second} {
+		if _, err := jose.ParseSigned(login.Tokens.Extra("id_token").(string), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(name)}); err != nil {
+			t.Errorf("the ID token is not signed with %s: %v", name, err)
+		}
 		if login.Claims["acr"] == nil || login.Claims["amr"] == nil || login.Claims["auth_time"] == nil || login.Claims["sid"] == nil {
 			t.Errorf("%s: the ID token lacks acr, amr, auth_time or sid: %v", name, login.Claims)
 		}

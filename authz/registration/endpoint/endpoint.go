@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -196,7 +195,6 @@ func (e *Endpoint) client(ctx context.Context, m registration.Metadata, policy r
 	if m, err = policy.Fill(m); err != nil {
 		return nil, err
 	}
-	m.IDTokenAlg = cmp.Or(m.IDTokenAlg, usualAlgorithm(authz.ProfileName(m.Profile)))
 	rules := e.o.Rules
 	if rules.Known, err = e.known(ctx); err != nil {
 		return nil, err
@@ -214,16 +212,6 @@ func (e *Endpoint) client(ctx context.Context, m registration.Metadata, policy r
 		}
 	}
 	return c, e.proveSector(ctx, c)
-}
-
-// usualAlgorithm is that of ID tokens where an app names none: the answer says it
-// (RFC 7591 §3.2.1). An app of profile oidc that leaves it out means what OpenID
-// Connect Dynamic Registration §2 says: RS256.
-func usualAlgorithm(profile authz.ProfileName) string {
-	if profile == authz.OIDC {
-		return "RS256"
-	}
-	return "ES256"
 }
 
 // known are all apps, for the check on names.
