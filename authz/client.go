@@ -38,9 +38,9 @@ type Client struct {
 	// registered before the profile's default was written down with each.
 	SigningAlg string
 	// RequestObjectAlg is the one algorithm of its request objects, "none" where
-	// the profile lets it; empty allows those of the profile
-	// (request_object_signing_alg). RequestURIs are where it
-	// may keep request objects (OpenID Connect Dynamic Registration §2).
+	// the profile lets it; empty allows all of the profile, "none" where it lets it
+	// among them (request_object_signing_alg). RequestURIs are where it may keep
+	// request objects (OpenID Connect Dynamic Registration §2).
 	RequestObjectAlg string
 	RequestURIs      []string
 	// AuthorizationAlg signs authorization responses of response_mode jwt, and

@@ -48,8 +48,8 @@ type Profile struct {
 	// AllowWithoutPKCE lets a confidential client register that it sends no
 	// code_challenge, as certified OpenID Connect clients may (RFC 9700 §2.1.1).
 	AllowWithoutPKCE bool
-	// UnsignedRequestObjects lets a client register request_object_signing_alg
-	// none (OpenID Connect Core §6.1).
+	// UnsignedRequestObjects takes request objects of algorithm none from a client
+	// that registered no algorithm for them, or this one (OpenID Connect Core §6.1).
 	UnsignedRequestObjects bool
 	// BrowserLogout lets a client register front-channel logout and session
 	// management, for what cannot be called from outside.

@@ -288,29 +288,33 @@ func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 	}
 }
 
-// TestUnsignedRequestObjects: OpenID Connect Core §6.1, for whom registered it.
+// TestUnsignedRequestObjects: OpenID Connect Core §6.1, and Dynamic Registration
+// §2 of an app that registered no algorithm for them.
 func TestUnsignedRequestObjects(t *testing.T) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	object := func(header, claims string) string { return b64([]byte(header)) + "." + b64([]byte(claims)) + "." }
 	good := object(`{"alg":"none"}`, `{"redirect_uri":"https://app.example/cb","state":"inside","code_challenge":"`+challenge+`","code_challenge_method":"S256"}`)
+	opted := func(w *world) { w.opt() }
 	for _, row := range []struct {
 		name, object string
-		opted        bool
+		app          func(*world)
 		code         string
 	}{
-		{"registered so", good, true, ""},
-		{"not registered", good, false, "invalid_request_object"},
-		{"RFC 7518 §3.6: a signature all the same", good + "AAAA", true, "invalid_request_object"},
-		{"another algorithm", object(`{"alg":"HS256"}`, `{}`), true, "invalid_request_object"},
-		{"another response_type inside", object(`{"alg":"none"}`, `{"response_type":"id_token"}`), true, "invalid_request_object"},
-		{"RFC 9101 §4: a request inside", object(`{"alg":"none"}`, `{"request":"x"}`), true, "invalid_request_object"},
-		{"not a JWT", "x", true, "invalid_request_object"},
+		{"registered so", good, opted, ""},
+		{"Dynamic Registration §2: no algorithm registered, so any", good, func(*world) {}, ""},
+		{"another algorithm registered", good, func(w *world) { w.app.RequestObjectAlg = "ES256" }, "invalid_request_object"},
+		{"RFC 9101 §10.5: require_signed_request_object", good, func(w *world) { w.app.RequireRequestObject = true }, "invalid_request_object"},
+		{"a signed one where there is no key", object(`{"alg":"ES256"}`, `{}`) + "AAAA", func(*world) {}, "invalid_request_object"},
+		{"RFC 7518 §3.6: a signature all the same", good + "AAAA", opted, "invalid_request_object"},
+		{"and where nothing is registered", good + "AAAA", func(*world) {}, "invalid_request_object"},
+		{"another algorithm", object(`{"alg":"HS256"}`, `{}`), opted, "invalid_request_object"},
+		{"another response_type inside", object(`{"alg":"none"}`, `{"response_type":"id_token"}`), opted, "invalid_request_object"},
+		{"RFC 9101 §4: a request inside", object(`{"alg":"none"}`, `{"request":"x"}`), opted, "invalid_request_object"},
+		{"not a JWT", "x", opted, "invalid_request_object"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
-			if row.opted {
-				w.opt()
-			}
+			row.app(w)
 			mode, answer := w.sent(t, authorization("request", row.object, "state", "outside"))
 			if mode != "query" || answer.Get("error") != row.code {
 				t.Fatalf("by %s: %v", mode, answer)
@@ -320,8 +324,18 @@ func TestUnsignedRequestObjects(t *testing.T) {
 			}
 		})
 	}
+	t.Run("profile fapi2 never", func(t *testing.T) {
+		w := newWorld(t)
+		app := *w.app
+		app.Profile, app.Method = authz.FAPI2, authz.PrivateKeyJWT
+		w.app = &app
+		if _, _, err := w.open(t, authorization("request", good)); authz.AsError(err) == nil || authz.AsError(err).Code != authz.InvalidRequestObject {
+			t.Fatalf("got %v", err)
+		}
+	})
 	t.Run("no redirect URI that is the app's", func(t *testing.T) {
 		w := newWorld(t)
+		w.app.RequestObjectAlg = "ES256"
 		_, _, err := w.open(t, authorization("request", good, "redirect_uri", "https://evil.example"))
 		if refusal := authz.AsError(err); refusal == nil || refusal.Redirectable {
 			t.Fatalf("got %v", err)

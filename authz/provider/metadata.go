@@ -93,7 +93,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 	algs := authz.Union(func(p authz.Profile) []string { return p.ClientAlgorithms })
 	objectAlgs := slices.Clone(algs)
 	if slices.Contains(authz.Union(func(p authz.Profile) []bool { return []bool{p.UnsignedRequestObjects} }), true) {
-		objectAlgs = append(objectAlgs, "none") // for whom registered it
+		objectAlgs = append(objectAlgs, "none")
 	}
 	return json.Marshal(metadata{
 		Issuer: p.o.Issuer, AuthorizationEndpoint: p.url.authorize, TokenEndpoint: p.url.token,

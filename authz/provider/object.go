@@ -157,8 +157,13 @@ func (p *Provider) decrypted(ctx context.Context, object string) (string, error)
 }
 
 // verifiedObject checks the signature against the keys of the registration, or
-// that there is none where that was registered.
+// that there is none, of an app that may send one without.
 func (p *Provider) verifiedObject(ctx context.Context, signed string, client *clientauth.Registered) ([]byte, error) {
+	if unsignedAlso(client) {
+		if claims, err := jose.Unsigned(signed, maxObject); err == nil {
+			return claims, nil
+		}
+	}
 	if client.RequestObjectAlg == "none" && client.Profile.UnsignedRequestObjects {
 		claims, err := jose.Unsigned(signed, maxObject)
 		if err != nil {
@@ -174,6 +179,14 @@ func (p *Provider) verifiedObject(ctx context.Context, signed string, client *cl
 		return nil, badObject(err)
 	}
 	return claims, nil
+}
+
+// unsignedAlso tells whether an app may leave its request objects unsigned where it
+// likes: one that registered no algorithm for them (OpenID Connect Dynamic
+// Registration §2: any that both have), of a profile that lets it. Such an object
+// says no more than the same parameters without one, which the app may send too.
+func unsignedAlso(client *clientauth.Registered) bool {
+	return client.RequestObjectAlg == "" && client.Profile.UnsignedRequestObjects && !client.RequireRequestObject
 }
 
 // verifiedBy checks a JWT that a client signed, with the one algorithm it has

@@ -36,16 +36,15 @@ type Allowance = string
 
 // The allowances. Tokens that are not signed (alg none) are not among them.
 const (
-	AllowHybrid          Allowance = "hybrid"
-	AllowImplicit        Allowance = "implicit"
-	AllowWithoutPKCE     Allowance = "code_without_pkce"
-	AllowUnsignedObjects Allowance = "unsigned_request_objects"
-	AllowSession         Allowance = "session_management"
+	AllowHybrid      Allowance = "hybrid"
+	AllowImplicit    Allowance = "implicit"
+	AllowWithoutPKCE Allowance = "code_without_pkce"
+	AllowSession     Allowance = "session_management"
 )
 
 // Allowances lists all.
 func Allowances() []Allowance {
-	return []Allowance{AllowHybrid, AllowImplicit, AllowWithoutPKCE, AllowUnsignedObjects, AllowSession}
+	return []Allowance{AllowHybrid, AllowImplicit, AllowWithoutPKCE, AllowSession}
 }
 
 // allowancesOf names the allowances a client needs, each with the
@@ -62,9 +61,6 @@ func allowancesOf(c *authz.Client) (needed map[Allowance]string) {
 	}
 	if c.CodeWithoutPKCE {
 		needed[AllowWithoutPKCE] = "code_without_pkce"
-	}
-	if c.RequestObjectAlg == "none" {
-		needed[AllowUnsignedObjects] = "request_object_signing_alg"
 	}
 	if c.SessionManagement {
 		needed[AllowSession] = "session_management"

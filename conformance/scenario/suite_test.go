@@ -210,7 +210,7 @@ func initialTokens(t *testing.T, n *nation, c *suite.Config) {
 	for range 8 { // each is good for so many a minute
 		printed := harness.Run(t, nil, append([]string{
 			"client", "iat", "create", "--profile", "oidc", "--owner", "Cơ quan thử", "--uses", "1000", "--declarations", file,
-			"--allow", "hybrid,implicit,code_without_pkce,unsigned_request_objects,session_management", "--grants", "authorization_code,refresh_token,implicit",
+			"--allow", "hybrid,implicit,code_without_pkce,session_management", "--grants", "authorization_code,refresh_token,implicit",
 			"--scopes", "openid,offline_access,profile,email,address,phone",
 		}, n.tool...)...)
 		found := regexp.MustCompile(`initial_access_token: (\S+)`).FindStringSubmatch(printed)
