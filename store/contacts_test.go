@@ -11,7 +11,7 @@ import (
 )
 
 func TestContactsAreOneOfAKindAndSealed(t *testing.T) {
-	material, err := file.Open(file.Options{Dir: t.TempDir()})
+	material, err := file.Open(file.Options{Dir: t.TempDir(), Make: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"hopnhat/authz"
+	"hopnhat/store/sqldb"
 )
 
 // Dialect is the database behind a [DB].
@@ -37,6 +36,9 @@ type Options struct {
 	// MaxConns bounds the connections to PostgreSQL, and the readers of SQLite;
 	// 0 takes a default for this machine.
 	MaxConns int
+	// Create makes the SQLite file if there is none. Without it a missing one is
+	// sqldb.ErrNoFile.
+	Create bool
 	// Now is the clock; nil takes time.Now.
 	Now func() time.Time
 }
@@ -63,7 +65,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.MaxConns == 0 {
 		o.MaxConns = max(8, 4*runtime.GOMAXPROCS(0))
 	}
-	var err error
+	err := sqldb.Check(o.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
 	switch DialectOf(o.DSN) {
 	case PostgreSQL:
 		err = db.openPostgreSQL(o)
@@ -76,7 +81,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	for _, pool := range db.pools {
 		if err := pool.PingContext(ctx); err != nil {
 			db.Close()
-			return nil, fmt.Errorf("opening the database %s: %w", Redacted(o.DSN), err)
+			return nil, fmt.Errorf("opening the database %s: %w", sqldb.Redacted(o.DSN), err)
 		}
 	}
 	db.count(db.write, true)
@@ -86,28 +91,16 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 
 // DialectOf tells from a DSN which database it names.
 func DialectOf(dsn string) Dialect {
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+	if sqldb.Postgres(dsn) {
 		return PostgreSQL
 	}
 	return SQLite
 }
 
-// Redacted is a DSN fit for logs and errors: without its password.
-func Redacted(dsn string) string {
-	if DialectOf(dsn) == SQLite {
-		return dsn
-	}
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return "postgres://(unreadable)"
-	}
-	return u.Redacted()
-}
-
 func (db *DB) openPostgreSQL(o Options) error {
 	config, err := pgx.ParseConfig(o.DSN)
 	if err != nil {
-		return fmt.Errorf("reading the database address %s: %w", Redacted(o.DSN), err)
+		return fmt.Errorf("reading the database address %s: %w", sqldb.Redacted(o.DSN), err)
 	}
 	if config.RuntimeParams["statement_timeout"] == "" {
 		config.RuntimeParams["statement_timeout"] = "15000"
@@ -133,11 +126,14 @@ func (db *DB) openPostgreSQL(o Options) error {
 // because another process (a tool) wrote meanwhile. The driver ignores _txlock where
 // _time_format is given; the format wanted is its default.
 func (db *DB) openSQLite(o Options) error {
-	path := strings.TrimPrefix(strings.TrimPrefix(o.DSN, "sqlite:"), "file:")
+	path := sqldb.Path(o.DSN)
+	if err := sqldb.File(path, o.Create); err != nil {
+		return err
+	}
 	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)"
 	open := func(extra string, conns int, prepared bool) (*sql.DB, *gorm.DB, error) {
-		pool, err := sql.Open(sqlite.DriverName, "file:"+path+pragmas+extra)
+		pool, err := sql.Open(sqlite.DriverName, sqldb.URI(path)+pragmas+extra)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the database %s: %w", path, err)
 		}

@@ -43,7 +43,7 @@ func TestTxJoinsAndRollsBack(t *testing.T) {
 // an operator's tool beside a server, or a server beside a tool.
 func TestATransactionOfSQLiteWritesFromItsStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hopnhat.db")
-	db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + path})
+	db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + path, Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

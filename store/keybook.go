@@ -25,6 +25,24 @@ type lifeRow struct {
 	EndedAt     *time.Time `gorm:"column:ended_at"`
 }
 
+// Keyring is the keyring that the database is of, empty if it has none yet.
+func (db *DB) Keyring(ctx context.Context) (lifecycle.KeyringID, error) {
+	var ids []string
+	err := db.reader(ctx).Raw("SELECT id FROM keyring").Scan(&ids).Error
+	return lifecycle.KeyringID(strings.Join(ids, "")), wrap("reading the keyring's name", err)
+}
+
+// RecordKeyring makes the database one of a keyring, unless it is of one already,
+// and tells of which it is.
+func (db *DB) RecordKeyring(ctx context.Context, id lifecycle.KeyringID) (lifecycle.KeyringID, error) {
+	if err := db.writer(ctx).Exec("INSERT INTO keyring (one, id, recorded_at) VALUES (1, ?, ?) ON CONFLICT DO NOTHING", string(id), db.now().UTC()).Error; err != nil {
+		return "", wrap("recording the keyring's name", err)
+	}
+	var recorded string
+	err := db.writer(ctx).Raw("SELECT id FROM keyring").Scan(&recorded).Error
+	return lifecycle.KeyringID(recorded), wrap("reading the keyring's name", err)
+}
+
 // KeyLives lists all key versions there ever were.
 func (db *DB) KeyLives(ctx context.Context) ([]lifecycle.Life, error) {
 	var rows []lifeRow

@@ -12,7 +12,7 @@ import (
 // transaction, and by another who waits for the transaction's connection; neither
 // waits for the other for ever.
 func TestFirstStatements(t *testing.T) {
-	db, err := Open(t.Context(), Options{DSN: filepath.Join(t.TempDir(), "first.db")})
+	db, err := Open(t.Context(), Options{DSN: filepath.Join(t.TempDir(), "first.db"), Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

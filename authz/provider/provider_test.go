@@ -285,11 +285,11 @@ var ring = sync.OnceValue(func() keys.Ring {
 	}
 	defer os.RemoveAll(dir) // it was read; nothing rotates here
 	algorithms := []keys.Algorithm{keys.ES256, keys.EdDSA}
-	material, err := file.Open(file.Options{Dir: dir, Algorithms: algorithms})
+	material, err := file.Open(file.Options{Dir: dir, Algorithms: algorithms, Make: true})
 	if err != nil {
 		panic(err)
 	}
-	opened, err := lifecycle.Open(context.Background(), lifecycle.Options{Store: material, Book: &keytest.Book{}, Algorithms: algorithms})
+	opened, err := lifecycle.Open(context.Background(), lifecycle.Options{Store: material, Book: &keytest.Book{}, Algorithms: algorithms, Begin: true})
 	if err != nil {
 		panic(err)
 	}

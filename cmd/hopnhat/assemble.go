@@ -31,6 +31,7 @@ import (
 	"hopnhat/keys/lifecycle"
 	"hopnhat/store"
 	"hopnhat/store/registry"
+	"hopnhat/store/sqldb"
 	"hopnhat/store/tlog"
 	"hopnhat/web"
 )
@@ -84,25 +85,24 @@ func (c *config) algorithms() []keys.Algorithm {
 	return out
 }
 
-// makeState makes the folder for what is not given elsewhere.
-func (c *config) makeState() error {
-	if err := os.MkdirAll(c.State, 0o700); err != nil {
-		return fmt.Errorf("making the state folder: %w", err)
+// openDatabase opens the main database. Where create is set, a SQLite file and the
+// folder for what is not given elsewhere are made; everybody else finds them or
+// says so. SQLite is migrated by who may create, since the laptop has no other role
+// for it; PostgreSQL must have been migrated.
+func (c *config) openDatabase(ctx context.Context, create bool) (*store.DB, error) {
+	if create {
+		if err := sqldb.Folder(c.State); err != nil {
+			return nil, err
+		}
 	}
-	return nil
-}
-
-// openDatabase opens the main database. SQLite is migrated at once, since the
-// laptop has no other role for it; PostgreSQL must have been migrated.
-func (c *config) openDatabase(ctx context.Context) (*store.DB, error) {
-	if err := c.makeState(); err != nil {
-		return nil, err
+	db, err := store.Open(ctx, store.Options{DSN: c.Database, MaxConns: c.DatabaseConns, Create: create})
+	if errors.Is(err, sqldb.ErrNoFile) {
+		return nil, fmt.Errorf("%w: name the right one (state, database); to begin a new house, run `hopnhat init` with these flags, or start the server", err)
 	}
-	db, err := store.Open(ctx, store.Options{DSN: c.Database, MaxConns: c.DatabaseConns})
 	if err != nil {
 		return nil, err
 	}
-	if db.Dialect() == store.SQLite {
+	if db.Dialect() == store.SQLite && create {
 		err = db.Migrate(ctx, nil)
 	} else {
 		err = db.CheckVersion(ctx)
@@ -113,16 +113,18 @@ func (c *config) openDatabase(ctx context.Context) (*store.DB, error) {
 	return db, nil
 }
 
-// open opens stores and keys: what the tools need too, which are no node.
+// open opens stores and keys: what the tools need too, which are no node. A node
+// begins what is not there yet; a tool makes nothing.
 func (c *config) open(ctx context.Context, node string) (*parts, error) {
+	begin := node != ""
 	p := &parts{c: c, catalogue: consent.Load()}
 	fail := func(err error) (*parts, error) { return nil, errors.Join(err, p.close()) }
 	var err error
-	if p.db, err = c.openDatabase(ctx); err != nil {
+	if p.db, err = c.openDatabase(ctx, begin); err != nil {
 		return nil, err
 	}
 	p.closers = append(p.closers, p.db.Close)
-	if p.ring, err = c.openKeys(ctx, p.db, node); err != nil {
+	if p.ring, err = c.openKeys(ctx, p.db, node, begin); err != nil {
 		return fail(err)
 	}
 	p.closers = append(p.closers, p.ring.Close)

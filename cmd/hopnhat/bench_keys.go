@@ -126,7 +126,7 @@ func (b *keyBench) open(ctx context.Context) error {
 	if b.vault, err = b.enter(ctx, "serving", policies.Serving, o); err != nil {
 		return fail(err)
 	}
-	if b.folder, err = file.Open(file.Options{Dir: filepath.Join(b.dir, "keys"), Algorithms: b.algs}); err != nil {
+	if b.folder, err = file.Open(file.Options{Dir: filepath.Join(b.dir, "keys"), Algorithms: b.algs, Make: true}); err != nil {
 		return fail(err)
 	}
 	b.batcher = batch.New(b.vault.SignBatch, batch.Options{Timeout: time.Minute})

@@ -28,6 +28,7 @@ func TestClients(t *testing.T) {
 		}
 		return do(code, "client", "add", file)
 	}
+	do(0, "init")
 	secret := regexp.MustCompile(`client_secret: \S+`)
 	first := secret.FindString(add(0, "so", "Sổ đất", "Sở Mẫu"))
 	if first == "" || secret.MatchString(add(0, "so", "Sổ đất mới", "Sở Mẫu")) {

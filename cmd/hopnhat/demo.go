@@ -176,7 +176,7 @@ func prepareState(dir string, reset bool) (unlock func(), err error) {
 }
 
 func prepareNation(ctx context.Context, c *config, e env, persons int, say func(string, ...any)) error {
-	db, err := registry.Open(ctx, c.Registry)
+	db, err := registry.Create(ctx, c.Registry)
 	if err != nil {
 		return err
 	}
@@ -218,6 +218,9 @@ func seed(ctx context.Context, ring keys.Secrecy, number string) ([]byte, error)
 }
 
 func prepareDemo(ctx context.Context, c *config, port int) ([]sampleapp.Config, error) {
+	if err := c.initialise(ctx); err != nil {
+		return nil, err
+	}
 	p, err := c.open(ctx, "")
 	if err != nil {
 		return nil, err

@@ -18,22 +18,23 @@ import (
 	"hopnhat/keys/lifecycle"
 	"hopnhat/keys/vault"
 	"hopnhat/store"
+	"hopnhat/store/sqldb"
 )
 
-// openStore opens where the key material is.
+// openStore opens where the key material is, which must be there.
 func (c *config) openStore() (keys.Store, error) {
 	if c.Keystore == "vault" {
 		return vault.Open(c.vault())
 	}
-	return c.openFolder()
+	return c.openFolder(false)
 }
 
-func (c *config) openFolder() (*file.Store, error) {
+func (c *config) openFolder(create bool) (*file.Store, error) {
 	passphrase, err := secretFile(c.PassphraseFile)
 	if err != nil {
 		return nil, err
 	}
-	return file.Open(file.Options{Dir: c.Keys, Passphrase: passphrase, Algorithms: c.algorithms()})
+	return file.Open(file.Options{Dir: c.Keys, Passphrase: passphrase, Algorithms: c.algorithms(), Make: create})
 }
 
 func (c *config) vault() vault.Options {
@@ -44,25 +45,60 @@ func (c *config) vault() vault.Options {
 }
 
 // openKeys opens the keys with the book of their lives. node is empty for a
-// command beside the server.
-func (c *config) openKeys(ctx context.Context, db *store.DB, node string) (*lifecycle.Keeper, error) {
-	material, err := c.openStore()
-	if err != nil {
-		return nil, err
-	}
+// command beside the server. Where begin is set and the database has no keyring
+// yet, it is given this one, and a file keystore is made for it; nobody else makes
+// keys.
+func (c *config) openKeys(ctx context.Context, db *store.DB, node string, begin bool) (*lifecycle.Keeper, error) {
 	o := lifecycle.Options{
-		Store: material, Book: db, Algorithms: c.algorithms(), Rules: c.rules(), Node: node,
+		Book: db, Algorithms: c.algorithms(), Rules: c.rules(), Node: node, Begin: begin,
 		// Vault makes new versions by its own schedule, with no right of ours.
 		MayCreate: c.Keystore == "file", Record: c.recordKeys(db),
 	}
 	if c.Keystore == "vault" {
-		o.Coalesce = &batch.Options{}
+		material, err := vault.Open(c.vault())
+		if err != nil {
+			return nil, err
+		}
+		o.Store, o.Coalesce = material, &batch.Options{}
+	} else {
+		empty, err := hasNoKeyring(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		folder, err := c.openFolder(begin && empty)
+		if errors.Is(err, file.ErrNoKeys) {
+			return nil, c.noKeys(err, empty)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if o.Store = folder; begin {
+			o.Complete = folder.Complete
+		}
 	}
 	k, err := lifecycle.Open(ctx, o)
 	if err != nil {
-		return nil, errors.Join(err, material.Close())
+		return nil, errors.Join(err, o.Store.Close())
 	}
 	return k, nil
+}
+
+// hasNoKeyring reports whether a database has never had keys.
+func hasNoKeyring(ctx context.Context, db *store.DB) (bool, error) {
+	id, err := db.Keyring(ctx)
+	if err != nil || id != "" {
+		return false, err
+	}
+	lives, err := db.KeyLives(ctx)
+	return len(lives) == 0, err
+}
+
+// noKeys says what to do where the folder has no keys.
+func (c *config) noKeys(err error, begins bool) error {
+	if begins {
+		return fmt.Errorf("%w; a tool makes none. To begin a new house, run `hopnhat init` with these flags, or start the server", err)
+	}
+	return fmt.Errorf("%w; the database %s has had keys, and new ones would be of another house: every pseudonym and stored secret hangs on the first", err, sqldb.Redacted(c.Database))
 }
 
 // rules are of the house: a new version waits for cached sets, an old one stays
@@ -99,12 +135,12 @@ var keysCommand = verbs(command{
 
 // withKeys opens database and keys for a command.
 func withKeys(ctx context.Context, c *config, do func(k *lifecycle.Keeper) error) error {
-	db, err := c.openDatabase(ctx)
+	db, err := c.openDatabase(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	k, err := c.openKeys(ctx, db, "")
+	k, err := c.openKeys(ctx, db, "", false)
 	if err != nil {
 		return err
 	}
@@ -141,6 +177,10 @@ func keysStatus(ctx context.Context, c command, e env, args []string) error {
 			return err
 		}
 		for _, s := range list {
+			if s.State == keys.Announced && s.Version == 0 {
+				fmt.Fprintf(e.out, "%s is not in the key store and is passed over until it is; if nobody knows it: hopnhat keys revoke --why TEXT --yes %s\n", s.KeyID, s.KeyID)
+				continue
+			}
 			for _, line := range waitsFor(s, time.Now()) {
 				fmt.Fprintf(e.out, "%s waits %s\n", s.KeyID, line)
 			}
@@ -317,7 +357,10 @@ func keysRevoke(ctx context.Context, c command, e env, args []string) error {
 			if done.Successor != "" {
 				fmt.Fprintf(e.out, "%s takes its place as soon as every node serves it, within seconds\n", done.Successor)
 			}
-			if done.Destroyed != nil {
+			switch {
+			case errors.Is(done.Destroyed, lifecycle.ErrNotInStore):
+				fmt.Fprintln(e.out, "the key store does not have it: it signed nothing, and there is nothing to destroy")
+			case done.Destroyed != nil:
 				fmt.Fprintf(e.out, "the key store could not be told to use it no more: %v\n", done.Destroyed)
 			}
 		}
@@ -402,7 +445,7 @@ func keysMove(ctx context.Context, c command, e env, args []string) error {
 	case cfg.VaultAddress == "" || (cfg.VaultTokenFile == "") == (cfg.VaultRoleID == ""):
 		return errors.New("say where to: vault_address, and vault_token_file or vault_role_id with vault_secret_id_file, of the move role")
 	}
-	from, err := cfg.openFolder()
+	from, err := cfg.openFolder(false)
 	if err != nil {
 		return err
 	}

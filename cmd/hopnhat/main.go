@@ -31,7 +31,7 @@ type env struct {
 
 func commands() []command {
 	return []command{
-		demoCommand, serveCommand, migrateCommand, clientCommand, profilesCommand, resourceCommand, accountCommand, registryCommand, auditCommand, keysCommand, configCommand, benchCommand, conformanceCommand,
+		demoCommand, initCommand, serveCommand, migrateCommand, clientCommand, profilesCommand, resourceCommand, accountCommand, registryCommand, auditCommand, keysCommand, configCommand, benchCommand, conformanceCommand,
 	}
 }
 

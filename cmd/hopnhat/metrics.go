@@ -50,6 +50,7 @@ var metricTable = []metric{
 	plain("hopnhat_keys_waiting", "Signatures that wait to leave for the key store.", func(p *parts) float64 { return float64(p.ring.Waiting()) }),
 	plain("hopnhat_keys_book_age_seconds", "How long ago the states of the keys were read; at the lease, one minute, this node stops.", func(p *parts) float64 { return p.ring.Age().Seconds() }),
 	plain("hopnhat_keys_missing", "Versions that should be in the key store and are not.", func(p *parts) float64 { return float64(p.ring.Missing()) }),
+	plain("hopnhat_keys_unseen", "Versions that are announced and that the key store does not show; they are passed over.", func(p *parts) float64 { return float64(p.ring.Unseen()) }),
 	plain("hopnhat_keys_overdue", "Active versions that should have had a successor by now.", func(p *parts) float64 { return float64(p.ring.Overdue()) }),
 	{"hopnhat_logout_tokens_total", "Logout tokens that apps took (delivered), attempts that failed, and tokens given up.", []string{"outcome"}, func(p *parts, tell func(float64, ...string)) {
 		s := p.deliverer.Stats()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"hopnhat/authz"
@@ -14,6 +15,7 @@ import (
 	"hopnhat/store"
 	"hopnhat/store/proof"
 	"hopnhat/store/registry"
+	"hopnhat/store/sqldb"
 )
 
 // begin parses the flags of a tool that works on the state.
@@ -71,7 +73,12 @@ var migrateCommand = command{
 		if err != nil {
 			return err
 		}
-		db, err := store.Open(ctx, store.Options{DSN: c.Database})
+		if !sqldb.Postgres(c.Database) {
+			if err := sqldb.Folder(filepath.Dir(sqldb.Path(c.Database))); err != nil {
+				return err
+			}
+		}
+		db, err := store.Open(ctx, store.Options{DSN: c.Database, Create: true})
 		if err != nil {
 			return err
 		}
@@ -94,10 +101,12 @@ var registryCommand = verbs(command{
 		if err != nil {
 			return err
 		}
-		if err := cfg.makeState(); err != nil {
-			return err
+		if !sqldb.Postgres(cfg.Registry) {
+			if err := sqldb.Folder(filepath.Dir(sqldb.Path(cfg.Registry))); err != nil {
+				return err
+			}
 		}
-		db, err := registry.Open(ctx, cfg.Registry)
+		db, err := registry.Create(ctx, cfg.Registry)
 		if err != nil {
 			return err
 		}

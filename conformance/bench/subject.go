@@ -108,6 +108,9 @@ func (s *subject) prepare(ctx context.Context, persons, accounts int) error {
 	if err := os.MkdirAll(filepath.Join(s.folder, "state"), 0o700); err != nil {
 		return err
 	}
+	if _, err := s.run(ctx, []string{"init"}); err != nil {
+		return err
+	}
 	if _, err := s.run(ctx, []string{"registry", "generate"}, "--persons", strconv.Itoa(persons)); err != nil {
 		return err
 	}

@@ -56,15 +56,16 @@ func private(path string) error {
 }
 
 // wrappingKey gives the key that seals all others: from the passphrase and a
-// salt beside the keys, or from a machine secret made at the first start.
-func wrappingKey(dir string, passphrase string) (cipher.AEAD, error) {
+// salt beside the keys, or from a machine secret; either is made with the first
+// keys.
+func wrappingKey(dir, passphrase string, create bool) (cipher.AEAD, error) {
 	name := "machine.secret"
 	if passphrase != "" {
 		name = "passphrase.salt"
 	}
 	path := filepath.Join(dir, name)
 	if err := private(path); errors.Is(err, fs.ErrNotExist) {
-		if existing, _ := filepath.Glob(filepath.Join(dir, "*.key")); len(existing) > 0 {
+		if existing, _ := filepath.Glob(filepath.Join(dir, "*.key")); len(existing) > 0 || !create {
 			return nil, fmt.Errorf("%s is missing but %d keys are there: restore it, or give the passphrase they were made with", path, len(existing))
 		}
 		var fresh [32]byte

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +30,10 @@ type Options struct {
 	Passphrase string
 	// Algorithms of the token keys to make; ES256 alone if empty.
 	Algorithms []keys.Algorithm
-	Now        func() time.Time
+	// Make makes the folder and a keyring in it. Without it they must be there, or
+	// the error is ErrNoKeys.
+	Make bool
+	Now  func() time.Time
 }
 
 // Store is a keys.Store over a folder.
@@ -55,22 +59,29 @@ type picture struct {
 	newest  int                 // version of secrets
 }
 
-// Open reads the folder, and makes what is missing.
+// ErrNoKeys means that there is no keyring where one should be.
+var ErrNoKeys = errors.New("there are no keys")
+
+// Open reads the folder.
 func Open(o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	s := &Store{o: o, specs: keys.Specs(o.Algorithms)}
 	s.Envelope = envelope.New(dataKeys{s}, o.Now)
-	if err := makeFolder(o.Dir); err != nil {
-		return nil, err
+	if o.Make {
+		if err := makeFolder(o.Dir); err != nil {
+			return nil, err
+		}
+	} else if found, err := filepath.Glob(filepath.Join(o.Dir, "*.key")); err != nil || len(found) == 0 {
+		return nil, fmt.Errorf("%w in %s: name the folder that holds them (state, keys)", ErrNoKeys, o.Dir)
 	}
 	unlock, err := lock(o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if s.aead, err = wrappingKey(o.Dir, o.Passphrase); err != nil {
+	if s.aead, err = wrappingKey(o.Dir, o.Passphrase, o.Make); err != nil {
 		return nil, fmt.Errorf("opening the key folder: %w", err)
 	}
 	// What is there is opened first: a wrong passphrase must not add keys.
@@ -78,6 +89,24 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Make {
+		if p, err = s.makeMissing(p); err != nil {
+			return nil, err
+		}
+	}
+	// Without these it is no keyring: what hangs on them could never be made again.
+	for _, spec := range s.specs {
+		if !spec.Public() && newest(p.records, spec) == 0 {
+			return nil, fmt.Errorf("key %s is missing from %s: restore the folder from its backup", spec.Name(), o.Dir)
+		}
+	}
+	s.picture.Store(p)
+	return s, nil
+}
+
+// makeMissing makes the first version of each key that never had one. The folder is
+// locked.
+func (s *Store) makeMissing(p *picture) (*picture, error) {
 	for _, spec := range s.specs {
 		if newest(p.records, spec) > 0 {
 			continue
@@ -86,11 +115,28 @@ func Open(o Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	if p, err = s.read(); err != nil {
-		return nil, err
+	return s.read()
+}
+
+// Complete makes the keys that the configuration names and the keyring never had: of
+// a signing algorithm that was added.
+func (s *Store) Complete(context.Context) error {
+	unlock, err := lock(s.o.Dir)
+	if err != nil {
+		return err
 	}
+	defer unlock()
+	p, err := s.read()
+	if err != nil {
+		return err
+	}
+	if p, err = s.makeMissing(p); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.picture.Store(p)
-	return s, nil
+	return nil
 }
 
 // newest is the number of a key's newest version, destroyed ones included; 0 if

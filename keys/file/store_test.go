@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -27,7 +29,7 @@ func TestPromises(t *testing.T) {
 	for name, passphrase := range map[string]string{"machine secret": "", "passphrase": "một câu dài"} {
 		t.Run(name, func(t *testing.T) {
 			keytest.Run(t, func(t *testing.T) (keys.Store, func() keys.Store) {
-				o := file.Options{Dir: t.TempDir(), Passphrase: passphrase, Algorithms: keytest.Algorithms}
+				o := file.Options{Dir: t.TempDir(), Passphrase: passphrase, Algorithms: keytest.Algorithms, Make: true}
 				return open(t, o), func() keys.Store { return open(t, o) }
 			})
 		})
@@ -63,7 +65,7 @@ func TestWhatIsRefused(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
-			open(t, file.Options{Dir: dir})
+			open(t, file.Options{Dir: dir, Make: true})
 			if err := row.spoil(t, dir); err != nil {
 				t.Fatal(err)
 			}
@@ -75,9 +77,9 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 	t.Run("a wrong passphrase, even with keys to make", func(t *testing.T) {
 		dir := t.TempDir()
-		open(t, file.Options{Dir: dir, Passphrase: "right"})
+		open(t, file.Options{Dir: dir, Passphrase: "right", Make: true})
 		before, _ := filepath.Glob(filepath.Join(dir, "*"))
-		if _, err := file.Open(file.Options{Dir: dir, Passphrase: "wrong", Algorithms: keytest.Algorithms}); err == nil {
+		if _, err := file.Open(file.Options{Dir: dir, Passphrase: "wrong", Algorithms: keytest.Algorithms, Make: true}); err == nil {
 			t.Fatal("opened")
 		}
 		if after, _ := filepath.Glob(filepath.Join(dir, "*")); len(after) != len(before) {
@@ -90,7 +92,7 @@ func TestWhatIsRefused(t *testing.T) {
 // sees the other's.
 func TestProcessesShareAFolder(t *testing.T) {
 	dir := t.TempDir()
-	stores := []*file.Store{open(t, file.Options{Dir: dir}), open(t, file.Options{Dir: dir})}
+	stores := []*file.Store{open(t, file.Options{Dir: dir, Make: true}), open(t, file.Options{Dir: dir})}
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -118,7 +120,7 @@ func TestProcessesShareAFolder(t *testing.T) {
 }
 
 func TestClosedGivesNothing(t *testing.T) {
-	s := open(t, file.Options{Dir: t.TempDir()})
+	s := open(t, file.Options{Dir: t.TempDir(), Make: true})
 	sealed, err := s.Seal(t.Context(), []byte("x"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -139,5 +141,49 @@ func TestClosedGivesNothing(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s worked on a closed store", what)
 		}
+	}
+}
+
+// TestNothingIsMadeUnlessAsked: who opens a folder without keys makes none, nor the
+// folder, nor a secret.
+func TestNothingIsMadeUnlessAsked(t *testing.T) {
+	parent := t.TempDir()
+	for _, dir := range []string{parent, filepath.Join(parent, "keys")} {
+		if _, err := file.Open(file.Options{Dir: dir}); !errors.Is(err, file.ErrNoKeys) {
+			t.Errorf("%s: got %v, want ErrNoKeys", dir, err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(parent, "*")); len(left) > 0 {
+		t.Errorf("made %v", left)
+	}
+	dir := filepath.Join(parent, "own")
+	open(t, file.Options{Dir: dir, Make: true})
+	pairwise, _ := filepath.Glob(filepath.Join(dir, "pairwise*.key"))
+	if len(pairwise) != 1 || os.Remove(pairwise[0]) != nil {
+		t.Fatalf("%v", pairwise)
+	}
+	if _, err := file.Open(file.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "backup") {
+		t.Errorf("a keyring without its pseudonyms was opened: %v", err)
+	}
+}
+
+// TestCompleteMakesWhatWasAdded: a signing algorithm that came into the
+// configuration later.
+func TestCompleteMakesWhatWasAdded(t *testing.T) {
+	dir := t.TempDir()
+	open(t, file.Options{Dir: dir, Make: true})
+	s := open(t, file.Options{Dir: dir, Algorithms: []keys.Algorithm{keys.ES256, keys.PS256}})
+	has := func() bool {
+		versions, err := s.Versions(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(versions, func(v keys.PublicKey) bool { return v.Algorithm == keys.PS256 })
+	}
+	if has() {
+		t.Fatal("opening made it")
+	}
+	if err := s.Complete(t.Context()); err != nil || !has() {
+		t.Fatalf("not made: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package keytest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 type Book struct {
 	mu      sync.Mutex
 	err     error
+	keyring lifecycle.KeyringID
 	lives   []lifecycle.Life
 	nodes   map[string]lifecycle.Node
 	holder  string
@@ -51,6 +53,25 @@ func (b *Book) lock() error {
 		return b.err
 	}
 	return nil
+}
+
+// Keyring is the one recorded.
+func (b *Book) Keyring(context.Context) (lifecycle.KeyringID, error) {
+	if err := b.lock(); err != nil {
+		return "", err
+	}
+	defer b.mu.Unlock()
+	return b.keyring, nil
+}
+
+// RecordKeyring records one, once.
+func (b *Book) RecordKeyring(_ context.Context, id lifecycle.KeyringID) (lifecycle.KeyringID, error) {
+	if err := b.lock(); err != nil {
+		return "", err
+	}
+	defer b.mu.Unlock()
+	b.keyring = cmp.Or(b.keyring, id)
+	return b.keyring, nil
 }
 
 // KeyLives lists all versions.

@@ -23,7 +23,7 @@ var Algorithms = keys.SigningAlgorithms
 // Ring makes a ring of a store, with a book of its own, as a command has it.
 func Ring(t testing.TB, store keys.Store, book *Book) *lifecycle.Keeper {
 	t.Helper()
-	ring, err := lifecycle.Open(t.Context(), lifecycle.Options{Store: store, Book: book, Algorithms: Algorithms})
+	ring, err := lifecycle.Open(t.Context(), lifecycle.Options{Store: store, Book: book, Algorithms: Algorithms, Begin: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,32 @@ func RunBook(t *testing.T, book lifecycle.Book) {
 		return lifecycle.Step{KeyID: id, Use: keys.TokenSigning, Algorithm: keys.ES256, From: from, To: to}
 	}
 
+	t.Run("a book is of one keyring for ever", func(t *testing.T) {
+		if id, err := book.Keyring(ctx); err != nil || id != "" {
+			t.Fatalf("an empty book is of %q, %v", id, err)
+		}
+		first, second := make(chan lifecycle.KeyringID, 8), lifecycle.KeyringID("")
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				id, err := book.RecordKeyring(ctx, lifecycle.KeyringID(rune('a'+i)))
+				if err != nil {
+					t.Error(err)
+				}
+				first <- id
+			})
+		}
+		all.Wait()
+		second = <-first
+		for range 7 {
+			if id := <-first; id != second {
+				t.Fatalf("of racing recorders one heard %q, another %q", id, second)
+			}
+		}
+		if id, err := book.Keyring(ctx); err != nil || id != second {
+			t.Fatalf("the book is of %q, %v, want %q", id, err, second)
+		}
+	})
 	t.Run("a version is announced once, and one is active", func(t *testing.T) {
 		for _, row := range []struct {
 			life lifecycle.Life

@@ -15,6 +15,12 @@ var ErrMoved = errors.New("the key version is in another state already")
 // Book is the shared memory of the nodes: storage that survives them. Every nil
 // error of a writing method is durable.
 type Book interface {
+	// Keyring is the keyring that the Book is of, empty if it has none yet.
+	Keyring(ctx context.Context) (KeyringID, error)
+	// RecordKeyring makes the Book one of a keyring, once and for ever, and gives
+	// the one it is of: another, where another was first.
+	RecordKeyring(ctx context.Context, id KeyringID) (KeyringID, error)
+
 	// KeyLives lists all versions there ever were.
 	KeyLives(ctx context.Context) ([]Life, error)
 	// AnnounceKey adds a version unless it is known; added tells which.

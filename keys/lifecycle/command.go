@@ -84,6 +84,10 @@ type Revoked struct {
 	Destroyed error
 }
 
+// ErrNotInStore means that a version that was revoked is not in the store, so that
+// there was nothing to destroy.
+var ErrNotInStore = errors.New("the store does not show the version")
+
 // Revoke takes a version away at once: it leaves the JWK Set of every node within
 // a tick, what it signed is no longer accepted, and if it was the active one a
 // new version takes its place as soon as every node serves it. alone revokes even
@@ -136,7 +140,7 @@ func (k *Keeper) Revoke(ctx context.Context, id keys.KeyID, why string, alone bo
 	if public, ok := k.state.Load().material[id]; ok {
 		out.Destroyed = k.o.Store.Destroy(ctx, public.Handle)
 	} else {
-		out.Destroyed = errors.New("the store does not show the version")
+		out.Destroyed = ErrNotInStore
 	}
 	return out, k.Turn(ctx)
 }

@@ -28,6 +28,11 @@ type Options struct {
 	Node string
 	// MayCreate says that this process has the right to create versions.
 	MayCreate bool
+	// Begin says that this process may give an empty Book the keyring of Store.
+	Begin bool
+	// Complete makes the keys that the configuration names and the store lacks, once
+	// the keyring is known to be the Book's. Nil where that is another role's right.
+	Complete func(ctx context.Context) error
 	// Coalesce signs in batches; nil signs each by itself, for a store in this
 	// process.
 	Coalesce *batch.Options
@@ -81,7 +86,10 @@ type state struct {
 	byID     map[keys.KeyID]Life
 	sets     map[keys.Use][]keys.PublicKey
 	active   map[group]keys.Handle
-	missing  []keys.KeyID // in the Book, but not in the store
+	missing  []keys.KeyID // in the Book, published at some time, and not in the store
+	// unseen versions are announced and not in the store, which was asked. They
+	// change nothing: somebody said they exist, and nothing here was made with them.
+	unseen map[keys.KeyID]bool
 	// lacks says of a use that its set is without a version that others sign with,
 	// or soon will: it is not to be served.
 	lacks map[keys.Use]bool
@@ -127,6 +135,14 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	}
 	if o.Coalesce != nil {
 		k.batch = batch.New(o.Store.SignBatch, *o.Coalesce)
+	}
+	if err := k.recognise(ctx); err != nil {
+		return nil, fmt.Errorf("opening the keys: %w", err)
+	}
+	if o.Complete != nil {
+		if err := o.Complete(ctx); err != nil {
+			return nil, fmt.Errorf("opening the keys: %w", err)
+		}
 	}
 	if err := k.Turn(ctx); err != nil {
 		return nil, fmt.Errorf("opening the keys: %w", err)
@@ -192,7 +208,11 @@ func (k *Keeper) Turn(ctx context.Context) error {
 	}
 	s := k.picture(lives, material)
 	s.read, s.asked = now, asked
+	if storeErr != nil {
+		s.unseen = old.unseen // the store did not say
+	}
 	k.state.Store(s)
+	k.warnOfUnseen(old, s)
 	if k.o.Node == "" {
 		return storeErr
 	}
@@ -214,9 +234,11 @@ func (k *Keeper) material(ctx context.Context, old *state, lives []Life, now tim
 	if old != nil {
 		known, asked = old.material, old.asked
 	}
+	// A version that the store did not show when it was asked is asked for with the
+	// others, not each time, while it is only announced.
 	unknown := slices.ContainsFunc(lives, func(l Life) bool {
 		_, ok := known[l.KeyID]
-		return !ok && l.State.InSet()
+		return !ok && l.State.InSet() && !(l.State == keys.Announced && old != nil && old.unseen[l.KeyID])
 	})
 	if old != nil && !unknown && now.Sub(asked) < k.o.Reread && k.o.Node != "" {
 		return known, asked, nil
@@ -303,7 +325,7 @@ func (k *Keeper) record(ctx context.Context, s Step, at time.Time, why string) e
 func (k *Keeper) picture(lives []Life, material map[keys.KeyID]keys.PublicKey) *state {
 	s := &state{
 		material: material, lives: lives, byID: map[keys.KeyID]Life{}, sets: map[keys.Use][]keys.PublicKey{}, active: map[group]keys.Handle{},
-		lacks: map[keys.Use]bool{},
+		lacks: map[keys.Use]bool{}, unseen: map[keys.KeyID]bool{},
 	}
 	for _, l := range lives {
 		if _, wanted := keys.FindAsymmetric(k.specs, l.Use, l.Algorithm); !wanted {
@@ -312,7 +334,10 @@ func (k *Keeper) picture(lives []Life, material map[keys.KeyID]keys.PublicKey) *
 		s.byID[l.KeyID] = l
 		public, ok := material[l.KeyID]
 		if !ok {
-			if l.State.InSet() {
+			switch {
+			case l.State == keys.Announced:
+				s.unseen[l.KeyID] = true
+			case l.State.InSet():
 				s.missing = append(s.missing, l.KeyID)
 			}
 			if l.State == keys.Published || l.State == keys.Active {
@@ -337,6 +362,22 @@ func (k *Keeper) picture(lives []Life, material map[keys.KeyID]keys.PublicKey) *
 		})
 	}
 	return s
+}
+
+// warnOfUnseen says once of each announced version that the store does not show it:
+// a command in the wrong folder may have announced it.
+func (k *Keeper) warnOfUnseen(old, s *state) {
+	for id := range s.unseen {
+		if k.o.Node != "" && (old == nil || !old.unseen[id]) {
+			k.o.Logger.Warn("a key version is announced that the key store does not show: it is passed over until it is there. If nobody knows it, take it away with `hopnhat keys revoke`", "kid", id)
+		}
+	}
+}
+
+// known are the versions that steps are decided on: an announced one that the
+// store does not show holds up no rotation.
+func (s *state) known(lives []Life) []Life {
+	return slices.DeleteFunc(slices.Clone(lives), func(l Life) bool { return l.State == keys.Announced && s.unseen[l.KeyID] })
 }
 
 // beat tells what this node serves: at once when that has changed.
@@ -370,10 +411,11 @@ func (k *Keeper) facts(ctx context.Context, now time.Time) (Facts, error) {
 
 // due tells from memory alone whether any step could be due.
 func (k *Keeper) due(s *state, now time.Time) bool {
-	if slices.ContainsFunc(s.lives, func(l Life) bool { return l.State == keys.Announced || l.State == keys.Published }) {
+	lives := s.known(s.lives)
+	if slices.ContainsFunc(lives, func(l Life) bool { return l.State == keys.Announced || l.State == keys.Published }) {
 		return true
 	}
-	return len(Next(s.lives, Facts{Now: now, Rules: k.o.Rules})) > 0
+	return len(Next(lives, Facts{Now: now, Rules: k.o.Rules})) > 0
 }
 
 // advance makes the steps that are due; of all nodes one does.
@@ -396,7 +438,7 @@ func (k *Keeper) advance(ctx context.Context, s *state, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		for _, step := range Next(lives, f) {
+		for _, step := range Next(s.known(lives), f) {
 			if step.KeyID == "" {
 				create = append(create, step)
 				continue

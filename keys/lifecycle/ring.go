@@ -214,6 +214,9 @@ func (k *Keeper) Age() time.Duration { return k.o.Now().Sub(k.state.Load().read)
 // Missing is how many versions should be in the store and are not.
 func (k *Keeper) Missing() int { return len(k.state.Load().missing) }
 
+// Unseen is how many versions are announced that the store does not show.
+func (k *Keeper) Unseen() int { return len(k.state.Load().unseen) }
+
 // Overdue is how many active versions should have had a successor by now.
 func (k *Keeper) Overdue() int {
 	n := 0

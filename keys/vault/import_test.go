@@ -18,7 +18,7 @@ import (
 // nothing, and another key of the same name is not touched.
 func TestMove(t *testing.T) {
 	ctx := t.Context()
-	from, err := file.Open(file.Options{Dir: t.TempDir(), Algorithms: keytest.Algorithms})
+	from, err := file.Open(file.Options{Dir: t.TempDir(), Algorithms: keytest.Algorithms, Make: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestMove(t *testing.T) {
 	}
 	s.Must(s.Call("POST", "transit/keys/hopnhat-token-es256/rotate", map[string]any{}, nil)) // imported keys rotate as others do
 
-	other, err := file.Open(file.Options{Dir: t.TempDir(), Algorithms: keytest.Algorithms})
+	other, err := file.Open(file.Options{Dir: t.TempDir(), Algorithms: keytest.Algorithms, Make: true})
 	s.Must(err)
 	defer other.Close()
 	foreign, err := other.Export()

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +12,8 @@ import (
 	_ "github.com/glebarez/go-sqlite" // database/sql driver "sqlite"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"hopnhat/store/sqldb"
 )
 
 // DB is the national database. It is safe for concurrent use.
@@ -38,10 +39,19 @@ type DB struct {
 const maxPrepared = 1000
 
 // Open connects to postgres://…, or to a SQLite file given as a path, sqlite:path
-// or file:path. It creates the file, not its folder.
-func Open(ctx context.Context, dsn string) (*DB, error) {
+// or file:path, which is there.
+func Open(ctx context.Context, dsn string) (*DB, error) { return open(ctx, dsn, false) }
+
+// Create is Open, and makes the SQLite file, though not its folder, if there is
+// none: for a nation that is to be generated.
+func Create(ctx context.Context, dsn string) (*DB, error) { return open(ctx, dsn, true) }
+
+func open(ctx context.Context, dsn string, create bool) (*DB, error) {
+	if err := sqldb.Check(dsn); err != nil {
+		return nil, fmt.Errorf("opening the national database: %w", err)
+	}
 	db := &DB{prepared: map[string]*sql.Stmt{}}
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+	if sqldb.Postgres(dsn) {
 		config, err := pgx.ParseConfig(dsn)
 		if err != nil {
 			// The parser's words may repeat the password.
@@ -52,12 +62,14 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 		db.pool.SetMaxOpenConns(16)
 		db.pool.SetMaxIdleConns(16)
 	} else {
-		path := strings.TrimPrefix(strings.TrimPrefix(dsn, "sqlite:"), "file:")
-		if path == "" {
-			return nil, errors.New("the national database has no address: want a file or postgres://user@host:port/database")
+		path := sqldb.Path(dsn)
+		if err := sqldb.File(path, create); errors.Is(err, sqldb.ErrNoFile) {
+			return nil, fmt.Errorf("%w: no file %s", ErrEmpty, path)
+		} else if err != nil {
+			return nil, fmt.Errorf("the national database: %w", err)
 		}
 		db.where = path
-		pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-32000)")
+		pool, err := sql.Open("sqlite", sqldb.URI(path)+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-32000)")
 		if err != nil {
 			return nil, fmt.Errorf("opening the national database %s: %w", path, err)
 		}

@@ -32,7 +32,7 @@ func empty(t testing.TB, kind string) *DB {
 	if kind == "postgres" {
 		dsn = pgtest.Database(t)
 	}
-	db, err := Open(t.Context(), dsn)
+	db, err := Create(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestAnAddressThatCannotBeOpenedSaysWhichAndKeepsThePassword(t *testing.T) {
 		"a broken address": "postgres://user:geheim@:x/y?sslmode=maybe",
 		"nobody listens":   "postgres://user:geheim@127.0.0.1:1/nation?sslmode=disable&connect_timeout=2",
 	} {
-		db, err := Open(t.Context(), dsn)
+		db, err := Create(t.Context(), dsn)
 		if err == nil {
 			_, err = db.Status(t.Context())
 			db.Close()
@@ -229,7 +229,7 @@ func TestBothDatabasesHoldTheSameNation(t *testing.T) {
 func TestTwoFilesOfOneSeedAreIdentical(t *testing.T) {
 	file := func() []byte {
 		path := filepath.Join(t.TempDir(), "registry.db")
-		db, err := Open(t.Context(), path)
+		db, err := Create(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,7 +32,7 @@ func PostgreSQL(t testing.TB, now func() time.Time) *store.DB {
 
 func open(t testing.TB, dsn string, now func() time.Time) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{DSN: dsn, Now: now})
+	db, err := store.Open(t.Context(), store.Options{DSN: dsn, Create: true, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

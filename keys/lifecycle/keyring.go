@@ -1,0 +1,130 @@
+package lifecycle
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+
+	"hopnhat/keys"
+)
+
+// ErrForeignKeys means that a Book is of another keyring than the one at hand.
+// Nothing was announced or written.
+var ErrForeignKeys = errors.New("these are not the keys of this database")
+
+// ErrNoKeyring means that a Book has no keyring yet, and that this process may
+// not give it one.
+var ErrNoKeyring = errors.New("this database has no keyring yet")
+
+// KeyringID names a keyring for ever: whatever rotates, and wherever the keys are
+// kept. It is made of the two secrets that never change, and tells nothing of
+// them.
+type KeyringID string
+
+// identify makes the id. It is empty for a role that may not use the keys: one
+// that only rotates them.
+func identify(ctx context.Context, store keys.Secrecy) (KeyringID, error) {
+	h := sha256.New()
+	for _, use := range []keys.Use{keys.PairwiseSubject, keys.Secrets} {
+		derived, err := store.Derive(ctx, use, "identifier of the keyring")
+		if cause, _ := keys.CauseOf(err); cause == keys.PermissionDenied {
+			return "", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("identifying the keyring: %w", err)
+		}
+		h.Write(derived)
+	}
+	return KeyringID(base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:15])), nil
+}
+
+// recognise holds the keys at hand against the keyring that the Book is of. A Book
+// without one is given this one if the process may begin, or if the Book, written
+// by a release that did not know of keyrings, began with these keys.
+func (k *Keeper) recognise(ctx context.Context) error {
+	id, err := identify(ctx, k.o.Store)
+	if err != nil {
+		return err
+	}
+	recorded, err := k.o.Book.Keyring(ctx)
+	if err != nil {
+		return fmt.Errorf("reading which keyring the database is of: %w", err)
+	}
+	if recorded != "" && id != "" {
+		return compare(id, recorded)
+	}
+	lives, err := k.o.Book.KeyLives(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the book of keys: %w", err)
+	}
+	if len(lives) == 0 {
+		return k.begin(ctx, id)
+	}
+	ours, err := k.began(ctx, lives)
+	switch {
+	case err != nil:
+		return err
+	case !ours:
+		return compare(id, recorded)
+	case id == "": // the rotation role: it shows the right keys, and cannot say their id
+		return nil
+	}
+	return k.adopt(ctx, id)
+}
+
+// compare refuses another keyring than the recorded one.
+func compare(id, recorded KeyringID) error {
+	if id == recorded && id != "" {
+		return nil
+	}
+	told := func(id KeyringID, unknown string) string {
+		if id == "" {
+			return unknown
+		}
+		return string(id)
+	}
+	return fmt.Errorf("%w: it is of keyring %s, and at hand is %s; nothing was written. Name the key store that belongs to the database (keystore, keys, passphrase_file, vault_address), or the database that belongs to the keys (state, database)",
+		ErrForeignKeys, told(recorded, "the first release's, that is not named yet"), told(id, "another"))
+}
+
+// begin gives an empty Book its keyring.
+func (k *Keeper) begin(ctx context.Context, id KeyringID) error {
+	switch {
+	case !k.o.Begin:
+		return fmt.Errorf("%w: a tool gives it none. Run `hopnhat init` once, or start the server; if it has been in service, this is not its database: name the right one (state, database)", ErrNoKeyring)
+	case id == "":
+		return fmt.Errorf("%w: the role at hand may not use the keys, so it cannot name them: begin with the serving role", ErrNoKeyring)
+	}
+	return k.adopt(ctx, id)
+}
+
+// adopt writes the id down; of several processes that begin at once one does,
+// and the others are held against it.
+func (k *Keeper) adopt(ctx context.Context, id KeyringID) error {
+	recorded, err := k.o.Book.RecordKeyring(ctx, id)
+	if err != nil {
+		return fmt.Errorf("recording which keyring the database is of: %w", err)
+	}
+	return compare(id, recorded)
+}
+
+// began reports whether the Book began with keys of the store: whether the store
+// shows the first version of one of the keys that every keyring has had from its
+// first day. A later stranger's versions are never the first.
+func (k *Keeper) began(ctx context.Context, lives []Life) (bool, error) {
+	versions, err := k.o.Store.Versions(ctx)
+	if err != nil {
+		return false, err
+	}
+	all := groups(lives)
+	for _, spec := range keys.Specs(nil) {
+		first := all[group{spec.Use, spec.Algorithm}]
+		if len(first) > 0 && slices.ContainsFunc(versions, func(v keys.PublicKey) bool { return v.KeyID == first[0].KeyID }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
