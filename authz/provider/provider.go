@@ -263,6 +263,8 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 
 // CheckIssuer refuses an issuer that is not https, save http on loopback, or
 // that has a query, a fragment or a trailing slash (OpenID Connect Discovery §3).
+// A path is refused too: cookies, pages and well-known addresses are those of a host,
+// so two issuers of one host would share what a browser keeps.
 func CheckIssuer(issuer string) error {
 	rest, secure := strings.CutPrefix(issuer, "https://")
 	if !secure {
@@ -279,6 +281,9 @@ func CheckIssuer(issuer string) error {
 	}
 	if rest == "" || strings.ContainsAny(rest, "?#@ ") || strings.HasSuffix(issuer, "/") {
 		return fmt.Errorf("issuer %q must be a URL without query, fragment, user or trailing slash", issuer)
+	}
+	if strings.Contains(rest, "/") {
+		return fmt.Errorf("issuer %q has a path, and nothing is served below one: give the provider a host name of its own", issuer)
 	}
 	return nil
 }

@@ -606,8 +606,8 @@ func part(t *testing.T, token string, i int) map[string]any {
 
 func TestCheckIssuer(t *testing.T) {
 	for issuer, good := range map[string]bool{
-		"https://id.example": true, "https://id.example/tenant": true, "http://localhost:8440": true, "http://127.0.0.1": true, "http://[::1]:1": true,
-		"http://id.example": false, "https://id.example/": false, "https://id.example?x": false, "https://u@id.example": false, "": false, "ftp://x": false, "http://localhost.evil.example": false,
+		"https://id.example": true, "https://id.example:8443": true, "http://localhost:8440": true, "http://127.0.0.1": true, "http://[::1]:1": true,
+		"http://id.example": false, "https://id.example/": false, "https://id.example/tenant": false, "http://localhost:8440/a": false, "https://id.example?x": false, "https://u@id.example": false, "": false, "ftp://x": false, "http://localhost.evil.example": false,
 	} {
 		if err := provider.CheckIssuer(issuer); (err == nil) != good {
 			t.Errorf("%q: %v", issuer, err)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"hopnhat/authz/provider"
 )
 
 // config is everything that can be set. A file is read first, the environment
@@ -93,7 +95,7 @@ func number(name, meaning string, into *int) setting {
 // settings is the one place where every key stands with its meaning.
 func (c *config) settings() []setting {
 	return []setting{
-		text("issuer", "issuer identifier: https URL without trailing slash; http only on localhost", &c.Issuer),
+		text("issuer", "issuer identifier: https URL of a host of its own, without path and trailing slash; http only on localhost", &c.Issuer),
 		text("listen", "address to listen on, host:port", &c.Listen),
 		text("state", "folder for everything that is not given elsewhere", &c.State),
 		text("database", "PostgreSQL URL or SQLite file of identities, grants, consents and evidence", &c.Database),
@@ -240,6 +242,9 @@ func (c *config) finish() error {
 	if c.LogOrigin == "" {
 		host := strings.TrimPrefix(strings.TrimPrefix(c.Issuer, "https://"), "http://")
 		c.LogOrigin = strings.ReplaceAll(host, ":", "-") + "/release/" + c.Site
+	}
+	if err := provider.CheckIssuer(c.Issuer); err != nil {
+		return err
 	}
 	if err := c.checkTLS(); err != nil {
 		return err

@@ -44,6 +44,8 @@ func TestConfigRefuses(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
 		{"an unknown key, with the nearest known one", "isuer: https://x\n", `did you mean "issuer"`},
 		{"a list where one value belongs", "issuer: [a]\n", "takes one value"},
+		{"an issuer with a path", "issuer: https://hopnhat.example/dang-nhap\n", `issuer "https://hopnhat.example/dang-nhap" has a path`},
+		{"an issuer that is not https", "issuer: http://hopnhat.example\n", "issuer"},
 		{"a duration that is none", "session_idle: soon\n", "session_idle"},
 		{"tokens that live too long", "access_token_life: 6m\n", "at most 5m"},
 		{"no ES256", "signing_algs: RS256\n", "ES256"},

@@ -35,6 +35,7 @@ func newWebApp(t *testing.T, n *nation) *webApp {
   client_uri: "http://localhost/trang-mau"
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
+  id_token_signed_response_alg: ES256
   redirect_uris: ["` + a.redirect + `"]
   response_types: [code, "code id_token", "code token", "code id_token token", id_token, "id_token token"]
   grant_types: [authorization_code, implicit, refresh_token]

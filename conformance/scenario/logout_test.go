@@ -77,6 +77,7 @@ func leavingApp(t *testing.T, n *nation, id, redirect, more string) *party {
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: oidc
   token_endpoint_auth_method: private_key_jwt
+  id_token_signed_response_alg: ES256
   jwks: %s
   redirect_uris: ["%s"]
   post_logout_redirect_uris: ["%s"]

@@ -193,6 +193,7 @@ func (n *nation) register(t *testing.T) {
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: %s
   token_endpoint_auth_method: private_key_jwt
+  id_token_signed_response_alg: ES256
   jwks: %s
   redirect_uris: ["%s"]
   post_logout_redirect_uris: ["http://localhost/signed-out"]
@@ -220,6 +221,7 @@ func (n *nation) register(t *testing.T) {
   owner: {vi: "Cơ quan thử", en: "Test agency"}
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
+  id_token_signed_response_alg: ES256
   redirect_uris: ["http://localhost/legacy/callback"]
   scope: openid
 `

@@ -29,6 +29,7 @@ func registerLegacy(t *testing.T, n *nation, id, redirect, members string) strin
   owner: {vi: Sở Mẫu, en: Sample Department}
   profile: oidc
   token_endpoint_auth_method: client_secret_basic
+  id_token_signed_response_alg: ES256
   redirect_uris: ["%s"]
   minimum_level: 2
 %s
