@@ -114,8 +114,6 @@ func checkIdentity(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error 
 		return refuse("client_id", "it is missing or longer than 128 bytes")
 	case strings.ContainsFunc(string(c.ID), func(r rune) bool { return r < ' ' || r > '~' }):
 		return refuse("client_id", "it holds a character that is not printable ASCII (RFC 6749 Appendix A.1)")
-	case c.Name.VI == "":
-		return refuse("client_name", "it is missing; citizens read it on the consent page")
 	case c.MinimumLevel < 0 || c.MinimumLevel > 4:
 		return refuse("minimum_level", "a level is 1 to 4")
 	case c.ApplicationType != "web" && c.ApplicationType != "native":

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -13,7 +14,8 @@ import (
 // from YAML. What is empty takes its default in [Metadata.Client].
 type Metadata struct {
 	ClientID string `json:"client_id,omitempty"`
-	// The name with and without language (RFC 7591 §2.2); without is Vietnamese.
+	// The name with and without language (RFC 7591 §2.2); without is Vietnamese. An app
+	// that has none goes by its host: see [nameless].
 	Name      string `json:"client_name,omitempty"`
 	NameVI    string `json:"client_name#vi,omitempty"`
 	NameEN    string `json:"client_name#en,omitempty"`
@@ -188,7 +190,21 @@ func (m Metadata) raw() *authz.Client {
 	if len(c.Scopes) == 0 {
 		c.Scopes = []string{"openid"}
 	}
+	if c.Name.VI == "" {
+		c.Name.VI = or(c.Name.EN, nameless(c))
+	}
 	return c
+}
+
+// nameless is what people read of an app that says no name, which it need not (RFC 7591
+// §2): the host it sends them back to, or else its id.
+func nameless(c *authz.Client) string {
+	for _, uri := range append(slices.Clone(c.RedirectURIs), "https://"+c.Sector) {
+		if u, err := url.Parse(uri); err == nil && u.Hostname() != "" {
+			return u.Hostname()
+		}
+	}
+	return string(c.ID)
 }
 
 // signing is the algorithm of a client's ID tokens.

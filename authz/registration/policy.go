@@ -19,12 +19,14 @@ type Policy struct {
 	Profile authz.ProfileName   `json:"profile,omitempty"`
 	Owner   authz.LocalizedText `json:"owner,omitzero"`
 	// GrantTypes and Scopes that may be registered; empty allows those of an
-	// ordinary app: authorization_code, refresh_token; openid, offline_access.
+	// ordinary app: authorization_code, refresh_token; openid, offline_access. An app
+	// that names none gets what is let.
 	GrantTypes []string `json:"grant_types,omitempty"`
 	Scopes     []string `json:"scopes,omitempty"`
 	// Allow are opt-ins of the profile that an app may register.
 	Allow []Allowance `json:"allow,omitempty"`
-	// Declarations that may be registered, whole or in part.
+	// Declarations that may be registered, whole or in part; all of them where an app
+	// names none.
 	Declarations []authz.Declaration       `json:"declarations,omitempty"`
 	MinimumLevel authz.AuthenticationLevel `json:"minimum_level,omitempty"`
 	// RequireStatement demands a software statement.
@@ -140,6 +142,9 @@ func (p Policy) Check(catalogue Declarations) error {
 			return refuse("declarations", "%v", err)
 		}
 	}
+	if undeclared := claims.Undeclared(&authz.Client{Scopes: p.Scopes, Declarations: p.Declarations}); len(undeclared) > 0 && !p.Open {
+		return refuse("scopes", "%s asks about the person, and no declaration of the token covers it", undeclared[0])
+	}
 	return nil
 }
 
@@ -178,7 +183,40 @@ func (p Policy) Fill(m Metadata) (Metadata, error) {
 	if m.MinimumLevel == 0 {
 		m.MinimumLevel = int(p.MinimumLevel)
 	}
-	return m, nil
+	return p.usual(m), nil
+}
+
+// usual fills in what an app leaves out with what its token lets (RFC 7591 §2): a client
+// that knows nothing of declarations, scopes or members of ours gets what the officer
+// meant it to have.
+func (p Policy) usual(m Metadata) Metadata {
+	if m.Declarations == nil {
+		m.Declarations = p.Declarations
+	}
+	if len(m.Scope) == 0 {
+		scopes := p.lets(p.Scopes, ordinaryScopes)
+		undeclared := claims.Undeclared(&authz.Client{Scopes: scopes, Declarations: m.Declarations})
+		m.Scope = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return slices.Contains(undeclared, s) })
+	}
+	if len(m.GrantTypes) == 0 && len(p.GrantTypes) > 0 {
+		let := func(grant string) bool { return grant == "implicit" || slices.Contains(p.GrantTypes, grant) }
+		usual := grantsFor(responseTypes(m.ResponseTypes))
+		if m.GrantTypes = slices.DeleteFunc(usual, func(grant string) bool { return !let(grant) }); len(m.GrantTypes) == 0 {
+			m.GrantTypes = p.GrantTypes
+		}
+	}
+	// No standard has a member to say these with.
+	m.CodeWithoutPKCE = m.CodeWithoutPKCE || slices.Contains(p.Allow, AllowWithoutPKCE)
+	m.SessionManagement = m.SessionManagement || slices.Contains(p.Allow, AllowSession)
+	return m
+}
+
+// lets is what a list of the token lets: itself, or the ordinary where it is empty.
+func (p Policy) lets(list, ordinary []string) []string {
+	if len(list) == 0 {
+		return ordinary
+	}
+	return list
 }
 
 // Permits refuses a client that goes beyond the policy.
@@ -187,22 +225,18 @@ func (p Policy) Permits(c *authz.Client) error {
 		return nil
 	}
 	for _, one := range []struct {
-		member               string
-		wanted, let, without []string
+		member      string
+		wanted, let []string
 	}{
-		{"grant_types", c.GrantTypes, p.GrantTypes, ordinaryGrants},
-		{"scope", c.Scopes, p.Scopes, ordinaryScopes},
+		{"grant_types", c.GrantTypes, p.lets(p.GrantTypes, ordinaryGrants)},
+		{"scope", c.Scopes, p.lets(p.Scopes, ordinaryScopes)},
 	} {
-		let := one.let
-		if len(let) == 0 {
-			let = one.without
-		}
 		for _, w := range one.wanted {
 			if w == "implicit" {
 				continue // follows from the response types, which are looked at below
 			}
-			if !slices.Contains(let, w) {
-				return refuse(one.member, "%q is not let by the initial access token; it lets %v", clip(w), let)
+			if !slices.Contains(one.let, w) {
+				return refuse(one.member, "%q is not let by the initial access token; it lets %v", clip(w), one.let)
 			}
 		}
 	}

@@ -72,7 +72,8 @@ func TestRules(t *testing.T) {
 		{"an id that no header could carry", "RFC 6749 Appendix A.1", `{"client_id":"sổ"}`, metadata, "client_id"},
 		{"an owner longer than a page is wide", "", `{"owner":{"vi":"` + strings.Repeat("Sở ", 50) + `"}}`, metadata, "owner"},
 		{"an owner with signs that cannot be seen", "", `{"owner":{"vi":"Sở","en":"Depart\u200bment"}}`, metadata, "owner"},
-		{"no name", "", `{"client_name":null}`, metadata, "client_name"},
+		{"no name", "RFC 7591 §2", `{"client_name":null}`, "", ""},
+		{"no name at a host that could be taken for us", "reserved-name", `{"client_name":null,"redirect_uris":["https://vneid.example.vn/cb"]}`, metadata, "client_name"},
 		{"a name in one language only is a name", "RFC 7591 §2.2", `{"client_name":null,"client_name#vi":"Sổ"}`, "", ""},
 		{"a list where a text belongs", "RFC 7591 §2", `{"client_uri":["https://x.example"]}`, metadata, "client_uri"},
 		{"a text where a list belongs", "RFC 7591 §2", `{"redirect_uris":"https://x.example"}`, metadata, "redirect_uris"},
@@ -136,6 +137,27 @@ func TestRules(t *testing.T) {
 			}
 			if got.Code != row.code || got.Parameter != row.member {
 				t.Fatalf("%s: got %v, want %q at %q", row.clause, err, row.code, row.member)
+			}
+		})
+	}
+}
+
+// TestNameless: RFC 7591 §2, the name is optional; people then read where they are sent.
+func TestNameless(t *testing.T) {
+	for _, row := range []struct{ name, changes, want string }{
+		{"a host", `{"client_name":null}`, "dat.example.vn"},
+		{"a host with a port", `{"client_name":null,"redirect_uris":["https://dat.example.vn:8443/cb"]}`, "dat.example.vn"},
+		{"a name in another language", `{"client_name":null,"client_name#en":"Land"}`, "Land"},
+		{"a sector", `{"client_name":null,"redirect_uris":null,"sector":"tv.example.vn","grant_types":["urn:ietf:params:oauth:grant-type:device_code"]}`, "tv.example.vn"},
+		{"nothing", `{"client_name":null,"redirect_uris":null,"grant_types":["client_credentials"]}`, "so-dat"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			m, err := Parse(with(t, app, row.changes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c, err := m.Client(rules); err != nil || c.Name.VI != row.want {
+				t.Errorf("got %+v, %v, want %q", c, err, row.want)
 			}
 		})
 	}

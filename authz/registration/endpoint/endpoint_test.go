@@ -157,7 +157,7 @@ func TestRegister(t *testing.T) {
 			t.Fatalf("%d %v", a.status, a.body)
 		}
 		for name, want := range map[string]any{
-			"token_endpoint_auth_method": "client_secret_basic", "application_type": "web", "profile": "oidc", "scope": "openid", "subject_type": "pairwise",
+			"token_endpoint_auth_method": "client_secret_basic", "application_type": "web", "profile": "oidc", "scope": "openid offline_access", "subject_type": "pairwise",
 			"contacts": []any{"it@cu.example.vn"}, "client_name": "Sổ cũ", "client_name#en": "Old book", "client_id_issued_at": float64(d.now.Unix()),
 			"client_secret_expires_at": float64(d.now.Add(365 * 24 * time.Hour).Unix()), "grant_types": []any{"authorization_code", "refresh_token"},
 			"registration_client_uri": issuer + "/register/" + a.text("client_id"), "made_up": nil, "sector": nil,
@@ -201,6 +201,56 @@ func TestRegister(t *testing.T) {
 		}
 		if len(d.events) != 1 {
 			t.Errorf("%d events", len(d.events))
+		}
+	})
+	t.Run("RFC 7591 §2: what is left out is what the token lets", func(t *testing.T) {
+		land := authz.Declaration{Purpose: "land.mortgage", Basis: authz.BasisConsent, Registry: "land", Attributes: []authz.AttributeID{"land.area"}, MaxDays: 30}
+		prefill := authz.Declaration{Purpose: "dvc.prefill", Basis: authz.BasisConsent, Registry: "population", Attributes: []authz.AttributeID{"population.full_name"}, MaxDays: 30}
+		const certified = `{"redirect_uris":["https://cu.example.vn/cb"],"response_types":["code"]}` // knows nothing of us
+		for _, row := range []struct {
+			name    string
+			policy  registration.Policy
+			changes string
+			want    map[string]any
+		}{
+			{"nothing said on either side", registration.Policy{Profile: authz.OIDC}, `{}`, map[string]any{
+				"scope": "openid offline_access", "grant_types": []any{"authorization_code", "refresh_token"}, "declarations": nil, "client_name": "cu.example.vn", "code_without_pkce": nil,
+			}},
+			{"scopes and declarations of the token", registration.Policy{Profile: authz.OIDC, Scopes: []string{"openid", "profile"}, Declarations: []authz.Declaration{land, prefill}}, `{}`, map[string]any{
+				"scope": "openid profile", "declarations": 2,
+			}},
+			{"scopes said, declarations not", registration.Policy{Profile: authz.OIDC, Scopes: []string{"openid", "profile"}, Declarations: []authz.Declaration{land, prefill}}, `{"scope":"openid"}`, map[string]any{
+				"scope": "openid", "declarations": 2,
+			}},
+			{"no declarations said to be none", registration.Policy{Profile: authz.OIDC, Scopes: []string{"openid", "profile"}, Declarations: []authz.Declaration{land, prefill}}, `{"declarations":[]}`, map[string]any{
+				"scope": "openid", "declarations": nil,
+			}},
+			{"grants of the token that the response types need", registration.Policy{Profile: authz.OIDC, GrantTypes: []string{"authorization_code", "client_credentials"}}, `{}`, map[string]any{
+				"grant_types": []any{"authorization_code"},
+			}},
+			{"a token for machines", registration.Policy{Profile: authz.OIDC, GrantTypes: []string{"client_credentials"}}, `{"redirect_uris":null,"response_types":[]}`, map[string]any{
+				"grant_types": []any{"client_credentials"},
+			}},
+			{"opt-ins that no standard has a word for", registration.Policy{Profile: authz.OIDC, Allow: []string{"code_without_pkce", "session_management", "hybrid"}}, `{}`, map[string]any{
+				"code_without_pkce": true, "session_management": true, "response_types": nil,
+			}},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				d := newDesk(t, false)
+				a := d.ask(t, "POST", endpoint.Path, d.officer(t, row.policy, 1), with(t, certified, row.changes))
+				if a.status != 201 {
+					t.Fatalf("%d %v", a.status, a.body)
+				}
+				for member, want := range row.want {
+					got := a.body[member]
+					if list, ok := got.([]any); ok && member == "declarations" {
+						got = len(list)
+					}
+					if !reflect.DeepEqual(got, want) {
+						t.Errorf("%s: got %v, want %v", member, got, want)
+					}
+				}
+			})
 		}
 	})
 	t.Run("a hundred long redirect URIs are registered, changed and deleted, each with its event", func(t *testing.T) {
