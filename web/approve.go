@@ -56,9 +56,9 @@ func (s *Server) device(v *visit) error {
 		return err
 	}
 	v.formPath = DevicePath
-	code := v.c.FormValue("user_code")
+	code := v.field("user_code")
 	page := devicePage("")
-	if v.c.FormValue("prefilled") != "" {
+	if v.field("prefilled") != "" {
 		page = devicePage(code)
 	}
 	if wait := s.o.UserCodes.Take(v.address()); wait > 0 {
@@ -128,12 +128,12 @@ func (s *Server) approve(v *visit) error {
 	if err := v.checkForm(); err != nil {
 		return err
 	}
-	handle := authz.AuthorizationID(v.c.FormValue("a"))
+	handle := authz.AuthorizationID(v.field("a"))
 	var next provider.Next
 	var err error
-	switch v.c.FormValue("decision") {
+	switch v.field("decision") {
 	case "approve":
-		next, err = s.o.Provider.Confirm(v.http, handle, v.c.FormValue("symbol"))
+		next, err = s.o.Provider.Confirm(v.http, handle, v.field("symbol"))
 	case "not_me":
 		next, err = s.o.Provider.Disown(v.http, handle, decoupled.NotMe)
 	default:

@@ -333,7 +333,7 @@ func (s *Server) export(v *visit) error {
 	if err != nil {
 		return err
 	}
-	reason := norm.NFC.String(strings.TrimSpace(v.c.FormValue("reason"))) // some keyboards compose nothing
+	reason := norm.NFC.String(strings.TrimSpace(v.field("reason"))) // some keyboards compose nothing
 	if runes := []rune(reason); len(runes) > maxReason {
 		reason = string(runes[:maxReason])
 	}
@@ -341,7 +341,7 @@ func (s *Server) export(v *visit) error {
 		return fault(view.ErrorBadRequest) // a control character: no keyboard writes one
 	}
 	if reason == "" || page.TooMany {
-		page.Missing = reason == "" && v.c.FormValue("confirm") != ""
+		page.Missing = reason == "" && v.field("confirm") != ""
 		return v.show(page, view.ConsoleNav(console, view.SectionExports)...)
 	}
 	v.formPath = console

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -50,17 +51,19 @@ func TestEveryFormIsChecked(t *testing.T) {
 		found++
 		path := strings.ReplaceAll(route.Path, ":id", "01a214e0-b7fb-7c28-8efd-9f2277b2bc65")
 		for _, row := range []struct {
-			name, token string
-			header      map[string]string
+			name, query, token string
+			header             map[string]string
 		}{
-			{"no token", "", nil},
-			{"another browser's token", s.o.Forms.Token(another, "form"), nil},
-			{"a token for something else", s.o.Forms.Token(hers, "x"), nil},
-			{"from another origin", s.o.Forms.Token(hers, "form"), map[string]string{"Origin": "https://evil.example"}},
-			{"from another site", s.o.Forms.Token(hers, "form"), map[string]string{"Sec-Fetch-Site": "cross-site"}},
+			{"no token", "", "", nil},
+			{"another browser's token", "", s.o.Forms.Token(another, "form"), nil},
+			{"a token for something else", "", s.o.Forms.Token(hers, "x"), nil},
+			{"a token in the address", "?csrf=" + s.o.Forms.Token(hers, "form"), "", nil},
+			{"from another origin", "", s.o.Forms.Token(hers, "form"), map[string]string{"Origin": "https://evil.example"}},
+			{"from an origin that hides", "", s.o.Forms.Token(hers, "form"), map[string]string{"Origin": "null"}},
+			{"from another site", "", s.o.Forms.Token(hers, "form"), map[string]string{"Sec-Fetch-Site": "cross-site"}},
 		} {
 			t.Run(path+": "+row.name, func(t *testing.T) {
-				r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(url.Values{"csrf": {row.token}}.Encode()))
+				r := httptest.NewRequest(http.MethodPost, path+row.query, strings.NewReader(url.Values{"csrf": {row.token}}.Encode()))
 				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 				r.Header.Set("Cookie", s.o.Sessions.BindingName()+"="+hers)
 				for name, value := range row.header {
@@ -79,6 +82,46 @@ func TestEveryFormIsChecked(t *testing.T) {
 	}
 	if found < 8 {
 		t.Fatalf("only %d forms were found in the route table", found)
+	}
+}
+
+// TestFieldsAreOfTheBody: what stands in the address of a POST is no field of its
+// form.
+func TestFieldsAreOfTheBody(t *testing.T) {
+	s := routed()
+	s.app = fiber.New()
+	s.app.Post("/fields", s.page(func(v *visit) error { return v.c.SendString(v.field("a") + "," + v.field("b") + "," + v.param("b")) }))
+	r := httptest.NewRequest(http.MethodPost, "/fields?b=address", strings.NewReader("a=body"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := s.app.Test(r, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if err != nil || string(raw) != "body,," {
+		t.Errorf("got %q, %v", raw, err)
+	}
+}
+
+// TestOpeners: a window that an app opened stays tied to it on the way of a sign-in
+// or a sign-out, whatever is answered, and nowhere else.
+func TestOpeners(t *testing.T) {
+	s := routed()
+	for path, want := range map[string]string{
+		"/authorize": "", "/authorize?client_id=x": "", "/authorize/resume?a=x": "", "/signin": "", "/signin/code": "", "/signin/cancel?a=x": "", "/consent?a=x": "",
+		"/logout": "", "/logout/done": "", "/logout/continue?logout=x": "",
+		"/": "same-origin", "/portal": "same-origin", "/portal/sessions": "same-origin", "/console": "same-origin", "/device": "same-origin", "/approve?a=x": "same-origin",
+		"/nowhere": "same-origin", "/signing": "same-origin", "/jwks": "same-origin", "/healthz": "same-origin",
+	} {
+		response, err := s.app.Test(httptest.NewRequest(http.MethodGet, path, nil), -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if got := response.Header.Get("Cross-Origin-Opener-Policy"); got != want {
+			t.Errorf("%s: the policy is %q, want %q", path, got, want)
+		}
 	}
 }
 

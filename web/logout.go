@@ -84,7 +84,7 @@ func (s *Server) askLogout(v *visit, who *session.Session, asked provider.Logout
 	if asked.Client != nil {
 		a := app(asked.Client)
 		page.App = &a
-		v.allowForms(asked.Return)
+		v.leadsAway()
 	}
 	v.formPath = provider.EndSessionPath + "/continue?" + url.Values{"logout": {asked.Ticket}}.Encode()
 	return v.show(page)
@@ -116,7 +116,7 @@ func (s *Server) logoutConfirm(v *visit) error {
 		return err
 	}
 	var asked provider.Logout
-	if ticket := v.c.FormValue("logout"); ticket != "" {
+	if ticket := v.field("logout"); ticket != "" {
 		if asked, err = s.o.Provider.ContinueEndSession(v.ctx, ticket, in(who)); err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (s *Server) logoutConfirm(v *visit) error {
 	if who == nil {
 		return s.endLeftover(v, asked)
 	}
-	switch v.c.FormValue("decision") {
+	switch v.field("decision") {
 	case "stay":
 		return redirect(portal)
 	case "app":
@@ -181,7 +181,7 @@ func (s *Server) endSession(v *visit) error {
 	if err != nil {
 		return err
 	}
-	id := authz.SessionID(v.c.FormValue("session"))
+	id := authz.SessionID(v.field("session"))
 	told, err := s.o.Sessions.End(v.ctx, s.o.Clients, who.Subject, id, "ended by the person")
 	if err != nil {
 		return err

@@ -83,11 +83,11 @@ func (s *Server) retryLogout(v *visit) error {
 	if err := v.operator(); err != nil {
 		return err
 	}
-	if err := s.o.Logouts.RetryLogout(v.ctx, v.c.FormValue("delivery"), s.o.Now()); err != nil {
+	if err := s.o.Logouts.RetryLogout(v.ctx, v.field("delivery"), s.o.Now()); err != nil {
 		return err
 	}
 	s.o.LogoutQueued()
-	client := v.c.FormValue("app")
+	client := v.field("app")
 	v.formPath = logouts + "?" + url.Values{"app": {client}}.Encode()
 	return s.showLogouts(v, authz.ClientID(client), "", true)
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -219,6 +220,7 @@ func (s *Server) routes() {
 	a.Get("/", s.page(s.home))
 	a.Get("/signin", s.page(s.signInForm))
 	a.Post("/signin", s.page(s.signIn))
+	a.Get("/signin/cancel", s.page(s.cancel))
 	a.Post("/signin/code", s.page(s.signInCode))
 	a.Get("/consent", s.page(s.consentForm))
 	a.Post("/consent", s.page(s.consent))
@@ -289,13 +291,30 @@ func identify(c *fiber.Ctx) error {
 // harden sets the headers every answer carries.
 func (s *Server) harden(c *fiber.Ctx) error {
 	c.Set("X-Content-Type-Options", "nosniff")
-	c.Set("Referrer-Policy", "no-referrer")
+	// The origin and never a path. Less would make browsers send "Origin: null" with
+	// our own forms, and with the form that carries an answer to an app.
+	c.Set("Referrer-Policy", "strict-origin")
 	c.Set("X-Frame-Options", "DENY")
-	c.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if !inPopups(c.Path()) {
+		c.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	if s.o.Sessions.Secure() {
 		c.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 	}
 	return c.Next()
+}
+
+// inPopups tells whether an address lies on the way of a sign-in or a sign-out, which
+// an app may open in a window of its own (display=popup, OpenID Connect Core
+// §3.1.2.1). The policy that keeps openers apart would cut that window from its app
+// for good, by a redirect as by a page.
+func inPopups(path string) bool {
+	for _, way := range []string{provider.AuthorizePath, "/signin", "/consent", provider.EndSessionPath} {
+		if path == way || strings.HasPrefix(path, way+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // closeChunked ends the connection after a request whose length was not told

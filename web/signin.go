@@ -47,7 +47,7 @@ func (v *visit) follow(next provider.Next) error {
 	for name := range next.Form.Fields {
 		page.Fields = append(page.Fields, view.Field{Name: name, Value: next.Form.Fields.Get(name)})
 	}
-	v.allowForms(next.Form.Action)
+	v.leadsAway()
 	return v.show(page)
 }
 
@@ -74,8 +74,8 @@ type errand struct {
 	waiting       *provider.Waiting
 }
 
-func (v *visit) errand(get func(string, ...string) string) (errand, error) {
-	e := errand{authorization: get("a"), next: get("next")}
+func (v *visit) errand() (errand, error) {
+	e := errand{authorization: v.param("a"), next: v.param("next")}
 	v.formPath = "/signin?" + url.Values{"next": {local(e.next)}}.Encode()
 	if e.authorization != "" {
 		v.formPath = "/signin?" + url.Values{"a": {e.authorization}}.Encode()
@@ -86,7 +86,6 @@ func (v *visit) errand(get func(string, ...string) string) (errand, error) {
 			return e, err
 		}
 		e.waiting = &w
-		v.allowForms(w.Request.RedirectURI)
 	}
 	return e, nil
 }
@@ -116,41 +115,42 @@ func (e errand) done() string {
 }
 
 func (s *Server) signInForm(v *visit) error {
-	e, err := v.errand(v.c.Query)
+	e, err := v.errand()
 	if err != nil {
 		return err
 	}
-	return v.show(view.SignIn{Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), CanCancel: e.waiting != nil})
+	return v.show(view.SignIn{Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), CancelURL: e.cancel()})
 }
 
-// cancelled sends the browser back to the app when the person pressed cancel.
-func (v *visit) cancelled(e errand) (bool, error) {
-	if v.c.FormValue("cancel") == "" {
-		return false, nil
-	}
+// cancel is the link that gives up and leads back to the app; empty where there is
+// none to go back to.
+func (e errand) cancel() string {
 	if e.waiting == nil {
-		return true, redirect("/")
+		return ""
 	}
-	next, err := v.s.o.Provider.Decline(v.ctx, e.waiting.ID, nil)
+	return "/signin/cancel?" + url.Values{"a": {e.authorization}}.Encode()
+}
+
+// cancel sends the browser back to the app. Nobody but this browser and we know the
+// handle in the link, so nobody else can give up for it.
+func (s *Server) cancel(v *visit) error {
+	next, err := s.o.Provider.Decline(v.ctx, authz.AuthorizationID(v.c.Query("a")), nil)
 	if err != nil {
-		return true, err
+		return err
 	}
-	return true, v.follow(next)
+	return v.follow(next)
 }
 
 func (s *Server) signIn(v *visit) error {
 	if err := v.checkForm(); err != nil {
 		return err
 	}
-	e, err := v.errand(v.c.FormValue)
+	e, err := v.errand()
 	if err != nil {
 		return err
 	}
-	if stop, err := v.cancelled(e); stop {
-		return err
-	}
-	number, password := strings.Join(strings.Fields(v.c.FormValue("number")), ""), v.c.FormValue("password")
-	page := view.SignIn{Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), Number: number, CanCancel: e.waiting != nil}
+	number, password := strings.Join(strings.Fields(v.field("number")), ""), v.field("password")
+	page := view.SignIn{Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), Number: number, CancelURL: e.cancel()}
 	switch {
 	case number == "" || password == "":
 		page.Problem = view.SignInMissing
@@ -179,13 +179,16 @@ func (s *Server) signIn(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.show(codePage(e, ticket))
+	return v.show(v.codePage(e, ticket))
 }
 
-func codePage(e errand, ticket string) view.OneTimeCode {
+func (v *visit) codePage(e errand, ticket string) view.OneTimeCode {
+	if e.waiting != nil {
+		v.leadsAway()
+	}
 	return view.OneTimeCode{
 		Form: view.Form{Action: "/signin/code", Hidden: append(e.hidden(), view.Field{Name: "ticket", Value: ticket})},
-		App:  e.app(), CanCancel: e.waiting != nil,
+		App:  e.app(), CancelURL: e.cancel(),
 	}
 }
 
@@ -195,15 +198,12 @@ func (s *Server) signInCode(v *visit) error {
 	if err := v.checkForm(); err != nil {
 		return err
 	}
-	e, err := v.errand(v.c.FormValue)
+	e, err := v.errand()
 	if err != nil {
 		return err
 	}
-	if stop, err := v.cancelled(e); stop {
-		return err
-	}
-	ticket, code := v.c.FormValue("ticket"), strings.Join(strings.Fields(v.c.FormValue("code")), "")
-	page := codePage(e, ticket)
+	ticket, code := v.field("ticket"), strings.Join(strings.Fields(v.field("code")), "")
+	page := v.codePage(e, ticket)
 	if len(code) != 6 || strings.Trim(code, "0123456789") != "" {
 		page.Problem = view.CodeMalformed
 		v.c.Status(http.StatusUnprocessableEntity)
@@ -238,7 +238,7 @@ func (s *Server) signInCode(v *visit) error {
 
 // consentPage is what a person is asked for a pending authorization.
 func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session, ticked map[string]bool) (view.Consent, error) {
-	v.allowForms(w.Request.RedirectURI)
+	v.leadsAway()
 	v.formPath = "/consent?" + url.Values{"a": {string(w.ID)}}.Encode()
 	items, err := s.o.Consents.Items(v.ctx, w.Client, who.Subject, w.Request.Details)
 	if err != nil {
@@ -348,7 +348,7 @@ func (s *Server) consent(v *visit) error {
 	if err := v.checkForm(); err != nil {
 		return err
 	}
-	w, err := s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(v.c.FormValue("a")))
+	w, err := s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(v.field("a")))
 	if err != nil {
 		return err
 	}
@@ -359,12 +359,12 @@ func (s *Server) consent(v *visit) error {
 	if who == nil {
 		return redirect(errand{authorization: string(w.ID)}.done())
 	}
-	if subtle.ConstantTimeCompare([]byte(v.shownTo(who, w)), []byte(v.c.FormValue("shown"))) != 1 {
+	if subtle.ConstantTimeCompare([]byte(v.shownTo(who, w)), []byte(v.field("shown"))) != 1 {
 		// Somebody else signed in meanwhile, in another tab: what one person read,
 		// another cannot answer.
 		return redirect(errand{authorization: string(w.ID)}.done())
 	}
-	if v.c.FormValue("decision") != "agree" {
+	if v.field("decision") != "agree" {
 		return s.decline(v, w, who)
 	}
 	ticked := map[string]bool{}

@@ -77,21 +77,22 @@ func readable(c *fiber.Ctx) error {
 	return nil
 }
 
-// policy lets a page load its own files and nothing else. Forms may post to us
-// only; the one that posts to an app has a policy of its own.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; " +
-	"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// loads lets a page load its own files and nothing else, and policy lets its forms
+// post to us only.
+const (
+	loads = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; " +
+		"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+	policy = loads + "; form-action 'self'"
+)
 
-// allowForms lets the forms of this page end at an app: browsers hold form-action
-// against the redirects after a form too, and the answer to the last form of a
-// sign-in is a redirect to the app.
-func (v *visit) allowForms(destination string) {
-	u, err := url.Parse(destination)
-	if err != nil || u.Host == "" {
-		return
-	}
-	v.c.Set(fiber.HeaderContentSecurityPolicy, strings.Replace(policy, "form-action 'self'", "form-action 'self' "+u.Scheme+"://"+u.Host, 1))
-}
+// leadsAway takes form-action from a page whose last form ends at an app. Browsers
+// hold it against every redirect that follows a form, those of the app included
+// (CSP3 §6.4.1.1), and where an app sends the browser on is not ours to know: to
+// another host, from http to https, to a scheme of its own. An answer that is no
+// redirect would escape the rule, but a telephone opens an app only from a redirect
+// that a tap began. The page where the password is typed keeps form-action: its form
+// ends at the next page of ours, and who gives up leaves it by a link.
+func (v *visit) leadsAway() { v.c.Set(fiber.HeaderContentSecurityPolicy, loads) }
 
 const langCookie = "hn_lang"
 
@@ -127,19 +128,25 @@ func (v *visit) cookie(name, value string, life time.Duration) {
 }
 
 // checkForm refuses a form that is not ours: its token must be bound to this
-// browser, and a browser that says where it comes from must say: from us.
+// browser, and a browser that says where it comes from must say: from us. "null" is
+// what a browser says of a page that hides where it is, which ours do not
+// (Referrer-Policy).
 func (v *visit) checkForm() error {
-	if origin := v.c.Get(fiber.HeaderOrigin); origin != "" && origin != "null" && origin != v.s.o.Issuer {
+	if origin := v.c.Get(fiber.HeaderOrigin); origin != "" && origin != v.s.o.Issuer {
 		return fault(view.ErrorForm)
 	}
 	if site := v.c.Get("Sec-Fetch-Site"); site == "cross-site" {
 		return fault(view.ErrorForm)
 	}
-	if !v.s.o.Forms.Genuine(v.binding, "form", v.c.FormValue("csrf")) {
+	if !v.s.o.Forms.Genuine(v.binding, "form", v.field("csrf")) {
 		return fault(view.ErrorForm)
 	}
 	return nil
 }
+
+// field is a field of the form that was posted. The query of a POST's address is no
+// part of its form.
+func (v *visit) field(name string) string { return string(v.c.Request().PostArgs().Peek(name)) }
 
 // current finds the session of the browser once.
 func (v *visit) current() (*session.Session, error) {
@@ -172,7 +179,7 @@ func (v *visit) signedIn() (*session.Session, error) {
 // param is a parameter of the query or of the form.
 func (v *visit) param(name string) string {
 	if v.c.Method() == http.MethodPost {
-		return v.c.FormValue(name)
+		return v.field(name)
 	}
 	return v.c.Query(name)
 }

@@ -309,7 +309,7 @@ func headers(t *testing.T, n *nation, v *victim) {
 	for _, path := range []string{"/", "/signin", "/portal", "/portal/sessions", "/nowhere", "/authorize?client_id=nobody", "/console", "/logout"} {
 		a := open(t, v.browser, http.MethodGet, n.base+path, nil)
 		for name, want := range map[string]string{
-			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "strict-origin",
 		} {
 			if got := a.header.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)

@@ -22,8 +22,8 @@ import (
 
 // pages say how the forms of our pages are filled in.
 var pages = []suite.Step{
-	{Name: "sign in", Field: "password", Login: true, Fill: map[string]string{"number": "{number}", "password": "{password}"}, Decline: "cancel=1"},
-	{Name: "one-time code", Field: "code", Login: true, Fill: map[string]string{"code": "{code}"}, Decline: "cancel=1"},
+	{Name: "sign in", Field: "password", Login: true, Fill: map[string]string{"number": "{number}", "password": "{password}"}, Decline: "link:/signin/cancel"},
+	{Name: "one-time code", Field: "code", Login: true, Fill: map[string]string{"code": "{code}"}, Decline: "link:/signin/cancel"},
 	{Name: "consent", Button: "decision=agree", Tick: []string{"item"}, Submit: "decision=agree", Decline: "decision=decline"},
 	{Name: "sign out", Button: "decision=signout", Submit: "decision=signout", Decline: "decision=stay"},
 }

@@ -60,7 +60,7 @@ func bookEntries() []bookEntry {
 	land, tax, long := sampleLand(), sampleTax(), sampleLongApp()
 	again := Reauthenticate{
 		Form: sampleForm("/signin/again"), App: &tax, Person: sampleLongName, Number: "0993••••••17",
-		Reason: ReauthenticateOld, CanCancel: true,
+		Reason: ReauthenticateOld, CancelURL: "/signin/cancel?a=1",
 	}
 	return []bookEntry{
 		{"Home", Home{
@@ -70,13 +70,13 @@ func bookEntries() []bookEntry {
 			KeysURL:      "http://localhost:8440/jwks",
 			Apps:         []AppLink{{land, "http://localhost:8441/"}, {tax, "http://localhost:8442/"}},
 		}},
-		{"SignIn", SignIn{Form: sampleForm("/signin"), App: &land, CanCancel: true}},
-		{"SignIn, wrong", SignIn{Form: sampleForm("/signin"), App: &long, Number: "099304000017", Problem: SignInWrong, CanCancel: true}},
+		{"SignIn", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1"}},
+		{"SignIn, wrong", SignIn{Form: sampleForm("/signin"), App: &long, Number: "099304000017", Problem: SignInWrong, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, throttled", SignIn{Form: sampleForm("/signin"), Number: "099304000017", Problem: SignInThrottled, RetryMinutes: 15}},
 		{"SignIn, missing", SignIn{Form: sampleForm("/signin"), Problem: SignInMissing}},
 		{"SignIn, malformed", SignIn{Form: sampleForm("/signin"), Number: "0993", Problem: SignInMalformed}},
-		{"OneTimeCode", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CanCancel: true}},
-		{"OneTimeCode, wrong, step-up", OneTimeCode{Form: sampleForm("/signin/code"), App: &long, Problem: CodeWrong, StepUp: true, CanCancel: true}},
+		{"OneTimeCode", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CancelURL: "/signin/cancel?a=1"}},
+		{"OneTimeCode, wrong, step-up", OneTimeCode{Form: sampleForm("/signin/code"), App: &long, Problem: CodeWrong, StepUp: true, CancelURL: "/signin/cancel?a=1"}},
 		{"OneTimeCode, reused", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeReused}},
 		{"OneTimeCode, malformed", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeMalformed}},
 		{"OneTimeCode, throttled", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeThrottled, RetryMinutes: 1}},

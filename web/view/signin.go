@@ -15,8 +15,7 @@ const (
 // Key is the text in the catalogue.
 func (p SignInProblem) Key() string { return "signin.problem." + string(p) }
 
-// SignIn asks for number and password. Fields: number, password; the button
-// cancel=1 returns to the app.
+// SignIn asks for number and password. Fields: number, password.
 type SignIn struct {
 	Form Form
 	// App is who asked for the sign-in; nil for our own portal.
@@ -25,8 +24,8 @@ type SignIn struct {
 	Problem SignInProblem
 	// RetryMinutes goes with SignInThrottled.
 	RetryMinutes int
-	// CanCancel shows the button that returns to the app.
-	CanCancel bool
+	// CancelURL gives up and returns to the app; empty shows no link.
+	CancelURL string
 }
 
 func (SignIn) page() string { return "SignIn" }
@@ -45,8 +44,7 @@ const (
 // Key is the text in the catalogue.
 func (p CodeProblem) Key() string { return "code.problem." + string(p) }
 
-// OneTimeCode asks for the six digits of the authenticator app. Field: code; the
-// button cancel=1 gives up.
+// OneTimeCode asks for the six digits of the authenticator app. Field: code.
 type OneTimeCode struct {
 	Form         Form
 	App          *App
@@ -54,7 +52,7 @@ type OneTimeCode struct {
 	RetryMinutes int
 	// StepUp says that the person is signed in and the app needs level 2.
 	StepUp    bool
-	CanCancel bool
+	CancelURL string
 }
 
 func (OneTimeCode) page() string { return "OneTimeCode" }
@@ -73,7 +71,7 @@ const (
 func (r ReauthenticateReason) Key() string { return "again.reason." + string(r) }
 
 // Reauthenticate asks the person who is signed in for the password once more.
-// Field: password; the buttons other=1 (sign in as another person) and cancel=1.
+// Field: password; the button other=1 signs in as another person.
 type Reauthenticate struct {
 	Form         Form
 	App          *App
@@ -82,7 +80,7 @@ type Reauthenticate struct {
 	Reason       ReauthenticateReason
 	Problem      SignInProblem
 	RetryMinutes int
-	CanCancel    bool
+	CancelURL    string
 }
 
 func (Reauthenticate) page() string { return "Reauthenticate" }
