@@ -223,10 +223,10 @@ func (p *Provider) subjectIDToken(ctx context.Context, token string) (delegation
 		return delegation.Subject{}, nil, bad.Because(err)
 	}
 	var claims idClaims
-	if err := json.Unmarshal(verified.Claims, &claims); err != nil || claims.Issuer != p.o.Issuer || claims.Grant == "" {
+	if err := json.Unmarshal(verified.Claims, &claims); err != nil || claims.Issuer != p.o.Issuer || claims.grantOf() == "" {
 		return delegation.Subject{}, nil, bad.Because(err)
 	}
-	g, err := p.live(ctx, accessClaims{Grant: claims.Grant, ClientID: authz.ClientID(claims.Audience)})
+	g, err := p.live(ctx, accessClaims{Grant: claims.grantOf(), ClientID: authz.ClientID(claims.Audience)})
 	return delegation.Subject{
 		Type: authz.TokenTypeID, Client: authz.ClientID(claims.Audience), Scope: []string{"openid"}, Expires: time.Unix(claims.Expires, 0),
 	}, g, asRequest(err, "subject_token")

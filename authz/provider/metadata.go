@@ -114,7 +114,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: methods, RevocationMethods: methods,
 		DPoPAlgs: []string{"ES256", "EdDSA", "PS256"}, PKCE: []string{"S256"},
 		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
-		Claims: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "c_hash", "at_hash", "s_hash"},
+		Claims: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "jti", "c_hash", "at_hash", "s_hash"},
 			p.claimsAbout()...),
 		Displays:   []string{"page", "popup", "touch"}, // one page fits all
 		ClaimTypes: []string{"normal"}, UILocales: []string{"vi", "en"},

@@ -68,8 +68,21 @@ type idClaims struct {
 	CHash    string   `json:"c_hash,omitempty"`
 	ATHash   string   `json:"at_hash,omitempty"`
 	SHash    string   `json:"s_hash,omitempty"` // FAPI 1.0 Advanced §5.1
-	// Grant lets a token exchange find what the ID token is of.
-	Grant authz.GrantID `json:"gid,omitempty"`
+	// ID is the grant and what makes it unique (RFC 7519 §4.1.7): a token exchange
+	// finds by it what the ID token is of, and nobody gets a claim that is ours alone.
+	ID string `json:"jti"`
+}
+
+// idTokenID makes a jti for an ID token of a grant.
+func idTokenID(g *Grant) string { return string(g.ID) + "." + authz.NewID() }
+
+// grantOf is the grant of an ID token of ours; empty if it names none.
+func (c idClaims) grantOf() authz.GrantID {
+	grant, _, ok := strings.Cut(c.ID, ".")
+	if !ok {
+		return ""
+	}
+	return authz.GrantID(grant)
 }
 
 // idToken is what an ID token of a grant says wherever it is issued.
@@ -77,7 +90,7 @@ func (p *Provider) idToken(g *Grant, sub authz.Pairwise, now time.Time) idClaims
 	return idClaims{
 		Issuer: p.o.Issuer, Subject: string(sub), Audience: string(g.ClientID),
 		Expires: now.Add(p.life.Access).Unix(), IssuedAt: now.Unix(), AuthTime: g.AuthTime.Unix(),
-		ACR: g.Level.ACR(), AMR: g.Methods, SID: p.o.Pseudonyms.SID(g.Session, g.ClientID), Grant: g.ID,
+		ACR: g.Level.ACR(), AMR: g.Methods, SID: p.o.Pseudonyms.SID(g.Session, g.ClientID), ID: idTokenID(g),
 	}
 }
 

@@ -230,7 +230,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,
 		Endpoints: p.assertionAudiences(),
 	}
-	p.checker = &request.Checker{ScopesKnown: p.scopes(), Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}
+	p.checker = &request.Checker{ScopesKnown: p.scopes(), ScopesOfApps: serviceScopes, Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}
 	if o.Releases != nil {
 		p.checker.Wishes = o.Consents.Wishes
 	}

@@ -18,6 +18,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/keys"
@@ -573,7 +574,7 @@ func TestTokensAreWhatTheySay(t *testing.T) {
 		names []string
 	}{
 		{"access token", body.Access, "at+jwt", []string{"acr", "amr", "aud", "auth_time", "client_id", "exp", "gid", "iat", "iss", "jti", "scope", "sub"}},
-		{"ID token", body.ID, "JWT", []string{"acr", "amr", "aud", "auth_time", "exp", "gid", "iat", "iss", "nonce", "sid", "sub"}},
+		{"ID token", body.ID, "JWT", []string{"acr", "amr", "aud", "auth_time", "exp", "iat", "iss", "jti", "nonce", "sid", "sub"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if head := part(t, row.token, 0); head["typ"] != row.typ || head["alg"] != "ES256" || head["kid"] == nil {
@@ -612,5 +613,34 @@ func TestCheckIssuer(t *testing.T) {
 		if err := provider.CheckIssuer(issuer); (err == nil) != good {
 			t.Errorf("%q: %v", issuer, err)
 		}
+	}
+}
+
+// TestScopesSupported: RFC 8414 §2, no scope that the metadata name is called
+// unknown where one is asked for; and the answer says which were granted.
+func TestScopesSupported(t *testing.T) {
+	w := newWorld(t)
+	var metadata struct {
+		Scopes []string `json:"scopes_supported"`
+	}
+	if err := json.Unmarshal(w.Metadata(), &metadata); err != nil || !slices.Contains(metadata.Scopes, "grant_management_query") {
+		t.Fatalf("%v, %v", metadata.Scopes, err)
+	}
+	w.app.Scopes = metadata.Scopes
+	for _, scope := range metadata.Scopes {
+		if slices.Contains(claims.Scopes(), scope) {
+			continue // this app declares nothing about persons
+		}
+		if a := w.post(w.PAR, authorization("scope", "openid "+scope)); a.Code != http.StatusCreated {
+			t.Errorf("%s: %d %s", scope, a.Code, a.Body)
+		}
+	}
+	q, _, err := w.open(t, authorization("scope", "openid grant_management_query"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tokens struct{ Scope string }
+	if a := w.exchange(q.Get("code")); json.Unmarshal(a.Body.Bytes(), &tokens) != nil || tokens.Scope != "openid" {
+		t.Errorf("RFC 6749 §5.1: %s", a.Body)
 	}
 }

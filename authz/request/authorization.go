@@ -65,7 +65,10 @@ type Wishes func(client *authz.Client, attributes []authz.AttributeID) []authz.R
 type Checker struct {
 	// ScopesKnown are the scopes this provider has, beside those of agencies' APIs.
 	ScopesKnown []string
-	Details     Details
+	// ScopesOfApps are for tokens of an app itself (RFC 6749 §4.4); a person's token
+	// never has one, so that they are passed over.
+	ScopesOfApps []string
+	Details      Details
 	// Wishes may be nil: then nothing is told of a person but by
 	// authorization_details.
 	Wishes Wishes
@@ -161,7 +164,7 @@ func scope(c *Checker, form url.Values, client *authz.Client, profile authz.Prof
 			return authz.Refuse(authz.InvalidScope, "scope has a character that no scope has").At("scope")
 		case s == "offline_access" && !a.HasCode():
 			// OpenID Connect Core §11: without a code there is no refresh token.
-		case slices.Contains(a.Scope, s):
+		case slices.Contains(a.Scope, s), slices.Contains(c.ScopesOfApps, s):
 		case slices.Contains(client.Scopes, s) && (slices.Contains(c.ScopesKnown, s) || c.agency(form, client)):
 			// A scope of an agency's API; whether of one that is named, the provider
 			// asks, which knows them.
