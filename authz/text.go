@@ -1,0 +1,88 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// CheckText says whether a text that somebody sent may be kept, shown and written
+// into evidence: UTF-8, no control characters (NUL among them, which PostgreSQL
+// takes in no text), no line or paragraph separators, and none of the marks that
+// turn the direction of writing, which make a line read differently from what it
+// says. It is the one rule for every text, asked before anything is done; what it
+// takes, evidence takes too, in Unicode form NFC.
+func CheckText(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("a text is not UTF-8")
+	}
+	for _, r := range s {
+		if r == unicode.ReplacementChar || unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			return fmt.Errorf("a text holds the character %U", r)
+		}
+	}
+	return nil
+}
+
+// numberDigits is how many digits a personal number has.
+const numberDigits = 12
+
+// CarriesNumber reports whether a free text may carry the number of a person:
+// twelve digits or more in a row, of whatever script or width, with nothing but
+// spaces, dots, commas, marks and signs that cannot be seen between them; or in groups
+// of three, four or six with anything between them that is not a letter. It goes by
+// the form alone and so says yes too often rather than too seldom: such a text is
+// refused before anything is recorded, since evidence cannot be unwritten.
+func CarriesNumber(s string) bool {
+	run := 0           // digits in a row, over what is passed over
+	var groups [12]int // lengths of the last groups of digits since a letter, newest first
+	glued := false     // the last rune was a digit
+	for _, r := range norm.NFKC.String(s) {
+		if unicode.IsDigit(r) {
+			if run++; run >= numberDigits {
+				return true
+			}
+			if !glued {
+				copy(groups[1:], groups[:len(groups)-1])
+				groups[0] = 0
+			}
+			groups[0]++
+			glued = true
+			if regular(groups[:]) {
+				return true
+			}
+			continue
+		}
+		glued = glued && unseen(r)
+		switch {
+		case unicode.IsLetter(r):
+			run, groups = 0, [12]int{}
+		case !unseen(r) && !unicode.IsSpace(r) && r != '.' && r != ',' && r != '_' && r != '·':
+			run = 0
+		}
+	}
+	return false
+}
+
+// unseen reports whether a rune stands between digits without parting them.
+func unseen(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me, unicode.Cc) && !unicode.IsSpace(r)
+}
+
+// regular reports whether the newest groups are a number as people write it in
+// groups of one length.
+func regular(groups []int) bool {
+	for _, length := range []int{3, 4, 6} {
+		same := true
+		for _, g := range groups[:numberDigits/length] {
+			same = same && g == length
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
