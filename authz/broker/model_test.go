@@ -13,84 +13,141 @@ import (
 	"hopnhat/authz/consent"
 )
 
-// The promise of the product as a machine: people agree, withdraw, are locked
-// and unlocked, grants are revoked, time passes, parts fail, and apps ask. After
-// each step everything released is on record and in the log, and rests on a
+// walk is the promise of the product as a machine: people agree, withdraw, are
+// locked and unlocked, grants are revoked, time passes, parts fail, and apps ask.
+// After each step everything released is on record and in the log, and rests on a
 // consent version that was approved at that time, or on a basis that needs none;
 // and what anyone ended releases nothing more.
+type walk struct {
+	*nation
+	grants   []authz.GrantID
+	revoked  map[authz.GrantID]bool
+	released int
+	refusals map[string]int
+}
+
+func setOut(t interface {
+	Errorf(string, ...any)
+	Fatal(...any)
+},
+) *walk {
+	return &walk{nation: found(t), revoked: map[authz.GrantID]bool{}, refusals: map[string]int{}}
+}
+
+// wish is what an app may ask for: what it wants agreed to, and what it then asks.
+type wish struct {
+	app          authz.ClientID
+	wanted, body string
+}
+
+var wishes = []wish{
+	{"land-app", wantLand, askLand},
+	{"land-app", wantLand, `{"registry":"land","purpose":"land.mortgage","attributes":["land.certificate_no","land.encumbrance"]}`},
+	{"land-app", wantName, askName},
+	{"tax-app", wantTax, askTax},
+}
+
+// faults are the effects that can fail on the way of a release.
+var faults = []string{
+	"client", "live", "register", "before record", "after record", "before commit", "after commit", "before append", "after append",
+}
+
+func (w *walk) agreeTo(person authz.Subject, a wish) authz.GrantID {
+	g := w.agree(person, a.app, a.wanted)
+	w.grants = append(w.grants, g)
+	return g
+}
+
+func (w *walk) revokes(g authz.GrantID) {
+	w.revoke(g)
+	w.revoked[g] = true
+}
+
+// asks asks on a grant, with a withdrawal on the way of it or a part that fails.
+func (w *walk) asks(g authz.GrantID, a wish, race bool, fault string) {
+	subject := w.state.grants[g].Subject
+	if race {
+		w.during["tx"] = func() { _ = w.withdraw(subject, a.app) }
+	}
+	w.fault = fault
+	got := w.ask(g, a.app, a.body)
+	w.check(got, a.body)
+	w.fault = "" // one that did not come is over
+	delete(w.during, "tx")
+	if got.status != 200 {
+		w.refusals[got.problem.Code]++
+		return
+	}
+	w.released++
+	switch {
+	case w.revoked[g], w.state.locked[subject], w.state.grants[g].Client != a.app:
+		w.t.Errorf("released to %s about %s: revoked %v, locked %v", a.app, subject, w.revoked[g], w.state.locked[subject])
+	case subject == "con" && got.release.Basis == authz.BasisConsent:
+		w.t.Errorf("released on a child's consent")
+	}
+}
+
 func TestEverythingReleasedRestsOnAConsentOfItsTime(t *testing.T) {
-	released, refusals := 0, map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		n := found(t)
-		asks := []struct {
-			app          authz.ClientID
-			wanted, body string
-		}{
-			{"land-app", wantLand, askLand},
-			{"land-app", wantLand, `{"registry":"land","purpose":"land.mortgage","attributes":["land.certificate_no","land.encumbrance"]}`},
-			{"land-app", wantName, askName},
-			{"tax-app", wantTax, askTax},
-		}
-		people := []authz.Subject{"an", "binh", "con"}
-		var grants []authz.GrantID
-		revoked := map[authz.GrantID]bool{}
-		person := func(t *rapid.T) authz.Subject { return rapid.SampledFrom(people).Draw(t, "person") }
-		app := func(t *rapid.T) authz.ClientID {
-			return rapid.SampledFrom([]authz.ClientID{"land-app", "tax-app"}).Draw(t, "app")
+		w := setOut(t)
+		person := func(t *rapid.T) authz.Subject {
+			return rapid.SampledFrom([]authz.Subject{"an", "binh", "con"}).Draw(t, "person")
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"agree": func(t *rapid.T) {
-				a := rapid.SampledFrom(asks).Draw(t, "what")
-				grants = append(grants, n.agree(person(t), a.app, a.wanted))
+			"agree": func(t *rapid.T) { w.agreeTo(person(t), rapid.SampledFrom(wishes).Draw(t, "what")) },
+			"withdraw": func(t *rapid.T) {
+				_ = w.withdraw(person(t), rapid.SampledFrom([]authz.ClientID{"land-app", "tax-app"}).Draw(t, "app"))
 			},
-			"withdraw": func(t *rapid.T) { _ = n.withdraw(person(t), app(t)) },
-			"lock":     func(t *rapid.T) { n.state.locked[person(t)] = true },
-			"unlock":   func(t *rapid.T) { delete(n.state.locked, person(t)) },
+			"lock":   func(t *rapid.T) { w.state.locked[person(t)] = true },
+			"unlock": func(t *rapid.T) { delete(w.state.locked, person(t)) },
 			"revoke": func(t *rapid.T) {
-				if len(grants) > 0 {
-					g := rapid.SampledFrom(grants).Draw(t, "grant")
-					n.revoke(g)
-					revoked[g] = true
+				if len(w.grants) > 0 {
+					w.revokes(rapid.SampledFrom(w.grants).Draw(t, "grant"))
 				}
 			},
 			"time": func(t *rapid.T) {
-				n.now = n.now.Add(rapid.SampledFrom([]time.Duration{time.Second, time.Hour, 24 * time.Hour, 8 * 24 * time.Hour}).Draw(t, "passes"))
+				w.now = w.now.Add(rapid.SampledFrom([]time.Duration{time.Second, time.Hour, 24 * time.Hour, 8 * 24 * time.Hour}).Draw(t, "passes"))
 			},
 			"ask": func(t *rapid.T) {
-				if len(grants) == 0 {
+				if len(w.grants) == 0 {
 					return
 				}
-				g, a := rapid.SampledFrom(grants).Draw(t, "grant"), rapid.SampledFrom(asks).Draw(t, "what")
-				if rapid.IntRange(0, 4).Draw(t, "race") == 0 {
-					n.during["tx"] = func() { _ = n.withdraw(n.state.grants[g].Subject, a.app) }
-				}
+				fault := ""
 				if rapid.IntRange(0, 4).Draw(t, "fault") == 0 {
-					n.fault = rapid.SampledFrom([]string{
-						"client", "live", "register", "before record", "after record", "before commit", "after commit", "before append", "after append",
-					}).Draw(t, "at")
+					fault = rapid.SampledFrom(faults).Draw(t, "at")
 				}
-				got := n.ask(g, a.app, a.body)
-				n.check(got, a.body)
-				subject := n.state.grants[g].Subject
-				if got.status == 200 {
-					released++
-					switch {
-					case revoked[g], n.state.locked[subject], n.state.grants[g].Client != a.app:
-						t.Fatalf("released to %s about %s: revoked %v, locked %v", a.app, subject, revoked[g], n.state.locked[subject])
-					case subject == "con" && got.release.Basis == authz.BasisConsent:
-						t.Fatal("released on a child's consent")
-					}
-				} else {
-					refusals[got.problem.Code]++
-				}
-				n.fault = "" // one that did not come is over
-				delete(n.during, "tx")
+				w.asks(rapid.SampledFrom(w.grants).Draw(t, "grant"), rapid.SampledFrom(wishes).Draw(t, "what"), rapid.IntRange(0, 4).Draw(t, "race") == 0, fault)
 			},
-			"": func(t *rapid.T) { n.invariant(t) },
+			"": func(t *rapid.T) { w.invariant(t) },
 		})
 	})
-	if released == 0 || refusals["consent-withdrawn"] == 0 || refusals["account-locked"] == 0 || refusals["unavailable"] == 0 {
-		t.Fatalf("the machine never saw what it is about: %d released, refused %v", released, refusals)
+}
+
+// What the machine is about it can come to: each is a walk of a few steps, which is
+// not left to chance.
+func TestTheMachineComesToWhatItIsAbout(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		walk func(w *walk, g authz.GrantID)
+		code string // empty: released
+	}{
+		{"a release", func(w *walk, g authz.GrantID) { w.asks(g, wishes[0], false, "") }, ""},
+		{"a consent withdrawn", func(w *walk, g authz.GrantID) {
+			must(w.nation, w.withdraw("an", "land-app"))
+			w.asks(g, wishes[0], false, "")
+		}, "consent-withdrawn"},
+		{"a withdrawal on the way", func(w *walk, g authz.GrantID) { w.asks(g, wishes[0], true, "") }, "consent-withdrawn"},
+		{"a locked account", func(w *walk, g authz.GrantID) { w.state.locked["an"] = true; w.asks(g, wishes[0], false, "") }, "account-locked"},
+		{"a revoked grant", func(w *walk, g authz.GrantID) { w.revokes(g); w.asks(g, wishes[0], false, "") }, "grant-ended"},
+		{"a part that fails", func(w *walk, g authz.GrantID) { w.asks(g, wishes[0], false, "before append") }, "unavailable"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := setOut(t)
+			row.walk(w, w.agreeTo("an", wishes[0]))
+			if row.code == "" && w.released != 1 || row.code != "" && w.refusals[row.code] != 1 {
+				t.Fatalf("%d released, refused %v", w.released, w.refusals)
+			}
+		})
 	}
 }
 
