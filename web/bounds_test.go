@@ -21,16 +21,26 @@ import (
 // bare is the whole server with nothing behind its routes.
 func bare(t *testing.T) (address string) {
 	t.Helper()
-	s := New(Options{
+	s := naked(nil)
+	return listening(t, s, s.Serve)
+}
+
+func naked(certificate *Certificate) *Server {
+	return New(Options{
 		Issuer: "https://id.example", Provider: &provider.Provider{}, Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms([]byte("key")),
-		Broker: http.NotFoundHandler(), Metrics: http.NotFoundHandler(), Now: time.Now,
+		Broker: http.NotFoundHandler(), Metrics: http.NotFoundHandler(), Now: time.Now, Certificate: certificate,
 	})
+}
+
+// listening serves on a port of its own until the test is over.
+func listening(t *testing.T, s *Server, serve func(net.Listener) error) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var done sync.WaitGroup
-	done.Go(func() { _ = s.Serve(l) })
+	done.Go(func() { _ = serve(l) })
 	t.Cleanup(func() { _ = l.Close(); _ = s.app.Shutdown(); done.Wait() })
 	return l.Addr().String()
 }

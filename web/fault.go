@@ -40,6 +40,9 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	}
 	page := view.Error{Reference: c.GetRespHeader(fiber.HeaderXRequestID), HomeURL: "/"}
 	describe(&page, err)
+	if on, _ := wireOf(c.Context().Conn()); on != nil && on.wrong != nil && page.Kind == view.ErrorBadRequest {
+		page.Developer = &view.Developer{Error: "malformed request", Description: on.wrong.reason, Clause: on.wrong.clause}
+	}
 	status, ok := statuses[page.Kind]
 	if !ok {
 		status = http.StatusBadRequest

@@ -180,13 +180,14 @@ func New(o Options) *Server {
 	s := &Server{o: o, keysCache: fmt.Sprintf("public, max-age=%d, must-revalidate", int(o.KeysMaxAge.Seconds()))}
 	s.meta = newDocument(o.Provider.Metadata())
 	s.app = fiber.New(fiber.Config{
-		Immutable: true, // kept strings must not change under us
+		Immutable:     true,                      // kept strings must not change under us
+		StrictRouting: true, CaseSensitive: true, // RFC 3986 §6.2.2.1: one path, one spelling, as a proxy's rules have it
 		BodyLimit: maxBody, ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 90 * time.Second,
-		ReadBufferSize:               32 << 10, // the largest header: a token and a proof
-		DisablePreParseMultipartForm: true,     // nobody sends one, see bounded
+		ReadBufferSize:               maxHead, // a token and a proof
+		DisablePreParseMultipartForm: true,    // nobody sends one, see bounded
 		ErrorHandler:                 s.renderError, DisableStartupMessage: true, ServerHeader: "",
 	})
-	s.app.Use(identify, s.observe, recover.New(), s.harden, closeChunked, bounded, s.onAlias)
+	s.app.Use(identify, s.observe, recover.New(), s.harden, bounded, s.onAlias)
 	s.routes()
 	return s
 }
@@ -315,20 +316,6 @@ func inPopups(path string) bool {
 		}
 	}
 	return false
-}
-
-// closeChunked ends the connection after a request whose length was not told
-// beforehand. A proxy that read another length out of it (a second
-// Transfer-Encoding, a Content-Length beside it) would take what follows for
-// another's request; RFC 9112 §6.1 demands it of the doubtful ones, and apps do
-// not send the others.
-func closeChunked(c *fiber.Ctx) error {
-	for line := range bytes.Lines(c.Request().Header.RawHeaders()) {
-		if name, _, _ := bytes.Cut(line, []byte(":")); len(name) >= 17 && bytes.EqualFold(bytes.TrimSpace(name), []byte(fiber.HeaderTransferEncoding)) {
-			c.Context().SetConnectionClose()
-		}
-	}
-	return c.Next()
 }
 
 // document is bytes that are served as they are, with their digest as ETag.

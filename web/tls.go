@@ -109,7 +109,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if s.o.Certificate != nil {
 		l = tls.NewListener(l, s.o.Certificate.config(tls.NoClientCert))
 	}
-	return s.app.Listener(l)
+	return s.app.Listener(onWire(l))
 }
 
 // ServeMutualTLS serves the alias host, where client certificates are asked for
@@ -119,7 +119,7 @@ func (s *Server) ServeMutualTLS(l net.Listener) error {
 	if s.o.Certificate != nil {
 		l = tls.NewListener(l, s.o.Certificate.config(tls.RequestClientCert))
 	}
-	return s.app.Listener(l)
+	return s.app.Listener(onWire(l))
 }
 
 // aliasListener marks the connections of the alias host.
@@ -140,7 +140,7 @@ type aliasConn struct{ net.Conn }
 // never for itself; anybody else speaks for himself only, and such a header of his
 // is not read.
 func (s *Server) connectionOf(c *fiber.Ctx) clientauth.Connection {
-	conn := c.Context().Conn()
+	_, conn := wireOf(c.Context().Conn())
 	secured, overTLS := conn.(*tls.Conn)
 	if overTLS {
 		conn = secured.NetConn()
