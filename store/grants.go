@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/request"
 )
@@ -195,11 +197,33 @@ func (db *DB) Revoke(ctx context.Context, id authz.GrantID, because string, at t
 		 WHERE id = ? AND revoked_at IS NULL`, at.UTC(), because, at.UTC(), string(id)).Error)
 }
 
-// SpendAssertion remembers a client assertion; authz.ErrConflict if it was
-// there.
-func (db *DB) SpendAssertion(ctx context.Context, digest []byte, expires time.Time) error {
-	return oneRow("remembering a client assertion", db.writer(ctx).Exec(
-		"INSERT INTO used_assertions (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", blob(digest), expires.UTC()))
+// Spend remembers a client assertion and the DPoP proof that came with it, in one
+// statement.
+func (db *DB) Spend(ctx context.Context, once clientauth.Assertion) error {
+	var values []any
+	if len(once.Digest) > 0 {
+		values = append(values, blob(once.Digest), once.Expires.UTC())
+	}
+	if len(once.Proof.Digest) > 0 {
+		values = append(values, blob(once.Proof.Digest), once.Proof.Expires.UTC())
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	// The assertion first, always: so two that have both in common never wait for each
+	// other.
+	var fresh [][]byte
+	res := db.writer(ctx).Raw("INSERT INTO used_assertions (digest, expires_at) VALUES "+
+		strings.Repeat("(?, ?), ", len(values)/2-1)+"(?, ?) ON CONFLICT (digest) DO NOTHING RETURNING digest", values...).Scan(&fresh)
+	switch {
+	case res.Error != nil:
+		return wrap("remembering a client assertion or a DPoP proof", res.Error)
+	case len(fresh) == len(values)/2:
+		return nil
+	case len(once.Digest) == 0, len(fresh) > 0 && bytes.Equal(fresh[0], once.Digest):
+		return clientauth.ErrProofUsed
+	}
+	return fmt.Errorf("remembering a client assertion: %w", authz.ErrConflict)
 }
 
 // RevokeToken remembers a revoked token that has no grant.
@@ -215,6 +239,13 @@ func (db *DB) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
 	return n > 0, wrap("looking for a revoked token", err)
 }
 
+// PurgeSpent forgets assertions and proofs that expired before a time, at most limit
+// of them, and tells how many went.
+func (db *DB) PurgeSpent(ctx context.Context, before time.Time, limit int) (int64, error) {
+	res := db.writer(ctx).Exec("DELETE FROM used_assertions WHERE digest IN (SELECT digest FROM used_assertions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
+	return res.RowsAffected, wrap("forgetting assertions and proofs", res.Error)
+}
+
 // PurgeGrants deletes what expired before a time, at most limit rows of each
 // kind, and tells how many went. Grants stay until then as evidence that a
 // refresh token was reused.
@@ -223,7 +254,6 @@ func (db *DB) PurgeGrants(ctx context.Context, before time.Time, limit int) (int
 	for _, t := range []struct{ table, key string }{
 		{"authorizations", "id"},
 		{"grants", "id"},
-		{"used_assertions", "digest"},
 		{"revoked_tokens", "digest"},
 		{"decoupled_requests", "id"},
 	} {

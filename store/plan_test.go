@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/broker"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/store"
@@ -37,7 +38,9 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			route string
 			ask   func() error
 		}{
-			{"PAR: the assertion", func() error { return db.SpendAssertion(ctx, []byte("d"), midday) }},
+			{"PAR: the assertion", func() error {
+				return db.Spend(ctx, clientauth.Assertion{Digest: []byte("d"), Expires: midday, Proof: clientauth.Proof{Digest: []byte("p"), Expires: midday}})
+			}},
 			{"PAR: the request", func() error {
 				return db.InsertPending(ctx, provider.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)})
 			}},
@@ -101,6 +104,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"console: logout tokens of an app", func() error { _, err := db.Logouts(ctx, "app", "m", 10); return err }},
 			{"console: logout tokens in trouble", func() error { _, err := db.Logouts(ctx, "", "m", 10); return err }},
 			{"console: trying one again", func() error { return missing(db.RetryLogout(ctx, "l", midday)) }},
+			{"purge: assertions and proofs", func() error { _, err := db.PurgeSpent(ctx, midday, 10); return err }},
 			{"purge: grants", func() error { _, err := db.PurgeGrants(ctx, midday, 10); return err }},
 			{"purge: uses", func() error { _, err := db.PurgeUses(ctx, midday, 10); return err }},
 			{"purge: sessions", func() error { _, err := db.PurgeSessions(ctx, midday, 10); return err }},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
@@ -51,7 +52,15 @@ func TestOfManyOneWins(t *testing.T) {
 		}{
 			{"RFC 6749 §4.1.2: a code is redeemed", func(ctx context.Context) error { return db.RedeemCode(ctx, g.ID, authz.Confirmation{X5T: "k"}, midday) }},
 			{"RFC 9700 §4.14.2: a refresh token is rotated", func(ctx context.Context) error { return db.Rotate(ctx, g.ID, 0, midday) }},
-			{"RFC 7523 §3: an assertion is spent", func(ctx context.Context) error { return db.SpendAssertion(ctx, []byte("digest"), midday) }},
+			{"RFC 7523 §3: an assertion is spent", func(ctx context.Context) error {
+				return db.Spend(ctx, clientauth.Assertion{Digest: []byte("digest"), Expires: midday})
+			}},
+			{"RFC 9449 §11.1: a proof is spent", func(ctx context.Context) error {
+				return db.Spend(ctx, clientauth.Assertion{Proof: clientauth.Proof{Digest: []byte("proof"), Expires: midday}})
+			}},
+			{"RFC 9449 §11.1: a proof is spent, with whatever assertion", func(ctx context.Context) error {
+				return db.Spend(ctx, clientauth.Assertion{Digest: []byte(authz.NewID()), Expires: midday, Proof: clientauth.Proof{Digest: []byte("another"), Expires: midday}})
+			}},
 			{"a pending authorization is finished", func(ctx context.Context) error { return db.FinishPending(ctx, "a", midday) }},
 			{"RFC 6238 §5.2: a one-time code is accepted", func(ctx context.Context) error { return db.AcceptCode(ctx, subject, 7) }},
 		} {

@@ -43,18 +43,22 @@ type Authenticator struct {
 	Now       func() time.Time
 }
 
-// Assertion names a client assertion that must be accepted once only. The
-// endpoint spends it in the transaction of its own write; Digest is empty when
-// the client did not use an assertion.
+// Assertion names a client assertion that must be accepted once only, and the DPoP
+// proof that came with it. The endpoint spends both in the transaction of its own
+// write; Digest is empty when the client did not use an assertion.
 type Assertion struct {
 	Digest  []byte
 	Expires time.Time
+	// Proof is checked and this node's; its Digest is empty when there was none.
+	Proof Proof
 }
 
-// Spender remembers assertions. Of any number of calls for one digest exactly
-// one returns nil, the others authz.ErrConflict.
+// Spender remembers assertions and proofs. Of any number of calls that have one of
+// them in common exactly one returns nil, the others authz.ErrConflict:
+// [ErrProofUsed] when the assertion is new and the proof is not. Without either it
+// does nothing.
 type Spender interface {
-	SpendAssertion(ctx context.Context, digest []byte, expires time.Time) error
+	Spend(ctx context.Context, once Assertion) error
 }
 
 // Authenticate finds the calling client of a form request (token, PAR,

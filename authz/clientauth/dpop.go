@@ -2,12 +2,12 @@ package clientauth
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"sync"
@@ -20,62 +20,85 @@ import (
 
 // Limits of DPoP proofs, RFC 9449 §4.3 and §11.1.
 const (
-	maxProof       = 4 << 10
-	proofAge       = 60 * time.Second
-	nonceLife      = 2 * time.Minute
-	maxRemembered  = 400_000
-	nonceRefreshAt = nonceLife / 2
+	maxProof = 4 << 10
+	// A nonce is of a step of time, the same on every node, and good in its step and
+	// the next.
+	nonceStep = 15 * time.Second
+	nonceLife = 2 * nonceStep
+	// clockSkew is how far the clocks of nodes may be apart.
+	clockSkew = 10 * time.Second
+	// generation is how long proofs are remembered at least: longer than their nonce
+	// is good.
+	generation    = nonceLife + clockSkew + 5*time.Second
+	maxRemembered = 400_000
+	// setBack is how far a clock may be set back without a nonce being good again.
+	setBack = 2 * time.Minute
 )
 
-// Proofs checks DPoP proofs (RFC 9449). Every proof must carry a nonce that this
-// node gave out (§8), and a node remembers the proofs of one nonce's life, so a
-// proof is accepted once in the whole nation and no database is asked.
+// Proofs checks DPoP proofs (RFC 9449). Every proof must carry a nonce of ours (§8),
+// which any node can check, since it is a time under a key that all nodes have. A
+// node remembers the proofs that it took as long as their nonces are good, so no node
+// takes one twice; an endpoint that writes to the database anyway writes the proof
+// with it, so that no other takes it either.
 type Proofs struct {
-	now func() time.Time
-	key [32]byte
+	now  func() time.Time
+	key  []byte
+	most int
 
-	mu       sync.Mutex
-	epoch    int64
-	seen     map[[32]byte]struct{}
-	previous map[[32]byte]struct{}
+	mu             sync.Mutex
+	epoch          int64
+	seen, previous memory
+	// forgotten is the newest nonce of which proofs were forgotten.
+	forgotten time.Time
 }
 
-// NewProofs makes a checker with a nonce key of its own.
-func NewProofs(now func() time.Time) *Proofs {
+// memory is the proofs of one stretch of time, by app.
+type memory struct {
+	of map[authz.ClientID]map[[32]byte]struct{}
+	n  int
+	// shut are the apps whose proofs were forgotten to make room for those of others.
+	shut   map[authz.ClientID]bool
+	newest time.Time // of the nonces
+}
+
+func newMemory() memory {
+	return memory{of: map[authz.ClientID]map[[32]byte]struct{}{}, shut: map[authz.ClientID]bool{}}
+}
+
+// NewProofs makes a checker with a key for nonces that all nodes have. now is the
+// clock, that of package time if nil.
+func NewProofs(key []byte, now func() time.Time) *Proofs {
 	if now == nil {
 		now = time.Now
 	}
-	p := &Proofs{now: now, seen: map[[32]byte]struct{}{}, previous: map[[32]byte]struct{}{}}
-	if _, err := rand.Read(p.key[:]); err != nil {
-		panic("clientauth: no randomness: " + err.Error())
-	}
-	return p
+	return &Proofs{now: now, key: key, most: maxRemembered, seen: newMemory(), previous: newMemory()}
 }
 
-// Nonce makes a nonce for the DPoP-Nonce header: the time, and our MAC over it.
+// Nonce makes a nonce for the DPoP-Nonce header: the beginning of this step of time,
+// and our MAC over it.
 func (p *Proofs) Nonce() string {
 	var b [8 + 16]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(p.now().Unix()))
+	binary.BigEndian.PutUint64(b[:8], uint64(p.now().Truncate(nonceStep).Unix()))
 	copy(b[8:], p.mac(b[:8]))
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 func (p *Proofs) mac(b []byte) []byte {
-	m := hmac.New(sha256.New, p.key[:])
+	m := hmac.New(sha256.New, p.key)
 	m.Write(b)
 	return m.Sum(nil)[:16]
 }
 
-// nonceAge tells how old a nonce of ours is; ok is false for anything else.
-func (p *Proofs) nonceAge(nonce string) (age time.Duration, ok bool) {
+// given tells when a nonce of ours was given; ok is false for anything else.
+func (p *Proofs) given(nonce string) (at time.Time, ok bool) {
 	if len(nonce) != 32 {
-		return 0, false
+		return time.Time{}, false
 	}
-	b, err := base64.RawURLEncoding.DecodeString(nonce)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
 	if err != nil || subtle.ConstantTimeCompare(b[8:], p.mac(b[:8])) != 1 {
-		return 0, false
+		return time.Time{}, false
 	}
-	return p.now().Sub(time.Unix(int64(binary.BigEndian.Uint64(b[:8])), 0)), true
+	return time.Unix(int64(binary.BigEndian.Uint64(b[:8])), 0), true
 }
 
 // Proof is what a checked DPoP proof says.
@@ -84,23 +107,29 @@ type Proof struct {
 	JKT string
 	// NextNonce is a fresh nonce for the answer when the one used grows old.
 	NextNonce string
+	// Digest names the proof, which must be accepted once only, and Expires is when
+	// no node takes its nonce any more. Digest is empty when there was no proof.
+	Digest  []byte
+	Expires time.Time
+
+	given time.Time // its nonce
 }
 
 type proofClaims struct {
-	ID       string  `json:"jti"`
-	Method   string  `json:"htm"`
-	URL      string  `json:"htu"`
-	IssuedAt float64 `json:"iat"`
-	Hash     string  `json:"ath"`
-	Nonce    string  `json:"nonce"`
+	ID       string   `json:"jti"`
+	Method   string   `json:"htm"`
+	URL      string   `json:"htu"`
+	IssuedAt *float64 `json:"iat"`
+	Hash     string   `json:"ath"`
+	Nonce    string   `json:"nonce"`
 }
 
 // Check verifies the DPoP headers of a request to method and target (the URL of
 // the endpoint without query). accessToken is the token presented with it, or
 // empty at endpoints of the authorization server. Errors are *authz.Error:
 // invalid_dpop_proof, or use_dpop_nonce with which the caller sends
-// [Proofs.Nonce]. An absent header is an error: ask [Present] first where
-// DPoP is optional.
+// [Proofs.Nonce]. An absent header is an error: where DPoP is optional, look for it
+// first. Whether the proof was used before, [Proofs.Use] tells.
 func (p *Proofs) Check(headers []string, method, target, accessToken string) (Proof, error) {
 	bad := func(why string) (Proof, error) {
 		return Proof{}, authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: %s", why)
@@ -130,48 +159,114 @@ func (p *Proofs) Check(headers []string, method, target, accessToken string) (Pr
 		return bad("htu is not the URL of this request")
 	case accessToken != "" && !hashMatches(claims.Hash, accessToken):
 		return bad("ath is not the hash of the access token")
+	case claims.IssuedAt == nil:
+		return bad("iat is missing")
 	}
-	// The nonce is judged before the time: a client whose clock is wrong
-	// learns the nonce, and the nonce carries our time.
-	age, ours := p.nonceAge(claims.Nonce)
-	if !ours || age > nonceLife || age < -time.Second {
-		return Proof{}, authz.Refuse(authz.UseDPoPNonce, "the DPoP proof must carry the nonce of the DPoP-Nonce header")
-	}
+	// RFC 9449 §4.3 (11), §11.1: the nonce carries our time, so what iat says does not
+	// matter: an app whose clock is wrong can call.
 	now := p.now()
-	if iat := time.Unix(int64(claims.IssuedAt), 0); claims.IssuedAt == 0 || now.Sub(iat) > nonceLife+proofAge || iat.Sub(now) > proofAge {
-		return bad("iat is too far from our time")
+	given, ours := p.given(claims.Nonce)
+	if age := now.Sub(given); !ours || age >= nonceLife || age < -clockSkew {
+		return Proof{}, needNonce()
 	}
-	if !p.first(string(jkt), claims.ID, claims.Nonce, now) {
-		return bad("this proof was used before")
-	}
-	proof := Proof{JKT: string(jkt)}
-	if age > nonceRefreshAt {
+	digest := sha256.Sum256([]byte("dpop\x00" + string(jkt) + "\x00" + claims.Nonce + "\x00" + claims.ID))
+	proof := Proof{JKT: string(jkt), Digest: digest[:], Expires: given.Add(nonceLife + clockSkew).UTC(), given: given}
+	if now.Sub(given) >= nonceStep {
 		proof.NextNonce = p.Nonce()
 	}
 	return proof, nil
 }
 
-// first remembers a proof for at least one nonce life in two generations; when
-// memory is full it refuses rather than forgets.
-func (p *Proofs) first(jkt, id, nonce string, now time.Time) bool {
-	digest := sha256.Sum256([]byte(jkt + "\x00" + nonce + "\x00" + id))
-	epoch := now.UnixNano() / int64(nonceLife+2*time.Second)
+func needNonce() error {
+	return authz.Refuse(authz.UseDPoPNonce, "the DPoP proof must carry the nonce of the DPoP-Nonce header")
+}
+
+// ErrProofUsed is returned where a proof comes a second time.
+var ErrProofUsed = fmt.Errorf("a DPoP proof was used before: %w", authz.ErrConflict)
+
+// UsedProof is the refusal of a proof that was used before.
+func UsedProof() error {
+	return authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: this proof was used before; make a new one with a new jti").Because(ErrProofUsed)
+}
+
+// Use takes a checked proof for an app that has shown who it is, or that a token bound
+// to the proof's key is its own: invalid_dpop_proof if this node took it before.
+//
+// Memory is bounded. When it is full, the app that has most in it is shut out until
+// its proofs have expired, so its place is free and none of them is good again: one
+// app cannot crowd out the others.
+func (p *Proofs) Use(app authz.ClientID, proof Proof) error {
+	digest := [32]byte(proof.Digest)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case epoch <= p.epoch: // a clock that stepped back forgets nothing
-	case epoch == p.epoch+1:
-		p.previous, p.seen, p.epoch = p.seen, map[[32]byte]struct{}{}, epoch
-	default:
-		p.previous, p.seen, p.epoch = map[[32]byte]struct{}{}, map[[32]byte]struct{}{}, epoch
+	p.turn()
+	if !proof.given.After(p.forgotten) {
+		return needNonce()
 	}
-	_, old := p.previous[digest]
-	_, recent := p.seen[digest]
-	if old || recent || len(p.seen) >= maxRemembered {
-		return false
+	_, old := p.previous.of[app][digest]
+	_, recent := p.seen.of[app][digest]
+	if old || recent {
+		return UsedProof()
 	}
-	p.seen[digest] = struct{}{}
-	return true
+	if p.seen.n >= p.most && !p.seen.shut[app] {
+		p.seen.shutLargest()
+	}
+	if p.seen.shut[app] || p.previous.shut[app] {
+		return authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: more proofs than this server can remember came from this app; wait a minute, then send fewer")
+	}
+	of := p.seen.of[app]
+	if of == nil {
+		of = map[[32]byte]struct{}{}
+		p.seen.of[app] = of
+	}
+	of[digest] = struct{}{}
+	p.seen.n++
+	if proof.given.After(p.seen.newest) {
+		p.seen.newest = proof.given
+	}
+	return nil
+}
+
+// turn begins a new stretch of time when this one is over, and forgets the one before.
+// What a clock that was set forward let be forgotten stays refused when it is set back,
+// unless it is set back far.
+func (p *Proofs) turn() {
+	now := p.now()
+	if p.forgotten.Sub(now) > setBack {
+		p.forgotten = time.Time{}
+	}
+	epoch := now.UnixNano() / int64(generation)
+	if epoch <= p.epoch && p.epoch-epoch < int64(setBack/generation)+1 {
+		return
+	}
+	next := newMemory()
+	if epoch == p.epoch+1 {
+		p.forget(p.previous)
+		p.previous, p.seen, p.epoch = p.seen, next, epoch
+		return
+	}
+	p.forget(p.previous)
+	p.forget(p.seen)
+	p.previous, p.seen, p.epoch = newMemory(), next, epoch
+}
+
+func (p *Proofs) forget(m memory) {
+	if m.newest.After(p.forgotten) {
+		p.forgotten = m.newest
+	}
+}
+
+// shutLargest forgets the proofs of the app that has most, and shuts it out.
+func (m *memory) shutLargest() {
+	var largest authz.ClientID
+	for app, proofs := range m.of {
+		if len(proofs) > len(m.of[largest]) {
+			largest = app
+		}
+	}
+	m.n -= len(m.of[largest])
+	delete(m.of, largest)
+	m.shut[largest] = true
 }
 
 // sameTarget compares as RFC 9449 §4.3 (9) says: without query and fragment,

@@ -89,7 +89,7 @@ func (p *Provider) Access(r *http.Request, token, audience, target string) (Acce
 		Scope: strings.Fields(claims.Scope), Audience: claims.Audience, ACR: claims.ACR,
 		Bound: claims.Confirm, Act: claims.Act, AuthTime: time.Unix(claims.AuthTime, 0).UTC(), IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), Expires: time.Unix(claims.Expires, 0).UTC(),
 	}
-	a.NextNonce, err = p.held(r, a.Bound, token, target)
+	a.NextNonce, err = p.held(r, a.ClientID, a.Bound, token, target)
 	return a, err
 }
 

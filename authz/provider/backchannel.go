@@ -150,10 +150,7 @@ func (p *Provider) signedRequest(ctx context.Context, form url.Values, client *c
 
 // spendRequest remembers the jti of a signed request, which is accepted once.
 func (p *Provider) spendRequest(ctx context.Context, signed clientauth.Assertion) error {
-	if len(signed.Digest) == 0 {
-		return nil
-	}
-	err := p.o.Grants.SpendAssertion(ctx, signed.Digest, signed.Expires)
+	err := p.o.Grants.Spend(ctx, signed)
 	if errors.Is(err, authz.ErrConflict) {
 		return authz.Refuse(authz.InvalidRequest, "the signed authentication request was used before; make a new one with a new jti").At("request")
 	}

@@ -87,7 +87,7 @@ func (p *Provider) assertedToken(ctx context.Context, u *unit, token string, fro
 	}
 	digest := sha256.Sum256([]byte("assertion\x00" + string(u.client.ID) + "\x00" + from.Issuer + "\x00" + service.ID))
 	err = p.recording(ctx, assertion, func(ctx context.Context) error {
-		err := p.o.Grants.SpendAssertion(ctx, digest[:], service.Expires)
+		err := p.o.Grants.Spend(ctx, clientauth.Assertion{Digest: digest[:], Expires: service.Expires})
 		if errors.Is(err, authz.ErrConflict) {
 			return authz.Refuse(authz.InvalidGrant, "the assertion was used before; make a new one with a new jti").At("assertion").Because(err)
 		}

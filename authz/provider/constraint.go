@@ -23,51 +23,56 @@ func (p *Provider) at(r *http.Request, path string) string {
 // constraint finds what the tokens of a token request are to be bound to. A
 // client that registered certificate-bound tokens gets no others (RFC 8705 §3.4);
 // of the rest, who sends a DPoP proof has its tokens bound to that key (RFC 9449
-// §5), and who must and does not is refused. The text is a fresh nonce for the
-// answer, or empty.
-func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (authz.Confirmation, string, error) {
+// §5), and who must and does not is refused. The proof, if there was one, is to be
+// spent with what the request writes.
+func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (authz.Confirmation, clientauth.Proof, error) {
 	proofs := r.Header.Values("DPoP")
+	none := clientauth.Proof{}
 	switch {
 	case client.CertificateBound && len(proofs) > 0:
-		return authz.Confirmation{}, "", authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
+		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
 	case client.CertificateBound:
 		certificate, err := p.presentedCertificate(r)
 		if err != nil {
-			return authz.Confirmation{}, "", err
+			return authz.Confirmation{}, none, err
 		}
-		return authz.Confirmation{X5T: certificate}, "", nil
+		return authz.Confirmation{X5T: certificate}, none, nil
 	case len(proofs) > 0:
 		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, TokenPath), "")
-		return authz.Confirmation{JKT: proof.JKT}, proof.NextNonce, err
+		if err == nil {
+			err = p.o.Proofs.Use(client.ID, proof)
+		}
+		return authz.Confirmation{JKT: proof.JKT}, proof, err
 	case client.DPoPBound:
-		return authz.Confirmation{}, "", authz.Refuse(authz.InvalidDPoPProof, "this app registered dpop_bound_access_tokens; send a DPoP proof (RFC 9449 §5.2)")
+		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof, "this app registered dpop_bound_access_tokens; send a DPoP proof (RFC 9449 §5.2)")
 	case client.Profile.RequireConstraint:
-		return authz.Confirmation{}, "", authz.Refuse(authz.InvalidDPoPProof, "profile %s binds tokens to their holder; send a DPoP proof (RFC 9449), or register tls_client_certificate_bound_access_tokens", client.Profile.Name)
+		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof, "profile %s binds tokens to their holder; send a DPoP proof (RFC 9449), or register tls_client_certificate_bound_access_tokens", client.Profile.Name)
 	}
-	return authz.Confirmation{}, "", nil
+	return authz.Confirmation{}, none, nil
 }
 
-// codeKey finds the DPoP key that the code of a pushed request is bound to: that of
-// a proof sent with it, that of dpop_jkt, or both (RFC 9449 §10, §10.1). A client
-// of certificate-bound tokens has no use for one: it could never answer with it.
-func (p *Provider) codeKey(r *http.Request, client *clientauth.Registered, jkt string) (string, error) {
+// codeKey checks the proof of a pushed request, whose key, or that of dpop_jkt, its
+// code is bound to (RFC 9449 §10, §10.1); both must be the same. A client of
+// certificate-bound tokens has no use for one: it could never answer with it.
+func (p *Provider) codeKey(r *http.Request, client *clientauth.Registered, jkt string) (clientauth.Proof, error) {
 	proofs := r.Header.Values("DPoP")
+	none := clientauth.Proof{}
 	switch {
 	case client.CertificateBound && len(proofs) > 0:
-		return "", authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
+		return none, authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
 	case client.CertificateBound && jkt != "":
-		return "", authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no dpop_jkt").At("dpop_jkt")
+		return none, authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no dpop_jkt").At("dpop_jkt")
 	case len(proofs) == 0:
-		return jkt, nil
+		return none, nil
 	}
 	proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, PARPath), "")
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	if jkt != "" && jkt != proof.JKT {
-		return "", authz.Refuse(authz.InvalidRequest, "dpop_jkt is not the key of the DPoP proof").At("dpop_jkt")
+		return none, authz.Refuse(authz.InvalidRequest, "dpop_jkt is not the key of the DPoP proof").At("dpop_jkt")
 	}
-	return proof.JKT, nil
+	return proof, p.o.Proofs.Use(client.ID, proof)
 }
 
 // presentedCertificate is the thumbprint of a certificate that a token may be
@@ -85,7 +90,7 @@ func (p *Provider) presentedCertificate(r *http.Request) (string, error) {
 
 // held checks that who presents a token holds what it is bound to, and that the
 // scheme is that of such a token. It returns a fresh nonce for the answer, or "".
-func (p *Provider) held(r *http.Request, bound authz.Confirmation, token, target string) (nextNonce string, err error) {
+func (p *Provider) held(r *http.Request, client authz.ClientID, bound authz.Confirmation, token, target string) (nextNonce string, err error) {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	byProof := strings.EqualFold(scheme, "DPoP")
 	switch {
@@ -110,7 +115,8 @@ func (p *Provider) held(r *http.Request, bound authz.Confirmation, token, target
 	if proof.JKT != bound.JKT {
 		return "", authz.Refuse(authz.InvalidToken, "the proof is not by the key this token is bound to")
 	}
-	return proof.NextNonce, nil
+	// After the key, or who stole a token could use up its app's share of memory.
+	return proof.NextNonce, p.o.Proofs.Use(client, proof)
 }
 
 // aliases are the endpoints at the host that asks for client certificates (RFC

@@ -67,7 +67,7 @@ func newApart(t interface{ Fatal(...any) }) *apart {
 			Store: a.Store, Keys: decoupled.NewKeys([]byte("a key of thirty-two bytes, really")), Pace: decoupled.NewPace(),
 			Evidence: a.Store, Pseudonyms: a.Store, Now: clock,
 		},
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(clock), Now: clock,
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs([]byte("nonces"), clock), Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -123,8 +123,8 @@ type Grants interface {
 	// Revoke ends a grant and spends its code; ending an ended one is nil.
 	Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error
 
-	// SpendAssertion remembers a client assertion, see clientauth.Spender.
-	SpendAssertion(ctx context.Context, digest []byte, expires time.Time) error
+	// Spender remembers what is accepted once.
+	clientauth.Spender
 	// RevokeToken remembers that a token without a grant is revoked until it
 	// would have expired; TokenRevoked asks.
 	RevokeToken(ctx context.Context, digest []byte, expires time.Time) error

@@ -33,7 +33,7 @@ func TestJWKSFollowsTheKeys(t *testing.T) {
 	r := &turning{Ring: ring()}
 	p, err := provider.New(t.Context(), provider.Options{
 		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: r, Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w,
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(clock), Now: clock,
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs([]byte("nonces"), clock), Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -54,8 +54,11 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 	if err != nil {
 		return Pending{}, err
 	}
-	if checked.DPoPKeyThumbprint, err = p.codeKey(r, client, checked.DPoPKeyThumbprint); err != nil {
+	if assertion.Proof, err = p.codeKey(r, client, checked.DPoPKeyThumbprint); err != nil {
 		return Pending{}, err
+	}
+	if assertion.Proof.JKT != "" {
+		checked.DPoPKeyThumbprint = assertion.Proof.JKT
 	}
 	now := p.now().UTC()
 	pending := Pending{
@@ -67,18 +70,25 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 	})
 }
 
-// spending runs a write together with remembering the client assertion, in one
-// commit; without an assertion the write is its own commit.
+// spending runs a write together with remembering the client assertion and the DPoP
+// proof, in one commit; without them the write is its own commit. write is nil where
+// there is nothing to write: a proof alone is then held by this node's memory and by
+// the short life of its nonce, and nothing is committed for it.
 func (p *Provider) spending(ctx context.Context, assertion clientauth.Assertion, write func(context.Context) error) error {
-	if len(assertion.Digest) == 0 {
+	switch {
+	case len(assertion.Digest) == 0 && write == nil:
+		return nil
+	case len(assertion.Digest) == 0 && len(assertion.Proof.Digest) == 0:
 		return write(ctx)
 	}
 	return p.o.Grants.Tx(ctx, func(ctx context.Context) error {
-		err := p.o.Grants.SpendAssertion(ctx, assertion.Digest, assertion.Expires)
-		if errors.Is(err, authz.ErrConflict) {
+		err := p.o.Grants.Spend(ctx, assertion)
+		switch {
+		case errors.Is(err, clientauth.ErrProofUsed):
+			return clientauth.UsedProof()
+		case errors.Is(err, authz.ErrConflict):
 			return authz.Refuse(authz.InvalidClient, "client authentication failed; the assertion was used before, make a new one with a new jti")
-		}
-		if err != nil {
+		case err != nil, write == nil:
 			return err
 		}
 		return write(ctx)

@@ -51,8 +51,12 @@ func (m *memory) do(fn func() error) error {
 	return fn()
 }
 
-func (m *memory) InsertPending(_ context.Context, p provider.Pending) error {
-	return m.do(func() error { m.pending[p.ID] = p; return nil })
+func (m *memory) InsertPending(ctx context.Context, p provider.Pending) error {
+	return m.do(func() error {
+		m.pending[p.ID] = p
+		undoing(ctx, func() { delete(m.pending, p.ID) })
+		return nil
+	})
 }
 
 func (m *memory) Pending(_ context.Context, id authz.AuthorizationID) (p provider.Pending, err error) {
@@ -66,20 +70,25 @@ func (m *memory) Pending(_ context.Context, id authz.AuthorizationID) (p provide
 	return p, err
 }
 
-func (m *memory) FinishPending(_ context.Context, id authz.AuthorizationID, at time.Time) error {
+func (m *memory) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time) error {
 	return m.do(func() error {
 		p := m.pending[id]
 		if !p.Finished.IsZero() {
 			return authz.ErrConflict
 		}
+		undoing(ctx, func() { p.Finished = time.Time{}; m.pending[id] = p })
 		p.Finished = at
 		m.pending[id] = p
 		return nil
 	})
 }
 
-func (m *memory) InsertGrant(_ context.Context, g provider.Grant) error {
-	return m.do(func() error { m.grants[g.ID] = g; return nil })
+func (m *memory) InsertGrant(ctx context.Context, g provider.Grant) error {
+	return m.do(func() error {
+		m.grants[g.ID] = g
+		undoing(ctx, func() { delete(m.grants, g.ID) })
+		return nil
+	})
 }
 
 func (m *memory) find(match func(provider.Grant) bool) (g provider.Grant, err error) {
@@ -118,11 +127,13 @@ func (m *memory) GrantByPublicID(_ context.Context, id authz.GrantID) (provider.
 	}
 }
 
-func (m *memory) Supersede(_ context.Context, by provider.Grant, at time.Time) error {
+func (m *memory) Supersede(ctx context.Context, by provider.Grant, at time.Time) error {
 	return m.do(func() error {
 		ended := false
 		for id, g := range m.grants {
 			if g.PublicID() == by.Continues && g.ID != by.ID && g.Live(at) {
+				before := g
+				undoing(ctx, func() { m.grants[id] = before })
 				g.Revoked, ended = at, true
 				m.grants[id] = g
 			}
@@ -134,26 +145,28 @@ func (m *memory) Supersede(_ context.Context, by provider.Grant, at time.Time) e
 	})
 }
 
-func (m *memory) change(id authz.GrantID, fn func(g *provider.Grant) bool) error {
+func (m *memory) change(ctx context.Context, id authz.GrantID, fn func(g *provider.Grant) bool) error {
 	return m.do(func() error {
 		g := m.grants[id]
+		before := g
 		if !fn(&g) {
 			return authz.ErrConflict
 		}
+		undoing(ctx, func() { m.grants[id] = before })
 		m.grants[id] = g
 		return nil
 	})
 }
 
-func (m *memory) RedeemCode(_ context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
-	return m.change(id, func(g *provider.Grant) bool {
+func (m *memory) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
+	return m.change(ctx, id, func(g *provider.Grant) bool {
 		free := g.CodeSpent.IsZero() && g.Revoked.IsZero()
 		g.CodeSpent, g.Bound = at, bound
 		return free
 	})
 }
 
-func (m *memory) Rotate(_ context.Context, id authz.GrantID, generation int, at time.Time) error {
+func (m *memory) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error {
 	if m.together != nil {
 		if m.together <- struct{}{}; len(m.together) == cap(m.together) {
 			close(m.all)
@@ -161,9 +174,9 @@ func (m *memory) Rotate(_ context.Context, id authz.GrantID, generation int, at 
 		<-m.all
 	}
 	if m.beforeRotate != nil {
-		_ = m.change(id, func(g *provider.Grant) bool { m.beforeRotate(g); return true })
+		_ = m.change(context.Background(), id, func(g *provider.Grant) bool { m.beforeRotate(g); return true })
 	}
-	return m.change(id, func(g *provider.Grant) bool {
+	return m.change(ctx, id, func(g *provider.Grant) bool {
 		if g.RefreshGeneration != generation || !g.Revoked.IsZero() {
 			return false
 		}
@@ -172,22 +185,30 @@ func (m *memory) Rotate(_ context.Context, id authz.GrantID, generation int, at 
 	})
 }
 
-func (m *memory) Revoke(_ context.Context, id authz.GrantID, because string, at time.Time) error {
-	return m.change(id, func(g *provider.Grant) bool { g.Revoked, g.RevokedBecause = at, because; return true })
+func (m *memory) Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error {
+	return m.change(ctx, id, func(g *provider.Grant) bool { g.Revoked, g.RevokedBecause = at, because; return true })
 }
 
-func (m *memory) SpendAssertion(_ context.Context, digest []byte, _ time.Time) error {
+func (m *memory) Spend(ctx context.Context, once clientauth.Assertion) error {
 	return m.do(func() error {
-		if m.spent[string(digest)] {
+		if once.Digest != nil && m.spent[string(once.Digest)] {
 			return authz.ErrConflict
 		}
-		m.spent[string(digest)] = true
+		if once.Proof.Digest != nil && m.spent[string(once.Proof.Digest)] {
+			return clientauth.ErrProofUsed
+		}
+		for _, digest := range [][]byte{once.Digest, once.Proof.Digest} {
+			if digest != nil {
+				m.spent[string(digest)] = true
+				undoing(ctx, func() { delete(m.spent, string(digest)) })
+			}
+		}
 		return nil
 	})
 }
 
 func (m *memory) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
-	return m.SpendAssertion(ctx, digest, expires)
+	return m.Spend(ctx, clientauth.Assertion{Digest: digest, Expires: expires})
 }
 
 func (m *memory) TokenRevoked(_ context.Context, digest []byte) (found bool, err error) {
@@ -195,16 +216,28 @@ func (m *memory) TokenRevoked(_ context.Context, digest []byte) (found bool, err
 	return found, err
 }
 
-// Tx undoes what a failed function wrote.
+type undoKey struct{}
+
+// undoing notes how a write is undone if its transaction fails.
+func undoing(ctx context.Context, undo func()) {
+	if list, ok := ctx.Value(undoKey{}).(*[]func()); ok {
+		*list = append(*list, undo)
+	}
+}
+
+// Tx undoes what a failed function wrote, and nothing that others did meanwhile.
 func (m *memory) Tx(ctx context.Context, fn func(context.Context) error) error {
-	m.mu.Lock()
-	pending, grants, spent := maps.Clone(m.pending), maps.Clone(m.grants), maps.Clone(m.spent)
-	m.mu.Unlock()
-	err := fn(ctx)
+	if _, joined := ctx.Value(undoKey{}).(*[]func()); joined {
+		return fn(ctx)
+	}
+	var undo []func()
+	err := fn(context.WithValue(ctx, undoKey{}, &undo))
 	if err != nil {
 		m.mu.Lock()
-		m.pending, m.grants, m.spent = pending, grants, spent
-		m.mu.Unlock()
+		defer m.mu.Unlock()
+		for _, one := range slices.Backward(undo) {
+			one()
+		}
 	}
 	return err
 }
@@ -312,16 +345,22 @@ func emptyWorld() *world {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := emptyWorld()
+	w.Provider = w.node(t)
+	return w
+}
+
+// node is a provider of a world, of which there may be several.
+func (w *world) node(t testing.TB) *provider.Provider {
+	t.Helper()
 	clock := func() time.Time { return w.now }
-	var err error
-	w.Provider, err = provider.New(t.Context(), provider.Options{
+	p, err := provider.New(t.Context(), provider.Options{
 		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Releases: w, Resources: w, Evidence: w, Site: "dc1",
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(clock), Now: clock,
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs([]byte("nonces"), clock), Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return p
 }
 
 const (

@@ -23,7 +23,7 @@ func (p *Provider) authenticated(r *http.Request) (*clientauth.Registered, url.V
 	if err != nil {
 		return nil, nil, err
 	}
-	err = p.spending(r.Context(), assertion, func(context.Context) error { return nil })
+	err = p.spending(r.Context(), assertion, nil)
 	return client, form, err
 }
 

@@ -103,7 +103,7 @@ func TestStrangersMakeUsFetch(t *testing.T) {
 	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
 		Issuer: "https://id.example", SignInPath: "/signin", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Resources: w, Evidence: w,
-		Fetcher: server, Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(clock), Now: clock,
+		Fetcher: server, Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs([]byte("nonces"), clock), Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

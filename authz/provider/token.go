@@ -60,10 +60,11 @@ func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
 	if err := checkGrantType(form, client); err != nil {
 		return nil, "", err
 	}
-	bound, nextNonce, err := p.constraint(r, client)
+	bound, proof, err := p.constraint(r, client)
 	if err != nil {
 		return nil, "", err
 	}
+	assertion.Proof = proof
 	u := &unit{client: client, now: p.now().UTC(), resources: form["resource"]}
 	var answer *tokenResponse
 	switch grantType := form.Get("grant_type"); grantType {
@@ -76,7 +77,7 @@ func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
 	default:
 		answer, err = p.exchange(withUnit(ctx, u), u, form, bound, assertion)
 	}
-	return answer, nextNonce, err
+	return answer, proof.NextNonce, err
 }
 
 // grantTypes are the grants that are answered, with the parameters each cannot
@@ -157,7 +158,7 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound
 		return nil, err
 	}
 	answer.RefreshToken, _ = response.GetExtra("refresh_token").(string)
-	if err := p.spending(ctx, assertion, func(ctx context.Context) error { return p.commit(ctx, u, bound) }); err != nil {
+	if err := p.spending(ctx, assertion, p.committing(u, bound)); err != nil {
 		if err := p.lostRace(ctx, u, assertion, err); err != nil {
 			return nil, err
 		}
@@ -190,7 +191,15 @@ func narrowed(wanted string, granted []string) ([]string, error) {
 	return scope, nil
 }
 
-// commit writes what the exchange changed: one conditional statement.
+// committing writes what the exchange changed: one conditional statement. It is nil
+// when nothing moves: a repeated refresh within the grace, or without rotation.
+func (p *Provider) committing(u *unit, bound authz.Confirmation) func(context.Context) error {
+	if !u.spend && !u.rotate {
+		return nil
+	}
+	return func(ctx context.Context) error { return p.commit(ctx, u, bound) }
+}
+
 func (p *Provider) commit(ctx context.Context, u *unit, bound authz.Confirmation) error {
 	switch {
 	case u.spend && u.grant.Continues != "":
@@ -207,10 +216,8 @@ func (p *Provider) commit(ctx context.Context, u *unit, bound authz.Confirmation
 		})
 	case u.spend:
 		return p.o.Grants.RedeemCode(ctx, u.grant.ID, bound, u.now)
-	case u.rotate:
-		return p.o.Grants.Rotate(ctx, u.grant.ID, u.grant.RefreshGeneration, u.now)
 	default:
-		return nil // a repeated refresh within the grace, or without rotation: nothing moves
+		return p.o.Grants.Rotate(ctx, u.grant.ID, u.grant.RefreshGeneration, u.now)
 	}
 }
 
@@ -323,5 +330,5 @@ func (p *Provider) credentials(ctx context.Context, u *unit, scope []string, bou
 	if err != nil {
 		return nil, err
 	}
-	return answer, p.spending(ctx, assertion, func(context.Context) error { return nil })
+	return answer, p.spending(ctx, assertion, nil)
 }

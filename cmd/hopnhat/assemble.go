@@ -270,7 +270,8 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	formKey, err1 := p.ring.Derive(ctx, keys.Secrets, "forms")
 	ticketKey, err2 := p.ring.Derive(ctx, keys.Secrets, "sign-in tickets")
 	approvalKey, err3 := p.ring.Derive(ctx, keys.Secrets, "decoupled approvals")
-	if err := errors.Join(err1, err2, err3); err != nil {
+	nonceKey, err4 := p.ring.Derive(ctx, keys.Secrets, "DPoP nonces")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return fail(err)
 	}
 	authenticator, err := authn.New(p.db, p.ring, p.hasher, authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now), ticketKey, time.Now)
@@ -304,7 +305,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	protocol, err := provider.New(ctx, provider.Options{
 		Issuer: c.Issuer, MutualTLSAlias: c.MTLSAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent",
 		ApprovePath: web.ApprovePath, DevicePath: web.DevicePath, WaitingPath: web.RequestsPath, Approvals: approvals, Decoupled: p.db, Ring: p.ring, Directory: p.directory,
-		Proofs: clientauth.NewProofs(time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
+		Proofs: clientauth.NewProofs(nonceKey, time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
 		Resources: resource.NewDirectory(p.db, 0, time.Now), Evidence: p.recorder, Site: c.Site,
 		Releases: releaser{releases},
 		Parties:  p.ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},

@@ -88,6 +88,8 @@ func (p *parts) purge(ctx context.Context) {
 		for _, job := range []func() (int64, error){
 			// Grants stay a day after they expired, so that reuse is still seen.
 			func() (int64, error) { return p.db.PurgeGrants(ctx, now.Add(-24*time.Hour), batch) },
+			// Nobody takes what has expired; a minute is for clocks that are apart.
+			func() (int64, error) { return p.db.PurgeSpent(ctx, now.Add(-time.Minute), batch) },
 			func() (int64, error) { return p.db.PurgeUses(ctx, now.Add(-48*time.Hour), batch) },
 			func() (int64, error) { return p.db.PurgeSessions(ctx, now, batch) },
 			func() (int64, error) {
