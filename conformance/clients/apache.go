@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Debian's places.
@@ -94,28 +91,7 @@ func (a Apache) Start(t testing.TB) {
 			t.Logf("Apache's log:\n%s%s", output.String(), text)
 		}
 	})
-	if err := a.wait(exited); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// wait asks until the page for the signed-out answers.
-func (a Apache) wait(exited <-chan struct{}) error {
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	over := time.After(time.Minute)
-	for {
-		response, err := http.Get(fmt.Sprintf("http://localhost:%d/signed-out", a.Port))
-		if err == nil {
-			response.Body.Close()
-			return nil
-		}
-		select {
-		case <-exited:
-			return errors.New("Apache ended before it was ready")
-		case <-over:
-			return fmt.Errorf("Apache is not ready within a minute: %w", err)
-		case <-again.C:
-		}
+	if err := ready(fmt.Sprintf("http://localhost:%d/signed-out", a.Port), exited); err != nil {
+		t.Fatalf("Apache: %v", err)
 	}
 }

@@ -6,10 +6,13 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
+	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
 )
 
@@ -60,7 +63,8 @@ func TestSignInsEndAtApps(t *testing.T) {
 	t.Cleanup(tls.Close)
 	other, secure = plain.URL, tls.URL
 	app := fmt.Sprintf("http://localhost:%s", plain.URL[len("http://127.0.0.1:"):])
-	file := filepath.Join(t.TempDir(), "app.yaml")
+	port := harness.Port(t, 1)
+	file := filepath.Join(t.TempDir(), "apps.yaml")
 	text := fmt.Sprintf(`
 - client_id: sends-on
   client_name: "Cổng dịch vụ công"
@@ -72,13 +76,30 @@ func TestSignInsEndAtApps(t *testing.T) {
   redirect_uris: ["%[1]s/callback?to=other", "%[1]s/callback?to=secure", "%[1]s/callback?to=scheme", "%[1]s/callback?to=opener"]
   post_logout_redirect_uris: ["%[1]s/callback?to=secure"]
   scope: openid
-`, app)
+- client_id: behind-proxy
+  client_name: "Hồ sơ nội bộ"
+  client_name#en: "Internal files"
+  owner: {vi: "Cơ quan thử", en: "Test agency"}
+  profile: oidc
+  token_endpoint_auth_method: client_secret_basic
+  redirect_uris: ["http://localhost:%[2]d/oauth2/callback"]
+  scope: openid
+`, app, port)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	harness.Run(t, nil, "client", "add", "--state", demo.State, file)
+	printed := harness.Run(t, nil, "client", "add", "--state", demo.State, file)
+	secret := regexp.MustCompile(`(?s)behind-proxy registered.*client_secret: (\S+)`).FindStringSubmatch(printed)
+	if secret == nil {
+		t.Fatalf("no secret in %q", printed)
+	}
+	clients.OAuth2Proxy{
+		Issuer: demo.Base, ClientID: "behind-proxy", ClientSecret: secret[1], Port: port, Elsewhere: other[len("http://"):],
+		Folder: filepath.Join(harness.Root(t), "conformance", "clients", "oauth2proxy"),
+	}.Start(t)
 	demo.node("ends.mjs", map[string]string{
 		"ISSUER": demo.Base, "APP": app, "OTHER": other, "SECURE": secure, "CLIENT": "sends-on",
-		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB),
+		"PROXY": fmt.Sprintf("http://localhost:%d/oauth2/start?rd=%s", port, url.QueryEscape(other+"/landed")),
+		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB), "THIRD": demo.personJSON(auditor),
 	})
 }

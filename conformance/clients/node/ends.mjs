@@ -5,7 +5,8 @@
 //   ISSUER, APP, OTHER, SECURE   where they answer, without trailing slash; the last
 //                                three are of the test
 //   CLIENT                       the app's client_id
-//   FIRST, SECOND                persons as JSON, see fapi2.mjs
+//   PROXY                        where oauth2-proxy begins, to end at OTHER
+//   FIRST, SECOND, THIRD         persons as JSON, see fapi2.mjs
 //   CHROMIUM                     as for journey.mjs
 
 import { next } from './totp.mjs';
@@ -111,12 +112,23 @@ async function popup(browser, who) {
   await context.close();
 }
 
+// behindProxy: oauth2-proxy takes the code, and sends the browser on to another host.
+async function behindProxy(browser, who) {
+  const context = await person(browser, true);
+  await lands(context, 'oauth2-proxy, with a sign-in', 'other', env('PROXY'), (page) => enter(page, who));
+  const page = await open(context);
+  await page.goto(env('PROXY'));
+  say(page.url().startsWith(ends.other), `oauth2-proxy, signed in: ${page.url()}`);
+  await context.close();
+}
+
 const browser = await launch();
 try {
   await everyEnd(browser, JSON.parse(env('FIRST')), false);
   const second = JSON.parse(env('SECOND'));
   await everyEnd(browser, second, true);
   await popup(browser, second);
+  await behindProxy(browser, JSON.parse(env('THIRD')));
 } catch (err) {
   say(false, err.stack ?? String(err));
 } finally {
