@@ -119,12 +119,39 @@ type Client struct {
 	Contacts                     []string
 	SoftwareID, SoftwareVersion  string
 
+	// Verified says who vouches that the agency in Owner runs the app.
+	Verified Verification
 	Disabled bool
 	// Ended is when the registration was deleted (RFC 7592 §2.3): it stays, so that
 	// the record of what the app did can name it, and is never enabled again.
 	Ended     time.Time
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// Verification is somebody's word that an app is run by the agency it names: an
+// operator's, or that of the agency's officer who gave it its initial access token.
+// It is zero for an app that nobody vouches for.
+type Verification struct {
+	// By is who: "operator:" and the account of the tool, or
+	// "initial-access-token:" and the token's id.
+	By string
+	At time.Time
+}
+
+// Holds tells whether somebody vouches.
+func (v Verification) Holds() bool { return v.By != "" && !v.At.IsZero() }
+
+// Site is the host that the app is sent people back to, by which they know it.
+func (c *Client) Site() string {
+	if len(c.RedirectURIs) == 0 {
+		return ""
+	}
+	u, err := url.Parse(c.RedirectURIs[0])
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // LocalizedText is a text people see, Vietnamese and English.

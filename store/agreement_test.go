@@ -83,17 +83,40 @@ func newAgreement(t *testing.T, db *store.DB) *agreement {
 	if a.wanted, err = a.Details([]byte(wanted), clinic); err != nil {
 		t.Fatal(err)
 	}
+	if err := db.SaveClient(t.Context(), clinic); err != nil {
+		t.Fatal(err)
+	}
 	return a
 }
 
-func (a *agreement) answer(ticked ...string) consent.Answer {
+func (a *agreement) question() consent.Question {
+	return consent.Question{Client: clinic.ID, Subject: a.subject, Wanted: a.wanted, Locale: "en"}
+}
+
+// answer is one to the page as it is now.
+func (a *agreement) answer(t *testing.T, ticked ...string) consent.Answer {
+	t.Helper()
+	n, err := a.Notice(t.Context(), a.question())
+	if err != nil {
+		t.Fatal(err)
+	}
 	answer := consent.Answer{
-		Client: clinic, Subject: a.subject, Session: "s", ACR: authz.AuthenticationLevel(2).ACR(), Locale: "en", Wanted: a.wanted, Ticked: map[string]bool{},
+		Question: a.question(), Shown: n.Digest(), Session: "s", ACR: authz.AuthenticationLevel(2).ACR(), Ticked: map[string]bool{},
 	}
 	for _, id := range ticked {
 		answer.Ticked[id] = true
 	}
 	return answer
+}
+
+// end withdraws a consent as it is now.
+func (a *agreement) end(t *testing.T, id authz.ConsentID) error {
+	t.Helper()
+	c, _, err := a.History(t.Context(), a.subject, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Withdraw(t.Context(), consent.Withdrawal{Client: clinic, Subject: a.subject, ID: id, Shown: c.Reference(), Session: "s", Locale: "vi"})
 }
 
 func TestOnlyWhatWasTickedIsGranted(t *testing.T) {
@@ -115,10 +138,11 @@ func TestOnlyWhatWasTickedIsGranted(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, db *store.DB) {
 				ctx := t.Context()
 				a := newAgreement(t, db)
+				answer := a.answer(t, row.ticked...)
 				before := db.Stats().Commits
 				var granted []authz.Release
 				err := db.Tx(ctx, func(ctx context.Context) (err error) {
-					granted, _, err = a.Record(ctx, a.answer(row.ticked...))
+					granted, _, err = a.Record(ctx, answer)
 					return err
 				})
 				if !errors.Is(err, row.err) {
@@ -161,33 +185,33 @@ func TestWhatIsAgreedToIsNotAskedAgainUntilWithdrawn(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		a := newAgreement(t, db)
-		if needed, _, err := a.Needed(ctx, clinic, a.subject, a.wanted); err != nil || !needed {
+		if needed, _, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !needed {
 			t.Fatalf("at first: got %v, %v", needed, err)
 		}
-		if _, _, err := a.Record(ctx, a.answer(healthItem, conditions, card)); err != nil {
+		if _, _, err := a.Record(ctx, a.answer(t, healthItem, conditions, card)); err != nil {
 			t.Fatal(err)
 		}
-		needed, granted, err := a.Needed(ctx, clinic, a.subject, a.wanted)
+		needed, granted, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted)
 		if err != nil || needed || len(granted) != 3 || granted[0].ConsentReference == "" || granted[2].ConsentReference != "" {
 			t.Fatalf("then: got %v, %+v, %v", needed, granted, err)
 		}
-		items, err := a.Items(ctx, clinic, a.subject, a.wanted) // prompt=consent
-		if err != nil || !items[0].Asked || !items[1].Asked || items[2].Asked {
-			t.Fatalf("prompt=consent: got %+v, %v", items, err)
+		n, err := a.Notice(ctx, a.question()) // prompt=consent
+		if err != nil || !n.Items[0].Asked || !n.Items[1].Asked || n.Items[2].Asked {
+			t.Fatalf("prompt=consent: got %+v, %v", n.Items, err)
 		}
 		id, _, _ := consent.ParseReference(granted[0].ConsentReference)
-		if err := a.Withdraw(ctx, clinic, a.subject, id, "s", "", "vi"); err != nil {
+		if err := a.end(t, id); err != nil {
 			t.Fatal(err)
 		}
-		if needed, granted, err := a.Needed(ctx, clinic, a.subject, a.wanted); err != nil || !needed || granted != nil {
+		if needed, granted, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !needed || granted != nil {
 			t.Fatalf("after the withdrawal: got %v, %v, %v", needed, granted, err)
 		}
-		items, err = a.Items(ctx, clinic, a.subject, a.wanted)
-		if err != nil || !items[0].Asked || items[1].Asked || items[1].Covered == nil {
-			t.Fatalf("the rest is not asked again: got %+v, %v", items, err)
+		n, err = a.Notice(ctx, a.question())
+		if err != nil || !n.Items[0].Asked || n.Items[1].Asked || n.Items[1].Covered == nil {
+			t.Fatalf("the rest is not asked again: got %+v, %v", n.Items, err)
 		}
 		// Agreeing to the one keeps the other in the grant.
-		granted, _, err = a.Record(ctx, a.answer(healthItem))
+		granted, _, err = a.Record(ctx, a.answer(t, healthItem))
 		if err != nil || len(granted) != 3 || len(granted[0].Attributes) != 1 || granted[1].ConsentReference == "" {
 			t.Fatalf("got %+v, %v", granted, err)
 		}
@@ -201,13 +225,13 @@ func TestAWithdrawalHoldsEvenIfTheLogDoesNotAnswer(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		a := newAgreement(t, db)
-		granted, _, err := a.Record(ctx, a.answer(healthItem))
+		granted, _, err := a.Record(ctx, a.answer(t, healthItem))
 		if err != nil {
 			t.Fatal(err)
 		}
 		id, _, _ := consent.ParseReference(granted[0].ConsentReference)
 		a.evidence.fail = true
-		if err := a.Withdraw(ctx, clinic, a.subject, id, "s", "", "vi"); err != nil {
+		if err := a.end(t, id); err != nil {
 			t.Fatal(err)
 		}
 		c, versions, err := a.History(ctx, a.subject, id)
@@ -218,7 +242,7 @@ func TestAWithdrawalHoldsEvenIfTheLogDoesNotAnswer(t *testing.T) {
 		if err != nil || !slices.ContainsFunc(waiting, func(r audit.Recorded) bool { return r.Event.Type == audit.ConsentWithdrawn }) {
 			t.Fatalf("the withdrawal does not wait for the log: %v, %v", waiting, err)
 		}
-		if err := a.Withdraw(ctx, clinic, a.subject, id, "s", "", "vi"); !errors.Is(err, authz.ErrConflict) {
+		if err := a.end(t, id); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("withdrawing twice: got %v, want ErrConflict", err)
 		}
 	})
@@ -227,7 +251,7 @@ func TestAWithdrawalHoldsEvenIfTheLogDoesNotAnswer(t *testing.T) {
 func TestDecliningIsOnRecord(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		a := newAgreement(t, db)
-		logIt, err := a.Declined(t.Context(), clinic, a.subject, a.wanted, "")
+		logIt, err := a.Declined(t.Context(), a.answer(t))
 		if err != nil || len(logIt) != 2 { // what needs no consent cannot be declined
 			t.Fatalf("got %d, %v", len(logIt), err)
 		}
@@ -244,7 +268,7 @@ func TestOfClaimsAloneNoneMayBeGiven(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		a := newAgreement(t, db)
-		answer := a.answer()
+		answer := a.answer(t)
 		answer.MayGiveNone = true
 		var granted []authz.Release
 		err := db.Tx(ctx, func(ctx context.Context) (err error) {
@@ -257,10 +281,114 @@ func TestOfClaimsAloneNoneMayBeGiven(t *testing.T) {
 		if list, err := a.List(ctx, a.subject); err != nil || len(list) != 0 {
 			t.Fatalf("%d consents, %v", len(list), err)
 		}
-		half := a.answer(conditions)
+		half := a.answer(t, conditions)
 		half.MayGiveNone = true
 		if _, _, err := a.Record(ctx, half); !errors.Is(err, consent.ErrRequiredMissing) {
 			t.Fatalf("an optional one without the required: got %v", err)
+		}
+	})
+}
+
+// TestAnAnswerIsToWhatWasShown: what is recorded is what stood on the page, or nothing.
+func TestAnAnswerIsToWhatWasShown(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(c *authz.Client)
+	}{
+		{"another purpose text", func(c *authz.Client) { c.Declarations[0].Explanation.VI = "Để bán hàng" }},
+		{"the English text alone", func(c *authz.Client) { c.Declarations[0].Explanation.EN = "To sell" }},
+		{"a recipient more", func(c *authz.Client) { c.Declarations[0].Recipients = []authz.ClientID{"lab"} }},
+		{"kept for another time", func(c *authz.Client) { c.Declarations[0].DataLife = "P900D" }},
+		{"a required attribute more", func(c *authz.Client) { c.Declarations[0].Required = c.Declarations[0].Attributes }},
+		{"another name", func(c *authz.Client) { c.Name.VI = "Bệnh viện" }},
+		{"another agency", func(c *authz.Client) { c.Owner.VI = "Bộ Tài chính" }},
+		{"another site", func(c *authz.Client) { c.RedirectURIs = []string{"https://other.example/callback"} }},
+		{"somebody vouches for it", func(c *authz.Client) { c.Verified = authz.Verification{By: "operator:a", At: noon} }},
+		{"another data policy", func(c *authz.Client) { c.PolicyURI = "https://other.example/policy" }},
+		{"a declaration less", func(c *authz.Client) { c.Declarations = c.Declarations[1:] }},
+		{"disabled", func(c *authz.Client) { c.Disabled = true }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				ctx := t.Context()
+				a := newAgreement(t, db)
+				answer := a.answer(t, healthItem, cardItem, card)
+				changed := *clinic
+				changed.Declarations = slices.Clone(clinic.Declarations)
+				row.change(&changed)
+				if err := db.SaveClient(ctx, &changed); err != nil {
+					t.Fatal(err)
+				}
+				for _, err := range []error{
+					db.Tx(ctx, func(ctx context.Context) error { _, _, err := a.Record(ctx, answer); return err }),
+					db.Tx(ctx, func(ctx context.Context) error { _, err := a.Declined(ctx, answer); return err }),
+				} {
+					if !errors.Is(err, consent.ErrChanged) && !errors.Is(err, consent.ErrAppGone) {
+						t.Fatalf("got %v, want ErrChanged", err)
+					}
+				}
+				list, err1 := a.List(ctx, a.subject)
+				events, err2 := db.Find(ctx, audit.Query{})
+				if err := errors.Join(err1, err2); err != nil || len(list)+len(events) != 0 {
+					t.Fatalf("%d consents and %d events, %v, of an answer to another page", len(list), len(events), err)
+				}
+			})
+		})
+	}
+}
+
+// TestTheRecordHoldsWhatWasShown: the digest of the page is beside the hash of the
+// words, in the version and in the event.
+func TestTheRecordHoldsWhatWasShown(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		a := newAgreement(t, db)
+		answer := a.answer(t, healthItem)
+		n, err := a.Notice(ctx, a.question())
+		if err != nil {
+			t.Fatal(err)
+		}
+		granted, _, err := a.Record(ctx, answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _, _ := consent.ParseReference(granted[0].ConsentReference)
+		_, versions, err := a.History(ctx, a.subject, id)
+		if err != nil || versions[0].Notice != n.Digest() || versions[0].TextHash != n.Items[0].TextHash || versions[0].Locale != "en" {
+			t.Fatalf("got %+v, %v", versions, err)
+		}
+		events, err := db.Find(ctx, audit.Query{Type: audit.ConsentApproved})
+		if err != nil || len(events) != 1 || events[0].Event.Detail.Object != n.Digest() || events[0].Event.Reason.ConsentText != n.Items[0].TextHash {
+			t.Fatalf("got %+v, %v", events, err)
+		}
+	})
+}
+
+// TestAChangeWaitsForTheAnswer: between the check of an answer and its commit the
+// registration stays what was shown.
+func TestAChangeWaitsForTheAnswer(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		a := newAgreement(t, db)
+		answer := a.answer(t, healthItem)
+		changed := *clinic
+		changed.Name.VI = "Bệnh viện"
+		err := db.Tx(context.Background(), func(ctx context.Context) error {
+			if _, _, err := a.Record(ctx, answer); err != nil {
+				return err
+			}
+			// Whatever the bound is, a change that waits comes to its end.
+			bounded, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			defer cancel()
+			if err := db.SaveClient(bounded, &changed); !errors.Is(err, authz.ErrUnavailable) {
+				t.Errorf("a change between the check of an answer and its commit: got %v, want that it waits", err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.SaveClient(t.Context(), &changed); err != nil {
+			t.Fatalf("after the commit: %v", err)
 		}
 	})
 }

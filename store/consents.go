@@ -76,6 +76,75 @@ func (db *DB) Consents(ctx context.Context, subject authz.Subject, client authz.
 	return out, nil
 }
 
+// standingRow is an app with one of a person's consents with it, or with none.
+type standingRow struct {
+	Record    []byte     `gorm:"column:record"`
+	Disabled  bool       `gorm:"column:disabled"`
+	CreatedAt time.Time  `gorm:"column:created_at"`
+	UpdatedAt time.Time  `gorm:"column:updated_at"`
+	Consent   consentRow `gorm:"embedded"`
+}
+
+// Standing reads an app and a person's consents with it in one statement, newest
+// first. In a transaction the app's row is kept until its end, so that a change of
+// the registration and the answer of who read it come one after the other.
+func (db *DB) Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (consent.Standing, error) {
+	query := `SELECT c.record, c.disabled, c.created_at, c.updated_at, ` + columnsOf("k", consentColumns) + `
+		FROM clients c LEFT JOIN consents k ON k.client_id = c.id AND k.subject = ? WHERE c.id = ? ORDER BY k.at DESC LIMIT 500`
+	if db.dialect == PostgreSQL && ctx.Value(txKey{db}) != nil { // SQLite has one writer at a time
+		query += " FOR SHARE OF c"
+	}
+	var rows []standingRow
+	if err := db.reader(ctx).Raw(query, string(subject), string(client)).Scan(&rows).Error; err != nil {
+		return consent.Standing{}, wrap("reading what a person agreed to with an app", err)
+	}
+	if len(rows) == 0 {
+		return consent.Standing{}, authz.ErrNotFound
+	}
+	app := clientRow{ID: string(client), Record: rows[0].Record, Disabled: rows[0].Disabled, CreatedAt: rows[0].CreatedAt, UpdatedAt: rows[0].UpdatedAt}
+	out := consent.Standing{}
+	var err error
+	if out.Client, err = app.client(); err != nil {
+		return consent.Standing{}, wrap("decoding a client", err)
+	}
+	for _, row := range rows {
+		if row.Consent.ID != "" {
+			out.Consents = append(out.Consents, row.Consent.consent())
+		}
+	}
+	return out, nil
+}
+
+// columnsOf puts a table's name before each column of a list.
+func columnsOf(table, columns string) string {
+	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
+}
+
+// Names are the names of apps; in a transaction they stay until its end.
+func (db *DB) Names(ctx context.Context, clients []authz.ClientID) (map[authz.ClientID]authz.LocalizedText, error) {
+	ids := make([]string, len(clients))
+	for i, id := range clients {
+		ids[i] = string(id)
+	}
+	query := "SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id IN ? ORDER BY id"
+	if db.dialect == PostgreSQL && ctx.Value(txKey{db}) != nil {
+		query += " FOR SHARE"
+	}
+	var rows []clientRow
+	if err := db.reader(ctx).Raw(query, ids).Scan(&rows).Error; err != nil {
+		return nil, wrap("reading the names of apps", err)
+	}
+	names := map[authz.ClientID]authz.LocalizedText{}
+	for _, row := range rows {
+		c, err := row.client()
+		if err != nil {
+			return nil, wrap("decoding a client", err)
+		}
+		names[c.ID] = c.Name
+	}
+	return names, nil
+}
+
 // Consent finds one of a person's consents; another's is not found. In a
 // transaction the row is kept until its end, so that a withdrawal and the
 // releases on the same consent come one after the other.
@@ -107,6 +176,7 @@ type versionRow struct {
 	ValidUntil time.Time `gorm:"column:valid_until"`
 	TextHash   string    `gorm:"column:text_hash"`
 	Locale     string    `gorm:"column:locale"`
+	Notice     string    `gorm:"column:notice_hash"`
 	Channel    string    `gorm:"column:channel"`
 	ACR        string    `gorm:"column:acr"`
 	SessionID  string    `gorm:"column:session_id"`
@@ -115,7 +185,7 @@ type versionRow struct {
 	At         time.Time `gorm:"column:at"`
 }
 
-const versionColumns = `consent_id, number, state, attributes, offered, basis, frequency, data_life, valid_until, text_hash, locale, channel, acr,
+const versionColumns = `consent_id, number, state, attributes, offered, basis, frequency, data_life, valid_until, text_hash, locale, notice_hash, channel, acr,
 	session_id, actor, representation, at`
 
 // Versions lists the life of a consent, oldest first: its newest 500 steps.
@@ -131,7 +201,7 @@ func (db *DB) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Versi
 		out[i] = consent.Version{
 			Consent: authz.ConsentID(r.ConsentID), Number: r.Number, State: consent.State(r.State), Attributes: split(r.Attributes), Offered: split(r.Offered),
 			Basis: authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife, ValidUntil: r.ValidUntil.UTC(),
-			TextHash: r.TextHash, Locale: r.Locale, Channel: r.Channel, ACR: r.ACR, Session: authz.SessionID(r.SessionID),
+			TextHash: r.TextHash, Locale: r.Locale, Notice: r.Notice, Channel: r.Channel, ACR: r.ACR, Session: authz.SessionID(r.SessionID),
 			Actor: authz.Subject(r.Actor), Representation: r.Represents, At: r.At.UTC(),
 		}
 	}
@@ -163,9 +233,9 @@ func (db *DB) Approve(ctx context.Context, c consent.Consent, v consent.Version)
 
 func (db *DB) insertVersion(ctx context.Context, v consent.Version) error {
 	return wrap("adding a version of a consent", db.writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
-		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
-		v.TextHash, v.Locale, v.Channel, v.ACR, string(v.Session), string(v.Actor), v.Representation, v.At.UTC()).Error)
+		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), v.Representation, v.At.UTC()).Error)
 }
 
 // Withdraw ends a consent in the version that was read; a version in between is

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
+	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/provider"
 	"hopnhat/web/view"
@@ -96,22 +98,31 @@ func (s *Server) approvePage(v *visit, handle authz.AuthorizationID) (view.Appro
 	if asked.Device.State == decoupled.Confirmed {
 		return view.Approve{}, redirect(errand{authorization: string(handle)}.done())
 	}
+	n, err := s.notice(v.ctx, asked.Waiting, who.Subject, v.lang)
+	if err != nil {
+		return view.Approve{}, err
+	}
 	page := view.Approve{
-		Form: view.Form{Action: ApprovePath, Hidden: []view.Field{{Name: "a", Value: string(handle)}}},
-		App:  app(asked.Client), Person: who.Name, FromDevice: asked.Device.Channel == decoupled.Device,
+		Form: view.Form{Action: ApprovePath, Hidden: append([]view.Field{{Name: "a", Value: string(handle)}}, v.shownFields(who, "approve "+string(handle), n)...)},
+		App:  app(n.Client), Person: who.Name, FromDevice: asked.Device.Channel == decoupled.Device,
 		Message: decoupled.Masked(asked.Device.Message, asked.Device.Symbol), Symbols: asked.Choices,
 		Minutes: s.minutesLeft(asked.Expires), Expires: asked.Expires,
 	}
-	for _, r := range asked.Request.Details {
-		purpose, _ := s.o.Consents.Catalogue.Purpose(r.Purpose)
-		want := view.Want{Purpose: purpose.Text()}
-		for _, id := range r.Attributes {
-			a, _ := s.o.Consents.Catalogue.Attribute(id)
-			want.Attributes = append(want.Attributes, view.Item{ID: string(id), Name: a.Text(), Sensitive: a.Sensitive()})
-		}
-		page.Wants = append(page.Wants, want)
+	for _, item := range n.Items {
+		page.Wants = append(page.Wants, s.want(item.Release))
 	}
 	return page, nil
+}
+
+// want is a release in few words.
+func (s *Server) want(r authz.Release) view.Want {
+	purpose, _ := s.o.Consents.Catalogue.Purpose(r.Purpose)
+	want := view.Want{Purpose: purpose.Text()}
+	for _, id := range r.Attributes {
+		a, _ := s.o.Consents.Catalogue.Attribute(id)
+		want.Attributes = append(want.Attributes, view.Item{ID: string(id), Name: a.Text(), Sensitive: a.Sensitive()})
+	}
+	return want
 }
 
 func (s *Server) minutesLeft(until time.Time) int { return minutes(until.Sub(s.o.Now())) }
@@ -133,19 +144,22 @@ func (s *Server) approve(v *visit) error {
 	var err error
 	switch v.field("decision") {
 	case "approve":
-		next, err = s.o.Provider.Confirm(v.http, handle, v.field("symbol"))
+		next, err = s.confirm(v, handle)
 	case "not_me":
 		next, err = s.o.Provider.Disown(v.http, handle, decoupled.NotMe)
 	default:
 		next, err = s.o.Provider.Disown(v.http, handle, decoupled.Declined)
 	}
-	if errors.Is(err, decoupled.ErrNotPicked) {
+	if again := errors.Is(err, decoupled.ErrNotPicked); again || changed(err) {
 		page, err := s.approvePage(v, handle)
 		if err != nil {
 			return err
 		}
-		page.Missing = true
+		page.Missing, page.Changed = again, !again
 		v.c.Status(http.StatusUnprocessableEntity)
+		if page.Changed {
+			v.c.Status(http.StatusConflict)
+		}
 		return v.show(page)
 	}
 	if err != nil {
@@ -153,6 +167,33 @@ func (s *Server) approve(v *visit) error {
 	}
 	s.o.Answered()
 	return v.follow(next)
+}
+
+// confirm takes the word of the person who was shown this page: what she read holds
+// in the transaction that writes it.
+func (s *Server) confirm(v *visit, handle authz.AuthorizationID) (provider.Next, error) {
+	who, err := v.current()
+	if err != nil {
+		return provider.Next{}, err
+	}
+	if who == nil {
+		return provider.Next{}, redirect(errand{authorization: string(handle)}.done())
+	}
+	digest, lang, ok := v.shown(who, "approve "+string(handle))
+	if !ok { // somebody else signed in meanwhile, in another tab
+		return provider.Next{}, redirect(errand{authorization: string(handle)}.done())
+	}
+	w, err := s.o.Provider.Waiting(v.ctx, handle)
+	if err != nil {
+		return provider.Next{}, err
+	}
+	return s.o.Provider.Confirm(v.http, handle, v.field("symbol"), func(ctx context.Context) error {
+		n, err := s.notice(ctx, w, who.Subject, lang)
+		if err == nil && n.Digest() != digest {
+			err = consent.ErrChanged
+		}
+		return err
+	})
 }
 
 func (s *Server) approved(v *visit) error {

@@ -328,8 +328,15 @@ func (s *Server) withdrawForm(v *visit) error {
 	if card.WithdrawURL == "" {
 		return redirect(card.URL)
 	}
-	return v.show(view.WithdrawConfirm{Form: view.Form{Action: card.WithdrawURL}, Consent: card, BackURL: portal + "/consents"},
-		view.PortalNav(portal, view.SectionConsents)...)
+	return v.show(withdrawPage(c, card), view.PortalNav(portal, view.SectionConsents)...)
+}
+
+// withdrawPage asks once, about the version that it shows.
+func withdrawPage(c consent.Consent, card view.ConsentCard) view.WithdrawConfirm {
+	return view.WithdrawConfirm{
+		Form:    view.Form{Action: card.WithdrawURL, Hidden: []view.Field{{Name: "shown", Value: c.Reference()}}},
+		Consent: card, BackURL: portal + "/consents",
+	}
 }
 
 func (s *Server) withdraw(v *visit) error {
@@ -343,7 +350,18 @@ func (s *Server) withdraw(v *visit) error {
 		return err
 	}
 	client := s.client(v.ctx, c.Client)
-	err = s.o.Consents.Withdraw(v.ctx, client, v.session.Subject, c.ID, v.session.ID, v.session.Level.ACR(), string(v.lang))
+	err = s.o.Consents.Withdraw(v.ctx, consent.Withdrawal{
+		Client: client, Subject: v.session.Subject, ID: c.ID, Shown: v.field("shown"), Session: v.session.ID, ACR: v.session.Level.ACR(), Locale: string(v.lang),
+	})
+	if errors.Is(err, consent.ErrChanged) { // she agreed anew in another tab
+		if c, err = v.mayWithdraw(); err != nil {
+			return err
+		}
+		page := withdrawPage(c, s.card(v.ctx, c))
+		page.Changed = true
+		v.c.Status(fiber.StatusConflict)
+		return v.show(page, view.PortalNav(portal, view.SectionConsents)...)
+	}
 	if err != nil && !errors.Is(err, authz.ErrConflict) { // withdrawn already is as good
 		return err
 	}

@@ -236,19 +236,42 @@ func (s *Server) signInCode(v *visit) error {
 	return redirect(e.done())
 }
 
+// question is what a person is asked or told for a pending authorization, on a page
+// in a language.
+func (s *Server) question(ctx context.Context, w provider.Waiting, who authz.Subject, lang view.Lang) (consent.Question, error) {
+	kept, err := s.o.Provider.Kept(ctx, w, who)
+	return consent.Question{Client: w.Client.ID, Subject: who, Wanted: w.Request.Details, Kept: kept, Locale: string(lang), Texts: view.TextsVersion(lang)}, err
+}
+
+// notice is what she is shown for it now.
+func (s *Server) notice(ctx context.Context, w provider.Waiting, who authz.Subject, lang view.Lang) (consent.Notice, error) {
+	q, err := s.question(ctx, w, who, lang)
+	if err != nil {
+		return consent.Notice{}, err
+	}
+	n, err := s.o.Consents.Notice(ctx, q)
+	if errors.Is(err, consent.ErrAppGone) {
+		err = fault(view.ErrorAppDisabled)
+	}
+	return n, err
+}
+
 // consentPage is what a person is asked for a pending authorization.
 func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session, ticked map[string]bool) (view.Consent, error) {
 	v.leadsAway()
 	v.formPath = "/consent?" + url.Values{"a": {string(w.ID)}}.Encode()
-	items, err := s.o.Consents.Items(v.ctx, w.Client, who.Subject, w.Request.Details)
+	n, err := s.notice(v.ctx, w, who.Subject, v.lang)
 	if err != nil {
 		return view.Consent{}, err
 	}
 	page := view.Consent{
-		Form: view.Form{Action: "/consent", Hidden: []view.Field{{Name: "a", Value: string(w.ID)}, {Name: "shown", Value: v.shownTo(who, w)}}},
-		App:  app(w.Client), Person: who.Name,
+		Form: view.Form{Action: "/consent", Hidden: append([]view.Field{{Name: "a", Value: string(w.ID)}}, v.shownFields(who, "consent "+string(w.ID), n)...)},
+		App:  app(n.Client), Person: who.Name,
 	}
-	for _, item := range items {
+	for _, old := range n.Kept {
+		page.Kept = append(page.Kept, s.want(old))
+	}
+	for _, item := range n.Items {
 		p := view.Purpose{
 			ID: string(item.Purpose.ID), Name: item.Purpose.Text(), Explanation: item.Declaration.Explanation,
 			Basis: item.Basis.Text(), Citation: v.citation(item.Basis.Citation), Frequency: view.Frequency(item.Release.Frequency),
@@ -258,8 +281,8 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 			p.IfDeclined = signsInAnyway
 		}
 		source := view.Source{ID: item.ID, Registry: item.Registry.Text(), Owner: owner(item.Registry), Chosen: ticked[item.ID]}
-		for _, id := range item.Declaration.Recipients {
-			source.Recipients = append(source.Recipients, s.client(v.ctx, id).Name)
+		for _, r := range item.Recipients {
+			source.Recipients = append(source.Recipients, r.Name)
 		}
 		for _, a := range item.Attributes {
 			line := view.Item{ID: a.ID, Name: a.Attribute.Text(), Sensitive: a.Attribute.Sensitive(), Chosen: ticked[a.ID]}
@@ -339,9 +362,28 @@ func (s *Server) consentForm(v *visit) error {
 	return v.show(page)
 }
 
-// shownTo ties a consent form to the person who was asked.
-func (v *visit) shownTo(who *session.Session, w provider.Waiting) string {
-	return v.s.o.Forms.Token(string(who.Subject), "consent "+string(w.ID))
+// shownFields tie a form to the person who was asked, to what she was asked for, and
+// to everything that she was shown.
+func (v *visit) shownFields(who *session.Session, about string, n consent.Notice) []view.Field {
+	digest := n.Digest()
+	return []view.Field{
+		{Name: "notice", Value: digest},
+		{Name: "read", Value: n.Locale},
+		{Name: "shown", Value: v.shownTo(who, about, digest, n.Locale)},
+	}
+}
+
+func (v *visit) shownTo(who *session.Session, about, digest, locale string) string {
+	return v.s.o.Forms.Token(string(who.Subject), strings.Join([]string{about, digest, locale}, " "))
+}
+
+// shown is what a form says that the person was shown; ok is false for a form that
+// was made for somebody else, or for something else.
+func (v *visit) shown(who *session.Session, about string) (digest string, lang view.Lang, ok bool) {
+	digest = v.field("notice")
+	lang, ok = view.ParseLang(v.field("read"))
+	mine := v.shownTo(who, about, digest, string(lang))
+	return digest, lang, ok && subtle.ConstantTimeCompare([]byte(mine), []byte(v.field("shown"))) == 1
 }
 
 func (s *Server) consent(v *visit) error {
@@ -359,13 +401,15 @@ func (s *Server) consent(v *visit) error {
 	if who == nil {
 		return redirect(errand{authorization: string(w.ID)}.done())
 	}
-	if subtle.ConstantTimeCompare([]byte(v.shownTo(who, w)), []byte(v.field("shown"))) != 1 {
+	digest, lang, ok := v.shown(who, "consent "+string(w.ID))
+	if !ok {
 		// Somebody else signed in meanwhile, in another tab: what one person read,
 		// another cannot answer.
 		return redirect(errand{authorization: string(w.ID)}.done())
 	}
+	answer := consent.Answer{Shown: digest, Session: who.ID, ACR: who.Level.ACR(), MayGiveNone: w.Request.ClaimsOnly}
 	if v.field("decision") != "agree" {
-		return s.decline(v, w, who)
+		return s.decline(v, w, who, answer, lang)
 	}
 	ticked := map[string]bool{}
 	for _, id := range v.c.Request().PostArgs().PeekMulti("item") {
@@ -373,10 +417,11 @@ func (s *Server) consent(v *visit) error {
 	}
 	var logIt []func(context.Context) error
 	next, err := s.o.Provider.Approve(v.http, w.ID, func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
-		granted, logIt, err = s.o.Consents.Record(ctx, consent.Answer{
-			Client: w.Client, Subject: in.Subject, Session: in.ID, ACR: in.Level.ACR(), Locale: string(v.lang),
-			Wanted: w.Request.Details, Ticked: ticked, MayGiveNone: w.Request.ClaimsOnly,
-		})
+		answer.Session, answer.ACR, answer.Ticked = in.ID, in.Level.ACR(), ticked
+		if answer.Question, err = s.question(ctx, w, in.Subject, lang); err != nil {
+			return nil, err
+		}
+		granted, logIt, err = s.o.Consents.Record(ctx, answer)
 		return granted, err
 	})
 	var problem view.ConsentProblem
@@ -385,6 +430,8 @@ func (s *Server) consent(v *visit) error {
 		problem = view.ConsentNothingChosen
 	case errors.Is(err, consent.ErrRequiredMissing):
 		problem = view.ConsentRequiredMissing
+	case changed(err):
+		return s.consentAnew(v, w, who)
 	case err != nil:
 		return err
 	}
@@ -411,12 +458,36 @@ func (v *visit) logAll(logIt []func(context.Context) error) {
 	}
 }
 
-func (s *Server) decline(v *visit, w provider.Waiting, who *session.Session) error {
+// changed tells whether an answer did not count because it was to something else
+// than what the person would be shown now.
+func changed(err error) bool {
+	return errors.Is(err, consent.ErrChanged) || errors.Is(err, consent.ErrAppGone)
+}
+
+// consentAnew shows the page as it is now to somebody whose answer was to another.
+// What she ticked there does not count here.
+func (s *Server) consentAnew(v *visit, w provider.Waiting, who *session.Session) error {
+	page, err := s.consentPage(v, w, who, nil)
+	if err != nil {
+		return err
+	}
+	page.Changed = true
+	v.c.Status(http.StatusConflict)
+	return v.show(page)
+}
+
+func (s *Server) decline(v *visit, w provider.Waiting, who *session.Session, answer consent.Answer, lang view.Lang) error {
 	var logIt []func(context.Context) error
 	next, err := s.o.Provider.Decline(v.ctx, w.ID, func(ctx context.Context) (err error) {
-		logIt, err = s.o.Consents.Declined(ctx, w.Client, who.Subject, w.Request.Details, who.Level.ACR())
+		if answer.Question, err = s.question(ctx, w, who.Subject, lang); err != nil {
+			return err
+		}
+		logIt, err = s.o.Consents.Declined(ctx, answer)
 		return err
 	})
+	if changed(err) {
+		return s.consentAnew(v, w, who)
+	}
 	if err != nil {
 		return err
 	}

@@ -221,11 +221,5 @@ func local(next string) string {
 
 // app is a client as a page shows it.
 func app(c *authz.Client) view.App {
-	out := view.App{Name: c.Name, Owner: c.Owner, Verified: true, PolicyURL: c.PolicyURI, TermsURL: c.TermsURI}
-	if len(c.RedirectURIs) > 0 {
-		if u, err := url.Parse(c.RedirectURIs[0]); err == nil {
-			out.Site = u.Host
-		}
-	}
-	return out
+	return view.App{Name: c.Name, Owner: c.Owner, Verified: c.Verified.Holds(), Site: c.Site(), PolicyURL: c.PolicyURI, TermsURL: c.TermsURI}
 }

@@ -195,6 +195,25 @@ func (n *nation) Consents(ctx context.Context, subject authz.Subject, client aut
 	return all, nil
 }
 
+func (n *nation) Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (consent.Standing, error) {
+	app, ok := n.clients[client]
+	if !ok {
+		return consent.Standing{}, authz.ErrNotFound
+	}
+	all, err := n.Consents(ctx, subject, client)
+	return consent.Standing{Client: app, Consents: all}, err
+}
+
+func (n *nation) Names(_ context.Context, clients []authz.ClientID) (map[authz.ClientID]authz.LocalizedText, error) {
+	names := map[authz.ClientID]authz.LocalizedText{}
+	for _, id := range clients {
+		if c, ok := n.clients[id]; ok {
+			names[id] = c.Name
+		}
+	}
+	return names, nil
+}
+
 func (n *nation) Consent(ctx context.Context, subject authz.Subject, id authz.ConsentID) (consent.Consent, error) {
 	defer n.lock(ctx)()
 	if c, ok := n.state.current[id]; ok && c.Subject == subject {
@@ -366,11 +385,12 @@ func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted stri
 		n.t.Fatal(err)
 	}
 	ticked := map[string]bool{}
-	items, err := n.consents.Items(context.Background(), app, subject, releases)
+	question := consent.Question{Client: client, Subject: subject, Wanted: releases, Locale: "vi"}
+	notice, err := n.consents.Notice(context.Background(), question)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	for _, item := range items {
+	for _, item := range notice.Items {
 		ticked[item.ID] = true
 		for _, a := range item.Attributes {
 			ticked[a.ID] = true
@@ -380,7 +400,7 @@ func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted stri
 	var logIt []func(context.Context) error
 	err = n.Tx(context.Background(), func(ctx context.Context) error {
 		granted, logs, err := n.consents.Record(ctx, consent.Answer{
-			Client: app, Subject: subject, Session: "s", ACR: authz.AuthenticationLevel(2).ACR(), Locale: "vi", Wanted: releases, Ticked: ticked,
+			Question: question, Shown: notice.Digest(), Session: "s", ACR: authz.AuthenticationLevel(2).ACR(), Ticked: ticked,
 		})
 		logIt = logs
 		n.state.grants[id] = Permission{

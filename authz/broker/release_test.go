@@ -21,7 +21,9 @@ func (n *nation) withdraw(subject authz.Subject, client authz.ClientID) error {
 	if err != nil || len(mine) == 0 {
 		return errors.New("nothing to withdraw")
 	}
-	return n.consents.Withdraw(context.Background(), n.clients[client], subject, mine[0].ID, "s", "", "vi")
+	return n.consents.Withdraw(context.Background(), consent.Withdrawal{
+		Client: n.clients[client], Subject: subject, ID: mine[0].ID, Shown: mine[0].Reference(), Session: "s", Locale: "vi",
+	})
 }
 
 // refused counts the refusals on record.
@@ -342,7 +344,7 @@ func TestAWithdrawnConsentComesBackOnlyByAgreeingAgain(t *testing.T) {
 	}
 	for _, subject := range []authz.Subject{"binh"} {
 		mine, _ := n.consents.List(context.Background(), "an")
-		if err := n.consents.Withdraw(context.Background(), n.clients["land-app"], subject, mine[0].ID, "s", "", "vi"); !errors.Is(err, authz.ErrNotFound) {
+		if err := n.consents.Withdraw(context.Background(), consent.Withdrawal{Client: n.clients["land-app"], Subject: subject, ID: mine[0].ID, Shown: mine[0].Reference()}); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("withdrawing another's consent: got %v", err)
 		}
 		if _, _, err := n.consents.History(context.Background(), subject, mine[0].ID); !errors.Is(err, authz.ErrNotFound) {

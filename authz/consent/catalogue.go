@@ -5,7 +5,9 @@
 package consent
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -113,6 +115,8 @@ func Within(class, maximum string) bool { return rank(class) <= rank(maximum) }
 
 // Catalogue is the law as data: bases, purposes, registers.
 type Catalogue struct {
+	// Version is the SHA-256 of the whole, hex.
+	Version    string       `json:"-"`
 	Bases      []LegalBasis `json:"bases"`
 	Purposes   []Purpose    `json:"purposes"`
 	Registries []Registry   `json:"registries"`
@@ -131,6 +135,8 @@ func Load() *Catalogue {
 	if err := json.Unmarshal(catalogueJSON, c); err != nil {
 		panic(fmt.Sprintf("consent: the built-in catalogue is damaged: %v", err))
 	}
+	sum := sha256.Sum256(catalogueJSON)
+	c.Version = hex.EncodeToString(sum[:])
 	for _, b := range c.Bases {
 		c.bases[b.ID] = b
 	}

@@ -82,9 +82,12 @@ type Version struct {
 	ValidUntil time.Time
 	TextHash   string
 	Locale     string
-	Channel    string
-	ACR        string
-	Session    authz.SessionID
+	// Notice is the digest of the whole page that was answered ([Notice.Digest]);
+	// empty where no page was.
+	Notice  string
+	Channel string
+	ACR     string
+	Session authz.SessionID
 	// Actor is who acted, empty for the clock; Representation in what capacity:
 	// self, or representative.
 	Actor          authz.Subject
@@ -109,6 +112,14 @@ type Item struct {
 	// TextHash is over what was shown, so that a wording that changes makes an
 	// old consent not cover it.
 	TextHash string
+	// Recipients are the names of the apps that may receive the data too.
+	Recipients []Recipient
+}
+
+// Recipient is an app that may receive data when it acts for the one that asks.
+type Recipient struct {
+	ID   authz.ClientID
+	Name authz.LocalizedText
 }
 
 // ItemAttribute is one tick box, or one line where nothing is asked.
@@ -124,13 +135,16 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 	var items []Item
 	for _, r := range releases {
 		declaration, ok := declared(client, &r, now)
-		if !ok {
-			continue // it expired since the request: neither asked nor granted
+		if !ok || !c.still(declaration, &r) {
+			continue // it expired or grew narrower since the request: neither asked nor granted
 		}
 		item := Item{
 			ID: string(r.Purpose) + "/" + string(r.Registry), Release: r, Declaration: *declaration,
 		}
 		item.Release.Recipients = declaration.Recipients
+		for _, id := range declaration.Recipients {
+			item.Recipients = append(item.Recipients, Recipient{ID: id, Name: authz.LocalizedText{VI: string(id)}})
+		}
 		item.Purpose, _ = c.Purpose(r.Purpose)
 		item.Registry, _ = c.Registry(r.Registry)
 		item.Basis, _ = c.Basis(r.Basis)
@@ -152,6 +166,15 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 		items = append(items, item)
 	}
 	return items
+}
+
+// still tells whether a request that was checked once asks for nothing beyond the
+// declaration as it is now.
+func (c *Catalogue) still(d *authz.Declaration, r *authz.Release) bool {
+	life, limited := days(d.DataLife)
+	asked, _ := days(r.DataLife)
+	return c.CheckDeclaration(*d) == nil && (!limited || asked <= life) && ParseFrequency(r.Frequency).within(ParseFrequency(d.Frequency)) &&
+		!slices.ContainsFunc(r.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(d.Attributes, a) })
 }
 
 // Again asks what live consents cover too: the app sent prompt=consent, or the

@@ -16,6 +16,14 @@ type Store interface {
 	// Consents lists a person's consents, with one client or with all if it is
 	// empty, newest first, at most 500.
 	Consents(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]Consent, error)
+	// Standing reads, in one statement, an app as it is registered now and what a
+	// person agreed to with it; authz.ErrNotFound where there is no such app. In a
+	// transaction the registration stays as it was read until the end: who changes it
+	// waits.
+	Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (Standing, error)
+	// Names are the names of apps, those that are not there left out. In a transaction
+	// they stay too.
+	Names(ctx context.Context, clients []authz.ClientID) (map[authz.ClientID]authz.LocalizedText, error)
 	// Consent finds one of a person's consents; authz.ErrNotFound for another's.
 	// In a transaction it keeps others from changing it until the end.
 	Consent(ctx context.Context, subject authz.Subject, id authz.ConsentID) (Consent, error)
@@ -62,39 +70,95 @@ func (c *Consents) Details(raw []byte, client *authz.Client) ([]authz.Release, e
 	return c.Catalogue.Check(client, releases, c.Broker, c.Now())
 }
 
-// Items is what the person must be asked or told. When nothing would have to be
-// asked, what live consents cover is asked again: the page is only shown then
-// because the app wants that (prompt=consent).
-func (c *Consents) Items(ctx context.Context, client *authz.Client, subject authz.Subject, wanted []authz.Release) ([]Item, error) {
-	items, err := c.plan(ctx, client, subject, wanted)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(items, func(i Item) bool { return i.Asked }) {
-		Again(items)
-	}
-	return items, nil
+// Standing is what a question is made of beside the request: an app as it is
+// registered now, and what the person agreed to with it.
+type Standing struct {
+	Client   *authz.Client
+	Consents []Consent
 }
 
-func (c *Consents) plan(ctx context.Context, client *authz.Client, subject authz.Subject, wanted []authz.Release) ([]Item, error) {
-	if len(wanted) == 0 {
-		return nil, nil
-	}
-	existing, err := c.Store.Consents(ctx, subject, client.ID)
+// Question is what a person has to be asked or told for a request that waits.
+type Question struct {
+	Client  authz.ClientID
+	Subject authz.Subject
+	Wanted  []authz.Release
+	// Kept are what a grant that the request adds to holds already (Grant Management
+	// §3.3).
+	Kept []authz.Release
+	// Locale is the language of the page, and Texts the version of its own words.
+	Locale, Texts string
+}
+
+// ErrAppGone means that the app that asks was disabled or deleted meanwhile.
+var ErrAppGone = errors.New("the app that asks is disabled or deleted")
+
+// Notice is what the person must be shown, from one reading. When nothing would
+// have to be asked, what live consents cover is asked again: the page is only
+// shown then because the app wants that (prompt=consent).
+func (c *Consents) Notice(ctx context.Context, q Question) (Notice, error) {
+	n, err := c.plan(ctx, q)
 	if err != nil {
-		return nil, err
+		return Notice{}, err
 	}
-	return c.Catalogue.Plan(client, wanted, existing, c.Now()), nil
+	if !slices.ContainsFunc(n.Items, func(i Item) bool { return i.Asked }) {
+		Again(n.Items)
+	}
+	return n, c.name(ctx, n.Items)
+}
+
+func (c *Consents) plan(ctx context.Context, q Question) (Notice, error) {
+	now := c.Now()
+	standing, err := c.Store.Standing(ctx, q.Subject, q.Client)
+	if errors.Is(err, authz.ErrNotFound) || err == nil && standing.Client.Disabled {
+		return Notice{}, ErrAppGone
+	}
+	if err != nil {
+		return Notice{}, err
+	}
+	return Notice{
+		Client: standing.Client, Items: c.Catalogue.Plan(standing.Client, q.Wanted, standing.Consents, now), Kept: q.Kept,
+		Locale: q.Locale, Texts: q.Texts, Catalogue: c.Catalogue.Version,
+	}, nil
+}
+
+// name gives the recipients of items their names.
+func (c *Consents) name(ctx context.Context, items []Item) error {
+	var ids []authz.ClientID
+	for _, item := range items {
+		for _, r := range item.Recipients {
+			if !slices.Contains(ids, r.ID) {
+				ids = append(ids, r.ID)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	names, err := c.Store.Names(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		for i, r := range item.Recipients {
+			if name, ok := names[r.ID]; ok {
+				item.Recipients[i].Name = name
+			}
+		}
+	}
+	return nil
 }
 
 // Needed tells whether the person must be asked; if not, what is granted.
-func (c *Consents) Needed(ctx context.Context, client *authz.Client, subject authz.Subject, wanted []authz.Release) (bool, []authz.Release, error) {
-	items, err := c.plan(ctx, client, subject, wanted)
+func (c *Consents) Needed(ctx context.Context, client authz.ClientID, subject authz.Subject, wanted []authz.Release) (bool, []authz.Release, error) {
+	if len(wanted) == 0 {
+		return false, nil, nil
+	}
+	n, err := c.plan(ctx, Question{Client: client, Subject: subject, Wanted: wanted})
 	if err != nil {
 		return false, nil, err
 	}
 	var granted []authz.Release
-	for _, item := range items {
+	for _, item := range n.Items {
 		if item.Asked {
 			return true, nil, nil
 		}
@@ -112,12 +176,11 @@ func earlier(a, b time.Time) time.Time {
 
 // Answer is what the person did on the consent page.
 type Answer struct {
-	Client  *authz.Client
-	Subject authz.Subject
+	Question
+	// Shown is the digest of the page she answers ([Notice.Digest]).
+	Shown   string
 	Session authz.SessionID
 	ACR     string
-	Locale  string
-	Wanted  []authz.Release
 	// Ticked are the ids of the attributes she ticked.
 	Ticked map[string]bool
 	// MayGiveNone: all that is wanted are claims of a sign-in (OpenID Connect Core
@@ -132,11 +195,26 @@ var ErrNothingChosen = errors.New("nothing was chosen")
 // needs.
 var ErrRequiredMissing = errors.New("an optional item was chosen without the required ones")
 
+// ErrChanged means that what she answered is not what she would be shown now.
+// Nothing of the answer counts; she is shown the page anew.
+var ErrChanged = errors.New("what was shown has changed since")
+
+// shown is the notice of an answer, read and kept in the transaction of the
+// context; ErrChanged if it is not the one she answers.
+func (c *Consents) shown(ctx context.Context, a Answer) (Notice, error) {
+	n, err := c.Notice(ctx, a.Question)
+	if err == nil && n.Digest() != a.Shown {
+		err = ErrChanged
+	}
+	return n, err
+}
+
 // Record writes a consent version for every item of which something was chosen,
-// with its event, in the transaction of the context. It returns the releases
-// granted and what logs the events after the commit.
+// with its event, in the transaction of the context, in which the app's
+// registration stays what was shown. It returns the releases granted and what logs
+// the events after the commit.
 func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Release, logIt []func(context.Context) error, err error) {
-	items, err := c.Items(ctx, a.Client, a.Subject, a.Wanted)
+	n, err := c.shown(ctx, a)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,7 +223,7 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		return nil, nil, err
 	}
 	asked := false
-	for _, item := range items {
+	for _, item := range n.Items {
 		r := item.Release
 		if !item.Asked {
 			granted = append(granted, item.granted())
@@ -161,16 +239,16 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		}
 		now := c.Now().UTC().Truncate(time.Microsecond)
 		saved, err := c.Store.Approve(ctx, Consent{
-			ID: authz.ConsentID(authz.NewID()), Subject: a.Subject, Client: a.Client.ID, Purpose: r.Purpose, Registry: r.Registry,
+			ID: authz.ConsentID(authz.NewID()), Subject: a.Subject, Client: n.Client.ID, Purpose: r.Purpose, Registry: r.Registry,
 		}, Version{
 			State: Approved, Attributes: chosen, Offered: r.Attributes, Basis: r.Basis, Frequency: r.Frequency, DataLife: r.DataLife,
-			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Channel: "web", ACR: a.ACR, Session: a.Session,
+			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Notice: a.Shown, Channel: "web", ACR: a.ACR, Session: a.Session,
 			Actor: a.Subject, Representation: string(authz.SubjectSelf), At: now,
 		})
 		if err != nil {
 			return nil, nil, err
 		}
-		log, err := c.Evidence.Stage(ctx, c.event(audit.ConsentApproved, a.Client, pseudonym, saved, item.Basis.Citation, a.ACR, now))
+		log, err := c.Evidence.Stage(ctx, c.event(audit.ConsentApproved, n.Client, pseudonym, saved, item.Basis.Citation, a, now))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -184,8 +262,8 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 	return granted, logIt, nil
 }
 
-func (c *Consents) event(kind audit.Type, client *authz.Client, pseudonym string, consent Consent, citation, acr string, at time.Time) audit.Event {
-	return audit.Event{
+func (c *Consents) event(kind audit.Type, client *authz.Client, pseudonym string, consent Consent, citation string, a Answer, at time.Time) audit.Event {
+	e := audit.Event{
 		ID: authz.NewID(), Type: kind,
 		Asked:  audit.Asked{Client: client.ID, Name: client.Name.VI, Owner: client.Owner.VI},
 		Person: audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
@@ -194,24 +272,41 @@ func (c *Consents) event(kind audit.Type, client *authz.Client, pseudonym string
 			ConsentText: consent.TextHash, Channel: "web", Locale: consent.Locale,
 		},
 		Data:       audit.Data{Registry: consent.Registry, Attributes: consent.Attributes},
-		Decision:   audit.Decision{Permit: kind == audit.ConsentApproved, Code: string(kind), Determining: []string{"person"}, ACR: acr},
+		Decision:   audit.Decision{Permit: kind == audit.ConsentApproved, Code: string(kind), Determining: []string{"person"}, ACR: a.ACR},
 		When:       audit.When{Decided: at, Site: c.Site},
 		Visibility: audit.Visibility{Sight: audit.Visible},
 	}
+	if a.Shown != "" {
+		e.Detail = audit.Detail{Action: "notice", Object: a.Shown}
+	}
+	return e
+}
+
+// Withdrawal is a person's word that a consent ends.
+type Withdrawal struct {
+	Client  *authz.Client
+	Subject authz.Subject
+	ID      authz.ConsentID
+	// Shown is the reference of the version that she saw ([Consent.Reference]).
+	Shown   string
+	Session authz.SessionID
+	ACR     string
+	Locale  string
 }
 
 // Withdraw ends a consent at once: from its commit on every release that rests
 // on it is refused. A person's own consents only; another's is not found. A nil
 // error means that it is withdrawn; should its event not come into the log now,
-// the recorder brings it there later.
-func (c *Consents) Withdraw(ctx context.Context, client *authz.Client, subject authz.Subject, id authz.ConsentID, session authz.SessionID, acr, locale string) error {
-	pseudonym, err := c.Pseudonyms.Audit(ctx, subject)
+// the recorder brings it there later. ErrChanged means that she agreed to another
+// version since she was asked.
+func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
+	pseudonym, err := c.Pseudonyms.Audit(ctx, w.Subject)
 	if err != nil {
 		return err
 	}
 	var logIt func(context.Context) error
 	err = c.Store.Tx(ctx, func(ctx context.Context) error {
-		found, err := c.Store.Consent(ctx, subject, id)
+		found, err := c.Store.Consent(ctx, w.Subject, w.ID)
 		if err != nil {
 			return err
 		}
@@ -219,27 +314,30 @@ func (c *Consents) Withdraw(ctx context.Context, client *authz.Client, subject a
 		if err != nil {
 			return err
 		}
+		if found.Reference() != w.Shown {
+			return ErrChanged
+		}
 		// The clock is read after Consent has taken the row: releases that come
 		// to it later see it withdrawn, releases before are decided before.
 		now := c.Now().UTC().Truncate(time.Microsecond)
 		version := Version{
-			Consent: id, Number: found.Version + 1, State: state, Attributes: found.Attributes, Offered: found.Offered, Basis: found.Basis,
+			Consent: w.ID, Number: found.Version + 1, State: state, Attributes: found.Attributes, Offered: found.Offered, Basis: found.Basis,
 			Frequency: found.Frequency, DataLife: found.DataLife, ValidUntil: found.ValidUntil, TextHash: found.TextHash,
-			Locale: locale, Channel: "web", ACR: acr, Session: session, Actor: subject, Representation: string(authz.SubjectSelf), At: now,
+			Locale: w.Locale, Channel: "web", ACR: w.ACR, Session: w.Session, Actor: w.Subject, Representation: string(authz.SubjectSelf), At: now,
 		}
 		if err := c.Store.Withdraw(ctx, found, version); err != nil {
 			return err
 		}
 		found.Version = version.Number
 		basis, _ := c.Catalogue.Basis(found.Basis)
-		logIt, err = c.Evidence.Stage(ctx, c.event(audit.ConsentWithdrawn, client, pseudonym, found, basis.Citation, acr, now))
+		logIt, err = c.Evidence.Stage(ctx, c.event(audit.ConsentWithdrawn, w.Client, pseudonym, found, basis.Citation, Answer{ACR: w.ACR}, now))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	if err := logIt(context.WithoutCancel(ctx)); err != nil {
-		slog.ErrorContext(ctx, "a withdrawal is recorded but not logged yet", "consent", id, "error", err)
+		slog.ErrorContext(ctx, "a withdrawal is recorded but not logged yet", "consent", w.ID, "error", err)
 	}
 	return nil
 }
@@ -267,22 +365,26 @@ func (c *Consents) History(ctx context.Context, subject authz.Subject, id authz.
 	return found, versions, err
 }
 
-// Declined writes that the person declined all of a request, in the transaction
-// of the context.
-func (c *Consents) Declined(ctx context.Context, client *authz.Client, subject authz.Subject, wanted []authz.Release, acr string) ([]func(context.Context) error, error) {
-	pseudonym, err := c.Pseudonyms.Audit(ctx, subject)
+// Declined writes that the person declined all of what she was shown, in the
+// transaction of the context; ErrChanged as for [Consents.Record].
+func (c *Consents) Declined(ctx context.Context, a Answer) ([]func(context.Context) error, error) {
+	n, err := c.shown(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	pseudonym, err := c.Pseudonyms.Audit(ctx, a.Subject)
 	if err != nil {
 		return nil, err
 	}
 	var logIt []func(context.Context) error
-	for _, r := range wanted {
-		basis, _ := c.Catalogue.Basis(r.Basis)
-		if !basis.NeedsConsent {
+	for _, item := range n.Items {
+		if !item.Asked {
 			continue
 		}
-		log, err := c.Evidence.Stage(ctx, c.event(audit.ConsentDeclined, client, pseudonym, Consent{
-			Purpose: r.Purpose, Registry: r.Registry, Basis: r.Basis, Attributes: slices.Clone(r.Attributes),
-		}, basis.Citation, acr, c.Now().UTC().Truncate(time.Microsecond)))
+		r := item.Release
+		log, err := c.Evidence.Stage(ctx, c.event(audit.ConsentDeclined, n.Client, pseudonym, Consent{
+			Purpose: r.Purpose, Registry: r.Registry, Basis: r.Basis, Attributes: slices.Clone(r.Attributes), TextHash: item.TextHash, Locale: a.Locale,
+		}, item.Basis.Citation, a, c.Now().UTC().Truncate(time.Microsecond)))
 		if err != nil {
 			return nil, err
 		}

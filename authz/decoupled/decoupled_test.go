@@ -61,6 +61,26 @@ func wrong(r decoupled.Request) string {
 	return ""
 }
 
+// unchanged is the word of a page that shows what it showed.
+func unchanged(context.Context) error { return nil }
+
+// TestAWordToAnotherPageIsNone: what was shown is asked about in the transaction that
+// writes the person's word, and nothing is written if it differs.
+func TestAWordToAnotherPageIsNone(t *testing.T) {
+	w := newWorld()
+	ctx, r := t.Context(), w.ask(t, nil)
+	differs := errors.New("another page")
+	if err := w.Confirm(ctx, r.ID, "p", r.Symbol, func(context.Context) error { return differs }); !errors.Is(err, differs) {
+		t.Fatalf("got %v, want what the page says", err)
+	}
+	if confirmed, _, err := w.ConfirmedBy(ctx, r.ID, "p"); err != nil || confirmed {
+		t.Fatalf("confirmed %v, %v, by an answer to another page", confirmed, err)
+	}
+	if err := w.Confirm(ctx, r.ID, "p", r.Symbol, unchanged); err != nil {
+		t.Fatalf("the page that holds: %v", err)
+	}
+}
+
 func TestEngine(t *testing.T) {
 	type step func(ctx context.Context, w *world, r decoupled.Request) error
 	show := func(who authz.Subject) step {
@@ -71,7 +91,7 @@ func TestEngine(t *testing.T) {
 	}
 	confirm := func(who authz.Subject, pick func(decoupled.Request) string) step {
 		return func(ctx context.Context, w *world, r decoupled.Request) error {
-			return w.Confirm(ctx, r.ID, who, pick(r))
+			return w.Confirm(ctx, r.ID, who, pick(r), unchanged)
 		}
 	}
 	right := func(r decoupled.Request) string { return r.Symbol }
@@ -210,14 +230,14 @@ func TestLife(t *testing.T) {
 			case "show":
 				_, _ = w.Show(ctx, r.ID, who)
 			case "right":
-				if w.Confirm(ctx, r.ID, who, r.Symbol) == nil {
+				if w.Confirm(ctx, r.ID, who, r.Symbol, unchanged) == nil {
 					if confirmedBy != "" && confirmedBy != who {
 						t.Fatalf("confirmed by %q and by %q", confirmedBy, who)
 					}
 					confirmedBy = who
 				}
 			case "wrong":
-				if err := w.Confirm(ctx, r.ID, who, wrong(r)); err == nil && confirmedBy != who {
+				if err := w.Confirm(ctx, r.ID, who, wrong(r), unchanged); err == nil && confirmedBy != who {
 					t.Fatalf("%q confirmed with a wrong symbol", who)
 				}
 			case "approve":

@@ -162,8 +162,9 @@ var (
 
 // Confirm takes the person's word that she asks for this herself, and the symbol
 // she picked as the proof. Errors: ErrWrongSymbol, ErrNotPicked, ErrOver,
-// authz.ErrNotFound.
-func (e *Engine) Confirm(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, picked string) error {
+// authz.ErrNotFound. same is asked in the transaction that writes it whether she
+// was shown what holds; its error leaves nothing written.
+func (e *Engine) Confirm(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, picked string, same func(context.Context) error) error {
 	if subject == "" {
 		return authz.ErrNotFound
 	}
@@ -177,7 +178,12 @@ func (e *Engine) Confirm(ctx context.Context, id authz.AuthorizationID, subject 
 		}
 		return ErrNotPicked
 	}
-	err = e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Match, Subject: subject, At: e.Now()})
+	err = e.Store.Tx(ctx, func(ctx context.Context) error {
+		if err := same(ctx); err != nil {
+			return err
+		}
+		return e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Match, Subject: subject, At: e.Now()})
+	})
 	if errors.Is(err, authz.ErrConflict) {
 		return ErrOver
 	}

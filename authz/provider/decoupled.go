@@ -184,14 +184,22 @@ func (p *Provider) Approvals(ctx context.Context, subject authz.Subject) ([]Appr
 
 // Confirm takes the symbol a person picked, and goes on with the authorization:
 // consent, if it is needed, or the end. A wrong one denies the request;
-// decoupled.ErrNotPicked asks again.
-func (p *Provider) Confirm(r *http.Request, handle authz.AuthorizationID, picked string) (Next, error) {
+// decoupled.ErrNotPicked asks again. same holds what she was shown against what
+// she would be shown now, in the transaction that writes her word; its error is
+// returned as it is.
+func (p *Provider) Confirm(r *http.Request, handle authz.AuthorizationID, picked string, same func(context.Context) error) (Next, error) {
 	pending, client, signedIn, outcome, err := p.answering(r, handle)
 	if err != nil {
 		return Next{}, err
 	}
 	if outcome.Kind == interaction.Approve {
-		switch err := p.o.Approvals.Confirm(r.Context(), pending.ID, signedIn.Subject, picked); {
+		var differs error
+		switch err := p.o.Approvals.Confirm(r.Context(), pending.ID, signedIn.Subject, picked, func(ctx context.Context) error {
+			differs = same(ctx)
+			return differs
+		}); {
+		case differs != nil:
+			return Next{}, differs
 		case errors.Is(err, decoupled.ErrWrongSymbol):
 			return p.denyDecoupled(r.Context(), pending, decoupled.WrongSymbol, signedIn, nil)
 		case errors.Is(err, decoupled.ErrNotPicked):

@@ -87,6 +87,8 @@ func get(path string) *http.Request { return httptest.NewRequest(http.MethodGet,
 // TestDecoupledTokens: in whatever order the device polls, the person answers and
 // time passes, there are tokens once at most, only for what she approved in time
 // with the right symbol, and every other answer is of RFC 8628 §3.5.
+func unchanged(context.Context) error { return nil }
+
 func TestDecoupledTokens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx, a := context.Background(), newApart(t)
@@ -146,7 +148,7 @@ func TestDecoupledTokens(t *testing.T) {
 					t.Fatalf("%d %s", out.Code, out.Body)
 				}
 			case "confirm":
-				next, err := a.Confirm(get("/approve"), handle, symbol)
+				next, err := a.Confirm(get("/approve"), handle, symbol, unchanged)
 				if err == nil && strings.HasSuffix(next.Location, "result=approved") {
 					if !a.signedIn || !live || over {
 						t.Fatal("approved by nobody, too late, or after it was over")
@@ -162,7 +164,7 @@ func TestDecoupledTokens(t *testing.T) {
 					if choice == symbol {
 						continue
 					}
-					next, err := a.Confirm(get("/approve"), handle, choice)
+					next, err := a.Confirm(get("/approve"), handle, choice, unchanged)
 					if err == nil && strings.HasSuffix(next.Location, "result=approved") {
 						t.Fatal("approved with a wrong symbol")
 					}
@@ -210,7 +212,7 @@ func TestDecoupledCodeIsNoOther(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%v, %v", list, err)
 	}
-	if _, err := a.Confirm(get("/approve"), list[0].ID, symbol); err != nil {
+	if _, err := a.Confirm(get("/approve"), list[0].ID, symbol, unchanged); err != nil {
 		t.Fatal(err)
 	}
 	out := a.post(a.Token, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}})

@@ -102,12 +102,34 @@ func (p *Provider) continuing(g Grant, before *Grant) Grant {
 	g.Scope = union(before.Scope, g.Scope)
 	details := slices.Clone(g.Details)
 	for _, old := range before.Details {
-		if !slices.ContainsFunc(g.Details, func(d authz.Release) bool { return d.Purpose == old.Purpose && d.Registry == old.Registry }) {
+		if !asksAnew(g.Details, old) {
 			details = append(details, old)
 		}
 	}
 	g.Details = details
 	return g
+}
+
+// Kept are the releases that a grant holds already to which a waiting request adds
+// (Grant Management §3.3), for the page: what the person agrees to goes beside them.
+// It is nil for a request that adds to none, which costs nothing.
+func (p *Provider) Kept(ctx context.Context, w Waiting, subject authz.Subject) ([]authz.Release, error) {
+	if w.Request.GrantAction != request.GrantMerge || w.Request.Decoupled {
+		return nil, nil
+	}
+	before, refusal := p.continued(ctx, w.Request, SignedIn{Subject: subject})
+	switch {
+	case refusal == nil && before == nil, refusal != nil && refusal.Code == authz.InvalidGrantID:
+		return nil, nil // the answer is refused when it comes
+	case refusal != nil:
+		return nil, refusal
+	}
+	return slices.DeleteFunc(slices.Clone(before.Details), func(old authz.Release) bool { return asksAnew(w.Request.Details, old) }), nil
+}
+
+// asksAnew tells whether releases have one for the purpose and register of another.
+func asksAnew(releases []authz.Release, old authz.Release) bool {
+	return slices.ContainsFunc(releases, func(d authz.Release) bool { return d.Purpose == old.Purpose && d.Registry == old.Registry })
 }
 
 func union(a, b []string) []string {

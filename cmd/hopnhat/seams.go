@@ -53,7 +53,7 @@ func (s signedIn) Current(r *http.Request) (provider.SignedIn, bool, error) {
 type asker struct{ *consent.Consents }
 
 func (a asker) Needed(ctx context.Context, client *authz.Client, s provider.SignedIn, wanted []authz.Release) (bool, []authz.Release, error) {
-	return a.Consents.Needed(ctx, client, s.Subject, wanted)
+	return a.Consents.Needed(ctx, client.ID, s.Subject, wanted)
 }
 
 // logoutToken shows the provider to the deliverer.

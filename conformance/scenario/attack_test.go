@@ -236,13 +236,7 @@ func twoTabs(t *testing.T, n *nation) {
 	b, second := signedIn(t, n, n.someone(t)), n.someone(t)
 	a := open(t, b, http.MethodGet, n.app.pushed(t, random()+random(), civilDetail), nil)
 	page := fetch(t, b, a.header.Get("Location"))
-	form := url.Values{"decision": {"agree"}}
-	for _, name := range []string{"csrf", "a", "shown"} {
-		form.Set(name, first(t, `name="`+name+`" value="([^"]+)"`, page))
-	}
-	for _, item := range regexp.MustCompile(`name="item" value="([^"]+)"`).FindAllStringSubmatch(page, -1) {
-		form.Add("item", item[1])
-	}
+	form := answerTo(t, page, "agree")
 	signIn(t, n, b, second, "/portal")
 	for _, decision := range []string{"agree", "decline"} {
 		form.Set("decision", decision)
@@ -523,7 +517,8 @@ func withdrawn(t *testing.T, n *nation, v *victim) {
 	if a := n.app.release(t, v.token, civilRead); a.status != http.StatusOK {
 		t.Fatal(a.raw)
 	}
-	a := open(t, v.browser, http.MethodPost, n.base+"/portal/consents/"+v.consent+"/withdraw", url.Values{"csrf": {csrf(t, n, v.browser)}})
+	page := n.base + "/portal/consents/" + v.consent + "/withdraw"
+	a := open(t, v.browser, http.MethodPost, page, answerTo(t, fetch(t, v.browser, page), "withdraw"))
 	if a.status != http.StatusOK {
 		t.Fatalf("withdrawing answered %d", a.status)
 	}

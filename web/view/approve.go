@@ -46,8 +46,9 @@ type Approve struct {
 	Symbols []string
 	Minutes int
 	Expires time.Time
-	// Missing says that nothing was picked.
-	Missing bool
+	// Missing says that nothing was picked, Changed that the page differs from the
+	// one she answered.
+	Missing, Changed bool
 }
 
 func (Approve) page() string { return "Approve" }

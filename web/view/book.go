@@ -87,6 +87,7 @@ func bookEntries() []bookEntry {
 		{"Consent, nothing ticked", sampleConsent(ConsentNothingChosen)},
 		{"Consent, needed items missing", sampleConsent(ConsentRequiredMissing)},
 		{"Consent, long names", sampleLongConsent()},
+		{"Consent, changed meanwhile, beside what was allowed before", sampleChangedConsent()},
 		{"Consent, only sign-in", Consent{Form: sampleForm("/consent"), App: tax, Person: sampleName}},
 		{"Consent, the app's own pages", Consent{Form: sampleForm("/consent"), App: samplePublished(), Person: sampleName}},
 		{"FormPost", FormPost{
@@ -107,6 +108,7 @@ func bookEntries() []bookEntry {
 		{"Consents, empty", Consents{}},
 		{"ConsentDetail", sampleConsentDetail()},
 		{"WithdrawConfirm", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleLongCard(), BackURL: "/portal/consents"}},
+		{"WithdrawConfirm, agreed anew meanwhile", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleCard(StateApproved), BackURL: "/portal/consents", Changed: true}},
 		{"Sessions", sampleSessions()},
 		{"Search", Search{URL: "/console", Clients: sampleChoices(), Purposes: samplePurposes(), Types: sampleTypes("")}},
 		{"Search, results", sampleSearch()},
@@ -156,6 +158,7 @@ func bookEntries() []bookEntry {
 		{"Approve, device", sampleApprove(land, true)},
 		{"Approve, app", sampleApprove(tax, false)},
 		{"Approve, nothing picked", sampleApproveMissing()},
+		{"Approve, changed meanwhile", sampleApproveChanged()},
 		{"Approved", Approved{ApproveApproved, "/portal", "/"}},
 		{"Approved, declined", Approved{ApproveDeclined, "/portal", "/"}},
 		{"Approved, not me", Approved{ApproveNotMe, "/portal", "/"}},

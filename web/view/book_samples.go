@@ -126,6 +126,12 @@ func sampleLongConsent() Consent {
 	return c
 }
 
+func sampleChangedConsent() Consent {
+	c := sampleConsent("")
+	c.Changed, c.Informed, c.Kept = true, nil, []Want{{Purpose: samplePrefill, Attributes: sampleLandItems()}}
+	return c
+}
+
 func sampleRelease() Release {
 	needed, optional := sampleAttributes()
 	return Release{
@@ -397,4 +403,10 @@ func sampleLogouts() Logouts {
 		page.Rows = append(page.Rows, row)
 	}
 	return page
+}
+
+func sampleApproveChanged() Approve {
+	a := sampleApprove(sampleLand(), true)
+	a.Changed = true
+	return a
 }

@@ -30,7 +30,13 @@ type Consent struct {
 	Asked []Purpose
 	// Informed are releases on another legal basis: shown, not asked.
 	Informed []Purpose
-	Problem  ConsentProblem
+	// Kept are what the app has been granted before and keeps beside the new (Grant
+	// Management §3.3).
+	Kept    []Want
+	Problem ConsentProblem
+	// Changed says that the page differs from the one she answered, whose answer does
+	// not count.
+	Changed bool
 }
 
 func (Consent) page() string { return "Consent" }

@@ -108,6 +108,8 @@ type WithdrawConfirm struct {
 	Form    Form
 	Consent ConsentCard
 	BackURL string
+	// Changed says that she agreed anew since she was asked.
+	Changed bool
 }
 
 func (WithdrawConfirm) page() string { return "WithdrawConfirm" }

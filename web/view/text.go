@@ -1,7 +1,9 @@
 package view
 
 import (
+	"crypto/sha256"
 	_ "embed" // the message files
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -22,6 +24,17 @@ type messages map[string]string
 var catalogue = map[Lang]messages{
 	Vietnamese: mustMessages(messagesVI),
 	English:    mustMessages(messagesEN),
+}
+
+// TextsVersion is the SHA-256 of all texts in a language, hex: what a person was
+// shown says by it which words of ours stood beside those of the app.
+func TextsVersion(lang Lang) string { return textsVersions[lang] }
+
+var textsVersions = map[Lang]string{Vietnamese: digestOf(messagesVI), English: digestOf(messagesEN)}
+
+func digestOf(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
 }
 
 func mustMessages(raw []byte) messages {

@@ -1,0 +1,193 @@
+package scenario_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestConsentIsWhatWasShown: an app whose registration changes between a page and its
+// answer gets nothing by that answer; the person reads the new page first.
+func TestConsentIsWhatWasShown(t *testing.T) { onBoth(t, consentIsWhatWasShown) }
+
+// declaring is an app of the tests whose texts a row changes.
+type declaring struct {
+	name, owner, explanation, life, recipients string
+	attributes                                 string
+}
+
+func (d declaring) register(t *testing.T, n *nation, p *party) {
+	t.Helper()
+	text := fmt.Sprintf(`
+- client_id: %s
+  client_name: "%s"
+  owner: {vi: "%s", en: "Agency"}
+  profile: fapi2
+  token_endpoint_auth_method: private_key_jwt
+  jwks: %s
+  redirect_uris: ["%s"]
+  grant_types: [authorization_code, refresh_token, client_credentials, "urn:ietf:params:oauth:grant-type:device_code"]
+  scope: openid
+  minimum_level: 2
+  declarations:
+    - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [%s], recipients: [%s], explanation: {vi: "%s", en: Test}, max_days: 30, data_life: %s, frequency: unlimited}
+`, p.id, d.name, d.owner, p.public, p.redirect, d.attributes, d.recipients, d.explanation, d.life)
+	file := filepath.Join(t.TempDir(), "app.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.run(t, "client", "add", file)
+}
+
+// answerTo is the form of a page, with every box ticked, and a decision.
+func answerTo(t *testing.T, page, decision string) url.Values {
+	t.Helper()
+	form := url.Values{"decision": {decision}}
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		form.Set(field[1], field[2])
+	}
+	for _, item := range regexp.MustCompile(`name="item" value="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		form.Add("item", item[1])
+	}
+	return form
+}
+
+// arrive follows redirects of ours to a page.
+func arrive(t *testing.T, b *http.Client, a answer) string {
+	t.Helper()
+	for range 5 {
+		to := a.header.Get("Location")
+		if to == "" {
+			break
+		}
+		a = open(t, b, http.MethodGet, to, nil)
+	}
+	if a.status != http.StatusOK {
+		t.Fatalf("got %d, want a page", a.status)
+	}
+	return a.raw
+}
+
+func consentIsWhatWasShown(t *testing.T, n *nation) {
+	as := func(change func(*declaring)) declaring {
+		d := declaring{
+			name: "Ứng dụng khai báo", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status",
+		}
+		change(&d)
+		return d
+	}
+	for i, row := range []struct {
+		name   string
+		change func(*declaring)
+		shows  string
+	}{
+		{"another purpose text", func(d *declaring) { d.explanation = "Để bán hàng." }, "Để bán hàng."},
+		{"a recipient more", func(d *declaring) { d.recipients = "app-b" }, "Ứng dụng thử app-b"},
+		{"kept longer", func(d *declaring) { d.life = "P90D" }, ""},
+		{"another name", func(d *declaring) { d.name = "Ứng dụng đổi tên" }, "Ứng dụng đổi tên"},
+		{"another agency", func(d *declaring) { d.owner = "Cơ quan hai" }, "Cơ quan hai"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			name := fmt.Sprintf("Ứng dụng khai báo %d", i)
+			as := func(change func(*declaring)) declaring {
+				return as(func(d *declaring) { d.name = name; change(d) })
+			}
+			p := newParty(t, n, fmt.Sprintf("app-shown-%d", i))
+			as(func(*declaring) {}).register(t, n, p)
+			b, who := browser(t), n.someone(t)
+			signIn(t, n, b, who, "/portal")
+			a := open(t, b, http.MethodGet, p.pushed(t, random()+random(), civilDetail), nil)
+			page := fetch(t, b, a.header.Get("Location"))
+			as(row.change).register(t, n, p)
+			for _, decision := range []string{"agree", "decline"} {
+				a = open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, page, decision))
+				if a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) || !strings.Contains(a.raw, row.shows) {
+					t.Fatalf("the old page was answered with %s: got %d to %q, want the new page: %.300s", decision, a.status, a.header.Get("Location"), a.raw)
+				}
+			}
+			if strings.Contains(fetch(t, b, n.base+"/portal/consents"), "/withdraw") {
+				t.Fatal("a consent was recorded that she never read")
+			}
+			a = open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, a.raw, "agree"))
+			if a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), p.redirect) {
+				t.Fatalf("the new page was answered %d to %q", a.status, a.header.Get("Location"))
+			}
+			if !strings.Contains(fetch(t, b, n.base+"/portal/consents"), "/withdraw") {
+				t.Fatal("no consent was recorded")
+			}
+		})
+	}
+}
+
+// TestAnApprovalIsOfWhatWasShown: the page that asks for another device names the app
+// that was shown, or counts for nothing (RFC 8628 §3.3).
+func TestAnApprovalIsOfWhatWasShown(t *testing.T) {
+	n := begin(t, "")
+	p := newParty(t, n, "app-beside")
+	d := declaring{name: "Máy tự phục vụ", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status"}
+	d.register(t, n, p)
+	b, who := browser(t), n.someone(t)
+	signIn(t, n, b, who, "/portal")
+	asked := p.begin(t, civilDetail)
+	a := open(t, b, http.MethodPost, n.base+"/device", url.Values{"csrf": {csrf(t, n, b)}, "user_code": {asked.text("user_code")}})
+	page := arrive(t, b, a)
+	d.name = "Máy tự phục vụ của ngân hàng"
+	d.register(t, n, p)
+	answer := func(page string) answer {
+		form := answerTo(t, page, "approve")
+		form.Set("symbol", asked.text("user_code")[5:])
+		return open(t, b, http.MethodPost, n.base+"/approve", form)
+	}
+	if a = answer(page); a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) || !strings.Contains(a.raw, d.name) {
+		t.Fatalf("the old page was answered: got %d to %q, want the new page", a.status, a.header.Get("Location"))
+	}
+	want(t, p.poll(t, deviceGrant, asked.text("device_code")), 400, "authorization_pending")
+	if a = answer(a.raw); a.status != http.StatusSeeOther || !strings.Contains(a.header.Get("Location"), "/consent?") {
+		t.Fatalf("the new page was answered %d to %q", a.status, a.header.Get("Location"))
+	}
+}
+
+// TestAMergeShowsWhatStays: whoever agrees to more reads what the grant holds already
+// (Grant Management §3.3), and a withdrawal is of the version that was shown.
+func TestAMergeShowsWhatStays(t *testing.T) {
+	n := begin(t, "")
+	b, who := browser(t), n.someone(t)
+	before := n.app.tokens(t, b, who, civilDetail)
+	verifier := random() + random()
+	form := n.app.request(verifier, taxDetail)
+	form.Set("grant_management_action", "merge")
+	form.Set("grant_id", before.text("grant_id"))
+	form.Set("prompt", "consent")
+	pushed := n.app.call(t, "/par", form)
+	if pushed.status != http.StatusCreated {
+		t.Fatal(pushed.raw)
+	}
+	a := open(t, b, http.MethodGet, n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil)
+	page := fetch(t, b, a.header.Get("Location"))
+	if kept := first(t, `(?s)id="kept"(.*?)</section></section>`, page); !strings.Contains(kept, "Tình trạng hôn nhân") {
+		t.Fatalf("the page does not say what stays: %s", kept)
+	}
+	// The consent is withdrawn by a page that shows an older version of it: nothing
+	// happens until the present one was read.
+	list := first(t, `(/portal/consents/[0-9a-f-]{36}/withdraw)`, fetch(t, b, n.base+"/portal/consents"))
+	old := answerTo(t, fetch(t, b, n.base+list), "withdraw")
+	again := n.app.request(verifier, civilDetail)
+	again.Set("prompt", "consent")
+	pushed = n.app.call(t, "/par", again)
+	a = open(t, b, http.MethodGet, n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil)
+	if a = open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, fetch(t, b, a.header.Get("Location")), "agree")); a.status != http.StatusSeeOther {
+		t.Fatalf("agreeing anew: %d %.300s", a.status, a.raw)
+	}
+	a = open(t, b, http.MethodPost, n.base+list, old)
+	if a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) {
+		t.Fatalf("a withdrawal of an older version: %d", a.status)
+	}
+	if a = open(t, b, http.MethodPost, n.base+list, answerTo(t, a.raw, "withdraw")); a.status != http.StatusOK && a.status != http.StatusSeeOther {
+		t.Fatalf("a withdrawal of the present version: %d", a.status)
+	}
+}
