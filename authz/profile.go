@@ -12,7 +12,27 @@ type ProfileName string
 const (
 	FAPI2        ProfileName = "fapi2"
 	FAPI2Signing ProfileName = "fapi2-message-signing"
+	FAPICIBA     ProfileName = "fapi-ciba"
 	OIDC         ProfileName = "oidc"
+)
+
+// ProfileNames are the rows of [Profiles] in the order in which they are shown.
+var ProfileNames = []ProfileName{FAPI2, FAPI2Signing, FAPICIBA, OIDC}
+
+// AssertionAudience says whom the `aud` of a client assertion may name. The zero
+// value is [IssuerAlone].
+type AssertionAudience string
+
+// The audiences of assertions.
+const (
+	// IssuerAlone: FAPI 2.0 SP §5.3.2.1. Who accepts the URL of an endpoint too can
+	// be sent an assertion that a client made for another's.
+	IssuerAlone AssertionAudience = ""
+	// IssuerOrCIBA: CIBA Core §7.1, the provider accepts its issuer identifier, its
+	// token endpoint and its backchannel authentication endpoint.
+	IssuerOrCIBA AssertionAudience = "ciba"
+	// IssuerOrEndpoint: OpenID Connect Core §9, RFC 7523 §3.
+	IssuerOrEndpoint AssertionAudience = "endpoint"
 )
 
 // Profile says what a client must do. Discovery, request checks, registration
@@ -24,17 +44,21 @@ type Profile struct {
 	// RequirePAR: only pushed requests (FAPI 2.0 SP §5.3.2.2, RFC 9126).
 	RequirePAR bool
 	// RequireRequestObject: only signed requests (FAPI 2.0 Message Signing §5.3.1,
-	// RFC 9101).
+	// RFC 9101; FAPI-CIBA §5.2.2).
 	RequireRequestObject bool
+	// LimitedRequestObjects: a request object names its maker and whom it is for, and
+	// is good for an hour at most: iss, aud, exp and nbf are there (FAPI 2.0 Message
+	// Signing §5.3.1).
+	LimitedRequestObjects bool
 	// RequireConstraint: access tokens are bound to their holder by one of
 	// Constraints (FAPI 2.0 SP §5.3.2.1).
 	RequireConstraint bool
 	Constraints       []Constraint
 	// AuthMethods the token endpoint accepts from such a client.
 	AuthMethods []AuthMethod
-	// ResponseTypes and ResponseModes accepted; the first mode is that of a request
-	// which names none, where "query" is not among them. A client may use "code"
-	// and what it registered of the rest.
+	// ResponseTypes and ResponseModes accepted. A client may use "code" and what it
+	// registered of the rest; a response mode is sent where it was asked for, and else
+	// the default of the response type.
 	ResponseTypes []string
 	ResponseModes []string
 	GrantTypes    []string
@@ -60,10 +84,8 @@ type Profile struct {
 	// DefaultAlgorithm signs the ID tokens of an app that registered none: that of
 	// OpenID Connect Dynamic Registration §2 is RS256, which FAPI 2.0 SP §5.4.1 rules
 	// out.
-	DefaultAlgorithm string
-	// AssertionIssuerOnly: `aud` of a client assertion is the issuer as one
-	// string (FAPI 2.0 SP §5.3.2.1).
-	AssertionIssuerOnly bool
+	DefaultAlgorithm  string
+	AssertionAudience AssertionAudience
 	// RotateRefresh: a refresh token is spent by its use (RFC 9700 §4.14.2). FAPI
 	// 2.0 SP §5.3.2.1 forbids it: its clients authenticate with a key and their
 	// tokens are bound, so a rotation protects from nothing and loses logins.
@@ -86,30 +108,47 @@ var Profiles = map[ProfileName]Profile{
 		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth},
 		ResponseTypes:    []string{"code"},
 		ResponseModes:    []string{"query", "jwt", "query.jwt"},
-		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantDevice, GrantCIBA, GrantTokenExchange, GrantJWTBearer},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantDevice, GrantTokenExchange, GrantJWTBearer},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
 		DefaultAlgorithm: "ES256",
 
-		AssertionIssuerOnly: true,
-		RegisteredScopes:    true,
-		CodeLife:            60 * time.Second,
+		LimitedRequestObjects: true,
+		RegisteredScopes:      true,
+		CodeLife:              60 * time.Second,
 	},
 	FAPI2Signing: {
-		Name: FAPI2Signing, Source: "FAPI 2.0 Message Signing Final: signed requests and signed responses",
+		Name: FAPI2Signing, Source: "FAPI 2.0 Message Signing Final: signed requests, and signed responses where they are asked for",
 		RequirePAR: true, RequireConstraint: true, RequireRequestObject: true,
 		Constraints:      []Constraint{DPoP, MutualTLS},
 		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth},
 		ResponseTypes:    []string{"code"},
-		ResponseModes:    []string{"jwt", "query.jwt"},
-		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantCIBA, GrantTokenExchange, GrantJWTBearer},
+		ResponseModes:    []string{"query", "jwt", "query.jwt"},
+		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantTokenExchange, GrantJWTBearer},
 		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
 		DefaultAlgorithm: "ES256",
 
-		AssertionIssuerOnly: true,
-		RegisteredScopes:    true,
-		CodeLife:            60 * time.Second,
+		LimitedRequestObjects: true,
+		RegisteredScopes:      true,
+		CodeLife:              60 * time.Second,
+	},
+	// No redirect: nobody can be sent to a wrong endpoint with an assertion that is
+	// good at ours, and the certificate or key still binds what is given out.
+	FAPICIBA: {
+		Name: FAPICIBA, Source: "FAPI-CIBA, CIBA Core 1.0",
+		RequireRequestObject: true, RequireConstraint: true,
+		Constraints:      []Constraint{DPoP, MutualTLS},
+		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth},
+		GrantTypes:       []string{GrantCIBA, "refresh_token", "client_credentials", GrantTokenExchange},
+		ClientAlgorithms: []string{"ES256", "PS256"},
+		TokenAlgorithms:  []string{"ES256", "PS256"},
+		DefaultAlgorithm: "ES256",
+
+		LimitedRequestObjects: true,
+		AssertionAudience:     IssuerOrCIBA,
+		RegisteredScopes:      true,
+		CodeLife:              60 * time.Second,
 	},
 	OIDC: {
 		Name: OIDC, Source: "OpenID Connect Core 1.0, RFC 9700",
@@ -122,6 +161,7 @@ var Profiles = map[ProfileName]Profile{
 		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA", "RS256"},
 		DefaultAlgorithm: "RS256",
 
+		AssertionAudience:      IssuerOrEndpoint,
 		FrontChannelUntil:      time.Date(2028, time.January, 1, 0, 0, 0, 0, time.UTC),
 		StateHash:              true,
 		AllowWithoutPKCE:       true,
@@ -135,7 +175,7 @@ var Profiles = map[ProfileName]Profile{
 // Union collects one column over all profiles, in a stable order, for discovery.
 func Union[T comparable](column func(Profile) []T) []T {
 	var all []T
-	for _, name := range []ProfileName{FAPI2, FAPI2Signing, OIDC} {
+	for _, name := range ProfileNames {
 		for _, v := range column(Profiles[name]) {
 			if !slices.Contains(all, v) {
 				all = append(all, v)

@@ -35,9 +35,9 @@ type Authenticator struct {
 	Directory *Directory
 	// Issuer is the provider's issuer identifier, the audience of assertions.
 	Issuer string
-	// Endpoints are the other audiences that the oidc profile tolerates: the
-	// token endpoint's URL and that of the endpoint called.
-	Endpoints []string
+	// Endpoints are the other audiences that some profiles tolerate, of those that
+	// authenticate clients, and CIBA those of CIBA Core §7.1.
+	Endpoints, CIBA []string
 	// ClientCAs issue the certificates of method tls_client_auth.
 	ClientCAs *x509.CertPool
 	Now       func() time.Time
@@ -229,7 +229,7 @@ func (a *Authenticator) checkAssertion(claims assertionClaims, c *Registered) er
 	switch {
 	case claims.Issuer != string(c.ID) || claims.Subject != string(c.ID):
 		return errors.New("iss and sub must both be the client id (RFC 7523 §3)")
-	case !a.audienceOK(claims.Audience, c.Profile.AssertionIssuerOnly):
+	case !a.audienceOK(claims.Audience, c.Profile.AssertionAudience):
 		return errors.New("aud must be the issuer identifier")
 	case claims.Expires == 0 || !now.Before(at(claims.Expires).Add(clockAhead)):
 		return errors.New("exp is missing or past")
@@ -245,19 +245,23 @@ func (a *Authenticator) checkAssertion(claims assertionClaims, c *Registered) er
 	return nil
 }
 
-// audienceOK: FAPI 2.0 SP §5.3.2.1 wants the issuer as the one string; the oidc
-// profile also takes the endpoint's URL and an array (OpenID Connect Core §9).
-func (a *Authenticator) audienceOK(raw json.RawMessage, issuerOnly bool) bool {
+// audienceOK asks whether an assertion is for this provider, by the names that a
+// profile lets it be called.
+func (a *Authenticator) audienceOK(raw json.RawMessage, allowed authz.AssertionAudience) bool {
+	names := []string{a.Issuer}
+	switch allowed {
+	case authz.IssuerOrCIBA:
+		names = append(names, a.CIBA...)
+	case authz.IssuerOrEndpoint:
+		names = append(names, a.Endpoints...)
+	}
 	var one string
 	if json.Unmarshal(raw, &one) == nil {
-		return one == a.Issuer || (!issuerOnly && slices.Contains(a.Endpoints, one))
-	}
-	if issuerOnly {
-		return false
+		return slices.Contains(names, one)
 	}
 	var many []string
-	if json.Unmarshal(raw, &many) != nil {
+	if allowed == authz.IssuerAlone || json.Unmarshal(raw, &many) != nil {
 		return false
 	}
-	return slices.ContainsFunc(many, func(aud string) bool { return aud == a.Issuer || slices.Contains(a.Endpoints, aud) })
+	return slices.ContainsFunc(many, func(aud string) bool { return slices.Contains(names, aud) })
 }

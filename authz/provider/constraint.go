@@ -159,10 +159,9 @@ func (p *Provider) OnAlias(path string) bool {
 	return false
 }
 
-// assertionAudiences are the URLs of the endpoints that authenticate clients, at
-// both hosts.
-func (p *Provider) assertionAudiences() []string {
-	out := []string{p.url.token, p.url.par, p.url.introspect, p.url.revoke, p.url.device, p.url.backchannel}
+// assertionAudiences are the URLs of endpoints that authenticate clients, at both
+// hosts.
+func (p *Provider) assertionAudiences(out ...string) []string {
 	if p.o.MutualTLSAlias != "" {
 		for _, here := range slices.Clone(out) {
 			out = append(out, p.o.MutualTLSAlias+strings.TrimPrefix(here, p.o.Issuer))

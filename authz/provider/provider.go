@@ -228,7 +228,8 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	}
 	p.clients = &clientauth.Authenticator{
 		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,
-		Endpoints: p.assertionAudiences(),
+		Endpoints: p.assertionAudiences(p.url.token, p.url.par, p.url.introspect, p.url.revoke, p.url.device, p.url.backchannel),
+		CIBA:      p.assertionAudiences(p.url.token, p.url.backchannel),
 	}
 	p.checker = &request.Checker{ScopesKnown: p.scopes(), ScopesOfApps: serviceScopes, Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}
 	if o.Releases != nil {

@@ -14,7 +14,10 @@ import (
 func WriteProfiles(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Profiles\n\nEvery app is pinned to one profile. This page is printed by `hopnhat profiles` from the table that requests, registrations and\ndiscovery are checked against (`authz/profile.go`). `hopnhat client check ID` explains one app.\n\n")
-	profiles := []authz.Profile{authz.Profiles[authz.FAPI2], authz.Profiles[authz.FAPI2Signing], authz.Profiles[authz.OIDC]}
+	var profiles []authz.Profile
+	for _, name := range authz.ProfileNames {
+		profiles = append(profiles, authz.Profiles[name])
+	}
 	row := func(name string, cell func(p authz.Profile) string) {
 		fmt.Fprintf(&b, "| %s |", name)
 		for _, p := range profiles {
@@ -33,7 +36,10 @@ func WriteProfiles(w io.Writer) error {
 	row("response modes", func(p authz.Profile) string { return quoted(p.ResponseModes) })
 	row("grant types", func(p authz.Profile) string { return quoted(p.GrantTypes) })
 	row("PKCE with S256 (RFC 7636)", func(p authz.Profile) string {
-		if p.AllowWithoutPKCE {
+		switch {
+		case len(p.ResponseTypes) == 0:
+			return "there are no codes"
+		case p.AllowWithoutPKCE:
 			return "demanded, unless `code_without_pkce` is registered"
 		}
 		return "demanded"
@@ -48,10 +54,13 @@ func WriteProfiles(w io.Writer) error {
 	row("algorithms of our tokens", func(p authz.Profile) string { return quoted(p.TokenAlgorithms) })
 	row("where none is registered for its ID tokens", func(p authz.Profile) string { return "`" + p.DefaultAlgorithm + "`" })
 	row("`aud` of a client assertion", func(p authz.Profile) string {
-		if p.AssertionIssuerOnly {
-			return "the issuer, one string"
+		switch p.AssertionAudience {
+		case authz.IssuerOrCIBA:
+			return "the issuer, the token endpoint or the backchannel endpoint"
+		case authz.IssuerOrEndpoint:
+			return "the issuer, or the endpoint"
 		}
-		return "the issuer, or the endpoint"
+		return "the issuer, one string"
 	})
 	row("life of a code", func(p authz.Profile) string { return p.CodeLife.String() })
 	row("tokens in the browser's address", func(p authz.Profile) string {
@@ -87,6 +96,9 @@ func demanded(yes bool) string {
 }
 
 func quoted[T ~string](list []T) string {
+	if len(list) == 0 {
+		return "none"
+	}
 	out := make([]string, len(list))
 	for i, one := range list {
 		out[i] = "`" + string(one) + "`"

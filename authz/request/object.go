@@ -54,15 +54,15 @@ func FromObject(claims json.RawMessage, outer url.Values, client *authz.Client, 
 		return nil, bad("iss, sub, aud, exp, nbf or iat is of a wrong type")
 	}
 	switch {
-	case registered.Issuer != "" && registered.Issuer != string(client.ID), registered.Issuer == "" && profile.RequireRequestObject:
+	case registered.Issuer != "" && registered.Issuer != string(client.ID), registered.Issuer == "" && profile.LimitedRequestObjects:
 		return nil, bad("iss must be the client_id (RFC 9101 §4)")
 	case registered.Subject == string(client.ID):
 		// RFC 9101 §10.8: or a client assertion could pass for a request.
 		return nil, bad("sub must not be the client_id")
-	case registered.Audience == nil && profile.RequireRequestObject, registered.Audience != nil && !names(registered.Audience, issuer):
+	case registered.Audience == nil && profile.LimitedRequestObjects, registered.Audience != nil && !names(registered.Audience, issuer):
 		return nil, bad("aud must be the issuer %s (RFC 9101 §4)", issuer)
 	}
-	if err := inTime(registered.Expires, registered.NotBefore, registered.IssuedAt, profile.RequireRequestObject, now); err != "" {
+	if err := inTime(registered.Expires, registered.NotBefore, registered.IssuedAt, profile.LimitedRequestObjects, now); err != "" {
 		return nil, bad("%s", err)
 	}
 	form := url.Values{}

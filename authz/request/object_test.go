@@ -50,6 +50,8 @@ func TestFromObject(t *testing.T) {
 		{"RFC 9101 §4: aud as a list", map[string]any{"aud": []string{"https://other.example", issuer}}, nil, signing, true},
 		{"RFC 9101 §4: aud of another", map[string]any{"aud": "https://other.example"}, nil, signing, false},
 		{"aud missing where signing is demanded", map[string]any{"aud": nil}, nil, signing, false},
+		{"FAPI 2.0 MS §5.3.1: no exp, signed though it need not be", map[string]any{"exp": nil}, nil, authz.Profiles[authz.FAPI2], false},
+		{"FAPI 2.0 MS §5.3.1: no nbf, signed though it need not be", map[string]any{"nbf": nil}, nil, authz.Profiles[authz.FAPI2], false},
 		{"OIDC Core §6.1: aud may be missing", map[string]any{"aud": nil, "iss": nil, "exp": nil, "nbf": nil}, nil, legacy, true},
 		{"OIDC: but not of another", map[string]any{"aud": "https://other.example"}, nil, legacy, false},
 		{"RFC 9101 §4: iss of another", map[string]any{"iss": "other"}, nil, legacy, false},

@@ -52,17 +52,15 @@ func Answerable(form url.Values, client *authz.Client, profile authz.Profile) Au
 }
 
 // defaultMode is fragment where a token is asked for, else query (OAuth 2.0
-// Multiple Response Type Encoding Practices §2.1, §5), as far as the profile
-// offers it. It is also how an error goes back when the mode asked for is wrong.
+// Multiple Response Type Encoding Practices §2.1, §5), also of a profile that
+// offers signed responses: what was not asked for is not sent (JARM §2.3). It is
+// also how an error goes back when the mode asked for is wrong, or the response
+// type is none of the profile's.
 func defaultMode(a *Authorization, profile authz.Profile) string {
-	mode := "query"
-	if a.FrontChannel() {
-		mode = "fragment"
+	if a.FrontChannel() && slices.Contains(profile.ResponseModes, "fragment") {
+		return "fragment"
 	}
-	if !slices.Contains(profile.ResponseModes, mode) {
-		return profile.ResponseModes[0]
-	}
-	return mode
+	return "query"
 }
 
 // offersMode: tokens never go into a query, from where they would reach logs and

@@ -24,8 +24,8 @@ const (
 	cibaGrant   = "urn:openid:params:grant-type:ciba"
 )
 
-// decoupledApps registers a television (fapi2, device and CIBA poll) and a counter
-// (fapi2-message-signing, CIBA ping), whose pings come out of the channel.
+// decoupledApps registers a television (oidc, device and CIBA poll) and a counter
+// (fapi-ciba, ping), whose pings come out of the channel.
 func decoupledApps(t *testing.T, n *nation) (tv, counter *party, pings chan ping) {
 	t.Helper()
 	tv, counter = newParty(t, n, "app-tv"), newParty(t, n, "app-counter")
@@ -44,7 +44,10 @@ func decoupledApps(t *testing.T, n *nation) (tv, counter *party, pings chan ping
   client_name: Truyền hình thử
   client_name#en: Test television
   owner: {vi: Cơ quan thử, en: Test agency}
-  profile: fapi2
+  profile: oidc
+  token_endpoint_auth_method: private_key_jwt
+  dpop_bound_access_tokens: true
+  id_token_signed_response_alg: ES256
   jwks: %s
   redirect_uris: ["%s"]
   grant_types: [authorization_code, refresh_token, %s, %s]
@@ -57,10 +60,11 @@ func decoupledApps(t *testing.T, n *nation) (tv, counter *party, pings chan ping
   client_name: Quầy thử
   client_name#en: Test counter
   owner: {vi: Cơ quan thử, en: Test agency}
-  profile: fapi2-message-signing
+  profile: fapi-ciba
   jwks: %s
   redirect_uris: ["%s"]
-  grant_types: [authorization_code, %s]
+  grant_types: [%s]
+  response_types: []
   backchannel_token_delivery_mode: ping
   backchannel_client_notification_endpoint: %s/ping
   backchannel_authentication_request_signing_alg: ES256

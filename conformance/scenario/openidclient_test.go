@@ -85,7 +85,10 @@ func TestOpenIDClientBeyond(t *testing.T) {
 - client_id: %s
   client_name: "Ứng dụng thiết bị"
   owner: {vi: "Cơ quan thử", en: "Test agency"}
-  profile: fapi2
+  profile: oidc
+  token_endpoint_auth_method: private_key_jwt
+  dpop_bound_access_tokens: true
+  id_token_signed_response_alg: ES256
   jwks: %s
   grant_types: [%s, %s]
   response_types: []

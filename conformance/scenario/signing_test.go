@@ -230,7 +230,8 @@ func (p *party) signingRefusals(t *testing.T) {
 		{"expired", p.requestObject(t, verifier, map[string]any{"exp": time.Now().Add(-time.Second).Unix()}), "invalid_request_object"},
 		{"a request inside a request", p.requestObject(t, verifier, map[string]any{"request": "x"}), "invalid_request_object"},
 		{"a redirect URI that is not registered", p.requestObject(t, verifier, map[string]any{"redirect_uri": "https://evil.example"}), "invalid_request"},
-		{"FAPI 2.0 MS §5.4.1: a response that is not signed", p.requestObject(t, verifier, map[string]any{"response_mode": "query"}), "invalid_request"},
+		{"FAPI 2.0 MS §5.3.1: no nbf", p.requestObject(t, verifier, map[string]any{"nbf": nil}), "invalid_request_object"},
+		{"a response mode of another profile", p.requestObject(t, verifier, map[string]any{"response_mode": "form_post"}), "invalid_request"},
 		{"encrypted to nobody we know", "eyJhbGciOiJSU0EtT0FFUC0yNTYiLCJlbmMiOiJBMjU2R0NNIiwia2lkIjoieCJ9.AA.AA.AA.AA", "invalid_request_object"},
 		{"not a JWT", "x", "invalid_request_object"},
 	} {

@@ -32,13 +32,13 @@ func TestConformanceCIBA(t *testing.T) {
 		}}
 		for j, into := range []**suite.StaticClient{&c.Client, &c.Client2} {
 			id := fmt.Sprintf("ciba-%d-%d", i, j)
-			more := fmt.Sprintf("  grant_types: [authorization_code, refresh_token, %s]\n  backchannel_token_delivery_mode: %s\n  backchannel_authentication_request_signing_alg: %s\n",
+			more := fmt.Sprintf("  grant_types: [refresh_token, %s]\n  response_types: []\n  backchannel_token_delivery_mode: %s\n  backchannel_authentication_request_signing_alg: %s\n",
 				cibaGrant, kind.mode, []string{"PS256", "ES256"}[j])
 			notify := fmt.Sprintf("%s/ciba-notification-%d", c.Listen.URL, j)
 			if kind.mode == "ping" {
 				more += "  backchannel_client_notification_endpoint: " + notify + "\n"
 			}
-			text, client := fapiClient(t, n, fapiPair{kind.authentication, "mtls"}, id, "fapi2-message-signing", []string{"PS256", "ES256"}[j], c.Listen.URL+"/callback", more)
+			text, client := fapiClient(t, n, fapiPair{kind.authentication, "mtls"}, id, "fapi-ciba", []string{"PS256", "ES256"}[j], c.Listen.URL+"/callback", more)
 			client.Metadata["backchannel_client_notification_endpoint"] = notify
 			file.WriteString(text)
 			*into = client
