@@ -24,7 +24,8 @@ const noRoute = "no route"
 
 // observe counts every answer and, where it is switched on, writes a line of the
 // access log. The line has nothing of the person: the route's pattern and not the
-// path, no query, no address, no header of the caller.
+// path, no query, no address, no header of the caller but the UUID by which it names
+// its interaction with a resource.
 func (s *Server) observe(c *fiber.Ctx) error {
 	began := time.Now()
 	if err := c.Next(); err != nil {
@@ -41,7 +42,7 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	s.answered.Add(Answered{Route: route, Class: strconv.Itoa(status/100) + "xx"})
 	if s.o.AccessLog {
 		slog.InfoContext(authz.WithRequest(context.Background(), c.GetRespHeader(fiber.HeaderXRequestID)), "answered",
-			"method", c.Method(), "route", route, "status", status, "bytes", len(c.Response().Body()), "ms", time.Since(began).Milliseconds())
+			"method", c.Method(), "route", route, "status", status, "bytes", len(c.Response().Body()), "ms", time.Since(began).Milliseconds(), "interaction", c.GetRespHeader(interactionHeader))
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/google/uuid"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -201,10 +202,10 @@ func (s *Server) routes() {
 	a.All(provider.TokenPath, mount(s.o.Provider.Token))
 	a.All(provider.DeviceGrantPath, mount(s.o.Provider.Device))
 	a.All(provider.BackchannelPath, mount(s.o.Provider.Backchannel))
-	a.All(provider.UserInfoPath, mount(s.o.Provider.UserInfo))
+	a.All(provider.UserInfoPath, interaction, mount(s.o.Provider.UserInfo))
 	a.All(provider.IntrospectionPath, mount(s.o.Provider.Introspect))
 	a.All(provider.RevocationPath, mount(s.o.Provider.Revoke))
-	a.All(provider.GrantsPath+"/:id", mount(s.o.Provider.Grant))
+	a.All(provider.GrantsPath+"/:id", interaction, mount(s.o.Provider.Grant))
 	for path, body := range s.o.Provider.ResourceMetadata() {
 		d := newDocument(body)
 		a.Get(path, func(c *fiber.Ctx) error { return d.send(c, metadataCache) })
@@ -213,7 +214,7 @@ func (s *Server) routes() {
 		a.All(endpoint.Path, mount(s.o.Registration.Register))
 		a.All(endpoint.Path+"/:id", mount(s.o.Registration.Manage))
 	}
-	a.Post(provider.BrokerPath+"/releases", mount(s.o.Broker.ServeHTTP))
+	a.Post(provider.BrokerPath+"/releases", interaction, mount(s.o.Broker.ServeHTTP))
 	a.All(provider.AuthorizePath, s.page(s.authorize))
 	a.Get(provider.AuthorizePath+"/resume", s.page(s.resume))
 	s.logoutRoutes(a)
@@ -286,6 +287,21 @@ func identify(c *fiber.Ctx) error {
 	id := authz.NewID()
 	c.Request().Header.Set(fiber.HeaderXRequestID, id)
 	c.Set(fiber.HeaderXRequestID, id)
+	return c.Next()
+}
+
+// interactionHeader names an interaction of an app with a resource, over all that
+// log it: FAPI 1.0 Baseline §6.2.1.
+const interactionHeader = "X-Fapi-Interaction-Id"
+
+// interaction gives back the id that an app has sent to a resource, or else the id
+// of the request. Only a UUID is one; nothing else of a caller stands in an answer.
+func interaction(c *fiber.Ctx) error {
+	id := strings.Clone(c.Get(interactionHeader))
+	if len(id) != 36 || uuid.Validate(id) != nil {
+		id = c.GetRespHeader(fiber.HeaderXRequestID)
+	}
+	c.Set(interactionHeader, id)
 	return c.Next()
 }
 
