@@ -20,6 +20,9 @@ func CheckText(s string) error {
 		return errors.New("a text is not UTF-8")
 	}
 	for _, r := range s {
+		if r >= ' ' && r < 0x7f {
+			continue
+		}
 		if r == unicode.ReplacementChar || unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return fmt.Errorf("a text holds the character %U", r)
 		}

@@ -2,9 +2,11 @@ package web
 
 import (
 	"bytes"
+	"net/url"
 
 	"github.com/gofiber/fiber/v2"
 
+	"hopnhat/authz"
 	"hopnhat/web/view"
 )
 
@@ -15,6 +17,13 @@ const (
 	maxCookies = 64
 	maxPairs   = 1024 // parameters of a query or a form: a consent page may have 500 ticks
 )
+
+// spelled reports whether an encoded path stands for a text. What it holds is the key
+// of something in a database.
+func spelled(path string) bool {
+	plain, err := url.PathUnescape(path)
+	return err == nil && authz.CheckText(plain) == nil
+}
 
 // bounded refuses, before anything is taken apart, what is made of very many
 // pieces, and bodies that would have to be unpacked: no page and no endpoint of ours
@@ -43,6 +52,8 @@ func bounded(c *fiber.Ctx) error {
 	case bytes.Count(header.RequestURI(), []byte("&")) > maxPairs,
 		bytes.HasPrefix(bytes.ToLower(header.ContentType()), []byte(fiber.MIMEApplicationForm)) && bytes.Count(c.Request().Body(), []byte("&")) > maxPairs:
 		return refuse(fault(view.ErrorTooLarge))
+	case bytes.IndexByte(c.Request().URI().PathOriginal(), '%') >= 0 && !spelled(c.Path()):
+		return refuse(fault(view.ErrorNotFound))
 	}
 	return c.Next()
 }

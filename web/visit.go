@@ -1,15 +1,14 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -60,12 +59,17 @@ func (s *Server) show(h func(*visit) error) fiber.Handler {
 	}
 }
 
-// readable refuses parameters that are no text. No form of ours sends them, and a
-// database that is asked for one answers with a failure of its own.
+// typed are fields that people fill in by hand or paste into: what makes a number, a
+// code or a password of them says what is wrong, where a text that is none has only a
+// page of errors.
+var typed = []string{"number", "code", "user_code", "password"}
+
+// readable refuses parameters that are no text ([authz.CheckText]). No form of ours
+// sends them, and a database that is asked for one answers with a failure of its own.
 func readable(c *fiber.Ctx) error {
 	odd := false
 	look := func(name, value []byte) {
-		odd = odd || !utf8.Valid(name) || !utf8.Valid(value) || bytes.IndexByte(value, 0) >= 0
+		odd = odd || authz.CheckText(string(name)) != nil || !slices.Contains(typed, string(name)) && authz.CheckText(string(value)) != nil
 	}
 	c.Context().QueryArgs().VisitAll(look)
 	if !odd && c.Method() == fiber.MethodPost {

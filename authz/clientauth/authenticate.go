@@ -122,7 +122,7 @@ func basicCredentials(r *http.Request) (id, secret string, present bool, err err
 	rawID, rawSecret, found := strings.Cut(string(raw), ":")
 	id, idErr := url.QueryUnescape(rawID)
 	secret, secretErr := url.QueryUnescape(rawSecret)
-	if decodeErr != nil || !found || idErr != nil || secretErr != nil {
+	if decodeErr != nil || !found || idErr != nil || secretErr != nil || authz.CheckText(id) != nil {
 		return "", "", false, malformed
 	}
 	return id, secret, true, nil

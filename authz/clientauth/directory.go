@@ -66,7 +66,7 @@ func (d *Directory) Client(ctx context.Context, id authz.ClientID) (*Registered,
 	if ok {
 		return known, nil
 	}
-	if id == "" || len(id) > 256 {
+	if id == "" || len(id) > 256 || authz.CheckText(string(id)) != nil {
 		return nil, ErrUnknownClient
 	}
 	c, err := d.clients.Client(ctx, id)

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"hopnhat/authz"
@@ -123,7 +122,7 @@ func checkForm(r *authz.Release) error {
 		return refuse("purpose is missing or malformed")
 	case len(r.Attributes) == 0 || len(r.Attributes) > maxAttributes:
 		return refuse("attributes must have 1 to %d names", maxAttributes)
-	case !plainText(r.CaseReference):
+	case authz.CheckText(r.CaseReference) != nil:
 		return refuse("case_reference has control characters")
 	case len(r.CaseReference) > maxText || len(r.Frequency) > 32 || len(r.DataLife) > 32 || len(r.Basis) > 32 || len(r.Locations) > 4:
 		return refuse("a member is too long")
@@ -136,10 +135,6 @@ func checkForm(r *authz.Release) error {
 		seen[a] = true
 	}
 	return nil
-}
-
-func plainText(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError })
 }
 
 var (

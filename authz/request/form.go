@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"hopnhat/authz"
 )
@@ -30,7 +29,8 @@ var longer = map[string]int{
 // ParseForm reads a form-encoded query or body. A parameter that comes twice, an
 // over-long or non-UTF-8 value is refused (RFC 6749 §3.1: parameters MUST NOT be
 // included more than once). Parameters without a value are treated as omitted,
-// as the same section asks.
+// as the same section asks. Names and values are texts ([authz.CheckText]); those
+// that hold JSON may have its white space.
 func ParseForm(raw string) (url.Values, error) {
 	if len(raw) > MaxForm {
 		return nil, authz.Refuse(authz.InvalidRequest, "the request is longer than %d bytes", MaxForm)
@@ -47,6 +47,9 @@ func ParseForm(raw string) (url.Values, error) {
 		return nil, authz.Refuse(authz.InvalidRequest, "the request has more than %d parameters", maxParams)
 	}
 	for name, values := range form {
+		if err := authz.CheckText(name); err != nil {
+			return nil, authz.Refuse(authz.InvalidRequest, "a parameter is not named by a text").Because(err)
+		}
 		limit := maxValue
 		if l, ok := longer[name]; ok {
 			limit = l
@@ -62,8 +65,11 @@ func ParseForm(raw string) (url.Values, error) {
 			if len(v) > limit {
 				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is longer than %d bytes", label(name), limit).At(label(name)).Under("RFC 6749 §3.1")
 			}
-			if !utf8.ValidString(v) {
-				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is not valid UTF-8", label(name)).At(label(name)).Under("RFC 6749 §3.1")
+			if slices.Contains(inJSON, name) {
+				v = white.Replace(v)
+			}
+			if err := authz.CheckText(v); err != nil {
+				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s: %v", label(name), err).At(label(name)).Under("RFC 6749 §3.1")
 			}
 		}
 		if len(values) == 1 && values[0] == "" {
@@ -72,6 +78,12 @@ func ParseForm(raw string) (url.Values, error) {
 	}
 	return form, nil
 }
+
+// inJSON are parameters that are JSON, whose texts are looked at where it is read.
+var inJSON = []string{"authorization_details", "claims"}
+
+// white is the white space of RFC 8259 §2.
+var white = strings.NewReplacer("\t", " ", "\r", " ", "\n", " ")
 
 // known are the parameters whose names may stand in our answers. A name that
 // somebody made up is not repeated: the answer may be a page of ours.

@@ -24,6 +24,12 @@ func TestParseFormRefuses(t *testing.T) {
 		}(), "&")},
 		{"RFC 6749 §3.1: more than there can be, though all are empty", strings.Repeat("&", 200)},
 		{"not UTF-8", "a=%ff%fe"},
+		{"not UTF-8 in a name", "%ff=a"},
+		{"NUL, which PostgreSQL takes in no text", "state=a%00b"},
+		{"NUL in a name", "a%00=b"},
+		{"NUL in JSON", "claims=%7B%22a%00%22%3A1%7D"},
+		{"a line break", "nonce=a%0Ab"},
+		{"a mark of direction", "ui_locales=vi%E2%80%AE"},
 		{"not form-encoded", "a=%zz"},
 		{"a resource nine times", strings.TrimSuffix(strings.Repeat("resource=x&", 9), "&")},
 	} {
@@ -34,6 +40,9 @@ func TestParseFormRefuses(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 		})
+	}
+	if _, err := request.ParseForm("claims=%7B%0D%0A%09%22a%22%3A1%7D"); err != nil {
+		t.Fatalf("RFC 8259 §2: JSON with white space: %v", err)
 	}
 	form, err := request.ParseForm("a=&b=1&resource=x&resource=y")
 	if err != nil || form.Has("a") || form.Get("b") != "1" || len(form["resource"]) != 2 {

@@ -48,6 +48,7 @@ func attacks(t *testing.T, n *nation) {
 	t.Run("doubled and over-long parameters", func(t *testing.T) { doubled(t, n, v) })
 	t.Run("an auditor's search fields are texts", func(t *testing.T) { searchFields(t, n) })
 	t.Run("a withdrawn consent", func(t *testing.T) { withdrawn(t, n, v) })
+	t.Run("a text that is none", func(t *testing.T) { noTexts(t, n, v) })
 	// The last: the log of everything above, at level debug.
 	t.Run("the log holds nobody", func(t *testing.T) { quietLog(t, n, v) })
 }

@@ -210,10 +210,22 @@ func smallest(r rune) rune {
 var errDamaged = errors.New("a half surrogate pair, or the sign that stands for one")
 
 // damaged finds what a decoder puts for half a surrogate pair, which another
-// parser may keep, refuse or drop.
+// parser may keep, refuse or drop; and what no text of ours may hold: controls,
+// separators of lines, marks of direction. It is the rule of authz.CheckText.
 func damaged(text []byte) error {
-	if bytes.ContainsRune(text, utf8.RuneError) {
-		return errDamaged
+	for i := 0; i < len(text); {
+		if c := text[i]; c >= ' ' && c < 0x7f {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		i += size
+		switch {
+		case r == utf8.RuneError:
+			return errDamaged
+		case unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control):
+			return fmt.Errorf("a text holds the character %U", r)
+		}
 	}
 	return nil
 }

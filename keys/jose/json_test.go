@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"hopnhat/authz"
 	"hopnhat/keys/costtest"
 	"hopnhat/keys/jose"
 )
@@ -20,7 +21,7 @@ func tokenwise(d *json.Decoder, depth int) bool {
 	}
 	switch token := token.(type) {
 	case string:
-		return !strings.ContainsRune(token, utf8.RuneError)
+		return authz.CheckText(token) == nil
 	case json.Number:
 		_, err := token.Float64()
 		return err == nil
@@ -33,7 +34,7 @@ func tokenwise(d *json.Decoder, depth int) bool {
 			if token == '{' {
 				name, err := d.Token()
 				text, _ := name.(string)
-				if err != nil || strings.ContainsRune(text, utf8.RuneError) {
+				if err != nil || authz.CheckText(text) != nil {
 					return false
 				}
 				for _, earlier := range names {
@@ -67,7 +68,7 @@ func plainly(raw []byte) bool {
 var odd = []string{
 	`{"a":1}`, `{"a":{"b":[1,2]}}`, `{"a":1,"A":2}`, `{"k":1,"\u212a":2}`, `{"s":1,"ſ":2}`, `{"a":1,"\u0061":2}`, `{"":1,"":2}`, `{"a":{"a":1},"b":{"a":1}}`,
 	`[]`, `[[],{}]`, ` { } `, `{}{}`, `{"a":1}x`, `"a"`, `null`, `1e400`, `-1e999`, `1e308`, `[1e-400]`, `[0.1,-0,1E5]`, strings.Repeat("9", 400),
-	`{"a":"\ud800"}`, `{"a":"\ud83d\ude00"}`, `{"a":"\ud83d\u0041"}`, `{"a":"\udc00"}`, `{"a":"\ufffd"}`, "{\"a\":\"\ufffd\"}", `{"\ud800":1}`, `"\"\\\/\b\f\n\r\t"`,
+	`{"a":"\ud800"}`, `{"a":"\ud83d\ude00"}`, `{"a":"\ud83d\u0041"}`, `{"a":"\udc00"}`, `{"a":"\ufffd"}`, "{\"a\":\"\ufffd\"}", `{"\ud800":1}`, `"\"\\\/"`, `"\b"`, `"\f"`, `"\n"`, `"\u0000"`, `{"\u0000":1}`, `"\u202e"`, "\"\u202e\"", "\"\x7f\"", `"\u0085"`, `"\u2028"`, `"e\u0301"`,
 	`{"a":"\u00e9\\"}`, "\"\xff\"", `{"a" : [ true , false , null ] }`, `[1,]`, `{"a"}`, `{,}`, "", " ", "[1\n]", "{\"a\"\t:\r1}",
 	strings.Repeat("[", 16) + strings.Repeat("]", 16), strings.Repeat("[", 17) + strings.Repeat("]", 17), strings.Repeat("[", 18) + strings.Repeat("]", 18), strings.Repeat("[", 20000),
 	"[" + strings.Repeat("1,", 1023) + "1]", "[" + strings.Repeat("1,", 1024) + "1]", "{" + strings.Join(manyMembers(1024), ",") + "}", "{" + strings.Join(manyMembers(1025), ",") + "}",
