@@ -60,3 +60,12 @@ func (db *DB) Plan(ctx context.Context, sql string, vars []any) (string, error) 
 	})
 	return strings.Join(lines, "\n"), err
 }
+
+// MigrateTo brings the schema to a version, as a release before had it.
+func (db *DB) MigrateTo(ctx context.Context, version int64) error {
+	p, err := db.provider()
+	if err == nil {
+		_, err = p.UpTo(ctx, version)
+	}
+	return err
+}

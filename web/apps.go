@@ -48,6 +48,7 @@ func (s *Server) apps(v *visit) error {
 func (s *Server) appRow(c *authz.Client) view.AppRow {
 	row := view.AppRow{
 		ID: string(c.ID), Name: c.Name, Owner: c.Owner, Profile: string(c.Profile), Method: string(c.Method), State: view.AppEnabled,
+		Verified: c.Verified.Holds(), VerifiedBy: c.Verified.By, VerifiedAt: c.Verified.At,
 		Ends: len(registration.ReviewOf(c, s.o.Now()).Findings),
 	}
 	switch {

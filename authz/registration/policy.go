@@ -81,7 +81,7 @@ func openDeclarations() []authz.Declaration {
 		if i < 0 {
 			i = len(list)
 			list = append(list, authz.Declaration{
-				Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: authz.RegistryID(register), MaxDays: 30, Frequency: "unlimited",
+				Purpose: "dvc.prefill", Basis: authz.BasisConsent, Registry: authz.RegistryID(register), MaxDays: 30, Frequency: "unlimited",
 				Explanation: authz.LocalizedText{VI: "Để thử ứng dụng với dữ liệu giả định.", EN: "To try the app with invented data."},
 			})
 		}
@@ -219,9 +219,31 @@ func (p Policy) lets(list, ordinary []string) []string {
 	return list
 }
 
+// Vouched is who vouches for a client that registers or updates itself under the
+// policy of an initial access token: the officer who gave the token, for the agency
+// that it names, or who did before where nothing has changed that people know the app
+// by. before is nil for a new one.
+func (p Policy) Vouched(initial string, before, c *authz.Client, now time.Time) authz.Verification {
+	switch {
+	case before != nil && before.Verified.Holds() && before.Name == c.Name && before.Owner == c.Owner && before.Site() == c.Site():
+		return before.Verified
+	case p.Open || p.Owner.VI == "" || initial == "":
+		return authz.Verification{}
+	}
+	return authz.Verification{By: "initial-access-token:" + initial, At: now}
+}
+
 // Permits refuses a client that goes beyond the policy.
 func (p Policy) Permits(c *authz.Client) error {
 	if p.Open {
+		// What needs no consent needs somebody who answers for it: an app that nobody
+		// vouches for cannot claim the duty of an agency.
+		for _, d := range c.Declarations {
+			if d.Basis != authz.BasisConsent {
+				return refuse("declarations", "purpose %q on legal basis %s needs an initial access token of the agency; an app that registers without one declares %s alone",
+					d.Purpose, d.Basis, authz.BasisConsent)
+			}
+		}
 		return nil
 	}
 	for _, one := range []struct {

@@ -17,13 +17,15 @@ import (
 
 var clientCommand = verbs(command{
 	name: "client", summary: "Register apps, and say what they are and may do",
-	usage:   "client add|list|show|check|disable|enable|rotate-secret|delete|iat [flags] [FILE|ID]",
+	usage:   "client add|list|show|check|verify|unverify|disable|enable|rotate-secret|delete|iat [flags] [FILE|ID]",
 	example: "hopnhat client add apps.yaml",
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
 	"add":           withStore(clientAdd),
 	"list":          withStore(clientList),
 	"show":          withStore(clientShow),
 	"check":         clientCheck,
+	"verify":        withStore(clientVerified(true)),
+	"unverify":      withStore(clientVerified(false)),
 	"disable":       withStore(clientState(true)),
 	"enable":        withStore(clientState(false)),
 	"rotate-secret": withStore(clientRotateSecret),
@@ -140,8 +142,45 @@ func clientShow(ctx context.Context, p *parts, e env, rest []string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(e.out, "# %s\n", vouchedFor(c))
 	_, err = e.out.Write(text)
 	return err
+}
+
+// vouchedFor says who vouches for an app, in a comment of what is shown.
+func vouchedFor(c *authz.Client) string {
+	if !c.Verified.Holds() {
+		return "agency not verified; see hopnhat client verify"
+	}
+	return "agency verified by " + c.Verified.By + " at " + c.Verified.At.UTC().Format(time.RFC3339)
+}
+
+// clientVerified notes that the operator vouches for the agency of an app, or that
+// nobody does. What she vouches for is printed: name, agency and host as people see
+// them.
+func clientVerified(verified bool) func(ctx context.Context, p *parts, e env, rest []string) error {
+	return func(ctx context.Context, p *parts, e env, rest []string) error {
+		c, err := oneClient(ctx, p, rest)
+		if err != nil {
+			return err
+		}
+		if !c.Ended.IsZero() {
+			return fmt.Errorf("client %q was deleted at %s, which is for good", c.ID, c.Ended.Format(time.RFC3339))
+		}
+		action := "client.unverified"
+		c.Verified = authz.Verification{}
+		if verified {
+			if c.Owner.VI == "" {
+				return fmt.Errorf("client %q names no agency: there is nothing to vouch for; give it an owner with hopnhat client add", c.ID)
+			}
+			action, c.Verified = "client.verified", verifiedHere(time.Now())
+		}
+		if err := p.saveClient(ctx, c, action); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "%s %q of %q at %s: %s; servers follow within 5 s\n", c.ID, c.Name.VI, c.Owner.VI, c.Site(), vouchedFor(c))
+		return nil
+	}
 }
 
 // clientCheck explains what an app may do and what it still uses that ends.

@@ -57,8 +57,19 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	do(0, "client", "add", file)
-	if again := do(0, "client", "show", "so"); again != shown {
+	untold := regexp.MustCompile(`(?m)^#.*\n`) // who vouches, and when
+	if again := do(0, "client", "show", "so"); untold.ReplaceAllString(again, "") != untold.ReplaceAllString(shown, "") {
 		t.Errorf("what is shown and added is shown otherwise:\n%s\n%s", shown, again)
+	}
+	if !strings.Contains(shown, "# agency verified by operator:os-user:") {
+		t.Errorf("who added an app vouches for it:\n%s", shown)
+	}
+	do(0, "client", "unverify", "so")
+	if out := do(0, "client", "show", "so"); !strings.Contains(out, "# agency not verified") {
+		t.Errorf("unverified:\n%s", out)
+	}
+	if out := do(0, "client", "verify", "so"); !strings.Contains(out, "Sở Mẫu") || !strings.Contains(do(0, "client", "show", "so"), "# agency verified by operator:os-user:") {
+		t.Errorf("verified: %s", out)
 	}
 	long := strings.Replace(shown, "- http://localhost/cb\n", "- http://localhost/cb\n"+strings.Repeat("    - http://localhost/"+strings.Repeat("x", 200)+"\n", 20), 1)
 	if err := os.WriteFile(file, []byte(long), 0o600); err != nil {

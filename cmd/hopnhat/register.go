@@ -42,6 +42,11 @@ func (p *parts) registering() (*endpoint.Endpoint, error) {
 	}), nil
 }
 
+// verifiedHere is the word of the operator who runs this tool.
+func verifiedHere(now time.Time) authz.Verification {
+	return authz.Verification{By: "operator:" + atTheKeyboard(), At: now.UTC().Truncate(time.Second)}
+}
+
 func (p *parts) rules() registration.Rules {
 	return registration.Rules{Catalogue: p.catalogue, Loopback: p.c.loopbackIssuer(), Signs: fields(p.c.SigningAlgs)}
 }
@@ -56,6 +61,7 @@ func (p *parts) register(ctx context.Context, m registration.Metadata, known []r
 		return nil, "", fmt.Errorf("client %q: %w", m.ClientID, err)
 	}
 	c.CreatedAt = time.Now().UTC()
+	c.Verified = verifiedHere(c.CreatedAt)
 	before, err := p.db.Client(ctx, c.ID)
 	switch {
 	case errors.Is(err, authz.ErrNotFound):

@@ -26,9 +26,14 @@ func (s AppState) Key() string { return "apps." + string(s) }
 
 // AppRow is one app.
 type AppRow struct {
-	ID      string
-	Name    Words
-	Owner   Words
+	ID    string
+	Name  Words
+	Owner Words
+	// Verified says that somebody vouches for the owner: who, and since when.
+	Verified   bool
+	VerifiedBy string
+	VerifiedAt time.Time
+
 	Profile string
 	Method  string
 	State   AppState

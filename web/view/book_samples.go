@@ -373,8 +373,8 @@ func sampleApps() Apps {
 	land, tax, long := sampleLand(), sampleTax(), sampleLongApp()
 	return Apps{
 		Rows: []AppRow{
-			{ID: "dat-dai-da-nang", Name: land.Name, Owner: land.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppEnabled, Keys: 2, Remote: true, Fetched: sampleNow},
-			{ID: "thue-dien-tu", Name: tax.Name, Owner: tax.Owner, Profile: "fapi2-message-signing", Method: "tls_client_auth", State: AppEnabled, Keys: 1, Ends: 1},
+			{ID: "dat-dai-da-nang", Name: land.Name, Owner: land.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppEnabled, Keys: 2, Remote: true, Fetched: sampleNow, Verified: true, VerifiedBy: "operator:os-user:mau-binh@dc1", VerifiedAt: sampleNow},
+			{ID: "thue-dien-tu", Name: tax.Name, Owner: tax.Owner, Profile: "fapi2-message-signing", Method: "tls_client_auth", State: AppEnabled, Keys: 1, Ends: 1, Verified: true, VerifiedBy: "initial-access-token:0199a7c2-4be1-7d30-9c44-51f0c0a3e2aa", VerifiedAt: sampleNow},
 			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", Name: long.Name, Owner: long.Owner, Profile: "oidc", Method: "client_secret_basic", State: AppDisabled, Ends: 4},
 			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e211", Name: tax.Name, Owner: tax.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppEnabled, Remote: true, Failed: true},
 			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e212", Name: land.Name, Owner: land.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppDeleted},

@@ -24,7 +24,8 @@ type App struct {
 	Name  Words
 	Owner Words  // the agency that runs it
 	Site  string // host name of its redirect URI
-	// Verified says that the owner was checked when the app was enrolled.
+	// Verified says that somebody vouches for the owner: an operator, or the agency's
+	// officer who gave the app its initial access token.
 	Verified bool
 	// PolicyURL and TermsURL are the app's own pages; empty if it has none.
 	PolicyURL, TermsURL string

@@ -136,7 +136,7 @@ func (e *Endpoint) register(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	c.CreatedAt = now
+	c.CreatedAt, c.Verified = now, initial.Policy.Vouched(initial.ID, nil, c, now)
 	secret := giveSecret(c, nil, now)
 	token := authz.NewSecret()
 	kept := registration.Registration{

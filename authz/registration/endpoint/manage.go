@@ -145,6 +145,7 @@ func (e *Endpoint) replace(r *http.Request, before *authz.Client, kept registrat
 	if err != nil {
 		return answer{}, err
 	}
+	c.Verified = kept.Policy.Vouched(kept.Initial, before, c, now)
 	// What an operator has given stays.
 	c.CreatedAt, c.Introspect, c.Resources = before.CreatedAt, before.Introspect, before.Resources
 	c.TokenExchange, c.MayAct, c.TrustedIssuers = before.TokenExchange, before.MayAct, before.TrustedIssuers
