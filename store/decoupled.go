@@ -101,11 +101,13 @@ func (db *DB) Polled(ctx context.Context, id authz.AuthorizationID, codeHash []b
 	return r, &g, err
 }
 
-// OpenDecoupled lists the requests that a person can still answer, newest first.
+// OpenDecoupled lists the requests that a person can still answer, the newest of
+// each client first.
 func (db *DB) OpenDecoupled(ctx context.Context, subject authz.Subject, now time.Time, limit int) ([]decoupled.Request, error) {
 	var rows []decoupledRow
 	err := db.reader(ctx).Raw("SELECT "+decoupledColumns+` FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ?
-		AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed') ORDER BY created_at DESC LIMIT ?`, string(subject), now.UTC(), limit).Scan(&rows).Error
+		AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')
+		ORDER BY row_number() OVER (PARTITION BY client_id ORDER BY created_at DESC), created_at DESC LIMIT ?`, string(subject), now.UTC(), limit).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("listing decoupled requests", err)
 	}

@@ -175,8 +175,9 @@ func TestPestered(t *testing.T) {
 	})
 }
 
-// TestTogether: of requests that come at one moment no more reach a person than of
-// those that come one by one.
+// TestTogether: of requests that come at one moment no more ring than of those that
+// come one by one, and all of them are seen; what she is shown first is the newest
+// of each app.
 func TestTogether(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		person := account(t, db, "together")
@@ -190,9 +191,11 @@ func TestTogether(t *testing.T) {
 						ID: authz.AuthorizationID(authz.NewSecret()), Channel: decoupled.CIBA, Client: "app", Symbol: "42",
 						State: decoupled.Requested, Created: midday, Expires: midday.Add(10 * time.Minute),
 					}
-					ok, err := engine.Reaches(ctx, person, r.Client)
-					if ok {
+					reach, err := engine.Reaches(ctx, person, r.Client)
+					if reach == decoupled.ToRing {
 						reached.Add(1)
+					}
+					if reach != decoupled.ToNobody {
 						r.Subject = person
 					}
 					return errors.Join(err, db.InsertDecoupled(ctx, r))
@@ -204,7 +207,12 @@ func TestTogether(t *testing.T) {
 		}
 		group.Wait()
 		if reached.Load() != 2 {
-			t.Errorf("%d requests reach her, want 2", reached.Load())
+			t.Errorf("%d requests ring, want 2", reached.Load())
+		}
+		other := asked(t, db, func(r *decoupled.Request) { r.Subject, r.Client, r.Created = person, "other", midday.Add(-time.Minute) })
+		list, err := engine.Waiting(t.Context(), person)
+		if err != nil || len(list) != 20 || list[1].ID != other.ID {
+			t.Errorf("%d are listed, and the one of the other app is not the second: %v", len(list), err)
 		}
 	})
 }

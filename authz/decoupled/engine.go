@@ -22,8 +22,9 @@ type Store interface {
 	Decoupled(ctx context.Context, id authz.AuthorizationID) (Request, error)
 	// DecoupledByUserCode finds the request of a user code, whatever its state.
 	DecoupledByUserCode(ctx context.Context, digest []byte) (Request, error)
-	// OpenDecoupled lists the requests that a person can still answer, newest
-	// first, at most limit.
+	// OpenDecoupled lists the requests that a person can still answer, at most limit:
+	// the newest of each client first, then the next of each, so that none of them
+	// keeps the others from her.
 	OpenDecoupled(ctx context.Context, subject authz.Subject, now time.Time, limit int) ([]Request, error)
 	// MoveDecoupled moves a request on, if its state is one from which the event
 	// leads (see [Leads]), it has not expired, and it is of nobody or of the subject
@@ -77,26 +78,44 @@ type Engine struct {
 	Now        func() time.Time
 }
 
-// Limits on what a person is asked, against approvals out of fatigue: so many
-// requests wait at a time, fewer of one app, so that none keeps the others from
-// her, and an app she has disowned does not reach her for a while. What is beyond is answered like any other and expires unseen, so that an
-// app learns nothing about her.
+// Limits on what a person is told of, against approvals out of fatigue: with so many
+// requests waiting, fewer of one app, a further one makes no phone ring. It waits for
+// her all the same, where she looks for what waits: who stands at a counter finds
+// the request that was made for her, and an app is never told that one was taken
+// that nobody can answer. No answer depends on it, so that an app learns nothing
+// about her. An app that she has disowned does not reach her for a while.
 const (
-	maxWaiting = 3
-	maxOfApp   = 2
-	quiet      = time.Hour
+	maxRinging      = 3
+	maxRingingOfApp = 2
+	maxListed       = 20
+	quiet           = time.Hour
 )
 
-// Reaches decides whether a new request of a client may reach a person, in the
-// transaction that stores it: of requests that come together no more than the limit
-// do. An empty subject is asked for too, so that both answers take the same time.
-func (e *Engine) Reaches(ctx context.Context, subject authz.Subject, client authz.ClientID) (bool, error) {
+// Reach is how far a request gets: to nobody; to where the person looks for what
+// waits for her; or to her, with a ring.
+type Reach int
+
+// The reaches.
+const (
+	ToNobody Reach = iota
+	ToBeSeen
+	ToRing
+)
+
+// Reaches decides how far a new request of a client gets to a person, in the
+// transaction that stores it: of requests that come together no more ring than the
+// limit lets. An empty subject is asked for too, so that both answers take the same
+// time.
+func (e *Engine) Reaches(ctx context.Context, subject authz.Subject, client authz.ClientID) (Reach, error) {
 	now := e.Now()
 	asked, err := e.Store.Pestered(ctx, subject, client, now, now.Add(-quiet))
-	if err != nil {
-		return false, err
+	switch {
+	case err != nil, subject == "", asked.NotMe:
+		return ToNobody, err
+	case asked.Waiting >= maxRinging, asked.OfClient >= maxRingingOfApp:
+		return ToBeSeen, nil
 	}
-	return subject != "" && asked.Waiting < maxWaiting && asked.OfClient < maxOfApp && !asked.NotMe, nil
+	return ToRing, nil
 }
 
 // Tell notifies the person of a request that was stored. Nothing waits for it.
@@ -208,7 +227,7 @@ func (e *Engine) ByUserCode(ctx context.Context, code string) (Request, error) {
 
 // Waiting lists what waits for a person, newest first.
 func (e *Engine) Waiting(ctx context.Context, subject authz.Subject) ([]Request, error) {
-	return e.Store.OpenDecoupled(ctx, subject, e.Now(), 2*maxWaiting)
+	return e.Store.OpenDecoupled(ctx, subject, e.Now(), maxListed)
 }
 
 // ConfirmedBy tells whether a person has confirmed a request that is open.

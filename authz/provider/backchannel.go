@@ -27,9 +27,9 @@ type backchannelAnswer struct {
 }
 
 // Backchannel is the backchannel authentication endpoint, CIBA Core §7. Whether
-// the person is known is not told: for a stranger, for one who is asked too often
-// already and for one who disowned the app's last request the answer is the same,
-// and expires.
+// the person is known is not told: for a stranger and for one who disowned the app's
+// last request the answer is the same, and expires; for one who is asked much
+// already it is the same too, and waits for her unannounced.
 func (p *Provider) Backchannel(w http.ResponseWriter, r *http.Request) {
 	answer, err := p.backchannel(r)
 	if err != nil {
@@ -68,12 +68,13 @@ func (p *Provider) backchannel(r *http.Request) (backchannelAnswer, error) {
 	if err != nil {
 		return backchannelAnswer{}, err
 	}
-	err = p.beginDecoupled(ctx, pending, &row, assertion, func(ctx context.Context) error {
+	var reach decoupled.Reach
+	err = p.beginDecoupled(ctx, pending, &row, assertion, func(ctx context.Context) (err error) {
 		if err := p.spendRequest(ctx, signed); err != nil {
 			return err
 		}
-		reaches, err := p.o.Approvals.Reaches(ctx, subject, client.ID)
-		if !reaches {
+		reach, err = p.o.Approvals.Reaches(ctx, subject, client.ID)
+		if reach == decoupled.ToNobody {
 			row.Subject = ""
 		}
 		return err
@@ -81,9 +82,11 @@ func (p *Provider) backchannel(r *http.Request) (backchannelAnswer, error) {
 	if err != nil {
 		return backchannelAnswer{}, authz.AsError(err)
 	}
-	p.o.Approvals.Tell(ctx, decoupled.Notice{
-		Subject: row.Subject, Request: pending.ID, App: client.Name, Owner: client.Owner, URL: p.o.Issuer + p.o.WaitingPath, Expires: pending.Expires,
-	})
+	if reach == decoupled.ToRing {
+		p.o.Approvals.Tell(ctx, decoupled.Notice{
+			Subject: row.Subject, Request: pending.ID, App: client.Name, Owner: client.Owner, URL: p.o.Issuer + p.o.WaitingPath, Expires: pending.Expires,
+		})
+	}
 	return backchannelAnswer{
 		ID: p.o.Approvals.Keys.Code(pending.ID), ExpiresIn: int(pending.Expires.Sub(pending.Created).Seconds()),
 		Interval: int(decoupled.Interval.Seconds()), BindingNumber: row.Symbol,

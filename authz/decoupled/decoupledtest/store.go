@@ -4,6 +4,7 @@ package decoupledtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -65,7 +66,8 @@ func (s *Store) DecoupledByUserCode(_ context.Context, digest []byte) (decoupled
 	return decoupled.Request{}, authz.ErrNotFound
 }
 
-// OpenDecoupled lists what a person can still answer, newest first.
+// OpenDecoupled lists what a person can still answer, the newest of each client
+// first.
 func (s *Store) OpenDecoupled(_ context.Context, subject authz.Subject, now time.Time, limit int) ([]decoupled.Request, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +77,14 @@ func (s *Store) OpenDecoupled(_ context.Context, subject authz.Subject, now time
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b decoupled.Request) int { return b.Created.Compare(a.Created) })
+	newest := func(a, b decoupled.Request) int { return b.Created.Compare(a.Created) }
+	slices.SortFunc(out, newest)
+	turn, turns := map[authz.AuthorizationID]int{}, map[authz.ClientID]int{}
+	for _, r := range out {
+		turns[r.Client]++
+		turn[r.ID] = turns[r.Client]
+	}
+	slices.SortStableFunc(out, func(a, b decoupled.Request) int { return cmp.Compare(turn[a.ID], turn[b.ID]) })
 	return out[:min(limit, len(out))], nil
 }
 
