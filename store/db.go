@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/glebarez/sqlite"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -39,6 +37,8 @@ type Options struct {
 	// Create makes the SQLite file if there is none. Without it a missing one is
 	// sqldb.ErrNoFile.
 	Create bool
+	// Unlimited lets statements take as long as they take: for migrations.
+	Unlimited bool
 	// Now is the clock; nil takes time.Now.
 	Now func() time.Time
 }
@@ -71,7 +71,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	switch DialectOf(o.DSN) {
 	case PostgreSQL:
-		err = db.openPostgreSQL(o)
+		err = db.openPostgreSQL(ctx, o)
 	default:
 		err = db.openSQLite(o)
 	}
@@ -97,26 +97,25 @@ func DialectOf(dsn string) Dialect {
 	return SQLite
 }
 
-func (db *DB) openPostgreSQL(o Options) error {
-	config, err := pgx.ParseConfig(o.DSN)
+func (db *DB) openPostgreSQL(ctx context.Context, o Options) error {
+	limit := sqldb.StatementLimit
+	if o.Unlimited {
+		limit = 0
+	}
+	server, err := sqldb.Dial(ctx, o.DSN, o.MaxConns, limit)
 	if err != nil {
-		return fmt.Errorf("reading the database address %s: %w", sqldb.Redacted(o.DSN), err)
+		return fmt.Errorf("opening the database %s: %w", sqldb.Redacted(o.DSN), err)
 	}
-	if config.RuntimeParams["statement_timeout"] == "" {
-		config.RuntimeParams["statement_timeout"] = "15000"
-	}
-	config.RuntimeParams["timezone"] = "UTC"
-	pool := stdlib.OpenDB(*config)
-	pool.SetMaxOpenConns(o.MaxConns)
-	pool.SetMaxIdleConns(o.MaxConns)
-	pool.SetConnMaxLifetime(30 * time.Minute)
-	db.dialect, db.pools = PostgreSQL, []*sql.DB{pool}
-	db.write, err = db.gorm(postgres.New(postgres.Config{Conn: pool}), false)
+	db.dialect, db.pools = PostgreSQL, []*sql.DB{server.Pool}
+	db.write, err = db.gorm(postgres.New(postgres.Config{Conn: server.Pool}), false)
 	if err != nil {
-		return err
+		return errors.Join(err, server.Pool.Close())
 	}
-	db.read, err = db.gorm(postgres.New(postgres.Config{Conn: pool}), true)
-	return err
+	db.read, err = db.gorm(postgres.New(postgres.Config{Conn: server.Pool}), !server.Pooled)
+	if err != nil {
+		return errors.Join(err, server.Pool.Close())
+	}
+	return nil
 }
 
 // openSQLite opens one writing connection, which queues writers in this process

@@ -48,22 +48,52 @@ func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
 	if err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}
-	return nil
+	if db.dialect == SQLite {
+		return nil // a file has no roles
+	}
+	return db.narrow(ctx)
 }
 
 // CheckVersion returns ErrSchemaBehind when a migration is missing. A newer
 // schema is fine: the release in service runs before, during and after a change.
+// It only reads, as the role of a server may.
 func (db *DB) CheckVersion(ctx context.Context) error {
 	p, err := db.provider()
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
-	pending, err := p.HasPending(ctx)
+	there := "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'"
+	if db.dialect == PostgreSQL {
+		there = "SELECT count(*) FROM pg_class WHERE oid = to_regclass('goose_db_version')"
+	}
+	behind := fmt.Errorf("%w: run `hopnhat migrate` with the migration role", ErrSchemaBehind)
+	var tables int
+	if err := db.pools[0].QueryRowContext(ctx, there).Scan(&tables); err != nil {
+		return fmt.Errorf("reading the schema version: %w", err)
+	}
+	if tables == 0 {
+		return behind
+	}
+	rows, err := db.pools[0].QueryContext(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
 	if err != nil {
 		return fmt.Errorf("reading the schema version: %w", err)
 	}
-	if pending {
-		return fmt.Errorf("%w: run `hopnhat migrate` with the migration role", ErrSchemaBehind)
+	defer rows.Close()
+	applied := map[int64]bool{}
+	for rows.Next() {
+		var version int64
+		if err := rows.Scan(&version); err != nil {
+			return fmt.Errorf("reading the schema version: %w", err)
+		}
+		applied[version] = true
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading the schema version: %w", err)
+	}
+	for _, source := range p.ListSources() {
+		if !applied[source.Version] {
+			return behind
+		}
 	}
 	return nil
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
@@ -66,11 +68,18 @@ func verbs(c command, table map[string]func(ctx context.Context, c command, e en
 }
 
 var migrateCommand = command{
-	name: "migrate", summary: "Bring the database schema to this program's version", usage: "migrate [flags]",
-	example: "hopnhat migrate --database postgres://migrator@db/hopnhat",
+	name: "migrate", summary: "Bring the database schema to this program's version", usage: "migrate [--print-roles] [flags]",
+	example: "hopnhat migrate --print-roles | psql -U postgres\n  hopnhat migrate --database postgres://hopnhat_migrate@db/hopnhat",
 	run: func(ctx context.Context, self command, e env, args []string) error {
-		c, _, err := begin(self, e, args, nil)
+		var roles bool
+		c, _, err := begin(self, e, args, func(f flags) {
+			f.BoolVar(&roles, "print-roles", false, "only print the SQL that makes roles, databases and rights, for psql as a superuser; names of databases are those of database and registry")
+		})
 		if err != nil {
+			return err
+		}
+		if roles {
+			_, err := io.WriteString(e.out, store.RolesSQL(databaseName(c.Database, "hopnhat"), databaseName(c.Registry, "hopnhat_registry")))
 			return err
 		}
 		if !sqldb.Postgres(c.Database) {
@@ -78,13 +87,26 @@ var migrateCommand = command{
 				return err
 			}
 		}
-		db, err := store.Open(ctx, store.Options{DSN: c.Database, Create: true})
+		db, err := store.Open(ctx, store.Options{DSN: c.Database, Create: true, Unlimited: true})
 		if err != nil {
 			return err
 		}
 		defer db.Close()
 		return db.Migrate(ctx, func(step string) { fmt.Fprintln(e.out, step) })
 	},
+}
+
+// databaseName is the name of a PostgreSQL database in its address; otherwise where
+// there is none.
+func databaseName(address, otherwise string) string {
+	if !sqldb.Postgres(address) {
+		return otherwise
+	}
+	u, err := url.Parse(address)
+	if err != nil || strings.Trim(u.Path, "/") == "" {
+		return otherwise
+	}
+	return strings.Trim(u.Path, "/")
 }
 
 var registryCommand = verbs(command{

@@ -16,6 +16,7 @@ need() { # need PACKAGE COMMAND...: PACKAGE is wanted when no COMMAND is found
 }
 
 need postgresql '/usr/lib/postgresql/*/bin/initdb'
+need pgbouncer pgbouncer /usr/sbin/pgbouncer
 need chromium chromium chromium-browser google-chrome
 need nodejs node
 need npm npm

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	_ "github.com/glebarez/go-sqlite" // database/sql driver "sqlite"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"hopnhat/store/sqldb"
 )
@@ -27,8 +25,8 @@ type DB struct {
 
 	pool     *sql.DB
 	postgres bool
-	config   *pgx.ConnConfig // nil for SQLite
-	where    string          // for messages, without secrets
+	server   *sqldb.Server // nil for SQLite
+	where    string        // for messages, without secrets
 
 	mu       sync.RWMutex
 	prepared map[string]*sql.Stmt
@@ -52,15 +50,15 @@ func open(ctx context.Context, dsn string, create bool) (*DB, error) {
 	}
 	db := &DB{prepared: map[string]*sql.Stmt{}}
 	if sqldb.Postgres(dsn) {
-		config, err := pgx.ParseConfig(dsn)
-		if err != nil {
-			// The parser's words may repeat the password.
-			return nil, errors.New("the address of the national database cannot be read: want postgres://user@host:port/database")
+		limit := sqldb.StatementLimit
+		if create {
+			limit = 0
 		}
-		db.postgres, db.config, db.where = true, config, config.Host+"/"+config.Database
-		db.pool = stdlib.OpenDB(*config)
-		db.pool.SetMaxOpenConns(16)
-		db.pool.SetMaxIdleConns(16)
+		server, err := sqldb.Dial(ctx, dsn, 16, limit)
+		if err != nil {
+			return nil, fmt.Errorf("opening the national database %s: %w", sqldb.Redacted(dsn), err)
+		}
+		db.postgres, db.server, db.pool, db.where = true, server, server.Pool, server.Config.Host+"/"+server.Config.Database
 	} else {
 		path := sqldb.Path(dsn)
 		if err := sqldb.File(path, create); errors.Is(err, sqldb.ErrNoFile) {
@@ -118,8 +116,31 @@ func (db *DB) bind(query string) string {
 	return b.String()
 }
 
+// statement is a query to be asked.
+type statement interface {
+	QueryContext(ctx context.Context, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, args ...any) *sql.Row
+}
+
+// unprepared is a statement where none may be left on a connection.
+type unprepared struct {
+	pool  *sql.DB
+	query string
+}
+
+func (u unprepared) QueryContext(ctx context.Context, args ...any) (*sql.Rows, error) {
+	return u.pool.QueryContext(ctx, u.query, args...)
+}
+
+func (u unprepared) QueryRowContext(ctx context.Context, args ...any) *sql.Row {
+	return u.pool.QueryRowContext(ctx, u.query, args...)
+}
+
 // statement prepares a query once.
-func (db *DB) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+func (db *DB) statement(ctx context.Context, query string) (statement, error) {
+	if db.server != nil && db.server.Pooled {
+		return unprepared{db.pool, db.bind(query)}, nil
+	}
 	db.mu.RLock()
 	s, ok := db.prepared[query]
 	db.mu.RUnlock()

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"hopnhat/store/sqldb"
 )
 
 // MinPersons and MaxPersons bound a nation.
@@ -100,7 +102,7 @@ func (db *DB) Generate(ctx context.Context, o Options) error {
 func (db *DB) load(ctx context.Context, o Options) (organisations int, err error) {
 	var s sink
 	if db.postgres {
-		s, err = newCopySink(ctx, db.config)
+		s, err = newCopySink(ctx, db.server)
 	} else {
 		s, err = newSQLiteSink(ctx, db.pool)
 	}
@@ -121,13 +123,17 @@ type copySink struct {
 	buf  bytes.Buffer
 }
 
-func newCopySink(ctx context.Context, config *pgx.ConnConfig) (*copySink, error) {
-	conn, err := pgx.ConnectConfig(ctx, config)
+func newCopySink(ctx context.Context, server *sqldb.Server) (*copySink, error) {
+	conn, err := pgx.ConnectConfig(ctx, server.Config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to load the nation: %w", err)
 	}
 	// Nothing is acknowledged before nation.complete is set, and that is written
-	// on another connection with the usual durability.
+	// on another connection with the usual durability. A pooler would leave the setting
+	// to whoever has the connection next.
+	if server.Pooled {
+		return &copySink{conn: conn}, nil
+	}
 	if _, err := conn.Exec(ctx, "SET synchronous_commit = off"); err != nil {
 		return nil, errors.Join(err, conn.Close(ctx))
 	}

@@ -7,10 +7,13 @@ package pgtest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/url"
 	"os"
+	program "os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,4 +63,47 @@ func randomName() string {
 		panic(err)
 	}
 	return hex.EncodeToString(b[:])
+}
+
+// Script runs a script in psql as the cluster's superuser, as an operator does.
+func Script(t testing.TB, script string) {
+	t.Helper()
+	path, err := program.LookPath("psql")
+	if err != nil {
+		t.Fatalf("no psql: %v", err)
+	}
+	command := program.CommandContext(t.Context(), path, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", os.Getenv(Env))
+	command.Stdin = strings.NewReader(script)
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("psql: %v\n%s", err, output)
+	}
+}
+
+// Names are those of a main database and one of the registers that nobody has made
+// yet; both are dropped, if they are there, when the test ends.
+func Names(t testing.TB) (database, registry string) {
+	t.Helper()
+	name := "hn_" + randomName()
+	t.Cleanup(func() {
+		for _, one := range []string{name, name + "_registry"} {
+			exec(t, os.Getenv(Env), "DROP DATABASE IF EXISTS "+one+" WITH (FORCE)")
+		}
+	})
+	return name, name + "_registry"
+}
+
+// As is the URL of a database for a role, which is given a password of this cluster.
+// The roles are all the tests', so one changes them at a time.
+func As(t testing.TB, role, database string) string {
+	t.Helper()
+	address, err := url.Parse(os.Getenv(Env))
+	if err != nil {
+		t.Fatalf("reading %s: %v", Env, err)
+	}
+	secret, _ := address.User.Password()
+	sum := sha256.Sum256([]byte(role + secret))
+	password := hex.EncodeToString(sum[:16])
+	exec(t, os.Getenv(Env), fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(4711); ALTER ROLE %s PASSWORD '%s'; COMMIT", role, password))
+	address.User, address.Path = url.UserPassword(role, password), "/"+database
+	return address.String()
 }

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"hopnhat/store/sqldb"
+)
+
+// The roles of PostgreSQL, each with no more than its program does.
+const (
+	// RoleMigrate owns the tables of the main database and changes them: `hopnhat
+	// migrate`, between releases.
+	RoleMigrate = "hopnhat_migrate"
+	// RoleServer is that of servers and operators' tools.
+	RoleServer = "hopnhat_server"
+	// RoleRegistryLoad owns the tables of the national registers and fills them.
+	RoleRegistryLoad = "hopnhat_registry_load"
+	// RoleRegistryRead is how a server reads them.
+	RoleRegistryRead = "hopnhat_registry_read"
+)
+
+// restricted are the tables on which nobody but their owner may do what the default
+// privileges allow, and what is allowed: evidence is added to and noted in the log,
+// never changed or deleted.
+var restricted = []struct{ table, allowed string }{
+	{"events", "SELECT, INSERT, UPDATE (log_index, log_origin)"},
+	{"goose_db_version", "SELECT"},
+}
+
+// narrowing takes from everybody but the owner, on the restricted tables that are
+// there, what is not allowed.
+func narrowing() string {
+	var b strings.Builder
+	b.WriteString("DO $$\nDECLARE role name;\nBEGIN\n")
+	for _, r := range restricted {
+		fmt.Fprintf(&b, `  FOR role IN SELECT DISTINCT pg_get_userbyid(a.grantee) FROM pg_class c, aclexplode(c.relacl) a
+    WHERE c.oid = to_regclass('%[1]s') AND a.grantee NOT IN (c.relowner, 0) AND a.privilege_type <> 'SELECT'
+  LOOP
+    EXECUTE format('REVOKE ALL ON %[1]s FROM %%I', role);
+    EXECUTE format('GRANT %[2]s ON %[1]s TO %%I', role);
+  END LOOP;
+  IF to_regclass('%[1]s') IS NOT NULL THEN
+    REVOKE ALL ON %[1]s FROM PUBLIC;
+  END IF;
+`, r.table, r.allowed)
+	}
+	b.WriteString("END $$;\n")
+	return b.String()
+}
+
+// narrow keeps the restricted tables so after a migration has made them.
+func (db *DB) narrow(ctx context.Context) error {
+	if _, err := db.pools[0].ExecContext(ctx, narrowing()); err != nil {
+		return fmt.Errorf("keeping evidence from being changed: %w", err)
+	}
+	return nil
+}
+
+// RolesSQL is what a superuser runs in psql before the first migration: roles,
+// databases, and what each role may do, now and on tables that come later. It can be
+// run again, also on databases that are there. database and registry name the
+// databases.
+func RolesSQL(database, registry string) string {
+	name := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+	text := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("-- Printed by `hopnhat migrate --print-roles`. Run it in psql as a superuser; it can be run again.")
+	line("-- Then give each role a password: \\password %s, and so on.", RoleMigrate)
+	line("\\set ON_ERROR_STOP on")
+	line("")
+	for _, role := range []struct{ name, what string }{
+		{RoleMigrate, "owns the tables of the main database: hopnhat migrate"},
+		{RoleServer, "servers and operators' tools: no table is made, changed or dropped by it"},
+		{RoleRegistryLoad, "owns and fills the national registers"},
+		{RoleRegistryRead, "servers read the national registers"},
+	} {
+		line("-- %s", role.what)
+		line("DO $$ BEGIN CREATE ROLE %s LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;", name(role.name))
+	}
+	for _, d := range []struct{ name, owner, user, on string }{
+		{database, RoleMigrate, RoleServer, "SELECT, INSERT, UPDATE, DELETE"},
+		{registry, RoleRegistryLoad, RoleRegistryRead, "SELECT"},
+	} {
+		line("")
+		line("SELECT %s WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = %s) \\gexec",
+			text("CREATE DATABASE "+name(d.name)+" OWNER "+name(d.owner)+" ENCODING 'UTF8' TEMPLATE template0"), text(d.name))
+		line("REVOKE ALL ON DATABASE %s FROM PUBLIC;", name(d.name))
+		line("GRANT CONNECT ON DATABASE %s TO %s, %s;", name(d.name), name(d.owner), name(d.user))
+		// A pooler takes no such setting with the connection.
+		line("ALTER ROLE %s IN DATABASE %s SET statement_timeout = '%ds';", name(d.user), name(d.name), int(sqldb.StatementLimit.Seconds()))
+		line("\\connect %s", name(d.name))
+		line("ALTER SCHEMA public OWNER TO %s;", name(d.owner))
+		line("REVOKE ALL ON SCHEMA public FROM PUBLIC;")
+		line("GRANT USAGE ON SCHEMA public TO %s;", name(d.user))
+		line("-- Tables that are there already, whoever made them:")
+		line(`SELECT format('ALTER TABLE public.%%I OWNER TO %s', tablename) FROM pg_tables WHERE schemaname = 'public' AND tableowner <> %s \gexec`, name(d.owner), text(d.owner))
+		line("GRANT %s ON ALL TABLES IN SCHEMA public TO %s;", d.on, name(d.user))
+		line("-- Tables and their numbering that come later:")
+		line("ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA public GRANT %s ON TABLES TO %s;", name(d.owner), d.on, name(d.user))
+		if d.name == database {
+			line("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %s;", name(d.user))
+			line("ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA public GRANT USAGE ON SEQUENCES TO %s;", name(d.owner), name(d.user))
+			line("-- Evidence is added to, never changed; each migration does this again.")
+			b.WriteString(narrowing())
+		}
+	}
+	return b.String()
+}
