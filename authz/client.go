@@ -244,10 +244,6 @@ func (c *Client) AllowsResponseType(responseType string) bool {
 	return slices.Contains(c.ResponseTypes, responseType)
 }
 
-// HasRedirectURI compares exactly, RFC 9700 §2.1. For a loopback redirect of a
-// native app the port is free (RFC 8252 §7.3), which no profile here allows.
-func (c *Client) HasRedirectURI(uri string) bool { return slices.Contains(c.RedirectURIs, uri) }
-
 // SectorOf gives the sector of a client that registered none: the host of its
 // only redirect host (OpenID Connect Core §8.1).
 func SectorOf(redirectURIs []string) (string, bool) {

@@ -13,11 +13,12 @@ const (
 	FAPI2        ProfileName = "fapi2"
 	FAPI2Signing ProfileName = "fapi2-message-signing"
 	FAPICIBA     ProfileName = "fapi-ciba"
+	Native       ProfileName = "native"
 	OIDC         ProfileName = "oidc"
 )
 
 // ProfileNames are the rows of [Profiles] in the order in which they are shown.
-var ProfileNames = []ProfileName{FAPI2, FAPI2Signing, FAPICIBA, OIDC}
+var ProfileNames = []ProfileName{FAPI2, FAPI2Signing, FAPICIBA, Native, OIDC}
 
 // AssertionAudience says whom the `aud` of a client assertion may name. The zero
 // value is [IssuerAlone].
@@ -75,6 +76,13 @@ type Profile struct {
 	// UnsignedRequestObjects takes request objects of algorithm none from a client
 	// that registered no algorithm for them, or this one (OpenID Connect Core §6.1).
 	UnsignedRequestObjects bool
+	// AnyLoopbackPort is for apps on a person's own device: their redirect URIs are
+	// https addresses that the device gives to them alone (RFC 8252 §7.2), or loopback
+	// addresses, on any port (§7.3).
+	AnyLoopbackPort bool
+	// KeyBeforeReleases: what is asked of registers goes to a key that was named before
+	// the person is asked (RFC 9449 §10), since nothing else proves who the app is.
+	KeyBeforeReleases bool
 	// BrowserLogout lets a client register front-channel logout and session
 	// management, for what cannot be called from outside.
 	BrowserLogout bool
@@ -88,7 +96,8 @@ type Profile struct {
 	AssertionAudience AssertionAudience
 	// RotateRefresh: a refresh token is spent by its use (RFC 9700 §4.14.2). FAPI
 	// 2.0 SP §5.3.2.1 forbids it: its clients authenticate with a key and their
-	// tokens are bound, so a rotation protects from nothing and loses logins.
+	// tokens are bound, so a rotation protects from nothing and loses logins. Those of
+	// apps without a secret are bound to the DPoP key instead (RFC 9449 §5).
 	RotateRefresh bool
 	// RegisteredScopes refuses a request for a scope of ours that the app did not
 	// register; without it such a scope is passed over and not granted, which the
@@ -149,6 +158,21 @@ var Profiles = map[ProfileName]Profile{
 		AssertionAudience:     IssuerOrCIBA,
 		RegisteredScopes:      true,
 		CodeLife:              60 * time.Second,
+	},
+	Native: {
+		Name: Native, Source: "RFC 8252 for apps on phones and desktops, RFC 9700, RFC 9449",
+		RequireConstraint: true,
+		Constraints:       []Constraint{DPoP},
+		AuthMethods:       []AuthMethod{PublicClient},
+		ResponseTypes:     []string{"code"},
+		ResponseModes:     []string{"query", "jwt", "query.jwt"},
+		GrantTypes:        []string{"authorization_code", "refresh_token"},
+		TokenAlgorithms:   []string{"ES256", "PS256", "EdDSA"},
+		DefaultAlgorithm:  "ES256",
+
+		AnyLoopbackPort:   true,
+		KeyBeforeReleases: true,
+		CodeLife:          60 * time.Second,
 	},
 	OIDC: {
 		Name: OIDC, Source: "OpenID Connect Core 1.0, RFC 9700",

@@ -87,8 +87,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 		c, err := a.byCertificate(ctx, authz.ClientID(form.Get("client_id")))
 		return c, Assertion{}, err
 	case methods == 0:
-		return nil, Assertion{}, authz.Refuse(authz.InvalidClient,
-			"no client authentication in the request; authenticate with the registered method, for a certificate with client_id at the host of mtls_endpoint_aliases")
+		c, err := a.byNothing(ctx, authz.ClientID(form.Get("client_id")))
+		return c, Assertion{}, err
 	case basic:
 		if id := form.Get("client_id"); id != "" && id != basicID {
 			return nil, Assertion{}, authz.Refuse(authz.InvalidRequest,
@@ -141,6 +141,26 @@ func (a *Authenticator) find(ctx context.Context, id authz.ClientID) (*Registere
 	}
 	if err != nil {
 		return nil, authz.AsError(err)
+	}
+	return c, nil
+}
+
+// byNothing finds an app that keeps no secret and says who it is (RFC 6749 §3.2.1). One
+// that must authenticate and one that is not there get the same answer.
+func (a *Authenticator) byNothing(ctx context.Context, id authz.ClientID) (*Registered, error) {
+	missing := authz.Refuse(authz.InvalidClient,
+		"no client authentication in the request; authenticate with the registered method, for a certificate with client_id at the host of mtls_endpoint_aliases")
+	if id == "" {
+		return nil, missing
+	}
+	c, err := a.Directory.Client(ctx, id)
+	switch {
+	case errors.Is(err, ErrUnknownClient):
+		return nil, missing.Because(err)
+	case err != nil:
+		return nil, authz.AsError(err)
+	case c.Method != authz.PublicClient || !slices.Contains(c.Profile.AuthMethods, authz.PublicClient):
+		return nil, missing
 	}
 	return c, nil
 }

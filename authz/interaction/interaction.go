@@ -52,6 +52,9 @@ type Request struct {
 	Confirm bool
 	// Hinted is the subject an id_token_hint named, or empty.
 	Hinted authz.Subject
+	// Present tells that the answer may reach another app than it is for, so that the
+	// person has to be there (RFC 8252 §8.6).
+	Present bool
 }
 
 // Session are the facts of the browser's session.
@@ -87,7 +90,9 @@ func Next(r Request, s Session, consentNeeded, consentGiven bool, now time.Time)
 		return refuse(authz.LoginRequired, "another person is signed in than id_token_hint names")
 	case r.Hinted != "" && r.Hinted != s.Subject:
 		return ask(Login, authz.LoginRequired, "another person is signed in than id_token_hint names")
-	case forced(r.Prompt) && s.AuthTime.Before(r.Created.Truncate(time.Second)):
+	case r.Present && silent:
+		return refuse(authz.LoginRequired, "an app on the device is not answered without the person")
+	case (forced(r.Prompt) || r.Present) && s.AuthTime.Before(r.Created.Truncate(time.Second)):
 		return ask(Login, authz.LoginRequired, "the app asks for a new sign-in")
 	case r.MaxAge != nil && tooOld(s.AuthTime, *r.MaxAge, r.Created, now):
 		return ask(Login, authz.LoginRequired, "the sign-in is older than the app accepts")

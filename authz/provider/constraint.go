@@ -46,7 +46,11 @@ func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (a
 	case client.DPoPBound:
 		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof, "this app registered dpop_bound_access_tokens; send a DPoP proof (RFC 9449 §5.2)")
 	case client.Profile.RequireConstraint:
-		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof, "profile %s binds tokens to their holder; send a DPoP proof (RFC 9449), or register tls_client_certificate_bound_access_tokens", client.Profile.Name)
+		otherwise := ""
+		if slices.Contains(client.Profile.Constraints, authz.MutualTLS) {
+			otherwise = ", or register tls_client_certificate_bound_access_tokens"
+		}
+		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof, "profile %s binds tokens to their holder; send a DPoP proof (RFC 9449)%s", client.Profile.Name, otherwise)
 	}
 	return authz.Confirmation{}, none, nil
 }

@@ -13,7 +13,7 @@ import (
 // that need no asking, or were just given.
 func (p *Provider) decide(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, signedIn, given bool) (interaction.Outcome, []authz.Release, error) {
 	req := pending.Request
-	facts := interaction.Request{Prompt: req.Prompt, MaxAge: req.MaxAge, Created: pending.Created, Level: client.MinimumLevel}
+	facts := interaction.Request{Prompt: req.Prompt, MaxAge: req.MaxAge, Created: pending.Created, Level: client.MinimumLevel, Present: !assured(client, req)}
 	wished := req.ACRValues
 	if req.Claims != nil {
 		switch values, essential := req.Claims.ACR(); {

@@ -40,6 +40,10 @@ type introspection struct {
 // it learns "not active", as of a made-up one (§4, fosite.md hazard 8).
 func (p *Provider) Introspect(w http.ResponseWriter, r *http.Request) {
 	client, form, err := p.authenticated(r)
+	if err == nil && client.Method == authz.PublicClient {
+		// RFC 7662 §2.1: who asks is authorized, and a name alone is no proof of who asks.
+		err = authz.Refuse(authz.InvalidClient, "introspection is for apps that authenticate")
+	}
 	if err != nil {
 		p.refuse(w, r, err)
 		return

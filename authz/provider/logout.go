@@ -107,7 +107,7 @@ func (p *Provider) leave(ctx context.Context, asked leaving, signedIn *SignedIn)
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "post_logout_redirect_uri needs id_token_hint or client_id beside it").At("post_logout_redirect_uri")
 		}
 		// §3: compared exactly with those that were registered.
-		if !slices.Contains(client.PostLogoutRedirectURIs, asked.URI) {
+		if !client.HasPostLogoutRedirectURI(asked.URI) {
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "post_logout_redirect_uri is not registered for this app").At("post_logout_redirect_uri")
 		}
 		out.Return = withParameters(asked.URI, "state", asked.State)

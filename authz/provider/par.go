@@ -60,6 +60,9 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 	if assertion.Proof.JKT != "" {
 		checked.DPoPKeyThumbprint = assertion.Proof.JKT
 	}
+	if err := keyNamed(client, checked); err != nil {
+		return Pending{}, err
+	}
 	now := p.now().UTC()
 	pending := Pending{
 		ID: authz.AuthorizationID(authz.NewSecret()), Pushed: true, Request: checked,

@@ -166,9 +166,13 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound
 	return answer, nil
 }
 
-// checkBinding: RFC 9449 §10, the code goes only to the key it was bound to.
+// checkBinding: RFC 9449 §10, the code goes only to the key it was bound to; and §5, a
+// refresh token of an app that cannot authenticate is good with the key of its code alone.
 func (p *Provider) checkBinding(u *unit, form url.Values, presented authz.Confirmation) error {
 	if form.Get("grant_type") != "authorization_code" {
+		if u.client.Method == authz.PublicClient && (u.grant.Bound.JKT == "" || u.grant.Bound.JKT != presented.JKT) {
+			return authz.Refuse(authz.InvalidGrant, "the refresh token is bound to the DPoP key that its code was redeemed with")
+		}
 		return nil
 	}
 	if bound := u.grant.Request.DPoPKeyThumbprint; bound != "" && bound != presented.JKT {

@@ -66,7 +66,7 @@ func (r Rules) signs(algorithm string) bool {
 // checks are asked in this order; each is one rule or one group of members. A
 // later one may rely on what an earlier one made sure of.
 var checks = []func(m Metadata, c *authz.Client, profile authz.Profile, rules Rules) error{
-	checkSizes, checkIdentity, checkLookalike, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
+	checkSizes, checkIdentity, checkLookalike, checkPublic, checkMethod, checkCertificate, checkConstraint, checkResponses, checkGrants, checkPKCE, checkDefaults,
 	checkKeys, checkAlgorithms, checkEncryption,
 	checkRedirects, checkURIs, checkBrowserLogout, checkSubject, checkSector, checkBackchannel, checkDeclarations, checkScopes, checkDelegation,
 }
@@ -291,13 +291,16 @@ func checkEncryption(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) erro
 	return nil
 }
 
-// checkRedirects: RFC 9700 §2.1, §4.1.3: compared exactly, so each is a whole URL,
-// and a scheme of an app's own, which any other app may claim, is none (RFC 8252
-// §7.1); a native app claims an https URL (§7.2).
-func checkRedirects(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error {
+// checkRedirects: RFC 9700 §2.1, §4.1.3: compared exactly, so each is a whole URL.
+func checkRedirects(_ Metadata, c *authz.Client, profile authz.Profile, rules Rules) error {
 	for _, uri := range c.RedirectURIs {
-		if wrong := wrongURI(uri, rules.Loopback); wrong != "" {
+		if wrong := wrongRedirect(uri, profile, rules); wrong != "" {
 			return authz.Refuse(authz.InvalidRedirectURI, "redirect_uris: %s", wrong).At("redirect_uris")
+		}
+	}
+	for _, uri := range c.PostLogoutRedirectURIs {
+		if wrong := wrongRedirect(uri, profile, rules); wrong != "" {
+			return refuse("post_logout_redirect_uris", "%s", wrong)
 		}
 	}
 	return nil
@@ -308,7 +311,6 @@ func checkURIs(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error 
 		member string
 		uris   []string
 	}{
-		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs},
 		{"backchannel_logout_uri", some(c.BackchannelLogoutURI)},
 		{"frontchannel_logout_uri", some(c.FrontchannelLogoutURI)},
 		{"jwks_uri", some(c.JWKSURI)},

@@ -169,7 +169,7 @@ func (m Metadata) raw() *authz.Client {
 		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
 		Declarations: m.Declarations, MinimumLevel: authz.AuthenticationLevel(m.MinimumLevel), Introspect: m.Introspect, HomeURI: m.ClientURI,
 		ResponseTypes: responseTypes(m.ResponseTypes), CodeWithoutPKCE: m.CodeWithoutPKCE, DefaultMaxAge: m.DefaultMaxAge, DefaultACRValues: m.DefaultACRValues,
-		LogoURI: m.LogoURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI, Contacts: m.Contacts, ApplicationType: or(m.ApplicationType, "web"),
+		LogoURI: m.LogoURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI, Contacts: m.Contacts, ApplicationType: m.ApplicationType,
 		SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion, AssertionAlg: m.AssertionAlg, JWKSURI: m.JWKSURI,
 		SectorIdentifierURI: m.SectorIdentifierURI, InitiateLoginURI: m.InitiateLoginURI,
 		RequestObjectEncryption: encryption(m.RequestObjectEncAlg, m.RequestObjectEncEnc),
@@ -181,8 +181,14 @@ func (m Metadata) raw() *authz.Client {
 	if m.Owner != nil {
 		c.Owner = *m.Owner
 	}
+	profile := authz.Profiles[c.Profile]
 	if c.Method == "" {
-		c.Method = defaultMethod(authz.Profiles[c.Profile])
+		c.Method = defaultMethod(profile)
+	}
+	if c.ApplicationType == "" {
+		if c.ApplicationType = "web"; profile.AnyLoopbackPort {
+			c.ApplicationType = "native"
+		}
 	}
 	if len(c.GrantTypes) == 0 {
 		c.GrantTypes = grantsFor(c.ResponseTypes)
@@ -214,12 +220,12 @@ func signing(c *authz.Client) string { return or(c.SigningAlg, "ES256") }
 const pairwise = "pairwise"
 
 // defaultMethod is that of OpenID Connect Dynamic Registration §2 where the
-// profile allows it.
+// profile allows it, and else the first of the profile.
 func defaultMethod(profile authz.Profile) authz.AuthMethod {
-	if slices.Contains(profile.AuthMethods, authz.ClientSecretBasic) {
+	if slices.Contains(profile.AuthMethods, authz.ClientSecretBasic) || len(profile.AuthMethods) == 0 {
 		return authz.ClientSecretBasic
 	}
-	return authz.PrivateKeyJWT
+	return profile.AuthMethods[0]
 }
 
 // encryption has a default for the content (OpenID Connect Dynamic Registration

@@ -163,6 +163,9 @@ func (p Policy) Fill(m Metadata) (Metadata, error) {
 		return m, refuse("token_exchange", "leave out resources, token_exchange, may_act and trusted_issuers; they are given by an operator")
 	}
 	if p.Open {
+		if m.Profile == "" && m.ApplicationType == "native" && m.AuthMethod == string(authz.PublicClient) {
+			m.Profile = string(authz.Native)
+		}
 		m.Profile = or(m.Profile, string(authz.OIDC))
 		// A certified client of the oidc profile sends no PKCE, may ask the frame of
 		// session management, and has no member to say so.

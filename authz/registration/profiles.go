@@ -3,6 +3,7 @@ package registration
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,10 +51,42 @@ func WriteProfiles(w io.Writer) error {
 		}
 		return "passed over"
 	})
-	row("algorithms of the app", func(p authz.Profile) string { return quoted(p.ClientAlgorithms) })
+	row("redirect URIs", func(p authz.Profile) string {
+		switch {
+		case len(p.ResponseTypes) == 0:
+			return "none"
+		case p.AnyLoopbackPort:
+			return "`https` that the device gives to this app alone (RFC 8252 §7.2); `http://127.0.0.1` and `http://[::1]` on any port (§7.3); no scheme of its own (§7.1)"
+		}
+		return "`https`"
+	})
+	row("the key that releases are for", func(p authz.Profile) string {
+		if p.KeyBeforeReleases {
+			return "named in the request, before the person is asked: `dpop_jkt`, or a proof where it is pushed"
+		}
+		return "named in the request or with the code"
+	})
+	row("refresh tokens", func(p authz.Profile) string {
+		switch {
+		case slices.Contains(p.AuthMethods, authz.PublicClient):
+			return "stay, good with the DPoP key of the code alone (RFC 9449 §5)"
+		case p.RotateRefresh:
+			return "spent by use, a used one ends the grant (RFC 9700 §4.14.2)"
+		}
+		return "stay (FAPI 2.0 SP §5.3.2.1)"
+	})
+	row("algorithms of the app", func(p authz.Profile) string {
+		if len(p.ClientAlgorithms) == 0 {
+			return "it signs proofs only"
+		}
+		return quoted(p.ClientAlgorithms)
+	})
 	row("algorithms of our tokens", func(p authz.Profile) string { return quoted(p.TokenAlgorithms) })
 	row("where none is registered for its ID tokens", func(p authz.Profile) string { return "`" + p.DefaultAlgorithm + "`" })
 	row("`aud` of a client assertion", func(p authz.Profile) string {
+		if !slices.Contains(p.AuthMethods, authz.PrivateKeyJWT) {
+			return "none"
+		}
 		switch p.AssertionAudience {
 		case authz.IssuerOrCIBA:
 			return "the issuer, the token endpoint or the backchannel endpoint"
@@ -75,8 +108,8 @@ func WriteProfiles(w io.Writer) error {
 		}
 		return "by registration: `frontchannel_logout_uri`, `session_management`"
 	})
-	b.WriteString("\n`iss` in every response (RFC 9207), redirect URIs compared exactly, and pairwise pseudonyms hold for every profile. A scope that\nnobody here knows is passed over in every profile, and `scope` in the answer says what was granted. A response\ntype other than `code` must be registered, and with an initial access token be allowed by it (`--allow`: " +
-		quoted(Allowances()) + ").\n\n## What ends\n\n| code | what | until | next step |\n|---|---|---|---|\n")
+	b.WriteString("\n`iss` in every response (RFC 9207), redirect URIs compared exactly save the port on loopback, and pairwise pseudonyms hold for every profile. A scope that\nnobody here knows is passed over in every profile, and `scope` in the answer says what was granted. A response\ntype other than `code` must be registered, and with an initial access token be allowed by it (`--allow`: " +
+		quoted(Allowances()) + ").\n\nAn app that runs in a browser alone, without a back end, is of no profile: any script that gets into its page could read and use\nwhat people gave it, and nothing can be bound to it. It is refused at registration, and [integrate.md](integrate.md#what-kind-of-app-it-is) says\nwhat to do.\n\n## What ends\n\n| code | what | until | next step |\n|---|---|---|---|\n")
 	for _, o := range outgoings {
 		until := "no date"
 		if !o.until.IsZero() {

@@ -114,6 +114,20 @@ func TestRules(t *testing.T) {
 		{"a redirect with a fragment", "RFC 6749 §3.1.2", `{"redirect_uris":["https://dat.example.vn/cb#x"]}`, redirect, "redirect_uris"},
 		{"a redirect without TLS", "RFC 9700 §2.6", `{"redirect_uris":["http://dat.example.vn/cb"]}`, redirect, "redirect_uris"},
 		{"a redirect with a scheme of its own", "RFC 8252 §7.1", `{"redirect_uris":["vn.dat:/cb"]}`, redirect, "redirect_uris"},
+		{"a secretless app in a browser", "RFC 9700 §2.1.2", `{"profile":"oidc","token_endpoint_auth_method":"none"}`, metadata, "token_endpoint_auth_method"},
+		{"a secretless app in a browser, under FAPI", "FAPI 2.0 SP §5.3.2.1", `{"token_endpoint_auth_method":"none"}`, metadata, "token_endpoint_auth_method"},
+		{"a native app in a profile for others", "RFC 8252 §8.4", `{"token_endpoint_auth_method":"none","application_type":"native"}`, metadata, "token_endpoint_auth_method"},
+		{"a native app that claims an address", "RFC 8252 §7.2", `{"profile":"native","jwks":null}`, "", ""},
+		{"a native app on loopback", "RFC 8252 §7.3", `{"profile":"native","jwks":null,"redirect_uris":["http://127.0.0.1/cb","http://[::1]/cb"],"post_logout_redirect_uris":["http://127.0.0.1/bye"]}`, "", ""},
+		{"a native app on the name localhost", "RFC 8252 §8.3", `{"profile":"native","jwks":null,"redirect_uris":["http://localhost/cb"]}`, redirect, "redirect_uris"},
+		{"a native app without TLS elsewhere", "RFC 8252 §7.3", `{"profile":"native","jwks":null,"redirect_uris":["http://dat.example.vn/cb"]}`, redirect, "redirect_uris"},
+		{"a native app with a scheme of its own", "RFC 8252 §7.1", `{"profile":"native","jwks":null,"redirect_uris":["vn.example.dat:/cb"]}`, redirect, "redirect_uris"},
+		{"a native app that signs people out to a scheme of its own", "RFC 8252 §7.1", `{"profile":"native","jwks":null,"post_logout_redirect_uris":["vn.example.dat:/bye"]}`, metadata, "post_logout_redirect_uris"},
+		{"a web app of profile native", "RFC 8252 §1", `{"profile":"native","jwks":null,"application_type":"web"}`, metadata, "application_type"},
+		{"a native app with a secret", "RFC 8252 §8.5", `{"profile":"native","jwks":null,"token_endpoint_auth_method":"client_secret_basic"}`, metadata, "token_endpoint_auth_method"},
+		{"a native app with a certificate", "D5", `{"profile":"native","jwks":null,"tls_client_certificate_bound_access_tokens":true}`, metadata, "tls_client_certificate_bound_access_tokens"},
+		{"a native app without PKCE", "RFC 8252 §8.1", `{"profile":"native","jwks":null,"code_without_pkce":true}`, metadata, "code_without_pkce"},
+		{"a native app by itself", "D5", `{"profile":"native","jwks":null,"grant_types":["client_credentials"]}`, metadata, "grant_types"},
 		{"a redirect with a user", "RFC 3986 §7.5", `{"redirect_uris":["https://a@dat.example.vn/cb"]}`, redirect, "redirect_uris"},
 		{"a logout URI without TLS", "Back-Channel Logout §2.2", `{"backchannel_logout_uri":"http://dat.example.vn/out"}`, metadata, "backchannel_logout_uri"},
 		{"front-channel logout", "Front-Channel Logout §2", `{"profile":"oidc","frontchannel_logout_uri":"https://dat.example.vn/out?a=b","frontchannel_logout_session_required":true}`, "", ""},
@@ -139,6 +153,29 @@ func TestRules(t *testing.T) {
 			}
 			if got.Code != row.code || got.Parameter != row.member {
 				t.Fatalf("%s: got %v, want %q at %q", row.clause, err, row.code, row.member)
+			}
+		})
+	}
+}
+
+// TestSectorOfNative: OpenID Connect Core §8.1. A claimed address proves its host; a device
+// proves none, or every app on loopback would know a person by one name, and one that
+// lists another's host beside it by the other's.
+func TestSectorOfNative(t *testing.T) {
+	for _, row := range []struct{ name, changes, want string }{
+		{"a claimed address", `{}`, "dat.example.vn"},
+		{"loopback", `{"redirect_uris":["http://127.0.0.1/cb"]}`, "so-dat"},
+		{"both", `{"redirect_uris":["https://dat.example.vn/cb","http://[::1]/cb"]}`, "so-dat"},
+		{"given by an operator", `{"redirect_uris":["http://127.0.0.1/cb"],"sector":"dat.example.vn"}`, "dat.example.vn"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			m, err := Parse(with(t, string(with(t, app, `{"profile":"native","jwks":null}`)), row.changes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := m.Client(rules)
+			if err != nil || c.Sector != row.want || c.ApplicationType != "native" || c.Method != authz.PublicClient {
+				t.Errorf("got %+v, %v, want sector %q", c, err, row.want)
 			}
 		})
 	}

@@ -117,8 +117,8 @@ var outgoings = []outgoing{
 	{
 		"loopback-redirect", "a redirect URI is plain HTTP on a loopback host", "register the https URL of the app; a provider that is not on loopback itself refuses this one",
 		time.Time{},
-		func(c *authz.Client, _ authz.Profile) bool {
-			return slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return strings.HasPrefix(uri, "http:") })
+		func(c *authz.Client, profile authz.Profile) bool {
+			return !profile.AnyLoopbackPort && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return strings.HasPrefix(uri, "http:") })
 		},
 	},
 }

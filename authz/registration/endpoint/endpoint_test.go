@@ -281,6 +281,9 @@ func TestRegister(t *testing.T) {
 		if a := d.ask(t, "POST", endpoint.Path, "", secret); a.status != 201 || a.text("profile") != "oidc" || a.text("scope") != "openid offline_access profile email address phone" || a.body["code_without_pkce"] != true {
 			t.Fatalf("%d %v", a.status, a.body)
 		}
+		if a := d.ask(t, "POST", endpoint.Path, "", with(t, secret, `{"application_type":"native","token_endpoint_auth_method":"none"}`)); a.status != 201 || a.text("profile") != "native" || a.body["code_without_pkce"] != nil {
+			t.Fatalf("%d %v", a.status, a.body)
+		}
 		if a := d.ask(t, "POST", endpoint.Path, "", with(t, plain, `{"profile":"fapi2"}`)); a.status != 201 || a.text("profile") != "fapi2" {
 			t.Fatalf("%d %v", a.status, a.body)
 		}

@@ -1,0 +1,184 @@
+package provider_test
+
+import (
+	"crypto/ecdsa"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"hopnhat/authz"
+)
+
+// withNative makes the app one that has no secret.
+func withNative(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.app.Profile, w.app.Method, w.app.SecretHash = authz.Native, authz.PublicClient, nil
+	w.app.RedirectURIs = append(w.app.RedirectURIs, "http://127.0.0.1/cb")
+	return w
+}
+
+// public makes a form request of an app that says who it is and proves nothing but, by
+// a key, that it has one.
+func (w *world) public(t testing.TB, h http.HandlerFunc, path string, k *ecdsa.PrivateKey, f url.Values) *httptest.ResponseRecorder {
+	t.Helper()
+	if f.Get("client_id") == "" {
+		f.Set("client_id", "app")
+	}
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(f.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if k != nil {
+		r.Header.Set("DPoP", w.dpop(t, k, http.MethodPost, path, ""))
+	}
+	out := httptest.NewRecorder()
+	h(out, r)
+	return out
+}
+
+func nativeCode(code string) url.Values {
+	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}}
+}
+
+// TestNative: an app without a secret is worth its key, and nothing without it.
+func TestNative(t *testing.T) {
+	w := withNative(t)
+	code := func(change ...string) string {
+		t.Helper()
+		q, _, err := w.open(t, authorization(change...))
+		if err != nil || q.Get("code") == "" {
+			t.Fatalf("no code: %v, %v", q, err)
+		}
+		return q.Get("code")
+	}
+	mine, another := newKey(t), newKey(t)
+
+	t.Run("RFC 9449 §5: no tokens without a proof", func(t *testing.T) {
+		if got := errorOf(t, w.public(t, w.Token, "/token", nil, nativeCode(code()))); got != "invalid_dpop_proof" {
+			t.Errorf("got %s", got)
+		}
+	})
+	for name, request := range map[string]*http.Request{
+		"a secret that is none":       httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(nativeCode(code()).Encode()+"&client_id=app&client_secret=x")),
+		"no client_id":                httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(nativeCode(code()).Encode())),
+		"an app that is not there":    httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(nativeCode(code()).Encode()+"&client_id=nobody")),
+		"an app that has to have one": httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(nativeCode(code()).Encode()+"&client_id=ministry")),
+	} {
+		t.Run("RFC 6749 §3.2.1: "+name, func(t *testing.T) {
+			w.clients = map[authz.ClientID]*authz.Client{"ministry": {ID: "ministry", Profile: authz.OIDC, Method: authz.ClientSecretPost, SecretHash: authz.HashSecret("secret")}}
+			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			request.Header.Set("DPoP", w.dpop(t, mine, http.MethodPost, "/token", ""))
+			out := httptest.NewRecorder()
+			w.Token(out, request)
+			if got := errorOf(t, out); got != "invalid_client" {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+	t.Run("RFC 7636 §4.3: no code without PKCE", func(t *testing.T) {
+		f := authorization()
+		f.Del("code_challenge")
+		if q, _, err := w.open(t, f); err != nil || q.Get("error") != "invalid_request" {
+			t.Errorf("got %v, %v", q, err)
+		}
+	})
+
+	given := tokensOf(t, w.public(t, w.Token, "/token", mine, nativeCode(code())))
+	if given.Type != "DPoP" || given.Refresh == "" || given.ID == "" {
+		t.Fatalf("got %+v", given)
+	}
+	refresh := func(k *ecdsa.PrivateKey) *httptest.ResponseRecorder {
+		return w.public(t, w.Token, "/token", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}})
+	}
+	t.Run("RFC 9449 §5: a refresh token is good with its key alone, and stays", func(t *testing.T) {
+		if got := errorOf(t, refresh(another)); got != "invalid_grant" {
+			t.Errorf("with another key: %s", got)
+		}
+		if got := errorOf(t, refresh(nil)); got != "invalid_dpop_proof" {
+			t.Errorf("without a proof: %s", got)
+		}
+		for range 2 {
+			if again := tokensOf(t, refresh(mine)); again.Type != "DPoP" || again.Refresh != given.Refresh {
+				t.Errorf("got %+v", again)
+			}
+		}
+	})
+	t.Run("RFC 9449 §7.1: an access token is good with its key alone", func(t *testing.T) {
+		for k, want := range map[*ecdsa.PrivateKey]int{mine: 200, another: 401, nil: 401} {
+			if got := w.resource(t, w.UserInfo, k, http.MethodGet, "/userinfo", given.Access); got.Code != want {
+				t.Errorf("got %d, want %d: %s", got.Code, want, got.Body)
+			}
+		}
+	})
+	t.Run("RFC 9449 §10: a code for a key", func(t *testing.T) {
+		pushed := w.public(t, w.PAR, "/par", mine, authorization())
+		var body struct {
+			RequestURI string `json:"request_uri"`
+		}
+		if err := json.Unmarshal(pushed.Body.Bytes(), &body); err != nil || body.RequestURI == "" {
+			t.Fatalf("%d %s", pushed.Code, pushed.Body)
+		}
+		q, _, err := w.open(t, url.Values{"client_id": {"app"}, "request_uri": {body.RequestURI}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := errorOf(t, w.public(t, w.Token, "/token", another, nativeCode(q.Get("code")))); got != "invalid_grant" {
+			t.Errorf("got %s", got)
+		}
+	})
+	t.Run("RFC 7662 §2.1: a name alone does not ask about tokens", func(t *testing.T) {
+		if got := errorOf(t, w.public(t, w.Introspect, "/introspect", nil, url.Values{"token": {given.Access}})); got != "invalid_client" {
+			t.Errorf("got %s", got)
+		}
+	})
+	t.Run("RFC 7009 §2.1: it gives its tokens back", func(t *testing.T) {
+		if got := w.public(t, w.Revoke, "/revoke", nil, url.Values{"token": {given.Refresh}}); got.Code != 200 {
+			t.Fatalf("%d %s", got.Code, got.Body)
+		}
+		if got := errorOf(t, refresh(mine)); got != "invalid_grant" {
+			t.Errorf("after it: %s", got)
+		}
+	})
+}
+
+// TestLoopbackIsNoProof: RFC 8252 §8.6, what any program of the device could ask for is
+// never answered without the person, even where she is signed in.
+func TestLoopbackIsNoProof(t *testing.T) {
+	w := withNative(t)
+	for _, row := range []struct {
+		name, redirect, prompt, path, code string
+	}{
+		{"a claimed address, signed in", "https://app.example/cb", "", "/cb", ""},
+		{"a claimed address, silently", "https://app.example/cb", "none", "/cb", ""},
+		{"loopback on another port, signed in", "http://127.0.0.1:51004/cb", "", "/signin", ""},
+		{"loopback on another port, silently", "http://127.0.0.1:51004/cb", "none", "/cb", "login_required"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := authorization("redirect_uri", row.redirect)
+			if row.prompt != "" {
+				f.Set("prompt", row.prompt)
+			}
+			q, path, err := w.open(t, f)
+			if err != nil || path != row.path || q.Get("error") != row.code || (row.path == "/cb" && row.code == "") != (q.Get("code") != "") {
+				t.Errorf("got %s %v, %v", path, q, err)
+			}
+		})
+	}
+}
+
+// TestMetadataOfNative: discovery follows from the table.
+func TestMetadataOfNative(t *testing.T) {
+	var m struct {
+		Token      []string `json:"token_endpoint_auth_methods_supported"`
+		Introspect []string `json:"introspection_endpoint_auth_methods_supported"`
+	}
+	if err := json.Unmarshal(newWorld(t).Metadata(), &m); err != nil {
+		t.Fatal(err)
+	}
+	has := func(list []string) bool { return strings.Contains(" "+strings.Join(list, " ")+" ", " none ") }
+	if !has(m.Token) || has(m.Introspect) {
+		t.Errorf("RFC 8414 §2: token %v, introspection %v", m.Token, m.Introspect)
+	}
+}
