@@ -111,20 +111,20 @@ func (db *DB) InsertAccount(ctx context.Context, a identity.Account, number auth
 }
 
 // Lock locks an account, ends its sessions and revokes its grants: one commit
-// (research: a lock is a first-class event).
+// (research: a lock is a first-class event). Sessions, grants and account come in the
+// order in which releases hold them.
 func (db *DB) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
-		if err := oneRow("locking an account", db.writer(ctx).Exec(
-			"UPDATE accounts SET locked_at = ?, lock_reason = ? WHERE subject = ? AND locked_at IS NULL", at.UTC(), reason, string(subject))); err != nil {
-			return err
-		}
 		if err := db.writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE subject = ? AND ended_at IS NULL",
 			at.UTC(), string(subject)).Error; err != nil {
 			return wrap("ending sessions", err)
 		}
-		return wrap("revoking grants", db.writer(ctx).Exec(
-			"UPDATE grants SET revoked_at = ?, revoked_because = 'account locked' WHERE subject = ? AND revoked_at IS NULL",
-			at.UTC(), string(subject)).Error)
+		if err := db.writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = 'account locked' WHERE subject = ? AND revoked_at IS NULL",
+			at.UTC(), string(subject)).Error; err != nil {
+			return wrap("revoking grants", err)
+		}
+		return oneRow("locking an account", db.writer(ctx).Exec(
+			"UPDATE accounts SET locked_at = ?, lock_reason = ? WHERE subject = ? AND locked_at IS NULL", at.UTC(), reason, string(subject)))
 	})
 }
 

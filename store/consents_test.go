@@ -363,6 +363,7 @@ func TestACodeThatWasNotRedeemedGivesNoLiveGrant(t *testing.T) {
 
 func TestOfRacingUsesNoMoreThanTheLimitPass(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		soon := time.Now().Add(time.Hour)
 		for _, limit := range []int{1, 5} {
 			var racing sync.WaitGroup
 			var mu sync.Mutex
@@ -370,7 +371,7 @@ func TestOfRacingUsesNoMoreThanTheLimitPass(t *testing.T) {
 			for range 20 {
 				racing.Go(func() {
 					err := db.CountUse(context.Background(), broker.Use{
-						Permission: fmt.Sprintf("consent-%d#1", limit), Day: "2026-11-23", Limit: limit, Expires: noon,
+						Permission: fmt.Sprintf("consent-%d#1", limit), Day: "2026-11-23", Limit: limit, Expires: soon,
 					})
 					mu.Lock()
 					defer mu.Unlock()
@@ -389,70 +390,33 @@ func TestOfRacingUsesNoMoreThanTheLimitPass(t *testing.T) {
 				t.Fatalf("limit %d: %d passed, %d were refused", limit, passed, usedUp)
 			}
 		}
-		other := broker.Use{Permission: "consent-1#1", Day: "2026-11-24", Limit: 1, Expires: noon}
+		other := broker.Use{Permission: "consent-1#1", Day: "2026-11-24", Limit: 1, Expires: soon}
 		if err := db.CountUse(t.Context(), other); err != nil {
 			t.Fatalf("another day: %v", err)
 		}
-		if n, err := db.PurgeUses(t.Context(), noon.Add(time.Second), 2); err != nil || n != 2 {
+		if n, err := db.PurgeUses(t.Context(), soon.Add(time.Second), 2); err != nil || n != 2 {
 			t.Fatalf("purging: got %d, %v; want the two of the batch", n, err)
 		}
 	})
 }
 
-// A withdrawal and the releases on the same consent come one after the other: a
-// transaction that holds the consent is waited for, and after a withdrawal none
-// holds it.
-func TestAWithdrawalWaitsForWhoHoldsTheConsent(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		ctx := t.Context()
-		an := account(t, db, "An")
-		c, v := agreed(an, "land-app")
-		saved, err := db.Approve(ctx, c, v)
-		if err != nil {
-			t.Fatal(err)
+// A count whose time is over begins anew, with the time of the use that begins it;
+// until then a use does not move it.
+func TestACountBeginsAnewWhenItsTimeIsOver(t *testing.T) {
+	for _, open := range []func(testing.TB, func() time.Time) *store.DB{storetest.SQLite, storetest.PostgreSQL} {
+		now := noon
+		db := open(t, func() time.Time { return now })
+		use := func() error {
+			return db.CountUse(t.Context(), broker.Use{Permission: "of:an/app/p/r", Limit: 1, Expires: now.AddDate(0, 0, 7)})
 		}
-		held, order := make(chan struct{}), make(chan string, 2)
-		var both sync.WaitGroup
-		both.Go(func() {
-			err := db.Tx(context.Background(), func(ctx context.Context) error {
-				if err := db.HoldConsent(ctx, saved.ID, 1); err != nil {
-					return err
-				}
-				close(held)
-				// The withdrawal is on its way now; a few statements give it time to
-				// overtake, if it could.
-				for range 20 {
-					if _, err := db.Versions(ctx, saved.ID); err != nil {
-						return err
-					}
-				}
-				order <- "release"
-				return nil
-			})
-			if err != nil {
-				t.Error(err)
+		for _, row := range []struct {
+			day  int
+			want error
+		}{{0, nil}, {1, broker.ErrUsedUp}, {6, broker.ErrUsedUp}, {7, nil}, {8, broker.ErrUsedUp}, {13, broker.ErrUsedUp}, {14, nil}} {
+			now = noon.AddDate(0, 0, row.day)
+			if err := use(); !errors.Is(err, row.want) {
+				t.Errorf("day %d: got %v, want %v", row.day, err, row.want)
 			}
-		})
-		both.Go(func() {
-			<-held
-			err := db.Tx(context.Background(), func(ctx context.Context) error {
-				found, err := db.Consent(ctx, an, saved.ID)
-				if err != nil {
-					return err
-				}
-				order <- "withdrawal"
-				return db.Withdraw(ctx, found, withdrawn(found, noon))
-			})
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		both.Wait()
-		if first := <-order; first != "release" {
-			t.Fatal("the withdrawal went past a release that held the consent")
 		}
-		if err := db.Tx(ctx, func(ctx context.Context) error { return db.HoldConsent(ctx, saved.ID, 1) }); !errors.Is(err, authz.ErrConflict) {
-			t.Fatalf("holding a withdrawn consent: got %v, want ErrConflict", err)
-		}
-	})
+	}
 }

@@ -14,17 +14,92 @@ import (
 
 var _ audit.Events = (*DB)(nil)
 
-// Record stores an event and its salt.
-func (db *DB) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
+const insertEvent = `INSERT INTO events
+	(id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt) `
+
+// eventValues are the columns of insertEvent. What no new evidence may carry is
+// refused here, which every event passes.
+func eventValues(e audit.Event, salt audit.Salt) ([]any, error) {
+	if err := e.CheckNew(); err != nil {
+		return nil, fmt.Errorf("recording an event: %w", err)
+	}
 	canonical, err := e.Canonical()
 	if err != nil {
-		return fmt.Errorf("recording an event: %w", err)
+		return nil, fmt.Errorf("recording an event: %w", err)
 	}
-	return wrap("recording an event", db.writer(ctx).Exec(`INSERT INTO events
-		(id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	return []any{
 		e.ID, e.When.Decided.UTC(), string(e.Type), string(e.Asked.Client), e.Person.Pseudonym, string(e.Reason.Purpose),
-		string(e.Data.Registry), e.Decision.Permit, string(e.Reason.Consent), visibleFrom(e), string(canonical), salt[:]).Error)
+		string(e.Data.Registry), e.Decision.Permit, string(e.Reason.Consent), visibleFrom(e), string(canonical), salt[:],
+	}, nil
+}
+
+// Record stores an event and its salt.
+func (db *DB) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
+	values, err := eventValues(e, salt)
+	if err != nil {
+		return err
+	}
+	return wrap("recording an event", db.writer(ctx).Exec(insertEvent+"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values...).Error)
+}
+
+// RecordHolding stores an event if grant, account, consent and apps are as it says,
+// in one statement, and keeps them so until the transaction ends. On PostgreSQL
+// grants, accounts and consents are locked in this order, as everything that ends
+// them does; apps, of whom one may be in every release of a second, by their key alone,
+// against [DB.SettleClient], which whoever disables one calls after the commit: a
+// stream of releases does not keep an app from being disabled. SQLite has one writer
+// at a time.
+func (db *DB) RecordHolding(ctx context.Context, e audit.Event, salt audit.Salt, h audit.Hold) error {
+	args, err := eventValues(e, salt)
+	if err != nil {
+		return err
+	}
+	held := "SELECT 1 AS held FROM grants g JOIN accounts a ON a.subject = g.subject"
+	if h.Consent != "" {
+		held += " JOIN consents c ON c.id = ? AND c.version = ? AND c.state = 'approved'"
+		args = append(args, string(h.Consent), h.Version)
+	}
+	held += " WHERE g.id = ? AND g.revoked_at IS NULL AND g.expires_at > ?"
+	args = append(args, string(h.Grant), db.now().UTC())
+	if !h.Redeeming {
+		held += " AND g.code_spent_at IS NOT NULL"
+	}
+	if !h.Locked {
+		held += " AND a.locked_at IS NULL"
+	}
+	apps := "SELECT 1 AS enabled FROM clients WHERE id IN ? AND NOT disabled"
+	if db.dialect == PostgreSQL {
+		held += " FOR SHARE OF g, a"
+		if h.Consent != "" {
+			held += ", c"
+		}
+		apps += " FOR KEY SHARE"
+	}
+	args = append(args, clientIDs(h.Clients), len(h.Clients))
+	res := db.writer(ctx).Exec(insertEvent+"SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM ("+held+
+		") AS h WHERE (SELECT count(*) FROM ("+apps+") AS e) = ?", args...)
+	if res.Error == nil && res.RowsAffected == 0 {
+		return fmt.Errorf("recording an event: what it rests on has ended: %w", authz.ErrConflict)
+	}
+	return wrap("recording an event", res.Error)
+}
+
+// clientIDs are the ids as texts, none twice.
+func clientIDs(ids []authz.ClientID) []string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = string(id)
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
+}
+
+// SettleClient waits for the events on their way that hold an app, and makes those
+// that began before look again. Whoever disables one calls it after the commit and
+// before saying that it is done: what comes later finds the app disabled. For an app
+// that is enabled it may wait for ever.
+func (db *DB) SettleClient(ctx context.Context, id authz.ClientID) error {
+	return wrap("waiting for the releases of an app", db.writer(ctx).Exec("UPDATE clients SET settled = settled + 1 WHERE id = ?", string(id)).Error)
 }
 
 // visibleFrom is when the person may see an event, nil for never. A delay

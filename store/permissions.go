@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"hopnhat/authz"
@@ -78,30 +77,16 @@ func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.Regi
 	return p, nil
 }
 
-// HoldConsent keeps a consent from changing until the transaction ends, if it is
-// approved in this version; authz.ErrConflict if it is not. A withdrawal waits
-// for the releases that hold it, and none holds it after.
-func (db *DB) HoldConsent(ctx context.Context, id authz.ConsentID, version int) error {
-	query := "SELECT version FROM consents WHERE id = ? AND version = ? AND state = 'approved'"
-	if db.dialect == PostgreSQL { // SQLite has one writer at a time, and this is it
-		query += " FOR SHARE"
-	}
-	var found []int
-	if err := db.writer(ctx).Raw(query, string(id), version).Scan(&found).Error; err != nil {
-		return wrap("holding a consent", err)
-	}
-	if len(found) == 0 {
-		return fmt.Errorf("holding a consent: %w", authz.ErrConflict)
-	}
-	return nil
-}
-
 // CountUse counts one use of a permission; of racing calls no more than the
-// limit return nil, the others broker.ErrUsedUp.
+// limit return nil, the others broker.ErrUsedUp. A count whose time is over begins
+// anew.
 func (db *DB) CountUse(ctx context.Context, u broker.Use) error {
+	now := db.now().UTC()
 	res := db.writer(ctx).Exec(`INSERT INTO release_uses (permission, day, used, expires_at) VALUES (?, ?, 1, ?)
-		ON CONFLICT (permission, day) DO UPDATE SET used = release_uses.used + 1 WHERE release_uses.used < ?`,
-		u.Permission, u.Day, u.Expires.UTC(), u.Limit)
+		ON CONFLICT (permission, day) DO UPDATE SET used = CASE WHEN release_uses.expires_at <= ? THEN 1 ELSE release_uses.used + 1 END,
+			expires_at = CASE WHEN release_uses.expires_at <= ? THEN excluded.expires_at ELSE release_uses.expires_at END
+		WHERE release_uses.used < ? OR release_uses.expires_at <= ?`,
+		u.Permission, u.Day, u.Expires.UTC(), now, now, u.Limit, now)
 	switch {
 	case res.Error != nil:
 		return wrap("counting a release", res.Error)

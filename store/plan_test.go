@@ -61,8 +61,9 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"introspection: of no grant", func() error { _, err := db.TokenRevoked(ctx, []byte("d")); return err }},
 			{"revocation", func() error { return db.Revoke(ctx, g.ID, "test", midday) }},
 			{"release: what is live", func() error { _, err := db.Live(ctx, g.ID, "civil", "land.mortgage"); return missing(err) }},
-			{"release: holding the consent", func() error {
-				return missing(tx(func(ctx context.Context) error { return db.HoldConsent(ctx, "c", 1) }))
+			{"release: the event, holding what it rests on", func() error {
+				h := audit.Hold{Grant: g.ID, Consent: "c", Version: 1, Clients: []authz.ClientID{"app", "actor"}}
+				return missing(db.RecordHolding(ctx, release(1, audit.Visible), audit.NewSalt(), h))
 			}},
 			{"release: the use", func() error {
 				return tx(func(ctx context.Context) error {

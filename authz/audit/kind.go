@@ -10,6 +10,9 @@ type Type string
 const (
 	ReleasePermitted Type = "release.permitted"
 	ReleaseRefused   Type = "release.refused"
+	// ReleaseUnanswered: it was permitted, and the register did not answer, so
+	// nothing left and no use was spent.
+	ReleaseUnanswered Type = "release.unanswered"
 
 	ConsentApproved   Type = "consent.approved"
 	ConsentDeclined   Type = "consent.declined"
@@ -32,7 +35,10 @@ const (
 	AccountUnlocked Type = "account.unlocked"
 	FactorChanged   Type = "account.factor-changed"
 
-	AuditorQuery  Type = "auditor.query"
+	AuditorQuery Type = "auditor.query"
+	// AuditorLooked: an auditor opened one event of a person, who sees that it was
+	// looked at where she sees the event.
+	AuditorLooked Type = "auditor.looked"
 	AuditorExport Type = "auditor.export"
 	Administered  Type = "admin.action"
 	Erased        Type = "evidence.erased" // the tombstone of an erased event
@@ -41,19 +47,19 @@ const (
 // Types lists all kinds, for the auditor's form.
 func Types() []Type {
 	return []Type{
-		ReleasePermitted, ReleaseRefused,
+		ReleasePermitted, ReleaseRefused, ReleaseUnanswered,
 		ConsentApproved, ConsentDeclined, ConsentWithdrawn, ConsentSuperseded, ConsentSuspended, ConsentExpired, ConsentEnded,
 		SignedIn, SignInRefused, SignedOut,
 		TokenExchanged, GrantEnded,
 		AccountLocked, AccountUnlocked, FactorChanged,
-		AuditorQuery, AuditorExport, Administered, Erased,
+		AuditorQuery, AuditorLooked, AuditorExport, Administered, Erased,
 	}
 }
 
 // What the person sees of herself: Releases in the history of her data, OfTheAccount
 // beside her devices. Consents have their own pages.
 var (
-	Releases     = []Type{ReleasePermitted, ReleaseRefused, TokenExchanged}
+	Releases     = []Type{ReleasePermitted, ReleaseRefused, ReleaseUnanswered, TokenExchanged}
 	OfTheAccount = []Type{SignedIn, SignInRefused, SignedOut, GrantEnded, AccountLocked, AccountUnlocked, FactorChanged, Administered}
 )
 

@@ -127,11 +127,32 @@ type Recorded struct {
 	Origin string
 }
 
+// Hold is what must still be, when an event is written, as it was when that was
+// decided, and stays so until the transaction ends: whoever ends one of them
+// waits for the events that hold it, and none holds it after.
+type Hold struct {
+	// Grant is live: neither revoked nor expired, and redeemed unless it is being
+	// redeemed by the very request.
+	Grant     authz.GrantID
+	Redeeming bool
+	// Locked says that the decision knew the account of the grant's person to be
+	// locked; otherwise it must not be.
+	Locked bool
+	// Consent is approved in this version; empty where nothing rests on one.
+	Consent authz.ConsentID
+	Version int
+	// Clients are enabled: the app of the grant and those that act.
+	Clients []authz.ClientID
+}
+
 // Events keeps events.
 type Events interface {
 	// Record stores an event in the transaction of the context, or in one of
 	// its own. A nil error survives a crash once that transaction commits.
 	Record(ctx context.Context, e Event, salt Salt) error
+	// RecordHolding stores an event as Record does, by the same one statement, if
+	// what it holds is so; authz.ErrConflict, and no event, if it is not.
+	RecordHolding(ctx context.Context, e Event, salt Salt, h Hold) error
 	// SetIndices notes the log places of events, in one commit; unknown ids are
 	// passed over. The map belongs to the callee.
 	SetIndices(ctx context.Context, places map[string]uint64) error

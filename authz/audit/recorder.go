@@ -150,11 +150,21 @@ func (r *Recorder) Record(ctx context.Context, e Event) (index uint64, err error
 // Stage stores the row in the transaction of ctx and returns what appends its
 // leaf; call that once the transaction has committed, and never when it has not.
 func (r *Recorder) Stage(ctx context.Context, e Event) (logIt func(context.Context) error, err error) {
+	return r.stage(ctx, e, r.events.Record)
+}
+
+// StageHolding is Stage for an event that is true only while something holds;
+// authz.ErrConflict if it does not any more.
+func (r *Recorder) StageHolding(ctx context.Context, e Event, h Hold) (logIt func(context.Context) error, err error) {
+	return r.stage(ctx, e, func(ctx context.Context, e Event, salt Salt) error { return r.events.RecordHolding(ctx, e, salt, h) })
+}
+
+func (r *Recorder) stage(ctx context.Context, e Event, record func(context.Context, Event, Salt) error) (logIt func(context.Context) error, err error) {
 	salt, leaf, e, err := prepare(e)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.events.Record(ctx, e, salt); err != nil {
+	if err := record(ctx, e, salt); err != nil {
 		return nil, fmt.Errorf("recording %v: %w", e, err)
 	}
 	return func(ctx context.Context) error {

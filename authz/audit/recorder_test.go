@@ -21,6 +21,7 @@ type rows struct {
 	byID    map[string]Recorded
 	order   []string
 	commits int
+	ended   map[authz.GrantID]bool
 	fail    func(what string) error // before the effect
 }
 
@@ -40,6 +41,13 @@ func (r *rows) Record(_ context.Context, e Event, salt Salt) error {
 	r.byID[e.ID] = Recorded{Event: e, Salt: salt}
 	r.order = append(r.order, e.ID)
 	return nil
+}
+
+func (r *rows) RecordHolding(ctx context.Context, e Event, salt Salt, h Hold) error {
+	if r.ended[h.Grant] {
+		return authz.ErrConflict
+	}
+	return r.Record(ctx, e, salt)
 }
 
 func (r *rows) SetIndices(_ context.Context, places map[string]uint64) error {
@@ -289,6 +297,10 @@ func TestAnEventThatCannotBeEvidenceLeavesNoRow(t *testing.T) {
 	bad.Person.Pseudonym = "099123456789"
 	if _, err := rec.Record(t.Context(), bad); err == nil {
 		t.Error("recorded")
+	}
+	r.ended = map[authz.GrantID]bool{"over": true}
+	if _, err := rec.StageHolding(t.Context(), fresh(0), Hold{Grant: "over"}); !errors.Is(err, authz.ErrConflict) {
+		t.Fatalf("an event that rests on a grant that is over: got %v", err)
 	}
 	if _, err := rec.Stage(t.Context(), bad); err == nil {
 		t.Error("staged")

@@ -61,13 +61,13 @@ type Permission struct {
 
 // Use is one use of a permission of limited frequency.
 type Use struct {
-	// Permission names it: a consent with its version, or a grant with purpose
-	// and register.
+	// Permission names it: a consent with its version, or, on another basis, person,
+	// app, purpose and register, whatever the grant: signing in anew is no new use.
 	Permission string
 	// Day is the day that counts, empty for a limit that is not by day.
 	Day   string
 	Limit int
-	// Expires is when the count is no longer needed.
+	// Expires is when the count is over, and the next use the first of a new one.
 	Expires time.Time
 }
 
@@ -79,15 +79,13 @@ type Permissions interface {
 	// Live reads grant, account and consent; authz.ErrNotFound when there is no
 	// grant.
 	Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (Permission, error)
-	// HoldConsent keeps a consent from changing until the transaction of the
-	// context ends; authz.ErrConflict when it is not approved in this version
-	// any more.
-	HoldConsent(ctx context.Context, id authz.ConsentID, version int) error
 	// CountUse counts a use in the transaction of the context; ErrUsedUp when it
 	// would be one too many. Of racing calls no more than the limit return nil.
 	CountUse(ctx context.Context, u Use) error
-	// Record stores an event, see audit.Events.
+	// Record stores an event, and RecordHolding one that is true only while grant,
+	// account, consent and apps are as they were, see audit.Events.
 	Record(ctx context.Context, e audit.Event, salt audit.Salt) error
+	RecordHolding(ctx context.Context, e audit.Event, salt audit.Salt, h audit.Hold) error
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
@@ -149,6 +147,7 @@ type Broker struct {
 	once     sync.Once
 	inFlight atomic.Int64
 	refusals refusalLimit
+	silences refusalLimit // of registers that do not answer
 }
 
 func (b *Broker) defaults() {

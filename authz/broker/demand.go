@@ -75,7 +75,7 @@ func (b *Broker) Release(ctx context.Context, d Demand) (*Released, error) {
 	switch {
 	case err == nil:
 		return released, nil
-	case errors.As(err, &refused):
+	case errors.As(err, &refused) && refused.code != registerSilent:
 		return nil, &Refused{Code: refused.code, Event: refused.event}
 	default:
 		return nil, fmt.Errorf("releasing from register %q: %w", d.Registry, errors.Join(err, authz.ErrUnavailable))

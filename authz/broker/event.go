@@ -38,9 +38,9 @@ func requestID(r *http.Request) string {
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
-// event is the evidence of one decision. It holds no value of a register.
-func (b *Broker) event(ctx context.Context, q request, live Permission, granted *authz.Release, verdict policy.Verdict) (audit.Event, error) {
-	now := b.Now().UTC().Truncate(time.Microsecond)
+// event is the evidence of one decision, made at a time. It holds no value of a
+// register.
+func (b *Broker) event(ctx context.Context, q request, live Permission, granted *authz.Release, verdict policy.Verdict, now time.Time) (audit.Event, error) {
 	e := audit.Event{
 		ID: authz.NewID(), Type: audit.ReleasePermitted,
 		Asked: audit.Asked{

@@ -128,14 +128,29 @@ func (n *nation) Live(ctx context.Context, id authz.GrantID, registry authz.Regi
 	return p, nil
 }
 
-func (n *nation) HoldConsent(ctx context.Context, id authz.ConsentID, version int) error {
-	if ctx.Value(inTx{}) == nil {
-		n.t.Errorf("a consent was held outside a transaction")
+func (n *nation) RecordHolding(ctx context.Context, e audit.Event, salt audit.Salt, h audit.Hold) error {
+	if ctx.Value(inTx{}) == nil { // a statement is a transaction of its own
+		return n.Tx(ctx, func(ctx context.Context) error { return n.RecordHolding(ctx, e, salt, h) })
 	}
-	if c := n.state.current[id]; c.Version != version || c.State != consent.Approved {
+	g, ok := n.state.grants[h.Grant]
+	if !ok || !g.GrantLive && !(h.Redeeming && g.Unredeemed) || n.state.locked[g.Subject] && !h.Locked {
 		return authz.ErrConflict
 	}
-	return nil
+	if c := n.state.current[h.Consent]; h.Consent != "" && (c.Version != h.Version || c.State != consent.Approved) {
+		return authz.ErrConflict
+	}
+	if len(h.Clients) == 0 {
+		n.t.Errorf("a release held no app")
+	}
+	for _, id := range h.Clients {
+		if c, ok := n.clients[id]; !ok || c.Disabled {
+			return authz.ErrConflict
+		}
+	}
+	if e.Data.Digest == "" {
+		n.t.Errorf("an event of a release without a digest of what was read")
+	}
+	return n.Record(ctx, e, salt)
 }
 
 func (n *nation) CountUse(ctx context.Context, u Use) error {
@@ -164,6 +179,7 @@ func (n *nation) Record(ctx context.Context, e audit.Event, salt audit.Salt) err
 }
 
 func (n *nation) Append(ctx context.Context, e audit.Event, salt audit.Salt) (uint64, error) {
+	n.happening("append")
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if row, ok := n.state.rows[e.ID]; !ok || row.Salt != salt {
@@ -256,6 +272,9 @@ func (n *nation) put(c consent.Consent, v consent.Version) {
 }
 
 func (n *nation) Read(_ context.Context, registry authz.RegistryID, person string, attributes []authz.AttributeID) ([]Record, error) {
+	if registry != population || !slices.Contains(attributes, lifeStatus) {
+		n.happening("register")
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if registry == population && slices.Contains(attributes, lifeStatus) {

@@ -66,6 +66,7 @@ var texts = map[string]text{
 	"malformed-request":              {400, "The request is malformed", "Yêu cầu không hợp lệ"},
 	"too-many-requests":              {429, "Too many refused requests", "Quá nhiều yêu cầu bị từ chối"},
 	"no-record":                      {404, "The register has no record of this person", "Cơ sở dữ liệu không có thông tin về người này"},
+	registerSilent:                   {503, "The register does not answer; nothing was released and no use is spent", "Cơ sở dữ liệu không trả lời; không có dữ liệu nào được gửi và không tính lượt sử dụng"},
 	"unavailable":                    {503, "A part of the service does not answer; nothing was released", "Dịch vụ tạm thời gián đoạn; không có dữ liệu nào được gửi"},
 }
 

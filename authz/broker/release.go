@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
@@ -37,8 +38,8 @@ type logPlace struct {
 }
 
 // Releases is POST /broker/v1/releases. The order is: limit, authenticate,
-// parse, read what is live, decide, read the register while the event is
-// written, log, send.
+// parse, read what is live, decide, read the register, write the event while grant,
+// account and consent are held, log, send.
 func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	b.once.Do(b.defaults)
 	defer b.inFlight.Add(-1)
@@ -119,8 +120,9 @@ func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 	}
 	for attempt := 0; ; attempt++ {
 		answer, err := b.attempt(ctx, q)
-		// The consent changed between reading and writing: decide again on what
-		// it is now. Who changes it twice in that time may try again.
+		// Grant, account, consent or app changed between reading and writing: what
+		// was read of the register is dropped, and decided again on what is now. Who
+		// changes it twice in that time may try again.
 		if errors.Is(err, authz.ErrConflict) && attempt == 0 {
 			continue
 		}
@@ -142,11 +144,12 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 		live = Permission{} // nothing of another app's grant is looked at
 	}
 	granted := find(live.Details, q.asked)
-	verdict, err := b.decide(ctx, q, live, granted)
+	at := b.Now().UTC().Truncate(time.Microsecond)
+	verdict, err := b.decide(ctx, q, live, granted, at)
 	if err != nil {
 		return nil, err
 	}
-	event, err := b.event(ctx, q, live, granted, verdict)
+	event, err := b.event(ctx, q, live, granted, verdict, at)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +187,7 @@ func (b *Broker) acting(ctx context.Context, q *request, owner authz.ClientID) e
 
 // decide asks first whether the grant still lives and is about the person asked
 // for, then statute and policy.
-func (b *Broker) decide(ctx context.Context, q request, live Permission, granted *authz.Release) (policy.Verdict, error) {
+func (b *Broker) decide(ctx context.Context, q request, live Permission, granted *authz.Release, at time.Time) (policy.Verdict, error) {
 	deny := func(code policy.Code) (policy.Verdict, error) {
 		return policy.Verdict{Reasons: []policy.Reason{{Code: code}}, Determining: []string{"grant"}}, nil
 	}
@@ -198,7 +201,7 @@ func (b *Broker) decide(ctx context.Context, q request, live Permission, granted
 		return deny("subject-of-another")
 	}
 	facts := policy.Facts{
-		Now: b.Now(), Client: q.owner, Actors: q.actors, Granted: granted, Consent: live.Consent, Subject: live.Subject, Locked: live.Locked,
+		Now: at, Client: q.owner, Actors: q.actors, Granted: granted, Consent: live.Consent, Subject: live.Subject, Locked: live.Locked,
 		Level: live.Level, Account: live.Account, AuthTime: live.AuthTime,
 		Asked: policy.Asked{Registry: q.asked.Registry, Purpose: q.asked.Purpose, Attributes: q.asked.Attributes},
 	}
@@ -258,26 +261,27 @@ func (b *Broker) writing(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(context.WithoutCancel(ctx), b.Deadline)
 }
 
-// send reads the register while the event is made durable, and answers when
-// both are done: first the row, then the log, then the data.
+// send reads the register, makes the event durable with a digest of what was read,
+// and answers: first the row, then the log, then the data. When the event is in
+// doubt what was read is dropped.
 func (b *Broker) send(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event) (*Released, error) {
-	type result struct {
-		records []Record
-		err     error
+	read, err := b.Register.Read(ctx, q.asked.Registry, live.Person, q.asked.Attributes)
+	if err != nil {
+		return nil, b.unanswered(ctx, q, event, err)
 	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	read := make(chan result, 1)
-	go func() {
-		records, err := b.Register.Read(reading, q.asked.Registry, live.Person, q.asked.Attributes)
-		read <- result{records, err}
-	}()
+	records := project(read, q.asked.Attributes)
+	salt := audit.NewSalt()
+	if event.Data.Digest, err = digest(salt, records); err != nil {
+		return nil, fmt.Errorf("what register %q sent: %w", q.asked.Registry, err)
+	}
+	event.Data.Records = int64(len(records))
 
-	index, err := b.record(ctx, q, live, granted, event)
+	began := b.Now()
+	index, err := b.record(ctx, q, live, granted, event, salt)
 	if err != nil {
 		if errors.Is(err, ErrUsedUp) {
 			verdict := policy.Verdict{Reasons: []policy.Reason{{Code: "frequency-exceeded", Article: granted.Frequency}}, Determining: []string{"frequency"}}
-			refused, err := b.event(ctx, q, live, granted, verdict)
+			refused, err := b.event(ctx, q, live, granted, verdict, event.When.Decided)
 			if err != nil {
 				return nil, err
 			}
@@ -285,15 +289,16 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 		}
 		return nil, err
 	}
-	got := <-read
-	switch {
-	case got.err != nil:
-		return nil, fmt.Errorf("reading register %q for event %s: %w", q.asked.Registry, event.ID, got.err)
-	case len(got.records) == 0:
+	if b.Now().Sub(began) > slow {
+		if err := b.stillPermitted(ctx, q); err != nil {
+			return nil, err
+		}
+	}
+	if len(records) == 0 {
 		return nil, refusal{code: "no-record", event: event.ID}
 	}
 	released := &Released{
-		Event: event.ID, Index: index, Records: project(got.records, q.asked.Attributes), Basis: granted.Basis, DataLife: granted.DataLife,
+		Event: event.ID, Index: index, Records: records, Basis: granted.Basis, DataLife: granted.DataLife,
 		Kind: live.Kind, Account: live.Account, Proofed: live.Proofed,
 	}
 	if event.Reason.Consent != "" {
@@ -301,6 +306,67 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 	}
 	return released, nil
 }
+
+// slow is how long writing an event and its leaf may take before the broker looks
+// again whether the data may still go.
+const slow = time.Second
+
+// stillPermitted decides once more, after an event that took long to write: whoever
+// ended the grant in that time was told so, and nothing leaves after. That it was
+// not sent is on record as a refusal of its own.
+func (b *Broker) stillPermitted(ctx context.Context, q request) error {
+	ctx, cancel := b.writing(ctx)
+	defer cancel()
+	live, err := b.Permissions.Live(ctx, q.access.Grant, q.asked.Registry, q.asked.Purpose)
+	if err != nil && !errors.Is(err, authz.ErrNotFound) {
+		return err
+	}
+	granted, at := find(live.Details, q.asked), b.Now().UTC().Truncate(time.Microsecond)
+	verdict, err := b.decide(ctx, q, live, granted, at)
+	if err != nil || verdict.Permit {
+		return err
+	}
+	event, err := b.event(ctx, q, live, granted, verdict, at)
+	if err != nil {
+		return err
+	}
+	return b.refuse(ctx, q, event, verdict)
+}
+
+// digest names what left, see [audit.Salt.PayloadDigest].
+func digest(salt audit.Salt, records []Record) (string, error) {
+	sent, err := json.Marshal(records) // members sorted by name
+	if err != nil {
+		return "", err
+	}
+	return salt.PayloadDigest(sent), nil
+}
+
+// unanswered records that a register did not answer: it was permitted, nothing left,
+// and no use is spent. Many of them are one fault of the register's, so beyond the
+// limit of refusals they are told and not written.
+func (b *Broker) unanswered(ctx context.Context, q request, event audit.Event, cause error) error {
+	slog.ErrorContext(ctx, "a register did not answer", "register", q.asked.Registry, "event", event.ID, "error", cause)
+	told := refusal{code: registerSilent}
+	if !b.silences.take(q.client.ID, q.access.Grant, b.Now()) {
+		return told
+	}
+	ctx, cancel := b.writing(ctx)
+	defer cancel()
+	event.Type, event.Decision.Permit, event.Decision.Code = audit.ReleaseUnanswered, false, registerSilent
+	salt := audit.NewSalt()
+	if err := b.Permissions.Record(ctx, event, salt); err != nil {
+		return fmt.Errorf("recording that a register did not answer: %w", err)
+	}
+	if _, err := b.Evidence.Append(ctx, event, salt); err != nil {
+		return fmt.Errorf("logging that a register did not answer: %w", err)
+	}
+	told.event = event.ID
+	return told
+}
+
+// registerSilent is the code of a release whose register did not answer.
+const registerSilent = "register-silent"
 
 // project copies what was granted and nothing else, whatever a register's
 // connector sent along.
@@ -317,30 +383,31 @@ func project(records []Record, attributes []authz.AttributeID) []Record {
 	return out
 }
 
-// record makes the event durable in the database and then in the log. In the
-// same commit the consent is held, so that no release is written after a
-// withdrawal, and a use is counted where the frequency is limited.
-func (b *Broker) record(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event) (uint64, error) {
+// record makes the event durable in the database and then in the log. By the same
+// statement grant, account, consent and apps are held, so that no release is written
+// after what ends one of them, and in the same commit a use is counted where the
+// frequency is limited.
+func (b *Broker) record(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event, salt audit.Salt) (uint64, error) {
 	ctx, cancel := b.writing(ctx)
 	defer cancel()
-	salt := audit.NewSalt()
-	use, limited := b.use(q, live, granted, event)
-	write := func(ctx context.Context) error {
-		if event.Reason.Consent != "" {
-			if err := b.Permissions.HoldConsent(ctx, event.Reason.Consent, event.Reason.ConsentVersion); err != nil {
-				return err
-			}
+	hold := audit.Hold{
+		Grant: q.access.Grant, Redeeming: q.redeeming, Locked: live.Locked,
+		Consent: event.Reason.Consent, Version: event.Reason.ConsentVersion, Clients: []authz.ClientID{q.owner.ID},
+	}
+	for _, actor := range q.actors {
+		if actor.ID != q.owner.ID {
+			hold.Clients = append(hold.Clients, actor.ID)
 		}
-		if limited {
+	}
+	write := func(ctx context.Context) error { return b.Permissions.RecordHolding(ctx, event, salt, hold) }
+	var err error
+	if use, limited := b.use(q, live, granted, event); limited {
+		err = b.Permissions.Tx(ctx, func(ctx context.Context) error {
 			if err := b.Permissions.CountUse(ctx, use); err != nil {
 				return err
 			}
-		}
-		return b.Permissions.Record(ctx, event, salt)
-	}
-	var err error
-	if limited || event.Reason.Consent != "" {
-		err = b.Permissions.Tx(ctx, write)
+			return write(ctx)
+		})
 	} else {
 		err = write(ctx)
 	}
@@ -351,24 +418,41 @@ func (b *Broker) record(ctx context.Context, q request, live Permission, granted
 }
 
 // use names what is counted: the consent in its version, where the release rests
-// on one, so that two grants do not double what the person agreed to.
+// on one, and otherwise person, app, purpose and register. So two grants double
+// neither what the person agreed to nor what the law allows the app, and a silent
+// sign-in is no new beginning.
 func (b *Broker) use(q request, live Permission, granted *authz.Release, event audit.Event) (Use, bool) {
 	limit := consent.ParseFrequency(granted.Frequency)
 	if limit.Limit == 0 {
 		return Use{}, false
 	}
-	u := Use{
-		Permission: string(q.access.Grant) + "/" + string(granted.Purpose) + "/" + string(granted.Registry),
-		Limit:      limit.Limit, Expires: granted.ValidUntil,
+	u := Use{Limit: limit.Limit}
+	if limit.PerDay {
+		u.Day = event.When.Decided.In(hanoi).Format(time.DateOnly)
 	}
 	if event.Reason.Consent != "" {
 		u.Permission, u.Expires = live.Consent.Reference(), live.Consent.ValidUntil
+		return u, true
 	}
-	if limit.PerDay {
-		local := event.When.Decided.In(hanoi)
-		u.Day = local.Format(time.DateOnly)
+	u.Permission = "of:" + strings.Join([]string{string(live.Subject), string(live.Client), string(granted.Purpose), string(granted.Registry)}, "/")
+	// As long as the app may be permitted this at all, which no request shortens.
+	days := 2 // of one day
+	if !limit.PerDay {
+		purpose, _ := b.Catalogue.Purpose(granted.Purpose)
+		days = consent.Days(declaredBy(q.owner, granted), purpose)
 	}
+	u.Expires = event.When.Decided.AddDate(0, 0, days)
 	return u, true
+}
+
+// declaredBy is the declaration of an app that a permission rests on.
+func declaredBy(app *authz.Client, granted *authz.Release) authz.Declaration {
+	for _, d := range app.Declarations {
+		if d.Purpose == granted.Purpose && d.Registry == granted.Registry && d.Basis == granted.Basis {
+			return d
+		}
+	}
+	return authz.Declaration{}
 }
 
 // hanoi is the zone whose days count.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -268,12 +269,13 @@ func TestInDoubtNothingIsReleased(t *testing.T) {
 				n.fault = fault
 				a := n.ask(grant, "land-app", ask.body)
 				if n.fault != "" {
-					if ask.body == askName && strings.HasSuffix(fault, "commit") {
-						return // one statement, no transaction
-					}
 					t.Fatal("the fault did not come")
 				}
-				if a.status != 503 || a.problem.Code != "unavailable" || a.header.Get("Retry-After") == "" || strings.Contains(a.raw, "value of") {
+				want := "unavailable"
+				if fault == "register" {
+					want = "register-silent"
+				}
+				if a.status != 503 || a.problem.Code != want || a.header.Get("Retry-After") == "" || strings.Contains(a.raw, "value of") {
 					t.Fatalf("got %d %s", a.status, a.raw)
 				}
 				again := n.ask(grant, "land-app", ask.body)
@@ -295,6 +297,169 @@ func TestARefusalThatCannotBeRecordedIsNotTold(t *testing.T) {
 		if a := n.ask(grant, "land-app", askLand); a.status != 503 {
 			t.Errorf("%s: got %d %s", fault, a.status, a.raw)
 		}
+	}
+}
+
+// What ends a permission while the register is being read or the event is written:
+// the release is decided again and refused, what was read is dropped, no permit is on
+// record and no use is spent.
+func TestWhatEndsAPermissionOnTheWayStopsTheRelease(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		wanted string
+		ask    string
+		end    func(n *nation, g authz.GrantID)
+		code   string
+	}{
+		{"the grant is revoked", wantLand, askLand, func(n *nation, g authz.GrantID) { n.revoke(g) }, "grant-ended"},
+		{"the grant is revoked, on another basis", wantName, askName, func(n *nation, g authz.GrantID) { n.revoke(g) }, "grant-ended"},
+		{"the account is locked", wantLand, askLand, func(n *nation, _ authz.GrantID) { n.state.locked["an"] = true }, "account-locked"},
+		{"the account is locked, on another basis", wantName, askName, func(n *nation, _ authz.GrantID) { n.state.locked["an"] = true }, "account-locked"},
+		{"the consent is withdrawn", wantLand, askLand, func(n *nation, _ authz.GrantID) { must(n, n.withdraw("an", "land-app")) }, "consent-withdrawn"},
+		{"the app is disabled", wantLand, askLand, func(n *nation, _ authz.GrantID) { n.clients["land-app"].Disabled = true }, ""},
+	} {
+		for _, when := range []string{"register", "tx"} {
+			t.Run(row.name+", before "+when, func(t *testing.T) {
+				n := found(t)
+				n.clients["land-app"].Declarations[1].Frequency = "once"
+				grant := n.agree("an", "land-app", row.wanted)
+				n.during[when] = func() { row.end(n, grant) }
+				a := n.ask(grant, "land-app", row.ask)
+				if a.status == 200 || row.code != "" && a.problem.Code != row.code {
+					t.Fatalf("got %d %s, want %s", a.status, a.raw, row.code)
+				}
+				for _, r := range n.state.rows {
+					if r.Event.Type == audit.ReleasePermitted {
+						t.Fatal("a permit is on record after what ended it")
+					}
+				}
+				if len(n.state.uses) != 0 {
+					t.Fatalf("a use was spent: %v", n.state.uses)
+				}
+			})
+		}
+	}
+	t.Run("an app that acts is disabled", func(t *testing.T) {
+		n, grant := acting(t, true)
+		n.during["register"] = func() { n.clients["backend"].Disabled = true }
+		if a := n.ask(grant, "backend+", landArea); a.status == 200 {
+			t.Fatalf("got %d %s", a.status, a.raw)
+		}
+	})
+}
+
+// An event whose row or leaf took long to write: whoever ended the grant meanwhile was
+// told so, and the data stay here.
+func TestAfterASlowRecordItIsAskedAgain(t *testing.T) {
+	for _, wanted := range []struct{ want, ask string }{{wantLand, askLand}, {wantName, askName}} {
+		n := found(t)
+		grant := n.agree("an", "land-app", wanted.want)
+		n.during["append"] = func() {
+			n.now = n.now.Add(3 * time.Second)
+			n.revoke(grant)
+		}
+		a := n.ask(grant, "land-app", wanted.ask)
+		if a.status != 401 || a.problem.Code != "grant-ended" || !slices.Equal(n.refused(), []string{"grant-ended"}) {
+			t.Fatalf("got %d %s, on record %v", a.status, a.raw, n.refused())
+		}
+	}
+	n := found(t)
+	grant := n.agree("an", "land-app", wantLand)
+	n.during["append"] = func() { n.now = n.now.Add(3 * time.Second) }
+	if a := n.ask(grant, "land-app", askLand); a.status != 200 {
+		t.Fatalf("nothing had ended: got %d %s", a.status, a.raw)
+	}
+}
+
+// The register is read before anything is written: one that does not answer is an
+// event of its own kind and spends nothing.
+func TestARegisterThatDoesNotAnswerSpendsNothing(t *testing.T) {
+	for _, row := range []struct {
+		client    authz.ClientID
+		want, ask string
+		spent     int
+	}{{"tax-app", wantTax, askTax, 2}, {"land-app", wantName, askName, 1}} {
+		n := found(t)
+		n.clients["land-app"].Declarations[1].Frequency = "once"
+		grant := n.agree("an", row.client, row.want)
+		for range 3 {
+			n.fault = "register"
+			a := n.ask(grant, row.client, row.ask)
+			if a.status != 503 || a.problem.Code != "register-silent" || a.header.Get("Retry-After") == "" {
+				t.Fatalf("got %d %s", a.status, a.raw)
+			}
+			e := n.state.rows[strings.TrimPrefix(a.problem.Instance, "urn:uuid:")].Event
+			if e.Type != audit.ReleaseUnanswered || e.Decision.Permit || e.Decision.Code != "register-silent" || e.Data.Digest != "" || n.state.log[len(n.state.log)-1] != e.ID {
+				t.Fatalf("on record: %v %+v", e, e.Decision)
+			}
+		}
+		if len(n.state.uses) != 0 {
+			t.Fatalf("a use was spent: %v", n.state.uses)
+		}
+		for range row.spent {
+			a := n.ask(grant, row.client, row.ask)
+			n.check(a, row.ask)
+			if a.status != 200 {
+				t.Fatalf("got %d %s", a.status, a.raw)
+			}
+		}
+		if a := n.ask(grant, row.client, row.ask); a.status != 429 || a.problem.Code != "frequency-exceeded" {
+			t.Fatalf("got %d %s", a.status, a.raw)
+		}
+	}
+}
+
+func TestASilentRegisterDoesNotFillTheDisk(t *testing.T) {
+	n := found(t)
+	grant := n.agree("an", "land-app", wantLand)
+	before := len(n.state.rows)
+	for range 2 * refusalsOfGrant {
+		n.fault = "register"
+		if a := n.ask(grant, "land-app", askLand); a.status != 503 {
+			t.Fatalf("got %d %s", a.status, a.raw)
+		}
+	}
+	if got := len(n.state.rows) - before; got != refusalsOfGrant {
+		t.Fatalf("%d events were written", got)
+	}
+}
+
+// What left is on record by its digest, which the salt opens.
+func TestTheEventHoldsTheDigestOfWhatLeft(t *testing.T) {
+	n := found(t)
+	grant := n.agree("an", "land-app", wantLand)
+	a := n.ask(grant, "land-app", askLand)
+	sent, err := json.Marshal(a.release.Records)
+	must(n, err)
+	row := n.state.rows[a.release.ID]
+	if row.Event.Data.Digest != row.Salt.PayloadDigest(sent) || row.Event.Data.Records != 1 {
+		t.Fatalf("got %q of %d records", row.Event.Data.Digest, row.Event.Data.Records)
+	}
+}
+
+// Statute counts by person, app and purpose: signing in again, which on a basis
+// without consent nobody sees, gives no more.
+func TestSigningInAgainIsNoNewUse(t *testing.T) {
+	n := found(t)
+	n.clients["land-app"].Declarations[1].Frequency = "2/day"
+	left := 0
+	for range 5 {
+		grant := n.agree("an", "land-app", wantName)
+		if a := n.ask(grant, "land-app", askName); a.status == 200 {
+			left++
+		} else if a.status != 429 || a.problem.Code != "frequency-exceeded" {
+			t.Fatalf("got %d %s", a.status, a.raw)
+		}
+	}
+	if left != 2 {
+		t.Fatalf("%d left of 2/day", left)
+	}
+	if a := n.ask(n.agree("binh", "land-app", wantName), "land-app", askName); a.status != 200 {
+		t.Fatalf("another person: got %d %s", a.status, a.raw)
+	}
+	n.now = n.now.AddDate(0, 0, 1)
+	if a := n.ask(n.agree("an", "land-app", wantName), "land-app", askName); a.status != 200 {
+		t.Fatalf("the next day: got %d %s", a.status, a.raw)
 	}
 }
 
@@ -468,7 +633,7 @@ func TestACallersRequestIDIsTakenOnlyIfItFits(t *testing.T) {
 
 func TestEveryRefusalHasItsTextInBothLanguages(t *testing.T) {
 	table := Problems()
-	codes := []string{"grant-ended", "subject-of-another", "frequency-exceeded", "token-refused", "malformed-request", "too-many-requests", "no-record", "unavailable", "busy", "method-not-allowed"}
+	codes := []string{"grant-ended", "subject-of-another", "frequency-exceeded", "token-refused", "malformed-request", "too-many-requests", "no-record", "unavailable", registerSilent, "busy", "method-not-allowed"}
 	for _, c := range policy.Codes() {
 		codes = append(codes, string(c))
 	}

@@ -274,13 +274,7 @@ func fill(r *authz.Release, d *authz.Declaration, purpose Purpose, broker string
 			return refuse("data_life %s is longer than this app declared for purpose %q: %s", r.DataLife, r.Purpose, d.DataLife)
 		}
 	}
-	limit := purpose.MaxDays
-	if d.MaxDays > 0 && (limit == 0 || d.MaxDays < limit) {
-		limit = d.MaxDays
-	}
-	if limit == 0 {
-		limit = 1 // neither gives a time: as short as a visit
-	}
+	limit := Days(*d, purpose)
 	latest := now.UTC().AddDate(0, 0, limit).Truncate(time.Second)
 	if !d.ExpiresAt.IsZero() && d.ExpiresAt.Before(latest) {
 		latest = d.ExpiresAt.UTC()
@@ -302,4 +296,14 @@ func fill(r *authz.Release, d *authz.Declaration, purpose Purpose, broker string
 	}
 	r.Locations = []string{broker}
 	return nil
+}
+
+// Days is how long a permission on a declaration lasts at most: the shorter time of
+// declaration and purpose, and as short as a visit where neither gives one.
+func Days(d authz.Declaration, purpose Purpose) int {
+	limit := purpose.MaxDays
+	if d.MaxDays > 0 && (limit == 0 || d.MaxDays < limit) {
+		limit = d.MaxDays
+	}
+	return max(limit, 1)
 }

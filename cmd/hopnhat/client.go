@@ -268,6 +268,9 @@ func clientDelete(ctx context.Context, p *parts, e env, rest []string) error {
 	if err := endpoint.EndGrants(ctx, p.db, c.ID, now); err != nil {
 		return err
 	}
+	if err := p.db.SettleClient(ctx, c.ID); err != nil {
+		return err
+	}
 	fmt.Fprintf(e.out, "%s deleted, its grants revoked; servers follow within 5 s\n", c.ID)
 	return nil
 }

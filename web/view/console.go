@@ -11,13 +11,13 @@ type EventType string
 // EventTypes lists the kinds that have a text.
 func EventTypes() []EventType {
 	return []EventType{
-		"release.permitted", "release.refused",
+		"release.permitted", "release.refused", "release.unanswered",
 		"consent.approved", "consent.declined", "consent.withdrawn", "consent.superseded", "consent.suspended",
 		"consent.expired", "consent.ended",
 		"session.signed-in", "session.refused", "session.signed-out",
 		"grant.exchanged", "grant.ended",
 		"account.locked", "account.unlocked", "account.factor-changed",
-		"auditor.query", "auditor.export", "admin.action", "evidence.erased",
+		"auditor.query", "auditor.looked", "auditor.export", "admin.action", "evidence.erased",
 	}
 }
 
