@@ -27,6 +27,31 @@ var statuses = map[view.ErrorKind]int{
 	view.ErrorInternal: 500, view.ErrorForbidden: 403, view.ErrorForm: 403, view.ErrorLocked: 403, view.ErrorFinished: 410, view.ErrorNotAvailable: 503,
 }
 
+// readByPrograms is the local that forPrograms sets.
+const readByPrograms = "read by programs"
+
+// forPrograms marks a document that programs fetch: where it cannot be served they
+// get an error that they can read, and no page.
+func forPrograms(h fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		c.Locals(readByPrograms, true)
+		return h(c)
+	}
+}
+
+// sayToProgram answers as the endpoints of the protocol do (RFC 6749 §5.2).
+func sayToProgram(c *fiber.Ctx, status int, kind view.ErrorKind) error {
+	code, told := authz.ServerError, "this document cannot be served"
+	switch kind {
+	case view.ErrorUnavailable:
+		code, told = authz.TemporarilyUnavailable, "this document cannot be served now; ask again"
+	case view.ErrorNotFound:
+		code, told = "not_found", "there is no such document yet"
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Status(status).JSON(map[string]string{"error": string(code), "error_description": told})
+}
+
 // renderError is the one place where an error becomes an answer.
 func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	var to redirection
@@ -55,6 +80,9 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	}
 	if page.RetrySeconds > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(page.RetrySeconds))
+	}
+	if c.Locals(readByPrograms) != nil {
+		return sayToProgram(c, status, page.Kind)
 	}
 	page.Code = "HN-" + strconv.Itoa(status) + "-" + string(page.Kind)
 	c.Status(status)

@@ -197,7 +197,7 @@ func (s *Server) routes() {
 	a, mount := s.app, s.mount
 	a.Get("/.well-known/openid-configuration", s.metadata)
 	a.Get("/.well-known/oauth-authorization-server", s.metadata)
-	a.Get(provider.JWKSPath, s.keys)
+	a.Get(provider.JWKSPath, forPrograms(s.keys))
 	a.All(provider.PARPath, mount(s.o.Provider.PAR))
 	a.All(provider.TokenPath, mount(s.o.Provider.Token))
 	a.All(provider.DeviceGrantPath, mount(s.o.Provider.Device))
@@ -231,8 +231,8 @@ func (s *Server) routes() {
 	s.consoleRoutes(a)
 	s.logoutsRoutes(a)
 
-	a.Get("/log/key", s.logKey)
-	a.Get("/log/checkpoint", s.page(s.checkpoint))
+	a.Get("/log/key", forPrograms(s.logKey))
+	a.Get("/log/checkpoint", forPrograms(s.page(s.checkpoint)))
 	a.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	a.Get("/readyz", s.ready)
 	a.Get("/metrics", s.onlyNear, adaptor.HTTPHandler(s.o.Metrics))

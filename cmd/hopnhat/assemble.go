@@ -72,7 +72,7 @@ func secretFile(path string) (string, error) {
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("reading a secret: %w", err)
+		return "", err
 	}
 	return strings.TrimRight(string(raw), "\r\n"), nil
 }
@@ -162,6 +162,9 @@ func (p *parts) openLog(ctx context.Context) error {
 			return signatures[0], nil
 		},
 	})
+	if other := (*tlog.OtherLogError)(nil); errors.As(err, &other) {
+		return fmt.Errorf("%w. A log keeps its name, which was made of issuer and site when it began: to go on with it set log_origin: %s; if the issuer or the site is wrong, mend that", err, strings.TrimSuffix(other.Origin, "/"+shard))
+	}
 	if err != nil {
 		return err
 	}
@@ -258,7 +261,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	if err := p.openLog(ctx); err != nil {
 		return fail(err)
 	}
-	if p.registry, err = registry.Open(ctx, c.Registry); err != nil {
+	if p.registry, err = registry.Serve(ctx, c.Registry); err != nil {
 		return fail(err)
 	}
 	p.closers = append(p.closers, p.registry.Close)
@@ -319,7 +322,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		Outbox: p.db, Token: logoutToken(protocol), HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
 	}
 	proxies, err1 := c.proxies()
-	scrapers, err2 := networks("metrics_networks", c.MetricsNetworks)
+	scrapers, err2 := networks(c.MetricsNetworks)
 	if err := errors.Join(err1, err2); err != nil {
 		return fail(err)
 	}

@@ -29,7 +29,7 @@ var clientCommand = verbs(command{
 	"disable":       withStore(clientState(true)),
 	"enable":        withStore(clientState(false)),
 	"rotate-secret": withStore(clientRotateSecret),
-	"delete":        withStore(clientDelete),
+	"delete":        clientDelete,
 	"iat": func(ctx context.Context, _ command, e env, args []string) error {
 		return iatCommand.run(ctx, iatCommand, e, args)
 	},
@@ -102,7 +102,10 @@ func (p *parts) eachClient(ctx context.Context, visit func(c *authz.Client) erro
 	}
 }
 
-func clientList(ctx context.Context, p *parts, e env, _ []string) error {
+func clientList(ctx context.Context, p *parts, e env, rest []string) error {
+	if err := none(rest); err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tPROFILE\tMETHOD\tSTATE\tNAME\tOWNER")
 	err := p.eachClient(ctx, func(c *authz.Client) error {
@@ -254,10 +257,25 @@ func clientRotateSecret(ctx context.Context, p *parts, e env, rest []string) err
 }
 
 // clientDelete ends an app as it could end itself (RFC 7592 §2.3).
-func clientDelete(ctx context.Context, p *parts, e env, rest []string) error {
+// It is for good, so it wants a word.
+func clientDelete(ctx context.Context, c command, e env, args []string) error {
+	var yes bool
+	return withStoreAnd(func(f flags) {
+		f.BoolVar(&yes, "yes", false, "do it: the app and every consent's grant to it end at once, for good")
+	}, func(ctx context.Context, p *parts, e env, rest []string) error {
+		return p.deleteClient(ctx, e, rest, yes)
+	})(ctx, c, e, args)
+}
+
+func (p *parts) deleteClient(ctx context.Context, e env, rest []string, yes bool) error {
 	c, err := oneClient(ctx, p, rest)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case !c.Ended.IsZero():
+		return fmt.Errorf("client %q was deleted already, at %s", c.ID, c.Ended.Format(time.RFC3339))
+	case !yes:
+		return fmt.Errorf("this ends %q, %s of %s, for good, with every grant that people gave it; say --yes before the id to do it, or `hopnhat client disable %s`, which can be undone", c.ID, c.Name.VI, c.Owner.VI, c.ID)
 	}
 	now := time.Now().UTC()
 	if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {

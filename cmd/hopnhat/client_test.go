@@ -78,7 +78,7 @@ func TestClients(t *testing.T) {
 	for _, words := range [][]string{{"client", "add", file}, {"client", "disable", "so"}, {"client", "enable", "so"}} {
 		do(0, words...)
 	}
-	do(0, "client", "delete", "so")
+	do(0, "client", "delete", "--yes", "so")
 	for _, words := range [][]string{{"client", "enable", "so"}, {"client", "add", file}, {"client", "rotate-secret", "so"}} {
 		do(1, words...)
 	}

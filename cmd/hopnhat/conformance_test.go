@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,8 +34,8 @@ func TestConformanceCommand(t *testing.T) {
 		{"a provider that is not there", "run --plan oidcc-config --json " + results + " --config " + config, 3, "1 modules: 0 pass, 0 review, 0 warning, 1 fail"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			var out bytes.Buffer
-			code := run(t.Context(), env{&out, &out, func(string) (string, bool) { return "", false }}, append([]string{"conformance"}, strings.Fields(row.args)...))
+			e, out := surroundings(nil)
+			code := run(t.Context(), e, append([]string{"conformance"}, strings.Fields(row.args)...))
 			if code != row.code || !strings.Contains(out.String(), row.says) {
 				t.Errorf("got %d, want %d with %q:\n%s", code, row.code, row.says, out.String())
 			}

@@ -50,13 +50,13 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	c.Issuer, c.Listen = fmt.Sprintf("http://localhost:%d", port), fmt.Sprintf("127.0.0.1:%d", port)
 	// The log's name stays when the port changes: it is in every checkpoint.
 	c.Argon2KiB, c.LogOrigin = 19<<10, "demo.hopnhat.invalid/release/dc1"
-	if err := load(e); err != nil {
+	if err := errors.Join(none(f.Args()), load(e)); err != nil {
 		return err
 	}
 	if codes {
 		return printCodes(ctx, c, e)
 	}
-	if err := portsFree(port, port+1, port+2); err != nil {
+	if err := errors.Join(c.check(), portsFree(port, port+1, port+2)); err != nil {
 		return err
 	}
 	say := func(format string, args ...any) { fmt.Fprintf(e.out, format+"\n", args...) }

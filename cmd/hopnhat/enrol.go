@@ -21,7 +21,7 @@ type enrolled struct {
 // enrolCommand opens accounts for synthetic persons, for load and for tests.
 func enrolCommand(ctx context.Context, c command, e env, args []string) error {
 	var count int
-	cfg, _, err := begin(c, e, args, func(f flags) {
+	cfg, err := alone(c, e, args, func(f flags) {
 		f.IntVar(&count, "count", 10, "how many adults of the synthetic nation to open accounts for")
 	})
 	if err != nil {

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -173,12 +177,126 @@ func TestTheWayOutOfAPoisonedDatabase(t *testing.T) {
 			if out := h.do(t, 0, "keys", "status"); !strings.Contains(out, string(poison.KeyID)+" is not in the key store and is passed over") {
 				t.Errorf("status does not show it:\n%s", out)
 			}
-			if out := h.do(t, 0, "keys", "revoke", "--why", "announced from a wrong folder", "--yes", string(poison.KeyID)); !strings.Contains(out, "nothing to destroy") {
+			if out := h.do(t, 0, "keys", "revoke", "--why", "announced from a wrong folder", "--yes", "--", string(poison.KeyID)); !strings.Contains(out, "nothing to destroy") {
 				t.Errorf("revoke: %s", out)
 			}
 			if out := h.do(t, 0, "keys", "status"); strings.Contains(out, string(poison.KeyID)) {
 				t.Errorf("it is still there:\n%s", out)
 			}
 		})
+	}
+}
+
+// TestAWrongStartIsSaidAsSuch: each fault is named as what it is, before anything is
+// opened, so that it leaves nothing behind.
+func TestAWrongStartIsSaidAsSuch(t *testing.T) {
+	h := begun(t, false)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	free := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	before := files(t, h.state)
+	none := filepath.Join(t.TempDir(), "none.pem")
+	for _, row := range []struct {
+		name  string
+		words []string
+		want  string
+	}{
+		{"an issuer that cannot be one", []string{"--issuer", "http://id.example"}, "--issuer: "},
+		{"a certificate that is not there", []string{"--issuer", "https://localhost:1", "--tls-certificate", none, "--tls-key", none}, none},
+		{"a port that is taken", []string{"--listen", busy.Addr().String()}, "listening on " + busy.Addr().String()},
+		{"a port that is none", []string{"--listen", "127.0.0.1:99999"}, "1 to 65535"},
+	} {
+		if out := h.do(t, 1, append([]string{"serve"}, row.words...)...); !strings.Contains(out, row.want) || strings.Contains(out, "log") || strings.Count(out, "\n") != 1 {
+			t.Errorf("%s: want %q in:\n%s", row.name, row.want, out)
+		}
+	}
+	if after := files(t, h.state); !slices.Equal(before, after) {
+		t.Errorf("it left %v", after)
+	}
+
+	// A server that ran once, and is then told another site or issuer.
+	ctx, stop := context.WithCancel(t.Context())
+	listen := free()
+	done := make(chan string, 1)
+	go func() {
+		e, out := surroundings(map[string]string{"HOPNHAT_STATE": h.state, "HOPNHAT_DATABASE": h.database, "HOPNHAT_REGISTRY": filepath.Join(h.state, "registry.db")})
+		done <- fmt.Sprint(run(ctx, e, []string{"serve", "--listen", listen}), out)
+	}()
+	for {
+		answer, err := http.Get("http://" + listen + "/readyz")
+		if err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				break
+			}
+		}
+		select {
+		case said := <-done:
+			t.Fatal(said)
+		default:
+		}
+	}
+	if out := h.do(t, 1, "registry", "generate", "--persons", "60", "--reset"); !strings.Contains(out, "a server reads it") {
+		t.Errorf("a nation was replaced under a server: %s", out)
+	}
+	stop()
+	if said := <-done; !strings.HasPrefix(said, "0") {
+		t.Fatal(said)
+	}
+	out := h.do(t, 1, "serve", "--listen", listen, "--site", "dc9")
+	if !strings.Contains(out, `holds the log "localhost-8440/release/dc1/`) || !strings.Contains(out, "log_origin: localhost-8440/release/dc1;") {
+		t.Errorf("another site: %s", out)
+	}
+	h.do(t, 0, "registry", "generate", "--persons", "60", "--reset")
+}
+
+// TestCtrlC: a command that was stopped says so in words.
+func TestCtrlC(t *testing.T) {
+	h := begun(t, false)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, words := range [][]string{{"registry", "generate", "--reset"}, {"client", "list"}} {
+		e, out := surroundings(map[string]string{"HOPNHAT_STATE": h.state, "HOPNHAT_DATABASE": h.database})
+		if code := run(gone, e, words); code != stopped || !strings.Contains(out.String(), "stopped before it was done") || strings.Contains(out.String(), "context canceled") {
+			t.Errorf("%v: code %d\n%s", words, code, out)
+		}
+	}
+}
+
+// TestDeletingAnAppWantsAWord: it is for good, and ends what people agreed to.
+func TestDeletingAnAppWantsAWord(t *testing.T) {
+	h := begun(t, false)
+	app := filepath.Join(t.TempDir(), "apps.yaml")
+	if err := os.WriteFile(app, []byte("- client_id: so\n  client_name: Sổ đất\n  owner: {vi: Sở Mẫu}\n  profile: oidc\n  redirect_uris: [\"http://localhost/cb\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.do(t, 0, "client", "add", app)
+	if out := h.do(t, 1, "client", "delete", "so"); !strings.Contains(out, "Sổ đất") || !strings.Contains(out, "--yes") {
+		t.Errorf("without a word: %s", out)
+	}
+	if out := h.do(t, 0, "client", "list"); strings.Contains(out, "deleted") {
+		t.Errorf("it is gone:\n%s", out)
+	}
+	h.do(t, 0, "client", "delete", "--yes", "so")
+	if out := h.do(t, 0, "client", "list"); !strings.Contains(out, "deleted") {
+		t.Errorf("it is there:\n%s", out)
+	}
+	db, err := store.Open(t.Context(), store.Options{DSN: h.database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if out := h.do(t, 1, "client", "iat", "revoke", "nobody"); !strings.Contains(out, `no live initial access token "nobody"`) || strings.Contains(out, "another request") {
+		t.Errorf("an unknown token: %s", out)
 	}
 }

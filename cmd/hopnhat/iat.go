@@ -48,7 +48,7 @@ func iatCreate(ctx context.Context, c command, e env, args []string) error {
 	var profile, owner, ownerEN, grants, scopes, allow, declarations, expires string
 	var uses, level int
 	var statement bool
-	cfg, _, err := begin(c, e, args, func(f flags) {
+	cfg, err := alone(c, e, args, func(f flags) {
 		f.StringVar(&profile, "profile", string(authz.FAPI2), "profile the apps are pinned to: see hopnhat profiles")
 		f.StringVar(&owner, "owner", "", "agency that answers for the apps, in Vietnamese: citizens read it")
 		f.StringVar(&ownerEN, "owner-en", "", "the agency in English")
@@ -100,7 +100,10 @@ func (p *parts) createIAT(ctx context.Context, e env, policy registration.Policy
 	return nil
 }
 
-func iatList(ctx context.Context, p *parts, e env, _ []string) error {
+func iatList(ctx context.Context, p *parts, e env, rest []string) error {
+	if err := none(rest); err != nil {
+		return err
+	}
 	list, err := p.db.InitialTokens(ctx, 500)
 	if err != nil {
 		return err
@@ -126,7 +129,9 @@ func iatRevoke(ctx context.Context, p *parts, e env, rest []string) error {
 	}
 	if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
 		return administered("initial-access-token.revoked", rest[0], ""), p.db.RevokeInitialToken(ctx, rest[0], time.Now())
-	}); err != nil {
+	}); errors.Is(err, authz.ErrConflict) {
+		return fmt.Errorf("there is no live initial access token %q: see hopnhat client iat list", rest[0])
+	} else if err != nil {
 		return fmt.Errorf("initial access token %q: %w", rest[0], err)
 	}
 	fmt.Fprintln(e.out, "revoked; apps that were registered with it stay as they are, and can be read and deleted, not changed")

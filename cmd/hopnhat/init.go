@@ -12,7 +12,7 @@ var initCommand = command{
 	name: "init", summary: "Begin a house: make the state folder, a SQLite database and the keys, once", usage: "init [flags]",
 	example: "hopnhat init --state /var/lib/hopnhat",
 	run: func(ctx context.Context, self command, e env, args []string) error {
-		c, _, err := begin(self, e, args, nil)
+		c, err := alone(self, e, args, nil)
 		if err != nil {
 			return err
 		}

@@ -29,8 +29,21 @@ func (c *config) openStore() (keys.Store, error) {
 	return c.openFolder(false)
 }
 
+// passphrase is the file keystore's, empty where a machine secret stands for it. A
+// file that is empty must not become one.
+func (c *config) passphrase() (string, error) {
+	text, err := secretFile(c.PassphraseFile)
+	if err != nil {
+		return "", fmt.Errorf("reading passphrase_file: %w", err)
+	}
+	if text == "" && c.PassphraseFile != "" {
+		return "", fmt.Errorf("passphrase_file %s is empty: write the passphrase into it, or leave the key out for a machine secret", c.PassphraseFile)
+	}
+	return text, nil
+}
+
 func (c *config) openFolder(create bool) (*file.Store, error) {
-	passphrase, err := secretFile(c.PassphraseFile)
+	passphrase, err := c.passphrase()
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +162,7 @@ func withKeys(ctx context.Context, c *config, do func(k *lifecycle.Keeper) error
 
 func keysStatus(ctx context.Context, c command, e env, args []string) error {
 	var asJSON, ended bool
-	cfg, _, err := begin(c, e, args, func(f flags) {
+	cfg, err := alone(c, e, args, func(f flags) {
 		f.BoolVar(&asJSON, "json", false, "one JSON object a line")
 		f.BoolVar(&ended, "ended", false, "retired and revoked versions too")
 	})
@@ -178,7 +191,7 @@ func keysStatus(ctx context.Context, c command, e env, args []string) error {
 		}
 		for _, s := range list {
 			if s.State == keys.Announced && s.Version == 0 {
-				fmt.Fprintf(e.out, "%s is not in the key store and is passed over until it is; if nobody knows it: hopnhat keys revoke --why TEXT --yes %s\n", s.KeyID, s.KeyID)
+				fmt.Fprintf(e.out, "%s is not in the key store and is passed over until it is; if nobody knows it: hopnhat keys revoke --why TEXT --yes -- %s\n", s.KeyID, s.KeyID)
 				continue
 			}
 			for _, line := range waitsFor(s, time.Now()) {
@@ -219,7 +232,7 @@ func waitsFor(s lifecycle.Status, now time.Time) []string {
 		if more := len(parties) - 20; more > 0 {
 			shown += fmt.Sprintf(" and %d more", more)
 		}
-		out = append(out, fmt.Sprintf("for %d apps that have not fetched it: %s; `hopnhat keys activate %s` waits for none", len(parties), shown, s.KeyID))
+		out = append(out, fmt.Sprintf("for %d apps that have not fetched it: %s; `hopnhat keys activate -- %s` waits for none", len(parties), shown, s.KeyID))
 	}
 	return out
 }
@@ -253,7 +266,7 @@ func printKeysJSON(e env, list []lifecycle.Status) error {
 func keysRotate(ctx context.Context, c command, e env, args []string) error {
 	var use, alg string
 	var now bool
-	cfg, _, err := begin(c, e, args, func(f flags) {
+	cfg, err := alone(c, e, args, func(f flags) {
 		f.StringVar(&use, "use", string(keys.TokenSigning), "token, federation, request-decryption or secrets")
 		f.StringVar(&alg, "alg", "", "algorithm of the key; ES256 for tokens and federation")
 		f.BoolVar(&now, "now", false, "do not wait for relying parties: sign as soon as every node serves it")
@@ -402,7 +415,7 @@ func awaitRevocation(ctx context.Context, k *lifecycle.Keeper, e env, id keys.Ke
 
 func vaultPolicy(_ context.Context, c command, e env, args []string) error {
 	var role string
-	cfg, _, err := begin(c, e, args, func(f flags) {
+	cfg, err := alone(c, e, args, func(f flags) {
 		f.StringVar(&role, "role", "serving", "serving, rotation, or move for bringing keys in")
 	})
 	if err != nil {
@@ -418,7 +431,7 @@ func vaultPolicy(_ context.Context, c command, e env, args []string) error {
 }
 
 func vaultSetup(ctx context.Context, c command, e env, args []string) error {
-	cfg, _, err := begin(c, e, args, nil)
+	cfg, err := alone(c, e, args, nil)
 	if err != nil {
 		return err
 	}
@@ -438,12 +451,12 @@ func vaultSetup(ctx context.Context, c command, e env, args []string) error {
 // change: a key id is the same wherever its private half is, so nodes can be
 // switched one by one, and what either signs the other takes.
 func keysMove(ctx context.Context, c command, e env, args []string) error {
-	cfg, _, err := begin(c, e, args, nil)
-	switch {
-	case err != nil:
+	cfg, err := alone(c, e, args, nil)
+	if err != nil {
 		return err
-	case cfg.VaultAddress == "" || (cfg.VaultTokenFile == "") == (cfg.VaultRoleID == ""):
-		return errors.New("say where to: vault_address, and vault_token_file or vault_role_id with vault_secret_id_file, of the move role")
+	}
+	if err := cfg.checkVault(); err != nil {
+		return fmt.Errorf("saying where to move the keys, as the move role: %w", err)
 	}
 	from, err := cfg.openFolder(false)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -27,6 +28,7 @@ type command struct {
 type env struct {
 	out, err io.Writer
 	lookup   func(string) (string, bool)
+	names    []string // of all variables
 }
 
 func commands() []command {
@@ -38,6 +40,9 @@ func commands() []command {
 // errUsage means that help was shown because the words were off.
 var errUsage = errors.New("usage")
 
+// stopped is the exit code of a command that Ctrl-C ended before it was done.
+const stopped = 130
+
 // exitCode lets a command end with a code of its own.
 type exitCode int
 
@@ -46,7 +51,16 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, env{os.Stdout, os.Stderr, os.LookupEnv}, os.Args[1:]))
+	os.Exit(run(ctx, env{os.Stdout, os.Stderr, os.LookupEnv, variables()}, os.Args[1:]))
+}
+
+// variables are the names of the environment's variables.
+func variables() (names []string) {
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		names = append(names, name)
+	}
+	return names
 }
 
 // run is main without the process: tests call it.
@@ -68,6 +82,9 @@ func run(ctx context.Context, e env, args []string) int {
 			return int(code)
 		case errors.Is(err, errUsage):
 			return 2
+		case ctx.Err() != nil && errors.Is(err, context.Canceled):
+			fmt.Fprintf(e.err, "hopnhat %s: stopped before it was done\n", c.name)
+			return stopped
 		default:
 			fmt.Fprintf(e.err, "hopnhat %s: %v\n", c.name, err)
 			return 1

@@ -7,16 +7,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func surroundings(vars map[string]string) (env, *bytes.Buffer) {
 	var out bytes.Buffer
-	return env{&out, &out, func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}, &out
+	return env{&out, &out, func(name string) (string, bool) { v, ok := vars[name]; return v, ok }, slices.Collect(maps.Keys(vars))}, &out
 }
 
 // TestConfigOrder: a file, then the environment, then flags.
@@ -49,7 +51,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"a duration that is none", "session_idle: soon\n", "session_idle"},
 		{"tokens that live too long", "access_token_life: 6m\n", "at most 5m"},
 		{"no ES256", "signing_algs: RS256\n", "ES256"},
-		{"an unknown keystore", "keystore: usb\n", "file or vault"},
+		{"an unknown keystore", "keystore: usb\n", "one of file, vault"},
 		{"a network for metrics that is none", "metrics_networks: everywhere\n", `metrics_networks: "everywhere" is neither`},
 		{"a proxy that is no address", "trusted_proxies: 10.0.0/8\n", `"10.0.0/8" is neither`},
 		{"Vault without an address", "keystore: vault\n", "vault_address"},

@@ -15,21 +15,31 @@ import (
 	"hopnhat/authz/session"
 )
 
+// statementIssuers are those who may make software statements, if any.
+func (c *config) statementIssuers() (registration.Issuers, error) {
+	if c.StatementIssuers == "" {
+		return registration.Issuers{}, nil
+	}
+	raw, err := os.ReadFile(c.StatementIssuers)
+	if err != nil {
+		return nil, fmt.Errorf("reading registration_statement_issuers: %w", err)
+	}
+	issuers, err := registration.ParseIssuers(raw)
+	if err != nil {
+		return nil, fmt.Errorf("reading registration_statement_issuers %s: %w", c.StatementIssuers, err)
+	}
+	return issuers, nil
+}
+
 // registering makes the registration endpoint; nil when apps do not register
 // themselves here.
 func (p *parts) registering() (*endpoint.Endpoint, error) {
 	if p.c.Registration == "off" {
 		return nil, nil
 	}
-	issuers := registration.Issuers{}
-	if p.c.StatementIssuers != "" {
-		raw, err := os.ReadFile(p.c.StatementIssuers)
-		if err != nil {
-			return nil, fmt.Errorf("reading the issuers of software statements: %w", err)
-		}
-		if issuers, err = registration.ParseIssuers(raw); err != nil {
-			return nil, fmt.Errorf("reading the issuers of software statements in %s: %w", p.c.StatementIssuers, err)
-		}
+	issuers, err := p.c.statementIssuers()
+	if err != nil {
+		return nil, err
 	}
 	open := p.c.Registration == "open"
 	if open {

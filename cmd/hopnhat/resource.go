@@ -59,7 +59,10 @@ func resourceAdd(ctx context.Context, p *parts, e env, rest []string) error {
 	return nil
 }
 
-func resourceList(ctx context.Context, p *parts, e env, _ []string) error {
+func resourceList(ctx context.Context, p *parts, e env, rest []string) error {
+	if err := none(rest); err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(e.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "RESOURCE\tSTATE\tSCOPES\tNAME")
 	after := ""

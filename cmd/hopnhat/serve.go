@@ -16,7 +16,7 @@ var serveCommand = command{
 }
 
 func serve(ctx context.Context, self command, e env, args []string) error {
-	c, _, err := begin(self, e, args, nil)
+	c, err := alone(self, e, args, nil)
 	if err != nil {
 		return err
 	}
@@ -25,6 +25,10 @@ func serve(ctx context.Context, self command, e env, args []string) error {
 		return err
 	}
 	slog.SetDefault(logger)
+	// What could not be served with is said before anything is opened.
+	if err := errors.Join(c.check(), c.portsFree()); err != nil {
+		return err
+	}
 	p, err := c.assemble(ctx, nil, e.err)
 	if err != nil {
 		return err

@@ -30,8 +30,7 @@ func (c *config) checkTLS() error {
 		return fmt.Errorf("listen is host:port: %w", err)
 	}
 	own, proxied := c.TLSCertificate != "", c.TrustedProxies != ""
-	ip := net.ParseIP(host)
-	local := host == "localhost" || ip != nil && ip.IsLoopback()
+	local := onLoopback(host)
 	switch {
 	case own != (c.TLSKey != ""):
 		return errors.New("tls_certificate and tls_key go together")
@@ -47,10 +46,6 @@ func (c *config) checkTLS() error {
 		return nil
 	case !own && !proxied:
 		return errors.New("mtls_listen asks for client certificates: set tls_certificate and tls_key, or name the proxy that passes them on in trusted_proxies")
-	}
-	u, err := url.Parse(c.MTLSAlias)
-	if err != nil || u.Scheme != "https" || u.Host == "" || c.MTLSAlias != "https://"+u.Host || c.MTLSAlias == c.Issuer {
-		return fmt.Errorf("mtls_issuer_alias %q is https://host or https://host:port, and not the issuer", c.MTLSAlias)
 	}
 	return nil
 }
@@ -91,6 +86,18 @@ func (c *config) clientCAs() (*x509.CertPool, error) {
 		return nil, fmt.Errorf("mtls_client_ca %s has no certificate", c.MTLSClientCA)
 	}
 	return pool, nil
+}
+
+// portsFree tells whether the ports can be listened on.
+func (c *config) portsFree() error {
+	issuer, alias, err := c.listen()
+	if err != nil {
+		return err
+	}
+	if alias != nil {
+		err = alias.Close()
+	}
+	return errors.Join(err, issuer.Close())
 }
 
 // listen opens the issuer's port and that of the alias, which is nil where there is

@@ -31,7 +31,34 @@ func begin(c command, e env, args []string, more func(f flags)) (*config, []stri
 	if err := parse(f, args); err != nil {
 		return nil, nil, err
 	}
+	// What stands behind a word is no flag to the parser, and would be passed over.
+	// Behind -- everything is a word: a key id may begin with a dash.
+	said := args[:len(args)-f.NArg()]
+	explicit := len(said) > 0 && said[len(said)-1] == "--"
+	for _, word := range f.Args() {
+		if strings.HasPrefix(word, "-") && !explicit {
+			return nil, nil, fmt.Errorf("%s stands behind %s: flags come first", word, f.Arg(0))
+		}
+	}
 	return cfg, f.Args(), load(e)
+}
+
+// alone is begin for a command that takes no words.
+func alone(c command, e env, args []string, more func(f flags)) (*config, error) {
+	cfg, rest, err := begin(c, e, args, more)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, none(rest)
+}
+
+// none refuses words that a command does not take: they would be passed over in
+// silence, with the flags behind them.
+func none(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("%q is not taken here: the command has flags only", rest[0])
+	}
+	return nil
 }
 
 // flags is the part of flag.FlagSet that a tool adds to.
@@ -72,7 +99,7 @@ var migrateCommand = command{
 	example: "hopnhat migrate --print-roles | psql -U postgres\n  hopnhat migrate --database postgres://hopnhat_migrate@db/hopnhat",
 	run: func(ctx context.Context, self command, e env, args []string) error {
 		var roles bool
-		c, _, err := begin(self, e, args, func(f flags) {
+		c, err := alone(self, e, args, func(f flags) {
 			f.BoolVar(&roles, "print-roles", false, "only print the SQL that makes roles, databases and rights, for psql as a superuser; names of databases are those of database and registry")
 		})
 		if err != nil {
@@ -115,7 +142,7 @@ var registryCommand = verbs(command{
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
 	"generate": func(ctx context.Context, c command, e env, args []string) error {
 		o := registry.Options{}
-		cfg, _, err := begin(c, e, args, func(f flags) {
+		cfg, err := alone(c, e, args, func(f flags) {
 			f.IntVar(&o.Persons, "persons", 20_000, "how many persons")
 			f.Int64Var(&o.Seed, "seed", 1, "the same seed makes the same nation")
 			f.BoolVar(&o.Reset, "reset", false, "replace what is there")
@@ -136,7 +163,7 @@ var registryCommand = verbs(command{
 		return generateNation(ctx, e.out, db, o)
 	},
 	"status": func(ctx context.Context, c command, e env, args []string) error {
-		cfg, _, err := begin(c, e, args, nil)
+		cfg, err := alone(c, e, args, nil)
 		if err != nil {
 			return err
 		}
@@ -180,8 +207,13 @@ var auditCommand = verbs(command{
 
 // withStore opens what a tool needs of the state.
 func withStore(run func(ctx context.Context, p *parts, e env, rest []string) error) func(ctx context.Context, c command, e env, args []string) error {
+	return withStoreAnd(nil, run)
+}
+
+// withStoreAnd is withStore with flags of the tool's own.
+func withStoreAnd(more func(f flags), run func(ctx context.Context, p *parts, e env, rest []string) error) func(ctx context.Context, c command, e env, args []string) error {
 	return func(ctx context.Context, c command, e env, args []string) error {
-		cfg, rest, err := begin(c, e, args, nil)
+		cfg, rest, err := begin(c, e, args, more)
 		if err != nil {
 			return err
 		}

@@ -112,8 +112,11 @@ curl -s "$base/jwks" | grep -q "$fresh" || fail "the JWK Set lacks the new versi
 
 step "an outage: Vault is sealed by one who may, the server says so and serves its set"
 token=$root
-if call PUT sys/seal '{}' 2>/dev/null; then fail "a revoked root token sealed Vault"; fi
+if call PUT sys/seal '{}' >"$work/refusal" 2>&1; then fail "a revoked root token sealed Vault"; fi
+grep -q 'permission denied' "$work/refusal" || fail "sealing was not refused: $(<"$work/refusal")"
+echo "the revoked root token could not seal it, as it should be"
 kill -9 "${pids[0]}"
+wait "${pids[0]}" 2>/dev/null || true # so that the shell does not report it as a fault
 for _ in $(seq 100); do ready | grep -q '"keys":"unavailable: unreachable"' && break; sleep 0.1; done
 ready | grep -q '"keys":"unavailable: unreachable"' || fail "the server does not name the cause: $(ready)"
 curl -s --fail "$base/jwks" >/dev/null || fail "the JWK Set went away with Vault"
@@ -128,7 +131,7 @@ ready | grep -q '"keys":"ok"' || fail "the server did not recover by itself: $(r
 echo "recovered without a restart"
 
 step "an emergency: the key is revoked"
-hopnhat keys revoke "${state[@]}" "${rotation[@]}" --why "rehearsal" --yes "$fresh"
+hopnhat keys revoke "${state[@]}" "${rotation[@]}" --why "rehearsal" --yes -- "$fresh"
 for _ in $(seq 100); do curl -s "$base/jwks" | grep -q "$fresh" || break; sleep 0.1; done
 if curl -s "$base/jwks" | grep -q "$fresh"; then fail "the revoked key is in the JWK Set"; fi
 for _ in $(seq 100); do

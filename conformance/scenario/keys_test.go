@@ -290,7 +290,7 @@ func (f *federation) state(t *testing.T, kid string) string {
 func (f *federation) revocation(t *testing.T, kid string) {
 	p, who, b := f.n.app, f.n.someone(t), browser(t)
 	token := p.tokens(t, b, who, "").text("access_token")
-	said := f.n.run(t, append(append([]string{"keys", "revoke"}, f.rotation...), "--why", "a drill", "--yes", kid)...)
+	said := f.n.run(t, append(append([]string{"keys", "revoke"}, f.rotation...), "--why", "a drill", "--yes", "--", kid)...)
 	if found := regexp.MustCompile(`(\d+) tokens ended`).FindStringSubmatch(said); found == nil || found[1] == "0" {
 		t.Errorf("it does not tell how many tokens it ended: %s", said)
 	}
@@ -310,7 +310,7 @@ func (f *federation) revocation(t *testing.T, kid string) {
 	} else {
 		f.verify(t, &heldSet{url: f.bases[1] + "/jwks"}, a.text("id_token"))
 	}
-	if out, status := harness.Try(t, nil, append(append([]string{"keys", "revoke"}, f.n.tool...), "--why", "again", "--yes", kid)...); status == 0 {
+	if out, status := harness.Try(t, nil, append(append([]string{"keys", "revoke"}, f.n.tool...), "--why", "again", "--yes", "--", kid)...); status == 0 {
 		t.Errorf("revoked twice: %s", out)
 	}
 }

@@ -565,7 +565,7 @@ func operatorEvidence(t *testing.T, n *nation) {
 		{"client rotate-secret", "admin.action", tool("client", "rotate-secret", "evidence")},
 		{"client disable", "admin.action", tool("client", "disable", "evidence")},
 		{"client enable", "admin.action", tool("client", "enable", "evidence")},
-		{"client delete", "admin.action", tool("client", "delete", "evidence")},
+		{"client delete", "admin.action", tool("client", "delete", "--yes", "evidence")},
 		{"client iat create", "admin.action", func() string {
 			token, _, _ = strings.Cut(initial("create", "--profile", "oidc", "--owner", "Cơ quan thử"), "\n")
 			return token

@@ -231,7 +231,7 @@ func initialTokens(t *testing.T, n *nation, c *suite.Config) {
 // rotation is the command of an operator in a hurry: a new key that waits for no app.
 func rotation(t *testing.T, n *nation) []string {
 	t.Helper()
-	const script = `kid=$("$0" keys rotate --use token --alg RS256 "$@" | head -n 1 | cut -d " " -f 1) && "$0" keys activate "$@" "$kid"`
+	const script = `kid=$("$0" keys rotate --use token --alg RS256 "$@" | head -n 1 | cut -d " " -f 1) && "$0" keys activate "$@" -- "$kid"`
 	return append([]string{"/bin/sh", "-c", script, harness.Binary(t)}, n.tool...)
 }
 

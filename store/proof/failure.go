@@ -18,6 +18,12 @@ var (
 	ErrForm error = &Failure{
 		"structure", "tệp không đúng một dạng duy nhất của nó", "not in the one form",
 	}
+	// ErrNoProof is of a file that does not begin as ours do: another file was taken
+	// for one, or the first line was changed.
+	ErrNoProof error = &Failure{
+		"form", "tệp này không phải là bằng chứng hay bản xuất của nhật ký: dòng đầu không phải " + fileHead + " hoặc " + exportHead,
+		"this file is no proof and no export of the release log: its first line is neither " + fileHead + " nor " + exportHead,
+	}
 	ErrWords error = &Failure{
 		"structure", "dòng dành cho người đọc không đúng với bản ghi", "a line for readers does not say what the record says",
 	}

@@ -401,3 +401,22 @@ func FuzzVerify(f *testing.F) {
 		t.Fatalf("a forgery verifies:\n%s", raw)
 	})
 }
+
+// TestAnotherFileIsRedAndSaidToBeNone: a file that was taken for a proof, or whose
+// first line was changed, proves nothing; the reader is told to look again.
+func TestAnotherFileIsRedAndSaidToBeNone(t *testing.T) {
+	for name, raw := range map[string]string{
+		"empty": "", "text": "hello\n", "a picture": "\x89PNG\r\n\x1a\n\x00\x00", "a page": "<!doctype html><title>503</title>", "a later form": "hopnhat-proof@v2\n", "no line end": fileHead,
+	} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(raw), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for lang, want := range map[string]string{"vi": "ĐỎ: tệp này không phải là bằng chứng", "en": "RED: this file is no proof"} {
+			var out strings.Builder
+			if code := Run("verify", []string{"--lang", lang, path}, &out, &out); code != ExitRed || !strings.Contains(out.String(), want) || strings.Contains(out.String(), "does NOT match") {
+				t.Errorf("%s: code %d, want %d and %q in:\n%s", name, code, ExitRed, want, &out)
+			}
+		}
+	}
+}

@@ -182,6 +182,11 @@ func (p printer) report(r Report, source string) int {
 			fmt.Fprintf(p.out, "       %s\n", printable(s.Reason(p.say("vi", "en"))))
 		}
 	}
+	if failed, _ := r.Failed(); errors.Is(failed.Err, ErrNoProof) {
+		fmt.Fprintln(p.out, "\n"+p.paint(red, p.say("ĐỎ: tệp này không phải là bằng chứng, không có gì được chứng minh. Kiểm tra xem đã chọn đúng tệp chưa.",
+			"RED: this file is no proof, and nothing is proved. See whether it is the right file.")))
+		return ExitRed
+	}
 	if !r.OK() {
 		fmt.Fprintln(p.out, "\n"+p.paint(red, p.say("ĐỎ: bằng chứng KHÔNG khớp. Không được tin nội dung của tệp này.",
 			"RED: the proof does NOT match. Do not trust what this file says.")))

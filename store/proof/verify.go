@@ -64,8 +64,13 @@ func (r *Report) step(vi, en string, err error) bool {
 // when it is empty the keys in the file are taken, and the report says that they
 // are not pinned: the file is then only consistent in itself.
 func Verify(raw []byte, trusted []string) Report {
-	if bytes.HasPrefix(raw, []byte(exportHead+"\n")) {
+	switch {
+	case bytes.HasPrefix(raw, []byte(exportHead+"\n")):
 		return verifyExport(raw, trusted)
+	case !bytes.HasPrefix(raw, []byte(fileHead+"\n")):
+		var r Report
+		r.step("Cấu trúc tệp", "Structure of the file", ErrNoProof)
+		return r
 	}
 	return verifyFile(raw, trusted)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type DB struct {
 	postgres bool
 	server   *sqldb.Server // nil for SQLite
 	where    string        // for messages, without secrets
+	held     *os.File      // the lock beside a SQLite file
 
 	mu       sync.RWMutex
 	prepared map[string]*sql.Stmt
@@ -38,21 +40,33 @@ const maxPrepared = 1000
 
 // Open connects to postgres://…, or to a SQLite file given as a path, sqlite:path
 // or file:path, which is there.
-func Open(ctx context.Context, dsn string) (*DB, error) { return open(ctx, dsn, false) }
+func Open(ctx context.Context, dsn string) (*DB, error) { return open(ctx, dsn, options{}) }
+
+// Serve is Open for a server: as long as it is open, nobody replaces the nation
+// under it.
+func Serve(ctx context.Context, dsn string) (*DB, error) { return open(ctx, dsn, options{serve: true}) }
 
 // Create is Open, and makes the SQLite file, though not its folder, if there is
 // none: for a nation that is to be generated.
-func Create(ctx context.Context, dsn string) (*DB, error) { return open(ctx, dsn, true) }
+func Create(ctx context.Context, dsn string) (*DB, error) {
+	return open(ctx, dsn, options{create: true})
+}
 
-func open(ctx context.Context, dsn string, create bool) (*DB, error) {
+// options say what a database is opened for.
+type options struct{ create, serve bool }
+
+func open(ctx context.Context, dsn string, o options) (*DB, error) {
 	if err := sqldb.Check(dsn); err != nil {
 		return nil, fmt.Errorf("opening the national database: %w", err)
 	}
 	db := &DB{prepared: map[string]*sql.Stmt{}}
 	if sqldb.Postgres(dsn) {
 		limit := sqldb.StatementLimit
-		if create {
+		if o.create {
 			limit = 0
+		}
+		if o.serve {
+			dsn = served(dsn)
 		}
 		server, err := sqldb.Dial(ctx, dsn, 16, limit)
 		if err != nil {
@@ -61,12 +75,17 @@ func open(ctx context.Context, dsn string, create bool) (*DB, error) {
 		db.postgres, db.server, db.pool, db.where = true, server, server.Pool, server.Config.Host+"/"+server.Config.Database
 	} else {
 		path := sqldb.Path(dsn)
-		if err := sqldb.File(path, create); errors.Is(err, sqldb.ErrNoFile) {
+		if err := sqldb.File(path, o.create); errors.Is(err, sqldb.ErrNoFile) {
 			return nil, fmt.Errorf("%w: no file %s", ErrEmpty, path)
 		} else if err != nil {
 			return nil, fmt.Errorf("the national database: %w", err)
 		}
 		db.where = path
+		if o.serve {
+			if err := db.hold(path); err != nil {
+				return nil, err
+			}
+		}
 		pool, err := sql.Open("sqlite", sqldb.URI(path)+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-32000)")
 		if err != nil {
 			return nil, fmt.Errorf("opening the national database %s: %w", path, err)
@@ -76,14 +95,19 @@ func open(ctx context.Context, dsn string, create bool) (*DB, error) {
 		db.pool = pool
 	}
 	if err := db.pool.PingContext(ctx); err != nil {
-		db.pool.Close()
+		db.Close()
 		return nil, fmt.Errorf("opening the national database %s: %w", db.where, err)
 	}
 	return db, nil
 }
 
 // Close ends all connections.
-func (db *DB) Close() error { return db.pool.Close() }
+func (db *DB) Close() error {
+	if db.held != nil {
+		defer db.held.Close()
+	}
+	return db.pool.Close()
+}
 
 func (db *DB) now() time.Time {
 	if db.Now == nil {

@@ -139,6 +139,53 @@ func TestADatabaseOfAnotherVersionIsNamedAsSuch(t *testing.T) {
 	})
 }
 
+// TestANationIsNotReplacedUnderAServer: whoever may is told to stop it first.
+func TestANationIsNotReplacedUnderAServer(t *testing.T) {
+	for kind, dsn := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "registry.db"), "postgres": pgtest.Database(t)} {
+		t.Run(kind, func(t *testing.T) {
+			generate := func() error {
+				db, err := Create(t.Context(), dsn)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer db.Close()
+				return db.Generate(t.Context(), Options{Persons: 50, Reset: true})
+			}
+			if err := generate(); err != nil {
+				t.Fatal(err)
+			}
+			var servers []*DB
+			for range 2 {
+				s, err := Serve(t.Context(), dsn)
+				if err != nil {
+					t.Fatal(err)
+				}
+				servers = append(servers, s)
+			}
+			for _, s := range servers {
+				if err := generate(); !errors.Is(err, ErrServed) {
+					t.Errorf("got %v, want ErrServed", err)
+				}
+				if _, err := s.Status(t.Context()); err != nil {
+					t.Errorf("the server's nation: %v", err)
+				}
+				s.Close()
+			}
+			// PostgreSQL forgets a connection a moment after it was closed.
+			err := generate()
+			for range 200 {
+				if !errors.Is(err, ErrServed) {
+					break
+				}
+				err = generate()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestAResetHarmsNoTableOfAnyoneElse(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
 		for _, name := range []string{"persons", "clients", "meta", "registry"} {

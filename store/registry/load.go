@@ -56,6 +56,9 @@ func (db *DB) Generate(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	if err := db.alone(ctx); err != nil {
+		return err
+	}
 	if err := db.Reset(ctx); err != nil {
 		return err
 	}

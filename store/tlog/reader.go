@@ -1,12 +1,14 @@
 package tlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/transparency-dev/merkle/compact"
@@ -68,12 +70,25 @@ var ErrDamaged = errors.New("the log on disk is not what its checkpoint says")
 // second.
 var ErrNotYet = errors.New("no checkpoint covers this entry yet; try again in a second")
 
+// OtherLogError says that a folder holds the log of another name than it was opened
+// under. A log keeps its name: it is in every checkpoint and proof.
+type OtherLogError struct{ Origin string }
+
+// Error names the log that is there.
+func (e *OtherLogError) Error() string { return fmt.Sprintf("the folder holds the log %q", e.Origin) }
+
+// originLine is what the first line of a checkpoint looks like.
+var originLine = regexp.MustCompile(`^[!-~]{1,255}$`)
+
 // checkpoint reads and verifies the newest checkpoint. One that the log made with
 // more keys than are known now is good when those that are known signed.
 func (r *Reader) checkpoint() ([]byte, proof.Checkpoint, error) {
 	raw, err := os.ReadFile(filepath.Join(r.dir, layout.CheckpointPath))
 	if err != nil {
 		return nil, proof.Checkpoint{}, fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	if name, _, _ := bytes.Cut(raw, []byte("\n")); string(name) != r.origin && originLine.Match(name) {
+		return nil, proof.Checkpoint{}, &OtherLogError{Origin: string(name)}
 	}
 	c, err := proof.OpenCheckpoint(raw, r.verifiers...)
 	if err != nil {
