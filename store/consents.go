@@ -61,17 +61,23 @@ func join(ids []authz.AttributeID) string {
 
 // Consents lists a person's consents, newest first, with one client or with all.
 func (db *DB) Consents(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]consent.Consent, error) {
-	query, args := "SELECT "+consentColumns+" FROM consents WHERE subject = ?", []any{string(subject)}
+	query, args := "SELECT "+columnsOf("k", consentColumns)+`, v.at AS agreed_at FROM consents k LEFT JOIN consent_versions v ON v.consent_id = k.id
+		AND v.number = (SELECT max(a.number) FROM consent_versions a WHERE a.consent_id = k.id AND a.state = 'approved')
+		WHERE k.subject = ?`, []any{string(subject)}
 	if client != "" {
-		query, args = query+" AND client_id = ?", append(args, string(client))
+		query, args = query+" AND k.client_id = ?", append(args, string(client))
 	}
-	var rows []consentRow
-	if err := db.reader(ctx).Raw(query+" ORDER BY at DESC LIMIT 500", args...).Scan(&rows).Error; err != nil {
+	var rows []struct {
+		Consent consentRow `gorm:"embedded"`
+		Agreed  time.Time  `gorm:"column:agreed_at"`
+	}
+	if err := db.reader(ctx).Raw(query+" ORDER BY k.at DESC LIMIT 500", args...).Scan(&rows).Error; err != nil {
 		return nil, wrap("listing consents", err)
 	}
 	out := make([]consent.Consent, len(rows))
 	for i, row := range rows {
-		out[i] = row.consent()
+		out[i] = row.Consent.consent()
+		out[i].Agreed = row.Agreed.UTC()
 	}
 	return out, nil
 }

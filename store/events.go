@@ -275,6 +275,16 @@ func (db *DB) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Typ
 	return db.countEvents(ctx, condition, args)
 }
 
+// ClientsVisible are the apps in what FindVisible finds, in the order of their ids,
+// among as many events as CountVisible counts.
+func (db *DB) ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]authz.ClientID, error) {
+	condition, args := whereVisible(q, kinds, now)
+	var ids []authz.ClientID
+	err := db.reader(ctx).Raw(`SELECT DISTINCT client_id FROM (SELECT client_id FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found
+		WHERE client_id <> '' ORDER BY client_id`, append(args, maxCount)...).Scan(&ids).Error
+	return ids, wrap("listing the apps of events", err)
+}
+
 func (db *DB) countEvents(ctx context.Context, condition string, args []any) (EventCounts, error) {
 	var row struct {
 		Total     int `gorm:"column:total"`

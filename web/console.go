@@ -298,6 +298,8 @@ func (s *Server) exportPage(v *visit, q audit.Query) (view.Export, error) {
 			page.Query = append(page.Query, view.Fact{Name: name, Value: value})
 		}
 	}
+	// Of a search comes the same form without a reason: only this page asks for one.
+	page.Form.Hidden = append(page.Form.Hidden, view.Field{Name: "confirm", Value: "1"})
 	return page, err
 }
 
@@ -341,7 +343,9 @@ func (s *Server) export(v *visit) error {
 		return fault(view.ErrorBadRequest) // a control character: no keyboard writes one
 	}
 	if reason == "" || page.TooMany {
-		page.Missing = reason == "" && v.field("confirm") != ""
+		if page.Missing = reason == "" && v.field("confirm") != ""; page.Missing {
+			v.c.Status(fiber.StatusUnprocessableEntity)
+		}
 		return v.show(page, view.ConsoleNav(console, view.SectionExports)...)
 	}
 	v.formPath = console

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +85,7 @@ func (s *Server) timeline(v *visit) error {
 		page.Releases = append(page.Releases, s.release(v.ctx, r.Event))
 	}
 	page.Total = total
-	if page.Apps, err = s.appsOf(v, query.Client); err != nil {
+	if page.Apps, err = s.appsOf(v, pseudonym, query.Client); err != nil {
 		return err
 	}
 	return v.show(page, view.PortalNav(portal, view.SectionTimeline)...)
@@ -114,20 +115,24 @@ func visible(e audit.Event, now time.Time) bool {
 	}
 }
 
-// appsOf are the apps the person has dealt with, for the filter.
-func (s *Server) appsOf(v *visit, selected authz.ClientID) ([]view.Choice, error) {
-	list, err := s.o.Consents.List(v.ctx, v.session.Subject)
+// appsOf are the apps that asked for data of the person, as far as she may see it, for
+// the filter: also those that read by law.
+func (s *Server) appsOf(v *visit, pseudonym string, selected authz.ClientID) ([]view.Choice, error) {
+	ids, err := s.o.Evidence.ClientsVisible(v.ctx, audit.Query{Pseudonym: pseudonym}, audit.Releases, s.o.Now())
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	names, err := s.o.Consents.Store.Names(v.ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	seen := map[authz.ClientID]bool{}
 	var out []view.Choice
-	for _, c := range list {
-		if seen[c.Client] {
-			continue
+	for _, id := range ids {
+		name, ok := names[id]
+		if !ok {
+			name = view.Words{VI: string(id)}
 		}
-		seen[c.Client] = true
-		out = append(out, view.Choice{Value: string(c.Client), Name: s.client(v.ctx, c.Client).Name, Selected: c.Client == selected})
+		out = append(out, view.Choice{Value: string(id), Name: name, Selected: id == selected})
 	}
 	return out, nil
 }
@@ -200,7 +205,11 @@ func (s *Server) releaseDetail(v *visit) error {
 }
 
 func (s *Server) place(r audit.Recorded, download string) view.Proof {
-	return view.Proof{Logged: r.Logged, Index: r.Index, Origin: r.Origin, URL: download, File: proofName(r.Event.ID)}
+	p := view.Proof{Logged: r.Logged, Index: r.Index, Origin: r.Origin, URL: download, File: proofName(r.Event.ID)}
+	if r.Logged {
+		p.Key = s.o.Log.KeyOf(r.Origin)
+	}
+	return p
 }
 
 func proofName(id string) string { return "hopnhat-" + id + ".proof" }
@@ -238,7 +247,7 @@ func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {
 	purpose, _ := catalogue.Purpose(c.Purpose)
 	out := view.ConsentCard{
 		ID: string(c.ID), URL: portal + "/consents/" + string(c.ID), App: app(s.client(ctx, c.Client)), Purpose: purpose.Text(),
-		State: view.ConsentState(c.StateAt(s.o.Now(), false)), Approved: c.At, Until: c.ValidUntil,
+		State: view.ConsentState(c.StateAt(s.o.Now(), false)), Approved: c.Agreed, Until: c.ValidUntil,
 	}
 	out.App.OpenURL = openURL(s.client(ctx, c.Client), s.o.Issuer)
 	for _, id := range c.Attributes {
@@ -248,7 +257,6 @@ func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {
 	if out.State.Live() {
 		out.WithdrawURL = out.URL + "/withdraw"
 	} else {
-		out.Approved = authz.TimeOf(string(c.ID)) // the row's time is that of its end
 		out.Ended = c.At
 		if out.State == view.StateExpired {
 			out.Ended = c.ValidUntil
@@ -296,10 +304,13 @@ func (s *Server) consentDetail(v *visit) error {
 		Consent: s.card(v.ctx, c), Registry: register.Text(), Owner: owner(register), Basis: basis.Text(), Citation: v.citation(basis.Citation),
 		Frequency: view.Frequency(c.Frequency), DataLife: view.DataLife(c.DataLife), BackURL: portal + "/consents",
 	}
-	for _, version := range versions {
+	for i, version := range slices.Backward(versions) {
 		row := view.ConsentVersion{
-			Number: version.Number, State: view.ConsentState(version.State), At: version.At, Actor: who.Name,
+			Number: version.Number, Current: i == len(versions)-1, State: view.ConsentState(version.State), At: version.At,
 			Lang: view.Lang(version.Locale), TextHash: version.TextHash,
+		}
+		if version.Actor != "" { // else it was the clock
+			row.Actor = who.Name
 		}
 		if level, ok := authz.ParseACR(version.ACR); ok {
 			row.Level = int(level)
@@ -344,7 +355,6 @@ func (s *Server) withdraw(v *visit) error {
 		return err
 	}
 	v.formPath = portal + "/consents"
-	start := s.o.Now()
 	c, err := v.mayWithdraw()
 	if err != nil {
 		return err
@@ -365,8 +375,7 @@ func (s *Server) withdraw(v *visit) error {
 	if err != nil && !errors.Is(err, authz.ErrConflict) { // withdrawn already is as good
 		return err
 	}
-	now := s.o.Now()
-	return s.showConsents(v, &view.Withdrawal{App: app(client), At: now, Took: now.Sub(start)})
+	return s.showConsents(v, &view.Withdrawal{App: app(client), At: s.o.Now()})
 }
 
 func (s *Server) sessions(v *visit) error {

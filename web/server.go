@@ -44,6 +44,8 @@ type Evidence interface {
 	Count(ctx context.Context, q audit.Query) (Counts, error)
 	// CountVisible counts what FindVisible finds, over all pages.
 	CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (Counts, error)
+	// ClientsVisible are the apps in what FindVisible finds, over all pages.
+	ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]authz.ClientID, error)
 }
 
 // Counts are totals over all pages of a search.
@@ -61,6 +63,8 @@ type Log interface {
 	Bundle(ctx context.Context, origin string, query []byte, made time.Time, shown map[uint64]proof.Record) ([]byte, error)
 	Checkpoint(ctx context.Context) ([]byte, error)
 	VerifierKey() string
+	// KeyOf is the verifier key of a shard; empty if it is not known here.
+	KeyOf(origin string) string
 	Origin() string
 }
 

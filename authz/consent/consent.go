@@ -37,7 +37,10 @@ type Consent struct {
 	ValidUntil time.Time
 	TextHash   string
 	Locale     string
-	At         time.Time
+	// At is the time of the version, Agreed that of the newest approval, which is
+	// another once the consent has ended; it is read for the person, else zero.
+	At     time.Time
+	Agreed time.Time
 }
 
 // Live tells whether a consent permits at a time.

@@ -362,6 +362,11 @@ func (c *Consents) History(ctx context.Context, subject authz.Subject, id authz.
 		return Consent{}, nil, err
 	}
 	versions, err := c.Store.Versions(ctx, id)
+	for _, v := range versions {
+		if v.State == Approved {
+			found.Agreed = v.At
+		}
+	}
 	return found, versions, err
 }
 

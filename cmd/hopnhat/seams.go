@@ -192,6 +192,32 @@ func (s shards) VerifierKey() string                            { return s.p.log
 func (s shards) Origin() string                                 { return s.p.log.Origin() }
 func (s shards) Checkpoint(ctx context.Context) ([]byte, error) { return s.p.log.Checkpoint(ctx) }
 
+// KeyOf is the verifier key of a shard; empty if it is not known here.
+func (s shards) KeyOf(origin string) string {
+	key, err := s.key(origin)
+	if err != nil {
+		return ""
+	}
+	return key
+}
+
+// key finds the verifier key of a shard: this quarter's, or an earlier one's.
+func (s shards) key(origin string) (string, error) {
+	if origin == s.p.log.Origin() {
+		return s.p.log.VerifierKey(), nil
+	}
+	raw, err := os.ReadFile(filepath.Join(s.p.c.State, "log.vkey"))
+	if err != nil {
+		return "", err
+	}
+	for _, vkey := range strings.Fields(string(raw)) {
+		if strings.HasPrefix(vkey, origin+"+") {
+			return vkey, nil
+		}
+	}
+	return "", fmt.Errorf("no key of log %q is known here: %w", origin, authz.ErrNotFound)
+}
+
 // Proof proves an entry, and names the key of the shard it is in. It waits for
 // the checkpoint that covers the entry, a few seconds at most.
 func (s shards) Proof(ctx context.Context, origin string, index uint64) (proof.Inclusion, string, error) {
@@ -224,14 +250,9 @@ func (s shards) reader(origin string) (*tlog.Reader, error) {
 	if origin == s.p.log.Origin() {
 		return s.p.log.Reader, nil
 	}
-	raw, err := os.ReadFile(filepath.Join(s.p.c.State, "log.vkey"))
+	vkey, err := s.key(origin)
 	if err != nil {
 		return nil, err
 	}
-	for _, vkey := range strings.Fields(string(raw)) {
-		if strings.HasPrefix(vkey, origin+"+") {
-			return tlog.OpenReader(s.p.c.shardDir(path.Base(origin)), vkey)
-		}
-	}
-	return nil, fmt.Errorf("no key of log %q is known here: %w", origin, authz.ErrNotFound)
+	return tlog.OpenReader(s.p.c.shardDir(path.Base(origin)), vkey)
 }

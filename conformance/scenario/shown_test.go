@@ -2,6 +2,7 @@ package scenario_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"hopnhat/conformance/harness"
 )
 
 // TestConsentIsWhatWasShown: an app whose registration changes between a page and its
@@ -190,4 +193,62 @@ func TestAMergeShowsWhatStays(t *testing.T) {
 	if a = open(t, b, http.MethodPost, n.base+list, answerTo(t, a.raw, "withdraw")); a.status != http.StatusOK && a.status != http.StatusSeeOther {
 		t.Fatalf("a withdrawal of the present version: %d", a.status)
 	}
+}
+
+// TestPagesSayWhatIs: what a citizen and an auditor read is so.
+func TestPagesSayWhatIs(t *testing.T) {
+	n := begin(t, "")
+	b, who := browser(t), n.someone(t)
+	token := n.app.tokens(t, b, who, civilDetail).text("access_token")
+	law := n.other.tokens(t, b, who, taxDetail).text("access_token")
+	for _, a := range []answer{n.app.release(t, token, civilRead), n.other.release(t, law, taxRead)} {
+		if a.status != http.StatusOK {
+			t.Fatal(a.raw)
+		}
+	}
+	t.Run("the filter has the app that reads by law", func(t *testing.T) {
+		page := fetch(t, b, n.base+"/portal")
+		for _, id := range []string{n.app.id, n.other.id} {
+			if !strings.Contains(page, `<option value="`+id+`">`) {
+				t.Errorf("%s is not in the filter", id)
+			}
+		}
+	})
+	t.Run("the command beside a proof ends green with nothing else", func(t *testing.T) {
+		release := first(t, `(/portal/releases/[0-9a-f-]{36})`, fetch(t, b, n.base+"/portal"))
+		page := html.UnescapeString(fetch(t, b, n.base+release))
+		command := first(t, `<code>(hopnhat-verify --log-key '[^']+' hopnhat-[0-9a-f-]+\.proof)</code>`, page)
+		words := strings.Fields(strings.ReplaceAll(command, "'", ""))
+		file := filepath.Join(t.TempDir(), words[3])
+		if err := os.WriteFile(file, []byte(fetch(t, b, n.base+release+"/proof")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out := harness.Run(t, nil, "audit", "verify", "--lang", "en", words[1], words[2], file); !strings.Contains(out, "GREEN") {
+			t.Errorf("got %s", out)
+		}
+	})
+	t.Run("the history is newest first and keeps the time of agreement", func(t *testing.T) {
+		detail := first(t, `(/portal/consents/[0-9a-f-]{36})/withdraw`, fetch(t, b, n.base+"/portal/consents"))
+		agreed := func() string {
+			return first(t, `(?s)<dt>Đồng ý lúc</dt><dd>.*?datetime="([^"]+)"`, fetch(t, b, n.base+detail))
+		}
+		at := agreed()
+		a := open(t, b, http.MethodPost, n.base+detail+"/withdraw", answerTo(t, fetch(t, b, n.base+detail+"/withdraw"), "withdraw"))
+		if a.status != http.StatusOK && a.status != http.StatusSeeOther {
+			t.Fatal(a.status)
+		}
+		if got := agreed(); got != at {
+			t.Errorf("agreed at %s, and after the withdrawal at %s", at, got)
+		}
+		if !strings.Contains(fetch(t, b, n.base+"/portal/consents"), `datetime="`+at+`"`) {
+			t.Error("the list has another time of agreement")
+		}
+		page := fetch(t, b, n.base+detail)
+		if newest, oldest := strings.Index(page, "Phiên bản 2: Bạn rút lại"), strings.Index(page, "Phiên bản 1: Bạn đồng ý"); newest < 0 || oldest < newest {
+			t.Errorf("version 2 at %d, version 1 at %d", newest, oldest)
+		}
+		if strings.Contains(first(t, `(?s)(<ol class="versions".*?</ol>)`, page), "Đang có hiệu lực") {
+			t.Error("a version of a withdrawn consent is said to hold")
+		}
+	})
 }

@@ -103,7 +103,7 @@ func bookEntries() []bookEntry {
 		{"Consents", Consents{
 			Active:    []ConsentCard{sampleCard(StateApproved), sampleLongCard()},
 			Past:      []ConsentCard{sampleCard(StateWithdrawn)},
-			Withdrawn: &Withdrawal{land, sampleNow, 42 * time.Millisecond},
+			Withdrawn: &Withdrawal{land, sampleNow},
 		}},
 		{"Consents, empty", Consents{}},
 		{"ConsentDetail", sampleConsentDetail()},

@@ -185,6 +185,7 @@ func sampleProof() Proof {
 		Logged: true, Index: 48213, Size: 48230, Origin: "hopnhat.example/log/2026q4",
 		Root: "qZ3rX0mBzq5hT1jfPvH2n8K4c6dYw9LsU7aGeIoRtEk=",
 		URL:  "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e210/proof", File: "hopnhat-0199a7c2.proof",
+		Key: "hopnhat.example/log/2026q4+5f2c9a1e+AXm3Yy0c5H8Qe3pQd4nTzv1r0kL6mB2sWqJ7uXoZ9tGf",
 	}
 }
 
@@ -235,8 +236,9 @@ func sampleConsentDetail() ConsentDetail {
 		Consent: sampleCard(StateApproved), Registry: samplePopulation, Owner: samplePolice, Basis: sampleAgreed,
 		Citation: sampleCitation, Frequency: "3/day", DataLife: "P30D", BackURL: "/portal/consents",
 		Versions: []ConsentVersion{
-			{2, StateApproved, sampleNow.AddDate(0, 0, -9), sampleLongName, 2, Vietnamese, "sha256:9f2c1e77d0a4b35586c1f0e2d3a4958871c6b5a4f3e2d1c0b9a8978685746352"},
-			{1, StateSuperseded, sampleNow.AddDate(0, 0, -30), "", 0, English, "sha256:1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a"},
+			{3, true, StateApproved, sampleNow.AddDate(0, 0, -9), sampleLongName, 2, Vietnamese, "sha256:9f2c1e77d0a4b35586c1f0e2d3a4958871c6b5a4f3e2d1c0b9a8978685746352"},
+			{2, false, StateExpired, sampleNow.AddDate(0, 0, -30), "", 0, "", "sha256:1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a"},
+			{1, false, StateApproved, sampleNow.AddDate(0, 0, -60), sampleLongName, 2, English, "sha256:1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a"},
 		},
 		Releases: []Release{sampleRelease(), sampleRefused()},
 	}

@@ -47,15 +47,11 @@ type Consents struct {
 
 func (Consents) page() string { return "Consents" }
 
-// Withdrawal tells that a withdrawal holds, and how long that took.
+// Withdrawal tells that a withdrawal holds.
 type Withdrawal struct {
-	App  App
-	At   time.Time
-	Took time.Duration
+	App App
+	At  time.Time
 }
-
-// Milliseconds is how long the withdrawal took to bite, at least 1.
-func (w Withdrawal) Milliseconds() int { return int(max(w.Took.Milliseconds(), 1)) }
 
 // ConsentCard is one consent in a list.
 type ConsentCard struct {
@@ -91,9 +87,15 @@ type ConsentDetail struct {
 
 func (ConsentDetail) page() string { return "ConsentDetail" }
 
-// ConsentVersion is one step in the life of a consent; none is ever changed.
+// Step is the text of what made a version of a consent.
+func (s ConsentState) Step() string { return "step." + string(s) }
+
+// ConsentVersion is one step in the life of a consent; none is ever changed. They are
+// listed newest first.
 type ConsentVersion struct {
-	Number   int
+	Number int
+	// Current says that this is the newest, whose state is the consent's.
+	Current  bool
 	State    ConsentState
 	At       time.Time
 	Actor    string // name of the person who acted; empty when the system did

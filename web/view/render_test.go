@@ -101,6 +101,7 @@ func computedKeys() []string {
 	}
 	for _, s := range ConsentStates() {
 		add(s.Key())
+		add(s.Step())
 	}
 	for _, a := range LogoutAnswers() {
 		add(a.Key())

@@ -94,4 +94,7 @@ type Proof struct {
 	URL string
 	// File is the name it is saved under.
 	File string
+	// Key is the log's verifier key, with which the printed command is checked; empty
+	// if it is not known.
+	Key string
 }
