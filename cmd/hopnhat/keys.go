@@ -416,15 +416,15 @@ func awaitRevocation(ctx context.Context, k *lifecycle.Keeper, e env, id keys.Ke
 func vaultPolicy(_ context.Context, c command, e env, args []string) error {
 	var role string
 	cfg, err := alone(c, e, args, func(f flags) {
-		f.StringVar(&role, "role", "serving", "serving, rotation, or move for bringing keys in")
+		f.StringVar(&role, "role", "serving", "serving, rotation, move for bringing keys in, or delivery for who starts a node")
 	})
 	if err != nil {
 		return err
 	}
 	policies := cfg.vault().Policies()
-	text, ok := map[string]string{"serving": policies.Serving, "rotation": policies.Rotation, "move": policies.Move}[role]
+	text, ok := map[string]string{"serving": policies.Serving, "rotation": policies.Rotation, "move": policies.Move, "delivery": policies.Delivery}[role]
 	if !ok {
-		return fmt.Errorf("there is no role %q: serving, rotation or move", role)
+		return fmt.Errorf("there is no role %q: serving, rotation, move or delivery", role)
 	}
 	fmt.Fprint(e.out, text)
 	return nil

@@ -59,19 +59,28 @@ call PUT sys/config/auditing/request-headers/X-Request-Id '{"hmac": false}'
 call PUT sys/audit/file "{\"type\": \"file\", \"options\": {\"file_path\": \"$work/audit.log\"}}"
 
 step "roles, with the policies as they are printed"
+policy() { # policy NAME: applies it as it is printed
+	local text
+	text=$(hopnhat keys vault-policy --role "$1" | sed 's/"/\\"/g' | awk '{printf "%s\\n", $0}')
+	call PUT "sys/policies/acl/hopnhat-$1" "{\"policy\": \"$text\"}"
+}
 role() { # role NAME: makes it, leaves its ids in files
-	local policy
-	policy=$(hopnhat keys vault-policy --role "$1" | sed 's/"/\\"/g' | awk '{printf "%s\\n", $0}')
-	call PUT "sys/policies/acl/hopnhat-$1" "{\"policy\": \"$policy\"}"
+	policy "$1"
 	call POST "auth/approle/role/hopnhat-$1" "{\"token_policies\": \"hopnhat-$1\", \"token_no_default_policy\": true, \"token_ttl\": \"20m\", \"token_max_ttl\": \"24h\"}"
 	call GET "auth/approle/role/hopnhat-$1/role-id" | field role_id >"$work/$1.role"
 }
 role serving
 role rotation
+policy delivery
+call POST auth/token/create '{"policies": ["hopnhat-delivery"], "no_default_policy": true, "no_parent": true}' | field client_token >"$work/delivery.token"
 call POST auth/approle/role/hopnhat-rotation/secret-id '{}' | field secret_id >"$work/rotation.secret"
-call POST auth/approle/role/hopnhat-serving/secret-id '{}' 'X-Vault-Wrap-TTL: 5m' | field token >"$work/serving.wrapped"
 rotation=(--keystore vault --vault-address "$vault" --vault-role-id "$(<"$work/rotation.role")" --vault-secret-id-file "$work/rotation.secret")
 serving=(--keystore vault --vault-address "$vault" --vault-role-id "$(<"$work/serving.role")" --vault-secret-id-file "$work/serving.wrapped" --vault-secret-id-wrapped true)
+# deliver makes a wrapped secret id, as who starts a node does each time.
+deliver() {
+	curl --silent --show-error --fail -X POST -H "X-Vault-Token: $(<"$work/delivery.token")" -H 'X-Vault-Wrap-TTL: 5m' -d '{}' \
+		"$vault/v1/auth/approle/role/hopnhat-serving/secret-id" | field token >"$work/serving.wrapped"
+}
 
 step "the keys, made by the rotation role"
 hopnhat keys vault-setup "${rotation[@]}"
@@ -89,11 +98,22 @@ port=$((20000 + RANDOM % 20000))
 base=http://localhost:$port
 state=(--state "$work/state" --jwks-cache 4s --key-overlap 5m)
 hopnhat registry generate "${state[@]}" --persons 50 >/dev/null
-"$work/hopnhat" serve "${state[@]}" "${serving[@]}" --issuer "$base" --listen "127.0.0.1:$port" >"$work/server.log" 2>&1 &
-pids+=($!)
+serve() { # serve: delivers, starts, waits until it is ready; leaves its process in $server
+	deliver
+	"$work/hopnhat" serve "${state[@]}" "${serving[@]}" --issuer "$base" --listen "127.0.0.1:$port" >>"$work/server.log" 2>&1 &
+	server=$!
+	pids+=("$server")
+	for _ in $(seq 200); do [[ $(curl -s -o /dev/null -w '%{http_code}' "$base/readyz") == 200 ]] && break; sleep 0.1; done
+	ready | grep -q '"keys":"ok"' || { cat "$work/server.log"; fail "the server is not ready: $(ready)"; }
+}
 ready() { curl -s "$base/readyz"; }
-for _ in $(seq 200); do [[ $(curl -s -o /dev/null -w '%{http_code}' "$base/readyz") == 200 ]] && break; sleep 0.1; done
-ready | grep -q '"keys":"ok"' || { cat "$work/server.log"; fail "the server is not ready: $(ready)"; }
+serve
+for _ in 1 2; do
+	kill "$server"
+	wait "$server" || fail "the server did not end in good order"
+	serve
+done
+echo "it was started twice again, each time with a wrapping of its own"
 if hopnhat keys status "${state[@]}" "${serving[@]}" 2>"$work/refusal"; then fail "a wrapping was opened twice"; fi
 grep -q 'somebody else' "$work/refusal" || fail "a spent wrapping does not say so: $(<"$work/refusal")"
 echo "a second use of the wrapping was refused, as it should be"

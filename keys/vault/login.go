@@ -172,7 +172,7 @@ func (l *login) unwrap(ctx context.Context, token string) (string, error) {
 		}
 		return &keys.Outage{
 			Cause: keys.TokenExpired, Doing: "unwrapping the AppRole's secret id",
-			Err: fmt.Errorf("the wrapping token is spent, expired or not one: if this process did not spend it, somebody else did, and the secret id must be revoked: %w", err),
+			Err: fmt.Errorf("the wrapping token is spent, expired or not one. It opens once: whoever starts a node delivers a fresh one each time (docs/keys.md); if no process of this node spent it, somebody else did, and the secret id must be revoked: %w", err),
 		}
 	}
 	if err := l.c.do(ctx, call{doing: "looking at the wrapping", path: "sys/wrapping/lookup", bare: true, body: map[string]string{"token": token}, into: &about}); err != nil {

@@ -68,18 +68,20 @@ func (s *Store) Destroy(ctx context.Context, key keys.Handle) error {
 	})
 }
 
-// Policies are the three policies to apply as they are. The serving role may use
+// Policies are the four policies to apply as they are. The serving role may use
 // the named keys and nothing else; the rotation role may make and rotate them and
 // take versions out of use, but not use them, and not make them exportable; the
-// move role, for one day, may bring keys in from a file keystore. Each may look at
+// move role, for one day, may bring keys in from a file keystore. The delivery role is
+// of whoever starts a node: it may make a secret id of the serving role, wrapped, and
+// so never sees one. Each may look at
 // its own token and renew it, so that it needs no other policy: Vault's default one
 // allows more, and is a template, which Vault reads anew for every single request.
-type Policies struct{ Serving, Rotation, Move string }
+type Policies struct{ Serving, Rotation, Move, Delivery string }
 
 // Policies writes them.
 func (o Options) Policies() Policies {
 	o.defaults()
-	var serving, rotation, move strings.Builder
+	var serving, rotation, move, delivery strings.Builder
 	grant := func(b *strings.Builder, path, capabilities string, only ...string) {
 		fmt.Fprintf(b, "path %q {\n  capabilities = [%s]\n", path, capabilities)
 		if len(only) > 0 {
@@ -91,7 +93,7 @@ func (o Options) Policies() Policies {
 		}
 		b.WriteString("}\n")
 	}
-	for _, role := range []*strings.Builder{&serving, &rotation, &move} {
+	for _, role := range []*strings.Builder{&serving, &rotation, &move, &delivery} {
 		grant(role, "auth/token/lookup-self", `"read"`)
 		grant(role, "auth/token/renew-self", `"update"`)
 	}
@@ -128,5 +130,6 @@ func (o Options) Policies() Policies {
 		rule(&move, "keys/"+name+"/import_version", `"update"`, `"ciphertext" = []`, `"hash_function" = ["SHA256"]`)
 	}
 	rule(&move, "wrapping_key", `"read"`)
-	return Policies{serving.String(), rotation.String(), move.String()}
+	fmt.Fprintf(&delivery, "path \"auth/%s/role/%sserving/secret-id\" {\n  capabilities = [\"update\"]\n  min_wrapping_ttl = \"1s\"\n  max_wrapping_ttl = \"5m\"\n}\n", o.AppRoleMount, o.Prefix)
+	return Policies{serving.String(), rotation.String(), move.String(), delivery.String()}
 }
