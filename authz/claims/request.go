@@ -142,6 +142,23 @@ func (m Members) WithScopes(scopes ...string) Members {
 	return all
 }
 
+// ForBearer leaves what may be told to whoever holds a token that nothing binds to
+// its app: the claims that a scope can ask for (OpenID Connect Core §5.4). Verified
+// claims and mandates go to bound tokens only.
+func (m Members) ForBearer() Members {
+	all := Members{}
+	for name, want := range m.Claims {
+		if c, ok := find(name); ok && c.scope == "" {
+			continue
+		}
+		if all.Claims == nil {
+			all.Claims = map[string]Want{}
+		}
+		all.Claims[name] = want
+	}
+	return all
+}
+
 // Answer makes the claims that are asked for and can be answered: released, known,
 // and as wanted. What cannot be is left out without an error (OpenID Connect Core
 // §5.5.1, OpenID Connect for Identity Assurance §5.7).

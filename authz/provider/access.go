@@ -172,8 +172,11 @@ func (p *Provider) BrokerAccess(r *http.Request) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	if a.Grant == "" || !a.Bound.Bound() && p.mustBind(r.Context(), a.ClientID) {
-		return Access{}, authz.Refuse(authz.InvalidToken, "the broker takes tokens of a person's grant, bound to their holder")
+	switch {
+	case a.Grant == "":
+		return Access{}, authz.Refuse(authz.InvalidToken, "the broker takes tokens of a person's grant")
+	case !a.Bound.Bound():
+		return Access{}, authz.Refuse(authz.InvalidToken, "the broker takes no bearer tokens: ask for one that is bound to a DPoP key (RFC 9449) or a client certificate (RFC 8705)")
 	}
 	if a.Act != nil {
 		// The grant is read with the release; that this one token was revoked by
@@ -181,12 +184,6 @@ func (p *Provider) BrokerAccess(r *http.Request) (Access, error) {
 		return a, p.notRevoked(r.Context(), a.ID)
 	}
 	return a, nil
-}
-
-// mustBind tells whether a client's profile demands bound tokens; in doubt, yes.
-func (p *Provider) mustBind(ctx context.Context, id authz.ClientID) bool {
-	c, err := p.o.Directory.Client(ctx, id)
-	return err != nil || c.Profile.RequireConstraint
 }
 
 // Nonce is a fresh DPoP nonce, for answers of the broker.

@@ -139,6 +139,9 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 	if err == nil {
 		err = keyNamed(client, pending.Request)
 	}
+	if err == nil {
+		err = deliverable(client, &pending.Request)
+	}
 	if pending.Request.RedirectURI != "" && client.Profile.RequirePAR {
 		return pending, nil, authz.Refuse(authz.InvalidRequest,
 			"this app must push its authorization requests, profile %s", client.Profile.Name).Under("RFC 9126 §4; FAPI 2.0 SP §5.3.2.2").ToClient()

@@ -60,6 +60,9 @@ func (p *Provider) backchannel(r *http.Request) (backchannelAnswer, error) {
 	if err != nil {
 		return backchannelAnswer{}, err
 	}
+	if err := deliverable(client, &checked.Authorization); err != nil {
+		return backchannelAnswer{}, err
+	}
 	subject, err := p.named(ctx, checked, client)
 	if err != nil {
 		return backchannelAnswer{}, err

@@ -73,7 +73,7 @@ func idTokenClaims(r request.Authorization) claims.Members {
 // the token endpoint is the better place (OpenID Connect Core §3.3.3.6 lets the
 // front channel have fewer).
 func (p *Provider) tellsInFront(r request.Authorization) bool {
-	return p.o.Releases != nil && r.HasIDToken() && !r.HasCode() && len(idTokenClaims(r).Attributes()) > 0
+	return p.o.Releases != nil && r.HasIDToken() && !r.HasCode() && len(idTokenClaims(r).ForBearer().Attributes()) > 0
 }
 
 // about answers claims about the person. Each register's data leave through the

@@ -114,8 +114,14 @@ type got struct {
 	id, about string
 }
 
-// signIn goes from a request to UserInfo.
-func (w *world) signIn(t interface{ Fatalf(string, ...any) }, f url.Values) got {
+// bound makes the app one whose tokens are bound to a key.
+func (w *world) bound(t testing.TB) {
+	w.app.DPoPBound, w.holder = true, newKey(t)
+}
+
+// signIn goes from a request to UserInfo, with the holder's key if there is one.
+func (w *world) signIn(t testing.TB, f url.Values) got {
+	t.Helper()
 	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -124,7 +130,7 @@ func (w *world) signIn(t interface{ Fatalf(string, ...any) }, f url.Values) got 
 	if err != nil || u.Query().Get("code") == "" {
 		t.Fatalf("sent to %q, %v", next.Location, err)
 	}
-	answer := w.exchange(u.Query().Get("code"))
+	answer := w.redeem(t, w.holder, u.Query().Get("code"))
 	var out got
 	if answer.Code != http.StatusOK || json.Unmarshal(answer.Body.Bytes(), &out.tokens) != nil {
 		t.Fatalf("%d %s", answer.Code, answer.Body)
@@ -132,7 +138,7 @@ func (w *world) signIn(t interface{ Fatalf(string, ...any) }, f url.Values) got 
 	if token, _ := out.tokens["id_token"].(string); token != "" {
 		out.id = claimsText(t, token)
 	}
-	info := w.userInfo(out.tokens["access_token"].(string))
+	info := w.resource(t, w.UserInfo, w.holder, http.MethodGet, "/userinfo", out.tokens["access_token"].(string))
 	if info.Code != http.StatusOK {
 		t.Fatalf("%d %s", info.Code, info.Body)
 	}
@@ -179,6 +185,7 @@ func TestClaimsWhereTheyWereAskedFor(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.declare()
+			w.bound(t)
 			w.register.withheld = map[authz.AttributeID]bool{row.withheld: true}
 			f := authorization("scope", row.scope)
 			if row.claims != "" {
@@ -299,6 +306,8 @@ func (w *world) recorded(attribute authz.AttributeID) bool {
 func TestNoClaimLeavesWithoutAnEvent(t *testing.T) {
 	w := newWorld(t)
 	w.declare()
+	w.bound(t)
+	outer := t
 	names := []string{
 		"name", "family_name", "given_name#vi", "gender", "birthdate", "updated_at", "zoneinfo", "address", "email", "email_verified",
 		"phone_number", "phone_number_verified", "urn:vn:gov:eid:mandates", "picture", "acr",
@@ -332,7 +341,7 @@ func TestNoClaimLeavesWithoutAnEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		scopes := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"profile", "email", "phone", "address"}), rapid.ID).Draw(t, "scopes")
-		answer := w.signIn(t, authorization("scope", strings.Join(append(scopes, "openid"), " "), "claims", string(parameter)))
+		answer := w.signIn(outer, authorization("scope", strings.Join(append(scopes, "openid"), " "), "claims", string(parameter)))
 		tokens, err := json.Marshal(answer.tokens["authorization_details"])
 		if err != nil {
 			t.Fatal(err)

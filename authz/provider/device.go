@@ -52,6 +52,9 @@ func (p *Provider) device(r *http.Request) (deviceAnswer, error) {
 	if err != nil {
 		return deviceAnswer{}, err
 	}
+	if err := deliverable(client, &checked); err != nil {
+		return deviceAnswer{}, err
+	}
 	now := p.now().UTC()
 	id := authz.AuthorizationID(authz.NewSecret())
 	pending := Pending{ID: id, Request: checked, Created: now, Expires: now.Add(p.life.Decoupled)}

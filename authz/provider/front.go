@@ -52,7 +52,7 @@ func (p *Provider) frontChannel(ctx context.Context, client *clientauth.Register
 	}
 	var about map[string]any
 	if p.tellsInFront(*request) {
-		if about, err = p.about(ctx, g, idTokenClaims(*request), keys.RequestOf(ctx), false); err != nil {
+		if about, err = p.about(ctx, g, idTokenClaims(*request).ForBearer(), keys.RequestOf(ctx), false); err != nil {
 			return err
 		}
 	}

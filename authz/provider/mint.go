@@ -124,7 +124,7 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, boun
 			id.Nonce = g.Request.Nonce
 			// Claims about the person are in the first ID token only: each would be a
 			// release, and UserInfo has them for as long as the grant lives.
-			if about, err = p.about(ctx, g, idTokenClaims(g.Request), keys.RequestOf(ctx), true); err != nil {
+			if about, err = p.about(ctx, g, tellable(idTokenClaims(g.Request), bound), keys.RequestOf(ctx), true); err != nil {
 				return nil, err
 			}
 		}

@@ -63,6 +63,9 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 	if err := keyNamed(client, checked); err != nil {
 		return Pending{}, err
 	}
+	if err := deliverable(client, &checked); err != nil {
+		return Pending{}, err
+	}
 	now := p.now().UTC()
 	pending := Pending{
 		ID: authz.AuthorizationID(authz.NewSecret()), Pushed: true, Request: checked,

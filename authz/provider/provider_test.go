@@ -2,6 +2,8 @@ package provider_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -250,6 +252,10 @@ type world struct {
 	app      *authz.Client
 	signedIn bool
 	register register
+	// holder is whose tokens are bound to its key; nil has bearer tokens.
+	holder *ecdsa.PrivateKey
+	// presents is the certificate that is presented with each request, if any.
+	presents *x509.Certificate
 	// person who is signed in, at a level.
 	person    authz.Subject
 	level     authz.AuthenticationLevel
@@ -259,6 +265,8 @@ type world struct {
 	logged    []string
 	logDown   bool
 	granted   []authz.Release
+	wanted    []authz.Release // what the person was last asked for
+	details   []authz.Release // what authorization_details is read as
 }
 
 func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
@@ -275,9 +283,12 @@ func (w *world) Current(*http.Request) (provider.SignedIn, bool, error) {
 	return provider.SignedIn{ID: "s", Subject: w.person, AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: w.level, Reachable: 2}, w.signedIn, nil
 }
 
-func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) { return nil, nil }
+func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) {
+	return w.details, nil
+}
 
 func (w *world) Needed(_ context.Context, _ *authz.Client, _ provider.SignedIn, wanted []authz.Release) (bool, []authz.Release, error) {
+	w.wanted = wanted
 	return false, append(w.register.agreed(wanted), w.granted...), nil
 }
 
@@ -377,6 +388,14 @@ func authorization(change ...string) url.Values {
 		f.Set(change[i], change[i+1])
 	}
 	return f
+}
+
+// connected is a request over the world's connection.
+func (w *world) connected(r *http.Request) *http.Request {
+	if w.presents == nil {
+		return r
+	}
+	return r.WithContext(clientauth.WithConnection(r.Context(), clientauth.Connection{Chain: []*x509.Certificate{w.presents}}))
 }
 
 func (w *world) post(h http.HandlerFunc, f url.Values) *httptest.ResponseRecorder {

@@ -19,6 +19,8 @@ type protectedResource struct {
 	DetailTypes          []string `json:"authorization_details_types_supported,omitempty"`
 	DPoPAlgs             []string `json:"dpop_signing_alg_values_supported"`
 	CertificateBound     bool     `json:"tls_client_certificate_bound_access_tokens"`
+	// DPoPRequired where a DPoP key is the only thing that a token can be bound to.
+	DPoPRequired bool `json:"dpop_bound_access_tokens_required,omitempty"`
 }
 
 // WellKnownResource starts the path of a resource's metadata, RFC 9728 §3.
@@ -34,7 +36,7 @@ func (p *Provider) buildResourceMetadata() error {
 	for _, r := range []protectedResource{
 		{
 			Resource: p.url.broker, Name: "Broker of the national registers", NameVI: "Cổng chia sẻ dữ liệu quốc gia",
-			DetailTypes: []string{authz.ReleaseType},
+			DetailTypes: []string{authz.ReleaseType}, DPoPRequired: p.o.MutualTLSAlias == "",
 		},
 		{Resource: p.url.userinfo, Scopes: []string{"openid"}, Name: "UserInfo", NameVI: "Thông tin người dùng"},
 		{Resource: p.url.grants, Scopes: serviceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},

@@ -75,7 +75,7 @@ func (w *world) ask(t testing.TB, client string, k *ecdsa.PrivateKey, f url.Valu
 		r.Header.Set("DPoP", w.dpop(t, k, http.MethodPost, "/token", ""))
 	}
 	out := httptest.NewRecorder()
-	w.Token(out, r)
+	w.Token(out, w.connected(r))
 	return out
 }
 
@@ -88,7 +88,7 @@ func (w *world) resource(t testing.TB, h http.HandlerFunc, k *ecdsa.PrivateKey, 
 		r.Header.Set("DPoP", w.dpop(t, k, method, path, token))
 	}
 	out := httptest.NewRecorder()
-	h(out, r)
+	h(out, w.connected(r))
 	return out
 }
 

@@ -46,7 +46,7 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 		p.refuseStepUp(w, r, client.MinimumLevel.ACR())
 		return
 	}
-	wanted := userInfoClaims(g, access.Scope)
+	wanted := tellable(userInfoClaims(g, access.Scope), access.Bound)
 	if access.Act != nil {
 		// What the person lets one app know is for that one: an app that acts for it
 		// learns who she is to itself, and asks the broker for the rest.

@@ -100,7 +100,7 @@ var modules = []suite.Module{
 		Test: func(r *suite.Run) {
 			text, err := json.Marshal(asking(both, suite.Claims{known(r): nil}, suite.Claims{"trust_framework": suite.Claims{"value": "none-of-" + suite.Random()}}))
 			r.Works(err, "writing the claims parameter")
-			q := r.Request(suite.With("claims", string(text)))
+			q := r.Request(append(holder(r), suite.With("claims", string(text)))...)
 			landing := r.Send(q)
 			if landing.Callback == nil || landing.Callback.Values.Get("error") != "" {
 				r.RefusedAnyhow(q, landing, requestSpec, "invalid_request")
@@ -158,7 +158,21 @@ func asking(where []string, claims, verification suite.Claims) suite.Claims {
 func request(r *suite.Run, parameter suite.Claims) suite.Login {
 	text, err := json.Marshal(parameter)
 	r.Works(err, "writing the claims parameter")
-	return r.Login(suite.With("claims", string(text)))
+	return r.Login(append(holder(r), suite.With("claims", string(text)))...)
+}
+
+// holder binds the client's tokens to a key, and says so in the request (RFC 9449 §10),
+// where the provider offers it: verified claims are what a provider may keep from
+// bearers.
+func holder(r *suite.Run) []suite.Option {
+	if !r.Supports("dpop_signing_alg_values_supported", "ES256") {
+		return nil
+	}
+	key := r.Key("ES256", r.Module.Name)
+	if c := r.Client(); c.Binding == nil {
+		c.Binding = &suite.DPoP{Key: key}
+	}
+	return []suite.Option{suite.With("dpop_jkt", key.Thumbprint())}
 }
 
 // comes asks and expects one claim in each place.

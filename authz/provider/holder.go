@@ -1,0 +1,58 @@
+package provider
+
+import (
+	"slices"
+
+	"hopnhat/authz"
+	"hopnhat/authz/claims"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/request"
+)
+
+// What may go to whom: whoever finds a bearer token has what it opens. So the broker
+// takes none, and UserInfo and ID tokens
+// tell its holder what a scope of OpenID Connect Core §5.4 asks for, name and contact,
+// and neither verified claims nor mandates. It is said at the request, before a
+// person is asked, since nobody should agree to what cannot be delivered.
+
+// bindsTokens reports whether the tokens of a request will be bound to their holder:
+// its profile or its registration says so, or the request names the key of its code
+// (RFC 9449 §10).
+func bindsTokens(client *clientauth.Registered, a request.Authorization) bool {
+	return client.Profile.RequireConstraint || client.DPoPBound || client.CertificateBound || a.HasCode() && a.DPoPKeyThumbprint != ""
+}
+
+// deliverable refuses a request for releases whose token nothing would bind, and
+// leaves out of it the claims that such a token does not open.
+func deliverable(client *clientauth.Registered, a *request.Authorization) error {
+	if bindsTokens(client, *a) {
+		return nil
+	}
+	if len(a.Details) > 0 && !a.ClaimsOnly {
+		return authz.Refuse(authz.InvalidAuthorizationDetails, "releases go to bound tokens only: register dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens, or send dpop_jkt").
+			At("authorization_details").Under("RFC 9449 §5, RFC 8705 §3").ToClient()
+	}
+	if a.Claims == nil {
+		return nil
+	}
+	told := claims.Request{UserInfo: a.Claims.UserInfo.ForBearer(), IDToken: a.Claims.IDToken.ForBearer()}
+	a.Claims = &told
+	wanted := claims.Attributes(a.Scope, told)
+	a.Details = slices.DeleteFunc(slices.Clone(a.Details), func(r authz.Release) bool {
+		return !slices.ContainsFunc(r.Attributes, func(id authz.AttributeID) bool { return slices.Contains(wanted, id) })
+	})
+	for i := range a.Details {
+		a.Details[i].Attributes = slices.DeleteFunc(slices.Clone(a.Details[i].Attributes), func(id authz.AttributeID) bool { return !slices.Contains(wanted, id) })
+	}
+	a.ClaimsOnly = len(a.Details) > 0
+	return nil
+}
+
+// tellable leaves of what is asked for what may be told to the holder of a token with
+// this binding.
+func tellable(asked claims.Members, bound authz.Confirmation) claims.Members {
+	if bound.Bound() {
+		return asked
+	}
+	return asked.ForBearer()
+}
