@@ -4,6 +4,11 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 failed=0
+# shellcheck source=progress.sh
+. conformance/harness/progress.sh
+
+echo "lint: the tools of go.mod (the first time they are fetched and built, some minutes)"
+go build -v tool 2>&1 | progress "lint: packages of the tools" "$(go list -deps tool | wc -l)" || failed=1
 
 echo "lint: gofumpt"
 unformatted=$(find . -name '*.go' -not -path './.*' -not -path '*/node_modules/*' -print0 |

@@ -10,10 +10,13 @@ if [[ -x $out/vaultd && -f $out/vaultd.stamp && $(<"$out/vaultd.stamp") == "$sta
 	echo "vaultd is built"
 	exit 0
 fi
+# shellcheck source=../harness/progress.sh
+. ../harness/progress.sh
 echo "fetching the modules of Vault (about 3 GB on a new machine)"
-go mod download
-echo "building about 1,650 packages; 10 to 20 minutes on two cores, once"
-go build -trimpath -ldflags '-s -w' -o "$out/vaultd.new" .
+go mod download -x 2>&1 | progress "Vault's modules fetched" "$(grep -vc '/go.mod ' go.sum)"
+total=$(go list -deps . | wc -l)
+echo "building $total packages; 10 to 20 minutes on two cores, once"
+go build -v -trimpath -ldflags '-s -w' -o "$out/vaultd.new" . 2>&1 | progress "Vault's packages built" "$total"
 mv "$out/vaultd.new" "$out/vaultd"
 echo "$stamp" >"$out/vaultd.stamp"
 echo "vaultd is built"
