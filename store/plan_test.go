@@ -53,6 +53,9 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"login: a failure", func() error { return db.CountFailure(ctx, nil, subject, midday) }},
 			{"login: a failure of nobody", func() error { return db.CountFailure(ctx, []byte("k"), "", midday) }},
 			{"login: the code", func() error { return db.AcceptCode(ctx, subject, 9) }},
+			{"login: again", func() error {
+				return db.RenewSession(ctx, session.Session{ID: s.ID, Subject: subject}, authz.HashSecret(string(s.ID)))
+			}},
 			{"login: being seen", func() error { return db.TouchSession(ctx, s.ID, midday) }},
 			{"tokens: the code", func() error { _, err := db.GrantByCode(ctx, g.CodeHash); return err }},
 			{"tokens: redeem", func() error { return db.RedeemCode(ctx, g.ID, authz.Confirmation{}, midday) }},

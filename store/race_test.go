@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -215,6 +216,88 @@ func TestEndSession(t *testing.T) {
 		}
 		if _, err := db.EndSession(t.Context(), an, s.ID, "x", midday); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("ended twice: %v", err)
+		}
+	})
+}
+
+// directory finds every app.
+type directory struct{}
+
+func (directory) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
+	return &authz.Client{ID: id, BackchannelLogoutURI: "https://app.example/out"}, nil
+}
+
+// TestSignInAgain: a second sign-in in one browser leaves one live session. The
+// person's own goes on, under another secret and with its grants; somebody else's
+// ends with its grants, and its apps are told.
+func TestSignInAgain(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		an, binh := holder(t, db, "099000000003"), holder(t, db, "099000000004")
+		now := midday
+		sessions := session.New(db, session.Limits{}, true, func() time.Time { return now })
+		signIn := func(who authz.Subject, secret string) session.Session {
+			t.Helper()
+			before, err := sessions.Find(ctx, secret)
+			var live *session.Session
+			if err == nil {
+				live = &before
+			}
+			now = now.Add(time.Minute)
+			fresh := authz.NewSecret()
+			began, err := sessions.Begin(ctx, directory{}, session.SignIn{Subject: who, Methods: []string{"pwd", "otp"}, At: now, Secret: fresh}, live)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := sessions.Find(ctx, fresh)
+			if err != nil || found.ID != began.ID || found.Subject != who || !found.AuthTime.Equal(now) || !found.Created.Equal(now) {
+				t.Fatalf("%+v, %v, want %+v", found, err, began)
+			}
+			if _, err := sessions.Find(ctx, secret); !errors.Is(err, session.ErrNone) {
+				t.Fatalf("the secret before still opens: %v", err)
+			}
+			began.Person = fresh // for the next sign-in
+			return began
+		}
+		live := func(who authz.Subject) (ids []authz.SessionID) {
+			t.Helper()
+			list, err := sessions.List(ctx, who)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, one := range list {
+				ids = append(ids, one.ID)
+			}
+			return ids
+		}
+		first := signIn(an, "")
+		g := issued(t, db)
+		g.ID, g.Session, g.Subject, g.CodeHash = authz.GrantID(authz.NewID()), first.ID, an, nil
+		if err := db.InsertGrant(ctx, g); err != nil {
+			t.Fatal(err)
+		}
+		second := signIn(an, first.Person)
+		if found, err := db.Grant(ctx, g.ID); err != nil || second.ID != first.ID || !found.Revoked.IsZero() || !slices.Equal(live(an), []authz.SessionID{first.ID}) {
+			t.Fatalf("her own session: %s went on as %s, %v; grant %+v, %v", first.ID, second.ID, live(an), found, err)
+		}
+		third := signIn(binh, second.Person)
+		found, err := db.Grant(ctx, g.ID)
+		if err != nil || found.Revoked.IsZero() || len(live(an)) != 0 || !slices.Equal(live(binh), []authz.SessionID{third.ID}) {
+			t.Fatalf("another person: %v and %v; grant %+v, %v", live(an), live(binh), found, err)
+		}
+		if told, err := db.LogoutsOf(ctx, []authz.SessionID{first.ID}); err != nil || len(told) != 1 {
+			t.Fatalf("the app was told %d times, %v", len(told), err)
+		}
+		// One that ended in between is not brought back.
+		if _, err := sessions.End(ctx, directory{}, binh, third.ID, "x"); err != nil {
+			t.Fatal(err)
+		}
+		began, err := sessions.Begin(ctx, directory{}, session.SignIn{Subject: binh, Methods: []string{"pwd", "otp"}, At: now, Secret: authz.NewSecret()}, &third)
+		if err != nil || began.ID == third.ID || !slices.Equal(live(binh), []authz.SessionID{began.ID}) {
+			t.Fatalf("%+v, %v", began, err)
+		}
+		if err := db.RenewSession(ctx, session.Session{ID: began.ID, Subject: an}, []byte("h")); !errors.Is(err, authz.ErrNotFound) {
+			t.Fatalf("another person's session was renewed: %v", err)
 		}
 	})
 }

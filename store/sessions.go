@@ -49,6 +49,31 @@ func (db *DB) InsertSession(ctx context.Context, s session.Session, secretHash [
 		s.Created.UTC(), s.Seen.UTC()).Error)
 }
 
+// RenewSession lets a live session go on with a new sign-in. The sign-in before stays
+// as a row of its own, that has ended: who had access is kept for five years.
+func (db *DB) RenewSession(ctx context.Context, s session.Session, secretHash []byte) error {
+	return db.Tx(ctx, func(ctx context.Context) error {
+		res := db.writer(ctx).Exec(`INSERT INTO sessions
+			(id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at, ended_at, ended_because)
+			SELECT ?, ?, subject, auth_time, methods, level, device, created_at, seen_at, ?, ? FROM sessions
+			WHERE id = ? AND subject = ? AND ended_at IS NULL`,
+			authz.NewID(), authz.HashSecret(authz.NewSecret()), s.AuthTime.UTC(), "signed in again", string(s.ID), string(s.Subject))
+		if res.Error != nil {
+			return wrap("keeping the sign-in before", res.Error)
+		}
+		if res.RowsAffected == 0 {
+			return authz.ErrNotFound
+		}
+		res = db.writer(ctx).Exec(`UPDATE sessions SET secret_hash = ?, auth_time = ?, methods = ?, level = ?, device = ?, created_at = ?, seen_at = ?
+			WHERE id = ? AND subject = ? AND ended_at IS NULL`,
+			secretHash, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device, s.Created.UTC(), s.Seen.UTC(), string(s.ID), string(s.Subject))
+		if res.Error == nil && res.RowsAffected == 0 {
+			return authz.ErrNotFound // ended in between
+		}
+		return wrap("renewing a session", res.Error)
+	})
+}
+
 // SessionBySecret finds a session with its account, ended ones included.
 func (db *DB) SessionBySecret(ctx context.Context, secretHash []byte) (session.Session, error) {
 	var row sessionRow

@@ -54,7 +54,7 @@ func (s *Server) deviceForm(v *visit) error {
 // device finds the device of a code, throttled by address (RFC 8628 §5.1), and goes
 // on with its request as with any authorization.
 func (s *Server) device(v *visit) error {
-	if err := v.checkForm(); err != nil {
+	if err := v.checkSignIn(); err != nil {
 		return err
 	}
 	v.formPath = DevicePath
@@ -136,7 +136,7 @@ func (s *Server) approveForm(v *visit) error {
 }
 
 func (s *Server) approve(v *visit) error {
-	if err := v.checkForm(); err != nil {
+	if err := v.checkFormOr(v.errand().done()); err != nil {
 		return err
 	}
 	handle := authz.AuthorizationID(v.field("a"))

@@ -210,6 +210,7 @@ func (s *Server) loggedOut(v *visit, told []session.Told, client *authz.Client, 
 	own := authz.SessionID("")
 	if v.session != nil {
 		own = v.session.ID
+		v.rebind() // the forms of the session that are open elsewhere are void
 	}
 	v.cookie(s.o.Sessions.CookieName(), "", -time.Second)
 	v.forgetState()

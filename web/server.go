@@ -227,6 +227,7 @@ func (s *Server) routes() {
 	a.Get("/signin", s.page(s.signInForm))
 	a.Post("/signin", s.page(s.signIn))
 	a.Get("/signin/cancel", s.page(s.cancel))
+	a.Get("/signin/code", s.page(s.codeForm))
 	a.Post("/signin/code", s.page(s.signInCode))
 	a.Get("/consent", s.page(s.consentForm))
 	a.Post("/consent", s.page(s.consent))

@@ -67,99 +67,44 @@ func (s *Server) resume(v *visit) error {
 	return v.follow(next)
 }
 
-// errand is what a sign-in is for: an app's request, or a page of ours.
-type errand struct {
-	authorization string
-	next          string
-	waiting       *provider.Waiting
-}
-
-func (v *visit) errand() (errand, error) {
-	e := errand{authorization: v.param("a"), next: v.param("next")}
-	v.formPath = "/signin?" + url.Values{"next": {local(e.next)}}.Encode()
-	if e.authorization != "" {
-		v.formPath = "/signin?" + url.Values{"a": {e.authorization}}.Encode()
-	}
-	if e.authorization != "" {
-		w, err := v.s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(e.authorization))
-		if err != nil {
-			return e, err
-		}
-		e.waiting = &w
-	}
-	return e, nil
-}
-
-func (e errand) hidden() []view.Field {
-	if e.authorization != "" {
-		return []view.Field{{Name: "a", Value: e.authorization}}
-	}
-	return []view.Field{{Name: "next", Value: local(e.next)}}
-}
-
-func (e errand) app() *view.App {
-	if e.waiting == nil {
-		return nil
-	}
-	a := app(e.waiting.Client)
-	return &a
-}
-
-// done is where the browser goes after the sign-in: the authorization endpoint
-// decides again, or a page of ours.
-func (e errand) done() string {
-	if e.authorization != "" {
-		return provider.AuthorizePath + "/resume?" + url.Values{"a": {e.authorization}}.Encode()
-	}
-	return local(e.next)
-}
-
 func (s *Server) signInForm(v *visit) error {
-	e, err := v.errand()
+	e, err := v.waitingErrand()
 	if err != nil {
 		return err
 	}
-	return v.show(view.SignIn{Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), CancelURL: e.cancel()})
-}
-
-// cancel is the link that gives up and leads back to the app; empty where there is
-// none to go back to.
-func (e errand) cancel() string {
-	if e.waiting == nil {
-		return ""
+	r := v.remark("/signin")
+	if r.Problem == "" { // else somebody is just trying
+		if settled, err := v.settled(e, time.Time{}); err != nil {
+			return err
+		} else if settled {
+			return redirect(e.done())
+		}
 	}
-	return "/signin/cancel?" + url.Values{"a": {e.authorization}}.Encode()
-}
-
-// cancel sends the browser back to the app. Nobody but this browser and we know the
-// handle in the link, so nobody else can give up for it.
-func (s *Server) cancel(v *visit) error {
-	next, err := s.o.Provider.Decline(v.ctx, authz.AuthorizationID(v.c.Query("a")), nil)
-	if err != nil {
-		return err
-	}
-	return v.follow(next)
+	v.c.Status(r.status())
+	return v.show(view.SignIn{
+		Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), CancelURL: e.cancel(),
+		Number: r.Number, Problem: view.SignInProblem(r.Problem), RetryMinutes: minutes(r.Wait),
+	})
 }
 
 func (s *Server) signIn(v *visit) error {
-	if err := v.checkForm(); err != nil {
+	if err := v.checkSignIn(); err != nil {
 		return err
 	}
-	e, err := v.errand()
-	if err != nil {
-		return err
-	}
+	e := v.errand()
 	number, password := strings.Join(strings.Fields(v.field("number")), ""), v.field("password")
-	page := view.SignIn{Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), Number: number, CancelURL: e.cancel()}
+	again := func(problem view.SignInProblem, wait time.Duration) error {
+		r := remark{Problem: string(problem), Wait: wait}
+		if len(number) <= maxNumber {
+			r.Number = number
+		}
+		return v.again(e, "/signin", r)
+	}
 	switch {
 	case number == "" || password == "":
-		page.Problem = view.SignInMissing
+		return again(view.SignInMissing, 0)
 	case len(number) != 12 || strings.Trim(number, "0123456789") != "":
-		page.Problem = view.SignInMalformed
-	}
-	if page.Problem != "" {
-		v.c.Status(http.StatusUnprocessableEntity)
-		return v.show(page)
+		return again(view.SignInMalformed, 0)
 	}
 	ticket, err := s.o.Authn.Password(v.ctx, authn.Attempt{
 		Number: authz.PersonalNumber(number), Password: password, Address: v.address(), Binding: v.binding,
@@ -167,74 +112,110 @@ func (s *Server) signIn(v *visit) error {
 	var throttled authn.Throttled
 	switch {
 	case errors.As(err, &throttled):
-		page.Problem, page.RetryMinutes = view.SignInThrottled, minutes(throttled.Wait)
-		v.c.Status(http.StatusTooManyRequests)
-		return v.show(page)
+		return again(view.SignInThrottled, throttled.Wait)
 	case errors.Is(err, authn.ErrWrong):
-		page.Problem = view.SignInWrong
-		v.c.Status(http.StatusUnprocessableEntity)
-		return v.show(page)
+		return again(view.SignInWrong, 0)
 	case errors.Is(err, authn.ErrLocked):
 		return fault(view.ErrorLocked)
 	case err != nil:
 		return err
 	}
-	return v.show(v.codePage(e, ticket))
+	return e.step("/signin/code", "ticket", ticket)
 }
 
-func (v *visit) codePage(e errand, ticket string) view.OneTimeCode {
-	if e.waiting != nil {
-		v.leadsAway()
-	}
-	return view.OneTimeCode{
-		Form: view.Form{Action: "/signin/code", Hidden: append(e.hidden(), view.Field{Name: "ticket", Value: ticket})},
-		App:  e.app(), CancelURL: e.cancel(),
-	}
-}
+// maxNumber bounds what was typed for a number and is shown again.
+const maxNumber = 40
 
 func minutes(wait time.Duration) int { return max(1, int(math.Ceil(wait.Minutes()))) }
 
-func (s *Server) signInCode(v *visit) error {
-	if err := v.checkForm(); err != nil {
-		return err
-	}
-	e, err := v.errand()
+// codeForm is the page of the second step. The ticket in its address is sealed, and
+// good in this browser and with a code only.
+func (s *Server) codeForm(v *visit) error {
+	e, err := v.waitingErrand()
 	if err != nil {
 		return err
 	}
-	ticket, code := v.field("ticket"), strings.Join(strings.Fields(v.field("code")), "")
-	page := v.codePage(e, ticket)
-	if len(code) != 6 || strings.Trim(code, "0123456789") != "" {
-		page.Problem = view.CodeMalformed
-		v.c.Status(http.StatusUnprocessableEntity)
-		return v.show(page)
+	ticket := v.c.Query("ticket")
+	begun, late := s.o.Authn.Begun(ticket, v.binding)
+	if settled, err := v.settled(e, begun.Add(time.Second)); err != nil { // tickets know seconds
+		return err
+	} else if settled {
+		return redirect(e.done())
 	}
-	var secret string
+	if late != nil {
+		return v.again(e, "/signin", remark{Problem: string(view.SignInLate)})
+	}
+	if e.waiting != nil {
+		v.leadsAway()
+	}
+	r := v.remark("/signin/code")
+	v.c.Status(r.status())
+	return v.show(view.OneTimeCode{
+		Form: view.Form{Action: "/signin/code", Hidden: append(e.hidden(), view.Field{Name: "ticket", Value: ticket})},
+		App:  e.app(), CancelURL: e.cancel(), Problem: view.CodeProblem(r.Problem), RetryMinutes: minutes(r.Wait),
+	})
+}
+
+func (s *Server) signInCode(v *visit) error {
+	if err := v.checkSignIn(); err != nil {
+		return err
+	}
+	e := v.errand()
+	ticket, code := v.field("ticket"), strings.Join(strings.Fields(v.field("code")), "")
+	again := func(problem view.CodeProblem, wait time.Duration) error {
+		return v.again(e, "/signin/code", remark{Problem: string(problem), Wait: wait}, "ticket", ticket)
+	}
+	switch {
+	case len(ticket) > 2048: // none of ours
+		return v.again(e, "/signin", remark{Problem: string(view.SignInLate)})
+	case len(code) != 6 || strings.Trim(code, "0123456789") != "":
+		return again(view.CodeMalformed, 0)
+	}
+	before, err := v.current()
+	if err != nil {
+		return err
+	}
+	// The secret follows from the form, under our key: whoever sends the very form
+	// twice, as a double tap does, gets the very session that it began.
+	secret := s.o.Forms.Token(v.binding, "session "+ticket+" "+code)
+	var began session.Session
 	err = s.o.Authn.Code(v.ctx, ticket, code, v.binding, v.address(), func(ctx context.Context, r authn.Result) (err error) {
-		secret, err = s.o.Sessions.Begin(ctx, r.Subject, r.Methods, r.At, v.c.Get(fiber.HeaderUserAgent))
+		began, err = s.o.Sessions.Begin(ctx, s.o.Clients, session.SignIn{
+			Subject: r.Subject, Methods: r.Methods, At: r.At, UserAgent: v.c.Get(fiber.HeaderUserAgent), Secret: secret,
+		}, before)
 		return err
 	})
+	if errors.Is(err, authn.ErrWrong) {
+		if found, again := s.o.Sessions.Find(v.ctx, secret); again == nil && s.o.Now().Sub(found.AuthTime) < doubleTap {
+			began, err = found, nil
+		}
+	}
 	var throttled authn.Throttled
 	switch {
 	case errors.As(err, &throttled):
-		page.Problem, page.RetryMinutes = view.CodeThrottled, minutes(throttled.Wait)
-		v.c.Status(http.StatusTooManyRequests)
-		return v.show(page)
+		return again(view.CodeThrottled, throttled.Wait)
 	case errors.Is(err, authn.ErrWrong):
-		page.Problem = view.CodeWrong
-		v.c.Status(http.StatusUnprocessableEntity)
-		return v.show(page)
+		return again(view.CodeWrong, 0)
 	case errors.Is(err, authn.ErrTicket):
-		return fault(view.ErrorExpired)
+		return v.again(e, "/signin", remark{Problem: string(view.SignInLate)})
 	case errors.Is(err, authn.ErrLocked):
 		return fault(view.ErrorLocked)
 	case err != nil:
 		return err
 	}
 	v.cookie(s.o.Sessions.CookieName(), secret, 12*time.Hour)
-	v.forgetState()
+	if before == nil || before.ID != began.ID {
+		v.forgetState()
+	}
+	if before != nil && before.Subject != began.Subject {
+		v.rebind() // what the other person left open in this browser is void
+		s.o.LogoutQueued()
+	}
 	return redirect(e.done())
 }
+
+// doubleTap is how long a form that was accepted is accepted again.
+const doubleTap = time.Minute
 
 // question is what a person is asked or told for a pending authorization, on a page
 // in a language.
@@ -387,7 +368,7 @@ func (v *visit) shown(who *session.Session, about string) (digest string, lang v
 }
 
 func (s *Server) consent(v *visit) error {
-	if err := v.checkForm(); err != nil {
+	if err := v.checkFormOr(v.errand().done()); err != nil {
 		return err
 	}
 	w, err := s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(v.field("a")))

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -124,6 +125,13 @@ func (v *visit) bind() string {
 	return v.binding
 }
 
+// rebind gives the browser another binding, so that the forms and links that are
+// open in it are void.
+func (v *visit) rebind() {
+	v.binding = ""
+	v.bind()
+}
+
 func (v *visit) cookie(name, value string, life time.Duration) {
 	v.c.Cookie(&fiber.Cookie{
 		Name: name, Value: value, Path: "/", HTTPOnly: true, Secure: v.s.o.Sessions.Secure(),
@@ -146,6 +154,33 @@ func (v *visit) checkForm() error {
 		return fault(view.ErrorForm)
 	}
 	return nil
+}
+
+// checkSignIn is checkForm for a form that nobody need be signed in for. Tabs that a
+// browser opened at once, without a cookie yet, have one binding between them, that
+// of the last: a browser that says itself that the form comes from a page of ours is
+// believed without the token.
+func (v *visit) checkSignIn() error {
+	err := v.checkForm()
+	if err != nil && v.fromUs() {
+		return nil
+	}
+	return err
+}
+
+// checkFormOr is checkForm for a form of a page that can be shown again: one from
+// before a sign-out leads there, and changes nothing.
+func (v *visit) checkFormOr(page string) error {
+	err := v.checkForm()
+	if err != nil && v.fromUs() {
+		return redirect(page)
+	}
+	return err
+}
+
+// fromUs tells whether the browser says itself that a form comes from a page of ours.
+func (v *visit) fromUs() bool {
+	return len(v.binding) == 43 && v.c.Get(fiber.HeaderOrigin) == v.s.o.Issuer && v.c.Get("Sec-Fetch-Site") != "cross-site"
 }
 
 // field is a field of the form that was posted. The query of a POST's address is no
@@ -175,9 +210,22 @@ func (v *visit) signedIn() (*session.Session, error) {
 		return nil, err
 	}
 	if s == nil {
-		return nil, redirect("/signin?" + url.Values{"next": {v.c.OriginalURL()}}.Encode())
+		return nil, redirect("/signin?" + url.Values{"next": {v.here()}}.Encode())
 	}
 	return s, nil
+}
+
+// here is an address to come back to: this one, or where a form was sent, the
+// beginning of its part.
+func (v *visit) here() string {
+	switch {
+	case v.c.Method() == http.MethodGet:
+		return v.c.OriginalURL()
+	case strings.HasPrefix(v.c.Path(), console):
+		return console
+	default:
+		return portal
+	}
 }
 
 // param is a parameter of the query or of the form.
@@ -213,12 +261,13 @@ func (r redirection) Error() string { return "redirect to " + r.to }
 
 func redirect(to string) error { return redirection{to} }
 
-// local is a path of ours to come back to, or the portal.
+// local is a path of ours to come back to, or the portal. A path that is not in its
+// plain form could lead a browser elsewhere than it reads.
 func local(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
-		strings.ContainsAny(next, "\\\r\n") || !strings.HasPrefix(u.Path, "/portal") && !strings.HasPrefix(u.Path, "/console") {
-		return "/portal"
+	if err != nil || u.Scheme != "" || u.Host != "" || strings.ContainsAny(next, "\\\r\n") || u.Path != path.Clean(u.Path) ||
+		!slices.ContainsFunc([]string{portal, console}, func(part string) bool { return u.Path == part || strings.HasPrefix(u.Path, part+"/") }) {
+		return portal
 	}
 	return next
 }

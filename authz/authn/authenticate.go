@@ -184,9 +184,9 @@ func (a *Authenticator) password(ctx context.Context, try Attempt) (authz.Subjec
 // transaction, runs start, which begins the session. Errors: ErrTicket,
 // ErrWrong, Throttled, ErrLocked.
 func (a *Authenticator) Code(ctx context.Context, sealedTicket, code, binding string, address netip.Addr, start func(ctx context.Context, r Result) error) error {
-	t, err := a.open(sealedTicket)
-	if err != nil || t.Binding != binding || a.now().Sub(time.Unix(t.At, 0)) > ticketLife {
-		return ErrTicket
+	t, err := a.good(sealedTicket, binding)
+	if err != nil {
+		return err
 	}
 	if wait := a.addresses.Take(address); wait > 0 {
 		return Throttled{wait}
@@ -243,6 +243,22 @@ func (a *Authenticator) rewrap(ctx context.Context, c Credentials) {
 	if err != nil {
 		slog.InfoContext(ctx, "a seed stays under an older key until its next use", "error", err)
 	}
+}
+
+// Begun tells when the first step was done whose ticket this is; ErrTicket when it is
+// of no use any more, or of another browser.
+func (a *Authenticator) Begun(sealedTicket, binding string) (time.Time, error) {
+	t, err := a.good(sealedTicket, binding)
+	return time.Unix(t.At, 0), err
+}
+
+// good opens a ticket that can still be used.
+func (a *Authenticator) good(sealed, binding string) (ticket, error) {
+	t, err := a.open(sealed)
+	if err != nil || t.Binding != binding || a.now().Sub(time.Unix(t.At, 0)) > ticketLife {
+		return ticket{}, ErrTicket
+	}
+	return t, nil
 }
 
 func (a *Authenticator) seal(t ticket) (string, error) {

@@ -6,11 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/interaction"
 	"hopnhat/authz/request"
 )
 
@@ -92,4 +94,28 @@ func (p *Provider) Waiting(ctx context.Context, id authz.AuthorizationID) (Waiti
 		return Waiting{}, err
 	}
 	return Waiting{ID: p.handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
+}
+
+// SignedInFor tells whether who is signed in at a browser will do for a pending
+// authorization, named by its handle, so that no page of a sign-in need be shown.
+func (p *Provider) SignedInFor(r *http.Request, id authz.AuthorizationID) (bool, error) {
+	ctx := r.Context()
+	pending, client, err := p.open(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	signedIn, ok, err := p.o.Sessions.Current(r)
+	if err != nil {
+		return false, authz.AsError(err)
+	}
+	outcome, _, err := p.decide(ctx, pending, client, signedIn, ok, false)
+	if err != nil {
+		return false, err
+	}
+	switch outcome.Kind {
+	case interaction.Answer, interaction.Consent, interaction.Approve:
+		return true, nil
+	default:
+		return false, nil
+	}
 }

@@ -6,7 +6,10 @@ package session
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -41,6 +44,10 @@ type Session struct {
 // Store keeps sessions.
 type Store interface {
 	InsertSession(ctx context.Context, s Session, secretHash []byte) error
+	// RenewSession lets a live session of a subject go on with a new sign-in and a new
+	// secret, and keeps the sign-in before as one that has ended; authz.ErrNotFound if
+	// it is not hers or over.
+	RenewSession(ctx context.Context, s Session, secretHash []byte) error
 	// SessionBySecret finds a session, ended ones included, with its account.
 	SessionBySecret(ctx context.Context, secretHash []byte) (Session, error)
 	TouchSession(ctx context.Context, id authz.SessionID, at time.Time) error
@@ -90,15 +97,42 @@ func New(store Store, limits Limits, secure bool, now func() time.Time) *Session
 	return &Sessions{store: store, limits: limits, now: now, noted: map[authz.SessionID]time.Time{}, secure: secure}
 }
 
-// Begin stores a new session and returns the secret for its cookie. Every
-// sign-in begins a new one, so a session that somebody planted is worth nothing.
-func (s *Sessions) Begin(ctx context.Context, subject authz.Subject, methods []string, at time.Time, userAgent string) (secret string, err error) {
-	secret = authz.NewSecret()
-	err = s.store.InsertSession(ctx, Session{
-		ID: authz.SessionID(authz.NewID()), Subject: subject, AuthTime: at, Methods: methods,
-		Level: authz.LevelOf(methods), Created: at, Seen: at, Device: device(userAgent),
-	}, authz.HashSecret(secret))
-	return secret, err
+// SignIn is what a session begins with.
+type SignIn struct {
+	Subject   authz.Subject
+	Methods   []string
+	At        time.Time
+	UserAgent string
+	// Secret is for the browser's cookie: 43 characters that nobody can guess.
+	Secret string
+}
+
+// Begin begins a session. before is the live one of the same browser, nil if it has
+// none. The person's own goes on under the new secret: what relies on it stays, and
+// a secret that somebody planted is worth nothing. Somebody else's ends, and its apps
+// are told.
+func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before *Session) (Session, error) {
+	began := Session{
+		ID: authz.SessionID(authz.NewID()), Subject: in.Subject, AuthTime: in.At, Methods: in.Methods,
+		Level: authz.LevelOf(in.Methods), Created: in.At, Seen: in.At, Device: device(in.UserAgent),
+	}
+	hash := authz.HashSecret(in.Secret)
+	switch {
+	case before == nil:
+	case before.Subject == in.Subject:
+		fresh := began.ID
+		began.ID = before.ID
+		err := s.store.RenewSession(ctx, began, hash)
+		if !errors.Is(err, authz.ErrNotFound) { // it ended meanwhile: a new one begins
+			return began, err
+		}
+		began.ID = fresh
+	default:
+		if _, err := s.End(ctx, clients, before.Subject, before.ID, "another person signed in"); err != nil && !errors.Is(err, authz.ErrNotFound) {
+			return Session{}, err
+		}
+	}
+	return began, s.store.InsertSession(ctx, began, hash)
 }
 
 // ErrNone means that the browser has no live session.
@@ -188,11 +222,27 @@ func (s *Sessions) Leftover(r *http.Request) (Session, error) {
 	return found, err
 }
 
-// Forms makes and checks the anti-forgery tokens of forms.
-type Forms struct{ key []byte }
+// Forms makes and checks the anti-forgery tokens of forms, and seals what pages say
+// to each other through a browser.
+type Forms struct {
+	key  []byte
+	seal cipher.AEAD
+}
 
 // NewForms takes a key that is the same on all nodes.
-func NewForms(key []byte) *Forms { return &Forms{key} }
+func NewForms(key []byte) *Forms {
+	own := hmac.New(sha256.New, key)
+	own.Write([]byte("seal"))
+	block, err := aes.NewCipher(own.Sum(nil))
+	if err != nil {
+		panic("session: " + err.Error()) // 32 bytes always
+	}
+	seal, err := cipher.NewGCM(block)
+	if err != nil {
+		panic("session: " + err.Error())
+	}
+	return &Forms{key, seal}
+}
 
 // Token is bound to the browser's binding cookie and to what the form does.
 func (f *Forms) Token(binding, purpose string) string {
@@ -204,6 +254,24 @@ func (f *Forms) Token(binding, purpose string) string {
 // Genuine compares in constant time; an empty binding is never genuine.
 func (f *Forms) Genuine(binding, purpose, token string) bool {
 	return binding != "" && hmac.Equal([]byte(f.Token(binding, purpose)), []byte(token))
+}
+
+// Seal encrypts what travels through a browser for one purpose; only the browser
+// with the same binding brings it back.
+func (f *Forms) Seal(binding, purpose string, plain []byte) string {
+	nonce := make([]byte, f.seal.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	return base64.RawURLEncoding.EncodeToString(f.seal.Seal(nonce, nonce, plain, []byte(purpose+"\x00"+binding)))
+}
+
+// Open opens what [Forms.Seal] sealed.
+func (f *Forms) Open(binding, purpose, sealed string) (plain []byte, ok bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err != nil || binding == "" || len(raw) < f.seal.NonceSize() {
+		return nil, false
+	}
+	plain, err = f.seal.Open(nil, raw[:f.seal.NonceSize()], raw[f.seal.NonceSize():], []byte(purpose+"\x00"+binding))
+	return plain, err == nil
 }
 
 // device makes a short name out of a User-Agent.

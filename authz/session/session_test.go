@@ -59,8 +59,8 @@ func begun(t *testing.T, change func(*Session)) (find func(after time.Duration) 
 	now := morning
 	k = &kept{rows: map[string]*Session{}}
 	s = New(k, Limits{Idle: 30 * time.Minute, Absolute: 2 * time.Hour}, true, func() time.Time { return now })
-	secret, err := s.Begin(t.Context(), "subject", []string{"pwd", "otp"}, morning, "")
-	if err != nil {
+	secret = authz.NewSecret()
+	if _, err := s.Begin(t.Context(), nil, SignIn{Subject: "subject", Methods: []string{"pwd", "otp"}, At: morning, Secret: secret}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range k.rows {
@@ -174,13 +174,44 @@ func TestFormTokens(t *testing.T) {
 	})
 }
 
+// TestSeals: what was sealed opens for the same browser and purpose, whole, and for
+// nobody else.
+func TestSeals(t *testing.T) {
+	forms := NewForms([]byte("key"))
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching("[a-z]{1,8}")
+		binding, purpose, plain := text.Draw(t, "binding"), text.Draw(t, "purpose"), rapid.SliceOf(rapid.Byte()).Draw(t, "plain")
+		sealed := forms.Seal(binding, purpose, plain)
+		if got, ok := forms.Open(binding, purpose, sealed); !ok || string(got) != string(plain) {
+			t.Fatalf("got %q, %v, want %q", got, ok, plain)
+		}
+		if strings.Contains(sealed, string(plain)) && len(plain) > 3 || sealed == forms.Seal(binding, purpose, plain) {
+			t.Fatalf("%q is not sealed", sealed)
+		}
+		at := rapid.IntRange(0, len(sealed)-2).Draw(t, "at") // the last letter has bits to spare
+		other := rapid.SampledFrom([]byte("ABab01-_")).Filter(func(b byte) bool { return b != sealed[at] }).Draw(t, "letter")
+		for name, open := range map[string]func() ([]byte, bool){
+			"another browser": func() ([]byte, bool) { return forms.Open(binding+"x", purpose, sealed) },
+			"another purpose": func() ([]byte, bool) { return forms.Open(binding, purpose+"x", sealed) },
+			"moved letters":   func() ([]byte, bool) { return forms.Open(purpose+binding, "", sealed) },
+			"no browser":      func() ([]byte, bool) { return forms.Open("", purpose, forms.Seal("", purpose, plain)) },
+			"another key":     func() ([]byte, bool) { return NewForms([]byte("other")).Open(binding, purpose, sealed) },
+			"altered":         func() ([]byte, bool) { return forms.Open(binding, purpose, sealed[:at]+string(other)+sealed[at+1:]) },
+		} {
+			if got, ok := open(); ok {
+				t.Fatalf("%s opens %q", name, got)
+			}
+		}
+	})
+}
+
 // FuzzCookie: whatever a browser says, it finds no session but by the secret that
 // was given out, and no form is genuine without its token.
 func FuzzCookie(f *testing.F) {
 	k := &kept{rows: map[string]*Session{}}
 	s := New(k, Limits{}, true, func() time.Time { return morning })
-	secret, err := s.Begin(f.Context(), "subject", []string{"pwd", "otp"}, morning, "Firefox/1")
-	if err != nil {
+	secret := authz.NewSecret()
+	if _, err := s.Begin(f.Context(), nil, SignIn{Subject: "subject", Methods: []string{"pwd", "otp"}, At: morning, UserAgent: "Firefox/1", Secret: secret}, nil); err != nil {
 		f.Fatal(err)
 	}
 	forms := NewForms([]byte("key"))

@@ -125,10 +125,7 @@ func signIn(_ context.Context, s *subject, _ *caller) (operation, error) {
 		if err != nil {
 			return err
 		}
-		for _, step := range []struct {
-			field, value string
-			status       int
-		}{{"number", who.person.number, http.StatusOK}, {"code", who.code, http.StatusSeeOther}} {
+		for _, step := range []struct{ field, value string }{{"number", who.person.number}, {"code", who.code}} {
 			action, fields, ok := readForm(a.body)
 			if !ok {
 				return a.unexpected(http.MethodGet, "/signin")
@@ -137,8 +134,13 @@ func signIn(_ context.Context, s *subject, _ *caller) (operation, error) {
 			if step.field == "number" {
 				fields.Set("password", who.person.password)
 			}
-			if a, err = b.expect(ctx, step.status, http.MethodPost, action, fields.Encode(), nil); err != nil {
+			if a, err = b.expect(ctx, http.StatusSeeOther, http.MethodPost, action, fields.Encode(), nil); err != nil {
 				return err
+			}
+			if step.field == "number" {
+				if a, err = b.expect(ctx, http.StatusOK, http.MethodGet, a.header.Get("Location"), "", nil); err != nil {
+					return err
+				}
 			}
 		}
 		if a.header.Get("Location") != "/portal" || len(a.header["Set-Cookie"]) == 0 {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -39,6 +40,9 @@ func attacks(t *testing.T, n *nation) {
 	t.Run("another person's records are not found", func(t *testing.T) { neighbour(t, n, v) })
 	t.Run("ids that are none", func(t *testing.T) { oddIDs(t, n, v) })
 	t.Run("a planted cookie is worth nothing", func(t *testing.T) { fixation(t, n) })
+	t.Run("a form that is sent twice begins one session", func(t *testing.T) { doubleTap(t, n) })
+	t.Run("nothing outlives a sign-out", func(t *testing.T) { afterwards(t, n) })
+	t.Run("a second person ends the session of the first", func(t *testing.T) { oneAtATime(t, n) })
 	t.Run("one person cannot answer what another was asked", func(t *testing.T) { twoTabs(t, n) })
 	t.Run("after a sign-in the browser stays here", func(t *testing.T) { openRedirect(t, n) })
 	t.Run("the Host header decides nothing", func(t *testing.T) { hostHeader(t, n) })
@@ -71,6 +75,27 @@ func open(t *testing.T, b *http.Client, method, address string, form url.Values)
 	return read(t, response)
 }
 
+// sent is a form as a browser sends it, which says where it comes from.
+func sent(t *testing.T, b *http.Client, address string, form url.Values) answer {
+	t.Helper()
+	at, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(ctx(t), http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", at.Scheme+"://"+at.Host)
+	response, err := b.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	return read(t, response)
+}
+
 // fetch is a page that must be there.
 func fetch(t *testing.T, b *http.Client, address string) string {
 	t.Helper()
@@ -93,7 +118,7 @@ func first(t *testing.T, pattern, text string) string {
 // csrf is the anti-forgery token of a browser's forms.
 func csrf(t *testing.T, n *nation, b *http.Client) string {
 	t.Helper()
-	return first(t, `name="csrf" value="([^"]+)"`, fetch(t, b, n.base+"/signin"))
+	return first(t, `name="csrf" value="([^"]+)"`, fetch(t, b, n.base+"/device"))
 }
 
 // signedIn is the browser of somebody who signed in at an app.
@@ -107,10 +132,91 @@ func signedIn(t *testing.T, n *nation, who *person) *http.Client {
 // signIn signs in at a page of ours, and returns the answer to the last form.
 func signIn(t *testing.T, n *nation, b *http.Client, who *person, next string) answer {
 	t.Helper()
+	return open(t, b, http.MethodPost, n.base+"/signin/code", lastForm(t, n, b, who, next))
+}
+
+// lastForm is the form of the code, filled in.
+func lastForm(t *testing.T, n *nation, b *http.Client, who *person, next string) url.Values {
+	t.Helper()
 	token := csrf(t, n, b)
 	a := open(t, b, http.MethodPost, n.base+"/signin", url.Values{"csrf": {token}, "next": {next}, "number": {who.Number}, "password": {who.Password}})
-	ticket := first(t, `name="ticket" value="([^"]+)"`, a.raw)
-	return open(t, b, http.MethodPost, n.base+"/signin/code", url.Values{"csrf": {token}, "next": {next}, "ticket": {ticket}, "code": {who.otp()}})
+	ticket := first(t, `name="ticket" value="([^"]+)"`, fetch(t, b, n.base+a.header.Get("Location")))
+	return url.Values{"csrf": {token}, "next": {next}, "ticket": {ticket}, "code": {who.otp()}}
+}
+
+// doubleTap: whoever sends the form of the code twice is signed in, once; the form is
+// good for nothing after a sign-out, and never in another browser.
+func doubleTap(t *testing.T, n *nation) {
+	home, err := url.Parse(n.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, b := n.someone(t), browser(t)
+	form := lastForm(t, n, b, who, "/portal/sessions")
+	binding := cookie(b.Jar.Cookies(home), "hn_browser")
+	answers := make(chan answer, 3)
+	var taps sync.WaitGroup
+	for range 3 {
+		taps.Go(func() { answers <- open(t, b, http.MethodPost, n.base+"/signin/code", form) })
+	}
+	taps.Wait()
+	close(answers)
+	secrets := map[string]bool{}
+	for a := range answers {
+		if a.status != http.StatusSeeOther || a.header.Get("Location") != "/portal/sessions" {
+			t.Errorf("a tap was answered %d to %q", a.status, a.header.Get("Location"))
+		}
+		secrets[first(t, "hn_session=([^;]+)", strings.Join(a.header.Values("Set-Cookie"), "\n"))] = true
+	}
+	if shown := strings.Count(fetch(t, b, n.base+"/portal/sessions"), `name="session"`); len(secrets) != 1 || shown != 1 {
+		t.Errorf("%d secrets of %d sessions, want one", len(secrets), shown)
+	}
+	thief := browser(t)
+	form.Set("csrf", csrf(t, n, thief))
+	if a := open(t, thief, http.MethodPost, n.base+"/signin/code", form); !strings.HasPrefix(a.header.Get("Location"), "/signin?") {
+		t.Errorf("in another browser it leads to %d %q", a.status, a.header.Get("Location"))
+	}
+	form.Set("csrf", csrf(t, n, b))
+	open(t, b, http.MethodPost, n.base+"/logout/confirm", url.Values{"csrf": {csrf(t, n, b)}})
+	b.Jar.SetCookies(home, []*http.Cookie{{Name: "hn_browser", Value: binding, Path: "/"}}) // as it was
+	if a := open(t, b, http.MethodPost, n.base+"/signin/code", form); a.header.Get("Location") == "/portal/sessions" {
+		t.Error("the form signs in after the sign-out")
+	}
+}
+
+// afterwards: the token of a form that was open at a sign-out is void.
+func afterwards(t *testing.T, n *nation) {
+	b := signedIn(t, n, n.someone(t))
+	token := csrf(t, n, b)
+	if a := open(t, b, http.MethodPost, n.base+"/logout/confirm", url.Values{"csrf": {token}}); a.status != http.StatusSeeOther {
+		t.Fatalf("the sign-out answered %d", a.status)
+	}
+	for path, form := range map[string]url.Values{"/logout/confirm": {}, "/portal/sessions/end-all": {}, "/signin": {"number": {"099304000017"}, "password": {"x"}}, "/device": {"user_code": {"x"}}} {
+		form.Set("csrf", token)
+		if a := open(t, b, http.MethodPost, n.base+path, form); a.status != http.StatusForbidden {
+			t.Errorf("%s with the token from before answered %d", path, a.status)
+		}
+	}
+}
+
+// oneAtATime: whoever signs in where somebody else is signed in ends that session.
+func oneAtATime(t *testing.T, n *nation) {
+	home, err := url.Parse(n.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := signedIn(t, n, n.someone(t))
+	planted := cookie(b.Jar.Cookies(home), "hn_session")
+	token := csrf(t, n, b)
+	signIn(t, n, b, n.someone(t), "/portal")
+	fetch(t, b, n.base+"/portal")
+	if a := open(t, b, http.MethodPost, n.base+"/portal/sessions/end-all", url.Values{"csrf": {token}}); a.status != http.StatusForbidden {
+		t.Errorf("a form of the first person, sent by the second, answered %d", a.status)
+	}
+	b.Jar.SetCookies(home, []*http.Cookie{{Name: "hn_session", Value: planted, Path: "/"}})
+	if a := open(t, b, http.MethodGet, n.base+"/portal", nil); a.status != http.StatusSeeOther {
+		t.Errorf("the first session still opens the portal: %d", a.status)
+	}
 }
 
 func neighbour(t *testing.T, n *nation, v *victim) {
@@ -241,7 +347,7 @@ func twoTabs(t *testing.T, n *nation) {
 	signIn(t, n, b, second, "/portal")
 	for _, decision := range []string{"agree", "decline"} {
 		form.Set("decision", decision)
-		if a := open(t, b, http.MethodPost, n.base+"/consent", form); a.status != http.StatusSeeOther || !strings.Contains(a.header.Get("Location"), "/authorize/resume?") {
+		if a := sent(t, b, n.base+"/consent", form); a.status != http.StatusSeeOther || !strings.Contains(a.header.Get("Location"), "/authorize/resume?") {
 			t.Errorf("%s by another person answered %d to %q", decision, a.status, a.header.Get("Location"))
 		}
 	}
@@ -260,7 +366,7 @@ func cookie(all []*http.Cookie, name string) string {
 }
 
 func openRedirect(t *testing.T, n *nation) {
-	for _, next := range []string{"https://evil.example/", "//evil.example/", "/\\evil.example", "/portal/../../evil", "javascript:alert(1)"} {
+	for _, next := range []string{"https://evil.example/", "//evil.example/", "/\\evil.example", "/portal/../../evil", "/portal/../logout", "/portal/%2e%2e/logout", "/portalx", "javascript:alert(1)"} {
 		b, who := browser(t), n.someone(t)
 		page := fetch(t, b, n.base+"/signin?"+url.Values{"next": {next}}.Encode())
 		if kept := first(t, `name="next" value="([^"]*)"`, page); !strings.HasPrefix(kept, "/portal") {

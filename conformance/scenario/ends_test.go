@@ -103,3 +103,34 @@ func TestSignInsEndAtApps(t *testing.T) {
 		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB), "THIRD": demo.personJSON(auditor),
 	})
 }
+
+// TestSignInsAreForgiving: two tabs at once, a double tap, the back button and
+// reloading in Chromium, none of which is an error.
+func TestSignInsAreForgiving(t *testing.T) {
+	demo := StartDemo(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><html lang="en"><title>app</title><link rel="icon" href="data:,"><h1>app</h1></html>`)
+	}))
+	t.Cleanup(server.Close)
+	file := filepath.Join(t.TempDir(), "app.yaml")
+	text := fmt.Sprintf(`
+- client_id: patient
+  client_name: "Cổng dịch vụ công"
+  client_name#en: "Public service portal"
+  owner: {vi: "Cơ quan thử", en: "Test agency"}
+  profile: oidc
+  token_endpoint_auth_method: client_secret_basic
+  code_without_pkce: true
+  redirect_uris: ["%s/callback"]
+  scope: openid
+`, server.URL)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	harness.Run(t, nil, "client", "add", "--state", demo.State, file)
+	demo.node("signin.mjs", map[string]string{
+		"ISSUER": demo.Base, "APP": server.URL, "CLIENT": "patient",
+		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB), "THIRD": demo.personJSON(auditor),
+	})
+}

@@ -73,6 +73,7 @@ func bookEntries() []bookEntry {
 		{"SignIn", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, wrong", SignIn{Form: sampleForm("/signin"), App: &long, Number: "099304000017", Problem: SignInWrong, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, throttled", SignIn{Form: sampleForm("/signin"), Number: "099304000017", Problem: SignInThrottled, RetryMinutes: 15}},
+		{"SignIn, late", SignIn{Form: sampleForm("/signin"), App: &land, Problem: SignInLate, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, missing", SignIn{Form: sampleForm("/signin"), Problem: SignInMissing}},
 		{"SignIn, malformed", SignIn{Form: sampleForm("/signin"), Number: "0993", Problem: SignInMalformed}},
 		{"OneTimeCode", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CancelURL: "/signin/cancel?a=1"}},

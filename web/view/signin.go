@@ -10,6 +10,7 @@ const (
 	SignInMissing   SignInProblem = "missing"   // a field is empty
 	SignInMalformed SignInProblem = "malformed" // not a number of 12 digits
 	SignInThrottled SignInProblem = "throttled" // wait RetryMinutes
+	SignInLate      SignInProblem = "late"      // the code came too late, so this comes first again
 )
 
 // Key is the text in the catalogue.

@@ -1,0 +1,164 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/provider"
+	"hopnhat/web/view"
+)
+
+// errand is what a sign-in is for: an app's request, or a page of ours.
+type errand struct {
+	authorization string
+	next          string
+	waiting       *provider.Waiting // of an app's request, once a page has asked for it
+}
+
+// errand is the one of this request. What is longer than any of ours would grow
+// addresses beyond what is read, and is as good as none.
+func (v *visit) errand() errand {
+	e := errand{authorization: v.param("a"), next: v.param("next")}
+	if len(e.authorization) > 256 {
+		e.authorization = "-"
+	}
+	if len(e.next) > 4096 {
+		e.next = portal
+	}
+	return e
+}
+
+// waitingErrand is errand for a page, which shows the app that waits.
+func (v *visit) waitingErrand() (errand, error) {
+	e := v.errand()
+	if e.authorization == "" {
+		return e, nil
+	}
+	w, err := v.s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(e.authorization))
+	e.waiting = &w
+	return e, err
+}
+
+// carried is what pages and forms of a sign-in carry along.
+func (e errand) carried() (name, value string) {
+	if e.authorization != "" {
+		return "a", e.authorization
+	}
+	return "next", local(e.next)
+}
+
+func (e errand) hidden() []view.Field {
+	name, value := e.carried()
+	return []view.Field{{Name: name, Value: value}}
+}
+
+func (e errand) app() *view.App {
+	if e.waiting == nil {
+		return nil
+	}
+	a := app(e.waiting.Client)
+	return &a
+}
+
+// done is where the browser goes after the sign-in: the authorization endpoint
+// decides again, or a page of ours.
+func (e errand) done() string {
+	if e.authorization != "" {
+		return provider.AuthorizePath + "/resume?" + url.Values{"a": {e.authorization}}.Encode()
+	}
+	return local(e.next)
+}
+
+// cancel is the link that gives up and leads back to the app; empty where there is
+// none to go back to.
+func (e errand) cancel() string {
+	if e.waiting == nil {
+		return ""
+	}
+	return "/signin/cancel?" + url.Values{"a": {e.authorization}}.Encode()
+}
+
+// cancel sends the browser back to the app. Nobody but this browser and we know the
+// handle in the link, so nobody else can give up for it.
+func (s *Server) cancel(v *visit) error {
+	next, err := s.o.Provider.Decline(v.ctx, authz.AuthorizationID(v.c.Query("a")), nil)
+	if err != nil {
+		return err
+	}
+	return v.follow(next)
+}
+
+// step is the address of a page of a sign-in, with pairs of names and values.
+func (e errand) step(path string, pairs ...string) error {
+	name, value := e.carried()
+	query := url.Values{name: {value}}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		query.Set(pairs[i], pairs[i+1])
+	}
+	return redirect(path + "?" + query.Encode())
+}
+
+// remark is what a page says of the form that was sent before. A form of a sign-in
+// answers with a redirect always, so that going back and reloading send nothing
+// again; the remark travels in the address, sealed for this browser, since the
+// number that was typed is in it.
+type remark struct {
+	Problem string        `json:"p"`
+	Wait    time.Duration `json:"w,omitempty"` // before another try
+	Number  string        `json:"n,omitempty"`
+	Expires int64         `json:"e"`
+}
+
+// remarks is how long one is shown.
+const remarks = 10 * time.Minute
+
+// again shows a page of a sign-in once more, with a remark.
+func (v *visit) again(e errand, page string, r remark, pairs ...string) error {
+	r.Expires = v.s.o.Now().Add(remarks).Unix()
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return e.step(page, append(pairs, "remark", v.s.o.Forms.Seal(v.binding, page, raw))...)
+}
+
+// remark is the one in the address; that of another browser or page, or an old one,
+// is as good as none.
+func (v *visit) remark(page string) remark {
+	var r remark
+	raw, ok := v.s.o.Forms.Open(v.binding, page, v.c.Query("remark"))
+	if !ok || json.Unmarshal(raw, &r) != nil || v.s.o.Now().Unix() >= r.Expires {
+		return remark{}
+	}
+	return r
+}
+
+// status is the one of a page that says what was wrong: the page is new, but who
+// reads statuses is told all the same.
+func (r remark) status() int {
+	switch {
+	case r.Problem == "":
+		return http.StatusOK
+	case r.Wait > 0:
+		return http.StatusTooManyRequests
+	default:
+		return http.StatusUnprocessableEntity
+	}
+}
+
+// settled tells whether who is signed in since a time will do, so that a page of a
+// sign-in need not be shown: another tab has signed in meanwhile, or somebody went
+// back.
+func (v *visit) settled(e errand, since time.Time) (bool, error) {
+	who, err := v.current()
+	if err != nil || who == nil || who.AuthTime.Before(since) {
+		return false, err
+	}
+	if e.authorization == "" {
+		return true, nil
+	}
+	return v.s.o.Provider.SignedInFor(v.http, authz.AuthorizationID(e.authorization))
+}
