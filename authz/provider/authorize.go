@@ -69,7 +69,7 @@ func (p *Provider) Resume(r *http.Request, id authz.AuthorizationID) (Next, erro
 func authorizeForm(r *http.Request) (url.Values, error) {
 	switch r.Method {
 	case http.MethodGet:
-		return request.ParseForm(r.URL.RawQuery)
+		return request.ParseQuery(r.URL.RawQuery)
 	case http.MethodPost: // OpenID Connect Core §3.1.2.1
 		body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
 		if err != nil {
@@ -125,12 +125,13 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 	outer := request.Answerable(form, client.Client, client.Profile)
 	form, err = p.unwrapped(ctx, form, client)
 	if err != nil {
-		if pending.Request = outer; outer.RedirectURI == "" || client.Profile.RequirePAR {
-			return Pending{}, nil, err // nowhere to send it, or nothing was proved
+		refusal := authz.AsError(err)
+		if pending.Request = outer; outer.RedirectURI == "" || client.Profile.RequirePAR || refusal.Parameter == "state" {
+			return Pending{}, nil, err // nowhere to send it, nothing was proved, or the app would miss its state
 		}
 		// OpenID Connect Core §6.1: redirect_uri may stand beside the object, and
 		// is one of this app's.
-		return pending, nil, authz.AsError(err).ToClient()
+		return pending, nil, refusal.ToClient()
 	}
 	pending.Request, err = p.checker.Check(form, client.Client, client.Profile)
 	if err == nil {

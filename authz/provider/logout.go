@@ -75,7 +75,7 @@ func (p *Provider) ContinueEndSession(ctx context.Context, ticket string, signed
 func endSessionForm(r *http.Request) (url.Values, error) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		return request.ParseForm(r.URL.RawQuery)
+		return request.ParseQuery(r.URL.RawQuery)
 	case http.MethodPost: // §2: parameters in the body, in form serialisation
 		body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
 		if err != nil {

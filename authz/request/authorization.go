@@ -104,7 +104,6 @@ var checks = []check{
 	{"OAuth 2.0 Multiple Response Types §2.1; JARM §2.3", responseMode},
 	{"RFC 6749 §3.3; OpenID Connect Core §11", scope},
 	{"RFC 7636 §4.3; RFC 9700 §2.1.1", codeChallenge},
-	{"RFC 6749 §4.1.1", state},
 	{"OpenID Connect Core §3.1.2.1, §3.2.2.1", nonce},
 	{"OpenID Connect Core §3.1.2.1 prompt", prompt},
 	{"OpenID Connect Core §3.1.2.1 max_age", maxAge},
@@ -219,14 +218,6 @@ func unreserved(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~", r)
 	}) < 0
-}
-
-func state(_ *Checker, _ url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
-	if len(a.State) > 1024 {
-		a.State = "" // it is not sent back either
-		return authz.Refuse(authz.InvalidRequest, "state is longer than 1024 bytes").At("state")
-	}
-	return nil
 }
 
 // nonce is optional, save where an ID token comes through the browser.

@@ -22,7 +22,7 @@ const (
 // longer names the parameters that may exceed maxValue.
 var longer = map[string]int{
 	"authorization_details": maxDetails, "client_assertion": maxAssertion,
-	"claims": 8 << 10, "request": 16 << 10, "id_token_hint": 8 << 10,
+	"state": 8 << 10, "claims": 8 << 10, "request": 16 << 10, "id_token_hint": 8 << 10,
 	"login_hint_token": 8 << 10, "logout_token": 8 << 10, "token": 16 << 10,
 }
 
@@ -84,6 +84,16 @@ var inJSON = []string{"authorization_details", "claims"}
 
 // white is the white space of RFC 8259 §2.
 var white = strings.NewReplacer("\t", " ", "\r", " ", "\n", " ")
+
+// ParseQuery is ParseForm for the query of an address, which has less room for state
+// than a body.
+func ParseQuery(raw string) (url.Values, error) {
+	form, err := ParseForm(raw)
+	if err == nil && len(form.Get("state")) > maxValue {
+		return nil, authz.Refuse(authz.InvalidRequest, "parameter state is longer than %d bytes; push the request or send it by POST", maxValue).At("state").Under("RFC 6749 §4.1.1")
+	}
+	return form, err
+}
 
 // known are the parameters whose names may stand in our answers. A name that
 // somebody made up is not repeated: the answer may be a page of ours.
