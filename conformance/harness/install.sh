@@ -24,6 +24,10 @@ need gcc gcc cc             # the race detector links with it
 need libc6-dev /usr/include/stdlib.h
 need curl curl              # the ceremony of the keys speaks to Vault with it
 need php-cli php            # runs an example of docs/integrate.md
+need python3 python3        # runs two frameworks of docs/integrate.md
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+need maven mvn              # runs two more: Nimbus and Spring Security
+need default-jdk-headless javac
 # Apache and its OpenID Connect module as programs; the package apache2 would
 # also start a server.
 need apache2-bin /usr/sbin/apache2

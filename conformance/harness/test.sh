@@ -74,6 +74,8 @@ if [[ -f conformance/clients/node/package-lock.json ]]; then
 		--ignore-scripts --no-audit --no-fund --loglevel=error || exit 1
 fi
 
+stage "third-party clients (pip)" bash "$here/python.sh" || exit 1
+
 stage "lint" bash "$here/lint.sh"
 
 packages=$(go list ./...) || exit 1

@@ -22,7 +22,10 @@ import (
 // integrateFolder holds the code that docs/integrate.md shows.
 const integrateFolder = "conformance/clients/integrate"
 
-var integrateBlock = regexp.MustCompile("(?s)<!-- (" + integrateFolder + "/\\S+) -->\n+```\\w*\n(.*?)```\n")
+var integrateBlock = regexp.MustCompile("(?s)<!-- ((?:" + integrateFolder + "|" + frameworksFolder + ")/\\S+) -->\n+```\\w*\n(.*?)```\n")
+
+// hashes is the one file that the document does not show: nobody reads it.
+const hashes = "requirements.txt"
 
 // TestIntegrateShowsItsCode: every file of the examples is in docs/integrate.md as
 // it is, and nothing else is said to be.
@@ -36,8 +39,8 @@ func TestIntegrateShowsItsCode(t *testing.T) {
 	for _, block := range integrateBlock.FindAllStringSubmatch(string(text), -1) {
 		shown[block[1]] = block[2]
 	}
-	err = filepath.WalkDir(filepath.Join(root, integrateFolder), func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+	compare := func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == hashes {
 			return err
 		}
 		name, err := filepath.Rel(root, file)
@@ -53,9 +56,11 @@ func TestIntegrateShowsItsCode(t *testing.T) {
 		}
 		delete(shown, filepath.ToSlash(name))
 		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	for _, folder := range []string{integrateFolder, frameworksFolder} {
+		if err := filepath.WalkDir(filepath.Join(root, folder), compare); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name := range shown {
 		t.Errorf("docs/integrate.md shows %s, which is not there", name)
@@ -63,6 +68,11 @@ func TestIntegrateShowsItsCode(t *testing.T) {
 	for _, l := range examples {
 		if !strings.Contains(string(text), l.line+"\n") {
 			t.Errorf("docs/integrate.md does not say how %s is run: %s", l.name, l.line)
+		}
+	}
+	for _, f := range frameworks {
+		if line := "`" + strings.Join(slices.DeleteFunc(slices.Clone(f.line), func(word string) bool { return word == "-B" }), " ") + "`"; !strings.Contains(string(text), line) {
+			t.Errorf("docs/integrate.md does not say how %s is run: %s", f.id, line)
 		}
 	}
 }
@@ -135,7 +145,7 @@ func TestIntegrate(t *testing.T) {
 			}
 			n.run(t, "client", "add", file)
 			home := "http://localhost:" + port
-			printed := serve(t, folder, home, []string{"ISSUER=" + n.base, "PORT=" + port, "PHP_CLI_SERVER_WORKERS=4"}, program)
+			printed := serve(t, folder, home, []string{"ISSUER=" + n.base, "PORT=" + port, "PHP_CLI_SERVER_WORKERS=4", mavenCache(harness.Root(t))}, program)
 			switch {
 			case printed == "":
 				n.integrate(t, home)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -27,21 +26,6 @@ type desktop struct {
 	*party
 	heard chan url.Values
 }
-
-// nativeApp registers it; the metadata name no port, and the app has its own each time.
-const nativeApp = `
-- client_id: ho-so-ca-nhan
-  client_name: Hồ sơ cá nhân
-  client_name#en: Personal records
-  owner: {vi: "Cơ quan thử", en: "Test agency"}
-  profile: native
-  redirect_uris: ["http://127.0.0.1/answer", "http://[::1]/answer"]
-  post_logout_redirect_uris: ["http://127.0.0.1/bye"]
-  scope: openid offline_access
-  minimum_level: 2
-  declarations:
-    - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [civil.marital_status], explanation: {vi: Thử, en: Test}, max_days: 30, frequency: unlimited}
-`
 
 // newDesktop starts the app: each process has a key of its own and listens anew.
 func newDesktop(t *testing.T, n *nation, id, address string) *desktop {
@@ -93,11 +77,8 @@ func (d *desktop) open(t *testing.T, b *http.Client, who *person, form url.Value
 // TestNative goes the way of an app without a back end and without a secret.
 func TestNative(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *nation) {
-		file := filepath.Join(t.TempDir(), "native.yaml")
-		if err := os.WriteFile(file, []byte(nativeApp), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if printed := n.run(t, "client", "add", file); strings.Contains(printed, "client_secret") {
+		// The metadata name no port, and the app has its own each time.
+		if printed := n.run(t, "client", "add", filepath.Join(harness.Root(t), frameworksFolder, "native.yaml")); strings.Contains(printed, "client_secret") {
 			t.Fatalf("RFC 8252 §8.5: it got a secret:\n%s", printed)
 		}
 		if review := n.run(t, "client", "check", "ho-so-ca-nhan"); !strings.Contains(review, "It uses nothing that ends.") {
