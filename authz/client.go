@@ -182,6 +182,9 @@ type Declaration struct {
 	// Recipients are the apps that may receive the data when they act for this one
 	// (RFC 8693); the person reads their names before she agrees.
 	Recipients []ClientID `json:"recipients,omitempty" yaml:"recipients"`
+	// CaseReference is the form of the agency's case references, a regular expression
+	// (RE2) for the whole text; empty takes the general one.
+	CaseReference string `json:"case_reference,omitempty" yaml:"case_reference"`
 	// MaxAuthAge is how old the sign-in may be when data are read, in seconds; 0
 	// asks nothing (RFC 9470).
 	MaxAuthAge int `json:"max_auth_age,omitempty" yaml:"max_auth_age"`

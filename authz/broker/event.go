@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/consent"
 	"hopnhat/authz/policy"
 )
 
@@ -23,6 +24,10 @@ type request struct {
 	actors  []*authz.Client
 	started time.Time
 	id      string // of the HTTP request
+	// unfit says why the case reference, or a text of a body that was not read
+	// further, cannot stand in a record; empty when all can. What does not fit is
+	// taken out before anything is recorded.
+	unfit string
 	// redeeming: the grant's code is being redeemed now, see [Demand].
 	redeeming bool
 }
@@ -30,7 +35,7 @@ type request struct {
 // requestID takes the caller's name of a request into the evidence only in a
 // form that fits there.
 func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-Id"); requestIDForm.MatchString(id) {
+	if id := r.Header.Get("X-Request-Id"); requestIDForm.MatchString(id) && !authz.CarriesNumber(id) {
 		return id
 	}
 	return ""
@@ -83,7 +88,7 @@ func (b *Broker) event(ctx context.Context, q request, live Permission, granted 
 	}
 	basis, _ := b.Catalogue.Basis(granted.Basis)
 	e.Reason.Basis, e.Reason.Citation = granted.Basis, basis.Citation
-	if e.Reason.CaseReference == "" {
+	if e.Reason.CaseReference == "" && consent.CheckCaseReference(granted.CaseReference, declaredBy(q.owner, q.asked)) == nil {
 		e.Reason.CaseReference = granted.CaseReference
 	}
 	switch c := live.Consent; {

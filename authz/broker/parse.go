@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"hopnhat/authz"
@@ -89,13 +87,13 @@ func parse(body []byte) (asked, error) {
 		return asked{}, errors.New("purpose is missing or malformed")
 	case len(in.Attributes) == 0 || len(in.Attributes) > maxAttributes:
 		return asked{}, fmt.Errorf("attributes must have 1 to %d names", maxAttributes)
-	case len(in.Subject) > maxText || len(in.CaseReference) > maxText:
-		return asked{}, errors.New("subject or case_reference is too long")
-	case strings.ContainsFunc(in.CaseReference, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }):
-		return asked{}, errors.New("case_reference has control characters")
+	case len(in.Subject) > maxText:
+		return asked{}, errors.New("subject is too long")
+	case authz.CarriesNumber(string(in.Registry) + " " + string(in.Purpose)):
+		return asked{}, errors.New("registry or purpose is none")
 	}
 	for _, a := range in.Attributes {
-		if !name.MatchString(string(a)) || !consent.InRegistry(a, in.Registry) {
+		if !name.MatchString(string(a)) || !consent.InRegistry(a, in.Registry) || authz.CarriesNumber(string(a)) {
 			return asked{}, errors.New("attributes has a name that is not of this register")
 		}
 	}

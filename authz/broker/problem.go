@@ -64,6 +64,7 @@ var texts = map[string]text{
 	"grant-ended":                    {401, "The grant was revoked or has ended", "Phiên ủy quyền đã kết thúc hoặc bị thu hồi"},
 	"token-refused":                  {401, "The access token was refused", "Mã truy cập bị từ chối"},
 	"malformed-request":              {400, "The request is malformed", "Yêu cầu không hợp lệ"},
+	"case-reference-malformed":       {400, "The case reference is not of the agency's form, or carries twelve digits", "Mã hồ sơ không đúng dạng của cơ quan hoặc có mười hai chữ số"},
 	"too-many-requests":              {429, "Too many refused requests", "Quá nhiều yêu cầu bị từ chối"},
 	"no-record":                      {404, "The register has no record of this person", "Cơ sở dữ liệu không có thông tin về người này"},
 	registerSilent:                   {503, "The register does not answer; nothing was released and no use is spent", "Cơ sở dữ liệu không trả lời; không có dữ liệu nào được gửi và không tính lượt sử dụng"},

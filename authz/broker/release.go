@@ -16,6 +16,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/policy"
+	"hopnhat/keys/jose"
 )
 
 // releaseAnswer is what an app gets.
@@ -63,12 +64,18 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	if access.NextNonce != "" {
 		w.Header().Set("DPoP-Nonce", access.NextNonce)
 	}
-	in, err := readRequest(r)
-	if err != nil {
+	q := request{access: access, started: started, id: requestID(r)}
+	var odd jose.TextError
+	if q.asked, err = readRequest(r); errors.As(err, &odd) {
+		// No mistake of a program: somebody wrote a text that reads differently from
+		// what it says. That it was refused is evidence, without anything of it.
+		q.unfit = err.Error()
+	} else if err != nil {
 		refusal{code: "malformed-request", detail: err.Error()}.write(w)
 		return
 	}
-	released, err := b.release(ctx, request{asked: in, access: access, started: started, id: requestID(r)})
+	in := q.asked
+	released, err := b.release(ctx, q)
 	var refused refusal
 	switch {
 	case err == nil:
@@ -117,6 +124,9 @@ func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 		return nil, refusal{code: "token-refused", detail: "the app is not enabled", challenge: b.challenge(authz.Refuse(authz.InvalidToken, "the app is not enabled"))}
 	case err != nil:
 		return nil, err
+	}
+	if err := consent.CheckCaseReference(q.asked.CaseReference, declaredBy(q.client, q.asked)); err != nil {
+		q.asked.CaseReference, q.unfit = "", err.Error()
 	}
 	for attempt := 0; ; attempt++ {
 		answer, err := b.attempt(ctx, q)
@@ -193,6 +203,10 @@ func (b *Broker) decide(ctx context.Context, q request, live Permission, granted
 	}
 	alive := live.GrantLive || q.redeeming && live.Unredeemed
 	switch {
+	case q.unfit != "" && q.asked.Registry == "":
+		return deny("malformed-request")
+	case q.unfit != "":
+		return deny("case-reference-malformed")
 	case !alive && live.Locked: // a lock revokes the grants
 		return deny(policy.AccountLocked)
 	case !alive:
@@ -243,6 +257,8 @@ func (b *Broker) refuse(ctx context.Context, q request, event audit.Event, verdi
 		told.all = append(told.all, string(reason.Code))
 	}
 	switch first.Code {
+	case "case-reference-malformed", "malformed-request":
+		told.detail = q.unfit
 	case policy.LevelTooLow: // RFC 9470 §3
 		told.challenge = b.challenge(authz.Refuse(authz.InsufficientAuthentication, "the person must sign in at a higher level"),
 			authz.Attribute{Name: "acr_values", Value: policy.NeededLevel(q.owner, q.actors).ACR()})
@@ -439,16 +455,16 @@ func (b *Broker) use(q request, live Permission, granted *authz.Release, event a
 	days := 2 // of one day
 	if !limit.PerDay {
 		purpose, _ := b.Catalogue.Purpose(granted.Purpose)
-		days = consent.Days(declaredBy(q.owner, granted), purpose)
+		days = consent.Days(declaredBy(q.owner, q.asked), purpose)
 	}
 	u.Expires = event.When.Decided.AddDate(0, 0, days)
 	return u, true
 }
 
-// declaredBy is the declaration of an app that a permission rests on.
-func declaredBy(app *authz.Client, granted *authz.Release) authz.Declaration {
+// declaredBy is an app's declaration of what is asked; the zero value if it has none.
+func declaredBy(app *authz.Client, in asked) authz.Declaration {
 	for _, d := range app.Declarations {
-		if d.Purpose == granted.Purpose && d.Registry == granted.Registry && d.Basis == granted.Basis {
+		if d.Purpose == in.Purpose && d.Registry == in.Registry {
 			return d
 		}
 	}

@@ -201,6 +201,9 @@ func (c *Catalogue) CheckDeclaration(d authz.Declaration) error {
 	if d.DataLife != "" && !dataLife.MatchString(d.DataLife) {
 		return fmt.Errorf("data_life %q must be a number of days such as P30D", d.DataLife)
 	}
+	if _, err := casePattern(d.CaseReference); err != nil {
+		return err
+	}
 	if len(d.Attributes) == 0 || len(d.Attributes) > maxAttributes {
 		return fmt.Errorf("a declaration names 1 to %d attributes", maxAttributes)
 	}

@@ -122,8 +122,6 @@ func checkForm(r *authz.Release) error {
 		return refuse("purpose is missing or malformed")
 	case len(r.Attributes) == 0 || len(r.Attributes) > maxAttributes:
 		return refuse("attributes must have 1 to %d names", maxAttributes)
-	case authz.CheckText(r.CaseReference) != nil:
-		return refuse("case_reference has control characters")
 	case len(r.CaseReference) > maxText || len(r.Frequency) > 32 || len(r.DataLife) > 32 || len(r.Basis) > 32 || len(r.Locations) > 4:
 		return refuse("a member is too long")
 	}
@@ -242,6 +240,9 @@ func declared(client *authz.Client, r *authz.Release, now time.Time) (*authz.Dec
 
 func fill(r *authz.Release, d *authz.Declaration, purpose Purpose, broker string, now time.Time) error {
 	r.Basis = d.Basis
+	if err := CheckCaseReference(r.CaseReference, *d); err != nil {
+		return refuse("%v", err)
+	}
 	switch r.Subject {
 	case "":
 		r.Subject = authz.SubjectSelf

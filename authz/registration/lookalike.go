@@ -66,6 +66,9 @@ func unreadable(name string) string {
 	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxName {
 		return "rule readable-name: longer than 120 letters, or not UTF-8"
 	}
+	if authz.CarriesNumber(name) {
+		return "rule plain-name: it holds twelve digits, which may be the number of a person"
+	}
 	for _, r := range norm.NFC.String(name) { // some keyboards compose nothing
 		switch {
 		case r == ' ':

@@ -21,6 +21,13 @@ const (
 	maxParts = 1024
 )
 
+// TextError is the refusal of JSON for a character that no text of somebody else may
+// hold.
+type TextError rune
+
+// Error names the character.
+func (e TextError) Error() string { return fmt.Sprintf("a text holds the character %U", rune(e)) }
+
 // CheckJSON refuses what two parsers might read differently: a member name given
 // twice at one level, data after the value, deep nesting, more parts than anybody
 // writes, invalid UTF-8 (RFC 8725 §2.4, RFC 7515 §4). It comes before anything is known of the caller, so it
@@ -224,7 +231,7 @@ func damaged(text []byte) error {
 		case r == utf8.RuneError:
 			return errDamaged
 		case unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control):
-			return fmt.Errorf("a text holds the character %U", r)
+			return TextError(r)
 		}
 	}
 	return nil
