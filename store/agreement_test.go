@@ -185,15 +185,16 @@ func TestWhatIsAgreedToIsNotAskedAgainUntilWithdrawn(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		a := newAgreement(t, db)
-		if needed, _, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !needed {
-			t.Fatalf("at first: got %v, %v", needed, err)
+		if need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !need.Ask {
+			t.Fatalf("at first: got %+v, %v", need, err)
 		}
 		if _, _, err := a.Record(ctx, a.answer(t, healthItem, conditions, card)); err != nil {
 			t.Fatal(err)
 		}
-		needed, granted, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted)
-		if err != nil || needed || len(granted) != 3 || granted[0].ConsentReference == "" || granted[2].ConsentReference != "" {
-			t.Fatalf("then: got %v, %+v, %v", needed, granted, err)
+		need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted)
+		granted := need.Granted
+		if err != nil || need.Ask || need.Tell || len(granted) != 3 || granted[0].ConsentReference == "" || granted[2].ConsentReference != "" {
+			t.Fatalf("then: got %+v, %v", need, err)
 		}
 		n, err := a.Notice(ctx, a.question()) // prompt=consent
 		if err != nil || !n.Items[0].Asked || !n.Items[1].Asked || n.Items[2].Asked {
@@ -203,8 +204,8 @@ func TestWhatIsAgreedToIsNotAskedAgainUntilWithdrawn(t *testing.T) {
 		if err := a.end(t, id); err != nil {
 			t.Fatal(err)
 		}
-		if needed, granted, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !needed || granted != nil {
-			t.Fatalf("after the withdrawal: got %v, %v, %v", needed, granted, err)
+		if need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !need.Ask || need.Granted != nil {
+			t.Fatalf("after the withdrawal: got %+v, %v", need, err)
 		}
 		n, err = a.Notice(ctx, a.question())
 		if err != nil || !n.Items[0].Asked || n.Items[1].Asked || n.Items[1].Covered == nil {
@@ -390,5 +391,51 @@ func TestAChangeWaitsForTheAnswer(t *testing.T) {
 		if err := db.SaveClient(t.Context(), &changed); err != nil {
 			t.Fatalf("after the commit: %v", err)
 		}
+	})
+}
+
+// TestAReadByLawIsToldBeforeItHappens, the first time for each app and purpose, and
+// again when what is said changes (Law 91/2025/QH15 Art. 4(1): to know).
+func TestAReadByLawIsToldBeforeItHappens(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		a := newAgreement(t, db)
+		name := `{"type":"vn_data_release","registry":"population","purpose":"dvc.prefill","attributes":["population.full_name"]}`
+		var err error
+		if a.wanted, err = a.Details([]byte("["+name+"]"), clinic); err != nil {
+			t.Fatal(err)
+		}
+		told := func(want bool, when string) {
+			t.Helper()
+			need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted)
+			if err != nil || need.Ask || need.Tell == want || (len(need.Granted) == 1) != want {
+				t.Fatalf("%s: got %+v, %v; want told %v", when, need, err, want)
+			}
+		}
+		read := func() {
+			t.Helper()
+			answer := a.answer(t)
+			if err := db.Tx(ctx, func(ctx context.Context) error { _, _, err := a.Record(ctx, answer); return err }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told(false, "at first")
+		read()
+		told(true, "after the page")
+		changed := *clinic
+		changed.Declarations = slices.Clone(clinic.Declarations)
+		i := slices.IndexFunc(changed.Declarations, func(d authz.Declaration) bool { return d.Registry == "population" })
+		changed.Declarations[i].Explanation.VI = "Để làm việc khác"
+		if err := db.SaveClient(ctx, &changed); err != nil {
+			t.Fatal(err)
+		}
+		told(false, "said otherwise")
+		read()
+		told(true, "after the page that says it otherwise")
+		binh := a.subject
+		a.subject = account(t, db, "Bình")
+		told(false, "to another person")
+		a.subject = binh
+		told(true, "still")
 	})
 }

@@ -88,6 +88,7 @@ type standingRow struct {
 	Disabled  bool       `gorm:"column:disabled"`
 	CreatedAt time.Time  `gorm:"column:created_at"`
 	UpdatedAt time.Time  `gorm:"column:updated_at"`
+	Told      string     `gorm:"column:told"`
 	Consent   consentRow `gorm:"embedded"`
 }
 
@@ -95,20 +96,26 @@ type standingRow struct {
 // first. In a transaction the app's row is kept until its end, so that a change of
 // the registration and the answer of who read it come one after the other.
 func (db *DB) Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (consent.Standing, error) {
-	query := `SELECT c.record, c.disabled, c.created_at, c.updated_at, ` + columnsOf("k", consentColumns) + `
+	together := "group_concat"
+	if db.dialect == PostgreSQL {
+		together = "string_agg"
+	}
+	query := `SELECT c.record, c.disabled, c.created_at, c.updated_at, ` + columnsOf("k", consentColumns) + `,
+			(SELECT ` + together + `(a.purpose || '/' || a.registry || ' ' || a.text_hash || ' ' || a.attributes, ';')
+				FROM announcements a WHERE a.subject = ? AND a.client_id = c.id) AS told
 		FROM clients c LEFT JOIN consents k ON k.client_id = c.id AND k.subject = ? WHERE c.id = ? ORDER BY k.at DESC LIMIT 500`
 	if db.dialect == PostgreSQL && ctx.Value(txKey{db}) != nil { // SQLite has one writer at a time
 		query += " FOR SHARE OF c"
 	}
 	var rows []standingRow
-	if err := db.reader(ctx).Raw(query, string(subject), string(client)).Scan(&rows).Error; err != nil {
+	if err := db.reader(ctx).Raw(query, string(subject), string(subject), string(client)).Scan(&rows).Error; err != nil {
 		return consent.Standing{}, wrap("reading what a person agreed to with an app", err)
 	}
 	if len(rows) == 0 {
 		return consent.Standing{}, authz.ErrNotFound
 	}
 	app := clientRow{ID: string(client), Record: rows[0].Record, Disabled: rows[0].Disabled, CreatedAt: rows[0].CreatedAt, UpdatedAt: rows[0].UpdatedAt}
-	out := consent.Standing{}
+	out := consent.Standing{Told: map[string]consent.Told{}}
 	var err error
 	if out.Client, err = app.client(); err != nil {
 		return consent.Standing{}, wrap("decoding a client", err)
@@ -118,7 +125,30 @@ func (db *DB) Standing(ctx context.Context, subject authz.Subject, client authz.
 			out.Consents = append(out.Consents, row.Consent.consent())
 		}
 	}
+	for entry := range strings.SplitSeq(rows[0].Told, ";") {
+		if item, rest, ok := strings.Cut(entry, " "); ok {
+			hash, attributes, _ := strings.Cut(rest, " ")
+			out.Told[item] = consent.Told{TextHash: hash, Attributes: split(attributes)}
+		}
+	}
 	return out, nil
+}
+
+// Announce remembers what a person was told, in one statement.
+func (db *DB) Announce(ctx context.Context, all []consent.Announcement) error {
+	if len(all) == 0 {
+		return nil
+	}
+	args := make([]any, 0, 10*len(all))
+	for _, a := range all {
+		args = append(args, string(a.Subject), string(a.Client), string(a.Purpose), string(a.Registry), a.TextHash, join(a.Attributes), a.Notice, a.Locale,
+			string(a.Session), a.At.UTC())
+	}
+	rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", len(all)), ", ")
+	return wrap("remembering what a person was told", db.writer(ctx).Exec(`INSERT INTO announcements
+			(subject, client_id, purpose, registry, text_hash, attributes, notice_hash, locale, session_id, at) VALUES `+rows+`
+		ON CONFLICT (subject, client_id, purpose, registry) DO UPDATE SET text_hash = excluded.text_hash, attributes = excluded.attributes,
+			notice_hash = excluded.notice_hash, locale = excluded.locale, session_id = excluded.session_id, at = excluded.at`, args...).Error)
 }
 
 // columnsOf puts a table's name before each column of a list.

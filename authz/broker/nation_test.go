@@ -220,6 +220,8 @@ func (n *nation) Standing(ctx context.Context, subject authz.Subject, client aut
 	return consent.Standing{Client: app, Consents: all}, err
 }
 
+func (n *nation) Announce(context.Context, []consent.Announcement) error { return nil }
+
 func (n *nation) Names(_ context.Context, clients []authz.ClientID) (map[authz.ClientID]authz.LocalizedText, error) {
 	names := map[authz.ClientID]authz.LocalizedText{}
 	for _, id := range clients {

@@ -115,6 +115,8 @@ type Item struct {
 	// TextHash is over what was shown, so that a wording that changes makes an
 	// old consent not cover it.
 	TextHash string
+	// Told is what she was told before of a release that is not asked for.
+	Told Told
 	// Recipients are the names of the apps that may receive the data too.
 	Recipients []Recipient
 }
@@ -210,6 +212,25 @@ func (i *Item) covers(c *Consent, now time.Time) bool {
 		}
 	}
 	return agreed
+}
+
+// news tells whether a release on another basis than consent says something that the
+// person was not told before: it is new, it is said otherwise, or it is more.
+func (i *Item) news() bool {
+	return !i.Basis.NeedsConsent && (i.Told.TextHash != i.TextHash ||
+		slices.ContainsFunc(i.Release.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(i.Told.Attributes, a) }))
+}
+
+// telling is what she has been told once she has read the item: in the same words, also
+// what she was told before.
+func (i *Item) telling() Told {
+	told := Told{TextHash: i.TextHash, Attributes: slices.Clone(i.Release.Attributes)}
+	if i.Told.TextHash == i.TextHash {
+		told.Attributes = append(told.Attributes, i.Told.Attributes...)
+		slices.Sort(told.Attributes)
+		told.Attributes = slices.Compact(told.Attributes)
+	}
+	return told
 }
 
 // granted is the release without asking: what the consent that covers it left out

@@ -35,6 +35,9 @@ type Store interface {
 	// Withdraw adds the version that ends a consent; authz.ErrConflict if it is
 	// not approved.
 	Withdraw(ctx context.Context, c Consent, v Version) error
+	// Announce remembers what a person was told, each in the place of what she was told
+	// before of the same app, purpose and register.
+	Announce(ctx context.Context, all []Announcement) error
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
@@ -75,6 +78,28 @@ func (c *Consents) Details(raw []byte, client *authz.Client) ([]authz.Release, e
 type Standing struct {
 	Client   *authz.Client
 	Consents []Consent
+	// Told is what she was told of what the app reads by law, by [Item.ID].
+	Told map[string]Told
+}
+
+// Told is what a person was told that an app reads on another basis than her
+// consent, for one purpose at one register: in these words, these attributes.
+type Told struct {
+	TextHash   string
+	Attributes []authz.AttributeID
+}
+
+// Announcement is a [Told] as it is remembered, with the page that told it.
+type Announcement struct {
+	Told
+	Subject  authz.Subject
+	Client   authz.ClientID
+	Purpose  authz.PurposeID
+	Registry authz.RegistryID
+	Notice   string
+	Locale   string
+	Session  authz.SessionID
+	At       time.Time
 }
 
 // Question is what a person has to be asked or told for a request that waits.
@@ -115,8 +140,12 @@ func (c *Consents) plan(ctx context.Context, q Question) (Notice, error) {
 	if err != nil {
 		return Notice{}, err
 	}
+	items := c.Catalogue.Plan(standing.Client, q.Wanted, standing.Consents, now)
+	for i := range items {
+		items[i].Told = standing.Told[items[i].ID]
+	}
 	return Notice{
-		Client: standing.Client, Items: c.Catalogue.Plan(standing.Client, q.Wanted, standing.Consents, now), Kept: q.Kept,
+		Client: standing.Client, Items: items, Kept: q.Kept,
 		Locale: q.Locale, Texts: q.Texts, Catalogue: c.Catalogue.Version,
 	}, nil
 }
@@ -148,23 +177,32 @@ func (c *Consents) name(ctx context.Context, items []Item) error {
 	return nil
 }
 
-// Needed tells whether the person must be asked; if not, what is granted.
-func (c *Consents) Needed(ctx context.Context, client authz.ClientID, subject authz.Subject, wanted []authz.Release) (bool, []authz.Release, error) {
+// Need is what stands between a request and its grant: whether the person must be
+// asked, or at least told. Granted are the releases that nothing stands before.
+type Need struct {
+	Ask, Tell bool
+	Granted   []authz.Release
+}
+
+// Needed tells what the person must be asked or told; if nothing, what is granted.
+func (c *Consents) Needed(ctx context.Context, client authz.ClientID, subject authz.Subject, wanted []authz.Release) (Need, error) {
 	if len(wanted) == 0 {
-		return false, nil, nil
+		return Need{}, nil
 	}
 	n, err := c.plan(ctx, Question{Client: client, Subject: subject, Wanted: wanted})
 	if err != nil {
-		return false, nil, err
+		return Need{}, err
 	}
-	var granted []authz.Release
+	var need Need
 	for _, item := range n.Items {
-		if item.Asked {
-			return true, nil, nil
-		}
-		granted = append(granted, item.granted())
+		need.Ask = need.Ask || item.Asked
+		need.Tell = need.Tell || item.news()
+		need.Granted = append(need.Granted, item.granted())
 	}
-	return false, granted, nil
+	if need.Ask || need.Tell {
+		need.Granted = nil
+	}
+	return need, nil
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -222,6 +260,9 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := c.announce(ctx, n, a); err != nil {
+		return nil, nil, err
+	}
 	asked := false
 	for _, item := range n.Items {
 		r := item.Release
@@ -260,6 +301,23 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		return nil, nil, ErrNothingChosen
 	}
 	return granted, logIt, nil
+}
+
+// announce remembers what the page told that was new to her, in one statement.
+func (c *Consents) announce(ctx context.Context, n Notice, a Answer) error {
+	var all []Announcement
+	for _, item := range n.Items {
+		if item.news() {
+			all = append(all, Announcement{
+				Told: item.telling(), Subject: a.Subject, Client: n.Client.ID, Purpose: item.Release.Purpose, Registry: item.Release.Registry,
+				Notice: a.Shown, Locale: a.Locale, Session: a.Session, At: c.Now().UTC().Truncate(time.Microsecond),
+			})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return c.Store.Announce(ctx, all)
 }
 
 func (c *Consents) event(kind audit.Type, client *authz.Client, pseudonym string, consent Consent, citation string, a Answer, at time.Time) audit.Event {

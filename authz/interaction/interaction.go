@@ -20,7 +20,7 @@ const (
 	Login   Kind = "login"   // nobody is signed in, or must be again
 	StepUp  Kind = "step_up" // signed in, but at too low a level
 	Approve Kind = "approve" // the person must say that she asks for it on another device
-	Consent Kind = "consent" // the person has to be asked
+	Consent Kind = "consent" // the person has to be asked, or told
 	Answer  Kind = "answer"  // everything is there: issue the code
 	Refuse  Kind = "refuse"  // answer the client with Code
 )
@@ -67,10 +67,20 @@ type Session struct {
 	Reachable authz.AuthenticationLevel
 }
 
-// Next decides. consentNeeded tells whether anything asked for is not covered by
-// a live consent; consentGiven, whether the person has just answered the consent
-// page for this very request.
-func Next(r Request, s Session, consentNeeded, consentGiven bool, now time.Time) Outcome {
+// Question is what has to be put before the person, beside who she is.
+type Question int
+
+// The questions. Tell is of what is read by law, which she is told before it happens
+// the first time; Ask is of what no live consent covers.
+const (
+	Nothing Question = iota
+	Tell
+	Ask
+)
+
+// Next decides. answered tells whether the person has just answered the page that
+// puts the question, for this very request.
+func Next(r Request, s Session, question Question, answered bool, now time.Time) Outcome {
 	silent := slices.Contains(r.Prompt, "none")
 	refuse := func(code authz.Code, why string) Outcome { return Outcome{Kind: Refuse, Code: code, Why: why} }
 	ask := func(kind Kind, otherwise authz.Code, why string) Outcome {
@@ -102,8 +112,11 @@ func Next(r Request, s Session, consentNeeded, consentGiven bool, now time.Time)
 		return ask(StepUp, authz.InteractionRequired, "a higher authentication level is needed")
 	case r.Confirm:
 		return ask(Approve, authz.InteractionRequired, "another device asks")
-	case (consentNeeded || slices.Contains(r.Prompt, "consent")) && !consentGiven:
+	case (question == Ask || slices.Contains(r.Prompt, "consent")) && !answered:
 		return ask(Consent, authz.ConsentRequired, "the person has not agreed to this yet")
+	case question == Tell && !answered:
+		// OpenID Connect Core §3.1.2.6: no consent is missing, a page is.
+		return ask(Consent, authz.InteractionRequired, "the person has not been told of this yet")
 	default:
 		return Outcome{Kind: Answer, Level: says}
 	}

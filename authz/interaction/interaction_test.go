@@ -34,52 +34,56 @@ func TestNext(t *testing.T) {
 	}
 	none := func(r interaction.Request) interaction.Request { r.Prompt = []string{"none"}; return r }
 	for _, row := range []struct {
-		name, clause  string
-		r             interaction.Request
-		s             interaction.Session
-		needed, given bool
-		kind          interaction.Kind
-		code          authz.Code
+		name, clause string
+		r            interaction.Request
+		s            interaction.Session
+		question     interaction.Question
+		answered     bool
+		kind         interaction.Kind
+		code         authz.Code
 	}{
-		{"nobody", "OpenID Core §3.1.2.3", plain, nobody, false, false, interaction.Login, ""},
-		{"none, nobody", "OpenID Core §3.1.2.6", prompt("none"), nobody, false, false, interaction.Refuse, authz.LoginRequired},
-		{"signed in, nothing to ask", "OpenID Core §3.1.2.3", plain, signedIn, false, false, interaction.Answer, ""},
-		{"none, signed in", "OpenID Core §3.1.2.1", prompt("none"), signedIn, false, false, interaction.Answer, ""},
-		{"consent needed", "OpenID Core §3.1.2.4", plain, signedIn, true, false, interaction.Consent, ""},
-		{"consent just given", "OpenID Core §3.1.2.4", plain, signedIn, true, true, interaction.Answer, ""},
-		{"none, consent needed", "OpenID Core §3.1.2.6", prompt("none"), signedIn, true, false, interaction.Refuse, authz.ConsentRequired},
-		{"prompt=consent", "OpenID Core §3.1.2.1", prompt("consent"), signedIn, false, false, interaction.Consent, ""},
-		{"prompt=login, an old sign-in", "OpenID Core §3.1.2.1", prompt("login"), signedIn, false, false, interaction.Login, ""},
-		{"prompt=login, signed in for it", "OpenID Core §3.1.2.1", prompt("login"), fresh, false, false, interaction.Answer, ""},
-		{"prompt=select_account", "OpenID Core §3.1.2.1", prompt("select_account"), signedIn, false, false, interaction.Login, ""},
-		{"an app that anybody could be, an old sign-in", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present = true }), signedIn, false, false, interaction.Login, ""},
-		{"an app that anybody could be, signed in for it", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present = true }), fresh, false, false, interaction.Answer, ""},
-		{"an app that anybody could be, silently, just signed in", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present, r.Prompt = true, []string{"none"} }), fresh, false, false, interaction.Refuse, authz.LoginRequired},
-		{"max_age passed", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(60) }), signedIn, false, false, interaction.Login, ""},
-		{"max_age not passed", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(7200) }), signedIn, false, false, interaction.Answer, ""},
-		{"max_age=0, signed in for it", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(0) }), fresh, false, false, interaction.Answer, ""},
-		{"a higher level", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 2 }), weak, false, false, interaction.StepUp, ""},
-		{"none, a higher level", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.Level, r.Prompt = 2, []string{"none"} }), weak, false, false, interaction.Refuse, authz.InteractionRequired},
-		{"a level out of reach", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 3 }), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
-		{"an essential level that is there", "OpenID Core §5.5.1.1", essential(2, 3), signedIn, false, false, interaction.Answer, ""},
-		{"an essential level below", "OpenID Core §5.5.1.1", essential(1), signedIn, false, false, interaction.Answer, ""},
-		{"an essential level to step up to", "OpenID Core §5.5.1.1", essential(2), weak, false, false, interaction.StepUp, ""},
-		{"an essential level out of reach", "OpenID Core §5.5.1.1", essential(3, 4), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
-		{"none, an essential level out of reach", "OpenID Core §5.5.1.1", none(essential(3)), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
-		{"none, an essential level to step up to", "OpenID Core §5.5.1.1", none(essential(2)), weak, false, false, interaction.Refuse, authz.InteractionRequired},
-		{"an essential acr that is none of ours", "OpenID Core §5.5.1.1", essential(), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
-		{"an essential level that the app does not accept", "OpenID Core §5.5.1.1", func() interaction.Request { r := essential(1); r.Level = 2; return r }(), signedIn, false, false, interaction.Refuse, authz.UnmetAuthentication},
-		{"an essential level, nobody", "OpenID Core §5.5.1.1", essential(2), nobody, false, false, interaction.Login, ""},
-		{"hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), signedIn, false, false, interaction.Login, ""},
-		{"hinted at another, who has just signed in", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), fresh, false, false, interaction.Refuse, authz.LoginRequired},
-		{"prompt=login consent", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, false, false, interaction.Consent, ""},
-		{"prompt=login consent, both done", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, false, true, interaction.Answer, ""},
-		{"prompt=consent, nobody", "OpenID Core §3.1.2.1", prompt("consent"), nobody, false, false, interaction.Login, ""},
-		{"none, max_age passed", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.MaxAge, r.Prompt = age(60), []string{"none"} }), signedIn, false, false, interaction.Refuse, authz.LoginRequired},
-		{"none, hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted, r.Prompt = "binh", []string{"none"} }), signedIn, false, false, interaction.Refuse, authz.LoginRequired},
+		{"nobody", "OpenID Core §3.1.2.3", plain, nobody, interaction.Nothing, false, interaction.Login, ""},
+		{"none, nobody", "OpenID Core §3.1.2.6", prompt("none"), nobody, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"signed in, nothing to ask", "OpenID Core §3.1.2.3", plain, signedIn, interaction.Nothing, false, interaction.Answer, ""},
+		{"none, signed in", "OpenID Core §3.1.2.1", prompt("none"), signedIn, interaction.Nothing, false, interaction.Answer, ""},
+		{"consent needed", "OpenID Core §3.1.2.4", plain, signedIn, interaction.Ask, false, interaction.Consent, ""},
+		{"consent just given", "OpenID Core §3.1.2.4", plain, signedIn, interaction.Ask, true, interaction.Answer, ""},
+		{"none, consent needed", "OpenID Core §3.1.2.6", prompt("none"), signedIn, interaction.Ask, false, interaction.Refuse, authz.ConsentRequired},
+		{"a read by law that she was not told of", "Law 91/2025/QH15 Art. 4(1)", plain, signedIn, interaction.Tell, false, interaction.Consent, ""},
+		{"a read by law that she was just told of", "Law 91/2025/QH15 Art. 4(1)", plain, signedIn, interaction.Tell, true, interaction.Answer, ""},
+		{"none, a read by law that she was not told of", "OpenID Core §3.1.2.6", prompt("none"), signedIn, interaction.Tell, false, interaction.Refuse, authz.InteractionRequired},
+		{"prompt=consent", "OpenID Core §3.1.2.1", prompt("consent"), signedIn, interaction.Nothing, false, interaction.Consent, ""},
+		{"prompt=login, an old sign-in", "OpenID Core §3.1.2.1", prompt("login"), signedIn, interaction.Nothing, false, interaction.Login, ""},
+		{"prompt=login, signed in for it", "OpenID Core §3.1.2.1", prompt("login"), fresh, interaction.Nothing, false, interaction.Answer, ""},
+		{"prompt=select_account", "OpenID Core §3.1.2.1", prompt("select_account"), signedIn, interaction.Nothing, false, interaction.Login, ""},
+		{"an app that anybody could be, an old sign-in", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present = true }), signedIn, interaction.Nothing, false, interaction.Login, ""},
+		{"an app that anybody could be, signed in for it", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present = true }), fresh, interaction.Nothing, false, interaction.Answer, ""},
+		{"an app that anybody could be, silently, just signed in", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present, r.Prompt = true, []string{"none"} }), fresh, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"max_age passed", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(60) }), signedIn, interaction.Nothing, false, interaction.Login, ""},
+		{"max_age not passed", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(7200) }), signedIn, interaction.Nothing, false, interaction.Answer, ""},
+		{"max_age=0, signed in for it", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(0) }), fresh, interaction.Nothing, false, interaction.Answer, ""},
+		{"a higher level", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 2 }), weak, interaction.Nothing, false, interaction.StepUp, ""},
+		{"none, a higher level", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.Level, r.Prompt = 2, []string{"none"} }), weak, interaction.Nothing, false, interaction.Refuse, authz.InteractionRequired},
+		{"a level out of reach", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 3 }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"an essential level that is there", "OpenID Core §5.5.1.1", essential(2, 3), signedIn, interaction.Nothing, false, interaction.Answer, ""},
+		{"an essential level below", "OpenID Core §5.5.1.1", essential(1), signedIn, interaction.Nothing, false, interaction.Answer, ""},
+		{"an essential level to step up to", "OpenID Core §5.5.1.1", essential(2), weak, interaction.Nothing, false, interaction.StepUp, ""},
+		{"an essential level out of reach", "OpenID Core §5.5.1.1", essential(3, 4), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"none, an essential level out of reach", "OpenID Core §5.5.1.1", none(essential(3)), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"none, an essential level to step up to", "OpenID Core §5.5.1.1", none(essential(2)), weak, interaction.Nothing, false, interaction.Refuse, authz.InteractionRequired},
+		{"an essential acr that is none of ours", "OpenID Core §5.5.1.1", essential(), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"an essential level that the app does not accept", "OpenID Core §5.5.1.1", func() interaction.Request { r := essential(1); r.Level = 2; return r }(), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"an essential level, nobody", "OpenID Core §5.5.1.1", essential(2), nobody, interaction.Nothing, false, interaction.Login, ""},
+		{"hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), signedIn, interaction.Nothing, false, interaction.Login, ""},
+		{"hinted at another, who has just signed in", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), fresh, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"prompt=login consent", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, interaction.Nothing, false, interaction.Consent, ""},
+		{"prompt=login consent, both done", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, interaction.Nothing, true, interaction.Answer, ""},
+		{"prompt=consent, nobody", "OpenID Core §3.1.2.1", prompt("consent"), nobody, interaction.Nothing, false, interaction.Login, ""},
+		{"none, max_age passed", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.MaxAge, r.Prompt = age(60), []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"none, hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted, r.Prompt = "binh", []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
 	} {
 		t.Run(row.name+", "+row.clause, func(t *testing.T) {
-			got := interaction.Next(row.r, row.s, row.needed, row.given, now)
+			got := interaction.Next(row.r, row.s, row.question, row.answered, now)
 			if got.Kind != row.kind || got.Code != row.code {
 				t.Fatalf("got %+v, want %s %s", got, row.kind, row.code)
 			}
@@ -109,7 +113,7 @@ func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
 			SignedIn: rapid.Bool().Draw(t, "signed in"), Subject: "an", AuthTime: now.Add(-time.Duration(rapid.IntRange(0, 90_000).Draw(t, "age")) * time.Second),
 			Level: authz.AuthenticationLevel(rapid.IntRange(1, 2).Draw(t, "session level")), Reachable: 2,
 		}
-		needed := rapid.Bool().Draw(t, "consent needed")
+		needed := rapid.SampledFrom([]interaction.Question{interaction.Nothing, interaction.Tell, interaction.Ask}).Draw(t, "question")
 		got := interaction.Next(r, s, needed, false, now)
 		if silent := slices.Contains(r.Prompt, "none"); silent && got.Kind != interaction.Answer && got.Kind != interaction.Refuse {
 			t.Fatalf("prompt=none led to %s", got.Kind)

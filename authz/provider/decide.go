@@ -26,7 +26,7 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 	if best := highest(wished, s.Reachable); best > facts.Level && facts.Essential == nil {
 		facts.Level = best
 	}
-	var needed bool
+	var question interaction.Question
 	var granted []authz.Release
 	if req.IDTokenHint != "" {
 		hinted, err := p.hintedSubject(ctx, req.IDTokenHint, client, s)
@@ -50,13 +50,13 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 				return interaction.Outcome{}, nil, authz.AsError(err)
 			}
 		}
-		if needed, granted, err = p.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
+		if question, granted, err = p.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
 			return interaction.Outcome{}, nil, authz.AsError(err)
 		}
 	}
 	outcome := interaction.Next(facts, interaction.Session{
 		SignedIn: signedIn, Subject: s.Subject, AuthTime: s.AuthTime, Level: s.Level, Reachable: s.Reachable,
-	}, needed, given, p.now())
+	}, question, given, p.now())
 	return outcome, granted, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/interaction"
 	"hopnhat/authz/request"
 	"hopnhat/keys"
 )
@@ -47,9 +48,9 @@ type Consents interface {
 	// Details reads authorization_details and checks them against the client's
 	// declarations; errors are *authz.Error.
 	Details(raw []byte, client *authz.Client) ([]authz.Release, error)
-	// Needed tells whether the person must be asked, and if not, which releases
-	// her live consents and other legal bases grant.
-	Needed(ctx context.Context, client *authz.Client, s SignedIn, wanted []authz.Release) (needed bool, granted []authz.Release, err error)
+	// Needed tells what the person must be asked or told, and if nothing, which
+	// releases her live consents and other legal bases grant.
+	Needed(ctx context.Context, client *authz.Client, s SignedIn, wanted []authz.Release) (question interaction.Question, granted []authz.Release, err error)
 	// Wishes makes wishes for releases out of attributes that claims need, see
 	// request.Wishes.
 	Wishes(client *authz.Client, attributes []authz.AttributeID) []authz.Release

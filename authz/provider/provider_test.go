@@ -22,6 +22,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/interaction"
 	"hopnhat/authz/provider"
 	"hopnhat/keys"
 	"hopnhat/keys/file"
@@ -287,9 +288,9 @@ func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) {
 	return w.details, nil
 }
 
-func (w *world) Needed(_ context.Context, _ *authz.Client, _ provider.SignedIn, wanted []authz.Release) (bool, []authz.Release, error) {
+func (w *world) Needed(_ context.Context, _ *authz.Client, _ provider.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
 	w.wanted = wanted
-	return false, append(w.register.agreed(wanted), w.granted...), nil
+	return interaction.Nothing, append(w.register.agreed(wanted), w.granted...), nil
 }
 
 func (w *world) Pairwise(_ context.Context, sector string, s authz.Subject) (authz.Pairwise, error) {

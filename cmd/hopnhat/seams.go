@@ -18,6 +18,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/identity"
+	"hopnhat/authz/interaction"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/store"
@@ -52,8 +53,15 @@ func (s signedIn) Current(r *http.Request) (provider.SignedIn, bool, error) {
 // asker shows consents to the provider.
 type asker struct{ *consent.Consents }
 
-func (a asker) Needed(ctx context.Context, client *authz.Client, s provider.SignedIn, wanted []authz.Release) (bool, []authz.Release, error) {
-	return a.Consents.Needed(ctx, client.ID, s.Subject, wanted)
+func (a asker) Needed(ctx context.Context, client *authz.Client, s provider.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
+	need, err := a.Consents.Needed(ctx, client.ID, s.Subject, wanted)
+	switch {
+	case need.Ask:
+		return interaction.Ask, nil, err
+	case need.Tell:
+		return interaction.Tell, nil, err
+	}
+	return interaction.Nothing, need.Granted, err
 }
 
 // logoutToken shows the provider to the deliverer.

@@ -252,3 +252,66 @@ func TestPagesSayWhatIs(t *testing.T) {
 		}
 	})
 }
+
+// TestAReadByLawIsTold: the page comes before the first read, with one button, and
+// again when it says something else; silently nothing is read that was not told.
+func TestAReadByLawIsTold(t *testing.T) { onBoth(t, readByLawIsTold) }
+
+func readByLawIsTold(t *testing.T, n *nation) {
+	p := newParty(t, n, "app-law")
+	register := func(explanation string) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "app.yaml")
+		text := fmt.Sprintf(`
+- client_id: %s
+  client_name: "Ứng dụng theo luật"
+  owner: {vi: "Cơ quan thử", en: "Test agency"}
+  profile: fapi2
+  token_endpoint_auth_method: private_key_jwt
+  jwks: %s
+  redirect_uris: ["%s"]
+  grant_types: [authorization_code, refresh_token]
+  scope: openid
+  minimum_level: 2
+  declarations:
+    - {purpose: tax.declare, legal_basis: LB-STATE, registry: tax, attributes: [tax.tax_code, tax.arrears], explanation: {vi: "%s", en: Test}, max_days: 30}
+`, p.id, p.public, p.redirect, explanation)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n.run(t, "client", "add", file)
+	}
+	register("Để mở hồ sơ thuế.")
+	b, who := browser(t), n.someone(t)
+	signIn(t, n, b, who, "/portal")
+	ask := func(prompt string) answer {
+		t.Helper()
+		form := p.request(random()+random(), taxDetail)
+		if prompt != "" {
+			form.Set("prompt", prompt)
+		}
+		pushed := p.call(t, "/par", form)
+		if pushed.status != http.StatusCreated {
+			t.Fatal(pushed.raw)
+		}
+		return open(t, b, http.MethodGet, n.base+"/authorize?"+url.Values{"client_id": {p.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil)
+	}
+	there := func(when string, a answer, with string) {
+		t.Helper()
+		if to := a.header.Get("Location"); !strings.HasPrefix(to, p.redirect) || !strings.Contains(to, with) {
+			t.Fatalf("%s: got %d to %q, want the app with %s", when, a.status, to, with)
+		}
+	}
+	there("silently, untold", ask("none"), "error=interaction_required")
+	page := arrive(t, b, ask(""))
+	if !strings.Contains(page, "Dữ liệu được cung cấp theo luật") || !strings.Contains(page, "Để mở hồ sơ thuế.") || strings.Count(page, `name="decision"`) != 1 || strings.Contains(page, "checkbox") {
+		t.Fatalf("the page is not the one that tells: %.2000s", page)
+	}
+	there("the button", open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, page, "agree")), "code=")
+	there("told", ask(""), "code=")
+	there("silently, told", ask("none"), "code=")
+	register("Để tính lệ phí trước bạ.")
+	if page := arrive(t, b, ask("")); !strings.Contains(page, "Để tính lệ phí trước bạ.") {
+		t.Fatalf("what is said otherwise is not told again: %.2000s", page)
+	}
+}

@@ -89,6 +89,7 @@ func bookEntries() []bookEntry {
 		{"Consent, needed items missing", sampleConsent(ConsentRequiredMissing)},
 		{"Consent, long names", sampleLongConsent()},
 		{"Consent, changed meanwhile, beside what was allowed before", sampleChangedConsent()},
+		{"Consent, only told", sampleToldConsent()},
 		{"Consent, only sign-in", Consent{Form: sampleForm("/consent"), App: tax, Person: sampleName}},
 		{"Consent, the app's own pages", Consent{Form: sampleForm("/consent"), App: samplePublished(), Person: sampleName}},
 		{"FormPost", FormPost{

@@ -126,6 +126,12 @@ func sampleLongConsent() Consent {
 	return c
 }
 
+func sampleToldConsent() Consent {
+	c := sampleConsent("")
+	c.Asked = nil
+	return c
+}
+
 func sampleChangedConsent() Consent {
 	c := sampleConsent("")
 	c.Changed, c.Informed, c.Kept = true, nil, []Want{{Purpose: samplePrefill, Attributes: sampleLandItems()}}

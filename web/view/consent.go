@@ -16,7 +16,8 @@ func (p ConsentProblem) Key() string { return "consent.problem." + string(p) }
 
 // Consent asks the person what the app may have. Fields: item, once for each
 // thing ticked, with the ids of [Source] (its needed items together) and [Item]
-// (an optional one); decision is "agree" or "decline". Nothing is ticked
+// (an optional one); decision is "agree" or "decline", and on a page that only tells
+// "agree" alone. Nothing is ticked
 // beforehand (Decree 356/2025/NĐ-CP Art. 6(3)): Chosen is only ever true when the
 // page comes back with a problem and shows what the person had ticked.
 type Consent struct {
@@ -40,6 +41,25 @@ type Consent struct {
 }
 
 func (Consent) page() string { return "Consent" }
+
+// Told says that nothing is asked: the person is told what is read by law, and goes
+// on.
+func (c Consent) Told() bool { return len(c.Asked) == 0 && len(c.Informed) > 0 }
+
+// variant is the ending of the keys of title and heading.
+func (c Consent) variant() string {
+	switch {
+	case c.Told():
+		return "_told"
+	case len(c.Asked) == 0:
+		return "_signin"
+	}
+	return ""
+}
+
+// Title and Heading are the texts for what the page does.
+func (c Consent) Title() string   { return "consent.title" + c.variant() }
+func (c Consent) Heading() string { return "consent.heading" + c.variant() }
 
 // Purpose is one purpose with its sources (one consent a purpose, Law
 // 91/2025/QH15 Art. 9(4)).

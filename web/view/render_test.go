@@ -99,6 +99,10 @@ func computedKeys() []string {
 	for _, k := range ErrorKinds() {
 		add(k.Title(), k.Cause(), k.Next())
 	}
+	for _, c := range []Consent{sampleConsent(""), sampleToldConsent(), {}} {
+		add(c.Title())
+		add(c.Heading())
+	}
 	for _, s := range ConsentStates() {
 		add(s.Key())
 		add(s.Step())
