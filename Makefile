@@ -9,7 +9,7 @@ export GOFLAGS := $(or $(GOFLAGS),-buildvcs=false)
 FUZZTIME ?= 30s
 HARNESS := conformance/harness
 
-.PHONY: help demo test lint bench vaultd ceremony postgres-for-tests browser fuzz clean
+.PHONY: help demo test lint bench vaultd ceremony upgrade-test postgres-for-tests browser fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -22,6 +22,9 @@ test: ## install what is missing, then lint and every test
 
 lint: ## gofumpt, vet, staticcheck, govulncheck
 	@bash $(HARNESS)/lint.sh
+
+upgrade-test: ## run the release before and this program at once on one PostgreSQL database
+	@bash $(HARNESS)/upgrade.sh
 
 bench: ## measure every route of a server of its own; ARGS='--json FILE' keeps the figures
 	go run ./cmd/hopnhat bench $(ARGS)

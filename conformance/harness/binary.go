@@ -47,6 +47,9 @@ func root() (string, error) {
 // cheap.
 func Binary(t testing.TB) string {
 	t.Helper()
+	if other := program.Load(); other != nil {
+		return *other
+	}
 	path, err := build()
 	if err != nil {
 		t.Fatal(err)

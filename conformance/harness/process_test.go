@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"net"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -52,5 +53,26 @@ func TestStartTellsWhyNot(t *testing.T) {
 	_, err := start(t, Program{Args: []string{"no-such-command"}, Base: fmt.Sprintf("http://127.0.0.1:%d", Port(t, 1))})
 	if err == nil || !strings.Contains(err.Error(), "ended before it was ready") || !strings.Contains(err.Error(), "no-such-command") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAShallowCloneSaysWhatToDo: the release before is built from the clone's own
+// history, which a shallow one lacks.
+func TestAShallowCloneSaysWhatToDo(t *testing.T) {
+	git := func(dir string, words ...string) {
+		t.Helper()
+		command := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.invalid"}, words...)...)
+		command.Dir = dir
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v %s", words, err, out)
+		}
+	}
+	dir := t.TempDir()
+	git(dir, "init", "-q")
+	git(dir, "commit", "-q", "--allow-empty", "-m", "later")
+	for name, folder := range map[string]string{"shallow": dir, "no clone": t.TempDir()} {
+		if _, err := buildBefore(folder); err == nil || !strings.Contains(err.Error(), "git fetch --unshallow") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -5,9 +5,10 @@
 #      longest, in the background; start a throw-away PostgreSQL
 #   2. lint
 #   3. the tests of the packages that need no Vault
-#   4. when Vault is built, the others
-#   5. the rehearsal of docs/keys.md
-#   6. the packages with concurrency once more, under the race detector
+#   4. the release before beside this program, on one database
+#   5. when Vault is built, the tests that need it
+#   6. the rehearsal of docs/keys.md
+#   7. the packages with concurrency once more, under the race detector
 #
 # Every stage runs even if one before it failed; the exit status says whether
 # all passed. Logs stay in .build/.
@@ -85,6 +86,8 @@ without_vault=$(comm -23 <(sort <<<"$packages") <(sort <<<"$with_vault"))
 
 # shellcheck disable=SC2086
 stage "tests that need no Vault" go test -p 2 -count=1 -timeout 15m $without_vault
+
+stage "upgrade: the release before and this program on one database" bash "$here/upgrade.sh"
 
 if [[ -n $vault_job ]]; then
 	say "Vault: waiting for the build"

@@ -1,0 +1,202 @@
+//go:build upgrade
+
+package scenario_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"hopnhat/conformance/harness"
+	"hopnhat/conformance/harness/pgtest"
+)
+
+// switchboard stands where the issuer is and leads to one node at a time, as a
+// balancer does that takes nodes out of service one by one.
+type switchboard struct{ to atomic.Value }
+
+func newSwitchboard(t *testing.T, at string) *switchboard {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &switchboard{}
+	server := &http.Server{Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: s.to.Load().(string)})
+		r.Out.Host = r.In.Host
+	}}}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Close() })
+	return s
+}
+
+// lead sends everybody to a node from now on.
+func (s *switchboard) lead(to string) { s.to.Store(to) }
+
+// upgrade is a house that goes over to this program while people use it.
+type upgrade struct {
+	n        *nation
+	board    *switchboard
+	old, new string // addresses
+	legacy   string // the program of the release before
+}
+
+// node starts a node of the program that is in use, with a state folder of its own
+// but for the keys.
+func (u *upgrade) node(t *testing.T, database, address, state, site string) *harness.Process {
+	t.Helper()
+	return harness.Start(t, harness.Program{Base: "http://" + address, Args: []string{
+		"serve", "--issuer", u.n.base, "--listen", address, "--state", state, "--keys", filepath.Join(u.n.state, "keys"), "--site", site,
+		"--log-origin", "demo.hopnhat.invalid/release/" + site,
+		"--database", database, "--registry", filepath.Join(u.n.state, "registry.db"), "--argon2-kib", "64", "--address-burst", "100000",
+		"--jwks-cache", "4s", "--key-overlap", "5m",
+	}})
+}
+
+// arrival is somebody who signed in: her browser, and what her apps got.
+type arrival struct {
+	who     *person
+	browser *http.Client
+	tokens  answer // of the fapi2 app
+	rotated answer // of the oidc app, whose refresh tokens are spent by use
+}
+
+// arrives signs a new person in at two apps and releases records to one. Not every
+// invented person has a tax record; one who has is taken.
+func (u *upgrade) arrives(t *testing.T) *arrival {
+	t.Helper()
+	for {
+		v := &arrival{who: u.n.someone(t), browser: browser(t)}
+		v.tokens = u.n.app.tokens(t, v.browser, v.who, civilDetail+","+taxDetail)
+		if u.n.app.release(t, v.tokens.text("access_token"), taxRead).status == http.StatusNotFound {
+			continue
+		}
+		v.rotated = u.n.rotating.tokens(t, v.browser, v.who, taxDetail)
+		u.reads(t, v)
+		return v
+	}
+}
+
+// reads releases on a duty and on a consent.
+func (u *upgrade) reads(t *testing.T, v *arrival) {
+	t.Helper()
+	for _, body := range []string{taxRead, civilRead} {
+		if a := u.n.app.release(t, v.tokens.text("access_token"), body); a.status != http.StatusOK {
+			t.Errorf("a release: %d %s", a.status, a.raw)
+		}
+	}
+}
+
+// goesOn is what must work for somebody who arrived at another node: her session
+// without signing in again, her tokens, their refresh, her portal.
+func (u *upgrade) goesOn(t *testing.T, v *arrival) {
+	t.Helper()
+	u.reads(t, v)
+	if a := u.n.app.resource(t, http.MethodGet, "/userinfo", v.tokens.text("access_token"), "", nil); a.status != http.StatusOK {
+		t.Errorf("UserInfo: %d %s", a.status, a.raw)
+	}
+	for _, r := range []struct {
+		app  *party
+		held *answer
+	}{{u.n.app, &v.tokens}, {u.n.rotating, &v.rotated}} {
+		a := r.app.refresh(t, r.held.text("refresh_token"))
+		if a.status != http.StatusOK {
+			t.Errorf("%s: a refresh: %d %s", r.app.id, a.status, a.raw)
+			continue
+		}
+		if a.text("refresh_token") == "" {
+			a.body["refresh_token"] = r.held.text("refresh_token")
+		}
+		*r.held = a
+	}
+	// Who would have to sign in again could not: she brings no password.
+	stranger := &person{Number: v.who.Number}
+	v.tokens = u.n.app.tokens(t, v.browser, stranger, civilDetail+","+taxDetail)
+	u.reads(t, v)
+	if page := fetch(t, v.browser, u.n.base+"/portal?lang=en"); !strings.Contains(page, "/portal/releases/") {
+		t.Errorf("the portal does not show the releases:\n%.400s", page)
+	}
+}
+
+// TestUpgrade: docs/production.md, "Upgrades". A database that the release before
+// filled is migrated under its running nodes; nodes of both releases then serve side
+// by side, and what one began the other goes on with, forth and back.
+func TestUpgrade(t *testing.T) {
+	database := pgtest.Database(t)
+	port := harness.Port(t, 5)
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", port+i) }
+	u := &upgrade{old: at(3), new: at(4), legacy: harness.Before(t)}
+
+	harness.Use(t, u.legacy)
+	u.n = (&nation{base: fmt.Sprintf("http://localhost:%d", port)}).begin(t, port, database)
+	early := u.arrives(t)
+	u.n.process.Stop()
+
+	u.board = newSwitchboard(t, at(0))
+	u.node(t, database, u.old, u.n.state, "dc1")
+	u.board.lead(u.old)
+	u.goesOn(t, early)
+
+	harness.Use(t, "")
+	t.Log(harness.Run(t, nil, "migrate", "--database", database))
+	t.Run("the release before runs on the migrated database", func(t *testing.T) {
+		u.goesOn(t, early)
+		late := u.arrives(t)
+		u.goesOn(t, late)
+		harness.Use(t, u.legacy)
+		u.n.run(t, "client", "list")
+		harness.Use(t, "")
+	})
+	u.node(t, database, u.new, filepath.Join(t.TempDir(), "state"), "dc2")
+	var fresh *arrival
+	t.Run("sessions and tokens of the release before live on in this one", func(t *testing.T) {
+		u.board.lead(u.new)
+		u.goesOn(t, early)
+		fresh = u.arrives(t)
+		u.goesOn(t, fresh)
+	})
+	if t.Failed() {
+		t.FailNow()
+	}
+	t.Run("and those of this one in the release before", func(t *testing.T) {
+		u.board.lead(u.old)
+		u.goesOn(t, early)
+		u.goesOn(t, fresh)
+		u.goesOn(t, u.arrives(t))
+	})
+	t.Run("a rotation goes over both, and a lock and a sign-out bite at both", func(t *testing.T) {
+		tool := []string{"--state", u.n.state, "--database", database, "--jwks-cache", "4s", "--key-overlap", "5m"}
+		if out := harness.Run(t, nil, append([]string{"keys", "status"}, tool...)...); !strings.Contains(out, "2 nodes serve the set") {
+			t.Errorf("the nodes do not know each other:\n%s", out)
+		}
+		said := harness.Run(t, nil, append([]string{"keys", "rotate", "--now"}, tool...)...)
+		kid, _, _ := strings.Cut(said, " ")
+		for _, address := range []string{u.old, u.new} {
+			u.board.lead(address)
+			for !strings.Contains(fetch(t, http.DefaultClient, u.n.base+"/jwks"), kid) {
+				if t.Context().Err() != nil {
+					t.Fatal("the new key is not served at " + address)
+				}
+			}
+		}
+		harness.Run(t, nil, slices.Concat([]string{"account", "lock"}, tool, []string{fresh.who.Number})...)
+		for _, address := range []string{u.new, u.old} {
+			u.board.lead(address)
+			if a := u.n.app.release(t, fresh.tokens.text("access_token"), taxRead); a.status == http.StatusOK {
+				t.Errorf("%s released after the lock: %s", address, a.raw)
+			}
+			if a := u.n.app.refresh(t, fresh.tokens.text("refresh_token")); a.status == http.StatusOK {
+				t.Errorf("%s refreshed after the lock", address)
+			}
+			u.goesOn(t, early)
+		}
+	})
+}
