@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -244,20 +245,16 @@ func Port(t testing.TB, n int) int {
 	return 0
 }
 
+// freeRow draws ports below those that the system gives to connections going out, or
+// one of these may have taken a port before its program listens.
 func freeRow(n int) (first int, ok bool) {
+	first = 10_000 + rand.IntN(10_000)
 	for i := range n {
-		port := 0
-		if i > 0 {
-			port = first + i
-		}
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+i))
 		if err != nil {
 			return 0, false
 		}
 		defer listener.Close()
-		if i == 0 {
-			first = listener.Addr().(*net.TCPAddr).Port
-		}
 	}
 	return first, true
 }

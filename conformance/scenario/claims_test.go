@@ -291,7 +291,7 @@ func TestClaims(t *testing.T) {
 // TestOnePersonAtTwoSectors: OpenID Connect Core §8.1. The same person has another
 // sub at each sector, and at one sector the same wherever a sub is told.
 func TestOnePersonAtTwoSectors(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	received := make(chan string, 8)
 	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { received <- r.FormValue("logout_token") }))
 	t.Cleanup(app.Close)
@@ -339,7 +339,7 @@ func TestOnePersonAtTwoSectors(t *testing.T) {
 // TestClaimsSignedAndEncrypted: OpenID Connect Core §5.3.2 and §16.14: claims about
 // the person inside a signed UserInfo, and inside an encrypted ID token.
 func TestClaimsSignedAndEncrypted(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	p := newParty(t, n, "app-sealed")
 	set := fmt.Sprintf(`{"keys":[%s,%s]}`, p.jwk(t, "sig"), p.jwk(t, "enc"))
 	p.public = set

@@ -194,8 +194,7 @@ func deviceJourney(t *testing.T, n *nation, tv *party) {
 		a.text("verification_uri_complete") != n.base+"/device?user_code="+shown || a.body["interval"] != 5.0 || a.body["expires_in"] != 600.0 {
 		t.Fatalf("the device endpoint answered %s", a.raw)
 	}
-	want(t, tv.poll(t, deviceGrant, code), 400, "authorization_pending")
-	want(t, tv.poll(t, deviceGrant, code), 400, "slow_down")
+	tooFast(t, n, tv, deviceGrant, code)
 	want(t, n.app.call(t, "/token", url.Values{"grant_type": {deviceGrant}, "device_code": {code}}), 400, "unauthorized_client")
 
 	who, b := n.someone(t), browser(t)
@@ -439,6 +438,18 @@ func (p *party) ask(t *testing.T, form url.Values) answer {
 	return a
 }
 
+// tooFast polls until it is told to slow down, which each node does by itself the
+// second time it is asked: of two, one has been asked twice after three polls.
+func tooFast(t *testing.T, n *nation, tv *party, grant, code string) {
+	t.Helper()
+	a := tv.poll(t, grant, code)
+	want(t, a, 400, "authorization_pending")
+	if a = tv.poll(t, grant, code); n.second != nil && a.text("error") == "authorization_pending" {
+		a = tv.poll(t, grant, code)
+	}
+	want(t, a, 400, "slow_down")
+}
+
 func cibaPoll(t *testing.T, n *nation, tv *party) {
 	who, b := n.someone(t), browser(t)
 	a := tv.ask(t, url.Values{"login_hint": {who.Number}, "authorization_details": {"[" + civilDetail + "]"}, "requested_expiry": {"120"}})
@@ -446,8 +457,7 @@ func cibaPoll(t *testing.T, n *nation, tv *party) {
 		t.Errorf("it answered %s", a.raw)
 	}
 	code := a.text("auth_req_id")
-	want(t, tv.poll(t, cibaGrant, code), 400, "authorization_pending")
-	want(t, tv.poll(t, cibaGrant, code), 400, "slow_down")
+	tooFast(t, n, tv, cibaGrant, code)
 	list := n.waiting(t, b, who)
 	if len(list) != 1 {
 		t.Fatalf("%d requests wait for her", len(list))
@@ -705,7 +715,7 @@ func cibaSigned(t *testing.T, n *nation, counter *party) {
 
 // TestUserCodesAreNotGuessed: RFC 8628 §5.1.
 func TestUserCodesAreNotGuessed(t *testing.T) {
-	n := begin(t, "", "--address-burst", "3")
+	n := begin(t, usual(), "--address-burst", "3")
 	var last string
 	for range 5 {
 		_, err := clients.SignIn(ctx(t), browser(t), n.base+"/device", n.base+"/approve", clients.Person{UserCode: "BBBB-BBBB"})

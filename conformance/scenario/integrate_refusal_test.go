@@ -16,7 +16,7 @@ import (
 // TestIntegrateRefusals provokes what the table of docs/integrate.md says are the
 // commonest refusals, and reads there the code and the text that came.
 func TestIntegrateRefusals(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	text, err := os.ReadFile(filepath.Join(harness.Root(t), "docs", "integrate.md"))
 	if err != nil {
 		t.Fatal(err)

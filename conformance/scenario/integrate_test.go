@@ -118,7 +118,7 @@ var unreachable = regexp.MustCompile(`Could not transfer|[Cc]ould not be resolve
 // the document shows: a person signs in, her name and one record arrive, she signs
 // out; another does not agree. A language that the machine does not have is named.
 func TestIntegrate(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	registration, err := os.ReadFile(filepath.Join(harness.Root(t), integrateFolder, "app.yaml"))
 	if err != nil {
 		t.Fatal(err)

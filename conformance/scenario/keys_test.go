@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +22,6 @@ import (
 	"hopnhat/conformance/bench/vaultserver"
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
-	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/conformance/harness/vaulttest"
 )
 
@@ -87,16 +87,15 @@ func newFederation(t *testing.T) *federation {
 	f.rotation = vaultRole(t, f.vault, "rotation")
 	harness.Run(t, nil, append([]string{"keys", "vault-setup"}, f.rotation...)...)
 	serving := vaultRole(t, f.vault, "serving")
-	database := pgtest.Database(t)
 	short := []string{"--jwks-cache", "4s", "--key-overlap", "5m"}
-	f.n = begin(t, database, append(serving, short...)...)
+	f.n = begin(t, onPostgres, append(serving, short...)...)
 	port := harness.Port(t, 1)
 	other := fmt.Sprintf("http://localhost:%d", port)
 	f.bases = []string{f.n.base, other}
-	harness.Start(t, harness.Program{Base: other, Args: append(append([]string{
-		"serve", "--issuer", f.n.base, "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--state", filepath.Join(t.TempDir(), "state"), "--site", "dc2",
-		"--database", database, "--registry", filepath.Join(f.n.state, "registry.db"), "--argon2-kib", "64",
-	}, serving...), short...)})
+	harness.Start(t, harness.Program{Base: other, Args: slices.Concat(
+		[]string{"serve", "--issuer", f.n.base, "--listen", fmt.Sprintf("127.0.0.1:%d", port)}, f.n.tool,
+		[]string{"--state", filepath.Join(t.TempDir(), "state"), "--site", "dc2"},
+	)})
 	return f
 }
 

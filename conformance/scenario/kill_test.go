@@ -19,7 +19,7 @@ import (
 // a client received has its event and its log entry (decision D8). The process is
 // killed under load again and again, and afterwards every release is looked for
 // in the citizen's own portal, with its proof.
-func TestKilledAtAnyMoment(t *testing.T) { onBoth(t, killed) }
+func TestKilledAtAnyMoment(t *testing.T) { onEach(t, killed) }
 
 func killed(t *testing.T, n *nation) {
 	who, b := n.someone(t), browser(t)

@@ -147,7 +147,7 @@ func cookieOf(b *http.Client, at, name string) string {
 // listens, one that is dead, one that can be told only through the browser, and one
 // that cannot be told at all.
 func TestLogout(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	ears, front := listen(t), listen(t)
 	sick := listen(t)
 	sick.dead.Store(true)
@@ -242,7 +242,7 @@ func TestLogout(t *testing.T) {
 // TestLogoutTabs: whatever tab asks, and however, it comes back to its app, and
 // nobody is signed out who did not want it.
 func TestLogoutTabs(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	ears := listen(t)
 	app := leavingApp(t, n, "tab-one", "", fmt.Sprintf("  backchannel_logout_uri: %s/one\n", ears.URL))
 	other := leavingApp(t, n, "tab-two", "", fmt.Sprintf("  backchannel_logout_uri: %s/two\n", ears.URL))
@@ -369,7 +369,7 @@ func TestLogoutTabs(t *testing.T) {
 // TestCheckSessionFrame: Session Management §3.2: the one page that others may show,
 // with one script of ours and nothing else.
 func TestCheckSessionFrame(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	frame := page(t, browser(t), n.base+"/check-session")
 	if frame.status != http.StatusOK || frame.header.Get("X-Frame-Options") != "" ||
 		frame.header.Get("Content-Security-Policy") != "default-src 'none'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *" {

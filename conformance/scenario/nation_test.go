@@ -23,7 +23,6 @@ import (
 	"hopnhat/conformance/bench/vaultserver"
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
-	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/conformance/harness/vaulttest"
 )
 
@@ -31,6 +30,8 @@ import (
 // the tests, and accounts nobody else uses.
 type nation struct {
 	process  *harness.Process
+	second   *harness.Process // the other node; nil where there is one
+	direct   string           // host and port of the first node, past the balancer
 	base     string
 	state    string
 	people   []*person
@@ -42,13 +43,38 @@ type nation struct {
 	secure   *harness.Secure // over TLS; nil for plain HTTP
 	accounts int             // enrolled; 24 if zero
 	argument []string
+	serve    []string // of the second node
 	tool     []string // what tools need to find the state
 }
 
-// onBoth runs a test on the embedded database and on PostgreSQL.
+// Where a nation is kept.
+const (
+	onSQLite   = "sqlite"
+	onPostgres = "postgres"
+	// onTwoNodes is PostgreSQL with two nodes behind a balancer that gives each request
+	// to the other one; the second node reaches the database through PgBouncer.
+	onTwoNodes = "two nodes"
+)
+
+// usual is where a nation is kept whose test says nothing: in SQLite, or, in the run
+// that is for this, at two nodes.
+func usual() string {
+	if os.Getenv("HOPNHAT_TEST_NODES") == "2" {
+		return onTwoNodes
+	}
+	return onSQLite
+}
+
+// onBoth runs a test on the embedded database, and at two nodes on PostgreSQL.
 func onBoth(t *testing.T, test func(t *testing.T, n *nation)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, begin(t, "")) })
-	t.Run("postgres", func(t *testing.T) { test(t, begin(t, pgtest.Database(t))) })
+	t.Run("sqlite", func(t *testing.T) { test(t, begin(t, onSQLite)) })
+	t.Run("two nodes", func(t *testing.T) { test(t, begin(t, onTwoNodes)) })
+}
+
+// onEach is onBoth for what is of one process: how it ends, and its log.
+func onEach(t *testing.T, test func(t *testing.T, n *nation)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, begin(t, onSQLite)) })
+	t.Run("postgres", func(t *testing.T) { test(t, begin(t, onPostgres)) })
 }
 
 // onVault runs a test on PostgreSQL with the keys in a real Vault, as a role that
@@ -56,7 +82,7 @@ func onBoth(t *testing.T, test func(t *testing.T, n *nation)) {
 func onVault(t *testing.T, test func(t *testing.T, n *nation, server *vaulttest.Server)) {
 	server := vaulttest.StartWith(t, vaultserver.Options{TLS: true})
 	harness.Run(t, nil, append([]string{"keys", "vault-setup"}, vaultRole(t, server, "rotation")...)...)
-	test(t, begin(t, pgtest.Database(t), vaultRole(t, server, "serving")...), server)
+	test(t, begin(t, onPostgres, vaultRole(t, server, "serving")...), server)
 }
 
 // vaultRole makes a role with the policy exactly as the program prints it, and
@@ -102,11 +128,11 @@ func (p *person) atTheBrowser() clients.Person {
 	return clients.Person{Number: p.Number, Password: p.Password, OTP: p.otp}
 }
 
-// begin starts a nation, on SQLite or on the PostgreSQL database given.
-func begin(t *testing.T, database string, more ...string) *nation {
+// begin starts a nation, kept somewhere.
+func begin(t *testing.T, where string, more ...string) *nation {
 	t.Helper()
 	port := harness.Port(t, 3)
-	return (&nation{base: fmt.Sprintf("http://localhost:%d", port)}).begin(t, port, database, more...)
+	return (&nation{base: fmt.Sprintf("http://localhost:%d", port)}).begin(t, port, where, more...)
 }
 
 // beginSecure starts one over TLS, with a host for client certificates.
@@ -120,20 +146,31 @@ func beginSecureWith(t *testing.T, accounts int, more ...string) *nation {
 	t.Helper()
 	port := harness.Port(t, 4)
 	s := harness.Secured(t, port, port+3)
-	return (&nation{base: s.Base, secure: s, accounts: accounts}).begin(t, port, "", append(s.Args, more...)...)
+	if usual() != onTwoNodes { // there the balancer ends TLS
+		more = append(s.Args, more...)
+	}
+	return (&nation{base: s.Base, secure: s, accounts: accounts}).begin(t, port, usual(), more...)
 }
 
-func (n *nation) begin(t *testing.T, port int, database string, more ...string) *nation {
+func (n *nation) begin(t *testing.T, port int, where string, more ...string) *nation {
 	t.Helper()
 	n.state, n.accounts = filepath.Join(t.TempDir(), "state"), cmp.Or(n.accounts, 24)
 	n.tool = append([]string{"--state", n.state, "--argon2-kib", "64"}, more...)
-	if database != "" {
-		n.tool = append(n.tool, "--database", database)
-		harness.Run(t, nil, "migrate", "--database", database)
+	var database string
+	if where != onSQLite {
+		var registry string
+		database, registry = provision(t)
+		n.tool = append(n.tool, "--database", database, "--registry", registry)
 	}
+	listen := port
+	if where == onTwoNodes {
+		listen = n.behindBalancer(t, port, database)
+	}
+	n.direct = fmt.Sprintf("127.0.0.1:%d", listen)
 	n.argument = append([]string{
-		"demo", "--port", fmt.Sprint(port), "--persons", "300", "--address-burst", "100000", "--log-level", "debug",
-	}, n.tool...)
+		"demo", "--port", fmt.Sprint(listen), "--persons", "300", "--address-burst", "100000", "--log-level", "debug",
+	}, n.argument...)
+	n.argument = append(n.argument, n.tool...)
 	n.start(t)
 	n.app, n.other, n.rotating = newParty(t, n, "app-a"), newParty(t, n, "app-b"), newParty(t, n, "app-c")
 	n.register(t)
@@ -167,6 +204,23 @@ func (n *nation) start(t *testing.T) {
 		program.Env, program.Trust = n.secure.Env, n.secure.Authority
 	}
 	n.process = harness.Start(t, program)
+	if n.serve != nil {
+		program.Args, program.Base, program.Trust = n.serve, n.second.Base, nil
+		n.second = harness.Start(t, program)
+	}
+}
+
+// logs are what all nodes have said.
+func (n *nation) logs(t *testing.T) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(n.state, "hopnhat.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.second != nil {
+		return string(raw) + n.second.Output()
+	}
+	return string(raw)
 }
 
 // someone is a person that no other test has.

@@ -5,42 +5,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"testing"
 
 	"hopnhat/conformance/harness"
 )
-
-// frontEnd is a proxy that ends TLS and passes on the client's certificate (RFC
-// 9440), and nothing of that kind which the client sent itself (§3).
-func frontEnd(t *testing.T, ca *harness.Authority, to string, clientAuth tls.ClientAuthType) string {
-	t.Helper()
-	target, err := url.Parse(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	down := func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // until it has started
-	server := httptest.NewUnstartedServer(&httputil.ReverseProxy{ErrorHandler: down, Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		r.SetXForwarded()
-		r.Out.Host = r.In.Host
-		r.Out.Header.Del("Client-Cert")
-		r.Out.Header.Del("Client-Cert-Chain")
-		if certificates := r.In.TLS.PeerCertificates; len(certificates) > 0 {
-			r.Out.Header.Set("Client-Cert", ":"+base64.StdEncoding.EncodeToString(certificates[0].Raw)+":")
-		}
-	}})
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Server().TLS}, ClientAuth: clientAuth, MinVersion: tls.VersionTLS12}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	u, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "https://localhost:" + u.Port()
-}
 
 // TestBehindProxy: TLS ended in front of the server; certificates come by header,
 // from the proxy that is named and from nobody else.
@@ -49,10 +18,11 @@ func TestBehindProxy(t *testing.T) {
 	port := harness.Port(t, 4)
 	inside, insideAlias := fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", port+3)
 	s := &harness.Secure{
-		Authority: ca, Base: frontEnd(t, ca, "http://"+inside, tls.NoClientCert), Alias: frontEnd(t, ca, "http://"+insideAlias, tls.RequestClientCert),
-		Env: []string{"SSL_CERT_FILE=" + ca.File},
+		Authority: ca, Base: harness.Balance(t, harness.Balancer{To: []string{"http://" + inside}, Authority: ca}),
+		Alias: harness.Balance(t, harness.Balancer{To: []string{"http://" + insideAlias}, Authority: ca, ClientAuth: tls.RequestClientCert}),
+		Env:   []string{"SSL_CERT_FILE=" + ca.File},
 	}
-	n := (&nation{base: s.Base, secure: s}).begin(t, port, "",
+	n := (&nation{base: s.Base, secure: s}).begin(t, port, onSQLite,
 		"--issuer", s.Base, "--listen", inside, "--trusted-proxies", "127.0.0.1",
 		"--mtls-listen", insideAlias, "--mtls-issuer-alias", s.Alias, "--mtls-client-ca", ca.File)
 	as := ca.Client("app")

@@ -190,8 +190,7 @@ func proofRefusals(t *testing.T, n *nation) {
 		{"RFC 9449 §4.3 (9): wrong htu", map[string]any{"htu": n.base + "/par"}, "invalid_dpop_proof"},
 		{"RFC 9449 §4.3 (9): htu of another host", map[string]any{"htu": "https://other.example/token"}, "invalid_dpop_proof"},
 		{"RFC 9449 §4.2: no jti", map[string]any{"jti": ""}, "invalid_dpop_proof"},
-		{"RFC 9449 §4.3 (11): iat long ago", map[string]any{"iat": 1000}, "invalid_dpop_proof"},
-		{"RFC 9449 §4.3 (11): iat ahead", map[string]any{"iat": 99999999999}, "invalid_dpop_proof"},
+		{"RFC 9449 §4.2: an iat that is no time", map[string]any{"iat": "now"}, "invalid_dpop_proof"},
 		{"RFC 9449 §8: no nonce", map[string]any{"nonce": ""}, "use_dpop_nonce"},
 		{"RFC 9449 §8: a nonce that is not ours", map[string]any{"nonce": strings.Repeat("A", 32)}, "use_dpop_nonce"},
 	} {

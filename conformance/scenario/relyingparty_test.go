@@ -79,7 +79,7 @@ func visit(t *testing.T, b *http.Client, address string) (status int, text strin
 // TestZitadel: the relying party of zitadel/oidc signs a person in with PKCE that it
 // found in the metadata, knows her by UserInfo, and by the device grant as the same.
 func TestZitadel(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	server := httptest.NewUnstartedServer(nil)
 	home := fmt.Sprintf("http://%s", server.Listener.Addr())
 	app := clients.LegacyApp{Issuer: n.base, ClientID: "app-zitadel", RedirectURI: home + "/callback"}
@@ -133,7 +133,7 @@ func TestZitadel(t *testing.T) {
 // in headers; the provider ends its session in the back channel, and it signs the
 // person out at the provider.
 func TestApache(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{
 			"path": r.URL.Path, "sub": r.Header.Get("OIDC_CLAIM_sub"), "acr": r.Header.Get("OIDC_CLAIM_acr"), "iss": r.Header.Get("OIDC_CLAIM_iss"),

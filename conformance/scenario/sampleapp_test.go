@@ -20,7 +20,7 @@ import (
 // fapi2-message-signing: what it refuses is shown elsewhere, by a provider that
 // misbehaves.
 func TestSampleApp(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	for _, signed := range []bool{false, true} {
 		t.Run(map[bool]string{false: "fapi2", true: "fapi2-message-signing"}[signed], func(t *testing.T) {
 			home := sample(t, n, signed)

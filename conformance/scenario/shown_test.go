@@ -130,7 +130,7 @@ func consentIsWhatWasShown(t *testing.T, n *nation) {
 // TestAnApprovalIsOfWhatWasShown: the page that asks for another device names the app
 // that was shown, or counts for nothing (RFC 8628 §3.3).
 func TestAnApprovalIsOfWhatWasShown(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	p := newParty(t, n, "app-beside")
 	d := declaring{name: "Máy tự phục vụ", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status"}
 	d.register(t, n, p)
@@ -158,7 +158,7 @@ func TestAnApprovalIsOfWhatWasShown(t *testing.T) {
 // TestAMergeShowsWhatStays: whoever agrees to more reads what the grant holds already
 // (Grant Management §3.3), and a withdrawal is of the version that was shown.
 func TestAMergeShowsWhatStays(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	b, who := browser(t), n.someone(t)
 	before := n.app.tokens(t, b, who, civilDetail)
 	verifier := random() + random()

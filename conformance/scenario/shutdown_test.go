@@ -15,7 +15,7 @@ import (
 // TestEndingLosesNothing: requests that the server has begun to read when it is
 // told to end are answered as on any other day, then it ends well; and what they
 // did is there after the next start.
-func TestEndingLosesNothing(t *testing.T) { onBoth(t, ended) }
+func TestEndingLosesNothing(t *testing.T) { onEach(t, ended) }
 
 func ended(t *testing.T, n *nation) {
 	p, who, b := n.app, n.someone(t), browser(t)

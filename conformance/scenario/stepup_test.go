@@ -15,7 +15,7 @@ import (
 // TestStepUp is the whole circle of RFC 9470: the broker asks for a newer sign-in,
 // the app passes that on, the person signs in again, and the data come.
 func TestStepUp(t *testing.T) {
-	n := begin(t, "")
+	n := begin(t, usual())
 	p := newParty(t, n, "app-fresh")
 	file := filepath.Join(t.TempDir(), "fresh.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, `

@@ -72,6 +72,9 @@ func (d *DPoP) Again(a Answer) bool {
 	return a.Status >= 400 && (a.ErrorCode() == "use_dpop_nonce" || strings.Contains(a.Header.Get("WWW-Authenticate"), `"use_dpop_nonce"`))
 }
 
+// Nonced reports whether the server last called gives nonces.
+func (d *DPoP) Nonced() bool { return d.nonces[d.host] != "" }
+
 // bare is a public key as it goes into a proof.
 func bare(k Key) any {
 	public := k.Public()

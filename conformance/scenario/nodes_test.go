@@ -1,0 +1,55 @@
+package scenario_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"hopnhat/conformance/harness"
+	"hopnhat/conformance/harness/pgtest"
+)
+
+// provision makes databases with the roles and rights that the program prints,
+// migrates and fills them as those who may, and returns them as a server reaches them.
+func provision(t *testing.T) (database, registry string) {
+	t.Helper()
+	main, nation := pgtest.Names(t)
+	pgtest.Script(t, harness.Run(t, nil, "migrate", "--print-roles", "--database", "postgres://localhost/"+main, "--registry", "postgres://localhost/"+nation))
+	harness.Run(t, nil, "migrate", "--database", pgtest.As(t, "hopnhat_migrate", main))
+	harness.Run(t, nil, "registry", "generate", "--persons", "300", "--seed", "2026", "--registry", pgtest.As(t, "hopnhat_registry_load", nation))
+	return pgtest.As(t, "hopnhat_server", main), pgtest.As(t, "hopnhat_registry_read", nation)
+}
+
+// behindBalancer prepares two nodes, each a site of its own since the release log is
+// not shared, and what stands in front of them at a port. It returns the port of the
+// first node, to which the demonstration's apps are the next two.
+func (n *nation) behindBalancer(t *testing.T, port int, database string) (first int) {
+	t.Helper()
+	first = harness.Port(t, 7)
+	inside := []string{fmt.Sprintf("127.0.0.1:%d", first), fmt.Sprintf("127.0.0.1:%d", first+3)}
+	alias := []string{fmt.Sprintf("127.0.0.1:%d", first+4), fmt.Sprintf("127.0.0.1:%d", first+5)}
+	front := harness.Balancer{Port: port, To: []string{"http://" + inside[0], "http://" + inside[1]}}
+	var common []string
+	if n.secure != nil {
+		front.Authority = n.secure.Authority
+		mutual := front
+		mutual.Port, mutual.To, mutual.ClientAuth = port+3, []string{"http://" + alias[0], "http://" + alias[1]}, tls.RequestClientCert
+		harness.Balance(t, mutual)
+		common = []string{"--mtls-issuer-alias", n.secure.Alias, "--mtls-client-ca", n.secure.Authority.File}
+	}
+	n.base = harness.Balance(t, front)
+	common = append(common, "--issuer", n.base, "--trusted-proxies", "127.0.0.1", "--keys", filepath.Join(n.state, "keys"))
+	n.tool = append(n.tool, "--issuer", n.base, "--keys", filepath.Join(n.state, "keys"))
+	n.argument = append([]string{"--listen", inside[0]}, common...)
+	n.serve = append([]string{"serve", "--listen", inside[1], "--site", "dc2", "--address-burst", "100000", "--log-level", "debug"}, n.tool...)
+	n.serve = append(n.serve, common...)
+	if n.secure != nil {
+		n.argument = append(n.argument, "--mtls-listen", alias[0])
+		n.serve = append(n.serve, "--mtls-listen", alias[1])
+	}
+	// Last, so they count: a folder of its own, and another way to the database.
+	n.serve = append(n.serve, "--state", n.state+"-2", "--database", pgtest.Pooled(t, database))
+	n.second = &harness.Process{Base: "http://" + inside[1]}
+	return first
+}
