@@ -49,6 +49,7 @@ type DB struct {
 	write   *gorm.DB
 	read    *gorm.DB
 	pools   []*sql.DB
+	beats   *sql.DB // one connection, opened by the first Beat
 	now     func() time.Time
 	// logOrigin is the shard of the release log that is written now.
 	logOrigin string
@@ -106,7 +107,7 @@ func (db *DB) openPostgreSQL(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("opening the database %s: %w", sqldb.Redacted(o.DSN), err)
 	}
-	db.dialect, db.pools = PostgreSQL, []*sql.DB{server.Pool}
+	db.dialect, db.pools, db.beats = PostgreSQL, []*sql.DB{server.Pool}, server.Single()
 	db.write, err = db.gorm(postgres.New(postgres.Config{Conn: server.Pool}), false)
 	if err != nil {
 		return errors.Join(err, server.Pool.Close())
@@ -151,6 +152,10 @@ func (db *DB) openSQLite(o Options) error {
 		w.Close()
 		return err
 	}
+	if db.beats, err = sql.Open(sqlite.DriverName, sqldb.URI(path)+"?_pragma=busy_timeout(1000)&_pragma=synchronous(FULL)"); err != nil {
+		return errors.Join(err, w.Close(), r.Close())
+	}
+	db.beats.SetMaxOpenConns(1)
 	db.write, db.read, db.pools = write, read, []*sql.DB{w, r}
 	return nil
 }
@@ -177,7 +182,7 @@ func (db *DB) Dialect() Dialect { return db.dialect }
 
 // Close ends all connections.
 func (db *DB) Close() error {
-	var all []error
+	all := []error{db.beats.Close()}
 	for _, pool := range db.pools {
 		all = append(all, pool.Close())
 	}

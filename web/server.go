@@ -100,14 +100,6 @@ type Pseudonyms interface {
 	Audit(ctx context.Context, subject authz.Subject) (string, error)
 }
 
-// Health tells whether a part of the service works, for /readyz.
-type Health struct {
-	Name  string
-	Check func(ctx context.Context) error
-	// Cause names, in one stable word, why Check failed; it may be nil.
-	Cause func(err error) string
-}
-
 // Options is what the server is made of; all but Demo and DemoApps are needed.
 type Options struct {
 	Issuer     string
@@ -133,7 +125,8 @@ type Options struct {
 	// Broker answers release requests.
 	Broker  http.Handler
 	Metrics http.Handler
-	Health  []Health
+	// Parts is what is known of what the node needs, for /readyz.
+	Parts   func() []Part
 	Logouts Logouts
 	// LogoutQueued is told when logout tokens were queued, Answered when a person has
 	// answered a request of another device.
@@ -239,7 +232,10 @@ func (s *Server) routes() {
 	a.Get("/log/key", forPrograms(s.logKey))
 	a.Get("/log/checkpoint", forPrograms(s.page(s.checkpoint)))
 	a.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
-	a.Get("/readyz", s.ready)
+	a.Get("/readyz", s.ready(""))
+	for _, role := range AllRoles {
+		a.Get("/readyz/"+string(role), s.ready(role))
+	}
 	a.Get("/metrics", s.onlyNear, adaptor.HTTPHandler(s.o.Metrics))
 	a.Get(static.Prefix+"*", s.file)
 	a.Use(func(c *fiber.Ctx) error {
@@ -408,22 +404,4 @@ func (s *Server) file(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, f.Type)
 	c.Set(fiber.HeaderCacheControl, static.CacheControl)
 	return c.Send(f.Body)
-}
-
-// ready names every part that does not work, without its inner details.
-func (s *Server) ready(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	parts := map[string]string{}
-	status := fiber.StatusOK
-	for _, h := range s.o.Health {
-		parts[h.Name] = "ok"
-		if err := h.Check(ctx); err != nil {
-			parts[h.Name], status = "unavailable", fiber.StatusServiceUnavailable
-			if h.Cause != nil {
-				parts[h.Name] += ": " + h.Cause(err)
-			}
-		}
-	}
-	return c.Status(status).JSON(parts)
 }

@@ -52,6 +52,8 @@ type parts struct {
 	directory  *clientauth.Directory
 	deliverer  *session.Deliverer
 	pinger     *decoupled.Pinger
+	watch      *watch
+	node       string // who serves the site: this folder on this machine
 	closers    []func() error
 }
 
@@ -138,6 +140,29 @@ func (c *config) open(ctx context.Context, node string) (*parts, error) {
 
 // contacts are those of the accounts, sealed under the keyring.
 func (p *parts) contacts() *identity.Contacts { return &identity.Contacts{Store: p.db, Keys: p.ring} }
+
+// takeSite makes this node the one of its site, until it is closed: before the log is
+// touched, whose one writer it will be.
+func (p *parts) takeSite(ctx context.Context) error {
+	folder, err := filepath.Abs(p.c.State)
+	if err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	p.node = host + ":" + folder
+	if err := p.db.TakeSite(ctx, p.c.Site, p.node); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		return p.db.LeaveSite(ctx, p.c.Site, p.node)
+	})
+	return nil
+}
 
 // openLog opens the release log of this quarter and brings into it what a crash
 // left out.
@@ -258,6 +283,9 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		return nil, err
 	}
 	fail := func(err error) (*parts, error) { return nil, errors.Join(err, p.close()) }
+	if err := p.takeSite(ctx); err != nil {
+		return fail(err)
+	}
 	if err := p.openLog(ctx); err != nil {
 		return fail(err)
 	}
@@ -268,6 +296,8 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	if _, err := p.registry.Status(ctx); err != nil {
 		return fail(err)
 	}
+	p.watch = newWatch(p.needs())
+	p.watch.first(ctx)
 	secure := strings.HasPrefix(c.Issuer, "https://")
 	p.sessions = session.New(p.db, c.sessionLimits(), secure, time.Now)
 	formKey, err1 := p.ring.Derive(ctx, keys.Secrets, "forms")
@@ -334,15 +364,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		Issuer: c.Issuer, Registration: registering, Keys: p.directory, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
 		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Logouts: p.db, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
-		Health: []web.Health{
-			{Name: "database", Check: p.db.Ping},
-			{Name: "keys", Check: p.ring.Health, Cause: func(err error) string {
-				cause, _ := keys.CauseOf(err)
-				return string(cause)
-			}},
-			{Name: "registry", Check: func(ctx context.Context) error { _, err := p.registry.Status(ctx); return err }},
-			{Name: "log", Check: func(ctx context.Context) error { _, err := p.log.Size(ctx); return err }},
-		},
+		Parts:        p.watch.parts,
 		LogoutQueued: waker(wake), Answered: waker(answered),
 		UserCodes:      authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
 		TrustedProxies: proxies, MetricsNetworks: scrapers, AccessLog: c.AccessLog, Certificate: certificate,

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -58,6 +59,22 @@ var metricTable = []metric{
 		tell(float64(s.Failed), "failed")
 		tell(float64(s.GivenUp), "given_up")
 	}},
+	{"hopnhat_part_up", "Whether a part that the node needs works, 1 or 0: what /readyz tells.", []string{"part"}, func(p *parts, tell func(float64, ...string)) {
+		for _, part := range p.watch.parts() {
+			up := 1.0
+			if part.Down {
+				up = 0
+			}
+			tell(up, part.Name)
+		}
+	}},
+	plain("hopnhat_log_checkpoint_age_seconds", "How old the newest checkpoint of the release log is; while entries come there is one each second.", func(p *parts) float64 {
+		age, err := p.log.CheckpointAge(time.Now())
+		if err != nil {
+			return 0
+		}
+		return age.Seconds()
+	}),
 	plain("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", func(*parts) float64 { return cpuSeconds() }),
 	plain("hopnhat_goroutines", "Goroutines.", func(*parts) float64 { return float64(runtime.NumGoroutine()) }),
 }

@@ -49,6 +49,7 @@ func (p *parts) serve(ctx context.Context, ready func()) error {
 		both.Wait()
 	}()
 	go p.purge(background)
+	go p.watch.run(background)
 	failed := make(chan error, 2)
 	issuer, alias, err := p.c.listen()
 	if err != nil {

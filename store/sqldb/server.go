@@ -63,6 +63,13 @@ func Dial(ctx context.Context, dsn string, conns int, limit time.Duration) (*Ser
 	return &Server{Pool: pool, Config: config, Pooled: pooled}, nil
 }
 
+// Single is a pool of one connection, for what must not wait behind the others.
+func (s *Server) Single() *sql.DB {
+	pool := stdlib.OpenDB(*s.Config)
+	pool.SetMaxOpenConns(1)
+	return pool
+}
+
 // throughPooler connects once, and reports whether the process that answers is another
 // than the one that took the connection: a pooler makes up the number of its own.
 func throughPooler(ctx context.Context, config *pgx.ConnConfig) (bool, error) {

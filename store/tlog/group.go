@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/transparency-dev/tessera"
@@ -16,6 +17,10 @@ type groups struct {
 	queue    chan waiting
 	stop     chan struct{}
 	done     chan struct{}
+	// failed is why the last group was not written, nil if it was; began is when the
+	// group that is being written was begun, zero if none is.
+	failed atomic.Pointer[error]
+	began  atomic.Int64
 }
 
 type waiting struct {
@@ -106,12 +111,19 @@ func (g *groups) drain(group []waiting) []waiting {
 // disk. The context is the log's: that one caller has gone must not take the
 // others' entries back.
 func (g *groups) write(ctx context.Context, group []waiting) {
+	g.began.Store(time.Now().UnixNano())
+	defer g.began.Store(0)
 	futures := make([]tessera.IndexFuture, len(group))
 	for i, w := range group {
 		futures[i] = g.appender.Add(ctx, w.entry)
 	}
 	for i, w := range group {
 		index, err := futures[i]()
+		if err == nil {
+			g.failed.Store(nil)
+		} else {
+			g.failed.Store(&err)
+		}
 		w.answer <- answer{index.Index, err}
 	}
 }

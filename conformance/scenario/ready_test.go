@@ -1,0 +1,157 @@
+package scenario_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"hopnhat/conformance/harness"
+	"hopnhat/conformance/harness/pgtest"
+)
+
+// readiness is what /readyz says of a role, and which parts it names as down.
+func readiness(t *testing.T, base, role string) (status int, down map[string]string) {
+	t.Helper()
+	answer, err := http.Get(base + "/readyz" + role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	parts := map[string]string{}
+	if err := json.NewDecoder(answer.Body).Decode(&parts); err != nil {
+		t.Fatal(err)
+	}
+	maps.DeleteFunc(parts, func(_, said string) bool { return said == "ok" })
+	return answer.StatusCode, parts
+}
+
+// becomes waits until the node says that these parts are down and no others, and
+// checks that exactly these roles are out.
+func becomes(t *testing.T, base string, down map[string]string, out ...string) {
+	t.Helper()
+	again, over := time.NewTicker(100*time.Millisecond), time.NewTimer(time.Minute)
+	defer again.Stop()
+	defer over.Stop()
+	for {
+		_, said := readiness(t, base, "")
+		if maps.Equal(said, down) {
+			break
+		}
+		select {
+		case <-again.C:
+		case <-over.C:
+			t.Fatalf("/readyz says %v is down, want %v", said, down)
+		}
+	}
+	for _, role := range []string{"provider", "broker", "portal"} {
+		want := http.StatusOK
+		for _, one := range out {
+			if one == role {
+				want = http.StatusServiceUnavailable
+			}
+		}
+		if status, said := readiness(t, base, "/"+role); status != want {
+			t.Errorf("/readyz/%s is %d with %v down, want %d", role, status, said, want)
+		}
+	}
+	want := http.StatusOK
+	if len(out) > 0 {
+		want = http.StatusServiceUnavailable
+	}
+	if status, _ := readiness(t, base, ""); status != want {
+		t.Errorf("/readyz is %d, want %d", status, want)
+	}
+}
+
+// TestReadinessOfReleases: a release log that cannot be written takes the broker out and
+// nothing else; people go on signing in.
+func TestReadinessOfReleases(t *testing.T) {
+	n := begin(t, onSQLite)
+	p, who := n.app, n.someone(t)
+	token := p.tokens(t, browser(t), who, taxDetail).text("access_token")
+	if a := p.release(t, token, taxRead); a.status != http.StatusOK {
+		t.Fatal(a.raw)
+	}
+	becomes(t, n.base, map[string]string{})
+	t.Run("the newest bundle is gone", func(t *testing.T) {
+		newest := newestBundle(t, filepath.Join(n.state, "tlog"))
+		aside := filepath.Join(t.TempDir(), "bundle")
+		if err := os.Rename(newest, aside); err != nil {
+			t.Fatal(err)
+		}
+		becomes(t, n.base, map[string]string{"log": "unavailable: damaged"}, "broker")
+		p.tokens(t, browser(t), n.someone(t), taxDetail)
+		if err := os.Rename(aside, newest); err != nil {
+			t.Fatal(err)
+		}
+	})
+	becomes(t, n.base, map[string]string{})
+	if a := p.release(t, token, taxRead); a.status != http.StatusOK {
+		t.Errorf("mended, and a release is answered %d %s", a.status, a.raw)
+	}
+}
+
+// newestBundle is the entry bundle that was written last.
+func newestBundle(t *testing.T, folder string) (newest string) {
+	t.Helper()
+	var when time.Time
+	if err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(path, "tile/entries") {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && !info.ModTime().Before(when) {
+			newest, when = path, info.ModTime()
+		}
+		return err
+	}); err != nil || newest == "" {
+		t.Fatalf("no bundle: %v", err)
+	}
+	return newest
+}
+
+// TestReadinessOfCommits: where nothing can be committed, a primary that waits for a
+// standby that is not there, every role is out within seconds, and back when it can.
+func TestReadinessOfCommits(t *testing.T) {
+	cluster := ownCluster(t)
+	t.Setenv(pgtest.Env, cluster)
+	n := begin(t, onPostgres)
+	becomes(t, n.base, map[string]string{})
+	pgtest.Script(t, "ALTER SYSTEM SET synchronous_standby_names = 'nobody';\nSELECT pg_reload_conf();")
+	becomes(t, n.base, map[string]string{"database": "unavailable"}, "provider", "broker", "portal")
+	pgtest.Script(t, "SET synchronous_commit = local;\nALTER SYSTEM RESET synchronous_standby_names;\nSELECT pg_reload_conf();")
+	becomes(t, n.base, map[string]string{})
+}
+
+// ownCluster starts a PostgreSQL cluster for a test that changes its configuration.
+func ownCluster(t *testing.T) string {
+	t.Helper()
+	name := fmt.Sprintf("ready-%d", os.Getpid())
+	script := filepath.Join(harness.Root(t), "conformance", "harness", "postgres.sh")
+	output, err := exec.CommandContext(t.Context(), "bash", script, "start", name).Output()
+	t.Cleanup(func() { _ = exec.Command("bash", script, "stop", name).Run() })
+	if err != nil {
+		t.Fatalf("starting a cluster: %v", err)
+	}
+	return strings.TrimSpace(string(output))
+}
+
+// TestTwoNodesOfOneSite: the second is told what is wrong, and touches nothing.
+func TestTwoNodesOfOneSite(t *testing.T) {
+	n := begin(t, onPostgres)
+	output, status := harness.Try(t, nil, append([]string{
+		"serve", "--issuer", n.base, "--listen", fmt.Sprintf("127.0.0.1:%d", harness.Port(t, 1)), "--keys", filepath.Join(n.state, "keys"),
+	}, append(n.tool, "--state", filepath.Join(t.TempDir(), "state"))...)...)
+	if status == 0 || !strings.Contains(output, "dc1 is served by") || !strings.Contains(output, "set `site`") {
+		t.Errorf("status %d: %s", status, output)
+	}
+	becomes(t, n.base, map[string]string{})
+}

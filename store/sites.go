@@ -1,0 +1,66 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// SiteLease is how long a site stays with a node that shows nothing of itself any
+// more. A node shows itself each 2 s.
+const SiteLease = 30 * time.Second
+
+// ErrSiteTaken means that another node serves the site.
+var ErrSiteTaken = errors.New("another node serves this site")
+
+// TakeSite makes a node the one of its site, unless another one is and lives:
+// ErrSiteTaken says which.
+func (db *DB) TakeSite(ctx context.Context, site, node string) error {
+	now := db.now().UTC()
+	res := db.writer(ctx).Exec(`INSERT INTO sites (site, node, seen_at) VALUES (?, ?, ?)
+		ON CONFLICT (site) DO UPDATE SET node = excluded.node, seen_at = excluded.seen_at WHERE sites.node = excluded.node OR sites.seen_at < ?`,
+		site, node, now, now.Add(-SiteLease))
+	if res.Error != nil {
+		return wrap("taking a site", res.Error)
+	}
+	if res.RowsAffected > 0 {
+		return nil
+	}
+	var other struct {
+		Node   string    `gorm:"column:node"`
+		SeenAt time.Time `gorm:"column:seen_at"`
+	}
+	if err := db.reader(ctx).Raw("SELECT node, seen_at FROM sites WHERE site = ?", site).Scan(&other).Error; err != nil {
+		return wrap("reading who serves a site", err)
+	}
+	return fmt.Errorf("%w: %s is served by %s, seen %s ago; each node needs a site of its own, since each writes its own release log: set `site`. If that node is gone, its site is free %s after it was last seen",
+		ErrSiteTaken, site, other.Node, now.Sub(other.SeenAt.UTC()).Round(time.Second), SiteLease)
+}
+
+// LeaveSite lets another node have the site at once.
+func (db *DB) LeaveSite(ctx context.Context, site, node string) error {
+	return wrap("leaving a site", db.writer(ctx).Exec("DELETE FROM sites WHERE site = ? AND node = ?", site, node).Error)
+}
+
+// Beat is one small write by the node of a site, which shows that it lives, and that
+// what is written here is kept. It uses a connection of its own, which no load takes
+// away, and is not counted in [DB.Stats]: it belongs to no request.
+func (db *DB) Beat(ctx context.Context, site, node string) error {
+	query := "UPDATE sites SET seen_at = ? WHERE site = ? AND node = ?"
+	if db.dialect == PostgreSQL {
+		query = "UPDATE sites SET seen_at = $1 WHERE site = $2 AND node = $3"
+	}
+	res, err := db.beats.ExecContext(ctx, query, db.now().UTC(), site, node)
+	if err != nil {
+		return unavailable("writing to the database", err)
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return unavailable("writing to the database", err)
+	} else if n == 0 {
+		return fmt.Errorf("%w: %w", authz.ErrUnavailable, ErrSiteTaken)
+	}
+	return nil
+}

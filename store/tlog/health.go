@@ -1,0 +1,67 @@
+package tlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/transparency-dev/tessera/api/layout"
+)
+
+// Causes of a log that does not work, beside [ErrDamaged] and [ErrOlder].
+var (
+	ErrAppend   = errors.New("entries cannot be written")
+	ErrUnsigned = errors.New("no checkpoint is made")
+)
+
+// Bounds on a log that works: a group of entries takes milliseconds, and there is a
+// checkpoint each second while entries come.
+const (
+	slowest = 5 * time.Second
+	oldest  = 10 * time.Second
+)
+
+// Health tells why the log cannot take entries now, nil if it can: the last ones were
+// not written, what is on disk is not what was signed, or checkpoints are not made. It
+// reads a few tiles and writes nothing. What an entry holds plays no part in it.
+func (l *Log) Health(ctx context.Context) error {
+	if failed := l.groups.failed.Load(); failed != nil {
+		return fmt.Errorf("%w: %w", ErrAppend, *failed)
+	}
+	if began := l.groups.began.Load(); began != 0 && time.Since(time.Unix(0, began)) > slowest {
+		return fmt.Errorf("%w: they wait for more than %s", ErrAppend, slowest)
+	}
+	_, signed, err := l.checkpoint()
+	none := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !none {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	size, err := l.Size(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if none {
+		if size == 0 {
+			return nil // it is new
+		}
+		return fmt.Errorf("%w: the checkpoint is gone", ErrDamaged)
+	}
+	if err := l.checkDisk(ctx, signed); err != nil {
+		return err
+	}
+	if size < signed.Size {
+		return fmt.Errorf("%w: %d entries where %d were signed", ErrOlder, size, signed.Size)
+	}
+	if size > 0 {
+		// The next entry is written together with those of its bundle.
+		if _, err := l.readBundle(ctx, (size-1)/layout.EntryBundleWidth, layout.PartialTileSize(0, (size-1)/layout.EntryBundleWidth, size)); err != nil {
+			return fmt.Errorf("%w: the newest entries: %w", ErrDamaged, err)
+		}
+	}
+	if age, err := l.CheckpointAge(time.Now()); err == nil && size > signed.Size && age > oldest {
+		return fmt.Errorf("%w: the newest is %s old and %d entries came since", ErrUnsigned, age.Round(time.Second), size-signed.Size)
+	}
+	return nil
+}
