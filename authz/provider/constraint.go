@@ -2,6 +2,7 @@ package provider
 
 import (
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (a
 		return authz.Confirmation{X5T: certificate}, none, nil
 	case len(proofs) > 0:
 		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, TokenPath), "")
-		if err == nil {
+		if err == nil && client.Method != authz.PublicClient { // see [share]
 			err = p.o.Proofs.Use(client.ID, proof)
 		}
 		return authz.Confirmation{JKT: proof.JKT}, proof, err
@@ -75,6 +76,9 @@ func (p *Provider) codeKey(r *http.Request, client *clientauth.Registered, jkt s
 	}
 	if jkt != "" && jkt != proof.JKT {
 		return none, authz.Refuse(authz.InvalidRequest, "dpop_jkt is not the key of the DPoP proof").At("dpop_jkt")
+	}
+	if client.Method == authz.PublicClient {
+		return proof, nil // spent with the write of the request: see [share]
 	}
 	return proof, p.o.Proofs.Use(client.ID, proof)
 }
@@ -119,8 +123,15 @@ func (p *Provider) held(r *http.Request, client authz.ClientID, bound authz.Conf
 	if proof.JKT != bound.JKT {
 		return "", authz.Refuse(authz.InvalidToken, "the proof is not by the key this token is bound to")
 	}
+	registered, err := p.o.Directory.Client(r.Context(), client)
+	if errors.Is(err, clientauth.ErrUnknownClient) {
+		return "", ended().Because(err)
+	}
+	if err != nil {
+		return "", authz.AsError(err)
+	}
 	// After the key, or who stole a token could use up its app's share of memory.
-	return proof.NextNonce, p.o.Proofs.Use(client, proof)
+	return proof.NextNonce, p.o.Proofs.Use(share(registered, proof), proof)
 }
 
 // aliases are the endpoints at the host that asks for client certificates (RFC

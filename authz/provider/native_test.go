@@ -105,6 +105,32 @@ func TestNative(t *testing.T) {
 			}
 		}
 	})
+	t.Run("RFC 9449 §11.1: a proof is remembered of who has something to prove, and of nobody else", func(t *testing.T) {
+		again := func(proof string, f url.Values) string {
+			t.Helper()
+			f.Set("client_id", "app")
+			r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(f.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("DPoP", proof)
+			out := httptest.NewRecorder()
+			w.Token(out, r)
+			return errorOf(t, out)
+		}
+		stranger, own := w.dpop(t, another, http.MethodPost, "/token", ""), w.dpop(t, mine, http.MethodPost, "/token", "")
+		with := func(token string) url.Values {
+			return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
+		}
+		for range 2 {
+			for _, f := range []url.Values{with("made-up"), with(given.Refresh), nativeCode("made-up")} {
+				if got := again(stranger, f); got != "invalid_grant" {
+					t.Errorf("a stranger's proof: %s", got)
+				}
+			}
+		}
+		if first, second := again(own, with(given.Refresh)), again(own, with(given.Refresh)); first != "" || second != "invalid_dpop_proof" {
+			t.Errorf("its own: %q, then %q", first, second)
+		}
+	})
 	t.Run("RFC 9449 §7.1: an access token is good with its key alone", func(t *testing.T) {
 		for k, want := range map[*ecdsa.PrivateKey]int{mine: 200, another: 401, nil: 401} {
 			if got := w.resource(t, w.UserInfo, k, http.MethodGet, "/userinfo", given.Access); got.Code != want {

@@ -135,6 +135,11 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound
 		if err := p.checkBinding(u, form, bound); err != nil {
 			return nil, p.failed(ctx, u, form, err)
 		}
+		if refreshing && u.client.Method == authz.PublicClient {
+			if err := p.o.Proofs.Use(share(u.client, assertion.Proof), assertion.Proof); err != nil {
+				return nil, err
+			}
+		}
 	} else {
 		for _, scope := range requester.GetRequestedScopes() {
 			requester.GrantScope(scope)
