@@ -98,6 +98,7 @@ func (s *Server) approvePage(v *visit, handle authz.AuthorizationID) (view.Appro
 	if asked.Device.State == decoupled.Confirmed {
 		return view.Approve{}, redirect(errand{authorization: string(handle)}.done())
 	}
+	v.hear(asked.Request.UILocales...)
 	n, err := s.notice(v.ctx, asked.Waiting, who.Subject, v.lang)
 	if err != nil {
 		return view.Approve{}, err

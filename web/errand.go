@@ -15,13 +15,14 @@ import (
 type errand struct {
 	authorization string
 	next          string
+	locale        string            // that the app asks for
 	waiting       *provider.Waiting // of an app's request, once a page has asked for it
 }
 
 // errand is the one of this request. What is longer than any of ours would grow
 // addresses beyond what is read, and is as good as none.
 func (v *visit) errand() errand {
-	e := errand{authorization: v.param("a"), next: v.param("next")}
+	e := errand{authorization: v.param("a"), next: v.param("next"), locale: v.asked}
 	if len(e.authorization) > 256 {
 		e.authorization = "-"
 	}
@@ -38,21 +39,36 @@ func (v *visit) waitingErrand() (errand, error) {
 		return e, nil
 	}
 	w, err := v.s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(e.authorization))
-	e.waiting = &w
-	return e, err
-}
-
-// carried is what pages and forms of a sign-in carry along.
-func (e errand) carried() (name, value string) {
-	if e.authorization != "" {
-		return "a", e.authorization
+	if err != nil {
+		return e, err
 	}
-	return "next", local(e.next)
+	v.hear(w.Request.UILocales...)
+	e.waiting, e.locale = &w, v.asked
+	return e, nil
 }
 
+// address is one of a sign-in, with pairs of names and values.
+func (e errand) address(path string, pairs ...string) string {
+	query := url.Values{}
+	for _, field := range e.hidden() {
+		query.Set(field.Name, field.Value)
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		query.Set(pairs[i], pairs[i+1])
+	}
+	return path + "?" + query.Encode()
+}
+
+// hidden is what pages and forms of a sign-in carry along.
 func (e errand) hidden() []view.Field {
-	name, value := e.carried()
-	return []view.Field{{Name: name, Value: value}}
+	fields := []view.Field{{Name: "next", Value: local(e.next)}}
+	if e.authorization != "" {
+		fields = []view.Field{{Name: "a", Value: e.authorization}}
+	}
+	if e.locale != "" {
+		fields = append(fields, view.Field{Name: "ui_locales", Value: e.locale})
+	}
+	return fields
 }
 
 func (e errand) app() *view.App {
@@ -67,7 +83,7 @@ func (e errand) app() *view.App {
 // decides again, or a page of ours.
 func (e errand) done() string {
 	if e.authorization != "" {
-		return provider.AuthorizePath + "/resume?" + url.Values{"a": {e.authorization}}.Encode()
+		return e.address(provider.AuthorizePath + "/resume")
 	}
 	return local(e.next)
 }
@@ -78,7 +94,7 @@ func (e errand) cancel() string {
 	if e.waiting == nil {
 		return ""
 	}
-	return "/signin/cancel?" + url.Values{"a": {e.authorization}}.Encode()
+	return e.address("/signin/cancel")
 }
 
 // cancel sends the browser back to the app. Nobody but this browser and we know the
@@ -91,15 +107,8 @@ func (s *Server) cancel(v *visit) error {
 	return v.follow(next)
 }
 
-// step is the address of a page of a sign-in, with pairs of names and values.
-func (e errand) step(path string, pairs ...string) error {
-	name, value := e.carried()
-	query := url.Values{name: {value}}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		query.Set(pairs[i], pairs[i+1])
-	}
-	return redirect(path + "?" + query.Encode())
-}
+// step goes on to a page of a sign-in.
+func (e errand) step(path string, pairs ...string) error { return redirect(e.address(path, pairs...)) }
 
 // remark is what a page says of the form that was sent before. A form of a sign-in
 // answers with a redirect always, so that going back and reloading send nothing

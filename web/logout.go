@@ -48,7 +48,7 @@ func (s *Server) logout(v *visit) error {
 	if who == nil && v.c.Method() == http.MethodPost {
 		// A form of the app brings no cookie of ours: who is signed in is seen after
 		// one step of our own, which carries the verdict and not the ID token.
-		return redirect(provider.EndSessionPath + "/continue?" + url.Values{"logout": {asked.Ticket}}.Encode())
+		return redirect(v.onward("continue", "logout", asked.Ticket))
 	}
 	return s.askLogout(v, who, asked)
 }
@@ -68,9 +68,7 @@ func (s *Server) logoutContinue(v *visit) error {
 
 // askLogout signs out at once who need not be asked (RP-Initiated Logout §2).
 func (s *Server) askLogout(v *visit, who *session.Session, asked provider.Logout) error {
-	if lang, ok := view.ParseLang(asked.Lang); ok && v.c.Query("lang") == "" {
-		v.lang = lang
-	}
+	v.hear(asked.Lang)
 	switch {
 	case who == nil:
 		return s.endLeftover(v, asked)
@@ -86,8 +84,24 @@ func (s *Server) askLogout(v *visit, who *session.Session, asked provider.Logout
 		page.App = &a
 		v.leadsAway()
 	}
-	v.formPath = provider.EndSessionPath + "/continue?" + url.Values{"logout": {asked.Ticket}}.Encode()
+	if v.asked != "" {
+		page.Form.Hidden = append(page.Form.Hidden, view.Field{Name: "ui_locales", Value: v.asked})
+	}
+	v.formPath = v.onward("continue", "logout", asked.Ticket)
 	return v.show(page)
+}
+
+// onward is the address of the next page of a sign-out, with pairs of names and
+// values, in the language that was asked for.
+func (v *visit) onward(page string, pairs ...string) string {
+	query := url.Values{}
+	if v.asked != "" {
+		query.Set("ui_locales", v.asked)
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		query.Set(pairs[i], pairs[i+1])
+	}
+	return provider.EndSessionPath + "/" + page + "?" + query.Encode()
 }
 
 // endLeftover is for a browser that nobody is signed in with any more: whatever tab
@@ -270,7 +284,7 @@ func (s *Server) farewell(v *visit, f farewell, told []session.Told, client *aut
 		return err
 	}
 	body := base64.RawURLEncoding.EncodeToString(raw)
-	return redirect(provider.EndSessionPath + "/done?" + url.Values{"t": {body}, "s": {s.o.Forms.Token(v.bind(), "farewell "+body)}}.Encode())
+	return redirect(v.onward("done", "t", body, "s", s.o.Forms.Token(v.bind(), "farewell "+body)))
 }
 
 // opened is the farewell in the address; that of another browser, or an old one, is

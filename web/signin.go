@@ -39,6 +39,7 @@ func (s *Server) home(v *visit) error {
 
 // follow sends the browser where the provider says.
 func (v *visit) follow(next provider.Next) error {
+	v.hear(next.Lang)
 	v.keepState(next.BrowserState)
 	if next.Form == nil {
 		return v.c.Redirect(next.Location, http.StatusSeeOther)
@@ -329,6 +330,7 @@ func (s *Server) consentForm(v *visit) error {
 	if err != nil {
 		return err
 	}
+	v.hear(w.Request.UILocales...)
 	who, err := v.current()
 	if err != nil {
 		return err
@@ -375,6 +377,7 @@ func (s *Server) consent(v *visit) error {
 	if err != nil {
 		return err
 	}
+	v.hear(w.Request.UILocales...)
 	who, err := v.current()
 	if err != nil {
 		return err

@@ -20,11 +20,13 @@ import (
 
 // visit is one request to a page.
 type visit struct {
-	s       *Server
-	c       *fiber.Ctx
-	ctx     context.Context
-	http    *http.Request
-	lang    view.Lang
+	s    *Server
+	c    *fiber.Ctx
+	ctx  context.Context
+	http *http.Request
+	lang view.Lang
+	// asked is the language that an app asks for, empty if none.
+	asked   string
 	binding string // of the browser, for forms
 	session *session.Session
 	// formPath shows by GET the form that a POST answers with, for the language
@@ -52,7 +54,7 @@ func (s *Server) show(h func(*visit) error) fiber.Handler {
 			return fault(view.ErrorBadRequest)
 		}
 		v := &visit{s: s, c: c, ctx: ctx, http: r.WithContext(ctx)}
-		v.lang = s.language(c)
+		v.listen()
 		v.binding = c.Cookies(s.o.Sessions.BindingName())
 		c.Set(fiber.HeaderContentSecurityPolicy, policy)
 		c.Set(fiber.HeaderCacheControl, "no-store")
@@ -98,23 +100,6 @@ const (
 // that a tap began. The page where the password is typed keeps form-action: its form
 // ends at the next page of ours, and who gives up leaves it by a link.
 func (v *visit) leadsAway() { v.c.Set(fiber.HeaderContentSecurityPolicy, loads) }
-
-const langCookie = "hn_lang"
-
-// language is the parameter, else the cookie, else what the browser prefers.
-func (s *Server) language(c *fiber.Ctx) view.Lang {
-	if lang, ok := view.ParseLang(c.Query("lang")); ok {
-		c.Cookie(&fiber.Cookie{Name: langCookie, Value: string(lang), Path: "/", SameSite: fiber.CookieSameSiteLaxMode, MaxAge: 365 * 24 * 3600, HTTPOnly: true, Secure: s.o.Sessions.Secure()})
-		return lang
-	}
-	if lang, ok := view.ParseLang(c.Cookies(langCookie)); ok {
-		return lang
-	}
-	if accepted := c.AcceptsLanguages("vi", "en"); accepted == "en" {
-		return view.English
-	}
-	return view.Vietnamese
-}
 
 // bind makes sure that the browser has its binding cookie.
 func (v *visit) bind() string {

@@ -214,22 +214,11 @@ func (p *Provider) page(ctx context.Context, pending Pending, kind interaction.K
 	case interaction.Approve:
 		path = p.o.ApprovePath
 	}
-	lang := language(pending.Request.UILocales)
+	lang := authz.Language(pending.Request.UILocales...)
 	if lang != "" {
-		query.Set("lang", lang)
+		query.Set("ui_locales", lang)
 	}
 	return Next{Location: p.o.Issuer + path + "?" + query.Encode(), Lang: lang}, nil
-}
-
-// language picks the first of ui_locales that we speak (BCP 47, RFC 5646).
-func language(locales []string) string {
-	for _, l := range locales {
-		switch primary, _, _ := strings.Cut(strings.ToLower(l), "-"); primary {
-		case "vi", "en":
-			return primary
-		}
-	}
-	return ""
 }
 
 // Approve issues the code after the person has agreed. record writes what she

@@ -44,7 +44,7 @@ func (p *Provider) answer(ctx context.Context, a request.Authorization, paramete
 			mode = "query"
 		}
 	}
-	lang := language(a.UILocales)
+	lang := authz.Language(a.UILocales...)
 	switch mode {
 	case "form_post":
 		return Next{Form: &FormPost{Action: a.RedirectURI, Fields: parameters, Client: client.Client}, Lang: lang}, nil

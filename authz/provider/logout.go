@@ -43,7 +43,7 @@ func (p *Provider) EndSession(r *http.Request, signedIn *SignedIn) (Logout, erro
 	if err != nil {
 		return Logout{}, err
 	}
-	asked := leaving{URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"), Lang: language(strings.Fields(form.Get("ui_locales")))}
+	asked := leaving{URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"), Lang: authz.Language(strings.Fields(form.Get("ui_locales"))...)}
 	asked.Client = authz.ClientID(form.Get("client_id"))
 	if token := form.Get("id_token_hint"); token != "" {
 		hint, err := p.idTokenHint(token)
