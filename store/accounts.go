@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
@@ -16,40 +17,27 @@ type credentialsRow struct {
 	PasswordHash string     `gorm:"column:password_hash"`
 	Seed         []byte     `gorm:"column:totp_seed"`
 	Step         int64      `gorm:"column:totp_step"`
-	Failures     int        `gorm:"column:failures"`
-	FailedAt     *time.Time `gorm:"column:failed_at"`
+	DevicesSince *time.Time `gorm:"column:devices_since"`
 	LockedAt     *time.Time `gorm:"column:locked_at"`
 }
 
-const credentialsColumns = "a.subject, a.password_hash, a.totp_seed, a.totp_step, a.failures, a.failed_at, a.locked_at"
+const credentialsColumns = "a.subject, a.password_hash, a.totp_seed, a.totp_step, a.devices_since, a.locked_at"
 
 func (row credentialsRow) credentials() authn.Credentials {
 	return authn.Credentials{
 		Subject: authz.Subject(row.Subject), PasswordHash: row.PasswordHash, SealedSeed: row.Seed, LastStep: row.Step,
-		Failures: row.Failures, FailedAt: value(row.FailedAt), Locked: row.LockedAt != nil,
+		DevicesSince: value(row.DevicesSince), Locked: row.LockedAt != nil,
 	}
 }
 
 // Credentials finds those of a number's holder; a re-issued number's
-// predecessors find them too. For a number that nobody holds it tells the
-// failures counted under its key: by the same one statement, so that the time it
-// takes does not tell which it was.
-func (db *DB) Credentials(ctx context.Context, number authz.PersonalNumber, numberKey []byte) (authn.Credentials, error) {
-	var row struct {
-		Held        credentialsRow `gorm:"embedded"`
-		Attempts    int            `gorm:"column:attempts"`
-		AttemptedAt *time.Time     `gorm:"column:attempted_at"`
-	}
-	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+`, t.failures AS attempts, t.failed_at AS attempted_at FROM (SELECT 1) AS one
-		LEFT JOIN identifiers i ON i.number = ? AND i.kind = 'number' LEFT JOIN accounts a ON a.subject = i.subject
-		LEFT JOIN attempts t ON t.number_key = ?`, number.Reveal(), numberKey).Scan(&row).Error
-	if err != nil {
-		return authn.Credentials{}, wrap("reading credentials", err)
-	}
-	if row.Held.Subject == "" {
-		return authn.Credentials{Failures: row.Attempts, FailedAt: value(row.AttemptedAt)}, nil
-	}
-	return row.Held.credentials(), nil
+// predecessors find them too. A number that nobody holds is looked up by the same
+// statement.
+func (db *DB) Credentials(ctx context.Context, number authz.PersonalNumber) (authn.Credentials, error) {
+	var row credentialsRow
+	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+` FROM identifiers i JOIN accounts a ON a.subject = i.subject
+		WHERE i.number = ? AND i.kind = 'number'`, number.Reveal()).Scan(&row).Error
+	return row.credentials(), wrap("reading credentials", err)
 }
 
 // CredentialsOf finds those of a subject.
@@ -65,21 +53,55 @@ func (db *DB) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.C
 	return row.credentials(), nil
 }
 
-// CountFailure counts at the account, or at the number that has none.
-func (db *DB) CountFailure(ctx context.Context, numberKey []byte, subject authz.Subject, at time.Time) error {
-	if subject != "" {
-		return wrap("counting a failed sign-in", db.writer(ctx).Exec(
-			"UPDATE accounts SET failures = failures + 1, failed_at = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
+// CountAttempt counts an attempt by every budget, by one statement, or tells how long
+// to wait. The statement holds each row from then on, so those who come at once are
+// counted one after the other; the rows are always held in one order, so that no two
+// wait for each other.
+func (db *DB) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
+	now := at.UnixMilli()
+	var rows []string
+	var values []any
+	for _, b := range budgets {
+		// The insert is of a budget of which nothing was spent: one free attempt at least.
+		rows, values = append(rows, "(?, ?, 1, ?, ?)"), append(values, blob(b.Key), b.Free, now, now)
 	}
-	return wrap("counting a failed sign-in", db.writer(ctx).Exec(`INSERT INTO attempts (number_key, failures, failed_at) VALUES (?, 1, ?)
-		ON CONFLICT (number_key) DO UPDATE SET failures = attempts.failures + 1, failed_at = excluded.failed_at`, blob(numberKey), at.UTC()).Error)
+	var counted []struct{ Spent int }
+	err := db.writer(ctx).Raw("INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) VALUES "+strings.Join(rows, ", ")+`
+		ON CONFLICT (key) DO UPDATE SET spent = b.spent + 1, seen_at = excluded.seen_at, next_at = excluded.seen_at + CASE
+			WHEN b.spent + 1 < b.free THEN 0 WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
+			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END
+		WHERE b.next_at <= excluded.seen_at RETURNING spent`, values...).Scan(&counted).Error
+	if err != nil || len(counted) == len(budgets) {
+		return 0, wrap("counting an attempt to sign in", err)
+	}
+	keys := make([]blob, len(budgets))
+	for i, b := range budgets {
+		keys[i] = b.Key
+	}
+	var last struct{ Next int64 }
+	err = db.reader(ctx).Raw("SELECT max(next_at) AS next FROM sign_in_attempts WHERE key IN ?", keys).Scan(&last).Error
+	return max(time.Duration(last.Next-now)*time.Millisecond, time.Second), wrap("reading when to try again", err)
 }
 
-// AcceptCode advances the last time step and clears the failures. Of any number
-// of calls with one step exactly one returns nil (RFC 6238 §5.2).
+// ForgetAttempts gives budgets back in full.
+func (db *DB) ForgetAttempts(ctx context.Context, keys [][]byte) error {
+	blobs := make([]blob, len(keys))
+	for i, key := range keys {
+		blobs[i] = key
+	}
+	return wrap("forgetting attempts to sign in", db.writer(ctx).Exec("DELETE FROM sign_in_attempts WHERE key IN ?", blobs).Error)
+}
+
+// ForgetDevices ends the devices of an account that were known until then.
+func (db *DB) ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error {
+	return wrap("forgetting devices", db.writer(ctx).Exec("UPDATE accounts SET devices_since = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
+}
+
+// AcceptCode advances the last time step. Of any number of calls with one step
+// exactly one returns nil (RFC 6238 §5.2).
 func (db *DB) AcceptCode(ctx context.Context, subject authz.Subject, step int64) error {
 	return oneRow("accepting a one-time code", db.writer(ctx).Exec(
-		"UPDATE accounts SET totp_step = ?, failures = 0, failed_at = NULL WHERE subject = ? AND totp_step < ? AND locked_at IS NULL",
+		"UPDATE accounts SET totp_step = ? WHERE subject = ? AND totp_step < ? AND locked_at IS NULL",
 		step, string(subject), step))
 }
 
@@ -124,7 +146,7 @@ func (db *DB) Lock(ctx context.Context, subject authz.Subject, reason string, at
 			return wrap("revoking grants", err)
 		}
 		return oneRow("locking an account", db.writer(ctx).Exec(
-			"UPDATE accounts SET locked_at = ?, lock_reason = ? WHERE subject = ? AND locked_at IS NULL", at.UTC(), reason, string(subject)))
+			"UPDATE accounts SET locked_at = ?, lock_reason = ?, devices_since = ? WHERE subject = ? AND locked_at IS NULL", at.UTC(), reason, at.UTC(), string(subject)))
 	})
 }
 

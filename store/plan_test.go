@@ -10,6 +10,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
@@ -48,10 +49,17 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"authorize: the session", func() error { _, err := db.SessionBySecret(ctx, authz.HashSecret(string(s.ID))); return err }},
 			{"authorize: the consents", func() error { _, err := db.Consents(ctx, subject, "app"); return err }},
 			{"authorize: the end", func() error { return db.FinishPending(ctx, "p", midday) }},
-			{"login: by number", func() error { _, err := db.Credentials(ctx, "099000000003", []byte("k")); return err }},
+			{"login: by number", func() error { _, err := db.Credentials(ctx, "099000000003"); return err }},
 			{"login: by subject", func() error { _, err := db.CredentialsOf(ctx, subject); return err }},
-			{"login: a failure", func() error { return db.CountFailure(ctx, nil, subject, midday) }},
-			{"login: a failure of nobody", func() error { return db.CountFailure(ctx, []byte("k"), "", midday) }},
+			{"login: an attempt", func() error {
+				_, err := db.CountAttempt(ctx, []authn.Budget{{Key: []byte("network"), Free: 1}, {Key: []byte("account"), Free: 1}}, midday)
+				return err
+			}},
+			{"login: an attempt too soon", func() error {
+				_, err := db.CountAttempt(ctx, []authn.Budget{{Key: []byte("network"), Free: 1}, {Key: []byte("account"), Free: 1}}, midday)
+				return err
+			}},
+			{"login: attempts forgotten", func() error { return db.ForgetAttempts(ctx, [][]byte{[]byte("network"), []byte("account")}) }},
 			{"login: the code", func() error { return db.AcceptCode(ctx, subject, 9) }},
 			{"login: again", func() error {
 				return db.RenewSession(ctx, session.Session{ID: s.ID, Subject: subject}, authz.HashSecret(string(s.ID)))

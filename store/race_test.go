@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authn"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/provider"
@@ -103,29 +104,113 @@ func holder(t *testing.T, db *store.DB, number string) authz.Subject {
 }
 
 // TestNobodyCostsWhatSomebodyCosts: a number that nobody holds is looked up by as
-// many statements as one that has a holder, and waits as long after failures.
+// many statements as one that has a holder.
 func TestNobodyCostsWhatSomebodyCosts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		subject := holder(t, db, "099000000009")
-		for _, row := range []struct {
-			number  authz.PersonalNumber
-			subject authz.Subject
-		}{{"099000000009", subject}, {"099000000010", ""}} {
-			key := []byte("key of " + row.number.Reveal())
-			for want := range 3 {
-				before := db.Stats()
-				c, err := db.Credentials(t.Context(), row.number, key)
-				if err != nil || c.Subject != row.subject || c.Failures != want || want > 0 && !c.FailedAt.Equal(midday) {
-					t.Fatalf("%q after %d failures: %+v, %v", row.subject, want, c, err)
-				}
-				if after := db.Stats(); after.Queries-before.Queries != 1 {
-					t.Fatalf("%q was looked up by %d statements", row.subject, after.Queries-before.Queries)
-				}
-				if err := db.CountFailure(t.Context(), key, row.subject, midday); err != nil {
-					t.Fatal(err)
-				}
+		for number, want := range map[authz.PersonalNumber]authz.Subject{"099000000009": subject, "099000000010": ""} {
+			before := db.Stats()
+			c, err := db.Credentials(t.Context(), number)
+			if err != nil || c.Subject != want {
+				t.Fatalf("%q: %+v, %v", want, c, err)
+			}
+			if after := db.Stats(); after.Queries-before.Queries != 1 {
+				t.Fatalf("%q was looked up by %d statements", want, after.Queries-before.Queries)
 			}
 		}
+	})
+}
+
+// TestAttemptsThatComeTogether: however many attempts come at once, each in a
+// transaction of its own as on as many nodes, no budget counts more than it has; one
+// that another budget refuses is not counted; and what is used up waits longer each
+// time.
+func TestAttemptsThatComeTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		count := func(at time.Time, budgets ...authn.Budget) (wait time.Duration, err error) {
+			err = db.Tx(t.Context(), func(ctx context.Context) error {
+				if wait, err = db.CountAttempt(ctx, budgets, at); err == nil && wait > 0 {
+					err = authn.Throttled{Wait: wait}
+				}
+				return err
+			})
+			if errors.As(err, new(authn.Throttled)) {
+				err = nil
+			}
+			return wait, err
+		}
+		network := func(i int) authn.Budget { return authn.Budget{Key: []byte{'n', byte(i)}, Free: 5} }
+		account := authn.Budget{Key: []byte("account"), Free: 12}
+		var group sync.WaitGroup
+		var counted [4]atomic.Int32
+		for i := range 80 {
+			group.Go(func() {
+				switch wait, err := count(midday, network(i%4), account); {
+				case err != nil:
+					t.Error(err)
+				case wait == 0:
+					counted[i%4].Add(1)
+				case wait != 30*time.Second:
+					t.Errorf("waits %s", wait)
+				}
+			})
+		}
+		group.Wait()
+		sum := int32(0)
+		for i := range counted {
+			sum += counted[i].Load()
+			if n := counted[i].Load(); n > 5 {
+				t.Errorf("network %d: %d attempts of 5", i, n)
+			}
+		}
+		if sum != 12 {
+			t.Errorf("%d attempts of 12 at the account", sum)
+		}
+		// A device of its own is not touched by that.
+		device := authn.Budget{Key: []byte("device"), Free: 5}
+		at := midday
+		for i, want := range []time.Duration{0, 0, 0, 0, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute, 15 * time.Minute} {
+			if wait, err := count(at, device); err != nil || wait != 0 {
+				t.Fatalf("attempt %d: %s, %v", i, wait, err)
+			}
+			if want == 0 {
+				continue
+			}
+			for early, left := range map[time.Duration]time.Duration{0: want, want - time.Second: time.Second} {
+				if wait, err := count(at.Add(early), device); err != nil || wait != left {
+					t.Fatalf("after attempt %d and %s: %s, %v, want %s", i, early, wait, err, left)
+				}
+			}
+			at = at.Add(want)
+		}
+		if err := db.ForgetAttempts(t.Context(), [][]byte{device.Key, []byte("another")}); err != nil {
+			t.Fatal(err)
+		}
+		if wait, err := count(midday, device); err != nil || wait != 0 {
+			t.Fatalf("after it was forgotten: %s, %v", wait, err)
+		}
+	})
+}
+
+// TestForgetDevices: of one account, and by a lock too.
+func TestForgetDevices(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		an, binh := holder(t, db, "099000000021"), holder(t, db, "099000000022")
+		since := func(number authz.PersonalNumber, want time.Time) {
+			t.Helper()
+			if c, err := db.Credentials(t.Context(), number); err != nil || !c.DevicesSince.Equal(want) {
+				t.Fatalf("%+v, %v, want %s", c, err, want)
+			}
+		}
+		if err := db.ForgetDevices(t.Context(), an, midday); err != nil {
+			t.Fatal(err)
+		}
+		since("099000000021", midday)
+		since("099000000022", time.Time{})
+		if err := db.Lock(t.Context(), binh, "test", midday); err != nil {
+			t.Fatal(err)
+		}
+		since("099000000022", midday)
 	})
 }
 
@@ -314,7 +399,7 @@ func TestPurge(t *testing.T) {
 		if n, err := db.PurgeGrants(t.Context(), midday.Add(2*time.Hour), 3); err != nil || n != 3 {
 			t.Fatalf("got %d, %v, want a batch of 3", n, err)
 		}
-		if err := db.CountFailure(t.Context(), []byte("number"), "", midday); err != nil {
+		if _, err := db.CountAttempt(t.Context(), []authn.Budget{{Key: []byte("number"), Free: 5}}, midday); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := db.PurgeSessions(t.Context(), midday.AddDate(0, 0, 2), 10); err != nil || n != 1 {

@@ -140,7 +140,7 @@ func (db *DB) EndParty(ctx context.Context, subject authz.Subject, id authz.Sess
 	return nil
 }
 
-// PurgeSessions deletes attempts at unknown numbers that are older than a day,
+// PurgeSessions deletes what counts attempts to sign in of which there was none for a day,
 // delivered logout tokens older than 30 days, and sessions older than the five
 // years for which access to an account must be kept (Decree 69/2024/NĐ-CP Art.
 // 17(2)); at most limit rows of each.
@@ -148,14 +148,15 @@ func (db *DB) PurgeSessions(ctx context.Context, now time.Time, limit int) (int6
 	var total int64
 	for _, t := range []struct {
 		table, key, column string
-		before             time.Time
+		before             any
 	}{
-		{"attempts", "number_key", "failed_at", now.AddDate(0, 0, -1)},
-		{"logout_deliveries", "id", "done_at", now.AddDate(0, 0, -30)},
-		{"sessions", "id", "created_at", now.AddDate(-5, 0, 0)},
+		{"sign_in_attempts", "key", "seen_at", now.AddDate(0, 0, -1).UnixMilli()},
+		{"attempts", "number_key", "failed_at", now.AddDate(0, 0, -1).UTC()}, // of the release before
+		{"logout_deliveries", "id", "done_at", now.AddDate(0, 0, -30).UTC()},
+		{"sessions", "id", "created_at", now.AddDate(-5, 0, 0).UTC()},
 	} {
 		res := db.writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
-			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?)", t.before.UTC(), limit)
+			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?)", t.before, limit)
 		if res.Error != nil {
 			return total, wrap("purging "+t.table, res.Error)
 		}

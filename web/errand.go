@@ -2,9 +2,13 @@ package web
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
+
+	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
 	"hopnhat/authz/provider"
@@ -151,10 +155,20 @@ func (r remark) status() int {
 	switch {
 	case r.Problem == "":
 		return http.StatusOK
+	case r.Problem == string(view.SignInBusy):
+		return http.StatusServiceUnavailable
 	case r.Wait > 0:
 		return http.StatusTooManyRequests
 	default:
 		return http.StatusUnprocessableEntity
+	}
+}
+
+// told sets the status of a page with a remark, and when to try again.
+func (v *visit) told(r remark) {
+	v.c.Status(r.status())
+	if r.Wait > 0 {
+		v.c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(r.Wait.Seconds()))))
 	}
 }
 

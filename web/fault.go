@@ -124,7 +124,7 @@ func describe(page *view.Error, err error) {
 		page.Kind = view.ErrorNotFound
 	case errors.Is(err, authz.ErrConflict):
 		page.Kind = view.ErrorExpired
-	case errors.Is(err, authz.ErrUnavailable):
+	case errors.Is(err, authz.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		page.Kind = view.ErrorUnavailable
 	default:
 		page.Kind = view.ErrorInternal

@@ -81,7 +81,7 @@ func (s *Server) signInForm(v *visit) error {
 			return redirect(e.done())
 		}
 	}
-	v.c.Status(r.status())
+	v.told(r)
 	return v.show(view.SignIn{
 		Form: view.Form{Action: "/signin", Hidden: e.hidden()}, App: e.app(), CancelURL: e.cancel(),
 		Number: r.Number, Problem: view.SignInProblem(r.Problem), RetryMinutes: minutes(r.Wait),
@@ -108,10 +108,13 @@ func (s *Server) signIn(v *visit) error {
 		return again(view.SignInMalformed, 0)
 	}
 	ticket, err := s.o.Authn.Password(v.ctx, authn.Attempt{
-		Number: authz.PersonalNumber(number), Password: password, Address: v.address(), Binding: v.binding,
+		Number: authz.PersonalNumber(number), Password: password, Origin: v.origin(e),
 	})
 	var throttled authn.Throttled
+	var busy authn.Busy
 	switch {
+	case errors.As(err, &busy):
+		return again(view.SignInBusy, busy.Wait)
 	case errors.As(err, &throttled):
 		return again(view.SignInThrottled, throttled.Wait)
 	case errors.Is(err, authn.ErrWrong):
@@ -126,6 +129,24 @@ func (s *Server) signIn(v *visit) error {
 
 // maxNumber bounds what was typed for a number and is shown again.
 const maxNumber = 40
+
+// origin is where an attempt at a sign-in comes from. Whose app it is for is looked up
+// only where that is counted.
+func (v *visit) origin(e errand) authn.Origin {
+	return authn.Origin{
+		Address: v.address(), Binding: v.binding, Device: v.c.Cookies(v.s.o.Sessions.DeviceName()),
+		App: func() authz.ClientID {
+			if e.authorization == "" {
+				return ""
+			}
+			w, err := v.s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(e.authorization))
+			if err != nil {
+				return ""
+			}
+			return w.Client.ID
+		},
+	}
+}
 
 func minutes(wait time.Duration) int { return max(1, int(math.Ceil(wait.Minutes()))) }
 
@@ -150,7 +171,7 @@ func (s *Server) codeForm(v *visit) error {
 		v.leadsAway()
 	}
 	r := v.remark("/signin/code")
-	v.c.Status(r.status())
+	v.told(r)
 	return v.show(view.OneTimeCode{
 		Form: view.Form{Action: "/signin/code", Hidden: append(e.hidden(), view.Field{Name: "ticket", Value: ticket})},
 		App:  e.app(), CancelURL: e.cancel(), Problem: view.CodeProblem(r.Problem), RetryMinutes: minutes(r.Wait),
@@ -180,7 +201,7 @@ func (s *Server) signInCode(v *visit) error {
 	// twice, as a double tap does, gets the very session that it began.
 	secret := s.o.Forms.Token(v.binding, "session "+ticket+" "+code)
 	var began session.Session
-	err = s.o.Authn.Code(v.ctx, ticket, code, v.binding, v.address(), func(ctx context.Context, r authn.Result) (err error) {
+	device, err := s.o.Authn.Code(v.ctx, ticket, code, v.origin(e), func(ctx context.Context, r authn.Result) (err error) {
 		began, err = s.o.Sessions.Begin(ctx, s.o.Clients, session.SignIn{
 			Subject: r.Subject, Methods: r.Methods, At: r.At, UserAgent: v.c.Get(fiber.HeaderUserAgent), Secret: secret,
 		}, before)
@@ -205,6 +226,9 @@ func (s *Server) signInCode(v *visit) error {
 		return err
 	}
 	v.cookie(s.o.Sessions.CookieName(), secret, 12*time.Hour)
+	if device != "" {
+		v.cookie(s.o.Sessions.DeviceName(), device, authn.DeviceLife)
+	}
 	if before == nil || before.ID != began.ID {
 		v.forgetState()
 	}

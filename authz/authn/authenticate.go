@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/tally"
 )
 
 // Refusals of a sign-in.
@@ -42,23 +44,25 @@ type Credentials struct {
 	PasswordHash string
 	SealedSeed   []byte
 	LastStep     int64
-	Failures     int
-	FailedAt     time.Time
 	Locked       bool
+	// DevicesSince: devices that are older are no longer known.
+	DevicesSince time.Time
 }
 
-// Accounts keeps credentials. NumberKey is a digest, so that tries at numbers
-// that do not exist can be counted too.
+// Accounts keeps credentials, and counts attempts.
 type Accounts interface {
 	// Credentials finds those of a number's current holder. A number that nobody
-	// holds has an empty subject and the failures counted under its key; finding
-	// that out costs what finding a holder costs.
-	Credentials(ctx context.Context, number authz.PersonalNumber, numberKey []byte) (Credentials, error)
+	// holds has an empty subject; finding that out costs what finding a holder costs.
+	Credentials(ctx context.Context, number authz.PersonalNumber) (Credentials, error)
 	CredentialsOf(ctx context.Context, subject authz.Subject) (Credentials, error)
-	CountFailure(ctx context.Context, numberKey []byte, subject authz.Subject, at time.Time) error
-	// AcceptCode advances the last step and clears the failures. Of any number
-	// of calls with one step exactly one returns nil, the others
-	// authz.ErrConflict.
+	// CountAttempt counts one attempt by every budget, or tells how long to wait
+	// because one is used up; then the caller leaves its transaction undone. However
+	// many call it at once, on however many nodes, no budget counts more than it has.
+	CountAttempt(ctx context.Context, budgets []Budget, at time.Time) (wait time.Duration, err error)
+	// ForgetAttempts gives budgets back in full.
+	ForgetAttempts(ctx context.Context, keys [][]byte) error
+	// AcceptCode advances the last step. Of any number of calls with one step exactly
+	// one returns nil, the others authz.ErrConflict.
 	AcceptCode(ctx context.Context, subject authz.Subject, step int64) error
 	SetPasswordHash(ctx context.Context, subject authz.Subject, hash string) error
 	// ReplaceSeed puts a seed that was wrapped anew in the place of the one that
@@ -77,9 +81,19 @@ type Opener interface {
 type Attempt struct {
 	Number   authz.PersonalNumber
 	Password string
-	Address  netip.Addr
+	Origin
+}
+
+// Origin is where an attempt comes from.
+type Origin struct {
+	Address netip.Addr
 	// Binding ties the steps to one browser.
 	Binding string
+	// Device is the browser's device cookie, as it sent it.
+	Device string
+	// App tells the app that the sign-in is for, if it is for one; it is asked after a
+	// wrong guess only. It may be nil.
+	App func() authz.ClientID
 }
 
 // Result is a proven sign-in.
@@ -89,15 +103,26 @@ type Result struct {
 	At      time.Time
 }
 
+// Outcome is what became of an attempt, for /metrics.
+type Outcome struct {
+	Step   string // password or code
+	Result string // right, wrong, throttled, busy, locked, expired or failed
+	Known  bool   // whether the browser signed in to the account before
+}
+
 // Authenticator checks factors.
 type Authenticator struct {
 	accounts  Accounts
 	opener    Opener
 	hasher    *Hasher
 	addresses *Addresses
-	turns     *turns
 	tickets   cipher.AEAD
+	key       []byte
+	alarm     *alarm
 	now       func() time.Time
+
+	// Outcomes are the attempts so far.
+	Outcomes tally.Counter[Outcome]
 }
 
 // ticketLife is the time between the password and the code.
@@ -113,8 +138,16 @@ func New(accounts Accounts, opener Opener, hasher *Hasher, addresses *Addresses,
 	if err != nil {
 		return nil, fmt.Errorf("preparing sign-in tickets: %w", err)
 	}
-	return &Authenticator{accounts, opener, hasher, addresses, newTurns(), aead, now}, nil
+	key := hmac.New(sha256.New, ticketKey)
+	key.Write([]byte("devices and budgets"))
+	a := &Authenticator{accounts: accounts, opener: opener, hasher: hasher, addresses: addresses, tickets: aead, key: key.Sum(nil), alarm: newAlarm(now), now: now}
+	hasher.queue.alarmed = a.alarm.any
+	return a, nil
 }
+
+// Alarms tells whether strangers are guessing in numbers: of all sign-ins, and of
+// those for one app.
+func (a *Authenticator) Alarms() (nation, app bool) { return a.alarm.up() }
 
 var numberForm = regexp.MustCompile(`^[0-9]{12}$`)
 
@@ -125,112 +158,176 @@ type ticket struct {
 	Subject authz.Subject `json:"s"`
 	At      int64         `json:"t"`
 	Binding string        `json:"b"`
+	// Account tells the number apart; Device is the id of the browser's entry, if it
+	// was a known one.
+	Account []byte `json:"n"`
+	Device  []byte `json:"d,omitempty"`
 }
 
-// Password is the first step. It returns a sealed ticket for the second; no row
-// is written. Errors: ErrWrong, Throttled, ErrLocked.
+// Password is the first step. It returns a sealed ticket for the second. The attempt
+// is counted, in a commit of its own, before the password is looked at. Errors:
+// ErrWrong, Throttled, Busy, ErrLocked.
 func (a *Authenticator) Password(ctx context.Context, try Attempt) (string, error) {
-	subject, err := a.password(ctx, try)
+	t, err := a.password(ctx, try)
+	a.note(passwordStep, len(t.Device) > 0, try.Origin, err)
 	if err != nil {
 		return "", err
 	}
-	return a.seal(ticket{subject, a.now().Unix(), try.Binding})
+	t.At, t.Binding = a.now().Unix(), try.Binding
+	return a.seal(t)
 }
 
-func (a *Authenticator) password(ctx context.Context, try Attempt) (authz.Subject, error) {
-	if wait := a.addresses.Take(try.Address); wait > 0 {
-		return "", Throttled{wait}
+// password fills in what the ticket says of account and browser, as far as it came.
+func (a *Authenticator) password(ctx context.Context, try Attempt) (t ticket, err error) {
+	t.Account = a.mac("number", []byte(try.Number.Reveal()))
+	d, said := a.device(try.Device, t.Account)
+	lane := strangers
+	if said {
+		t.Device, lane = []byte(d.id), known
+	} else if wait := a.addresses.Take(try.Address); wait > 0 {
+		return t, Throttled{wait}
 	}
-	key := sha256.Sum256([]byte("number " + try.Number.Reveal()))
 	if !numberForm.MatchString(try.Number.Reveal()) {
-		return "", ErrWrong // nobody's, as everybody can see
+		return t, ErrWrong // nobody's, as everybody can see
 	}
-	done, err := a.turns.take(ctx, key)
+	leave, err := a.hasher.queue.admit(lane)
 	if err != nil {
-		return "", err
+		return t, err
 	}
-	defer done()
-	c, err := a.accounts.Credentials(ctx, try.Number, key[:])
+	defer leave()
+	if err := a.spend(ctx, a.budgets(passwordStep, t.Account, string(t.Device), try.Address)); err != nil {
+		return t, err
+	}
+	c, err := a.accounts.Credentials(ctx, try.Number)
 	if err != nil {
-		return "", err
+		return t, err
 	}
-	if wait := c.FailedAt.Add(penalty(c.Failures)).Sub(a.now()); wait > 0 {
-		return "", Throttled{wait}
-	}
-	match, stale, err := a.hasher.Check(ctx, try.Password, c.PasswordHash)
-	if err != nil {
-		return "", err
-	}
-	if !match || c.Subject == "" {
-		if err := a.accounts.CountFailure(ctx, key[:], c.Subject, a.now()); err != nil {
-			return "", err
+	if said && !a.knows(c, d) {
+		// Signed out everywhere, or another password since: a stranger after all.
+		t.Device, lane = nil, strangers
+		if wait := a.addresses.Take(try.Address); wait > 0 {
+			return t, Throttled{wait}
 		}
-		return "", ErrWrong
+		if err := a.spend(ctx, a.budgets(passwordStep, t.Account, "", try.Address)); err != nil {
+			return t, err
+		}
 	}
-	if c.Locked {
-		return "", ErrLocked
+	match, stale, err := a.hasher.check(ctx, lane, try.Password, c.PasswordHash)
+	switch {
+	case err != nil:
+		return t, err
+	case !match || c.Subject == "":
+		return t, ErrWrong
+	case c.Locked:
+		return t, ErrLocked
 	}
 	if stale {
 		if hash, err := a.hasher.Hash(ctx, try.Password); err == nil {
 			if err := a.accounts.SetPasswordHash(ctx, c.Subject, hash); err != nil {
-				return "", err
+				return t, err
 			}
 		}
 	}
-	return c.Subject, nil
+	t.Subject = c.Subject
+	return t, nil
 }
 
-// Code is the second step: it accepts a one-time code and, in the same
-// transaction, runs start, which begins the session. Errors: ErrTicket,
-// ErrWrong, Throttled, ErrLocked.
-func (a *Authenticator) Code(ctx context.Context, sealedTicket, code, binding string, address netip.Addr, start func(ctx context.Context, r Result) error) error {
-	t, err := a.good(sealedTicket, binding)
-	if err != nil {
-		return err
+// note counts what became of an attempt.
+func (a *Authenticator) note(step string, known bool, from Origin, err error) {
+	o := Outcome{Step: step, Result: "right", Known: known}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrWrong):
+		o.Result = "wrong"
+		var app authz.ClientID
+		if from.App != nil {
+			app = from.App()
+		}
+		a.alarm.wrong(app)
+	case errors.As(err, new(Throttled)):
+		o.Result = "throttled"
+	case errors.As(err, new(Busy)):
+		o.Result = "busy"
+	case errors.Is(err, ErrLocked):
+		o.Result = "locked"
+	case errors.Is(err, ErrTicket):
+		o.Result = "expired"
+	default:
+		o.Result = "failed"
 	}
-	if wait := a.addresses.Take(address); wait > 0 {
-		return Throttled{wait}
+	a.Outcomes.Add(o)
+}
+
+// Code is the second step: it accepts a one-time code and, in the same transaction,
+// runs start, which begins the session. It returns the browser's device cookie, in
+// which this account is now known.
+//
+// The attempt is counted in that transaction before the code is compared, and nothing
+// is told before the commit: a guess whose commit fails is not counted and not
+// answered either. It does not end with the request. Errors: ErrTicket, ErrWrong,
+// Throttled, ErrLocked.
+func (a *Authenticator) Code(ctx context.Context, sealedTicket, code string, from Origin, start func(ctx context.Context, r Result) error) (device string, err error) {
+	t, err := a.good(sealedTicket, from.Binding)
+	if err == nil {
+		device, err = a.code(ctx, t, code, from, start)
 	}
-	done, err := a.turns.take(ctx, sha256.Sum256([]byte("subject "+string(t.Subject))))
-	if err != nil {
-		return err
+	a.note(codeStep, len(t.Device) > 0, from, err)
+	return device, err
+}
+
+func (a *Authenticator) code(ctx context.Context, t ticket, code string, from Origin, start func(ctx context.Context, r Result) error) (string, error) {
+	if len(t.Device) == 0 {
+		if wait := a.addresses.Take(from.Address); wait > 0 {
+			return "", Throttled{wait}
+		}
 	}
-	defer done()
 	c, err := a.accounts.CredentialsOf(ctx, t.Subject)
-	if err != nil {
-		return err
-	}
-	if wait := c.FailedAt.Add(penalty(c.Failures)).Sub(a.now()); wait > 0 {
-		return Throttled{wait}
-	}
-	if c.Locked {
-		return ErrLocked
+	switch {
+	case err != nil:
+		return "", err
+	case c.Locked:
+		return "", ErrLocked
 	}
 	seed, stale, err := a.opener.Open(ctx, c.SealedSeed, SeedAAD(c.Subject))
 	if err != nil {
-		return fmt.Errorf("opening a one-time code seed: %w", err)
+		return "", fmt.Errorf("opening a one-time code seed: %w", err)
 	}
 	now := a.now()
-	counter, ok := MatchCode(seed, code, now, c.LastStep)
-	if !ok {
-		if err := a.accounts.CountFailure(ctx, nil, c.Subject, now); err != nil {
+	budgets := a.budgets(codeStep, []byte(t.Subject), string(t.Device), from.Address)
+	right := false
+	counting, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTime)
+	defer cancel()
+	err = a.accounts.Tx(counting, func(ctx context.Context) error {
+		if err := a.count(ctx, budgets); err != nil {
 			return err
 		}
-		return ErrWrong
-	}
-	err = a.accounts.Tx(ctx, func(ctx context.Context) error {
-		if err := a.accounts.AcceptCode(ctx, c.Subject, counter); err != nil {
+		counter, ok := MatchCode(seed, code, now, c.LastStep)
+		if !ok {
+			return nil // counted, and that is all
+		}
+		switch err := a.accounts.AcceptCode(ctx, c.Subject, counter); {
+		case errors.Is(err, authz.ErrConflict):
+			return nil // the code was used by another request: wrong, and counted
+		case err != nil:
 			return err
 		}
+		used := [][]byte{budgets[0].Key, a.budgets(passwordStep, t.Account, string(t.Device), from.Address)[0].Key}
+		if err := a.accounts.ForgetAttempts(ctx, used); err != nil {
+			return err
+		}
+		right = true
 		return start(ctx, Result{c.Subject, []string{"pwd", "otp", "mfa"}, now.UTC()})
 	})
-	if errors.Is(err, authz.ErrConflict) {
-		return ErrWrong // the code was used by another request
+	switch {
+	case err != nil:
+		return "", err
+	case !right:
+		return "", ErrWrong
 	}
-	if err == nil && stale {
+	if stale {
 		a.rewrap(ctx, c)
 	}
-	return err
+	return a.remember(from.Device, t.Account, c)
 }
 
 // rewrap brings a seed under the newest key, a sign-in at a time after a

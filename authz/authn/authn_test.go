@@ -64,11 +64,6 @@ func TestThrottle(t *testing.T) {
 	if a.Take(netip.MustParseAddr("::ffff:192.0.2.1")) != a.Take(netip.MustParseAddr("192.0.2.1")) {
 		t.Fatal("an IPv4 address has two buckets")
 	}
-	for failures, want := range map[int]time.Duration{0: 0, 4: 0, 5: 30 * time.Second, 6: time.Minute, 10: 15 * time.Minute, 1000: 15 * time.Minute} {
-		if got := penalty(failures); got != want {
-			t.Errorf("after %d failures: %s, want %s", failures, got, want)
-		}
-	}
 }
 
 func TestPasswords(t *testing.T) {
@@ -90,12 +85,12 @@ func TestPasswords(t *testing.T) {
 		{"no account, and the dummy's own password", "no such account", "", false},
 		{"endless", strings.Repeat("x", 1<<20), hash, false},
 	} {
-		match, _, err := h.Check(ctx, row.password, row.hash)
+		match, _, err := h.check(ctx, strangers, row.password, row.hash)
 		if err != nil || match != row.match {
 			t.Errorf("%s: %v, %v", row.name, match, err)
 		}
 	}
-	if _, stale, err := NewHasher(Argon2{MemoryKiB: 128, Passes: 1, Lanes: 1}).Check(ctx, "mật khẩu dài", hash); err != nil || !stale {
+	if _, stale, err := NewHasher(Argon2{MemoryKiB: 128, Passes: 1, Lanes: 1}).check(ctx, strangers, "mật khẩu dài", hash); err != nil || !stale {
 		t.Errorf("changed parameters: stale %v, %v", stale, err)
 	}
 	for _, short := range []string{"", "1234567", strings.Repeat("x", 300)} {

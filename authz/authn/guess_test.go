@@ -3,7 +3,9 @@ package authn
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,22 +15,23 @@ import (
 	"hopnhat/authz"
 )
 
-// people keeps credentials in memory, and notes how many failures it counted.
+// people keeps credentials in memory, and counts attempts as the store does.
 type people struct {
-	mu       sync.Mutex
-	rows     map[authz.Subject]Credentials
-	numbers  map[string]authz.Subject
-	attempts map[string]Credentials
-	failures int
+	mu      sync.Mutex
+	rows    map[authz.Subject]Credentials
+	numbers map[string]authz.Subject
+	spent   map[string]int
+	counted int // attempts that were let through
+	// failing is what the next commits end with; lost says that they are made all the same.
+	failing error
+	// contexts sees the context of each count.
+	contexts func(ctx context.Context)
 }
 
-func (p *people) Credentials(_ context.Context, number authz.PersonalNumber, key []byte) (Credentials, error) {
+func (p *people) Credentials(_ context.Context, number authz.PersonalNumber) (Credentials, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if subject, ok := p.numbers[number.Reveal()]; ok {
-		return p.rows[subject], nil
-	}
-	return p.attempts[string(key)], nil
+	return p.rows[p.numbers[number.Reveal()]], nil
 }
 
 func (p *people) CredentialsOf(_ context.Context, subject authz.Subject) (Credentials, error) {
@@ -41,33 +44,56 @@ func (p *people) CredentialsOf(_ context.Context, subject authz.Subject) (Creden
 	return c, nil
 }
 
-func (p *people) CountFailure(_ context.Context, key []byte, subject authz.Subject, at time.Time) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.failures++
-	row, name := p.attempts[string(key)], string(key)
-	if subject != "" {
-		row = p.rows[subject]
+// CountAttempt is called within Tx, which holds the lock.
+func (p *people) CountAttempt(ctx context.Context, budgets []Budget, _ time.Time) (time.Duration, error) {
+	if p.contexts != nil {
+		p.contexts(ctx)
 	}
-	row.Failures, row.FailedAt = row.Failures+1, at
-	if subject != "" {
-		p.rows[subject] = row
-	} else {
-		p.attempts[name] = row
+	for _, b := range budgets {
+		if p.spent[string(b.Key)] >= b.Free {
+			return time.Minute, nil
+		}
+	}
+	for _, b := range budgets {
+		p.spent[string(b.Key)]++
+	}
+	p.counted++
+	return 0, nil
+}
+
+func (p *people) ForgetAttempts(_ context.Context, keys [][]byte) error {
+	for _, key := range keys {
+		delete(p.spent, string(key))
 	}
 	return nil
 }
 
 func (p *people) AcceptCode(_ context.Context, subject authz.Subject, step int64) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	row := p.rows[subject]
 	if step <= row.LastStep || row.Locked {
 		return authz.ErrConflict
 	}
-	row.LastStep, row.Failures, row.FailedAt = step, 0, time.Time{}
+	row.LastStep = step
 	p.rows[subject] = row
 	return nil
+}
+
+// Tx runs one transaction at a time; one that fails leaves nothing.
+func (p *people) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	spent, rows, counted := maps.Clone(p.spent), maps.Clone(p.rows), p.counted
+	err := fn(ctx)
+	if err == nil {
+		err = p.failing
+	}
+	if err != nil {
+		p.spent, p.rows, p.counted = spent, rows, counted
+	}
+	return err
 }
 
 func (p *people) SetPasswordHash(_ context.Context, subject authz.Subject, hash string) error {
@@ -80,7 +106,6 @@ func (p *people) SetPasswordHash(_ context.Context, subject authz.Subject, hash 
 }
 
 func (p *people) ReplaceSeed(context.Context, authz.Subject, []byte, []byte) error { return nil }
-func (p *people) Tx(ctx context.Context, fn func(ctx context.Context) error) error { return fn(ctx) }
 
 func (p *people) Open(_ context.Context, sealed, _ []byte) ([]byte, bool, error) {
 	return sealed, false, nil
@@ -88,11 +113,11 @@ func (p *people) Open(_ context.Context, sealed, _ []byte) ([]byte, bool, error)
 
 func (p *people) Rewrap(_ context.Context, sealed []byte) ([]byte, error) { return sealed, nil }
 
-func (p *people) seen() int { p.mu.Lock(); defer p.mu.Unlock(); return p.failures }
+func (p *people) seen() int { p.mu.Lock(); defer p.mu.Unlock(); return p.counted }
 
 const (
-	known   = authz.PersonalNumber("099000000017")
-	unknown = authz.PersonalNumber("099000000025")
+	held   = authz.PersonalNumber("099000000017")
+	nobody = authz.PersonalNumber("099000000025")
 )
 
 func guessed(t *testing.T) (*Authenticator, *people) {
@@ -103,9 +128,9 @@ func guessed(t *testing.T) (*Authenticator, *people) {
 		t.Fatal(err)
 	}
 	p := &people{
-		rows:     map[authz.Subject]Credentials{"s": {Subject: "s", PasswordHash: hash, SealedSeed: []byte("12345678901234567890")}},
-		numbers:  map[string]authz.Subject{known.Reveal(): "s"},
-		attempts: map[string]Credentials{},
+		rows:    map[authz.Subject]Credentials{"s": {Subject: "s", PasswordHash: hash, SealedSeed: []byte("12345678901234567890")}},
+		numbers: map[string]authz.Subject{held.Reveal(): "s"},
+		spent:   map[string]int{},
 	}
 	now := time.Unix(1_800_000_000, 0)
 	a, err := New(p, p, h, NewAddresses(1<<20, time.Second, func() time.Time { return now }), make([]byte, 32), func() time.Time { return now })
@@ -115,19 +140,27 @@ func guessed(t *testing.T) (*Authenticator, *people) {
 	return a, p
 }
 
-// together makes many attempts at once, each from an address of its own.
-func together(t *testing.T, try func(address netip.Addr) error) (wrong, throttled int) {
+// from is an origin; each i is a network of its own.
+func from(i int) Origin {
+	return Origin{Address: netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), Binding: "b"}
+}
+
+// together makes many attempts at once.
+func together(t *testing.T, try func(i int) error) (wrong, throttled int) {
 	t.Helper()
 	var group sync.WaitGroup
 	var w, h atomic.Int32
 	for i := range 200 {
 		group.Go(func() {
-			err := try(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
-			var wait Throttled
+			err := try(i)
+			for errors.As(err, new(Busy)) {
+				runtime.Gosched()
+				err = try(i)
+			}
 			switch {
 			case errors.Is(err, ErrWrong):
 				w.Add(1)
-			case errors.As(err, &wait):
+			case errors.As(err, new(Throttled)):
 				h.Add(1)
 			default:
 				t.Errorf("an attempt ended with %v", err)
@@ -138,32 +171,211 @@ func together(t *testing.T, try func(address netip.Addr) error) (wrong, throttle
 	return int(w.Load()), int(h.Load())
 }
 
-// TestGuessesThatComeTogether: however many attempts at one account come at once,
-// and from wherever, five are looked at before the account waits.
+// TestGuessesThatComeTogether: however many attempts at one account come at once, five
+// of one network are looked at, and of all networks fifty, before they wait; at numbers
+// that nobody holds too.
 func TestGuessesThatComeTogether(t *testing.T) {
-	for name, number := range map[string]authz.PersonalNumber{"passwords": known, "passwords of nobody": unknown} {
-		t.Run(name, func(t *testing.T) {
+	for name, network := range map[string]func(i int) int{"one network": func(int) int { return 0 }, "many": func(i int) int { return i }} {
+		want := map[string]int{"one network": freeOwn, "many": freeAccount}[name]
+		for whose, number := range map[string]authz.PersonalNumber{"somebody": held, "nobody": nobody} {
+			t.Run("passwords of "+whose+" from "+name, func(t *testing.T) {
+				a, p := guessed(t)
+				wrong, throttled := together(t, func(i int) error {
+					_, err := a.Password(t.Context(), Attempt{Number: number, Password: "wrong-password", Origin: from(network(i))})
+					return err
+				})
+				if wrong != want || p.seen() != want || throttled != 200-want {
+					t.Fatalf("%d guesses were looked at, %d counted, %d told to wait", wrong, p.seen(), throttled)
+				}
+			})
+		}
+		t.Run("codes from "+name, func(t *testing.T) {
 			a, p := guessed(t)
-			wrong, throttled := together(t, func(address netip.Addr) error {
-				_, err := a.Password(t.Context(), Attempt{Number: number, Password: "wrong-password", Address: address, Binding: "b"})
+			ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wrong, throttled := together(t, func(i int) error {
+				_, err := a.Code(t.Context(), ticket, "000000", from(network(i)), func(context.Context, Result) error { return nil })
 				return err
 			})
-			if wrong != 5 || p.seen() != 5 || throttled != 195 {
+			if wrong != want || p.seen() != want+1 || throttled != 200-want {
 				t.Fatalf("%d guesses were looked at, %d counted, %d told to wait", wrong, p.seen(), throttled)
 			}
 		})
 	}
-	t.Run("codes", func(t *testing.T) {
+}
+
+// signIn does both steps.
+func signIn(t *testing.T, a *Authenticator, p *people, o Origin) (device string, err error) {
+	t.Helper()
+	ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: o})
+	if err != nil {
+		return "", err
+	}
+	row := p.rows["s"]
+	row.LastStep = 0 // another code each time
+	p.rows["s"] = row
+	return a.Code(t.Context(), ticket, CurrentCode(row.SealedSeed, a.now()), o, func(context.Context, Result) error { return nil })
+}
+
+// TestNobodyShutsAnotherOut: whatever strangers guess, at the account and from her own
+// network, the browser that she signed in with signs in again.
+func TestNobodyShutsAnotherOut(t *testing.T) {
+	a, p := guessed(t)
+	a.addresses = NewAddresses(10, time.Hour, a.now)
+	device, err := signIn(t, a, p, from(1))
+	if err != nil || device == "" {
+		t.Fatalf("%q, %v", device, err)
+	}
+	guess := func(o Origin) error {
+		_, err := a.Password(t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: o})
+		return err
+	}
+	for range 20 {
+		_ = guess(from(2))
+	}
+	if _, err := signIn(t, a, p, from(3)); err != nil {
+		t.Fatalf("from another network, after one was used up: %v", err)
+	}
+	for i := range 200 {
+		_ = guess(from(i))
+	}
+	if _, err := signIn(t, a, p, from(4)); !errors.As(err, new(Throttled)) {
+		t.Fatalf("a stranger after many networks guessed: %v", err)
+	}
+	hers := from(1)
+	hers.Device = device
+	for range 3 * freeOwn { // and she is not counted out by her own sign-ins
+		if hers.Device, err = signIn(t, a, p, hers); err != nil {
+			t.Fatalf("the known browser: %v", err)
+		}
+	}
+	for i := range 2 * freeOwn {
+		if err := guess(hers); (i < freeOwn) != errors.Is(err, ErrWrong) {
+			t.Fatalf("guess %d in the known browser: %v", i, err)
+		}
+	}
+}
+
+// TestDeviceCookie: whose entry it is, and until when.
+func TestDeviceCookie(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(p *people, a *Authenticator, o *Origin)
+		known  bool
+	}{
+		{"as it was given", func(*people, *Authenticator, *Origin) {}, true},
+		{"from another network", func(_ *people, _ *Authenticator, o *Origin) { o.Address = from(9).Address }, true},
+		{"behind entries of others", func(_ *people, _ *Authenticator, o *Origin) { o.Device = "x.y." + o.Device }, true},
+		{"behind more entries than there may be", func(_ *people, _ *Authenticator, o *Origin) { o.Device = "x.y.z.u." + o.Device }, false},
+		{"a byte changed", func(_ *people, _ *Authenticator, o *Origin) {
+			o.Device = strings.Map(func(r rune) rune {
+				if r == rune(o.Device[0]) {
+					return 'A' + (r+1)%26
+				}
+				return r
+			}, o.Device)
+		}, false},
+		{"cut", func(_ *people, _ *Authenticator, o *Origin) { o.Device = o.Device[:20] }, false},
+		{"another person's", func(p *people, _ *Authenticator, _ *Origin) {
+			p.numbers[held.Reveal()], p.numbers[nobody.Reveal()] = "t", "s"
+		}, false},
+		{"made under another key", func(_ *people, a *Authenticator, _ *Origin) { a.key = make([]byte, 32) }, false},
+		{"after signing out everywhere", func(p *people, a *Authenticator, _ *Origin) {
+			c := p.rows["s"]
+			c.DevicesSince = a.now()
+			p.rows["s"] = c
+		}, false},
+		{"after another password", func(p *people, a *Authenticator, _ *Origin) {
+			c := p.rows["s"]
+			c.PasswordHash, _ = a.hasher.Hash(context.Background(), "another-password")
+			p.rows["s"] = c
+		}, false},
+		{"after half a year", func(_ *people, a *Authenticator, _ *Origin) {
+			then := a.now().Add(DeviceLife)
+			a.now = func() time.Time { return then }
+		}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a, p := guessed(t)
+			o := from(1)
+			var err error
+			if o.Device, err = signIn(t, a, p, o); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(o.Device, held.Reveal()) || len(o.Device) > 80 {
+				t.Fatalf("the cookie says %s", o.Device)
+			}
+			p.rows["t"] = Credentials{Subject: "t"}
+			row.change(p, a, &o)
+			_, _ = a.Password(t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: o})
+			got := a.Outcomes.All()[Outcome{passwordStep, "wrong", true}] == 1
+			if got != row.known || a.Outcomes.All()[Outcome{passwordStep, "wrong", false}] == 1 == row.known {
+				t.Fatalf("%v", a.Outcomes.All())
+			}
+		})
+	}
+	t.Run("of several people in one browser", func(t *testing.T) {
+		a, _ := guessed(t)
+		var cookie string
+		for i := range 2 * maxDevices {
+			var err error
+			if cookie, err = a.remember(cookie, []byte{byte(i)}, Credentials{}); err != nil {
+				t.Fatal(err)
+			}
+			for j := range i + 1 {
+				if _, ok := a.device(cookie, []byte{byte(j)}); ok != (j > i-maxDevices) {
+					t.Fatalf("after %d accounts the entry of %d: %v", i+1, j, ok)
+				}
+			}
+		}
+		again, err := a.remember(cookie, []byte{2*maxDevices - 1}, Credentials{})
+		if err != nil || len(again) != len(cookie) {
+			t.Fatalf("an account that is known already made %s of %s, %v", again, cookie, err)
+		}
+	})
+}
+
+// TestCountedWhateverHappens: an attempt is counted before anything is checked, though
+// nobody waits for the answer any more; and where it cannot be counted, nothing is
+// checked or told.
+func TestCountedWhateverHappens(t *testing.T) {
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	t.Run("who left is counted", func(t *testing.T) {
 		a, p := guessed(t)
-		ticket, err := a.Password(t.Context(), Attempt{Number: known, Password: "right-password", Binding: "b"})
+		ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		wrong, throttled := together(t, func(address netip.Addr) error {
-			return a.Code(t.Context(), ticket, "000000", "b", address, func(context.Context, Result) error { return nil })
-		})
-		if wrong != 5 || p.seen() != 5 || throttled != 195 {
-			t.Fatalf("%d guesses were looked at, %d counted, %d told to wait", wrong, p.seen(), throttled)
+		p.contexts = func(ctx context.Context) {
+			if _, bounded := ctx.Deadline(); ctx.Err() != nil || !bounded {
+				t.Errorf("counted under %v", ctx)
+			}
+		}
+		_, _ = a.Password(gone, Attempt{Number: held, Password: "wrong-password", Origin: from(1)})
+		_, _ = a.Code(gone, ticket, "000000", from(1), func(context.Context, Result) error { return nil })
+		if p.seen() != 3 {
+			t.Fatalf("%d attempts were counted, want 3", p.seen())
+		}
+	})
+	t.Run("what is not counted is not told", func(t *testing.T) {
+		a, p := guessed(t)
+		ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.failing = authz.ErrUnavailable
+		for _, password := range []string{"right-password", "wrong-password"} {
+			if _, err := a.Password(t.Context(), Attempt{Number: held, Password: password, Origin: from(1)}); !errors.Is(err, authz.ErrUnavailable) {
+				t.Errorf("%s: %v", password, err)
+			}
+		}
+		for _, code := range []string{CurrentCode(p.rows["s"].SealedSeed, a.now()), "000000"} {
+			if _, err := a.Code(t.Context(), ticket, code, from(1), func(context.Context, Result) error { return nil }); !errors.Is(err, authz.ErrUnavailable) {
+				t.Errorf("%s: %v", code, err)
+			}
 		}
 	})
 }
@@ -172,20 +384,22 @@ func TestGuessesThatComeTogether(t *testing.T) {
 // second in another.
 func TestTicketIsOfItsBrowser(t *testing.T) {
 	a, p := guessed(t)
-	ticket, err := a.Password(t.Context(), Attempt{Number: known, Password: "right-password", Binding: "hers"})
+	hers, another := from(1), from(1)
+	hers.Binding, another.Binding = "hers", "another"
+	ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers})
 	if err != nil {
 		t.Fatal(err)
 	}
 	begun := 0
 	start := func(context.Context, Result) error { begun++; return nil }
 	code := CurrentCode(p.rows["s"].SealedSeed, time.Unix(1_800_000_000, 0))
-	if err := a.Code(t.Context(), ticket, code, "another", netip.Addr{}, start); !errors.Is(err, ErrTicket) || begun != 0 {
+	if _, err := a.Code(t.Context(), ticket, code, another, start); !errors.Is(err, ErrTicket) || begun != 0 {
 		t.Fatalf("another browser: %v", err)
 	}
-	if err := a.Code(t.Context(), ticket, code, "hers", netip.Addr{}, start); err != nil || begun != 1 {
+	if _, err := a.Code(t.Context(), ticket, code, hers, start); err != nil || begun != 1 {
 		t.Fatalf("hers: %v", err)
 	}
-	if err := a.Code(t.Context(), ticket, code, "hers", netip.Addr{}, start); !errors.Is(err, ErrWrong) || begun != 1 {
+	if _, err := a.Code(t.Context(), ticket, code, hers, start); !errors.Is(err, ErrWrong) || begun != 1 {
 		t.Fatalf("RFC 6238 §5.2: the same code again: %v", err)
 	}
 }
@@ -200,7 +414,7 @@ func TestHashFollowsItsParameters(t *testing.T) {
 		password string
 		cost     string
 	}{{"wrong-password", "m=64"}, {"right-password", "m=128"}, {"right-password", "m=128"}} {
-		_, err := a.Password(t.Context(), Attempt{Number: known, Password: row.password, Binding: "b"})
+		_, err := a.Password(t.Context(), Attempt{Number: held, Password: row.password, Origin: from(1)})
 		if (err == nil) != (row.password == "right-password") {
 			t.Fatalf("%s: %v", row.password, err)
 		}
@@ -208,4 +422,32 @@ func TestHashFollowsItsParameters(t *testing.T) {
 			t.Fatalf("after %s the hash is %s, want %s", row.password, hash, row.cost)
 		}
 	}
+}
+
+// TestAlarm: guesses in numbers raise it, and nobody is refused for it.
+func TestAlarm(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	a := newAlarm(func() time.Time { return now })
+	step := func(when string, nation, app bool) {
+		t.Helper()
+		if n, p := a.up(); n != nation || p != app {
+			t.Fatalf("%s: %v, %v", when, n, p)
+		}
+	}
+	for range alarmApp - 1 {
+		a.wrong("app")
+	}
+	step("below both", false, false)
+	a.wrong("app")
+	step("of one app", false, true)
+	for i := range alarmNation {
+		a.wrong(authz.ClientID(strings.Repeat("x", i%50)))
+	}
+	step("of all", true, true)
+	now = now.Add(time.Minute)
+	step("a minute later", true, true)
+	now = now.Add(time.Minute)
+	step("two minutes later", false, false)
+	a.wrong("app")
+	step("begun again", false, false)
 }

@@ -33,18 +33,18 @@ const (
 	MaxPassword = 256
 )
 
-// Hasher hashes passwords, as many at a time as there are cores, so that a flood
-// of sign-ins waits instead of eating the memory.
+// Hasher hashes passwords, as many at a time as there are cores (see queue), so that
+// a flood of sign-ins waits instead of eating the memory.
 type Hasher struct {
 	params Argon2
-	slots  chan struct{}
+	queue  *queue
 	// dummy is checked for accounts that do not exist, at the same cost.
 	dummy string
 }
 
 // NewHasher makes a hasher with the parameters for new hashes.
 func NewHasher(params Argon2) *Hasher {
-	h := &Hasher{params: params, slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
+	h := &Hasher{params: params, queue: newQueue(max(2, runtime.GOMAXPROCS(0)))}
 	h.dummy = h.encode([]byte("no such account!"), h.derive("no such account", []byte("no such account!"), params))
 	return h
 }
@@ -64,10 +64,10 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if n := len(norm.NFC.String(password)); n < MinPassword || n > MaxPassword {
 		return "", fmt.Errorf("a password has %d to %d bytes", MinPassword, MaxPassword)
 	}
-	if err := h.enter(ctx); err != nil {
+	if err := h.queue.enter(ctx, known); err != nil {
 		return "", err
 	}
-	defer h.leave()
+	defer h.queue.leave(known)
 	salt := make([]byte, 16)
 	if _, err := rand.Read(salt); err != nil {
 		return "", err
@@ -75,9 +75,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return h.encode(salt, h.derive(password, salt, h.params)), nil
 }
 
-// Check compares a password with a hash; an empty hash costs the same and never
+// check compares a password with a hash; an empty hash costs the same and never
 // matches. stale tells that the parameters have changed since.
-func (h *Hasher) Check(ctx context.Context, password, encoded string) (match, stale bool, err error) {
+func (h *Hasher) check(ctx context.Context, l lane, password, encoded string) (match, stale bool, err error) {
 	exists := encoded != ""
 	if !exists {
 		encoded = h.dummy
@@ -90,24 +90,13 @@ func (h *Hasher) Check(ctx context.Context, password, encoded string) (match, st
 		password = password[:4*MaxPassword] // cannot match, costs as much
 		exists = false
 	}
-	if err := h.enter(ctx); err != nil {
+	if err := h.queue.enter(ctx, l); err != nil {
 		return false, false, err
 	}
-	defer h.leave()
+	defer h.queue.leave(l)
 	match = subtle.ConstantTimeCompare(h.derive(password, salt, params), want) == 1
 	return match && exists, params != h.params, nil
 }
-
-func (h *Hasher) enter(ctx context.Context) error {
-	select {
-	case h.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting to check a password: %w", ctx.Err())
-	}
-}
-
-func (h *Hasher) leave() { <-h.slots }
 
 var errPHC = errors.New("a stored password hash is damaged")
 

@@ -32,17 +32,20 @@ func NewAddresses(burst int, interval time.Duration, now func() time.Time) *Addr
 	return &Addresses{burst: float64(burst), interval: interval, now: now, buckets: map[netip.Prefix]bucket{}}
 }
 
-// Take takes one attempt, or says how long to wait.
-func (a *Addresses) Take(address netip.Addr) (wait time.Duration) {
+// network is what one household or one machine has: an address of IPv4, a /64 of IPv6.
+// Unknown addresses are one network.
+func network(address netip.Addr) netip.Prefix {
 	bits := 32
-	if address = address.Unmap(); address.Is6() {
+	if address = address.Unmap().WithZone(""); address.Is6() {
 		bits = 64
 	}
-	prefix, err := address.Prefix(bits)
-	if err != nil {
-		prefix = netip.Prefix{} // unknown addresses share one bucket
-	}
-	now := a.now()
+	prefix, _ := address.Prefix(bits)
+	return prefix
+}
+
+// Take takes one attempt, or says how long to wait.
+func (a *Addresses) Take(address netip.Addr) (wait time.Duration) {
+	prefix, now := network(address), a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	b, ok := a.buckets[prefix]
@@ -61,18 +64,4 @@ func (a *Addresses) Take(address netip.Addr) (wait time.Duration) {
 	b.tokens--
 	a.buckets[prefix] = b
 	return 0
-}
-
-// penalty is how long an account waits after so many failures in a row: free
-// for four, then 30 s doubling to 15 min. The wait is per account and holds on
-// all nodes, since it is derived from what the database keeps.
-func penalty(failures int) time.Duration {
-	if failures < 5 {
-		return 0
-	}
-	wait := 30 * time.Second
-	for range min(failures-5, 5) {
-		wait *= 2
-	}
-	return min(wait, 15*time.Minute)
 }

@@ -3,60 +3,129 @@ package authn
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
 
-// turns lets one attempt at an account run at a time. Attempts that come together
-// would all read the same count of failures, and however many they were, each
-// would be free; one after the other, the fifth finds four failures. It holds in
-// this process: nodes together let one each through.
-type turns struct {
-	mu      sync.Mutex
-	queues  map[[32]byte]*queue
-	longest int
+// lane is who waits for a password to be checked.
+type lane int
+
+const (
+	strangers lane = iota
+	known          // browsers that signed in to the account before
+)
+
+// Busy means that so many passwords wait to be checked that one more would wait too
+// long. Nothing was counted or checked.
+type Busy struct{ Wait time.Duration }
+
+// Error says when to come again.
+func (b Busy) Error() string {
+	return fmt.Sprintf("too many sign-ins at once; try again in %s", b.Wait)
 }
 
-// queue is who has the turn, and how many hold or wait for it.
+// busyFor is how soon who was told [Busy] may come again.
+const busyFor = 5 * time.Second
+
+// queue lets as many hash at a time as there are cores. One of them is kept from
+// strangers, who get half when the alarm is up; known devices go first. How many may
+// be under way is bounded for each lane: beyond it one is told to come again at once,
+// in place of waiting until the deadline.
 type queue struct {
-	turn chan struct{}
-	size int
+	cores int
+	most  [2]int
+	// alarmed reports whether strangers are guessing in numbers; nil never is.
+	alarmed func() bool
+
+	mu      sync.Mutex
+	inside  [2]int // admitted
+	running [2]int
+	waiting [2][]chan struct{}
 }
 
-// patience is how many may wait for one account: a person with a nervous finger,
-// and not a flood, which would hold connections here for nothing.
-const patience = 8
+// newQueue: a core checks some 40 passwords a second, so nobody waits longer than a
+// second or two.
+func newQueue(cores int) *queue {
+	return &queue{cores: cores, most: [2]int{strangers: 16 * cores, known: 32 * cores}}
+}
 
-func newTurns() *turns { return &turns{queues: map[[32]byte]*queue{}, longest: patience} }
+// admit lets an attempt begin, or says Busy. leave ends it.
+func (q *queue) admit(l lane) (leave func(), err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.inside[l] >= q.most[l] {
+		return nil, Busy{busyFor}
+	}
+	q.inside[l]++
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.inside[l]--
+	}, nil
+}
 
-// take waits for the turn; done gives it on. With too many in front it says so
-// at once.
-func (t *turns) take(ctx context.Context, key [32]byte) (done func(), err error) {
-	t.mu.Lock()
-	q, ok := t.queues[key]
-	if !ok {
-		q = &queue{turn: make(chan struct{}, 1)}
-		t.queues[key] = q
+// free reports whether one of a lane may run now.
+func (q *queue) free(l lane) bool {
+	if q.running[known]+q.running[strangers] >= q.cores {
+		return false
 	}
-	if q.size > t.longest {
-		t.mu.Unlock()
-		return nil, Throttled{time.Second}
+	share := q.cores - 1
+	if q.alarmed != nil && q.alarmed() {
+		share = q.cores / 2
 	}
-	q.size++
-	t.mu.Unlock()
+	return l == known || q.running[strangers] < max(1, share)
+}
+
+// enter waits for a core.
+func (q *queue) enter(ctx context.Context, l lane) error {
+	turn := q.ask(l)
 	select {
-	case q.turn <- struct{}{}:
-		return func() { <-q.turn; t.leave(key, q) }, nil
+	case <-turn:
+		return nil
 	case <-ctx.Done():
-		t.leave(key, q)
-		return nil, fmt.Errorf("waiting for another attempt at the account: %w", ctx.Err())
+		q.giveUp(l, turn)
+		return fmt.Errorf("waiting to check a password: %w", ctx.Err())
 	}
 }
 
-func (t *turns) leave(key [32]byte, q *queue) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if q.size--; q.size == 0 {
-		delete(t.queues, key)
+// ask gets in line; the channel is closed when it is one's turn.
+func (q *queue) ask(l lane) (turn chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	turn = make(chan struct{})
+	q.waiting[l] = append(q.waiting[l], turn)
+	q.next()
+	return turn
+}
+
+// giveUp leaves the line, or the core that came at the same moment.
+func (q *queue) giveUp(l lane, turn chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.waiting[l], turn); i >= 0 {
+		q.waiting[l] = slices.Delete(q.waiting[l], i, i+1)
+	} else {
+		q.running[l]--
+	}
+	q.next()
+}
+
+// leave gives the core on.
+func (q *queue) leave(l lane) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.running[l]--
+	q.next()
+}
+
+// next gives free cores to who waits.
+func (q *queue) next() {
+	for _, l := range []lane{known, strangers} {
+		for len(q.waiting[l]) > 0 && q.free(l) {
+			close(q.waiting[l][0])
+			q.waiting[l] = q.waiting[l][1:]
+			q.running[l]++
+		}
 	}
 }

@@ -25,9 +25,19 @@ type Told struct {
 // would leave them, but here a person who signs out is told that nothing goes on
 // in her name (decision D6).
 func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string) ([]Told, error) {
+	return s.end(ctx, clients, subject, id, because, false)
+}
+
+// end is End, and forgets the person's devices in the same commit if it should.
+func (s *Sessions) end(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string, devices bool) ([]Told, error) {
 	var told []Told
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
 		now := s.now().UTC()
+		if devices {
+			if err := s.store.ForgetDevices(ctx, subject, now); err != nil {
+				return err
+			}
+		}
 		parties, err := s.store.EndSession(ctx, subject, id, because, now)
 		if err != nil {
 			return err
@@ -79,21 +89,35 @@ func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Sub
 }
 
 // EndAll ends all sessions of a person, those too that ran out and whose grants
-// live on.
+// live on, and forgets her devices: a browser that she left behind is a stranger to
+// her next sign-in.
 func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Subject, because string) ([]Told, error) {
 	var told []Told
+	forget := true
 	for range 20 { // a listing is bounded, and what was ended is not listed again
 		list, err := s.store.Sessions(ctx, subject, s.now().Add(-s.limits.Grants-s.limits.Absolute))
-		if err != nil || len(list) == 0 {
+		if err != nil {
 			return told, err
 		}
 		for _, one := range list {
-			more, err := s.End(ctx, clients, subject, one.ID, because)
-			if err != nil && !errors.Is(err, authz.ErrNotFound) {
+			more, err := s.end(ctx, clients, subject, one.ID, because, forget)
+			switch {
+			case err == nil:
+				forget = false
+			case !errors.Is(err, authz.ErrNotFound):
 				return told, err
 			}
 			told = append(told, more...)
 		}
+		if len(list) == 0 {
+			break
+		}
+	}
+	if forget {
+		return told, s.store.ForgetDevices(ctx, subject, s.now().UTC())
 	}
 	return told, nil
 }
+
+// DeviceName is the name of the cookie by which the sign-in knows a browser.
+func (s *Sessions) DeviceName() string { return cookieName(s.secure, "hn_device") }

@@ -58,6 +58,9 @@ type Store interface {
 	// EndParty revokes the grants that one client has of a live session of a
 	// subject, which goes on; authz.ErrNotFound if there are none.
 	EndParty(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error
+	// ForgetDevices makes the browsers of a person strangers to the sign-in that were
+	// known until then.
+	ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error
 	// QueueLogout puts a logout token's delivery into the outbox.
 	QueueLogout(ctx context.Context, d Delivery) error
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error

@@ -46,6 +46,7 @@ type parts struct {
 	recorder   *audit.Recorder
 	pseudonyms *identity.Pseudonyms
 	hasher     *authn.Hasher
+	authn      *authn.Authenticator
 	catalogue  *consent.Catalogue
 	server     *web.Server
 	sessions   *session.Sessions
@@ -307,7 +308,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return fail(err)
 	}
-	authenticator, err := authn.New(p.db, p.ring, p.hasher, authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now), ticketKey, time.Now)
+	p.authn, err = authn.New(p.db, p.ring, p.hasher, authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now), ticketKey, time.Now)
 	if err != nil {
 		return fail(err)
 	}
@@ -361,7 +362,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		Outbox: p.db, Clients: directory{p.directory}, Keys: approvals.Keys, Opener: p.ring, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: answered,
 	}
 	p.server = web.New(web.Options{
-		Issuer: c.Issuer, Registration: registering, Keys: p.directory, Provider: protocol, Authn: authenticator, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
+		Issuer: c.Issuer, Registration: registering, Keys: p.directory, Provider: protocol, Authn: p.authn, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
 		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Logouts: p.db, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Parts:        p.watch.parts,

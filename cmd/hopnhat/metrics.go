@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -61,11 +62,7 @@ var metricTable = []metric{
 	}},
 	{"hopnhat_part_up", "Whether a part that the node needs works, 1 or 0: what /readyz tells.", []string{"part"}, func(p *parts, tell func(float64, ...string)) {
 		for _, part := range p.watch.parts() {
-			up := 1.0
-			if part.Down {
-				up = 0
-			}
-			tell(up, part.Name)
+			tell(oneIf(!part.Down), part.Name)
 		}
 	}},
 	plain("hopnhat_log_checkpoint_age_seconds", "How old the newest checkpoint of the release log is; while entries come there is one each second.", func(p *parts) float64 {
@@ -75,6 +72,16 @@ var metricTable = []metric{
 		}
 		return age.Seconds()
 	}),
+	{"hopnhat_sign_in_attempts_total", "Attempts at a sign-in, by step (password, code), by what became of them (right, wrong, throttled, busy, locked, expired, failed), and by whether the browser signed in to the account before.", []string{"step", "result", "known_device"}, func(p *parts, tell func(float64, ...string)) {
+		for o, n := range p.authn.Outcomes.All() {
+			tell(float64(n), o.Step, o.Result, strconv.FormatBool(o.Known))
+		}
+	}},
+	{"hopnhat_sign_in_alarm", "1 while wrong passwords and codes come in numbers: of all sign-ins (nation), or of those for one app (app). Nobody is refused for it; known devices go first.", []string{"scope"}, func(p *parts, tell func(float64, ...string)) {
+		nation, app := p.authn.Alarms()
+		tell(oneIf(nation), "nation")
+		tell(oneIf(app), "app")
+	}},
 	plain("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", func(*parts) float64 { return cpuSeconds() }),
 	plain("hopnhat_goroutines", "Goroutines.", func(*parts) float64 { return float64(runtime.NumGoroutine()) }),
 }
@@ -112,6 +119,14 @@ func (t table) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(m.desc(), m.kind(), value, labels...)
 		})
 	}
+}
+
+// oneIf is a yes or no as a number.
+func oneIf(up bool) float64 {
+	if up {
+		return 1
+	}
+	return 0
 }
 
 // cpuSeconds asks the operating system.

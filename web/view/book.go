@@ -74,6 +74,7 @@ func bookEntries() []bookEntry {
 		{"SignIn, wrong", SignIn{Form: sampleForm("/signin"), App: &long, Number: "099304000017", Problem: SignInWrong, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, throttled", SignIn{Form: sampleForm("/signin"), Number: "099304000017", Problem: SignInThrottled, RetryMinutes: 15}},
 		{"SignIn, late", SignIn{Form: sampleForm("/signin"), App: &land, Problem: SignInLate, CancelURL: "/signin/cancel?a=1"}},
+		{"SignIn, too many at once", SignIn{Form: sampleForm("/signin"), App: &land, Number: "099304000017", Problem: SignInBusy}},
 		{"SignIn, missing", SignIn{Form: sampleForm("/signin"), Problem: SignInMissing}},
 		{"SignIn, malformed", SignIn{Form: sampleForm("/signin"), Number: "0993", Problem: SignInMalformed}},
 		{"OneTimeCode", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CancelURL: "/signin/cancel?a=1"}},

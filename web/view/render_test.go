@@ -78,7 +78,7 @@ func computedKeys() []string {
 	for _, a := range []AppState{AppEnabled, AppDisabled, AppDeleted} {
 		add(a.Key())
 	}
-	for _, p := range []SignInProblem{SignInWrong, SignInMissing, SignInMalformed, SignInThrottled, SignInLate} {
+	for _, p := range []SignInProblem{SignInWrong, SignInMissing, SignInMalformed, SignInThrottled, SignInLate, SignInBusy} {
 		add(p.Key())
 	}
 	for _, p := range []UserCodeProblem{UserCodeUnknown, UserCodeThrottled} {

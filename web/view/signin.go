@@ -11,6 +11,7 @@ const (
 	SignInMalformed SignInProblem = "malformed" // not a number of 12 digits
 	SignInThrottled SignInProblem = "throttled" // wait RetryMinutes
 	SignInLate      SignInProblem = "late"      // the code came too late, so this comes first again
+	SignInBusy      SignInProblem = "busy"      // nothing was checked
 )
 
 // Key is the text in the catalogue.

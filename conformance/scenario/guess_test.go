@@ -1,0 +1,89 @@
+package scenario_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// TestGuesses: strangers at one account, beside the person whose it is.
+func TestGuesses(t *testing.T) { onBoth(t, guesses) }
+
+func guesses(t *testing.T, n *nation) {
+	who := n.someone(t)
+	hers := browser(t)
+	if a := signIn(t, n, hers, who, "/portal"); a.status != http.StatusSeeOther {
+		t.Fatalf("signing in answered %d", a.status)
+	}
+	// try gives the page that the form leads to.
+	try := func(b *http.Client, token, number, password string) answer {
+		a := open(t, b, http.MethodPost, n.base+"/signin", url.Values{"csrf": {token}, "number": {number}, "password": {password}})
+		if a.status != http.StatusSeeOther {
+			t.Errorf("the form answered %d", a.status)
+			return a
+		}
+		return open(t, b, http.MethodGet, n.base+a.header.Get("Location"), nil)
+	}
+	guess := func(b *http.Client, token, password string) answer { return try(b, token, who.Number, password) }
+	// However many come at once, five are looked at.
+	stranger := browser(t)
+	token := csrf(t, n, stranger)
+	var group sync.WaitGroup
+	var wrong, told atomic.Int32
+	for range 30 {
+		group.Go(func() {
+			switch guess(stranger, token, "wrong-password").status {
+			case http.StatusUnprocessableEntity:
+				wrong.Add(1)
+			case http.StatusTooManyRequests:
+				told.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if wrong.Load() != 5 || told.Load() != 25 {
+		t.Errorf("%d guesses were looked at, %d told to wait", wrong.Load(), told.Load())
+	}
+	if a := guess(stranger, token, who.Password); a.status != http.StatusTooManyRequests {
+		t.Errorf("the right password from where it was guessed answered %d", a.status)
+	}
+	// The browser that she signed in with does not wait for them.
+	signOut := func() {
+		t.Helper()
+		if a := open(t, hers, http.MethodPost, n.base+"/portal/sessions/end-all", url.Values{"csrf": {csrf(t, n, hers)}}); a.status >= 400 {
+			t.Fatalf("signing out everywhere answered %d", a.status)
+		}
+	}
+	if a := signIn(t, n, hers, who, "/portal"); a.status != http.StatusSeeOther {
+		t.Fatalf("the known browser answered %d", a.status)
+	}
+	// Everywhere means here too: it is a stranger from then on.
+	signOut()
+	if a := guess(hers, csrf(t, n, hers), who.Password); a.status != http.StatusTooManyRequests {
+		t.Errorf("after signing out everywhere the browser that was known answered %d", a.status)
+	}
+	// Of a number that nobody holds the same is said.
+	nobody := browser(t)
+	token = csrf(t, n, nobody)
+	for i := range 7 {
+		a := try(nobody, token, "099000000000", "wrong-password")
+		if want := map[bool]int{true: http.StatusUnprocessableEntity, false: http.StatusTooManyRequests}[i < 5]; a.status != want {
+			t.Errorf("guess %d at a number of nobody answered %d", i, a.status)
+		}
+	}
+	metrics := fetch(t, nobody, n.base+"/metrics")
+	for _, line := range []string{
+		`hopnhat_sign_in_attempts_total{known_device="false",result="right",step="code"} 1`,
+		`hopnhat_sign_in_attempts_total{known_device="true",result="right",step="code"} 1`,
+		`hopnhat_sign_in_attempts_total{known_device="false",result="wrong",step="password"} 10`,
+		`hopnhat_sign_in_attempts_total{known_device="false",result="throttled",step="password"} 29`,
+		`hopnhat_sign_in_alarm{scope="nation"} 0`,
+	} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("metrics lack %s", line)
+		}
+	}
+}
