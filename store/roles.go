@@ -7,6 +7,9 @@ import (
 	"hopnhat/authz"
 )
 
+// Roles are all that there are; the table says so too.
+var Roles = []string{"auditor", "operator"}
+
 // HasRole tells whether a person has a role.
 func (db *DB) HasRole(ctx context.Context, subject authz.Subject, role string) (bool, error) {
 	var n int
@@ -14,8 +17,47 @@ func (db *DB) HasRole(ctx context.Context, subject authz.Subject, role string) (
 	return n > 0, wrap("reading roles", err)
 }
 
-// GrantRole gives a person a role; giving it twice is nil.
+// RolesOf lists the roles of a person, sorted. In a transaction her account is kept
+// until its end, so that what is said of before and after is so.
+func (db *DB) RolesOf(ctx context.Context, subject authz.Subject) ([]string, error) {
+	if ctx.Value(txKey{db}) != nil && db.dialect == PostgreSQL {
+		if err := db.writer(ctx).Exec("SELECT subject FROM accounts WHERE subject = ? FOR UPDATE", string(subject)).Error; err != nil {
+			return nil, wrap("holding an account", err)
+		}
+	}
+	var roles []string
+	err := db.reader(ctx).Raw("SELECT role FROM roles WHERE subject = ? ORDER BY role", string(subject)).Scan(&roles).Error
+	return roles, wrap("reading roles", err)
+}
+
+// RoleHolder is a person with a role.
+type RoleHolder struct {
+	Subject authz.Subject `gorm:"column:subject"`
+	Role    string        `gorm:"column:role"`
+	Name    string        `gorm:"column:name"`
+	Since   time.Time     `gorm:"column:granted_at"`
+	Locked  bool          `gorm:"column:locked"`
+}
+
+// RoleHolders lists who has a role, at most 1,000 of them.
+func (db *DB) RoleHolders(ctx context.Context) ([]RoleHolder, error) {
+	var list []RoleHolder
+	err := db.reader(ctx).Raw(`SELECT r.subject, r.role, a.name, r.granted_at, a.locked_at IS NOT NULL AS locked
+		FROM roles r JOIN accounts a ON a.subject = r.subject ORDER BY r.role, r.granted_at, r.subject LIMIT 1000`).Scan(&list).Error
+	for i := range list {
+		list[i].Since = list[i].Since.UTC()
+	}
+	return list, wrap("listing roles", err)
+}
+
+// GrantRole gives a person a role; authz.ErrConflict if she has it.
 func (db *DB) GrantRole(ctx context.Context, subject authz.Subject, role string, at time.Time) error {
-	return wrap("giving a role", db.writer(ctx).Exec(
-		"INSERT INTO roles (subject, role, granted_at) VALUES (?, ?, ?) ON CONFLICT (subject, role) DO NOTHING", string(subject), role, at.UTC()).Error)
+	return oneRow("giving a role", db.writer(ctx).Exec(
+		"INSERT INTO roles (subject, role, granted_at) VALUES (?, ?, ?) ON CONFLICT (subject, role) DO NOTHING", string(subject), role, at.UTC()))
+}
+
+// RevokeRole takes a role back; authz.ErrConflict if she has it not. What she may do
+// is asked at each page, so it bites at once.
+func (db *DB) RevokeRole(ctx context.Context, subject authz.Subject, role string, _ time.Time) error {
+	return oneRow("taking a role back", db.writer(ctx).Exec("DELETE FROM roles WHERE subject = ? AND role = ?", string(subject), role))
 }

@@ -418,7 +418,10 @@ func (s *Server) acts(v *visit, pseudonym string, page *view.Sessions) error {
 		act := view.Act{
 			Kind: view.EventType(r.Event.Type), At: r.Event.When.Decided, ProofURL: portal + "/sessions/acts/" + r.Event.ID + "/proof",
 		}
-		if role, ok := strings.CutPrefix(r.Event.Detail.Action, "role."); ok {
+		switch role, ok := strings.CutPrefix(r.Event.Detail.Action, "role."); {
+		case role == "granted", role == "revoked":
+			act.Role, act.Revoked = r.Event.Detail.Object, role == "revoked"
+		case ok: // of the tool before
 			act.Role = role
 		}
 		if r.Event.Asked.Client != "" {

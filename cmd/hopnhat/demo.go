@@ -294,7 +294,11 @@ func (p *parts) enrol(ctx context.Context, nation *registry.DB, d demoPerson) er
 	if d.role == "" {
 		return nil
 	}
-	return p.db.GrantRole(ctx, account.Subject, d.role, time.Now())
+	if has, err := p.db.HasRole(ctx, account.Subject, d.role); has || err != nil {
+		return err
+	}
+	_, err = p.changeRole(ctx, d.number, d.role, "role.granted", p.db.GrantRole)
+	return err
 }
 
 // addContacts gives a synthetic person contacts that reach nobody: a host reserved

@@ -33,7 +33,7 @@ type env struct {
 
 func commands() []command {
 	return []command{
-		demoCommand, initCommand, serveCommand, migrateCommand, clientCommand, profilesCommand, resourceCommand, accountCommand, registryCommand, auditCommand, keysCommand, configCommand, benchCommand, conformanceCommand,
+		demoCommand, initCommand, serveCommand, migrateCommand, clientCommand, catalogueCommand, profilesCommand, resourceCommand, accountCommand, registryCommand, auditCommand, keysCommand, configCommand, benchCommand, conformanceCommand,
 	}
 }
 

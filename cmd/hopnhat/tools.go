@@ -226,7 +226,7 @@ func withStoreAnd(more func(f flags), run func(ctx context.Context, p *parts, e 
 }
 
 var accountCommand = verbs(command{
-	name: "account", summary: "Lock, unlock or sign out an account, give it a role, or enrol synthetic persons", usage: "account lock|unlock|sign-out|auditor|operator|enrol [flags] [NUMBER]",
+	name: "account", summary: "Lock, unlock or sign out an account, give or take a role, or enrol synthetic persons", usage: "account lock|unlock|sign-out|role|enrol [flags] [NUMBER]",
 	example: "hopnhat account lock 099304000017",
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
 	"enrol": enrolCommand,
@@ -245,12 +245,9 @@ var accountCommand = verbs(command{
 	"unlock": withStore(onAccount(audit.AccountUnlocked, "account.unlock", func(ctx context.Context, p *parts, a identity.Account) error {
 		return p.db.Unlock(ctx, a.Subject)
 	})),
-	"operator": withStore(onAccount(audit.Administered, "role.operator", func(ctx context.Context, p *parts, a identity.Account) error {
-		return p.db.GrantRole(ctx, a.Subject, "operator", time.Now())
-	})),
-	"auditor": withStore(onAccount(audit.Administered, "role.auditor", func(ctx context.Context, p *parts, a identity.Account) error {
-		return p.db.GrantRole(ctx, a.Subject, "auditor", time.Now())
-	})),
+	"role": func(ctx context.Context, _ command, e env, args []string) error {
+		return roleCommand.run(ctx, roleCommand, e, args)
+	},
 })
 
 // sessionsOf is for ending sessions from a tool.
@@ -264,11 +261,7 @@ func onAccount(kind audit.Type, action string, do func(ctx context.Context, p *p
 		if len(rest) != 1 {
 			return errors.New("name one number")
 		}
-		a, err := p.db.AccountOf(ctx, authz.PersonalNumber(rest[0]))
-		if err != nil {
-			return fmt.Errorf("the account: %w", err)
-		}
-		if err := p.administer(ctx, func(ctx context.Context) (audit.Event, error) {
+		if err := p.onAccount(ctx, rest[0], func(ctx context.Context, a identity.Account) (audit.Event, error) {
 			if err := do(ctx, p, a); err != nil {
 				return audit.Event{}, err
 			}
@@ -279,4 +272,14 @@ func onAccount(kind audit.Type, action string, do func(ctx context.Context, p *p
 		fmt.Fprintln(e.out, "done")
 		return nil
 	}
+}
+
+// onAccount finds the account of a number and changes it, with the event of the
+// change in the same commit.
+func (p *parts) onAccount(ctx context.Context, number string, change func(ctx context.Context, a identity.Account) (audit.Event, error)) error {
+	a, err := p.db.AccountOf(ctx, authz.PersonalNumber(number))
+	if err != nil {
+		return fmt.Errorf("the account: %w", err)
+	}
+	return p.administer(ctx, func(ctx context.Context) (audit.Event, error) { return change(ctx, a) })
 }

@@ -254,8 +254,8 @@ func neighbour(t *testing.T, n *nation, v *victim) {
 
 func oddIDs(t *testing.T, n *nation, v *victim) {
 	auditor := n.someone(t)
-	n.run(t, "account", "auditor", auditor.Number)
-	n.run(t, "account", "operator", auditor.Number)
+	n.run(t, "account", "role", "grant", auditor.Number, "auditor")
+	n.run(t, "account", "role", "grant", auditor.Number, "operator")
 	looker := signedIn(t, n, auditor)
 	for _, id := range []string{"x", "%00", "%ff%fe", "..%2f..%2fetc%2fpasswd", "'%20OR%20'1'='1", strings.Repeat("a", 3000), "%E2%80%AE", "01a214e0-b7fb-7c28-8efd-9f2277b2bc65"} {
 		for _, path := range []string{
@@ -586,7 +586,7 @@ func doubled(t *testing.T, n *nation, v *victim) {
 
 func searchFields(t *testing.T, n *nation) {
 	who := n.someone(t)
-	n.run(t, "account", "auditor", who.Number)
+	n.run(t, "account", "role", "grant", who.Number, "auditor")
 	b := signedIn(t, n, who)
 	if page := fetch(t, b, n.base+"/console?all=1"); !strings.Contains(page, "/console/events/") {
 		t.Fatal("an auditor finds nothing")

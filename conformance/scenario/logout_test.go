@@ -156,7 +156,7 @@ func TestLogout(t *testing.T) {
 	framed := leavingApp(t, n, "framed", front.URL+"/callback", fmt.Sprintf("  frontchannel_logout_uri: %s/bye?a=b\n  frontchannel_logout_session_required: true\n  session_management: true\n", front.URL))
 	mute := leavingApp(t, n, "mute", "", "")
 	operator := n.someone(t)
-	n.run(t, "account", "operator", operator.Number)
+	n.run(t, "account", "role", "grant", operator.Number, "operator")
 	desk := signedIn(t, n, operator)
 
 	who, b := n.someone(t), browser(t)

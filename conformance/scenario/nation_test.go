@@ -194,7 +194,11 @@ func (n *nation) begin(t *testing.T, port int, where string, more ...string) *na
 // run runs a tool on the nation's state; its operands stay last.
 func (n *nation) run(t *testing.T, words ...string) string {
 	t.Helper()
-	return harness.Run(t, nil, slices.Insert(slices.Clone(words), 2, n.tool...)...)
+	verbs := 2
+	if words[1] == "role" {
+		verbs = 3
+	}
+	return harness.Run(t, nil, slices.Insert(slices.Clone(words), verbs, n.tool...)...)
 }
 
 func (n *nation) start(t *testing.T) {

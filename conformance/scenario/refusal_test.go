@@ -532,7 +532,7 @@ func releaseRules(t *testing.T, n *nation) {
 // operatorEvidence: what an operator does with the tools is one event each.
 func operatorEvidence(t *testing.T, n *nation) {
 	looker, who := n.someone(t), n.someone(t)
-	n.run(t, "account", "auditor", looker.Number)
+	n.run(t, "account", "role", "grant", looker.Number, "auditor")
 	b := signedIn(t, n, looker)
 	found := func(kind string) int {
 		page := fetch(t, b, n.base+"/console?"+url.Values{"type": {kind}}.Encode())
@@ -556,8 +556,8 @@ func operatorEvidence(t *testing.T, n *nation) {
 		{"account sign-out", "session.signed-out", tool("account", "sign-out", who.Number)},
 		{"account lock", "account.locked", tool("account", "lock", who.Number)},
 		{"account unlock", "account.unlocked", tool("account", "unlock", who.Number)},
-		{"account operator", "admin.action", tool("account", "operator", who.Number)},
-		{"account auditor", "admin.action", tool("account", "auditor", who.Number)},
+		{"account role grant, operator", "admin.action", tool("account", "role", "grant", who.Number, "operator")},
+		{"account role grant, auditor", "admin.action", tool("account", "role", "grant", who.Number, "auditor")},
 		{"client add", "admin.action", func() string {
 			return registerLegacy(t, n, "evidence", "http://localhost/evidence/callback", "")
 		}},

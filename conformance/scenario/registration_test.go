@@ -135,7 +135,7 @@ func TestRegistration(t *testing.T) {
 	if status, body := list(); status != http.StatusForbidden || strings.Contains(body, id) {
 		t.Errorf("the list of apps to who is no operator: %d", status)
 	}
-	harness.Run(t, nil, "account", "operator", "--state", demo.State, citizenB.Number)
+	harness.Run(t, nil, "account", "role", "grant", "--state", demo.State, citizenB.Number, "operator")
 	if status, body := list(); status != http.StatusOK || !strings.Contains(body, id) || !strings.Contains(body, "Sổ tự đăng ký") {
 		t.Errorf("the list of apps to an operator: %d", status)
 	}

@@ -66,7 +66,7 @@ func TestSigningOutInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	harness.Run(t, nil, "client", "add", "--state", demo.State, file)
-	harness.Run(t, nil, "account", "operator", "--state", demo.State, auditor.Number)
+	harness.Run(t, nil, "account", "role", "grant", "--state", demo.State, auditor.Number, "operator")
 	demo.node("logout.mjs", map[string]string{
 		"ISSUER": demo.Base, "APP": app, "CLIENT": "watcher", "ARTIFACTS": harness.Artifacts(t),
 		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB), "OPERATOR": demo.personJSON(auditor),

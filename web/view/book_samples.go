@@ -262,6 +262,7 @@ func sampleSessions() Sessions {
 			{Kind: "account.unlocked", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000003/proof"},
 			{Kind: "account.locked", At: sampleNow.Add(-time.Hour), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000002/proof"},
 			{Kind: "grant.ended", At: sampleNow.AddDate(0, 0, -1), By: sampleLongApp().Name, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000001/proof"},
+			{Kind: "admin.action", Role: "operator", Revoked: true, At: sampleNow.AddDate(0, 0, -2), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000004/proof"},
 			{Kind: "admin.action", Role: "operator", At: sampleNow.AddDate(0, 0, -3), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000000/proof"},
 		},
 		Older: "/portal/sessions?before=0199a7c2-2222-7000-8000-000000000000",

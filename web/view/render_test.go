@@ -127,6 +127,7 @@ func computedKeys() []string {
 	}
 	for _, role := range []string{"auditor", "operator"} {
 		add(Act{Role: role}.Key())
+		add(Act{Role: role, Revoked: true}.Key())
 	}
 	return keys
 }

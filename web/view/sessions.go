@@ -21,9 +21,10 @@ func (Sessions) page() string { return "Sessions" }
 // Act is one thing that was done to an account.
 type Act struct {
 	Kind EventType
-	// Role was given to the person, where that was what was done.
-	Role string
-	At   time.Time
+	// Role was given to the person, or taken back, where that was what was done.
+	Role    string
+	Revoked bool
+	At      time.Time
 	// By is the app that did it; empty where an operator did.
 	By Words
 	// ProofURL downloads the proof.
@@ -34,6 +35,9 @@ type Act struct {
 func (a Act) Key() string {
 	switch a.Role {
 	case "auditor", "operator":
+		if a.Revoked {
+			return "sessions.role_over." + a.Role
+		}
 		return "sessions.role." + a.Role
 	}
 	return a.Kind.Key()
