@@ -2,6 +2,7 @@ package authz
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -207,4 +208,19 @@ func Union[T comparable](column func(Profile) []T) []T {
 		}
 	}
 	return all
+}
+
+// OfferedBy says, for the end of a refusal, which profiles do offer a grant; empty if
+// none does.
+func OfferedBy(grant string) string {
+	var names []string
+	for _, name := range ProfileNames {
+		if slices.Contains(Profiles[name].GrantTypes, grant) {
+			names = append(names, string(name))
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return "; offered by " + strings.Join(names, ", ")
 }

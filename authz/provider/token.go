@@ -101,8 +101,10 @@ func checkGrantType(form url.Values, client *clientauth.Registered) error {
 	case !known:
 		// fosite.md hazard 5: the engine would say invalid_request.
 		return authz.Refuse(authz.UnsupportedGrantType, "this grant_type is not offered; see grant_types_supported").At("grant_type")
-	case !client.AllowsGrant(grantType) || !slices.Contains(client.Profile.GrantTypes, grantType):
+	case !client.AllowsGrant(grantType):
 		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the grant %s", grantType).At("grant_type")
+	case !slices.Contains(client.Profile.GrantTypes, grantType):
+		return authz.Refuse(authz.UnauthorizedClient, "profile %s does not offer the grant %s%s", client.Profile.Name, grantType, authz.OfferedBy(grantType)).At("grant_type")
 	}
 	for _, name := range needs {
 		if form.Get(name) == "" {

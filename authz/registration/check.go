@@ -181,27 +181,13 @@ func checkConstraint(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules
 func checkGrants(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) error {
 	for _, g := range c.GrantTypes {
 		if !slices.Contains(profile.GrantTypes, g) {
-			return refuse("grant_types", "profile %s does not offer the grant %s%s", profile.Name, clip(g), offeredBy(g))
+			return refuse("grant_types", "profile %s does not offer the grant %s%s", profile.Name, clip(g), authz.OfferedBy(g))
 		}
 	}
 	if len(c.RedirectURIs) == 0 && (c.AllowsGrant("authorization_code") || c.AllowsGrant("implicit")) {
 		return authz.Refuse(authz.InvalidRedirectURI, "redirect_uris: the grants authorization_code and implicit need at least one").At("redirect_uris")
 	}
 	return nil
-}
-
-// offeredBy says which profiles do offer a grant.
-func offeredBy(grant string) string {
-	var names []string
-	for _, name := range authz.ProfileNames {
-		if slices.Contains(authz.Profiles[name].GrantTypes, grant) {
-			names = append(names, string(name))
-		}
-	}
-	if names == nil {
-		return ""
-	}
-	return "; offered by " + strings.Join(names, ", ")
 }
 
 // checkKeys: jwks or jwks_uri, never both (RFC 7591 §2).

@@ -126,7 +126,7 @@ func (p Policy) Check(catalogue Declarations) error {
 	}
 	for _, g := range p.GrantTypes {
 		if !slices.Contains(profile.GrantTypes, g) {
-			return refuse("grant_types", "profile %s does not offer the grant %s%s", profile.Name, clip(g), offeredBy(g))
+			return refuse("grant_types", "profile %s does not offer the grant %s%s", profile.Name, clip(g), authz.OfferedBy(g))
 		}
 	}
 	for _, a := range p.Allow {

@@ -115,6 +115,13 @@ var outgoings = []outgoing{
 		func(c *authz.Client, _ authz.Profile) bool { return len(c.JWKS) > 0 },
 	},
 	{
+		"grant-of-another-profile", "it is registered for a grant that its profile does not offer, so that it is refused", "register a client of a profile that offers it for this use, and take the grant out of this registration",
+		time.Time{},
+		func(c *authz.Client, profile authz.Profile) bool {
+			return slices.ContainsFunc(c.GrantTypes, func(g string) bool { return !slices.Contains(profile.GrantTypes, g) })
+		},
+	},
+	{
 		"loopback-redirect", "a redirect URI is plain HTTP on a loopback host", "register the https URL of the app; a provider that is not on loopback itself refuses this one",
 		time.Time{},
 		func(c *authz.Client, profile authz.Profile) bool {

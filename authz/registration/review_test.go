@@ -52,6 +52,7 @@ func TestReview(t *testing.T) {
 		{"unsigned requests", legacy, func(c *authz.Client) { c.RequestObjectAlg = "none" }, []string{"profile-oidc", "unsigned-requests"}},
 		{"bearer tokens", legacy, func(c *authz.Client) { c.DPoPBound = false }, []string{"profile-oidc", "bearer-tokens"}},
 		{"keys that stand still", best, func(c *authz.Client) { c.JWKS = []byte(ecKeys) }, []string{"static-keys"}},
+		{"CIBA of before there was a profile for it", best, func(c *authz.Client) { c.GrantTypes = []string{"authorization_code", authz.GrantCIBA} }, []string{"grant-of-another-profile"}},
 		{"plain HTTP", best, func(c *authz.Client) { c.RedirectURIs = []string{"http://localhost/"} }, []string{"loopback-redirect"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
