@@ -117,7 +117,6 @@ func TestConformanceFAPI(t *testing.T) {
 			profile := "fapi2"
 			if k == 1 {
 				profile = "fapi2-message-signing"
-				c.Variant["fapi_response_mode"] = "jarm"
 			}
 			for j, into := range []**suite.StaticClient{&c.Client, &c.Client2} {
 				algorithm, redirect := []string{"PS256", "ES256"}[j], c.Listen.URL+[]string{"/callback", "/callback?dummy1=lorem&dummy2=ipsum"}[j]

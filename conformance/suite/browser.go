@@ -312,6 +312,7 @@ func (r *Run) callbackOf(u *url.URL) *Callback {
 			c.Values = values
 		}
 	}
+	r.Told(c.Values)
 	return c
 }
 
@@ -321,5 +322,7 @@ func (r *Run) postedTo(f *Form) *Callback {
 	if f.Method != http.MethodPost || !r.suite.ours(f.Action) {
 		return nil
 	}
-	return &Callback{URL: f.Action, Mode: "form_post", Query: f.Action.Query(), Values: f.values(nil, "")}
+	c := &Callback{URL: f.Action, Mode: "form_post", Query: f.Action.Query(), Values: f.values(nil, "")}
+	r.Told(c.Values)
+	return c
 }

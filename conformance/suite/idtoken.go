@@ -45,6 +45,7 @@ func (r *Run) VerifyIDToken(c *Client, token string, b Binds) Claims {
 	}
 	r.hash(claims, "at_hash", alg, b.Token, b.HashOptional, "OpenID Connect Core §3.1.3.6")
 	r.hash(claims, "c_hash", alg, b.Code, b.HashOptional, "OpenID Connect Core §3.3.2.11")
+	r.KnownClaims("the ID token", claims)
 	if acr, there := claims["acr"]; there {
 		_, ok := acr.(string)
 		r.Expect(ok, "OpenID Connect Core §2", "acr is a string", acr)

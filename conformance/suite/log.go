@@ -83,6 +83,9 @@ func (t recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 		e.Error = err.Error()
 	}
 	t.run.Record(e)
+	if err == nil {
+		t.run.toldBy(e)
+	}
 	return response, err
 }
 

@@ -53,6 +53,7 @@ func (r *Run) UserInfoResponse(c *Client, a Answer, id Claims) Claims {
 		r.Must(claims.Text("sub") == id.Text("sub"), clause, "sub is exactly that of the ID token: "+id.Text("sub"), claims["sub"])
 	}
 	r.shapes(claims)
+	r.KnownClaims("UserInfo", claims)
 	return claims
 }
 

@@ -53,6 +53,13 @@ func TestFaults(t *testing.T) {
 	}{
 		{"poll", "fapi-ciba-id1-discovery-end-point-verification", "unsigned requests offered", suite.Fail},
 		{"poll", "fapi-ciba-id1", "short identifiers", suite.Fail},
+		{"poll", "fapi-ciba-id1", "the token endpoint is no audience", suite.Fail},
+		{"poll", "fapi-ciba-id1", "interactions not named", suite.Fail},
+		{"poll", "fapi-ciba-id1", "interactions named only after the client", suite.Fail},
+		{"poll", "fapi-ciba-id1-ensure-client-assertion-with-iss-aud-succeeds", "the issuer is no audience", suite.Fail},
+		{"poll", "fapi-ciba-id1-beyond-client-assertion-for-backchannel-endpoint-succeeds", "the backchannel endpoint is no audience", suite.Fail},
+		{"poll", "fapi-ciba-id1-beyond-client-assertion-for-another-fails", "any audience", suite.Fail},
+		{"poll", "fapi-ciba-id1-beyond-further-requests-are-refused-or-shown", "further requests dropped", suite.Fail},
 		{"poll", "fapi-ciba-id1", "tokens again and again", suite.Fail},
 		{"poll", "fapi-ciba-id1", "tokens of any certificate", suite.Fail},
 		{"poll", "fapi-ciba-id1-user-rejects-authentication", "denials not told", suite.Fail},

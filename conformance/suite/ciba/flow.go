@@ -155,15 +155,35 @@ func approve(r *suite.Run, p pending, decline bool) {
 		if !strings.Contains(at, s.Link) {
 			continue
 		}
-		// The one that offers what is to be picked: requests of before may wait too.
-		if link == "" || strings.Contains(b.Load(at).Raw, `"`+p.symbol+`"`) {
+		// The one that offers what is to be picked: others may wait too.
+		if link == "" || offers(b, at, p.symbol) {
 			link = at
+		}
+		if p.symbol == "" || offers(b, link, p.symbol) {
+			break
 		}
 	}
 	r.Must(link != "", "CIBA Core §7.4", "the request waits for the person at the page", list.Page)
 	b.Declines = decline
 	end := b.Visit(link)
 	r.Must(end.Page != nil && strings.Contains(end.Page.URL.Path, s.Done), "", "the person has answered", end)
+}
+
+// offers tells whether the page behind a link offers a symbol.
+func offers(b *suite.Browser, link, symbol string) bool {
+	for range 5 {
+		a := b.Load(link)
+		to, err := url.Parse(a.Header.Get("Location"))
+		if a.Status/100 != 3 || err != nil {
+			return strings.Contains(a.Raw, `value="`+symbol+`"`)
+		}
+		from, err := url.Parse(link)
+		if err != nil {
+			return false
+		}
+		link = from.ResolveReference(to).String()
+	}
+	return false
 }
 
 // poll asks the token endpoint once.
@@ -204,5 +224,14 @@ func second(r *suite.Run) *suite.Client { client(r); return ready(r, r.Second())
 
 func ready(r *suite.Run, c *suite.Client) *suite.Client {
 	r.Must(c.Certificate != nil && c.Key.Valid(), "", "the configuration has a certificate and a private key for client "+c.ID, nil)
+	if isKey(r.Variant) && c.Assertion == nil {
+		c.Assertion = forEndpoint(r, "token_endpoint") // RFC 7523 §3, item 3
+	}
 	return c
+}
+
+// forEndpoint makes a client's assertions for an endpoint of the provider.
+func forEndpoint(r *suite.Run, name string) func(suite.Claims) {
+	at := r.Endpoint(name)
+	return func(claims suite.Claims) { claims["aud"] = at }
 }

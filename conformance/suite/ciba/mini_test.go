@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
 
 	"hopnhat/conformance/suite"
 )
@@ -32,6 +33,7 @@ type mini struct {
 	ca, fault string
 	key       suite.Key
 	fetch     *http.Client
+	taken     int
 
 	mu       sync.Mutex
 	ahead    time.Duration
@@ -184,7 +186,12 @@ func (p *mini) who(r *http.Request) (string, bool) {
 	}
 	_, claims, _ := suite.Peek(text)
 	id := claims.Text("iss")
-	return id, p.verified(text, id, "assertions") != nil
+	for name, aud := range map[string]string{"the issuer": p.URL, "the token endpoint": p.URL + "/token", "the backchannel endpoint": p.URL + "/bc"} {
+		if claims.Text("aud") == aud && !p.is(name+" is no audience") || p.is("any audience") {
+			return id, p.verified(text, id, "assertions") != nil
+		}
+	}
+	return id, false
 }
 
 // right tells whether a signed request is.
@@ -234,6 +241,10 @@ func (p *mini) bc(w http.ResponseWriter, r *http.Request) {
 	if p.is("short identifiers") {
 		name = name[:8]
 	}
+	if p.taken++; p.taken > 2 && p.is("further requests dropped") {
+		give(w, 200, suite.Claims{"auth_req_id": name, "expires_in": life, "interval": 1})
+		return
+	}
 	p.requests[name] = &miniRequest{client: id, token: claims.Text("client_notification_token"), expires: p.now().Add(time.Duration(life) * time.Second)}
 	give(w, 200, suite.Claims{"auth_req_id": name, "expires_in": life, "interval": 1})
 }
@@ -242,6 +253,9 @@ func (p *mini) bc(w http.ResponseWriter, r *http.Request) {
 func (p *mini) answer(_ http.ResponseWriter, r *http.Request) {
 	name := r.Form.Get("id")
 	q := p.requests[name]
+	if q == nil {
+		return
+	}
 	q.state = r.Form.Get("action")
 	if q.token == "" || p.is("no ping") {
 		return
@@ -339,6 +353,12 @@ func (p *mini) userinfo(w http.ResponseWriter, r *http.Request) {
 	if !ok || !same && !p.is("tokens of any certificate") {
 		refuse(w, "invalid_client")
 		return
+	}
+	switch id := r.Header.Get("X-Fapi-Interaction-Id"); {
+	case id != "" && !p.is("interactions not named"):
+		w.Header().Set("X-Fapi-Interaction-Id", id)
+	case id == "" && !p.is("interactions named only after the client"):
+		w.Header().Set("X-Fapi-Interaction-Id", uuid.NewString())
 	}
 	give(w, 200, suite.Claims{"sub": "a"})
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"hopnhat/conformance/suite"
 )
 
@@ -38,6 +40,7 @@ var flows = []suite.Module{
 			t, p := authenticate(r, c, asking{})
 			a := r.AskUserInfo(c, t.Access, suite.ByGet)
 			r.Expect(a.Status == http.StatusOK, "OpenID Connect Core §5.3", "the access token is good at UserInfo", a)
+			traced(r, c, t.Access)
 			r.TokenRefused(poll(r, c, p.id), grantSpec, "invalid_grant", "expired_token")
 			other := second(r)
 			authenticate(r, other, asking{})
@@ -85,6 +88,35 @@ var flows = []suite.Module{
 			r.Must(p.life <= 3*time.Minute, "CIBA Core §7.1", "the request expires soon enough to be waited for", p.life.String())
 			r.Wait(p.life+2*time.Second, "the auth_req_id is to expire")
 			refusedToken(r, poll(r, c, p.id), "expired_token")
+		},
+	},
+	{
+		Name: "fapi-ciba-id1-beyond-further-requests-are-refused-or-shown", Clause: "CIBA Core §7.3", Rule: "of several requests for one person each is refused, or she can answer it",
+		Test: func(r *suite.Run) {
+			c := client(r)
+			type waiting struct {
+				pending
+				pings *receiver
+			}
+			var all []waiting
+			for range 4 { // a clerk tries again and again
+				claims := object(r, c)
+				pings := receive(r, c, claims, nil)
+				a := ask(r, c, claims, asking{})
+				if a.Status != http.StatusOK {
+					r.Expect(a.Status >= 400 && a.Status < 500 && a.ErrorCode() != "", "CIBA Core §13", "what is too much is refused with an error", a)
+					break
+				}
+				all = append(all, waiting{taken(r, a), pings})
+			}
+			r.Must(len(all) > 0, "CIBA Core §7.3", "the first request is taken", nil)
+			for _, w := range []waiting{all[len(all)-1], all[0]} { // the newest, and the one that the others came before
+				approve(r, w.pending, false)
+				finish(r, c, w.pending, w.pings)
+				if len(all) == 1 {
+					break
+				}
+			}
 		},
 	},
 	succeeds("fapi-ciba-id1-ensure-authorization-request-with-binding-message-succeeds", "CIBA Core §7.1", "a short binding_message works", func(_ *suite.Run, o suite.Claims) { o["binding_message"] = "1234" }),
@@ -149,6 +181,17 @@ var flows = []suite.Module{
 	},
 }
 
+// traced: a resource names the interaction as the client does, or else by a UUID.
+func traced(r *suite.Run, c *suite.Client, token string) {
+	const clause, name = "FAPI 1.0 Baseline §6.2.1", "X-Fapi-Interaction-Id"
+	ours := uuid.NewString()
+	at := r.EndpointFor(c, "userinfo_endpoint")
+	a := r.Resource(c, http.MethodGet, at, token, http.Header{name: {ours}}, "")
+	r.Expect(a.Header.Get(name) == ours, clause, "x-fapi-interaction-id is that of the request: "+ours, a.Header.Get(name))
+	a = r.Resource(c, http.MethodGet, at, token, http.Header{}, "")
+	r.Expect(uuid.Validate(a.Header.Get(name)) == nil, clause, "x-fapi-interaction-id is a UUID where the request has none", a.Header.Get(name))
+}
+
 func refusedToken(r *suite.Run, a suite.Answer, codes ...string) {
 	r.TokenRefused(a, grantSpec, codes...)
 }
@@ -176,6 +219,7 @@ func stolen(r *suite.Run, c, other *suite.Client, token string) {
 
 func discovery(r *suite.Run) {
 	m := r.Discover()
+	r.KnownMetadata(m)
 	const clause = "CIBA Core §4"
 	u, err := url.Parse(m.Text("backchannel_authentication_endpoint"))
 	r.Expect(err == nil && u.Scheme == "https", clause, "backchannel_authentication_endpoint is an https URL", m["backchannel_authentication_endpoint"])

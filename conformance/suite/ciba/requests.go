@@ -88,7 +88,34 @@ var authentications = []suite.Module{
 	spoiled("fapi-ciba-id1-ensure-wrong-client-id-in-token-endpoint-request", "RFC 8705 §2", "a certificate is not good for another client at the token endpoint", isMTLS, true, asAnother),
 	{
 		Name: "fapi-ciba-id1-ensure-client-assertion-with-iss-aud-succeeds", Clause: "CIBA Core §7.1", For: isKey, Rule: "the issuer is an audience of assertions at both endpoints",
-		Test: func(r *suite.Run) { authenticate(r, client(r), asking{}) },
+		Test: func(r *suite.Run) {
+			c := client(r)
+			c.Assertion = func(claims suite.Claims) { claims["aud"] = r.Config().Issuer }
+			authenticate(r, c, asking{})
+		},
+	},
+	{
+		Name: "fapi-ciba-id1-beyond-client-assertion-for-backchannel-endpoint-succeeds", Clause: "CIBA Core §7.1", For: isKey, Rule: "the backchannel authentication endpoint is an audience of assertions at itself",
+		Test: func(r *suite.Run) {
+			c := client(r)
+			atToken := c.Assertion
+			c.Assertion = forEndpoint(r, "backchannel_authentication_endpoint")
+			claims := object(r, c)
+			pings := receive(r, c, claims, nil)
+			p := taken(r, ask(r, c, claims, asking{}))
+			c.Assertion = atToken
+			approve(r, p, false)
+			finish(r, c, p, pings)
+		},
+	},
+	{
+		Name: "fapi-ciba-id1-beyond-client-assertion-for-another-fails", Clause: "CIBA Core §7.1", For: isKey, Rule: "an assertion for another provider is refused",
+		Test: func(r *suite.Run) {
+			c := client(r)
+			claims := object(r, c)
+			c.Assertion = func(claims suite.Claims) { claims["aud"] = "https://other.example/token" }
+			r.TokenRefused(ask(r, c, claims, asking{}), "CIBA Core §7.1", "invalid_client", "invalid_request")
+		},
 	},
 }
 

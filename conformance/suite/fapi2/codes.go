@@ -60,7 +60,7 @@ var codes = []suite.Module{
 		Test: func(r *suite.Run) {
 			l := authorize(r, ask(r, pushing{}))
 			l.Request.Verifier = ""
-			r.TokenRefused(r.Redeem(l.Request, l.Callback.Values.Get("code")), "RFC 7636 §4.6", "invalid_grant", "invalid_request")
+			r.TokenRefused(r.Redeem(l.Request, l.Callback.Values.Get("code")), "RFC 7636 §4.6", "invalid_grant")
 		},
 	},
 	{

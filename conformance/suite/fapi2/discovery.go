@@ -13,6 +13,7 @@ var discovery = []suite.Module{{
 	Rule: "the metadata offer what the profile demands, and only strong algorithms",
 	Test: func(r *suite.Run) {
 		m := r.Discover()
+		r.KnownMetadata(m)
 		const clause = "FAPI 2.0 SP §5.3.2"
 		endpoints := []string{"token_endpoint", "jwks_uri"}
 		if !isMachine(r.Variant) {

@@ -234,4 +234,5 @@ func signedResponse(r *suite.Run, q *suite.Request, l *suite.Landing) {
 		}
 	}
 	c.Values, c.Mode = values, "jwt"
+	r.Told(values)
 }

@@ -26,9 +26,10 @@ import (
 // nothing.
 type mini struct {
 	*httptest.Server
-	ca    string
-	fault string
-	key   suite.Key
+	ca        string
+	fault     string
+	nonceless bool // of the proof that was looked at last
+	key       suite.Key
 
 	mu      sync.Mutex
 	ahead   time.Duration // its clock, before the real one
@@ -222,6 +223,25 @@ func (p *mini) inTime(claims suite.Claims, what string, longest time.Duration) b
 	return ok && exp > now && exp < now+longest.Seconds() && (!there || nbf < now+10 && !p.is(what+" of a clock ahead refused") || there && nbf <= now)
 }
 
+// miniNonce is the nonce of proofs, where it has one.
+const miniNonce = "a-nonce"
+
+func (p *mini) nonces() bool {
+	return p.is("nonces") || p.is("nonces, and the client's clock all the same")
+}
+
+// unproved refuses a proof, and says so where only the nonce was missing (RFC 9449 §8).
+func (p *mini) unproved(w http.ResponseWriter, otherwise string) {
+	if p.nonces() {
+		w.Header().Set("DPoP-Nonce", miniNonce)
+	}
+	if p.nonceless {
+		give(w, 401, suite.Claims{"error": "use_dpop_nonce"})
+		return
+	}
+	refuse(w, otherwise)
+}
+
 // proof checks a DPoP proof and gives the thumbprint of its key.
 func (p *mini) proof(r *http.Request, token string) (jkt string, ok bool) {
 	values := r.Header["Dpop"]
@@ -243,8 +263,12 @@ func (p *mini) proof(r *http.Request, token string) (jkt string, ok bool) {
 	iat, has := claims.Number("iat")
 	age := float64(time.Now().Unix()) - iat
 	jti := claims.Text("jti")
+	nonces := p.nonces()
+	p.nonceless = nonces && claims.Text("nonce") != miniNonce
 	switch {
-	case !has || (age > 60 || age < -30) && !p.is("old proofs"):
+	case p.nonceless:
+		return "", false
+	case !has || (age > 60 || age < -30) && !p.is("old proofs") && !p.is("nonces"):
 		return "", false
 	case age < -5 && p.is("no skew for proofs"):
 		return "", false
@@ -399,6 +423,9 @@ func (p *mini) login(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.PostForm.Has("no") && !p.is("no is taken for yes") {
 		back.Set("error", "access_denied")
+		if p.is("a section sign in descriptions") {
+			back.Set("error_description", "she said no (§1)")
+		}
 	} else {
 		code := suite.Random()
 		p.codes[code] = &miniRequest{client: q.client, params: q.params, jkt: q.jkt, at: p.now()}
@@ -412,7 +439,7 @@ func (p *mini) login(w http.ResponseWriter, r *http.Request) {
 	case "state invented":
 		back.Set("state", "x")
 	}
-	if q.params.Get("response_mode") == "jwt" && !p.is("responses not signed") {
+	if q.params.Get("response_mode") == "jwt" && !p.is("responses not signed") || p.is("responses always signed") {
 		back = p.signed(q.client, back)
 	}
 	to, _ := url.Parse(q.params.Get("redirect_uri"))

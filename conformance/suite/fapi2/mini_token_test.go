@@ -18,7 +18,7 @@ func (p *mini) token(w http.ResponseWriter, r *http.Request) {
 	}
 	jkt, ok := p.proof(r, "")
 	if !ok && (!p.is("bearer tokens too") || len(r.Header["Dpop"]) > 0) {
-		refuse(w, "invalid_dpop_proof")
+		p.unproved(w, "invalid_dpop_proof")
 		return
 	}
 	if r.PostForm.Get("grant_type") == "client_credentials" {
@@ -44,6 +44,9 @@ func (p *mini) token(w http.ResponseWriter, r *http.Request) {
 				g.revoked = g.revoked || c.used && g.params.Get("state") == c.params.Get("state")
 			}
 		}
+	case verifier == "" && p.is("a missing verifier is a missing parameter"):
+		refuse(w, "invalid_request")
+		return
 	case verifier == "" && p.is("verifier optional"):
 		p.redeem(w, c, jkt)
 		return
@@ -89,7 +92,7 @@ func (p *mini) userinfo(w http.ResponseWriter, r *http.Request) {
 	g := p.tokens[token]
 	deny := func() {
 		w.Header().Set("WWW-Authenticate", `DPoP error="invalid_token"`)
-		refuse(w, "invalid_client")
+		p.unproved(w, "invalid_client")
 	}
 	if g == nil || g.revoked {
 		deny()

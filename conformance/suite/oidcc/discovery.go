@@ -23,6 +23,7 @@ var discovery = suite.Module{
 		issuer, err := url.Parse(m.Text("issuer"))
 		r.Expect(err == nil && issuer.Scheme == "https" && issuer.RawQuery == "" && issuer.Fragment == "", discoverySpec, "issuer is an https URL without query and fragment", m["issuer"])
 		shapes(r, m)
+		r.KnownMetadata(m)
 		endpoints(r, m)
 		contents(r, m)
 		keySet(r, m)

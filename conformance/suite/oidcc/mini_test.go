@@ -42,6 +42,7 @@ type mini struct {
 	refresh  map[string]*miniGrant
 	sessions map[string]*miniSession
 	fetch    *http.Client
+	busy     int
 }
 
 type miniClient struct {
@@ -115,8 +116,12 @@ func give(w http.ResponseWriter, status int, value any) {
 	_ = json.NewEncoder(w).Encode(value)
 }
 
-func refuse(w http.ResponseWriter, status int, code string) {
-	give(w, status, suite.Claims{"error": code})
+func (p *mini) refuse(w http.ResponseWriter, status int, code string) {
+	answer := suite.Claims{"error": code}
+	if p.is("a section sign in descriptions") {
+		answer["error_description"] = "see §5.2"
+	}
+	give(w, status, answer)
 }
 
 func page(w http.ResponseWriter, status int, body string) {
@@ -154,6 +159,8 @@ func (p *mini) discovery(w http.ResponseWriter, _ *http.Request) {
 		m["id_token_signing_alg_values_supported"] = []string{"ES256"}
 	case "null":
 		m["service_documentation"] = nil
+	case "names of its own in the metadata":
+		m["national_register_endpoint"] = p.URL
 	case "no logout endpoint":
 		delete(m, "end_session_endpoint")
 	}
@@ -174,28 +181,28 @@ func (p *mini) jwks(w http.ResponseWriter, _ *http.Request) {
 func (p *mini) register(w http.ResponseWriter, r *http.Request) {
 	var m suite.Claims
 	if json.NewDecoder(r.Body).Decode(&m) != nil {
-		refuse(w, 400, "invalid_client_metadata")
+		p.refuse(w, 400, "invalid_client_metadata")
 		return
 	}
 	uris, _ := m.List("redirect_uris")
 	for _, u := range uris {
 		if strings.Contains(u, "#") && !p.is("fragments registered") {
-			refuse(w, 400, "invalid_redirect_uri")
+			p.refuse(w, 400, "invalid_redirect_uri")
 			return
 		}
 	}
 	if m.Text("id_token_signed_response_alg") == "none" && !p.is("none registered, RS256 given") {
-		refuse(w, 400, "invalid_client_metadata")
+		p.refuse(w, 400, "invalid_client_metadata")
 		return
 	}
 	if u := m.Text("initiate_login_uri"); strings.HasPrefix(u, "http://") && !p.is("login begun without TLS") {
-		refuse(w, 400, "invalid_client_metadata")
+		p.refuse(w, 400, "invalid_client_metadata")
 		return
 	}
 	if at := m.Text("sector_identifier_uri"); at != "" && !p.is("sectors not fetched") {
 		var listed []string
 		if json.Unmarshal([]byte(p.read(at)), &listed) != nil || !slices.Contains(listed, uris[0]) {
-			refuse(w, 400, "invalid_client_metadata")
+			p.refuse(w, 400, "invalid_client_metadata")
 			return
 		}
 	}
@@ -221,7 +228,7 @@ func (p *mini) manage(w http.ResponseWriter, r *http.Request) {
 	c, ok := p.clients[r.PathValue("id")]
 	switch {
 	case !ok || r.Header.Get("Authorization") != "Bearer t"+c.secret:
-		refuse(w, 401, "invalid_token")
+		p.refuse(w, 401, "invalid_token")
 	case r.Method == http.MethodDelete:
 		delete(p.clients, c.id)
 		w.WriteHeader(204)
@@ -257,6 +264,14 @@ func (p *mini) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.is("unknown parameters refused") && q.Has("extra") {
 		page(w, 400, "what is extra?")
+		return
+	}
+	if q.Has("request") && p.is("unsigned objects of who registered so") && c.Text("request_object_signing_alg") != "none" {
+		p.answer(w, r, q, url.Values{"error": {"invalid_request_object"}})
+		return
+	}
+	if p.is("a scope of the metadata refused") && strings.Contains(q.Get("scope"), "offline_access") {
+		p.answer(w, r, q, url.Values{"error": {"invalid_scope"}})
 		return
 	}
 	q = p.inside(q, c)
@@ -398,6 +413,9 @@ func (p *mini) answer(w http.ResponseWriter, r *http.Request, q url.Values, out 
 		out.Set("state", q.Get("state"))
 	}
 	out.Set("iss", p.URL)
+	if out.Has("error") && p.is("quotes in descriptions") {
+		out.Set("error_description", `no "prompt" here`)
+	}
 	if p.is("iss of another") {
 		out.Set("iss", "https://evil.example")
 	}

@@ -56,6 +56,8 @@ func (p *mini) idToken(g *miniGrant, access, code string, front bool) string {
 		}
 	}
 	switch p.fault {
+	case "names of its own in ID tokens":
+		c["gid"] = "x"
 	case "ID token of another issuer":
 		c["iss"] = "https://evil.example"
 	case "ID token for another client":
@@ -165,7 +167,7 @@ func (p *mini) token(w http.ResponseWriter, r *http.Request) {
 	}
 	c, ok := p.client(r)
 	if !ok {
-		refuse(w, 401, "invalid_client")
+		p.refuse(w, 401, "invalid_client")
 		return
 	}
 	code, refresh := r.PostForm.Get("code"), r.PostForm.Get("refresh_token")
@@ -175,21 +177,27 @@ func (p *mini) token(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case g == nil, g.client.id != c.id && !(refresh != "" && p.is("refresh for any client")), refresh != "" && p.is("refresh never"):
-		refuse(w, 400, "invalid_grant")
+		p.refuse(w, 400, "invalid_grant")
 		return
 	case refresh == "" && g.used && p.is("reuse answered with another error"):
-		refuse(w, 400, "invalid_request")
+		p.refuse(w, 400, "invalid_request")
 		return
 	case refresh == "" && g.used && !p.is("codes good for ever"):
 		g.revoked = !p.is("tokens survive a reused code")
-		refuse(w, 400, "invalid_grant")
+		p.refuse(w, 400, "invalid_grant")
 		return
 	case refresh == "" && g.request.Get("redirect_uri") != r.PostForm.Get("redirect_uri"):
-		refuse(w, 400, "invalid_grant")
+		p.refuse(w, 400, "invalid_grant")
 		return
 	case g.request.Get("code_challenge") != "" && refresh == "" && suite.Digest(r.PostForm.Get("code_verifier")) != g.request.Get("code_challenge"), p.is("no PKCE") && r.PostForm.Has("code_verifier"):
-		refuse(w, 400, "invalid_grant")
+		p.refuse(w, 400, "invalid_grant")
 		return
+	}
+	if refresh != "" && p.is("busy when refreshed at once") {
+		if p.busy++; p.busy > 1 {
+			p.refuse(w, 503, "temporarily_unavailable")
+			return
+		}
 	}
 	g.used = true
 	access := suite.Random()
@@ -224,11 +232,17 @@ func (p *mini) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	if g == nil || g.revoked || r.Method == http.MethodPost && p.is("no POST to UserInfo") {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		refuse(w, 401, "invalid_token")
+		if p.is("quotes in challenges") {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="the \"token\" is over"`)
+		}
+		p.refuse(w, 401, "invalid_token")
 		return
 	}
 	c := p.claims(g)
 	c["sub"] = "person-" + g.session.person
+	if p.is("names of its own in UserInfo") {
+		c["gid"] = "x"
+	}
 	if p.is("UserInfo of another person") {
 		c["sub"] = "x"
 	}

@@ -20,16 +20,14 @@ var objects = []suite.Module{
 		Test: func(r *suite.Run) {
 			var document string
 			at := r.ServeJSON("request.jwt", "application/oauth-authz-req+jwt", func() string { return document })
-			c, a := r.TryRegister(func(m suite.Claims) {
-				m["request_uris"], m["request_object_signing_alg"] = []any{at}, "none"
-			})
+			c, a := r.TryRegister(func(m suite.Claims) { m["request_uris"] = []any{at} })
+			offered := r.Discover()["request_uri_parameter_supported"] != false && r.Supports("request_object_signing_alg_values_supported", "none")
 			if a.Status != http.StatusCreated {
 				registrationRefused(r, a, "OpenID Connect Dynamic Registration §3.3", "invalid_client_metadata")
-				r.Expect(!r.Supports("request_object_signing_alg_values_supported", "none"), "OpenID Connect Discovery §3", "what is refused is not offered", r.Discover()["request_object_signing_alg_values_supported"])
+				r.Expect(!offered, "OpenID Connect Discovery §3", "what is refused is not offered", r.Discover()["request_object_signing_alg_values_supported"])
 				return
 			}
-			offered := r.Discover()["request_uri_parameter_supported"] != false
-			tryObject(r, offered && r.Supports("request_object_signing_alg_values_supported", "none"), "request_uri_not_supported", suite.As(c),
+			tryObject(r, offered, "request_uri_not_supported", suite.As(c),
 				unsigned(func(object string) (string, string) { document = object; return "request_uri", at }))
 		},
 	},
@@ -37,40 +35,23 @@ var objects = []suite.Module{
 		Name: "oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported", Clause: objectSpec + ".1",
 		Rule: "an unsigned request object by value is used, or refused as not supported",
 		Test: func(r *suite.Run) {
-			c, offered, ok := unsignedClient(r)
-			if ok {
-				tryObject(r, offered, "request_not_supported", suite.As(c), unsigned(byValue))
-			}
+			tryObject(r, offersUnsigned(r), "request_not_supported", unsigned(byValue))
 		},
 	},
 	{
 		Name: "oidcc-ensure-request-object-with-redirect-uri", Clause: objectSpec + ".1",
 		Rule: "the redirect URI inside the object counts, not the one beside it",
 		Test: func(r *suite.Run) {
-			c, offered, ok := unsignedClient(r)
-			if !ok {
-				return
-			}
-			tryObject(r, offered, "request_not_supported", suite.As(c), unsigned(byValue), beside("redirect_uri", c.RedirectURI()+Suffix()))
+			tryObject(r, offersUnsigned(r), "request_not_supported", unsigned(byValue), beside("redirect_uri", r.Client().RedirectURI()+Suffix()))
 		},
 	},
 }
 
-// unsignedClient is a client that may send unsigned request objects, if there can be
-// one; offered tells whether the provider says it takes them.
-func unsignedClient(r *suite.Run) (c *suite.Client, offered, ok bool) {
-	offered = r.Discover().True("request_parameter_supported") && r.Supports("request_object_signing_alg_values_supported", "none")
-	if r.Variant[suite.Registration] == suite.Static {
-		return r.Client(), offered, true
-	}
-	c, a := r.TryRegister(func(m suite.Claims) { m["request_object_signing_alg"] = "none" })
-	if a.Status == http.StatusCreated {
-		return c, offered, true
-	}
-	registrationRefused(r, a, "OpenID Connect Dynamic Registration §3.3", "invalid_client_metadata")
-	r.Expect(!offered, "OpenID Connect Discovery §3", "what is refused is not offered", r.Discover()["request_object_signing_alg_values_supported"])
-	// Who never said so sends one all the same.
-	return r.Register(), false, true
+// offersUnsigned tells whether the provider says that it takes unsigned request
+// objects. Then it takes them of a client that has said nothing about request objects
+// (OpenID Connect Dynamic Registration §2: any algorithm that both have).
+func offersUnsigned(r *suite.Run) bool {
+	return r.Discover().True("request_parameter_supported") && r.Supports("request_object_signing_alg_values_supported", "none")
 }
 
 // tryObject sends a request object that is not signed: it must count when the

@@ -46,7 +46,7 @@ func basic(name, certificate, mode string) suite.Plan {
 		Variant: variant("code", mode), Modules: slices.Concat(
 			[]suite.Module{server, responseTypeMissing, idTokenSignature, idTokenUnsigned, userInfoGet, userInfoPostHeader, userInfoPostBody, withoutNonce},
 			scopes, parameters, prompts, codes, []suite.Module{registeredRedirectURI, postRequest, secretPost},
-			objects, []suite.Module{claimsEssential, refreshToken, pkce},
+			objects, []suite.Module{claimsEssential, refreshToken, pkce}, beyond,
 		),
 	}}}
 }

@@ -1,0 +1,60 @@
+package oidcc
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+
+	"hopnhat/conformance/suite"
+)
+
+// beyond are modules that have no public ones beside them: what certified clients met
+// at providers all the same.
+var beyond = []suite.Module{
+	{
+		Name: "oidcc-beyond-scopes-supported", Clause: "RFC 8414 §2", Rule: "no scope that the metadata name is refused as unknown where a person is asked",
+		Test: func(r *suite.Run) {
+			scopes, _ := r.Discover().List("scopes_supported")
+			if len(scopes) == 0 {
+				r.NotOffered("RFC 8414 §2", "scopes_supported", nil)
+			}
+			for _, scope := range scopes {
+				wanted := "openid"
+				if scope != "openid" {
+					wanted += " " + scope
+				}
+				l := r.Send(r.Request(suite.With("scope", wanted), suite.With("prompt", "none")))
+				r.Must(l.Callback != nil, "OpenID Connect Core §3.1.2.6", "the client is told that nobody is signed in", l)
+				r.Should(l.Callback.Values.Get("error") != "invalid_scope", "RFC 8414 §2", "the scope "+scope+" is one, as the metadata say", l.Callback.Values.Encode())
+			}
+		},
+	},
+	{
+		Name: "oidcc-beyond-refresh-token-at-once", Clause: "RFC 6749 §6", Rule: "tabs that refresh with one token at one moment are answered, none with an error of the server",
+		Test: func(r *suite.Run) {
+			options := []suite.Option{}
+			if r.Supports("scopes_supported", "offline_access") { // OpenID Connect Core §11
+				options = append(options, suite.With("scope", "openid offline_access"), suite.With("prompt", "consent"))
+			}
+			l := r.Login(options...)
+			if l.Tokens.Refresh == "" {
+				r.NotOffered("OpenID Connect Core §12", "refresh tokens, for this client", r.Discover()["grant_types_supported"])
+			}
+			answers := make(chan suite.Answer, 10)
+			var tabs sync.WaitGroup
+			for range cap(answers) {
+				tabs.Go(func() {
+					r.Attempt(func() { answers <- r.RefreshTokens(l.Request.Client, l.Tokens.Refresh) })
+				})
+			}
+			tabs.Wait()
+			close(answers)
+			var statuses []int
+			for a := range answers {
+				statuses = append(statuses, a.Status)
+				r.Expect(a.Status < http.StatusInternalServerError, "RFC 6749 §6", "a tab gets tokens, or hears that the token is spent", a)
+			}
+			r.Expect(slices.Contains(statuses, http.StatusOK), "RFC 6749 §6", "one of them gets tokens", statuses)
+		},
+	},
+}
