@@ -44,7 +44,11 @@ type Options struct {
 	SweepEvery time.Duration
 	// Tail is how many of the newest leaves recovery looks through for one that
 	// is there without its place being noted; 65,536 if zero.
-	Tail   uint64
+	Tail uint64
+	// Site is whose events are this recorder's to repair; those of other sites are
+	// left to them until they are old, since they may be on their way into the log
+	// there. Empty repairs all alike.
+	Site   string
 	Logger *slog.Logger
 	Now    func() time.Time
 }

@@ -275,6 +275,28 @@ func TestALeafThatCannotBeFoundIsAppendedAgainAndListed(t *testing.T) {
 	}
 }
 
+// TestASiteRepairsItsOwnEvents: what another site is about to log is not logged here
+// too, as long as that site can do it itself.
+func TestASiteRepairsItsOwnEvents(t *testing.T) {
+	r, l := newRows(), newLeaves()
+	now := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	for i, row := range []struct {
+		site string
+		ago  time.Duration
+	}{{"dc1", 0}, {"dc2", 0}, {"dc2", 9 * time.Minute}, {"dc2", 11 * time.Minute}} {
+		e := fresh(i)
+		e.When.Site, e.When.Decided = row.site, now.Add(-row.ago)
+		if err := r.Record(t.Context(), e, NewSalt()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := quiet
+	o.Site, o.Now = "dc1", func() time.Time { return now }
+	if n, err := NewRecorderWith(r, l, o).Recover(t.Context()); err != nil || n != 2 {
+		t.Errorf("%d were repaired, want its own and the old one: %v", n, err)
+	}
+}
+
 func TestABadRowDoesNotKeepTheOthersWaiting(t *testing.T) {
 	r, l := newRows(), newLeaves()
 	good, bad := fresh(0), fresh(1)

@@ -19,7 +19,17 @@ const recoverPage = 500
 // time, which harms nothing, since both leaves commit to the same event;
 // [Duplicates] lists such leaves.
 func (r *Recorder) Recover(ctx context.Context) (int, error) {
-	return r.recover(ctx, func(Recorded) bool { return true })
+	return r.recover(ctx, r.ours(r.o.Now()))
+}
+
+// leftTo is how long another site has to log its own events.
+const leftTo = 10 * time.Minute
+
+// ours tells of an event whether it is this recorder's to repair.
+func (r *Recorder) ours(now time.Time) func(Recorded) bool {
+	return func(w Recorded) bool {
+		return r.o.Site == "" || w.Event.When.Site == r.o.Site || w.Event.When.Decided.Before(now.Add(-leftTo))
+	}
 }
 
 // sweep repairs what a passing failure of the log left behind. It spares young
@@ -27,16 +37,17 @@ func (r *Recorder) Recover(ctx context.Context) (int, error) {
 func (r *Recorder) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	before := r.o.Now().Add(-time.Minute)
+	now := r.o.Now()
+	ours := r.ours(now)
 	n, err := r.recover(ctx, func(w Recorded) bool {
 		_, noted := r.Place(w.Event.ID)
-		return !noted && w.Event.When.Decided.Before(before)
+		return !noted && ours(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
 	})
 	if err != nil {
 		r.o.Logger.Error("events without an entry in the log could not be repaired", "error", err)
 	}
 	if n > 0 {
-		r.o.Logger.Warn("events without an entry in the log were logged late", "events", n)
+		r.o.Logger.Info("events without an entry in the log were logged late", "events", n)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/policy"
+	"hopnhat/authz/tally"
 )
 
 // Access is a checked access token at the broker.
@@ -148,6 +149,7 @@ type Broker struct {
 	inFlight atomic.Int64
 	refusals refusalLimit
 	silences refusalLimit // of registers that do not answer
+	answered tally.Counter[string]
 }
 
 func (b *Broker) defaults() {

@@ -45,12 +45,12 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	b.once.Do(b.defaults)
 	defer b.inFlight.Add(-1)
 	if b.inFlight.Add(1) > b.MaxInFlight {
-		refusal{code: "busy"}.write(w)
+		b.answer(w, refusal{code: "busy"})
 		return
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		refusal{code: "method-not-allowed"}.write(w)
+		b.answer(w, refusal{code: "method-not-allowed"})
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), b.Deadline)
@@ -71,7 +71,7 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 		// what it says. That it was refused is evidence, without anything of it.
 		q.unfit = err.Error()
 	} else if err != nil {
-		refusal{code: "malformed-request", detail: err.Error()}.write(w)
+		b.answer(w, refusal{code: "malformed-request", detail: err.Error()})
 		return
 	}
 	in := q.asked
@@ -79,6 +79,7 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	var refused refusal
 	switch {
 	case err == nil:
+		b.answered.Add("released")
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		// The app may be gone; the release is on record either way.
@@ -87,25 +88,35 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 			Basis: released.Basis, Consent: released.Consent, Attributes: in.Attributes, DataLife: released.DataLife, Records: released.Records,
 		})
 	case errors.As(err, &refused):
-		refused.write(w)
+		b.answer(w, refused)
 	default:
 		slog.ErrorContext(ctx, "a release could not be completed", "client", access.Client, "error", err)
-		refusal{code: "unavailable"}.write(w)
+		b.answer(w, refusal{code: "unavailable"})
 	}
 }
+
+// answer tells of a refusal, and counts it.
+func (b *Broker) answer(w http.ResponseWriter, r refusal) {
+	b.answered.Add(r.code)
+	r.write(w)
+}
+
+// Answered counts the answers to release requests: "released", and the code of each
+// refusal.
+func (b *Broker) Answered() map[string]uint64 { return b.answered.All() }
 
 // refuseToken answers RFC 6750 §3 and RFC 9449 §7.1.
 func (b *Broker) refuseToken(w http.ResponseWriter, r *http.Request, err error) {
 	told := authz.AsError(err)
 	if told.Code == authz.TemporarilyUnavailable || told.Code == authz.ServerError {
 		slog.ErrorContext(r.Context(), "an access token could not be checked", "error", told)
-		refusal{code: "unavailable"}.write(w)
+		b.answer(w, refusal{code: "unavailable"})
 		return
 	}
 	if told.Code == authz.UseDPoPNonce {
 		w.Header().Set("DPoP-Nonce", b.Verifier.Nonce())
 	}
-	refusal{code: "token-refused", detail: told.Description, challenge: b.challenge(told)}.write(w)
+	b.answer(w, refusal{code: "token-refused", detail: told.Description, challenge: b.challenge(told)})
 }
 
 // challenge also says where to read what the broker wants of a token (RFC 9728

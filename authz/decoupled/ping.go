@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/tally"
 )
 
 // Ping is a notification on its way to a client, CIBA Core §10.2.
@@ -61,7 +62,12 @@ type Pinger struct {
 	Now  func() time.Time
 	// Wake is signalled when a ping was queued by this node.
 	Wake <-chan struct{}
+
+	outcomes tally.Counter[string]
 }
+
+// Outcomes counts attempts: "delivered", "failed", and pings "given_up".
+func (p *Pinger) Outcomes() map[string]uint64 { return p.outcomes.All() }
 
 // maxPings bounds the attempts for one request; the client can poll meanwhile.
 // pingsTogether is how many are on their way at one time.
@@ -118,11 +124,16 @@ func (p *Pinger) deliver(ctx context.Context, one Ping) error {
 	one.Attempts++
 	err := p.post(ctx, one)
 	one.Next, one.Failed = time.Time{}, ""
-	if err != nil {
+	if err == nil {
+		p.outcomes.Add("delivered")
+	} else {
+		p.outcomes.Add("failed")
 		one.Failed = err.Error()
 		slog.Info("an app did not take a ping", "client", one.Client, "attempt", one.Attempts, "error", err)
 		if next := p.Now().UTC().Add(5 * time.Second << one.Attempts); !errors.Is(err, errRefused) && one.Attempts < maxPings && next.Before(one.Expires) {
 			one.Next = next
+		} else {
+			p.outcomes.Add("given_up")
 		}
 	}
 	return p.Outbox.FinishPing(ctx, one)

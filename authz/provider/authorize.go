@@ -281,6 +281,7 @@ func (p *Provider) Decline(ctx context.Context, id authz.AuthorizationID, record
 
 // Refuse ends a pending authorization with an error for the app.
 func (p *Provider) Refuse(ctx context.Context, pending Pending, refusal *authz.Error) (Next, error) {
+	p.refused.Add(refusal.Code)
 	if pending.Request.Decoupled {
 		because := decoupled.Declined
 		if refusal.Code == authz.UnmetAuthentication {

@@ -80,3 +80,13 @@ func TestForeignProofsUseNoShare(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalsAreCounted by their code.
+func TestRefusalsAreCounted(t *testing.T) {
+	w := withBackend(t)
+	before := w.Refused()["unsupported_grant_type"]
+	w.ask(t, "app", nil, url.Values{"grant_type": {"password"}})
+	if got := w.Refused()["unsupported_grant_type"]; got != before+1 {
+		t.Errorf("%d, want %d", got, before+1)
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/interaction"
 	"hopnhat/authz/request"
+	"hopnhat/authz/tally"
 	"hopnhat/keys"
 )
 
@@ -169,6 +170,7 @@ type Provider struct {
 	handles  []byte // key of the handles of pending authorizations
 	browser  browserKey
 	logouts  logoutKey
+	refused  tally.Counter[authz.Code]
 	// decrypting holds as many as decrypt a request object now.
 	decrypting chan struct{}
 	metadata   []byte

@@ -107,6 +107,7 @@ func (p *Provider) refuseStepUp(w http.ResponseWriter, r *http.Request, acr stri
 }
 
 func (p *Provider) log(r *http.Request, refusal *authz.Error) {
+	p.refused.Add(refusal.Code)
 	level := slog.LevelInfo
 	if refusal.Code == authz.ServerError || refusal.Code == authz.TemporarilyUnavailable {
 		level = slog.LevelError
@@ -114,6 +115,10 @@ func (p *Provider) log(r *http.Request, refusal *authz.Error) {
 	slog.Log(r.Context(), level, "refused", "endpoint", r.URL.Path, "error", refusal.Code,
 		"description", refusal.Description, "cause", causeText(refusal.Cause))
 }
+
+// Refused counts refusals at endpoints and resources and those that go back to an app,
+// by their code.
+func (p *Provider) Refused() map[authz.Code]uint64 { return p.refused.All() }
 
 func causeText(err error) string {
 	if err == nil {

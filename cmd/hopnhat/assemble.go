@@ -53,6 +53,8 @@ type parts struct {
 	directory  *clientauth.Directory
 	deliverer  *session.Deliverer
 	pinger     *decoupled.Pinger
+	provider   *provider.Provider
+	broker     *broker.Broker
 	watch      *watch
 	node       string // who serves the site: this folder on this machine
 	closers    []func() error
@@ -200,14 +202,14 @@ func (p *parts) openLog(ctx context.Context) error {
 		return p.log.Close(ctx)
 	})
 	p.db.UseLog(origin)
-	p.recorder = audit.NewRecorder(p.db, p.log)
+	p.recorder = audit.NewRecorderWith(p.db, p.log, audit.Options{Site: p.c.Site})
 	p.closers = append(p.closers, p.recorder.Close) // before the log's, which is below it
 	n, err := p.recorder.Recover(ctx)
 	if err != nil {
 		return err
 	}
 	if n > 0 {
-		slog.Warn("events without a log entry were found and logged", "events", n)
+		slog.Info("events without a log entry were found and logged", "events", n)
 	}
 	return p.publishLogKey()
 }
@@ -347,6 +349,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	if err != nil {
 		return fail(err)
 	}
+	p.provider, p.broker = protocol, releases
 	releases.Verifier = verifier{protocol}
 	wake := make(chan struct{}, 1)
 	p.deliverer = &session.Deliverer{

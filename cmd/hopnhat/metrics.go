@@ -39,6 +39,21 @@ var metricTable = []metric{
 			tell(float64(n), a.Route, a.Class)
 		}
 	}},
+	{"hopnhat_refusals_total", "Requests of apps that the provider refused, by error code.", []string{"error"}, func(p *parts, tell func(float64, ...string)) {
+		for code, n := range p.provider.Refused() {
+			tell(float64(n), string(code))
+		}
+	}},
+	{"hopnhat_releases_total", "Answers of the broker: released, or the code of the refusal.", []string{"outcome"}, func(p *parts, tell func(float64, ...string)) {
+		for outcome, n := range p.broker.Answered() {
+			tell(float64(n), outcome)
+		}
+	}},
+	{"hopnhat_pings_total", "CIBA pings that apps took (delivered), attempts that failed, and pings given up.", []string{"outcome"}, func(p *parts, tell func(float64, ...string)) {
+		for outcome, n := range p.pinger.Outcomes() {
+			tell(float64(n), outcome)
+		}
+	}},
 	plain("hopnhat_store_queries_total", "Statements sent to the main database.", func(p *parts) float64 { return float64(p.db.Stats().Queries) }),
 	plain("hopnhat_store_commits_total", "Commits on the main database.", func(p *parts) float64 { return float64(p.db.Stats().Commits) }),
 	plain("hopnhat_keys_signatures_total", "Signatures made.", func(p *parts) float64 { return float64(p.ring.Stats().Signatures) }),

@@ -4,7 +4,7 @@
 #   1. install what is missing from Debian; start building Vault, which takes
 #      longest, in the background; start a throw-away PostgreSQL
 #   2. lint
-#   3. the tests of the packages that need no Vault
+#   3. the tests of the packages that need no Vault, and scenarios at two nodes
 #   4. the release before beside this program, on one database
 #   5. when Vault is built, the tests that need it
 #   6. the rehearsal of docs/keys.md
@@ -86,6 +86,12 @@ without_vault=$(comm -23 <(sort <<<"$packages") <(sort <<<"$with_vault"))
 
 # shellcheck disable=SC2086
 stage "tests that need no Vault" go test -p 2 -count=1 -timeout 15m $without_vault
+
+# Scenarios that otherwise run on SQLite alone, at two nodes behind a balancer. Left
+# out are those that read proofs or exports, which are of one site's log; how a
+# process ends; and the suites, which take long.
+stage "scenarios at two nodes" env HOPNHAT_TEST_NODES=2 go test -count=1 -timeout 15m ./conformance/scenario \
+	-run '^Test(CheckSessionFrame|ClaimsSignedAndEncrypted|FAPIPairs|IntegrateRefusals|Logout|LogoutTabs|OpenIDClientBeyond|SampleApp|StepUp|UserCodesAreNotGuessed|Zitadel)$'
 
 stage "upgrade: the release before and this program on one database" bash "$here/upgrade.sh"
 

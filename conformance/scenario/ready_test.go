@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,11 @@ func TestReadinessOfReleases(t *testing.T) {
 		t.Fatal(a.raw)
 	}
 	becomes(t, n.base, map[string]string{})
+	if found := regexp.MustCompile(`.*"level":"(WARN|ERROR)".*`).FindString(n.logs(t)); found != "" {
+		t.Errorf("nobody has to act, and it warns: %s", found)
+	}
+	counted(t, n, `hopnhat_releases_total\{outcome="released"\} 1`, `hopnhat_http_requests_total\{class="2xx",route="/token"\} [1-9]`,
+		`hopnhat_refusals_total\{error="use_dpop_nonce"\} [1-9]`, `hopnhat_part_up\{part="log"\} 1`, `hopnhat_logout_tokens_total\{outcome="delivered"\} 0`)
 	t.Run("the newest bundle is gone", func(t *testing.T) {
 		newest := newestBundle(t, filepath.Join(n.state, "tlog"))
 		aside := filepath.Join(t.TempDir(), "bundle")
@@ -96,6 +102,17 @@ func TestReadinessOfReleases(t *testing.T) {
 	becomes(t, n.base, map[string]string{})
 	if a := p.release(t, token, taxRead); a.status != http.StatusOK {
 		t.Errorf("mended, and a release is answered %d %s", a.status, a.raw)
+	}
+}
+
+// counted checks that /metrics has lines of a form.
+func counted(t *testing.T, n *nation, lines ...string) {
+	t.Helper()
+	text := fetch(t, http.DefaultClient, n.base+"/metrics")
+	for _, line := range lines {
+		if !regexp.MustCompile("(?m)^" + line).MatchString(text) {
+			t.Errorf("/metrics has no line %s", line)
+		}
 	}
 }
 
