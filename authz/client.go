@@ -62,6 +62,9 @@ type Client struct {
 	PostLogoutRedirectURIs []string
 	BackchannelLogoutURI   string
 	BackchannelSession     bool
+	// ConsentNoticeURI takes signed notices that a person withdrew her consent, security
+	// event tokens pushed as RFC 8935 says; empty where the app is told nothing.
+	ConsentNoticeURI string
 	// FrontchannelLogoutURI is loaded in a frame of the page that tells a person she
 	// is signed out (Front-Channel Logout §2). SessionManagement gives it
 	// session_state, and the browser a cookie that a frame of ours reads (Session

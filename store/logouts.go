@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/consent"
 	"hopnhat/authz/session"
 )
 
@@ -20,16 +21,17 @@ type deliveryRow struct {
 	NextAt    time.Time  `gorm:"column:next_at"`
 	DoneAt    *time.Time `gorm:"column:done_at"`
 	Failed    string     `gorm:"column:failed"`
+	About     string     `gorm:"column:about"`
 }
 
-const deliveryColumns = "id, session_id, subject, client_id, uri, attempts, next_at, done_at, failed"
+const deliveryColumns = "id, session_id, subject, client_id, uri, attempts, next_at, done_at, failed, about"
 
 func deliveries(rows []deliveryRow) []session.Delivery {
 	out := make([]session.Delivery, len(rows))
 	for i, r := range rows {
 		out[i] = session.Delivery{
 			ID: r.ID, Session: authz.SessionID(r.SessionID), Subject: authz.Subject(r.Subject), Client: authz.ClientID(r.ClientID),
-			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: value(r.DoneAt), Failed: session.Cause(r.Failed),
+			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: value(r.DoneAt), Failed: session.Cause(r.Failed), About: r.About,
 		}
 	}
 	return out
@@ -40,6 +42,28 @@ func (db *DB) QueueLogout(ctx context.Context, d session.Delivery) error {
 	return wrap("queueing a logout token", db.writer(ctx).Exec(
 		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at) VALUES (?, ?, ?, ?, ?, ?)",
 		d.ID, string(d.Session), string(d.Subject), string(d.Client), d.URI, d.Next.UTC()).Error)
+}
+
+// QueueWithdrawal puts the notice of a withdrawn consent into the outbox.
+func (db *DB) QueueWithdrawal(ctx context.Context, client authz.ClientID, uri string, c consent.Consent, at time.Time) error {
+	return wrap("queueing the notice of a withdrawal", db.writer(ctx).Exec(
+		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at, about) VALUES (?, '', ?, ?, ?, ?, ?)",
+		authz.NewID(), string(c.Subject), string(client), uri, at.UTC(), c.Reference()).Error)
+}
+
+// WithdrawalTold finds where the notice of a consent stands that was withdrawn in a
+// version ([consent.Consent.Reference]); authz.ErrNotFound where there was none, or it
+// is long ago.
+func (db *DB) WithdrawalTold(ctx context.Context, reference string) (session.Delivery, error) {
+	var rows []deliveryRow
+	err := db.reader(ctx).Raw("SELECT "+deliveryColumns+" FROM logout_deliveries WHERE about = ? AND about <> '' LIMIT 1", reference).Scan(&rows).Error
+	if err == nil && len(rows) == 0 {
+		return session.Delivery{}, authz.ErrNotFound
+	}
+	if err != nil {
+		return session.Delivery{}, wrap("looking for the notice of a withdrawal", err)
+	}
+	return deliveries(rows)[0], nil
 }
 
 // DueLogouts claims deliveries by moving their time on to until: the oldest of each

@@ -63,7 +63,7 @@ func (s *Server) showLogouts(v *visit, client authz.ClientID, before string, ret
 		row := view.LogoutDelivery{
 			ID: d.ID, App: s.client(v.ctx, d.Client).Name, Client: string(d.Client), Queued: d.Queued(), Attempts: d.Attempts,
 			State: view.DeliveryState(d.State()), Cause: view.DeliveryCause(d.Failed.Kind()), Answer: d.Failed.Answer(),
-			Retry: d.Failed != "" && d.State() != session.Delivered,
+			Consent: d.About != "", Retry: d.Failed != "" && d.State() != session.Delivered,
 		}
 		if d.Done.IsZero() {
 			row.Next = d.Next

@@ -249,7 +249,8 @@ func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {
 		ID: string(c.ID), URL: portal + "/consents/" + string(c.ID), App: app(s.client(ctx, c.Client)), Purpose: purpose.Text(),
 		State: view.ConsentState(c.StateAt(s.o.Now(), false)), Approved: c.Agreed, Until: c.ValidUntil,
 	}
-	out.App.OpenURL = openURL(s.client(ctx, c.Client), s.o.Issuer)
+	client := s.client(ctx, c.Client)
+	out.App.OpenURL, out.Notified = openURL(client, s.o.Issuer), client.ConsentNoticeURI != ""
 	for _, id := range c.Attributes {
 		a, _ := catalogue.Attribute(id)
 		out.Attributes = append(out.Attributes, view.Item{ID: string(id), Name: a.Text(), Sensitive: a.Sensitive()})
@@ -303,6 +304,16 @@ func (s *Server) consentDetail(v *visit) error {
 	page := view.ConsentDetail{
 		Consent: s.card(v.ctx, c), Registry: register.Text(), Owner: owner(register), Basis: basis.Text(), Citation: v.citation(basis.Citation),
 		Frequency: view.Frequency(c.Frequency), DataLife: view.DataLife(c.DataLife), BackURL: portal + "/consents",
+	}
+	if page.Consent.State == view.StateWithdrawn {
+		ended := c
+		ended.Version-- // the version that the withdrawal ended
+		switch told, err := s.o.Logouts.WithdrawalTold(v.ctx, ended.Reference()); {
+		case err == nil:
+			page.Told = view.DeliveryState(told.State())
+		case !errors.Is(err, authz.ErrNotFound):
+			return err
+		}
 	}
 	for i, version := range slices.Backward(versions) {
 		row := view.ConsentVersion{
@@ -375,7 +386,8 @@ func (s *Server) withdraw(v *visit) error {
 	if err != nil && !errors.Is(err, authz.ErrConflict) { // withdrawn already is as good
 		return err
 	}
-	return s.showConsents(v, &view.Withdrawal{App: app(client), At: s.o.Now()})
+	s.o.LogoutQueued()
+	return s.showConsents(v, &view.Withdrawal{App: app(client), At: s.o.Now(), Notified: client.ConsentNoticeURI != ""})
 }
 
 func (s *Server) sessions(v *visit) error {

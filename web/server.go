@@ -86,6 +86,10 @@ type Logouts interface {
 	Logouts(ctx context.Context, client authz.ClientID, before string, limit int) ([]session.Delivery, error)
 	// LogoutsOf lists those for sessions.
 	LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]session.Delivery, error)
+	// WithdrawalTold finds where the notice stands of a consent that was withdrawn in
+	// the version of a reference;
+	// authz.ErrNotFound where there is none.
+	WithdrawalTold(ctx context.Context, reference string) (session.Delivery, error)
 	// RetryLogout lets one that failed begin again; authz.ErrNotFound if there is none.
 	RetryLogout(ctx context.Context, id string, at time.Time) error
 }

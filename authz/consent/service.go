@@ -52,12 +52,24 @@ type Evidence interface {
 	Stage(ctx context.Context, e audit.Event) (logIt func(context.Context) error, err error)
 }
 
+// Outbox queues what an app must be told, in the transaction of the context.
+type Outbox interface {
+	// QueueWithdrawal queues the notice that a version of a consent was withdrawn, to
+	// the address that the app registered.
+	QueueWithdrawal(ctx context.Context, client authz.ClientID, uri string, withdrawn Consent, at time.Time) error
+}
+
+// DaysToProcess is how many days an app has to act on a withdrawal (Decree
+// 356/2025/NĐ-CP); calendar days, the stricter reading.
+const DaysToProcess = 15
+
 // Consents asks, records and ends.
 type Consents struct {
 	Catalogue  *Catalogue
 	Store      Store
 	Pseudonyms Pseudonyms
 	Evidence   Evidence
+	Outbox     Outbox
 	// Broker is the URL of our broker, for `locations`.
 	Broker string
 	Site   string
@@ -355,7 +367,8 @@ type Withdrawal struct {
 // Withdraw ends a consent at once: from its commit on every release that rests
 // on it is refused. A person's own consents only; another's is not found. A nil
 // error means that it is withdrawn; should its event not come into the log now,
-// the recorder brings it there later. ErrChanged means that she agreed to another
+// the recorder brings it there later. An app that registered for it is told, by a notice
+// that is queued in the same commit. ErrChanged means that she agreed to another
 // version since she was asked.
 func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 	pseudonym, err := c.Pseudonyms.Audit(ctx, w.Subject)
@@ -385,6 +398,11 @@ func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 		}
 		if err := c.Store.Withdraw(ctx, found, version); err != nil {
 			return err
+		}
+		if w.Client.ConsentNoticeURI != "" {
+			if err := c.Outbox.QueueWithdrawal(ctx, w.Client.ID, w.Client.ConsentNoticeURI, found, now); err != nil {
+				return err
+			}
 		}
 		found.Version = version.Number
 		basis, _ := c.Catalogue.Basis(found.Basis)

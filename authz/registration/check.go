@@ -92,6 +92,7 @@ func checkSizes(m Metadata, _ *authz.Client, _ authz.Profile, _ Rules) error {
 		"software_id": m.SoftwareID, "software_version": m.SoftwareVersion, "client_uri": m.ClientURI, "logo_uri": m.LogoURI, "policy_uri": m.PolicyURI,
 		"tos_uri": m.TermsURI, "jwks_uri": m.JWKSURI, "sector_identifier_uri": m.SectorIdentifierURI, "initiate_login_uri": m.InitiateLoginURI,
 		"backchannel_logout_uri": m.BackchannelLogoutURI, "frontchannel_logout_uri": m.FrontchannelLogoutURI, "sector": m.Sector,
+		"consent_notice_uri": m.ConsentNoticeURI,
 	} {
 		if len(text) > maxText {
 			return refuse(member, "longer than %d bytes", maxText)
@@ -299,6 +300,7 @@ func checkURIs(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error 
 	}{
 		{"backchannel_logout_uri", some(c.BackchannelLogoutURI)},
 		{"frontchannel_logout_uri", some(c.FrontchannelLogoutURI)},
+		{"consent_notice_uri", some(c.ConsentNoticeURI)},
 		{"jwks_uri", some(c.JWKSURI)},
 		{"sector_identifier_uri", some(c.SectorIdentifierURI)},
 		{"client_uri", some(c.HomeURI)},
@@ -312,6 +314,9 @@ func checkURIs(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error 
 				return refuse(group.member, "%s", wrong)
 			}
 		}
+	}
+	if c.ConsentNoticeURI != "" && c.ConsentNoticeURI == c.BackchannelLogoutURI {
+		return refuse("consent_notice_uri", "it must be another than backchannel_logout_uri: a withdrawn consent is no sign-out")
 	}
 	for _, uri := range c.RequestURIs {
 		// The fragment may be the hash of what is there (OpenID Connect Core §6.2).

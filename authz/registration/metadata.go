@@ -89,6 +89,8 @@ type Metadata struct {
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	BackchannelLogoutURI   string   `json:"backchannel_logout_uri,omitempty"`
 	BackchannelSession     bool     `json:"backchannel_logout_session_required,omitempty"`
+	// Ours: where the app is told that a consent was withdrawn (RFC 8935 §2).
+	ConsentNoticeURI string `json:"consent_notice_uri,omitempty"`
 	// Front-Channel Logout §2, and Session Management, for which there is no member
 	// but ours.
 	FrontchannelLogoutURI string `json:"frontchannel_logout_uri,omitempty"`
@@ -136,6 +138,7 @@ func Of(c *authz.Client) Metadata {
 		AuthorizationAlg: c.AuthorizationAlg, AuthorizationEncAlg: c.AuthorizationEncryption.Algorithm, AuthorizationEncEnc: c.AuthorizationEncryption.Content,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, BackchannelLogoutURI: c.BackchannelLogoutURI,
 		BackchannelSession:    c.BackchannelSession && c.BackchannelLogoutURI != "",
+		ConsentNoticeURI:      c.ConsentNoticeURI,
 		FrontchannelLogoutURI: c.FrontchannelLogoutURI, FrontchannelSession: c.FrontchannelSession, SessionManagement: c.SessionManagement,
 		LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TermsURI: c.TermsURI, Contacts: c.Contacts, ApplicationType: c.ApplicationType,
 		SoftwareID: c.SoftwareID, SoftwareVersion: c.SoftwareVersion, AssertionAlg: c.AssertionAlg, JWKSURI: c.JWKSURI,
@@ -166,7 +169,7 @@ func (m Metadata) raw() *authz.Client {
 		},
 		CertificateBound: m.CertificateBound, DPoPBound: m.DPoPBound,
 		RequireRequestObject: m.RequireRequestObject, RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
-		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
+		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, ConsentNoticeURI: m.ConsentNoticeURI, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
 		Declarations: m.Declarations, MinimumLevel: authz.AuthenticationLevel(m.MinimumLevel), Introspect: m.Introspect, HomeURI: m.ClientURI,
 		ResponseTypes: responseTypes(m.ResponseTypes), CodeWithoutPKCE: m.CodeWithoutPKCE, DefaultMaxAge: m.DefaultMaxAge, DefaultACRValues: m.DefaultACRValues,
 		LogoURI: m.LogoURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI, Contacts: m.Contacts, ApplicationType: m.ApplicationType,

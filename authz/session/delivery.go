@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -20,7 +21,8 @@ import (
 	"hopnhat/authz"
 )
 
-// Delivery is a logout token on its way to an app, Back-Channel Logout §2.5. Its ID
+// Delivery is a logout token on its way to an app, Back-Channel Logout §2.5, or a
+// notice that a consent was withdrawn, a security event token (RFC 8935 §2). Its ID
 // is a UUIDv7, so it carries the time at which it was queued.
 type Delivery struct {
 	ID       string
@@ -35,6 +37,9 @@ type Delivery struct {
 	// Failed is why the last attempt failed, in the words of [Cause]; empty where
 	// none has.
 	Failed Cause
+	// About is what the delivery tells of: empty for a sign-out, else the consent that
+	// was withdrawn, with its version.
+	About string
 }
 
 // Queued is when the session ended.
@@ -115,8 +120,11 @@ type Deliverer struct {
 	// Token makes the logout token for a delivery, Back-Channel Logout §2.4;
 	// authz.ErrNotFound means that there is nobody to send it to.
 	Token func(ctx context.Context, d Delivery) (string, error)
-	HTTP  *http.Client
-	Now   func() time.Time
+	// Notice makes the security event token for a delivery that is about a consent;
+	// errors as Token's.
+	Notice func(ctx context.Context, d Delivery) (string, error)
+	HTTP   *http.Client
+	Now    func() time.Time
 	// Wake is signalled when a delivery was queued by this node.
 	Wake <-chan struct{}
 
@@ -286,7 +294,7 @@ func (d *Deliverer) attempt(ctx context.Context, one Delivery) (next time.Time, 
 		if !one.Done.IsZero() {
 			level = slog.LevelWarn
 		}
-		slog.Log(ctx, level, "an app did not take a logout token", "client", one.Client, "attempt", one.Attempts, "cause", cause, "given_up", !one.Done.IsZero())
+		slog.Log(ctx, level, "an app did not take what it was told", "about", what(one), "client", one.Client, "attempt", one.Attempts, "cause", cause, "given_up", !one.Done.IsZero())
 	}
 	d.note(ctx, one)
 	switch cause.Kind() {
@@ -297,6 +305,14 @@ func (d *Deliverer) attempt(ctx context.Context, one Delivery) (next time.Time, 
 	}
 }
 
+// what names the kind of a delivery, and no person.
+func what(d Delivery) string {
+	if d.About != "" {
+		return "withdrawn consent"
+	}
+	return "logout"
+}
+
 func (d *Deliverer) note(ctx context.Context, one Delivery) {
 	if err := d.Outbox.FinishLogout(ctx, one); err != nil && ctx.Err() == nil {
 		slog.Error("the delivery of a logout token could not be noted; it is tried again", "delivery", one.ID, "error", err)
@@ -305,7 +321,11 @@ func (d *Deliverer) note(ctx context.Context, one Delivery) {
 
 // post makes one attempt; no cause means that the app took the token.
 func (d *Deliverer) post(ctx context.Context, one Delivery) Cause {
-	token, err := d.Token(ctx, one)
+	making := d.Token
+	if one.About != "" {
+		making = d.Notice
+	}
+	token, err := making(ctx, one)
 	switch {
 	case errors.Is(err, authz.ErrNotFound):
 		return CauseGone
@@ -314,11 +334,16 @@ func (d *Deliverer) post(ctx context.Context, one Delivery) Cause {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, one.URI, strings.NewReader(url.Values{"logout_token": {token}}.Encode()))
+	body, kind := url.Values{"logout_token": {token}}.Encode(), "application/x-www-form-urlencoded"
+	if one.About != "" {
+		body, kind = token, "application/secevent+jwt" // RFC 8935 §2
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, one.URI, strings.NewReader(body))
 	if err != nil {
 		return CauseName
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Content-Type", kind)
+	r.Header.Set("Accept", "application/json")
 	answer, err := d.HTTP.Do(r)
 	if err != nil {
 		return causeOf(err)
@@ -330,12 +355,16 @@ func (d *Deliverer) post(ctx context.Context, one Delivery) Cause {
 	if answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusNoContent {
 		return ""
 	}
+	if answer.StatusCode == http.StatusAccepted && one.About != "" { // RFC 8935 §2.2
+		return ""
+	}
 	cause := string(CauseAnswer) + " " + strconv.Itoa(answer.StatusCode)
 	var told struct {
 		Error string `json:"error"`
+		Err   string `json:"err"` // RFC 8935 §2.3
 	}
-	if json.Unmarshal(raw, &told) == nil && errorCode.MatchString(told.Error) {
-		cause += " " + told.Error
+	if json.Unmarshal(raw, &told) == nil && errorCode.MatchString(cmp.Or(told.Error, told.Err)) {
+		cause += " " + cmp.Or(told.Error, told.Err)
 	}
 	return Cause(cause)
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -316,5 +317,50 @@ func TestAnUnreachableAppIsTriedOnceATurn(t *testing.T) {
 		if got := b.get(id); got.State() != GivenUp {
 			t.Fatalf("after a day it still waits: %+v", got)
 		}
+	}
+}
+
+// TestNotices: a delivery about a consent is a security event token, pushed as RFC 8935
+// §2 says, by the same lanes and with the same patience as logout tokens.
+func TestNotices(t *testing.T) {
+	var kinds, bodies []string
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		kinds, bodies = append(kinds, r.Header.Get("Content-Type")), append(bodies, string(raw))
+		switch r.URL.Path {
+		case "/202":
+			w.WriteHeader(http.StatusAccepted)
+		case "/400":
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"err":"invalid_key","description":"Nguyễn Văn A"}`)
+		}
+	}))
+	defer app.Close()
+	now := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
+	for _, row := range []struct {
+		name, path string
+		cause      Cause
+		state      State
+	}{
+		{"RFC 8935 §2.2: accepted", "/202", "", Delivered},
+		{"200, which some answer", "/200", "", Delivered},
+		{"RFC 8935 §2.3: refused", "/400", "answer 400 invalid_key", Waiting},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			one := Delivery{ID: authz.NewID(), Client: "a", URI: app.URL + row.path, About: "consent#1", Next: now}
+			b := &box{rows: map[string]*Delivery{one.ID: &one}}
+			c := courier(b, &now)
+			c.Notice = func(_ context.Context, d Delivery) (string, error) { return "notice-of-" + d.About, nil }
+			if err := c.Deliver(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			got := *b.rows[one.ID]
+			if got.Failed != row.cause || got.State() != row.state || got.Attempts != 1 {
+				t.Fatalf("got %+v", got)
+			}
+			if kind, body := kinds[len(kinds)-1], bodies[len(bodies)-1]; kind != "application/secevent+jwt" || body != "notice-of-consent#1" {
+				t.Fatalf("got %s %s", kind, body)
+			}
+		})
 	}
 }

@@ -315,7 +315,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		return fail(err)
 	}
 	consents := &consent.Consents{
-		Catalogue: p.catalogue, Store: p.db, Pseudonyms: p.pseudonyms, Evidence: p.recorder,
+		Catalogue: p.catalogue, Store: p.db, Pseudonyms: p.pseudonyms, Evidence: p.recorder, Outbox: p.db,
 		Broker: c.Issuer + provider.BrokerPath, Site: c.Site, Now: time.Now,
 	}
 	approvals := &decoupled.Engine{
@@ -353,7 +353,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	releases.Verifier = verifier{protocol}
 	wake := make(chan struct{}, 1)
 	p.deliverer = &session.Deliverer{
-		Outbox: p.db, Token: logoutToken(protocol), HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
+		Outbox: p.db, Token: logoutToken(protocol), Notice: consentNotice(protocol, consents), HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
 	}
 	proxies, err1 := c.proxies()
 	scrapers, err2 := networks(c.MetricsNetworks)

@@ -71,6 +71,21 @@ func logoutToken(p *provider.Provider) func(context.Context, session.Delivery) (
 	}
 }
 
+// consentNotice shows the provider to the deliverer.
+func consentNotice(p *provider.Provider, consents *consent.Consents) func(context.Context, session.Delivery) (string, error) {
+	return func(ctx context.Context, d session.Delivery) (string, error) {
+		id, _, _ := consent.ParseReference(d.About)
+		c, err := consents.Store.Consent(ctx, d.Subject, id)
+		if err != nil {
+			return "", err
+		}
+		return p.ConsentNotice(ctx, provider.Withdrawn{
+			ID: d.ID, Client: d.Client, Subject: d.Subject, Reference: d.About, Purpose: c.Purpose, Registry: c.Registry,
+			At: d.Queued(), ProcessBy: d.Queued().AddDate(0, 0, consent.DaysToProcess),
+		})
+	}
+}
+
 // verifier shows access tokens to the broker.
 type verifier struct{ *provider.Provider }
 

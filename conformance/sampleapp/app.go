@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"html/template"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -83,6 +84,8 @@ type visitor struct {
 	answers         []answer
 	since           time.Time
 	endedByProvider bool
+	// withdrawn says until when the app must have acted on a withdrawal it was told of.
+	withdrawn string
 }
 
 type granted struct {
@@ -125,6 +128,7 @@ func (a *App) Handler() http.Handler {
 	mux.HandleFunc("POST /logout", a.logout)
 	mux.HandleFunc("GET /signed-out", a.signedOut)
 	mux.HandleFunc("POST /backchannel-logout", a.backchannelLogout)
+	mux.HandleFunc("POST /consent-notices", a.consentNotice)
 	mux.HandleFunc("GET /style.css", style)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -327,6 +331,37 @@ func (a *App) end(t *logoutToken, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// consentNotice takes the notice that somebody withdrew a consent (RFC 8935 §2): what
+// was read under it is not shown any more, and a real app begins to delete it.
+func (a *App) consentNotice(w http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(r.Body)
+	var n *consentNotice
+	if err == nil {
+		n, err = a.client.consentNotice(r.Context(), string(raw))
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if err != nil {
+		slog.Warn("sample app: a notice was refused", "app", a.c.ClientID, "error", err)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"err":"invalid_request","description":"not a notice for this app"}`)) // RFC 8935 §2.3
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, who := range a.people {
+		if who.subject == n.Subject {
+			who.withdrawn = n.event().ProcessBy
+			for i, g := range who.granted {
+				if g.Reference == n.event().Reference && i < len(who.answers) {
+					who.answers[i].Records = nil
+				}
+			}
+		}
+	}
+	w.WriteHeader(http.StatusAccepted) // §2.2; a second time it changes nothing
 }
 
 func (a *App) fail(w http.ResponseWriter, r *http.Request, err error) {

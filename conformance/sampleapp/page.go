@@ -46,6 +46,7 @@ type screen struct {
 	Ended              bool
 	Subject, ACR       string
 	Person             string
+	Withdrawn          string
 	Blocks             []block
 	ClientID           string
 }
@@ -64,7 +65,7 @@ func (a *App) show(w http.ResponseWriter, r *http.Request, status int, n *notice
 	}
 	if who := a.visitor(r); who != nil {
 		a.mu.Lock()
-		s.Who, s.Ended, s.Subject, s.ACR, s.Person = who, who.endedByProvider, who.subject, who.acr, who.name
+		s.Who, s.Ended, s.Subject, s.ACR, s.Person, s.Withdrawn = who, who.endedByProvider, who.subject, who.acr, who.name, who.withdrawn
 		for _, got := range who.answers {
 			s.Blocks = append(s.Blocks, a.block(got, i))
 		}

@@ -242,3 +242,39 @@ func (c *client) logoutToken(ctx context.Context, token string) (*logoutToken, e
 	}
 	return &t, nil
 }
+
+// consentNotice is a security event token (RFC 8417 §2) that says that a consent was
+// withdrawn.
+type consentNotice struct {
+	jwt.Claims
+	Events map[string]withdrawnConsent `json:"events"`
+}
+
+type withdrawnConsent struct {
+	Reference string `json:"consent_reference"`
+	ProcessBy string `json:"process_by"`
+}
+
+const withdrawnEvent = "urn:vn:gov:eid:event:consent-withdrawn"
+
+func (n *consentNotice) event() withdrawnConsent { return n.Events[withdrawnEvent] }
+
+// consentNotice checks a notice: it is the provider's, for this app, and a security
+// event and nothing else (RFC 8417 §4). It has no exp.
+func (c *client) consentNotice(ctx context.Context, token string) (*consentNotice, error) {
+	var n consentNotice
+	typ, err := c.verify(ctx, token, &n)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.EqualFold(typ, "secevent+jwt") {
+		return nil, fmt.Errorf("typ is %q", typ)
+	}
+	if err := c.meant(n.Claims); err != nil {
+		return nil, err
+	}
+	if _, ok := n.Events[withdrawnEvent]; !ok || n.Subject == "" || n.ID == "" {
+		return nil, errors.New("not the notice of a withdrawal")
+	}
+	return &n, nil
+}

@@ -3,7 +3,9 @@ package scenario_test
 import (
 	"fmt"
 	"html"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -313,5 +315,74 @@ func readByLawIsTold(t *testing.T, n *nation) {
 	register("Để tính lệ phí trước bạ.")
 	if page := arrive(t, b, ask("")); !strings.Contains(page, "Để tính lệ phí trước bạ.") {
 		t.Fatalf("what is said otherwise is not told again: %.2000s", page)
+	}
+}
+
+// TestAWithdrawalIsTold: what the withdraw page promises happens: the app is sent a
+// signed notice, in the commit of the withdrawal, and the person sees where it stands.
+func TestAWithdrawalIsTold(t *testing.T) { onBoth(t, withdrawalIsTold) }
+
+func withdrawalIsTold(t *testing.T, n *nation) {
+	type pushed struct{ kind, token string }
+	notices := make(chan pushed, 4)
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		notices <- pushed{r.Header.Get("Content-Type"), string(raw)}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer app.Close()
+	p := newParty(t, n, "app-told")
+	file := filepath.Join(t.TempDir(), "app.yaml")
+	text := fmt.Sprintf(`
+- client_id: %s
+  client_name: "Ứng dụng được báo"
+  owner: {vi: "Cơ quan thử", en: "Test agency"}
+  profile: fapi2
+  token_endpoint_auth_method: private_key_jwt
+  jwks: %s
+  redirect_uris: ["%s"]
+  grant_types: [authorization_code, refresh_token]
+  scope: openid
+  minimum_level: 2
+  consent_notice_uri: %s/notices
+  declarations:
+    - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [civil.marital_status], explanation: {vi: Thử, en: Test}, max_days: 30, frequency: unlimited}
+`, p.id, p.public, p.redirect, app.URL)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.run(t, "client", "add", file)
+	b, who := browser(t), n.someone(t)
+	tokens := p.tokens(t, b, who, civilDetail)
+	details, _ := tokens.body["authorization_details"].([]any)
+	granted, _ := details[0].(map[string]any)
+	detail := first(t, `(/portal/consents/[0-9a-f-]{36})/withdraw`, fetch(t, b, n.base+"/portal/consents"))
+	page := fetch(t, b, n.base+detail+"/withdraw")
+	if !strings.Contains(page, "Dịch vụ được báo ngay") {
+		t.Error("the page does not say that the service is told")
+	}
+	if a := open(t, b, http.MethodPost, n.base+detail+"/withdraw", answerTo(t, page, "withdraw")); a.status != http.StatusOK && a.status != http.StatusSeeOther {
+		t.Fatalf("withdrawing answered %d", a.status)
+	}
+	select {
+	case got := <-notices:
+		claims := n.opened(t, got.token)
+		events, _ := claims["events"].(map[string]any)
+		event, _ := events["urn:vn:gov:eid:event:consent-withdrawn"].(map[string]any)
+		if got.kind != "application/secevent+jwt" || claims["aud"] != p.id || claims["sub"] != n.opened(t, tokens.text("id_token"))["sub"] || claims["exp"] != nil ||
+			event["consent_reference"] != granted["consent_reference"] || event["purpose"] != "land.mortgage" || event["registry"] != "civil" || event["process_by"] == nil {
+			t.Errorf("the notice is %s %v, of %v", got.kind, claims, granted)
+		}
+	case <-ctx(t).Done():
+		t.Fatal("no notice came")
+	}
+	if page := fetch(t, b, n.base+detail); !strings.Contains(page, "Thông báo cho dịch vụ") {
+		t.Error("she does not see where the notice stands")
+	}
+	// An app without an address cannot be told, and the page does not say so.
+	n.app.tokens(t, b, who, civilDetail)
+	other := first(t, `(/portal/consents/[0-9a-f-]{36}/withdraw)`, fetch(t, b, n.base+"/portal/consents"))
+	if page := fetch(t, b, n.base+other); strings.Contains(page, "Dịch vụ được báo ngay") || !strings.Contains(page, "chưa đăng ký nơi nhận thông báo") {
+		t.Error("the page promises a notice that nobody can take")
 	}
 }

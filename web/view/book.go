@@ -106,10 +106,11 @@ func bookEntries() []bookEntry {
 		{"Consents", Consents{
 			Active:    []ConsentCard{sampleCard(StateApproved), sampleLongCard()},
 			Past:      []ConsentCard{sampleCard(StateWithdrawn)},
-			Withdrawn: &Withdrawal{land, sampleNow},
+			Withdrawn: &Withdrawal{land, sampleNow, true},
 		}},
 		{"Consents, empty", Consents{}},
 		{"ConsentDetail", sampleConsentDetail()},
+		{"ConsentDetail, withdrawn", sampleWithdrawnDetail()},
 		{"WithdrawConfirm", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleLongCard(), BackURL: "/portal/consents"}},
 		{"WithdrawConfirm, agreed anew meanwhile", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleCard(StateApproved), BackURL: "/portal/consents", Changed: true}},
 		{"Sessions", sampleSessions()},

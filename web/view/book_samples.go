@@ -250,6 +250,14 @@ func sampleConsentDetail() ConsentDetail {
 	}
 }
 
+func sampleWithdrawnDetail() ConsentDetail {
+	d := sampleConsentDetail()
+	d.Consent, d.Told, d.Releases = sampleCard(StateWithdrawn), "delivered", nil
+	d.Versions = append([]ConsentVersion{{4, true, StateWithdrawn, sampleNow, sampleLongName, 2, Vietnamese, ""}}, d.Versions...)
+	d.Versions[1].Current = false
+	return d
+}
+
 func sampleSessions() Sessions {
 	return Sessions{
 		EndURL: "/portal/sessions/end", EndAllURL: "/portal/sessions/end-all", Ended: 1,
@@ -398,7 +406,7 @@ func sampleLogouts() Logouts {
 		URL: "/console/logouts", RetryURL: "/console/logouts/retry", Retried: true, Older: "/console/logouts?before=x",
 		Apps: []Choice{{"land-danang", land.Name, false}, {"long", long.Name, false}},
 		Rows: []LogoutDelivery{
-			{ID: "1", App: land.Name, Client: "land-danang", Queued: sampleNow, State: "delivered", Attempts: 2, Done: sampleNow.Add(time.Minute)},
+			{Consent: true, ID: "1", App: land.Name, Client: "land-danang", Queued: sampleNow, State: "delivered", Attempts: 2, Done: sampleNow.Add(time.Minute)},
 		},
 	}
 	for i, cause := range append(DeliveryCauses(), "a sentence of the release before") {

@@ -51,6 +51,8 @@ func (Consents) page() string { return "Consents" }
 type Withdrawal struct {
 	App App
 	At  time.Time
+	// Notified says that the app is sent a notice.
+	Notified bool
 }
 
 // ConsentCard is one consent in a list.
@@ -65,6 +67,8 @@ type ConsentCard struct {
 	Approved    time.Time
 	Until       time.Time // zero: until withdrawn
 	Ended       time.Time // of a past one
+	// Notified says that the app has an address for the notice of a withdrawal.
+	Notified bool
 	// Counted says that Uses and LastUsed are known; otherwise nothing is said.
 	Counted  bool
 	Uses     int
@@ -83,6 +87,8 @@ type ConsentDetail struct {
 	Versions  []ConsentVersion
 	Releases  []Release // the latest under it
 	BackURL   string
+	// Told is where the notice of the withdrawal stands; empty where there was none.
+	Told DeliveryState
 }
 
 func (ConsentDetail) page() string { return "ConsentDetail" }

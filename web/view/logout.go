@@ -112,7 +112,10 @@ func (c DeliveryCause) Key() string {
 	return "logouts.cause." + string(c)
 }
 
-// Logouts is the operator's page of logout tokens: of one app, or of all apps those
+// Told is the text for the person whose consent it is about.
+func (s DeliveryState) Told() string { return "told." + string(s) }
+
+// Logouts is the operator's page of logout tokens and notices of withdrawn consents: of one app, or of all apps those
 // that failed. The form is sent by GET to URL with the field app; trying again posts
 // the fields delivery and app to RetryURL. No person is in it.
 type Logouts struct {
@@ -129,9 +132,11 @@ func (Logouts) page() string { return "Logouts" }
 
 // LogoutDelivery is one logout token.
 type LogoutDelivery struct {
-	ID       string
-	App      Words
-	Client   string
+	ID     string
+	App    Words
+	Client string
+	// Consent says that it tells of a withdrawn consent, and not of a sign-out.
+	Consent  bool
 	Queued   time.Time
 	State    DeliveryState
 	Attempts int

@@ -112,6 +112,7 @@ func computedKeys() []string {
 	}
 	for _, d := range DeliveryStates() {
 		add(d.Key())
+		add(d.Told())
 	}
 	for _, d := range append(DeliveryCauses(), "other") {
 		add(d.Key())

@@ -9,6 +9,7 @@
 -- tried again: a notice is never addressed to a logout endpoint.
 -- +goose Up
 ALTER TABLE logout_deliveries ADD COLUMN about text NOT NULL DEFAULT '';
+CREATE INDEX logout_deliveries_about ON logout_deliveries (about) WHERE about <> '';
 CREATE TABLE announcements (
     subject     text NOT NULL,
     client_id   text NOT NULL,
