@@ -145,9 +145,10 @@ type Verification struct {
 // Holds tells whether somebody vouches.
 func (v Verification) Holds() bool { return v.By != "" && !v.At.IsZero() }
 
-// Site is the host that the app is sent people back to, by which they know it.
+// Site is the host that the app is sent people back to, by which they know it; empty for
+// one that is answered on their own device, which is nobody's sign.
 func (c *Client) Site() string {
-	if len(c.RedirectURIs) == 0 {
+	if len(c.RedirectURIs) == 0 || c.OnDevice() {
 		return ""
 	}
 	u, err := url.Parse(c.RedirectURIs[0])

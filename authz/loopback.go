@@ -2,6 +2,7 @@ package authz
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -47,4 +48,10 @@ func (c *Client) HasRedirectURI(uri string) bool { return c.redirects(c.Redirect
 // sign-out (RP-Initiated Logout §3).
 func (c *Client) HasPostLogoutRedirectURI(uri string) bool {
 	return c.redirects(c.PostLogoutRedirectURIs, uri)
+}
+
+// OnDevice tells whether the app is answered on a loopback address of the device: then
+// whatever runs there can use its name (RFC 8252 §8.6), and people are told so.
+func (c *Client) OnDevice() bool {
+	return Profiles[c.Profile].AnyLoopbackPort && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { _, ok := Loopback(uri); return ok })
 }

@@ -48,6 +48,26 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
+// TestOnDevice: people know an app by its host, and one that is answered on their own
+// device by none.
+func TestOnDevice(t *testing.T) {
+	for _, row := range []struct {
+		profile authz.ProfileName
+		uri     string
+		on      bool
+		site    string
+	}{
+		{authz.Native, "http://127.0.0.1/cb", true, ""},
+		{authz.Native, "https://app.example.vn/cb", false, "app.example.vn"},
+		{authz.FAPI2, "http://127.0.0.1:8500/cb", false, "127.0.0.1:8500"}, // of a demonstration
+	} {
+		c := &authz.Client{Profile: row.profile, RedirectURIs: []string{row.uri}}
+		if c.OnDevice() != row.on || c.Site() != row.site {
+			t.Errorf("%s at %s: got %t, %q", row.profile, row.uri, c.OnDevice(), c.Site())
+		}
+	}
+}
+
 // FuzzLoopback: what is answered is what was registered, but for the digits of a port
 // of this very device.
 func FuzzLoopback(f *testing.F) {

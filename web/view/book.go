@@ -92,6 +92,7 @@ func bookEntries() []bookEntry {
 		{"Consent, changed meanwhile, beside what was allowed before", sampleChangedConsent()},
 		{"Consent, only told", sampleToldConsent()},
 		{"Consent, only sign-in", Consent{Form: sampleForm("/consent"), App: tax, Person: sampleName}},
+		{"Consent, a program on the device", Consent{Form: sampleForm("/consent"), App: sampleProgram(), Person: sampleName}},
 		{"Consent, the app's own pages", Consent{Form: sampleForm("/consent"), App: samplePublished(), Person: sampleName}},
 		{"FormPost", FormPost{
 			Action: "http://localhost:8441/callback", App: land,

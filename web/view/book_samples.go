@@ -40,6 +40,13 @@ func sampleLongApp() App {
 	}
 }
 
+// sampleProgram runs on the person's own device.
+func sampleProgram() App {
+	return App{
+		Name: Words{VI: "Hồ sơ cá nhân", EN: "Personal records"}, Owner: sampleTax().Owner, Verified: true, OnDevice: true,
+	}
+}
+
 func sampleAttributes() (needed, optional []Item) {
 	needed = []Item{
 		{ID: "population.full_name", Name: Words{VI: "Họ, chữ đệm và tên khai sinh", EN: "Full name at birth"}},

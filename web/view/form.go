@@ -27,6 +27,9 @@ type App struct {
 	// Verified says that somebody vouches for the owner: an operator, or the agency's
 	// officer who gave the app its initial access token.
 	Verified bool
+	// OnDevice is a program on the person's own device: any there could use its name, so
+	// that somebody vouches for the owner says nothing of it.
+	OnDevice bool
 	// PolicyURL and TermsURL are the app's own pages; empty if it has none.
 	PolicyURL, TermsURL string
 	// OpenURL begins a sign-in at the app (OpenID Connect Core §4); empty if it
