@@ -37,7 +37,7 @@ func (s *Server) approveRoutes(a *fiber.App) {
 // (RFC 8628 §3.3.1), which it does not show.
 func devicePage(code string) view.Device {
 	page := view.Device{Form: view.Form{Action: DevicePath}}
-	if code != "" && len(code) <= 20 {
+	if code != "" && len(code) <= 40 {
 		page.Prefilled, page.OtherURL = true, DevicePath
 		page.Form.Hidden = []view.Field{{Name: "user_code", Value: code}, {Name: "prefilled", Value: "1"}}
 	}

@@ -93,7 +93,7 @@ func (s *Server) signIn(v *visit) error {
 		return err
 	}
 	e := v.errand()
-	number, password := strings.Join(strings.Fields(v.field("number")), ""), v.field("password")
+	number, password := authz.Typed(v.field("number")), v.field("password")
 	again := func(problem view.SignInProblem, wait time.Duration) error {
 		r := remark{Problem: string(problem), Wait: wait}
 		if len(number) <= maxNumber {
@@ -183,7 +183,7 @@ func (s *Server) signInCode(v *visit) error {
 		return err
 	}
 	e := v.errand()
-	ticket, code := v.field("ticket"), strings.Join(strings.Fields(v.field("code")), "")
+	ticket, code := v.field("ticket"), authz.Typed(v.field("code"))
 	again := func(problem view.CodeProblem, wait time.Duration) error {
 		return v.again(e, "/signin/code", remark{Problem: string(problem), Wait: wait}, "ticket", ticket)
 	}

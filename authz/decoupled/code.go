@@ -68,18 +68,15 @@ func NewUserCode() string {
 	return string(out)
 }
 
-// ParseUserCode reads what a person typed: letters of either case, with spaces
-// and dashes anywhere (RFC 8628 §6.1).
+// ParseUserCode reads what a person typed: letters of either case, with whatever
+// stands between them (RFC 8628 §6.1).
 func ParseUserCode(typed string) (string, bool) {
-	if len(typed) > 64 {
+	if len(typed) > 256 {
 		return "", false
 	}
 	out := make([]byte, 0, userCodeLength)
-	for _, c := range []byte(typed) {
-		switch {
-		case c == ' ' || c == '-' || c == '.' || c == '_':
-			continue
-		case c >= 'a' && c <= 'z':
+	for _, c := range []byte(authz.Typed(typed)) {
+		if c >= 'a' && c <= 'z' {
 			c -= 'a' - 'A'
 		}
 		if strings.IndexByte(userCodeAlphabet, c) < 0 || len(out) == userCodeLength {

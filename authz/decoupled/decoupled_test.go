@@ -313,8 +313,8 @@ func TestChoices(t *testing.T) {
 
 func TestUserCodes(t *testing.T) {
 	for typed, want := range map[string]string{
-		"WDJB-MJHT": "WDJBMJHT", "wdjbmjht": "WDJBMJHT", " w d j b . m j h t ": "WDJBMJHT", "": "", "WDJB-MJH": "", "WDJB-MJHTT": "", "WDJB-MJHA": "", "WDJB‑MJHT": "",
-		strings.Repeat("-", 60) + "WDJBMJHT": "",
+		"WDJB-MJHT": "WDJBMJHT", "wdjbmjht": "WDJBMJHT", " w d j b . m j h t ": "WDJBMJHT", "": "", "WDJB-MJH": "", "WDJB-MJHTT": "", "WDJB-MJHA": "", "WDJB‑MJHT": "WDJBMJHT", "ＷＤＪＢ－ｍｊｈｔ": "WDJBMJHT", "\u202aWDJB\u200bMJHT\u202c": "WDJBMJHT",
+		"WDJB/MJHT": "", strings.Repeat("-", 300) + "WDJBMJHT": "",
 	} {
 		if got, ok := decoupled.ParseUserCode(typed); ok != (want != "") || ok && got != want {
 			t.Errorf("%q is read as %q, %t", typed, got, ok)

@@ -277,7 +277,7 @@ func onAccount(kind audit.Type, action string, do func(ctx context.Context, p *p
 // onAccount finds the account of a number and changes it, with the event of the
 // change in the same commit.
 func (p *parts) onAccount(ctx context.Context, number string, change func(ctx context.Context, a identity.Account) (audit.Event, error)) error {
-	a, err := p.db.AccountOf(ctx, authz.PersonalNumber(number))
+	a, err := p.db.AccountOf(ctx, authz.PersonalNumber(authz.Typed(number)))
 	if err != nil {
 		return fmt.Errorf("the account: %w", err)
 	}

@@ -39,6 +39,7 @@ func attacks(t *testing.T, n *nation) {
 	t.Run("ids that are none", func(t *testing.T) { oddIDs(t, n, v) })
 	t.Run("a planted cookie is worth nothing", func(t *testing.T) { fixation(t, n) })
 	t.Run("a form that is sent twice begins one session", func(t *testing.T) { doubleTap(t, n) })
+	t.Run("what can only be one number is taken", func(t *testing.T) { pasted(t, n) })
 	t.Run("nothing outlives a sign-out", func(t *testing.T) { afterwards(t, n) })
 	t.Run("a second person ends the session of the first", func(t *testing.T) { oneAtATime(t, n) })
 	t.Run("one person cannot answer what another was asked", func(t *testing.T) { twoTabs(t, n) })
@@ -179,6 +180,18 @@ func doubleTap(t *testing.T, n *nation) {
 	b.Jar.SetCookies(home, []*http.Cookie{{Name: "hn_browser", Value: binding, Path: "/"}}) // as it was
 	if a := open(t, b, http.MethodPost, n.base+"/signin/code", form); a.header.Get("Location") == "/portal/sessions" {
 		t.Error("the form signs in after the sign-out")
+	}
+}
+
+// pasted: a number and a code as they come out of other programs.
+func pasted(t *testing.T, n *nation) {
+	who, b := n.someone(t), browser(t)
+	wide := strings.Map(func(r rune) rune { return r - '0' + '０' }, who.Number)
+	form := lastForm(t, n, b, &person{Number: "\u202a" + wide[:9] + "." + wide[9:18] + "\u00a0" + wide[18:] + "\u202c", Password: who.Password, SeedHex: who.SeedHex}, "/portal")
+	code := form.Get("code")
+	form.Set("code", "\u200e"+code[:3]+"–"+code[3:]+"\ufeff")
+	if a := open(t, b, http.MethodPost, n.base+"/signin/code", form); a.status != http.StatusSeeOther || a.header.Get("Location") != "/portal" {
+		t.Errorf("answered %d to %q", a.status, a.header.Get("Location"))
 	}
 }
 
