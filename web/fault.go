@@ -99,6 +99,7 @@ func describe(page *view.Error, err error) {
 		page.Kind = own.kind
 	case errors.As(err, &refusal):
 		page.Kind = kindOf(refusal)
+		page.RetrySeconds = int(refusal.RetryAfter.Seconds())
 		if finished := (provider.Finished{}); errors.As(err, &finished) && finished.Client != nil {
 			a := app(finished.Client)
 			page.App, page.AppURL = &a, finished.Client.HomeURI
@@ -136,6 +137,8 @@ func describe(page *view.Error, err error) {
 
 func kindOf(e *authz.Error) view.ErrorKind {
 	switch {
+	case errors.Is(e.Cause, provider.ErrTooMany):
+		return view.ErrorTooMany
 	case e.Code == authz.TemporarilyUnavailable:
 		return view.ErrorUnavailable
 	case e.Code == authz.ServerError:

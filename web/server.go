@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -189,9 +190,24 @@ func New(o Options) *Server {
 		DisablePreParseMultipartForm: true,    // nobody sends one, see bounded
 		ErrorHandler:                 s.renderError, DisableStartupMessage: true, ServerHeader: "",
 	})
+	s.app.Server().Logger = library{}
+	s.app.Server().SecureErrorLogMessage = true
 	s.app.Use(identify, s.observe, recover.New(), s.harden, bounded, s.onAlias)
 	s.routes()
 	return s
+}
+
+// library takes what fasthttp logs. Of each connection that fails it writes a line with
+// the caller's address and what was read, as often as a stranger likes: he who is
+// answered 400 is counted with all answers, and that is enough. The rest, such as that
+// no more connections can be taken, concerns the operator.
+type library struct{}
+
+// Printf logs what concerns the operator.
+func (library) Printf(format string, args ...any) {
+	if !strings.HasPrefix(format, "error when serving connection") {
+		slog.Warn("the HTTP server reports a fault", "fault", fmt.Sprintf(format, args...))
+	}
 }
 
 func (s *Server) routes() {

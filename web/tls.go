@@ -153,7 +153,7 @@ func (s *Server) connectionOf(c *fiber.Ctx) clientauth.Connection {
 	case s.proxy(c):
 		chain, err := clientauth.ParseClientCert(headers(c, "Client-Cert"), headers(c, "Client-Cert-Chain"))
 		if err != nil {
-			slog.Warn("a proxy sent a client certificate that cannot be read", "proxy", c.Context().RemoteIP(), "error", err)
+			slog.Info("a proxy sent a client certificate that cannot be read", "proxy", c.Context().RemoteIP(), "error", err)
 		}
 		out.Chain = chain
 	case overTLS:

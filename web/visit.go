@@ -53,6 +53,7 @@ func (s *Server) show(h func(*visit) error) fiber.Handler {
 		if err != nil {
 			return fault(view.ErrorBadRequest)
 		}
+		r.RemoteAddr = s.caller(c).String() // not that of a proxy of ours
 		v := &visit{s: s, c: c, ctx: ctx, http: r.WithContext(ctx)}
 		v.listen()
 		v.binding = c.Cookies(s.o.Sessions.BindingName())

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -331,5 +332,32 @@ func TestPathsAreExact(t *testing.T) {
 		if got, text := answers(t, conn); !slices.Equal(got, []string{"404"}) {
 			t.Errorf("%s: got %v %.200q", path, got, text)
 		}
+	}
+}
+
+// TestTheLibrarysLog: of connections that fail it says nothing, callers and bytes
+// least of all; what concerns the operator passes.
+func TestTheLibrarysLog(t *testing.T) {
+	var out bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	defer slog.SetDefault(before)
+	s := naked(nil)
+	conn, err := net.Dial("tcp", listening(t, s, s.Serve))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /?number=099000000017 HTTP/9.9\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answers(t, conn)
+	s.app.Server().Logger.Printf("error when serving connection %q<->%q: %v", "a", "b", "c")
+	if out.Len() > 0 {
+		t.Errorf("logged %s", out.String())
+	}
+	s.app.Server().Logger.Printf("no more than %d connections", 7)
+	if !strings.Contains(out.String(), "no more than 7 connections") {
+		t.Errorf("logged %q", out.String())
 	}
 }

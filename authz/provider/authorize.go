@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
@@ -53,7 +55,30 @@ func (p *Provider) Authorize(r *http.Request) (Next, error) {
 		}
 		return Next{}, err
 	}
+	if pending.ID == "" { // it came with the browser, and is kept if it has to wait
+		if err := p.admit(r); err != nil {
+			return Next{}, err
+		}
+	}
 	return p.step(r, pending, client)
+}
+
+// ErrTooMany means that an address makes us keep too much.
+var ErrTooMany = errors.New("too many requests from this address")
+
+// admit counts what anybody may make us keep: requests that come with a browser, and
+// those of apps without a secret. Behind one address may be many people.
+func (p *Provider) admit(r *http.Request) error {
+	if p.o.Strangers == nil {
+		return nil
+	}
+	address, _ := netip.ParseAddr(r.RemoteAddr)
+	if wait := p.o.Strangers.Take(address); wait > 0 {
+		return &authz.Error{
+			Code: authz.TemporarilyUnavailable, Description: "too many requests from this address; try again later", RetryAfter: max(time.Second, wait.Round(time.Second)), Cause: ErrTooMany,
+		}
+	}
+	return nil
 }
 
 // Resume asks the question again for a pending authorization, named by its handle,

@@ -42,6 +42,9 @@ func (p *Provider) device(r *http.Request) (deviceAnswer, error) {
 	}
 	ctx := r.Context()
 	client, assertion, err := p.clients.Authenticate(ctx, r, form)
+	if err == nil && client.Method == authz.PublicClient {
+		err = p.admit(r)
+	}
 	if err != nil {
 		return deviceAnswer{}, err
 	}

@@ -34,6 +34,9 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 		return Pending{}, err
 	}
 	client, assertion, err := p.clients.Authenticate(r.Context(), r, form)
+	if err == nil && client.Method == authz.PublicClient {
+		err = p.admit(r)
+	}
 	if err != nil {
 		return Pending{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -74,6 +75,12 @@ type Parties interface {
 	Used(client, address string)
 }
 
+// Strangers limits what anybody may make us keep, by address. Take takes one request,
+// or says how long to wait.
+type Strangers interface {
+	Take(address netip.Addr) (wait time.Duration)
+}
+
 // Options is what a Provider is made of. All but Now and the lifetimes are
 // required.
 type Options struct {
@@ -111,6 +118,9 @@ type Options struct {
 	Fetcher Fetcher
 	// Published is what the metadata say of others' doing.
 	Published Published
+	// Strangers limits requests that a row is written for without credentials; nil
+	// limits nothing.
+	Strangers Strangers
 	// Parties is told of clients that used their credentials; it may be nil.
 	Parties   Parties
 	Now       func() time.Time

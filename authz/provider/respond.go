@@ -109,7 +109,7 @@ func (p *Provider) refuseStepUp(w http.ResponseWriter, r *http.Request, acr stri
 func (p *Provider) log(r *http.Request, refusal *authz.Error) {
 	p.refused.Add(refusal.Code)
 	level := slog.LevelInfo
-	if refusal.Code == authz.ServerError || refusal.Code == authz.TemporarilyUnavailable {
+	if refusal.Code == authz.ServerError || refusal.Code == authz.TemporarilyUnavailable && !errors.Is(refusal.Cause, ErrTooMany) {
 		level = slog.LevelError
 	}
 	slog.Log(r.Context(), level, "refused", "endpoint", r.URL.Path, "error", refusal.Code,

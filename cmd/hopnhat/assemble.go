@@ -343,8 +343,9 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 		ApprovePath: web.ApprovePath, DevicePath: web.DevicePath, WaitingPath: web.RequestsPath, Approvals: approvals, Decoupled: p.db, Ring: p.ring, Directory: p.directory,
 		Proofs: clientauth.NewProofs(nonceKey, time.Now), Grants: p.db, Sessions: signedIn{p.sessions}, Consents: asker{consents}, Pseudonyms: p.pseudonyms,
 		Resources: resource.NewDirectory(p.db, 0, time.Now), Evidence: p.recorder, Site: c.Site,
-		Releases: releaser{releases},
-		Parties:  p.ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
+		Releases:  releaser{releases},
+		Strangers: authn.NewAddresses(20*c.AddressBurst, 50*time.Millisecond, time.Now),
+		Parties:   p.ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.Access, Grant: c.Grant},
 	})
 	if err != nil {
 		return fail(err)

@@ -23,14 +23,14 @@ var secretNames = []string{
 }
 
 // newLogger writes JSON lines; identifiers and secrets come out as [redacted],
-// whoever let them slip in.
+// whoever let them slip in. A flood of one kind of line is folded.
 func newLogger(w io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log_level %q: use debug, info, warn or error", level)
 	}
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l, ReplaceAttr: redact})
-	return slog.New(messages{handler}), nil
+	return slog.New(folds{messages{handler}, logFolds}), nil
 }
 
 const redacted = "[redacted]"

@@ -97,6 +97,11 @@ var metricTable = []metric{
 		tell(oneIf(nation), "nation")
 		tell(oneIf(app), "app")
 	}},
+	{"hopnhat_log_lines_left_out_total", "Lines that were not written since there were too many of their kind, by level; a line each minute says of what.", []string{"level"}, func(_ *parts, tell func(float64, ...string)) {
+		for level, n := range logFolds.out.All() {
+			tell(float64(n), strings.ToLower(level.String()))
+		}
+	}},
 	plain("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", func(*parts) float64 { return cpuSeconds() }),
 	plain("hopnhat_goroutines", "Goroutines.", func(*parts) float64 { return float64(runtime.NumGoroutine()) }),
 }
