@@ -9,7 +9,7 @@ export GOFLAGS := $(or $(GOFLAGS),-buildvcs=false)
 FUZZTIME ?= 30s
 HARNESS := conformance/harness
 
-.PHONY: help demo test lint bench vaultd ceremony upgrade-test postgres-for-tests browser fuzz clean
+.PHONY: help demo test lint bench vaultd ceremony upgrade-test deploy-test postgres-for-tests browser fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -25,6 +25,9 @@ lint: ## gofumpt, vet, staticcheck, govulncheck
 
 upgrade-test: ## run the release before and this program at once on one PostgreSQL database
 	@bash $(HARNESS)/upgrade.sh
+
+deploy-test: ## verify the systemd unit, do the steps of the Containerfile and run what comes out
+	@bash $(HARNESS)/deploy.sh
 
 bench: ## measure every route of a server of its own; ARGS='--json FILE' keeps the figures
 	go run ./cmd/hopnhat bench $(ARGS)

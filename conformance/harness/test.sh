@@ -95,6 +95,8 @@ stage "scenarios at two nodes" env HOPNHAT_TEST_NODES=2 go test -count=1 -timeou
 
 stage "upgrade: the release before and this program on one database" bash "$here/upgrade.sh"
 
+stage "the unit and the image of docs/deploy" bash "$here/deploy.sh"
+
 if [[ -n $vault_job ]]; then
 	say "Vault: waiting for the build"
 	while kill -0 "$vault_job" 2>/dev/null; do
