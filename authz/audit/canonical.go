@@ -196,6 +196,9 @@ func (e Event) Normalized() Event {
 	if commitment.CheckText(e.Asked.RequestID) != nil {
 		e.Asked.RequestID = ""
 	}
+	// An app that was registered when less was asked of its texts is written down too.
+	e.Asked.Client = authz.ClientID(Bounded(string(e.Asked.Client)))
+	e.Asked.Name, e.Asked.Owner = Bounded(e.Asked.Name), Bounded(e.Asked.Owner)
 	return e
 }
 

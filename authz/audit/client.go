@@ -18,7 +18,7 @@ import (
 func ClientChanged(c *authz.Client, action string) Event {
 	return Event{
 		Type:   Administered,
-		Asked:  Asked{Client: authz.ClientID(Bounded(string(c.ID))), Name: Bounded(c.Name.VI), Owner: Bounded(c.Owner.VI)},
+		Asked:  Asked{Client: c.ID, Name: c.Name.VI, Owner: c.Owner.VI},
 		Detail: Detail{Action: action, Object: Bounded(string(c.ID)), Text: Bounded(c.RedirectURIs...)},
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"hopnhat/authz/audit/commitment"
 )
 
-// TestClientChanged: whatever a registration holds, an act on it can be written down,
-// so that no app is one that cannot be disabled.
+// TestClientChanged: whatever a registration holds, an act on it and by it can be written
+// down, so that no app is one that cannot be disabled or refused.
 func TestClientChanged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.Custom(func(t *rapid.T) string {
@@ -22,10 +22,16 @@ func TestClientChanged(t *testing.T) {
 			ID: authz.ClientID(text.Draw(t, "id")), Name: authz.LocalizedText{VI: text.Draw(t, "name")}, Owner: authz.LocalizedText{VI: text.Draw(t, "owner")},
 			RedirectURIs: rapid.SliceOfN(text, 0, 100).Draw(t, "redirect URIs"),
 		}
-		e := ClientChanged(c, "client.disabled")
-		e.ID, e.When.Decided = authz.NewID(), time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
-		if _, err := e.Canonical(); err != nil {
-			t.Fatalf("%+v: %v", c, err)
+		refused := Event{Type: ReleaseRefused, Asked: Asked{Client: c.ID, Name: c.Name.VI, Owner: c.Owner.VI}}
+		for _, e := range []Event{ClientChanged(c, "client.disabled"), refused} {
+			e.ID, e.When.Decided = authz.NewID(), time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+			canonical, err := e.Canonical()
+			if err != nil {
+				t.Fatalf("%+v: %v", c, err)
+			}
+			if again, err := e.Normalized().Canonical(); err != nil || string(again) != string(canonical) {
+				t.Fatalf("normalized twice it is another: %v", err)
+			}
 		}
 	})
 }
