@@ -2,6 +2,8 @@ package web
 
 import (
 	"fmt"
+	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ const auditorRole = "auditor"
 
 func (s *Server) consoleRoutes(a *fiber.App) {
 	a.Get(console, s.page(s.search))
+	a.Post(console, s.page(s.ask))
 	a.Get(console+"/events/:id", s.page(s.eventDetail))
 	a.Get(console+"/events/:id/proof", s.page(s.eventProof))
 	a.Get(console+"/exports", s.page(s.exportForm))
@@ -49,23 +52,41 @@ func (v *visit) holds(role string) error {
 	return nil
 }
 
-// searchFields are the parameters of a search, for links and hidden fields.
-var searchFields = []string{"pseudonym", "client", "purpose", "type", "decision", "from", "to"}
-
 const formTime = "2006-01-02T15:04"
 
 var hanoi = time.FixedZone("ICT", 7*3600)
 
+// pseudonymForm is how the name of a person in evidence is written, see
+// identity.Pseudonyms. Nothing else is taken for one: a personal number that somebody
+// typed there would stand in the record of the search for good.
+var pseudonymForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// query reads the form of a search. What is wrong is said before anything is recorded,
+// and what was typed for a pseudonym and is none is not given back.
 func (v *visit) query() (audit.Query, view.SearchProblem) {
 	q := audit.Query{
-		Pseudonym: strings.TrimSpace(v.param("pseudonym")), Client: authz.ClientID(v.param("client")), Purpose: authz.PurposeID(v.param("purpose")),
-		Type: audit.Type(v.param("type")), Outcome: audit.Outcome(v.param("decision")), Before: v.c.Query("before"),
+		Pseudonym: strings.TrimSpace(v.field("pseudonym")), Client: authz.ClientID(v.field("client")), Purpose: authz.PurposeID(v.field("purpose")),
+		Type: audit.Type(v.field("type")), Outcome: audit.Outcome(v.field("decision")),
+	}
+	if q.Pseudonym != "" && !pseudonymForm.MatchString(q.Pseudonym) {
+		q.Pseudonym = ""
+		return q, view.SearchPseudonym
+	}
+	if q.Client != "" {
+		if _, err := v.s.o.Clients.Client(v.ctx, q.Client); err != nil {
+			q.Client = ""
+			return q, view.SearchUnknown
+		}
+	}
+	if _, known := v.s.o.Consents.Catalogue.Purpose(q.Purpose); q.Purpose != "" && !known {
+		q.Purpose = ""
+		return q, view.SearchUnknown
 	}
 	for _, side := range []struct {
 		name string
 		into *time.Time
 	}{{"from", &q.From}, {"to", &q.To}} {
-		if text := v.param(side.name); text != "" {
+		if text := v.field(side.name); text != "" {
 			at, err := time.ParseInLocation(formTime, text, hanoi)
 			if err != nil {
 				return q, view.SearchTime
@@ -77,20 +98,102 @@ func (v *visit) query() (audit.Query, view.SearchProblem) {
 		if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
 			return q, view.SearchRange
 		}
-		return q, view.SearchLong
+		return q, view.SearchUnknown
 	}
 	return q, ""
+}
+
+// ask records a search and sends the auditor to what it found. What she looks for is
+// in the body alone; the address of the results is the record of the search, which
+// says what it was.
+func (s *Server) ask(v *visit) error {
+	if err := v.checkForm(); err != nil {
+		return err
+	}
+	if err := v.auditor(); err != nil {
+		return err
+	}
+	q, problem := v.query()
+	if problem != "" {
+		v.formPath = console
+		return s.showSearch(v, q, func(page *view.Search) { page.Problem = problem })
+	}
+	counts, err := s.o.Evidence.Count(v.ctx, q)
+	if err != nil {
+		return err
+	}
+	id, err := s.recordLook(v, audit.Event{Type: audit.AuditorQuery, Detail: audit.Detail{Action: lookSearch, Count: int64(counts.Total)}}, q)
+	if err != nil {
+		return err
+	}
+	return redirect(resultsURL(id, ""))
+}
+
+// What an auditor did, in the detail of its event.
+const (
+	lookSearch = "search"
+	lookOpen   = "open"
+	lookExport = "export"
+)
+
+// resultsURL is a page of what a search found.
+func resultsURL(search, before string) string {
+	q := url.Values{"search": {search}}
+	if before != "" {
+		q.Set("before", before)
+	}
+	return console + "?" + q.Encode()
+}
+
+// fresh is how long the record of a search stands for looking at its first page.
+const fresh = 5 * time.Minute
+
+// searched finds a search of the auditor's own by its record; another's is not found.
+func (s *Server) searched(v *visit, id string) (audit.Query, audit.Event, error) {
+	found, err := s.o.Evidence.Get(v.ctx, id)
+	if err != nil {
+		return audit.Query{}, audit.Event{}, err
+	}
+	own, err := s.o.Pseudonyms.Audit(v.ctx, v.session.Subject)
+	if err != nil {
+		return audit.Query{}, audit.Event{}, err
+	}
+	if e := found.Event; e.Type != audit.AuditorQuery || e.Detail.Action != lookSearch || e.Person.Actor != own {
+		return audit.Query{}, audit.Event{}, authz.ErrNotFound
+	}
+	q, err := audit.ParseQuery(found.Event.Data.Query)
+	return q, found.Event, err
 }
 
 func (s *Server) search(v *visit) error {
 	if err := v.auditor(); err != nil {
 		return err
 	}
-	q, problem := v.query()
+	id := v.c.Query("search")
+	if id == "" {
+		return s.showSearch(v, audit.Query{}, nil)
+	}
+	q, record, err := s.searched(v, id)
+	if err != nil {
+		return err
+	}
+	if q.Before = v.c.Query("before"); q.Check() != nil {
+		return fault(view.ErrorBadRequest)
+	}
+	results, err := s.results(v, id, record, q)
+	if err != nil {
+		return err
+	}
+	return s.showSearch(v, q, func(page *view.Search) {
+		page.Results = results
+		page.ExportURL = console + "/exports?" + url.Values{"search": {id}}.Encode()
+	})
+}
+
+func (s *Server) showSearch(v *visit, q audit.Query, fill func(page *view.Search)) error {
 	page := view.Search{
-		URL: console, Pseudonym: q.Pseudonym, From: v.param("from"), To: v.param("to"), Problem: problem,
+		URL: console, Pseudonym: q.Pseudonym, From: formed(q.From), To: formed(q.To),
 		Permitted: q.Outcome == audit.Permitted, Refused: q.Outcome == audit.Refused,
-		Export: view.Form{Action: console + "/exports"},
 	}
 	clients, err := s.o.Clients.Clients(v.ctx, "", 500)
 	if err != nil {
@@ -105,39 +208,40 @@ func (s *Server) search(v *visit) error {
 	for _, t := range view.EventTypes() {
 		page.Types = append(page.Types, view.TypeChoice{Type: t, Selected: string(t) == string(q.Type)})
 	}
-	asked := false
-	for _, name := range searchFields {
-		if value := v.param(name); value != "" {
-			asked = true
-			page.Export.Hidden = append(page.Export.Hidden, view.Field{Name: name, Value: value})
-		}
-	}
-	if !asked && v.c.Query("all") == "" && v.c.Query("before") == "" || problem != "" {
-		return v.show(page, view.ConsoleNav(console, view.SectionSearch)...)
-	}
-	if page.Results, err = s.results(v, q); err != nil {
-		return err
+	if fill != nil {
+		fill(&page)
 	}
 	return v.show(page, view.ConsoleNav(console, view.SectionSearch)...)
 }
 
-func (s *Server) results(v *visit, q audit.Query) (*view.Results, error) {
+// formed is a time as its field has it, empty for none.
+func formed(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(hanoi).Format(formTime)
+}
+
+// results are a page of what a search found. The record of the search stands for its
+// first page for a while; any other look is recorded before anything is shown.
+func (s *Server) results(v *visit, id string, record audit.Event, q audit.Query) (*view.Results, error) {
 	const pageSize = 50
 	counts, err := s.o.Evidence.Count(v.ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	// An auditor's look is recorded before anything is shown.
-	record, err := s.recordLook(v, audit.AuditorQuery, q, counts.Total, "search")
-	if err != nil {
-		return nil, err
+	if q.Before != "" || s.o.Now().Sub(record.When.Decided) > fresh {
+		again := audit.Event{Type: audit.AuditorQuery, Detail: audit.Detail{Action: lookSearch, Object: id, Count: int64(counts.Total)}}
+		if _, err := s.recordLook(v, again, q); err != nil {
+			return nil, err
+		}
 	}
 	q.Limit = pageSize + 1
 	found, err := s.o.Evidence.Find(v.ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	out := &view.Results{Total: counts.Total, More: counts.Capped, People: counts.People, QueryURL: console + "/events/" + record}
+	out := &view.Results{Total: counts.Total, More: counts.Capped, People: counts.People, QueryURL: eventURL(id, id)}
 	for kind, into := range map[audit.Type]*int{audit.ReleasePermitted: &out.Permitted, audit.ReleaseRefused: &out.Refused} {
 		if narrow := q; q.Type == "" || q.Type == kind {
 			narrow.Type = kind
@@ -150,57 +254,60 @@ func (s *Server) results(v *visit, q audit.Query) (*view.Results, error) {
 	}
 	if len(found) > pageSize {
 		found = found[:pageSize]
-		out.Older = v.with("before", found[pageSize-1].Event.ID)
+		out.Older = resultsURL(id, found[pageSize-1].Event.ID)
 	}
 	if q.Before != "" {
-		out.Newer = v.with("before", "")
+		out.Newer = resultsURL(id, "")
 	}
 	for _, r := range found {
-		out.Rows = append(out.Rows, s.eventRow(v, r))
+		out.Rows = append(out.Rows, s.eventRow(r, id))
 	}
 	return out, nil
 }
 
-// with is this search with one parameter changed.
-func (v *visit) with(name, value string) string {
-	u := *v.http.URL
-	q := u.Query()
-	q.Del("lang")
-	q.Set("all", "1")
-	q.Del(name)
-	if value != "" {
-		q.Set(name, value)
+// eventURL is the page of an event, with the way back to the search that found it.
+func eventURL(event, search string) string {
+	at := console + "/events/" + event
+	if search != "" {
+		at += "?" + url.Values{"search": {search}}.Encode()
 	}
-	return console + "?" + q.Encode()
+	return at
 }
 
-// recordLook writes that an auditor looked, with what she asked.
-func (s *Server) recordLook(v *visit, kind audit.Type, q audit.Query, count int, reason string) (id string, err error) {
+// recordLook writes that an auditor looked, at what and with what she asked. Whose
+// events she looked for, or whose event she opened, is the person of it, who sees it in
+// her own history.
+func (s *Server) recordLook(v *visit, e audit.Event, q audit.Query) (id string, err error) {
 	actor, err := s.o.Pseudonyms.Audit(v.ctx, v.session.Subject)
 	if err != nil {
 		return "", err
 	}
-	e := audit.Event{
-		ID: authz.NewID(), Type: kind,
-		Asked:    audit.Asked{Client: "hopnhat-console", Name: "Bảng kiểm toán", RequestID: v.c.GetRespHeader(fiber.HeaderXRequestID)},
-		Person:   audit.Person{Actor: actor, Role: auditorRole},
-		Reason:   audit.Reason{Purpose: "supervise.inspect", Basis: authz.BasisSupervision},
-		Data:     audit.Data{Query: q.Text()},
-		Decision: audit.Decision{Permit: true, Code: "auditor", Determining: []string{"role:auditor"}, ACR: v.session.Level.ACR()},
-		When:     audit.When{Decided: s.o.Now().UTC().Truncate(time.Microsecond), Site: s.o.Consents.Site},
-		Detail:   audit.Detail{Count: int64(count), Text: reason},
+	if e.Person.Pseudonym == "" {
+		e.Person.Pseudonym = q.Pseudonym
 	}
+	purpose := authz.PurposeID("supervise.inspect")
+	basis, _ := s.o.Consents.Catalogue.Basis(authz.BasisSupervision)
+	e.ID = authz.NewID()
+	e.Asked = audit.Asked{Client: consoleClient, Name: "Bảng kiểm toán", RequestID: v.c.GetRespHeader(fiber.HeaderXRequestID)}
+	e.Person.Actor, e.Person.Role = actor, auditorRole
+	e.Reason = audit.Reason{Purpose: purpose, Basis: authz.BasisSupervision, Citation: basis.Citation}
+	e.Data.Query = q.Text()
+	e.Decision = audit.Decision{Permit: true, Code: "auditor", Determining: []string{"role:auditor"}, ACR: v.session.Level.ACR()}
+	e.When = audit.When{Decided: s.o.Now().UTC().Truncate(time.Microsecond), Site: s.o.Consents.Site}
 	_, err = s.o.Recorder.Record(v.ctx, e)
 	return e.ID, err
 }
 
-func (s *Server) eventRow(v *visit, r audit.Recorded) view.EventRow {
+// consoleClient stands in evidence for the auditors' console.
+const consoleClient authz.ClientID = "hopnhat-console"
+
+func (s *Server) eventRow(r audit.Recorded, search string) view.EventRow {
 	e := r.Event
 	catalogue := s.o.Consents.Catalogue
 	purpose, _ := catalogue.Purpose(e.Reason.Purpose)
 	register, _ := catalogue.Registry(e.Data.Registry)
 	return view.EventRow{
-		ID: e.ID, URL: console + "/events/" + e.ID, At: e.When.Decided, Type: view.EventType(e.Type), App: view.Words{VI: e.Asked.Name},
+		ID: e.ID, URL: eventURL(e.ID, search), At: e.When.Decided, Type: view.EventType(e.Type), App: view.Words{VI: e.Asked.Name},
 		Client: string(e.Asked.Client), Pseudonym: e.Person.Pseudonym, Purpose: purpose.Text(), Registry: register.Text(),
 		Attributes: len(e.Data.Attributes), Basis: string(e.Reason.Basis), Permit: e.Decision.Permit,
 		Decided: e.Type == audit.ReleasePermitted || e.Type == audit.ReleaseRefused, Code: e.Decision.Code, Index: r.Index, Logged: r.Logged,
@@ -243,19 +350,26 @@ func (s *Server) eventDetail(v *visit) error {
 	for i := range groups {
 		groups[i].Facts = nonEmpty(groups[i].Facts)
 	}
+	back := console
+	if search := v.c.Query("search"); commitment.CheckID(search) == nil {
+		back = resultsURL(search, "")
+	}
 	return v.show(view.EventDetail{
-		Event: s.eventRow(v, found), Groups: groups, Proof: s.place(found, console+"/events/"+e.ID+"/proof"), BackURL: console,
+		Event: s.eventRow(found, ""), Groups: groups, Proof: s.place(found, console+"/events/"+e.ID+"/proof"), BackURL: back,
 	}, view.ConsoleNav(console, view.SectionSearch)...)
 }
 
-// openEvent finds an event for an auditor and records that she looked at it,
-// before she sees it.
+// openEvent finds an event for an auditor and records that she looked at it, before
+// she sees it. The person it is about sees the look where and when she sees the event.
 func (s *Server) openEvent(v *visit) (audit.Recorded, error) {
 	found, err := s.o.Evidence.Get(v.ctx, v.c.Params("id"))
 	if err != nil {
 		return found, err
 	}
-	_, err = s.recordLook(v, audit.AuditorQuery, audit.Query{Limit: 1}, 1, "open "+found.Event.ID)
+	_, err = s.recordLook(v, audit.Event{
+		Type: audit.AuditorLooked, Person: audit.Person{Pseudonym: found.Event.Person.Pseudonym}, Visibility: found.Event.Visibility,
+		Detail: audit.Detail{Action: lookOpen, Object: found.Event.ID, Count: 1},
+	}, audit.Query{Limit: 1})
 	return found, err
 }
 
@@ -287,31 +401,41 @@ const (
 	maxReason   = 200
 )
 
-func (s *Server) exportPage(v *visit, q audit.Query) (view.Export, error) {
-	counts, err := s.o.Evidence.Count(v.ctx, q)
-	page := view.Export{
-		Form: view.Form{Action: console + "/exports"}, Count: counts.Total, Limit: exportLimit, TooMany: counts.Total > exportLimit, BackURL: console,
+// exported is the search that is exported, everything without one, and its page.
+func (s *Server) exported(v *visit, id string) (audit.Query, view.Export, error) {
+	page := view.Export{Form: view.Form{Action: console + "/exports"}, Limit: exportLimit, BackURL: console}
+	q := audit.Query{Limit: 1}
+	if id != "" {
+		var err error
+		if q, _, err = s.searched(v, id); err != nil {
+			return q, page, err
+		}
+		page.BackURL = resultsURL(id, "")
+		page.Form.Hidden = []view.Field{{Name: "search", Value: id}}
 	}
-	for _, name := range searchFields {
-		if value := v.param(name); value != "" {
-			page.Form.Hidden = append(page.Form.Hidden, view.Field{Name: name, Value: value})
-			page.Query = append(page.Query, view.Fact{Name: name, Value: value})
+	counts, err := s.o.Evidence.Count(v.ctx, q)
+	page.Count, page.TooMany = counts.Total, counts.Total > exportLimit
+	for _, one := range []view.Fact{
+		{Name: "pseudonym", Value: q.Pseudonym},
+		{Name: "client", Value: string(q.Client)},
+		{Name: "purpose", Value: string(q.Purpose)},
+		{Name: "type", Value: string(q.Type)},
+		{Name: "decision", Value: string(q.Outcome)},
+		{Name: "from", Value: formed(q.From)},
+		{Name: "to", Value: formed(q.To)},
+	} {
+		if one.Value != "" {
+			page.Query = append(page.Query, one)
 		}
 	}
-	// Of a search comes the same form without a reason: only this page asks for one.
-	page.Form.Hidden = append(page.Form.Hidden, view.Field{Name: "confirm", Value: "1"})
-	return page, err
+	return q, page, err
 }
 
 func (s *Server) exportForm(v *visit) error {
 	if err := v.auditor(); err != nil {
 		return err
 	}
-	q, problem := v.query()
-	if problem != "" {
-		return fault(view.ErrorBadRequest)
-	}
-	page, err := s.exportPage(v, q)
+	_, page, err := s.exported(v, v.c.Query("search"))
 	if err != nil {
 		return err
 	}
@@ -327,29 +451,20 @@ func (s *Server) export(v *visit) error {
 	if err := v.auditor(); err != nil {
 		return err
 	}
-	q, problem := v.query()
-	if problem != "" {
-		return fault(view.ErrorBadRequest)
-	}
-	page, err := s.exportPage(v, q)
+	q, page, err := s.exported(v, v.field("search"))
 	if err != nil {
 		return err
 	}
+	v.formPath = console + "/exports"
 	reason := norm.NFC.String(strings.TrimSpace(v.field("reason"))) // some keyboards compose nothing
 	if runes := []rune(reason); len(runes) > maxReason {
 		reason = string(runes[:maxReason])
 	}
-	if commitment.CheckText(reason) != nil {
-		return fault(view.ErrorBadRequest) // a control character: no keyboard writes one
-	}
-	if reason == "" || page.TooMany {
-		if page.Missing = reason == "" && v.field("confirm") != ""; page.Missing {
-			v.c.Status(fiber.StatusUnprocessableEntity)
-		}
+	page.Missing, page.Number = reason == "", authz.CarriesNumber(reason)
+	if page.Missing || page.Number || page.TooMany {
 		return v.show(page, view.ConsoleNav(console, view.SectionExports)...)
 	}
-	v.formPath = console
-	id, err := s.recordLook(v, audit.AuditorExport, q, page.Count, reason)
+	id, err := s.recordLook(v, audit.Event{Type: audit.AuditorExport, Detail: audit.Detail{Action: lookExport, Count: int64(page.Count), Text: reason}}, q)
 	if err != nil {
 		return err
 	}

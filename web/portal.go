@@ -154,6 +154,10 @@ func (s *Server) release(ctx context.Context, e audit.Event) view.Release {
 		ID: e.ID, URL: portal + "/releases/" + e.ID, At: e.When.Decided, App: app(s.client(ctx, e.Asked.Client)),
 		Purpose: purpose.Text(), Registry: register.Text(), Basis: basis.Text(), Permitted: e.Decision.Permit,
 	}
+	if look, ok := looks[e.Type]; ok {
+		out.Look, out.App = look, view.App{Name: view.Words{VI: "Kiểm toán viên", EN: "An auditor"}}
+		return out
+	}
 	if out.Exchanged = e.Type == audit.TokenExchanged; e.Detail.Object != "" {
 		out.ActsFor = s.client(ctx, authz.ClientID(e.Detail.Object)).Name
 	}
@@ -168,6 +172,11 @@ func (s *Server) release(ctx context.Context, e audit.Event) view.Release {
 		out.ConsentURL = portal + "/consents/" + string(e.Reason.Consent)
 	}
 	return out
+}
+
+// looks are what auditors did with what is recorded of a person.
+var looks = map[audit.Type]view.Look{
+	audit.AuditorQuery: view.LookSearched, audit.AuditorLooked: view.LookOpened, audit.AuditorExport: view.LookExported,
 }
 
 // own finds an event that is about the person who asks; any other is not found.
@@ -198,7 +207,13 @@ func (s *Server) releaseDetail(v *visit) error {
 		Determining: e.Decision.Determining, RequestID: e.Asked.RequestID, BackURL: portal,
 		Proof: s.place(found, portal+"/releases/"+e.ID+"/proof"),
 	}
-	if level, ok := authz.ParseACR(e.Decision.ACR); ok {
+	if page.Release.Look != "" {
+		// How the auditor signed in is none of the person's.
+		if e.Type == audit.AuditorLooked {
+			page.Looked, page.LookedURL = e.Detail.Object, portal+"/releases/"+e.Detail.Object
+		}
+		page.Code, page.Determining, page.RequestID = "", nil, ""
+	} else if level, ok := authz.ParseACR(e.Decision.ACR); ok {
 		page.Level = int(level)
 	}
 	return v.show(page, view.PortalNav(portal, view.SectionTimeline)...)

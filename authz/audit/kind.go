@@ -56,10 +56,11 @@ func Types() []Type {
 	}
 }
 
-// What the person sees of herself: Releases in the history of her data, OfTheAccount
-// beside her devices. Consents have their own pages.
+// What the person sees of herself: Releases in the history of her data, with what
+// auditors looked at of hers, OfTheAccount beside her devices. Consents have their own
+// pages.
 var (
-	Releases     = []Type{ReleasePermitted, ReleaseRefused, ReleaseUnanswered, TokenExchanged}
+	Releases     = []Type{ReleasePermitted, ReleaseRefused, ReleaseUnanswered, TokenExchanged, AuditorQuery, AuditorLooked, AuditorExport}
 	OfTheAccount = []Type{SignedIn, SignInRefused, SignedOut, GrantEnded, AccountLocked, AccountUnlocked, FactorChanged, Administered}
 )
 

@@ -70,10 +70,37 @@ func (q *Query) Check() error {
 	return nil
 }
 
+const queryText = "pseudonym=%q client=%q purpose=%q type=%q outcome=%q from=%s to=%s limit=%d"
+
 // Text says in one line what a query selects, for the record of the query itself.
 func (q Query) Text() string {
-	return fmt.Sprintf("pseudonym=%q client=%q purpose=%q type=%q outcome=%q from=%s to=%s limit=%d",
+	return fmt.Sprintf(queryText,
 		q.Pseudonym, q.Client, q.Purpose, q.Type, q.Outcome, stamp(q.From), stamp(q.To), q.Limit)
+}
+
+// ParseQuery reads what [Query.Text] wrote: so the record of a search finds it again.
+func ParseQuery(text string) (Query, error) {
+	var q Query
+	var from, to string
+	n, err := fmt.Sscanf(text, queryText, &q.Pseudonym, (*string)(&q.Client), (*string)(&q.Purpose), (*string)(&q.Type), (*string)(&q.Outcome), &from, &to, &q.Limit)
+	if err != nil || n != 8 {
+		return Query{}, fmt.Errorf("reading the text of a query: %w", ErrNotCanonical)
+	}
+	for _, side := range []struct {
+		text string
+		into *time.Time
+	}{{from, &q.From}, {to, &q.To}} {
+		if side.text == "-" {
+			continue
+		}
+		if *side.into, err = time.Parse(time.RFC3339, side.text); err != nil {
+			return Query{}, fmt.Errorf("reading the text of a query: %w", ErrNotCanonical)
+		}
+	}
+	if q.Text() != text {
+		return Query{}, fmt.Errorf("reading the text of a query: %w", ErrNotCanonical)
+	}
+	return q, q.Check()
 }
 
 // Canonical is the query as an export carries it: what it selects, without the

@@ -597,36 +597,141 @@ func doubled(t *testing.T, n *nation, v *victim) {
 	}
 }
 
+// searched is what an auditor's search finds: the form is posted, and leads to an
+// address with nothing of it.
+func searched(t *testing.T, n *nation, b *http.Client, form url.Values) string {
+	t.Helper()
+	form.Set("csrf", csrf(t, n, b))
+	a := open(t, b, http.MethodPost, n.base+"/console", form)
+	if to := a.header.Get("Location"); a.status == http.StatusSeeOther {
+		if !regexp.MustCompile(`^/console\?search=[0-9a-f-]{36}$`).MatchString(to) {
+			t.Errorf("a search leads to %s", to)
+		}
+		return fetch(t, b, n.base+to)
+	}
+	return a.raw
+}
+
 func searchFields(t *testing.T, n *nation) {
-	who := n.someone(t)
-	n.run(t, "account", "role", "grant", who.Number, "auditor")
+	who, other := n.someone(t), n.someone(t)
+	for _, p := range []*person{who, other} {
+		n.run(t, "account", "role", "grant", p.Number, "auditor")
+	}
 	b := signedIn(t, n, who)
-	if page := fetch(t, b, n.base+"/console?all=1"); !strings.Contains(page, "/console/events/") {
+	all := searched(t, n, b, url.Values{})
+	if !strings.Contains(all, "<tr><td") {
 		t.Fatal("an auditor finds nothing")
 	}
 	for _, field := range []string{"pseudonym", "client", "purpose"} {
 		for _, text := range []string{"' OR '1'='1", "x' OR 1=1 --", "%", "_", "*", "x'; DROP TABLE events; --", `\' OR 1=1 --`} {
-			page := fetch(t, b, n.base+"/console?"+url.Values{field: {text}}.Encode())
-			// Its own record of the search is the one event it may link to.
-			if links := regexp.MustCompile(`<tr[^>]*>[^§]*?/console/events/`).FindAllString(page, -1); len(links) > 0 {
+			if page := searched(t, n, b, url.Values{field: {text}}); strings.Contains(page, "<tr><td") {
 				t.Errorf("%s=%q found something", field, text)
 			}
 		}
 	}
+	t.Run("a number in the place of a pseudonym comes nowhere", func(t *testing.T) { numberAsPseudonym(t, n, b, who) })
+	t.Run("the person sees who looked", func(t *testing.T) { lookedAt(t, n, b) })
+	t.Run("pages, the way back and the export are of the search", func(t *testing.T) { searchKept(t, n, b, signedIn(t, n, other)) })
 	if n.second != nil {
 		return // an export is of the log of one site
 	}
-	token := first(t, `name="csrf" value="([^"]+)"`, fetch(t, b, n.base+"/console"))
+	search := first(t, `/console/exports\?search=([0-9a-f-]{36})`, searched(t, n, b, url.Values{"client": {n.app.id}}))
+	token := csrf(t, n, b)
 	for name, reason := range map[string]string{
 		"as long as the field takes": strings.Repeat("ế", 200), "longer": strings.Repeat("ế", 5000), "decomposed": "kie\u0302\u0309m tra", "with quotes": `"<script>'`,
 	} {
-		a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "client": {n.app.id}, "reason": {reason}, "confirm": {"1"}})
+		a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "search": {search}, "reason": {reason}})
 		if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment") {
 			t.Errorf("an export with a reason %s: %d %.400s", name, a.status, a.raw)
 		}
 	}
-	if a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "client": {n.app.id}, "reason": {"a\u202eb"}, "confirm": {"1"}}); a.status != http.StatusBadRequest {
+	for name, reason := range map[string]string{"blank": "  ", "with a number": "hồ sơ của 099 304 000 017"} {
+		a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "search": {search}, "reason": {reason}})
+		if a.header.Get("Content-Disposition") != "" || !strings.Contains(a.raw, `href="#reason"`) || strings.Contains(a.raw, "099 304") {
+			t.Errorf("an export with a reason %s: %d %.400s", name, a.status, a.raw)
+		}
+	}
+	if a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "search": {search}, "reason": {"a\u202eb"}}); a.status != http.StatusBadRequest {
 		t.Errorf("a reason that reads backwards: %d", a.status)
+	}
+}
+
+// numberAsPseudonym: what is no pseudonym is refused before anything is recorded, and
+// not given back.
+func numberAsPseudonym(t *testing.T, n *nation, b *http.Client, who *person) {
+	count := func() int {
+		return strings.Count(searched(t, n, b, url.Values{"type": {"auditor.query"}}), "<tr><td")
+	}
+	before := count()
+	for _, text := range []string{who.Number, who.Number[:3] + " " + who.Number[3:], strings.Repeat("0", 43) + "1", "Trần Thị Mẫu An"} {
+		form := url.Values{"csrf": {csrf(t, n, b)}, "pseudonym": {text}}
+		a := open(t, b, http.MethodPost, n.base+"/console", form)
+		if a.status != http.StatusOK || a.header.Get("Location") != "" || !strings.Contains(a.raw, `href="#pseudonym"`) || strings.Contains(a.raw, text) {
+			t.Errorf("%q was answered %d %q", text, a.status, a.header.Get("Location"))
+		}
+	}
+	if after := count(); after != before+1 { // the count itself
+		t.Errorf("%d searches on record, were %d", after, before)
+	}
+	if page := fetch(t, b, n.base+"/console?pseudonym="+who.Number); strings.Contains(page, "<tr><td") || strings.Contains(page, `value="`+who.Number) {
+		t.Error("an address takes a pseudonym")
+	}
+}
+
+// lookedAt: an auditor's look at an event of a person stands in her own history, and so
+// does a search for her.
+func lookedAt(t *testing.T, n *nation, b *http.Client) {
+	her := n.someone(t)
+	tokens := n.app.tokens(t, browser(t), her, taxDetail)
+	released := n.app.release(t, tokens.text("access_token"), taxRead)
+	if released.status != http.StatusOK {
+		t.Fatal(released.raw)
+	}
+	event := released.text("release_id")
+	own := signedIn(t, n, her)
+	if page := fetch(t, own, n.base+"/portal?lang=en"); strings.Contains(page, "An auditor looked") {
+		t.Fatal("somebody looked already")
+	}
+	detail := fetch(t, b, n.base+"/console/events/"+event)
+	pseudonym := first(t, `<span class="code">([A-Za-z0-9_-]{43})</span>`, detail)
+	searched(t, n, b, url.Values{"pseudonym": {pseudonym}})
+	page := fetch(t, own, n.base+"/portal?lang=en")
+	if strings.Count(page, ">An auditor looked<") != 2 || !strings.Contains(page, "One entry of your history") || !strings.Contains(page, "What is recorded under your pseudonym") {
+		t.Errorf("she does not see who looked: %d times", strings.Count(page, "An auditor looked"))
+	}
+	look := first(t, `href="/portal/releases/([0-9a-f-]{36})"`, page)
+	if one := fetch(t, own, n.base+"/portal/releases/"+look+"?lang=en"); !strings.Contains(one, "An auditor looked") || strings.Contains(one, "role:auditor") {
+		t.Errorf("the page of a look says %.2000s", one)
+	}
+}
+
+// searchKept: an address holds the record of the search and nothing of it; another
+// auditor's search is not found.
+func searchKept(t *testing.T, n *nation, b, other *http.Client) {
+	page := searched(t, n, b, url.Values{"client": {n.app.id}})
+	search := first(t, `/console/exports\?search=([0-9a-f-]{36})`, page)
+	for _, link := range regexp.MustCompile(`href="(/console[^"]*)"`).FindAllStringSubmatch(page, -1) {
+		if strings.Contains(link[1], n.app.id) {
+			t.Errorf("an address holds what was looked for: %s", link[1])
+		}
+	}
+	event := first(t, `(/console/events/[0-9a-f-]{36}\?search=[0-9a-f-]{36})`, page)
+	back := first(t, `<p class="back"><a href="([^"]+)"`, fetch(t, b, n.base+event))
+	if back != "/console?search="+search || !strings.Contains(fetch(t, b, n.base+back), `value="`+n.app.id+`" selected`) {
+		t.Errorf("the way back is %s", back)
+	}
+	if older := regexp.MustCompile(`href="(/console\?before=[^"]+)"`).FindStringSubmatch(page); older != nil {
+		if next := fetch(t, b, n.base+strings.ReplaceAll(older[1], "&amp;", "&")); !strings.Contains(next, "<tr><td") || !strings.Contains(next, `rel="prev"`) {
+			t.Error("the next page is empty")
+		}
+	}
+	if form := fetch(t, b, n.base+"/console/exports?search="+search); !strings.Contains(form, n.app.id) || !strings.Contains(form, search) {
+		t.Error("the export is not of the search")
+	}
+	for _, path := range []string{"/console?search=" + search, "/console/exports?search=" + search, "/console?search=01a22c06-d466-7e71-ad1d-8044dd48f852"} {
+		if a := open(t, other, http.MethodGet, n.base+path, nil); a.status != http.StatusNotFound {
+			t.Errorf("%s of another auditor answered %d", path, a.status)
+		}
 	}
 }
 

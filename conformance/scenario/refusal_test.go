@@ -535,8 +535,8 @@ func operatorEvidence(t *testing.T, n *nation) {
 	n.run(t, "account", "role", "grant", looker.Number, "auditor")
 	b := signedIn(t, n, looker)
 	found := func(kind string) int {
-		page := fetch(t, b, n.base+"/console?"+url.Values{"type": {kind}}.Encode())
-		return len(slices.Compact(regexp.MustCompile(`/console/events/[0-9a-f-]{36}`).FindAllString(page, -1)))
+		page := searched(t, n, b, url.Values{"type": {kind}})
+		return len(slices.Compact(regexp.MustCompile(`<td class="num"><a href="/console/events/[0-9a-f-]{36}`).FindAllString(page, -1)))
 	}
 	tool := func(words ...string) func() string {
 		return func() string { return n.run(t, words...) }

@@ -150,7 +150,7 @@ func noTexts(t *testing.T, n *nation, v *victim) {
 	for path, names := range map[string][]string{
 		"/signin": {"number", "password", "a", "next", "cancel"}, "/signin/code": {"code", "ticket", "a", "next"}, "/consent": {"a", "shown", "decision", "item"},
 		"/device": {"user_code"}, "/approve": {"a", "symbol", "decision"}, "/logout/confirm": {"logout", "all"}, "/portal/consents/" + v.consent + "/withdraw": {"reason"}, "/portal/sessions/end": {"session"},
-		"/console/exports": {"pseudonym", "client", "purpose", "type", "decision", "from", "to", "reason", "confirm"}, "/console/logouts/retry": {"id", "app"},
+		"/console": {"pseudonym", "client", "purpose", "type", "decision", "from", "to"}, "/console/exports": {"search", "reason"}, "/console/logouts/retry": {"id", "app"},
 	} {
 		for what, text := range bad {
 			for _, name := range append(names, "csrf") {

@@ -104,6 +104,7 @@ func bookEntries() []bookEntry {
 		{"ReleaseDetail", sampleReleaseDetail()},
 		{"ReleaseDetail, refused", sampleRefusedDetail()},
 		{"ReleaseDetail, acting for another", sampleExchangedDetail()},
+		{"ReleaseDetail, an auditor looked", sampleLookDetail()},
 		{"Consents", Consents{
 			Active:    []ConsentCard{sampleCard(StateApproved), sampleLongCard()},
 			Past:      []ConsentCard{sampleCard(StateWithdrawn)},
@@ -120,16 +121,19 @@ func bookEntries() []bookEntry {
 		{"Search, nothing found", sampleSearchNone()},
 		{"Search, range", sampleSearchProblem(SearchRange)},
 		{"Search, time", sampleSearchProblem(SearchTime)},
-		{"Search, long", sampleSearchProblem(SearchLong)},
-		{"Search, narrow", sampleSearchProblem(SearchNarrow)},
+		{"Search, no pseudonym", sampleSearchProblem(SearchPseudonym)},
+		{"Search, no choice", sampleSearchProblem(SearchUnknown)},
 		{"EventDetail", sampleEvent()},
 		{"Export", Export{
-			Form: Form{Action: "/console/exports", Hidden: []Field{{"client", "land-danang"}}}, BackURL: "/console",
+			Form: Form{Action: "/console/exports", Hidden: []Field{{"search", "0199a7c2-4be1-7d30-9c44-51f0c0a3e219"}}}, BackURL: "/console",
 			Query: []Fact{{"client", "land-danang", land.Name}, {"from", "2026-10-31T17:00:00Z", Words{}}}, Count: 1234, Limit: 10000,
 			Past: []ExportReceipt{sampleReceipt()},
 		}},
 		{"Export, reason missing", Export{
 			Form: Form{Action: "/console/exports"}, Query: []Fact{{"type", "release.refused", Words{}}}, Count: 3, Limit: 10000, Missing: true,
+		}},
+		{"Export, a number in the reason", Export{
+			Form: Form{Action: "/console/exports"}, Query: []Fact{{"type", "release.refused", Words{}}}, Count: 3, Limit: 10000, Number: true,
 		}},
 		{"Export, too many", Export{Form: Form{Action: "/console/exports"}, Count: 48210, Limit: 10000, TooMany: true}},
 		{"Export, list", Export{Past: []ExportReceipt{sampleReceipt()}}},

@@ -187,7 +187,7 @@ func sampleByLaw() Release {
 
 func sampleTimeline() Timeline {
 	return Timeline{
-		Releases: []Release{sampleRelease(), sampleRefused(), sampleOnBehalf(), sampleExchanged(), sampleByLaw()}, Total: 1284, FilterURL: "/portal",
+		Releases: []Release{sampleRelease(), sampleRefused(), sampleOnBehalf(), sampleExchanged(), sampleLook(LookSearched), sampleByLaw()}, Total: 1284, FilterURL: "/portal",
 		Apps:  []Choice{{"land-danang", sampleLand().Name, false}, {"long", sampleLongApp().Name, false}},
 		Newer: "/portal?after=2", Older: "/portal?before=1", Since: sampleNow.AddDate(0, -2, 0),
 	}
@@ -208,6 +208,21 @@ func sampleReleaseDetail() ReleaseDetail {
 		Consent: "0199a7c2-0000-7000-8000-000000000001", ConsentVersion: 2, Level: 2, Code: "permitted",
 		Determining: []string{"statute.consent-covers", "statute.class-limit", "population.land-services"},
 		RequestID:   "0199a7c2-7777-7000-8000-000000000009", Proof: sampleProof(), ComplaintURL: "/portal/complaints", BackURL: "/portal",
+	}
+}
+
+func sampleLook(look Look) Release {
+	return Release{
+		ID: "0199a7c2-3333-7000-8000-000000000001", URL: "/portal/releases/0199a7c2-3333-7000-8000-000000000001", At: sampleNow, Look: look,
+		App: App{Name: Words{VI: "Kiểm toán viên", EN: "An auditor"}}, Purpose: Words{VI: "Thanh tra, kiểm tra, kiểm toán", EN: "Inspection and state audit"},
+		Basis: Words{VI: "Kiểm tra, thanh tra, kiểm toán nhà nước", EN: "State inspection and audit"}, Permitted: true,
+	}
+}
+
+func sampleLookDetail() ReleaseDetail {
+	return ReleaseDetail{
+		Release: sampleLook(LookOpened), Citation: "Luật 91/2025/QH15 Điều 19", Proof: sampleProof(), BackURL: "/portal",
+		Looked: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", LookedURL: "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e210",
 	}
 }
 
@@ -322,9 +337,9 @@ func sampleSearch() Search {
 		Types: sampleTypes("release.permitted"), Permitted: true, From: "2026-11-01T00:00", To: "2026-11-24T00:00",
 		Results: &Results{
 			Rows: []EventRow{sampleRow(), refused, long, query, other}, Total: 12345, More: true, Permitted: 12001, Refused: 344, People: 1,
-			Older: "/console?before=1", QueryURL: "/console/events/0199a7c2-4be1-7d30-9c44-51f0c0a3e219",
+			Older: "/console?before=0199a7c2-0000-7000-8000-000000000001&search=0199a7c2-4be1-7d30-9c44-51f0c0a3e219", QueryURL: "/console/events/0199a7c2-4be1-7d30-9c44-51f0c0a3e219",
 		},
-		Export: Form{Action: "/console/exports/new", Hidden: []Field{{"pseudonym", "aud_7Qm2xR9kLw4Tz8Yc"}}},
+		ExportURL: "/console/exports?search=0199a7c2-4be1-7d30-9c44-51f0c0a3e219",
 	}
 }
 

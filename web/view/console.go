@@ -35,21 +35,30 @@ type SearchProblem string
 
 // The problems.
 const (
-	SearchRange  SearchProblem = "range"  // ends before it begins
-	SearchTime   SearchProblem = "time"   // not a time
-	SearchLong   SearchProblem = "long"   // a field is too long
-	SearchNarrow SearchProblem = "narrow" // too wide: narrow it
+	SearchRange     SearchProblem = "range"     // ends before it begins
+	SearchTime      SearchProblem = "time"      // not a time
+	SearchPseudonym SearchProblem = "pseudonym" // not shaped as one
+	SearchUnknown   SearchProblem = "unknown"   // a choice that is none
 )
+
+// Field is the id of the field that is wrong.
+func (p SearchProblem) Field() string {
+	switch p {
+	case SearchPseudonym:
+		return "pseudonym"
+	case SearchUnknown:
+		return "client"
+	}
+	return "from"
+}
 
 // Key is the text in the catalogue.
 func (p SearchProblem) Key() string { return "search.problem." + string(p) }
 
-// Search is the auditor's search. The form is sent by GET to URL with the fields
+// Search is the auditor's search. The form is posted to URL with the fields
 // pseudonym, client, purpose, type, decision (permit, refuse), from and to
 // (2006-01-02T15:04, time of Vietnam; the browser shows them as its user is used
-// to); all=1 is always sent, so that an empty form finds everything. Exporting
-// posts the same fields, in
-// Export.Hidden, to Export.Action.
+// to): what is looked for is in no address.
 type Search struct {
 	URL       string
 	Pseudonym string
@@ -62,7 +71,8 @@ type Search struct {
 	Problem   SearchProblem
 	// Results is nil before the first search.
 	Results *Results
-	Export  Form
+	// ExportURL leads to the export of what was found.
+	ExportURL string
 }
 
 func (Search) page() string { return "Search" }
@@ -146,17 +156,17 @@ type Fact struct {
 }
 
 // Export asks before a result set is exported. It posts to Form; field reason
-// is free text.
+// is free text without a person's number.
 type Export struct {
 	Form    Form
 	Query   []Fact
 	Count   int
 	Limit   int
 	TooMany bool
-	// Missing says that the reason was left empty.
-	Missing bool
-	Past    []ExportReceipt
-	BackURL string
+	// Missing says that the reason was left empty, Number that it holds twelve digits.
+	Missing, Number bool
+	Past            []ExportReceipt
+	BackURL         string
 }
 
 func (Export) page() string { return "Export" }

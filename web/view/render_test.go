@@ -120,8 +120,11 @@ func computedKeys() []string {
 	for _, e := range EventTypes() {
 		add(e.Key())
 	}
-	for _, p := range []SearchProblem{SearchRange, SearchTime, SearchLong, SearchNarrow} {
+	for _, p := range []SearchProblem{SearchRange, SearchTime, SearchPseudonym, SearchUnknown} {
 		add(p.Key())
+	}
+	for _, l := range []Look{LookSearched, LookOpened, LookExported} {
+		add(l.Key())
 	}
 	for _, g := range GroupNames() {
 		add(g.Key())

@@ -49,7 +49,9 @@ type Release struct {
 	// acts for itself.
 	ActsFor Words
 	// Exchanged is set where no data left: App got access on behalf of ActsFor.
-	Exchanged  bool
+	Exchanged bool
+	// Look is set where no data left: an auditor looked at what is recorded of her.
+	Look       Look
 	Purpose    Words
 	Registry   Words
 	Attributes []Item
@@ -60,6 +62,22 @@ type Release struct {
 	// ConsentURL leads to the consent it rests on, empty on another basis.
 	ConsentURL string
 }
+
+// Look is how an auditor looked at what is recorded of a person, empty where none did.
+type Look string
+
+// The ways: by her pseudonym, at one event, and taken away as a file.
+const (
+	LookSearched Look = "searched"
+	LookOpened   Look = "opened"
+	LookExported Look = "exported"
+)
+
+// Key is the text in the catalogue.
+func (l Look) Key() string { return "look." + string(l) }
+
+// Released reports whether data left, or were refused.
+func (r Release) Released() bool { return !r.Exchanged && r.Look == "" }
 
 // ReleaseDetail is everything about one release.
 type ReleaseDetail struct {
@@ -75,6 +93,9 @@ type ReleaseDetail struct {
 	Determining []string // ids of the rules that decided
 	RequestID   string
 	Proof       Proof
+	// Looked is the event that an auditor opened, and LookedURL shows it; empty where
+	// she opened none.
+	Looked, LookedURL string
 	// Complaint is where to complain; empty shows how to, without a link.
 	ComplaintURL string
 	BackURL      string

@@ -196,6 +196,7 @@ async function auditor(browser, person) {
   await rows.first().waitFor();
   await watch.look(page, 'search-person', lang);
   const results = page.url();
+  must(!results.includes(pseudonym), `the address says whom was looked for: ${results}`);
   await rows.first().locator('a').first().click();
   await page.waitForLoadState();
   await until(page, page.locator('main a[download]'), 'the proof of the event');
@@ -203,7 +204,7 @@ async function auditor(browser, person) {
   await watch.save(page, () => page.locator('main a[download]').first().click(), `auditor-${lang}.proof`);
 
   await page.goto(results);
-  await page.locator('form[method="post"][action^="/console/"] button').click();
+  await page.locator('main a[href^="/console/exports?search="]').click();
   await page.waitForLoadState();
   const reason = page.locator('input[name="reason"]');
   if (await reason.count()) {
