@@ -53,7 +53,7 @@ func withdrawn(c consent.Consent, at time.Time) consent.Version {
 }
 
 func TestAConsentIsOneRowAndEveryStepAVersion(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		an := account(t, db, "An")
 		c, v := agreed(an, "land-app")
@@ -104,7 +104,7 @@ func TestAConsentIsOneRowAndEveryStepAVersion(t *testing.T) {
 }
 
 func TestAConsentOfAnotherPersonIsNotFound(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		an, binh := account(t, db, "An"), account(t, db, "Bình")
 		c, v := agreed(an, "land-app")
 		saved, err := db.Approve(t.Context(), c, v)
@@ -124,7 +124,7 @@ func TestAConsentOfAnotherPersonIsNotFound(t *testing.T) {
 }
 
 func TestRacingApprovalsGetVersionsOfTheirOwn(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		an := account(t, db, "An")
 		var racing sync.WaitGroup
 		var mu sync.Mutex
@@ -153,7 +153,7 @@ func TestRacingApprovalsGetVersionsOfTheirOwn(t *testing.T) {
 
 func TestAFailedTransactionLeavesNoConsent(t *testing.T) {
 	boom := errors.New("boom")
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		an := account(t, db, "An")
 		err := db.Tx(t.Context(), func(ctx context.Context) error {
 			c, v := agreed(an, "land-app")
@@ -172,7 +172,7 @@ func TestAFailedTransactionLeavesNoConsent(t *testing.T) {
 }
 
 func TestConsentsExpireInBoundedBatches(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		an := account(t, db, "An")
 		var last consent.Consent
@@ -222,7 +222,7 @@ func grant(t *testing.T, db *store.DB, subject authz.Subject, client authz.Clien
 }
 
 func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		an := account(t, db, "An")
 		c, v := agreed(an, "land-app")
@@ -305,7 +305,7 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 // TestAgreeingAnewDoesNotBringBackWhatWasWithdrawn: the consent is approved again
 // in a later version, and says from which version on grants count.
 func TestAgreeingAnewDoesNotBringBackWhatWasWithdrawn(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		an := account(t, db, "An")
 		c, v := agreed(an, "land-app")
@@ -346,7 +346,7 @@ func TestAgreeingAnewDoesNotBringBackWhatWasWithdrawn(t *testing.T) {
 }
 
 func TestACodeThatWasNotRedeemedGivesNoLiveGrant(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		an := account(t, db, "An")
 		id := authz.GrantID(authz.NewID())
 		if err := db.InsertGrant(t.Context(), provider.Grant{
@@ -362,7 +362,7 @@ func TestACodeThatWasNotRedeemedGivesNoLiveGrant(t *testing.T) {
 }
 
 func TestOfRacingUsesNoMoreThanTheLimitPass(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		soon := time.Now().Add(time.Hour)
 		for _, limit := range []int{1, 5} {
 			var racing sync.WaitGroup

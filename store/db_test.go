@@ -12,7 +12,7 @@ import (
 )
 
 func TestMigrationsAreComplete(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		if err := db.CheckVersion(t.Context()); err != nil {
 			t.Fatalf("after Migrate: %v", err)
 		}
@@ -24,7 +24,7 @@ func TestMigrationsAreComplete(t *testing.T) {
 
 func TestTxJoinsAndRollsBack(t *testing.T) {
 	boom := errors.New("boom")
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		before := db.Stats().Commits
 		err := db.Tx(t.Context(), func(ctx context.Context) error {
 			return db.Tx(ctx, func(context.Context) error { return boom })

@@ -31,7 +31,7 @@ func release(n int, sight audit.Sight) audit.Event {
 }
 
 func TestAnEventComesBackAsItWasCommittedTo(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		e, salt := release(0, audit.Visible), audit.NewSalt()
 		want, err := audit.Leaf(e, salt)
 		if err != nil {
@@ -61,7 +61,7 @@ func TestAnEventComesBackAsItWasCommittedTo(t *testing.T) {
 }
 
 func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		places := map[string]uint64{authz.NewID(): 7} // of nobody
 		err := db.Tx(ctx, func(ctx context.Context) error {
@@ -119,7 +119,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 }
 
 func TestPagesOfASearchAreWholeAndInOrder(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		for n := range 23 {
 			if err := db.Record(ctx, release(n, audit.Visible), audit.NewSalt()); err != nil {
@@ -165,7 +165,7 @@ func TestPagesOfASearchAreWholeAndInOrder(t *testing.T) {
 }
 
 func TestThePersonSeesHiddenAccessNeverAndDelayedAccessLater(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		delayed := release(0, audit.Delayed)
 		delayed.Visibility.Until = noon.Add(time.Hour)
@@ -203,7 +203,7 @@ func TestThePersonSeesHiddenAccessNeverAndDelayedAccessLater(t *testing.T) {
 }
 
 func TestUsesOfAConsentAreCounted(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		for n := range 3 {
 			if err := db.Record(t.Context(), release(n, audit.Visible), audit.NewSalt()); err != nil {
 				t.Fatal(err)

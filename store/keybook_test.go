@@ -10,11 +10,11 @@ import (
 )
 
 func TestKeyBook(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) { keytest.RunBook(t, db) })
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) { keytest.RunBook(t, db) })
 }
 
 func TestPurgingTheKeyBookLeavesTheVersions(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		keytest.RunBook(t, db)
 		if _, err := db.PurgeKeyBook(t.Context(), time.Now().Add(time.Hour), 1000); err != nil {
 			t.Fatal(err)

@@ -41,7 +41,7 @@ func issuedTo(t *testing.T, db *store.DB, client authz.ClientID) provider.Grant 
 
 // TestOfManyOneWins: what must happen once happens once, however many ask.
 func TestOfManyOneWins(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		g := issued(t, db)
 		pending := provider.Pending{ID: "a", Created: midday, Expires: midday.Add(time.Minute)}
 		if err := db.InsertPending(t.Context(), pending); err != nil {

@@ -18,6 +18,14 @@ func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Run("postgres", func(t *testing.T) { test(t, PostgreSQL(t, nil)) })
 }
 
+// Everywhere is Each, and once more through a PgBouncer in transaction mode, where no
+// two statements need meet the same connection.
+func Everywhere(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	Each(t, test)
+	t.Run("pgbouncer", func(t *testing.T) { test(t, open(t, pgtest.Pooled(t, pgtest.Database(t)), nil)) })
+}
+
 // SQLite opens a migrated SQLite database in a temporary folder.
 func SQLite(t testing.TB, now func() time.Time) *store.DB {
 	t.Helper()
