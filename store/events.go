@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -182,7 +183,17 @@ func (db *DB) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error)
 	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE log_index IS NULL ORDER BY id LIMIT ?", limit).Scan(&rows).Error; err != nil {
 		return nil, wrap("listing events without a log entry", err)
 	}
-	return recorded(rows)
+	good := make([]audit.Recorded, 0, len(rows))
+	var bad error
+	for _, row := range rows {
+		one, err := recorded([]eventRow{row})
+		if err != nil {
+			bad = errors.Join(bad, fmt.Errorf("%w: %w", audit.ErrRow, err))
+			continue
+		}
+		good = append(good, one...)
+	}
+	return good, bad
 }
 
 // where is the condition of a query.

@@ -215,3 +215,19 @@ func TestUsesOfAConsentAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// TestABadRowHidesNoOther: events without a place are listed, whatever somebody wrote
+// beside them.
+func TestABadRowHidesNoOther(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		good := release(1, audit.Visible)
+		if err := db.Record(t.Context(), good, audit.NewSalt()); err != nil {
+			t.Fatal(err)
+		}
+		db.Forge(t, "0")
+		waiting, err := db.Unlogged(t.Context(), 10)
+		if len(waiting) != 1 || waiting[0].Event.ID != good.ID || !errors.Is(err, audit.ErrRow) {
+			t.Errorf("%d events, %v; want the good one, and %v", len(waiting), err, audit.ErrRow)
+		}
+	})
+}

@@ -25,6 +25,14 @@ func (db *DB) Watch(seen func(sql string, vars []any)) {
 	}
 }
 
+// Forge writes a row of events that is no evidence.
+func (db *DB) Forge(t interface{ Fatal(...any) }, id string) {
+	if err := db.write.Exec("INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES (?, ?, '', '', '', '', '', ?, '', 'forged', ?)",
+		id, db.now().UTC(), true, blob("x")).Error; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Plan is how the database would run a statement, as if its tables were large.
 func (db *DB) Plan(ctx context.Context, sql string, vars []any) (string, error) {
 	var lines []string

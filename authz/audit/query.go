@@ -183,7 +183,8 @@ type Events interface {
 	// SetIndices notes the log places of events, in one commit; unknown ids are
 	// passed over. The map belongs to the callee.
 	SetIndices(ctx context.Context, places map[string]uint64) error
-	// Unlogged lists events without a place, oldest first.
+	// Unlogged lists events without a place, oldest first. Rows that are no evidence are
+	// left out and told of by an error that is [ErrRow], beside the others.
 	Unlogged(ctx context.Context, limit int) ([]Recorded, error)
 	Find(ctx context.Context, q Query) ([]Recorded, error)
 	Get(ctx context.Context, id string) (Recorded, error)

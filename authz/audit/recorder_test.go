@@ -307,7 +307,7 @@ func TestABadRowDoesNotKeepTheOthersWaiting(t *testing.T) {
 		}
 	}
 	n, err := NewRecorderWith(r, l, quiet).Recover(t.Context())
-	if n != 1 || err == nil || !strings.Contains(err.Error(), bad.ID) {
+	if n != 1 || !errors.Is(err, ErrRow) || !strings.Contains(err.Error(), bad.ID) {
 		t.Fatalf("recovered %d, error %v", n, err)
 	}
 }

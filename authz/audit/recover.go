@@ -22,6 +22,11 @@ func (r *Recorder) Recover(ctx context.Context) (int, error) {
 	return r.recover(ctx, r.ours(r.o.Now()))
 }
 
+// ErrRow is an error about rows that are no evidence: altered, or never written here.
+// Whoever can write to the database can make one. It is told of, and keeps nothing else
+// from being done.
+var ErrRow = errors.New("a row is no evidence")
+
 // leftTo is how long another site has to log its own events.
 const leftTo = 10 * time.Minute
 
@@ -56,18 +61,18 @@ func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, e
 	total := 0
 	for {
 		waiting, err := r.events.Unlogged(ctx, recoverPage)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrRow) {
 			return total, fmt.Errorf("looking for events without a log entry: %w", err)
 		}
 		leaves := make(map[string][]byte, len(waiting))
-		var failed error
+		failed := err
 		for _, w := range waiting {
 			if !due(w) {
 				continue
 			}
 			leaf, err := Leaf(w.Event, w.Salt)
 			if err != nil { // one bad row must not keep the others waiting
-				failed = errors.Join(failed, err)
+				failed = errors.Join(failed, fmt.Errorf("%w: %w", ErrRow, err))
 				continue
 			}
 			leaves[w.Event.ID] = leaf

@@ -205,7 +205,10 @@ func (p *parts) openLog(ctx context.Context) error {
 	p.recorder = audit.NewRecorderWith(p.db, p.log, audit.Options{Site: p.c.Site})
 	p.closers = append(p.closers, p.recorder.Close) // before the log's, which is below it
 	n, err := p.recorder.Recover(ctx)
-	if err != nil {
+	if errors.Is(err, audit.ErrRow) {
+		// Whoever can write a row must not be able to keep a node from starting.
+		slog.Error("the database holds events that are no evidence; somebody altered or added them", "error", err)
+	} else if err != nil {
 		return err
 	}
 	if n > 0 {

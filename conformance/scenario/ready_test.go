@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +148,19 @@ func TestReadinessOfCommits(t *testing.T) {
 	becomes(t, n.base, map[string]string{"database": "unavailable"}, "provider", "broker", "portal")
 	pgtest.Script(t, "SET synchronous_commit = local;\nALTER SYSTEM RESET synchronous_standby_names;\nSELECT pg_reload_conf();")
 	becomes(t, n.base, map[string]string{})
+	t.Run("a forged row of evidence", func(t *testing.T) {
+		database, err := url.Parse(n.tool[slices.Index(n.tool, "--database")+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		pgtest.Script(t, "\\connect "+strings.Trim(database.Path, "/")+"\nINSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES ('0', now(), '', '', '', '', '', true, '', 'forged', '');")
+		n.process.Stop()
+		n.start(t)
+		becomes(t, n.base, map[string]string{})
+		if a := n.app.release(t, n.app.tokens(t, browser(t), n.someone(t), taxDetail).text("access_token"), taxRead); a.status != http.StatusOK {
+			t.Errorf("a release is answered %d %s", a.status, a.raw)
+		}
+	})
 }
 
 // ownCluster starts a PostgreSQL cluster for a test that changes its configuration.
