@@ -25,6 +25,15 @@ func responseTypes(wanted []string) []string {
 	return all
 }
 
+// registeredTypes are the response types of a client as it is told them: code, which
+// needs no entry, too (RFC 7591 §3.2.1).
+func registeredTypes(c *authz.Client) []string {
+	if len(c.ResponseTypes) == 0 && c.AllowsGrant("authorization_code") {
+		return []string{"code"}
+	}
+	return c.ResponseTypes
+}
+
 // grantsFor are the grant types of an app that names none.
 func grantsFor(responseTypes []string) []string {
 	grants := []string{"authorization_code", "refresh_token"}

@@ -129,7 +129,7 @@ func (s *Scope) UnmarshalText(text []byte) error {
 func Of(c *authz.Client) Metadata {
 	m := Metadata{
 		ClientID: string(c.ID), Name: c.Name.VI, NameEN: c.Name.EN, ClientURI: c.HomeURI, AuthMethod: string(c.Method),
-		RedirectURIs: c.RedirectURIs, ResponseTypes: c.ResponseTypes, GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
+		RedirectURIs: c.RedirectURIs, ResponseTypes: registeredTypes(c), GrantTypes: c.GrantTypes, Scope: c.Scopes, JWKS: c.JWKS,
 		IDTokenAlg: signing(c), IDTokenEncAlg: c.IDTokenEncryption.Algorithm, IDTokenEncEnc: c.IDTokenEncryption.Content,
 		UserInfoAlg: c.UserInfoAlg, UserInfoEncAlg: c.UserInfoEncryption.Algorithm, UserInfoEncEnc: c.UserInfoEncryption.Content,
 		RequestObjectAlg: c.RequestObjectAlg, RequestURIs: c.RequestURIs, RequireRequestObject: c.RequireRequestObject,

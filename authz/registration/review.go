@@ -149,9 +149,9 @@ func ReviewOf(c *authz.Client, now time.Time) Review {
 }
 
 func permissions(c *authz.Client, profile authz.Profile) []Permission {
-	types := c.ResponseTypes
+	types := registeredTypes(c)
 	if len(types) == 0 {
-		types = []string{"code"}
+		types = []string{"none"}
 	}
 	must := func(yes bool) string {
 		if yes {

@@ -232,7 +232,7 @@ func TestRegister(t *testing.T) {
 				"grant_types": []any{"client_credentials"},
 			}},
 			{"opt-ins that no standard has a word for", registration.Policy{Profile: authz.OIDC, Allow: []string{"code_without_pkce", "session_management", "hybrid"}}, `{}`, map[string]any{
-				"code_without_pkce": true, "session_management": true, "response_types": nil,
+				"code_without_pkce": true, "session_management": true, "response_types": []any{"code"},
 			}},
 		} {
 			t.Run(row.name, func(t *testing.T) {

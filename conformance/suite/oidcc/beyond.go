@@ -8,6 +8,33 @@ import (
 	"hopnhat/conformance/suite"
 )
 
+// least is the module about a client that says of itself what it must and no more, and
+// knows nothing of this provider.
+var least = suite.Module{
+	Name: "oidcc-beyond-least-registration", Clause: registrationSpec, For: suite.ForDynamic, Rule: "a client that registers redirect URIs and nothing else can sign people in",
+	Test: func(r *suite.Run) {
+		c := r.Register(func(m suite.Claims) {
+			for name := range m {
+				if name != "redirect_uris" {
+					m[name] = nil
+				}
+			}
+		})
+		for name, usual := range map[string]any{
+			"token_endpoint_auth_method": "client_secret_basic", "response_types": []any{"code"}, "grant_types": []any{"authorization_code"},
+		} {
+			told, there := c.Metadata[name]
+			r.Expect(there, "RFC 7591 §3.2.1", "the answer says what was registered for "+name, c.Metadata)
+			if want, list := usual.([]any); list {
+				r.Should(c.Metadata.Lists(name, want[0].(string)), registrationSpec, name+" is that of the standard where none is registered", told)
+				continue
+			}
+			r.Expect(told == usual, registrationSpec, name+" is that of the standard where none is registered: "+usual.(string), told)
+		}
+		r.Login(suite.As(c))
+	},
+}
+
 // beyond are modules that have no public ones beside them: what certified clients met
 // at providers all the same.
 var beyond = []suite.Module{

@@ -206,6 +206,19 @@ func (p *mini) register(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if m.Text("client_name") == "" && p.is("a name demanded") {
+		p.refuse(w, 400, "invalid_client_metadata")
+		return
+	}
+	usual := suite.Claims{"token_endpoint_auth_method": "client_secret_basic", "response_types": []any{"code"}, "grant_types": []any{"authorization_code"}}
+	for name, usual := range usual {
+		if m[name] == nil && !p.is("defaults not told") {
+			m[name] = usual
+		}
+	}
+	if m.Text("token_endpoint_auth_method") == "client_secret_basic" && p.is("defaults of its own") {
+		m["token_endpoint_auth_method"] = "client_secret_post"
+	}
 	c := miniClient{Claims: m, id: suite.Random(), secret: suite.Random()}
 	p.clients[c.id] = c
 	give(w, 201, p.shown(c))

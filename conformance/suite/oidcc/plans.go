@@ -88,6 +88,6 @@ func dynamic() suite.Plan {
 	v := variant("code", "default").With(suite.Authentication, "private_key_jwt").With(suite.Registration, suite.Dynamic)
 	return suite.Plan{Name: "oidcc-dynamic", Certificate: "Dynamic OP", Parts: []suite.Part{{Variant: v, Modules: slices.Concat(
 		[]suite.Module{idTokenRS256, idTokenUnsigned, userInfoRS256}, redirects, []suite.Module{discovery, server}, registrations,
-		[]suite.Module{serverRotateKeys, rpKeyRotation}, byReferenceObjects, objects[2:], []suite.Module{refreshToken, assertionIssuer},
+		[]suite.Module{serverRotateKeys, rpKeyRotation}, byReferenceObjects, objects[2:], []suite.Module{refreshToken, assertionIssuer, least},
 	)}}}
 }
