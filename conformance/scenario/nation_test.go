@@ -45,6 +45,7 @@ type nation struct {
 	argument []string
 	serve    []string // of the second node
 	tool     []string // what tools need to find the state
+	database string   // one of the test's own, as its owner; otherwise provision makes one
 }
 
 // Where a nation is kept.
@@ -157,7 +158,11 @@ func (n *nation) begin(t *testing.T, port int, where string, more ...string) *na
 	n.state, n.accounts = filepath.Join(t.TempDir(), "state"), cmp.Or(n.accounts, 24)
 	n.tool = append([]string{"--state", n.state, "--argon2-kib", "64"}, more...)
 	var database string
-	if where != onSQLite {
+	switch {
+	case n.database != "":
+		n.tool = append(n.tool, "--database", n.database)
+		harness.Run(t, nil, "migrate", "--database", n.database)
+	case where != onSQLite:
 		var registry string
 		database, registry = provision(t)
 		n.tool = append(n.tool, "--database", database, "--registry", registry)

@@ -136,7 +136,7 @@ func TestUpgrade(t *testing.T) {
 	u := &upgrade{old: at(3), new: at(4), legacy: harness.Before(t)}
 
 	harness.Use(t, u.legacy)
-	u.n = (&nation{base: fmt.Sprintf("http://localhost:%d", port)}).begin(t, port, database)
+	u.n = (&nation{base: fmt.Sprintf("http://localhost:%d", port), database: database}).begin(t, port, onPostgres)
 	early := u.arrives(t)
 	u.n.process.Stop()
 
