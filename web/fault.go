@@ -63,6 +63,9 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 		// an answer now would be taken for that of the next request.
 		return c.Context().Conn().Close()
 	}
+	if c.GetRespHeader(fiber.HeaderXRequestID) == "" {
+		return s.refuseUnrouted(c, err)
+	}
 	page := view.Error{Reference: c.GetRespHeader(fiber.HeaderXRequestID), HomeURL: "/"}
 	describe(&page, err)
 	if on, _ := wireOf(c.Context().Conn()); on != nil && on.wrong != nil && page.Kind == view.ErrorBadRequest {
@@ -87,6 +90,18 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	page.Code = "HN-" + strconv.Itoa(status) + "-" + string(page.Kind)
 	c.Status(status)
 	return s.show(func(v *visit) error { return v.show(page) })(c)
+}
+
+// refuseUnrouted answers what no middleware has seen, since it could not be read: with
+// an id, the headers of every answer, and counted as any.
+func (s *Server) refuseUnrouted(c *fiber.Ctx, err error) error {
+	c.Set(fiber.HeaderXRequestID, authz.NewID())
+	s.hardened(c)
+	if err := s.renderError(c, err); err != nil {
+		return err
+	}
+	s.answered.Add(Answered{Route: "none", Class: strconv.Itoa(c.Response().StatusCode()/100) + "xx"})
+	return nil
 }
 
 // describe sorts an error into the words of the catalogue.

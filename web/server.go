@@ -328,6 +328,11 @@ func interaction(c *fiber.Ctx) error {
 
 // harden sets the headers every answer carries.
 func (s *Server) harden(c *fiber.Ctx) error {
+	s.hardened(c)
+	return c.Next()
+}
+
+func (s *Server) hardened(c *fiber.Ctx) {
 	c.Set("X-Content-Type-Options", "nosniff")
 	// The origin and never a path. Less would make browsers send "Origin: null" with
 	// our own forms, and with the form that carries an answer to an app.
@@ -339,7 +344,6 @@ func (s *Server) harden(c *fiber.Ctx) error {
 	if s.o.Sessions.Secure() {
 		c.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 	}
-	return c.Next()
 }
 
 // inPopups tells whether an address lies on the way of a sign-in or a sign-out, which

@@ -351,7 +351,15 @@ func TestTheLibrarysLog(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /?number=099000000017 HTTP/9.9\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	answers(t, conn)
+	_, text := answers(t, conn)
+	for _, header := range []string{"X-Request-Id: ", "X-Content-Type-Options: nosniff", "Content-Security-Policy: ", "Connection: close", "RFC 9112 §2.3"} {
+		if !strings.Contains(text, header) {
+			t.Errorf("the answer lacks %s: %s", header, text)
+		}
+	}
+	if all := s.Answers(); all[Answered{"none", "4xx"}] != 1 {
+		t.Errorf("counted %v", all)
+	}
 	s.app.Server().Logger.Printf("error when serving connection %q<->%q: %v", "a", "b", "c")
 	if out.Len() > 0 {
 		t.Errorf("logged %s", out.String())

@@ -14,6 +14,11 @@ const (
 	SignInBusy      SignInProblem = "busy"      // nothing was checked
 )
 
+// OfFields reports whether what was typed is the problem.
+func (p SignInProblem) OfFields() bool {
+	return p == SignInWrong || p == SignInMissing || p == SignInMalformed
+}
+
 // Key is the text in the catalogue.
 func (p SignInProblem) Key() string { return "signin.problem." + string(p) }
 
