@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -87,6 +88,12 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	if c.Locals(readByPrograms) != nil {
 		return sayToProgram(c, status, page.Kind)
 	}
+	if strings.HasPrefix(c.Path(), provider.EndSessionPath) && page.Developer != nil {
+		// An app asked for a sign-out that cannot be. The person can have hers all the same.
+		if page.SignOutURL = provider.EndSessionPath; page.Kind == view.ErrorBadRequest {
+			page.Kind = view.ErrorSignOut
+		}
+	}
 	page.Code = "HN-" + strconv.Itoa(status) + "-" + string(page.Kind)
 	c.Status(status)
 	return s.show(func(v *visit) error { return v.show(page) })(c)
@@ -160,6 +167,8 @@ func kindOf(e *authz.Error) view.ErrorKind {
 		return view.ErrorInternal
 	case errors.As(e.Cause, new(provider.Finished)):
 		return view.ErrorFinished
+	case errors.Is(e.Cause, provider.ErrForeign):
+		return view.ErrorRequestURI
 	case e.Code == authz.InvalidRequestURI, errors.Is(e.Cause, provider.ErrGone):
 		return view.ErrorExpired
 	case e.Parameter == "client_id":

@@ -124,14 +124,14 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 		id, wellFormed := opened(uri)
 		unusable := authz.Refuse(authz.InvalidRequestURI, "this request_uri is unknown, used, expired, or another app's; push the request anew").At("request_uri").Under("RFC 9126 §2.2, §4")
 		if !wellFormed {
-			return Pending{}, nil, unusable
+			return Pending{}, nil, unusable.Because(ErrForeign)
 		}
 		pending, err := p.o.Grants.Pending(ctx, id)
 		switch {
 		case err != nil:
 			return Pending{}, nil, notFoundAs(err, unusable)
 		case pending.Request.ClientID != clientID || !pending.Pushed:
-			return Pending{}, nil, unusable
+			return Pending{}, nil, unusable.Because(ErrForeign)
 		case !pending.Finished.IsZero():
 			return Pending{}, nil, unusable.Because(Finished{client.Client})
 		case !p.usable(pending):

@@ -71,6 +71,9 @@ func (Finished) Error() string { return "the authorization request was answered 
 // ErrGone is the cause of a refusal when a page belongs to no request that waits.
 var ErrGone = errors.New("no authorization request waits under this handle")
 
+// ErrForeign is the cause of a refusal when a request_uri is none of this app's.
+var ErrForeign = errors.New("the request_uri is not this app's")
+
 func goneOr(err error, gone *authz.Error) error {
 	if errors.Is(err, authz.ErrNotFound) {
 		return gone

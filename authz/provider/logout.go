@@ -102,10 +102,9 @@ func (p *Provider) leave(ctx context.Context, asked leaving, signedIn *SignedIn)
 		}
 		out.Client = client.Client
 	}
-	if asked.URI != "" {
-		if client == nil {
-			return Logout{}, authz.Refuse(authz.InvalidRequest, "post_logout_redirect_uri needs id_token_hint or client_id beside it").At("post_logout_redirect_uri")
-		}
+	// §2, §3: a URI that comes without id_token_hint and client_id is held against
+	// nobody's registration; the person is asked, and stays with us.
+	if asked.URI != "" && client != nil {
 		// §3: compared exactly with those that were registered.
 		if !client.HasPostLogoutRedirectURI(asked.URI) {
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "post_logout_redirect_uri is not registered for this app").At("post_logout_redirect_uri")

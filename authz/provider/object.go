@@ -72,7 +72,7 @@ func (p *Provider) fetchObject(ctx context.Context, address string, client *clie
 		return without == plain
 	})
 	if !registered || p.o.Fetcher == nil {
-		return "", authz.Refuse(authz.InvalidRequestURI, "request_uri is neither one that this provider gave out nor registered for this app").At("request_uri")
+		return "", authz.Refuse(authz.InvalidRequestURI, "request_uri is neither one that this provider gave out nor registered for this app").At("request_uri").Because(ErrForeign)
 	}
 	if !p.fetching.begin(client.ID) {
 		return "", &authz.Error{

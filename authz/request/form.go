@@ -41,7 +41,7 @@ func ParseForm(raw string) (url.Values, error) {
 	}
 	form, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, authz.Refuse(authz.InvalidRequest, "the request is not valid application/x-www-form-urlencoded").Because(err)
+		return nil, malformed(raw, err)
 	}
 	if len(form) > maxParams {
 		return nil, authz.Refuse(authz.InvalidRequest, "the request has more than %d parameters", maxParams)
@@ -84,6 +84,17 @@ var inJSON = []string{"authorization_details", "claims"}
 
 // white is the white space of RFC 8259 §2.
 var white = strings.NewReplacer("\t", " ", "\r", " ", "\n", " ")
+
+// malformed says which parameter is not percent-encoded, where it is one.
+func malformed(raw string, err error) *authz.Error {
+	for pair := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if _, wrong := url.QueryUnescape(value); wrong != nil {
+			return authz.Refuse(authz.InvalidRequest, "parameter %s is not percent-encoded; write a percent sign as %%25", label(name)).At(label(name)).Under("RFC 6749 appendix B").Because(err)
+		}
+	}
+	return authz.Refuse(authz.InvalidRequest, "the request is not valid application/x-www-form-urlencoded").Under("RFC 6749 appendix B").Because(err)
+}
 
 // ParseQuery is ParseForm for the query of an address, which has less room for state
 // than a body.

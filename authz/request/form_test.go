@@ -50,6 +50,19 @@ func TestParseFormRefuses(t *testing.T) {
 	}
 }
 
+// TestMalformedParameter: who wrote a percent sign as it is learns where.
+func TestMalformedParameter(t *testing.T) {
+	for raw, want := range map[string]string{
+		"redirect_uri=https%3A%2F%2Fapp.example%2Fcb&state=100%": "state", "redirect_uri=%zz&state=s": "redirect_uri", "a%zz=b": "",
+	} {
+		_, err := request.ParseForm(raw)
+		var refusal *authz.Error
+		if !errors.As(err, &refusal) || refusal.Code != authz.InvalidRequest || refusal.Parameter != want {
+			t.Errorf("%s: got %v at %q, want %q", raw, err, refusal.Parameter, want)
+		}
+	}
+}
+
 // FuzzParseForm: what is accepted reads the same when it is written out again, and
 // is within the limits.
 func FuzzParseForm(f *testing.F) {

@@ -57,7 +57,7 @@ type bookEntry struct {
 }
 
 func bookEntries() []bookEntry {
-	land, tax, long := sampleLand(), sampleTax(), sampleLongApp()
+	land, tax, long, published := sampleLand(), sampleTax(), sampleLongApp(), samplePublished()
 	again := Reauthenticate{
 		Form: sampleForm("/signin/again"), App: &tax, Person: sampleLongName, Number: "0993••••••17",
 		Reason: ReauthenticateOld, CancelURL: "/signin/cancel?a=1",
@@ -73,6 +73,7 @@ func bookEntries() []bookEntry {
 		{"SignIn", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, wrong", SignIn{Form: sampleForm("/signin"), App: &long, Number: "099304000017", Problem: SignInWrong, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, throttled", SignIn{Form: sampleForm("/signin"), Number: "099304000017", Problem: SignInThrottled, RetryMinutes: 15}},
+		{"SignIn, the app's own pages", SignIn{Form: sampleForm("/signin"), App: &published, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, late", SignIn{Form: sampleForm("/signin"), App: &land, Problem: SignInLate, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, too many at once", SignIn{Form: sampleForm("/signin"), App: &land, Number: "099304000017", Problem: SignInBusy}},
 		{"SignIn, missing", SignIn{Form: sampleForm("/signin"), Problem: SignInMissing}},
@@ -191,6 +192,11 @@ func bookEntries() []bookEntry {
 		}},
 		{"Error, unknown app", sampleError(ErrorUnknownApp)},
 		{"Error, bad return", sampleError(ErrorBadReturn)},
+		{"Error, request uri", sampleError(ErrorRequestURI)},
+		{"Error, sign out", Error{
+			Kind: ErrorSignOut, Code: "HN-400-sign_out", Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", SignOutURL: "/logout", HomeURL: "/",
+			Developer: &Developer{"invalid_request", "id_token_hint is not an ID token of this provider", "", []Field{{"parameter", "id_token_hint"}}},
+		}},
 		{"Error, app disabled", sampleError(ErrorAppDisabled)},
 		{"Error, expired", sampleError(ErrorExpired)},
 		{"Error, finished", Error{

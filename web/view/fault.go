@@ -8,6 +8,8 @@ const (
 	ErrorBadRequest   ErrorKind = "bad_request"   // the app sent a request that cannot be read
 	ErrorUnknownApp   ErrorKind = "unknown_app"   // no such client
 	ErrorBadReturn    ErrorKind = "bad_return"    // redirect URI not registered
+	ErrorRequestURI   ErrorKind = "request_uri"   // a request_uri that is not the app's
+	ErrorSignOut      ErrorKind = "sign_out"      // the app asked for a sign-out that cannot be
 	ErrorAppDisabled  ErrorKind = "app_disabled"  // the app is switched off
 	ErrorExpired      ErrorKind = "expired"       // the request or the page is too old
 	ErrorFinished     ErrorKind = "finished"      // this sign-in has been answered
@@ -27,7 +29,7 @@ const (
 // ErrorKinds lists all kinds.
 func ErrorKinds() []ErrorKind {
 	return []ErrorKind{
-		ErrorBadRequest, ErrorUnknownApp, ErrorBadReturn, ErrorAppDisabled, ErrorExpired, ErrorFinished, ErrorForm, ErrorLocked,
+		ErrorBadRequest, ErrorUnknownApp, ErrorBadReturn, ErrorRequestURI, ErrorSignOut, ErrorAppDisabled, ErrorExpired, ErrorFinished, ErrorForm, ErrorLocked,
 		ErrorLevel, ErrorForbidden, ErrorNotFound, ErrorMethod, ErrorTooLarge, ErrorTooMany, ErrorUnavailable,
 		ErrorInternal, ErrorNotAvailable,
 	}
@@ -58,6 +60,8 @@ type Error struct {
 	RetrySeconds int
 	// RetryURL repeats what was tried, where that is safe.
 	RetryURL string
+	// SignOutURL lets the person sign out by herself; empty shows no link.
+	SignOutURL string
 	// HomeURL leads out; empty shows no link.
 	HomeURL string
 	// Developer is shown where the app's developers may read it.
