@@ -155,7 +155,7 @@ func beginSecureWith(t *testing.T, accounts int, more ...string) *nation {
 
 func (n *nation) begin(t *testing.T, port int, where string, more ...string) *nation {
 	t.Helper()
-	n.state, n.accounts = filepath.Join(t.TempDir(), "state"), cmp.Or(n.accounts, 24)
+	n.state, n.accounts = cmp.Or(n.state, filepath.Join(t.TempDir(), "state")), cmp.Or(n.accounts, 24)
 	n.tool = append([]string{"--state", n.state, "--argon2-kib", "64"}, more...)
 	var database string
 	switch {

@@ -2,7 +2,9 @@ package scenario_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -174,6 +177,66 @@ func ownCluster(t *testing.T) string {
 		t.Fatalf("starting a cluster: %v", err)
 	}
 	return strings.TrimSpace(string(output))
+}
+
+// TestReadinessOfTheDisk: a disk that fills up takes the broker out before it is full;
+// when it is, nothing is released, and it goes on when there is room again. Only root
+// can make a small disk.
+func TestReadinessOfTheDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("not root: TestEnoughRoom is what there is")
+		return
+	}
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=160m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
+	port := harness.Port(t, 3)
+	n := (&nation{base: fmt.Sprintf("http://localhost:%d", port), state: filepath.Join(disk, "state")}).begin(t, port, onPostgres)
+	p := n.app
+	token := p.tokens(t, browser(t), n.someone(t), taxDetail).text("access_token")
+	becomes(t, n.base, map[string]string{})
+	filler := filepath.Join(disk, "filler")
+	fill := func(size int64) error {
+		f, err := os.OpenFile(filler, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.CopyN(f, zeros{}, size)
+		return err
+	}
+	if err := fill(110 << 20); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, n.base, map[string]string{"disk": "unavailable"}, "broker")
+	if a := p.release(t, token, taxRead); a.status != http.StatusOK {
+		t.Errorf("there is room, and a release is answered %d %s", a.status, a.raw)
+	}
+	if err := fill(200 << 20); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	if a := p.release(t, token, taxRead); a.status != http.StatusServiceUnavailable {
+		t.Errorf("the disk is full, and a release is answered %d %s", a.status, a.raw)
+	}
+	becomes(t, n.base, map[string]string{"disk": "unavailable", "log": "unavailable: append"}, "broker")
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, n.base, map[string]string{"log": "unavailable: append"}, "broker")
+	if a := p.release(t, token, taxRead); a.status != http.StatusOK {
+		t.Errorf("there is room again, and a release is answered %d %s", a.status, a.raw)
+	}
+	becomes(t, n.base, map[string]string{})
+}
+
+// zeros is as many as are asked for.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 // TestTwoNodesOfOneSite: the second is told what is wrong, and touches nothing.
