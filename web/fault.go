@@ -50,7 +50,7 @@ func sayToProgram(c *fiber.Ctx, status int, kind view.ErrorKind) error {
 		code, told = "not_found", "there is no such document yet"
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.Status(status).JSON(map[string]string{"error": string(code), "error_description": told})
+	return c.Status(status).JSON(authz.Refuse(code, "%s", told).Body())
 }
 
 // renderError is the one place where an error becomes an answer.
