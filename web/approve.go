@@ -99,7 +99,7 @@ func (s *Server) approvePage(v *visit, handle authz.AuthorizationID) (view.Appro
 		return view.Approve{}, redirect(errand{authorization: string(handle)}.done())
 	}
 	v.hear(asked.Request.UILocales...)
-	n, err := s.notice(v.ctx, asked.Waiting, who.Subject, v.lang)
+	n, err := s.notice(v.ctx, asked.Waiting, who, v.lang)
 	if err != nil {
 		return view.Approve{}, err
 	}
@@ -189,7 +189,7 @@ func (s *Server) confirm(v *visit, handle authz.AuthorizationID) (provider.Next,
 		return provider.Next{}, err
 	}
 	return s.o.Provider.Confirm(v.http, handle, v.field("symbol"), func(ctx context.Context) error {
-		n, err := s.notice(ctx, w, who.Subject, lang)
+		n, err := s.notice(ctx, w, who, lang)
 		if err == nil && n.Digest() != digest {
 			err = consent.ErrChanged
 		}

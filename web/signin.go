@@ -244,14 +244,14 @@ const doubleTap = time.Minute
 
 // question is what a person is asked or told for a pending authorization, on a page
 // in a language.
-func (s *Server) question(ctx context.Context, w provider.Waiting, who authz.Subject, lang view.Lang) (consent.Question, error) {
+func (s *Server) question(ctx context.Context, w provider.Waiting, who authz.Subject, level authz.AuthenticationLevel, lang view.Lang) (consent.Question, error) {
 	kept, err := s.o.Provider.Kept(ctx, w, who)
-	return consent.Question{Client: w.Client.ID, Subject: who, Wanted: w.Request.Details, Kept: kept, Locale: string(lang), Texts: view.TextsVersion(lang)}, err
+	return consent.Question{Client: w.Client.ID, Subject: who, Level: level, Wanted: w.Request.Details, Kept: kept, Locale: string(lang), Texts: view.TextsVersion(lang)}, err
 }
 
 // notice is what she is shown for it now.
-func (s *Server) notice(ctx context.Context, w provider.Waiting, who authz.Subject, lang view.Lang) (consent.Notice, error) {
-	q, err := s.question(ctx, w, who, lang)
+func (s *Server) notice(ctx context.Context, w provider.Waiting, who *session.Session, lang view.Lang) (consent.Notice, error) {
+	q, err := s.question(ctx, w, who.Subject, who.Level, lang)
 	if err != nil {
 		return consent.Notice{}, err
 	}
@@ -266,13 +266,13 @@ func (s *Server) notice(ctx context.Context, w provider.Waiting, who authz.Subje
 func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session, ticked map[string]bool) (view.Consent, error) {
 	v.leadsAway()
 	v.formPath = "/consent?" + url.Values{"a": {string(w.ID)}}.Encode()
-	n, err := s.notice(v.ctx, w, who.Subject, v.lang)
+	n, err := s.notice(v.ctx, w, who, v.lang)
 	if err != nil {
 		return view.Consent{}, err
 	}
 	page := view.Consent{
 		Form: view.Form{Action: "/consent", Hidden: append([]view.Field{{Name: "a", Value: string(w.ID)}}, v.shownFields(who, "consent "+string(w.ID), n)...)},
-		App:  app(n.Client), Person: who.Name,
+		App:  app(n.Client), Person: who.Name, Level: int(n.Level),
 	}
 	for _, old := range n.Kept {
 		page.Kept = append(page.Kept, s.want(old))
@@ -426,7 +426,7 @@ func (s *Server) consent(v *visit) error {
 	var logIt []func(context.Context) error
 	next, err := s.o.Provider.Approve(v.http, w.ID, func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
 		answer.Session, answer.ACR, answer.Ticked = in.ID, in.Level.ACR(), ticked
-		if answer.Question, err = s.question(ctx, w, in.Subject, lang); err != nil {
+		if answer.Question, err = s.question(ctx, w, in.Subject, in.Level, lang); err != nil {
 			return nil, err
 		}
 		granted, logIt, err = s.o.Consents.Record(ctx, answer)
@@ -487,7 +487,7 @@ func (s *Server) consentAnew(v *visit, w provider.Waiting, who *session.Session)
 func (s *Server) decline(v *visit, w provider.Waiting, who *session.Session, answer consent.Answer, lang view.Lang) error {
 	var logIt []func(context.Context) error
 	next, err := s.o.Provider.Decline(v.ctx, w.ID, func(ctx context.Context) (err error) {
-		if answer.Question, err = s.question(ctx, w, who.Subject, lang); err != nil {
+		if answer.Question, err = s.question(ctx, w, who.Subject, who.Level, lang); err != nil {
 			return err
 		}
 		logIt, err = s.o.Consents.Declined(ctx, answer)

@@ -18,6 +18,8 @@ type Notice struct {
 	Client *authz.Client
 	Items  []Item
 	Kept   []authz.Release
+	// Level is what the app learns of the sign-in beside a pseudonym.
+	Level authz.AuthenticationLevel
 	// Locale is the language it is read in, Texts the version of the page's own words
 	// and Catalogue that of the catalogue.
 	Locale, Texts, Catalogue string
@@ -33,6 +35,7 @@ type noticeForm struct {
 	Site                 string
 	Logo, Policy, Terms  string
 	Locale, Texts, Words string
+	Level                authz.AuthenticationLevel
 	Items                []noticeItem
 	Kept                 []authz.Release
 }
@@ -65,7 +68,7 @@ func (n Notice) Digest() string {
 	c := n.Client
 	form := noticeForm{
 		Form: "notice/1", Client: c.ID, Name: c.Name, Owner: c.Owner, Verified: c.Verified.Holds(), Site: c.Site(),
-		Logo: c.LogoURI, Policy: c.PolicyURI, Terms: c.TermsURI, Locale: n.Locale, Texts: n.Texts, Words: n.Catalogue, Kept: n.Kept,
+		Logo: c.LogoURI, Policy: c.PolicyURI, Terms: c.TermsURI, Locale: n.Locale, Texts: n.Texts, Words: n.Catalogue, Kept: n.Kept, Level: n.Level,
 	}
 	for _, i := range n.Items {
 		item := noticeItem{

@@ -122,6 +122,8 @@ type Question struct {
 	// Kept are what a grant that the request adds to holds already (Grant Management
 	// §3.3).
 	Kept []authz.Release
+	// Level is that of the session, of which the sign-in tells the app.
+	Level authz.AuthenticationLevel
 	// Locale is the language of the page, and Texts the version of its own words.
 	Locale, Texts string
 }
@@ -157,7 +159,7 @@ func (c *Consents) plan(ctx context.Context, q Question) (Notice, error) {
 		items[i].Told = standing.Told[items[i].ID]
 	}
 	return Notice{
-		Client: standing.Client, Items: items, Kept: q.Kept,
+		Client: standing.Client, Items: items, Kept: q.Kept, Level: q.Level,
 		Locale: q.Locale, Texts: q.Texts, Catalogue: c.Catalogue.Version,
 	}, nil
 }

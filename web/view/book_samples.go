@@ -92,7 +92,7 @@ func sampleConsent(problem ConsentProblem) Consent {
 	}
 	return Consent{
 		Form: sampleForm("/consent"), App: sampleLand(), Person: sampleName, Problem: problem,
-		SignIn: []Words{{VI: "Bạn đã xác thực bằng hai yếu tố (mức 2)", EN: "That you signed in with two factors (level 2)"}},
+		Level: 2,
 		Asked: []Purpose{{
 			ID: "land.mortgage", Name: sampleMortgage, Basis: sampleAgreed, Citation: sampleCitation,
 			Explanation: Words{

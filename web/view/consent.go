@@ -24,9 +24,9 @@ type Consent struct {
 	Form   Form
 	App    App
 	Person string
-	// SignIn lists what every sign-in tells the app besides the pseudonym, for
-	// example the authentication level.
-	SignIn []Words
+	// Level is the authentication level, of which every sign-in tells the app, with its
+	// time, besides the pseudonym.
+	Level int
 	// Asked are the purposes that need consent.
 	Asked []Purpose
 	// Informed are releases on another legal basis: shown, not asked.
