@@ -11,6 +11,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/consent"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )
@@ -210,7 +211,7 @@ func TestUsesOfAConsentAreCounted(t *testing.T) {
 			}
 		}
 		uses, err := db.UsesOf(t.Context(), []authz.ConsentID{"consent-1", "consent-2"})
-		if err != nil || len(uses) != 1 || uses["consent-1"] != (store.ConsentUses{Count: 3, Last: noon.Add(2 * time.Second)}) {
+		if err != nil || len(uses) != 1 || uses["consent-1"] != (consent.Uses{Count: 3, Last: noon.Add(2 * time.Second)}) {
 			t.Fatalf("got %+v, %v", uses, err)
 		}
 	})

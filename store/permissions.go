@@ -103,15 +103,9 @@ func (db *DB) PurgeUses(ctx context.Context, before time.Time, limit int) (int64
 	return res.RowsAffected, wrap("purging release counts", res.Error)
 }
 
-// ConsentUses tells how often a consent let data go, and when last.
-type ConsentUses struct {
-	Count int
-	Last  time.Time
-}
-
-// UsesOf tells it for consents, those without a release left out.
-func (db *DB) UsesOf(ctx context.Context, ids []authz.ConsentID) (map[authz.ConsentID]ConsentUses, error) {
-	uses := map[authz.ConsentID]ConsentUses{}
+// UsesOf tells how often consents let data go, those without a release left out.
+func (db *DB) UsesOf(ctx context.Context, ids []authz.ConsentID) (map[authz.ConsentID]consent.Uses, error) {
+	uses := map[authz.ConsentID]consent.Uses{}
 	if len(ids) == 0 {
 		return uses, nil
 	}
@@ -128,7 +122,7 @@ func (db *DB) UsesOf(ctx context.Context, ids []authz.ConsentID) (map[authz.Cons
 		(SELECT consent, count(*) AS uses, max(id) AS last FROM events WHERE consent <> '' AND consent IN ? AND type = ? GROUP BY consent) AS u
 		JOIN events e ON e.id = u.last`, names, string(audit.ReleasePermitted)).Scan(&rows).Error
 	for _, row := range rows {
-		uses[authz.ConsentID(row.Consent)] = ConsentUses{row.Count, row.Last.UTC()}
+		uses[authz.ConsentID(row.Consent)] = consent.Uses{Count: row.Count, Last: row.Last.UTC()}
 	}
 	return uses, wrap("counting the uses of consents", err)
 }

@@ -281,6 +281,12 @@ func (s *Server) card(ctx context.Context, c consent.Consent) view.ConsentCard {
 	return out
 }
 
+// used says on a card how often its consent let data go.
+func used(card view.ConsentCard, uses consent.Uses) view.ConsentCard {
+	card.Counted, card.Uses, card.LastUsed = true, uses.Count, uses.Last
+	return card
+}
+
 func (s *Server) consents(v *visit) error {
 	if _, _, err := v.mine(); err != nil {
 		return err
@@ -293,9 +299,17 @@ func (s *Server) showConsents(v *visit, withdrawn *view.Withdrawal) error {
 	if err != nil {
 		return err
 	}
+	ids := make([]authz.ConsentID, len(list))
+	for i, c := range list {
+		ids[i] = c.ID
+	}
+	uses, err := s.o.Evidence.UsesOf(v.ctx, ids)
+	if err != nil {
+		return err
+	}
 	page := view.Consents{Withdrawn: withdrawn}
 	for _, c := range list {
-		if card := s.card(v.ctx, c); card.State.Live() {
+		if card := used(s.card(v.ctx, c), uses[c.ID]); card.State.Live() {
 			page.Active = append(page.Active, card)
 		} else {
 			page.Past = append(page.Past, card)
@@ -313,11 +327,15 @@ func (s *Server) consentDetail(v *visit) error {
 	if err != nil {
 		return err
 	}
+	uses, err := s.o.Evidence.UsesOf(v.ctx, []authz.ConsentID{c.ID})
+	if err != nil {
+		return err
+	}
 	catalogue := s.o.Consents.Catalogue
 	register, _ := catalogue.Registry(c.Registry)
 	basis, _ := catalogue.Basis(c.Basis)
 	page := view.ConsentDetail{
-		Consent: s.card(v.ctx, c), Registry: register.Text(), Owner: owner(register), Basis: basis.Text(), Citation: v.citation(basis.Citation),
+		Consent: used(s.card(v.ctx, c), uses[c.ID]), Registry: register.Text(), Owner: owner(register), Basis: basis.Text(), Citation: v.citation(basis.Citation),
 		Frequency: view.Frequency(c.Frequency), DataLife: view.DataLife(c.DataLife), BackURL: portal + "/consents",
 	}
 	if page.Consent.State == view.StateWithdrawn {

@@ -45,6 +45,8 @@ type Evidence interface {
 	Count(ctx context.Context, q audit.Query) (Counts, error)
 	// CountVisible counts what FindVisible finds, over all pages.
 	CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (Counts, error)
+	// UsesOf tells how often consents let data go, those without a release left out.
+	UsesOf(ctx context.Context, ids []authz.ConsentID) (map[authz.ConsentID]consent.Uses, error)
 	// ClientsVisible are the apps in what FindVisible finds, over all pages.
 	ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]authz.ClientID, error)
 }

@@ -72,6 +72,12 @@ func ParseReference(text string) (id authz.ConsentID, version int, ok bool) {
 	return authz.ConsentID(name), version, true
 }
 
+// Uses tells how often a consent let data go, and when last.
+type Uses struct {
+	Count int
+	Last  time.Time
+}
+
 // Version is one step in the life of a consent; it is never changed.
 type Version struct {
 	Consent    authz.ConsentID

@@ -31,7 +31,7 @@ func (s Sample) Shell() Shell {
 		auditor(SectionSearch)
 	case Apps:
 		shell.SignedInAs, shell.SignOut, shell.Nav = "Lê Văn Mẫu Bình", "/logout", OperatorNav("/console", SectionApps)
-	case Export, ExportReceipt:
+	case Export:
 		auditor(SectionExports)
 	case Logouts:
 		auditor(SectionLogouts)
@@ -58,10 +58,6 @@ type bookEntry struct {
 
 func bookEntries() []bookEntry {
 	land, tax, long, published := sampleLand(), sampleTax(), sampleLongApp(), samplePublished()
-	again := Reauthenticate{
-		Form: sampleForm("/signin/again"), App: &tax, Person: sampleLongName, Number: "0993••••••17",
-		Reason: ReauthenticateOld, CancelURL: "/signin/cancel?a=1",
-	}
 	return []bookEntry{
 		{"Home", Home{
 			Issuer: "http://localhost:8440", PortalURL: "/portal", ConsoleURL: "/console",
@@ -79,13 +75,9 @@ func bookEntries() []bookEntry {
 		{"SignIn, missing", SignIn{Form: sampleForm("/signin"), Problem: SignInMissing}},
 		{"SignIn, malformed", SignIn{Form: sampleForm("/signin"), Number: "0993", Problem: SignInMalformed}},
 		{"OneTimeCode", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CancelURL: "/signin/cancel?a=1"}},
-		{"OneTimeCode, wrong, step-up", OneTimeCode{Form: sampleForm("/signin/code"), App: &long, Problem: CodeWrong, StepUp: true, CancelURL: "/signin/cancel?a=1"}},
-		{"OneTimeCode, reused", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeReused}},
+		{"OneTimeCode, wrong", OneTimeCode{Form: sampleForm("/signin/code"), App: &long, Problem: CodeWrong, CancelURL: "/signin/cancel?a=1"}},
 		{"OneTimeCode, malformed", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeMalformed}},
 		{"OneTimeCode, throttled", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeThrottled, RetryMinutes: 1}},
-		{"Reauthenticate", again},
-		{"Reauthenticate, wrong", withProblem(again, ReauthenticateAsked, SignInWrong)},
-		{"Reauthenticate, before an act", withProblem(again, ReauthenticateAct, "")},
 		{"Consent", sampleConsent("")},
 		{"Consent, nothing ticked", sampleConsent(ConsentNothingChosen)},
 		{"Consent, needed items missing", sampleConsent(ConsentRequiredMissing)},
@@ -128,7 +120,6 @@ func bookEntries() []bookEntry {
 		{"Export", Export{
 			Form: Form{Action: "/console/exports", Hidden: []Field{{"search", "0199a7c2-4be1-7d30-9c44-51f0c0a3e219"}}}, BackURL: "/console",
 			Query: []Fact{{"client", "land-danang", land.Name}, {"from", "2026-10-31T17:00:00Z", Words{}}}, Count: 1234, Limit: 10000,
-			Past: []ExportReceipt{sampleReceipt()},
 		}},
 		{"Export, reason missing", Export{
 			Form: Form{Action: "/console/exports"}, Query: []Fact{{"type", "release.refused", Words{}}}, Count: 3, Limit: 10000, Missing: true,
@@ -137,8 +128,6 @@ func bookEntries() []bookEntry {
 			Form: Form{Action: "/console/exports"}, Query: []Fact{{"type", "release.refused", Words{}}}, Count: 3, Limit: 10000, Number: true,
 		}},
 		{"Export, too many", Export{Form: Form{Action: "/console/exports"}, Count: 48210, Limit: 10000, TooMany: true}},
-		{"Export, list", Export{Past: []ExportReceipt{sampleReceipt()}}},
-		{"ExportReceipt", sampleReceipt()},
 		{"Apps", sampleApps()},
 		{"Apps, none", Apps{}},
 		{"LogoutConfirm", LogoutConfirm{Form: Form{Action: "/logout"}, App: &long, Person: sampleLongName}},
@@ -186,6 +175,7 @@ func bookEntries() []bookEntry {
 				[]Field{{"parameter", "code_challenge"}},
 			},
 		}},
+		{"Error, too many", sampleError(ErrorTooMany)},
 		{"Error, unavailable", Error{
 			Kind: ErrorUnavailable, Code: "temporarily_unavailable", Reference: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210",
 			RetrySeconds: 30, RetryURL: "/portal", HomeURL: "/",
@@ -204,12 +194,10 @@ func bookEntries() []bookEntry {
 		}},
 		{"Error, form", sampleError(ErrorForm)},
 		{"Error, locked", sampleError(ErrorLocked)},
-		{"Error, level", sampleError(ErrorLevel)},
 		{"Error, forbidden", sampleError(ErrorForbidden)},
 		{"Error, not found", sampleError(ErrorNotFound)},
 		{"Error, method", sampleError(ErrorMethod)},
 		{"Error, too large", sampleError(ErrorTooLarge)},
-		{"Error, too many", sampleError(ErrorTooMany)},
 		{"Error, internal", sampleError(ErrorInternal)},
 		{"Error, not available", sampleError(ErrorNotAvailable)},
 	}

@@ -80,11 +80,6 @@ var (
 
 const sampleCitation = "Luật 91/2025/QH15, Điều 9 và Điều 11; Nghị định 356/2025/NĐ-CP, Điều 6"
 
-func withProblem(r Reauthenticate, why ReauthenticateReason, p SignInProblem) Reauthenticate {
-	r.Reason, r.Problem = why, p
-	return r
-}
-
 func sampleConsent(problem ConsentProblem) Consent {
 	needed, optional := sampleAttributes()
 	if problem == ConsentRequiredMissing {
@@ -189,15 +184,14 @@ func sampleTimeline() Timeline {
 	return Timeline{
 		Releases: []Release{sampleRelease(), sampleRefused(), sampleOnBehalf(), sampleExchanged(), sampleLook(LookSearched), sampleByLaw()}, Total: 1284, FilterURL: "/portal",
 		Apps:  []Choice{{"land-danang", sampleLand().Name, false}, {"long", sampleLongApp().Name, false}},
-		Newer: "/portal?after=2", Older: "/portal?before=1", Since: sampleNow.AddDate(0, -2, 0),
+		Newer: "/portal?after=2", Older: "/portal?before=1",
 	}
 }
 
 func sampleProof() Proof {
 	return Proof{
-		Logged: true, Index: 48213, Size: 48230, Origin: "hopnhat.example/log/2026q4",
-		Root: "qZ3rX0mBzq5hT1jfPvH2n8K4c6dYw9LsU7aGeIoRtEk=",
-		URL:  "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e210/proof", File: "hopnhat-0199a7c2.proof",
+		Logged: true, Index: 48213, Origin: "hopnhat.example/log/2026q4",
+		URL: "/portal/releases/0199a7c2-4be1-7d30-9c44-51f0c0a3e210/proof", File: "hopnhat-0199a7c2.proof",
 		Key: "hopnhat.example/log/2026q4+5f2c9a1e+AXm3Yy0c5H8Qe3pQd4nTzv1r0kL6mB2sWqJ7uXoZ9tGf",
 	}
 }
@@ -207,7 +201,7 @@ func sampleReleaseDetail() ReleaseDetail {
 		Release: sampleRelease(), Citation: sampleCitation, CaseReference: "H48.26-20261123-0017",
 		Consent: "0199a7c2-0000-7000-8000-000000000001", ConsentVersion: 2, Level: 2, Code: "permitted",
 		Determining: []string{"statute.consent-covers", "statute.class-limit", "population.land-services"},
-		RequestID:   "0199a7c2-7777-7000-8000-000000000009", Proof: sampleProof(), ComplaintURL: "/portal/complaints", BackURL: "/portal",
+		RequestID:   "0199a7c2-7777-7000-8000-000000000009", Proof: sampleProof(), BackURL: "/portal",
 	}
 }
 
@@ -268,13 +262,12 @@ func sampleConsentDetail() ConsentDetail {
 			{2, false, StateExpired, sampleNow.AddDate(0, 0, -30), "", 0, "", "sha256:1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a"},
 			{1, false, StateApproved, sampleNow.AddDate(0, 0, -60), sampleLongName, 2, English, "sha256:1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a"},
 		},
-		Releases: []Release{sampleRelease(), sampleRefused()},
 	}
 }
 
 func sampleWithdrawnDetail() ConsentDetail {
 	d := sampleConsentDetail()
-	d.Consent, d.Told, d.Releases = sampleCard(StateWithdrawn), "delivered", nil
+	d.Consent, d.Told = sampleCard(StateWithdrawn), "delivered"
 	d.Versions = append([]ConsentVersion{{4, true, StateWithdrawn, sampleNow, sampleLongName, 2, Vietnamese, ""}}, d.Versions...)
 	d.Versions[1].Current = false
 	return d
@@ -284,9 +277,9 @@ func sampleSessions() Sessions {
 	return Sessions{
 		EndURL: "/portal/sessions/end", EndAllURL: "/portal/sessions/end-all", Ended: 1,
 		Sessions: []Session{
-			{"0199a7c2-1111-7000-8000-000000000001", "Chrome, Android", "203.0.113.0/24", 2, sampleNow.Add(-time.Hour), sampleNow, true, true, []App{sampleLand(), sampleTax()}},
-			{"0199a7c2-1111-7000-8000-000000000002", "Safari, iPhone", "2001:db8:12::/48", 2, sampleNow.AddDate(0, 0, -1), sampleNow.Add(-5 * time.Hour), false, true, nil},
-			{"0199a7c2-1111-7000-8000-000000000003", "", "", 0, sampleNow.AddDate(0, 0, -2), sampleNow.AddDate(0, 0, -2), false, false, []App{sampleLongApp()}},
+			{"0199a7c2-1111-7000-8000-000000000001", "Chrome, Android", 2, sampleNow.Add(-time.Hour), sampleNow, true},
+			{"0199a7c2-1111-7000-8000-000000000002", "Safari, iPhone", 2, sampleNow.AddDate(0, 0, -1), sampleNow.Add(-5 * time.Hour), false},
+			{"0199a7c2-1111-7000-8000-000000000003", "", 0, sampleNow.AddDate(0, 0, -2), sampleNow.AddDate(0, 0, -2), false},
 		},
 		Acts: []Act{
 			{Kind: "account.unlocked", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000003/proof"},
@@ -356,25 +349,16 @@ func sampleSearchProblem(p SearchProblem) Search {
 }
 
 func sampleEvent() EventDetail {
-	digest := "5c1f0e2d3a4958871c6b5a4f3e2d1c0b9a897868574635249f2c1e77d0a4b355"
 	return EventDetail{
 		Event: sampleRow(), Proof: sampleProof(), BackURL: "/console",
 		Groups: []Group{
-			{"asked", digest, []Fact{{"client", "land-danang", sampleLand().Name}, {"owner", "danang", sampleLand().Owner}, {"request_id", "0199a7c2-7777-7000-8000-000000000009", Words{}}}},
-			{"person", digest, []Fact{{"pseudonym", "aud_7Qm2xR9kLw4Tz8Yc", Words{}}, {"relation", "self", Words{}}}},
-			{"reason", digest, []Fact{{"purpose", "land.mortgage", sampleMortgage}, {"basis", "LB-CONSENT", sampleAgreed}, {"citation", sampleCitation, Words{}}, {"consent", "0199a7c2-0000-7000-8000-000000000001", Words{}}, {"consent_version", "2", Words{}}}},
-			{"data", digest, []Fact{{"registry", "population", samplePopulation}, {"attributes", "population.full_name, population.permanent_address, population.ethnicity", Words{}}}},
-			{"decision", digest, []Fact{{"permit", "true", Words{}}, {"code", "permitted", Words{}}, {"determining", "statute.consent-covers", Words{}}, {"acr", "urn:vn:gov:eid:auth-level:2", Words{}}}},
-			{"when", "", []Fact{{"decided", "2026-11-23T18:04:05.123456Z", Words{}}, {"site", "hn-1", Words{}}}},
+			{"asked", []Fact{{"client", "land-danang", sampleLand().Name}, {"owner", "danang", sampleLand().Owner}, {"request_id", "0199a7c2-7777-7000-8000-000000000009", Words{}}}},
+			{"person", []Fact{{"pseudonym", "aud_7Qm2xR9kLw4Tz8Yc", Words{}}, {"relation", "self", Words{}}}},
+			{"reason", []Fact{{"purpose", "land.mortgage", sampleMortgage}, {"basis", "LB-CONSENT", sampleAgreed}, {"citation", sampleCitation, Words{}}, {"consent", "0199a7c2-0000-7000-8000-000000000001", Words{}}, {"consent_version", "2", Words{}}}},
+			{"data", []Fact{{"registry", "population", samplePopulation}, {"attributes", "population.full_name, population.permanent_address, population.ethnicity", Words{}}}},
+			{"decision", []Fact{{"permit", "true", Words{}}, {"code", "permitted", Words{}}, {"determining", "statute.consent-covers", Words{}}, {"acr", "urn:vn:gov:eid:auth-level:2", Words{}}}},
+			{"when", []Fact{{"decided", "2026-11-23T18:04:05.123456Z", Words{}}, {"site", "hn-1", Words{}}}},
 		},
-	}
-}
-
-func sampleReceipt() ExportReceipt {
-	return ExportReceipt{
-		ID: "0199a7c2-2222-7000-8000-000000000001", At: sampleNow, Reason: "Quyết định kiểm tra số 12/QĐ-MẪU", Count: 1234,
-		Digest: "9f2c1e77d0a4b35586c1f0e2d3a4958871c6b5a4f3e2d1c0b9a8978685746352", Bytes: 1843200, Size: 48230,
-		URL: "/console/exports/0199a7c2/bundle", File: "hopnhat-export-0199a7c2.tar", PageURL: "/console/exports/0199a7c2", BackURL: "/console/exports",
 	}
 }
 

@@ -85,7 +85,6 @@ type ConsentDetail struct {
 	Frequency Frequency
 	DataLife  DataLife
 	Versions  []ConsentVersion
-	Releases  []Release // the latest under it
 	BackURL   string
 	// Told is where the notice of the withdrawal stands; empty where there was none.
 	Told DeliveryState

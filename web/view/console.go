@@ -141,10 +141,8 @@ func (g GroupName) Key() string { return "group." + string(g) }
 
 // Group is one part of an event; parts can be shown one without the others.
 type Group struct {
-	Name GroupName
-	// Digest is the salted digest the log commits to, hex; empty if not shown.
-	Digest string
-	Facts  []Fact
+	Name  GroupName
+	Facts []Fact
 }
 
 // Fact is one recorded member: its name in the canonical form, its value, and
@@ -165,25 +163,7 @@ type Export struct {
 	TooMany bool
 	// Missing says that the reason was left empty, Number that it holds twelve digits.
 	Missing, Number bool
-	Past            []ExportReceipt
 	BackURL         string
 }
 
 func (Export) page() string { return "Export" }
-
-// ExportReceipt is one export that was made.
-type ExportReceipt struct {
-	ID      string
-	At      time.Time
-	Reason  string
-	Count   int
-	Digest  string // SHA-256 of the bundle, hex
-	Bytes   int
-	Size    uint64 // tree size of the checkpoint inside
-	URL     string // downloads the bundle
-	File    string
-	PageURL string // shows this receipt
-	BackURL string
-}
-
-func (ExportReceipt) page() string { return "ExportReceipt" }

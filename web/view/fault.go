@@ -15,7 +15,6 @@ const (
 	ErrorFinished     ErrorKind = "finished"      // this sign-in has been answered
 	ErrorForm         ErrorKind = "form"          // csrf token missing or of another session
 	ErrorLocked       ErrorKind = "locked"        // the account is locked
-	ErrorLevel        ErrorKind = "level"         // this account cannot reach the level asked for
 	ErrorForbidden    ErrorKind = "forbidden"     // signed in, but not for this
 	ErrorNotFound     ErrorKind = "not_found"     // no such page or not yours
 	ErrorMethod       ErrorKind = "method"        // not by this method
@@ -30,7 +29,7 @@ const (
 func ErrorKinds() []ErrorKind {
 	return []ErrorKind{
 		ErrorBadRequest, ErrorUnknownApp, ErrorBadReturn, ErrorRequestURI, ErrorSignOut, ErrorAppDisabled, ErrorExpired, ErrorFinished, ErrorForm, ErrorLocked,
-		ErrorLevel, ErrorForbidden, ErrorNotFound, ErrorMethod, ErrorTooLarge, ErrorTooMany, ErrorUnavailable,
+		ErrorForbidden, ErrorNotFound, ErrorMethod, ErrorTooLarge, ErrorTooMany, ErrorUnavailable,
 		ErrorInternal, ErrorNotAvailable,
 	}
 }

@@ -87,11 +87,8 @@ func computedKeys() []string {
 	for _, r := range ApproveResults() {
 		add(r.Title(), r.Text())
 	}
-	for _, p := range []CodeProblem{CodeWrong, CodeReused, CodeMalformed, CodeThrottled} {
+	for _, p := range []CodeProblem{CodeWrong, CodeMalformed, CodeThrottled} {
 		add(p.Key())
-	}
-	for _, r := range []ReauthenticateReason{ReauthenticateAsked, ReauthenticateOld, ReauthenticateAct} {
-		add(r.Key())
 	}
 	for _, p := range []ConsentProblem{ConsentNothingChosen, ConsentRequiredMissing} {
 		add(p.Key())

@@ -47,12 +47,8 @@ func (a Act) Key() string {
 type Session struct {
 	ID       string
 	Device   string // for example "Chrome, Android"; empty when unknown
-	Address  string // shortened network address; empty when unknown
 	Level    int    // 0 when unknown
 	Started  time.Time
 	LastSeen time.Time
 	Current  bool
-	// Listed says that Apps are known; otherwise nothing is said of them.
-	Listed bool
-	Apps   []App
 }

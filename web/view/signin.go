@@ -43,7 +43,6 @@ type CodeProblem string
 // The problems.
 const (
 	CodeWrong     CodeProblem = "wrong"
-	CodeReused    CodeProblem = "reused" // RFC 6238 §5.2: a code counts once
 	CodeMalformed CodeProblem = "malformed"
 	CodeThrottled CodeProblem = "throttled"
 )
@@ -57,40 +56,10 @@ type OneTimeCode struct {
 	App          *App
 	Problem      CodeProblem
 	RetryMinutes int
-	// StepUp says that the person is signed in and the app needs level 2.
-	StepUp    bool
-	CancelURL string
-}
-
-func (OneTimeCode) page() string { return "OneTimeCode" }
-
-// ReauthenticateReason is why a signed-in person has to confirm that it is her.
-type ReauthenticateReason string
-
-// The reasons.
-const (
-	ReauthenticateAsked ReauthenticateReason = "asked" // the app asks for a fresh sign-in
-	ReauthenticateOld   ReauthenticateReason = "old"   // the sign-in is too old for the app
-	ReauthenticateAct   ReauthenticateReason = "act"   // what comes next needs it
-)
-
-// Key is the text in the catalogue.
-func (r ReauthenticateReason) Key() string { return "again.reason." + string(r) }
-
-// Reauthenticate asks the person who is signed in for the password once more.
-// Field: password; the button other=1 signs in as another person.
-type Reauthenticate struct {
-	Form         Form
-	App          *App
-	Person       string
-	Number       string // masked, for example 0993••••••17
-	Reason       ReauthenticateReason
-	Problem      SignInProblem
-	RetryMinutes int
 	CancelURL    string
 }
 
-func (Reauthenticate) page() string { return "Reauthenticate" }
+func (OneTimeCode) page() string { return "OneTimeCode" }
 
 // FormPost carries an answer to the app by a form that sends itself (OAuth 2.0
 // Form Post Response Mode §4); without scripts there is a button.

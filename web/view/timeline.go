@@ -14,8 +14,6 @@ type Timeline struct {
 	Total     int
 	// Newer and Older are pages beside this one, empty at an end.
 	Newer, Older string
-	// Since is the day from which the history is complete.
-	Since time.Time
 }
 
 func (Timeline) page() string { return "Timeline" }
@@ -96,9 +94,7 @@ type ReleaseDetail struct {
 	// Looked is the event that an auditor opened, and LookedURL shows it; empty where
 	// she opened none.
 	Looked, LookedURL string
-	// Complaint is where to complain; empty shows how to, without a link.
-	ComplaintURL string
-	BackURL      string
+	BackURL           string
 }
 
 func (ReleaseDetail) page() string { return "ReleaseDetail" }
@@ -108,9 +104,7 @@ type Proof struct {
 	// Logged is false while the place is not yet known (seconds at most).
 	Logged bool
 	Index  uint64
-	Size   uint64 // of the tree the proof leads to; 0 if not known
 	Origin string // name of the log
-	Root   string // root hash, base64; empty if not known
 	// URL downloads the proof file; empty shows none.
 	URL string
 	// File is the name it is saved under.

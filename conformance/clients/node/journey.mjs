@@ -97,11 +97,10 @@ async function citizen(browser, person) {
   await page.locator('[data-test="login"]').click();
   await page.waitForLoadState();
   must((await password(page).count()) === 0, 'single sign-on asked for the password again');
-  const inform = page.locator('button[name="decision"][value="agree"]');
-  if (await inform.count()) {
-    await watch.look(page, 'tax-inform', lang);
-    await inform.click();
-  }
+  const inform = page.locator('button[name="decision"]');
+  must((await inform.count()) === 1, 'a read by law is told first, with one button');
+  await watch.look(page, 'tax-inform', lang);
+  await inform.click();
   await page.waitForURL((url) => url.origin === new URL(tax).origin);
   await page.locator('[data-test="released"]').first().waitFor();
   await watch.look(page, 'tax-result', lang);
