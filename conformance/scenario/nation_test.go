@@ -45,7 +45,7 @@ type nation struct {
 	argument []string
 	serve    []string // of the second node
 	tool     []string // what tools need to find the state
-	database string   // one of the test's own, as its owner; otherwise provision makes one
+	database string   // one of the test's own, migrated; otherwise provision makes one
 }
 
 // Where a nation is kept.
@@ -161,7 +161,6 @@ func (n *nation) begin(t *testing.T, port int, where string, more ...string) *na
 	switch {
 	case n.database != "":
 		n.tool = append(n.tool, "--database", n.database)
-		harness.Run(t, nil, "migrate", "--database", n.database)
 	case where != onSQLite:
 		var registry string
 		database, registry = provision(t)

@@ -136,6 +136,7 @@ func TestUpgrade(t *testing.T) {
 	u := &upgrade{old: at(3), new: at(4), legacy: harness.Before(t)}
 
 	harness.Use(t, u.legacy)
+	harness.Run(t, nil, "migrate", "--database", database)
 	u.n = (&nation{base: fmt.Sprintf("http://localhost:%d", port), database: database}).begin(t, port, onPostgres)
 	early := u.arrives(t)
 	u.n.process.Stop()
@@ -171,6 +172,17 @@ func TestUpgrade(t *testing.T) {
 		u.goesOn(t, early)
 		u.goesOn(t, fresh)
 		u.goesOn(t, u.arrives(t))
+	})
+	t.Run("a code of either is redeemed at the other", func(t *testing.T) {
+		for _, way := range [][2]string{{u.old, u.new}, {u.new, u.old}} {
+			verifier := random() + random()
+			u.board.lead(way[0])
+			code := u.n.app.code(t, early.browser, early.who, verifier, taxDetail)
+			u.board.lead(way[1])
+			if a := u.n.app.exchange(t, code, verifier); a.status != http.StatusOK {
+				t.Errorf("from %s to %s: %d %s", way[0], way[1], a.status, a.raw)
+			}
+		}
 	})
 	t.Run("a rotation goes over both, and a lock and a sign-out bite at both", func(t *testing.T) {
 		tool := []string{"--state", u.n.state, "--database", database, "--jwks-cache", "4s", "--key-overlap", "5m"}
