@@ -91,7 +91,7 @@ stage "tests that need no Vault" go test -p 2 -count=1 -timeout 15m $without_vau
 # out are those that read proofs or exports, which are of one site's log; how a
 # process ends; and the suites, which take long.
 stage "scenarios at two nodes" env HOPNHAT_TEST_NODES=2 go test -count=1 -timeout 15m ./conformance/scenario \
-	-run '^Test(CheckSessionFrame|ClaimsSignedAndEncrypted|FAPIPairs|IntegrateRefusals|Logout|LogoutTabs|OpenIDClientBeyond|SampleApp|StepUp|UserCodesAreNotGuessed|Zitadel)$'
+	-run '^Test(CheckSessionFrame|ClaimsSignedAndEncrypted|FAPIPairs|GoOIDC|IntegrateRefusals|Logout|LogoutTabs|OpenIDClient|OpenIDClientBeyond|SampleApp|StepUp|UserCodesAreNotGuessed|Zitadel)$'
 
 stage "upgrade: the release before and this program on one database" bash "$here/upgrade.sh"
 

@@ -11,7 +11,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"hopnhat/conformance/clients"
-	"hopnhat/conformance/harness"
 )
 
 // TestOpenIDClient: the certified openid-client goes through the FAPI 2.0
@@ -69,7 +68,7 @@ func TestGoOIDC(t *testing.T) {
 	if err := os.WriteFile(file, []byte(legacyApps), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	output := harness.Run(t, nil, "client", "add", "--state", demo.State, file)
+	output := demo.Tool([]string{"client", "add"}, file)
 	secrets := regexp.MustCompile(`client_secret: (\S+)`).FindAllStringSubmatch(output, -1)
 	if len(secrets) != 2 {
 		t.Fatalf("client add printed no two secrets:\n%s", output)

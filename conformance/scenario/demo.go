@@ -9,12 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/harness/pgtest"
 )
 
 // Demo is a running demonstration.
@@ -24,6 +26,8 @@ type Demo struct {
 	State string // its folder
 	Land  string // base URL of the province's app
 	Tax   string // base URL of the ministry's app
+
+	tool []string // what a tool needs to find the state
 
 	t testing.TB
 }
@@ -36,10 +40,31 @@ func StartDemo(t testing.TB) *Demo {
 	t.Helper()
 	port, state := harness.Port(t, 3), filepath.Join(t.TempDir(), "state")
 	url := func(n int) string { return fmt.Sprintf("http://localhost:%d", port+n) }
-	process := harness.Start(t, harness.Program{
-		Args: []string{"demo", "--state", state, "--port", fmt.Sprint(port), "--persons", fmt.Sprint(persons)}, Base: url(0),
-	})
-	return &Demo{Process: process, State: state, Land: url(1), Tax: url(2), t: t}
+	d := &Demo{State: state, Land: url(1), Tax: url(2), tool: []string{"--state", state}, t: t}
+	own := []string{"--port", fmt.Sprint(port), "--persons", fmt.Sprint(persons)}
+	if !TwoNodes() {
+		d.Process = harness.Start(t, harness.Program{Args: slices.Concat([]string{"demo"}, own, d.tool), Base: url(0)})
+		return d
+	}
+	second := fmt.Sprintf("127.0.0.1:%d", harness.Port(t, 1))
+	base := harness.Balance(t, harness.Balancer{To: []string{url(0), "http://" + second}})
+	database, registry := Provision(t)
+	d.tool = append(d.tool, "--issuer", base, "--keys", filepath.Join(state, "keys"), "--database", database, "--registry", registry)
+	d.Process = harness.Start(t, harness.Program{Args: slices.Concat(
+		[]string{"demo"}, own, []string{"--listen", fmt.Sprintf("127.0.0.1:%d", port), "--trusted-proxies", "127.0.0.1"}, d.tool,
+	), Base: base})
+	harness.Start(t, harness.Program{Args: slices.Concat(
+		[]string{"serve", "--listen", second, "--trusted-proxies", "127.0.0.1"}, d.tool,
+		[]string{"--state", state + "-2", "--site", "dc2", "--database", pgtest.Pooled(t, database)},
+	), Base: "http://" + second})
+	return d
+}
+
+// Tool runs a tool on the demonstration's state: the words that name it, and its
+// flags and operands.
+func (d *Demo) Tool(words []string, rest ...string) string {
+	d.t.Helper()
+	return harness.Run(d.t, nil, slices.Concat(words, d.tool, rest)...)
 }
 
 // Login is one that the demonstration prints.

@@ -88,7 +88,7 @@ func TestSignInsEndAtApps(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	printed := harness.Run(t, nil, "client", "add", "--state", demo.State, file)
+	printed := demo.Tool([]string{"client", "add"}, file)
 	secret := regexp.MustCompile(`(?s)behind-proxy registered.*client_secret: (\S+)`).FindStringSubmatch(printed)
 	if secret == nil {
 		t.Fatalf("no secret in %q", printed)
@@ -128,7 +128,7 @@ func TestSignInsAreForgiving(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	harness.Run(t, nil, "client", "add", "--state", demo.State, file)
+	demo.Tool([]string{"client", "add"}, file)
 	demo.node("signin.mjs", map[string]string{
 		"ISSUER": demo.Base, "APP": server.URL, "CLIENT": "patient",
 		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB), "THIRD": demo.personJSON(auditor),

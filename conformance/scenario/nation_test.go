@@ -24,6 +24,7 @@ import (
 	"hopnhat/conformance/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/vaulttest"
+	"hopnhat/conformance/scenario"
 )
 
 // nation is a running server with a small synthetic nation, apps registered for
@@ -60,7 +61,7 @@ const (
 // usual is where a nation is kept whose test says nothing: in SQLite, or, in the run
 // that is for this, at two nodes.
 func usual() string {
-	if os.Getenv("HOPNHAT_TEST_NODES") == "2" {
+	if scenario.TwoNodes() {
 		return onTwoNodes
 	}
 	return onSQLite
@@ -163,7 +164,7 @@ func (n *nation) begin(t *testing.T, port int, where string, more ...string) *na
 		n.tool = append(n.tool, "--database", n.database)
 	case where != onSQLite:
 		var registry string
-		database, registry = provision(t)
+		database, registry = scenario.Provision(t)
 		n.tool = append(n.tool, "--database", database, "--registry", registry)
 	}
 	listen := port

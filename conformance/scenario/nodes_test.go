@@ -10,17 +10,6 @@ import (
 	"hopnhat/conformance/harness/pgtest"
 )
 
-// provision makes databases with the roles and rights that the program prints,
-// migrates and fills them as those who may, and returns them as a server reaches them.
-func provision(t *testing.T) (database, registry string) {
-	t.Helper()
-	main, nation := pgtest.Names(t)
-	pgtest.Script(t, harness.Run(t, nil, "migrate", "--print-roles", "--database", "postgres://localhost/"+main, "--registry", "postgres://localhost/"+nation))
-	harness.Run(t, nil, "migrate", "--database", pgtest.As(t, "hopnhat_migrate", main))
-	harness.Run(t, nil, "registry", "generate", "--persons", "300", "--seed", "2026", "--registry", pgtest.As(t, "hopnhat_registry_load", nation))
-	return pgtest.As(t, "hopnhat_server", main), pgtest.As(t, "hopnhat_registry_read", nation)
-}
-
 // behindBalancer prepares two nodes, each a site of its own since the release log is
 // not shared, and what stands in front of them at a port. It returns the port of the
 // first node, to which the demonstration's apps are the next two.

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"hopnhat/conformance/clients"
-	"hopnhat/conformance/harness"
 )
 
 // registrar is an app that registers itself.
@@ -62,7 +61,7 @@ func (r *registrar) text(name string) string { s, _ := r.body[name].(string); re
 // itself (RFC 7591, RFC 7592).
 func TestRegistration(t *testing.T) {
 	demo := StartDemo(t)
-	printed := harness.Run(t, nil, "client", "iat", "create", "--state", demo.State, "--profile", "oidc", "--owner", "Sở Mẫu", "--owner-en", "Sample Department")
+	printed := demo.Tool([]string{"client", "iat", "create"}, "--profile", "oidc", "--owner", "Sở Mẫu", "--owner-en", "Sample Department")
 	found := regexp.MustCompile(`initial_access_token: (\S+)`).FindStringSubmatch(printed)
 	if found == nil {
 		t.Fatalf("no initial access token in %q", printed)
@@ -113,7 +112,7 @@ func TestRegistration(t *testing.T) {
 		t.Error("the same host knows the person by another pseudonym after an update")
 	}
 
-	review := harness.Run(t, nil, "client", "check", "--state", demo.State, id)
+	review := demo.Tool([]string{"client", "check"}, id)
 	for _, want := range []string{"Sở Mẫu", "client-secret", "bearer-tokens", "profile-oidc"} {
 		if !strings.Contains(review, want) {
 			t.Errorf("client check does not say %q:\n%s", want, review)
@@ -135,7 +134,7 @@ func TestRegistration(t *testing.T) {
 	if status, body := list(); status != http.StatusForbidden || strings.Contains(body, id) {
 		t.Errorf("the list of apps to who is no operator: %d", status)
 	}
-	harness.Run(t, nil, "account", "role", "grant", "--state", demo.State, citizenB.Number, "operator")
+	demo.Tool([]string{"account", "role", "grant"}, citizenB.Number, "operator")
 	if status, body := list(); status != http.StatusOK || !strings.Contains(body, id) || !strings.Contains(body, "Sổ tự đăng ký") {
 		t.Errorf("the list of apps to an operator: %d", status)
 	}

@@ -65,8 +65,8 @@ func TestSigningOutInABrowser(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	harness.Run(t, nil, "client", "add", "--state", demo.State, file)
-	harness.Run(t, nil, "account", "role", "grant", "--state", demo.State, auditor.Number, "operator")
+	demo.Tool([]string{"client", "add"}, file)
+	demo.Tool([]string{"account", "role", "grant"}, auditor.Number, "operator")
 	demo.node("logout.mjs", map[string]string{
 		"ISSUER": demo.Base, "APP": app, "CLIENT": "watcher", "ARTIFACTS": harness.Artifacts(t),
 		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB), "OPERATOR": demo.personJSON(auditor),
