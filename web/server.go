@@ -135,6 +135,8 @@ type Options struct {
 	// Parts is what is known of what the node needs, for /readyz.
 	Parts   func() []Part
 	Logouts Logouts
+	// Fetcher gets the logos of apps; nil shows none.
+	Fetcher Fetcher
 	// LogoutQueued is told when logout tokens were queued, Answered when a person has
 	// answered a request of another device.
 	LogoutQueued func()
@@ -168,6 +170,8 @@ type Server struct {
 	app  *fiber.App
 	jwks atomic.Pointer[document]
 	meta document
+	// logos is nil where none are shown.
+	logos *logos
 	// keysCache is the Cache-Control of the JWK Set.
 	keysCache string
 	answered  tally.Counter[Answered]
@@ -183,6 +187,9 @@ const (
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{o: o, keysCache: fmt.Sprintf("public, max-age=%d, must-revalidate", int(o.KeysMaxAge.Seconds()))}
+	if o.Fetcher != nil {
+		s.logos = newLogos(o.Fetcher, o.Clients, o.Now)
+	}
 	s.meta = newDocument(o.Provider.Metadata())
 	s.app = fiber.New(fiber.Config{
 		Immutable:     true,                      // kept strings must not change under us
@@ -259,6 +266,7 @@ func (s *Server) routes() {
 		a.Get("/readyz/"+string(role), s.ready(role))
 	}
 	a.Get("/metrics", s.onlyNear, adaptor.HTTPHandler(s.o.Metrics))
+	a.Get("/logo/:id", s.logo)
 	a.Get(static.Prefix+"*", s.file)
 	a.Use(func(c *fiber.Ctx) error {
 		c.Locals(noRoute, true)

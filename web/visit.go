@@ -260,5 +260,5 @@ func local(next string) string {
 
 // app is a client as a page shows it.
 func app(c *authz.Client) view.App {
-	return view.App{Name: c.Name, Owner: c.Owner, Verified: c.Verified.Holds(), Site: c.Site(), OnDevice: c.OnDevice(), PolicyURL: c.PolicyURI, TermsURL: c.TermsURI}
+	return view.App{Name: c.Name, Owner: c.Owner, Verified: c.Verified.Holds(), Site: c.Site(), OnDevice: c.OnDevice(), LogoURL: logoPath(c), PolicyURL: c.PolicyURI, TermsURL: c.TermsURI}
 }

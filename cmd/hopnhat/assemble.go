@@ -370,7 +370,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	}
 	p.server = web.New(web.Options{
 		Issuer: c.Issuer, Registration: registering, Keys: p.directory, Provider: protocol, Authn: p.authn, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
-		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Logouts: p.db, Pseudonyms: p.pseudonyms,
+		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Logouts: p.db, Fetcher: fetcher, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Parts:        p.watch.parts,
 		LogoutQueued: waker(wake), Answered: waker(answered),

@@ -1,6 +1,10 @@
 package view
 
-import "time"
+import (
+	"time"
+
+	"hopnhat/web/static"
+)
 
 // The people, apps and records of the page book are invented.
 const (
@@ -388,6 +392,7 @@ func sampleApproveMissing() Approve {
 // samplePublished is an app with pages of its own and a door to it.
 func samplePublished() App {
 	a := sampleTax()
+	a.LogoURL = static.Path("favicon.svg")
 	a.PolicyURL, a.TermsURL = "https://thue.example/chinh-sach", "https://thue.example/dieu-khoan"
 	return a
 }

@@ -30,6 +30,8 @@ type App struct {
 	// OnDevice is a program on the person's own device: any there could use its name, so
 	// that somebody vouches for the owner says nothing of it.
 	OnDevice bool
+	// LogoURL is its picture, served by us; empty if it has none.
+	LogoURL string
 	// PolicyURL and TermsURL are the app's own pages; empty if it has none.
 	PolicyURL, TermsURL string
 	// OpenURL begins a sign-in at the app (OpenID Connect Core §4); empty if it
