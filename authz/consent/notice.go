@@ -31,7 +31,7 @@ type noticeForm struct {
 	Form                 string
 	Client               authz.ClientID
 	Name, Owner          authz.LocalizedText
-	Verified             bool
+	Verified, OnDevice   bool
 	Site                 string
 	Logo, Policy, Terms  string
 	Locale, Texts, Words string
@@ -67,7 +67,7 @@ type noticeAttribute struct {
 func (n Notice) Digest() string {
 	c := n.Client
 	form := noticeForm{
-		Form: "notice/1", Client: c.ID, Name: c.Name, Owner: c.Owner, Verified: c.Verified.Holds(), Site: c.Site(),
+		Form: "notice/1", Client: c.ID, Name: c.Name, Owner: c.Owner, Verified: c.Verified.Holds(), OnDevice: c.OnDevice(), Site: c.Site(),
 		Logo: c.LogoURI, Policy: c.PolicyURI, Terms: c.TermsURI, Locale: n.Locale, Texts: n.Texts, Words: n.Catalogue, Kept: n.Kept, Level: n.Level,
 	}
 	for _, i := range n.Items {
