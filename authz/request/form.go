@@ -69,7 +69,7 @@ func ParseForm(raw string) (url.Values, error) {
 				v = white.Replace(v)
 			}
 			if err := authz.CheckText(v); err != nil {
-				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s: %v", label(name), err).At(label(name)).Under("RFC 6749 §3.1")
+				return nil, authz.Refuse(unfit(name), "parameter %s: %v", label(name), err).At(label(name)).Under("RFC 6749 §3.1")
 			}
 		}
 		if len(values) == 1 && values[0] == "" {
@@ -77,6 +77,15 @@ func ParseForm(raw string) (url.Values, error) {
 		}
 	}
 	return form, nil
+}
+
+// unfit is the code for a parameter whose text is none that may be kept: CIBA Core
+// §13 has one of its own for what the person's device would show.
+func unfit(name string) authz.Code {
+	if name == "binding_message" {
+		return authz.InvalidBindingMessage
+	}
+	return authz.InvalidRequest
 }
 
 // inJSON are parameters that are JSON, whose texts are looked at where it is read.
