@@ -22,6 +22,9 @@ import (
 // puts the event into the log once that transaction has committed.
 type Evidence interface {
 	Stage(ctx context.Context, e audit.Event) (logIt func(context.Context) error, err error)
+	// StageHolding is Stage for an event that is true only while something holds;
+	// authz.ErrConflict if it does not any more.
+	StageHolding(ctx context.Context, e audit.Event, h audit.Hold) (logIt func(context.Context) error, err error)
 }
 
 // tokenExchange is RFC 8693. The token it gives ends with the grant of the one
@@ -289,7 +292,18 @@ func (p *Provider) stageExchange(ctx context.Context, u *unit, g *Grant, s deleg
 			e.Decision.Determining = append(e.Decision.Determining, "service:"+actor.Subject)
 		}
 	}
-	return p.o.Evidence.Stage(ctx, e)
+	// A lock, sign-out or revocation that was acknowledged gives no token any more.
+	hold := audit.Hold{Grant: g.ID, Clients: []authz.ClientID{g.ClientID}}
+	for _, acting := range o.Act.Clients() {
+		if !slices.Contains(hold.Clients, acting) {
+			hold.Clients = append(hold.Clients, acting)
+		}
+	}
+	logIt, err := p.o.Evidence.StageHolding(ctx, e, hold)
+	if errors.Is(err, authz.ErrConflict) {
+		return nil, asRequest(ended(), "subject_token")
+	}
+	return logIt, err
 }
 
 // grantEvent is the common part of events about a grant.

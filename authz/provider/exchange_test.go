@@ -300,3 +300,21 @@ func TestExchangeInDoubt(t *testing.T) {
 		t.Errorf("all is up again: %d %s", a.Code, a.Body)
 	}
 }
+
+// A lock, sign-out or revocation that was acknowledged while an exchange was on its way:
+// no event of it is written, and no token leaves.
+func TestWhatEndsAGrantOnTheWayStopsTheExchange(t *testing.T) {
+	w := withBackend(t)
+	mine, theirs := newKey(t), newKey(t)
+	given := w.viaCode(t, mine, "resource", atLand, "scope", "openid land.read")
+	w.beforeHold = func() {
+		for id, g := range w.memory.grants {
+			g.Revoked = w.now
+			w.memory.grants[id] = g
+		}
+	}
+	refused := w.ask(t, "backend", theirs, exchangeForm(given.Access))
+	if refused.Code != http.StatusBadRequest || errorOf(t, refused) != "invalid_request" || strings.Contains(refused.Body.String(), "access_token") || len(w.staged) != 0 {
+		t.Fatalf("%d %s with %d events", refused.Code, refused.Body, len(w.staged))
+	}
+}

@@ -265,9 +265,11 @@ type world struct {
 	staged    []audit.Event
 	logged    []string
 	logDown   bool
-	granted   []authz.Release
-	wanted    []authz.Release // what the person was last asked for
-	details   []authz.Release // what authorization_details is read as
+	// beforeHold runs before what an event holds is looked at.
+	beforeHold func()
+	granted    []authz.Release
+	wanted     []authz.Release // what the person was last asked for
+	details    []authz.Release // what authorization_details is read as
 }
 
 func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
@@ -319,6 +321,21 @@ func (w *world) Stage(_ context.Context, e audit.Event) (func(context.Context) e
 		w.logged = append(w.logged, e.ID)
 		return nil
 	}, nil
+}
+
+// StageHolding is Stage, while the grant lives.
+func (w *world) StageHolding(ctx context.Context, e audit.Event, h audit.Hold) (func(context.Context) error, error) {
+	if w.beforeHold != nil {
+		w.beforeHold()
+	}
+	g, err := w.memory.Grant(ctx, h.Grant)
+	if err != nil {
+		return nil, err
+	}
+	if !g.Live(w.now) || len(h.Clients) == 0 {
+		return nil, authz.ErrConflict
+	}
+	return w.Stage(ctx, e)
 }
 
 func (w *world) SID(s authz.SessionID, c authz.ClientID) string { return string(s) + "/" + string(c) }
