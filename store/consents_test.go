@@ -207,7 +207,7 @@ func TestConsentsExpireInBoundedBatches(t *testing.T) {
 func grant(t *testing.T, db *store.DB, subject authz.Subject, client authz.ClientID, details ...authz.Release) authz.GrantID {
 	t.Helper()
 	id := authz.GrantID(authz.NewID())
-	err := db.InsertGrant(t.Context(), provider.Grant{
+	err := db.PlantGrant(t.Context(), provider.Grant{
 		ID: id, ClientID: client, Subject: subject, Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"}, Details: details, Level: 2,
 		Methods: []string{"pwd", "otp"}, AuthTime: noon, Created: noon, Expires: time.Now().Add(time.Hour),
 		CodeHash: []byte(id), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
@@ -249,7 +249,7 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 			ID: "fresh", ClientID: "land-app", Subject: an, Profile: authz.FAPI2, Created: noon, Expires: time.Now().Add(time.Hour), AuthTime: noon,
 			CodeHash: []byte("fresh"), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
 		}
-		if err := db.InsertGrant(ctx, fresh); err != nil {
+		if err := db.PlantGrant(ctx, fresh); err != nil {
 			t.Fatal(err)
 		}
 		if p, err := db.Live(ctx, "fresh", "land", "land.mortgage"); err != nil || p.GrantLive || !p.Unredeemed {
@@ -349,7 +349,7 @@ func TestACodeThatWasNotRedeemedGivesNoLiveGrant(t *testing.T) {
 	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		an := account(t, db, "An")
 		id := authz.GrantID(authz.NewID())
-		if err := db.InsertGrant(t.Context(), provider.Grant{
+		if err := db.PlantGrant(t.Context(), provider.Grant{
 			ID: id, ClientID: "land-app", Subject: an, Profile: authz.FAPI2, Created: noon, AuthTime: noon,
 			Expires: time.Now().Add(time.Hour), CodeHash: []byte("c"), CodeExpires: noon,
 		}); err != nil {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"gorm.io/gorm"
+
+	"hopnhat/authz/provider"
 )
 
 // Watch calls seen after each statement, with its text as it was sent and its
@@ -76,4 +78,19 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 		_, err = p.UpTo(ctx, version)
 	}
 	return err
+}
+
+// PlantGrant is InsertGrant for a grant whose account and session a test does not care
+// about: both are made where they are not there.
+func (db *DB) PlantGrant(ctx context.Context, g provider.Grant) error {
+	at := g.AuthTime.UTC()
+	if err := db.write.WithContext(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
+		VALUES (?, 'citizen', ?, 'An', 2, 'hash', ?, ?) ON CONFLICT DO NOTHING`, string(g.Subject), "planted "+string(g.Subject), []byte("seed"), at).Error; err != nil {
+		return err
+	}
+	if err := db.write.WithContext(ctx).Exec(`INSERT INTO sessions (id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at)
+		VALUES (?, ?, ?, ?, 'pwd otp', 2, '', ?, ?) ON CONFLICT DO NOTHING`, string(g.Session), []byte("planted "+g.Session), string(g.Subject), at, at, at).Error; err != nil {
+		return err
+	}
+	return db.InsertGrant(ctx, g)
 }

@@ -115,7 +115,10 @@ func (r grantRow) grant() (provider.Grant, error) {
 	return g, nil
 }
 
-// InsertGrant stores a grant with its code, or without one.
+// InsertGrant stores a grant with its code, or without one, if the session it is of
+// lives and the account is open, and keeps both so until the transaction ends;
+// authz.ErrConflict if they do not: a sign-out or lock that was acknowledged is
+// followed by no grant of before. One statement.
 func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
 	details, err := json.Marshal(g.Details)
 	if err != nil {
@@ -125,13 +128,20 @@ func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
 	if err != nil {
 		return wrap("encoding the request of a grant", err)
 	}
-	return wrap("storing a grant", db.writer(ctx).Exec(`INSERT INTO grants
+	held := ""
+	if db.dialect == PostgreSQL { // SQLite has one writer at a time
+		held = " FOR SHARE OF s, a"
+	}
+	return oneRow("storing a grant", db.writer(ctx).Exec(`INSERT INTO grants
 		(id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+		FROM (SELECT 1 FROM sessions s JOIN accounts a ON a.subject = s.subject
+			WHERE s.id = ? AND s.subject = ? AND s.ended_at IS NULL AND a.locked_at IS NULL`+held+") AS live",
 		string(g.ID), string(g.Continues), string(g.ClientID), string(g.Subject), string(g.Session), string(g.Profile),
 		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
-		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), blob(g.CodeHash), g.CodeExpires.UTC(), nullTime(g.CodeSpent), g.RefreshSalt).Error)
+		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), blob(g.CodeHash), g.CodeExpires.UTC(), nullTime(g.CodeSpent), g.RefreshSalt,
+		string(g.Session), string(g.Subject)))
 }
 
 // GrantByCode finds the grant of a code, whatever its state.

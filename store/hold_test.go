@@ -233,3 +233,51 @@ func TestHoldingCostsNoStatement(t *testing.T) {
 		}
 	})
 }
+
+// A sign-out or lock and the grants that are on their way come one after the other: the
+// end waits for a grant whose commit is slow, and then ends it too; once the end was
+// acknowledged no grant of before is issued.
+func TestNoGrantIsIssuedAfterASignOut(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for n, row := range ends[:2] {
+			t.Run(row.name, func(t *testing.T) {
+				s := stand(t, db, n)
+				late := func(ctx context.Context) (authz.GrantID, error) {
+					g := provider.Grant{
+						ID: authz.GrantID(authz.NewID()), ClientID: s.app, Subject: s.subject, Session: s.session, Profile: authz.FAPI2, Level: 2, AuthTime: noon, Created: noon,
+						Expires: time.Now().Add(time.Hour), CodeExpires: noon.Add(time.Minute), CodeSpent: noon, RefreshSalt: []byte("salt"),
+					}
+					return g.ID, db.InsertGrant(ctx, g)
+				}
+				issued, held := make(chan authz.GrantID, 1), make(chan struct{})
+				var both sync.WaitGroup
+				both.Go(func() {
+					if err := db.Tx(context.Background(), func(ctx context.Context) error {
+						id, err := late(ctx)
+						close(held)
+						issued <- id
+						for range 20 { // time for the end to overtake, if it could
+							if _, err := db.Versions(ctx, s.consent); err != nil {
+								return err
+							}
+						}
+						return err
+					}); err != nil {
+						t.Error(err)
+					}
+				})
+				<-held
+				if err := row.do(context.Background(), s); err != nil {
+					t.Error(err)
+				}
+				both.Wait()
+				if g, err := db.Grant(t.Context(), <-issued); err != nil || g.Revoked.IsZero() {
+					t.Errorf("a grant that was on its way lives on after the end: %v", err)
+				}
+				if _, err := late(t.Context()); !errors.Is(err, authz.ErrConflict) {
+					t.Errorf("a grant after the end: got %v, want ErrConflict", err)
+				}
+			})
+		}
+	})
+}

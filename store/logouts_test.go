@@ -159,8 +159,8 @@ func TestEndParty(t *testing.T) {
 		grants := map[authz.ClientID]authz.GrantID{}
 		for _, client := range []authz.ClientID{"a", "b"} {
 			g := issued(t, db)
-			g.ID, g.Session, g.ClientID, g.CodeHash = authz.GrantID(authz.NewID()), s.ID, client, nil
-			if err := db.InsertGrant(ctx, g); err != nil {
+			g.ID, g.Subject, g.Session, g.ClientID, g.CodeHash = authz.GrantID(authz.NewID()), an, s.ID, client, nil
+			if err := db.PlantGrant(ctx, g); err != nil {
 				t.Fatal(err)
 			}
 			grants[client] = g.ID

@@ -33,7 +33,7 @@ func issuedTo(t *testing.T, db *store.DB, client authz.ClientID) provider.Grant 
 		Level: 2, Methods: []string{"pwd", "otp"}, AuthTime: midday, Created: midday, Expires: midday.Add(time.Hour),
 		CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
 	}
-	if err := db.InsertGrant(t.Context(), g); err != nil {
+	if err := db.PlantGrant(t.Context(), g); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -233,7 +233,7 @@ func TestGrantsWithoutACode(t *testing.T) {
 		}
 		for range 2 {
 			g.ID, g.CodeHash, g.CodeSpent = authz.GrantID(authz.NewID()), nil, midday
-			if err := db.InsertGrant(t.Context(), g); err != nil {
+			if err := db.PlantGrant(t.Context(), g); err != nil {
 				t.Fatal(err)
 			}
 			if found, err := db.Grant(t.Context(), g.ID); err != nil || !found.Live(midday) || !found.CodeSpent.Equal(midday) {
@@ -255,8 +255,8 @@ func TestLock(t *testing.T) {
 		subject := holder(t, db, "099000000002")
 		s := started(t, db, subject)
 		g := issued(t, db)
-		g.ID, g.Subject, g.CodeHash = authz.GrantID(authz.NewID()), subject, nil
-		if err := db.InsertGrant(t.Context(), g); err != nil {
+		g.ID, g.Subject, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), subject, s.ID, nil
+		if err := db.PlantGrant(t.Context(), g); err != nil {
 			t.Fatal(err)
 		}
 		before := db.Stats().Commits
@@ -288,8 +288,8 @@ func TestEndSession(t *testing.T) {
 		an, binh := holder(t, db, "099000000003"), holder(t, db, "099000000004")
 		s := started(t, db, an)
 		g := issued(t, db)
-		g.ID, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), s.ID, nil
-		if err := db.InsertGrant(t.Context(), g); err != nil {
+		g.ID, g.Subject, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), an, s.ID, nil
+		if err := db.PlantGrant(t.Context(), g); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := db.EndSession(t.Context(), binh, s.ID, "x", midday); !errors.Is(err, authz.ErrNotFound) {
@@ -358,7 +358,7 @@ func TestSignInAgain(t *testing.T) {
 		first := signIn(an, "")
 		g := issued(t, db)
 		g.ID, g.Session, g.Subject, g.CodeHash = authz.GrantID(authz.NewID()), first.ID, an, nil
-		if err := db.InsertGrant(ctx, g); err != nil {
+		if err := db.PlantGrant(ctx, g); err != nil {
 			t.Fatal(err)
 		}
 		second := signIn(an, first.Person)

@@ -63,7 +63,7 @@ func TestGrantGoesOn(t *testing.T) {
 				Scope: []string{"openid"}, Level: 2, AuthTime: midday, Created: midday.Add(after), Expires: midday.Add(2 * time.Hour),
 				CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
 			}
-			if err := db.InsertGrant(ctx, g); err != nil {
+			if err := db.PlantGrant(ctx, g); err != nil {
 				t.Fatal(err)
 			}
 			return g
