@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -210,5 +211,31 @@ func TestUpgrade(t *testing.T) {
 			}
 			u.goesOn(t, early)
 		}
+	})
+	t.Run("a tool of the release before in a wrong folder stops no node of this one", func(t *testing.T) {
+		harness.Use(t, u.legacy)
+		harness.Run(t, nil, "client", "list", "--state", filepath.Join(t.TempDir(), "wrong"), "--database", database)
+		harness.Use(t, "")
+		tool := []string{"--state", u.n.state, "--database", database}
+		strangers := regexp.MustCompile(`(?m)^(\S+) is not in the key store`).FindAllStringSubmatch(harness.Run(t, nil, append([]string{"keys", "status"}, tool...)...), -1)
+		if len(strangers) == 0 {
+			t.Fatal("keys status does not show what was announced")
+		}
+		u.board.lead(u.new)
+		u.goesOn(t, early)
+		u.goesOn(t, u.arrives(t))
+		if body := open(t, http.DefaultClient, http.MethodGet, u.n.base+"/readyz", nil).raw; !strings.Contains(body, `"keys":"ok"`) {
+			t.Errorf("readiness: %s", body)
+		}
+		for _, kid := range strangers {
+			harness.Run(t, nil, append(append([]string{"keys", "revoke"}, tool...), "--why", "announced from a wrong folder", "--yes", "--", kid[1])...)
+		}
+		u.board.lead(u.old)
+		for !strings.Contains(open(t, http.DefaultClient, http.MethodGet, u.n.base+"/readyz", nil).raw, `"keys":"ok"`) {
+			if t.Context().Err() != nil {
+				t.Fatal("the node of the release before does not recover")
+			}
+		}
+		u.goesOn(t, early)
 	})
 }
