@@ -164,6 +164,7 @@ func TestWordsThatNobodyTakes(t *testing.T) {
 		{"a word after keys status", nil, []string{"keys", "status", "all"}, `"all" is not taken`},
 		{"a word after registry status", nil, []string{"registry", "status", "all"}, `"all" is not taken`},
 		{"a flag behind a word", nil, []string{"client", "show", "app", "--state", state}, "flags come first"},
+		{"no account to open", nil, []string{"account", "enrol", "--count", "-3"}, "--count is -3"},
 		{"a second thing", nil, []string{"demo", "x"}, `"x" is not taken`},
 	} {
 		e, out := surroundings(with(row.vars, "HOPNHAT_STATE", state))
