@@ -25,7 +25,6 @@ func routed() *Server {
 		Broker: http.NotFoundHandler(), Metrics: http.NotFoundHandler(),
 	}}
 	s.app = fiber.New(fiber.Config{ErrorHandler: s.renderError})
-	s.app.Use(identify)
 	s.app.Use(recover.New(), identify, s.harden)
 	s.routes()
 	return s

@@ -53,7 +53,7 @@ func routes() []route {
 			}
 			return func(ctx context.Context) error { _, err := c.code(ctx, &c.browser, newRequest(), "", nil); return err }, nil
 		})},
-		{"login", floor{1, 0, 2}, each(oidcES, signIn)},
+		{"login", floor{2, 0, 3}, each(oidcES, signIn)},
 		{"tokens", floor{1, 2, 2}, redeem(fapi)},
 		{"tokens_oidc", floor{1, 2, 2}, redeem(oidcES)},
 		{"tokens_oidc_rs256", floor{1, 2, 2}, redeem(oidcRS)},
@@ -69,9 +69,9 @@ func routes() []route {
 		{"client_credentials", floor{0, 1, 0}, each(fapi, clientCredentials)},
 		{"client_credentials_oidc", floor{0, 1, 0}, each(oidcES, clientCredentials)},
 		{"release", floor{1, 0, 2}, each(fapi, release)},
-		{"complete_login_oidc", floor{4, 2, 8}, each(oidcES, completeLogin(""))},
-		{"complete_login_oidc_rs256", floor{4, 2, 8}, each(oidcRS, completeLogin(""))},
-		{"complete_login_fapi2", floor{4, 2, 8}, each(fapi, completeLogin(civilDetail))},
+		{"complete_login_oidc", floor{5, 2, 9}, each(oidcES, completeLogin(""))},
+		{"complete_login_oidc_rs256", floor{5, 2, 9}, each(oidcRS, completeLogin(""))},
+		{"complete_login_fapi2", floor{5, 2, 9}, each(fapi, completeLogin(civilDetail))},
 	}
 }
 
