@@ -258,7 +258,7 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		for _, client := range []*authz.Client{plain(), opted()} {
-			for _, name := range []authz.ProfileName{authz.OIDC, authz.FAPI2, authz.FAPI2Signing} {
+			for _, name := range authz.ProfileNames {
 				profile := authz.Profiles[name]
 				a, err := checker.Check(form, client, profile)
 				if a.RedirectURI != "" && !client.HasRedirectURI(a.RedirectURI) {
