@@ -174,7 +174,7 @@ func TestNative(t *testing.T) {
 // TestNativeRegistersItself: RFC 7591 with nothing of ours, under the token of an agency.
 func TestNativeRegistersItself(t *testing.T) {
 	n := begin(t, "")
-	found := regexp.MustCompile(`initial_access_token: (\S+)`).FindStringSubmatch(harness.Run(t, nil, "client", "iat", "create", "--state", n.state, "--profile", "native", "--owner", "Sở Mẫu"))
+	found := regexp.MustCompile(`initial_access_token: (\S+)`).FindStringSubmatch(harness.Run(t, nil, append([]string{"client", "iat", "create", "--profile", "native", "--owner", "Sở Mẫu"}, n.tool...)...))
 	if found == nil {
 		t.Fatal("no initial access token")
 	}
