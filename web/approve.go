@@ -33,11 +33,14 @@ func (s *Server) approveRoutes(a *fiber.App) {
 	a.Get(RequestsPath, s.page(s.requests))
 }
 
+// maxUserCode bounds a code in an address.
+const maxUserCode = 40
+
 // devicePage asks for a code, or carries along the one of verification_uri_complete
 // (RFC 8628 §3.3.1), which it does not show.
 func devicePage(code string) view.Device {
 	page := view.Device{Form: view.Form{Action: DevicePath}}
-	if code != "" && len(code) <= 40 {
+	if code != "" && len(code) <= maxUserCode {
 		page.Prefilled, page.OtherURL = true, DevicePath
 		page.Form.Hidden = []view.Field{{Name: "user_code", Value: code}, {Name: "prefilled", Value: "1"}}
 	}
@@ -48,7 +51,12 @@ func (s *Server) deviceForm(v *visit) error {
 	if _, err := v.current(); err != nil {
 		return err
 	}
-	return v.show(devicePage(v.c.Query("user_code")))
+	page, r := devicePage(v.c.Query("user_code")), v.remark(DevicePath)
+	if page.Problem = view.UserCodeProblem(r.Problem); r.Wait > 0 {
+		page.RetryMinutes = minutes(r.Wait)
+	}
+	v.c.Status(r.status())
+	return v.show(page)
 }
 
 // device finds the device of a code, throttled by address (RFC 8628 §5.1), and goes
@@ -57,23 +65,24 @@ func (s *Server) device(v *visit) error {
 	if err := v.checkSignIn(); err != nil {
 		return err
 	}
-	v.formPath = DevicePath
 	code := v.field("user_code")
-	page := devicePage("")
-	if v.field("prefilled") != "" {
-		page = devicePage(code)
+	again := func(problem view.UserCodeProblem, wait time.Duration, keep bool) error {
+		sealed, err := v.sealed(DevicePath, remark{Problem: string(problem), Wait: wait})
+		if err != nil {
+			return err
+		}
+		query := url.Values{"remark": {sealed}}
+		if keep {
+			query.Set("user_code", code)
+		}
+		return redirect(DevicePath + "?" + query.Encode())
 	}
 	if wait := s.o.UserCodes.Take(v.address()); wait > 0 {
-		page.Problem, page.RetryMinutes = view.UserCodeThrottled, minutes(wait)
-		v.c.Status(http.StatusTooManyRequests)
-		return v.show(page)
+		return again(view.UserCodeThrottled, wait, v.field("prefilled") != "" && len(code) <= maxUserCode)
 	}
 	next, err := s.o.Provider.UserCode(v.ctx, code)
 	if errors.Is(err, provider.ErrUserCode) {
-		page = devicePage("")
-		page.Problem = view.UserCodeUnknown
-		v.c.Status(http.StatusUnprocessableEntity)
-		return v.show(page)
+		return again(view.UserCodeUnknown, 0, false)
 	}
 	if err != nil {
 		return err

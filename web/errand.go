@@ -130,12 +130,18 @@ const remarks = 10 * time.Minute
 
 // again shows a page of a sign-in once more, with a remark.
 func (v *visit) again(e errand, page string, r remark, pairs ...string) error {
-	r.Expires = v.s.o.Now().Add(remarks).Unix()
-	raw, err := json.Marshal(r)
+	sealed, err := v.sealed(page, r)
 	if err != nil {
 		return err
 	}
-	return e.step(page, append(pairs, "remark", v.s.o.Forms.Seal(v.binding, page, raw))...)
+	return e.step(page, append(pairs, "remark", sealed)...)
+}
+
+// sealed is a remark for the address of a page.
+func (v *visit) sealed(page string, r remark) (string, error) {
+	r.Expires = v.s.o.Now().Add(remarks).Unix()
+	raw, err := json.Marshal(r)
+	return v.s.o.Forms.Seal(v.binding, page, raw), err
 }
 
 // remark is the one in the address; that of another browser or page, or an old one,
