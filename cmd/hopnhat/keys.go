@@ -90,6 +90,9 @@ func (c *config) openKeys(ctx context.Context, db *store.DB, node string, begin 
 		}
 	}
 	k, err := lifecycle.Open(ctx, o)
+	if cause, _ := keys.CauseOf(err); cause == keys.KeyMissing && c.Keystore == "vault" {
+		err = fmt.Errorf("%w. If this Vault has no keys yet, make them with `hopnhat keys vault-setup`; otherwise it is another Vault, or a key was deleted", err)
+	}
 	if err != nil {
 		return nil, errors.Join(err, o.Store.Close())
 	}

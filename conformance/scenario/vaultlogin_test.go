@@ -25,6 +25,14 @@ type vaultNode struct {
 
 func newVaultNode(t *testing.T) *vaultNode {
 	t.Helper()
+	v := newVaultWithoutKeys(t)
+	harness.Run(t, nil, v.as("keys vault-setup", "--vault-token-file", v.rotation)...)
+	harness.Run(t, nil, "registry", "generate", "--state", v.state, "--persons", "50")
+	return v
+}
+
+func newVaultWithoutKeys(t *testing.T) *vaultNode {
+	t.Helper()
 	s := vaulttest.StartWith(t, vaultserver.Options{TLS: true})
 	v := &vaultNode{vault: s, state: filepath.Join(t.TempDir(), "state")}
 	for _, role := range []string{"serving", "rotation", "delivery"} {
@@ -36,8 +44,6 @@ func newVaultNode(t *testing.T) *vaultNode {
 	port := harness.Port(t, 1)
 	v.base = fmt.Sprintf("http://localhost:%d", port)
 	v.flags = []string{"--state", v.state, "--issuer", v.base, "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--keystore", "vault", "--vault-address", s.Address, "--vault-ca", s.CA}
-	harness.Run(t, nil, v.as("keys vault-setup", "--vault-token-file", v.rotation)...)
-	harness.Run(t, nil, "registry", "generate", "--state", v.state, "--persons", "50")
 	return v
 }
 
@@ -191,6 +197,18 @@ func TestAVaultNodeStartsAgain(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAVaultWithoutKeysSaysWhatMakesThem, and nothing records a keyring meanwhile.
+func TestAVaultWithoutKeysSaysWhatMakesThem(t *testing.T) {
+	v := newVaultWithoutKeys(t)
+	for _, words := range []string{"init", "serve"} {
+		if out, status := harness.Try(t, nil, v.as(words, "--vault-token-file", v.operator)...); status != 1 || !strings.Contains(out, "hopnhat keys vault-setup") {
+			t.Errorf("%s: status %d: %s", words, status, out)
+		}
+	}
+	harness.Run(t, nil, v.as("keys vault-setup", "--vault-token-file", v.rotation)...)
+	harness.Run(t, nil, v.as("init", "--vault-token-file", v.operator)...)
 }
 
 // TestAnotherVaultIsRefused: a node or a tool that reaches a Vault with other keys is
