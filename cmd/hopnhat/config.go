@@ -200,7 +200,7 @@ func (c *config) settings() []setting {
 		text("op_policy_uri", "URL of how apps may use what they get, for the metadata", &c.PolicyURI, webPage),
 		text("op_tos_uri", "URL of the terms apps agree to, for the metadata", &c.TermsURI, webPage),
 		choice("log_level", "debug, info, warn or error", &c.LogLevel, "debug", "info", "warn", "error"),
-		truth("access_log", "write a line for each answer: route, status, size, time and request id, nothing of the person: true or false", &c.AccessLog),
+		truth("access_log", "write a line at level info for each answer: route, status, size, time and request id, nothing of the person: true or false", &c.AccessLog),
 		text("metrics_networks", "addresses and networks that may read /metrics, separated by commas, beside this machine; a request that a proxy passed on may not", &c.MetricsNetworks, networkList),
 		duration("session_idle", "a session ends after this time without use", &c.Idle, time.Minute, 30*day),
 		duration("session_absolute", "a session ends after this time in any case", &c.Absolute, time.Minute, 30*day),
