@@ -104,6 +104,13 @@ var outgoings = []outgoing{
 		},
 	},
 	{
+		"unvouched-basis", "it reads on another basis than consent, and nobody vouches that the agency it names runs it", "check name, agency and host, then hopnhat client verify ID; or disable it",
+		time.Time{},
+		func(c *authz.Client, _ authz.Profile) bool {
+			return !c.Verified.Holds() && slices.ContainsFunc(c.Declarations, func(d authz.Declaration) bool { return d.Basis != authz.BasisConsent })
+		},
+	},
+	{
 		"browser-logout", "it learns of logouts through the browser only, by cookies of another site, which browsers block more and more", "register backchannel_logout_uri, then take frontchannel_logout_uri and session_management out of the registration", sunset,
 		func(c *authz.Client, _ authz.Profile) bool {
 			return c.FrontchannelLogoutURI != "" || c.SessionManagement

@@ -54,6 +54,11 @@ func TestReview(t *testing.T) {
 		{"keys that stand still", best, func(c *authz.Client) { c.JWKS = []byte(ecKeys) }, []string{"static-keys"}},
 		{"CIBA of before there was a profile for it", best, func(c *authz.Client) { c.GrantTypes = []string{"authorization_code", authz.GrantCIBA} }, []string{"grant-of-another-profile"}},
 		{"plain HTTP", best, func(c *authz.Client) { c.RedirectURIs = []string{"http://localhost/"} }, []string{"loopback-redirect"}},
+		{"a state basis that nobody vouches for", best, func(c *authz.Client) { c.Declarations = []authz.Declaration{{Basis: authz.BasisState}} }, []string{"unvouched-basis"}},
+		{"a state basis that an operator vouches for", best, func(c *authz.Client) {
+			c.Declarations, c.Verified = []authz.Declaration{{Basis: authz.BasisState}}, authz.Verification{By: "operator:a", At: now}
+		}, nil},
+		{"consent, with nobody who vouches", best, func(c *authz.Client) { c.Declarations = []authz.Declaration{{Basis: authz.BasisConsent}} }, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := row.base
