@@ -30,6 +30,12 @@ func TestQueue(t *testing.T) {
 			}
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			var waited [2][]one
+			for _, o := range all {
+				if !runs(o) {
+					waited[o.lane] = append(waited[o.lane], o)
+				}
+			}
 			switch step := rapid.IntRange(0, 9).Draw(t, "step"); {
 			case step < 5:
 				l := lane(step % 2)
@@ -45,6 +51,10 @@ func TestQueue(t *testing.T) {
 				} else {
 					q.giveUp(o.lane, o.turn)
 				}
+			}
+			still := func(o one) bool { return slices.Contains(all, o) && !runs(o) }
+			if slices.ContainsFunc(waited[strangers], runs) && slices.ContainsFunc(waited[known], still) {
+				t.Fatal("a stranger went before a known device")
 			}
 			var running, waiting [2]int
 			for _, o := range all {
