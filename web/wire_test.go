@@ -273,6 +273,45 @@ func FuzzHead(f *testing.F) {
 	})
 }
 
+// FuzzChunks: where we see the end of a chunked request, net/http sees it too.
+func FuzzChunks(f *testing.F) {
+	const head = post + "Transfer-Encoding: chunked\r\n\r\n"
+	f.Add([]byte("3\r\nabc\r\n0\r\n\r\n"))
+	f.Add([]byte("a;b=c\r\n0123456789\r\n00\r\n\r\nGET"))
+	f.Add([]byte("3\nabc\n0\n\n"))
+	f.Add([]byte("ffffffff\r\n"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c := &wireConn{}
+		end := -1
+		for i := range body { // a byte at a time: the end is after one of them
+			if i == 0 && c.check([]byte(head)) != len(head) {
+				t.Fatal(c.wrong)
+			}
+			if c.check(body[i : i+1]); c.wrong != nil {
+				return
+			}
+			if c.next == aHead {
+				end = i + 1
+				break
+			}
+		}
+		if end < 0 {
+			return
+		}
+		in := bufio.NewReader(strings.NewReader(head + string(body)))
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		if rest, _ := io.ReadAll(in); len(rest) != len(body)-end {
+			t.Fatalf("%q ends after %d bytes, and for net/http %d are left", body, end, len(rest))
+		}
+	})
+}
+
 func BenchmarkHead(b *testing.B) {
 	head := []byte("POST /token HTTP/1.1\r\nHost: id.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: application/json\r\n" +
 		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 812\r\nDPoP: " + strings.Repeat("eyJhbGciOiJFUzI1NiJ9", 30) + "\r\nAccept-Encoding: gzip\r\n\r\n")

@@ -451,3 +451,29 @@ func TestAlarm(t *testing.T) {
 	a.wrong("app")
 	step("begun again", false, false)
 }
+
+// FuzzDeviceCookie: nobody makes an entry but we, and what is remembered is read again
+// beside whatever else a browser sends.
+func FuzzDeviceCookie(f *testing.F) {
+	now := time.Unix(1_800_000_000, 0)
+	a := &Authenticator{key: []byte("key"), now: func() time.Time { return now }}
+	good, err := a.remember("", []byte("account"), Credentials{Subject: "s"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(strings.Repeat("A", len(good)) + "." + good[:20])
+	f.Add("....")
+	f.Fuzz(func(t *testing.T, cookie string) {
+		if _, ok := a.device(cookie, []byte("another")); ok {
+			t.Fatalf("%q is known", cookie)
+		}
+		cookie, err := a.remember(cookie, []byte("another"), Credentials{})
+		if err != nil || len(cookie) > maxDevices*(len(good)+1) {
+			t.Fatalf("%q, %v", cookie, err)
+		}
+		if _, ok := a.device(cookie, []byte("another")); !ok {
+			t.Fatalf("%q is not known", cookie)
+		}
+	})
+}
