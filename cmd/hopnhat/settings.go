@@ -154,7 +154,7 @@ func (c *config) checkVault() error {
 	case c.VaultAddress == "":
 		return errors.New("vault_address is missing: say where Vault is")
 	case (c.VaultTokenFile == "") == (c.VaultRoleID == ""):
-		return errors.New("Vault wants either vault_token_file, or vault_role_id with vault_secret_id_file")
+		return errors.New("keystore is vault, which wants either vault_token_file, or vault_role_id with vault_secret_id_file")
 	case (c.VaultRoleID == "") != (c.VaultSecretID == ""):
 		return errors.New("vault_role_id and vault_secret_id_file go together")
 	case c.VaultSecretIDWrapped && c.VaultSecretID == "":
