@@ -303,7 +303,19 @@ func (c *config) configFlags(f *flag.FlagSet) (load func(e env) error) {
 				}
 			}
 		}
+		c.wayIn(given)
 		return c.finish()
+	}
+}
+
+// wayIn lets the way into Vault that flags name stand in the place of the node's in
+// the file: a person works with the node's configuration, and a token of her own.
+func (c *config) wayIn(given map[string]string) {
+	switch {
+	case given["vault_token_file"] != "" && given["vault_role_id"] == "":
+		c.VaultRoleID, c.VaultSecretID, c.VaultSecretIDWrapped = "", "", false
+	case given["vault_role_id"] != "" && given["vault_token_file"] == "":
+		c.VaultTokenFile = ""
 	}
 }
 

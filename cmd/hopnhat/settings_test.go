@@ -30,7 +30,7 @@ var wrong = map[string][]struct {
 	"keys":                 {{"a\nb", "control character", nil}},
 	"passphrase_file":      {{"{dir}/none", "passphrase_file", nil}, {"{dir}/empty", "is empty", nil}, {"{dir}/text", "keystore is vault", vaultFlags}},
 	"vault_address":        {{"", "vault_address is missing", vaultFlags}, {"vault:8200", "https://host:port", nil}, {"http://vault:8200", "in the clear", nil}, {"https://u:geheim@vault", "without a name", nil}, {" , ", "no server", nil}},
-	"vault_token_file":     {{"{dir}/none", "vault_token_file", vaultToken}, {"{dir}/text", "either vault_token_file", vaultFlags}},
+	"vault_token_file":     {{"{dir}/none", "vault_token_file", vaultToken}},
 	"vault_role_id":        {{"", "either vault_token_file", vaultFlags}, {"r", "go together", map[string]string{"keystore": "vault", "vault_address": "https://vault"}}},
 	"vault_secret_id_file": {{"{dir}/none", "vault_secret_id_file", vaultFlags}, {"", "go together", vaultFlags}, {"{dir}/text", "go together", vaultToken}},
 	"vault_secret_id_wrapped": {
@@ -178,6 +178,30 @@ func TestWordsThatNobodyTakes(t *testing.T) {
 	}
 	if _, err := os.Stat(state); err == nil {
 		t.Error("something was made")
+	}
+}
+
+// TestAPersonsWayIntoVault: with the configuration of a node, whatever its own way in,
+// a flag names a token of hers.
+func TestAPersonsWayIntoVault(t *testing.T) {
+	dir := t.TempDir()
+	token := filepath.Join(dir, "token")
+	if err := os.WriteFile(token, []byte("t\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	node := map[string]string{"HOPNHAT_KEYSTORE": "vault", "HOPNHAT_VAULT_ADDRESS": "https://vault"}
+	both := with(with(with(node, "HOPNHAT_VAULT_ROLE_ID", "r"), "HOPNHAT_VAULT_SECRET_ID_FILE", token), "HOPNHAT_VAULT_TOKEN_FILE", token)
+	if e, out := surroundings(both); run(t.Context(), e, []string{"config"}) != 1 || !strings.Contains(out.String(), "either vault_token_file") {
+		t.Errorf("two ways in at once: %s", out)
+	}
+	for _, vars := range []map[string]string{
+		with(with(with(node, "HOPNHAT_VAULT_ROLE_ID", "r"), "HOPNHAT_VAULT_SECRET_ID_FILE", filepath.Join(dir, "none")), "HOPNHAT_VAULT_SECRET_ID_WRAPPED", "true"),
+		with(node, "HOPNHAT_VAULT_TOKEN_FILE", filepath.Join(dir, "none")),
+	} {
+		e, out := surroundings(vars)
+		if code := run(t.Context(), e, []string{"config", "--vault-token-file", token}); code != 0 || !strings.Contains(out.String(), "vault_token_file: "+token) || strings.Contains(out.String(), "none") {
+			t.Errorf("code %d\n%s", code, out)
+		}
 	}
 }
 
