@@ -111,7 +111,7 @@ func File(path string, create bool) error {
 	if n, err := io.ReadFull(f, head); n > 0 && (err != nil || string(head) != magic) {
 		return fmt.Errorf("opening the database %s: it is no SQLite database", path)
 	}
-	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + ".lock"} {
 		mend(name)
 	}
 	return nil
