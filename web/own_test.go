@@ -79,3 +79,34 @@ func TestWhatIsKeptStays(t *testing.T) {
 		kept = nil
 	}
 }
+
+// TestOurHeadersAreOurs: what the server tells its handlers in a header stands there
+// alone, however often and in whatever case a caller sends one of that name.
+func TestOurHeadersAreOurs(t *testing.T) {
+	for name, sent := range map[string][]string{
+		"none": nil, "one": {"198.51.100.1"}, "two": {"198.51.100.1", "198.51.100.2"}, "three": {"", "198.51.100.1", "198.51.100.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var address, id string
+			s := &Server{}
+			s.app = fiber.New(fiber.Config{DisableStartupMessage: true})
+			s.app.Use(identify)
+			s.app.All("/", s.mount(func(_ http.ResponseWriter, r *http.Request) {
+				address, id = r.RemoteAddr, r.Header.Get(fiber.HeaderXRequestID)
+			}))
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Header["x-hopnhat-ADDRESS"], r.Header["x-request-ID"] = sent, sent
+			response, err := s.app.Test(r, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if address != "0.0.0.0" {
+				t.Errorf("the caller's address became %q", address)
+			}
+			if said := response.Header.Get(fiber.HeaderXRequestID); said == "" || id != said {
+				t.Errorf("the handler is told request %q, the caller %q", id, said)
+			}
+		})
+	}
+}

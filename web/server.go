@@ -299,24 +299,29 @@ func (s *Server) mount(h http.HandlerFunc) fiber.Handler {
 		// second one is an attack, they are joined, which no reader takes.
 		for _, name := range []string{"Authorization", "DPoP"} {
 			if all := c.Request().Header.PeekAll(name); len(all) > 1 {
-				joined := string(bytes.Join(all, []byte(", ")))
-				c.Request().Header.Del(name) // Set alone would leave the second
-				c.Request().Header.Set(name, joined)
+				alone(c, name, string(bytes.Join(all, []byte(", "))))
 			}
 		}
-		c.Request().Header.Set(addressHeader, s.caller(c).String())
+		alone(c, addressHeader, s.caller(c).String())
 		return convert(c)
 	}
 }
 
 // addressHeader carries the caller's address through the mount; what a caller
-// sends under this name is overwritten.
+// sends under this name is dropped.
 const addressHeader = "X-Hopnhat-Address"
+
+// alone makes a header of a request stand once, with a value of ours. Set would leave a
+// second one that the caller sent, and the adaptor hands on the last.
+func alone(c *fiber.Ctx, name, value string) {
+	c.Request().Header.Del(name)
+	c.Request().Header.Set(name, value)
+}
 
 // identify gives every request an id: ours, never the caller's.
 func identify(c *fiber.Ctx) error {
 	id := authz.NewID()
-	c.Request().Header.Set(fiber.HeaderXRequestID, id)
+	alone(c, fiber.HeaderXRequestID, id)
 	c.Set(fiber.HeaderXRequestID, id)
 	return c.Next()
 }
