@@ -9,6 +9,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/tally"
 	"hopnhat/web/view"
 )
 
@@ -17,6 +19,39 @@ import (
 type Answered struct {
 	Route string // such as /token or /portal/events/:id; "none" for what has no route
 	Class string // 2xx, 3xx, 4xx or 5xx
+}
+
+// Group is what a time of answering is counted by: what the caller waits for.
+type Group string
+
+// The groups. An objective stands on sign_in and release (docs/production.md §5).
+const (
+	GroupSignIn  Group = "sign_in" // a password or code that was sent
+	GroupRequest Group = "request" // /par and /authorize
+	GroupToken   Group = "token"
+	GroupRelease Group = "release" // of the broker
+	GroupOther   Group = "other"
+)
+
+// Groups are all of them.
+var Groups = []Group{GroupSignIn, GroupRequest, GroupToken, GroupRelease, GroupOther}
+
+// groupOf is the group of a route. The pages of a sign-in that are only fetched hash
+// nothing and would hide those that do.
+func groupOf(method, route string) Group {
+	switch route {
+	case "/signin", "/signin/code":
+		if method == fiber.MethodPost {
+			return GroupSignIn
+		}
+	case provider.PARPath, provider.AuthorizePath:
+		return GroupRequest
+	case provider.TokenPath:
+		return GroupToken
+	case provider.BrokerPath + "/releases":
+		return GroupRelease
+	}
+	return GroupOther
 }
 
 // noRoute is set for a request that no route took.
@@ -39,16 +74,22 @@ func (s *Server) observe(c *fiber.Ctx) error {
 		route = c.Route().Path
 	}
 	status := c.Response().StatusCode()
+	took := time.Since(began)
 	s.answered.Add(Answered{Route: route, Class: strconv.Itoa(status/100) + "xx"})
+	s.took.Add(groupOf(c.Method(), route), took)
 	if s.o.AccessLog {
 		slog.InfoContext(authz.WithRequest(context.Background(), c.GetRespHeader(fiber.HeaderXRequestID)), "answered",
-			"method", c.Method(), "route", route, "status", status, "bytes", len(c.Response().Body()), "ms", time.Since(began).Milliseconds(), "interaction", c.GetRespHeader(interactionHeader))
+			"method", c.Method(), "route", route, "status", status, "bytes", len(c.Response().Body()), "ms", took.Milliseconds(), "interaction", c.GetRespHeader(interactionHeader))
 	}
 	return nil
 }
 
 // Answers tells how many requests were answered, by route and class of status.
 func (s *Server) Answers() map[Answered]uint64 { return s.answered.All() }
+
+// Took tells how long answers took, by what the caller waited for. What was refused
+// before it could be read is not in it.
+func (s *Server) Took() map[Group]tally.Spread { return s.took.All() }
 
 // onlyNear answers who asks from this machine or from a network that the
 // configuration names, and was not passed on by a proxy: counters tell a stranger too

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,36 @@ func TestAnswersAreCounted(t *testing.T) {
 		if strings.Contains(a.Route, "099304000017") {
 			t.Errorf("a route is what a caller sent: %v", a)
 		}
+	}
+}
+
+// TestTimesAreCounted by what the caller waits for: a password that is sent, and not the
+// page for it.
+func TestTimesAreCounted(t *testing.T) {
+	for _, row := range []struct {
+		method, route string
+		want          Group
+	}{
+		{"GET", "/signin", GroupOther},
+		{"POST", "/signin", GroupSignIn},
+		{"POST", "/signin/code", GroupSignIn},
+		{"POST", provider.PARPath, GroupRequest},
+		{"GET", provider.AuthorizePath, GroupRequest},
+		{"POST", provider.TokenPath, GroupToken},
+		{"POST", provider.BrokerPath + "/releases", GroupRelease},
+		{"GET", "none", GroupOther},
+	} {
+		if got := groupOf(row.method, row.route); got != row.want || !slices.Contains(Groups, got) {
+			t.Errorf("%s %s: %s, want %s", row.method, row.route, got, row.want)
+		}
+	}
+	s := observed(t, func(*Options) {})
+	for _, target := range []string{"/healthz", "/no/such/path", provider.BrokerPath + "/releases"} {
+		requested(t, s, http.MethodPost, target, nil)
+	}
+	took := s.Took()
+	if took[GroupOther].Count != 2 || took[GroupRelease].Count != 1 || took[GroupRelease].Sum <= 0 {
+		t.Errorf("got %+v", took)
 	}
 }
 

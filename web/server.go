@@ -175,6 +175,7 @@ type Server struct {
 	// keysCache is the Cache-Control of the JWK Set.
 	keysCache string
 	answered  tally.Counter[Answered]
+	took      tally.Durations[Group]
 }
 
 // limits of every request.

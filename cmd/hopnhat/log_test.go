@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,7 +31,14 @@ func TestLinesNameTheirRequest(t *testing.T) {
 func TestMetricNames(t *testing.T) {
 	shape := regexp.MustCompile(`^hopnhat_[a-z]+(_[a-z0-9]+)*$`)
 	seen := map[string]bool{}
-	for _, m := range metricTable {
+	rows := slices.Clone(metricTable)
+	for _, h := range histogramTable {
+		if !strings.HasSuffix(h.name, "_seconds") {
+			t.Errorf("%q is not in seconds, as Prometheus's rules of naming have it", h.name)
+		}
+		rows = append(rows, metric{name: h.name, help: h.help})
+	}
+	for _, m := range rows {
 		if !shape.MatchString(m.name) || seen[m.name] || m.help == "" || !strings.HasSuffix(m.help, ".") {
 			t.Errorf("%q: %q", m.name, m.help)
 		}

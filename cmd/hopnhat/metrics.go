@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"hopnhat/authz/tally"
 	"hopnhat/keys"
 )
 
@@ -25,12 +26,19 @@ type metric struct {
 	read func(p *parts, tell func(value float64, labels ...string))
 }
 
+// histogram is a row of /metrics that tells how things spread over tally.Bounds.
+type histogram struct {
+	name, help string
+	labels     []string
+	read       func(p *parts, tell func(spread tally.Spread, labels ...string))
+}
+
 // plain is a metric without labels.
 func plain(name, help string, read func(p *parts) float64) metric {
 	return metric{name: name, help: help, read: func(p *parts, tell func(float64, ...string)) { tell(read(p)) }}
 }
 
-// metricTable is every metric of ours with its meaning, the one place where they
+// metricTable is every number of ours with its meaning, the one place where they
 // stand. What a part counts by kind it keeps in a tally.Counter of its own, and has a
 // row here that tells All() of it. No label has a value that a caller chose.
 var metricTable = []metric{
@@ -106,6 +114,15 @@ var metricTable = []metric{
 	plain("hopnhat_goroutines", "Goroutines.", func(*parts) float64 { return float64(runtime.NumGoroutine()) }),
 }
 
+// histogramTable is every histogram, with names and labels as in metricTable.
+var histogramTable = []histogram{
+	{"hopnhat_http_answer_seconds", "How long answers took, by what the caller waits for: a password or code that was sent (sign_in), /par and /authorize (request), /token (token), a release of the broker (release), the rest (other).", []string{"group"}, func(p *parts, tell func(tally.Spread, ...string)) {
+		for group, spread := range p.server.Took() {
+			tell(spread, string(group))
+		}
+	}},
+}
+
 // metrics are the counters of this process for Prometheus. The benchmark reads
 // them before and after a route.
 func metrics(p *parts) http.Handler {
@@ -119,6 +136,8 @@ type table struct{ p *parts }
 
 func (m metric) desc() *prometheus.Desc { return prometheus.NewDesc(m.name, m.help, m.labels, nil) }
 
+func (h histogram) desc() *prometheus.Desc { return prometheus.NewDesc(h.name, h.help, h.labels, nil) }
+
 // kind is told by the name, as Prometheus's rules of naming have it.
 func (m metric) kind() prometheus.ValueType {
 	if strings.HasSuffix(m.name, "_total") {
@@ -131,12 +150,24 @@ func (t table) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range metricTable {
 		out <- m.desc()
 	}
+	for _, h := range histogramTable {
+		out <- h.desc()
+	}
 }
 
 func (t table) Collect(out chan<- prometheus.Metric) {
 	for _, m := range metricTable {
 		m.read(t.p, func(value float64, labels ...string) {
 			out <- prometheus.MustNewConstMetric(m.desc(), m.kind(), value, labels...)
+		})
+	}
+	for _, h := range histogramTable {
+		h.read(t.p, func(spread tally.Spread, labels ...string) {
+			buckets := map[float64]uint64{}
+			for i, bound := range tally.Bounds {
+				buckets[bound] = spread.Within[i]
+			}
+			out <- prometheus.MustNewConstHistogram(h.desc(), spread.Count, spread.Sum.Seconds(), buckets, labels...)
 		})
 	}
 }

@@ -91,7 +91,8 @@ func TestReadinessOfReleases(t *testing.T) {
 		t.Errorf("nobody has to act, and it warns: %s", found)
 	}
 	counted(t, n, `hopnhat_releases_total\{outcome="released"\} 1`, `hopnhat_http_requests_total\{class="2xx",route="/token"\} [1-9]`,
-		`hopnhat_refusals_total\{error="use_dpop_nonce"\} [1-9]`, `hopnhat_part_up\{part="log"\} 1`, `hopnhat_logout_tokens_total\{outcome="delivered"\} 0`)
+		`hopnhat_refusals_total\{error="use_dpop_nonce"\} [1-9]`, `hopnhat_part_up\{part="log"\} 1`, `hopnhat_logout_tokens_total\{outcome="delivered"\} 0`,
+		`hopnhat_http_answer_seconds_bucket\{group="release",le="\+Inf"\} 1`, `hopnhat_http_answer_seconds_count\{group="sign_in"\} [2-9]`)
 	t.Run("the newest bundle is gone", func(t *testing.T) {
 		newest := newestBundle(t, filepath.Join(n.state, "tlog"))
 		aside := filepath.Join(t.TempDir(), "bundle")
