@@ -279,7 +279,7 @@ func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session,
 	}
 	for _, item := range n.Items {
 		p := view.Purpose{
-			ID: string(item.Purpose.ID), Name: item.Purpose.Text(), Explanation: item.Declaration.Explanation,
+			ID: item.ID, Name: item.Purpose.Text(), Explanation: item.Declaration.Explanation,
 			Basis: item.Basis.Text(), Citation: v.citation(item.Basis.Citation), Frequency: view.Frequency(item.Release.Frequency),
 			DataLife: view.DataLife(item.Release.DataLife), ValidUntil: item.Release.ValidUntil,
 		}
@@ -333,10 +333,11 @@ func owner(r consent.Registry) view.Words {
 	return view.Words{VI: vi, EN: strings.TrimSuffix(en, ")")}
 }
 
-// join puts sources of one purpose together.
+// join puts sources of one purpose together, where what stands once for all of them is
+// true of each: basis, how often, how long kept, until when.
 func join(list []view.Purpose, p view.Purpose, source view.Source) []view.Purpose {
 	for i := range list {
-		if list[i].ID == p.ID {
+		if sameTerms(list[i], p) {
 			list[i].Sources = append(list[i].Sources, source)
 			if why := p.Explanation; why != list[i].Explanation && why.VI != "" {
 				list[i].Explanation.VI += " " + why.VI
@@ -347,6 +348,13 @@ func join(list []view.Purpose, p view.Purpose, source view.Source) []view.Purpos
 	}
 	p.Sources = []view.Source{source}
 	return append(list, p)
+}
+
+// sameTerms tells whether a page says the same of two sources but for the app's own
+// words. Requests of one sign-in may be a second apart.
+func sameTerms(a, b view.Purpose) bool {
+	return a.Name == b.Name && a.Basis == b.Basis && a.Citation == b.Citation && a.Frequency == b.Frequency && a.DataLife == b.DataLife &&
+		a.IfDeclined == b.IfDeclined && a.ValidUntil.Sub(b.ValidUntil).Abs() < time.Minute
 }
 
 func (s *Server) consentForm(v *visit) error {

@@ -223,6 +223,11 @@ func clientState(disabled bool) func(ctx context.Context, p *parts, e env, rest 
 		if err := p.saveClient(ctx, c, "client."+stateOf(c)); err != nil {
 			return err
 		}
+		if disabled {
+			if err := p.db.SettleClient(ctx, c.ID); err != nil {
+				return err
+			}
+		}
 		fmt.Fprintf(e.out, "%s %s; servers follow within 5 s\n", c.ID, stateOf(c))
 		return nil
 	}

@@ -24,6 +24,7 @@ func TestConsentIsWhatWasShown(t *testing.T) { onBoth(t, consentIsWhatWasShown) 
 type declaring struct {
 	name, owner, explanation, life, recipients string
 	attributes                                 string
+	more                                       string // further declarations, YAML
 }
 
 func (d declaring) register(t *testing.T, n *nation, p *party) {
@@ -40,8 +41,8 @@ func (d declaring) register(t *testing.T, n *nation, p *party) {
   scope: openid
   minimum_level: 2
   declarations:
-    - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [%s], recipients: [%s], explanation: {vi: "%s", en: Test}, max_days: 30, data_life: %s, frequency: unlimited}
-`, p.id, d.name, d.owner, p.public, p.redirect, d.attributes, d.recipients, d.explanation, d.life)
+    - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: civil, attributes: [%s], recipients: [%s], explanation: {vi: "%s", en: Test}, max_days: 30, data_life: %s, frequency: unlimited}%s
+`, p.id, d.name, d.owner, p.public, p.redirect, d.attributes, d.recipients, d.explanation, d.life, d.more)
 	file := filepath.Join(t.TempDir(), "app.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -126,6 +127,27 @@ func consentIsWhatWasShown(t *testing.T, n *nation) {
 				t.Fatal("no consent was recorded")
 			}
 		})
+	}
+}
+
+// TestTheTermsOfEachSource: of two registers for one purpose the page says of each how
+// long what is read there is kept (Decree 356/2025/NĐ-CP Art. 6).
+func TestTheTermsOfEachSource(t *testing.T) {
+	n := begin(t, usual())
+	p := newParty(t, n, "app-terms")
+	declaring{
+		name: "Ứng dụng hai nguồn", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P1D", attributes: "civil.marital_status",
+		more: `
+    - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: land, attributes: [land.area], explanation: {vi: "Để định giá.", en: Test}, max_days: 30, data_life: P3650D, frequency: unlimited}`,
+	}.register(t, n, p)
+	b, who := browser(t), n.someone(t)
+	signIn(t, n, b, who, "/portal")
+	a := open(t, b, http.MethodGet, p.pushed(t, random()+random(), civilDetail+`,{"type":"vn_data_release","registry":"land","attributes":["land.area"],"purpose":"land.mortgage"}`), nil)
+	page := fetch(t, b, a.header.Get("Location"))
+	for _, life := range []string{"1 ngày, sau đó phải xóa", "3650 ngày, sau đó phải xóa"} {
+		if strings.Count(strings.ReplaceAll(page, "3.650", "3650"), ">"+life) != 1 {
+			t.Errorf("the page does not say %q", life)
+		}
 	}
 }
 

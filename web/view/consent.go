@@ -62,8 +62,9 @@ func (c Consent) Title() string   { return "consent.title" + c.variant() }
 func (c Consent) Heading() string { return "consent.heading" + c.variant() }
 
 // Purpose is one purpose with its sources (one consent a purpose, Law
-// 91/2025/QH15 Art. 9(4)).
+// 91/2025/QH15 Art. 9(4)). A source on other terms is one of its own.
 type Purpose struct {
+	// ID is that of the first source; no other of the page has it.
 	ID          string
 	Name        Words
 	Explanation Words // the app's own words for why
