@@ -134,13 +134,20 @@ type Client struct {
 
 // Verification is somebody's word that an app is run by the agency it names: an
 // operator's, or that of the agency's officer who gave it its initial access token.
-// It is zero for an app that nobody vouches for.
+// It is zero for an app that nobody vouched for; see [TakenBack].
 type Verification struct {
 	// By is who: "operator:" and the account of the tool, or
 	// "initial-access-token:" and the token's id.
 	By string
 	At time.Time
 }
+
+// TakenBack is that nobody vouches for an app any more, since an operator said so at a
+// time. Only an operator undoes that: nothing the app does gives it the mark again.
+func TakenBack(at time.Time) Verification { return Verification{At: at} }
+
+// WasTakenBack tells whether an operator took the word back.
+func (v Verification) WasTakenBack() bool { return v.By == "" && !v.At.IsZero() }
 
 // Holds tells whether somebody vouches.
 func (v Verification) Holds() bool { return v.By != "" && !v.At.IsZero() }

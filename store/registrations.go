@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"hopnhat/authz"
@@ -138,7 +139,7 @@ func (db *DB) Registration(ctx context.Context, id authz.ClientID) (*authz.Clien
 	}
 	r := registration.Registration{
 		Client: id, Initial: row.InitialID, Token: row.Token, Previous: row.Previous, Statement: row.Statement,
-		Created: row.Began.UTC(), Updated: row.Changed.UTC(), Policy: registration.Policy{Open: row.InitialID == ""}, Revoked: value(row.RevokedAt),
+		Created: row.Began.UTC(), Updated: row.Changed.UTC(), Revision: row.Client.Revision, Policy: registration.Policy{Open: row.InitialID == ""}, Revoked: value(row.RevokedAt),
 	}
 	if row.InitialID != "" {
 		if err := json.Unmarshal(row.Policy, &r.Policy); err != nil {
@@ -156,7 +157,8 @@ func (db *DB) SettleRegistration(ctx context.Context, id authz.ClientID, token [
 }
 
 // ReplaceRegistration changes an enabled app whose token is still the one that
-// was read; authz.ErrConflict otherwise. It is called in a transaction.
+// was read; authz.ErrConflict otherwise, and registration.ErrMeanwhile where the app is
+// not as it was read any more. It is called in a transaction.
 func (db *DB) ReplaceRegistration(ctx context.Context, c *authz.Client, r registration.Registration, read []byte) error {
 	record, err := json.Marshal(c)
 	if err != nil {
@@ -167,9 +169,13 @@ func (db *DB) ReplaceRegistration(ctx context.Context, c *authz.Client, r regist
 		blob(r.Token), blob(r.Previous), r.Statement, r.Updated.UTC(), string(c.ID), blob(read))); err != nil {
 		return err
 	}
-	return oneRow("updating a client", db.writer(ctx).Exec(
-		"UPDATE clients SET record = ?, revision = revision + 1, updated_at = ? WHERE id = ? AND disabled = ?",
-		string(record), r.Updated.UTC(), string(c.ID), false))
+	err = oneRow("updating a client", db.writer(ctx).Exec(
+		"UPDATE clients SET record = ?, revision = revision + 1, updated_at = ? WHERE id = ? AND disabled = ? AND revision = ?",
+		string(record), r.Updated.UTC(), string(c.ID), false, r.Revision))
+	if errors.Is(err, authz.ErrConflict) {
+		return registration.ErrMeanwhile
+	}
+	return err
 }
 
 // EndClient disables an app for good and forgets its keys, its secret and the

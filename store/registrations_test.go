@@ -91,6 +91,9 @@ func TestRegistrations(t *testing.T) {
 			}
 		})
 		replace := func(r registration.Registration, read string) error {
+			if _, now, err := db.Registration(ctx, c.ID); err == nil {
+				r.Revision = now.Revision
+			}
 			return db.Tx(ctx, func(ctx context.Context) error { return db.ReplaceRegistration(ctx, c, r, []byte(read)) })
 		}
 		next := kept
@@ -119,6 +122,24 @@ func TestRegistrations(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := replace(next, "two"); !errors.Is(err, authz.ErrConflict) {
+				t.Fatalf("got %v", err)
+			}
+		})
+		t.Run("nor does it undo what changed since it was read", func(t *testing.T) {
+			enabled := *c
+			enabled.Disabled = false
+			if err := db.SaveClient(ctx, &enabled); err != nil {
+				t.Fatal(err)
+			}
+			_, before, err := db.Registration(ctx, c.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := db.SaveClient(ctx, &enabled); err != nil {
+				t.Fatal(err)
+			}
+			next.Revision = before.Revision
+			if err := db.Tx(ctx, func(ctx context.Context) error { return db.ReplaceRegistration(ctx, c, next, []byte("two")) }); !errors.Is(err, registration.ErrMeanwhile) {
 				t.Fatalf("got %v", err)
 			}
 		})

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -225,15 +226,35 @@ func (p Policy) lets(list, ordinary []string) []string {
 // Vouched is who vouches for a client that registers or updates itself under the
 // policy of an initial access token: the officer who gave the token, for the agency
 // that it names, or who did before where nothing has changed that people know the app
-// by. before is nil for a new one.
+// by. What an operator took back stays so. before is nil for a new one.
 func (p Policy) Vouched(initial string, before, c *authz.Client, now time.Time) authz.Verification {
 	switch {
-	case before != nil && before.Verified.Holds() && before.Name == c.Name && before.Owner == c.Owner && before.Site() == c.Site():
+	case before != nil && (before.Verified.WasTakenBack() || before.Verified.Holds() && sameFace(before, c)):
 		return before.Verified
 	case p.Open || p.Owner.VI == "" || initial == "":
 		return authz.Verification{}
 	}
 	return authz.Verification{By: "initial-access-token:" + initial, At: now}
+}
+
+// sameFace tells whether people know an app by what they knew it by before: its name,
+// its agency, and the hosts they are sent back to, of which there is none more.
+func sameFace(before, c *authz.Client) bool {
+	known := hosts(before)
+	return before.Name == c.Name && before.Owner == c.Owner && before.Site() == c.Site() &&
+		!slices.ContainsFunc(hosts(c), func(host string) bool { return !slices.Contains(known, host) })
+}
+
+// hosts are those of an app's redirect URIs; a URI without one stands for itself.
+func hosts(c *authz.Client) []string {
+	var all []string
+	for _, raw := range c.RedirectURIs {
+		if u, err := url.Parse(raw); err == nil && u.Host != "" {
+			raw = u.Host
+		}
+		all = append(all, raw)
+	}
+	return all
 }
 
 // Permits refuses a client that goes beyond the policy.

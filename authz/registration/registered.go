@@ -2,10 +2,14 @@ package registration
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"time"
 
 	"hopnhat/authz"
 )
+
+// ErrMeanwhile means that an app was changed or disabled since it was read.
+var ErrMeanwhile = fmt.Errorf("the app was changed or disabled meanwhile: %w", authz.ErrConflict)
 
 // Registration is what is kept of an app that registered itself, beside the
 // client: who let it, and the token it manages itself with (RFC 7592).
@@ -21,6 +25,9 @@ type Registration struct {
 	Statement string
 	Created   time.Time
 	Updated   time.Time
+	// Revision is which state of the app was read with it, so that an update does not
+	// undo what an operator changed since.
+	Revision int64
 	// Policy is that of Initial as it is now, and Revoked when it was revoked.
 	Policy  Policy
 	Revoked time.Time

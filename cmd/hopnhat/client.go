@@ -152,6 +152,9 @@ func clientShow(ctx context.Context, p *parts, e env, rest []string) error {
 
 // vouchedFor says who vouches for an app, in a comment of what is shown.
 func vouchedFor(c *authz.Client) string {
+	if c.Verified.WasTakenBack() {
+		return "agency not verified: an operator took it back at " + c.Verified.At.UTC().Format(time.RFC3339) + "; see hopnhat client verify"
+	}
 	if !c.Verified.Holds() {
 		return "agency not verified; see hopnhat client verify"
 	}
@@ -171,7 +174,7 @@ func clientVerified(verified bool) func(ctx context.Context, p *parts, e env, re
 			return fmt.Errorf("client %q was deleted at %s, which is for good", c.ID, c.Ended.Format(time.RFC3339))
 		}
 		action := "client.unverified"
-		c.Verified = authz.Verification{}
+		c.Verified = authz.TakenBack(time.Now().UTC().Truncate(time.Second))
 		if verified {
 			if c.Owner.VI == "" {
 				return fmt.Errorf("client %q names no agency: there is nothing to vouch for; give it an owner with hopnhat client add", c.ID)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -41,6 +42,15 @@ func TestClients(t *testing.T) {
 		t.Errorf("rotated to %q", next)
 	}
 	do(0, "client", "disable", "so")
+	db, err := sql.Open("sqlite", filepath.Join(state, "hopnhat.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var settled int
+	if err := db.QueryRowContext(t.Context(), "SELECT settled FROM clients WHERE id = 'so'").Scan(&settled); err != nil || settled != 1 {
+		t.Errorf("disabled without waiting for the releases on their way: %d, %v", settled, err)
+	}
 	add(0, "so", "Sổ đất", "Sở Mẫu")
 	if out := do(0, "client", "list"); !strings.Contains(out, "disabled") {
 		t.Errorf("replacing enabled it:\n%s", out)

@@ -33,7 +33,8 @@ type Registrations interface {
 	// SettleRegistration forgets the token before: the new one was used.
 	SettleRegistration(ctx context.Context, id authz.ClientID, token []byte) error
 	// ReplaceRegistration changes an enabled app whose token is still the one that was read;
-	// authz.ErrConflict otherwise.
+	// authz.ErrConflict otherwise, registration.ErrMeanwhile where the app is not as it was
+	// read any more.
 	ReplaceRegistration(ctx context.Context, c *authz.Client, r registration.Registration, read []byte) error
 	// EndClient disables an app for good and forgets its keys, secrets and token.
 	EndClient(ctx context.Context, id authz.ClientID, at time.Time) error

@@ -41,6 +41,8 @@ type desk struct {
 	events []audit.Event
 	logged int
 	wait   time.Duration
+	// fetching happens while a document is fetched.
+	fetching func()
 }
 
 func (d *desk) Stage(_ context.Context, e audit.Event) (func(context.Context) error, error) {
@@ -52,6 +54,9 @@ func (d *desk) Stage(_ context.Context, e audit.Event) (func(context.Context) er
 }
 
 func (d *desk) Fetch(_ context.Context, address string, limit int64) ([]byte, error) {
+	if d.fetching != nil {
+		d.fetching()
+	}
 	text, ok := d.web[address]
 	if !ok || int64(len(text)) > limit {
 		return nil, errors.New("not there")

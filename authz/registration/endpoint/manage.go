@@ -156,12 +156,19 @@ func (e *Endpoint) replace(r *http.Request, before *authz.Client, kept registrat
 		return e.o.Registrations.ReplaceRegistration(ctx, c, kept, read)
 	})
 	switch {
+	case errors.Is(err, registration.ErrMeanwhile):
+		return answer{}, meanwhile
 	case errors.Is(err, authz.ErrConflict):
 		return answer{}, refusedToken.Because(err)
 	case err != nil:
 		return answer{}, err
 	}
 	return e.answer(c, kept, token, secret), nil
+}
+
+// meanwhile: what an operator did while an update was looked at stands.
+var meanwhile = &authz.Error{
+	Code: authz.TemporarilyUnavailable, Description: "an operator changed this app at the same moment; read it and send the update again", RetryAfter: time.Second,
 }
 
 // endedGrants is how many grants are revoked in one commit.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/registration"
@@ -39,8 +40,57 @@ func TestWhoVouches(t *testing.T) {
 			t.Fatalf("after an update: %+v", v)
 		}
 	})
+	t.Run("an operator took it back: no update of the app's brings it again", func(t *testing.T) {
+		d := newDesk(t, false)
+		a := d.ask(t, http.MethodPost, endpoint.Path, d.officer(t, fapi, 1), plain)
+		c, err := d.db.Client(t.Context(), authz.ClientID(a.text("client_id")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Verified = authz.TakenBack(d.now)
+		if err := d.db.SaveClient(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for _, changes := range []string{`{}`, `{"client_name":"Sổ đất mới"}`} {
+			if a = update(t, d, a, changes); verified(t, d, a).Holds() {
+				t.Fatalf("after the update %s the mark is back: %+v", changes, verified(t, d, a))
+			}
+		}
+	})
+	t.Run("what an operator changes while an update fetches a slow document stands", func(t *testing.T) {
+		d := newDesk(t, false)
+		const list = "https://dat.example.vn/sector"
+		d.web[list] = `["https://dat.example.vn/cb"]`
+		a := d.ask(t, http.MethodPost, endpoint.Path, d.officer(t, fapi, 1), plain)
+		var operators authz.Client
+		d.fetching = func() {
+			c, err := d.db.Client(t.Context(), authz.ClientID(a.text("client_id")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			operators = *c
+			operators.Verified, operators.Resources, operators.UpdatedAt = authz.TakenBack(d.now), []string{"https://api.example.vn"}, time.Time{}
+			if err := d.db.SaveClient(t.Context(), &operators); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := update(t, d, a, `{"sector_identifier_uri":"`+list+`"}`)
+		c, err := d.db.Client(t.Context(), operators.ID)
+		if err != nil || c.Verified != operators.Verified || len(c.Resources) != 1 {
+			t.Fatalf("the update answered %d %v and left %+v, %v: %v", got.status, got.body, c.Verified, c.Resources, err)
+		}
+		if got.status != http.StatusTooManyRequests || got.text("error") != "temporarily_unavailable" {
+			t.Errorf("got %d %v", got.status, got.body)
+		}
+		d.fetching = nil
+		if got = update(t, d, a, `{"sector_identifier_uri":"`+list+`"}`); got.status != http.StatusOK || verified(t, d, got).Holds() {
+			t.Errorf("sent again: %d %v", got.status, got.body)
+		}
+	})
 	t.Run("in mode open", func(t *testing.T) {
 		d := newDesk(t, true)
+		const list = "https://dat.example.vn/sector"
+		d.web[list] = `["https://dat.example.vn/cb","https://dat2.example.vn/cb"]`
 		a := d.ask(t, http.MethodPost, endpoint.Path, "", with(t, plain, `{"owner":{"vi":"Bộ Mẫu"}}`))
 		if v := verified(t, d, a); v.Holds() {
 			t.Fatalf("it vouches for itself: %+v", v)
@@ -54,8 +104,12 @@ func TestWhoVouches(t *testing.T) {
 		if v := verified(t, d, a); v != c.Verified {
 			t.Fatalf("an update that changes nothing people see: %+v", v)
 		}
-		// Another host would be another sector, which an update cannot take.
-		for _, change := range []string{`{"owner":{"vi":"Bộ Khác"}}`, `{"client_name":"Sổ khác"}`} {
+		// Another host in the place of the one there is would be another sector, which an
+		// update cannot take.
+		for _, change := range []string{
+			`{"owner":{"vi":"Bộ Khác"}}`, `{"client_name":"Sổ khác"}`,
+			`{"redirect_uris":["https://dat.example.vn/cb","https://dat2.example.vn/cb"],"sector_identifier_uri":"` + list + `"}`,
+		} {
 			c, _ := d.db.Client(t.Context(), authz.ClientID(a.text("client_id")))
 			c.Verified = authz.Verification{By: "operator:a", At: d.now}
 			if err := d.db.SaveClient(t.Context(), c); err != nil {
