@@ -201,9 +201,12 @@ func checkKeys(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) erro
 	}
 	usable := 0
 	if c.Method == authz.PrivateKeyJWT || c.Method == authz.SelfSignedTLSClientAuth || len(c.JWKS) > 0 {
+		if len(c.JWKS) == 0 {
+			return refuse("jwks", "%s needs the app's public keys: register jwks_uri, or jwks", c.Method)
+		}
 		set, err := jose.ParseSet(c.JWKS)
 		if err != nil {
-			return refuse("jwks", "public keys are needed: %v", err)
+			return refuse("jwks", "the public keys cannot be read: %v", err)
 		}
 		usable = set.Len()
 	}

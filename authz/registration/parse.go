@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -87,7 +88,8 @@ func ParseYAML(raw []byte) ([]Metadata, error) {
 		}
 		m, unknown, err := parse(text)
 		if err == nil && len(unknown) > 0 {
-			err = fmt.Errorf("there is no member %q", unknown)
+			slices.Sort(unknown)
+			err = fmt.Errorf("there is no member %s (members: RFC 7591 §2, and docs/registration.md)", strings.Join(unknown, ", "))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("app %d, %q: %w", i+1, m.ClientID, err)

@@ -51,7 +51,7 @@ func runBench(ctx context.Context, self command, e env, args []string) error {
 	o.Routes = fields(routes)
 	for _, r := range o.Routes {
 		if !slices.Contains(bench.Names(), r) {
-			return fmt.Errorf("there is no route %q; did you mean %q?", r, nearest(r, bench.Names()))
+			return fmt.Errorf("there is no route %q%s", r, meant(r, bench.Names()))
 		}
 	}
 	for _, word := range fields(callers) {

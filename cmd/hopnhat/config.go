@@ -257,7 +257,7 @@ func (c *config) readFile(path string) error {
 	for key, node := range keys {
 		s, ok := c.find(key)
 		if !ok {
-			return fmt.Errorf("%s line %d: there is no key %q; did you mean %q?", path, node.Line, key, nearest(key, c.names()))
+			return fmt.Errorf("%s line %d: there is no key %q%s; hopnhat config lists them all", path, node.Line, key, meant(key, c.names()))
 		}
 		if node.Kind != yaml.ScalarNode {
 			return fmt.Errorf("%s line %d: %s takes one value", path, node.Line, key)
@@ -269,13 +269,21 @@ func (c *config) readFile(path string) error {
 	return nil
 }
 
+// defaultOf says a flag's default, where it has one.
+func defaultOf(value string) string {
+	if value == "" {
+		return ""
+	}
+	return " (default " + value + ")"
+}
+
 // configFlags adds a flag for every key and returns what reads all three sources
 // in their order.
 func (c *config) configFlags(f *flag.FlagSet) (load func(e env) error) {
 	path := f.String("config", "", "YAML `file` with any of the keys below; without it the file that the variable HOPNHAT_CONFIG names")
 	given := map[string]string{}
 	for _, s := range c.settings() {
-		f.Func(strings.ReplaceAll(s.name, "_", "-"), s.meaning+" (default "+s.get()+")", func(v string) error { given[s.name] = v; return nil })
+		f.Func(strings.ReplaceAll(s.name, "_", "-"), s.meaning+defaultOf(s.get()), func(v string) error { given[s.name] = v; return nil })
 	}
 	return func(e env) error {
 		file := *path

@@ -72,7 +72,7 @@ func (o conformanceOptions) chosen() ([]suite.Plan, error) {
 			for _, p := range catalogue.Plans() {
 				names = append(names, p.Name)
 			}
-			return nil, fmt.Errorf("there is no plan %q; did you mean %q?", name, nearest(name, names))
+			return nil, fmt.Errorf("there is no plan %q%s", name, meant(name, names))
 		}
 		plans = append(plans, p)
 	}

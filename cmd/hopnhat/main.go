@@ -94,7 +94,7 @@ func run(ctx context.Context, e env, args []string) int {
 	for _, c := range commands() {
 		names = append(names, c.name)
 	}
-	fmt.Fprintf(e.err, "hopnhat: there is no command %q; did you mean %q? See hopnhat help.\n", args[0], nearest(args[0], names))
+	fmt.Fprintf(e.err, "hopnhat: there is no command %q%s. See hopnhat help.\n", args[0], meant(args[0], names))
 	return 2
 }
 
@@ -127,15 +127,19 @@ func parse(f *flag.FlagSet, args []string) error {
 	return nil
 }
 
-// nearest is the known word with the fewest edits.
-func nearest(word string, known []string) string {
-	best, least := "", 1<<30
+// meant asks whether the nearest known word was meant, if any is near: two letters
+// or a third of them may differ. Of a word that is like none, a guess would only mislead.
+func meant(word string, known []string) string {
+	best, least := "", max(2, len(word)/3)+1
 	for _, k := range known {
 		if d := distance(word, k); d < least {
 			best, least = k, d
 		}
 	}
-	return best
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
 }
 
 // distance is Levenshtein's.

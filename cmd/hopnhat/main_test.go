@@ -45,6 +45,7 @@ func TestConfigOrder(t *testing.T) {
 func TestConfigRefuses(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
 		{"an unknown key, with the nearest known one", "isuer: https://x\n", `did you mean "issuer"`},
+		{"an unknown key that is like none, without a guess", "colour: red\n", `there is no key "colour"; hopnhat config lists them all`},
 		{"a list where one value belongs", "issuer: [a]\n", "takes one value"},
 		{"an issuer with a path", "issuer: https://hopnhat.example/dang-nhap\n", `issuer "https://hopnhat.example/dang-nhap" has a path`},
 		{"an issuer that is not https", "issuer: http://hopnhat.example\n", "issuer"},

@@ -194,7 +194,7 @@ func (c *config) knownVariables(names []string) error {
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, "HOPNHAT_") && !slices.Contains(known, name) && !strings.HasPrefix(name, "HOPNHAT_TEST_") && !strings.HasPrefix(name, "HOPNHAT_BENCH_") {
-			return fmt.Errorf("the variable %s is of no key; did you mean %s?", name, nearest(name, known))
+			return fmt.Errorf("the variable %s is of no key%s; hopnhat config lists them all", name, meant(name, known))
 		}
 	}
 	return nil

@@ -85,7 +85,7 @@ func verbs(c command, table map[string]func(ctx context.Context, c command, e en
 		}
 		run, ok := table[args[0]]
 		if !ok {
-			return fmt.Errorf("there is no %q here; did you mean %q?", args[0], nearest(args[0], names))
+			return fmt.Errorf("there is no %q here%s; %s --help says what there is", args[0], meant(args[0], names), "hopnhat "+c.name)
 		}
 		sub := c
 		sub.name = c.name + " " + args[0]
