@@ -128,13 +128,21 @@ func (s *Server) appsOf(v *visit, pseudonym string, selected authz.ClientID) ([]
 	}
 	var out []view.Choice
 	for _, id := range ids {
-		name, ok := names[id]
-		if !ok {
-			name = view.Words{VI: string(id)}
-		}
-		out = append(out, view.Choice{Value: string(id), Name: name, Selected: id == selected})
+		out = append(out, view.Choice{Value: string(id), Name: nameOf(id, names), Selected: id == selected})
 	}
 	return out, nil
+}
+
+// nameOf is what a person reads of who asked for her data: the app's name, or its
+// bare id when it is gone; of the auditors' console, that it was an auditor.
+func nameOf(id authz.ClientID, names map[authz.ClientID]view.Words) view.Words {
+	if id == consoleClient {
+		return auditorName
+	}
+	if name, ok := names[id]; ok {
+		return name
+	}
+	return view.Words{VI: string(id)}
 }
 
 // client is an app's registration, or its bare id when it is gone.
@@ -155,7 +163,7 @@ func (s *Server) release(ctx context.Context, e audit.Event) view.Release {
 		Purpose: purpose.Text(), Registry: register.Text(), Basis: basis.Text(), Permitted: e.Decision.Permit,
 	}
 	if look, ok := looks[e.Type]; ok {
-		out.Look, out.App = look, view.App{Name: view.Words{VI: "Kiểm toán viên", EN: "An auditor"}}
+		out.Look, out.App = look, view.App{Name: auditorName}
 		return out
 	}
 	if out.Exchanged = e.Type == audit.TokenExchanged; e.Detail.Object != "" {
@@ -173,6 +181,9 @@ func (s *Server) release(ctx context.Context, e audit.Event) view.Release {
 	}
 	return out
 }
+
+// auditorName is what a person reads of an auditor, whose own name is none of hers.
+var auditorName = view.Words{VI: "Kiểm toán viên", EN: "An auditor"}
 
 // looks are what auditors did with what is recorded of a person.
 var looks = map[audit.Type]view.Look{

@@ -38,7 +38,7 @@ var texts = map[string]text{
 	string(policy.AttributeNot):      {403, "An attribute was not granted", "Có thông tin không thuộc phạm vi được phép"},
 	string(policy.ClassTooHigh):      {403, "An attribute may not be used for this purpose", "Có thông tin không được dùng cho mục đích này"},
 	string(policy.ConsentMissing):    {403, "There is no consent", "Chưa có sự đồng ý"},
-	string(policy.ConsentWithdrawn):  {403, "The person withdrew the consent", "Người dân đã rút lại sự đồng ý"},
+	string(policy.ConsentWithdrawn):  {403, "The consent was withdrawn", "Sự đồng ý đã được rút lại"},
 	string(policy.ConsentExpired):    {403, "The consent has expired", "Sự đồng ý đã hết hạn"},
 	string(policy.ConsentSuperseded): {403, "The consent was replaced and does not cover this", "Sự đồng ý đã được thay thế và không bao gồm thông tin này"},
 	string(policy.ConsentNotThis):    {403, "The consent was given to another", "Sự đồng ý được cấp cho bên khác"},
