@@ -130,6 +130,14 @@ func alive(t *testing.T, n *nation, b *http.Client) bool {
 	return page(t, b, n.base+"/portal").status == http.StatusOK
 }
 
+// leaves presses a button of the page that asks at a sign-out.
+func (n *nation) leaves(t *testing.T, b *http.Client, asked answer, decision string) answer {
+	t.Helper()
+	form := hiddenFields(asked.raw)
+	form.Set("decision", decision)
+	return open(t, b, http.MethodPost, n.base+"/logout/confirm", form)
+}
+
 func cookieOf(b *http.Client, at, name string) string {
 	u, err := url.Parse(at)
 	if err != nil {
@@ -250,13 +258,6 @@ func TestLogoutTabs(t *testing.T) {
 		return url.Values{"id_token_hint": {token}, "post_logout_redirect_uri": {goodbye}, "state": {"s"}}
 	}
 	back := goodbye + "?state=s"
-	// answered presses a button of the page that asks.
-	answered := func(t *testing.T, b *http.Client, asked answer, decision string) answer {
-		t.Helper()
-		form := hiddenFields(asked.raw)
-		form.Set("decision", decision)
-		return open(t, b, http.MethodPost, n.base+"/logout/confirm", form)
-	}
 
 	t.Run("a POST of the app, which brings no cookie", func(t *testing.T) {
 		who, b := n.someone(t), browser(t)
@@ -280,7 +281,7 @@ func TestLogoutTabs(t *testing.T) {
 		if asked.status != http.StatusOK || !alive(t, n, b) {
 			t.Fatalf("a stale tab ended a later session: %d", asked.status)
 		}
-		if a := answered(t, b, asked, "stay"); a.header.Get("Location") != "/portal" || !alive(t, n, b) {
+		if a := n.leaves(t, b, asked, "stay"); a.header.Get("Location") != "/portal" || !alive(t, n, b) {
 			t.Fatalf("staying: %d to %q", a.status, a.header.Get("Location"))
 		}
 		ears.silent(t)
@@ -292,7 +293,7 @@ func TestLogoutTabs(t *testing.T) {
 		if asked.status != http.StatusOK || !strings.Contains(asked.raw, "một người khác") || !alive(t, n, b) {
 			t.Fatalf("got %d: %s", asked.status, asked.raw)
 		}
-		if a := answered(t, b, asked, "signout"); a.header.Get("Location") != back || alive(t, n, b) {
+		if a := n.leaves(t, b, asked, "signout"); a.header.Get("Location") != back || alive(t, n, b) {
 			t.Fatalf("got %d to %q", a.status, a.header.Get("Location"))
 		}
 	})
@@ -300,7 +301,7 @@ func TestLogoutTabs(t *testing.T) {
 		who, b := n.someone(t), browser(t)
 		leaves, stays := app.tokens(t, b, who, ""), other.tokens(t, b, who, "")
 		asked := page(t, b, n.base+"/logout?"+url.Values{"client_id": {app.id}, "post_logout_redirect_uri": {goodbye}}.Encode())
-		if a := answered(t, b, asked, "app"); a.header.Get("Location") != goodbye || !alive(t, n, b) {
+		if a := n.leaves(t, b, asked, "app"); a.header.Get("Location") != goodbye || !alive(t, n, b) {
 			t.Fatalf("got %d to %q", a.status, a.header.Get("Location"))
 		}
 		if claims := ears.told(t, n); claims["aud"] != app.id {
@@ -319,7 +320,7 @@ func TestLogoutTabs(t *testing.T) {
 		app.tokens(t, phone, who, "")
 		other.tokens(t, desk, who, "")
 		asked := page(t, desk, n.base+"/logout")
-		a := answered(t, desk, asked, "everywhere")
+		a := n.leaves(t, desk, asked, "everywhere")
 		if !strings.HasPrefix(a.header.Get("Location"), "/logout/done?") || alive(t, n, phone) || alive(t, n, desk) {
 			t.Fatalf("got %d to %q", a.status, a.header.Get("Location"))
 		}
@@ -359,7 +360,7 @@ func TestLogoutTabs(t *testing.T) {
 		}
 		// A logout that follows is told of in its turn, so nothing is on its way now.
 		other.tokens(t, b, who, "")
-		answered(t, b, page(t, b, n.base+"/logout"), "signout")
+		n.leaves(t, b, page(t, b, n.base+"/logout"), "signout")
 		if claims := ears.told(t, n); claims["aud"] != other.id {
 			t.Errorf("told: %v", claims)
 		}

@@ -127,6 +127,26 @@ func (u *upgrade) goesOn(t *testing.T, v *arrival) {
 	}
 }
 
+// ended is what must hold of somebody who was signed out or locked: nothing that was
+// issued to her is good any more.
+func (u *upgrade) ended(t *testing.T, address string, v *arrival) {
+	t.Helper()
+	if alive(t, u.n, v.browser) {
+		t.Errorf("%s: her browser is signed in", address)
+	}
+	if a := u.n.app.release(t, v.tokens.text("access_token"), taxRead); a.status == http.StatusOK {
+		t.Errorf("%s released: %s", address, a.raw)
+	}
+	for _, r := range []struct {
+		app  *party
+		held answer
+	}{{u.n.app, v.tokens}, {u.n.rotating, v.rotated}} {
+		if a := r.app.refresh(t, r.held.text("refresh_token")); a.text("error") != "invalid_grant" {
+			t.Errorf("%s: %s refreshed: %d %s", address, r.app.id, a.status, a.raw)
+		}
+	}
+}
+
 // TestUpgrade: docs/production.md, "Upgrades". A database that the release before
 // filled is migrated under its running nodes; nodes of both releases then serve side
 // by side, and what one began the other goes on with, forth and back.
@@ -174,8 +194,9 @@ func TestUpgrade(t *testing.T) {
 		u.goesOn(t, fresh)
 		u.goesOn(t, u.arrives(t))
 	})
+	ways := [][2]string{{u.old, u.new}, {u.new, u.old}}
 	t.Run("a code of either is redeemed at the other", func(t *testing.T) {
-		for _, way := range [][2]string{{u.old, u.new}, {u.new, u.old}} {
+		for _, way := range ways {
 			verifier := random() + random()
 			u.board.lead(way[0])
 			code := u.n.app.code(t, early.browser, early.who, verifier, taxDetail)
@@ -185,7 +206,46 @@ func TestUpgrade(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a rotation goes over both, and a lock and a sign-out bite at both", func(t *testing.T) {
+	t.Run("a device asks one, is approved at the other and is served", func(t *testing.T) {
+		call := u.n.legacyTV(t, "tivi-hai-ben", 2)
+		for _, way := range ways {
+			for _, served := range way {
+				u.board.lead(way[0])
+				a := call("/device_authorization", url.Values{"scope": {"openid"}})
+				if a.status != http.StatusOK {
+					t.Fatalf("%s: the device endpoint answered %d: %s", way[0], a.status, a.raw)
+				}
+				u.board.lead(way[1])
+				known := early.who.atTheBrowser()
+				known.OTP, known.UserCode, known.Symbol = nil, a.text("user_code"), a.text("user_code")[5:]
+				if result := u.n.answerAt(t, early.browser, a.text("verification_uri"), known); result != "approved" {
+					t.Fatalf("begun at %s, answered at %s: %q", way[0], way[1], result)
+				}
+				u.board.lead(served)
+				if a := call("/token", url.Values{"grant_type": {deviceGrant}, "device_code": {a.text("device_code")}}); a.status != http.StatusOK {
+					t.Errorf("begun at %s, answered at %s, redeemed at %s: %d %s", way[0], way[1], served, a.status, a.raw)
+				}
+			}
+		}
+	})
+	t.Run("a sign-out at one ends what the other issued", func(t *testing.T) {
+		for _, way := range ways {
+			u.board.lead(way[0])
+			left := u.arrives(t)
+			u.board.lead(way[1])
+			if !alive(t, u.n, left.browser) {
+				t.Fatalf("%s does not know who signed in at %s", way[1], way[0])
+			}
+			if a := u.n.leaves(t, left.browser, page(t, left.browser, u.n.base+"/logout"), "everywhere"); a.status != http.StatusSeeOther {
+				t.Fatalf("%s answered the sign-out with %d: %.300s", way[1], a.status, a.raw)
+			}
+			for _, address := range way {
+				u.board.lead(address)
+				u.ended(t, address, left)
+			}
+		}
+	})
+	t.Run("a rotation goes over both, and a lock bites at both", func(t *testing.T) {
 		tool := []string{"--state", u.n.state, "--database", database, "--jwks-cache", "4s", "--key-overlap", "5m"}
 		if out := harness.Run(t, nil, append([]string{"keys", "status"}, tool...)...); !strings.Contains(out, "2 nodes serve the set") {
 			t.Errorf("the nodes do not know each other:\n%s", out)
@@ -203,12 +263,7 @@ func TestUpgrade(t *testing.T) {
 		harness.Run(t, nil, slices.Concat([]string{"account", "lock"}, tool, []string{fresh.who.Number})...)
 		for _, address := range []string{u.new, u.old} {
 			u.board.lead(address)
-			if a := u.n.app.release(t, fresh.tokens.text("access_token"), taxRead); a.status == http.StatusOK {
-				t.Errorf("%s released after the lock: %s", address, a.raw)
-			}
-			if a := u.n.app.refresh(t, fresh.tokens.text("refresh_token")); a.status == http.StatusOK {
-				t.Errorf("%s refreshed after the lock", address)
-			}
+			u.ended(t, address, fresh)
 			u.goesOn(t, early)
 		}
 	})
