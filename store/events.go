@@ -264,10 +264,10 @@ func (db *DB) find(ctx context.Context, q audit.Query, condition string, args []
 }
 
 // EventCounts are totals over all pages of a query; beyond the cap they stop
-// counting.
+// counting. Concealed are those that the person herself may not see now.
 type EventCounts struct {
-	Total, Permitted, People int
-	Capped                   bool
+	Total, Permitted, People, Concealed int
+	Capped                              bool
 }
 
 // maxCount bounds how many events a search counts.
@@ -301,11 +301,13 @@ func (db *DB) countEvents(ctx context.Context, condition string, args []any) (Ev
 		Total     int `gorm:"column:total"`
 		Permitted int `gorm:"column:permitted"`
 		People    int `gorm:"column:people"`
+		Concealed int `gorm:"column:concealed"`
 	}
 	err := db.reader(ctx).Raw(`SELECT count(*) AS total, COALESCE(sum(CASE WHEN permit THEN 1 ELSE 0 END), 0) AS permitted,
-		count(DISTINCT pseudonym) AS people FROM (SELECT permit, pseudonym FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found`,
-		append(args, maxCount)...).Scan(&row).Error
-	return EventCounts{row.Total, row.Permitted, row.People, row.Total == maxCount}, wrap("counting events", err)
+		count(DISTINCT pseudonym) AS people, COALESCE(sum(CASE WHEN visible_from <= ? THEN 0 ELSE 1 END), 0) AS concealed
+		FROM (SELECT permit, pseudonym, visible_from FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found`,
+		slices.Concat([]any{db.now().UTC()}, args, []any{maxCount})...).Scan(&row).Error
+	return EventCounts{row.Total, row.Permitted, row.People, row.Concealed, row.Total == maxCount}, wrap("counting events", err)
 }
 
 // Get finds one event.

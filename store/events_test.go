@@ -194,6 +194,9 @@ func TestThePersonSeesHiddenAccessNeverAndDelayedAccessLater(t *testing.T) {
 				t.Fatalf("%s: counted %d, %v; want %d, as listed", row.name, counted.Total, err, row.want)
 			}
 		}
+		if all, err := db.CountEvents(ctx, q); err != nil || all.Total != 5 || all.Concealed < 2 {
+			t.Fatalf("of all: %+v, %v; two of them she never sees", all, err)
+		}
 		if others, err := db.FindVisible(ctx, q, audit.OfTheAccount, noon.Add(time.Hour)); err != nil || len(others) != 0 {
 			t.Fatalf("other kinds: got %d, %v; want none", len(others), err)
 		}

@@ -122,7 +122,7 @@ func (s *Server) ask(v *visit) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.recordLook(v, audit.Event{Type: audit.AuditorQuery, Detail: audit.Detail{Action: lookSearch, Count: int64(counts.Total)}}, q)
+	id, err := s.recordLook(v, audit.Event{Type: audit.AuditorQuery, Visibility: s.searchSeen(q, counts), Detail: audit.Detail{Action: lookSearch, Count: int64(counts.Total)}}, q)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (s *Server) results(v *visit, id string, record audit.Event, q audit.Query)
 		return nil, err
 	}
 	if q.Before != "" || s.o.Now().Sub(record.When.Decided) > fresh {
-		again := audit.Event{Type: audit.AuditorQuery, Detail: audit.Detail{Action: lookSearch, Object: id, Count: int64(counts.Total)}}
+		again := audit.Event{Type: audit.AuditorQuery, Visibility: s.searchSeen(q, counts), Detail: audit.Detail{Action: lookSearch, Object: id, Count: int64(counts.Total)}}
 		if _, err := s.recordLook(v, again, q); err != nil {
 			return nil, err
 		}
@@ -272,6 +272,17 @@ func eventURL(event, search string) string {
 		at += "?" + url.Values{"search": {search}}.Encode()
 	}
 	return at
+}
+
+// searchSeen is whether a person sees that an auditor searched for her. The record says
+// with what and how much was found, also of what the law hides from her: a search that
+// found such, or asked for a purpose of that kind, is hidden as that is.
+func (s *Server) searchSeen(q audit.Query, counts Counts) audit.Visibility {
+	purpose, known := s.o.Consents.Catalogue.Purpose(q.Purpose)
+	if counts.Concealed > 0 || known && audit.Sight(purpose.Visibility) != audit.Visible {
+		return audit.Visibility{Sight: audit.Hidden}
+	}
+	return audit.Visibility{Sight: audit.Visible}
 }
 
 // recordLook writes that an auditor looked, at what and with what she asked. Whose
@@ -401,14 +412,15 @@ const (
 	maxReason   = 200
 )
 
-// exported is the search that is exported, everything without one, and its page.
-func (s *Server) exported(v *visit, id string) (audit.Query, view.Export, error) {
+// exported is the search that is exported, everything without one, its page, and
+// whether the person it is about sees it.
+func (s *Server) exported(v *visit, id string) (audit.Query, view.Export, audit.Visibility, error) {
 	page := view.Export{Form: view.Form{Action: console + "/exports"}, Limit: exportLimit, BackURL: console}
 	q := audit.Query{Limit: 1}
 	if id != "" {
 		var err error
 		if q, _, err = s.searched(v, id); err != nil {
-			return q, page, err
+			return q, page, audit.Visibility{}, err
 		}
 		page.BackURL = resultsURL(id, "")
 		page.Form.Hidden = []view.Field{{Name: "search", Value: id}}
@@ -428,14 +440,14 @@ func (s *Server) exported(v *visit, id string) (audit.Query, view.Export, error)
 			page.Query = append(page.Query, one)
 		}
 	}
-	return q, page, err
+	return q, page, s.searchSeen(q, counts), err
 }
 
 func (s *Server) exportForm(v *visit) error {
 	if err := v.auditor(); err != nil {
 		return err
 	}
-	_, page, err := s.exported(v, v.c.Query("search"))
+	_, page, _, err := s.exported(v, v.c.Query("search"))
 	if err != nil {
 		return err
 	}
@@ -451,7 +463,7 @@ func (s *Server) export(v *visit) error {
 	if err := v.auditor(); err != nil {
 		return err
 	}
-	q, page, err := s.exported(v, v.field("search"))
+	q, page, seen, err := s.exported(v, v.field("search"))
 	if err != nil {
 		return err
 	}
@@ -464,7 +476,7 @@ func (s *Server) export(v *visit) error {
 	if page.Missing || page.Number || page.TooMany {
 		return v.show(page, view.ConsoleNav(console, view.SectionExports)...)
 	}
-	id, err := s.recordLook(v, audit.Event{Type: audit.AuditorExport, Detail: audit.Detail{Action: lookExport, Count: int64(page.Count), Text: reason}}, q)
+	id, err := s.recordLook(v, audit.Event{Type: audit.AuditorExport, Visibility: seen, Detail: audit.Detail{Action: lookExport, Count: int64(page.Count), Text: reason}}, q)
 	if err != nil {
 		return err
 	}

@@ -51,10 +51,11 @@ type Evidence interface {
 	ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]authz.ClientID, error)
 }
 
-// Counts are totals over all pages of a search.
+// Counts are totals over all pages of a search. Concealed are those that the person
+// herself may not see now.
 type Counts struct {
-	Total, Permitted, People int
-	Capped                   bool
+	Total, Permitted, People, Concealed int
+	Capped                              bool
 }
 
 // Log proves entries of the release log.

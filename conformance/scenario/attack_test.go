@@ -703,6 +703,37 @@ func lookedAt(t *testing.T, n *nation, b *http.Client) {
 	if one := fetch(t, own, n.base+"/portal/releases/"+look+"?lang=en"); !strings.Contains(one, "An auditor looked") || strings.Contains(one, "role:auditor") {
 		t.Errorf("the page of a look says %.2000s", one)
 	}
+	t.Run("but not by a look that tells of what the law hides from her", func(t *testing.T) { lookedAtHidden(t, n, b, her, own, pseudonym) })
+}
+
+// lookedAtHidden: the record of a search says what was looked for and how much was
+// found, and the person may take its proof away. So one that is about a purpose that is
+// hidden, or found such a read, is hidden too.
+func lookedAtHidden(t *testing.T, n *nation, b *http.Client, her *person, own *http.Client, pseudonym string) {
+	looks := func() int {
+		return strings.Count(fetch(t, own, n.base+"/portal?lang=en"), ">An auditor looked<")
+	}
+	before := looks()
+	searched(t, n, b, url.Values{"pseudonym": {pseudonym}, "purpose": {"security.national"}})
+	if now := looks(); now != before {
+		t.Errorf("she learns that somebody asked for what is hidden")
+	}
+	police := newParty(t, n, "app-hidden")
+	declaring{
+		name: "Ứng dụng an ninh", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P1D", attributes: "civil.marital_status",
+		more: `
+    - {purpose: security.national, legal_basis: LB-EMERGENCY-SECURITY, registry: judicial, attributes: [judicial.warrant], explanation: {vi: "Theo luật.", en: Test}, frequency: unlimited}`,
+	}.register(t, n, police)
+	const hidden = `"registry":"judicial","attributes":["judicial.warrant"],"purpose":"security.national"`
+	tokens := police.tokens(t, browser(t), her, `{"type":"vn_data_release",`+hidden+`}`)
+	// Whether there is a record of her, or a rule against it, is all the same.
+	if a := police.release(t, tokens.text("access_token"), `{`+hidden+`}`); a.status >= 500 || a.status == http.StatusUnauthorized {
+		t.Fatal(a.raw)
+	}
+	searched(t, n, b, url.Values{"pseudonym": {pseudonym}})
+	if now := looks(); now != before {
+		t.Error("she learns how much was found of her, with what is hidden from her")
+	}
 }
 
 // searchKept: an address holds the record of the search and nothing of it; another
