@@ -267,6 +267,9 @@ func (c *Catalogue) textHash(client *authz.Client, i *Item) string {
 	if len(i.Declaration.Recipients) > 0 {
 		words = append(words, "recipients", slices.Sorted(slices.Values(i.Declaration.Recipients)))
 	}
+	if !i.Basis.NeedsConsent { // of a consent [Item.covers] compares it
+		words = append(words, "frequency", i.Release.Frequency)
+	}
 	raw, err := json.Marshal(words)
 	if err != nil {
 		panic("consent: words that cannot be encoded: " + err.Error())

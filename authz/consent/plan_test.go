@@ -118,6 +118,43 @@ func TestWhatRestsOnAnotherBasisIsToldAndNotAsked(t *testing.T) {
 	}
 }
 
+// TestALawfulReadIsToldAgainWhenItChanges: in other words, more attributes, more often.
+func TestALawfulReadIsToldAgainWhenItChanges(t *testing.T) {
+	told := func(change func(d *authz.Declaration, r *authz.Release)) Item {
+		client := &authz.Client{ID: "land", Declarations: []authz.Declaration{{
+			Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Frequency: "3/day", DataLife: "P30D",
+			Attributes: []authz.AttributeID{"population.full_name", "population.birth_date"},
+		}}}
+		wanted := authz.Release{
+			Type: authz.ReleaseType, Registry: "population", Purpose: "dvc.prefill", Attributes: []authz.AttributeID{"population.full_name"},
+		}
+		change(&client.Declarations[0], &wanted)
+		return catalogue.Plan(client, checked(t, client, []authz.Release{wanted}), nil, noon)[0]
+	}
+	before := told(func(*authz.Declaration, *authz.Release) {})
+	for _, row := range []struct {
+		name   string
+		change func(d *authz.Declaration, r *authz.Release)
+		news   bool
+	}{
+		{"the same", func(*authz.Declaration, *authz.Release) {}, false},
+		{"another attribute", func(_ *authz.Declaration, r *authz.Release) {
+			r.Attributes = []authz.AttributeID{"population.birth_date"}
+		}, true},
+		{"other words", func(d *authz.Declaration, _ *authz.Release) { d.Explanation.VI = "Khác" }, true},
+		{"a recipient more", func(d *authz.Declaration, _ *authz.Release) { d.Recipients = []authz.ClientID{"b"} }, true},
+		{"kept longer", func(d *authz.Declaration, _ *authz.Release) { d.DataLife = "P90D" }, true},
+		{"without limit", func(d *authz.Declaration, _ *authz.Release) { d.Frequency = "unlimited" }, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			item := told(row.change)
+			if item.Told = before.telling(); item.news() != row.news {
+				t.Errorf("told again: %v, want %v", item.news(), row.news)
+			}
+		})
+	}
+}
+
 func TestSensitiveDataAreMarked(t *testing.T) {
 	client := healthApp()
 	for _, a := range catalogue.Plan(client, checked(t, client, care("health.allergies")), nil, noon)[0].Attributes {
