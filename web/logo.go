@@ -82,7 +82,14 @@ func (l *logos) of(ctx context.Context, id authz.ClientID) ([]byte, error) {
 	}
 	l.mu.Unlock()
 	if mine {
-		one.png = l.fetch(ctx, id)
+		var keep bool
+		if one.png, keep = l.fetch(ctx, id); !keep {
+			l.mu.Lock()
+			if l.kept[id] == one {
+				delete(l.kept, id)
+			}
+			l.mu.Unlock()
+		}
 		close(one.ready)
 	}
 	select {
@@ -93,26 +100,29 @@ func (l *logos) of(ctx context.Context, id authz.ClientID) ([]byte, error) {
 	}
 }
 
-func (l *logos) fetch(ctx context.Context, id authz.ClientID) []byte {
+// fetch gets and draws one; keep tells whether what came of it, a logo or none, holds
+// for others too. Apps that are not there would crowd out those that are, and that
+// nobody got to asking says nothing of the app.
+func (l *logos) fetch(ctx context.Context, id authz.ClientID) (drawn []byte, keep bool) {
 	client, err := l.clients.Client(ctx, id)
 	if err != nil || logoPath(client) == "" {
-		return nil
+		return nil, false
 	}
 	select {
 	case l.fetches <- struct{}{}:
 		defer func() { <-l.fetches }()
 	case <-ctx.Done():
-		return nil
+		return nil, false
 	}
 	raw, err := l.fetcher.Fetch(ctx, client.LogoURI, maxLogo)
 	if err != nil {
-		return nil
+		return nil, true
 	}
-	drawn, err := drawnAnew(raw)
+	drawn, err = drawnAnew(raw)
 	if err != nil {
-		return nil
+		return nil, true
 	}
-	return drawn
+	return drawn, true
 }
 
 // drawnAnew reads a picture and writes it as PNG, so that nothing is left of what it

@@ -8,6 +8,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -114,6 +115,37 @@ func TestLogos(t *testing.T) {
 	hidden := append(picture(t, 8, asPNG), "<script>alert(1)</script>"...)
 	if drawn, err := drawnAnew(hidden); err != nil || bytes.Contains(drawn, []byte("script")) {
 		t.Errorf("what follows the picture came along: %v", err)
+	}
+}
+
+// TestLogosStay: a stranger who names apps that are not there takes no logo out of what
+// is kept, nor does one who leaves before it came keep it from others.
+func TestLogosStay(t *testing.T) {
+	s := &shelf{raw: picture(t, 8, asPNG), apps: map[authz.ClientID]*authz.Client{
+		"good": {ID: "good", LogoURI: "https://app.example/logo", Verified: authz.Verification{By: "operator", At: time.Now()}},
+	}}
+	l := newLogos(s, s, time.Now)
+	look := func(ctx context.Context, id authz.ClientID) int {
+		got, _ := l.of(ctx, id)
+		return len(got)
+	}
+	for range logoFetches {
+		l.fetches <- struct{}{}
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	look(left, "good")
+	for range logoFetches {
+		<-l.fetches
+	}
+	if look(t.Context(), "good") == 0 {
+		t.Error("one who left kept the logo from others")
+	}
+	for i := range 2 * maxLogos {
+		look(t.Context(), authz.ClientID(strconv.Itoa(i)))
+	}
+	if look(t.Context(), "good") == 0 || s.fetched.Load() != 1 {
+		t.Errorf("fetched %d times", s.fetched.Load())
 	}
 }
 
