@@ -190,7 +190,7 @@ func (a *Authenticator) password(ctx context.Context, try Attempt) (t ticket, er
 	if !numberForm.MatchString(try.Number.Reveal()) {
 		return t, ErrWrong // nobody's, as everybody can see
 	}
-	leave, err := a.hasher.queue.admit(lane)
+	leave, err := a.hasher.queue.admit(lane, string(t.Account))
 	if err != nil {
 		return t, err
 	}

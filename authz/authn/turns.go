@@ -31,7 +31,8 @@ const busyFor = 5 * time.Second
 // queue lets as many hash at a time as there are cores. One of them is kept from
 // strangers, who get half when the alarm is up; known devices go first. How many may
 // be under way is bounded for each lane: beyond it one is told to come again at once,
-// in place of waiting until the deadline.
+// in place of waiting until the deadline. So it is for each account that known devices
+// sign in to.
 type queue struct {
 	cores int
 	most  [2]int
@@ -39,29 +40,43 @@ type queue struct {
 	alarmed func() bool
 
 	mu      sync.Mutex
-	inside  [2]int // admitted
+	inside  [2]int         // admitted
+	known   map[string]int // admitted, by account
 	running [2]int
 	waiting [2][]chan struct{}
 }
 
+// knownOfAccount is how many attempts of known devices at one account may be under way:
+// no address is counted for them, and its owner could fill the lane with her own.
+const knownOfAccount = 4
+
 // newQueue: a core checks some 40 passwords a second, so nobody waits longer than a
 // second or two.
 func newQueue(cores int) *queue {
-	return &queue{cores: cores, most: [2]int{strangers: 16 * cores, known: 32 * cores}}
+	return &queue{cores: cores, most: [2]int{strangers: 16 * cores, known: 32 * cores}, known: map[string]int{}}
 }
 
-// admit lets an attempt begin, or says Busy. leave ends it.
-func (q *queue) admit(l lane) (leave func(), err error) {
+// admit lets an attempt at an account begin, or says Busy. leave ends it.
+func (q *queue) admit(l lane, account string) (leave func(), err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.inside[l] >= q.most[l] {
+	if q.inside[l] >= q.most[l] || l == known && q.known[account] >= knownOfAccount {
 		return nil, Busy{busyFor}
 	}
 	q.inside[l]++
+	if l == known {
+		q.known[account]++
+	}
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.inside[l]--
+		if l != known {
+			return
+		}
+		if q.known[account]--; q.known[account] == 0 {
+			delete(q.known, account)
+		}
 	}, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"hopnhat/authz"
 )
 
 // TestQueue: whatever comes and goes, no more run than there are cores, a core stays
@@ -89,16 +91,44 @@ func TestQueueIsBounded(t *testing.T) {
 		var leave func()
 		for range q.most[l] {
 			var err error
-			if leave, err = q.admit(l); err != nil {
+			if leave, err = q.admit(l, authz.NewID()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := q.admit(l); !errors.As(err, new(Busy)) {
+		if _, err := q.admit(l, authz.NewID()); !errors.As(err, new(Busy)) {
 			t.Fatalf("one more was let in: %v", err)
 		}
 		leave()
-		if _, err := q.admit(l); err != nil {
+		if _, err := q.admit(l, authz.NewID()); err != nil {
 			t.Fatalf("after one left: %v", err)
 		}
+	}
+}
+
+// TestOneAccountDoesNotFillTheLane: who has an account has a known browser, in which no
+// address is counted, and can send her own password as often as she likes at once; other
+// known browsers are let in all the same. Among strangers one account has no share, or
+// they could take it from its owner.
+func TestOneAccountDoesNotFillTheLane(t *testing.T) {
+	q := newQueue(2)
+	var leave func()
+	for i := range q.most[known] {
+		out, err := q.admit(known, "hers")
+		if i < knownOfAccount != (err == nil) || err != nil && !errors.As(err, new(Busy)) {
+			t.Fatalf("attempt %d at one account: %v", i+1, err)
+		}
+		if err == nil {
+			leave = out
+		}
+		if _, err := q.admit(strangers, "hers"); i < q.most[strangers] != (err == nil) {
+			t.Fatalf("attempt %d of a stranger: %v", i+1, err)
+		}
+	}
+	if _, err := q.admit(known, "another"); err != nil {
+		t.Fatalf("at another account: %v", err)
+	}
+	leave()
+	if _, err := q.admit(known, "hers"); err != nil {
+		t.Fatalf("after one left: %v", err)
 	}
 }
