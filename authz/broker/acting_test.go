@@ -18,8 +18,8 @@ func acting(t *testing.T, consented bool) (*nation, authz.GrantID) {
 	t.Helper()
 	n := found(t)
 	land := n.clients["land-app"]
-	backend := &authz.Client{ID: "backend", Name: authz.LocalizedText{VI: "Hậu trường"}, MinimumLevel: 2, Declarations: slices.Clone(land.Declarations)}
-	n.clients["backend"], n.clients["gateway"] = backend, &authz.Client{ID: "gateway", MinimumLevel: 2}
+	backend := &authz.Client{ID: "backend", Name: authz.LocalizedText{VI: "Hậu trường"}, MinimumLevel: 2, Verified: vouched, Declarations: slices.Clone(land.Declarations)}
+	n.clients["backend"], n.clients["gateway"] = backend, &authz.Client{ID: "gateway", MinimumLevel: 2, Verified: vouched}
 	if consented {
 		for i := range land.Declarations {
 			land.Declarations[i].Recipients = []authz.ClientID{"backend"}
@@ -46,6 +46,9 @@ func TestAnAppThatActsForAnother(t *testing.T) {
 		code   string // empty: released
 	}{
 		{"on a basis without consent its own declaration is enough", false, "backend+", prefill, nil, ""},
+		{"on a basis without consent, and nobody vouches for it", false, "backend+", prefill, func(n *nation) {
+			n.clients["backend"].Verified = authz.Verification{}
+		}, "agency-unverified"},
 		{"on consent it was named", true, "backend+", landArea, nil, ""},
 		{"on consent it was not named", false, "backend+", landArea, nil, "recipient-not-named"},
 		{"without a declaration of its own", true, "gateway+", prefill, nil, "actor-not-declared"},

@@ -19,6 +19,9 @@ import (
 	"hopnhat/authz/policy"
 )
 
+// vouched is an operator's word for an app.
+var vouched = authz.Verification{By: "operator:an@desk", At: time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)}
+
 func init() { slog.SetDefault(slog.New(slog.DiscardHandler)) } // faults are told in the log
 
 var noon = time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC)
@@ -369,7 +372,7 @@ func found(t interface {
 		lives:  map[string]string{"person-an": "còn sống", "person-binh": "còn sống", "person-nobody": "còn sống", "person-con": "còn sống"},
 		clients: map[authz.ClientID]*authz.Client{
 			"land-app": {
-				ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng"}, MinimumLevel: 2,
+				ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng"}, MinimumLevel: 2, Verified: vouched,
 				Declarations: []authz.Declaration{
 					{
 						Purpose: "land.mortgage", Basis: authz.BasisConsent, Registry: "land", MaxDays: 7,

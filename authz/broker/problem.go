@@ -50,6 +50,7 @@ var texts = map[string]text{
 	string(policy.AgeUnknown):        {403, "The person's age is not known, so no consent counts", "Chưa xác định được tuổi nên sự đồng ý chưa có hiệu lực"},
 	string(policy.LevelTooLow):       {401, "The sign-in level is too low", "Mức độ xác thực chưa đủ"},
 	string(policy.SignInTooOld):      {401, "The sign-in is too long ago", "Lần đăng nhập đã quá lâu"},
+	string(policy.AgencyUnverified):  {403, "Nobody vouches that the app is run by the agency that the law names", "Chưa ai xác minh ứng dụng là của cơ quan được luật cho phép"},
 	string(policy.ActorNotDeclared):  {403, "An app that acts has no declaration of its own for this", "Ứng dụng hành động thay chưa khai báo mục đích này"},
 	string(policy.RecipientNotNamed): {403, "The person was not told that this app would receive the data", "Người dân chưa được cho biết ứng dụng này sẽ nhận dữ liệu"},
 	string(policy.ChildNeedsBoth):    {403, "A child's data need the representative's agreement", "Dữ liệu trẻ em cần sự đồng ý của người đại diện"},

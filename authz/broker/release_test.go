@@ -721,7 +721,7 @@ func TestEveryRefusalHasItsTextInBothLanguages(t *testing.T) {
 
 func TestHiddenAccessIsRecordedAsHidden(t *testing.T) {
 	n := found(t)
-	n.clients["police"] = &authz.Client{ID: "police", Declarations: []authz.Declaration{{
+	n.clients["police"] = &authz.Client{ID: "police", Verified: vouched, Declarations: []authz.Declaration{{
 		Purpose: "security.national", Basis: authz.BasisSecurity, Registry: "immigration", Attributes: []authz.AttributeID{"immigration.nationality"},
 	}}}
 	p := Permission{GrantLive: true, Client: "police", Subject: "an", Person: "person-an", Level: 3, Account: 2, Details: []authz.Release{{

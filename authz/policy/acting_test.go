@@ -46,6 +46,9 @@ func TestNobodyReceivesUndeclared(t *testing.T) {
 				d.Attributes = d.Attributes[1:]
 			}
 			actor := &authz.Client{ID: id, MinimumLevel: authz.AuthenticationLevel(rapid.IntRange(1, 3).Draw(t, "level"))}
+			if rapid.IntRange(0, 4).Draw(t, "unverified") > 0 {
+				actor.Verified = vouched
+			}
 			if rapid.IntRange(0, 9).Draw(t, "silent") > 0 {
 				actor.Declarations = []authz.Declaration{d}
 			}
@@ -65,6 +68,9 @@ func TestNobodyReceivesUndeclared(t *testing.T) {
 			named := slices.Contains(f.Granted.Recipients, actor.ID) && slices.Contains(f.Client.Declarations[0].Recipients, actor.ID)
 			if !covered || f.Granted.Basis == authz.BasisConsent && !named {
 				t.Fatalf("%s receives: covered %v, named %v", actor.ID, covered, named)
+			}
+			if f.Granted.Basis != authz.BasisConsent && !actor.Verified.Holds() {
+				t.Fatalf("%s, for which nobody vouches, receives without consent", actor.ID)
 			}
 		}
 	})

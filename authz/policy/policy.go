@@ -74,6 +74,7 @@ const (
 	LevelTooLow       Code = "level-too-low"
 	SignInTooOld      Code = "sign-in-too-old"
 	ActorNotDeclared  Code = "actor-not-declared"
+	AgencyUnverified  Code = "agency-unverified"
 	RecipientNotNamed Code = "recipient-not-named"
 	ChildNeedsBoth    Code = "child-needs-representative"
 	WrittenRequest    Code = "written-request-needed"
@@ -85,7 +86,7 @@ const (
 // Codes lists all refusals.
 func Codes() []Code {
 	return []Code{
-		NotGranted, PurposeUnknown, PurposeForbidden, NotDeclared, ActorNotDeclared, RecipientNotNamed, AttributeNot, ClassTooHigh, BasisNotAllowed,
+		NotGranted, PurposeUnknown, PurposeForbidden, NotDeclared, ActorNotDeclared, AgencyUnverified, RecipientNotNamed, AttributeNot, ClassTooHigh, BasisNotAllowed,
 		ConsentMissing, ConsentWithdrawn, ConsentExpired, ConsentSuperseded, ConsentNotThis, ConsentSuspended, ConsentEnded,
 		Expired, AccountLocked, LevelTooLow, SignInTooOld, ChildNeedsBoth, AgeUnknown, WrittenRequest, PredicateOnly, SubjectDead, RegistryPolicy,
 	}
@@ -117,7 +118,7 @@ type rule struct {
 
 // StatutoryVersion names the hard-coded rules in evidence. It changes whenever a
 // rule does.
-const StatutoryVersion = "statutory-2026.11.2"
+const StatutoryVersion = "statutory-2026.11.3"
 
 // MinimumLevel is the authentication level below which no record leaves, whatever
 // an app accepts: two factors (Decree 356/2025/NĐ-CP Art. 9).
@@ -130,6 +131,7 @@ var rules = []rule{
 	{"basis", "Law 91/2025/QH15 Art. 19", basis},
 	{"declared", "Law 26/2023/QH15 Art. 10(8); Decree 70/2024/NĐ-CP Art. 7", declared},
 	{"actors declared", "Decree 69/2024/NĐ-CP Art. 19(4); Decree 70/2024/NĐ-CP Art. 7", actorsDeclared},
+	{"agency verified", "Law 91/2025/QH15 Art. 19", agencyVerified},
 	{"recipient", "Law 91/2025/QH15 Art. 9; Decree 356/2025/NĐ-CP Art. 6", recipient},
 	{"attributes", "Law 91/2025/QH15 Art. 3(2)", attributes},
 	{"class", "Decree 356/2025/NĐ-CP Art. 3, 4", class},
@@ -195,6 +197,24 @@ func actorsDeclared(_ *consent.Catalogue, f Facts) Code {
 	for _, actor := range f.Actors {
 		if declaration(f, actor) == nil {
 			return ActorNotDeclared
+		}
+	}
+	return ""
+}
+
+// agencyVerified: what the law lets a body read without consent, only that body may
+// read. An app is that body's when somebody vouches for it, and so must every app be
+// that acts for it.
+func agencyVerified(c *consent.Catalogue, f Facts) Code {
+	if f.Granted == nil {
+		return ""
+	}
+	if basis, known := c.Basis(f.Granted.Basis); known && basis.NeedsConsent {
+		return ""
+	}
+	for _, app := range append([]*authz.Client{f.Client}, f.Actors...) {
+		if app == nil || !app.Verified.Holds() {
+			return AgencyUnverified
 		}
 	}
 	return ""

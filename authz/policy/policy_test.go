@@ -25,11 +25,14 @@ func engine(t interface{ Fatal(...any) }) *Engine {
 	return e
 }
 
+// vouched is an operator's word for an app.
+var vouched = authz.Verification{By: "operator:an@desk", At: noon}
+
 // facts of a release that everything permits, resting on a consent.
 func facts(purpose authz.PurposeID, registry authz.RegistryID, b authz.Basis, attributes ...authz.AttributeID) Facts {
 	return Facts{
 		Now: noon,
-		Client: &authz.Client{ID: "app", MinimumLevel: 2, Declarations: []authz.Declaration{
+		Client: &authz.Client{ID: "app", MinimumLevel: 2, Verified: vouched, Declarations: []authz.Declaration{
 			{Purpose: purpose, Registry: registry, Basis: b, Attributes: attributes},
 		}},
 		Asked: Asked{Registry: registry, Purpose: purpose, Attributes: attributes},
@@ -59,6 +62,8 @@ func TestStatute(t *testing.T) {
 	}{
 		{"all in order", mortgage(), nil, ""},
 		{"a state agency needs no consent", facts("dvc.prefill", "population", authz.BasisState, "population.full_name"), func(f *Facts) { f.Consent = nil }, ""},
+		{"a state agency's app that nobody vouches for", facts("dvc.prefill", "population", authz.BasisState, "population.full_name"), func(f *Facts) { f.Client.Verified = authz.Verification{} }, AgencyUnverified},
+		{"consent, and an app that nobody vouches for", mortgage(), func(f *Facts) { f.Client.Verified = authz.Verification{} }, ""},
 		{"nothing granted", mortgage(), func(f *Facts) { f.Granted = nil }, NotGranted},
 		{"granted for another purpose", mortgage(), func(f *Facts) { f.Granted.Purpose = "notary.deed" }, NotGranted},
 		{"granted for another register", mortgage(), func(f *Facts) { f.Granted.Registry = "civil" }, NotGranted},
