@@ -1,6 +1,9 @@
 package commitment
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 const (
 	leafVersion = 1
@@ -27,6 +30,14 @@ func ParseLeaf(leaf []byte) (eventType string, c Commitment, err error) {
 		return "", Commitment{}, ErrNotLeaf
 	}
 	return string(leaf[1 : 1+n]), Commitment(leaf[1+n:]), nil
+}
+
+// CheckType accepts what may stand as a type in a leaf, whatever kinds there are.
+func CheckType(t string) error {
+	if !validType(t) {
+		return fmt.Errorf("the type %q is not small letters, dots and hyphens, at most %d", t, maxType)
+	}
+	return nil
 }
 
 // validType: small letters, dots and hyphens, such as release.permitted.
