@@ -3,6 +3,7 @@ package authz
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -35,14 +36,14 @@ const numberDigits = 12
 
 // CarriesNumber reports whether a free text may carry the number of a person:
 // twelve digits or more in a row, of whatever script or width, with nothing but
-// spaces, dots, commas, marks and signs that cannot be seen between them; or in groups
-// of three, four or six with anything between them that is not a letter. It goes by
+// spaces, dots, commas, marks and signs that cannot be seen between them; or in the
+// groups that people write it in, with anything between them that is not a letter. It goes by
 // the form alone and so says yes too often rather than too seldom: such a text is
 // refused before anything is recorded, since evidence cannot be unwritten.
 func CarriesNumber(s string) bool {
-	run := 0           // digits in a row, over what is passed over
-	var groups [12]int // lengths of the last groups of digits since a letter, newest first
-	glued := false     // the last rune was a digit
+	run := 0          // digits in a row, over what is passed over
+	var groups [4]int // lengths of the last groups of digits since a letter, newest first
+	glued := false    // the last rune was a digit
 	for _, r := range norm.NFKC.String(s) {
 		if unicode.IsDigit(r) {
 			if run++; run >= numberDigits {
@@ -54,7 +55,7 @@ func CarriesNumber(s string) bool {
 			}
 			groups[0]++
 			glued = true
-			if regular(groups[:]) {
+			if shaped(groups[:]) {
 				return true
 			}
 			continue
@@ -62,7 +63,7 @@ func CarriesNumber(s string) bool {
 		glued = glued && unseen(r)
 		switch {
 		case unicode.IsLetter(r):
-			run, groups = 0, [12]int{}
+			run, groups = 0, [4]int{}
 		case !unseen(r) && !unicode.IsSpace(r) && r != '.' && r != ',' && r != '_' && r != '·':
 			run = 0
 		}
@@ -75,17 +76,12 @@ func unseen(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me, unicode.Cc) && !unicode.IsSpace(r)
 }
 
-// regular reports whether the newest groups are a number as people write it in
-// groups of one length.
-func regular(groups []int) bool {
-	for _, length := range []int{3, 4, 6} {
-		same := true
-		for _, g := range groups[:numberDigits/length] {
-			same = same && g == length
-		}
-		if same {
-			return true
-		}
-	}
-	return false
+// shapes are how people write the number in groups: of one length, or as it is made up
+// of province (3), century and sex (1), year of birth (2) and a running number (6).
+// Each begins with the last group.
+var shapes = [][]int{{3, 3, 3, 3}, {4, 4, 4}, {6, 6}, {6, 3, 3}, {6, 2, 1, 3}, {9, 3}}
+
+// shaped reports whether the newest groups are a number as people write it.
+func shaped(groups []int) bool {
+	return slices.ContainsFunc(shapes, func(shape []int) bool { return slices.Equal(groups[:len(shape)], shape) })
 }

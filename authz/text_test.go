@@ -48,6 +48,10 @@ func TestCarriesNumber(t *testing.T) {
 		{"with dashes in groups", "099-304-000-017", true},
 		{"with slashes in two groups", "099304/000017", true},
 		{"with dashes in groups of four", "0993–0400–0017", true},
+		{"with dashes as it is made up", "099-3-04-000017", true},
+		{"province, year and the rest", "099-304-000017", true},
+		{"with a dash after the province", "HS 099–304000017", true},
+		{"in two halves over a slash and a blank", "099304 / 000017", true},
 		{"after a year", "2026/099-304-000-017", true},
 		{"of full width", "０９９３０４００００１７", true},
 		{"Arabic-Indic", "٠٩٩٣٠٤٠٠٠٠١٧", true},
@@ -62,6 +66,10 @@ func TestCarriesNumber(t *testing.T) {
 		{"a file of H05", "H05-230510-0012", false},
 		{"a date and a number", "số 15/2026/QĐ-UBND ngày 30/11/2026", false},
 		{"a telephone number", "0912 345 678", false},
+		{"a time to the minute", "2026-11-30 12:34", false},
+		{"a year and a long number", "HS-2026-00012345", false},
+		{"a day and a number", "20261130-0012", false},
+		{"a day and a short number", "230510-00123", false},
 	} {
 		if got := CarriesNumber(row.text); got != row.carries {
 			t.Errorf("%s: %q: got %v", row.name, row.text, got)
