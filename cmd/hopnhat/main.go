@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -112,9 +113,33 @@ func (c command) flagSet(e env) *flag.FlagSet {
 	f.SetOutput(e.err)
 	f.Usage = func() {
 		fmt.Fprintf(e.err, "%s\n\nUsage:\n  hopnhat %s\n\nExample:\n  %s\n\nFlags:\n", c.summary, c.usage, c.example)
-		f.PrintDefaults()
+		c.printFlags(e, f)
 	}
 	return f
+}
+
+// printFlags explains the flags of the command itself. Those that every key of the
+// configuration is, too, would bury them: they are explained where they matter most.
+func (c command) printFlags(e env, f *flag.FlagSet) {
+	keys := defaults().names()
+	if c.name == "config" || c.name == "serve" {
+		keys = nil
+	}
+	own := flag.NewFlagSet(f.Name(), flag.ContinueOnError)
+	own.SetOutput(e.err)
+	left := false
+	f.VisitAll(func(g *flag.Flag) {
+		if slices.Contains(keys, strings.ReplaceAll(g.Name, "-", "_")) {
+			left = true
+			return
+		}
+		own.Var(g.Value, g.Name, g.Usage)
+		own.Lookup(g.Name).DefValue = g.DefValue
+	})
+	own.PrintDefaults()
+	if left {
+		fmt.Fprint(e.err, "\nEach key of the configuration is a flag, too (--database, --state): see hopnhat config --help.\n")
+	}
 }
 
 // parse reads flags; words that are off end with the help, code 2.

@@ -189,6 +189,22 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s --help: code %d\n%s", c.name, code, out)
 		}
 	}
+	for _, row := range []struct {
+		name, want string
+		not        string
+		args       []string
+	}{
+		{"its own flags are not buried", "-count", "-argon2-kib", []string{"account", "enrol", "--help"}},
+		{"but every key where they matter", "-argon2-kib", "see hopnhat config --help", []string{"config", "--help"}},
+		{"nor said to be empty", "-database", "(default )", []string{"config", "--help"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			e, out := surroundings(nil)
+			if code := run(t.Context(), e, row.args); code != 0 || !strings.Contains(out.String(), row.want) || strings.Contains(out.String(), row.not) {
+				t.Errorf("code %d, want %q and not %q in:\n%s", code, row.want, row.not, out)
+			}
+		})
+	}
 	e, out := surroundings(nil)
 	if code := run(t.Context(), e, []string{"sevre"}); code != 2 || !strings.Contains(out.String(), `"serve"`) {
 		t.Errorf("code %d\n%s", code, out)

@@ -119,7 +119,12 @@ var migrateCommand = command{
 			return err
 		}
 		defer db.Close()
-		return db.Migrate(ctx, func(step string) { fmt.Fprintln(e.out, step) })
+		steps := 0
+		if err := db.Migrate(ctx, func(step string) { steps++; fmt.Fprintln(e.out, step) }); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "database %s: the schema is that of this program; %d steps were to do\n", sqldb.Redacted(c.Database), steps)
+		return nil
 	},
 }
 
@@ -278,7 +283,10 @@ func onAccount(kind audit.Type, action string, do func(ctx context.Context, p *p
 // change in the same commit.
 func (p *parts) onAccount(ctx context.Context, number string, change func(ctx context.Context, a identity.Account) (audit.Event, error)) error {
 	a, err := p.db.AccountOf(ctx, authz.PersonalNumber(authz.Typed(number)))
-	if err != nil {
+	switch {
+	case errors.Is(err, authz.ErrNotFound):
+		return errors.New("nobody has an account with this number; see hopnhat account enrol")
+	case err != nil:
 		return fmt.Errorf("the account: %w", err)
 	}
 	return p.administer(ctx, func(ctx context.Context) (audit.Event, error) { return change(ctx, a) })
