@@ -116,7 +116,7 @@ func TestDelegation(t *testing.T) {
 		})
 		t.Run("the person sees who acts for whom", func(t *testing.T) {
 			page := fetch(t, b, n.base+"/portal")
-			for _, text := range []string{"Ứng dụng app-back", "Thay mặt dịch vụ", "Ứng dụng app-front", "Hành động thay dịch vụ khác"} {
+			for _, text := range []string{"Ứng dụng app-back", "Thay mặt dịch vụ", "Ứng dụng app-front", "Làm thay dịch vụ khác"} {
 				if !strings.Contains(page, text) {
 					t.Errorf("her timeline has no %q", text)
 				}

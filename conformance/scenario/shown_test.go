@@ -328,7 +328,7 @@ func readByLawIsTold(t *testing.T, n *nation) {
 	}
 	there("silently, untold", ask("none"), "error=interaction_required")
 	page := arrive(t, b, ask(""))
-	if !strings.Contains(page, "Dữ liệu được cung cấp theo luật") || !strings.Contains(page, "Để mở hồ sơ thuế.") || strings.Count(page, `name="decision"`) != 1 || strings.Contains(page, "checkbox") {
+	if !strings.Contains(page, "Dữ\u00a0liệu được cung\u00a0cấp theo luật") || !strings.Contains(page, "Để mở hồ sơ thuế.") || strings.Count(page, `name="decision"`) != 1 || strings.Contains(page, "checkbox") {
 		t.Fatalf("the page is not the one that tells: %.2000s", page)
 	}
 	there("the button", open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, page, "agree")), "code=")
