@@ -24,6 +24,7 @@ type authorizationRow struct {
 	CreatedAt  time.Time  `gorm:"column:created_at"`
 	ExpiresAt  time.Time  `gorm:"column:expires_at"`
 	FinishedAt *time.Time `gorm:"column:finished_at"`
+	Refused    string     `gorm:"column:refused"`
 }
 
 func (authorizationRow) TableName() string { return "authorizations" }
@@ -42,7 +43,7 @@ func (db *DB) InsertPending(ctx context.Context, p provider.Pending) error {
 // Pending reads a request that waits, or waited.
 func (db *DB) Pending(ctx context.Context, id authz.AuthorizationID) (provider.Pending, error) {
 	var row authorizationRow
-	res := db.reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at FROM authorizations WHERE id = ?", string(id)).Scan(&row)
+	res := db.reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at, refused FROM authorizations WHERE id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
 		return provider.Pending{}, wrap("reading an authorization request", res.Error)
 	}
@@ -50,7 +51,7 @@ func (db *DB) Pending(ctx context.Context, id authz.AuthorizationID) (provider.P
 		return provider.Pending{}, authz.ErrNotFound
 	}
 	p := provider.Pending{
-		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: value(row.FinishedAt),
+		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: value(row.FinishedAt), Refused: row.Refused,
 	}
 	if err := json.Unmarshal(row.Request, &p.Request); err != nil {
 		return provider.Pending{}, wrap("decoding an authorization request", err)
@@ -59,9 +60,9 @@ func (db *DB) Pending(ctx context.Context, id authz.AuthorizationID) (provider.P
 }
 
 // FinishPending marks a request answered; only the first call does.
-func (db *DB) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time) error {
+func (db *DB) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time, refused string) error {
 	return oneRow("finishing an authorization request", db.writer(ctx).Exec(
-		"UPDATE authorizations SET finished_at = ? WHERE id = ? AND finished_at IS NULL", at.UTC(), string(id)))
+		"UPDATE authorizations SET finished_at = ?, refused = ? WHERE id = ? AND finished_at IS NULL", at.UTC(), refused, string(id)))
 }
 
 type grantRow struct {

@@ -48,7 +48,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"authorize: the request", func() error { _, err := db.Pending(ctx, "p"); return err }},
 			{"authorize: the session", func() error { _, err := db.SessionBySecret(ctx, authz.HashSecret(string(s.ID))); return err }},
 			{"authorize: the consents", func() error { _, err := db.Consents(ctx, subject, "app"); return err }},
-			{"authorize: the end", func() error { return db.FinishPending(ctx, "p", midday) }},
+			{"authorize: the end", func() error { return db.FinishPending(ctx, "p", midday, "") }},
 			{"login: by number", func() error { _, err := db.Credentials(ctx, "099000000003"); return err }},
 			{"login: by subject", func() error { _, err := db.CredentialsOf(ctx, subject); return err }},
 			{"login: an attempt", func() error {

@@ -63,7 +63,7 @@ func TestOfManyOneWins(t *testing.T) {
 			{"RFC 9449 §11.1: a proof is spent, with whatever assertion", func(ctx context.Context) error {
 				return db.Spend(ctx, clientauth.Assertion{Digest: []byte(authz.NewID()), Expires: midday, Proof: clientauth.Proof{Digest: []byte("another"), Expires: midday}})
 			}},
-			{"a pending authorization is finished", func(ctx context.Context) error { return db.FinishPending(ctx, "a", midday) }},
+			{"a pending authorization is finished", func(ctx context.Context) error { return db.FinishPending(ctx, "a", midday, "") }},
 			{"RFC 6238 §5.2: a one-time code is accepted", func(ctx context.Context) error { return db.AcceptCode(ctx, subject, 7) }},
 		} {
 			t.Run(row.name, func(t *testing.T) {

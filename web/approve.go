@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -90,9 +89,9 @@ func (s *Server) device(v *visit) error {
 	return v.follow(next)
 }
 
-// approvePage is what a person is asked for another device.
-func (s *Server) approvePage(v *visit, handle authz.AuthorizationID) (view.Approve, error) {
-	v.formPath = ApprovePath + "?" + url.Values{"a": {string(handle)}}.Encode()
+// approvePage is what a person is asked for another device, with what was wrong with
+// her answer before.
+func (s *Server) approvePage(v *visit, handle authz.AuthorizationID, r remark) (view.Approve, error) {
 	who, err := v.current()
 	if err != nil {
 		return view.Approve{}, err
@@ -117,6 +116,7 @@ func (s *Server) approvePage(v *visit, handle authz.AuthorizationID) (view.Appro
 		App:  app(n.Client), Person: who.Name, FromDevice: asked.Device.Channel == decoupled.Device,
 		Message: decoupled.Masked(asked.Device.Message, asked.Device.Symbol), Symbols: asked.Choices,
 		Minutes: s.minutesLeft(asked.Expires), Expires: asked.Expires,
+		Missing: r.Problem == notPicked, Changed: r.Problem == changedMeanwhile,
 	}
 	for _, item := range n.Items {
 		page.Wants = append(page.Wants, s.want(item.Release))
@@ -138,10 +138,13 @@ func (s *Server) want(r authz.Release) view.Want {
 func (s *Server) minutesLeft(until time.Time) int { return minutes(until.Sub(s.o.Now())) }
 
 func (s *Server) approveForm(v *visit) error {
-	page, err := s.approvePage(v, authz.AuthorizationID(v.c.Query("a")))
+	handle := authz.AuthorizationID(v.c.Query("a"))
+	r := v.remarkOf(handle, ApprovePath)
+	page, err := s.approvePage(v, handle, r)
 	if err != nil {
 		return err
 	}
+	v.told(r)
 	return v.show(page)
 }
 
@@ -160,19 +163,12 @@ func (s *Server) approve(v *visit) error {
 	default:
 		next, err = s.o.Provider.Disown(v.http, handle, decoupled.Declined)
 	}
-	if again := errors.Is(err, decoupled.ErrNotPicked); again || changed(err) {
-		page, err := s.approvePage(v, handle)
-		if err != nil {
-			return err
-		}
-		page.Missing, page.Changed = again, !again
-		v.c.Status(http.StatusUnprocessableEntity)
-		if page.Changed {
-			v.c.Status(http.StatusConflict)
-		}
-		return v.show(page)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, decoupled.ErrNotPicked):
+		return v.againOf(handle, ApprovePath, remark{Problem: notPicked})
+	case changed(err):
+		return v.againOf(handle, ApprovePath, remark{Problem: changedMeanwhile})
+	case err != nil:
 		return err
 	}
 	s.o.Answered()
@@ -194,7 +190,7 @@ func (s *Server) confirm(v *visit, handle authz.AuthorizationID) (provider.Next,
 		return provider.Next{}, redirect(errand{authorization: string(handle)}.done())
 	}
 	w, err := s.o.Provider.Waiting(v.ctx, handle)
-	if err != nil {
+	if err != nil && !errors.As(err, new(provider.Finished)) { // perhaps by this very answer, sent twice
 		return provider.Next{}, err
 	}
 	return s.o.Provider.Confirm(v.http, handle, v.field("symbol"), func(ctx context.Context) error {

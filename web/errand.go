@@ -104,7 +104,7 @@ func (e errand) cancel() string {
 // cancel sends the browser back to the app. Nobody but this browser and we know the
 // handle in the link, so nobody else can give up for it.
 func (s *Server) cancel(v *visit) error {
-	next, err := s.o.Provider.Decline(v.ctx, authz.AuthorizationID(v.c.Query("a")), nil)
+	next, err := s.o.Provider.Decline(v.http, authz.AuthorizationID(v.c.Query("a")), nil)
 	if err != nil {
 		return err
 	}
@@ -122,8 +122,19 @@ type remark struct {
 	Problem string        `json:"p"`
 	Wait    time.Duration `json:"w,omitempty"` // before another try
 	Number  string        `json:"n,omitempty"`
-	Expires int64         `json:"e"`
+	// Ticked is what she had ticked on a page of consent, Notice the digest of what she
+	// read there: what she ticked holds for nothing else.
+	Ticked  []string `json:"t,omitempty"`
+	Notice  string   `json:"d,omitempty"`
+	Expires int64    `json:"e"`
 }
+
+// Remarks that have no text of their own in view: the page is another than the one that
+// was answered, or no symbol was picked.
+const (
+	changedMeanwhile = "changed"
+	notPicked        = "symbol"
+)
 
 // remarks is how long one is shown.
 const remarks = 10 * time.Minute
@@ -144,6 +155,23 @@ func (v *visit) sealed(page string, r remark) (string, error) {
 	return v.s.o.Forms.Seal(v.binding, page, raw), err
 }
 
+// againOf shows a page of an app's request once more, with a remark that holds for
+// that request alone.
+func (v *visit) againOf(id authz.AuthorizationID, page string, r remark) error {
+	sealed, err := v.sealed(pageOf(id, page), r)
+	if err != nil {
+		return err
+	}
+	return errand{authorization: string(id), locale: v.asked}.step(page, "remark", sealed)
+}
+
+// remarkOf is the remark of againOf.
+func (v *visit) remarkOf(id authz.AuthorizationID, page string) remark {
+	return v.remark(pageOf(id, page))
+}
+
+func pageOf(id authz.AuthorizationID, page string) string { return page + " " + string(id) }
+
 // remark is the one in the address; that of another browser or page, or an old one,
 // is as good as none.
 func (v *visit) remark(page string) remark {
@@ -161,6 +189,8 @@ func (r remark) status() int {
 	switch {
 	case r.Problem == "":
 		return http.StatusOK
+	case r.Problem == changedMeanwhile:
+		return http.StatusConflict
 	case r.Problem == string(view.SignInBusy):
 		return http.StatusServiceUnavailable
 	case r.Wait > 0:

@@ -5,9 +5,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -262,17 +263,29 @@ func (s *Server) notice(ctx context.Context, w provider.Waiting, who *session.Se
 	return n, err
 }
 
-// consentPage is what a person is asked for a pending authorization.
-func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session, ticked map[string]bool) (view.Consent, error) {
+// consentPath is the page that asks for consent.
+const consentPath = "/consent"
+
+// consentPage is what a person is asked for a pending authorization, with what was
+// wrong with her answer before.
+func (s *Server) consentPage(v *visit, w provider.Waiting, who *session.Session, r remark) (view.Consent, error) {
 	v.leadsAway()
-	v.formPath = "/consent?" + url.Values{"a": {string(w.ID)}}.Encode()
 	n, err := s.notice(v.ctx, w, who, v.lang)
 	if err != nil {
 		return view.Consent{}, err
 	}
+	ticked := map[string]bool{}
+	if r.Notice == n.Digest() {
+		for _, id := range r.Ticked {
+			ticked[id] = true
+		}
+	}
 	page := view.Consent{
-		Form: view.Form{Action: "/consent", Hidden: append([]view.Field{{Name: "a", Value: string(w.ID)}}, v.shownFields(who, "consent "+string(w.ID), n)...)},
+		Form: view.Form{Action: consentPath, Hidden: append([]view.Field{{Name: "a", Value: string(w.ID)}}, v.shownFields(who, "consent "+string(w.ID), n)...)},
 		App:  app(n.Client), Person: who.Name, Level: int(n.Level),
+	}
+	if page.Changed = r.Problem == changedMeanwhile; !page.Changed {
+		page.Problem = view.ConsentProblem(r.Problem)
 	}
 	for _, old := range n.Kept {
 		page.Kept = append(page.Kept, s.want(old))
@@ -370,10 +383,12 @@ func (s *Server) consentForm(v *visit) error {
 	if who == nil {
 		return redirect(errand{authorization: string(w.ID)}.done())
 	}
-	page, err := s.consentPage(v, w, who, nil)
+	r := v.remarkOf(w.ID, consentPath)
+	page, err := s.consentPage(v, w, who, r)
 	if err != nil {
 		return err
 	}
+	v.told(r)
 	return v.show(page)
 }
 
@@ -406,6 +421,9 @@ func (s *Server) consent(v *visit) error {
 		return err
 	}
 	w, err := s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(v.field("a")))
+	if errors.As(err, new(provider.Finished)) { // perhaps by this very answer, sent twice
+		w, err = provider.Waiting{ID: authz.AuthorizationID(v.field("a"))}, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -431,8 +449,10 @@ func (s *Server) consent(v *visit) error {
 	for _, id := range v.c.Request().PostArgs().PeekMulti("item") {
 		ticked[string(id)] = true
 	}
+	items := slices.Sorted(maps.Keys(ticked))
+	said := strings.Join(append([]string{digest, string(lang)}, items...), "\n")
 	var logIt []func(context.Context) error
-	next, err := s.o.Provider.Approve(v.http, w.ID, func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
+	next, err := s.o.Provider.Approve(v.http, w.ID, said, func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
 		answer.Session, answer.ACR, answer.Ticked = in.ID, in.Level.ACR(), ticked
 		if answer.Question, err = s.question(ctx, w, in.Subject, in.Level, lang); err != nil {
 			return nil, err
@@ -447,22 +467,23 @@ func (s *Server) consent(v *visit) error {
 	case errors.Is(err, consent.ErrRequiredMissing):
 		problem = view.ConsentRequiredMissing
 	case changed(err):
-		return s.consentAnew(v, w, who)
+		return v.againOf(w.ID, consentPath, remark{Problem: changedMeanwhile})
 	case err != nil:
 		return err
 	}
 	if problem != "" {
-		page, err := s.consentPage(v, w, who, ticked)
-		if err != nil {
-			return err
+		r := remark{Problem: string(problem), Notice: digest, Ticked: items}
+		if size := len(strings.Join(items, "")); size > maxTicked {
+			r.Ticked = nil
 		}
-		page.Problem = problem
-		v.c.Status(http.StatusUnprocessableEntity)
-		return v.show(page)
+		return v.againOf(w.ID, consentPath, r)
 	}
 	v.logAll(logIt)
 	return v.follow(next)
 }
+
+// maxTicked bounds what was ticked and is carried along in an address.
+const maxTicked = 2048
 
 // logAll puts events whose rows are committed into the log. A failure leaves
 // rows without an entry, which the recorder's next sweep logs.
@@ -480,21 +501,9 @@ func changed(err error) bool {
 	return errors.Is(err, consent.ErrChanged) || errors.Is(err, consent.ErrAppGone)
 }
 
-// consentAnew shows the page as it is now to somebody whose answer was to another.
-// What she ticked there does not count here.
-func (s *Server) consentAnew(v *visit, w provider.Waiting, who *session.Session) error {
-	page, err := s.consentPage(v, w, who, nil)
-	if err != nil {
-		return err
-	}
-	page.Changed = true
-	v.c.Status(http.StatusConflict)
-	return v.show(page)
-}
-
 func (s *Server) decline(v *visit, w provider.Waiting, who *session.Session, answer consent.Answer, lang view.Lang) error {
 	var logIt []func(context.Context) error
-	next, err := s.o.Provider.Decline(v.ctx, w.ID, func(ctx context.Context) (err error) {
+	next, err := s.o.Provider.Decline(v.http, w.ID, func(ctx context.Context) (err error) {
 		if answer.Question, err = s.question(ctx, w, who.Subject, who.Level, lang); err != nil {
 			return err
 		}
@@ -502,7 +511,7 @@ func (s *Server) decline(v *visit, w provider.Waiting, who *session.Session, ans
 		return err
 	})
 	if changed(err) {
-		return s.consentAnew(v, w, who)
+		return v.againOf(w.ID, consentPath, remark{Problem: changedMeanwhile})
 	}
 	if err != nil {
 		return err

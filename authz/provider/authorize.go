@@ -85,10 +85,17 @@ func (p *Provider) admit(r *http.Request) error {
 // after a page has done its part.
 func (p *Provider) Resume(r *http.Request, id authz.AuthorizationID) (Next, error) {
 	pending, client, err := p.open(r.Context(), id)
-	if err != nil {
-		return Next{}, err
+	var next Next
+	if err == nil {
+		next, err = p.step(r, pending, client)
 	}
-	return p.step(r, pending, client)
+	if err != nil { // the form that led here was sent twice?
+		next, err = p.sameCode(r, id, "", err)
+	}
+	if err != nil {
+		next, err = p.sameRefusal(r.Context(), id, err)
+	}
+	return next, err
 }
 
 func authorizeForm(r *http.Request) (url.Values, error) {
@@ -199,7 +206,7 @@ func (p *Provider) step(r *http.Request, pending Pending, client *clientauth.Reg
 	switch outcome.Kind {
 	case interaction.Answer:
 		signedIn.Level = outcome.Level
-		return p.issue(ctx, pending, client, signedIn, granted, nil)
+		return p.issue(ctx, pending, client, signedIn, "", granted, nil)
 	case interaction.Refuse:
 		return p.Refuse(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
 	default:
@@ -248,8 +255,21 @@ func (p *Provider) page(ctx context.Context, pending Pending, kind interaction.K
 
 // Approve issues the code after the person has agreed. record writes what she
 // decided, in the transaction that stores the grant, and returns the releases it
-// grants: one commit for both.
-func (p *Provider) Approve(r *http.Request, id authz.AuthorizationID, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (Next, error) {
+// grants: one commit for both. said is her answer in one text: sent twice it leads
+// where it led first, and is recorded once.
+func (p *Provider) Approve(r *http.Request, id authz.AuthorizationID, said string, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (Next, error) {
+	said = "agree " + said // never that of a step without a page
+	next, err := p.approve(r, id, said, record)
+	if err != nil {
+		next, err = p.sameCode(r, id, said, err)
+	}
+	if err != nil {
+		next, err = p.sameEnd(r, id, err)
+	}
+	return next, err
+}
+
+func (p *Provider) approve(r *http.Request, id authz.AuthorizationID, said string, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (Next, error) {
 	ctx := r.Context()
 	pending, client, err := p.open(ctx, id)
 	if err != nil {
@@ -270,17 +290,29 @@ func (p *Provider) Approve(r *http.Request, id authz.AuthorizationID, record fun
 	default: // the session ended meanwhile, or grew too old
 		return p.page(ctx, pending, outcome.Kind)
 	}
-	said := signedIn
-	said.Level = outcome.Level
+	who := signedIn
+	who.Level = outcome.Level
 	waiting := Waiting{ID: id, Client: client.Client, Request: pending.Request, Expires: pending.Expires}
-	return p.issue(ctx, pending, client, said, nil, func(ctx context.Context) ([]authz.Release, error) {
+	return p.issue(ctx, pending, client, who, said, nil, func(ctx context.Context) ([]authz.Release, error) {
 		return record(ctx, waiting, signedIn)
 	})
 }
 
 // Decline answers access_denied to the app and ends the pending authorization.
-// record writes the refusal in the same transaction; it may be nil.
-func (p *Provider) Decline(ctx context.Context, id authz.AuthorizationID, record func(ctx context.Context) error) (Next, error) {
+// record writes the refusal in the same transaction; it may be nil. Asked for twice,
+// it is answered twice, and recorded once.
+func (p *Provider) Decline(r *http.Request, id authz.AuthorizationID, record func(ctx context.Context) error) (Next, error) {
+	next, err := p.decline(r.Context(), id, record)
+	if err != nil {
+		next, err = p.sameRefusal(r.Context(), id, err)
+	}
+	if err != nil {
+		next, err = p.sameEnd(r, id, err)
+	}
+	return next, err
+}
+
+func (p *Provider) decline(ctx context.Context, id authz.AuthorizationID, record func(ctx context.Context) error) (Next, error) {
 	pending, _, err := p.open(ctx, id)
 	if err != nil {
 		return Next{}, err
@@ -293,7 +325,7 @@ func (p *Provider) Decline(ctx context.Context, id authz.AuthorizationID, record
 		return p.Refuse(ctx, pending, refusal)
 	}
 	err = p.o.Grants.Tx(ctx, func(ctx context.Context) error {
-		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now()); err != nil {
+		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now(), refusal.Parameters().Encode()); err != nil {
 			return err
 		}
 		return record(ctx)
@@ -315,7 +347,7 @@ func (p *Provider) Refuse(ctx context.Context, pending Pending, refusal *authz.E
 		return p.denyDecoupled(ctx, pending, because, SignedIn{}, nil)
 	}
 	if pending.ID != "" {
-		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now()); err != nil {
+		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now(), refusal.Parameters().Encode()); err != nil {
 			return Next{}, p.finishError(err)
 		}
 	}

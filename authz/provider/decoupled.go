@@ -69,7 +69,7 @@ func (p *Provider) issueDecoupled(ctx context.Context, pending Pending, client *
 		grant.CodeExpires = pending.Expires
 	}
 	err := p.o.Grants.Tx(ctx, func(ctx context.Context) error {
-		if err := p.o.Grants.FinishPending(ctx, pending.ID, now); err != nil {
+		if err := p.o.Grants.FinishPending(ctx, pending.ID, now, ""); err != nil {
 			return err
 		}
 		if err := p.o.Approvals.Approve(ctx, pending.ID, s.Subject); err != nil {
@@ -120,7 +120,7 @@ func (p *Provider) denyDecoupled(ctx context.Context, pending Pending, because d
 		actor.Subject = found.Subject
 	}
 	err = p.o.Approvals.Deny(ctx, pending.ID, actor.Subject, because, client.Client, actor.Level.ACR(), func(ctx context.Context) error {
-		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now()); err != nil || record == nil {
+		if err := p.o.Grants.FinishPending(ctx, pending.ID, p.now(), ""); err != nil || record == nil {
 			return err
 		}
 		return record(ctx)
@@ -190,7 +190,7 @@ func (p *Provider) Approvals(ctx context.Context, subject authz.Subject) ([]Appr
 func (p *Provider) Confirm(r *http.Request, handle authz.AuthorizationID, picked string, same func(context.Context) error) (Next, error) {
 	pending, client, signedIn, outcome, err := p.answering(r, handle)
 	if err != nil {
-		return Next{}, err
+		return p.sameEnd(r, handle, err)
 	}
 	if outcome.Kind == interaction.Approve {
 		var differs error
@@ -201,28 +201,46 @@ func (p *Provider) Confirm(r *http.Request, handle authz.AuthorizationID, picked
 		case differs != nil:
 			return Next{}, differs
 		case errors.Is(err, decoupled.ErrWrongSymbol):
-			return p.denyDecoupled(r.Context(), pending, decoupled.WrongSymbol, signedIn, nil)
+			return p.deny(r, handle, pending, decoupled.WrongSymbol, signedIn)
 		case errors.Is(err, decoupled.ErrNotPicked):
 			return Next{}, err
-		case errors.Is(err, decoupled.ErrOver), errors.Is(err, authz.ErrNotFound):
+		case errors.Is(err, decoupled.ErrOver): // by the same form, sent twice at once?
+			if pending, client, err = p.open(r.Context(), handle); err != nil {
+				return p.sameEnd(r, handle, err)
+			}
+		case errors.Is(err, authz.ErrNotFound):
 			return Next{}, p.finishError(authz.ErrConflict)
 		case err != nil:
 			return Next{}, authz.AsError(err)
 		}
 	}
-	return p.step(r, pending, client)
+	next, err := p.step(r, pending, client)
+	if err != nil {
+		return p.sameEnd(r, handle, err)
+	}
+	return next, nil
 }
 
 // Disown denies a request in the name of the person who is signed in.
 func (p *Provider) Disown(r *http.Request, handle authz.AuthorizationID, because decoupled.Reason) (Next, error) {
 	pending, client, signedIn, outcome, err := p.answering(r, handle)
 	if err != nil {
-		return Next{}, err
+		return p.sameEnd(r, handle, err)
 	}
 	if outcome.Kind != interaction.Approve && outcome.Kind != interaction.Consent && outcome.Kind != interaction.Answer {
 		return p.step(r, pending, client)
 	}
-	return p.denyDecoupled(r.Context(), pending, because, signedIn, nil)
+	return p.deny(r, handle, pending, because, signedIn)
+}
+
+// deny denies a request in the name of the person who is signed in; who says so twice
+// is shown the end once more.
+func (p *Provider) deny(r *http.Request, handle authz.AuthorizationID, pending Pending, because decoupled.Reason, signedIn SignedIn) (Next, error) {
+	next, err := p.denyDecoupled(r.Context(), pending, because, signedIn, nil)
+	if err != nil {
+		return p.sameEnd(r, handle, err)
+	}
+	return next, nil
 }
 
 // answering finds a request that a person answers, and what comes next for it.

@@ -3,6 +3,7 @@ package provider_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -150,7 +151,8 @@ func TestDecoupledTokens(t *testing.T) {
 			case "confirm":
 				next, err := a.Confirm(get("/approve"), handle, symbol, unchanged)
 				if err == nil && strings.HasSuffix(next.Location, "result=approved") {
-					if !a.signedIn || !live || over {
+					// Who approves twice reads so twice.
+					if !a.signedIn || !approved && (!live || over) {
 						t.Fatal("approved by nobody, too late, or after it was over")
 					}
 					approved, over = true, true
@@ -186,6 +188,61 @@ func TestDecoupledTokens(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTheSameApprovalTwice: whoever answers for another device twice reads twice how it
+// ended, for a moment; another person does not.
+func TestTheSameApprovalTwice(t *testing.T) {
+	for _, row := range []struct {
+		name, result string
+		answer       func(a *apart, handle authz.AuthorizationID, right, wrong string) (provider.Next, error)
+	}{
+		{"approving", "approved", func(a *apart, handle authz.AuthorizationID, right, _ string) (provider.Next, error) {
+			return a.Confirm(get("/approve"), handle, right, unchanged)
+		}},
+		{"a wrong symbol", "wrong_symbol", func(a *apart, handle authz.AuthorizationID, _, wrong string) (provider.Next, error) {
+			return a.Confirm(get("/approve"), handle, wrong, unchanged)
+		}},
+		{"it was not she", "not_me", func(a *apart, handle authz.AuthorizationID, _, _ string) (provider.Next, error) {
+			return a.Disown(get("/approve"), handle, decoupled.NotMe)
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a := newApart(t)
+			body := said(a.post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
+			right, _ := body["binding_number"].(string)
+			list, err := a.Approvals(t.Context(), "p")
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%v, %v", list, err)
+			}
+			handle := list[0].ID
+			shown, err := a.Approval(t.Context(), handle, "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wrong := shown.Choices[0]
+			if wrong == right {
+				wrong = shown.Choices[1]
+			}
+			for range 2 {
+				if next, err := row.answer(a, handle, right, wrong); err != nil || !strings.HasSuffix(next.Location, "result="+row.result) {
+					t.Fatalf("got %v, %v", next, err)
+				}
+			}
+			if staged := len(a.staged); staged > 1 {
+				t.Errorf("%d events", staged)
+			}
+			person := a.person
+			a.person = "another"
+			if next, err := row.answer(a, handle, right, wrong); !errors.As(err, new(provider.Finished)) {
+				t.Errorf("another person: %v, %v", next, err)
+			}
+			a.person, a.now = person, a.now.Add(time.Minute)
+			if next, err := row.answer(a, handle, right, wrong); !errors.As(err, new(provider.Finished)) {
+				t.Errorf("a minute later: %v, %v", next, err)
+			}
+		})
+	}
 }
 
 // TestDecoupledOutage: when the database does not answer, neither does the

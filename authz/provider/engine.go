@@ -95,7 +95,8 @@ type unit struct {
 	client *clientauth.Registered
 	// grant is the grant a code or refresh token led to.
 	grant *Grant
-	// code is the code that was made, hash its stored form.
+	// code is the code to hand out, which is made if there is none, hash its stored
+	// form.
 	code string
 	hash []byte
 	// spend is set when the code is to be redeemed, rotate when the refresh
@@ -290,7 +291,9 @@ func (unitStrategy) AuthorizeCodeSignature(ctx context.Context, code string) str
 
 func (unitStrategy) GenerateAuthorizeCode(ctx context.Context, _ fosite.Requester) (string, string, error) {
 	u := unitOf(ctx)
-	u.code = authz.NewSecret()
+	if u.code == "" {
+		u.code = authz.NewSecret()
+	}
 	u.hash = authz.HashSecret(u.code)
 	return u.code, placeholder, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -373,7 +374,7 @@ func TestPostedRequest(t *testing.T) {
 }
 
 // TestGoingBack: a request can be opened again until it was answered; then it says
-// that it was, whoever asks, and gives nothing.
+// that it was, whoever asks, and gives nothing new.
 func TestGoingBack(t *testing.T) {
 	w := newWorld(t)
 	w.signedIn = false
@@ -396,12 +397,16 @@ func TestGoingBack(t *testing.T) {
 	if next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), handle); err != nil || !strings.Contains(next.Location, "code=") {
 		t.Fatalf("%v, %v", next, err)
 	}
+	w.now = w.now.Add(time.Minute) // no double tap
 	for name, again := range map[string]func() error{
-		"the page":   func() error { _, err := w.Waiting(t.Context(), handle); return err },
-		"the step":   func() error { _, err := w.Resume(httptest.NewRequest(http.MethodGet, "/", nil), handle); return err },
-		"the answer": func() error { _, err := w.Decline(t.Context(), handle, nil); return err },
+		"the page": func() error { _, err := w.Waiting(t.Context(), handle); return err },
+		"the step": func() error { _, err := w.Resume(httptest.NewRequest(http.MethodGet, "/", nil), handle); return err },
+		"the answer": func() error {
+			_, err := w.Decline(httptest.NewRequest(http.MethodGet, "/", nil), handle, nil)
+			return err
+		},
 		"the consent": func() error {
-			_, err := w.Approve(httptest.NewRequest(http.MethodPost, "/", nil), handle, func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error) { return nil, nil })
+			_, err := w.Approve(httptest.NewRequest(http.MethodPost, "/", nil), handle, "", func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error) { return nil, nil })
 			return err
 		},
 	} {
@@ -415,6 +420,102 @@ func TestGoingBack(t *testing.T) {
 	}
 	if _, err := w.Waiting(t.Context(), handle+"x"); !errors.Is(err, provider.ErrGone) {
 		t.Errorf("a made-up handle: %v", err)
+	}
+}
+
+// TestTheSameAnswerTwice: a browser drops the answer to what is pressed again, and
+// shows that to the second press. Which leads where the first led, for a moment, in the
+// same session, if it says the same; there is one grant, one record, and one code,
+// that is good once (RFC 6749 §4.1.2).
+func TestTheSameAnswerTwice(t *testing.T) {
+	type taps struct {
+		*world
+		handle  authz.AuthorizationID
+		records int
+	}
+	agree := func(said string) func(*taps) (provider.Next, error) {
+		return func(w *taps) (provider.Next, error) {
+			return w.Approve(httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, said, func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error) {
+				w.records++
+				return nil, nil
+			})
+		}
+	}
+	decline := func(w *taps) (provider.Next, error) {
+		return w.Decline(httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, func(context.Context) error { w.records++; return nil })
+	}
+	cancel := func(w *taps) (provider.Next, error) {
+		return w.Decline(httptest.NewRequest(http.MethodGet, "/signin/cancel", nil), w.handle, nil)
+	}
+	resume := func(w *taps) (provider.Next, error) {
+		return w.Resume(httptest.NewRequest(http.MethodGet, "/authorize/resume", nil), w.handle)
+	}
+	for _, row := range []struct {
+		name          string
+		ask           []string
+		first, second func(*taps) (provider.Next, error)
+		between       func(*taps)
+		same          bool
+	}{
+		{"agreeing", nil, agree("a"), agree("a"), nil, true},
+		{"agreeing, answered by a form", []string{"response_mode", "form_post"}, agree("a"), agree("a"), nil, true},
+		{"the step after a code was typed", nil, resume, resume, nil, true},
+		{"declining", nil, decline, decline, nil, true},
+		{"giving up", nil, cancel, cancel, nil, true},
+		{"giving up after declining", nil, decline, cancel, nil, true},
+		{"agreeing to something else", nil, agree("a"), agree("b"), nil, false},
+		{"agreeing after declining", nil, decline, agree("a"), nil, false},
+		{"declining after agreeing", nil, agree("a"), decline, nil, false},
+		{"giving up after agreeing", nil, agree("a"), cancel, nil, false},
+		{"going on after agreeing", nil, agree("a"), resume, nil, false},
+		{"a minute later", nil, agree("a"), agree("a"), func(w *taps) { w.now = w.now.Add(time.Minute) }, false},
+		{"giving up a minute later", nil, cancel, cancel, func(w *taps) { w.now = w.now.Add(time.Minute) }, false},
+		{"signed out meanwhile", nil, agree("a"), agree("a"), func(w *taps) { w.signedIn = false }, false},
+		{"another session", nil, agree("a"), agree("a"), func(w *taps) { w.session = "another" }, false},
+		{"the code was redeemed", nil, agree("a"), agree("a"), func(w *taps) {
+			for id, g := range w.memory.grants {
+				g.CodeSpent = w.now
+				w.memory.grants[id] = g
+			}
+		}, false},
+		{"the grant was ended", nil, agree("a"), agree("a"), func(w *taps) {
+			for id, g := range w.memory.grants {
+				g.Revoked = w.now
+				w.memory.grants[id] = g
+			}
+		}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := &taps{world: newWorld(t)}
+			w.signedIn = false
+			next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization(row.ask...).Encode(), nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, err := url.Parse(next.Location)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.handle, w.signedIn = authz.AuthorizationID(u.Query().Get("a")), true
+			first, err := row.first(w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records, grants := w.records, len(w.memory.grants)
+			if row.between != nil {
+				row.between(w)
+			}
+			second, err := row.second(w)
+			switch finished := new(provider.Finished); {
+			case row.same && (err != nil || !reflect.DeepEqual(first, second)):
+				t.Errorf("got %v, %v, want %v", second, err, first)
+			case !row.same && (!errors.As(err, finished) || finished.Client == nil):
+				t.Errorf("got %v, %v, want to be told that it is over", second, err)
+			}
+			if w.records != records || len(w.memory.grants) != grants {
+				t.Errorf("%d records and %d grants, were %d and %d", w.records, len(w.memory.grants), records, grants)
+			}
+		})
 	}
 }
 

@@ -17,8 +17,10 @@ type Pending struct {
 	Request request.Authorization
 	Created time.Time
 	Expires time.Time
-	// Finished is set when the request was answered; zero until then.
+	// Finished is set when the request was answered; zero until then. Refused is what
+	// the app was answered if that was a refusal, as a query.
 	Finished time.Time
+	Refused  string
 }
 
 // Grant is one approval given to one client. Its row carries the code, the
@@ -95,12 +97,13 @@ type Grants interface {
 	InsertPending(ctx context.Context, p Pending) error
 	// Pending reads a request, finished and expired ones included.
 	Pending(ctx context.Context, id authz.AuthorizationID) (Pending, error)
-	// FinishPending marks a request answered. Of any number of calls for one id
-	// exactly one returns nil, the others authz.ErrConflict.
-	FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time) error
+	// FinishPending marks a request answered, and notes the refusal if it was one. Of
+	// any number of calls for one id exactly one returns nil, the others
+	// authz.ErrConflict.
+	FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time, refused string) error
 
-	// InsertGrant stores a grant with its code, or, of the implicit flow, without
-	// one and with CodeSpent set.
+	// InsertGrant stores a grant with its code. Of the implicit flow CodeSpent is set,
+	// and the code is none or was never handed out.
 	InsertGrant(ctx context.Context, g Grant) error
 	// GrantByCode finds the grant of a code, whatever its state.
 	GrantByCode(ctx context.Context, codeHash []byte) (Grant, error)

@@ -14,13 +14,17 @@ import (
 
 // issue makes the code and what else the browser carries, and stores the grant,
 // together with the end of the pending authorization and what record writes: one
-// commit.
-func (p *Provider) issue(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (Next, error) {
+// commit. said is what the person answered on a page, for [Provider.codeOf].
+func (p *Provider) issue(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, said string, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (Next, error) {
 	if pending.Request.Decoupled {
 		return p.issueDecoupled(ctx, pending, client, s, granted, record)
 	}
 	now := p.now().UTC()
 	u := &unit{client: client, now: now}
+	if pending.ID != "" {
+		u.code = p.codeOf(pending.ID, s.ID, said)
+		u.hash = authz.HashSecret(u.code)
+	}
 	answer := url.Values{}
 	if pending.Request.HasCode() {
 		code, refusal := p.engineCode(withUnit(ctx, u), pending.Request, s)
@@ -40,7 +44,7 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 	}
 	write := func(ctx context.Context) error {
 		if pending.ID != "" {
-			if err := p.o.Grants.FinishPending(ctx, pending.ID, now); err != nil {
+			if err := p.o.Grants.FinishPending(ctx, pending.ID, now, ""); err != nil {
 				return err
 			}
 		}

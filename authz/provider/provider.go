@@ -178,6 +178,7 @@ type Provider struct {
 	opaque   opaqueKey
 	fetching fetches
 	handles  []byte // key of the handles of pending authorizations
+	codes    []byte // key of the codes of those
 	browser  browserKey
 	logouts  logoutKey
 	refused  tally.Counter[authz.Code]
@@ -258,6 +259,9 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	}
 	if p.handles, err = o.Ring.Derive(ctx, keys.Secrets, "authorization handles"); err != nil {
 		return nil, fmt.Errorf("deriving the key of authorization handles: %w", err)
+	}
+	if p.codes, err = o.Ring.Derive(ctx, keys.Secrets, "authorization codes"); err != nil {
+		return nil, fmt.Errorf("deriving the key of authorization codes: %w", err)
 	}
 	if p.browser, err = o.Ring.Derive(ctx, keys.Secrets, "browser states"); err != nil {
 		return nil, fmt.Errorf("deriving the key of browser states: %w", err)

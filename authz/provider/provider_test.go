@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -73,14 +74,14 @@ func (m *memory) Pending(_ context.Context, id authz.AuthorizationID) (p provide
 	return p, err
 }
 
-func (m *memory) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time) error {
+func (m *memory) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time, refused string) error {
 	return m.do(func() error {
 		p := m.pending[id]
 		if !p.Finished.IsZero() {
 			return authz.ErrConflict
 		}
-		undoing(ctx, func() { p.Finished = time.Time{}; m.pending[id] = p })
-		p.Finished = at
+		undoing(ctx, func() { p.Finished, p.Refused = time.Time{}, ""; m.pending[id] = p })
+		p.Finished, p.Refused = at, refused
 		m.pending[id] = p
 		return nil
 	})
@@ -252,6 +253,7 @@ type world struct {
 	memory   *memory
 	app      *authz.Client
 	signedIn bool
+	session  authz.SessionID // "s" if empty
 	register register
 	// holder is whose tokens are bound to its key; nil has bearer tokens.
 	holder *ecdsa.PrivateKey
@@ -283,7 +285,7 @@ func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, err
 }
 
 func (w *world) Current(*http.Request) (provider.SignedIn, bool, error) {
-	return provider.SignedIn{ID: "s", Subject: w.person, AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: w.level, Reachable: 2}, w.signedIn, nil
+	return provider.SignedIn{ID: cmp.Or(w.session, "s"), Subject: w.person, AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: w.level, Reachable: 2}, w.signedIn, nil
 }
 
 func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) {

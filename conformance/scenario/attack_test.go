@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +41,7 @@ func attacks(t *testing.T, n *nation) {
 	t.Run("ids that are none", func(t *testing.T) { oddIDs(t, n, v) })
 	t.Run("a planted cookie is worth nothing", func(t *testing.T) { fixation(t, n) })
 	t.Run("a form that is sent twice begins one session", func(t *testing.T) { doubleTap(t, n) })
+	t.Run("an answer that is sent twice is one", func(t *testing.T) { doubleAnswer(t, n) })
 	t.Run("what can only be one number is taken", func(t *testing.T) { pasted(t, n) })
 	t.Run("nothing outlives a sign-out", func(t *testing.T) { afterwards(t, n) })
 	t.Run("a second person ends the session of the first", func(t *testing.T) { oneAtATime(t, n) })
@@ -180,6 +183,71 @@ func doubleTap(t *testing.T, n *nation) {
 	b.Jar.SetCookies(home, []*http.Cookie{{Name: "hn_browser", Value: binding, Path: "/"}}) // as it was
 	if a := open(t, b, http.MethodPost, n.base+"/signin/code", form); a.header.Get("Location") == "/portal/sessions" {
 		t.Error("the form signs in after the sign-out")
+	}
+}
+
+// doubleAnswer: whoever agrees twice, at once, is led to the app each time with the one
+// code, which is good once; whoever declines twice likewise with the refusal. Either is
+// recorded once. A mistake is a page that can be reloaded.
+func doubleAnswer(t *testing.T, n *nation) {
+	b := signedIn(t, n, n.someone(t))
+	verifier := random() + random()
+	begun := func() url.Values {
+		ask := n.app.request(verifier, civilDetail)
+		ask.Set("prompt", "consent")
+		pushed := n.app.call(t, "/par", ask)
+		a := open(t, b, http.MethodGet, n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil)
+		return answerTo(t, fetch(t, b, a.header.Get("Location")), "agree")
+	}
+	taps := func(form url.Values) (ends []string) {
+		answers := make(chan answer, 3)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() { answers <- open(t, b, http.MethodPost, n.base+"/consent", form) })
+		}
+		all.Wait()
+		close(answers)
+		for a := range answers {
+			if a.status != http.StatusSeeOther {
+				t.Errorf("a tap was answered %d", a.status)
+			}
+			ends = append(ends, a.header.Get("Location"))
+		}
+		return slices.Compact(ends)
+	}
+	form := begun()
+	empty := maps.Clone(form)
+	empty.Del("item")
+	a := open(t, b, http.MethodPost, n.base+"/consent", empty)
+	if page := a.header.Get("Location"); a.status != http.StatusSeeOther || !strings.HasPrefix(page, "/consent?") {
+		t.Errorf("an empty answer was answered %d to %q", a.status, page)
+	}
+	for range 2 {
+		if again := open(t, b, http.MethodGet, n.base+a.header.Get("Location"), nil); again.status != http.StatusUnprocessableEntity || !strings.Contains(again.raw, `role="alert"`) {
+			t.Errorf("the page that says so: %d", again.status)
+		}
+	}
+	agreed := taps(form)
+	if len(agreed) != 1 || !strings.HasPrefix(agreed[0], n.app.redirect) || !strings.Contains(agreed[0], "code=") {
+		t.Fatalf("agreeing leads to %q", agreed)
+	}
+	if records := strings.Count(fetch(t, b, n.base+"/portal/consents"), "/withdraw"); records != 1 {
+		t.Errorf("%d consents", records)
+	}
+	to, err := url.Parse(agreed[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := n.app.exchange(t, to.Query().Get("code"), verifier); a.status != http.StatusOK {
+		t.Errorf("the code is answered %d %s", a.status, a.raw)
+	}
+	if a := open(t, b, http.MethodPost, n.base+"/consent", form); a.status != http.StatusGone {
+		t.Errorf("after the code was redeemed a tap is answered %d to %q", a.status, a.header.Get("Location"))
+	}
+	form = begun()
+	form.Set("decision", "decline")
+	if ends := taps(form); len(ends) != 1 || !strings.HasPrefix(ends[0], n.app.redirect) || !strings.Contains(ends[0], "error=access_denied") {
+		t.Errorf("declining leads to %q", ends)
 	}
 }
 

@@ -79,6 +79,16 @@ func arrive(t *testing.T, b *http.Client, a answer) string {
 	return a.raw
 }
 
+// anew is the page that the form of a page leads to when it is to be answered again.
+func anew(t *testing.T, n *nation, b *http.Client, a answer) answer {
+	t.Helper()
+	to := a.header.Get("Location")
+	if a.status != http.StatusSeeOther || !strings.HasPrefix(to, "/") {
+		t.Fatalf("got %d to %q, want a page of ours again", a.status, to)
+	}
+	return open(t, b, http.MethodGet, n.base+to, nil)
+}
+
 func consentIsWhatWasShown(t *testing.T, n *nation) {
 	as := func(change func(*declaring)) declaring {
 		d := declaring{
@@ -111,7 +121,7 @@ func consentIsWhatWasShown(t *testing.T, n *nation) {
 			page := fetch(t, b, a.header.Get("Location"))
 			as(row.change).register(t, n, p)
 			for _, decision := range []string{"agree", "decline"} {
-				a = open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, page, decision))
+				a = anew(t, n, b, open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, page, decision)))
 				if a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) || !strings.Contains(a.raw, row.shows) {
 					t.Fatalf("the old page was answered with %s: got %d to %q, want the new page: %.300s", decision, a.status, a.header.Get("Location"), a.raw)
 				}
@@ -170,7 +180,7 @@ func TestAnApprovalIsOfWhatWasShown(t *testing.T) {
 		form.Set("symbol", asked.text("user_code")[5:])
 		return open(t, b, http.MethodPost, n.base+"/approve", form)
 	}
-	if a = answer(page); a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) || !strings.Contains(a.raw, d.name) {
+	if a = anew(t, n, b, answer(page)); a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) || !strings.Contains(a.raw, d.name) {
 		t.Fatalf("the old page was answered: got %d to %q, want the new page", a.status, a.header.Get("Location"))
 	}
 	want(t, p.poll(t, deviceGrant, asked.text("device_code")), 400, "authorization_pending")

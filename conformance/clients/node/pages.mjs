@@ -12,12 +12,12 @@ const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 export const widths = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 900 } };
 
-export async function launch() {
+export async function launch(...more) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     // The tests may run as root, where Chromium's own sandbox does not work; the
     // only pages opened are ours.
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    args: ['--no-sandbox', '--disable-dev-shm-usage', ...more],
   });
 }
 
