@@ -153,10 +153,10 @@ func (db *DB) Pestered(ctx context.Context, subject authz.Subject, client authz.
 		NotMe    int `gorm:"column:not_me"`
 	}
 	err := db.reader(ctx).Raw(`SELECT
-		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS waiting,
+		(SELECT coalesce(sum(CASE WHEN n < ? THEN n ELSE ? END), 0) FROM (SELECT count(*) AS n FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed') GROUP BY client_id) AS each) AS waiting,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS of_client,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND because = 'not_me' AND decided_at > ?) AS not_me`,
-		string(subject), now.UTC(), string(subject), string(client), now.UTC(), string(subject), string(client), since.UTC()).Scan(&row).Error
+		decoupled.MaxRingingOfApp, decoupled.MaxRingingOfApp, string(subject), now.UTC(), string(subject), string(client), now.UTC(), string(subject), string(client), since.UTC()).Scan(&row).Error
 	return decoupled.Pestering{Waiting: row.Waiting, OfClient: row.OfClient, NotMe: row.NotMe > 0}, wrap("counting decoupled requests", err)
 }
 

@@ -131,7 +131,8 @@ func TestPolled(t *testing.T) {
 }
 
 // TestPestered: what waits for a person is counted, what is over or for nobody is
-// not; and her word that one was not hers is remembered for its client.
+// not, and of one client no more than ring; and her word that one was not hers is
+// remembered for its client.
 func TestPestered(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		now := midday.Add(time.Minute)
@@ -171,6 +172,12 @@ func TestPestered(t *testing.T) {
 			if got := ask(row.client, row.since); got != row.want {
 				t.Errorf("client %s since %s: got %+v, want %+v", row.client, row.since, got, row.want)
 			}
+		}
+		for range 5 {
+			asked(t, db, nil)
+		}
+		if got, want := ask("another", midday), (decoupled.Pestering{Waiting: 2}); got != want {
+			t.Errorf("of six requests of one client: got %+v, want %+v", got, want)
 		}
 	})
 }

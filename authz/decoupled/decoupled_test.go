@@ -179,14 +179,14 @@ func TestFatigue(t *testing.T) {
 		last = w.ask(t, nil)
 	}
 	reaches("p", "app", decoupled.ToBeSeen, "a third of one app")
-	reaches("p", "another", decoupled.ToRing, "a third in all, of another app")
+	for range 3 {
+		w.ask(t, nil)
+	}
+	reaches("p", "another", decoupled.ToRing, "a third of all, though one app asks for more than may ring")
 	w.ask(t, func(r *decoupled.Request) { r.Client = "another" })
 	reaches("p", "another", decoupled.ToBeSeen, "a fourth")
 	reaches("p", "a third", decoupled.ToBeSeen, "a fourth, of an app of which nothing waits")
 	reaches("q", "app", decoupled.ToRing, "for another person")
-	for range 3 {
-		w.ask(t, nil)
-	}
 	if list, err := w.Waiting(t.Context(), "p"); err != nil || len(list) != 6 || list[0].Client == list[1].Client {
 		t.Fatalf("not all that wait are listed, or one app keeps the other from her: %v, %v", list, err)
 	}

@@ -39,8 +39,9 @@ type Store interface {
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
-// Pestering is what a person is asked already: how many requests wait for her, how
-// many of them are of one client, and whether she disowned one of that client's.
+// Pestering is what a person is asked already: how many requests wait for her, of each
+// client no more counted than ring ([MaxRingingOfApp]), so that one cannot silence the
+// others; how many are of one client, and whether she disowned one of that client's.
 type Pestering struct {
 	Waiting, OfClient int
 	NotMe             bool
@@ -86,7 +87,7 @@ type Engine struct {
 // about her. An app that she has disowned does not reach her for a while.
 const (
 	maxRinging      = 3
-	maxRingingOfApp = 2
+	MaxRingingOfApp = 2
 	maxListed       = 20
 	quiet           = time.Hour
 )
@@ -112,7 +113,7 @@ func (e *Engine) Reaches(ctx context.Context, subject authz.Subject, client auth
 	switch {
 	case err != nil, subject == "", asked.NotMe:
 		return ToNobody, err
-	case asked.Waiting >= maxRinging, asked.OfClient >= maxRingingOfApp:
+	case asked.Waiting >= maxRinging, asked.OfClient >= MaxRingingOfApp:
 		return ToBeSeen, nil
 	}
 	return ToRing, nil

@@ -113,12 +113,14 @@ func (s *Store) Pestered(ctx context.Context, subject authz.Subject, client auth
 	waiting, err := s.OpenDecoupled(ctx, subject, now, 1000)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := decoupled.Pestering{Waiting: len(waiting)}
+	var out decoupled.Pestering
+	of := map[authz.ClientID]int{}
 	for _, r := range waiting {
-		if r.Client == client {
-			out.OfClient++
+		if of[r.Client]++; of[r.Client] <= decoupled.MaxRingingOfApp {
+			out.Waiting++
 		}
 	}
+	out.OfClient = of[client]
 	for id, at := range s.decided {
 		r := s.requests[id]
 		out.NotMe = out.NotMe || subject != "" && r.Subject == subject && r.Client == client && r.Because == decoupled.NotMe && at.After(since)
