@@ -103,20 +103,14 @@ func (db *DB) SettleClient(ctx context.Context, id authz.ClientID) error {
 	return wrap("waiting for the releases of an app", db.writer(ctx).Exec("UPDATE clients SET settled = settled + 1 WHERE id = ?", string(id)).Error)
 }
 
-// visibleFrom is when the person may see an event, nil for never. A delay
-// without an end has not ended.
+// visibleFrom is when the person may see an event, nil for never.
 func visibleFrom(e audit.Event) *time.Time {
-	at := e.When.Decided.UTC()
-	switch e.Visibility.Sight {
-	case "", audit.Visible:
-	case audit.Delayed:
-		if at = e.Visibility.Until.UTC(); e.Visibility.Until.IsZero() {
-			return nil
-		}
-	default:
+	from, ok := e.Visibility.SeenFrom(e.When.Decided)
+	if !ok {
 		return nil
 	}
-	return &at
+	from = from.UTC()
+	return &from
 }
 
 // SetIndices notes log places, all in one commit.

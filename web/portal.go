@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -102,19 +101,6 @@ func (s *Server) releases(ctx context.Context, q audit.Query) (found []audit.Rec
 	return found, counts.Total, err
 }
 
-// visible: hidden and delayed accesses stay out of the person's own view as long
-// as their authority says.
-func visible(e audit.Event, now time.Time) bool {
-	switch e.Visibility.Sight {
-	case audit.Hidden:
-		return false
-	case audit.Delayed:
-		return !now.Before(e.Visibility.Until)
-	default:
-		return true
-	}
-}
-
 // appsOf are the apps that asked for data of the person, as far as she may see it, for
 // the filter: also those that read by law.
 func (s *Server) appsOf(v *visit, pseudonym string, selected authz.ClientID) ([]view.Choice, error) {
@@ -190,7 +176,8 @@ var looks = map[audit.Type]view.Look{
 	audit.AuditorQuery: view.LookSearched, audit.AuditorLooked: view.LookOpened, audit.AuditorExport: view.LookExported,
 }
 
-// own finds an event that is about the person who asks; any other is not found.
+// own finds an event that is about the person who asks and that she may see now; any
+// other is not found.
 func (v *visit) own() (audit.Recorded, error) {
 	_, pseudonym, err := v.mine()
 	if err != nil {
@@ -200,7 +187,8 @@ func (v *visit) own() (audit.Recorded, error) {
 	if err != nil {
 		return found, err
 	}
-	if found.Event.Person.Pseudonym != pseudonym || !visible(found.Event, v.s.o.Now()) {
+	from, ever := found.Event.Visibility.SeenFrom(found.Event.When.Decided)
+	if found.Event.Person.Pseudonym != pseudonym || !ever || v.s.o.Now().Before(from) {
 		return audit.Recorded{}, authz.ErrNotFound
 	}
 	return found, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -123,4 +124,29 @@ func FuzzParseLeaf(f *testing.F) {
 			t.Fatalf("accepted %x as %q", raw, eventType)
 		}
 	})
+}
+
+// TestSeenFrom: what the law hides from the person stays hidden, whoever asks by which
+// way.
+func TestSeenFrom(t *testing.T) {
+	decided := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
+	until := decided.AddDate(1, 0, 0)
+	for _, row := range []struct {
+		name string
+		v    Visibility
+		from time.Time
+		ever bool
+	}{
+		{"nothing said", Visibility{}, decided, true},
+		{"at once", Visibility{Sight: Visible}, decided, true},
+		{"delayed", Visibility{Sight: Delayed, Until: until}, until, true},
+		{"delayed without an end", Visibility{Sight: Delayed}, time.Time{}, false},
+		{"hidden", Visibility{Sight: Hidden}, time.Time{}, false},
+		{"hidden, with an end that counts for nothing", Visibility{Sight: Hidden, Until: until}, time.Time{}, false},
+		{"a word of tomorrow", Visibility{Sight: "sealed"}, time.Time{}, false},
+	} {
+		if from, ever := row.v.SeenFrom(decided); from != row.from || ever != row.ever {
+			t.Errorf("%s: %v, %v", row.name, from, ever)
+		}
+	}
 }

@@ -123,6 +123,18 @@ type Visibility struct {
 	Authority string
 }
 
+// SeenFrom is from when on the person sees an event of a time in her own history; ok is
+// false for never. A delay without an end has not ended.
+func (v Visibility) SeenFrom(decided time.Time) (from time.Time, ok bool) {
+	switch v.Sight {
+	case "", Visible:
+		return decided, true
+	case Delayed:
+		return v.Until, !v.Until.IsZero()
+	}
+	return time.Time{}, false
+}
+
 // Emergency is set when someone broke the glass.
 type Emergency struct {
 	Reason string

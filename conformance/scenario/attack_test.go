@@ -802,6 +802,13 @@ func lookedAtHidden(t *testing.T, n *nation, b *http.Client, her *person, own *h
 	if now := looks(); now != before {
 		t.Error("she learns how much was found of her, with what is hidden from her")
 	}
+	found := searched(t, n, b, url.Values{"pseudonym": {pseudonym}, "client": {police.id}})
+	event := first(t, `/console/events/([0-9a-f-]{36})`, found)
+	for _, path := range []string{"/portal/releases/" + event, "/portal/releases/" + event + "/proof"} {
+		if a := open(t, own, http.MethodGet, n.base+path, nil); a.status != http.StatusNotFound {
+			t.Errorf("%s answered %d", path, a.status)
+		}
+	}
 }
 
 // searchKept: an address holds the record of the search and nothing of it; another
