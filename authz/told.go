@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 )
@@ -28,6 +29,10 @@ func (e *Error) Parameters() url.Values {
 // quoted string can hold as it is (RFC 9110 §5.6.4).
 type Attribute struct{ Name, Value string }
 
+// ErrNoToken is the cause of a refusal to a request without a token, or with a scheme
+// that the resource does not know. RFC 6750 §3.1: it is told the schemes, and no error.
+var ErrNoToken = errors.New("no access token was presented")
+
 // Challenge is the refusal as the WWW-Authenticate header of a resource: RFC 6750
 // §3, RFC 9449 §7.1.
 func (e *Error) Challenge(scheme string, more ...Attribute) string {
@@ -37,7 +42,10 @@ func (e *Error) Challenge(scheme string, more ...Attribute) string {
 	if strings.Contains(scheme, " ") { // it has attributes already
 		separator = ", "
 	}
-	for _, a := range append([]Attribute{{"error", string(e.Code)}, {"error_description", e.told()}}, more...) {
+	if !errors.Is(e, ErrNoToken) {
+		more = append([]Attribute{{"error", string(e.Code)}, {"error_description", e.told()}}, more...)
+	}
+	for _, a := range more {
 		b.WriteString(separator + a.Name + `="` + a.Value + `"`)
 		separator = ", "
 	}

@@ -34,6 +34,9 @@ type Verifier interface {
 	// ResourceMetadataURL is where it stands what the broker wants of a token
 	// (RFC 9728).
 	ResourceMetadataURL() string
+	// BrokerSchemes are the authentication schemes of a challenge, with their own
+	// attributes.
+	BrokerSchemes() []string
 }
 
 // Permission is what is live at release time: one query.

@@ -322,7 +322,7 @@ func (n *nation) Audit(_ context.Context, subject authz.Subject) (string, error)
 func (n *nation) BrokerAccess(r *http.Request) (Access, error) {
 	fields := strings.Fields(r.Header.Get("Authorization"))
 	if len(fields) != 3 {
-		return Access{}, authz.Refuse(authz.InvalidToken, "present one access token")
+		return Access{}, authz.Refuse(authz.InvalidToken, "present one access token").Because(authz.ErrNoToken)
 	}
 	switch fields[1] {
 	case "down":
@@ -341,6 +341,8 @@ func (n *nation) BrokerAccess(r *http.Request) (Access, error) {
 }
 
 func (n *nation) Nonce() string { return "fresh" }
+
+func (n *nation) BrokerSchemes() []string { return []string{`DPoP algs="ES256"`, "Bearer"} }
 
 func (n *nation) ResourceMetadataURL() string {
 	return "http://localhost/.well-known/oauth-protected-resource/broker/v1"

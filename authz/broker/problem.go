@@ -80,8 +80,8 @@ type refusal struct {
 	// event is the evidence of it, if there is any.
 	event string
 	all   []string
-	// challenge is the WWW-Authenticate of a 401.
-	challenge string
+	// challenge are the lines of WWW-Authenticate of a 401.
+	challenge []string
 }
 
 // Error says the code.
@@ -98,7 +98,7 @@ func (r refusal) write(w http.ResponseWriter) {
 	h.Set("Cache-Control", "no-store")
 	switch p.Status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", r.challenge)
+		h["Www-Authenticate"] = r.challenge // the canonical spelling of net/http
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "2")
 	case http.StatusTooManyRequests:

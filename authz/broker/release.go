@@ -119,10 +119,14 @@ func (b *Broker) refuseToken(w http.ResponseWriter, r *http.Request, err error) 
 	b.answer(w, refusal{code: "token-refused", detail: told.Description, challenge: b.challenge(told)})
 }
 
-// challenge also says where to read what the broker wants of a token (RFC 9728
+// challenge has a line for each scheme. It also says where to read what the broker wants of a token (RFC 9728
 // §5.1).
-func (b *Broker) challenge(why *authz.Error, more ...authz.Attribute) string {
-	return why.Challenge(`DPoP algs="ES256 EdDSA PS256"`, append(more, authz.Attribute{Name: "resource_metadata", Value: b.Verifier.ResourceMetadataURL()})...)
+func (b *Broker) challenge(why *authz.Error, more ...authz.Attribute) (challenges []string) {
+	more = append(more, authz.Attribute{Name: "resource_metadata", Value: b.Verifier.ResourceMetadataURL()})
+	for _, scheme := range b.Verifier.BrokerSchemes() {
+		challenges = append(challenges, why.Challenge(scheme, more...))
+	}
+	return challenges
 }
 
 // release decides, records and reads. Its error is a refusal, or something that

@@ -274,6 +274,13 @@ func TestTokensThatAreRefused(t *testing.T) {
 			if (a.status == 401) != strings.HasPrefix(challenge, "DPoP algs=") || a.status == 503 && a.header.Get("Retry-After") == "" {
 				t.Fatalf("got %v", a.header)
 			}
+			all := a.header.Values("WWW-Authenticate")
+			if a.status == 401 && (len(all) != 2 || !strings.HasPrefix(all[1], "Bearer ")) {
+				t.Errorf("a token bound to a certificate is a Bearer token, and is not asked for: %q (RFC 8705 §3)", all)
+			}
+			if (row.name == "none") == strings.Contains(strings.Join(all, " "), "error") && a.status == 401 {
+				t.Errorf("%q (RFC 6750 §3.1)", all)
+			}
 			if (row.header == "DPoP nonce app") != (a.header.Get("DPoP-Nonce") == "fresh" && strings.Contains(challenge, "use_dpop_nonce")) {
 				t.Fatalf("got %v (RFC 9449 §9)", a.header)
 			}

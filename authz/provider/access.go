@@ -96,13 +96,20 @@ func (p *Provider) Access(r *http.Request, token, audience, target string) (Acce
 // PresentedToken reads the one access token of a request's Authorization header.
 func PresentedToken(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
-	if len(headers) != 1 {
-		return "", authz.Refuse(authz.InvalidToken, "present one access token in the Authorization header")
+	present := authz.Refuse(authz.InvalidToken, "present one access token in the Authorization header, with scheme DPoP or Bearer")
+	switch len(headers) {
+	case 0:
+		return "", present.Because(authz.ErrNoToken)
+	case 1:
+	default:
+		return "", present
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "DPoP") && !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", authz.Refuse(authz.InvalidToken, "present one access token in the Authorization header, with scheme DPoP or Bearer")
+	if !strings.EqualFold(scheme, "DPoP") && !strings.EqualFold(scheme, "Bearer") {
+		return "", present.Because(authz.ErrNoToken)
+	}
+	if token = strings.TrimSpace(token); token == "" {
+		return "", present
 	}
 	return token, nil
 }

@@ -201,6 +201,9 @@ func TestResourceMetadata(t *testing.T) {
 	if got := w.ResourceMetadataURL(); got != "https://id.example/.well-known/oauth-protected-resource/broker/v1" {
 		t.Errorf("the broker's is at %s", got)
 	}
+	if got := w.BrokerSchemes(); len(got) != 1 || !strings.HasPrefix(got[0], "DPoP ") {
+		t.Errorf("without client certificates the broker takes tokens as %q", got)
+	}
 	var server struct {
 		Resources []string `json:"protected_resources"`
 		Actions   []string `json:"grant_management_actions_supported"`
@@ -225,5 +228,48 @@ func TestUserInfoStepUp(t *testing.T) {
 	if a.Code != http.StatusUnauthorized || errorOf(t, a) != "insufficient_user_authentication" || !strings.Contains(challenge, `acr_values="urn:vn:gov:eid:auth-level:3"`) ||
 		!strings.Contains(challenge, "resource_metadata=") {
 		t.Errorf("%d %q %s", a.Code, challenge, a.Body)
+	}
+}
+
+// TestNoTokenIsNoError: RFC 6750 §3.1: a request that lacks any authentication, or has
+// a scheme that is not taken, is told the schemes and where to read on, and no error.
+func TestNoTokenIsNoError(t *testing.T) {
+	w := withBackend(t)
+	for _, resource := range []struct {
+		method, path string
+		serve        http.HandlerFunc
+	}{
+		{http.MethodGet, "/userinfo", w.UserInfo},
+		{http.MethodPost, "/userinfo", w.UserInfo},
+		{http.MethodGet, "/grants/" + authz.NewID(), w.Grant},
+	} {
+		for _, row := range []struct {
+			name, header string
+			told         bool
+		}{
+			{"nothing", "", false},
+			{"a scheme that is not taken", "Basic YTpi", false},
+			{"a scheme without a token", "DPoP ", true},
+			{"what is no token", "Bearer x", true},
+		} {
+			t.Run(resource.method+" "+resource.path[:5]+" "+row.name, func(t *testing.T) {
+				r := httptest.NewRequest(resource.method, resource.path, strings.NewReader(""))
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				if row.header != "" {
+					r.Header.Set("Authorization", row.header)
+				}
+				a := httptest.NewRecorder()
+				resource.serve(a, r)
+				challenges := a.Header().Values("WWW-Authenticate")
+				if a.Code != http.StatusUnauthorized || len(challenges) != 2 || !strings.HasPrefix(challenges[0], "DPoP ") || !strings.HasPrefix(challenges[1], "Bearer resource_metadata=") == !row.told {
+					t.Fatalf("%d %q", a.Code, challenges)
+				}
+				for _, text := range append(challenges, a.Body.String()) {
+					if strings.Contains(text, "error") != row.told {
+						t.Errorf("told an error: %q", text)
+					}
+				}
+			})
+		}
 	}
 }

@@ -71,5 +71,15 @@ func (p *Provider) resourceMetadataAt(path string) string {
 	return ""
 }
 
+// BrokerSchemes are the challenges of the broker: it takes tokens that are bound to a
+// DPoP key, and where client certificates are taken those that are bound to one, which
+// are presented as Bearer (RFC 8705 §3).
+func (p *Provider) BrokerSchemes() []string {
+	if p.o.MutualTLSAlias == "" {
+		return []string{schemeDPoP}
+	}
+	return []string{schemeDPoP, schemeBearer}
+}
+
 // ResourceMetadataURL is where the broker's metadata is, for its challenges.
 func (p *Provider) ResourceMetadataURL() string { return p.resourceMetadataAt(BrokerPath) }

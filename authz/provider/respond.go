@@ -84,8 +84,19 @@ func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, err erro
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
 		p.challenge(w, r, refusal)
 	}
+	if errors.Is(refusal, authz.ErrNoToken) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status) // RFC 6750 §3.1: without an error
+		return
+	}
 	writeJSON(w, status, refusal.Body())
 }
+
+// The schemes of challenges.
+const (
+	schemeDPoP   = `DPoP algs="ES256 EdDSA PS256"`
+	schemeBearer = "Bearer"
+)
 
 // challenge is the WWW-Authenticate of RFC 6750 §3 and RFC 9449 §7.1, with where
 // to read what the resource wants (RFC 9728 §5.1).
@@ -93,7 +104,7 @@ func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, refusal *au
 	if at := p.resourceMetadataAt(r.URL.Path); at != "" {
 		more = append(more, authz.Attribute{Name: "resource_metadata", Value: at})
 	}
-	for _, scheme := range []string{`DPoP algs="ES256 EdDSA PS256"`, "Bearer"} {
+	for _, scheme := range []string{schemeDPoP, schemeBearer} {
 		w.Header().Add("WWW-Authenticate", refusal.Challenge(scheme, more...))
 	}
 }

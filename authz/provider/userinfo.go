@@ -138,7 +138,7 @@ func userInfoToken(r *http.Request) (string, error) {
 	}
 	token := form.Get("access_token")
 	if token == "" {
-		return "", authz.Refuse(authz.InvalidToken, "present one access token")
+		return "", authz.Refuse(authz.InvalidToken, "present one access token").Because(authz.ErrNoToken)
 	}
 	return token, nil
 }

@@ -286,6 +286,9 @@ func (p *party) thief(t *testing.T, token, body string) {
 			if a.status != http.StatusUnauthorized || !strings.Contains(a.header.Get("WWW-Authenticate"), "invalid_token") {
 				t.Errorf("with %s: got %d %q, want 401 invalid_token", name, a.status, a.header.Get("WWW-Authenticate"))
 			}
+			if all := strings.Join(a.header.Values("WWW-Authenticate"), ", "); !strings.Contains(all, "Bearer ") || !strings.Contains(all, "DPoP ") {
+				t.Errorf("with %s: %q does not offer the scheme of such tokens", name, all)
+			}
 		}
 	}
 	// With DPoP instead: the token is not of that kind.
