@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sort"
 	"strings"
+	"time"
 )
 
 //go:embed page.html
@@ -51,6 +52,15 @@ type screen struct {
 	ClientID           string
 }
 
+// plainDay writes a date as people here do.
+func plainDay(date string) string {
+	day, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return date
+	}
+	return day.Format("02/01/2006")
+}
+
 func (a *App) show(w http.ResponseWriter, r *http.Request, status int, n *notice) {
 	lang := language(r)
 	i, other := 0, "en"
@@ -65,7 +75,7 @@ func (a *App) show(w http.ResponseWriter, r *http.Request, status int, n *notice
 	}
 	if who := a.visitor(r); who != nil {
 		a.mu.Lock()
-		s.Who, s.Ended, s.Subject, s.ACR, s.Person, s.Withdrawn = who, who.endedByProvider, who.subject, who.acr, who.name, who.withdrawn
+		s.Who, s.Ended, s.Subject, s.ACR, s.Person, s.Withdrawn = who, who.endedByProvider, who.subject, who.acr, who.name, plainDay(who.withdrawn)
 		for _, got := range who.answers {
 			s.Blocks = append(s.Blocks, a.block(got, i))
 		}

@@ -359,7 +359,7 @@ func sampleEvent() EventDetail {
 			{"asked", []Fact{{"client", "land-danang", sampleLand().Name}, {"owner", "danang", sampleLand().Owner}, {"request_id", "0199a7c2-7777-7000-8000-000000000009", Words{}}}},
 			{"person", []Fact{{"pseudonym", "aud_7Qm2xR9kLw4Tz8Yc", Words{}}, {"relation", "self", Words{}}}},
 			{"reason", []Fact{{"purpose", "land.mortgage", sampleMortgage}, {"basis", "LB-CONSENT", sampleAgreed}, {"citation", sampleCitation, Words{}}, {"consent", "0199a7c2-0000-7000-8000-000000000001", Words{}}, {"consent_version", "2", Words{}}}},
-			{"data", []Fact{{"registry", "population", samplePopulation}, {"attributes", "population.full_name, population.permanent_address, population.ethnicity", Words{}}}},
+			{"data", []Fact{{"registry", "population", samplePopulation}, {"attribute", "population.full_name", Words{VI: "Họ, chữ đệm và tên khai sinh", EN: "Full name at birth"}}, {"attribute", "population.ethnicity", Words{VI: "Dân tộc", EN: "Ethnicity"}}}},
 			{"decision", []Fact{{"permit", "true", Words{}}, {"code", "permitted", Words{}}, {"determining", "statute.consent-covers", Words{}}, {"acr", "urn:vn:gov:eid:auth-level:2", Words{}}}},
 			{"when", []Fact{{"decided", "2026-11-23T18:04:05.123456Z", Words{}}, {"site", "hn-1", Words{}}}},
 		},

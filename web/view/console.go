@@ -153,6 +153,27 @@ type Fact struct {
 	Meaning Words
 }
 
+// FactNames are the members that have a name in words, too.
+func FactNames() []string {
+	return []string{
+		"client", "name", "owner", "grant", "request_id",
+		"pseudonym", "kind", "relation", "actor",
+		"purpose", "basis", "citation", "consent", "consent_version", "no_consent",
+		"registry", "attribute", "query",
+		"permit", "code", "determining", "policy_hash", "acr", "account_level",
+		"decided", "site", "latency_us",
+		"type", "decision", "from", "to",
+	}
+}
+
+// Key is the text that names the member in words, or empty.
+func (f Fact) Key() string {
+	if !slices.Contains(FactNames(), f.Name) {
+		return ""
+	}
+	return "fact." + f.Name
+}
+
 // Export asks before a result set is exported. It posts to Form; field reason
 // is free text without a person's number.
 type Export struct {

@@ -123,6 +123,9 @@ func computedKeys() []string {
 	for _, l := range []Look{LookSearched, LookOpened, LookExported} {
 		add(l.Key())
 	}
+	for _, name := range FactNames() {
+		add(Fact{Name: name}.Key())
+	}
 	for _, g := range GroupNames() {
 		add(g.Key())
 	}
