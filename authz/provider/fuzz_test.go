@@ -24,7 +24,7 @@ func answered(t *testing.T, endpoint string, out *httptest.ResponseRecorder) {
 		return
 	}
 	if challenges := strings.Join(out.Header().Values("WWW-Authenticate"), ", "); endpoint == "userinfo" && out.Code == http.StatusUnauthorized && out.Body.Len() == 0 &&
-		strings.Contains(challenges, "Bearer ") && !strings.Contains(challenges, "error") {
+		strings.Contains(challenges, "Bearer") && !strings.Contains(challenges, "error") {
 		return
 	}
 	var body struct {
