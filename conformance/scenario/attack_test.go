@@ -793,7 +793,7 @@ func lookedAtHidden(t *testing.T, n *nation, b *http.Client, her *person, own *h
     - {purpose: security.national, legal_basis: LB-EMERGENCY-SECURITY, registry: judicial, attributes: [judicial.warrant], explanation: {vi: "Theo luật.", en: Test}, frequency: unlimited}`,
 	}.register(t, n, police)
 	const hidden = `"registry":"judicial","attributes":["judicial.warrant"],"purpose":"security.national"`
-	tokens := police.tokens(t, browser(t), her, `{"type":"vn_data_release",`+hidden+`}`)
+	tokens := police.tokens(t, own, her, `{"type":"vn_data_release",`+hidden+`}`)
 	// Whether there is a record of her, or a rule against it, is all the same.
 	if a := police.release(t, tokens.text("access_token"), `{`+hidden+`}`); a.status >= 500 || a.status == http.StatusUnauthorized {
 		t.Fatal(a.raw)

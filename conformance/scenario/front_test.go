@@ -237,10 +237,20 @@ func (a *webApp) goingBack(t *testing.T, who *person) {
 			t.Fatalf("the sign-in page answered %d", status)
 		}
 	}
-	if _, err := clients.SignIn(ctx(t), b, start, a.redirect, who.atTheBrowser()); err != nil {
+	end, err := clients.SignIn(ctx(t), b, start, a.redirect, who.atTheBrowser())
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, address := range []string{start, signIn.String(), a.n.base + "/authorize/resume?" + signIn.RawQuery, a.n.base + "/consent?" + signIn.RawQuery} {
+	// The step that ended it leads where it led, as a double tap needs, until the code
+	// is redeemed.
+	resume := a.n.base + "/authorize/resume?" + signIn.RawQuery
+	if status, location, _ := a.opens(t, b, resume, nil); status != http.StatusSeeOther || location == nil || location.Query().Get("code") != end.Query().Get("code") {
+		t.Errorf("once more: %d to %v, the first led to %s", status, location, end)
+	}
+	if got := a.token(t, url.Values{"grant_type": {"authorization_code"}, "code": {end.Query().Get("code")}, "redirect_uri": {a.redirect}}); got.status != http.StatusOK {
+		t.Fatalf("the code is answered %d %s", got.status, got.raw)
+	}
+	for _, address := range []string{start, signIn.String(), resume, a.n.base + "/consent?" + signIn.RawQuery} {
 		status, location, page := a.opens(t, b, address, nil)
 		if status != http.StatusGone || location != nil || !strings.Contains(page, "-finished") || !strings.Contains(page, `href="http://localhost/trang-mau"`) {
 			t.Errorf("%s: %d to %v, %s", address, status, location, page)
