@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,12 +25,15 @@ func (s *Server) caller(c *fiber.Ctx) netip.Addr {
 func (s *Server) proxy(c *fiber.Ctx) bool { return among(s.o.TrustedProxies, connected(c)) }
 
 // connected is the address at the other end of the connection.
-func connected(c *fiber.Ctx) netip.Addr {
-	address, ok := netip.AddrFromSlice(c.Context().RemoteIP())
+func connected(c *fiber.Ctx) netip.Addr { return addressOf(c.Context().RemoteAddr()) }
+
+// addressOf is the address in that of a TCP connection; the zero one where it is none.
+func addressOf(end net.Addr) netip.Addr {
+	tcp, ok := end.(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
-	return address.Unmap()
+	return tcp.AddrPort().Addr().Unmap()
 }
 
 func among(networks []netip.Prefix, address netip.Addr) bool {

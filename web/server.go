@@ -175,6 +175,7 @@ type Server struct {
 	logos *logos
 	// keysCache is the Cache-Control of the JWK Set.
 	keysCache string
+	crowd     crowd
 	answered  tally.Counter[Answered]
 	took      tally.Durations[Group]
 }

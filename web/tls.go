@@ -109,7 +109,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if s.o.Certificate != nil {
 		l = tls.NewListener(l, s.o.Certificate.config(tls.NoClientCert))
 	}
-	return s.app.Listener(onWire(l))
+	return s.app.Listener(s.onWire(l))
 }
 
 // ServeMutualTLS serves the alias host, where client certificates are asked for
@@ -119,7 +119,7 @@ func (s *Server) ServeMutualTLS(l net.Listener) error {
 	if s.o.Certificate != nil {
 		l = tls.NewListener(l, s.o.Certificate.config(tls.RequestClientCert))
 	}
-	return s.app.Listener(onWire(l))
+	return s.app.Listener(s.onWire(l))
 }
 
 // aliasListener marks the connections of the alias host.

@@ -28,16 +28,36 @@ const (
 type wire struct {
 	net.Listener
 	lingering chan struct{}
+	// enter counts a connection; it is not let in where ok is false.
+	enter func(from net.Addr) (leave func(), ok bool)
 }
 
-func onWire(l net.Listener) net.Listener { return wire{l, make(chan struct{}, lingerMost)} }
+func (s *Server) onWire(l net.Listener) net.Listener {
+	return wire{l, make(chan struct{}, lingerMost), s.enter}
+}
+
+// enter lets a connection in. This machine and proxies of ours stand for many.
+func (s *Server) enter(from net.Addr) (leave func(), ok bool) {
+	address := addressOf(from)
+	if address.IsLoopback() || among(s.o.TrustedProxies, address) {
+		return func() {}, true
+	}
+	return s.crowd.enter(address)
+}
 
 func (l wire) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	var c net.Conn
+	var leave func()
+	for entered := false; !entered; {
+		var err error
+		if c, err = l.Listener.Accept(); err != nil {
+			return nil, err
+		}
+		if leave, entered = l.enter(c.RemoteAddr()); !entered {
+			_ = c.Close() // an answer would cost what is to be spared
+		}
 	}
-	plain := &wireConn{Conn: c, lingering: l.lingering}
+	plain := &wireConn{Conn: c, lingering: l.lingering, leave: leave}
 	if secured, ok := c.(*tls.Conn); ok {
 		return &securedWireConn{plain, secured}, nil
 	}
@@ -62,6 +82,7 @@ const (
 type wireConn struct {
 	net.Conn
 	lingering chan struct{}
+	leave     func() // uncounts it
 
 	next reading
 	part []byte // of a head, a chunk's size or a trailer that came in pieces
@@ -286,6 +307,7 @@ var hexDigits = []byte("0123456789abcdef")
 // Close closes the connection. Where the caller is in the middle of a request, our
 // side is closed first, and what still comes is read for a little (RFC 9112 §9.6).
 func (c *wireConn) Close() error {
+	defer c.leave()
 	if c.within.Swap(false) {
 		select {
 		case c.lingering <- struct{}{}:

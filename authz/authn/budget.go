@@ -42,7 +42,7 @@ func (a *Authenticator) budgets(step string, account []byte, device string, addr
 	if device != "" {
 		return []Budget{{a.mac(step+" by device", account, []byte(device)), freeOwn}}
 	}
-	network, _ := network(address).MarshalText()
+	network, _ := Network(address).MarshalText()
 	return []Budget{{a.mac(step+" by network", account, network), freeOwn}, {a.mac(step+" by account", account), freeAccount}}
 }
 

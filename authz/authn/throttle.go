@@ -32,9 +32,9 @@ func NewAddresses(burst int, interval time.Duration, now func() time.Time) *Addr
 	return &Addresses{burst: float64(burst), interval: interval, now: now, buckets: map[netip.Prefix]bucket{}}
 }
 
-// network is what one household or one machine has: an address of IPv4, a /64 of IPv6.
+// Network is what one household or one machine has: an address of IPv4, a /64 of IPv6.
 // Unknown addresses are one network.
-func network(address netip.Addr) netip.Prefix {
+func Network(address netip.Addr) netip.Prefix {
 	bits := 32
 	if address = address.Unmap().WithZone(""); address.Is6() {
 		bits = 64
@@ -45,7 +45,7 @@ func network(address netip.Addr) netip.Prefix {
 
 // Take takes one attempt, or says how long to wait.
 func (a *Addresses) Take(address netip.Addr) (wait time.Duration) {
-	prefix, now := network(address), a.now()
+	prefix, now := Network(address), a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	b, ok := a.buckets[prefix]
