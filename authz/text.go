@@ -62,7 +62,7 @@ func CarriesNumber(s string) bool {
 		}
 		glued = glued && unseen(r)
 		switch {
-		case unicode.IsLetter(r):
+		case unicode.IsLetter(r) && !unseen(r):
 			run, groups = 0, [4]int{}
 		case !unseen(r) && !unicode.IsSpace(r) && r != '.' && r != ',' && r != '_' && r != '·':
 			run = 0
@@ -71,9 +71,10 @@ func CarriesNumber(s string) bool {
 	return false
 }
 
-// unseen reports whether a rune stands between digits without parting them.
+// unseen reports whether a rune stands between digits without parting them. Some
+// letters are drawn by nobody.
 func unseen(r rune) bool {
-	return unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me, unicode.Cc) && !unicode.IsSpace(r)
+	return unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me, unicode.Cc, unicode.Other_Default_Ignorable_Code_Point) && !unicode.IsSpace(r)
 }
 
 // shapes are how people write the number in groups: of one length, or as it is made up

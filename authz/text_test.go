@@ -59,6 +59,8 @@ func TestCarriesNumber(t *testing.T) {
 		{"raised", "⁰⁹⁹³⁰⁴⁰⁰⁰⁰¹⁷", true},
 		{"with signs that cannot be seen", "0993\u200b0400\u00ad0017", true},
 		{"in groups over signs that cannot be seen", "09\u200b9-304-000-017", true},
+		{"with letters that cannot be seen", "0993\u31640400\u115f0017", true},
+		{"in groups over letters that cannot be seen", "09\uffa09-304-000-017", true},
 		{"longer than a number", "1099304000017", true},
 		{"eleven digits", "09930400001", false},
 		{"a file of the one-door system", "000.00.16.H20-230510-0012", false},
