@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -147,6 +148,60 @@ func (u *upgrade) ended(t *testing.T, address string, v *arrival) {
 	}
 }
 
+// counter registers an app of fapi2 with grants, and gives what makes two of it: the
+// steps of docs/registration.md, "CIBA in a client of its own".
+func (u *upgrade) counter(t *testing.T, grants string) (p *party, divide func()) {
+	t.Helper()
+	p = newParty(t, u.n, "app-quay")
+	add := func(text string) {
+		file := filepath.Join(t.TempDir(), "counter.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		u.n.run(t, "client", "add", file)
+	}
+	entry := func(id, profile, rest string) string {
+		return fmt.Sprintf(`
+- client_id: %s
+  client_name: Quầy %s
+  owner: {vi: Cơ quan thử, en: Test agency}
+  profile: %s
+  jwks: %s
+  scope: openid
+%s`, id, id, profile, p.public, rest)
+	}
+	redirect := "  redirect_uris: [\"" + p.redirect + "\"]\n"
+	add(entry(p.id, "fapi2", redirect+"  grant_types: "+grants+"\n  backchannel_token_delivery_mode: poll\n"))
+	return p, func() {
+		add(entry(p.id+"-ciba", "fapi-ciba", "  sector: localhost\n  grant_types: [refresh_token, "+cibaGrant+"]\n  response_types: []\n"+
+			"  backchannel_token_delivery_mode: poll\n  backchannel_authentication_request_signing_alg: ES256\n"))
+		add(entry(p.id, "fapi2", redirect+"  grant_types: [authorization_code, refresh_token]\n"))
+	}
+}
+
+// approved asks for a sign-in of somebody who is signed in, and brings it to its end.
+func (u *upgrade) approved(t *testing.T, v *arrival, p *party, form url.Values) answer {
+	t.Helper()
+	a := p.call(t, "/bc-authorize", form)
+	if a.status != http.StatusOK {
+		t.Fatalf("%s: the backchannel endpoint answered %d: %s", p.id, a.status, a.raw)
+	}
+	picking := v.who.atTheBrowser()
+	picking.OTP, picking.Symbol = nil, a.text("binding_number")
+	list := u.n.listed(t, v.browser)
+	if len(list) != 1 {
+		t.Fatalf("%d requests wait for her", len(list))
+	}
+	if result := u.n.answerAt(t, v.browser, list[0], picking); result != "approved" {
+		t.Fatalf("it ended %q", result)
+	}
+	tokens := p.poll(t, cibaGrant, a.text("auth_req_id"))
+	if tokens.status != http.StatusOK {
+		t.Fatalf("%s: the token endpoint answered %d: %s", p.id, tokens.status, tokens.raw)
+	}
+	return tokens
+}
+
 // TestUpgrade: docs/production.md, "Upgrades". A database that the release before
 // filled is migrated under its running nodes; nodes of both releases then serve side
 // by side, and what one began the other goes on with, forth and back.
@@ -166,6 +221,8 @@ func TestUpgrade(t *testing.T) {
 	u.node(t, database, u.old, u.n.state, "dc1")
 	u.board.lead(u.old)
 	u.goesOn(t, early)
+	counter, desk := u.counter(t, "[authorization_code, refresh_token, "+cibaGrant+"]")
+	asked := u.approved(t, early, counter, url.Values{"scope": {"openid"}, "login_hint": {early.who.Number}})
 
 	harness.Use(t, "")
 	t.Log(harness.Run(t, nil, "migrate", "--database", database))
@@ -270,6 +327,32 @@ func TestUpgrade(t *testing.T) {
 		if page := fetch(t, early.browser, u.n.base+"/portal?lang=en"); !strings.Contains(page, "/portal/releases/"+hers) {
 			t.Errorf("her history fails at the release before:\n%.400s", page)
 		}
+	})
+	t.Run("an app of fapi2 with CIBA is two", func(t *testing.T) {
+		u.board.lead(u.new)
+		check := func(id string) string { return u.n.run(t, "client", "check", id) }
+		if said := check(counter.id); !strings.Contains(said, "grant-of-another-profile") {
+			t.Errorf("client check says %s", said)
+		}
+		want(t, counter.call(t, "/bc-authorize", url.Values{"scope": {"openid"}, "login_hint": {early.who.Number}}), 400, "unauthorized_client")
+		desk()
+		if said := check(counter.id); strings.Contains(said, "grant-of-another-profile") {
+			t.Errorf("after the move client check says %s", said)
+		}
+		second := *counter
+		second.id += "-ciba"
+		signed := second.signedAsk(t, map[string]any{"login_hint": early.who.Number, "client_notification_token": nil})
+		now := u.approved(t, early, &second, url.Values{"request": {signed}})
+		if a, b := u.n.opened(t, asked.text("id_token"))["sub"], u.n.opened(t, now.text("id_token"))["sub"]; a == nil || a != b {
+			t.Errorf("she was %v and is %v", a, b)
+		}
+		if a := counter.refresh(t, asked.text("refresh_token")); a.status != http.StatusOK {
+			t.Errorf("what the first was given before: %d %s", a.status, a.raw)
+		}
+		counter.tokens(t, early.browser, early.who, "")
+		u.board.lead(u.old)
+		u.goesOn(t, early)
+		counter.tokens(t, early.browser, early.who, "")
 	})
 	t.Run("a rotation goes over both, and a lock bites at both", func(t *testing.T) {
 		tool := []string{"--state", u.n.state, "--database", database, "--jwks-cache", "4s", "--key-overlap", "5m"}
