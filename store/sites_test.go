@@ -38,31 +38,40 @@ func TestASiteHasOneNode(t *testing.T) {
 				}
 			}
 			ctx := t.Context()
-			must("the first", db.TakeSite(ctx, "dc1", "one:/state"))
-			must("another site", db.TakeSite(ctx, "dc2", "two:/state"))
-			must("the same node, started again at once", db.TakeSite(ctx, "dc1", "one:/state"))
-			err = db.TakeSite(ctx, "dc1", "two:/state")
+			node := func(machine, run string) store.Node {
+				return store.Node{Place: machine + ":/máy", Folder: "f-" + machine, Run: run}
+			}
+			must("the first", db.TakeSite(ctx, "dc1", node("one", "1")))
+			must("another site", db.TakeSite(ctx, "dc2", node("two", "1")))
+			copied := node("one", "1")
+			copied.Folder = "another disk"
+			refused("a machine with the same name and path", db.TakeSite(ctx, "dc1", copied))
+			must("the same node, started again at once", db.TakeSite(ctx, "dc1", node("one", "2")))
+			refused("a beat of a start before, or of a copy of the folder", db.Beat(ctx, "dc1", node("one", "1")))
+			must("the start before leaves", db.LeaveSite(ctx, "dc1", node("one", "1")))
+			must("and again", db.TakeSite(ctx, "dc1", node("one", "1")))
+			err = db.TakeSite(ctx, "dc1", node("two", "1"))
 			refused("a second node", err)
-			for _, word := range []string{"dc1", "one:/state", "set `site`"} {
+			for _, word := range []string{"dc1", "one:/máy", "set `site`"} {
 				if !strings.Contains(err.Error(), word) {
 					t.Errorf("it is not told %q: %v", word, err)
 				}
 			}
 			before := db.Stats()
 			now = now.Add(29 * time.Second)
-			must("a beat", db.Beat(ctx, "dc1", "one:/state"))
+			must("a beat", db.Beat(ctx, "dc1", node("one", "1")))
 			if db.Stats() != before {
 				t.Error("a beat is counted as if a request had made it")
 			}
 			now = now.Add(29 * time.Second)
-			refused("29 s after the beat", db.TakeSite(ctx, "dc1", "two:/state"))
+			refused("29 s after the beat", db.TakeSite(ctx, "dc1", node("two", "1")))
 			now = now.Add(2 * time.Second)
-			must("31 s after the beat", db.TakeSite(ctx, "dc1", "two:/state"))
-			refused("a beat of the one that hung", db.Beat(ctx, "dc1", "one:/state"))
-			must("leaving", db.LeaveSite(ctx, "dc1", "one:/state"))
-			must("a beat of the one that is there", db.Beat(ctx, "dc1", "two:/state"))
-			must("leaving", db.LeaveSite(ctx, "dc1", "two:/state"))
-			must("after it has left", db.TakeSite(ctx, "dc1", "three:/state"))
+			must("31 s after the beat", db.TakeSite(ctx, "dc1", node("two", "1")))
+			refused("a beat of the one that hung", db.Beat(ctx, "dc1", node("one", "1")))
+			must("leaving", db.LeaveSite(ctx, "dc1", node("one", "1")))
+			must("a beat of the one that is there", db.Beat(ctx, "dc1", node("two", "1")))
+			must("leaving", db.LeaveSite(ctx, "dc1", node("two", "1")))
+			must("after it has left", db.TakeSite(ctx, "dc1", node("three", "1")))
 		})
 	}
 }

@@ -56,7 +56,8 @@ type parts struct {
 	provider   *provider.Provider
 	broker     *broker.Broker
 	watch      *watch
-	node       string // who serves the site: this folder on this machine
+	node       store.Node
+	lost       chan error // told once when another node has the site
 	closers    []func() error
 }
 
@@ -122,7 +123,7 @@ func (c *config) openDatabase(ctx context.Context, create bool) (*store.DB, erro
 // begins what is not there yet; a tool makes nothing.
 func (c *config) open(ctx context.Context, node string) (*parts, error) {
 	begin := node != ""
-	p := &parts{c: c, catalogue: consent.Load()}
+	p := &parts{c: c, catalogue: consent.Load(), lost: make(chan error, 1)}
 	fail := func(err error) (*parts, error) { return nil, errors.Join(err, p.close()) }
 	var err error
 	if p.db, err = c.openDatabase(ctx, begin); err != nil {
@@ -155,7 +156,11 @@ func (p *parts) takeSite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.node = host + ":" + folder
+	id, err := folderID(filepath.Join(folder, "node"))
+	if err != nil {
+		return err
+	}
+	p.node = store.Node{Place: host + ":" + folder, Folder: id, Run: authz.NewID()}
 	if err := p.db.TakeSite(ctx, p.c.Site, p.node); err != nil {
 		return err
 	}
@@ -165,6 +170,36 @@ func (p *parts) takeSite(ctx context.Context) error {
 		return p.db.LeaveSite(ctx, p.c.Site, p.node)
 	})
 	return nil
+}
+
+// folderID is the random name of a state folder, made at the first start: a machine
+// that was set up as another is has its name and paths, and is another node.
+func folderID(path string) (string, error) {
+	made, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		_, err = made.WriteString(authz.NewID() + "\n")
+		err = errors.Join(err, made.Sync(), made.Close())
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return "", fmt.Errorf("naming the state folder: %w", err)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the name of the state folder: %w", err)
+	}
+	id := strings.TrimSpace(string(raw))
+	if id == "" || len(id) > 64 {
+		return "", fmt.Errorf("%s, which names this state folder, is damaged: remove it while no server runs on the folder", path)
+	}
+	return id, nil
+}
+
+// lose tells the server once that another node has its site.
+func (p *parts) lose(err error) {
+	select {
+	case p.lost <- err:
+	default:
+	}
 }
 
 // openLog opens the release log of this quarter and brings into it what a crash

@@ -41,7 +41,13 @@ func (p *parts) needs() []need {
 	everybody := web.AllRoles
 	releases := []web.Role{web.Broker}
 	return []need{
-		{"database", everybody, func(ctx context.Context) error { return p.db.Beat(ctx, p.c.Site, p.node) }, func(err error) string {
+		{"database", everybody, func(ctx context.Context) error {
+			err := p.db.Beat(ctx, p.c.Site, p.node)
+			if errors.Is(err, store.ErrSiteTaken) {
+				p.lose(err)
+			}
+			return err
+		}, func(err error) string {
 			if errors.Is(err, store.ErrSiteTaken) {
 				return "site-taken"
 			}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"hopnhat/store"
 )
 
 var serveCommand = command{
@@ -64,6 +66,12 @@ func (p *parts) serve(ctx context.Context, ready func()) error {
 	ready()
 	select {
 	case err = <-failed:
+	case err = <-p.lost:
+		// A log has one writer: what was not written yet is not.
+		err = fmt.Errorf("another node has taken the site %s, which this one had not shown itself at for %s, or started from a copy of this folder; this one stops, so that the log of the site has one writer: %w", p.c.Site, store.SiteLease, err)
+		shutdown, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		err = errors.Join(err, p.server.Shutdown(shutdown))
+		cancel()
 	case <-ctx.Done():
 		shutdown, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		err = p.server.Shutdown(shutdown)

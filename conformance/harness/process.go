@@ -178,6 +178,18 @@ func (p *Process) Kill() {
 	<-p.exited
 }
 
+// Ends waits until the program has ended by itself, which it must do in a minute, and
+// gives how: nil is exit status zero.
+func (p *Process) Ends() error {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(time.Minute):
+		p.t.Fatal("hopnhat did not end")
+	}
+	return p.err
+}
+
 // Output is what the program has printed so far, at most its last megabyte.
 func (p *Process) Output() string { return p.output.last(0) }
 

@@ -265,6 +265,20 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// TestANodeWhoseSiteWasTakenStops: it hung for longer than its lease, and another one
+// writes the log of the site now.
+func TestANodeWhoseSiteWasTakenStops(t *testing.T) {
+	n := begin(t, onPostgres)
+	pgtest.Exec(t, n.tool[slices.Index(n.tool, "--database")+1], "UPDATE sites SET node = 'other:/state#a#b'")
+	if err := n.process.Ends(); err == nil || !strings.Contains(n.process.Output(), "another node has taken the site dc1") {
+		t.Errorf("it ended with %v: %s", err, n.process.Output())
+	}
+	again := append([]string{"serve", "--issuer", n.base, "--listen", fmt.Sprintf("127.0.0.1:%d", harness.Port(t, 1))}, n.tool...)
+	if output, status := harness.Try(t, nil, again...); status == 0 || !strings.Contains(output, "dc1 is served by other:/state,") {
+		t.Errorf("the other node lost the site to it: status %d: %s", status, output)
+	}
+}
+
 // TestTwoNodesOfOneSite: the second is told what is wrong, and touches nothing.
 func TestTwoNodesOfOneSite(t *testing.T) {
 	n := begin(t, onPostgres)

@@ -37,13 +37,14 @@ func Database(t testing.TB) string {
 		t.Fatalf("reading %s: %v", Env, err)
 	}
 	name := "hn_" + randomName()
-	exec(t, base, fmt.Sprintf("CREATE DATABASE %s", name))
-	t.Cleanup(func() { exec(t, base, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)) })
+	Exec(t, base, fmt.Sprintf("CREATE DATABASE %s", name))
+	t.Cleanup(func() { Exec(t, base, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)) })
 	address.Path = "/" + name
 	return address.String()
 }
 
-func exec(t testing.TB, dsn, statement string) {
+// Exec runs one statement on a database.
+func Exec(t testing.TB, dsn, statement string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -86,7 +87,7 @@ func Names(t testing.TB) (database, registry string) {
 	name := "hn_" + randomName()
 	t.Cleanup(func() {
 		for _, one := range []string{name, name + "_registry"} {
-			exec(t, os.Getenv(Env), "DROP DATABASE IF EXISTS "+one+" WITH (FORCE)")
+			Exec(t, os.Getenv(Env), "DROP DATABASE IF EXISTS "+one+" WITH (FORCE)")
 		}
 	})
 	return name, name + "_registry"
@@ -103,7 +104,7 @@ func As(t testing.TB, role, database string) string {
 	secret, _ := address.User.Password()
 	sum := sha256.Sum256([]byte(role + secret))
 	password := hex.EncodeToString(sum[:16])
-	exec(t, os.Getenv(Env), fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(4711); ALTER ROLE %s PASSWORD '%s'; COMMIT", role, password))
+	Exec(t, os.Getenv(Env), fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(4711); ALTER ROLE %s PASSWORD '%s'; COMMIT", role, password))
 	address.User, address.Path = url.UserPassword(role, password), "/"+database
 	return address.String()
 }
