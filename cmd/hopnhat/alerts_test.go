@@ -13,6 +13,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"hopnhat/authz/decoupled"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/tally"
 	"hopnhat/web"
@@ -109,6 +110,23 @@ func TestEveryMetricOfAnAlertIsThere(t *testing.T) {
 			if _, ok := known[name]; !ok && !slices.Contains(roles, name) {
 				t.Errorf("%s: there is no metric %s", filepath.Base(page), name)
 			}
+		}
+	}
+}
+
+// TestWhatAlertsCompareIsThereFromTheStart: a counter that appears with its first event
+// has no increase then, and a sum with a series that is not there is nothing.
+func TestWhatAlertsCompareIsThereFromTheStart(t *testing.T) {
+	fresh := &parts{pinger: &decoupled.Pinger{}}
+	for name, value := range map[string]string{"hopnhat_pings_total": "given_up", "hopnhat_log_lines_left_out_total": "error"} {
+		there := false
+		for _, m := range metricTable {
+			if m.name == name {
+				m.read(fresh, func(_ float64, labels ...string) { there = there || slices.Contains(labels, value) })
+			}
+		}
+		if !there {
+			t.Errorf("%s{%s} is not there before the first", name, value)
 		}
 	}
 }

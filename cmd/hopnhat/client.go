@@ -130,7 +130,10 @@ func oneClient(ctx context.Context, p *parts, rest []string) (*authz.Client, err
 		return nil, errors.New("name one client")
 	}
 	c, err := p.db.Client(ctx, authz.ClientID(rest[0]))
-	if err != nil {
+	switch {
+	case errors.Is(err, authz.ErrNotFound):
+		return nil, fmt.Errorf("there is no client %q; see hopnhat client list", rest[0])
+	case err != nil:
 		return nil, fmt.Errorf("client %q: %w", rest[0], err)
 	}
 	return c, nil

@@ -41,6 +41,9 @@ func TestClients(t *testing.T) {
 	if next := secret.FindString(do(0, "client", "rotate-secret", "so")); next == "" || next == first {
 		t.Errorf("rotated to %q", next)
 	}
+	if out := do(1, "client", "show", "nix"); !strings.Contains(out, `there is no client "nix"; see hopnhat client list`) {
+		t.Errorf("a client that is none: %s", out)
+	}
 	do(0, "client", "disable", "so")
 	db, err := sql.Open("sqlite", filepath.Join(state, "hopnhat.db"))
 	if err != nil {

@@ -201,7 +201,7 @@ func keysStatus(ctx context.Context, c command, e env, args []string) error {
 				fmt.Fprintf(e.out, "%s waits %s\n", s.KeyID, line)
 			}
 		}
-		fmt.Fprintf(e.out, "%d nodes serve the set\n", len(nodes))
+		fmt.Fprintf(e.out, "nodes that serve the set: %d\n", len(nodes))
 		return nil
 	})
 }

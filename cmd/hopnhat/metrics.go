@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -58,8 +59,11 @@ var metricTable = []metric{
 		}
 	}},
 	{"hopnhat_pings_total", "CIBA pings that apps took (delivered), attempts that failed, and pings given up.", []string{"outcome"}, func(p *parts, tell func(float64, ...string)) {
-		for outcome, n := range p.pinger.Outcomes() {
-			tell(float64(n), outcome)
+		// Also while they are zero: an alert adds them to those of logout tokens, and a sum
+		// with what is not there is nothing.
+		n := p.pinger.Outcomes()
+		for _, outcome := range []string{"delivered", "failed", "given_up"} {
+			tell(float64(n[outcome]), outcome)
 		}
 	}},
 	plain("hopnhat_store_queries_total", "Statements sent to the main database.", func(p *parts) float64 { return float64(p.db.Stats().Queries) }),
@@ -106,8 +110,10 @@ var metricTable = []metric{
 		tell(oneIf(app), "app")
 	}},
 	{"hopnhat_log_lines_left_out_total", "Lines that were not written since there were too many of their kind, by level; a line each minute says of what.", []string{"level"}, func(_ *parts, tell func(float64, ...string)) {
-		for level, n := range logFolds.out.All() {
-			tell(float64(n), strings.ToLower(level.String()))
+		// Also while they are zero, or the first lines left out would be no increase.
+		n := logFolds.out.All()
+		for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+			tell(float64(n[level]), strings.ToLower(level.String()))
 		}
 	}},
 	plain("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", func(*parts) float64 { return cpuSeconds() }),

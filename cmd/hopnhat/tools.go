@@ -123,7 +123,7 @@ var migrateCommand = command{
 		if err := db.Migrate(ctx, func(step string) { steps++; fmt.Fprintln(e.out, step) }); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "database %s: the schema is that of this program; %d steps were to do\n", sqldb.Redacted(c.Database), steps)
+		fmt.Fprintf(e.out, "database %s has the schema of this program; steps taken: %d\n", sqldb.Redacted(c.Database), steps)
 		return nil
 	},
 }

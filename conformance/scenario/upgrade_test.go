@@ -356,7 +356,7 @@ func TestUpgrade(t *testing.T) {
 	})
 	t.Run("a rotation goes over both, and a lock bites at both", func(t *testing.T) {
 		tool := []string{"--state", u.n.state, "--database", database, "--jwks-cache", "4s", "--key-overlap", "5m"}
-		if out := harness.Run(t, nil, append([]string{"keys", "status"}, tool...)...); !strings.Contains(out, "2 nodes serve the set") {
+		if out := harness.Run(t, nil, append([]string{"keys", "status"}, tool...)...); !strings.Contains(out, "nodes that serve the set: 2") {
 			t.Errorf("the nodes do not know each other:\n%s", out)
 		}
 		said := harness.Run(t, nil, append([]string{"keys", "rotate", "--now"}, tool...)...)

@@ -176,7 +176,7 @@ func (k *Keeper) run() {
 			switch {
 			case err != nil && ctx.Err() == nil && err.Error() != failing: // once for each failure
 				failing = err.Error()
-				k.o.Logger.Error("the keys could not be looked after; those in memory go on for a while", "error", err, "lease", k.o.Lease)
+				k.o.Logger.Error("the keys could not be looked after; those in memory go on for a while", "error", err, "lease", k.o.Lease.String())
 			case err == nil && failing != "":
 				failing = ""
 				k.o.Logger.Info("the keys are looked after again")
