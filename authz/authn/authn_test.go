@@ -66,6 +66,38 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// TestManyNetworksOfOne: who has a /48 of IPv6 has 65,536 networks, and not as many
+// attempts; her neighbours in it have theirs until it is used up, and others whatever she
+// does. What is refused takes no memory.
+func TestManyNetworksOfOne(t *testing.T) {
+	now := time.Unix(0, 0)
+	a := NewAddresses(3, time.Second, func() time.Time { return now })
+	in := func(site, network int) netip.Addr {
+		return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, byte(site), byte(network >> 8), byte(network)})
+	}
+	taken := 0
+	for network := range 65_536 {
+		if a.Take(in(1, network)) == 0 {
+			taken++
+		}
+	}
+	if want := 3 * networksOfSite; taken != want || len(a.buckets) != want+1 {
+		t.Fatalf("one /48 made %d attempts, want %d; %d buckets are kept", taken, want, len(a.buckets))
+	}
+	if a.Take(in(2, 0)) != 0 || a.Take(netip.MustParseAddr("192.0.2.1")) != 0 {
+		t.Fatal("others wait for it")
+	}
+	if wait := a.Take(in(1, 0)); wait <= 0 || wait > time.Second/networksOfSite {
+		t.Fatalf("waits %s", wait)
+	}
+	now = now.Add(time.Second)
+	for taken = 0; a.Take(in(1, taken)) == 0; taken++ {
+	}
+	if taken != networksOfSite {
+		t.Fatalf("%d attempts came back in a second", taken)
+	}
+}
+
 func TestPasswords(t *testing.T) {
 	h := NewHasher(Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1})
 	ctx := t.Context()

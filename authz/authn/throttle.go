@@ -8,7 +8,7 @@ import (
 
 // Addresses limits sign-in attempts per network address: a bucket that holds
 // burst attempts and refills by one each interval. IPv6 counts by /64, which one
-// household has.
+// household has, and by /48 for 32 of them.
 type Addresses struct {
 	burst    float64
 	interval time.Duration
@@ -43,25 +43,51 @@ func Network(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// Take takes one attempt, or says how long to wait.
+// networksOfSite is for how many networks a /48 counts, which is what a site is given
+// (RFC 6177): it holds 65,536 of them, all of one guesser, or of as many telephones.
+const networksOfSite = 32
+
+// part is a bucket that an address takes from, and for how many networks it counts.
+type part struct {
+	of    netip.Prefix
+	times float64
+}
+
+// partsOf are the buckets of an address.
+func partsOf(address netip.Addr) []part {
+	parts := []part{{Network(address), 1}}
+	if address = address.Unmap().WithZone(""); address.Is6() {
+		site, _ := address.Prefix(48)
+		parts = append(parts, part{site, networksOfSite})
+	}
+	return parts
+}
+
+// Take takes one attempt, or says how long to wait. What is refused is not written down.
 func (a *Addresses) Take(address netip.Addr) (wait time.Duration) {
-	prefix, now := Network(address), a.now()
+	parts, now := partsOf(address), a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b, ok := a.buckets[prefix]
-	if !ok {
-		if len(a.buckets) >= maxBuckets {
-			clear(a.buckets)
+	left := make([]bucket, len(parts))
+	for i, p := range parts {
+		b, ok := a.buckets[p.of]
+		if !ok {
+			b = bucket{p.times * a.burst, now}
 		}
-		b = bucket{a.burst, now}
+		b.tokens = min(p.times*a.burst, b.tokens+p.times*float64(now.Sub(b.at))/float64(a.interval))
+		if b.tokens < 1 {
+			wait = max(wait, 1, time.Duration((1-b.tokens)*float64(a.interval)/p.times))
+		}
+		left[i] = bucket{b.tokens - 1, now}
 	}
-	b.tokens = min(a.burst, b.tokens+float64(now.Sub(b.at))/float64(a.interval))
-	b.at = now
-	if b.tokens < 1 {
-		a.buckets[prefix] = b
-		return time.Duration((1 - b.tokens) * float64(a.interval))
+	if wait > 0 {
+		return wait
 	}
-	b.tokens--
-	a.buckets[prefix] = b
+	if len(a.buckets) > maxBuckets-len(parts) {
+		clear(a.buckets)
+	}
+	for i, p := range parts {
+		a.buckets[p.of] = left[i]
+	}
 	return 0
 }
