@@ -482,8 +482,9 @@ func (s *Server) consent(v *visit) error {
 	return v.follow(next)
 }
 
-// maxTicked bounds what was ticked and is carried along in an address.
-const maxTicked = 2048
+// maxTicked bounds what was ticked and is carried along in an address, which proxies
+// take up to 8 KiB. Beyond it she ticks anew.
+const maxTicked = 4096
 
 // logAll puts events whose rows are committed into the log. A failure leaves
 // rows without an entry, which the recorder's next sweep logs.
