@@ -119,6 +119,7 @@ type Authenticator struct {
 	tickets   cipher.AEAD
 	key       []byte
 	alarm     *alarm
+	tries     tries
 	now       func() time.Time
 
 	// Outcomes are the attempts so far.
@@ -184,6 +185,9 @@ func (a *Authenticator) password(ctx context.Context, try Attempt) (t ticket, er
 	lane := strangers
 	if said {
 		t.Device, lane = []byte(d.id), known
+		if wait := a.tries.take(t.Account, t.Device, a.now()); wait > 0 {
+			return t, Throttled{wait}
+		}
 	} else if wait := a.addresses.Take(try.Address); wait > 0 {
 		return t, Throttled{wait}
 	}
@@ -276,10 +280,14 @@ func (a *Authenticator) Code(ctx context.Context, sealedTicket, code string, fro
 }
 
 func (a *Authenticator) code(ctx context.Context, t ticket, code string, from Origin, start func(ctx context.Context, r Result) error) (string, error) {
-	if len(t.Device) == 0 {
-		if wait := a.addresses.Take(from.Address); wait > 0 {
-			return "", Throttled{wait}
-		}
+	wait := time.Duration(0)
+	if len(t.Device) > 0 {
+		wait = a.tries.take(t.Account, t.Device, a.now())
+	} else {
+		wait = a.addresses.Take(from.Address)
+	}
+	if wait > 0 {
+		return "", Throttled{wait}
 	}
 	c, err := a.accounts.CredentialsOf(ctx, t.Subject)
 	switch {

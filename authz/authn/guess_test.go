@@ -477,3 +477,50 @@ func FuzzDeviceCookie(f *testing.F) {
 		}
 	})
 }
+
+// TestKnownBrowsersAreNotFree: of a known browser whose budget is used up, a node looks
+// at so many attempts and no more: the others cost neither the database nor the key store
+// anything. Another browser of the same person is not held back by it.
+func TestKnownBrowsersAreNotFree(t *testing.T) {
+	a, p := guessed(t)
+	hers, other := from(1), from(2)
+	for _, o := range []*Origin{&hers, &other} {
+		var err error
+		if o.Device, err = signIn(t, a, p, *o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := 0
+	p.contexts = func(context.Context) { asked++ }
+	ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step, try := range map[string]func() error{
+		"password": func() error {
+			_, err := a.Password(t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: hers})
+			return err
+		},
+		"code": func() error {
+			_, err := a.Code(t.Context(), ticket, "000000", hers, func(context.Context, Result) error { return nil })
+			return err
+		},
+	} {
+		for i := range 3 * maxTries {
+			if err := try(); i >= freeOwn && !errors.As(err, new(Throttled)) {
+				t.Fatalf("%s %d: %v", step, i, err)
+			}
+		}
+	}
+	if asked > maxTries {
+		t.Errorf("the database was asked %d times", asked)
+	}
+	if _, err := signIn(t, a, p, other); err != nil {
+		t.Errorf("her other browser: %v", err)
+	}
+	a.now = func() time.Time { return time.Unix(1_800_000_000, 0).Add(triesFor) }
+	asked = 0
+	if _, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers}); !errors.As(err, new(Throttled)) || asked != 1 {
+		t.Errorf("a while later the database was asked %d times: %v", asked, err)
+	}
+}
