@@ -489,9 +489,46 @@ func (s *Server) export(v *visit) error {
 	if err != nil {
 		return err
 	}
+	if q.Pseudonym == "" || seen.Sight == audit.Hidden { // else she sees that of the export itself
+		if err := s.recordExported(v, id, found); err != nil {
+			return err
+		}
+	}
 	v.c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
 	v.c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", "hopnhat-export-"+id+".proof"))
 	return v.c.Send(body)
+}
+
+// recordExported writes, for each person of whom an export holds something, that it
+// does: else an auditor who searches by app and minute would read all of an event unseen.
+// The record counts what she may see now; where that is nothing it is hidden as that is.
+func (s *Server) recordExported(v *visit, export string, found []audit.Recorded) error {
+	looks := map[string]*audit.Event{}
+	var order []string
+	for _, r := range found {
+		pseudonym := r.Event.Person.Pseudonym
+		if pseudonym == "" {
+			continue
+		}
+		look := looks[pseudonym]
+		if look == nil {
+			look = &audit.Event{
+				Type: audit.AuditorExport, Person: audit.Person{Pseudonym: pseudonym}, Visibility: r.Event.Visibility,
+				Detail: audit.Detail{Action: lookExport, Object: export},
+			}
+			looks[pseudonym], order = look, append(order, pseudonym)
+		}
+		if from, ever := r.Event.Visibility.SeenFrom(r.Event.When.Decided); ever && !s.o.Now().Before(from) {
+			look.Visibility = audit.Visibility{Sight: audit.Visible}
+			look.Detail.Count++
+		}
+	}
+	for _, pseudonym := range order {
+		if _, err := s.recordLook(v, *looks[pseudonym], audit.Query{Limit: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bundle is one file that `hopnhat audit verify` reads. An export is of one

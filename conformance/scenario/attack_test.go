@@ -713,6 +713,7 @@ func searchFields(t *testing.T, n *nation) {
 			t.Errorf("an export with a reason %s: %d %.400s", name, a.status, a.raw)
 		}
 	}
+	t.Run("who is in an export sees that, whatever was searched for", func(t *testing.T) { exportedAt(t, n, b) })
 	for name, reason := range map[string]string{"blank": "  ", "with a number": "hồ sơ của 099 304 000 017"} {
 		a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "search": {search}, "reason": {reason}})
 		if a.header.Get("Content-Disposition") != "" || !strings.Contains(a.raw, `href="#reason"`) || strings.Contains(a.raw, "099 304") {
@@ -772,6 +773,29 @@ func lookedAt(t *testing.T, n *nation, b *http.Client) {
 		t.Errorf("the page of a look says %.2000s", one)
 	}
 	t.Run("but not by a look that tells of what the law hides from her", func(t *testing.T) { lookedAtHidden(t, n, b, her, own, pseudonym) })
+}
+
+// exportedAt: an export holds all of each event, so it is a look at the history of
+// everybody who is in it, also where nobody was searched for by her pseudonym.
+func exportedAt(t *testing.T, n *nation, b *http.Client) {
+	her, apart := n.someone(t), n.someone(t)
+	p := newParty(t, n, "app-exported")
+	declaring{name: "Ứng dụng xuất", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status"}.register(t, n, p)
+	released := p.release(t, p.tokens(t, browser(t), her, civilDetail).text("access_token"), civilRead)
+	own, other := signedIn(t, n, her), signedIn(t, n, apart)
+	until(t, own, n.base+"/portal/releases/"+released.text("release_id")+"/proof", p.id) // it is in a checkpoint
+	search := first(t, `/console/exports\?search=([0-9a-f-]{36})`, searched(t, n, b, url.Values{"client": {p.id}}))
+	a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {csrf(t, n, b)}, "search": {search}, "reason": {"kiểm tra"}})
+	if !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment") {
+		t.Fatalf("the export: %d %.300s", a.status, a.raw)
+	}
+	page := fetch(t, own, n.base+"/portal?lang=en")
+	if strings.Count(page, ">An auditor looked<") != 1 {
+		t.Errorf("she is in an export and sees %d looks", strings.Count(page, ">An auditor looked<"))
+	}
+	if page := fetch(t, other, n.base+"/portal?lang=en"); strings.Contains(page, ">An auditor looked<") {
+		t.Error("somebody who is not in it sees it too")
+	}
 }
 
 // lookedAtHidden: the record of a search says what was looked for and how much was
