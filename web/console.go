@@ -1,10 +1,13 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -289,9 +292,18 @@ func (s *Server) searchSeen(q audit.Query, counts Counts) audit.Visibility {
 // events she looked for, or whose event she opened, is the person of it, who sees it in
 // her own history.
 func (s *Server) recordLook(v *visit, e audit.Event, q audit.Query) (id string, err error) {
+	if e, err = s.look(v, e, q); err != nil {
+		return "", err
+	}
+	_, err = s.o.Recorder.Record(v.ctx, e)
+	return e.ID, err
+}
+
+// look fills in the event of a look.
+func (s *Server) look(v *visit, e audit.Event, q audit.Query) (audit.Event, error) {
 	actor, err := s.o.Pseudonyms.Audit(v.ctx, v.session.Subject)
 	if err != nil {
-		return "", err
+		return e, err
 	}
 	if e.Person.Pseudonym == "" {
 		e.Person.Pseudonym = q.Pseudonym
@@ -305,8 +317,7 @@ func (s *Server) recordLook(v *visit, e audit.Event, q audit.Query) (id string, 
 	e.Data.Query = q.Text()
 	e.Decision = audit.Decision{Permit: true, Code: "auditor", Determining: []string{"role:auditor"}, ACR: v.session.Level.ACR()}
 	e.When = audit.When{Decided: s.o.Now().UTC().Truncate(time.Microsecond), Site: s.o.Consents.Site}
-	_, err = s.o.Recorder.Record(v.ctx, e)
-	return e.ID, err
+	return e, nil
 }
 
 // consoleClient stands in evidence for the auditors' console.
@@ -523,8 +534,20 @@ func (s *Server) recordExported(v *visit, export string, found []audit.Recorded)
 			look.Detail.Count++
 		}
 	}
-	for _, pseudonym := range order {
-		if _, err := s.recordLook(v, *looks[pseudonym], audit.Query{Limit: 1}); err != nil {
+	const atOnce = 16 // commits and log entries are made in groups
+	for some := range slices.Chunk(order, atOnce) {
+		var all sync.WaitGroup
+		failed := make([]error, len(some))
+		for i, pseudonym := range some {
+			e, err := s.look(v, *looks[pseudonym], audit.Query{Limit: 1})
+			if err != nil {
+				failed[i] = err
+				continue
+			}
+			all.Go(func() { _, failed[i] = s.o.Recorder.Record(v.ctx, e) })
+		}
+		all.Wait()
+		if err := errors.Join(failed...); err != nil {
 			return err
 		}
 	}
