@@ -20,6 +20,7 @@ mkdir -p "$to"
 pg_dump --format=custom --no-owner --no-privileges --file="$to/database.dump" "$database"
 [[ $keys == - ]] || cp -a "$keys" "$to/keys"
 cp -a "$state/log.vkey" "$to/log.vkey"
+[[ ! -e $state/node ]] || cp -a "$state/node" "$to/node" # by which it is known as the site's
 mkdir "$to/tlog"
 for shard in "$state"/tlog/*/; do
 	name=$(basename "$shard")
