@@ -146,10 +146,10 @@ type Verification struct {
 // time. Only an operator undoes that: nothing the app does gives it the mark again.
 func TakenBack(at time.Time) Verification { return Verification{At: at} }
 
-// WasTakenBack tells whether an operator took the word back.
+// WasTakenBack reports whether an operator took the word back.
 func (v Verification) WasTakenBack() bool { return v.By == "" && !v.At.IsZero() }
 
-// Holds tells whether somebody vouches.
+// Holds reports whether somebody vouches.
 func (v Verification) Holds() bool { return v.By != "" && !v.At.IsZero() }
 
 // Site is the host that the app is sent people back to, by which they know it; empty for
@@ -227,7 +227,7 @@ type Encryption struct {
 	Content   string `json:"enc,omitempty" yaml:"enc"`
 }
 
-// Wanted tells whether anything is to be encrypted.
+// Wanted reports whether anything is to be encrypted.
 func (e Encryption) Wanted() bool { return e.Algorithm != "" }
 
 // DeliveryMode is how a client of CIBA learns that a request was answered: CIBA
@@ -246,10 +246,10 @@ const (
 	GrantCIBA   = "urn:openid:params:grant-type:ciba"            // CIBA Core §10.1
 )
 
-// AllowsGrant tells whether the client registered a grant type.
+// AllowsGrant reports whether the client registered a grant type.
 func (c *Client) AllowsGrant(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
 
-// AllowsResponseType tells whether the client registered a response type, which
+// AllowsResponseType reports whether the client registered a response type, which
 // is given in the table's form.
 func (c *Client) AllowsResponseType(responseType string) bool {
 	if len(c.ResponseTypes) == 0 {

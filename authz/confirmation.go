@@ -24,7 +24,7 @@ type Confirmation struct {
 	X5T string `json:"x5t#S256,omitempty"` // RFC 8705 §3.1
 }
 
-// Bound tells whether the token is bound to anything.
+// Bound reports whether the token is bound to anything.
 func (c Confirmation) Bound() bool { return c != Confirmation{} }
 
 // x5tPrefix tells a certificate's thumbprint from a key's: no base64url text has

@@ -24,7 +24,7 @@ func Loopback(uri string) (portless string, ok bool) {
 	return parts[1] + parts[3], true
 }
 
-// redirects tells whether an app that registered some URIs may be answered at another:
+// redirects reports whether an app that registered some URIs may be answered at another:
 // only at the very same (RFC 9700 §2.1), save that a native app's own server is on
 // whatever port was free (RFC 8252 §7.3).
 func (c *Client) redirects(registered []string, uri string) bool {
@@ -41,16 +41,16 @@ func (c *Client) redirects(registered []string, uri string) bool {
 	return false
 }
 
-// HasRedirectURI tells whether answers may go to a URI.
+// HasRedirectURI reports whether answers may go to a URI.
 func (c *Client) HasRedirectURI(uri string) bool { return c.redirects(c.RedirectURIs, uri) }
 
-// HasPostLogoutRedirectURI tells whether a browser may be sent to a URI after a
+// HasPostLogoutRedirectURI reports whether a browser may be sent to a URI after a
 // sign-out (RP-Initiated Logout §3).
 func (c *Client) HasPostLogoutRedirectURI(uri string) bool {
 	return c.redirects(c.PostLogoutRedirectURIs, uri)
 }
 
-// OnDevice tells whether the app is answered on a loopback address of the device: then
+// OnDevice reports whether the app is answered on a loopback address of the device: then
 // whatever runs there can use its name (RFC 8252 §8.6), and people are told so.
 func (c *Client) OnDevice() bool {
 	return Profiles[c.Profile].AnyLoopbackPort && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { _, ok := Loopback(uri); return ok })

@@ -146,7 +146,7 @@ func New(accounts Accounts, opener Opener, hasher *Hasher, addresses *Addresses,
 	return a, nil
 }
 
-// Alarms tells whether strangers are guessing in numbers: of all sign-ins, and of
+// Alarms reports whether strangers are guessing in numbers: of all sign-ins, and of
 // those for one app.
 func (a *Authenticator) Alarms() (nation, app bool) { return a.alarm.up() }
 

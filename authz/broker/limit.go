@@ -24,7 +24,7 @@ const (
 	maxGrantsKept   = 100_000
 )
 
-// take counts a refusal and tells whether it may be written.
+// take counts a refusal and reports whether it may be written.
 func (l *refusalLimit) take(app authz.ClientID, grant authz.GrantID, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

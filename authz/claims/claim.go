@@ -174,7 +174,7 @@ func find(name string) (claim, bool) {
 	return table[i], true
 }
 
-// Known tells whether a name asks for a claim about a person that is offered.
+// Known reports whether a name asks for a claim about a person that is offered.
 func Known(name string) bool { _, ok := find(name); return ok }
 
 // Names are the claims about a person that are offered, for claims_supported.

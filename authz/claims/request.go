@@ -24,7 +24,7 @@ type Members struct {
 	Verified []Verified `json:"verified_claims,omitempty"`
 }
 
-// IsZero tells whether nothing is asked for.
+// IsZero reports whether nothing is asked for.
 func (m Members) IsZero() bool { return len(m.Claims) == 0 && len(m.Verified) == 0 }
 
 // Want is how one claim is wanted, OpenID Connect Core §5.5.1. Essential changes
@@ -38,7 +38,7 @@ type Want struct {
 	MaxAge *int64 `json:"max_age,omitempty"`
 }
 
-// accepts tells whether a value is one that is wanted.
+// accepts reports whether a value is one that is wanted.
 func (w Want) accepts(value any, now time.Time) bool {
 	if w.MaxAge != nil && !youngEnough(value, *w.MaxAge, now) {
 		return false

@@ -204,7 +204,7 @@ func required(leaf map[string]any) (Want, bool) {
 	return want, err == nil
 }
 
-// demanding tells whether a template holds a requirement at any depth.
+// demanding reports whether a template holds a requirement at any depth.
 func demanding(template any) bool {
 	switch t := template.(type) {
 	case map[string]any:

@@ -111,7 +111,7 @@ func ParseCertificateName(n authz.CertificateName) (CertificateName, error) {
 	return out, nil
 }
 
-// Matches tells whether a certificate has the registered name. Hosts and the
+// Matches reports whether a certificate has the registered name. Hosts and the
 // domain of a mail address compare without case (RFC 5280 §7.2, §7.5), all else
 // exactly.
 func (n CertificateName) Matches(c *x509.Certificate) bool {

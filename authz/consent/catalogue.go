@@ -47,7 +47,7 @@ const (
 	ModeForbidden      = "forbidden"
 )
 
-// NeedsWrittenRequest tells whether an ordinary consent is not enough: health
+// NeedsWrittenRequest reports whether an ordinary consent is not enough: health
 // data to an insurer or to another care provider (Law 91/2025/QH15 Art. 26(2)).
 func (p Purpose) NeedsWrittenRequest(registry authz.RegistryID) bool {
 	return registry == "health" && (p.Mode == ModeWrittenRequest || p.ID == "health.referral")
@@ -92,7 +92,7 @@ type Attribute struct {
 // Text is the attribute's name in a language.
 func (a Attribute) Text() authz.LocalizedText { return authz.LocalizedText{VI: a.VI, EN: a.EN} }
 
-// Sensitive tells whether the person must be told that it is (Decree 356/2025
+// Sensitive reports whether the person must be told that it is (Decree 356/2025
 // Art. 6(4)).
 func (a Attribute) Sensitive() bool { return rank(a.Class) >= rank("P2") }
 
@@ -110,7 +110,7 @@ func rank(class string) int {
 	}
 }
 
-// Within tells whether a class is no more restricted than a maximum.
+// Within reports whether a class is no more restricted than a maximum.
 func Within(class, maximum string) bool { return rank(class) <= rank(maximum) }
 
 // Catalogue is the law as data: bases, purposes, registers.
@@ -231,7 +231,7 @@ func (c *Catalogue) CheckDeclaration(d authz.Declaration) error {
 // maxDays bounds what a declaration may ask for: ten years.
 const maxDays = 3660
 
-// InRegistry tells whether an attribute belongs to a register, by its name.
+// InRegistry reports whether an attribute belongs to a register, by its name.
 func InRegistry(id authz.AttributeID, registry authz.RegistryID) bool {
 	name, ok := strings.CutPrefix(string(id), string(registry)+".")
 	return ok && name != ""

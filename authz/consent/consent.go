@@ -43,7 +43,7 @@ type Consent struct {
 	Agreed time.Time
 }
 
-// Live tells whether a consent permits at a time.
+// Live reports whether a consent permits at a time.
 func (c *Consent) Live(now time.Time) bool { return c.State == Approved && now.Before(c.ValidUntil) }
 
 // StateAt is the state a person is shown: time and lock act before anything is
@@ -179,7 +179,7 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 	return items
 }
 
-// still tells whether a request that was checked once asks for nothing beyond the
+// still reports whether a request that was checked once asks for nothing beyond the
 // declaration as it is now.
 func (c *Catalogue) still(d *authz.Declaration, r *authz.Release) bool {
 	life, limited := days(d.DataLife)
@@ -220,7 +220,7 @@ func (i *Item) covers(c *Consent, now time.Time) bool {
 	return agreed
 }
 
-// news tells whether a release on another basis than consent says something that the
+// news reports whether a release on another basis than consent says something that the
 // person was not told before: it is new, it is said otherwise, or it is more.
 func (i *Item) news() bool {
 	return !i.Basis.NeedsConsent && (i.Told.TextHash != i.TextHash ||

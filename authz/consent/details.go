@@ -161,7 +161,7 @@ func ParseFrequency(text string) Frequency {
 	return Frequency{Limit: n, PerDay: true}
 }
 
-// within tells whether f is no wider than a maximum.
+// within reports whether f is no wider than a maximum.
 func (f Frequency) within(maximum Frequency) bool {
 	switch {
 	case maximum.Limit == 0:

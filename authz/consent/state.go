@@ -67,5 +67,5 @@ func Next(from State, step Step) (State, error) {
 	return to, nil
 }
 
-// Final tells whether nothing leads on from a state.
+// Final reports whether nothing leads on from a state.
 func (s State) Final() bool { return len(transitions[s]) == 0 }

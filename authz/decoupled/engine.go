@@ -132,7 +132,7 @@ func (e *Engine) Tell(ctx context.Context, n Notice) {
 	}()
 }
 
-// may tells whether a person may deal with a request: a device's whoever holds
+// may reports whether a person may deal with a request: a device's whoever holds
 // its user code, until somebody has confirmed it; another's is not found.
 func may(r *Request, subject authz.Subject) bool {
 	if r.Channel == CIBA {
@@ -231,7 +231,7 @@ func (e *Engine) Waiting(ctx context.Context, subject authz.Subject) ([]Request,
 	return e.Store.OpenDecoupled(ctx, subject, e.Now(), maxListed)
 }
 
-// ConfirmedBy tells whether a person has confirmed a request that is open.
+// ConfirmedBy reports whether a person has confirmed a request that is open.
 func (e *Engine) ConfirmedBy(ctx context.Context, id authz.AuthorizationID, subject authz.Subject) (confirmed bool, hinted authz.Subject, err error) {
 	r, err := e.Store.Decoupled(ctx, id)
 	if err != nil {

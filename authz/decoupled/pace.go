@@ -37,7 +37,7 @@ const (
 // NewPace makes an empty one.
 func NewPace() *Pace { return &Pace{known: map[authz.AuthorizationID]beat{}} }
 
-// TooFast notes a poll of a request that is still open, and tells whether it came
+// TooFast notes a poll of a request that is still open, and reports whether it came
 // before its time; then the interval grows (RFC 8628 §3.5, CIBA Core §11: slow_down
 // is a kind of authorization_pending).
 func (p *Pace) TooFast(id authz.AuthorizationID, now time.Time) bool {

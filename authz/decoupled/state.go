@@ -48,7 +48,7 @@ func Leads(e Event) (from []State, to State) {
 	return nil, ""
 }
 
-// Open tells whether the request can still be answered.
+// Open reports whether the request can still be answered.
 func (s State) Open() bool { return s == Requested || s == Shown || s == Confirmed }
 
 // Channel is the door through which a request came.

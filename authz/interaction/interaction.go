@@ -78,7 +78,7 @@ const (
 	Ask
 )
 
-// Next decides. answered tells whether the person has just answered the page that
+// Next decides. answered reports whether the person has just answered the page that
 // puts the question, for this very request.
 func Next(r Request, s Session, question Question, answered bool, now time.Time) Outcome {
 	silent := slices.Contains(r.Prompt, "none")

@@ -335,7 +335,7 @@ func writtenRequest(c *consent.Catalogue, f Facts) Code {
 	return ""
 }
 
-// survives tells whether a basis outlives lock and death: the four that do not
+// survives reports whether a basis outlives lock and death: the four that do not
 // rest on the person's own doing.
 func survives(b authz.Basis) bool {
 	switch b {

@@ -182,7 +182,7 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 	return pending, client, err
 }
 
-// usable tells whether a pending authorization can still be answered.
+// usable reports whether a pending authorization can still be answered.
 func (p *Provider) usable(pending Pending) bool {
 	return pending.Finished.IsZero() && p.now().Before(pending.Expires)
 }

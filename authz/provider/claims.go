@@ -68,7 +68,7 @@ func idTokenClaims(r request.Authorization) claims.Members {
 	return asked
 }
 
-// tellsInFront tells whether an ID token that passes through the browser carries
+// tellsInFront reports whether an ID token that passes through the browser carries
 // claims about the person: only where no code comes with it, since the ID token of
 // the token endpoint is the better place (OpenID Connect Core §3.3.3.6 lets the
 // front channel have fewer).
@@ -150,7 +150,7 @@ func withClaims(base any, about map[string]any) (any, error) {
 	return all, nil
 }
 
-// otherSubject tells whether a request is for a sub that is not the person who is
+// otherSubject reports whether a request is for a sub that is not the person who is
 // signed in (OpenID Connect Core §3.1.2.2, §5.5.1).
 func (p *Provider) otherSubject(ctx context.Context, r request.Authorization, client *clientauth.Registered, s SignedIn) (bool, error) {
 	if r.Claims == nil {

@@ -160,7 +160,7 @@ var aliasPaths = map[string]string{
 	"grant_management_endpoint":             GrantsPath,
 }
 
-// OnAlias tells whether a path may be called at the host that asks for client
+// OnAlias reports whether a path may be called at the host that asks for client
 // certificates: those of mtls_endpoint_aliases, and the broker's.
 func (p *Provider) OnAlias(path string) bool {
 	if strings.HasPrefix(path, BrokerPath+"/") || strings.HasPrefix(path, GrantsPath+"/") {

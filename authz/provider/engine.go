@@ -66,7 +66,7 @@ func (engineConfig) GetEnforcePKCE(ctx context.Context) bool {
 	return !withoutPKCE(unitOf(ctx).client)
 }
 
-// withoutPKCE tells whether a client may send no code_challenge.
+// withoutPKCE reports whether a client may send no code_challenge.
 func withoutPKCE(c *clientauth.Registered) bool {
 	return c.CodeWithoutPKCE && c.Profile.AllowWithoutPKCE
 }

@@ -83,7 +83,7 @@ func (g *Grant) PublicID() authz.GrantID {
 	return g.ID
 }
 
-// Live tells whether tokens of the grant are good at a time. Where the browser
+// Live reports whether tokens of the grant are good at a time. Where the browser
 // brought one, they are before the code is redeemed.
 func (g *Grant) Live(now time.Time) bool {
 	return g.Revoked.IsZero() && (!g.CodeSpent.IsZero() || g.Request.HasToken()) && now.Before(g.Expires)

@@ -127,7 +127,7 @@ func (p *Provider) Kept(ctx context.Context, w Waiting, subject authz.Subject) (
 	return slices.DeleteFunc(slices.Clone(before.Details), func(old authz.Release) bool { return asksAnew(w.Request.Details, old) }), nil
 }
 
-// asksAnew tells whether releases have one for the purpose and register of another.
+// asksAnew reports whether releases have one for the purpose and register of another.
 func asksAnew(releases []authz.Release, old authz.Release) bool {
 	return slices.ContainsFunc(releases, func(d authz.Release) bool { return d.Purpose == old.Purpose && d.Registry == old.Registry })
 }

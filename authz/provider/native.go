@@ -8,7 +8,7 @@ import (
 
 // What an app without a secret is held to beyond the others (RFC 8252).
 
-// assured tells whether an answer can reach no other app than the one it is for: the app
+// assured reports whether an answer can reach no other app than the one it is for: the app
 // authenticates, or the device gives its https address to nobody else. To a loopback
 // address whatever runs on the device can ask in the app's name, so the person is always
 // there when it is answered (RFC 8252 §8.6).

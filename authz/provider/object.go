@@ -181,7 +181,7 @@ func (p *Provider) verifiedObject(ctx context.Context, signed string, client *cl
 	return claims, nil
 }
 
-// unsignedAlso tells whether an app may leave its request objects unsigned where it
+// unsignedAlso reports whether an app may leave its request objects unsigned where it
 // likes: one that registered no algorithm for them (OpenID Connect Dynamic
 // Registration §2: any that both have), of a profile that lets it. Such an object
 // says no more than the same parameters without one, which the app may send too.

@@ -48,7 +48,7 @@ type presented struct {
 	body, mac  []byte
 }
 
-// parseRefresh reads the form only; [refreshKey.genuine] tells whether it is ours.
+// parseRefresh reads the form only; [refreshKey.genuine] reports whether it is ours.
 func parseRefresh(token string) (presented, bool) {
 	rest, ok := strings.CutPrefix(token, refreshPrefix)
 	if !ok || len(rest) != 70 {
@@ -69,7 +69,7 @@ func parseRefresh(token string) (presented, bool) {
 	return presented{grant: authz.GrantID(id.String()), generation: int(generation), body: raw[:20], mac: raw[20:]}, true
 }
 
-// genuine tells whether we made the token for a grant with this salt.
+// genuine reports whether we made the token for a grant with this salt.
 func (k refreshKey) genuine(p presented, salt []byte) bool {
 	return len(salt) > 0 && hmac.Equal(p.mac, k.mac(p.body, salt))
 }

@@ -95,7 +95,7 @@ func (p *Provider) clientTarget(ctx context.Context, client *clientauth.Register
 	return p.targetOf(ctx, wanted, scope)
 }
 
-// ours tells whether a resource is an endpoint of this server.
+// ours reports whether a resource is an endpoint of this server.
 func (p *Provider) ours(id string) bool {
 	return id == p.url.userinfo || id == p.url.broker || id == p.url.grants
 }

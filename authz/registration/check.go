@@ -58,7 +58,7 @@ func (m Metadata) Client(rules Rules) (*authz.Client, error) {
 	return c, nil
 }
 
-// signs tells whether the provider has a key of an algorithm to sign with.
+// signs reports whether the provider has a key of an algorithm to sign with.
 func (r Rules) signs(algorithm string) bool {
 	return r.Signs == nil || slices.Contains(r.Signs, algorithm)
 }

@@ -87,7 +87,7 @@ func unreadable(name string) string {
 	return ""
 }
 
-// latin tells whether a letter is one of A to Z or Đ, accents aside.
+// latin reports whether a letter is one of A to Z or Đ, accents aside.
 func latin(r rune) bool {
 	base, _ := utf8.DecodeRuneInString(norm.NFD.String(string(r)))
 	return base >= 'a' && base <= 'z' || base >= 'A' && base <= 'Z' || r == 'đ' || r == 'Đ'

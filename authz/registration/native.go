@@ -50,7 +50,7 @@ func wrongRedirect(uri string, profile authz.Profile, rules Rules) string {
 	return "any app on the device can claim a scheme of its own (RFC 8252 §8.4): claim an https address (§7.2), or run a server on loopback (§7.3)"
 }
 
-// onDevice tells whether answers may go to the device itself, which proves no host.
+// onDevice reports whether answers may go to the device itself, which proves no host.
 func onDevice(uris []string) bool {
 	return slices.ContainsFunc(uris, func(uri string) bool { _, ok := authz.Loopback(uri); return ok })
 }

@@ -101,7 +101,7 @@ type Initial struct {
 	Revoked  time.Time
 }
 
-// Live tells whether it may register one more app.
+// Live reports whether it may register one more app.
 func (i Initial) Live(now time.Time) bool {
 	return i.Revoked.IsZero() && now.Before(i.Expires) && i.UsesLeft > 0
 }
@@ -237,7 +237,7 @@ func (p Policy) Vouched(initial string, before, c *authz.Client, now time.Time) 
 	return authz.Verification{By: "initial-access-token:" + initial, At: now}
 }
 
-// sameFace tells whether people know an app by what they knew it by before: its name,
+// sameFace reports whether people know an app by what they knew it by before: its name,
 // its agency, and the hosts they are sent back to, of which there is none more.
 func sameFace(before, c *authz.Client) bool {
 	known := hosts(before)
@@ -302,7 +302,7 @@ func (p Policy) Permits(c *authz.Client) error {
 	return nil
 }
 
-// within tells whether a declaration asks for nothing more than another lets.
+// within reports whether a declaration asks for nothing more than another lets.
 func within(d, let authz.Declaration) bool {
 	subset := !slices.ContainsFunc(d.Attributes, func(id authz.AttributeID) bool { return !slices.Contains(let.Attributes, id) })
 	told := !slices.ContainsFunc(d.Recipients, func(id authz.ClientID) bool { return !slices.Contains(let.Recipients, id) })

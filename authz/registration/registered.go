@@ -33,7 +33,7 @@ type Registration struct {
 	Revoked time.Time
 }
 
-// Fits tells whether a registration access token is that of the registration, and
+// Fits reports whether a registration access token is that of the registration, and
 // whether it is the new one.
 func (r Registration) Fits(token string) (fits, newest bool) {
 	digest := authz.HashSecret(token)

@@ -45,7 +45,7 @@ func checkSector(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) er
 	return nil
 }
 
-// withoutRedirect tells whether an app gets pseudonyms in answers that go to no
+// withoutRedirect reports whether an app gets pseudonyms in answers that go to no
 // redirect URI.
 func withoutRedirect(c *authz.Client) bool {
 	return slices.ContainsFunc([]string{authz.GrantDevice, authz.GrantCIBA, authz.GrantTokenExchange}, c.AllowsGrant)

@@ -186,7 +186,7 @@ func scope(c *Checker, form url.Values, client *authz.Client, profile authz.Prof
 // notOfScope is what no scope-token has (RFC 6749 §3.3).
 func notOfScope(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
 
-// agency tells whether the request names a resource of an agency that the app is
+// agency reports whether the request names a resource of an agency that the app is
 // registered for.
 func (c *Checker) agency(form url.Values, client *authz.Client) bool {
 	return slices.ContainsFunc(form["resource"], func(r string) bool { return slices.Contains(client.Resources, r) })

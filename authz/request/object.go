@@ -123,7 +123,7 @@ func inTime(exp, nbf, iat *float64, strict bool, now time.Time) (wrong string) {
 	return ""
 }
 
-// names tells whether an aud, a string or a list, names the issuer.
+// names reports whether an aud, a string or a list, names the issuer.
 func names(raw json.RawMessage, issuer string) bool {
 	var one string
 	if json.Unmarshal(raw, &one) == nil {

@@ -14,17 +14,17 @@ func hasWord(responseType, word string) bool {
 	return slices.Contains(strings.Fields(responseType), word)
 }
 
-// HasCode tells whether the answer has a code; what a device or a client of CIBA
+// HasCode reports whether the answer has a code; what a device or a client of CIBA
 // holds is one too.
 func (a *Authorization) HasCode() bool { return a.Decoupled || hasWord(a.ResponseType, "code") }
 
-// HasIDToken tells whether the answer has an ID token.
+// HasIDToken reports whether the answer has an ID token.
 func (a *Authorization) HasIDToken() bool { return hasWord(a.ResponseType, "id_token") }
 
-// HasToken tells whether the answer has an access token.
+// HasToken reports whether the answer has an access token.
 func (a *Authorization) HasToken() bool { return hasWord(a.ResponseType, "token") }
 
-// FrontChannel tells whether a token passes through the browser: the hybrid and
+// FrontChannel reports whether a token passes through the browser: the hybrid and
 // the implicit flow of OpenID Connect Core §3.
 func (a *Authorization) FrontChannel() bool { return a.HasIDToken() || a.HasToken() }
 

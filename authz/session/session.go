@@ -192,7 +192,7 @@ func (s *Sessions) CookieName() string { return cookieName(s.secure, "hn_session
 // BindingName is the name of the cookie that ties forms to a browser.
 func (s *Sessions) BindingName() string { return cookieName(s.secure, "hn_browser") }
 
-// Secure tells whether cookies carry the Secure attribute.
+// Secure reports whether cookies carry the Secure attribute.
 func (s *Sessions) Secure() bool { return s.secure }
 
 func cookieName(secure bool, name string) string {
