@@ -103,7 +103,7 @@ type Ring interface {
 	// context errors.
 	Sign(ctx context.Context, jobs ...Job) ([][]byte, error)
 	Secrecy
-	// Health tells whether keys can be used, and names the cause if not.
+	// Health returns the cause when keys cannot be used, and nil when they can.
 	Health(ctx context.Context) error
 	// Stats counts since the start.
 	Stats() Stats

@@ -31,7 +31,7 @@ func (s Spec) Name() string {
 	return string(s.Use) + "-" + strings.ToLower(string(s.Algorithm))
 }
 
-// Public tells whether versions of the key have a public half.
+// Public reports whether versions of the key have a public half.
 func (s Spec) Public() bool { return s.Kind == Signing || s.Kind == Decryption }
 
 // Specs lists the keys of a store whose tokens are signed with the algorithms

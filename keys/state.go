@@ -21,7 +21,7 @@ const (
 	Revoked State = "revoked"
 )
 
-// InSet tells whether a version of the state stands in the JWK Set.
+// InSet reports whether a version of the state stands in the JWK Set.
 func (s State) InSet() bool {
 	return s == Announced || s == Published || s == Active || s == Retiring
 }

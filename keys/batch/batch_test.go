@@ -303,7 +303,7 @@ func (m *model) aloft() (n int) {
 	return n
 }
 
-// boards tells whether a flight must leave now; if one waits for company instead,
+// boards reports whether a flight must leave now; if one waits for company instead,
 // window is set.
 func (m *model) boards() bool {
 	if len(m.flights) >= m.o.Flights || len(m.queue) == 0 {

@@ -434,7 +434,7 @@ func (d dataKeys) RewrapDataKey(ctx context.Context, wrapped []byte) ([]byte, er
 	return d.wrap(plain)
 }
 
-// Stale tells whether there is a newer version.
+// Stale reports whether there is a newer version.
 func (d dataKeys) Stale(wrapped []byte) bool {
 	version, _, err := wrappedBy(wrapped)
 	p := d.s.picture.Load()

@@ -23,8 +23,8 @@ var (
 	ContentEncryption = []string{"A256GCM", "A128GCM", "A128CBC-HS256", "A256CBC-HS512"}
 )
 
-// CheckEncryption tells whether both algorithms are ours, and a set has a key for
-// them.
+// CheckEncryption returns an error unless both algorithms are ours and the set has a
+// key for them.
 func CheckEncryption(to *Set, algorithm, content string) error {
 	if !slices.Contains(KeyManagement, algorithm) || !slices.Contains(ContentEncryption, content) {
 		return invalid("encryption is offered with one of %v and one of %v", KeyManagement, ContentEncryption)

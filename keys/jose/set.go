@@ -37,7 +37,7 @@ type Key struct {
 	Certificate []byte
 }
 
-// fits tells whether a key may check an algorithm: RFC 7517 §4.2, §4.4, and the
+// fits reports whether a key may check an algorithm: RFC 7517 §4.2, §4.4, and the
 // key's own type.
 func (k Key) fits(alg keys.Algorithm) bool {
 	if k.Use == "enc" || (k.Algorithm != "" && k.Algorithm != alg) {
@@ -60,7 +60,7 @@ type Set struct{ keys []Key }
 // Len is the number of keys we can use.
 func (s *Set) Len() int { return len(s.keys) }
 
-// HasCertificate tells whether a certificate is registered: as the first of a
+// HasCertificate reports whether a certificate is registered: as the first of a
 // key's x5c, byte for byte, or by its key where the JWK has no x5c. A key that is
 // only for encryption vouches for nobody.
 func (s *Set) HasCertificate(c *x509.Certificate) bool {

@@ -176,7 +176,7 @@ func (k *Keeper) Decrypting(id keys.KeyID) (keys.Handle, error) {
 	return keys.Handle{}, keys.ErrNotOurs
 }
 
-// Health tells whether keys can be used, and names the cause if not.
+// Health returns the cause when keys cannot be used, and nil when they can.
 func (k *Keeper) Health(ctx context.Context) error {
 	s, err := k.current()
 	if err != nil {

@@ -219,7 +219,7 @@ func Blockers(l Life, versions []Life, f Facts) []Blocker {
 	return out
 }
 
-// InSet tells whether a version stands in the JWK Set. A decryption key that is
+// InSet reports whether a version stands in the JWK Set. A decryption key that is
 // no longer to be encrypted to has left it, though it still decrypts.
 func (l Life) InSet() bool {
 	if l.Use == keys.RequestDecryption {

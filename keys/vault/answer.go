@@ -35,9 +35,10 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// parse reads an answer's data, with the successor of encoding/json: it takes no
-// member twice, and a full batch in a third of the time. Vault, or a proxy before it, may answer 200 with
-// nothing or with something else; that is an outage, and ends nothing of ours.
+// parse reads an answer's data with the successor of encoding/json, which refuses a
+// repeated member and reads a full batch in a third of the time. Vault, or a proxy
+// before it, may answer 200 with nothing or with something else; that is an outage,
+// and ends nothing of ours.
 func parse(answer *api.Response, into any) error {
 	defer answer.Body.Close()
 	if answer.StatusCode >= 300 {
@@ -117,7 +118,7 @@ func causeOfStatus(e *api.ResponseError) keys.Cause {
 	return keys.BadAnswer
 }
 
-// isAboutVersion tells whether what Vault said is that the key or its version is
+// isAboutVersion reports whether what Vault said is that the key or its version is
 // not to be had.
 func isAboutVersion(said string) bool {
 	return strings.Contains(said, "not found") || strings.Contains(said, "version") || strings.Contains(said, "too old")
@@ -136,7 +137,7 @@ func brief(err error) error {
 	return fmt.Errorf("status %d: %s", refused.StatusCode, strings.TrimSpace(said))
 }
 
-// isBadInput tells whether Vault refused what was sent (a ciphertext that is not
+// isBadInput reports whether Vault refused what was sent (a ciphertext that is not
 // its own), and not to serve.
 func isBadInput(err error) bool {
 	var refused *badInput

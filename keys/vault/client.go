@@ -161,7 +161,7 @@ func prefer(a, b error) error {
 	return b
 }
 
-// neverLeft tells whether the request cannot have reached a server.
+// neverLeft reports whether the request cannot have reached a server.
 func neverLeft(err error) bool {
 	var dial *net.OpError
 	return errors.As(err, &dial) && dial.Op == "dial"

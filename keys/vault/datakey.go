@@ -71,7 +71,7 @@ func (d dataKeys) RewrapDataKey(ctx context.Context, wrapped []byte) ([]byte, er
 	return []byte(answer.Data.Ciphertext), nil
 }
 
-// Stale tells whether there is a newer version, as far as is known.
+// Stale reports whether there is a newer version, as far as is known.
 func (d dataKeys) Stale(wrapped []byte) bool {
 	version, ok := wrappedBy(wrapped)
 	return ok && int64(version) < d.s.newest.Load()

@@ -37,7 +37,7 @@ func (s *Store) Ensure(ctx context.Context, rotateEvery time.Duration) error {
 	return nil
 }
 
-// rotates tells whether versions of a key are made by schedule. Derived keys and
+// rotates reports whether versions of a key are made by schedule. Derived keys and
 // pseudonyms would change, and checkpoint keys change with a quarter.
 func rotates(spec keys.Spec) bool {
 	return spec.Kind != keys.Deriving && spec.Use != keys.LogCheckpoint
