@@ -189,7 +189,7 @@ func (db *DB) Close() error {
 	return errors.Join(all...)
 }
 
-// Ping tells whether the database answers.
+// Ping returns an error unless the database answers.
 func (db *DB) Ping(ctx context.Context) error {
 	for _, pool := range db.pools {
 		if err := pool.PingContext(ctx); err != nil {

@@ -243,7 +243,7 @@ func (db *DB) RevokeToken(ctx context.Context, digest []byte, expires time.Time)
 		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", blob(digest), expires.UTC()).Error)
 }
 
-// TokenRevoked tells whether RevokeToken was called for a token.
+// TokenRevoked reports whether RevokeToken was called for a token.
 func (db *DB) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
 	var n int
 	err := db.reader(ctx).Raw("SELECT count(*) FROM revoked_tokens WHERE digest = ?", digest).Scan(&n).Error

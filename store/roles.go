@@ -10,7 +10,7 @@ import (
 // Roles are all that there are; the table says so too.
 var Roles = []string{"auditor", "operator"}
 
-// HasRole tells whether a person has a role.
+// HasRole reports whether a person has a role.
 func (db *DB) HasRole(ctx context.Context, subject authz.Subject, role string) (bool, error) {
 	var n int
 	err := db.reader(ctx).Raw("SELECT count(*) FROM roles WHERE subject = ? AND role = ?", string(subject), role).Scan(&n).Error

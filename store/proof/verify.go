@@ -29,7 +29,7 @@ func (s Step) Reason(lang string) string {
 // Report is the outcome of a verification.
 type Report struct {
 	Steps []Step
-	// Pinned tells whether a log key was one that the verifier trusts.
+	// Pinned reports whether a log key was one that the verifier trusts.
 	Pinned bool
 	// Keys are the log keys that the file names.
 	Keys []string
@@ -40,7 +40,7 @@ type Report struct {
 	Coverage *Coverage
 }
 
-// OK tells whether every step held.
+// OK reports whether every step held.
 func (r Report) OK() bool {
 	return len(r.Steps) > 0 && !slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Err != nil })
 }
