@@ -21,7 +21,7 @@ func (s *Server) caller(c *fiber.Ctx) netip.Addr {
 	return behind(connected(c), hops, s.o.TrustedProxies)
 }
 
-// proxy tells whether the connection is one of a proxy of ours.
+// proxy reports whether the connection is one of a proxy of ours.
 func (s *Server) proxy(c *fiber.Ctx) bool { return among(s.o.TrustedProxies, connected(c)) }
 
 // connected is the address at the other end of the connection.

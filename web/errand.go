@@ -208,7 +208,7 @@ func (v *visit) told(r remark) {
 	}
 }
 
-// settled tells whether who is signed in since a time will do, so that a page of a
+// settled reports whether who is signed in since a time will do, so that a page of a
 // sign-in need not be shown: another tab has signed in meanwhile, or somebody went
 // back.
 func (v *visit) settled(e errand, since time.Time) (bool, error) {

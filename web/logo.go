@@ -100,7 +100,7 @@ func (l *logos) of(ctx context.Context, id authz.ClientID) ([]byte, error) {
 	}
 }
 
-// fetch gets and draws one; keep tells whether what came of it, a logo or none, holds
+// fetch gets and draws one; keep reports whether what came of it, a logo or none, holds
 // for others too. Apps that are not there would crowd out those that are, and that
 // nobody got to asking says nothing of the app.
 func (l *logos) fetch(ctx context.Context, id authz.ClientID) (drawn []byte, keep bool) {

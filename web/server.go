@@ -98,7 +98,7 @@ type Logouts interface {
 	RetryLogout(ctx context.Context, id string, at time.Time) error
 }
 
-// Roles tells whether a person has a role, for example auditor.
+// Roles reports whether a person has a role, for example auditor.
 type Roles interface {
 	HasRole(ctx context.Context, subject authz.Subject, role string) (bool, error)
 }
@@ -366,7 +366,7 @@ func (s *Server) hardened(c *fiber.Ctx) {
 	}
 }
 
-// inPopups tells whether an address lies on the way of a sign-in or a sign-out, which
+// inPopups reports whether an address lies on the way of a sign-in or a sign-out, which
 // an app may open in a window of its own (display=popup, OpenID Connect Core
 // §3.1.2.1). The policy that keeps openers apart would cut that window from its app
 // for good, by a redirect as by a page.

@@ -363,7 +363,7 @@ func join(list []view.Purpose, p view.Purpose, source view.Source) []view.Purpos
 	return append(list, p)
 }
 
-// sameTerms tells whether a page says the same of two sources but for the app's own
+// sameTerms reports whether a page says the same of two sources but for the app's own
 // words. Requests of one sign-in may be a second apart.
 func sameTerms(a, b view.Purpose) bool {
 	return a.Name == b.Name && a.Basis == b.Basis && a.Citation == b.Citation && a.Frequency == b.Frequency && a.DataLife == b.DataLife &&
@@ -496,7 +496,7 @@ func (v *visit) logAll(logIt []func(context.Context) error) {
 	}
 }
 
-// changed tells whether an answer did not count because it was to something else
+// changed reports whether an answer did not count because it was to something else
 // than what the person would be shown now.
 func changed(err error) bool {
 	return errors.Is(err, consent.ErrChanged) || errors.Is(err, consent.ErrAppGone)

@@ -164,7 +164,7 @@ func (v *visit) checkFormOr(page string) error {
 	return err
 }
 
-// fromUs tells whether the browser says itself that a form comes from a page of ours.
+// fromUs reports whether the browser says itself that a form comes from a page of ours.
 func (v *visit) fromUs() bool {
 	return len(v.binding) == 43 && v.c.Get(fiber.HeaderOrigin) == v.s.o.Issuer && v.c.Get("Sec-Fetch-Site") != "cross-site"
 }

@@ -34,7 +34,7 @@ func (s ConsentState) Key() string {
 	return "state." + string(s)
 }
 
-// Live says whether data can flow under it.
+// Live reports whether data can flow under it.
 func (s ConsentState) Live() bool { return s == StateApproved }
 
 // Consents lists what the person has agreed to.
