@@ -96,7 +96,7 @@ func kindOf(r slog.Record) kind {
 	return k
 }
 
-// take says whether a line may be written, and once a minute what was left out.
+// take reports whether a line may be written, and once a minute what was left out.
 func (s *foldState) take(k kind, level slog.Level) (write bool, tell map[kind]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

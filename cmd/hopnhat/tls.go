@@ -15,7 +15,7 @@ import (
 	"hopnhat/web"
 )
 
-// loopbackIssuer tells whether the issuer is on this machine, so that what it
+// loopbackIssuer reports whether the issuer is on this machine, so that what it
 // calls may be too.
 func (c *config) loopbackIssuer() bool {
 	u, err := url.Parse(c.Issuer)
@@ -88,7 +88,7 @@ func (c *config) clientCAs() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// portsFree tells whether the ports can be listened on.
+// portsFree returns an error unless the ports can be listened on.
 func (c *config) portsFree() error {
 	issuer, alias, err := c.listen()
 	if err != nil {
