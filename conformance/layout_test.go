@@ -37,7 +37,7 @@ func (s source) test() bool {
 }
 func (s source) name() string { return strings.TrimSuffix(path.Base(s.Path), ".go") }
 
-// under says whether the slash-separated name lies in the tree. A tree "a/..."
+// under reports whether the slash-separated name lies in the tree. A tree "a/..."
 // holds a and all below it, a tree "a" only a itself.
 func under(name, tree string) bool {
 	root, deep := strings.CutSuffix(tree, "/...")

@@ -56,7 +56,7 @@ func (a *app) withKey() (*app, error) {
 	return a, err
 }
 
-// fapi tells whether the app pushes its requests and proves its tokens' key.
+// fapi reports whether the app pushes its requests and proves its tokens' key.
 func (a *app) fapi() bool { return a.assert != nil }
 
 // caller is one thread of an app, with a connection, a browser and a proof key of

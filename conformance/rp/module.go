@@ -18,7 +18,7 @@ type Module struct {
 	// specification says what prudence does.
 	Rule   string
 	Clause string
-	// Needs tells whether the app makes use of what the module is about; nil is any app.
+	// Needs reports whether the app makes use of what the module is about; nil is any app.
 	Needs func(traits) bool
 	// Needed says what that is, for an app that does not.
 	Needed string
@@ -37,7 +37,7 @@ func (m Module) named(k traits) string {
 	return m.Name
 }
 
-// is tells whether a name is the module's.
+// is reports whether a name is the module's.
 func (m Module) is(name string) bool { return name != "" && (name == m.Name || name == m.FAPI) }
 
 // plan is the plan that a name belongs to.

@@ -110,7 +110,7 @@ func (t *Trial) deliver(token string) int {
 	return answer.StatusCode
 }
 
-// taken tells whether a status says that a logout was done (§2.8; 204 is what some
+// taken reports whether a status says that a logout was done (§2.8; 204 is what some
 // frameworks make of 200).
 func taken(status int) bool { return status == http.StatusOK || status == http.StatusNoContent }
 

@@ -45,7 +45,7 @@ const (
 	gaveUp                     // the app did not wait for an answer any more
 )
 
-// has tells whether something happened.
+// has reports whether something happened.
 func (s *SignIn) has(what step) bool {
 	s.trial.provider.mu.Lock()
 	defer s.trial.provider.mu.Unlock()

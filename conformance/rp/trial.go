@@ -56,7 +56,7 @@ type actor interface {
 	// signIn begins anew, in a browser of its own, and goes on to the end.
 	signIn(t *Trial, s *SignIn) view
 	// refresh makes the app use its refresh token, in the browser of the last sign-in;
-	// ok tells whether there is a way to.
+	// ok reports whether there is a way to.
 	refresh(t *Trial) (ok bool)
 	// look sees whether somebody is signed in there still.
 	look(t *Trial) view
@@ -124,7 +124,7 @@ func (t *Trial) refused(s *SignIn, at stage, state func(bool, string, string, an
 	}
 }
 
-// seesUse tells whether an app that accepts would be seen to.
+// seesUse reports whether an app that accepts would be seen to.
 func (t *Trial) seesUse(at stage) bool {
 	switch at.given {
 	case gaveTokens:

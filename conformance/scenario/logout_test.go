@@ -124,7 +124,7 @@ func hiddenFields(text string) url.Values {
 	return form
 }
 
-// alive tells whether a browser is signed in.
+// alive reports whether a browser is signed in.
 func alive(t *testing.T, n *nation, b *http.Client) bool {
 	t.Helper()
 	return page(t, b, n.base+"/portal").status == http.StatusOK

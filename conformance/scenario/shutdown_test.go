@@ -45,7 +45,7 @@ func ended(t *testing.T, n *nation) {
 	}
 }
 
-// accepts tells whether a connection is taken.
+// accepts reports whether a connection is taken.
 func (n *nation) accepts() bool {
 	c, err := net.Dial("tcp", strings.TrimPrefix(n.base, "http://"))
 	if err != nil {

@@ -59,7 +59,7 @@ func (d *DPoP) Prove(r *Run, request *http.Request, token string) {
 	request.Header.Set("DPoP", proof)
 }
 
-// Again remembers a nonce, and tells whether it was asked for (RFC 9449 §8, §9).
+// Again remembers a nonce, and reports whether it was asked for (RFC 9449 §8, §9).
 func (d *DPoP) Again(a Answer) bool {
 	nonce := a.Header.Get("DPoP-Nonce")
 	if nonce == "" {

@@ -158,10 +158,10 @@ func (c Claims) Text(name string) string { s, _ := c[name].(string); return s }
 // Number is a member that is a number.
 func (c Claims) Number(name string) (float64, bool) { n, ok := c[name].(float64); return n, ok }
 
-// True tells whether a member is true.
+// True reports whether a member is true.
 func (c Claims) True(name string) bool { b, _ := c[name].(bool); return b }
 
-// List is a member that is an array of strings; ok tells whether it is one.
+// List is a member that is an array of strings; ok reports whether it is one.
 func (c Claims) List(name string) (list []string, ok bool) {
 	raw, ok := c[name].([]any)
 	if !ok {
@@ -177,7 +177,7 @@ func (c Claims) List(name string) (list []string, ok bool) {
 	return list, true
 }
 
-// Lists tells whether a member is an array that holds a value.
+// Lists reports whether a member is an array that holds a value.
 func (c Claims) Lists(name, value string) bool {
 	list, _ := c.List(name)
 	return slices.Contains(list, value)

@@ -64,5 +64,5 @@ func (r *Run) FetchKeySet() *KeySet {
 	return &set
 }
 
-// Supports tells whether a list in the metadata holds a value.
+// Supports reports whether a list in the metadata holds a value.
 func (r *Run) Supports(list, value string) bool { return r.Discover().Lists(list, value) }

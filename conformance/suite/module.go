@@ -52,7 +52,7 @@ func (v Variant) With(parameter, value string) Variant {
 	return w
 }
 
-// fits tells whether nothing in a wish contradicts the variant.
+// fits reports whether nothing in a wish contradicts the variant.
 func (v Variant) fits(wish Variant) bool {
 	for name, value := range wish {
 		if got, there := v[name]; there && got != value {
@@ -71,7 +71,7 @@ func (v Variant) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// Responds tells whether the authorization response carries a kind of thing:
+// Responds reports whether the authorization response carries a kind of thing:
 // "code", "id_token" or "token".
 func (v Variant) Responds(kind string) bool {
 	return slices.Contains(strings.Fields(v[ResponseType]), kind)

@@ -39,12 +39,12 @@ type Field struct {
 	Checked           bool
 }
 
-// Has tells whether the form has a field.
+// Has reports whether the form has a field.
 func (f *Form) Has(name string) bool {
 	return slices.ContainsFunc(f.Fields, func(field Field) bool { return field.Name == name && field.Type != "submit" })
 }
 
-// Button tells whether the form has a button with a name, and a value if one is
+// Button reports whether the form has a button with a name, and a value if one is
 // given: "decision" or "decision=agree".
 func (f *Form) Button(which string) bool {
 	name, value, valued := strings.Cut(which, "=")
@@ -53,7 +53,7 @@ func (f *Form) Button(which string) bool {
 	})
 }
 
-// hiddenOnly tells whether nothing in the form waits for a person.
+// hiddenOnly reports whether nothing in the form waits for a person.
 func (f *Form) hiddenOnly() bool {
 	return len(f.Fields) > 0 && !slices.ContainsFunc(f.Fields, func(field Field) bool { return field.Type != "hidden" && field.Type != "submit" })
 }

@@ -120,7 +120,7 @@ func (r *Run) Open(q *Request, request *http.Request) Landing {
 	return l
 }
 
-// Responds tells whether the response is to carry a kind of thing.
+// Responds reports whether the response is to carry a kind of thing.
 func (q *Request) Responds(kind string) bool {
 	return slices.Contains(strings.Fields(q.Params.Get("response_type")), kind)
 }

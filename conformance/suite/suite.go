@@ -134,7 +134,7 @@ func (s *Suite) Trusting() http.RoundTripper {
 // Base is how the provider reaches the suite.
 func (s *Suite) Base() string { return s.listener.base.String() }
 
-// ours tells whether a redirect goes to the suite.
+// ours reports whether a redirect goes to the suite.
 func (s *Suite) ours(u *url.URL) bool { return slices.Contains(s.hosts, u.Host) }
 
 // enter takes a place among those at work; leave gives it up.

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// plain tells whether a text is of the characters of error and error_description:
+// plain reports whether a text is of the characters of error and error_description:
 // RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3. RFC 7591 §3.2.2 says ASCII.
 func plain(text string) bool {
 	return !strings.ContainsFunc(text, func(c rune) bool { return c < 0x20 || c > 0x7e || c == '"' || c == '\\' })

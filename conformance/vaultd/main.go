@@ -213,7 +213,7 @@ func certificate(folder string) (tls.Certificate, error) {
 // builtins are the plug-ins this server has.
 type builtins map[consts.PluginType]map[string]logical.Factory
 
-// Contains tells whether a plug-in is there.
+// Contains reports whether a plug-in is there.
 func (b builtins) Contains(name string, kind consts.PluginType) bool { return b[kind][name] != nil }
 
 // Get gives a plug-in's factory.

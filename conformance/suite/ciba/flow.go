@@ -169,7 +169,7 @@ func approve(r *suite.Run, p pending, decline bool) {
 	r.Must(end.Page != nil && strings.Contains(end.Page.URL.Path, s.Done), "", "the person has answered", end)
 }
 
-// offers tells whether the page behind a link offers a symbol.
+// offers reports whether the page behind a link offers a symbol.
 func offers(b *suite.Browser, link, symbol string) bool {
 	for range 5 {
 		a := b.Load(link)

@@ -194,7 +194,7 @@ func (p *mini) who(r *http.Request) (string, bool) {
 	return id, false
 }
 
-// right tells whether a signed request is.
+// right reports whether a signed request is.
 func (p *mini) right(claims suite.Claims, id string) bool {
 	now := float64(time.Now().Unix())
 	exp, _ := claims.Number("exp")

@@ -129,7 +129,7 @@ var weak = []uint16{
 	tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
 }
 
-// shakes tells whether a handshake succeeds. Nothing is sent afterwards, so the
+// shakes reports whether a handshake succeeds. Nothing is sent afterwards, so the
 // certificate need not be trusted: it is the version and the suite that matter.
 func shakes(r *suite.Run, host string, config *tls.Config) bool {
 	config.InsecureSkipVerify = true

@@ -84,7 +84,7 @@ func use(r *suite.Run, c *suite.Client, token string) suite.Answer {
 	return r.Resource(c, s.Method, s.URL, token, header, s.Body)
 }
 
-// reaches tells whether a token is good at the resource.
+// reaches reports whether a token is good at the resource.
 func reaches(r *suite.Run, c *suite.Client, token string) bool {
 	return good(r, use(r, c, token))
 }

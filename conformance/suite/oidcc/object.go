@@ -47,7 +47,7 @@ var objects = []suite.Module{
 	},
 }
 
-// offersUnsigned tells whether the provider says that it takes unsigned request
+// offersUnsigned reports whether the provider says that it takes unsigned request
 // objects. Then it takes them of a client that has said nothing about request objects
 // (OpenID Connect Dynamic Registration §2: any algorithm that both have).
 func offersUnsigned(r *suite.Run) bool {
