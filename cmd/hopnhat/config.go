@@ -15,7 +15,7 @@ import (
 	"time"
 	"unicode"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"hopnhat/authz/provider"
 	"hopnhat/store/sqldb"

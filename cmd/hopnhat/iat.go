@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"

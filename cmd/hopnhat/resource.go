@@ -8,7 +8,7 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"

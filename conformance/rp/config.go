@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // Config says where the provider is, which app is tested, and how it is driven.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // Config says which provider is tested and how one signs in there.
