@@ -65,9 +65,7 @@ var arrows = []arrow{
 	{"authz/...", []string{"authz/...", "keys/..."}},
 	{"federation/...", []string{"federation/...", "authz/...", "keys/..."}},
 	{"store/...", []string{"store/...", "authz/...", "federation/...", "keys/..."}},
-	// store/proof keeps nothing: it is the format of the file that a citizen takes
-	// away, which pages hand out and the offline verifier reads.
-	{"web/...", []string{"web/...", "authz/...", "federation/...", "store/proof"}},
+	{"web/...", []string{"web/...", "authz/...", "federation/..."}},
 
 	// The program wires everything; of conformance it runs the parts that speak
 	// HTTP to a running server, and the sample apps of the demonstration, which
@@ -249,7 +247,7 @@ func TestLayoutRulesBite(t *testing.T) {
 		{"storage knows the words it keeps", imports("store/grants.go", "hopnhat/authz", "hopnhat/federation", "hopnhat/keys"), ""},
 		{"storage does not render", imports("store/grants.go", "hopnhat/web"), "may not import web"},
 		{"pages do not store", imports("web/portal/timeline.go", "hopnhat/store"), "may not import store"},
-		{"pages hand out proofs", imports("web/portal.go", "hopnhat/store/proof"), ""},
+		{"pages hand out proofs", imports("web/portal.go", "hopnhat/authz/audit/proof"), ""},
 		{"pages do not sign", imports("web/portal/timeline.go", "hopnhat/keys"), "may not import keys"},
 		{"pages know authz", imports("web/portal/timeline.go", "hopnhat/authz/audit", "hopnhat/federation/mark"), ""},
 		{"the program wires everything", imports("cmd/hopnhat/serve.go", "hopnhat/store", "hopnhat/web", "hopnhat/keys/file"), ""},

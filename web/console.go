@@ -16,8 +16,8 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/broker"
-	"hopnhat/store/proof"
 	"hopnhat/web/view"
 )
 

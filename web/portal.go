@@ -12,9 +12,9 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/session"
-	"hopnhat/store/proof"
 	"hopnhat/web/view"
 )
 

@@ -23,6 +23,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
@@ -30,7 +31,6 @@ import (
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
 	"hopnhat/authz/tally"
-	"hopnhat/store/proof"
 	"hopnhat/web/static"
 	"hopnhat/web/view"
 )

@@ -6,7 +6,7 @@ package main
 import (
 	"os"
 
-	"hopnhat/store/proof"
+	"hopnhat/authz/audit/proof"
 )
 
 func main() {

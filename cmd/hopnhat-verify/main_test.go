@@ -15,7 +15,7 @@ func TestNoNetworkCodeIsLinked(t *testing.T) {
 		t.Fatalf("listing what is linked: %v\n%s", err, out)
 	}
 	linked := strings.Fields(string(out))
-	if !slices.Contains(linked, "hopnhat/store/proof") {
+	if !slices.Contains(linked, "hopnhat/authz/audit/proof") {
 		t.Fatalf("the list is not of this program:\n%s", out)
 	}
 	for _, pkg := range linked {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"hopnhat/authz/audit"
-	"hopnhat/store/proof"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/store/tlog"
 )
 

@@ -13,6 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
@@ -22,7 +23,6 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/store"
-	"hopnhat/store/proof"
 	"hopnhat/store/registry"
 	"hopnhat/store/tlog"
 	"hopnhat/web"

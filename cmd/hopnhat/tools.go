@@ -12,10 +12,10 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/session"
 	"hopnhat/store"
-	"hopnhat/store/proof"
 	"hopnhat/store/registry"
 	"hopnhat/store/sqldb"
 )

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"hopnhat/store/proof"
+	"hopnhat/authz/audit/proof"
 )
 
 // The child appends as fast as it can and tells each place after it was

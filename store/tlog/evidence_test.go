@@ -8,7 +8,7 @@ import (
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
-	"hopnhat/store/proof"
+	"hopnhat/authz/audit/proof"
 )
 
 // TestEvidenceFromARealLogVerifiesOffline takes events through the whole way:

@@ -17,7 +17,7 @@ import (
 	"github.com/transparency-dev/tessera/client"
 	"golang.org/x/mod/sumdb/note"
 
-	"hopnhat/store/proof"
+	"hopnhat/authz/audit/proof"
 )
 
 // Reader reads a log: its checkpoint, its entries, proofs of them. It serves

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/store/proof"
+	"hopnhat/authz/audit/proof"
 )
 
 const origin = "hopnhat.example/release/dc1/2026q4"
