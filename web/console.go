@@ -18,6 +18,7 @@ import (
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/broker"
+	"hopnhat/authz/calendar"
 	"hopnhat/web/view"
 )
 
@@ -57,8 +58,6 @@ func (v *visit) holds(role string) error {
 
 const formTime = "2006-01-02T15:04"
 
-var hanoi = time.FixedZone("ICT", 7*3600)
-
 // pseudonymForm is how the name of a person in evidence is written, see
 // identity.Pseudonyms. Nothing else is taken for one: a personal number that somebody
 // typed there would stand in the record of the search for good.
@@ -90,7 +89,7 @@ func (v *visit) query() (audit.Query, view.SearchProblem) {
 		into *time.Time
 	}{{"from", &q.From}, {"to", &q.To}} {
 		if text := v.field(side.name); text != "" {
-			at, err := time.ParseInLocation(formTime, text, hanoi)
+			at, err := time.ParseInLocation(formTime, text, calendar.Hanoi)
 			if err != nil {
 				return q, view.SearchTime
 			}
@@ -222,7 +221,7 @@ func formed(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.In(hanoi).Format(formTime)
+	return t.In(calendar.Hanoi).Format(formTime)
 }
 
 // results are a page of what a search found. The record of the search stands for its

@@ -10,6 +10,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/calendar"
 	"hopnhat/authz/consent"
 )
 
@@ -180,7 +181,7 @@ func (n *nation) invariant(t *rapid.T) {
 			t.Fatalf("a release at %s on a version that ended at %s", e.When.Decided, versions[e.Reason.ConsentVersion].At)
 		}
 		if e.Reason.Purpose == "tax.income-proof" {
-			perDay[string(e.Reason.Consent)+e.When.Decided.In(hanoi).Format(time.DateOnly)+string(rune(e.Reason.ConsentVersion))]++
+			perDay[string(e.Reason.Consent)+e.When.Decided.In(calendar.Hanoi).Format(time.DateOnly)+string(rune(e.Reason.ConsentVersion))]++
 		}
 	}
 	for key, count := range perDay {

@@ -13,6 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/calendar"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/policy"
@@ -459,7 +460,7 @@ func (b *Broker) use(q request, live Permission, granted *authz.Release, event a
 	}
 	u := Use{Limit: limit.Limit}
 	if limit.PerDay {
-		u.Day = event.When.Decided.In(hanoi).Format(time.DateOnly)
+		u.Day = event.When.Decided.In(calendar.Hanoi).Format(time.DateOnly)
 	}
 	if event.Reason.Consent != "" {
 		u.Permission, u.Expires = live.Consent.Reference(), live.Consent.ValidUntil
@@ -485,6 +486,3 @@ func declaredBy(app *authz.Client, in asked) authz.Declaration {
 	}
 	return authz.Declaration{}
 }
-
-// hanoi is the zone whose days count.
-var hanoi = time.FixedZone("ICT", 7*3600)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/calendar"
 )
 
 // The registers that claims are made of: the population register, and the
@@ -135,14 +136,11 @@ func birthdateOf(s Source) (any, bool) {
 	return nil, false
 }
 
-// hanoi is the zone in which a day of the register begins.
-var hanoi = time.FixedZone("ICT", 7*3600)
-
 // updatedAtOf is the beginning of the day on which the record changed last, in
 // seconds (OpenID Connect Core §5.1).
 func updatedAtOf(s Source) (any, bool) {
 	text, _ := s.text(updatedOn)
-	day, err := time.ParseInLocation(time.DateOnly, text, hanoi)
+	day, err := time.ParseInLocation(time.DateOnly, text, calendar.Hanoi)
 	return day.Unix(), err == nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/calendar"
 )
 
 // Request is what the claims request parameter asks for, OpenID Connect Core §5.5,
@@ -62,7 +63,7 @@ func youngEnough(value any, seconds int64, now time.Time) bool {
 	text, _ := value.(string)
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		day, err := time.ParseInLocation(time.DateOnly, text, hanoi)
+		day, err := time.ParseInLocation(time.DateOnly, text, calendar.Hanoi)
 		if err != nil {
 			return false
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/calendar"
 	"hopnhat/authz/consent"
 )
 
@@ -424,13 +425,10 @@ func child(_ *consent.Catalogue, f Facts) Code {
 	return ""
 }
 
-// hanoi is the zone in which a day begins (Asia/Ho_Chi_Minh has no summer time).
-var hanoi = time.FixedZone("ICT", 7*3600)
-
 // Age is a person's age in full years at a time, by the calendar of Hà Nội. Who
 // was born on 29 February becomes a year older on 1 March.
 func Age(birth, now time.Time) int {
-	local := now.In(hanoi)
+	local := now.In(calendar.Hanoi)
 	years := local.Year() - birth.Year()
 	if local.Month() < birth.Month() || local.Month() == birth.Month() && local.Day() < birth.Day() {
 		years--

@@ -12,6 +12,7 @@ import (
 
 	_ "github.com/glebarez/go-sqlite" // database/sql driver "sqlite"
 
+	"hopnhat/authz/calendar"
 	"hopnhat/store/sqldb"
 )
 
@@ -117,10 +118,7 @@ func (db *DB) now() time.Time {
 }
 
 // day is today in the country, where ages and mandates change at midnight.
-func (db *DB) day() string { return db.now().In(home).Format(time.DateOnly) }
-
-// home is the country's time: no summer time since it was set.
-var home = time.FixedZone("Asia/Ho_Chi_Minh", 7*60*60)
+func (db *DB) day() string { return db.now().In(calendar.Hanoi).Format(time.DateOnly) }
 
 // bind writes placeholders as the database wants them.
 func (db *DB) bind(query string) string {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"hopnhat/authz/calendar"
 )
 
 // Person is what the identity part needs to know of someone.
@@ -75,7 +77,7 @@ func (db *DB) person(ctx context.Context, query string, arg any) (Person, error)
 // demonstration; the named synthetic adults come first. Somebody with a year of
 // birth only is an adult from the end of the eighteenth year.
 func (db *DB) Adults(ctx context.Context, limit int) ([]Person, error) {
-	eighteen := db.now().In(home).AddDate(-18, 0, 0)
+	eighteen := db.now().In(calendar.Hanoi).AddDate(-18, 0, 0)
 	rows, err := db.pool.QueryContext(ctx, db.bind(personQuery+
 		"WHERE p.life = ? AND p.kind = 'citizen' AND p.birth <= ? AND p.birth <> ? ORDER BY p.seq LIMIT ?"),
 		lifeAlive, eighteen.Format(time.DateOnly), eighteen.Format("2006"), limit)

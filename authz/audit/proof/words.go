@@ -7,11 +7,8 @@ import (
 	"time"
 
 	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/calendar"
 )
-
-// hanoi is the time zone of what people read (decision D15); it has no daylight
-// saving.
-var hanoi = time.FixedZone("ICT", 7*3600)
 
 // kinds are the words for the types of events.
 var kinds = map[string][2]string{
@@ -86,7 +83,7 @@ func facts(d commitment.Disclosure, vi bool) []fact {
 		if err != nil {
 			return ""
 		}
-		return at.In(hanoi).Format("02/01/2006 15:04:05 ") + say("(giờ Việt Nam)", "(Vietnam time)")
+		return at.In(calendar.Hanoi).Format("02/01/2006 15:04:05 ") + say("(giờ Việt Nam)", "(Vietnam time)")
 	})
 	add(say("Bên yêu cầu", "Who asked"), commitment.Asked, func(m map[string]any) string {
 		return join(" · ", str(m["name"]), str(m["owner"]), str(m["client"]))
