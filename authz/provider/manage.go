@@ -217,7 +217,7 @@ func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Regi
 		return nil, access.NextNonce, authz.AsError(err)
 	case access.Grant != "" || access.Subject != authz.Pairwise(access.ClientID):
 		return nil, access.NextNonce, authz.Refuse(authz.InvalidToken, "the grant management API takes tokens of an app itself (client_credentials)")
-	case !hasScope(access.Scope, scope):
+	case !slices.Contains(access.Scope, scope):
 		return nil, access.NextNonce, authz.Refuse(authz.InsufficientScope, "this needs scope %s", scope)
 	}
 	return client, access.NextNonce, p.notRevoked(r.Context(), access.ID)

@@ -117,7 +117,7 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, boun
 	}
 	algorithm := orES256(u.client.SigningAlg)
 	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: to.algorithm, Type: typeAccessToken, Claims: access}}
-	if hasScope(scope, "openid") {
+	if slices.Contains(scope, "openid") {
 		id := p.idToken(g, sub, u.now)
 		var about map[string]any
 		if first { // OpenID Connect Core §12.2: no nonce needed on refresh
@@ -212,13 +212,4 @@ func keysError(err error) error {
 		}).Because(err)
 	}
 	return authz.AsError(err)
-}
-
-func hasScope(scope []string, name string) bool {
-	for _, s := range scope {
-		if s == name {
-			return true
-		}
-	}
-	return false
 }

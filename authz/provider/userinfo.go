@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"hopnhat/authz"
@@ -104,7 +105,7 @@ func (p *Provider) userInfoAccess(r *http.Request) (Access, *Grant, error) {
 	if err != nil {
 		return Access{}, nil, err
 	}
-	if !hasScope(access.Scope, "openid") || access.Grant == "" {
+	if !slices.Contains(access.Scope, "openid") || access.Grant == "" {
 		return Access{}, nil, authz.Refuse(authz.InsufficientScope, "UserInfo needs scope openid")
 	}
 	g, err := p.live(r.Context(), accessClaims{Grant: access.Grant, ClientID: access.ClientID, ID: access.ID, Act: access.Act})

@@ -3,6 +3,7 @@ package request
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,10 +64,8 @@ func locales(c *Checker, form url.Values, client *authz.Client, profile authz.Pr
 }
 
 func openID(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Authorization) *authz.Error {
-	for _, s := range strings.Fields(form.Get("scope")) {
-		if s == "openid" {
-			return nil
-		}
+	if slices.Contains(strings.Fields(form.Get("scope")), "openid") {
+		return nil
 	}
 	return authz.Refuse(authz.InvalidScope, "scope must contain openid (CIBA Core §7.1)").At("scope")
 }

@@ -3,6 +3,7 @@ package suite
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,20 +109,11 @@ func (r *Run) audience(c *Client, claims Claims) {
 	} else {
 		to, _ = claims.List("aud")
 	}
-	r.Expect(contains(to, c.ID), "OpenID Connect Core §3.1.3.7, 3", "aud holds the client", claims["aud"])
+	r.Expect(slices.Contains(to, c.ID), "OpenID Connect Core §3.1.3.7, 3", "aud holds the client", claims["aud"])
 	r.Should(len(to) == 1, "OpenID Connect Core §3.1.3.7, 3", "aud holds nobody else", claims["aud"])
 	if azp, there := claims["azp"]; there {
 		r.Expect(azp == c.ID, "OpenID Connect Core §3.1.3.7, 5", "azp is the client", azp)
 	}
-}
-
-func contains(list []string, what string) bool {
-	for _, v := range list {
-		if v == what {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *Run) times(claims Claims) {
