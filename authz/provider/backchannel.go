@@ -96,12 +96,6 @@ func (p *Provider) backchannel(r *http.Request) (backchannelAnswer, error) {
 	}, nil
 }
 
-// mayUse checks that a client is registered for a grant at its own endpoint:
-// CIBA Core §13, RFC 8628 §3.1, unauthorized_client.
-func mayUse(client *clientauth.Registered, grant string) error {
-	return checkGrantType(url.Values{"grant_type": {grant}, "device_code": {"-"}, "auth_req_id": {"-"}}, client)
-}
-
 // asked is what is stored of a request.
 func (p *Provider) asked(ctx context.Context, checked request.Backchannel, client *clientauth.Registered, subject authz.Subject) (Pending, decoupled.Request, error) {
 	now := p.now().UTC()

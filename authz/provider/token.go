@@ -101,15 +101,26 @@ func checkGrantType(form url.Values, client *clientauth.Registered) error {
 	case !known:
 		// fosite.md hazard 5: the engine would say invalid_request.
 		return authz.Refuse(authz.UnsupportedGrantType, "this grant_type is not offered; see grant_types_supported").At("grant_type")
-	case !client.AllowsGrant(grantType):
-		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the grant %s", grantType).At("grant_type")
-	case !slices.Contains(client.Profile.GrantTypes, grantType):
-		return authz.Refuse(authz.UnauthorizedClient, "profile %s does not offer the grant %s%s", client.Profile.Name, grantType, authz.OfferedBy(grantType)).At("grant_type")
+	}
+	if err := mayUse(client, grantType); err != nil {
+		return err
 	}
 	for _, name := range needs {
 		if form.Get(name) == "" {
 			return authz.Refuse(authz.InvalidRequest, "%s is missing", name).At(name)
 		}
+	}
+	return nil
+}
+
+// mayUse checks that the client is registered for a grant and that its profile
+// offers it: unauthorized_client of RFC 6749 §5.2, RFC 8628 §3.1 and CIBA Core §13.
+func mayUse(client *clientauth.Registered, grant string) error {
+	if !client.AllowsGrant(grant) {
+		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the grant %s", grant).At("grant_type")
+	}
+	if !slices.Contains(client.Profile.GrantTypes, grant) {
+		return authz.Refuse(authz.UnauthorizedClient, "profile %s does not offer the grant %s%s", client.Profile.Name, grant, authz.OfferedBy(grant)).At("grant_type")
 	}
 	return nil
 }
