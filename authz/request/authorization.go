@@ -77,10 +77,10 @@ type Checker struct {
 	Resources []string
 }
 
-// Target finds out where an answer may go. Until it returns without error every
+// target finds out where an answer may go. Until it returns without error every
 // refusal stays on our own page (RFC 6749 §4.1.2.1). The redirect URI must be
 // sent always, even when one only is registered (OpenID Connect Core §3.1.2.1).
-func (c *Checker) Target(form url.Values, client *authz.Client) (redirectURI string, err error) {
+func (c *Checker) target(form url.Values, client *authz.Client) (redirectURI string, err error) {
 	redirectURI = form.Get("redirect_uri")
 	switch {
 	case redirectURI == "":
@@ -108,7 +108,8 @@ var checks = []check{
 	{"OpenID Connect Core §3.1.2.1 prompt", prompt},
 	{"OpenID Connect Core §3.1.2.1 max_age", maxAge},
 	{"OpenID Connect Core §3.1.2.1 acr_values", acrValues},
-	{"OpenID Connect Core §3.1.2.1 hints and locales", hints},
+	{"OpenID Connect Core §3.1.2.1 hints", hints},
+	{"OpenID Connect Core §3.1.2.1 locales", locales},
 	{"RFC 9449 §10", dpopJKT},
 	{"RFC 8707 §2", resource},
 	{"RFC 9396 §5", details},
@@ -120,7 +121,7 @@ var checks = []check{
 // Check checks a whole request. Errors are *authz.Error; those after the
 // redirect URI was found good are marked as fit for the client.
 func (c *Checker) Check(form url.Values, client *authz.Client, profile authz.Profile) (Authorization, error) {
-	target, err := c.Target(form, client)
+	target, err := c.target(form, client)
 	if err != nil {
 		return Authorization{}, err
 	}
@@ -284,6 +285,10 @@ func hints(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Aut
 	// number, which would then lie in a request's row unsealed, and a form that
 	// comes filled in with a number is how a link steers a person to sign in as
 	// somebody else. display needs nothing: every page fits every display.
+	return nil
+}
+
+func locales(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	for _, locale := range strings.Fields(form.Get("ui_locales")) {
 		if len(a.UILocales) < 8 && len(locale) <= 35 {
 			a.UILocales = append(a.UILocales, locale)

@@ -57,12 +57,6 @@ var (
 	backchannelChecks = append([]check{{"CIBA Core §7.1 scope", openID}}, deviceChecks...)
 )
 
-func locales(c *Checker, form url.Values, client *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
-	err := hints(c, form, client, profile, a)
-	a.IDTokenHint = ""
-	return err
-}
-
 func openID(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Authorization) *authz.Error {
 	if slices.Contains(strings.Fields(form.Get("scope")), "openid") {
 		return nil
