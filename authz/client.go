@@ -13,7 +13,7 @@ type Client struct {
 	Name LocalizedText
 	// Owner is the agency that runs the app, shown to the citizen.
 	Owner LocalizedText
-	// Profile pins what the app must do (decision D5).
+	// Profile pins what the app must do (docs/decisions.md D5).
 	Profile ProfileName
 	// Method is how the app authenticates, OpenID Connect Core §9.
 	Method AuthMethod

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Constraint is a way to bind an access token to who may present it.
+// Constraint is a way to bind an access token to its holder.
 type Constraint string
 
 // The sender constraints that FAPI 2.0 SP §5.3.2.1 knows.

@@ -14,7 +14,7 @@ import (
 type ClientID string
 
 // Subject is the internal identifier of a person or an organisation: a UUID
-// that never leaves the provider (decision D7). Relying parties see a
+// that never leaves the provider (docs/decisions.md D7). Relying parties see a
 // [Pairwise] identifier.
 type Subject string
 

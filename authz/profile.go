@@ -9,7 +9,7 @@ import (
 // ProfileName names a row of [Profiles].
 type ProfileName string
 
-// The profiles a client can be pinned to (decision D5).
+// The profiles a client can be pinned to (docs/decisions.md D5).
 const (
 	FAPI2        ProfileName = "fapi2"
 	FAPI2Signing ProfileName = "fapi2-message-signing"

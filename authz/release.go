@@ -36,7 +36,7 @@ const ReleaseType = "vn_data_release"
 type SubjectRelation string
 
 // Whose record: the person who signed in, someone she represents, or the person
-// of a case file (DESIGN section 5).
+// of a case file.
 const (
 	SubjectSelf        SubjectRelation = "self"
 	SubjectRepresented SubjectRelation = "represented"

@@ -377,7 +377,7 @@ const (
 	maxItems     = 256
 )
 
-// checkRelease: decision D8, a release needs a legal basis.
+// checkRelease: docs/decisions.md D8, a release needs a legal basis.
 func (e Event) checkRelease() error {
 	switch {
 	case !e.Decision.Permit:

@@ -3,7 +3,7 @@
 // an event on record before anything is released.
 //
 // The life of an event: decided, recorded durably as a row, committed to by a
-// leaf of the release log, and only then acted on (decision D8). The leaf is a
+// leaf of the release log, and only then acted on (docs/decisions.md D8). The leaf is a
 // salted commitment (package commitment): deleting salt and row erases the event
 // and leaves the log whole. Where the leaf stands in the log is noted in the row
 // later, many in one commit, since a proof can wait and a release cannot.

@@ -40,7 +40,8 @@ type Query struct {
 // MaxLimit bounds a page.
 const MaxLimit = 500
 
-// Check refuses a query that cannot be meant.
+// Check returns an error for a query whose fields contradict each other or are out of
+// range. It sets Limit to 50 where it is 0.
 func (q *Query) Check() error {
 	if q.Limit == 0 {
 		q.Limit = 50

@@ -78,7 +78,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Recorder writes evidence: the row, then the leaf (decision D8). It notes the
+// Recorder writes evidence: the row, then the leaf (docs/decisions.md D8). It notes the
 // leaf's place in the row later, many in one commit, since a proof can wait and
 // a release cannot. It is safe for concurrent use.
 //

@@ -23,8 +23,8 @@ func (r *Recorder) Recover(ctx context.Context) (int, error) {
 }
 
 // ErrRow is an error about rows that are no evidence: altered, or never written here.
-// Whoever can write to the database can make one. It is told of, and keeps nothing else
-// from being done.
+// Anyone who can write to the database can make one. It is reported, and other rows are
+// recovered all the same.
 var ErrRow = errors.New("a row is no evidence")
 
 // leftTo is how long another site has to log its own events.

@@ -74,7 +74,7 @@ func (b *Broker) event(ctx context.Context, q request, live Permission, granted 
 		e.Decision.ACR, e.Decision.Account = live.Level.ACR(), int(live.Account)
 	}
 	if len(q.access.Actors) > 0 && live.Client != "" {
-		// Who was agreed with, and who acts for it.
+		// The app that the person agreed with, and how many apps act for it.
 		e.Detail = audit.Detail{Action: actingFor, Object: string(live.Client), Count: int64(len(q.access.Actors))}
 		for i, actor := range q.access.Actors {
 			if i > 0 {

@@ -68,8 +68,8 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	q := request{access: access, started: started, id: requestID(r)}
 	var odd jose.TextError
 	if q.asked, err = readRequest(r); errors.As(err, &odd) {
-		// No mistake of a program: somebody wrote a text that reads differently from
-		// what it says. That it was refused is evidence, without anything of it.
+		// A text with characters that make it read differently from what it says is no
+		// mistake of a program. The refusal is recorded, without the text.
 		q.unfit = err.Error()
 	} else if err != nil {
 		b.answer(w, refusal{code: "malformed-request", detail: err.Error()})
@@ -96,7 +96,7 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer tells of a refusal, and counts it.
+// answer writes a refusal to the app, and counts it.
 func (b *Broker) answer(w http.ResponseWriter, r refusal) {
 	b.answered.Add(r.code)
 	r.write(w)
@@ -120,8 +120,8 @@ func (b *Broker) refuseToken(w http.ResponseWriter, r *http.Request, err error) 
 	b.answer(w, refusal{code: "token-refused", detail: told.Description, challenge: b.challenge(told)})
 }
 
-// challenge has a line for each scheme. It also says where to read what the broker wants of a token (RFC 9728
-// §5.1).
+// challenge makes a WWW-Authenticate line for each scheme, with the address of the
+// broker's resource metadata (RFC 9728 §5.1).
 func (b *Broker) challenge(why *authz.Error, more ...authz.Attribute) (challenges []string) {
 	more = append(more, authz.Attribute{Name: "resource_metadata", Value: b.Verifier.ResourceMetadataURL()})
 	for _, scheme := range b.Verifier.BrokerSchemes() {
@@ -147,8 +147,8 @@ func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 	for attempt := 0; ; attempt++ {
 		answer, err := b.attempt(ctx, q)
 		// Grant, account, consent or app changed between reading and writing: what
-		// was read of the register is dropped, and decided again on what is now. Who
-		// changes it twice in that time may try again.
+		// was read of the register is dropped, and it is decided once more on what
+		// holds now. A second change in that window is returned as a conflict.
 		if errors.Is(err, authz.ErrConflict) && attempt == 0 {
 			continue
 		}
@@ -185,9 +185,9 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 	return b.send(ctx, q, live, granted, event)
 }
 
-// acting finds the app that is acted for, and those that act. One that is not
-// enabled stands for nothing: without the first the grant is as good as ended,
-// without one of the others nothing is declared.
+// acting finds the app that is acted for (the owner of the grant) and those that act
+// for it. A disabled owner ends the grant; a disabled actor counts as an app without a
+// declaration.
 func (b *Broker) acting(ctx context.Context, q *request, owner authz.ClientID) error {
 	find := func(id authz.ClientID) (*authz.Client, error) {
 		c, err := b.Clients.Client(ctx, id)

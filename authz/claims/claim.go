@@ -100,7 +100,8 @@ func zoneinfoOf(s Source) (any, bool) {
 	return "Asia/Ho_Chi_Minh", ok
 }
 
-// localeOf is told of citizens only: nothing says what a foreigner reads.
+// localeOf is known for citizens only: no register says what language a foreigner
+// reads.
 func localeOf(s Source) (any, bool) {
 	_, ok := s.text(fullName)
 	return "vi-VN", ok && s.Kind == "citizen"

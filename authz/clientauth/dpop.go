@@ -89,7 +89,7 @@ func (p *Proofs) mac(b []byte) []byte {
 	return m.Sum(nil)[:16]
 }
 
-// given tells when a nonce of ours was given; ok is false for anything else.
+// given is the time at which a nonce of ours was issued; ok is false for any other.
 func (p *Proofs) given(nonce string) (at time.Time, ok bool) {
 	if len(nonce) != 32 {
 		return time.Time{}, false
@@ -227,9 +227,9 @@ func (p *Proofs) Use(app authz.ClientID, proof Proof) error {
 	return nil
 }
 
-// turn begins a new stretch of time when this one is over, and forgets the one before.
-// What a clock that was set forward let be forgotten stays refused when it is set back,
-// unless it is set back far.
+// turn begins a new period when this one is over, and forgets the proofs of the period
+// before. If the clock was set forward and is set back, proofs that were forgotten
+// meanwhile stay refused, unless it is set back by more than setBack.
 func (p *Proofs) turn() {
 	now := p.now()
 	if p.forgotten.Sub(now) > setBack {

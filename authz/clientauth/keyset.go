@@ -66,8 +66,8 @@ type flight struct {
 // errBusy means that too many key sets are being fetched.
 var errBusy = fmt.Errorf("too many key sets are being fetched: %w", authz.ErrUnavailable)
 
-// of is the key set of a client, at hand or fetched now. The error wraps
-// authz.ErrUnavailable when there is none and none could be fetched.
+// keysOf is the key set of a client: the one at hand, or one fetched now. The error
+// wraps authz.ErrUnavailable when there is none and none could be fetched.
 func (d *Directory) keysOf(ctx context.Context, c *authz.Client) (*jose.Set, error) {
 	now := d.now()
 	d.keys.mu.Lock()

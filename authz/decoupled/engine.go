@@ -32,9 +32,9 @@ type Store interface {
 	// one state exactly one returns nil, the others authz.ErrConflict. A move that
 	// ends the request makes its ping due, where the client wants one.
 	MoveDecoupled(ctx context.Context, m Move) error
-	// Pestered tells what a person is asked already, and whether she has told since a
-	// time that a request of this client was not hers. In a transaction, nobody else's
-	// for this person counts before it ends.
+	// Pestered counts the requests that wait for a person, and says whether she has
+	// disowned a request of this client since a time. It holds her account until the
+	// transaction ends, so that requests for one person are counted one after the other.
 	Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (Pestering, error)
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
@@ -79,12 +79,12 @@ type Engine struct {
 	Now        func() time.Time
 }
 
-// Limits on what a person is told of, against approvals out of fatigue: with so many
-// requests waiting, fewer of one app, a further one makes no phone ring. It waits for
-// her all the same, where she looks for what waits: who stands at a counter finds
-// the request that was made for her, and an app is never told that one was taken
-// that nobody can answer. No answer depends on it, so that an app learns nothing
-// about her. An app that she has disowned does not reach her for a while.
+// Limits against prompt fatigue: how many waiting requests may ring a person's phone,
+// and how many of them may be one app's. A request beyond the limits does not ring; it
+// still waits on her page, so that a person at a counter finds the request that was
+// made for her. The app gets the same answer either way, and so learns nothing about
+// her. A request of an app whose last request she disowned does not reach her at all
+// for the time quiet.
 const (
 	maxRinging      = 3
 	MaxRingingOfApp = 2

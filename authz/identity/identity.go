@@ -1,7 +1,7 @@
 // Package identity knows persons: their accounts, the dated numbers they sign in
 // with, their levels, locks, and the pseudonyms others know them by.
 //
-// A subject is a UUID for ever (decision D7). Numbers are dated: a corrected
+// A subject is a UUID for ever (docs/decisions.md D7). Numbers are dated: a corrected
 // birth year re-issues the number, the subject and every pseudonym stay.
 package identity
 

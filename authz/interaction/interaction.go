@@ -125,10 +125,9 @@ func Next(r Request, s Session, question Question, answered bool, now time.Time)
 // unreachable is above every level.
 const unreachable authz.AuthenticationLevel = 1 << 10
 
-// level is the level that an answer to this session says, which is the session's
-// own, or where an essential acr names others, the highest of them below it: who
-// signed in with more has signed in with that too. If none will do, needed is the
-// lowest that would.
+// level is the acr to report for this session: the session's own level, or, with an
+// essential acr, the highest of its values that the session reaches. If the session is
+// too low, met is false and needed is the lowest level that would do.
 func (r Request) level(s Session) (says, needed authz.AuthenticationLevel, met bool) {
 	if r.Essential == nil {
 		return s.Level, r.Level, s.Level >= r.Level

@@ -1,7 +1,7 @@
 // Package policy decides whether a release may happen: statutory rules first,
 // hard-coded and each with its article, then the policy of the register in
 // Cedar. It is pure: facts come in as values with the time, and what is not
-// permitted is refused (decision D9).
+// permitted is refused (docs/decisions.md D9).
 package policy
 
 import (
@@ -203,9 +203,9 @@ func actorsDeclared(_ *consent.Catalogue, f Facts) Code {
 	return ""
 }
 
-// agencyVerified: what the law lets a body read without consent, only that body may
-// read. An app is that body's when somebody vouches for it, and so must every app be
-// that acts for it.
+// agencyVerified: what the law lets a public body read without consent, only that
+// body may read. An app belongs to the body when an operator has verified it, and the
+// same holds for every app that acts for it.
 func agencyVerified(c *consent.Catalogue, f Facts) Code {
 	if f.Granted == nil {
 		return ""
@@ -221,10 +221,10 @@ func agencyVerified(c *consent.Catalogue, f Facts) Code {
 	return ""
 }
 
-// recipient: a person who agreed was told who receives. Where the basis is her
-// consent, every app that acts must be one that she read the name of when she
-// agreed, and that the declaration still names: it may take one back, and one it
-// adds later comes into no consent there was.
+// recipient: a consent names who receives the data. Where the basis is consent, every
+// app that acts must have been named on the page when the person agreed, and still be
+// named by the declaration: removing a recipient holds at once, and one that is added
+// later is not covered by consents already given.
 func recipient(c *consent.Catalogue, f Facts) Code {
 	if f.Granted == nil || len(f.Actors) == 0 {
 		return ""
@@ -403,8 +403,7 @@ func NeededAge(purpose authz.PurposeID, registry authz.RegistryID, client *authz
 // child: below 18 a consent needs the representative, from 7 on the child too;
 // the basis for that is LB-CHILD, so an ordinary consent of a child releases
 // nothing. Age is verified first, so a consent of someone of unknown age releases
-// nothing either. First light records no consent of two, so LB-CHILD releases
-// nothing yet.
+// nothing either. Dual consent is not implemented yet, so LB-CHILD releases nothing.
 func child(_ *consent.Catalogue, f Facts) Code {
 	if f.Granted == nil {
 		return ""

@@ -114,11 +114,11 @@ func PresentedToken(r *http.Request) (string, error) {
 	return token, nil
 }
 
-// ended is what is told of a token that is not good any more.
+// ended is the error for a token whose grant or app has ended.
 func ended() *authz.Error { return authz.Refuse(authz.InvalidToken, "the access token was revoked") }
 
-// live asks whether a token is still good: its app, its grant, and, for a token
-// without one or one that was exchanged, that it was not revoked itself.
+// live checks that a token is still good: that its app is enabled and its grant lives,
+// and that a token without a grant, or one that was exchanged, was not revoked itself.
 func (p *Provider) live(ctx context.Context, claims accessClaims) (*Grant, error) {
 	if err := p.enabled(ctx, claims.ClientID); err != nil {
 		return nil, err
@@ -143,8 +143,8 @@ func (p *Provider) live(ctx context.Context, claims accessClaims) (*Grant, error
 	return &g, nil
 }
 
-// enabled asks, in memory, whether an app may still be served: what was given to one
-// that an operator has disabled is good for nothing.
+// enabled returns an error unless the app is registered and enabled: once an operator
+// has disabled an app, its tokens are refused. The directory answers from memory.
 func (p *Provider) enabled(ctx context.Context, id authz.ClientID) error {
 	_, err := p.o.Directory.Client(ctx, id)
 	if errors.Is(err, clientauth.ErrUnknownClient) {
@@ -156,7 +156,7 @@ func (p *Provider) enabled(ctx context.Context, id authz.ClientID) error {
 	return nil
 }
 
-// notRevoked asks for one token that ends by itself.
+// notRevoked returns an error if one token was revoked by itself, without its grant.
 func (p *Provider) notRevoked(ctx context.Context, jti string) error {
 	digest := sha256.Sum256([]byte(jti))
 	revoked, err := p.o.Grants.TokenRevoked(ctx, digest[:])

@@ -26,10 +26,10 @@ type backchannelAnswer struct {
 	BindingNumber string `json:"binding_number"`
 }
 
-// Backchannel is the backchannel authentication endpoint, CIBA Core §7. Whether
-// the person is known is not told: for a stranger and for one who disowned the app's
-// last request the answer is the same, and expires; for one who is asked much
-// already it is the same too, and waits for her unannounced.
+// Backchannel is the backchannel authentication endpoint, CIBA Core §7. The
+// answer does not depend on the person. For an unknown number, and for a person who
+// disowned the app's last request, the request just expires; for a person with many
+// requests waiting, it waits on her page without a ring.
 func (p *Provider) Backchannel(w http.ResponseWriter, r *http.Request) {
 	answer, err := p.backchannel(r)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 )
 
 // jwtBearer is RFC 7523 §2.1: an app presents the assertion of an issuer it
-// registered and gets a token for a service of its own. It speaks for no person:
-// what a person allows she allows by a grant.
+// registered and gets a token for a service of its own. The token
+// stands for no person: what a person allows, she allows by a grant.
 func (p *Provider) jwtBearer(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
 	token := form.Get("assertion")
 	from := trusted(u.client, token)

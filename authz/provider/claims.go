@@ -39,7 +39,7 @@ type Released struct {
 }
 
 // Releases is the broker: it decides, records, logs, and only then reads out
-// (decision D8). ok is false when it decided against; that is recorded too, and the
+// (docs/decisions.md D8). ok is false when it decided against; that is recorded too, and the
 // claims are left out. After an error nothing may be answered.
 type Releases interface {
 	Release(ctx context.Context, d Demand) (r Released, ok bool, err error)
@@ -117,7 +117,7 @@ func (p *Provider) about(ctx context.Context, g *Grant, asked claims.Members, re
 	return asked.Answer(source, p.now()), nil
 }
 
-// releaseError: what is in doubt is not told (decision D8).
+// releaseError: what is in doubt is not told (docs/decisions.md D8).
 func releaseError(err error) error {
 	if errors.Is(err, authz.ErrUnavailable) {
 		return &authz.Error{

@@ -22,10 +22,10 @@ func (p *Provider) at(r *http.Request, path string) string {
 }
 
 // constraint finds what the tokens of a token request are to be bound to. A
-// client that registered certificate-bound tokens gets no others (RFC 8705 §3.4);
-// of the rest, who sends a DPoP proof has its tokens bound to that key (RFC 9449
-// §5), and who must and does not is refused. The proof, if there was one, is to be
-// spent with what the request writes.
+// client that registered certificate-bound tokens gets no others (RFC 8705 §3.4).
+// Tokens of any other client are bound to the key of its DPoP proof (RFC 9449 §5); a
+// client whose registration or profile demands bound tokens is refused without one. The
+// proof, if there was one, is to be spent with what the request writes.
 func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (authz.Confirmation, clientauth.Proof, error) {
 	proofs := r.Header.Values("DPoP")
 	none := clientauth.Proof{}
@@ -96,8 +96,9 @@ func (p *Provider) presentedCertificate(r *http.Request) (string, error) {
 	return authz.CertificateThumbprint(certificate), nil
 }
 
-// held checks that who presents a token holds what it is bound to, and that the
-// scheme is that of such a token. It returns a fresh nonce for the answer, or "".
+// held checks that the caller holds the key or certificate that a token is bound to
+// (RFC 9449 §7.1, RFC 8705 §3), and that the authentication scheme fits the token. It
+// returns a fresh DPoP nonce for the answer, or "".
 func (p *Provider) held(r *http.Request, client authz.ClientID, bound authz.Confirmation, token, target string) (nextNonce string, err error) {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	byProof := strings.EqualFold(scheme, "DPoP")
@@ -185,7 +186,7 @@ func (p *Provider) assertionAudiences(out ...string) []string {
 	return out
 }
 
-// authMethods are the client authentication methods that can be had here: those
+// authMethods are the client authentication methods that are offered: those
 // with a certificate need a host that asks for one, and tls_client_auth a CA.
 func (p *Provider) authMethods() []authz.AuthMethod {
 	return slices.DeleteFunc(authz.Union(func(p authz.Profile) []authz.AuthMethod { return p.AuthMethods }), func(m authz.AuthMethod) bool {

@@ -83,8 +83,8 @@ func highest(values []string, reachable authz.AuthenticationLevel) authz.Authent
 	return best
 }
 
-// hintedSubject tells whom an id_token_hint means: the person who is signed in,
-// or somebody else, for whom it returns an unequal subject.
+// hintedSubject is the subject that an id_token_hint names: that of the session, or,
+// for any other person, a value that equals no subject.
 func (p *Provider) hintedSubject(ctx context.Context, hint string, client *clientauth.Registered, s SignedIn) (authz.Subject, error) {
 	claims, err := p.idTokenHint(hint)
 	if err != nil {

@@ -64,7 +64,7 @@ func (p *Provider) issueDecoupled(ctx context.Context, pending Pending, client *
 	now := p.now().UTC()
 	grant := p.newGrant(pending, client, s, granted, now)
 	grant.CodeHash = authz.HashSecret(p.o.Approvals.Keys.Code(pending.ID))
-	// Who is approved in the last second has the time to fetch it.
+	// A request that is approved in its last second leaves the device time to poll.
 	if grant.CodeExpires.Before(pending.Expires) {
 		grant.CodeExpires = pending.Expires
 	}
@@ -233,8 +233,8 @@ func (p *Provider) Disown(r *http.Request, handle authz.AuthorizationID, because
 	return p.deny(r, handle, pending, because, signedIn)
 }
 
-// deny denies a request in the name of the person who is signed in; who says so twice
-// is shown the end once more.
+// deny denies a request in the name of the person who is signed in; if she has
+// denied it before, she is shown the same result again.
 func (p *Provider) deny(r *http.Request, handle authz.AuthorizationID, pending Pending, because decoupled.Reason, signedIn SignedIn) (Next, error) {
 	next, err := p.denyDecoupled(r.Context(), pending, because, signedIn, nil)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package provider answers the protocol: pushed authorization requests,
 // authorization, token, UserInfo, introspection, revocation, logout and
 // metadata. It is the cage of fosite, which is the grant engine behind the
-// authorization and token endpoints (decision D3): no type of fosite leaves this
+// authorization and token endpoints (docs/decisions.md D3): no type of fosite leaves this
 // package.
 //
 // It never renders a page and never reads a cookie: the browser's session comes

@@ -207,7 +207,7 @@ func (unitStore) CreateRefreshTokenSession(context.Context, string, string, fosi
 }
 
 // GetRefreshTokenSession finds the grant of a refresh token. Only a token that
-// is genuinely ours can be "reused" (fosite.md hazard 11): a made-up one is
+// is genuinely ours can be "reused" (docs/decisions.md F11): a made-up one is
 // merely unknown and ends nobody's grant.
 func (s unitStore) GetRefreshTokenSession(ctx context.Context, signature string, _ fosite.Session) (fosite.Requester, error) {
 	u := unitOf(ctx)

@@ -244,7 +244,7 @@ func TestPKCEByRegistration(t *testing.T) {
 			if got.Code != row.status || row.code != "" && errorOf(t, got) != row.code {
 				t.Fatalf("%d %s", got.Code, got.Body)
 			}
-			if row.code == "invalid_grant" { // fosite.md hazard 1
+			if row.code == "invalid_grant" { // docs/decisions.md F1
 				ask.Del("code_verifier")
 				if got := w.post(w.Token, ask); got.Code == http.StatusOK {
 					t.Fatal("the code lives on after a wrong verifier")

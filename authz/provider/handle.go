@@ -99,8 +99,8 @@ func (p *Provider) Waiting(ctx context.Context, id authz.AuthorizationID) (Waiti
 	return Waiting{ID: p.handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
 }
 
-// SignedInFor reports whether who is signed in at a browser will do for a pending
-// authorization, named by its handle, so that no page of a sign-in need be shown.
+// SignedInFor reports whether the browser's session satisfies a pending authorization,
+// named by its handle, so that no page of a sign-in need be shown.
 func (p *Provider) SignedInFor(r *http.Request, id authz.AuthorizationID) (bool, error) {
 	ctx := r.Context()
 	pending, client, err := p.open(ctx, id)

@@ -9,11 +9,11 @@ import (
 	"hopnhat/authz/request"
 )
 
-// What may go to whom: whoever finds a bearer token has what it opens. So the broker
-// takes none, and UserInfo and ID tokens
-// tell its holder what a scope of OpenID Connect Core §5.4 asks for, name and contact,
-// and neither verified claims nor mandates. It is said at the request, before a
-// person is asked, since nobody should agree to what cannot be delivered.
+// What may go to whom. A bearer token is good for anyone who finds it. So the broker
+// takes none, and without bound tokens UserInfo and ID tokens hold only what a scope of
+// OpenID Connect Core §5.4 asks for, name and contact, and neither verified claims nor
+// mandates. A request for more is refused before the person is asked, since nobody
+// should agree to what cannot be delivered.
 
 // bindsTokens reports whether the tokens of a request will be bound to their holder:
 // its profile or its registration says so, or the request names the key of its code

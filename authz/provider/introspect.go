@@ -37,11 +37,11 @@ type introspection struct {
 
 // Introspect is the introspection endpoint, RFC 7662. A client learns of its own
 // tokens, and of tokens for an audience it is registered to serve; of any other
-// it learns "not active", as of a made-up one (§4, fosite.md hazard 8).
+// it learns "not active", as of a made-up one (§4, docs/decisions.md F8).
 func (p *Provider) Introspect(w http.ResponseWriter, r *http.Request) {
 	client, form, err := p.authenticated(r)
 	if err == nil && client.Method == authz.PublicClient {
-		// RFC 7662 §2.1: who asks is authorized, and a name alone is no proof of who asks.
+		// RFC 7662 §2.1: the caller must be authorized, and a client_id alone proves nothing.
 		err = authz.Refuse(authz.InvalidClient, "introspection is for apps that authenticate")
 	}
 	if err != nil {

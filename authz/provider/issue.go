@@ -57,8 +57,8 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		write = inTx(p.o.Grants, write)
 	}
 	if p.tellsInFront(pending.Request) {
-		// The one answer that is made last: what it tells of the person leaves by the
-		// grant, which must be there, with what she has just agreed to.
+		// Here the grant is stored before the response is made: the claims about the
+		// person are released under it, with what she has just agreed to.
 		if err := write(ctx); err != nil {
 			return Next{}, p.finishError(err)
 		}
@@ -67,7 +67,7 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		}
 		return p.answerIn(ctx, client, pending.Request, s, answer)
 	}
-	// Made first: an answer that cannot be signed leaves nothing spent.
+	// Signed before anything is stored: if signing fails, nothing is spent.
 	if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
 		return Next{}, err
 	}

@@ -23,9 +23,9 @@ type leaving struct {
 }
 
 // logoutKey seals logout requests. A POST of an app brings no cookie of ours
-// (SameSite=Lax), so who is signed in is seen after one step of our own, and the ID
-// token, which may tell about the person, is not written into its address: what
-// travels is the verdict on it.
+// (SameSite=Lax), so the session is read after one redirect to ourselves. The ID token,
+// which may hold data about the person, is not written into that address: only the
+// verdict on it is.
 type logoutKey []byte
 
 func (k logoutKey) seal(asked leaving, until time.Time) string {

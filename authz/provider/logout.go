@@ -37,7 +37,7 @@ type Logout struct {
 // EndSession checks a logout request by GET or POST. signedIn may be nil. It
 // ends nothing: the page asks the person first, unless Confirmed. Errors are
 // *authz.Error, and none of them sends the browser anywhere. logout_hint is taken
-// and passed over: who is signed out is who is signed in, and nobody else.
+// and passed over: the person who is signed in is signed out, and nobody else.
 func (p *Provider) EndSession(r *http.Request, signedIn *SignedIn) (Logout, error) {
 	form, err := endSessionForm(r)
 	if err != nil {

@@ -20,9 +20,9 @@ const (
 	scopeGrantRevoke = "grant_management_revoke"
 )
 
-// checkStanding checks of a request what its form does not show: that the scopes
-// of agencies' APIs are of one that it names, and that a grant it wants to go on
-// from is there and this app's. Nothing is looked up for a request with neither.
+// checkStanding looks up what a request refers to: each scope of an agency's API must
+// belong to a resource that the request names, and grant_id must be a live grant of
+// this app. Nothing is looked up for a request with neither.
 func (p *Provider) checkStanding(ctx context.Context, client *clientauth.Registered, a request.Authorization) error {
 	var known []string
 	for _, s := range a.Scope {
@@ -55,7 +55,7 @@ func (p *Provider) checkStanding(ctx context.Context, client *clientauth.Registe
 	return nil
 }
 
-// managed finds a live grant of an app by the name the app knows.
+// managed finds a live grant of an app by its grant_id.
 func (p *Provider) managed(ctx context.Context, client authz.ClientID, id authz.GrantID) (*Grant, error) {
 	unknown := authz.Refuse(authz.InvalidGrantID, "this app has no grant of that grant_id, or it has ended").At("grant_id")
 	g, err := p.o.Grants.GrantByPublicID(ctx, id)
@@ -68,8 +68,8 @@ func (p *Provider) managed(ctx context.Context, client authz.ClientID, id authz.
 	return &g, nil
 }
 
-// continued finds the grant that a request goes on from; nil if it goes on from
-// none. Only the person who gave it can change it (Grant Management §3.3).
+// continued finds the grant that a request merges with or replaces; nil if it names
+// none. Only the person who gave the grant can change it (Grant Management §3.3).
 func (p *Provider) continued(ctx context.Context, a request.Authorization, s SignedIn) (*Grant, *authz.Error) {
 	if a.GrantID == "" {
 		return nil, nil
@@ -84,10 +84,11 @@ func (p *Provider) continued(ctx context.Context, a request.Authorization, s Sig
 	return g, nil
 }
 
-// continuing makes a grant go on from an earlier one under its name. merge adds
-// to what was there, of which the newer word on one purpose and register counts;
-// replace keeps nothing. What the person agreed to stays agreed to until she
-// withdraws it: an app that asks for less takes back nothing in her name.
+// continuing makes a grant the successor of an earlier one, under the same grant_id.
+// With merge, a new entry replaces the old one for the same purpose and register, and
+// the others stay; replace keeps none (Grant Management §5.2). What the person agreed
+// to stays agreed to until she withdraws it: an app that asks for less withdraws
+// nothing in her name.
 func (p *Provider) continuing(g Grant, before *Grant) Grant {
 	if before == nil {
 		return g

@@ -23,7 +23,7 @@ const (
 
 // accessClaims is an access token, RFC 9068 §2.2. It carries a grant reference
 // and a summary of what may be released; whether it still may is asked of the
-// live grant (decision D6).
+// live grant (docs/decisions.md D6).
 type accessClaims struct {
 	Issuer   string             `json:"iss"`
 	Subject  string             `json:"sub"`

@@ -24,9 +24,9 @@ type Fetcher interface {
 }
 
 // Limits of request objects, RFC 9101 §10.2: their size, and how many are decrypted
-// at one time. Anyone can encrypt one in the name of an app and send it, and each
-// takes a private key of ours: the others wait, so that what is signed for people
-// at the same time is not crowded out.
+// at one time. Anyone can encrypt one in the name of an app and send it, and each costs
+// an operation with a private key of ours: at most maxDecrypting run at once, so that
+// the signatures that people wait for are not starved.
 const (
 	maxObject     = 32 << 10
 	maxDecrypting = 8
@@ -90,9 +90,9 @@ func (p *Provider) fetchObject(ctx context.Context, address string, client *clie
 	return strings.TrimSpace(string(raw)), nil
 }
 
-// Limits on request objects that are fetched at one time. Whoever opens the
-// authorization endpoint makes us call the app that it names (RFC 9101 §10.4), so
-// an app that does not answer must not take all of us.
+// Limits on request objects that are fetched at one time. Anyone can make us call an
+// app, by naming it at the authorization endpoint (RFC 9101 §10.4), so an app that does
+// not answer must not use up all fetches.
 const (
 	maxFetches      = 64
 	maxFetchesOfApp = 4

@@ -41,7 +41,7 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 		return Pending{}, err
 	}
 	if id := form.Get("client_id"); id != "" && id != string(client.ID) {
-		// RFC 9126 §2.1, and fosite.md hazard 2: nobody pushes for another.
+		// RFC 9126 §2.1, and docs/decisions.md F2: nobody pushes for another.
 		return Pending{}, authz.Refuse(authz.InvalidRequest, "client_id is not the client that authenticated").At("client_id")
 	}
 	if form.Get("request_uri") != "" {

@@ -141,7 +141,7 @@ type Published struct {
 type Lifetimes struct {
 	Pushed      time.Duration // request_uri, 90 s until it is opened (RFC 9126 §2.2)
 	Interaction time.Duration // the time a person has to answer, 10 min
-	Access      time.Duration // access and ID token, 5 min (decision D6)
+	Access      time.Duration // access and ID token, 5 min (docs/decisions.md D6)
 	Grant       time.Duration // refresh tokens, 30 days
 	Grace       time.Duration // asking twice with one refresh token, 20 s
 	Decoupled   time.Duration // the time to answer on another device, 10 min

@@ -158,7 +158,8 @@ func postForm(r *http.Request) (url.Values, error) {
 	return request.ParseForm(string(body))
 }
 
-// refused wraps an error that is already a refusal; anything else is ours.
+// isRefusal reports whether err already is an OAuth error for the caller; any other is
+// a fault of ours.
 func isRefusal(err error) bool {
 	var refusal *authz.Error
 	return errors.As(err, &refusal)

@@ -29,7 +29,7 @@ func (p *Provider) authenticated(r *http.Request) (*clientauth.Registered, url.V
 
 // Revoke is the revocation endpoint, RFC 7009. Revoking either token of a grant
 // ends the grant (§2.1). An unknown token is already revoked (§2.2), but when we
-// could not look, success is not claimed (fosite.md hazard 7).
+// could not look, success is not claimed (docs/decisions.md F7).
 func (p *Provider) Revoke(w http.ResponseWriter, r *http.Request) {
 	if err := p.revoke(r); err != nil {
 		p.refuse(w, r, err)

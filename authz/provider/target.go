@@ -41,8 +41,8 @@ func unknownTarget() *authz.Error {
 // grantTarget chooses the audience of a token of a grant (RFC 8707 §2.2): of the
 // resources granted those asked for now, or, where none is named, ours. An
 // agency's API stands alone in its token, or one API could use it at another
-// (RFC 9068 §5), and gets only the scopes it knows. What the app's registration
-// has no more, no grant of before has either.
+// (RFC 9068 §5), and gets only the scopes it knows. A resource that is removed from
+// the app's registration is removed from its existing grants.
 func (p *Provider) grantTarget(ctx context.Context, client *clientauth.Registered, g *Grant, wanted, scope []string) (target, error) {
 	granted := p.granted(g)
 	if len(wanted) == 0 {

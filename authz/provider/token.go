@@ -99,7 +99,7 @@ func checkGrantType(form url.Values, client *clientauth.Registered) error {
 	case grantType == "":
 		return authz.Refuse(authz.InvalidRequest, "grant_type is missing").At("grant_type")
 	case !known:
-		// fosite.md hazard 5: the engine would say invalid_request.
+		// docs/decisions.md F5: the engine would say invalid_request.
 		return authz.Refuse(authz.UnsupportedGrantType, "this grant_type is not offered; see grant_types_supported").At("grant_type")
 	}
 	if err := mayUse(client, grantType); err != nil {
@@ -244,7 +244,7 @@ func (p *Provider) commit(ctx context.Context, u *unit, bound authz.Confirmation
 }
 
 // failed answers a failed exchange. A code that was presented wrongly is spent
-// (fosite.md hazard 1), a reused code or refresh token ends its grant (RFC 9700
+// (docs/decisions.md F1), a reused code or refresh token ends its grant (RFC 9700
 // §2.1.1, §4.14.2).
 func (p *Provider) failed(ctx context.Context, u *unit, form url.Values, err error) error {
 	refusal := engineError(err)

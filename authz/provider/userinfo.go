@@ -18,7 +18,7 @@ import (
 
 // userInfo is what every answer of OpenID Connect Core §5.3.2 says: the pseudonym and
 // the levels. Who the person is in a register leaves only as a recorded release
-// (decision D7), see [Provider.about].
+// (docs/decisions.md D7), see [Provider.about].
 type userInfo struct {
 	Subject  string   `json:"sub"`
 	ACR      string   `json:"acr"`
@@ -49,7 +49,7 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 	}
 	wanted := tellable(userInfoClaims(g, access.Scope), access.Bound)
 	if access.Act != nil {
-		// What the person lets one app know is for that one: an app that acts for it
+		// What the person lets one app know is for that app alone: one that acts for it
 		// learns who she is to itself, and asks the broker for the rest.
 		wanted = claims.Members{}
 	}

@@ -134,8 +134,8 @@ func checkOwner(owner authz.LocalizedText) error {
 	return nil
 }
 
-// checkScopes: what is told of a person leaves on a declaration, and a scope is no
-// way round it (OpenID Connect Core §5.4).
+// checkScopes: claims about a person are released on a declaration, also when they are
+// asked for by a scope (OpenID Connect Core §5.4).
 func checkScopes(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) error {
 	if undeclared := claims.Undeclared(c); len(undeclared) > 0 {
 		return refuse("scope", "%s asks about the person and no declaration covers it; declare the purpose, basis and attributes", undeclared[0])
@@ -371,7 +371,7 @@ func clip(s string) string {
 	return s
 }
 
-// checkSubject: pseudonyms are pairwise for everybody (decision D7).
+// checkSubject: pseudonyms are pairwise for everybody (docs/decisions.md D7).
 func checkSubject(m Metadata, _ *authz.Client, _ authz.Profile, _ Rules) error {
 	if m.SubjectType != "" && m.SubjectType != pairwise {
 		return refuse("subject_type", "only pairwise is offered (OpenID Connect Core §8)")

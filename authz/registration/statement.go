@@ -10,7 +10,7 @@ import (
 	"hopnhat/keys/jose"
 )
 
-// Issuers are who may make software statements (RFC 7591 §2.3), with their keys.
+// Issuers are the parties that may issue software statements (RFC 7591 §2.3), with their keys.
 type Issuers map[string]*jose.Set
 
 // ParseIssuers reads a JSON object of issuers, each with its JWK Set.

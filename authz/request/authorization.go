@@ -340,7 +340,7 @@ func grantManagement(_ *Checker, form url.Values, client *authz.Client, _ authz.
 	case a.GrantAction == GrantCreate && a.GrantID != "":
 		return authz.Refuse(authz.InvalidRequest, "grant_management_action create makes a new grant; leave grant_id out").At("grant_id")
 	case a.GrantAction != GrantCreate && (a.ResponseType != "code" || a.Decoupled):
-		// What continues takes the place of what was as its code is redeemed.
+		// The new grant replaces the old one when its code is redeemed, so there must be one.
 		return authz.Refuse(authz.InvalidRequest, "grant_management_action %s needs response_type=code", a.GrantAction).At("response_type")
 	case a.GrantAction != GrantCreate && (a.GrantID == "" || len(a.GrantID) > 64):
 		return authz.Refuse(authz.InvalidGrantID, "grant_management_action %s needs the grant_id of a grant of this app", a.GrantAction).At("grant_id")

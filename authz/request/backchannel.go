@@ -30,11 +30,10 @@ type Backchannel struct {
 	Expiry time.Duration
 }
 
-// Limits of CIBA Core §7.1: a binding message fits a phone's screen and consists
-// of plain characters, among them no
-// digits but 0 to 9: a page that hides the code in the message would show one that is
-// written otherwise. A notification token has at most 1024 characters of RFC
-// 6750 §2.1, and so many at least that it can hold 128 bits.
+// Limits of CIBA Core §7.1: a binding message fits a phone's screen and consists of
+// plain characters. Its only digits are 0 to 9, because the page masks the code by
+// searching the message for it. A notification token has at most 1024 characters of
+// RFC 6750 §2.1, and enough of them to hold 128 bits.
 const (
 	maxMessage           = 64
 	maxNotificationToken = 1024

@@ -186,7 +186,7 @@ func claimsParameter(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profi
 
 // wishes turns what scopes and claims ask for about the person into wishes for
 // releases, beside those of authorization_details: what leaves about a person
-// leaves on a declaration and a basis, and is recorded (decisions D7, D8). A claim
+// leaves on a declaration and a basis, and is recorded (docs/decisions.md D7, D8). A claim
 // that no declaration of the app covers is left out, and so is not shown to the
 // person (OpenID Connect Core §5.5.1); a scope of which nothing is covered is
 // refused.

@@ -23,7 +23,7 @@ type Told struct {
 // that has asked for one: one commit. It tells which apps relied on it. All the
 // session's grants end, those with offline_access too: Back-Channel Logout §2.7
 // would leave them, but here a person who signs out is told that nothing goes on
-// in her name (decision D6).
+// in her name (docs/decisions.md D6).
 func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string) ([]Told, error) {
 	return s.end(ctx, clients, subject, id, because, false)
 }

@@ -271,8 +271,8 @@ func unescape(inside []byte) string {
 	return s
 }
 
-// errEscape names the character that encoding/json escaped: all of those but the
-// quotation mark and the backslash are banned.
+// errEscape is the error for a character that encoding/json escaped: all such
+// characters are banned but the quotation mark and the backslash.
 func errEscape(at []byte) error {
 	n := 2
 	if len(at) >= 6 && at[1] == 'u' {
