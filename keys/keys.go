@@ -1,6 +1,6 @@
 // Package keys is the vocabulary of the keys that the nation's trust rests on:
 // what a key is for (Use), which version signs at a time (Handle, State), what a
-// key store promises (Store), and what the house uses keys through (Ring).
+// key store promises (Store), and how the other packages use keys (Ring).
 //
 // keys/file keeps keys on disk, keys/vault in HashiCorp Vault; both are Stores
 // and pass the suite in keys/keytest. keys/lifecycle makes a Ring of a Store: it
@@ -80,7 +80,7 @@ type Signature struct {
 // ErrNoKey means that there is no key of that use and algorithm.
 var ErrNoKey = errors.New("no key of this use and algorithm")
 
-// Ring is what the rest of the house uses keys through: which key signs at a
+// Ring is how the other packages use keys: which key signs at a
 // time, which are published, and the operations with them. It is safe for
 // concurrent use.
 type Ring interface {

@@ -167,8 +167,8 @@ func (b *Batcher) board(key keys.Handle, l *lane) {
 	}
 }
 
-// depart ends a wait for company: who is there leaves, and who did not come is
-// not reckoned with any more.
+// depart ends a wait for more callers: those that are waiting are sent, and those that
+// did not come are no longer expected.
 func (b *Batcher) depart(key keys.Handle, l *lane) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

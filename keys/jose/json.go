@@ -30,8 +30,8 @@ func (e TextError) Error() string { return fmt.Sprintf("a text holds the charact
 
 // CheckJSON refuses what two parsers might read differently: a member name given
 // twice at one level, data after the value, deep nesting, more parts than anybody
-// writes, invalid UTF-8 (RFC 8725 §2.4, RFC 7515 §4). It comes before anything is known of the caller, so it
-// keeps eight bytes a member and nothing else.
+// writes, invalid UTF-8 (RFC 8725 §2.4, RFC 7515 §4). It runs before the caller is
+// authenticated, so it keeps eight bytes a member and nothing else.
 func CheckJSON(raw []byte) error { return checkJSON(raw, nil) }
 
 // checkJSON also refuses members at the top of an object whose name differs from a

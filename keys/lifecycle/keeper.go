@@ -95,7 +95,7 @@ type state struct {
 	lacks map[keys.Use]bool
 }
 
-// Rules are the rules of a house whose JWK Sets are cached for cache, whose
+// Rules are the rules for a server whose JWK Sets are cached for cache, whose
 // tokens live no longer than token, and whose keys get a successor every so
 // often. Checkpoint keys change by command only, and what they signed is to be
 // verified for ever.

@@ -1,15 +1,3 @@
-// Package lifecycle decides which version of a key signs, and makes a keys.Ring
-// of a keys.Store: announced → published → active → retiring → retired, or
-// revoked.
-//
-// What is true at a time stands in a Book that all nodes share; where a version
-// goes next is a pure function of it ([Next]). Two promises shape the rules. No
-// node signs with a version that another node's JWK Set lacks: a version is
-// published only when every live node serves it, and a node that has not read
-// the Book for longer than the lease neither signs nor serves its set. And no
-// relying party meets a signature by a version it had no time to fetch: a
-// published version waits for the lifetime of cached sets and for the relying
-// parties that are known.
 package lifecycle
 
 import (
