@@ -132,9 +132,8 @@ func (db *DB) InsertAccount(ctx context.Context, a identity.Account, number auth
 	})
 }
 
-// Lock locks an account, ends its sessions and revokes its grants: one commit
-// (research: a lock is a first-class event). Sessions, grants and account come in the
-// order in which releases hold them.
+// Lock locks an account, ends its sessions and revokes its grants: one commit.
+// Sessions, grants and account come in the order in which releases hold them.
 func (db *DB) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		if err := db.writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE subject = ? AND ended_at IS NULL",

@@ -57,7 +57,7 @@ type DB struct {
 	commits   atomic.Uint64
 }
 
-// Open connects, without migrating: see [Migrate] and [DB.CheckVersion].
+// Open connects, without migrating: see [DB.Migrate] and [DB.CheckVersion].
 func Open(ctx context.Context, o Options) (*DB, error) {
 	db := &DB{now: o.Now}
 	if db.now == nil {
@@ -160,9 +160,10 @@ func (db *DB) openSQLite(o Options) error {
 	return nil
 }
 
-// gorm makes a handle. Only one that never holds a connection while it prepares may
-// keep prepared statements: who wants a statement that another is preparing waits for
-// that other, who may wait for the connection that a transaction of the first holds.
+// gorm makes a handle. Prepared statements are kept (prepared) only by a handle that
+// never holds a connection while it prepares. With one that runs transactions, two
+// callers could deadlock: A holds the connection and waits for B to finish preparing
+// a statement; B waits for the connection.
 func (db *DB) gorm(dialector gorm.Dialector, prepared bool) (*gorm.DB, error) {
 	g, err := gorm.Open(dialector, &gorm.Config{
 		SkipDefaultTransaction: true, // a statement is its own transaction; Tx opens the others

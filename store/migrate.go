@@ -33,7 +33,7 @@ func (db *DB) provider() (*goose.Provider, error) {
 
 // Migrate brings the schema to this program's version and reports each step to
 // progress (nil is allowed). In production a role runs it that the server does
-// not have (decision D14).
+// not have (docs/decisions.md D14).
 func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
 	p, err := db.provider()
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 // ErrServed means that a server reads the nation, so that it cannot be replaced.
 var ErrServed = errors.New("a server reads it: stop it first")
 
-// servingName is what a server's connections to PostgreSQL are called; everybody
-// who may connect sees the names of all, across nodes and roles.
+// servingName is the application_name of a server's connections to PostgreSQL. Every
+// role that may connect sees those of all connections, across nodes.
 const servingName = "hopnhat-serve"
 
 // served is an address whose connections are called so.

@@ -1,5 +1,5 @@
-// Package sqldb is what the databases of this house have in common before they are
-// opened: which kind an address names, and the file that SQLite keeps one in.
+// Package sqldb is what our databases have in common before they are opened: which
+// kind an address names, and the file that SQLite keeps one in.
 package sqldb
 
 import (
