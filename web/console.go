@@ -40,7 +40,7 @@ func (s *Server) consoleRoutes(a *fiber.App) {
 // auditor lets auditors in who signed in with two factors, and nobody else.
 func (v *visit) auditor() error { return v.holds(auditorRole) }
 
-// holds lets in who has a role and signed in with two factors.
+// holds lets a person in who has the role and has signed in with two factors.
 func (v *visit) holds(role string) error {
 	who, err := v.signedIn()
 	if err != nil {

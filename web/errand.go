@@ -208,9 +208,9 @@ func (v *visit) told(r remark) {
 	}
 }
 
-// settled reports whether who is signed in since a time will do, so that a page of a
-// sign-in need not be shown: another tab has signed in meanwhile, or somebody went
-// back.
+// settled reports whether the session that began since a time satisfies the request, so
+// that no page of the sign-in need be shown: another tab has signed in meanwhile, or
+// the person went back.
 func (v *visit) settled(e errand, since time.Time) (bool, error) {
 	who, err := v.current()
 	if err != nil || who == nil || who.AuthTime.Before(since) {

@@ -104,9 +104,9 @@ func (v *visit) onward(page string, pairs ...string) string {
 	return provider.EndSessionPath + "/" + page + "?" + query.Encode()
 }
 
-// endLeftover is for a browser that nobody is signed in with any more: whatever tab
-// asks last, it comes back to its app. A session that only ran out is ended now, for
-// the apps that still rely on it.
+// endLeftover answers a sign-out from a browser whose session has ended already, for
+// example by another tab: the last tab to ask is still sent back to its app. A session
+// that only ran out is ended now, for the apps that still rely on it.
 func (s *Server) endLeftover(v *visit, asked provider.Logout) error {
 	old, err := s.o.Sessions.Leftover(v.http)
 	if errors.Is(err, session.ErrNone) {
@@ -252,8 +252,8 @@ const (
 	farewells = 10 * time.Minute
 )
 
-// farewell sends the browser on: back to the app at once, unless some app is to be
-// told through frames, and else to a page that says who is told. That page has an
+// farewell sends the browser back to the app at once, or, where some app has to be
+// notified through a frame, to a page that lists the apps that are notified. That page has an
 // address of its own, so that it can be looked at again.
 func (s *Server) farewell(v *visit, f farewell, told []session.Told, client *authz.Client, back string) error {
 	for _, one := range told {

@@ -91,7 +91,7 @@ func (s *Server) Answers() map[Answered]uint64 { return s.answered.All() }
 // before it could be read is not in it.
 func (s *Server) Took() map[Group]tally.Spread { return s.took.All() }
 
-// onlyNear answers who asks from this machine or from a network that the
+// onlyNear answers callers from this machine or from a network that the
 // configuration names, and was not passed on by a proxy: counters tell a stranger too
 // much.
 func (s *Server) onlyNear(c *fiber.Ctx) error {

@@ -212,8 +212,8 @@ func New(o Options) *Server {
 }
 
 // library takes what fasthttp logs. Of each connection that fails it writes a line with
-// the caller's address and what was read, as often as a stranger likes: he who is
-// answered 400 is counted with all answers, and that is enough. The rest, such as that
+// the caller's address and what was read, as often as a stranger likes: an
+// answer of 400 is counted with all answers, and that is enough. The rest, such as that
 // no more connections can be taken, concerns the operator.
 type library struct{}
 

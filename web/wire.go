@@ -13,9 +13,9 @@ import (
 // maxHead is the size of the buffer that a request's head is read into.
 const maxHead = 32 << 10
 
-// Of a connection that is closed while the caller still writes: so much is read on,
-// for so long, at so many at a time (RFC 9112 §9.6). A reset would take the answer
-// away from who has not read it yet.
+// Limits for a connection that is closed while the caller still writes: how much is
+// read on, for how long, and on how many connections at a time (RFC 9112 §9.6). Without
+// it a reset would destroy an answer that the caller has not read yet.
 const (
 	lingerBytes = 4 << 20
 	lingerTime  = 2 * time.Second

@@ -115,9 +115,10 @@ func (c DeliveryCause) Key() string {
 // Told is the text for the person whose consent it is about.
 func (s DeliveryState) Told() string { return "told." + string(s) }
 
-// Logouts is the operator's page of logout tokens and notices of withdrawn consents: of one app, or of all apps those
-// that failed. The form is sent by GET to URL with the field app; trying again posts
-// the fields delivery and app to RetryURL. No person is in it.
+// Logouts is the operator's page of logout tokens and notices of withdrawn consents:
+// all of one app, or the failed ones of every app. The form is sent by GET to URL with
+// the field app; trying again posts the fields delivery and app to RetryURL. No person
+// is in it.
 type Logouts struct {
 	URL, RetryURL string
 	App           string
