@@ -36,7 +36,7 @@ import (
 	"hopnhat/web"
 )
 
-// parts is the assembled house.
+// parts are the assembled parts of one server.
 type parts struct {
 	c          *config
 	db         *store.DB
@@ -91,10 +91,9 @@ func (c *config) algorithms() []keys.Algorithm {
 	return out
 }
 
-// openDatabase opens the main database. Where create is set, a SQLite file and the
-// folder for what is not given elsewhere are made; everybody else finds them or
-// says so. SQLite is migrated by who may create, since the laptop has no other role
-// for it; PostgreSQL must have been migrated.
+// openDatabase opens the main database. With create set, the state folder and a SQLite
+// file are made if they are missing, and SQLite is migrated, since a laptop has no other
+// role for it; without, a missing file is an error. PostgreSQL must have been migrated.
 func (c *config) openDatabase(ctx context.Context, create bool) (*store.DB, error) {
 	if create {
 		if err := sqldb.Folder(c.State); err != nil {

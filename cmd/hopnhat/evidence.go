@@ -29,8 +29,8 @@ func (p *parts) administer(ctx context.Context, change func(ctx context.Context)
 	})
 }
 
-// atTheKeyboard names the account of the machine that runs the tool, which is as much
-// as a tool can know of who does: whoever rules the machine can be any of them.
+// atTheKeyboard names the account of the operating system that runs the tool. That is
+// all a tool can know of its caller: an administrator of the machine can be any account.
 func atTheKeyboard() string {
 	name := "unknown"
 	if u, err := user.Current(); err == nil {

@@ -24,9 +24,9 @@ var initCommand = command{
 	},
 }
 
-// initialise makes what a house begins with, and changes nothing of one that has
-// begun: a PostgreSQL database must have been migrated, and keys in Vault are made
-// by `hopnhat keys vault-setup`.
+// initialise makes the state folder, database and keys that a server begins with, and
+// changes nothing that is there: a PostgreSQL database must have been migrated, and
+// keys in Vault are made by `hopnhat keys vault-setup`.
 func (c *config) initialise(ctx context.Context) error {
 	db, err := c.openDatabase(ctx, true)
 	if err != nil {

@@ -117,7 +117,7 @@ func (c *config) noKeys(err error, begins bool) error {
 	return fmt.Errorf("%w; the database %s has had keys, and new ones would be of another house: every pseudonym and stored secret hangs on the first", err, sqldb.Redacted(c.Database))
 }
 
-// rules are of the house: a new version waits for cached sets, an old one stays
+// rules are those of this configuration: a new version waits for cached sets, an old one stays
 // as long as what it signed.
 func (c *config) rules() map[keys.Use]lifecycle.Rule {
 	return lifecycle.Rules(c.JWKSCache, c.KeyOverlap, c.KeyRotateEvery)
