@@ -16,7 +16,7 @@ import (
 )
 
 // TestKilledAtAnyMoment: whatever instant the process dies at, every release that
-// a client received has its event and its log entry (decision D8). The process is
+// a client received has its event and its log entry (docs/decisions.md D8). The process is
 // killed under load again and again, and afterwards every release is looked for
 // in the citizen's own portal, with its proof.
 func TestKilledAtAnyMoment(t *testing.T) { onEach(t, killed) }
