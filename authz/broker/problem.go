@@ -20,6 +20,22 @@ type Problem struct {
 	Instance string   `json:"instance,omitempty"`
 }
 
+// The codes of problems that no rule of the policy gives.
+const (
+	methodNotAllowed       = "method-not-allowed"
+	busy                   = "busy"
+	unavailable            = "unavailable"
+	tooManyRequests        = "too-many-requests"
+	malformedRequest       = "malformed-request"
+	caseReferenceMalformed = "case-reference-malformed"
+	tokenRefused           = "token-refused"
+	grantEnded             = "grant-ended"
+	subjectOfAnother       = "subject-of-another"
+	frequencyExceeded      = "frequency-exceeded"
+	noRecord               = "no-record"
+	registerSilent         = "register-silent" // the register did not answer
+)
+
 // text is what an app's developer and its user read for a code.
 type text struct {
 	status int
@@ -55,18 +71,18 @@ var texts = map[string]text{
 	string(policy.PredicateOnly):     {403, "This purpose gets a yes or no only", "Mục đích này chỉ được nhận kết quả đúng hoặc sai"},
 	string(policy.SubjectDead):       {403, "The register knows the person as dead", "Chủ thể dữ liệu đã mất"},
 	string(policy.RegistryPolicy):    {403, "The register's policy forbids this", "Chính sách của cơ sở dữ liệu không cho phép"},
-	"frequency-exceeded":             {429, "The agreed number of reads is used up", "Đã hết số lần truy cập được đồng ý"},
-	"subject-of-another":             {403, "The grant is about another person", "Quyền này thuộc về người khác"},
-	"method-not-allowed":             {405, "This endpoint takes POST", "Địa chỉ này chỉ nhận phương thức POST"},
-	"busy":                           {503, "Too many requests are in work; nothing was released", "Hệ thống đang quá tải; không có dữ liệu nào được gửi"},
-	"grant-ended":                    {401, "The grant was revoked or has ended", "Phiên ủy quyền đã kết thúc hoặc bị thu hồi"},
-	"token-refused":                  {401, "The access token was refused", "Mã truy cập bị từ chối"},
-	"malformed-request":              {400, "The request is malformed", "Yêu cầu không hợp lệ"},
-	"case-reference-malformed":       {400, "The case reference is not of the agency's form, or carries twelve digits", "Mã hồ sơ không đúng dạng của cơ quan hoặc có mười hai chữ số"},
-	"too-many-requests":              {429, "Too many refused requests", "Quá nhiều yêu cầu bị từ chối"},
-	"no-record":                      {404, "The register has no record of this person", "Cơ sở dữ liệu không có thông tin về người này"},
+	frequencyExceeded:                {429, "The agreed number of reads is used up", "Đã hết số lần truy cập được đồng ý"},
+	subjectOfAnother:                 {403, "The grant is about another person", "Quyền này thuộc về người khác"},
+	methodNotAllowed:                 {405, "This endpoint takes POST", "Địa chỉ này chỉ nhận phương thức POST"},
+	busy:                             {503, "Too many requests are in work; nothing was released", "Hệ thống đang quá tải; không có dữ liệu nào được gửi"},
+	grantEnded:                       {401, "The grant was revoked or has ended", "Phiên ủy quyền đã kết thúc hoặc bị thu hồi"},
+	tokenRefused:                     {401, "The access token was refused", "Mã truy cập bị từ chối"},
+	malformedRequest:                 {400, "The request is malformed", "Yêu cầu không hợp lệ"},
+	caseReferenceMalformed:           {400, "The case reference is not of the agency's form, or carries twelve digits", "Mã hồ sơ không đúng dạng của cơ quan hoặc có mười hai chữ số"},
+	tooManyRequests:                  {429, "Too many refused requests", "Quá nhiều yêu cầu bị từ chối"},
+	noRecord:                         {404, "The register has no record of this person", "Cơ sở dữ liệu không có thông tin về người này"},
 	registerSilent:                   {503, "The register does not answer; nothing was released and no use is spent", "Cơ sở dữ liệu không trả lời; không có dữ liệu nào được gửi và không tính lượt sử dụng"},
-	"unavailable":                    {503, "A part of the service does not answer; nothing was released", "Dịch vụ tạm thời gián đoạn; không có dữ liệu nào được gửi"},
+	unavailable:                      {503, "A part of the service does not answer; nothing was released", "Dịch vụ tạm thời gián đoạn; không có dữ liệu nào được gửi"},
 }
 
 // refusal is an answer that is not a release.

@@ -46,12 +46,12 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	b.once.Do(b.defaults)
 	defer b.inFlight.Add(-1)
 	if b.inFlight.Add(1) > b.MaxInFlight {
-		b.answer(w, refusal{code: "busy"})
+		b.answer(w, refusal{code: busy})
 		return
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		b.answer(w, refusal{code: "method-not-allowed"})
+		b.answer(w, refusal{code: methodNotAllowed})
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), b.Deadline)
@@ -72,7 +72,7 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 		// mistake of a program. The refusal is recorded, without the text.
 		q.unfit = err.Error()
 	} else if err != nil {
-		b.answer(w, refusal{code: "malformed-request", detail: err.Error()})
+		b.answer(w, refusal{code: malformedRequest, detail: err.Error()})
 		return
 	}
 	in := q.asked
@@ -92,7 +92,7 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 		b.answer(w, refused)
 	default:
 		slog.ErrorContext(ctx, "a release could not be completed", "client", access.Client, "error", err)
-		b.answer(w, refusal{code: "unavailable"})
+		b.answer(w, refusal{code: unavailable})
 	}
 }
 
@@ -111,13 +111,13 @@ func (b *Broker) refuseToken(w http.ResponseWriter, r *http.Request, err error) 
 	told := authz.AsError(err)
 	if told.Code == authz.TemporarilyUnavailable || told.Code == authz.ServerError {
 		slog.ErrorContext(r.Context(), "an access token could not be checked", "error", told)
-		b.answer(w, refusal{code: "unavailable"})
+		b.answer(w, refusal{code: unavailable})
 		return
 	}
 	if told.Code == authz.UseDPoPNonce {
 		w.Header().Set("DPoP-Nonce", b.Verifier.Nonce())
 	}
-	b.answer(w, refusal{code: "token-refused", detail: told.Description, challenge: b.challenge(told)})
+	b.answer(w, refusal{code: tokenRefused, detail: told.Description, challenge: b.challenge(told)})
 }
 
 // challenge makes a WWW-Authenticate line for each scheme, with the address of the
@@ -137,7 +137,7 @@ func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 	q.client, err = b.Clients.Client(ctx, q.access.Client)
 	switch {
 	case errors.Is(err, authz.ErrNotFound), errors.Is(err, clientauth.ErrUnknownClient):
-		return nil, refusal{code: "token-refused", detail: "the app is not enabled", challenge: b.challenge(authz.Refuse(authz.InvalidToken, "the app is not enabled"))}
+		return nil, refusal{code: tokenRefused, detail: "the app is not enabled", challenge: b.challenge(authz.Refuse(authz.InvalidToken, "the app is not enabled"))}
 	case err != nil:
 		return nil, err
 	}
@@ -220,15 +220,15 @@ func (b *Broker) decide(ctx context.Context, q request, live Permission, granted
 	alive := live.GrantLive || q.redeeming && live.Unredeemed
 	switch {
 	case q.unfit != "" && q.asked.Registry == "":
-		return deny("malformed-request")
+		return deny(malformedRequest)
 	case q.unfit != "":
-		return deny("case-reference-malformed")
+		return deny(caseReferenceMalformed)
 	case !alive && live.Locked: // a lock revokes the grants
 		return deny(policy.AccountLocked)
 	case !alive:
-		return deny("grant-ended")
+		return deny(grantEnded)
 	case q.asked.Subject != "" && q.asked.Subject != string(authz.SubjectSelf) && q.asked.Subject != string(q.access.Pairwise):
-		return deny("subject-of-another")
+		return deny(subjectOfAnother)
 	}
 	facts := policy.Facts{
 		Now: at, Client: q.owner, Actors: q.actors, Granted: granted, Consent: live.Consent, Subject: live.Subject, Locked: live.Locked,
@@ -256,7 +256,7 @@ func find(details []authz.Release, in asked) *authz.Release {
 // refuse records a refusal and returns it.
 func (b *Broker) refuse(ctx context.Context, q request, event audit.Event, verdict policy.Verdict) error {
 	if !b.refusals.take(q.client.ID, q.access.Grant, b.Now()) {
-		return refusal{code: "too-many-requests"}
+		return refusal{code: tooManyRequests}
 	}
 	ctx, cancel := b.writing(ctx)
 	defer cancel()
@@ -273,7 +273,7 @@ func (b *Broker) refuse(ctx context.Context, q request, event audit.Event, verdi
 		told.all = append(told.all, string(reason.Code))
 	}
 	switch first.Code {
-	case "case-reference-malformed", "malformed-request":
+	case caseReferenceMalformed, malformedRequest:
 		told.detail = q.unfit
 	case policy.LevelTooLow: // RFC 9470 §3
 		told.challenge = b.challenge(authz.Refuse(authz.InsufficientAuthentication, "the person must sign in at a higher level"),
@@ -281,7 +281,7 @@ func (b *Broker) refuse(ctx context.Context, q request, event audit.Event, verdi
 	case policy.SignInTooOld: // RFC 9470 §3
 		told.challenge = b.challenge(authz.Refuse(authz.InsufficientAuthentication, "the person must sign in again"),
 			authz.Attribute{Name: "max_age", Value: strconv.Itoa(policy.NeededAge(q.asked.Purpose, q.asked.Registry, q.owner, q.actors))})
-	case "grant-ended":
+	case grantEnded:
 		told.challenge = b.challenge(authz.Refuse(authz.InvalidToken, "the grant has ended"))
 	}
 	return told
@@ -312,7 +312,7 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 	index, err := b.record(ctx, q, live, granted, event, salt)
 	if err != nil {
 		if errors.Is(err, ErrUsedUp) {
-			verdict := policy.Verdict{Reasons: []policy.Reason{{Code: "frequency-exceeded", Article: granted.Frequency}}, Determining: []string{"frequency"}}
+			verdict := policy.Verdict{Reasons: []policy.Reason{{Code: frequencyExceeded, Article: granted.Frequency}}, Determining: []string{"frequency"}}
 			refused, err := b.event(ctx, q, live, granted, verdict, event.When.Decided)
 			if err != nil {
 				return nil, err
@@ -327,7 +327,7 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 		}
 	}
 	if len(records) == 0 {
-		return nil, refusal{code: "no-record", event: event.ID}
+		return nil, refusal{code: noRecord, event: event.ID}
 	}
 	released := &Released{
 		Event: event.ID, Index: index, Records: records, Basis: granted.Basis, DataLife: granted.DataLife,
@@ -396,9 +396,6 @@ func (b *Broker) unanswered(ctx context.Context, q request, event audit.Event, c
 	told.event = event.ID
 	return told
 }
-
-// registerSilent is the code of a release whose register did not answer.
-const registerSilent = "register-silent"
 
 // project copies what was granted and nothing else, whatever a register's
 // connector sent along.
