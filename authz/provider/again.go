@@ -15,23 +15,23 @@ import (
 	"hopnhat/authz/decoupled"
 )
 
-// doubleTap is how long whoever sends an answer twice is led where the first led. A
-// browser drops the answer to a form or link that is pressed again, and shows that to
-// the second: without this a code would be issued and reach nobody.
+// doubleTap is how long a form that is sent twice gets the same answer twice. When a
+// button is pressed again, a browser drops the first answer and shows the second:
+// without this, the code in the first answer would reach nobody.
 const doubleTap = time.Minute
 
-// codeOf is the code for a request that waited: it follows, under our key, from the
-// request, the session and what the person said, so that the very answer sent twice
-// has the very code, and another has none (RFC 6749 §10.10: 256 bits that nobody
-// guesses). It is still issued once, and good once.
+// codeOf derives the code of a pending request, by a MAC over the request, the session
+// and the person's answer. The same answer sent twice gives the same code; another
+// answer gives none. The code has 256 bits that cannot be guessed (RFC 6749 §10.10), is
+// issued once and good once.
 func (p *Provider) codeOf(id authz.AuthorizationID, session authz.SessionID, said string) string {
 	m := hmac.New(sha256.New, p.codes)
 	m.Write([]byte(strings.Join([]string{string(id), string(session), said}, "\x00")))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// justFinished finds a request that was answered a moment ago, for an answer that
-// came too late because of that; late is its error, and stays the error of others.
+// justFinished finds a request that was answered within doubleTap. late is the error of
+// the answer that came too late; it is returned unless its cause is [Finished].
 func (p *Provider) justFinished(ctx context.Context, handle authz.AuthorizationID, late error) (Pending, bool, error) {
 	if !errors.As(late, new(Finished)) {
 		return Pending{}, false, late
@@ -52,8 +52,8 @@ func (p *Provider) sameCode(r *http.Request, handle authz.AuthorizationID, said 
 	if err != nil {
 		return Next{}, err
 	}
-	// What an ID token tells of the person by itself was read for the first answer;
-	// it is not read again.
+	// Claims about the person in a front-channel ID token were released for the first
+	// answer; they are not released again.
 	if !ok || pending.Request.Decoupled || p.tellsInFront(pending.Request) {
 		return Next{}, late
 	}

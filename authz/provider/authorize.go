@@ -66,8 +66,9 @@ func (p *Provider) Authorize(r *http.Request) (Next, error) {
 // ErrTooMany means that an address makes us keep too much.
 var ErrTooMany = errors.New("too many requests from this address")
 
-// admit counts what anybody may make us keep: requests that come with a browser, and
-// those of apps without a secret. Behind one address may be many people.
+// admit limits, by address, the rows that unauthenticated callers can make us store: for
+// requests that come with a browser, and for those of apps without a secret. One
+// address may stand for many people.
 func (p *Provider) admit(r *http.Request) error {
 	if p.o.Strangers == nil {
 		return nil
@@ -187,7 +188,7 @@ func (p *Provider) usable(pending Pending) bool {
 	return pending.Finished.IsZero() && p.now().Before(pending.Expires)
 }
 
-// step asks the interaction what comes next, and does it.
+// step decides what comes next (package interaction), and does it.
 func (p *Provider) step(r *http.Request, pending Pending, client *clientauth.Registered) (Next, error) {
 	ctx := r.Context()
 	signedIn, ok, err := p.o.Sessions.Current(r)
@@ -195,8 +196,8 @@ func (p *Provider) step(r *http.Request, pending Pending, client *clientauth.Reg
 		return Next{}, authz.AsError(err)
 	}
 	if !ok && r.Method == http.MethodPost {
-		// A form of the app brings no cookie of ours (SameSite=Lax), so who is
-		// signed in is seen after one step of our own.
+		// A POST from the app's page brings no cookie of ours (SameSite=Lax), so the
+		// session is read after one redirect to ourselves.
 		return p.later(ctx, pending)
 	}
 	outcome, granted, err := p.decide(ctx, pending, client, signedIn, ok, false)

@@ -96,7 +96,7 @@ func (p *Provider) backchannel(r *http.Request) (backchannelAnswer, error) {
 	}, nil
 }
 
-// asked is what is stored of a request.
+// asked makes the row that is stored for a request.
 func (p *Provider) asked(ctx context.Context, checked request.Backchannel, client *clientauth.Registered, subject authz.Subject) (Pending, decoupled.Request, error) {
 	now := p.now().UTC()
 	life := p.life.Decoupled
@@ -159,9 +159,9 @@ func (p *Provider) spendRequest(ctx context.Context, signed clientauth.Assertion
 
 var numberForm = regexp.MustCompile(`^[0-9]{12}$`)
 
-// named finds whom the hint names; empty when nobody is known by it, which the
-// caller does not tell. A hint of a wrong form is told, since that says nothing
-// of anybody. Errors are *authz.Error.
+// named finds the subject that the hint names, empty if there is none: the caller
+// answers the app the same in both cases. A hint of a wrong form is an error, since
+// that discloses nothing about any person. Errors are *authz.Error.
 func (p *Provider) named(ctx context.Context, b request.Backchannel, client *clientauth.Registered) (authz.Subject, error) {
 	var subject authz.Subject
 	var err error

@@ -86,8 +86,8 @@ func (p *Provider) issueDecoupled(ctx context.Context, pending Pending, client *
 	return p.done("approved"), nil
 }
 
-// know remembers whom the pseudonym of a person names, for a client that may send
-// an ID token back as id_token_hint; for others it costs nothing.
+// know stores which subject a pseudonym names, for a client that may send an ID token
+// back as id_token_hint; for other clients it does nothing.
 func (p *Provider) know(ctx context.Context, client *clientauth.Registered, subject authz.Subject) error {
 	if !client.AllowsGrant(authz.GrantCIBA) {
 		return nil

@@ -27,8 +27,8 @@ type Pending struct {
 // refresh state and the revocation.
 type Grant struct {
 	ID authz.GrantID
-	// Continues is the first grant that this one goes on from, where the app
-	// replaces or merges what it was given; empty for a first one. See PublicID.
+	// Continues is the first grant in the line that this one merges with or replaces
+	// (Grant Management §5.2); empty for a first one. See PublicID.
 	Continues authz.GrantID
 	ClientID  authz.ClientID
 	Subject   authz.Subject
@@ -69,7 +69,7 @@ func (p *Provider) newGrant(pending Pending, client *clientauth.Registered, s Si
 		Created: now, Expires: now.Add(p.life.Grant),
 		CodeExpires: now.Add(client.Profile.CodeLife), RefreshSalt: newSalt(),
 	}
-	// What the grant remembers of the request is what its tokens need.
+	// Of the request the grant keeps only what its tokens need.
 	grant.Request.Details, grant.Request.IDTokenHint = nil, ""
 	return grant
 }
@@ -83,8 +83,8 @@ func (g *Grant) PublicID() authz.GrantID {
 	return g.ID
 }
 
-// Live reports whether tokens of the grant are good at a time. Where the browser
-// brought one, they are before the code is redeemed.
+// Live reports whether tokens of the grant are good at a time. With a response type
+// that returns a token to the browser, they are good before the code is redeemed.
 func (g *Grant) Live(now time.Time) bool {
 	return g.Revoked.IsZero() && (!g.CodeSpent.IsZero() || g.Request.HasToken()) && now.Before(g.Expires)
 }

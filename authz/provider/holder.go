@@ -22,8 +22,8 @@ func bindsTokens(client *clientauth.Registered, a request.Authorization) bool {
 	return client.Profile.RequireConstraint || client.DPoPBound || client.CertificateBound || a.HasCode() && a.DPoPKeyThumbprint != ""
 }
 
-// deliverable refuses a request for releases whose token nothing would bind, and
-// leaves out of it the claims that such a token does not open.
+// deliverable refuses a request for releases if its tokens would be bearer tokens, and
+// removes from it the claims that are not given for bearer tokens.
 func deliverable(client *clientauth.Registered, a *request.Authorization) error {
 	if bindsTokens(client, *a) {
 		return nil
@@ -48,8 +48,8 @@ func deliverable(client *clientauth.Registered, a *request.Authorization) error 
 	return nil
 }
 
-// tellable leaves of what is asked for what may be told to the holder of a token with
-// this binding.
+// tellable keeps of the claims that are asked for those that may be given for a token
+// with this binding.
 func tellable(asked claims.Members, bound authz.Confirmation) claims.Members {
 	if bound.Bound() {
 		return asked

@@ -11,7 +11,7 @@ import (
 	"hopnhat/authz"
 )
 
-// leaving is what a logout request says, once its hint was found to be ours.
+// leaving is a logout request whose id_token_hint was verified.
 type leaving struct {
 	Client  authz.ClientID `json:"c,omitempty"`
 	URI     string         `json:"u,omitempty"`

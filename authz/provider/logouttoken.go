@@ -19,7 +19,7 @@ const logoutLife = 2 * time.Minute
 
 // LogoutToken makes a token of Back-Channel Logout §2.4 for one app: signed as its
 // ID tokens are, and encrypted if they are. It has both sub and sid, and no nonce.
-// authz.ErrNotFound means that the app is registered no more.
+// authz.ErrNotFound means that the app is no longer registered.
 func (p *Provider) LogoutToken(ctx context.Context, to authz.ClientID, subject authz.Subject, session authz.SessionID) (string, error) {
 	client, err := p.o.Directory.Client(ctx, to)
 	if errors.Is(err, clientauth.ErrUnknownClient) {

@@ -68,8 +68,8 @@ type idClaims struct {
 	CHash    string   `json:"c_hash,omitempty"`
 	ATHash   string   `json:"at_hash,omitempty"`
 	SHash    string   `json:"s_hash,omitempty"` // FAPI 1.0 Advanced §5.1
-	// ID is the grant and what makes it unique (RFC 7519 §4.1.7): a token exchange
-	// finds by it what the ID token is of, and nobody gets a claim that is ours alone.
+	// ID is the grant's id and a unique part (RFC 7519 §4.1.7): a token exchange finds
+	// the grant by it, without a claim of our own.
 	ID string `json:"jti"`
 }
 
@@ -185,7 +185,7 @@ func summaries(details []authz.Release) []releaseSummary {
 	return out
 }
 
-// mayAct is the app's word on who may exchange its tokens.
+// mayAct is the client that the app registered as the one that may exchange its tokens.
 func mayAct(client *clientauth.Registered) *delegation.Party {
 	if client.MayAct == "" {
 		return nil

@@ -6,12 +6,12 @@ import (
 	"hopnhat/authz/request"
 )
 
-// What an app without a secret is held to beyond the others (RFC 8252).
+// Further rules for apps without a secret (RFC 8252).
 
 // assured reports whether an answer can reach no other app than the one it is for: the app
-// authenticates, or the device gives its https address to nobody else. To a loopback
-// address whatever runs on the device can ask in the app's name, so the person is always
-// there when it is answered (RFC 8252 §8.6).
+// authenticates, or the device opens its https address in that app only. At a loopback
+// address any program on the device can pose as the app, so such a request is never
+// answered without the person (RFC 8252 §8.6).
 func assured(client *clientauth.Registered, a request.Authorization) bool {
 	if client.Method != authz.PublicClient {
 		return true
@@ -30,10 +30,10 @@ func keyNamed(client *clientauth.Registered, a request.Authorization) error {
 		At("dpop_jkt").Under("RFC 9449 §10").ToClient()
 }
 
-// share names whose part of the memory for proofs a proof takes. An app that
-// authenticates has one. Anybody can say that he is an app without a secret, so it has
-// none: each of its keys has one, once a grant was found that is bound to it, and one
-// device cannot shut out the others.
+// share names the owner of the part of the memory for used proofs that a proof takes.
+// An app that authenticates has one part. Anyone can use the client_id of an app without
+// a secret, so there each key has a part, once a grant was found that is bound to it:
+// one device cannot shut out the others.
 func share(client *clientauth.Registered, proof clientauth.Proof) authz.ClientID {
 	if client.Method == authz.PublicClient {
 		return client.ID + "\x00" + authz.ClientID(proof.JKT)

@@ -65,8 +65,8 @@ func (p *Provider) revoke(r *http.Request) error {
 	return p.revokeGrant(ctx, client, claims.Grant, func(*Grant) bool { return true })
 }
 
-// revokeGrant ends the grant of a token, once: a grant that is over, another app's,
-// or one that the token is no genuine token of leaves nothing to do or to tell.
+// revokeGrant ends the grant of a token. It does nothing, without an error, if the
+// grant has ended, is another app's, or the token is not a genuine one of it.
 func (p *Provider) revokeGrant(ctx context.Context, client *clientauth.Registered, id authz.GrantID, genuine func(*Grant) bool) error {
 	g, err := p.o.Grants.Grant(ctx, id)
 	switch {

@@ -213,8 +213,9 @@ func narrowed(wanted string, granted []string) ([]string, error) {
 	return scope, nil
 }
 
-// committing writes what the exchange changed: one conditional statement. It is nil
-// when nothing moves: a repeated refresh within the grace, or without rotation.
+// committing returns the write of what the exchange changed, one conditional statement.
+// It is nil when nothing changes: at a repeated refresh within the grace period, or
+// without rotation.
 func (p *Provider) committing(u *unit, bound authz.Confirmation) func(context.Context) error {
 	if !u.spend && !u.rotate {
 		return nil
@@ -225,7 +226,7 @@ func (p *Provider) committing(u *unit, bound authz.Confirmation) func(context.Co
 func (p *Provider) commit(ctx context.Context, u *unit, bound authz.Confirmation) error {
 	switch {
 	case u.spend && u.grant.Continues != "":
-		// Grant Management §5.5.2: what was there before ends as this begins.
+		// Grant Management §5.5.2: the earlier grant ends when this one begins.
 		return p.o.Grants.Tx(ctx, func(ctx context.Context) error {
 			if err := p.o.Grants.RedeemCode(ctx, u.grant.ID, bound, u.now); err != nil {
 				return err
@@ -318,10 +319,9 @@ func (p *Provider) lostRace(ctx context.Context, u *unit, assertion clientauth.A
 	return p.sameSuccessor(ctx, u, assertion)
 }
 
-// sameSuccessor looks again at a grant whose refresh token another request has
-// rotated meanwhile. What was made holds the successor that the other one has, and
-// is answered as if this request had come second: within the grace it is the same,
-// later it is reuse.
+// sameSuccessor reads the grant again after another request has rotated the same
+// refresh token. The answer that was made holds the same successor, and is sent as if
+// this request had come second: within the grace period it is good, later it is reuse.
 func (p *Provider) sameSuccessor(ctx context.Context, u *unit, assertion clientauth.Assertion) error {
 	var now Grant
 	err := p.spending(ctx, assertion, func(ctx context.Context) (err error) {
