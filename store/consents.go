@@ -93,8 +93,8 @@ type standingRow struct {
 }
 
 // Standing reads an app and a person's consents with it in one statement, newest
-// first. In a transaction the app's row is kept until its end, so that a change of
-// the registration and the answer of who read it come one after the other.
+// first. In a transaction the app's row is locked until its end, so that a change of
+// the registration and the answer of a person who read it come one after the other.
 func (db *DB) Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (consent.Standing, error) {
 	together := "group_concat"
 	if db.dialect == PostgreSQL {

@@ -118,8 +118,8 @@ func (r grantRow) grant() (provider.Grant, error) {
 
 // InsertGrant stores a grant with its code, or without one, if the session it is of
 // lives and the account is open, and keeps both so until the transaction ends;
-// authz.ErrConflict if they do not: a sign-out or lock that was acknowledged is
-// followed by no grant of before. One statement.
+// authz.ErrConflict if they do not: once a sign-out or lock was acknowledged, no
+// grant of the session or account begins. One statement.
 func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
 	details, err := json.Marshal(g.Details)
 	if err != nil {
