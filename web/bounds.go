@@ -10,8 +10,8 @@ import (
 	"hopnhat/web/view"
 )
 
-// Limits in number. Their sizes are bounded by the server's buffers; but what is
-// taken apart costs a hundred times what a small piece of it costs to send.
+// Limits in number. Their sizes are bounded by the server's buffers; but
+// parsing a small part costs a hundred times what sending it costs.
 const (
 	maxHeaders = 96
 	maxCookies = 64
@@ -25,9 +25,9 @@ func spelled(path string) bool {
 	return err == nil && authz.CheckText(plain) == nil
 }
 
-// bounded refuses, before anything is taken apart, what is made of very many
-// pieces, and bodies that would have to be unpacked: no page and no endpoint of ours
-// asks for one, and a short packed body becomes a very long one.
+// bounded refuses, before anything is parsed, requests of very many parts, and
+// compressed bodies: no page and no endpoint of ours needs one, and a short compressed
+// body can become a very long one.
 func bounded(c *fiber.Ctx) error {
 	header := &c.Request().Header
 	refuse := func(err error) error {

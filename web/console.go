@@ -37,7 +37,7 @@ func (s *Server) consoleRoutes(a *fiber.App) {
 	a.Get(console+"/apps", s.page(s.apps))
 }
 
-// auditor lets auditors in who signed in with two factors, and nobody else.
+// auditor lets in auditors who have signed in with two factors.
 func (v *visit) auditor() error { return v.holds(auditorRole) }
 
 // holds lets a person in who has the role and has signed in with two factors.

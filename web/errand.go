@@ -23,8 +23,8 @@ type errand struct {
 	waiting       *provider.Waiting // of an app's request, once a page has asked for it
 }
 
-// errand is the one of this request. What is longer than any of ours would grow
-// addresses beyond what is read, and is as good as none.
+// errand reads the purpose of the sign-in from the request. A value that is longer than
+// any of ours counts as none, since it would make addresses longer than we read.
 func (v *visit) errand() errand {
 	e := errand{authorization: v.param("a"), next: v.param("next"), locale: v.asked}
 	if len(e.authorization) > 256 {
@@ -101,8 +101,8 @@ func (e errand) cancel() string {
 	return e.address("/signin/cancel")
 }
 
-// cancel sends the browser back to the app. Nobody but this browser and we know the
-// handle in the link, so nobody else can give up for it.
+// cancel sends the browser back to the app. Only this browser knows the handle in the
+// link, so no other site can cancel for it.
 func (s *Server) cancel(v *visit) error {
 	next, err := s.o.Provider.Decline(v.http, authz.AuthorizationID(v.c.Query("a")), nil)
 	if err != nil {
@@ -172,8 +172,8 @@ func (v *visit) remarkOf(id authz.AuthorizationID, page string) remark {
 
 func pageOf(id authz.AuthorizationID, page string) string { return page + " " + string(id) }
 
-// remark is the one in the address; that of another browser or page, or an old one,
-// is as good as none.
+// remark opens the remark in the address. One of another browser or page, or an old
+// one, counts as none.
 func (v *visit) remark(page string) remark {
 	var r remark
 	raw, ok := v.s.o.Forms.Open(v.binding, page, v.c.Query("remark"))
@@ -183,8 +183,8 @@ func (v *visit) remark(page string) remark {
 	return r
 }
 
-// status is the one of a page that says what was wrong: the page is new, but who
-// reads statuses is told all the same.
+// status is the HTTP status of a page that shows an error: the page came by a redirect,
+// but programs still learn the outcome.
 func (r remark) status() int {
 	switch {
 	case r.Problem == "":

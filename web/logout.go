@@ -46,8 +46,8 @@ func (s *Server) logout(v *visit) error {
 		return err
 	}
 	if who == nil && v.c.Method() == http.MethodPost {
-		// A form of the app brings no cookie of ours: who is signed in is seen after
-		// one step of our own, which carries the verdict and not the ID token.
+		// A POST from the app's page brings no cookie of ours: the session is read after
+		// a redirect to ourselves, which carries the verdict and not the ID token.
 		return redirect(v.onward("continue", "logout", asked.Ticket))
 	}
 	return s.askLogout(v, who, asked)
@@ -66,7 +66,8 @@ func (s *Server) logoutContinue(v *visit) error {
 	return s.askLogout(v, who, asked)
 }
 
-// askLogout signs out at once who need not be asked (RP-Initiated Logout §2).
+// askLogout asks the person whether to sign out, or signs her out at once where she need
+// not be asked (RP-Initiated Logout §2).
 func (s *Server) askLogout(v *visit, who *session.Session, asked provider.Logout) error {
 	v.hear(asked.Lang)
 	switch {
@@ -253,8 +254,8 @@ const (
 )
 
 // farewell sends the browser back to the app at once, or, where some app has to be
-// notified through a frame, to a page that lists the apps that are notified. That page has an
-// address of its own, so that it can be looked at again.
+// notified through a frame, to a page that lists the apps that are notified. That page
+// has an address of its own, so that it can be reloaded.
 func (s *Server) farewell(v *visit, f farewell, told []session.Told, client *authz.Client, back string) error {
 	for _, one := range told {
 		if f.Left {
@@ -287,8 +288,8 @@ func (s *Server) farewell(v *visit, f farewell, told []session.Told, client *aut
 	return redirect(v.onward("done", "t", body, "s", s.o.Forms.Token(v.bind(), "farewell "+body)))
 }
 
-// opened is the farewell in the address; that of another browser, or an old one, is
-// as good as none.
+// opened is the farewell in the address. One of another browser, or an old one, counts
+// as none.
 func (s *Server) opened(v *visit) farewell {
 	var f farewell
 	body := v.c.Query("t")
@@ -358,7 +359,7 @@ func (s *Server) signedOut(v *visit) error {
 	return v.show(page)
 }
 
-// answers tells what became of the logout tokens, the worst of each app.
+// answers is the state of the logout tokens that were sent, the worst of each app.
 func (s *Server) answers(v *visit, f farewell) (map[authz.ClientID]view.LogoutAnswer, error) {
 	sessions := f.Others
 	if f.Own != "" {

@@ -8,10 +8,10 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 )
 
-// own makes what a request says its own. The adaptor's strings lie in buffers that
-// the next request is read into: kept, as the key of a map for instance, they come to
-// say what somebody else has sent, and one app would be taken for another.
-// fiber's Immutable does not reach through the adaptor.
+// own copies the strings of a request. The adaptor's strings lie in buffers that the
+// next request is read into: if one is kept, for example as the key of a map, it changes
+// to what another caller sent, and one app would be taken for another. Fiber's setting
+// Immutable does not reach through the adaptor.
 func own(r *http.Request) {
 	for _, text := range []*string{
 		&r.Method, &r.Proto, &r.Host, &r.RequestURI, &r.URL.Scheme, &r.URL.Opaque, &r.URL.Host, &r.URL.Path, &r.URL.RawPath, &r.URL.RawQuery, &r.URL.Fragment,

@@ -48,8 +48,8 @@ func (v *visit) mine() (*session.Session, string, error) {
 // see whether there are older ones.
 const portalPage = 20
 
-// turning cuts events down to a page, and tells where at an address the pages beside it
-// are, empty at an end.
+// turning cuts events down to one page, and returns the links to the newest page and to the
+// older ones, empty where there is none.
 func turning(found []audit.Recorded, q audit.Query, address string) (page []audit.Recorded, newer, older string) {
 	if q.Before != "" {
 		newer = address
@@ -207,7 +207,7 @@ func (s *Server) releaseDetail(v *visit) error {
 		Proof: s.place(found, portal+"/releases/"+e.ID+"/proof"),
 	}
 	if page.Release.Look != "" {
-		// How the auditor signed in is none of the person's.
+		// How the auditor signed in is not shown to the person.
 		if e.Type == audit.AuditorLooked {
 			page.Looked, page.LookedURL = e.Detail.Object, portal+"/releases/"+e.Detail.Object
 		}

@@ -28,8 +28,8 @@ type Part struct {
 	Cause string
 }
 
-// ready tells of a role, or of all for "", what works, without its inner details. It
-// looks at nothing: what is told was found out in the background.
+// ready answers the readiness of a role, or of all for "", without inner details. It
+// probes nothing: the state was found out in the background.
 func (s *Server) ready(role Role) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		parts, status := map[string]string{}, fiber.StatusOK

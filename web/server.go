@@ -197,8 +197,8 @@ func New(o Options) *Server {
 	s.app = fiber.New(fiber.Config{
 		Immutable:     true,                      // kept strings must not change under us
 		StrictRouting: true, CaseSensitive: true, // RFC 3986 §6.2.2.1: one path, one spelling, as a proxy's rules have it
-		// Longer than proxies keep an idle connection to us, which is 60 to 90 s: whoever
-		// closes first must not be we, or a request that is on its way is lost.
+		// Longer than proxies keep an idle connection to us, which is 60 to 90 s: if we
+		// closed first, a request on its way would be lost.
 		BodyLimit: maxBody, ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 150 * time.Second,
 		ReadBufferSize:               maxHead, // a token and a proof
 		DisablePreParseMultipartForm: true,    // nobody sends one, see bounded
