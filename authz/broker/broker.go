@@ -31,7 +31,7 @@ type Access struct {
 type Verifier interface {
 	BrokerAccess(r *http.Request) (Access, error)
 	Nonce() string
-	// ResourceMetadataURL is where it stands what the broker wants of a token
+	// ResourceMetadataURL is the address of the broker's protected resource metadata
 	// (RFC 9728).
 	ResourceMetadataURL() string
 	// BrokerSchemes are the authentication schemes of a challenge, with their own

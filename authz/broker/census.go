@@ -42,8 +42,8 @@ func NewCensus(register Register, now func() time.Time) *Census {
 	return &Census{register: register, now: now, known: map[string]facts{}}
 }
 
-// Facts tells birth and death of a person. Someone who is not in the population
-// register has no known birth.
+// Facts are the birth date of a person, and whether she is dead. The birth date of
+// a person who is not in the population register is not known.
 func (c *Census) Facts(ctx context.Context, person string) (birth time.Time, dead bool, err error) {
 	now := c.now()
 	c.mu.Lock()

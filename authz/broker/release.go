@@ -343,9 +343,9 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 // again whether the data may still go.
 const slow = time.Second
 
-// stillPermitted decides once more, after an event that took long to write: whoever
-// ended the grant in that time was told so, and nothing leaves after. That it was
-// not sent is on record as a refusal of its own.
+// stillPermitted decides once more, after an event that took long to write: if the
+// grant was ended in that time, the person was told so, and nothing may be sent after.
+// That it was not sent is recorded as a refusal of its own.
 func (b *Broker) stillPermitted(ctx context.Context, q request) error {
 	ctx, cancel := b.writing(ctx)
 	defer cancel()

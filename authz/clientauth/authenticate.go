@@ -128,7 +128,7 @@ func basicCredentials(r *http.Request) (id, secret string, present bool, err err
 	return id, secret, true, nil
 }
 
-// refused is one text for every cause, so that an answer tells nobody whether a
+// refused has one text for every cause, so that an answer does not disclose whether a
 // client exists.
 func refused(cause error) *authz.Error {
 	return authz.Refuse(authz.InvalidClient, "client authentication failed; check client_id, method and key or secret of the registration").Because(cause)
@@ -145,8 +145,8 @@ func (a *Authenticator) find(ctx context.Context, id authz.ClientID) (*Registere
 	return c, nil
 }
 
-// byNothing finds an app that keeps no secret and says who it is (RFC 6749 §3.2.1). One
-// that must authenticate and one that is not there get the same answer.
+// byNothing finds a public client by its client_id (RFC 6749 §3.2.1). A client that
+// must authenticate and one that does not exist get the same answer.
 func (a *Authenticator) byNothing(ctx context.Context, id authz.ClientID) (*Registered, error) {
 	missing := authz.Refuse(authz.InvalidClient,
 		"no client authentication in the request; authenticate with the registered method, for a certificate with client_id at the host of mtls_endpoint_aliases")

@@ -189,12 +189,13 @@ func UsedProof() error {
 	return authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: this proof was used before; make a new one with a new jti").Because(ErrProofUsed)
 }
 
-// Use takes a checked proof for an app that has shown who it is, or that a token bound
-// to the proof's key is its own: invalid_dpop_proof if this node took it before.
+// Use marks a checked proof as used, for an app that has authenticated or has presented
+// a token bound to the proof's key; invalid_dpop_proof if it was used at this node
+// before (RFC 9449 §11.1).
 //
-// Memory is bounded. When it is full, the app that has most in it is shut out until
-// its proofs have expired, so its place is free and none of them is good again: one
-// app cannot crowd out the others.
+// Memory is bounded. When it is full, the app with the most proofs in it is refused
+// until they have expired and none of them can be replayed: one app cannot crowd out
+// the others.
 func (p *Proofs) Use(app authz.ClientID, proof Proof) error {
 	digest := [32]byte(proof.Digest)
 	p.mu.Lock()

@@ -112,8 +112,8 @@ type Item struct {
 	Purpose     Purpose
 	Registry    Registry
 	Basis       LegalBasis
-	// Asked is false for what is only told: it rests on another basis, or a live
-	// consent covers it.
+	// Asked is false for an item that is shown but not asked: it rests on another basis
+	// than consent, or a live consent covers it.
 	Asked      bool
 	Attributes []ItemAttribute
 	// Covered is the live consent that covers it, nil if none does.
@@ -179,8 +179,8 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 	return items
 }
 
-// still reports whether a request that was checked once asks for nothing beyond the
-// declaration as it is now.
+// still reports whether a request that was checked before stays within the declaration
+// as it is now.
 func (c *Catalogue) still(d *authz.Declaration, r *authz.Release) bool {
 	life, limited := days(d.DataLife)
 	asked, _ := days(r.DataLife)
@@ -227,8 +227,8 @@ func (i *Item) news() bool {
 		slices.ContainsFunc(i.Release.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(i.Told.Attributes, a) }))
 }
 
-// telling is what she has been told once she has read the item: in the same words, also
-// what she was told before.
+// telling is the record of what the person was told once she has read the item; while
+// the words are the same, it includes what she was told before.
 func (i *Item) telling() Told {
 	told := Told{TextHash: i.TextHash, Attributes: slices.Clone(i.Release.Attributes)}
 	if i.Told.TextHash == i.TextHash {
@@ -239,8 +239,8 @@ func (i *Item) telling() Told {
 	return told
 }
 
-// granted is the release without asking: what the consent that covers it left out
-// stays out.
+// granted is the release that is granted without asking: attributes that the person left
+// out of the consent that covers it stay out.
 func (i *Item) granted() authz.Release {
 	r := i.Release
 	if i.Covered != nil {

@@ -18,8 +18,7 @@ type Store interface {
 	Consents(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]Consent, error)
 	// Standing reads, in one statement, an app as it is registered now and what a
 	// person agreed to with it; authz.ErrNotFound where there is no such app. In a
-	// transaction the registration stays as it was read until the end: who changes it
-	// waits.
+	// transaction the registration is locked until the end: a change of it waits.
 	Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (Standing, error)
 	// Names are the names of apps, those that are not there left out. In a transaction
 	// they stay too.

@@ -305,7 +305,7 @@ func (d *Deliverer) attempt(ctx context.Context, one Delivery) (next time.Time, 
 	}
 }
 
-// what names the kind of a delivery, and no person.
+// what is the kind of a delivery for log lines, without the person.
 func what(d Delivery) string {
 	if d.About != "" {
 		return "withdrawn consent"

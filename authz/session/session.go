@@ -111,9 +111,9 @@ type SignIn struct {
 }
 
 // Begin begins a session. before is the live one of the same browser, nil if it has
-// none. The person's own goes on under the new secret: what relies on it stays, and
-// a secret that somebody planted is worth nothing. Somebody else's ends, and its apps
-// are told.
+// none. A session of the same person goes on under a new secret: the apps that rely on
+// it stay signed in, and a planted secret is worthless (session fixation). A session of
+// another person ends, and its apps are notified.
 func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before *Session) (Session, error) {
 	began := Session{
 		ID: authz.SessionID(authz.NewID()), Subject: in.Subject, AuthTime: in.At, Methods: in.Methods,
