@@ -1,12 +1,12 @@
 // Package batch coalesces concurrent signatures with one key into one call to the
 // key store, whose price is the call and not the signature.
 //
-// While fewer than [Options.Flights] calls are under way, a signature leaves at
-// once when it is alone: a lone caller waits for nobody. Under load the callers of
-// a call that has landed come back together; so a flight waits until as many have
-// come as its share of the load, and no longer than an eighth of a call. What comes
-// while all flights are out waits for the next. So batches grow with the load, up
-// to a cap, and shrink with it.
+// While fewer than [Options.Flights] calls ("flights") are in progress, a signature is
+// sent at once when it is alone: a lone caller never waits. Under load the callers of a
+// call that has returned come back together; so a call waits until its share of the
+// load is queued, and no longer than an eighth of the time of a call. A signature that
+// arrives while all calls are in progress waits for the next. So batches grow with the
+// load, up to a cap, and shrink with it.
 package batch
 
 import (
@@ -41,7 +41,7 @@ type Options struct {
 	AfterFunc func(d time.Duration, f func())
 }
 
-// maxWindow bounds the wait for company.
+// maxWindow bounds the wait for more callers.
 const maxWindow = time.Millisecond
 
 // Batcher coalesces. It is safe for concurrent use.
@@ -62,19 +62,19 @@ type lane struct {
 	queued int      // inputs in it
 	flying int      // calls
 	aloft  int      // inputs in them
-	// load is how many inputs there were lately, in flight, waiting or just landed:
-	// those who will be back.
+	// load is how many inputs there were lately: in a call, waiting, or just answered.
+	// Their callers are expected to come back.
 	load   int
 	took   time.Duration // the last call
-	window bool          // a wait for company is on
+	window bool          // a wait for more callers is in progress
 }
 
-// share is how many inputs a flight waits for.
+// share is how many inputs a call waits for.
 func (l *lane) share(o *Options) int {
 	return min(o.Cap, max(1, (l.load+o.Flights-1)/o.Flights))
 }
 
-// order is what one caller wants signed together: all of it leaves in one call.
+// order is the inputs of one caller: all of them are sent in one call.
 type order struct {
 	inputs  [][]byte
 	request string
@@ -108,9 +108,9 @@ func New(sign Sign, o Options) *Batcher {
 	return &Batcher{o: o, sign: sign, lanes: map[keys.Handle]*lane{}}
 }
 
-// Sign signs the inputs of one caller with one version; they travel together. A
-// cancelled caller leaves: what has not left for the store is not signed, what
-// has is thrown away. Errors: keys.ErrUnavailable (with cause Overloaded when too
+// Sign signs the inputs of one caller with one version, in one call. When the caller's
+// context ends, inputs that were not sent yet are not signed, and signatures of those
+// that were are dropped. Errors: keys.ErrUnavailable (with cause Overloaded when too
 // much waits), context errors.
 func (b *Batcher) Sign(ctx context.Context, key keys.Handle, inputs ...[]byte) ([]keys.Signature, error) {
 	if len(inputs) == 0 {
@@ -154,8 +154,8 @@ func (b *Batcher) enqueue(key keys.Handle, o *order) error {
 	return nil
 }
 
-// board lets a flight leave when there is a free one and enough have come; else
-// it waits a little for company. The lock is held.
+// board sends a batch if a call is free and enough inputs are queued; else it waits a
+// little for more. The lock is held.
 func (b *Batcher) board(key keys.Handle, l *lane) {
 	switch {
 	case l.flying >= b.o.Flights || l.queued == 0:
@@ -197,7 +197,7 @@ func (b *Batcher) leave(key keys.Handle, o *order) {
 	}
 }
 
-// takeOff sends what waits, up to the cap. The lock is held.
+// takeOff sends the queued inputs, up to the cap. The lock is held.
 func (b *Batcher) takeOff(key keys.Handle, l *lane) {
 	n, inputs := 0, 0
 	for n < len(l.queue) && (n == 0 || inputs+len(l.queue[n].inputs) <= b.o.Cap) {
@@ -216,7 +216,8 @@ func (b *Batcher) takeOff(key keys.Handle, l *lane) {
 	go b.fly(key, l, orders, inputs)
 }
 
-// fly makes one call, gives everyone what is his, and sends what came meanwhile.
+// fly makes one call, gives each caller its signatures, and sends what was queued
+// meanwhile.
 func (b *Batcher) fly(key keys.Handle, l *lane, orders []*order, size int) {
 	defer b.flights.Done()
 	inputs := make([][]byte, 0, size)
@@ -235,8 +236,8 @@ func (b *Batcher) fly(key keys.Handle, l *lane, orders []*order, size int) {
 	signatures, err := b.sign(ctx, key, inputs)
 	took := b.o.Now().Sub(began)
 	cancel()
-	// The lane is told first, so that callers who come back at once find it knows
-	// of them.
+	// The lane is updated first, so that callers that come back at once are part of its
+	// load.
 	b.land(key, l, size, took)
 	if err == nil && len(signatures) != len(inputs) {
 		err = &keys.Outage{

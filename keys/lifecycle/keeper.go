@@ -153,7 +153,7 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	return k, nil
 }
 
-// run takes turns until Close. What fails is told and tried again, so that
+// run takes turns until Close. A failure is logged and the turn tried again, so that
 // recovery needs no restart.
 func (k *Keeper) run() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -187,8 +187,8 @@ func (k *Keeper) run() {
 
 // Turn reads the Book (and the store, when it is time or the Book names a version
 // that is not known), tells what this node serves, and makes the steps that are
-// due. A failure of the store alone is no failure of the turn while the Book can
-// be read: what is published stays so.
+// due. A failure of the store alone is no failure of the turn while the Book can be
+// read: published versions stay published.
 func (k *Keeper) Turn(ctx context.Context) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
@@ -216,8 +216,8 @@ func (k *Keeper) Turn(ctx context.Context) error {
 	if k.o.Node == "" {
 		return storeErr
 	}
-	// Counted first: who hears that this node serves a version no more can rely on
-	// the count of what it signed with it.
+	// Counted first: once this node reports that it no longer serves a version, the
+	// count of its signatures with that version is complete.
 	if err := k.watch.flush(ctx, k.o.Book); err != nil {
 		return fmt.Errorf("noting what was seen: %w", err)
 	}
@@ -260,8 +260,8 @@ func (k *Keeper) material(ctx context.Context, old *state, lives []Life, now tim
 }
 
 // announce adds the versions that the Book does not know. The first version of a
-// key signs at once, since there is nobody yet who could lack it; of several that
-// come into an empty Book together the newest does.
+// key signs at once, since no relying party has cached a set without it; of several
+// that come into an empty Book together, the newest signs.
 func (k *Keeper) announce(ctx context.Context, lives []Life, material map[keys.KeyID]keys.PublicKey, now time.Time) ([]Life, error) {
 	known := map[keys.KeyID]bool{}
 	started := map[group]bool{}

@@ -10,8 +10,8 @@ import (
 	"hopnhat/keys"
 )
 
-// watch gathers in memory what is noted in the Book now and then, so that a token
-// request pays no query for it.
+// watch gathers sightings and counts in memory and writes them to the Book now and
+// then, so that a token request pays no query for it.
 type watch struct {
 	mu        sync.Mutex
 	sightings map[Sighting]time.Time // At is zero in the key
