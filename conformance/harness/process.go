@@ -257,10 +257,36 @@ func Port(t testing.TB, n int) int {
 	return 0
 }
 
+// Between the drawing of a port and the program that listens on it another process of
+// tests may draw the same. So each has a block of its own while it runs, by a lock on a
+// file that ends with it.
+const (
+	blocks    = 50
+	blockSize = 10_000 / blocks
+)
+
+var block = sync.OnceValue(func() int {
+	for _, n := range rand.Perm(blocks) {
+		lock, err := os.OpenFile(filepath.Join(os.TempDir(), fmt.Sprintf("hopnhat-test-ports-%d.lock", n)), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			continue // another user's
+		}
+		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			blockLock = lock
+			return n
+		}
+		_ = lock.Close()
+	}
+	panic("harness: every block of ports has a process of tests that runs")
+})
+
+// blockLock is kept, or the collector would close it.
+var blockLock *os.File
+
 // freeRow draws ports below those that the system gives to connections going out, or
 // one of these may have taken a port before its program listens.
 func freeRow(n int) (first int, ok bool) {
-	first = 10_000 + rand.IntN(10_000)
+	first = 10_000 + block()*blockSize + rand.IntN(blockSize-n)
 	for i := range n {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+i))
 		if err != nil {

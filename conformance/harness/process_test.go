@@ -3,8 +3,10 @@ package harness
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -33,6 +35,23 @@ func TestPortsInARow(t *testing.T) {
 			continue
 		}
 		defer listener.Close()
+	}
+}
+
+// TestABlockOfPortsIsOneProcess: while this process of tests runs no other has its
+// ports.
+func TestABlockOfPortsIsOneProcess(t *testing.T) {
+	first := Port(t, 3)
+	if low := 10_000 + block()*blockSize; first < low || first+3 > low+blockSize {
+		t.Fatalf("ports from %d are not of the block from %d", first, low)
+	}
+	other, err := os.OpenFile(blockLock.Name(), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+		t.Fatal("a second one has the block")
 	}
 }
 

@@ -6,7 +6,8 @@
 #   2. lint
 #   3. the tests of the packages that need no Vault, and scenarios at two nodes
 #   4. the release before beside this program, on one database
-#   5. when Vault is built, the tests that need it
+#   5. when Vault is built, the tests that need it; the suites of modules run
+#      beside them
 #   6. the rehearsal of docs/keys.md
 #   7. the packages with concurrency once more, under the race detector
 #
@@ -24,11 +25,15 @@ say() { printf '\n=== %s  (%d s)\n' "$*" $((SECONDS - began)); }
 
 cluster=test-$$
 vault_job=
+suites_job=
 finish() {
 	local status=$?
 	trap - EXIT INT TERM
 	if [[ -n $vault_job ]] && kill -0 "$vault_job" 2>/dev/null; then
 		kill -- "-$vault_job" 2>/dev/null # the whole group: the build has children
+	fi
+	if [[ -n $suites_job ]] && kill -0 "$suites_job" 2>/dev/null; then
+		kill -- "-$suites_job" 2>/dev/null
 	fi
 	bash "$here/postgres.sh" stop "$cluster"
 	exit "$status"
@@ -97,6 +102,14 @@ stage "upgrade: the release before and this program on one database" bash "$here
 
 stage "the unit and the image of docs/deploy" bash "$here/deploy.sh"
 
+# The suites of modules wait more than they work, and need no Vault: they run beside
+# the other scenarios.
+the_suites='^TestConformance(CIBA|EKYC|Elsewhere|FAPI|Static)?$'
+set -m
+go test -count=1 -timeout 30m -run "$the_suites" ./conformance/scenario >.build/suites.log 2>&1 &
+suites_job=$!
+set +m
+
 if [[ -n $vault_job ]]; then
 	say "Vault: waiting for the build"
 	while kill -0 "$vault_job" 2>/dev/null; do
@@ -107,7 +120,7 @@ if [[ -n $vault_job ]]; then
 	done
 	if wait "$vault_job"; then
 		# shellcheck disable=SC2086
-		stage "tests that need Vault" go test -p 2 -count=1 -timeout 30m $with_vault
+		stage "tests that need Vault, and the other scenarios" go test -p 2 -count=1 -timeout 30m -skip "$the_suites" $with_vault
 		stage "the ceremony of the keys" bash "$here/ceremony.sh"
 	else
 		echo "=== FAILED: building Vault; the end of .build/vaultd.log:" >&2
@@ -116,6 +129,15 @@ if [[ -n $vault_job ]]; then
 	fi
 	vault_job=
 fi
+
+suites() { # waits for them, and says what they said
+	wait "$suites_job"
+	local status=$?
+	suites_job=
+	cat .build/suites.log
+	return "$status"
+}
+stage "the suites of modules, begun above" suites
 
 racing=()
 while read -r package; do
