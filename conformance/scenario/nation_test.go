@@ -42,7 +42,7 @@ type nation struct {
 	rotating *party          // oidc with the same means: its refresh tokens are spent by use
 	legacy   string          // client_secret of the oidc client
 	secure   *harness.Secure // over TLS; nil for plain HTTP
-	accounts int             // enrolled; 24 if zero
+	accounts int             // enrolled; 32 if zero
 	argument []string
 	serve    []string // of the second node
 	tool     []string // what tools need to find the state
@@ -156,7 +156,7 @@ func beginSecureWith(t *testing.T, accounts int, more ...string) *nation {
 
 func (n *nation) begin(t *testing.T, port int, where string, more ...string) *nation {
 	t.Helper()
-	n.state, n.accounts = cmp.Or(n.state, filepath.Join(t.TempDir(), "state")), cmp.Or(n.accounts, 24)
+	n.state, n.accounts = cmp.Or(n.state, filepath.Join(t.TempDir(), "state")), cmp.Or(n.accounts, 32)
 	n.tool = append([]string{"--state", n.state, "--argon2-kib", "64"}, more...)
 	var database string
 	switch {
