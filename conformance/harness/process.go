@@ -261,7 +261,7 @@ func Port(t testing.TB, n int) int {
 // tests may draw the same. So each has a block of its own while it runs, by a lock on a
 // file that ends with it.
 const (
-	blocks    = 50
+	blocks    = 20
 	blockSize = 10_000 / blocks
 )
 
@@ -283,10 +283,23 @@ var block = sync.OnceValue(func() int {
 // blockLock is kept, or the collector would close it.
 var blockLock *os.File
 
-// freeRow draws ports below those that the system gives to connections going out, or
-// one of these may have taken a port before its program listens.
+// drawn counts the ports of the block that were given out.
+var drawn struct {
+	sync.Mutex
+	n int
+}
+
+// freeRow gives the ports of the block in turn, so that none is given twice before its
+// program listens. They lie below those that the system gives to connections going out,
+// or one of these may have taken a port before that.
 func freeRow(n int) (first int, ok bool) {
-	first = 10_000 + block()*blockSize + rand.IntN(blockSize-n)
+	drawn.Lock()
+	defer drawn.Unlock()
+	if drawn.n+n > blockSize {
+		drawn.n = 0
+	}
+	first = 10_000 + block()*blockSize + drawn.n
+	drawn.n += n
 	for i := range n {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+i))
 		if err != nil {

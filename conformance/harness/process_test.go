@@ -38,6 +38,21 @@ func TestPortsInARow(t *testing.T) {
 	}
 }
 
+// TestNoPortIsGivenTwice: whoever draws ports after another, who does not listen yet,
+// gets others.
+func TestNoPortIsGivenTwice(t *testing.T) {
+	given := map[int]bool{}
+	for range 40 {
+		first := Port(t, 4)
+		for port := first; port < first+4; port++ {
+			if given[port] {
+				t.Fatalf("port %d is given twice", port)
+			}
+			given[port] = true
+		}
+	}
+}
+
 // TestABlockOfPortsIsOneProcess: while this process of tests runs no other has its
 // ports.
 func TestABlockOfPortsIsOneProcess(t *testing.T) {
