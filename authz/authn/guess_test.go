@@ -496,19 +496,22 @@ func TestKnownBrowsersAreNotFree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for step, try := range map[string]func() error{
-		"password": func() error {
+	for _, step := range []struct {
+		name string
+		try  func() error
+	}{
+		{"password", func() error {
 			_, err := a.Password(t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: hers})
 			return err
-		},
-		"code": func() error {
+		}},
+		{"code", func() error {
 			_, err := a.Code(t.Context(), ticket, "000000", hers, func(context.Context, Result) error { return nil })
 			return err
-		},
+		}},
 	} {
 		for i := range 3 * maxTries {
-			if err := try(); i >= freeOwn && !errors.As(err, new(Throttled)) {
-				t.Fatalf("%s %d: %v", step, i, err)
+			if err := step.try(); i >= freeOwn && !errors.As(err, new(Throttled)) {
+				t.Fatalf("%s %d: %v", step.name, i, err)
 			}
 		}
 	}
