@@ -94,19 +94,24 @@ stage "tests that need no Vault" go test -p 2 -count=1 -timeout 15m $without_vau
 
 # Scenarios that otherwise run on SQLite alone, at two nodes behind a balancer. Left
 # out are those that read proofs or exports, which are of one site's log; how a
-# process ends; and the suites, which take long.
+# process ends; and the suites, which are below.
 stage "scenarios at two nodes" env HOPNHAT_TEST_NODES=2 go test -count=1 -timeout 15m ./conformance/scenario \
-	-run '^Test(CheckSessionFrame|ClaimsSignedAndEncrypted|FAPIPairs|GoOIDC|IntegrateRefusals|Logout|LogoutTabs|OpenIDClient|OpenIDClientBeyond|SampleApp|StepUp|UserCodesAreNotGuessed|Zitadel)$'
+	-run '^Test(Apache|CheckSessionFrame|ClaimsSignedAndEncrypted|FAPIPairs|GoOIDC|IntegrateRefusals|Logout|LogoutTabs|OnePersonAtTwoSectors|OpenIDClient|OpenIDClientBeyond|Registration|SampleApp|StepUp|UserCodesAreNotGuessed|Zitadel)$'
 
 stage "upgrade: the release before and this program on one database" bash "$here/upgrade.sh"
 
 stage "the unit and the image of docs/deploy" bash "$here/deploy.sh"
 
 # The suites of modules wait more than they work, and need no Vault: they run beside
-# the other scenarios.
+# the other scenarios. They are at two nodes, the longest of them on the embedded
+# database too.
 the_suites='^TestConformance(CIBA|EKYC|Elsewhere|FAPI|Static)?$'
 set -m
-go test -count=1 -timeout 30m -run "$the_suites" ./conformance/scenario >.build/suites.log 2>&1 &
+{
+	HOPNHAT_TEST_NODES=2 go test -count=1 -timeout 30m -run "$the_suites" ./conformance/scenario
+	at_two=$?
+	go test -count=1 -timeout 30m -run '^TestConformance$' ./conformance/scenario && exit "$at_two"
+} >.build/suites.log 2>&1 &
 suites_job=$!
 set +m
 

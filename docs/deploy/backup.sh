@@ -17,8 +17,25 @@ umask 077
 mkdir -p "$to"
 [[ -z $(ls -A "$to") ]] || { echo "backup: $to is not empty" >&2; exit 1; }
 
+# copy FROM TO NAME...: what is not there yet. A file is written under a name for the
+# time being and then renamed, so one that was listed may be gone when it is read: that is
+# no fault (tar ends with 1), and the second time round its new name is found.
+copy() {
+	local from=$1 into=$2 statuses
+	shift 2
+	for _ in first second; do
+		statuses=(0 0)
+		tar -C "$from" --warning=no-file-removed --warning=no-file-changed -cf - -- "$@" | tar -C "$into" --skip-old-files -xpf - ||
+			statuses=("${PIPESTATUS[@]}")
+		((statuses[0] <= 1 && statuses[1] == 0)) || { echo "backup: $from was not copied" >&2; exit 1; }
+	done
+}
+
 pg_dump --format=custom --no-owner --no-privileges --file="$to/database.dump" "$database"
-[[ $keys == - ]] || cp -a "$keys" "$to/keys"
+if [[ $keys != - ]]; then
+	mkdir "$to/keys"
+	copy "$keys" "$to/keys" .
+fi
 cp -a "$state/log.vkey" "$to/log.vkey"
 [[ ! -e $state/node ]] || cp -a "$state/node" "$to/node" # by which it is known as the site's
 mkdir "$to/tlog"
@@ -26,10 +43,10 @@ for shard in "$state"/tlog/*/; do
 	name=$(basename "$shard")
 	mkdir "$to/tlog/$name"
 	for first in checkpoint .state; do
-		[[ ! -e $shard/$first ]] || cp -a "$shard/$first" "$to/tlog/$name/"
+		[[ ! -e $shard/$first ]] || copy "$shard" "$to/tlog/$name" "$first"
 	done
 	# What was copied already stays as it is; tiles never change.
-	cp -a -n "$shard/." "$to/tlog/$name/"
+	copy "$shard" "$to/tlog/$name" .
 done
 (cd "$to" && find . -type f ! -name SHA256SUMS -print0 | sort -z | xargs -0 sha256sum >SHA256SUMS)
 echo "backup: $(du -sh "$to" | cut -f 1) in $to"
