@@ -204,8 +204,8 @@ func actorsDeclared(_ *consent.Catalogue, f Facts) Code {
 }
 
 // agencyVerified: what the law lets a public body read without consent, only that
-// body may read. An app belongs to the body when an operator has verified it, and the
-// same holds for every app that acts for it.
+// body may read. An app is the body's when somebody vouches for it (authz.Verification),
+// and so must be every app that acts for it. A basis that is not known counts as law.
 func agencyVerified(c *consent.Catalogue, f Facts) Code {
 	if f.Granted == nil {
 		return ""

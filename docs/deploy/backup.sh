@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copies what a house cannot be made again from, while its nodes run:
+# Copies what a site is restored from, while its nodes run:
 #
 #   backup.sh DATABASE-URL STATE-FOLDER KEYS-FOLDER DESTINATION
 #
@@ -8,7 +8,7 @@
 # checkpoint comes first, so that the tiles cover it. KEYS-FOLDER is - where the keys
 # are in Vault, which is backed up by its own means. The national registers have a
 # backup of their own. Run it as the owner of the state, with a role that may read
-# every table (hopnhat_migrate). What is written lets whoever has it be the house:
+# every table (hopnhat_migrate). Whoever has the copy can stand in for the site:
 # encrypt it before it leaves the machine.
 set -euo pipefail
 (($# == 4)) || { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
