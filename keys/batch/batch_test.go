@@ -404,7 +404,7 @@ func TestEveryCallerGetsHisOwn(t *testing.T) {
 			windows = windows[1:]
 			m.window = false
 			m.load = m.aloft() + m.queued()
-			go clock.fire()
+			clock.fire() // to its end: what it does to the lane comes before the next step
 			if len(m.queue) > 0 && len(m.flights) < o.Flights {
 				m.takesOff(t, g)
 			}

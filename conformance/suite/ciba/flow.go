@@ -107,6 +107,7 @@ func ask(r *suite.Run, c *suite.Client, claims suite.Claims, a asking) suite.Ans
 type pending struct {
 	id       string
 	symbol   string
+	message  string // the binding_message, if it tells this request from others that wait
 	life     time.Duration
 	interval time.Duration
 }
@@ -155,27 +156,26 @@ func approve(r *suite.Run, p pending, decline bool) {
 		if !strings.Contains(at, s.Link) {
 			continue
 		}
-		// The one that offers what is to be picked: others may wait too.
-		if link == "" || offers(b, at, p.symbol) {
+		// Others may wait too, and one of them may offer the same symbol among its own.
+		if p.symbol == "" && p.message == "" || offers(b, at, p) {
 			link = at
-		}
-		if p.symbol == "" || offers(b, link, p.symbol) {
 			break
 		}
 	}
-	r.Must(link != "", "CIBA Core §7.4", "the request waits for the person at the page", list.Page)
+	r.Must(link != "", "CIBA Core §7.4", "the request waits for the person at the page, with its binding_message and its symbol", list.Page)
 	b.Declines = decline
 	end := b.Visit(link)
 	r.Must(end.Page != nil && strings.Contains(end.Page.URL.Path, s.Done), "", "the person has answered", end)
 }
 
-// offers reports whether the page behind a link offers a symbol.
-func offers(b *suite.Browser, link, symbol string) bool {
+// offers reports whether the page behind a link shows the message of a request and
+// offers its symbol.
+func offers(b *suite.Browser, link string, p pending) bool {
 	for range 5 {
 		a := b.Load(link)
 		to, err := url.Parse(a.Header.Get("Location"))
 		if a.Status/100 != 3 || err != nil {
-			return strings.Contains(a.Raw, `value="`+symbol+`"`)
+			return strings.Contains(a.Raw, p.message) && (p.symbol == "" || strings.Contains(a.Raw, `value="`+p.symbol+`"`))
 		}
 		from, err := url.Parse(link)
 		if err != nil {

@@ -99,15 +99,18 @@ var flows = []suite.Module{
 				pings *receiver
 			}
 			var all []waiting
-			for range 4 { // a clerk tries again and again
+			for _, message := range []string{"counter A", "counter B", "counter C", "counter D"} { // clerk after clerk
 				claims := object(r, c)
+				claims["binding_message"] = message
 				pings := receive(r, c, claims, nil)
 				a := ask(r, c, claims, asking{})
 				if a.Status != http.StatusOK {
 					r.Expect(a.Status >= 400 && a.Status < 500 && a.ErrorCode() != "", "CIBA Core §13", "what is too much is refused with an error", a)
 					break
 				}
-				all = append(all, waiting{taken(r, a), pings})
+				p := taken(r, a)
+				p.message = message
+				all = append(all, waiting{p, pings})
 			}
 			r.Must(len(all) > 0, "CIBA Core §7.3", "the first request is taken", nil)
 			for _, w := range []waiting{all[len(all)-1], all[0]} { // the newest, and the one that the others came before
