@@ -110,6 +110,7 @@ var cages = []cage{
 	{"github.com/transparency-dev/tessera", []string{"store/tlog"}},
 	{"github.com/hashicorp/vault", []string{"keys/vault"}},
 	{"github.com/cedar-policy", []string{"authz/policy/..."}},
+	{"code.dny.dev/ssrf", []string{"authz/outbound"}},
 }
 
 // topLevel are the folders of the root. Those that git ignores are not listed.

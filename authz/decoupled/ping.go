@@ -1,17 +1,16 @@
 package decoupled
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/outbound"
 	"hopnhat/authz/tally"
 )
 
@@ -56,10 +55,8 @@ type Pinger struct {
 	Clients Clients
 	Keys    Keys
 	Opener  Opener
-	// HTTP reaches public addresses only and follows no redirect
-	// (session.GuardedClient).
-	HTTP *http.Client
-	Now  func() time.Time
+	Out     *outbound.Client
+	Now     func() time.Time
 	// Wake is signalled when a ping was queued by this node.
 	Wake <-chan struct{}
 
@@ -162,23 +159,18 @@ func (p *Pinger) post(ctx context.Context, one Ping) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, client.BackchannelNotificationURI, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("%w: its backchannel_client_notification_endpoint is no URL", errRefused)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+string(token))
-	answer, err := p.HTTP.Do(r)
-	if err != nil {
-		return errors.New("the app could not be reached")
-	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10))
+	answer, err := p.Out.Post(ctx, outbound.Message{
+		URL: client.BackchannelNotificationURI, Type: "application/json", Body: string(body), Authorization: "Bearer " + string(token),
+	})
 	switch {
-	case answer.StatusCode >= 200 && answer.StatusCode < 300:
+	case errors.Is(err, outbound.ErrURL):
+		return fmt.Errorf("%w: its backchannel_client_notification_endpoint is no URL", errRefused)
+	case err != nil:
+		return errors.New("the app could not be reached")
+	case answer.Status >= 200 && answer.Status < 300:
 		return nil
-	case answer.StatusCode >= 300 && answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests:
-		return fmt.Errorf("%w: status %d", errRefused, answer.StatusCode)
+	case answer.Status >= 300 && answer.Status < 500 && answer.Status != http.StatusTooManyRequests:
+		return fmt.Errorf("%w: status %d", errRefused, answer.Status)
 	}
-	return fmt.Errorf("the app answered %d", answer.StatusCode)
+	return fmt.Errorf("the app answered %d", answer.Status)
 }

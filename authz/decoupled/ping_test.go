@@ -13,7 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/decoupled"
-	"hopnhat/authz/session"
+	"hopnhat/authz/outbound"
 )
 
 // outbox hands out pings and keeps what became of them.
@@ -87,7 +87,7 @@ func TestPing(t *testing.T) {
 				ID: id, Client: "app", Sealed: append([]byte("the-token"), decoupled.NotificationAAD(id)...), Attempts: row.attempts, Expires: noon.Add(10 * time.Minute),
 			}}
 			p := decoupled.Pinger{
-				Outbox: box, Keys: keys, Opener: opener{}, HTTP: session.GuardedClient(true), Now: func() time.Time { return noon },
+				Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon },
 				Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL + "/ping"}},
 			}
 			if err := p.Deliver(t.Context()); err != nil {
@@ -110,7 +110,7 @@ func TestPing(t *testing.T) {
 		defer server.Close()
 		box := &outbox{ping: decoupled.Ping{ID: id, Client: "app", Expires: noon.Add(time.Minute)}}
 		p := decoupled.Pinger{
-			Outbox: box, Keys: keys, Opener: opener{}, HTTP: session.GuardedClient(false), Now: func() time.Time { return noon },
+			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(false), Now: func() time.Time { return noon },
 			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL}},
 		}
 		if err := p.Deliver(t.Context()); err != nil || box.finished[0].Failed == "" {
@@ -139,7 +139,7 @@ func TestPing(t *testing.T) {
 		}
 		box := &outbox{ping: ping(), more: []decoupled.Ping{ping()}}
 		p := decoupled.Pinger{
-			Outbox: box, Keys: keys, Opener: opener{}, HTTP: session.GuardedClient(true), Now: func() time.Time { return noon },
+			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon },
 			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL}},
 		}
 		if err := p.Deliver(t.Context()); err != nil || len(box.finished) != 2 {
@@ -149,7 +149,7 @@ func TestPing(t *testing.T) {
 	t.Run("what expires is not asked beyond its time", func(t *testing.T) {
 		box := &outbox{ping: decoupled.Ping{ID: id, Client: "app", Expires: noon.Add(3 * time.Second)}}
 		p := decoupled.Pinger{
-			Outbox: box, Keys: keys, Opener: opener{}, HTTP: session.GuardedClient(false), Now: func() time.Time { return noon },
+			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(false), Now: func() time.Time { return noon },
 			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: "https://localhost:1"}},
 		}
 		if err := p.Deliver(t.Context()); err != nil || !box.finished[0].Next.IsZero() {

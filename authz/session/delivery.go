@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/outbound"
 )
 
 // Delivery is a logout token on its way to an app, Back-Channel Logout §2.5, or a
@@ -123,7 +123,7 @@ type Deliverer struct {
 	// Notice makes the security event token for a delivery that is about a consent;
 	// errors as Token's.
 	Notice func(ctx context.Context, d Delivery) (string, error)
-	HTTP   *http.Client
+	Out    *outbound.Client
 	Now    func() time.Time
 	// Wake is signalled when a delivery was queued by this node.
 	Wake <-chan struct{}
@@ -334,36 +334,28 @@ func (d *Deliverer) post(ctx context.Context, one Delivery) Cause {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	body, kind := url.Values{"logout_token": {token}}.Encode(), "application/x-www-form-urlencoded"
+	message := outbound.Message{URL: one.URI, Type: "application/x-www-form-urlencoded", Body: url.Values{"logout_token": {token}}.Encode(), Accept: "application/json"}
 	if one.About != "" {
-		body, kind = token, "application/secevent+jwt" // RFC 8935 §2
+		message.Type, message.Body = "application/secevent+jwt", token // RFC 8935 §2
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, one.URI, strings.NewReader(body))
-	if err != nil {
-		return CauseName
-	}
-	r.Header.Set("Content-Type", kind)
-	r.Header.Set("Accept", "application/json")
-	answer, err := d.HTTP.Do(r)
+	answer, err := d.Out.Post(ctx, message)
 	if err != nil {
 		return causeOf(err)
 	}
-	defer answer.Body.Close()
-	raw, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
 	// §2.8: 200 when it succeeded; an app that has nothing to say may say 204. A
 	// redirect is neither followed nor taken for success.
-	if answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusNoContent {
+	if answer.Status == http.StatusOK || answer.Status == http.StatusNoContent {
 		return ""
 	}
-	if answer.StatusCode == http.StatusAccepted && one.About != "" { // RFC 8935 §2.2
+	if answer.Status == http.StatusAccepted && one.About != "" { // RFC 8935 §2.2
 		return ""
 	}
-	cause := string(CauseAnswer) + " " + strconv.Itoa(answer.StatusCode)
+	cause := string(CauseAnswer) + " " + strconv.Itoa(answer.Status)
 	var told struct {
 		Error string `json:"error"`
 		Err   string `json:"err"` // RFC 8935 §2.3
 	}
-	if json.Unmarshal(raw, &told) == nil && errorCode.MatchString(cmp.Or(told.Error, told.Err)) {
+	if json.Unmarshal(answer.Body, &told) == nil && errorCode.MatchString(cmp.Or(told.Error, told.Err)) {
 		cause += " " + cmp.Or(told.Error, told.Err)
 	}
 	return Cause(cause)
@@ -376,9 +368,9 @@ var errorCode = regexp.MustCompile(`^[a-z_]{1,40}$`)
 func causeOf(err error) Cause {
 	var timeout net.Error
 	switch {
-	case errors.As(err, new(*net.DNSError)):
+	case errors.Is(err, outbound.ErrURL), errors.As(err, new(*net.DNSError)):
 		return CauseName
-	case errors.Is(err, errNotPublic):
+	case errors.Is(err, outbound.ErrNotPublic):
 		return CauseAddress
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return CauseCertificate

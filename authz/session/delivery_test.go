@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/outbound"
 )
 
 // box is an outbox in memory that keeps its promises: nothing is claimed twice.
@@ -70,7 +71,7 @@ func (b *box) FinishLogout(_ context.Context, d Delivery) error {
 // courier is a deliverer with a clock in hand.
 func courier(b *box, now *time.Time) *Deliverer {
 	return &Deliverer{
-		Outbox: b, HTTP: GuardedClient(true), Now: func() time.Time { return *now },
+		Outbox: b, Out: outbound.New(true), Now: func() time.Time { return *now },
 		Token: func(_ context.Context, d Delivery) (string, error) {
 			if d.Client == "gone" {
 				return "", authz.ErrNotFound

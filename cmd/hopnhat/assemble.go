@@ -23,6 +23,7 @@ import (
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/identity"
+	"hopnhat/authz/outbound"
 	"hopnhat/authz/policy"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/resource"
@@ -369,7 +370,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	if err != nil {
 		return fail(err)
 	}
-	fetcher := session.Fetcher{Client: session.GuardedClient(c.loopbackIssuer())}
+	fetcher := outbound.New(c.loopbackIssuer())
 	p.directory.Fetcher = fetcher
 	published := provider.Published{Policy: c.PolicyURI, Terms: c.TermsURI}
 	if registering != nil {
@@ -391,7 +392,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	releases.Verifier = verifier{protocol}
 	wake := make(chan struct{}, 1)
 	p.deliverer = &session.Deliverer{
-		Outbox: p.db, Token: logoutToken(protocol), Notice: consentNotice(protocol, consents), HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: wake,
+		Outbox: p.db, Token: logoutToken(protocol), Notice: consentNotice(protocol, consents), Out: outbound.New(c.loopbackIssuer()), Now: time.Now, Wake: wake,
 	}
 	proxies, err1 := c.proxies()
 	scrapers, err2 := networks(c.MetricsNetworks)
@@ -400,7 +401,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	}
 	answered := make(chan struct{}, 1)
 	p.pinger = &decoupled.Pinger{
-		Outbox: p.db, Clients: directory{p.directory}, Keys: approvals.Keys, Opener: p.ring, HTTP: session.GuardedClient(c.loopbackIssuer()), Now: time.Now, Wake: answered,
+		Outbox: p.db, Clients: directory{p.directory}, Keys: approvals.Keys, Opener: p.ring, Out: outbound.New(c.loopbackIssuer()), Now: time.Now, Wake: answered,
 	}
 	p.server = web.New(web.Options{
 		Issuer: c.Issuer, Registration: registering, Keys: p.directory, Provider: protocol, Authn: p.authn, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,

@@ -10,9 +10,9 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
+	"hopnhat/authz/outbound"
 	"hopnhat/authz/registration"
 	"hopnhat/authz/registration/endpoint"
-	"hopnhat/authz/session"
 )
 
 // statementIssuers are those who may make software statements, if any.
@@ -47,7 +47,7 @@ func (p *parts) registering() (*endpoint.Endpoint, error) {
 	}
 	return endpoint.New(endpoint.Options{
 		Issuer: p.c.Issuer, Open: open, Rules: p.rules(), Statements: issuers, Registrations: p.db, Evidence: p.recorder,
-		Fetcher: session.Fetcher{Client: session.GuardedClient(p.c.loopbackIssuer())}, Changed: p.directory.Forget,
+		Fetcher: outbound.New(p.c.loopbackIssuer()), Changed: p.directory.Forget,
 		Addresses: authn.NewAddresses(p.c.RegistrationBurst, 3*time.Second, time.Now), Site: p.c.Site, Now: time.Now,
 	}), nil
 }

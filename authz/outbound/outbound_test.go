@@ -1,9 +1,10 @@
-package session
+package outbound
 
 import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // TestPublic: which addresses a URL of a stranger may lead to. The rows go through
@@ -90,7 +93,7 @@ func TestGuard(t *testing.T) {
 	named := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 
 	t.Run("this machine is not reached, neither by address nor by a name that leads to it", func(t *testing.T) {
-		outside := Fetcher{GuardedClient(false)}
+		outside := New(false)
 		for _, address := range []string{server.URL, named, strings.Replace(server.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1), strings.Replace(server.URL, "127.0.0.1", "2130706433", 1)} {
 			if _, err := outside.Fetch(t.Context(), address, 1000); err == nil {
 				t.Errorf("%s was fetched", address)
@@ -100,7 +103,7 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%d requests arrived", n)
 		}
 	})
-	inside := Fetcher{GuardedClient(true)}
+	inside := New(true)
 	for _, row := range []struct {
 		path, body string
 		arrived    int32
@@ -126,5 +129,110 @@ func TestGuard(t *testing.T) {
 		if _, err := inside.Fetch(t.Context(), address, 1000); err == nil {
 			t.Errorf("%q was fetched", address)
 		}
+	}
+}
+
+// TestDisguises: an IPv4 address is as public as it is in every form that a connection
+// is made to, and no form that stands for one is public.
+func TestDisguises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "address")
+		plain := netip.AddrFrom4([4]byte(b))
+		var mapped [16]byte
+		mapped[10], mapped[11] = 0xff, 0xff
+		copy(mapped[12:], b)
+		if got, want := public(netip.AddrFrom16(mapped)), public(plain); got != want {
+			t.Fatalf("%s: mapped %v, plain %v", plain, got, want)
+		}
+		for _, prefix := range []string{"::", "::ffff:0:0:0", "64:ff9b::", "64:ff9b:1::", "2606:4700::5efe:0:0", "2606:4700::200:5efe:0:0", "fe80::5efe:0:0"} {
+			form := netip.MustParseAddr(prefix).As16()
+			copy(form[12:], b)
+			if public(netip.AddrFrom16(form)) {
+				t.Fatalf("%s stands for %s, and is public", netip.AddrFrom16(form), plain)
+			}
+		}
+		sixToFour := netip.MustParseAddr("2002::1").As16()
+		copy(sixToFour[2:], b)
+		if public(netip.AddrFrom16(sixToFour)) {
+			t.Fatalf("%s stands for %s, and is public", netip.AddrFrom16(sixToFour), plain)
+		}
+	})
+	if public(netip.Addr{}) {
+		t.Error("no address is a public one")
+	}
+}
+
+// TestPerHost: one host has so many connections and no more; the next request waits.
+func TestPerHost(t *testing.T) {
+	var now, most atomic.Int32
+	arrived, leave := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		n := now.Add(1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		arrived <- struct{}{}
+		<-leave
+		now.Add(-1)
+	}))
+	defer server.Close()
+	c, results := New(true), make(chan error)
+	for range maxPerHost + 5 {
+		go func() {
+			_, err := c.Fetch(t.Context(), server.URL, 10)
+			results <- err
+		}()
+	}
+	for range maxPerHost {
+		<-arrived
+	}
+	for range 5 { // each that leaves makes room for one
+		leave <- struct{}{}
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+		<-arrived
+	}
+	close(leave)
+	for range maxPerHost {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if most.Load() != maxPerHost {
+		t.Errorf("%d at one time, want %d", most.Load(), maxPerHost)
+	}
+}
+
+// TestPost: a message arrives as it is, and its answer is a status and the beginning of
+// what the app says.
+func TestPost(t *testing.T) {
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/moved" {
+			http.Redirect(w, r, server.URL, http.StatusTemporaryRedirect)
+			return
+		}
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "text/plain" || r.Header.Get("Authorization") != "Bearer x" || r.Header.Values("Accept") != nil {
+			t.Errorf("got %s %v", r.Method, r.Header)
+		}
+		w.WriteHeader(http.StatusTeapot)
+		w.Write(bytes.Repeat([]byte("x"), 3*maxAnswer))
+	}))
+	defer server.Close()
+	message := func(address string) Message {
+		return Message{URL: address, Type: "text/plain", Body: "body", Authorization: "Bearer x"}
+	}
+	got, err := New(true).Post(t.Context(), message(server.URL))
+	if err != nil || got.Status != http.StatusTeapot || len(got.Body) != maxAnswer {
+		t.Errorf("got %d, %d bytes, %v", got.Status, len(got.Body), err)
+	}
+	if got, err := New(true).Post(t.Context(), message(server.URL+"/moved")); err != nil || got.Status != http.StatusTemporaryRedirect {
+		t.Errorf("a redirect: got %d, %v", got.Status, err)
+	}
+	if _, err := New(false).Post(t.Context(), message(server.URL)); !errors.Is(err, ErrNotPublic) {
+		t.Errorf("this machine: got %v", err)
+	}
+	if _, err := New(true).Post(t.Context(), message("://")); !errors.Is(err, ErrURL) {
+		t.Errorf("no URL: got %v", err)
 	}
 }
