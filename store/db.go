@@ -51,10 +51,8 @@ type DB struct {
 	pools   []*sql.DB
 	beats   *sql.DB // one connection, opened by the first Beat
 	now     func() time.Time
-	// logOrigin is the shard of the release log that is written now.
-	logOrigin string
-	queries   atomic.Uint64
-	commits   atomic.Uint64
+	queries atomic.Uint64
+	commits atomic.Uint64
 }
 
 // Open connects, without migrating: see [DB.Migrate] and [DB.CheckVersion].

@@ -113,23 +113,23 @@ func visibleFrom(e audit.Event) *time.Time {
 	return &from
 }
 
-// SetIndices notes log places, all in one commit.
-func (db *DB) SetIndices(ctx context.Context, places map[string]uint64) error {
+// SetIndices notes places in a shard of the log, all in one commit.
+func (db *DB) SetIndices(ctx context.Context, origin string, places map[string]uint64) error {
 	const most = 500
 	if len(places) > most {
 		return db.Tx(ctx, func(ctx context.Context) error {
 			for chunk := range slices.Chunk(slices.Sorted(maps.Keys(places)), most) {
-				if err := db.setIndices(ctx, chunk, places); err != nil {
+				if err := db.setIndices(ctx, origin, chunk, places); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	return db.setIndices(ctx, slices.Sorted(maps.Keys(places)), places)
+	return db.setIndices(ctx, origin, slices.Sorted(maps.Keys(places)), places)
 }
 
-func (db *DB) setIndices(ctx context.Context, ids []string, places map[string]uint64) error {
+func (db *DB) setIndices(ctx context.Context, origin string, ids []string, places map[string]uint64) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -139,7 +139,7 @@ func (db *DB) setIndices(ctx context.Context, ids []string, places map[string]ui
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(CAST(? AS text), CAST(? AS bigint)), ", len(ids)), ", ")
 	return wrap("noting log places", db.writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+
-		") UPDATE events SET log_index = v.place, log_origin = ? FROM v WHERE events.id = v.id", append(args, db.logOrigin)...).Error)
+		") UPDATE events SET log_index = v.place, log_origin = ? FROM v WHERE events.id = v.id", append(args, origin)...).Error)
 }
 
 type eventRow struct {
@@ -148,10 +148,6 @@ type eventRow struct {
 	LogIndex  *int64 `gorm:"column:log_index"`
 	LogOrigin string `gorm:"column:log_origin"`
 }
-
-// UseLog names the shard whose places SetIndices notes from now on. Call it once,
-// before the recorder starts.
-func (db *DB) UseLog(origin string) { db.logOrigin = origin }
 
 func recorded(rows []eventRow) ([]audit.Recorded, error) {
 	out := make([]audit.Recorded, len(rows))

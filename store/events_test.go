@@ -82,7 +82,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 		}
 		kept := maps.Clone(places)
 		before := db.Stats().Commits
-		if err := db.SetIndices(ctx, places); err != nil {
+		if err := db.SetIndices(ctx, "log", places); err != nil {
 			t.Fatal(err)
 		}
 		if got := db.Stats().Commits - before; got != 1 {
@@ -100,7 +100,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 				t.Fatal("not oldest first")
 			}
 		}
-		if size, err := db.KnownLogSize(ctx, ""); err != nil || size != 1_203+1<<40 {
+		if size, err := db.KnownLogSize(ctx, "log"); err != nil || size != 1_203+1<<40 {
 			t.Fatalf("got a log of %d, %v", size, err)
 		}
 		for id, index := range places {
@@ -113,7 +113,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 			}
 			break
 		}
-		if err := db.SetIndices(ctx, nil); err != nil {
+		if err := db.SetIndices(ctx, "log", nil); err != nil {
 			t.Fatal(err)
 		}
 	})

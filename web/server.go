@@ -74,7 +74,7 @@ type Log interface {
 
 // Recorder records what auditors do.
 type Recorder interface {
-	Record(ctx context.Context, e audit.Event) (index uint64, err error)
+	Record(ctx context.Context, e audit.Event) (audit.Place, error)
 }
 
 // Clients finds apps.

@@ -181,9 +181,9 @@ type Events interface {
 	// RecordHolding stores an event as Record does, by the same one statement, if
 	// what it holds is so; authz.ErrConflict, and no event, if it is not.
 	RecordHolding(ctx context.Context, e Event, salt Salt, h Hold) error
-	// SetIndices notes the log places of events, in one commit; unknown ids are
-	// passed over. The map belongs to the callee.
-	SetIndices(ctx context.Context, places map[string]uint64) error
+	// SetIndices notes the places of events in one shard of the log, in one commit;
+	// unknown ids are passed over. The map belongs to the callee.
+	SetIndices(ctx context.Context, origin string, places map[string]uint64) error
 	// Unlogged lists events without a place, oldest first. Rows that are no evidence are
 	// left out and told of by an error that is [ErrRow], beside the others.
 	Unlogged(ctx context.Context, limit int) ([]Recorded, error)

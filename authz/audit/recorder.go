@@ -10,17 +10,25 @@ import (
 	"time"
 )
 
+// Place is where a leaf stands: an index in one shard of the log, which Origin names.
+type Place struct {
+	Origin string
+	Index  uint64
+}
+
 // Log appends leaves.
 type Log interface {
 	// Append returns the leaf's place. When the error is nil the leaf survives a
 	// crash of this process and of its machine; otherwise it may or may not be
 	// there, and the caller must not release.
-	Append(ctx context.Context, leaf []byte) (index uint64, err error)
+	Append(ctx context.Context, leaf []byte) (Place, error)
 }
 
 // Tail reads back what a log holds. A [Log] that is also a Tail lets
 // [Recorder.Recover] find leaves whose place was not noted.
 type Tail interface {
+	// Origin names the shard that is read.
+	Origin() string
 	// Size is the number of leaves that have a place.
 	Size(ctx context.Context) (uint64, error)
 	// Entries reads up to n leaves from a place on; fewer only at the end.
@@ -93,9 +101,9 @@ type Recorder struct {
 	mu       sync.Mutex
 	closed   bool
 	inFlight sync.WaitGroup
-	places   map[string]uint64 // leaves in the log, their places not noted yet
+	places   map[string]Place // leaves in the log, their places not noted yet
 	// recent and older remember the last places, noted or not: see Place.
-	recent, older map[string]uint64
+	recent, older map[string]Place
 
 	full chan struct{} // there are NoteSize places
 	stop chan struct{}
@@ -110,7 +118,7 @@ func NewRecorderWith(events Events, log Log, o Options) *Recorder {
 	o = o.withDefaults()
 	r := &Recorder{
 		events: events, log: log, o: o, slots: make(chan struct{}, o.Concurrent),
-		places: map[string]uint64{}, recent: map[string]uint64{}, full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		places: map[string]Place{}, recent: map[string]Place{}, full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go r.run()
 	return r
@@ -135,18 +143,18 @@ func (r *Recorder) enter(ctx context.Context) (leave func(), err error) {
 
 // Record makes an event durable in both places. On error the event may or may
 // not be there: the caller must not act on it.
-func (r *Recorder) Record(ctx context.Context, e Event) (index uint64, err error) {
+func (r *Recorder) Record(ctx context.Context, e Event) (Place, error) {
 	leave, err := r.enter(ctx)
 	if err != nil {
-		return 0, err
+		return Place{}, err
 	}
 	defer leave()
 	salt, leaf, e, err := prepare(e)
 	if err != nil {
-		return 0, err
+		return Place{}, err
 	}
 	if err := r.events.Record(ctx, e, salt); err != nil {
-		return 0, fmt.Errorf("recording %v: %w", e, err)
+		return Place{}, fmt.Errorf("recording %v: %w", e, err)
 	}
 	return r.append(ctx, e.ID, leaf)
 }
@@ -183,15 +191,15 @@ func (r *Recorder) stage(ctx context.Context, e Event, record func(context.Conte
 }
 
 // Append puts the leaf of an event whose row is durable into the log.
-func (r *Recorder) Append(ctx context.Context, e Event, salt Salt) (index uint64, err error) {
+func (r *Recorder) Append(ctx context.Context, e Event, salt Salt) (Place, error) {
 	leave, err := r.enter(ctx)
 	if err != nil {
-		return 0, err
+		return Place{}, err
 	}
 	defer leave()
 	leaf, err := Leaf(e, salt)
 	if err != nil {
-		return 0, err
+		return Place{}, err
 	}
 	return r.append(ctx, e.ID, leaf)
 }
@@ -205,28 +213,28 @@ func prepare(e Event) (Salt, []byte, Event, error) {
 	return salt, leaf, e, err
 }
 
-func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (uint64, error) {
-	index, err := r.log.Append(ctx, leaf)
+func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (Place, error) {
+	place, err := r.log.Append(ctx, leaf)
 	if err != nil {
-		return 0, fmt.Errorf("logging event %s: %w", id, err)
+		return Place{}, fmt.Errorf("logging event %s: %w", id, err)
 	}
-	r.note(id, index)
-	return index, nil
+	r.note(id, place)
+	return place, nil
 }
 
 // note keeps a place until it is written. When the database has not taken any
 // for so long that there are too many, the rest is left to recovery.
-func (r *Recorder) note(id string, index uint64) {
+func (r *Recorder) note(id string, place Place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.recent) >= remembered {
-		r.older, r.recent = r.recent, make(map[string]uint64, remembered)
+		r.older, r.recent = r.recent, make(map[string]Place, remembered)
 	}
-	r.recent[id] = index
+	r.recent[id] = place
 	if len(r.places) >= 4*remembered {
 		return
 	}
-	r.places[id] = index
+	r.places[id] = place
 	if len(r.places) >= r.o.NoteSize {
 		select {
 		case r.full <- struct{}{}:
@@ -240,15 +248,15 @@ const remembered = 1 << 15
 
 // Place tells where the leaf of an event is, if it is among the last
 // 32,768 that this recorder appended. The place of an older one is in its row.
-func (r *Recorder) Place(id string) (index uint64, ok bool) {
+func (r *Recorder) Place(id string) (place Place, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, places := range []map[string]uint64{r.recent, r.older, r.places} {
-		if index, ok = places[id]; ok {
-			return index, true
+	for _, places := range []map[string]Place{r.recent, r.older, r.places} {
+		if place, ok = places[id]; ok {
+			return place, true
 		}
 	}
-	return 0, false
+	return Place{}, false
 }
 
 func (r *Recorder) run() {
@@ -282,7 +290,7 @@ func (r *Recorder) flush() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := r.events.SetIndices(ctx, maps.Clone(places)); err != nil { // theirs to change
+	if err := r.noteAll(ctx, places); err != nil {
 		r.o.Logger.Error("places of events in the log could not be noted; trying again", "events", len(places), "error", err)
 		return fmt.Errorf("noting the places of %d events: %w", len(places), err)
 	}
@@ -291,6 +299,23 @@ func (r *Recorder) flush() error {
 		delete(r.places, id)
 	}
 	r.mu.Unlock()
+	return nil
+}
+
+// noteAll notes places, those of one shard in one commit.
+func (r *Recorder) noteAll(ctx context.Context, places map[string]Place) error {
+	shards := map[string]map[string]uint64{}
+	for id, place := range places {
+		if shards[place.Origin] == nil {
+			shards[place.Origin] = map[string]uint64{}
+		}
+		shards[place.Origin][id] = place.Index
+	}
+	for origin, indices := range shards {
+		if err := r.events.SetIndices(ctx, origin, indices); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -50,7 +50,7 @@ func (r *rows) RecordHolding(ctx context.Context, e Event, salt Salt, h Hold) er
 	return r.Record(ctx, e, salt)
 }
 
-func (r *rows) SetIndices(_ context.Context, places map[string]uint64) error {
+func (r *rows) SetIndices(_ context.Context, origin string, places map[string]uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.fail("note"); err != nil {
@@ -59,7 +59,7 @@ func (r *rows) SetIndices(_ context.Context, places map[string]uint64) error {
 	r.commits++
 	for id, index := range places {
 		if row, ok := r.byID[id]; ok {
-			row.Index, row.Logged = index, true
+			row.Index, row.Origin, row.Logged = index, origin, true
 			r.byID[id] = row
 		}
 	}
@@ -100,18 +100,20 @@ type leaves struct {
 
 func newLeaves() *leaves { return &leaves{fail: func(bool) error { return nil }} }
 
-func (l *leaves) Append(_ context.Context, leaf []byte) (uint64, error) {
+func (l *leaves) Append(_ context.Context, leaf []byte) (Place, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.fail(false); err != nil {
-		return 0, err
+		return Place{}, err
 	}
 	l.list = append(l.list, leaf)
 	if err := l.fail(true); err != nil {
-		return 0, err
+		return Place{}, err
 	}
-	return uint64(len(l.list) - 1), nil
+	return Place{l.Origin(), uint64(len(l.list) - 1)}, nil
 }
+
+func (l *leaves) Origin() string { return "hopnhat.example/release/dc1/2026q4" }
 
 func (l *leaves) Size(context.Context) (uint64, error) {
 	l.mu.Lock()
@@ -185,8 +187,8 @@ func TestEverythingRecordedIsInTheLogAtItsPlace(t *testing.T) {
 	}
 	checkEvidence(t, r, l)
 	for id, row := range r.byID { // still known, though noted
-		if index, ok := rec.Place(id); !ok || index != row.Index {
-			t.Errorf("place %d (%v), want %d", index, ok, row.Index)
+		if place, ok := rec.Place(id); !ok || place != (Place{row.Origin, row.Index}) {
+			t.Errorf("place %v (%v), want %d of %s", place, ok, row.Index, row.Origin)
 		}
 	}
 	if len(rec.places) > 0 {
@@ -223,12 +225,12 @@ func TestRecoveryAfterAnyFailures(t *testing.T) {
 		rec := NewRecorderWith(r, l, quiet)
 		for i, next0 := range fails {
 			next = next0
-			index, err := rec.Record(context.Background(), fresh(i))
+			place, err := rec.Record(context.Background(), fresh(i))
 			if (err != nil) != (next == "record" || next == "before" || next == "after") {
 				t.Fatalf("fault %q: error %v", next, err)
 			}
-			if err == nil && index >= uint64(len(l.list)) {
-				t.Fatalf("place %d of %d", index, len(l.list))
+			if err == nil && place.Index >= uint64(len(l.list)) {
+				t.Fatalf("place %d of %d", place.Index, len(l.list))
 			}
 			if rapid.Bool().Draw(t, "note now") {
 				_ = rec.flush()

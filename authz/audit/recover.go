@@ -57,7 +57,7 @@ func (r *Recorder) sweep() {
 }
 
 func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, error) {
-	var inLog map[string]uint64 // read once, when something is missing
+	var inLog map[string]Place // read once, when something is missing
 	total := 0
 	for {
 		waiting, err := r.events.Unlogged(ctx, recoverPage)
@@ -88,11 +88,10 @@ func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, e
 		places, err := r.place(ctx, leaves, inLog)
 		failed = errors.Join(failed, err)
 		if len(places) > 0 {
-			n := len(places)
-			if err := r.events.SetIndices(ctx, places); err != nil {
-				return total, fmt.Errorf("noting the places of %d recovered events: %w", n, err)
+			if err := r.noteAll(ctx, places); err != nil {
+				return total, fmt.Errorf("noting the places of %d recovered events: %w", len(places), err)
 			}
-			total += n
+			total += len(places)
 		}
 		if failed != nil || len(waiting) < recoverPage {
 			return total, failed
@@ -101,29 +100,29 @@ func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, e
 }
 
 // place finds or appends leaves; together they go into one batch of the log.
-func (r *Recorder) place(ctx context.Context, leaves map[string][]byte, inLog map[string]uint64) (map[string]uint64, error) {
+func (r *Recorder) place(ctx context.Context, leaves map[string][]byte, inLog map[string]Place) (map[string]Place, error) {
 	var (
 		mu     sync.Mutex
 		all    sync.WaitGroup
-		places = make(map[string]uint64, len(leaves))
+		places = make(map[string]Place, len(leaves))
 		failed error
 	)
 	for id, leaf := range leaves {
-		if index, ok := inLog[string(leaf)]; ok {
+		if place, ok := inLog[string(leaf)]; ok {
 			mu.Lock()
-			places[id] = index
+			places[id] = place
 			mu.Unlock()
 			continue
 		}
 		all.Go(func() {
-			index, err := r.log.Append(ctx, leaf)
+			place, err := r.log.Append(ctx, leaf)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				failed = fmt.Errorf("logging the recovered event %s: %w", id, err)
 				return
 			}
-			places[id] = index
+			places[id] = place
 		})
 	}
 	all.Wait()
@@ -131,20 +130,20 @@ func (r *Recorder) place(ctx context.Context, leaves map[string][]byte, inLog ma
 }
 
 // readTail maps the newest leaves to their first place.
-func (r *Recorder) readTail(ctx context.Context) (map[string]uint64, error) {
+func (r *Recorder) readTail(ctx context.Context) (map[string]Place, error) {
 	tail, ok := r.log.(Tail)
 	if !ok {
-		return map[string]uint64{}, nil
+		return map[string]Place{}, nil
 	}
 	size, err := tail.Size(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the log's size: %w", err)
 	}
 	from := size - min(size, r.o.Tail)
-	found := make(map[string]uint64, size-from)
+	found := make(map[string]Place, size-from)
 	err = each(ctx, tail, from, size, func(index uint64, leaf []byte) {
 		if _, again := found[string(leaf)]; !again {
-			found[string(leaf)] = index
+			found[string(leaf)] = Place{tail.Origin(), index}
 		}
 	})
 	return found, err

@@ -105,7 +105,7 @@ type Register interface {
 // Evidence puts the leaf of an event whose row is durable into the log. A nil
 // error survives a crash of process and machine; any other leaves it in doubt.
 type Evidence interface {
-	Append(ctx context.Context, e audit.Event, salt audit.Salt) (index uint64, err error)
+	Append(ctx context.Context, e audit.Event, salt audit.Salt) (audit.Place, error)
 }
 
 // Clients finds an enabled app's registration, from memory; authz.ErrNotFound
@@ -139,7 +139,6 @@ type Broker struct {
 	People    People
 	Catalogue *consent.Catalogue
 	Policy    *policy.Engine
-	LogOrigin string
 	Site      string
 	Now       func() time.Time
 	// MaxInFlight bounds the requests in work, 1,024 if zero: beyond it a

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 )
 
 // Demand is a release that a part of this process asks for: the provider, for
@@ -30,9 +31,9 @@ type Demand struct {
 
 // Released is what left: the records, and the evidence of it.
 type Released struct {
-	// Event is the id of the event, Index its place in the log.
+	// Event is the id of the event, Place where its leaf is in the log.
 	Event    string
-	Index    uint64
+	Place    audit.Place
 	Records  []Record
 	Basis    authz.Basis
 	DataLife string

@@ -22,7 +22,7 @@ func TestADemandGoesTheWayOfEveryRelease(t *testing.T) {
 		t.Fatalf("got %+v, %v", released, err)
 	}
 	row, ok := n.state.rows[released.Event]
-	if !ok || row.Event.Type != audit.ReleasePermitted || n.state.log[released.Index] != released.Event || row.Event.Data.Attributes[0] != "population.full_name" {
+	if !ok || row.Event.Type != audit.ReleasePermitted || n.state.log[released.Place.Index] != released.Event || row.Event.Data.Attributes[0] != "population.full_name" {
 		t.Fatalf("decision D8: the event is %+v", row.Event)
 	}
 }

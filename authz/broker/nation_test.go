@@ -181,7 +181,10 @@ func (n *nation) Record(ctx context.Context, e audit.Event, salt audit.Salt) err
 	return n.failing("after record")
 }
 
-func (n *nation) Append(ctx context.Context, e audit.Event, salt audit.Salt) (uint64, error) {
+// logOrigin names the log of the tests.
+const logOrigin = "hopnhat.test/release"
+
+func (n *nation) Append(ctx context.Context, e audit.Event, salt audit.Salt) (audit.Place, error) {
 	n.happening("append")
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -189,10 +192,10 @@ func (n *nation) Append(ctx context.Context, e audit.Event, salt audit.Salt) (ui
 		n.t.Errorf("the leaf of an event came before its row")
 	}
 	if err := errors.Join(ctx.Err(), n.failing("before append")); err != nil {
-		return 0, err
+		return audit.Place{}, err
 	}
 	n.state.log = append(n.state.log, e.ID)
-	return uint64(len(n.state.log) - 1), n.failing("after append")
+	return audit.Place{Origin: logOrigin, Index: uint64(len(n.state.log) - 1)}, n.failing("after append")
 }
 
 func (n *nation) Stage(ctx context.Context, e audit.Event) (func(context.Context) error, error) {
@@ -397,7 +400,7 @@ func found(t interface {
 	}
 	n.broker = &Broker{
 		Verifier: n, Permissions: n, Register: n, Evidence: n, Clients: n, Pseudonyms: n, Catalogue: catalogue, Policy: engine,
-		LogOrigin: "hopnhat.test/release", Site: "dc1", Now: clock,
+		Site: "dc1", Now: clock,
 	}
 	return n
 }

@@ -85,7 +85,7 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		// The app may be gone; the release is on record either way.
 		_ = json.NewEncoder(w).Encode(releaseAnswer{
-			ID: released.Event, Log: logPlace{b.LogOrigin, released.Index}, Subject: access.Pairwise, Registry: in.Registry, Purpose: in.Purpose,
+			ID: released.Event, Log: logPlace(released.Place), Subject: access.Pairwise, Registry: in.Registry, Purpose: in.Purpose,
 			Basis: released.Basis, Consent: released.Consent, Attributes: in.Attributes, DataLife: released.DataLife, Records: released.Records,
 		})
 	case errors.As(err, &refused):
@@ -309,7 +309,7 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 	event.Data.Records = int64(len(records))
 
 	began := b.Now()
-	index, err := b.record(ctx, q, live, granted, event, salt)
+	place, err := b.record(ctx, q, live, granted, event, salt)
 	if err != nil {
 		if errors.Is(err, ErrUsedUp) {
 			verdict := policy.Verdict{Reasons: []policy.Reason{{Code: frequencyExceeded, Article: granted.Frequency}}, Determining: []string{"frequency"}}
@@ -330,7 +330,7 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 		return nil, refusal{code: noRecord, event: event.ID}
 	}
 	released := &Released{
-		Event: event.ID, Index: index, Records: records, Basis: granted.Basis, DataLife: granted.DataLife,
+		Event: event.ID, Place: place, Records: records, Basis: granted.Basis, DataLife: granted.DataLife,
 		Kind: live.Kind, Account: live.Account, Proofed: live.Proofed,
 	}
 	if event.Reason.Consent != "" {
@@ -416,7 +416,7 @@ func project(records []Record, attributes []authz.AttributeID) []Record {
 // statement grant, account, consent and apps are held, so that no release is written
 // after what ends one of them, and in the same commit a use is counted where the
 // frequency is limited.
-func (b *Broker) record(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event, salt audit.Salt) (uint64, error) {
+func (b *Broker) record(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event, salt audit.Salt) (audit.Place, error) {
 	ctx, cancel := b.writing(ctx)
 	defer cancel()
 	hold := audit.Hold{
@@ -441,7 +441,7 @@ func (b *Broker) record(ctx context.Context, q request, live Permission, granted
 		err = write(ctx)
 	}
 	if err != nil {
-		return 0, err
+		return audit.Place{}, err
 	}
 	return b.Evidence.Append(ctx, event, salt)
 }

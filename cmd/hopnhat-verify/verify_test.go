@@ -79,11 +79,11 @@ func realProof(t *testing.T, dir string) (vkey string, file []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	index, err := log.Append(t.Context(), leaf)
+	place, err := log.Append(t.Context(), leaf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inclusion, err := log.Proof(t.Context(), index)
+	inclusion, err := log.Proof(t.Context(), place.Index)
 	if err != nil {
 		t.Fatal(err)
 	}

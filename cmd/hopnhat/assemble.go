@@ -236,7 +236,6 @@ func (p *parts) openLog(ctx context.Context) error {
 		defer cancel()
 		return p.log.Close(ctx)
 	})
-	p.db.UseLog(origin)
 	p.recorder = audit.NewRecorderWith(p.db, p.log, audit.Options{Site: p.c.Site})
 	p.closers = append(p.closers, p.recorder.Close) // before the log's, which is below it
 	n, err := p.recorder.Recover(ctx)
@@ -405,7 +404,7 @@ func (c *config) assemble(ctx context.Context, demo []web.DemoApp, pushes io.Wri
 	}
 	p.server = web.New(web.Options{
 		Issuer: c.Issuer, Registration: registering, Keys: p.directory, Provider: protocol, Authn: p.authn, Sessions: p.sessions, Forms: session.NewForms(formKey), Consents: consents,
-		Evidence: evidence{p.db, p.recorder, p.log.Origin()}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Logouts: p.db, Fetcher: fetcher, Pseudonyms: p.pseudonyms,
+		Evidence: evidence{p.db, p.recorder}, Log: shards{p}, Recorder: p.recorder, Clients: p.db, Roles: p.db, Logouts: p.db, Fetcher: fetcher, Pseudonyms: p.pseudonyms,
 		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(p), Now: time.Now, Demo: demo != nil, DemoApps: demo,
 		Parts:        p.watch.parts,
 		LogoutQueued: waker(wake), Answered: waker(answered),
@@ -431,7 +430,7 @@ func (p *parts) newBroker() (*broker.Broker, error) {
 	return &broker.Broker{
 		Permissions: p.db, Register: register{p.registry, own}, Evidence: p.recorder,
 		Clients: directory{p.directory}, Pseudonyms: p.pseudonyms, Catalogue: p.catalogue, Policy: rules,
-		LogOrigin: p.log.Origin(), Site: p.c.Site, Now: time.Now,
+		Site: p.c.Site, Now: time.Now,
 	}, nil
 }
 

@@ -186,14 +186,14 @@ func (r releaser) Release(ctx context.Context, d provider.Demand) (provider.Rele
 type evidence struct {
 	*store.DB
 	recorder *audit.Recorder
-	origin   string
 }
 
 func (e evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 	found, err := e.DB.Get(ctx, id)
 	if err == nil && !found.Logged {
-		found.Index, found.Logged = e.recorder.Place(id)
-		found.Origin = e.origin
+		var place audit.Place
+		place, found.Logged = e.recorder.Place(id)
+		found.Index, found.Origin = place.Index, place.Origin
 	}
 	return found, err
 }

@@ -38,13 +38,13 @@ func appendUntilKilled(dir string) {
 	for c := range 64 {
 		all.Go(func() {
 			for i := c; ; i += 64 {
-				index, err := l.Append(context.Background(), leaf(i))
+				place, err := l.Append(context.Background(), leaf(i))
 				if err != nil {
 					fmt.Println("error", err)
 					os.Exit(1)
 				}
 				mu.Lock() // one line is one write, so a line is whole or absent
-				fmt.Printf("%d %d\n", index, i)
+				fmt.Printf("%d %d\n", place.Index, i)
 				mu.Unlock()
 			}
 		})

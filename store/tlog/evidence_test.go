@@ -33,7 +33,7 @@ func TestEvidenceFromARealLogVerifiesOffline(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		index, err := l.Append(t.Context(), entry)
+		place, err := l.Append(t.Context(), entry)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestEvidenceFromARealLogVerifiesOffline(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, err := l.Proof(t.Context(), index)
+		in, err := l.Proof(t.Context(), place.Index)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestEvidenceFromARealLogVerifiesOffline(t *testing.T) {
 			}
 		}
 		if e.Type == audit.ConsentWithdrawn {
-			shown[index] = proof.Record{Event: canonical, Salt: salt}
+			shown[place.Index] = proof.Record{Event: canonical, Salt: salt}
 		}
 	}
 	query, err := audit.Query{Type: audit.ConsentWithdrawn}.Canonical()

@@ -18,6 +18,8 @@ import (
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
 	"k8s.io/klog/v2"
+
+	"hopnhat/authz/audit"
 )
 
 // Options says where the log is and who signs it.
@@ -194,20 +196,20 @@ func (l *Log) release() {
 // Append adds an entry. When it returns nil the entry is on disk with its place
 // and survives a crash of the process and of the machine. When it returns an
 // error the entry may or may not be there. It ends when the context does.
-func (l *Log) Append(ctx context.Context, entry []byte) (uint64, error) {
+func (l *Log) Append(ctx context.Context, entry []byte) (audit.Place, error) {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		return 0, fmt.Errorf("appending to log %s: %w", l.origin, ErrClosed)
+		return audit.Place{}, fmt.Errorf("appending to log %s: %w", l.origin, ErrClosed)
 	}
 	l.inFlight.Add(1)
 	l.mu.Unlock()
 	defer l.inFlight.Done()
 	index, err := l.groups.add(ctx, entry)
 	if err != nil {
-		return 0, fmt.Errorf("appending to log %s: %w", l.origin, err)
+		return audit.Place{}, fmt.Errorf("appending to log %s: %w", l.origin, err)
 	}
-	return index, nil
+	return audit.Place{Origin: l.origin, Index: index}, nil
 }
 
 // SigningKeys are the verifier keys of Sign and of new checkpoints.

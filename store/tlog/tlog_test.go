@@ -62,16 +62,16 @@ func fill(t testing.TB, l *Log, callers, n int) map[uint64][]byte {
 	for c := range callers {
 		all.Go(func() {
 			for i := c; i < n; i += callers {
-				index, err := l.Append(context.Background(), leaf(i))
+				place, err := l.Append(context.Background(), leaf(i))
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				mu.Lock()
-				if other, taken := places[index]; taken {
-					t.Errorf("place %d was given to %q and %q", index, other[:8], leaf(i)[:8])
+				if other, taken := places[place.Index]; taken {
+					t.Errorf("place %d was given to %q and %q", place.Index, other[:8], leaf(i)[:8])
 				}
-				places[index] = leaf(i)
+				places[place.Index] = leaf(i)
 				mu.Unlock()
 			}
 		})
@@ -348,8 +348,8 @@ func TestADiskThatRefusesIsAnErrorAndNoHang(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(o.Dir, "tile"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if index, err := l.Append(t.Context(), leaf(1)); err == nil {
-		t.Fatalf("acknowledged at %d", index)
+	if place, err := l.Append(t.Context(), leaf(1)); err == nil {
+		t.Fatalf("acknowledged at %d", place.Index)
 	}
 	if err := os.Remove(filepath.Join(o.Dir, "tile")); err != nil {
 		t.Fatal(err)
@@ -357,11 +357,11 @@ func TestADiskThatRefusesIsAnErrorAndNoHang(t *testing.T) {
 	if err := os.Rename(filepath.Join(o.Dir, "away"), filepath.Join(o.Dir, "tile")); err != nil {
 		t.Fatal(err)
 	}
-	index, err := l.Append(t.Context(), leaf(2))
+	place, err := l.Append(t.Context(), leaf(2))
 	if err != nil {
 		t.Fatalf("after the repair: %v", err)
 	}
-	places[index] = leaf(2)
+	places[place.Index] = leaf(2)
 	checkPlaces(t, l.Reader, places)
 }
 
@@ -374,11 +374,11 @@ func TestACallerWhoGoesTakesNobodyWithHim(t *testing.T) {
 	if _, err := l.Append(gone, leaf(0)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	index, err := l.Append(t.Context(), leaf(1))
+	place, err := l.Append(t.Context(), leaf(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkPlaces(t, l.Reader, map[uint64][]byte{index: leaf(1)})
+	checkPlaces(t, l.Reader, map[uint64][]byte{place.Index: leaf(1)})
 }
 
 func TestShard(t *testing.T) {
