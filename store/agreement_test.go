@@ -172,7 +172,7 @@ func TestOnlyWhatWasTickedIsGranted(t *testing.T) {
 				}
 				for _, r := range found {
 					e := r.Event
-					if e.Type != audit.ConsentApproved || e.Reason.Consent == "" || e.Reason.ConsentVersion != 1 || e.Reason.Locale != "en" || len(e.Reason.ConsentText) != 64 {
+					if e.Type != audit.ConsentApproved || e.Consent.ID == "" || e.Consent.Version != 1 || e.Consent.Locale != "en" || len(e.Consent.Text) != 64 {
 						t.Fatalf("got event %+v", e.Reason)
 					}
 				}
@@ -359,7 +359,7 @@ func TestTheRecordHoldsWhatWasShown(t *testing.T) {
 			t.Fatalf("got %+v, %v", versions, err)
 		}
 		events, err := db.Find(ctx, audit.Query{Type: audit.ConsentApproved})
-		if err != nil || len(events) != 1 || events[0].Event.Detail.Object != n.Digest() || events[0].Event.Reason.ConsentText != n.Items[0].TextHash {
+		if err != nil || len(events) != 1 || events[0].Event.Detail.Object != n.Digest() || events[0].Event.Consent.Text != n.Items[0].TextHash {
 			t.Fatalf("got %+v, %v", events, err)
 		}
 	})

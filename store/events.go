@@ -30,7 +30,7 @@ func eventValues(e audit.Event, salt audit.Salt) ([]any, error) {
 	}
 	return []any{
 		e.ID, e.When.Decided.UTC(), string(e.Type), string(e.Asked.Client), e.Person.Pseudonym, string(e.Reason.Purpose),
-		string(e.Data.Registry), e.Decision.Permit, string(e.Reason.Consent), visibleFrom(e), string(canonical), salt[:],
+		string(e.Data.Registry), e.Decision.Permit, string(e.Consent.ID), visibleFrom(e), string(canonical), salt[:],
 	}, nil
 }
 

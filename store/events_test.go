@@ -19,10 +19,11 @@ import (
 func release(n int, sight audit.Sight) audit.Event {
 	return audit.Event{
 		ID: authz.NewID(), Type: audit.ReleasePermitted,
-		Asked:  audit.Asked{Client: "land-app", Name: "Đất đai Đà Nẵng", Owner: "UBND thành phố Đà Nẵng"},
-		Person: audit.Person{Pseudonym: fmt.Sprintf("pseudonym-of-a-person-%d", n%2), Relation: "self"},
-		Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent, Consent: "consent-1", ConsentVersion: 1},
-		Data:   audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.area", "land.address"}},
+		Asked:   audit.Asked{Client: "land-app", Name: "Đất đai Đà Nẵng", Owner: "UBND thành phố Đà Nẵng"},
+		Person:  audit.Person{Pseudonym: fmt.Sprintf("pseudonym-of-a-person-%d", n%2), Relation: "self"},
+		Reason:  audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent},
+		Consent: audit.Consent{ID: "consent-1", Version: 1},
+		Data:    audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.area", "land.address"}},
 		Decision: audit.Decision{
 			Permit: true, Code: "released", Determining: []string{"statutory"},
 		},

@@ -310,11 +310,13 @@ func (s *Server) look(v *visit, e audit.Event, q audit.Query) (audit.Event, erro
 	purpose := authz.PurposeID("supervise.inspect")
 	basis, _ := s.o.Consents.Catalogue.Basis(authz.BasisSupervision)
 	e.ID = authz.NewID()
-	e.Asked = audit.Asked{Client: consoleClient, Name: "Bảng kiểm toán", RequestID: v.c.GetRespHeader(fiber.HeaderXRequestID)}
+	e.Asked = audit.Asked{Client: consoleClient, Name: "Bảng kiểm toán"}
+	e.Trace.RequestID = v.c.GetRespHeader(fiber.HeaderXRequestID)
 	e.Person.Actor, e.Person.Role = actor, auditorRole
 	e.Reason = audit.Reason{Purpose: purpose, Basis: authz.BasisSupervision, Citation: basis.Citation}
 	e.Data.Query = q.Text()
-	e.Decision = audit.Decision{Permit: true, Code: "auditor", Determining: []string{"role:auditor"}, ACR: v.session.Level.ACR()}
+	e.Decision = audit.Decision{Permit: true, Code: "auditor", Determining: []string{"role:auditor"}}
+	e.Levels.ACR = v.session.Level.ACR()
 	e.When = audit.When{Decided: s.o.Now().UTC().Truncate(time.Microsecond), Site: s.o.Consents.Site}
 	return e, nil
 }
@@ -357,16 +359,16 @@ func (s *Server) eventDetail(v *visit) error {
 		attributes.Facts = append(attributes.Facts, fact("query", e.Data.Query))
 	}
 	groups := []view.Group{
-		{Name: "asked", Facts: []view.Fact{fact("client", e.Asked.Client), fact("name", e.Asked.Name), fact("owner", e.Asked.Owner), fact("grant", e.Asked.Grant), fact("request_id", e.Asked.RequestID)}},
+		{Name: "asked", Facts: []view.Fact{fact("client", e.Asked.Client), fact("name", e.Asked.Name), fact("owner", e.Asked.Owner), fact("grant", e.Trace.Grant), fact("request_id", e.Trace.RequestID)}},
 		{Name: "person", Facts: []view.Fact{fact("pseudonym", e.Person.Pseudonym), fact("kind", e.Person.Kind), fact("relation", e.Person.Relation), fact("actor", e.Person.Actor)}},
 		{Name: "reason", Facts: []view.Fact{
 			{Name: "purpose", Value: string(e.Reason.Purpose), Meaning: purpose.Text()},
 			{Name: "basis", Value: string(e.Reason.Basis), Meaning: basis.Text()},
-			fact("citation", e.Reason.Citation), fact("consent", e.Reason.Consent), fact("consent_version", e.Reason.ConsentVersion), fact("no_consent", e.Reason.NoConsent),
+			fact("citation", e.Reason.Citation), fact("consent", e.Consent.ID), fact("consent_version", e.Consent.Version), fact("no_consent", e.Consent.NoConsent),
 		}},
 		attributes,
-		{Name: "decision", Facts: []view.Fact{fact("permit", e.Decision.Permit), fact("code", e.Decision.Code), fact("determining", strings.Join(e.Decision.Determining, ", ")), fact("policy_hash", e.Decision.PolicyHash), fact("acr", e.Decision.ACR), fact("account_level", e.Decision.Account)}},
-		{Name: "when", Facts: []view.Fact{fact("decided", e.When.Decided.UTC().Format(time.RFC3339Nano)), fact("site", e.When.Site), fact("latency_us", e.When.Latency)}},
+		{Name: "decision", Facts: []view.Fact{fact("permit", e.Decision.Permit), fact("code", e.Decision.Code), fact("determining", strings.Join(e.Decision.Determining, ", ")), fact("policy_hash", e.Decision.PolicyHash), fact("acr", e.Levels.ACR), fact("account_level", e.Levels.Account)}},
+		{Name: "when", Facts: []view.Fact{fact("decided", e.When.Decided.UTC().Format(time.RFC3339Nano)), fact("site", e.When.Site), fact("latency_us", e.Trace.Latency)}},
 	}
 	for i := range groups {
 		groups[i].Facts = nonEmpty(groups[i].Facts)

@@ -162,8 +162,8 @@ func (s *Server) release(ctx context.Context, e audit.Event) view.Release {
 		a, _ := catalogue.Attribute(id)
 		out.Attributes = append(out.Attributes, view.Item{ID: string(id), Name: a.Text(), Sensitive: a.Sensitive()})
 	}
-	if e.Reason.Consent != "" {
-		out.ConsentURL = portal + "/consents/" + string(e.Reason.Consent)
+	if e.Consent.ID != "" {
+		out.ConsentURL = portal + "/consents/" + string(e.Consent.ID)
 	}
 	return out
 }
@@ -202,8 +202,8 @@ func (s *Server) releaseDetail(v *visit) error {
 	e := found.Event
 	page := view.ReleaseDetail{
 		Release: s.release(v.ctx, e), Citation: v.citation(e.Reason.Citation), CaseReference: e.Reason.CaseReference,
-		Consent: string(e.Reason.Consent), ConsentVersion: e.Reason.ConsentVersion, Code: e.Decision.Code,
-		Determining: e.Decision.Determining, RequestID: e.Asked.RequestID, BackURL: portal,
+		Consent: string(e.Consent.ID), ConsentVersion: e.Consent.Version, Code: e.Decision.Code,
+		Determining: e.Decision.Determining, RequestID: e.Trace.RequestID, BackURL: portal,
 		Proof: s.place(found, portal+"/releases/"+e.ID+"/proof"),
 	}
 	if page.Release.Look != "" {
@@ -212,7 +212,7 @@ func (s *Server) releaseDetail(v *visit) error {
 			page.Looked, page.LookedURL = e.Detail.Object, portal+"/releases/"+e.Detail.Object
 		}
 		page.Code, page.Determining, page.RequestID = "", nil, ""
-	} else if level, ok := authz.ParseACR(e.Decision.ACR); ok {
+	} else if level, ok := authz.ParseACR(e.Levels.ACR); ok {
 		page.Level = int(level)
 	}
 	return v.show(page, view.PortalNav(portal, view.SectionTimeline)...)

@@ -23,26 +23,28 @@ func sample() Event {
 		ID: "0197a1b2-c3d4-7e5f-8a6b-0123456789ab", Type: ReleasePermitted,
 		Asked: Asked{
 			Client: "https://datdai.danang.example", Name: "Dịch vụ đất đai Đà Nẵng", Owner: "UBND thành phố Đà Nẵng",
-			Tier: "province", Grant: "0197a1b2-0000-7000-8000-000000000001", RequestID: "req-1",
+			Tier: "province",
 		},
+		Trace: Trace{Grant: "0197a1b2-0000-7000-8000-000000000001", Latency: 1234, RequestID: "req-1"},
 		Person: Person{
 			Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g", Kind: "citizen", Relation: "self", Sequence: 7,
 			Actor: "z9Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g", Role: "official", Mandate: "m-1",
 		},
 		Reason: Reason{
 			Purpose: "dvc.prefill", Basis: authz.BasisConsent, Citation: "Law 91/2025/QH15 Art. 9", CaseReference: "H17.12-261123-0042",
-			Consent: "0197a1b2-0000-7000-8000-000000000002", ConsentVersion: 3,
-			ConsentText: strings.Repeat("ab", 32), Channel: "web", Locale: "vi",
 		},
+		Consent: Consent{ID: "0197a1b2-0000-7000-8000-000000000002", Version: 3, Text: strings.Repeat("ab", 32), Channel: "web", Locale: "vi"},
 		Data: Data{
 			Registry: "land", Attributes: []authz.AttributeID{"land.parcel", "population.full_name"}, Catalogue: "2026-10", Form: "value",
-			Query: "", Records: 2, Digest: "x",
+			Query: "",
 		},
+		Payload: Payload{Digest: "x", Records: 2},
 		Decision: Decision{
 			Permit: true, Partial: true, Code: "permitted", Determining: []string{"land/1", "statutory/consent"},
-			PolicyHash: "ff", ACR: "urn:vn:gov:eid:auth-level:2", Account: 2,
+			PolicyHash: "ff",
 		},
-		When:       When{Decided: time.Date(2026, 11, 23, 7, 48, 27, 123456000, time.UTC), Site: "dc1", Latency: 1234},
+		Levels:     Levels{Account: 2, ACR: "urn:vn:gov:eid:auth-level:2"},
+		When:       When{Decided: time.Date(2026, 11, 23, 7, 48, 27, 123456000, time.UTC), Site: "dc1"},
 		Visibility: Visibility{Sight: Delayed, Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Authority: "A01"},
 		Emergency:  Emergency{Reason: "flood", Text: "lũ quét", Drill: true},
 		Detail:     Detail{Action: "a", Object: "b", Text: "c", Count: 4, Methods: []string{"otp", "pwd"}},
@@ -78,10 +80,10 @@ func events() *rapid.Generator[Event] {
 		e.Person.Pseudonym = rapid.StringMatching(`[A-Za-z_-]{1}[A-Za-z0-9_-]{24,43}`).Draw(t, "pseudonym")
 		e.Person.Actor = rapid.SampledFrom([]string{"", e.Person.Pseudonym, sample().Person.Actor}).Draw(t, "actor")
 		if rapid.Bool().Draw(t, "without consent") {
-			e.Reason.Consent, e.Reason.NoConsent = "", e.Reason.NoConsent+"x"
+			e.Consent.ID, e.Consent.NoConsent = "", e.Consent.NoConsent+"x"
 		} else {
-			e.Reason.NoConsent, e.Reason.ConsentVersion = "", e.Reason.ConsentVersion+1
-			e.Reason.Consent += "x"
+			e.Consent.NoConsent, e.Consent.Version = "", e.Consent.Version+1
+			e.Consent.ID += "x"
 		}
 		if e.Type == ReleasePermitted {
 			e.Decision.Permit = true
@@ -193,8 +195,8 @@ func TestEveryFieldIsCommittedTo(t *testing.T) {
 			changed.Visibility.Sight = Hidden
 		case ".Decision.Permit":
 			changed.Type = ReleaseRefused
-		case ".Reason.NoConsent":
-			changed.Reason.Consent = ""
+		case ".Consent.NoConsent":
+			changed.Consent.ID = ""
 		}
 		got, err := changed.Canonical()
 		if err != nil {
@@ -251,7 +253,7 @@ func TestWhatCannotBecomeEvidence(t *testing.T) {
 		{"no time", func(e *Event) { e.When.Decided = time.Time{} }, "time"},
 		{"a personal number for a pseudonym", func(e *Event) { e.Person.Pseudonym = "099123456789" }, "number of a person"},
 		{"a padded personal number for an actor", func(e *Event) { e.Person.Actor = "00000000099123456789" }, "number of a person"},
-		{"a line break in a channel", func(e *Event) { e.Reason.Channel = "a\nb" }, "U+000A"},
+		{"a line break in a channel", func(e *Event) { e.Consent.Channel = "a\nb" }, "U+000A"},
 		{"a text that turns its direction", func(e *Event) { e.Reason.Citation = "a\u202eb" }, "U+202E"},
 		{"bytes that are no text", func(e *Event) { e.Reason.Citation = "a\xffb" }, "U+FFFD"},
 		{"a purpose that is not in form NFC", func(e *Event) { e.Reason.Purpose = "a\u0301" }, "NFC"},
@@ -260,12 +262,12 @@ func TestWhatCannotBecomeEvidence(t *testing.T) {
 		{"a delete character", func(e *Event) { e.Detail.Text = "a\x7fb" }, "U+007F"},
 		{"a line separator", func(e *Event) { e.Detail.Text = "a\u2028b" }, "U+2028"},
 		{"a replacement character", func(e *Event) { e.Detail.Text = "a\ufffdb" }, "U+FFFD"},
-		{"a negative count", func(e *Event) { e.Data.Records = -1 }, "negative"},
-		{"a number no double holds", func(e *Event) { e.Data.Records = 1 << 60 }, "too large"},
+		{"a negative count", func(e *Event) { e.Payload.Records = -1 }, "negative"},
+		{"a number no double holds", func(e *Event) { e.Payload.Records = 1 << 60 }, "too large"},
 		{"a release without a basis", func(e *Event) { e.Reason.Basis = "" }, "legal basis"},
-		{"a release without consent or reason", func(e *Event) { e.Reason.Consent = "" }, "consent"},
-		{"a release with consent without version", func(e *Event) { e.Reason.ConsentVersion = 0 }, "consent"},
-		{"a consent and a reason for none", func(e *Event) { e.Reason.NoConsent = "law" }, "also why none"},
+		{"a release without consent or reason", func(e *Event) { e.Consent.ID = "" }, "consent"},
+		{"a release with consent without version", func(e *Event) { e.Consent.Version = 0 }, "consent"},
+		{"a consent and a reason for none", func(e *Event) { e.Consent.NoConsent = "law" }, "also why none"},
 		{"a release of nothing", func(e *Event) { e.Data.Attributes = nil }, "attributes"},
 		{"a release to nobody", func(e *Event) { e.Asked.Client = "" }, "client"},
 		{"a permitted release that was refused", func(e *Event) { e.Decision.Permit = false }, "not permitted"},

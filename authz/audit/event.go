@@ -11,116 +11,154 @@ import (
 // Event is one piece of evidence. It never holds a personal number: a person
 // stands in it by the pseudonym of sector "audit". A zero field is absent.
 //
-// Committed to are finer groups than these structs, so that an auditor can be
-// shown, say, the purpose without the consent: see [Event.Disclose].
+// Its members are the groups that are committed to each by itself, so that an auditor
+// can be shown, say, the purpose without the consent: see [Event.Disclose]. They stand
+// in the order of their JSON names (RFC 8785 §3.2.3), here and within each group.
 type Event struct {
+	Asked     Asked     `json:"asked"`
+	Consent   Consent   `json:"consent"`
+	Data      Data      `json:"data"`
+	Decision  Decision  `json:"decision"`
+	Detail    Detail    `json:"detail"`
+	Emergency Emergency `json:"emergency"`
 	// ID is a UUIDv7. It is inside the committed bytes, so that a leaf that was
 	// appended twice is seen to be the same event.
-	ID         string
-	Type       Type
-	Asked      Asked
-	Person     Person
-	Reason     Reason
-	Data       Data
-	Decision   Decision
-	When       When
-	Visibility Visibility
-	Emergency  Emergency
-	Detail     Detail
+	ID         string     `json:"id"`
+	Levels     Levels     `json:"levels"`
+	Payload    Payload    `json:"payload"`
+	Person     Person     `json:"person"`
+	Reason     Reason     `json:"reason"`
+	Trace      Trace      `json:"trace"`
+	Type       Type       `json:"type"`
+	Visibility Visibility `json:"visibility"`
+	When       When       `json:"when"`
 }
 
-// Asked is who asked.
+// Asked is the app that asked.
 type Asked struct {
-	Client authz.ClientID
+	Client authz.ClientID `json:"client,omitzero"`
 	// Name is the client's name as the person was shown it.
-	Name string
+	Name string `json:"name,omitzero"`
 	// Owner is the agency that operates the client.
-	Owner string
+	Owner string `json:"owner,omitzero"`
 	// Tier is the client's place in the federation: ministry, province, licensed.
-	Tier      string
-	Grant     authz.GrantID
-	RequestID string
+	Tier string `json:"tier,omitzero"`
 }
 
-// Person is about whom, and who acted.
-type Person struct {
-	Pseudonym string
-	// Kind is citizen, foreigner, organisation or origin_unconfirmed.
-	Kind string
-	// Relation is self, represented or case.
-	Relation string
-	// Sequence is the person's own running number: a gap shows a missing event.
-	Sequence int64
-	// Actor is the pseudonym of who acted, when another; Role and Mandate say in
-	// what capacity.
-	Actor   string
-	Role    string
-	Mandate string
+// Consent is the consent that a decision rests on, or why none was needed.
+type Consent struct {
+	// Channel and Locale are how the person read what she agreed to.
+	Channel string          `json:"channel,omitzero"`
+	ID      authz.ConsentID `json:"consent,omitzero"`
+	Locale  string          `json:"locale,omitzero"`
+	// NoConsent is why none was needed; it is empty when ID is set.
+	NoConsent string `json:"no_consent,omitzero"`
+	// Text is the SHA-256 of the text the person read, hex.
+	Text    string `json:"text_sha256,omitzero"`
+	Version int    `json:"version,omitzero"`
 }
 
-// Reason is why: purpose, basis, and the consent if it is one.
-type Reason struct {
-	Purpose        authz.PurposeID
-	Basis          authz.Basis
-	Citation       string
-	CaseReference  string
-	Consent        authz.ConsentID
-	ConsentVersion int
-	// ConsentText is the SHA-256 of the text the person read, hex; Channel and
-	// Locale how she read it.
-	ConsentText string
-	Channel     string
-	Locale      string
-	// NoConsent is why none was needed; it is empty when Consent is set.
-	NoConsent string
-}
-
-// Data is what: never the values, only which attributes, how many records, and a
-// salted digest of what was sent.
+// Data names the data: never the values, only which attributes of which register.
 type Data struct {
-	Registry   authz.RegistryID
-	Attributes []authz.AttributeID
+	Attributes []authz.AttributeID `json:"attributes,omitempty"`
 	// Catalogue is the version of the attribute catalogue.
-	Catalogue string
+	Catalogue string `json:"catalogue,omitzero"`
 	// Form is value, or predicate where only a yes or no left.
-	Form string
+	Form string `json:"form,omitzero"`
 	// Query is the text of an auditor's query, see [Query.Text].
-	Query   string
-	Records int64
-	// Digest is [Salt.PayloadDigest] of what left.
-	Digest string
+	Query    string           `json:"query,omitzero"`
+	Registry authz.RegistryID `json:"registry,omitzero"`
 }
 
 // Decision is the outcome and what determined it.
 type Decision struct {
-	Permit bool
-	// Partial says that a part of what was asked was refused.
-	Partial bool
 	// Code is the stable code of the outcome.
-	Code string
+	Code string `json:"code,omitzero"`
 	// Determining are the identifiers of the determining policies.
-	Determining []string
+	Determining []string `json:"determining,omitempty"`
+	// Partial is true where a part of what was asked was refused.
+	Partial bool `json:"partial,omitzero"`
+	// Permit is always in the bytes: a refusal says so.
+	Permit bool `json:"permit"`
 	// PolicyHash is the hash of the policy set in force.
-	PolicyHash string
-	// ACR and Account are the two levels of Decree 69/2024/NĐ-CP: how the session
-	// was authenticated, how well the person was proofed.
-	ACR     string
-	Account int
+	PolicyHash string `json:"policy_hash,omitzero"`
 }
 
-// When is the time of the decision, UTC, to the microsecond, and the site.
-type When struct {
-	Decided time.Time
-	Site    string
-	// Latency is the time from the request to the decision, in microseconds.
-	Latency int64
+// Detail tells of events that are not releases: the action of an administrator
+// and its object, the size of an auditor's result.
+type Detail struct {
+	Action string `json:"action,omitzero"`
+	Count  int64  `json:"count,omitzero"`
+	// Methods are how a person signed in (RFC 8176).
+	Methods []string `json:"methods,omitempty"`
+	Object  string   `json:"object,omitzero"`
+	Text    string   `json:"text,omitzero"`
+}
+
+// Emergency is set when someone broke the glass.
+type Emergency struct {
+	Drill  bool   `json:"drill,omitzero"`
+	Reason string `json:"reason,omitzero"`
+	Text   string `json:"text,omitzero"`
+}
+
+// Levels are the two levels of Decree 69/2024/NĐ-CP: Account says how well the person
+// was proofed, ACR how the session was authenticated.
+type Levels struct {
+	Account int    `json:"account,omitzero"`
+	ACR     string `json:"acr,omitzero"`
+}
+
+// Payload is what left: a salted digest of it ([Salt.PayloadDigest]) and how many
+// records it was.
+type Payload struct {
+	Digest  string `json:"digest,omitzero"`
+	Records int64  `json:"records,omitzero"`
+}
+
+// Person is the person the event is about, and the one who acted.
+type Person struct {
+	// Actor is the pseudonym of the person who acted, when another; Role and Mandate
+	// say in what capacity.
+	Actor string `json:"actor,omitzero"`
+	// Kind is citizen, foreigner, organisation or origin_unconfirmed.
+	Kind      string `json:"kind,omitzero"`
+	Mandate   string `json:"mandate,omitzero"`
+	Pseudonym string `json:"pseudonym,omitzero"`
+	// Relation is self, represented or case.
+	Relation string `json:"relation,omitzero"`
+	Role     string `json:"role,omitzero"`
+	// Sequence is the person's own running number: a gap shows a missing event.
+	Sequence int64 `json:"sequence,omitzero"`
+}
+
+// Reason is the purpose and the legal basis.
+type Reason struct {
+	Basis         authz.Basis     `json:"basis,omitzero"`
+	CaseReference string          `json:"case_reference,omitzero"`
+	Citation      string          `json:"citation,omitzero"`
+	Purpose       authz.PurposeID `json:"purpose,omitzero"`
+}
+
+// Trace leads to the request: its grant, its id, and the time from it to the decision.
+type Trace struct {
+	Grant authz.GrantID `json:"grant,omitzero"`
+	// Latency is in microseconds.
+	Latency   int64  `json:"latency_us,omitzero"`
+	RequestID string `json:"request_id,omitzero"`
 }
 
 // Visibility is when the person sees the event, and on whose authority not.
 type Visibility struct {
-	Sight     Sight
-	Until     time.Time
-	Authority string
+	Authority string    `json:"authority,omitzero"`
+	Sight     Sight     `json:"sight,omitzero"`
+	Until     time.Time `json:"until,omitzero"`
+}
+
+// When is the time of the decision, UTC, to the microsecond, and the site.
+type When struct {
+	Decided time.Time `json:"decided,omitzero"`
+	Site    string    `json:"site,omitzero"`
 }
 
 // SeenFrom is from when on the person sees an event of a time in her own history; ok is
@@ -133,24 +171,6 @@ func (v Visibility) SeenFrom(decided time.Time) (from time.Time, ok bool) {
 		return v.Until, !v.Until.IsZero()
 	}
 	return time.Time{}, false
-}
-
-// Emergency is set when someone broke the glass.
-type Emergency struct {
-	Reason string
-	Text   string
-	Drill  bool
-}
-
-// Detail tells of events that are not releases: the action of an administrator
-// and its object, the size of an auditor's result.
-type Detail struct {
-	Action string
-	Object string
-	Text   string
-	Count  int64
-	// Methods are how a person signed in, RFC 8176.
-	Methods []string
 }
 
 // String names the event without telling whose it is.

@@ -49,14 +49,15 @@ func (b *Broker) event(ctx context.Context, q request, live Permission, granted 
 	e := audit.Event{
 		ID: authz.NewID(), Type: audit.ReleasePermitted,
 		Asked: audit.Asked{
-			Client: q.client.ID, Name: q.client.Name.VI, Owner: q.client.Owner.VI, Grant: q.access.Grant, RequestID: q.id,
+			Client: q.client.ID, Name: q.client.Name.VI, Owner: q.client.Owner.VI,
 		},
+		Trace:  audit.Trace{Grant: q.access.Grant, Latency: max(0, now.Sub(q.started).Microseconds()), RequestID: q.id},
 		Reason: audit.Reason{Purpose: q.asked.Purpose, CaseReference: q.asked.CaseReference},
 		Data:   audit.Data{Registry: q.asked.Registry, Attributes: q.asked.Attributes, Form: b.form(q.asked.Attributes)},
 		Decision: audit.Decision{
 			Permit: verdict.Permit, Code: "released", Determining: verdict.Determining, PolicyHash: verdict.PolicyHash,
 		},
-		When:       audit.When{Decided: now, Site: b.Site, Latency: max(0, now.Sub(q.started).Microseconds())},
+		When:       audit.When{Decided: now, Site: b.Site},
 		Visibility: audit.Visibility{Sight: audit.Visible},
 	}
 	if purpose, ok := b.Catalogue.Purpose(q.asked.Purpose); ok {
@@ -71,7 +72,7 @@ func (b *Broker) event(ctx context.Context, q request, live Permission, granted 
 			return audit.Event{}, err
 		}
 		e.Person = audit.Person{Pseudonym: pseudonym, Kind: live.Kind, Relation: string(authz.SubjectSelf)}
-		e.Decision.ACR, e.Decision.Account = live.Level.ACR(), int(live.Account)
+		e.Levels = audit.Levels{Account: int(live.Account), ACR: live.Level.ACR()}
 	}
 	if len(q.access.Actors) > 0 && live.Client != "" {
 		// The app that the person agreed with, and how many apps act for it.
@@ -93,9 +94,9 @@ func (b *Broker) event(ctx context.Context, q request, live Permission, granted 
 	}
 	switch c := live.Consent; {
 	case !basis.NeedsConsent:
-		e.Reason.NoConsent = basis.Citation
+		e.Consent.NoConsent = basis.Citation
 	case c != nil:
-		e.Reason.Consent, e.Reason.ConsentVersion, e.Reason.ConsentText = c.ID, c.Version, c.TextHash
+		e.Consent.ID, e.Consent.Version, e.Consent.Text = c.ID, c.Version, c.TextHash
 	}
 	return e, nil
 }

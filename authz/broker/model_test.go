@@ -164,11 +164,11 @@ func (n *nation) invariant(t *rapid.T) {
 		if e.Type != audit.ReleasePermitted {
 			continue
 		}
-		if e.Reason.Consent == "" {
+		if e.Consent.ID == "" {
 			continue
 		}
-		versions := n.state.versions[e.Reason.Consent]
-		v := versions[e.Reason.ConsentVersion-1]
+		versions := n.state.versions[e.Consent.ID]
+		v := versions[e.Consent.Version-1]
 		if v.State != consent.Approved || e.When.Decided.Before(v.At) || !e.When.Decided.Before(v.ValidUntil) {
 			t.Fatalf("a release at %s on version %d: %s from %s to %s", e.When.Decided, v.Number, v.State, v.At, v.ValidUntil)
 		}
@@ -177,11 +177,11 @@ func (n *nation) invariant(t *rapid.T) {
 				t.Fatalf("%s was released on a version that does not cover it", a)
 			}
 		}
-		if e.Reason.ConsentVersion < len(versions) && versions[e.Reason.ConsentVersion].At.Before(e.When.Decided) {
-			t.Fatalf("a release at %s on a version that ended at %s", e.When.Decided, versions[e.Reason.ConsentVersion].At)
+		if e.Consent.Version < len(versions) && versions[e.Consent.Version].At.Before(e.When.Decided) {
+			t.Fatalf("a release at %s on a version that ended at %s", e.When.Decided, versions[e.Consent.Version].At)
 		}
 		if e.Reason.Purpose == "tax.income-proof" {
-			perDay[string(e.Reason.Consent)+e.When.Decided.In(calendar.Hanoi).Format(time.DateOnly)+string(rune(e.Reason.ConsentVersion))]++
+			perDay[string(e.Consent.ID)+e.When.Decided.In(calendar.Hanoi).Format(time.DateOnly)+string(rune(e.Consent.Version))]++
 		}
 	}
 	for key, count := range perDay {

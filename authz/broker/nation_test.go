@@ -150,7 +150,7 @@ func (n *nation) RecordHolding(ctx context.Context, e audit.Event, salt audit.Sa
 			return authz.ErrConflict
 		}
 	}
-	if e.Data.Digest == "" {
+	if e.Payload.Digest == "" {
 		n.t.Errorf("an event of a release without a digest of what was read")
 	}
 	return n.Record(ctx, e, salt)
@@ -527,19 +527,19 @@ func (n *nation) check(a answer, asked string) {
 			}
 		}
 	}
-	why := row.Event.Reason
-	if why.Consent == "" {
-		if basis, _ := catalogue.Basis(why.Basis); basis.NeedsConsent || why.NoConsent == "" {
-			n.t.Errorf("a release on %s without a consent", why.Basis)
+	on, basisOf := row.Event.Consent, row.Event.Reason.Basis
+	if on.ID == "" {
+		if basis, _ := catalogue.Basis(basisOf); basis.NeedsConsent || on.NoConsent == "" {
+			n.t.Errorf("a release on %s without a consent", basisOf)
 		}
 		return
 	}
-	c := n.state.current[why.Consent]
-	versions := n.state.versions[why.Consent]
-	v := versions[why.ConsentVersion-1]
-	if c.Version != why.ConsentVersion || c.State != consent.Approved || v.State != consent.Approved || v.Number != why.ConsentVersion ||
+	c := n.state.current[on.ID]
+	versions := n.state.versions[on.ID]
+	v := versions[on.Version-1]
+	if c.Version != on.Version || c.State != consent.Approved || v.State != consent.Approved || v.Number != on.Version ||
 		!row.Event.When.Decided.Before(v.ValidUntil) || row.Event.When.Decided.Before(v.At) {
-		n.t.Errorf("a release on version %d of a consent that is %s in version %d", why.ConsentVersion, c.State, c.Version)
+		n.t.Errorf("a release on version %d of a consent that is %s in version %d", on.Version, c.State, c.Version)
 	}
 	for _, id := range row.Event.Data.Attributes {
 		if !slices.Contains(v.Attributes, id) {

@@ -303,10 +303,10 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 	}
 	records := project(read, q.asked.Attributes)
 	salt := audit.NewSalt()
-	if event.Data.Digest, err = digest(salt, records); err != nil {
+	if event.Payload.Digest, err = digest(salt, records); err != nil {
 		return nil, fmt.Errorf("what register %q sent: %w", q.asked.Registry, err)
 	}
-	event.Data.Records = int64(len(records))
+	event.Payload.Records = int64(len(records))
 
 	began := b.Now()
 	place, err := b.record(ctx, q, live, granted, event, salt)
@@ -333,7 +333,7 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 		Event: event.ID, Place: place, Records: records, Basis: granted.Basis, DataLife: granted.DataLife,
 		Kind: live.Kind, Account: live.Account, Proofed: live.Proofed,
 	}
-	if event.Reason.Consent != "" {
+	if event.Consent.ID != "" {
 		released.Consent = live.Consent.Reference()
 	}
 	return released, nil
@@ -421,7 +421,7 @@ func (b *Broker) record(ctx context.Context, q request, live Permission, granted
 	defer cancel()
 	hold := audit.Hold{
 		Grant: q.access.Grant, Redeeming: q.redeeming, Locked: live.Locked,
-		Consent: event.Reason.Consent, Version: event.Reason.ConsentVersion, Clients: []authz.ClientID{q.owner.ID},
+		Consent: event.Consent.ID, Version: event.Consent.Version, Clients: []authz.ClientID{q.owner.ID},
 	}
 	for _, actor := range q.actors {
 		if actor.ID != q.owner.ID {
@@ -459,7 +459,7 @@ func (b *Broker) use(q request, live Permission, granted *authz.Release, event a
 	if limit.PerDay {
 		u.Day = event.When.Decided.In(calendar.Hanoi).Format(time.DateOnly)
 	}
-	if event.Reason.Consent != "" {
+	if event.Consent.ID != "" {
 		u.Permission, u.Expires = live.Consent.Reference(), live.Consent.ValidUntil
 		return u, true
 	}

@@ -50,8 +50,8 @@ func TestAReleaseIsRecordedLoggedAndOnlyWhatWasGranted(t *testing.T) {
 		t.Fatal("the next nonce was not handed on (RFC 9449 §8.2)")
 	}
 	e := n.state.rows[a.release.ID].Event
-	if e.Reason.CaseReference != "HS-1" || e.Asked.Grant != grant || e.Person.Pseudonym == "" || e.Decision.PolicyHash == "" || e.Data.Form != "value" ||
-		e.Reason.ConsentText == "" || e.Visibility.Sight != audit.Visible {
+	if e.Reason.CaseReference != "HS-1" || e.Trace.Grant != grant || e.Person.Pseudonym == "" || e.Decision.PolicyHash == "" || e.Data.Form != "value" ||
+		e.Consent.Text == "" || e.Visibility.Sight != audit.Visible {
 		t.Fatalf("the event says too little: %+v", e.Reason)
 	}
 	if !slices.Equal(n.reads[0], []authz.AttributeID{"land.area"}) {
@@ -464,7 +464,7 @@ func TestARegisterThatDoesNotAnswerSpendsNothing(t *testing.T) {
 				t.Fatalf("got %d %s", a.status, a.raw)
 			}
 			e := n.state.rows[strings.TrimPrefix(a.problem.Instance, "urn:uuid:")].Event
-			if e.Type != audit.ReleaseUnanswered || e.Decision.Permit || e.Decision.Code != "register-silent" || e.Data.Digest != "" || n.state.log[len(n.state.log)-1] != e.ID {
+			if e.Type != audit.ReleaseUnanswered || e.Decision.Permit || e.Decision.Code != "register-silent" || e.Payload.Digest != "" || n.state.log[len(n.state.log)-1] != e.ID {
 				t.Fatalf("on record: %v %+v", e, e.Decision)
 			}
 		}
@@ -507,8 +507,8 @@ func TestTheEventHoldsTheDigestOfWhatLeft(t *testing.T) {
 	sent, err := json.Marshal(a.release.Records)
 	must(n, err)
 	row := n.state.rows[a.release.ID]
-	if row.Event.Data.Digest != row.Salt.PayloadDigest(sent) || row.Event.Data.Records != 1 {
-		t.Fatalf("got %q of %d records", row.Event.Data.Digest, row.Event.Data.Records)
+	if row.Event.Payload.Digest != row.Salt.PayloadDigest(sent) || row.Event.Payload.Records != 1 {
+		t.Fatalf("got %q of %d records", row.Event.Payload.Digest, row.Event.Payload.Records)
 	}
 }
 
@@ -700,7 +700,7 @@ func TestACallersRequestIDIsTakenOnlyIfItFits(t *testing.T) {
 		r.Header.Set("Authorization", "DPoP "+string(grant)+" land-app")
 		r.Header.Set("X-Request-Id", id)
 		a := n.serve(r)
-		if got := n.state.rows[a.release.ID].Event.Asked.RequestID; a.status != 200 || got != want {
+		if got := n.state.rows[a.release.ID].Event.Trace.RequestID; a.status != 200 || got != want {
 			t.Errorf("%q: got %q, %d", id, got, a.status)
 		}
 	}

@@ -339,11 +339,12 @@ func (c *Consents) event(kind audit.Type, client *authz.Client, pseudonym string
 		Asked:  audit.Asked{Client: client.ID, Name: client.Name.VI, Owner: client.Owner.VI},
 		Person: audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
 		Reason: audit.Reason{
-			Purpose: consent.Purpose, Basis: consent.Basis, Citation: citation, Consent: consent.ID, ConsentVersion: consent.Version,
-			ConsentText: consent.TextHash, Channel: "web", Locale: consent.Locale,
+			Purpose: consent.Purpose, Basis: consent.Basis, Citation: citation,
 		},
+		Consent:    audit.Consent{ID: consent.ID, Version: consent.Version, Text: consent.TextHash, Channel: "web", Locale: consent.Locale},
 		Data:       audit.Data{Registry: consent.Registry, Attributes: consent.Attributes},
-		Decision:   audit.Decision{Permit: kind == audit.ConsentApproved, Code: string(kind), Determining: []string{"person"}, ACR: a.ACR},
+		Decision:   audit.Decision{Permit: kind == audit.ConsentApproved, Code: string(kind), Determining: []string{"person"}},
+		Levels:     audit.Levels{ACR: a.ACR},
 		When:       audit.When{Decided: at, Site: c.Site},
 		Visibility: audit.Visibility{Sight: audit.Visible},
 	}

@@ -314,9 +314,11 @@ func (p *Provider) grantEvent(ctx context.Context, kind audit.Type, by *clientau
 	}
 	return audit.Event{
 		ID: authz.NewID(), Type: kind,
-		Asked:      audit.Asked{Client: by.ID, Name: by.Name.VI, Owner: by.Owner.VI, Grant: g.ID},
+		Asked:      audit.Asked{Client: by.ID, Name: by.Name.VI, Owner: by.Owner.VI},
+		Trace:      audit.Trace{Grant: g.ID},
 		Person:     audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
-		Decision:   audit.Decision{Permit: true, Code: string(kind), ACR: g.Level.ACR()},
+		Decision:   audit.Decision{Permit: true, Code: string(kind)},
+		Levels:     audit.Levels{ACR: g.Level.ACR()},
 		When:       audit.When{Decided: at.UTC().Truncate(time.Microsecond), Site: p.o.Site},
 		Visibility: audit.Visibility{Sight: audit.Visible},
 	}, nil

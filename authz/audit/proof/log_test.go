@@ -126,13 +126,15 @@ func event(n int) audit.Event {
 		},
 		Reason: audit.Reason{
 			Purpose: "dvc.prefill", Basis: authz.BasisConsent, Citation: "Luật 91/2025/QH15 Điều 9",
-			Consent: "0197a1b2-0000-7000-8000-000000000002", ConsentVersion: 3,
 		},
-		Data: audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.parcel", "population.full_name"}, Records: 2},
+		Consent: audit.Consent{ID: "0197a1b2-0000-7000-8000-000000000002", Version: 3},
+		Data:    audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.parcel", "population.full_name"}},
+		Payload: audit.Payload{Records: 2},
 		Decision: audit.Decision{
-			Permit: true, Code: "permitted", Determining: []string{"statutory/consent"}, ACR: authz.AuthenticationLevel(2).ACR(), Account: 2,
+			Permit: true, Code: "permitted", Determining: []string{"statutory/consent"},
 		},
-		When: audit.When{Decided: time.Date(2026, 11, 23, 7, 48, n, 123456000, time.UTC), Site: "dc1"},
+		Levels: audit.Levels{Account: 2, ACR: authz.AuthenticationLevel(2).ACR()},
+		When:   audit.When{Decided: time.Date(2026, 11, 23, 7, 48, n, 123456000, time.UTC), Site: "dc1"},
 	}
 	if n%3 == 2 {
 		e.Type, e.Decision.Permit, e.Decision.Code = audit.ReleaseRefused, false, "consent_withdrawn"
