@@ -104,7 +104,7 @@ var cages = []cage{
 	{"github.com/gofiber", []string{"web/..."}},
 	{"github.com/valyala/fasthttp", []string{"web/..."}},
 	{"gorm.io", []string{"store/..."}},
-	{"github.com/glebarez", []string{"store/..."}},
+	{"modernc.org/sqlite", []string{"store/sqldb"}},
 	{"github.com/pressly/goose", []string{"store/..."}},
 	{"github.com/jackc/pgx", []string{"store/...", "conformance/harness/pgtest"}},
 	{"github.com/transparency-dev/tessera", []string{"store/tlog"}},

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/glebarez/sqlite"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -119,42 +118,34 @@ func (db *DB) openPostgreSQL(ctx context.Context, o Options) error {
 
 // openSQLite opens one writing connection, which queues writers in this process
 // instead of letting them meet SQLITE_BUSY, and a pool of readers.
-// synchronous=FULL makes a commit survive a power loss, which evidence needs. A
-// transaction begins as a writer, or it could be thrown out when it comes to write,
-// because another process (a tool) wrote meanwhile. The driver ignores _txlock where
-// _time_format is given; the format wanted is its default.
+// synchronous=FULL makes a commit survive a power loss, which evidence needs.
 func (db *DB) openSQLite(o Options) error {
 	path := sqldb.Path(o.DSN)
 	if err := sqldb.File(path, o.Create); err != nil {
 		return err
 	}
-	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(MEMORY)"
-	open := func(extra string, conns int, prepared bool) (*sql.DB, *gorm.DB, error) {
-		pool, err := sql.Open(sqlite.DriverName, sqldb.URI(path)+pragmas+extra)
-		if err != nil {
-			return nil, nil, fmt.Errorf("opening the database %s: %w", path, err)
-		}
-		pool.SetMaxOpenConns(conns)
-		pool.SetMaxIdleConns(conns)
-		g, err := db.gorm(sqlite.Dialector{Conn: pool}, prepared)
-		return pool, g, err
+	common := []string{
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)", "temp_store(MEMORY)",
 	}
-	db.dialect = SQLite
-	w, write, err := open("&_txlock=immediate", 1, false)
+	write, err := sqldb.OpenSQLite(path, 1, true, common...)
 	if err != nil {
 		return err
 	}
-	r, read, err := open("&_pragma=query_only(1)", o.MaxConns, true)
+	read, err := sqldb.OpenSQLite(path, o.MaxConns, false, append(common, "query_only(1)")...)
 	if err != nil {
-		w.Close()
-		return err
+		return errors.Join(err, write.Close())
 	}
-	if db.beats, err = sql.Open(sqlite.DriverName, sqldb.URI(path)+"?_pragma=busy_timeout(1000)&_pragma=synchronous(FULL)"); err != nil {
-		return errors.Join(err, w.Close(), r.Close())
+	beats, err := sqldb.OpenSQLite(path, 1, false, "busy_timeout(1000)", "synchronous(FULL)")
+	if err != nil {
+		return errors.Join(err, write.Close(), read.Close())
 	}
-	db.beats.SetMaxOpenConns(1)
-	db.write, db.read, db.pools = write, read, []*sql.DB{w, r}
+	db.dialect, db.pools, db.beats = SQLite, []*sql.DB{write, read}, beats
+	if db.write, err = db.gorm(sqliteDialector{write}, false); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	if db.read, err = db.gorm(sqliteDialector{read}, true); err != nil {
+		return errors.Join(err, db.Close())
+	}
 	return nil
 }
 

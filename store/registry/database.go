@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	_ "github.com/glebarez/go-sqlite" // database/sql driver "sqlite"
-
 	"hopnhat/authz/calendar"
 	"hopnhat/store/sqldb"
 )
@@ -87,12 +85,10 @@ func open(ctx context.Context, dsn string, o options) (*DB, error) {
 				return nil, err
 			}
 		}
-		pool, err := sql.Open("sqlite", sqldb.URI(path)+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-32000)")
+		pool, err := sqldb.OpenSQLite(path, 8, false, "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-32000)")
 		if err != nil {
-			return nil, fmt.Errorf("opening the national database %s: %w", path, err)
+			return nil, fmt.Errorf("the national database: %w", err)
 		}
-		pool.SetMaxOpenConns(8)
-		pool.SetMaxIdleConns(8)
 		db.pool = pool
 	}
 	if err := db.pool.PingContext(ctx); err != nil {
