@@ -1,5 +1,5 @@
 // Package tally counts what happens, by kind, for /metrics. A part owns its
-// counter and exports it; cmd/hopnhat/metrics.go, where every metric has its name,
+// counter and exports it; cmd/node/metrics.go, where every metric has its name,
 // reads it.
 //
 // A kind is one of a fixed set that the code names, never what a caller sent: no

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hopnhat/authz/authn"
+	"hopnhat/cmd/node"
 	"hopnhat/conformance/bench"
 )
 
@@ -48,13 +49,13 @@ func runBench(ctx context.Context, self command, e env, args []string) error {
 	if o.Duration <= 0 || o.Accounts < 100 {
 		return errors.New("--duration must be more than zero and --accounts at least 100")
 	}
-	o.Routes = fields(routes)
+	o.Routes = node.List(routes)
 	for _, r := range o.Routes {
 		if !slices.Contains(bench.Names(), r) {
 			return fmt.Errorf("there is no route %q%s", r, meant(r, bench.Names()))
 		}
 	}
-	for _, word := range fields(callers) {
+	for _, word := range node.List(callers) {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 1 || n > 1024 {
 			return fmt.Errorf("--callers: %q is not a number from 1 to 1024", word)

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"hopnhat/cmd/node"
 	"hopnhat/conformance/bench/vaultserver"
 	"hopnhat/keys"
 	"hopnhat/keys/batch"
@@ -54,13 +55,13 @@ func runBenchKeys(ctx context.Context, self command, e env, args []string) error
 		return err
 	}
 	b := &keyBench{out: e.out, duration: duration}
-	for _, word := range fields(algs) {
+	for _, word := range node.List(algs) {
 		if !slices.Contains(keys.SigningAlgorithms, keys.Algorithm(word)) {
 			return fmt.Errorf("--algs: %q is none of %v", word, keys.SigningAlgorithms)
 		}
 		b.algs = append(b.algs, keys.Algorithm(word))
 	}
-	for _, word := range fields(callers) {
+	for _, word := range node.List(callers) {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 1 || n > 20_000 {
 			return fmt.Errorf("--callers: %q is not a number from 1 to 20000", word)

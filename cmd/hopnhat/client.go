@@ -199,7 +199,7 @@ func clientCheck(ctx context.Context, c command, e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := cfg.open(ctx, "")
+	p, err := cfg.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -6,9 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,55 +16,16 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"hopnhat/authz/provider"
+	"hopnhat/cmd/node"
 	"hopnhat/store/sqldb"
 )
 
-// config is everything that can be set. A file is read first, the environment
-// overrides it, flags override both.
-type config struct {
-	Issuer               string
-	Listen               string
-	State                string
-	Database             string
-	Registry             string
-	Site                 string
-	LogOrigin            string
-	Keystore             string
-	Keys                 string
-	PassphraseFile       string
-	VaultAddress         string
-	VaultTokenFile       string
-	VaultRoleID          string
-	VaultSecretID        string // file
-	VaultSecretIDWrapped bool
-	VaultNamespace       string
-	VaultCA              string
-	SigningAlgs          string
-	TLSCertificate       string // file
-	TLSKey               string // file
-	MTLSListen           string
-	MTLSAlias            string
-	MTLSClientCA         string // file
-	TrustedProxies       string
-	Registration         string
-	RegistrationBurst    int
-	StatementIssuers     string // file
-	PolicyURI            string
-	TermsURI             string
-	LogLevel             string
-	AccessLog            bool
-	MetricsNetworks      string
-	Idle                 time.Duration
-	Absolute             time.Duration
-	Access               time.Duration
-	JWKSCache            time.Duration
-	KeyOverlap           time.Duration
-	KeyRotateEvery       time.Duration
-	Grant                time.Duration
-	AddressBurst         int
-	Argon2KiB            int
-	DatabaseConns        int
-}
+// config is the configuration of a node, and the table that fills it. A file is read
+// first, the environment overrides it, flags override both.
+type config struct{ node.Config }
+
+// defaults suit a laptop.
+func defaults() *config { return &config{node.Defaults()} }
 
 // setting is one key: its name in the file, its meaning, and where it goes. The
 // variable in the environment is HOPNHAT_ and the name in capitals.
@@ -183,7 +142,7 @@ func (c *config) settings() []setting {
 		text("vault_address", "URL of Vault; of several servers of one cluster all, the nearest first, separated by commas", &c.VaultAddress, vaultServers),
 		text("vault_token_file", "file with a Vault token that an agent keeps", &c.VaultTokenFile, nil),
 		text("vault_role_id", "AppRole role id, instead of a token", &c.VaultRoleID, nil),
-		text("vault_secret_id_file", "file with the AppRole secret id", &c.VaultSecretID, nil),
+		text("vault_secret_id_file", "file with the AppRole secret id", &c.VaultSecretIDFile, nil),
 		truth("vault_secret_id_wrapped", "the file holds a response-wrapping token that gives the secret id once: true or false", &c.VaultSecretIDWrapped),
 		text("vault_namespace", "Vault namespace, if any", &c.VaultNamespace, nil),
 		text("vault_ca", "PEM file that Vault's certificate must chain to", &c.VaultCA, nil),
@@ -191,37 +150,27 @@ func (c *config) settings() []setting {
 		text("tls_certificate", "PEM file with the server's certificate and its chain; read again when it changes; without it plain HTTP, for loopback or behind a proxy", &c.TLSCertificate, nil),
 		text("tls_key", "PEM file with the certificate's key", &c.TLSKey, nil),
 		text("mtls_listen", "address of a second listener, host:port, which asks clients for certificates (RFC 8705)", &c.MTLSListen, address),
-		text("mtls_issuer_alias", "https URL under which clients reach mtls_listen, without path", &c.MTLSAlias, bareHost),
+		text("mtls_issuer_alias", "https URL under which clients reach mtls_listen, without path", &c.MTLSIssuerAlias, bareHost),
 		text("mtls_client_ca", "PEM file with the CAs that issue certificates of clients with tls_client_auth", &c.MTLSClientCA, nil),
 		text("trusted_proxies", "addresses and networks of our proxies, separated by commas; each adds to X-Forwarded-For whom it heard, and at mtls_listen sets Client-Cert (RFC 9440)", &c.TrustedProxies, networkList),
 		choice("registration", "how apps register themselves: off, iat (with an initial access token), or open, which a provider on a loopback host may be", &c.Registration, "off", "iat", "open"),
 		number("registration_burst", "registrations one address may make at once; one more each 3 s", &c.RegistrationBurst, 1, maxBurst),
-		text("registration_statement_issuers", "JSON file of who may make software statements: an object of issuers, each with its JWK Set", &c.StatementIssuers, nil),
-		text("op_policy_uri", "URL of how apps may use what they get, for the metadata", &c.PolicyURI, webPage),
-		text("op_tos_uri", "URL of the terms apps agree to, for the metadata", &c.TermsURI, webPage),
+		text("registration_statement_issuers", "JSON file of who may make software statements: an object of issuers, each with its JWK Set", &c.RegistrationStatementIssuers, nil),
+		text("op_policy_uri", "URL of how apps may use what they get, for the metadata", &c.OPPolicyURI, webPage),
+		text("op_tos_uri", "URL of the terms apps agree to, for the metadata", &c.OPTosURI, webPage),
 		choice("log_level", "debug, info, warn or error", &c.LogLevel, "debug", "info", "warn", "error"),
 		truth("access_log", "write a line at level info for each answer: route, status, size, time and request id, nothing of the person: true or false", &c.AccessLog),
 		text("metrics_networks", "addresses and networks that may read /metrics, separated by commas, beside this machine; a request that a proxy passed on may not", &c.MetricsNetworks, networkList),
-		duration("session_idle", "a session ends after this time without use", &c.Idle, time.Minute, 30*day),
-		duration("session_absolute", "a session ends after this time in any case", &c.Absolute, time.Minute, 30*day),
-		duration("access_token_life", "life of access and ID tokens, at most 5m", &c.Access, time.Second, 5*time.Minute),
+		duration("session_idle", "a session ends after this time without use", &c.SessionIdle, time.Minute, 30*day),
+		duration("session_absolute", "a session ends after this time in any case", &c.SessionAbsolute, time.Minute, 30*day),
+		duration("access_token_life", "life of access and ID tokens, at most 5m", &c.AccessTokenLife, time.Second, 5*time.Minute),
 		duration("jwks_cache", "how long a new key is published before it signs; relying parties may cache the JWK Set for half of it", &c.JWKSCache, 2*time.Second, 7*day),
 		duration("key_overlap", "how long a key that signs no more stays published: no less than access_token_life", &c.KeyOverlap, time.Second, 366*day),
 		duration("key_rotate_every", "age at which a key gets a successor", &c.KeyRotateEvery, time.Minute, 10*366*day),
-		duration("grant_life", "life of grants and their refresh tokens", &c.Grant, time.Minute, 10*366*day),
+		duration("grant_life", "life of grants and their refresh tokens", &c.GrantLife, time.Minute, 10*366*day),
 		number("address_burst", "sign-in attempts one address may make at once; one more each 2 s", &c.AddressBurst, 1, maxBurst),
 		number("argon2_kib", "memory of one password hash, KiB", &c.Argon2KiB, 64, 1<<20),
 		number("database_conns", "connections to PostgreSQL; 0 takes four a core", &c.DatabaseConns, 0, 10_000),
-	}
-}
-
-// defaults suit a laptop; paths below the state folder are filled in by finish.
-func defaults() *config {
-	return &config{
-		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", State: "state", Site: "dc1", Keystore: "file", SigningAlgs: "ES256,RS256",
-		LogLevel: "info", Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Access: 5 * time.Minute, Grant: 30 * 24 * time.Hour,
-		JWKSCache: 10 * time.Minute, KeyOverlap: time.Hour, KeyRotateEvery: 30 * 24 * time.Hour,
-		Registration: "iat", RegistrationBurst: 20, AddressBurst: 20, Argon2KiB: 19 << 10,
 	}
 }
 
@@ -312,7 +261,7 @@ func (c *config) configFlags(f *flag.FlagSet) (load func(e env) error) {
 			}
 		}
 		c.wayIn(given)
-		return c.finish()
+		return c.Complete()
 	}
 }
 
@@ -321,47 +270,8 @@ func (c *config) configFlags(f *flag.FlagSet) (load func(e env) error) {
 func (c *config) wayIn(given map[string]string) {
 	switch {
 	case given["vault_token_file"] != "" && given["vault_role_id"] == "":
-		c.VaultRoleID, c.VaultSecretID, c.VaultSecretIDWrapped = "", "", false
+		c.VaultRoleID, c.VaultSecretIDFile, c.VaultSecretIDWrapped = "", "", false
 	case given["vault_role_id"] != "" && given["vault_token_file"] == "":
 		c.VaultTokenFile = ""
 	}
-}
-
-// finish fills in what follows from the state folder, and refuses what cannot be.
-func (c *config) finish() error {
-	for _, p := range []struct {
-		field *string
-		name  string
-	}{{&c.Database, "hopnhat.db"}, {&c.Registry, "registry.db"}, {&c.Keys, "keys"}} {
-		if *p.field == "" {
-			*p.field = filepath.Join(c.State, p.name)
-		}
-	}
-	if c.LogOrigin == "" {
-		host := strings.TrimPrefix(strings.TrimPrefix(c.Issuer, "https://"), "http://")
-		c.LogOrigin = strings.ReplaceAll(host, ":", "-") + "/release/" + c.Site
-	}
-	return errors.Join(c.checkTLS(), c.agree())
-}
-
-// networks reads a list of addresses and networks; a single address is a network of
-// one.
-func networks(list string) (out []netip.Prefix, err error) {
-	for _, text := range fields(list) {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			one, err := netip.ParseAddr(text)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", text)
-			}
-			network = netip.PrefixFrom(one, one.BitLen())
-		}
-		out = append(out, network.Masked())
-	}
-	return out, nil
-}
-
-// proxies are those of trusted_proxies.
-func (c *config) proxies() ([]netip.Prefix, error) {
-	return networks(c.TrustedProxies)
 }

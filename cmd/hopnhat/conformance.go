@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"hopnhat/cmd/node"
 	"hopnhat/conformance/suite"
 	"hopnhat/conformance/suite/catalogue"
 )
@@ -65,7 +66,7 @@ func (o conformanceOptions) chosen() ([]suite.Plan, error) {
 		return catalogue.Plans(), nil
 	}
 	var plans []suite.Plan
-	for _, name := range fields(o.plans) {
+	for _, name := range node.List(o.plans) {
 		p, ok := catalogue.Named(name)
 		if !ok {
 			var names []string
@@ -123,7 +124,7 @@ func (o conformanceOptions) run(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("--config %s: %w", o.config, err)
 	}
 	defer s.Close()
-	outcomes := s.Run(ctx, suite.Options{Parallel: o.parallel, Only: fields(o.modules), Done: progress(w)}, plans...)
+	outcomes := s.Run(ctx, suite.Options{Parallel: o.parallel, Only: node.List(o.modules), Done: progress(w)}, plans...)
 	if len(outcomes) == 0 {
 		return errors.New("nothing was run: no module of the plans has that name, or none fits how clients are registered")
 	}

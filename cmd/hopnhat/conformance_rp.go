@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"hopnhat/cmd/node"
 	"hopnhat/conformance/rp"
 )
 
@@ -63,7 +64,7 @@ func (o rpOptions) run(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	outcomes, left, err := rp.Run(ctx, c, rp.Options{Only: fields(o.modules), Out: w, Done: progress(w), Ready: func(issuer string) {
+	outcomes, left, err := rp.Run(ctx, c, rp.Options{Only: node.List(o.modules), Out: w, Done: progress(w), Ready: func(issuer string) {
 		fmt.Fprintf(w, "The provider is at %s: configure your app with this issuer, then go on.\n", issuer)
 	}})
 	if err != nil {
@@ -91,10 +92,10 @@ func (o rpOptions) read() (c rp.Config, err error) {
 	c.Client.ID, c.Client.IDTokenAlg = cmp.Or(o.clientID, c.Client.ID), cmp.Or(o.algorithm, c.Client.IDTokenAlg)
 	c.Drive.Start, c.SignedIn.Text = cmp.Or(o.drive, c.Drive.Start), cmp.Or(o.mark, c.SignedIn.Text)
 	if o.redirect != "" {
-		c.Client.RedirectURIs = fields(o.redirect)
+		c.Client.RedirectURIs = node.List(o.redirect)
 	}
 	if o.secret != "" {
-		if c.Client.Secret, err = secretFile(o.secret); err != nil {
+		if c.Client.Secret, err = node.SecretFile(o.secret); err != nil {
 			return c, fmt.Errorf("--client-secret-file: %w", err)
 		}
 	}

@@ -19,6 +19,8 @@ import (
 	"hopnhat/authz/authn"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/registration"
+	"hopnhat/cmd/logging"
+	"hopnhat/cmd/node"
 	"hopnhat/conformance/sampleapp"
 	"hopnhat/keys"
 	"hopnhat/store/registry"
@@ -56,7 +58,7 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	if codes {
 		return printCodes(ctx, c, e)
 	}
-	if err := errors.Join(c.check(), portsFree(port, port+1, port+2)); err != nil {
+	if err := errors.Join(c.CheckFiles(), portsFree(port, port+1, port+2)); err != nil {
 		return err
 	}
 	say := func(format string, args ...any) { fmt.Fprintf(e.out, format+"\n", args...) }
@@ -71,7 +73,7 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 		return fmt.Errorf("the state folder %s cannot be written: %w", c.State, err)
 	}
 	defer logFile.Close()
-	logger, err := newLogger(logFile, c.LogLevel)
+	logger, err := logging.New(logFile, c.LogLevel)
 	if err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	for _, a := range apps {
 		links = append(links, web.DemoApp{Client: authz.ClientID(a.ClientID), URL: a.Home + "/"})
 	}
-	p, err := c.assemble(ctx, links, e.out)
+	server, err := node.New(ctx, &c.Config, node.Options{Demo: links, Pushes: e.out})
 	if err != nil {
 		return notWhole(c.State, err)
 	}
@@ -97,12 +99,12 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 		s := &http.Server{Addr: fmt.Sprintf("127.0.0.1:%d", port+1+i), Handler: sampleapp.New(a).Handler(), ReadHeaderTimeout: 5 * time.Second}
 		l, err := net.Listen("tcp", s.Addr)
 		if err != nil {
-			return errors.Join(portError(s.Addr, err), p.close())
+			return errors.Join(fmt.Errorf("listening on %s: %w; choose another with --port", s.Addr, err), server.Close())
 		}
 		servers = append(servers, s)
 		go func() { _ = s.Serve(l) }()
 	}
-	err = p.serve(ctx, func() { welcome(ctx, p, apps, e) })
+	err = server.Serve(ctx, func() { welcome(ctx, server.Base, apps, e) })
 	shutdown, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	for _, s := range servers {
@@ -218,10 +220,10 @@ func seed(ctx context.Context, ring keys.Secrecy, number string) ([]byte, error)
 }
 
 func prepareDemo(ctx context.Context, c *config, port int) ([]sampleapp.Config, error) {
-	if err := c.initialise(ctx); err != nil {
+	if err := c.Initialise(ctx); err != nil {
 		return nil, err
 	}
-	p, err := c.open(ctx, "")
+	p, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +306,7 @@ func (p *parts) enrol(ctx context.Context, nation *registry.DB, d demoPerson) er
 // addContacts gives a synthetic person contacts that reach nobody: a host reserved
 // for examples, and a number in a range that is not given out.
 func (p *parts) addContacts(ctx context.Context, account identity.Account, number string) error {
-	contacts := p.contacts()
+	contacts := p.base.Contacts()
 	if err := contacts.Set(ctx, account.Subject, identity.Email, "mau."+number[6:]+"@example.vn", account.Created); err != nil {
 		return err
 	}
@@ -380,13 +382,13 @@ func demoRegistration(a sampleapp.Config, public []byte) registration.Metadata {
 }
 
 // welcome says what to open and with which logins, and keeps the codes current.
-func welcome(ctx context.Context, p *parts, apps []sampleapp.Config, e env) {
+func welcome(ctx context.Context, b *node.Base, apps []sampleapp.Config, e env) {
 	w := e.out
 	fmt.Fprintf(w, "\nReady. Open in a browser:\n")
 	for _, a := range apps {
 		fmt.Fprintf(w, "  %-28s %s/\n", a.Name[0], a.Home)
 	}
-	fmt.Fprintf(w, "  %-28s %s/portal\n  %-28s %s/console\n\n", "Ai đã xem dữ liệu của tôi", p.c.Issuer, "Kiểm toán / audit", p.c.Issuer)
+	fmt.Fprintf(w, "  %-28s %s/portal\n  %-28s %s/console\n\n", "Ai đã xem dữ liệu của tôi", b.Config.Issuer, "Kiểm toán / audit", b.Config.Issuer)
 	fmt.Fprintf(w, "Logins (all persons are invented):\n")
 	for _, d := range demoPeople {
 		note := ""
@@ -395,11 +397,11 @@ func welcome(ctx context.Context, p *parts, apps []sampleapp.Config, e env) {
 		}
 		fmt.Fprintf(w, "  number %s  password %-14s%s\n", d.number, d.password, note)
 	}
-	fmt.Fprintf(w, "\nProofs: go run ./cmd/hopnhat audit verify --log-key %s FILE\nStop with Ctrl-C; everything is kept in %s.\nOne-time codes, new each 30 s:\n", filepath.Join(p.c.State, "log.vkey"), p.c.State)
+	fmt.Fprintf(w, "\nProofs: go run ./cmd/hopnhat audit verify --log-key %s FILE\nStop with Ctrl-C; everything is kept in %s.\nOne-time codes, new each 30 s:\n", filepath.Join(b.Config.State, "log.vkey"), b.Config.State)
 	go func() {
 		for {
 			now := time.Now()
-			line, err := codeLine(ctx, p.ring, now)
+			line, err := codeLine(ctx, b.Ring, now)
 			if err != nil {
 				return
 			}
@@ -431,7 +433,7 @@ func printCodes(ctx context.Context, c *config, e env) error {
 	if _, err := os.Stat(filepath.Join(c.State, marker)); err != nil {
 		return fmt.Errorf("there is no demonstration in %s", c.State)
 	}
-	material, err := c.openStore()
+	material, err := c.OpenKeyStore()
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func enrolCommand(ctx context.Context, c command, e env, args []string) error {
 	if count < 1 {
 		return fmt.Errorf("--count is %d: open one account or more", count)
 	}
-	p, err := cfg.open(ctx, "")
+	p, err := cfg.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/registration"
+	"hopnhat/cmd/node"
 )
 
 // iatCommand makes what apps register themselves with (RFC 7591 §3).
@@ -69,13 +70,13 @@ func iatCreate(ctx context.Context, c command, e env, args []string) error {
 		return errors.New("--expires is a duration such as 72h, and --uses 1 or more")
 	}
 	policy := registration.Policy{
-		Profile: authz.ProfileName(profile), Owner: authz.LocalizedText{VI: owner, EN: ownerEN}, GrantTypes: fields(grants), Scopes: fields(scopes),
-		Allow: fields(allow), MinimumLevel: authz.AuthenticationLevel(level), RequireStatement: statement,
+		Profile: authz.ProfileName(profile), Owner: authz.LocalizedText{VI: owner, EN: ownerEN}, GrantTypes: node.List(grants), Scopes: node.List(scopes),
+		Allow: node.List(allow), MinimumLevel: authz.AuthenticationLevel(level), RequireStatement: statement,
 	}
 	if policy.Declarations, err = readDeclarations(declarations); err != nil {
 		return err
 	}
-	p, err := cfg.open(ctx, "")
+	p, err := cfg.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,8 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"flag"
-	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net"
 	"os"
@@ -37,7 +34,7 @@ func TestConfigOrder(t *testing.T) {
 	if err := load(e); err != nil {
 		t.Fatal(err)
 	}
-	if c.Site != "from-env" || c.LogLevel != "error" || c.Idle.String() != "5m0s" || c.Database != filepath.Join("state", "hopnhat.db") {
+	if c.Site != "from-env" || c.LogLevel != "error" || c.SessionIdle.String() != "5m0s" || c.Database != filepath.Join("state", "hopnhat.db") {
 		t.Fatalf("%+v", c)
 	}
 }
@@ -68,37 +65,6 @@ func TestConfigRefuses(t *testing.T) {
 				t.Fatalf("code %d, want 1 and %q in:\n%s", code, row.want, out)
 			}
 		})
-	}
-}
-
-// TestLogsHoldNoIdentifiers: whoever lets one slip in, it does not come out.
-func TestLogsHoldNoIdentifiers(t *testing.T) {
-	const (
-		number  = "099304000017"
-		jwt     = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
-		refresh = "hnr.AAAAAAAAAAAAAAAAAAAA"
-		pushed  = "urn:ietf:params:oauth:request_uri:abcDEF"
-		jwe     = "eyJhbGciOiJSU0EifQ.a2V5.aXY.Y2lwaGVy.dGFn"
-		front   = "hna.eyJpc3MiOiJ4In0.bWFj"
-		device  = "hnq.0123456789.bWFj"
-		mail    = "nguyen.van-a@thu.example.vn"
-	)
-	var out bytes.Buffer
-	logger, err := newLogger(&out, "debug")
-	if err != nil {
-		t.Fatal(err)
-	}
-	logger.Info("message with "+number, "text", "x "+number+" "+jwt, "error", errors.New("failed for "+refresh), "list", []string{pushed})
-	logger.Warn("y", "user_code", "WDJB-MJHT", "cause", front+" "+device, "error", fmt.Errorf("%s: %w", mail, errors.New(jwe)))
-	logger.With("password", "p4ss", "nested", slog.GroupValue(slog.String("token", "s3cret"))).Warn("x", "code", 123456)
-	logger.WithGroup("g").Info("y", "number", number)
-	for _, secret := range []string{number, jwt, refresh, "abcDEF", "Y2lwaGVy", "dGFn", "bWFj", "0123456789", "nguyen", "thu.example", "MJHT", "p4ss", "s3cret", "123456"} {
-		if strings.Contains(out.String(), secret) {
-			t.Errorf("%q is in the log:\n%s", secret, &out)
-		}
-	}
-	if !strings.Contains(out.String(), redacted) {
-		t.Error("nothing was redacted")
 	}
 }
 

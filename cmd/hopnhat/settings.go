@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"hopnhat/cmd/node"
 	"hopnhat/keys"
 )
 
@@ -56,14 +56,9 @@ func originName(s string) error {
 	return nil
 }
 
-func onLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 // vaultServers are URLs; a token goes to each, so plain HTTP is for loopback.
 func vaultServers(s string) error {
-	servers := fields(s)
+	servers := node.List(s)
 	if len(servers) == 0 {
 		return errors.New("it names no server")
 	}
@@ -72,7 +67,7 @@ func vaultServers(s string) error {
 		switch {
 		case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
 			return errors.New("each is https://host:port, without a name, a query or a fragment")
-		case u.Scheme == "http" && !onLoopback(u.Hostname()):
+		case u.Scheme == "http" && !node.OnLoopback(u.Hostname()):
 			return fmt.Errorf("%s would carry Vault's token in the clear: use https", text)
 		}
 	}
@@ -80,7 +75,7 @@ func vaultServers(s string) error {
 }
 
 func signingAlgorithms(s string) error {
-	all := fields(s)
+	all := node.List(s)
 	for i, alg := range all {
 		switch {
 		case !slices.Contains(keys.SigningAlgorithms, keys.Algorithm(alg)):
@@ -104,82 +99,16 @@ func bareHost(s string) error {
 }
 
 func networkList(s string) error {
-	_, err := networks(s)
+	_, err := node.Networks(s)
 	return err
 }
 
 func webPage(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && onLoopback(u.Hostname())) {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && node.OnLoopback(u.Hostname())) {
 		return fmt.Errorf("%q is not the https address of a page", s)
 	}
 	return nil
-}
-
-// leastArgon2KiB is the memory that a password hash takes where strangers can reach
-// the server (OWASP, Password Storage: Argon2id with 19 MiB, two passes, one lane).
-const leastArgon2KiB = 19 << 10
-
-// agree refuses values that are good alone and contradict each other.
-func (c *config) agree() error {
-	switch {
-	case c.Idle > c.Absolute:
-		return fmt.Errorf("session_idle is %s, more than session_absolute, %s", c.Idle, c.Absolute)
-	case c.Grant < c.Access:
-		return fmt.Errorf("grant_life is %s, less than access_token_life, %s", c.Grant, c.Access)
-	case c.KeyOverlap < c.Access:
-		return fmt.Errorf("key_overlap is %s, less than access_token_life, %s: tokens would outlive the key they are verified with", c.KeyOverlap, c.Access)
-	case c.KeyRotateEvery <= c.JWKSCache+c.KeyOverlap:
-		return errors.New("key_rotate_every must be more than jwks_cache and key_overlap together")
-	case c.Argon2KiB < leastArgon2KiB && !c.loopbackIssuer():
-		return fmt.Errorf("argon2_kib is %d; less than %d is for an issuer on a loopback host", c.Argon2KiB, leastArgon2KiB)
-	case c.Registration == "open" && !c.loopbackIssuer():
-		return fmt.Errorf("registration is open to anybody, which only an issuer on a loopback host may be, and %s is none", c.Issuer)
-	case c.StatementIssuers != "" && c.Registration == "off":
-		return errors.New("registration_statement_issuers is set, and registration is off")
-	case c.MTLSAlias != "" && c.MTLSAlias == c.Issuer:
-		return errors.New("mtls_issuer_alias is the issuer itself: it is another host, where clients are asked for certificates")
-	case c.Keystore == "vault" && c.PassphraseFile != "":
-		return errors.New("passphrase_file is of the keystore in files, and keystore is vault")
-	}
-	if c.Keystore == "vault" {
-		return c.checkVault()
-	}
-	return nil
-}
-
-// checkVault refuses a Vault that cannot be entered, or in two ways at once.
-func (c *config) checkVault() error {
-	switch {
-	case c.VaultAddress == "":
-		return errors.New("vault_address is missing: say where Vault is")
-	case (c.VaultTokenFile == "") == (c.VaultRoleID == ""):
-		return errors.New("keystore is vault, which wants either vault_token_file, or vault_role_id with vault_secret_id_file")
-	case (c.VaultRoleID == "") != (c.VaultSecretID == ""):
-		return errors.New("vault_role_id and vault_secret_id_file go together")
-	case c.VaultSecretIDWrapped && c.VaultSecretID == "":
-		return errors.New("vault_secret_id_wrapped is of vault_secret_id_file, which is missing")
-	}
-	return nil
-}
-
-// check refuses what the server could not start with, before anything is opened: so
-// a wrong file is said as such. The files are read as the server reads them.
-func (c *config) check() error {
-	_, err1 := c.certificate()
-	_, err2 := c.clientCAs()
-	_, err3 := c.statementIssuers()
-	_, err4 := c.passphrase()
-	var unread error
-	for _, f := range []struct{ name, path string }{{"vault_ca", c.VaultCA}, {"vault_token_file", c.VaultTokenFile}, {"vault_secret_id_file", c.VaultSecretID}} {
-		if f.path == "" || c.Keystore != "vault" {
-			continue
-		}
-		if _, err := os.ReadFile(f.path); err != nil {
-			unread = errors.Join(unread, fmt.Errorf("reading %s: %w", f.name, err))
-		}
-	}
-	return errors.Join(err1, err2, err3, err4, unread)
 }
 
 // variable is the name of a key in the environment.
@@ -216,6 +145,6 @@ var configCommand = command{
 			}
 			fmt.Fprintf(e.out, "# %s (%s)\n%s: %s", s.meaning, variable(s.name), s.name, value)
 		}
-		return cfg.check()
+		return cfg.CheckFiles()
 	},
 }

@@ -14,7 +14,6 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/identity"
-	"hopnhat/authz/session"
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	"hopnhat/store/sqldb"
@@ -222,7 +221,7 @@ func withStoreAnd(more func(f flags), run func(ctx context.Context, p *parts, e 
 		if err != nil {
 			return err
 		}
-		p, err := cfg.open(ctx, "")
+		p, err := cfg.open(ctx)
 		if err != nil {
 			return err
 		}
@@ -238,13 +237,13 @@ var accountCommand = verbs(command{
 	"lock": withStore(onAccount(audit.AccountLocked, "account.lock", func(ctx context.Context, p *parts, a identity.Account) error {
 		// The sessions end, logout tokens are queued, which a server delivers, and
 		// nothing begins any more.
-		if _, err := p.sessionsOf().EndAll(ctx, p.db, a.Subject, "locked"); err != nil {
+		if _, err := p.base.Sessions().EndAll(ctx, p.db, a.Subject, "locked"); err != nil {
 			return err
 		}
 		return p.db.Lock(ctx, a.Subject, "operator", time.Now())
 	})),
 	"sign-out": withStore(onAccount(audit.SignedOut, "account.sign-out", func(ctx context.Context, p *parts, a identity.Account) error {
-		_, err := p.sessionsOf().EndAll(ctx, p.db, a.Subject, "ended by an operator")
+		_, err := p.base.Sessions().EndAll(ctx, p.db, a.Subject, "ended by an operator")
 		return err
 	})),
 	"unlock": withStore(onAccount(audit.AccountUnlocked, "account.unlock", func(ctx context.Context, p *parts, a identity.Account) error {
@@ -254,11 +253,6 @@ var accountCommand = verbs(command{
 		return roleCommand.run(ctx, roleCommand, e, args)
 	},
 })
-
-// sessionsOf is for ending sessions from a tool.
-func (p *parts) sessionsOf() *session.Sessions {
-	return session.New(p.db, p.c.sessionLimits(), true, time.Now)
-}
 
 // onAccount does something to an account that is evidence.
 func onAccount(kind audit.Type, action string, do func(ctx context.Context, p *parts, a identity.Account) error) func(ctx context.Context, p *parts, e env, rest []string) error {

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"crypto/x509"
@@ -15,22 +15,22 @@ import (
 	"hopnhat/web"
 )
 
-// loopbackIssuer reports whether the issuer is on this machine, so that what it
+// LoopbackIssuer reports whether the issuer is on this machine, so that what it
 // calls may be too.
-func (c *config) loopbackIssuer() bool {
+func (c *Config) LoopbackIssuer() bool {
 	u, err := url.Parse(c.Issuer)
 	return err == nil && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
 }
 
 // checkTLS refuses transports that would be open by mistake: plain HTTP to the
 // world, and an alias host at which no certificate can ever arrive.
-func (c *config) checkTLS() error {
+func (c *Config) checkTLS() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen is host:port: %w", err)
 	}
 	own, proxied := c.TLSCertificate != "", c.TrustedProxies != ""
-	local := onLoopback(host)
+	local := OnLoopback(host)
 	switch {
 	case own != (c.TLSKey != ""):
 		return errors.New("tls_certificate and tls_key go together")
@@ -38,7 +38,7 @@ func (c *config) checkTLS() error {
 		return fmt.Errorf("tls_certificate is set, and the issuer %s is not https", c.Issuer)
 	case !own && !proxied && !local:
 		return fmt.Errorf("listen %s is not on loopback, so plain HTTP would be open to others: set tls_certificate and tls_key, or name the proxy that ends TLS in trusted_proxies", c.Listen)
-	case (c.MTLSListen == "") != (c.MTLSAlias == ""):
+	case (c.MTLSListen == "") != (c.MTLSIssuerAlias == ""):
 		return errors.New("mtls_listen and mtls_issuer_alias go together")
 	case c.MTLSListen == "" && c.MTLSClientCA != "":
 		return errors.New("mtls_client_ca needs mtls_listen and mtls_issuer_alias")
@@ -51,7 +51,7 @@ func (c *config) checkTLS() error {
 }
 
 // certificate is the server's own, nil where TLS is ended in front of it.
-func (c *config) certificate() (*web.Certificate, error) {
+func (c *Config) certificate() (*web.Certificate, error) {
 	if c.TLSCertificate == "" {
 		return nil, nil
 	}
@@ -59,7 +59,7 @@ func (c *config) certificate() (*web.Certificate, error) {
 }
 
 // clientCAs are the issuers of client certificates, nil if there are none.
-func (c *config) clientCAs() (*x509.CertPool, error) {
+func (c *Config) clientCAs() (*x509.CertPool, error) {
 	if c.MTLSClientCA == "" {
 		return nil, nil
 	}
@@ -88,8 +88,8 @@ func (c *config) clientCAs() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// portsFree returns an error unless the ports can be listened on.
-func (c *config) portsFree() error {
+// PortsFree returns an error unless the ports can be listened on.
+func (c *Config) PortsFree() error {
 	issuer, alias, err := c.listen()
 	if err != nil {
 		return err
@@ -102,9 +102,9 @@ func (c *config) portsFree() error {
 
 // listen opens the issuer's port and that of the alias, which is nil where there is
 // none.
-func (c *config) listen() (issuer, alias net.Listener, err error) {
+func (c *Config) listen() (issuer, alias net.Listener, err error) {
 	if issuer, err = net.Listen("tcp", c.Listen); err != nil {
-		return nil, nil, portError(c.Listen, err)
+		return nil, nil, fmt.Errorf("listening on %s: %w; choose another with --listen, or --port in the demonstration", c.Listen, err)
 	}
 	if c.MTLSListen == "" {
 		return issuer, nil, nil

@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"context"
@@ -52,8 +52,8 @@ type foldState struct {
 	out tally.Counter[slog.Level]
 }
 
-// logFolds is the state of the log of this process.
-var logFolds = &foldState{now: time.Now, kinds: map[kind]*folded{}}
+// process is the state of the log of this process.
+var process = &foldState{now: time.Now, kinds: map[kind]*folded{}}
 
 func (f folds) WithAttrs(a []slog.Attr) slog.Handler { return folds{f.Handler.WithAttrs(a), f.state} }
 
@@ -77,6 +77,10 @@ func (f folds) Handle(ctx context.Context, r slog.Record) error {
 	}
 	return f.Handler.Handle(ctx, r)
 }
+
+// LeftOut counts by level the lines that were not written, since there were too many
+// of their kind.
+func LeftOut() map[slog.Level]uint64 { return process.out.All() }
 
 // accessLine is the message of the access log.
 const accessLine = "answered"

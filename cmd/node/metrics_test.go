@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"bytes"
@@ -117,7 +117,7 @@ func TestEveryMetricOfAnAlertIsThere(t *testing.T) {
 // TestWhatAlertsCompareIsThereFromTheStart: a counter that appears with its first event
 // has no increase then, and a sum with a series that is not there is nothing.
 func TestWhatAlertsCompareIsThereFromTheStart(t *testing.T) {
-	fresh := &parts{pinger: &decoupled.Pinger{}}
+	fresh := &Node{pinger: &decoupled.Pinger{}}
 	for name, value := range map[string]string{"hopnhat_pings_total": "given_up", "hopnhat_log_lines_left_out_total": "error"} {
 		there := false
 		for _, m := range metricTable {
@@ -128,5 +128,25 @@ func TestWhatAlertsCompareIsThereFromTheStart(t *testing.T) {
 		if !there {
 			t.Errorf("%s{%s} is not there before the first", name, value)
 		}
+	}
+}
+
+// TestMetricNames: names are stable and well formed, each once, and a label is none of
+// what a caller chooses.
+func TestMetricNames(t *testing.T) {
+	shape := regexp.MustCompile(`^hopnhat_[a-z]+(_[a-z0-9]+)*$`)
+	seen := map[string]bool{}
+	rows := slices.Clone(metricTable)
+	for _, h := range histogramTable {
+		if !strings.HasSuffix(h.name, "_seconds") {
+			t.Errorf("%q is not in seconds, as Prometheus's rules of naming have it", h.name)
+		}
+		rows = append(rows, metric{name: h.name, help: h.help})
+	}
+	for _, m := range rows {
+		if !shape.MatchString(m.name) || seen[m.name] || m.help == "" || !strings.HasSuffix(m.help, ".") {
+			t.Errorf("%q: %q", m.name, m.help)
+		}
+		seen[m.name] = true
 	}
 }

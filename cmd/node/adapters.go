@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -209,11 +209,11 @@ func (e evidence) CountVisible(ctx context.Context, q audit.Query, kinds []audit
 }
 
 // shards proves entries of this quarter's log and of earlier ones.
-type shards struct{ p *parts }
+type shards struct{ n *Node }
 
-func (s shards) VerifierKey() string                            { return s.p.log.VerifierKey() }
-func (s shards) Origin() string                                 { return s.p.log.Origin() }
-func (s shards) Checkpoint(ctx context.Context) ([]byte, error) { return s.p.log.Checkpoint(ctx) }
+func (s shards) VerifierKey() string                            { return s.n.log.VerifierKey() }
+func (s shards) Origin() string                                 { return s.n.log.Origin() }
+func (s shards) Checkpoint(ctx context.Context) ([]byte, error) { return s.n.log.Checkpoint(ctx) }
 
 // KeyOf is the verifier key of a shard; empty if it is not known here.
 func (s shards) KeyOf(origin string) string {
@@ -226,10 +226,10 @@ func (s shards) KeyOf(origin string) string {
 
 // key finds the verifier key of a shard: this quarter's, or an earlier one's.
 func (s shards) key(origin string) (string, error) {
-	if origin == s.p.log.Origin() {
-		return s.p.log.VerifierKey(), nil
+	if origin == s.n.log.Origin() {
+		return s.n.log.VerifierKey(), nil
 	}
-	raw, err := os.ReadFile(filepath.Join(s.p.c.State, "log.vkey"))
+	raw, err := os.ReadFile(filepath.Join(s.n.Config.State, "log.vkey"))
 	if err != nil {
 		return "", err
 	}
@@ -265,17 +265,17 @@ func (s shards) Bundle(ctx context.Context, origin string, query []byte, made ti
 	if err != nil {
 		return nil, err
 	}
-	return export.Marshal(s.p.log.Sign, s.p.log.SigningKeys()...)
+	return export.Marshal(s.n.log.Sign, s.n.log.SigningKeys()...)
 }
 
 // reader finds the log of a shard: this quarter's, or an earlier one.
 func (s shards) reader(origin string) (*tlog.Reader, error) {
-	if origin == s.p.log.Origin() {
-		return s.p.log.Reader, nil
+	if origin == s.n.log.Origin() {
+		return s.n.log.Reader, nil
 	}
 	vkey, err := s.key(origin)
 	if err != nil {
 		return nil, err
 	}
-	return tlog.OpenReader(s.p.c.shardDir(path.Base(origin)), vkey)
+	return tlog.OpenReader(s.n.Config.shardDir(path.Base(origin)), vkey)
 }

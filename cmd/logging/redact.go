@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"context"
@@ -22,15 +22,15 @@ var secretNames = []string{
 	"access_token", "refresh_token", "registration_access_token", "device_code", "user_code", "auth_req_id", "login_hint",
 }
 
-// newLogger writes JSON lines; identifiers and secrets come out as [redacted],
+// New writes JSON lines; identifiers and secrets come out as [redacted],
 // whoever let them slip in. A flood of one kind of line is folded.
-func newLogger(w io.Writer, level string) (*slog.Logger, error) {
+func New(w io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log_level %q: use debug, info, warn or error", level)
 	}
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l, ReplaceAttr: redact})
-	return slog.New(folds{messages{handler}, logFolds}), nil
+	return slog.New(folds{messages{handler}, process}), nil
 }
 
 const redacted = "[redacted]"

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func TestEachNeedTakesOutTheRightRoles(t *testing.T) {
 		"database": {web.Provider, web.Broker, web.Portal}, "keys": {web.Provider, web.Broker},
 		"registry": {web.Broker}, "log": {web.Broker}, "disk": {web.Broker},
 	}
-	for _, n := range (&parts{c: &config{}}).needs() {
+	for _, n := range (&Node{Base: &Base{Config: &Config{}}}).needs() {
 		if !slices.Equal(n.roles, want[n.part]) {
 			t.Errorf("%s takes out %v, want %v", n.part, n.roles, want[n.part])
 		}

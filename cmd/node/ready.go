@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -37,14 +37,14 @@ const leastFree = 64 << 20
 
 // needs is the one table of what takes which role out. What stops only releases is the
 // broker's alone. Nothing here depends on what a row or a request holds.
-func (p *parts) needs() []need {
+func (n *Node) needs() []need {
 	everybody := web.AllRoles
 	releases := []web.Role{web.Broker}
 	return []need{
 		{"database", everybody, func(ctx context.Context) error {
-			err := p.db.Beat(ctx, p.c.Site, p.node)
+			err := n.DB.Beat(ctx, n.Config.Site, n.self)
 			if errors.Is(err, store.ErrSiteTaken) {
-				p.lose(err)
+				n.lose(err)
 			}
 			return err
 		}, func(err error) string {
@@ -53,12 +53,12 @@ func (p *parts) needs() []need {
 			}
 			return ""
 		}},
-		{"keys", []web.Role{web.Provider, web.Broker}, p.ring.Health, func(err error) string {
+		{"keys", []web.Role{web.Provider, web.Broker}, n.Ring.Health, func(err error) string {
 			cause, _ := keys.CauseOf(err)
 			return string(cause)
 		}},
-		{"registry", releases, func(ctx context.Context) error { _, err := p.registry.Status(ctx); return err }, nil},
-		{"log", releases, p.log.Health, func(err error) string {
+		{"registry", releases, func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }, nil},
+		{"log", releases, n.log.Health, func(err error) string {
 			for word, is := range map[string]error{"damaged": tlog.ErrDamaged, "older": tlog.ErrOlder, "append": tlog.ErrAppend, "unsigned": tlog.ErrUnsigned} {
 				if errors.Is(err, is) {
 					return word
@@ -66,7 +66,7 @@ func (p *parts) needs() []need {
 			}
 			return ""
 		}},
-		{"disk", releases, func(context.Context) error { return enoughRoom(p.c.State, leastFree) }, nil},
+		{"disk", releases, func(context.Context) error { return enoughRoom(n.Config.State, leastFree) }, nil},
 	}
 }
 
