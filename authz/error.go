@@ -113,6 +113,22 @@ func (e *Error) Because(cause error) *Error { c := *e; c.Cause = cause; return &
 // ToClient marks the error as one that may travel to the redirect URI.
 func (e *Error) ToClient() *Error { c := *e; c.Redirectable = true; return &c }
 
+// IsError reports whether err already is an *Error for the caller; any other is a fault
+// of ours.
+func IsError(err error) bool {
+	var told *Error
+	return errors.As(err, &told)
+}
+
+// NotFoundAs turns ErrNotFound into a refusal and leaves outages as they are, so that
+// "could not look" is never told as "is not there".
+func NotFoundAs(err error, refusal *Error) error {
+	if errors.Is(err, ErrNotFound) {
+		return refusal.Because(err)
+	}
+	return AsError(err)
+}
+
 // AsError turns any error into one that may be told: an *Error as it is, an
 // outage as temporarily_unavailable, everything else as server_error whose text
 // stays with us.

@@ -12,6 +12,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/provider"
 	"hopnhat/web/view"
 )
@@ -91,7 +92,7 @@ func (s *Server) device(v *visit) error {
 
 // approvePage is what a person is asked for another device, with what was wrong with
 // her answer before.
-func (s *Server) approvePage(v *visit, handle authz.AuthorizationID, r remark) (view.Approve, error) {
+func (s *Server) approvePage(v *visit, handle grant.Handle, r remark) (view.Approve, error) {
 	who, err := v.current()
 	if err != nil {
 		return view.Approve{}, err
@@ -138,7 +139,7 @@ func (s *Server) want(r authz.Release) view.Want {
 func (s *Server) minutesLeft(until time.Time) int { return minutes(until.Sub(s.o.Now())) }
 
 func (s *Server) approveForm(v *visit) error {
-	handle := authz.AuthorizationID(v.c.Query("a"))
+	handle := grant.Handle(v.c.Query("a"))
 	r := v.remarkOf(handle, ApprovePath)
 	page, err := s.approvePage(v, handle, r)
 	if err != nil {
@@ -152,7 +153,7 @@ func (s *Server) approve(v *visit) error {
 	if err := v.checkFormOr(v.errand().done()); err != nil {
 		return err
 	}
-	handle := authz.AuthorizationID(v.field("a"))
+	handle := grant.Handle(v.field("a"))
 	var next provider.Next
 	var err error
 	switch v.field("decision") {
@@ -177,7 +178,7 @@ func (s *Server) approve(v *visit) error {
 
 // confirm takes the word of the person who was shown this page: what she read holds
 // in the transaction that writes it.
-func (s *Server) confirm(v *visit, handle authz.AuthorizationID) (provider.Next, error) {
+func (s *Server) confirm(v *visit, handle grant.Handle) (provider.Next, error) {
 	who, err := v.current()
 	if err != nil {
 		return provider.Next{}, err

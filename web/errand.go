@@ -10,7 +10,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"hopnhat/authz"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/provider"
 	"hopnhat/web/view"
 )
@@ -42,7 +42,7 @@ func (v *visit) waitingErrand() (errand, error) {
 	if e.authorization == "" {
 		return e, nil
 	}
-	w, err := v.s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(e.authorization))
+	w, err := v.s.o.Provider.Waiting(v.ctx, grant.Handle(e.authorization))
 	if err != nil {
 		return e, err
 	}
@@ -104,7 +104,7 @@ func (e errand) cancel() string {
 // cancel sends the browser back to the app. Only this browser knows the handle in the
 // link, so no other site can cancel for it.
 func (s *Server) cancel(v *visit) error {
-	next, err := s.o.Provider.Decline(v.http, authz.AuthorizationID(v.c.Query("a")), nil)
+	next, err := s.o.Provider.Decline(v.http, grant.Handle(v.c.Query("a")), nil)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (v *visit) sealed(page string, r remark) (string, error) {
 
 // againOf shows a page of an app's request once more, with a remark that holds for
 // that request alone.
-func (v *visit) againOf(id authz.AuthorizationID, page string, r remark) error {
+func (v *visit) againOf(id grant.Handle, page string, r remark) error {
 	sealed, err := v.sealed(pageOf(id, page), r)
 	if err != nil {
 		return err
@@ -166,11 +166,11 @@ func (v *visit) againOf(id authz.AuthorizationID, page string, r remark) error {
 }
 
 // remarkOf is the remark of againOf.
-func (v *visit) remarkOf(id authz.AuthorizationID, page string) remark {
+func (v *visit) remarkOf(id grant.Handle, page string) remark {
 	return v.remark(pageOf(id, page))
 }
 
-func pageOf(id authz.AuthorizationID, page string) string { return page + " " + string(id) }
+func pageOf(id grant.Handle, page string) string { return page + " " + string(id) }
 
 // remark opens the remark in the address. One of another browser or page, or an old
 // one, counts as none.
@@ -219,5 +219,5 @@ func (v *visit) settled(e errand, since time.Time) (bool, error) {
 	if e.authorization == "" {
 		return true, nil
 	}
-	return v.s.o.Provider.SignedInFor(v.http, authz.AuthorizationID(e.authorization))
+	return v.s.o.Provider.SignedInFor(v.http, grant.Handle(e.authorization))
 }

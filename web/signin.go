@@ -17,6 +17,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/consent"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/view"
@@ -62,7 +63,7 @@ func (s *Server) authorize(v *visit) error {
 }
 
 func (s *Server) resume(v *visit) error {
-	next, err := s.o.Provider.Resume(v.http, authz.AuthorizationID(v.c.Query("a")))
+	next, err := s.o.Provider.Resume(v.http, grant.Handle(v.c.Query("a")))
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (v *visit) origin(e errand) authn.Origin {
 			if e.authorization == "" {
 				return ""
 			}
-			w, err := v.s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(e.authorization))
+			w, err := v.s.o.Provider.Waiting(v.ctx, grant.Handle(e.authorization))
 			if err != nil {
 				return ""
 			}
@@ -371,7 +372,7 @@ func sameTerms(a, b view.Purpose) bool {
 }
 
 func (s *Server) consentForm(v *visit) error {
-	w, err := s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(v.c.Query("a")))
+	w, err := s.o.Provider.Waiting(v.ctx, grant.Handle(v.c.Query("a")))
 	if err != nil {
 		return err
 	}
@@ -420,9 +421,9 @@ func (s *Server) consent(v *visit) error {
 	if err := v.checkFormOr(v.errand().done()); err != nil {
 		return err
 	}
-	w, err := s.o.Provider.Waiting(v.ctx, authz.AuthorizationID(v.field("a")))
+	w, err := s.o.Provider.Waiting(v.ctx, grant.Handle(v.field("a")))
 	if errors.As(err, new(provider.Finished)) { // perhaps by this very answer, sent twice
-		w, err = provider.Waiting{ID: authz.AuthorizationID(v.field("a"))}, nil
+		w, err = provider.Waiting{ID: grant.Handle(v.field("a"))}, nil
 	}
 	if err != nil {
 		return err

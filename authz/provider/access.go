@@ -130,7 +130,7 @@ func (p *Provider) live(ctx context.Context, claims accessClaims) (*Grant, error
 	}
 	g, err := p.o.Grants.Grant(ctx, claims.Grant)
 	if err != nil {
-		return nil, notFoundAs(err, ended())
+		return nil, authz.NotFoundAs(err, ended())
 	}
 	// An exchanged token is another app's; that it is of this grant we signed.
 	if !g.Live(p.now()) || g.ClientID != claims.ClientID && claims.Act == nil {
@@ -175,7 +175,7 @@ func (p *Provider) BrokerAccess(r *http.Request) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	a, err := p.Access(r, token, p.url.broker, p.at(r, r.URL.Path))
+	a, err := p.Access(r, token, p.url.Broker, p.url.Here(r, r.URL.Path))
 	if err != nil {
 		return Access{}, err
 	}

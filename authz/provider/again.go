@@ -13,6 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/grant"
 )
 
 // doubleTap is how long a form that is sent twice gets the same answer twice. When a
@@ -32,11 +33,12 @@ func (p *Provider) codeOf(id authz.AuthorizationID, session authz.SessionID, sai
 
 // justFinished finds a request that was answered within doubleTap. late is the error of
 // the answer that came too late; it is returned unless its cause is [Finished].
-func (p *Provider) justFinished(ctx context.Context, handle authz.AuthorizationID, late error) (Pending, bool, error) {
+func (p *Provider) justFinished(ctx context.Context, handle grant.Handle, late error) (Pending, bool, error) {
 	if !errors.As(late, new(Finished)) {
 		return Pending{}, false, late
 	}
-	pending, err := p.o.Grants.Pending(ctx, idOf(handle))
+	id, _ := p.handles.Open(handle)
+	pending, err := p.o.Grants.Pending(ctx, id)
 	if err != nil {
 		return Pending{}, false, authz.AsError(err)
 	}
@@ -46,7 +48,7 @@ func (p *Provider) justFinished(ctx context.Context, handle authz.AuthorizationI
 // sameCode leads an answer that was sent twice to the app once more, with the code
 // that the first was given, unless the app has redeemed it: presenting that again
 // would end what it got (RFC 6749 §4.1.2). late is the error otherwise.
-func (p *Provider) sameCode(r *http.Request, handle authz.AuthorizationID, said string, late error) (Next, error) {
+func (p *Provider) sameCode(r *http.Request, handle grant.Handle, said string, late error) (Next, error) {
 	ctx := r.Context()
 	pending, ok, err := p.justFinished(ctx, handle, late)
 	if err != nil {
@@ -90,7 +92,7 @@ func (p *Provider) sameCode(r *http.Request, handle authz.AuthorizationID, said 
 }
 
 // sameRefusal leads a refusal that was asked for twice to the app once more.
-func (p *Provider) sameRefusal(ctx context.Context, handle authz.AuthorizationID, late error) (Next, error) {
+func (p *Provider) sameRefusal(ctx context.Context, handle grant.Handle, late error) (Next, error) {
 	pending, ok, err := p.justFinished(ctx, handle, late)
 	if err != nil {
 		return Next{}, err
@@ -107,7 +109,7 @@ func (p *Provider) sameRefusal(ctx context.Context, handle authz.AuthorizationID
 
 // sameEnd shows how a request of another device ended to the person whose answer came
 // twice.
-func (p *Provider) sameEnd(r *http.Request, handle authz.AuthorizationID, late error) (Next, error) {
+func (p *Provider) sameEnd(r *http.Request, handle grant.Handle, late error) (Next, error) {
 	ctx := r.Context()
 	pending, ok, err := p.justFinished(ctx, handle, late)
 	if err != nil {

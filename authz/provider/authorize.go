@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -13,7 +12,9 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/interaction"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 )
 
@@ -43,9 +44,12 @@ type FormPost struct {
 // request that was answered with an error the app may see comes back as Next;
 // the error returned is an *authz.Error for a page of ours.
 func (p *Provider) Authorize(r *http.Request) (Next, error) {
-	form, err := authorizeForm(r)
+	form, ok, err := protocol.BrowserForm(r)
 	if err != nil {
 		return Next{}, err
+	}
+	if !ok {
+		return Next{}, authz.Refuse(authz.InvalidRequest, "the authorization endpoint takes GET and POST").Under("OpenID Connect Core §3.1.2.1")
 	}
 	pending, client, err := p.begin(r.Context(), form)
 	if err != nil {
@@ -63,9 +67,6 @@ func (p *Provider) Authorize(r *http.Request) (Next, error) {
 	return p.step(r, pending, client)
 }
 
-// ErrTooMany means that an address makes us keep too much.
-var ErrTooMany = errors.New("too many requests from this address")
-
 // admit limits, by address, the rows that unauthenticated callers can make us store: for
 // requests that come with a browser, and for those of apps without a secret. One
 // address may stand for many people.
@@ -76,7 +77,7 @@ func (p *Provider) admit(r *http.Request) error {
 	address, _ := netip.ParseAddr(r.RemoteAddr)
 	if wait := p.o.Strangers.Take(address); wait > 0 {
 		return &authz.Error{
-			Code: authz.TemporarilyUnavailable, Description: "too many requests from this address; try again later", RetryAfter: max(time.Second, wait.Round(time.Second)), Cause: ErrTooMany,
+			Code: authz.TemporarilyUnavailable, Description: "too many requests from this address; try again later", RetryAfter: max(time.Second, wait.Round(time.Second)), Cause: protocol.ErrTooMany,
 		}
 	}
 	return nil
@@ -84,7 +85,7 @@ func (p *Provider) admit(r *http.Request) error {
 
 // Resume asks the question again for a pending authorization, named by its handle,
 // after a page has done its part.
-func (p *Provider) Resume(r *http.Request, id authz.AuthorizationID) (Next, error) {
+func (p *Provider) Resume(r *http.Request, id grant.Handle) (Next, error) {
 	pending, client, err := p.open(r.Context(), id)
 	var next Next
 	if err == nil {
@@ -97,21 +98,6 @@ func (p *Provider) Resume(r *http.Request, id authz.AuthorizationID) (Next, erro
 		next, err = p.sameRefusal(r.Context(), id, err)
 	}
 	return next, err
-}
-
-func authorizeForm(r *http.Request) (url.Values, error) {
-	switch r.Method {
-	case http.MethodGet:
-		return request.ParseQuery(r.URL.RawQuery)
-	case http.MethodPost: // OpenID Connect Core §3.1.2.1
-		body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
-		if err != nil {
-			return nil, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
-		}
-		return request.ParseForm(string(body))
-	default:
-		return nil, authz.Refuse(authz.InvalidRequest, "the authorization endpoint takes GET and POST").Under("OpenID Connect Core §3.1.2.1")
-	}
 }
 
 // begin finds the pushed request, or checks one that came with the browser. In
@@ -137,12 +123,12 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 		pending, err := p.o.Grants.Pending(ctx, id)
 		switch {
 		case err != nil:
-			return Pending{}, nil, notFoundAs(err, unusable)
+			return Pending{}, nil, authz.NotFoundAs(err, unusable)
 		case pending.Request.ClientID != clientID || !pending.Pushed:
 			return Pending{}, nil, unusable.Because(ErrForeign)
 		case !pending.Finished.IsZero():
 			return Pending{}, nil, unusable.Because(Finished{client.Client})
-		case !p.usable(pending):
+		case !pending.Usable(p.now()):
 			return Pending{}, nil, unusable
 		case p.now().After(pending.Created.Add(p.life.Pushed)):
 			// RFC 9126 §4: expired before it was opened. Whoever opened it in time
@@ -181,11 +167,6 @@ func (p *Provider) begin(ctx context.Context, form url.Values) (Pending, *client
 			"this app must push its authorization requests, profile %s", client.Profile.Name).Under("RFC 9126 §4; FAPI 2.0 SP §5.3.2.2").ToClient()
 	}
 	return pending, client, err
-}
-
-// usable reports whether a pending authorization can still be answered.
-func (p *Provider) usable(pending Pending) bool {
-	return pending.Finished.IsZero() && p.now().Before(pending.Expires)
 }
 
 // step decides what comes next (package interaction), and does it.
@@ -230,7 +211,7 @@ func (p *Provider) later(ctx context.Context, pending Pending) (Next, error) {
 	if err != nil {
 		return Next{}, authz.AsError(err)
 	}
-	return Next{Location: p.url.authorize + "/resume?" + url.Values{"a": {string(p.handle(pending.ID))}}.Encode()}, nil
+	return Next{Location: p.url.Authorize + "/resume?" + url.Values{"a": {string(p.handles.Handle(pending.ID))}}.Encode()}, nil
 }
 
 // page sends the browser to a page of ours and keeps the request until then.
@@ -240,7 +221,7 @@ func (p *Provider) page(ctx context.Context, pending Pending, kind interaction.K
 		return Next{}, authz.AsError(err)
 	}
 	path := p.o.SignInPath
-	query := url.Values{"a": {string(p.handle(pending.ID))}}
+	query := url.Values{"a": {string(p.handles.Handle(pending.ID))}}
 	switch kind {
 	case interaction.Consent:
 		path = p.o.ConsentPath
@@ -258,7 +239,7 @@ func (p *Provider) page(ctx context.Context, pending Pending, kind interaction.K
 // decided, in the transaction that stores the grant, and returns the releases it
 // grants: one commit for both. said is her answer in one text: sent twice it leads
 // where it led first, and is recorded once.
-func (p *Provider) Approve(r *http.Request, id authz.AuthorizationID, said string, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (Next, error) {
+func (p *Provider) Approve(r *http.Request, id grant.Handle, said string, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (Next, error) {
 	said = "agree " + said // never that of a step without a page
 	next, err := p.approve(r, id, said, record)
 	if err != nil {
@@ -270,7 +251,7 @@ func (p *Provider) Approve(r *http.Request, id authz.AuthorizationID, said strin
 	return next, err
 }
 
-func (p *Provider) approve(r *http.Request, id authz.AuthorizationID, said string, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (Next, error) {
+func (p *Provider) approve(r *http.Request, id grant.Handle, said string, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (Next, error) {
 	ctx := r.Context()
 	pending, client, err := p.open(ctx, id)
 	if err != nil {
@@ -302,7 +283,7 @@ func (p *Provider) approve(r *http.Request, id authz.AuthorizationID, said strin
 // Decline answers access_denied to the app and ends the pending authorization.
 // record writes the refusal in the same transaction; it may be nil. Asked for twice,
 // it is answered twice, and recorded once.
-func (p *Provider) Decline(r *http.Request, id authz.AuthorizationID, record func(ctx context.Context) error) (Next, error) {
+func (p *Provider) Decline(r *http.Request, id grant.Handle, record func(ctx context.Context) error) (Next, error) {
 	next, err := p.decline(r.Context(), id, record)
 	if err != nil {
 		next, err = p.sameRefusal(r.Context(), id, err)
@@ -313,7 +294,7 @@ func (p *Provider) Decline(r *http.Request, id authz.AuthorizationID, record fun
 	return next, err
 }
 
-func (p *Provider) decline(ctx context.Context, id authz.AuthorizationID, record func(ctx context.Context) error) (Next, error) {
+func (p *Provider) decline(ctx context.Context, id grant.Handle, record func(ctx context.Context) error) (Next, error) {
 	pending, _, err := p.open(ctx, id)
 	if err != nil {
 		return Next{}, err
@@ -339,7 +320,7 @@ func (p *Provider) decline(ctx context.Context, id authz.AuthorizationID, record
 
 // Refuse ends a pending authorization with an error for the app.
 func (p *Provider) Refuse(ctx context.Context, pending Pending, refusal *authz.Error) (Next, error) {
-	p.refused.Add(refusal.Code)
+	p.refusals.Count(refusal.Code)
 	if pending.Request.Decoupled {
 		because := decoupled.Declined
 		if refusal.Code == authz.UnmetAuthentication {

@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 )
 
@@ -33,14 +34,14 @@ type backchannelAnswer struct {
 func (p *Provider) Backchannel(w http.ResponseWriter, r *http.Request) {
 	answer, err := p.backchannel(r)
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refusals.Write(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	protocol.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (p *Provider) backchannel(r *http.Request) (backchannelAnswer, error) {
-	form, err := postForm(r)
+	form, err := protocol.PostForm(r)
 	if err != nil {
 		return backchannelAnswer{}, err
 	}

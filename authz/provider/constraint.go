@@ -9,17 +9,8 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/protocol"
 )
-
-// at is the URL of an endpoint at the host where a request came in: the issuer's,
-// or the alias for mutual TLS (RFC 8705 §5). A DPoP proof names the one it was
-// sent to.
-func (p *Provider) at(r *http.Request, path string) string {
-	if clientauth.ConnectionOf(r.Context()).MutualTLS {
-		return p.o.MutualTLSAlias + path
-	}
-	return p.o.Issuer + path
-}
 
 // constraint finds what the tokens of a token request are to be bound to. A
 // client that registered certificate-bound tokens gets no others (RFC 8705 §3.4).
@@ -39,7 +30,7 @@ func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (a
 		}
 		return authz.Confirmation{X5T: certificate}, none, nil
 	case len(proofs) > 0:
-		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, TokenPath), "")
+		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.url.Here(r, protocol.TokenPath), "")
 		if err == nil && client.Method != authz.PublicClient { // see [share]
 			err = p.o.Proofs.Use(client.ID, proof)
 		}
@@ -70,7 +61,7 @@ func (p *Provider) codeKey(r *http.Request, client *clientauth.Registered, jkt s
 	case len(proofs) == 0:
 		return none, nil
 	}
-	proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.at(r, PARPath), "")
+	proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.url.Here(r, protocol.PARPath), "")
 	if err != nil {
 		return none, err
 	}
@@ -133,57 +124,6 @@ func (p *Provider) held(r *http.Request, client authz.ClientID, bound authz.Conf
 	}
 	// After the key, or who stole a token could use up its app's share of memory.
 	return proof.NextNonce, p.o.Proofs.Use(share(registered, proof), proof)
-}
-
-// aliases are the endpoints at the host that asks for client certificates (RFC
-// 8705 §5), nil if there is none.
-func (p *Provider) aliases() map[string]string {
-	if p.o.MutualTLSAlias == "" {
-		return nil
-	}
-	out := map[string]string{}
-	for name, path := range aliasPaths {
-		out[name] = p.o.MutualTLSAlias + path
-	}
-	return out
-}
-
-// aliasPaths are the endpoints that take client authentication or tokens, by their
-// names in the metadata.
-var aliasPaths = map[string]string{
-	"token_endpoint":                        TokenPath,
-	"pushed_authorization_request_endpoint": PARPath,
-	"introspection_endpoint":                IntrospectionPath,
-	"revocation_endpoint":                   RevocationPath,
-	"userinfo_endpoint":                     UserInfoPath,
-	"device_authorization_endpoint":         DeviceGrantPath,
-	"backchannel_authentication_endpoint":   BackchannelPath,
-	"grant_management_endpoint":             GrantsPath,
-}
-
-// OnAlias reports whether a path may be called at the host that asks for client
-// certificates: those of mtls_endpoint_aliases, and the broker's.
-func (p *Provider) OnAlias(path string) bool {
-	if strings.HasPrefix(path, BrokerPath+"/") || strings.HasPrefix(path, GrantsPath+"/") {
-		return true
-	}
-	for _, one := range aliasPaths {
-		if path == one {
-			return true
-		}
-	}
-	return false
-}
-
-// assertionAudiences are the URLs of endpoints that authenticate clients, at both
-// hosts.
-func (p *Provider) assertionAudiences(out ...string) []string {
-	if p.o.MutualTLSAlias != "" {
-		for _, here := range slices.Clone(out) {
-			out = append(out, p.o.MutualTLSAlias+strings.TrimPrefix(here, p.o.Issuer))
-		}
-	}
-	return out
 }
 
 // authMethods are the client authentication methods that are offered: those

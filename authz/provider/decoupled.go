@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/interaction"
 )
 
@@ -32,7 +33,7 @@ type Decoupled interface {
 // commit. spend may change the row still.
 func (p *Provider) beginDecoupled(ctx context.Context, pending Pending, r *decoupled.Request, assertion clientauth.Assertion, spend func(context.Context) error) error {
 	return p.o.Grants.Tx(ctx, func(ctx context.Context) error {
-		return p.spending(ctx, assertion, func(ctx context.Context) error {
+		return grant.SpendWith(ctx, p.o.Grants, assertion, func(ctx context.Context) error {
 			if err := spend(ctx); err != nil {
 				return err
 			}
@@ -143,7 +144,7 @@ type Approval struct {
 }
 
 // Approval finds a request for the page, and notes that it was shown to her.
-func (p *Provider) Approval(ctx context.Context, handle authz.AuthorizationID, subject authz.Subject) (Approval, error) {
+func (p *Provider) Approval(ctx context.Context, handle grant.Handle, subject authz.Subject) (Approval, error) {
 	w, err := p.Waiting(ctx, handle)
 	if err != nil {
 		return Approval{}, err
@@ -151,7 +152,8 @@ func (p *Provider) Approval(ctx context.Context, handle authz.AuthorizationID, s
 	if !w.Request.Decoupled {
 		return Approval{}, p.finishError(authz.ErrConflict)
 	}
-	r, err := p.o.Approvals.Show(ctx, idOf(handle), subject)
+	id, _ := p.handles.Open(handle)
+	r, err := p.o.Approvals.Show(ctx, id, subject)
 	switch {
 	case errors.Is(err, decoupled.ErrOver), errors.Is(err, authz.ErrNotFound):
 		return Approval{}, p.finishError(authz.ErrConflict)
@@ -169,7 +171,7 @@ func (p *Provider) Approvals(ctx context.Context, subject authz.Subject) ([]Appr
 	}
 	var out []Approval
 	for _, r := range waiting {
-		w, err := p.Waiting(ctx, p.handle(r.ID))
+		w, err := p.Waiting(ctx, p.handles.Handle(r.ID))
 		var refusal *authz.Error
 		switch {
 		case errors.As(err, &refusal) && refusal.Code == authz.InvalidRequest:
@@ -187,7 +189,7 @@ func (p *Provider) Approvals(ctx context.Context, subject authz.Subject) ([]Appr
 // decoupled.ErrNotPicked asks again. same holds what she was shown against what
 // she would be shown now, in the transaction that writes her word; its error is
 // returned as it is.
-func (p *Provider) Confirm(r *http.Request, handle authz.AuthorizationID, picked string, same func(context.Context) error) (Next, error) {
+func (p *Provider) Confirm(r *http.Request, handle grant.Handle, picked string, same func(context.Context) error) (Next, error) {
 	pending, client, signedIn, outcome, err := p.answering(r, handle)
 	if err != nil {
 		return p.sameEnd(r, handle, err)
@@ -222,7 +224,7 @@ func (p *Provider) Confirm(r *http.Request, handle authz.AuthorizationID, picked
 }
 
 // Disown denies a request in the name of the person who is signed in.
-func (p *Provider) Disown(r *http.Request, handle authz.AuthorizationID, because decoupled.Reason) (Next, error) {
+func (p *Provider) Disown(r *http.Request, handle grant.Handle, because decoupled.Reason) (Next, error) {
 	pending, client, signedIn, outcome, err := p.answering(r, handle)
 	if err != nil {
 		return p.sameEnd(r, handle, err)
@@ -235,7 +237,7 @@ func (p *Provider) Disown(r *http.Request, handle authz.AuthorizationID, because
 
 // deny denies a request in the name of the person who is signed in; if she has
 // denied it before, she is shown the same result again.
-func (p *Provider) deny(r *http.Request, handle authz.AuthorizationID, pending Pending, because decoupled.Reason, signedIn SignedIn) (Next, error) {
+func (p *Provider) deny(r *http.Request, handle grant.Handle, pending Pending, because decoupled.Reason, signedIn SignedIn) (Next, error) {
 	next, err := p.denyDecoupled(r.Context(), pending, because, signedIn, nil)
 	if err != nil {
 		return p.sameEnd(r, handle, err)
@@ -244,7 +246,7 @@ func (p *Provider) deny(r *http.Request, handle authz.AuthorizationID, pending P
 }
 
 // answering finds a request that a person answers, and what comes next for it.
-func (p *Provider) answering(r *http.Request, handle authz.AuthorizationID) (Pending, *clientauth.Registered, SignedIn, interaction.Outcome, error) {
+func (p *Provider) answering(r *http.Request, handle grant.Handle) (Pending, *clientauth.Registered, SignedIn, interaction.Outcome, error) {
 	ctx := r.Context()
 	pending, client, err := p.open(ctx, handle)
 	if err == nil && !pending.Request.Decoupled {

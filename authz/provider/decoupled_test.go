@@ -17,6 +17,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/decoupled/decoupledtest"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/provider"
 )
 
@@ -93,8 +94,8 @@ func unchanged(context.Context) error { return nil }
 func TestDecoupledTokens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx, a := context.Background(), newApart(t)
-		var code, symbol, grant, name string
-		var handle authz.AuthorizationID
+		var code, symbol, grantType, name string
+		var handle grant.Handle
 		if rapid.Bool().Draw(t, "device") {
 			body := said(a.post(a.Device, url.Values{"scope": {"openid"}}))
 			user, _ := body["user_code"].(string)
@@ -104,7 +105,7 @@ func TestDecoupledTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 			u, _ := url.Parse(next.Location)
-			handle, symbol, grant, name = authz.AuthorizationID(u.Query().Get("a")), user[5:], authz.GrantDevice, "device_code"
+			handle, symbol, grantType, name = grant.Handle(u.Query().Get("a")), user[5:], authz.GrantDevice, "device_code"
 		} else {
 			body := said(a.post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
 			code, _ = body["auth_req_id"].(string)
@@ -113,14 +114,14 @@ func TestDecoupledTokens(t *testing.T) {
 			if err != nil || len(list) != 1 {
 				t.Fatalf("%v, %v", list, err)
 			}
-			handle, grant, name = list[0].ID, authz.GrantCIBA, "auth_req_id"
+			handle, grantType, name = list[0].ID, authz.GrantCIBA, "auth_req_id"
 		}
 		began, approved, over, tokens := a.now, false, false, 0
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			live := a.now.Before(began.Add(10 * time.Minute))
 			switch rapid.SampledFrom([]string{"poll", "confirm", "wrong", "resume", "deny", "sign out", "wait"}).Draw(t, "step") {
 			case "poll":
-				out := a.post(a.Token, url.Values{"grant_type": {grant}, name: {code}})
+				out := a.post(a.Token, url.Values{"grant_type": {grantType}, name: {code}})
 				body := said(out)
 				if out.Code == http.StatusOK {
 					if tokens++; !approved || tokens > 1 || body["access_token"] == nil || body["refresh_token"] == nil || body["id_token"] == nil {
@@ -195,15 +196,15 @@ func TestDecoupledTokens(t *testing.T) {
 func TestTheSameApprovalTwice(t *testing.T) {
 	for _, row := range []struct {
 		name, result string
-		answer       func(a *apart, handle authz.AuthorizationID, right, wrong string) (provider.Next, error)
+		answer       func(a *apart, handle grant.Handle, right, wrong string) (provider.Next, error)
 	}{
-		{"approving", "approved", func(a *apart, handle authz.AuthorizationID, right, _ string) (provider.Next, error) {
+		{"approving", "approved", func(a *apart, handle grant.Handle, right, _ string) (provider.Next, error) {
 			return a.Confirm(get("/approve"), handle, right, unchanged)
 		}},
-		{"a wrong symbol", "wrong_symbol", func(a *apart, handle authz.AuthorizationID, _, wrong string) (provider.Next, error) {
+		{"a wrong symbol", "wrong_symbol", func(a *apart, handle grant.Handle, _, wrong string) (provider.Next, error) {
 			return a.Confirm(get("/approve"), handle, wrong, unchanged)
 		}},
-		{"it was not she", "not_me", func(a *apart, handle authz.AuthorizationID, _, _ string) (provider.Next, error) {
+		{"it was not she", "not_me", func(a *apart, handle grant.Handle, _, _ string) (provider.Next, error) {
 			return a.Disown(get("/approve"), handle, decoupled.NotMe)
 		}},
 	} {

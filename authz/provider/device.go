@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/protocol"
 )
 
 // deviceAnswer is RFC 8628 §3.2.
@@ -25,10 +26,10 @@ type deviceAnswer struct {
 func (p *Provider) Device(w http.ResponseWriter, r *http.Request) {
 	answer, err := p.device(r)
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refusals.Write(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	protocol.WriteJSON(w, http.StatusOK, answer)
 }
 
 // tries bounds how often a user code is drawn again because another request has
@@ -36,7 +37,7 @@ func (p *Provider) Device(w http.ResponseWriter, r *http.Request) {
 const tries = 4
 
 func (p *Provider) device(r *http.Request) (deviceAnswer, error) {
-	form, err := postForm(r)
+	form, err := protocol.PostForm(r)
 	if err != nil {
 		return deviceAnswer{}, err
 	}
@@ -68,7 +69,7 @@ func (p *Provider) device(r *http.Request) (deviceAnswer, error) {
 			ID: id, Channel: decoupled.Device, Client: client.ID, UserCode: p.o.Approvals.Keys.Digest(code), Symbol: decoupled.UserCodeSymbol(code),
 			State: decoupled.Requested, Created: now, Expires: pending.Expires,
 		}, assertion, func(context.Context) error { return nil })
-		if isRefusal(err) || !errors.Is(err, authz.ErrConflict) {
+		if authz.IsError(err) || !errors.Is(err, authz.ErrConflict) {
 			break
 		}
 	}
@@ -101,5 +102,5 @@ func (p *Provider) UserCode(ctx context.Context, typed string) (Next, error) {
 	if err != nil {
 		return Next{}, authz.AsError(err)
 	}
-	return Next{Location: p.url.authorize + "/resume?" + url.Values{"a": {string(p.handle(r.ID))}}.Encode()}, nil
+	return Next{Location: p.url.Authorize + "/resume?" + url.Values{"a": {string(p.handles.Handle(r.ID))}}.Encode()}, nil
 }

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
 )
 
 // The engine is fosite with four handlers. Its storage calls do not reach the
@@ -211,12 +211,12 @@ func (unitStore) CreateRefreshTokenSession(context.Context, string, string, fosi
 // merely unknown and ends nobody's grant.
 func (s unitStore) GetRefreshTokenSession(ctx context.Context, signature string, _ fosite.Session) (fosite.Requester, error) {
 	u := unitOf(ctx)
-	token, ok := parseRefresh(signature)
+	token, ok := grant.ParseRefresh(signature)
 	if !ok {
 		return nil, fosite.ErrNotFound
 	}
 	if u.grant == nil {
-		g, err := s.p.o.Grants.Grant(ctx, token.grant)
+		g, err := s.p.o.Grants.Grant(ctx, token.Grant)
 		if errors.Is(err, authz.ErrNotFound) {
 			return nil, fosite.ErrNotFound
 		}
@@ -227,14 +227,14 @@ func (s unitStore) GetRefreshTokenSession(ctx context.Context, signature string,
 	}
 	g := u.grant
 	switch {
-	case g.ClientID != u.client.ID || !s.p.refresh.genuine(token, g.RefreshSalt):
+	case g.ClientID != u.client.ID || !s.p.refresh.Genuine(token, g.RefreshSalt):
 		u.grant = nil
 		return nil, fosite.ErrNotFound
 	case !g.Live(u.now):
 		return nil, fosite.ErrNotFound
-	case token.generation == g.RefreshGeneration:
+	case token.Generation == g.RefreshGeneration:
 		return u.requester(), nil
-	case token.generation == g.RefreshGeneration-1 && u.now.Sub(g.RefreshRotated) <= s.p.life.Grace:
+	case token.Generation == g.RefreshGeneration-1 && u.now.Sub(g.RefreshRotated) <= s.p.life.Grace:
 		// The answer got lost, or two callers raced: the same successor again.
 		return u.requester(), nil
 	default:
@@ -247,8 +247,8 @@ func (unitStore) DeleteRefreshTokenSession(context.Context, string) error { retu
 
 func (s unitStore) RotateRefreshToken(ctx context.Context, _ string, signature string) error {
 	u := unitOf(ctx)
-	token, ok := parseRefresh(signature)
-	u.rotate = ok && u.client.Profile.RotateRefresh && token.generation == u.grant.RefreshGeneration
+	token, ok := grant.ParseRefresh(signature)
+	u.rotate = ok && u.client.Profile.RotateRefresh && token.Generation == u.grant.RefreshGeneration
 	return nil
 }
 
@@ -312,26 +312,17 @@ func (s unitStrategy) GenerateRefreshToken(ctx context.Context, _ fosite.Request
 	g := u.grant
 	generation := g.RefreshGeneration
 	if !g.CodeSpent.IsZero() && u.client.Profile.RotateRefresh { // not the first one
-		if token, ok := parseRefresh(u.refresh); ok && token.generation == generation {
+		if token, ok := grant.ParseRefresh(u.refresh); ok && token.Generation == generation {
 			generation++
 		}
 	}
-	u.refresh = s.p.refresh.token(g.ID, generation, g.RefreshSalt)
+	u.refresh = s.p.refresh.Token(g.ID, generation, g.RefreshSalt)
 	return u.refresh, u.refresh, nil
 }
 
 func (unitStrategy) ValidateRefreshToken(ctx context.Context, _ fosite.Requester, token string) error {
 	unitOf(ctx).refresh = token
 	return nil
-}
-
-// newSalt is the grant's part of its refresh tokens' MAC.
-func newSalt() []byte {
-	salt := make([]byte, 16)
-	if _, err := rand.Read(salt); err != nil {
-		panic("provider: no randomness: " + err.Error())
-	}
-	return salt
 }
 
 // engineRequest is a form POST as fosite reads it.

@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/delegation"
+	"hopnhat/authz/grant"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -71,7 +72,7 @@ func (p *Provider) tokenExchange(ctx context.Context, u *unit, form url.Values, 
 	var looked error
 	outcome, refusal := delegation.Exchange(u.client.TokenExchange, actor, subject, wish, func(id string) (delegation.Target, bool) {
 		known, err := p.exchangeTarget(ctx, u.client, id)
-		if id == p.url.broker && !slices.Contains(subject.Audience, id) {
+		if id == p.url.Broker && !slices.Contains(subject.Audience, id) {
 			// Registers are not reached by a token that was not for them: an ID token,
 			// or one that the app had narrowed.
 			err = unknownTarget()
@@ -104,7 +105,7 @@ func (p *Provider) tokenExchange(ctx context.Context, u *unit, form url.Values, 
 
 // recording is spending, always in a transaction: an event is staged in it.
 func (p *Provider) recording(ctx context.Context, assertion clientauth.Assertion, write func(context.Context) error) error {
-	return p.o.Grants.Tx(ctx, func(ctx context.Context) error { return p.spending(ctx, assertion, write) })
+	return p.o.Grants.Tx(ctx, func(ctx context.Context) error { return grant.SpendWith(ctx, p.o.Grants, assertion, write) })
 }
 
 // logged puts a recorded event into the log. When the log does not take it, what
@@ -237,7 +238,7 @@ func (p *Provider) subjectIDToken(ctx context.Context, token string) (delegation
 
 // exchangeTarget finds a resource that a token can be exchanged for.
 func (p *Provider) exchangeTarget(ctx context.Context, client *clientauth.Registered, id string) (delegation.Target, error) {
-	if id == p.url.userinfo || id == p.url.broker {
+	if id == p.url.UserInfo || id == p.url.Broker {
 		return delegation.Target{ID: id, Scopes: []string{"openid"}}, nil
 	}
 	if !slices.Contains(client.Resources, id) {
@@ -266,7 +267,7 @@ func (p *Provider) exchangedToken(ctx context.Context, u *unit, g *Grant, o dele
 		Expires: o.Expires.Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(), Scope: strings.Join(to.scope, " "),
 		AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID, Confirm: bound, Act: o.Act, MayAct: mayAct(u.client),
 	}
-	if o.Audience == p.url.broker {
+	if o.Audience == p.url.Broker {
 		access.Details = summaries(g.Details)
 	}
 	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{Use: keys.TokenSigning, Algorithm: to.algorithm, Type: typeAccessToken, Claims: access})

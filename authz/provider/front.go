@@ -76,7 +76,7 @@ func (p *Provider) frontChannel(ctx context.Context, client *clientauth.Register
 // alone, since nothing binds it to a key, and without what may be released.
 func (p *Provider) frontAccess(g *Grant, sub authz.Pairwise) string {
 	return p.opaque.seal(accessClaims{
-		Issuer: p.o.Issuer, Subject: string(sub), Audience: []string{p.url.userinfo}, ClientID: g.ClientID,
+		Issuer: p.o.Issuer, Subject: string(sub), Audience: []string{p.url.UserInfo}, ClientID: g.ClientID,
 		Expires: g.Created.Add(p.life.Access).Unix(), IssuedAt: g.Created.Unix(), ID: authz.NewID(),
 		Scope: strings.Join(g.Scope, " "), AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Grant: g.ID,
 	})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/provider"
 )
 
@@ -364,7 +365,7 @@ func TestPostedRequest(t *testing.T) {
 		t.Fatalf("sent to %s", next.Location)
 	}
 	w.signedIn = true
-	next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), authz.AuthorizationID(u.Query().Get("a")))
+	next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), grant.Handle(u.Query().Get("a")))
 	if err != nil || !strings.Contains(next.Location, "code=") {
 		t.Fatalf("%v, %v", next, err)
 	}
@@ -387,7 +388,7 @@ func TestGoingBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handle := authz.AuthorizationID(u.Query().Get("a"))
+	handle := grant.Handle(u.Query().Get("a"))
 	for range 3 { // RFC 9126 §4: a reload does not burn it
 		if _, err := w.Waiting(t.Context(), handle); err != nil {
 			t.Fatal(err)
@@ -430,7 +431,7 @@ func TestGoingBack(t *testing.T) {
 func TestTheSameAnswerTwice(t *testing.T) {
 	type taps struct {
 		*world
-		handle  authz.AuthorizationID
+		handle  grant.Handle
 		records int
 	}
 	agree := func(said string) func(*taps) (provider.Next, error) {
@@ -496,7 +497,7 @@ func TestTheSameAnswerTwice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.handle, w.signedIn = authz.AuthorizationID(u.Query().Get("a")), true
+			w.handle, w.signedIn = grant.Handle(u.Query().Get("a")), true
 			first, err := row.first(w)
 			if err != nil {
 				t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hopnhat/authz"
+	"hopnhat/authz/grant"
 )
 
 // answered checks an answer of an endpoint that clients call: never a failure of
@@ -128,7 +129,7 @@ func FuzzAuthorizationEndpoint(f *testing.F) {
 		if u, err := url.Parse(to); err != nil || u.User != nil {
 			t.Fatalf("not a URL: %q", to)
 		}
-		if _, err := w.Resume(r.WithContext(t.Context()), authz.AuthorizationID(handle)); err == nil {
+		if _, err := w.Resume(r.WithContext(t.Context()), grant.Handle(handle)); err == nil {
 			t.Fatalf("a handle that was never given out: %q", handle)
 		}
 		clear(w.memory.pending)

@@ -2,41 +2,23 @@ package provider
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/interaction"
 	"hopnhat/authz/request"
 )
 
-// handle is the name of a pending authorization on our pages: its id and our MAC.
-// Only the authorization endpoint gives it out, so that a request_uri which was
-// not opened in time (RFC 9126 §4) opens no page either.
-func (p *Provider) handle(id authz.AuthorizationID) authz.AuthorizationID {
-	m := hmac.New(sha256.New, p.handles)
-	m.Write([]byte(id))
-	return id + "." + authz.AuthorizationID(base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:16]))
-}
-
-// idOf is the id in a handle, which [Provider.open] checks.
-func idOf(handle authz.AuthorizationID) authz.AuthorizationID {
-	name, _, _ := strings.Cut(string(handle), ".")
-	return authz.AuthorizationID(name)
-}
-
 // open finds a pending authorization by its handle, that still can be answered,
 // with its app.
-func (p *Provider) open(ctx context.Context, handle authz.AuthorizationID) (Pending, *clientauth.Registered, error) {
+func (p *Provider) open(ctx context.Context, handle grant.Handle) (Pending, *clientauth.Registered, error) {
 	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app").Because(ErrGone)
-	id := idOf(handle)
-	if len(id) != 43 || !hmac.Equal([]byte(p.handle(id)), []byte(handle)) {
+	id, ok := p.handles.Open(handle)
+	if !ok {
 		return Pending{}, nil, gone
 	}
 	pending, err := p.o.Grants.Pending(ctx, id)
@@ -53,7 +35,7 @@ func (p *Provider) open(ctx context.Context, handle authz.AuthorizationID) (Pend
 	switch {
 	case !pending.Finished.IsZero():
 		return Pending{}, nil, gone.Because(Finished{client.Client})
-	case !p.usable(pending):
+	case !pending.Usable(p.now()):
 		return Pending{}, nil, gone
 	}
 	return pending, client, nil
@@ -84,24 +66,24 @@ func goneOr(err error, gone *authz.Error) error {
 // Waiting is what a page needs to know of a pending authorization; ID is its
 // handle.
 type Waiting struct {
-	ID      authz.AuthorizationID
+	ID      grant.Handle
 	Client  *authz.Client
 	Request request.Authorization
 	Expires time.Time
 }
 
 // Waiting finds a pending authorization for a page.
-func (p *Provider) Waiting(ctx context.Context, id authz.AuthorizationID) (Waiting, error) {
+func (p *Provider) Waiting(ctx context.Context, id grant.Handle) (Waiting, error) {
 	pending, client, err := p.open(ctx, id)
 	if err != nil {
 		return Waiting{}, err
 	}
-	return Waiting{ID: p.handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
+	return Waiting{ID: p.handles.Handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
 }
 
 // SignedInFor reports whether the browser's session satisfies a pending authorization,
 // named by its handle, so that no page of a sign-in need be shown.
-func (p *Provider) SignedInFor(r *http.Request, id authz.AuthorizationID) (bool, error) {
+func (p *Provider) SignedInFor(r *http.Request, id grant.Handle) (bool, error) {
 	ctx := r.Context()
 	pending, client, err := p.open(ctx, id)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/delegation"
+	"hopnhat/authz/grant"
+	"hopnhat/authz/protocol"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -45,24 +47,24 @@ func (p *Provider) Introspect(w http.ResponseWriter, r *http.Request) {
 		err = authz.Refuse(authz.InvalidClient, "introspection is for apps that authenticate")
 	}
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refusals.Write(w, r, err)
 		return
 	}
 	answer, err := p.introspect(r, client, form)
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refusals.Write(w, r, err)
 		return
 	}
 	if !slices.Contains(accepted(r), introspectionMedia) {
-		writeJSON(w, http.StatusOK, answer)
+		protocol.WriteJSON(w, http.StatusOK, answer)
 		return
 	}
 	signed, err := p.signedIntrospection(r.Context(), client, answer)
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refusals.Write(w, r, err)
 		return
 	}
-	writeJWT(w, introspectionMedia, signed)
+	protocol.WriteJWT(w, introspectionMedia, signed)
 }
 
 // introspectionMedia is RFC 9701 §4: who accepts it gets a signed answer.
@@ -97,7 +99,7 @@ func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, fo
 	if token == "" {
 		return introspection{}, authz.Refuse(authz.InvalidRequest, "token is missing").At("token")
 	}
-	if refresh, ok := parseRefresh(token); ok {
+	if refresh, ok := grant.ParseRefresh(token); ok {
 		return p.introspectRefresh(r, client, refresh)
 	}
 	claims, err := p.verifyAccess(token)
@@ -118,15 +120,15 @@ func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, fo
 	}, nil
 }
 
-func (p *Provider) introspectRefresh(r *http.Request, client *clientauth.Registered, token presented) (introspection, error) {
-	g, err := p.o.Grants.Grant(r.Context(), token.grant)
+func (p *Provider) introspectRefresh(r *http.Request, client *clientauth.Registered, token grant.RefreshToken) (introspection, error) {
+	g, err := p.o.Grants.Grant(r.Context(), token.Grant)
 	if err != nil {
-		if err := notFoundAs(err, authz.Refuse(authz.InvalidToken, "unknown")); authz.AsError(err).Code != authz.InvalidToken {
+		if err := authz.NotFoundAs(err, authz.Refuse(authz.InvalidToken, "unknown")); authz.AsError(err).Code != authz.InvalidToken {
 			return introspection{}, err
 		}
 		return introspection{}, nil
 	}
-	if g.ClientID != client.ID || !p.refresh.genuine(token, g.RefreshSalt) || !g.Live(p.now()) || token.generation != g.RefreshGeneration {
+	if g.ClientID != client.ID || !p.refresh.Genuine(token, g.RefreshSalt) || !g.Live(p.now()) || token.Generation != g.RefreshGeneration {
 		return introspection{}, nil
 	}
 	return introspection{Active: true, ClientID: g.ClientID, Type: "refresh_token", Expires: g.Expires.Unix(), IssuedAt: g.Created.Unix(), Issuer: p.o.Issuer}, nil

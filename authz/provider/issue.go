@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -51,7 +52,7 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		if err := p.agreed(ctx, client, s, &grant, record); err != nil {
 			return err
 		}
-		return p.o.Grants.InsertGrant(ctx, p.continuing(grant, before))
+		return p.o.Grants.InsertGrant(ctx, grant.Continuing(before, p.granted))
 	}
 	if pending.ID != "" || record != nil || client.AllowsGrant(authz.GrantCIBA) {
 		write = inTx(p.o.Grants, write)
@@ -112,7 +113,7 @@ func (p *Provider) engineCode(ctx context.Context, a request.Authorization, s Si
 		form.Set("code_challenge", a.CodeChallenge)
 		form.Set("code_challenge_method", "S256")
 	}
-	r, err := engineRequest(ctx, p.url.authorize, form)
+	r, err := engineRequest(ctx, p.url.Authorize, form)
 	if err != nil {
 		return "", authz.AsError(err)
 	}
@@ -128,4 +129,18 @@ func (p *Provider) engineCode(ctx context.Context, a request.Authorization, s Si
 		return "", engineError(err)
 	}
 	return response.GetCode(), nil
+}
+
+// newGrant is the grant of an approval, without its code.
+func (p *Provider) newGrant(pending Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, now time.Time) Grant {
+	grant := Grant{
+		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Subject: s.Subject, Session: s.ID, Profile: client.Profile.Name,
+		Scope: pending.Request.Scope, Details: granted, Request: pending.Request,
+		Level: s.Level, Methods: s.Methods, AuthTime: s.AuthTime,
+		Created: now, Expires: now.Add(p.life.Grant),
+		CodeExpires: now.Add(client.Profile.CodeLife), RefreshSalt: newSalt(),
+	}
+	// Of the request the grant keeps only what its tokens need.
+	grant.Request.Details, grant.Request.IDTokenHint = nil, ""
+	return grant
 }

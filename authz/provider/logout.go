@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 )
 
@@ -72,19 +72,16 @@ func (p *Provider) ContinueEndSession(ctx context.Context, ticket string, signed
 	return p.leave(ctx, asked, signedIn)
 }
 
+// endSessionForm reads the parameters: of a POST in the body, in form serialisation (§2).
 func endSessionForm(r *http.Request) (url.Values, error) {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
+	if r.Method == http.MethodHead {
 		return request.ParseQuery(r.URL.RawQuery)
-	case http.MethodPost: // §2: parameters in the body, in form serialisation
-		body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
-		if err != nil {
-			return nil, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
-		}
-		return request.ParseForm(string(body))
-	default:
-		return nil, authz.Refuse(authz.InvalidRequest, "the end session endpoint takes GET and POST").Under("RP-Initiated Logout §2")
 	}
+	form, ok, err := protocol.BrowserForm(r)
+	if err == nil && !ok {
+		err = authz.Refuse(authz.InvalidRequest, "the end session endpoint takes GET and POST").Under("RP-Initiated Logout §2")
+	}
+	return form, err
 }
 
 // leave judges a request against the registration and who is signed in.

@@ -10,6 +10,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 )
 
@@ -32,7 +33,7 @@ func (p *Provider) checkStanding(ctx context.Context, client *clientauth.Registe
 		if known == nil {
 			known = []string{}
 			for _, id := range a.AudiencesOfResource {
-				if p.ours(id) {
+				if p.url.IsOwnResource(id) {
 					continue
 				}
 				r, err := p.resource(ctx, id)
@@ -60,7 +61,7 @@ func (p *Provider) managed(ctx context.Context, client authz.ClientID, id authz.
 	unknown := authz.Refuse(authz.InvalidGrantID, "this app has no grant of that grant_id, or it has ended").At("grant_id")
 	g, err := p.o.Grants.GrantByPublicID(ctx, id)
 	if err != nil {
-		return nil, notFoundAs(err, unknown)
+		return nil, authz.NotFoundAs(err, unknown)
 	}
 	if g.ClientID != client || !g.Live(p.now()) {
 		return nil, unknown
@@ -84,33 +85,6 @@ func (p *Provider) continued(ctx context.Context, a request.Authorization, s Sig
 	return g, nil
 }
 
-// continuing makes a grant the successor of an earlier one, under the same grant_id.
-// With merge, a new entry replaces the old one for the same purpose and register, and
-// the others stay; replace keeps none (Grant Management §5.2). What the person agreed
-// to stays agreed to until she withdraws it: an app that asks for less withdraws
-// nothing in her name.
-func (p *Provider) continuing(g Grant, before *Grant) Grant {
-	if before == nil {
-		return g
-	}
-	g.Continues = before.PublicID()
-	if g.Request.GrantAction != request.GrantMerge {
-		return g
-	}
-	if len(before.Request.AudiencesOfResource) > 0 || len(g.Request.AudiencesOfResource) > 0 {
-		g.Request.AudiencesOfResource = union(p.granted(before), p.granted(&g))
-	}
-	g.Scope = union(before.Scope, g.Scope)
-	details := slices.Clone(g.Details)
-	for _, old := range before.Details {
-		if !asksAnew(g.Details, old) {
-			details = append(details, old)
-		}
-	}
-	g.Details = details
-	return g
-}
-
 // Kept are the releases that a grant holds already to which a waiting request adds
 // (Grant Management §3.3), for the page: what the person agrees to goes beside them.
 // It is nil for a request that adds to none, which costs nothing.
@@ -125,22 +99,7 @@ func (p *Provider) Kept(ctx context.Context, w Waiting, subject authz.Subject) (
 	case refusal != nil:
 		return nil, refusal
 	}
-	return slices.DeleteFunc(slices.Clone(before.Details), func(old authz.Release) bool { return asksAnew(w.Request.Details, old) }), nil
-}
-
-// asksAnew reports whether releases have one for the purpose and register of another.
-func asksAnew(releases []authz.Release, old authz.Release) bool {
-	return slices.ContainsFunc(releases, func(d authz.Release) bool { return d.Purpose == old.Purpose && d.Registry == old.Registry })
-}
-
-func union(a, b []string) []string {
-	out := slices.Clone(a)
-	for _, s := range b {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
+	return before.Unreplaced(w.Request.Details), nil
 }
 
 // managedGrant is Grant Management §6.4. It names no token and no person.
@@ -163,7 +122,7 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 	needs := map[string]string{http.MethodGet: scopeGrantQuery, http.MethodDelete: scopeGrantRevoke}[r.Method]
 	if needs == "" {
 		w.Header().Set("Allow", "GET, DELETE")
-		writeJSON(w, http.StatusMethodNotAllowed, authz.Refuse(authz.InvalidRequest, "a grant takes GET and DELETE").Body())
+		protocol.WriteJSON(w, http.StatusMethodNotAllowed, authz.Refuse(authz.InvalidRequest, "a grant takes GET and DELETE").Body())
 		return
 	}
 	client, nonce, err := p.grantsAccess(r, needs)
@@ -174,9 +133,9 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 	if nonce != "" {
 		w.Header().Set("DPoP-Nonce", nonce)
 	}
-	g, err := p.managed(r.Context(), client.ID, authz.GrantID(strings.TrimPrefix(r.URL.Path, GrantsPath+"/")))
+	g, err := p.managed(r.Context(), client.ID, authz.GrantID(strings.TrimPrefix(r.URL.Path, protocol.GrantsPath+"/")))
 	if refusal := authz.AsError(err); err != nil && refusal.Code == authz.InvalidGrantID {
-		writeJSON(w, http.StatusNotFound, refusal.Body()) // §6.6
+		protocol.WriteJSON(w, http.StatusNotFound, refusal.Body()) // §6.6
 		return
 	}
 	if err == nil && r.Method == http.MethodDelete {
@@ -189,7 +148,7 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		writeJSON(w, http.StatusOK, p.describe(g))
+		protocol.WriteJSON(w, http.StatusOK, p.describe(g))
 	}
 }
 
@@ -206,7 +165,7 @@ func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Regi
 	if err != nil {
 		return nil, "", err
 	}
-	access, err := p.Access(r, token, p.url.grants, p.at(r, r.URL.Path))
+	access, err := p.Access(r, token, p.url.Grants, p.url.Here(r, r.URL.Path))
 	if err != nil {
 		return nil, "", err
 	}

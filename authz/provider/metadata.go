@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hopnhat/authz"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
@@ -96,11 +97,11 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		objectAlgs = append(objectAlgs, "none")
 	}
 	return json.Marshal(metadata{
-		Issuer: p.o.Issuer, AuthorizationEndpoint: p.url.authorize, TokenEndpoint: p.url.token,
-		UserInfoEndpoint: p.url.userinfo, JWKSURI: p.url.jwks, PAREndpoint: p.url.par,
-		IntrospectionEndpoint: p.url.introspect, RevocationEndpoint: p.url.revoke, EndSessionEndpoint: p.url.logout,
+		Issuer: p.o.Issuer, AuthorizationEndpoint: p.url.Authorize, TokenEndpoint: p.url.Token,
+		UserInfoEndpoint: p.url.UserInfo, JWKSURI: p.url.JWKS, PAREndpoint: p.url.PAR,
+		IntrospectionEndpoint: p.url.Introspect, RevocationEndpoint: p.url.Revoke, EndSessionEndpoint: p.url.Logout,
 		RegistrationEndpoint: p.o.Published.Registration, PolicyURI: p.o.Published.Policy, TermsURI: p.o.Published.Terms,
-		DeviceEndpoint: p.url.device, BackchannelEndpoint: p.url.backchannel, DeliveryModes: texts([]authz.DeliveryMode{authz.Poll, authz.Ping}), BackchannelAlgs: algs,
+		DeviceEndpoint: p.url.Device, BackchannelEndpoint: p.url.Backchannel, DeliveryModes: texts([]authz.DeliveryMode{authz.Poll, authz.Ping}), BackchannelAlgs: algs,
 		Scopes:        append(p.scopes(), serviceScopes...),
 		ResponseTypes: authz.Union(func(p authz.Profile) []string { return p.ResponseTypes }),
 		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),
@@ -118,12 +119,12 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 			p.claimsAbout()...),
 		Displays:   []string{"page", "popup", "touch"}, // one page fits all
 		ClaimTypes: []string{"normal"}, UILocales: []string{"vi", "en"},
-		Aliases: p.aliases(), CertificateBound: p.o.MutualTLSAlias != "",
+		Aliases: p.url.Aliases(), CertificateBound: p.o.MutualTLSAlias != "",
 		ClaimsParameter: true, ClaimsLocales: p.claimsLocales(), assurance: p.assurance(),
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,
-		FrontchannelLogout: true, FrontchannelSession: true, CheckSession: p.o.Issuer + CheckSessionPath,
-		ProtectedResources: []string{p.url.userinfo, p.url.broker, p.url.grants},
-		GrantEndpoint:      p.url.grants, GrantActions: append([]string{"query", "revoke"}, request.GrantActions...),
+		FrontchannelLogout: true, FrontchannelSession: true, CheckSession: p.o.Issuer + protocol.CheckSessionPath,
+		ProtectedResources: []string{p.url.UserInfo, p.url.Broker, p.url.Grants},
+		GrantEndpoint:      p.url.Grants, GrantActions: append([]string{"query", "revoke"}, request.GrantActions...),
 	})
 }
 

@@ -112,7 +112,7 @@ func (p *Provider) makeTokens(ctx context.Context, u *unit, scope []string, boun
 		Confirm: bound, MayAct: mayAct(u.client),
 	}
 	var details []authz.Release
-	if slices.Contains(to.audience, p.url.broker) {
+	if slices.Contains(to.audience, p.url.Broker) {
 		details, access.Details = g.Details, summaries(g.Details)
 	}
 	algorithm := orES256(u.client.SigningAlg)

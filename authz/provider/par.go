@@ -2,12 +2,12 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 
 	"hopnhat/authz"
-	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
+	"hopnhat/authz/protocol"
 )
 
 // requestURIPrefix starts every request_uri of ours, RFC 9126 §2.2.
@@ -19,17 +19,17 @@ const requestURIPrefix = "urn:ietf:params:oauth:request_uri:"
 func (p *Provider) PAR(w http.ResponseWriter, r *http.Request) {
 	pending, err := p.push(r)
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refusals.Write(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusCreated, struct {
+	protocol.WriteJSON(w, http.StatusCreated, struct {
 		RequestURI string `json:"request_uri"`
 		ExpiresIn  int    `json:"expires_in"`
 	}{requestURIPrefix + string(pending.ID), int(p.life.Pushed.Seconds())})
 }
 
 func (p *Provider) push(r *http.Request) (Pending, error) {
-	form, err := postForm(r)
+	form, err := protocol.PostForm(r)
 	if err != nil {
 		return Pending{}, err
 	}
@@ -74,33 +74,8 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 		ID: authz.AuthorizationID(authz.NewSecret()), Pushed: true, Request: checked,
 		Created: now, Expires: now.Add(p.life.Interaction),
 	}
-	return pending, p.spending(r.Context(), assertion, func(ctx context.Context) error {
+	return pending, grant.SpendWith(r.Context(), p.o.Grants, assertion, func(ctx context.Context) error {
 		return p.o.Grants.InsertPending(ctx, pending)
-	})
-}
-
-// spending runs a write together with remembering the client assertion and the DPoP
-// proof, in one commit; without them the write is its own commit. write is nil where
-// there is nothing to write: a proof alone is then held by this node's memory and by
-// the short life of its nonce, and nothing is committed for it.
-func (p *Provider) spending(ctx context.Context, assertion clientauth.Assertion, write func(context.Context) error) error {
-	switch {
-	case len(assertion.Digest) == 0 && write == nil:
-		return nil
-	case len(assertion.Digest) == 0 && len(assertion.Proof.Digest) == 0:
-		return write(ctx)
-	}
-	return p.o.Grants.Tx(ctx, func(ctx context.Context) error {
-		err := p.o.Grants.Spend(ctx, assertion)
-		switch {
-		case errors.Is(err, clientauth.ErrProofUsed):
-			return clientauth.UsedProof()
-		case errors.Is(err, authz.ErrConflict):
-			return authz.Refuse(authz.InvalidClient, "client authentication failed; the assertion was used before, make a new one with a new jti")
-		case err != nil, write == nil:
-			return err
-		}
-		return write(ctx)
 	})
 }
 

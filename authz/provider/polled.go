@@ -8,6 +8,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/grant"
 )
 
 // polled answers a client that asks whether its request was approved: RFC 8628
@@ -24,7 +25,7 @@ func (p *Provider) polled(ctx context.Context, u *unit, form url.Values, grantTy
 	if !ours {
 		return nil, unusable
 	}
-	r, grant, err := p.o.Decoupled.Polled(ctx, id, authz.HashSecret(code))
+	r, g, err := p.o.Decoupled.Polled(ctx, id, authz.HashSecret(code))
 	expired := authz.Refuse(authz.ExpiredToken, "the %s has expired; begin anew", name)
 	switch {
 	case errors.Is(err, authz.ErrNotFound):
@@ -47,21 +48,21 @@ func (p *Provider) polled(ctx context.Context, u *unit, form url.Values, grantTy
 		return nil, authz.Refuse(authz.AccessDenied, "the request was denied")
 	case state == decoupled.Expired:
 		return nil, expired
-	case grant == nil || !grant.CodeSpent.IsZero() || !grant.Revoked.IsZero():
+	case g == nil || !g.CodeSpent.IsZero() || !g.Revoked.IsZero():
 		return nil, unusable
-	case !u.now.Before(grant.CodeExpires):
+	case !u.now.Before(g.CodeExpires):
 		return nil, expired
 	}
-	u.grant = grant
-	answer, err := p.makeTokens(ctx, u, grant.Scope, bound, true)
+	u.grant = g
+	answer, err := p.makeTokens(ctx, u, g.Scope, bound, true)
 	if err != nil {
 		return nil, err
 	}
 	if u.client.AllowsGrant("refresh_token") {
-		answer.RefreshToken = p.refresh.token(grant.ID, grant.RefreshGeneration, grant.RefreshSalt)
+		answer.RefreshToken = p.refresh.Token(g.ID, g.RefreshGeneration, g.RefreshSalt)
 	}
-	err = p.spending(ctx, assertion, func(ctx context.Context) error { return p.o.Grants.RedeemCode(ctx, grant.ID, bound, u.now) })
-	if errors.Is(err, authz.ErrConflict) && !isRefusal(err) {
+	err = grant.SpendWith(ctx, p.o.Grants, assertion, func(ctx context.Context) error { return p.o.Grants.RedeemCode(ctx, g.ID, bound, u.now) })
+	if errors.Is(err, authz.ErrConflict) && !authz.IsError(err) {
 		return nil, unusable.Because(err)
 	}
 	if err != nil {

@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -18,9 +17,10 @@ import (
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/interaction"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
-	"hopnhat/authz/tally"
 	"hopnhat/keys"
 )
 
@@ -174,44 +174,22 @@ type Provider struct {
 	clients  *clientauth.Authenticator
 	checker  *request.Checker
 	engine   *fosite.Fosite
-	refresh  refreshKey
+	refresh  grant.RefreshKey
 	opaque   opaqueKey
 	fetching fetches
-	handles  []byte // key of the handles of pending authorizations
+	handles  grant.HandleKey
 	codes    []byte // key of the codes of those
 	browser  browserKey
 	logouts  logoutKey
-	refused  tally.Counter[authz.Code]
+	refusals protocol.Refusals
 	// decrypting holds as many as decrypt a request object now.
 	decrypting chan struct{}
 	metadata   []byte
 	jwks       atomic.Pointer[writtenSet]
 	// resourceMetadata are the documents of our resources by their path.
 	resourceMetadata map[string][]byte
-	url              endpoints
+	url              protocol.URLs
 }
-
-// endpoints are the absolute URLs of the provider.
-type endpoints struct {
-	authorize, token, par, userinfo, introspect, revoke, logout, jwks, broker, grants, device, backchannel string
-}
-
-// The paths of the endpoints below the issuer.
-const (
-	AuthorizePath     = "/authorize"
-	TokenPath         = "/token"
-	PARPath           = "/par"
-	UserInfoPath      = "/userinfo"
-	IntrospectionPath = "/introspect"
-	RevocationPath    = "/revoke"
-	EndSessionPath    = "/logout"
-	CheckSessionPath  = "/check-session"
-	JWKSPath          = "/jwks"
-	DeviceGrantPath   = "/device_authorization"
-	BackchannelPath   = "/bc-authorize"
-	BrokerPath        = "/broker/v1"
-	GrantsPath        = "/grants"
-)
 
 // scopes are those this provider knows: of OpenID Connect Core §3.1.2.1 and §11, and
 // where claims about a person can be had, of §5.4.
@@ -232,20 +210,16 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err := CheckIssuer(o.Issuer); err != nil {
 		return nil, err
 	}
-	p := &Provider{o: o, now: o.Now, life: o.Lifetimes.orDefaults(), decrypting: make(chan struct{}, maxDecrypting)}
-	p.url = endpoints{
-		authorize: o.Issuer + AuthorizePath, token: o.Issuer + TokenPath, par: o.Issuer + PARPath,
-		userinfo: o.Issuer + UserInfoPath, introspect: o.Issuer + IntrospectionPath, revoke: o.Issuer + RevocationPath,
-		logout: o.Issuer + EndSessionPath, jwks: o.Issuer + JWKSPath, broker: o.Issuer + BrokerPath,
-		device: o.Issuer + DeviceGrantPath, backchannel: o.Issuer + BackchannelPath,
-		grants: o.Issuer + GrantsPath,
+	p := &Provider{
+		o: o, now: o.Now, life: o.Lifetimes.orDefaults(), decrypting: make(chan struct{}, maxDecrypting),
+		url: protocol.At(o.Issuer, o.MutualTLSAlias), refusals: protocol.Refusals{Nonce: o.Proofs.Nonce},
 	}
 	p.clients = &clientauth.Authenticator{
 		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,
-		Endpoints: p.assertionAudiences(p.url.token, p.url.par, p.url.introspect, p.url.revoke, p.url.device, p.url.backchannel),
-		CIBA:      p.assertionAudiences(p.url.token, p.url.backchannel),
+		Endpoints: p.url.AssertionAudiences(p.url.Token, p.url.PAR, p.url.Introspect, p.url.Revoke, p.url.Device, p.url.Backchannel),
+		CIBA:      p.url.AssertionAudiences(p.url.Token, p.url.Backchannel),
 	}
-	p.checker = &request.Checker{ScopesKnown: p.scopes(), ScopesOfApps: serviceScopes, Details: o.Consents.Details, Resources: []string{p.url.userinfo, p.url.broker}}
+	p.checker = &request.Checker{ScopesKnown: p.scopes(), ScopesOfApps: serviceScopes, Details: o.Consents.Details, Resources: []string{p.url.UserInfo, p.url.Broker}}
 	if o.Releases != nil {
 		p.checker.Wishes = o.Consents.Wishes
 	}
@@ -308,12 +282,3 @@ func CheckIssuer(issuer string) error {
 
 // Issuer is the issuer identifier.
 func (p *Provider) Issuer() string { return p.o.Issuer }
-
-// notFoundAs turns authz.ErrNotFound into a refusal and leaves outages as they
-// are, so that "could not look" is never told as "is not there".
-func notFoundAs(err error, refusal *authz.Error) error {
-	if errors.Is(err, authz.ErrNotFound) {
-		return refusal.Because(err)
-	}
-	return authz.AsError(err)
-}

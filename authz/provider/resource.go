@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/protocol"
 )
 
 // protectedResource is RFC 9728 §2: what one of our resources wants of a token.
@@ -35,11 +36,11 @@ func (p *Provider) buildResourceMetadata() error {
 	p.resourceMetadata = map[string][]byte{}
 	for _, r := range []protectedResource{
 		{
-			Resource: p.url.broker, Name: "Broker of the national registers", NameVI: "Cổng chia sẻ dữ liệu quốc gia",
+			Resource: p.url.Broker, Name: "Broker of the national registers", NameVI: "Cổng chia sẻ dữ liệu quốc gia",
 			DetailTypes: []string{authz.ReleaseType}, DPoPRequired: p.o.MutualTLSAlias == "",
 		},
-		{Resource: p.url.userinfo, Scopes: []string{"openid"}, Name: "UserInfo", NameVI: "Thông tin người dùng"},
-		{Resource: p.url.grants, Scopes: serviceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},
+		{Resource: p.url.UserInfo, Scopes: []string{"openid"}, Name: "UserInfo", NameVI: "Thông tin người dùng"},
+		{Resource: p.url.Grants, Scopes: serviceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},
 	} {
 		r.AuthorizationServers, r.BearerMethods, r.DPoPAlgs = []string{p.o.Issuer}, []string{"header"}, []string{"ES256", "EdDSA", "PS256"}
 		r.CertificateBound = p.o.MutualTLSAlias != ""
@@ -82,4 +83,4 @@ func (p *Provider) BrokerSchemes() []string {
 }
 
 // ResourceMetadataURL is where the broker's metadata is, for its challenges.
-func (p *Provider) ResourceMetadataURL() string { return p.resourceMetadataAt(BrokerPath) }
+func (p *Provider) ResourceMetadataURL() string { return p.resourceMetadataAt(protocol.BrokerPath) }

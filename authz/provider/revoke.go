@@ -10,12 +10,14 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
+	"hopnhat/authz/protocol"
 )
 
 // authenticated reads and authenticates a client's request whose only write is
 // the assertion.
 func (p *Provider) authenticated(r *http.Request) (*clientauth.Registered, url.Values, error) {
-	form, err := postForm(r)
+	form, err := protocol.PostForm(r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -23,7 +25,7 @@ func (p *Provider) authenticated(r *http.Request) (*clientauth.Registered, url.V
 	if err != nil {
 		return nil, nil, err
 	}
-	err = p.spending(r.Context(), assertion, nil)
+	err = grant.SpendWith(r.Context(), p.o.Grants, assertion, nil)
 	return client, form, err
 }
 
@@ -32,7 +34,7 @@ func (p *Provider) authenticated(r *http.Request) (*clientauth.Registered, url.V
 // could not look, success is not claimed (docs/decisions.md F7).
 func (p *Provider) Revoke(w http.ResponseWriter, r *http.Request) {
 	if err := p.revoke(r); err != nil {
-		p.refuse(w, r, err)
+		p.refusals.Write(w, r, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -49,8 +51,8 @@ func (p *Provider) revoke(r *http.Request) error {
 		return authz.Refuse(authz.InvalidRequest, "token is missing").At("token")
 	}
 	ctx := r.Context()
-	if refresh, ok := parseRefresh(token); ok {
-		return p.revokeGrant(ctx, client, refresh.grant, func(g *Grant) bool { return p.refresh.genuine(refresh, g.RefreshSalt) })
+	if refresh, ok := grant.ParseRefresh(token); ok {
+		return p.revokeGrant(ctx, client, refresh.Grant, func(g *Grant) bool { return p.refresh.Genuine(refresh, g.RefreshSalt) })
 	}
 	claims, err := p.verifyAccess(token)
 	if err != nil || claims.ClientID != client.ID {

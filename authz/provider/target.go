@@ -46,7 +46,7 @@ func unknownTarget() *authz.Error {
 func (p *Provider) grantTarget(ctx context.Context, client *clientauth.Registered, g *Grant, wanted, scope []string) (target, error) {
 	granted := p.granted(g)
 	if len(wanted) == 0 {
-		wanted = slices.DeleteFunc(slices.Clone(granted), func(r string) bool { return !p.ours(r) })
+		wanted = slices.DeleteFunc(slices.Clone(granted), func(r string) bool { return !p.url.IsOwnResource(r) })
 		if len(wanted) == 0 && len(granted) == 1 {
 			wanted = granted
 		}
@@ -58,9 +58,9 @@ func (p *Provider) grantTarget(ctx context.Context, client *clientauth.Registere
 	slices.Reverse(audience) // UserInfo before the broker
 	for _, r := range audience {
 		switch {
-		case !slices.Contains(granted, r), !p.ours(r) && !slices.Contains(client.Resources, r):
+		case !slices.Contains(granted, r), !p.url.IsOwnResource(r) && !slices.Contains(client.Resources, r):
 			return target{}, unknownTarget()
-		case !p.ours(r) && len(audience) > 1:
+		case !p.url.IsOwnResource(r) && len(audience) > 1:
 			return target{}, authz.Refuse(authz.InvalidTarget, "a token for an agency's API is for that one; ask for one token a resource").At("resource")
 		}
 	}
@@ -74,9 +74,9 @@ func (p *Provider) granted(g *Grant) []string {
 	case len(g.Request.AudiencesOfResource) > 0:
 		return g.Request.AudiencesOfResource
 	case len(g.Details) > 0:
-		return []string{p.url.userinfo, p.url.broker}
+		return []string{p.url.UserInfo, p.url.Broker}
 	}
-	return []string{p.url.userinfo}
+	return []string{p.url.UserInfo}
 }
 
 // clientTarget chooses the audience of a token of an app itself.
@@ -85,19 +85,14 @@ func (p *Provider) clientTarget(ctx context.Context, client *clientauth.Register
 	case len(wanted) > 1:
 		return target{}, authz.Refuse(authz.InvalidTarget, "ask for one token a resource").At("resource")
 	case len(wanted) == 0 && slices.ContainsFunc(scope, func(s string) bool { return slices.Contains(serviceScopes, s) }):
-		wanted = []string{p.url.grants}
+		wanted = []string{p.url.Grants}
 	case len(wanted) == 0:
 		return target{audience: []string{p.o.Issuer}, scope: scope, algorithm: keys.ES256}, nil
 	}
-	if wanted[0] != p.url.grants && !slices.Contains(client.Resources, wanted[0]) {
+	if wanted[0] != p.url.Grants && !slices.Contains(client.Resources, wanted[0]) {
 		return target{}, unknownTarget()
 	}
 	return p.targetOf(ctx, wanted, scope)
-}
-
-// ours reports whether a resource is an endpoint of this server.
-func (p *Provider) ours(id string) bool {
-	return id == p.url.userinfo || id == p.url.broker || id == p.url.grants
 }
 
 // targetOf looks the audience up and leaves out the scopes that mean nothing to
@@ -106,9 +101,9 @@ func (p *Provider) targetOf(ctx context.Context, audience, scope []string) (targ
 	to := target{audience: audience, algorithm: keys.ES256}
 	known := ReservedScopes()
 	switch id := audience[0]; {
-	case id == p.url.grants:
+	case id == p.url.Grants:
 		known = serviceScopes
-	case !p.ours(id):
+	case !p.url.IsOwnResource(id):
 		r, err := p.resource(ctx, id)
 		if err != nil {
 			return target{}, err

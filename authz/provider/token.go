@@ -12,6 +12,8 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
+	"hopnhat/authz/protocol"
 )
 
 // tokenResponse is RFC 6749 §5.1 with OpenID Connect Core §3.1.3.3 and RFC 9396
@@ -35,17 +37,17 @@ type tokenResponse struct {
 func (p *Provider) Token(w http.ResponseWriter, r *http.Request) {
 	answer, nonce, err := p.token(r)
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refusals.Write(w, r, err)
 		return
 	}
 	if nonce != "" {
 		w.Header().Set("DPoP-Nonce", nonce)
 	}
-	writeJSON(w, http.StatusOK, answer)
+	protocol.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
-	form, err := postForm(r)
+	form, err := protocol.PostForm(r)
 	if err != nil {
 		return nil, "", err
 	}
@@ -136,7 +138,7 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound
 	if refreshing {
 		engineForm.Del("scope") // narrowed by us, RFC 6749 §6; the engine ignores it
 	}
-	r, err := engineRequest(ctx, p.url.token, engineForm)
+	r, err := engineRequest(ctx, p.url.Token, engineForm)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +178,7 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound
 		return nil, err
 	}
 	answer.RefreshToken, _ = response.GetExtra("refresh_token").(string)
-	if err := p.spending(ctx, assertion, p.committing(u, bound)); err != nil {
+	if err := grant.SpendWith(ctx, p.o.Grants, assertion, p.committing(u, bound)); err != nil {
 		if err := p.lostRace(ctx, u, assertion, err); err != nil {
 			return nil, err
 		}
@@ -252,7 +254,7 @@ func (p *Provider) failed(ctx context.Context, u *unit, form url.Values, err err
 	if refusal.Code == authz.ServerError || refusal.Code == authz.TemporarilyUnavailable {
 		return refusal // could not look: nothing is spent
 	}
-	if refusal.Code == authz.InvalidGrant && form.Get("grant_type") == "authorization_code" && !isRefusal(err) {
+	if refusal.Code == authz.InvalidGrant && form.Get("grant_type") == "authorization_code" && !authz.IsError(err) {
 		refusal = authz.Refuse(authz.InvalidGrant, "%s", wrongCode(u, form)).At("code").Because(err)
 	}
 	because := ""
@@ -307,7 +309,7 @@ func wrongCode(u *unit, form url.Values) string {
 // between our read and our write; nil when the answer that was made is good all the
 // same.
 func (p *Provider) lostRace(ctx context.Context, u *unit, assertion clientauth.Assertion, err error) error {
-	if !errors.Is(err, authz.ErrConflict) || isRefusal(err) {
+	if !errors.Is(err, authz.ErrConflict) || authz.IsError(err) {
 		return authz.AsError(err)
 	}
 	if u.spend {
@@ -324,7 +326,7 @@ func (p *Provider) lostRace(ctx context.Context, u *unit, assertion clientauth.A
 // this request had come second: within the grace period it is good, later it is reuse.
 func (p *Provider) sameSuccessor(ctx context.Context, u *unit, assertion clientauth.Assertion) error {
 	var now Grant
-	err := p.spending(ctx, assertion, func(ctx context.Context) (err error) {
+	err := grant.SpendWith(ctx, p.o.Grants, assertion, func(ctx context.Context) (err error) {
 		now, err = p.o.Grants.Grant(ctx, u.grant.ID)
 		return err
 	})
@@ -352,5 +354,5 @@ func (p *Provider) credentials(ctx context.Context, u *unit, scope []string, bou
 	if err != nil {
 		return nil, err
 	}
-	return answer, p.spending(ctx, assertion, nil)
+	return answer, grant.SpendWith(ctx, p.o.Grants, assertion, nil)
 }

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
@@ -65,7 +65,7 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 			p.refuseBearer(w, r, err)
 			return
 		}
-		writeJSON(w, http.StatusOK, answer)
+		protocol.WriteJSON(w, http.StatusOK, answer)
 		return
 	}
 	signed, err := p.signedUserInfo(r.Context(), client, info, about)
@@ -73,7 +73,7 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 		p.refuseBearer(w, r, err)
 		return
 	}
-	writeJWT(w, "application/jwt", signed)
+	protocol.WriteJWT(w, "application/jwt", signed)
 }
 
 // signedUserInfo is OpenID Connect Core §5.3.2: signed with iss and aud, and if
@@ -101,7 +101,7 @@ func (p *Provider) userInfoAccess(r *http.Request) (Access, *Grant, error) {
 	if err != nil {
 		return Access{}, nil, err
 	}
-	access, err := p.Access(r, token, p.url.userinfo, p.at(r, UserInfoPath))
+	access, err := p.Access(r, token, p.url.UserInfo, p.url.Here(r, protocol.UserInfoPath))
 	if err != nil {
 		return Access{}, nil, err
 	}
@@ -129,11 +129,7 @@ func userInfoToken(r *http.Request) (string, error) {
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); !strings.EqualFold(media, "application/x-www-form-urlencoded") {
 		return PresentedToken(r)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, request.MaxForm+1))
-	if err != nil {
-		return "", authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
-	}
-	form, err := request.ParseForm(string(body))
+	form, err := request.ReadForm(r)
 	if err != nil {
 		return "", err
 	}

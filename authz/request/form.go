@@ -1,6 +1,8 @@
 package request
 
 import (
+	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -131,4 +133,14 @@ func label(name string) string {
 		return name
 	}
 	return "(one that is not known here)"
+}
+
+// ReadForm reads a form in the body of a request: bounded, no parameter twice. Errors are
+// *authz.Error.
+func ReadForm(r *http.Request) (url.Values, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxForm+1))
+	if err != nil {
+		return nil, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
+	}
+	return ParseForm(string(body))
 }

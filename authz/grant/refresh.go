@@ -1,4 +1,4 @@
-package provider
+package grant
 
 import (
 	"crypto/hmac"
@@ -19,14 +19,15 @@ import (
 // the short time in which asking twice is forgiven.
 const refreshPrefix = "hnr."
 
-// refreshKey makes and reads refresh tokens. It is derived from the keyring and
+// RefreshKey makes and checks refresh tokens. It is derived from the keyring and
 // the same on every node.
-type refreshKey []byte
+type RefreshKey []byte
 
-func (k refreshKey) token(id authz.GrantID, generation int, salt []byte) string {
+// Token is the refresh token of a generation of a grant.
+func (k RefreshKey) Token(id authz.GrantID, generation int, salt []byte) string {
 	grant, err := uuid.Parse(string(id))
 	if err != nil {
-		panic("provider: a grant id is not a UUID: " + err.Error()) // we made it
+		panic("grant: a grant id is not a UUID: " + err.Error()) // we made it
 	}
 	body := make([]byte, 0, 16+4+32)
 	body = append(body, grant[:]...)
@@ -34,42 +35,42 @@ func (k refreshKey) token(id authz.GrantID, generation int, salt []byte) string 
 	return refreshPrefix + base64.RawURLEncoding.EncodeToString(append(body, k.mac(body, salt)...))
 }
 
-func (k refreshKey) mac(body, salt []byte) []byte {
+func (k RefreshKey) mac(body, salt []byte) []byte {
 	m := hmac.New(sha256.New, k)
 	m.Write(salt)
 	m.Write(body)
 	return m.Sum(nil)
 }
 
-// presented is a refresh token as it came in, not yet checked against its grant.
-type presented struct {
-	grant      authz.GrantID
-	generation int
+// RefreshToken is a refresh token as it came in, not yet checked against its grant.
+type RefreshToken struct {
+	Grant      authz.GrantID
+	Generation int
 	body, mac  []byte
 }
 
-// parseRefresh reads the form only; [refreshKey.genuine] reports whether it is ours.
-func parseRefresh(token string) (presented, bool) {
+// ParseRefresh reads the form only; [RefreshKey.Genuine] reports whether it is ours.
+func ParseRefresh(token string) (RefreshToken, bool) {
 	rest, ok := strings.CutPrefix(token, refreshPrefix)
 	if !ok || len(rest) != 70 {
-		return presented{}, false
+		return RefreshToken{}, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(rest)
 	if err != nil || len(raw) != 52 {
-		return presented{}, false
+		return RefreshToken{}, false
 	}
 	id, err := uuid.FromBytes(raw[:16])
 	if err != nil {
-		return presented{}, false
+		return RefreshToken{}, false
 	}
 	generation := binary.BigEndian.Uint32(raw[16:20])
 	if generation > 1<<30 {
-		return presented{}, false
+		return RefreshToken{}, false
 	}
-	return presented{grant: authz.GrantID(id.String()), generation: int(generation), body: raw[:20], mac: raw[20:]}, true
+	return RefreshToken{Grant: authz.GrantID(id.String()), Generation: int(generation), body: raw[:20], mac: raw[20:]}, true
 }
 
-// genuine reports whether we made the token for a grant with this salt.
-func (k refreshKey) genuine(p presented, salt []byte) bool {
+// Genuine reports whether we made the token for a grant with this salt.
+func (k RefreshKey) Genuine(p RefreshToken, salt []byte) bool {
 	return len(salt) > 0 && hmac.Equal(p.mac, k.mac(p.body, salt))
 }
