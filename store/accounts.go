@@ -33,7 +33,7 @@ func (row credentialsRow) credentials() authn.Credentials {
 // Credentials finds those of a number's holder; a re-issued number's
 // predecessors find them too. A number that nobody holds is looked up by the same
 // statement.
-func (db *DB) Credentials(ctx context.Context, number authz.PersonalNumber) (authn.Credentials, error) {
+func (db Accounts) Credentials(ctx context.Context, number authz.PersonalNumber) (authn.Credentials, error) {
 	var row credentialsRow
 	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+` FROM identifiers i JOIN accounts a ON a.subject = i.subject
 		WHERE i.number = ? AND i.kind = 'number'`, number.Reveal()).Scan(&row).Error
@@ -41,7 +41,7 @@ func (db *DB) Credentials(ctx context.Context, number authz.PersonalNumber) (aut
 }
 
 // CredentialsOf finds those of a subject.
-func (db *DB) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
+func (db Accounts) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
 	var row credentialsRow
 	res := db.reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a WHERE a.subject = ?", string(subject)).Scan(&row)
 	if res.Error != nil {
@@ -57,7 +57,7 @@ func (db *DB) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.C
 // to wait. The statement holds each row from then on, so those who come at once are
 // counted one after the other; the rows are always held in one order, so that no two
 // wait for each other.
-func (db *DB) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
+func (db Accounts) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
 	now := at.UnixMilli()
 	var rows []string
 	var values []any
@@ -84,7 +84,7 @@ func (db *DB) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.
 }
 
 // ForgetAttempts gives budgets back in full.
-func (db *DB) ForgetAttempts(ctx context.Context, keys [][]byte) error {
+func (db Accounts) ForgetAttempts(ctx context.Context, keys [][]byte) error {
 	blobs := make([]blob, len(keys))
 	for i, key := range keys {
 		blobs[i] = key
@@ -93,33 +93,33 @@ func (db *DB) ForgetAttempts(ctx context.Context, keys [][]byte) error {
 }
 
 // ForgetDevices ends the devices of an account that were known until then.
-func (db *DB) ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error {
+func (db Accounts) ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error {
 	return wrap("forgetting devices", db.writer(ctx).Exec("UPDATE accounts SET devices_since = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
 }
 
 // AcceptCode advances the last time step. Of any number of calls with one step
 // exactly one returns nil (RFC 6238 §5.2).
-func (db *DB) AcceptCode(ctx context.Context, subject authz.Subject, step int64) error {
+func (db Accounts) AcceptCode(ctx context.Context, subject authz.Subject, step int64) error {
 	return oneRow("accepting a one-time code", db.writer(ctx).Exec(
 		"UPDATE accounts SET totp_step = ? WHERE subject = ? AND totp_step < ? AND locked_at IS NULL",
 		step, string(subject), step))
 }
 
 // SetPasswordHash replaces a hash, after its parameters changed.
-func (db *DB) SetPasswordHash(ctx context.Context, subject authz.Subject, hash string) error {
+func (db Accounts) SetPasswordHash(ctx context.Context, subject authz.Subject, hash string) error {
 	return oneRow("storing a password hash", db.writer(ctx).Exec("UPDATE accounts SET password_hash = ? WHERE subject = ?", hash, string(subject)))
 }
 
 // ReplaceSeed puts a seed that was wrapped anew in the place of the one that was
 // read; when that has changed meanwhile it does nothing.
-func (db *DB) ReplaceSeed(ctx context.Context, subject authz.Subject, old, fresh []byte) error {
+func (db Accounts) ReplaceSeed(ctx context.Context, subject authz.Subject, old, fresh []byte) error {
 	return wrap("storing a seed that was wrapped anew", db.writer(ctx).Exec(
 		"UPDATE accounts SET totp_seed = ? WHERE subject = ? AND totp_seed = ?", blob(fresh), string(subject), blob(old)).Error)
 }
 
 // InsertAccount opens an account with its number: one commit.
 // authz.ErrConflict if the person or the number has one.
-func (db *DB) InsertAccount(ctx context.Context, a identity.Account, number authz.PersonalNumber, passwordHash string, sealedSeed []byte) error {
+func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number authz.PersonalNumber, passwordHash string, sealedSeed []byte) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		err := db.writer(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, string(a.Subject), string(a.Kind), a.Person, a.Name, int(a.Level), passwordHash, sealedSeed, a.Created.UTC()).Error
@@ -134,7 +134,7 @@ func (db *DB) InsertAccount(ctx context.Context, a identity.Account, number auth
 
 // Lock locks an account, ends its sessions and revokes its grants: one commit.
 // Sessions, grants and account come in the order in which releases hold them.
-func (db *DB) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
+func (db Accounts) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		if err := db.writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE subject = ? AND ended_at IS NULL",
 			at.UTC(), string(subject)).Error; err != nil {
@@ -150,13 +150,13 @@ func (db *DB) Lock(ctx context.Context, subject authz.Subject, reason string, at
 }
 
 // Unlock opens a locked account again; sessions and grants stay ended.
-func (db *DB) Unlock(ctx context.Context, subject authz.Subject) error {
+func (db Accounts) Unlock(ctx context.Context, subject authz.Subject) error {
 	return oneRow("unlocking an account", db.writer(ctx).Exec(
 		"UPDATE accounts SET locked_at = NULL, lock_reason = '' WHERE subject = ? AND locked_at IS NOT NULL", string(subject)))
 }
 
 // AccountOf finds an account by a number.
-func (db *DB) AccountOf(ctx context.Context, number authz.PersonalNumber) (identity.Account, error) {
+func (db Accounts) AccountOf(ctx context.Context, number authz.PersonalNumber) (identity.Account, error) {
 	var row struct {
 		Subject string     `gorm:"column:subject"`
 		Kind    string     `gorm:"column:kind"`

@@ -31,7 +31,7 @@ func (r clientRow) client() (*authz.Client, error) {
 }
 
 // Client reads one registration, disabled ones included.
-func (db *DB) Client(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
+func (db Apps) Client(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
 	var row clientRow
 	res := db.reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
@@ -45,7 +45,7 @@ func (db *DB) Client(ctx context.Context, id authz.ClientID) (*authz.Client, err
 
 // Clients lists registrations in the order of their ids, after one id, at most
 // limit of them.
-func (db *DB) Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error) {
+func (db Apps) Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error) {
 	var rows []clientRow
 	err := db.reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id > ? ORDER BY id LIMIT ?", string(after), limit).Scan(&rows).Error
 	if err != nil {
@@ -63,7 +63,7 @@ func (db *DB) Clients(ctx context.Context, after authz.ClientID, limit int) ([]*
 }
 
 // SaveClient adds a registration or replaces it; the revision counts changes.
-func (db *DB) SaveClient(ctx context.Context, c *authz.Client) error {
+func (db Apps) SaveClient(ctx context.Context, c *authz.Client) error {
 	record, err := json.Marshal(c)
 	if err != nil {
 		return wrap("encoding a client", err)

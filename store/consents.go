@@ -60,7 +60,7 @@ func join(ids []authz.AttributeID) string {
 }
 
 // Consents lists a person's consents, newest first, with one client or with all.
-func (db *DB) Consents(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]consent.Consent, error) {
+func (db Agreements) Consents(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]consent.Consent, error) {
 	query, args := "SELECT "+columnsOf("k", consentColumns)+`, v.at AS agreed_at FROM consents k LEFT JOIN consent_versions v ON v.consent_id = k.id
 		AND v.number = (SELECT max(a.number) FROM consent_versions a WHERE a.consent_id = k.id AND a.state = 'approved')
 		WHERE k.subject = ?`, []any{string(subject)}
@@ -95,7 +95,7 @@ type standingRow struct {
 // Standing reads an app and a person's consents with it in one statement, newest
 // first. In a transaction the app's row is locked until its end, so that a change of
 // the registration and the answer of a person who read it come one after the other.
-func (db *DB) Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (consent.Standing, error) {
+func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (consent.Standing, error) {
 	together := "group_concat"
 	if db.dialect == PostgreSQL {
 		together = "string_agg"
@@ -104,7 +104,7 @@ func (db *DB) Standing(ctx context.Context, subject authz.Subject, client authz.
 			(SELECT ` + together + `(a.purpose || '/' || a.registry || ' ' || a.text_hash || ' ' || a.attributes, ';')
 				FROM announcements a WHERE a.subject = ? AND a.client_id = c.id) AS told
 		FROM clients c LEFT JOIN consents k ON k.client_id = c.id AND k.subject = ? WHERE c.id = ? ORDER BY k.at DESC LIMIT 500`
-	if db.dialect == PostgreSQL && ctx.Value(txKey{db}) != nil { // SQLite has one writer at a time
+	if db.dialect == PostgreSQL && ctx.Value(txKey{db.handle}) != nil { // SQLite has one writer at a time
 		query += " FOR SHARE OF c"
 	}
 	var rows []standingRow
@@ -135,7 +135,7 @@ func (db *DB) Standing(ctx context.Context, subject authz.Subject, client authz.
 }
 
 // Announce remembers what a person was told, in one statement.
-func (db *DB) Announce(ctx context.Context, all []consent.Announcement) error {
+func (db Agreements) Announce(ctx context.Context, all []consent.Announcement) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -157,13 +157,13 @@ func columnsOf(table, columns string) string {
 }
 
 // Names are the names of apps; in a transaction they stay until its end.
-func (db *DB) Names(ctx context.Context, clients []authz.ClientID) (map[authz.ClientID]authz.LocalizedText, error) {
+func (db Agreements) Names(ctx context.Context, clients []authz.ClientID) (map[authz.ClientID]authz.LocalizedText, error) {
 	ids := make([]string, len(clients))
 	for i, id := range clients {
 		ids[i] = string(id)
 	}
 	query := "SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id IN ? ORDER BY id"
-	if db.dialect == PostgreSQL && ctx.Value(txKey{db}) != nil {
+	if db.dialect == PostgreSQL && ctx.Value(txKey{db.handle}) != nil {
 		query += " FOR SHARE"
 	}
 	var rows []clientRow
@@ -184,9 +184,9 @@ func (db *DB) Names(ctx context.Context, clients []authz.ClientID) (map[authz.Cl
 // Consent finds one of a person's consents; another's is not found. In a
 // transaction the row is kept until its end, so that a withdrawal and the
 // releases on the same consent come one after the other.
-func (db *DB) Consent(ctx context.Context, subject authz.Subject, id authz.ConsentID) (consent.Consent, error) {
+func (db Agreements) Consent(ctx context.Context, subject authz.Subject, id authz.ConsentID) (consent.Consent, error) {
 	query := "SELECT " + consentColumns + " FROM consents WHERE id = ? AND subject = ?"
-	if db.dialect == PostgreSQL && ctx.Value(txKey{db}) != nil { // SQLite has one writer at a time
+	if db.dialect == PostgreSQL && ctx.Value(txKey{db.handle}) != nil { // SQLite has one writer at a time
 		query += " FOR UPDATE"
 	}
 	var row consentRow
@@ -225,7 +225,7 @@ const versionColumns = `consent_id, number, state, attributes, offered, basis, f
 	session_id, actor, representation, at`
 
 // Versions lists the life of a consent, oldest first: its newest 500 steps.
-func (db *DB) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Version, error) {
+func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Version, error) {
 	var rows []versionRow
 	err := db.reader(ctx).Raw("SELECT "+versionColumns+" FROM consent_versions WHERE consent_id = ? ORDER BY number DESC LIMIT 500", string(id)).Scan(&rows).Error
 	if err != nil {
@@ -246,7 +246,7 @@ func (db *DB) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Versi
 
 // Approve adds an approved version; the row's version number is moved on in the
 // statement itself, so two approvals at once get two numbers.
-func (db *DB) Approve(ctx context.Context, c consent.Consent, v consent.Version) (consent.Consent, error) {
+func (db Agreements) Approve(ctx context.Context, c consent.Consent, v consent.Version) (consent.Consent, error) {
 	var row consentRow
 	err := db.Tx(ctx, func(ctx context.Context) error {
 		err := db.writer(ctx).Raw(`INSERT INTO consents (id, subject, client_id, purpose, registry, version, state, attributes, offered, basis,
@@ -267,7 +267,7 @@ func (db *DB) Approve(ctx context.Context, c consent.Consent, v consent.Version)
 	return row.consent(), err
 }
 
-func (db *DB) insertVersion(ctx context.Context, v consent.Version) error {
+func (db Agreements) insertVersion(ctx context.Context, v consent.Version) error {
 	return wrap("adding a version of a consent", db.writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
 		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
@@ -276,7 +276,7 @@ func (db *DB) insertVersion(ctx context.Context, v consent.Version) error {
 
 // Withdraw ends a consent in the version that was read; a version in between is
 // a conflict.
-func (db *DB) Withdraw(ctx context.Context, c consent.Consent, v consent.Version) error {
+func (db Agreements) Withdraw(ctx context.Context, c consent.Consent, v consent.Version) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		if err := oneRow("withdrawing a consent", db.writer(ctx).Exec(
 			"UPDATE consents SET state = 'withdrawn', version = ?, at = ? WHERE id = ? AND version = ? AND state = 'approved'",
@@ -290,7 +290,7 @@ func (db *DB) Withdraw(ctx context.Context, c consent.Consent, v consent.Version
 // ExpireConsents writes the end of consents whose time is over, at most limit of
 // them, in one commit, and tells how many. Releases on them are refused from
 // their time on whether this ran or not.
-func (db *DB) ExpireConsents(ctx context.Context, now time.Time, limit int) (int, error) {
+func (db Agreements) ExpireConsents(ctx context.Context, now time.Time, limit int) (int, error) {
 	var rows []consentRow
 	err := db.Tx(ctx, func(ctx context.Context) error {
 		lock := ""

@@ -11,7 +11,7 @@ import (
 var _ identity.ContactStore = (*DB)(nil)
 
 // SaveContact replaces the contact of an account and kind.
-func (db *DB) SaveContact(ctx context.Context, c identity.Contact) error {
+func (db Accounts) SaveContact(ctx context.Context, c identity.Contact) error {
 	return wrap("storing a contact", db.writer(ctx).Exec(`INSERT INTO contacts (subject, kind, sealed, verified_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (subject, kind) DO UPDATE SET sealed = excluded.sealed, verified_at = excluded.verified_at`,
 		string(c.Subject), string(c.Kind), blob(c.Sealed), optional(c.Verified)).Error)
@@ -27,7 +27,7 @@ func optional(t time.Time) *time.Time {
 }
 
 // Contacts lists those of a person, one of each kind at most.
-func (db *DB) Contacts(ctx context.Context, person string) ([]identity.Contact, error) {
+func (db Accounts) Contacts(ctx context.Context, person string) ([]identity.Contact, error) {
 	var rows []struct {
 		Subject  string     `gorm:"column:subject"`
 		Kind     string     `gorm:"column:kind"`
@@ -48,7 +48,7 @@ func (db *DB) Contacts(ctx context.Context, person string) ([]identity.Contact, 
 
 // ReplaceContact stores a value that was wrapped anew, unless it has changed
 // meanwhile.
-func (db *DB) ReplaceContact(ctx context.Context, c identity.Contact, fresh []byte) error {
+func (db Accounts) ReplaceContact(ctx context.Context, c identity.Contact, fresh []byte) error {
 	return wrap("storing a contact that was wrapped anew", db.writer(ctx).Exec(
 		"UPDATE contacts SET sealed = ? WHERE subject = ? AND kind = ? AND sealed = ?", blob(fresh), string(c.Subject), string(c.Kind), blob(c.Sealed)).Error)
 }

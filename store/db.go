@@ -42,8 +42,59 @@ type Options struct {
 	Now func() time.Time
 }
 
-// DB is a handle on the database. It is safe for concurrent use.
+// DB is the database, an aggregate a field; what is written to several in one
+// [DB.Tx] is one transaction. It is safe for concurrent use.
 type DB struct {
+	*handle
+	Accounts
+	Agreements
+	APIs
+	Approvals
+	Apps
+	Browsers
+	Evidence
+	Grants
+	KeyBook
+	Outbox
+	Permissions
+	RoleBook
+	Sites
+}
+
+// Each aggregate is one or a few tables that change together. All share the handle.
+type (
+	// Accounts are the people who sign in: their secrets, locks, contacts, and the
+	// guesses that were made.
+	Accounts struct{ *handle }
+	// Agreements are consents, their versions and declarations.
+	Agreements struct{ *handle }
+	// APIs are the agencies' resource servers (RFC 8707).
+	APIs struct{ *handle }
+	// Approvals are sign-ins on another device (RFC 8628, CIBA), and whom a pairwise
+	// subject names.
+	Approvals struct{ *handle }
+	// Apps are clients and how they register (RFC 7591, RFC 7592).
+	Apps struct{ *handle }
+	// Browsers are the sessions of people who signed in.
+	Browsers struct{ *handle }
+	// Evidence are the events, and their places in the release log.
+	Evidence struct{ *handle }
+	// Grants are authorization requests that wait, grants, and what was spent.
+	Grants struct{ *handle }
+	// KeyBook is what the nodes tell each other of the keys.
+	KeyBook struct{ *handle }
+	// Outbox is what apps are to be told, until they were.
+	Outbox struct{ *handle }
+	// Permissions are what a release is held against, and its uses.
+	Permissions struct{ *handle }
+	// RoleBook is who may do what in the consoles.
+	RoleBook struct{ *handle }
+	// Sites are the nodes' names and leases.
+	Sites struct{ *handle }
+)
+
+// handle is how every aggregate reaches the one database.
+type handle struct {
 	dialect Dialect
 	write   *gorm.DB
 	read    *gorm.DB
@@ -56,7 +107,7 @@ type DB struct {
 
 // Open connects, without migrating: see [DB.Migrate] and [DB.CheckVersion].
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{now: o.Now}
+	db := &handle{now: o.Now}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -84,7 +135,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	db.count(db.write, true)
 	db.count(db.read, false)
-	return db, nil
+	return &DB{
+		handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: APIs{db}, Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
+		Evidence: Evidence{db}, Grants: Grants{db}, KeyBook: KeyBook{db}, Outbox: Outbox{db}, Permissions: Permissions{db}, RoleBook: RoleBook{db}, Sites: Sites{db},
+	}, nil
 }
 
 // DialectOf tells from a DSN which database it names.
@@ -95,7 +149,7 @@ func DialectOf(dsn string) Dialect {
 	return SQLite
 }
 
-func (db *DB) openPostgreSQL(ctx context.Context, o Options) error {
+func (db *handle) openPostgreSQL(ctx context.Context, o Options) error {
 	limit := sqldb.StatementLimit
 	if o.Unlimited {
 		limit = 0
@@ -119,7 +173,7 @@ func (db *DB) openPostgreSQL(ctx context.Context, o Options) error {
 // openSQLite opens one writing connection, which queues writers in this process
 // instead of letting them meet SQLITE_BUSY, and a pool of readers.
 // synchronous=FULL makes a commit survive a power loss, which evidence needs.
-func (db *DB) openSQLite(o Options) error {
+func (db *handle) openSQLite(o Options) error {
 	path := sqldb.Path(o.DSN)
 	if err := sqldb.File(path, o.Create); err != nil {
 		return err
@@ -153,7 +207,7 @@ func (db *DB) openSQLite(o Options) error {
 // never holds a connection while it prepares. With one that runs transactions, two
 // callers could deadlock: A holds the connection and waits for B to finish preparing
 // a statement; B waits for the connection.
-func (db *DB) gorm(dialector gorm.Dialector, prepared bool) (*gorm.DB, error) {
+func (db *handle) gorm(dialector gorm.Dialector, prepared bool) (*gorm.DB, error) {
 	g, err := gorm.Open(dialector, &gorm.Config{
 		SkipDefaultTransaction: true, // a statement is its own transaction; Tx opens the others
 		PrepareStmt:            prepared,
@@ -168,10 +222,10 @@ func (db *DB) gorm(dialector gorm.Dialector, prepared bool) (*gorm.DB, error) {
 }
 
 // Dialect tells which database this is.
-func (db *DB) Dialect() Dialect { return db.dialect }
+func (db *handle) Dialect() Dialect { return db.dialect }
 
 // Close ends all connections.
-func (db *DB) Close() error {
+func (db *handle) Close() error {
 	all := []error{db.beats.Close()}
 	for _, pool := range db.pools {
 		all = append(all, pool.Close())
@@ -180,7 +234,7 @@ func (db *DB) Close() error {
 }
 
 // Ping returns an error unless the database answers.
-func (db *DB) Ping(ctx context.Context) error {
+func (db *handle) Ping(ctx context.Context) error {
 	for _, pool := range db.pools {
 		if err := pool.PingContext(ctx); err != nil {
 			return fmt.Errorf("the database does not answer: %w: %w", authz.ErrUnavailable, err)
@@ -194,11 +248,11 @@ func (db *DB) Ping(ctx context.Context) error {
 type Stats struct{ Queries, Commits uint64 }
 
 // Stats returns the counters.
-func (db *DB) Stats() Stats { return Stats{Queries: db.queries.Load(), Commits: db.commits.Load()} }
+func (db *handle) Stats() Stats { return Stats{Queries: db.queries.Load(), Commits: db.commits.Load()} }
 
 // count hooks the counters into every statement. A statement of the writing
 // handle outside a transaction is a commit of its own.
-func (db *DB) count(g *gorm.DB, writes bool) {
+func (db *handle) count(g *gorm.DB, writes bool) {
 	hook := func(tx *gorm.DB) {
 		db.queries.Add(1)
 		if _, inTx := tx.Statement.ConnPool.(gorm.TxCommitter); writes && !inTx {
@@ -220,11 +274,11 @@ func (db *DB) count(g *gorm.DB, writes bool) {
 	}
 }
 
-type txKey struct{ db *DB }
+type txKey struct{ db *handle }
 
 // Tx runs fn in one transaction; store calls that use its context join it, and
 // a nested Tx joins too. When fn returns an error nothing of it stays.
-func (db *DB) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
+func (db *handle) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
 	if _, joined := ctx.Value(txKey{db}).(*gorm.DB); joined {
 		return fn(ctx)
 	}
@@ -250,7 +304,7 @@ func (db *DB) Tx(ctx context.Context, fn func(ctx context.Context) error) error 
 }
 
 // writer is the handle for statements that change something.
-func (db *DB) writer(ctx context.Context) *gorm.DB {
+func (db *handle) writer(ctx context.Context) *gorm.DB {
 	if tx, ok := ctx.Value(txKey{db}).(*gorm.DB); ok {
 		return tx.WithContext(ctx)
 	}
@@ -259,7 +313,7 @@ func (db *DB) writer(ctx context.Context) *gorm.DB {
 
 // reader is the handle for statements that only read. Inside a transaction it
 // reads what the transaction wrote, and never asks for a second connection.
-func (db *DB) reader(ctx context.Context) *gorm.DB {
+func (db *handle) reader(ctx context.Context) *gorm.DB {
 	if tx, ok := ctx.Value(txKey{db}).(*gorm.DB); ok {
 		return tx.WithContext(ctx)
 	}

@@ -44,7 +44,7 @@ func (r decoupledRow) request() decoupled.Request {
 
 // InsertDecoupled stores a request; authz.ErrConflict when its user code is in
 // use.
-func (db *DB) InsertDecoupled(ctx context.Context, r decoupled.Request) error {
+func (db Approvals) InsertDecoupled(ctx context.Context, r decoupled.Request) error {
 	return oneRow("storing a decoupled request", db.writer(ctx).Exec(`INSERT INTO decoupled_requests
 		(id, channel, client_id, subject, user_code, symbol, message, state, created_at, expires_at, notification)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -53,16 +53,16 @@ func (db *DB) InsertDecoupled(ctx context.Context, r decoupled.Request) error {
 }
 
 // Decoupled finds a request, whatever its state.
-func (db *DB) Decoupled(ctx context.Context, id authz.AuthorizationID) (decoupled.Request, error) {
+func (db Approvals) Decoupled(ctx context.Context, id authz.AuthorizationID) (decoupled.Request, error) {
 	return db.oneDecoupled(ctx, "WHERE id = ?", string(id))
 }
 
 // DecoupledByUserCode finds the request of a user code, whatever its state.
-func (db *DB) DecoupledByUserCode(ctx context.Context, digest []byte) (decoupled.Request, error) {
+func (db Approvals) DecoupledByUserCode(ctx context.Context, digest []byte) (decoupled.Request, error) {
 	return db.oneDecoupled(ctx, "WHERE user_code = ?", digest)
 }
 
-func (db *DB) oneDecoupled(ctx context.Context, where string, key any) (decoupled.Request, error) {
+func (db Approvals) oneDecoupled(ctx context.Context, where string, key any) (decoupled.Request, error) {
 	var row decoupledRow
 	res := db.reader(ctx).Raw("SELECT "+decoupledColumns+" FROM decoupled_requests "+where, key).Scan(&row)
 	if res.Error != nil {
@@ -75,7 +75,7 @@ func (db *DB) oneDecoupled(ctx context.Context, where string, key any) (decouple
 }
 
 // Polled finds a request and, once it was approved, its grant: one query.
-func (db *DB) Polled(ctx context.Context, id authz.AuthorizationID, codeHash []byte) (decoupled.Request, *provider.Grant, error) {
+func (db Approvals) Polled(ctx context.Context, id authz.AuthorizationID, codeHash []byte) (decoupled.Request, *provider.Grant, error) {
 	var row struct {
 		State    string    `gorm:"column:request_state"`
 		Channel  string    `gorm:"column:request_channel"`
@@ -103,7 +103,7 @@ func (db *DB) Polled(ctx context.Context, id authz.AuthorizationID, codeHash []b
 
 // OpenDecoupled lists the requests that a person can still answer, the newest of
 // each client first.
-func (db *DB) OpenDecoupled(ctx context.Context, subject authz.Subject, now time.Time, limit int) ([]decoupled.Request, error) {
+func (db Approvals) OpenDecoupled(ctx context.Context, subject authz.Subject, now time.Time, limit int) ([]decoupled.Request, error) {
 	var rows []decoupledRow
 	err := db.reader(ctx).Raw("SELECT "+decoupledColumns+` FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ?
 		AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')
@@ -119,7 +119,7 @@ func (db *DB) OpenDecoupled(ctx context.Context, subject authz.Subject, now time
 }
 
 // MoveDecoupled moves a request on by one conditional statement.
-func (db *DB) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
+func (db Approvals) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 	from, to := decoupled.Leads(m.Event)
 	states := make([]string, len(from))
 	for i, s := range from {
@@ -141,7 +141,7 @@ func (db *DB) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 // Pestered counts what waits for a person, and looks whether she disowned a
 // request of the client since a time. Her account is held until the transaction of
 // the context ends, so that two who count do it one after the other.
-func (db *DB) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pestering, error) {
+func (db Approvals) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pestering, error) {
 	if db.dialect == PostgreSQL { // SQLite has one writer at a time
 		if err := db.writer(ctx).Exec("SELECT 1 FROM accounts WHERE subject = ? FOR NO KEY UPDATE", string(subject)).Error; err != nil {
 			return decoupled.Pestering{}, wrap("holding an account", err)
@@ -161,7 +161,7 @@ func (db *DB) Pestered(ctx context.Context, subject authz.Subject, client authz.
 }
 
 // DuePings claims pings by moving their time on to until.
-func (db *DB) DuePings(ctx context.Context, now, until time.Time, limit int) ([]decoupled.Ping, error) {
+func (db Approvals) DuePings(ctx context.Context, now, until time.Time, limit int) ([]decoupled.Ping, error) {
 	var due []decoupledRow
 	if err := db.reader(ctx).Raw("SELECT id FROM decoupled_requests WHERE ping_at <= ? LIMIT 1", now.UTC()).Scan(&due).Error; err != nil || len(due) == 0 {
 		return nil, wrap("looking for pings to deliver", err)
@@ -187,7 +187,7 @@ func (db *DB) DuePings(ctx context.Context, now, until time.Time, limit int) ([]
 }
 
 // FinishPing notes an attempt; once it is over, the client's token goes.
-func (db *DB) FinishPing(ctx context.Context, p decoupled.Ping) error {
+func (db Approvals) FinishPing(ctx context.Context, p decoupled.Ping) error {
 	set, values := "ping_attempts = ?, ping_failed = ?, ping_at = NULL, notification = NULL", []any{p.Attempts, p.Failed}
 	if !p.Next.IsZero() {
 		set, values = "ping_attempts = ?, ping_failed = ?, ping_at = ?", append(values, p.Next.UTC())
@@ -196,13 +196,13 @@ func (db *DB) FinishPing(ctx context.Context, p decoupled.Ping) error {
 }
 
 // KnowPairwise remembers whom a pairwise subject of a sector names.
-func (db *DB) KnowPairwise(ctx context.Context, sector string, sub authz.Pairwise, subject authz.Subject) error {
+func (db Approvals) KnowPairwise(ctx context.Context, sector string, sub authz.Pairwise, subject authz.Subject) error {
 	return wrap("noting a pairwise subject", db.writer(ctx).Exec(
 		"INSERT INTO pairwise_subjects (sector, sub, subject) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", sector, string(sub), string(subject)).Error)
 }
 
 // SubjectOfPairwise finds whom a pairwise subject of a sector names.
-func (db *DB) SubjectOfPairwise(ctx context.Context, sector string, sub authz.Pairwise) (authz.Subject, error) {
+func (db Approvals) SubjectOfPairwise(ctx context.Context, sector string, sub authz.Pairwise) (authz.Subject, error) {
 	var subject string
 	res := db.reader(ctx).Raw("SELECT subject FROM pairwise_subjects WHERE sector = ? AND sub = ?", sector, string(sub)).Scan(&subject)
 	if res.Error != nil {
@@ -215,7 +215,7 @@ func (db *DB) SubjectOfPairwise(ctx context.Context, sector string, sub authz.Pa
 }
 
 // SubjectOfNumber finds the subject of a personal number.
-func (db *DB) SubjectOfNumber(ctx context.Context, number authz.PersonalNumber) (authz.Subject, error) {
-	a, err := db.AccountOf(ctx, number)
+func (db Approvals) SubjectOfNumber(ctx context.Context, number authz.PersonalNumber) (authz.Subject, error) {
+	a, err := Accounts(db).AccountOf(ctx, number)
 	return a.Subject, err
 }

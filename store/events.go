@@ -35,7 +35,7 @@ func eventValues(e audit.Event, salt audit.Salt) ([]any, error) {
 }
 
 // Record stores an event and its salt.
-func (db *DB) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
+func (db Evidence) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
 	values, err := eventValues(e, salt)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (db *DB) Record(ctx context.Context, e audit.Event, salt audit.Salt) error 
 // against [DB.SettleClient], which whoever disables one calls after the commit: a
 // stream of releases does not keep an app from being disabled. SQLite has one writer
 // at a time.
-func (db *DB) RecordHolding(ctx context.Context, e audit.Event, salt audit.Salt, h audit.Hold) error {
+func (db Evidence) RecordHolding(ctx context.Context, e audit.Event, salt audit.Salt, h audit.Hold) error {
 	args, err := eventValues(e, salt)
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func clientIDs(ids []authz.ClientID) []string {
 // that began before look again. Whoever disables one calls it after the commit and
 // before saying that it is done: what comes later finds the app disabled. For an app
 // that is enabled it may wait for ever.
-func (db *DB) SettleClient(ctx context.Context, id authz.ClientID) error {
+func (db Evidence) SettleClient(ctx context.Context, id authz.ClientID) error {
 	return wrap("waiting for the releases of an app", db.writer(ctx).Exec("UPDATE clients SET settled = settled + 1 WHERE id = ?", string(id)).Error)
 }
 
@@ -114,7 +114,7 @@ func visibleFrom(e audit.Event) *time.Time {
 }
 
 // SetIndices notes places in a shard of the log, all in one commit.
-func (db *DB) SetIndices(ctx context.Context, origin string, places map[string]uint64) error {
+func (db Evidence) SetIndices(ctx context.Context, origin string, places map[string]uint64) error {
 	const most = 500
 	if len(places) > most {
 		return db.Tx(ctx, func(ctx context.Context) error {
@@ -129,7 +129,7 @@ func (db *DB) SetIndices(ctx context.Context, origin string, places map[string]u
 	return db.setIndices(ctx, origin, slices.Sorted(maps.Keys(places)), places)
 }
 
-func (db *DB) setIndices(ctx context.Context, origin string, ids []string, places map[string]uint64) error {
+func (db Evidence) setIndices(ctx context.Context, origin string, ids []string, places map[string]uint64) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -168,7 +168,7 @@ func recorded(rows []eventRow) ([]audit.Recorded, error) {
 }
 
 // Unlogged lists events without a place, oldest first.
-func (db *DB) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error) {
+func (db Evidence) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error) {
 	var rows []eventRow
 	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE log_index IS NULL ORDER BY id LIMIT ?", limit).Scan(&rows).Error; err != nil {
 		return nil, wrap("listing events without a log entry", err)
@@ -217,7 +217,7 @@ func where(q audit.Query) (string, []any) {
 }
 
 // Find selects events, newest first.
-func (db *DB) Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error) {
+func (db Evidence) Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
@@ -227,7 +227,7 @@ func (db *DB) Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error)
 
 // FindVisible selects events of some kinds that the person herself may see at a
 // time: hidden ones never, delayed ones when their delay is over.
-func (db *DB) FindVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]audit.Recorded, error) {
+func (db Evidence) FindVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]audit.Recorded, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func whereVisible(q audit.Query, kinds []audit.Type, now time.Time) (string, []a
 	return condition + " AND type IN ? AND visible_from <= ?", append(args, kinds, now.UTC())
 }
 
-func (db *DB) find(ctx context.Context, q audit.Query, condition string, args []any) ([]audit.Recorded, error) {
+func (db Evidence) find(ctx context.Context, q audit.Query, condition string, args []any) ([]audit.Recorded, error) {
 	if q.Before != "" {
 		condition, args = condition+" AND id < ?", append(args, q.Before)
 	}
@@ -264,21 +264,21 @@ type EventCounts struct {
 const maxCount = 10_000
 
 // CountEvents counts what a query selects, up to a cap.
-func (db *DB) CountEvents(ctx context.Context, q audit.Query) (EventCounts, error) {
+func (db Evidence) CountEvents(ctx context.Context, q audit.Query) (EventCounts, error) {
 	condition, args := where(q)
 	return db.countEvents(ctx, condition, args)
 }
 
 // CountVisible counts what FindVisible finds, over all pages: a number that was
 // larger than the list would tell the person that somebody looked unseen.
-func (db *DB) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (EventCounts, error) {
+func (db Evidence) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (EventCounts, error) {
 	condition, args := whereVisible(q, kinds, now)
 	return db.countEvents(ctx, condition, args)
 }
 
 // ClientsVisible are the apps in what FindVisible finds, in the order of their ids,
 // among as many events as CountVisible counts.
-func (db *DB) ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]authz.ClientID, error) {
+func (db Evidence) ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]authz.ClientID, error) {
 	condition, args := whereVisible(q, kinds, now)
 	var ids []authz.ClientID
 	err := db.reader(ctx).Raw(`SELECT DISTINCT client_id FROM (SELECT client_id FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found
@@ -286,7 +286,7 @@ func (db *DB) ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.T
 	return ids, wrap("listing the apps of events", err)
 }
 
-func (db *DB) countEvents(ctx context.Context, condition string, args []any) (EventCounts, error) {
+func (db Evidence) countEvents(ctx context.Context, condition string, args []any) (EventCounts, error) {
 	var row struct {
 		Total     int `gorm:"column:total"`
 		Permitted int `gorm:"column:permitted"`
@@ -301,7 +301,7 @@ func (db *DB) countEvents(ctx context.Context, condition string, args []any) (Ev
 }
 
 // Get finds one event.
-func (db *DB) Get(ctx context.Context, id string) (audit.Recorded, error) {
+func (db Evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 	var rows []eventRow
 	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE id = ?", id).Scan(&rows).Error; err != nil {
 		return audit.Recorded{}, wrap("reading an event", err)
@@ -318,7 +318,7 @@ func (db *DB) Get(ctx context.Context, id string) (audit.Recorded, error) {
 
 // KnownLogSize is one more than the highest place noted in a shard; a shard that
 // is smaller was restored from an older copy.
-func (db *DB) KnownLogSize(ctx context.Context, origin string) (uint64, error) {
+func (db Evidence) KnownLogSize(ctx context.Context, origin string) (uint64, error) {
 	var highest *int64
 	if err := db.reader(ctx).Raw("SELECT max(log_index) FROM events WHERE log_origin = ?", origin).Scan(&highest).Error; err != nil {
 		return 0, wrap("reading the highest log place", err)

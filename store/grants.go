@@ -30,7 +30,7 @@ type authorizationRow struct {
 func (authorizationRow) TableName() string { return "authorizations" }
 
 // InsertPending stores a request that waits.
-func (db *DB) InsertPending(ctx context.Context, p provider.Pending) error {
+func (db Grants) InsertPending(ctx context.Context, p provider.Pending) error {
 	body, err := json.Marshal(p.Request)
 	if err != nil {
 		return wrap("encoding an authorization request", err)
@@ -41,7 +41,7 @@ func (db *DB) InsertPending(ctx context.Context, p provider.Pending) error {
 }
 
 // Pending reads a request that waits, or waited.
-func (db *DB) Pending(ctx context.Context, id authz.AuthorizationID) (provider.Pending, error) {
+func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (provider.Pending, error) {
 	var row authorizationRow
 	res := db.reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at, refused FROM authorizations WHERE id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
@@ -60,7 +60,7 @@ func (db *DB) Pending(ctx context.Context, id authz.AuthorizationID) (provider.P
 }
 
 // FinishPending marks a request answered; only the first call does.
-func (db *DB) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time, refused string) error {
+func (db Grants) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time, refused string) error {
 	return oneRow("finishing an authorization request", db.writer(ctx).Exec(
 		"UPDATE authorizations SET finished_at = ?, refused = ? WHERE id = ? AND finished_at IS NULL", at.UTC(), refused, string(id)))
 }
@@ -120,7 +120,7 @@ func (r grantRow) grant() (provider.Grant, error) {
 // lives and the account is open, and keeps both so until the transaction ends;
 // authz.ErrConflict if they do not: once a sign-out or lock was acknowledged, no
 // grant of the session or account begins. One statement.
-func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
+func (db Grants) InsertGrant(ctx context.Context, g provider.Grant) error {
 	details, err := json.Marshal(g.Details)
 	if err != nil {
 		return wrap("encoding the details of a grant", err)
@@ -146,23 +146,23 @@ func (db *DB) InsertGrant(ctx context.Context, g provider.Grant) error {
 }
 
 // GrantByCode finds the grant of a code, whatever its state.
-func (db *DB) GrantByCode(ctx context.Context, codeHash []byte) (provider.Grant, error) {
+func (db Grants) GrantByCode(ctx context.Context, codeHash []byte) (provider.Grant, error) {
 	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE code_hash = ?", codeHash)
 }
 
 // Grant finds a grant, whatever its state.
-func (db *DB) Grant(ctx context.Context, id authz.GrantID) (provider.Grant, error) {
+func (db Grants) Grant(ctx context.Context, id authz.GrantID) (provider.Grant, error) {
 	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = ?", string(id))
 }
 
 // GrantByPublicID finds the grant that has a public id now.
-func (db *DB) GrantByPublicID(ctx context.Context, id authz.GrantID) (provider.Grant, error) {
+func (db Grants) GrantByPublicID(ctx context.Context, id authz.GrantID) (provider.Grant, error) {
 	return db.oneGrant(ctx, "SELECT "+grantColumns+` FROM grants WHERE (id = ? OR continues = ?)
 		AND code_spent_at IS NOT NULL AND revoked_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1`, string(id), string(id))
 }
 
 // Supersede ends what a grant continues; authz.ErrConflict if nothing was live.
-func (db *DB) Supersede(ctx context.Context, g provider.Grant, at time.Time) error {
+func (db Grants) Supersede(ctx context.Context, g provider.Grant, at time.Time) error {
 	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = 'continued by another grant', code_spent_at = COALESCE(code_spent_at, ?)
 		WHERE (id = ? OR continues = ?) AND id <> ? AND client_id = ? AND subject = ?
 		AND revoked_at IS NULL AND code_spent_at IS NOT NULL AND expires_at > ?`,
@@ -173,7 +173,7 @@ func (db *DB) Supersede(ctx context.Context, g provider.Grant, at time.Time) err
 	return wrap("continuing a grant", res.Error)
 }
 
-func (db *DB) oneGrant(ctx context.Context, query string, keys ...any) (provider.Grant, error) {
+func (db Grants) oneGrant(ctx context.Context, query string, keys ...any) (provider.Grant, error) {
 	var row grantRow
 	res := db.reader(ctx).Raw(query, keys...).Scan(&row)
 	if res.Error != nil {
@@ -187,14 +187,14 @@ func (db *DB) oneGrant(ctx context.Context, query string, keys ...any) (provider
 
 // RedeemCode spends the code of a grant. Of any number of calls for one grant,
 // however they overlap, exactly one returns nil (RFC 6749 §4.1.2).
-func (db *DB) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
+func (db Grants) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
 	return oneRow("redeeming a code", db.writer(ctx).Exec(
 		"UPDATE grants SET code_spent_at = ?, dpop_jkt = ? WHERE id = ? AND code_spent_at IS NULL AND revoked_at IS NULL",
 		at.UTC(), bound.Text(), string(id)))
 }
 
 // Rotate moves the refresh generation of a live grant on by one.
-func (db *DB) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error {
+func (db Grants) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error {
 	return oneRow("rotating a refresh token", db.writer(ctx).Exec(
 		`UPDATE grants SET refresh_generation = refresh_generation + 1, refresh_rotated_at = ?
 		 WHERE id = ? AND refresh_generation = ? AND revoked_at IS NULL AND expires_at > ?`,
@@ -202,7 +202,7 @@ func (db *DB) Rotate(ctx context.Context, id authz.GrantID, generation int, at t
 }
 
 // Revoke ends a grant and spends its code.
-func (db *DB) Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error {
+func (db Grants) Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error {
 	return wrap("revoking a grant", db.writer(ctx).Exec(
 		`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
 		 WHERE id = ? AND revoked_at IS NULL`, at.UTC(), because, at.UTC(), string(id)).Error)
@@ -210,7 +210,7 @@ func (db *DB) Revoke(ctx context.Context, id authz.GrantID, because string, at t
 
 // Spend remembers a client assertion and the DPoP proof that came with it, in one
 // statement.
-func (db *DB) Spend(ctx context.Context, once clientauth.Assertion) error {
+func (db Grants) Spend(ctx context.Context, once clientauth.Assertion) error {
 	var values []any
 	if len(once.Digest) > 0 {
 		values = append(values, blob(once.Digest), once.Expires.UTC())
@@ -238,13 +238,13 @@ func (db *DB) Spend(ctx context.Context, once clientauth.Assertion) error {
 }
 
 // RevokeToken remembers a revoked token that has no grant.
-func (db *DB) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
+func (db Grants) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
 	return wrap("revoking a token", db.writer(ctx).Exec(
 		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", blob(digest), expires.UTC()).Error)
 }
 
 // TokenRevoked reports whether RevokeToken was called for a token.
-func (db *DB) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
+func (db Grants) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
 	var n int
 	err := db.reader(ctx).Raw("SELECT count(*) FROM revoked_tokens WHERE digest = ?", digest).Scan(&n).Error
 	return n > 0, wrap("looking for a revoked token", err)
@@ -252,7 +252,7 @@ func (db *DB) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
 
 // PurgeSpent forgets assertions and proofs that expired before a time, at most limit
 // of them, and tells how many went.
-func (db *DB) PurgeSpent(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (db Grants) PurgeSpent(ctx context.Context, before time.Time, limit int) (int64, error) {
 	res := db.writer(ctx).Exec("DELETE FROM used_assertions WHERE digest IN (SELECT digest FROM used_assertions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
 	return res.RowsAffected, wrap("forgetting assertions and proofs", res.Error)
 }
@@ -260,7 +260,7 @@ func (db *DB) PurgeSpent(ctx context.Context, before time.Time, limit int) (int6
 // PurgeGrants deletes what expired before a time, at most limit rows of each
 // kind, and tells how many went. Grants stay until then as evidence that a
 // refresh token was reused.
-func (db *DB) PurgeGrants(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (db Grants) PurgeGrants(ctx context.Context, before time.Time, limit int) (int64, error) {
 	var total int64
 	for _, t := range []struct{ table, key string }{
 		{"authorizations", "id"},

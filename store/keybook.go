@@ -26,7 +26,7 @@ type lifeRow struct {
 }
 
 // Keyring is the keyring that the database is of, empty if it has none yet.
-func (db *DB) Keyring(ctx context.Context) (lifecycle.KeyringID, error) {
+func (db KeyBook) Keyring(ctx context.Context) (lifecycle.KeyringID, error) {
 	var ids []string
 	err := db.reader(ctx).Raw("SELECT id FROM keyring").Scan(&ids).Error
 	return lifecycle.KeyringID(strings.Join(ids, "")), wrap("reading the keyring's name", err)
@@ -34,7 +34,7 @@ func (db *DB) Keyring(ctx context.Context) (lifecycle.KeyringID, error) {
 
 // RecordKeyring makes the database one of a keyring, unless it is of one already,
 // and tells of which it is.
-func (db *DB) RecordKeyring(ctx context.Context, id lifecycle.KeyringID) (lifecycle.KeyringID, error) {
+func (db KeyBook) RecordKeyring(ctx context.Context, id lifecycle.KeyringID) (lifecycle.KeyringID, error) {
 	if err := db.writer(ctx).Exec("INSERT INTO keyring (one, id, recorded_at) VALUES (1, ?, ?) ON CONFLICT DO NOTHING", string(id), db.now().UTC()).Error; err != nil {
 		return "", wrap("recording the keyring's name", err)
 	}
@@ -44,7 +44,7 @@ func (db *DB) RecordKeyring(ctx context.Context, id lifecycle.KeyringID) (lifecy
 }
 
 // KeyLives lists all key versions there ever were.
-func (db *DB) KeyLives(ctx context.Context) ([]lifecycle.Life, error) {
+func (db KeyBook) KeyLives(ctx context.Context) ([]lifecycle.Life, error) {
 	var rows []lifeRow
 	if err := db.reader(ctx).Raw(`SELECT key_id, use, alg, state, urgent, announced_at, published_at, activated_at, retiring_at, ended_at
 		FROM key_versions ORDER BY announced_at, key_id`).Scan(&rows).Error; err != nil {
@@ -62,7 +62,7 @@ func (db *DB) KeyLives(ctx context.Context) ([]lifecycle.Life, error) {
 
 // AnnounceKey adds a version unless it is known. A first version that comes in as
 // the active one loses to another that is already.
-func (db *DB) AnnounceKey(ctx context.Context, l lifecycle.Life) (added bool, err error) {
+func (db KeyBook) AnnounceKey(ctx context.Context, l lifecycle.Life) (added bool, err error) {
 	res := db.writer(ctx).Exec(`INSERT INTO key_versions (key_id, use, alg, state, urgent, announced_at, published_at, activated_at, retiring_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		string(l.KeyID), string(l.Use), string(l.Algorithm), string(l.State), l.Urgent, l.Announced.UTC(),
@@ -81,7 +81,7 @@ func nullTime(t time.Time) *time.Time {
 
 // MoveKey makes one transition, if the version is where it is thought to be. The
 // old active version makes room first, since the index allows one.
-func (db *DB) MoveKey(ctx context.Context, s lifecycle.Step, at time.Time) error {
+func (db KeyBook) MoveKey(ctx context.Context, s lifecycle.Step, at time.Time) error {
 	column := map[keys.State]string{
 		keys.Published: "published_at", keys.Active: "activated_at", keys.Retiring: "retiring_at", keys.Retired: "ended_at", keys.Revoked: "ended_at",
 	}[s.To]
@@ -107,12 +107,12 @@ func (db *DB) MoveKey(ctx context.Context, s lifecycle.Step, at time.Time) error
 }
 
 // UrgeKey makes a version urgent.
-func (db *DB) UrgeKey(ctx context.Context, id keys.KeyID) error {
+func (db KeyBook) UrgeKey(ctx context.Context, id keys.KeyID) error {
 	return oneRow("hurrying a key version", db.writer(ctx).Exec("UPDATE key_versions SET urgent = ? WHERE key_id = ?", true, string(id)))
 }
 
 // BeatKeyNode tells that a node lives, and forgets nodes that are long gone.
-func (db *DB) BeatKeyNode(ctx context.Context, n lifecycle.Node) error {
+func (db KeyBook) BeatKeyNode(ctx context.Context, n lifecycle.Node) error {
 	serving := make([]string, len(n.Serving))
 	for i, id := range n.Serving {
 		serving[i] = string(id)
@@ -123,7 +123,7 @@ func (db *DB) BeatKeyNode(ctx context.Context, n lifecycle.Node) error {
 }
 
 // KeyNodes lists the nodes seen since a time.
-func (db *DB) KeyNodes(ctx context.Context, since time.Time) ([]lifecycle.Node, error) {
+func (db KeyBook) KeyNodes(ctx context.Context, since time.Time) ([]lifecycle.Node, error) {
 	var rows []struct {
 		ID      string    `gorm:"column:id"`
 		SeenAt  time.Time `gorm:"column:seen_at"`
@@ -143,12 +143,12 @@ func (db *DB) KeyNodes(ctx context.Context, since time.Time) ([]lifecycle.Node, 
 }
 
 // DropKeyNode forgets a node.
-func (db *DB) DropKeyNode(ctx context.Context, id string) error {
+func (db KeyBook) DropKeyNode(ctx context.Context, id string) error {
 	return wrap("forgetting a node", db.writer(ctx).Exec("DELETE FROM key_nodes WHERE id = ?", id).Error)
 }
 
 // LeaseKeys takes or keeps the lease.
-func (db *DB) LeaseKeys(ctx context.Context, node string, now, until time.Time) (bool, error) {
+func (db KeyBook) LeaseKeys(ctx context.Context, node string, now, until time.Time) (bool, error) {
 	res := db.writer(ctx).Exec(`INSERT INTO key_lease (one, node, expires_at) VALUES (1, ?, ?)
 		ON CONFLICT (one) DO UPDATE SET node = excluded.node, expires_at = excluded.expires_at
 		WHERE key_lease.node = excluded.node OR key_lease.expires_at < ?`, node, until.UTC(), now.UTC())
@@ -157,7 +157,7 @@ func (db *DB) LeaseKeys(ctx context.Context, node string, now, until time.Time) 
 
 // NoteKeyParties remembers who was active and who fetched. A fetch from an
 // address counts for the one party that has it; of several it tells nothing.
-func (db *DB) NoteKeyParties(ctx context.Context, seen []lifecycle.Sighting) error {
+func (db KeyBook) NoteKeyParties(ctx context.Context, seen []lifecycle.Sighting) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		for _, s := range seen {
 			var err error
@@ -178,7 +178,7 @@ func (db *DB) NoteKeyParties(ctx context.Context, seen []lifecycle.Sighting) err
 
 // noteAddresses handles the fetches that are known by address only, many in one
 // statement.
-func (db *DB) noteAddresses(ctx context.Context, seen []lifecycle.Sighting) error {
+func (db KeyBook) noteAddresses(ctx context.Context, seen []lifecycle.Sighting) error {
 	var addresses []string
 	var at time.Time
 	for _, s := range seen {
@@ -200,7 +200,7 @@ func (db *DB) noteAddresses(ctx context.Context, seen []lifecycle.Sighting) erro
 }
 
 // KeyParties lists the parties active since a time.
-func (db *DB) KeyParties(ctx context.Context, since time.Time) ([]lifecycle.Party, error) {
+func (db KeyBook) KeyParties(ctx context.Context, since time.Time) ([]lifecycle.Party, error) {
 	var rows []struct {
 		Party     string     `gorm:"column:party"`
 		ActiveAt  time.Time  `gorm:"column:active_at"`
@@ -217,7 +217,7 @@ func (db *DB) KeyParties(ctx context.Context, since time.Time) ([]lifecycle.Part
 }
 
 // AddKeySignatures adds to the counts.
-func (db *DB) AddKeySignatures(ctx context.Context, counts []lifecycle.Count) error {
+func (db KeyBook) AddKeySignatures(ctx context.Context, counts []lifecycle.Count) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		for _, c := range counts {
 			if err := db.writer(ctx).Exec(`INSERT INTO key_signatures (key_id, minute, n) VALUES (?, ?, ?)
@@ -230,7 +230,7 @@ func (db *DB) AddKeySignatures(ctx context.Context, counts []lifecycle.Count) er
 }
 
 // KeySignatures sums up what a version signed from a time on.
-func (db *DB) KeySignatures(ctx context.Context, id keys.KeyID, since time.Time) (int64, error) {
+func (db KeyBook) KeySignatures(ctx context.Context, id keys.KeyID, since time.Time) (int64, error) {
 	var n int64
 	err := db.reader(ctx).Raw("SELECT COALESCE(sum(n), 0) FROM key_signatures WHERE key_id = ? AND minute >= ?",
 		string(id), since.UTC().Truncate(time.Minute)).Scan(&n).Error
@@ -238,7 +238,7 @@ func (db *DB) KeySignatures(ctx context.Context, id keys.KeyID, since time.Time)
 }
 
 // PurgeKeyBook deletes counts and parties that matter no more, at most limit.
-func (db *DB) PurgeKeyBook(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (db KeyBook) PurgeKeyBook(ctx context.Context, before time.Time, limit int) (int64, error) {
 	res := db.writer(ctx).Exec(`DELETE FROM key_signatures WHERE (key_id, minute) IN
 		(SELECT key_id, minute FROM key_signatures WHERE minute < ? LIMIT ?)`, before.UTC(), limit)
 	if res.Error != nil {

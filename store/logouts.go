@@ -38,14 +38,14 @@ func deliveries(rows []deliveryRow) []session.Delivery {
 }
 
 // QueueLogout puts a delivery into the outbox.
-func (db *DB) QueueLogout(ctx context.Context, d session.Delivery) error {
+func (db Outbox) QueueLogout(ctx context.Context, d session.Delivery) error {
 	return wrap("queueing a logout token", db.writer(ctx).Exec(
 		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at) VALUES (?, ?, ?, ?, ?, ?)",
 		d.ID, string(d.Session), string(d.Subject), string(d.Client), d.URI, d.Next.UTC()).Error)
 }
 
 // QueueWithdrawal puts the notice of a withdrawn consent into the outbox.
-func (db *DB) QueueWithdrawal(ctx context.Context, client authz.ClientID, uri string, c consent.Consent, at time.Time) error {
+func (db Outbox) QueueWithdrawal(ctx context.Context, client authz.ClientID, uri string, c consent.Consent, at time.Time) error {
 	return wrap("queueing the notice of a withdrawal", db.writer(ctx).Exec(
 		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at, about) VALUES (?, '', ?, ?, ?, ?, ?)",
 		authz.NewID(), string(c.Subject), string(client), uri, at.UTC(), c.Reference()).Error)
@@ -54,7 +54,7 @@ func (db *DB) QueueWithdrawal(ctx context.Context, client authz.ClientID, uri st
 // WithdrawalTold finds where the notice of a consent stands that was withdrawn in a
 // version ([consent.Consent.Reference]); authz.ErrNotFound where there was none, or it
 // is long ago.
-func (db *DB) WithdrawalTold(ctx context.Context, reference string) (session.Delivery, error) {
+func (db Outbox) WithdrawalTold(ctx context.Context, reference string) (session.Delivery, error) {
 	var rows []deliveryRow
 	err := db.reader(ctx).Raw("SELECT "+deliveryColumns+" FROM logout_deliveries WHERE about = ? AND about <> '' LIMIT 1", reference).Scan(&rows).Error
 	if err == nil && len(rows) == 0 {
@@ -68,7 +68,7 @@ func (db *DB) WithdrawalTold(ctx context.Context, reference string) (session.Del
 
 // DueLogouts claims deliveries by moving their time on to until: the oldest of each
 // app first, so that one with thousands waiting leaves room for the others.
-func (db *DB) DueLogouts(ctx context.Context, now, until time.Time, busy []authz.ClientID, perClient, limit int) ([]session.Delivery, error) {
+func (db Outbox) DueLogouts(ctx context.Context, now, until time.Time, busy []authz.ClientID, perClient, limit int) ([]session.Delivery, error) {
 	except := []string{""} // no app has this id, and a list must not be empty
 	for _, id := range busy {
 		except = append(except, string(id))
@@ -96,7 +96,7 @@ func (db *DB) DueLogouts(ctx context.Context, now, until time.Time, busy []authz
 }
 
 // FinishLogout notes an attempt.
-func (db *DB) FinishLogout(ctx context.Context, d session.Delivery) error {
+func (db Outbox) FinishLogout(ctx context.Context, d session.Delivery) error {
 	var done *time.Time
 	if !d.Done.IsZero() {
 		done = &d.Done
@@ -107,7 +107,7 @@ func (db *DB) FinishLogout(ctx context.Context, d session.Delivery) error {
 
 // Logouts lists deliveries to an app, the newest first, before one of them. Without
 // an app it lists those of all apps that failed at least once.
-func (db *DB) Logouts(ctx context.Context, client authz.ClientID, before string, limit int) ([]session.Delivery, error) {
+func (db Outbox) Logouts(ctx context.Context, client authz.ClientID, before string, limit int) ([]session.Delivery, error) {
 	query, values := "SELECT "+deliveryColumns+" FROM logout_deliveries WHERE failed <> ''", []any{}
 	if client != "" {
 		query, values = "SELECT "+deliveryColumns+" FROM logout_deliveries WHERE client_id = ?", []any{string(client)}
@@ -121,7 +121,7 @@ func (db *DB) Logouts(ctx context.Context, client authz.ClientID, before string,
 }
 
 // LogoutsOf lists the deliveries for sessions, at most 500.
-func (db *DB) LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]session.Delivery, error) {
+func (db Outbox) LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]session.Delivery, error) {
 	if len(sessions) == 0 {
 		return nil, nil
 	}
@@ -136,7 +136,7 @@ func (db *DB) LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]sess
 
 // RetryLogout lets a delivery that failed begin again at once; authz.ErrNotFound if
 // there is none, or it was delivered.
-func (db *DB) RetryLogout(ctx context.Context, id string, at time.Time) error {
+func (db Outbox) RetryLogout(ctx context.Context, id string, at time.Time) error {
 	res := db.writer(ctx).Exec("UPDATE logout_deliveries SET attempts = 0, next_at = ?, done_at = NULL WHERE id = ? AND failed <> ''", at.UTC(), id)
 	if res.Error != nil {
 		return wrap("trying a logout token again", res.Error)

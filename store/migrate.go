@@ -18,7 +18,7 @@ var migrations embed.FS
 // ErrSchemaBehind means that the database lacks migrations this program needs.
 var ErrSchemaBehind = errors.New("the database schema is behind this program")
 
-func (db *DB) provider() (*goose.Provider, error) {
+func (db *handle) provider() (*goose.Provider, error) {
 	dialect := database.DialectPostgres
 	if db.dialect == SQLite {
 		dialect = database.DialectSQLite3
@@ -34,7 +34,7 @@ func (db *DB) provider() (*goose.Provider, error) {
 // Migrate brings the schema to this program's version and reports each step to
 // progress (nil is allowed). In production a role runs it that the server does
 // not have (docs/decisions.md D14).
-func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
+func (db *handle) Migrate(ctx context.Context, progress func(step string)) error {
 	p, err := db.provider()
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
@@ -57,7 +57,7 @@ func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
 // CheckVersion returns ErrSchemaBehind when a migration is missing. A newer
 // schema is fine: the release in service runs before, during and after a change.
 // It only reads, as the role of a server may.
-func (db *DB) CheckVersion(ctx context.Context) error {
+func (db *handle) CheckVersion(ctx context.Context) error {
 	p, err := db.provider()
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)

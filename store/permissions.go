@@ -41,7 +41,7 @@ type permissionRow struct {
 
 // Live reads grant, account and consent in one statement, at the primary keys
 // of grants and accounts and the unique index consents_one.
-func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
+func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
 	var row permissionRow
 	res := db.reader(ctx).Raw(`SELECT g.subject, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
 			a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
@@ -80,7 +80,7 @@ func (db *DB) Live(ctx context.Context, grant authz.GrantID, registry authz.Regi
 // CountUse counts one use of a permission; of racing calls no more than the
 // limit return nil, the others broker.ErrUsedUp. A count whose time is over begins
 // anew.
-func (db *DB) CountUse(ctx context.Context, u broker.Use) error {
+func (db Permissions) CountUse(ctx context.Context, u broker.Use) error {
 	now := db.now().UTC()
 	res := db.writer(ctx).Exec(`INSERT INTO release_uses (permission, day, used, expires_at) VALUES (?, ?, 1, ?)
 		ON CONFLICT (permission, day) DO UPDATE SET used = CASE WHEN release_uses.expires_at <= ? THEN 1 ELSE release_uses.used + 1 END,
@@ -97,14 +97,14 @@ func (db *DB) CountUse(ctx context.Context, u broker.Use) error {
 }
 
 // PurgeUses deletes counts of permissions that ended before a time, at most limit.
-func (db *DB) PurgeUses(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (db Permissions) PurgeUses(ctx context.Context, before time.Time, limit int) (int64, error) {
 	res := db.writer(ctx).Exec(`DELETE FROM release_uses WHERE (permission, day) IN
 		(SELECT permission, day FROM release_uses WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, before.UTC(), limit)
 	return res.RowsAffected, wrap("purging release counts", res.Error)
 }
 
 // UsesOf tells how often consents let data go, those without a release left out.
-func (db *DB) UsesOf(ctx context.Context, ids []authz.ConsentID) (map[authz.ConsentID]consent.Uses, error) {
+func (db Permissions) UsesOf(ctx context.Context, ids []authz.ConsentID) (map[authz.ConsentID]consent.Uses, error) {
 	uses := map[authz.ConsentID]consent.Uses{}
 	if len(ids) == 0 {
 		return uses, nil

@@ -31,7 +31,7 @@ func (r initialRow) initial() (registration.Initial, error) {
 }
 
 // InsertInitialToken keeps an initial access token by its digest.
-func (db *DB) InsertInitialToken(ctx context.Context, i registration.Initial, digest []byte) error {
+func (db Apps) InsertInitialToken(ctx context.Context, i registration.Initial, digest []byte) error {
 	policy, err := json.Marshal(i.Policy)
 	if err != nil {
 		return wrap("encoding the policy of an initial access token", err)
@@ -42,7 +42,7 @@ func (db *DB) InsertInitialToken(ctx context.Context, i registration.Initial, di
 }
 
 // InitialToken finds an initial access token by its digest, dead ones included.
-func (db *DB) InitialToken(ctx context.Context, digest []byte) (registration.Initial, error) {
+func (db Apps) InitialToken(ctx context.Context, digest []byte) (registration.Initial, error) {
 	var row initialRow
 	res := db.reader(ctx).Raw("SELECT id, policy, uses_left, created_at, expires_at, revoked_at FROM initial_access_tokens WHERE digest = ?", digest).Scan(&row)
 	if res.Error != nil {
@@ -55,7 +55,7 @@ func (db *DB) InitialToken(ctx context.Context, digest []byte) (registration.Ini
 }
 
 // InitialTokens lists initial access tokens, the newest first, at most limit.
-func (db *DB) InitialTokens(ctx context.Context, limit int) ([]registration.Initial, error) {
+func (db Apps) InitialTokens(ctx context.Context, limit int) ([]registration.Initial, error) {
 	var rows []initialRow
 	err := db.reader(ctx).Raw("SELECT id, policy, uses_left, created_at, expires_at, revoked_at FROM initial_access_tokens ORDER BY id DESC LIMIT ?", limit).Scan(&rows).Error
 	if err != nil {
@@ -75,14 +75,14 @@ func (db *DB) InitialTokens(ctx context.Context, limit int) ([]registration.Init
 // SpendInitialToken takes one use of a live initial access token. Of any number
 // of calls for the last use, exactly one returns nil, the others
 // authz.ErrConflict.
-func (db *DB) SpendInitialToken(ctx context.Context, id string, now time.Time) error {
+func (db Apps) SpendInitialToken(ctx context.Context, id string, now time.Time) error {
 	return oneRow("spending an initial access token", db.writer(ctx).Exec(
 		"UPDATE initial_access_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0 AND expires_at > ? AND revoked_at IS NULL", id, now.UTC()))
 }
 
 // RevokeInitialToken ends an initial access token: no app can be registered or
 // updated with it any more.
-func (db *DB) RevokeInitialToken(ctx context.Context, id string, at time.Time) error {
+func (db Apps) RevokeInitialToken(ctx context.Context, id string, at time.Time) error {
 	return oneRow("revoking an initial access token", db.writer(ctx).Exec(
 		"UPDATE initial_access_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", at.UTC(), id))
 }
@@ -101,7 +101,7 @@ type registrationRow struct {
 
 // InsertRegistration adds an app and its registration; authz.ErrConflict if the
 // id is taken. It is called in a transaction.
-func (db *DB) InsertRegistration(ctx context.Context, c *authz.Client, r registration.Registration) error {
+func (db Apps) InsertRegistration(ctx context.Context, c *authz.Client, r registration.Registration) error {
 	record, err := json.Marshal(c)
 	if err != nil {
 		return wrap("encoding a client", err)
@@ -120,7 +120,7 @@ func (db *DB) InsertRegistration(ctx context.Context, c *authz.Client, r registr
 }
 
 // Registration finds an app that registered itself and is not ended, in one query.
-func (db *DB) Registration(ctx context.Context, id authz.ClientID) (*authz.Client, registration.Registration, error) {
+func (db Apps) Registration(ctx context.Context, id authz.ClientID) (*authz.Client, registration.Registration, error) {
 	var row registrationRow
 	res := db.reader(ctx).Raw(`SELECT c.id, c.record, c.disabled, c.revision, c.created_at, c.updated_at,
 			COALESCE(r.initial_id, '') AS initial_id, r.token_digest, r.previous_digest, r.statement, r.created_at AS began_at, r.updated_at AS changed_at,
@@ -151,7 +151,7 @@ func (db *DB) Registration(ctx context.Context, id authz.ClientID) (*authz.Clien
 
 // SettleRegistration forgets the registration access token before the present
 // one.
-func (db *DB) SettleRegistration(ctx context.Context, id authz.ClientID, token []byte) error {
+func (db Apps) SettleRegistration(ctx context.Context, id authz.ClientID, token []byte) error {
 	return wrap("settling a registration", db.writer(ctx).Exec(
 		"UPDATE registrations SET previous_digest = NULL WHERE client_id = ? AND token_digest = ?", string(id), blob(token)).Error)
 }
@@ -159,7 +159,7 @@ func (db *DB) SettleRegistration(ctx context.Context, id authz.ClientID, token [
 // ReplaceRegistration changes an enabled app whose token is still the one that
 // was read; authz.ErrConflict otherwise, and registration.ErrMeanwhile where the app is
 // not as it was read any more. It is called in a transaction.
-func (db *DB) ReplaceRegistration(ctx context.Context, c *authz.Client, r registration.Registration, read []byte) error {
+func (db Apps) ReplaceRegistration(ctx context.Context, c *authz.Client, r registration.Registration, read []byte) error {
 	record, err := json.Marshal(c)
 	if err != nil {
 		return wrap("encoding a client", err)
@@ -181,7 +181,7 @@ func (db *DB) ReplaceRegistration(ctx context.Context, c *authz.Client, r regist
 // EndClient disables an app for good and forgets its keys, its secret and the
 // token it managed itself with; its name stays for the record. It is called in a
 // transaction.
-func (db *DB) EndClient(ctx context.Context, id authz.ClientID, at time.Time) error {
+func (db Apps) EndClient(ctx context.Context, id authz.ClientID, at time.Time) error {
 	c, err := db.Client(ctx, id)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (db *DB) EndClient(ctx context.Context, id authz.ClientID, at time.Time) er
 }
 
 // EndGrants revokes live grants of an app, at most limit, and tells how many.
-func (db *DB) EndGrants(ctx context.Context, id authz.ClientID, because string, at time.Time, limit int) (int, error) {
+func (db Apps) EndGrants(ctx context.Context, id authz.ClientID, because string, at time.Time, limit int) (int, error) {
 	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
 		WHERE id IN (SELECT id FROM grants WHERE client_id = ? AND revoked_at IS NULL ORDER BY id LIMIT ?)`,
 		at.UTC(), because, at.UTC(), string(id), limit)

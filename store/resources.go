@@ -28,7 +28,7 @@ func (r resourceRow) resource() (*authz.Resource, error) {
 }
 
 // Resource reads one registration, disabled ones included.
-func (db *DB) Resource(ctx context.Context, id string) (*authz.Resource, error) {
+func (db APIs) Resource(ctx context.Context, id string) (*authz.Resource, error) {
 	var row resourceRow
 	res := db.reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id = ?", id).Scan(&row)
 	if res.Error != nil {
@@ -42,7 +42,7 @@ func (db *DB) Resource(ctx context.Context, id string) (*authz.Resource, error) 
 
 // Resources lists registrations in the order of their URLs, after one, at most
 // limit of them.
-func (db *DB) Resources(ctx context.Context, after string, limit int) ([]*authz.Resource, error) {
+func (db APIs) Resources(ctx context.Context, after string, limit int) ([]*authz.Resource, error) {
 	var rows []resourceRow
 	err := db.reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id > ? ORDER BY id LIMIT ?", after, limit).Scan(&rows).Error
 	if err != nil {
@@ -60,7 +60,7 @@ func (db *DB) Resources(ctx context.Context, after string, limit int) ([]*authz.
 }
 
 // SaveResource adds a registration or replaces it.
-func (db *DB) SaveResource(ctx context.Context, r *authz.Resource) error {
+func (db APIs) SaveResource(ctx context.Context, r *authz.Resource) error {
 	record, err := json.Marshal(r)
 	if err != nil {
 		return wrap("encoding a resource", err)

@@ -11,7 +11,7 @@ import (
 var Roles = []string{"auditor", "operator"}
 
 // HasRole reports whether a person has a role.
-func (db *DB) HasRole(ctx context.Context, subject authz.Subject, role string) (bool, error) {
+func (db RoleBook) HasRole(ctx context.Context, subject authz.Subject, role string) (bool, error) {
 	var n int
 	err := db.reader(ctx).Raw("SELECT count(*) FROM roles WHERE subject = ? AND role = ?", string(subject), role).Scan(&n).Error
 	return n > 0, wrap("reading roles", err)
@@ -19,8 +19,8 @@ func (db *DB) HasRole(ctx context.Context, subject authz.Subject, role string) (
 
 // RolesOf lists the roles of a person, sorted. In a transaction her account is kept
 // until its end, so that what is said of before and after is so.
-func (db *DB) RolesOf(ctx context.Context, subject authz.Subject) ([]string, error) {
-	if ctx.Value(txKey{db}) != nil && db.dialect == PostgreSQL {
+func (db RoleBook) RolesOf(ctx context.Context, subject authz.Subject) ([]string, error) {
+	if ctx.Value(txKey{db.handle}) != nil && db.dialect == PostgreSQL {
 		if err := db.writer(ctx).Exec("SELECT subject FROM accounts WHERE subject = ? FOR UPDATE", string(subject)).Error; err != nil {
 			return nil, wrap("holding an account", err)
 		}
@@ -40,7 +40,7 @@ type RoleHolder struct {
 }
 
 // RoleHolders lists who has a role, at most 1,000 of them.
-func (db *DB) RoleHolders(ctx context.Context) ([]RoleHolder, error) {
+func (db RoleBook) RoleHolders(ctx context.Context) ([]RoleHolder, error) {
 	var list []RoleHolder
 	err := db.reader(ctx).Raw(`SELECT r.subject, r.role, a.name, r.granted_at, a.locked_at IS NOT NULL AS locked
 		FROM roles r JOIN accounts a ON a.subject = r.subject ORDER BY r.role, r.granted_at, r.subject LIMIT 1000`).Scan(&list).Error
@@ -51,13 +51,13 @@ func (db *DB) RoleHolders(ctx context.Context) ([]RoleHolder, error) {
 }
 
 // GrantRole gives a person a role; authz.ErrConflict if she has it.
-func (db *DB) GrantRole(ctx context.Context, subject authz.Subject, role string, at time.Time) error {
+func (db RoleBook) GrantRole(ctx context.Context, subject authz.Subject, role string, at time.Time) error {
 	return oneRow("giving a role", db.writer(ctx).Exec(
 		"INSERT INTO roles (subject, role, granted_at) VALUES (?, ?, ?) ON CONFLICT (subject, role) DO NOTHING", string(subject), role, at.UTC()))
 }
 
 // RevokeRole takes a role back; authz.ErrConflict if she has it not. What she may do
 // is asked at each page, so it bites at once.
-func (db *DB) RevokeRole(ctx context.Context, subject authz.Subject, role string, _ time.Time) error {
+func (db RoleBook) RevokeRole(ctx context.Context, subject authz.Subject, role string, _ time.Time) error {
 	return oneRow("taking a role back", db.writer(ctx).Exec("DELETE FROM roles WHERE subject = ? AND role = ?", string(subject), role))
 }

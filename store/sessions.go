@@ -42,7 +42,7 @@ const sessionQuery = `SELECT s.id, s.subject, s.auth_time, s.methods, s.level, s
 	FROM sessions s JOIN accounts a ON a.subject = s.subject `
 
 // InsertSession stores a new session.
-func (db *DB) InsertSession(ctx context.Context, s session.Session, secretHash []byte) error {
+func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretHash []byte) error {
 	return wrap("storing a session", db.writer(ctx).Exec(`INSERT INTO sessions
 		(id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(s.ID), secretHash, string(s.Subject), s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device,
@@ -51,7 +51,7 @@ func (db *DB) InsertSession(ctx context.Context, s session.Session, secretHash [
 
 // RenewSession lets a live session go on with a new sign-in. The sign-in before stays
 // as a row of its own, that has ended: who had access is kept for five years.
-func (db *DB) RenewSession(ctx context.Context, s session.Session, secretHash []byte) error {
+func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHash []byte) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		res := db.writer(ctx).Exec(`INSERT INTO sessions
 			(id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at, ended_at, ended_because)
@@ -75,7 +75,7 @@ func (db *DB) RenewSession(ctx context.Context, s session.Session, secretHash []
 }
 
 // SessionBySecret finds a session with its account, ended ones included.
-func (db *DB) SessionBySecret(ctx context.Context, secretHash []byte) (session.Session, error) {
+func (db Browsers) SessionBySecret(ctx context.Context, secretHash []byte) (session.Session, error) {
 	var row sessionRow
 	res := db.reader(ctx).Raw(sessionQuery+"WHERE s.secret_hash = ?", secretHash).Scan(&row)
 	if res.Error != nil {
@@ -88,12 +88,12 @@ func (db *DB) SessionBySecret(ctx context.Context, secretHash []byte) (session.S
 }
 
 // TouchSession notes that a session was seen.
-func (db *DB) TouchSession(ctx context.Context, id authz.SessionID, at time.Time) error {
+func (db Browsers) TouchSession(ctx context.Context, id authz.SessionID, at time.Time) error {
 	return wrap("noting a session", db.writer(ctx).Exec("UPDATE sessions SET seen_at = ? WHERE id = ? AND ended_at IS NULL", at.UTC(), string(id)).Error)
 }
 
 // Sessions lists a person's sessions seen since a time, newest first, at most 100.
-func (db *DB) Sessions(ctx context.Context, subject authz.Subject, activeSince time.Time) ([]session.Session, error) {
+func (db Browsers) Sessions(ctx context.Context, subject authz.Subject, activeSince time.Time) ([]session.Session, error) {
 	var rows []sessionRow
 	err := db.reader(ctx).Raw(sessionQuery+`WHERE s.subject = ? AND s.ended_at IS NULL AND s.seen_at > ?
 		ORDER BY s.seen_at DESC LIMIT 100`, string(subject), activeSince.UTC()).Scan(&rows).Error
@@ -108,7 +108,7 @@ func (db *DB) Sessions(ctx context.Context, subject authz.Subject, activeSince t
 }
 
 // EndSession ends a session of a subject and revokes its grants.
-func (db *DB) EndSession(ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time) ([]authz.ClientID, error) {
+func (db Browsers) EndSession(ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time) ([]authz.ClientID, error) {
 	res := db.writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = ? WHERE id = ? AND subject = ? AND ended_at IS NULL",
 		at.UTC(), because, string(id), string(subject))
 	if res.Error != nil {
@@ -126,7 +126,7 @@ func (db *DB) EndSession(ctx context.Context, subject authz.Subject, id authz.Se
 }
 
 // EndParty revokes the grants that a client has of a live session.
-func (db *DB) EndParty(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error {
+func (db Browsers) EndParty(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error {
 	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?
 		WHERE session_id = ? AND client_id = ? AND revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`,
@@ -144,7 +144,7 @@ func (db *DB) EndParty(ctx context.Context, subject authz.Subject, id authz.Sess
 // delivered logout tokens older than 30 days, and sessions older than the five
 // years for which access to an account must be kept (Decree 69/2024/NĐ-CP Art.
 // 17(2)); at most limit rows of each.
-func (db *DB) PurgeSessions(ctx context.Context, now time.Time, limit int) (int64, error) {
+func (db Browsers) PurgeSessions(ctx context.Context, now time.Time, limit int) (int64, error) {
 	var total int64
 	for _, t := range []struct {
 		table, key, column string

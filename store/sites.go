@@ -44,7 +44,7 @@ func placeOf(text string) string {
 
 // TakeSite makes a node the one of its site, unless another one is and lives:
 // ErrSiteTaken says which. A folder that starts again has its site at once.
-func (db *DB) TakeSite(ctx context.Context, site string, n Node) error {
+func (db Sites) TakeSite(ctx context.Context, site string, n Node) error {
 	now := db.now().UTC()
 	res := db.writer(ctx).Exec(`INSERT INTO sites (site, node, seen_at) VALUES (?, ?, ?)
 		ON CONFLICT (site) DO UPDATE SET node = excluded.node, seen_at = excluded.seen_at WHERE substr(sites.node, 1, ?) = ? OR sites.seen_at < ?`,
@@ -67,14 +67,14 @@ func (db *DB) TakeSite(ctx context.Context, site string, n Node) error {
 }
 
 // LeaveSite lets another node have the site at once.
-func (db *DB) LeaveSite(ctx context.Context, site string, n Node) error {
+func (db Sites) LeaveSite(ctx context.Context, site string, n Node) error {
 	return wrap("leaving a site", db.writer(ctx).Exec("DELETE FROM sites WHERE site = ? AND node = ?", site, n.text()).Error)
 }
 
 // Beat is one small write by the node of a site, which shows that it lives, and that
 // what is written here is kept. It uses a connection of its own, which no load takes
 // away, and is not counted in [DB.Stats]: it belongs to no request.
-func (db *DB) Beat(ctx context.Context, site string, n Node) error {
+func (db Sites) Beat(ctx context.Context, site string, n Node) error {
 	query := "UPDATE sites SET seen_at = ? WHERE site = ? AND node = ?"
 	if db.dialect == PostgreSQL {
 		query = "UPDATE sites SET seen_at = $1 WHERE site = $2 AND node = $3"
