@@ -188,7 +188,7 @@ func (db Approvals) DuePings(ctx context.Context, now, until time.Time, limit in
 
 // FinishPing notes an attempt; once it is over, the client's token goes.
 func (db Approvals) FinishPing(ctx context.Context, p decoupled.Ping) error {
-	set, values := "ping_attempts = ?, ping_failed = ?, ping_at = NULL, notification = NULL", []any{p.Attempts, p.Failed}
+	set, values := "ping_attempts = ?, ping_failed = ?, ping_at = NULL, notification = NULL", []any{p.Attempts, string(p.Failed)}
 	if !p.Next.IsZero() {
 		set, values = "ping_attempts = ?, ping_failed = ?, ping_at = ?", append(values, p.Next.UTC())
 	}

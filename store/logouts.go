@@ -6,6 +6,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/consent"
+	"hopnhat/authz/outbox"
 	"hopnhat/authz/session"
 )
 
@@ -31,7 +32,7 @@ func deliveries(rows []deliveryRow) []session.Delivery {
 	for i, r := range rows {
 		out[i] = session.Delivery{
 			ID: r.ID, Session: authz.SessionID(r.SessionID), Subject: authz.Subject(r.Subject), Client: authz.ClientID(r.ClientID),
-			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: value(r.DoneAt), Failed: session.Cause(r.Failed), About: r.About,
+			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: value(r.DoneAt), Failed: outbox.Cause(r.Failed), About: r.About,
 		}
 	}
 	return out

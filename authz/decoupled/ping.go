@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/outbound"
-	"hopnhat/authz/tally"
+	"hopnhat/authz/outbox"
 )
 
 // Ping is a notification on its way to a client, CIBA Core §10.2.
@@ -22,8 +21,9 @@ type Ping struct {
 	Attempts int
 	Expires  time.Time
 	// Next is when to try again; zero when no more.
-	Next   time.Time
-	Failed string
+	Next time.Time
+	// Failed is why the last attempt failed.
+	Failed outbox.Cause
 }
 
 // Outbox is the durable queue of pings.
@@ -59,118 +59,79 @@ type Pinger struct {
 	Now     func() time.Time
 	// Wake is signalled when a ping was queued by this node.
 	Wake <-chan struct{}
-
-	outcomes tally.Counter[string]
 }
-
-// Outcomes counts attempts: "delivered", "failed", and pings "given_up".
-func (p *Pinger) Outcomes() map[string]uint64 { return p.outcomes.All() }
 
 // maxPings bounds the attempts for one request; the client can poll meanwhile.
-// pingsTogether is how many are on their way at one time.
 const (
-	maxPings      = 5
-	pingsTogether = 16
+	maxPings     = 5
+	pingPatience = 5 * time.Second // for one answer
 )
 
-// Run pings until ctx ends.
-func (p *Pinger) Run(ctx context.Context) {
-	ticker := time.NewTicker(5 * time.Second)
-	defer ticker.Stop()
-	for {
-		if err := p.Deliver(ctx); err != nil && ctx.Err() == nil {
-			slog.Error("pings could not be delivered", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case <-p.Wake:
-		}
+// pingBounds are those of the lane: what is claimed is done before it could be claimed
+// again, and a client that does not answer keeps no other from its ping.
+var pingBounds = outbox.Bounds{Claim: time.Minute, Turn: 50, Waiting: 50, Apps: 50, PerApp: 5, AtOnce: 16, Rest: 10 * time.Second}
+
+// Lane delivers what is in the outbox.
+func (p Pinger) Lane() *outbox.Lane[Ping] {
+	return &outbox.Lane[Ping]{
+		Name: "pings", Queue: pingQueue{p.Outbox}, Send: p.post, Bounds: pingBounds, GivenUp: slog.LevelInfo, Now: p.Now, Wake: p.Wake,
+		Head: func(one Ping) outbox.Head {
+			return outbox.Head{ID: string(one.ID), Client: one.Client, Kind: "ping", Attempts: one.Attempts, Failed: one.Failed, Until: one.Expires}
+		},
+		Again: func(one Ping, attempts int, now time.Time) (time.Time, bool) {
+			at := now.Add(5 * time.Second << attempts)
+			return at, attempts < maxPings && at.Before(one.Expires)
+		},
 	}
 }
 
-// errRefused is an answer after which asking again is of no use.
-var errRefused = errors.New("the app refused the ping")
+// pingQueue shows an [Outbox] to the lane.
+type pingQueue struct{ Outbox }
 
-// Deliver tries what is due once.
-func (p *Pinger) Deliver(ctx context.Context) error {
-	now := p.Now().UTC()
-	due, err := p.Outbox.DuePings(ctx, now, now.Add(time.Minute), 50)
-	if err != nil {
-		return err
-	}
-	// Side by side: an app that does not answer keeps no other from its ping, and all
-	// are done before they could be claimed again.
-	results, slots := make(chan error, len(due)), make(chan struct{}, pingsTogether)
-	for _, one := range due {
-		go func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			results <- p.deliver(ctx, one)
-		}()
-	}
-	for range due {
-		err = errors.Join(err, <-results)
-	}
-	return err
+func (q pingQueue) Due(ctx context.Context, now, until time.Time, _ []authz.ClientID, limit int) ([]Ping, error) {
+	return q.DuePings(ctx, now, until, limit)
 }
 
-// deliver makes one attempt, and notes it.
-func (p *Pinger) deliver(ctx context.Context, one Ping) error {
-	one.Attempts++
-	err := p.post(ctx, one)
-	one.Next, one.Failed = time.Time{}, ""
-	if err == nil {
-		p.outcomes.Add("delivered")
-	} else {
-		p.outcomes.Add("failed")
-		one.Failed = err.Error()
-		slog.Info("an app did not take a ping", "client", one.Client, "attempt", one.Attempts, "error", err)
-		if next := p.Now().UTC().Add(5 * time.Second << one.Attempts); !errors.Is(err, errRefused) && one.Attempts < maxPings && next.Before(one.Expires) {
-			one.Next = next
-		} else {
-			p.outcomes.Add("given_up")
-		}
-	}
-	return p.Outbox.FinishPing(ctx, one)
+func (q pingQueue) Note(ctx context.Context, one Ping, o outbox.Outcome) error {
+	one.Attempts, one.Failed, one.Next = o.Attempts, o.Failed, o.Next
+	return q.FinishPing(ctx, one)
 }
 
 // post is CIBA Core §10.2: the request's id as JSON, the client's own token as
-// Bearer. Any 2xx will do; a redirect must not be followed (§10.2), and who
+// Bearer. Any 2xx will do; a redirect must not be followed (§10.2), and a client that
 // refuses is not asked again.
-func (p *Pinger) post(ctx context.Context, one Ping) error {
+func (p Pinger) post(ctx context.Context, one Ping) outbox.Verdict {
 	client, err := p.Clients.Client(ctx, one.Client)
 	if err != nil {
-		return err
+		return outbox.Verdict{Cause: outbox.CauseRegistration}
 	}
 	if client.BackchannelNotificationURI == "" {
-		return fmt.Errorf("%w: it has no backchannel_client_notification_endpoint any more", errRefused)
+		return outbox.Verdict{Cause: outbox.CauseGone, Final: true}
 	}
 	token, _, err := p.Opener.Open(ctx, one.Sealed, NotificationAAD(one.ID))
 	if err != nil {
-		return fmt.Errorf("opening a client_notification_token: %w", err)
+		return outbox.Verdict{Cause: outbox.CauseKeys}
 	}
 	body, err := json.Marshal(struct {
 		ID string `json:"auth_req_id"`
 	}{p.Keys.Code(one.ID)})
 	if err != nil {
-		return err
+		return outbox.Verdict{Cause: outbox.CauseKeys, Final: true}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, pingPatience)
 	defer cancel()
 	answer, err := p.Out.Post(ctx, outbound.Message{
 		URL: client.BackchannelNotificationURI, Type: "application/json", Body: string(body), Authorization: "Bearer " + string(token),
 	})
 	switch {
 	case errors.Is(err, outbound.ErrURL):
-		return fmt.Errorf("%w: its backchannel_client_notification_endpoint is no URL", errRefused)
+		return outbox.Verdict{Cause: outbox.CauseName, Final: true}
 	case err != nil:
-		return errors.New("the app could not be reached")
+		return outbox.Verdict{Cause: outbox.NoAnswer(err)}
 	case answer.Status >= 200 && answer.Status < 300:
-		return nil
+		return outbox.Verdict{}
 	case answer.Status >= 300 && answer.Status < 500 && answer.Status != http.StatusTooManyRequests:
-		return fmt.Errorf("%w: status %d", errRefused, answer.Status)
+		return outbox.Verdict{Cause: outbox.Refused(answer), Final: true}
 	}
-	return fmt.Errorf("the app answered %d", answer.Status)
+	return outbox.Verdict{Cause: outbox.Refused(answer)}
 }

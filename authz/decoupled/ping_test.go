@@ -86,10 +86,10 @@ func TestPing(t *testing.T) {
 			box := &outbox{ping: decoupled.Ping{
 				ID: id, Client: "app", Sealed: append([]byte("the-token"), decoupled.NotificationAAD(id)...), Attempts: row.attempts, Expires: noon.Add(10 * time.Minute),
 			}}
-			p := decoupled.Pinger{
+			p := (decoupled.Pinger{
 				Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon },
 				Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL + "/ping"}},
-			}
+			}).Lane()
 			if err := p.Deliver(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestPing(t *testing.T) {
 			if row.again && (!got.Next.After(noon) || !got.Next.Before(got.Expires)) {
 				t.Errorf("again at %s", got.Next)
 			}
-			if strings.Contains(got.Failed, "token") {
+			if strings.Contains(string(got.Failed), "token") {
 				t.Errorf("the error tells %q", got.Failed)
 			}
 		})
@@ -109,10 +109,10 @@ func TestPing(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was reached") }))
 		defer server.Close()
 		box := &outbox{ping: decoupled.Ping{ID: id, Client: "app", Expires: noon.Add(time.Minute)}}
-		p := decoupled.Pinger{
+		p := (decoupled.Pinger{
 			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(false), Now: func() time.Time { return noon },
 			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL}},
-		}
+		}).Lane()
 		if err := p.Deliver(t.Context()); err != nil || box.finished[0].Failed == "" {
 			t.Errorf("%v, %+v", err, box.finished)
 		}
@@ -138,20 +138,20 @@ func TestPing(t *testing.T) {
 			return decoupled.Ping{ID: id, Client: "app", Sealed: append([]byte("the-token"), decoupled.NotificationAAD(id)...), Expires: noon.Add(time.Minute)}
 		}
 		box := &outbox{ping: ping(), more: []decoupled.Ping{ping()}}
-		p := decoupled.Pinger{
+		p := (decoupled.Pinger{
 			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon },
 			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL}},
-		}
+		}).Lane()
 		if err := p.Deliver(t.Context()); err != nil || len(box.finished) != 2 {
 			t.Fatalf("%v, %+v", err, box.finished)
 		}
 	})
 	t.Run("what expires is not asked beyond its time", func(t *testing.T) {
 		box := &outbox{ping: decoupled.Ping{ID: id, Client: "app", Expires: noon.Add(3 * time.Second)}}
-		p := decoupled.Pinger{
+		p := (decoupled.Pinger{
 			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(false), Now: func() time.Time { return noon },
 			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: "https://localhost:1"}},
-		}
+		}).Lane()
 		if err := p.Deliver(t.Context()); err != nil || !box.finished[0].Next.IsZero() {
 			t.Errorf("%v, %+v", err, box.finished)
 		}

@@ -100,18 +100,18 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 	n.provider, n.broker = protocol, releases
 	releases.Verifier = verifier{protocol}
 	wake := make(chan struct{}, 1)
-	n.deliverer = &session.Deliverer{
+	n.deliverer = session.Deliverer{
 		Outbox: n.DB, Token: logoutToken(protocol), Notice: consentNotice(protocol, consents), Out: outbound.New(c.LoopbackIssuer()), Now: time.Now, Wake: wake,
-	}
+	}.Lane()
 	proxies, err1 := Networks(c.TrustedProxies)
 	scrapers, err2 := Networks(c.MetricsNetworks)
 	if err := errors.Join(err1, err2); err != nil {
 		return fail(err)
 	}
 	answered := make(chan struct{}, 1)
-	n.pinger = &decoupled.Pinger{
+	n.pinger = decoupled.Pinger{
 		Outbox: n.DB, Clients: directory{n.directory}, Keys: approvals.Keys, Opener: n.Ring, Out: outbound.New(c.LoopbackIssuer()), Now: time.Now, Wake: answered,
-	}
+	}.Lane()
 	n.server = web.New(web.Options{
 		Issuer: c.Issuer, Registration: registering, Keys: n.directory, Provider: protocol, Authn: n.authn, Sessions: n.sessions, Forms: session.NewForms(formKey), Consents: consents,
 		Evidence: evidence{n.DB, n.recorder}, Log: shards{n}, Recorder: n.recorder, Clients: n.DB, Roles: n.DB, Logouts: n.DB, Fetcher: fetcher, Pseudonyms: n.Pseudonyms,

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"hopnhat/authz/outbox"
 	"hopnhat/authz/tally"
 	"hopnhat/cmd/logging"
 	"hopnhat/keys"
@@ -62,10 +63,7 @@ var metricTable = []metric{
 	{"hopnhat_pings_total", "CIBA pings that apps took (delivered), attempts that failed, and pings given up.", []string{"outcome"}, func(n *Node, tell func(float64, ...string)) {
 		// Also while they are zero: an alert adds them to those of logout tokens, and a sum
 		// with what is not there is nothing.
-		counts := n.pinger.Outcomes()
-		for _, outcome := range []string{"delivered", "failed", "given_up"} {
-			tell(float64(counts[outcome]), outcome)
-		}
+		tellOutcomes(n.pinger.Stats(), tell)
 	}},
 	plain("hopnhat_store_queries_total", "Statements sent to the main database.", func(n *Node) float64 { return float64(n.DB.Stats().Queries) }),
 	plain("hopnhat_store_commits_total", "Commits on the main database.", func(n *Node) float64 { return float64(n.DB.Stats().Commits) }),
@@ -83,10 +81,7 @@ var metricTable = []metric{
 	plain("hopnhat_keys_unseen", "Versions that are announced and that the key store does not show; they are passed over.", func(n *Node) float64 { return float64(n.Ring.Unseen()) }),
 	plain("hopnhat_keys_overdue", "Active versions that should have had a successor by now.", func(n *Node) float64 { return float64(n.Ring.Overdue()) }),
 	{"hopnhat_logout_tokens_total", "Logout tokens that apps took (delivered), attempts that failed, and tokens given up.", []string{"outcome"}, func(n *Node, tell func(float64, ...string)) {
-		s := n.deliverer.Stats()
-		tell(float64(s.Delivered), "delivered")
-		tell(float64(s.Failed), "failed")
-		tell(float64(s.GivenUp), "given_up")
+		tellOutcomes(n.deliverer.Stats(), tell)
 	}},
 	{"hopnhat_part_up", "Whether a part that the node needs works, 1 or 0: what /readyz tells.", []string{"part"}, func(n *Node, tell func(float64, ...string)) {
 		for _, part := range n.watch.parts() {
@@ -194,4 +189,11 @@ func cpuSeconds() float64 {
 		return 0
 	}
 	return float64(u.Utime.Sec) + float64(u.Utime.Usec)/1e6 + float64(u.Stime.Sec) + float64(u.Stime.Usec)/1e6
+}
+
+// tellOutcomes gives the counters of a lane of messages to apps, also those that are zero.
+func tellOutcomes(s outbox.Stats, tell func(float64, ...string)) {
+	tell(float64(s.Delivered), "delivered")
+	tell(float64(s.Failed), "failed")
+	tell(float64(s.GivenUp), "given_up")
 }

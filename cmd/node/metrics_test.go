@@ -117,7 +117,7 @@ func TestEveryMetricOfAnAlertIsThere(t *testing.T) {
 // TestWhatAlertsCompareIsThereFromTheStart: a counter that appears with its first event
 // has no increase then, and a sum with a series that is not there is nothing.
 func TestWhatAlertsCompareIsThereFromTheStart(t *testing.T) {
-	fresh := &Node{pinger: &decoupled.Pinger{}}
+	fresh := &Node{pinger: decoupled.Pinger{}.Lane()}
 	for name, value := range map[string]string{"hopnhat_pings_total": "given_up", "hopnhat_log_lines_left_out_total": "error"} {
 		there := false
 		for _, m := range metricTable {

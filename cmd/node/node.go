@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/outbox"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/store"
@@ -31,8 +32,8 @@ type Node struct {
 	server    *web.Server
 	sessions  *session.Sessions
 	directory *clientauth.Directory
-	deliverer *session.Deliverer
-	pinger    *decoupled.Pinger
+	deliverer *outbox.Lane[session.Delivery]
+	pinger    *outbox.Lane[decoupled.Ping]
 	provider  *provider.Provider
 	broker    *broker.Broker
 	watch     *watch
