@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,43 +16,54 @@ var _ authn.Accounts = (*DB)(nil)
 
 type credentialsRow struct {
 	Subject      string     `gorm:"column:subject"`
-	PasswordHash string     `gorm:"column:password_hash"`
-	Seed         []byte     `gorm:"column:totp_seed"`
-	Step         int64      `gorm:"column:totp_step"`
 	DevicesSince *time.Time `gorm:"column:devices_since"`
 	LockedAt     *time.Time `gorm:"column:locked_at"`
+	Factor       string     `gorm:"column:id"`
+	Kind         string     `gorm:"column:kind"`
+	Secret       []byte     `gorm:"column:secret"`
+	Counter      int64      `gorm:"column:counter"`
 }
 
-const credentialsColumns = "a.subject, a.password_hash, a.totp_seed, a.totp_step, a.devices_since, a.locked_at"
+// An account is a row for each factor, and one without if it holds none.
+const (
+	credentialsColumns = "a.subject, a.devices_since, a.locked_at, coalesce(f.id, '') AS id, coalesce(f.kind, '') AS kind, f.secret, coalesce(f.counter, 0) AS counter"
+	withFactors        = " LEFT JOIN factors f ON f.subject = a.subject AND f.disabled_at IS NULL"
+)
 
-func (row credentialsRow) credentials() authn.Credentials {
-	return authn.Credentials{
-		Subject: authz.Subject(row.Subject), PasswordHash: row.PasswordHash, SealedSeed: row.Seed, LastStep: row.Step,
-		DevicesSince: value(row.DevicesSince), Locked: row.LockedAt != nil,
+func credentials(rows []credentialsRow) authn.Credentials {
+	var c authn.Credentials
+	for _, row := range rows {
+		c.Subject, c.DevicesSince, c.Locked = authz.Subject(row.Subject), value(row.DevicesSince), row.LockedAt != nil
+		if row.Factor != "" {
+			c.Factors = append(c.Factors, authn.Held{
+				ID: authn.FactorID(row.Factor), Kind: authn.FactorKind(row.Kind), Secret: row.Secret, Counter: row.Counter,
+			})
+		}
 	}
+	return c
 }
 
 // Credentials finds those of a number's holder; a re-issued number's
 // predecessors find them too. A number that nobody holds is looked up by the same
 // statement.
 func (db Accounts) Credentials(ctx context.Context, number authz.PersonalNumber) (authn.Credentials, error) {
-	var row credentialsRow
-	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+` FROM identifiers i JOIN accounts a ON a.subject = i.subject
-		WHERE i.number = ? AND i.kind = 'number'`, number.Reveal()).Scan(&row).Error
-	return row.credentials(), wrap("reading credentials", err)
+	var rows []credentialsRow
+	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+" FROM identifiers i JOIN accounts a ON a.subject = i.subject"+withFactors+
+		" WHERE i.number = ? AND i.kind = 'number'", number.Reveal()).Scan(&rows).Error
+	return credentials(rows), wrap("reading credentials", err)
 }
 
 // CredentialsOf finds those of a subject.
 func (db Accounts) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
-	var row credentialsRow
-	res := db.reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a WHERE a.subject = ?", string(subject)).Scan(&row)
-	if res.Error != nil {
-		return authn.Credentials{}, wrap("reading credentials", res.Error)
-	}
-	if res.RowsAffected == 0 {
+	var rows []credentialsRow
+	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a"+withFactors+" WHERE a.subject = ?", string(subject)).Scan(&rows).Error
+	switch {
+	case err != nil:
+		return authn.Credentials{}, wrap("reading credentials", err)
+	case len(rows) == 0:
 		return authn.Credentials{}, authz.ErrNotFound
 	}
-	return row.credentials(), nil
+	return credentials(rows), nil
 }
 
 // CountAttempt counts an attempt by every budget, by one statement, or tells how long
@@ -63,14 +76,23 @@ func (db Accounts) CountAttempt(ctx context.Context, budgets []authn.Budget, at 
 	var values []any
 	for _, b := range budgets {
 		// The insert is of a budget of which nothing was spent: one free attempt at least.
-		rows, values = append(rows, "(?, ?, 1, ?, ?)"), append(values, blob(b.Key), b.Free, now, now)
+		// One that is restored says that 0 are spent, and in any case by a time of 0.
+		spent, next := 1, now
+		switch b.Effect {
+		case authn.Restore:
+			spent = 0
+		case authn.RestoreAnyway:
+			spent, next = 0, 0
+		case authn.Spend:
+		}
+		rows, values = append(rows, "(?, ?, ?, ?, ?)"), append(values, blob(b.Key), b.Free, spent, next, now)
 	}
 	var counted []struct{ Spent int }
 	err := db.writer(ctx).Raw("INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) VALUES "+strings.Join(rows, ", ")+`
-		ON CONFLICT (key) DO UPDATE SET spent = b.spent + 1, seen_at = excluded.seen_at, next_at = excluded.seen_at + CASE
-			WHEN b.spent + 1 < b.free THEN 0 WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
+		ON CONFLICT (key) DO UPDATE SET spent = CASE WHEN excluded.spent = 0 THEN 0 ELSE b.spent + 1 END, seen_at = excluded.seen_at, next_at = excluded.seen_at + CASE
+			WHEN excluded.spent = 0 OR b.spent + 1 < b.free THEN 0 WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
 			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END
-		WHERE b.next_at <= excluded.seen_at RETURNING spent`, values...).Scan(&counted).Error
+		WHERE b.next_at <= excluded.seen_at OR excluded.next_at = 0 RETURNING spent`, values...).Scan(&counted).Error
 	if err != nil || len(counted) == len(budgets) {
 		return 0, wrap("counting an attempt to sign in", err)
 	}
@@ -83,48 +105,67 @@ func (db Accounts) CountAttempt(ctx context.Context, budgets []authn.Budget, at 
 	return max(time.Duration(last.Next-now)*time.Millisecond, time.Second), wrap("reading when to try again", err)
 }
 
-// ForgetAttempts gives budgets back in full.
-func (db Accounts) ForgetAttempts(ctx context.Context, keys [][]byte) error {
-	blobs := make([]blob, len(keys))
-	for i, key := range keys {
-		blobs[i] = key
-	}
-	return wrap("forgetting attempts to sign in", db.writer(ctx).Exec("DELETE FROM sign_in_attempts WHERE key IN ?", blobs).Error)
-}
-
 // ForgetDevices ends the devices of an account that were known until then.
 func (db Accounts) ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error {
 	return wrap("forgetting devices", db.writer(ctx).Exec("UPDATE accounts SET devices_since = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
 }
 
-// AcceptCode advances the last time step. Of any number of calls with one step
-// exactly one returns nil (RFC 6238 §5.2).
-func (db Accounts) AcceptCode(ctx context.Context, subject authz.Subject, step int64) error {
-	return oneRow("accepting a one-time code", db.writer(ctx).Exec(
-		"UPDATE accounts SET totp_step = ? WHERE subject = ? AND totp_step < ? AND locked_at IS NULL",
-		step, string(subject), step))
+// ofHeldAccount limits a statement to the factors of an account. On PostgreSQL it holds
+// the account's row first, as the triggers of migration 00037 do.
+func (db Accounts) ofHeldAccount() string {
+	if db.dialect == PostgreSQL { // SQLite has one writer at a time
+		return "subject IN (SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL FOR NO KEY UPDATE)"
+	}
+	return "subject IN (SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL)"
 }
 
-// SetPasswordHash replaces a hash, after its parameters changed.
-func (db Accounts) SetPasswordHash(ctx context.Context, subject authz.Subject, hash string) error {
-	return oneRow("storing a password hash", db.writer(ctx).Exec("UPDATE accounts SET password_hash = ? WHERE subject = ?", hash, string(subject)))
+// UseFactors notes the use of factors and advances their counters. Of any number of
+// calls with one counter exactly one returns nil (RFC 6238 §5.2).
+func (db Accounts) UseFactors(ctx context.Context, subject authz.Subject, uses []authn.Use, at time.Time) error {
+	var counters, conditions []string
+	var values, terms []any
+	for _, use := range uses {
+		if use.Counter == 0 {
+			conditions, terms = append(conditions, "id = ?"), append(terms, string(use.Factor))
+			continue
+		}
+		counters, values = append(counters, "WHEN ? THEN ?"), append(values, string(use.Factor), use.Counter)
+		conditions, terms = append(conditions, "id = ? AND counter < ?"), append(terms, string(use.Factor), use.Counter)
+	}
+	query := "UPDATE factors SET last_used_at = ?"
+	if len(counters) > 0 {
+		query += ", counter = CASE id " + strings.Join(counters, " ") + " ELSE counter END"
+	}
+	query += " WHERE " + db.ofHeldAccount() + " AND disabled_at IS NULL AND (" + strings.Join(conditions, " OR ") + ")"
+	res := db.writer(ctx).Exec(query, slices.Concat([]any{at.UTC()}, values, []any{string(subject)}, terms)...)
+	if res.Error == nil && res.RowsAffected != int64(len(uses)) {
+		return fmt.Errorf("using %d factors: %w", len(uses), authz.ErrConflict)
+	}
+	return wrap("using factors", res.Error)
 }
 
-// ReplaceSeed puts a seed that was wrapped anew in the place of the one that was
-// read; when that has changed meanwhile it does nothing.
-func (db Accounts) ReplaceSeed(ctx context.Context, subject authz.Subject, old, fresh []byte) error {
-	return wrap("storing a seed that was wrapped anew", db.writer(ctx).Exec(
-		"UPDATE accounts SET totp_seed = ? WHERE subject = ? AND totp_seed = ?", blob(fresh), string(subject), blob(old)).Error)
+// ReplaceSecret puts a secret that was made anew in the place of the one that was read;
+// when that has changed meanwhile it does nothing.
+func (db Accounts) ReplaceSecret(ctx context.Context, subject authz.Subject, factor authn.FactorID, old, fresh []byte) error {
+	return wrap("storing a factor that was made anew", db.writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+db.ofHeldAccount()+" AND id = ? AND secret = ?",
+		blob(fresh), string(subject), string(factor), blob(old)).Error)
 }
 
-// InsertAccount opens an account with its number: one commit.
+// InsertAccount opens an account with its number and its factors: one commit.
 // authz.ErrConflict if the person or the number has one.
-func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number authz.PersonalNumber, passwordHash string, sealedSeed []byte) error {
+func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number authz.PersonalNumber, factors ...authn.Held) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
+		// The release before wants the columns of the factors; a trigger fills them.
 		err := db.writer(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, string(a.Subject), string(a.Kind), a.Person, a.Name, int(a.Level), passwordHash, sealedSeed, a.Created.UTC()).Error
+			VALUES (?, ?, ?, ?, ?, '', ?, ?)`, string(a.Subject), string(a.Kind), a.Person, a.Name, int(a.Level), blob{}, a.Created.UTC()).Error
 		if err != nil {
 			return wrap("opening an account", err)
+		}
+		for _, f := range factors {
+			if err := db.writer(ctx).Exec("INSERT INTO factors (id, subject, kind, secret, counter, added_at) VALUES (?, ?, ?, ?, ?, ?)",
+				string(f.ID), string(a.Subject), string(f.Kind), blob(f.Secret), f.Counter, a.Created.UTC()).Error; err != nil {
+				return wrap("adding a factor to an account", err)
+			}
 		}
 		return wrap("opening an account", db.writer(ctx).Exec(
 			"INSERT INTO identifiers (number, kind, subject, valid_from) VALUES (?, 'number', ?, ?)",

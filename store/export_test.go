@@ -80,6 +80,17 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 	return err
 }
 
+// Exec runs a statement of the release before, and says how many rows it changed.
+func (db *DB) Exec(ctx context.Context, sql string, values ...any) (int64, error) {
+	res := db.writer(ctx).Exec(sql, values...)
+	return res.RowsAffected, res.Error
+}
+
+// Row reads one row, as the release before would.
+func (db *DB) Row(ctx context.Context, into any, sql string, values ...any) error {
+	return db.reader(ctx).Raw(sql, values...).Scan(into).Error
+}
+
 // PlantGrant is InsertGrant for a grant whose account and session a test does not care
 // about: both are made where they are not there.
 func (db *DB) PlantGrant(ctx context.Context, g provider.Grant) error {

@@ -32,6 +32,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		subject := holder(t, db, "099000000003")
+		codeAt := uses(t, db, subject, 9)
 		s := started(t, db, subject)
 		g := issued(t, db)
 		tx := func(fn func(ctx context.Context) error) error { return db.Tx(ctx, fn) }
@@ -59,8 +60,8 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 				_, err := db.CountAttempt(ctx, []authn.Budget{{Key: []byte("network"), Free: 1}, {Key: []byte("account"), Free: 1}}, midday)
 				return err
 			}},
-			{"login: attempts forgotten", func() error { return db.ForgetAttempts(ctx, [][]byte{[]byte("network"), []byte("account")}) }},
-			{"login: the code", func() error { return db.AcceptCode(ctx, subject, 9) }},
+			{"login: the factors", func() error { return db.UseFactors(ctx, subject, codeAt, midday) }},
+			{"login: a factor made anew", func() error { return db.ReplaceSecret(ctx, subject, "f", []byte("old"), []byte("new")) }},
 			{"login: again", func() error {
 				return db.RenewSession(ctx, session.Session{ID: s.ID, Subject: subject}, authz.HashSecret(string(s.ID)))
 			}},

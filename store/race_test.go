@@ -48,6 +48,7 @@ func TestOfManyOneWins(t *testing.T) {
 			t.Fatal(err)
 		}
 		subject := holder(t, db, "099000000001")
+		codeAt := uses(t, db, subject, 7)
 		for _, row := range []struct {
 			name string
 			ask  func(ctx context.Context) error
@@ -64,7 +65,9 @@ func TestOfManyOneWins(t *testing.T) {
 				return db.Spend(ctx, clientauth.Assertion{Digest: []byte(authz.NewID()), Expires: midday, Proof: clientauth.Proof{Digest: []byte("another"), Expires: midday}})
 			}},
 			{"a pending authorization is finished", func(ctx context.Context) error { return db.FinishPending(ctx, "a", midday, "") }},
-			{"RFC 6238 §5.2: a one-time code is accepted", func(ctx context.Context) error { return db.AcceptCode(ctx, subject, 7) }},
+			{"RFC 6238 §5.2: a one-time code is accepted", func(ctx context.Context) error {
+				return db.UseFactors(ctx, subject, codeAt, midday)
+			}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				var won, lost atomic.Int32
@@ -97,7 +100,7 @@ func TestOfManyOneWins(t *testing.T) {
 func holder(t *testing.T, db *store.DB, number string) authz.Subject {
 	t.Helper()
 	a := identity.Account{Subject: authz.Subject(authz.NewID()), Kind: identity.Citizen, Person: "person " + number, Name: "An", Level: 2, Created: midday}
-	if err := db.InsertAccount(t.Context(), a, authz.PersonalNumber(number), "hash", []byte("seed")); err != nil {
+	if err := db.InsertAccount(t.Context(), a, authz.PersonalNumber(number), factors()...); err != nil {
 		t.Fatal(err)
 	}
 	return a.Subject
@@ -183,11 +186,22 @@ func TestAttemptsThatComeTogether(t *testing.T) {
 			}
 			at = at.Add(want)
 		}
-		if err := db.ForgetAttempts(t.Context(), [][]byte{device.Key, []byte("another")}); err != nil {
-			t.Fatal(err)
+		// One that is used up is restored by nothing but RestoreAnyway, and then in full.
+		restored := func(e authn.Effect) authn.Budget {
+			return authn.Budget{Key: device.Key, Free: device.Free, Effect: e}
 		}
-		if wait, err := count(midday, device); err != nil || wait != 0 {
-			t.Fatalf("after it was forgotten: %s, %v", wait, err)
+		if wait, err := count(at.Add(-time.Second), restored(authn.Restore)); err != nil || wait != time.Second {
+			t.Fatalf("used up, and restored: %s, %v", wait, err)
+		}
+		for _, effect := range []authn.Effect{authn.RestoreAnyway, authn.Restore} {
+			if wait, err := count(midday, restored(effect), authn.Budget{Key: []byte("another"), Free: 5, Effect: effect}); err != nil || wait != 0 {
+				t.Fatalf("restored: %s, %v", wait, err)
+			}
+			for i := range 4 {
+				if wait, err := count(midday, device); err != nil || wait != 0 {
+					t.Fatalf("attempt %d after it was restored: %s, %v", i, wait, err)
+				}
+			}
 		}
 	})
 }
@@ -273,10 +287,10 @@ func TestLock(t *testing.T) {
 		if after, err := db.Grant(t.Context(), g.ID); err != nil || after.Revoked.IsZero() {
 			t.Fatalf("%+v, %v", after, err)
 		}
-		if err := db.AcceptCode(t.Context(), subject, 9); !errors.Is(err, authz.ErrConflict) {
+		if err := db.UseFactors(t.Context(), subject, uses(t, db, subject, 9), midday); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("a locked account signed in: %v", err)
 		}
-		if err := db.InsertAccount(t.Context(), identity.Account{Subject: "x", Kind: identity.Citizen, Person: "other", Level: 2}, "099000000002", "h", []byte("s")); !errors.Is(err, authz.ErrConflict) {
+		if err := db.InsertAccount(t.Context(), identity.Account{Subject: "x", Kind: identity.Citizen, Person: "other", Level: 2}, "099000000002", factors()...); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("a number with two holders: %v", err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math"
@@ -109,7 +110,7 @@ func (s *Server) signIn(v *visit) error {
 	case len(number) != 12 || strings.Trim(number, "0123456789") != "":
 		return again(view.SignInMalformed, 0)
 	}
-	ticket, err := s.o.Authn.Password(v.ctx, authn.Attempt{
+	step, err := s.o.Authn.Password(v.ctx, authn.Attempt{
 		Number: authz.PersonalNumber(number), Password: password, Origin: v.origin(e),
 	})
 	var throttled authn.Throttled
@@ -126,7 +127,19 @@ func (s *Server) signIn(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return e.step("/signin/code", "ticket", ticket)
+	return e.ask(step)
+}
+
+// factorPages are the pages of the factors that follow the password.
+var factorPages = map[authn.FactorKind]string{authn.TOTPFactor: "/signin/code"}
+
+// ask leads to the page of the factor that comes next.
+func (e errand) ask(step authn.Step) error {
+	page, ok := factorPages[step.Next]
+	if !ok {
+		return fmt.Errorf("no page asks for a factor of kind %q", step.Next)
+	}
+	return e.step(page, "ticket", step.Ticket)
 }
 
 // maxNumber bounds what was typed for a number and is shown again.
@@ -203,7 +216,7 @@ func (s *Server) signInCode(v *visit) error {
 	// twice, as a double tap does, gets the very session that it began.
 	secret := s.o.Forms.Token(v.binding, "session "+ticket+" "+code)
 	var began session.Session
-	device, err := s.o.Authn.Code(v.ctx, ticket, code, v.origin(e), func(ctx context.Context, r authn.Result) (err error) {
+	step, err := s.o.Authn.Answer(v.ctx, ticket, code, v.origin(e), func(ctx context.Context, r authn.Result) (err error) {
 		began, err = s.o.Sessions.Begin(ctx, s.o.Clients, session.SignIn{
 			Subject: r.Subject, Methods: r.Methods, At: r.At, UserAgent: v.c.Get(fiber.HeaderUserAgent), Secret: secret,
 		}, before)
@@ -226,10 +239,12 @@ func (s *Server) signInCode(v *visit) error {
 		return fault(view.ErrorLocked)
 	case err != nil:
 		return err
+	case step.Ticket != "":
+		return e.ask(step)
 	}
 	v.cookie(s.o.Sessions.CookieName(), secret, 12*time.Hour)
-	if device != "" {
-		v.cookie(s.o.Sessions.DeviceName(), device, authn.DeviceLife)
+	if step.Device != "" {
+		v.cookie(s.o.Sessions.DeviceName(), step.Device, authn.DeviceLife)
 	}
 	if before == nil || before.ID != began.ID {
 		v.forgetState()

@@ -1,19 +1,18 @@
 package authn
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"regexp"
+	"slices"
 	"time"
 
 	"hopnhat/authz"
@@ -26,8 +25,11 @@ var (
 	ErrWrong = errors.New("number, password or code is wrong")
 	// ErrTicket means that the first step was too long ago or in another browser.
 	ErrTicket = errors.New("the sign-in took too long")
-	// ErrLocked is told only to who gave the right password.
+	// ErrLocked is told only to somebody who gave the right password.
 	ErrLocked = errors.New("the account is locked")
+	// ErrShort means that the person does not hold the factors for the level that every
+	// sign-in here reaches. It is told only to somebody who gave the right password.
+	ErrShort = errors.New("the account does not hold the factors that a sign-in needs")
 )
 
 // Throttled means that it is too early for another attempt.
@@ -40,11 +42,9 @@ func (t Throttled) Error() string {
 
 // Credentials are what the database keeps of a person's factors.
 type Credentials struct {
-	Subject      authz.Subject
-	PasswordHash string
-	SealedSeed   []byte
-	LastStep     int64
-	Locked       bool
+	Subject authz.Subject
+	Locked  bool
+	Factors []Held
 	// DevicesSince: devices that are older are no longer known.
 	DevicesSince time.Time
 }
@@ -55,26 +55,20 @@ type Accounts interface {
 	// holds has an empty subject; finding that out costs what finding a holder costs.
 	Credentials(ctx context.Context, number authz.PersonalNumber) (Credentials, error)
 	CredentialsOf(ctx context.Context, subject authz.Subject) (Credentials, error)
-	// CountAttempt counts one attempt by every budget, or tells how long to wait
-	// because one is used up; then the caller leaves its transaction undone. However
-	// many call it at once, on however many nodes, no budget counts more than it has.
+	// CountAttempt counts one attempt by every budget, or says how long to wait because
+	// one is used up; then the caller leaves its transaction undone. However many call it
+	// at once, on however many nodes, no budget counts more than it has, and of a budget
+	// that is used up nothing is restored (save by [RestoreAnyway]).
 	CountAttempt(ctx context.Context, budgets []Budget, at time.Time) (wait time.Duration, err error)
-	// ForgetAttempts gives budgets back in full.
-	ForgetAttempts(ctx context.Context, keys [][]byte) error
-	// AcceptCode advances the last step. Of any number of calls with one step exactly
-	// one returns nil, the others authz.ErrConflict.
-	AcceptCode(ctx context.Context, subject authz.Subject, step int64) error
-	SetPasswordHash(ctx context.Context, subject authz.Subject, hash string) error
-	// ReplaceSeed puts a seed that was wrapped anew in the place of the one that
-	// was read; when that has changed meanwhile it does nothing.
-	ReplaceSeed(ctx context.Context, subject authz.Subject, old, fresh []byte) error
+	// UseFactors records the factors of a sign-in and advances their counters. Of any
+	// number of calls with one counter exactly one returns nil, the others
+	// authz.ErrConflict; so do calls for a locked account, and for a factor that was
+	// disabled. The caller leaves its transaction undone on an error.
+	UseFactors(ctx context.Context, subject authz.Subject, uses []Use, at time.Time) error
+	// ReplaceSecret puts a secret that was made anew in the place of the one that was
+	// read; when that has changed meanwhile it does nothing.
+	ReplaceSecret(ctx context.Context, subject authz.Subject, factor FactorID, old, fresh []byte) error
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
-}
-
-// Opener opens sealed seeds, and wraps stale ones anew (keys.Secrecy).
-type Opener interface {
-	Open(ctx context.Context, sealed, aad []byte) (plaintext []byte, stale bool, err error)
-	Rewrap(ctx context.Context, sealed []byte) ([]byte, error)
 }
 
 // Attempt is one try at a sign-in.
@@ -113,8 +107,8 @@ type Outcome struct {
 // Authenticator checks factors.
 type Authenticator struct {
 	accounts  Accounts
-	opener    Opener
 	hasher    *Hasher
+	offers    []offer
 	addresses *Addresses
 	tickets   cipher.AEAD
 	key       []byte
@@ -125,9 +119,6 @@ type Authenticator struct {
 	// Outcomes are the attempts so far.
 	Outcomes tally.Counter[Outcome]
 }
-
-// ticketLife is the time between the password and the code.
-const ticketLife = 5 * time.Minute
 
 // New makes an authenticator; ticketKey is 32 bytes, the same on all nodes.
 func New(accounts Accounts, opener Opener, hasher *Hasher, addresses *Addresses, ticketKey []byte, now func() time.Time) (*Authenticator, error) {
@@ -141,7 +132,10 @@ func New(accounts Accounts, opener Opener, hasher *Hasher, addresses *Addresses,
 	}
 	key := hmac.New(sha256.New, ticketKey)
 	key.Write([]byte("devices and budgets"))
-	a := &Authenticator{accounts: accounts, opener: opener, hasher: hasher, addresses: addresses, tickets: aead, key: key.Sum(nil), alarm: newAlarm(now), now: now}
+	a := &Authenticator{
+		accounts: accounts, hasher: hasher, offers: offers(hasher, opener), addresses: addresses,
+		tickets: aead, key: key.Sum(nil), alarm: newAlarm(now), now: now,
+	}
 	hasher.queue.alarmed = a.alarm.any
 	return a, nil
 }
@@ -152,30 +146,70 @@ func (a *Authenticator) Alarms() (nation, app bool) { return a.alarm.up() }
 
 var numberForm = regexp.MustCompile(`^[0-9]{12}$`)
 
-// SeedAAD binds a sealed TOTP seed to its subject.
-func SeedAAD(subject authz.Subject) []byte { return []byte("totp " + string(subject)) }
+// Reachable is the highest level that the factors offered here reach together.
+func (a *Authenticator) Reachable() authz.AuthenticationLevel { return Reachable(a.offered()) }
 
-type ticket struct {
-	Subject authz.Subject `json:"s"`
-	At      int64         `json:"t"`
-	Binding string        `json:"b"`
-	// Account tells the number apart; Device is the id of the browser's entry, if it
-	// was a known one.
-	Account []byte `json:"n"`
-	Device  []byte `json:"d,omitempty"`
+// offered are the kinds of factor offered, with their methods.
+func (a *Authenticator) offered() []Offered {
+	out := make([]Offered, len(a.offers))
+	for i, o := range a.offers {
+		out[i] = Offered{o.kind, o.factor.Methods()}
+	}
+	return out
 }
 
-// Password is the first step. It returns a sealed ticket for the second. The attempt
-// is counted, in a commit of its own, before the password is looked at. Errors:
-// ErrWrong, Throttled, Busy, ErrLocked.
-func (a *Authenticator) Password(ctx context.Context, try Attempt) (string, error) {
+// offer finds what is offered of a kind.
+func (a *Authenticator) offer(kind FactorKind) (offer, bool) {
+	i := slices.IndexFunc(a.offers, func(o offer) bool { return o.kind == kind })
+	if i < 0 {
+		return offer{}, false
+	}
+	return a.offers[i], true
+}
+
+// flow is the sign-in of a ticket, and what of it is passed; ErrTicket if one of the
+// factors passed is held no more.
+func (a *Authenticator) flow(t ticket, c Credentials) (f Flow, passed []Held, err error) {
+	ids := t.Passed
+	if len(ids) == 0 {
+		ids = []FactorID{c.of(PasswordFactor).ID}
+	}
+	f = Flow{Wanted: usual, Offered: a.offered(), Held: c.kinds()}
+	for _, id := range ids {
+		i := slices.IndexFunc(c.Factors, func(h Held) bool { return h.ID == id })
+		if i < 0 {
+			return f, nil, ErrTicket
+		}
+		passed, f.Passed = append(passed, c.Factors[i]), append(f.Passed, c.Factors[i].Kind)
+	}
+	return f, passed, nil
+}
+
+// Step is where a sign-in stands after a right answer.
+type Step struct {
+	// Ticket leads to the next factor, whose kind is Next; empty when the sign-in is done.
+	Ticket string
+	Next   FactorKind
+	// Device is the browser's device cookie after the last factor.
+	Device string
+}
+
+// Password is the first step. The attempt is counted, in a commit of its own, before the
+// password is looked at. Errors: ErrWrong, Throttled, Busy, ErrLocked, ErrShort.
+func (a *Authenticator) Password(ctx context.Context, try Attempt) (Step, error) {
 	t, err := a.password(ctx, try)
 	a.note(passwordStep, len(t.Device) > 0, try.Origin, err)
 	if err != nil {
-		return "", err
+		return Step{}, err
 	}
-	t.At, t.Binding = a.now().Unix(), try.Binding
-	return a.seal(t)
+	return a.step(t, try.Origin)
+}
+
+// step seals the ticket for the next factor.
+func (a *Authenticator) step(t ticket, from Origin) (Step, error) {
+	t.At, t.Binding = a.now().Unix(), from.Binding
+	sealed, err := a.seal(t)
+	return Step{Ticket: sealed, Next: t.next()}, err
 }
 
 // password fills in what the ticket says of account and browser, as far as it came.
@@ -216,24 +250,47 @@ func (a *Authenticator) password(ctx context.Context, try Attempt) (t ticket, er
 			return t, err
 		}
 	}
-	match, stale, err := a.hasher.check(ctx, lane, try.Password, c.PasswordHash)
+	held := c.of(PasswordFactor)
+	verdict, err := a.hasher.Check(ctx, c.Subject, held, Answer{Text: try.Password, At: a.now(), lane: lane})
 	switch {
 	case err != nil:
 		return t, err
-	case !match || c.Subject == "":
+	case !verdict.Right || c.Subject == "":
 		return t, ErrWrong
 	case c.Locked:
 		return t, ErrLocked
 	}
-	if stale {
-		if hash, err := a.hasher.Hash(ctx, try.Password); err == nil {
-			if err := a.accounts.SetPasswordHash(ctx, c.Subject, hash); err != nil {
-				return t, err
-			}
-		}
+	a.renew(ctx, c.Subject, held, verdict)
+	t.Subject, t.Passed = c.Subject, []FactorID{held.ID}
+	return t, a.ask(&t, c)
+}
+
+// ask puts into a ticket the kind of factor that comes next, none if the sign-in is done.
+func (a *Authenticator) ask(t *ticket, c Credentials) error {
+	f, _, err := a.flow(*t, c)
+	if err != nil {
+		return err
 	}
-	t.Subject = c.Subject
-	return t, nil
+	state := Done
+	if t.Next, state = f.Next(); state == Short {
+		return ErrShort
+	}
+	return nil
+}
+
+// renew stores a secret that was made anew. The answer was right, and the sign-in does
+// not fail for it.
+func (a *Authenticator) renew(ctx context.Context, subject authz.Subject, held Held, v Verdict) {
+	if v.Renew == nil {
+		return
+	}
+	fresh, err := v.Renew(ctx)
+	if err == nil {
+		err = a.accounts.ReplaceSecret(ctx, subject, held.ID, held.Secret, fresh)
+	}
+	if err != nil {
+		slog.InfoContext(ctx, "a factor stays under an older key or cost until its next use", "kind", held.Kind, "error", err)
+	}
 }
 
 // note counts what became of an attempt.
@@ -256,30 +313,37 @@ func (a *Authenticator) note(step string, known bool, from Origin, err error) {
 		o.Result = "locked"
 	case errors.Is(err, ErrTicket):
 		o.Result = "expired"
-	default:
+	default: // ErrShort too, which an operator has to mend
 		o.Result = "failed"
 	}
 	a.Outcomes.Add(o)
 }
 
-// Code is the second step: it accepts a one-time code and, in the same transaction,
-// runs start, which begins the session. It returns the browser's device cookie, in
-// which this account is now known.
+// Answer is a step after the first: it checks the answer to the factor that the ticket
+// asks for. If that was the last, it runs start in the same transaction, which begins the
+// session, and returns the browser's device cookie, in which this account is now known.
 //
-// The attempt is counted in that transaction before the code is compared, and nothing
-// is told before the commit: a guess whose commit fails is not counted and not
-// answered either. It does not end with the request. Errors: ErrTicket, ErrWrong,
-// Throttled, ErrLocked.
-func (a *Authenticator) Code(ctx context.Context, sealedTicket, code string, from Origin, start func(ctx context.Context, r Result) error) (device string, err error) {
+// The attempt is counted in that transaction, and nothing is told before the commit: a
+// guess whose commit fails is not counted and not answered either. The count does not end
+// with the request. Errors: ErrTicket, ErrWrong, Throttled, ErrLocked, ErrShort.
+func (a *Authenticator) Answer(
+	ctx context.Context, sealedTicket, answer string, from Origin, start func(ctx context.Context, r Result) error,
+) (done Step, err error) {
 	t, err := a.good(sealedTicket, from.Binding)
-	if err == nil {
-		device, err = a.code(ctx, t, code, from, start)
+	o, offered := a.offer(t.next())
+	if err == nil && !offered {
+		err = ErrTicket // of a node that offers another factor
 	}
-	a.note(codeStep, len(t.Device) > 0, from, err)
-	return device, err
+	if err == nil {
+		done, err = a.answer(ctx, t, o, answer, from, start)
+	}
+	a.note(cmp.Or(o.step, codeStep), len(t.Device) > 0, from, err)
+	return done, err
 }
 
-func (a *Authenticator) code(ctx context.Context, t ticket, code string, from Origin, start func(ctx context.Context, r Result) error) (string, error) {
+func (a *Authenticator) answer(
+	ctx context.Context, t ticket, o offer, answer string, from Origin, start func(ctx context.Context, r Result) error,
+) (Step, error) {
 	wait := time.Duration(0)
 	if len(t.Device) > 0 {
 		wait = a.tries.take(t.Account, t.Device, a.now())
@@ -287,106 +351,99 @@ func (a *Authenticator) code(ctx context.Context, t ticket, code string, from Or
 		wait = a.addresses.Take(from.Address)
 	}
 	if wait > 0 {
-		return "", Throttled{wait}
+		return Step{}, Throttled{wait}
 	}
 	c, err := a.accounts.CredentialsOf(ctx, t.Subject)
 	switch {
 	case err != nil:
-		return "", err
+		return Step{}, err
 	case c.Locked:
-		return "", ErrLocked
+		return Step{}, ErrLocked
 	}
-	seed, stale, err := a.opener.Open(ctx, c.SealedSeed, SeedAAD(c.Subject))
+	_, before, err := a.flow(t, c)
 	if err != nil {
-		return "", fmt.Errorf("opening a one-time code seed: %w", err)
+		return Step{}, err
 	}
-	now := a.now()
-	budgets := a.budgets(codeStep, []byte(t.Subject), string(t.Device), from.Address)
-	right := false
+	held, now := c.of(o.kind), a.now()
+	verdict, err := o.factor.Check(ctx, c.Subject, held, Answer{Text: answer, At: now})
+	if err != nil {
+		return Step{}, err
+	}
+	guess := a.budgets(o.step, []byte(t.Subject), string(t.Device), from.Address)
+	if !verdict.Right {
+		if err := a.spend(ctx, guess); err != nil {
+			return Step{}, err
+		}
+		return Step{}, ErrWrong
+	}
+
+	uses := []Use{{Factor: held.ID, Counter: verdict.Counter}}
+	t.Passed = nil
+	for _, h := range before {
+		t.Passed = append(t.Passed, h.ID)
+	}
+	t.Passed = append(t.Passed, held.ID)
+	if err := a.ask(&t, c); err != nil {
+		return Step{}, err
+	}
+	right := slices.Clone(guess)
+	if t.Next == "" {
+		right[0].Effect = Restore
+		for _, h := range before {
+			uses = append(uses, Use{Factor: h.ID})
+			right = append(right, a.restored(t, h.Kind, from))
+		}
+	}
 	counting, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTime)
 	defer cancel()
 	err = a.accounts.Tx(counting, func(ctx context.Context) error {
-		if err := a.count(ctx, budgets); err != nil {
+		// Whoever has no attempt left hears the same after a right answer as after a wrong
+		// one, at the same statement.
+		if err := a.count(ctx, right); err != nil {
 			return err
 		}
-		counter, ok := MatchCode(seed, code, now, c.LastStep)
-		if !ok {
-			return nil // counted, and that is all
-		}
-		switch err := a.accounts.AcceptCode(ctx, c.Subject, counter); {
-		case errors.Is(err, authz.ErrConflict):
-			return nil // the code was used by another request: wrong, and counted
-		case err != nil:
+		if err := a.accounts.UseFactors(ctx, c.Subject, uses, now); errors.Is(err, authz.ErrConflict) {
+			return errUsed
+		} else if err != nil || t.Next != "" {
 			return err
 		}
-		used := [][]byte{budgets[0].Key, a.budgets(passwordStep, t.Account, string(t.Device), from.Address)[0].Key}
-		if err := a.accounts.ForgetAttempts(ctx, used); err != nil {
+		f, _, err := a.flow(t, c)
+		if err != nil {
 			return err
 		}
-		right = true
-		return start(ctx, Result{c.Subject, []string{"pwd", "otp", "mfa"}, now.UTC()})
+		return start(ctx, Result{c.Subject, f.Methods(), now.UTC()})
 	})
 	switch {
+	case errors.Is(err, errUsed): // a wrong answer, of which nothing was counted yet
+		if err := a.spend(ctx, guess); err != nil {
+			return Step{}, err
+		}
+		return Step{}, ErrWrong
 	case err != nil:
-		return "", err
-	case !right:
-		return "", ErrWrong
+		return Step{}, err
 	}
-	if stale {
-		a.rewrap(ctx, c)
+	a.renew(ctx, c.Subject, held, verdict)
+	if t.Next != "" {
+		return a.step(t, from)
 	}
-	return a.remember(from.Device, t.Account, c)
+	device, err := a.remember(from.Device, t.Account, c)
+	return Step{Device: device}, err
 }
 
-// rewrap brings a seed under the newest key, a sign-in at a time after a
-// rotation. The sign-in is done by then, and does not fail for it.
-func (a *Authenticator) rewrap(ctx context.Context, c Credentials) {
-	fresh, err := a.opener.Rewrap(ctx, c.SealedSeed)
-	if err == nil {
-		err = a.accounts.ReplaceSeed(ctx, c.Subject, c.SealedSeed, fresh)
-	}
-	if err != nil {
-		slog.InfoContext(ctx, "a seed stays under an older key until its next use", "error", err)
-	}
-}
+// errUsed means that another request used the answer first (RFC 6238 §5.2), or that the
+// account was locked or the factor disabled meanwhile.
+var errUsed = errors.New("the answer was used by another request")
 
-// Begun tells when the first step was done whose ticket this is; ErrTicket when it is
-// of no use any more, or of another browser.
-func (a *Authenticator) Begun(sealedTicket, binding string) (time.Time, error) {
-	t, err := a.good(sealedTicket, binding)
-	return time.Unix(t.At, 0), err
-}
-
-// good opens a ticket that can still be used.
-func (a *Authenticator) good(sealed, binding string) (ticket, error) {
-	t, err := a.open(sealed)
-	if err != nil || t.Binding != binding || a.now().Sub(time.Unix(t.At, 0)) > ticketLife {
-		return ticket{}, ErrTicket
+// restored is the budget of a kind that was passed before, which a completed sign-in
+// gives back.
+func (a *Authenticator) restored(t ticket, kind FactorKind, from Origin) Budget {
+	account, o := []byte(t.Subject), offer{step: passwordStep}
+	if kind == PasswordFactor {
+		account = t.Account
+	} else if found, ok := a.offer(kind); ok {
+		o = found
 	}
-	return t, nil
-}
-
-func (a *Authenticator) seal(t ticket) (string, error) {
-	plain, err := json.Marshal(t)
-	if err != nil {
-		return "", err
-	}
-	nonce := make([]byte, a.tickets.NonceSize())
-	if _, err := rand.Read(nonce); err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(a.tickets.Seal(nonce, nonce, plain, nil)), nil
-}
-
-func (a *Authenticator) open(sealed string) (ticket, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil || len(raw) < a.tickets.NonceSize() || len(raw) > 1024 {
-		return ticket{}, ErrTicket
-	}
-	plain, err := a.tickets.Open(nil, raw[:a.tickets.NonceSize()], raw[a.tickets.NonceSize():], nil)
-	if err != nil {
-		return ticket{}, ErrTicket
-	}
-	var t ticket
-	return t, json.Unmarshal(plain, &t)
+	b := a.budgets(o.step, account, string(t.Device), from.Address)[0]
+	b.Effect = RestoreAnyway
+	return b
 }

@@ -12,9 +12,21 @@ import (
 // a number nor an address from it. Free attempts cost nothing; then each next one
 // waits, 30 s at first and twice as long each time, up to 15 minutes.
 type Budget struct {
-	Key  []byte
-	Free int
+	Key    []byte
+	Free   int
+	Effect Effect
 }
+
+// Effect is what an attempt does to a budget.
+type Effect int
+
+// The effects. One attempt is spent; who was right has a budget back in full, either if
+// an attempt was left in it, or in any case.
+const (
+	Spend Effect = iota
+	Restore
+	RestoreAnyway
+)
 
 // Attempts that are free. A browser that signed in to the account before has its own;
 // all others share one by account and network, so that a guesser in one place shuts
@@ -40,10 +52,10 @@ const (
 // before it is known whether there is one.
 func (a *Authenticator) budgets(step string, account []byte, device string, address netip.Addr) []Budget {
 	if device != "" {
-		return []Budget{{a.mac(step+" by device", account, []byte(device)), freeOwn}}
+		return []Budget{{Key: a.mac(step+" by device", account, []byte(device)), Free: freeOwn}}
 	}
 	network, _ := Network(address).MarshalText()
-	return []Budget{{a.mac(step+" by network", account, network), freeOwn}, {a.mac(step+" by account", account), freeAccount}}
+	return []Budget{{Key: a.mac(step+" by network", account, network), Free: freeOwn}, {Key: a.mac(step+" by account", account), Free: freeAccount}}
 }
 
 // spend counts an attempt in a commit of its own, before anything is checked. It does

@@ -68,7 +68,7 @@ func (a *Authenticator) knows(c Credentials, d device) bool {
 
 // tag stands for a password hash.
 func (a *Authenticator) tag(c Credentials) []byte {
-	return a.mac("password", []byte(c.PasswordHash))[:tagBytes]
+	return a.mac("password", c.of(PasswordFactor).Secret)[:tagBytes]
 }
 
 // remember puts a new entry for an account into a cookie, in the place of the one

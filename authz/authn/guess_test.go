@@ -1,11 +1,13 @@
 package authn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,30 +52,32 @@ func (p *people) CountAttempt(ctx context.Context, budgets []Budget, _ time.Time
 		p.contexts(ctx)
 	}
 	for _, b := range budgets {
-		if p.spent[string(b.Key)] >= b.Free {
+		if p.spent[string(b.Key)] >= b.Free && b.Effect != RestoreAnyway {
 			return time.Minute, nil
 		}
 	}
 	for _, b := range budgets {
-		p.spent[string(b.Key)]++
+		if b.Effect == Spend {
+			p.spent[string(b.Key)]++
+		} else {
+			delete(p.spent, string(b.Key))
+		}
 	}
 	p.counted++
 	return 0, nil
 }
 
-func (p *people) ForgetAttempts(_ context.Context, keys [][]byte) error {
-	for _, key := range keys {
-		delete(p.spent, string(key))
-	}
-	return nil
-}
-
-func (p *people) AcceptCode(_ context.Context, subject authz.Subject, step int64) error {
+// UseFactors is called within Tx too.
+func (p *people) UseFactors(_ context.Context, subject authz.Subject, uses []Use, _ time.Time) error {
 	row := p.rows[subject]
-	if step <= row.LastStep || row.Locked {
-		return authz.ErrConflict
+	row.Factors = slices.Clone(row.Factors)
+	for _, use := range uses {
+		i := slices.IndexFunc(row.Factors, func(h Held) bool { return h.ID == use.Factor })
+		if i < 0 || row.Locked || use.Counter != 0 && use.Counter <= row.Factors[i].Counter {
+			return authz.ErrConflict
+		}
+		row.Factors[i].Counter = max(row.Factors[i].Counter, use.Counter)
 	}
-	row.LastStep = step
 	p.rows[subject] = row
 	return nil
 }
@@ -96,16 +100,33 @@ func (p *people) Tx(ctx context.Context, fn func(ctx context.Context) error) err
 	return err
 }
 
-func (p *people) SetPasswordHash(_ context.Context, subject authz.Subject, hash string) error {
+func (p *people) ReplaceSecret(_ context.Context, _ authz.Subject, factor FactorID, old, fresh []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	row := p.rows[subject]
-	row.PasswordHash = hash
-	p.rows[subject] = row
+	for _, row := range p.rows {
+		for i, h := range row.Factors {
+			if h.ID == factor && bytes.Equal(h.Secret, old) {
+				row.Factors[i].Secret = fresh
+			}
+		}
+	}
 	return nil
 }
 
-func (p *people) ReplaceSeed(context.Context, authz.Subject, []byte, []byte) error { return nil }
+// secret is that of a factor of the person who signs in in these tests.
+func (p *people) secret(kind FactorKind) []byte { return p.rows["s"].of(kind).Secret }
+
+// change changes a factor of hers.
+func (p *people) change(kind FactorKind, do func(h *Held)) {
+	row := p.rows["s"]
+	row.Factors = slices.Clone(row.Factors)
+	for i := range row.Factors {
+		if row.Factors[i].Kind == kind {
+			do(&row.Factors[i])
+		}
+	}
+	p.rows["s"] = row
+}
 
 func (p *people) Open(_ context.Context, sealed, _ []byte) ([]byte, bool, error) {
 	return sealed, false, nil
@@ -128,7 +149,10 @@ func guessed(t *testing.T) (*Authenticator, *people) {
 		t.Fatal(err)
 	}
 	p := &people{
-		rows:    map[authz.Subject]Credentials{"s": {Subject: "s", PasswordHash: hash, SealedSeed: []byte("12345678901234567890")}},
+		rows: map[authz.Subject]Credentials{"s": {Subject: "s", Factors: []Held{
+			{ID: "p", Kind: PasswordFactor, Secret: []byte(hash)},
+			{ID: "o", Kind: TOTPFactor, Secret: []byte("12345678901234567890")},
+		}}},
 		numbers: map[string]authz.Subject{held.Reveal(): "s"},
 		spent:   map[string]int{},
 	}
@@ -191,12 +215,12 @@ func TestGuessesThatComeTogether(t *testing.T) {
 		}
 		t.Run("codes from "+name, func(t *testing.T) {
 			a, p := guessed(t)
-			ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+			first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			wrong, throttled := together(t, func(i int) error {
-				_, err := a.Code(t.Context(), ticket, "000000", from(network(i)), func(context.Context, Result) error { return nil })
+				_, err := a.Answer(t.Context(), first.Ticket, "000000", from(network(i)), func(context.Context, Result) error { return nil })
 				return err
 			})
 			if wrong != want || p.seen() != want+1 || throttled != 200-want {
@@ -209,14 +233,13 @@ func TestGuessesThatComeTogether(t *testing.T) {
 // signIn does both steps.
 func signIn(t *testing.T, a *Authenticator, p *people, o Origin) (device string, err error) {
 	t.Helper()
-	ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: o})
+	first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: o})
 	if err != nil {
 		return "", err
 	}
-	row := p.rows["s"]
-	row.LastStep = 0 // another code each time
-	p.rows["s"] = row
-	return a.Code(t.Context(), ticket, CurrentCode(row.SealedSeed, a.now()), o, func(context.Context, Result) error { return nil })
+	p.change(TOTPFactor, func(h *Held) { h.Counter = 0 }) // another code each time
+	done, err := a.Answer(t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), o, func(context.Context, Result) error { return nil })
+	return done.Device, err
 }
 
 // TestNobodyShutsAnotherOut: whatever strangers guess, at the account and from her own
@@ -288,9 +311,8 @@ func TestDeviceCookie(t *testing.T) {
 			p.rows["s"] = c
 		}, false},
 		{"after another password", func(p *people, a *Authenticator, _ *Origin) {
-			c := p.rows["s"]
-			c.PasswordHash, _ = a.hasher.Hash(context.Background(), "another-password")
-			p.rows["s"] = c
+			hash, _ := a.hasher.Hash(context.Background(), "another-password")
+			p.change(PasswordFactor, func(h *Held) { h.Secret = []byte(hash) })
 		}, false},
 		{"after half a year", func(_ *people, a *Authenticator, _ *Origin) {
 			then := a.now().Add(DeviceLife)
@@ -345,7 +367,7 @@ func TestCountedWhateverHappens(t *testing.T) {
 	leave()
 	t.Run("who left is counted", func(t *testing.T) {
 		a, p := guessed(t)
-		ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+		first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -355,14 +377,14 @@ func TestCountedWhateverHappens(t *testing.T) {
 			}
 		}
 		_, _ = a.Password(gone, Attempt{Number: held, Password: "wrong-password", Origin: from(1)})
-		_, _ = a.Code(gone, ticket, "000000", from(1), func(context.Context, Result) error { return nil })
+		_, _ = a.Answer(gone, first.Ticket, "000000", from(1), func(context.Context, Result) error { return nil })
 		if p.seen() != 3 {
 			t.Fatalf("%d attempts were counted, want 3", p.seen())
 		}
 	})
 	t.Run("what is not counted is not told", func(t *testing.T) {
 		a, p := guessed(t)
-		ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+		first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,8 +394,8 @@ func TestCountedWhateverHappens(t *testing.T) {
 				t.Errorf("%s: %v", password, err)
 			}
 		}
-		for _, code := range []string{CurrentCode(p.rows["s"].SealedSeed, a.now()), "000000"} {
-			if _, err := a.Code(t.Context(), ticket, code, from(1), func(context.Context, Result) error { return nil }); !errors.Is(err, authz.ErrUnavailable) {
+		for _, code := range []string{CurrentCode(p.secret(TOTPFactor), a.now()), "000000"} {
+			if _, err := a.Answer(t.Context(), first.Ticket, code, from(1), func(context.Context, Result) error { return nil }); !errors.Is(err, authz.ErrUnavailable) {
 				t.Errorf("%s: %v", code, err)
 			}
 		}
@@ -386,20 +408,20 @@ func TestTicketIsOfItsBrowser(t *testing.T) {
 	a, p := guessed(t)
 	hers, another := from(1), from(1)
 	hers.Binding, another.Binding = "hers", "another"
-	ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers})
+	first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers})
 	if err != nil {
 		t.Fatal(err)
 	}
 	begun := 0
 	start := func(context.Context, Result) error { begun++; return nil }
-	code := CurrentCode(p.rows["s"].SealedSeed, time.Unix(1_800_000_000, 0))
-	if _, err := a.Code(t.Context(), ticket, code, another, start); !errors.Is(err, ErrTicket) || begun != 0 {
+	code := CurrentCode(p.secret(TOTPFactor), time.Unix(1_800_000_000, 0))
+	if _, err := a.Answer(t.Context(), first.Ticket, code, another, start); !errors.Is(err, ErrTicket) || begun != 0 {
 		t.Fatalf("another browser: %v", err)
 	}
-	if _, err := a.Code(t.Context(), ticket, code, hers, start); err != nil || begun != 1 {
+	if _, err := a.Answer(t.Context(), first.Ticket, code, hers, start); err != nil || begun != 1 {
 		t.Fatalf("hers: %v", err)
 	}
-	if _, err := a.Code(t.Context(), ticket, code, hers, start); !errors.Is(err, ErrWrong) || begun != 1 {
+	if _, err := a.Answer(t.Context(), first.Ticket, code, hers, start); !errors.Is(err, ErrWrong) || begun != 1 {
 		t.Fatalf("RFC 6238 §5.2: the same code again: %v", err)
 	}
 }
@@ -418,7 +440,7 @@ func TestHashFollowsItsParameters(t *testing.T) {
 		if (err == nil) != (row.password == "right-password") {
 			t.Fatalf("%s: %v", row.password, err)
 		}
-		if hash := p.rows["s"].PasswordHash; !strings.Contains(hash, row.cost+",") {
+		if hash := string(p.secret(PasswordFactor)); !strings.Contains(hash, row.cost+",") {
 			t.Fatalf("after %s the hash is %s, want %s", row.password, hash, row.cost)
 		}
 	}
@@ -492,7 +514,7 @@ func TestKnownBrowsersAreNotFree(t *testing.T) {
 	}
 	asked := 0
 	p.contexts = func(context.Context) { asked++ }
-	ticket, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers})
+	first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -505,7 +527,7 @@ func TestKnownBrowsersAreNotFree(t *testing.T) {
 			return err
 		}},
 		{"code", func() error {
-			_, err := a.Code(t.Context(), ticket, "000000", hers, func(context.Context, Result) error { return nil })
+			_, err := a.Answer(t.Context(), first.Ticket, "000000", hers, func(context.Context, Result) error { return nil })
 			return err
 		}},
 	} {
@@ -525,5 +547,90 @@ func TestKnownBrowsersAreNotFree(t *testing.T) {
 	asked = 0
 	if _, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers}); !errors.As(err, new(Throttled)) || asked != 1 {
 		t.Errorf("a while later the database was asked %d times: %v", asked, err)
+	}
+}
+
+// TestFactorsChangeMeanwhile: what was passed counts only while it is held, and a ticket
+// of the release before, which names no factor, is good for the code.
+func TestFactorsChangeMeanwhile(t *testing.T) {
+	disable := func(kind FactorKind) func(p *people) {
+		return func(p *people) {
+			row := p.rows["s"]
+			row.Factors = slices.DeleteFunc(slices.Clone(row.Factors), func(h Held) bool { return h.Kind == kind })
+			p.rows["s"] = row
+		}
+	}
+	for _, row := range []struct {
+		name   string
+		change func(p *people)
+		ticket func(t *ticket)
+		want   error
+	}{
+		{"nothing changed", func(*people) {}, func(*ticket) {}, nil},
+		{"a ticket of the release before", func(*people) {}, func(t *ticket) { t.Passed, t.Next = nil, "" }, nil},
+		{"of the release before, and the password is gone", disable(PasswordFactor), func(t *ticket) { t.Passed, t.Next = nil, "" }, ErrTicket},
+		{"the password was disabled", disable(PasswordFactor), func(*ticket) {}, ErrTicket},
+		{"another password replaced it", func(p *people) { p.change(PasswordFactor, func(h *Held) { h.ID = "another" }) }, func(*ticket) {}, ErrTicket},
+		{"the seed was disabled", disable(TOTPFactor), func(*ticket) {}, ErrWrong},
+		{"a factor comes next that is not offered here", func(*people) {}, func(t *ticket) { t.Next = "card" }, ErrTicket},
+	} {
+		a, p := guessed(t)
+		first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+		if err != nil || first.Next != TOTPFactor {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		code := CurrentCode(p.secret(TOTPFactor), a.now())
+		opened, err := a.open(first.Ticket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row.ticket(&opened)
+		sealed, err := a.seal(opened)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row.change(p)
+		var got Result
+		_, err = a.Answer(t.Context(), sealed, code, from(1), func(_ context.Context, r Result) error { got = r; return nil })
+		if !errors.Is(err, row.want) || (err == nil) != slices.Equal(got.Methods, []string{"pwd", "otp", "mfa"}) {
+			t.Errorf("%s: got %+v, %v, want %v", row.name, got, err, row.want)
+		}
+	}
+}
+
+// TestARightCodeRestores: a completed sign-in gives back what was spent of her own
+// attempts, at the password too, though another of her network used those up meanwhile.
+func TestARightCodeRestores(t *testing.T) {
+	a, p := guessed(t)
+	first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range freeOwn {
+		_, _ = a.Password(t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: from(1)})
+	}
+	none := func(context.Context, Result) error { return nil }
+	if _, err := a.Answer(t.Context(), first.Ticket, "000000", from(1), none); !errors.Is(err, ErrWrong) {
+		t.Fatal(err)
+	}
+	if _, err := a.Answer(t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), from(1), none); err != nil {
+		t.Fatal(err)
+	}
+	for i := range freeOwn {
+		if _, err := a.Password(t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: from(1)}); !errors.Is(err, ErrWrong) {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	// Once the attempts at the code are used up, a right one is told to wait as well.
+	first, err = a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range freeOwn {
+		_, _ = a.Answer(t.Context(), first.Ticket, "000000", from(2), none)
+	}
+	p.change(TOTPFactor, func(h *Held) { h.Counter = 0 })
+	if _, err := a.Answer(t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), from(2), none); !errors.As(err, new(Throttled)) {
+		t.Fatalf("after the attempts were used up: %v", err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
+
+	"hopnhat/authz"
 )
 
 // Argon2 are the parameters of Argon2id, RFC 9106.
@@ -30,7 +32,7 @@ const (
 	MaxPassword = 256
 )
 
-// Hasher hashes passwords, as many at a time as there are cores (see queue), so that
+// Hasher is the factor of passwords. It hashes as many at a time as there are cores (see queue), so that
 // a flood of sign-ins waits instead of eating the memory.
 type Hasher struct {
 	params Argon2
@@ -93,6 +95,22 @@ func (h *Hasher) check(ctx context.Context, l lane, password, encoded string) (m
 	defer h.queue.leave(l)
 	match = subtle.ConstantTimeCompare(h.derive(password, salt, params), want) == 1
 	return match && exists, params != h.params, nil
+}
+
+// Methods: a password is pwd, RFC 8176 §2.
+func (h *Hasher) Methods() []string { return []string{"pwd"} }
+
+// Check compares a password with the hash that is held.
+func (h *Hasher) Check(ctx context.Context, _ authz.Subject, held Held, answer Answer) (Verdict, error) {
+	match, stale, err := h.check(ctx, answer.lane, answer.Text, string(held.Secret))
+	v := Verdict{Right: match}
+	if match && stale {
+		v.Renew = func(ctx context.Context) ([]byte, error) {
+			hash, err := h.Hash(ctx, answer.Text)
+			return []byte(hash), err
+		}
+	}
+	return v, err
 }
 
 var errPHC = errors.New("a stored password hash is damaged")

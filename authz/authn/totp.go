@@ -1,13 +1,49 @@
 package authn
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"hopnhat/authz"
 )
+
+// totp is the factor of one-time codes. Its secret is a seed of 20 bytes, sealed by the
+// keyring.
+type totp struct{ opener Opener }
+
+// Opener opens sealed seeds, and wraps stale ones anew (keys.Secrecy).
+type Opener interface {
+	Open(ctx context.Context, sealed, aad []byte) (plaintext []byte, stale bool, err error)
+	Rewrap(ctx context.Context, sealed []byte) ([]byte, error)
+}
+
+// SeedAAD binds a sealed TOTP seed to its subject.
+func SeedAAD(subject authz.Subject) []byte { return []byte("totp " + string(subject)) }
+
+// Methods: a one-time code is otp, RFC 8176 §2.
+func (totp) Methods() []string { return []string{"otp"} }
+
+// Check compares a code with those of the seed that is held.
+func (f totp) Check(ctx context.Context, subject authz.Subject, held Held, answer Answer) (Verdict, error) {
+	if len(held.Secret) == 0 {
+		return Verdict{}, nil
+	}
+	seed, stale, err := f.opener.Open(ctx, held.Secret, SeedAAD(subject))
+	if err != nil {
+		return Verdict{}, fmt.Errorf("opening a one-time code seed: %w", err)
+	}
+	counter, ok := MatchCode(seed, answer.Text, answer.At, held.Counter)
+	v := Verdict{Right: ok, Counter: counter}
+	if stale {
+		v.Renew = func(ctx context.Context) ([]byte, error) { return f.opener.Rewrap(ctx, held.Secret) }
+	}
+	return v, nil
+}
 
 // step is the time step of RFC 6238 §4.2.
 const step = 30 * time.Second

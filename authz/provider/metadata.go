@@ -87,8 +87,8 @@ type metadata struct {
 
 func (p *Provider) buildMetadata() ([]byte, error) {
 	var acrs []string
-	for level := authz.AuthenticationLevel(1); level <= 2; level++ {
-		acrs = append(acrs, level.ACR()) // levels 3 and 4 need a biometric, which is not here yet
+	for level := authz.AuthenticationLevel(1); level <= p.o.Published.Reachable; level++ {
+		acrs = append(acrs, level.ACR())
 	}
 	methods := texts(p.authMethods())
 	algs := authz.Union(func(p authz.Profile) []string { return p.ClientAlgorithms })

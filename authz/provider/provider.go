@@ -127,9 +127,11 @@ type Options struct {
 	Lifetimes Lifetimes
 }
 
-// Published are URLs that the metadata name and that are answered elsewhere; empty
-// ones are left out.
+// Published is what the metadata say of others' doing: URLs that are answered elsewhere,
+// of which empty ones are left out, and levels.
 type Published struct {
+	// Reachable is the highest level that a sign-in here reaches (acr_values_supported).
+	Reachable authz.AuthenticationLevel
 	// Registration is the registration endpoint, RFC 7591 §3.
 	Registration string
 	// Policy and Terms are op_policy_uri and op_tos_uri (OpenID Connect Discovery

@@ -281,8 +281,12 @@ func (p *parts) enrol(ctx context.Context, nation *registry.DB, d demoPerson) er
 		if err != nil {
 			return err
 		}
+		factors := []authn.Held{
+			{ID: authn.FactorID(authz.NewID()), Kind: authn.PasswordFactor, Secret: []byte(hash)},
+			{ID: authn.FactorID(authz.NewID()), Kind: authn.TOTPFactor, Secret: sealed},
+		}
 		err = p.db.Tx(ctx, func(ctx context.Context) error {
-			if err := p.db.InsertAccount(ctx, account, authz.PersonalNumber(d.number), hash, sealed); err != nil {
+			if err := p.db.InsertAccount(ctx, account, authz.PersonalNumber(d.number), factors...); err != nil {
 				return err
 			}
 			return p.addContacts(ctx, account, d.number)

@@ -30,23 +30,24 @@ import (
 
 // The seams between parts that do not know each other.
 
-// signedIn shows sessions to the provider.
-type signedIn struct{ sessions *session.Sessions }
-
-// reachable is the highest level a password and a one-time code can reach.
-const reachable authz.AuthenticationLevel = 2
+// signedIn shows sessions to the provider. reachable is the highest level that the
+// factors offered here reach.
+type signedIn struct {
+	sessions  *session.Sessions
+	reachable authz.AuthenticationLevel
+}
 
 func (s signedIn) Current(r *http.Request) (provider.SignedIn, bool, error) {
 	found, err := s.sessions.Of(r)
 	if errors.Is(err, session.ErrNone) {
-		return provider.SignedIn{Reachable: reachable}, false, nil
+		return provider.SignedIn{Reachable: s.reachable}, false, nil
 	}
 	if err != nil {
 		return provider.SignedIn{}, false, err
 	}
 	return provider.SignedIn{
 		ID: found.ID, Subject: found.Subject, AuthTime: found.AuthTime, Methods: found.Methods, Level: found.Level,
-		Account: found.Account, Reachable: reachable, Kind: found.Kind,
+		Account: found.Account, Reachable: s.reachable, Kind: found.Kind,
 	}, true, nil
 }
 

@@ -81,14 +81,14 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 	}
 	fetcher := outbound.New(c.LoopbackIssuer())
 	n.directory.Fetcher = fetcher
-	published := provider.Published{Policy: c.OPPolicyURI, Terms: c.OPTosURI}
+	published := provider.Published{Reachable: n.authn.Reachable(), Policy: c.OPPolicyURI, Terms: c.OPTosURI}
 	if registering != nil {
 		published.Registration = registering.URL()
 	}
 	protocol, err := provider.New(ctx, provider.Options{
 		Issuer: c.Issuer, MutualTLSAlias: c.MTLSIssuerAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent",
 		ApprovePath: web.ApprovePath, DevicePath: web.DevicePath, WaitingPath: web.RequestsPath, Approvals: approvals, Decoupled: n.DB, Ring: n.Ring, Directory: n.directory,
-		Proofs: clientauth.NewProofs(nonceKey, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions}, Consents: asker{consents}, Pseudonyms: n.Pseudonyms,
+		Proofs: clientauth.NewProofs(nonceKey, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions, n.authn.Reachable()}, Consents: asker{consents}, Pseudonyms: n.Pseudonyms,
 		Resources: resource.NewDirectory(n.DB, 0, time.Now), Evidence: n.recorder, Site: c.Site,
 		Releases:  releaser{releases},
 		Strangers: authn.NewAddresses(20*c.AddressBurst, 50*time.Millisecond, time.Now),
