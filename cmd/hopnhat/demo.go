@@ -90,7 +90,7 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	for _, a := range apps {
 		links = append(links, web.DemoApp{Client: authz.ClientID(a.ClientID), URL: a.Home + "/"})
 	}
-	server, err := node.New(ctx, &c.Config, node.Options{Demo: links, Pushes: e.out})
+	server, err := node.Start(ctx, &c.Config, node.Options{Demo: links, Pushes: e.out})
 	if err != nil {
 		return notWhole(c.State, err)
 	}
@@ -99,12 +99,13 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 		s := &http.Server{Addr: fmt.Sprintf("127.0.0.1:%d", port+1+i), Handler: sampleapp.New(a).Handler(), ReadHeaderTimeout: 5 * time.Second}
 		l, err := net.Listen("tcp", s.Addr)
 		if err != nil {
-			return errors.Join(fmt.Errorf("listening on %s: %w; choose another with --port", s.Addr, err), server.Close())
+			return errors.Join(fmt.Errorf("listening on %s: %w; choose another with --port", s.Addr, err), server.Stop())
 		}
 		servers = append(servers, s)
 		go func() { _ = s.Serve(l) }()
 	}
-	err = server.Serve(ctx, func() { welcome(ctx, server.Base, apps, e) })
+	welcome(ctx, server.Base, apps, e)
+	err = server.Wait(ctx)
 	shutdown, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	for _, s := range servers {

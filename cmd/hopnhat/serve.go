@@ -29,9 +29,10 @@ func serve(ctx context.Context, self command, e env, args []string) error {
 	if err := errors.Join(c.CheckFiles(), c.PortsFree()); err != nil {
 		return err
 	}
-	server, err := node.New(ctx, &c.Config, node.Options{Pushes: e.err})
+	server, err := node.Start(ctx, &c.Config, node.Options{Pushes: e.err})
 	if err != nil {
 		return err
 	}
-	return server.Serve(ctx, func() { slog.Info("serving", "issuer", c.Issuer, "listen", c.Listen) })
+	slog.Info("serving", "issuer", c.Issuer, "listen", c.Listen)
+	return server.Wait(ctx)
 }

@@ -31,121 +31,152 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{Base: base, lost: make(chan error, 1), closers: []func() error{base.Close}}
+	n := &Node{
+		Base: base, options: o, lost: make(chan error, 1), closers: []func() error{base.Close},
+		out: outbound.New(c.LoopbackIssuer()), logoutQueued: make(signal, 1), answered: make(signal, 1),
+	}
 	n.directory = clientauth.NewDirectory(n.DB, 0, nil)
-	fail := func(err error) (*Node, error) { return nil, errors.Join(err, n.Close()) }
-	if err := n.takeSite(ctx); err != nil {
-		return fail(err)
+	n.directory.Fetcher = n.out
+	// Each step makes one part, from parts of the steps before it.
+	for _, step := range []func(context.Context) error{
+		n.takeSite, n.openLog, n.openRegistry, n.watchNeeds, n.makeSignIn, n.makeConsents, n.makeApprovals,
+		n.makeBroker, n.makeRegistration, n.makeProvider, n.makeDeliveries, n.makeServer,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
 	}
-	if err := n.openLog(ctx); err != nil {
-		return fail(err)
-	}
-	if n.registry, err = registry.Serve(ctx, c.Registry); err != nil {
-		return fail(err)
+	return n, nil
+}
+
+// openRegistry opens the national registers.
+func (n *Node) openRegistry(ctx context.Context) (err error) {
+	if n.registry, err = registry.Serve(ctx, n.Config.Registry); err != nil {
+		return err
 	}
 	n.closers = append(n.closers, n.registry.Close)
-	if _, err := n.registry.Status(ctx); err != nil {
-		return fail(err)
-	}
+	_, err = n.registry.Status(ctx)
+	return err
+}
+
+// watchNeeds looks at everything that the node needs once.
+func (n *Node) watchNeeds(ctx context.Context) error {
 	n.watch = newWatch(n.needs())
 	n.watch.first(ctx)
+	return nil
+}
+
+// makeSignIn makes what people sign in with.
+func (n *Node) makeSignIn(ctx context.Context) error {
+	tickets, err := n.Ring.Derive(ctx, keys.Secrets, "sign-in tickets")
+	if err != nil {
+		return err
+	}
 	n.sessions = n.Base.Sessions()
-	formKey, err1 := n.Ring.Derive(ctx, keys.Secrets, "forms")
-	ticketKey, err2 := n.Ring.Derive(ctx, keys.Secrets, "sign-in tickets")
-	approvalKey, err3 := n.Ring.Derive(ctx, keys.Secrets, "decoupled approvals")
-	nonceKey, err4 := n.Ring.Derive(ctx, keys.Secrets, "DPoP nonces")
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return fail(err)
-	}
-	n.authn, err = authn.New(n.DB, n.Ring, n.Hasher, authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now), ticketKey, time.Now)
-	if err != nil {
-		return fail(err)
-	}
-	consents := &consent.Consents{
+	attempts := authn.NewAddresses(n.Config.AddressBurst, 2*time.Second, time.Now)
+	n.authn, err = authn.New(n.DB, n.Ring, n.Hasher, attempts, tickets, time.Now)
+	return err
+}
+
+// makeConsents makes what people are asked and told.
+func (n *Node) makeConsents(context.Context) error {
+	n.consents = &consent.Consents{
 		Catalogue: n.Catalogue, Store: n.DB, Pseudonyms: n.Pseudonyms, Evidence: n.recorder, Outbox: n.DB,
-		Broker: c.Issuer + provider.BrokerPath, Site: c.Site, Now: time.Now,
+		Broker: n.Config.Issuer + provider.BrokerPath, Site: n.Config.Site, Now: time.Now,
 	}
-	approvals := &decoupled.Engine{
-		Store: n.DB, Keys: decoupled.NewKeys(approvalKey), Pace: decoupled.NewPace(), Evidence: n.recorder, Pseudonyms: n.Pseudonyms,
-		Notifier: decoupled.NewSimulator(o.Pushes), Site: c.Site, Now: time.Now,
+	return nil
+}
+
+// makeApprovals makes what people answer on another device.
+func (n *Node) makeApprovals(ctx context.Context) error {
+	key, err := n.Ring.Derive(ctx, keys.Secrets, "decoupled approvals")
+	if err != nil {
+		return err
 	}
-	certificate, err1 := c.certificate()
+	n.approvals = &decoupled.Engine{
+		Store: n.DB, Keys: decoupled.NewKeys(key), Pace: decoupled.NewPace(), Evidence: n.recorder, Pseudonyms: n.Pseudonyms,
+		Notifier: decoupled.NewSimulator(n.options.Pushes), Site: n.Config.Site, Now: time.Now,
+	}
+	return nil
+}
+
+// makeBroker makes the broker, which yet lacks who checks its access tokens: the
+// provider does, and has its claims about persons from the broker.
+func (n *Node) makeBroker(context.Context) error {
+	rules, err := policy.New(n.Catalogue)
+	if err != nil {
+		return err
+	}
+	own := &identity.Record{Contacts: n.Contacts(), Mandates: mandates{n.registry}}
+	n.broker = &broker.Broker{
+		Permissions: n.DB, Register: register{n.registry, own}, Evidence: n.recorder,
+		Clients: directory{n.directory}, Pseudonyms: n.Pseudonyms, Catalogue: n.Catalogue, Policy: rules,
+		Site: n.Config.Site, Now: time.Now,
+	}
+	return nil
+}
+
+// makeProvider makes the provider, and gives the broker its check of access tokens.
+func (n *Node) makeProvider(ctx context.Context) error {
+	c := n.Config
+	nonces, err1 := n.Ring.Derive(ctx, keys.Secrets, "DPoP nonces")
 	clientCAs, err2 := c.clientCAs()
-	releases, err3 := n.newBroker()
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return fail(err)
-	}
-	registering, err := n.registering()
-	if err != nil {
-		return fail(err)
-	}
-	fetcher := outbound.New(c.LoopbackIssuer())
-	n.directory.Fetcher = fetcher
-	published := provider.Published{Reachable: n.authn.Reachable(), Policy: c.OPPolicyURI, Terms: c.OPTosURI}
-	if registering != nil {
-		published.Registration = registering.URL()
-	}
-	protocol, err := provider.New(ctx, provider.Options{
-		Issuer: c.Issuer, MutualTLSAlias: c.MTLSIssuerAlias, ClientCAs: clientCAs, SignInPath: "/signin", ConsentPath: "/consent",
-		ApprovePath: web.ApprovePath, DevicePath: web.DevicePath, WaitingPath: web.RequestsPath, Approvals: approvals, Decoupled: n.DB, Ring: n.Ring, Directory: n.directory,
-		Proofs: clientauth.NewProofs(nonceKey, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions, n.authn.Reachable()}, Consents: asker{consents}, Pseudonyms: n.Pseudonyms,
-		Resources: resource.NewDirectory(n.DB, 0, time.Now), Evidence: n.recorder, Site: c.Site,
-		Releases:  releaser{releases},
-		Strangers: authn.NewAddresses(20*c.AddressBurst, 50*time.Millisecond, time.Now),
-		Parties:   n.Ring, Fetcher: fetcher, Published: published, Now: time.Now, Lifetimes: provider.Lifetimes{Access: c.AccessTokenLife, Grant: c.GrantLife},
-	})
-	if err != nil {
-		return fail(err)
-	}
-	n.provider, n.broker = protocol, releases
-	releases.Verifier = verifier{protocol}
-	wake := make(chan struct{}, 1)
-	n.deliverer = session.Deliverer{
-		Outbox: n.DB, Token: logoutToken(protocol), Notice: consentNotice(protocol, consents), Out: outbound.New(c.LoopbackIssuer()), Now: time.Now, Wake: wake,
-	}.Lane()
-	proxies, err1 := Networks(c.TrustedProxies)
-	scrapers, err2 := Networks(c.MetricsNetworks)
 	if err := errors.Join(err1, err2); err != nil {
-		return fail(err)
+		return err
 	}
-	answered := make(chan struct{}, 1)
-	n.pinger = decoupled.Pinger{
-		Outbox: n.DB, Clients: directory{n.directory}, Keys: approvals.Keys, Opener: n.Ring, Out: outbound.New(c.LoopbackIssuer()), Now: time.Now, Wake: answered,
+	published := provider.Published{Reachable: n.authn.Reachable(), Policy: c.OPPolicyURI, Terms: c.OPTosURI}
+	if n.registration != nil {
+		published.Registration = n.registration.URL()
+	}
+	var err error
+	n.provider, err = provider.New(ctx, provider.Options{
+		Issuer: c.Issuer, MutualTLSAlias: c.MTLSIssuerAlias, ClientCAs: clientCAs, Published: published,
+		SignInPath: "/signin", ConsentPath: "/consent",
+		ApprovePath: web.ApprovePath, DevicePath: web.DevicePath, WaitingPath: web.RequestsPath,
+		Approvals: n.approvals, Decoupled: n.DB, Ring: n.Ring, Parties: n.Ring, Directory: n.directory, Fetcher: n.out,
+		Proofs: clientauth.NewProofs(nonces, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions, n.authn.Reachable()},
+		Consents: asker{n.consents}, Pseudonyms: n.Pseudonyms, Resources: resource.NewDirectory(n.DB, 0, time.Now),
+		Evidence: n.recorder, Site: c.Site, Releases: releaser{n.broker},
+		Strangers: authn.NewAddresses(20*c.AddressBurst, 50*time.Millisecond, time.Now),
+		Now:       time.Now, Lifetimes: provider.Lifetimes{Access: c.AccessTokenLife, Grant: c.GrantLife},
+	})
+	n.broker.Verifier = verifier{n.provider}
+	return err
+}
+
+// makeDeliveries makes what sends to apps in the background.
+func (n *Node) makeDeliveries(context.Context) error {
+	n.deliverer = session.Deliverer{
+		Outbox: n.DB, Token: logoutToken(n.provider), Notice: consentNotice(n.provider, n.consents),
+		Out: outbound.New(n.Config.LoopbackIssuer()), Now: time.Now, Wake: n.logoutQueued,
 	}.Lane()
+	n.pinger = decoupled.Pinger{
+		Outbox: n.DB, Clients: directory{n.directory}, Keys: n.approvals.Keys, Opener: n.Ring,
+		Out: outbound.New(n.Config.LoopbackIssuer()), Now: time.Now, Wake: n.answered,
+	}.Lane()
+	return nil
+}
+
+// makeServer makes the HTTP server with its pages.
+func (n *Node) makeServer(ctx context.Context) error {
+	c := n.Config
+	forms, err1 := n.Ring.Derive(ctx, keys.Secrets, "forms")
+	certificate, err2 := c.certificate()
+	proxies, err3 := Networks(c.TrustedProxies)
+	scrapers, err4 := Networks(c.MetricsNetworks)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return err
+	}
 	n.server = web.New(web.Options{
-		Issuer: c.Issuer, Registration: registering, Keys: n.directory, Provider: protocol, Authn: n.authn, Sessions: n.sessions, Forms: session.NewForms(formKey), Consents: consents,
-		Evidence: evidence{n.DB, n.recorder}, Log: shards{n}, Recorder: n.recorder, Clients: n.DB, Roles: n.DB, Logouts: n.DB, Fetcher: fetcher, Pseudonyms: n.Pseudonyms,
-		Broker: http.HandlerFunc(releases.Releases), Metrics: metrics(n), Now: time.Now, Demo: o.Demo != nil, DemoApps: o.Demo,
-		Parts:        n.watch.parts,
-		LogoutQueued: waker(wake), Answered: waker(answered),
+		Issuer: c.Issuer, Registration: n.registration, Keys: n.directory, Provider: n.provider, Authn: n.authn,
+		Sessions: n.sessions, Forms: session.NewForms(forms), Consents: n.consents,
+		Evidence: evidence{n.DB, n.recorder}, Log: shards{n}, Recorder: n.recorder, Clients: n.DB, Roles: n.DB, Logouts: n.DB,
+		Fetcher: n.out, Pseudonyms: n.Pseudonyms, Broker: http.HandlerFunc(n.broker.Releases), Metrics: metrics(n),
+		Now: time.Now, Demo: n.options.Demo != nil, DemoApps: n.options.Demo, Parts: n.watch.parts,
+		LogoutQueued: n.logoutQueued.send, Answered: n.answered.send,
 		UserCodes:      authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
 		TrustedProxies: proxies, MetricsNetworks: scrapers, AccessLog: c.AccessLog, Certificate: certificate,
 		KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
-	return n, nil
-}
-
-// newBroker makes the broker, which yet lacks who checks its access tokens: the
-// provider does, and has its claims about persons from the broker.
-func (n *Node) newBroker() (*broker.Broker, error) {
-	rules, err := policy.New(n.Catalogue)
-	if err != nil {
-		return nil, err
-	}
-	own := &identity.Record{Contacts: n.Contacts(), Mandates: mandates{n.registry}}
-	return &broker.Broker{
-		Permissions: n.DB, Register: register{n.registry, own}, Evidence: n.recorder,
-		Clients: directory{n.directory}, Pseudonyms: n.Pseudonyms, Catalogue: n.Catalogue, Policy: rules,
-		Site: n.Config.Site, Now: time.Now,
-	}, nil
-}
-
-// waker wakes who waits on a channel, and waits for nobody.
-func waker(c chan<- struct{}) func() {
-	return func() {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+	return nil
 }

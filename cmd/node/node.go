@@ -12,9 +12,12 @@ import (
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/outbound"
 	"hopnhat/authz/outbox"
 	"hopnhat/authz/provider"
+	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
 	"hopnhat/store"
 	"hopnhat/store/registry"
@@ -25,21 +28,33 @@ import (
 // Node is one server: its parts, each made once.
 type Node struct {
 	*Base
-	registry  *registry.DB
-	log       *tlog.Log
-	recorder  *audit.Recorder
-	authn     *authn.Authenticator
-	server    *web.Server
-	sessions  *session.Sessions
-	directory *clientauth.Directory
-	deliverer *outbox.Lane[session.Delivery]
-	pinger    *outbox.Lane[decoupled.Ping]
-	provider  *provider.Provider
-	broker    *broker.Broker
-	watch     *watch
-	self      store.Node
-	lost      chan error // told once when another node has the site
-	closers   []func() error
+	options Options
+
+	self store.Node
+	lost chan error // has an error once another node has the site
+
+	log      *tlog.Log
+	recorder *audit.Recorder
+	registry *registry.DB
+	watch    *watch
+	out      *outbound.Client
+
+	sessions     *session.Sessions
+	authn        *authn.Authenticator
+	directory    *clientauth.Directory
+	consents     *consent.Consents
+	approvals    *decoupled.Engine
+	broker       *broker.Broker
+	registration *endpoint.Endpoint // nil: apps do not register themselves
+	provider     *provider.Provider
+	deliverer    *outbox.Lane[session.Delivery]
+	pinger       *outbox.Lane[decoupled.Ping]
+	logoutQueued signal // logout tokens wait for the deliverer
+	answered     signal // pings wait for the pinger
+	server       *web.Server
+
+	running running
+	closers []func() error
 }
 
 // Options are what a node is given beside its configuration.
@@ -50,7 +65,19 @@ type Options struct {
 	Pushes io.Writer
 }
 
-// Close ends what was opened, the latest first.
+// signal wakes one goroutine; several signals that nobody took yet are one.
+type signal chan struct{}
+
+// send never waits.
+func (s signal) send() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends what was opened, the latest first. A node that serves is ended by
+// [Node.Stop].
 func (n *Node) Close() error {
 	var all []error
 	for i := len(n.closers) - 1; i >= 0; i-- {

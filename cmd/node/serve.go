@@ -4,94 +4,88 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"net"
 	"sync"
 	"time"
 
 	"hopnhat/store"
 )
 
-// Serve runs until ctx ends, then lets the requests that were accepted finish
-// before anything they need is closed.
-func (n *Node) Serve(ctx context.Context, ready func()) error {
-	background, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		var both sync.WaitGroup
-		both.Go(func() { n.deliverer.Run(background) })
-		both.Go(func() { n.pinger.Run(background) })
-		both.Wait()
-	}()
-	go n.purge(background)
-	go n.watch.run(background)
-	failed := make(chan error, 2)
-	issuer, alias, err := n.Config.listen()
-	if err != nil {
-		stop()
-		<-done
-		return errors.Join(err, n.Close())
-	}
-	go func() { failed <- n.server.Serve(issuer) }()
-	if alias != nil {
-		go func() { failed <- n.server.ServeMutualTLS(alias) }()
-	}
-	ready()
-	select {
-	case err = <-failed:
-	case err = <-n.lost:
-		// A log has one writer: what was not written yet is not.
-		err = fmt.Errorf("another node has taken the site %s, which this one had not shown itself at for %s, or started from a copy of this folder; this one stops, so that the log of the site has one writer: %w", n.Config.Site, store.SiteLease, err)
-		shutdown, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		err = errors.Join(err, n.server.Shutdown(shutdown))
-		cancel()
-	case <-ctx.Done():
-		shutdown, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		err = n.server.Shutdown(shutdown)
-		cancel()
-	}
-	stop()
-	<-done
-	return errors.Join(err, n.Close())
+// How long accepted requests may take to finish at the end. A node that lost its site
+// must be gone before the next writer of the log begins.
+const (
+	stopBound = 20 * time.Second
+	lostBound = 2 * time.Second
+)
+
+// running is what a node that serves has going.
+type running struct {
+	issuer, alias net.Listener // alias is nil where there is none
+	failed        chan error   // why a listener ended by itself
+	background    sync.WaitGroup
+	end           context.CancelFunc // of the background
 }
 
-// purge deletes what has expired, a bounded batch at a time.
-func (n *Node) purge(ctx context.Context) {
-	const batch = 1000
-	ticker := time.NewTicker(time.Minute)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := time.Now()
-		for _, job := range []func() (int64, error){
-			// Grants stay a day after they expired, so that reuse is still seen.
-			func() (int64, error) { return n.DB.PurgeGrants(ctx, now.Add(-24*time.Hour), batch) },
-			// Nobody takes what has expired; a minute is for clocks that are apart.
-			func() (int64, error) { return n.DB.PurgeSpent(ctx, now.Add(-time.Minute), batch) },
-			func() (int64, error) { return n.DB.PurgeUses(ctx, now.Add(-48*time.Hour), batch) },
-			func() (int64, error) { return n.DB.PurgeSessions(ctx, now, batch) },
-			func() (int64, error) {
-				return n.DB.PurgeKeyBook(ctx, now.Add(-max(30*24*time.Hour, n.Config.KeyOverlap)), batch)
-			},
-			func() (int64, error) {
-				n, err := n.DB.ExpireConsents(ctx, now, batch)
-				return int64(n), err
-			},
-		} {
-			for ctx.Err() == nil {
-				n, err := job()
-				if err != nil {
-					slog.Error("purging failed", "error", err)
-					break
-				}
-				if n < batch {
-					break
-				}
-			}
-		}
+// Start assembles a node and lets it serve. It is ended by [Node.Wait] or [Node.Stop].
+func Start(ctx context.Context, c *Config, o Options) (*Node, error) {
+	if err := errors.Join(c.Complete(), c.CheckFiles()); err != nil {
+		return nil, err
 	}
+	n, err := New(ctx, c, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.listen(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// listen opens the ports and begins what goes on in the background.
+func (n *Node) listen() (err error) {
+	r := &n.running
+	if r.issuer, r.alias, err = n.Config.listen(); err != nil {
+		return err
+	}
+	r.failed = make(chan error, 2)
+	background, end := context.WithCancel(context.Background())
+	r.end = end
+	for _, work := range []func(context.Context){n.deliverer.Run, n.pinger.Run, n.purge, n.watch.run} {
+		r.background.Go(func() { work(background) })
+	}
+	go func() { r.failed <- n.server.Serve(r.issuer) }()
+	if r.alias != nil {
+		go func() { r.failed <- n.server.ServeMutualTLS(r.alias) }()
+	}
+	return nil
+}
+
+// Addr is where the node listens.
+func (n *Node) Addr() net.Addr { return n.running.issuer.Addr() }
+
+// Wait serves until ctx ends, a listener fails or another node takes the site, and
+// stops the node then.
+func (n *Node) Wait(ctx context.Context) error {
+	select {
+	case err := <-n.running.failed:
+		return n.stop(err, stopBound)
+	case err := <-n.lost:
+		// A log has one writer: what was not written yet is not.
+		return n.stop(fmt.Errorf("another node has taken the site %s, which this one had not shown itself at for %s, or started from a copy of this folder; this one stops, so that the log of the site has one writer: %w", n.Config.Site, store.SiteLease, err), lostBound)
+	case <-ctx.Done():
+		return n.Stop()
+	}
+}
+
+// Stop lets the requests that were accepted finish before anything they need is closed.
+func (n *Node) Stop() error { return n.stop(nil, stopBound) }
+
+// stop ends a node that stops for a cause, nil if it was asked to.
+func (n *Node) stop(cause error, bound time.Duration) error {
+	shutdown, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	err := n.server.Shutdown(shutdown)
+	n.running.end()
+	n.running.background.Wait()
+	return errors.Join(cause, err, n.Close())
 }

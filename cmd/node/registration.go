@@ -1,0 +1,51 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"hopnhat/authz/authn"
+	"hopnhat/authz/registration"
+	"hopnhat/authz/registration/endpoint"
+)
+
+// statementIssuers are those who may make software statements, if any.
+func (c *Config) statementIssuers() (registration.Issuers, error) {
+	if c.RegistrationStatementIssuers == "" {
+		return registration.Issuers{}, nil
+	}
+	raw, err := os.ReadFile(c.RegistrationStatementIssuers)
+	if err != nil {
+		return nil, fmt.Errorf("reading registration_statement_issuers: %w", err)
+	}
+	issuers, err := registration.ParseIssuers(raw)
+	if err != nil {
+		return nil, fmt.Errorf("reading registration_statement_issuers %s: %w", c.RegistrationStatementIssuers, err)
+	}
+	return issuers, nil
+}
+
+// makeRegistration makes the endpoint at which apps register themselves, where they may.
+func (n *Node) makeRegistration(context.Context) error {
+	c := n.Config
+	if c.Registration == "off" {
+		return nil
+	}
+	issuers, err := c.statementIssuers()
+	if err != nil {
+		return err
+	}
+	open := c.Registration == "open"
+	if open {
+		slog.Warn("registration is open: anybody who reaches this server can register an app", "issuer", c.Issuer)
+	}
+	n.registration = endpoint.New(endpoint.Options{
+		Issuer: c.Issuer, Open: open, Rules: n.RegistrationRules(), Statements: issuers, Registrations: n.DB, Evidence: n.recorder,
+		Fetcher: n.out, Changed: n.directory.Forget,
+		Addresses: authn.NewAddresses(c.RegistrationBurst, 3*time.Second, time.Now), Site: c.Site, Now: time.Now,
+	})
+	return nil
+}
