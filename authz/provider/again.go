@@ -56,7 +56,7 @@ func (p *Provider) sameCode(r *http.Request, handle grant.Handle, said string, l
 	}
 	// Claims about the person in a front-channel ID token were released for the first
 	// answer; they are not released again.
-	if !ok || pending.Request.Decoupled || p.tellsInFront(pending.Request) {
+	if !ok || pending.Request.Decoupled || p.persons.InFrontChannel(pending.Request) {
 		return Next{}, late
 	}
 	signedIn, ok, err := p.o.Sessions.Current(r)
@@ -85,7 +85,7 @@ func (p *Provider) sameCode(r *http.Request, handle grant.Handle, said string, l
 	if err != nil {
 		return Next{}, authz.AsError(err)
 	}
-	if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
+	if err := p.minter.FrontChannel(ctx, client, &grant, answer); err != nil {
 		return Next{}, err
 	}
 	return p.answerIn(ctx, client, pending.Request, signedIn, answer)

@@ -15,6 +15,7 @@ import (
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
+	"hopnhat/authz/token"
 )
 
 // backchannelAnswer is CIBA Core §7.3. BindingNumber is ours: what the person has
@@ -113,7 +114,7 @@ func (p *Provider) asked(ctx context.Context, checked request.Backchannel, clien
 	if checked.NotificationToken != "" {
 		sealed, err := p.o.Ring.Seal(ctx, []byte(checked.NotificationToken), decoupled.NotificationAAD(id))
 		if err != nil {
-			return Pending{}, decoupled.Request{}, keysError(err)
+			return Pending{}, decoupled.Request{}, token.KeysError(err)
 		}
 		row.Notification = sealed
 	}
@@ -172,7 +173,7 @@ func (p *Provider) named(ctx context.Context, b request.Backchannel, client *cli
 	case b.LoginHintToken != "":
 		subject, err = p.hintToken(ctx, b.LoginHintToken, client)
 	default:
-		hint, refusal := p.idTokenHint(b.IDTokenHint)
+		hint, refusal := p.verifier.IDTokenHint(b.IDTokenHint)
 		if refusal == nil && (len(hint.Audience) != 1 || hint.Audience[0] != string(client.ID)) {
 			refusal = authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app").At("id_token_hint")
 		}
@@ -202,10 +203,10 @@ func (p *Provider) numbered(ctx context.Context, number, parameter string) (auth
 // subject identifier (RFC 9493) of format opaque, the personal number, or
 // iss_sub, the pseudonym we gave the app.
 type hintClaim struct {
-	Issuer   string   `json:"iss"`
-	Subject  string   `json:"sub"`
-	Audience audience `json:"aud"`
-	Expires  int64    `json:"exp"`
+	Issuer   string         `json:"iss"`
+	Subject  string         `json:"sub"`
+	Audience token.Audience `json:"aud"`
+	Expires  int64          `json:"exp"`
 	Who      struct {
 		Format  string         `json:"format"`
 		ID      string         `json:"id"`

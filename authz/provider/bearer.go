@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/delegation"
+	"hopnhat/authz/token"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -20,9 +21,9 @@ import (
 // jwtBearer is RFC 7523 §2.1: an app presents the assertion of an issuer it
 // registered and gets a token for a service of its own. The token
 // stands for no person: what a person allows, she allows by a grant.
-func (p *Provider) jwtBearer(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
-	token := form.Get("assertion")
-	from := trusted(u.client, token)
+func (p *Provider) jwtBearer(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*token.Response, error) {
+	presented := form.Get("assertion")
+	from := trusted(u.client, presented)
 	if from == nil {
 		return nil, badAssertion(errNoTrust)
 	}
@@ -30,7 +31,7 @@ func (p *Provider) jwtBearer(ctx context.Context, u *unit, form url.Values, boun
 	if s := form.Get("scope"); s != "" {
 		scope = strings.Fields(s)
 	}
-	return p.assertedToken(ctx, u, token, from, form["resource"], scope, bound, assertion)
+	return p.assertedToken(ctx, u, presented, from, form["resource"], scope, bound, assertion)
 }
 
 // badAssertion is one text for every cause (RFC 7523 §3.1).
@@ -40,9 +41,9 @@ func badAssertion(cause error) *authz.Error {
 
 // trusted is the registered issuer that an assertion says it is of; only to know
 // whose key to check it with.
-func trusted(client *clientauth.Registered, token string) *authz.TrustedIssuer {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 || len(token) > delegation.MaxAssertion {
+func trusted(client *clientauth.Registered, presented string) *authz.TrustedIssuer {
+	parts := strings.Split(presented, ".")
+	if len(parts) != 3 || len(presented) > delegation.MaxAssertion {
 		return nil
 	}
 	var claims struct {
@@ -62,12 +63,12 @@ func trusted(client *clientauth.Registered, token string) *authz.TrustedIssuer {
 
 // assertedToken checks an assertion, spends it with its commit, and gives the
 // service's token.
-func (p *Provider) assertedToken(ctx context.Context, u *unit, token string, from *authz.TrustedIssuer, wanted, scope []string, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
+func (p *Provider) assertedToken(ctx context.Context, u *unit, presented string, from *authz.TrustedIssuer, wanted, scope []string, bound authz.Confirmation, assertion clientauth.Assertion) (*token.Response, error) {
 	set, err := jose.ParseSet(from.JWKS)
 	if err != nil {
 		return nil, authz.AsError(err)
 	}
-	verified, err := jose.Verify(token, set, jose.Rule{
+	verified, err := jose.Verify(presented, set, jose.Rule{
 		Algorithms: []keys.Algorithm{keys.ES256, keys.PS256, keys.EdDSA}, MaxBytes: delegation.MaxAssertion,
 	})
 	if err != nil {
@@ -81,7 +82,7 @@ func (p *Provider) assertedToken(ctx context.Context, u *unit, token string, fro
 	if err != nil {
 		return nil, err
 	}
-	answer, err := p.serviceToken(ctx, u, service.Principal, to, bound)
+	answer, err := p.minter.OfService(ctx, service.Principal, to, u.terms(nil, bound))
 	if err != nil {
 		return nil, err
 	}
@@ -101,23 +102,23 @@ func (p *Provider) assertedToken(ctx context.Context, u *unit, token string, fro
 
 // assertedTarget: one resource among those the issuer is trusted for, with the
 // scope it is trusted with, both the app's own as well.
-func (p *Provider) assertedTarget(ctx context.Context, client *clientauth.Registered, from *authz.TrustedIssuer, wanted, scope []string) (target, error) {
+func (p *Provider) assertedTarget(ctx context.Context, client *clientauth.Registered, from *authz.TrustedIssuer, wanted, scope []string) (token.Target, error) {
 	if len(wanted) == 0 && len(from.Audience) == 1 {
 		wanted = from.Audience
 	}
 	switch {
 	case len(wanted) != 1:
-		return target{}, authz.Refuse(authz.InvalidTarget, "name the one resource the token is for").At("resource")
+		return token.Target{}, authz.Refuse(authz.InvalidTarget, "name the one resource the token is for").At("resource")
 	case !slices.Contains(from.Audience, wanted[0]):
-		return target{}, unknownTarget()
+		return token.Target{}, token.UnknownTarget()
 	}
 	if scope == nil {
 		scope = from.Scope
 	}
 	for _, s := range scope {
 		if !slices.Contains(from.Scope, s) || !slices.Contains(client.Scopes, s) {
-			return target{}, authz.Refuse(authz.InvalidScope, "the scope goes beyond what this issuer is trusted with").At("scope")
+			return token.Target{}, authz.Refuse(authz.InvalidScope, "the scope goes beyond what this issuer is trusted with").At("scope")
 		}
 	}
-	return p.clientTarget(ctx, client, wanted, scope)
+	return p.targets.OfClient(ctx, client, wanted, scope)
 }

@@ -7,6 +7,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/interaction"
+	"hopnhat/authz/token"
 )
 
 // decide gathers the facts and asks [interaction.Next]. granted are the releases
@@ -40,7 +41,7 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 	if signedIn {
 		other, err := p.otherSubject(ctx, req, client, s)
 		if err != nil {
-			return interaction.Outcome{}, nil, keysError(err)
+			return interaction.Outcome{}, nil, token.KeysError(err)
 		}
 		if other {
 			facts.Hinted = "another"
@@ -86,7 +87,7 @@ func highest(values []string, reachable authz.AuthenticationLevel) authz.Authent
 // hintedSubject is the subject that an id_token_hint names: that of the session, or,
 // for any other person, a value that equals no subject.
 func (p *Provider) hintedSubject(ctx context.Context, hint string, client *clientauth.Registered, s SignedIn) (authz.Subject, error) {
-	claims, err := p.idTokenHint(hint)
+	claims, err := p.verifier.IDTokenHint(hint)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +99,7 @@ func (p *Provider) hintedSubject(ctx context.Context, hint string, client *clien
 	}
 	own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
 	if err != nil {
-		return "", keysError(err)
+		return "", token.KeysError(err)
 	}
 	if claims.Subject == string(own) {
 		return s.Subject, nil

@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/interaction"
+	"hopnhat/authz/token"
 )
 
 // Decoupled is what the provider itself asks of the store for requests that are
@@ -95,7 +96,7 @@ func (p *Provider) know(ctx context.Context, client *clientauth.Registered, subj
 	}
 	sub, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, subject)
 	if err != nil {
-		return keysError(err)
+		return token.KeysError(err)
 	}
 	return p.o.Decoupled.KnowPairwise(ctx, client.Sector, sub, subject)
 }

@@ -16,6 +16,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/grant"
+	"hopnhat/authz/token"
 )
 
 // The engine is fosite with four handlers. Its storage calls do not reach the
@@ -109,6 +110,10 @@ type unit struct {
 	// reused is set when a spent code or an old refresh token came in.
 	reused bool
 	now    time.Time
+}
+
+func (u *unit) terms(scope []string, bound authz.Confirmation) token.Terms {
+	return token.Terms{Client: u.client, Resources: u.resources, Scope: scope, Confirmation: bound, Now: u.now}
 }
 
 type unitKey struct{}

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -15,8 +14,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/delegation"
 	"hopnhat/authz/grant"
-	"hopnhat/keys"
-	"hopnhat/keys/jose"
+	"hopnhat/authz/token"
 )
 
 // Evidence stages an event in the transaction of the context; what it returns
@@ -31,7 +29,7 @@ type Evidence interface {
 // tokenExchange is RFC 8693. The token it gives ends with the grant of the one
 // presented, is bound to the key of the app that asks, names every actor, and is
 // on record before it leaves: one commit, one signature.
-func (p *Provider) tokenExchange(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
+func (p *Provider) tokenExchange(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*token.Response, error) {
 	issued, err := issuedType(form)
 	if err != nil {
 		return nil, err
@@ -75,7 +73,7 @@ func (p *Provider) tokenExchange(ctx context.Context, u *unit, form url.Values, 
 		if id == p.url.Broker && !slices.Contains(subject.Audience, id) {
 			// Registers are not reached by a token that was not for them: an ID token,
 			// or one that the app had narrowed.
-			err = unknownTarget()
+			err = token.UnknownTarget()
 		}
 		looked = err
 		return known, err == nil
@@ -86,7 +84,7 @@ func (p *Provider) tokenExchange(ctx context.Context, u *unit, form url.Values, 
 	if refusal != nil {
 		return nil, refusal
 	}
-	answer, err := p.exchangedToken(ctx, u, g, outcome, bound)
+	answer, err := p.minter.Exchanged(ctx, g, outcome, u.terms(nil, bound))
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +116,7 @@ func (p *Provider) logged(ctx context.Context, logIt func(context.Context) error
 	return nil
 }
 
-func issuedAs(answer *tokenResponse, issued string) *tokenResponse {
+func issuedAs(answer *token.Response, issued string) *token.Response {
 	if answer != nil {
 		answer.IssuedType = issued
 	}
@@ -141,16 +139,16 @@ func issuedType(form url.Values) (string, error) {
 // nobody acts in a name that was merely overheard.
 func (p *Provider) actor(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation) (delegation.Actor, error) {
 	self := delegation.Actor{Subject: string(u.client.ID), Client: u.client.ID}
-	token, kind := form.Get("actor_token"), form.Get("actor_token_type")
+	presented, kind := form.Get("actor_token"), form.Get("actor_token_type")
 	switch {
-	case token == "" && kind == "":
+	case presented == "" && kind == "":
 		return self, nil
-	case token == "" || kind == "":
+	case presented == "" || kind == "":
 		return self, authz.Refuse(authz.InvalidRequest, "actor_token and actor_token_type come together (RFC 8693 §2.1)").At("actor_token_type")
 	case kind != authz.TokenTypeAccess && kind != authz.TokenTypeJWT:
 		return self, authz.Refuse(authz.InvalidRequest, "actor_token_type must be %s", authz.TokenTypeAccess).At("actor_token_type")
 	}
-	claims, err := p.presentedAccess(ctx, token, "actor_token")
+	claims, err := p.presentedAccess(ctx, presented, "actor_token")
 	switch {
 	case err != nil:
 		return self, err
@@ -163,10 +161,10 @@ func (p *Provider) actor(ctx context.Context, u *unit, form url.Values, bound au
 
 // presentedAccess checks an access token that came as a parameter, and that it
 // still lives. RFC 8693 §2.2.2: one that is not good is an invalid_request.
-func (p *Provider) presentedAccess(ctx context.Context, token, parameter string) (accessClaims, error) {
-	claims, err := p.verifyAccess(token)
+func (p *Provider) presentedAccess(ctx context.Context, presented, parameter string) (token.AccessClaims, error) {
+	claims, err := p.verifier.Access(presented)
 	if err == nil {
-		_, err = p.live(ctx, claims)
+		_, err = p.verifier.Live(ctx, claims)
 	}
 	return claims, asRequest(err, parameter)
 }
@@ -186,11 +184,11 @@ func asRequest(err error, parameter string) error {
 // for the token endpoint and its own app alone, so it is none. A token without a
 // person is none either: a service asks for one of its own.
 func (p *Provider) subjectToken(ctx context.Context, form url.Values) (delegation.Subject, *Grant, error) {
-	token := form.Get("subject_token")
+	presented := form.Get("subject_token")
 	switch kind := form.Get("subject_token_type"); kind {
 	case authz.TokenTypeAccess, authz.TokenTypeJWT:
-		claims, err := p.verifyAccess(token)
-		if err == nil && strings.HasPrefix(token, opaquePrefix) {
+		claims, err := p.verifier.Access(presented)
+		if err == nil && isOpaque(presented) {
 			// One that came through a browser is good at UserInfo and nowhere else.
 			err = authz.Refuse(authz.InvalidToken, "an access token of the front channel cannot be exchanged")
 		}
@@ -200,13 +198,13 @@ func (p *Provider) subjectToken(ctx context.Context, form url.Values) (delegatio
 		if claims.Grant == "" {
 			return delegation.Subject{}, nil, authz.Refuse(authz.InvalidRequest, "the subject_token is of no person; a service asks for a token of its own").At("subject_token")
 		}
-		g, err := p.live(ctx, claims)
+		g, err := p.verifier.Live(ctx, claims)
 		return delegation.Subject{
 			Type: authz.TokenTypeAccess, Client: claims.ClientID, Audience: claims.Audience, Scope: strings.Fields(claims.Scope),
 			Expires: time.Unix(claims.Expires, 0), Act: claims.Act, MayAct: claims.MayAct,
 		}, g, asRequest(err, "subject_token")
 	case authz.TokenTypeID:
-		return p.subjectIDToken(ctx, token)
+		return p.subjectIDToken(ctx, presented)
 	default:
 		return delegation.Subject{}, nil, authz.Refuse(authz.InvalidRequest, "subject_token_type must be %s, %s or %s", authz.TokenTypeAccess, authz.TokenTypeID, authz.TokenTypeJWT).At("subject_token_type")
 	}
@@ -214,23 +212,15 @@ func (p *Provider) subjectToken(ctx context.Context, form url.Values) (delegatio
 
 // subjectIDToken: an ID token says who, and nothing of what may be done. So its
 // scope is openid alone, and no release goes out on it.
-func (p *Provider) subjectIDToken(ctx context.Context, token string) (delegation.Subject, *Grant, error) {
-	bad := authz.Refuse(authz.InvalidRequest, "the subject_token is not an ID token of ours that is still good").At("subject_token")
-	published, err := p.o.Ring.Published(keys.TokenSigning)
+func (p *Provider) subjectIDToken(ctx context.Context, presented string) (delegation.Subject, *Grant, error) {
+	claims, err := p.verifier.IDToken(presented)
+	if refusal := authz.AsError(err); err != nil && refusal.Code == authz.InvalidToken {
+		err = authz.Refuse(authz.InvalidRequest, "the subject_token is not an ID token of ours that is still good").At("subject_token").Because(err)
+	}
 	if err != nil {
-		return delegation.Subject{}, nil, authz.AsError(err)
+		return delegation.Subject{}, nil, err
 	}
-	verified, err := jose.VerifyPublished(token, published, jose.Rule{
-		Type: typeIDToken, Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256, keys.RS256}, MaxBytes: maxAccessToken,
-	})
-	if err != nil {
-		return delegation.Subject{}, nil, bad.Because(err)
-	}
-	var claims idClaims
-	if err := json.Unmarshal(verified.Claims, &claims); err != nil || claims.Issuer != p.o.Issuer || claims.grantOf() == "" {
-		return delegation.Subject{}, nil, bad.Because(err)
-	}
-	g, err := p.live(ctx, accessClaims{Grant: claims.grantOf(), ClientID: authz.ClientID(claims.Audience)})
+	g, err := p.verifier.Live(ctx, token.AccessClaims{Grant: claims.GrantID(), ClientID: authz.ClientID(claims.Audience)})
 	return delegation.Subject{
 		Type: authz.TokenTypeID, Client: authz.ClientID(claims.Audience), Scope: []string{"openid"}, Expires: time.Unix(claims.Expires, 0),
 	}, g, asRequest(err, "subject_token")
@@ -242,41 +232,13 @@ func (p *Provider) exchangeTarget(ctx context.Context, client *clientauth.Regist
 		return delegation.Target{ID: id, Scopes: []string{"openid"}}, nil
 	}
 	if !slices.Contains(client.Resources, id) {
-		return delegation.Target{}, unknownTarget()
+		return delegation.Target{}, token.UnknownTarget()
 	}
-	r, err := p.resource(ctx, id)
+	r, err := p.targets.Resource(ctx, id)
 	if err != nil {
 		return delegation.Target{}, err
 	}
 	return delegation.Target{ID: id, Scopes: r.Scopes}, nil
-}
-
-// exchangedToken signs the token. Its sub is what the acting app knows the person
-// by (OpenID Connect Core §8.1).
-func (p *Provider) exchangedToken(ctx context.Context, u *unit, g *Grant, o delegation.Outcome, bound authz.Confirmation) (*tokenResponse, error) {
-	to, err := p.targetOf(ctx, []string{o.Audience}, o.Scope)
-	if err != nil {
-		return nil, err
-	}
-	sub, err := p.o.Pseudonyms.Pairwise(ctx, u.client.Sector, g.Subject)
-	if err != nil {
-		return nil, keysError(err)
-	}
-	access := accessClaims{
-		Issuer: p.o.Issuer, Subject: string(sub), Audience: to.audience, ClientID: u.client.ID,
-		Expires: o.Expires.Unix(), IssuedAt: u.now.Unix(), ID: authz.NewID(), Scope: strings.Join(to.scope, " "),
-		AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID, Confirm: bound, Act: o.Act, MayAct: mayAct(u.client),
-	}
-	if o.Audience == p.url.Broker {
-		access.Details = summaries(g.Details)
-	}
-	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{Use: keys.TokenSigning, Algorithm: to.algorithm, Type: typeAccessToken, Claims: access})
-	if err != nil {
-		return nil, keysError(err)
-	}
-	return &tokenResponse{
-		AccessToken: signed[0], TokenType: tokenType(bound), ExpiresIn: int(access.Expires - access.IssuedAt), Scope: access.Scope,
-	}, nil
 }
 
 // stageExchange records who acts for whom. The person sees it: the app that acts
@@ -302,7 +264,7 @@ func (p *Provider) stageExchange(ctx context.Context, u *unit, g *Grant, s deleg
 	}
 	logIt, err := p.o.Evidence.StageHolding(ctx, e, hold)
 	if errors.Is(err, authz.ErrConflict) {
-		return nil, asRequest(ended(), "subject_token")
+		return nil, asRequest(token.ErrRevoked(), "subject_token")
 	}
 	return logIt, err
 }
@@ -311,7 +273,7 @@ func (p *Provider) stageExchange(ctx context.Context, u *unit, g *Grant, s deleg
 func (p *Provider) grantEvent(ctx context.Context, kind audit.Type, by *clientauth.Registered, g *Grant, at time.Time) (audit.Event, error) {
 	pseudonym, err := p.o.Pseudonyms.Audit(ctx, g.Subject)
 	if err != nil {
-		return audit.Event{}, keysError(err)
+		return audit.Event{}, token.KeysError(err)
 	}
 	return audit.Event{
 		ID: authz.NewID(), Type: kind,

@@ -47,12 +47,3 @@ func deliverable(client *clientauth.Registered, a *request.Authorization) error 
 	a.ClaimsOnly = len(a.Details) > 0
 	return nil
 }
-
-// tellable keeps of the claims that are asked for those that may be given for a token
-// with this binding.
-func tellable(asked claims.Members, bound authz.Confirmation) claims.Members {
-	if bound.Bound() {
-		return asked
-	}
-	return asked.ForBearer()
-}

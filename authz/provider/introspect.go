@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz/delegation"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/token"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -89,46 +90,46 @@ func (p *Provider) signedIntrospection(ctx context.Context, client *clientauth.R
 		Claims: map[string]any{"iss": p.o.Issuer, "aud": client.ID, "iat": p.now().Unix(), "token_introspection": answer},
 	})
 	if err != nil {
-		return "", keysError(err)
+		return "", token.KeysError(err)
 	}
 	return signed[0], nil
 }
 
 func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, form url.Values) (introspection, error) {
-	token := form.Get("token")
-	if token == "" {
+	presented := form.Get("token")
+	if presented == "" {
 		return introspection{}, authz.Refuse(authz.InvalidRequest, "token is missing").At("token")
 	}
-	if refresh, ok := grant.ParseRefresh(token); ok {
+	if refresh, ok := grant.ParseRefresh(presented); ok {
 		return p.introspectRefresh(r, client, refresh)
 	}
-	claims, err := p.verifyAccess(token)
+	claims, err := p.verifier.Access(presented)
 	if err != nil || !mayIntrospect(client, claims.ClientID, claims.Audience) {
 		return introspection{}, nil
 	}
-	if _, err := p.live(r.Context(), claims); err != nil {
+	if _, err := p.verifier.Live(r.Context(), claims); err != nil {
 		if refusal := authz.AsError(err); refusal.Code == authz.InvalidToken {
 			return introspection{}, nil
 		}
 		return introspection{}, err // could not look: not the same as not active
 	}
 	return introspection{
-		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Type: tokenType(claims.Confirm),
+		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Type: token.Type(claims.Confirm),
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Subject: claims.Subject, Audience: claims.Audience,
 		Issuer: claims.Issuer, ID: claims.ID, ACR: claims.ACR, AuthTime: claims.AuthTime, Confirm: claims.Confirm,
 		Act: claims.Act, MayAct: claims.MayAct,
 	}, nil
 }
 
-func (p *Provider) introspectRefresh(r *http.Request, client *clientauth.Registered, token grant.RefreshToken) (introspection, error) {
-	g, err := p.o.Grants.Grant(r.Context(), token.Grant)
+func (p *Provider) introspectRefresh(r *http.Request, client *clientauth.Registered, presented grant.RefreshToken) (introspection, error) {
+	g, err := p.o.Grants.Grant(r.Context(), presented.Grant)
 	if err != nil {
 		if err := authz.NotFoundAs(err, authz.Refuse(authz.InvalidToken, "unknown")); authz.AsError(err).Code != authz.InvalidToken {
 			return introspection{}, err
 		}
 		return introspection{}, nil
 	}
-	if g.ClientID != client.ID || !p.refresh.Genuine(token, g.RefreshSalt) || !g.Live(p.now()) || token.Generation != g.RefreshGeneration {
+	if g.ClientID != client.ID || !p.refresh.Genuine(presented, g.RefreshSalt) || !g.Live(p.now()) || presented.Generation != g.RefreshGeneration {
 		return introspection{}, nil
 	}
 	return introspection{Active: true, ClientID: g.ClientID, Type: "refresh_token", Expires: g.Expires.Unix(), IssuedAt: g.Created.Unix(), Issuer: p.o.Issuer}, nil

@@ -52,24 +52,24 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		if err := p.agreed(ctx, client, s, &grant, record); err != nil {
 			return err
 		}
-		return p.o.Grants.InsertGrant(ctx, grant.Continuing(before, p.granted))
+		return p.o.Grants.InsertGrant(ctx, grant.Continuing(before, p.targets.Granted))
 	}
 	if pending.ID != "" || record != nil || client.AllowsGrant(authz.GrantCIBA) {
 		write = inTx(p.o.Grants, write)
 	}
-	if p.tellsInFront(pending.Request) {
+	if p.persons.InFrontChannel(pending.Request) {
 		// Here the grant is stored before the response is made: the claims about the
 		// person are released under it, with what she has just agreed to.
 		if err := write(ctx); err != nil {
 			return Next{}, p.finishError(err)
 		}
-		if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
+		if err := p.minter.FrontChannel(ctx, client, &grant, answer); err != nil {
 			return Next{}, err
 		}
 		return p.answerIn(ctx, client, pending.Request, s, answer)
 	}
 	// Signed before anything is stored: if signing fails, nothing is spent.
-	if err := p.frontChannel(ctx, client, &grant, answer); err != nil {
+	if err := p.minter.FrontChannel(ctx, client, &grant, answer); err != nil {
 		return Next{}, err
 	}
 	next, err := p.answerIn(ctx, client, pending.Request, s, answer)

@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/request"
+	"hopnhat/authz/token"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -67,34 +68,10 @@ func (p *Provider) signedResponse(ctx context.Context, client *clientauth.Regist
 		claims[name] = parameters.Get(name)
 	}
 	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{
-		Use: keys.TokenSigning, Algorithm: orES256(client.AuthorizationAlg), Type: "JWT", Claims: claims,
+		Use: keys.TokenSigning, Algorithm: token.OrES256(client.AuthorizationAlg), Type: "JWT", Claims: claims,
 	})
 	if err != nil {
-		return "", keysError(err)
+		return "", token.KeysError(err)
 	}
-	return p.encryptedFor(ctx, client, client.AuthorizationEncryption, signed[0])
-}
-
-// orES256 is the algorithm an app registered, or the default.
-func orES256(registered string) keys.Algorithm {
-	if registered == "" {
-		return keys.ES256
-	}
-	return keys.Algorithm(registered)
-}
-
-// encryptedFor encrypts what was signed where the app wants it.
-func (p *Provider) encryptedFor(ctx context.Context, client *clientauth.Registered, e authz.Encryption, signed string) (string, error) {
-	if !e.Wanted() {
-		return signed, nil
-	}
-	to, err := p.o.Directory.Keys(ctx, client)
-	if err != nil {
-		return "", authz.AsError(err)
-	}
-	encrypted, err := jose.Encrypt(signed, to, e.Algorithm, e.Content)
-	if err != nil { // the registration was checked: its keys have changed since
-		return "", authz.AsError(err)
-	}
-	return encrypted, nil
+	return p.signer.EncryptedFor(ctx, client, client.AuthorizationEncryption, signed[0])
 }

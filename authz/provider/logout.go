@@ -12,6 +12,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
+	"hopnhat/authz/token"
 )
 
 // Logout is a checked request of an app to sign the person out, OpenID Connect
@@ -46,7 +47,7 @@ func (p *Provider) EndSession(r *http.Request, signedIn *SignedIn) (Logout, erro
 	asked := leaving{URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"), Lang: authz.Language(strings.Fields(form.Get("ui_locales"))...)}
 	asked.Client = authz.ClientID(form.Get("client_id"))
 	if token := form.Get("id_token_hint"); token != "" {
-		hint, err := p.idTokenHint(token)
+		hint, err := p.verifier.IDTokenHint(token)
 		if err != nil {
 			return Logout{}, err
 		}
@@ -111,7 +112,7 @@ func (p *Provider) leave(ctx context.Context, asked leaving, signedIn *SignedIn)
 	if signedIn != nil && client != nil && asked.Subject != "" {
 		own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, signedIn.Subject)
 		if err != nil {
-			return Logout{}, keysError(err)
+			return Logout{}, token.KeysError(err)
 		}
 		out.Another = asked.Subject != string(own)
 		// A hint of an earlier session of the same person is no proof that she wants

@@ -12,13 +12,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
-)
-
-// Scopes of the grant management API, OAuth 2.0 Grant Management §6.1. An app has
-// them for itself, by client credentials.
-const (
-	scopeGrantQuery  = "grant_management_query"
-	scopeGrantRevoke = "grant_management_revoke"
+	"hopnhat/authz/token"
 )
 
 // checkStanding looks up what a request refers to: each scope of an agency's API must
@@ -27,7 +21,7 @@ const (
 func (p *Provider) checkStanding(ctx context.Context, client *clientauth.Registered, a request.Authorization) error {
 	var known []string
 	for _, s := range a.Scope {
-		if slices.Contains(ReservedScopes(), s) {
+		if slices.Contains(token.ReservedScopes(), s) {
 			continue
 		}
 		if known == nil {
@@ -36,7 +30,7 @@ func (p *Provider) checkStanding(ctx context.Context, client *clientauth.Registe
 				if p.url.IsOwnResource(id) {
 					continue
 				}
-				r, err := p.resource(ctx, id)
+				r, err := p.targets.Resource(ctx, id)
 				if err != nil {
 					return authz.AsError(err).ToClient()
 				}
@@ -119,7 +113,7 @@ type managedScope struct {
 // person's doing, and an app that no longer wants access takes back nothing in her
 // name. With no token left, no release rests on them either.
 func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
-	needs := map[string]string{http.MethodGet: scopeGrantQuery, http.MethodDelete: scopeGrantRevoke}[r.Method]
+	needs := map[string]string{http.MethodGet: token.ScopeGrantQuery, http.MethodDelete: token.ScopeGrantRevoke}[r.Method]
 	if needs == "" {
 		w.Header().Set("Allow", "GET, DELETE")
 		protocol.WriteJSON(w, http.StatusMethodNotAllowed, authz.Refuse(authz.InvalidRequest, "a grant takes GET and DELETE").Body())
@@ -154,25 +148,25 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 
 func (p *Provider) describe(g *Grant) managedGrant {
 	return managedGrant{
-		Scopes: []managedScope{{Scope: strings.Join(g.Scope, " "), Resources: p.granted(g)}}, Claims: []string{}, Details: g.Details,
+		Scopes: []managedScope{{Scope: strings.Join(g.Scope, " "), Resources: p.targets.Granted(g)}}, Claims: []string{}, Details: g.Details,
 	}
 }
 
 // grantsAccess checks the token of an app at the grant management API. Its grants
 // are its own: the token must be its own too, and bound where the profile binds.
 func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Registered, string, error) {
-	token, err := PresentedToken(r)
+	presented, err := token.PresentedToken(r)
 	if err != nil {
 		return nil, "", err
 	}
-	access, err := p.Access(r, token, p.url.Grants, p.url.Here(r, r.URL.Path))
+	access, err := p.guard.Presented(r, presented, p.url.Grants, p.url.Here(r, r.URL.Path))
 	if err != nil {
 		return nil, "", err
 	}
 	client, err := p.o.Directory.Client(r.Context(), access.ClientID)
 	switch {
 	case errors.Is(err, clientauth.ErrUnknownClient):
-		return nil, access.NextNonce, ended().Because(err)
+		return nil, access.NextNonce, token.ErrRevoked().Because(err)
 	case err != nil:
 		return nil, access.NextNonce, authz.AsError(err)
 	case access.Grant != "" || access.Subject != authz.Pairwise(access.ClientID):
@@ -180,7 +174,7 @@ func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Regi
 	case !slices.Contains(access.Scope, scope):
 		return nil, access.NextNonce, authz.Refuse(authz.InsufficientScope, "this needs scope %s", scope)
 	}
-	return client, access.NextNonce, p.notRevoked(r.Context(), access.ID)
+	return client, access.NextNonce, p.verifier.NotRevoked(r.Context(), access.ID)
 }
 
 // endGrant ends a grant of an app that asks for it, and records it, in one commit.

@@ -7,6 +7,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
+	"hopnhat/authz/token"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -102,7 +103,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		IntrospectionEndpoint: p.url.Introspect, RevocationEndpoint: p.url.Revoke, EndSessionEndpoint: p.url.Logout,
 		RegistrationEndpoint: p.o.Published.Registration, PolicyURI: p.o.Published.Policy, TermsURI: p.o.Published.Terms,
 		DeviceEndpoint: p.url.Device, BackchannelEndpoint: p.url.Backchannel, DeliveryModes: texts([]authz.DeliveryMode{authz.Poll, authz.Ping}), BackchannelAlgs: algs,
-		Scopes:        append(p.scopes(), serviceScopes...),
+		Scopes:        append(p.scopes(), token.ServiceScopes...),
 		ResponseTypes: authz.Union(func(p authz.Profile) []string { return p.ResponseTypes }),
 		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),
 		GrantTypes:    authz.Union(func(p authz.Profile) []string { return p.GrantTypes }),
@@ -180,4 +181,18 @@ func texts[T ~string](in []T) []string {
 		out[i] = string(v)
 	}
 	return out
+}
+
+// authMethods are the client authentication methods that are offered: those
+// with a certificate need a host that asks for one, and tls_client_auth a CA.
+func (p *Provider) authMethods() []authz.AuthMethod {
+	return slices.DeleteFunc(authz.Union(func(p authz.Profile) []authz.AuthMethod { return p.AuthMethods }), func(m authz.AuthMethod) bool {
+		switch m {
+		case authz.TLSClientAuth:
+			return p.o.MutualTLSAlias == "" || p.o.ClientCAs == nil
+		case authz.SelfSignedTLSClientAuth:
+			return p.o.MutualTLSAlias == ""
+		}
+		return false
+	})
 }

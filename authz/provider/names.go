@@ -3,6 +3,7 @@ package provider
 import (
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/token"
 )
 
 // Names of rooms that were split off, until their users say them there.
@@ -10,6 +11,13 @@ type (
 	Grant   = grant.Grant
 	Pending = grant.Pending
 	Grants  = grant.Store
+
+	Demand    = token.Demand
+	Released  = token.Released
+	Releases  = token.Releases
+	Resources = token.Resources
+	Access    = token.Access
+	Withdrawn = token.Withdrawn
 )
 
 // The paths of the endpoints below the issuer.
@@ -35,5 +43,10 @@ var ErrTooMany = protocol.ErrTooMany
 // OnAlias reports whether a path may be called at the host that asks for client
 // certificates.
 func (p *Provider) OnAlias(path string) bool { return protocol.OnAlias(path) }
+
+// ReservedScopes are those of this server, which no resource of an agency may take.
+func ReservedScopes() []string { return token.ReservedScopes() }
+
+func isOpaque(presented string) bool { return token.IsOpaque(presented) }
 
 func newSalt() []byte { return grant.NewSalt() }

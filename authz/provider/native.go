@@ -29,14 +29,3 @@ func keyNamed(client *clientauth.Registered, a request.Authorization) error {
 	return authz.Refuse(authz.InvalidRequest, "authorization_details of an app without a secret are for a key that it names: send dpop_jkt, or push the request with a DPoP proof").
 		At("dpop_jkt").Under("RFC 9449 §10").ToClient()
 }
-
-// share names the owner of the part of the memory for used proofs that a proof takes.
-// An app that authenticates has one part. Anyone can use the client_id of an app without
-// a secret, so there each key has a part, once a grant was found that is bound to it:
-// one device cannot shut out the others.
-func share(client *clientauth.Registered, proof clientauth.Proof) authz.ClientID {
-	if client.Method == authz.PublicClient {
-		return client.ID + "\x00" + authz.ClientID(proof.JKT)
-	}
-	return client.ID
-}

@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/request"
+	"hopnhat/authz/token"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -147,7 +148,7 @@ func (p *Provider) decrypted(ctx context.Context, object string) (string, error)
 	signed, err := jose.Decrypt(ctx, p.o.Ring, object, maxObject)
 	switch {
 	case errors.Is(err, keys.ErrUnavailable):
-		return "", keysError(err)
+		return "", token.KeysError(err)
 	case err != nil:
 		return "", badObject(err)
 	case jose.IsEncrypted(signed):

@@ -57,7 +57,7 @@ func (p *Provider) push(r *http.Request) (Pending, error) {
 	if err != nil {
 		return Pending{}, err
 	}
-	if assertion.Proof, err = p.codeKey(r, client, checked.DPoPKeyThumbprint); err != nil {
+	if assertion.Proof, err = p.possession.CodeKey(r, client, checked.DPoPKeyThumbprint); err != nil {
 		return Pending{}, err
 	}
 	if assertion.Proof.JKT != "" {

@@ -9,12 +9,13 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"
+	"hopnhat/authz/token"
 )
 
 // polled answers a client that asks whether its request was approved: RFC 8628
 // §3.4 and §3.5, CIBA Core §10.1 and §11. While it was not, this costs one query
 // and no commit.
-func (p *Provider) polled(ctx context.Context, u *unit, form url.Values, grantType string, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
+func (p *Provider) polled(ctx context.Context, u *unit, form url.Values, grantType string, bound authz.Confirmation, assertion clientauth.Assertion) (*token.Response, error) {
 	name, channel := "device_code", decoupled.Device
 	if grantType == authz.GrantCIBA {
 		name, channel = "auth_req_id", decoupled.CIBA
@@ -54,7 +55,9 @@ func (p *Provider) polled(ctx context.Context, u *unit, form url.Values, grantTy
 		return nil, expired
 	}
 	u.grant = g
-	answer, err := p.makeTokens(ctx, u, g.Scope, bound, true)
+	terms := u.terms(g.Scope, bound)
+	terms.First = true
+	answer, err := p.minter.OfGrant(ctx, g, terms)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"hopnhat/authz/interaction"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
+	"hopnhat/authz/token"
 	"hopnhat/keys"
 )
 
@@ -170,20 +171,28 @@ func (l Lifetimes) orDefaults() Lifetimes {
 
 // Provider answers the protocol. It is safe for concurrent use.
 type Provider struct {
-	o        Options
-	now      func() time.Time
-	life     Lifetimes
-	clients  *clientauth.Authenticator
-	checker  *request.Checker
-	engine   *fosite.Fosite
-	refresh  grant.RefreshKey
-	opaque   opaqueKey
-	fetching fetches
-	handles  grant.HandleKey
-	codes    []byte // key of the codes of those
-	browser  browserKey
-	logouts  logoutKey
-	refusals protocol.Refusals
+	o       Options
+	now     func() time.Time
+	life    Lifetimes
+	clients *clientauth.Authenticator
+	checker *request.Checker
+	engine  *fosite.Fosite
+	refresh grant.RefreshKey
+	// Notices are the tokens that tell apps of events.
+	*token.Notices
+	signer     *token.Signer
+	targets    *token.Targets
+	persons    *token.PersonClaims
+	minter     *token.Minter
+	verifier   *token.Verifier
+	possession *token.Possession
+	guard      *token.Guard
+	fetching   fetches
+	handles    grant.HandleKey
+	codes      []byte // key of the codes of those
+	browser    browserKey
+	logouts    logoutKey
+	refusals   protocol.Refusals
 	// decrypting holds as many as decrypt a request object now.
 	decrypting chan struct{}
 	metadata   []byte
@@ -221,7 +230,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		Endpoints: p.url.AssertionAudiences(p.url.Token, p.url.PAR, p.url.Introspect, p.url.Revoke, p.url.Device, p.url.Backchannel),
 		CIBA:      p.url.AssertionAudiences(p.url.Token, p.url.Backchannel),
 	}
-	p.checker = &request.Checker{ScopesKnown: p.scopes(), ScopesOfApps: serviceScopes, Details: o.Consents.Details, Resources: []string{p.url.UserInfo, p.url.Broker}}
+	p.checker = &request.Checker{ScopesKnown: p.scopes(), ScopesOfApps: token.ServiceScopes, Details: o.Consents.Details, Resources: []string{p.url.UserInfo, p.url.Broker}}
 	if o.Releases != nil {
 		p.checker.Wishes = o.Consents.Wishes
 	}
@@ -230,7 +239,8 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("deriving the refresh token key: %w", err)
 	}
 	p.refresh = key
-	if p.opaque, err = o.Ring.Derive(ctx, keys.Secrets, "front-channel access tokens"); err != nil {
+	var opaque token.OpaqueKey
+	if opaque, err = o.Ring.Derive(ctx, keys.Secrets, "front-channel access tokens"); err != nil {
 		return nil, fmt.Errorf("deriving the key of front-channel access tokens: %w", err)
 	}
 	if p.handles, err = o.Ring.Derive(ctx, keys.Secrets, "authorization handles"); err != nil {
@@ -245,6 +255,14 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if p.logouts, err = o.Ring.Derive(ctx, keys.Secrets, "logout requests"); err != nil {
 		return nil, fmt.Errorf("deriving the key of logout requests: %w", err)
 	}
+	p.signer = &token.Signer{Issuer: o.Issuer, Ring: o.Ring, Directory: o.Directory}
+	p.targets = &token.Targets{URLs: &p.url, Resources: o.Resources}
+	p.persons = &token.PersonClaims{Releases: o.Releases, Now: o.Now}
+	p.minter = &token.Minter{Signer: p.signer, Targets: p.targets, Persons: p.persons, Pseudonyms: o.Pseudonyms, Opaque: opaque, Life: p.life.Access}
+	p.verifier = &token.Verifier{Issuer: o.Issuer, Ring: o.Ring, Opaque: opaque, Directory: o.Directory, Grants: o.Grants, Revoked: o.Grants, Now: o.Now}
+	p.possession = &token.Possession{Proofs: o.Proofs, Directory: o.Directory, URLs: &p.url, Now: o.Now}
+	p.guard = &token.Guard{Verifier: p.verifier, Possession: p.possession}
+	p.Notices = &token.Notices{Signer: p.signer, Pseudonyms: o.Pseudonyms, Now: o.Now}
 	p.engine = p.newEngine()
 	if p.metadata, err = p.buildMetadata(); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/token"
 )
 
 // protectedResource is RFC 9728 §2: what one of our resources wants of a token.
@@ -40,7 +41,7 @@ func (p *Provider) buildResourceMetadata() error {
 			DetailTypes: []string{authz.ReleaseType}, DPoPRequired: p.o.MutualTLSAlias == "",
 		},
 		{Resource: p.url.UserInfo, Scopes: []string{"openid"}, Name: "UserInfo", NameVI: "Thông tin người dùng"},
-		{Resource: p.url.Grants, Scopes: serviceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},
+		{Resource: p.url.Grants, Scopes: token.ServiceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},
 	} {
 		r.AuthorizationServers, r.BearerMethods, r.DPoPAlgs = []string{p.o.Issuer}, []string{"header"}, []string{"ES256", "EdDSA", "PS256"}
 		r.CertificateBound = p.o.MutualTLSAlias != ""

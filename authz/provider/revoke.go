@@ -46,15 +46,15 @@ func (p *Provider) revoke(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token := form.Get("token")
-	if token == "" {
+	presented := form.Get("token")
+	if presented == "" {
 		return authz.Refuse(authz.InvalidRequest, "token is missing").At("token")
 	}
 	ctx := r.Context()
-	if refresh, ok := grant.ParseRefresh(token); ok {
+	if refresh, ok := grant.ParseRefresh(presented); ok {
 		return p.revokeGrant(ctx, client, refresh.Grant, func(g *Grant) bool { return p.refresh.Genuine(refresh, g.RefreshSalt) })
 	}
-	claims, err := p.verifyAccess(token)
+	claims, err := p.verifier.Access(presented)
 	if err != nil || claims.ClientID != client.ID {
 		return nil
 	}

@@ -14,21 +14,8 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/token"
 )
-
-// tokenResponse is RFC 6749 §5.1 with OpenID Connect Core §3.1.3.3 and RFC 9396
-// §7.
-type tokenResponse struct {
-	AccessToken  string          `json:"access_token"`
-	TokenType    string          `json:"token_type"`
-	ExpiresIn    int             `json:"expires_in"`
-	RefreshToken string          `json:"refresh_token,omitempty"`
-	IDToken      string          `json:"id_token,omitempty"`
-	Scope        string          `json:"scope,omitempty"`
-	Details      []authz.Release `json:"authorization_details,omitempty"`
-	GrantID      authz.GrantID   `json:"grant_id,omitempty"`          // Grant Management §5.4
-	IssuedType   string          `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
-}
 
 // Token is the token endpoint, RFC 6749 §3.2. The order is: authenticate the
 // client, check the proof, let the engine check the grant, sign everything in
@@ -46,7 +33,7 @@ func (p *Provider) Token(w http.ResponseWriter, r *http.Request) {
 	protocol.WriteJSON(w, http.StatusOK, answer)
 }
 
-func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
+func (p *Provider) token(r *http.Request) (*token.Response, string, error) {
 	form, err := protocol.PostForm(r)
 	if err != nil {
 		return nil, "", err
@@ -62,13 +49,13 @@ func (p *Provider) token(r *http.Request) (*tokenResponse, string, error) {
 	if err := checkGrantType(form, client); err != nil {
 		return nil, "", err
 	}
-	bound, proof, err := p.constraint(r, client)
+	bound, proof, err := p.possession.Constraint(r, client)
 	if err != nil {
 		return nil, "", err
 	}
 	assertion.Proof = proof
 	u := &unit{client: client, now: p.now().UTC(), resources: form["resource"]}
-	var answer *tokenResponse
+	var answer *token.Response
 	switch grantType := form.Get("grant_type"); grantType {
 	case authz.GrantDevice, authz.GrantCIBA:
 		answer, err = p.polled(ctx, u, form, grantType, bound, assertion)
@@ -127,7 +114,7 @@ func mayUse(client *clientauth.Registered, grant string) error {
 	return nil
 }
 
-func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
+func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*token.Response, error) {
 	engineForm := url.Values{}
 	for _, name := range []string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope"} {
 		if v := form.Get(name); v != "" {
@@ -151,7 +138,7 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound
 			return nil, p.failed(ctx, u, form, err)
 		}
 		if refreshing && u.client.Method == authz.PublicClient {
-			if err := p.o.Proofs.Use(share(u.client, assertion.Proof), assertion.Proof); err != nil {
+			if err := p.possession.Use(u.client, assertion.Proof); err != nil {
 				return nil, err
 			}
 		}
@@ -173,7 +160,9 @@ func (p *Provider) exchange(ctx context.Context, u *unit, form url.Values, bound
 			return nil, err
 		}
 	}
-	answer, err := p.makeTokens(ctx, u, scope, bound, !refreshing)
+	terms := u.terms(scope, bound)
+	terms.First = !refreshing
+	answer, err := p.minter.OfGrant(ctx, u.grant, terms)
 	if err != nil {
 		return nil, err
 	}
@@ -346,11 +335,15 @@ func (p *Provider) sameSuccessor(ctx context.Context, u *unit, assertion clienta
 
 // credentials answers the client credentials grant: a token for the app itself,
 // which costs no row.
-func (p *Provider) credentials(ctx context.Context, u *unit, scope []string, bound authz.Confirmation, assertion clientauth.Assertion) (*tokenResponse, error) {
+func (p *Provider) credentials(ctx context.Context, u *unit, scope []string, bound authz.Confirmation, assertion clientauth.Assertion) (*token.Response, error) {
 	if slices.Contains(scope, "openid") || slices.Contains(scope, "offline_access") {
 		return nil, authz.Refuse(authz.InvalidScope, "scopes about a person cannot be had without one").At("scope")
 	}
-	answer, err := p.makeClientToken(ctx, u, scope, bound)
+	to, err := p.targets.OfClient(ctx, u.client, u.resources, scope)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := p.minter.OfService(ctx, string(u.client.ID), to, u.terms(nil, bound))
 	if err != nil {
 		return nil, err
 	}

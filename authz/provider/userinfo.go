@@ -12,13 +12,14 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
+	"hopnhat/authz/token"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
 
 // userInfo is what every answer of OpenID Connect Core §5.3.2 says: the pseudonym and
 // the levels. Who the person is in a register leaves only as a recorded release
-// (docs/decisions.md D7), see [Provider.about].
+// (docs/decisions.md D7), see [token.PersonClaims.Of].
 type userInfo struct {
 	Subject  string   `json:"sub"`
 	ACR      string   `json:"acr"`
@@ -47,20 +48,20 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 		p.refuseStepUp(w, r, client.MinimumLevel.ACR())
 		return
 	}
-	wanted := tellable(userInfoClaims(g, access.Scope), access.Bound)
+	wanted := token.Tellable(token.ForUserInfo(g, access.Scope), access.Bound)
 	if access.Act != nil {
 		// What the person lets one app know is for that app alone: one that acts for it
 		// learns who she is to itself, and asks the broker for the rest.
 		wanted = claims.Members{}
 	}
 	// A token of the front channel is good before the code beside it is redeemed.
-	about, err := p.about(r.Context(), g, wanted, r.Header.Get("X-Request-Id"), g.CodeSpent.IsZero())
+	about, err := p.persons.Of(r.Context(), g, wanted, r.Header.Get("X-Request-Id"), g.CodeSpent.IsZero())
 	if err != nil {
 		p.refuseBearer(w, r, err)
 		return
 	}
 	if client.UserInfoAlg == "" && !client.UserInfoEncryption.Wanted() {
-		answer, err := withClaims(info, about)
+		answer, err := token.WithClaims(info, about)
 		if err != nil {
 			p.refuseBearer(w, r, err)
 			return
@@ -79,7 +80,7 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 // signedUserInfo is OpenID Connect Core §5.3.2: signed with iss and aud, and if
 // the app registered so, encrypted.
 func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Registered, info userInfo, about map[string]any) (string, error) {
-	all, err := withClaims(struct {
+	all, err := token.WithClaims(struct {
 		Issuer   string         `json:"iss"`
 		Audience authz.ClientID `json:"aud"`
 		userInfo
@@ -88,27 +89,27 @@ func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Regist
 		return "", authz.AsError(err)
 	}
 	signed, err := jose.Sign(ctx, p.o.Ring, jose.Token{
-		Use: keys.TokenSigning, Algorithm: orES256(client.UserInfoAlg), Type: "JWT", Claims: all,
+		Use: keys.TokenSigning, Algorithm: token.OrES256(client.UserInfoAlg), Type: "JWT", Claims: all,
 	})
 	if err != nil {
-		return "", keysError(err)
+		return "", token.KeysError(err)
 	}
-	return p.encryptedFor(ctx, client, client.UserInfoEncryption, signed[0])
+	return p.signer.EncryptedFor(ctx, client, client.UserInfoEncryption, signed[0])
 }
 
-func (p *Provider) userInfoAccess(r *http.Request) (Access, *Grant, error) {
-	token, err := userInfoToken(r)
+func (p *Provider) userInfoAccess(r *http.Request) (token.Access, *Grant, error) {
+	presented, err := userInfoToken(r)
 	if err != nil {
-		return Access{}, nil, err
+		return token.Access{}, nil, err
 	}
-	access, err := p.Access(r, token, p.url.UserInfo, p.url.Here(r, protocol.UserInfoPath))
+	access, err := p.guard.Presented(r, presented, p.url.UserInfo, p.url.Here(r, protocol.UserInfoPath))
 	if err != nil {
-		return Access{}, nil, err
+		return token.Access{}, nil, err
 	}
 	if !slices.Contains(access.Scope, "openid") || access.Grant == "" {
-		return Access{}, nil, authz.Refuse(authz.InsufficientScope, "UserInfo needs scope openid")
+		return token.Access{}, nil, authz.Refuse(authz.InsufficientScope, "UserInfo needs scope openid")
 	}
-	g, err := p.live(r.Context(), accessClaims{Grant: access.Grant, ClientID: access.ClientID, ID: access.ID, Act: access.Act})
+	g, err := p.verifier.Live(r.Context(), token.AccessClaims{Grant: access.Grant, ClientID: access.ClientID, ID: access.ID, Act: access.Act})
 	return access, g, err
 }
 
@@ -124,18 +125,18 @@ func userInfoToken(r *http.Request) (string, error) {
 		return "", authz.Refuse(authz.InvalidRequest, "an access token does not belong in a URL")
 	}
 	if r.Header.Get("Authorization") != "" || r.Method == http.MethodGet {
-		return PresentedToken(r)
+		return token.PresentedToken(r)
 	}
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); !strings.EqualFold(media, "application/x-www-form-urlencoded") {
-		return PresentedToken(r)
+		return token.PresentedToken(r)
 	}
 	form, err := request.ReadForm(r)
 	if err != nil {
 		return "", err
 	}
-	token := form.Get("access_token")
-	if token == "" {
+	presented := form.Get("access_token")
+	if presented == "" {
 		return "", authz.Refuse(authz.InvalidToken, "present one access token").Because(authz.ErrNoToken)
 	}
-	return token, nil
+	return presented, nil
 }

@@ -1,4 +1,4 @@
-package provider
+package token
 
 import (
 	"crypto/subtle"
@@ -6,18 +6,28 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/protocol"
 )
 
-// constraint finds what the tokens of a token request are to be bound to. A
+// Possession checks that a caller holds what its tokens are bound to: the key of DPoP
+// proofs (RFC 9449) or a client certificate (RFC 8705).
+type Possession struct {
+	Proofs    *clientauth.Proofs
+	Directory *clientauth.Directory
+	URLs      *protocol.URLs
+	Now       func() time.Time
+}
+
+// Constraint finds what the tokens of a token request are to be bound to. A
 // client that registered certificate-bound tokens gets no others (RFC 8705 §3.4).
 // Tokens of any other client are bound to the key of its DPoP proof (RFC 9449 §5); a
 // client whose registration or profile demands bound tokens is refused without one. The
 // proof, if there was one, is to be spent with what the request writes.
-func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (authz.Confirmation, clientauth.Proof, error) {
+func (p *Possession) Constraint(r *http.Request, client *clientauth.Registered) (authz.Confirmation, clientauth.Proof, error) {
 	proofs := r.Header.Values("DPoP")
 	none := clientauth.Proof{}
 	switch {
@@ -30,9 +40,9 @@ func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (a
 		}
 		return authz.Confirmation{X5T: certificate}, none, nil
 	case len(proofs) > 0:
-		proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.url.Here(r, protocol.TokenPath), "")
+		proof, err := p.Proofs.Check(proofs, http.MethodPost, p.URLs.Here(r, protocol.TokenPath), "")
 		if err == nil && client.Method != authz.PublicClient { // see [share]
-			err = p.o.Proofs.Use(client.ID, proof)
+			err = p.Proofs.Use(client.ID, proof)
 		}
 		return authz.Confirmation{JKT: proof.JKT}, proof, err
 	case client.DPoPBound:
@@ -47,10 +57,10 @@ func (p *Provider) constraint(r *http.Request, client *clientauth.Registered) (a
 	return authz.Confirmation{}, none, nil
 }
 
-// codeKey checks the proof of a pushed request, whose key, or that of dpop_jkt, its
+// CodeKey checks the proof of a pushed request, whose key, or that of dpop_jkt, its
 // code is bound to (RFC 9449 §10, §10.1); both must be the same. A client of
 // certificate-bound tokens has no use for one: it could never answer with it.
-func (p *Provider) codeKey(r *http.Request, client *clientauth.Registered, jkt string) (clientauth.Proof, error) {
+func (p *Possession) CodeKey(r *http.Request, client *clientauth.Registered, jkt string) (clientauth.Proof, error) {
 	proofs := r.Header.Values("DPoP")
 	none := clientauth.Proof{}
 	switch {
@@ -61,7 +71,7 @@ func (p *Provider) codeKey(r *http.Request, client *clientauth.Registered, jkt s
 	case len(proofs) == 0:
 		return none, nil
 	}
-	proof, err := p.o.Proofs.Check(proofs, http.MethodPost, p.url.Here(r, protocol.PARPath), "")
+	proof, err := p.Proofs.Check(proofs, http.MethodPost, p.URLs.Here(r, protocol.PARPath), "")
 	if err != nil {
 		return none, err
 	}
@@ -71,26 +81,26 @@ func (p *Provider) codeKey(r *http.Request, client *clientauth.Registered, jkt s
 	if client.Method == authz.PublicClient {
 		return proof, nil // spent with the write of the request: see [share]
 	}
-	return proof, p.o.Proofs.Use(client.ID, proof)
+	return proof, p.Proofs.Use(client.ID, proof)
 }
 
 // presentedCertificate is the thumbprint of a certificate that a token may be
 // bound to: any that is in force and strong, whoever issued it (RFC 8705 §4).
-func (p *Provider) presentedCertificate(r *http.Request) (string, error) {
+func (p *Possession) presentedCertificate(r *http.Request) (string, error) {
 	certificate := clientauth.ConnectionOf(r.Context()).Certificate()
 	if certificate == nil {
 		return "", authz.Refuse(authz.InvalidRequest, "this app's tokens are bound to its certificate; call the endpoint of mtls_endpoint_aliases with it (RFC 8705 §3)")
 	}
-	if err := clientauth.CheckCertificate(certificate, p.now()); err != nil {
+	if err := clientauth.CheckCertificate(certificate, p.Now()); err != nil {
 		return "", authz.Refuse(authz.InvalidRequest, "the client certificate cannot be used: %s", err)
 	}
 	return authz.CertificateThumbprint(certificate), nil
 }
 
-// held checks that the caller holds the key or certificate that a token is bound to
+// Check checks that the caller holds the key or certificate that a token is bound to
 // (RFC 9449 §7.1, RFC 8705 §3), and that the authentication scheme fits the token. It
 // returns a fresh DPoP nonce for the answer, or "".
-func (p *Provider) held(r *http.Request, client authz.ClientID, bound authz.Confirmation, token, target string) (nextNonce string, err error) {
+func (p *Possession) Check(r *http.Request, client authz.ClientID, bound authz.Confirmation, token, target string) (nextNonce string, err error) {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	byProof := strings.EqualFold(scheme, "DPoP")
 	switch {
@@ -108,34 +118,36 @@ func (p *Provider) held(r *http.Request, client authz.ClientID, bound authz.Conf
 	case bound.JKT == "":
 		return "", nil
 	}
-	proof, err := p.o.Proofs.Check(r.Header.Values("DPoP"), r.Method, target, token)
+	proof, err := p.Proofs.Check(r.Header.Values("DPoP"), r.Method, target, token)
 	if err != nil {
 		return "", err
 	}
 	if proof.JKT != bound.JKT {
 		return "", authz.Refuse(authz.InvalidToken, "the proof is not by the key this token is bound to")
 	}
-	registered, err := p.o.Directory.Client(r.Context(), client)
+	registered, err := p.Directory.Client(r.Context(), client)
 	if errors.Is(err, clientauth.ErrUnknownClient) {
-		return "", ended().Because(err)
+		return "", ErrRevoked().Because(err)
 	}
 	if err != nil {
 		return "", authz.AsError(err)
 	}
 	// After the key, or who stole a token could use up its app's share of memory.
-	return proof.NextNonce, p.o.Proofs.Use(share(registered, proof), proof)
+	return proof.NextNonce, p.Use(registered, proof)
 }
 
-// authMethods are the client authentication methods that are offered: those
-// with a certificate need a host that asks for one, and tls_client_auth a CA.
-func (p *Provider) authMethods() []authz.AuthMethod {
-	return slices.DeleteFunc(authz.Union(func(p authz.Profile) []authz.AuthMethod { return p.AuthMethods }), func(m authz.AuthMethod) bool {
-		switch m {
-		case authz.TLSClientAuth:
-			return p.o.MutualTLSAlias == "" || p.o.ClientCAs == nil
-		case authz.SelfSignedTLSClientAuth:
-			return p.o.MutualTLSAlias == ""
-		}
-		return false
-	})
+// Use spends a proof, in the part of the memory for used proofs that it takes.
+func (p *Possession) Use(client *clientauth.Registered, proof clientauth.Proof) error {
+	return p.Proofs.Use(share(client, proof), proof)
+}
+
+// share names the owner of the part of the memory for used proofs that a proof takes.
+// An app that authenticates has one part. Anyone can use the client_id of an app without
+// a secret, so there each key has a part, once a grant was found that is bound to it:
+// one device cannot shut out the others.
+func share(client *clientauth.Registered, proof clientauth.Proof) authz.ClientID {
+	if client.Method == authz.PublicClient {
+		return client.ID + "\x00" + authz.ClientID(proof.JKT)
+	}
+	return client.ID
 }
