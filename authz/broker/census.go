@@ -3,12 +3,12 @@ package broker
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/text/unicode/norm"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 )
 
 // Census knows age and death from the population register. It reads these two
@@ -17,15 +17,12 @@ import (
 // nor recorded. What it read is good for a short time.
 type Census struct {
 	register Register
-	now      func() time.Time
-	mu       sync.Mutex
-	known    map[string]facts
+	known    *recent.Map[string, facts]
 }
 
 type facts struct {
 	birth time.Time
 	dead  bool
-	until time.Time
 }
 
 const (
@@ -39,36 +36,28 @@ const (
 
 // NewCensus reads from a register.
 func NewCensus(register Register, now func() time.Time) *Census {
-	return &Census{register: register, now: now, known: map[string]facts{}}
+	return &Census{register: register, known: recent.New[string, facts](maxFactsKnown, factsLife, now)}
 }
 
 // Facts are the birth date of a person, and whether she is dead. The birth date of
 // a person who is not in the population register is not known.
 func (c *Census) Facts(ctx context.Context, person string) (birth time.Time, dead bool, err error) {
-	now := c.now()
-	c.mu.Lock()
-	f, ok := c.known[person]
-	c.mu.Unlock()
-	if ok && now.Before(f.until) {
+	f, asked, ok := c.known.Get(person)
+	if ok {
 		return f.birth, f.dead, nil
 	}
 	rows, err := c.register.Read(ctx, population, person, []authz.AttributeID{birthDate, lifeStatus})
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("verifying age and life: %w", err)
 	}
-	f = facts{until: now.Add(factsLife)}
+	f = facts{}
 	if len(rows) > 0 {
 		text, _ := rows[0][string(birthDate)].(string)
 		f.birth = latestBirth(text)
 		life, _ := rows[0][string(lifeStatus)].(string)
 		f.dead = norm.NFC.String(life) == deadInWords
 	}
-	c.mu.Lock()
-	if len(c.known) >= maxFactsKnown {
-		clear(c.known)
-	}
-	c.known[person] = f
-	c.mu.Unlock()
+	c.known.Put(person, f, asked)
 	return f.birth, f.dead, nil
 }
 

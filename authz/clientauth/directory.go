@@ -51,7 +51,7 @@ func NewDirectory(clients Clients, life time.Duration, now func() time.Time) *Di
 	}
 	return &Directory{
 		clients: clients, now: now, known: recent.New[authz.ClientID, *Registered](maxKnown, life, now),
-		keys: keySets{sets: map[authz.ClientID]*keySet{}, flights: make(chan struct{}, maxFetching)},
+		keys: keySets{sets: recent.New[authz.ClientID, *keySet](maxKeySets, recent.Forever, now), flights: make(chan struct{}, maxFetching)},
 	}
 }
 

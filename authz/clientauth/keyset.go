@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 	"hopnhat/keys/jose"
 )
 
@@ -42,7 +43,7 @@ const (
 // the way of a request that has one.
 type keySets struct {
 	mu      sync.Mutex
-	sets    map[authz.ClientID]*keySet
+	sets    *recent.Map[authz.ClientID, *keySet]
 	flights chan struct{}
 }
 
@@ -108,13 +109,10 @@ func (d *Directory) newer(ctx context.Context, c *authz.Client) (set *jose.Set, 
 
 // entry is called with the lock held.
 func (s *keySets) entry(c *authz.Client, now time.Time) *keySet {
-	k, ok := s.sets[c.ID]
+	k, _, ok := s.sets.Get(c.ID)
 	if !ok || k.uri != c.JWKSURI {
-		if len(s.sets) >= maxKeySets {
-			clear(s.sets)
-		}
 		k = &keySet{uri: c.JWKSURI, left: looks, since: now}
-		s.sets[c.ID] = k
+		s.sets.Put(c.ID, k, now)
 	}
 	return k
 }
@@ -155,6 +153,9 @@ func (d *Directory) fly(k *keySet, c *authz.Client) *flight {
 		k.flight = nil
 		if f.err == nil {
 			k.set, k.fetched, k.failed = f.set, d.now(), nil
+			if current, _, ok := d.keys.sets.Get(id); ok && current == k {
+				d.keys.sets.Put(id, k, k.fetched) // a set in use is fetched anew, so it is not the oldest
+			}
 		} else {
 			k.failed = f.err
 		}
@@ -239,7 +240,7 @@ func (d *Directory) Keys(ctx context.Context, c *Registered) (*jose.Set, error) 
 func (d *Directory) KeyState(id authz.ClientID) (n int, fetched time.Time, failed bool) {
 	d.keys.mu.Lock()
 	defer d.keys.mu.Unlock()
-	k, ok := d.keys.sets[id]
+	k, _, ok := d.keys.sets.Get(id)
 	if !ok || k.set == nil {
 		return 0, time.Time{}, ok && k.failed != nil
 	}

@@ -126,7 +126,8 @@ func newKeyed(t *testing.T) (d *Directory, s *site, c *Registered, now *time.Tim
 func landed(d *Directory) {
 	for {
 		d.keys.mu.Lock()
-		f := d.keys.sets["app"].flight
+		k, _, _ := d.keys.sets.Get("app")
+		f := k.flight
 		d.keys.mu.Unlock()
 		if f == nil {
 			return

@@ -1,10 +1,10 @@
 package decoupled
 
 import (
-	"sync"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 )
 
 // Interval is the time between two polls that clients are told: RFC 8628 §3.2,
@@ -15,8 +15,7 @@ const Interval = 5 * time.Second
 // costs no commit: a client that spreads its polls over n nodes gets n times the
 // rate, which the bound on the life of a request makes harmless.
 type Pace struct {
-	mu    sync.Mutex
-	known map[authz.AuthorizationID]beat
+	known *recent.Map[authz.AuthorizationID, beat]
 }
 
 type beat struct {
@@ -35,33 +34,25 @@ const (
 )
 
 // NewPace makes an empty one.
-func NewPace() *Pace { return &Pace{known: map[authz.AuthorizationID]beat{}} }
+func NewPace() *Pace {
+	return &Pace{recent.New[authz.AuthorizationID, beat](maxBeats, recent.Forever, nil)}
+}
 
 // TooFast notes a poll of a request that is still open, and reports whether it came
 // before its time; then the interval grows (RFC 8628 §3.5, CIBA Core §11: slow_down
 // is a kind of authorization_pending).
-func (p *Pace) TooFast(id authz.AuthorizationID, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b, ok := p.known[id]
-	if !ok {
-		if len(p.known) >= maxBeats {
-			clear(p.known)
+func (p *Pace) TooFast(id authz.AuthorizationID, now time.Time) (soon bool) {
+	p.known.Update(id, func(b beat, ok bool) beat {
+		if !ok {
+			return beat{now, Interval}
 		}
-		p.known[id] = beat{now, Interval}
-		return false
-	}
-	soon := now.Sub(b.last) < b.interval-early
-	if soon {
-		b.interval = min(b.interval+slower, maxInterval)
-	}
-	p.known[id] = beat{now, b.interval}
+		if soon = now.Sub(b.last) < b.interval-early; soon {
+			b.interval = min(b.interval+slower, maxInterval)
+		}
+		return beat{now, b.interval}
+	})
 	return soon
 }
 
 // Forget drops a request that was answered.
-func (p *Pace) Forget(id authz.AuthorizationID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.known, id)
-}
+func (p *Pace) Forget(id authz.AuthorizationID) { p.known.Forget(id) }

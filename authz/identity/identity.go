@@ -11,10 +11,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"sync"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 	"hopnhat/keys"
 )
 
@@ -68,8 +68,7 @@ type Deriver interface {
 type Pseudonyms struct {
 	ring    Deriver
 	sid     []byte
-	mu      sync.RWMutex
-	sectors map[string][]byte
+	sectors *recent.Map[string, []byte]
 }
 
 // maxSectors bounds the memory of sector keys.
@@ -82,25 +81,18 @@ func NewPseudonyms(ctx context.Context, ring Deriver) (*Pseudonyms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("deriving the session identifier key: %w", err)
 	}
-	return &Pseudonyms{ring: ring, sid: sid, sectors: map[string][]byte{}}, nil
+	return &Pseudonyms{ring: ring, sid: sid, sectors: recent.New[string, []byte](maxSectors, recent.Forever, nil)}, nil
 }
 
 // Pairwise is the `sub` of a sector, OpenID Connect Core §8.1.
 func (p *Pseudonyms) Pairwise(ctx context.Context, sector string, subject authz.Subject) (authz.Pairwise, error) {
-	p.mu.RLock()
-	key, ok := p.sectors[sector]
-	p.mu.RUnlock()
+	key, asked, ok := p.sectors.Get(sector)
 	if !ok {
 		var err error
 		if key, err = p.ring.Derive(ctx, keys.PairwiseSubject, "sector:"+sector); err != nil {
 			return "", fmt.Errorf("deriving the key of a sector: %w", err)
 		}
-		p.mu.Lock()
-		if len(p.sectors) >= maxSectors {
-			clear(p.sectors)
-		}
-		p.sectors[sector] = key
-		p.mu.Unlock()
+		p.sectors.Put(sector, key, asked)
 	}
 	return authz.Pairwise(mac(key, string(subject))), nil
 }

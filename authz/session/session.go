@@ -15,10 +15,10 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 )
 
 // Session is one sign-in.
@@ -81,8 +81,7 @@ type Sessions struct {
 	limits Limits
 	now    func() time.Time
 
-	mu     sync.Mutex
-	noted  map[authz.SessionID]time.Time
+	noted  *recent.Map[authz.SessionID, time.Time]
 	secure bool
 }
 
@@ -97,7 +96,7 @@ func New(store Store, limits Limits, secure bool, now func() time.Time) *Session
 	if limits.Grants == 0 {
 		limits.Grants = 30 * 24 * time.Hour
 	}
-	return &Sessions{store: store, limits: limits, now: now, noted: map[authz.SessionID]time.Time{}, secure: secure}
+	return &Sessions{store: store, limits: limits, now: now, noted: recent.New[authz.SessionID, time.Time](maxNoted, recent.Forever, now), secure: secure}
 }
 
 // SignIn is what a session begins with.
@@ -166,18 +165,18 @@ func (s *Sessions) Find(ctx context.Context, secret string) (Session, error) {
 	return found, nil
 }
 
+// maxNoted bounds the sessions of which it is remembered when they were noted.
+const maxNoted = 100_000
+
 // first lets one of many concurrent requests note the session.
-func (s *Sessions) first(id authz.SessionID, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now.Sub(s.noted[id]) <= time.Minute {
-		return false
-	}
-	if len(s.noted) > 100_000 {
-		clear(s.noted)
-	}
-	s.noted[id] = now
-	return true
+func (s *Sessions) first(id authz.SessionID, now time.Time) (first bool) {
+	s.noted.Update(id, func(noted time.Time, ok bool) time.Time {
+		if first = !ok || now.Sub(noted) > time.Minute; first {
+			return now
+		}
+		return noted
+	})
+	return first
 }
 
 // List lists a person's sessions that are still live, newest first.
