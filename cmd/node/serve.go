@@ -24,6 +24,7 @@ type running struct {
 	failed        chan error   // why a listener ended by itself
 	background    sync.WaitGroup
 	end           context.CancelFunc // of the background
+	stopped       sync.Once
 }
 
 // Start assembles a node and lets it serve. It is ended by [Node.Wait] or [Node.Stop].
@@ -78,14 +79,18 @@ func (n *Node) Wait(ctx context.Context) error {
 }
 
 // Stop lets the requests that were accepted finish before anything they need is closed.
+// Of several calls the first stops the node.
 func (n *Node) Stop() error { return n.stop(nil, stopBound) }
 
 // stop ends a node that stops for a cause, nil if it was asked to.
-func (n *Node) stop(cause error, bound time.Duration) error {
-	shutdown, cancel := context.WithTimeout(context.Background(), bound)
-	defer cancel()
-	err := n.server.Shutdown(shutdown)
-	n.running.end()
-	n.running.background.Wait()
-	return errors.Join(cause, err, n.Close())
+func (n *Node) stop(cause error, bound time.Duration) (err error) {
+	n.running.stopped.Do(func() {
+		shutdown, cancel := context.WithTimeout(context.Background(), bound)
+		defer cancel()
+		err = n.server.Shutdown(shutdown)
+		n.running.end()
+		n.running.background.Wait()
+		err = errors.Join(cause, err, n.Close())
+	})
+	return err
 }
