@@ -28,7 +28,7 @@ func TestCallerBehindProxies(t *testing.T) {
 		{"an empty hop", "10.0.0.1", []string{""}, "10.0.0.1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := behind(netip.MustParseAddr(row.connection), row.hops, trusted); got.String() != row.want {
+			if got := beyondProxies(netip.MustParseAddr(row.connection), row.hops, trusted); got.String() != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})
@@ -41,7 +41,7 @@ func TestCallerCannotChooseAnAddress(t *testing.T) {
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	rapid.Check(t, func(t *rapid.T) {
 		written := rapid.SliceOf(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"10.0.0.2", "198.51.100.1", "::1"}))).Draw(t, "written")
-		if got := behind(netip.MustParseAddr("10.0.0.1"), append(written, "203.0.113.9"), trusted); got.String() != "203.0.113.9" {
+		if got := beyondProxies(netip.MustParseAddr("10.0.0.1"), append(written, "203.0.113.9"), trusted); got.String() != "203.0.113.9" {
 			t.Fatalf("got %s", got)
 		}
 	})

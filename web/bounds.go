@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
+	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
 
@@ -46,14 +47,14 @@ func bounded(c *fiber.Ctx) error {
 	}
 	switch {
 	case bytes.Count(raw, []byte("\n")) > maxHeaders, cookies > maxCookies:
-		return refuse(fault(view.ErrorTooLarge))
+		return refuse(page.Fault(view.ErrorTooLarge))
 	case len(header.ContentEncoding()) > 0, bytes.HasPrefix(bytes.ToLower(header.ContentType()), []byte("multipart/")):
 		return refuse(fiber.ErrUnsupportedMediaType) // RFC 9110 §15.5.16
 	case bytes.Count(header.RequestURI(), []byte("&")) > maxPairs,
 		bytes.HasPrefix(bytes.ToLower(header.ContentType()), []byte(fiber.MIMEApplicationForm)) && bytes.Count(c.Request().Body(), []byte("&")) > maxPairs:
-		return refuse(fault(view.ErrorTooLarge))
+		return refuse(page.Fault(view.ErrorTooLarge))
 	case bytes.IndexByte(c.Request().URI().PathOriginal(), '%') >= 0 && !spelled(c.Path()):
-		return refuse(fault(view.ErrorNotFound))
+		return refuse(page.Fault(view.ErrorNotFound))
 	}
 	return c.Next()
 }

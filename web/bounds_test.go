@@ -26,10 +26,24 @@ func bare(t *testing.T) (address string) {
 }
 
 func naked(certificate *Certificate) *Server {
-	return New(Options{
-		Issuer: "https://id.example", Provider: &provider.Provider{}, Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms([]byte("key")),
-		Broker: http.NotFoundHandler(), Metrics: http.NotFoundHandler(), Now: time.Now, Certificate: certificate,
-	})
+	o := nothingBehind()
+	o.Certificate = certificate
+	return New(o)
+}
+
+// nothingBehind is a server without anything behind it: whoever gets past the first
+// check finds nothing there.
+func nothingBehind() Options {
+	p := &provider.Provider{}
+	return Options{
+		Issuer: "https://id.example", Published: p, Requests: p, Answers: p, Approvals: p, EndSession: p,
+		Endpoints: Endpoints{
+			PAR: p.PAR, Token: p.Token, Device: p.Device, Backchannel: p.Backchannel, UserInfo: p.UserInfo, Grant: p.Grant,
+			Introspect: p.Introspect, Revoke: p.Revoke, Broker: http.NotFound,
+		},
+		Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms([]byte("key")),
+		Metrics: http.NotFoundHandler(), Now: time.Now,
+	}
 }
 
 // listening serves on a port of its own until the test is over.

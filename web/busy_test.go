@@ -35,13 +35,14 @@ func (s stuck) Tx(context.Context, func(context.Context) error) error {
 // TestTooManySignIns: who comes when as many wait as may is told so at once, in both
 // languages, and when to come again.
 func TestTooManySignIns(t *testing.T) {
-	s := naked(nil)
 	db := stuck{begun: make(chan struct{}), free: make(chan struct{})}
-	var err error
-	s.o.Authn, err = authn.New(db, nil, authn.NewHasher(authn.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}), authn.NewAddresses(1<<20, time.Second, time.Now), make([]byte, 32), time.Now)
+	checker, err := authn.New(db, nil, authn.NewHasher(authn.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}), authn.NewAddresses(1<<20, time.Second, time.Now), make([]byte, 32), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := nothingBehind()
+	o.Authn = checker
+	s := New(o)
 	form := httptest.NewRequest(http.MethodGet, "/signin", nil)
 	page, err := s.Test(form)
 	if err != nil {
@@ -90,7 +91,7 @@ func TestTooManySignIns(t *testing.T) {
 			t.Errorf("%s: %d, Retry-After %q, %v %.300s", lang, got.StatusCode, got.Header.Get("Retry-After"), err, raw)
 		}
 	}
-	if busy := s.o.Authn.Outcomes.All()[authn.Outcome{Step: "password", Result: "busy"}]; busy != 2 {
+	if busy := checker.Outcomes.All()[authn.Outcome{Step: "password", Result: "busy"}]; busy != 2 {
 		t.Errorf("%d were counted as turned away", busy)
 	}
 	close(db.free)

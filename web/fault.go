@@ -12,15 +12,9 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/provider"
+	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
-
-// pageFault is an error with a page of its own.
-type pageFault struct{ kind view.ErrorKind }
-
-func (f pageFault) Error() string { return "page error: " + string(f.kind) }
-
-func fault(kind view.ErrorKind) error { return pageFault{kind} }
 
 // statuses of the kinds that have one of their own.
 var statuses = map[view.ErrorKind]int{
@@ -55,9 +49,9 @@ func sayToProgram(c *fiber.Ctx, status int, kind view.ErrorKind) error {
 
 // renderError is the one place where an error becomes an answer.
 func (s *Server) renderError(c *fiber.Ctx, err error) error {
-	var to redirection
+	var to page.Redirect
 	if errors.As(err, &to) {
-		return c.Redirect(to.to, http.StatusSeeOther)
+		return c.Redirect(string(to), http.StatusSeeOther)
 	}
 	if timeout := (*fiber.Error)(nil); errors.As(err, &timeout) && timeout.Code == fiber.StatusRequestTimeout && c.Context().Conn() != nil {
 		// A connection on which nothing was asked in time is closed without a word:
@@ -67,43 +61,43 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	if c.GetRespHeader(fiber.HeaderXRequestID) == "" {
 		return s.refuseUnrouted(c, err)
 	}
-	page := view.Error{Reference: c.GetRespHeader(fiber.HeaderXRequestID), HomeURL: "/"}
-	describe(&page, err)
-	if on, _ := wireOf(c.Context().Conn()); on != nil && on.wrong != nil && page.Kind == view.ErrorBadRequest {
-		page.Developer = &view.Developer{Error: "malformed request", Description: on.wrong.reason, Clause: on.wrong.clause}
+	body := view.Error{Reference: c.GetRespHeader(fiber.HeaderXRequestID), HomeURL: "/"}
+	describe(&body, err)
+	if on, _ := wireOf(c.Context().Conn()); on != nil && on.wrong != nil && body.Kind == view.ErrorBadRequest {
+		body.Developer = &view.Developer{Error: "malformed request", Description: on.wrong.reason, Clause: on.wrong.clause}
 	}
-	status, ok := statuses[page.Kind]
+	status, ok := statuses[body.Kind]
 	if !ok {
 		status = http.StatusBadRequest
 		if errors.Is(err, fiber.ErrUnsupportedMediaType) {
 			status = http.StatusUnsupportedMediaType
 		}
 	}
-	if page.Kind == view.ErrorInternal || page.Kind == view.ErrorUnavailable {
-		slog.ErrorContext(authz.WithRequest(context.Background(), page.Reference), "request failed", "path", c.Path(), "error", err)
+	if body.Kind == view.ErrorInternal || body.Kind == view.ErrorUnavailable {
+		slog.ErrorContext(authz.WithRequest(context.Background(), body.Reference), "request failed", "path", c.Path(), "error", err)
 	}
-	if page.RetrySeconds > 0 {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(page.RetrySeconds))
+	if body.RetrySeconds > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(body.RetrySeconds))
 	}
 	if c.Locals(readByPrograms) != nil {
-		return sayToProgram(c, status, page.Kind)
+		return sayToProgram(c, status, body.Kind)
 	}
-	if strings.HasPrefix(c.Path(), provider.EndSessionPath) && page.Developer != nil {
+	if strings.HasPrefix(c.Path(), provider.EndSessionPath) && body.Developer != nil {
 		// An app asked for a sign-out that cannot be. The person can have hers all the same.
-		if page.SignOutURL = provider.EndSessionPath; page.Kind == view.ErrorBadRequest {
-			page.Kind = view.ErrorSignOut
+		if body.SignOutURL = provider.EndSessionPath; body.Kind == view.ErrorBadRequest {
+			body.Kind = view.ErrorSignOut
 		}
 	}
-	page.Code = "HN-" + strconv.Itoa(status) + "-" + string(page.Kind)
+	body.Code = "HN-" + strconv.Itoa(status) + "-" + string(body.Kind)
 	c.Status(status)
-	return s.show(func(v *visit) error { return v.show(page) })(c)
+	return s.frame.AnyInput(func(v *page.Visit) error { return v.Show(body) })(c)
 }
 
 // refuseUnrouted answers what no middleware has seen, since it could not be read: with
 // an id, the headers of every answer, and counted as any.
 func (s *Server) refuseUnrouted(c *fiber.Ctx, err error) error {
 	c.Set(fiber.HeaderXRequestID, authz.NewID())
-	s.hardened(c)
+	s.setHardHeaders(c)
 	if err := s.renderError(c, err); err != nil {
 		return err
 	}
@@ -112,48 +106,48 @@ func (s *Server) refuseUnrouted(c *fiber.Ctx, err error) error {
 }
 
 // describe sorts an error into the words of the catalogue.
-func describe(page *view.Error, err error) {
-	var own pageFault
+func describe(body *view.Error, err error) {
+	var own page.Fault
 	var refusal *authz.Error
 	var fromFiber *fiber.Error
 	switch {
 	case errors.As(err, &own):
-		page.Kind = own.kind
+		body.Kind = view.ErrorKind(own)
 	case errors.As(err, &refusal):
-		page.Kind = kindOf(refusal)
-		page.RetrySeconds = int(refusal.RetryAfter.Seconds())
+		body.Kind = kindOf(refusal)
+		body.RetrySeconds = int(refusal.RetryAfter.Seconds())
 		if finished := (provider.Finished{}); errors.As(err, &finished) && finished.Client != nil {
-			a := app(finished.Client)
-			page.App, page.AppURL = &a, finished.Client.HomeURI
+			a := page.App(finished.Client)
+			body.App, body.AppURL = &a, finished.Client.HomeURI
 		}
-		if page.Kind != view.ErrorInternal && page.Kind != view.ErrorUnavailable {
-			page.Developer = &view.Developer{Error: string(refusal.Code), Description: refusal.Description, Clause: refusal.Clause}
+		if body.Kind != view.ErrorInternal && body.Kind != view.ErrorUnavailable {
+			body.Developer = &view.Developer{Error: string(refusal.Code), Description: refusal.Description, Clause: refusal.Clause}
 			if refusal.Parameter != "" {
-				page.Developer.Fields = []view.Field{{Name: "parameter", Value: refusal.Parameter}}
+				body.Developer.Fields = []view.Field{{Name: "parameter", Value: refusal.Parameter}}
 			}
 		}
 	case errors.As(err, &fromFiber):
 		switch fromFiber.Code {
 		case fiber.StatusNotFound:
-			page.Kind = view.ErrorNotFound
+			body.Kind = view.ErrorNotFound
 		case fiber.StatusMethodNotAllowed:
-			page.Kind = view.ErrorMethod
+			body.Kind = view.ErrorMethod
 		case fiber.StatusRequestEntityTooLarge, fiber.StatusRequestHeaderFieldsTooLarge:
-			page.Kind = view.ErrorTooLarge
+			body.Kind = view.ErrorTooLarge
 		default:
-			page.Kind = view.ErrorBadRequest
+			body.Kind = view.ErrorBadRequest
 		}
 	case errors.Is(err, authz.ErrNotFound):
-		page.Kind = view.ErrorNotFound
+		body.Kind = view.ErrorNotFound
 	case errors.Is(err, authz.ErrConflict):
-		page.Kind = view.ErrorExpired
+		body.Kind = view.ErrorExpired
 	case errors.Is(err, authz.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		page.Kind = view.ErrorUnavailable
+		body.Kind = view.ErrorUnavailable
 	default:
-		page.Kind = view.ErrorInternal
+		body.Kind = view.ErrorInternal
 	}
-	if page.Kind == view.ErrorUnavailable {
-		page.RetrySeconds = 10
+	if body.Kind == view.ErrorUnavailable {
+		body.RetrySeconds = 10
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
+	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
 
@@ -41,7 +42,7 @@ const (
 // that nobody vouches for has none: its picture would be the emblem of somebody else.
 type logos struct {
 	fetcher Fetcher
-	clients Clients
+	clients page.Clients
 	now     func() time.Time
 	fetches chan struct{}
 
@@ -56,16 +57,8 @@ type logo struct {
 	until time.Time
 }
 
-func newLogos(fetcher Fetcher, clients Clients, now func() time.Time) *logos {
+func newLogos(fetcher Fetcher, clients page.Clients, now func() time.Time) *logos {
 	return &logos{fetcher: fetcher, clients: clients, now: now, fetches: make(chan struct{}, logoFetches), kept: map[authz.ClientID]*logo{}}
-}
-
-// logoPath is where the logo of an app is, empty if it has none.
-func logoPath(c *authz.Client) string {
-	if c.LogoURI == "" || !c.Verified.Holds() {
-		return ""
-	}
-	return "/logo/" + url.PathEscape(string(c.ID))
 }
 
 // of is the logo of an app; of any number of calls at once one fetches it.
@@ -105,7 +98,7 @@ func (l *logos) of(ctx context.Context, id authz.ClientID) ([]byte, error) {
 // nobody got to asking says nothing of the app.
 func (l *logos) fetch(ctx context.Context, id authz.ClientID) (drawn []byte, keep bool) {
 	client, err := l.clients.Client(ctx, id)
-	if err != nil || logoPath(client) == "" {
+	if err != nil || page.LogoPath(client) == "" {
 		return nil, false
 	}
 	select {
@@ -152,7 +145,7 @@ func drawnAnew(raw []byte) ([]byte, error) {
 func (s *Server) logo(c *fiber.Ctx) error {
 	id, err := url.PathUnescape(c.Params("id"))
 	if err != nil || len(id) > 256 || authz.CheckText(id) != nil || s.logos == nil {
-		return fault(view.ErrorNotFound)
+		return page.Fault(view.ErrorNotFound)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoTime)
 	defer cancel()

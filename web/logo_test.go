@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/web/page"
 )
 
 // shelf has apps and their pictures.
@@ -106,7 +107,7 @@ func TestLogos(t *testing.T) {
 			if n := s.fetched.Load(); n > 1 {
 				t.Errorf("fetched %d times", n)
 			}
-			if path := logoPath(&authz.Client{ID: "a/b", LogoURI: "x", Verified: vouched}); path != "/logo/a%2Fb" {
+			if path := page.LogoPath(&authz.Client{ID: "a/b", LogoURI: "x", Verified: vouched}); path != "/logo/a%2Fb" {
 				t.Errorf("it is at %q", path)
 			}
 		})

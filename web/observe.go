@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/tally"
+	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
 
@@ -48,7 +49,7 @@ func groupOf(method, route string) Group {
 		return GroupRequest
 	case provider.TokenPath:
 		return GroupToken
-	case provider.BrokerPath + "/releases":
+	case ReleasesPath:
 		return GroupRelease
 	}
 	return GroupOther
@@ -84,21 +85,22 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	return nil
 }
 
-// Answers tells how many requests were answered, by route and class of status.
+// Answers says how many requests were answered, by route and class of status.
 func (s *Server) Answers() map[Answered]uint64 { return s.answered.All() }
 
-// Took tells how long answers took, by what the caller waited for. What was refused
+// Took says how long answers took, by what the caller waited for. What was refused
 // before it could be read is not in it.
 func (s *Server) Took() map[Group]tally.Spread { return s.took.All() }
 
-// onlyNear answers callers from this machine or from a network that the
-// configuration names, and was not passed on by a proxy: counters tell a stranger too
-// much.
-func (s *Server) onlyNear(c *fiber.Ctx) error {
-	from := connected(c)
-	passedOn := c.Get(fiber.HeaderXForwardedFor) != "" || c.Get("Forwarded") != ""
-	if passedOn || !from.IsLoopback() && !among(s.o.MetricsNetworks, from) {
-		return fault(view.ErrorNotFound)
+// onlyNear answers callers from this machine or from a network that the configuration
+// names, where no proxy passed the request on: counters tell a stranger too much.
+func (s *Server) onlyNear(h fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		from := peerAddress(c)
+		passedOn := c.Get(fiber.HeaderXForwardedFor) != "" || c.Get("Forwarded") != ""
+		if passedOn || !from.IsLoopback() && !contains(s.o.MetricsNetworks, from) {
+			return page.Fault(view.ErrorNotFound)
+		}
+		return h(c)
 	}
-	return c.Next()
 }

@@ -12,19 +12,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"hopnhat/authz/provider"
-	"hopnhat/authz/session"
 )
 
 func observed(t *testing.T, change func(*Options)) *Server {
 	t.Helper()
-	o := Options{
-		Issuer: "https://id.example", Provider: &provider.Provider{}, Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms([]byte("key")),
-		Broker: http.NotFoundHandler(), Now: time.Now,
-		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "counters") }),
-	}
+	o := nothingBehind()
+	o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "counters") })
 	change(&o)
 	return New(o)
 }

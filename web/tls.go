@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz/clientauth"
+	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
 
@@ -150,7 +151,7 @@ func (s *Server) connectionOf(c *fiber.Ctx) clientauth.Connection {
 	}
 	out := clientauth.Connection{MutualTLS: true}
 	switch {
-	case s.proxy(c):
+	case s.fromProxy(c):
 		chain, err := clientauth.ParseClientCert(headers(c, "Client-Cert"), headers(c, "Client-Cert-Chain"))
 		if err != nil {
 			slog.Info("a proxy sent a client certificate that cannot be read", "proxy", c.Context().RemoteIP(), "error", err)
@@ -177,8 +178,8 @@ func (s *Server) onAlias(c *fiber.Ctx) error {
 	if !connection.MutualTLS {
 		return c.Next()
 	}
-	if c.Path() != "/healthz" && !s.o.Provider.OnAlias(c.Path()) {
-		return fault(view.ErrorNotFound)
+	if c.Path() != "/healthz" && !s.o.Published.OnAlias(c.Path()) {
+		return page.Fault(view.ErrorNotFound)
 	}
 	c.Locals(connectionKey{}, connection)
 	return c.Next()

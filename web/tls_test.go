@@ -17,6 +17,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/provider"
 	"hopnhat/conformance/harness"
 )
 
@@ -39,7 +40,7 @@ type edge struct{ main, alias string }
 
 func startEdge(t *testing.T, certificate *Certificate, proxies ...netip.Prefix) edge {
 	t.Helper()
-	s := &Server{o: Options{Certificate: certificate, TrustedProxies: proxies}}
+	s := &Server{o: Options{Certificate: certificate, TrustedProxies: proxies, Published: &provider.Provider{}}}
 	s.app = fiber.New(fiber.Config{
 		DisableStartupMessage: true,
 		ErrorHandler:          func(c *fiber.Ctx, _ error) error { return c.SendStatus(http.StatusNotFound) },

@@ -39,7 +39,7 @@ func (s *Server) onWire(l net.Listener) net.Listener {
 // enter lets a connection in. This machine and proxies of ours stand for many.
 func (s *Server) enter(from net.Addr) (leave func(), ok bool) {
 	address := addressOf(from)
-	if address.IsLoopback() || among(s.o.TrustedProxies, address) {
+	if address.IsLoopback() || contains(s.o.TrustedProxies, address) {
 		return func() {}, true
 	}
 	return s.crowd.enter(address)

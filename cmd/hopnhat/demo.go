@@ -24,7 +24,7 @@ import (
 	"hopnhat/conformance/sampleapp"
 	"hopnhat/keys"
 	"hopnhat/store/registry"
-	"hopnhat/web"
+	"hopnhat/web/signin"
 )
 
 var demoCommand = command{
@@ -86,9 +86,9 @@ func demo(ctx context.Context, self command, e env, args []string) error {
 	if err != nil {
 		return notWhole(c.State, err)
 	}
-	var links []web.DemoApp
+	var links []signin.DemoApp
 	for _, a := range apps {
-		links = append(links, web.DemoApp{Client: authz.ClientID(a.ClientID), URL: a.Home + "/"})
+		links = append(links, signin.DemoApp{Client: authz.ClientID(a.ClientID), URL: a.Home + "/"})
 	}
 	server, err := node.Start(ctx, &c.Config, node.Options{Demo: links, Pushes: e.out})
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	"hopnhat/store/tlog"
-	"hopnhat/web"
+	pages "hopnhat/web/evidence"
 )
 
 // The seams between parts that do not know each other.
@@ -199,14 +199,14 @@ func (e evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 	return found, err
 }
 
-func (e evidence) Count(ctx context.Context, q audit.Query) (web.Counts, error) {
+func (e evidence) Count(ctx context.Context, q audit.Query) (pages.Counts, error) {
 	c, err := e.DB.CountEvents(ctx, q)
-	return web.Counts(c), err
+	return pages.Counts(c), err
 }
 
-func (e evidence) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (web.Counts, error) {
+func (e evidence) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (pages.Counts, error) {
 	c, err := e.DB.CountVisible(ctx, q, kinds, now)
-	return web.Counts(c), err
+	return pages.Counts(c), err
 }
 
 // shards proves entries of this quarter's log and of earlier ones.

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"hopnhat/authz"
@@ -21,6 +20,7 @@ import (
 	"hopnhat/keys"
 	"hopnhat/store/registry"
 	"hopnhat/web"
+	"hopnhat/web/signin"
 )
 
 // New assembles a node, which has its site from then on and does not listen yet.
@@ -131,8 +131,8 @@ func (n *Node) makeProvider(ctx context.Context) error {
 	var err error
 	n.provider, err = provider.New(ctx, provider.Options{
 		Issuer: c.Issuer, MutualTLSAlias: c.MTLSIssuerAlias, ClientCAs: clientCAs, Published: published,
-		SignInPath: "/signin", ConsentPath: "/consent",
-		ApprovePath: web.ApprovePath, DevicePath: web.DevicePath, WaitingPath: web.RequestsPath,
+		SignInPath: signin.Path, ConsentPath: signin.ConsentPath,
+		ApprovePath: signin.ApprovePath, DevicePath: signin.DevicePath, WaitingPath: signin.RequestsPath,
 		Approvals: n.approvals, Decoupled: n.DB, Ring: n.Ring, Parties: n.Ring, Directory: n.directory, Fetcher: n.out,
 		Proofs: clientauth.NewProofs(nonces, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions, n.authn.Reachable()},
 		Consents: asker{n.consents}, Pseudonyms: n.Pseudonyms, Resources: resource.NewDirectory(n.DB, 0, time.Now),
@@ -168,15 +168,28 @@ func (n *Node) makeServer(ctx context.Context) error {
 		return err
 	}
 	n.server = web.New(web.Options{
-		Issuer: c.Issuer, Registration: n.registration, Keys: n.directory, Provider: n.provider, Authn: n.authn,
-		Sessions: n.sessions, Forms: session.NewForms(forms), Consents: n.consents,
-		Evidence: evidence{n.DB, n.recorder}, Log: shards{n}, Recorder: n.recorder, Clients: n.DB, Roles: n.DB, Logouts: n.DB,
-		Fetcher: n.out, Pseudonyms: n.Pseudonyms, Broker: http.HandlerFunc(n.broker.Releases), Metrics: metrics(n),
-		Now: time.Now, Demo: n.options.Demo != nil, DemoApps: n.options.Demo, Parts: n.watch.parts,
-		LogoutQueued: n.logoutQueued.send, Answered: n.answered.send,
-		UserCodes:      authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
+		Issuer: c.Issuer, Endpoints: n.endpoints(), Published: n.provider, KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
+		Requests: n.provider, Answers: n.provider, Approvals: n.provider, EndSession: n.provider,
+		Authn: n.authn, Sessions: n.sessions, Forms: session.NewForms(forms), UserCodes: authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
+		Consents: n.consents, Catalogue: n.Catalogue, Evidence: evidence{n.DB, n.recorder}, Log: shards{n}, Recorder: n.recorder,
+		Pseudonyms: n.Pseudonyms, Roles: n.DB, Site: c.Site,
+		Clients: n.DB, Names: n.DB, Keys: n.directory, Deliveries: n.DB, Fetcher: n.out,
+		LogoutQueued: n.logoutQueued.send, Answered: n.answered.send, Now: time.Now, Demo: n.options.Demo != nil, DemoApps: n.options.Demo,
+		Metrics: metrics(n), Parts: n.watch.parts,
 		TrustedProxies: proxies, MetricsNetworks: scrapers, AccessLog: c.AccessLog, Certificate: certificate,
-		KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 	})
 	return nil
+}
+
+// endpoints are the handlers of the protocol.
+func (n *Node) endpoints() web.Endpoints {
+	p := n.provider
+	out := web.Endpoints{
+		PAR: p.PAR, Token: p.Token, Device: p.Device, Backchannel: p.Backchannel, UserInfo: p.UserInfo, Grant: p.Grant,
+		Introspect: p.Introspect, Revoke: p.Revoke, Broker: n.broker.Releases,
+	}
+	if n.registration != nil {
+		out.Register, out.Manage = n.registration.Register, n.registration.Manage
+	}
+	return out
 }

@@ -23,6 +23,7 @@ import (
 	"hopnhat/store/registry"
 	"hopnhat/store/tlog"
 	"hopnhat/web"
+	"hopnhat/web/signin"
 )
 
 // Node is one server: its parts, each made once.
@@ -60,7 +61,7 @@ type Node struct {
 // Options are what a node is given beside its configuration.
 type Options struct {
 	// Demo are the sample apps that the pages link to; nil: this is no demonstration.
-	Demo []web.DemoApp
+	Demo []signin.DemoApp
 	// Pushes is where the simulator of the national app's push messages writes.
 	Pushes io.Writer
 }

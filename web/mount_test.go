@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/web/page"
 )
 
 // TestWhatIsKeptStays: a handler keeps what a request said, as the directory of apps
@@ -26,17 +28,14 @@ func TestWhatIsKeptStays(t *testing.T) {
 			}
 		}
 	}
-	s := &Server{}
+	s := &Server{o: nothingBehind()}
+	s.furnish()
 	s.app = fiber.New(fiber.Config{DisableStartupMessage: true})
 	s.app.All("/mount/:name", s.mount(func(_ http.ResponseWriter, r *http.Request) { keep(r) }))
-	s.app.All("/show/:name", func(c *fiber.Ctx) error {
-		r, err := asHTTP(c)
-		if err != nil {
-			return err
-		}
-		keep(r)
+	s.app.All("/show/:name", s.frame.Handler(func(v *page.Visit) error {
+		keep(v.HTTP)
 		return nil
-	})
+	}))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,10 +1,11 @@
-package web
+package page
 
 import (
 	"cmp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -16,53 +17,52 @@ import (
 // pressed sets it.
 const langCookie = "hn_lang"
 
-// listen finds the language of a visit: what the person chose, else what the app
+// chooseLanguage finds the language of a visit: what the person chose, else what the app
 // asks for, else what the browser prefers.
-func (v *visit) listen() {
-	if lang, ok := view.ParseLang(v.c.Query("lang")); ok {
-		v.c.Cookie(&fiber.Cookie{Name: langCookie, Value: string(lang), Path: "/", SameSite: fiber.CookieSameSiteLaxMode, MaxAge: 365 * 24 * 3600, HTTPOnly: true, Secure: v.s.o.Sessions.Secure()})
+func (v *Visit) chooseLanguage() {
+	if lang, ok := view.ParseLang(v.C.Query("lang")); ok {
+		v.SetCookie(langCookie, string(lang), 365*24*time.Hour)
 	}
-	v.lang = view.Vietnamese
-	if lang := authz.Language(preferred(v.c.Get(fiber.HeaderAcceptLanguage))...); lang != "" {
-		v.lang = view.Lang(lang)
+	v.Lang = view.Vietnamese
+	if lang := authz.Language(preferred(v.C.Get(fiber.HeaderAcceptLanguage))...); lang != "" {
+		v.Lang = view.Lang(lang)
 	}
-	locales := v.c.Query("ui_locales")
-	if v.c.Method() == fiber.MethodPost {
-		locales = cmp.Or(v.field("ui_locales"), locales)
+	locales := v.C.Query("ui_locales")
+	if v.C.Method() == fiber.MethodPost {
+		locales = cmp.Or(v.Field("ui_locales"), locales)
 	}
-	v.hear(strings.Fields(locales)...)
-	if heard, ok := v.c.Locals(heard{}).(string); ok { // before something went wrong
-		v.hear(heard)
+	v.SetUILocales(strings.Fields(locales)...)
+	if earlier, ok := v.C.Locals(uiLocaleKey{}).(string); ok { // before something went wrong
+		v.SetUILocales(earlier)
 	}
 	if lang, ok := v.chosen(); ok {
-		v.lang = lang
+		v.Lang = lang
 	}
 }
 
-// heard is where an error page finds the language that was asked for.
-type heard struct{}
+// uiLocaleKey is the local where an error page finds the language that the app asked for.
+type uiLocaleKey struct{}
 
-// hear is told the ui_locales of a request, for as long as it lasts
-// (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2); the person's own choice
-// is above it.
-func (v *visit) hear(locales ...string) {
+// SetUILocales takes the ui_locales of a request, for as long as it lasts (OpenID
+// Connect Core §3.1.2.1, RP-Initiated Logout §2); the person's own choice is above it.
+func (v *Visit) SetUILocales(locales ...string) {
 	lang := authz.Language(locales...)
 	if lang == "" {
 		return
 	}
-	v.asked = lang
-	v.c.Locals(heard{}, lang)
+	v.UILocale = lang
+	v.C.Locals(uiLocaleKey{}, lang)
 	if _, ok := v.chosen(); !ok {
-		v.lang = view.Lang(lang)
+		v.Lang = view.Lang(lang)
 	}
 }
 
 // chosen is the language that the person chose, now or before.
-func (v *visit) chosen() (view.Lang, bool) {
-	if lang, ok := view.ParseLang(v.c.Query("lang")); ok {
+func (v *Visit) chosen() (view.Lang, bool) {
+	if lang, ok := view.ParseLang(v.C.Query("lang")); ok {
 		return lang, true
 	}
-	return view.ParseLang(v.c.Cookies(langCookie))
+	return view.ParseLang(v.C.Cookies(langCookie))
 }
 
 // maxPreferred bounds the ranges of a browser that are looked at.

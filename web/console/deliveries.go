@@ -1,0 +1,79 @@
+package console
+
+import (
+	"net/url"
+
+	"hopnhat/authz"
+	"hopnhat/authz/session"
+	"hopnhat/web/page"
+	"hopnhat/web/view"
+)
+
+// Bounds of what the address of a list of deliveries says.
+const (
+	maxClient   = 256
+	maxDelivery = 64
+)
+
+// Deliveries is the status page of logout tokens: of one app, or what failed.
+func (p *Pages) Deliveries(v *page.Visit) error {
+	return p.showDeliveries(v, authz.ClientID(v.C.Query("app")), v.C.Query("before"), false)
+}
+
+func (p *Pages) showDeliveries(v *page.Visit, client authz.ClientID, before string, retried bool) error {
+	if len(client) > maxClient || len(before) > maxDelivery {
+		return page.Fault(view.ErrorBadRequest)
+	}
+	found, err := p.o.Deliveries.Logouts(v.Context, client, before, pageSize+1)
+	if err != nil {
+		return err
+	}
+	body := view.Logouts{URL: DeliveriesPath, RetryURL: RetryPath, App: string(client), Retried: retried}
+	if body.Apps, err = p.clientChoices(v, client); err != nil {
+		return err
+	}
+	if len(found) > pageSize {
+		found = found[:pageSize]
+		body.Older = deliveriesURL(client, found[pageSize-1].ID)
+	}
+	if before != "" {
+		body.Newer = deliveriesURL(client, "")
+	}
+	for _, d := range found {
+		row := view.LogoutDelivery{
+			ID: d.ID, App: page.ClientOrID(v.Context, p.o.Clients, d.Client).Name, Client: string(d.Client), Queued: d.Queued(), Attempts: d.Attempts,
+			State: view.DeliveryState(d.State()), Cause: view.DeliveryCause(d.Failed.Kind()), Answer: d.Failed.Answer(),
+			Consent: d.About != "", Retry: d.Failed != "" && d.State() != session.Delivered,
+		}
+		if d.Done.IsZero() {
+			row.Next = d.Next
+		} else {
+			row.Done = d.Done
+		}
+		body.Rows = append(body.Rows, row)
+	}
+	return v.Show(body, view.OperatorNav(Path, view.SectionLogouts)...)
+}
+
+// deliveriesURL is a page of the deliveries to an app.
+func deliveriesURL(client authz.ClientID, before string) string {
+	q := url.Values{}
+	if client != "" {
+		q.Set("app", string(client))
+	}
+	if before != "" {
+		q.Set("before", before)
+	}
+	return DeliveriesPath + "?" + q.Encode()
+}
+
+// Retry lets a delivery that failed begin again at once.
+func (p *Pages) Retry(v *page.Visit) error {
+	if err := p.o.Deliveries.RetryLogout(v.Context, v.Field("delivery"), p.o.Now()); err != nil {
+		return err
+	}
+	p.o.LogoutQueued()
+	client := v.Field("app")
+	v.FormPath = DeliveriesPath + "?" + url.Values{"app": {client}}.Encode()
+	return p.showDeliveries(v, authz.ClientID(client), "", true)
+}

@@ -1,0 +1,133 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"golang.org/x/text/unicode/norm"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
+	"hopnhat/web/page"
+	"hopnhat/web/view"
+)
+
+// exportLimit bounds an export that one auditor may make alone; maxReason, in
+// characters, the reason she gives.
+const (
+	exportLimit = 500
+	maxReason   = 200
+)
+
+// exportOf is the search that is exported, everything without one, its page, and
+// whether the person it is about sees it.
+func (p *Pages) exportOf(v *page.Visit, id string) (audit.Query, view.Export, audit.Visibility, error) {
+	body := view.Export{Form: view.Form{Action: ExportsPath}, Limit: exportLimit, BackURL: Path}
+	q := audit.Query{Limit: 1}
+	if id != "" {
+		var err error
+		if q, _, err = p.searched(v, id); err != nil {
+			return q, body, audit.Visibility{}, err
+		}
+		body.BackURL = resultsURL(id, "")
+		body.Form.Hidden = []view.Field{{Name: "search", Value: id}}
+	}
+	counts, err := p.o.Evidence.Count(v.Context, q)
+	body.Count, body.TooMany = counts.Total, counts.Total > exportLimit
+	for _, one := range []view.Fact{
+		{Name: "pseudonym", Value: q.Pseudonym},
+		{Name: "client", Value: string(q.Client)},
+		{Name: "purpose", Value: string(q.Purpose)},
+		{Name: "type", Value: string(q.Type)},
+		{Name: "decision", Value: string(q.Outcome)},
+		{Name: "from", Value: formed(q.From)},
+		{Name: "to", Value: formed(q.To)},
+	} {
+		if one.Value != "" {
+			body.Query = append(body.Query, one)
+		}
+	}
+	return q, body, p.searchSeen(q, counts), err
+}
+
+// ExportForm asks for the reason of an export.
+func (p *Pages) ExportForm(v *page.Visit) error {
+	_, body, _, err := p.exportOf(v, v.C.Query("search"))
+	if err != nil {
+		return err
+	}
+	return v.Show(body, view.ConsoleNav(Path, view.SectionExports)...)
+}
+
+// Export sends the result set as one file that proves what it shows and what it
+// leaves out. It is recorded first.
+func (p *Pages) Export(v *page.Visit) error {
+	q, body, seen, err := p.exportOf(v, v.Field("search"))
+	if err != nil {
+		return err
+	}
+	v.FormPath = ExportsPath
+	reason := norm.NFC.String(strings.TrimSpace(v.Field("reason"))) // some keyboards compose nothing
+	if runes := []rune(reason); len(runes) > maxReason {
+		reason = string(runes[:maxReason])
+	}
+	body.Missing, body.Number = reason == "", authz.CarriesNumber(reason)
+	if body.Missing || body.Number || body.TooMany {
+		return v.Show(body, view.ConsoleNav(Path, view.SectionExports)...)
+	}
+	id, err := p.recordExport(v, q, seen, body.Count, reason)
+	if err != nil {
+		return err
+	}
+	q.Limit, q.Before = exportLimit, ""
+	found, err := p.o.Evidence.Find(v.Context, q)
+	if err != nil {
+		return err
+	}
+	file, err := p.bundle(v, q, found)
+	if err != nil {
+		return err
+	}
+	if q.Pseudonym == "" || seen.Sight == audit.Hidden { // else she sees that of the export itself
+		if err := p.recordExported(v, id, found); err != nil {
+			return err
+		}
+	}
+	v.C.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
+	v.C.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", "hopnhat-export-"+id+".proof"))
+	return v.C.Send(file)
+}
+
+// bundle is one file that `hopnhat audit verify` reads. An export is of one
+// quarter's log, that of the newest event; for an earlier one the auditor narrows
+// the time.
+func (p *Pages) bundle(v *page.Visit, q audit.Query, found []audit.Recorded) ([]byte, error) {
+	query, err := q.Canonical()
+	if err != nil {
+		return nil, err
+	}
+	origin := p.o.Log.Origin()
+	shown := map[uint64]proof.Record{}
+	for _, r := range found {
+		if !r.Logged {
+			continue // its place is noted within a second
+		}
+		if len(shown) == 0 {
+			origin = r.Origin
+		}
+		if r.Origin != origin {
+			break
+		}
+		canonical, err := r.Event.Canonical()
+		if err != nil {
+			return nil, err
+		}
+		shown[r.Index] = proof.Record{Event: canonical, Salt: r.Salt}
+	}
+	if len(shown) == 0 {
+		return nil, page.Fault(view.ErrorNotAvailable)
+	}
+	return p.o.Log.Bundle(v.Context, origin, query, p.o.Now().UTC(), shown)
+}

@@ -1,0 +1,127 @@
+// Package evidence is what the pages of citizens and of auditors share about recorded
+// events: which of them a person may see of herself, where an event stands in the
+// release log, and its proof file to take away.
+package evidence
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
+	"hopnhat/web/page"
+	"hopnhat/web/view"
+)
+
+// ConsoleClient stands in evidence for the auditors' console.
+const ConsoleClient authz.ClientID = "hopnhat-console"
+
+// Counts are totals over all pages of a search. Concealed are those that the person
+// herself may not see now.
+type Counts struct {
+	Total, Permitted, People, Concealed int
+	Capped                              bool
+}
+
+// Events finds one recorded event; [authz.ErrNotFound] where there is none.
+type Events interface {
+	Get(ctx context.Context, id string) (audit.Recorded, error)
+}
+
+// Pseudonyms gives the name that a person has in the evidence.
+type Pseudonyms interface {
+	Audit(ctx context.Context, subject authz.Subject) (string, error)
+}
+
+// Log proves entries of the release log.
+type Log interface {
+	// Proof proves the entry at a place of a shard, and names the shard's key.
+	Proof(ctx context.Context, origin string, index uint64) (in proof.Inclusion, key string, err error)
+	// KeyOf is the verifier key of a shard; empty if it is not known here.
+	KeyOf(origin string) string
+}
+
+// Own is what is recorded of the person who asks.
+type Own struct {
+	Events     Events
+	Pseudonyms Pseudonyms
+	Now        func() time.Time
+}
+
+// Pseudonym is the name in the evidence of the person who is signed in.
+func (o Own) Pseudonym(v *page.Visit) (string, error) {
+	return o.Pseudonyms.Audit(v.Context, v.Session.Subject)
+}
+
+// Event finds the event of an address that is about the person who asks and that she
+// may see now; any other is not found.
+func (o Own) Event(v *page.Visit) (audit.Recorded, error) {
+	pseudonym, err := o.Pseudonym(v)
+	if err != nil {
+		return audit.Recorded{}, err
+	}
+	found, err := o.Events.Get(v.Context, v.C.Params("id"))
+	if err != nil {
+		return found, err
+	}
+	from, ever := found.Event.Visibility.SeenFrom(found.Event.When.Decided)
+	if found.Event.Person.Pseudonym != pseudonym || !ever || o.Now().Before(from) {
+		return audit.Recorded{}, authz.ErrNotFound
+	}
+	return found, nil
+}
+
+// Proofs hands out proof files.
+type Proofs struct{ Log Log }
+
+// Place is where an event stands in the log, with the address of its proof file.
+func (p Proofs) Place(r audit.Recorded, address string) view.Proof {
+	place := view.Proof{Logged: r.Logged, Index: r.Index, Origin: r.Origin, URL: address, File: fileName(r.Event.ID)}
+	if r.Logged {
+		place.Key = p.Log.KeyOf(r.Origin)
+	}
+	return place
+}
+
+func fileName(id string) string { return "hopnhat-" + id + ".proof" }
+
+// Send sends the proof file; while no checkpoint covers the entry it says so, with a time
+// to come back.
+func (p Proofs) Send(v *page.Visit, r audit.Recorded) error {
+	if !r.Logged {
+		return page.Fault(view.ErrorNotAvailable)
+	}
+	inclusion, key, err := p.Log.Proof(v.Context, r.Origin, r.Index)
+	if err != nil {
+		return page.Fault(view.ErrorNotAvailable)
+	}
+	canonical, err := r.Event.Canonical()
+	if err != nil {
+		return err
+	}
+	v.C.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
+	v.C.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", fileName(r.Event.ID)))
+	return v.C.Send(proof.File{LogKey: key, Event: canonical, Salt: r.Salt, Inclusion: inclusion}.Marshal())
+}
+
+// Paginate cuts events, of which one more than a page was asked for, down to a page. It
+// returns the links to the newest page and to the older ones, empty where there is none.
+func Paginate(found []audit.Recorded, size int, q audit.Query, address string) (shown []audit.Recorded, newer, older string) {
+	if q.Before != "" {
+		newer = address
+	}
+	if len(found) <= size {
+		return found, newer, ""
+	}
+	shown = found[:size]
+	next := url.Values{"before": {shown[size-1].Event.ID}}
+	if q.Client != "" {
+		next.Set("app", string(q.Client))
+	}
+	return shown, newer, address + "?" + next.Encode()
+}

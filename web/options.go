@@ -1,0 +1,181 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"hopnhat/authz"
+	"hopnhat/authz/consent"
+	"hopnhat/web/account"
+	"hopnhat/web/console"
+	"hopnhat/web/evidence"
+	"hopnhat/web/page"
+	"hopnhat/web/portal"
+	"hopnhat/web/signin"
+	"hopnhat/web/signout"
+)
+
+// Endpoints are the handlers of the protocol, each at the path that the metadata name.
+type Endpoints struct {
+	PAR, Token, Device, Backchannel http.HandlerFunc
+	UserInfo, Grant                 http.HandlerFunc // resources, with an interaction id
+	Introspect, Revoke              http.HandlerFunc
+	// Register and Manage let apps register themselves; nil if they do not.
+	Register, Manage http.HandlerFunc
+	// Broker answers release requests.
+	Broker http.HandlerFunc
+}
+
+// Published is what anybody may read of the provider.
+type Published interface {
+	// Metadata is the document of RFC 8414 and OpenID Connect Discovery.
+	Metadata() []byte
+	// JWKS is the JWK Set.
+	JWKS() ([]byte, error)
+	// ResourceMetadata are the documents of RFC 9728, by path.
+	ResourceMetadata() map[string][]byte
+	// OnAlias reports whether a path is one of the protocol that is answered at the host
+	// where client certificates are asked for (RFC 8705 §5).
+	OnAlias(path string) bool
+}
+
+// Checkpoints is what anybody may read of the release log.
+type Checkpoints interface {
+	Checkpoint(ctx context.Context) ([]byte, error)
+	VerifierKey() string
+}
+
+// Roles reports whether a person has a role, for example auditor.
+type Roles interface {
+	HasRole(ctx context.Context, who authz.Subject, role string) (bool, error)
+}
+
+// Sessions, Consents, Evidence, Log and Deliveries are what the rooms need of one thing,
+// put together: each room says what it needs for itself.
+type (
+	// Sessions is the browser's session.
+	Sessions interface {
+		page.Sessions
+		signin.Sessions
+		signout.Sessions
+		account.Sessions
+	}
+	// Consents is what people are asked and have agreed to.
+	Consents interface {
+		signin.Consents
+		portal.Consents
+	}
+	// Evidence is what the pages read of recorded events.
+	Evidence interface {
+		portal.Evidence
+		account.Evidence
+		console.Evidence
+	}
+	// Log is the release log.
+	Log interface {
+		console.Log
+		Checkpoints
+	}
+	// Deliveries is the outbox of logout tokens and notices of consent.
+	Deliveries interface {
+		signout.Deliveries
+		portal.Notices
+		console.Deliveries
+	}
+)
+
+// Options is what the server is made of; all but Demo, DemoApps, Fetcher, KeysFetched and
+// Certificate are needed.
+type Options struct {
+	Issuer string
+	// The protocol.
+	Endpoints Endpoints
+	Published Published
+	// KeysFetched is called with the client_id of a request for the JWK Set, if it has one,
+	// and the address. KeysMaxAge is how long the set may be cached.
+	KeysFetched func(client, address string)
+	KeysMaxAge  time.Duration
+	// The sign-in and its end.
+	Requests   signin.Requests
+	Answers    signin.Answers
+	Approvals  signin.Approvals
+	EndSession signout.Provider
+	Authn      signin.Authenticator
+	Sessions   Sessions
+	Forms      page.Forms
+	// UserCodes limits how often an address may type the code of a device.
+	UserCodes signin.UserCodes
+	// Consents and evidence.
+	Consents   Consents
+	Catalogue  *consent.Catalogue
+	Evidence   Evidence
+	Log        Log
+	Recorder   console.Recorder
+	Pseudonyms evidence.Pseudonyms
+	Roles      Roles
+	// Site stands in the events that are recorded here.
+	Site string
+	// Apps.
+	Clients console.Clients
+	Names   portal.Names
+	// Keys tells operators of the keys at jwks_uris.
+	Keys       console.Keys
+	Deliveries Deliveries
+	// Fetcher gets the logos of apps; nil shows none.
+	Fetcher Fetcher
+	// LogoutQueued is called when logout tokens were queued, Answered when a person has
+	// answered a request of another device.
+	LogoutQueued func()
+	Answered     func()
+	Now          func() time.Time
+	// Demo shows the strip that says all is invented; DemoApps are links to try.
+	Demo     bool
+	DemoApps []signin.DemoApp
+	// The node.
+	Metrics http.Handler
+	// Parts is what is known of what the node needs, for /readyz.
+	Parts func() []Part
+	// TrustedProxies may say in X-Forwarded-For who calls; empty trusts nobody.
+	TrustedProxies []netip.Prefix
+	// MetricsNetworks may read /metrics, beside this machine.
+	MetricsNetworks []netip.Prefix
+	// AccessLog writes a line for each answer, without personal data.
+	AccessLog bool
+	// Certificate is the server's for TLS; nil speaks plain HTTP, for loopback and
+	// behind a proxy.
+	Certificate *Certificate
+}
+
+// furnish makes the rooms.
+func (s *Server) furnish() {
+	o := s.o
+	s.frame = &page.Frame{Issuer: o.Issuer, Sessions: o.Sessions, Forms: o.Forms, ClientAddress: s.clientAddress, Demo: o.Demo}
+	s.documents = newDocuments(o, func(c *fiber.Ctx) string { return s.clientAddress(c).String() })
+	s.signin = signin.New(signin.Options{
+		Issuer: o.Issuer, Requests: o.Requests, Answers: o.Answers, Approvals: o.Approvals, Authn: o.Authn, Sessions: o.Sessions,
+		Consents: o.Consents, Catalogue: o.Catalogue, Forms: o.Forms, Clients: o.Clients, UserCodes: o.UserCodes,
+		LogoutQueued: o.LogoutQueued, Answered: o.Answered, Now: o.Now, DemoApps: o.DemoApps,
+	})
+	s.signout = signout.New(signout.Options{
+		Provider: o.EndSession, Sessions: o.Sessions, Deliveries: o.Deliveries, Clients: o.Clients, LogoutQueued: o.LogoutQueued, Now: o.Now,
+	})
+	s.portal = portal.New(portal.Options{
+		Issuer: o.Issuer, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Consents: o.Consents, Catalogue: o.Catalogue,
+		Clients: o.Clients, Names: o.Names, Notices: o.Deliveries, LogoutQueued: o.LogoutQueued, Now: o.Now,
+	})
+	s.account = account.New(account.Options{
+		Sessions: o.Sessions, SignOut: s.signout, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Clients: o.Clients,
+		LogoutQueued: o.LogoutQueued, Now: o.Now,
+	})
+	s.console = console.New(console.Options{
+		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Recorder: o.Recorder, Clients: o.Clients, Keys: o.Keys,
+		Deliveries: o.Deliveries, Catalogue: o.Catalogue, Site: o.Site, LogoutQueued: o.LogoutQueued, Now: o.Now,
+	})
+	if o.Fetcher != nil {
+		s.logos = newLogos(o.Fetcher, o.Clients, o.Now)
+	}
+}

@@ -1,0 +1,45 @@
+package page
+
+import (
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"hopnhat/web/view"
+)
+
+// The parts of the site that a person has to sign in for. A sign-in leads back into
+// one of them, see [Local].
+const (
+	PortalPath  = "/portal"
+	ConsolePath = "/console"
+)
+
+// Fault is an error that has a page of its own.
+type Fault view.ErrorKind
+
+// Error names the kind of the page, for the log.
+func (f Fault) Error() string { return "page error: " + string(f) }
+
+// Redirect is an error that sends the browser to an address, so that a step of a
+// handler can end the handler.
+type Redirect string
+
+// Error names the address.
+func (r Redirect) Error() string { return "redirect to " + string(r) }
+
+// Local is a path of the portal or the console to come back to; anything else becomes
+// the start of the portal. A path that is not in its plain form could lead a browser
+// elsewhere than it reads.
+func Local(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || strings.ContainsAny(next, "\\\r\n") || u.Path != path.Clean(u.Path) ||
+		!slices.ContainsFunc([]string{PortalPath, ConsolePath}, func(part string) bool { return within(u.Path, part) }) {
+		return PortalPath
+	}
+	return next
+}
+
+// within reports whether a path is that of a part of the site or lies below it.
+func within(path, part string) bool { return path == part || strings.HasPrefix(path, part+"/") }
