@@ -20,6 +20,9 @@ type Problem struct {
 	Instance string   `json:"instance,omitempty"`
 }
 
+// releasedOutcome is counted where nothing was refused.
+const releasedOutcome = "released"
+
 // The codes of problems that no rule of the policy gives.
 const (
 	methodNotAllowed       = "method-not-allowed"

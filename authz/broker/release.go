@@ -80,7 +80,7 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 	var refused refusal
 	switch {
 	case err == nil:
-		b.answered.Add("released")
+		b.answered.Add(releasedOutcome)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		// The app may be gone; the release is on record either way.
@@ -103,8 +103,15 @@ func (b *Broker) answer(w http.ResponseWriter, r refusal) {
 }
 
 // Answered counts the answers to release requests: "released", and the code of each
-// refusal.
-func (b *Broker) Answered() map[string]uint64 { return b.answered.All() }
+// refusal, also those that there were none of yet.
+func (b *Broker) Answered() map[string]uint64 {
+	counts := b.answered.All()
+	counts[releasedOutcome] += 0
+	for code := range Problems() {
+		counts[code] += 0
+	}
+	return counts
+}
 
 // refuseToken answers RFC 6750 §3 and RFC 9449 §7.1.
 func (b *Broker) refuseToken(w http.ResponseWriter, r *http.Request, err error) {

@@ -3,7 +3,6 @@ package node
 import (
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -96,7 +95,7 @@ var metricTable = []metric{
 		return age.Seconds()
 	}),
 	{"hopnhat_sign_in_attempts_total", "Attempts at a sign-in, by step (password, code), by what became of them (right, wrong, throttled, busy, locked, expired, failed), and by whether the browser signed in to the account before.", []string{"step", "result", "known_device"}, func(n *Node, tell func(float64, ...string)) {
-		for o, count := range n.authn.Outcomes.All() {
+		for o, count := range n.authn.Attempts() {
 			tell(float64(count), o.Step, o.Result, strconv.FormatBool(o.Known))
 		}
 	}},
@@ -113,7 +112,6 @@ var metricTable = []metric{
 		}
 	}},
 	plain("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", func(*Node) float64 { return cpuSeconds() }),
-	plain("hopnhat_goroutines", "Goroutines.", func(*Node) float64 { return float64(runtime.NumGoroutine()) }),
 }
 
 // histogramTable is every histogram, with names and labels as in metricTable.
