@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hopnhat/keys"
 )
 
 // ProfileName names a row of [Profiles].
@@ -119,9 +121,9 @@ var Profiles = map[ProfileName]Profile{
 		ResponseTypes:    []string{"code"},
 		ResponseModes:    []string{"query", "jwt", "query.jwt"},
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantDevice, GrantTokenExchange, GrantJWTBearer},
-		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
-		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
-		DefaultAlgorithm: "ES256",
+		ClientAlgorithms: keys.FAPI2Signatures.Names(),
+		TokenAlgorithms:  keys.FAPI2Signatures.Names(),
+		DefaultAlgorithm: string(keys.ES256),
 
 		LimitedRequestObjects: true,
 		RegisteredScopes:      true,
@@ -135,9 +137,9 @@ var Profiles = map[ProfileName]Profile{
 		ResponseTypes:    []string{"code"},
 		ResponseModes:    []string{"query", "jwt", "query.jwt"},
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", GrantTokenExchange, GrantJWTBearer},
-		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA"},
-		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA"},
-		DefaultAlgorithm: "ES256",
+		ClientAlgorithms: keys.FAPI2Signatures.Names(),
+		TokenAlgorithms:  keys.FAPI2Signatures.Names(),
+		DefaultAlgorithm: string(keys.ES256),
 
 		LimitedRequestObjects: true,
 		RegisteredScopes:      true,
@@ -151,9 +153,9 @@ var Profiles = map[ProfileName]Profile{
 		Constraints:      []Constraint{DPoP, MutualTLS},
 		AuthMethods:      []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLSClientAuth},
 		GrantTypes:       []string{GrantCIBA, "refresh_token", "client_credentials", GrantTokenExchange},
-		ClientAlgorithms: []string{"ES256", "PS256"},
-		TokenAlgorithms:  []string{"ES256", "PS256"},
-		DefaultAlgorithm: "ES256",
+		ClientAlgorithms: keys.FAPI1Signatures.Names(),
+		TokenAlgorithms:  keys.FAPI1Signatures.Names(),
+		DefaultAlgorithm: string(keys.ES256),
 
 		LimitedRequestObjects: true,
 		AssertionAudience:     IssuerOrCIBA,
@@ -168,8 +170,8 @@ var Profiles = map[ProfileName]Profile{
 		ResponseTypes:     []string{"code"},
 		ResponseModes:     []string{"query", "jwt", "query.jwt"},
 		GrantTypes:        []string{"authorization_code", "refresh_token"},
-		TokenAlgorithms:   []string{"ES256", "PS256", "EdDSA"},
-		DefaultAlgorithm:  "ES256",
+		TokenAlgorithms:   keys.FAPI2Signatures.Names(),
+		DefaultAlgorithm:  string(keys.ES256),
 
 		AnyLoopbackPort:   true,
 		KeyBeforeReleases: true,
@@ -182,9 +184,9 @@ var Profiles = map[ProfileName]Profile{
 		ResponseTypes:    []string{"code", "code id_token", "code token", "code id_token token", "id_token", "id_token token"},
 		ResponseModes:    []string{"query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"},
 		GrantTypes:       []string{"authorization_code", "refresh_token", "client_credentials", "implicit", GrantDevice, GrantCIBA, GrantTokenExchange, GrantJWTBearer},
-		ClientAlgorithms: []string{"ES256", "PS256", "EdDSA", "RS256"},
-		TokenAlgorithms:  []string{"ES256", "PS256", "EdDSA", "RS256"},
-		DefaultAlgorithm: "RS256",
+		ClientAlgorithms: keys.OpenIDSignatures.Names(),
+		TokenAlgorithms:  keys.OpenIDSignatures.Names(),
+		DefaultAlgorithm: string(keys.RS256),
 
 		AssertionAudience:      IssuerOrEndpoint,
 		FrontChannelUntil:      time.Date(2028, time.January, 1, 0, 0, 0, 0, time.UTC),

@@ -28,22 +28,6 @@ const (
 	Secrets           Use = "secrets"            // derived keys and data keys of stored secrets
 )
 
-// Algorithm is a JWS or JWE algorithm, RFC 7518 §3.1 and §4.1, RFC 8037 §3.1.
-type Algorithm string
-
-// The algorithms of this system; no signature is symmetric.
-const (
-	ES256      Algorithm = "ES256"
-	EdDSA      Algorithm = "EdDSA"
-	PS256      Algorithm = "PS256"
-	RS256      Algorithm = "RS256"
-	RSAOAEP256 Algorithm = "RSA-OAEP-256" // decryption
-)
-
-// SigningAlgorithms are the algorithms tokens can be signed with, the default
-// first.
-var SigningAlgorithms = []Algorithm{ES256, EdDSA, PS256, RS256}
-
 // KeyID is the RFC 7638 thumbprint of a public key, base64url.
 type KeyID string
 

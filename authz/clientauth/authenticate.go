@@ -221,11 +221,7 @@ func (a *Authenticator) byAssertion(ctx context.Context, form url.Values, assert
 	if c.AssertionAlg != "" {
 		allowed = []string{c.AssertionAlg}
 	}
-	algorithms := make([]keys.Algorithm, len(allowed))
-	for i, alg := range allowed {
-		algorithms[i] = keys.Algorithm(alg)
-	}
-	verified, err := a.Directory.Verify(ctx, assertion, c, jose.Rule{Algorithms: algorithms, MaxBytes: maxAssertion})
+	verified, err := a.Directory.Verify(ctx, assertion, c, jose.Rule{Algorithms: keys.Named(allowed), MaxBytes: maxAssertion})
 	if errors.Is(err, authz.ErrUnavailable) {
 		return nil, Assertion{}, authz.AsError(err)
 	}

@@ -141,7 +141,7 @@ func (p *Proofs) Check(headers []string, method, target, accessToken string) (Pr
 		return bad("longer than allowed")
 	}
 	verified, jkt, err := jose.VerifyEmbedded(headers[0], jose.Rule{
-		Type: "dpop+jwt", Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256}, MaxBytes: maxProof,
+		Type: "dpop+jwt", Algorithms: keys.FAPI2Signatures, MaxBytes: maxProof,
 	})
 	if err != nil {
 		return Proof{}, authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: not a valid dpop+jwt signed by its own jwk with ES256, EdDSA or PS256").Because(err)

@@ -69,7 +69,7 @@ func (p *Provider) assertedToken(ctx context.Context, u *unit, presented string,
 		return nil, authz.AsError(err)
 	}
 	verified, err := jose.Verify(presented, set, jose.Rule{
-		Algorithms: []keys.Algorithm{keys.ES256, keys.PS256, keys.EdDSA}, MaxBytes: delegation.MaxAssertion,
+		Algorithms: keys.FAPI2Signatures, MaxBytes: delegation.MaxAssertion,
 	})
 	if err != nil {
 		return nil, badAssertion(err)

@@ -114,7 +114,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		RequestParameter: true, RequestAlgs: objectAlgs, RequestEncAlgs: []string{string(keys.RSAOAEP256)}, RequestEncs: jose.ContentEncryption,
 		RequestURIParameter: p.o.Fetcher != nil, RequireRequestURIs: p.o.Fetcher != nil,
 		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == string(authz.PublicClient) }), RevocationMethods: methods,
-		DPoPAlgs: []string{"ES256", "EdDSA", "PS256"}, PKCE: []string{"S256"},
+		DPoPAlgs: keys.FAPI2Signatures.Names(), PKCE: []string{"S256"},
 		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
 		Claims: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "jti", "c_hash", "at_hash", "s_hash"},
 			p.claimsAbout()...),

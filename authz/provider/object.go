@@ -201,15 +201,7 @@ func (p *Provider) verifiedBy(ctx context.Context, client *clientauth.Registered
 		allowed = []string{algorithm}
 	}
 	verified, err := p.o.Directory.Verify(ctx, signed, client, jose.Rule{
-		Type: request.ObjectType, Lenient: true, Algorithms: algorithms(allowed), MaxBytes: maxObject,
+		Type: request.ObjectType, Lenient: true, Algorithms: keys.Named(allowed), MaxBytes: maxObject,
 	})
 	return verified.Claims, err
-}
-
-func algorithms(names []string) []keys.Algorithm {
-	out := make([]keys.Algorithm, len(names))
-	for i, name := range names {
-		out[i] = keys.Algorithm(name)
-	}
-	return out
 }

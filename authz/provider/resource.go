@@ -8,6 +8,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/token"
+	"hopnhat/keys"
 )
 
 // protectedResource is RFC 9728 §2: what one of our resources wants of a token.
@@ -43,7 +44,7 @@ func (p *Provider) buildResourceMetadata() error {
 		{Resource: p.url.UserInfo, Scopes: []string{"openid"}, Name: "UserInfo", NameVI: "Thông tin người dùng"},
 		{Resource: p.url.Grants, Scopes: token.ServiceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},
 	} {
-		r.AuthorizationServers, r.BearerMethods, r.DPoPAlgs = []string{p.o.Issuer}, []string{"header"}, []string{"ES256", "EdDSA", "PS256"}
+		r.AuthorizationServers, r.BearerMethods, r.DPoPAlgs = []string{p.o.Issuer}, []string{"header"}, keys.FAPI2Signatures.Names()
 		r.CertificateBound = p.o.MutualTLSAlias != ""
 		body, err := json.Marshal(r)
 		if err != nil {

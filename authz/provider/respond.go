@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"hopnhat/authz"
 	"hopnhat/authz/protocol"
+	"hopnhat/keys"
 )
 
 // refuseBearer answers at a protected resource, RFC 6750 §3 and RFC 9449 §7.1.
@@ -36,8 +38,8 @@ func (p *Provider) refuseBearer(w http.ResponseWriter, r *http.Request, err erro
 }
 
 // The schemes of challenges.
-const (
-	schemeDPoP   = `DPoP algs="ES256 EdDSA PS256"`
+var (
+	schemeDPoP   = `DPoP algs="` + strings.Join(keys.FAPI2Signatures.Names(), " ") + `"`
 	schemeBearer = "Bearer"
 )
 

@@ -90,7 +90,7 @@ func statementClaims(statement string, issuers Issuers, now time.Time) (map[stri
 	if !ok {
 		return nil, authz.Refuse(authz.UnapprovedSoftwareStatement, "software_statement: its issuer is not approved here").At("software_statement")
 	}
-	verified, err := jose.Verify(statement, set, jose.Rule{Algorithms: []keys.Algorithm{keys.ES256, keys.PS256, keys.EdDSA}, MaxBytes: maxStatement})
+	verified, err := jose.Verify(statement, set, jose.Rule{Algorithms: keys.FAPI2Signatures, MaxBytes: maxStatement})
 	if err != nil {
 		return nil, invalidStatement("%v", err)
 	}

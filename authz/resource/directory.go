@@ -11,6 +11,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/recent"
+	"hopnhat/keys"
 )
 
 // Resources reads registrations. One that is not there is authz.ErrNotFound; any
@@ -54,9 +55,6 @@ func (d *Directory) Resource(ctx context.Context, id string) (*authz.Resource, e
 	return r, nil
 }
 
-// Algorithms that sign access tokens for a registered resource.
-var Algorithms = []string{"ES256", "EdDSA", "PS256"}
-
 // Limits of a registration.
 const (
 	maxScopes = 64
@@ -74,8 +72,8 @@ func Check(r *authz.Resource, issuer string, reserved []string) error {
 		return fmt.Errorf("resource %q is one of this server itself and needs no registration", r.ID)
 	case r.Name.VI == "" || r.Owner.VI == "":
 		return fmt.Errorf("resource %q: name.vi and owner.vi are needed", r.ID)
-	case r.SigningAlg != "" && !slices.Contains(Algorithms, r.SigningAlg):
-		return fmt.Errorf("resource %q: access tokens are signed with one of %v, not %q", r.ID, Algorithms, r.SigningAlg)
+	case r.SigningAlg != "" && !slices.Contains(keys.FAPI2Signatures, keys.Algorithm(r.SigningAlg)):
+		return fmt.Errorf("resource %q: access tokens are signed with one of %v, not %q", r.ID, keys.FAPI2Signatures, r.SigningAlg)
 	case len(r.Scopes) > maxScopes:
 		return fmt.Errorf("resource %q: more than %d scopes", r.ID, maxScopes)
 	}

@@ -49,7 +49,7 @@ func (v *Verifier) IDTokenHint(hint string) (Hint, error) {
 		return Hint{}, authz.AsError(err)
 	}
 	verified, err := jose.VerifyPublished(hint, slices.Concat(published, retired), jose.Rule{
-		Type: typeID, Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256, keys.RS256}, MaxBytes: 8 << 10,
+		Type: typeID, Algorithms: keys.OpenIDSignatures, MaxBytes: 8 << 10,
 	})
 	if err != nil {
 		return Hint{}, authz.Refuse(authz.InvalidRequest, "id_token_hint is not an ID token of this provider").At("id_token_hint").Because(err)
@@ -71,7 +71,7 @@ func (v *Verifier) IDToken(token string) (IDClaims, error) {
 	}
 	bad := authz.Refuse(authz.InvalidToken, "the ID token is not one of ours")
 	verified, err := jose.VerifyPublished(token, published, jose.Rule{
-		Type: typeID, Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256, keys.RS256}, MaxBytes: maxAccessToken,
+		Type: typeID, Algorithms: keys.OpenIDSignatures, MaxBytes: maxAccessToken,
 	})
 	if err != nil {
 		return IDClaims{}, bad.Because(err)

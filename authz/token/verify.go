@@ -50,7 +50,7 @@ func (v *Verifier) Access(token string) (AccessClaims, error) {
 		return AccessClaims{}, authz.AsError(err)
 	}
 	verified, err := jose.VerifyPublished(token, published, jose.Rule{
-		Type: typeAccess, Algorithms: []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256}, MaxBytes: maxAccessToken,
+		Type: typeAccess, Algorithms: keys.FAPI2Signatures, MaxBytes: maxAccessToken,
 	})
 	if err != nil {
 		return AccessClaims{}, invalid.Because(err)

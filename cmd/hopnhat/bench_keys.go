@@ -56,8 +56,8 @@ func runBenchKeys(ctx context.Context, self command, e env, args []string) error
 	}
 	b := &keyBench{out: e.out, duration: duration}
 	for _, word := range node.List(algs) {
-		if !slices.Contains(keys.SigningAlgorithms, keys.Algorithm(word)) {
-			return fmt.Errorf("--algs: %q is none of %v", word, keys.SigningAlgorithms)
+		if !slices.Contains(keys.OpenIDSignatures, keys.Algorithm(word)) {
+			return fmt.Errorf("--algs: %q is none of %v", word, keys.OpenIDSignatures)
 		}
 		b.algs = append(b.algs, keys.Algorithm(word))
 	}

@@ -184,10 +184,10 @@ func rotating(use keys.Use, alg keys.Algorithm) (keys.Algorithm, error) {
 		return only, nil
 	case use == keys.TokenSigning && alg == "":
 		return keys.ES256, nil
-	case use == keys.TokenSigning && slices.Contains(keys.SigningAlgorithms, alg):
+	case use == keys.TokenSigning && slices.Contains(keys.OpenIDSignatures, alg):
 		return alg, nil
 	case use == keys.TokenSigning:
-		return "", fmt.Errorf("tokens are signed with %v, not %q", keys.SigningAlgorithms, alg)
+		return "", fmt.Errorf("tokens are signed with %v, not %q", keys.OpenIDSignatures, alg)
 	case use == keys.PairwiseSubject:
 		return "", errors.New("the key of the pseudonyms never changes: every citizen would become another")
 	case use == keys.LogCheckpoint:

@@ -78,8 +78,8 @@ func signingAlgorithms(s string) error {
 	all := node.List(s)
 	for i, alg := range all {
 		switch {
-		case !slices.Contains(keys.SigningAlgorithms, keys.Algorithm(alg)):
-			return fmt.Errorf("%q is none of %v", alg, keys.SigningAlgorithms)
+		case !slices.Contains(keys.OpenIDSignatures, keys.Algorithm(alg)):
+			return fmt.Errorf("%q is none of %v", alg, keys.OpenIDSignatures)
 		case slices.Contains(all[:i], alg):
 			return fmt.Errorf("%s is there twice", alg)
 		}

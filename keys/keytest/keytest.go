@@ -18,7 +18,7 @@ import (
 )
 
 // Algorithms every store is opened with in these tests.
-var Algorithms = keys.SigningAlgorithms
+var Algorithms = keys.OpenIDSignatures
 
 // Ring makes a ring of a store, with a book of its own, as a command has it.
 func Ring(t testing.TB, store keys.Store, book *Book) *lifecycle.Keeper {

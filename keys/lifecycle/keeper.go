@@ -356,7 +356,7 @@ func (k *Keeper) picture(lives []Life, material map[keys.KeyID]keys.PublicKey) *
 	for _, set := range s.sets {
 		slices.SortFunc(set, func(a, b keys.PublicKey) int {
 			if a.Algorithm != b.Algorithm {
-				return slices.Index(keys.SigningAlgorithms, a.Algorithm) - slices.Index(keys.SigningAlgorithms, b.Algorithm)
+				return slices.Index(keys.OpenIDSignatures, a.Algorithm) - slices.Index(keys.OpenIDSignatures, b.Algorithm)
 			}
 			return b.Version - a.Version
 		})
