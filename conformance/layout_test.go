@@ -97,9 +97,9 @@ type cage struct {
 }
 
 var cages = []cage{
-	{"github.com/ory/fosite", []string{"authz/provider/..."}},
+	{"github.com/ory/fosite", []string{"authz/redeem/engine"}},
 	{"github.com/ory/x", nil},
-	{"github.com/go-jose/go-jose/v3", []string{"authz/provider/..."}},
+	{"github.com/go-jose/go-jose/v3", []string{"authz/redeem/engine"}},
 	{"github.com/go-jose/go-jose/v4", []string{"keys/jose", "conformance/..."}},
 	{"github.com/gofiber", []string{"web/..."}},
 	{"github.com/valyala/fasthttp", []string{"web/..."}},
@@ -258,8 +258,9 @@ func TestLayoutRulesBite(t *testing.T) {
 		{"conformance uses its harness", imports("conformance/scenario/login_test.go", "hopnhat/conformance/harness"), ""},
 		{"a new top folder may import nothing", imports("tools/x.go", "hopnhat/keys"), "tools may not import keys"},
 
-		{"fosite escapes", imports("authz/request/form.go", "github.com/ory/fosite"), "is caged in [authz/provider/...]"},
-		{"fosite at home", imports("authz/provider/engine.go", "github.com/ory/fosite/handler/oauth2"), ""},
+		{"fosite escapes", imports("authz/request/form.go", "github.com/ory/fosite"), "is caged in [authz/redeem/engine]"},
+		{"fosite beside its cage", imports("authz/redeem/code.go", "github.com/ory/fosite"), "is caged in [authz/redeem/engine]"},
+		{"fosite at home", imports("authz/redeem/engine/engine.go", "github.com/ory/fosite/handler/oauth2"), ""},
 		{"fiber escapes", imports("authz/provider/par.go", "github.com/gofiber/fiber/v2"), "is caged in"},
 		{"gorm escapes", imports("cmd/hopnhat/migrate.go", "gorm.io/gorm"), "is caged in"},
 		{"tessera escapes", imports("store/events.go", "github.com/transparency-dev/tessera"), "is caged in"},

@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/redeem"
 	"hopnhat/authz/request"
 	"hopnhat/authz/token"
 )
@@ -51,7 +52,7 @@ func (p *Provider) backchannel(r *http.Request) (backchannelAnswer, error) {
 	if err != nil {
 		return backchannelAnswer{}, err
 	}
-	if err := mayUse(client, authz.GrantCIBA); err != nil {
+	if err := redeem.CheckMayUse(client, authz.GrantCIBA); err != nil {
 		return backchannelAnswer{}, err
 	}
 	form, signed, err := p.signedRequest(ctx, form, client)

@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/redeem"
 )
 
 // deviceAnswer is RFC 8628 §3.2.
@@ -49,7 +50,7 @@ func (p *Provider) device(r *http.Request) (deviceAnswer, error) {
 	if err != nil {
 		return deviceAnswer{}, err
 	}
-	if err := mayUse(client, authz.GrantDevice); err != nil {
+	if err := redeem.CheckMayUse(client, authz.GrantDevice); err != nil {
 		return deviceAnswer{}, err
 	}
 	checked, err := p.checker.Device(form, client.Client, client.Profile)

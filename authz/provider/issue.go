@@ -3,14 +3,10 @@ package provider
 import (
 	"context"
 	"net/url"
-	"strings"
 	"time"
-
-	"github.com/ory/fosite"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
-	"hopnhat/authz/request"
 )
 
 // issue makes the code and what else the browser carries, and stores the grant,
@@ -21,21 +17,19 @@ func (p *Provider) issue(ctx context.Context, pending Pending, client *clientaut
 		return p.issueDecoupled(ctx, pending, client, s, granted, record)
 	}
 	now := p.now().UTC()
-	u := &unit{client: client, now: now}
+	code := authz.NewSecret()
 	if pending.ID != "" {
-		u.code = p.codeOf(pending.ID, s.ID, said)
-		u.hash = authz.HashSecret(u.code)
+		code = p.codeOf(pending.ID, s.ID, said)
 	}
 	answer := url.Values{}
 	if pending.Request.HasCode() {
-		code, refusal := p.engineCode(withUnit(ctx, u), pending.Request, s)
-		if refusal != nil {
+		if refusal := p.engine.Authorization(ctx, client, pending.Request, s.Subject, code); refusal != nil {
 			return p.Refuse(ctx, pending, refusal)
 		}
 		answer.Set("code", code)
 	}
 	grant := p.newGrant(pending, client, s, granted, now)
-	grant.CodeHash = u.hash
+	grant.CodeHash = authz.HashSecret(code)
 	before, refusal := p.continued(ctx, pending.Request, s)
 	if refusal != nil {
 		return p.Refuse(ctx, pending, refusal)
@@ -97,38 +91,6 @@ func (p *Provider) agreed(ctx context.Context, client *clientauth.Registered, s 
 
 func inTx(g Grants, write func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error { return g.Tx(ctx, write) }
-}
-
-// engineCode runs the engine's authorization handlers over the checked request
-// and nothing else: what the browser added to the URL never reaches it.
-func (p *Provider) engineCode(ctx context.Context, a request.Authorization, s SignedIn) (string, *authz.Error) {
-	form := url.Values{
-		"client_id": {string(a.ClientID)}, "redirect_uri": {a.RedirectURI}, "response_type": {"code"},
-		"scope": {strings.Join(a.Scope, " ")},
-		// The engine refuses a short or missing state, which is the app's choice
-		// (FAPI 2.0 SP: optional); the answer's state is ours to set.
-		"state": {placeholder},
-	}
-	if a.CodeChallenge != "" {
-		form.Set("code_challenge", a.CodeChallenge)
-		form.Set("code_challenge_method", "S256")
-	}
-	r, err := engineRequest(ctx, p.url.Authorize, form)
-	if err != nil {
-		return "", authz.AsError(err)
-	}
-	requester, err := p.engine.NewAuthorizeRequest(ctx, r)
-	if err != nil {
-		return "", engineError(err)
-	}
-	for _, scope := range a.Scope {
-		requester.GrantScope(scope)
-	}
-	response, err := p.engine.NewAuthorizeResponse(ctx, requester, &fosite.DefaultSession{Subject: string(s.Subject)})
-	if err != nil {
-		return "", engineError(err)
-	}
-	return response.GetCode(), nil
 }
 
 // newGrant is the grant of an approval, without its code.

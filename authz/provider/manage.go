@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"hopnhat/authz"
-	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
@@ -133,7 +132,7 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err == nil && r.Method == http.MethodDelete {
-		err = p.endGrant(r.Context(), client, g, "grant-revoke", "given back by the app")
+		err = p.recorder.End(r.Context(), client, g, "grant-revoke", "given back by the app")
 	}
 	switch {
 	case err != nil:
@@ -175,27 +174,4 @@ func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Regi
 		return nil, access.NextNonce, authz.Refuse(authz.InsufficientScope, "this needs scope %s", scope)
 	}
 	return client, access.NextNonce, p.verifier.NotRevoked(r.Context(), access.ID)
-}
-
-// endGrant ends a grant of an app that asks for it, and records it, in one commit.
-// action is how it asked.
-func (p *Provider) endGrant(ctx context.Context, client *clientauth.Registered, g *Grant, action, because string) error {
-	now := p.now().UTC()
-	e, err := p.grantEvent(ctx, audit.GrantEnded, client, g, now)
-	if err != nil {
-		return err
-	}
-	e.Detail = audit.Detail{Action: action, Object: string(g.PublicID())}
-	var logIt func(context.Context) error
-	err = p.o.Grants.Tx(ctx, func(ctx context.Context) error {
-		if err := p.o.Grants.Revoke(ctx, g.ID, because, now); err != nil {
-			return err
-		}
-		logIt, err = p.o.Evidence.Stage(ctx, e)
-		return err
-	})
-	if err != nil {
-		return authz.AsError(err)
-	}
-	return p.logged(ctx, logIt)
 }

@@ -3,6 +3,7 @@ package provider
 import (
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/redeem"
 	"hopnhat/authz/token"
 )
 
@@ -11,6 +12,9 @@ type (
 	Grant   = grant.Grant
 	Pending = grant.Pending
 	Grants  = grant.Store
+
+	Parties  = redeem.Parties
+	Evidence = grant.Evidence
 
 	Demand    = token.Demand
 	Released  = token.Released
@@ -46,7 +50,5 @@ func (p *Provider) OnAlias(path string) bool { return protocol.OnAlias(path) }
 
 // ReservedScopes are those of this server, which no resource of an agency may take.
 func ReservedScopes() []string { return token.ReservedScopes() }
-
-func isOpaque(presented string) bool { return token.IsOpaque(presented) }
 
 func newSalt() []byte { return grant.NewSalt() }

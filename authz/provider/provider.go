@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ory/fosite"
-
 	"hopnhat/authz"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
@@ -20,6 +18,8 @@ import (
 	"hopnhat/authz/grant"
 	"hopnhat/authz/interaction"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/redeem"
+	"hopnhat/authz/redeem/engine"
 	"hopnhat/authz/request"
 	"hopnhat/authz/token"
 	"hopnhat/keys"
@@ -68,12 +68,6 @@ type Pseudonyms interface {
 	// SID is the session identifier that one client sees (OpenID Connect
 	// Back-Channel Logout §2.1).
 	SID(session authz.SessionID, client authz.ClientID) string
-}
-
-// Parties remembers which clients are active, from where: they are who must have
-// fetched a new key before it signs.
-type Parties interface {
-	Used(client, address string)
 }
 
 // Strangers limits what anybody may make us keep, by address. Take takes one request,
@@ -176,8 +170,10 @@ type Provider struct {
 	life    Lifetimes
 	clients *clientauth.Authenticator
 	checker *request.Checker
-	engine  *fosite.Fosite
-	refresh grant.RefreshKey
+	*redeem.TokenEndpoint
+	engine   *engine.Engine
+	recorder *grant.Recorder
+	refresh  grant.RefreshKey
 	// Notices are the tokens that tell apps of events.
 	*token.Notices
 	signer     *token.Signer
@@ -263,7 +259,13 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	p.possession = &token.Possession{Proofs: o.Proofs, Directory: o.Directory, URLs: &p.url, Now: o.Now}
 	p.guard = &token.Guard{Verifier: p.verifier, Possession: p.possession}
 	p.Notices = &token.Notices{Signer: p.signer, Pseudonyms: o.Pseudonyms, Now: o.Now}
-	p.engine = p.newEngine()
+	p.engine = engine.New(engine.Options{Authorize: p.url.Authorize, Token: p.url.Token, Access: p.life.Access, Grant: p.life.Grant})
+	p.recorder = &grant.Recorder{Evidence: o.Evidence, Store: o.Grants, Pseudonyms: o.Pseudonyms, Site: o.Site, Now: o.Now}
+	p.TokenEndpoint = redeem.New(redeem.Options{
+		Clients: p.clients, Parties: o.Parties, Refusals: &p.refusals, Possession: p.possession, Minter: p.minter, Verifier: p.verifier,
+		Store: o.Grants, RefreshKey: p.refresh, Engine: p.engine, Approvals: o.Approvals, Polls: o.Decoupled, Recorder: p.recorder,
+		Grace: p.life.Grace, Now: o.Now,
+	})
 	if p.metadata, err = p.buildMetadata(); err != nil {
 		return nil, err
 	}

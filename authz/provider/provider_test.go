@@ -722,3 +722,13 @@ func TestScopesSupported(t *testing.T) {
 		t.Errorf("RFC 6749 §5.1: %s", a.Body)
 	}
 }
+
+// TestBasicChallenge: RFC 6749 §5.2, docs/decisions.md F5.
+func TestBasicChallenge(t *testing.T) {
+	w := newWorld(t)
+	w.app.SecretHash = authz.HashSecret("another secret")
+	got := w.exchange("any")
+	if challenge := got.Header().Get("WWW-Authenticate"); got.Code != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Basic ") {
+		t.Errorf("got %d with challenge %q, want 401 with Basic", got.Code, challenge)
+	}
+}

@@ -79,5 +79,5 @@ func (p *Provider) revokeGrant(ctx context.Context, client *clientauth.Registere
 	case g.ClientID != client.ID || !g.Revoked.IsZero() || !genuine(&g):
 		return nil
 	}
-	return p.endGrant(ctx, client, &g, "token-revoke", "revoked by the app")
+	return p.recorder.End(ctx, client, &g, "token-revoke", "revoked by the app")
 }

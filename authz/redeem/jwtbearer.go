@@ -1,4 +1,4 @@
-package provider
+package redeem
 
 import (
 	"context"
@@ -6,13 +6,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/delegation"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/token"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
@@ -21,18 +21,23 @@ import (
 // jwtBearer is RFC 7523 §2.1: an app presents the assertion of an issuer it
 // registered and gets a token for a service of its own. The token
 // stands for no person: what a person allows, she allows by a grant.
-func (p *Provider) jwtBearer(ctx context.Context, u *unit, form url.Values, bound authz.Confirmation, assertion clientauth.Assertion) (*token.Response, error) {
-	presented := form.Get("assertion")
-	from := trusted(u.client, presented)
+type jwtBearer struct{ *Options }
+
+func (b jwtBearer) redeem(ctx context.Context, q *Request) (*token.Response, error) {
+	presented := q.Form.Get("assertion")
+	from := trusted(q.Client, presented)
 	if from == nil {
 		return nil, badAssertion(errNoTrust)
 	}
 	var scope []string
-	if s := form.Get("scope"); s != "" {
+	if s := q.Form.Get("scope"); s != "" {
 		scope = strings.Fields(s)
 	}
-	return p.assertedToken(ctx, u, presented, from, form["resource"], scope, bound, assertion)
+	return b.token(ctx, q, presented, from, q.Resources, scope)
 }
+
+// errNoTrust means that the issuer is none that the app registered.
+var errNoTrust = errors.New("no trusted issuer of this app")
 
 // badAssertion is one text for every cause (RFC 7523 §3.1).
 func badAssertion(cause error) *authz.Error {
@@ -61,9 +66,9 @@ func trusted(client *clientauth.Registered, presented string) *authz.TrustedIssu
 	return nil
 }
 
-// assertedToken checks an assertion, spends it with its commit, and gives the
+// token checks an assertion, spends it with its commit, and gives the
 // service's token.
-func (p *Provider) assertedToken(ctx context.Context, u *unit, presented string, from *authz.TrustedIssuer, wanted, scope []string, bound authz.Confirmation, assertion clientauth.Assertion) (*token.Response, error) {
+func (b jwtBearer) token(ctx context.Context, q *Request, presented string, from *authz.TrustedIssuer, wanted, scope []string) (*token.Response, error) {
 	set, err := jose.ParseSet(from.JWKS)
 	if err != nil {
 		return nil, authz.AsError(err)
@@ -74,21 +79,21 @@ func (p *Provider) assertedToken(ctx context.Context, u *unit, presented string,
 	if err != nil {
 		return nil, badAssertion(err)
 	}
-	service, err := delegation.CheckAssertion(verified.Claims, *from, p.o.Issuer, u.now)
+	service, err := delegation.CheckAssertion(verified.Claims, *from, b.Verifier.Issuer, q.Now)
 	if err != nil {
 		return nil, err
 	}
-	to, err := p.assertedTarget(ctx, u.client, from, wanted, scope)
+	to, err := b.target(ctx, q.Client, from, wanted, scope)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := p.minter.OfService(ctx, service.Principal, to, u.terms(nil, bound))
+	answer, err := b.Minter.OfService(ctx, service.Principal, to, q.terms(scope, false))
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256([]byte("assertion\x00" + string(u.client.ID) + "\x00" + from.Issuer + "\x00" + service.ID))
-	err = p.recording(ctx, assertion, func(ctx context.Context) error {
-		err := p.o.Grants.Spend(ctx, clientauth.Assertion{Digest: digest[:], Expires: service.Expires})
+	digest := sha256.Sum256([]byte("assertion\x00" + string(q.Client.ID) + "\x00" + from.Issuer + "\x00" + service.ID))
+	err = spendInTx(ctx, b.Store, q.Assertion, func(ctx context.Context) error {
+		err := b.Store.Spend(ctx, clientauth.Assertion{Digest: digest[:], Expires: service.Expires})
 		if errors.Is(err, authz.ErrConflict) {
 			return authz.Refuse(authz.InvalidGrant, "the assertion was used before; make a new one with a new jti").At("assertion").Because(err)
 		}
@@ -100,9 +105,9 @@ func (p *Provider) assertedToken(ctx context.Context, u *unit, presented string,
 	return answer, nil
 }
 
-// assertedTarget: one resource among those the issuer is trusted for, with the
+// target is one resource among those the issuer is trusted for, with the
 // scope it is trusted with, both the app's own as well.
-func (p *Provider) assertedTarget(ctx context.Context, client *clientauth.Registered, from *authz.TrustedIssuer, wanted, scope []string) (token.Target, error) {
+func (b jwtBearer) target(ctx context.Context, client *clientauth.Registered, from *authz.TrustedIssuer, wanted, scope []string) (token.Target, error) {
 	if len(wanted) == 0 && len(from.Audience) == 1 {
 		wanted = from.Audience
 	}
@@ -120,5 +125,10 @@ func (p *Provider) assertedTarget(ctx context.Context, client *clientauth.Regist
 			return token.Target{}, authz.Refuse(authz.InvalidScope, "the scope goes beyond what this issuer is trusted with").At("scope")
 		}
 	}
-	return p.targets.OfClient(ctx, client, wanted, scope)
+	return b.Minter.Targets.OfClient(ctx, client, wanted, scope)
+}
+
+// spendInTx is [grant.SpendWith], always in a transaction.
+func spendInTx(ctx context.Context, store Store, assertion clientauth.Assertion, write func(context.Context) error) error {
+	return store.Tx(ctx, func(ctx context.Context) error { return grant.SpendWith(ctx, store, assertion, write) })
 }
