@@ -10,14 +10,15 @@ import (
 	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/store"
 	"hopnhat/store/registry"
+	"hopnhat/store/registry/nation"
 )
 
 // TestRoles: what RolesSQL prints is enough to migrate, to serve and to load, and each
 // role may do its work and no more. It is run twice: before there is a table, and again
 // on what is there.
 func TestRoles(t *testing.T) {
-	database, nation := pgtest.Names(t)
-	script := store.RolesSQL(database, nation)
+	database, registers := pgtest.Names(t)
+	script := store.RolesSQL(database, registers)
 	pgtest.Script(t, script)
 	as := func(role, name string) string { return pgtest.As(t, role, name) }
 
@@ -40,15 +41,15 @@ func TestRoles(t *testing.T) {
 	if err := server.CheckVersion(t.Context()); err != nil {
 		t.Errorf("after the migration: %v", err)
 	}
-	loader, err := registry.Create(t.Context(), as(store.RoleRegistryLoad, nation))
+	loader, err := registry.Create(t.Context(), as(store.RoleRegistryLoad, registers))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer loader.Close()
-	if err := loader.Generate(t.Context(), registry.Options{Persons: registry.MinPersons, Seed: 1}); err != nil {
+	if err := nation.Generate(t.Context(), loader, nation.Options{Persons: nation.MinPersons, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
-	reader, err := registry.Open(t.Context(), as(store.RoleRegistryRead, nation))
+	reader, err := registry.Open(t.Context(), as(store.RoleRegistryRead, registers))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +77,9 @@ func TestRoles(t *testing.T) {
 		{store.RoleServer, database, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)", false},
 		{store.RoleServer, database, "DELETE FROM used_assertions", true},
 		{store.RoleServer, database, "TRUNCATE grants", false},
-		{store.RoleRegistryRead, nation, "SELECT count(*) FROM nation", true},
-		{store.RoleRegistryRead, nation, "UPDATE nation SET persons = 1", false},
-		{store.RoleRegistryRead, nation, "CREATE TABLE mine (x int)", false},
+		{store.RoleRegistryRead, registers, "SELECT count(*) FROM nation", true},
+		{store.RoleRegistryRead, registers, "UPDATE nation SET persons = 1", false},
+		{store.RoleRegistryRead, registers, "CREATE TABLE mine (x int)", false},
 	}
 	for _, again := range []string{"as migrated", "after the script was run again"} {
 		for _, row := range rows {
@@ -90,7 +91,7 @@ func TestRoles(t *testing.T) {
 		}
 		pgtest.Script(t, script)
 	}
-	for _, stranger := range []struct{ role, database string }{{store.RoleServer, nation}, {store.RoleRegistryRead, database}} {
+	for _, stranger := range []struct{ role, database string }{{store.RoleServer, registers}, {store.RoleRegistryRead, database}} {
 		if err := inATransaction(t.Context(), as(stranger.role, stranger.database), "SELECT 1"); err == nil {
 			t.Errorf("%s can connect to the other database", stranger.role)
 		}

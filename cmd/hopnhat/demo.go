@@ -24,6 +24,7 @@ import (
 	"hopnhat/conformance/sampleapp"
 	"hopnhat/keys"
 	"hopnhat/store/registry"
+	"hopnhat/store/registry/nation"
 	"hopnhat/web/signin"
 )
 
@@ -188,7 +189,7 @@ func prepareNation(ctx context.Context, c *config, e env, persons int, say func(
 	switch {
 	case errors.Is(err, registry.ErrEmpty):
 		say("• Generating a synthetic nation of %d persons …", persons)
-		return generateNation(ctx, e.out, db, registry.Options{Persons: persons, Seed: 2026})
+		return generateNation(ctx, e.out, db, nation.Options{Persons: persons, Seed: 2026})
 	case errors.Is(err, registry.ErrHalf):
 		return fmt.Errorf("the state in %s is half-written, an earlier start was cut short; the same command with --reset begins again", c.State)
 	case err != nil:

@@ -16,6 +16,7 @@ import (
 	"hopnhat/authz/identity"
 	"hopnhat/store"
 	"hopnhat/store/registry"
+	"hopnhat/store/registry/nation"
 	"hopnhat/store/sqldb"
 )
 
@@ -145,7 +146,7 @@ var registryCommand = verbs(command{
 	example: "hopnhat registry generate --persons 20000 --seed 1",
 }, map[string]func(ctx context.Context, c command, e env, args []string) error{
 	"generate": func(ctx context.Context, c command, e env, args []string) error {
-		o := registry.Options{}
+		o := nation.Options{}
 		cfg, err := alone(c, e, args, func(f flags) {
 			f.IntVar(&o.Persons, "persons", 20_000, "how many persons")
 			f.Int64Var(&o.Seed, "seed", 1, "the same seed makes the same nation")
@@ -185,7 +186,7 @@ var registryCommand = verbs(command{
 	},
 })
 
-func generateNation(ctx context.Context, out io.Writer, db *registry.DB, o registry.Options) error {
+func generateNation(ctx context.Context, out io.Writer, db *registry.DB, o nation.Options) error {
 	began := time.Now()
 	last, told := time.Time{}, 0
 	o.Progress = func(done, total int) {
@@ -194,7 +195,7 @@ func generateNation(ctx context.Context, out io.Writer, db *registry.DB, o regis
 			fmt.Fprintf(out, "  %7d of %d persons (%.0f a second)\n", done, total, float64(done)/time.Since(began).Seconds())
 		}
 	}
-	return db.Generate(ctx, o)
+	return nation.Generate(ctx, db, o)
 }
 
 var auditCommand = verbs(command{

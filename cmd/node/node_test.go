@@ -18,6 +18,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/store"
 	"hopnhat/store/registry"
+	"hopnhat/store/registry/nation"
 )
 
 // madeNation is the small nation of all tests here, which nobody writes to.
@@ -31,7 +32,7 @@ var madeNation = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return path, errors.Join(db.Generate(context.Background(), registry.Options{Persons: 60, Seed: 1}), db.Close())
+	return path, errors.Join(nation.Generate(context.Background(), db, nation.Options{Persons: 60, Seed: 1}), db.Close())
 })
 
 func TestMain(m *testing.M) {
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func nation(t *testing.T) string {
+func registersOf(t *testing.T) string {
 	t.Helper()
 	path, err := madeNation()
 	if err != nil {
@@ -56,7 +57,7 @@ func nation(t *testing.T) string {
 func configured(t *testing.T) *Config {
 	t.Helper()
 	c := Defaults()
-	c.State, c.Listen, c.Argon2KiB, c.Registry = filepath.Join(t.TempDir(), "state"), "127.0.0.1:0", 64, nation(t)
+	c.State, c.Listen, c.Argon2KiB, c.Registry = filepath.Join(t.TempDir(), "state"), "127.0.0.1:0", 64, registersOf(t)
 	if err := c.Complete(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package registry
+package registry_test
 
 import "testing"
 
@@ -21,13 +21,4 @@ func BenchmarkRead(b *testing.B) {
 			}
 		})
 	}
-}
-
-// BenchmarkGenerate draws a nation without writing it.
-func BenchmarkGenerate(b *testing.B) {
-	const persons = 10_000
-	for b.Loop() {
-		draw(b, persons, 1)
-	}
-	b.ReportMetric(float64(persons*b.N)/b.Elapsed().Seconds(), "persons/s")
 }

@@ -46,8 +46,8 @@ type Attribute struct {
 // Kind is how the values are kept and shown.
 func (a Attribute) Kind() Kind { return a.kind }
 
-// column is the attribute's column: its id without the register.
-func (a Attribute) column() string {
+// Column is the column that keeps the attribute: its id without the register.
+func (a Attribute) Column() string {
 	_, name, _ := strings.Cut(a.ID, ".")
 	return name
 }

@@ -1,4 +1,4 @@
-package registry
+package registry_test
 
 import (
 	"bytes"
@@ -16,23 +16,25 @@ import (
 	"time"
 
 	"hopnhat/conformance/harness/pgtest"
+	"hopnhat/store/registry"
+	"hopnhat/store/registry/nation"
 )
 
 // both runs a test on each database, empty.
-func both(t *testing.T, test func(t *testing.T, db *DB)) {
+func both(t *testing.T, test func(t *testing.T, db *registry.DB)) {
 	t.Helper()
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) { test(t, empty(t, kind)) })
 	}
 }
 
-func empty(t testing.TB, kind string) *DB {
+func empty(t testing.TB, kind string) *registry.DB {
 	t.Helper()
 	dsn := "sqlite:" + filepath.Join(t.TempDir(), "sổ đăng ký 100%?.db")
 	if kind == "postgres" {
 		dsn = pgtest.Database(t)
 	}
-	db, err := Create(t.Context(), dsn)
+	db, err := registry.Create(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,14 +43,14 @@ func empty(t testing.TB, kind string) *DB {
 	return db
 }
 
-func filled(t testing.TB, db *DB, persons int, seed int64) {
+func filled(t testing.TB, db *registry.DB, persons int, seed int64) {
 	t.Helper()
-	if err := db.Generate(t.Context(), Options{Persons: persons, Seed: seed}); err != nil {
+	if err := nation.Generate(t.Context(), db, nation.Options{Persons: persons, Seed: seed}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func holder(t testing.TB, db *DB, number string) Person {
+func holder(t testing.TB, db *registry.DB, number string) registry.Person {
 	t.Helper()
 	p, err := db.ByNumber(t.Context(), number)
 	if err != nil {
@@ -57,34 +59,43 @@ func holder(t testing.TB, db *DB, number string) Person {
 	return p
 }
 
+func attributesOf(register string) []registry.Attribute {
+	for _, r := range registry.Registers() {
+		if r.ID == register {
+			return r.Attributes
+		}
+	}
+	return nil
+}
+
 func all(register string) []string {
 	var ids []string
-	for _, a := range byID[register].Attributes {
+	for _, a := range attributesOf(register) {
 		ids = append(ids, a.ID)
 	}
 	return ids
 }
 
 func TestANationIsGeneratedOnceAndReplacedOnlyOnRequest(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		ctx := t.Context()
-		if _, err := db.Status(ctx); !errors.Is(err, ErrEmpty) {
+		if _, err := db.Status(ctx); !errors.Is(err, registry.ErrEmpty) {
 			t.Fatalf("before: got %v, want ErrEmpty", err)
 		}
-		for _, persons := range []int{-1, 0, MinPersons - 1, MaxPersons + 1} {
-			if err := db.Generate(ctx, Options{Persons: persons}); err == nil {
+		for _, persons := range []int{-1, 0, nation.MinPersons - 1, nation.MaxPersons + 1} {
+			if err := nation.Generate(ctx, db, nation.Options{Persons: persons}); err == nil {
 				t.Fatalf("%d persons were accepted", persons)
 			}
 		}
 		filled(t, db, 600, 7)
-		want := Status{Persons: 600, Organisations: 60, Seed: 7, Schema: SchemaVersion, Generator: GeneratorVersion, Complete: true}
+		want := registry.Status{Persons: 600, Organisations: 60, Seed: 7, Schema: registry.SchemaVersion, Generator: nation.GeneratorVersion, Complete: true}
 		if got, err := db.Status(ctx); err != nil || got != want {
 			t.Fatalf("status: got %+v, %v, want %+v", got, err, want)
 		}
-		if err := db.Generate(ctx, Options{Persons: 600, Seed: 8}); err == nil || !strings.Contains(err.Error(), "--reset") {
+		if err := nation.Generate(ctx, db, nation.Options{Persons: 600, Seed: 8}); err == nil || !strings.Contains(err.Error(), "--reset") {
 			t.Fatalf("without reset: got %v", err)
 		}
-		if err := db.Generate(ctx, Options{Persons: 100, Seed: 8, Reset: true}); err != nil {
+		if err := nation.Generate(ctx, db, nation.Options{Persons: 100, Seed: 8, Reset: true}); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := db.Status(ctx); err != nil || got.Persons != 100 || got.Seed != 8 {
@@ -95,7 +106,7 @@ func TestANationIsGeneratedOnceAndReplacedOnlyOnRequest(t *testing.T) {
 		if err := db.Reset(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Status(ctx); !errors.Is(err, ErrEmpty) {
+		if _, err := db.Status(ctx); !errors.Is(err, registry.ErrEmpty) {
 			t.Fatalf("after reset: got %v, want ErrEmpty", err)
 		}
 		filled(t, db, 100, 9)
@@ -104,10 +115,10 @@ func TestANationIsGeneratedOnceAndReplacedOnlyOnRequest(t *testing.T) {
 }
 
 func TestALoadThatWasCutShortIsKnown(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		err := db.Generate(ctx, Options{Persons: 9000, Seed: 1, Progress: func(done, _ int) {
+		err := nation.Generate(ctx, db, nation.Options{Persons: 9000, Seed: 1, Progress: func(done, _ int) {
 			if done > 2000 {
 				cancel()
 			}
@@ -115,25 +126,25 @@ func TestALoadThatWasCutShortIsKnown(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("a cancelled load: got %v", err)
 		}
-		if _, err := db.Status(t.Context()); !errors.Is(err, ErrHalf) || !strings.Contains(err.Error(), "--reset") {
+		if _, err := db.Status(t.Context()); !errors.Is(err, registry.ErrHalf) || !strings.Contains(err.Error(), "--reset") {
 			t.Fatalf("status: got %v, want ErrHalf", err)
 		}
-		if err := db.Generate(t.Context(), Options{Persons: 50}); !errors.Is(err, ErrHalf) {
+		if err := nation.Generate(t.Context(), db, nation.Options{Persons: 50}); !errors.Is(err, registry.ErrHalf) {
 			t.Fatalf("generating over it: got %v, want ErrHalf", err)
 		}
-		if err := db.Generate(t.Context(), Options{Persons: 50, Reset: true}); err != nil {
+		if err := nation.Generate(t.Context(), db, nation.Options{Persons: 50, Reset: true}); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
 func TestADatabaseOfAnotherVersionIsNamedAsSuch(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 30, 1)
-		if _, err := db.pool.Exec("UPDATE nation SET schema_version = 1"); err != nil {
+		if _, err := db.Pool().Exec("UPDATE nation SET schema_version = 1"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Status(t.Context()); !errors.Is(err, ErrVersion) {
+		if _, err := db.Status(t.Context()); !errors.Is(err, registry.ErrVersion) {
 			t.Fatalf("got %v, want ErrVersion", err)
 		}
 	})
@@ -144,26 +155,26 @@ func TestANationIsNotReplacedUnderAServer(t *testing.T) {
 	for kind, dsn := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "registry.db"), "postgres": pgtest.Database(t)} {
 		t.Run(kind, func(t *testing.T) {
 			generate := func() error {
-				db, err := Create(t.Context(), dsn)
+				db, err := registry.Create(t.Context(), dsn)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer db.Close()
-				return db.Generate(t.Context(), Options{Persons: 50, Reset: true})
+				return nation.Generate(t.Context(), db, nation.Options{Persons: 50, Reset: true})
 			}
 			if err := generate(); err != nil {
 				t.Fatal(err)
 			}
-			var servers []*DB
+			var servers []*registry.DB
 			for range 2 {
-				s, err := Serve(t.Context(), dsn)
+				s, err := registry.Serve(t.Context(), dsn)
 				if err != nil {
 					t.Fatal(err)
 				}
 				servers = append(servers, s)
 			}
 			for _, s := range servers {
-				if err := generate(); !errors.Is(err, ErrServed) {
+				if err := generate(); !errors.Is(err, registry.ErrServed) {
 					t.Errorf("got %v, want ErrServed", err)
 				}
 				if _, err := s.Status(t.Context()); err != nil {
@@ -174,7 +185,7 @@ func TestANationIsNotReplacedUnderAServer(t *testing.T) {
 			// PostgreSQL forgets a connection a moment after it was closed.
 			err := generate()
 			for range 200 {
-				if !errors.Is(err, ErrServed) {
+				if !errors.Is(err, registry.ErrServed) {
 					break
 				}
 				err = generate()
@@ -187,9 +198,9 @@ func TestANationIsNotReplacedUnderAServer(t *testing.T) {
 }
 
 func TestAResetHarmsNoTableOfAnyoneElse(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		for _, name := range []string{"persons", "clients", "meta", "registry"} {
-			if _, err := db.pool.Exec("CREATE TABLE " + name + " (id text)"); err != nil {
+			if _, err := db.Pool().Exec("CREATE TABLE " + name + " (id text)"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -198,7 +209,7 @@ func TestAResetHarmsNoTableOfAnyoneElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"persons", "clients", "meta", "registry"} {
-			if _, err := db.pool.Exec("SELECT id FROM " + name); err != nil {
+			if _, err := db.Pool().Exec("SELECT id FROM " + name); err != nil {
 				t.Error(err)
 			}
 		}
@@ -219,7 +230,7 @@ func TestAnAddressThatCannotBeOpenedSaysWhichAndKeepsThePassword(t *testing.T) {
 		"a broken address": "postgres://user:geheim@:x/y?sslmode=maybe",
 		"nobody listens":   "postgres://user:geheim@127.0.0.1:1/nation?sslmode=disable&connect_timeout=2",
 	} {
-		db, err := Create(t.Context(), dsn)
+		db, err := registry.Create(t.Context(), dsn)
 		if err == nil {
 			_, err = db.Status(t.Context())
 			db.Close()
@@ -249,7 +260,7 @@ func TestBothDatabasesHoldTheSameNation(t *testing.T) {
 				t.Fatal(err)
 			}
 			fmt.Fprintln(&out, p, numbers, family)
-			for _, r := range registers {
+			for _, r := range registry.Registers() {
 				rows, err := db.ReadAs(t.Context(), r.ID, p.ID, all(r.ID), func(id string) string { return "p-" + id })
 				if err != nil {
 					t.Fatal(err)
@@ -276,7 +287,7 @@ func TestBothDatabasesHoldTheSameNation(t *testing.T) {
 func TestTwoFilesOfOneSeedAreIdentical(t *testing.T) {
 	file := func() []byte {
 		path := filepath.Join(t.TempDir(), "registry.db")
-		db, err := Create(t.Context(), path)
+		db, err := registry.Create(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,7 +307,7 @@ func TestTwoFilesOfOneSeedAreIdentical(t *testing.T) {
 }
 
 func TestAReadTouchesTheGrantedColumnsOnly(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 60, 3)
 		an := holder(t, db, "099304000017")
 		granted := []string{"land.area", "land.encumbrance", "land.address"}
@@ -305,9 +316,9 @@ func TestAReadTouchesTheGrantedColumnsOnly(t *testing.T) {
 			t.Fatalf("land of the named person: %d rows, %v", len(before), err)
 		}
 		// With every other column gone, a statement that names or stars one fails.
-		for _, a := range byID["land"].Attributes {
+		for _, a := range attributesOf("land") {
 			if !slices.Contains(granted, a.ID) {
-				if _, err := db.pool.Exec("ALTER TABLE reg_land DROP COLUMN " + a.column()); err != nil {
+				if _, err := db.Pool().Exec("ALTER TABLE reg_land DROP COLUMN " + a.Column()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -328,10 +339,10 @@ func TestAReadTouchesTheGrantedColumnsOnly(t *testing.T) {
 }
 
 func TestWhatIsNotInTheCatalogueIsNotRead(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 30, 3)
 		an := holder(t, db, "099304000017")
-		many := slices.Repeat([]string{"land.area"}, maxAttributes+1)
+		many := slices.Repeat([]string{"land.area"}, registry.MaxAttributes+1)
 		for _, row := range []struct {
 			name, register string
 			attributes     []string
@@ -347,8 +358,8 @@ func TestWhatIsNotInTheCatalogueIsNotRead(t *testing.T) {
 			{"a table", "nation_persons", []string{"nation_persons.name"}},
 			{"too many", "land", many},
 		} {
-			if rows, err := db.Read(t.Context(), row.register, an.ID, row.attributes); !errors.Is(err, ErrUnknown) || rows != nil {
-				t.Errorf("%s: got %v, %v, want ErrUnknown", row.name, rows, err)
+			if rows, err := db.Read(t.Context(), row.register, an.ID, row.attributes); !errors.Is(err, registry.ErrUnknown) || rows != nil {
+				t.Errorf("%s: got %v, %v, want registry.ErrUnknown", row.name, rows, err)
 			}
 		}
 		for _, subject := range []string{"", "x", "099304000017", "00000000-0000-8000-8000-000000000000", "' OR 1=1 --"} {
@@ -364,7 +375,7 @@ func TestWhatIsNotInTheCatalogueIsNotRead(t *testing.T) {
 }
 
 func TestValuesComeBackAsTheirDeclaredType(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 60, 3)
 		an := holder(t, db, "099304000017")
 		got := map[string]any{}
@@ -396,7 +407,7 @@ func TestValuesComeBackAsTheirDeclaredType(t *testing.T) {
 }
 
 func TestAnInternalIDNeverLeaves(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 400, 3)
 		people, err := db.Adults(t.Context(), 400)
 		if err != nil {
@@ -404,7 +415,7 @@ func TestAnInternalIDNeverLeaves(t *testing.T) {
 		}
 		named := 0
 		for _, p := range people {
-			for _, r := range registers {
+			for _, r := range registry.Registers() {
 				withheld, err := db.Read(t.Context(), r.ID, p.ID, all(r.ID))
 				if err != nil {
 					t.Fatal(err)
@@ -413,7 +424,7 @@ func TestAnInternalIDNeverLeaves(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, rows := range [][]Record{withheld, shown} {
+				for _, rows := range [][]registry.Record{withheld, shown} {
 					raw, err := json.Marshal(rows)
 					if err != nil {
 						t.Fatal(err)
@@ -434,30 +445,30 @@ func TestAnInternalIDNeverLeaves(t *testing.T) {
 }
 
 func TestOneReadIsBounded(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 30, 3)
 		an := holder(t, db, "099304000017")
-		for i := range 3 * MaxRecords {
-			if _, err := db.pool.Exec(db.bind("INSERT INTO reg_land (subject, row_no, area) VALUES (?, ?, '1.5')"), an.ID, 1000+i); err != nil {
+		for i := range 3 * registry.MaxRecords {
+			if _, err := db.Pool().Exec(db.Bind("INSERT INTO reg_land (subject, row_no, area) VALUES (?, ?, '1.5')"), an.ID, 1000+i); err != nil {
 				t.Fatal(err)
 			}
 		}
 		rows, err := db.Read(t.Context(), "land", an.ID, []string{"land.area"})
-		if err != nil || len(rows) != MaxRecords {
-			t.Fatalf("got %d rows, %v, want %d", len(rows), err, MaxRecords)
+		if err != nil || len(rows) != registry.MaxRecords {
+			t.Fatalf("got %d rows, %v, want %d", len(rows), err, registry.MaxRecords)
 		}
 	})
 }
 
 func TestReadersShareTheirStatements(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 60, 3)
 		an := holder(t, db, "099304000017")
 		var group sync.WaitGroup
 		for i := range 16 {
 			group.Go(func() {
 				for j := range 20 {
-					r := registers[(i+j)%len(registers)]
+					r := registry.Registers()[(i+j)%len(registry.Registers())]
 					if _, err := db.Read(t.Context(), r.ID, an.ID, all(r.ID)[:1+j%3]); err != nil {
 						t.Error(err)
 					}
@@ -465,10 +476,8 @@ func TestReadersShareTheirStatements(t *testing.T) {
 			})
 		}
 		group.Wait()
-		db.mu.RLock()
-		defer db.mu.RUnlock()
-		if n := len(db.prepared); n > 3*len(registers)+1 {
-			t.Fatalf("%d statements for %d questions", n, 3*len(registers)+1)
+		if n := db.Prepared(); n > 3*len(registry.Registers())+1 {
+			t.Fatalf("%d statements for %d questions", n, 3*len(registry.Registers())+1)
 		}
 	})
 }

@@ -1,6 +1,6 @@
 // Package registry is the national database that the broker stands in front of:
-// fourteen registers in a database of its own, with credentials of its own, and
-// a generator of a synthetic nation for demonstrations and tests.
+// fourteen registers in a database of its own, with credentials of its own. Package
+// nation fills it for demonstrations and tests.
 //
 // A subject is an internal id, of a person or of an organisation; numbers are
 // dated identifiers of it, re-issuable, never a key. A register is a table and

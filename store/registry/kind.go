@@ -103,8 +103,8 @@ func (k Kind) encode(v any) any {
 	return string(raw)
 }
 
-// decode makes the JSON value of what a driver gave for a column of the kind.
-func (k Kind) decode(v any) (any, error) {
+// Decode makes the JSON value of what a driver gave for a column of the kind.
+func (k Kind) Decode(v any) (any, error) {
 	if raw, ok := v.([]byte); ok {
 		v = string(raw)
 	}

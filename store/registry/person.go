@@ -28,6 +28,13 @@ type Person struct {
 	Guardian string
 }
 
+// Life of a person, as the population register words it.
+const (
+	LifeAlive   = "còn sống"
+	LifeDead    = "đã chết"
+	LifeMissing = "mất tích"
+)
+
 // ErrNoPerson means that nobody has this number or id.
 var ErrNoPerson = errors.New("no such person in the national database")
 
@@ -40,7 +47,7 @@ func scanPerson(row interface{ Scan(...any) error }) (Person, error) {
 	var p Person
 	var guardian sql.NullString
 	err := row.Scan(&p.ID, &p.Number, &p.Name, &p.Birth, &p.Female, &p.Life, &p.Kind, &guardian)
-	p.Alive, p.Guardian = p.Life == lifeAlive, guardian.String
+	p.Alive, p.Guardian = p.Life == LifeAlive, guardian.String
 	return p, err
 }
 
@@ -80,7 +87,7 @@ func (db *DB) Adults(ctx context.Context, limit int) ([]Person, error) {
 	eighteen := db.now().In(calendar.Hanoi).AddDate(-18, 0, 0)
 	rows, err := db.pool.QueryContext(ctx, db.bind(personQuery+
 		"WHERE p.life = ? AND p.kind = 'citizen' AND p.birth <= ? AND p.birth <> ? ORDER BY p.seq LIMIT ?"),
-		lifeAlive, eighteen.Format(time.DateOnly), eighteen.Format("2006"), limit)
+		LifeAlive, eighteen.Format(time.DateOnly), eighteen.Format("2006"), limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing persons: %w", err)
 	}

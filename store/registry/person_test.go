@@ -1,16 +1,18 @@
-package registry
+package registry_test
 
 import (
 	"errors"
 	"slices"
 	"testing"
 	"time"
+
+	"hopnhat/store/registry"
 )
 
 func TestAPersonIsFoundByEveryNumberSheHadOrHas(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 1500, 7)
-		rows, err := db.pool.Query("SELECT number, kind, subject, status FROM nation_identifiers WHERE kind <> 'enterprise' ORDER BY status DESC, number LIMIT 4000")
+		rows, err := db.Pool().Query("SELECT number, kind, subject, status FROM nation_identifiers WHERE kind <> 'enterprise' ORDER BY status DESC, number LIMIT 4000")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,11 +30,11 @@ func TestAPersonIsFoundByEveryNumberSheHadOrHas(t *testing.T) {
 		}
 		reissued := 0
 		for _, h := range list {
-			i, err := db.Lookup(t.Context(), IdentifierKind(h.kind), h.number)
+			i, err := db.Lookup(t.Context(), registry.IdentifierKind(h.kind), h.number)
 			if err != nil || i.Subject != h.subject || i.Status != h.status || (i.ValidTo == "") != (h.status == "active") || len(i.ValidFrom) != 10 {
 				t.Fatalf("looking up a %s %s: got %s from %q to %q, %v", h.status, h.kind, i.Status, i.ValidFrom, i.ValidTo, err)
 			}
-			if h.kind == string(OldCard) {
+			if h.kind == string(registry.OldCard) {
 				continue
 			}
 			p, err := db.ByNumber(t.Context(), h.number)
@@ -42,7 +44,7 @@ func TestAPersonIsFoundByEveryNumberSheHadOrHas(t *testing.T) {
 			if h.status == "cancelled" {
 				reissued++
 				chain, err := db.Identifiers(t.Context(), p.ID)
-				if err != nil || !slices.ContainsFunc(chain, func(i Identifier) bool { return i.Number == p.Number && i.Status == "active" && i.Epoch > 0 }) {
+				if err != nil || !slices.ContainsFunc(chain, func(i registry.Identifier) bool { return i.Number == p.Number && i.Status == "active" && i.Epoch > 0 }) {
 					t.Fatalf("the chain of a re-issued number: %d long, %v", len(chain), err)
 				}
 				if p.Number == h.number {
@@ -60,41 +62,41 @@ func TestAPersonIsFoundByEveryNumberSheHadOrHas(t *testing.T) {
 }
 
 func TestNobodyIsFoundByWhatWasNeverGiven(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 60, 7)
 		for _, number := range []string{"", "099304000018", "9900000016", "990000010", "099304000017 ", "' OR '1'='1"} {
-			if p, err := db.ByNumber(t.Context(), number); !errors.Is(err, ErrNoPerson) || p != (Person{}) {
+			if p, err := db.ByNumber(t.Context(), number); !errors.Is(err, registry.ErrNoPerson) || p != (registry.Person{}) {
 				t.Errorf("%q: got %v, want ErrNoPerson", number, err)
 			}
 		}
 		for _, id := range []string{"", "099304000017", "00000000-0000-8000-8000-000000000000"} {
-			if _, err := db.Person(t.Context(), id); !errors.Is(err, ErrNoPerson) {
+			if _, err := db.Person(t.Context(), id); !errors.Is(err, registry.ErrNoPerson) {
 				t.Errorf("person %q: got %v, want ErrNoPerson", id, err)
 			}
-			if _, err := db.Organisation(t.Context(), id); !errors.Is(err, ErrNoOrganisation) {
-				t.Errorf("organisation %q: got %v, want ErrNoOrganisation", id, err)
+			if _, err := db.Organisation(t.Context(), id); !errors.Is(err, registry.ErrNoOrganisation) {
+				t.Errorf("organisation %q: got %v, want registry.ErrNoOrganisation", id, err)
 			}
 		}
 		// A number is looked for in its own series only.
-		if _, err := db.Lookup(t.Context(), Enterprise, "099304000017"); !errors.Is(err, ErrNoIdentifier) {
+		if _, err := db.Lookup(t.Context(), registry.Enterprise, "099304000017"); !errors.Is(err, registry.ErrNoIdentifier) {
 			t.Errorf("a personal number as an enterprise code: got %v", err)
 		}
 	})
 }
 
 func TestTheNamedOnes(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 60, 7)
 		an, binh, chi, duong := holder(t, db, "099304000017"), holder(t, db, "099078000112"), holder(t, db, "099180000305"), holder(t, db, "099317000009")
 		for _, row := range []struct {
-			got, want Person
+			got, want registry.Person
 		}{
-			{an, Person{Name: "Trần Thị Mẫu An", Birth: "2004-02-29", Female: true}},
-			{binh, Person{Name: "Lê Văn Mẫu Bình", Birth: "1978"}},
-			{chi, Person{Name: "Phạm Thị Mẫu Chi", Birth: "1980-11-05", Female: true}},
-			{duong, Person{Name: "Trần Ngọc Mẫu Dương", Birth: "2017-06-01", Female: true, Guardian: chi.ID}},
+			{an, registry.Person{Name: "Trần Thị Mẫu An", Birth: "2004-02-29", Female: true}},
+			{binh, registry.Person{Name: "Lê Văn Mẫu Bình", Birth: "1978"}},
+			{chi, registry.Person{Name: "Phạm Thị Mẫu Chi", Birth: "1980-11-05", Female: true}},
+			{duong, registry.Person{Name: "Trần Ngọc Mẫu Dương", Birth: "2017-06-01", Female: true, Guardian: chi.ID}},
 		} {
-			row.want.ID, row.want.Number, row.want.Alive, row.want.Kind, row.want.Life = row.got.ID, row.got.Number, true, "citizen", lifeAlive
+			row.want.ID, row.want.Number, row.want.Alive, row.want.Kind, row.want.Life = row.got.ID, row.got.Number, true, "citizen", registry.LifeAlive
 			if row.got != row.want {
 				t.Errorf("got %+v, want %+v", row.got, row.want)
 			}
@@ -105,7 +107,7 @@ func TestTheNamedOnes(t *testing.T) {
 			}
 		}
 		for code, want := range map[string][]string{"9900000016": {binh.ID}, "9900000023": {binh.ID, chi.ID}} {
-			i, err := db.Lookup(t.Context(), Enterprise, code)
+			i, err := db.Lookup(t.Context(), registry.Enterprise, code)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,20 +136,20 @@ func TestTheNamedOnes(t *testing.T) {
 			t.Errorf("organisations of the named representative: %d, %v", len(mandates), err)
 		}
 		family, err := db.Family(t.Context(), duong.ID)
-		if err != nil || !slices.Equal(family, []Relative{{"mẹ", chi.ID}}) {
+		if err != nil || !slices.Equal(family, []registry.Relative{{"mẹ", chi.ID}}) {
 			t.Errorf("family of the named child: %v, %v", family, err)
 		}
 	})
 }
 
 func TestAMandateCountsFromItsFirstDayToItsLast(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 60, 7)
-		i, err := db.Lookup(t.Context(), Enterprise, "9900000016")
+		i, err := db.Lookup(t.Context(), registry.Enterprise, "9900000016")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.pool.Exec(db.bind("UPDATE nation_representatives SET valid_to = '2026-06-30' WHERE organisation = ?"), i.Subject); err != nil {
+		if _, err := db.Pool().Exec(db.Bind("UPDATE nation_representatives SET valid_to = '2026-06-30' WHERE organisation = ?"), i.Subject); err != nil {
 			t.Fatal(err)
 		}
 		for _, row := range []struct {
@@ -172,7 +174,7 @@ func TestAMandateCountsFromItsFirstDayToItsLast(t *testing.T) {
 }
 
 func TestAdultsAreAdultAtMidnightInTheCountry(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
+	both(t, func(t *testing.T, db *registry.DB) {
 		filled(t, db, 60, 7)
 		an := holder(t, db, "099304000017") // born on 29 February 2004
 		for _, row := range []struct {
@@ -191,14 +193,14 @@ func TestAdultsAreAdultAtMidnightInTheCountry(t *testing.T) {
 				t.Fatal(err)
 			}
 			db.Now = func() time.Time { return now }
-			if _, err := db.pool.Exec(db.bind("UPDATE nation_persons SET birth = ? WHERE id = ?"), row.birth, an.ID); err != nil {
+			if _, err := db.Pool().Exec(db.Bind("UPDATE nation_persons SET birth = ? WHERE id = ?"), row.birth, an.ID); err != nil {
 				t.Fatal(err)
 			}
 			adults, err := db.Adults(t.Context(), 1000)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := slices.ContainsFunc(adults, func(p Person) bool { return p.ID == an.ID })
+			got := slices.ContainsFunc(adults, func(p registry.Person) bool { return p.ID == an.ID })
 			if got != row.adult {
 				t.Errorf("%s: got %v, want %v", row.name, got, row.adult)
 			}

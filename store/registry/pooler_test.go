@@ -1,16 +1,17 @@
-package registry
+package registry_test
 
 import (
 	"sync"
 	"testing"
 
 	"hopnhat/conformance/harness/pgtest"
+	"hopnhat/store/registry"
 )
 
 // TestThroughAPooler: a nation is generated and read through a PgBouncer in transaction
 // mode, which gives every statement another connection.
 func TestThroughAPooler(t *testing.T) {
-	db, err := Create(t.Context(), pgtest.Pooled(t, pgtest.Database(t)))
+	db, err := registry.Create(t.Context(), pgtest.Pooled(t, pgtest.Database(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,7 @@ func TestThroughAPooler(t *testing.T) {
 	}
 	all.Wait()
 	var lasting string
-	if err := db.pool.QueryRowContext(t.Context(), "SHOW synchronous_commit").Scan(&lasting); err != nil || lasting != "on" {
+	if err := db.Pool().QueryRowContext(t.Context(), "SHOW synchronous_commit").Scan(&lasting); err != nil || lasting != "on" {
 		t.Errorf("the load left synchronous_commit %q to others, %v", lasting, err)
 	}
 }

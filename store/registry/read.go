@@ -47,7 +47,7 @@ func projection(register string, attributes []string) (query string, asked []Att
 			b.WriteString(", ")
 		}
 		seen[id], asked = true, append(asked, a)
-		b.WriteString(a.column())
+		b.WriteString(a.Column())
 	}
 	b.WriteString(" FROM " + r.table() + " WHERE subject = ? ORDER BY row_no LIMIT " + strconv.Itoa(MaxRecords))
 	return b.String(), asked, nil
@@ -90,11 +90,11 @@ func (db *DB) ReadAs(ctx context.Context, register, subject string, attributes [
 		}
 		record := make(Record, len(asked))
 		for i, a := range asked {
-			v, err := a.kind.decode(values[i])
+			v, err := a.kind.Decode(values[i])
 			if err != nil {
 				return nil, fmt.Errorf("attribute %q: %w", a.ID, err)
 			}
-			record[a.ID] = references(v, refer)
+			record[a.ID] = Links(v, refer)
 		}
 		out = append(out, record)
 	}
@@ -104,14 +104,15 @@ func (db *DB) ReadAs(ctx context.Context, register, subject string, attributes [
 	return out, nil
 }
 
-// personRef starts a link to a person inside a value.
-const personRef = "person:"
+// PersonRef starts a link to a person inside a value.
+const PersonRef = "person:"
 
-// references replaces links to persons, at any depth.
-func references(v any, refer func(string) string) any {
+// Links replaces the links to persons inside a value, at any depth, by what refer makes
+// of their ids; without it they are withheld.
+func Links(v any, refer func(string) string) any {
 	switch v := v.(type) {
 	case string:
-		if id, ok := strings.CutPrefix(v, personRef); ok {
+		if id, ok := strings.CutPrefix(v, PersonRef); ok {
 			if refer == nil {
 				return "withheld"
 			}
@@ -119,11 +120,11 @@ func references(v any, refer func(string) string) any {
 		}
 	case []any:
 		for i := range v {
-			v[i] = references(v[i], refer)
+			v[i] = Links(v[i], refer)
 		}
 	case map[string]any:
 		for k := range v {
-			v[k] = references(v[k], refer)
+			v[k] = Links(v[k], refer)
 		}
 	}
 	return v

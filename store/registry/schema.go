@@ -14,15 +14,16 @@ type column struct {
 	kind  Kind   // for columns of registers
 }
 
-// table is one table, as the loader writes it.
-type table struct {
+// Table is one table, as the loader writes it.
+type Table struct {
 	name    string
 	columns []column
 	primary string // columns of the primary key, if any
 	indexes []string
 }
 
-func (t *table) columnNames() []string {
+// ColumnNames are in the order of a row's values.
+func (t *Table) ColumnNames() []string {
 	names := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		names[i] = c.name
@@ -30,10 +31,13 @@ func (t *table) columnNames() []string {
 	return names
 }
 
+// Name is what the database calls it.
+func (t *Table) Name() string { return t.name }
+
 // complete are the statements that finish the table after the load, when they
 // cost least: in a primary key of random ids, PostgreSQL would write all over
 // its index. SQLite cannot add one later.
-func (t *table) complete(postgres bool) []string {
+func (t *Table) complete(postgres bool) []string {
 	if postgres && t.primary != "" {
 		return append([]string{"ALTER TABLE " + t.name + " ADD PRIMARY KEY (" + t.primary + ")"}, t.indexes...)
 	}
@@ -41,7 +45,7 @@ func (t *table) complete(postgres bool) []string {
 }
 
 // create is the statement that makes the table.
-func (t *table) create(postgres bool) string {
+func (t *Table) create(postgres bool) string {
 	words := strings.NewReplacer("@uuid", "text", "@date", "text")
 	if postgres {
 		words = strings.NewReplacer("@uuid", "uuid", "@date", "date")
@@ -60,18 +64,21 @@ func (t *table) create(postgres bool) string {
 	return "CREATE TABLE " + t.name + " (" + strings.Join(parts, ", ") + ")"
 }
 
+// nationTable says what was loaded, and whether it is whole.
+var nationTable = &Table{name: "nation", columns: []column{
+	{name: "schema_version", exact: "integer NOT NULL"},
+	{name: "generator_version", exact: "integer NOT NULL"},
+	{name: "persons", exact: "integer NOT NULL"},
+	{name: "organisations", exact: "integer NOT NULL"},
+	{name: "seed", exact: "bigint NOT NULL"},
+	{name: "complete", exact: "boolean NOT NULL"},
+}}
+
 // The tables that are not registers. Every name starts with nation, so that a
 // reset in the wrong database harms nobody.
 var (
-	nationTable = &table{name: "nation", columns: []column{
-		{name: "schema_version", exact: "integer NOT NULL"},
-		{name: "generator_version", exact: "integer NOT NULL"},
-		{name: "persons", exact: "integer NOT NULL"},
-		{name: "organisations", exact: "integer NOT NULL"},
-		{name: "seed", exact: "bigint NOT NULL"},
-		{name: "complete", exact: "boolean NOT NULL"},
-	}}
-	personTable = &table{name: "nation_persons", columns: []column{
+	// Persons are all who are known, living or not.
+	Persons = &Table{name: "nation_persons", columns: []column{
 		{name: "id", exact: "@uuid NOT NULL"},
 		{name: "seq", exact: "integer NOT NULL"},
 		{name: "name", exact: "text NOT NULL"},
@@ -82,7 +89,8 @@ var (
 		{name: "kind", exact: "text NOT NULL CHECK (kind IN ('citizen', 'foreigner'))"},
 		{name: "guardian", exact: "@uuid"},
 	}, primary: "id", indexes: []string{"CREATE UNIQUE INDEX nation_persons_seq ON nation_persons (seq)"}}
-	identifierTable = &table{name: "nation_identifiers", columns: []column{
+	// Identifiers are their numbers, one after the other.
+	Identifiers = &Table{name: "nation_identifiers", columns: []column{
 		{name: "subject", exact: "@uuid NOT NULL"},
 		{name: "kind", exact: "text NOT NULL CHECK (kind IN ('pin', 'foreigner', 'old_card', 'enterprise'))"},
 		{name: "number", exact: "text NOT NULL"},
@@ -97,10 +105,12 @@ var (
 		"CREATE UNIQUE INDEX nation_identifiers_number ON nation_identifiers (number, kind)",
 		"CREATE UNIQUE INDEX nation_identifiers_active ON nation_identifiers (subject, kind) WHERE status = 'active'",
 	}}
-	organisationTable = &table{name: "nation_organisations", columns: []column{
+	// Organisations are companies and other bodies.
+	Organisations = &Table{name: "nation_organisations", columns: []column{
 		{name: "id", exact: "@uuid NOT NULL"}, {name: "seq", exact: "integer NOT NULL"}, {name: "name", exact: "text NOT NULL"}, {name: "status", exact: "text NOT NULL"},
 	}, primary: "id"}
-	representativeTable = &table{name: "nation_representatives", columns: []column{
+	// Representatives are who acts for an organisation by law.
+	Representatives = &Table{name: "nation_representatives", columns: []column{
 		{name: "organisation", exact: "@uuid NOT NULL"},
 		{name: "person", exact: "@uuid NOT NULL"},
 		{name: "title", exact: "text NOT NULL"},
@@ -110,27 +120,31 @@ var (
 	}, primary: "organisation, person, valid_from", indexes: []string{
 		"CREATE INDEX nation_representatives_person ON nation_representatives (person)",
 	}}
-	familyTable = &table{name: "nation_family", columns: []column{
+	// Family are the links between persons.
+	Family = &Table{name: "nation_family", columns: []column{
 		{name: "person", exact: "@uuid NOT NULL"}, {name: "relation", exact: "text NOT NULL CHECK (relation IN ('mẹ', 'cha', 'con', 'vợ/chồng'))"}, {name: "other", exact: "@uuid NOT NULL"},
 	}, primary: "person, relation, other"}
 )
 
-var registerTables = func() map[string]*table {
-	m := map[string]*table{}
+var registerTables = func() map[string]*Table {
+	m := map[string]*Table{}
 	for _, r := range registers {
-		t := &table{name: r.table(), columns: []column{{name: "subject", exact: "@uuid NOT NULL"}, {name: "row_no", exact: "integer NOT NULL"}}, primary: "subject, row_no"}
+		t := &Table{name: r.table(), columns: []column{{name: "subject", exact: "@uuid NOT NULL"}, {name: "row_no", exact: "integer NOT NULL"}}, primary: "subject, row_no"}
 		for _, a := range r.Attributes {
-			t.columns = append(t.columns, column{name: a.column(), kind: a.kind})
+			t.columns = append(t.columns, column{name: a.Column(), kind: a.kind})
 		}
 		m[r.ID] = t
 	}
 	return m
 }()
 
+// TableOf is the table of a register.
+func TableOf(register string) *Table { return registerTables[register] }
+
 // tables lists all tables, the one that says whether the others are whole last:
 // it is the last to be dropped.
-func tables() []*table {
-	list := []*table{personTable, identifierTable, organisationTable, representativeTable, familyTable}
+func tables() []*Table {
+	list := []*Table{Persons, Identifiers, Organisations, Representatives, Family}
 	for _, r := range registers {
 		list = append(list, registerTables[r.ID])
 	}

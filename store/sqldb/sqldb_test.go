@@ -9,6 +9,7 @@ import (
 
 	"hopnhat/store"
 	"hopnhat/store/registry"
+	"hopnhat/store/registry/nation"
 	"hopnhat/store/sqldb"
 )
 
@@ -75,16 +76,16 @@ func TestADatabaseIsItsOwnersAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { db.Close() })
-		nation := registry.Open
+		opened := registry.Open
 		if create {
-			nation = registry.Create
+			opened = registry.Create
 		}
-		r, err := nation(t.Context(), filepath.Join(dir, "registry.db"))
+		r, err := opened(t.Context(), filepath.Join(dir, "registry.db"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if create {
-			if err := r.Generate(t.Context(), registry.Options{Persons: 20, Seed: 1}); err != nil {
+			if err := nation.Generate(t.Context(), r, nation.Options{Persons: 20, Seed: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}

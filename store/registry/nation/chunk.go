@@ -1,57 +1,19 @@
-package registry
+package nation
 
 import (
-	"context"
-	"fmt"
 	"time"
+
+	"hopnhat/store/registry"
 )
 
-// chunk gathers rows by table until they are written.
+// chunk gathers the rows of some persons until they are written.
 type chunk struct {
-	rows    map[*table][][]any
+	*registry.Batch
 	persons int
 	done    int // persons drawn when the chunk was full
 }
 
-func newChunk() *chunk { return &chunk{rows: map[*table][][]any{}} }
-
-func (c *chunk) put(t *table, row ...any) { c.rows[t] = append(c.rows[t], row) }
-
-// values of a register's row by column.
-type values map[string]any
-
-// record adds a row of a register; attributes that are missing are null.
-func (c *chunk) record(register, subject string, row int, v values) {
-	r := byID[register]
-	out := make([]any, 2, 2+len(r.Attributes))
-	out[0], out[1] = subject, row
-	used := 0
-	for _, a := range r.Attributes {
-		value, ok := v[a.column()]
-		if ok {
-			used++
-		}
-		out = append(out, a.kind.encode(value))
-	}
-	if used != len(v) {
-		panic(fmt.Sprintf("registry: a value was generated for an attribute that register %s does not have", register))
-	}
-	t := registerTables[register]
-	c.rows[t] = append(c.rows[t], out)
-}
-
-// flush writes the tables in one order, always.
-func (c *chunk) flush(ctx context.Context, s sink) error {
-	for _, t := range tables() {
-		if len(c.rows[t]) == 0 {
-			continue
-		}
-		if err := s.write(ctx, t, c.rows[t]); err != nil {
-			return fmt.Errorf("writing %s: %w", t.name, err)
-		}
-	}
-	return nil
-}
+func newChunk() *chunk { return &chunk{Batch: registry.NewBatch()} }
 
 // family writes a clan: persons, numbers, links, registers, and then the
 // organisations that have become due, one for ten persons.
@@ -75,10 +37,10 @@ func (c *chunk) person(n *nation, h *human) {
 	if h.guardian != nil {
 		guardian = h.guardian.id
 	}
-	c.put(personTable, h.id, h.seq, h.recorded(h.name), h.birthText(), h.female, h.life(), date(h.dead), kind, guardian)
+	c.Put(registry.Persons, h.id, h.seq, h.recorded(h.name), h.birthText(), h.female, h.life(), date(h.dead), kind, guardian)
 	c.identifiers(h)
 	for _, l := range h.links() {
-		c.put(familyTable, h.id, l.relation, l.other.id)
+		c.Put(registry.Family, h.id, l.relation, l.other.id)
 	}
 	c.registers(n, h)
 }
@@ -86,28 +48,28 @@ func (c *chunk) person(n *nation, h *human) {
 // identifiers writes the chain of numbers: all but the last are cancelled and
 // name their successor.
 func (c *chunk) identifiers(h *human) {
-	kind, from := PIN, time.Date(max(h.birth.Year(), 2016), 1, 1, 0, 0, 0, 0, time.UTC)
+	kind, from := registry.PIN, time.Date(max(h.birth.Year(), 2016), 1, 1, 0, 0, 0, 0, time.UTC)
 	if h.birth.After(from) {
 		from = h.birth
 	}
 	if !h.citizen() {
-		kind, from = Foreigner, time.Date(2024, 7, 1, 0, 0, 0, 0, time.UTC)
+		kind, from = registry.Foreigner, time.Date(2024, 7, 1, 0, 0, 0, 0, time.UTC)
 	}
 	for i, number := range h.numbers {
 		if i == len(h.numbers)-1 {
-			c.put(identifierTable, h.id, string(kind), number, i, date(from), nil, "active", nil)
+			c.Put(registry.Identifiers, h.id, string(kind), number, i, date(from), nil, "active", nil)
 			break
 		}
 		to := from.AddDate(0, 4+h.seq%5, h.seq%27)
 		if !to.Before(today) {
 			to = today
 		}
-		c.put(identifierTable, h.id, string(kind), number, i, date(from), date(to), "cancelled", h.numbers[i+1])
+		c.Put(registry.Identifiers, h.id, string(kind), number, i, date(from), date(to), "cancelled", h.numbers[i+1])
 		from = to
 	}
 	if h.oldCard != "" {
 		issued := time.Date(h.birth.Year()+15, 6, 1, 0, 0, 0, 0, time.UTC)
-		c.put(identifierTable, h.id, string(OldCard), h.oldCard, 0, date(issued), "2024-12-31", "cancelled", nil)
+		c.Put(registry.Identifiers, h.id, string(registry.OldCard), h.oldCard, 0, date(issued), "2024-12-31", "cancelled", nil)
 	}
 }
 
@@ -180,7 +142,7 @@ func ref(h *human) any {
 	if h == nil {
 		return nil
 	}
-	return personRef + h.id
+	return registry.PersonRef + h.id
 }
 
 // one picks an element.

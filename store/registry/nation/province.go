@@ -1,7 +1,8 @@
-package registry
+package nation
 
 import (
 	_ "embed"
+	"encoding/json"
 	"time"
 )
 
@@ -50,10 +51,16 @@ func (p LegacyProvince) fullName() string {
 	return "Thành phố " + p.Name
 }
 
-var provinces = mustLoad[struct {
+var provinces = func() (both struct {
 	Current []Province       `json:"current"`
 	Legacy  []LegacyProvince `json:"legacy"`
-}](provincesJSON)
+},
+) {
+	if err := json.Unmarshal(provincesJSON, &both); err != nil {
+		panic("nation: the built-in list of provinces is damaged: " + err.Error())
+	}
+	return both
+}()
 
 var (
 	currentByCode = func() map[string]Province {

@@ -1,8 +1,10 @@
-package registry
+package nation
 
 import (
 	"fmt"
 	"time"
+
+	"hopnhat/store/registry"
 )
 
 // namedOnes writes the persons and organisations that documentation and tests
@@ -78,13 +80,13 @@ func (c *chunk) organisation(n *nation, code, name string, founded time.Time, st
 	} else {
 		n.codes[seq%64] = code
 	}
-	c.put(organisationTable, id, seq, name, status)
-	c.put(identifierTable, id, string(Enterprise), code, 0, date(founded), nil, "active", nil)
+	c.Put(registry.Organisations, id, seq, name, status)
+	c.Put(registry.Identifiers, id, string(registry.Enterprise), code, 0, date(founded), nil, "active", nil)
 	reps, members, owners := []any{}, []any{}, []any{}
 	office := mandates[0].person.current
 	present := 0
 	for _, m := range mandates {
-		c.put(representativeTable, id, m.person.id, m.title, m.joint, date(m.from), date(m.to))
+		c.Put(registry.Representatives, id, m.person.id, m.title, m.joint, date(m.from), date(m.to))
 		if m.to.IsZero() {
 			present++
 		}
@@ -108,7 +110,7 @@ func (c *chunk) organisation(n *nation, code, name string, founded time.Time, st
 	if n.percent(20) || seq < 2 {
 		branch = code + "-001"
 	}
-	c.record("business", id, 0, values{
+	c.Record("business", id, 0, registry.Values{
 		"enterprise_code": code, "branch_code": branch, "name": name, "status": status, "legal_reps": reps, "head_office": office,
 		"charter_capital": dong(n.between(1, 900) * 100_000_000), "members": members, "beneficial_owner": owners, "founded": dateText(founded),
 	})
@@ -116,7 +118,7 @@ func (c *chunk) organisation(n *nation, code, name string, founded time.Time, st
 	if n.percent(6) && seq >= 2 {
 		arrears = n.between(1, 900) * 1_000_000
 	}
-	c.record("tax", id, 0, values{
+	c.Record("tax", id, 0, registry.Values{
 		"tax_code": code, "taxpayer_status": "00", "annual_income": dong(n.between(0, 900) * 10_000_000), "income_band": "D", "arrears": dong(arrears),
 		"no_arrears": arrears == 0, "dependents": []any{}, "invoices_total": dong(n.between(1, 90_000) * 1_000_000),
 	})
@@ -124,7 +126,7 @@ func (c *chunk) organisation(n *nation, code, name string, founded time.Time, st
 		c.vehicleOf(n, id, nil, 0, 1_900_000+seq)
 	}
 	if n.percent(25) {
-		c.record("land", id, 0, values{
+		c.Record("land", id, 0, registry.Values{
 			"parcel_id": fmt.Sprintf("%s-%05d-%02d-%03d", office.Province, n.r.IntN(100_000), 1+n.r.IntN(99), 1+n.r.IntN(999)), "certificate_no": fmt.Sprintf("MAU T%06d", seq),
 			"area": fmt.Sprintf("%d", n.between(200, 20_000)), "use_purpose": one(n, "SKC", "TMD"), "owners": []any{}, "address": office,
 			"encumbrance": one(n, "không", "đang thế chấp"), "has_home": false,

@@ -1,4 +1,4 @@
-package registry
+package nation
 
 import (
 	"context"
@@ -11,30 +11,31 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/store/registry"
+
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 )
 
 // tray keeps a nation in memory: the rows as a database would get them.
 type tray struct {
-	rows map[*table][][]any
+	rows map[*registry.Table][][]any
 	hash [32]byte
 }
 
-func (s *tray) write(_ context.Context, t *table, rows [][]any) error {
+func (s *tray) Write(_ context.Context, t *registry.Table, rows [][]any) error {
 	raw, err := json.Marshal(rows)
 	if err != nil {
 		return err
 	}
-	s.hash = sha256.Sum256(append(append(s.hash[:], t.name...), raw...))
+	s.hash = sha256.Sum256(append(append(s.hash[:], t.Name()...), raw...))
 	s.rows[t] = append(s.rows[t], rows...)
 	return nil
 }
-func (s *tray) settle(context.Context) error       { return nil }
-func (s *tray) finish(context.Context, bool) error { return nil }
+func (s *tray) Settle(context.Context) error { return nil }
 
 func draw(t interface{ Fatal(...any) }, persons int, seed int64) *tray {
-	s := &tray{rows: map[*table][][]any{}}
+	s := &tray{rows: map[*registry.Table][][]any{}}
 	if _, err := generate(context.Background(), s, Options{Persons: persons, Seed: seed}); err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +43,8 @@ func draw(t interface{ Fatal(...any) }, persons int, seed int64) *tray {
 }
 
 // each gives the rows of a table by column name.
-func (s *tray) each(t *table, visit func(row map[string]any)) {
-	names := t.columnNames()
+func (s *tray) each(t *registry.Table, visit func(row map[string]any)) {
+	names := t.ColumnNames()
 	for _, row := range s.rows[t] {
 		m := make(map[string]any, len(row))
 		for i, v := range row {
@@ -75,24 +76,24 @@ func TestALargeNationIsCoherentAndUsesEveryAttribute(t *testing.T) {
 	const persons = 20_000
 	s := draw(t, persons, 1)
 	checkNation(t, s, persons)
-	for _, r := range registers {
+	for _, r := range registry.Registers() {
 		used := map[string]bool{}
-		s.each(registerTables[r.ID], func(row map[string]any) {
+		s.each(registry.TableOf(r.ID), func(row map[string]any) {
 			for name, v := range row {
 				used[name] = used[name] || v != nil
 			}
 		})
 		for _, a := range r.Attributes {
-			if !used[a.column()] {
+			if !used[a.Column()] {
 				t.Errorf("nobody of %d has a value for %s", persons, a.ID)
 			}
 		}
 	}
 	seen := map[string]int{}
-	s.each(personTable, func(p map[string]any) {
+	s.each(registry.Persons, func(p map[string]any) {
 		name, birth := p["name"].(string), p["birth"].(string)
 		for what, is := range map[string]bool{
-			"the dead": p["life"] == lifeDead, "the missing": p["life"] == lifeMissing, "foreigners": p["kind"] == "foreigner",
+			"the dead": p["life"] == registry.LifeDead, "the missing": p["life"] == registry.LifeMissing, "foreigners": p["kind"] == "foreigner",
 			"children": birth > "2008-10-01", "a year of birth alone": len(birth) == 4, "29 February": strings.HasSuffix(birth, "-02-29"),
 			"decomposed names": !norm.NFC.IsNormalString(name), "Hòa": strings.Contains(name, "Hòa"), "Hoà": strings.Contains(name, "Hoà"),
 			"guardians": p["guardian"] != nil,
@@ -102,7 +103,7 @@ func TestALargeNationIsCoherentAndUsesEveryAttribute(t *testing.T) {
 			}
 		}
 	})
-	s.each(identifierTable, func(i map[string]any) {
+	s.each(registry.Identifiers, func(i map[string]any) {
 		if i["successor"] != nil {
 			seen["re-issued numbers"]++
 		}
@@ -110,7 +111,7 @@ func TestALargeNationIsCoherentAndUsesEveryAttribute(t *testing.T) {
 			seen["numbers re-issued twice"]++
 		}
 	})
-	s.each(representativeTable, func(m map[string]any) {
+	s.each(registry.Representatives, func(m map[string]any) {
 		if m["valid_to"] != nil {
 			seen["ended mandates"]++
 		}
@@ -118,7 +119,7 @@ func TestALargeNationIsCoherentAndUsesEveryAttribute(t *testing.T) {
 			seen["joint signatures"]++
 		}
 	})
-	s.each(registerTables["population"], func(p map[string]any) {
+	s.each(registry.TableOf("population"), func(p map[string]any) {
 		if strings.Contains(p["permanent_address"].(string), LegacyList) {
 			seen["legacy addresses"]++
 		}
@@ -137,7 +138,7 @@ func TestALargeNationIsCoherentAndUsesEveryAttribute(t *testing.T) {
 func checkNation(t failer, s *tray, persons int) {
 	c := census{persons: map[string]map[string]any{}, parents: map[string][]string{}}
 	seq := 0
-	s.each(personTable, func(p map[string]any) {
+	s.each(registry.Persons, func(p map[string]any) {
 		if p["seq"] != seq {
 			t.Fatalf("person %d has the number %v in the row", seq, p["seq"])
 		}
@@ -186,7 +187,7 @@ func (c census) checkLives(t failer, s *tray) {
 		if birth.After(today) || today.Sub(birth) > 125*366*24*time.Hour {
 			t.Fatalf("%s was born on %v", id, birth)
 		}
-		if (p["died"] != nil) != (p["life"] == lifeDead) {
+		if (p["died"] != nil) != (p["life"] == registry.LifeDead) {
 			t.Fatalf("%s: %v, died %v", id, p["life"], p["died"])
 		}
 		if p["died"] != nil {
@@ -194,7 +195,7 @@ func (c census) checkLives(t failer, s *tray) {
 				t.Fatalf("%s, born %v, died %v", id, birth, d)
 			}
 		}
-		if g := p["guardian"]; g != nil && (c.persons[g.(string)]["life"] != lifeAlive || !c.adultOn(t, g, today)) {
+		if g := p["guardian"]; g != nil && (c.persons[g.(string)]["life"] != registry.LifeAlive || !c.adultOn(t, g, today)) {
 			t.Fatalf("the guardian of %s is no living adult", id)
 		}
 		if norm.NFC.String(p["name"].(string)) == "" {
@@ -205,7 +206,7 @@ func (c census) checkLives(t failer, s *tray) {
 
 func (c census) checkFamilies(t failer, s *tray) {
 	links := map[[3]string]bool{}
-	s.each(familyTable, func(l map[string]any) {
+	s.each(registry.Family, func(l map[string]any) {
 		key := [3]string{l["person"].(string), l["relation"].(string), l["other"].(string)}
 		if links[key] || c.persons[key[0]] == nil || c.persons[key[2]] == nil || key[0] == key[2] {
 			t.Fatal("a family link is doubled, or leads nowhere")
@@ -254,7 +255,7 @@ func (c census) checkNumbers(t failer, s *tray) {
 	taken := map[[2]string]bool{}
 	active := map[[2]string]bool{}
 	last := map[[2]string]map[string]any{}
-	s.each(identifierTable, func(i map[string]any) {
+	s.each(registry.Identifiers, func(i map[string]any) {
 		kind, number, subject := i["kind"].(string), i["number"].(string), i["subject"].(string)
 		if taken[[2]string{kind, number}] {
 			t.Fatalf("a number of kind %s was given twice", kind)
@@ -273,7 +274,7 @@ func (c census) checkNumbers(t failer, s *tray) {
 			t.Fatalf("a number %s from %v to %v", i["status"], i["valid_from"], to)
 		}
 		p := c.persons[subject]
-		if (p == nil) != (kind == string(Enterprise)) {
+		if (p == nil) != (kind == string(registry.Enterprise)) {
 			t.Fatalf("a number of kind %s of nobody", kind)
 		}
 		if i["status"] == "active" {
@@ -282,8 +283,8 @@ func (c census) checkNumbers(t failer, s *tray) {
 			}
 			active[of] = true
 		}
-		switch IdentifierKind(kind) {
-		case PIN:
+		switch registry.IdentifierKind(kind) {
+		case registry.PIN:
 			n, err := ParsePersonalNumber(number)
 			if err != nil || n.Place != syntheticPlace {
 				t.Fatal("a personal number that is not synthetic", err)
@@ -292,24 +293,24 @@ func (c census) checkNumbers(t failer, s *tray) {
 			if doubts := n.Doubts(p["female"].(bool), p["birth"].(string)); (len(doubts) > 0) != (i["status"] == "cancelled") {
 				t.Fatalf("a number %s with the doubts %q", i["status"], doubts)
 			}
-		case Enterprise:
+		case registry.Enterprise:
 			if code, err := ParseEnterpriseCode(number); err != nil || code.Unsure || !strings.HasPrefix(number, "99") {
 				t.Fatal("an enterprise code that is not synthetic", err)
 			}
-		case OldCard:
+		case registry.OldCard:
 			if len(number) != 9 || i["status"] == "active" {
 				t.Fatal("an old card in force")
 			}
-		case Foreigner:
+		case registry.Foreigner:
 			if p["kind"] != "foreigner" {
 				t.Fatal("a citizen with a number of a foreigner")
 			}
 		}
 	})
 	for id, p := range c.persons {
-		kind := PIN
+		kind := registry.PIN
 		if p["kind"] == "foreigner" {
-			kind = Foreigner
+			kind = registry.Foreigner
 		}
 		if !active[[2]string{id, string(kind)}] {
 			t.Fatalf("person %s has no number in force", id)
@@ -319,9 +320,9 @@ func (c census) checkNumbers(t failer, s *tray) {
 
 func (c census) checkMandates(t failer, s *tray, persons int) {
 	inForce := map[string]int{}
-	s.each(representativeTable, func(m map[string]any) {
+	s.each(registry.Representatives, func(m map[string]any) {
 		p := c.persons[m["person"].(string)]
-		if p == nil || p["life"] != lifeAlive || p["kind"] != "citizen" {
+		if p == nil || p["life"] != registry.LifeAlive || p["kind"] != "citizen" {
 			t.Fatal("a representative who does not exist, or does not live")
 		}
 		if !c.adultOn(t, m["person"], mustDay(t, m["valid_from"])) {
@@ -332,7 +333,7 @@ func (c census) checkMandates(t failer, s *tray, persons int) {
 		}
 	})
 	organisations := 0
-	s.each(organisationTable, func(o map[string]any) {
+	s.each(registry.Organisations, func(o map[string]any) {
 		organisations++
 		if inForce[o["id"].(string)] == 0 {
 			t.Fatal("an organisation without a representative")
@@ -344,27 +345,27 @@ func (c census) checkMandates(t failer, s *tray, persons int) {
 }
 
 func (c census) checkRegisters(t failer, s *tray) {
-	for _, r := range registers {
+	for _, r := range registry.Registers() {
 		rows := map[string]int{}
-		s.each(registerTables[r.ID], func(row map[string]any) {
+		s.each(registry.TableOf(r.ID), func(row map[string]any) {
 			subject := row["subject"].(string)
 			if row["row_no"] != rows[subject] {
 				t.Fatalf("register %s: row %v after %d", r.ID, row["row_no"], rows[subject])
 			}
 			rows[subject]++
 			for _, a := range r.Attributes {
-				v := row[a.column()]
-				out, err := a.kind.decode(asDriver(v))
+				v := row[a.Column()]
+				out, err := a.Kind().Decode(asDriver(v))
 				if err != nil {
 					t.Fatalf("%s: %v", a.ID, err)
 				}
 				if v == nil {
 					continue
 				}
-				switch a.kind {
-				case Date:
+				switch a.Kind() {
+				case registry.Date:
 					mustDay(t, v)
-				case Decimal:
+				case registry.Decimal:
 					if strings.Trim(v.(string), "0123456789.") != "" || v == "" {
 						t.Fatalf("%s is no decimal", a.ID)
 					}
@@ -377,7 +378,7 @@ func (c census) checkRegisters(t failer, s *tray) {
 				if strings.HasPrefix(a.Type, "address") {
 					checkAddress(t, a.ID, out)
 				}
-				references(out, func(id string) string {
+				registry.Links(out, func(id string) string {
 					if c.persons[id] == nil {
 						t.Fatalf("%s links to nobody", a.ID)
 					}
@@ -438,9 +439,9 @@ func TestTheNamedPersonsAreInEveryNation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := draw(t, MinPersons, rapid.Int64().Draw(t, "seed"))
 		var got []string
-		s.each(personTable, func(p map[string]any) {
+		s.each(registry.Persons, func(p map[string]any) {
 			if p["seq"].(int) < 4 {
-				got = append(got, fmt.Sprint(s.rows[identifierTable][p["seq"].(int)][2], " ", p["name"], " ", p["birth"], " ", p["female"]))
+				got = append(got, fmt.Sprint(s.rows[registry.Identifiers][p["seq"].(int)][2], " ", p["name"], " ", p["birth"], " ", p["female"]))
 			}
 		})
 		want := "099304000017 Trần Thị Mẫu An 2004-02-29 true|099078000112 Lê Văn Mẫu Bình 1978 false|099180000305 Phạm Thị Mẫu Chi 1980-11-05 true|099317000009 Trần Ngọc Mẫu Dương 2017-06-01 true"
@@ -458,7 +459,7 @@ type broken struct {
 
 var errDisk = errors.New("no space left")
 
-func (s *broken) write(ctx context.Context, t *table, rows [][]any) error {
+func (s *broken) Write(ctx context.Context, t *registry.Table, rows [][]any) error {
 	if s.left--; s.left < 0 {
 		return errDisk
 	}

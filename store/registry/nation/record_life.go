@@ -1,6 +1,10 @@
-package registry
+package nation
 
-import "fmt"
+import (
+	"fmt"
+
+	"hopnhat/store/registry"
+)
 
 func (c *chunk) health(n *nation, h *human) {
 	if !n.some(h, 75) {
@@ -24,7 +28,7 @@ func (c *chunk) health(n *nation, h *human) {
 	if age > 0 {
 		vaccinations = append(vaccinations, map[string]any{"vaccine": "MMR", "date": dateText(later(h.birth, 280+n.r.IntN(60)))})
 	}
-	v := values{
+	v := registry.Values{
 		"blood_type": one(n, "O+", "O+", "O+", "B+", "B+", "A+", "A+", "AB+", "O-"), "allergies": allergies, "conditions": conditions,
 		"vaccinations": vaccinations, "encounters": encounters, "lab_results": labs, "fitness_to_drive": age >= 18 && age < 85 && !n.percent(4),
 	}
@@ -38,12 +42,12 @@ func (c *chunk) health(n *nation, h *human) {
 	case d < 35:
 		v["genetic"] = map[string]any{"test": "thalassemia", "result": one(n, "âm tính", "mang gen")}
 	}
-	c.record("health", h.id, 0, v)
+	c.Record("health", h.id, 0, v)
 }
 
 func (c *chunk) education(n *nation, h *human) {
 	age := h.age()
-	v := values{}
+	v := registry.Values{}
 	switch {
 	case age >= 6 && age < 18:
 		grade := min(12, age-5)
@@ -68,7 +72,7 @@ func (c *chunk) education(n *nation, h *human) {
 	default:
 		return
 	}
-	c.record("education", h.id, 0, v)
+	c.Record("education", h.id, 0, v)
 }
 
 func scores(n *nation) map[string]any {

@@ -1,4 +1,4 @@
-package registry
+package nation
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"hopnhat/store/registry"
+
 	"github.com/google/uuid"
 	"golang.org/x/text/unicode/norm"
 )
@@ -16,16 +18,35 @@ import (
 // GeneratorVersion changes when the same seed makes other rows.
 const GeneratorVersion = 3
 
+// MinPersons and MaxPersons bound a nation.
+const (
+	MinPersons = 20
+	MaxPersons = 2_000_000
+)
+
+// Options says which nation to generate.
+type Options struct {
+	Persons int
+	Seed    int64
+	// Reset drops what is there first.
+	Reset bool
+	// Progress is told how many persons are written, from time to time.
+	Progress func(done, total int)
+}
+
+// Generate fills a database with a synthetic nation. The same seed and number make the
+// same rows, in either database. See [registry.DB.Replace] for what it refuses.
+func Generate(ctx context.Context, db *registry.DB, o Options) error {
+	if o.Persons < MinPersons || o.Persons > MaxPersons {
+		return fmt.Errorf("%d persons: the number of persons must be %d to %d", o.Persons, MinPersons, MaxPersons)
+	}
+	source := registry.Source{Generator: GeneratorVersion, Seed: o.Seed, Persons: o.Persons, Reset: o.Reset}
+	return db.Replace(ctx, source, func(ctx context.Context, s registry.Sink) (int, error) { return generate(ctx, s, o) })
+}
+
 // today is the day the synthetic nation is drawn for. It is fixed, so that a seed
 // always makes the same nation; ages and predicates in the records are of it.
 var today = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
-
-// Life of a person, as the population register words it.
-const (
-	lifeAlive   = "còn sống"
-	lifeDead    = "đã chết"
-	lifeMissing = "mất tích"
-)
 
 // human is a person being generated.
 type human struct {
@@ -83,11 +104,11 @@ func (h *human) birthText() string {
 func (h *human) life() string {
 	switch {
 	case !h.dead.IsZero():
-		return lifeDead
+		return registry.LifeDead
 	case h.missing:
-		return lifeMissing
+		return registry.LifeMissing
 	}
-	return lifeAlive
+	return registry.LifeAlive
 }
 
 // aliveThrough says that the person lived through the whole year.
@@ -242,7 +263,7 @@ const (
 
 // generate draws the nation and writes it chunk by chunk; one chunk is drawn
 // while the one before is written, and memory stays flat.
-func generate(ctx context.Context, s sink, o Options) (organisations int, err error) {
+func generate(ctx context.Context, s registry.Sink, o Options) (organisations int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	n := newNation(o.Seed, o.Persons)
@@ -273,11 +294,11 @@ func generate(ctx context.Context, s sink, o Options) (organisations int, err er
 	settled := 0
 	for c := range drawn {
 		if err == nil {
-			err = c.flush(ctx, s)
+			err = c.Flush(ctx, s)
 		}
 		if err == nil && c.done-settled >= settleEvery {
 			settled = c.done
-			err = s.settle(ctx)
+			err = s.Settle(ctx)
 		}
 		if err != nil {
 			cancel() // and drain, so that the drawing ends before this does

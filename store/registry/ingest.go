@@ -14,41 +14,85 @@ import (
 	"hopnhat/store/sqldb"
 )
 
-// MinPersons and MaxPersons bound a nation.
-const (
-	MinPersons = 20
-	MaxPersons = 2_000_000
-)
-
-// Options says which nation to generate.
-type Options struct {
-	Persons int
-	Seed    int64
+// Source says where the rows of a new nation come from.
+type Source struct {
+	// Generator is the version of the program that makes the rows, Seed what it drew
+	// them from.
+	Generator int
+	Seed      int64
+	Persons   int
 	// Reset drops what is there first.
 	Reset bool
-	// Progress is told how many persons are written, from time to time.
-	Progress func(done, total int)
 }
 
-// sink takes rows by table; values are nil, string, bool or int.
-type sink interface {
-	write(ctx context.Context, t *table, rows [][]any) error
-	// settle makes what was written safe to forget, so that memory and logs
+// Sink takes the rows of a nation by table; values are nil, string, bool or int.
+type Sink interface {
+	Write(ctx context.Context, t *Table, rows [][]any) error
+	// Settle makes what was written safe to forget, so that memory and logs
 	// stay small.
-	settle(ctx context.Context) error
+	Settle(ctx context.Context) error
+}
+
+// load is the sink of a database.
+type load interface {
+	Sink
 	// finish ends the load; kept is false when it failed.
 	finish(ctx context.Context, kept bool) error
 }
 
-// Generate fills the database with a synthetic nation. The same seed and number
-// make the same rows, in either database. It refuses to touch a database that
-// holds something, unless Reset is set; a load that was cut short is known by
-// the next Status, which returns ErrHalf.
-func (db *DB) Generate(ctx context.Context, o Options) error {
-	if o.Persons < MinPersons || o.Persons > MaxPersons {
-		return fmt.Errorf("%d persons: the number of persons must be %d to %d", o.Persons, MinPersons, MaxPersons)
+// Batch gathers rows by table until they are written.
+type Batch struct{ rows map[*Table][][]any }
+
+// NewBatch is one without rows.
+func NewBatch() *Batch { return &Batch{rows: map[*Table][][]any{}} }
+
+// Put adds a row of a table that is no register, a value a column: nil, string, bool
+// or int.
+func (b *Batch) Put(t *Table, row ...any) { b.rows[t] = append(b.rows[t], row) }
+
+// Values are those of a register's row by column.
+type Values map[string]any
+
+// Record adds a row of a register; attributes that are missing are null. It panics when
+// the register has no such attribute, or when a value is not of the attribute's kind.
+func (b *Batch) Record(register, subject string, row int, v Values) {
+	r := byID[register]
+	out := make([]any, 2, 2+len(r.Attributes))
+	out[0], out[1] = subject, row
+	used := 0
+	for _, a := range r.Attributes {
+		value, ok := v[a.Column()]
+		if ok {
+			used++
+		}
+		out = append(out, a.kind.encode(value))
 	}
-	if !o.Reset {
+	if used != len(v) {
+		panic(fmt.Sprintf("registry: a value was generated for an attribute that register %s does not have", register))
+	}
+	t := registerTables[register]
+	b.rows[t] = append(b.rows[t], out)
+}
+
+// Flush writes the rows; the tables come in one order, always.
+func (b *Batch) Flush(ctx context.Context, s Sink) error {
+	for _, t := range tables() {
+		if len(b.rows[t]) == 0 {
+			continue
+		}
+		if err := s.Write(ctx, t, b.rows[t]); err != nil {
+			return fmt.Errorf("writing %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// Replace fills the database with a nation. It refuses to touch a database that holds
+// something, unless Reset is set; a load that was cut short is known by the next
+// Status, which returns ErrHalf. fill writes the rows, and returns how many
+// organisations there are.
+func (db *DB) Replace(ctx context.Context, source Source, fill func(ctx context.Context, s Sink) (organisations int, err error)) error {
+	if !source.Reset {
 		switch s, err := db.Status(ctx); {
 		case err == nil:
 			return fmt.Errorf("the national database holds a nation of %d persons already: use --reset to replace it", s.Persons)
@@ -73,7 +117,7 @@ func (db *DB) Generate(ctx context.Context, o Options) error {
 		return err
 	}
 	if err := exec("INSERT INTO nation (schema_version, generator_version, persons, organisations, seed, complete) VALUES (?, ?, ?, 0, ?, ?)",
-		SchemaVersion, GeneratorVersion, o.Persons, o.Seed, false); err != nil {
+		SchemaVersion, source.Generator, source.Persons, source.Seed, false); err != nil {
 		return err
 	}
 	for _, t := range tables() {
@@ -84,7 +128,7 @@ func (db *DB) Generate(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	organisations, err := db.load(ctx, o)
+	organisations, err := db.load(ctx, fill)
 	if err != nil {
 		return fmt.Errorf("generating the nation in %s: %w", db.where, err)
 	}
@@ -102,8 +146,8 @@ func (db *DB) Generate(ctx context.Context, o Options) error {
 	return exec("UPDATE nation SET organisations = ?, complete = ?", organisations, true)
 }
 
-func (db *DB) load(ctx context.Context, o Options) (organisations int, err error) {
-	var s sink
+func (db *DB) load(ctx context.Context, fill func(context.Context, Sink) (int, error)) (organisations int, err error) {
+	var s load
 	if db.postgres {
 		s, err = newCopySink(ctx, db.server)
 	} else {
@@ -112,7 +156,7 @@ func (db *DB) load(ctx context.Context, o Options) (organisations int, err error
 	if err != nil {
 		return 0, err
 	}
-	organisations, err = generate(ctx, s, o)
+	organisations, err = fill(ctx, s)
 	if stopped := ctx.Err(); stopped != nil {
 		err = stopped // whatever the driver called it
 	}
@@ -146,7 +190,8 @@ func newCopySink(ctx context.Context, server *sqldb.Server) (*copySink, error) {
 // copyEscape is for the text form of COPY.
 var copyEscape = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`)
 
-func (s *copySink) write(ctx context.Context, t *table, rows [][]any) error {
+// Write implements [Sink].
+func (s *copySink) Write(ctx context.Context, t *Table, rows [][]any) error {
 	s.buf.Reset()
 	for _, row := range rows {
 		for i, v := range row {
@@ -171,12 +216,12 @@ func (s *copySink) write(ctx context.Context, t *table, rows [][]any) error {
 		}
 		s.buf.WriteByte('\n')
 	}
-	_, err := s.conn.PgConn().CopyFrom(ctx, &s.buf, "COPY "+t.name+" ("+strings.Join(t.columnNames(), ",")+") FROM STDIN")
+	_, err := s.conn.PgConn().CopyFrom(ctx, &s.buf, "COPY "+t.name+" ("+strings.Join(t.ColumnNames(), ",")+") FROM STDIN")
 	return err
 }
 
-// settle has nothing to do: each COPY is committed.
-func (s *copySink) settle(context.Context) error { return nil }
+// Settle has nothing to do: each COPY is committed.
+func (s *copySink) Settle(context.Context) error { return nil }
 
 func (s *copySink) finish(ctx context.Context, _ bool) error { return s.conn.Close(ctx) }
 
@@ -204,7 +249,8 @@ func newSQLiteSink(ctx context.Context, pool *sql.DB) (*sqliteSink, error) {
 	return &sqliteSink{conn: conn, prepared: map[string]*sql.Stmt{}}, nil
 }
 
-func (s *sqliteSink) write(ctx context.Context, t *table, rows [][]any) error {
+// Write implements [Sink].
+func (s *sqliteSink) Write(ctx context.Context, t *Table, rows [][]any) error {
 	most := max(1, sqliteBatch/len(t.columns))
 	args := make([]any, 0, most*len(t.columns))
 	for len(rows) > 0 {
@@ -235,13 +281,13 @@ func (s *sqliteSink) write(ctx context.Context, t *table, rows [][]any) error {
 	return nil
 }
 
-func insert(t *table, rows int) string {
+func insert(t *Table, rows int) string {
 	one := "(" + strings.TrimSuffix(strings.Repeat("?,", len(t.columns)), ",") + ")"
-	return "INSERT INTO " + t.name + " (" + strings.Join(t.columnNames(), ",") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+",", rows), ",")
+	return "INSERT INTO " + t.name + " (" + strings.Join(t.ColumnNames(), ",") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+",", rows), ",")
 }
 
-// settle commits, so that the write-ahead log is copied back and stays small.
-func (s *sqliteSink) settle(ctx context.Context) error {
+// Settle commits, so that the write-ahead log is copied back and stays small.
+func (s *sqliteSink) Settle(ctx context.Context) error {
 	if _, err := s.conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
-package registry
+package nation
 
-import "fmt"
+import (
+	"fmt"
+
+	"hopnhat/store/registry"
+)
 
 func (c *chunk) land(n *nation, h *human) {
 	parcels := 0
@@ -24,7 +28,7 @@ func (c *chunk) land(n *nation, h *human) {
 		if use == "LUC" || use == "CLN" {
 			area *= 10
 		}
-		c.record("land", h.id, i, values{
+		c.Record("land", h.id, i, registry.Values{
 			"parcel_id":      fmt.Sprintf("%s-%05d-%02d-%03d", at.Province, n.r.IntN(100_000), 1+n.r.IntN(99), 1+n.r.IntN(999)),
 			"certificate_no": fmt.Sprintf("MAU %07d", h.seq*3+i), "area": fmt.Sprintf("%.1f", area), "use_purpose": use, "owners": owners, "address": at,
 			"encumbrance": one(n, "không", "không", "không", "không", "đang thế chấp", "kê biên"), "has_home": use == "ODT" || use == "ONT",
@@ -43,7 +47,7 @@ func (c *chunk) driving(n *nation, h *human) {
 		points = max(0, points-cost)
 		violations = append(violations, map[string]any{"date": dateText(n.day(2025, 2026)), "points": cost, "what": one(n, "vượt đèn đỏ", "quá tốc độ", "nồng độ cồn")})
 	}
-	v := values{
+	v := registry.Values{
 		"licence_no": fmt.Sprintf("99%010d", h.seq), "classes": [][]string{{"A1"}, {"A1", "B"}, {"A", "B"}, {"A1", "C1"}}[n.r.IntN(4)],
 		"valid_until": dateText(valid), "valid_now": valid.After(today) && points > 0, "points": points, "violations": violations,
 		"issue_place": "Phòng Cảnh sát giao thông " + h.current.Name,
@@ -51,7 +55,7 @@ func (c *chunk) driving(n *nation, h *human) {
 	if points == 0 {
 		v["suspension"] = map[string]any{"from": dateText(today.AddDate(0, -1, 0)), "to": dateText(today.AddDate(0, 5, 0))}
 	}
-	c.record("driving", h.id, 0, v)
+	c.Record("driving", h.id, 0, v)
 }
 
 func (c *chunk) vehicle(n *nation, h *human) {
@@ -67,7 +71,7 @@ func (c *chunk) vehicle(n *nation, h *human) {
 // link is null.
 func (c *chunk) vehicleOf(n *nation, subject string, owner any, i, serial int) {
 	registered := n.day(2008, 2026)
-	c.record("vehicle", subject, i, values{
+	c.Record("vehicle", subject, i, registry.Values{
 		"plate": fmt.Sprintf("99%c%d-%03d.%02d", 'A'+rune(serial/100_000%24), 1+i, serial/100%1000, serial%100), "owner": owner,
 		"make_model": one(n, "MẪU XE 1.5", "MẪU XE ĐIỆN 3", "XE MÁY MẪU 110", "XE MÁY MẪU 150"), "chassis_no": fmt.Sprintf("MAU%d%013d", i, serial),
 		"engine_no": fmt.Sprintf("MAUENG%d%08d", i, serial), "registered_on": dateText(registered),

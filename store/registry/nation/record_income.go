@@ -1,8 +1,10 @@
-package registry
+package nation
 
 import (
 	"fmt"
 	"strconv"
+
+	"hopnhat/store/registry"
 )
 
 // dong writes whole đồng.
@@ -34,7 +36,7 @@ func (c *chunk) tax(n *nation, h *human) {
 	if n.r.IntN(25) == 0 && !h.named {
 		status = one(n, "01", "03", "06")
 	}
-	c.record("tax", h.id, 0, values{
+	c.Record("tax", h.id, 0, registry.Values{
 		// Since 2025-07-01 a person's tax code is the personal number (Circular 86/2024/TT-BTC).
 		"tax_code": h.number(), "taxpayer_status": status, "annual_income": dong(income), "income_band": band(income), "arrears": dong(arrears),
 		"no_arrears": arrears == 0, "dependents": dependents, "invoices_total": dong(turnover),
@@ -55,7 +57,7 @@ func band(income int) string {
 }
 
 func (c *chunk) insurance(n *nation, h *human) {
-	v := values{
+	v := registry.Values{
 		"hi_card": fmt.Sprintf("%s9%012d", one(n, "DN", "HC", "GD", "HS"), h.seq), "hi_validity": map[string]any{"from": "2026-01-01", "to": "2026-12-31"},
 	}
 	age := h.age()
@@ -88,7 +90,7 @@ func (c *chunk) insurance(n *nation, h *human) {
 	if v["participation"] != nil && v["participation"] != "chỉ bảo hiểm y tế" {
 		v["si_code"] = fmt.Sprintf("99%08d", h.seq)
 	}
-	c.record("social_insurance", h.id, 0, v)
+	c.Record("social_insurance", h.id, 0, v)
 }
 
 func (c *chunk) cadre(n *nation, h *human) {
@@ -99,7 +101,7 @@ func (c *chunk) cadre(n *nation, h *human) {
 	if n.percent(3) {
 		discipline = append(discipline, map[string]any{"form": "khiển trách", "date": dateText(n.day(2020, 2025))})
 	}
-	c.record("cadre", h.id, 0, values{
+	c.Record("cadre", h.id, 0, registry.Values{
 		"agency": "UBND " + h.current.Commune, "position": one(n, "Công chức địa chính", "Công chức tư pháp - hộ tịch", "Chuyên viên", "Viên chức"),
 		"rank": fmt.Sprintf("01.003/%d", n.between(1, 9)), "salary_coef": one(n, "2.34", "2.67", "3.00", "3.33", "3.66", "4.32"), "party_member": n.percent(45),
 		"training": []any{one(n, "Chuyển đổi số", "Quản lý nhà nước", "Bảo vệ dữ liệu cá nhân")}, "discipline": discipline, "active": n.percent(97) || h.named,
@@ -129,12 +131,12 @@ func (c *chunk) protection(n *nation, h *human) {
 	if h.age() > 65 && n.percent(15) {
 		merit = one(n, "thương binh", "bệnh binh", "người hoạt động kháng chiến")
 	}
-	v := values{
+	v := registry.Values{
 		"poor_household": one(n, "không", "không", "cận nghèo", "nghèo"), "disability": disability, "benefit_type": benefit, "benefit_amount": dong(amount),
 		"merit": merit, "household_members": household, "orphan": orphan,
 	}
 	if amount > 0 {
 		v["payment_account"] = fmt.Sprintf("ref:account/%d", h.seq)
 	}
-	c.record("social_protection", h.id, 0, v)
+	c.Record("social_protection", h.id, 0, v)
 }

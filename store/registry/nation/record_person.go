@@ -1,8 +1,10 @@
-package registry
+package nation
 
 import (
 	"fmt"
 	"time"
+
+	"hopnhat/store/registry"
 )
 
 func (c *chunk) population(n *nation, h *human) {
@@ -14,7 +16,7 @@ func (c *chunk) population(n *nation, h *human) {
 	for _, l := range h.links() {
 		links = append(links, map[string]any{"relation": l.relation, "ref": ref(l.other)})
 	}
-	v := values{
+	v := registry.Values{
 		"full_name": h.recorded(h.name), "birth_date": h.birthText(), "age_over": h.adult(), "sex": sex,
 		"permanent_address": h.permanent, "current_address": h.current, "portrait": fmt.Sprintf("ref:portrait/%d", h.seq),
 		"family_links": links, "life_status": h.life(), "updated_on": dateText(h.updated()),
@@ -22,7 +24,7 @@ func (c *chunk) population(n *nation, h *human) {
 	if h.citizen() {
 		v["pin"], v["ethnicity"], v["religion"] = h.number(), h.ethnicity, h.religion
 	}
-	c.record("population", h.id, 0, v)
+	c.Record("population", h.id, 0, v)
 }
 
 // updated is when a record changed last: with a marriage or a death, or when it was
@@ -47,7 +49,7 @@ func (c *chunk) civil(n *nation, h *human) {
 	case h.spouse != nil:
 		status = "đã kết hôn"
 	}
-	v := values{
+	v := registry.Values{
 		"birth_cert_no": fmt.Sprintf("MAU-%d/%d", h.seq+1, h.birth.Year()), "birth_place": h.birthPlace, "marital_status": status,
 		"marriage_date": date(h.married), "spouse": ref(h.spouse), "death_date": date(h.dead), "guardian": ref(h.guardian),
 	}
@@ -57,7 +59,7 @@ func (c *chunk) civil(n *nation, h *human) {
 	if h.father != nil && h.father.married.IsZero() {
 		v["paternity"] = map[string]any{"recognised_by": ref(h.father), "date": dateText(later(h.birth, 45))}
 	}
-	c.record("civil", h.id, 0, v)
+	c.Record("civil", h.id, 0, v)
 }
 
 // later is so many days after, but not after today.
@@ -79,13 +81,13 @@ func (c *chunk) immigration(n *nation, h *human) {
 			out := n.day(2023, 2026)
 			entries = append(entries, map[string]any{"out": dateText(out), "in": dateText(later(out, 3+n.r.IntN(20))), "gate": one(n, "Nội Bài", "Tân Sơn Nhất", "Mộc Bài", "Hữu Nghị")})
 		}
-		c.record("immigration", h.id, 0, values{"passport_no": fmt.Sprintf("P99%06d", h.seq), "nationality": "VNM", "entries": entries})
+		c.Record("immigration", h.id, 0, registry.Values{"passport_no": fmt.Sprintf("P99%06d", h.seq), "nationality": "VNM", "entries": entries})
 		return
 	}
 	card, stay := one(n, "TRC", "TRC", "TRC", "PRC"), n.between(-90, 900) // some stays have run out
 	until := dateText(today.AddDate(0, 0, stay))
 	entered := n.day(2019, 2025)
-	v := values{
+	v := registry.Values{
 		"foreigner_id": h.number(), "passport_no": fmt.Sprintf("%c%08d", h.country[0], h.seq), "nationality": h.country,
 		"residence_card": map[string]any{"type": card, "until": until}, "stay_until": until,
 		"entries":   []any{map[string]any{"in": dateText(entered), "gate": one(n, "Nội Bài", "Tân Sơn Nhất", "Đà Nẵng")}},
@@ -94,7 +96,7 @@ func (c *chunk) immigration(n *nation, h *human) {
 	if n.percent(55) {
 		v["work_permit"] = map[string]any{"no": fmt.Sprintf("MAU-WP-%d", h.seq), "employer": n.employer(), "until": until}
 	}
-	c.record("immigration", h.id, 0, v)
+	c.Record("immigration", h.id, 0, v)
 }
 
 func (c *chunk) judicial(n *nation, h *human) {
@@ -103,7 +105,7 @@ func (c *chunk) judicial(n *nation, h *human) {
 		return
 	}
 	issued := n.day(2025, 2026)
-	v := values{
+	v := registry.Values{
 		"record_exists": convicted, "convictions": []any{}, "spent": []any{}, "prohibitions": []any{},
 		"certificate_no": fmt.Sprintf("MAU-LLTP-%d", h.seq+1), "issued_on": dateText(issued),
 	}
@@ -124,5 +126,5 @@ func (c *chunk) judicial(n *nation, h *human) {
 			v["warrant"] = map[string]any{"no": fmt.Sprintf("MAU-TN-%d", h.seq)}
 		}
 	}
-	c.record("judicial", h.id, 0, v)
+	c.Record("judicial", h.id, 0, v)
 }
