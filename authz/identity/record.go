@@ -21,10 +21,13 @@ type Mandate struct {
 }
 
 // Mandates lists the organisations a person represents today, from the business
-// register.
+// register: at most so many of them.
 type Mandates interface {
-	RepresentedBy(ctx context.Context, person string) ([]Mandate, error)
+	RepresentedBy(ctx context.Context, person string, limit int) ([]Mandate, error)
 }
+
+// maxMandates bounds how many mandates of one person are told.
+const maxMandates = 20
 
 // Record is what the electronic identity system itself knows of a person, as a
 // register that the broker reads: her verified contacts and her mandates.
@@ -63,7 +66,7 @@ func (r *Record) Read(ctx context.Context, person string, attributes []authz.Att
 		}
 	}
 	if mandates {
-		list, err := r.Mandates.RepresentedBy(ctx, person)
+		list, err := r.Mandates.RepresentedBy(ctx, person, maxMandates)
 		if err != nil {
 			return nil, err
 		}

@@ -106,16 +106,16 @@ func (d directory) Client(ctx context.Context, id authz.ClientID) (*authz.Client
 	return c.Client, nil
 }
 
-// register shows the national database to the broker, and beside it the record of
-// the electronic identity system itself.
-type register struct {
-	db  *registry.DB
-	own *identity.Record
-}
-
-func (r register) Read(ctx context.Context, id authz.RegistryID, person string, attributes []authz.AttributeID) ([]broker.Record, error) {
-	if id == claims.EID {
-		row, err := r.own.Read(ctx, person, attributes)
+// registers are the connectors of all registers of the catalogue: the record of the
+// electronic identity system, which is our own, and the national registers.
+func (n *Node) registers() broker.Registers {
+	own := &identity.Record{Contacts: n.Contacts(), Mandates: mandates{n.registry}}
+	all := broker.Registers{}
+	for _, r := range n.Catalogue.Registries {
+		all[r.ID] = national{n.registry}
+	}
+	all[claims.EID] = broker.Reader(func(ctx context.Context, person string, attributes []authz.AttributeID) ([]broker.Record, error) {
+		row, err := own.Read(ctx, person, attributes)
 		if err != nil || len(row) == 0 {
 			return nil, err
 		}
@@ -124,7 +124,14 @@ func (r register) Read(ctx context.Context, id authz.RegistryID, person string, 
 			record[string(attribute)] = value
 		}
 		return []broker.Record{record}, nil
-	}
+	})
+	return all
+}
+
+// national shows the national registers to the broker.
+type national struct{ db *registry.DB }
+
+func (r national) Read(ctx context.Context, id authz.RegistryID, person string, attributes []authz.AttributeID) ([]broker.Record, error) {
 	names := make([]string, len(attributes))
 	for i, a := range attributes {
 		names[i] = string(a)
@@ -137,19 +144,16 @@ func (r register) Read(ctx context.Context, id authz.RegistryID, person string, 
 	return out, err
 }
 
-// mandates shows the business register's representatives to the identity part. At
-// most maxMandates are told of one person.
+// mandates shows the business register's representatives to the identity part.
 type mandates struct{ db *registry.DB }
 
-const maxMandates = 20
-
-func (m mandates) RepresentedBy(ctx context.Context, person string) ([]identity.Mandate, error) {
+func (m mandates) RepresentedBy(ctx context.Context, person string, limit int) ([]identity.Mandate, error) {
 	found, err := m.db.RepresentedBy(ctx, person)
 	if err != nil {
 		return nil, err
 	}
 	var out []identity.Mandate
-	for _, one := range found[:min(len(found), maxMandates)] {
+	for _, one := range found[:min(len(found), limit)] {
 		o, err := m.db.Organisation(ctx, one.Organisation)
 		if err != nil {
 			return nil, err

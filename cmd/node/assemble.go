@@ -11,7 +11,6 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
-	"hopnhat/authz/identity"
 	"hopnhat/authz/outbound"
 	"hopnhat/authz/policy"
 	"hopnhat/authz/provider"
@@ -107,9 +106,8 @@ func (n *Node) makeBroker(context.Context) error {
 	if err != nil {
 		return err
 	}
-	own := &identity.Record{Contacts: n.Contacts(), Mandates: mandates{n.registry}}
 	n.broker = &broker.Broker{
-		Permissions: n.DB, Register: register{n.registry, own}, Evidence: n.recorder,
+		Permissions: n.DB, Register: n.registers(), Evidence: n.recorder,
 		Clients: directory{n.directory}, Pseudonyms: n.Pseudonyms, Catalogue: n.Catalogue, Policy: rules,
 		Site: n.Config.Site, Now: time.Now,
 	}
