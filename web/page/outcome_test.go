@@ -1,6 +1,9 @@
 package page
 
-import "testing"
+import (
+	"net/url"
+	"testing"
+)
 
 // TestLocalPaths: after a sign-in the browser goes to a page of ours, whatever
 // the address asked for.
@@ -17,4 +20,26 @@ func TestLocalPaths(t *testing.T) {
 			t.Errorf("%q leads to %q, want %q", next, got, want)
 		}
 	}
+}
+
+// FuzzLocal: whatever an address asks for, a browser that follows it stays in the portal
+// or the console of this host.
+func FuzzLocal(f *testing.F) {
+	for _, seed := range []string{"/portal", "//evil.example/portal", "/portal/../x", "/console?a=//b", `/portal\@evil`, "/portal#x", "/portal/%2e%2e/x"} {
+		f.Add(seed)
+	}
+	base, err := url.Parse("https://id.example/signin")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, next string) {
+		got := Local(next)
+		u, err := base.Parse(got)
+		if err != nil || u.Scheme != "https" || u.Host != "id.example" || u.User != nil || !within(u.Path, PortalPath) && !within(u.Path, ConsolePath) {
+			t.Fatalf("%q leads to %v, %v", next, u, err)
+		}
+		if Local(got) != got {
+			t.Fatalf("%q leads to %q, and that to %q", next, got, Local(got))
+		}
+	})
 }
