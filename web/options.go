@@ -13,6 +13,7 @@ import (
 	"hopnhat/web/account"
 	"hopnhat/web/console"
 	"hopnhat/web/evidence"
+	"hopnhat/web/logo"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
@@ -126,7 +127,7 @@ type Options struct {
 	Keys       console.Keys
 	Deliveries Deliveries
 	// Fetcher gets the logos of apps; nil shows none.
-	Fetcher Fetcher
+	Fetcher logo.Fetcher
 	// LogoutQueued is called when logout tokens were queued, Answered when a person has
 	// answered a request of another device.
 	LogoutQueued func()
@@ -176,6 +177,6 @@ func (s *Server) furnish() {
 		Deliveries: o.Deliveries, Catalogue: o.Catalogue, Site: o.Site, LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
 	if o.Fetcher != nil {
-		s.logos = newLogos(o.Fetcher, o.Clients, o.Now)
+		s.logos = logo.New(o.Fetcher, o.Clients, o.Now)
 	}
 }

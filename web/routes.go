@@ -117,7 +117,6 @@ func (s *Server) table() []route {
 		serve(get, "/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") }),
 		serve(get, "/readyz", s.ready("")),
 		serve(get, "/metrics", s.onlyNear(adaptor.HTTPHandler(s.o.Metrics))),
-		serve(get, "/logo/:id", s.logo),
 		serve(get, static.Prefix+"*", asset),
 	}
 	for path, body := range s.o.Published.ResourceMetadata() {
@@ -126,6 +125,9 @@ func (s *Server) table() []route {
 	}
 	if e.Register != nil {
 		table = append(table, serve(all, endpoint.Path, mount(e.Register)), serve(all, endpoint.Path+"/:id", mount(e.Manage)))
+	}
+	if s.logos != nil {
+		table = append(table, serve(get, "/logo/:id", s.logos.Serve))
 	}
 	for _, role := range AllRoles {
 		table = append(table, serve(get, "/readyz/"+string(role), s.ready(role)))

@@ -18,6 +18,7 @@ import (
 	"hopnhat/authz/tally"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
+	"hopnhat/web/logo"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
@@ -36,7 +37,7 @@ type Server struct {
 	account   *account.Pages
 	console   *console.Pages
 	// logos is nil where none are shown.
-	logos    *logos
+	logos    *logo.Logos
 	crowd    crowd
 	answered tally.Counter[Answered]
 	took     tally.Durations[Group]

@@ -1,4 +1,6 @@
-package web
+// Package logo serves the pictures of apps (logo_uri, RFC 7591 §2), fetched by us and
+// drawn anew.
+package logo
 
 import (
 	"bytes"
@@ -27,59 +29,60 @@ type Fetcher interface {
 
 // Limits of logos.
 const (
-	maxLogo     = 64 << 10 // bytes that are fetched
-	maxLogoSide = 512      // dots
-	maxLogoOut  = 512 << 10
-	maxLogos    = 500 // kept at a time
-	logoFetches = 4   // at a time
-	logoLife    = 10 * time.Minute
-	logoTime    = 5 * time.Second
+	maxFetched = 64 << 10 // bytes that are fetched
+	maxSide    = 512      // dots
+	maxDrawn   = 512 << 10
+	maxLogos   = 500 // in memory at a time
+	maxFetches = 4   // at a time
+	life       = 10 * time.Minute
+	deadline   = 5 * time.Second
 )
 
-// logos are the pictures of apps whose agency was verified (logo_uri, RFC 7591 §2).
-// They are fetched by us and drawn anew: a page of ours loads nothing from elsewhere,
-// nobody learns from a picture who signs in where, and what is shown is dots. An app
-// that nobody vouches for has none: its picture would be the emblem of somebody else.
-type logos struct {
+// Logos are the pictures of apps whose agency was verified. A page of ours loads nothing
+// from elsewhere, nobody learns from a picture who signs in where, and what is shown is
+// dots. An app that nobody vouches for has none: its picture would be the emblem of
+// somebody else. It is safe for concurrent use.
+type Logos struct {
 	fetcher Fetcher
 	clients page.Clients
 	now     func() time.Time
 	fetches chan struct{}
 
-	mu   sync.Mutex
-	kept map[authz.ClientID]*logo
+	mu    sync.Mutex
+	byApp map[authz.ClientID]*logo
 }
 
-// logo is one that is kept, empty where there is none to be had.
+// logo is one that was fetched, empty where there is none to be had.
 type logo struct {
 	ready chan struct{} // closed once png is there
 	png   []byte
 	until time.Time
 }
 
-func newLogos(fetcher Fetcher, clients page.Clients, now func() time.Time) *logos {
-	return &logos{fetcher: fetcher, clients: clients, now: now, fetches: make(chan struct{}, logoFetches), kept: map[authz.ClientID]*logo{}}
+// New serves logos of registered apps.
+func New(fetcher Fetcher, clients page.Clients, now func() time.Time) *Logos {
+	return &Logos{fetcher: fetcher, clients: clients, now: now, fetches: make(chan struct{}, maxFetches), byApp: map[authz.ClientID]*logo{}}
 }
 
 // of is the logo of an app; of any number of calls at once one fetches it.
-func (l *logos) of(ctx context.Context, id authz.ClientID) ([]byte, error) {
+func (l *Logos) of(ctx context.Context, id authz.ClientID) ([]byte, error) {
 	l.mu.Lock()
-	one := l.kept[id]
-	mine := one == nil || !l.now().Before(one.until)
-	if mine {
-		if len(l.kept) >= maxLogos {
-			clear(l.kept)
+	one := l.byApp[id]
+	fetch := one == nil || !l.now().Before(one.until)
+	if fetch {
+		if len(l.byApp) >= maxLogos {
+			clear(l.byApp)
 		}
-		one = &logo{ready: make(chan struct{}), until: l.now().Add(logoLife)}
-		l.kept[id] = one
+		one = &logo{ready: make(chan struct{}), until: l.now().Add(life)}
+		l.byApp[id] = one
 	}
 	l.mu.Unlock()
-	if mine {
+	if fetch {
 		var keep bool
 		if one.png, keep = l.fetch(ctx, id); !keep {
 			l.mu.Lock()
-			if l.kept[id] == one {
-				delete(l.kept, id)
+			if l.byApp[id] == one {
+				delete(l.byApp, id)
 			}
 			l.mu.Unlock()
 		}
@@ -96,7 +99,7 @@ func (l *logos) of(ctx context.Context, id authz.ClientID) ([]byte, error) {
 // fetch gets and draws one; keep reports whether what came of it, a logo or none, holds
 // for others too. Apps that are not there would crowd out those that are, and that
 // nobody got to asking says nothing of the app.
-func (l *logos) fetch(ctx context.Context, id authz.ClientID) (drawn []byte, keep bool) {
+func (l *Logos) fetch(ctx context.Context, id authz.ClientID) (drawn []byte, keep bool) {
 	client, err := l.clients.Client(ctx, id)
 	if err != nil || page.LogoPath(client) == "" {
 		return nil, false
@@ -107,7 +110,7 @@ func (l *logos) fetch(ctx context.Context, id authz.ClientID) (drawn []byte, kee
 	case <-ctx.Done():
 		return nil, false
 	}
-	raw, err := l.fetcher.Fetch(ctx, client.LogoURI, maxLogo)
+	raw, err := l.fetcher.Fetch(ctx, client.LogoURI, maxFetched)
 	if err != nil {
 		return nil, true
 	}
@@ -125,8 +128,8 @@ func drawnAnew(raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a picture: %w", err)
 	}
-	if head.Width < 1 || head.Height < 1 || head.Width > maxLogoSide || head.Height > maxLogoSide {
-		return nil, fmt.Errorf("a %s of %d by %d dots; at most %d by %d are shown", form, head.Width, head.Height, maxLogoSide, maxLogoSide)
+	if head.Width < 1 || head.Height < 1 || head.Width > maxSide || head.Height > maxSide {
+		return nil, fmt.Errorf("a %s of %d by %d dots; at most %d by %d are shown", form, head.Width, head.Height, maxSide, maxSide)
 	}
 	picture, _, err := image.Decode(bytes.NewReader(raw))
 	if err != nil {
@@ -136,25 +139,26 @@ func drawnAnew(raw []byte) ([]byte, error) {
 	if err := png.Encode(&out, picture); err != nil {
 		return nil, fmt.Errorf("drawing a %s anew: %w", form, err)
 	}
-	if out.Len() > maxLogoOut {
+	if out.Len() > maxDrawn {
 		return nil, errors.New("a picture that is too long")
 	}
 	return out.Bytes(), nil
 }
 
-func (s *Server) logo(c *fiber.Ctx) error {
+// Serve answers /logo/:id.
+func (l *Logos) Serve(c *fiber.Ctx) error {
 	id, err := url.PathUnescape(c.Params("id"))
-	if err != nil || len(id) > 256 || authz.CheckText(id) != nil || s.logos == nil {
+	if err != nil || len(id) > 256 || authz.CheckText(id) != nil {
 		return page.Fault(view.ErrorNotFound)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), logoTime)
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	drawn, err := s.logos.of(ctx, authz.ClientID(id))
+	drawn, err := l.of(ctx, authz.ClientID(id))
 	if err != nil || len(drawn) == 0 {
 		return c.SendStatus(fiber.StatusNotFound)
 	}
 	c.Set(fiber.HeaderContentType, "image/png")
 	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'")
-	c.Set(fiber.HeaderCacheControl, fmt.Sprintf("public, max-age=%d", int(logoLife.Seconds())))
+	c.Set(fiber.HeaderCacheControl, fmt.Sprintf("public, max-age=%d", int(life.Seconds())))
 	return c.Send(drawn)
 }

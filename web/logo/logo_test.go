@@ -1,4 +1,4 @@
-package web
+package logo
 
 import (
 	"bytes"
@@ -77,9 +77,9 @@ func TestLogos(t *testing.T) {
 		{"PNG", "good", picture(t, 64, asPNG), true},
 		{"JPEG", "good", picture(t, 64, func(b *bytes.Buffer, m image.Image) error { return jpeg.Encode(b, m, nil) }), true},
 		{"GIF", "good", picture(t, 64, func(b *bytes.Buffer, m image.Image) error { return gif.Encode(b, m, nil) }), true},
-		{"as large as may be", "good", picture(t, maxLogoSide, asPNG), true},
-		{"too large", "good", picture(t, maxLogoSide+1, asPNG), false},
-		{"too long", "good", make([]byte, maxLogo+1), false},
+		{"as large as may be", "good", picture(t, maxSide, asPNG), true},
+		{"too large", "good", picture(t, maxSide+1, asPNG), false},
+		{"too long", "good", make([]byte, maxFetched+1), false},
 		{"SVG, which may hold scripts", "good", []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`), false},
 		{"a page", "good", []byte("<!doctype html><script>alert(1)</script>"), false},
 		{"half a picture", "good", picture(t, 64, asPNG)[:60], false},
@@ -90,7 +90,7 @@ func TestLogos(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			s.raw = row.raw
 			s.fetched.Store(0)
-			l := newLogos(s, s, func() time.Time { return now })
+			l := New(s, s, func() time.Time { return now })
 			var all sync.WaitGroup
 			for range 8 {
 				all.Go(func() {
@@ -125,18 +125,18 @@ func TestLogosStay(t *testing.T) {
 	s := &shelf{raw: picture(t, 8, asPNG), apps: map[authz.ClientID]*authz.Client{
 		"good": {ID: "good", LogoURI: "https://app.example/logo", Verified: authz.Verification{By: "operator", At: time.Now()}},
 	}}
-	l := newLogos(s, s, time.Now)
+	l := New(s, s, time.Now)
 	look := func(ctx context.Context, id authz.ClientID) int {
 		got, _ := l.of(ctx, id)
 		return len(got)
 	}
-	for range logoFetches {
+	for range maxFetches {
 		l.fetches <- struct{}{}
 	}
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	look(left, "good")
-	for range logoFetches {
+	for range maxFetches {
 		<-l.fetches
 	}
 	if look(t.Context(), "good") == 0 {
@@ -155,14 +155,14 @@ func FuzzLogo(f *testing.F) {
 	f.Add(picture(f, 2, asPNG))
 	f.Add([]byte("GIF89a"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) > maxLogo {
+		if len(raw) > maxFetched {
 			return
 		}
 		drawn, err := drawnAnew(raw)
 		if err != nil {
 			return
 		}
-		if head, form, err := image.DecodeConfig(bytes.NewReader(drawn)); err != nil || form != "png" || head.Width > maxLogoSide || len(drawn) > maxLogoOut {
+		if head, form, err := image.DecodeConfig(bytes.NewReader(drawn)); err != nil || form != "png" || head.Width > maxSide || len(drawn) > maxDrawn {
 			t.Fatalf("%s, %+v, %v", form, head, err)
 		}
 	})
