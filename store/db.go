@@ -59,6 +59,8 @@ type DB struct {
 	Permissions
 	RoleBook
 	Sites
+	// Heads are the recorded heads of the shards of the release log.
+	Heads Heads
 }
 
 // Each aggregate is one or a few tables that change together. All share the handle.
@@ -137,7 +139,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db.count(db.read, false)
 	return &DB{
 		handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: APIs{db}, Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
-		Evidence: Evidence{db}, Grants: Grants{db}, KeyBook: KeyBook{db}, Outbox: Outbox{db}, Permissions: Permissions{db}, RoleBook: RoleBook{db}, Sites: Sites{db},
+		Evidence: Evidence{db}, Grants: Grants{db}, KeyBook: KeyBook{db}, Outbox: Outbox{db}, Permissions: Permissions{db}, RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db},
 	}, nil
 }
 

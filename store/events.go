@@ -113,7 +113,9 @@ func visibleFrom(e audit.Event) *time.Time {
 	return &from
 }
 
-// SetIndices notes places in a shard of the log, all in one commit.
+// SetIndices notes places in a shard of the log, all in one commit. A place that lies
+// beyond the end of a closed shard is passed over (see [Heads.Close]): on PostgreSQL a
+// lock on the shard's key holds its closing off until the commit.
 func (db Evidence) SetIndices(ctx context.Context, origin string, places map[string]uint64) error {
 	const most = 500
 	if len(places) > most {
@@ -138,8 +140,13 @@ func (db Evidence) setIndices(ctx context.Context, origin string, ids []string, 
 		args = append(args, id, int64(places[id]))
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(CAST(? AS text), CAST(? AS bigint)), ", len(ids)), ", ")
-	return wrap("noting log places", db.writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+
-		") UPDATE events SET log_index = v.place, log_origin = ? FROM v WHERE events.id = v.id", append(args, origin)...).Error)
+	closed := "SELECT size, closed_at FROM log_shards WHERE origin = ?"
+	if db.dialect == PostgreSQL {
+		closed += " FOR KEY SHARE"
+	}
+	return wrap("noting log places", db.writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+"), s AS ("+closed+
+		") UPDATE events SET log_index = v.place, log_origin = ? FROM v WHERE events.id = v.id"+
+		" AND NOT EXISTS (SELECT 1 FROM s WHERE s.closed_at IS NOT NULL AND v.place >= s.size)", append(args, origin, origin)...).Error)
 }
 
 type eventRow struct {

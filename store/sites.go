@@ -12,13 +12,13 @@ import (
 )
 
 // SiteLease is how long a site stays with a node that shows nothing of itself any
-// more. A node shows itself each 2 s.
+// more. A node shows itself each 2 s. Whoever has the site writes its release log.
 const SiteLease = 30 * time.Second
 
-// ErrSiteTaken means that another node serves the site.
+// ErrSiteTaken means that another node has the site.
 var ErrSiteTaken = errors.New("another node serves this site")
 
-// Node is who serves a site: a state folder, at one start.
+// Node is a node of a site: a state folder, at one start.
 type Node struct {
 	// Place is machine and path, for people; machines that were copied share it.
 	Place string
@@ -27,6 +27,8 @@ type Node struct {
 	// Run is the random name of the start. Of two copies of one folder the later takes
 	// the site, and the earlier is told by its next beat.
 	Run string
+	// Address is host:port where other nodes of the site reach its log, empty if none may.
+	Address string
 }
 
 func (n Node) folder() string { return n.Place + "#" + n.Folder + "#" }
@@ -46,24 +48,42 @@ func placeOf(text string) string {
 // ErrSiteTaken says which. A folder that starts again has its site at once.
 func (db Sites) TakeSite(ctx context.Context, site string, n Node) error {
 	now := db.now().UTC()
-	res := db.writer(ctx).Exec(`INSERT INTO sites (site, node, seen_at) VALUES (?, ?, ?)
-		ON CONFLICT (site) DO UPDATE SET node = excluded.node, seen_at = excluded.seen_at WHERE substr(sites.node, 1, ?) = ? OR sites.seen_at < ?`,
-		site, n.text(), now, utf8.RuneCountInString(n.folder()), n.folder(), now.Add(-SiteLease))
+	res := db.writer(ctx).Exec(`INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (site) DO UPDATE SET node = excluded.node, address = excluded.address, seen_at = excluded.seen_at
+		WHERE substr(sites.node, 1, ?) = ? OR sites.seen_at < ?`,
+		site, n.text(), n.Address, now, utf8.RuneCountInString(n.folder()), n.folder(), now.Add(-SiteLease))
 	if res.Error != nil {
 		return wrap("taking a site", res.Error)
 	}
 	if res.RowsAffected > 0 {
 		return nil
 	}
-	var other struct {
-		Node   string    `gorm:"column:node"`
-		SeenAt time.Time `gorm:"column:seen_at"`
+	other, err := db.Holder(ctx, site)
+	if err != nil {
+		return err
 	}
-	if err := db.reader(ctx).Raw("SELECT node, seen_at FROM sites WHERE site = ?", site).Scan(&other).Error; err != nil {
-		return wrap("reading who serves a site", err)
+	return fmt.Errorf("%w: %s is served by %s, seen %s ago; nodes of one site share its release log, and need log_listen at each; otherwise each node needs a site of its own: set `site`. If that node is gone, its site is free %s after it was last seen",
+		ErrSiteTaken, site, other.Place, now.Sub(other.SeenAt).Round(time.Second), SiteLease)
+}
+
+// Holder is the node that has a site.
+type Holder struct {
+	Place   string // machine and path
+	Address string // where other nodes reach its log, empty if none may
+	SeenAt  time.Time
+}
+
+// Holder reads which node has a site; the zero Holder if none has.
+func (db Sites) Holder(ctx context.Context, site string) (Holder, error) {
+	var row struct {
+		Node    string    `gorm:"column:node"`
+		Address string    `gorm:"column:address"`
+		SeenAt  time.Time `gorm:"column:seen_at"`
 	}
-	return fmt.Errorf("%w: %s is served by %s, seen %s ago; each node needs a site of its own, since each writes its own release log: set `site`. If that node is gone, its site is free %s after it was last seen",
-		ErrSiteTaken, site, placeOf(other.Node), now.Sub(other.SeenAt.UTC()).Round(time.Second), SiteLease)
+	if err := db.reader(ctx).Raw("SELECT node, address, seen_at FROM sites WHERE site = ?", site).Scan(&row).Error; err != nil {
+		return Holder{}, wrap("reading which node serves a site", err)
+	}
+	return Holder{placeOf(row.Node), row.Address, row.SeenAt.UTC()}, nil
 }
 
 // LeaveSite lets another node have the site at once.
@@ -71,22 +91,19 @@ func (db Sites) LeaveSite(ctx context.Context, site string, n Node) error {
 	return wrap("leaving a site", db.writer(ctx).Exec("DELETE FROM sites WHERE site = ? AND node = ?", site, n.text()).Error)
 }
 
-// Beat is one small write by the node of a site, which shows that it lives, and that
-// what is written here is kept. It uses a connection of its own, which no load takes
+// Beat is one small write by the node that has a site, which shows that it lives, and
+// that what is written here is kept. It uses a connection of its own, which no load takes
 // away, and is not counted in [DB.Stats]: it belongs to no request.
 func (db Sites) Beat(ctx context.Context, site string, n Node) error {
-	query := "UPDATE sites SET seen_at = ? WHERE site = ? AND node = ?"
-	if db.dialect == PostgreSQL {
-		query = "UPDATE sites SET seen_at = $1 WHERE site = $2 AND node = $3"
-	}
-	res, err := db.beats.ExecContext(ctx, query, db.now().UTC(), site, n.text())
-	if err != nil {
-		return unavailable("writing to the database", err)
-	}
-	if found, err := res.RowsAffected(); err != nil {
-		return unavailable("writing to the database", err)
-	} else if found == 0 {
+	err := Heads{db.handle}.one(ctx, "writing to the database", "UPDATE sites SET seen_at = ? WHERE site = ? AND node = ?", db.now().UTC(), site, n.text())
+	if errors.Is(err, authz.ErrConflict) {
 		return fmt.Errorf("%w: %w", authz.ErrUnavailable, ErrSiteTaken)
 	}
-	return nil
+	return err
+}
+
+// Attend is the Beat of a node that does not have the site.
+func (db Sites) Attend(ctx context.Context, site string, n Node) error {
+	return Heads{db.handle}.one(ctx, "writing to the database", `INSERT INTO site_nodes (node, site, seen_at) VALUES (?, ?, ?)
+		ON CONFLICT (node) DO UPDATE SET site = excluded.site, seen_at = excluded.seen_at`, n.folder(), site, db.now().UTC())
 }
