@@ -3,17 +3,11 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"os"
-	"path"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
-	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
@@ -24,7 +18,6 @@ import (
 	"hopnhat/authz/session"
 	"hopnhat/store"
 	"hopnhat/store/registry"
-	"hopnhat/store/tlog"
 	pages "hopnhat/web/evidence"
 )
 
@@ -211,76 +204,4 @@ func (e evidence) Count(ctx context.Context, q audit.Query) (pages.Counts, error
 func (e evidence) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (pages.Counts, error) {
 	c, err := e.DB.CountVisible(ctx, q, kinds, now)
 	return pages.Counts(c), err
-}
-
-// shards proves entries of this quarter's log and of earlier ones.
-type shards struct{ n *Node }
-
-func (s shards) VerifierKey() string                            { return s.n.log.VerifierKey() }
-func (s shards) Origin() string                                 { return s.n.log.Origin() }
-func (s shards) Checkpoint(ctx context.Context) ([]byte, error) { return s.n.log.Checkpoint(ctx) }
-
-// KeyOf is the verifier key of a shard; empty if it is not known here.
-func (s shards) KeyOf(origin string) string {
-	key, err := s.key(origin)
-	if err != nil {
-		return ""
-	}
-	return key
-}
-
-// key finds the verifier key of a shard: this quarter's, or an earlier one's.
-func (s shards) key(origin string) (string, error) {
-	if origin == s.n.log.Origin() {
-		return s.n.log.VerifierKey(), nil
-	}
-	raw, err := os.ReadFile(filepath.Join(s.n.Config.State, "log.vkey"))
-	if err != nil {
-		return "", err
-	}
-	for _, vkey := range strings.Fields(string(raw)) {
-		if strings.HasPrefix(vkey, origin+"+") {
-			return vkey, nil
-		}
-	}
-	return "", fmt.Errorf("no key of log %q is known here: %w", origin, authz.ErrNotFound)
-}
-
-// Proof proves an entry, and names the key of the shard it is in. It waits for
-// the checkpoint that covers the entry, a few seconds at most.
-func (s shards) Proof(ctx context.Context, origin string, index uint64) (proof.Inclusion, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
-	defer cancel()
-	log, err := s.reader(origin)
-	if err != nil {
-		return proof.Inclusion{}, "", err
-	}
-	in, err := log.Proof(ctx, index)
-	return in, log.VerifierKey(), err
-}
-
-// Bundle makes an export of a shard; the log that is written now signs it.
-func (s shards) Bundle(ctx context.Context, origin string, query []byte, made time.Time, shown map[uint64]proof.Record) ([]byte, error) {
-	log, err := s.reader(origin)
-	if err != nil {
-		return nil, err
-	}
-	const whole = 1000 // entries between the first and the last that are carried as leaves
-	export, err := proof.Assemble(ctx, log, query, made, shown, whole)
-	if err != nil {
-		return nil, err
-	}
-	return export.Marshal(s.n.log.Sign, s.n.log.SigningKeys()...)
-}
-
-// reader finds the log of a shard: this quarter's, or an earlier one.
-func (s shards) reader(origin string) (*tlog.Reader, error) {
-	if origin == s.n.log.Origin() {
-		return s.n.log.Reader, nil
-	}
-	vkey, err := s.key(origin)
-	if err != nil {
-		return nil, err
-	}
-	return tlog.OpenReader(s.n.Config.shardDir(path.Base(origin)), vkey)
 }

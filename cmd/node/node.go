@@ -7,6 +7,7 @@ package node
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
@@ -32,9 +33,11 @@ type Node struct {
 	options Options
 
 	self store.Node
-	lost chan error // has an error once another node has the site
+	lost chan error   // has an error once another node has the site
+	seen atomic.Int64 // when this node last showed that it has the site, Unix ns
 
-	log      *tlog.Log
+	archive  *tlog.Archive
+	log      *tlog.Shards
 	recorder *audit.Recorder
 	registry *registry.DB
 	watch    *watch

@@ -42,7 +42,7 @@ func (n *Node) needs() []need {
 	releases := []web.Role{web.Broker}
 	return []need{
 		{"database", everybody, func(ctx context.Context) error {
-			err := n.DB.Beat(ctx, n.Config.Site, n.self)
+			err := n.beat(ctx)
 			if errors.Is(err, store.ErrSiteTaken) {
 				n.lose(err)
 			}
@@ -59,7 +59,7 @@ func (n *Node) needs() []need {
 		}},
 		{"registry", releases, func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }, nil},
 		{"log", releases, n.log.Health, func(err error) string {
-			for word, is := range map[string]error{"damaged": tlog.ErrDamaged, "older": tlog.ErrOlder, "append": tlog.ErrAppend, "unsigned": tlog.ErrUnsigned} {
+			for word, is := range map[string]error{"damaged": tlog.ErrDamaged, "older": tlog.ErrOlder, "append": tlog.ErrAppend, "replaced": tlog.ErrReplaced, "unsigned": tlog.ErrUnsigned} {
 				if errors.Is(err, is) {
 					return word
 				}

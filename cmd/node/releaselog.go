@@ -5,44 +5,27 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
+	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/keys"
 	"hopnhat/store/tlog"
 )
 
-// openLog opens the release log of this quarter and brings into it what a crash
-// left out.
+// openLog opens the release log and brings into it what a crash left out.
 func (n *Node) openLog(ctx context.Context) error {
-	shard := tlog.Shard(time.Now())
-	origin := n.Config.LogOrigin + "/" + shard
-	handle, public, err := n.checkpointKey(origin)
-	if err != nil {
-		return err
-	}
-	known, err := n.DB.KnownLogSize(ctx, origin)
-	if err != nil {
-		return err
-	}
-	n.log, err = tlog.Open(ctx, tlog.Options{
-		Dir: n.Config.shardDir(shard), Origin: origin, Public: public, KnownSize: known,
-		Sign: func(ctx context.Context, message []byte) ([]byte, error) {
-			signatures, err := n.Ring.Sign(ctx, keys.Job{Key: handle, Input: message})
-			if err != nil {
-				return nil, err
-			}
-			return signatures[0], nil
-		},
+	n.archive = &tlog.Archive{Log: n.Config.LogOrigin, Dir: filepath.Join(n.Config.State, "tlog"), KeyFile: filepath.Join(n.Config.State, "log.vkey")}
+	var err error
+	n.log, err = tlog.OpenShards(ctx, tlog.ShardsOptions{
+		Archive: n.archive, Heads: n.DB.Heads, Writer: n.self.Folder, Key: n.checkpointKey,
+		KnownSize: n.DB.KnownLogSize, Holds: n.holdsSite,
 	})
 	if other := (*tlog.OtherLogError)(nil); errors.As(err, &other) {
-		return fmt.Errorf("%w. A log keeps its name, which was made of issuer and site when it began: to go on with it set log_origin: %s; if the issuer or the site is wrong, mend that", err, strings.TrimSuffix(other.Origin, "/"+shard))
+		return fmt.Errorf("%w. A log keeps its name, which was made of issuer and site when it began: to go on with it set log_origin: %s; if the issuer or the site is wrong, mend that", err, path.Dir(other.Origin))
 	}
 	if err != nil {
 		return err
@@ -64,67 +47,90 @@ func (n *Node) openLog(ctx context.Context) error {
 	if logged > 0 {
 		slog.Info("events without a log entry were found and logged", "events", logged)
 	}
-	return n.publishLogKey()
+	return nil
 }
 
 // checkpointKey is the key of a shard: the one its checkpoints were signed with
 // so far, and for a new shard the active one. So a key that was rotated signs
 // from the next quarter on, and a shard has one key.
-func (n *Node) checkpointKey(origin string) (keys.Handle, ed25519.PublicKey, error) {
+func (n *Node) checkpointKey(origin, vkey string) (tlog.Key, error) {
 	published, err := n.Ring.Published(keys.LogCheckpoint)
 	if err != nil {
-		return keys.Handle{}, nil, err
+		return tlog.Key{}, err
 	}
-	began, err := n.logKeys()
+	chosen, err := n.Ring.Active(keys.LogCheckpoint, keys.EdDSA)
 	if err != nil {
-		return keys.Handle{}, nil, err
+		return tlog.Key{}, err
 	}
-	active, err := n.Ring.Active(keys.LogCheckpoint, keys.EdDSA)
-	if err != nil {
-		return keys.Handle{}, nil, err
-	}
-	var chosen ed25519.PublicKey
+	var key tlog.Key
 	for _, k := range published {
 		public, ok := k.Key.(ed25519.PublicKey)
 		if !ok {
 			continue
 		}
-		vkey, err := tlog.VerifierKey(origin, public)
-		if err != nil {
-			return keys.Handle{}, nil, err
+		if of, err := tlog.VerifierKey(origin, public); err != nil {
+			return tlog.Key{}, err
+		} else if of == vkey {
+			chosen, key.Public = k.Handle, public
+			break
 		}
-		if slices.Contains(began, vkey) {
-			return k.Handle, public, nil
-		}
-		if k.KeyID == active.KeyID {
-			chosen = public
+		if k.KeyID == chosen.KeyID {
+			key.Public = public
 		}
 	}
-	return active, chosen, nil
+	key.Sign = func(ctx context.Context, message []byte) ([]byte, error) {
+		signatures, err := n.Ring.Sign(ctx, keys.Job{Key: chosen, Input: message})
+		if err != nil {
+			return nil, err
+		}
+		return signatures[0], nil
+	}
+	return key, nil
 }
 
-// logKeys are the keys of all shards there were, from log.vkey.
-func (n *Node) logKeys() ([]string, error) {
-	raw, err := os.ReadFile(filepath.Join(n.Config.State, "log.vkey"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// shards proves entries of this quarter's log and of earlier ones.
+type shards struct{ n *Node }
+
+func (s shards) Checkpoint(ctx context.Context) ([]byte, error) {
+	return s.n.log.Current().Checkpoint(ctx)
+}
+
+func (s shards) VerifierKey() string { return s.n.log.Current().VerifierKey() }
+func (s shards) Origin() string      { return s.n.log.Current().Origin() }
+
+// KeyOf is the verifier key of a shard; empty if it is not known here.
+func (s shards) KeyOf(origin string) string {
+	key, err := s.n.archive.Key(origin)
+	if err != nil {
+		return ""
+	}
+	return key
+}
+
+// Proof proves an entry, and names the key of the shard it is in. It waits for
+// the checkpoint that covers the entry, a few seconds at most.
+func (s shards) Proof(ctx context.Context, origin string, index uint64) (proof.Inclusion, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	defer cancel()
+	log, err := s.n.log.Reader(ctx, origin)
+	if err != nil {
+		return proof.Inclusion{}, "", err
+	}
+	in, err := log.Proof(ctx, index)
+	return in, log.VerifierKey(), err
+}
+
+// Bundle makes an export of a shard; the log that is written now signs it.
+func (s shards) Bundle(ctx context.Context, origin string, query []byte, made time.Time, shown map[uint64]proof.Record) ([]byte, error) {
+	log, err := s.n.log.Reader(ctx, origin)
+	if err != nil {
 		return nil, err
 	}
-	return strings.Fields(string(raw)), nil
-}
-
-// shardDir is the folder of one quarter's log.
-func (c *Config) shardDir(shard string) string { return filepath.Join(c.State, "tlog", shard) }
-
-// publishLogKey adds the shard's key to log.vkey, where verifiers look; the keys
-// of earlier shards stay.
-func (n *Node) publishLogKey() error {
-	path := filepath.Join(n.Config.State, "log.vkey")
-	raw, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	const whole = 1000 // entries between the first and the last that are carried as leaves
+	export, err := proof.Assemble(ctx, log, query, made, shown, whole)
+	if err != nil {
+		return nil, err
 	}
-	if slices.Contains(strings.Fields(string(raw)), n.log.VerifierKey()) {
-		return nil
-	}
-	return os.WriteFile(path, append(raw, n.log.VerifierKey()+"\n"...), 0o644)
+	signing := s.n.log.Current()
+	return export.Marshal(signing.Sign, signing.SigningKeys()...)
 }

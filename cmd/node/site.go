@@ -29,9 +29,11 @@ func (n *Node) takeSite(ctx context.Context) error {
 		return err
 	}
 	n.self = store.Node{Place: host + ":" + folder, Folder: id, Run: authz.NewID()}
+	now := time.Now()
 	if err := n.DB.TakeSite(ctx, n.Config.Site, n.self); err != nil {
 		return err
 	}
+	n.seen.Store(now.UnixNano())
 	n.closers = append(n.closers, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
@@ -60,6 +62,32 @@ func folderID(path string) (string, error) {
 		return "", fmt.Errorf("%s, which names this state folder, is damaged: remove it while no server runs on the folder", path)
 	}
 	return id, nil
+}
+
+// beat shows that this node lives and has its site.
+func (n *Node) beat(ctx context.Context) error {
+	now := time.Now()
+	if err := n.DB.Beat(ctx, n.Config.Site, n.self); err != nil {
+		return err
+	}
+	n.seen.Store(now.UnixNano())
+	return nil
+}
+
+// holdsSite returns an error when another node may have the site: this one has not shown
+// itself for long, by a clock that runs while the process is stopped, and cannot now. What
+// was written to the log then is not acknowledged.
+func (n *Node) holdsSite() error {
+	ago := time.Since(time.Unix(0, n.seen.Load()))
+	if ago < store.SiteLease/2 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookBound)
+	defer cancel()
+	if err := n.beat(ctx); err != nil {
+		return fmt.Errorf("this node last showed %s ago that it has the site, and another may have it: %w", ago.Round(time.Second), err)
+	}
+	return nil
 }
 
 // lose tells the server once that another node has its site.

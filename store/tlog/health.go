@@ -27,13 +27,13 @@ const (
 // not written, what is on disk is not what was signed, or checkpoints are not made. It
 // reads a few tiles and writes nothing. What an entry holds plays no part in it.
 func (l *Log) Health(ctx context.Context) error {
-	if failed := l.groups.failed.Load(); failed != nil {
-		return fmt.Errorf("%w: %w", ErrAppend, *failed)
+	if failed := l.groups.Failed(); failed != nil {
+		return fmt.Errorf("%w: %w", ErrAppend, failed)
 	}
-	if began := l.groups.began.Load(); began != 0 && time.Since(time.Unix(0, began)) > slowest {
+	if l.groups.Writing() > slowest {
 		return fmt.Errorf("%w: they wait for more than %s", ErrAppend, slowest)
 	}
-	_, signed, err := l.checkpoint()
+	_, signed, err := l.checkpoint(ctx)
 	none := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !none {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -60,7 +60,7 @@ func (l *Log) Health(ctx context.Context) error {
 			return fmt.Errorf("%w: the newest entries: %w", ErrDamaged, err)
 		}
 	}
-	if age, err := l.CheckpointAge(time.Now()); err == nil && size > signed.Size && age > oldest {
+	if age, err := l.CheckpointAge(ctx, time.Now()); err == nil && size > signed.Size && age > oldest {
 		return fmt.Errorf("%w: the newest is %s old and %d entries came since", ErrUnsigned, age.Round(time.Second), size-signed.Size)
 	}
 	return nil

@@ -141,7 +141,7 @@ func signed(t *testing.T, l *Log, entries uint64) {
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for range again.C {
-		if _, c, err := l.checkpoint(); err == nil && c.Size >= entries {
+		if _, c, err := l.checkpoint(t.Context()); err == nil && c.Size >= entries {
 			return
 		}
 		if t.Context().Err() != nil {

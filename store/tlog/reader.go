@@ -23,7 +23,7 @@ import (
 // Reader reads a log: its checkpoint, its entries, proofs of them. It serves
 // shards that are no longer written, and is a part of [Log].
 type Reader struct {
-	dir       string
+	files     Files
 	origin    string
 	vkeys     []string
 	verifiers []note.Verifier
@@ -31,26 +31,74 @@ type Reader struct {
 	size func(context.Context) (uint64, error)
 }
 
-// OpenReader opens a shard that no process writes any more. vkeys are the
+// Files are the files of one shard, by their paths in C2SP tlog-tiles.
+type Files interface {
+	// Read reads a file; fs.ErrNotExist if there is none.
+	Read(ctx context.Context, path string) ([]byte, error)
+	// Modified is when a file was written last.
+	Modified(ctx context.Context, path string) (time.Time, error)
+	// String says where the files are.
+	String() string
+}
+
+// Folder is a shard on a disk of this machine.
+type Folder string
+
+// Read reads a file.
+func (f Folder) Read(_ context.Context, path string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(string(f), path))
+}
+
+// Modified is when a file was written last.
+func (f Folder) Modified(_ context.Context, path string) (time.Time, error) {
+	info, err := os.Stat(filepath.Join(string(f), path))
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
+// String is the path of the folder.
+func (f Folder) String() string { return string(f) }
+
+// OpenReader opens a shard for reading: one that no process writes any more, or one that
+// another process writes, of which its checkpoint is all that is seen. vkeys are the
 // verifier keys whose signatures on its checkpoint are good.
-func OpenReader(dir string, vkeys ...string) (*Reader, error) {
-	r := &Reader{dir: dir, vkeys: vkeys}
+func OpenReader(ctx context.Context, files Files, vkeys ...string) (*Reader, error) {
+	r := &Reader{files: files, vkeys: vkeys}
 	for _, vkey := range vkeys {
 		v, err := note.NewVerifier(vkey)
 		if err != nil {
-			return nil, fmt.Errorf("opening the log in %s: key %q: %w", dir, vkey, err)
+			return nil, fmt.Errorf("opening the log in %s: key %q: %w", files, vkey, err)
 		}
 		r.origin, r.verifiers = v.Name(), append(r.verifiers, v)
 	}
-	r.size = func(context.Context) (uint64, error) {
-		_, checkpoint, err := r.checkpoint()
+	r.size = func(ctx context.Context) (uint64, error) {
+		_, checkpoint, err := r.checkpoint(ctx)
 		return checkpoint.Size, err
 	}
-	if _, _, err := r.checkpoint(); err != nil {
-		return nil, fmt.Errorf("opening the log in %s: %w", dir, err)
+	if _, _, err := r.checkpoint(ctx); err != nil {
+		return nil, fmt.Errorf("opening the log in %s: %w", files, err)
 	}
 	return r, nil
 }
+
+// readCheckpoint reads the newest checkpoint of a folder; the zero one if it has none.
+func readCheckpoint(ctx context.Context, dir, vkey string) ([]byte, proof.Checkpoint, error) {
+	v, err := note.NewVerifier(vkey)
+	if err != nil {
+		return nil, proof.Checkpoint{}, fmt.Errorf("key %q: %w", vkey, err)
+	}
+	r := &Reader{files: Folder(dir), origin: v.Name(), vkeys: []string{vkey}, verifiers: []note.Verifier{v}}
+	raw, c, err := r.checkpoint(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, proof.Checkpoint{}, nil
+	}
+	return raw, c, err
+}
+
+// emptyRoot is the root of a tree without entries (RFC 6962 §2.1).
+func emptyRoot() proof.Hash { return proof.Hash(rfc6962.DefaultHasher.EmptyRoot()) }
 
 // Origin names the log.
 func (r *Reader) Origin() string { return r.origin }
@@ -82,8 +130,8 @@ var originLine = regexp.MustCompile(`^[!-~]{1,255}$`)
 
 // checkpoint reads and verifies the newest checkpoint. One that the log made with
 // more keys than are known now is good when those that are known signed.
-func (r *Reader) checkpoint() ([]byte, proof.Checkpoint, error) {
-	raw, err := os.ReadFile(filepath.Join(r.dir, layout.CheckpointPath))
+func (r *Reader) checkpoint(ctx context.Context) ([]byte, proof.Checkpoint, error) {
+	raw, err := r.files.Read(ctx, layout.CheckpointPath)
 	if err != nil {
 		return nil, proof.Checkpoint{}, fmt.Errorf("reading the checkpoint: %w", err)
 	}
@@ -99,19 +147,19 @@ func (r *Reader) checkpoint() ([]byte, proof.Checkpoint, error) {
 
 // Checkpoint is the newest signed tree head, a C2SP tlog-checkpoint, verified.
 // It is os.ErrNotExist as long as the log has none.
-func (r *Reader) Checkpoint(context.Context) ([]byte, error) {
-	raw, _, err := r.checkpoint()
+func (r *Reader) Checkpoint(ctx context.Context) ([]byte, error) {
+	raw, _, err := r.checkpoint(ctx)
 	return raw, err
 }
 
 // CheckpointAge is how old the newest checkpoint is. A log that takes entries
 // and whose checkpoint is older than some seconds cannot sign.
-func (r *Reader) CheckpointAge(now time.Time) (time.Duration, error) {
-	info, err := os.Stat(filepath.Join(r.dir, layout.CheckpointPath))
+func (r *Reader) CheckpointAge(ctx context.Context, now time.Time) (time.Duration, error) {
+	written, err := r.files.Modified(ctx, layout.CheckpointPath)
 	if err != nil {
 		return 0, fmt.Errorf("reading the checkpoint: %w", err)
 	}
-	return now.Sub(info.ModTime()), nil
+	return now.Sub(written), nil
 }
 
 // Size is the number of entries that have a place.
@@ -246,7 +294,7 @@ func (r *Reader) covering(ctx context.Context, index uint64) ([]byte, proof.Chec
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		raw, checkpoint, err := r.checkpoint()
+		raw, checkpoint, err := r.checkpoint(ctx)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, proof.Checkpoint{}, err
 		}
@@ -271,7 +319,7 @@ func (r *Reader) covering(ctx context.Context, index uint64) ([]byte, proof.Chec
 // CheckAll reads every entry and recomputes the root that was signed. It takes
 // the time of reading the whole log, for an inspection and not for a start.
 func (r *Reader) CheckAll(ctx context.Context) error {
-	_, checkpoint, err := r.checkpoint()
+	_, checkpoint, err := r.checkpoint(ctx)
 	if err != nil {
 		return err
 	}
@@ -329,20 +377,20 @@ func (r *Reader) checkDisk(ctx context.Context, c proof.Checkpoint) error {
 
 // readTile reads a tile, or the full one where the partial was tidied away
 // (https://c2sp.org/tlog-tiles).
-func (r *Reader) readTile(_ context.Context, level, index uint64, p uint8) ([]byte, error) {
-	return r.readFull(p, func(p uint8) string { return layout.TilePath(level, index, p) }, func(raw []byte) []byte {
+func (r *Reader) readTile(ctx context.Context, level, index uint64, p uint8) ([]byte, error) {
+	return r.readFull(ctx, p, func(p uint8) string { return layout.TilePath(level, index, p) }, func(raw []byte) []byte {
 		return raw[:min(len(raw), int(p)*rfc6962.DefaultHasher.Size())]
 	})
 }
 
-func (r *Reader) readBundle(_ context.Context, index uint64, p uint8) ([]byte, error) {
-	return r.readFull(p, func(p uint8) string { return layout.EntriesPath(index, p) }, func(raw []byte) []byte { return raw })
+func (r *Reader) readBundle(ctx context.Context, index uint64, p uint8) ([]byte, error) {
+	return r.readFull(ctx, p, func(p uint8) string { return layout.EntriesPath(index, p) }, func(raw []byte) []byte { return raw })
 }
 
-func (r *Reader) readFull(p uint8, path func(uint8) string, cut func([]byte) []byte) ([]byte, error) {
-	raw, err := os.ReadFile(filepath.Join(r.dir, path(p)))
+func (r *Reader) readFull(ctx context.Context, p uint8, path func(uint8) string, cut func([]byte) []byte) ([]byte, error) {
+	raw, err := r.files.Read(ctx, path(p))
 	if p > 0 && errors.Is(err, fs.ErrNotExist) {
-		if raw, err = os.ReadFile(filepath.Join(r.dir, path(0))); err == nil {
+		if raw, err = r.files.Read(ctx, path(0)); err == nil {
 			raw = cut(raw)
 		}
 	}

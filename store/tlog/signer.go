@@ -1,12 +1,18 @@
 package tlog
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"hopnhat/authz/audit/proof"
 )
 
 // Key signs checkpoints. The private half stays in the keyring.
@@ -68,4 +74,76 @@ func (s signer) Sign(message []byte) ([]byte, error) {
 		return nil, fmt.Errorf("signing a checkpoint of %q: the keyring answered a signature of another key", s.name)
 	}
 	return signature, nil
+}
+
+// recording is the last signer of a checkpoint: what it signs is complete, and is
+// recorded before anybody sees it. One that cannot be recorded is no checkpoint.
+type recording struct {
+	signer
+	// before are the signers whose lines come first.
+	before []*remembering
+	record func(ctx context.Context, c proof.Checkpoint, signed []byte) error
+}
+
+// remembering is a signer that keeps its last signature for the note that is recorded.
+type remembering struct {
+	signer
+	message, signature []byte
+}
+
+// Sign signs and remembers. Checkpoints are signed one after the other.
+func (s *remembering) Sign(message []byte) ([]byte, error) {
+	signature, err := s.signer.Sign(message)
+	s.message, s.signature = message, signature
+	return signature, err
+}
+
+// Sign signs, and records the whole note.
+func (s *recording) Sign(message []byte) ([]byte, error) {
+	signature, err := s.signer.Sign(message)
+	if err != nil {
+		return nil, err
+	}
+	signed := append(slices.Clone(message), '\n')
+	for _, one := range s.before {
+		if !bytes.Equal(one.message, message) {
+			return nil, fmt.Errorf("signing a checkpoint of %q: its keys signed different texts", s.name)
+		}
+		signed = append(signed, one.line(one.signature)...)
+	}
+	signed = append(signed, s.line(signature)...)
+	c, err := proof.ParseCheckpoint(signed)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), signPatience)
+	defer cancel()
+	if err := s.record(ctx, c, signed); err != nil {
+		return nil, fmt.Errorf("recording a checkpoint of %q: %w", s.name, err)
+	}
+	return signature, nil
+}
+
+// line is a signature line of a note (https://c2sp.org/signed-note).
+func (s signer) line(signature []byte) string {
+	raw := binary.BigEndian.AppendUint32(nil, s.hash)
+	return "— " + s.name + " " + base64.StdEncoding.EncodeToString(append(raw, signature...)) + "\n"
+}
+
+// recorded wraps signers so that what they sign together is recorded.
+func recorded(signers []signer, record func(context.Context, proof.Checkpoint, []byte) error) []note.Signer {
+	if record == nil {
+		out := make([]note.Signer, len(signers))
+		for i, s := range signers {
+			out[i] = s
+		}
+		return out
+	}
+	last := &recording{signer: signers[len(signers)-1], record: record}
+	var out []note.Signer
+	for _, s := range signers[:len(signers)-1] {
+		one := &remembering{signer: s}
+		last.before, out = append(last.before, one), append(out, one)
+	}
+	return append(out, last)
 }

@@ -3,6 +3,7 @@ package tlog
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +22,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
+	"hopnhat/store/tlog/gather"
 )
 
 // Options says where the log is and who signs it.
@@ -40,6 +44,18 @@ type Options struct {
 	// KnownSize is one more than the highest place the database knows. A log that
 	// is smaller was restored from an older copy and is refused: [ErrOlder].
 	KnownSize uint64
+	// Recorded is the tree that was recorded last: the log must hold it, or it is
+	// [ErrOlder] or [ErrDamaged]. Zero where nothing is.
+	Recorded proof.Checkpoint
+	// Record, if not nil, is asked before a checkpoint is published, with the tree and the
+	// signed note; an error keeps it from being published, and it is made anew later.
+	Record func(ctx context.Context, c proof.Checkpoint, signed []byte) error
+	// Holds, if not nil, is asked after entries were written and before their places are
+	// told: an error says that another process may write the log by now.
+	Holds func() error
+	// Once gives an entry that is among the newest already the place it has, instead of a
+	// second one: its caller appends it again since the answer was lost.
+	Once bool
 	// BatchAge is how long a group of entries waits for more before it is
 	// written; zero writes at once, which is right for a disk of its own, since
 	// entries that come meanwhile form the next group. A slow shared disk may
@@ -57,18 +73,19 @@ type Log struct {
 	shutdown func(context.Context) error
 	cancel   context.CancelFunc
 	lock     *os.File
-	groups   *groups
+	groups   *gather.Groups[uint64]
 	signers  []note.Signer
-
-	mu       sync.Mutex
-	closed   bool
-	inFlight sync.WaitGroup
+	holds    func() error
+	// places are those of the newest entries by their SHA-256, nil without Options.Once.
+	// One goroutine uses them.
+	places *places
+	closed atomic.Bool
 }
 
 // Errors of a log.
 var (
 	ErrLocked = errors.New("another process is writing this log")
-	ErrClosed = errors.New("the log is closed")
+	ErrClosed = gather.ErrClosed
 )
 
 // maxGroup is how many entries are written together at most.
@@ -89,10 +106,11 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 }
 
 func open(ctx context.Context, o Options) (_ *Log, err error) {
-	primary, also, reader, err := signers(o)
+	keys, reader, err := signers(o)
 	if err != nil {
 		return nil, err
 	}
+	checkpointing := recorded(keys, o.Record)
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder: %w", err)
 	}
@@ -101,13 +119,13 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &Log{Reader: reader, cancel: cancel, lock: lock, signers: append([]note.Signer{primary}, also...)}
+	l := &Log{Reader: reader, cancel: cancel, lock: lock, signers: recorded(keys, nil), holds: o.Holds}
 	defer func() {
 		if err != nil {
 			l.release()
 		}
 	}()
-	_, signed, err := l.checkpoint()
+	_, signed, err := l.checkpoint(ctx)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a new log
 	case err != nil:
@@ -125,7 +143,7 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 	// Groups are made here, so the age within Tessera only has to outlast the
 	// handing over of one group.
 	options := tessera.NewAppendOptions().
-		WithCheckpointSigner(primary, also...).
+		WithCheckpointSigner(checkpointing[0], checkpointing[1:]...).
 		WithBatching(maxGroup, handOver).
 		WithCheckpointInterval(o.CheckpointInterval)
 	var tiles tessera.LogReader
@@ -134,41 +152,47 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	l.size = tiles.IntegratedSize
-	if err := l.CheckNotOlder(ctx, max(o.KnownSize, signed.Size)); err != nil {
+	if err := l.CheckNotOlder(ctx, max(o.KnownSize, signed.Size, o.Recorded.Size)); err != nil {
 		return nil, err
 	}
-	l.groups = newGroups(background, l.appender, o.BatchAge)
+	if o.Recorded.Size > 0 {
+		if err := l.checkDisk(ctx, o.Recorded); err != nil {
+			return nil, err
+		}
+	}
+	if o.Once {
+		if err := l.remember(ctx); err != nil {
+			return nil, err
+		}
+	}
+	l.groups = gather.New(background, gather.Options[uint64]{Write: l.write, Age: o.BatchAge, MaxEntries: maxGroup})
 	return l, nil
 }
 
 // handOver is how long Tessera waits after the first entry of a group.
 const handOver = time.Millisecond
 
-func signers(o Options) (primary signer, also []note.Signer, reader *Reader, err error) {
+func signers(o Options) (list []signer, reader *Reader, err error) {
 	if o.Sign == nil {
-		return primary, nil, nil, errors.New("it has no key to sign checkpoints")
+		return nil, nil, errors.New("it has no key to sign checkpoints")
 	}
-	reader = &Reader{dir: o.Dir, origin: o.Origin}
-	for i, key := range append([]Key{{o.Public, o.Sign}}, o.Also...) {
+	reader = &Reader{files: Folder(o.Dir), origin: o.Origin}
+	for _, key := range append([]Key{{o.Public, o.Sign}}, o.Also...) {
 		s, vkey, verifier, err := newSigner(o.Origin, key)
 		if err != nil {
-			return primary, nil, nil, err
+			return nil, nil, err
 		}
-		if i == 0 {
-			primary = s
-		} else {
-			also = append(also, s)
-		}
+		list = append(list, s)
 		reader.vkeys, reader.verifiers = append(reader.vkeys, vkey), append(reader.verifiers, verifier)
 	}
 	for _, vkey := range o.Retired {
 		verifier, err := note.NewVerifier(vkey)
 		if err != nil || verifier.Name() != o.Origin {
-			return primary, nil, nil, fmt.Errorf("the retired key %q is not one of this log", vkey)
+			return nil, nil, fmt.Errorf("the retired key %q is not one of this log", vkey)
 		}
 		reader.vkeys, reader.verifiers = append(reader.vkeys, vkey), append(reader.verifiers, verifier)
 	}
-	return primary, also, reader, nil
+	return list, reader, nil
 }
 
 // lockDir takes the log for this process. The system gives it back when the
@@ -197,19 +221,98 @@ func (l *Log) release() {
 // and survives a crash of the process and of the machine. When it returns an
 // error the entry may or may not be there. It ends when the context does.
 func (l *Log) Append(ctx context.Context, entry []byte) (audit.Place, error) {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return audit.Place{}, fmt.Errorf("appending to log %s: %w", l.origin, ErrClosed)
-	}
-	l.inFlight.Add(1)
-	l.mu.Unlock()
-	defer l.inFlight.Done()
-	index, err := l.groups.add(ctx, entry)
+	index, err := l.groups.Add(ctx, entry)
 	if err != nil {
 		return audit.Place{}, fmt.Errorf("appending to log %s: %w", l.origin, err)
 	}
 	return audit.Place{Origin: l.origin, Index: index}, nil
+}
+
+// write writes a group: what is on disk when it returns has a place. Then it asks whether
+// this process may still write.
+func (l *Log) write(ctx context.Context, entries [][]byte) []gather.Outcome[uint64] {
+	out := make([]gather.Outcome[uint64], len(entries))
+	futures := make([]tessera.IndexFuture, len(entries))
+	inGroup := map[[sha256.Size]byte]tessera.IndexFuture{}
+	for i, entry := range entries {
+		if l.places == nil {
+			futures[i] = l.appender.Add(ctx, tessera.NewEntry(entry))
+			continue
+		}
+		sum := sha256.Sum256(entry)
+		if index, known := l.places.of(sum); known {
+			futures[i] = func() (tessera.Index, error) { return tessera.Index{Index: index}, nil }
+			continue
+		}
+		if inGroup[sum] == nil {
+			inGroup[sum] = l.appender.Add(ctx, tessera.NewEntry(entry))
+		}
+		futures[i] = inGroup[sum]
+	}
+	for i, future := range futures {
+		index, err := future()
+		out[i] = gather.Outcome[uint64]{Value: index.Index, Err: err}
+	}
+	for sum, future := range inGroup {
+		if index, err := future(); err == nil { // it is resolved, and says the same again
+			l.places.note(sum, index.Index)
+		}
+	}
+	if l.holds == nil {
+		return out
+	}
+	if err := l.holds(); err != nil {
+		for i := range out {
+			out[i] = gather.Outcome[uint64]{Err: err}
+		}
+	}
+	return out
+}
+
+// remember notes the places of the newest entries.
+func (l *Log) remember(ctx context.Context) error {
+	l.places = &places{recent: map[[sha256.Size]byte]uint64{}}
+	size, err := l.Size(ctx)
+	if err != nil {
+		return err
+	}
+	from := size - min(size, remembered)
+	for from < size {
+		entries, err := l.Entries(ctx, from, maxGroup)
+		if err != nil {
+			return fmt.Errorf("%w: the newest entries: %w", ErrDamaged, err)
+		}
+		for i, entry := range entries {
+			l.places.note(sha256.Sum256(entry), from+uint64(i))
+		}
+		from += uint64(len(entries))
+	}
+	return nil
+}
+
+// remembered is how many places are known at least.
+const remembered = 1 << 14
+
+// places are the places of the newest entries; the older half is forgotten at a time.
+type places struct{ recent, older map[[sha256.Size]byte]uint64 }
+
+func (p *places) of(sum [sha256.Size]byte) (uint64, bool) {
+	if index, ok := p.recent[sum]; ok {
+		return index, true
+	}
+	index, ok := p.older[sum]
+	return index, ok
+}
+
+// note keeps the first place of an entry that stands in the log twice.
+func (p *places) note(sum [sha256.Size]byte, index uint64) {
+	if _, ok := p.of(sum); ok {
+		return
+	}
+	if len(p.recent) >= remembered {
+		p.older, p.recent = p.recent, make(map[[sha256.Size]byte]uint64, remembered)
+	}
+	p.recent[sum] = index
 }
 
 // SigningKeys are the verifier keys of Sign and of new checkpoints.
@@ -233,15 +336,10 @@ func (l *Log) Sign(text string) ([]byte, error) {
 // first the entries are on disk all the same, and the next checkpoint, after the
 // next start, covers them.
 func (l *Log) Close(ctx context.Context) error {
-	l.mu.Lock()
-	already := l.closed
-	l.closed = true
-	l.mu.Unlock()
-	if already {
+	if l.closed.Swap(true) {
 		return nil
 	}
-	l.inFlight.Wait()
-	l.groups.close()
+	l.groups.Close()
 	err := l.shutdown(ctx)
 	l.release()
 	if err != nil {

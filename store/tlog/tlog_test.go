@@ -115,7 +115,7 @@ func TestEntriesAreThereAfterReopening(t *testing.T) {
 		if _, err := l.Append(t.Context(), leaf(0)); !errors.Is(err, ErrClosed) {
 			t.Errorf("append after Close: %v", err)
 		}
-		r, err := OpenReader(o.Dir, l.VerifierKey())
+		r, err := OpenReader(t.Context(), Folder(o.Dir), l.VerifierKey())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -398,8 +398,8 @@ func TestShard(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", row.at, got, row.want)
 		}
 	}
-	n := Name{"hopnhat.example/release", "dc1", "2026q4"}
-	if n.Origin() != origin || n.Dir("state/tlog") != filepath.Join("state", "tlog", "dc1", "2026q4") {
+	n := Name{"hopnhat.example/release/dc1", "2026q4", 1}
+	if n.Origin() != origin || n.Dir("state/tlog") != filepath.Join("state", "tlog", "2026q4") {
 		t.Errorf("got %s in %s", n.Origin(), n.Dir("state/tlog"))
 	}
 }
