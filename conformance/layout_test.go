@@ -110,6 +110,8 @@ var cages = []cage{
 	{"github.com/transparency-dev/tessera", []string{"store/tlog"}},
 	{"github.com/hashicorp/vault", []string{"keys/vault"}},
 	{"github.com/cedar-policy", []string{"authz/policy/..."}},
+	{"github.com/spf13/cobra", []string{"cmd/..."}},
+	{"github.com/spf13/pflag", []string{"cmd/..."}},
 	{"code.dny.dev/ssrf", []string{"authz/outbound"}},
 }
 
@@ -268,6 +270,8 @@ func TestLayoutRulesBite(t *testing.T) {
 		{"go-jose v4 escapes", imports("authz/clientauth/dpop.go", "github.com/go-jose/go-jose/v4/jwt"), "is caged in"},
 		{"go-jose v4 as an outside client", imports("conformance/suite/par.go", "github.com/go-jose/go-jose/v4"), ""},
 		{"go-jose v3 escapes", imports("keys/jose/sign.go", "github.com/go-jose/go-jose/v3"), "is caged in"},
+		{"cobra escapes", imports("web/server.go", "github.com/spf13/cobra"), "is caged in [cmd/...]"},
+		{"cobra at home", imports("cmd/command/command.go", "github.com/spf13/cobra", "github.com/spf13/pflag"), ""},
 		{"cedar escapes", imports("authz/broker/broker.go", "github.com/cedar-policy/cedar-go"), "is caged in"},
 		{"a cage holds tests too", imports("authz/request/form_test.go", "github.com/ory/fosite"), "is caged in"},
 		{"a name that only begins alike", imports("authz/request/form.go", "github.com/ory/fosited"), ""},

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"hopnhat/cmd/command/tool"
 	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/keys/lifecycle"
 	"hopnhat/store"
@@ -267,7 +268,7 @@ func TestCtrlC(t *testing.T) {
 	cancel()
 	for _, words := range [][]string{{"registry", "generate", "--reset"}, {"client", "list"}} {
 		e, out := surroundings(map[string]string{"HOPNHAT_STATE": h.state, "HOPNHAT_DATABASE": h.database})
-		if code := run(gone, e, words); code != stopped || !strings.Contains(out.String(), "stopped before it was done") || strings.Contains(out.String(), "context canceled") {
+		if code := run(gone, e, words); code != int(tool.Stopped) || !strings.Contains(out.String(), "stopped before it was done") || strings.Contains(out.String(), "context canceled") {
 			t.Errorf("%v: code %d\n%s", words, code, out)
 		}
 	}

@@ -2,42 +2,26 @@ package main
 
 import (
 	"bytes"
-	"flag"
-	"io"
+	"context"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"hopnhat/cmd/command"
+	"hopnhat/cmd/command/tool"
+	"hopnhat/cmd/config"
 )
 
-func surroundings(vars map[string]string) (env, *bytes.Buffer) {
+func surroundings(vars map[string]string) (*tool.Env, *bytes.Buffer) {
 	var out bytes.Buffer
-	return env{&out, &out, func(name string) (string, bool) { v, ok := vars[name]; return v, ok }, slices.Collect(maps.Keys(vars))}, &out
+	lookup := func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
+	return &tool.Env{Out: &out, Err: &out, Environment: config.Environment{Lookup: lookup, Names: slices.Collect(maps.Keys(vars))}}, &out
 }
 
-// TestConfigOrder: a file, then the environment, then flags.
-func TestConfigOrder(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "c.yaml")
-	if err := os.WriteFile(file, []byte("site: from-file\nlog_level: warn\nsession_idle: 5m\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := defaults()
-	f := flag.NewFlagSet("x", flag.ContinueOnError)
-	load := c.configFlags(f)
-	if err := f.Parse([]string{"--config", file, "--log-level", "error"}); err != nil {
-		t.Fatal(err)
-	}
-	e, _ := surroundings(map[string]string{"HOPNHAT_SITE": "from-env", "HOPNHAT_LOG_LEVEL": "info"})
-	if err := load(e); err != nil {
-		t.Fatal(err)
-	}
-	if c.Site != "from-env" || c.LogLevel != "error" || c.SessionIdle.String() != "5m0s" || c.Database != filepath.Join("state", "hopnhat.db") {
-		t.Fatalf("%+v", c)
-	}
-}
+func run(ctx context.Context, e *tool.Env, words []string) int { return command.Run(ctx, e, words) }
 
 func TestConfigRefuses(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
@@ -68,91 +52,13 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-func TestStateFolder(t *testing.T) {
-	t.Run("a folder with something else in it is not touched", func(t *testing.T) {
-		dir := t.TempDir()
-		mine := filepath.Join(dir, "thesis.txt")
-		if err := os.WriteFile(mine, []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := prepareState(dir, true); err == nil || !strings.Contains(err.Error(), "--state") {
-			t.Fatalf("got %v", err)
-		}
-		if _, err := os.Stat(mine); err != nil {
-			t.Fatal(err)
-		}
-	})
-	prepare := func(t *testing.T, dir string, reset bool) (unlock func()) {
-		t.Helper()
-		unlock, err := prepareState(dir, reset)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return unlock
-	}
-	begun := func(t *testing.T) (dir, kept string) {
-		dir = filepath.Join(t.TempDir(), "state")
-		prepare(t, dir, false)()
-		kept = filepath.Join(dir, "hopnhat.db")
-		if err := os.WriteFile(kept, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return dir, kept
-	}
-	t.Run("its own folder is emptied on request only", func(t *testing.T) {
-		dir, kept := begun(t)
-		prepare(t, dir, false)()
-		if _, err := os.Stat(kept); err != nil {
-			t.Fatal("state was lost")
-		}
-		prepare(t, dir, true)()
-		if _, err := os.Stat(kept); err == nil {
-			t.Fatal("state was kept")
-		}
-	})
-	t.Run("a folder that another demonstration uses is neither shared nor emptied", func(t *testing.T) {
-		dir, kept := begun(t)
-		unlock := prepare(t, dir, false)
-		for _, reset := range []bool{false, true} {
-			if _, err := prepareState(dir, reset); err == nil || !strings.Contains(err.Error(), "another demonstration") {
-				t.Fatalf("reset %v: got %v", reset, err)
-			}
-		}
-		if _, err := os.Stat(kept); err != nil {
-			t.Fatal("state was lost")
-		}
-		unlock()
-		prepare(t, dir, true)()
-	})
-	t.Run("a path that cannot be a folder", func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "file")
-		if err := os.WriteFile(file, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := prepareState(filepath.Join(file, "state"), false); err == nil {
-			t.Fatal("made a folder inside a file")
-		}
-	})
-}
-
-func TestPortInUse(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if err := portsFree(l.Addr().(*net.TCPAddr).Port); err == nil || !strings.Contains(err.Error(), "--port") {
-		t.Fatalf("got %v", err)
-	}
-}
-
 // TestHelp: every command says what it does, with an example, and a wrong word
 // gets the nearest right one.
 func TestHelp(t *testing.T) {
-	for _, c := range commands() {
+	for _, c := range command.Root(&tool.Env{}).Commands() {
 		e, out := surroundings(nil)
-		if code := run(t.Context(), e, []string{c.name, "--help"}); code != 0 || !strings.Contains(out.String(), "Example:") {
-			t.Errorf("%s --help: code %d\n%s", c.name, code, out)
+		if code := run(t.Context(), e, []string{c.Name(), "--help"}); code != 0 || !strings.Contains(out.String(), "Usage:") {
+			t.Errorf("%s --help: code %d\n%s", c.Name(), code, out)
 		}
 	}
 	for _, row := range []struct {
@@ -160,7 +66,7 @@ func TestHelp(t *testing.T) {
 		not        string
 		args       []string
 	}{
-		{"its own flags are not buried", "-count", "-argon2-kib", []string{"account", "enrol", "--help"}},
+		{"its own flags are not buried", "-count", "-session-idle", []string{"account", "enrol", "--help"}},
 		{"but every key where they matter", "-argon2-kib", "see hopnhat config --help", []string{"config", "--help"}},
 		{"nor said to be empty", "-database", "(default )", []string{"config", "--help"}},
 	} {
@@ -171,11 +77,19 @@ func TestHelp(t *testing.T) {
 			}
 		})
 	}
-	e, out := surroundings(nil)
-	if code := run(t.Context(), e, []string{"sevre"}); code != 2 || !strings.Contains(out.String(), `"serve"`) {
-		t.Errorf("code %d\n%s", code, out)
+	for words, want := range map[string]string{
+		"sevre":                   `there is no command "sevre"; did you mean "serve"? See hopnhat --help.`,
+		"keys statsu":             `hopnhat keys: there is no command "statsu"; did you mean "status"? See hopnhat keys --help.`,
+		"client show a --stae st": `there is no flag --stae; did you mean "--state"? See hopnhat client show --help.`,
+		"xyzzy --port 1":          `hopnhat: there is no command "xyzzy". See hopnhat --help.`,
+		"keys":                    "vault-policy Print the Vault policy of a role",
+	} {
+		e, out := surroundings(nil)
+		if code := run(t.Context(), e, strings.Fields(words)); code != 2 || !strings.Contains(out.String(), want) {
+			t.Errorf("%s: code %d, want %q in:\n%s", words, code, want, out)
+		}
 	}
-	e.out = io.Discard
+	e, _ := surroundings(nil)
 	if code := run(t.Context(), e, nil); code != 0 {
 		t.Errorf("no words: code %d", code)
 	}

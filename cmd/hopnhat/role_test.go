@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hopnhat/authz/audit"
 	"hopnhat/store"
@@ -16,12 +17,15 @@ func TestRolesAreGivenAndTakenBack(t *testing.T) {
 	for _, postgres := range []bool{false, true} {
 		t.Run(map[bool]string{false: "sqlite", true: "postgres"}[postgres], func(t *testing.T) {
 			h := begun(t, postgres)
-			var login enrolled
+			var login struct{ Number string }
 			if err := json.Unmarshal([]byte(h.do(t, 0, "account", "enrol", "--count", "1")), &login); err != nil {
 				t.Fatal(err)
 			}
 			roles := func() []string {
-				var list []holder
+				var list []struct {
+					Role, Pseudonym, Name string
+					Since                 time.Time
+				}
 				if err := json.Unmarshal([]byte(h.do(t, 0, "account", "role", "list", "--json")), &list); err != nil {
 					t.Fatal(err)
 				}

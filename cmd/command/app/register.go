@@ -1,0 +1,61 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/registration"
+	"hopnhat/cmd/node"
+)
+
+// readMetadata reads a file of apps.
+func readMetadata(file string) ([]registration.Metadata, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the clients: %w", err)
+	}
+	list, err := registration.ParseYAML(raw)
+	if err != nil {
+		return nil, fmt.Errorf("reading the clients of %s: %w", file, err)
+	}
+	return list, nil
+}
+
+// Register saves a client beside those known, or in the place of the one with its id, whose
+// secret and state stay, and its signing algorithm where m names none. For secret methods
+// it makes a secret where there is none, and returns it.
+func Register(ctx context.Context, b *node.Base, m registration.Metadata, known []registration.Known) (c *authz.Client, secret string, err error) {
+	rules := b.RegistrationRules()
+	rules.Known = known
+	if c, err = m.Client(rules); err != nil {
+		return nil, "", fmt.Errorf("client %q: %w", m.ClientID, err)
+	}
+	c.CreatedAt = time.Now().UTC()
+	c.Verified = vouched(c.CreatedAt)
+	before, err := b.DB.Client(ctx, c.ID)
+	switch {
+	case errors.Is(err, authz.ErrNotFound):
+	case err != nil:
+		return nil, "", err
+	case !before.Ended.IsZero():
+		return nil, "", fmt.Errorf("client %q was deleted at %s, which is for good: choose another id", c.ID, before.Ended.Format(time.RFC3339))
+	default:
+		c.CreatedAt, c.Disabled = before.CreatedAt, before.Disabled
+		if m.IDTokenAlg == "" && before.Profile == c.Profile {
+			c.SigningAlg = before.SigningAlg // what its library was told to expect
+		}
+	}
+	if c.Method == authz.ClientSecretBasic || c.Method == authz.ClientSecretPost {
+		if before != nil && len(before.SecretHash) > 0 {
+			c.SecretHash, c.SecretExpires = before.SecretHash, before.SecretExpires
+		} else {
+			secret = authz.NewSecret()
+			c.SecretHash = authz.HashSecret(secret)
+		}
+	}
+	return c, secret, b.DB.SaveClient(ctx, c)
+}

@@ -1,0 +1,36 @@
+package house
+
+import (
+	"github.com/spf13/cobra"
+
+	"hopnhat/authz/audit/proof"
+	"hopnhat/cmd/command/tool"
+)
+
+// Audit is `hopnhat audit`.
+func Audit(e *tool.Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "verify PROOF", Short: "Verify a proof of the release log, or an auditor's export, without any network",
+		Long: `Verifies a proof of the release log, or an auditor's export, without any network.
+Kiểm tra bằng chứng của nhật ký cung cấp dữ liệu, không cần mạng.
+
+The log's key is looked for in --log-key, then in log.vkey beside the proof, then in
+state/log.vkey. Such a file holds one verifier key a line; lines that begin with # are notes.
+Without a key the proof is checked against the key it carries, which proves only that it is
+consistent in itself (KEY NOT PINNED). hopnhat-verify is the same as a small program.
+
+Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent but the key is not pinned.`,
+		Example: tool.Lines("hopnhat audit verify --log-key state/log.vkey release-0197.proof"),
+	}
+	key := cmd.Flags().String("log-key", "", "the log's verifier key, or a `file` that holds it")
+	lang := cmd.Flags().String("lang", "vi", "language of the report: vi or en")
+	_ = cmd.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"vi", "en"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(cmd *cobra.Command, words []string) error {
+		args := append([]string{"--log-key", *key, "--lang", *lang, "--"}, words...)
+		if code := proof.Run(cmd.CommandPath(), args, e.Out, e.Err); code != 0 {
+			return tool.ExitCode(code)
+		}
+		return nil
+	}
+	return tool.Group("audit", "Verify a proof file, without any network", "hopnhat audit verify --log-key state/log.vkey hopnhat-0197.proof", cmd)
+}

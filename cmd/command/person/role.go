@@ -1,0 +1,127 @@
+package person
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/identity"
+	"hopnhat/cmd/command/tool"
+	"hopnhat/cmd/config"
+	"hopnhat/cmd/node"
+	"hopnhat/store"
+)
+
+func role(e *tool.Env) *cobra.Command {
+	return tool.Group("role", "Give a person a role, take it back, or list who has one", "hopnhat account role grant 099180000305 auditor",
+		changeRole(e, "grant", "Give a person a role", "role.granted", (*store.DB).GrantRole),
+		changeRole(e, "revoke", "Take a role back", "role.revoked", (*store.DB).RevokeRole),
+		listRoles(e),
+	)
+}
+
+// changeRole is a command that gives or takes a role.
+func changeRole(e *tool.Env, verb, short, action string, do func(db *store.DB, ctx context.Context, subject authz.Subject, role string, at time.Time) error) *cobra.Command {
+	return e.WithBase(&cobra.Command{
+		Use: verb + " NUMBER " + strings.Join(store.Roles, "|"), Short: short,
+		Example: tool.Lines("hopnhat account role " + verb + " 099180000305 auditor"),
+		Args: func(_ *cobra.Command, words []string) error {
+			if len(words) != 2 || !slices.Contains(store.Roles, words[1]) {
+				return fmt.Errorf("name one number and one role: %s", strings.Join(store.Roles, " or "))
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(words) == 1 {
+				return store.Roles, cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
+	}, config.Accounts, func(ctx context.Context, b *node.Base, words []string) error {
+		after, err := setRole(ctx, b, words[0], words[1], action, func(ctx context.Context, subject authz.Subject, role string, at time.Time) error {
+			return do(b.DB, ctx, subject, role, at)
+		})
+		if err != nil {
+			return err
+		}
+		e.Printf("done; the person has %s\n", orNoRole(after))
+		return nil
+	})
+}
+
+// setRole changes a role of the holder of a number, and returns those she has after. The
+// event says which she had before and has after, and is of the same commit.
+func setRole(ctx context.Context, b *node.Base, number, role, action string, do func(ctx context.Context, subject authz.Subject, role string, at time.Time) error) (after []string, err error) {
+	err = change(ctx, b, number, func(ctx context.Context, a identity.Account) (audit.Event, error) {
+		before, err := b.DB.RolesOf(ctx, a.Subject)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if err := do(ctx, a.Subject, role, time.Now()); errors.Is(err, authz.ErrConflict) {
+			return audit.Event{}, fmt.Errorf("nothing to do: the person has %s", orNoRole(before))
+		} else if err != nil {
+			return audit.Event{}, err
+		}
+		if after, err = b.DB.RolesOf(ctx, a.Subject); err != nil {
+			return audit.Event{}, err
+		}
+		event, err := tool.ActOnAccount(ctx, b, a, audit.Administered, action)
+		event.Detail.Object = role
+		event.Detail.Text = fmt.Sprintf("before: %s; after: %s", orNoRole(before), orNoRole(after))
+		return event, err
+	})
+	return after, err
+}
+
+func orNoRole(roles []string) string {
+	if len(roles) == 0 {
+		return "no role"
+	}
+	return strings.Join(roles, ", ")
+}
+
+// holder is a person with a role as it is printed, by the name she has in evidence:
+// never by her number.
+type holder struct {
+	Role      string    `json:"role"`
+	Pseudonym string    `json:"pseudonym"`
+	Name      string    `json:"name"`
+	Since     time.Time `json:"since"`
+	Locked    bool      `json:"locked"`
+}
+
+func listRoles(e *tool.Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List who has a role, by the name in evidence and never by number", Args: tool.NoWords,
+		Example: tool.Lines("hopnhat account role list"),
+	}
+	asJSON := tool.JSONFlag(cmd, tool.Array, holder{})
+	return e.WithBase(cmd, config.Accounts, func(ctx context.Context, b *node.Base, _ []string) error {
+		found, err := b.DB.RoleHolders(ctx)
+		if err != nil {
+			return err
+		}
+		var rows []holder
+		for _, one := range found {
+			pseudonym, err := b.Pseudonyms.Audit(ctx, one.Subject)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, holder{one.Role, pseudonym, one.Name, one.Since, one.Locked})
+		}
+		return tool.Rows(e, *asJSON, "ROLE\tPSEUDONYM\tNAME\tSINCE\tACCOUNT", rows, func(h holder) []any {
+			state := "open"
+			if h.Locked {
+				state = "locked"
+			}
+			return []any{h.Role, h.Pseudonym, h.Name, h.Since.UTC().Format(time.RFC3339), state}
+		})
+	})
+}

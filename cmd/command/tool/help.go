@@ -1,0 +1,105 @@
+package tool
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"hopnhat/cmd/config"
+)
+
+// helpWidth is where lines of flags are broken.
+const helpWidth = 100
+
+// Usage prints how a command is used: its words, an example, the commands below it, its
+// own flags, and apart from them the keys of the configuration that it reads.
+func Usage(cmd *cobra.Command) error {
+	var b strings.Builder
+	b.WriteString("Usage:\n")
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "  %s COMMAND\n", cmd.CommandPath())
+	}
+	own, keys := flagsOf(cmd)
+	if !cmd.HasAvailableSubCommands() || own.HasAvailableFlags() {
+		fmt.Fprintf(&b, "  %s\n", cmd.UseLine())
+	}
+	if cmd.HasExample() {
+		fmt.Fprintf(&b, "\nExample:\n%s\n", cmd.Example)
+	}
+	for _, group := range append(cmd.Groups(), &cobra.Group{Title: "Commands:"}) {
+		title := group.Title
+		for _, below := range cmd.Commands() {
+			if below.GroupID != group.ID || !below.IsAvailableCommand() && below.Name() != "help" {
+				continue
+			}
+			if title != "" {
+				fmt.Fprintf(&b, "\n%s\n", title)
+				title = ""
+			}
+			fmt.Fprintf(&b, "  %-*s %s\n", below.NamePadding(), below.Name(), below.Short)
+		}
+	}
+	if own.HasAvailableFlags() {
+		fmt.Fprintf(&b, "\nFlags:\n%s", own.FlagUsagesWrapped(helpWidth))
+	}
+	if keys.HasAvailableFlags() {
+		fmt.Fprintf(&b, "\nConfiguration, each also a key of the file and a variable of the environment:\n%s", keys.FlagUsagesWrapped(helpWidth))
+		if hidden(keys) {
+			b.WriteString("  The other keys are taken, too, and not read: see hopnhat config --help.\n")
+		}
+	}
+	if text := cmd.Annotations[JSONAnnotation]; text != "" {
+		fmt.Fprintf(&b, "\nWith --json it prints %s.\n", text)
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\n%s COMMAND --help says more of a command.\n", cmd.CommandPath())
+	}
+	_, err := fmt.Fprint(cmd.OutOrStderr(), b.String())
+	return err
+}
+
+// flagsOf are the flags of a command, in the order in which they were made: its own, and
+// those of the configuration.
+func flagsOf(cmd *cobra.Command) (own, keys *pflag.FlagSet) {
+	own, keys = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
+	own.SortFlags, keys.SortFlags = false, false
+	cmd.Flags().SortFlags = false
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		switch _, key := f.Annotations[config.Annotation]; {
+		case key:
+			keys.AddFlag(f)
+		case f.Name != "help":
+			own.AddFlag(f)
+		}
+	})
+	return own, keys
+}
+
+func hidden(set *pflag.FlagSet) (some bool) {
+	set.VisitAll(func(f *pflag.Flag) { some = some || f.Hidden })
+	return some
+}
+
+// WrongFlag tells of a flag that cannot be, with the nearest one there is.
+func WrongFlag(cmd *cobra.Command, err error) error {
+	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+		var known []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+		guess := strings.Replace(config.DidYouMean(name, known), `"`, `"--`, 1)
+		return &FlagError{"there is no flag --" + name + cmp.Or(guess, "."), cmd}
+	}
+	return &FlagError{err.Error() + ".", cmd}
+}
+
+// FlagError is of flags that cannot be read.
+type FlagError struct {
+	text string
+	cmd  *cobra.Command
+}
+
+func (e *FlagError) Error() string {
+	return fmt.Sprintf("%s See %s --help.", e.text, e.cmd.CommandPath())
+}
