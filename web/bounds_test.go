@@ -16,6 +16,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/keys/costtest"
+	"hopnhat/keys/seal"
 )
 
 // bare is the whole server with nothing behind its routes.
@@ -41,7 +42,7 @@ func nothingBehind() Options {
 			PAR: p.PAR, Token: p.Token, Device: p.Device, Backchannel: p.Backchannel, UserInfo: p.UserInfo, Grant: p.Grant,
 			Introspect: p.Introspect, Revoke: p.Revoke, Broker: http.NotFound,
 		},
-		Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms([]byte("key")),
+		Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms(seal.New(seal.Forms, []byte("key"))),
 		Metrics: http.NotFoundHandler(), Now: time.Now,
 	}
 }

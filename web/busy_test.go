@@ -16,6 +16,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
+	"hopnhat/keys/seal"
 	"hopnhat/web/view"
 )
 
@@ -36,10 +37,7 @@ func (s stuck) Tx(context.Context, func(context.Context) error) error {
 // languages, and when to come again.
 func TestTooManySignIns(t *testing.T) {
 	db := stuck{begun: make(chan struct{}), free: make(chan struct{})}
-	checker, err := authn.New(db, nil, authn.NewHasher(authn.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}), authn.NewAddresses(1<<20, time.Second, time.Now), make([]byte, 32), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	checker := authn.New(db, nil, authn.NewHasher(authn.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}), authn.NewAddresses(1<<20, time.Second, time.Now), seal.New(seal.Tickets, make([]byte, 32)), time.Now)
 	o := nothingBehind()
 	o.Authn = checker
 	s := New(o)

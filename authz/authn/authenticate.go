@@ -3,10 +3,6 @@ package authn
 import (
 	"cmp"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/tally"
+	"hopnhat/keys/seal"
 )
 
 // Refusals of a sign-in.
@@ -110,8 +107,8 @@ type Authenticator struct {
 	hasher    *Hasher
 	offers    []offer
 	addresses *Addresses
-	tickets   cipher.AEAD
-	key       []byte
+	tickets   seal.Key
+	key       seal.Key
 	alarm     *alarm
 	tries     tries
 	now       func() time.Time
@@ -120,24 +117,14 @@ type Authenticator struct {
 	Outcomes tally.Counter[Outcome]
 }
 
-// New makes an authenticator; ticketKey is 32 bytes, the same on all nodes.
-func New(accounts Accounts, opener Opener, hasher *Hasher, addresses *Addresses, ticketKey []byte, now func() time.Time) (*Authenticator, error) {
-	block, err := aes.NewCipher(ticketKey)
-	if err != nil {
-		return nil, fmt.Errorf("preparing sign-in tickets: %w", err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, fmt.Errorf("preparing sign-in tickets: %w", err)
-	}
-	key := hmac.New(sha256.New, ticketKey)
-	key.Write([]byte("devices and budgets"))
+// New makes an authenticator with the key of [seal.Tickets].
+func New(accounts Accounts, opener Opener, hasher *Hasher, addresses *Addresses, tickets seal.Key, now func() time.Time) *Authenticator {
 	a := &Authenticator{
 		accounts: accounts, hasher: hasher, offers: offers(hasher, opener), addresses: addresses,
-		tickets: aead, key: key.Sum(nil), alarm: newAlarm(now), now: now,
+		tickets: tickets, key: tickets.Under(seal.DevicesAndBudgets), alarm: newAlarm(now), now: now,
 	}
 	hasher.queue.alarmed = a.alarm.any
-	return a, nil
+	return a
 }
 
 // Alarms reports whether strangers are guessing in numbers: of all sign-ins, and of

@@ -2,8 +2,6 @@ package authn
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"net/netip"
 	"time"
 )
@@ -78,11 +76,9 @@ func (a *Authenticator) count(ctx context.Context, budgets []Budget) error {
 
 // mac names something under the key of this authenticator.
 func (a *Authenticator) mac(what string, parts ...[]byte) []byte {
-	m := hmac.New(sha256.New, a.key)
-	m.Write([]byte(what))
+	text := []byte(what)
 	for _, part := range parts {
-		m.Write([]byte{0, byte(len(part) >> 8), byte(len(part))})
-		m.Write(part)
+		text = append(append(text, 0, byte(len(part)>>8), byte(len(part))), part...)
 	}
-	return m.Sum(nil)
+	return a.key.MAC(text)
 }

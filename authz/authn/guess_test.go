@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/keys/seal"
 )
 
 // people keeps credentials in memory, and counts attempts as the store does.
@@ -157,10 +158,7 @@ func guessed(t *testing.T) (*Authenticator, *people) {
 		spent:   map[string]int{},
 	}
 	now := time.Unix(1_800_000_000, 0)
-	a, err := New(p, p, h, NewAddresses(1<<20, time.Second, func() time.Time { return now }), make([]byte, 32), func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := New(p, p, h, NewAddresses(1<<20, time.Second, func() time.Time { return now }), seal.New(seal.Tickets, make([]byte, 32)), func() time.Time { return now })
 	return a, p
 }
 
@@ -304,7 +302,9 @@ func TestDeviceCookie(t *testing.T) {
 		{"another person's", func(p *people, _ *Authenticator, _ *Origin) {
 			p.numbers[held.Reveal()], p.numbers[nobody.Reveal()] = "t", "s"
 		}, false},
-		{"made under another key", func(_ *people, a *Authenticator, _ *Origin) { a.key = make([]byte, 32) }, false},
+		{"made under another key", func(_ *people, a *Authenticator, _ *Origin) {
+			a.key = seal.New(seal.DevicesAndBudgets, make([]byte, 32))
+		}, false},
 		{"after signing out everywhere", func(p *people, a *Authenticator, _ *Origin) {
 			c := p.rows["s"]
 			c.DevicesSince = a.now()
@@ -478,7 +478,7 @@ func TestAlarm(t *testing.T) {
 // beside whatever else a browser sends.
 func FuzzDeviceCookie(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
-	a := &Authenticator{key: []byte("key"), now: func() time.Time { return now }}
+	a := &Authenticator{key: seal.New(seal.DevicesAndBudgets, []byte("key")), now: func() time.Time { return now }}
 	good, err := a.remember("", []byte("account"), Credentials{Subject: "s"})
 	if err != nil {
 		f.Fatal(err)

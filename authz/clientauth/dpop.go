@@ -1,7 +1,6 @@
 package clientauth
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -16,6 +15,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
+	"hopnhat/keys/seal"
 )
 
 // Limits of DPoP proofs, RFC 9449 §4.3 and §11.1.
@@ -42,7 +42,7 @@ const (
 // with it, so that no other takes it either.
 type Proofs struct {
 	now  func() time.Time
-	key  []byte
+	key  seal.Key
 	most int
 
 	mu             sync.Mutex
@@ -65,9 +65,9 @@ func newMemory() memory {
 	return memory{of: map[authz.ClientID]map[[32]byte]struct{}{}, shut: map[authz.ClientID]bool{}}
 }
 
-// NewProofs makes a checker with a key for nonces that all nodes have. now is the
+// NewProofs makes a checker with the key of [seal.Nonces]. now is the
 // clock, that of package time if nil.
-func NewProofs(key []byte, now func() time.Time) *Proofs {
+func NewProofs(key seal.Key, now func() time.Time) *Proofs {
 	if now == nil {
 		now = time.Now
 	}
@@ -79,14 +79,8 @@ func NewProofs(key []byte, now func() time.Time) *Proofs {
 func (p *Proofs) Nonce() string {
 	var b [8 + 16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(p.now().Truncate(nonceStep).Unix()))
-	copy(b[8:], p.mac(b[:8]))
+	copy(b[8:], p.key.MAC(b[:8]))
 	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-func (p *Proofs) mac(b []byte) []byte {
-	m := hmac.New(sha256.New, p.key)
-	m.Write(b)
-	return m.Sum(nil)[:16]
 }
 
 // given is the time at which a nonce of ours was issued; ok is false for any other.
@@ -95,7 +89,7 @@ func (p *Proofs) given(nonce string) (at time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
-	if err != nil || subtle.ConstantTimeCompare(b[8:], p.mac(b[:8])) != 1 {
+	if err != nil || !p.key.Genuine(b[8:], b[:8]) {
 		return time.Time{}, false
 	}
 	return time.Unix(int64(binary.BigEndian.Uint64(b[:8])), 0), true

@@ -17,6 +17,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/keys/seal"
 )
 
 const target = "https://id.example/token"
@@ -59,7 +60,7 @@ func key(t testing.TB) *ecdsa.PrivateKey {
 }
 
 // nodes is a key of nonces that all nodes have.
-var nodes = []byte("a key of the keyring")
+var nodes = seal.New(seal.Nonces, []byte("a key of the keyring"))
 
 // taken checks and uses a proof as an endpoint does for an app.
 func taken(p *clientauth.Proofs, app authz.ClientID, one string) (clientauth.Proof, error) {
@@ -99,7 +100,7 @@ func TestNoProofTwice(outer *testing.T) {
 func TestNonce(t *testing.T) {
 	now := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	p, node, foreign := clientauth.NewProofs(nodes, clock), clientauth.NewProofs(nodes, clock), clientauth.NewProofs([]byte("another key"), clock)
+	p, node, foreign := clientauth.NewProofs(nodes, clock), clientauth.NewProofs(nodes, clock), clientauth.NewProofs(seal.New(seal.Nonces, []byte("another key")), clock)
 	k := key(t)
 	for _, row := range []struct {
 		name  string

@@ -1,48 +1,37 @@
 package decoupled
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/keys/seal"
 )
 
 // Keys makes and reads what a client presents (device_code, auth_req_id), the
 // digests of user codes, and the choices of a page. Its key is the same on all
 // nodes.
-type Keys struct{ key []byte }
+type Keys struct{ key seal.Key }
 
-// NewKeys takes 32 secret bytes.
-func NewKeys(key []byte) Keys { return Keys{key} }
-
-const codePrefix = "hnq."
+// NewKeys takes the key of [seal.Approvals].
+func NewKeys(key seal.Key) Keys { return Keys{key} }
 
 // Code is what the client of a request holds: the request's id and our MAC, 256
 // bits. Nothing that can be presented is stored, and a made-up one costs no
 // query. It is a device_code (RFC 8628 §3.2) or an auth_req_id (CIBA Core §7.3:
 // only characters of A-Z a-z 0-9 . - _).
 func (k Keys) Code(id authz.AuthorizationID) string {
-	return codePrefix + string(id) + "." + base64.RawURLEncoding.EncodeToString(k.mac("code", string(id)))
+	return seal.Approvals.Prefix + string(id) + "." + k.key.MACText("code\x00"+string(id))
 }
 
 // Parse finds the request of a code that we made.
 func (k Keys) Parse(code string) (authz.AuthorizationID, bool) {
-	rest, ok := strings.CutPrefix(code, codePrefix)
-	name, _, cut := strings.Cut(rest, ".")
+	rest, ok := strings.CutPrefix(code, seal.Approvals.Prefix)
+	name, mac, cut := strings.Cut(rest, ".")
 	if !ok || !cut || len(name) != 43 {
 		return "", false
 	}
-	id := authz.AuthorizationID(name)
-	return id, hmac.Equal([]byte(k.Code(id)), []byte(code))
-}
-
-func (k Keys) mac(what, text string) []byte {
-	m := hmac.New(sha256.New, k.key)
-	m.Write([]byte(what + "\x00" + text))
-	return m.Sum(nil)
+	return authz.AuthorizationID(name), k.key.GenuineText(mac, "code\x00"+name)
 }
 
 // userCodeAlphabet is RFC 8628 §6.1: capital consonants that are not mistaken for
@@ -96,4 +85,4 @@ func UserCodeSymbol(code string) string { return code[4:] }
 
 // Digest is how a user code is stored: a MAC, since 34 bits could be searched
 // for.
-func (k Keys) Digest(userCode string) []byte { return k.mac("user code", userCode) }
+func (k Keys) Digest(userCode string) []byte { return k.key.MAC([]byte("user code\x00" + userCode)) }

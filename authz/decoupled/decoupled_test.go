@@ -15,11 +15,12 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/decoupled/decoupledtest"
+	"hopnhat/keys/seal"
 )
 
 var (
 	noon = time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC)
-	keys = decoupled.NewKeys([]byte("a key of thirty-two bytes, really"))
+	keys = decoupled.NewKeys(seal.New(seal.Approvals, []byte("a key of thirty-two bytes, really")))
 	app  = &authz.Client{ID: "app", Name: authz.LocalizedText{VI: "Ứng dụng"}, Owner: authz.LocalizedText{VI: "Cơ quan"}}
 )
 
@@ -326,7 +327,7 @@ func TestUserCodes(t *testing.T) {
 			t.Fatalf("%q is read as %q", code, got)
 		}
 	}
-	if a, b := keys.Digest("WDJBMJHT"), keys.Digest("WDJBMJHV"); bytes.Equal(a, b) || bytes.Equal(a, decoupled.NewKeys([]byte("another")).Digest("WDJBMJHT")) {
+	if a, b := keys.Digest("WDJBMJHT"), keys.Digest("WDJBMJHV"); bytes.Equal(a, b) || bytes.Equal(a, decoupled.NewKeys(seal.New(seal.Approvals, []byte("another"))).Digest("WDJBMJHT")) {
 		t.Error("digests do not depend on code and key")
 	}
 }
@@ -363,7 +364,7 @@ func TestCodes(t *testing.T) {
 	other := keys.Code(authz.AuthorizationID(authz.NewSecret()))
 	for name, bad := range map[string]string{
 		"empty": "", "the id alone": string(id), "cut": code[:len(code)-1], "longer": code + "A", "another's MAC": code[:47] + other[47:],
-		"without prefix": code[4:], "another key's": decoupled.NewKeys([]byte("another")).Code(id),
+		"without prefix": code[4:], "another key's": decoupled.NewKeys(seal.New(seal.Approvals, []byte("another"))).Code(id),
 	} {
 		if _, ok := keys.Parse(bad); ok {
 			t.Errorf("%s is taken", name)

@@ -1,9 +1,7 @@
 package decoupled
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math/big"
@@ -77,7 +75,5 @@ func (k Keys) decoy(r *Request, n int, alphabet string) string {
 }
 
 func (k Keys) draw(r *Request, what string, n int) uint64 {
-	m := hmac.New(sha256.New, k.key)
-	fmt.Fprintf(m, "%s\x00%d\x00%s", what, n, r.ID)
-	return binary.BigEndian.Uint64(m.Sum(nil))
+	return binary.BigEndian.Uint64(k.key.MAC(fmt.Appendf(nil, "%s\x00%d\x00%s", what, n, r.ID)))
 }

@@ -1,8 +1,6 @@
 package grant
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
@@ -10,18 +8,17 @@ import (
 	"github.com/google/uuid"
 
 	"hopnhat/authz"
+	"hopnhat/keys/seal"
 )
 
+// RefreshKey makes and checks refresh tokens. It is the key of [seal.RefreshTokens].
+//
 // A refresh token is the grant's id, a generation, and a MAC over both and the
 // grant's salt. So nothing that can be presented is stored; a token of an
 // earlier generation is recognised as reused and not only as unknown (RFC 9700
 // §4.14.2); and a token whose answer got lost can be made again, the same, for
 // the short time in which asking twice is forgiven.
-const refreshPrefix = "hnr."
-
-// RefreshKey makes and checks refresh tokens. It is derived from the keyring and
-// the same on every node.
-type RefreshKey []byte
+type RefreshKey struct{ seal.Key }
 
 // Token is the refresh token of a generation of a grant.
 func (k RefreshKey) Token(id authz.GrantID, generation int, salt []byte) string {
@@ -32,14 +29,7 @@ func (k RefreshKey) Token(id authz.GrantID, generation int, salt []byte) string 
 	body := make([]byte, 0, 16+4+32)
 	body = append(body, grant[:]...)
 	body = binary.BigEndian.AppendUint32(body, uint32(generation))
-	return refreshPrefix + base64.RawURLEncoding.EncodeToString(append(body, k.mac(body, salt)...))
-}
-
-func (k RefreshKey) mac(body, salt []byte) []byte {
-	m := hmac.New(sha256.New, k)
-	m.Write(salt)
-	m.Write(body)
-	return m.Sum(nil)
+	return seal.RefreshTokens.Prefix + base64.RawURLEncoding.EncodeToString(append(body, k.MAC(salt, body)...))
 }
 
 // RefreshToken is a refresh token as it came in, not yet checked against its grant.
@@ -51,7 +41,7 @@ type RefreshToken struct {
 
 // ParseRefresh reads the form only; [RefreshKey.Genuine] reports whether it is ours.
 func ParseRefresh(token string) (RefreshToken, bool) {
-	rest, ok := strings.CutPrefix(token, refreshPrefix)
+	rest, ok := strings.CutPrefix(token, seal.RefreshTokens.Prefix)
 	if !ok || len(rest) != 70 {
 		return RefreshToken{}, false
 	}
@@ -72,5 +62,5 @@ func ParseRefresh(token string) (RefreshToken, bool) {
 
 // Genuine reports whether we made the token for a grant with this salt.
 func (k RefreshKey) Genuine(p RefreshToken, salt []byte) bool {
-	return len(salt) > 0 && hmac.Equal(p.mac, k.mac(p.body, salt))
+	return len(salt) > 0 && k.Key.Genuine(p.mac, salt, p.body)
 }

@@ -19,6 +19,7 @@ import (
 	"hopnhat/authz/decoupled/decoupledtest"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/provider"
+	"hopnhat/keys/seal"
 )
 
 // apart is a world with a second device: what the store promises, over the grants
@@ -66,10 +67,10 @@ func newApart(t interface{ Fatal(...any) }) *apart {
 		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", ApprovePath: "/approve", DevicePath: "/device", WaitingPath: "/portal/requests",
 		Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Decoupled: a,
 		Approvals: &decoupled.Engine{
-			Store: a.Store, Keys: decoupled.NewKeys([]byte("a key of thirty-two bytes, really")), Pace: decoupled.NewPace(),
+			Store: a.Store, Keys: decoupled.NewKeys(seal.New(seal.Approvals, []byte("a key of thirty-two bytes, really"))), Pace: decoupled.NewPace(),
 			Evidence: a.Store, Pseudonyms: a.Store, Now: clock,
 		},
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs([]byte("nonces"), clock), Now: clock,
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/keys"
+	"hopnhat/keys/seal"
 )
 
 // turning is a ring whose published keys change.
@@ -33,7 +34,7 @@ func TestJWKSFollowsTheKeys(t *testing.T) {
 	r := &turning{Ring: ring()}
 	p, err := provider.New(t.Context(), provider.Options{
 		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: r, Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w,
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs([]byte("nonces"), clock), Now: clock,
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

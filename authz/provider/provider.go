@@ -23,6 +23,7 @@ import (
 	"hopnhat/authz/request"
 	"hopnhat/authz/token"
 	"hopnhat/keys"
+	"hopnhat/keys/seal"
 )
 
 // SignedIn is what the provider needs to know of the browser's session.
@@ -230,17 +231,15 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if o.Releases != nil {
 		p.checker.Wishes = o.Consents.Wishes
 	}
-	key, err := o.Ring.Derive(ctx, keys.Secrets, "refresh-token")
-	if err != nil {
-		return nil, fmt.Errorf("deriving the refresh token key: %w", err)
-	}
-	p.refresh = key
 	var opaque token.OpaqueKey
-	if opaque, err = o.Ring.Derive(ctx, keys.Secrets, "front-channel access tokens"); err != nil {
-		return nil, fmt.Errorf("deriving the key of front-channel access tokens: %w", err)
-	}
-	if p.handles, err = o.Ring.Derive(ctx, keys.Secrets, "authorization handles"); err != nil {
-		return nil, fmt.Errorf("deriving the key of authorization handles: %w", err)
+	var err error
+	for _, one := range []struct {
+		use seal.Use
+		key *seal.Key
+	}{{seal.RefreshTokens, &p.refresh.Key}, {seal.FrontChannel, &opaque.Key}, {seal.Handles, &p.handles.Key}} {
+		if *one.key, err = seal.Derive(ctx, o.Ring, one.use); err != nil {
+			return nil, err
+		}
 	}
 	if p.codes, err = o.Ring.Derive(ctx, keys.Secrets, "authorization codes"); err != nil {
 		return nil, fmt.Errorf("deriving the key of authorization codes: %w", err)

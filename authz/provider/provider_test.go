@@ -29,6 +29,7 @@ import (
 	"hopnhat/keys/file"
 	"hopnhat/keys/keytest"
 	"hopnhat/keys/lifecycle"
+	"hopnhat/keys/seal"
 )
 
 // memory keeps pending authorizations and grants as the interface promises.
@@ -386,7 +387,7 @@ func (w *world) node(t testing.TB) *provider.Provider {
 	clock := func() time.Time { return w.now }
 	p, err := provider.New(t.Context(), provider.Options{
 		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Releases: w, Resources: w, Evidence: w, Site: "dc1",
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs([]byte("nonces"), clock), Published: provider.Published{Reachable: 2}, Now: clock,
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Published: provider.Published{Reachable: 2}, Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

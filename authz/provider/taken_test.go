@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
+	"hopnhat/keys/seal"
 )
 
 // TestTakenBack: what an operator takes from an app ends with the registration that
@@ -103,7 +104,7 @@ func TestStrangersMakeUsFetch(t *testing.T) {
 	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
 		Issuer: "https://id.example", SignInPath: "/signin", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Resources: w, Evidence: w,
-		Fetcher: server, Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs([]byte("nonces"), clock), Now: clock,
+		Fetcher: server, Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,12 +6,6 @@ package session
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
@@ -222,58 +216,6 @@ func (s *Sessions) Leftover(r *http.Request) (Session, error) {
 		return Session{}, ErrNone
 	}
 	return found, err
-}
-
-// Forms makes and checks the anti-forgery tokens of forms, and seals what pages say
-// to each other through a browser.
-type Forms struct {
-	key  []byte
-	seal cipher.AEAD
-}
-
-// NewForms takes a key that is the same on all nodes.
-func NewForms(key []byte) *Forms {
-	own := hmac.New(sha256.New, key)
-	own.Write([]byte("seal"))
-	block, err := aes.NewCipher(own.Sum(nil))
-	if err != nil {
-		panic("session: " + err.Error()) // 32 bytes always
-	}
-	seal, err := cipher.NewGCM(block)
-	if err != nil {
-		panic("session: " + err.Error())
-	}
-	return &Forms{key, seal}
-}
-
-// Token is bound to the browser's binding cookie and to what the form does.
-func (f *Forms) Token(binding, purpose string) string {
-	m := hmac.New(sha256.New, f.key)
-	m.Write([]byte(purpose + "\x00" + binding))
-	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
-}
-
-// Genuine compares in constant time; an empty binding is never genuine.
-func (f *Forms) Genuine(binding, purpose, token string) bool {
-	return binding != "" && hmac.Equal([]byte(f.Token(binding, purpose)), []byte(token))
-}
-
-// Seal encrypts what travels through a browser for one purpose; only the browser
-// with the same binding brings it back.
-func (f *Forms) Seal(binding, purpose string, plain []byte) string {
-	nonce := make([]byte, f.seal.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
-	return base64.RawURLEncoding.EncodeToString(f.seal.Seal(nonce, nonce, plain, []byte(purpose+"\x00"+binding)))
-}
-
-// Open opens what [Forms.Seal] sealed.
-func (f *Forms) Open(binding, purpose, sealed string) (plain []byte, ok bool) {
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil || binding == "" || len(raw) < f.seal.NonceSize() {
-		return nil, false
-	}
-	plain, err = f.seal.Open(nil, raw[:f.seal.NonceSize()], raw[f.seal.NonceSize():], []byte(purpose+"\x00"+binding))
-	return plain, err == nil
 }
 
 // device makes a short name out of a User-Agent.

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
+	"hopnhat/keys/seal"
 )
 
 // kept keeps sessions in memory, and counts how often one was noted as seen.
@@ -159,7 +160,7 @@ func TestFormTokens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringN(1, 50, 200)
 		key, binding, purpose := text.Draw(t, "key"), text.Draw(t, "binding"), rapid.StringMatching(`[a-z]+`).Draw(t, "purpose")
-		f := NewForms([]byte(key))
+		f := NewForms(seal.New(seal.Forms, []byte(key)))
 		token := f.Token(binding, purpose)
 		if !f.Genuine(binding, purpose, token) {
 			t.Fatal("a token of ours was refused")
@@ -168,7 +169,7 @@ func TestFormTokens(t *testing.T) {
 		if other != binding && f.Genuine(other, purpose, token) || f.Genuine(binding, purpose+"x", token) || f.Genuine("", purpose, f.Token("", purpose)) {
 			t.Fatal("a token fits where it should not")
 		}
-		if other != key && len(key) < 64 && strings.Trim(other, "\x00") != strings.Trim(key, "\x00") && len(other) < 64 && NewForms([]byte(other)).Genuine(binding, purpose, token) {
+		if other != key && len(key) < 64 && strings.Trim(other, "\x00") != strings.Trim(key, "\x00") && len(other) < 64 && NewForms(seal.New(seal.Forms, []byte(other))).Genuine(binding, purpose, token) {
 			t.Fatal("a token fits under another key")
 		}
 	})
@@ -177,7 +178,7 @@ func TestFormTokens(t *testing.T) {
 // TestSeals: what was sealed opens for the same browser and purpose, whole, and for
 // nobody else.
 func TestSeals(t *testing.T) {
-	forms := NewForms([]byte("key"))
+	forms := NewForms(seal.New(seal.Forms, []byte("key")))
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching("[a-z]{1,8}")
 		binding, purpose, plain := text.Draw(t, "binding"), text.Draw(t, "purpose"), rapid.SliceOf(rapid.Byte()).Draw(t, "plain")
@@ -195,8 +196,10 @@ func TestSeals(t *testing.T) {
 			"another purpose": func() ([]byte, bool) { return forms.Open(binding, purpose+"x", sealed) },
 			"moved letters":   func() ([]byte, bool) { return forms.Open(purpose+binding, "", sealed) },
 			"no browser":      func() ([]byte, bool) { return forms.Open("", purpose, forms.Seal("", purpose, plain)) },
-			"another key":     func() ([]byte, bool) { return NewForms([]byte("other")).Open(binding, purpose, sealed) },
-			"altered":         func() ([]byte, bool) { return forms.Open(binding, purpose, sealed[:at]+string(other)+sealed[at+1:]) },
+			"another key": func() ([]byte, bool) {
+				return NewForms(seal.New(seal.Forms, []byte("other"))).Open(binding, purpose, sealed)
+			},
+			"altered": func() ([]byte, bool) { return forms.Open(binding, purpose, sealed[:at]+string(other)+sealed[at+1:]) },
 		} {
 			if got, ok := open(); ok {
 				t.Fatalf("%s opens %q", name, got)
@@ -214,7 +217,7 @@ func FuzzCookie(f *testing.F) {
 	if _, err := s.Begin(f.Context(), nil, SignIn{Subject: "subject", Methods: []string{"pwd", "otp"}, At: morning, UserAgent: "Firefox/1", Secret: secret}, nil); err != nil {
 		f.Fatal(err)
 	}
-	forms := NewForms([]byte("key"))
+	forms := NewForms(seal.New(seal.Forms, []byte("key")))
 	f.Add("__Host-hn_session="+secret, "binding", forms.Token("binding", "form"))
 	f.Add("__Host-hn_session="+secret+"x; a=\"b", "", "")
 	f.Add(strings.Repeat("__Host-hn_session=a;", 50), "a\x00", "AA==")

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"hopnhat/authz"
@@ -38,7 +37,7 @@ func (v *Verifier) Access(token string) (AccessClaims, error) {
 	if len(token) > maxAccessToken {
 		return AccessClaims{}, invalid
 	}
-	if strings.HasPrefix(token, opaquePrefix) {
+	if IsOpaque(token) {
 		claims, ok := v.Opaque.open(token)
 		if !ok || claims.Issuer != v.Issuer || !v.Now().Before(time.Unix(claims.Expires, 0)) {
 			return AccessClaims{}, invalid

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hopnhat/keys"
+	"hopnhat/keys/seal"
 )
 
 // TestLinesNameTheirRequest: a line that is written while a request is answered has
@@ -55,5 +56,17 @@ func TestLogsHoldNoIdentifiers(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), redacted) {
 		t.Error("nothing was redacted")
+	}
+}
+
+// TestNoTokenIsLogged: a text of each use that has a prefix is taken out.
+func TestNoTokenIsLogged(t *testing.T) {
+	if len(seal.Prefixes()) == 0 {
+		t.Fatal("no use has a prefix")
+	}
+	for _, prefix := range seal.Prefixes() {
+		if got := identifiers.ReplaceAllString("token "+prefix+"c2VjcmV0.bWFj.", redacted); got != "token "+redacted {
+			t.Errorf("%s: %q", prefix, got)
+		}
 	}
 }

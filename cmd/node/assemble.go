@@ -16,7 +16,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
-	"hopnhat/keys"
+	"hopnhat/keys/seal"
 	"hopnhat/store/registry"
 	"hopnhat/web"
 	"hopnhat/web/signin"
@@ -67,14 +67,14 @@ func (n *Node) watchNeeds(ctx context.Context) error {
 
 // makeSignIn makes what people sign in with.
 func (n *Node) makeSignIn(ctx context.Context) error {
-	tickets, err := n.Ring.Derive(ctx, keys.Secrets, "sign-in tickets")
+	tickets, err := seal.Derive(ctx, n.Ring, seal.Tickets)
 	if err != nil {
 		return err
 	}
 	n.sessions = n.Base.Sessions()
 	attempts := authn.NewAddresses(n.Config.AddressBurst, 2*time.Second, time.Now)
-	n.authn, err = authn.New(n.DB, n.Ring, n.Hasher, attempts, tickets, time.Now)
-	return err
+	n.authn = authn.New(n.DB, n.Ring, n.Hasher, attempts, tickets, time.Now)
+	return nil
 }
 
 // makeConsents makes what people are asked and told.
@@ -88,7 +88,7 @@ func (n *Node) makeConsents(context.Context) error {
 
 // makeApprovals makes what people answer on another device.
 func (n *Node) makeApprovals(ctx context.Context) error {
-	key, err := n.Ring.Derive(ctx, keys.Secrets, "decoupled approvals")
+	key, err := seal.Derive(ctx, n.Ring, seal.Approvals)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (n *Node) makeBroker(context.Context) error {
 // makeProvider makes the provider, and gives the broker its check of access tokens.
 func (n *Node) makeProvider(ctx context.Context) error {
 	c := n.Config
-	nonces, err1 := n.Ring.Derive(ctx, keys.Secrets, "DPoP nonces")
+	nonces, err1 := seal.Derive(ctx, n.Ring, seal.Nonces)
 	clientCAs, err2 := c.clientCAs()
 	if err := errors.Join(err1, err2); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (n *Node) makeDeliveries(context.Context) error {
 // makeServer makes the HTTP server with its pages.
 func (n *Node) makeServer(ctx context.Context) error {
 	c := n.Config
-	forms, err1 := n.Ring.Derive(ctx, keys.Secrets, "forms")
+	forms, err1 := seal.Derive(ctx, n.Ring, seal.Forms)
 	certificate, err2 := c.certificate()
 	proxies, err3 := Networks(c.TrustedProxies)
 	scrapers, err4 := Networks(c.MetricsNetworks)

@@ -15,6 +15,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz/session"
+	"hopnhat/keys/seal"
 	"hopnhat/web/page"
 )
 
@@ -42,7 +43,7 @@ type Browser struct {
 func New() *Browser {
 	b := &Browser{Header: http.Header{}, cookies: map[string]string{"binding": strings.Repeat("b", 43)}}
 	b.frame = &page.Frame{
-		Issuer: Issuer, Sessions: b, Forms: session.NewForms([]byte("key")),
+		Issuer: Issuer, Sessions: b, Forms: session.NewForms(seal.New(seal.Forms, []byte("key"))),
 		ClientAddress: func(*fiber.Ctx) netip.Addr { return netip.MustParseAddr("192.0.2.7") },
 	}
 	return b

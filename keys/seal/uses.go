@@ -1,0 +1,49 @@
+package seal
+
+// Use is what a key of this room is for. Its label is under what the key is derived, so
+// no two uses share one: a text of one use is never good for another.
+type Use struct {
+	Label string
+	// Under is the label of the key that this one is derived from; empty: the keyring.
+	Under string
+	// Prefix begins each text, where the texts have one: whoever finds one knows whose it
+	// is, and no log line holds any.
+	Prefix string
+	// Size is the length of a MAC in bytes, 32 if zero. Sixteen are where a guess meets a
+	// server that counts or forgets.
+	Size int
+	// Encrypts: the key is of AES-256-GCM, and makes no MACs.
+	Encrypts bool
+}
+
+// The uses. What a format holds is told where it is made and read.
+var (
+	RefreshTokens     = Use{Label: "refresh-token", Prefix: "hnr."}
+	FrontChannel      = Use{Label: "front-channel access tokens", Prefix: "hna."}
+	Handles           = Use{Label: "authorization handles", Size: 16}
+	Codes             = Use{Label: "authorization codes"}
+	BrowserStates     = Use{Label: "browser states", Size: 16}
+	LogoutRequests    = Use{Label: "logout requests"}
+	Approvals         = Use{Label: "decoupled approvals", Prefix: "hnq."}
+	Nonces            = Use{Label: "DPoP nonces", Size: 16}
+	Forms             = Use{Label: "forms"}
+	FormSeals         = Use{Label: "seal", Under: "forms", Encrypts: true}
+	Tickets           = Use{Label: "sign-in tickets", Encrypts: true}
+	DevicesAndBudgets = Use{Label: "devices and budgets", Under: "sign-in tickets"}
+)
+
+// Uses lists all.
+var Uses = []Use{
+	RefreshTokens, FrontChannel, Handles, Codes, BrowserStates, LogoutRequests, Approvals, Nonces, Forms, FormSeals, Tickets, DevicesAndBudgets,
+}
+
+// Prefixes are those of all texts that have one.
+func Prefixes() []string {
+	var all []string
+	for _, use := range Uses {
+		if use.Prefix != "" {
+			all = append(all, use.Prefix)
+		}
+	}
+	return all
+}
