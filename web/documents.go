@@ -47,16 +47,22 @@ type documents struct {
 	fetched func(client, address string)
 	address func(*fiber.Ctx) string
 	meta    document
+	// resources are the documents of RFC 9728, by path.
+	resources map[string][]byte
 	// keysCache is the Cache-Control of the JWK Set.
 	keysCache string
 	keys      atomic.Pointer[document]
 }
 
 func newDocuments(o Options, address func(*fiber.Ctx) string) *documents {
-	return &documents{
-		published: o.Published, checkpoints: o.Log, fetched: o.KeysFetched, address: address, meta: newDocument(o.Published.Metadata()),
+	d := &documents{
+		published: o.Published, checkpoints: o.Log, fetched: o.KeysFetched, address: address,
 		keysCache: fmt.Sprintf("public, max-age=%d, must-revalidate", int(o.KeysMaxAge.Seconds())),
 	}
+	if o.Published != nil {
+		d.meta, d.resources = newDocument(o.Published.Metadata()), o.Published.ResourceMetadata()
+	}
+	return d
 }
 
 func (d *documents) metadata(c *fiber.Ctx) error { return d.meta.send(c, metadataCache) }

@@ -20,6 +20,7 @@ import (
 var statuses = map[view.ErrorKind]int{
 	view.ErrorNotFound: 404, view.ErrorMethod: 405, view.ErrorTooLarge: 413, view.ErrorTooMany: 429, view.ErrorUnavailable: 503,
 	view.ErrorInternal: 500, view.ErrorForbidden: 403, view.ErrorForm: 403, view.ErrorLocked: 403, view.ErrorFinished: 410, view.ErrorNotAvailable: 503,
+	view.ErrorMisdirected: 421,
 }
 
 // readByPrograms is the local that forPrograms sets.
@@ -42,6 +43,8 @@ func sayToProgram(c *fiber.Ctx, status int, kind view.ErrorKind) error {
 		code, told = authz.TemporarilyUnavailable, "this document cannot be served now; ask again"
 	case view.ErrorNotFound:
 		code, told = "not_found", "there is no such document yet"
+	case view.ErrorMisdirected:
+		code, told = "misdirected_request", "this node does not have the role that serves this path; ask a node that has it"
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return c.Status(status).JSON(authz.Refuse(code, "%s", told).Body())

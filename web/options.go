@@ -136,7 +136,9 @@ type Options struct {
 	// Demo shows the strip that says all is invented; DemoApps are links to try.
 	Demo     bool
 	DemoApps []signin.DemoApp
-	// The node.
+	// Node are the roles of this node; none stands for all. What only other roles need may be
+	// left out.
+	Node    []Role
 	Metrics http.Handler
 	// Parts is what is known of what the node needs, for /readyz.
 	Parts func() []Part

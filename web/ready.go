@@ -10,13 +10,14 @@ type Role string
 
 // The roles of a node.
 const (
-	Provider Role = "provider" // sign-in, consent, tokens
-	Broker   Role = "broker"   // releases
-	Portal   Role = "portal"   // the citizen's and the auditors' pages
+	Provider  Role = "provider" // sign-in, consent, tokens
+	Broker    Role = "broker"   // releases
+	Portal    Role = "portal"   // the citizen's and the auditors' pages
+	LogWriter Role = "log"      // the writer of the release log
 )
 
 // AllRoles are all of them.
-var AllRoles = []Role{Provider, Broker, Portal}
+var AllRoles = []Role{Provider, Broker, Portal, LogWriter}
 
 // Part is what is known of something that a node needs.
 type Part struct {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
@@ -40,97 +41,119 @@ const twoFactors = 2
 
 // route is a row of the route table.
 type route struct {
+	role     Role   // a node without it does not serve the route; empty: each node does
 	method   string // empty for all of them
 	path     string
 	audience audience
 	handle   fiber.Handler
 }
 
+// everyNode is the role of routes that each node serves.
+const everyNode Role = ""
+
+// has reports whether this node has a role.
+func (s *Server) has(role Role) bool {
+	return role == everyNode || len(s.o.Node) == 0 || slices.Contains(s.o.Node, role)
+}
+
+// elsewhere answers for a route of a role that this node does not have (RFC 9110
+// §15.5.20): a balancer sent the request to the wrong node.
+func elsewhere(*fiber.Ctx) error { return page.Fault(view.ErrorMisdirected) }
+
 // table is the route table, in the order in which routes are tried.
 func (s *Server) table() []route {
 	const all, get, post = "", http.MethodGet, http.MethodPost
-	serve := func(method, path string, handle fiber.Handler) route { return route{method, path, anybody, handle} }
-	visit := func(method, path string, who audience, h func(*page.Visit) error) route {
-		return route{method, path, who, s.frame.Handler(s.admit(who, h))}
+	serve := func(role Role, method, path string, handle fiber.Handler) route {
+		if !s.has(role) {
+			handle = forPrograms(elsewhere)
+		}
+		return route{role, method, path, anybody, handle}
+	}
+	visit := func(role Role, method, path string, who audience, h func(*page.Visit) error) route {
+		handle := s.frame.Handler(s.admit(who, h))
+		if !s.has(role) {
+			handle = elsewhere
+		}
+		return route{role, method, path, who, handle}
 	}
 	e, d, mount := s.o.Endpoints, s.documents, s.mount
 	table := []route{
-		serve(get, "/.well-known/openid-configuration", d.metadata),
-		serve(get, "/.well-known/oauth-authorization-server", d.metadata),
-		serve(get, provider.JWKSPath, forPrograms(d.jwks)),
-		serve(all, provider.PARPath, mount(e.PAR)),
-		serve(all, provider.TokenPath, mount(e.Token)),
-		serve(all, provider.DeviceGrantPath, mount(e.Device)),
-		serve(all, provider.BackchannelPath, mount(e.Backchannel)),
-		serve(all, provider.UserInfoPath, interaction(mount(e.UserInfo))),
-		serve(all, provider.IntrospectionPath, mount(e.Introspect)),
-		serve(all, provider.RevocationPath, mount(e.Revoke)),
-		serve(all, provider.GrantsPath+"/:id", interaction(mount(e.Grant))),
-		serve(post, ReleasesPath, interaction(mount(e.Broker))),
-		visit(all, provider.AuthorizePath, anybody, s.signin.Authorize),
-		visit(get, signin.ResumePath, anybody, s.signin.Resume),
-		visit(all, signout.Path, anybody, s.signout.EndSession),
-		visit(get, signout.ContinuePath, anybody, s.signout.Continue),
-		visit(post, signout.ConfirmPath, anybody, s.signout.Confirm),
-		visit(get, signout.DonePath, anybody, s.signout.Done),
-		serve(get, provider.CheckSessionPath, s.checkSession),
+		serve(Provider, get, "/.well-known/openid-configuration", d.metadata),
+		serve(Provider, get, "/.well-known/oauth-authorization-server", d.metadata),
+		serve(Provider, get, provider.JWKSPath, forPrograms(d.jwks)),
+		serve(Provider, all, provider.PARPath, mount(e.PAR)),
+		serve(Provider, all, provider.TokenPath, mount(e.Token)),
+		serve(Provider, all, provider.DeviceGrantPath, mount(e.Device)),
+		serve(Provider, all, provider.BackchannelPath, mount(e.Backchannel)),
+		serve(Provider, all, provider.UserInfoPath, interaction(mount(e.UserInfo))),
+		serve(Provider, all, provider.IntrospectionPath, mount(e.Introspect)),
+		serve(Provider, all, provider.RevocationPath, mount(e.Revoke)),
+		serve(Provider, all, provider.GrantsPath+"/:id", interaction(mount(e.Grant))),
+		serve(Broker, post, ReleasesPath, interaction(mount(e.Broker))),
+		visit(Provider, all, provider.AuthorizePath, anybody, s.signin.Authorize),
+		visit(Provider, get, signin.ResumePath, anybody, s.signin.Resume),
+		visit(Provider, all, signout.Path, anybody, s.signout.EndSession),
+		visit(Provider, get, signout.ContinuePath, anybody, s.signout.Continue),
+		visit(Provider, post, signout.ConfirmPath, anybody, s.signout.Confirm),
+		visit(Provider, get, signout.DonePath, anybody, s.signout.Done),
+		serve(Provider, get, provider.CheckSessionPath, s.checkSession),
 
-		visit(get, "/", anybody, s.signin.Home),
-		visit(get, signin.Path, anybody, s.signin.SignInForm),
-		visit(post, signin.Path, anybody, s.signin.SignIn),
-		visit(get, signin.CancelPath, anybody, s.signin.Cancel),
-		visit(get, signin.CodePath, anybody, s.signin.CodeForm),
-		visit(post, signin.CodePath, anybody, s.signin.SignInCode),
-		visit(get, signin.ConsentPath, anybody, s.signin.ConsentForm),
-		visit(post, signin.ConsentPath, anybody, s.signin.Consent),
-		visit(get, signin.DevicePath, anybody, s.signin.DeviceForm),
-		visit(post, signin.DevicePath, anybody, s.signin.Device),
-		visit(get, signin.ApprovePath, anybody, s.signin.ApproveForm),
-		visit(post, signin.ApprovePath, anybody, s.signin.Approve),
-		visit(get, signin.ApprovedPath, anybody, s.signin.Approved),
-		visit(get, signin.RequestsPath, person, s.signin.Requests),
+		visit(Provider, get, "/", anybody, s.signin.Home),
+		visit(Provider, get, signin.Path, anybody, s.signin.SignInForm),
+		visit(Provider, post, signin.Path, anybody, s.signin.SignIn),
+		visit(Provider, get, signin.CancelPath, anybody, s.signin.Cancel),
+		visit(Provider, get, signin.CodePath, anybody, s.signin.CodeForm),
+		visit(Provider, post, signin.CodePath, anybody, s.signin.SignInCode),
+		visit(Provider, get, signin.ConsentPath, anybody, s.signin.ConsentForm),
+		visit(Provider, post, signin.ConsentPath, anybody, s.signin.Consent),
+		visit(Provider, get, signin.DevicePath, anybody, s.signin.DeviceForm),
+		visit(Provider, post, signin.DevicePath, anybody, s.signin.Device),
+		visit(Provider, get, signin.ApprovePath, anybody, s.signin.ApproveForm),
+		visit(Provider, post, signin.ApprovePath, anybody, s.signin.Approve),
+		visit(Provider, get, signin.ApprovedPath, anybody, s.signin.Approved),
+		visit(Portal, get, signin.RequestsPath, person, s.signin.Requests),
 
-		visit(get, portal.Path, person, s.portal.Timeline),
-		visit(get, portal.ReleasesPath+"/:id", person, s.portal.Release),
-		visit(get, portal.ReleasesPath+"/:id/proof", person, s.portal.Proof),
-		visit(get, portal.ConsentsPath, person, s.portal.Consents),
-		visit(get, portal.ConsentsPath+"/:id", person, s.portal.Consent),
-		visit(get, portal.ConsentsPath+"/:id/withdraw", person, s.portal.WithdrawForm),
-		visit(post, portal.ConsentsPath+"/:id/withdraw", person, s.portal.Withdraw),
-		visit(get, account.Path, person, s.account.Sessions),
-		visit(post, account.EndPath, person, s.account.EndSession),
-		visit(post, account.EndAllPath, person, s.account.EndAllSessions),
-		visit(get, account.ActsPath+"/:id/proof", person, s.account.Proof),
+		visit(Portal, get, portal.Path, person, s.portal.Timeline),
+		visit(Portal, get, portal.ReleasesPath+"/:id", person, s.portal.Release),
+		visit(Portal, get, portal.ReleasesPath+"/:id/proof", person, s.portal.Proof),
+		visit(Portal, get, portal.ConsentsPath, person, s.portal.Consents),
+		visit(Portal, get, portal.ConsentsPath+"/:id", person, s.portal.Consent),
+		visit(Portal, get, portal.ConsentsPath+"/:id/withdraw", person, s.portal.WithdrawForm),
+		visit(Portal, post, portal.ConsentsPath+"/:id/withdraw", person, s.portal.Withdraw),
+		visit(Portal, get, account.Path, person, s.account.Sessions),
+		visit(Portal, post, account.EndPath, person, s.account.EndSession),
+		visit(Portal, post, account.EndAllPath, person, s.account.EndAllSessions),
+		visit(Portal, get, account.ActsPath+"/:id/proof", person, s.account.Proof),
 
-		visit(get, console.Path, auditor, s.console.Search),
-		visit(post, console.Path, auditor, s.console.Ask),
-		visit(get, console.EventsPath+"/:id", auditor, s.console.Event),
-		visit(get, console.EventsPath+"/:id/proof", auditor, s.console.EventProof),
-		visit(get, console.ExportsPath, auditor, s.console.ExportForm),
-		visit(post, console.ExportsPath, auditor, s.console.Export),
-		visit(get, console.AppsPath, operator, s.console.Apps),
-		visit(get, console.DeliveriesPath, operator, s.console.Deliveries),
-		visit(post, console.RetryPath, operator, s.console.Retry),
+		visit(Portal, get, console.Path, auditor, s.console.Search),
+		visit(Portal, post, console.Path, auditor, s.console.Ask),
+		visit(Portal, get, console.EventsPath+"/:id", auditor, s.console.Event),
+		visit(Portal, get, console.EventsPath+"/:id/proof", auditor, s.console.EventProof),
+		visit(Portal, get, console.ExportsPath, auditor, s.console.ExportForm),
+		visit(Portal, post, console.ExportsPath, auditor, s.console.Export),
+		visit(Portal, get, console.AppsPath, operator, s.console.Apps),
+		visit(Portal, get, console.DeliveriesPath, operator, s.console.Deliveries),
+		visit(Portal, post, console.RetryPath, operator, s.console.Retry),
 
-		serve(get, "/log/key", forPrograms(d.logKey)),
-		serve(get, "/log/checkpoint", forPrograms(s.frame.Handler(d.checkpoint))),
-		serve(get, "/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") }),
-		serve(get, "/readyz", s.ready("")),
-		serve(get, "/metrics", s.onlyNear(adaptor.HTTPHandler(s.o.Metrics))),
-		serve(get, static.Prefix+"*", asset),
+		serve(LogWriter, get, "/log/key", forPrograms(d.logKey)),
+		serve(LogWriter, get, "/log/checkpoint", forPrograms(s.frame.Handler(d.checkpoint))),
+		serve(everyNode, get, "/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") }),
+		serve(everyNode, get, "/readyz", s.ready("")),
+		serve(everyNode, get, "/metrics", s.onlyNear(adaptor.HTTPHandler(s.o.Metrics))),
+		serve(everyNode, get, static.Prefix+"*", asset),
 	}
-	for path, body := range s.o.Published.ResourceMetadata() {
+	for path, body := range d.resources {
 		document := newDocument(body)
-		table = append(table, serve(get, path, func(c *fiber.Ctx) error { return document.send(c, metadataCache) }))
+		table = append(table, serve(Provider, get, path, func(c *fiber.Ctx) error { return document.send(c, metadataCache) }))
 	}
 	if e.Register != nil {
-		table = append(table, serve(all, endpoint.Path, mount(e.Register)), serve(all, endpoint.Path+"/:id", mount(e.Manage)))
+		table = append(table, serve(Provider, all, endpoint.Path, mount(e.Register)), serve(Provider, all, endpoint.Path+"/:id", mount(e.Manage)))
 	}
 	if s.logos != nil {
-		table = append(table, serve(get, "/logo/:id", s.logos.Serve))
+		table = append(table, serve(everyNode, get, "/logo/:id", s.logos.Serve))
 	}
 	for _, role := range AllRoles {
-		table = append(table, serve(get, "/readyz/"+string(role), s.ready(role)))
+		table = append(table, serve(role, get, "/readyz/"+string(role), s.ready(role)))
 	}
 	return table
 }

@@ -200,5 +200,6 @@ func bookEntries() []bookEntry {
 		{"Error, too large", sampleError(ErrorTooLarge)},
 		{"Error, internal", sampleError(ErrorInternal)},
 		{"Error, not available", sampleError(ErrorNotAvailable)},
+		{"Error, misdirected", sampleError(ErrorMisdirected)},
 	}
 }

@@ -23,6 +23,7 @@ const (
 	ErrorUnavailable  ErrorKind = "unavailable"   // a part is down: wait and try again
 	ErrorInternal     ErrorKind = "internal"      // our fault
 	ErrorNotAvailable ErrorKind = "not_available" // the proof is not ready yet
+	ErrorMisdirected  ErrorKind = "misdirected"   // another node serves this page
 )
 
 // ErrorKinds lists all kinds.
@@ -30,7 +31,7 @@ func ErrorKinds() []ErrorKind {
 	return []ErrorKind{
 		ErrorBadRequest, ErrorUnknownApp, ErrorBadReturn, ErrorRequestURI, ErrorSignOut, ErrorAppDisabled, ErrorExpired, ErrorFinished, ErrorForm, ErrorLocked,
 		ErrorForbidden, ErrorNotFound, ErrorMethod, ErrorTooLarge, ErrorTooMany, ErrorUnavailable,
-		ErrorInternal, ErrorNotAvailable,
+		ErrorInternal, ErrorNotAvailable, ErrorMisdirected,
 	}
 }
 
