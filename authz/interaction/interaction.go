@@ -50,17 +50,26 @@ type Request struct {
 	// Confirm tells that another device asks, and that the person who is signed in
 	// has not said yet that it is hers (RFC 8628 §3.3, CIBA Core §1).
 	Confirm bool
-	// Hinted is the subject an id_token_hint named, or empty.
-	Hinted authz.Subject
+	// Hinted says whether the request names the End-User, by id_token_hint or otherwise.
+	Hinted Hint
 	// Present tells that the answer may reach another app than it is for, so that the
 	// person has to be there (RFC 8252 §8.6).
 	Present bool
 }
 
+// Hint says whom a request names as the End-User (OpenID Connect Core §3.1.2.1).
+type Hint int
+
+// The hints: nobody is named, the person of the session, or anybody else.
+const (
+	HintNone Hint = iota
+	HintSame
+	HintOther
+)
+
 // Session are the facts of the browser's session.
 type Session struct {
 	SignedIn bool
-	Subject  authz.Subject
 	AuthTime time.Time
 	Level    authz.AuthenticationLevel
 	// Reachable is the highest level this account can reach at all.
@@ -93,12 +102,12 @@ func Next(r Request, s Session, question Question, answered bool, now time.Time)
 	switch {
 	case !s.SignedIn:
 		return ask(Login, authz.LoginRequired, "nobody is signed in")
-	case r.Hinted != "" && r.Hinted != s.Subject && !s.AuthTime.Before(r.Created.Truncate(time.Second)):
+	case r.Hinted == HintOther && !s.AuthTime.Before(r.Created.Truncate(time.Second)):
 		// OpenID Connect Core §3.1.2.1: the hinted End-User must be the one who
 		// is signed in; anybody else answers login_required. Who has just signed in
 		// for this very request is not asked again.
 		return refuse(authz.LoginRequired, "another person is signed in than id_token_hint names")
-	case r.Hinted != "" && r.Hinted != s.Subject:
+	case r.Hinted == HintOther:
 		return ask(Login, authz.LoginRequired, "another person is signed in than id_token_hint names")
 	case r.Present && silent:
 		return refuse(authz.LoginRequired, "an app on the device is not answered without the person")

@@ -17,7 +17,7 @@ func age(seconds int) *int { return &seconds }
 
 func TestNext(t *testing.T) {
 	nobody := interaction.Session{Reachable: 2}
-	signedIn := interaction.Session{SignedIn: true, Subject: "an", AuthTime: now.Add(-time.Hour), Level: 2, Reachable: 2}
+	signedIn := interaction.Session{SignedIn: true, AuthTime: now.Add(-time.Hour), Level: 2, Reachable: 2}
 	fresh := signedIn
 	fresh.AuthTime = now.Add(-time.Second)
 	weak := signedIn
@@ -74,13 +74,13 @@ func TestNext(t *testing.T) {
 		{"an essential acr that is none of ours", "OpenID Core §5.5.1.1", essential(), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
 		{"an essential level that the app does not accept", "OpenID Core §5.5.1.1", func() interaction.Request { r := essential(1); r.Level = 2; return r }(), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
 		{"an essential level, nobody", "OpenID Core §5.5.1.1", essential(2), nobody, interaction.Nothing, false, interaction.Login, ""},
-		{"hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), signedIn, interaction.Nothing, false, interaction.Login, ""},
-		{"hinted at another, who has just signed in", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = "binh" }), fresh, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = interaction.HintOther }), signedIn, interaction.Nothing, false, interaction.Login, ""},
+		{"hinted at another, who has just signed in", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = interaction.HintOther }), fresh, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
 		{"prompt=login consent", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, interaction.Nothing, false, interaction.Consent, ""},
 		{"prompt=login consent, both done", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, interaction.Nothing, true, interaction.Answer, ""},
 		{"prompt=consent, nobody", "OpenID Core §3.1.2.1", prompt("consent"), nobody, interaction.Nothing, false, interaction.Login, ""},
 		{"none, max_age passed", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.MaxAge, r.Prompt = age(60), []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
-		{"none, hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted, r.Prompt = "binh", []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"none, hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted, r.Prompt = interaction.HintOther, []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
 	} {
 		t.Run(row.name+", "+row.clause, func(t *testing.T) {
 			got := interaction.Next(row.r, row.s, row.question, row.answered, now)
@@ -110,7 +110,7 @@ func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
 			r.MaxAge = age(rapid.IntRange(0, 1<<31-1).Draw(t, "max_age"))
 		}
 		s := interaction.Session{
-			SignedIn: rapid.Bool().Draw(t, "signed in"), Subject: "an", AuthTime: now.Add(-time.Duration(rapid.IntRange(0, 90_000).Draw(t, "age")) * time.Second),
+			SignedIn: rapid.Bool().Draw(t, "signed in"), AuthTime: now.Add(-time.Duration(rapid.IntRange(0, 90_000).Draw(t, "age")) * time.Second),
 			Level: authz.AuthenticationLevel(rapid.IntRange(1, 2).Draw(t, "session level")), Reachable: 2,
 		}
 		needed := rapid.SampledFrom([]interaction.Question{interaction.Nothing, interaction.Tell, interaction.Ask}).Draw(t, "question")

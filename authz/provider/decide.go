@@ -30,7 +30,7 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 	var question interaction.Question
 	var granted []authz.Release
 	if req.IDTokenHint != "" {
-		hinted, err := p.hintedSubject(ctx, req.IDTokenHint, client, s)
+		hinted, err := p.hintOf(ctx, req.IDTokenHint, client, s)
 		if refusal := authz.AsError(err); refusal != nil && refusal.Code == authz.InvalidRequest {
 			return interaction.Outcome{Kind: interaction.Refuse, Code: refusal.Code, Why: "id_token_hint is not an ID token of ours for this app"}, nil, nil
 		} else if refusal != nil {
@@ -44,7 +44,7 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 			return interaction.Outcome{}, nil, token.KeysError(err)
 		}
 		if other {
-			facts.Hinted = "another"
+			facts.Hinted = interaction.HintOther
 		}
 		if req.Decoupled {
 			if err := p.confirmFacts(ctx, pending, s, &facts); err != nil {
@@ -56,7 +56,7 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 		}
 	}
 	outcome := interaction.Next(facts, interaction.Session{
-		SignedIn: signedIn, Subject: s.Subject, AuthTime: s.AuthTime, Level: s.Level, Reachable: s.Reachable,
+		SignedIn: signedIn, AuthTime: s.AuthTime, Level: s.Level, Reachable: s.Reachable,
 	}, question, given, p.now())
 	return outcome, granted, nil
 }
@@ -84,25 +84,24 @@ func highest(values []string, reachable authz.AuthenticationLevel) authz.Authent
 	return best
 }
 
-// hintedSubject is the subject that an id_token_hint names: that of the session, or,
-// for any other person, a value that equals no subject.
-func (p *Provider) hintedSubject(ctx context.Context, hint string, client *clientauth.Registered, s SignedIn) (authz.Subject, error) {
+// hintOf reports whom an id_token_hint names, beside the person who is signed in.
+func (p *Provider) hintOf(ctx context.Context, hint string, client *clientauth.Registered, s SignedIn) (interaction.Hint, error) {
 	claims, err := p.verifier.IDTokenHint(hint)
 	if err != nil {
-		return "", err
+		return interaction.HintNone, err
 	}
 	if !slices.Contains(claims.Audience, string(client.ID)) {
-		return "", authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app")
+		return interaction.HintNone, authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app")
 	}
 	if s.Subject == "" {
-		return "another", nil // than nobody
+		return interaction.HintOther, nil
 	}
 	own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
 	if err != nil {
-		return "", token.KeysError(err)
+		return interaction.HintNone, token.KeysError(err)
 	}
 	if claims.Subject == string(own) {
-		return s.Subject, nil
+		return interaction.HintSame, nil
 	}
-	return "another", nil
+	return interaction.HintOther, nil
 }

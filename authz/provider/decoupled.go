@@ -54,8 +54,12 @@ func (p *Provider) confirmFacts(ctx context.Context, pending Pending, s SignedIn
 		return err
 	}
 	facts.Confirm = !confirmed
-	if hinted != "" && facts.Hinted == "" {
-		facts.Hinted = hinted
+	switch {
+	case hinted == "" || facts.Hinted != interaction.HintNone:
+	case hinted == s.Subject:
+		facts.Hinted = interaction.HintSame
+	default:
+		facts.Hinted = interaction.HintOther
 	}
 	return nil
 }
