@@ -32,28 +32,17 @@ type AttributeID string
 // ReleaseType is the RFC 9396 `type` of a data release request.
 const ReleaseType = "vn_data_release"
 
-// SubjectRelation says whose record is asked for.
-type SubjectRelation string
-
-// Whose record: the person who signed in, someone she represents, or the person
-// of a case file.
-const (
-	SubjectSelf        SubjectRelation = "self"
-	SubjectRepresented SubjectRelation = "represented"
-	SubjectCase        SubjectRelation = "case"
-)
-
 // Release is one authorization detail of type vn_data_release (RFC 9396 §2): a
 // wish, when it comes from a client; a permission, when it comes from a grant.
 // Unknown members are refused.
 type Release struct {
-	Type          string          `json:"type"`
-	Registry      RegistryID      `json:"registry"`
-	Attributes    []AttributeID   `json:"attributes"`
-	Purpose       PurposeID       `json:"purpose"`
-	Basis         Basis           `json:"legal_basis"`
-	Subject       SubjectRelation `json:"subject,omitempty"`
-	CaseReference string          `json:"case_reference,omitempty"`
+	Type          string        `json:"type"`
+	Registry      RegistryID    `json:"registry"`
+	Attributes    []AttributeID `json:"attributes"`
+	Purpose       PurposeID     `json:"purpose"`
+	Basis         Basis         `json:"legal_basis"`
+	Subject       RecordSubject `json:"subject,omitempty"`
+	CaseReference string        `json:"case_reference,omitempty"`
 	// Frequency is "once" or "unlimited" or "N/day" within the validity.
 	Frequency string `json:"frequency,omitempty"`
 	// DataLife is how long the recipient may keep the data, an ISO 8601

@@ -157,7 +157,7 @@ func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number
 	return db.Tx(ctx, func(ctx context.Context) error {
 		// The release before wants the columns of the factors; a trigger fills them.
 		err := db.writer(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
-			VALUES (?, ?, ?, ?, ?, '', ?, ?)`, string(a.Subject), string(a.Kind), a.Person, a.Name, int(a.Level), blob{}, a.Created.UTC()).Error
+			VALUES (?, ?, ?, ?, ?, '', ?, ?)`, string(a.Subject), string(a.Kind), string(a.Person), a.Name, int(a.Level), blob{}, a.Created.UTC()).Error
 		if err != nil {
 			return wrap("opening an account", err)
 		}
@@ -215,7 +215,7 @@ func (db Accounts) AccountOf(ctx context.Context, number authz.PersonalNumber) (
 		return identity.Account{}, authz.ErrNotFound
 	}
 	return identity.Account{
-		Subject: authz.Subject(row.Subject), Kind: identity.Kind(row.Kind), Person: row.Person, Name: row.Name,
+		Subject: authz.Subject(row.Subject), Kind: authz.Kind(row.Kind), Person: authz.PersonID(row.Person), Name: row.Name,
 		Level: authz.AccountLevel(row.Level), Locked: value(row.Locked),
 	}, nil
 }

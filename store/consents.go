@@ -238,7 +238,7 @@ func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consen
 			Consent: authz.ConsentID(r.ConsentID), Number: r.Number, State: consent.State(r.State), Attributes: split(r.Attributes), Offered: split(r.Offered),
 			Basis: authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife, ValidUntil: r.ValidUntil.UTC(),
 			TextHash: r.TextHash, Locale: r.Locale, Notice: r.Notice, Channel: r.Channel, ACR: r.ACR, Session: authz.SessionID(r.SessionID),
-			Actor: authz.Subject(r.Actor), Representation: r.Represents, At: r.At.UTC(),
+			Actor: authz.Subject(r.Actor), Representation: authz.RecordSubject(r.Represents), At: r.At.UTC(),
 		}
 	}
 	return out, nil
@@ -271,7 +271,7 @@ func (db Agreements) insertVersion(ctx context.Context, v consent.Version) error
 	return wrap("adding a version of a consent", db.writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
 		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
-		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), v.Representation, v.At.UTC()).Error)
+		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), string(v.Representation), v.At.UTC()).Error)
 }
 
 // Withdraw ends a consent in the version that was read; a version in between is

@@ -24,7 +24,7 @@ func account(t *testing.T, db *store.DB, name string) authz.Subject {
 	t.Helper()
 	subject := authz.Subject(authz.NewID())
 	err := db.InsertAccount(t.Context(), identity.Account{
-		Subject: subject, Kind: identity.Citizen, Person: "person-" + name, Name: name, Level: 2, Created: noon,
+		Subject: subject, Kind: authz.Citizen, Person: authz.PersonID("person-" + name), Name: name, Level: 2, Created: noon,
 	}, authz.PersonalNumber("0990000"+fmt.Sprintf("%05d", len(name)*100+int(name[0]))), factors()...)
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func optional(t time.Time) *time.Time {
 }
 
 // Contacts lists those of a person, one of each kind at most.
-func (db Accounts) Contacts(ctx context.Context, person string) ([]identity.Contact, error) {
+func (db Accounts) Contacts(ctx context.Context, person authz.PersonID) ([]identity.Contact, error) {
 	var rows []struct {
 		Subject  string     `gorm:"column:subject"`
 		Kind     string     `gorm:"column:kind"`
@@ -35,7 +35,7 @@ func (db Accounts) Contacts(ctx context.Context, person string) ([]identity.Cont
 		Verified *time.Time `gorm:"column:verified_at"`
 	}
 	err := db.reader(ctx).Raw(`SELECT c.subject, c.kind, c.sealed, c.verified_at FROM accounts a JOIN contacts c ON c.subject = a.subject
-		WHERE a.person_id = ? ORDER BY c.kind`, person).Scan(&rows).Error
+		WHERE a.person_id = ? ORDER BY c.kind`, string(person)).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("reading contacts", err)
 	}

@@ -61,7 +61,7 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 	alive := row.RevokedAt == nil && db.now().Before(row.ExpiresAt)
 	p := broker.Permission{
 		GrantLive: alive && row.CodeSpentAt != nil, Unredeemed: alive && row.CodeSpentAt == nil, Proofed: row.OpenedAt.UTC(),
-		Client: authz.ClientID(row.ClientID), Subject: authz.Subject(row.Subject), Person: row.Person, Kind: row.Kind, Level: authz.AuthenticationLevel(row.ACR),
+		Client: authz.ClientID(row.ClientID), Subject: authz.Subject(row.Subject), Person: authz.PersonID(row.Person), Kind: authz.Kind(row.Kind), Level: authz.AuthenticationLevel(row.ACR),
 		Account: authz.AccountLevel(row.AccountLevel), Locked: row.LockedAt != nil, AuthTime: row.AuthTime.UTC(),
 	}
 	if err := json.Unmarshal(row.Details, &p.Details); err != nil {

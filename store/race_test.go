@@ -99,7 +99,7 @@ func TestOfManyOneWins(t *testing.T) {
 
 func holder(t *testing.T, db *store.DB, number string) authz.Subject {
 	t.Helper()
-	a := identity.Account{Subject: authz.Subject(authz.NewID()), Kind: identity.Citizen, Person: "person " + number, Name: "An", Level: 2, Created: midday}
+	a := identity.Account{Subject: authz.Subject(authz.NewID()), Kind: authz.Citizen, Person: authz.PersonID("person " + number), Name: "An", Level: 2, Created: midday}
 	if err := db.InsertAccount(t.Context(), a, authz.PersonalNumber(number), factors()...); err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestLock(t *testing.T) {
 		if err := db.UseFactors(t.Context(), subject, uses(t, db, subject, 9), midday); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("a locked account signed in: %v", err)
 		}
-		if err := db.InsertAccount(t.Context(), identity.Account{Subject: "x", Kind: identity.Citizen, Person: "other", Level: 2}, "099000000002", factors()...); !errors.Is(err, authz.ErrConflict) {
+		if err := db.InsertAccount(t.Context(), identity.Account{Subject: "x", Kind: authz.Citizen, Person: "other", Level: 2}, "099000000002", factors()...); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("a number with two holders: %v", err)
 		}
 	})
@@ -355,7 +355,7 @@ func TestSignInAgain(t *testing.T) {
 			if _, err := sessions.Find(ctx, secret); !errors.Is(err, session.ErrNone) {
 				t.Fatalf("the secret before still opens: %v", err)
 			}
-			began.Person = fresh // for the next sign-in
+			began.Person = authz.PersonID(fresh) // for the next sign-in
 			return began
 		}
 		live := func(who authz.Subject) (ids []authz.SessionID) {
@@ -375,11 +375,11 @@ func TestSignInAgain(t *testing.T) {
 		if err := db.PlantGrant(ctx, g); err != nil {
 			t.Fatal(err)
 		}
-		second := signIn(an, first.Person)
+		second := signIn(an, string(first.Person))
 		if found, err := db.Grant(ctx, g.ID); err != nil || second.ID != first.ID || !found.Revoked.IsZero() || !slices.Equal(live(an), []authz.SessionID{first.ID}) {
 			t.Fatalf("her own session: %s went on as %s, %v; grant %+v, %v", first.ID, second.ID, live(an), found, err)
 		}
-		third := signIn(binh, second.Person)
+		third := signIn(binh, string(second.Person))
 		found, err := db.Grant(ctx, g.ID)
 		if err != nil || found.Revoked.IsZero() || len(live(an)) != 0 || !slices.Equal(live(binh), []authz.SessionID{third.ID}) {
 			t.Fatalf("another person: %v and %v; grant %+v, %v", live(an), live(binh), found, err)

@@ -7,25 +7,22 @@ import (
 	"hopnhat/authz"
 )
 
-// Roles are all that there are; the table says so too.
-var Roles = []string{"auditor", "operator"}
-
 // HasRole reports whether a person has a role.
-func (db RoleBook) HasRole(ctx context.Context, subject authz.Subject, role string) (bool, error) {
+func (db RoleBook) HasRole(ctx context.Context, subject authz.Subject, role authz.Role) (bool, error) {
 	var n int
-	err := db.reader(ctx).Raw("SELECT count(*) FROM roles WHERE subject = ? AND role = ?", string(subject), role).Scan(&n).Error
+	err := db.reader(ctx).Raw("SELECT count(*) FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)).Scan(&n).Error
 	return n > 0, wrap("reading roles", err)
 }
 
 // RolesOf lists the roles of a person, sorted. In a transaction her account is kept
 // until its end, so that what is said of before and after is so.
-func (db RoleBook) RolesOf(ctx context.Context, subject authz.Subject) ([]string, error) {
+func (db RoleBook) RolesOf(ctx context.Context, subject authz.Subject) ([]authz.Role, error) {
 	if ctx.Value(txKey{db.handle}) != nil && db.dialect == PostgreSQL {
 		if err := db.writer(ctx).Exec("SELECT subject FROM accounts WHERE subject = ? FOR UPDATE", string(subject)).Error; err != nil {
 			return nil, wrap("holding an account", err)
 		}
 	}
-	var roles []string
+	var roles []authz.Role
 	err := db.reader(ctx).Raw("SELECT role FROM roles WHERE subject = ? ORDER BY role", string(subject)).Scan(&roles).Error
 	return roles, wrap("reading roles", err)
 }
@@ -33,7 +30,7 @@ func (db RoleBook) RolesOf(ctx context.Context, subject authz.Subject) ([]string
 // RoleHolder is a person with a role.
 type RoleHolder struct {
 	Subject authz.Subject `gorm:"column:subject"`
-	Role    string        `gorm:"column:role"`
+	Role    authz.Role    `gorm:"column:role"`
 	Name    string        `gorm:"column:name"`
 	Since   time.Time     `gorm:"column:granted_at"`
 	Locked  bool          `gorm:"column:locked"`
@@ -51,13 +48,13 @@ func (db RoleBook) RoleHolders(ctx context.Context) ([]RoleHolder, error) {
 }
 
 // GrantRole gives a person a role; authz.ErrConflict if she has it.
-func (db RoleBook) GrantRole(ctx context.Context, subject authz.Subject, role string, at time.Time) error {
+func (db RoleBook) GrantRole(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error {
 	return oneRow("giving a role", db.writer(ctx).Exec(
-		"INSERT INTO roles (subject, role, granted_at) VALUES (?, ?, ?) ON CONFLICT (subject, role) DO NOTHING", string(subject), role, at.UTC()))
+		"INSERT INTO roles (subject, role, granted_at) VALUES (?, ?, ?) ON CONFLICT (subject, role) DO NOTHING", string(subject), string(role), at.UTC()))
 }
 
 // RevokeRole takes a role back; authz.ErrConflict if she has it not. What she may do
 // is asked at each page, so it bites at once.
-func (db RoleBook) RevokeRole(ctx context.Context, subject authz.Subject, role string, _ time.Time) error {
-	return oneRow("taking a role back", db.writer(ctx).Exec("DELETE FROM roles WHERE subject = ? AND role = ?", string(subject), role))
+func (db RoleBook) RevokeRole(ctx context.Context, subject authz.Subject, role authz.Role, _ time.Time) error {
+	return oneRow("taking a role back", db.writer(ctx).Exec("DELETE FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)))
 }

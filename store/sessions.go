@@ -33,7 +33,7 @@ func (r sessionRow) session() session.Session {
 		ID: authz.SessionID(r.ID), Subject: authz.Subject(r.Subject), AuthTime: r.AuthTime.UTC(),
 		Methods: strings.Fields(r.Methods), Level: authz.AuthenticationLevel(r.Level), Device: r.Device,
 		Created: r.CreatedAt.UTC(), Seen: r.SeenAt.UTC(), Ended: value(r.EndedAt),
-		Kind: r.Kind, Account: authz.AccountLevel(r.AccountLevel), Name: r.Name, Person: r.PersonID, Locked: r.LockedAt != nil,
+		Kind: authz.Kind(r.Kind), Account: authz.AccountLevel(r.AccountLevel), Name: r.Name, Person: authz.PersonID(r.PersonID), Locked: r.LockedAt != nil,
 	}
 }
 

@@ -52,7 +52,7 @@ type Checkpoints interface {
 
 // Roles reports whether a person has a role, for example auditor.
 type Roles interface {
-	HasRole(ctx context.Context, who authz.Subject, role string) (bool, error)
+	HasRole(ctx context.Context, who authz.Subject, role authz.Role) (bool, error)
 }
 
 // Sessions, Consents, Evidence, Log and Deliveries are what the rooms need of one thing,

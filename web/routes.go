@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
+	"hopnhat/authz"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/web/account"
@@ -34,7 +35,7 @@ const (
 )
 
 // roles are the roles of audiences that need one.
-var roles = map[audience]string{auditor: "auditor", operator: "operator"}
+var roles = map[audience]authz.Role{auditor: authz.Auditor, operator: authz.Operator}
 
 // twoFactors is the level of a sign-in with two factors.
 const twoFactors = 2

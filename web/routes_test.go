@@ -22,7 +22,7 @@ import (
 type visitor struct {
 	Sessions
 	session *session.Session
-	roles   []string
+	roles   []authz.Role
 	down    bool
 	asked   int
 }
@@ -34,7 +34,7 @@ func (v *visitor) Of(*http.Request) (session.Session, error) {
 	return *v.session, nil
 }
 
-func (v *visitor) HasRole(_ context.Context, who authz.Subject, role string) (bool, error) {
+func (v *visitor) HasRole(_ context.Context, who authz.Subject, role authz.Role) (bool, error) {
 	v.asked++
 	if v.down {
 		return false, authz.ErrUnavailable
@@ -67,7 +67,7 @@ func TestWhoIsLetIn(t *testing.T) {
 	in := func(level authz.AuthenticationLevel) *session.Session {
 		return &session.Session{ID: "s", Subject: "an", Level: level}
 	}
-	all := []string{"auditor", "operator"}
+	all := authz.Roles()
 	visitors := []struct {
 		name    string
 		visitor visitor

@@ -29,13 +29,16 @@ func (e Event) Normalized() Event {
 	e.Decision.Determining = set(e.Decision.Determining)
 	e.Detail.Methods = set(e.Detail.Methods)
 	for _, text := range []*string{
-		&e.Asked.Name, &e.Asked.Owner, &e.Asked.Tier, &e.Trace.RequestID, &e.Person.Kind, &e.Person.Relation, &e.Person.Role,
-		&e.Person.Mandate, &e.Reason.Citation, &e.Reason.CaseReference, &e.Consent.NoConsent, &e.Consent.Channel, &e.Consent.Locale,
+		&e.Asked.Name, &e.Asked.Owner, &e.Asked.Tier, &e.Trace.RequestID, &e.Reason.Citation, &e.Reason.CaseReference, &e.Consent.NoConsent, &e.Consent.Channel, &e.Consent.Locale,
 		&e.Data.Query, &e.Data.Catalogue, &e.Data.Form, &e.Decision.Code, &e.When.Site, &e.Visibility.Authority,
 		&e.Emergency.Reason, &e.Emergency.Text, &e.Detail.Action, &e.Detail.Object, &e.Detail.Text,
 	} {
-		*text = norm.NFC.String(*text)
+		composed(text)
 	}
+	composed(&e.Person.Kind)
+	composed(&e.Person.Relation)
+	composed(&e.Person.Role)
+	composed(&e.Person.Mandate)
 	if commitment.CheckText(e.Trace.RequestID) != nil {
 		e.Trace.RequestID = ""
 	}
@@ -44,6 +47,9 @@ func (e Event) Normalized() Event {
 	e.Asked.Name, e.Asked.Owner = Bounded(e.Asked.Name), Bounded(e.Asked.Owner)
 	return e
 }
+
+// composed brings a text into Unicode form NFC.
+func composed[T ~string](text *T) { *text = T(norm.NFC.String(string(*text))) }
 
 func instant(t time.Time) time.Time {
 	if t.IsZero() {

@@ -119,15 +119,13 @@ type Payload struct {
 // Person is the person the event is about, and the one who acted.
 type Person struct {
 	// Actor is the pseudonym of the person who acted, when another; Role and Mandate
-	// say in what capacity.
-	Actor string `json:"actor,omitzero"`
-	// Kind is citizen, foreigner, organisation or origin_unconfirmed.
-	Kind      string `json:"kind,omitzero"`
-	Mandate   string `json:"mandate,omitzero"`
-	Pseudonym string `json:"pseudonym,omitzero"`
-	// Relation is self, represented or case.
-	Relation string `json:"relation,omitzero"`
-	Role     string `json:"role,omitzero"`
+	// say in what capacity. Relation says whose record it is.
+	Actor     string              `json:"actor,omitzero"`
+	Kind      authz.Kind          `json:"kind,omitzero"`
+	Mandate   authz.MandateID     `json:"mandate,omitzero"`
+	Pseudonym string              `json:"pseudonym,omitzero"`
+	Relation  authz.RecordSubject `json:"relation,omitzero"`
+	Role      authz.Role          `json:"role,omitzero"`
 	// Sequence is the person's own running number: a gap shows a missing event.
 	Sequence int64 `json:"sequence,omitzero"`
 }

@@ -48,8 +48,8 @@ type Permission struct {
 	Unredeemed bool
 	Client     authz.ClientID
 	Subject    authz.Subject
-	Person     string
-	Kind       string
+	Person     authz.PersonID
+	Kind       authz.Kind
 	Level      authz.AuthenticationLevel
 	Account    authz.AccountLevel
 	// Proofed is when the account was opened on proof of identity.
@@ -99,7 +99,7 @@ type Record map[string]any
 // Register reads rows of a national register: one statement that names only the
 // attributes asked for.
 type Register interface {
-	Read(ctx context.Context, registry authz.RegistryID, person string, attributes []authz.AttributeID) ([]Record, error)
+	Read(ctx context.Context, registry authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID) ([]Record, error)
 }
 
 // Evidence puts the leaf of an event whose row is durable into the log. A nil
@@ -123,7 +123,7 @@ type Pseudonyms interface {
 type People interface {
 	// Facts gives the birth date (the latest it can be, zero if unknown) and
 	// whether the person is dead.
-	Facts(ctx context.Context, person string) (birth time.Time, dead bool, err error)
+	Facts(ctx context.Context, person authz.PersonID) (birth time.Time, dead bool, err error)
 }
 
 // Broker answers release requests. It is safe for concurrent use; its fields are

@@ -17,7 +17,7 @@ import (
 // nor recorded. What it read is good for a short time.
 type Census struct {
 	register Register
-	known    *recent.Map[string, facts]
+	known    *recent.Map[authz.PersonID, facts]
 }
 
 type facts struct {
@@ -36,12 +36,12 @@ const (
 
 // NewCensus reads from a register.
 func NewCensus(register Register, now func() time.Time) *Census {
-	return &Census{register: register, known: recent.New[string, facts](maxFactsKnown, factsLife, now)}
+	return &Census{register: register, known: recent.New[authz.PersonID, facts](maxFactsKnown, factsLife, now)}
 }
 
 // Facts are the birth date of a person, and whether she is dead. The birth date of
 // a person who is not in the population register is not known.
-func (c *Census) Facts(ctx context.Context, person string) (birth time.Time, dead bool, err error) {
+func (c *Census) Facts(ctx context.Context, person authz.PersonID) (birth time.Time, dead bool, err error) {
 	f, asked, ok := c.known.Get(person)
 	if ok {
 		return f.birth, f.dead, nil

@@ -41,7 +41,7 @@ type Released struct {
 	// another basis.
 	Consent string
 	// Of the account, as the decision knew it.
-	Kind    string
+	Kind    authz.Kind
 	Account authz.AccountLevel
 	Proofed time.Time
 }

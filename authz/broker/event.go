@@ -71,7 +71,7 @@ func (b *Broker) event(ctx context.Context, q request, live Permission, granted 
 		if err != nil {
 			return audit.Event{}, err
 		}
-		e.Person = audit.Person{Pseudonym: pseudonym, Kind: live.Kind, Relation: string(authz.SubjectSelf)}
+		e.Person = audit.Person{Pseudonym: pseudonym, Kind: live.Kind, Relation: authz.RecordOfSelf}
 		e.Levels = audit.Levels{Account: int(live.Account), ACR: live.Level.ACR()}
 	}
 	if len(q.access.Actors) > 0 && live.Client != "" {

@@ -38,8 +38,8 @@ type nation struct {
 	now   time.Time
 
 	clients  map[authz.ClientID]*authz.Client
-	births   map[string]string
-	lives    map[string]string
+	births   map[authz.PersonID]string
+	lives    map[authz.PersonID]string
 	reads    [][]authz.AttributeID
 	consents *consent.Consents
 	broker   *Broker
@@ -279,7 +279,7 @@ func (n *nation) put(c consent.Consent, v consent.Version) {
 	n.state.versions[c.ID] = append(slices.Clone(n.state.versions[c.ID]), v)
 }
 
-func (n *nation) Read(_ context.Context, registry authz.RegistryID, person string, attributes []authz.AttributeID) ([]Record, error) {
+func (n *nation) Read(_ context.Context, registry authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID) ([]Record, error) {
 	if registry != population || !slices.Contains(attributes, lifeStatus) {
 		n.happening("register")
 	}
@@ -300,9 +300,9 @@ func (n *nation) Read(_ context.Context, registry authz.RegistryID, person strin
 		return nil, nil
 	}
 	// A connector that sends more than it was asked for.
-	r := Record{"secret": "value of " + person, "health.hiv": "value"}
+	r := Record{"secret": "value of " + string(person), "health.hiv": "value"}
 	for _, a := range attributes {
-		r[string(a)] = "value of " + person
+		r[string(a)] = "value of " + string(person)
 	}
 	return []Record{r}, nil
 }
@@ -373,8 +373,8 @@ func found(t interface {
 			grants: map[authz.GrantID]Permission{}, current: map[authz.ConsentID]consent.Consent{}, versions: map[authz.ConsentID][]consent.Version{},
 			uses: map[string]int{}, rows: map[string]audit.Recorded{}, locked: map[authz.Subject]bool{},
 		},
-		births: map[string]string{"person-an": "1985-04-03", "person-binh": "1979", "person-nobody": "1990-01-01", "person-con": "2015-02-01"},
-		lives:  map[string]string{"person-an": "còn sống", "person-binh": "còn sống", "person-nobody": "còn sống", "person-con": "còn sống"},
+		births: map[authz.PersonID]string{"person-an": "1985-04-03", "person-binh": "1979", "person-nobody": "1990-01-01", "person-con": "2015-02-01"},
+		lives:  map[authz.PersonID]string{"person-an": "còn sống", "person-binh": "còn sống", "person-nobody": "còn sống", "person-con": "còn sống"},
 		clients: map[authz.ClientID]*authz.Client{
 			"land-app": {
 				ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng"}, MinimumLevel: 2, Verified: vouched,
@@ -433,7 +433,7 @@ func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted stri
 		})
 		logIt = logs
 		n.state.grants[id] = Permission{
-			GrantLive: true, Client: client, Subject: subject, Person: "person-" + string(subject), Kind: "citizen", Level: 2, Account: 2, Details: granted,
+			GrantLive: true, Client: client, Subject: subject, Person: authz.PersonID("person-" + string(subject)), Kind: "citizen", Level: 2, Account: 2, Details: granted,
 		}
 		return err
 	})

@@ -13,7 +13,7 @@ type Registers map[authz.RegistryID]Register
 
 // Read reads from the register with the id.
 func (r Registers) Read(
-	ctx context.Context, id authz.RegistryID, person string, attributes []authz.AttributeID,
+	ctx context.Context, id authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID,
 ) ([]Record, error) {
 	register, ok := r[id]
 	if !ok {
@@ -23,11 +23,11 @@ func (r Registers) Read(
 }
 
 // Reader is a function that reads the rows of a person in one register.
-type Reader func(ctx context.Context, person string, attributes []authz.AttributeID) ([]Record, error)
+type Reader func(ctx context.Context, person authz.PersonID, attributes []authz.AttributeID) ([]Record, error)
 
 // Read calls the function, whatever the id: [Registers] chose it by that.
 func (f Reader) Read(
-	ctx context.Context, _ authz.RegistryID, person string, attributes []authz.AttributeID,
+	ctx context.Context, _ authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID,
 ) ([]Record, error) {
 	return f(ctx, person, attributes)
 }

@@ -12,7 +12,7 @@ import (
 // TestRegisters: each id has its connector, and an id without one is refused by name.
 func TestRegisters(t *testing.T) {
 	named := func(name string) broker.Reader {
-		return func(_ context.Context, person string, attributes []authz.AttributeID) ([]broker.Record, error) {
+		return func(_ context.Context, person authz.PersonID, attributes []authz.AttributeID) ([]broker.Record, error) {
 			return []broker.Record{{"of": name, "person": person, "attribute": attributes[0]}}, nil
 		}
 	}

@@ -234,7 +234,7 @@ func (b *Broker) decide(ctx context.Context, q request, live Permission, granted
 		return deny(policy.AccountLocked)
 	case !alive:
 		return deny(grantEnded)
-	case q.asked.Subject != "" && q.asked.Subject != string(authz.SubjectSelf) && q.asked.Subject != string(q.access.Pairwise):
+	case q.asked.Subject != "" && q.asked.Subject != string(authz.RecordOfSelf) && q.asked.Subject != string(q.access.Pairwise):
 		return deny(subjectOfAnother)
 	}
 	facts := policy.Facts{

@@ -73,8 +73,7 @@ var table = []claim{
 type Source struct {
 	// Values are the released attributes.
 	Values map[authz.AttributeID]any
-	// Kind is citizen, foreigner or origin_unconfirmed.
-	Kind string
+	Kind   authz.Kind
 	// Account is the proofing level, Proofed when the account was proofed.
 	Account authz.AccountLevel
 	Proofed time.Time
@@ -104,7 +103,7 @@ func zoneinfoOf(s Source) (any, bool) {
 // reads.
 func localeOf(s Source) (any, bool) {
 	_, ok := s.text(fullName)
-	return "vi-VN", ok && s.Kind == "citizen"
+	return "vi-VN", ok && s.Kind == authz.Citizen
 }
 
 // genderOf is OpenID Connect Core §5.1, which names these two values.

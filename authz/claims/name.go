@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
+
+	"hopnhat/authz"
 )
 
 // fullNameParts are the parts of a Vietnamese name: family, middle, given.
@@ -52,7 +54,7 @@ func fullNameOf(s Source) (any, bool) {
 func part(of func(fullNameParts) string) func(Source) (any, bool) {
 	return func(s Source) (any, bool) {
 		text, ok := s.text(fullName)
-		if !ok || s.Kind == "foreigner" {
+		if !ok || s.Kind == authz.ForeignResident {
 			return nil, false
 		}
 		value := of(splitName(text))

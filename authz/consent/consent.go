@@ -100,7 +100,7 @@ type Version struct {
 	// Actor is who acted, empty for the clock; Representation in what capacity:
 	// self, or representative.
 	Actor          authz.Subject
-	Representation string
+	Representation authz.RecordSubject
 	At             time.Time
 }
 

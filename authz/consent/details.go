@@ -245,8 +245,8 @@ func fill(r *authz.Release, d *authz.Declaration, purpose Purpose, broker string
 	}
 	switch r.Subject {
 	case "":
-		r.Subject = authz.SubjectSelf
-	case authz.SubjectSelf:
+		r.Subject = authz.RecordOfSelf
+	case authz.RecordOfSelf:
 	default:
 		return refuse("subject %q is not offered yet; only self", r.Subject)
 	}

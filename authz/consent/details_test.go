@@ -183,7 +183,7 @@ func TestCheckHoldsReleasesToTheDeclaration(t *testing.T) {
 		{"valid until the past", func(r *authz.Release) { r.ValidUntil = noon }, "past"},
 		{"another broker", func(r *authz.Release) { r.Locations = []string{"https://evil.example"} }, "served by"},
 		{"our broker", func(r *authz.Release) { r.Locations = []string{broker} }, ""},
-		{"on behalf of another", func(r *authz.Release) { r.Subject = authz.SubjectRepresented }, "not offered"},
+		{"on behalf of another", func(r *authz.Release) { r.Subject = authz.RecordOfRepresented }, "not offered"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			wanted := mortgage(row.change)
@@ -200,7 +200,7 @@ func TestCheckHoldsReleasesToTheDeclaration(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := got[0]
-			if r.Basis != authz.BasisConsent || r.Subject != authz.SubjectSelf || r.Frequency == "" || r.DataLife == "" ||
+			if r.Basis != authz.BasisConsent || r.Subject != authz.RecordOfSelf || r.Frequency == "" || r.DataLife == "" ||
 				!r.ValidUntil.After(noon) || r.ValidUntil.After(noon.AddDate(0, 0, 7)) || !slices.Equal(r.Locations, []string{broker}) {
 				t.Fatalf("defaults: got %+v", r)
 			}

@@ -297,7 +297,7 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		}, Version{
 			State: Approved, Attributes: chosen, Offered: r.Attributes, Basis: r.Basis, Frequency: r.Frequency, DataLife: r.DataLife,
 			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Notice: a.Shown, Channel: "web", ACR: a.ACR, Session: a.Session,
-			Actor: a.Subject, Representation: string(authz.SubjectSelf), At: now,
+			Actor: a.Subject, Representation: authz.RecordOfSelf, At: now,
 		})
 		if err != nil {
 			return nil, nil, err
@@ -337,7 +337,7 @@ func (c *Consents) event(kind audit.Type, client *authz.Client, pseudonym string
 	e := audit.Event{
 		ID: authz.NewID(), Type: kind,
 		Asked:  audit.Asked{Client: client.ID, Name: client.Name.VI, Owner: client.Owner.VI},
-		Person: audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
+		Person: audit.Person{Pseudonym: pseudonym, Relation: authz.RecordOfSelf},
 		Reason: audit.Reason{
 			Purpose: consent.Purpose, Basis: consent.Basis, Citation: citation,
 		},
@@ -396,7 +396,7 @@ func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 		version := Version{
 			Consent: w.ID, Number: found.Version + 1, State: state, Attributes: found.Attributes, Offered: found.Offered, Basis: found.Basis,
 			Frequency: found.Frequency, DataLife: found.DataLife, ValidUntil: found.ValidUntil, TextHash: found.TextHash,
-			Locale: w.Locale, Channel: "web", ACR: w.ACR, Session: w.Session, Actor: w.Subject, Representation: string(authz.SubjectSelf), At: now,
+			Locale: w.Locale, Channel: "web", ACR: w.ACR, Session: w.Session, Actor: w.Subject, Representation: authz.RecordOfSelf, At: now,
 		}
 		if err := c.Store.Withdraw(ctx, found, version); err != nil {
 			return err

@@ -44,7 +44,7 @@ func TestWishesGoToTheFirstDeclarationThatCoversThem(t *testing.T) {
 				if !slices.Equal(r.Attributes, row.want[r.Purpose]) {
 					t.Errorf("%s: got %v, want %v", r.Purpose, r.Attributes, row.want[r.Purpose])
 				}
-				if r.Type != authz.ReleaseType || r.Basis == "" || r.Subject != authz.SubjectSelf || !r.ValidUntil.After(noon) || !slices.Equal(r.Locations, []string{broker}) {
+				if r.Type != authz.ReleaseType || r.Basis == "" || r.Subject != authz.RecordOfSelf || !r.ValidUntil.After(noon) || !slices.Equal(r.Locations, []string{broker}) {
 					t.Errorf("a wish that says too little: %+v", r)
 				}
 			}

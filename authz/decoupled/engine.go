@@ -287,7 +287,7 @@ func (e *Engine) stage(ctx context.Context, id authz.AuthorizationID, subject au
 	return e.Evidence.Stage(ctx, audit.Event{
 		ID: authz.NewID(), Type: audit.SignInRefused,
 		Asked:      audit.Asked{Client: client.ID, Name: client.Name.VI, Owner: client.Owner.VI},
-		Person:     audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
+		Person:     audit.Person{Pseudonym: pseudonym, Relation: authz.RecordOfSelf},
 		Decision:   audit.Decision{Code: "decoupled." + string(because), Determining: []string{"person"}},
 		Levels:     audit.Levels{ACR: acr},
 		When:       audit.When{Decided: e.Now().UTC().Truncate(time.Microsecond), Site: e.Site},

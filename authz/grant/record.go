@@ -77,7 +77,7 @@ func (r *Recorder) Event(ctx context.Context, kind audit.Type, by *clientauth.Re
 		ID: authz.NewID(), Type: kind,
 		Asked:      audit.Asked{Client: by.ID, Name: by.Name.VI, Owner: by.Owner.VI},
 		Trace:      audit.Trace{Grant: g.ID},
-		Person:     audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
+		Person:     audit.Person{Pseudonym: pseudonym, Relation: authz.RecordOfSelf},
 		Decision:   audit.Decision{Permit: true, Code: string(kind)},
 		Levels:     audit.Levels{ACR: g.Level.ACR()},
 		When:       audit.When{Decided: at.UTC().Truncate(time.Microsecond), Site: r.Site},

@@ -36,7 +36,7 @@ type ContactStore interface {
 	// SaveContact replaces the contact of its kind.
 	SaveContact(ctx context.Context, c Contact) error
 	// Contacts lists those of a person, by her internal id in the national register.
-	Contacts(ctx context.Context, person string) ([]Contact, error)
+	Contacts(ctx context.Context, person authz.PersonID) ([]Contact, error)
 	// ReplaceContact puts a sealed value that was wrapped anew in the place of the one
 	// that was read; when that has changed meanwhile it does nothing.
 	ReplaceContact(ctx context.Context, c Contact, fresh []byte) error
@@ -96,7 +96,7 @@ func (c *Contacts) Set(ctx context.Context, subject authz.Subject, kind ContactK
 
 // Verified opens the verified contacts of a person, of the kinds asked for. One that
 // was not verified is as one that is not there.
-func (c *Contacts) Verified(ctx context.Context, person string, kinds map[ContactKind]bool) (map[ContactKind]string, error) {
+func (c *Contacts) Verified(ctx context.Context, person authz.PersonID, kinds map[ContactKind]bool) (map[ContactKind]string, error) {
 	stored, err := c.Store.Contacts(ctx, person)
 	if err != nil {
 		return nil, err

@@ -18,22 +18,12 @@ import (
 	"hopnhat/keys"
 )
 
-// Kind of a subject.
-type Kind string
-
-// The kinds that can sign in; an organisation never does, a person does for it.
-const (
-	Citizen           Kind = "citizen"
-	Foreigner         Kind = "foreigner"
-	OriginUnconfirmed Kind = "origin_unconfirmed"
-)
-
 // Account is a person's account.
 type Account struct {
 	Subject authz.Subject
-	Kind    Kind
+	Kind    authz.Kind
 	// Person is the internal id in the national register, never shown.
-	Person string
+	Person authz.PersonID
 	// Name is what the person's own pages greet her by.
 	Name  string
 	Level authz.AccountLevel
@@ -43,18 +33,6 @@ type Account struct {
 	// Epoch counts re-issues of the number.
 	Epoch   int
 	Created time.Time
-}
-
-// Enrolment is what opens an account.
-type Enrolment struct {
-	Kind     Kind
-	Person   string
-	Name     string
-	Number   authz.PersonalNumber
-	Level    authz.AccountLevel
-	Password string
-	// TOTPSeed is the shared secret of the authenticator app (RFC 6238), 20 bytes.
-	TOTPSeed []byte
 }
 
 // Deriver is the part of a keyring that pseudonyms need.

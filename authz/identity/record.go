@@ -23,7 +23,7 @@ type Mandate struct {
 // Mandates lists the organisations a person represents today, from the business
 // register: at most so many of them.
 type Mandates interface {
-	RepresentedBy(ctx context.Context, person string, limit int) ([]Mandate, error)
+	RepresentedBy(ctx context.Context, person authz.PersonID, limit int) ([]Mandate, error)
 }
 
 // maxMandates bounds how many mandates of one person are told.
@@ -45,7 +45,7 @@ const (
 
 // Read reads the attributes named and nothing else. An attribute without a value is
 // not in the row; a person without any has no row.
-func (r *Record) Read(ctx context.Context, person string, attributes []authz.AttributeID) (map[authz.AttributeID]any, error) {
+func (r *Record) Read(ctx context.Context, person authz.PersonID, attributes []authz.AttributeID) (map[authz.AttributeID]any, error) {
 	kinds, mandates := map[ContactKind]bool{}, false
 	for _, id := range attributes {
 		switch id {

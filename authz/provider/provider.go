@@ -37,8 +37,7 @@ type SignedIn struct {
 	Account authz.AccountLevel
 	// Reachable is the highest authentication level the person can reach here.
 	Reachable authz.AuthenticationLevel
-	// Kind is citizen, foreigner, organisation or origin_unconfirmed.
-	Kind string
+	Kind      authz.Kind
 }
 
 // Sessions finds the live session of a browser. ok is false when nobody is

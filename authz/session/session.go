@@ -28,10 +28,10 @@ type Session struct {
 	// Device is a short name of browser and system, for the person's own list.
 	Device string
 	// Of the account, read along: its kind, its level, its name, its lock.
-	Kind    string
+	Kind    authz.Kind
 	Account authz.AccountLevel
 	Name    string
-	Person  string
+	Person  authz.PersonID
 	Locked  bool
 }
 

@@ -33,7 +33,7 @@ type Demand struct {
 // account.
 type Released struct {
 	Values  map[authz.AttributeID]any
-	Kind    string
+	Kind    authz.Kind
 	Account authz.AccountLevel
 	Proofed time.Time
 }

@@ -28,7 +28,7 @@ func welcome(ctx context.Context, b *node.Base, apps []sampleapp.Config, e *tool
 	for _, d := range people {
 		note := ""
 		if d.Role != "" {
-			note = "  (" + d.Role + ")"
+			note = "  (" + string(d.Role) + ")"
 		}
 		fmt.Fprintf(w, "  number %s  password %-14s%s\n", d.Number, d.Password, note)
 	}

@@ -34,7 +34,7 @@ func TestRolesAreGivenAndTakenBack(t *testing.T) {
 					if len(one.Pseudonym) != 43 || one.Name == "" || one.Since.IsZero() {
 						t.Errorf("a holder is told as %+v", one)
 					}
-					names = append(names, one.Role)
+					names = append(names, string(one.Role))
 				}
 				return names
 			}

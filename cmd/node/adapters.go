@@ -107,7 +107,7 @@ func (n *Node) registers() broker.Registers {
 	for _, r := range n.Catalogue.Registries {
 		all[r.ID] = national{n.registry}
 	}
-	all[claims.EID] = broker.Reader(func(ctx context.Context, person string, attributes []authz.AttributeID) ([]broker.Record, error) {
+	all[claims.EID] = broker.Reader(func(ctx context.Context, person authz.PersonID, attributes []authz.AttributeID) ([]broker.Record, error) {
 		row, err := own.Read(ctx, person, attributes)
 		if err != nil || len(row) == 0 {
 			return nil, err
@@ -124,12 +124,12 @@ func (n *Node) registers() broker.Registers {
 // national shows the national registers to the broker.
 type national struct{ db *registry.DB }
 
-func (r national) Read(ctx context.Context, id authz.RegistryID, person string, attributes []authz.AttributeID) ([]broker.Record, error) {
+func (r national) Read(ctx context.Context, id authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID) ([]broker.Record, error) {
 	names := make([]string, len(attributes))
 	for i, a := range attributes {
 		names[i] = string(a)
 	}
-	rows, err := r.db.Read(ctx, string(id), person, names)
+	rows, err := r.db.Read(ctx, string(id), string(person), names)
 	out := make([]broker.Record, len(rows))
 	for i, row := range rows {
 		out[i] = row
@@ -140,8 +140,8 @@ func (r national) Read(ctx context.Context, id authz.RegistryID, person string, 
 // mandates shows the business register's representatives to the identity part.
 type mandates struct{ db *registry.DB }
 
-func (m mandates) RepresentedBy(ctx context.Context, person string, limit int) ([]identity.Mandate, error) {
-	found, err := m.db.RepresentedBy(ctx, person)
+func (m mandates) RepresentedBy(ctx context.Context, person authz.PersonID, limit int) ([]identity.Mandate, error) {
+	found, err := m.db.RepresentedBy(ctx, string(person))
 	if err != nil {
 		return nil, err
 	}

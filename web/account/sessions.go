@@ -113,9 +113,9 @@ func (p *Pages) act(ctx context.Context, e audit.Event) view.Act {
 	act := view.Act{Kind: view.EventType(e.Type), At: e.When.Decided, ProofURL: ActsPath + "/" + e.ID + "/proof"}
 	switch role, ok := strings.CutPrefix(e.Detail.Action, "role."); {
 	case role == "granted", role == "revoked":
-		act.Role, act.Revoked = e.Detail.Object, role == "revoked"
+		act.Role, act.Revoked = authz.Role(e.Detail.Object), role == "revoked"
 	case ok: // as releases before recorded it
-		act.Role = role
+		act.Role = authz.Role(role)
 	}
 	if e.Asked.Client != "" {
 		act.By = page.ClientOrID(ctx, p.o.Clients, e.Asked.Client).Name

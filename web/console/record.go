@@ -117,7 +117,7 @@ func (p *Pages) look(v *page.Visit, e audit.Event, q audit.Query) (audit.Event, 
 	e.ID = authz.NewID()
 	e.Asked = audit.Asked{Client: evidence.ConsoleClient, Name: "Bảng kiểm toán"}
 	e.Trace.RequestID = v.C.GetRespHeader(fiber.HeaderXRequestID)
-	e.Person.Actor, e.Person.Role = actor, "auditor"
+	e.Person.Actor, e.Person.Role = actor, authz.Auditor
 	e.Reason = audit.Reason{Purpose: purpose, Basis: authz.BasisSupervision, Citation: basis.Citation}
 	e.Data.Query = q.Text()
 	e.Decision = audit.Decision{Permit: true, Code: "auditor", Determining: []string{"role:auditor"}}

@@ -12,6 +12,7 @@ import (
 	tree "text/template/parse"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/audit"
 )
 
@@ -129,7 +130,7 @@ func computedKeys() []string {
 	for _, g := range GroupNames() {
 		add(g.Key())
 	}
-	for _, role := range []string{"auditor", "operator"} {
+	for _, role := range authz.Roles() {
 		add(Act{Role: role}.Key())
 		add(Act{Role: role, Revoked: true}.Key())
 	}

@@ -1,6 +1,10 @@
 package view
 
-import "time"
+import (
+	"time"
+
+	"hopnhat/authz"
+)
 
 // Sessions lists the browsers the person is signed in with. Ending one posts
 // the field session to EndURL; ending all posts to EndAllURL.
@@ -22,7 +26,7 @@ func (Sessions) page() string { return "Sessions" }
 type Act struct {
 	Kind EventType
 	// Role was given to the person, or taken back, where that was what was done.
-	Role    string
+	Role    authz.Role
 	Revoked bool
 	At      time.Time
 	// By is the app that did it; empty where an operator did.
@@ -34,11 +38,11 @@ type Act struct {
 // Key is the text in the catalogue.
 func (a Act) Key() string {
 	switch a.Role {
-	case "auditor", "operator":
+	case authz.Auditor, authz.Operator:
 		if a.Revoked {
-			return "sessions.role_over." + a.Role
+			return "sessions.role_over." + string(a.Role)
 		}
-		return "sessions.role." + a.Role
+		return "sessions.role." + string(a.Role)
 	}
 	return a.Kind.Key()
 }

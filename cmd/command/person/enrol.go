@@ -22,7 +22,7 @@ import (
 // Synthetic is a login of an invented person.
 type Synthetic struct {
 	Number, Password string
-	Role             string // empty: none
+	Role             authz.Role // empty: none
 }
 
 // enrolled is a synthetic login as it is printed: never a real person's.
@@ -128,7 +128,7 @@ func open(ctx context.Context, b *node.Base, nation *registry.DB, s Synthetic) (
 		return identity.Account{}, err
 	}
 	account := identity.Account{
-		Subject: authz.Subject(authz.NewID()), Kind: identity.Kind(person.Kind), Person: person.ID, Name: person.Name, Level: 2, Created: time.Now().UTC(),
+		Subject: authz.Subject(authz.NewID()), Kind: authz.Kind(person.Kind), Person: authz.PersonID(person.ID), Name: person.Name, Level: 2, Created: time.Now().UTC(),
 	}
 	secret, err := Seed(ctx, b.Ring, s.Number)
 	if err != nil {

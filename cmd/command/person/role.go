@@ -28,24 +28,24 @@ func role(e *tool.Env) *cobra.Command {
 }
 
 // changeRole is a command that gives or takes a role.
-func changeRole(e *tool.Env, verb, short, action string, do func(db *store.DB, ctx context.Context, subject authz.Subject, role string, at time.Time) error) *cobra.Command {
+func changeRole(e *tool.Env, verb, short, action string, do func(db *store.DB, ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error) *cobra.Command {
 	return e.WithBase(&cobra.Command{
-		Use: verb + " NUMBER " + strings.Join(store.Roles, "|"), Short: short,
+		Use: verb + " NUMBER " + strings.Join(roleNames(), "|"), Short: short,
 		Example: tool.Lines("hopnhat account role " + verb + " 099180000305 auditor"),
 		Args: func(_ *cobra.Command, words []string) error {
-			if len(words) != 2 || !slices.Contains(store.Roles, words[1]) {
-				return fmt.Errorf("name one number and one role: %s", strings.Join(store.Roles, " or "))
+			if len(words) != 2 || !slices.Contains(roleNames(), words[1]) {
+				return fmt.Errorf("name one number and one role: %s", strings.Join(roleNames(), " or "))
 			}
 			return nil
 		},
 		ValidArgsFunction: func(_ *cobra.Command, words []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(words) == 1 {
-				return store.Roles, cobra.ShellCompDirectiveNoFileComp
+				return roleNames(), cobra.ShellCompDirectiveNoFileComp
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 	}, config.Accounts, func(ctx context.Context, b *node.Base, words []string) error {
-		after, err := setRole(ctx, b, words[0], words[1], action, func(ctx context.Context, subject authz.Subject, role string, at time.Time) error {
+		after, err := setRole(ctx, b, words[0], authz.Role(words[1]), action, func(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error {
 			return do(b.DB, ctx, subject, role, at)
 		})
 		if err != nil {
@@ -58,7 +58,7 @@ func changeRole(e *tool.Env, verb, short, action string, do func(db *store.DB, c
 
 // setRole changes a role of the holder of a number, and returns those she has after. The
 // event says which she had before and has after, and is of the same commit.
-func setRole(ctx context.Context, b *node.Base, number, role, action string, do func(ctx context.Context, subject authz.Subject, role string, at time.Time) error) (after []string, err error) {
+func setRole(ctx context.Context, b *node.Base, number string, role authz.Role, action string, do func(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error) (after []authz.Role, err error) {
 	err = change(ctx, b, number, func(ctx context.Context, a identity.Account) (audit.Event, error) {
 		before, err := b.DB.RolesOf(ctx, a.Subject)
 		if err != nil {
@@ -73,28 +73,39 @@ func setRole(ctx context.Context, b *node.Base, number, role, action string, do 
 			return audit.Event{}, err
 		}
 		event, err := tool.ActOnAccount(ctx, b, a, audit.Administered, action)
-		event.Detail.Object = role
+		event.Detail.Object = string(role)
 		event.Detail.Text = fmt.Sprintf("before: %s; after: %s", orNoRole(before), orNoRole(after))
 		return event, err
 	})
 	return after, err
 }
 
-func orNoRole(roles []string) string {
+func orNoRole(roles []authz.Role) string {
 	if len(roles) == 0 {
 		return "no role"
 	}
-	return strings.Join(roles, ", ")
+	return strings.Join(texts(roles), ", ")
+}
+
+// roleNames are the names of all roles.
+func roleNames() []string { return texts(authz.Roles()) }
+
+func texts(roles []authz.Role) []string {
+	out := make([]string, len(roles))
+	for i, role := range roles {
+		out[i] = string(role)
+	}
+	return out
 }
 
 // holder is a person with a role as it is printed, by the name she has in evidence:
 // never by her number.
 type holder struct {
-	Role      string    `json:"role"`
-	Pseudonym string    `json:"pseudonym"`
-	Name      string    `json:"name"`
-	Since     time.Time `json:"since"`
-	Locked    bool      `json:"locked"`
+	Role      authz.Role `json:"role"`
+	Pseudonym string     `json:"pseudonym"`
+	Name      string     `json:"name"`
+	Since     time.Time  `json:"since"`
+	Locked    bool       `json:"locked"`
 }
 
 func listRoles(e *tool.Env) *cobra.Command {

@@ -55,7 +55,7 @@ func Act(action, object, text string) audit.Event {
 func ActOnAccount(ctx context.Context, b *node.Base, a identity.Account, kind audit.Type, action string) (audit.Event, error) {
 	pseudonym, err := b.Pseudonyms.Audit(ctx, a.Subject)
 	return audit.Event{
-		Type: kind, Person: audit.Person{Pseudonym: pseudonym, Relation: string(authz.SubjectSelf)},
+		Type: kind, Person: audit.Person{Pseudonym: pseudonym, Relation: authz.RecordOfSelf},
 		Visibility: audit.Visibility{Sight: audit.Visible}, Detail: audit.Detail{Action: action},
 	}, err
 }
