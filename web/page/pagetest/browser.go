@@ -151,7 +151,7 @@ func (b *Browser) Do(t testing.TB, pattern string, r *http.Request, h func(*page
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
 	var returned error
-	app := fiber.New(fiber.Config{Immutable: true})
+	app := fiber.New(fiber.Config{Immutable: true, ReadBufferSize: 32 << 10})
 	app.All(pattern, func(c *fiber.Ctx) error {
 		returned = b.frame.Handler(h)(c)
 		return nil

@@ -1,0 +1,267 @@
+package signin
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/authn"
+	"hopnhat/authz/consent"
+	"hopnhat/authz/decoupled"
+	"hopnhat/authz/grant"
+	"hopnhat/authz/provider"
+	"hopnhat/authz/session"
+	"hopnhat/web/page"
+	"hopnhat/web/page/pagetest"
+)
+
+// room is the room with everything behind it played: one app's request waits under
+// "handle", and each part fails as it is told to.
+type room struct {
+	*Pages
+	b   *pagetest.Browser
+	now time.Time
+
+	// The authorization endpoint.
+	waiting    map[grant.Handle]provider.Waiting
+	finished   map[grant.Handle]bool
+	satisfied  bool
+	next       provider.Next
+	declined   []grant.Handle
+	approved   []string // what was said
+	answerErr  error
+	approvals  map[grant.Handle]provider.Approval
+	disowned   []decoupled.Reason
+	confirmed  []string // symbols
+	confirmErr error
+	wait       time.Duration // before another user code
+
+	// The authenticator.
+	step     authn.Step
+	stepErr  error
+	tried    []authn.Attempt
+	begun    time.Time
+	late     error
+	result   authn.Result
+	existing map[string]session.Session // by secret
+
+	// Consents.
+	notice    consent.Notice
+	noticeErr error
+	recorded  []consent.Answer
+	refused   []consent.Answer
+	recordErr error
+	logged    int
+
+	queued, answered int
+}
+
+var (
+	app = &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất", EN: "Land book"}, RedirectURIs: []string{"https://so-dat.example/back"}}
+	an  = &session.Session{ID: "s-an", Subject: "an", Name: "Nguyễn Văn An", Level: 2}
+	chi = &session.Session{ID: "s-chi", Subject: "chi", Name: "Trần Thị Chi", Level: 2}
+)
+
+func newRoom(t testing.TB) *room {
+	t.Helper()
+	w := provider.Waiting{ID: "handle", Client: app, Expires: time.Unix(2000, 0)}
+	r := &room{
+		b: pagetest.New(), now: time.Unix(1_800_000_000, 0),
+		waiting: map[grant.Handle]provider.Waiting{"handle": w}, finished: map[grant.Handle]bool{},
+		approvals: map[grant.Handle]provider.Approval{}, existing: map[string]session.Session{},
+		next:   provider.Next{Location: "https://so-dat.example/back?code=c"},
+		notice: consent.Notice{Client: app, Level: 2},
+		step:   authn.Step{Ticket: "ticket", Next: authn.TOTPFactor}, result: authn.Result{Subject: "an"},
+	}
+	r.begun = r.now
+	r.Pages = New(Options{
+		Issuer: pagetest.Issuer, Requests: requests{r}, Answers: answers{r}, Approvals: approvals{r}, Authn: authenticator{r}, Sessions: sessions{r},
+		Consents: consents{r}, Catalogue: consent.Load(), Forms: r.b.Forms(), Clients: clients{}, UserCodes: codes{r},
+		LogoutQueued: func() { r.queued++ }, Answered: func() { r.answered++ }, Now: func() time.Time { return r.now },
+	})
+	return r
+}
+
+type clients struct{}
+
+func (clients) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
+	if id == app.ID {
+		return app, nil
+	}
+	return nil, authz.ErrNotFound
+}
+
+type requests struct{ *room }
+
+func (r requests) Authorize(*http.Request) (provider.Next, error) { return r.next, nil }
+
+func (r requests) Resume(_ *http.Request, id grant.Handle) (provider.Next, error) {
+	_, err := r.Waiting(context.Background(), id)
+	return r.next, err
+}
+
+func (r requests) Waiting(_ context.Context, id grant.Handle) (provider.Waiting, error) {
+	if r.finished[id] {
+		return provider.Waiting{}, authz.Refuse(authz.InvalidRequest, "answered").Because(provider.Finished{Client: app})
+	}
+	if w, ok := r.waiting[id]; ok {
+		return w, nil
+	}
+	return provider.Waiting{}, authz.Refuse(authz.InvalidRequest, "no such request").Because(provider.ErrGone)
+}
+
+func (r requests) SignedInFor(_ *http.Request, id grant.Handle) (bool, error) {
+	_, err := r.Waiting(context.Background(), id)
+	return r.satisfied, err
+}
+
+type answers struct{ *room }
+
+func (r answers) Approve(q *http.Request, id grant.Handle, answer string, record func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error)) (provider.Next, error) {
+	if r.answerErr != nil {
+		return provider.Next{}, r.answerErr
+	}
+	if !r.finished[id] {
+		if _, err := record(q.Context(), r.waiting[id], provider.SignedIn{ID: "s-now", Subject: r.b.Session.Subject, Level: 2}); err != nil {
+			return provider.Next{}, err
+		}
+	}
+	r.approved = append(r.approved, answer)
+	r.finished[id] = true
+	return r.next, nil
+}
+
+func (r answers) Decline(q *http.Request, id grant.Handle, record func(context.Context) error) (provider.Next, error) {
+	if r.answerErr != nil {
+		return provider.Next{}, r.answerErr
+	}
+	if record != nil {
+		if err := record(q.Context()); err != nil {
+			return provider.Next{}, err
+		}
+	}
+	r.declined = append(r.declined, id)
+	return provider.Next{Location: "https://so-dat.example/back?error=access_denied"}, nil
+}
+
+func (answers) Kept(context.Context, provider.Waiting, authz.Subject) ([]authz.Release, error) {
+	return nil, nil
+}
+
+type approvals struct{ *room }
+
+func (r approvals) UserCode(_ context.Context, typed string) (provider.Next, error) {
+	if typed == "BCDF-GHJK" {
+		return provider.Next{Location: "/approve?a=handle"}, nil
+	}
+	return provider.Next{}, provider.ErrUserCode
+}
+
+func (r approvals) Approval(_ context.Context, handle grant.Handle, who authz.Subject) (provider.Approval, error) {
+	if a, ok := r.room.approvals[handle]; ok && (a.Device.Subject == "" || a.Device.Subject == who) {
+		return a, nil
+	}
+	return provider.Approval{}, authz.ErrNotFound
+}
+
+func (r approvals) Approvals(_ context.Context, who authz.Subject) (out []provider.Approval, err error) {
+	for _, a := range r.room.approvals {
+		if a.Device.Subject == who {
+			out = append(out, a)
+		}
+	}
+	return out, nil
+}
+
+func (r approvals) Confirm(q *http.Request, _ grant.Handle, picked string, same func(context.Context) error) (provider.Next, error) {
+	if r.confirmErr != nil {
+		return provider.Next{}, r.confirmErr
+	}
+	if err := same(q.Context()); err != nil {
+		return provider.Next{}, err
+	}
+	r.confirmed = append(r.confirmed, picked)
+	return r.next, nil
+}
+
+func (r approvals) Disown(_ *http.Request, _ grant.Handle, because decoupled.Reason) (provider.Next, error) {
+	r.disowned = append(r.disowned, because)
+	return r.next, nil
+}
+
+type authenticator struct{ *room }
+
+func (r authenticator) Password(_ context.Context, try authn.Attempt) (authn.Step, error) {
+	r.tried = append(r.tried, try)
+	return r.step, r.stepErr
+}
+
+func (r authenticator) Begun(string, string) (time.Time, error) { return r.begun, r.late }
+
+func (r authenticator) Answer(ctx context.Context, _, _ string, _ authn.Origin, start func(context.Context, authn.Result) error) (authn.Step, error) {
+	if r.stepErr != nil {
+		return authn.Step{}, r.stepErr
+	}
+	if r.step.Ticket != "" {
+		return r.step, nil
+	}
+	return r.step, start(ctx, r.result)
+}
+
+type sessions struct{ *room }
+
+func (r sessions) Begin(_ context.Context, _ session.Clients, in session.SignIn, before *session.Session) (session.Session, error) {
+	began := session.Session{ID: "s-new", Subject: in.Subject, AuthTime: r.now}
+	if before != nil && before.Subject == in.Subject {
+		began.ID = before.ID
+	}
+	r.existing[in.Secret] = began
+	return began, nil
+}
+
+func (r sessions) Find(_ context.Context, secret string) (session.Session, error) {
+	if s, ok := r.existing[secret]; ok {
+		return s, nil
+	}
+	return session.Session{}, session.ErrNone
+}
+
+func (sessions) DeviceName() string { return "device" }
+
+type consents struct{ *room }
+
+func (r consents) Notice(_ context.Context, q consent.Question) (consent.Notice, error) {
+	n := r.notice
+	n.Locale = q.Locale
+	return n, r.noticeErr
+}
+
+func (r consents) Record(_ context.Context, a consent.Answer) ([]authz.Release, []func(context.Context) error, error) {
+	if r.recordErr != nil {
+		return nil, nil, r.recordErr
+	}
+	r.recorded = append(r.recorded, a)
+	return nil, []func(context.Context) error{func(context.Context) error { r.logged++; return nil }}, nil
+}
+
+func (r consents) Declined(_ context.Context, a consent.Answer) ([]func(context.Context) error, error) {
+	r.refused = append(r.refused, a)
+	return []func(context.Context) error{func(context.Context) error { r.logged++; return nil }}, r.recordErr
+}
+
+type codes struct{ *room }
+
+func (r codes) Take(netip.Addr) time.Duration { return r.wait }
+
+// signedIn is a page behind the route table, which lets nobody else in.
+func signedIn(h func(*page.Visit) error) func(*page.Visit) error {
+	return func(v *page.Visit) error {
+		if _, err := v.SignedIn(); err != nil {
+			return err
+		}
+		return h(v)
+	}
+}
