@@ -14,25 +14,22 @@ import (
 	"hopnhat/store/storetest"
 )
 
-// evidence stages rows and keeps which of them were logged; fail lets the log
-// fail.
+// evidence keeps which events came into the log; fail lets the log fail.
 type evidence struct {
-	db     *store.DB
 	logged []string
 	fail   bool
 }
 
-func (e *evidence) Stage(ctx context.Context, event audit.Event) (func(context.Context) error, error) {
-	if err := e.db.Record(ctx, event, audit.NewSalt()); err != nil {
-		return nil, err
+func (e *evidence) AppendLeaf(_ context.Context, id string, _ []byte) (audit.Place, error) {
+	if e.fail {
+		return audit.Place{}, errors.New("the log does not answer")
 	}
-	return func(context.Context) error {
-		if e.fail {
-			return errors.New("the log does not answer")
-		}
-		e.logged = append(e.logged, event.ID)
-		return nil
-	}, nil
+	e.logged = append(e.logged, id)
+	return audit.Place{}, nil
+}
+
+func (e *evidence) AppendSoon(id string, leaf []byte) {
+	_, _ = e.AppendLeaf(context.Background(), id, leaf)
 }
 
 type names struct{}
@@ -74,9 +71,9 @@ type agreement struct {
 
 func newAgreement(t *testing.T, db *store.DB) *agreement {
 	t.Helper()
-	e := &evidence{db: db}
+	e := &evidence{}
 	a := &agreement{evidence: e, subject: account(t, db, "An"), Consents: &consent.Consents{
-		Catalogue: consent.Load(), Store: db, Pseudonyms: names{}, Evidence: e, Broker: "http://localhost/broker/v1", Site: "dc1",
+		Catalogue: consent.Load(), Store: db, Evidence: &audit.Scribe{Rows: db, Leaves: e, Pseudonyms: names{}, Site: "dc1"}, Broker: "http://localhost/broker/v1",
 		Now: func() time.Time { return noon },
 	}}
 	var err error
@@ -142,7 +139,7 @@ func TestOnlyWhatWasTickedIsGranted(t *testing.T) {
 				before := db.Stats().Commits
 				var granted []authz.Release
 				err := db.Tx(ctx, func(ctx context.Context) (err error) {
-					granted, _, err = a.Record(ctx, answer)
+					granted, err = a.Record(ctx, answer)
 					return err
 				})
 				if !errors.Is(err, row.err) {
@@ -188,7 +185,7 @@ func TestWhatIsAgreedToIsNotAskedAgainUntilWithdrawn(t *testing.T) {
 		if need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !need.Ask {
 			t.Fatalf("at first: got %+v, %v", need, err)
 		}
-		if _, _, err := a.Record(ctx, a.answer(t, healthItem, conditions, card)); err != nil {
+		if _, err := a.Record(ctx, a.answer(t, healthItem, conditions, card)); err != nil {
 			t.Fatal(err)
 		}
 		need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted)
@@ -212,7 +209,7 @@ func TestWhatIsAgreedToIsNotAskedAgainUntilWithdrawn(t *testing.T) {
 			t.Fatalf("the rest is not asked again: got %+v, %v", n.Items, err)
 		}
 		// Agreeing to the one keeps the other in the grant.
-		granted, _, err = a.Record(ctx, a.answer(t, healthItem))
+		granted, err = a.Record(ctx, a.answer(t, healthItem))
 		if err != nil || len(granted) != 3 || len(granted[0].Attributes) != 1 || granted[1].ConsentReference == "" {
 			t.Fatalf("got %+v, %v", granted, err)
 		}
@@ -226,7 +223,7 @@ func TestAWithdrawalHoldsEvenIfTheLogDoesNotAnswer(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		a := newAgreement(t, db)
-		granted, _, err := a.Record(ctx, a.answer(t, healthItem))
+		granted, err := a.Record(ctx, a.answer(t, healthItem))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,9 +249,8 @@ func TestAWithdrawalHoldsEvenIfTheLogDoesNotAnswer(t *testing.T) {
 func TestDecliningIsOnRecord(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		a := newAgreement(t, db)
-		logIt, err := a.Declined(t.Context(), a.answer(t))
-		if err != nil || len(logIt) != 2 { // what needs no consent cannot be declined
-			t.Fatalf("got %d, %v", len(logIt), err)
+		if err := a.Declined(t.Context(), a.answer(t)); err != nil || len(a.evidence.logged) != 2 { // what needs no consent cannot be declined
+			t.Fatalf("got %d, %v", len(a.evidence.logged), err)
 		}
 		found, err := db.Find(t.Context(), audit.Query{Type: audit.ConsentDeclined, Outcome: audit.Refused})
 		if err != nil || len(found) != 2 {
@@ -273,7 +269,7 @@ func TestOfClaimsAloneNoneMayBeGiven(t *testing.T) {
 		answer.MayGiveNone = true
 		var granted []authz.Release
 		err := db.Tx(ctx, func(ctx context.Context) (err error) {
-			granted, _, err = a.Record(ctx, answer)
+			granted, err = a.Record(ctx, answer)
 			return err
 		})
 		if err != nil || len(granted) != 1 || granted[0].Basis != authz.BasisState {
@@ -284,7 +280,7 @@ func TestOfClaimsAloneNoneMayBeGiven(t *testing.T) {
 		}
 		half := a.answer(t, conditions)
 		half.MayGiveNone = true
-		if _, _, err := a.Record(ctx, half); !errors.Is(err, consent.ErrRequiredMissing) {
+		if _, err := a.Record(ctx, half); !errors.Is(err, consent.ErrRequiredMissing) {
 			t.Fatalf("an optional one without the required: got %v", err)
 		}
 	})
@@ -321,8 +317,8 @@ func TestAnAnswerIsToWhatWasShown(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, err := range []error{
-					db.Tx(ctx, func(ctx context.Context) error { _, _, err := a.Record(ctx, answer); return err }),
-					db.Tx(ctx, func(ctx context.Context) error { _, err := a.Declined(ctx, answer); return err }),
+					db.Tx(ctx, func(ctx context.Context) error { _, err := a.Record(ctx, answer); return err }),
+					db.Tx(ctx, func(ctx context.Context) error { return a.Declined(ctx, answer) }),
 				} {
 					if !errors.Is(err, consent.ErrChanged) && !errors.Is(err, consent.ErrAppGone) {
 						t.Fatalf("got %v, want ErrChanged", err)
@@ -349,7 +345,7 @@ func TestTheRecordHoldsWhatWasShown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		granted, _, err := a.Record(ctx, answer)
+		granted, err := a.Record(ctx, answer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -374,7 +370,7 @@ func TestAChangeWaitsForTheAnswer(t *testing.T) {
 		changed := *clinic
 		changed.Name.VI = "Bệnh viện"
 		err := db.Tx(context.Background(), func(ctx context.Context) error {
-			if _, _, err := a.Record(ctx, answer); err != nil {
+			if _, err := a.Record(ctx, answer); err != nil {
 				return err
 			}
 			// Whatever the bound is, a change that waits comes to its end.
@@ -415,7 +411,7 @@ func TestAReadByLawIsToldBeforeItHappens(t *testing.T) {
 		read := func() {
 			t.Helper()
 			answer := a.answer(t)
-			if err := db.Tx(ctx, func(ctx context.Context) error { _, _, err := a.Record(ctx, answer); return err }); err != nil {
+			if err := db.Tx(ctx, func(ctx context.Context) error { _, err := a.Record(ctx, answer); return err }); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -104,7 +104,7 @@ func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client
 			(SELECT ` + together + `(a.purpose || '/' || a.registry || ' ' || a.text_hash || ' ' || a.attributes, ';')
 				FROM announcements a WHERE a.subject = ? AND a.client_id = c.id) AS told
 		FROM clients c LEFT JOIN consents k ON k.client_id = c.id AND k.subject = ? WHERE c.id = ? ORDER BY k.at DESC LIMIT 500`
-	if db.dialect == PostgreSQL && ctx.Value(txKey{db.handle}) != nil { // SQLite has one writer at a time
+	if db.dialect == PostgreSQL && db.open(ctx) != nil { // SQLite has one writer at a time
 		query += " FOR SHARE OF c"
 	}
 	var rows []standingRow
@@ -163,7 +163,7 @@ func (db Agreements) Names(ctx context.Context, clients []authz.ClientID) (map[a
 		ids[i] = string(id)
 	}
 	query := "SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id IN ? ORDER BY id"
-	if db.dialect == PostgreSQL && ctx.Value(txKey{db.handle}) != nil {
+	if db.dialect == PostgreSQL && db.open(ctx) != nil {
 		query += " FOR SHARE"
 	}
 	var rows []clientRow
@@ -186,7 +186,7 @@ func (db Agreements) Names(ctx context.Context, clients []authz.ClientID) (map[a
 // releases on the same consent come one after the other.
 func (db Agreements) Consent(ctx context.Context, subject authz.Subject, id authz.ConsentID) (consent.Consent, error) {
 	query := "SELECT " + consentColumns + " FROM consents WHERE id = ? AND subject = ?"
-	if db.dialect == PostgreSQL && ctx.Value(txKey{db.handle}) != nil { // SQLite has one writer at a time
+	if db.dialect == PostgreSQL && db.open(ctx) != nil { // SQLite has one writer at a time
 		query += " FOR UPDATE"
 	}
 	var row consentRow

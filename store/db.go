@@ -278,37 +278,67 @@ func (db *handle) count(g *gorm.DB, writes bool) {
 
 type txKey struct{ db *handle }
 
+// tx is an open transaction, with what is called when it has committed.
+type tx struct {
+	*gorm.DB
+	after []func(ctx context.Context) error
+}
+
+// open is the transaction of a context, nil if it has none.
+func (db *handle) open(ctx context.Context) *tx {
+	open, _ := ctx.Value(txKey{db}).(*tx)
+	return open
+}
+
 // Tx runs fn in one transaction; store calls that use its context join it, and
-// a nested Tx joins too. When fn returns an error nothing of it stays.
+// a nested Tx joins too. When fn returns an error nothing of it stays. After the commit
+// of the outermost, what [DB.AfterCommit] was given is called, in its order: an error
+// then says that the transaction stays and that what comes after it failed.
 func (db *handle) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
-	if _, joined := ctx.Value(txKey{db}).(*gorm.DB); joined {
+	if db.open(ctx) != nil {
 		return fn(ctx)
 	}
-	tx := db.write.WithContext(ctx).Begin()
-	if tx.Error != nil {
-		return unavailable("beginning a transaction", tx.Error)
+	t := &tx{DB: db.write.WithContext(ctx).Begin()}
+	if t.Error != nil {
+		return unavailable("beginning a transaction", t.Error)
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			tx.Rollback()
+			t.Rollback()
 			panic(p)
 		}
 	}()
-	if err := fn(context.WithValue(ctx, txKey{db}, tx)); err != nil {
-		tx.Rollback()
+	if err := fn(context.WithValue(ctx, txKey{db}, t)); err != nil {
+		t.Rollback()
 		return err
 	}
 	db.commits.Add(1)
-	if err := tx.Commit().Error; err != nil {
+	if err := t.Commit().Error; err != nil {
 		return unavailable("committing", err)
 	}
-	return nil
+	var failed []error
+	for _, do := range t.after {
+		if err := do(ctx); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// AfterCommit has a function called when the transaction of the context has committed,
+// outside of it, and never if it has not. Outside a transaction it is called at once.
+func (db *handle) AfterCommit(ctx context.Context, do func(ctx context.Context) error) error {
+	if open := db.open(ctx); open != nil {
+		open.after = append(open.after, do)
+		return nil
+	}
+	return do(ctx)
 }
 
 // writer is the handle for statements that change something.
 func (db *handle) writer(ctx context.Context) *gorm.DB {
-	if tx, ok := ctx.Value(txKey{db}).(*gorm.DB); ok {
-		return tx.WithContext(ctx)
+	if open := db.open(ctx); open != nil {
+		return open.WithContext(ctx)
 	}
 	return db.write.WithContext(ctx)
 }
@@ -316,8 +346,8 @@ func (db *handle) writer(ctx context.Context) *gorm.DB {
 // reader is the handle for statements that only read. Inside a transaction it
 // reads what the transaction wrote, and never asks for a second connection.
 func (db *handle) reader(ctx context.Context) *gorm.DB {
-	if tx, ok := ctx.Value(txKey{db}).(*gorm.DB); ok {
-		return tx.WithContext(ctx)
+	if open := db.open(ctx); open != nil {
+		return open.WithContext(ctx)
 	}
 	return db.read.WithContext(ctx)
 }

@@ -18,29 +18,29 @@ var _ audit.Events = (*DB)(nil)
 const insertEvent = `INSERT INTO events
 	(id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt) `
 
-// eventValues are the columns of insertEvent. What no new evidence may carry is
-// refused here, which every event passes.
-func eventValues(e audit.Event, salt audit.Salt) ([]any, error) {
-	if err := e.CheckNew(); err != nil {
-		return nil, fmt.Errorf("recording an event: %w", err)
-	}
-	canonical, err := e.Canonical()
-	if err != nil {
-		return nil, fmt.Errorf("recording an event: %w", err)
-	}
+// eventValues are the columns of insertEvent.
+func eventValues(s audit.Sealed) []any {
+	e := s.Event
 	return []any{
 		e.ID, e.When.Decided.UTC(), string(e.Type), string(e.Asked.Client), e.Person.Pseudonym, string(e.Reason.Purpose),
-		string(e.Data.Registry), e.Decision.Permit, string(e.Consent.ID), visibleFrom(e), string(canonical), salt[:],
-	}, nil
+		string(e.Data.Registry), e.Decision.Permit, string(e.Consent.ID), visibleFrom(e), string(s.Canonical), s.Salt[:],
+	}
 }
 
-// Record stores an event and its salt.
-func (db Evidence) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
-	values, err := eventValues(e, salt)
-	if err != nil {
-		return err
+// Record stores events with their salts, all by one statement.
+func (db Evidence) Record(ctx context.Context, events ...audit.Sealed) error {
+	const most = 500 // SQLite takes 32,766 values in a statement
+	for some := range slices.Chunk(events, most) {
+		var values []any
+		for _, e := range some {
+			values = append(values, eventValues(e)...)
+		}
+		rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", len(some)), ", ")
+		if err := db.writer(ctx).Exec(insertEvent+"VALUES "+rows, values...).Error; err != nil {
+			return wrap("recording an event", err)
+		}
 	}
-	return wrap("recording an event", db.writer(ctx).Exec(insertEvent+"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values...).Error)
+	return nil
 }
 
 // RecordHolding stores an event if grant, account, consent and apps are as it says,
@@ -50,11 +50,8 @@ func (db Evidence) Record(ctx context.Context, e audit.Event, salt audit.Salt) e
 // against [DB.SettleClient], which whoever disables one calls after the commit: a
 // stream of releases does not keep an app from being disabled. SQLite has one writer
 // at a time.
-func (db Evidence) RecordHolding(ctx context.Context, e audit.Event, salt audit.Salt, h audit.Hold) error {
-	args, err := eventValues(e, salt)
-	if err != nil {
-		return err
-	}
+func (db Evidence) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Hold) error {
+	args := eventValues(e)
 	held := "SELECT 1 AS held FROM grants g JOIN accounts a ON a.subject = g.subject"
 	if h.Consent != "" {
 		held += " JOIN consents c ON c.id = ? AND c.version = ? AND c.state = 'approved'"

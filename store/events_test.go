@@ -32,6 +32,16 @@ func release(n int, sight audit.Sight) audit.Event {
 	}
 }
 
+// sealed is an event as it is written.
+func sealed(t testing.TB, e audit.Event, salt audit.Salt) audit.Sealed {
+	t.Helper()
+	s, err := e.Seal(salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestAnEventComesBackAsItWasCommittedTo(t *testing.T) {
 	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		e, salt := release(0, audit.Visible), audit.NewSalt()
@@ -39,7 +49,7 @@ func TestAnEventComesBackAsItWasCommittedTo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := db.Record(t.Context(), e, salt); err != nil {
+		if err := db.Record(t.Context(), sealed(t, e, salt)); err != nil {
 			t.Fatal(err)
 		}
 		got, err := db.Get(t.Context(), e.ID)
@@ -53,7 +63,7 @@ func TestAnEventComesBackAsItWasCommittedTo(t *testing.T) {
 		if got.Logged {
 			t.Fatal("an event has a place before its leaf is in the log")
 		}
-		if err := db.Record(t.Context(), e, salt); !errors.Is(err, authz.ErrConflict) {
+		if err := db.Record(t.Context(), sealed(t, e, salt)); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("recording twice: got %v, want ErrConflict", err)
 		}
 		if _, err := db.Get(t.Context(), authz.NewID()); !errors.Is(err, authz.ErrNotFound) {
@@ -69,7 +79,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 		err := db.Tx(ctx, func(ctx context.Context) error {
 			for n := range 1_203 {
 				e := release(n, audit.Visible)
-				if err := db.Record(ctx, e, audit.NewSalt()); err != nil {
+				if err := db.Record(ctx, sealed(t, e, audit.NewSalt())); err != nil {
 					return err
 				}
 				if n >= 3 {
@@ -124,7 +134,7 @@ func TestPagesOfASearchAreWholeAndInOrder(t *testing.T) {
 	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		for n := range 23 {
-			if err := db.Record(ctx, release(n, audit.Visible), audit.NewSalt()); err != nil {
+			if err := db.Record(ctx, sealed(t, release(n, audit.Visible), audit.NewSalt())); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -172,7 +182,7 @@ func TestThePersonSeesHiddenAccessNeverAndDelayedAccessLater(t *testing.T) {
 		delayed := release(0, audit.Delayed)
 		delayed.Visibility.Until = noon.Add(time.Hour)
 		for _, e := range []audit.Event{release(0, audit.Visible), release(0, ""), release(0, audit.Hidden), delayed, release(0, audit.Delayed)} {
-			if err := db.Record(ctx, e, audit.NewSalt()); err != nil {
+			if err := db.Record(ctx, sealed(t, e, audit.NewSalt())); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -210,7 +220,7 @@ func TestThePersonSeesHiddenAccessNeverAndDelayedAccessLater(t *testing.T) {
 func TestUsesOfAConsentAreCounted(t *testing.T) {
 	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		for n := range 3 {
-			if err := db.Record(t.Context(), release(n, audit.Visible), audit.NewSalt()); err != nil {
+			if err := db.Record(t.Context(), sealed(t, release(n, audit.Visible), audit.NewSalt())); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -226,7 +236,7 @@ func TestUsesOfAConsentAreCounted(t *testing.T) {
 func TestABadRowHidesNoOther(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		good := release(1, audit.Visible)
-		if err := db.Record(t.Context(), good, audit.NewSalt()); err != nil {
+		if err := db.Record(t.Context(), sealed(t, good, audit.NewSalt())); err != nil {
 			t.Fatal(err)
 		}
 		db.Forge(t, "0")

@@ -119,7 +119,7 @@ func TestPlacesBeyondTheEndOfAShardAreForgotten(t *testing.T) {
 		places := map[string]uint64{}
 		for n := range 4 {
 			e := release(n, audit.Visible)
-			if err := db.Record(ctx, e, audit.NewSalt()); err != nil {
+			if err := db.Record(ctx, sealed(t, e, audit.NewSalt())); err != nil {
 				t.Fatal(err)
 			}
 			places[e.ID] = uint64(n)

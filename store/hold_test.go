@@ -64,7 +64,11 @@ func stand(t *testing.T, db *store.DB, n int) standing {
 func (s standing) record(ctx context.Context) error {
 	e := release(1, audit.Visible)
 	e.Asked.Client = s.app
-	return s.db.RecordHolding(ctx, e, audit.NewSalt(), s.hold)
+	sealed, err := e.Seal(audit.NewSalt())
+	if err != nil {
+		return err
+	}
+	return s.db.RecordHolding(ctx, sealed, s.hold)
 }
 
 // end is one way in which what a release rests on ends.

@@ -75,7 +75,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"release: what is live", func() error { _, err := db.Live(ctx, g.ID, "civil", "land.mortgage"); return missing(err) }},
 			{"release: the event, holding what it rests on", func() error {
 				h := audit.Hold{Grant: g.ID, Consent: "c", Version: 1, Clients: []authz.ClientID{"app", "actor"}}
-				return missing(db.RecordHolding(ctx, release(1, audit.Visible), audit.NewSalt(), h))
+				return missing(db.RecordHolding(ctx, sealed(t, release(1, audit.Visible), audit.NewSalt()), h))
 			}},
 			{"release: the use", func() error {
 				return tx(func(ctx context.Context) error {

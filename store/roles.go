@@ -17,7 +17,7 @@ func (db RoleBook) HasRole(ctx context.Context, subject authz.Subject, role auth
 // RolesOf lists the roles of a person, sorted. In a transaction her account is kept
 // until its end, so that what is said of before and after is so.
 func (db RoleBook) RolesOf(ctx context.Context, subject authz.Subject) ([]authz.Role, error) {
-	if ctx.Value(txKey{db.handle}) != nil && db.dialect == PostgreSQL {
+	if db.open(ctx) != nil && db.dialect == PostgreSQL {
 		if err := db.writer(ctx).Exec("SELECT subject FROM accounts WHERE subject = ? FOR UPDATE", string(subject)).Error; err != nil {
 			return nil, wrap("holding an account", err)
 		}

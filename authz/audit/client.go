@@ -12,14 +12,13 @@ import (
 	"hopnhat/authz/audit/commitment"
 )
 
-// ClientChanged is an act on an app's registration, told alike by the registration
+// ClientAct is an act on an app's registration, told alike by the registration
 // endpoint and by the tools. It can always become evidence, whatever the registration
 // holds: an app with a long list must not be one that nobody can disable.
-func ClientChanged(c *authz.Client, action string) Event {
-	return Event{
-		Type:   Administered,
-		Asked:  Asked{Client: c.ID, Name: c.Name.VI, Owner: c.Owner.VI},
-		Detail: Detail{Action: action, Object: Bounded(string(c.ID)), Text: Bounded(c.RedirectURIs...)},
+func ClientAct(action Action, c *authz.Client) Act {
+	return Act{
+		Action: action, App: c,
+		Detail: Detail{Object: Bounded(string(c.ID)), Text: Bounded(c.RedirectURIs...)},
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"hopnhat/authz/audit/commitment"
 )
 
-// TestClientChanged: whatever a registration holds, an act on it and by it can be written
+// TestClientAct: whatever a registration holds, an act on it and by it can be written
 // down, so that no app is one that cannot be disabled or refused.
-func TestClientChanged(t *testing.T) {
+func TestClientAct(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.Custom(func(t *rapid.T) string {
 			return strings.Repeat(rapid.String().Draw(t, "text"), rapid.SampledFrom([]int{1, 1, 40, 400}).Draw(t, "times"))
@@ -22,8 +22,12 @@ func TestClientChanged(t *testing.T) {
 			ID: authz.ClientID(text.Draw(t, "id")), Name: authz.LocalizedText{VI: text.Draw(t, "name")}, Owner: authz.LocalizedText{VI: text.Draw(t, "owner")},
 			RedirectURIs: rapid.SliceOfN(text, 0, 100).Draw(t, "redirect URIs"),
 		}
-		refused := Event{Type: ReleaseRefused, Asked: Asked{Client: c.ID, Name: c.Name.VI, Owner: c.Owner.VI}}
-		for _, e := range []Event{ClientChanged(c, "client.disabled"), refused} {
+		for _, a := range []Act{ClientAct(ClientDisabled, c), {Action: ReleaseDenied, App: c}} {
+			r, err := ruleOf(a.Action)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := a.event(r)
 			e.ID, e.When.Decided = authz.NewID(), time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
 			canonical, err := e.Canonical()
 			if err != nil {

@@ -175,12 +175,7 @@ type Hold struct {
 
 // Events keeps events.
 type Events interface {
-	// Record stores an event in the transaction of the context, or in one of
-	// its own. A nil error survives a crash once that transaction commits.
-	Record(ctx context.Context, e Event, salt Salt) error
-	// RecordHolding stores an event as Record does, by the same one statement, if
-	// what it holds is so; authz.ErrConflict, and no event, if it is not.
-	RecordHolding(ctx context.Context, e Event, salt Salt, h Hold) error
+	Rows
 	// SetIndices notes the places of events in one shard of the log, in one commit;
 	// unknown ids are passed over. The map belongs to the callee.
 	SetIndices(ctx context.Context, origin string, places map[string]uint64) error

@@ -43,6 +43,9 @@ type Options struct {
 	// Concurrent bounds the events being written at one time; 4096 if zero. More
 	// wait, as long as their context lets them.
 	Concurrent int
+	// Soon bounds the leaves that nobody waits for and that are on their way at one
+	// time; 1024 if zero. More are left to the sweep.
+	Soon int
 	// NoteEvery is how long places of leaves gather before they are noted in one
 	// commit; 500 ms if zero. NoteSize notes earlier; 512 if zero.
 	NoteEvery time.Duration
@@ -64,6 +67,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Concurrent <= 0 {
 		o.Concurrent = 4096
+	}
+	if o.Soon <= 0 {
+		o.Soon = 1024
 	}
 	if o.NoteEvery <= 0 {
 		o.NoteEvery = 500 * time.Millisecond
@@ -97,6 +103,7 @@ type Recorder struct {
 	log    Log
 	o      Options
 	slots  chan struct{}
+	soon   chan struct{} // of what nobody waits for
 
 	mu       sync.Mutex
 	closed   bool
@@ -117,7 +124,7 @@ func NewRecorder(events Events, log Log) *Recorder { return NewRecorderWith(even
 func NewRecorderWith(events Events, log Log, o Options) *Recorder {
 	o = o.withDefaults()
 	r := &Recorder{
-		events: events, log: log, o: o, slots: make(chan struct{}, o.Concurrent),
+		events: events, log: log, o: o, slots: make(chan struct{}, o.Concurrent), soon: make(chan struct{}, o.Soon),
 		places: map[string]Place{}, recent: map[string]Place{}, full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go r.run()
@@ -128,17 +135,21 @@ func NewRecorderWith(events Events, log Log, o Options) *Recorder {
 func (r *Recorder) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case r.slots <- struct{}{}:
+		return r.entered(r.slots)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting to write evidence: %w", ctx.Err())
 	}
+}
+
+func (r *Recorder) entered(slots chan struct{}) (leave func(), err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		<-r.slots
+		<-slots
 		return nil, ErrClosed
 	}
 	r.inFlight.Add(1)
-	return func() { r.inFlight.Done(); <-r.slots }, nil
+	return func() { r.inFlight.Done(); <-slots }, nil
 }
 
 // Record makes an event durable in both places. On error the event may or may
@@ -149,68 +160,73 @@ func (r *Recorder) Record(ctx context.Context, e Event) (Place, error) {
 		return Place{}, err
 	}
 	defer leave()
-	salt, leaf, e, err := prepare(e)
+	sealed, err := e.Seal(NewSalt())
 	if err != nil {
 		return Place{}, err
 	}
-	if err := r.events.Record(ctx, e, salt); err != nil {
-		return Place{}, fmt.Errorf("recording %v: %w", e, err)
+	if err := r.events.Record(ctx, sealed); err != nil {
+		return Place{}, fmt.Errorf("recording %v: %w", sealed.Event, err)
 	}
-	return r.append(ctx, e.ID, leaf)
+	return r.append(ctx, sealed.Event.ID, sealed.Leaf)
 }
 
 // Stage stores the row in the transaction of ctx and returns what appends its
 // leaf; call that once the transaction has committed, and never when it has not.
 func (r *Recorder) Stage(ctx context.Context, e Event) (logIt func(context.Context) error, err error) {
-	return r.stage(ctx, e, r.events.Record)
+	return r.stage(ctx, e, func(ctx context.Context, e Sealed) error { return r.events.Record(ctx, e) })
 }
 
 // StageHolding is Stage for an event that is true only while something holds;
 // authz.ErrConflict if it does not any more.
 func (r *Recorder) StageHolding(ctx context.Context, e Event, h Hold) (logIt func(context.Context) error, err error) {
-	return r.stage(ctx, e, func(ctx context.Context, e Event, salt Salt) error { return r.events.RecordHolding(ctx, e, salt, h) })
+	return r.stage(ctx, e, func(ctx context.Context, e Sealed) error { return r.events.RecordHolding(ctx, e, h) })
 }
 
-func (r *Recorder) stage(ctx context.Context, e Event, record func(context.Context, Event, Salt) error) (logIt func(context.Context) error, err error) {
-	salt, leaf, e, err := prepare(e)
+func (r *Recorder) stage(ctx context.Context, e Event, record func(context.Context, Sealed) error) (logIt func(context.Context) error, err error) {
+	sealed, err := e.Seal(NewSalt())
 	if err != nil {
 		return nil, err
 	}
-	if err := record(ctx, e, salt); err != nil {
-		return nil, fmt.Errorf("recording %v: %w", e, err)
+	if err := record(ctx, sealed); err != nil {
+		return nil, fmt.Errorf("recording %v: %w", sealed.Event, err)
 	}
 	return func(ctx context.Context) error {
-		leave, err := r.enter(ctx)
-		if err != nil {
-			return err
-		}
-		defer leave()
-		_, err = r.append(ctx, e.ID, leaf)
+		_, err := r.AppendLeaf(ctx, sealed.Event.ID, sealed.Leaf)
 		return err
 	}, nil
 }
 
-// Append puts the leaf of an event whose row is durable into the log.
-func (r *Recorder) Append(ctx context.Context, e Event, salt Salt) (Place, error) {
+// AppendLeaf puts the leaf of an event whose row is durable into the log.
+func (r *Recorder) AppendLeaf(ctx context.Context, id string, leaf []byte) (Place, error) {
 	leave, err := r.enter(ctx)
 	if err != nil {
 		return Place{}, err
 	}
 	defer leave()
-	leaf, err := Leaf(e, salt)
-	if err != nil {
-		return Place{}, err
-	}
-	return r.append(ctx, e.ID, leaf)
+	return r.append(ctx, id, leaf)
 }
 
-// prepare makes the leaf before anything is written: an event that cannot be
-// evidence leaves no row.
-func prepare(e Event) (Salt, []byte, Event, error) {
-	e = e.Normalized() // the row then reads back as what was committed to
-	salt := NewSalt()
-	leaf, err := Leaf(e, salt)
-	return salt, leaf, e, err
+// AppendSoon puts the leaf of an event whose row is durable into the log, and returns at
+// once. What nobody waits for has slots of its own, so that it keeps no release waiting;
+// where none is free, or the log does not take the leaf, the sweep appends it.
+func (r *Recorder) AppendSoon(id string, leaf []byte) {
+	select {
+	case r.soon <- struct{}{}:
+	default:
+		return
+	}
+	leave, err := r.entered(r.soon)
+	if err != nil {
+		return
+	}
+	go func() {
+		defer leave()
+		ctx, cancel := context.WithTimeout(context.Background(), appendTime)
+		defer cancel()
+		if _, err := r.append(ctx, id, leaf); err != nil {
+			r.o.Logger.Error("an event is recorded and not logged yet", "event", id, "error", err)
+		}
+	}()
 }
 
 func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (Place, error) {

@@ -17,37 +17,66 @@ import (
 
 // rows keeps events in memory and complains when a promise is broken.
 type rows struct {
-	mu      sync.Mutex
-	byID    map[string]Recorded
-	order   []string
-	commits int
-	ended   map[authz.GrantID]bool
-	fail    func(what string) error // before the effect
+	mu         sync.Mutex
+	byID       map[string]Recorded
+	order      []string
+	commits    int
+	statements int
+	ended      map[authz.GrantID]bool
+	fail       func(what string) error // before the effect
 }
 
 func newRows() *rows {
 	return &rows{byID: map[string]Recorded{}, fail: func(string) error { return nil }}
 }
 
-func (r *rows) Record(_ context.Context, e Event, salt Salt) error {
+func (r *rows) Record(_ context.Context, events ...Sealed) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.fail("record"); err != nil {
 		return err
 	}
-	if _, again := r.byID[e.ID]; again {
-		return authz.ErrConflict
+	r.statements++
+	for _, e := range events {
+		if _, again := r.byID[e.Event.ID]; again {
+			return authz.ErrConflict
+		}
+		r.byID[e.Event.ID] = Recorded{Event: e.Event, Salt: e.Salt}
+		r.order = append(r.order, e.Event.ID)
 	}
-	r.byID[e.ID] = Recorded{Event: e, Salt: salt}
-	r.order = append(r.order, e.ID)
 	return nil
 }
 
-func (r *rows) RecordHolding(ctx context.Context, e Event, salt Salt, h Hold) error {
+func (r *rows) RecordHolding(ctx context.Context, e Sealed, h Hold) error {
 	if r.ended[h.Grant] {
 		return authz.ErrConflict
 	}
-	return r.Record(ctx, e, salt)
+	return r.Record(ctx, e)
+}
+
+type inTx struct{}
+
+// Tx keeps nothing of a function that fails, and calls after its end what was to be.
+func (r *rows) Tx(ctx context.Context, fn func(context.Context) error) error {
+	before, order := maps.Clone(r.byID), slices.Clone(r.order)
+	var after []func(context.Context) error
+	if err := fn(context.WithValue(ctx, inTx{}, &after)); err != nil {
+		r.byID, r.order = before, order
+		return err
+	}
+	var failed []error
+	for _, do := range after {
+		failed = append(failed, do(ctx))
+	}
+	return errors.Join(failed...)
+}
+
+func (r *rows) AfterCommit(ctx context.Context, do func(context.Context) error) error {
+	if after, ok := ctx.Value(inTx{}).(*[]func(context.Context) error); ok {
+		*after = append(*after, do)
+		return nil
+	}
+	return do(ctx)
 }
 
 func (r *rows) SetIndices(_ context.Context, origin string, places map[string]uint64) error {
@@ -288,7 +317,7 @@ func TestASiteRepairsItsOwnEvents(t *testing.T) {
 	}{{"dc1", 0}, {"dc2", 0}, {"dc2", 9 * time.Minute}, {"dc2", 11 * time.Minute}} {
 		e := fresh(i)
 		e.When.Site, e.When.Decided = row.site, now.Add(-row.ago)
-		if err := r.Record(t.Context(), e, NewSalt()); err != nil {
+		if err := r.Record(t.Context(), Sealed{Event: e, Salt: NewSalt()}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -304,7 +333,7 @@ func TestABadRowDoesNotKeepTheOthersWaiting(t *testing.T) {
 	good, bad := fresh(0), fresh(1)
 	bad.Reason.Basis = ""
 	for _, e := range []Event{bad, good} {
-		if err := r.Record(t.Context(), e, NewSalt()); err != nil {
+		if err := r.Record(t.Context(), Sealed{Event: e, Salt: NewSalt()}); err != nil {
 			t.Fatal(err)
 		}
 	}

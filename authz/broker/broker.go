@@ -86,10 +86,6 @@ type Permissions interface {
 	// CountUse counts a use in the transaction of the context; ErrUsedUp when it
 	// would be one too many. Of racing calls no more than the limit return nil.
 	CountUse(ctx context.Context, u Use) error
-	// Record stores an event, and RecordHolding one that is true only while grant,
-	// account, consent and apps are as they were, see audit.Events.
-	Record(ctx context.Context, e audit.Event, salt audit.Salt) error
-	RecordHolding(ctx context.Context, e audit.Event, salt audit.Salt, h audit.Hold) error
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
@@ -102,21 +98,17 @@ type Register interface {
 	Read(ctx context.Context, registry authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID) ([]Record, error)
 }
 
-// Evidence puts the leaf of an event whose row is durable into the log. A nil
-// error survives a crash of process and machine; any other leaves it in doubt.
+// Evidence writes what was decided ([audit.Scribe]): with a nil error, outside a
+// transaction or from the one that it joined, it is in the database and in the log;
+// with any other it is in doubt.
 type Evidence interface {
-	Append(ctx context.Context, e audit.Event, salt audit.Salt) (audit.Place, error)
+	Write(ctx context.Context, acts ...audit.Act) ([]audit.Written, error)
 }
 
 // Clients finds an enabled app's registration, from memory; authz.ErrNotFound
 // for an unknown or disabled one.
 type Clients interface {
 	Client(ctx context.Context, id authz.ClientID) (*authz.Client, error)
-}
-
-// Pseudonyms gives the name a person has in the evidence.
-type Pseudonyms interface {
-	Audit(ctx context.Context, subject authz.Subject) (string, error)
 }
 
 // People tells what the law asks of a person herself before a consent counts.
@@ -134,12 +126,10 @@ type Broker struct {
 	Register    Register
 	Evidence    Evidence
 	Clients     Clients
-	Pseudonyms  Pseudonyms
 	// People is a [Census] over Register if nil.
 	People    People
 	Catalogue *consent.Catalogue
 	Policy    *policy.Engine
-	Site      string
 	Now       func() time.Time
 	// MaxInFlight bounds the requests in work, 1,024 if zero: beyond it a
 	// request is turned away at once instead of waiting with the others.

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"net/http"
 	"regexp"
 	"time"
@@ -43,62 +42,52 @@ func requestID(r *http.Request) string {
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
-// event is the evidence of one decision, made at a time. It holds no value of a
+// act is the evidence of one decision, made at a time. It holds no value of a
 // register.
-func (b *Broker) event(ctx context.Context, q request, live Permission, granted *authz.Release, verdict policy.Verdict, now time.Time) (audit.Event, error) {
-	e := audit.Event{
-		ID: authz.NewID(), Type: audit.ReleasePermitted,
-		Asked: audit.Asked{
-			Client: q.client.ID, Name: q.client.Name.VI, Owner: q.client.Owner.VI,
-		},
-		Trace:  audit.Trace{Grant: q.access.Grant, Latency: max(0, now.Sub(q.started).Microseconds()), RequestID: q.id},
-		Reason: audit.Reason{Purpose: q.asked.Purpose, CaseReference: q.asked.CaseReference},
-		Data:   audit.Data{Registry: q.asked.Registry, Attributes: q.asked.Attributes, Form: b.form(q.asked.Attributes)},
-		Decision: audit.Decision{
-			Permit: verdict.Permit, Code: "released", Determining: verdict.Determining, PolicyHash: verdict.PolicyHash,
-		},
-		When:       audit.When{Decided: now, Site: b.Site},
+func (b *Broker) act(q request, live Permission, granted *authz.Release, verdict policy.Verdict, now time.Time) audit.Act {
+	a := audit.Act{
+		Action: audit.Release, ID: authz.NewID(), App: q.client, At: now,
+		Trace:      audit.Trace{Grant: q.access.Grant, Latency: max(0, now.Sub(q.started).Microseconds()), RequestID: q.id},
+		Reason:     audit.Reason{Purpose: q.asked.Purpose, CaseReference: q.asked.CaseReference},
+		Data:       audit.Data{Registry: q.asked.Registry, Attributes: q.asked.Attributes, Form: b.form(q.asked.Attributes)},
+		Decision:   audit.Decision{Code: "released", Determining: verdict.Determining, PolicyHash: verdict.PolicyHash},
 		Visibility: audit.Visibility{Sight: audit.Visible},
 	}
 	if purpose, ok := b.Catalogue.Purpose(q.asked.Purpose); ok {
-		e.Visibility.Sight = audit.Sight(purpose.Visibility)
+		a.Visibility.Sight = audit.Sight(purpose.Visibility)
 	}
 	if !verdict.Permit {
-		e.Type, e.Decision.Code = audit.ReleaseRefused, string(verdict.Reasons[0].Code)
+		a.Action, a.Decision.Code = audit.ReleaseDenied, string(verdict.Reasons[0].Code)
 	}
 	if live.Subject != "" {
-		pseudonym, err := b.Pseudonyms.Audit(ctx, live.Subject)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		e.Person = audit.Person{Pseudonym: pseudonym, Kind: live.Kind, Relation: authz.RecordOfSelf}
-		e.Levels = audit.Levels{Account: int(live.Account), ACR: live.Level.ACR()}
+		a.Subject, a.Person.Kind = live.Subject, live.Kind
+		a.Levels = audit.Levels{Account: int(live.Account), ACR: live.Level.ACR()}
 	}
 	if len(q.access.Actors) > 0 && live.Client != "" {
 		// The app that the person agreed with, and how many apps act for it.
-		e.Detail = audit.Detail{Action: actingFor, Object: string(live.Client), Count: int64(len(q.access.Actors))}
+		a.Detail = audit.Detail{Action: actingFor, Object: string(live.Client), Count: int64(len(q.access.Actors))}
 		for i, actor := range q.access.Actors {
 			if i > 0 {
-				e.Detail.Text += " "
+				a.Detail.Text += " "
 			}
-			e.Detail.Text += string(actor)
+			a.Detail.Text += string(actor)
 		}
 	}
 	if granted == nil {
-		return e, nil
+		return a
 	}
 	basis, _ := b.Catalogue.Basis(granted.Basis)
-	e.Reason.Basis, e.Reason.Citation = granted.Basis, basis.Citation
-	if e.Reason.CaseReference == "" && consent.CheckCaseReference(granted.CaseReference, declaredBy(q.owner, q.asked)) == nil {
-		e.Reason.CaseReference = granted.CaseReference
+	a.Reason.Basis, a.Reason.Citation = granted.Basis, basis.Citation
+	if a.Reason.CaseReference == "" && consent.CheckCaseReference(granted.CaseReference, declaredBy(q.owner, q.asked)) == nil {
+		a.Reason.CaseReference = granted.CaseReference
 	}
 	switch c := live.Consent; {
 	case !basis.NeedsConsent:
-		e.Consent.NoConsent = basis.Citation
+		a.Consent.NoConsent = basis.Citation
 	case c != nil:
-		e.Consent.ID, e.Consent.Version, e.Consent.Text = c.ID, c.Version, c.TextHash
+		a.Consent.ID, a.Consent.Version, a.Consent.Text = c.ID, c.Version, c.TextHash
 	}
-	return e, nil
+	return a
 }
 
 // actingFor is the action of an event whose app acts for another, its object.

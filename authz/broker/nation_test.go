@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,10 +91,22 @@ func (n *nation) Tx(ctx context.Context, fn func(context.Context) error) error {
 		return fn(ctx)
 	}
 	n.happening("tx")
+	var after []func(context.Context) error
+	if err := n.commit(context.WithValue(ctx, inTx{}, &after), fn); err != nil {
+		return err
+	}
+	var failed []error
+	for _, do := range after {
+		failed = append(failed, do(ctx))
+	}
+	return errors.Join(failed...)
+}
+
+func (n *nation) commit(ctx context.Context, fn func(context.Context) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	before := n.state.clone()
-	if err := fn(context.WithValue(ctx, inTx{}, true)); err != nil {
+	if err := fn(ctx); err != nil {
 		n.state = before
 		return err
 	}
@@ -102,6 +115,14 @@ func (n *nation) Tx(ctx context.Context, fn func(context.Context) error) error {
 		return err
 	}
 	return n.failing("after commit")
+}
+
+func (n *nation) AfterCommit(ctx context.Context, do func(context.Context) error) error {
+	if after, ok := ctx.Value(inTx{}).(*[]func(context.Context) error); ok {
+		*after = append(*after, do)
+		return nil
+	}
+	return do(ctx)
 }
 
 // lock takes the database for one statement, unless a transaction has it.
@@ -131,9 +152,9 @@ func (n *nation) Live(ctx context.Context, id authz.GrantID, registry authz.Regi
 	return p, nil
 }
 
-func (n *nation) RecordHolding(ctx context.Context, e audit.Event, salt audit.Salt, h audit.Hold) error {
+func (n *nation) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Hold) error {
 	if ctx.Value(inTx{}) == nil { // a statement is a transaction of its own
-		return n.Tx(ctx, func(ctx context.Context) error { return n.RecordHolding(ctx, e, salt, h) })
+		return n.Tx(ctx, func(ctx context.Context) error { return n.RecordHolding(ctx, e, h) })
 	}
 	g, ok := n.state.grants[h.Grant]
 	if !ok || !g.GrantLive && !(h.Redeeming && g.Unredeemed) || n.state.locked[g.Subject] && !h.Locked {
@@ -150,10 +171,10 @@ func (n *nation) RecordHolding(ctx context.Context, e audit.Event, salt audit.Sa
 			return authz.ErrConflict
 		}
 	}
-	if e.Payload.Digest == "" {
+	if e.Event.Payload.Digest == "" {
 		n.t.Errorf("an event of a release without a digest of what was read")
 	}
-	return n.Record(ctx, e, salt)
+	return n.Record(ctx, e)
 }
 
 func (n *nation) CountUse(ctx context.Context, u Use) error {
@@ -168,42 +189,43 @@ func (n *nation) CountUse(ctx context.Context, u Use) error {
 	return nil
 }
 
-func (n *nation) Record(ctx context.Context, e audit.Event, salt audit.Salt) error {
+func (n *nation) Record(ctx context.Context, events ...audit.Sealed) error {
 	n.happening("record")
 	defer n.lock(ctx)()
 	if err := errors.Join(ctx.Err(), n.failing("before record")); err != nil {
 		return err
 	}
-	if err := e.Check(); err != nil {
-		n.t.Errorf("an event that cannot be evidence: %v", err)
+	for _, e := range events {
+		if err := e.Event.Check(); err != nil {
+			n.t.Errorf("an event that cannot be evidence: %v", err)
+		}
+		n.state.rows[e.Event.ID] = audit.Recorded{Event: e.Event, Salt: e.Salt}
 	}
-	n.state.rows[e.ID] = audit.Recorded{Event: e, Salt: salt}
 	return n.failing("after record")
 }
 
 // logOrigin names the log of the tests.
 const logOrigin = "hopnhat.test/release"
 
-func (n *nation) Append(ctx context.Context, e audit.Event, salt audit.Salt) (audit.Place, error) {
+func (n *nation) AppendLeaf(ctx context.Context, id string, leaf []byte) (audit.Place, error) {
 	n.happening("append")
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if row, ok := n.state.rows[e.ID]; !ok || row.Salt != salt {
-		n.t.Errorf("the leaf of an event came before its row")
+	row, ok := n.state.rows[id]
+	if want, err := audit.Leaf(row.Event, row.Salt); !ok || err != nil || !bytes.Equal(leaf, want) {
+		n.t.Errorf("the leaf of an event came before its row (%v)", err)
 	}
 	if err := errors.Join(ctx.Err(), n.failing("before append")); err != nil {
 		return audit.Place{}, err
 	}
-	n.state.log = append(n.state.log, e.ID)
-	return audit.Place{Origin: logOrigin, Index: uint64(len(n.state.log) - 1)}, n.failing("after append")
+	n.state.log = append(n.state.log, id)
+	return audit.Place{Origin: "hopnhat.test/release", Index: uint64(len(n.state.log) - 1)}, n.failing("after append")
 }
 
-func (n *nation) Stage(ctx context.Context, e audit.Event) (func(context.Context) error, error) {
-	salt := audit.NewSalt()
-	if err := n.Record(ctx, e, salt); err != nil {
-		return nil, err
+func (n *nation) AppendSoon(id string, leaf []byte) {
+	if _, err := n.AppendLeaf(context.Background(), id, leaf); err != nil {
+		n.t.Errorf("the leaf of %s: %v", id, err)
 	}
-	return func(ctx context.Context) error { _, err := n.Append(ctx, e, salt); return err }, nil
 }
 
 func (n *nation) Consents(ctx context.Context, subject authz.Subject, client authz.ClientID) ([]consent.Consent, error) {
@@ -395,12 +417,13 @@ func found(t interface {
 		},
 	}
 	clock := func() time.Time { return n.now }
+	scribe := &audit.Scribe{Rows: n, Leaves: n, Pseudonyms: n, Site: "dc1", Now: clock}
 	n.consents = &consent.Consents{
-		Catalogue: catalogue, Store: n, Pseudonyms: n, Evidence: n, Broker: "http://localhost/broker/v1", Site: "dc1", Now: clock,
+		Catalogue: catalogue, Store: n, Evidence: scribe, Broker: "http://localhost/broker/v1", Now: clock,
 	}
 	n.broker = &Broker{
-		Verifier: n, Permissions: n, Register: n, Evidence: n, Clients: n, Pseudonyms: n, Catalogue: catalogue, Policy: engine,
-		Site: "dc1", Now: clock,
+		Verifier: n, Permissions: n, Register: n, Evidence: scribe, Clients: n, Catalogue: catalogue, Policy: engine,
+		Now: clock,
 	}
 	return n
 }
@@ -426,12 +449,10 @@ func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted stri
 		}
 	}
 	id := authz.GrantID(authz.NewID())
-	var logIt []func(context.Context) error
 	err = n.Tx(context.Background(), func(ctx context.Context) error {
-		granted, logs, err := n.consents.Record(ctx, consent.Answer{
+		granted, err := n.consents.Record(ctx, consent.Answer{
 			Question: question, Shown: notice.Digest(), Session: "s", ACR: authz.AuthenticationLevel(2).ACR(), Ticked: ticked,
 		})
-		logIt = logs
 		n.state.grants[id] = Permission{
 			GrantLive: true, Client: client, Subject: subject, Person: authz.PersonID("person-" + string(subject)), Kind: "citizen", Level: 2, Account: 2, Details: granted,
 		}
@@ -439,11 +460,6 @@ func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted stri
 	})
 	if err != nil {
 		n.t.Fatal(err)
-	}
-	for _, log := range logIt {
-		if err := log(context.Background()); err != nil {
-			n.t.Fatal(err)
-		}
 	}
 	return id
 }

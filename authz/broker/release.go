@@ -182,10 +182,7 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 	if err != nil {
 		return nil, err
 	}
-	event, err := b.event(ctx, q, live, granted, verdict, at)
-	if err != nil {
-		return nil, err
-	}
+	event := b.act(q, live, granted, verdict, at)
 	if !verdict.Permit {
 		return nil, b.refuse(ctx, q, event, verdict)
 	}
@@ -261,18 +258,14 @@ func find(details []authz.Release, in asked) *authz.Release {
 }
 
 // refuse records a refusal and returns it.
-func (b *Broker) refuse(ctx context.Context, q request, event audit.Event, verdict policy.Verdict) error {
+func (b *Broker) refuse(ctx context.Context, q request, event audit.Act, verdict policy.Verdict) error {
 	if !b.refusals.take(q.client.ID, q.access.Grant, b.Now()) {
 		return refusal{code: tooManyRequests}
 	}
 	ctx, cancel := b.writing(ctx)
 	defer cancel()
-	salt := audit.NewSalt()
-	if err := b.Permissions.Record(ctx, event, salt); err != nil {
+	if _, err := b.Evidence.Write(ctx, event); err != nil {
 		return fmt.Errorf("recording a refusal: %w", err)
-	}
-	if _, err := b.Evidence.Append(ctx, event, salt); err != nil {
-		return fmt.Errorf("logging a refusal: %w", err)
 	}
 	first := verdict.Reasons[0]
 	told := refusal{code: string(first.Code), detail: first.Article, event: event.ID}
@@ -303,27 +296,24 @@ func (b *Broker) writing(ctx context.Context) (context.Context, context.CancelFu
 // send reads the register, makes the event durable with a digest of what was read,
 // and answers: first the row, then the log, then the data. When the event is in
 // doubt what was read is dropped.
-func (b *Broker) send(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event) (*Released, error) {
+func (b *Broker) send(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Act) (*Released, error) {
 	read, err := b.Register.Read(ctx, q.asked.Registry, live.Person, q.asked.Attributes)
 	if err != nil {
 		return nil, b.unanswered(ctx, q, event, err)
 	}
 	records := project(read, q.asked.Attributes)
-	salt := audit.NewSalt()
-	if event.Payload.Digest, err = digest(salt, records); err != nil {
+	event.Salt = audit.NewSalt()
+	if event.Payload.Digest, err = digest(event.Salt, records); err != nil {
 		return nil, fmt.Errorf("what register %q sent: %w", q.asked.Registry, err)
 	}
 	event.Payload.Records = int64(len(records))
 
 	began := b.Now()
-	place, err := b.record(ctx, q, live, granted, event, salt)
+	place, err := b.record(ctx, q, live, granted, event)
 	if err != nil {
 		if errors.Is(err, ErrUsedUp) {
 			verdict := policy.Verdict{Reasons: []policy.Reason{{Code: frequencyExceeded, Article: granted.Frequency}}, Determining: []string{"frequency"}}
-			refused, err := b.event(ctx, q, live, granted, verdict, event.When.Decided)
-			if err != nil {
-				return nil, err
-			}
+			refused := b.act(q, live, granted, verdict, event.At)
 			return nil, b.refuse(ctx, q, refused, verdict)
 		}
 		return nil, err
@@ -365,10 +355,7 @@ func (b *Broker) stillPermitted(ctx context.Context, q request) error {
 	if err != nil || verdict.Permit {
 		return err
 	}
-	event, err := b.event(ctx, q, live, granted, verdict, at)
-	if err != nil {
-		return err
-	}
+	event := b.act(q, live, granted, verdict, at)
 	return b.refuse(ctx, q, event, verdict)
 }
 
@@ -384,7 +371,7 @@ func digest(salt audit.Salt, records []Record) (string, error) {
 // unanswered records that a register did not answer: it was permitted, nothing left,
 // and no use is spent. Many of them are one fault of the register's, so beyond the
 // limit of refusals they are told and not written.
-func (b *Broker) unanswered(ctx context.Context, q request, event audit.Event, cause error) error {
+func (b *Broker) unanswered(ctx context.Context, q request, event audit.Act, cause error) error {
 	slog.ErrorContext(ctx, "a register did not answer", "register", q.asked.Registry, "event", event.ID, "error", cause)
 	told := refusal{code: registerSilent}
 	if !b.silences.take(q.client.ID, q.access.Grant, b.Now()) {
@@ -392,13 +379,9 @@ func (b *Broker) unanswered(ctx context.Context, q request, event audit.Event, c
 	}
 	ctx, cancel := b.writing(ctx)
 	defer cancel()
-	event.Type, event.Decision.Permit, event.Decision.Code = audit.ReleaseUnanswered, false, registerSilent
-	salt := audit.NewSalt()
-	if err := b.Permissions.Record(ctx, event, salt); err != nil {
+	event.Action, event.Decision.Code = audit.RegisterSilent, registerSilent
+	if _, err := b.Evidence.Write(ctx, event); err != nil {
 		return fmt.Errorf("recording that a register did not answer: %w", err)
-	}
-	if _, err := b.Evidence.Append(ctx, event, salt); err != nil {
-		return fmt.Errorf("logging that a register did not answer: %w", err)
 	}
 	told.event = event.ID
 	return told
@@ -423,19 +406,23 @@ func project(records []Record, attributes []authz.AttributeID) []Record {
 // statement grant, account, consent and apps are held, so that no release is written
 // after what ends one of them, and in the same commit a use is counted where the
 // frequency is limited.
-func (b *Broker) record(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Event, salt audit.Salt) (audit.Place, error) {
+func (b *Broker) record(ctx context.Context, q request, live Permission, granted *authz.Release, event audit.Act) (audit.Place, error) {
 	ctx, cancel := b.writing(ctx)
 	defer cancel()
-	hold := audit.Hold{
+	event.Hold = &audit.Hold{
 		Grant: q.access.Grant, Redeeming: q.redeeming, Locked: live.Locked,
 		Consent: event.Consent.ID, Version: event.Consent.Version, Clients: []authz.ClientID{q.owner.ID},
 	}
 	for _, actor := range q.actors {
 		if actor.ID != q.owner.ID {
-			hold.Clients = append(hold.Clients, actor.ID)
+			event.Hold.Clients = append(event.Hold.Clients, actor.ID)
 		}
 	}
-	write := func(ctx context.Context) error { return b.Permissions.RecordHolding(ctx, event, salt, hold) }
+	var written []audit.Written
+	write := func(ctx context.Context) (err error) {
+		written, err = b.Evidence.Write(ctx, event)
+		return err
+	}
 	var err error
 	if use, limited := b.use(q, live, granted, event); limited {
 		err = b.Permissions.Tx(ctx, func(ctx context.Context) error {
@@ -450,21 +437,21 @@ func (b *Broker) record(ctx context.Context, q request, live Permission, granted
 	if err != nil {
 		return audit.Place{}, err
 	}
-	return b.Evidence.Append(ctx, event, salt)
+	return written[0].Place(), nil
 }
 
 // use names what is counted: the consent in its version, where the release rests
 // on one, and otherwise person, app, purpose and register. So two grants double
 // neither what the person agreed to nor what the law allows the app, and a silent
 // sign-in is no new beginning.
-func (b *Broker) use(q request, live Permission, granted *authz.Release, event audit.Event) (Use, bool) {
+func (b *Broker) use(q request, live Permission, granted *authz.Release, event audit.Act) (Use, bool) {
 	limit := consent.ParseFrequency(granted.Frequency)
 	if limit.Limit == 0 {
 		return Use{}, false
 	}
 	u := Use{Limit: limit.Limit}
 	if limit.PerDay {
-		u.Day = event.When.Decided.In(calendar.Hanoi).Format(time.DateOnly)
+		u.Day = event.At.In(calendar.Hanoi).Format(time.DateOnly)
 	}
 	if event.Consent.ID != "" {
 		u.Permission, u.Expires = live.Consent.Reference(), live.Consent.ValidUntil
@@ -477,7 +464,7 @@ func (b *Broker) use(q request, live Permission, granted *authz.Release, event a
 		purpose, _ := b.Catalogue.Purpose(granted.Purpose)
 		days = consent.Days(declaredBy(q.owner, q.asked), purpose)
 	}
-	u.Expires = event.When.Decided.AddDate(0, 0, days)
+	u.Expires = event.At.AddDate(0, 0, days)
 	return u, true
 }
 

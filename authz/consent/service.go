@@ -3,7 +3,6 @@ package consent
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -40,15 +39,9 @@ type Store interface {
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
-// Pseudonyms gives the name a person has in the evidence.
-type Pseudonyms interface {
-	Audit(ctx context.Context, subject authz.Subject) (string, error)
-}
-
-// Evidence stages an event in the transaction of the context; what it returns
-// puts the event into the log once that transaction has committed.
+// Evidence writes events in the transaction of the context ([audit.Scribe]).
 type Evidence interface {
-	Stage(ctx context.Context, e audit.Event) (logIt func(context.Context) error, err error)
+	Write(ctx context.Context, acts ...audit.Act) ([]audit.Written, error)
 }
 
 // Outbox queues what an app must be told, in the transaction of the context.
@@ -64,11 +57,10 @@ const DaysToProcess = 15
 
 // Consents asks, records and ends.
 type Consents struct {
-	Catalogue  *Catalogue
-	Store      Store
-	Pseudonyms Pseudonyms
-	Evidence   Evidence
-	Outbox     Outbox
+	Catalogue *Catalogue
+	Store     Store
+	Evidence  Evidence
+	Outbox    Outbox
 	// Broker is the URL of our broker, for `locations`.
 	Broker string
 	Site   string
@@ -262,20 +254,16 @@ func (c *Consents) shown(ctx context.Context, a Answer) (Notice, error) {
 
 // Record writes a consent version for every item of which something was chosen,
 // with its event, in the transaction of the context, in which the app's
-// registration stays what was shown. It returns the releases granted and what logs
-// the events after the commit.
-func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Release, logIt []func(context.Context) error, err error) {
+// registration stays what was shown. It returns the releases granted.
+func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Release, err error) {
 	n, err := c.shown(ctx, a)
 	if err != nil {
-		return nil, nil, err
-	}
-	pseudonym, err := c.Pseudonyms.Audit(ctx, a.Subject)
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := c.announce(ctx, n, a); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	var agreed []audit.Act
 	asked := false
 	for _, item := range n.Items {
 		r := item.Release
@@ -286,7 +274,7 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		asked = true
 		chosen, complete := item.Chosen(a.Ticked)
 		if !complete {
-			return nil, nil, ErrRequiredMissing
+			return nil, ErrRequiredMissing
 		}
 		if len(chosen) == 0 {
 			continue
@@ -300,20 +288,17 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 			Actor: a.Subject, Representation: authz.RecordOfSelf, At: now,
 		})
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		log, err := c.Evidence.Stage(ctx, c.event(audit.ConsentApproved, n.Client, pseudonym, saved, item.Basis.Citation, a, now))
-		if err != nil {
-			return nil, nil, err
-		}
-		logIt = append(logIt, log)
+		agreed = append(agreed, act(audit.Agree, n.Client, saved, item.Basis.Citation, a, now))
 		r.Attributes, r.ConsentReference = chosen, saved.Reference()
 		granted = append(granted, r)
 	}
-	if asked && len(logIt) == 0 && !a.MayGiveNone {
-		return nil, nil, ErrNothingChosen
+	if asked && len(agreed) == 0 && !a.MayGiveNone {
+		return nil, ErrNothingChosen
 	}
-	return granted, logIt, nil
+	_, err = c.Evidence.Write(ctx, agreed...)
+	return granted, err
 }
 
 // announce remembers what the page told that was new to her, in one statement.
@@ -333,25 +318,19 @@ func (c *Consents) announce(ctx context.Context, n Notice, a Answer) error {
 	return c.Store.Announce(ctx, all)
 }
 
-func (c *Consents) event(kind audit.Type, client *authz.Client, pseudonym string, consent Consent, citation string, a Answer, at time.Time) audit.Event {
-	e := audit.Event{
-		ID: authz.NewID(), Type: kind,
-		Asked:  audit.Asked{Client: client.ID, Name: client.Name.VI, Owner: client.Owner.VI},
-		Person: audit.Person{Pseudonym: pseudonym, Relation: authz.RecordOfSelf},
-		Reason: audit.Reason{
-			Purpose: consent.Purpose, Basis: consent.Basis, Citation: citation,
-		},
-		Consent:    audit.Consent{ID: consent.ID, Version: consent.Version, Text: consent.TextHash, Channel: "web", Locale: consent.Locale},
-		Data:       audit.Data{Registry: consent.Registry, Attributes: consent.Attributes},
-		Decision:   audit.Decision{Permit: kind == audit.ConsentApproved, Code: string(kind), Determining: []string{"person"}},
-		Levels:     audit.Levels{ACR: a.ACR},
-		When:       audit.When{Decided: at, Site: c.Site},
-		Visibility: audit.Visibility{Sight: audit.Visible},
+// act is what a person did with a consent.
+func act(action audit.Action, client *authz.Client, consent Consent, citation string, a Answer, at time.Time) audit.Act {
+	done := audit.Act{
+		Action: action, App: client, Subject: a.Subject, At: at,
+		Reason:  audit.Reason{Purpose: consent.Purpose, Basis: consent.Basis, Citation: citation},
+		Consent: audit.Consent{ID: consent.ID, Version: consent.Version, Text: consent.TextHash, Channel: "web", Locale: consent.Locale},
+		Data:    audit.Data{Registry: consent.Registry, Attributes: consent.Attributes},
+		Levels:  audit.Levels{ACR: a.ACR},
 	}
 	if a.Shown != "" {
-		e.Detail = audit.Detail{Action: "notice", Object: a.Shown}
+		done.Detail = audit.Detail{Action: "notice", Object: a.Shown}
 	}
-	return e
+	return done
 }
 
 // Withdrawal is a person's word that a consent ends.
@@ -368,17 +347,11 @@ type Withdrawal struct {
 
 // Withdraw ends a consent at once: from its commit on every release that rests
 // on it is refused. A person's own consents only; another's is not found. A nil
-// error means that it is withdrawn; should its event not come into the log now,
-// the recorder brings it there later. An app that registered for it is told, by a notice
+// error means that it is withdrawn. An app that registered for it is told, by a notice
 // that is queued in the same commit. ErrChanged means that she agreed to another
 // version since she was asked.
 func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
-	pseudonym, err := c.Pseudonyms.Audit(ctx, w.Subject)
-	if err != nil {
-		return err
-	}
-	var logIt func(context.Context) error
-	err = c.Store.Tx(ctx, func(ctx context.Context) error {
+	return c.Store.Tx(ctx, func(ctx context.Context) error {
 		found, err := c.Store.Consent(ctx, w.Subject, w.ID)
 		if err != nil {
 			return err
@@ -408,16 +381,9 @@ func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 		}
 		found.Version = version.Number
 		basis, _ := c.Catalogue.Basis(found.Basis)
-		logIt, err = c.Evidence.Stage(ctx, c.event(audit.ConsentWithdrawn, w.Client, pseudonym, found, basis.Citation, Answer{ACR: w.ACR}, now))
+		_, err = c.Evidence.Write(ctx, act(audit.Withdraw, w.Client, found, basis.Citation, Answer{Question: Question{Subject: w.Subject}, ACR: w.ACR}, now))
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if err := logIt(context.WithoutCancel(ctx)); err != nil {
-		slog.ErrorContext(ctx, "a withdrawal is recorded but not logged yet", "consent", w.ID, "error", err)
-	}
-	return nil
 }
 
 // List is what a person agreed to, with all apps, newest first.
@@ -450,28 +416,21 @@ func (c *Consents) History(ctx context.Context, subject authz.Subject, id authz.
 
 // Declined writes that the person declined all of what she was shown, in the
 // transaction of the context; ErrChanged as for [Consents.Record].
-func (c *Consents) Declined(ctx context.Context, a Answer) ([]func(context.Context) error, error) {
+func (c *Consents) Declined(ctx context.Context, a Answer) error {
 	n, err := c.shown(ctx, a)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	pseudonym, err := c.Pseudonyms.Audit(ctx, a.Subject)
-	if err != nil {
-		return nil, err
-	}
-	var logIt []func(context.Context) error
+	var declined []audit.Act
 	for _, item := range n.Items {
 		if !item.Asked {
 			continue
 		}
 		r := item.Release
-		log, err := c.Evidence.Stage(ctx, c.event(audit.ConsentDeclined, n.Client, pseudonym, Consent{
+		declined = append(declined, act(audit.Decline, n.Client, Consent{
 			Purpose: r.Purpose, Registry: r.Registry, Basis: r.Basis, Attributes: slices.Clone(r.Attributes), TextHash: item.TextHash, Locale: a.Locale,
 		}, item.Basis.Citation, a, c.Now().UTC().Truncate(time.Microsecond)))
-		if err != nil {
-			return nil, err
-		}
-		logIt = append(logIt, log)
 	}
-	return logIt, nil
+	_, err = c.Evidence.Write(ctx, declined...)
+	return err
 }

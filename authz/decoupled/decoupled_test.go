@@ -33,7 +33,7 @@ type world struct {
 func newWorld() *world {
 	w := &world{store: decoupledtest.New(), now: noon}
 	w.Engine = decoupled.Engine{
-		Store: w.store, Keys: keys, Pace: decoupled.NewPace(), Evidence: w.store, Pseudonyms: w.store, Now: func() time.Time { return w.now },
+		Store: w.store, Keys: keys, Pace: decoupled.NewPace(), Evidence: w.store.Scribe(), Now: func() time.Time { return w.now },
 	}
 	return w
 }

@@ -56,27 +56,19 @@ type Move struct {
 	At      time.Time
 }
 
-// Evidence stages an event in the transaction of the context; what it returns
-// puts the event into the log once that transaction has committed.
+// Evidence writes events in the transaction of the context ([audit.Scribe]).
 type Evidence interface {
-	Stage(ctx context.Context, e audit.Event) (logIt func(context.Context) error, err error)
-}
-
-// Pseudonyms gives the name a person has in the evidence.
-type Pseudonyms interface {
-	Audit(ctx context.Context, subject authz.Subject) (string, error)
+	Write(ctx context.Context, acts ...audit.Act) ([]audit.Written, error)
 }
 
 // Engine moves requests through their life.
 type Engine struct {
-	Store      Store
-	Keys       Keys
-	Pace       *Pace
-	Evidence   Evidence
-	Pseudonyms Pseudonyms
-	Notifier   Notifier
-	Site       string
-	Now        func() time.Time
+	Store    Store
+	Keys     Keys
+	Pace     *Pace
+	Evidence Evidence
+	Notifier Notifier
+	Now      func() time.Time
 }
 
 // Limits against prompt fatigue: how many waiting requests may ring a person's phone,
@@ -252,14 +244,14 @@ func (e *Engine) Approve(ctx context.Context, id authz.AuthorizationID, subject 
 // Deny ends a request: one commit, with what also writes in it. That the person
 // disowned it, or picked another symbol, goes into the evidence.
 func (e *Engine) Deny(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, because Reason, client *authz.Client, acr string, also func(context.Context) error) error {
-	var logIt func(context.Context) error
 	err := e.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Deny, Subject: subject, Because: because, At: e.Now()}); err != nil {
 			return err
 		}
-		if subject != "" && (because == NotMe || because == WrongSymbol) {
-			var err error
-			if logIt, err = e.stage(ctx, id, subject, because, client, acr); err != nil {
+		if action, ok := denials[because]; ok && subject != "" {
+			if _, err := e.Evidence.Write(ctx, audit.Act{
+				Action: action, App: client, Subject: subject, At: e.Now(), Levels: audit.Levels{ACR: acr},
+			}); err != nil {
 				return err
 			}
 		}
@@ -271,27 +263,8 @@ func (e *Engine) Deny(ctx context.Context, id authz.AuthorizationID, subject aut
 	if errors.Is(err, authz.ErrConflict) {
 		return ErrOver
 	}
-	if err == nil && logIt != nil {
-		if err := logIt(context.WithoutCancel(ctx)); err != nil {
-			slog.ErrorContext(ctx, "a denial is recorded but not logged yet", "error", err)
-		}
-	}
 	return err
 }
 
-func (e *Engine) stage(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, because Reason, client *authz.Client, acr string) (func(context.Context) error, error) {
-	pseudonym, err := e.Pseudonyms.Audit(ctx, subject)
-	if err != nil {
-		return nil, err
-	}
-	return e.Evidence.Stage(ctx, audit.Event{
-		ID: authz.NewID(), Type: audit.SignInRefused,
-		Asked:      audit.Asked{Client: client.ID, Name: client.Name.VI, Owner: client.Owner.VI},
-		Person:     audit.Person{Pseudonym: pseudonym, Relation: authz.RecordOfSelf},
-		Decision:   audit.Decision{Code: "decoupled." + string(because), Determining: []string{"person"}},
-		Levels:     audit.Levels{ACR: acr},
-		When:       audit.When{Decided: e.Now().UTC().Truncate(time.Microsecond), Site: e.Site},
-		Visibility: audit.Visibility{Sight: audit.Visible},
-		Detail:     audit.Detail{Action: "decoupled." + string(because)},
-	})
-}
+// denials are the reasons that go into the evidence.
+var denials = map[Reason]audit.Action{NotMe: audit.DenyNotMe, WrongSymbol: audit.DenyWrongSymbol}

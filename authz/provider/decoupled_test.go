@@ -68,7 +68,7 @@ func newApart(t interface{ Fatal(...any) }) *apart {
 		Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Decoupled: a,
 		Approvals: &decoupled.Engine{
 			Store: a.Store, Keys: decoupled.NewKeys(seal.New(seal.Approvals, []byte("a key of thirty-two bytes, really"))), Pace: decoupled.NewPace(),
-			Evidence: a.Store, Pseudonyms: a.Store, Now: clock,
+			Evidence: a.Store.Scribe(), Now: clock,
 		},
 		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
 	})

@@ -80,7 +80,7 @@ func (n *Node) makeSignIn(ctx context.Context) error {
 // makeConsents makes what people are asked and told.
 func (n *Node) makeConsents(context.Context) error {
 	n.consents = &consent.Consents{
-		Catalogue: n.Catalogue, Store: n.DB, Pseudonyms: n.Pseudonyms, Evidence: n.recorder, Outbox: n.DB,
+		Catalogue: n.Catalogue, Store: n.DB, Evidence: n.scribe, Outbox: n.DB,
 		Broker: n.Config.Issuer + provider.BrokerPath, Site: n.Config.Site, Now: time.Now,
 	}
 	return nil
@@ -93,8 +93,8 @@ func (n *Node) makeApprovals(ctx context.Context) error {
 		return err
 	}
 	n.approvals = &decoupled.Engine{
-		Store: n.DB, Keys: decoupled.NewKeys(key), Pace: decoupled.NewPace(), Evidence: n.recorder, Pseudonyms: n.Pseudonyms,
-		Notifier: decoupled.NewSimulator(n.options.Pushes), Site: n.Config.Site, Now: time.Now,
+		Store: n.DB, Keys: decoupled.NewKeys(key), Pace: decoupled.NewPace(), Evidence: n.scribe,
+		Notifier: decoupled.NewSimulator(n.options.Pushes), Now: time.Now,
 	}
 	return nil
 }
@@ -107,9 +107,9 @@ func (n *Node) makeBroker(context.Context) error {
 		return err
 	}
 	n.broker = &broker.Broker{
-		Permissions: n.DB, Register: n.registers(), Evidence: n.recorder,
-		Clients: directory{n.directory}, Pseudonyms: n.Pseudonyms, Catalogue: n.Catalogue, Policy: rules,
-		Site: n.Config.Site, Now: time.Now,
+		Permissions: n.DB, Register: n.registers(), Evidence: n.scribe,
+		Clients: directory{n.directory}, Catalogue: n.Catalogue, Policy: rules,
+		Now: time.Now,
 	}
 	return nil
 }

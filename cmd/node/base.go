@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/identity"
@@ -51,6 +52,12 @@ func open(ctx context.Context, c *Config, node string) (*Base, error) {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// Scribe writes the evidence of a tool: the rows alone, since a tool has no part in the
+// log. The recorder of a server appends their leaves within a minute.
+func (b *Base) Scribe() *audit.Scribe {
+	return &audit.Scribe{Rows: b.DB, Pseudonyms: b.Pseudonyms, Site: b.Config.Site}
 }
 
 // Close closes the keys, then the database.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/keys"
 	"hopnhat/keys/batch"
@@ -124,16 +123,12 @@ func (c *Config) rules() map[keys.Use]lifecycle.Rule {
 // them. The log entry follows within a minute, by the recorder's own sweep: keys
 // move before there is a log that they could sign.
 func (c *Config) recordKeys(db *store.DB) func(ctx context.Context, t lifecycle.Transition) error {
+	scribe := &audit.Scribe{Rows: db, Site: c.Site}
 	return func(ctx context.Context, t lifecycle.Transition) error {
-		return db.Record(ctx, audit.Event{
-			ID: authz.NewID(), Type: audit.Administered,
-			When:     audit.When{Decided: t.At, Site: c.Site},
-			Decision: audit.Decision{Permit: true, Code: "key." + string(t.To)},
-			Detail: audit.Detail{
-				Action: "key." + string(t.To), Object: string(t.KeyID),
-				Text: fmt.Sprintf("%s %s, from %q to %q: %s", t.Use, t.Algorithm, t.From, t.To, t.Why),
-			},
-		}.Normalized(), audit.NewSalt())
+		_, err := scribe.Write(ctx, audit.Act{Action: audit.KeyMoved(string(t.To)), At: t.At, Detail: audit.Detail{
+			Object: string(t.KeyID), Text: fmt.Sprintf("%s %s, from %q to %q: %s", t.Use, t.Algorithm, t.From, t.To, t.Why),
+		}})
+		return err
 	}
 }
 

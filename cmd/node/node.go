@@ -39,6 +39,7 @@ type Node struct {
 	archive  *tlog.Archive
 	log      *tlog.Shards
 	recorder *audit.Recorder
+	scribe   *audit.Scribe
 	registry *registry.DB
 	watch    *watch
 	out      *outbound.Client

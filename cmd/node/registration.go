@@ -43,9 +43,9 @@ func (n *Node) makeRegistration(context.Context) error {
 		slog.Warn("registration is open: anybody who reaches this server can register an app", "issuer", c.Issuer)
 	}
 	n.registration = endpoint.New(endpoint.Options{
-		Issuer: c.Issuer, Open: open, Rules: n.RegistrationRules(), Statements: issuers, Registrations: n.DB, Evidence: n.recorder,
+		Issuer: c.Issuer, Open: open, Rules: n.RegistrationRules(), Statements: issuers, Registrations: n.DB, Evidence: n.scribe,
 		Fetcher: n.out, Changed: n.directory.Forget,
-		Addresses: authn.NewAddresses(c.RegistrationBurst, 3*time.Second, time.Now), Site: c.Site, Now: time.Now,
+		Addresses: authn.NewAddresses(c.RegistrationBurst, 3*time.Second, time.Now), Now: time.Now,
 	})
 	return nil
 }

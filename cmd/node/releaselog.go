@@ -36,6 +36,7 @@ func (n *Node) openLog(ctx context.Context) error {
 		return n.log.Close(ctx)
 	})
 	n.recorder = audit.NewRecorderWith(n.DB, n.log, audit.Options{Site: n.Config.Site})
+	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: n.Config.Site}
 	n.closers = append(n.closers, n.recorder.Close) // before the log's, which is below it
 	logged, err := n.recorder.Recover(ctx)
 	if errors.Is(err, audit.ErrRow) {

@@ -87,14 +87,12 @@ func (p *Pages) agree(v *page.Visit, w provider.Waiting, answer consent.Answer, 
 	}
 	items := slices.Sorted(maps.Keys(ticked))
 	said := strings.Join(append([]string{answer.Shown, string(lang)}, items...), "\n")
-	var logIt []func(context.Context) error
 	record := func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
 		answer.Session, answer.ACR, answer.Ticked = in.ID, in.Level.ACR(), ticked
 		if answer.Question, err = p.notices.question(ctx, w, in.Subject, in.Level, lang); err != nil {
 			return nil, err
 		}
-		granted, logIt, err = p.o.Consents.Record(ctx, answer)
-		return granted, err
+		return p.o.Consents.Record(ctx, answer)
 	}
 	next, err := p.o.Answers.Approve(v.HTTP, w.ID, said, record)
 	var problem view.ConsentProblem
@@ -115,19 +113,16 @@ func (p *Pages) agree(v *page.Visit, w provider.Waiting, answer consent.Answer, 
 		}
 		return p.remarks.againFor(v, w.ID, ConsentPath, r)
 	}
-	logAll(v.Context, logIt)
 	return follow(v, next)
 }
 
 // decline records that a person agreed to nothing.
 func (p *Pages) decline(v *page.Visit, w provider.Waiting, who *session.Session, answer consent.Answer, lang view.Lang) error {
-	var logIt []func(context.Context) error
 	next, err := p.o.Answers.Decline(v.HTTP, w.ID, func(ctx context.Context) (err error) {
 		if answer.Question, err = p.notices.question(ctx, w, who.Subject, who.Level, lang); err != nil {
 			return err
 		}
-		logIt, err = p.o.Consents.Declined(ctx, answer)
-		return err
+		return p.o.Consents.Declined(ctx, answer)
 	})
 	if changed(err) {
 		return p.remarks.againFor(v, w.ID, ConsentPath, remark{Problem: changedMeanwhile})
@@ -135,6 +130,5 @@ func (p *Pages) decline(v *page.Visit, w provider.Waiting, who *session.Session,
 	if err != nil {
 		return err
 	}
-	logAll(v.Context, logIt)
 	return follow(v, next)
 }

@@ -54,7 +54,6 @@ type room struct {
 	recorded  []consent.Answer
 	refused   []consent.Answer
 	recordErr error
-	logged    int
 
 	queued, answered int
 }
@@ -239,17 +238,17 @@ func (r consents) Notice(_ context.Context, q consent.Question) (consent.Notice,
 	return n, r.noticeErr
 }
 
-func (r consents) Record(_ context.Context, a consent.Answer) ([]authz.Release, []func(context.Context) error, error) {
+func (r consents) Record(_ context.Context, a consent.Answer) ([]authz.Release, error) {
 	if r.recordErr != nil {
-		return nil, nil, r.recordErr
+		return nil, r.recordErr
 	}
 	r.recorded = append(r.recorded, a)
-	return nil, []func(context.Context) error{func(context.Context) error { r.logged++; return nil }}, nil
+	return nil, nil
 }
 
-func (r consents) Declined(_ context.Context, a consent.Answer) ([]func(context.Context) error, error) {
+func (r consents) Declined(_ context.Context, a consent.Answer) error {
 	r.refused = append(r.refused, a)
-	return []func(context.Context) error{func(context.Context) error { r.logged++; return nil }}, r.recordErr
+	return r.recordErr
 }
 
 type codes struct{ *room }

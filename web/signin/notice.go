@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"log/slog"
 	"strings"
 
 	"hopnhat/authz"
@@ -85,14 +84,4 @@ func (n notices) shown(v *page.Visit, who *session.Session, about string) (diges
 // than what the person would be shown now.
 func changed(err error) bool {
 	return errors.Is(err, consent.ErrChanged) || errors.Is(err, consent.ErrAppGone)
-}
-
-// logAll puts events whose rows are committed into the log. A failure leaves
-// rows without an entry, which the recorder's next sweep logs.
-func logAll(ctx context.Context, logIt []func(context.Context) error) {
-	for _, log := range logIt {
-		if err := log(ctx); err != nil {
-			slog.ErrorContext(ctx, "an event is recorded but not logged yet", "error", err)
-		}
-	}
 }

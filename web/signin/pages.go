@@ -79,10 +79,9 @@ type Sessions interface {
 // Consents says what a person is asked, and records her answer.
 type Consents interface {
 	Notice(ctx context.Context, q consent.Question) (consent.Notice, error)
-	// Record and Declined join the transaction of the context. What they return puts the
-	// events into the log, after the commit.
-	Record(ctx context.Context, a consent.Answer) ([]authz.Release, []func(context.Context) error, error)
-	Declined(ctx context.Context, a consent.Answer) ([]func(context.Context) error, error)
+	// Record and Declined join the transaction of the context.
+	Record(ctx context.Context, a consent.Answer) ([]authz.Release, error)
+	Declined(ctx context.Context, a consent.Answer) error
 }
 
 // UserCodes limits how often an address may type the code of a device.

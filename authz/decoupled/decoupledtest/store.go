@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -142,12 +143,27 @@ func (s *Store) Tx(ctx context.Context, fn func(context.Context) error) error {
 	return err
 }
 
-// Stage keeps an event.
-func (s *Store) Stage(_ context.Context, e audit.Event) (func(context.Context) error, error) {
+// Scribe writes evidence into Events.
+func (s *Store) Scribe() *audit.Scribe { return &audit.Scribe{Rows: s, Pseudonyms: s} }
+
+// Record keeps events.
+func (s *Store) Record(_ context.Context, events ...audit.Sealed) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Events = append(s.Events, e)
-	return func(context.Context) error { return nil }, nil
+	for _, e := range events {
+		s.Events = append(s.Events, e.Event)
+	}
+	return nil
+}
+
+// RecordHolding is not asked for here.
+func (s *Store) RecordHolding(context.Context, audit.Sealed, audit.Hold) error {
+	return errors.ErrUnsupported
+}
+
+// AfterCommit has nothing to wait for.
+func (s *Store) AfterCommit(ctx context.Context, do func(context.Context) error) error {
+	return do(ctx)
 }
 
 // Audit names a person in the evidence.

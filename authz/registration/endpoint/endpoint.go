@@ -3,7 +3,6 @@ package endpoint
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"time"
@@ -44,10 +43,9 @@ type Registrations interface {
 	Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error)
 }
 
-// Evidence stages an event in the transaction of the context; what it returns
-// puts the event into the log once that transaction has committed.
+// Evidence writes events in the transaction of the context ([audit.Scribe]).
 type Evidence interface {
-	Stage(ctx context.Context, e audit.Event) (logIt func(context.Context) error, err error)
+	Write(ctx context.Context, acts ...audit.Act) ([]audit.Written, error)
 }
 
 // Fetcher gets a document from a URL that a stranger named: public addresses
@@ -73,8 +71,7 @@ type Options struct {
 	Addresses interface {
 		Take(address netip.Addr) (wait time.Duration)
 	}
-	Site string
-	Now  func() time.Time
+	Now func() time.Time
 }
 
 // Endpoint registers apps. It is safe for concurrent use.
@@ -143,7 +140,7 @@ func (e *Endpoint) register(r *http.Request) (answer, error) {
 	kept := registration.Registration{
 		Client: c.ID, Initial: initial.ID, Token: authz.HashSecret(token), Statement: m.Statement, Created: now, Updated: now, Policy: initial.Policy,
 	}
-	err = e.recorded(ctx, c, "client.registered", initial.ID, now, func(ctx context.Context) error {
+	err = e.recorded(ctx, c, audit.ClientRegistered, initial.ID, now, func(ctx context.Context) error {
 		if initial.ID != "" {
 			if err := e.o.Registrations.SpendInitialToken(ctx, initial.ID, now); errors.Is(err, authz.ErrConflict) {
 				return deadInitial
@@ -269,29 +266,21 @@ func giveSecret(c, before *authz.Client, now time.Time) (secret string) {
 	return secret
 }
 
-// recorded does a change and records it in one transaction, and logs it.
-func (e *Endpoint) recorded(ctx context.Context, c *authz.Client, action, by string, now time.Time, change func(ctx context.Context) error) error {
-	event := audit.ClientChanged(c, action)
-	event.ID, event.When = authz.NewID(), audit.When{Decided: now.Truncate(time.Microsecond), Site: e.o.Site}
-	event.Decision = audit.Decision{Permit: true, Code: action, Determining: []string{"registration:" + orOpen(by)}}
-	var logIt func(context.Context) error
+// recorded does a change with its event in one transaction.
+func (e *Endpoint) recorded(ctx context.Context, c *authz.Client, action audit.Action, by string, now time.Time, change func(ctx context.Context) error) error {
+	act := audit.ClientAct(action, c)
+	act.At, act.Decision.Determining = now, []string{"registration:" + orOpen(by)}
 	err := e.o.Registrations.Tx(ctx, func(ctx context.Context) error {
 		if err := change(ctx); err != nil {
 			return err
 		}
-		var err error
-		logIt, err = e.o.Evidence.Stage(ctx, event)
+		_, err := e.o.Evidence.Write(ctx, act)
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil || errors.Is(err, audit.ErrNotLogged) {
+		e.o.Changed(c.ID)
 	}
-	e.o.Changed(c.ID)
-	// The row is durable: if the log is down, recovery appends it later.
-	if err := logIt(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("logging %s of client %q: %w", action, c.ID, err)
-	}
-	return nil
+	return err
 }
 
 func orOpen(initial string) string {

@@ -45,13 +45,29 @@ type desk struct {
 	fetching func()
 }
 
-func (d *desk) Stage(_ context.Context, e audit.Event) (func(context.Context) error, error) {
-	if _, err := e.Canonical(); err != nil { // as the recorder does
-		return nil, err
+// desk keeps the events beside the database, as [audit.Rows], and counts the leaves.
+
+func (d *desk) Record(ctx context.Context, events ...audit.Sealed) error {
+	for _, e := range events {
+		d.events = append(d.events, e.Event)
 	}
-	d.events = append(d.events, e)
-	return func(context.Context) error { d.logged++; return nil }, nil
+	return nil
 }
+
+func (d *desk) RecordHolding(context.Context, audit.Sealed, audit.Hold) error {
+	return errors.ErrUnsupported
+}
+
+func (d *desk) AfterCommit(ctx context.Context, do func(context.Context) error) error {
+	return d.db.AfterCommit(ctx, do)
+}
+
+func (d *desk) AppendLeaf(context.Context, string, []byte) (audit.Place, error) {
+	d.logged++
+	return audit.Place{}, nil
+}
+
+func (d *desk) AppendSoon(string, []byte) { d.logged++ }
 
 func (d *desk) Fetch(_ context.Context, address string, limit int64) ([]byte, error) {
 	if d.fetching != nil {
@@ -70,8 +86,8 @@ func newDesk(t *testing.T, open bool) *desk {
 	t.Helper()
 	d := &desk{db: storetest.SQLite(t, nil), now: time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC), web: map[string]string{}}
 	d.Endpoint = endpoint.New(endpoint.Options{
-		Issuer: issuer, Open: open, Rules: registration.Rules{Catalogue: consent.Load()}, Registrations: d.db, Evidence: d, Fetcher: d,
-		Changed: func(authz.ClientID) {}, Addresses: d, Site: "dc1", Now: func() time.Time { return d.now },
+		Issuer: issuer, Open: open, Rules: registration.Rules{Catalogue: consent.Load()}, Registrations: d.db, Evidence: &audit.Scribe{Rows: d, Leaves: d, Site: "dc1"}, Fetcher: d,
+		Changed: func(authz.ClientID) {}, Addresses: d, Now: func() time.Time { return d.now },
 	})
 	return d
 }

@@ -28,13 +28,13 @@ func verify(e *tool.Env, verified bool) onBase {
 		if !c.Ended.IsZero() {
 			return fmt.Errorf("client %q was deleted at %s, which is for good", c.ID, c.Ended.Format(time.RFC3339))
 		}
-		action := "client.unverified"
+		action := audit.ClientUnverified
 		c.Verified = authz.TakenBack(time.Now().UTC().Truncate(time.Second))
 		if verified {
 			if c.Owner.VI == "" {
 				return fmt.Errorf("client %q names no agency: there is nothing to vouch for; give it an owner with hopnhat client add", c.ID)
 			}
-			action, c.Verified = "client.verified", vouched(time.Now())
+			action, c.Verified = audit.ClientVerified, vouched(time.Now())
 		}
 		if err := save(ctx, b, c, action); err != nil {
 			return err
@@ -58,8 +58,11 @@ func disable(e *tool.Env, disabled bool) onBase {
 		if !c.Ended.IsZero() {
 			return fmt.Errorf("client %q was deleted at %s, which is for good: register it anew", c.ID, c.Ended.Format(time.RFC3339))
 		}
-		c.Disabled = disabled
-		if err := save(ctx, b, c, "client."+stateOf(c)); err != nil {
+		action := audit.ClientEnabled
+		if c.Disabled = disabled; disabled {
+			action = audit.ClientDisabled
+		}
+		if err := save(ctx, b, c, action); err != nil {
 			return err
 		}
 		if disabled {
@@ -73,9 +76,9 @@ func disable(e *tool.Env, disabled bool) onBase {
 }
 
 // save saves a client that an operator changed.
-func save(ctx context.Context, b *node.Base, c *authz.Client, action string) error {
-	return tool.Administer(ctx, b, func(ctx context.Context) (audit.Event, error) {
-		return audit.ClientChanged(c, action), b.DB.SaveClient(ctx, c)
+func save(ctx context.Context, b *node.Base, c *authz.Client, action audit.Action) error {
+	return tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
+		return audit.ClientAct(action, c), b.DB.SaveClient(ctx, c)
 	})
 }
 
@@ -93,7 +96,7 @@ func rotateSecret(e *tool.Env) onBase {
 		if !c.SecretExpires.IsZero() {
 			c.SecretExpires = time.Now().UTC().Add(endpoint.SecretLife).Truncate(time.Second)
 		}
-		if err := save(ctx, b, c, "client.secret-rotated"); err != nil {
+		if err := save(ctx, b, c, audit.ClientSecretRotated); err != nil {
 			return err
 		}
 		e.Printf("%s has a new secret; the one before is refused within 5 s\n", c.ID)
@@ -121,8 +124,8 @@ func deleteCommand(e *tool.Env) *cobra.Command {
 			return fmt.Errorf("this ends %q, %s of %s, for good, with every grant that people gave it; say --yes to do it, or `hopnhat client disable %s`, which can be undone", c.ID, c.Name.VI, c.Owner.VI, c.ID)
 		}
 		now := time.Now().UTC()
-		if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Event, error) {
-			return audit.ClientChanged(c, "client.deleted"), b.DB.EndClient(ctx, c.ID, now)
+		if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
+			return audit.ClientAct(audit.ClientDeleted, c), b.DB.EndClient(ctx, c.ID, now)
 		}); err != nil {
 			return err
 		}

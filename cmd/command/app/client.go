@@ -76,11 +76,11 @@ func add(ctx context.Context, e *tool.Env, b *node.Base, file string) error {
 	for _, m := range list {
 		var c *authz.Client
 		var secret string
-		if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Event, error) {
+		if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
 			if c, secret, err = Register(ctx, b, m, known); err != nil {
-				return audit.Event{}, err
+				return audit.Act{}, err
 			}
-			return audit.ClientChanged(c, "client.registered"), nil
+			return audit.ClientAct(audit.ClientRegistered, c), nil
 		}); err != nil {
 			return err
 		}

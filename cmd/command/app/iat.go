@@ -102,9 +102,9 @@ func insertToken(ctx context.Context, e *tool.Env, b *node.Base, policy registra
 	}
 	token, now := authz.NewSecret(), time.Now().UTC()
 	i := registration.Initial{ID: authz.NewID(), Policy: policy, UsesLeft: uses, Created: now, Expires: now.Add(life)}
-	if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Event, error) {
-		event := tool.Act("initial-access-token.created", i.ID, "profile "+string(policy.Profile))
-		event.Asked.Owner = policy.Owner.VI
+	if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
+		event := tool.Act(audit.InitialTokenCreated, i.ID, "profile "+string(policy.Profile))
+		event.App = &authz.Client{Owner: policy.Owner}
 		return event, b.DB.InsertInitialToken(ctx, i, authz.HashSecret(token))
 	}); err != nil {
 		return err
@@ -153,8 +153,8 @@ func listTokens(e *tool.Env) *cobra.Command {
 }
 
 func revokeToken(ctx context.Context, e *tool.Env, b *node.Base, id string) error {
-	if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Event, error) {
-		return tool.Act("initial-access-token.revoked", id, ""), b.DB.RevokeInitialToken(ctx, id, time.Now())
+	if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
+		return tool.Act(audit.InitialTokenRevoked, id, ""), b.DB.RevokeInitialToken(ctx, id, time.Now())
 	}); errors.Is(err, authz.ErrConflict) {
 		return fmt.Errorf("there is no live initial access token %q: see hopnhat client iat list", id)
 	} else if err != nil {

@@ -59,7 +59,7 @@ func addResources(ctx context.Context, e *tool.Env, b *node.Base, file string) e
 				return fmt.Errorf("resource %q: the keyring has no key that signs with %s; name it in signing_algs first: %w", list[i].ID, alg, err)
 			}
 		}
-		if err := saveResource(ctx, b, &list[i], "resource.registered"); err != nil {
+		if err := saveResource(ctx, b, &list[i], audit.ResourceRegistered); err != nil {
 			return err
 		}
 		e.Printf("%s registered\n", list[i].ID)
@@ -142,8 +142,8 @@ func showResource(e *tool.Env) *cobra.Command {
 }
 
 // saveResource saves a resource that an operator changed.
-func saveResource(ctx context.Context, b *node.Base, r *authz.Resource, action string) error {
-	return tool.Administer(ctx, b, func(ctx context.Context) (audit.Event, error) {
+func saveResource(ctx context.Context, b *node.Base, r *authz.Resource, action audit.Action) error {
+	return tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
 		return tool.Act(action, r.ID, r.Name.VI), b.DB.SaveResource(ctx, r)
 	})
 }
@@ -154,7 +154,7 @@ func disableResource(ctx context.Context, e *tool.Env, b *node.Base, id string) 
 		return err
 	}
 	r.Disabled = true
-	if err := saveResource(ctx, b, r, "resource.disabled"); err != nil {
+	if err := saveResource(ctx, b, r, audit.ResourceDisabled); err != nil {
 		return err
 	}
 	e.Printf("%s disabled; no tokens are made for it, servers follow within 5 s\n", r.ID)

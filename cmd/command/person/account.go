@@ -24,16 +24,16 @@ func Account(e *tool.Env) *cobra.Command {
 		enrolMany(e),
 		// The sessions end, logout tokens are queued, which a server delivers, and nothing
 		// begins any more.
-		act(e, "lock", "Lock an account: its sessions and grants end, and nothing begins any more", audit.AccountLocked, func(ctx context.Context, b *node.Base, a identity.Account) error {
+		act(e, "lock", "Lock an account: its sessions and grants end, and nothing begins any more", audit.AccountLock, func(ctx context.Context, b *node.Base, a identity.Account) error {
 			if _, err := b.Sessions().EndAll(ctx, b.DB, a.Subject, "locked"); err != nil {
 				return err
 			}
 			return b.DB.Lock(ctx, a.Subject, "operator", time.Now())
 		}),
-		act(e, "unlock", "Unlock an account", audit.AccountUnlocked, func(ctx context.Context, b *node.Base, a identity.Account) error {
+		act(e, "unlock", "Unlock an account", audit.AccountUnlock, func(ctx context.Context, b *node.Base, a identity.Account) error {
 			return b.DB.Unlock(ctx, a.Subject)
 		}),
-		act(e, "sign-out", "End all sessions of an account, and tell each app", audit.SignedOut, func(ctx context.Context, b *node.Base, a identity.Account) error {
+		act(e, "sign-out", "End all sessions of an account, and tell each app", audit.AccountSignOut, func(ctx context.Context, b *node.Base, a identity.Account) error {
 			_, err := b.Sessions().EndAll(ctx, b.DB, a.Subject, "ended by an operator")
 			return err
 		}),
@@ -42,16 +42,16 @@ func Account(e *tool.Env) *cobra.Command {
 }
 
 // act is a command that does something to an account that is evidence.
-func act(e *tool.Env, verb, short string, kind audit.Type, do func(ctx context.Context, b *node.Base, a identity.Account) error) *cobra.Command {
+func act(e *tool.Env, verb, short string, action audit.Action, do func(ctx context.Context, b *node.Base, a identity.Account) error) *cobra.Command {
 	return e.WithBase(&cobra.Command{
 		Use: verb + " NUMBER", Short: short, Args: tool.OneWord("number"),
 		Example: tool.Lines("hopnhat account " + verb + " 099304000017"),
 	}, config.Accounts, func(ctx context.Context, b *node.Base, words []string) error {
-		if err := change(ctx, b, words[0], func(ctx context.Context, a identity.Account) (audit.Event, error) {
+		if err := change(ctx, b, words[0], func(ctx context.Context, a identity.Account) (audit.Act, error) {
 			if err := do(ctx, b, a); err != nil {
-				return audit.Event{}, err
+				return audit.Act{}, err
 			}
-			return tool.ActOnAccount(ctx, b, a, kind, "account."+verb)
+			return audit.Act{Action: action, Subject: a.Subject}, nil
 		}); err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func act(e *tool.Env, verb, short string, kind audit.Type, do func(ctx context.C
 
 // change finds the account of a number and changes it, with the event of the change in
 // the same commit.
-func change(ctx context.Context, b *node.Base, number string, do func(ctx context.Context, a identity.Account) (audit.Event, error)) error {
+func change(ctx context.Context, b *node.Base, number string, do func(ctx context.Context, a identity.Account) (audit.Act, error)) error {
 	a, err := b.DB.AccountOf(ctx, authz.PersonalNumber(authz.Typed(number)))
 	switch {
 	case errors.Is(err, authz.ErrNotFound):
@@ -70,5 +70,5 @@ func change(ctx context.Context, b *node.Base, number string, do func(ctx contex
 	case err != nil:
 		return fmt.Errorf("the account: %w", err)
 	}
-	return tool.Administer(ctx, b, func(ctx context.Context) (audit.Event, error) { return do(ctx, a) })
+	return tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) { return do(ctx, a) })
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/identity"
 	"hopnhat/cmd/command/tool"
@@ -117,7 +118,7 @@ func Enrol(ctx context.Context, b *node.Base, nation *registry.DB, s Synthetic) 
 	if has, err := b.DB.HasRole(ctx, account.Subject, s.Role); has || err != nil {
 		return err
 	}
-	_, err = setRole(ctx, b, s.Number, s.Role, "role.granted", b.DB.GrantRole)
+	_, err = setRole(ctx, b, s.Number, s.Role, audit.RoleGranted, b.DB.GrantRole)
 	return err
 }
 

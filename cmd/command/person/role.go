@@ -21,14 +21,14 @@ import (
 
 func role(e *tool.Env) *cobra.Command {
 	return tool.Group("role", "Give a person a role, take it back, or list who has one", "hopnhat account role grant 099180000305 auditor",
-		changeRole(e, "grant", "Give a person a role", "role.granted", (*store.DB).GrantRole),
-		changeRole(e, "revoke", "Take a role back", "role.revoked", (*store.DB).RevokeRole),
+		changeRole(e, "grant", "Give a person a role", audit.RoleGranted, (*store.DB).GrantRole),
+		changeRole(e, "revoke", "Take a role back", audit.RoleRevoked, (*store.DB).RevokeRole),
 		listRoles(e),
 	)
 }
 
 // changeRole is a command that gives or takes a role.
-func changeRole(e *tool.Env, verb, short, action string, do func(db *store.DB, ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error) *cobra.Command {
+func changeRole(e *tool.Env, verb, short string, action audit.Action, do func(db *store.DB, ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error) *cobra.Command {
 	return e.WithBase(&cobra.Command{
 		Use: verb + " NUMBER " + strings.Join(roleNames(), "|"), Short: short,
 		Example: tool.Lines("hopnhat account role " + verb + " 099180000305 auditor"),
@@ -58,24 +58,23 @@ func changeRole(e *tool.Env, verb, short, action string, do func(db *store.DB, c
 
 // setRole changes a role of the holder of a number, and returns those she has after. The
 // event says which she had before and has after, and is of the same commit.
-func setRole(ctx context.Context, b *node.Base, number string, role authz.Role, action string, do func(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error) (after []authz.Role, err error) {
-	err = change(ctx, b, number, func(ctx context.Context, a identity.Account) (audit.Event, error) {
+func setRole(ctx context.Context, b *node.Base, number string, role authz.Role, action audit.Action, do func(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error) (after []authz.Role, err error) {
+	err = change(ctx, b, number, func(ctx context.Context, a identity.Account) (audit.Act, error) {
 		before, err := b.DB.RolesOf(ctx, a.Subject)
 		if err != nil {
-			return audit.Event{}, err
+			return audit.Act{}, err
 		}
 		if err := do(ctx, a.Subject, role, time.Now()); errors.Is(err, authz.ErrConflict) {
-			return audit.Event{}, fmt.Errorf("nothing to do: the person has %s", orNoRole(before))
+			return audit.Act{}, fmt.Errorf("nothing to do: the person has %s", orNoRole(before))
 		} else if err != nil {
-			return audit.Event{}, err
+			return audit.Act{}, err
 		}
 		if after, err = b.DB.RolesOf(ctx, a.Subject); err != nil {
-			return audit.Event{}, err
+			return audit.Act{}, err
 		}
-		event, err := tool.ActOnAccount(ctx, b, a, audit.Administered, action)
-		event.Detail.Object = string(role)
-		event.Detail.Text = fmt.Sprintf("before: %s; after: %s", orNoRole(before), orNoRole(after))
-		return event, err
+		return audit.Act{Action: action, Subject: a.Subject, Detail: audit.Detail{
+			Object: string(role), Text: fmt.Sprintf("before: %s; after: %s", orNoRole(before), orNoRole(after)),
+		}}, nil
 	})
 	return after, err
 }

@@ -5,11 +5,8 @@ import (
 	"os"
 	"os/user"
 	"strings"
-	"time"
 
-	"hopnhat/authz"
 	"hopnhat/authz/audit"
-	"hopnhat/authz/identity"
 	"hopnhat/cmd/node"
 )
 
@@ -17,16 +14,15 @@ import (
 // commit: nobody is locked out, made an auditor, or given an app unseen. The log
 // entry follows within a minute, by the recorder's own sweep, since a tool has no
 // part in the log.
-func Administer(ctx context.Context, b *node.Base, change func(ctx context.Context) (audit.Event, error)) error {
+func Administer(ctx context.Context, b *node.Base, change func(ctx context.Context) (audit.Act, error)) error {
 	return b.DB.Tx(ctx, func(ctx context.Context) error {
-		e, err := change(ctx)
+		act, err := change(ctx)
 		if err != nil {
 			return err
 		}
-		e.ID = authz.NewID()
-		e.When = audit.When{Decided: time.Now().UTC().Truncate(time.Microsecond), Site: b.Config.Site}
-		e.Decision = audit.Decision{Permit: true, Code: e.Detail.Action, Determining: []string{"operator", OSUser()}}
-		return b.DB.Record(ctx, e.Normalized(), audit.NewSalt())
+		act.Decision.Determining = []string{"operator", OSUser()}
+		_, err = b.Scribe().Write(ctx, act)
+		return err
 	})
 }
 
@@ -46,16 +42,7 @@ func OSUser() string {
 	}, name+"@"+host)
 }
 
-// Act is the event of an act on a thing that is not a person.
-func Act(action, object, text string) audit.Event {
-	return audit.Event{Type: audit.Administered, Detail: audit.Detail{Action: action, Object: audit.Bounded(object), Text: audit.Bounded(text)}}
-}
-
-// ActOnAccount is the event of an act on a person's account.
-func ActOnAccount(ctx context.Context, b *node.Base, a identity.Account, kind audit.Type, action string) (audit.Event, error) {
-	pseudonym, err := b.Pseudonyms.Audit(ctx, a.Subject)
-	return audit.Event{
-		Type: kind, Person: audit.Person{Pseudonym: pseudonym, Relation: authz.RecordOfSelf},
-		Visibility: audit.Visibility{Sight: audit.Visible}, Detail: audit.Detail{Action: action},
-	}, err
+// Act is an act on a thing that is not a person.
+func Act(action audit.Action, object, text string) audit.Act {
+	return audit.Act{Action: action, Detail: audit.Detail{Object: audit.Bounded(object), Text: audit.Bounded(text)}}
 }

@@ -1,0 +1,258 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"hopnhat/authz"
+)
+
+// Action is something that a person, an app, an operator or the clock does, and that is
+// evidence. The table of actions says what its event is.
+type Action string
+
+// What apps are given.
+const (
+	Release           Action = "release"
+	ReleaseDenied     Action = "release.denied"
+	RegisterSilent    Action = "release.register-silent"
+	TokenExchange     Action = "token-exchange"
+	GrantGivenBack    Action = "grant-revoke"
+	GrantTokenRevoked Action = "token-revoke"
+)
+
+// What a person does with her consents and her account.
+const (
+	Agree           Action = "consent.agree"
+	Decline         Action = "consent.decline"
+	Withdraw        Action = "consent.withdraw"
+	DenyNotMe       Action = "decoupled.not_me"
+	DenyWrongSymbol Action = "decoupled.wrong_symbol"
+)
+
+// What operators and their tools do.
+const (
+	AccountLock         Action = "account.lock"
+	AccountUnlock       Action = "account.unlock"
+	AccountSignOut      Action = "account.sign-out"
+	RoleGranted         Action = "role.granted"
+	RoleRevoked         Action = "role.revoked"
+	ClientRegistered    Action = "client.registered"
+	ClientUpdated       Action = "client.updated"
+	ClientDeleted       Action = "client.deleted"
+	ClientDisabled      Action = "client.disabled"
+	ClientEnabled       Action = "client.enabled"
+	ClientVerified      Action = "client.verified"
+	ClientUnverified    Action = "client.unverified"
+	ClientSecretRotated Action = "client.secret-rotated"
+	ResourceRegistered  Action = "resource.registered"
+	ResourceDisabled    Action = "resource.disabled"
+	InitialTokenCreated Action = "initial-access-token.created"
+	InitialTokenRevoked Action = "initial-access-token.revoked"
+
+	KeyAnnounced Action = "key.announced"
+	KeyPublished Action = "key.published"
+	KeyActive    Action = "key.active"
+	KeyRetiring  Action = "key.retiring"
+	KeyRetired   Action = "key.retired"
+	KeyRevoked   Action = "key.revoked"
+)
+
+// KeyMoved is the action of a key that comes into a state.
+func KeyMoved(state string) Action { return Action("key." + state) }
+
+// What auditors do.
+const (
+	Search Action = "search"
+	Open   Action = "open"
+	Export Action = "export"
+)
+
+// need is a part of an event that an action must fill in.
+type need int
+
+const (
+	anApp      need = iota // the app that asks, or that is changed
+	aPerson                // the person the event is about
+	anActor                // the person who acted
+	anObject               // the thing that is acted on
+	aConsent               // the consent with its version
+	thePurpose             // purpose and register
+	theCode                // the outcome, where the action alone does not say it
+)
+
+// rule is a row of the table of actions.
+type rule struct {
+	Action Action
+	// Type is the kind of its event.
+	Type Type
+	// Waits is true where the caller is told that it is done only when the leaf is in
+	// the log (docs/decisions.md D8). Otherwise nobody waits: the leaf follows.
+	Waits bool
+	// Permit is true where the event is of something that was done, not refused.
+	// Releases say so themselves.
+	Permit bool
+	// Code is the outcome; empty where the act says it.
+	Code string
+	// By is what determined the outcome, where that is always the same.
+	By string
+	// Named is true where the detail of the event carries the action by name.
+	Named bool
+	// Sight is when the person the event is about sees it; empty where it is about
+	// nobody, or where the act says it.
+	Sight Sight
+	Needs []need
+}
+
+var rules = slices.Concat([]rule{
+	{Release, ReleasePermitted, true, true, "", "", false, "", []need{anApp, aPerson, thePurpose, theCode}},
+	{ReleaseDenied, ReleaseRefused, true, false, "", "", false, "", []need{anApp, theCode}},
+	{RegisterSilent, ReleaseUnanswered, true, false, "", "", false, "", []need{anApp, aPerson, thePurpose, theCode}},
+	{TokenExchange, TokenExchanged, true, true, string(TokenExchanged), "", true, Visible, []need{anApp, aPerson, anObject}},
+	{GrantGivenBack, GrantEnded, true, true, string(GrantEnded), "", true, Visible, []need{anApp, aPerson, anObject}},
+	{GrantTokenRevoked, GrantEnded, true, true, string(GrantEnded), "", true, Visible, []need{anApp, aPerson, anObject}},
+
+	{Agree, ConsentApproved, false, true, string(ConsentApproved), byPerson, false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
+	{Decline, ConsentDeclined, false, false, string(ConsentDeclined), byPerson, false, Visible, []need{anApp, aPerson, thePurpose}},
+	{Withdraw, ConsentWithdrawn, false, false, string(ConsentWithdrawn), byPerson, false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
+	{DenyNotMe, SignInRefused, false, false, string(DenyNotMe), byPerson, true, Visible, []need{anApp, aPerson}},
+	{DenyWrongSymbol, SignInRefused, false, false, string(DenyWrongSymbol), byPerson, true, Visible, []need{anApp, aPerson}},
+
+	{AccountLock, AccountLocked, false, true, string(AccountLock), "", true, Visible, []need{aPerson}},
+	{AccountUnlock, AccountUnlocked, false, true, string(AccountUnlock), "", true, Visible, []need{aPerson}},
+	{AccountSignOut, SignedOut, false, true, string(AccountSignOut), "", true, Visible, []need{aPerson}},
+	{RoleGranted, Administered, false, true, string(RoleGranted), "", true, Visible, []need{aPerson, anObject}},
+	{RoleRevoked, Administered, false, true, string(RoleRevoked), "", true, Visible, []need{aPerson, anObject}},
+	{InitialTokenCreated, Administered, false, true, string(InitialTokenCreated), "", true, "", []need{anObject}},
+	{InitialTokenRevoked, Administered, false, true, string(InitialTokenRevoked), "", true, "", []need{anObject}},
+	{ResourceRegistered, Administered, false, true, string(ResourceRegistered), "", true, "", []need{anObject}},
+	{ResourceDisabled, Administered, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
+
+	{Search, AuditorQuery, true, true, byAuditor, "role:auditor", true, "", []need{anActor}},
+	{Open, AuditorLooked, true, true, byAuditor, "role:auditor", true, "", []need{anActor, anObject}},
+	{Export, AuditorExport, true, true, byAuditor, "role:auditor", true, "", []need{anActor}},
+},
+	// An app that registers itself is told when the log has it.
+	rowsOf(Administered, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
+		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated),
+	rowsOf(Administered, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),
+)
+
+// What determined an outcome, and the code of what auditors do.
+const (
+	byPerson  = "person"
+	byAuditor = "auditor"
+)
+
+// rowsOf is a row for each of some actions that are done, and that their events name.
+func rowsOf(kind Type, waits bool, sight Sight, needs []need, actions ...Action) (rows []rule) {
+	for _, a := range actions {
+		rows = append(rows, rule{a, kind, waits, true, string(a), "", true, sight, needs})
+	}
+	return rows
+}
+
+// Actions lists all actions, in the order of the table.
+func Actions() []Action {
+	all := make([]Action, len(rules))
+	for i, r := range rules {
+		all[i] = r.Action
+	}
+	return all
+}
+
+func ruleOf(a Action) (rule, error) {
+	i := slices.IndexFunc(rules, func(r rule) bool { return r.Action == a })
+	if i < 0 {
+		return rule{}, fmt.Errorf("the table of actions has no %q", a)
+	}
+	return rules[i], nil
+}
+
+// Act is one action as it happened: what the table of actions does not know.
+type Act struct {
+	Action Action
+	// App is the app that asked, or that was changed.
+	App *authz.Client
+	// Subject is the person the event is about, Actor the one who acted, when another.
+	// They stand in the event by their pseudonyms.
+	Subject, Actor authz.Subject
+	// At is when it was decided; now if zero.
+	At time.Time
+	// ID is the event's; a new one if empty. Salt hides it; a new one if zero.
+	ID   string
+	Salt Salt
+	// Hold is what must be so for the event to be true; nil if nothing must.
+	Hold *Hold
+
+	// Person adds what the pseudonyms do not say, and names a person whose subject is
+	// not known here.
+	Person     Person
+	Consent    Consent
+	Data       Data
+	Decision   Decision
+	Detail     Detail
+	Emergency  Emergency
+	Levels     Levels
+	Payload    Payload
+	Reason     Reason
+	Trace      Trace
+	Visibility Visibility
+}
+
+// event is the event of an act by its rule; the pseudonyms and the site are the
+// scribe's.
+func (a Act) event(r rule) Event {
+	e := Event{
+		ID: a.ID, Type: r.Type, Person: a.Person, Consent: a.Consent, Data: a.Data, Decision: a.Decision, Detail: a.Detail, Emergency: a.Emergency,
+		Levels: a.Levels, Payload: a.Payload, Reason: a.Reason, Trace: a.Trace, Visibility: a.Visibility, When: When{Decided: a.At},
+	}
+	if a.App != nil {
+		e.Asked = Asked{Client: a.App.ID, Name: a.App.Name.VI, Owner: a.App.Owner.VI}
+	}
+	e.Decision.Permit = r.Permit
+	if r.Code != "" {
+		e.Decision.Code = r.Code
+	}
+	if r.By != "" {
+		e.Decision.Determining = []string{r.By}
+	}
+	if r.Named {
+		e.Detail.Action = string(a.Action)
+	}
+	if e.Visibility.Sight == "" {
+		e.Visibility.Sight = r.Sight
+	}
+	return e
+}
+
+// check returns an error for an event that lacks what its action needs.
+func (r rule) check(e Event) error {
+	for _, n := range r.Needs {
+		var what string
+		switch {
+		case n == anApp && e.Asked.Client == "":
+			what = "no app"
+		case n == aPerson && e.Person.Pseudonym == "":
+			what = "no person"
+		case n == anActor && e.Person.Actor == "":
+			what = "nobody who acted"
+		case n == anObject && e.Detail.Object == "":
+			what = "nothing that was acted on"
+		case n == aConsent && (e.Consent.ID == "" || e.Consent.Version == 0):
+			what = "no consent with its version"
+		case n == thePurpose && (e.Reason.Purpose == "" || e.Data.Registry == ""):
+			what = "no purpose or no register"
+		case n == theCode && e.Decision.Code == "":
+			what = "no outcome"
+		default:
+			continue
+		}
+		return fmt.Errorf("%v of action %q names %s: %w", e, r.Action, what, errIncomplete)
+	}
+	return nil
+}
+
+var errIncomplete = errors.New("an event is incomplete")

@@ -1,0 +1,190 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit/commitment"
+)
+
+// Rows keeps the rows of events, beside what they tell of.
+type Rows interface {
+	// Record stores events in the transaction of the context, or in one of their own,
+	// by one statement. A nil error survives a crash once that transaction commits.
+	Record(ctx context.Context, events ...Sealed) error
+	// RecordHolding stores an event as Record does, by the same one statement, if
+	// what it holds is so; authz.ErrConflict, and no event, if it is not.
+	RecordHolding(ctx context.Context, e Sealed, h Hold) error
+	// AfterCommit has a function called when the transaction of the context has
+	// committed, and never if it has not; its error is the transaction's then. Outside
+	// a transaction, where each statement is one, it is called at once.
+	AfterCommit(ctx context.Context, do func(ctx context.Context) error) error
+}
+
+// Sealed is an event in its one form, with the salt that hides it behind its leaf:
+// [Event.Seal] makes it.
+type Sealed struct {
+	Event     Event
+	Salt      Salt
+	Canonical []byte
+	Leaf      []byte
+}
+
+// Seal makes the bytes and the leaf of an event that is about to be written, under a
+// salt. What cannot be evidence, or carries what no new evidence may, has none.
+func (e Event) Seal(salt Salt) (Sealed, error) {
+	e = e.Normalized() // the row then reads back as what was committed to
+	if err := e.CheckNew(); err != nil {
+		return Sealed{}, err
+	}
+	canonical, groups, err := e.encode()
+	if err != nil {
+		return Sealed{}, err
+	}
+	return Sealed{e, salt, canonical, commitment.Disclose(e.ID, string(e.Type), groups, salt).Leaf()}, nil
+}
+
+// Leaves puts the leaves of events whose rows are durable into the log.
+type Leaves interface {
+	// AppendLeaf returns the place of an event's leaf. A nil error survives a crash of process and
+	// machine; any other leaves it in doubt.
+	AppendLeaf(ctx context.Context, id string, leaf []byte) (Place, error)
+	// AppendSoon returns at once. What does not come into the log is found there to be
+	// missing, and appended later.
+	AppendSoon(id string, leaf []byte)
+}
+
+// Pseudonyms gives the name a person has in the evidence.
+type Pseudonyms interface {
+	Audit(ctx context.Context, subject authz.Subject) (string, error)
+}
+
+// ErrNotLogged means that an event is recorded, with everything else of its transaction,
+// and that its leaf did not come into the log: what waits for the leaf must not be given
+// out. The recorder appends it later.
+var ErrNotLogged = errors.New("recorded, and not logged yet")
+
+// Scribe writes evidence, and is the only way to. It is safe for concurrent use.
+type Scribe struct {
+	Rows Rows
+	// Leaves is nil in a program that has no part in the log: the server's recorder
+	// finds the rows and appends their leaves within a minute.
+	Leaves     Leaves
+	Pseudonyms Pseudonyms
+	// Site is the site that the events are of.
+	Site string
+	// Now is time.Now if nil.
+	Now func() time.Time
+}
+
+// Written is an event that was recorded.
+type Written struct {
+	Event Event
+	place *Place
+}
+
+// Place is where the leaf stands in the log, if the action waits for it: known once the
+// transaction has committed.
+func (w Written) Place() Place { return *w.place }
+
+// Write makes the events of acts and records them in the transaction of the context, by
+// one statement, or in one of their own. When that has committed their leaves are
+// appended: without anybody waiting, or, where the table of actions says so, before the
+// transaction returns, which then fails with [ErrNotLogged] if the log does not take
+// one. An act with a [Hold] is written alone.
+func (s *Scribe) Write(ctx context.Context, acts ...Act) ([]Written, error) {
+	if len(acts) == 0 {
+		return nil, nil
+	}
+	rows, written, waits := make([]Sealed, len(acts)), make([]Written, len(acts)), make([]bool, len(acts))
+	for i, a := range acts {
+		r, err := ruleOf(a.Action)
+		if err != nil {
+			return nil, err
+		}
+		if rows[i], err = s.seal(ctx, a, r); err != nil {
+			return nil, err
+		}
+		written[i], waits[i] = Written{rows[i].Event, new(Place)}, r.Waits
+	}
+	var err error
+	switch hold := acts[0].Hold; {
+	case hold == nil:
+		err = s.Rows.Record(ctx, rows...)
+	case len(acts) > 1:
+		err = errors.New("an event that holds something is written alone")
+	default:
+		err = s.Rows.RecordHolding(ctx, rows[0], *hold)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("recording %v: %w", rows[0].Event, err)
+	}
+	if s.Leaves == nil {
+		return written, nil
+	}
+	return written, s.Rows.AfterCommit(ctx, func(ctx context.Context) error {
+		// A caller that hangs up does not leave a row without its leaf.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTime)
+		defer cancel()
+		var failed error
+		for i, row := range rows {
+			if !waits[i] {
+				s.Leaves.AppendSoon(row.Event.ID, row.Leaf)
+				continue
+			}
+			place, err := s.Leaves.AppendLeaf(ctx, row.Event.ID, row.Leaf)
+			if err != nil {
+				slog.ErrorContext(ctx, "an event is recorded and not logged yet", "event", row.Event.ID, "error", err)
+				failed = errors.Join(failed, fmt.Errorf("%v: %w: %w: %w", row.Event, ErrNotLogged, authz.ErrUnavailable, err))
+				continue
+			}
+			*written[i].place = place
+		}
+		return failed
+	})
+}
+
+// appendTime is how long the log may take for a leaf that somebody waits for.
+const appendTime = 10 * time.Second
+
+// seal makes the event of an act, whole and in its one form, before anything is written:
+// what cannot be evidence leaves no row.
+func (s *Scribe) seal(ctx context.Context, a Act, r rule) (Sealed, error) {
+	e := a.event(r)
+	for _, one := range []struct {
+		subject authz.Subject
+		into    *string
+	}{{a.Subject, &e.Person.Pseudonym}, {a.Actor, &e.Person.Actor}} {
+		if one.subject == "" {
+			continue
+		}
+		var err error
+		if *one.into, err = s.Pseudonyms.Audit(ctx, one.subject); err != nil {
+			return Sealed{}, err
+		}
+	}
+	if a.Subject != "" && e.Person.Relation == "" {
+		e.Person.Relation = authz.RecordOfSelf
+	}
+	if e.ID == "" {
+		e.ID = authz.NewID()
+	}
+	if e.When.Site = s.Site; e.When.Decided.IsZero() {
+		now := time.Now
+		if s.Now != nil {
+			now = s.Now
+		}
+		e.When.Decided = now()
+	}
+	if a.Salt == (Salt{}) {
+		a.Salt = NewSalt()
+	}
+	if err := r.check(e); err != nil {
+		return Sealed{}, err
+	}
+	return e.Seal(a.Salt)
+}
