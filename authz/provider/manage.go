@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
@@ -132,7 +133,7 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err == nil && r.Method == http.MethodDelete {
-		err = p.recorder.End(r.Context(), client, g, "grant-revoke", "given back by the app")
+		err = p.recorder.End(r.Context(), client, g, audit.GrantGivenBack, "given back by the app")
 	}
 	switch {
 	case err != nil:

@@ -106,9 +106,8 @@ type Options struct {
 	Releases Releases
 	// Resources are the agencies' APIs that tokens can be for.
 	Resources Resources
-	// Evidence records exchanges and ends of grants, at Site.
+	// Evidence records exchanges and ends of grants.
 	Evidence Evidence
-	Site     string
 	// Fetcher gets request objects by reference; nil offers none.
 	Fetcher Fetcher
 	// Published is what the metadata say of others' doing.
@@ -258,7 +257,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	p.guard = &token.Guard{Verifier: p.verifier, Possession: p.possession}
 	p.Notices = &token.Notices{Signer: p.signer, Pseudonyms: o.Pseudonyms, Now: o.Now}
 	p.engine = engine.New(engine.Options{Authorize: p.url.Authorize, Token: p.url.Token, Access: p.life.Access, Grant: p.life.Grant})
-	p.recorder = &grant.Recorder{Evidence: o.Evidence, Store: o.Grants, Pseudonyms: o.Pseudonyms, Site: o.Site, Now: o.Now}
+	p.recorder = &grant.Recorder{Evidence: o.Evidence, Store: o.Grants, Now: o.Now}
 	p.TokenEndpoint = redeem.New(redeem.Options{
 		Clients: p.clients, Parties: o.Parties, Refusals: &p.refusals, Possession: p.possession, Minter: p.minter, Verifier: p.verifier,
 		Store: o.Grants, RefreshKey: p.refresh, Engine: p.engine, Approvals: o.Approvals, Polls: o.Decoupled, Recorder: p.recorder,

@@ -236,15 +236,30 @@ func (m *memory) Tx(ctx context.Context, fn func(context.Context) error) error {
 		return fn(ctx)
 	}
 	var undo []func()
-	err := fn(context.WithValue(ctx, undoKey{}, &undo))
-	if err != nil {
+	var after []func(context.Context) error
+	if err := fn(context.WithValue(context.WithValue(ctx, undoKey{}, &undo), afterKey{}, &after)); err != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		for _, one := range slices.Backward(undo) {
 			one()
 		}
+		return err
 	}
-	return err
+	var failed []error
+	for _, do := range after {
+		failed = append(failed, do(ctx))
+	}
+	return errors.Join(failed...)
+}
+
+type afterKey struct{}
+
+func (m *memory) AfterCommit(ctx context.Context, do func(context.Context) error) error {
+	if after, ok := ctx.Value(afterKey{}).(*[]func(context.Context) error); ok {
+		*after = append(*after, do)
+		return nil
+	}
+	return do(ctx)
 }
 
 // world is a provider with a clock in hand.
@@ -314,31 +329,44 @@ func (w *world) Resource(_ context.Context, id string) (*authz.Resource, error) 
 	return r, nil
 }
 
-// Stage keeps events whose transaction commits, and which of them were logged.
-func (w *world) Stage(_ context.Context, e audit.Event) (func(context.Context) error, error) {
-	w.staged = append(w.staged, e)
-	return func(context.Context) error {
-		if w.logDown {
-			return authz.ErrUnavailable
-		}
-		w.logged = append(w.logged, e.ID)
-		return nil
-	}, nil
+// Record keeps events whose transaction commits.
+func (w *world) Record(_ context.Context, events ...audit.Sealed) error {
+	for _, e := range events {
+		w.staged = append(w.staged, e.Event)
+	}
+	return nil
 }
 
-// StageHolding is Stage, while the grant lives.
-func (w *world) StageHolding(ctx context.Context, e audit.Event, h audit.Hold) (func(context.Context) error, error) {
+// RecordHolding is Record, while the grant lives.
+func (w *world) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Hold) error {
 	if w.beforeHold != nil {
 		w.beforeHold()
 	}
 	g, err := w.memory.Grant(ctx, h.Grant)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !g.Live(w.now) || len(h.Clients) == 0 {
-		return nil, authz.ErrConflict
+		return authz.ErrConflict
 	}
-	return w.Stage(ctx, e)
+	return w.Record(ctx, e)
+}
+
+// AppendLeaf keeps which events were logged.
+func (w *world) AppendLeaf(_ context.Context, id string, _ []byte) (audit.Place, error) {
+	if w.logDown {
+		return audit.Place{}, authz.ErrUnavailable
+	}
+	w.logged = append(w.logged, id)
+	return audit.Place{}, nil
+}
+
+func (w *world) AfterCommit(ctx context.Context, do func(context.Context) error) error {
+	return w.memory.AfterCommit(ctx, do)
+}
+
+func (w *world) AppendSoon(id string, leaf []byte) {
+	_, _ = w.AppendLeaf(context.Background(), id, leaf)
 }
 
 func (w *world) SID(s authz.SessionID, c authz.ClientID) string { return string(s) + "/" + string(c) }
@@ -386,7 +414,7 @@ func (w *world) node(t testing.TB) *provider.Provider {
 	t.Helper()
 	clock := func() time.Time { return w.now }
 	p, err := provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Releases: w, Resources: w, Evidence: w, Site: "dc1",
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Releases: w, Resources: w, Evidence: &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w, Site: "dc1", Now: func() time.Time { return w.now }},
 		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Published: provider.Published{Reachable: 2}, Now: clock,
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
@@ -79,5 +80,5 @@ func (p *Provider) revokeGrant(ctx context.Context, client *clientauth.Registere
 	case g.ClientID != client.ID || !g.Revoked.IsZero() || !genuine(&g):
 		return nil
 	}
-	return p.recorder.End(ctx, client, &g, "token-revoke", "revoked by the app")
+	return p.recorder.End(ctx, client, &g, audit.GrantTokenRevoked, "revoked by the app")
 }

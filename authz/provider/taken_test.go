@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/keys/seal"
@@ -103,7 +104,7 @@ func TestStrangersMakeUsFetch(t *testing.T) {
 	w.clients = map[authz.ClientID]*authz.Client{"app": signs("app"), "other": signs("other")}
 	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Resources: w, Evidence: w,
+		Issuer: "https://id.example", SignInPath: "/signin", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Resources: w, Evidence: &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w},
 		Fetcher: server, Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
 	})
 	if err != nil {

@@ -83,15 +83,10 @@ func (x exchange) redeem(ctx context.Context, q *Request) (*token.Response, erro
 	if err != nil {
 		return nil, err
 	}
-	var logIt func(context.Context) error
 	if err := spendInTx(ctx, x.Store, q.Assertion, func(ctx context.Context) error {
-		logIt, err = x.stage(ctx, q, g, subject, outcome)
-		return err
+		return x.record(ctx, q, g, outcome)
 	}); err != nil {
 		return nil, authz.AsError(err)
-	}
-	if err := x.Recorder.Log(ctx, logIt); err != nil {
-		return nil, err
 	}
 	return issuedAs(answer, issued), nil
 }
@@ -221,30 +216,27 @@ func (x exchange) target(ctx context.Context, client *clientauth.Registered, id 
 	return delegation.Target{ID: id, Scopes: r.Scopes}, nil
 }
 
-// stage records who acts for whom. The person sees it: the app that acts
+// record records who acts for whom. The person sees it: the app that acts
 // is the one that asked, the app she knows is the object.
-func (x exchange) stage(ctx context.Context, q *Request, g *grant.Grant, s delegation.Subject, o delegation.Outcome) (func(context.Context) error, error) {
-	e, err := x.Recorder.Event(ctx, audit.TokenExchanged, q.Client, g, q.Now)
-	if err != nil {
-		return nil, err
-	}
-	e.Detail = audit.Detail{Action: "token-exchange", Object: string(g.ClientID), Text: o.Audience, Count: int64(len(o.Act.Chain()))}
+func (x exchange) record(ctx context.Context, q *Request, g *grant.Grant, o delegation.Outcome) error {
+	act := grant.Act(audit.TokenExchange, q.Client, g, q.Now)
+	act.Detail = audit.Detail{Object: string(g.ClientID), Text: o.Audience, Count: int64(len(o.Act.Chain()))}
 	for _, actor := range o.Act.Chain() {
-		e.Decision.Determining = append(e.Decision.Determining, "actor:"+string(actor.Client))
+		act.Decision.Determining = append(act.Decision.Determining, "actor:"+string(actor.Client))
 		if actor.Subject != string(actor.Client) { // a service that the app's actor token named
-			e.Decision.Determining = append(e.Decision.Determining, "service:"+actor.Subject)
+			act.Decision.Determining = append(act.Decision.Determining, "service:"+actor.Subject)
 		}
 	}
 	// A lock, sign-out or revocation that was acknowledged gives no token any more.
-	hold := audit.Hold{Grant: g.ID, Clients: []authz.ClientID{g.ClientID}}
+	act.Hold = &audit.Hold{Grant: g.ID, Clients: []authz.ClientID{g.ClientID}}
 	for _, acting := range o.Act.Clients() {
-		if !slices.Contains(hold.Clients, acting) {
-			hold.Clients = append(hold.Clients, acting)
+		if !slices.Contains(act.Hold.Clients, acting) {
+			act.Hold.Clients = append(act.Hold.Clients, acting)
 		}
 	}
-	logIt, err := x.Recorder.Evidence.StageHolding(ctx, e, hold)
+	_, err := x.Recorder.Evidence.Write(ctx, act)
 	if errors.Is(err, authz.ErrConflict) {
-		return nil, asRequest(token.ErrRevoked(), "subject_token")
+		return asRequest(token.ErrRevoked(), "subject_token")
 	}
-	return logIt, err
+	return err
 }

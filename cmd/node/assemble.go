@@ -134,7 +134,7 @@ func (n *Node) makeProvider(ctx context.Context) error {
 		Approvals: n.approvals, Decoupled: n.DB, Ring: n.Ring, Parties: n.Ring, Directory: n.directory, Fetcher: n.out,
 		Proofs: clientauth.NewProofs(nonces, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions, n.authn.Reachable()},
 		Consents: asker{n.consents}, Pseudonyms: n.Pseudonyms, Resources: resource.NewDirectory(n.DB, 0, time.Now),
-		Evidence: n.recorder, Site: c.Site, Releases: releaser{n.broker},
+		Evidence: n.scribe, Releases: releaser{n.broker},
 		Strangers: authn.NewAddresses(20*c.AddressBurst, 50*time.Millisecond, time.Now),
 		Now:       time.Now, Lifetimes: provider.Lifetimes{Access: c.AccessTokenLife, Grant: c.GrantLife},
 	})
