@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"hopnhat/authz"
 	"hopnhat/authz/recent"
 	"hopnhat/keys/jose"
@@ -51,7 +53,7 @@ func NewDirectory(clients Clients, life time.Duration, now func() time.Time) *Di
 	}
 	return &Directory{
 		clients: clients, now: now, known: recent.New[authz.ClientID, *Registered](maxKnown, life, now),
-		keys: keySets{sets: recent.New[authz.ClientID, *keySet](maxKeySets, recent.Forever, now), flights: make(chan struct{}, maxFetching)},
+		keys: keySets{sets: recent.New[authz.ClientID, *keySet](maxKeySets, recent.Forever, now), fetches: semaphore.NewWeighted(maxFetching)},
 	}
 }
 

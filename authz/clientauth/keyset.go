@@ -9,6 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+
 	"hopnhat/authz"
 	"hopnhat/authz/recent"
 	"hopnhat/keys/jose"
@@ -39,12 +42,12 @@ const (
 )
 
 // keySets are the key sets of clients that registered a jwks_uri (OpenID Connect
-// Core §10.1.1). A client's set is fetched by one flight at a time, and never in
-// the way of a request that has one.
+// Core §10.1.1). A client's set is fetched once at a time, for all who want it, and
+// never in the way of a request that has one.
 type keySets struct {
 	mu      sync.Mutex
 	sets    *recent.Map[authz.ClientID, *keySet]
-	flights chan struct{}
+	fetches *semaphore.Weighted // of all clients
 }
 
 type keySet struct {
@@ -52,13 +55,12 @@ type keySet struct {
 	set     *jose.Set // nil until the first fetch that worked
 	fetched time.Time
 	failed  error
-	// left and since count the looks for an unknown kid.
-	left   float64
-	since  time.Time
-	flight *flight
+	looks   *rate.Limiter
+	fetch   *fetch // under way, nil if none
 }
 
-type flight struct {
+// fetch is one under way, or its outcome.
+type fetch struct {
 	done chan struct{}
 	set  *jose.Set
 	err  error
@@ -75,18 +77,18 @@ func (d *Directory) keysOf(ctx context.Context, c *authz.Client) (*jose.Set, err
 	k := d.keys.entry(c, now)
 	if k.set != nil && now.Sub(k.fetched) < stale {
 		set := k.set
-		if now.Sub(k.fetched) >= fresh && d.allowed(k, now) {
-			d.fly(k, c) // beside this request
+		if now.Sub(k.fetched) >= fresh && k.looks.AllowN(now, 1) {
+			d.begin(k, c) // beside this request
 		}
 		d.keys.mu.Unlock()
 		return set, nil
 	}
-	if k.flight == nil && !d.allowed(k, now) {
+	if k.fetch == nil && !k.looks.AllowN(now, 1) {
 		err := k.failed
 		d.keys.mu.Unlock()
 		return nil, fmt.Errorf("the keys at the jwks_uri of client %q could not be fetched: %w: %w", c.ID, authz.ErrUnavailable, err)
 	}
-	f := d.fly(k, c)
+	f := d.begin(k, c)
 	d.keys.mu.Unlock()
 	return f.wait(ctx)
 }
@@ -97,11 +99,11 @@ func (d *Directory) newer(ctx context.Context, c *authz.Client) (set *jose.Set, 
 	now := d.now()
 	d.keys.mu.Lock()
 	k := d.keys.entry(c, now)
-	if k.flight == nil && !d.allowed(k, now) {
+	if k.fetch == nil && !k.looks.AllowN(now, 1) {
 		d.keys.mu.Unlock()
 		return nil, false
 	}
-	f := d.fly(k, c)
+	f := d.begin(k, c)
 	d.keys.mu.Unlock()
 	set, err := f.wait(ctx)
 	return set, err == nil
@@ -111,46 +113,33 @@ func (d *Directory) newer(ctx context.Context, c *authz.Client) (set *jose.Set, 
 func (s *keySets) entry(c *authz.Client, now time.Time) *keySet {
 	k, _, ok := s.sets.Get(c.ID)
 	if !ok || k.uri != c.JWKSURI {
-		k = &keySet{uri: c.JWKSURI, left: looks, since: now}
+		k = &keySet{uri: c.JWKSURI, looks: rate.NewLimiter(rate.Every(looksInterval), looks)}
 		s.sets.Put(c.ID, k, now)
 	}
 	return k
 }
 
-// allowed takes one look. It is called with the lock held.
-func (d *Directory) allowed(k *keySet, now time.Time) bool {
-	k.left = min(looks, k.left+float64(now.Sub(k.since))/float64(looksInterval))
-	k.since = now
-	if k.left < 1 {
-		return false
+// begin joins the fetch that is under way for a client, or begins one. It is called
+// with the lock held.
+func (d *Directory) begin(k *keySet, c *authz.Client) *fetch {
+	if k.fetch != nil {
+		return k.fetch
 	}
-	k.left--
-	return true
-}
-
-// fly joins the flight for a client, or starts one. It is called with the lock
-// held.
-func (d *Directory) fly(k *keySet, c *authz.Client) *flight {
-	if k.flight != nil {
-		return k.flight
-	}
-	f := &flight{done: make(chan struct{})}
-	select {
-	case d.keys.flights <- struct{}{}:
-	default:
+	f := &fetch{done: make(chan struct{})}
+	if !d.keys.fetches.TryAcquire(1) {
 		f.err = errBusy
 		close(f.done)
 		return f
 	}
-	k.flight = f
+	k.fetch = f
 	id, uri := c.ID, k.uri
 	go func() {
 		// Not the request's context: others wait for this too.
 		ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
 		defer cancel()
-		f.set, f.err = d.fetch(ctx, uri)
+		f.set, f.err = d.fetchSet(ctx, uri)
 		d.keys.mu.Lock()
-		k.flight = nil
+		k.fetch = nil
 		if f.err == nil {
 			k.set, k.fetched, k.failed = f.set, d.now(), nil
 			if current, _, ok := d.keys.sets.Get(id); ok && current == k {
@@ -160,7 +149,7 @@ func (d *Directory) fly(k *keySet, c *authz.Client) *flight {
 			k.failed = f.err
 		}
 		d.keys.mu.Unlock()
-		<-d.keys.flights
+		d.keys.fetches.Release(1)
 		if f.err != nil {
 			slog.Info("the keys of an app could not be fetched", "client", id, "error", f.err)
 		}
@@ -169,7 +158,7 @@ func (d *Directory) fly(k *keySet, c *authz.Client) *flight {
 	return f
 }
 
-func (d *Directory) fetch(ctx context.Context, uri string) (*jose.Set, error) {
+func (d *Directory) fetchSet(ctx context.Context, uri string) (*jose.Set, error) {
 	if d.Fetcher == nil {
 		return nil, errors.New("nothing is fetched here")
 	}
@@ -180,8 +169,8 @@ func (d *Directory) fetch(ctx context.Context, uri string) (*jose.Set, error) {
 	return jose.ParseSet(raw)
 }
 
-// wait is for the flight or the caller's end, whichever is first.
-func (f *flight) wait(ctx context.Context) (*jose.Set, error) {
+// wait is for the fetch or the caller's end, whichever is first.
+func (f *fetch) wait(ctx context.Context) (*jose.Set, error) {
 	select {
 	case <-f.done:
 		if f.err != nil {

@@ -122,12 +122,12 @@ func newKeyed(t *testing.T) (d *Directory, s *site, c *Registered, now *time.Tim
 	return d, s, c, now
 }
 
-// landed waits until no flight is in the air.
-func landed(d *Directory) {
+// settled waits until no fetch is under way.
+func settled(d *Directory) {
 	for {
 		d.keys.mu.Lock()
 		k, _, _ := d.keys.sets.Get("app")
-		f := k.flight
+		f := k.fetch
 		d.keys.mu.Unlock()
 		if f == nil {
 			return
@@ -212,7 +212,7 @@ func TestKeysAtAURI(t *testing.T) {
 			t.Fatal(err)
 		}
 		close(s.gate)
-		landed(d)
+		settled(d)
 		if s.count() != 2 {
 			t.Errorf("%d fetches", s.count())
 		}
@@ -228,7 +228,7 @@ func TestKeysAtAURI(t *testing.T) {
 		if _, err := d.Verify(t.Context(), one.token(t), c, es256); err != nil {
 			t.Fatal(err)
 		}
-		landed(d)
+		settled(d)
 		if n, _, failed := d.KeyState("app"); n != 1 || !failed {
 			t.Errorf("state: %d keys, failed %v", n, failed)
 		}
@@ -248,7 +248,7 @@ func TestKeysAtAURI(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a caller who leaves does not end the flight of the others", func(t *testing.T) {
+	t.Run("a caller who leaves does not end the fetch for the others", func(t *testing.T) {
 		d, s, c, _ := newKeyed(t)
 		s.gate, s.begun = make(chan struct{}), make(chan struct{}, 1)
 		s.body = one.set(t)

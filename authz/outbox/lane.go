@@ -16,6 +16,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
 	"hopnhat/authz"
 )
 
@@ -93,8 +96,8 @@ type Lane[M any] struct {
 	waiting int // messages in lines
 	short   bool
 	ended   sync.WaitGroup
-	free    chan struct{} // signalled when there may be more to do
-	slots   chan struct{} // one an attempt under way
+	free    chan struct{}       // signalled when there may be more to do
+	slots   *semaphore.Weighted // one an attempt under way
 
 	delivered, failed, givenUp atomic.Uint64
 }
@@ -152,7 +155,7 @@ func (l *Lane[M]) more() chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.free == nil {
-		l.free, l.slots, l.lines = make(chan struct{}, 1), make(chan struct{}, l.Bounds.AtOnce), map[authz.ClientID]*line[M]{}
+		l.free, l.slots, l.lines = make(chan struct{}, 1), semaphore.NewWeighted(int64(l.Bounds.AtOnce)), map[authz.ClientID]*line[M]{}
 	}
 	return l.free
 }
@@ -248,31 +251,35 @@ func (l *Lane[M]) noted() {
 // run delivers to one app. When one attempt finds it not to be reached, those that
 // have not begun are not tried: they wait as long, and no attempt is counted.
 func (l *Lane[M]) run(ctx context.Context, client authz.ClientID, own *line[M]) {
-	var group sync.WaitGroup
-	together := make(chan struct{}, l.Bounds.PerApp)
 	for {
-		one, ok := l.next(own)
-		if !ok {
-			group.Wait()
-			if l.over(client, own) {
-				return
-			}
-			continue
+		var group errgroup.Group
+		group.SetLimit(l.Bounds.PerApp)
+		for one, ok := l.next(own); ok; one, ok = l.next(own) {
+			group.Go(func() error {
+				l.deliver(ctx, own, one)
+				return nil
+			})
 		}
-		together <- struct{}{}
-		if head, rest := l.Head(one), own.rest.Load(); rest != nil && l.Now().Before(*rest) && rest.Before(head.Until) {
-			l.note(ctx, one, Outcome{Attempts: head.Attempts, Failed: head.Failed, Next: *rest})
-			<-together
-			continue
+		_ = group.Wait() // no attempt returns an error: it is noted
+		if l.over(client, own) {
+			return
 		}
-		group.Go(func() {
-			defer func() { <-together }()
-			l.slots <- struct{}{}
-			defer func() { <-l.slots }()
-			if until, unreached := l.attempt(ctx, one); unreached {
-				own.rest.Store(&until)
-			}
-		})
+	}
+}
+
+// deliver makes an attempt at one message, unless its app rests.
+func (l *Lane[M]) deliver(ctx context.Context, own *line[M], one M) {
+	if head, rest := l.Head(one), own.rest.Load(); rest != nil && l.Now().Before(*rest) && rest.Before(head.Until) {
+		l.note(ctx, one, Outcome{Attempts: head.Attempts, Failed: head.Failed, Next: *rest})
+		return
+	}
+	if err := l.slots.Acquire(ctx, 1); err != nil {
+		l.noted()
+		return // we are stopping: the claim ends by itself
+	}
+	defer l.slots.Release(1)
+	if until, unreached := l.attempt(ctx, one); unreached {
+		own.rest.Store(&until)
 	}
 }
 

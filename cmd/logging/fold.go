@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"hopnhat/authz/tally"
 )
 
@@ -29,9 +31,8 @@ type kind struct {
 // folded is the state of a kind: lines that may be written now, and how many were left
 // out since it was last told.
 type folded struct {
-	left float64
-	at   time.Time
-	out  int
+	lines *rate.Limiter
+	out   int
 }
 
 // folds bounds how often one kind of line is written, and tells each minute how many
@@ -114,8 +115,8 @@ func (s *foldState) take(k kind, level slog.Level) (write bool, tell map[kind]in
 					tell = map[kind]int{}
 				}
 				tell[other], f.out = f.out, 0
-			case now.Sub(f.at) > foldBurst*foldEvery:
-				delete(s.kinds, other) // full again
+			case f.lines.TokensAt(now) >= foldBurst:
+				delete(s.kinds, other)
 			}
 		}
 	}
@@ -126,17 +127,14 @@ func (s *foldState) take(k kind, level slog.Level) (write bool, tell map[kind]in
 			f = s.kinds[k]
 		}
 		if f == nil {
-			f = &folded{left: foldBurst, at: now}
+			f = &folded{lines: rate.NewLimiter(rate.Every(foldEvery), foldBurst)}
 			s.kinds[k] = f
 		}
 	}
-	f.left = min(foldBurst, f.left+float64(now.Sub(f.at))/float64(foldEvery))
-	f.at = now
-	if f.left < 1 {
+	if !f.lines.AllowN(now, 1) {
 		f.out++
 		s.out.Add(level)
 		return false, tell
 	}
-	f.left--
 	return true, tell
 }
