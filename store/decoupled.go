@@ -138,13 +138,13 @@ func (db Approvals) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 		" WHERE id = ? AND state IN ? AND expires_at > ? AND (subject = '' OR subject = ?)", values...))
 }
 
-// Pestered counts what waits for a person, and looks whether she disowned a
+// PendingFor counts what waits for a person, and looks whether she disowned a
 // request of the client since a time. Her account is held until the transaction of
 // the context ends, so that two who count do it one after the other.
-func (db Approvals) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pestering, error) {
+func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pending, error) {
 	if db.dialect == PostgreSQL { // SQLite has one writer at a time
 		if err := db.writer(ctx).Exec("SELECT 1 FROM accounts WHERE subject = ? FOR NO KEY UPDATE", string(subject)).Error; err != nil {
-			return decoupled.Pestering{}, wrap("holding an account", err)
+			return decoupled.Pending{}, wrap("holding an account", err)
 		}
 	}
 	var row struct {
@@ -157,7 +157,7 @@ func (db Approvals) Pestered(ctx context.Context, subject authz.Subject, client 
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS of_client,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND because = 'not_me' AND decided_at > ?) AS not_me`,
 		decoupled.MaxRingingOfApp, decoupled.MaxRingingOfApp, string(subject), now.UTC(), string(subject), string(client), now.UTC(), string(subject), string(client), since.UTC()).Scan(&row).Error
-	return decoupled.Pestering{Waiting: row.Waiting, OfClient: row.OfClient, NotMe: row.NotMe > 0}, wrap("counting decoupled requests", err)
+	return decoupled.Pending{Waiting: row.Waiting, OfClient: row.OfClient, NotMe: row.NotMe > 0}, wrap("counting decoupled requests", err)
 }
 
 // DuePings claims pings by moving their time on to until.

@@ -130,10 +130,10 @@ func TestPolled(t *testing.T) {
 	})
 }
 
-// TestPestered: what waits for a person is counted, what is over or for nobody is
+// TestPendingFor: what waits for a person is counted, what is over or for nobody is
 // not, and of one client no more than ring; and her word that one was not hers is
 // remembered for its client.
-func TestPestered(t *testing.T) {
+func TestPendingFor(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		now := midday.Add(time.Minute)
 		first := asked(t, db, nil)
@@ -148,15 +148,15 @@ func TestPestered(t *testing.T) {
 		if none, err := db.OpenDecoupled(t.Context(), "", now, 10); err != nil || len(none) != 0 {
 			t.Fatalf("what is for nobody is shown: %+v, %v", none, err)
 		}
-		ask := func(client authz.ClientID, since time.Time) decoupled.Pestering {
+		ask := func(client authz.ClientID, since time.Time) decoupled.Pending {
 			t.Helper()
-			got, err := db.Pestered(t.Context(), "p", client, now, since)
+			got, err := db.PendingFor(t.Context(), "p", client, now, since)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return got
 		}
-		if got, want := ask("app", midday), (decoupled.Pestering{Waiting: 2, OfClient: 2}); got != want {
+		if got, want := ask("app", midday), (decoupled.Pending{Waiting: 2, OfClient: 2}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 		m := move(first.ID, decoupled.Deny, "p")
@@ -167,8 +167,8 @@ func TestPestered(t *testing.T) {
 		for _, row := range []struct {
 			client authz.ClientID
 			since  time.Time
-			want   decoupled.Pestering
-		}{{"app", midday, decoupled.Pestering{Waiting: 1, OfClient: 1, NotMe: true}}, {"another", midday, decoupled.Pestering{Waiting: 1}}, {"app", now, decoupled.Pestering{Waiting: 1, OfClient: 1}}} {
+			want   decoupled.Pending
+		}{{"app", midday, decoupled.Pending{Waiting: 1, OfClient: 1, NotMe: true}}, {"another", midday, decoupled.Pending{Waiting: 1}}, {"app", now, decoupled.Pending{Waiting: 1, OfClient: 1}}} {
 			if got := ask(row.client, row.since); got != row.want {
 				t.Errorf("client %s since %s: got %+v, want %+v", row.client, row.since, got, row.want)
 			}
@@ -176,7 +176,7 @@ func TestPestered(t *testing.T) {
 		for range 5 {
 			asked(t, db, nil)
 		}
-		if got, want := ask("another", midday), (decoupled.Pestering{Waiting: 2}); got != want {
+		if got, want := ask("another", midday), (decoupled.Pending{Waiting: 2}); got != want {
 			t.Errorf("of six requests of one client: got %+v, want %+v", got, want)
 		}
 	})

@@ -93,7 +93,7 @@ var ends = []end{
 		})
 	}},
 	{"the app's part of the session is ended", func(ctx context.Context, s standing) error {
-		return s.db.EndParty(ctx, s.subject, s.session, s.app, "left", noon)
+		return s.db.EndAtClient(ctx, s.subject, s.session, s.app, "left", noon)
 	}},
 	{"the grant is revoked", func(ctx context.Context, s standing) error { return s.db.Revoke(ctx, s.grant, "given back", noon) }},
 	{"the app's grants are ended", func(ctx context.Context, s standing) error {

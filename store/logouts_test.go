@@ -149,9 +149,9 @@ func TestLogoutStatus(t *testing.T) {
 	})
 }
 
-// TestEndParty: one app of a session is left, its other apps and the session go on;
+// TestEndAtClient: one app of a session is left, its other apps and the session go on;
 // another person's session is out of reach.
-func TestEndParty(t *testing.T) {
+func TestEndAtClient(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		an, binh := holder(t, db, "099000000003"), holder(t, db, "099000000004")
@@ -165,13 +165,13 @@ func TestEndParty(t *testing.T) {
 			}
 			grants[client] = g.ID
 		}
-		if err := db.EndParty(ctx, binh, s.ID, "a", "x", midday); !errors.Is(err, authz.ErrNotFound) {
+		if err := db.EndAtClient(ctx, binh, s.ID, "a", "x", midday); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("another person's session: %v", err)
 		}
-		if err := db.EndParty(ctx, an, s.ID, "a", "x", midday); err != nil {
+		if err := db.EndAtClient(ctx, an, s.ID, "a", "x", midday); err != nil {
 			t.Fatal(err)
 		}
-		if err := db.EndParty(ctx, an, s.ID, "a", "x", midday); !errors.Is(err, authz.ErrNotFound) {
+		if err := db.EndAtClient(ctx, an, s.ID, "a", "x", midday); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("left twice: %v", err)
 		}
 		for client, ended := range map[authz.ClientID]bool{"a": true, "b": false} {

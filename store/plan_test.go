@@ -112,7 +112,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 				_, err := db.DueLogouts(ctx, midday, midday.Add(time.Minute), []authz.ClientID{"busy"}, 9, 10)
 				return err
 			}},
-			{"logout: of one app", func() error { return missing(db.EndParty(ctx, subject, s.ID, "app", "test", midday)) }},
+			{"logout: of one app", func() error { return missing(db.EndAtClient(ctx, subject, s.ID, "app", "test", midday)) }},
 			{"logout: what became of it", func() error { _, err := db.LogoutsOf(ctx, []authz.SessionID{s.ID, "t"}); return err }},
 			{"console: logout tokens of an app", func() error { _, err := db.Logouts(ctx, "app", "m", 10); return err }},
 			{"console: logout tokens in trouble", func() error { _, err := db.Logouts(ctx, "", "m", 10); return err }},

@@ -125,8 +125,8 @@ func (db Browsers) EndSession(ctx context.Context, subject authz.Subject, id aut
 		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE session_id = ? AND revoked_at IS NULL", at.UTC(), because, string(id)).Error)
 }
 
-// EndParty revokes the grants that a client has of a live session.
-func (db Browsers) EndParty(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error {
+// EndAtClient revokes the grants that a client has of a live session.
+func (db Browsers) EndAtClient(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error {
 	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?
 		WHERE session_id = ? AND client_id = ? AND revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`,

@@ -32,17 +32,17 @@ type Store interface {
 	// one state exactly one returns nil, the others authz.ErrConflict. A move that
 	// ends the request makes its ping due, where the client wants one.
 	MoveDecoupled(ctx context.Context, m Move) error
-	// Pestered counts the requests that wait for a person, and says whether she has
+	// PendingFor counts the requests that wait for a person, and says whether she has
 	// disowned a request of this client since a time. It holds her account until the
 	// transaction ends, so that requests for one person are counted one after the other.
-	Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (Pestering, error)
+	PendingFor(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (Pending, error)
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
-// Pestering is what a person is asked already: how many requests wait for her, of each
+// Pending is what a person is asked already: how many requests wait for her, of each
 // client no more counted than ring ([MaxRingingOfApp]), so that one cannot silence the
 // others; how many are of one client, and whether she disowned one of that client's.
-type Pestering struct {
+type Pending struct {
 	Waiting, OfClient int
 	NotMe             bool
 }
@@ -101,11 +101,11 @@ const (
 // time.
 func (e *Engine) Reaches(ctx context.Context, subject authz.Subject, client authz.ClientID) (Reach, error) {
 	now := e.Now()
-	asked, err := e.Store.Pestered(ctx, subject, client, now, now.Add(-quiet))
+	pending, err := e.Store.PendingFor(ctx, subject, client, now, now.Add(-quiet))
 	switch {
-	case err != nil, subject == "", asked.NotMe:
+	case err != nil, subject == "", pending.NotMe:
 		return ToNobody, err
-	case asked.Waiting >= maxRinging, asked.OfClient >= MaxRingingOfApp:
+	case pending.Waiting >= maxRinging, pending.OfClient >= MaxRingingOfApp:
 		return ToBeSeen, nil
 	}
 	return ToRing, nil

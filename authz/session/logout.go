@@ -13,8 +13,8 @@ type Clients interface {
 	Client(ctx context.Context, id authz.ClientID) (*authz.Client, error)
 }
 
-// Told is an app that relied on a session which has ended.
-type Told struct {
+// Notified is an app that relied on a session which has ended, and is told so.
+type Notified struct {
 	Client  *authz.Client
 	Session authz.SessionID
 }
@@ -24,13 +24,13 @@ type Told struct {
 // session's grants end, those with offline_access too: Back-Channel Logout §2.7
 // would leave them, but here a person who signs out is told that nothing goes on
 // in her name (docs/decisions.md D6).
-func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string) ([]Told, error) {
+func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string) ([]Notified, error) {
 	return s.end(ctx, clients, subject, id, because, false)
 }
 
 // end is End, and forgets the person's devices in the same commit if it should.
-func (s *Sessions) end(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string, devices bool) ([]Told, error) {
-	var told []Told
+func (s *Sessions) end(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string, devices bool) ([]Notified, error) {
+	var notified []Notified
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
 		now := s.now().UTC()
 		if devices {
@@ -42,31 +42,31 @@ func (s *Sessions) end(ctx context.Context, clients Clients, subject authz.Subje
 		if err != nil {
 			return err
 		}
-		told, err = s.queue(ctx, clients, subject, id, parties, now)
+		notified, err = s.queue(ctx, clients, subject, id, parties, now)
 		return err
 	})
-	return told, err
+	return notified, err
 }
 
-// Leave signs a person out of one app: its grants of the session end and it is told,
+// Leave signs a person out of one app: its grants of the session end and it is notified,
 // and the session goes on for the others. authz.ErrNotFound means that it has none.
-func (s *Sessions) Leave(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]Told, error) {
-	var told []Told
+func (s *Sessions) Leave(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]Notified, error) {
+	var notified []Notified
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
 		now := s.now().UTC()
-		if err := s.store.EndParty(ctx, subject, id, client, because, now); err != nil {
+		if err := s.store.EndAtClient(ctx, subject, id, client, because, now); err != nil {
 			return err
 		}
 		var err error
-		told, err = s.queue(ctx, clients, subject, id, []authz.ClientID{client}, now)
+		notified, err = s.queue(ctx, clients, subject, id, []authz.ClientID{client}, now)
 		return err
 	})
-	return told, err
+	return notified, err
 }
 
 // queue puts a logout token into the outbox for each app that takes one.
-func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, parties []authz.ClientID, now time.Time) ([]Told, error) {
-	var told []Told
+func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, parties []authz.ClientID, now time.Time) ([]Notified, error) {
+	var notified []Notified
 	for _, party := range parties {
 		client, err := clients.Client(ctx, party)
 		if errors.Is(err, authz.ErrNotFound) {
@@ -75,7 +75,7 @@ func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Sub
 		if err != nil {
 			return nil, err
 		}
-		told = append(told, Told{client, id})
+		notified = append(notified, Notified{client, id})
 		if client.BackchannelLogoutURI == "" {
 			continue
 		}
@@ -85,19 +85,19 @@ func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Sub
 			return nil, err
 		}
 	}
-	return told, nil
+	return notified, nil
 }
 
 // EndAll ends all sessions of a person, those too that ran out and whose grants
 // live on, and forgets her devices: a browser that she left behind is a stranger to
 // her next sign-in.
-func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Subject, because string) ([]Told, error) {
-	var told []Told
+func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Subject, because string) ([]Notified, error) {
+	var notified []Notified
 	forget := true
 	for range 20 { // a listing is bounded, and what was ended is not listed again
 		list, err := s.store.Sessions(ctx, subject, s.now().Add(-s.limits.Grants-s.limits.Absolute))
 		if err != nil {
-			return told, err
+			return notified, err
 		}
 		for _, one := range list {
 			more, err := s.end(ctx, clients, subject, one.ID, because, forget)
@@ -105,18 +105,18 @@ func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Su
 			case err == nil:
 				forget = false
 			case !errors.Is(err, authz.ErrNotFound):
-				return told, err
+				return notified, err
 			}
-			told = append(told, more...)
+			notified = append(notified, more...)
 		}
 		if len(list) == 0 {
 			break
 		}
 	}
 	if forget {
-		return told, s.store.ForgetDevices(ctx, subject, s.now().UTC())
+		return notified, s.store.ForgetDevices(ctx, subject, s.now().UTC())
 	}
-	return told, nil
+	return notified, nil
 }
 
 // DeviceName is the name of the cookie by which the sign-in knows a browser.

@@ -49,9 +49,9 @@ type Store interface {
 	// EndSession ends a session of a subject and revokes its grants, and tells
 	// which clients had live ones; authz.ErrNotFound if it is not hers or over.
 	EndSession(ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time) ([]authz.ClientID, error)
-	// EndParty revokes the grants that one client has of a live session of a
+	// EndAtClient revokes the grants that one client has of a live session of a
 	// subject, which goes on; authz.ErrNotFound if there are none.
-	EndParty(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error
+	EndAtClient(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error
 	// ForgetDevices makes the browsers of a person strangers to the sign-in that were
 	// known until then.
 	ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error
@@ -204,9 +204,9 @@ func (s *Sessions) Of(r *http.Request) (Session, error) {
 	return s.Find(r.Context(), c.Value)
 }
 
-// Leftover finds the session of a request that ran out and was never ended: its
+// Expired finds the session of a request that ran out and was never ended: its
 // grants live on. Whoever has its cookie may end it, and nothing else.
-func (s *Sessions) Leftover(r *http.Request) (Session, error) {
+func (s *Sessions) Expired(r *http.Request) (Session, error) {
 	c, err := r.Cookie(s.CookieName())
 	if err != nil || len(c.Value) != 43 {
 		return Session{}, ErrNone

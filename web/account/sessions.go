@@ -29,13 +29,13 @@ type Sessions interface {
 	List(ctx context.Context, who authz.Subject) ([]session.Session, error)
 	// End ends one; [authz.ErrNotFound] for another person's. It returns the apps that
 	// relied on it.
-	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Told, error)
+	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Notified, error)
 }
 
 // SignOut answers a visit whose own session ends.
 type SignOut interface {
 	// Ended answers when the session has ended, with the apps that relied on it.
-	Ended(v *page.Visit, notified []session.Told) error
+	Ended(v *page.Visit, notified []session.Notified) error
 	// Everywhere ends all sessions of the person, and answers.
 	Everywhere(v *page.Visit) error
 }

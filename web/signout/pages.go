@@ -24,13 +24,13 @@ type Provider interface {
 // Sessions ends sessions. What it returns are the apps that relied on them, whose
 // logout tokens are queued with the end.
 type Sessions interface {
-	// Leftover is the session of a browser that has run out without having been ended;
+	// Expired is the session of a browser that has run out without having been ended;
 	// [session.ErrNone] where there is none.
-	Leftover(r *http.Request) (session.Session, error)
-	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Told, error)
-	EndAll(ctx context.Context, clients session.Clients, who authz.Subject, because string) ([]session.Told, error)
+	Expired(r *http.Request) (session.Session, error)
+	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Notified, error)
+	EndAll(ctx context.Context, clients session.Clients, who authz.Subject, because string) ([]session.Notified, error)
 	// Leave signs out of one app alone; [authz.ErrNotFound] where it has no grants.
-	Leave(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]session.Told, error)
+	Leave(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]session.Notified, error)
 }
 
 // Deliveries finds the logout tokens that were sent for sessions.

@@ -42,7 +42,7 @@ const (
 func resultToken(body string) string { return "farewell " + body }
 
 // add takes in the apps that relied on the sessions that ended.
-func (r *result) add(notified []session.Told) {
+func (r *result) add(notified []session.Notified) {
 	for _, one := range notified {
 		if r.Left {
 			r.Own = one.Session
@@ -64,7 +64,7 @@ func (r *result) add(notified []session.Told) {
 // finish sends the browser back to the app at once, or, where some app has to be
 // notified through a frame, to a page that lists the apps that are notified. That page
 // has an address of its own, so that it can be reloaded.
-func (p *Pages) finish(v *page.Visit, r result, notified []session.Told, request provider.Logout) error {
+func (p *Pages) finish(v *page.Visit, r result, notified []session.Notified, request provider.Logout) error {
 	r.add(notified)
 	if request.Return != "" && len(r.Frames) == 0 {
 		return page.Redirect(request.Return)

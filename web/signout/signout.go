@@ -65,7 +65,7 @@ func (p *Pages) ask(v *page.Visit, who *session.Session, request provider.Logout
 	v.SetUILocales(request.Lang)
 	switch {
 	case who == nil:
-		return p.endLeftover(v, request)
+		return p.endExpired(v, request)
 	case request.Confirmed:
 		return p.end(v, request)
 	}
@@ -98,11 +98,11 @@ func address(v *page.Visit, path string, pairs ...string) string {
 	return path + "?" + query.Encode()
 }
 
-// endLeftover answers a sign-out from a browser whose session has ended already, for
+// endExpired answers a sign-out from a browser whose session has ended already, for
 // example by another tab: the last tab to ask is still sent back to its app. A session
 // that only ran out is ended now, for the apps that still rely on it.
-func (p *Pages) endLeftover(v *page.Visit, request provider.Logout) error {
-	old, err := p.o.Sessions.Leftover(v.HTTP)
+func (p *Pages) endExpired(v *page.Visit, request provider.Logout) error {
+	old, err := p.o.Sessions.Expired(v.HTTP)
 	if errors.Is(err, session.ErrNone) {
 		return p.ended(v, nil, request)
 	}
@@ -130,7 +130,7 @@ func (p *Pages) Confirm(v *page.Visit) error {
 		}
 	}
 	if who == nil {
-		return p.endLeftover(v, request)
+		return p.endExpired(v, request)
 	}
 	switch v.Field("decision") {
 	case "stay":
@@ -163,7 +163,7 @@ func (p *Pages) end(v *page.Visit, request provider.Logout) error {
 	if err != nil {
 		return err
 	}
-	var notified []session.Told
+	var notified []session.Notified
 	if who != nil {
 		notified, err = p.o.Sessions.End(v.Context, p.o.Clients, who.Subject, who.ID, "signed out")
 		if err != nil && !errors.Is(err, authz.ErrNotFound) {
@@ -189,12 +189,12 @@ func (p *Pages) Everywhere(v *page.Visit) error {
 }
 
 // Ended answers a visit whose own session was ended, with the apps that relied on it.
-func (p *Pages) Ended(v *page.Visit, notified []session.Told) error {
+func (p *Pages) Ended(v *page.Visit, notified []session.Notified) error {
 	return p.ended(v, notified, provider.Logout{})
 }
 
 // ended lets the browser forget the session.
-func (p *Pages) ended(v *page.Visit, notified []session.Told, request provider.Logout) error {
+func (p *Pages) ended(v *page.Visit, notified []session.Notified, request provider.Logout) error {
 	own := authz.SessionID("")
 	if v.Session != nil {
 		own = v.Session.ID

@@ -35,7 +35,7 @@ type room struct {
 	asked   []*provider.SignedIn // the session that each request was checked against
 	ended   []string             // what was ended, and why
 	endErr  error
-	told    []session.Told
+	told    []session.Notified
 	left    *session.Session // over, and not ended
 	sent    []session.Delivery
 	queued  int
@@ -69,24 +69,24 @@ func (r *room) FrontchannelLogout(client *authz.Client, ended authz.SessionID) s
 	return client.FrontchannelLogoutURI + "?sid=" + string(ended)
 }
 
-func (r *room) Leftover(*http.Request) (session.Session, error) {
+func (r *room) Expired(*http.Request) (session.Session, error) {
 	if r.left == nil {
 		return session.Session{}, session.ErrNone
 	}
 	return *r.left, nil
 }
 
-func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Told, error) {
+func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Notified, error) {
 	r.ended = append(r.ended, string(who)+" "+string(id)+": "+because)
 	return r.told, r.endErr
 }
 
-func (r *room) EndAll(_ context.Context, _ session.Clients, who authz.Subject, because string) ([]session.Told, error) {
+func (r *room) EndAll(_ context.Context, _ session.Clients, who authz.Subject, because string) ([]session.Notified, error) {
 	r.ended = append(r.ended, string(who)+" all: "+because)
 	return r.told, r.endErr
 }
 
-func (r *room) Leave(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]session.Told, error) {
+func (r *room) Leave(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]session.Notified, error) {
 	r.ended = append(r.ended, string(who)+" "+string(id)+" of "+string(client)+": "+because)
 	return r.told, r.endErr
 }
@@ -227,7 +227,7 @@ func TestContinue(t *testing.T) {
 // TestTheResultOfASignOut names apps within bounds, and frames those of this browser's
 // own session alone.
 func TestTheResultOfASignOut(t *testing.T) {
-	many := func(n int, own bool) (out []session.Told) {
+	many := func(n int, own bool) (out []session.Notified) {
 		for i := range n {
 			id := authz.SessionID("other-" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
 			if own {
@@ -235,21 +235,21 @@ func TestTheResultOfASignOut(t *testing.T) {
 			}
 			c := *tax
 			c.ID = authz.ClientID(id) + authz.ClientID(rune('0'+i))
-			out = append(out, session.Told{Client: &c, Session: id})
+			out = append(out, session.Notified{Client: &c, Session: id})
 		}
 		return out
 	}
 	for _, row := range []struct {
 		name                 string
 		r                    result
-		told                 []session.Told
+		told                 []session.Notified
 		apps, others, frames int
 	}{
 		{"nobody relied on it", result{Own: "own"}, nil, 0, 0, 0},
-		{"an app twice", result{Own: "own"}, []session.Told{{Client: land, Session: "own"}, {Client: land, Session: "own"}}, 1, 0, 0},
-		{"an app with a frame", result{Own: "own"}, []session.Told{{Client: tax, Session: "own"}}, 1, 0, 1},
-		{"an app with a frame, of another browser", result{Own: "own"}, []session.Told{{Client: tax, Session: "other"}}, 1, 1, 0},
-		{"one app was left, in this browser", result{Left: true}, []session.Told{{Client: tax, Session: "own"}}, 1, 0, 1},
+		{"an app twice", result{Own: "own"}, []session.Notified{{Client: land, Session: "own"}, {Client: land, Session: "own"}}, 1, 0, 0},
+		{"an app with a frame", result{Own: "own"}, []session.Notified{{Client: tax, Session: "own"}}, 1, 0, 1},
+		{"an app with a frame, of another browser", result{Own: "own"}, []session.Notified{{Client: tax, Session: "other"}}, 1, 1, 0},
+		{"one app was left, in this browser", result{Left: true}, []session.Notified{{Client: tax, Session: "own"}}, 1, 0, 1},
 		{"very many in other browsers", result{Own: "own"}, many(100, false), maxApps, maxApps, 0},
 		{"very many here", result{Own: "own"}, many(100, true), maxApps, 0, maxFrames},
 	} {
@@ -264,7 +264,7 @@ func TestTheResultOfASignOut(t *testing.T) {
 func TestDone(t *testing.T) {
 	finished := func(t *testing.T) (*room, string) {
 		r := newRoom()
-		r.b.Session, r.told = an, []session.Told{{Client: tax, Session: "s-an"}, {Client: land, Session: "s-an"}}
+		r.b.Session, r.told = an, []session.Notified{{Client: tax, Session: "s-an"}, {Client: land, Session: "s-an"}}
 		r.request = provider.Logout{Client: land, Return: "https://so-dat.example/bye", Confirmed: true}
 		got := r.b.Get(t, Path, Path+"?ui_locales=en", r.Pages.EndSession)
 		if !strings.HasPrefix(got.Location, DonePath+"?") || got.Query("ui_locales") != "en" {

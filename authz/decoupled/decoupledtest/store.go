@@ -109,12 +109,12 @@ func (s *Store) MoveDecoupled(_ context.Context, m decoupled.Move) error {
 	return nil
 }
 
-// Pestered counts what waits.
-func (s *Store) Pestered(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pestering, error) {
+// PendingFor counts what waits.
+func (s *Store) PendingFor(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pending, error) {
 	waiting, err := s.OpenDecoupled(ctx, subject, now, 1000)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out decoupled.Pestering
+	var out decoupled.Pending
 	of := map[authz.ClientID]int{}
 	for _, r := range waiting {
 		if of[r.Client]++; of[r.Client] <= decoupled.MaxRingingOfApp {
