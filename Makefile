@@ -9,13 +9,16 @@ export GOFLAGS := $(or $(GOFLAGS),-buildvcs=false)
 FUZZTIME ?= 30s
 HARNESS := conformance/harness
 
-.PHONY: help demo test lint bench vaultd ceremony upgrade-test deploy-test postgres-for-tests browser fuzz clean
+.PHONY: help demo man test lint bench vaultd ceremony upgrade-test deploy-test postgres-for-tests browser fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 demo: ## run the whole nation on this machine
 	go run ./cmd/hopnhat demo $(ARGS)
+
+man: ## write the manual pages of all commands to artifacts/man
+	go run ./cmd/manual artifacts/man
 
 test: ## install what is missing, then lint and every test
 	@bash $(HARNESS)/test.sh

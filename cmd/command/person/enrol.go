@@ -40,6 +40,7 @@ func enrolMany(e *tool.Env) *cobra.Command {
 		Long:    "Opens accounts for adults of the synthetic nation who have none, and prints number, password and TOTP seed of each as\none JSON object a line. Numbers of other persons are refused.",
 		Example: tool.Lines("hopnhat account enrol --count 5"),
 	}
+	tool.PrintsJSON(cmd, tool.PerLine, enrolled{})
 	count := cmd.Flags().Int("count", 10, "how many adults of the synthetic nation to open accounts for")
 	return e.WithConfig(cmd, config.Accounts, func(ctx context.Context, c *node.Config, _ []string) error {
 		if *count < 1 {

@@ -51,7 +51,9 @@ func Usage(cmd *cobra.Command) error {
 			b.WriteString("  The other keys are taken, too, and not read: see hopnhat config --help.\n")
 		}
 	}
-	if text := cmd.Annotations[JSONAnnotation]; text != "" {
+	if text := cmd.Annotations[JSONAnnotation]; text != "" && cmd.Flags().Lookup("json") == nil {
+		fmt.Fprintf(&b, "\nIt prints %s.\n", text)
+	} else if text != "" {
 		fmt.Fprintf(&b, "\nWith --json it prints %s.\n", text)
 	}
 	if cmd.HasAvailableSubCommands() {

@@ -39,14 +39,19 @@ const (
 // JSONAnnotation is the annotation of a command that says what its JSON is.
 const JSONAnnotation = "hopnhat_json"
 
-// JSONFlag gives a command --json. sample is of the type that is printed: its members are
-// told in the help and in docs/commands.md, where programs may rely on them.
+// JSONFlag gives a command --json. sample is of the type that is printed.
 func JSONFlag(cmd *cobra.Command, shape Shape, sample any) *bool {
+	PrintsJSON(cmd, shape, sample)
+	return cmd.Flags().Bool("json", false, "print JSON, "+string(shape))
+}
+
+// PrintsJSON says what JSON a command prints: its members are named in the help and in
+// docs/commands.md, where programs may rely on them.
+func PrintsJSON(cmd *cobra.Command, shape Shape, sample any) {
 	if cmd.Annotations == nil {
 		cmd.Annotations = map[string]string{}
 	}
 	cmd.Annotations[JSONAnnotation] = string(shape) + ": " + strings.Join(members(reflect.TypeOf(sample), ""), ", ")
-	return cmd.Flags().Bool("json", false, "print JSON, "+string(shape))
 }
 
 // Rows prints a list: as JSON, or as a table under its heading. Both have the same rows.
