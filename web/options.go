@@ -115,11 +115,9 @@ type Options struct {
 	Catalogue  *consent.Catalogue
 	Evidence   Evidence
 	Log        Log
-	Recorder   console.Recorder
+	Scribe     console.Scribe
 	Pseudonyms evidence.Pseudonyms
 	Roles      Roles
-	// Site stands in the events that are recorded here.
-	Site string
 	// Apps.
 	Clients console.Clients
 	Names   portal.Names
@@ -175,8 +173,8 @@ func (s *Server) furnish() {
 		LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
 	s.console = console.New(console.Options{
-		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Recorder: o.Recorder, Clients: o.Clients, Keys: o.Keys,
-		Deliveries: o.Deliveries, Catalogue: o.Catalogue, Site: o.Site, LogoutQueued: o.LogoutQueued, Now: o.Now,
+		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Scribe: o.Scribe, Clients: o.Clients, Keys: o.Keys,
+		Deliveries: o.Deliveries, Catalogue: o.Catalogue, LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
 	if o.Fetcher != nil {
 		s.logos = logo.New(o.Fetcher, o.Clients, o.Now)

@@ -152,50 +152,6 @@ func (r *Recorder) entered(slots chan struct{}) (leave func(), err error) {
 	return func() { r.inFlight.Done(); <-slots }, nil
 }
 
-// Record makes an event durable in both places. On error the event may or may
-// not be there: the caller must not act on it.
-func (r *Recorder) Record(ctx context.Context, e Event) (Place, error) {
-	leave, err := r.enter(ctx)
-	if err != nil {
-		return Place{}, err
-	}
-	defer leave()
-	sealed, err := e.Seal(NewSalt())
-	if err != nil {
-		return Place{}, err
-	}
-	if err := r.events.Record(ctx, sealed); err != nil {
-		return Place{}, fmt.Errorf("recording %v: %w", sealed.Event, err)
-	}
-	return r.append(ctx, sealed.Event.ID, sealed.Leaf)
-}
-
-// Stage stores the row in the transaction of ctx and returns what appends its
-// leaf; call that once the transaction has committed, and never when it has not.
-func (r *Recorder) Stage(ctx context.Context, e Event) (logIt func(context.Context) error, err error) {
-	return r.stage(ctx, e, func(ctx context.Context, e Sealed) error { return r.events.Record(ctx, e) })
-}
-
-// StageHolding is Stage for an event that is true only while something holds;
-// authz.ErrConflict if it does not any more.
-func (r *Recorder) StageHolding(ctx context.Context, e Event, h Hold) (logIt func(context.Context) error, err error) {
-	return r.stage(ctx, e, func(ctx context.Context, e Sealed) error { return r.events.RecordHolding(ctx, e, h) })
-}
-
-func (r *Recorder) stage(ctx context.Context, e Event, record func(context.Context, Sealed) error) (logIt func(context.Context) error, err error) {
-	sealed, err := e.Seal(NewSalt())
-	if err != nil {
-		return nil, err
-	}
-	if err := record(ctx, sealed); err != nil {
-		return nil, fmt.Errorf("recording %v: %w", sealed.Event, err)
-	}
-	return func(ctx context.Context) error {
-		_, err := r.AppendLeaf(ctx, sealed.Event.ID, sealed.Leaf)
-		return err
-	}, nil
-}
-
 // AppendLeaf puts the leaf of an event whose row is durable into the log.
 func (r *Recorder) AppendLeaf(ctx context.Context, id string, leaf []byte) (Place, error) {
 	leave, err := r.enter(ctx)

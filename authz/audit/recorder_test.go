@@ -189,23 +189,25 @@ func fresh(n int) Event {
 // quiet never notes by itself, so that a test decides when.
 var quiet = Options{NoteEvery: time.Hour, SweepEvery: time.Hour, NoteSize: 1 << 20}
 
+// record writes an event's row and then its leaf.
+func record(ctx context.Context, r *rows, rec *Recorder, e Event) (Place, error) {
+	sealed, err := e.Seal(NewSalt())
+	if err == nil {
+		err = r.Record(ctx, sealed)
+	}
+	if err != nil {
+		return Place{}, err
+	}
+	return rec.AppendLeaf(ctx, e.ID, sealed.Leaf)
+}
+
 func TestEverythingRecordedIsInTheLogAtItsPlace(t *testing.T) {
 	r, l := newRows(), newLeaves()
 	rec := NewRecorder(r, l)
 	var all sync.WaitGroup
 	for i := range 500 {
 		all.Go(func() {
-			if i%2 == 0 {
-				if _, err := rec.Record(t.Context(), fresh(i)); err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			logIt, err := rec.Stage(t.Context(), fresh(i))
-			if err == nil {
-				err = logIt(t.Context())
-			}
-			if err != nil {
+			if _, err := record(t.Context(), r, rec, fresh(i)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -226,7 +228,7 @@ func TestEverythingRecordedIsInTheLogAtItsPlace(t *testing.T) {
 	if r.commits > 20 {
 		t.Errorf("%d commits for 500 places", r.commits)
 	}
-	if _, err := rec.Record(t.Context(), fresh(0)); !errors.Is(err, ErrClosed) {
+	if _, err := record(t.Context(), r, rec, fresh(0)); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }
@@ -254,7 +256,7 @@ func TestRecoveryAfterAnyFailures(t *testing.T) {
 		rec := NewRecorderWith(r, l, quiet)
 		for i, next0 := range fails {
 			next = next0
-			place, err := rec.Record(context.Background(), fresh(i))
+			place, err := record(context.Background(), r, rec, fresh(i))
 			if (err != nil) != (next == "record" || next == "before" || next == "after") {
 				t.Fatalf("fault %q: error %v", next, err)
 			}
@@ -292,7 +294,7 @@ func TestALeafThatCannotBeFoundIsAppendedAgainAndListed(t *testing.T) {
 	o.Tail = 1
 	for i := range 2 { // one leaf for each, no place noted
 		rec := NewRecorderWith(r, l, o)
-		if _, err := rec.Record(t.Context(), fresh(i)); err != nil {
+		if _, err := record(t.Context(), r, rec, fresh(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -346,17 +348,20 @@ func TestABadRowDoesNotKeepTheOthersWaiting(t *testing.T) {
 func TestAnEventThatCannotBeEvidenceLeavesNoRow(t *testing.T) {
 	r, l := newRows(), newLeaves()
 	rec := NewRecorderWith(r, l, quiet)
-	bad := fresh(0)
-	bad.Person.Pseudonym = "099123456789"
-	if _, err := rec.Record(t.Context(), bad); err == nil {
+	scribe := newScribe(r, rec)
+	bad := full(Agree)
+	bad.Consent.Channel = "a\nb"
+	if _, err := scribe.Write(t.Context(), full(Agree), bad); err == nil {
 		t.Error("recorded")
 	}
 	r.ended = map[authz.GrantID]bool{"over": true}
-	if _, err := rec.StageHolding(t.Context(), fresh(0), Hold{Grant: "over"}); !errors.Is(err, authz.ErrConflict) {
+	over := full(TokenExchange)
+	over.Hold = &Hold{Grant: "over"}
+	if _, err := scribe.Write(t.Context(), over); !errors.Is(err, authz.ErrConflict) {
 		t.Fatalf("an event that rests on a grant that is over: got %v", err)
 	}
-	if _, err := rec.Stage(t.Context(), bad); err == nil {
-		t.Error("staged")
+	if _, err := scribe.Write(t.Context(), full(Agree), over, over); err == nil {
+		t.Error("one that holds something, written with others")
 	}
 	if len(r.byID) != 0 || len(l.list) != 0 {
 		t.Errorf("%d rows, %d leaves", len(r.byID), len(l.list))
@@ -378,23 +383,28 @@ func TestAFullRecorderLetsTheCallerGo(t *testing.T) {
 	rec := NewRecorderWith(r, l, o)
 	first := make(chan error)
 	go func() {
-		_, err := rec.Record(context.Background(), fresh(0))
+		_, err := record(context.Background(), r, rec, fresh(0))
 		first <- err
 	}()
 	<-held
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := rec.Record(ctx, fresh(1)); !errors.Is(err, context.Canceled) {
+	if _, err := record(ctx, r, rec, fresh(1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
-	}
-	if len(r.byID) != 1 {
-		t.Errorf("%d rows: the second must not have begun", len(r.byID))
 	}
 	close(hold)
 	if err := <-first; err != nil {
 		t.Fatal(err)
 	}
 	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.fail = func(bool) error { return nil }
+	again := NewRecorderWith(r, l, quiet)
+	if n, err := again.Recover(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d rows were left for recovery, want the second: %v", n, err)
+	}
+	if err := again.Close(); err != nil {
 		t.Fatal(err)
 	}
 	checkEvidence(t, r, l)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"hopnhat/authz"
@@ -112,13 +114,14 @@ func (s *Scribe) Write(ctx context.Context, acts ...Act) ([]Written, error) {
 		written[i], waits[i] = Written{rows[i].Event, new(Place)}, r.Waits
 	}
 	var err error
-	switch hold := acts[0].Hold; {
-	case hold == nil:
+	holds := func(a Act) bool { return a.Hold != nil }
+	switch {
+	case !slices.ContainsFunc(acts, holds):
 		err = s.Rows.Record(ctx, rows...)
 	case len(acts) > 1:
 		err = errors.New("an event that holds something is written alone")
 	default:
-		err = s.Rows.RecordHolding(ctx, rows[0], *hold)
+		err = s.Rows.RecordHolding(ctx, rows[0], *acts[0].Hold)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("recording %v: %w", rows[0].Event, err)
@@ -130,21 +133,24 @@ func (s *Scribe) Write(ctx context.Context, acts ...Act) ([]Written, error) {
 		// A caller that hangs up does not leave a row without its leaf.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTime)
 		defer cancel()
-		var failed error
+		var all sync.WaitGroup // those of one act, or of an export: they come into one batch of the log
+		failed := make([]error, len(rows))
 		for i, row := range rows {
 			if !waits[i] {
 				s.Leaves.AppendSoon(row.Event.ID, row.Leaf)
 				continue
 			}
-			place, err := s.Leaves.AppendLeaf(ctx, row.Event.ID, row.Leaf)
-			if err != nil {
-				slog.ErrorContext(ctx, "an event is recorded and not logged yet", "event", row.Event.ID, "error", err)
-				failed = errors.Join(failed, fmt.Errorf("%v: %w: %w: %w", row.Event, ErrNotLogged, authz.ErrUnavailable, err))
-				continue
-			}
-			*written[i].place = place
+			all.Go(func() {
+				place, err := s.Leaves.AppendLeaf(ctx, row.Event.ID, row.Leaf)
+				if err != nil {
+					slog.ErrorContext(ctx, "an event is recorded and not logged yet", "event", row.Event.ID, "error", err)
+					failed[i] = fmt.Errorf("%v: %w: %w: %w", row.Event, ErrNotLogged, authz.ErrUnavailable, err)
+				}
+				*written[i].place = place
+			})
 		}
-		return failed
+		all.Wait()
+		return errors.Join(failed...)
 	})
 }
 

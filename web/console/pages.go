@@ -47,10 +47,9 @@ type Log interface {
 	Origin() string
 }
 
-// Recorder records what auditors do.
-type Recorder interface {
-	// Record returns nil when the event survives a crash of this process.
-	Record(ctx context.Context, e audit.Event) (audit.Place, error)
+// Scribe writes what auditors do ([audit.Scribe]).
+type Scribe interface {
+	Write(ctx context.Context, acts ...audit.Act) ([]audit.Written, error)
 }
 
 // Clients finds and lists apps.
@@ -78,13 +77,11 @@ type Options struct {
 	Evidence   Evidence
 	Pseudonyms evidence.Pseudonyms
 	Log        Log
-	Recorder   Recorder
+	Scribe     Scribe
 	Clients    Clients
 	Keys       Keys
 	Deliveries Deliveries
 	Catalogue  *consent.Catalogue
-	// Site stands in the events that are recorded here.
-	Site string
 	// LogoutQueued is called when a delivery begins again.
 	LogoutQueued func()
 	Now          func() time.Time

@@ -105,7 +105,7 @@ func (p *Pages) searched(v *page.Visit, id string) (audit.Query, audit.Event, er
 	if err != nil {
 		return audit.Query{}, audit.Event{}, err
 	}
-	if e := found.Event; e.Type != audit.AuditorQuery || e.Detail.Action != lookSearch || e.Person.Actor != own {
+	if e := found.Event; e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Person.Actor != own {
 		return audit.Query{}, audit.Event{}, authz.ErrNotFound
 	}
 	q, err := audit.ParseQuery(found.Event.Data.Query)
