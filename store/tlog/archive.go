@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/transparency-dev/tessera/api/layout"
 	"golang.org/x/mod/sumdb/note"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/proof"
 )
 
 // Archive reads the shards of a log that are in a folder, and knows the keys of all.
@@ -83,6 +87,53 @@ func (a *Archive) AddKeys(vkeys ...string) error {
 func (a *Archive) Has(n Name) bool {
 	_, err := os.Stat(n.Dir(a.Dir))
 	return err == nil
+}
+
+// Mend gives shards of the folder that are closed their last checkpoint, where the writer
+// was replaced after it was recorded and before it was published.
+func (a *Archive) Mend(ctx context.Context, heads Heads) error {
+	list, err := heads.Shards(ctx, a.Log)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, h := range list {
+		n, err := ParseName(a.Log, h.Origin)
+		if err == nil && h.Closed && h.Checkpoint != "" && a.Has(n) {
+			err = a.mend(ctx, n, h)
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+func (a *Archive) mend(ctx context.Context, n Name, h audit.Head) error {
+	dir := n.Dir(a.Dir)
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	_, published, err := readCheckpoint(ctx, dir, h.VerifierKey)
+	if err != nil || published.Size >= h.Size {
+		return err
+	}
+	r, err := openReader(Folder(dir), []string{h.VerifierKey})
+	if err != nil {
+		return err
+	}
+	c, err := proof.OpenCheckpoint([]byte(h.Checkpoint), r.verifiers...)
+	if err != nil {
+		return fmt.Errorf("the last checkpoint of %s: %w", h.Origin, err)
+	}
+	if err := r.checkDisk(ctx, c); err != nil {
+		return fmt.Errorf("the last checkpoint of %s: %w", h.Origin, err)
+	}
+	path := filepath.Join(dir, layout.CheckpointPath)
+	if err := os.WriteFile(path+".recorded", []byte(h.Checkpoint), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".recorded", path)
 }
 
 // Reader reads a shard of the folder.

@@ -16,6 +16,32 @@ var (
 	ErrUnsigned = errors.New("no checkpoint is made")
 )
 
+// ErrUnreached means that the node that writes the log does not answer.
+var ErrUnreached = errors.New("the node that writes the log is not reached")
+
+// codes are stable words for operators.
+var codes = map[string]error{
+	"damaged": ErrDamaged, "older": ErrOlder, "append": ErrAppend, "unsigned": ErrUnsigned, "replaced": ErrReplaced, "unreached": ErrUnreached,
+}
+
+// Code is a stable word for what is wrong with a log, empty if there is none.
+func Code(err error) string {
+	for word, is := range codes {
+		if errors.Is(err, is) {
+			return word
+		}
+	}
+	return ""
+}
+
+// OfCode is the error of a word that another node told.
+func OfCode(word string) error {
+	if err, ok := codes[word]; ok {
+		return err
+	}
+	return errors.New("it does not work")
+}
+
 // Bounds on a log that works: a group of entries takes milliseconds, and there is a
 // checkpoint each second while entries come.
 const (

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,6 +30,8 @@ type Reader struct {
 	verifiers []note.Verifier
 	// size tells how many entries have a place.
 	size func(context.Context) (uint64, error)
+	// growing says that there may be entries beyond size, of which nothing is seen yet.
+	growing bool
 }
 
 // Files are the files of one shard, by their paths in C2SP tlog-tiles.
@@ -61,10 +64,31 @@ func (f Folder) Modified(_ context.Context, path string) (time.Time, error) {
 // String is the path of the folder.
 func (f Folder) String() string { return string(f) }
 
-// OpenReader opens a shard for reading: one that no process writes any more, or one that
-// another process writes, of which its checkpoint is all that is seen. vkeys are the
+// OpenReader opens a shard that no process writes any more. vkeys are the
 // verifier keys whose signatures on its checkpoint are good.
 func OpenReader(ctx context.Context, files Files, vkeys ...string) (*Reader, error) {
+	r, err := openReader(files, vkeys)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := r.checkpoint(ctx); err != nil {
+		return nil, fmt.Errorf("opening the log in %s: %w", files, err)
+	}
+	return r, nil
+}
+
+// OpenGrowing opens a shard that another process may write. Of it is seen what a
+// checkpoint covers; what has a place beyond is waited for.
+func OpenGrowing(files Files, vkeys ...string) (*Reader, error) {
+	r, err := openReader(files, vkeys)
+	if err != nil {
+		return nil, err
+	}
+	r.growing = true
+	return r, nil
+}
+
+func openReader(files Files, vkeys []string) (*Reader, error) {
 	r := &Reader{files: files, vkeys: vkeys}
 	for _, vkey := range vkeys {
 		v, err := note.NewVerifier(vkey)
@@ -76,9 +100,6 @@ func OpenReader(ctx context.Context, files Files, vkeys ...string) (*Reader, err
 	r.size = func(ctx context.Context) (uint64, error) {
 		_, checkpoint, err := r.checkpoint(ctx)
 		return checkpoint.Size, err
-	}
-	if _, _, err := r.checkpoint(ctx); err != nil {
-		return nil, fmt.Errorf("opening the log in %s: %w", files, err)
 	}
 	return r, nil
 }
@@ -301,9 +322,11 @@ func (r *Reader) covering(ctx context.Context, index uint64) ([]byte, proof.Chec
 		if err == nil && index < checkpoint.Size {
 			return raw, checkpoint, nil
 		}
-		size, err := r.Size(ctx)
-		if err != nil {
-			return nil, proof.Checkpoint{}, err
+		size := uint64(math.MaxUint64)
+		if !r.growing {
+			if size, err = r.Size(ctx); err != nil {
+				return nil, proof.Checkpoint{}, err
+			}
 		}
 		if index >= size {
 			return nil, proof.Checkpoint{}, fmt.Errorf("entry %d of log %s, which holds %d: %w", index, r.origin, size, fs.ErrNotExist)

@@ -320,13 +320,25 @@ func (l *Log) SigningKeys() []string { return l.VerifierKeys()[:len(l.signers)] 
 
 // Sign signs a note in the name of the log, for the manifest of an export. The
 // text must not begin like a checkpoint, with the log's origin.
-func (l *Log) Sign(text string) ([]byte, error) {
-	if strings.HasPrefix(text, l.origin) {
-		return nil, fmt.Errorf("signing a note for log %s: the note looks like a checkpoint", l.origin)
-	}
-	signed, err := note.Sign(&note.Note{Text: text}, l.signers...)
+func (l *Log) Sign(text string) ([]byte, error) { return signNote(l.origin, text, l.signers...) }
+
+// SignNote signs a note in the name of a log as [Log.Sign] does, where another process
+// writes it.
+func SignNote(origin string, key Key, text string) ([]byte, error) {
+	s, _, _, err := newSigner(origin, key)
 	if err != nil {
-		return nil, fmt.Errorf("signing a note for log %s: %w", l.origin, err)
+		return nil, err
+	}
+	return signNote(origin, text, s)
+}
+
+func signNote(origin, text string, signers ...note.Signer) ([]byte, error) {
+	if strings.HasPrefix(text, origin) {
+		return nil, fmt.Errorf("signing a note for log %s: the note looks like a checkpoint", origin)
+	}
+	signed, err := note.Sign(&note.Note{Text: text}, signers...)
+	if err != nil {
+		return nil, fmt.Errorf("signing a note for log %s: %w", origin, err)
 	}
 	return signed, nil
 }

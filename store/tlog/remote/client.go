@@ -1,0 +1,183 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/gather"
+)
+
+// Client appends to a log that another node of the site writes, and reads it there. It is
+// safe for concurrent use.
+type Client struct {
+	address string
+	log     string
+	http    *http.Client
+	groups  *gather.Groups[audit.Place]
+	cancel  context.CancelFunc
+}
+
+// Bounds on what a client waits for and holds.
+const (
+	attemptPatience = 3 * time.Second
+	maxWaiting      = 4096
+	maxAnswer       = 4 << 20
+)
+
+// Dial makes a client of the writer at host:port, for the log of that name. Nothing is
+// sent yet.
+func Dial(address, log string, identity *Identity) *Client {
+	background, cancel := context.WithCancel(context.Background())
+	c := &Client{
+		address: address, log: log, cancel: cancel,
+		http: &http.Client{
+			Transport: &http.Transport{
+				TLSClientConfig: identity.Client(), ForceAttemptHTTP2: true, IdleConnTimeout: idlePatience / 2,
+				TLSHandshakeTimeout: attemptPatience, ResponseHeaderTimeout: appendPatience,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	c.groups = gather.New(background, gather.Options[audit.Place]{
+		Write: c.write, MaxEntries: maxEntries, MaxBytes: maxBody - 2*maxEntries, MaxWaiting: maxWaiting,
+	})
+	return c
+}
+
+// Address is where the writer is.
+func (c *Client) Address() string { return c.address }
+
+// Close takes no more entries and lets go of the connections.
+func (c *Client) Close() {
+	c.cancel()
+	c.groups.Close()
+	c.http.CloseIdleConnections()
+}
+
+// Append has an entry written with the others that come meanwhile. When the error is nil
+// it is durable at the writer.
+func (c *Client) Append(ctx context.Context, entry []byte) (audit.Place, error) {
+	if len(entry) == 0 || len(entry) > maxEntry {
+		return audit.Place{}, fmt.Errorf("an entry of %d bytes cannot be sent to the log", len(entry))
+	}
+	place, err := c.groups.Add(ctx, entry)
+	if err != nil {
+		return audit.Place{}, fmt.Errorf("appending to the log at %s: %w: %w", c.address, authz.ErrUnavailable, err)
+	}
+	return place, nil
+}
+
+// write sends a group, and once more if it is not known what became of it: entries that
+// were written have their places by then.
+func (c *Client) write(ctx context.Context, entries [][]byte) []gather.Outcome[audit.Place] {
+	body := marshal(entries)
+	places, err := c.send(ctx, body)
+	if err != nil && ctx.Err() == nil {
+		places, err = c.send(ctx, body)
+	}
+	if err == nil && len(places) != len(entries) {
+		err = fmt.Errorf("%d places for %d entries", len(places), len(entries))
+	}
+	out := make([]gather.Outcome[audit.Place], len(entries))
+	for i := range out {
+		if err == nil {
+			out[i].Value = audit.Place(places[i])
+		}
+		out[i].Err = err
+	}
+	return out
+}
+
+func (c *Client) send(ctx context.Context, body []byte) ([]place, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptPatience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.address+"/append", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	var places []place
+	_, err = c.do(r, func(raw []byte) error { return json.Unmarshal(raw, &places) })
+	return places, err
+}
+
+// do sends a request and reads the body of an answer 200; fs.ErrNotExist for 404.
+func (c *Client) do(r *http.Request, read func(raw []byte) error) (http.Header, error) {
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(raw) > maxAnswer:
+		return nil, errors.New("the answer is too long")
+	case answer.StatusCode == http.StatusNotFound:
+		return nil, fs.ErrNotExist
+	case answer.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("it answered %d: %s", answer.StatusCode, strings.TrimSpace(string(raw[:min(len(raw), 500)])))
+	}
+	return answer.Header, read(raw)
+}
+
+func (c *Client) get(ctx context.Context, path string, read func(raw []byte) error) (http.Header, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.address+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	header, err := c.do(r, read)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", authz.ErrUnavailable, err)
+	}
+	return header, err
+}
+
+// Status asks the writer for the state of its log.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	_, err := c.get(ctx, "/status", func(raw []byte) error { return json.Unmarshal(raw, &s) })
+	if err != nil {
+		return Status{}, fmt.Errorf("asking the log at %s: %w", c.address, err)
+	}
+	return s, nil
+}
+
+// Files are those of a shard, at the writer.
+func (c *Client) Files(shard string) tlog.Files { return files{c, shard} }
+
+type files struct {
+	c     *Client
+	shard string
+}
+
+func (f files) path(path string) string { return "/shards/" + f.shard + "/" + path }
+
+// Read reads a file from the writer.
+func (f files) Read(ctx context.Context, path string) (raw []byte, err error) {
+	_, err = f.c.get(ctx, f.path(path), func(body []byte) error { raw = body; return nil })
+	return raw, err
+}
+
+// Modified is when the writer wrote a file.
+func (f files) Modified(ctx context.Context, path string) (time.Time, error) {
+	header, err := f.c.get(ctx, f.path(path), func([]byte) error { return nil })
+	if err != nil {
+		return time.Time{}, err
+	}
+	return http.ParseTime(header.Get("Last-Modified"))
+}
+
+// String says where the files are.
+func (f files) String() string { return f.c.address + f.path("") }

@@ -1,0 +1,159 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/store/tlog"
+)
+
+// Writer is the log as the node that writes it has it.
+type Writer interface {
+	Append(ctx context.Context, entry []byte) (audit.Place, error)
+	// Status says which shard takes entries, and whether the log works.
+	Status(ctx context.Context) (Status, error)
+	// Files are those of a shard; authz.ErrNotFound if it is not here.
+	Files(shard string) (tlog.Files, error)
+}
+
+// Times of a request at the writer.
+const (
+	appendPatience = 5 * time.Second
+	readPatience   = 10 * time.Second
+	idlePatience   = 2 * time.Minute
+)
+
+// handler answers nodes of the site.
+type handler struct {
+	writer Writer
+	slots  chan struct{} // requests in work
+}
+
+// maxRequests bounds the requests in work; more get 503.
+const maxRequests = 64
+
+// NewHandler answers nodes of the site from a log.
+func NewHandler(w Writer) http.Handler {
+	h := &handler{writer: w, slots: make(chan struct{}, maxRequests)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /append", h.append)
+	mux.HandleFunc("GET /status", h.status)
+	mux.HandleFunc("GET /shards/{shard}/{path...}", h.file)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case h.slots <- struct{}{}:
+			defer func() { <-h.slots }()
+			mux.ServeHTTP(w, r)
+		default:
+			http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
+		}
+	})
+}
+
+// Serve answers at a listener until it is closed.
+func Serve(l net.Listener, identity *Identity, w Writer) *http.Server {
+	server := &http.Server{
+		Handler: NewHandler(w), TLSConfig: identity.Server(),
+		ReadHeaderTimeout: readPatience, ReadTimeout: readPatience, WriteTimeout: readPatience + appendPatience, IdleTimeout: idlePatience,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := server.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			slog.Error("the release log is not reached by other nodes any more", "error", err)
+		}
+	}()
+	return server
+}
+
+// append appends all entries of a request together; the answer is given when all are
+// durable, and otherwise it is not known which are.
+func (h *handler) append(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	}
+	if err != nil {
+		http.Error(w, "the body could not be read", http.StatusBadRequest)
+		return
+	}
+	entries, err := unmarshal(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	// That the caller hangs up does not take entries back.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), appendPatience)
+	defer cancel()
+	places, failed := make([]place, len(entries)), make([]error, len(entries))
+	var all sync.WaitGroup
+	for i, entry := range entries {
+		all.Go(func() {
+			var p audit.Place
+			p, failed[i] = h.writer.Append(ctx, entry)
+			places[i] = place(p)
+		})
+	}
+	all.Wait()
+	for _, err := range failed {
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+	}
+	answer(w, places)
+}
+
+func (h *handler) status(w http.ResponseWriter, r *http.Request) {
+	status, err := h.writer.Status(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	answer(w, status)
+}
+
+// file sends a file of a shard. What is kept beside them, such as the state of the
+// writer, is not among them.
+func (h *handler) file(w http.ResponseWriter, r *http.Request) {
+	path := r.PathValue("path")
+	if path != "checkpoint" && !strings.HasPrefix(path, "tile/") || strings.Contains(path, "..") {
+		http.NotFound(w, r)
+		return
+	}
+	files, err := h.writer.Files(r.PathValue("shard"))
+	var raw []byte
+	if err == nil {
+		raw, err = files.Read(r.Context(), path)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, authz.ErrNotFound) {
+		http.NotFound(w, r)
+		return
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	if written, err := files.Modified(r.Context(), path); err == nil {
+		w.Header().Set("Last-Modified", written.UTC().Format(http.TimeFormat))
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	_, _ = w.Write(raw)
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
