@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -48,15 +49,12 @@ func placeOf(text string) string {
 // ErrSiteTaken says which. A folder that starts again has its site at once.
 func (db Sites) TakeSite(ctx context.Context, site string, n Node) error {
 	now := db.now().UTC()
-	res := db.writer(ctx).Exec(`INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
+	err := Heads{db.handle}.one(ctx, "taking a site", `INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (site) DO UPDATE SET node = excluded.node, address = excluded.address, seen_at = excluded.seen_at
 		WHERE substr(sites.node, 1, ?) = ? OR sites.seen_at < ?`,
 		site, n.text(), n.Address, now, utf8.RuneCountInString(n.folder()), n.folder(), now.Add(-SiteLease))
-	if res.Error != nil {
-		return wrap("taking a site", res.Error)
-	}
-	if res.RowsAffected > 0 {
-		return nil
+	if !errors.Is(err, authz.ErrConflict) {
+		return err
 	}
 	other, err := db.Holder(ctx, site)
 	if err != nil {
@@ -75,15 +73,13 @@ type Holder struct {
 
 // Holder reads which node has a site; the zero Holder if none has.
 func (db Sites) Holder(ctx context.Context, site string) (Holder, error) {
-	var row struct {
-		Node    string    `gorm:"column:node"`
-		Address string    `gorm:"column:address"`
-		SeenAt  time.Time `gorm:"column:seen_at"`
+	var node, address string
+	var seen time.Time
+	err := db.beats.QueryRowContext(ctx, db.bind("SELECT node, address, seen_at FROM sites WHERE site = ?"), site).Scan(&node, &address, &seen)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Holder{}, nil
 	}
-	if err := db.reader(ctx).Raw("SELECT node, address, seen_at FROM sites WHERE site = ?", site).Scan(&row).Error; err != nil {
-		return Holder{}, wrap("reading which node serves a site", err)
-	}
-	return Holder{placeOf(row.Node), row.Address, row.SeenAt.UTC()}, nil
+	return Holder{placeOf(node), address, seen.UTC()}, wrap("reading which node serves a site", err)
 }
 
 // LeaveSite lets another node have the site at once.

@@ -29,6 +29,13 @@ var wrong = map[string][]struct {
 	"log_origin": {
 		{"a b", "not a name", nil}, {"a+b", "not a name", nil}, {"a//b", "not a name", nil}, {"a/", "not a name", nil},
 	},
+	"log_folder": {{"a\nb", "control character", nil}},
+	"log_listen": {{"x", "host:port", nil}, {"0.0.0.0:8460", "log_address", nil}},
+	"log_address": {
+		{"x", "host:port", nil},
+		{"10.0.0.1:8460", "log_listen is missing", nil},
+		{":8460", "where they reach it", map[string]string{"log_listen": "10.0.0.1:8460"}},
+	},
 	"keystore":             {{"", "empty", nil}, {"usb", "file, vault", nil}},
 	"keys":                 {{"a\nb", "control character", nil}},
 	"passphrase_file":      {{"{dir}/none", "passphrase_file", nil}, {"{dir}/empty", "is empty", nil}, {"{dir}/text", "keystore is vault", vaultFlags}},

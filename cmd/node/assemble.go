@@ -38,7 +38,7 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 	n.directory.Fetcher = n.out
 	// Each step makes one part, from parts of the steps before it.
 	for _, step := range []func(context.Context) error{
-		n.takeSite, n.openLog, n.openRegistry, n.watchNeeds, n.makeSignIn, n.makeConsents, n.makeApprovals,
+		n.nameSelf, n.openLog, n.openRegistry, n.watchNeeds, n.makeSignIn, n.makeConsents, n.makeApprovals,
 		n.makeBroker, n.makeRegistration, n.makeProvider, n.makeDeliveries, n.makeServer,
 	} {
 		if err := step(ctx); err != nil {

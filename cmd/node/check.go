@@ -30,6 +30,10 @@ func (c *Config) agree() error {
 		return errors.New("registration_statement_issuers is set, and registration is off")
 	case c.MTLSIssuerAlias != "" && c.MTLSIssuerAlias == c.Issuer:
 		return errors.New("mtls_issuer_alias is the issuer itself: it is another host, where clients are asked for certificates")
+	case c.LogAddress != "" && c.LogListen == "":
+		return errors.New("log_address says where log_listen is reached, and log_listen is missing")
+	case everyAddress(c.LogAddress):
+		return fmt.Errorf("log_listen is %s, which says nothing to the other nodes of the site: say in log_address where they reach it", c.LogListen)
 	case c.Keystore == "vault" && c.PassphraseFile != "":
 		return errors.New("passphrase_file is of the keystore in files, and keystore is vault")
 	}
@@ -37,6 +41,16 @@ func (c *Config) agree() error {
 		return c.CheckVault()
 	}
 	return nil
+}
+
+// everyAddress reports whether an address to listen on is every one of the machine.
+func everyAddress(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
 }
 
 // CheckVault refuses a Vault that cannot be entered, or in two ways at once.

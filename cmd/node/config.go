@@ -29,7 +29,10 @@ type Config struct {
 	DatabaseConns int // 0 takes four a core
 	Registry      string
 
-	LogOrigin string // name of the release log, without the shard
+	LogOrigin  string // name of the release log, without the shard
+	LogFolder  string // folder of its shards
+	LogListen  string // host:port for the other nodes of the site
+	LogAddress string // host:port under which they reach it
 
 	// Keys.
 	Keystore             string // file or vault
@@ -97,7 +100,7 @@ func (c *Config) Complete() error {
 	for _, p := range []struct {
 		field *string
 		name  string
-	}{{&c.Database, "hopnhat.db"}, {&c.Registry, "registry.db"}, {&c.Keys, "keys"}} {
+	}{{&c.Database, "hopnhat.db"}, {&c.Registry, "registry.db"}, {&c.Keys, "keys"}, {&c.LogFolder, "tlog"}} {
 		if *p.field == "" {
 			*p.field = filepath.Join(c.State, p.name)
 		}
@@ -105,6 +108,9 @@ func (c *Config) Complete() error {
 	if c.LogOrigin == "" {
 		host := strings.TrimPrefix(strings.TrimPrefix(c.Issuer, "https://"), "http://")
 		c.LogOrigin = strings.ReplaceAll(host, ":", "-") + "/release/" + c.Site
+	}
+	if c.LogAddress == "" && c.LogListen != "" {
+		c.LogAddress = c.LogListen
 	}
 	return errors.Join(c.checkTLS(), c.agree())
 }

@@ -89,7 +89,7 @@ var metricTable = []metric{
 		}
 	}},
 	plain("hopnhat_log_checkpoint_age_seconds", "How old the newest checkpoint of the release log is; while entries come there is one each second.", func(n *Node) float64 {
-		age, err := n.log.Current().CheckpointAge(context.Background(), time.Now())
+		age, err := n.log.CheckpointAge(context.Background(), time.Now())
 		if err != nil {
 			return 0
 		}

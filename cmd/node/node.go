@@ -23,6 +23,7 @@ import (
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/seat"
 	"hopnhat/web"
 	"hopnhat/web/signin"
 )
@@ -37,7 +38,7 @@ type Node struct {
 	seen atomic.Int64 // when this node last showed that it has the site, Unix ns
 
 	archive  *tlog.Archive
-	log      *tlog.Shards
+	log      *seat.Log
 	recorder *audit.Recorder
 	scribe   *audit.Scribe
 	registry *registry.DB

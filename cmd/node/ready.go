@@ -41,13 +41,7 @@ func (n *Node) needs() []need {
 	everybody := web.AllRoles
 	releases := []web.Role{web.Broker}
 	return []need{
-		{"database", everybody, func(ctx context.Context) error {
-			err := n.beat(ctx)
-			if errors.Is(err, store.ErrSiteTaken) {
-				n.lose(err)
-			}
-			return err
-		}, func(err error) string {
+		{"database", everybody, n.beat, func(err error) string {
 			if errors.Is(err, store.ErrSiteTaken) {
 				return "site-taken"
 			}
@@ -58,14 +52,7 @@ func (n *Node) needs() []need {
 			return string(cause)
 		}},
 		{"registry", releases, func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }, nil},
-		{"log", releases, n.log.Health, func(err error) string {
-			for word, is := range map[string]error{"damaged": tlog.ErrDamaged, "older": tlog.ErrOlder, "append": tlog.ErrAppend, "replaced": tlog.ErrReplaced, "unsigned": tlog.ErrUnsigned} {
-				if errors.Is(err, is) {
-					return word
-				}
-			}
-			return ""
-		}},
+		{"log", releases, n.log.Health, tlog.Code},
 		{"disk", releases, func(context.Context) error { return enoughRoom(n.Config.State, leastFree) }, nil},
 	}
 }

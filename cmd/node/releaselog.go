@@ -6,23 +6,38 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/keys"
+	"hopnhat/store"
 	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/remote"
+	"hopnhat/store/tlog/seat"
 )
 
-// openLog opens the release log and brings into it what a crash left out.
+// openLog opens the release log, which this node writes if it has the lease of the site
+// and another one otherwise, and brings into it what a crash left out.
 func (n *Node) openLog(ctx context.Context) error {
-	n.archive = &tlog.Archive{Log: n.Config.LogOrigin, Dir: filepath.Join(n.Config.State, "tlog"), KeyFile: filepath.Join(n.Config.State, "log.vkey")}
-	var err error
-	n.log, err = tlog.OpenShards(ctx, tlog.ShardsOptions{
-		Archive: n.archive, Heads: n.DB.Heads, Writer: n.self.Folder, Key: n.checkpointKey,
-		KnownSize: n.DB.KnownLogSize, Holds: n.holdsSite,
+	identity, err := n.identity(ctx)
+	if err != nil {
+		return err
+	}
+	archive := &tlog.Archive{Log: n.Config.LogOrigin, Dir: n.Config.LogFolder, KeyFile: filepath.Join(n.Config.State, "log.vkey")}
+	n.log, err = seat.Open(ctx, seat.Options{
+		Lease: lease{n}, Archive: archive, Heads: n.DB.Heads, Key: n.checkpointKey, Candidate: n.Config.LogListen != "",
+		Dial: func(address string) *remote.Client { return remote.Dial(address, n.Config.LogOrigin, identity) },
+		Open: func(ctx context.Context) (*tlog.Shards, error) {
+			return tlog.OpenShards(ctx, tlog.ShardsOptions{
+				Archive: archive, Heads: n.DB.Heads, Writer: n.self.Folder, Key: n.checkpointKey,
+				KnownSize: n.DB.KnownLogSize, Holds: n.holdsSite,
+			})
+		},
 	})
 	if other := (*tlog.OtherLogError)(nil); errors.As(err, &other) {
 		return fmt.Errorf("%w. A log keeps its name, which was made of issuer and site when it began: to go on with it set log_origin: %s; if the issuer or the site is wrong, mend that", err, path.Dir(other.Origin))
@@ -30,25 +45,96 @@ func (n *Node) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.archive = archive
 	n.closers = append(n.closers, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		return n.log.Close(ctx)
 	})
+	if err := n.serveLog(identity); err != nil {
+		return err
+	}
 	n.recorder = audit.NewRecorderWith(n.DB, n.log, audit.Options{Site: n.Config.Site})
 	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: n.Config.Site}
 	n.closers = append(n.closers, n.recorder.Close) // before the log's, which is below it
 	logged, err := n.recorder.Recover(ctx)
-	if errors.Is(err, audit.ErrRow) {
+	switch {
+	case errors.Is(err, audit.ErrRow):
 		// Whoever can write a row must not be able to keep a node from starting.
 		slog.Error("the database holds events that are no evidence; somebody altered or added them", "error", err)
-	} else if err != nil {
+	case err != nil && n.log.Writes():
 		return err
+	case err != nil: // the recorder tries again while the node runs
+		slog.Warn("events without a log entry could not be logged yet", "error", err)
 	}
 	if logged > 0 {
 		slog.Info("events without a log entry were found and logged", "events", logged)
 	}
 	return nil
+}
+
+// identity is how this node shows the others of its site that it is one of them. Nodes of
+// the nation have its keys; which site it is says the label.
+func (n *Node) identity(ctx context.Context) (*remote.Identity, error) {
+	secret, err := n.Ring.Derive(ctx, keys.Secrets, "release log of site "+n.Config.Site)
+	if err != nil {
+		return nil, err
+	}
+	return remote.NewIdentity(secret, n.Config.Site, time.Now)
+}
+
+// serveLog lets the other nodes of the site append, and looks for a writer that is gone.
+func (n *Node) serveLog(identity *remote.Identity) error {
+	background, stop := context.WithCancel(context.Background())
+	var looking sync.WaitGroup
+	looking.Go(func() { n.log.Run(background) })
+	n.closers = append(n.closers, func() error { stop(); looking.Wait(); return nil })
+	if n.Config.LogListen == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", n.Config.LogListen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w; choose another with --log-listen", n.Config.LogListen, err)
+	}
+	server := remote.Serve(listener, identity, n.log.Served())
+	n.closers = append(n.closers, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			return server.Close() // another node waits for an answer; it asks again
+		}
+		return nil
+	})
+	return nil
+}
+
+// lease is the lease of the site, in the database.
+type lease struct{ n *Node }
+
+// Take takes the site if no other node has it.
+func (l lease) Take(ctx context.Context) error {
+	now := time.Now()
+	err := l.n.DB.TakeSite(ctx, l.n.Config.Site, l.n.self)
+	if errors.Is(err, store.ErrSiteTaken) {
+		return fmt.Errorf("%w: %w", seat.ErrTaken, err)
+	}
+	if err == nil {
+		l.n.seen.Store(now.UnixNano())
+	}
+	return err
+}
+
+// Leave lets another node have the site at once.
+func (l lease) Leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return l.n.DB.LeaveSite(ctx, l.n.Config.Site, l.n.self)
+}
+
+// Writer is where other nodes reach the log of the node that has the site.
+func (l lease) Writer(ctx context.Context) (string, error) {
+	holder, err := l.n.DB.Holder(ctx, l.n.Config.Site)
+	return holder.Address, err
 }
 
 // checkpointKey is the key of a shard: the one its checkpoints were signed with
@@ -92,12 +178,9 @@ func (n *Node) checkpointKey(origin, vkey string) (tlog.Key, error) {
 // shards proves entries of this quarter's log and of earlier ones.
 type shards struct{ n *Node }
 
-func (s shards) Checkpoint(ctx context.Context) ([]byte, error) {
-	return s.n.log.Current().Checkpoint(ctx)
-}
-
-func (s shards) VerifierKey() string { return s.n.log.Current().VerifierKey() }
-func (s shards) Origin() string      { return s.n.log.Current().Origin() }
+func (s shards) Checkpoint(ctx context.Context) ([]byte, error) { return s.n.log.Checkpoint(ctx) }
+func (s shards) VerifierKey() string                            { return s.n.log.VerifierKey() }
+func (s shards) Origin() string                                 { return s.n.log.Origin() }
 
 // KeyOf is the verifier key of a shard; empty if it is not known here.
 func (s shards) KeyOf(origin string) string {
@@ -132,6 +215,9 @@ func (s shards) Bundle(ctx context.Context, origin string, query []byte, made ti
 	if err != nil {
 		return nil, err
 	}
-	signing := s.n.log.Current()
-	return export.Marshal(signing.Sign, signing.SigningKeys()...)
+	sign, vkeys, err := s.n.log.Signing()
+	if err != nil {
+		return nil, err
+	}
+	return export.Marshal(sign, vkeys...)
 }

@@ -13,9 +13,8 @@ import (
 	"hopnhat/store"
 )
 
-// takeSite makes this node the one of its site, until it is closed: before the log is
-// touched, whose one writer it will be.
-func (n *Node) takeSite(ctx context.Context) error {
+// nameSelf names this node among those of its site.
+func (n *Node) nameSelf(context.Context) error {
 	folder, err := filepath.Abs(n.Config.State)
 	if err != nil {
 		return err
@@ -28,17 +27,7 @@ func (n *Node) takeSite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.self = store.Node{Place: host + ":" + folder, Folder: id, Run: authz.NewID()}
-	now := time.Now()
-	if err := n.DB.TakeSite(ctx, n.Config.Site, n.self); err != nil {
-		return err
-	}
-	n.seen.Store(now.UnixNano())
-	n.closers = append(n.closers, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		return n.DB.LeaveSite(ctx, n.Config.Site, n.self)
-	})
+	n.self = store.Node{Place: host + ":" + folder, Folder: id, Run: authz.NewID(), Address: n.Config.LogAddress}
 	return nil
 }
 
@@ -64,8 +53,27 @@ func folderID(path string) (string, error) {
 	return id, nil
 }
 
-// beat shows that this node lives and has its site.
+// beat is one small write, which shows that this node lives and, where it writes the log,
+// has its site. One that lost the site follows the node that has it, if it can.
 func (n *Node) beat(ctx context.Context) error {
+	if !n.log.Writes() {
+		return n.DB.Attend(ctx, n.Config.Site, n.self)
+	}
+	err := n.showSite(ctx)
+	if !errors.Is(err, store.ErrSiteTaken) {
+		return err
+	}
+	address, lookErr := lease{n}.Writer(ctx)
+	if lookErr != nil || address == "" {
+		n.lose(err)
+		return err
+	}
+	go n.log.Lost(context.WithoutCancel(ctx))
+	return n.DB.Attend(ctx, n.Config.Site, n.self)
+}
+
+// showSite shows that this node has its site.
+func (n *Node) showSite(ctx context.Context) error {
 	now := time.Now()
 	if err := n.DB.Beat(ctx, n.Config.Site, n.self); err != nil {
 		return err
@@ -84,7 +92,7 @@ func (n *Node) holdsSite() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookBound)
 	defer cancel()
-	if err := n.beat(ctx); err != nil {
+	if err := n.showSite(ctx); err != nil {
 		return fmt.Errorf("this node last showed %s ago that it has the site, and another may have it: %w", ago.Round(time.Second), err)
 	}
 	return nil

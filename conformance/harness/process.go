@@ -178,6 +178,12 @@ func (p *Process) Kill() {
 	<-p.exited
 }
 
+// Pause stops the program where it is, as a machine does that hangs; Resume lets it go on.
+func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused program go on.
+func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
+
 // Ends waits until the program has ended by itself, which it must do in a minute, and
 // gives how: nil is exit status zero.
 func (p *Process) Ends() error {

@@ -10,12 +10,15 @@ import (
 	"hopnhat/conformance/harness/pgtest"
 )
 
-// behindBalancer prepares two nodes, each a site of its own since the release log is
-// not shared, and what stands in front of them at a port. It returns the port of the
-// first node, to which the demonstration's apps are the next two.
+// demoOrigin is the name of the demonstration's release log.
+const demoOrigin = "demo.hopnhat.invalid/release/dc1"
+
+// behindBalancer prepares two nodes of one site, of which the first writes the release
+// log, and what stands in front of them at a port. It returns the port of the first node,
+// to which the demonstration's apps are the next two.
 func (n *nation) behindBalancer(t *testing.T, port int, database string) (first int) {
 	t.Helper()
-	first = harness.Port(t, 7)
+	first = harness.Port(t, 8)
 	inside := []string{fmt.Sprintf("127.0.0.1:%d", first), fmt.Sprintf("127.0.0.1:%d", first+3)}
 	alias := []string{fmt.Sprintf("127.0.0.1:%d", first+4), fmt.Sprintf("127.0.0.1:%d", first+5)}
 	front := harness.Balancer{Port: port, To: []string{"http://" + inside[0], "http://" + inside[1]}}
@@ -30,8 +33,8 @@ func (n *nation) behindBalancer(t *testing.T, port int, database string) (first 
 	n.base = harness.Balance(t, front)
 	common = append(common, "--issuer", n.base, "--trusted-proxies", "127.0.0.1", "--keys", filepath.Join(n.state, "keys"))
 	n.tool = append(n.tool, "--issuer", n.base, "--keys", filepath.Join(n.state, "keys"))
-	n.argument = append([]string{"--listen", inside[0]}, common...)
-	n.serve = append([]string{"serve", "--listen", inside[1], "--site", "dc2", "--address-burst", "100000", "--log-level", "debug"}, n.tool...)
+	n.argument = append([]string{"--listen", inside[0], "--log-listen", fmt.Sprintf("127.0.0.1:%d", first+6)}, common...)
+	n.serve = append([]string{"serve", "--listen", inside[1], "--log-listen", fmt.Sprintf("127.0.0.1:%d", first+7), "--log-origin", demoOrigin, "--address-burst", "100000", "--log-level", "debug"}, n.tool...)
 	n.serve = append(n.serve, common...)
 	if n.secure != nil {
 		n.argument = append(n.argument, "--mtls-listen", alias[0])
