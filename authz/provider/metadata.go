@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hopnhat/authz"
+	"hopnhat/authz/claims"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 	"hopnhat/authz/token"
@@ -195,4 +196,39 @@ func (p *Provider) authMethods() []authz.AuthMethod {
 		}
 		return false
 	})
+}
+
+// assurance is what OpenID Connect for Identity Assurance §8 has discovery say.
+type assurance struct {
+	VerifiedClaims    bool     `json:"verified_claims_supported,omitempty"`
+	TrustFrameworks   []string `json:"trust_frameworks_supported,omitempty"`
+	Evidence          []string `json:"evidence_supported,omitempty"`
+	ElectronicRecords []string `json:"electronic_records_supported,omitempty"`
+	ClaimsInVerified  []string `json:"claims_in_verified_claims_supported,omitempty"`
+}
+
+func (p *Provider) assurance() assurance {
+	if p.o.Releases == nil {
+		return assurance{}
+	}
+	return assurance{
+		VerifiedClaims: true, TrustFrameworks: []string{claims.TrustFramework}, Evidence: []string{claims.EvidenceType},
+		ElectronicRecords: []string{claims.ElectronicRecord}, ClaimsInVerified: claims.InVerified(),
+	}
+}
+
+// claimsAbout are the names of the claims about the person that are offered.
+func (p *Provider) claimsAbout() []string {
+	if p.o.Releases == nil {
+		return nil
+	}
+	return claims.Names()
+}
+
+// claimsLocales: names and addresses are in Vietnamese (OpenID Connect Core §5.2).
+func (p *Provider) claimsLocales() []string {
+	if p.o.Releases == nil {
+		return nil
+	}
+	return []string{"vi"}
 }

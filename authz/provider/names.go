@@ -1,9 +1,12 @@
 package provider
 
 import (
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/object"
+	"hopnhat/authz/authorize/response"
+	"hopnhat/authz/endsession"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
-	"hopnhat/authz/redeem"
 	"hopnhat/authz/token"
 )
 
@@ -13,15 +16,25 @@ type (
 	Pending = grant.Pending
 	Grants  = grant.Store
 
-	Parties  = redeem.Parties
-	Evidence = grant.Evidence
-
 	Demand    = token.Demand
 	Released  = token.Released
-	Releases  = token.Releases
-	Resources = token.Resources
-	Access    = token.Access
 	Withdrawn = token.Withdrawn
+
+	SignedIn = authorize.SignedIn
+	Waiting  = authorize.Waiting
+	Approval = authorize.Approval
+	Finished = authorize.Finished
+	Next     = response.Next
+	FormPost = response.FormPost
+	Logout   = endsession.Logout
+)
+
+// Errors of rooms that were split off.
+var (
+	ErrGone     = authorize.ErrGone
+	ErrUserCode = authorize.ErrUserCode
+	ErrForeign  = object.ErrForeign
+	ErrTooMany  = protocol.ErrTooMany
 )
 
 // The paths of the endpoints below the issuer.
@@ -41,14 +54,9 @@ const (
 	GrantsPath        = protocol.GrantsPath
 )
 
-// ErrTooMany means that an address makes us keep too much.
-var ErrTooMany = protocol.ErrTooMany
-
 // OnAlias reports whether a path may be called at the host that asks for client
 // certificates.
 func (p *Provider) OnAlias(path string) bool { return protocol.OnAlias(path) }
 
 // ReservedScopes are those of this server, which no resource of an agency may take.
 func ReservedScopes() []string { return token.ReservedScopes() }
-
-func newSalt() []byte { return grant.NewSalt() }

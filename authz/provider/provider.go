@@ -4,19 +4,20 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/object"
+	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/endsession"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/interaction"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/redeem"
 	"hopnhat/authz/redeem/engine"
@@ -26,54 +27,29 @@ import (
 	"hopnhat/keys/seal"
 )
 
-// SignedIn is what the provider needs to know of the browser's session.
-type SignedIn struct {
-	ID       authz.SessionID
-	Subject  authz.Subject
-	AuthTime time.Time
-	Methods  []string
-	Level    authz.AuthenticationLevel
-	// Account is the proofing level, 1 or 2.
-	Account authz.AccountLevel
-	// Reachable is the highest authentication level the person can reach here.
-	Reachable authz.AuthenticationLevel
-	Kind      authz.Kind
-}
-
-// Sessions finds the live session of a browser. ok is false when nobody is
-// signed in; an error means that it could not be looked for.
-type Sessions interface {
-	Current(r *http.Request) (s SignedIn, ok bool, err error)
-}
-
 // Consents is what the provider asks of the consent part.
 type Consents interface {
+	authorize.Consents
 	// Details reads authorization_details and checks them against the client's
 	// declarations; errors are *authz.Error.
 	Details(raw []byte, client *authz.Client) ([]authz.Release, error)
-	// Needed tells what the person must be asked or told, and if nothing, which
-	// releases her live consents and other legal bases grant.
-	Needed(ctx context.Context, client *authz.Client, s SignedIn, wanted []authz.Release) (question interaction.Question, granted []authz.Release, err error)
 	// Wishes makes wishes for releases out of attributes that claims need, see
 	// request.Wishes.
 	Wishes(client *authz.Client, attributes []authz.AttributeID) []authz.Release
 }
 
-// Pseudonyms derives what a client may know a person and a session by.
+// Pseudonyms derives what a client may know a person and a session by, and the name a
+// person has in the evidence.
 type Pseudonyms interface {
-	// Audit is the name a person has in the evidence.
+	token.Pseudonyms
 	Audit(ctx context.Context, subject authz.Subject) (string, error)
-	// Pairwise is the sub of OpenID Connect Core §8.1.
-	Pairwise(ctx context.Context, sector string, subject authz.Subject) (authz.Pairwise, error)
-	// SID is the session identifier that one client sees (OpenID Connect
-	// Back-Channel Logout §2.1).
-	SID(session authz.SessionID, client authz.ClientID) string
 }
 
-// Strangers limits what anybody may make us keep, by address. Take takes one request,
-// or says how long to wait.
-type Strangers interface {
-	Take(address netip.Addr) (wait time.Duration)
+// Decoupled finds requests that are answered on another device, and whom they are for;
+// the rest is the engine's.
+type Decoupled interface {
+	redeem.Polls
+	authorize.People
 }
 
 // Options is what a Provider is made of. All but Now and the lifetimes are
@@ -98,25 +74,25 @@ type Options struct {
 	Ring                                 keys.Ring
 	Directory                            *clientauth.Directory
 	Proofs                               *clientauth.Proofs
-	Grants                               Grants
-	Sessions                             Sessions
+	Grants                               grant.Store
+	Sessions                             authorize.Sessions
 	Consents                             Consents
 	Pseudonyms                           Pseudonyms
 	// Releases lets data about the person go, for claims; nil offers none.
-	Releases Releases
+	Releases token.Releases
 	// Resources are the agencies' APIs that tokens can be for.
-	Resources Resources
+	Resources token.Resources
 	// Evidence records exchanges and ends of grants.
-	Evidence Evidence
+	Evidence grant.Evidence
 	// Fetcher gets request objects by reference; nil offers none.
-	Fetcher Fetcher
+	Fetcher object.Fetcher
 	// Published is what the metadata say of others' doing.
 	Published Published
 	// Strangers limits requests that a row is written for without credentials; nil
 	// limits nothing.
-	Strangers Strangers
+	Strangers authorize.Strangers
 	// Parties is told of clients that used their credentials; it may be nil.
-	Parties   Parties
+	Parties   redeem.Parties
 	Now       func() time.Time
 	Lifetimes Lifetimes
 }
@@ -162,39 +138,33 @@ func (l Lifetimes) orDefaults() Lifetimes {
 	return l
 }
 
-// Provider answers the protocol. It is safe for concurrent use.
+// Provider answers the protocol: it is its rooms, and what is left between them. It is
+// safe for concurrent use.
 type Provider struct {
-	o       Options
-	now     func() time.Time
-	life    Lifetimes
-	clients *clientauth.Authenticator
-	checker *request.Checker
+	*authorize.Authorizer
+	*authorize.Approver
+	*authorize.Doors
 	*redeem.TokenEndpoint
-	engine   *engine.Engine
-	recorder *grant.Recorder
-	refresh  grant.RefreshKey
-	// Notices are the tokens that tell apps of events.
+	*endsession.Endpoint
 	*token.Notices
+
+	o          Options
+	now        func() time.Time
+	url        protocol.URLs
+	clients    *clientauth.Authenticator
+	refresh    grant.RefreshKey
+	refusals   protocol.Refusals
 	signer     *token.Signer
 	targets    *token.Targets
 	persons    *token.PersonClaims
-	minter     *token.Minter
 	verifier   *token.Verifier
-	possession *token.Possession
 	guard      *token.Guard
-	fetching   fetches
-	handles    grant.HandleKey
-	codes      []byte // key of the codes of those
-	browser    browserKey
-	logouts    logoutKey
-	refusals   protocol.Refusals
-	// decrypting holds as many as decrypt a request object now.
-	decrypting chan struct{}
+	references *authorize.References
+	recorder   *grant.Recorder
 	metadata   []byte
 	jwks       atomic.Pointer[writtenSet]
 	// resourceMetadata are the documents of our resources by their path.
 	resourceMetadata map[string][]byte
-	url              protocol.URLs
 }
 
 // scopes are those this provider knows: of OpenID Connect Core §3.1.2.1 and §11, and
@@ -207,8 +177,8 @@ func (p *Provider) scopes() []string {
 	return known
 }
 
-// New makes a Provider. It derives its refresh-token key from the keyring, so
-// it fails when the keyring is not available.
+// New makes a Provider. It derives keys from the keyring, so it fails when the keyring is
+// not available.
 func New(ctx context.Context, o Options) (*Provider, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -216,53 +186,61 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err := CheckIssuer(o.Issuer); err != nil {
 		return nil, err
 	}
-	p := &Provider{
-		o: o, now: o.Now, life: o.Lifetimes.orDefaults(), decrypting: make(chan struct{}, maxDecrypting),
-		url: protocol.At(o.Issuer, o.MutualTLSAlias), refusals: protocol.Refusals{Nonce: o.Proofs.Nonce},
+	p := &Provider{o: o, now: o.Now, url: protocol.At(o.Issuer, o.MutualTLSAlias), refusals: protocol.Refusals{Nonce: o.Proofs.Nonce}}
+	life := o.Lifetimes.orDefaults()
+	derived, err := derive(ctx, o.Ring)
+	if err != nil {
+		return nil, err
 	}
+	p.refresh = derived.refresh
 	p.clients = &clientauth.Authenticator{
 		Directory: o.Directory, Issuer: o.Issuer, ClientCAs: o.ClientCAs, Now: o.Now,
 		Endpoints: p.url.AssertionAudiences(p.url.Token, p.url.PAR, p.url.Introspect, p.url.Revoke, p.url.Device, p.url.Backchannel),
 		CIBA:      p.url.AssertionAudiences(p.url.Token, p.url.Backchannel),
 	}
-	p.checker = &request.Checker{ScopesKnown: p.scopes(), ScopesOfApps: token.ServiceScopes, Details: o.Consents.Details, Resources: []string{p.url.UserInfo, p.url.Broker}}
-	if o.Releases != nil {
-		p.checker.Wishes = o.Consents.Wishes
-	}
-	var opaque token.OpaqueKey
-	var err error
-	for _, one := range []struct {
-		use seal.Use
-		key *seal.Key
-	}{{seal.RefreshTokens, &p.refresh.Key}, {seal.FrontChannel, &opaque.Key}, {seal.Handles, &p.handles.Key}} {
-		if *one.key, err = seal.Derive(ctx, o.Ring, one.use); err != nil {
-			return nil, err
-		}
-	}
-	if p.codes, err = o.Ring.Derive(ctx, keys.Secrets, "authorization codes"); err != nil {
-		return nil, fmt.Errorf("deriving the key of authorization codes: %w", err)
-	}
-	if p.browser, err = o.Ring.Derive(ctx, keys.Secrets, "browser states"); err != nil {
-		return nil, fmt.Errorf("deriving the key of browser states: %w", err)
-	}
-	if p.logouts, err = o.Ring.Derive(ctx, keys.Secrets, "logout requests"); err != nil {
-		return nil, fmt.Errorf("deriving the key of logout requests: %w", err)
-	}
+	p.recorder = &grant.Recorder{Evidence: o.Evidence, Store: o.Grants, Now: o.Now}
 	p.signer = &token.Signer{Issuer: o.Issuer, Ring: o.Ring, Directory: o.Directory}
 	p.targets = &token.Targets{URLs: &p.url, Resources: o.Resources}
 	p.persons = &token.PersonClaims{Releases: o.Releases, Now: o.Now}
-	p.minter = &token.Minter{Signer: p.signer, Targets: p.targets, Persons: p.persons, Pseudonyms: o.Pseudonyms, Opaque: opaque, Life: p.life.Access}
-	p.verifier = &token.Verifier{Issuer: o.Issuer, Ring: o.Ring, Opaque: opaque, Directory: o.Directory, Grants: o.Grants, Revoked: o.Grants, Now: o.Now}
-	p.possession = &token.Possession{Proofs: o.Proofs, Directory: o.Directory, URLs: &p.url, Now: o.Now}
-	p.guard = &token.Guard{Verifier: p.verifier, Possession: p.possession}
+	p.verifier = &token.Verifier{
+		Issuer: o.Issuer, Ring: o.Ring, Opaque: derived.opaque, Directory: o.Directory, Grants: o.Grants, Revoked: o.Grants, Now: o.Now,
+	}
 	p.Notices = &token.Notices{Signer: p.signer, Pseudonyms: o.Pseudonyms, Now: o.Now}
-	p.engine = engine.New(engine.Options{Authorize: p.url.Authorize, Token: p.url.Token, Access: p.life.Access, Grant: p.life.Grant})
-	p.recorder = &grant.Recorder{Evidence: o.Evidence, Store: o.Grants, Now: o.Now}
+	minter := &token.Minter{
+		Signer: p.signer, Targets: p.targets, Persons: p.persons, Pseudonyms: o.Pseudonyms, Opaque: derived.opaque, Life: life.Access,
+	}
+	possession := &token.Possession{Proofs: o.Proofs, Directory: o.Directory, URLs: &p.url, Now: o.Now}
+	p.guard = &token.Guard{Verifier: p.verifier, Possession: possession}
+	fosite := engine.New(engine.Options{Authorize: p.url.Authorize, Token: p.url.Token, Access: life.Access, Grant: life.Grant})
+
 	p.TokenEndpoint = redeem.New(redeem.Options{
-		Clients: p.clients, Parties: o.Parties, Refusals: &p.refusals, Possession: p.possession, Minter: p.minter, Verifier: p.verifier,
-		Store: o.Grants, RefreshKey: p.refresh, Engine: p.engine, Approvals: o.Approvals, Polls: o.Decoupled, Recorder: p.recorder,
-		Grace: p.life.Grace, Now: o.Now,
+		Clients: p.clients, Parties: o.Parties, Refusals: &p.refusals, Possession: possession, Minter: minter, Verifier: p.verifier,
+		Store: o.Grants, RefreshKey: derived.refresh, Engine: fosite, Approvals: o.Approvals, Polls: o.Decoupled, Recorder: p.recorder,
+		Grace: life.Grace, Now: o.Now,
 	})
+	p.Endpoint = endsession.New(endsession.Options{
+		Issuer: o.Issuer, Directory: o.Directory, Verifier: p.verifier, Pseudonyms: o.Pseudonyms,
+		Tickets: derived.tickets, Browser: derived.browser, TicketLife: life.Interaction, Now: o.Now,
+	})
+	checker := &request.Checker{
+		ScopesKnown: p.scopes(), ScopesOfApps: token.ServiceScopes, Details: o.Consents.Details, Resources: []string{p.url.UserInfo, p.url.Broker},
+	}
+	if o.Releases != nil {
+		checker.Wishes = o.Consents.Wishes
+	}
+	p.Authorizer = authorize.New(authorize.Options{
+		URLs: &p.url, Ring: o.Ring, Directory: o.Directory, Clients: p.clients, Checker: checker,
+		Pages:     authorize.Pages{SignIn: o.SignInPath, Consent: o.ConsentPath, Approve: o.ApprovePath, Device: o.DevicePath, Waiting: o.WaitingPath},
+		Objects:   object.New(object.Options{Issuer: o.Issuer, Ring: o.Ring, Directory: o.Directory, Fetcher: o.Fetcher, Now: o.Now}),
+		Responder: &response.Responder{Signer: p.signer, BrowserState: p.BrowserState, Now: o.Now},
+		Store:     o.Grants, Sessions: o.Sessions, Consents: o.Consents, Pseudonyms: o.Pseudonyms,
+		Verifier: p.verifier, Minter: minter, Possession: possession, Engine: fosite,
+		Approvals: o.Approvals, People: o.Decoupled, Refusals: &p.refusals, Strangers: o.Strangers, Handles: derived.handles, Codes: derived.codes,
+		Lifetimes: authorize.Lifetimes{Pushed: life.Pushed, Interaction: life.Interaction, Decoupled: life.Decoupled, Grant: life.Grant},
+		Now:       o.Now,
+	})
+	p.Approver, p.Doors = authorize.NewApprover(p.Authorizer), authorize.NewDoors(p.Authorizer)
+	p.references = &authorize.References{Store: o.Grants, Targets: p.targets, Now: o.Now}
 	if p.metadata, err = p.buildMetadata(); err != nil {
 		return nil, err
 	}
@@ -270,6 +248,35 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// derivedKeys are the keys that are derived from the keyring: the same on every node.
+type derivedKeys struct {
+	refresh grant.RefreshKey
+	opaque  token.OpaqueKey
+	handles grant.HandleKey
+	codes   authorize.CodeKey
+	browser endsession.BrowserKey
+	tickets endsession.TicketKey
+}
+
+func derive(ctx context.Context, ring keys.Ring) (d derivedKeys, err error) {
+	for _, one := range []struct {
+		use seal.Use
+		key *seal.Key
+	}{
+		{seal.RefreshTokens, &d.refresh.Key},
+		{seal.FrontChannel, &d.opaque.Key},
+		{seal.Handles, &d.handles.Key},
+		{seal.Codes, &d.codes.Key},
+		{seal.BrowserStates, &d.browser.Key},
+		{seal.LogoutRequests, &d.tickets.Key},
+	} {
+		if *one.key, err = seal.Derive(ctx, ring, one.use); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
 }
 
 // CheckIssuer refuses an issuer that is not https, save http on loopback, or

@@ -53,7 +53,7 @@ func (p *Provider) revoke(r *http.Request) error {
 	}
 	ctx := r.Context()
 	if refresh, ok := grant.ParseRefresh(presented); ok {
-		return p.revokeGrant(ctx, client, refresh.Grant, func(g *Grant) bool { return p.refresh.Genuine(refresh, g.RefreshSalt) })
+		return p.revokeGrant(ctx, client, refresh.Grant, func(g *grant.Grant) bool { return p.refresh.Genuine(refresh, g.RefreshSalt) })
 	}
 	claims, err := p.verifier.Access(presented)
 	if err != nil || claims.ClientID != client.ID {
@@ -65,12 +65,12 @@ func (p *Provider) revoke(r *http.Request) error {
 		digest := sha256.Sum256([]byte(claims.ID))
 		return p.o.Grants.RevokeToken(ctx, digest[:], time.Unix(claims.Expires, 0))
 	}
-	return p.revokeGrant(ctx, client, claims.Grant, func(*Grant) bool { return true })
+	return p.revokeGrant(ctx, client, claims.Grant, func(*grant.Grant) bool { return true })
 }
 
 // revokeGrant ends the grant of a token. It does nothing, without an error, if the
 // grant has ended, is another app's, or the token is not a genuine one of it.
-func (p *Provider) revokeGrant(ctx context.Context, client *clientauth.Registered, id authz.GrantID, genuine func(*Grant) bool) error {
+func (p *Provider) revokeGrant(ctx context.Context, client *clientauth.Registered, id authz.GrantID, genuine func(*grant.Grant) bool) error {
 	g, err := p.o.Grants.Grant(ctx, id)
 	switch {
 	case errors.Is(err, authz.ErrNotFound):

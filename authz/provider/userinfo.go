@@ -10,6 +10,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 	"hopnhat/authz/token"
@@ -97,7 +98,7 @@ func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Regist
 	return p.signer.EncryptedFor(ctx, client, client.UserInfoEncryption, signed[0])
 }
 
-func (p *Provider) userInfoAccess(r *http.Request) (token.Access, *Grant, error) {
+func (p *Provider) userInfoAccess(r *http.Request) (token.Access, *grant.Grant, error) {
 	presented, err := userInfoToken(r)
 	if err != nil {
 		return token.Access{}, nil, err

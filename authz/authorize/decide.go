@@ -1,4 +1,4 @@
-package provider
+package authorize
 
 import (
 	"context"
@@ -6,13 +6,18 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/interaction"
+	"hopnhat/authz/request"
 	"hopnhat/authz/token"
 )
 
+// decider gathers the facts of a decision.
+type decider struct{ o *Options }
+
 // decide gathers the facts and asks [interaction.Next]. granted are the releases
 // that need no asking, or were just given.
-func (p *Provider) decide(ctx context.Context, pending Pending, client *clientauth.Registered, s SignedIn, signedIn, given bool) (interaction.Outcome, []authz.Release, error) {
+func (d decider) decide(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn, signedIn, given bool) (interaction.Outcome, []authz.Release, error) {
 	req := pending.Request
 	facts := interaction.Request{Prompt: req.Prompt, MaxAge: req.MaxAge, Created: pending.Created, Level: client.MinimumLevel, Present: !assured(client, req)}
 	wished := req.ACRValues
@@ -30,7 +35,7 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 	var question interaction.Question
 	var granted []authz.Release
 	if req.IDTokenHint != "" {
-		hinted, err := p.hintOf(ctx, req.IDTokenHint, client, s)
+		hinted, err := d.hintOf(ctx, req.IDTokenHint, client, s)
 		if refusal := authz.AsError(err); refusal != nil && refusal.Code == authz.InvalidRequest {
 			return interaction.Outcome{Kind: interaction.Refuse, Code: refusal.Code, Why: "id_token_hint is not an ID token of ours for this app"}, nil, nil
 		} else if refusal != nil {
@@ -39,7 +44,7 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 		facts.Hinted = hinted
 	}
 	if signedIn {
-		other, err := p.otherSubject(ctx, req, client, s)
+		other, err := d.requestsOtherSubject(ctx, req, client, s)
 		if err != nil {
 			return interaction.Outcome{}, nil, token.KeysError(err)
 		}
@@ -47,17 +52,17 @@ func (p *Provider) decide(ctx context.Context, pending Pending, client *clientau
 			facts.Hinted = interaction.HintOther
 		}
 		if req.Decoupled {
-			if err := p.confirmFacts(ctx, pending, s, &facts); err != nil {
+			if err := d.confirmFacts(ctx, pending, s, &facts); err != nil {
 				return interaction.Outcome{}, nil, authz.AsError(err)
 			}
 		}
-		if question, granted, err = p.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
+		if question, granted, err = d.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
 			return interaction.Outcome{}, nil, authz.AsError(err)
 		}
 	}
 	outcome := interaction.Next(facts, interaction.Session{
 		SignedIn: signedIn, AuthTime: s.AuthTime, Level: s.Level, Reachable: s.Reachable,
-	}, question, given, p.now())
+	}, question, given, d.o.Now())
 	return outcome, granted, nil
 }
 
@@ -85,8 +90,8 @@ func highest(values []string, reachable authz.AuthenticationLevel) authz.Authent
 }
 
 // hintOf reports whom an id_token_hint names, beside the person who is signed in.
-func (p *Provider) hintOf(ctx context.Context, hint string, client *clientauth.Registered, s SignedIn) (interaction.Hint, error) {
-	claims, err := p.verifier.IDTokenHint(hint)
+func (d decider) hintOf(ctx context.Context, hint string, client *clientauth.Registered, s SignedIn) (interaction.Hint, error) {
+	claims, err := d.o.Verifier.IDTokenHint(hint)
 	if err != nil {
 		return interaction.HintNone, err
 	}
@@ -96,7 +101,7 @@ func (p *Provider) hintOf(ctx context.Context, hint string, client *clientauth.R
 	if s.Subject == "" {
 		return interaction.HintOther, nil
 	}
-	own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
+	own, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
 	if err != nil {
 		return interaction.HintNone, token.KeysError(err)
 	}
@@ -104,4 +109,36 @@ func (p *Provider) hintOf(ctx context.Context, hint string, client *clientauth.R
 		return interaction.HintSame, nil
 	}
 	return interaction.HintOther, nil
+}
+
+// confirmFacts adds to the facts of a decision what holds for such a request: the
+// person it is for, and that she must confirm it first.
+func (d decider) confirmFacts(ctx context.Context, pending grant.Pending, s SignedIn, facts *interaction.Request) error {
+	confirmed, hinted, err := d.o.Approvals.ConfirmedBy(ctx, pending.ID, s.Subject)
+	if err != nil {
+		return err
+	}
+	facts.Confirm = !confirmed
+	switch {
+	case hinted == "" || facts.Hinted != interaction.HintNone:
+	case hinted == s.Subject:
+		facts.Hinted = interaction.HintSame
+	default:
+		facts.Hinted = interaction.HintOther
+	}
+	return nil
+}
+
+// requestsOtherSubject reports whether a request is for a sub that is not the person who is
+// signed in (OpenID Connect Core §3.1.2.2, §5.5.1).
+func (d decider) requestsOtherSubject(ctx context.Context, r request.Authorization, client *clientauth.Registered, s SignedIn) (bool, error) {
+	if r.Claims == nil {
+		return false, nil
+	}
+	subjects, named := r.Claims.Subject()
+	if !named {
+		return false, nil
+	}
+	own, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
+	return err == nil && !slices.Contains(subjects, string(own)), err
 }

@@ -1,4 +1,4 @@
-package provider
+package object
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"hopnhat/authz"
@@ -33,10 +32,33 @@ const (
 	maxDecrypting = 8
 )
 
-// unwrapped gives the request itself: what is in the request object if one came,
+// Options is what an Objects is made of.
+type Options struct {
+	Issuer    string
+	Ring      keys.Ring
+	Directory *clientauth.Directory
+	// Fetcher gets request objects by reference; nil offers none.
+	Fetcher Fetcher
+	Now     func() time.Time
+}
+
+// Objects reads request objects. It is safe for concurrent use.
+type Objects struct {
+	o        Options
+	fetching fetches
+	// decrypting holds as many as decrypt a request object now.
+	decrypting chan struct{}
+}
+
+// New makes an Objects.
+func New(o Options) *Objects {
+	return &Objects{o: o, decrypting: make(chan struct{}, maxDecrypting)}
+}
+
+// Unwrap gives the request itself: what is in the request object if one came,
 // by value or by reference (RFC 9101 §5), else the form. The engine and the checks
 // see nothing else. Errors are *authz.Error.
-func (p *Provider) unwrapped(ctx context.Context, form url.Values, client *clientauth.Registered) (url.Values, error) {
+func (o *Objects) Unwrap(ctx context.Context, form url.Values, client *clientauth.Registered) (url.Values, error) {
 	object, address := form.Get("request"), form.Get("request_uri")
 	switch {
 	case object != "" && address != "":
@@ -46,25 +68,25 @@ func (p *Provider) unwrapped(ctx context.Context, form url.Values, client *clien
 	case object == "" && address == "":
 		return form, nil
 	case address != "":
-		fetched, err := p.fetchObject(ctx, address, client)
+		fetched, err := o.fetch(ctx, address, client)
 		if err != nil {
 			return nil, err
 		}
 		object = fetched
 	}
-	signed, err := p.decrypted(ctx, object)
+	signed, err := o.decrypt(ctx, object)
 	if err != nil {
 		return nil, err
 	}
-	claims, err := p.verifiedObject(ctx, signed, client)
+	claims, err := o.verify(ctx, signed, client)
 	if err != nil {
 		return nil, err
 	}
-	return request.FromObject(claims, form, client.Client, client.Profile, p.o.Issuer, p.now())
+	return request.FromObject(claims, form, client.Client, client.Profile, o.o.Issuer, o.o.Now())
 }
 
-// fetchObject gets a request object from where the app registered it may be.
-func (p *Provider) fetchObject(ctx context.Context, address string, client *clientauth.Registered) (string, error) {
+// fetch gets a request object from where the app registered it may be.
+func (o *Objects) fetch(ctx context.Context, address string, client *clientauth.Registered) (string, error) {
 	// The fragment, if any, is only there to make another URL of it (OpenID
 	// Connect Core §6.2).
 	plain, _, _ := strings.Cut(address, "#")
@@ -72,80 +94,44 @@ func (p *Provider) fetchObject(ctx context.Context, address string, client *clie
 		without, _, _ := strings.Cut(uri, "#")
 		return without == plain
 	})
-	if !registered || p.o.Fetcher == nil {
+	if !registered || o.o.Fetcher == nil {
 		return "", authz.Refuse(authz.InvalidRequestURI, "request_uri is neither one that this provider gave out nor registered for this app").At("request_uri").Because(ErrForeign)
 	}
-	if !p.fetching.begin(client.ID) {
+	if !o.fetching.begin(client.ID) {
 		return "", &authz.Error{
 			Code: authz.TemporarilyUnavailable, RetryAfter: 2 * time.Second,
 			Description: "too many request objects are being fetched; send the same request again, or push it (RFC 9126)",
 		}
 	}
-	defer p.fetching.end(client.ID)
+	defer o.fetching.end(client.ID)
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	raw, err := p.o.Fetcher.Fetch(ctx, plain, maxObject)
+	raw, err := o.o.Fetcher.Fetch(ctx, plain, maxObject)
 	if err != nil {
 		return "", authz.Refuse(authz.InvalidRequestURI, "the request object could not be fetched from request_uri").At("request_uri").Because(err)
 	}
 	return strings.TrimSpace(string(raw)), nil
 }
 
-// Limits on request objects that are fetched at one time. Anyone can make us call an
-// app, by naming it at the authorization endpoint (RFC 9101 §10.4), so an app that does
-// not answer must not use up all fetches.
-const (
-	maxFetches      = 64
-	maxFetchesOfApp = 4
-	fetchTime       = 5 * time.Second
-)
-
-// fetches counts them, in all and by app.
-type fetches struct {
-	mu  sync.Mutex
-	all int
-	of  map[authz.ClientID]int
-}
-
-func (f *fetches) begin(app authz.ClientID) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.all >= maxFetches || f.of[app] >= maxFetchesOfApp {
-		return false
-	}
-	if f.of == nil {
-		f.of = map[authz.ClientID]int{}
-	}
-	f.all++
-	f.of[app]++
-	return true
-}
-
-func (f *fetches) end(app authz.ClientID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.all--
-	if f.of[app]--; f.of[app] == 0 {
-		delete(f.of, app)
-	}
-}
+// ErrForeign is the cause of a refusal when a request_uri is none of this app's.
+var ErrForeign = errors.New("the request_uri is not this app's")
 
 func badObject(err error) *authz.Error {
 	return authz.Refuse(authz.InvalidRequestObject, "the request object cannot be accepted: %v", err).At("request").Because(err)
 }
 
-// decrypted opens an object that was encrypted to us; a signed one is as it is.
-func (p *Provider) decrypted(ctx context.Context, object string) (string, error) {
+// decrypt opens an object that was encrypted to us; a signed one is as it is.
+func (o *Objects) decrypt(ctx context.Context, object string) (string, error) {
 	if !jose.IsEncrypted(object) {
 		return object, nil
 	}
 	select {
-	case p.decrypting <- struct{}{}:
-		defer func() { <-p.decrypting }()
+	case o.decrypting <- struct{}{}:
+		defer func() { <-o.decrypting }()
 	case <-ctx.Done():
 		return "", authz.AsError(fmt.Errorf("waiting to decrypt a request object: %w: %w", authz.ErrUnavailable, ctx.Err()))
 	}
-	signed, err := jose.Decrypt(ctx, p.o.Ring, object, maxObject)
+	signed, err := jose.Decrypt(ctx, o.o.Ring, object, maxObject)
 	switch {
 	case errors.Is(err, keys.ErrUnavailable):
 		return "", token.KeysError(err)
@@ -157,9 +143,9 @@ func (p *Provider) decrypted(ctx context.Context, object string) (string, error)
 	return signed, nil
 }
 
-// verifiedObject checks the signature against the keys of the registration, or
+// verify checks the signature against the keys of the registration, or
 // that there is none, of an app that may send one without.
-func (p *Provider) verifiedObject(ctx context.Context, signed string, client *clientauth.Registered) ([]byte, error) {
+func (o *Objects) verify(ctx context.Context, signed string, client *clientauth.Registered) ([]byte, error) {
 	if unsignedAlso(client) {
 		if claims, err := jose.Unsigned(signed, maxObject); err == nil {
 			return claims, nil
@@ -172,7 +158,7 @@ func (p *Provider) verifiedObject(ctx context.Context, signed string, client *cl
 		}
 		return claims, nil
 	}
-	claims, err := p.verifiedBy(ctx, client, signed, client.RequestObjectAlg)
+	claims, err := o.VerifiedBy(ctx, client, signed, client.RequestObjectAlg)
 	if errors.Is(err, authz.ErrUnavailable) {
 		return nil, authz.AsError(err)
 	}
@@ -190,9 +176,9 @@ func unsignedAlso(client *clientauth.Registered) bool {
 	return client.RequestObjectAlg == "" && client.Profile.UnsignedRequestObjects && !client.RequireRequestObject
 }
 
-// verifiedBy checks a JWT that a client signed, with the one algorithm it has
+// VerifiedBy checks a JWT that a client signed, with the one algorithm it has
 // registered or any of its profile's.
-func (p *Provider) verifiedBy(ctx context.Context, client *clientauth.Registered, signed, algorithm string) ([]byte, error) {
+func (o *Objects) VerifiedBy(ctx context.Context, client *clientauth.Registered, signed, algorithm string) ([]byte, error) {
 	if len(client.JWKS) == 0 && client.JWKSURI == "" {
 		return nil, errors.New("this app has registered no key to sign it with")
 	}
@@ -200,7 +186,7 @@ func (p *Provider) verifiedBy(ctx context.Context, client *clientauth.Registered
 	if algorithm != "" {
 		allowed = []string{algorithm}
 	}
-	verified, err := p.o.Directory.Verify(ctx, signed, client, jose.Rule{
+	verified, err := o.o.Directory.Verify(ctx, signed, client, jose.Rule{
 		Type: request.ObjectType, Lenient: true, Algorithms: keys.Named(allowed), MaxBytes: maxObject,
 	})
 	return verified.Claims, err

@@ -1,4 +1,4 @@
-package provider
+package endsession
 
 import (
 	"context"
@@ -7,13 +7,35 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 	"hopnhat/authz/token"
 )
+
+// Options is what an Endpoint is made of.
+type Options struct {
+	Issuer     string
+	Directory  *clientauth.Directory
+	Verifier   *token.Verifier
+	Pseudonyms token.Pseudonyms
+	// Tickets seals requests, Browser makes browser states.
+	Tickets TicketKey
+	Browser BrowserKey
+	// TicketLife is how long a person has to answer.
+	TicketLife time.Duration
+	Now        func() time.Time
+}
+
+// Endpoint is the end session endpoint. It is safe for concurrent use.
+type Endpoint struct{ o Options }
+
+// New makes an Endpoint.
+func New(o Options) *Endpoint { return &Endpoint{o} }
 
 // Logout is a checked request of an app to sign the person out, OpenID Connect
 // RP-Initiated Logout §2.
@@ -39,15 +61,15 @@ type Logout struct {
 // ends nothing: the page asks the person first, unless Confirmed. Errors are
 // *authz.Error, and none of them sends the browser anywhere. logout_hint is taken
 // and passed over: the person who is signed in is signed out, and nobody else.
-func (p *Provider) EndSession(r *http.Request, signedIn *SignedIn) (Logout, error) {
+func (e *Endpoint) EndSession(r *http.Request, signedIn *authorize.SignedIn) (Logout, error) {
 	form, err := endSessionForm(r)
 	if err != nil {
 		return Logout{}, err
 	}
-	asked := leaving{URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"), Lang: authz.Language(strings.Fields(form.Get("ui_locales"))...)}
+	asked := logoutRequest{URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"), Lang: authz.Language(strings.Fields(form.Get("ui_locales"))...)}
 	asked.Client = authz.ClientID(form.Get("client_id"))
 	if token := form.Get("id_token_hint"); token != "" {
-		hint, err := p.verifier.IDTokenHint(token)
+		hint, err := e.o.Verifier.IDTokenHint(token)
 		if err != nil {
 			return Logout{}, err
 		}
@@ -60,17 +82,17 @@ func (p *Provider) EndSession(r *http.Request, signedIn *SignedIn) (Logout, erro
 		}
 		asked.SID, asked.Subject = hint.SID, hint.Subject
 	}
-	return p.leave(r.Context(), asked, signedIn)
+	return e.check(r.Context(), asked, signedIn)
 }
 
 // ContinueEndSession is EndSession for a request that was checked before and comes
 // back by its ticket. What may have changed meanwhile is checked again.
-func (p *Provider) ContinueEndSession(ctx context.Context, ticket string, signedIn *SignedIn) (Logout, error) {
-	asked, ok := p.logouts.open(ticket, p.now())
+func (e *Endpoint) ContinueEndSession(ctx context.Context, ticket string, signedIn *authorize.SignedIn) (Logout, error) {
+	asked, ok := e.o.Tickets.open(ticket, e.o.Now())
 	if !ok {
-		return Logout{}, authz.Refuse(authz.InvalidRequest, "this sign-out was begun too long ago; start again at the app").At("logout").Because(ErrGone)
+		return Logout{}, authz.Refuse(authz.InvalidRequest, "this sign-out was begun too long ago; start again at the app").At("logout").Because(authorize.ErrGone)
 	}
-	return p.leave(ctx, asked, signedIn)
+	return e.check(ctx, asked, signedIn)
 }
 
 // endSessionForm reads the parameters: of a POST in the body, in form serialisation (§2).
@@ -85,13 +107,13 @@ func endSessionForm(r *http.Request) (url.Values, error) {
 	return form, err
 }
 
-// leave judges a request against the registration and who is signed in.
-func (p *Provider) leave(ctx context.Context, asked leaving, signedIn *SignedIn) (Logout, error) {
+// check judges a request against the registration and who is signed in.
+func (e *Endpoint) check(ctx context.Context, asked logoutRequest, signedIn *authorize.SignedIn) (Logout, error) {
 	out := Logout{Lang: asked.Lang}
 	var client *clientauth.Registered
 	if asked.Client != "" {
 		var err error
-		client, err = p.o.Directory.Client(ctx, asked.Client)
+		client, err = e.o.Directory.Client(ctx, asked.Client)
 		if errors.Is(err, clientauth.ErrUnknownClient) {
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "no app is registered with this client_id").At("client_id")
 		}
@@ -107,47 +129,28 @@ func (p *Provider) leave(ctx context.Context, asked leaving, signedIn *SignedIn)
 		if !client.HasPostLogoutRedirectURI(asked.URI) {
 			return Logout{}, authz.Refuse(authz.InvalidRequest, "post_logout_redirect_uri is not registered for this app").At("post_logout_redirect_uri")
 		}
-		out.Return = withParameters(asked.URI, "state", asked.State)
+		out.Return = protocol.WithParameters(asked.URI, "state", asked.State)
 	}
 	if signedIn != nil && client != nil && asked.Subject != "" {
-		own, err := p.o.Pseudonyms.Pairwise(ctx, client.Sector, signedIn.Subject)
+		own, err := e.o.Pseudonyms.Pairwise(ctx, client.Sector, signedIn.Subject)
 		if err != nil {
 			return Logout{}, token.KeysError(err)
 		}
 		out.Another = asked.Subject != string(own)
 		// A hint of an earlier session of the same person is no proof that she wants
 		// to leave this one.
-		out.Confirmed = !out.Another && asked.SID == p.o.Pseudonyms.SID(signedIn.ID, client.ID)
+		out.Confirmed = !out.Another && asked.SID == e.o.Pseudonyms.SID(signedIn.ID, client.ID)
 	}
-	out.Ticket = p.logouts.seal(asked, p.now().Add(p.life.Interaction))
+	out.Ticket = e.o.Tickets.seal(asked, e.o.Now().Add(e.o.TicketLife))
 	return out, nil
-}
-
-// withParameters adds name, value pairs to a URI; empty values are left out, and a
-// query that is there is kept.
-func withParameters(uri string, pairs ...string) string {
-	var query []string
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			query = append(query, pairs[i]+"="+url.QueryEscape(pairs[i+1]))
-		}
-	}
-	if len(query) == 0 {
-		return uri
-	}
-	separator := "?"
-	if strings.Contains(uri, "?") {
-		separator = "&"
-	}
-	return uri + separator + strings.Join(query, "&")
 }
 
 // FrontchannelLogout is what a frame loads so that the app forgets a session, with
 // iss and sid (Front-Channel Logout §2); empty for an app that has not registered
 // for it.
-func (p *Provider) FrontchannelLogout(client *authz.Client, session authz.SessionID) string {
+func (e *Endpoint) FrontchannelLogout(client *authz.Client, session authz.SessionID) string {
 	if client.FrontchannelLogoutURI == "" {
 		return ""
 	}
-	return withParameters(client.FrontchannelLogoutURI, "iss", p.o.Issuer, "sid", p.o.Pseudonyms.SID(session, client.ID))
+	return protocol.WithParameters(client.FrontchannelLogoutURI, "iss", e.o.Issuer, "sid", e.o.Pseudonyms.SID(session, client.ID))
 }

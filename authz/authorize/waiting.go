@@ -1,4 +1,4 @@
-package provider
+package authorize
 
 import (
 	"context"
@@ -13,30 +13,30 @@ import (
 	"hopnhat/authz/request"
 )
 
-// open finds a pending authorization by its handle, that still can be answered,
+// pendingByHandle finds a pending authorization by its handle, that still can be answered,
 // with its app.
-func (p *Provider) open(ctx context.Context, handle grant.Handle) (Pending, *clientauth.Registered, error) {
+func (a *Authorizer) pendingByHandle(ctx context.Context, handle grant.Handle) (grant.Pending, *clientauth.Registered, error) {
 	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app").Because(ErrGone)
-	id, ok := p.handles.Open(handle)
+	id, ok := a.o.Handles.Open(handle)
 	if !ok {
-		return Pending{}, nil, gone
+		return grant.Pending{}, nil, gone
 	}
-	pending, err := p.o.Grants.Pending(ctx, id)
+	pending, err := a.o.Store.Pending(ctx, id)
 	if err != nil {
-		return Pending{}, nil, goneOr(err, gone)
+		return grant.Pending{}, nil, goneOr(err, gone)
 	}
-	client, err := p.o.Directory.Client(ctx, pending.Request.ClientID)
+	client, err := a.o.Directory.Client(ctx, pending.Request.ClientID)
 	if errors.Is(err, clientauth.ErrUnknownClient) {
-		return Pending{}, nil, gone
+		return grant.Pending{}, nil, gone
 	}
 	if err != nil {
-		return Pending{}, nil, authz.AsError(err)
+		return grant.Pending{}, nil, authz.AsError(err)
 	}
 	switch {
 	case !pending.Finished.IsZero():
-		return Pending{}, nil, gone.Because(Finished{client.Client})
-	case !pending.Usable(p.now()):
-		return Pending{}, nil, gone
+		return grant.Pending{}, nil, gone.Because(Finished{client.Client})
+	case !pending.Usable(a.o.Now()):
+		return grant.Pending{}, nil, gone
 	}
 	return pending, client, nil
 }
@@ -52,9 +52,6 @@ func (Finished) Error() string { return "the authorization request was answered 
 
 // ErrGone is the cause of a refusal when a page belongs to no request that waits.
 var ErrGone = errors.New("no authorization request waits under this handle")
-
-// ErrForeign is the cause of a refusal when a request_uri is none of this app's.
-var ErrForeign = errors.New("the request_uri is not this app's")
 
 func goneOr(err error, gone *authz.Error) error {
 	if errors.Is(err, authz.ErrNotFound) {
@@ -73,27 +70,27 @@ type Waiting struct {
 }
 
 // Waiting finds a pending authorization for a page.
-func (p *Provider) Waiting(ctx context.Context, id grant.Handle) (Waiting, error) {
-	pending, client, err := p.open(ctx, id)
+func (a *Authorizer) Waiting(ctx context.Context, id grant.Handle) (Waiting, error) {
+	pending, client, err := a.pendingByHandle(ctx, id)
 	if err != nil {
 		return Waiting{}, err
 	}
-	return Waiting{ID: p.handles.Handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
+	return Waiting{ID: a.o.Handles.Handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
 }
 
 // SignedInFor reports whether the browser's session satisfies a pending authorization,
 // named by its handle, so that no page of a sign-in need be shown.
-func (p *Provider) SignedInFor(r *http.Request, id grant.Handle) (bool, error) {
+func (a *Authorizer) SignedInFor(r *http.Request, id grant.Handle) (bool, error) {
 	ctx := r.Context()
-	pending, client, err := p.open(ctx, id)
+	pending, client, err := a.pendingByHandle(ctx, id)
 	if err != nil {
 		return false, err
 	}
-	signedIn, ok, err := p.o.Sessions.Current(r)
+	signedIn, ok, err := a.o.Sessions.Current(r)
 	if err != nil {
 		return false, authz.AsError(err)
 	}
-	outcome, _, err := p.decide(ctx, pending, client, signedIn, ok, false)
+	outcome, _, err := a.decider.decide(ctx, pending, client, signedIn, ok, false)
 	if err != nil {
 		return false, err
 	}
