@@ -172,68 +172,48 @@ var clientAuthentication = map[string]bool{
 	"request": true, "client_id": true, "client_secret": true, "client_assertion": true, "client_assertion_type": true,
 }
 
+// authenticationRequest is the signed authentication request of CIBA Core §7.1.1: every
+// registered claim is required.
+var authenticationRequest = &signedRequest{
+	name: "the signed authentication request", code: authz.InvalidRequest,
+	registered: []string{"iss", "aud", "exp", "nbf", "iat", "jti"},
+	rules: []func(*registeredClaims, *signer) string{
+		func(c *registeredClaims, by *signer) string {
+			switch id, ok := text(c.ID); {
+			case c.Issuer != string(by.client.ID):
+				return "iss must be the client_id"
+			case c.Audience == nil || !names(c.Audience, by.issuer):
+				return "aud must be the issuer " + by.issuer
+			case c.IssuedAt == nil:
+				return "iat is missing"
+			case !ok || id == "" || len(id) > 256:
+				return "jti is missing, no text or too long"
+			}
+			return ""
+		},
+		func(c *registeredClaims, by *signer) string { return inTime(c, true, by.now) },
+	},
+}
+
 // FromSigned makes the request out of the claims of a signed authentication
 // request (CIBA Core §7.1.1), whose signature was checked: every registered claim
 // is required, every parameter must be inside. jti is its name, to be accepted
 // once until expires. Errors are *authz.Error.
 func FromSigned(claims json.RawMessage, outer url.Values, client *authz.Client, issuer string, now time.Time) (form url.Values, jti string, expires time.Time, err error) {
-	bad := func(format string, args ...any) (url.Values, string, time.Time, error) {
-		return nil, "", time.Time{}, authz.Refuse(authz.InvalidRequest, "the signed authentication request: "+format, args...).At("request")
-	}
 	for name := range outer {
 		if !clientAuthentication[name] {
-			return bad("%s stands beside it; every parameter belongs inside (CIBA Core §7.1.1)", label(name))
+			return nil, "", time.Time{}, authenticationRequest.refuse("%s stands beside it; every parameter belongs inside (CIBA Core §7.1.1)", label(name))
 		}
 	}
-	var members map[string]json.RawMessage
-	var registered struct {
-		Issuer    string          `json:"iss"`
-		Audience  json.RawMessage `json:"aud"`
-		Expires   *float64        `json:"exp"`
-		NotBefore *float64        `json:"nbf"`
-		IssuedAt  *float64        `json:"iat"`
-		ID        string          `json:"jti"`
-	}
-	if json.Unmarshal(claims, &members) != nil || len(members) > maxParams {
-		return bad("its claims are not a JSON object of at most %d members", maxParams)
-	}
-	if json.Unmarshal(claims, &registered) != nil {
-		return bad("iss, aud, exp, nbf, iat or jti is of a wrong type")
-	}
-	switch {
-	case registered.Issuer != string(client.ID):
-		return bad("iss must be the client_id")
-	case registered.Audience == nil || !names(registered.Audience, issuer):
-		return bad("aud must be the issuer %s", issuer)
-	case registered.IssuedAt == nil:
-		return bad("iat is missing")
-	case registered.ID == "" || len(registered.ID) > 256:
-		return bad("jti is missing or too long")
-	}
-	if wrong := inTime(registered.Expires, registered.NotBefore, registered.IssuedAt, true, now); wrong != "" {
-		return bad("%s", wrong)
-	}
-	inside := url.Values{}
-	for name, raw := range members {
-		switch name {
-		case "iss", "aud", "exp", "nbf", "iat", "jti":
-			continue
-		case "request", "request_uri", "client_secret", "client_assertion", "client_assertion_type":
-			return bad("%s does not belong inside", name)
-		}
-		values, wrong := parameter(raw)
-		if wrong != "" {
-			return bad("%s %s", label(name), wrong)
-		}
-		if len(values) > 1 && name != "resource" {
-			return bad("%s has more than one value", label(name))
-		}
-		inside[name] = values
+	inside, registered, err := authenticationRequest.read(claims, &signer{client: client, issuer: issuer, now: now})
+	if err != nil {
+		return nil, "", time.Time{}, err
 	}
 	if id := inside.Get("client_id"); id != "" && id != string(client.ID) {
-		return bad("client_id must be the app that authenticated")
+		return nil, "", time.Time{}, authenticationRequest.refuse("client_id must be the app that authenticated")
 	}
+	jti, _ = text(registered.ID)
 	// The same limits as for any request.
 	form, err = ParseForm(inside.Encode())
-	return form, registered.ID, time.Unix(int64(*registered.Expires), 0).UTC(), err
+	return form, jti, time.Unix(int64(*registered.Expires), 0).UTC(), err
 }
