@@ -48,7 +48,7 @@ func credentials(rows []credentialsRow) authn.Credentials {
 // statement.
 func (db Accounts) Credentials(ctx context.Context, number authz.PersonalNumber) (authn.Credentials, error) {
 	var rows []credentialsRow
-	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+" FROM identifiers i JOIN accounts a ON a.subject = i.subject"+withFactors+
+	err := db.Reader(ctx).Raw("SELECT "+credentialsColumns+" FROM identifiers i JOIN accounts a ON a.subject = i.subject"+withFactors+
 		" WHERE i.number = ? AND i.kind = 'number'", number.Reveal()).Scan(&rows).Error
 	return credentials(rows), wrap("reading credentials", err)
 }
@@ -56,7 +56,7 @@ func (db Accounts) Credentials(ctx context.Context, number authz.PersonalNumber)
 // CredentialsOf finds those of a subject.
 func (db Accounts) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
 	var rows []credentialsRow
-	err := db.reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a"+withFactors+" WHERE a.subject = ?", string(subject)).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a"+withFactors+" WHERE a.subject = ?", string(subject)).Scan(&rows).Error
 	switch {
 	case err != nil:
 		return authn.Credentials{}, wrap("reading credentials", err)
@@ -88,7 +88,7 @@ func (db Accounts) CountAttempt(ctx context.Context, budgets []authn.Budget, at 
 		rows, values = append(rows, "(?, ?, ?, ?, ?)"), append(values, blob(b.Key), b.Free, spent, next, now)
 	}
 	var counted []struct{ Spent int }
-	err := db.writer(ctx).Raw("INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) VALUES "+strings.Join(rows, ", ")+`
+	err := db.Writer(ctx).Raw("INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) VALUES "+strings.Join(rows, ", ")+`
 		ON CONFLICT (key) DO UPDATE SET spent = CASE WHEN excluded.spent = 0 THEN 0 ELSE b.spent + 1 END, seen_at = excluded.seen_at, next_at = excluded.seen_at + CASE
 			WHEN excluded.spent = 0 OR b.spent + 1 < b.free THEN 0 WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
 			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END
@@ -101,19 +101,19 @@ func (db Accounts) CountAttempt(ctx context.Context, budgets []authn.Budget, at 
 		keys[i] = b.Key
 	}
 	var last struct{ Next int64 }
-	err = db.reader(ctx).Raw("SELECT max(next_at) AS next FROM sign_in_attempts WHERE key IN ?", keys).Scan(&last).Error
+	err = db.Reader(ctx).Raw("SELECT max(next_at) AS next FROM sign_in_attempts WHERE key IN ?", keys).Scan(&last).Error
 	return max(time.Duration(last.Next-now)*time.Millisecond, time.Second), wrap("reading when to try again", err)
 }
 
 // ForgetDevices ends the devices of an account that were known until then.
 func (db Accounts) ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error {
-	return wrap("forgetting devices", db.writer(ctx).Exec("UPDATE accounts SET devices_since = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
+	return wrap("forgetting devices", db.Writer(ctx).Exec("UPDATE accounts SET devices_since = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
 }
 
 // ofHeldAccount limits a statement to the factors of an account. On PostgreSQL it holds
 // the account's row first, as the triggers of migration 00037 do.
 func (db Accounts) ofHeldAccount() string {
-	if db.dialect == PostgreSQL { // SQLite has one writer at a time
+	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
 		return "subject IN (SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL FOR NO KEY UPDATE)"
 	}
 	return "subject IN (SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL)"
@@ -137,7 +137,7 @@ func (db Accounts) UseFactors(ctx context.Context, subject authz.Subject, uses [
 		query += ", counter = CASE id " + strings.Join(counters, " ") + " ELSE counter END"
 	}
 	query += " WHERE " + db.ofHeldAccount() + " AND disabled_at IS NULL AND (" + strings.Join(conditions, " OR ") + ")"
-	res := db.writer(ctx).Exec(query, slices.Concat([]any{at.UTC()}, values, []any{string(subject)}, terms)...)
+	res := db.Writer(ctx).Exec(query, slices.Concat([]any{at.UTC()}, values, []any{string(subject)}, terms)...)
 	if res.Error == nil && res.RowsAffected != int64(len(uses)) {
 		return fmt.Errorf("using %d factors: %w", len(uses), authz.ErrConflict)
 	}
@@ -147,7 +147,7 @@ func (db Accounts) UseFactors(ctx context.Context, subject authz.Subject, uses [
 // ReplaceSecret puts a secret that was made anew in the place of the one that was read;
 // when that has changed meanwhile it does nothing.
 func (db Accounts) ReplaceSecret(ctx context.Context, subject authz.Subject, factor authn.FactorID, old, fresh []byte) error {
-	return wrap("storing a factor that was made anew", db.writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+db.ofHeldAccount()+" AND id = ? AND secret = ?",
+	return wrap("storing a factor that was made anew", db.Writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+db.ofHeldAccount()+" AND id = ? AND secret = ?",
 		blob(fresh), string(subject), string(factor), blob(old)).Error)
 }
 
@@ -156,18 +156,18 @@ func (db Accounts) ReplaceSecret(ctx context.Context, subject authz.Subject, fac
 func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number authz.PersonalNumber, factors ...authn.Held) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		// The release before wants the columns of the factors; a trigger fills them.
-		err := db.writer(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
+		err := db.Writer(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
 			VALUES (?, ?, ?, ?, ?, '', ?, ?)`, string(a.Subject), string(a.Kind), string(a.Person), a.Name, int(a.Level), blob{}, a.Created.UTC()).Error
 		if err != nil {
 			return wrap("opening an account", err)
 		}
 		for _, f := range factors {
-			if err := db.writer(ctx).Exec("INSERT INTO factors (id, subject, kind, secret, counter, added_at) VALUES (?, ?, ?, ?, ?, ?)",
+			if err := db.Writer(ctx).Exec("INSERT INTO factors (id, subject, kind, secret, counter, added_at) VALUES (?, ?, ?, ?, ?, ?)",
 				string(f.ID), string(a.Subject), string(f.Kind), blob(f.Secret), f.Counter, a.Created.UTC()).Error; err != nil {
 				return wrap("adding a factor to an account", err)
 			}
 		}
-		return wrap("opening an account", db.writer(ctx).Exec(
+		return wrap("opening an account", db.Writer(ctx).Exec(
 			"INSERT INTO identifiers (number, kind, subject, valid_from) VALUES (?, 'number', ?, ?)",
 			number.Reveal(), string(a.Subject), a.Created.UTC()).Error)
 	})
@@ -177,22 +177,22 @@ func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number
 // Sessions, grants and account come in the order in which releases hold them.
 func (db Accounts) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
-		if err := db.writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE subject = ? AND ended_at IS NULL",
+		if err := db.Writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE subject = ? AND ended_at IS NULL",
 			at.UTC(), string(subject)).Error; err != nil {
 			return wrap("ending sessions", err)
 		}
-		if err := db.writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = 'account locked' WHERE subject = ? AND revoked_at IS NULL",
+		if err := db.Writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = 'account locked' WHERE subject = ? AND revoked_at IS NULL",
 			at.UTC(), string(subject)).Error; err != nil {
 			return wrap("revoking grants", err)
 		}
-		return oneRow("locking an account", db.writer(ctx).Exec(
+		return oneRow("locking an account", db.Writer(ctx).Exec(
 			"UPDATE accounts SET locked_at = ?, lock_reason = ?, devices_since = ? WHERE subject = ? AND locked_at IS NULL", at.UTC(), reason, at.UTC(), string(subject)))
 	})
 }
 
 // Unlock opens a locked account again; sessions and grants stay ended.
 func (db Accounts) Unlock(ctx context.Context, subject authz.Subject) error {
-	return oneRow("unlocking an account", db.writer(ctx).Exec(
+	return oneRow("unlocking an account", db.Writer(ctx).Exec(
 		"UPDATE accounts SET locked_at = NULL, lock_reason = '' WHERE subject = ? AND locked_at IS NOT NULL", string(subject)))
 }
 
@@ -206,7 +206,7 @@ func (db Accounts) AccountOf(ctx context.Context, number authz.PersonalNumber) (
 		Level   int        `gorm:"column:account_level"`
 		Locked  *time.Time `gorm:"column:locked_at"`
 	}
-	res := db.reader(ctx).Raw(`SELECT a.subject, a.kind, a.person_id, a.name, a.account_level, a.locked_at
+	res := db.Reader(ctx).Raw(`SELECT a.subject, a.kind, a.person_id, a.name, a.account_level, a.locked_at
 		FROM identifiers i JOIN accounts a ON a.subject = i.subject WHERE i.number = ? AND i.kind = 'number'`, number.Reveal()).Scan(&row)
 	if res.Error != nil {
 		return identity.Account{}, wrap("reading an account", res.Error)

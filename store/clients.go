@@ -33,7 +33,7 @@ func (r clientRow) client() (*authz.Client, error) {
 // Client reads one registration, disabled ones included.
 func (db Apps) Client(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
 	var row clientRow
-	res := db.reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id = ?", string(id)).Scan(&row)
+	res := db.Reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
 		return nil, wrap("reading a client", res.Error)
 	}
@@ -47,7 +47,7 @@ func (db Apps) Client(ctx context.Context, id authz.ClientID) (*authz.Client, er
 // limit of them.
 func (db Apps) Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error) {
 	var rows []clientRow
-	err := db.reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id > ? ORDER BY id LIMIT ?", string(after), limit).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id > ? ORDER BY id LIMIT ?", string(after), limit).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("listing clients", err)
 	}
@@ -68,12 +68,12 @@ func (db Apps) SaveClient(ctx context.Context, c *authz.Client) error {
 	if err != nil {
 		return wrap("encoding a client", err)
 	}
-	now := db.now().UTC()
+	now := db.Now().UTC()
 	created := c.CreatedAt
 	if created.IsZero() {
 		created = now
 	}
-	return wrap("saving a client", db.writer(ctx).Exec(`INSERT INTO clients (id, record, disabled, revision, created_at, updated_at)
+	return wrap("saving a client", db.Writer(ctx).Exec(`INSERT INTO clients (id, record, disabled, revision, created_at, updated_at)
 		VALUES (?, ?, ?, 1, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET record = excluded.record, disabled = excluded.disabled,
 			revision = clients.revision + 1, updated_at = excluded.updated_at`,

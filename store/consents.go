@@ -71,7 +71,7 @@ func (db Agreements) Consents(ctx context.Context, subject authz.Subject, client
 		Consent consentRow `gorm:"embedded"`
 		Agreed  time.Time  `gorm:"column:agreed_at"`
 	}
-	if err := db.reader(ctx).Raw(query+" ORDER BY k.at DESC LIMIT 500", args...).Scan(&rows).Error; err != nil {
+	if err := db.Reader(ctx).Raw(query+" ORDER BY k.at DESC LIMIT 500", args...).Scan(&rows).Error; err != nil {
 		return nil, wrap("listing consents", err)
 	}
 	out := make([]consent.Consent, len(rows))
@@ -97,18 +97,18 @@ type standingRow struct {
 // the registration and the answer of a person who read it come one after the other.
 func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (consent.Standing, error) {
 	together := "group_concat"
-	if db.dialect == PostgreSQL {
+	if db.Dialect() == PostgreSQL {
 		together = "string_agg"
 	}
 	query := `SELECT c.record, c.disabled, c.created_at, c.updated_at, ` + columnsOf("k", consentColumns) + `,
 			(SELECT ` + together + `(a.purpose || '/' || a.registry || ' ' || a.text_hash || ' ' || a.attributes, ';')
 				FROM announcements a WHERE a.subject = ? AND a.client_id = c.id) AS told
 		FROM clients c LEFT JOIN consents k ON k.client_id = c.id AND k.subject = ? WHERE c.id = ? ORDER BY k.at DESC LIMIT 500`
-	if db.dialect == PostgreSQL && db.open(ctx) != nil { // SQLite has one writer at a time
+	if db.Dialect() == PostgreSQL && db.Joined(ctx) { // SQLite has one writer at a time
 		query += " FOR SHARE OF c"
 	}
 	var rows []standingRow
-	if err := db.reader(ctx).Raw(query, string(subject), string(subject), string(client)).Scan(&rows).Error; err != nil {
+	if err := db.Reader(ctx).Raw(query, string(subject), string(subject), string(client)).Scan(&rows).Error; err != nil {
 		return consent.Standing{}, wrap("reading what a person agreed to with an app", err)
 	}
 	if len(rows) == 0 {
@@ -145,7 +145,7 @@ func (db Agreements) Announce(ctx context.Context, all []consent.Announcement) e
 			string(a.Session), a.At.UTC())
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", len(all)), ", ")
-	return wrap("remembering what a person was told", db.writer(ctx).Exec(`INSERT INTO announcements
+	return wrap("remembering what a person was told", db.Writer(ctx).Exec(`INSERT INTO announcements
 			(subject, client_id, purpose, registry, text_hash, attributes, notice_hash, locale, session_id, at) VALUES `+rows+`
 		ON CONFLICT (subject, client_id, purpose, registry) DO UPDATE SET text_hash = excluded.text_hash, attributes = excluded.attributes,
 			notice_hash = excluded.notice_hash, locale = excluded.locale, session_id = excluded.session_id, at = excluded.at`, args...).Error)
@@ -163,11 +163,11 @@ func (db Agreements) Names(ctx context.Context, clients []authz.ClientID) (map[a
 		ids[i] = string(id)
 	}
 	query := "SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id IN ? ORDER BY id"
-	if db.dialect == PostgreSQL && db.open(ctx) != nil {
+	if db.Dialect() == PostgreSQL && db.Joined(ctx) {
 		query += " FOR SHARE"
 	}
 	var rows []clientRow
-	if err := db.reader(ctx).Raw(query, ids).Scan(&rows).Error; err != nil {
+	if err := db.Reader(ctx).Raw(query, ids).Scan(&rows).Error; err != nil {
 		return nil, wrap("reading the names of apps", err)
 	}
 	names := map[authz.ClientID]authz.LocalizedText{}
@@ -186,11 +186,11 @@ func (db Agreements) Names(ctx context.Context, clients []authz.ClientID) (map[a
 // releases on the same consent come one after the other.
 func (db Agreements) Consent(ctx context.Context, subject authz.Subject, id authz.ConsentID) (consent.Consent, error) {
 	query := "SELECT " + consentColumns + " FROM consents WHERE id = ? AND subject = ?"
-	if db.dialect == PostgreSQL && db.open(ctx) != nil { // SQLite has one writer at a time
+	if db.Dialect() == PostgreSQL && db.Joined(ctx) { // SQLite has one writer at a time
 		query += " FOR UPDATE"
 	}
 	var row consentRow
-	res := db.reader(ctx).Raw(query, string(id), string(subject)).Scan(&row)
+	res := db.Reader(ctx).Raw(query, string(id), string(subject)).Scan(&row)
 	if res.Error != nil {
 		return consent.Consent{}, wrap("reading a consent", res.Error)
 	}
@@ -227,7 +227,7 @@ const versionColumns = `consent_id, number, state, attributes, offered, basis, f
 // Versions lists the life of a consent, oldest first: its newest 500 steps.
 func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Version, error) {
 	var rows []versionRow
-	err := db.reader(ctx).Raw("SELECT "+versionColumns+" FROM consent_versions WHERE consent_id = ? ORDER BY number DESC LIMIT 500", string(id)).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT "+versionColumns+" FROM consent_versions WHERE consent_id = ? ORDER BY number DESC LIMIT 500", string(id)).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("listing the versions of a consent", err)
 	}
@@ -249,7 +249,7 @@ func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consen
 func (db Agreements) Approve(ctx context.Context, c consent.Consent, v consent.Version) (consent.Consent, error) {
 	var row consentRow
 	err := db.Tx(ctx, func(ctx context.Context) error {
-		err := db.writer(ctx).Raw(`INSERT INTO consents (id, subject, client_id, purpose, registry, version, state, attributes, offered, basis,
+		err := db.Writer(ctx).Raw(`INSERT INTO consents (id, subject, client_id, purpose, registry, version, state, attributes, offered, basis,
 				frequency, data_life, valid_until, text_hash, locale, at)
 			VALUES (?, ?, ?, ?, ?, 1, 'approved', ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (subject, client_id, purpose, registry) DO UPDATE SET version = consents.version + 1, state = 'approved',
@@ -268,7 +268,7 @@ func (db Agreements) Approve(ctx context.Context, c consent.Consent, v consent.V
 }
 
 func (db Agreements) insertVersion(ctx context.Context, v consent.Version) error {
-	return wrap("adding a version of a consent", db.writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
+	return wrap("adding a version of a consent", db.Writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
 		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
 		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), string(v.Representation), v.At.UTC()).Error)
@@ -278,7 +278,7 @@ func (db Agreements) insertVersion(ctx context.Context, v consent.Version) error
 // a conflict.
 func (db Agreements) Withdraw(ctx context.Context, c consent.Consent, v consent.Version) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
-		if err := oneRow("withdrawing a consent", db.writer(ctx).Exec(
+		if err := oneRow("withdrawing a consent", db.Writer(ctx).Exec(
 			"UPDATE consents SET state = 'withdrawn', version = ?, at = ? WHERE id = ? AND version = ? AND state = 'approved'",
 			v.Number, v.At.UTC(), string(c.ID), c.Version)); err != nil {
 			return err
@@ -294,17 +294,17 @@ func (db Agreements) ExpireConsents(ctx context.Context, now time.Time, limit in
 	var rows []consentRow
 	err := db.Tx(ctx, func(ctx context.Context) error {
 		lock := ""
-		if db.dialect == PostgreSQL {
+		if db.Dialect() == PostgreSQL {
 			lock = " FOR UPDATE SKIP LOCKED"
 		}
 		rows = nil
-		if err := db.writer(ctx).Raw("SELECT "+consentColumns+` FROM consents WHERE state = 'approved' AND valid_until <= ?
+		if err := db.Writer(ctx).Raw("SELECT "+consentColumns+` FROM consents WHERE state = 'approved' AND valid_until <= ?
 			ORDER BY valid_until LIMIT ?`+lock, now.UTC(), limit).Scan(&rows).Error; err != nil {
 			return wrap("looking for expired consents", err)
 		}
 		for _, row := range rows {
 			c := row.consent()
-			if err := oneRow("expiring a consent", db.writer(ctx).Exec(
+			if err := oneRow("expiring a consent", db.Writer(ctx).Exec(
 				"UPDATE consents SET state = 'expired', version = version + 1, at = ? WHERE id = ? AND version = ? AND state = 'approved'",
 				now.UTC(), row.ID, row.Version)); err != nil {
 				return err

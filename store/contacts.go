@@ -12,7 +12,7 @@ var _ identity.ContactStore = (*DB)(nil)
 
 // SaveContact replaces the contact of an account and kind.
 func (db Accounts) SaveContact(ctx context.Context, c identity.Contact) error {
-	return wrap("storing a contact", db.writer(ctx).Exec(`INSERT INTO contacts (subject, kind, sealed, verified_at) VALUES (?, ?, ?, ?)
+	return wrap("storing a contact", db.Writer(ctx).Exec(`INSERT INTO contacts (subject, kind, sealed, verified_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (subject, kind) DO UPDATE SET sealed = excluded.sealed, verified_at = excluded.verified_at`,
 		string(c.Subject), string(c.Kind), blob(c.Sealed), optional(c.Verified)).Error)
 }
@@ -34,7 +34,7 @@ func (db Accounts) Contacts(ctx context.Context, person authz.PersonID) ([]ident
 		Sealed   []byte     `gorm:"column:sealed"`
 		Verified *time.Time `gorm:"column:verified_at"`
 	}
-	err := db.reader(ctx).Raw(`SELECT c.subject, c.kind, c.sealed, c.verified_at FROM accounts a JOIN contacts c ON c.subject = a.subject
+	err := db.Reader(ctx).Raw(`SELECT c.subject, c.kind, c.sealed, c.verified_at FROM accounts a JOIN contacts c ON c.subject = a.subject
 		WHERE a.person_id = ? ORDER BY c.kind`, string(person)).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("reading contacts", err)
@@ -49,6 +49,6 @@ func (db Accounts) Contacts(ctx context.Context, person authz.PersonID) ([]ident
 // ReplaceContact stores a value that was wrapped anew, unless it has changed
 // meanwhile.
 func (db Accounts) ReplaceContact(ctx context.Context, c identity.Contact, fresh []byte) error {
-	return wrap("storing a contact that was wrapped anew", db.writer(ctx).Exec(
+	return wrap("storing a contact that was wrapped anew", db.Writer(ctx).Exec(
 		"UPDATE contacts SET sealed = ? WHERE subject = ? AND kind = ? AND sealed = ?", blob(fresh), string(c.Subject), string(c.Kind), blob(c.Sealed)).Error)
 }

@@ -45,7 +45,7 @@ func (r decoupledRow) request() decoupled.Request {
 // InsertDecoupled stores a request; authz.ErrConflict when its user code is in
 // use.
 func (db Approvals) InsertDecoupled(ctx context.Context, r decoupled.Request) error {
-	return oneRow("storing a decoupled request", db.writer(ctx).Exec(`INSERT INTO decoupled_requests
+	return oneRow("storing a decoupled request", db.Writer(ctx).Exec(`INSERT INTO decoupled_requests
 		(id, channel, client_id, subject, user_code, symbol, message, state, created_at, expires_at, notification)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		string(r.ID), string(r.Channel), string(r.Client), string(r.Subject), blob(r.UserCode), r.Symbol, r.Message, string(r.State),
@@ -64,7 +64,7 @@ func (db Approvals) DecoupledByUserCode(ctx context.Context, digest []byte) (dec
 
 func (db Approvals) oneDecoupled(ctx context.Context, where string, key any) (decoupled.Request, error) {
 	var row decoupledRow
-	res := db.reader(ctx).Raw("SELECT "+decoupledColumns+" FROM decoupled_requests "+where, key).Scan(&row)
+	res := db.Reader(ctx).Raw("SELECT "+decoupledColumns+" FROM decoupled_requests "+where, key).Scan(&row)
 	if res.Error != nil {
 		return decoupled.Request{}, wrap("reading a decoupled request", res.Error)
 	}
@@ -83,7 +83,7 @@ func (db Approvals) Polled(ctx context.Context, id authz.AuthorizationID, codeHa
 		Expires  time.Time `gorm:"column:request_expires"`
 		GrantRow *grantRow `gorm:"embedded"`
 	}
-	res := db.reader(ctx).Raw(`SELECT d.state AS request_state, d.channel AS request_channel, d.client_id AS request_client, d.expires_at AS request_expires, g.*
+	res := db.Reader(ctx).Raw(`SELECT d.state AS request_state, d.channel AS request_channel, d.client_id AS request_client, d.expires_at AS request_expires, g.*
 		FROM decoupled_requests d LEFT JOIN grants g ON g.code_hash = ? WHERE d.id = ?`, codeHash, string(id)).Scan(&row)
 	if res.Error != nil {
 		return decoupled.Request{}, nil, wrap("reading a decoupled request", res.Error)
@@ -105,7 +105,7 @@ func (db Approvals) Polled(ctx context.Context, id authz.AuthorizationID, codeHa
 // each client first.
 func (db Approvals) OpenDecoupled(ctx context.Context, subject authz.Subject, now time.Time, limit int) ([]decoupled.Request, error) {
 	var rows []decoupledRow
-	err := db.reader(ctx).Raw("SELECT "+decoupledColumns+` FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ?
+	err := db.Reader(ctx).Raw("SELECT "+decoupledColumns+` FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ?
 		AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')
 		ORDER BY row_number() OVER (PARTITION BY client_id ORDER BY created_at DESC), created_at DESC LIMIT ?`, string(subject), now.UTC(), limit).Scan(&rows).Error
 	if err != nil {
@@ -134,7 +134,7 @@ func (db Approvals) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 		values = append(values, string(m.Because), m.At.UTC(), m.At.UTC())
 	}
 	values = append(values, string(m.ID), states, m.At.UTC(), string(m.Subject))
-	return oneRow("moving a decoupled request", db.writer(ctx).Exec("UPDATE decoupled_requests SET "+set+
+	return oneRow("moving a decoupled request", db.Writer(ctx).Exec("UPDATE decoupled_requests SET "+set+
 		" WHERE id = ? AND state IN ? AND expires_at > ? AND (subject = '' OR subject = ?)", values...))
 }
 
@@ -142,8 +142,8 @@ func (db Approvals) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 // request of the client since a time. Her account is held until the transaction of
 // the context ends, so that two who count do it one after the other.
 func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pending, error) {
-	if db.dialect == PostgreSQL { // SQLite has one writer at a time
-		if err := db.writer(ctx).Exec("SELECT 1 FROM accounts WHERE subject = ? FOR NO KEY UPDATE", string(subject)).Error; err != nil {
+	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
+		if err := db.Writer(ctx).Exec("SELECT 1 FROM accounts WHERE subject = ? FOR NO KEY UPDATE", string(subject)).Error; err != nil {
 			return decoupled.Pending{}, wrap("holding an account", err)
 		}
 	}
@@ -152,7 +152,7 @@ func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, clien
 		OfClient int `gorm:"column:of_client"`
 		NotMe    int `gorm:"column:not_me"`
 	}
-	err := db.reader(ctx).Raw(`SELECT
+	err := db.Reader(ctx).Raw(`SELECT
 		(SELECT coalesce(sum(CASE WHEN n < ? THEN n ELSE ? END), 0) FROM (SELECT count(*) AS n FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed') GROUP BY client_id) AS each) AS waiting,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS of_client,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND because = 'not_me' AND decided_at > ?) AS not_me`,
@@ -163,15 +163,15 @@ func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, clien
 // DuePings claims pings by moving their time on to until.
 func (db Approvals) DuePings(ctx context.Context, now, until time.Time, limit int) ([]decoupled.Ping, error) {
 	var due []decoupledRow
-	if err := db.reader(ctx).Raw("SELECT id FROM decoupled_requests WHERE ping_at <= ? LIMIT 1", now.UTC()).Scan(&due).Error; err != nil || len(due) == 0 {
+	if err := db.Reader(ctx).Raw("SELECT id FROM decoupled_requests WHERE ping_at <= ? LIMIT 1", now.UTC()).Scan(&due).Error; err != nil || len(due) == 0 {
 		return nil, wrap("looking for pings to deliver", err)
 	}
 	skip := ""
-	if db.dialect == PostgreSQL {
+	if db.Dialect() == PostgreSQL {
 		skip = " FOR UPDATE SKIP LOCKED"
 	}
 	var rows []decoupledRow
-	err := db.writer(ctx).Raw(`UPDATE decoupled_requests SET ping_at = ? WHERE id IN
+	err := db.Writer(ctx).Raw(`UPDATE decoupled_requests SET ping_at = ? WHERE id IN
 		(SELECT id FROM decoupled_requests WHERE ping_at <= ? ORDER BY ping_at LIMIT ?`+skip+`)
 		RETURNING `+decoupledColumns, until.UTC(), now.UTC(), limit).Scan(&rows).Error
 	if err != nil {
@@ -192,19 +192,19 @@ func (db Approvals) FinishPing(ctx context.Context, p decoupled.Ping) error {
 	if !p.Next.IsZero() {
 		set, values = "ping_attempts = ?, ping_failed = ?, ping_at = ?", append(values, p.Next.UTC())
 	}
-	return wrap("noting a ping", db.writer(ctx).Exec("UPDATE decoupled_requests SET "+set+" WHERE id = ?", append(values, string(p.ID))...).Error)
+	return wrap("noting a ping", db.Writer(ctx).Exec("UPDATE decoupled_requests SET "+set+" WHERE id = ?", append(values, string(p.ID))...).Error)
 }
 
 // KnowPairwise remembers whom a pairwise subject of a sector names.
 func (db Approvals) KnowPairwise(ctx context.Context, sector string, sub authz.Pairwise, subject authz.Subject) error {
-	return wrap("noting a pairwise subject", db.writer(ctx).Exec(
+	return wrap("noting a pairwise subject", db.Writer(ctx).Exec(
 		"INSERT INTO pairwise_subjects (sector, sub, subject) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", sector, string(sub), string(subject)).Error)
 }
 
 // SubjectOfPairwise finds whom a pairwise subject of a sector names.
 func (db Approvals) SubjectOfPairwise(ctx context.Context, sector string, sub authz.Pairwise) (authz.Subject, error) {
 	var subject string
-	res := db.reader(ctx).Raw("SELECT subject FROM pairwise_subjects WHERE sector = ? AND sub = ?", sector, string(sub)).Scan(&subject)
+	res := db.Reader(ctx).Raw("SELECT subject FROM pairwise_subjects WHERE sector = ? AND sub = ?", sector, string(sub)).Scan(&subject)
 	if res.Error != nil {
 		return "", wrap("looking for a pairwise subject", res.Error)
 	}

@@ -36,7 +36,7 @@ func (db Evidence) Record(ctx context.Context, events ...audit.Sealed) error {
 			values = append(values, eventValues(e)...)
 		}
 		rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", len(some)), ", ")
-		if err := db.writer(ctx).Exec(insertEvent+"VALUES "+rows, values...).Error; err != nil {
+		if err := db.Writer(ctx).Exec(insertEvent+"VALUES "+rows, values...).Error; err != nil {
 			return wrap("recording an event", err)
 		}
 	}
@@ -58,7 +58,7 @@ func (db Evidence) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Ho
 		args = append(args, string(h.Consent), h.Version)
 	}
 	held += " WHERE g.id = ? AND g.revoked_at IS NULL AND g.expires_at > ?"
-	args = append(args, string(h.Grant), db.now().UTC())
+	args = append(args, string(h.Grant), db.Now().UTC())
 	if !h.Redeeming {
 		held += " AND g.code_spent_at IS NOT NULL"
 	}
@@ -66,7 +66,7 @@ func (db Evidence) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Ho
 		held += " AND a.locked_at IS NULL"
 	}
 	apps := "SELECT 1 AS enabled FROM clients WHERE id IN ? AND NOT disabled"
-	if db.dialect == PostgreSQL {
+	if db.Dialect() == PostgreSQL {
 		held += " FOR SHARE OF g, a"
 		if h.Consent != "" {
 			held += ", c"
@@ -74,7 +74,7 @@ func (db Evidence) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Ho
 		apps += " FOR KEY SHARE"
 	}
 	args = append(args, clientIDs(h.Clients), len(h.Clients))
-	res := db.writer(ctx).Exec(insertEvent+"SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM ("+held+
+	res := db.Writer(ctx).Exec(insertEvent+"SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM ("+held+
 		") AS h WHERE (SELECT count(*) FROM ("+apps+") AS e) = ?", args...)
 	if res.Error == nil && res.RowsAffected == 0 {
 		return fmt.Errorf("recording an event: what it rests on has ended: %w", authz.ErrConflict)
@@ -97,7 +97,7 @@ func clientIDs(ids []authz.ClientID) []string {
 // before saying that it is done: what comes later finds the app disabled. For an app
 // that is enabled it may wait for ever.
 func (db Evidence) SettleClient(ctx context.Context, id authz.ClientID) error {
-	return wrap("waiting for the releases of an app", db.writer(ctx).Exec("UPDATE clients SET settled = settled + 1 WHERE id = ?", string(id)).Error)
+	return wrap("waiting for the releases of an app", db.Writer(ctx).Exec("UPDATE clients SET settled = settled + 1 WHERE id = ?", string(id)).Error)
 }
 
 // visibleFrom is when the person may see an event, nil for never.
@@ -138,10 +138,10 @@ func (db Evidence) setIndices(ctx context.Context, origin string, ids []string, 
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(CAST(? AS text), CAST(? AS bigint)), ", len(ids)), ", ")
 	closed := "SELECT size, closed_at FROM log_shards WHERE origin = ?"
-	if db.dialect == PostgreSQL {
+	if db.Dialect() == PostgreSQL {
 		closed += " FOR KEY SHARE"
 	}
-	return wrap("noting log places", db.writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+"), s AS ("+closed+
+	return wrap("noting log places", db.Writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+"), s AS ("+closed+
 		") UPDATE events SET log_index = v.place, log_origin = ? FROM v WHERE events.id = v.id"+
 		" AND NOT EXISTS (SELECT 1 FROM s WHERE s.closed_at IS NOT NULL AND v.place >= s.size)", append(args, origin, origin)...).Error)
 }
@@ -174,7 +174,7 @@ func recorded(rows []eventRow) ([]audit.Recorded, error) {
 // Unlogged lists events without a place, oldest first.
 func (db Evidence) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error) {
 	var rows []eventRow
-	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE log_index IS NULL ORDER BY id LIMIT ?", limit).Scan(&rows).Error; err != nil {
+	if err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE log_index IS NULL ORDER BY id LIMIT ?", limit).Scan(&rows).Error; err != nil {
 		return nil, wrap("listing events without a log entry", err)
 	}
 	good := make([]audit.Recorded, 0, len(rows))
@@ -250,7 +250,7 @@ func (db Evidence) find(ctx context.Context, q audit.Query, condition string, ar
 		condition, args = condition+" AND id < ?", append(args, q.Before)
 	}
 	var rows []eventRow
-	err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE "+condition+" ORDER BY id DESC LIMIT ?", append(args, q.Limit)...).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE "+condition+" ORDER BY id DESC LIMIT ?", append(args, q.Limit)...).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("searching events", err)
 	}
@@ -285,7 +285,7 @@ func (db Evidence) CountVisible(ctx context.Context, q audit.Query, kinds []audi
 func (db Evidence) ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]authz.ClientID, error) {
 	condition, args := whereVisible(q, kinds, now)
 	var ids []authz.ClientID
-	err := db.reader(ctx).Raw(`SELECT DISTINCT client_id FROM (SELECT client_id FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found
+	err := db.Reader(ctx).Raw(`SELECT DISTINCT client_id FROM (SELECT client_id FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found
 		WHERE client_id <> '' ORDER BY client_id`, append(args, maxCount)...).Scan(&ids).Error
 	return ids, wrap("listing the apps of events", err)
 }
@@ -297,17 +297,17 @@ func (db Evidence) countEvents(ctx context.Context, condition string, args []any
 		People    int `gorm:"column:people"`
 		Concealed int `gorm:"column:concealed"`
 	}
-	err := db.reader(ctx).Raw(`SELECT count(*) AS total, COALESCE(sum(CASE WHEN permit THEN 1 ELSE 0 END), 0) AS permitted,
+	err := db.Reader(ctx).Raw(`SELECT count(*) AS total, COALESCE(sum(CASE WHEN permit THEN 1 ELSE 0 END), 0) AS permitted,
 		count(DISTINCT pseudonym) AS people, COALESCE(sum(CASE WHEN visible_from <= ? THEN 0 ELSE 1 END), 0) AS concealed
 		FROM (SELECT permit, pseudonym, visible_from FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found`,
-		slices.Concat([]any{db.now().UTC()}, args, []any{maxCount})...).Scan(&row).Error
+		slices.Concat([]any{db.Now().UTC()}, args, []any{maxCount})...).Scan(&row).Error
 	return EventCounts{row.Total, row.Permitted, row.People, row.Concealed, row.Total == maxCount}, wrap("counting events", err)
 }
 
 // Get finds one event.
 func (db Evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 	var rows []eventRow
-	if err := db.reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE id = ?", id).Scan(&rows).Error; err != nil {
+	if err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE id = ?", id).Scan(&rows).Error; err != nil {
 		return audit.Recorded{}, wrap("reading an event", err)
 	}
 	if len(rows) == 0 {
@@ -324,7 +324,7 @@ func (db Evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 // is smaller was restored from an older copy.
 func (db Evidence) KnownLogSize(ctx context.Context, origin string) (uint64, error) {
 	var highest *int64
-	if err := db.reader(ctx).Raw("SELECT max(log_index) FROM events WHERE log_origin = ?", origin).Scan(&highest).Error; err != nil {
+	if err := db.Reader(ctx).Raw("SELECT max(log_index) FROM events WHERE log_origin = ?", origin).Scan(&highest).Error; err != nil {
 		return 0, wrap("reading the highest log place", err)
 	}
 	if highest == nil {

@@ -13,7 +13,7 @@ import (
 // arguments.
 func (db *DB) Watch(seen func(sql string, vars []any)) {
 	hook := func(tx *gorm.DB) { seen(tx.Statement.SQL.String(), tx.Statement.Vars) }
-	for _, g := range []*gorm.DB{db.write, db.read} {
+	for _, g := range db.Handles() {
 		cb := g.Callback()
 		for _, err := range []error{
 			cb.Create().After("gorm:create").Replace("hopnhat:watch", hook), cb.Query().After("gorm:query").Replace("hopnhat:watch", hook),
@@ -29,8 +29,8 @@ func (db *DB) Watch(seen func(sql string, vars []any)) {
 
 // Forge writes a row of events that is no evidence.
 func (db *DB) Forge(t interface{ Fatal(...any) }, id string) {
-	if err := db.write.Exec("INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES (?, ?, '', '', '', '', '', ?, '', 'forged', ?)",
-		id, db.now().UTC(), true, blob("x")).Error; err != nil {
+	if err := db.Handles()[0].Exec("INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES (?, ?, '', '', '', '', '', ?, '', 'forged', ?)",
+		id, db.Now().UTC(), true, blob("x")).Error; err != nil {
 		t.Fatal(err)
 	}
 }
@@ -38,9 +38,9 @@ func (db *DB) Forge(t interface{ Fatal(...any) }, id string) {
 // Plan is how the database would run a statement, as if its tables were large.
 func (db *DB) Plan(ctx context.Context, sql string, vars []any) (string, error) {
 	var lines []string
-	err := db.write.Session(&gorm.Session{NewDB: true}).WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := db.Handles()[0].Session(&gorm.Session{NewDB: true}).WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		explain := "EXPLAIN QUERY PLAN "
-		if db.dialect == PostgreSQL {
+		if db.Dialect() == PostgreSQL {
 			explain = "EXPLAIN "
 			// An empty table is read whole whatever there is; this asks what there is.
 			if err := tx.Exec("SET LOCAL enable_seqscan = off").Error; err != nil {
@@ -82,24 +82,24 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 
 // Exec runs a statement of the release before, and says how many rows it changed.
 func (db *DB) Exec(ctx context.Context, sql string, values ...any) (int64, error) {
-	res := db.writer(ctx).Exec(sql, values...)
+	res := db.Writer(ctx).Exec(sql, values...)
 	return res.RowsAffected, res.Error
 }
 
 // Row reads one row, as the release before would.
 func (db *DB) Row(ctx context.Context, into any, sql string, values ...any) error {
-	return db.reader(ctx).Raw(sql, values...).Scan(into).Error
+	return db.Reader(ctx).Raw(sql, values...).Scan(into).Error
 }
 
 // PlantGrant is InsertGrant for a grant whose account and session a test does not care
 // about: both are made where they are not there.
 func (db *DB) PlantGrant(ctx context.Context, g provider.Grant) error {
 	at := g.AuthTime.UTC()
-	if err := db.write.WithContext(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
+	if err := db.Handles()[0].WithContext(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
 		VALUES (?, 'citizen', ?, 'An', 2, 'hash', ?, ?) ON CONFLICT DO NOTHING`, string(g.Subject), "planted "+string(g.Subject), []byte("seed"), at).Error; err != nil {
 		return err
 	}
-	if err := db.write.WithContext(ctx).Exec(`INSERT INTO sessions (id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at)
+	if err := db.Handles()[0].WithContext(ctx).Exec(`INSERT INTO sessions (id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at)
 		VALUES (?, ?, ?, ?, 'pwd otp', 2, '', ?, ?) ON CONFLICT DO NOTHING`, string(g.Session), []byte("planted "+g.Session), string(g.Subject), at, at, at).Error; err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (db Grants) InsertPending(ctx context.Context, p provider.Pending) error {
 	if err != nil {
 		return wrap("encoding an authorization request", err)
 	}
-	return wrap("storing an authorization request", db.writer(ctx).Exec(
+	return wrap("storing an authorization request", db.Writer(ctx).Exec(
 		"INSERT INTO authorizations (id, client_id, pushed, request, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
 		string(p.ID), string(p.Request.ClientID), p.Pushed, string(body), p.Created.UTC(), p.Expires.UTC()).Error)
 }
@@ -43,7 +43,7 @@ func (db Grants) InsertPending(ctx context.Context, p provider.Pending) error {
 // Pending reads a request that waits, or waited.
 func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (provider.Pending, error) {
 	var row authorizationRow
-	res := db.reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at, refused FROM authorizations WHERE id = ?", string(id)).Scan(&row)
+	res := db.Reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at, refused FROM authorizations WHERE id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
 		return provider.Pending{}, wrap("reading an authorization request", res.Error)
 	}
@@ -61,7 +61,7 @@ func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (provide
 
 // FinishPending marks a request answered; only the first call does.
 func (db Grants) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time, refused string) error {
-	return oneRow("finishing an authorization request", db.writer(ctx).Exec(
+	return oneRow("finishing an authorization request", db.Writer(ctx).Exec(
 		"UPDATE authorizations SET finished_at = ?, refused = ? WHERE id = ? AND finished_at IS NULL", at.UTC(), refused, string(id)))
 }
 
@@ -130,10 +130,10 @@ func (db Grants) InsertGrant(ctx context.Context, g provider.Grant) error {
 		return wrap("encoding the request of a grant", err)
 	}
 	held := ""
-	if db.dialect == PostgreSQL { // SQLite has one writer at a time
+	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
 		held = " FOR SHARE OF s, a"
 	}
-	return oneRow("storing a grant", db.writer(ctx).Exec(`INSERT INTO grants
+	return oneRow("storing a grant", db.Writer(ctx).Exec(`INSERT INTO grants
 		(id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
@@ -163,7 +163,7 @@ func (db Grants) GrantByPublicID(ctx context.Context, id authz.GrantID) (provide
 
 // Supersede ends what a grant continues; authz.ErrConflict if nothing was live.
 func (db Grants) Supersede(ctx context.Context, g provider.Grant, at time.Time) error {
-	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = 'continued by another grant', code_spent_at = COALESCE(code_spent_at, ?)
+	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = 'continued by another grant', code_spent_at = COALESCE(code_spent_at, ?)
 		WHERE (id = ? OR continues = ?) AND id <> ? AND client_id = ? AND subject = ?
 		AND revoked_at IS NULL AND code_spent_at IS NOT NULL AND expires_at > ?`,
 		at.UTC(), at.UTC(), string(g.Continues), string(g.Continues), string(g.ID), string(g.ClientID), string(g.Subject), at.UTC())
@@ -175,7 +175,7 @@ func (db Grants) Supersede(ctx context.Context, g provider.Grant, at time.Time) 
 
 func (db Grants) oneGrant(ctx context.Context, query string, keys ...any) (provider.Grant, error) {
 	var row grantRow
-	res := db.reader(ctx).Raw(query, keys...).Scan(&row)
+	res := db.Reader(ctx).Raw(query, keys...).Scan(&row)
 	if res.Error != nil {
 		return provider.Grant{}, wrap("reading a grant", res.Error)
 	}
@@ -188,14 +188,14 @@ func (db Grants) oneGrant(ctx context.Context, query string, keys ...any) (provi
 // RedeemCode spends the code of a grant. Of any number of calls for one grant,
 // however they overlap, exactly one returns nil (RFC 6749 §4.1.2).
 func (db Grants) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
-	return oneRow("redeeming a code", db.writer(ctx).Exec(
+	return oneRow("redeeming a code", db.Writer(ctx).Exec(
 		"UPDATE grants SET code_spent_at = ?, dpop_jkt = ? WHERE id = ? AND code_spent_at IS NULL AND revoked_at IS NULL",
 		at.UTC(), bound.Text(), string(id)))
 }
 
 // Rotate moves the refresh generation of a live grant on by one.
 func (db Grants) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error {
-	return oneRow("rotating a refresh token", db.writer(ctx).Exec(
+	return oneRow("rotating a refresh token", db.Writer(ctx).Exec(
 		`UPDATE grants SET refresh_generation = refresh_generation + 1, refresh_rotated_at = ?
 		 WHERE id = ? AND refresh_generation = ? AND revoked_at IS NULL AND expires_at > ?`,
 		at.UTC(), string(id), generation, at.UTC()))
@@ -203,7 +203,7 @@ func (db Grants) Rotate(ctx context.Context, id authz.GrantID, generation int, a
 
 // Revoke ends a grant and spends its code.
 func (db Grants) Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error {
-	return wrap("revoking a grant", db.writer(ctx).Exec(
+	return wrap("revoking a grant", db.Writer(ctx).Exec(
 		`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
 		 WHERE id = ? AND revoked_at IS NULL`, at.UTC(), because, at.UTC(), string(id)).Error)
 }
@@ -224,7 +224,7 @@ func (db Grants) Spend(ctx context.Context, once clientauth.Assertion) error {
 	// The assertion first, always: so two that have both in common never wait for each
 	// other.
 	var fresh [][]byte
-	res := db.writer(ctx).Raw("INSERT INTO used_assertions (digest, expires_at) VALUES "+
+	res := db.Writer(ctx).Raw("INSERT INTO used_assertions (digest, expires_at) VALUES "+
 		strings.Repeat("(?, ?), ", len(values)/2-1)+"(?, ?) ON CONFLICT (digest) DO NOTHING RETURNING digest", values...).Scan(&fresh)
 	switch {
 	case res.Error != nil:
@@ -239,21 +239,21 @@ func (db Grants) Spend(ctx context.Context, once clientauth.Assertion) error {
 
 // RevokeToken remembers a revoked token that has no grant.
 func (db Grants) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
-	return wrap("revoking a token", db.writer(ctx).Exec(
+	return wrap("revoking a token", db.Writer(ctx).Exec(
 		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", blob(digest), expires.UTC()).Error)
 }
 
 // TokenRevoked reports whether RevokeToken was called for a token.
 func (db Grants) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
 	var n int
-	err := db.reader(ctx).Raw("SELECT count(*) FROM revoked_tokens WHERE digest = ?", digest).Scan(&n).Error
+	err := db.Reader(ctx).Raw("SELECT count(*) FROM revoked_tokens WHERE digest = ?", digest).Scan(&n).Error
 	return n > 0, wrap("looking for a revoked token", err)
 }
 
 // PurgeSpent forgets assertions and proofs that expired before a time, at most limit
 // of them, and tells how many went.
 func (db Grants) PurgeSpent(ctx context.Context, before time.Time, limit int) (int64, error) {
-	res := db.writer(ctx).Exec("DELETE FROM used_assertions WHERE digest IN (SELECT digest FROM used_assertions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
+	res := db.Writer(ctx).Exec("DELETE FROM used_assertions WHERE digest IN (SELECT digest FROM used_assertions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
 	return res.RowsAffected, wrap("forgetting assertions and proofs", res.Error)
 }
 
@@ -268,7 +268,7 @@ func (db Grants) PurgeGrants(ctx context.Context, before time.Time, limit int) (
 		{"revoked_tokens", "digest"},
 		{"decoupled_requests", "id"},
 	} {
-		res := db.writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
+		res := db.Writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
 			" WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
 		if res.Error != nil {
 			return total, wrap("purging "+t.table, res.Error)

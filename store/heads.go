@@ -7,37 +7,18 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/store/handle"
 )
 
 // Heads keeps how far the shards of the release log are recorded (docs/decisions.md D10).
 // Its statements use the connection of [DB.Beat], which no load takes away, and are not
 // counted in [DB.Stats]: they belong to no request.
-type Heads struct{ db *handle }
+type Heads struct{ db *handle.Handle }
 
 const headColumns = "log, origin, epoch, size, root, checkpoint, verifier_key, writer, closed_at IS NOT NULL"
-
-// bind writes the marks of a statement as the dialect wants them.
-func (db *handle) bind(query string) string {
-	if db.dialect != PostgreSQL {
-		return query
-	}
-	var b strings.Builder
-	n := 0
-	for _, r := range query {
-		if r != '?' {
-			b.WriteRune(r)
-			continue
-		}
-		n++
-		b.WriteString("$" + strconv.Itoa(n))
-	}
-	return b.String()
-}
 
 func scanHead(scan func(...any) error) (audit.Head, error) {
 	var h audit.Head
@@ -56,7 +37,7 @@ func scanHead(scan func(...any) error) (audit.Head, error) {
 
 // Shards lists the recorded heads of a log.
 func (s Heads) Shards(ctx context.Context, log string) ([]audit.Head, error) {
-	rows, err := s.db.beats.QueryContext(ctx, s.db.bind("SELECT "+headColumns+" FROM log_shards WHERE log = ? ORDER BY origin"), log)
+	rows, err := s.db.Beats().QueryContext(ctx, s.db.Bind("SELECT "+headColumns+" FROM log_shards WHERE log = ? ORDER BY origin"), log)
 	if err != nil {
 		return nil, wrap("listing the shards of a log", err)
 	}
@@ -78,14 +59,14 @@ func (s Heads) Begin(ctx context.Context, h audit.Head) error {
 	return s.one(ctx, "beginning a shard of the log", `INSERT INTO log_shards
 		(log, origin, epoch, size, root, checkpoint, verifier_key, writer, recorded_at) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (origin) DO NOTHING`,
-		h.Log, h.Origin, int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, h.VerifierKey, h.Writer, s.db.now().UTC())
+		h.Log, h.Origin, int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, h.VerifierKey, h.Writer, s.db.Now().UTC())
 }
 
 // Take makes a writer the one of an open shard, if nobody took it since epoch was read,
 // and returns the head as it then is: the writer before can record nothing any more.
 // Of racing calls one wins; the others get authz.ErrConflict.
 func (s Heads) Take(ctx context.Context, origin string, epoch uint64, writer string) (audit.Head, error) {
-	h, err := scanHead(s.db.beats.QueryRowContext(ctx, s.db.bind(`UPDATE log_shards SET epoch = epoch + 1, writer = ?
+	h, err := scanHead(s.db.Beats().QueryRowContext(ctx, s.db.Bind(`UPDATE log_shards SET epoch = epoch + 1, writer = ?
 		WHERE origin = ? AND epoch = ? AND closed_at IS NULL RETURNING `+headColumns), writer, origin, int64(epoch)).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return audit.Head{}, fmt.Errorf("taking shard %s: another node took it: %w", origin, authz.ErrConflict)
@@ -99,12 +80,12 @@ func (s Heads) Take(ctx context.Context, origin string, epoch uint64, writer str
 func (s Heads) Record(ctx context.Context, h audit.Head) error {
 	return s.one(ctx, "recording a checkpoint", `UPDATE log_shards SET size = ?, root = ?, checkpoint = ?, recorded_at = ?
 		WHERE origin = ? AND epoch = ? AND closed_at IS NULL AND (size < ? OR (size = ? AND root = ?))`,
-		int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, s.db.now().UTC(), h.Origin, int64(h.Epoch), int64(h.Size), int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]))
+		int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, s.db.Now().UTC(), h.Origin, int64(h.Epoch), int64(h.Size), int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]))
 }
 
 // one is a statement that changes one row or finds that it may not.
 func (s Heads) one(ctx context.Context, doing, query string, args ...any) error {
-	res, err := s.db.beats.ExecContext(ctx, s.db.bind(query), args...)
+	res, err := s.db.Beats().ExecContext(ctx, s.db.Bind(query), args...)
 	if err != nil {
 		return wrap(doing, err)
 	}
@@ -120,26 +101,26 @@ func (s Heads) one(ctx context.Context, doing, query string, args ...any) error 
 // authz.ErrConflict if another took it. Events whose places lie beyond lose them in the
 // same commit: their leaves are in no tree that was signed, and go into the next shard.
 func (s Heads) Close(ctx context.Context, origin string, epoch uint64) error {
-	tx, err := s.db.beats.BeginTx(ctx, nil)
+	tx, err := s.db.Beats().BeginTx(ctx, nil)
 	if err != nil {
 		return wrap("closing a shard of the log", err)
 	}
 	defer tx.Rollback()
-	if s.db.dialect == PostgreSQL { // against DB.SetIndices, which locks the key
+	if s.db.Dialect() == PostgreSQL { // against DB.SetIndices, which locks the key
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM log_shards WHERE origin = $1 FOR UPDATE", origin); err != nil {
 			return wrap("closing a shard of the log", err)
 		}
 	}
 	var size int64
-	err = tx.QueryRowContext(ctx, s.db.bind(`UPDATE log_shards SET closed_at = ?
-		WHERE origin = ? AND epoch = ? AND closed_at IS NULL RETURNING size`), s.db.now().UTC(), origin, int64(epoch)).Scan(&size)
+	err = tx.QueryRowContext(ctx, s.db.Bind(`UPDATE log_shards SET closed_at = ?
+		WHERE origin = ? AND epoch = ? AND closed_at IS NULL RETURNING size`), s.db.Now().UTC(), origin, int64(epoch)).Scan(&size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("closing shard %s: another node took it: %w", origin, authz.ErrConflict)
 	}
 	if err != nil {
 		return wrap("closing a shard of the log", err)
 	}
-	if _, err := tx.ExecContext(ctx, s.db.bind("UPDATE events SET log_index = NULL, log_origin = '' WHERE log_origin = ? AND log_index >= ?"), origin, size); err != nil {
+	if _, err := tx.ExecContext(ctx, s.db.Bind("UPDATE events SET log_index = NULL, log_origin = '' WHERE log_origin = ? AND log_index >= ?"), origin, size); err != nil {
 		return wrap("closing a shard of the log", err)
 	}
 	return wrap("closing a shard of the log", tx.Commit())

@@ -28,25 +28,25 @@ type lifeRow struct {
 // Keyring is the keyring that the database is of, empty if it has none yet.
 func (db KeyBook) Keyring(ctx context.Context) (lifecycle.KeyringID, error) {
 	var ids []string
-	err := db.reader(ctx).Raw("SELECT id FROM keyring").Scan(&ids).Error
+	err := db.Reader(ctx).Raw("SELECT id FROM keyring").Scan(&ids).Error
 	return lifecycle.KeyringID(strings.Join(ids, "")), wrap("reading the keyring's name", err)
 }
 
 // RecordKeyring makes the database one of a keyring, unless it is of one already,
 // and tells of which it is.
 func (db KeyBook) RecordKeyring(ctx context.Context, id lifecycle.KeyringID) (lifecycle.KeyringID, error) {
-	if err := db.writer(ctx).Exec("INSERT INTO keyring (one, id, recorded_at) VALUES (1, ?, ?) ON CONFLICT DO NOTHING", string(id), db.now().UTC()).Error; err != nil {
+	if err := db.Writer(ctx).Exec("INSERT INTO keyring (one, id, recorded_at) VALUES (1, ?, ?) ON CONFLICT DO NOTHING", string(id), db.Now().UTC()).Error; err != nil {
 		return "", wrap("recording the keyring's name", err)
 	}
 	var recorded string
-	err := db.writer(ctx).Raw("SELECT id FROM keyring").Scan(&recorded).Error
+	err := db.Writer(ctx).Raw("SELECT id FROM keyring").Scan(&recorded).Error
 	return lifecycle.KeyringID(recorded), wrap("reading the keyring's name", err)
 }
 
 // KeyLives lists all key versions there ever were.
 func (db KeyBook) KeyLives(ctx context.Context) ([]lifecycle.Life, error) {
 	var rows []lifeRow
-	if err := db.reader(ctx).Raw(`SELECT key_id, use, alg, state, urgent, announced_at, published_at, activated_at, retiring_at, ended_at
+	if err := db.Reader(ctx).Raw(`SELECT key_id, use, alg, state, urgent, announced_at, published_at, activated_at, retiring_at, ended_at
 		FROM key_versions ORDER BY announced_at, key_id`).Scan(&rows).Error; err != nil {
 		return nil, wrap("reading the versions of the keys", err)
 	}
@@ -63,7 +63,7 @@ func (db KeyBook) KeyLives(ctx context.Context) ([]lifecycle.Life, error) {
 // AnnounceKey adds a version unless it is known. A first version that comes in as
 // the active one loses to another that is already.
 func (db KeyBook) AnnounceKey(ctx context.Context, l lifecycle.Life) (added bool, err error) {
-	res := db.writer(ctx).Exec(`INSERT INTO key_versions (key_id, use, alg, state, urgent, announced_at, published_at, activated_at, retiring_at)
+	res := db.Writer(ctx).Exec(`INSERT INTO key_versions (key_id, use, alg, state, urgent, announced_at, published_at, activated_at, retiring_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		string(l.KeyID), string(l.Use), string(l.Algorithm), string(l.State), l.Urgent, l.Announced.UTC(),
 		nullTime(l.Published), nullTime(l.Activated), nullTime(l.Retiring))
@@ -87,14 +87,14 @@ func (db KeyBook) MoveKey(ctx context.Context, s lifecycle.Step, at time.Time) e
 	}[s.To]
 	return db.Tx(ctx, func(ctx context.Context) error {
 		if s.To == keys.Active {
-			if err := db.writer(ctx).Exec("UPDATE key_versions SET state = 'retiring', retiring_at = ? WHERE use = ? AND alg = ? AND state = 'active' AND key_id <> ?",
+			if err := db.Writer(ctx).Exec("UPDATE key_versions SET state = 'retiring', retiring_at = ? WHERE use = ? AND alg = ? AND state = 'active' AND key_id <> ?",
 				at.UTC(), string(s.Use), string(s.Algorithm), string(s.KeyID)).Error; err != nil {
 				return wrap("retiring a key version", err)
 			}
 		}
 		// The predecessor of a new active version is retiring by then: being there
 		// already is as good.
-		res := db.writer(ctx).Exec("UPDATE key_versions SET state = ?, "+column+" = COALESCE("+column+", ?) WHERE key_id = ? AND state IN (?, ?)",
+		res := db.Writer(ctx).Exec("UPDATE key_versions SET state = ?, "+column+" = COALESCE("+column+", ?) WHERE key_id = ? AND state IN (?, ?)",
 			string(s.To), at.UTC(), string(s.KeyID), string(s.From), string(s.To))
 		if res.Error != nil {
 			return wrap("moving a key version", res.Error)
@@ -108,7 +108,7 @@ func (db KeyBook) MoveKey(ctx context.Context, s lifecycle.Step, at time.Time) e
 
 // UrgeKey makes a version urgent.
 func (db KeyBook) UrgeKey(ctx context.Context, id keys.KeyID) error {
-	return oneRow("hurrying a key version", db.writer(ctx).Exec("UPDATE key_versions SET urgent = ? WHERE key_id = ?", true, string(id)))
+	return oneRow("hurrying a key version", db.Writer(ctx).Exec("UPDATE key_versions SET urgent = ? WHERE key_id = ?", true, string(id)))
 }
 
 // BeatKeyNode tells that a node lives, and forgets nodes that are long gone.
@@ -117,7 +117,7 @@ func (db KeyBook) BeatKeyNode(ctx context.Context, n lifecycle.Node) error {
 	for i, id := range n.Serving {
 		serving[i] = string(id)
 	}
-	return wrap("noting a node", db.writer(ctx).Exec(`INSERT INTO key_nodes (id, seen_at, serving) VALUES (?, ?, ?)
+	return wrap("noting a node", db.Writer(ctx).Exec(`INSERT INTO key_nodes (id, seen_at, serving) VALUES (?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, serving = excluded.serving`,
 		n.ID, n.Seen.UTC(), strings.Join(serving, " ")).Error)
 }
@@ -129,7 +129,7 @@ func (db KeyBook) KeyNodes(ctx context.Context, since time.Time) ([]lifecycle.No
 		SeenAt  time.Time `gorm:"column:seen_at"`
 		Serving string    `gorm:"column:serving"`
 	}
-	if err := db.reader(ctx).Raw("SELECT id, seen_at, serving FROM key_nodes WHERE seen_at >= ? ORDER BY id", since.UTC()).Scan(&rows).Error; err != nil {
+	if err := db.Reader(ctx).Raw("SELECT id, seen_at, serving FROM key_nodes WHERE seen_at >= ? ORDER BY id", since.UTC()).Scan(&rows).Error; err != nil {
 		return nil, wrap("reading the nodes", err)
 	}
 	out := make([]lifecycle.Node, len(rows))
@@ -144,12 +144,12 @@ func (db KeyBook) KeyNodes(ctx context.Context, since time.Time) ([]lifecycle.No
 
 // DropKeyNode forgets a node.
 func (db KeyBook) DropKeyNode(ctx context.Context, id string) error {
-	return wrap("forgetting a node", db.writer(ctx).Exec("DELETE FROM key_nodes WHERE id = ?", id).Error)
+	return wrap("forgetting a node", db.Writer(ctx).Exec("DELETE FROM key_nodes WHERE id = ?", id).Error)
 }
 
 // LeaseKeys takes or keeps the lease.
 func (db KeyBook) LeaseKeys(ctx context.Context, node string, now, until time.Time) (bool, error) {
-	res := db.writer(ctx).Exec(`INSERT INTO key_lease (one, node, expires_at) VALUES (1, ?, ?)
+	res := db.Writer(ctx).Exec(`INSERT INTO key_lease (one, node, expires_at) VALUES (1, ?, ?)
 		ON CONFLICT (one) DO UPDATE SET node = excluded.node, expires_at = excluded.expires_at
 		WHERE key_lease.node = excluded.node OR key_lease.expires_at < ?`, node, until.UTC(), now.UTC())
 	return res.RowsAffected == 1, wrap("taking the lease of the keys", res.Error)
@@ -163,10 +163,10 @@ func (db KeyBook) NoteKeyParties(ctx context.Context, seen []lifecycle.Sighting)
 			var err error
 			switch {
 			case s.Active:
-				err = db.writer(ctx).Exec(`INSERT INTO key_parties (party, address, active_at) VALUES (?, ?, ?)
+				err = db.Writer(ctx).Exec(`INSERT INTO key_parties (party, address, active_at) VALUES (?, ?, ?)
 					ON CONFLICT (party) DO UPDATE SET address = excluded.address, active_at = excluded.active_at`, s.Party, s.Address, s.At.UTC()).Error
 			case s.Party != "":
-				err = db.writer(ctx).Exec("UPDATE key_parties SET fetched_at = ? WHERE party = ?", s.At.UTC(), s.Party).Error
+				err = db.Writer(ctx).Exec("UPDATE key_parties SET fetched_at = ? WHERE party = ?", s.At.UTC(), s.Party).Error
 			}
 			if err != nil {
 				return wrap("noting a relying party", err)
@@ -190,7 +190,7 @@ func (db KeyBook) noteAddresses(ctx context.Context, seen []lifecycle.Sighting) 
 		}
 	}
 	for chunk := range slices.Chunk(addresses, 500) {
-		if err := db.writer(ctx).Exec(`UPDATE key_parties SET fetched_at = ? WHERE address IN ?
+		if err := db.Writer(ctx).Exec(`UPDATE key_parties SET fetched_at = ? WHERE address IN ?
 			AND NOT EXISTS (SELECT 1 FROM key_parties o WHERE o.address = key_parties.address AND o.party <> key_parties.party)`,
 			at.UTC(), chunk).Error; err != nil {
 			return wrap("noting fetches of the JWK Set", err)
@@ -206,7 +206,7 @@ func (db KeyBook) KeyParties(ctx context.Context, since time.Time) ([]lifecycle.
 		ActiveAt  time.Time  `gorm:"column:active_at"`
 		FetchedAt *time.Time `gorm:"column:fetched_at"`
 	}
-	if err := db.reader(ctx).Raw("SELECT party, active_at, fetched_at FROM key_parties WHERE active_at >= ? ORDER BY party", since.UTC()).Scan(&rows).Error; err != nil {
+	if err := db.Reader(ctx).Raw("SELECT party, active_at, fetched_at FROM key_parties WHERE active_at >= ? ORDER BY party", since.UTC()).Scan(&rows).Error; err != nil {
 		return nil, wrap("reading the relying parties", err)
 	}
 	out := make([]lifecycle.Party, len(rows))
@@ -220,7 +220,7 @@ func (db KeyBook) KeyParties(ctx context.Context, since time.Time) ([]lifecycle.
 func (db KeyBook) AddKeySignatures(ctx context.Context, counts []lifecycle.Count) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		for _, c := range counts {
-			if err := db.writer(ctx).Exec(`INSERT INTO key_signatures (key_id, minute, n) VALUES (?, ?, ?)
+			if err := db.Writer(ctx).Exec(`INSERT INTO key_signatures (key_id, minute, n) VALUES (?, ?, ?)
 				ON CONFLICT (key_id, minute) DO UPDATE SET n = key_signatures.n + excluded.n`, string(c.KeyID), c.Minute.UTC(), c.N).Error; err != nil {
 				return wrap("counting signatures", err)
 			}
@@ -232,22 +232,22 @@ func (db KeyBook) AddKeySignatures(ctx context.Context, counts []lifecycle.Count
 // KeySignatures sums up what a version signed from a time on.
 func (db KeyBook) KeySignatures(ctx context.Context, id keys.KeyID, since time.Time) (int64, error) {
 	var n int64
-	err := db.reader(ctx).Raw("SELECT COALESCE(sum(n), 0) FROM key_signatures WHERE key_id = ? AND minute >= ?",
+	err := db.Reader(ctx).Raw("SELECT COALESCE(sum(n), 0) FROM key_signatures WHERE key_id = ? AND minute >= ?",
 		string(id), since.UTC().Truncate(time.Minute)).Scan(&n).Error
 	return n, wrap("reading the count of signatures", err)
 }
 
 // PurgeKeyBook deletes counts and parties that matter no more, at most limit.
 func (db KeyBook) PurgeKeyBook(ctx context.Context, before time.Time, limit int) (int64, error) {
-	res := db.writer(ctx).Exec(`DELETE FROM key_signatures WHERE (key_id, minute) IN
+	res := db.Writer(ctx).Exec(`DELETE FROM key_signatures WHERE (key_id, minute) IN
 		(SELECT key_id, minute FROM key_signatures WHERE minute < ? LIMIT ?)`, before.UTC(), limit)
 	if res.Error != nil {
 		return 0, wrap("purging the counts of signatures", res.Error)
 	}
-	gone := db.writer(ctx).Exec("DELETE FROM key_parties WHERE party IN (SELECT party FROM key_parties WHERE active_at < ? LIMIT ?)", before.UTC(), limit)
+	gone := db.Writer(ctx).Exec("DELETE FROM key_parties WHERE party IN (SELECT party FROM key_parties WHERE active_at < ? LIMIT ?)", before.UTC(), limit)
 	if gone.Error != nil {
 		return 0, wrap("purging relying parties", gone.Error)
 	}
-	nodes := db.writer(ctx).Exec("DELETE FROM key_nodes WHERE seen_at < ?", before.UTC())
+	nodes := db.Writer(ctx).Exec("DELETE FROM key_nodes WHERE seen_at < ?", before.UTC())
 	return max(res.RowsAffected, gone.RowsAffected), wrap("purging nodes", nodes.Error)
 }

@@ -40,14 +40,14 @@ func deliveries(rows []deliveryRow) []session.Delivery {
 
 // QueueLogout puts a delivery into the outbox.
 func (db Outbox) QueueLogout(ctx context.Context, d session.Delivery) error {
-	return wrap("queueing a logout token", db.writer(ctx).Exec(
+	return wrap("queueing a logout token", db.Writer(ctx).Exec(
 		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at) VALUES (?, ?, ?, ?, ?, ?)",
 		d.ID, string(d.Session), string(d.Subject), string(d.Client), d.URI, d.Next.UTC()).Error)
 }
 
 // QueueWithdrawal puts the notice of a withdrawn consent into the outbox.
 func (db Outbox) QueueWithdrawal(ctx context.Context, client authz.ClientID, uri string, c consent.Consent, at time.Time) error {
-	return wrap("queueing the notice of a withdrawal", db.writer(ctx).Exec(
+	return wrap("queueing the notice of a withdrawal", db.Writer(ctx).Exec(
 		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at, about) VALUES (?, '', ?, ?, ?, ?, ?)",
 		authz.NewID(), string(c.Subject), string(client), uri, at.UTC(), c.Reference()).Error)
 }
@@ -57,7 +57,7 @@ func (db Outbox) QueueWithdrawal(ctx context.Context, client authz.ClientID, uri
 // is long ago.
 func (db Outbox) WithdrawalTold(ctx context.Context, reference string) (session.Delivery, error) {
 	var rows []deliveryRow
-	err := db.reader(ctx).Raw("SELECT "+deliveryColumns+" FROM logout_deliveries WHERE about = ? AND about <> '' LIMIT 1", reference).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT "+deliveryColumns+" FROM logout_deliveries WHERE about = ? AND about <> '' LIMIT 1", reference).Scan(&rows).Error
 	if err == nil && len(rows) == 0 {
 		return session.Delivery{}, authz.ErrNotFound
 	}
@@ -75,16 +75,16 @@ func (db Outbox) DueLogouts(ctx context.Context, now, until time.Time, busy []au
 		except = append(except, string(id))
 	}
 	var due []deliveryRow
-	if err := db.reader(ctx).Raw("SELECT id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? AND client_id NOT IN ? LIMIT 1",
+	if err := db.Reader(ctx).Raw("SELECT id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? AND client_id NOT IN ? LIMIT 1",
 		now.UTC(), except).Scan(&due).Error; err != nil || len(due) == 0 {
 		return nil, wrap("looking for logout tokens to deliver", err)
 	}
 	skip := ""
-	if db.dialect == PostgreSQL {
+	if db.Dialect() == PostgreSQL {
 		skip = " FOR UPDATE SKIP LOCKED"
 	}
 	var rows []deliveryRow
-	err := db.writer(ctx).Raw(`UPDATE logout_deliveries SET next_at = ? WHERE id IN
+	err := db.Writer(ctx).Raw(`UPDATE logout_deliveries SET next_at = ? WHERE id IN
 		(SELECT id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? AND id IN
 			(SELECT id FROM (SELECT id, next_at, ROW_NUMBER() OVER (PARTITION BY client_id ORDER BY next_at, id) AS place FROM
 				(SELECT id, next_at, client_id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? AND client_id NOT IN ? ORDER BY next_at LIMIT 20000) AS waiting) AS placed
@@ -102,7 +102,7 @@ func (db Outbox) FinishLogout(ctx context.Context, d session.Delivery) error {
 	if !d.Done.IsZero() {
 		done = &d.Done
 	}
-	return wrap("noting a delivery", db.writer(ctx).Exec("UPDATE logout_deliveries SET attempts = ?, next_at = ?, done_at = ?, failed = ? WHERE id = ?",
+	return wrap("noting a delivery", db.Writer(ctx).Exec("UPDATE logout_deliveries SET attempts = ?, next_at = ?, done_at = ?, failed = ? WHERE id = ?",
 		d.Attempts, d.Next.UTC(), done, string(d.Failed), d.ID).Error)
 }
 
@@ -117,7 +117,7 @@ func (db Outbox) Logouts(ctx context.Context, client authz.ClientID, before stri
 		query, values = query+" AND id < ?", append(values, before)
 	}
 	var rows []deliveryRow
-	err := db.reader(ctx).Raw(query+" ORDER BY id DESC LIMIT ?", append(values, limit)...).Scan(&rows).Error
+	err := db.Reader(ctx).Raw(query+" ORDER BY id DESC LIMIT ?", append(values, limit)...).Scan(&rows).Error
 	return deliveries(rows), wrap("listing logout tokens", err)
 }
 
@@ -131,14 +131,14 @@ func (db Outbox) LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]s
 		ids[i] = string(id)
 	}
 	var rows []deliveryRow
-	err := db.reader(ctx).Raw("SELECT "+deliveryColumns+" FROM logout_deliveries WHERE session_id IN ? ORDER BY id LIMIT 500", ids).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT "+deliveryColumns+" FROM logout_deliveries WHERE session_id IN ? ORDER BY id LIMIT 500", ids).Scan(&rows).Error
 	return deliveries(rows), wrap("listing the logout tokens of a session", err)
 }
 
 // RetryLogout lets a delivery that failed begin again at once; authz.ErrNotFound if
 // there is none, or it was delivered.
 func (db Outbox) RetryLogout(ctx context.Context, id string, at time.Time) error {
-	res := db.writer(ctx).Exec("UPDATE logout_deliveries SET attempts = 0, next_at = ?, done_at = NULL WHERE id = ? AND failed <> ''", at.UTC(), id)
+	res := db.Writer(ctx).Exec("UPDATE logout_deliveries SET attempts = 0, next_at = ?, done_at = NULL WHERE id = ? AND failed <> ''", at.UTC(), id)
 	if res.Error != nil {
 		return wrap("trying a logout token again", res.Error)
 	}

@@ -18,23 +18,23 @@ var migrations embed.FS
 // ErrSchemaBehind means that the database lacks migrations this program needs.
 var ErrSchemaBehind = errors.New("the database schema is behind this program")
 
-func (db *handle) provider() (*goose.Provider, error) {
+func (db *DB) provider() (*goose.Provider, error) {
 	dialect := database.DialectPostgres
-	if db.dialect == SQLite {
+	if db.Dialect() == SQLite {
 		dialect = database.DialectSQLite3
 	}
-	folder, err := fs.Sub(migrations, "migrations/"+string(db.dialect))
+	folder, err := fs.Sub(migrations, "migrations/"+string(db.Dialect()))
 	if err != nil {
 		return nil, err
 	}
-	var pool *sql.DB = db.pools[0]
+	var pool *sql.DB = db.Pool()
 	return goose.NewProvider(dialect, pool, folder)
 }
 
 // Migrate brings the schema to this program's version and reports each step to
 // progress (nil is allowed). In production a role runs it that the server does
 // not have (docs/decisions.md D14).
-func (db *handle) Migrate(ctx context.Context, progress func(step string)) error {
+func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
 	p, err := db.provider()
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
@@ -48,7 +48,7 @@ func (db *handle) Migrate(ctx context.Context, progress func(step string)) error
 	if err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}
-	if db.dialect == SQLite {
+	if db.Dialect() == SQLite {
 		return nil // a file has no roles
 	}
 	return db.narrow(ctx)
@@ -57,24 +57,24 @@ func (db *handle) Migrate(ctx context.Context, progress func(step string)) error
 // CheckVersion returns ErrSchemaBehind when a migration is missing. A newer
 // schema is fine: the release in service runs before, during and after a change.
 // It only reads, as the role of a server may.
-func (db *handle) CheckVersion(ctx context.Context) error {
+func (db *DB) CheckVersion(ctx context.Context) error {
 	p, err := db.provider()
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
 	there := "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'"
-	if db.dialect == PostgreSQL {
+	if db.Dialect() == PostgreSQL {
 		there = "SELECT count(*) FROM pg_class WHERE oid = to_regclass('goose_db_version')"
 	}
 	behind := fmt.Errorf("%w: run `hopnhat migrate` with the migration role", ErrSchemaBehind)
 	var tables int
-	if err := db.pools[0].QueryRowContext(ctx, there).Scan(&tables); err != nil {
+	if err := db.Pool().QueryRowContext(ctx, there).Scan(&tables); err != nil {
 		return fmt.Errorf("reading the schema version: %w", err)
 	}
 	if tables == 0 {
 		return behind
 	}
-	rows, err := db.pools[0].QueryContext(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
+	rows, err := db.Pool().QueryContext(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
 	if err != nil {
 		return fmt.Errorf("reading the schema version: %w", err)
 	}

@@ -43,7 +43,7 @@ type permissionRow struct {
 // of grants and accounts and the unique index consents_one.
 func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
 	var row permissionRow
-	res := db.reader(ctx).Raw(`SELECT g.subject, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
+	res := db.Reader(ctx).Raw(`SELECT g.subject, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
 			a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
 			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
@@ -58,7 +58,7 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 	if res.RowsAffected == 0 {
 		return broker.Permission{}, authz.ErrNotFound
 	}
-	alive := row.RevokedAt == nil && db.now().Before(row.ExpiresAt)
+	alive := row.RevokedAt == nil && db.Now().Before(row.ExpiresAt)
 	p := broker.Permission{
 		GrantLive: alive && row.CodeSpentAt != nil, Unredeemed: alive && row.CodeSpentAt == nil, Proofed: row.OpenedAt.UTC(),
 		Client: authz.ClientID(row.ClientID), Subject: authz.Subject(row.Subject), Person: authz.PersonID(row.Person), Kind: authz.Kind(row.Kind), Level: authz.AuthenticationLevel(row.ACR),
@@ -81,8 +81,8 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 // limit return nil, the others broker.ErrUsedUp. A count whose time is over begins
 // anew.
 func (db Permissions) CountUse(ctx context.Context, u broker.Use) error {
-	now := db.now().UTC()
-	res := db.writer(ctx).Exec(`INSERT INTO release_uses (permission, day, used, expires_at) VALUES (?, ?, 1, ?)
+	now := db.Now().UTC()
+	res := db.Writer(ctx).Exec(`INSERT INTO release_uses (permission, day, used, expires_at) VALUES (?, ?, 1, ?)
 		ON CONFLICT (permission, day) DO UPDATE SET used = CASE WHEN release_uses.expires_at <= ? THEN 1 ELSE release_uses.used + 1 END,
 			expires_at = CASE WHEN release_uses.expires_at <= ? THEN excluded.expires_at ELSE release_uses.expires_at END
 		WHERE release_uses.used < ? OR release_uses.expires_at <= ?`,
@@ -98,7 +98,7 @@ func (db Permissions) CountUse(ctx context.Context, u broker.Use) error {
 
 // PurgeUses deletes counts of permissions that ended before a time, at most limit.
 func (db Permissions) PurgeUses(ctx context.Context, before time.Time, limit int) (int64, error) {
-	res := db.writer(ctx).Exec(`DELETE FROM release_uses WHERE (permission, day) IN
+	res := db.Writer(ctx).Exec(`DELETE FROM release_uses WHERE (permission, day) IN
 		(SELECT permission, day FROM release_uses WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, before.UTC(), limit)
 	return res.RowsAffected, wrap("purging release counts", res.Error)
 }
@@ -118,7 +118,7 @@ func (db Permissions) UsesOf(ctx context.Context, ids []authz.ConsentID) (map[au
 		Count   int       `gorm:"column:uses"`
 		Last    time.Time `gorm:"column:at"`
 	}
-	err := db.reader(ctx).Raw(`SELECT u.consent, u.uses, e.at FROM
+	err := db.Reader(ctx).Raw(`SELECT u.consent, u.uses, e.at FROM
 		(SELECT consent, count(*) AS uses, max(id) AS last FROM events WHERE consent <> '' AND consent IN ? AND type = ? GROUP BY consent) AS u
 		JOIN events e ON e.id = u.last`, names, string(audit.ReleasePermitted)).Scan(&rows).Error
 	for _, row := range rows {

@@ -21,16 +21,16 @@ func TestFirstStatements(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := db.write.Exec("CREATE TABLE first (n INTEGER)").Error; err != nil {
+	if err := db.Handles()[0].Exec("CREATE TABLE first (n INTEGER)").Error; err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	insert := func(ctx context.Context) error { return db.writer(ctx).Exec("INSERT INTO first VALUES (1)").Error }
+	insert := func(ctx context.Context) error { return db.Writer(ctx).Exec("INSERT INTO first VALUES (1)").Error }
 	other := make(chan error, 1)
 	err = db.Tx(ctx, func(inside context.Context) error {
 		go func() { other <- insert(ctx) }()
-		for db.pools[0].Stats().WaitCount == 0 { // until the other waits for the connection
+		for db.Pool().Stats().WaitCount == 0 { // until the other waits for the connection
 			runtime.Gosched()
 		}
 		return insert(inside)

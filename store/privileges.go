@@ -51,8 +51,8 @@ func narrowing() string {
 }
 
 // narrow keeps the restricted tables so after a migration has made them.
-func (db *handle) narrow(ctx context.Context) error {
-	if _, err := db.pools[0].ExecContext(ctx, narrowing()); err != nil {
+func (db *DB) narrow(ctx context.Context) error {
+	if _, err := db.Pool().ExecContext(ctx, narrowing()); err != nil {
 		return fmt.Errorf("keeping evidence from being changed: %w", err)
 	}
 	return nil

@@ -36,7 +36,7 @@ func (db Apps) InsertInitialToken(ctx context.Context, i registration.Initial, d
 	if err != nil {
 		return wrap("encoding the policy of an initial access token", err)
 	}
-	return wrap("storing an initial access token", db.writer(ctx).Exec(
+	return wrap("storing an initial access token", db.Writer(ctx).Exec(
 		"INSERT INTO initial_access_tokens (id, digest, policy, uses_left, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
 		i.ID, blob(digest), string(policy), i.UsesLeft, i.Created.UTC(), i.Expires.UTC()).Error)
 }
@@ -44,7 +44,7 @@ func (db Apps) InsertInitialToken(ctx context.Context, i registration.Initial, d
 // InitialToken finds an initial access token by its digest, dead ones included.
 func (db Apps) InitialToken(ctx context.Context, digest []byte) (registration.Initial, error) {
 	var row initialRow
-	res := db.reader(ctx).Raw("SELECT id, policy, uses_left, created_at, expires_at, revoked_at FROM initial_access_tokens WHERE digest = ?", digest).Scan(&row)
+	res := db.Reader(ctx).Raw("SELECT id, policy, uses_left, created_at, expires_at, revoked_at FROM initial_access_tokens WHERE digest = ?", digest).Scan(&row)
 	if res.Error != nil {
 		return registration.Initial{}, wrap("reading an initial access token", res.Error)
 	}
@@ -57,7 +57,7 @@ func (db Apps) InitialToken(ctx context.Context, digest []byte) (registration.In
 // InitialTokens lists initial access tokens, the newest first, at most limit.
 func (db Apps) InitialTokens(ctx context.Context, limit int) ([]registration.Initial, error) {
 	var rows []initialRow
-	err := db.reader(ctx).Raw("SELECT id, policy, uses_left, created_at, expires_at, revoked_at FROM initial_access_tokens ORDER BY id DESC LIMIT ?", limit).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT id, policy, uses_left, created_at, expires_at, revoked_at FROM initial_access_tokens ORDER BY id DESC LIMIT ?", limit).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("listing initial access tokens", err)
 	}
@@ -76,14 +76,14 @@ func (db Apps) InitialTokens(ctx context.Context, limit int) ([]registration.Ini
 // of calls for the last use, exactly one returns nil, the others
 // authz.ErrConflict.
 func (db Apps) SpendInitialToken(ctx context.Context, id string, now time.Time) error {
-	return oneRow("spending an initial access token", db.writer(ctx).Exec(
+	return oneRow("spending an initial access token", db.Writer(ctx).Exec(
 		"UPDATE initial_access_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0 AND expires_at > ? AND revoked_at IS NULL", id, now.UTC()))
 }
 
 // RevokeInitialToken ends an initial access token: no app can be registered or
 // updated with it any more.
 func (db Apps) RevokeInitialToken(ctx context.Context, id string, at time.Time) error {
-	return oneRow("revoking an initial access token", db.writer(ctx).Exec(
+	return oneRow("revoking an initial access token", db.Writer(ctx).Exec(
 		"UPDATE initial_access_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", at.UTC(), id))
 }
 
@@ -106,7 +106,7 @@ func (db Apps) InsertRegistration(ctx context.Context, c *authz.Client, r regist
 	if err != nil {
 		return wrap("encoding a client", err)
 	}
-	if err := db.writer(ctx).Exec("INSERT INTO clients (id, record, disabled, revision, created_at, updated_at) VALUES (?, ?, ?, 1, ?, ?)",
+	if err := db.Writer(ctx).Exec("INSERT INTO clients (id, record, disabled, revision, created_at, updated_at) VALUES (?, ?, ?, 1, ?, ?)",
 		string(c.ID), string(record), c.Disabled, r.Created.UTC(), r.Created.UTC()).Error; err != nil {
 		return wrap("registering a client", err)
 	}
@@ -114,7 +114,7 @@ func (db Apps) InsertRegistration(ctx context.Context, c *authz.Client, r regist
 	if r.Initial != "" {
 		initial = &r.Initial
 	}
-	return wrap("registering a client", db.writer(ctx).Exec(
+	return wrap("registering a client", db.Writer(ctx).Exec(
 		"INSERT INTO registrations (client_id, initial_id, token_digest, statement, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
 		string(c.ID), initial, blob(r.Token), r.Statement, r.Created.UTC(), r.Created.UTC()).Error)
 }
@@ -122,7 +122,7 @@ func (db Apps) InsertRegistration(ctx context.Context, c *authz.Client, r regist
 // Registration finds an app that registered itself and is not ended, in one query.
 func (db Apps) Registration(ctx context.Context, id authz.ClientID) (*authz.Client, registration.Registration, error) {
 	var row registrationRow
-	res := db.reader(ctx).Raw(`SELECT c.id, c.record, c.disabled, c.revision, c.created_at, c.updated_at,
+	res := db.Reader(ctx).Raw(`SELECT c.id, c.record, c.disabled, c.revision, c.created_at, c.updated_at,
 			COALESCE(r.initial_id, '') AS initial_id, r.token_digest, r.previous_digest, r.statement, r.created_at AS began_at, r.updated_at AS changed_at,
 			i.policy, i.revoked_at
 		FROM registrations r JOIN clients c ON c.id = r.client_id LEFT JOIN initial_access_tokens i ON i.id = r.initial_id
@@ -152,7 +152,7 @@ func (db Apps) Registration(ctx context.Context, id authz.ClientID) (*authz.Clie
 // SettleRegistration forgets the registration access token before the present
 // one.
 func (db Apps) SettleRegistration(ctx context.Context, id authz.ClientID, token []byte) error {
-	return wrap("settling a registration", db.writer(ctx).Exec(
+	return wrap("settling a registration", db.Writer(ctx).Exec(
 		"UPDATE registrations SET previous_digest = NULL WHERE client_id = ? AND token_digest = ?", string(id), blob(token)).Error)
 }
 
@@ -164,12 +164,12 @@ func (db Apps) ReplaceRegistration(ctx context.Context, c *authz.Client, r regis
 	if err != nil {
 		return wrap("encoding a client", err)
 	}
-	if err := oneRow("updating a registration", db.writer(ctx).Exec(
+	if err := oneRow("updating a registration", db.Writer(ctx).Exec(
 		"UPDATE registrations SET token_digest = ?, previous_digest = ?, statement = ?, updated_at = ? WHERE client_id = ? AND token_digest = ?",
 		blob(r.Token), blob(r.Previous), r.Statement, r.Updated.UTC(), string(c.ID), blob(read))); err != nil {
 		return err
 	}
-	err = oneRow("updating a client", db.writer(ctx).Exec(
+	err = oneRow("updating a client", db.Writer(ctx).Exec(
 		"UPDATE clients SET record = ?, revision = revision + 1, updated_at = ? WHERE id = ? AND disabled = ? AND revision = ?",
 		string(record), r.Updated.UTC(), string(c.ID), false, r.Revision))
 	if errors.Is(err, authz.ErrConflict) {
@@ -190,12 +190,12 @@ func (db Apps) EndClient(ctx context.Context, id authz.ClientID, at time.Time) e
 	if err := db.SaveClient(ctx, c); err != nil {
 		return err
 	}
-	return wrap("ending a registration", db.writer(ctx).Exec("DELETE FROM registrations WHERE client_id = ?", string(id)).Error)
+	return wrap("ending a registration", db.Writer(ctx).Exec("DELETE FROM registrations WHERE client_id = ?", string(id)).Error)
 }
 
 // EndGrants revokes live grants of an app, at most limit, and tells how many.
 func (db Apps) EndGrants(ctx context.Context, id authz.ClientID, because string, at time.Time, limit int) (int, error) {
-	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
+	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
 		WHERE id IN (SELECT id FROM grants WHERE client_id = ? AND revoked_at IS NULL ORDER BY id LIMIT ?)`,
 		at.UTC(), because, at.UTC(), string(id), limit)
 	return int(res.RowsAffected), wrap("revoking the grants of a client", res.Error)

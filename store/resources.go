@@ -30,7 +30,7 @@ func (r resourceRow) resource() (*authz.Resource, error) {
 // Resource reads one registration, disabled ones included.
 func (db APIs) Resource(ctx context.Context, id string) (*authz.Resource, error) {
 	var row resourceRow
-	res := db.reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id = ?", id).Scan(&row)
+	res := db.Reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id = ?", id).Scan(&row)
 	if res.Error != nil {
 		return nil, wrap("reading a resource", res.Error)
 	}
@@ -44,7 +44,7 @@ func (db APIs) Resource(ctx context.Context, id string) (*authz.Resource, error)
 // limit of them.
 func (db APIs) Resources(ctx context.Context, after string, limit int) ([]*authz.Resource, error) {
 	var rows []resourceRow
-	err := db.reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id > ? ORDER BY id LIMIT ?", after, limit).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id > ? ORDER BY id LIMIT ?", after, limit).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("listing resources", err)
 	}
@@ -65,8 +65,8 @@ func (db APIs) SaveResource(ctx context.Context, r *authz.Resource) error {
 	if err != nil {
 		return wrap("encoding a resource", err)
 	}
-	now := db.now().UTC()
-	return wrap("saving a resource", db.writer(ctx).Exec(`INSERT INTO resources (id, record, disabled, created_at, updated_at)
+	now := db.Now().UTC()
+	return wrap("saving a resource", db.Writer(ctx).Exec(`INSERT INTO resources (id, record, disabled, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET record = excluded.record, disabled = excluded.disabled, updated_at = excluded.updated_at`,
 		r.ID, string(record), r.Disabled, now, now).Error)

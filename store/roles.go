@@ -10,20 +10,20 @@ import (
 // HasRole reports whether a person has a role.
 func (db RoleBook) HasRole(ctx context.Context, subject authz.Subject, role authz.Role) (bool, error) {
 	var n int
-	err := db.reader(ctx).Raw("SELECT count(*) FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)).Scan(&n).Error
+	err := db.Reader(ctx).Raw("SELECT count(*) FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)).Scan(&n).Error
 	return n > 0, wrap("reading roles", err)
 }
 
 // RolesOf lists the roles of a person, sorted. In a transaction her account is kept
 // until its end, so that what is said of before and after is so.
 func (db RoleBook) RolesOf(ctx context.Context, subject authz.Subject) ([]authz.Role, error) {
-	if db.open(ctx) != nil && db.dialect == PostgreSQL {
-		if err := db.writer(ctx).Exec("SELECT subject FROM accounts WHERE subject = ? FOR UPDATE", string(subject)).Error; err != nil {
+	if db.Joined(ctx) && db.Dialect() == PostgreSQL {
+		if err := db.Writer(ctx).Exec("SELECT subject FROM accounts WHERE subject = ? FOR UPDATE", string(subject)).Error; err != nil {
 			return nil, wrap("holding an account", err)
 		}
 	}
 	var roles []authz.Role
-	err := db.reader(ctx).Raw("SELECT role FROM roles WHERE subject = ? ORDER BY role", string(subject)).Scan(&roles).Error
+	err := db.Reader(ctx).Raw("SELECT role FROM roles WHERE subject = ? ORDER BY role", string(subject)).Scan(&roles).Error
 	return roles, wrap("reading roles", err)
 }
 
@@ -39,7 +39,7 @@ type RoleHolder struct {
 // RoleHolders lists who has a role, at most 1,000 of them.
 func (db RoleBook) RoleHolders(ctx context.Context) ([]RoleHolder, error) {
 	var list []RoleHolder
-	err := db.reader(ctx).Raw(`SELECT r.subject, r.role, a.name, r.granted_at, a.locked_at IS NOT NULL AS locked
+	err := db.Reader(ctx).Raw(`SELECT r.subject, r.role, a.name, r.granted_at, a.locked_at IS NOT NULL AS locked
 		FROM roles r JOIN accounts a ON a.subject = r.subject ORDER BY r.role, r.granted_at, r.subject LIMIT 1000`).Scan(&list).Error
 	for i := range list {
 		list[i].Since = list[i].Since.UTC()
@@ -49,12 +49,12 @@ func (db RoleBook) RoleHolders(ctx context.Context) ([]RoleHolder, error) {
 
 // GrantRole gives a person a role; authz.ErrConflict if she has it.
 func (db RoleBook) GrantRole(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error {
-	return oneRow("giving a role", db.writer(ctx).Exec(
+	return oneRow("giving a role", db.Writer(ctx).Exec(
 		"INSERT INTO roles (subject, role, granted_at) VALUES (?, ?, ?) ON CONFLICT (subject, role) DO NOTHING", string(subject), string(role), at.UTC()))
 }
 
 // RevokeRole takes a role back; authz.ErrConflict if she has it not. What she may do
 // is asked at each page, so it bites at once.
 func (db RoleBook) RevokeRole(ctx context.Context, subject authz.Subject, role authz.Role, _ time.Time) error {
-	return oneRow("taking a role back", db.writer(ctx).Exec("DELETE FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)))
+	return oneRow("taking a role back", db.Writer(ctx).Exec("DELETE FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)))
 }

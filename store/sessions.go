@@ -43,7 +43,7 @@ const sessionQuery = `SELECT s.id, s.subject, s.auth_time, s.methods, s.level, s
 
 // InsertSession stores a new session.
 func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretHash []byte) error {
-	return wrap("storing a session", db.writer(ctx).Exec(`INSERT INTO sessions
+	return wrap("storing a session", db.Writer(ctx).Exec(`INSERT INTO sessions
 		(id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(s.ID), secretHash, string(s.Subject), s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device,
 		s.Created.UTC(), s.Seen.UTC()).Error)
@@ -53,7 +53,7 @@ func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretH
 // as a row of its own, that has ended: who had access is kept for five years.
 func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHash []byte) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
-		res := db.writer(ctx).Exec(`INSERT INTO sessions
+		res := db.Writer(ctx).Exec(`INSERT INTO sessions
 			(id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at, ended_at, ended_because)
 			SELECT ?, ?, subject, auth_time, methods, level, device, created_at, seen_at, ?, ? FROM sessions
 			WHERE id = ? AND subject = ? AND ended_at IS NULL`,
@@ -64,7 +64,7 @@ func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHa
 		if res.RowsAffected == 0 {
 			return authz.ErrNotFound
 		}
-		res = db.writer(ctx).Exec(`UPDATE sessions SET secret_hash = ?, auth_time = ?, methods = ?, level = ?, device = ?, created_at = ?, seen_at = ?
+		res = db.Writer(ctx).Exec(`UPDATE sessions SET secret_hash = ?, auth_time = ?, methods = ?, level = ?, device = ?, created_at = ?, seen_at = ?
 			WHERE id = ? AND subject = ? AND ended_at IS NULL`,
 			secretHash, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device, s.Created.UTC(), s.Seen.UTC(), string(s.ID), string(s.Subject))
 		if res.Error == nil && res.RowsAffected == 0 {
@@ -77,7 +77,7 @@ func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHa
 // SessionBySecret finds a session with its account, ended ones included.
 func (db Browsers) SessionBySecret(ctx context.Context, secretHash []byte) (session.Session, error) {
 	var row sessionRow
-	res := db.reader(ctx).Raw(sessionQuery+"WHERE s.secret_hash = ?", secretHash).Scan(&row)
+	res := db.Reader(ctx).Raw(sessionQuery+"WHERE s.secret_hash = ?", secretHash).Scan(&row)
 	if res.Error != nil {
 		return session.Session{}, wrap("reading a session", res.Error)
 	}
@@ -89,13 +89,13 @@ func (db Browsers) SessionBySecret(ctx context.Context, secretHash []byte) (sess
 
 // TouchSession notes that a session was seen.
 func (db Browsers) TouchSession(ctx context.Context, id authz.SessionID, at time.Time) error {
-	return wrap("noting a session", db.writer(ctx).Exec("UPDATE sessions SET seen_at = ? WHERE id = ? AND ended_at IS NULL", at.UTC(), string(id)).Error)
+	return wrap("noting a session", db.Writer(ctx).Exec("UPDATE sessions SET seen_at = ? WHERE id = ? AND ended_at IS NULL", at.UTC(), string(id)).Error)
 }
 
 // Sessions lists a person's sessions seen since a time, newest first, at most 100.
 func (db Browsers) Sessions(ctx context.Context, subject authz.Subject, activeSince time.Time) ([]session.Session, error) {
 	var rows []sessionRow
-	err := db.reader(ctx).Raw(sessionQuery+`WHERE s.subject = ? AND s.ended_at IS NULL AND s.seen_at > ?
+	err := db.Reader(ctx).Raw(sessionQuery+`WHERE s.subject = ? AND s.ended_at IS NULL AND s.seen_at > ?
 		ORDER BY s.seen_at DESC LIMIT 100`, string(subject), activeSince.UTC()).Scan(&rows).Error
 	if err != nil {
 		return nil, wrap("listing sessions", err)
@@ -109,7 +109,7 @@ func (db Browsers) Sessions(ctx context.Context, subject authz.Subject, activeSi
 
 // EndSession ends a session of a subject and revokes its grants.
 func (db Browsers) EndSession(ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time) ([]authz.ClientID, error) {
-	res := db.writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = ? WHERE id = ? AND subject = ? AND ended_at IS NULL",
+	res := db.Writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = ? WHERE id = ? AND subject = ? AND ended_at IS NULL",
 		at.UTC(), because, string(id), string(subject))
 	if res.Error != nil {
 		return nil, wrap("ending a session", res.Error)
@@ -118,16 +118,16 @@ func (db Browsers) EndSession(ctx context.Context, subject authz.Subject, id aut
 		return nil, authz.ErrNotFound
 	}
 	var clients []authz.ClientID
-	if err := db.writer(ctx).Raw("SELECT DISTINCT client_id FROM grants WHERE session_id = ? AND revoked_at IS NULL ORDER BY client_id", string(id)).Scan(&clients).Error; err != nil {
+	if err := db.Writer(ctx).Raw("SELECT DISTINCT client_id FROM grants WHERE session_id = ? AND revoked_at IS NULL ORDER BY client_id", string(id)).Scan(&clients).Error; err != nil {
 		return nil, wrap("finding the apps of a session", err)
 	}
-	return clients, wrap("revoking grants", db.writer(ctx).Exec(
+	return clients, wrap("revoking grants", db.Writer(ctx).Exec(
 		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE session_id = ? AND revoked_at IS NULL", at.UTC(), because, string(id)).Error)
 }
 
 // EndAtClient revokes the grants that a client has of a live session.
 func (db Browsers) EndAtClient(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error {
-	res := db.writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?
+	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?
 		WHERE session_id = ? AND client_id = ? AND revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`,
 		at.UTC(), because, string(id), string(client), string(id), string(subject))
@@ -155,7 +155,7 @@ func (db Browsers) PurgeSessions(ctx context.Context, now time.Time, limit int) 
 		{"logout_deliveries", "id", "done_at", now.AddDate(0, 0, -30).UTC()},
 		{"sessions", "id", "created_at", now.AddDate(-5, 0, 0).UTC()},
 	} {
-		res := db.writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
+		res := db.Writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
 			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?)", t.before, limit)
 		if res.Error != nil {
 			return total, wrap("purging "+t.table, res.Error)

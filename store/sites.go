@@ -48,8 +48,8 @@ func placeOf(text string) string {
 // TakeSite makes a node the one of its site, unless another one is and lives:
 // ErrSiteTaken says which. A folder that starts again has its site at once.
 func (db Sites) TakeSite(ctx context.Context, site string, n Node) error {
-	now := db.now().UTC()
-	err := Heads{db.handle}.one(ctx, "taking a site", `INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
+	now := db.Now().UTC()
+	err := Heads{db.Handle}.one(ctx, "taking a site", `INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (site) DO UPDATE SET node = excluded.node, address = excluded.address, seen_at = excluded.seen_at
 		WHERE substr(sites.node, 1, ?) = ? OR sites.seen_at < ?`,
 		site, n.text(), n.Address, now, utf8.RuneCountInString(n.folder()), n.folder(), now.Add(-SiteLease))
@@ -75,7 +75,7 @@ type Holder struct {
 func (db Sites) Holder(ctx context.Context, site string) (Holder, error) {
 	var node, address string
 	var seen time.Time
-	err := db.beats.QueryRowContext(ctx, db.bind("SELECT node, address, seen_at FROM sites WHERE site = ?"), site).Scan(&node, &address, &seen)
+	err := db.Beats().QueryRowContext(ctx, db.Bind("SELECT node, address, seen_at FROM sites WHERE site = ?"), site).Scan(&node, &address, &seen)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Holder{}, nil
 	}
@@ -84,14 +84,14 @@ func (db Sites) Holder(ctx context.Context, site string) (Holder, error) {
 
 // LeaveSite lets another node have the site at once.
 func (db Sites) LeaveSite(ctx context.Context, site string, n Node) error {
-	return wrap("leaving a site", db.writer(ctx).Exec("DELETE FROM sites WHERE site = ? AND node = ?", site, n.text()).Error)
+	return wrap("leaving a site", db.Writer(ctx).Exec("DELETE FROM sites WHERE site = ? AND node = ?", site, n.text()).Error)
 }
 
 // Beat is one small write by the node that has a site, which shows that it lives, and
 // that what is written here is kept. It uses a connection of its own, which no load takes
 // away, and is not counted in [DB.Stats]: it belongs to no request.
 func (db Sites) Beat(ctx context.Context, site string, n Node) error {
-	err := Heads{db.handle}.one(ctx, "writing to the database", "UPDATE sites SET seen_at = ? WHERE site = ? AND node = ?", db.now().UTC(), site, n.text())
+	err := Heads{db.Handle}.one(ctx, "writing to the database", "UPDATE sites SET seen_at = ? WHERE site = ? AND node = ?", db.Now().UTC(), site, n.text())
 	if errors.Is(err, authz.ErrConflict) {
 		return fmt.Errorf("%w: %w", authz.ErrUnavailable, ErrSiteTaken)
 	}
@@ -100,6 +100,6 @@ func (db Sites) Beat(ctx context.Context, site string, n Node) error {
 
 // Attend is the Beat of a node that does not have the site.
 func (db Sites) Attend(ctx context.Context, site string, n Node) error {
-	return Heads{db.handle}.one(ctx, "writing to the database", `INSERT INTO site_nodes (node, site, seen_at) VALUES (?, ?, ?)
-		ON CONFLICT (node) DO UPDATE SET site = excluded.site, seen_at = excluded.seen_at`, n.folder(), site, db.now().UTC())
+	return Heads{db.Handle}.one(ctx, "writing to the database", `INSERT INTO site_nodes (node, site, seen_at) VALUES (?, ?, ?)
+		ON CONFLICT (node) DO UPDATE SET site = excluded.site, seen_at = excluded.seen_at`, n.folder(), site, db.Now().UTC())
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -118,20 +117,10 @@ func (db *DB) day() string { return db.now().In(calendar.Hanoi).Format(time.Date
 
 // bind writes placeholders as the database wants them.
 func (db *DB) bind(query string) string {
-	if !db.postgres {
-		return query
+	if db.postgres {
+		return sqldb.Numbered(query)
 	}
-	var b strings.Builder
-	n := 0
-	for _, r := range query {
-		if r == '?' {
-			n++
-			fmt.Fprintf(&b, "$%d", n)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+	return query
 }
 
 // statement is a query to be asked.

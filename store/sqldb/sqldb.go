@@ -148,3 +148,19 @@ func Folder(path string) error {
 	}
 	return nil
 }
+
+// Numbered writes placeholders as PostgreSQL wants them: $1 for the first ?. There is no
+// other ? in a statement.
+func Numbered(query string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range query {
+		if r == '?' {
+			n++
+			fmt.Fprintf(&b, "$%d", n)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

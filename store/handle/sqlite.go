@@ -1,4 +1,4 @@
-package store
+package handle
 
 import (
 	"gorm.io/gorm"
