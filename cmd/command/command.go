@@ -39,7 +39,9 @@ func Root(e *tool.Env) *cobra.Command {
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"run", "A house:", []*cobra.Command{house.Init(e), house.Migrate(e), house.Serve(e), house.Config(e), house.Registry(e), demo.Demo(e)}},
+		{"run", "A house:", []*cobra.Command{
+			house.Init(e), house.Migrate(e), house.Serve(e), house.Config(e), house.Registry(e), demo.Demo(e),
+		}},
 		{"tools", "Apps, persons, keys and evidence:", []*cobra.Command{
 			app.Client(e), app.Resource(e), app.Catalogue(e), app.Profiles(e), person.Account(e), keyring.Keys(e), house.Audit(e),
 		}},

@@ -56,7 +56,8 @@ func vaultServers(s string) error {
 	for _, text := range servers {
 		u, err := url.Parse(text)
 		switch {
-		case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "",
+			u.Scheme != "https" && u.Scheme != "http":
 			return errors.New("each is https://host:port, without a name, a query or a fragment")
 		case u.Scheme == "http" && !node.OnLoopback(u.Hostname()):
 			return fmt.Errorf("%s would carry Vault's token in the clear: use https", text)

@@ -38,7 +38,8 @@ type Flags struct {
 func AddFlags(cmd *cobra.Command, reader Reader) *Flags {
 	f := &Flags{given: map[string]string{}}
 	set := cmd.Flags()
-	set.StringVar(&f.file, "config", "", "YAML `file` with any keys of the configuration; without it the file that "+variableOfFile+" names")
+	set.StringVar(&f.file, "config", "",
+		"YAML `file` with any keys of the configuration; without it the file that "+variableOfFile+" names")
 	_ = set.SetAnnotation("config", Annotation, nil)
 	for _, k := range Table {
 		set.Var(&flagValue{k, f.given}, k.Flag(), k.Meaning)
@@ -164,7 +165,8 @@ func (l Loaded) readFile(path string) error {
 	for name, value := range keys {
 		k, ok := find(name)
 		if !ok {
-			return fmt.Errorf("%s line %d: there is no key %q%s; hopnhat config lists them all", path, value.Line, name, DidYouMean(name, Names()))
+			return fmt.Errorf("%s line %d: there is no key %q%s; hopnhat config lists them all",
+				path, value.Line, name, DidYouMean(name, Names()))
 		}
 		if value.Kind != yaml.ScalarNode {
 			return fmt.Errorf("%s line %d: %s takes one value", path, value.Line, name)

@@ -39,7 +39,9 @@ func (l Loaded) Shown() []Shown {
 
 // Show prints a file that means the same: every key with its meaning, value and origin.
 func (l Loaded) Show(w io.Writer) error {
-	if _, err := fmt.Fprint(w, "# A file is named by --config or HOPNHAT_CONFIG; a variable overrides it, and a flag both. Passwords are not shown.\n"); err != nil {
+	const heading = "# A file is named by --config or HOPNHAT_CONFIG; a variable overrides it, and a flag both. Passwords are not " +
+		"shown.\n"
+	if _, err := io.WriteString(w, heading); err != nil {
 		return err
 	}
 	for _, k := range Table {
@@ -47,7 +49,8 @@ func (l Loaded) Show(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "# %s (%s)\n%s: %s # %s\n", k.Meaning, k.Variable(), k.Name, strings.TrimSpace(string(value)), l.Origins[k.Name]); err != nil {
+		text := strings.TrimSpace(string(value))
+		if _, err := fmt.Fprintf(w, "# %s (%s)\n%s: %s # %s\n", k.Meaning, k.Variable(), k.Name, text, l.Origins[k.Name]); err != nil {
 			return err
 		}
 	}

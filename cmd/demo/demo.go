@@ -96,7 +96,9 @@ func run(ctx context.Context, e *tool.Env, c *node.Config, port, persons int, re
 	}
 	var servers []*http.Server
 	for i, a := range apps {
-		s := &http.Server{Addr: fmt.Sprintf("127.0.0.1:%d", port+1+i), Handler: sampleapp.New(a).Handler(), ReadHeaderTimeout: 5 * time.Second}
+		s := &http.Server{
+			Addr: fmt.Sprintf("127.0.0.1:%d", port+1+i), Handler: sampleapp.New(a).Handler(), ReadHeaderTimeout: 5 * time.Second,
+		}
 		l, err := net.Listen("tcp", s.Addr)
 		if err != nil {
 			return errors.Join(fmt.Errorf("listening on %s: %w; choose another with --port", s.Addr, err), server.Stop())
@@ -138,7 +140,8 @@ func prepareNation(ctx context.Context, e *tool.Env, c *node.Config, persons int
 		e.Printf("• Generating a synthetic nation of %d persons …\n", persons)
 		return house.Generate(ctx, e, db, nation.Options{Persons: persons, Seed: 2026})
 	case errors.Is(err, registry.ErrHalf):
-		return fmt.Errorf("the state in %s is half-written, an earlier start was cut short; the same command with --reset begins again", c.State)
+		return fmt.Errorf("the state in %s is half-written, an earlier start was cut short; the same command with --reset begins again",
+			c.State)
 	case err != nil:
 		return err
 	}

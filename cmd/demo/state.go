@@ -29,7 +29,8 @@ func prepareState(dir string, reset bool) (unlock func(), err error) {
 	}
 	ours := slices.ContainsFunc(entries, func(d fs.DirEntry) bool { return d.Name() == marker })
 	if len(entries) > 0 && !ours {
-		return nil, fmt.Errorf("folder %s holds something that is not a demonstration's state; nothing was touched, choose another with --state", dir)
+		return nil, fmt.Errorf("folder %s holds something that is not a demonstration's state; nothing was touched, choose "+
+			"another with --state", dir)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the state folder %s cannot be made: %w", dir, err)

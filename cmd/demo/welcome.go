@@ -23,7 +23,8 @@ func welcome(ctx context.Context, b *node.Base, apps []sampleapp.Config, e *tool
 	for _, a := range apps {
 		fmt.Fprintf(w, "  %-28s %s/\n", a.Name[0], a.Home)
 	}
-	fmt.Fprintf(w, "  %-28s %s/portal\n  %-28s %s/console\n\n", "Ai đã xem dữ liệu của tôi", b.Config.Issuer, "Kiểm toán / audit", b.Config.Issuer)
+	fmt.Fprintf(w, "  %-28s %s/portal\n  %-28s %s/console\n\n", "Ai đã xem dữ liệu của tôi", b.Config.Issuer, "Kiểm toán / audit",
+		b.Config.Issuer)
 	fmt.Fprintf(w, "Logins (all persons are invented):\n")
 	for _, d := range people {
 		note := ""
@@ -32,7 +33,8 @@ func welcome(ctx context.Context, b *node.Base, apps []sampleapp.Config, e *tool
 		}
 		fmt.Fprintf(w, "  number %s  password %-14s%s\n", d.Number, d.Password, note)
 	}
-	fmt.Fprintf(w, "\nProofs: go run ./cmd/hopnhat audit verify --log-key %s FILE\nStop with Ctrl-C; everything is kept in %s.\nOne-time codes, new each 30 s:\n", filepath.Join(b.Config.State, "log.vkey"), b.Config.State)
+	fmt.Fprintf(w, "\nProofs: go run ./cmd/hopnhat audit verify --log-key %s FILE\nStop with Ctrl-C; everything is kept in "+
+		"%s.\nOne-time codes, new each 30 s:\n", filepath.Join(b.Config.State, "log.vkey"), b.Config.State)
 	go func() {
 		for {
 			now := time.Now()

@@ -27,9 +27,11 @@ out=$work/out
 user= entry=() environment=()
 mkdir -p "$out" "$root"
 stage=build
+COMMIT=$(git rev-parse HEAD)
 while read -r instruction rest; do
 	case $instruction in
 	FROM) [[ $rest == scratch ]] && stage=image || true ;;
+	ARG) export "${rest%%=*}" ;;
 	RUN) # of the build stage; /src and /out are places of ours
 		[[ $stage == build ]] || fail "RUN in an image that has no shell: $rest"
 		rest=${rest//\/src/$PWD} rest=${rest//\/out/$out}
@@ -65,6 +67,7 @@ while read -r instruction rest; do
 	*) fail "an instruction that is not tried: $instruction" ;;
 	esac
 done <docs/deploy/Containerfile
+"$root${entry[0]}" version | grep -q "$COMMIT" || fail "hopnhat version does not name the commit $COMMIT"
 if ldd "$root${entry[0]}" >/dev/null 2>&1; then fail "the program is not static"; fi
 [[ -n $user && $user != 0* && $user != root* ]] || fail "the image runs as root"
 du -sh "$root" | sed 's/\t.*//; s/^/deploy: the image has /'

@@ -23,12 +23,14 @@ var catalogueParts = []string{"purposes", "registers", "attributes", "bases"}
 // Catalogue is `hopnhat catalogue`. It needs no state: the catalogue is part of the program.
 func Catalogue(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list [" + strings.Join(catalogueParts, "|") + "]", Short: "List the whole catalogue or a part of it, in Vietnamese and English",
+		Use:       "list [" + strings.Join(catalogueParts, "|") + "]",
+		Short:     "List the whole catalogue or a part of it, in Vietnamese and English",
 		Example:   tool.Lines("hopnhat catalogue list purposes", "hopnhat catalogue list --json"),
 		ValidArgs: catalogueParts,
 		Args: func(_ *cobra.Command, words []string) error {
 			if len(words) > 1 || len(words) == 1 && !slices.Contains(catalogueParts, words[0]) {
-				return fmt.Errorf("name one of %s, or none for all%s", strings.Join(catalogueParts, ", "), config.DidYouMean(words[0], catalogueParts))
+				return fmt.Errorf("name one of %s, or none for all%s",
+					strings.Join(catalogueParts, ", "), config.DidYouMean(words[0], catalogueParts))
 			}
 			return nil
 		},
@@ -44,7 +46,8 @@ func Catalogue(e *tool.Env) *cobra.Command {
 		}
 		return rows.write(e.Out)
 	}
-	return tool.Group("catalogue", "List purposes, registers, attributes and legal bases that a declaration may name", "hopnhat catalogue list purposes", cmd)
+	return tool.Group("catalogue", "List purposes, registers, attributes and legal bases that a declaration may name",
+		"hopnhat catalogue list purposes", cmd)
 }
 
 // The rows of the lists, in both languages.
@@ -91,7 +94,9 @@ func rowsOf(c *consent.Catalogue, wanted []string) catalogueRows {
 	var all catalogueRows
 	if slices.Contains(wanted, "purposes") {
 		for _, p := range c.Purposes {
-			all.Purposes = append(all.Purposes, purposeRow{p.ID, p.Text(), p.AllowedBases, p.Mode, p.MaxDays, p.MaxClass, p.PredicateOnly, p.Citation})
+			all.Purposes = append(all.Purposes, purposeRow{
+				p.ID, p.Text(), p.AllowedBases, p.Mode, p.MaxDays, p.MaxClass, p.PredicateOnly, p.Citation,
+			})
 		}
 	}
 	for _, r := range c.Registries {
@@ -123,7 +128,8 @@ func (rows catalogueRows) write(out io.Writer) error {
 	if len(rows.Purposes) > 0 {
 		table("PURPOSE\tLEGAL BASES\tCONSENT\tDAYS\tCLASS\tTÊN\tNAME")
 		for _, p := range rows.Purposes {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.ID, joined(p.Bases), p.Asked, orDash(p.MaxDays), p.MaxClass, p.Name.VI, p.Name.EN)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				p.ID, joined(p.Bases), p.Asked, orDash(p.MaxDays), p.MaxClass, p.Name.VI, p.Name.EN)
 		}
 	}
 	if len(rows.Registers) > 0 {

@@ -15,11 +15,9 @@ import (
 	"hopnhat/cmd/node"
 )
 
-type onBase = func(ctx context.Context, b *node.Base, words []string) error
-
 // verify notes that the operator vouches for the agency of an app, or that nobody does.
 // What she vouches for is printed: name, agency and host as people see them.
-func verify(e *tool.Env, verified bool) onBase {
+func verify(e *tool.Env, verified bool) tool.OnBase {
 	return func(ctx context.Context, b *node.Base, words []string) error {
 		c, err := one(ctx, b, words[0])
 		if err != nil {
@@ -32,7 +30,8 @@ func verify(e *tool.Env, verified bool) onBase {
 		c.Verified = authz.TakenBack(time.Now().UTC().Truncate(time.Second))
 		if verified {
 			if c.Owner.VI == "" {
-				return fmt.Errorf("client %q names no agency: there is nothing to vouch for; give it an owner with hopnhat client add", c.ID)
+				return fmt.Errorf("client %q names no agency: there is nothing to vouch for; give it an owner with hopnhat client add",
+					c.ID)
 			}
 			action, c.Verified = audit.ClientVerified, vouched(time.Now())
 		}
@@ -49,7 +48,7 @@ func vouched(now time.Time) authz.Verification {
 	return authz.Verification{By: "operator:" + tool.OSUser(), At: now.UTC().Truncate(time.Second)}
 }
 
-func disable(e *tool.Env, disabled bool) onBase {
+func disable(e *tool.Env, disabled bool) tool.OnBase {
 	return func(ctx context.Context, b *node.Base, words []string) error {
 		c, err := one(ctx, b, words[0])
 		if err != nil {
@@ -82,7 +81,7 @@ func save(ctx context.Context, b *node.Base, c *authz.Client, action audit.Actio
 	})
 }
 
-func rotateSecret(e *tool.Env) onBase {
+func rotateSecret(e *tool.Env) tool.OnBase {
 	return func(ctx context.Context, b *node.Base, words []string) error {
 		c, err := one(ctx, b, words[0])
 		if err != nil {
@@ -121,7 +120,8 @@ func deleteCommand(e *tool.Env) *cobra.Command {
 		case !c.Ended.IsZero():
 			return fmt.Errorf("client %q was deleted already, at %s", c.ID, c.Ended.Format(time.RFC3339))
 		case !*yes:
-			return fmt.Errorf("this ends %q, %s of %s, for good, with every grant that people gave it; say --yes to do it, or `hopnhat client disable %s`, which can be undone", c.ID, c.Name.VI, c.Owner.VI, c.ID)
+			return fmt.Errorf("this ends %q, %s of %s, for good, with every grant that people gave it; say --yes to do it, or "+
+				"`hopnhat client disable %s`, which can be undone", c.ID, c.Name.VI, c.Owner.VI, c.ID)
 		}
 		now := time.Now().UTC()
 		if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {

@@ -34,7 +34,8 @@ func Client(e *tool.Env) *cobra.Command {
 		check(e),
 		e.WithBase(&cobra.Command{
 			Use: "verify ID", Short: "Note that you vouch for the agency of an app",
-			Long:    "Notes that you vouch for the agency of an app, as name, agency and host are then printed: people read on the\nconsent page that the agency is verified.",
+			Long: "Notes that you vouch for the agency of an app, as name, agency and host are then printed: people read on the\n" +
+				"consent page that the agency is verified.",
 			Example: tool.Lines("hopnhat client verify so-dat"), Args: one,
 		}, config.Clients, verify(e, true)),
 		e.WithBase(&cobra.Command{
@@ -211,7 +212,8 @@ func show(e *tool.Env) *cobra.Command {
 // vouchedFor says who vouches for an app, in a comment of what is shown.
 func vouchedFor(c *authz.Client) string {
 	if c.Verified.WasTakenBack() {
-		return "agency not verified: an operator took it back at " + c.Verified.At.UTC().Format(time.RFC3339) + "; see hopnhat client verify"
+		return "agency not verified: an operator took it back at " + c.Verified.At.UTC().Format(time.RFC3339) +
+			"; see hopnhat client verify"
 	}
 	if !c.Verified.Holds() {
 		return "agency not verified; see hopnhat client verify"

@@ -21,7 +21,8 @@ import (
 
 // initialTokens makes what apps register themselves with (RFC 7591 §3).
 func initialTokens(e *tool.Env) *cobra.Command {
-	return tool.Group("iat", "Make, list or revoke initial access tokens, with which apps register themselves", `hopnhat client iat create --profile fapi2 --owner "Sở Tài nguyên và Môi trường" --uses 1 --expires 72h`,
+	return tool.Group("iat", "Make, list or revoke initial access tokens, with which apps register themselves",
+		`hopnhat client iat create --profile fapi2 --owner "Sở Tài nguyên và Môi trường" --uses 1 --expires 72h`,
 		createToken(e),
 		listTokens(e),
 		e.WithBase(&cobra.Command{
@@ -51,7 +52,8 @@ func readDeclarations(file string) ([]authz.Declaration, error) {
 func createToken(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create --owner NAME", Short: "Make an initial access token, which is printed once", Args: tool.NoWords,
-		Long: "Makes an initial access token (RFC 7591 §3): whoever holds it registers apps of one agency, within what the flags\nallow. It is printed once; only its hash is kept.",
+		Long: "Makes an initial access token (RFC 7591 §3): whoever holds it registers apps of one agency, within what the flags\n" +
+			"allow. It is printed once; only its hash is kept.",
 		Example: tool.Lines(
 			`hopnhat client iat create --profile fapi2 --owner "Sở Tài nguyên và Môi trường" --uses 1 --expires 72h`,
 			`hopnhat client iat create --owner "Sở Mẫu" --declarations purposes.yaml`,
@@ -66,15 +68,11 @@ func createToken(e *tool.Env) *cobra.Command {
 	grants := f.String("grants", "", "grant types, separated by commas; authorization_code and refresh_token if empty")
 	scopes := f.String("scopes", "", "scopes, separated by commas; openid and offline_access if empty; an app that names none gets all")
 	allow := f.String("allow", "", "opt-ins of profile oidc, separated by commas: "+strings.Join(registration.Allowances(), ", "))
-	declarations := f.String("declarations", "", "YAML `file` with the purpose declarations the apps may make, whole or in part; an app that names none makes all")
+	declarations := f.String("declarations", "",
+		"YAML `file` with the purpose declarations the apps may make, whole or in part; an app that names none makes all")
 	level := f.Int("minimum-level", 0, "lowest authentication level the apps accept, 1 to 4")
 	statement := f.Bool("require-software-statement", false, "demand a software statement (RFC 7591 §2.3)")
-	_ = cmd.RegisterFlagCompletionFunc("profile", func(*cobra.Command, []string, string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
-		for _, name := range authz.ProfileNames {
-			names = append(names, string(name))
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	})
+	_ = cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profileNames(), cobra.ShellCompDirectiveNoFileComp))
 	// What the flags say is checked before the state is opened.
 	return e.WithConfig(cmd, config.Clients, func(ctx context.Context, c *node.Config, _ []string) error {
 		life, err := time.ParseDuration(*expires)
@@ -83,7 +81,8 @@ func createToken(e *tool.Env) *cobra.Command {
 		}
 		policy := registration.Policy{
 			Profile: authz.ProfileName(*profile), Owner: authz.LocalizedText{VI: *owner, EN: *ownerEN}, GrantTypes: node.List(*grants),
-			Scopes: node.List(*scopes), Allow: node.List(*allow), MinimumLevel: authz.AuthenticationLevel(*level), RequireStatement: *statement,
+			Scopes: node.List(*scopes), Allow: node.List(*allow), MinimumLevel: authz.AuthenticationLevel(*level),
+			RequireStatement: *statement,
 		}
 		if policy.Declarations, err = readDeclarations(*declarations); err != nil {
 			return err
@@ -94,6 +93,13 @@ func createToken(e *tool.Env) *cobra.Command {
 		}
 		return errors.Join(insertToken(ctx, e, b, policy, *uses, life), b.Close())
 	})
+}
+
+func profileNames() (names []string) {
+	for _, name := range authz.ProfileNames {
+		names = append(names, string(name))
+	}
+	return names
 }
 
 func insertToken(ctx context.Context, e *tool.Env, b *node.Base, policy registration.Policy, uses int, life time.Duration) error {

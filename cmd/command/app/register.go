@@ -28,7 +28,9 @@ func readMetadata(file string) ([]registration.Metadata, error) {
 // Register saves a client beside those known, or in the place of the one with its id, whose
 // secret and state stay, and its signing algorithm where m names none. For secret methods
 // it makes a secret where there is none, and returns it.
-func Register(ctx context.Context, b *node.Base, m registration.Metadata, known []registration.Known) (c *authz.Client, secret string, err error) {
+func Register(
+	ctx context.Context, b *node.Base, m registration.Metadata, known []registration.Known,
+) (c *authz.Client, secret string, err error) {
 	rules := b.RegistrationRules()
 	rules.Known = known
 	if c, err = m.Client(rules); err != nil {
@@ -42,7 +44,8 @@ func Register(ctx context.Context, b *node.Base, m registration.Metadata, known 
 	case err != nil:
 		return nil, "", err
 	case !before.Ended.IsZero():
-		return nil, "", fmt.Errorf("client %q was deleted at %s, which is for good: choose another id", c.ID, before.Ended.Format(time.RFC3339))
+		return nil, "", fmt.Errorf("client %q was deleted at %s, which is for good: choose another id",
+			c.ID, before.Ended.Format(time.RFC3339))
 	default:
 		c.CreatedAt, c.Disabled = before.CreatedAt, before.Disabled
 		if m.IDTokenAlg == "" && before.Profile == c.Profile {

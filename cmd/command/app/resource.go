@@ -21,7 +21,8 @@ import (
 
 // Resource is `hopnhat resource`: agencies' APIs as audiences of tokens (RFC 8707).
 func Resource(e *tool.Env) *cobra.Command {
-	return tool.Group("resource", "Register, list, show or disable agencies' APIs that tokens can be for", "hopnhat resource add apis.yaml",
+	return tool.Group("resource", "Register, list, show or disable agencies' APIs that tokens can be for",
+		"hopnhat resource add apis.yaml",
 		e.WithBase(&cobra.Command{
 			Use: "add FILE", Short: "Register the resources of a YAML file, or replace those that have the same URL",
 			Example: tool.Lines("hopnhat resource add apis.yaml"), Args: tool.OneWord("YAML file with a list of resources"),
@@ -56,7 +57,8 @@ func addResources(ctx context.Context, e *tool.Env, b *node.Base, file string) e
 		}
 		if alg := keys.Algorithm(list[i].SigningAlg); alg != "" {
 			if _, err := b.Ring.Active(keys.TokenSigning, alg); err != nil {
-				return fmt.Errorf("resource %q: the keyring has no key that signs with %s; name it in signing_algs first: %w", list[i].ID, alg, err)
+				return fmt.Errorf("resource %q: the keyring has no key that signs with %s; name it in signing_algs first: %w",
+					list[i].ID, alg, err)
 			}
 		}
 		if err := saveResource(ctx, b, &list[i], audit.ResourceRegistered); err != nil {

@@ -34,13 +34,16 @@ func Bench(e *tool.Env) *cobra.Command {
 	var file, stores, callers, routes string
 	o := bench.Options{Out: e.Out}
 	cmd := &cobra.Command{
-		Use: "bench", Short: "Measure every route on servers of its own: throughput, latency, and what one operation costs", Args: tool.OneOfItsCommands,
+		Use:     "bench",
+		Short:   "Measure every route on servers of its own: throughput, latency, and what one operation costs",
+		Args:    tool.OneOfItsCommands,
 		Long:    "Starts servers of its own, measures every route at each number of callers, and prints a line for each as it is done.",
 		Example: tool.Lines("hopnhat bench --store both --json bench.json", "hopnhat bench keys"),
 	}
 	f := cmd.Flags()
 	f.StringVar(&file, "json", "", "write one JSON object a line to this `file`")
-	f.StringVar(&stores, "store", "", "sqlite, postgres or both (default: both when "+clusterVariables[0]+" names a cluster, else sqlite)")
+	f.StringVar(&stores, "store", "",
+		"sqlite, postgres or both (default: both when "+clusterVariables[0]+" names a cluster, else sqlite)")
 	f.DurationVar(&o.Duration, "duration", 3*time.Second, "how long each route is measured at each number of callers")
 	f.StringVar(&callers, "callers", "1,16,64", "numbers of callers, separated by commas")
 	f.StringVar(&routes, "routes", "", "routes to measure, separated by commas: "+strings.Join(bench.Names(), ", "))
@@ -112,7 +115,8 @@ func numbers(list string, most int) (out []int, err error) {
 }
 
 func benchStores(wanted, cluster string) ([]string, error) {
-	none := errors.New("--store postgres needs " + clusterVariables[0] + ": a postgres:// URL of a cluster on this machine, with the right to create databases")
+	none := errors.New("--store postgres needs " + clusterVariables[0] + ": a postgres:// URL of a cluster on this machine, with " +
+		"the right to create databases")
 	switch {
 	case wanted == "sqlite", wanted == "" && cluster == "":
 		return []string{"sqlite"}, nil
@@ -138,7 +142,8 @@ func passwordHash(ctx context.Context, out io.Writer) error {
 		}
 	}
 	each := time.Since(began) / hashes
-	fmt.Fprintf(out, "Argon2id, %d KiB, 2 passes: %.1f ms each, %.0f a second on one core; the routes below run with 64 KiB\n", memory, each.Seconds()*1000, 1/each.Seconds())
+	fmt.Fprintf(out, "Argon2id, %d KiB, 2 passes: %.1f ms each, %.0f a second on one core; the routes below run with 64 KiB\n",
+		memory, each.Seconds()*1000, 1/each.Seconds())
 	return nil
 }
 

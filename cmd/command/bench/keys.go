@@ -210,7 +210,8 @@ func (b *keyBench) modes(ctx context.Context, alg keys.Algorithm) (names []strin
 var token = []byte(strings.Repeat("eyJhbGciOiJFUzI1NiJ9.", 48))
 
 func (b *keyBench) measure(ctx context.Context) ([]cell, error) {
-	fmt.Fprintf(b.out, "%d cores, shared by Vault (audit device on), its client and the load; three rounds, the modes in turn\n", runtime.NumCPU())
+	fmt.Fprintf(b.out, "%d cores, shared by Vault (audit device on), its client and the load; three rounds, the modes in turn\n",
+		runtime.NumCPU())
 	fmt.Fprintf(b.out, "%-14s %-6s %8s %12s %9s %9s %7s\n", "mode", "alg", "callers", "signatures/s", "p50 ms", "p99 ms", "errors")
 	var all []cell
 	for _, alg := range b.algs {
@@ -286,7 +287,8 @@ func (b *keyBench) crowd(ctx context.Context) error {
 		highest = max(highest, memory())
 	}
 	all.Wait()
-	fmt.Fprintf(b.out, "memory: %.1f MiB, at most %.1f MiB while %d callers wait, %.1f MiB after them\n", before, highest, callers, memory())
+	fmt.Fprintf(b.out, "memory: %.1f MiB, at most %.1f MiB while %d callers wait, %.1f MiB after them\n",
+		before, highest, callers, memory())
 	return ctx.Err()
 }
 

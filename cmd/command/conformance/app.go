@@ -27,10 +27,14 @@ type rpOptions struct {
 func testApp(e *tool.Env) *cobra.Command {
 	var o rpOptions
 	cmd := &cobra.Command{
-		Use: "rp (--config FILE | --client-id ID --redirect-uri URL)", Short: "A provider that misbehaves on demand, to prove that an app refuses what it must", Args: tool.NoWords,
+		Use:   "rp (--config FILE | --client-id ID --redirect-uri URL)",
+		Short: "A provider that misbehaves on demand, to prove that an app refuses what it must",
+		Args:  tool.NoWords,
 		Long: "Runs a provider that misbehaves on demand: it hands your app a wrong signature, somebody else's nonce or a stale key,\n" +
-			"and sees what becomes of it. Without --drive you sign in by hand as it says. A module that failed ends the command with\nexit code 3.",
-		Example: tool.Lines("hopnhat conformance rp --listen 127.0.0.1:9100 --config app.yaml --report report.html", "hopnhat conformance rp --list"),
+			"and sees what becomes of it. Without --drive you sign in by hand as it says. A module that failed ends the command with\n" +
+			"exit code 3.",
+		Example: tool.Lines("hopnhat conformance rp --listen 127.0.0.1:9100 --config app.yaml --report report.html",
+			"hopnhat conformance rp --list"),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen.Address, "listen", "", "where the provider listens, `host:port`; a free port of 127.0.0.1 if left out")
@@ -40,7 +44,8 @@ func testApp(e *tool.Env) *cobra.Command {
 	f.StringVar(&o.secret, "client-secret-file", "", "`file` with the app's client_secret, if it has one")
 	f.StringVar(&o.redirect, "redirect-uri", "", "the app's redirect `URI`s, separated by commas")
 	f.StringVar(&o.algorithm, "id-token-alg", "", "`algorithm` of ID tokens that the app expects; ES256 if left out")
-	f.StringVar(&o.drive, "drive", "", "drive the app by itself: the `URL` that begins a sign-in, with \"POST \" before it if a form does")
+	f.StringVar(&o.drive, "drive", "",
+		"drive the app by itself: the `URL` that begins a sign-in, with \"POST \" before it if a form does")
 	f.StringVar(&o.mark, "signed-in", "", "`text` on the app's page when somebody is signed in")
 	f.StringVar(&o.modules, "module", "", "only these modules, separated by commas, after the first sign-in")
 	listing := f.Bool("list", false, "list the modules instead of running them")

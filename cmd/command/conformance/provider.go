@@ -19,21 +19,28 @@ import (
 
 // Conformance is `hopnhat conformance`.
 func Conformance(e *tool.Env) *cobra.Command {
-	return tool.Group("conformance", "Test any OpenID provider from outside, or any app, by the public certification plans", "hopnhat conformance run --plan oidcc-basic --issuer https://id.example --config suite.yaml --report report.html", list(e), run(e), testApp(e))
+	return tool.Group("conformance", "Test any OpenID provider from outside, or any app, by the public certification plans",
+		"hopnhat conformance run --plan oidcc-basic --issuer https://id.example --config suite.yaml --report report.html",
+		list(e), run(e), testApp(e))
 }
 
 func run(e *tool.Env) *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
-		Use: "run --plan NAME --config FILE", Short: "Run plans against a provider, a line for each module as it is done", Args: tool.NoWords,
-		Long:    "Runs plans against a provider, and prints a line for each module as it is done. A module that failed ends the command\nwith exit code 3. How it is configured: docs/conformance.md.",
-		Example: tool.Lines("hopnhat conformance run --plan oidcc-basic --issuer https://id.example --config suite.yaml --report report.html"),
+		Use:   "run --plan NAME --config FILE",
+		Short: "Run plans against a provider, a line for each module as it is done",
+		Args:  tool.NoWords,
+		Long: "Runs plans against a provider, and prints a line for each module as it is done. A module that failed ends the command\n" +
+			"with exit code 3. How it is configured: docs/conformance.md.",
+		Example: tool.Lines(
+			"hopnhat conformance run --plan oidcc-basic --issuer https://id.example --config suite.yaml --report report.html"),
 	}
 	f := cmd.Flags()
 	o.planFlag(cmd)
 	f.StringVar(&o.modules, "module", "", "only these modules, separated by commas")
 	f.StringVar(&o.issuer, "issuer", "", "the provider's issuer `URL`; goes before the configuration's")
-	f.StringVar(&o.config, "config", "", "YAML `file`: clients or registration, people, and how forms are filled in (docs/conformance.md)")
+	f.StringVar(&o.config, "config", "",
+		"YAML `file`: clients or registration, people, and how forms are filled in (docs/conformance.md)")
 	o.files.flags(f)
 	f.StringVar(&o.listen, "listen", "", "where the provider reaches the suite, `host:port`; goes before the configuration's")
 	f.IntVar(&o.parallel, "parallel", 8, "modules at work at a time; those that wait do not count")
@@ -89,7 +96,8 @@ func (o options) chosen() ([]suite.Plan, error) {
 	for _, name := range node.List(o.plans) {
 		p, ok := catalogue.Named(name)
 		if !ok {
-			return nil, fmt.Errorf("there is no plan %q%s; hopnhat conformance list names them", name, config.DidYouMean(name, planNames()))
+			return nil, fmt.Errorf("there is no plan %q%s; hopnhat conformance list names them",
+				name, config.DidYouMean(name, planNames()))
 		}
 		plans = append(plans, p)
 	}

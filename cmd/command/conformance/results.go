@@ -27,7 +27,8 @@ func (c *files) conclude(w io.Writer, tested string, outcomes []suite.Outcome) e
 	for _, done := range outcomes {
 		counts[done.Result]++
 	}
-	fmt.Fprintf(w, "%d modules: %d pass, %d review, %d warning, %d fail\n", len(outcomes), counts[suite.Pass], counts[suite.Review], counts[suite.Warning], counts[suite.Fail])
+	fmt.Fprintf(w, "%d modules: %d pass, %d review, %d warning, %d fail\n",
+		len(outcomes), counts[suite.Pass], counts[suite.Review], counts[suite.Warning], counts[suite.Fail])
 	err := errors.Join(
 		written(c.json, func(w io.Writer) error { return suite.WriteJSON(w, outcomes) }),
 		written(c.report, func(w io.Writer) error { return suite.WriteReport(w, tested, outcomes) }),

@@ -32,5 +32,6 @@ Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent but the key is not pinned.
 		}
 		return nil
 	}
-	return tool.Group("audit", "Verify a proof file, without any network", "hopnhat audit verify --log-key state/log.vkey hopnhat-0197.proof", cmd)
+	return tool.Group("audit", "Verify a proof file, without any network",
+		"hopnhat audit verify --log-key state/log.vkey hopnhat-0197.proof", cmd)
 }

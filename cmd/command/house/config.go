@@ -13,7 +13,9 @@ import (
 // Config is `hopnhat config`.
 func Config(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "config", Short: "Check the configuration as the server would, and print every key with its meaning, value and origin", Args: tool.NoWords,
+		Use:   "config",
+		Short: "Check the configuration as the server would, and print every key with its meaning, value and origin",
+		Args:  tool.NoWords,
 		Long: "Reads file, environment and flags as the server does, and prints every key with its meaning, its value and where that\n" +
 			"came from. What is printed is a file that means the same; passwords are masked. What the server would refuse is an error.\n" +
 			"Types, ranges and defaults: docs/configuration.md.",

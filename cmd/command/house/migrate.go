@@ -22,12 +22,16 @@ func Migrate(e *tool.Env) *cobra.Command {
 		Use: "migrate", Short: "Bring the database schema to this program's version", Args: tool.NoWords,
 		Long: "Brings the schema of the main database to this program's version, step by step; the release before goes on running on\n" +
 			"it. With --print-roles it only prints the SQL that makes roles, databases and rights.",
-		Example: tool.Lines("hopnhat migrate --print-roles | psql -U postgres", "hopnhat migrate --database postgres://hopnhat_migrate@db/hopnhat"),
+		Example: tool.Lines("hopnhat migrate --print-roles | psql -U postgres",
+			"hopnhat migrate --database postgres://hopnhat_migrate@db/hopnhat"),
 	}
-	roles := cmd.Flags().Bool("print-roles", false, "only print the SQL that makes roles, databases and rights, for psql as a superuser; names of databases are those of database and registry")
+	roles := cmd.Flags().Bool("print-roles", false,
+		"only print the SQL that makes roles, databases and rights, for psql as a superuser; names of databases are those "+
+			"of database and registry")
 	return e.WithConfig(cmd, config.Migrate, func(ctx context.Context, c *node.Config, _ []string) error {
 		if *roles {
-			_, err := io.WriteString(e.Out, store.RolesSQL(databaseName(c.Database, "hopnhat"), databaseName(c.Registry, "hopnhat_registry")))
+			sql := store.RolesSQL(databaseName(c.Database, "hopnhat"), databaseName(c.Registry, "hopnhat_registry"))
+			_, err := io.WriteString(e.Out, sql)
 			return err
 		}
 		if err := folderOf(c.Database); err != nil {

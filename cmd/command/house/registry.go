@@ -15,7 +15,8 @@ import (
 
 // Registry is `hopnhat registry`.
 func Registry(e *tool.Env) *cobra.Command {
-	return tool.Group("registry", "Generate a synthetic nation, or say what is there", "hopnhat registry generate --persons 20000 --seed 1", generate(e), registryStatus(e))
+	return tool.Group("registry", "Generate a synthetic nation, or say what is there",
+		"hopnhat registry generate --persons 20000 --seed 1", generate(e), registryStatus(e))
 }
 
 func generate(e *tool.Env) *cobra.Command {

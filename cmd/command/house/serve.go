@@ -20,7 +20,8 @@ import (
 func Serve(e *tool.Env) *cobra.Command {
 	return e.WithConfig(&cobra.Command{
 		Use: "serve", Short: "Run the server: provider, broker, portals", Args: tool.NoWords,
-		Long:    "Runs the server until Ctrl-C or SIGTERM, when it lets the requests finish that it took. Log lines are JSON on the\nerror output.",
+		Long: "Runs the server until Ctrl-C or SIGTERM, when it lets the requests finish that it took. Log lines are JSON on the\n" +
+			"error output.",
 		Example: tool.Lines("hopnhat serve --config /etc/hopnhat.yaml"),
 	}, config.Server, func(ctx context.Context, c *node.Config, _ []string) error {
 		logger, err := logging.New(e.Err, c.LogLevel)

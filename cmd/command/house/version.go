@@ -4,11 +4,16 @@ import (
 	"cmp"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hopnhat/cmd/command/tool"
 )
+
+// commit is set by builds that have no version control at hand:
+// -ldflags "-X hopnhat/cmd/command/house.commit=$(git describe --always --abbrev=40 --dirty)".
+var commit string
 
 // version is what a build says of itself.
 type version struct {
@@ -41,8 +46,10 @@ func Version(e *tool.Env) *cobra.Command {
 	return cmd
 }
 
-// read takes what the go command recorded of the version control system.
+// read takes what the go command recorded of the version control system, or else what the
+// build said.
 func (v *version) read(info *debug.BuildInfo) {
+	v.Commit, v.Dirty = strings.CutSuffix(commit, "-dirty")
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":

@@ -23,8 +23,10 @@ func Keys(e *tool.Env) *cobra.Command {
 		status(e), rotate(e), activate(e), revoke(e), move(e), vaultPolicy(e), vaultSetup(e))
 }
 
+type onKeys func(ctx context.Context, c *node.Config, k *lifecycle.Keeper, words []string) error
+
 // withKeys runs a command with database and keys open.
-func withKeys(e *tool.Env, cmd *cobra.Command, do func(ctx context.Context, c *node.Config, k *lifecycle.Keeper, words []string) error) *cobra.Command {
+func withKeys(e *tool.Env, cmd *cobra.Command, do onKeys) *cobra.Command {
 	return e.WithConfig(cmd, config.Keys, func(ctx context.Context, c *node.Config, words []string) error {
 		db, err := c.OpenDatabase(ctx, false)
 		if err != nil {
@@ -50,7 +52,8 @@ func rotate(e *tool.Env) *cobra.Command {
 	alg := cmd.Flags().String("alg", "", "algorithm of the key; ES256 for tokens and federation")
 	now := cmd.Flags().Bool("now", false, "do not wait for relying parties: sign as soon as every node serves it")
 	_ = cmd.RegisterFlagCompletionFunc("use", cobra.FixedCompletions(
-		[]string{string(keys.TokenSigning), string(keys.EntityStatement), string(keys.RequestDecryption), string(keys.Secrets)}, cobra.ShellCompDirectiveNoFileComp))
+		[]string{string(keys.TokenSigning), string(keys.EntityStatement), string(keys.RequestDecryption), string(keys.Secrets)},
+		cobra.ShellCompDirectiveNoFileComp))
 	var algorithm keys.Algorithm
 	cmd.PreRunE = func(*cobra.Command, []string) (err error) {
 		algorithm, err = algorithmOf(keys.Use(*use), keys.Algorithm(*alg))
@@ -99,7 +102,8 @@ func algorithmOf(use keys.Use, alg keys.Algorithm) (keys.Algorithm, error) {
 func activate(e *tool.Env) *cobra.Command {
 	return withKeys(e, &cobra.Command{
 		Use: "activate -- KID", Short: "Let an announced version sign without waiting for apps",
-		Long:    "Lets an announced version sign as soon as every node serves it, without waiting for apps. A key id may begin with a\ndash: put -- before it.",
+		Long: "Lets an announced version sign as soon as every node serves it, without waiting for apps. A key id may begin with a\n" +
+			"dash: put -- before it.",
 		Example: tool.Lines("hopnhat keys activate -- kVx0TqYt"),
 		Args:    tool.OneWord("key id, as `hopnhat keys status` shows it"),
 	}, func(ctx context.Context, _ *node.Config, k *lifecycle.Keeper, words []string) error {
@@ -115,7 +119,8 @@ func revoke(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "revoke --why TEXT -- KID", Short: "End a version at once, with every token it signed",
 		Long: "Ends a version at once, with every token it signed; without --yes it only says how many. A successor takes its place.\n" +
-			"It waits until no node serves the version, and says how many nodes it waits for. A key id may begin with a dash: put\n-- before it.",
+			"It waits until no node serves the version, and says how many nodes it waits for. A key id may begin with a dash: put\n" +
+			"-- before it.",
 		Example: tool.Lines(`hopnhat keys revoke --why "a drill" --yes -- kVx0TqYt`),
 		Args:    tool.OneWord("key id, as `hopnhat keys status` shows it"),
 	}
@@ -161,7 +166,8 @@ func warn(ctx context.Context, k *lifecycle.Keeper, id keys.KeyID) error {
 	}
 	for _, s := range list {
 		if s.KeyID == id {
-			return fmt.Errorf("this ends %d tokens that may still be live, of %s %s (%s); say --yes to do it", s.Signatures, s.Use, s.Algorithm, s.State)
+			return fmt.Errorf("this ends %d tokens that may still be live, of %s %s (%s); say --yes to do it",
+				s.Signatures, s.Use, s.Algorithm, s.State)
 		}
 	}
 	return fmt.Errorf("version %s: %w", id, keys.ErrNoKey)
@@ -190,7 +196,8 @@ func awaitRevocation(ctx context.Context, e *tool.Env, k *lifecycle.Keeper, id k
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("these nodes do not answer, and stop by themselves a minute after they last could: %v; %d tokens ended so far", left, tokens)
+			return fmt.Errorf("these nodes do not answer, and stop by themselves a minute after they last could: %v; %d tokens "+
+				"ended so far", left, tokens)
 		case <-ticker.C:
 		}
 	}

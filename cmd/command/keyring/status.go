@@ -84,7 +84,8 @@ func status(e *tool.Env) *cobra.Command {
 		}
 		for _, v := range rows {
 			if v.State == keys.Announced && v.Version == 0 {
-				e.Printf("%s is not in the key store and is passed over until it is; if nobody knows it: hopnhat keys revoke --why TEXT --yes -- %s\n", v.KeyID, v.KeyID)
+				e.Printf("%s is not in the key store and is passed over until it is; if nobody knows it: hopnhat keys revoke "+
+					"--why TEXT --yes -- %s\n", v.KeyID, v.KeyID)
 				continue
 			}
 			for _, reason := range v.waits(time.Now()) {
@@ -113,14 +114,16 @@ func (v version) waits(now time.Time) (out []string) {
 		out = append(out, "for node "+node+" to serve it")
 	}
 	if v.Until != nil {
-		out = append(out, "until "+v.Until.UTC().Format(time.DateTime)+", when cached sets have run out ("+v.Until.Sub(now).Round(time.Second).String()+")")
+		left := v.Until.Sub(now).Round(time.Second)
+		out = append(out, fmt.Sprintf("until %s, when cached sets have run out (%s)", v.Until.UTC().Format(time.DateTime), left))
 	}
 	if len(v.Apps) > 0 {
 		shown := strings.Join(v.Apps[:min(20, len(v.Apps))], ", ")
 		if more := len(v.Apps) - 20; more > 0 {
 			shown += fmt.Sprintf(" and %d more", more)
 		}
-		out = append(out, fmt.Sprintf("for %d apps that have not fetched it: %s; `hopnhat keys activate -- %s` waits for none", len(v.Apps), shown, v.KeyID))
+		out = append(out, fmt.Sprintf("for %d apps that have not fetched it: %s; `hopnhat keys activate -- %s` waits for none",
+			len(v.Apps), shown, v.KeyID))
 	}
 	return out
 }

@@ -18,10 +18,13 @@ func vaultPolicy(e *tool.Env) *cobra.Command {
 		Example: tool.Lines("hopnhat keys vault-policy --role serving | vault policy write hopnhat-serving -"),
 	}
 	role := cmd.Flags().String("role", "serving", "serving, rotation, move for bringing keys in, or delivery for who starts a node")
-	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"serving", "rotation", "move", "delivery"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(
+		[]string{"serving", "rotation", "move", "delivery"}, cobra.ShellCompDirectiveNoFileComp))
 	return e.WithConfig(cmd, config.Vault, func(_ context.Context, c *node.Config, _ []string) error {
 		policies := c.VaultOptions().Policies()
-		text, ok := map[string]string{"serving": policies.Serving, "rotation": policies.Rotation, "move": policies.Move, "delivery": policies.Delivery}[*role]
+		text, ok := map[string]string{
+			"serving": policies.Serving, "rotation": policies.Rotation, "move": policies.Move, "delivery": policies.Delivery,
+		}[*role]
 		if !ok {
 			return fmt.Errorf("there is no role %q: serving, rotation, move or delivery", *role)
 		}
@@ -33,7 +36,8 @@ func vaultPolicy(e *tool.Env) *cobra.Command {
 func vaultSetup(e *tool.Env) *cobra.Command {
 	return e.WithConfig(&cobra.Command{
 		Use: "vault-setup", Short: "Make the keys in Vault that are not there yet, as the rotation role", Args: tool.NoWords,
-		Example: tool.Lines("hopnhat keys vault-setup --keystore vault --vault-address https://vault:8200 --vault-token-file ~/.vault-token"),
+		Example: tool.Lines(
+			"hopnhat keys vault-setup --keystore vault --vault-address https://vault:8200 --vault-token-file ~/.vault-token"),
 	}, config.Vault, func(ctx context.Context, c *node.Config, _ []string) error {
 		s, err := vault.Open(c.VaultOptions())
 		if err != nil {

@@ -20,29 +20,34 @@ import (
 
 // Account is `hopnhat account`.
 func Account(e *tool.Env) *cobra.Command {
-	return tool.Group("account", "Lock, unlock or sign out an account, give or take a role, or enrol synthetic persons", "hopnhat account lock 099304000017",
+	return tool.Group("account", "Lock, unlock or sign out an account, give or take a role, or enrol synthetic persons",
+		"hopnhat account lock 099304000017",
 		enrolMany(e),
 		// The sessions end, logout tokens are queued, which a server delivers, and nothing
 		// begins any more.
-		act(e, "lock", "Lock an account: its sessions and grants end, and nothing begins any more", audit.AccountLock, func(ctx context.Context, b *node.Base, a identity.Account) error {
-			if _, err := b.Sessions().EndAll(ctx, b.DB, a.Subject, "locked"); err != nil {
-				return err
-			}
-			return b.DB.Lock(ctx, a.Subject, "operator", time.Now())
-		}),
+		act(e, "lock", "Lock an account: its sessions and grants end, and nothing begins any more", audit.AccountLock,
+			func(ctx context.Context, b *node.Base, a identity.Account) error {
+				if _, err := b.Sessions().EndAll(ctx, b.DB, a.Subject, "locked"); err != nil {
+					return err
+				}
+				return b.DB.Lock(ctx, a.Subject, "operator", time.Now())
+			}),
 		act(e, "unlock", "Unlock an account", audit.AccountUnlock, func(ctx context.Context, b *node.Base, a identity.Account) error {
 			return b.DB.Unlock(ctx, a.Subject)
 		}),
-		act(e, "sign-out", "End all sessions of an account, and tell each app", audit.AccountSignOut, func(ctx context.Context, b *node.Base, a identity.Account) error {
-			_, err := b.Sessions().EndAll(ctx, b.DB, a.Subject, "ended by an operator")
-			return err
-		}),
+		act(e, "sign-out", "End all sessions of an account, and tell each app", audit.AccountSignOut,
+			func(ctx context.Context, b *node.Base, a identity.Account) error {
+				_, err := b.Sessions().EndAll(ctx, b.DB, a.Subject, "ended by an operator")
+				return err
+			}),
 		role(e),
 	)
 }
 
+type onAccount func(ctx context.Context, b *node.Base, a identity.Account) error
+
 // act is a command that does something to an account that is evidence.
-func act(e *tool.Env, verb, short string, action audit.Action, do func(ctx context.Context, b *node.Base, a identity.Account) error) *cobra.Command {
+func act(e *tool.Env, verb, short string, action audit.Action, do onAccount) *cobra.Command {
 	return e.WithBase(&cobra.Command{
 		Use: verb + " NUMBER", Short: short, Args: tool.OneWord("number"),
 		Example: tool.Lines("hopnhat account " + verb + " 099304000017"),

@@ -37,7 +37,8 @@ type enrolled struct {
 func enrolMany(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "enrol", Short: "Open accounts for synthetic persons, and print each login as one JSON object a line", Args: tool.NoWords,
-		Long:    "Opens accounts for adults of the synthetic nation who have none, and prints number, password and TOTP seed of each as\none JSON object a line. Numbers of other persons are refused.",
+		Long: "Opens accounts for adults of the synthetic nation who have none, and prints number, password and TOTP seed of each as\n" +
+			"one JSON object a line. Numbers of other persons are refused.",
 		Example: tool.Lines("hopnhat account enrol --count 5"),
 	}
 	tool.PrintsJSON(cmd, tool.PerLine, enrolled{})
@@ -130,7 +131,8 @@ func open(ctx context.Context, b *node.Base, nation *registry.DB, s Synthetic) (
 		return identity.Account{}, err
 	}
 	account := identity.Account{
-		Subject: authz.Subject(authz.NewID()), Kind: authz.Kind(person.Kind), Person: authz.PersonID(person.ID), Name: person.Name, Level: 2, Created: time.Now().UTC(),
+		Subject: authz.Subject(authz.NewID()), Kind: authz.Kind(person.Kind), Person: authz.PersonID(person.ID),
+		Name: person.Name, Level: 2, Created: time.Now().UTC(),
 	}
 	secret, err := Seed(ctx, b.Ring, s.Number)
 	if err != nil {

@@ -20,15 +20,22 @@ import (
 )
 
 func role(e *tool.Env) *cobra.Command {
-	return tool.Group("role", "Give a person a role, take it back, or list who has one", "hopnhat account role grant 099180000305 auditor",
+	return tool.Group("role", "Give a person a role, take it back, or list who has one",
+		"hopnhat account role grant 099180000305 auditor",
 		changeRole(e, "grant", "Give a person a role", audit.RoleGranted, (*store.DB).GrantRole),
 		changeRole(e, "revoke", "Take a role back", audit.RoleRevoked, (*store.DB).RevokeRole),
 		listRoles(e),
 	)
 }
 
+// What changes a role: of the store, and on one that is open.
+type (
+	onStore   func(db *store.DB, ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error
+	onSubject func(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error
+)
+
 // changeRole is a command that gives or takes a role.
-func changeRole(e *tool.Env, verb, short string, action audit.Action, do func(db *store.DB, ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error) *cobra.Command {
+func changeRole(e *tool.Env, verb, short string, action audit.Action, do onStore) *cobra.Command {
 	return e.WithBase(&cobra.Command{
 		Use: verb + " NUMBER " + strings.Join(roleNames(), "|"), Short: short,
 		Example: tool.Lines("hopnhat account role " + verb + " 099180000305 auditor"),
@@ -45,9 +52,10 @@ func changeRole(e *tool.Env, verb, short string, action audit.Action, do func(db
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 	}, config.Accounts, func(ctx context.Context, b *node.Base, words []string) error {
-		after, err := setRole(ctx, b, words[0], authz.Role(words[1]), action, func(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error {
+		onOpen := func(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error {
 			return do(b.DB, ctx, subject, role, at)
-		})
+		}
+		after, err := setRole(ctx, b, words[0], authz.Role(words[1]), action, onOpen)
 		if err != nil {
 			return err
 		}
@@ -58,7 +66,9 @@ func changeRole(e *tool.Env, verb, short string, action audit.Action, do func(db
 
 // setRole changes a role of the holder of a number, and returns those she has after. The
 // event says which she had before and has after, and is of the same commit.
-func setRole(ctx context.Context, b *node.Base, number string, role authz.Role, action audit.Action, do func(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error) (after []authz.Role, err error) {
+func setRole(
+	ctx context.Context, b *node.Base, number string, role authz.Role, action audit.Action, do onSubject,
+) (after []authz.Role, err error) {
 	err = change(ctx, b, number, func(ctx context.Context, a identity.Account) (audit.Act, error) {
 		before, err := b.DB.RolesOf(ctx, a.Subject)
 		if err != nil {

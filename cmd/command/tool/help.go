@@ -46,7 +46,8 @@ func Usage(cmd *cobra.Command) error {
 		fmt.Fprintf(&b, "\nFlags:\n%s", own.FlagUsagesWrapped(helpWidth))
 	}
 	if keys.HasAvailableFlags() {
-		fmt.Fprintf(&b, "\nConfiguration, each also a key of the file and a variable of the environment:\n%s", keys.FlagUsagesWrapped(helpWidth))
+		fmt.Fprintf(&b, "\nConfiguration, each also a key of the file and a variable of the environment:\n%s",
+			keys.FlagUsagesWrapped(helpWidth))
 		if hidden(keys) {
 			b.WriteString("  The other keys are taken, too, and not read: see hopnhat config --help.\n")
 		}

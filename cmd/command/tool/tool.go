@@ -90,9 +90,15 @@ func OneWord(what string) cobra.PositionalArgs {
 	}
 }
 
+// What runs a command: with the words that are no flags, and what they are about.
+type (
+	OnConfig func(ctx context.Context, c *node.Config, words []string) error
+	OnBase   func(ctx context.Context, b *node.Base, words []string) error
+)
+
 // WithConfig gives a command the keys of the configuration that the reader reads, and
 // runs it with them.
-func (e *Env) WithConfig(cmd *cobra.Command, reader config.Reader, run func(ctx context.Context, c *node.Config, words []string) error) *cobra.Command {
+func (e *Env) WithConfig(cmd *cobra.Command, reader config.Reader, run OnConfig) *cobra.Command {
 	flags := config.AddFlags(cmd, reader)
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		c := node.Defaults()
@@ -105,7 +111,7 @@ func (e *Env) WithConfig(cmd *cobra.Command, reader config.Reader, run func(ctx 
 }
 
 // WithBase is [Env.WithConfig] for a command that works on database and keys.
-func (e *Env) WithBase(cmd *cobra.Command, reader config.Reader, run func(ctx context.Context, b *node.Base, words []string) error) *cobra.Command {
+func (e *Env) WithBase(cmd *cobra.Command, reader config.Reader, run OnBase) *cobra.Command {
 	return e.WithConfig(cmd, reader, func(ctx context.Context, c *node.Config, words []string) error {
 		b, err := node.Open(ctx, c)
 		if err != nil {
