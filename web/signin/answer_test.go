@@ -103,7 +103,7 @@ func TestWhatWasWrongWithAConsent(t *testing.T) {
 	}{
 		{"nothing chosen", consent.ErrNothingChosen, nil, 422, 0},
 		{"what is needed is missing", consent.ErrRequiredMissing, []string{"a", "b"}, 422, 2},
-		{"more than an address takes", consent.ErrRequiredMissing, []string{strings.Repeat("x", maxTicked+1)}, 422, 0},
+		{"more than an address takes", consent.ErrRequiredMissing, []string{strings.Repeat("x", maxTicked), "a"}, 422, 0},
 		{"the page changed", consent.ErrChanged, []string{"a"}, 409, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package view is what people see: one struct and one template of the same name
-// for each page, the texts in Vietnamese and English, and the page book that
-// shows every page with sample data.
+// for each page, and the texts in Vietnamese and English. The page book, which shows every
+// page with sample data, is part of its tests.
 //
 // A page struct carries facts, never sentences: the sentences come from the
 // catalogue, by key, in the language of the reader. What is data in two languages
