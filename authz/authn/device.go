@@ -1,8 +1,8 @@
 package authn
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
@@ -44,7 +44,7 @@ func (a *Authenticator) device(cookie string, account []byte) (d device, ok bool
 			continue
 		}
 		said, proof := raw[:entryBytes-proofBytes], raw[entryBytes-proofBytes:]
-		if !hmac.Equal(proof, a.mac("device", account, said)[:proofBytes]) {
+		if subtle.ConstantTimeCompare(proof, a.mac("device", account, said)[:proofBytes]) != 1 {
 			continue
 		}
 		issued := time.Unix(int64(binary.BigEndian.Uint64(said[idBytes:])), 0)
@@ -63,7 +63,7 @@ func entries(cookie string) []string {
 
 // knows reports whether a device is still one of the account.
 func (a *Authenticator) knows(c Credentials, d device) bool {
-	return c.Subject != "" && d.issued.After(c.DevicesSince) && hmac.Equal(d.tag, a.tag(c))
+	return c.Subject != "" && d.issued.After(c.DevicesSince) && subtle.ConstantTimeCompare(d.tag, a.tag(c)) == 1
 }
 
 // tag stands for a password hash.

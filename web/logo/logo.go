@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"golang.org/x/sync/semaphore"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -45,44 +47,38 @@ const (
 type Logos struct {
 	fetcher Fetcher
 	clients page.Clients
-	now     func() time.Time
-	fetches chan struct{}
+	fetches *semaphore.Weighted
 
-	mu    sync.Mutex
-	byApp map[authz.ClientID]*logo
+	mu    sync.Mutex // of one look at byApp and the change that follows
+	byApp *recent.Map[authz.ClientID, *logo]
 }
 
 // logo is one that was fetched, empty where there is none to be had.
 type logo struct {
 	ready chan struct{} // closed once png is there
 	png   []byte
-	until time.Time
 }
 
 // New serves logos of registered apps.
 func New(fetcher Fetcher, clients page.Clients, now func() time.Time) *Logos {
-	return &Logos{fetcher: fetcher, clients: clients, now: now, fetches: make(chan struct{}, maxFetches), byApp: map[authz.ClientID]*logo{}}
+	return &Logos{fetcher: fetcher, clients: clients, fetches: semaphore.NewWeighted(maxFetches), byApp: recent.New[authz.ClientID, *logo](maxLogos, life, now)}
 }
 
 // of is the logo of an app; of any number of calls at once one fetches it.
 func (l *Logos) of(ctx context.Context, id authz.ClientID) ([]byte, error) {
 	l.mu.Lock()
-	one := l.byApp[id]
-	fetch := one == nil || !l.now().Before(one.until)
-	if fetch {
-		if len(l.byApp) >= maxLogos {
-			clear(l.byApp)
-		}
-		one = &logo{ready: make(chan struct{}), until: l.now().Add(life)}
-		l.byApp[id] = one
+	one, now, ok := l.byApp.Get(id)
+	if !ok {
+		one = &logo{ready: make(chan struct{})}
+		l.byApp.Put(id, one, now)
 	}
 	l.mu.Unlock()
-	if fetch {
+	if !ok {
 		var keep bool
 		if one.png, keep = l.fetch(ctx, id); !keep {
 			l.mu.Lock()
-			if l.byApp[id] == one {
-				delete(l.byApp, id)
+			if last, _, ok := l.byApp.Get(id); ok && last == one {
+				l.byApp.Forget(id)
 			}
 			l.mu.Unlock()
 		}
@@ -104,12 +100,10 @@ func (l *Logos) fetch(ctx context.Context, id authz.ClientID) (drawn []byte, kee
 	if err != nil || page.LogoPath(client) == "" {
 		return nil, false
 	}
-	select {
-	case l.fetches <- struct{}{}:
-		defer func() { <-l.fetches }()
-	case <-ctx.Done():
+	if l.fetches.Acquire(ctx, 1) != nil {
 		return nil, false
 	}
+	defer l.fetches.Release(1)
 	raw, err := l.fetcher.Fetch(ctx, client.LogoURI, maxFetched)
 	if err != nil {
 		return nil, true

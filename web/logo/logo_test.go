@@ -131,13 +131,15 @@ func TestLogosStay(t *testing.T) {
 		return len(got)
 	}
 	for range maxFetches {
-		l.fetches <- struct{}{}
+		if err := l.fetches.Acquire(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
 	}
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	look(left, "good")
 	for range maxFetches {
-		<-l.fetches
+		l.fetches.Release(1)
 	}
 	if look(t.Context(), "good") == 0 {
 		t.Error("one who left kept the logo from others")
