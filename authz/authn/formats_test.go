@@ -5,19 +5,16 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/keys/keytest"
 	"hopnhat/keys/seal"
 )
 
 // TestFormats: tickets, device cookies and the names of budgets of the release before are
 // good: a sign-in goes on at another node, and a known browser stays one.
 func TestFormats(t *testing.T) {
-	secret := make([]byte, 32)
-	for i := range secret {
-		secret[i] = byte(i)
-	}
 	now := time.Unix(1796000000, 0)
 	hasher := NewHasher(Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1})
-	a := New(nil, nil, hasher, nil, seal.New(seal.Tickets, secret), func() time.Time { return now })
+	a := New(nil, nil, hasher, nil, keytest.GoldenKey(seal.Tickets), func() time.Time { return now })
 	got, err := a.good("G2SZfoV8AbBvPpuJcjd2YZFw4fhLw44wQZPtrBKSJPwr5R_knno2xPuLaAPFjgJqV__b1YXX2gouY5kqD3P9j8LYAQkoaMc", "b")
 	if err != nil || got.Subject != "s" || string(got.Account) != "n" || got.next() != TOTPFactor {
 		t.Errorf("ticket: got %+v, %v", got, err)

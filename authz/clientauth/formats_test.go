@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/keys/keytest"
 	"hopnhat/keys/seal"
 )
 
@@ -11,11 +12,7 @@ import (
 // any node.
 func TestNonceFormat(t *testing.T) {
 	const nonce = "AAAAAGsMyPuGxjK5-Pn6UHRxxPWLy8y1"
-	secret := make([]byte, 32)
-	for i := range secret {
-		secret[i] = byte(i)
-	}
-	p := NewProofs(seal.New(seal.Nonces, secret), func() time.Time { return time.Unix(1796000000, 0) })
+	p := NewProofs(keytest.GoldenKey(seal.Nonces), func() time.Time { return time.Unix(1796000000, 0) })
 	if got := p.Nonce(); got != nonce {
 		t.Errorf("got %s", got)
 	}

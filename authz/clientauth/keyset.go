@@ -224,8 +224,8 @@ func (d *Directory) Keys(ctx context.Context, c *Registered) (*jose.Set, error) 
 	return c.jwks, nil
 }
 
-// KeyState tells what is known on this node of the keys at a client's jwks_uri:
-// how many there are, when they were fetched, and whether the last fetch failed.
+// KeyState describes the key set that this node holds of a client's jwks_uri: how many
+// keys, when they were fetched, and whether the last fetch failed.
 func (d *Directory) KeyState(id authz.ClientID) (n int, fetched time.Time, failed bool) {
 	d.keys.mu.Lock()
 	defer d.keys.mu.Unlock()

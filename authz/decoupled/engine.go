@@ -124,8 +124,9 @@ func (e *Engine) Tell(ctx context.Context, n Notice) {
 	}()
 }
 
-// may reports whether a person may deal with a request: a device's whoever holds
-// its user code, until somebody has confirmed it; another's is not found.
+// may reports whether a person may deal with a request: in CIBA she must be the one it
+// names; a device's request is open to each person who knows the user code, until one
+// has confirmed it.
 func may(r *Request, subject authz.Subject) bool {
 	if r.Channel == CIBA {
 		return subject != "" && r.Subject == subject
@@ -174,8 +175,8 @@ var (
 
 // Confirm takes the person's word that she asks for this herself, and the symbol
 // she picked as the proof. Errors: ErrWrongSymbol, ErrNotPicked, ErrOver,
-// authz.ErrNotFound. same is asked in the transaction that writes it whether she
-// was shown what holds; its error leaves nothing written.
+// authz.ErrNotFound. same is called in the transaction that writes it, and checks
+// that the page she saw is still true; its error leaves nothing written.
 func (e *Engine) Confirm(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, picked string, same func(context.Context) error) error {
 	if subject == "" {
 		return authz.ErrNotFound
@@ -241,8 +242,8 @@ func (e *Engine) Approve(ctx context.Context, id authz.AuthorizationID, subject 
 	return e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Approve, Subject: subject, At: e.Now()})
 }
 
-// Deny ends a request: one commit, with what also writes in it. That the person
-// disowned it, or picked another symbol, goes into the evidence.
+// Deny ends a request in one commit, in which also writes too. That the person
+// disowned the request, or picked a wrong symbol, goes into the evidence.
 func (e *Engine) Deny(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, because Reason, client *authz.Client, acr string, also func(context.Context) error) error {
 	err := e.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Deny, Subject: subject, Because: because, At: e.Now()}); err != nil {

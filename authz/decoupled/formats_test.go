@@ -5,24 +5,16 @@ import (
 	"slices"
 	"testing"
 
+	"hopnhat/keys/keytest"
 	"hopnhat/keys/seal"
 )
-
-// keyOf is the key of 0 to 31.
-func keyOf(use seal.Use) seal.Key {
-	secret := make([]byte, 32)
-	for i := range secret {
-		secret[i] = byte(i)
-	}
-	return seal.New(use, secret)
-}
 
 // TestFormats: codes, digests and choices of the release before are ours letter by letter:
 // a person may begin at one node and end at the other.
 func TestFormats(t *testing.T) {
 	const id = "0123456789012345678901234567890123456789012"
 	const code = "hnq." + id + ".l5PfUS6ju0rqPXmNCeOLeF0ywhByqLjOQ3xwnc8NLGU"
-	k := NewKeys(keyOf(seal.Approvals))
+	k := NewKeys(keytest.GoldenKey(seal.Approvals))
 	if got := k.Code(id); got != code {
 		t.Errorf("code: got %s", got)
 	}

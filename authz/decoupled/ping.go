@@ -67,11 +67,11 @@ const (
 	pingPatience = 5 * time.Second // for one answer
 )
 
-// pingBounds are those of the lane: what is claimed is done before it could be claimed
-// again, and a client that does not answer keeps no other from its ping.
+// pingBounds are those of the lane. A claimed ping is attempted before its claim ends,
+// and a client that does not answer delays no other client's ping.
 var pingBounds = outbox.Bounds{Claim: time.Minute, Turn: 50, Waiting: 50, Apps: 50, PerApp: 5, AtOnce: 16, Rest: 10 * time.Second}
 
-// Lane delivers what is in the outbox.
+// Lane delivers the pings of the outbox.
 func (p Pinger) Lane() *outbox.Lane[Ping] {
 	return &outbox.Lane[Ping]{
 		Name: "pings", Queue: pingQueue{p.Outbox}, Send: p.post, Bounds: pingBounds, GivenUp: slog.LevelInfo, Now: p.Now, Wake: p.Wake,

@@ -31,7 +31,7 @@ const (
 	Deny    Event = "deny"
 )
 
-// Leads tells from which states an event leads to which. Nothing is approved that
+// Leads gives the states from which an event leads, and the state it leads to. Nothing is approved that
 // was not confirmed, nothing is confirmed that was not shown, and nothing leaves
 // approved, denied or expired.
 func Leads(e Event) (from []State, to State) {
@@ -66,8 +66,9 @@ type Request struct {
 	ID      authz.AuthorizationID
 	Channel Channel
 	Client  authz.ClientID
-	// Subject is who may answer: of CIBA the person the app named, from the start,
-	// and empty where the request shall reach nobody; of a device who confirmed it.
+	// Subject is the person who may answer. In CIBA it is the one that the app named, and
+	// is empty where the request must reach nobody; with a device it is the one who
+	// confirmed the request, and is empty until then.
 	Subject authz.Subject
 	// UserCode is the digest of a device's user code.
 	UserCode []byte

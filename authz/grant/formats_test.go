@@ -3,23 +3,15 @@ package grant
 import (
 	"testing"
 
+	"hopnhat/keys/keytest"
 	"hopnhat/keys/seal"
 )
-
-// keyOf is the key of 0 to 31.
-func keyOf(use seal.Use) seal.Key {
-	secret := make([]byte, 32)
-	for i := range secret {
-		secret[i] = byte(i)
-	}
-	return seal.New(use, secret)
-}
 
 // TestFormats: refresh tokens and handles of the release before are good, and ours are
 // the same letter by letter.
 func TestFormats(t *testing.T) {
 	const refresh = "hnr.AZLzpFtsfY6foLHC0-T1BgAAAAdC5AERzS20zRmQEG8hM7BMeA30WPFpvYA0yAgwjAqkcA"
-	k := RefreshKey{keyOf(seal.RefreshTokens)}
+	k := RefreshKey{keytest.GoldenKey(seal.RefreshTokens)}
 	if got := k.Token("0192f3a4-5b6c-7d8e-9fa0-b1c2d3e4f506", 7, []byte("salt")); got != refresh {
 		t.Errorf("refresh token: got %s", got)
 	}
@@ -29,7 +21,7 @@ func TestFormats(t *testing.T) {
 	}
 	const id = "0123456789012345678901234567890123456789012"
 	const handle Handle = id + ".7mvbzhbECNKN6qGB-jIg3A"
-	h := HandleKey{keyOf(seal.Handles)}
+	h := HandleKey{keytest.GoldenKey(seal.Handles)}
 	if got := h.Handle(id); got != handle {
 		t.Errorf("handle: got %s", got)
 	}

@@ -1,6 +1,6 @@
 // Package outbound sends every request that this server makes to an address which an
 // app named: key sets, request objects, sector lists and logos are fetched, logout
-// tokens, notices and pings are posted. Whoever registers an app chooses such an
+// tokens, notices and pings are posted. The registrant of an app chooses such an
 // address, so a request reaches public addresses only, follows no redirect, and is
 // bounded in bytes, time and connections at one host. The key store, the database and
 // the registers are reached by addresses that operators set, and not from here.

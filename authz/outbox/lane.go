@@ -1,9 +1,9 @@
-// Package outbox delivers messages that must reach apps: what is queued with a commit
-// is sent until the app has taken it or its schedule has ended. Each kind of message
-// (logout tokens and consent notices, CIBA pings) is a [Lane] with a durable queue, a
-// way to send and a schedule of its own. A lane claims what is due, makes an attempt,
-// and notes what came of it; a crash between two steps repeats the attempt, so an app
-// may get a message twice, and must know it by its identifier.
+// Package outbox delivers messages that must reach apps. A message is queued in the
+// commit that causes it, and sent until the app has taken it or its schedule ends. Each kind
+// (logout tokens and consent notices, CIBA pings) is a [Lane] with a durable queue, a way
+// to send and a schedule of its own. A lane claims due messages, attempts each, and
+// notes the outcome. A crash between two steps repeats the attempt: an app may get a
+// message twice, and knows it by its identifier.
 //
 // Within a lane each app has a line of its own: one that is dead holds up nobody's
 // messages but its own.
@@ -40,11 +40,12 @@ type Queue[M any] interface {
 	// Due claims messages whose time has come, at most limit and, where the queue can
 	// tell, none of apps that are busy: none is claimed twice before until.
 	Due(ctx context.Context, now, until time.Time, busy []authz.ClientID, limit int) ([]M, error)
-	// Note writes down what came of a message.
+	// Note records the outcome of an attempt, or that a message was put off.
 	Note(ctx context.Context, m M, o Outcome) error
 }
 
-// Outcome is what came of a message. Either Done is set, and it is over, or Next.
+// Outcome is the state of a message after an attempt: over, with Done set, or to be
+// tried again at Next.
 type Outcome struct {
 	Attempts int
 	// Failed is why the last attempt failed; empty when the app took it, or none was made.
@@ -52,7 +53,7 @@ type Outcome struct {
 	Next, Done time.Time
 }
 
-// Verdict is what one attempt came to. No cause means that the app took the message;
+// Verdict is the result of one attempt. No cause means that the app took the message;
 // Final, that another attempt is of no use.
 type Verdict struct {
 	Cause Cause
@@ -121,8 +122,8 @@ func (l *Lane[M]) Stats() Stats {
 	return Stats{l.delivered.Load(), l.failed.Load(), l.givenUp.Load()}
 }
 
-// look is how often the queue is looked at when nothing wakes the lane: for what other
-// nodes queued, and what is to be tried again.
+// look is how often the queue is read when nothing wakes the lane: for messages that
+// other nodes queued, and for retries.
 const look = 5 * time.Second
 
 // Run delivers until ctx ends, and returns when the attempts under way have ended.
@@ -167,7 +168,7 @@ func (l *Lane[M]) signal() {
 	}
 }
 
-// begin claims what is due and puts it into the lines of its apps.
+// begin claims due messages and puts them into the lines of their apps.
 func (l *Lane[M]) begin(ctx context.Context) error {
 	l.more()
 	l.mu.Lock()
@@ -283,7 +284,7 @@ func (l *Lane[M]) deliver(ctx context.Context, own *line[M], one M) {
 	}
 }
 
-// attempt tries one message and notes what came of it. unreached says that the app
+// attempt tries one message and notes the outcome. unreached says that the app
 // could not be reached at all, and rest when it is worth a try.
 func (l *Lane[M]) attempt(ctx context.Context, one M) (rest time.Time, unreached bool) {
 	verdict := l.Send(ctx, one)
@@ -312,7 +313,7 @@ func (l *Lane[M]) attempt(ctx context.Context, one M) (rest time.Time, unreached
 		if !outcome.Done.IsZero() {
 			level = l.GivenUp
 		}
-		slog.Log(ctx, level, "an app did not take what it was told", "about", head.Kind, "client", head.Client,
+		slog.Log(ctx, level, "an app did not take a message", "about", head.Kind, "client", head.Client,
 			"attempt", outcome.Attempts, "cause", verdict.Cause, "given_up", !outcome.Done.IsZero())
 	}
 	l.note(ctx, one, outcome)
@@ -322,6 +323,6 @@ func (l *Lane[M]) attempt(ctx context.Context, one M) (rest time.Time, unreached
 func (l *Lane[M]) note(ctx context.Context, one M, outcome Outcome) {
 	defer l.noted()
 	if err := l.Queue.Note(ctx, one, outcome); err != nil && ctx.Err() == nil {
-		slog.Error("what came of a message to an app could not be noted; it is tried again", "lane", l.Name, "message", l.Head(one).ID, "error", err)
+		slog.Error("the outcome of a message to an app could not be noted; it is sent again", "lane", l.Name, "message", l.Head(one).ID, "error", err)
 	}
 }

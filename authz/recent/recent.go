@@ -1,5 +1,5 @@
-// Package recent keeps what was read or noted lately in memory, so that a hot path costs
-// no query, and a change is seen by every node when the life of what was kept is over.
+// Package recent holds values in memory for a short life, so that a hot path costs no
+// query, and every node sees a change when that life is over.
 package recent
 
 import (

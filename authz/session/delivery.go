@@ -28,7 +28,7 @@ type Delivery struct {
 	Done time.Time
 	// Failed is why the last attempt failed; empty where none has.
 	Failed outbox.Cause
-	// About is what the delivery tells of: empty for a sign-out, else the consent that
+	// About is the subject of the message: empty for a sign-out, else the consent that
 	// was withdrawn, with its version.
 	About string
 }
@@ -98,7 +98,7 @@ var deliveryBounds = outbox.Bounds{
 	Claim: 2 * time.Minute, Turn: 256, PerTurn: 32, Apps: 256, Waiting: 256 * 32, PerApp: 4, AtOnce: 64, Rest: 30 * time.Second,
 }
 
-// Lane delivers what is in the outbox.
+// Lane delivers the messages of the outbox.
 func (d Deliverer) Lane() *outbox.Lane[Delivery] {
 	return &outbox.Lane[Delivery]{
 		Name: "logout tokens and notices", Queue: deliveryQueue{d.Outbox}, Send: d.post, Bounds: deliveryBounds, GivenUp: slog.LevelWarn, Now: d.Now, Wake: d.Wake,

@@ -3,16 +3,13 @@ package session
 import (
 	"testing"
 
+	"hopnhat/keys/keytest"
 	"hopnhat/keys/seal"
 )
 
 // TestFormats: form tokens and sealed texts of the release before are good.
 func TestFormats(t *testing.T) {
-	secret := make([]byte, 32)
-	for i := range secret {
-		secret[i] = byte(i)
-	}
-	f := NewForms(seal.New(seal.Forms, secret))
+	f := NewForms(keytest.GoldenKey(seal.Forms))
 	const token = "UCNdTpJy9qEGpuqG9JCihPX6_DVpmOqE8K8j-jzboiQ"
 	if got := f.Token("binding", "purpose"); got != token || !f.Genuine("binding", "purpose", token) {
 		t.Errorf("token: got %s", got)

@@ -94,7 +94,7 @@ func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Sub
 func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Subject, because string) ([]Notified, error) {
 	var notified []Notified
 	forget := true
-	for range 20 { // a listing is bounded, and what was ended is not listed again
+	for range 20 { // a listing is bounded, and sessions that were ended are not in the next
 		list, err := s.store.Sessions(ctx, subject, s.now().Add(-s.limits.Grants-s.limits.Absolute))
 		if err != nil {
 			return notified, err

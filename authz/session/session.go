@@ -205,7 +205,7 @@ func (s *Sessions) Of(r *http.Request) (Session, error) {
 }
 
 // Expired finds the session of a request that ran out and was never ended: its
-// grants live on. Whoever has its cookie may end it, and nothing else.
+// grants live on. The holder of its cookie may end it, and do nothing else.
 func (s *Sessions) Expired(r *http.Request) (Session, error) {
 	c, err := r.Cookie(s.CookieName())
 	if err != nil || len(c.Value) != 43 {

@@ -3,23 +3,15 @@ package token
 import (
 	"testing"
 
+	"hopnhat/keys/keytest"
 	"hopnhat/keys/seal"
 )
-
-// keyOf is the key of 0 to 31.
-func keyOf(use seal.Use) seal.Key {
-	secret := make([]byte, 32)
-	for i := range secret {
-		secret[i] = byte(i)
-	}
-	return seal.New(use, secret)
-}
 
 // TestFormats: an access token of the front channel of the release before is good, and
 // ours are the same letter by letter.
 func TestFormats(t *testing.T) {
 	const token = "hna.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWIiOiJzIiwiYXVkIjpbImEiXSwiY2xpZW50X2lkIjoiYXBwIiwiZXhwIjoxLCJpYXQiOjAsImp0aSI6ImoiLCJzY29wZSI6Im9wZW5pZCIsImdpZCI6ImcifQ.a2SlBKeaXWLpanX1kc6HcfTQG52kkx3fCEGOzmyuWbI"
-	k := OpaqueKey{keyOf(seal.FrontChannel)}
+	k := OpaqueKey{keytest.GoldenKey(seal.FrontChannel)}
 	claims := AccessClaims{Issuer: "https://id.example", Subject: "s", Audience: []string{"a"}, ClientID: "app", Expires: 1, ID: "j", Scope: "openid", Grant: "g"}
 	if got := k.seal(claims); got != token {
 		t.Errorf("got %s", got)

@@ -1,10 +1,10 @@
 // Package seal makes and checks the texts of ours that prove themselves: refresh tokens,
-// handles, nonces, form tokens and what else comes back from outside and is not looked
-// up. Each use has a key of its own, derived from the keyring and the same on every node
-// ([Uses]). What a text holds is the matter of the room that uses it; here are the MAC
-// and the encryption, compared in constant time.
+// handles, nonces, form tokens and others that come back from outside and stand in no
+// table. Each use has a key of its own, derived from the keyring and the same on every
+// node ([Uses]). The contents of a text are the matter of the room that uses it; here are
+// the MAC, compared in constant time, and the encryption.
 //
-// The formats are promises: what one release made, the next reads.
+// The formats are promises: the texts of one release are good in the next.
 package seal
 
 import (
@@ -84,8 +84,8 @@ func (k Key) sum(parts ...[]byte) []byte {
 	return m.Sum(nil)
 }
 
-// MAC is our MAC over the parts, one after the other: whoever has parts of a length that
-// others choose puts the lengths between them.
+// MAC is our MAC over the parts, one after the other. A caller whose parts have lengths
+// that others choose puts the lengths between them.
 func (k Key) MAC(parts ...[]byte) []byte {
 	mac := k.sum(parts...)
 	if k.use.Size > 0 {
@@ -121,7 +121,7 @@ func (k Key) Signed(signed string) (text string, ok bool) {
 	return signed[:i], true
 }
 
-// Seal encrypts, for whoever opens it with the same words beside it.
+// Seal encrypts plain. beside is not in the text, and must be the same to open it.
 func (k Key) Seal(plain []byte, beside string) string {
 	nonce := make([]byte, k.aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails

@@ -1,22 +1,22 @@
 package seal
 
-// Use is what a key of this room is for. Its label is under what the key is derived, so
-// no two uses share one: a text of one use is never good for another.
+// Use is the purpose of a key. The key is derived under the use's label, so no two uses
+// share one: a text of one use is never good for another.
 type Use struct {
 	Label string
 	// Under is the label of the key that this one is derived from; empty: the keyring.
 	Under string
-	// Prefix begins each text, where the texts have one: whoever finds one knows whose it
-	// is, and no log line holds any.
+	// Prefix begins each text, where the texts have one: a finder sees whose it is, and
+	// log lines are searched for it.
 	Prefix string
-	// Size is the length of a MAC in bytes, 32 if zero. Sixteen are where a guess meets a
-	// server that counts or forgets.
+	// Size is the length of a MAC in bytes, 32 if zero. Sixteen are enough where a guess
+	// can only be tried at a server of ours.
 	Size int
 	// Encrypts: the key is of AES-256-GCM, and makes no MACs.
 	Encrypts bool
 }
 
-// The uses. What a format holds is told where it is made and read.
+// The uses. Each format is described where it is made and read.
 var (
 	RefreshTokens     = Use{Label: "refresh-token", Prefix: "hnr."}
 	FrontChannel      = Use{Label: "front-channel access tokens", Prefix: "hna."}
