@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/request"
@@ -47,12 +49,12 @@ type Objects struct {
 	o        Options
 	fetching fetches
 	// decrypting holds as many as decrypt a request object now.
-	decrypting chan struct{}
+	decrypting *semaphore.Weighted
 }
 
 // New makes an Objects.
 func New(o Options) *Objects {
-	return &Objects{o: o, decrypting: make(chan struct{}, maxDecrypting)}
+	return &Objects{o: o, decrypting: semaphore.NewWeighted(maxDecrypting)}
 }
 
 // Unwrap gives the request itself: what is in the request object if one came,
@@ -125,12 +127,10 @@ func (o *Objects) decrypt(ctx context.Context, object string) (string, error) {
 	if !jose.IsEncrypted(object) {
 		return object, nil
 	}
-	select {
-	case o.decrypting <- struct{}{}:
-		defer func() { <-o.decrypting }()
-	case <-ctx.Done():
-		return "", authz.AsError(fmt.Errorf("waiting to decrypt a request object: %w: %w", authz.ErrUnavailable, ctx.Err()))
+	if err := o.decrypting.Acquire(ctx, 1); err != nil {
+		return "", authz.AsError(fmt.Errorf("waiting to decrypt a request object: %w: %w", authz.ErrUnavailable, err))
 	}
+	defer o.decrypting.Release(1)
 	signed, err := jose.Decrypt(ctx, o.o.Ring, object, maxObject)
 	switch {
 	case errors.Is(err, keys.ErrUnavailable):
