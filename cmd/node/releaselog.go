@@ -30,8 +30,8 @@ func (n *Node) openLog(ctx context.Context) error {
 	}
 	archive := &tlog.Archive{Log: n.Config.LogOrigin, Dir: n.Config.LogFolder, KeyFile: filepath.Join(n.Config.State, "log.vkey")}
 	n.log, err = seat.Open(ctx, seat.Options{
-		Lease: lease{n}, Archive: archive, Heads: n.DB.Heads, Key: n.checkpointKey, Candidate: n.Config.LogListen != "",
-		Dial: func(address string) *remote.Client { return remote.Dial(address, n.Config.LogOrigin, identity) },
+		Lease: lease{n}, Archive: archive, Heads: n.DB.Heads, Key: n.checkpointKey, Writes: true, Candidate: n.Config.LogListen != "",
+		Dial: func(address string) *remote.Client { return remote.Dial(address, identity) },
 		Open: func(ctx context.Context) (*tlog.Shards, error) {
 			return tlog.OpenShards(ctx, tlog.ShardsOptions{
 				Archive: archive, Heads: n.DB.Heads, Writer: n.self.Folder, Key: n.checkpointKey,

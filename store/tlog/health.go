@@ -53,6 +53,9 @@ const (
 // not written, what is on disk is not what was signed, or checkpoints are not made. It
 // reads a few tiles and writes nothing. What an entry holds plays no part in it.
 func (l *Log) Health(ctx context.Context) error {
+	if l.closed.Load() {
+		return fmt.Errorf("%w: %w", ErrAppend, ErrClosed)
+	}
 	if failed := l.groups.Failed(); failed != nil {
 		return fmt.Errorf("%w: %w", ErrAppend, failed)
 	}

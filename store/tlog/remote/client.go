@@ -22,7 +22,6 @@ import (
 // safe for concurrent use.
 type Client struct {
 	address string
-	log     string
 	http    *http.Client
 	groups  *gather.Groups[audit.Place]
 	cancel  context.CancelFunc
@@ -35,12 +34,12 @@ const (
 	maxAnswer       = 4 << 20
 )
 
-// Dial makes a client of the writer at host:port, for the log of that name. Nothing is
+// Dial makes a client of the writer at host:port; of none if that is empty. Nothing is
 // sent yet.
-func Dial(address, log string, identity *Identity) *Client {
+func Dial(address string, identity *Identity) *Client {
 	background, cancel := context.WithCancel(context.Background())
 	c := &Client{
-		address: address, log: log, cancel: cancel,
+		address: address, cancel: cancel,
 		http: &http.Client{
 			Transport: &http.Transport{
 				TLSClientConfig: identity.Client(), ForceAttemptHTTP2: true, IdleConnTimeout: idlePatience / 2,
@@ -68,6 +67,9 @@ func (c *Client) Close() {
 // Append has an entry written with the others that come meanwhile. When the error is nil
 // it is durable at the writer.
 func (c *Client) Append(ctx context.Context, entry []byte) (audit.Place, error) {
+	if c.address == "" {
+		return audit.Place{}, fmt.Errorf("appending to the log: %w: no node writes it", authz.ErrUnavailable)
+	}
 	if len(entry) == 0 || len(entry) > maxEntry {
 		return audit.Place{}, fmt.Errorf("an entry of %d bytes cannot be sent to the log", len(entry))
 	}

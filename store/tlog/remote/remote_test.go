@@ -91,7 +91,7 @@ func serve(t testing.TB, i *Identity, w Writer) (address string, stop func()) {
 
 func dial(t testing.TB, address string, i *Identity) *Client {
 	t.Helper()
-	c := Dial(address, log, i)
+	c := Dial(address, i)
 	t.Cleanup(c.Close)
 	return c
 }

@@ -50,8 +50,9 @@ type Options struct {
 	Key func(origin, vkey string) (tlog.Key, error)
 	// Heads are the recorded heads of the shards.
 	Heads tlog.Heads
-	// Candidate says that this node may become the writer while it runs.
-	Candidate bool
+	// Writes says that this node may be the writer, Candidate that it may become it while it
+	// runs, since the others reach it.
+	Writes, Candidate bool
 }
 
 // Log is the log of the site. It is safe for concurrent use.
@@ -74,10 +75,14 @@ type following struct {
 }
 
 // Open takes the seat of the writer if it is free, and otherwise follows the writer, if
-// that can be reached by others; ErrTaken if it cannot.
+// that can be reached by others; ErrTaken if it cannot. A node that may not write follows
+// whichever comes.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	l := &Log{o: o}
-	err := o.Lease.Take(ctx)
+	err := ErrTaken
+	if o.Writes {
+		err = o.Lease.Take(ctx)
+	}
 	switch {
 	case err == nil:
 		shards, err := o.Open(ctx)
@@ -90,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		return nil, err
 	}
 	address, lookErr := o.Lease.Writer(ctx)
-	if lookErr != nil || address == "" {
+	if lookErr != nil || address == "" && o.Writes {
 		return nil, errors.Join(err, lookErr)
 	}
 	l.follow(address)
@@ -141,7 +146,7 @@ func (l *Log) Step(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
-	if l.o.Candidate {
+	if l.o.Writes && l.o.Candidate {
 		err := l.o.Lease.Take(ctx)
 		if err == nil {
 			return l.promote(ctx, f)
@@ -213,6 +218,9 @@ func (l *Log) Health(ctx context.Context) error {
 	now := l.now.Load()
 	if now.writes != nil {
 		return now.writes.Health(ctx)
+	}
+	if now.follows.client.Address() == "" {
+		return fmt.Errorf("%w: %w: no node writes it", tlog.ErrUnreached, authz.ErrUnavailable)
 	}
 	status, err := now.follows.client.Status(ctx)
 	if err != nil {
