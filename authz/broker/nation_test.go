@@ -204,9 +204,6 @@ func (n *nation) Record(ctx context.Context, events ...audit.Sealed) error {
 	return n.failing("after record")
 }
 
-// logOrigin names the log of the tests.
-const logOrigin = "hopnhat.test/release"
-
 func (n *nation) AppendLeaf(ctx context.Context, id string, leaf []byte) (audit.Place, error) {
 	n.happening("append")
 	n.mu.Lock()

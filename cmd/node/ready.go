@@ -39,7 +39,7 @@ const leastFree = 64 << 20
 // broker's alone. Nothing here depends on what a row or a request holds.
 func (n *Node) needs() []need {
 	everybody := web.AllRoles
-	releases := []web.Role{web.Broker}
+	releases, logging := []web.Role{web.Broker}, []web.Role{web.Broker, web.LogWriter}
 	return []need{
 		{"database", everybody, n.beat, func(err error) string {
 			if errors.Is(err, store.ErrSiteTaken) {
@@ -47,13 +47,13 @@ func (n *Node) needs() []need {
 			}
 			return ""
 		}},
-		{"keys", []web.Role{web.Provider, web.Broker}, n.Ring.Health, func(err error) string {
+		{"keys", []web.Role{web.Provider, web.Broker, web.LogWriter}, n.Ring.Health, func(err error) string {
 			cause, _ := keys.CauseOf(err)
 			return string(cause)
 		}},
 		{"registry", releases, func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }, nil},
-		{"log", releases, n.log.Health, tlog.Code},
-		{"disk", releases, func(context.Context) error { return enoughRoom(n.Config.State, leastFree) }, nil},
+		{"log", logging, n.log.Health, tlog.Code},
+		{"disk", logging, func(context.Context) error { return enoughRoom(n.Config.State, leastFree) }, nil},
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 // readiness fail.
 func TestEachNeedTakesOutTheRightRoles(t *testing.T) {
 	want := map[string][]web.Role{
-		"database": {web.Provider, web.Broker, web.Portal}, "keys": {web.Provider, web.Broker},
-		"registry": {web.Broker}, "log": {web.Broker}, "disk": {web.Broker},
+		"database": {web.Provider, web.Broker, web.Portal, web.LogWriter}, "keys": {web.Provider, web.Broker, web.LogWriter},
+		"registry": {web.Broker}, "log": {web.Broker, web.LogWriter}, "disk": {web.Broker, web.LogWriter},
 	}
 	for _, n := range (&Node{Base: &Base{Config: &Config{}}}).needs() {
 		if !slices.Equal(n.roles, want[n.part]) {
