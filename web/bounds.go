@@ -32,7 +32,7 @@ func spelled(path string) bool {
 func bounded(c *fiber.Ctx) error {
 	header := &c.Request().Header
 	refuse := func(err error) error {
-		// The page that tells of it must not take it apart either.
+		// The page that says so must not take it apart either.
 		header.DelAllCookies()
 		header.SetRequestURI(c.Path())
 		c.Request().ResetBody()
@@ -45,13 +45,13 @@ func bounded(c *fiber.Ctx) error {
 			cookies += 1 + bytes.Count(value, []byte(";"))
 		}
 	}
+	form := bytes.HasPrefix(bytes.ToLower(header.ContentType()), []byte(fiber.MIMEApplicationForm))
 	switch {
 	case bytes.Count(raw, []byte("\n")) > maxHeaders, cookies > maxCookies:
 		return refuse(page.Fault(view.ErrorTooLarge))
 	case len(header.ContentEncoding()) > 0, bytes.HasPrefix(bytes.ToLower(header.ContentType()), []byte("multipart/")):
 		return refuse(fiber.ErrUnsupportedMediaType) // RFC 9110 §15.5.16
-	case bytes.Count(header.RequestURI(), []byte("&")) > maxPairs,
-		bytes.HasPrefix(bytes.ToLower(header.ContentType()), []byte(fiber.MIMEApplicationForm)) && bytes.Count(c.Request().Body(), []byte("&")) > maxPairs:
+	case bytes.Count(header.RequestURI(), []byte("&")) > maxPairs, form && bytes.Count(c.Request().Body(), []byte("&")) > maxPairs:
 		return refuse(page.Fault(view.ErrorTooLarge))
 	case bytes.IndexByte(c.Request().URI().PathOriginal(), '%') >= 0 && !spelled(c.Path()):
 		return refuse(page.Fault(view.ErrorNotFound))

@@ -126,6 +126,7 @@ func (s *Server) checkSession(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *")
 	c.Set(fiber.HeaderCacheControl, metadataCache)
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
-	return c.SendString(`<!doctype html><html lang="vi" data-cookie="` + s.frame.BrowserStateCookie() + `"><head><meta charset="utf-8"><title>Phiên đăng nhập</title>` +
+	return c.SendString(`<!doctype html><html lang="vi" data-cookie="` + s.frame.BrowserStateCookie() + `">` +
+		`<head><meta charset="utf-8"><title>Phiên đăng nhập</title>` +
 		`<script src="` + static.Path("session.js") + `"></script></head><body></body></html>` + "\n")
 }

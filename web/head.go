@@ -15,7 +15,7 @@ type framing struct {
 	chunked bool
 }
 
-// fieldByte tells what a name and a value of a field, and a target, may consist of.
+// Classes of bytes: what a name and a value of a field, a target and a host may consist of.
 const (
 	inName = 1 << iota
 	inValue
@@ -58,11 +58,12 @@ func all(text []byte, class byte) bool {
 
 // methods are those that the router knows (RFC 9110 §9.1: case-sensitive).
 var methods = [][]byte{
-	[]byte("GET"), []byte("POST"), []byte("HEAD"), []byte("PUT"), []byte("DELETE"), []byte("OPTIONS"), []byte("PATCH"), []byte("CONNECT"), []byte("TRACE"),
+	[]byte("GET"), []byte("POST"), []byte("HEAD"), []byte("PUT"), []byte("DELETE"),
+	[]byte("OPTIONS"), []byte("PATCH"), []byte("CONNECT"), []byte("TRACE"),
 }
 
 // parseHead checks the head of a request, from the request line to the empty line,
-// which is cut off, and tells where the body ends. Each line ends in CRLF. It
+// which is cut off, and says where the body ends. Each line ends in CRLF. It
 // allocates nothing when all is well.
 func parseHead(head []byte) (framing, *malformed) {
 	line, rest, _ := bytes.Cut(head, crlf)
@@ -128,7 +129,7 @@ func parseHead(head []byte) (framing, *malformed) {
 // clauses are those of the fields that may stand once, by the length of the name.
 var clauses = map[int]string{4: "RFC 9112 §3.2", 14: "RFC 9112 §6.3", 17: "RFC 9112 §6.1"}
 
-// parseRequestLine checks a request line (RFC 9112 §3). old tells HTTP/1.0; an
+// parseRequestLine checks a request line (RFC 9112 §3). old is true for HTTP/1.0; an
 // authority is that of a target in absolute form.
 func parseRequestLine(line []byte) (old bool, authority []byte, wrong *malformed) {
 	method, rest, _ := bytes.Cut(line, space)
@@ -150,7 +151,8 @@ func parseRequestLine(line []byte) (old bool, authority []byte, wrong *malformed
 	if !all(target, inTarget) {
 		return old, nil, &malformed{"the target has a character that must be encoded", "RFC 9112 §3.2"}
 	}
-	if scheme, after, ok := bytes.Cut(target, []byte("://")); ok && (bytes.EqualFold(scheme, []byte("https")) || bytes.EqualFold(scheme, []byte("http"))) {
+	scheme, after, absolute := bytes.Cut(target, []byte("://"))
+	if absolute && (bytes.EqualFold(scheme, []byte("https")) || bytes.EqualFold(scheme, []byte("http"))) {
 		end := bytes.IndexAny(after, "/?")
 		if end <= 0 || after[end] != '/' {
 			return old, nil, &malformed{"the target is no path", "RFC 9112 §3.2.2"}

@@ -80,7 +80,8 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	s.took.Add(groupOf(c.Method(), route), took)
 	if s.o.AccessLog {
 		slog.InfoContext(authz.WithRequest(context.Background(), c.GetRespHeader(fiber.HeaderXRequestID)), "answered",
-			"method", c.Method(), "route", route, "status", status, "bytes", len(c.Response().Body()), "ms", took.Milliseconds(), "interaction", c.GetRespHeader(interactionHeader))
+			"method", c.Method(), "route", route, "status", status, "bytes", len(c.Response().Body()), "ms", took.Milliseconds(),
+			"interaction", c.GetRespHeader(interactionHeader))
 	}
 	return nil
 }

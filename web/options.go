@@ -121,7 +121,7 @@ type Options struct {
 	// Apps.
 	Clients console.Clients
 	Names   portal.Names
-	// Keys tells operators of the keys at jwks_uris.
+	// Keys says to operators what is known of the keys at jwks_uris.
 	Keys       console.Keys
 	Deliveries Deliveries
 	// Fetcher gets the logos of apps; nil shows none.

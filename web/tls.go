@@ -29,7 +29,7 @@ type Certificate struct {
 	looked  time.Time
 }
 
-// stamp tells one content of a file from the next.
+// stamp distinguishes one content of a file from the next.
 type stamp struct {
 	changed time.Time
 	size    int64

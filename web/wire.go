@@ -87,11 +87,11 @@ type wireConn struct {
 	next reading
 	part []byte // of a head, a chunk's size or a trailer that came in pieces
 	left int64  // bytes of the body or the chunk
-	// wrong is why nothing is read any more; asked tells that the server knows of a
+	// wrong is why nothing is read any more; asked is true where the server knows of a
 	// request that it has to answer.
 	wrong *malformed
 	asked bool
-	// within tells that the caller is in the middle of a request, for Close, which
+	// within is true while the caller is in the middle of a request, for Close, which
 	// others call.
 	within atomic.Bool
 }
@@ -150,7 +150,7 @@ func over(err error) bool {
 	return errors.Is(err, io.EOF) || errors.As(err, &silent) && silent.Timeout()
 }
 
-// check goes over bytes that came and tells how many may be given on.
+// check reads bytes that came, and returns how many may be given on.
 func (c *wireConn) check(b []byte) (good int) {
 	for at := 0; at < len(b); {
 		switch c.next {

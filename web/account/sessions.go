@@ -90,7 +90,8 @@ func (p *Pages) show(v *page.Visit, ended int) error {
 	body := view.Sessions{EndURL: EndPath, EndAllURL: EndAllPath, Ended: ended}
 	for _, one := range list {
 		body.Sessions = append(body.Sessions, view.Session{
-			ID: string(one.ID), Device: one.Device, Level: int(one.Level), Started: one.AuthTime, LastSeen: one.Seen, Current: one.ID == v.Session.ID,
+			ID: string(one.ID), Device: one.Device, Level: int(one.Level), Started: one.AuthTime, LastSeen: one.Seen,
+			Current: one.ID == v.Session.ID,
 		})
 	}
 	query := audit.Query{Pseudonym: pseudonym, Before: v.C.Query("before"), Limit: pageSize + 1}

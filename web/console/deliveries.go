@@ -41,7 +41,8 @@ func (p *Pages) showDeliveries(v *page.Visit, client authz.ClientID, before stri
 	}
 	for _, d := range found {
 		row := view.LogoutDelivery{
-			ID: d.ID, App: page.ClientOrID(v.Context, p.o.Clients, d.Client).Name, Client: string(d.Client), Queued: d.Queued(), Attempts: d.Attempts,
+			ID: d.ID, App: page.ClientOrID(v.Context, p.o.Clients, d.Client).Name, Client: string(d.Client),
+			Queued: d.Queued(), Attempts: d.Attempts,
 			State: view.DeliveryState(d.State()), Cause: view.DeliveryCause(d.Failed.Kind()), Answer: d.Failed.Answer(),
 			Consent: d.About != "", Retry: d.Failed != "" && d.State() != session.Delivered,
 		}

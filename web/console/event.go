@@ -45,7 +45,8 @@ func (p *Pages) Event(v *page.Visit) error {
 		back = resultsURL(search, "")
 	}
 	return v.Show(view.EventDetail{
-		Event: p.eventRow(found, ""), Groups: p.groups(found.Event), Proof: p.proofs.Place(found, EventsPath+"/"+found.Event.ID+"/proof"), BackURL: back,
+		Event: p.eventRow(found, ""), Groups: p.groups(found.Event), BackURL: back,
+		Proof: p.proofs.Place(found, EventsPath+"/"+found.Event.ID+"/proof"),
 	}, view.ConsoleNav(Path, view.SectionSearch)...)
 }
 

@@ -25,8 +25,8 @@ var pseudonymForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 // and what was typed for a pseudonym and is none is not given back.
 func (p *Pages) queryOf(v *page.Visit) (audit.Query, view.SearchProblem) {
 	q := audit.Query{
-		Pseudonym: strings.TrimSpace(v.Field("pseudonym")), Client: authz.ClientID(v.Field("client")), Purpose: authz.PurposeID(v.Field("purpose")),
-		Type: audit.Type(v.Field("type")), Outcome: audit.Outcome(v.Field("decision")),
+		Pseudonym: strings.TrimSpace(v.Field("pseudonym")), Client: authz.ClientID(v.Field("client")),
+		Purpose: authz.PurposeID(v.Field("purpose")), Type: audit.Type(v.Field("type")), Outcome: audit.Outcome(v.Field("decision")),
 	}
 	if q.Pseudonym != "" && !pseudonymForm.MatchString(q.Pseudonym) {
 		q.Pseudonym = ""

@@ -51,7 +51,8 @@ func Citation(text string, lang view.Lang) string {
 }
 
 var inVietnamese = strings.NewReplacer(
-	"Law ", "Luật ", "Decree ", "Nghị định ", "Decision ", "Quyết định ", "Circular ", "Thông tư ", "Art. ", "Điều ", " as amended", " (sửa đổi)",
+	"Law ", "Luật ", "Decree ", "Nghị định ", "Decision ", "Quyết định ", "Circular ", "Thông tư ",
+	"Art. ", "Điều ", " as amended", " (sửa đổi)",
 )
 
 // RegistryOwner is the agency that runs a register: the catalogue has "Vietnamese

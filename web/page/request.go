@@ -18,7 +18,8 @@ import (
 // setting Immutable does not reach through the adaptor.
 func DetachStrings(r *http.Request) {
 	for _, text := range []*string{
-		&r.Method, &r.Proto, &r.Host, &r.RequestURI, &r.URL.Scheme, &r.URL.Opaque, &r.URL.Host, &r.URL.Path, &r.URL.RawPath, &r.URL.RawQuery, &r.URL.Fragment,
+		&r.Method, &r.Proto, &r.Host, &r.RequestURI, &r.URL.Scheme, &r.URL.Opaque, &r.URL.Host,
+		&r.URL.Path, &r.URL.RawPath, &r.URL.RawQuery, &r.URL.Fragment,
 	} {
 		*text = strings.Clone(*text)
 	}

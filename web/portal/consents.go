@@ -164,7 +164,8 @@ func (p *Pages) Withdraw(v *page.Visit) error {
 	}
 	client := page.ClientOrID(v.Context, p.o.Clients, c.Client)
 	err = p.o.Consents.Withdraw(v.Context, consent.Withdrawal{
-		Client: client, Subject: v.Session.Subject, ID: c.ID, Shown: v.Field("shown"), Session: v.Session.ID, ACR: v.Session.Level.ACR(), Locale: string(v.Lang),
+		Client: client, Subject: v.Session.Subject, ID: c.ID, Shown: v.Field("shown"),
+		Session: v.Session.ID, ACR: v.Session.Level.ACR(), Locale: string(v.Lang),
 	})
 	if errors.Is(err, consent.ErrChanged) { // she agreed anew in another tab
 		if c, _, err = p.history(v); err != nil {

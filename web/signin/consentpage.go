@@ -78,8 +78,10 @@ func askedFor(item consent.Item, lang view.Lang, ticked map[string]bool) (view.P
 
 // signsInAnyway: claims about the person are no condition of a sign-in.
 var signsInAnyway = view.Words{
-	VI: "Bạn có thể để trống các ô rồi bấm “Đồng ý với mục đã chọn”. Bạn vẫn đăng nhập được, chỉ là dịch vụ không nhận được những thông tin này.",
-	EN: "You may leave the boxes empty and press “Agree to what I ticked”. You are signed in all the same; the service just does not get these details.",
+	VI: "Bạn có thể để trống các ô rồi bấm “Đồng ý với mục đã chọn”. " +
+		"Bạn vẫn đăng nhập được, chỉ là dịch vụ không nhận được những thông tin này.",
+	EN: "You may leave the boxes empty and press “Agree to what I ticked”. " +
+		"You are signed in all the same; the service just does not get these details.",
 }
 
 // join puts sources of one purpose together, where what stands once for all of them is

@@ -24,10 +24,13 @@ type notices struct {
 
 // question is what a person is asked or told for a pending authorization, on a page
 // in a language.
-func (n notices) question(ctx context.Context, w provider.Waiting, who authz.Subject, level authz.AuthenticationLevel, lang view.Lang) (consent.Question, error) {
+func (n notices) question(
+	ctx context.Context, w provider.Waiting, who authz.Subject, level authz.AuthenticationLevel, lang view.Lang,
+) (consent.Question, error) {
 	kept, err := n.answers.Kept(ctx, w, who)
 	return consent.Question{
-		Client: w.Client.ID, Subject: who, Level: level, Wanted: w.Request.Details, Kept: kept, Locale: string(lang), Texts: view.TextsVersion(lang),
+		Client: w.Client.ID, Subject: who, Level: level, Wanted: w.Request.Details, Kept: kept,
+		Locale: string(lang), Texts: view.TextsVersion(lang),
 	}, err
 }
 

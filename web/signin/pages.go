@@ -34,7 +34,10 @@ type Requests interface {
 type Answers interface {
 	// Approve runs record in the transaction that answers the request. The same answer,
 	// sent twice, leads to the same place.
-	Approve(r *http.Request, id grant.Handle, answer string, record func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error)) (provider.Next, error)
+	Approve(
+		r *http.Request, id grant.Handle, answer string,
+		record func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error),
+	) (provider.Next, error)
 	// Decline refuses the request; record may be nil.
 	Decline(r *http.Request, id grant.Handle, record func(context.Context) error) (provider.Next, error)
 	// Kept are the releases of a grant that the request goes on from.

@@ -30,7 +30,9 @@ type Sessions interface {
 	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Notified, error)
 	EndAll(ctx context.Context, clients session.Clients, who authz.Subject, because string) ([]session.Notified, error)
 	// Leave signs out of one app alone; [authz.ErrNotFound] where it has no grants.
-	Leave(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]session.Notified, error)
+	Leave(
+		ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, client authz.ClientID, because string,
+	) ([]session.Notified, error)
 }
 
 // Deliveries finds the logout tokens that were sent for sessions.
