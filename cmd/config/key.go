@@ -105,7 +105,7 @@ type Value struct {
 func text(kind, taken string, check func(string) error) Value {
 	return Value{Type: kind, Range: taken, parse: func(text string, into any) error {
 		if strings.ContainsFunc(text, unicode.IsControl) {
-			return errors.New("it has a control character")
+			return errors.New("it has a control character; a value is one line")
 		}
 		if text != "" && check != nil {
 			if err := check(text); err != nil {
@@ -126,7 +126,7 @@ func required(v Value) Value {
 	v.Required = true
 	v.parse = func(text string, into any) error {
 		if strings.TrimSpace(text) == "" {
-			return errors.New("it is empty")
+			return errors.New("it is empty: name a value, or leave the key out for the default")
 		}
 		return parse(text, into)
 	}

@@ -42,7 +42,11 @@ func AddFlags(cmd *cobra.Command, reader Reader) *Flags {
 		"YAML `file` with any keys of the configuration; without it the file that "+variableOfFile+" names")
 	_ = set.SetAnnotation("config", Annotation, nil)
 	for _, k := range Table {
-		set.Var(&flagValue{k, f.given}, k.Flag(), k.Meaning)
+		meaning := k.Meaning
+		if text, ok := follows[k.Name]; ok {
+			meaning += " (default " + text + ")"
+		}
+		set.Var(&flagValue{k, f.given}, k.Flag(), meaning)
 		flag := set.Lookup(k.Flag())
 		flag.Hidden = !slices.Contains(k.Readers, reader)
 		flag.Annotations = map[string][]string{Annotation: nil}

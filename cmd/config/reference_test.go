@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"hopnhat/cmd/node"
 )
 
 var update = flag.Bool("update", false, "write docs/configuration.md")
@@ -21,6 +23,20 @@ func TestReference(t *testing.T) {
 	got, err := os.ReadFile(page)
 	if err != nil || string(got) != reference() {
 		t.Errorf("%s is not what the table says (%v): go test ./cmd/config -run Reference -update", page, err)
+	}
+}
+
+// TestReferenceSaysWhatFollows: of each key that follows from others, and of no other.
+func TestReferenceSaysWhatFollows(t *testing.T) {
+	c := node.Defaults()
+	l, err := (&Flags{}).Load(environment(nil, nil), &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range Table {
+		if _, said := follows[k.Name]; said != (l.Origins[k.Name].Source == "derived") {
+			t.Errorf("%s is %s; the page says what it follows from: %t", k.Name, l.Origins[k.Name].Source, said)
+		}
 	}
 }
 
@@ -63,14 +79,6 @@ is shown.
 		fmt.Fprintf(&b, "- read by: %s\n\n", strings.Join(readers, ", "))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// follows says what a key is where nothing sets it, see [node.Config.Complete].
-var follows = map[string]string{
-	"database":   "`hopnhat.db` in the state folder",
-	"registry":   "`registry.db` in the state folder",
-	"keys":       "`keys` in the state folder",
-	"log_origin": "the issuer's host, `/release/` and the site",
 }
 
 func upper(text string) string { return strings.ToUpper(text[:1]) + text[1:] }

@@ -74,6 +74,16 @@ var Table = []Key{
 	{"database_conns", number(0, 10_000), Public, server, "connections to PostgreSQL; 0 takes four a core", func(c *node.Config) any { return &c.DatabaseConns }},
 }
 
+// follows says what a key is where nothing sets it and it has no default of its own, see
+// [node.Config.Complete].
+var follows = map[string]string{
+	"database":   "hopnhat.db in the state folder",
+	"registry":   "registry.db in the state folder",
+	"log_origin": "the issuer's host, /release/ and the site",
+	"log_folder": "tlog in the state folder",
+	"keys":       "keys in the state folder",
+}
+
 func algorithms() (names []string) {
 	for _, alg := range keys.OpenIDSignatures {
 		names = append(names, string(alg))

@@ -18,26 +18,15 @@ import (
 	"hopnhat/cmd/node"
 )
 
-// samples are three values that a key takes, each another. Where a check wants a form they
-// are named here; else they follow from the type.
+// samples are three values that a key takes, where its check wants more than its type does.
 var samples = map[string][3]string{
-	"issuer":            {"https://a.example", "https://b.example", "https://c.example"},
-	"listen":            {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
-	"mtls_listen":       {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
-	"vault_address":     {"https://a:8200", "https://b:8200", "https://a:8200,https://b:8200"},
-	"signing_algs":      {"ES256", "ES256,PS256", "ES256,EdDSA"},
-	"mtls_issuer_alias": {"https://a.example", "https://b.example", "https://c.example:8443"},
-	"trusted_proxies":   {"10.0.0.1", "10.0.0.0/8", "10.0.0.1, 10.0.0.2"},
-	"metrics_networks":  {"10.0.0.1", "10.0.0.0/8", "10.0.0.1, 10.0.0.2"},
-	"op_policy_uri":     {"https://a.example/", "https://b.example/", "https://c.example/"},
-	"op_tos_uri":        {"https://a.example/", "https://b.example/", "https://c.example/"},
-	"keystore":          {"vault", "file", "vault"},
-	"registration":      {"off", "iat", "open"},
-	"log_level":         {"debug", "warn", "error"},
+	"vault_address": {"https://a:8200", "https://b:8200", "https://a:8200,https://b:8200"},
+	"signing_algs":  {"ES256", "ES256,PS256", "ES256,EdDSA"},
 }
 
-// samplesOf are three values of a key, as they are shown.
-func samplesOf(k Key) [3]string {
+// samplesOf are three values of a key, as they are shown, each another than the one before
+// and none the default first.
+func samplesOf(k Key) (out [3]string) {
 	if s, ok := samples[k.Name]; ok {
 		return s
 	}
@@ -48,6 +37,17 @@ func samplesOf(k Key) [3]string {
 		return [3]string{"2m0s", "3m0s", "4m0s"}
 	case "number":
 		return [3]string{"101", "102", "103"}
+	case "address":
+		return [3]string{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}
+	case "URL":
+		return [3]string{"https://a.example", "https://b.example", "https://c.example:8443"}
+	case "list of networks":
+		return [3]string{"10.0.0.1", "10.0.0.0/8", "10.0.0.1, 10.0.0.2"}
+	case "choice":
+		for i := range out {
+			out[i] = k.Value.Choices[i%len(k.Value.Choices)]
+		}
+		return out
 	}
 	return [3]string{"a-" + k.Name, "b-" + k.Name, "c-" + k.Name}
 }
@@ -120,7 +120,8 @@ func TestEachFieldHasItsKey(t *testing.T) {
 		for _, value := range samplesOf(k) {
 			c := before
 			if err := k.Set(&c, value); err != nil {
-				t.Fatalf("%s: %v", k.Name, err)
+				t.Errorf("%s: %v", k.Name, err)
+				continue
 			}
 			for i := range fields.NumField() {
 				changed := !reflect.DeepEqual(reflect.ValueOf(c).Field(i).Interface(), reflect.ValueOf(before).Field(i).Interface())
