@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/identity"
@@ -334,7 +335,7 @@ func TestSignInAgain(t *testing.T) {
 		ctx := t.Context()
 		an, binh := holder(t, db, "099000000003"), holder(t, db, "099000000004")
 		now := midday
-		sessions := session.New(db, session.Limits{}, true, func() time.Time { return now })
+		sessions := session.New(db, &audit.Scribe{Rows: db, Pseudonyms: names{}}, session.Limits{}, true, func() time.Time { return now })
 		signIn := func(who authz.Subject, secret string) session.Session {
 			t.Helper()
 			before, err := sessions.Find(ctx, secret)
@@ -388,7 +389,7 @@ func TestSignInAgain(t *testing.T) {
 			t.Fatalf("the app was told %d times, %v", len(told), err)
 		}
 		// One that ended in between is not brought back.
-		if _, err := sessions.End(ctx, directory{}, binh, third.ID, "x"); err != nil {
+		if _, err := sessions.End(ctx, directory{}, binh, third.ID, session.SignedOut); err != nil {
 			t.Fatal(err)
 		}
 		began, err := sessions.Begin(ctx, directory{}, session.SignIn{Subject: binh, Methods: []string{"pwd", "otp"}, At: now, Secret: authz.NewSecret()}, &third)

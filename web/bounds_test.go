@@ -42,7 +42,7 @@ func nothingBehind() Options {
 			PAR: p.PAR, Token: p.Token, Device: p.Device, Backchannel: p.Backchannel, UserInfo: p.UserInfo, Grant: p.Grant,
 			Introspect: p.Introspect, Revoke: p.Revoke, Broker: http.NotFound,
 		},
-		Sessions: session.New(nil, session.Limits{}, true, time.Now), Forms: session.NewForms(seal.New(seal.Forms, []byte("key"))),
+		Sessions: session.New(nil, nil, session.Limits{}, true, time.Now), Forms: session.NewForms(seal.New(seal.Forms, []byte("key"))),
 		Metrics: http.NotFoundHandler(), Now: time.Now,
 	}
 }

@@ -25,15 +25,25 @@ const (
 
 // What a person does with her consents and her account.
 const (
-	Agree           Action = "consent.agree"
-	Decline         Action = "consent.decline"
-	Withdraw        Action = "consent.withdraw"
-	DenyNotMe       Action = "decoupled.not_me"
-	DenyWrongSymbol Action = "decoupled.wrong_symbol"
+	Agree                 Action = "consent.agree"
+	Decline               Action = "consent.decline"
+	Withdraw              Action = "consent.withdraw"
+	SignIn                Action = "sign-in"
+	SignInFailed          Action = "sign-in.failed" // all of one account in one window
+	SignInFailedElsewhere Action = "sign-in.failed-elsewhere"
+	SignOut               Action = "sign-out"
+	SignOutOther          Action = "sign-out.session"    // another of her sessions
+	SignOutApp            Action = "sign-out.app"        // of one app
+	SignOutAll            Action = "sign-out.everywhere" // all sessions and devices
+	SignOutReplaced       Action = "sign-out.replaced"   // another person signed in
+	Expire                Action = "consent.expire"
+	DenyNotMe             Action = "decoupled.not_me"
+	DenyWrongSymbol       Action = "decoupled.wrong_symbol"
 )
 
 // What operators and their tools do.
 const (
+	AccountEnrol        Action = "account.enrol"
 	AccountLock         Action = "account.lock"
 	AccountUnlock       Action = "account.unlock"
 	AccountSignOut      Action = "account.sign-out"
@@ -49,6 +59,7 @@ const (
 	ClientSecretRotated Action = "client.secret-rotated"
 	ResourceRegistered  Action = "resource.registered"
 	ResourceDisabled    Action = "resource.disabled"
+	DeclarationChanged  Action = "declaration.changed"
 	InitialTokenCreated Action = "initial-access-token.created"
 	InitialTokenRevoked Action = "initial-access-token.revoked"
 
@@ -81,6 +92,7 @@ const (
 	aConsent               // the consent with its version
 	thePurpose             // purpose and register
 	theCode                // the outcome, where the action alone does not say it
+	aCount                 // how often it happened
 )
 
 // rule is a row of the table of actions.
@@ -117,9 +129,19 @@ var rules = slices.Concat([]rule{
 	{Agree, ConsentApproved, false, true, string(ConsentApproved), byPerson, false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
 	{Decline, ConsentDeclined, false, false, string(ConsentDeclined), byPerson, false, Visible, []need{anApp, aPerson, thePurpose}},
 	{Withdraw, ConsentWithdrawn, false, false, string(ConsentWithdrawn), byPerson, false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
+	{Expire, ConsentExpired, false, true, string(ConsentExpired), "clock", false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
+	{SignIn, SignedIn, false, true, string(SignIn), "", true, Visible, []need{aPerson}},
+	{SignInFailed, SignInRefused, false, false, string(SignInFailed), "", true, Visible, []need{aPerson, aCount}},
+	{SignInFailedElsewhere, SignInRefused, false, false, string(SignInFailedElsewhere), "", true, "", []need{aCount}},
+	{SignOut, SignedOut, false, true, string(SignOut), byPerson, true, Visible, []need{aPerson}},
+	{SignOutOther, SignedOut, false, true, string(SignOutOther), byPerson, true, Visible, []need{aPerson}},
+	{SignOutApp, SignedOut, false, true, string(SignOutApp), byPerson, true, Visible, []need{aPerson, anApp}},
+	{SignOutAll, SignedOut, false, true, string(SignOutAll), byPerson, true, Visible, []need{aPerson}},
+	{SignOutReplaced, SignedOut, false, true, string(SignOutReplaced), "", true, Visible, []need{aPerson}},
 	{DenyNotMe, SignInRefused, false, false, string(DenyNotMe), byPerson, true, Visible, []need{anApp, aPerson}},
 	{DenyWrongSymbol, SignInRefused, false, false, string(DenyWrongSymbol), byPerson, true, Visible, []need{anApp, aPerson}},
 
+	{AccountEnrol, Administered, false, true, string(AccountEnrol), "", true, Visible, []need{aPerson}},
 	{AccountLock, AccountLocked, false, true, string(AccountLock), "", true, Visible, []need{aPerson}},
 	{AccountUnlock, AccountUnlocked, false, true, string(AccountUnlock), "", true, Visible, []need{aPerson}},
 	{AccountSignOut, SignedOut, false, true, string(AccountSignOut), "", true, Visible, []need{aPerson}},
@@ -129,6 +151,7 @@ var rules = slices.Concat([]rule{
 	{InitialTokenRevoked, Administered, false, true, string(InitialTokenRevoked), "", true, "", []need{anObject}},
 	{ResourceRegistered, Administered, false, true, string(ResourceRegistered), "", true, "", []need{anObject}},
 	{ResourceDisabled, Administered, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
+	{DeclarationChanged, Administered, false, true, string(DeclarationChanged), "", true, "", []need{anApp, thePurpose}},
 
 	{Search, AuditorQuery, true, true, byAuditor, "role:auditor", true, "", []need{anActor}},
 	{Open, AuditorLooked, true, true, byAuditor, "role:auditor", true, "", []need{anActor, anObject}},
@@ -247,6 +270,8 @@ func (r rule) check(e Event) error {
 			what = "no purpose or no register"
 		case n == theCode && e.Decision.Code == "":
 			what = "no outcome"
+		case n == aCount && e.Detail.Count == 0:
+			what = "no count"
 		default:
 			continue
 		}

@@ -24,7 +24,7 @@ func full(a Action) Act {
 	return Act{
 		Action: a, App: &authz.Client{ID: e.Asked.Client, Name: authz.LocalizedText{VI: e.Asked.Name}, Owner: authz.LocalizedText{VI: e.Asked.Owner}},
 		Subject: "an", Actor: "chi", At: e.When.Decided, Consent: e.Consent, Data: e.Data, Decision: Decision{Code: "released", Determining: []string{"statute"}},
-		Detail: Detail{Object: "thing"}, Reason: e.Reason,
+		Detail: Detail{Object: "thing", Count: 3}, Reason: e.Reason,
 	}
 }
 
@@ -70,7 +70,7 @@ func TestAnEventThatLacksWhatItsActionNeeds(t *testing.T) {
 	without := map[need]func(a *Act){
 		anApp: func(a *Act) { a.App = nil }, aPerson: func(a *Act) { a.Subject = "" }, anActor: func(a *Act) { a.Actor = "" },
 		anObject: func(a *Act) { a.Detail.Object = "" }, aConsent: func(a *Act) { a.Consent = Consent{} },
-		thePurpose: func(a *Act) { a.Reason.Purpose = "" }, theCode: func(a *Act) { a.Decision.Code = "" },
+		thePurpose: func(a *Act) { a.Reason.Purpose = "" }, aCount: func(a *Act) { a.Detail.Count = 0 }, theCode: func(a *Act) { a.Decision.Code = "" },
 	}
 	tried := map[need]bool{}
 	for _, rule := range rules {

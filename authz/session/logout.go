@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 )
 
 // Clients finds an app's registration.
@@ -19,26 +20,52 @@ type Notified struct {
 	Session authz.SessionID
 }
 
+// Because is why a session ended. It is kept with the session.
+type Because string
+
+// The reasons. What operators do is recorded by their tools.
+const (
+	SignedOut  Because = "signed out"
+	Ended      Because = "ended by the person"
+	AllEnded   Because = "all ended by the person"
+	Left       Because = "left by the person" // one app
+	Replaced   Because = "another person signed in"
+	Locked     Because = "locked"
+	ByOperator Because = "ended by an operator"
+)
+
+// signOuts are the reasons that are a person's own act on one session.
+var signOuts = map[Because]audit.Action{SignedOut: audit.SignOut, Ended: audit.SignOutOther}
+
 // End ends a session, revokes its grants and queues a logout token for every app
-// that has asked for one: one commit. It tells which apps relied on it. All the
-// session's grants end, those with offline_access too: Back-Channel Logout §2.7
+// that has asked for one, with its event: one commit. It tells which apps relied on it.
+// All the session's grants end, those with offline_access too: Back-Channel Logout §2.7
 // would leave them, but here a person who signs out is told that nothing goes on
 // in her name (docs/decisions.md D6).
-func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string) ([]Notified, error) {
-	return s.end(ctx, clients, subject, id, because, false)
+func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because Because) (notified []Notified, err error) {
+	err = s.store.Tx(ctx, func(ctx context.Context) error {
+		if notified, err = s.end(ctx, clients, subject, id, because, false); err != nil {
+			return err
+		}
+		if action, ok := signOuts[because]; ok {
+			_, err = s.scribe.Write(ctx, audit.Act{Action: action, Subject: subject, At: s.now()})
+		}
+		return err
+	})
+	return notified, err
 }
 
-// end is End, and forgets the person's devices in the same commit if it should.
-func (s *Sessions) end(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because string, devices bool) ([]Notified, error) {
+// end ends a session, and forgets the person's devices in the same commit if it should.
+func (s *Sessions) end(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because Because, devices bool) ([]Notified, error) {
 	var notified []Notified
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
 		now := s.now().UTC()
 		if devices {
-			if err := s.store.ForgetDevices(ctx, subject, now); err != nil {
+			if err := s.forget(ctx, subject, because, now); err != nil {
 				return err
 			}
 		}
-		parties, err := s.store.EndSession(ctx, subject, id, because, now)
+		parties, err := s.store.EndSession(ctx, subject, id, string(because), now)
 		if err != nil {
 			return err
 		}
@@ -48,17 +75,30 @@ func (s *Sessions) end(ctx context.Context, clients Clients, subject authz.Subje
 	return notified, err
 }
 
-// Leave signs a person out of one app: its grants of the session end and it is notified,
+// forget makes a person's browsers strangers to the sign-in. It is the first thing of a
+// sign-out everywhere, and of the commit that has its event.
+func (s *Sessions) forget(ctx context.Context, subject authz.Subject, because Because, now time.Time) error {
+	if err := s.store.ForgetDevices(ctx, subject, now); err != nil || because != AllEnded {
+		return err
+	}
+	_, err := s.scribe.Write(ctx, audit.Act{Action: audit.SignOutAll, Subject: subject, At: now})
+	return err
+}
+
+// Leave signs a person out of one app: its grants of the session end and it is told,
 // and the session goes on for the others. authz.ErrNotFound means that it has none.
-func (s *Sessions) Leave(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]Notified, error) {
+func (s *Sessions) Leave(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, client *authz.Client) ([]Notified, error) {
 	var notified []Notified
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
 		now := s.now().UTC()
-		if err := s.store.EndAtClient(ctx, subject, id, client, because, now); err != nil {
+		if err := s.store.EndAtClient(ctx, subject, id, client.ID, string(Left), now); err != nil {
 			return err
 		}
 		var err error
-		notified, err = s.queue(ctx, clients, subject, id, []authz.ClientID{client}, now)
+		if notified, err = s.queue(ctx, clients, subject, id, []authz.ClientID{client.ID}, now); err != nil {
+			return err
+		}
+		_, err = s.scribe.Write(ctx, audit.Act{Action: audit.SignOutApp, App: client, Subject: subject, At: now})
 		return err
 	})
 	return notified, err
@@ -91,7 +131,7 @@ func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Sub
 // EndAll ends all sessions of a person, those too that ran out and whose grants
 // live on, and forgets her devices: a browser that she left behind is a stranger to
 // her next sign-in.
-func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Subject, because string) ([]Notified, error) {
+func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Subject, because Because) ([]Notified, error) {
 	var notified []Notified
 	forget := true
 	for range 20 { // a listing is bounded, and sessions that were ended are not in the next
@@ -114,7 +154,7 @@ func (s *Sessions) EndAll(ctx context.Context, clients Clients, subject authz.Su
 		}
 	}
 	if forget {
-		return notified, s.store.ForgetDevices(ctx, subject, s.now().UTC())
+		return notified, s.store.Tx(ctx, func(ctx context.Context) error { return s.forget(ctx, subject, because, s.now().UTC()) })
 	}
 	return notified, nil
 }

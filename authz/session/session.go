@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/recent"
 )
 
@@ -60,6 +61,11 @@ type Store interface {
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
+// Evidence writes events in the transaction of the context ([audit.Scribe]).
+type Evidence interface {
+	Write(ctx context.Context, acts ...audit.Act) ([]audit.Written, error)
+}
+
 // Limits of a session.
 type Limits struct {
 	Idle     time.Duration // 30 min if zero
@@ -72,6 +78,7 @@ type Limits struct {
 // Sessions begins, finds and ends sessions.
 type Sessions struct {
 	store  Store
+	scribe Evidence
 	limits Limits
 	now    func() time.Time
 
@@ -80,7 +87,7 @@ type Sessions struct {
 }
 
 // New makes Sessions; secure tells that the issuer is https.
-func New(store Store, limits Limits, secure bool, now func() time.Time) *Sessions {
+func New(store Store, scribe Evidence, limits Limits, secure bool, now func() time.Time) *Sessions {
 	if limits.Idle == 0 {
 		limits.Idle = 30 * time.Minute
 	}
@@ -90,7 +97,7 @@ func New(store Store, limits Limits, secure bool, now func() time.Time) *Session
 	if limits.Grants == 0 {
 		limits.Grants = 30 * 24 * time.Hour
 	}
-	return &Sessions{store: store, limits: limits, now: now, noted: recent.New[authz.SessionID, time.Time](maxNoted, recent.Forever, now), secure: secure}
+	return &Sessions{store: store, scribe: scribe, limits: limits, now: now, noted: recent.New[authz.SessionID, time.Time](maxNoted, recent.Forever, now), secure: secure}
 }
 
 // SignIn is what a session begins with.
@@ -106,13 +113,24 @@ type SignIn struct {
 // Begin begins a session. before is the live one of the same browser, nil if it has
 // none. A session of the same person goes on under a new secret: the apps that rely on
 // it stay signed in, and a planted secret is worthless (session fixation). A session of
-// another person ends, and its apps are notified.
+// another person ends, and its apps are notified. What begins and ends is recorded by
+// one statement; called in a transaction, it is part of it.
 func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before *Session) (Session, error) {
 	began := Session{
 		ID: authz.SessionID(authz.NewID()), Subject: in.Subject, AuthTime: in.At, Methods: in.Methods,
 		Level: authz.LevelOf(in.Methods), Created: in.At, Seen: in.At, Device: device(in.UserAgent),
 	}
 	hash := authz.HashSecret(in.Secret)
+	acts := []audit.Act{{
+		Action: audit.SignIn, Subject: began.Subject, At: in.At, Levels: audit.Levels{ACR: began.Level.ACR()},
+		Detail: audit.Detail{Methods: in.Methods, Text: began.Device},
+	}}
+	record := func(err error) (Session, error) {
+		if err == nil {
+			_, err = s.scribe.Write(ctx, acts...)
+		}
+		return began, err
+	}
 	switch {
 	case before == nil:
 	case before.Subject == in.Subject:
@@ -120,15 +138,19 @@ func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before
 		began.ID = before.ID
 		err := s.store.RenewSession(ctx, began, hash)
 		if !errors.Is(err, authz.ErrNotFound) { // it ended meanwhile: a new one begins
-			return began, err
+			return record(err)
 		}
 		began.ID = fresh
 	default:
-		if _, err := s.End(ctx, clients, before.Subject, before.ID, "another person signed in"); err != nil && !errors.Is(err, authz.ErrNotFound) {
+		_, err := s.end(ctx, clients, before.Subject, before.ID, Replaced, false)
+		switch {
+		case err == nil:
+			acts = append(acts, audit.Act{Action: audit.SignOutReplaced, Subject: before.Subject, At: in.At})
+		case !errors.Is(err, authz.ErrNotFound):
 			return Session{}, err
 		}
 	}
-	return began, s.store.InsertSession(ctx, began, hash)
+	return record(s.store.InsertSession(ctx, began, hash))
 }
 
 // ErrNone means that the browser has no live session.

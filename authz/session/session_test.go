@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/keys/seal"
 )
 
@@ -22,6 +23,7 @@ type kept struct {
 	mu      sync.Mutex
 	rows    map[string]*Session
 	touched int
+	acts    []audit.Act
 }
 
 func (k *kept) InsertSession(_ context.Context, s Session, hash []byte) error {
@@ -52,6 +54,11 @@ func (k *kept) TouchSession(_ context.Context, id authz.SessionID, at time.Time)
 	return nil
 }
 
+func (k *kept) Write(_ context.Context, acts ...audit.Act) ([]audit.Written, error) {
+	k.acts = append(k.acts, acts...)
+	return nil, nil
+}
+
 var morning = time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
 
 // begun is a session of which some time has passed.
@@ -59,7 +66,7 @@ func begun(t *testing.T, change func(*Session)) (find func(after time.Duration) 
 	t.Helper()
 	now := morning
 	k = &kept{rows: map[string]*Session{}}
-	s = New(k, Limits{Idle: 30 * time.Minute, Absolute: 2 * time.Hour}, true, func() time.Time { return now })
+	s = New(k, k, Limits{Idle: 30 * time.Minute, Absolute: 2 * time.Hour}, true, func() time.Time { return now })
 	secret = authz.NewSecret()
 	if _, err := s.Begin(t.Context(), nil, SignIn{Subject: "subject", Methods: []string{"pwd", "otp"}, At: morning, Secret: secret}, nil); err != nil {
 		t.Fatal(err)
@@ -212,7 +219,7 @@ func TestSeals(t *testing.T) {
 // was given out, and no form is genuine without its token.
 func FuzzCookie(f *testing.F) {
 	k := &kept{rows: map[string]*Session{}}
-	s := New(k, Limits{}, true, func() time.Time { return morning })
+	s := New(k, k, Limits{}, true, func() time.Time { return morning })
 	secret := authz.NewSecret()
 	if _, err := s.Begin(f.Context(), nil, SignIn{Subject: "subject", Methods: []string{"pwd", "otp"}, At: morning, UserAgent: "Firefox/1", Secret: secret}, nil); err != nil {
 		f.Fatal(err)

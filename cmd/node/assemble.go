@@ -71,7 +71,7 @@ func (n *Node) makeSignIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.sessions = n.Base.Sessions()
+	n.sessions = n.Base.Sessions(n.scribe)
 	attempts := authn.NewAddresses(n.Config.AddressBurst, 2*time.Second, time.Now)
 	n.authn = authn.New(n.DB, n.Ring, n.Hasher, attempts, tickets, time.Now)
 	return nil

@@ -67,10 +67,10 @@ func (b *Base) Close() error { return errors.Join(b.Ring.Close(), b.DB.Close()) 
 func (b *Base) Contacts() *identity.Contacts { return &identity.Contacts{Store: b.DB, Keys: b.Ring} }
 
 // Sessions are for ending sessions, and for a server to hold them.
-func (b *Base) Sessions() *session.Sessions {
+func (b *Base) Sessions(scribe *audit.Scribe) *session.Sessions {
 	c := b.Config
 	limits := session.Limits{Idle: c.SessionIdle, Absolute: c.SessionAbsolute, Grants: c.GrantLife}
-	return session.New(b.DB, limits, strings.HasPrefix(c.Issuer, "https://"), time.Now)
+	return session.New(b.DB, scribe, limits, strings.HasPrefix(c.Issuer, "https://"), time.Now)
 }
 
 // RegistrationRules are what is checked of an app's registration, whoever makes it.

@@ -29,7 +29,7 @@ type Sessions interface {
 	List(ctx context.Context, who authz.Subject) ([]session.Session, error)
 	// End ends one; [authz.ErrNotFound] for another person's. It returns the apps that
 	// relied on it.
-	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Notified, error)
+	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because session.Because) ([]session.Notified, error)
 }
 
 // SignOut answers a visit whose own session ends.
@@ -127,7 +127,7 @@ func (p *Pages) act(ctx context.Context, e audit.Event) view.Act {
 // EndSession ends one session of the person.
 func (p *Pages) EndSession(v *page.Visit) error {
 	id := authz.SessionID(v.Field("session"))
-	notified, err := p.o.Sessions.End(v.Context, p.o.Clients, v.Session.Subject, id, "ended by the person")
+	notified, err := p.o.Sessions.End(v.Context, p.o.Clients, v.Session.Subject, id, session.Ended)
 	if err != nil {
 		return err
 	}

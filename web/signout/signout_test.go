@@ -76,18 +76,18 @@ func (r *room) Expired(*http.Request) (session.Session, error) {
 	return *r.left, nil
 }
 
-func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, because string) ([]session.Notified, error) {
-	r.ended = append(r.ended, string(who)+" "+string(id)+": "+because)
+func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, because session.Because) ([]session.Notified, error) {
+	r.ended = append(r.ended, string(who)+" "+string(id)+": "+string(because))
 	return r.told, r.endErr
 }
 
-func (r *room) EndAll(_ context.Context, _ session.Clients, who authz.Subject, because string) ([]session.Notified, error) {
-	r.ended = append(r.ended, string(who)+" all: "+because)
+func (r *room) EndAll(_ context.Context, _ session.Clients, who authz.Subject, because session.Because) ([]session.Notified, error) {
+	r.ended = append(r.ended, string(who)+" all: "+string(because))
 	return r.told, r.endErr
 }
 
-func (r *room) Leave(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, client authz.ClientID, because string) ([]session.Notified, error) {
-	r.ended = append(r.ended, string(who)+" "+string(id)+" of "+string(client)+": "+because)
+func (r *room) Leave(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, client *authz.Client) ([]session.Notified, error) {
+	r.ended = append(r.ended, string(who)+" "+string(id)+" of "+string(client.ID)+": left by the person")
 	return r.told, r.endErr
 }
 

@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/identity"
+	"hopnhat/authz/session"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
@@ -27,7 +28,7 @@ func Account(e *tool.Env) *cobra.Command {
 		// begins any more.
 		act(e, "lock", "Lock an account: its sessions and grants end, and nothing begins any more", audit.AccountLock,
 			func(ctx context.Context, b *node.Base, a identity.Account) error {
-				if _, err := b.Sessions().EndAll(ctx, b.DB, a.Subject, "locked"); err != nil {
+				if _, err := b.Sessions(b.Scribe()).EndAll(ctx, b.DB, a.Subject, session.Locked); err != nil {
 					return err
 				}
 				return b.DB.Lock(ctx, a.Subject, "operator", time.Now())
@@ -37,7 +38,7 @@ func Account(e *tool.Env) *cobra.Command {
 		}),
 		act(e, "sign-out", "End all sessions of an account, and tell each app", audit.AccountSignOut,
 			func(ctx context.Context, b *node.Base, a identity.Account) error {
-				_, err := b.Sessions().EndAll(ctx, b.DB, a.Subject, "ended by an operator")
+				_, err := b.Sessions(b.Scribe()).EndAll(ctx, b.DB, a.Subject, session.ByOperator)
 				return err
 			}),
 		role(e),
