@@ -288,16 +288,16 @@ func (db Agreements) Withdraw(ctx context.Context, c consent.Consent, v consent.
 }
 
 // ExpireConsents writes the end of consents whose time is over, at most limit of
-// them, in one commit, and tells how many. Releases on them are refused from
-// their time on whether this ran or not.
-func (db Agreements) ExpireConsents(ctx context.Context, now time.Time, limit int) (int, error) {
-	var rows []consentRow
+// them, in one commit, and returns them as they are then. Releases on them are refused
+// from their time on whether this ran or not.
+func (db Agreements) ExpireConsents(ctx context.Context, now time.Time, limit int) ([]consent.Consent, error) {
+	var expired []consent.Consent
 	err := db.Tx(ctx, func(ctx context.Context) error {
 		lock := ""
 		if db.Dialect() == PostgreSQL {
 			lock = " FOR UPDATE SKIP LOCKED"
 		}
-		rows = nil
+		var rows []consentRow
 		if err := db.Writer(ctx).Raw("SELECT "+consentColumns+` FROM consents WHERE state = 'approved' AND valid_until <= ?
 			ORDER BY valid_until LIMIT ?`+lock, now.UTC(), limit).Scan(&rows).Error; err != nil {
 			return wrap("looking for expired consents", err)
@@ -315,8 +315,10 @@ func (db Agreements) ExpireConsents(ctx context.Context, now time.Time, limit in
 			}); err != nil {
 				return err
 			}
+			c.Version, c.State, c.At = c.Version+1, consent.Expired, now.UTC()
+			expired = append(expired, c)
 		}
 		return nil
 	})
-	return len(rows), err
+	return expired, err
 }

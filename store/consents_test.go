@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/identity"
@@ -186,11 +187,19 @@ func TestConsentsExpireInBoundedBatches(t *testing.T) {
 			last = saved
 		}
 		now := noon.Add(3 * time.Minute) // four are over, at that very instant too
+		service := &consent.Consents{Catalogue: consent.Load(), Store: db, Evidence: &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}}
 		for _, want := range []int{3, 1, 0} {
-			got, err := db.ExpireConsents(ctx, now, 3)
+			got, err := service.Expire(ctx, now, 3)
 			if err != nil || got != want {
 				t.Fatalf("got %d, %v; want %d", got, err, want)
 			}
+		}
+		events, err := db.Find(ctx, audit.Query{Type: audit.ConsentExpired})
+		if err != nil || len(events) != 4 {
+			t.Fatalf("%d events, %v", len(events), err)
+		}
+		if e := events[0].Event; e.Consent.Version != 2 || e.Person.Pseudonym != "pseudonym-in-evidence-of-"+string(an) || e.Asked.Client == "" || e.Consent.Channel != "clock" {
+			t.Errorf("got version %d of %q at %q", e.Consent.Version, e.Person.Pseudonym, e.Asked.Client)
 		}
 		kept, err := db.Consent(ctx, an, last.ID)
 		if err != nil || kept.State != consent.Approved {

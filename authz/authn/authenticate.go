@@ -111,6 +111,7 @@ type Authenticator struct {
 	key       seal.Key
 	alarm     *alarm
 	tries     tries
+	failed    failures
 	now       func() time.Time
 
 	// Outcomes are the attempts so far.
@@ -243,6 +244,7 @@ func (a *Authenticator) password(ctx context.Context, try Attempt) (t ticket, er
 	case err != nil:
 		return t, err
 	case !verdict.Right || c.Subject == "":
+		a.failed.wrong(c.Subject, a.now())
 		return t, ErrWrong
 	case c.Locked:
 		return t, ErrLocked
@@ -361,6 +363,7 @@ func (a *Authenticator) answer(
 		if err := a.spend(ctx, guess); err != nil {
 			return Step{}, err
 		}
+		a.failed.wrong(c.Subject, now)
 		return Step{}, ErrWrong
 	}
 
@@ -405,6 +408,7 @@ func (a *Authenticator) answer(
 		if err := a.spend(ctx, guess); err != nil {
 			return Step{}, err
 		}
+		a.failed.wrong(c.Subject, now)
 		return Step{}, ErrWrong
 	case err != nil:
 		return Step{}, err

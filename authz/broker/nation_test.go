@@ -245,6 +245,10 @@ func (n *nation) Standing(ctx context.Context, subject authz.Subject, client aut
 	return consent.Standing{Client: app, Consents: all}, err
 }
 
+func (n *nation) ExpireConsents(context.Context, time.Time, int) ([]consent.Consent, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (n *nation) Announce(context.Context, []consent.Announcement) error { return nil }
 
 func (n *nation) Names(_ context.Context, clients []authz.ClientID) (map[authz.ClientID]authz.LocalizedText, error) {

@@ -33,6 +33,9 @@ type Store interface {
 	// Withdraw adds the version that ends a consent; authz.ErrConflict if it is
 	// not approved.
 	Withdraw(ctx context.Context, c Consent, v Version) error
+	// ExpireConsents ends consents whose time is over, at most limit of them, and returns
+	// them as they are then.
+	ExpireConsents(ctx context.Context, now time.Time, limit int) ([]Consent, error)
 	// Announce remembers what a person was told, each in the place of what she was told
 	// before of the same app, purpose and register.
 	Announce(ctx context.Context, all []Announcement) error
@@ -384,6 +387,36 @@ func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 		_, err = c.Evidence.Write(ctx, act(audit.Withdraw, w.Client, found, basis.Citation, Answer{Question: Question{Subject: w.Subject}, ACR: w.ACR}, now))
 		return err
 	})
+}
+
+// Expire ends consents whose time is over, at most limit of them, with their events, in
+// one commit. It returns how many.
+func (c *Consents) Expire(ctx context.Context, now time.Time, limit int) (n int, err error) {
+	err = c.Store.Tx(ctx, func(ctx context.Context) error {
+		expired, err := c.Store.ExpireConsents(ctx, now, limit)
+		if err != nil || len(expired) == 0 {
+			return err
+		}
+		var apps []authz.ClientID
+		for _, one := range expired {
+			apps = append(apps, one.Client)
+		}
+		names, err := c.Store.Names(ctx, apps)
+		if err != nil {
+			return err
+		}
+		acts := make([]audit.Act, len(expired))
+		for i, one := range expired {
+			basis, _ := c.Catalogue.Basis(one.Basis)
+			app := &authz.Client{ID: one.Client, Name: names[one.Client]}
+			acts[i] = act(audit.Expire, app, one, basis.Citation, Answer{Question: Question{Subject: one.Subject}}, now)
+			acts[i].Consent.Channel = "clock"
+		}
+		_, err = c.Evidence.Write(ctx, acts...)
+		n = len(expired)
+		return err
+	})
+	return n, err
 }
 
 // List is what a person agreed to, with all apps, newest first.

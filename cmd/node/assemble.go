@@ -74,6 +74,8 @@ func (n *Node) makeSignIn(ctx context.Context) error {
 	n.sessions = n.Base.Sessions(n.scribe)
 	attempts := authn.NewAddresses(n.Config.AddressBurst, 2*time.Second, time.Now)
 	n.authn = authn.New(n.DB, n.Ring, n.Hasher, attempts, tickets, time.Now)
+	n.failed = &authn.FailedSignIns{Of: n.authn, Store: n.DB, Evidence: n.scribe, Now: time.Now}
+	n.closers = append(n.closers, func() error { return n.failed.Note(context.Background()) })
 	return nil
 }
 

@@ -47,6 +47,7 @@ type Node struct {
 
 	sessions     *session.Sessions
 	authn        *authn.Authenticator
+	failed       *authn.FailedSignIns
 	directory    *clientauth.Directory
 	consents     *consent.Consents
 	approvals    *decoupled.Engine

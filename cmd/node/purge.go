@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -38,8 +39,12 @@ func (n *Node) purgeOnce(ctx context.Context, now time.Time) {
 		{"ended keys", func() (int64, error) {
 			return n.DB.PurgeKeyBook(ctx, now.Add(-max(30*24*time.Hour, n.Config.KeyOverlap)), purgeBatch)
 		}},
+		// What a node that stops had counted is noted when it closes.
+		{"failed sign-ins", func() (int64, error) {
+			return 0, errors.Join(n.failed.Note(ctx), n.failed.Record(ctx))
+		}},
 		{"consents", func() (int64, error) {
-			expired, err := n.DB.ExpireConsents(ctx, now, purgeBatch)
+			expired, err := n.consents.Expire(ctx, now, purgeBatch)
 			return int64(expired), err
 		}},
 	} {
