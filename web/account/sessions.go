@@ -118,6 +118,18 @@ func (p *Pages) act(ctx context.Context, e audit.Event) view.Act {
 	case ok: // as releases before recorded it
 		act.Role = authz.Role(role)
 	}
+	switch audit.Action(e.Detail.Action) {
+	case audit.SignIn:
+		act.Own, act.Device = true, e.Detail.Text
+	case audit.SignOut, audit.SignOutOther, audit.SignOutAll:
+		act.Own = true
+	case audit.SignInFailed:
+		act.Failed = int(e.Detail.Count)
+	case audit.SignOutReplaced:
+		act.Replaced = true
+	case audit.AccountEnrol:
+		act.Opened = true
+	}
 	if e.Asked.Client != "" {
 		act.By = page.ClientOrID(ctx, p.o.Clients, e.Asked.Client).Name
 	}

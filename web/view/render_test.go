@@ -134,6 +134,7 @@ func computedKeys() []string {
 		add(Act{Role: role}.Key())
 		add(Act{Role: role, Revoked: true}.Key())
 	}
+	add(Act{Opened: true}.Key())
 	return keys
 }
 

@@ -29,8 +29,17 @@ type Act struct {
 	Role    authz.Role
 	Revoked bool
 	At      time.Time
-	// By is the app that did it; empty where an operator did.
-	By Words
+	// By is the app that did it. Own is true where the person did; neither where an
+	// operator did.
+	By  Words
+	Own bool
+	// Device is where she signed in, empty when unknown or where it was something else.
+	Device string
+	// Failed is how many wrong answers were given in an hour, 0 where it was something
+	// else. Replaced is true where another person signed in at the same browser, Opened
+	// where the account was opened.
+	Failed           int
+	Replaced, Opened bool
 	// ProofURL downloads the proof.
 	ProofURL string
 }
@@ -43,6 +52,9 @@ func (a Act) Key() string {
 			return "sessions.role_over." + string(a.Role)
 		}
 		return "sessions.role." + string(a.Role)
+	}
+	if a.Opened {
+		return "sessions.opened"
 	}
 	return a.Kind.Key()
 }

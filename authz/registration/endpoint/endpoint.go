@@ -140,7 +140,7 @@ func (e *Endpoint) register(r *http.Request) (answer, error) {
 	kept := registration.Registration{
 		Client: c.ID, Initial: initial.ID, Token: authz.HashSecret(token), Statement: m.Statement, Created: now, Updated: now, Policy: initial.Policy,
 	}
-	err = e.recorded(ctx, c, audit.ClientRegistered, initial.ID, now, func(ctx context.Context) error {
+	err = e.recorded(ctx, nil, c, audit.ClientRegistered, initial.ID, now, func(ctx context.Context) error {
 		if initial.ID != "" {
 			if err := e.o.Registrations.SpendInitialToken(ctx, initial.ID, now); errors.Is(err, authz.ErrConflict) {
 				return deadInitial
@@ -267,14 +267,19 @@ func giveSecret(c, before *authz.Client, now time.Time) (secret string) {
 }
 
 // recorded does a change with its event in one transaction.
-func (e *Endpoint) recorded(ctx context.Context, c *authz.Client, action audit.Action, by string, now time.Time, change func(ctx context.Context) error) error {
-	act := audit.ClientAct(action, c)
-	act.At, act.Decision.Determining = now, []string{"registration:" + orOpen(by)}
-	err := e.o.Registrations.Tx(ctx, func(ctx context.Context) error {
+func (e *Endpoint) recorded(ctx context.Context, before, c *authz.Client, action audit.Action, by string, now time.Time, change func(ctx context.Context) error) error {
+	acts, err := registration.Acts(action, before, c)
+	if err != nil {
+		return err
+	}
+	for i := range acts {
+		acts[i].At, acts[i].Decision.Determining = now, []string{"registration:" + orOpen(by)}
+	}
+	err = e.o.Registrations.Tx(ctx, func(ctx context.Context) error {
 		if err := change(ctx); err != nil {
 			return err
 		}
-		_, err := e.o.Evidence.Write(ctx, act)
+		_, err := e.o.Evidence.Write(ctx, acts...)
 		return err
 	})
 	if err == nil || errors.Is(err, audit.ErrNotLogged) {

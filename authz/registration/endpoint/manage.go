@@ -153,7 +153,7 @@ func (e *Endpoint) replace(r *http.Request, before *authz.Client, kept registrat
 	secret := giveSecret(c, before, now)
 	token, read := authz.NewSecret(), kept.Token
 	kept.Previous, kept.Token, kept.Statement, kept.Updated = read, authz.HashSecret(token), m.Statement, now
-	err = e.recorded(ctx, c, audit.ClientUpdated, kept.Initial, now, func(ctx context.Context) error {
+	err = e.recorded(ctx, before, c, audit.ClientUpdated, kept.Initial, now, func(ctx context.Context) error {
 		return e.o.Registrations.ReplaceRegistration(ctx, c, kept, read)
 	})
 	switch {
@@ -179,7 +179,7 @@ const endedGrants = 1000
 // its grants are revoked, which ends their tokens.
 func (e *Endpoint) end(ctx context.Context, c *authz.Client, kept registration.Registration) error {
 	now := e.o.Now().UTC()
-	err := e.recorded(ctx, c, audit.ClientDeleted, kept.Initial, now, func(ctx context.Context) error {
+	err := e.recorded(ctx, c, c, audit.ClientDeleted, kept.Initial, now, func(ctx context.Context) error {
 		return e.o.Registrations.EndClient(ctx, c.ID, now)
 	})
 	if err != nil {

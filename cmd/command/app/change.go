@@ -9,6 +9,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/registration"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
@@ -76,8 +77,16 @@ func disable(e *tool.Env, disabled bool) tool.OnBase {
 
 // save saves a client that an operator changed.
 func save(ctx context.Context, b *node.Base, c *authz.Client, action audit.Action) error {
-	return tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
-		return audit.ClientAct(action, c), b.DB.SaveClient(ctx, c)
+	return tool.AdministerAll(ctx, b, func(ctx context.Context) ([]audit.Act, error) {
+		before, err := b.DB.Client(ctx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		acts, err := registration.Acts(action, before, c)
+		if err != nil {
+			return nil, err
+		}
+		return acts, b.DB.SaveClient(ctx, c)
 	})
 }
 

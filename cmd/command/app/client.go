@@ -77,11 +77,15 @@ func add(ctx context.Context, e *tool.Env, b *node.Base, file string) error {
 	for _, m := range list {
 		var c *authz.Client
 		var secret string
-		if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
-			if c, secret, err = Register(ctx, b, m, known); err != nil {
-				return audit.Act{}, err
+		if err := tool.AdministerAll(ctx, b, func(ctx context.Context) ([]audit.Act, error) {
+			before, err := b.DB.Client(ctx, authz.ClientID(m.ClientID))
+			if err != nil && !errors.Is(err, authz.ErrNotFound) {
+				return nil, err
 			}
-			return audit.ClientAct(audit.ClientRegistered, c), nil
+			if c, secret, err = Register(ctx, b, m, known); err != nil {
+				return nil, err
+			}
+			return registration.Acts(audit.ClientRegistered, before, c)
 		}); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -146,7 +147,17 @@ func showResource(e *tool.Env) *cobra.Command {
 // saveResource saves a resource that an operator changed.
 func saveResource(ctx context.Context, b *node.Base, r *authz.Resource, action audit.Action) error {
 	return tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
-		return tool.Act(action, r.ID, r.Name.VI), b.DB.SaveResource(ctx, r)
+		before, err := b.DB.Resource(ctx, r.ID)
+		if err != nil && !errors.Is(err, authz.ErrNotFound) {
+			return audit.Act{}, err
+		}
+		text := r.Name.VI
+		if err == nil { // it was there before
+			if text, err = audit.Change(before, r); err != nil {
+				return audit.Act{}, err
+			}
+		}
+		return tool.Act(action, r.ID, text), b.DB.SaveResource(ctx, r)
 	})
 }
 

@@ -150,11 +150,11 @@ func open(ctx context.Context, b *node.Base, nation *registry.DB, s Synthetic) (
 		{ID: authn.FactorID(authz.NewID()), Kind: authn.PasswordFactor, Secret: []byte(hash)},
 		{ID: authn.FactorID(authz.NewID()), Kind: authn.TOTPFactor, Secret: sealed},
 	}
-	return account, b.DB.Tx(ctx, func(ctx context.Context) error {
+	return account, tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
 		if err := b.DB.InsertAccount(ctx, account, authz.PersonalNumber(s.Number), factors...); err != nil {
-			return err
+			return audit.Act{}, err
 		}
-		return addContacts(ctx, b, account, s.Number)
+		return audit.Act{Action: audit.AccountEnrol, Subject: account.Subject}, addContacts(ctx, b, account, s.Number)
 	})
 }
 

@@ -15,13 +15,23 @@ import (
 // entry follows within a minute, by the recorder's own sweep, since a tool has no
 // part in the log.
 func Administer(ctx context.Context, b *node.Base, change func(ctx context.Context) (audit.Act, error)) error {
-	return b.DB.Tx(ctx, func(ctx context.Context) error {
+	return AdministerAll(ctx, b, func(ctx context.Context) ([]audit.Act, error) {
 		act, err := change(ctx)
+		return []audit.Act{act}, err
+	})
+}
+
+// AdministerAll is Administer for a change of which there is more than one event.
+func AdministerAll(ctx context.Context, b *node.Base, change func(ctx context.Context) ([]audit.Act, error)) error {
+	return b.DB.Tx(ctx, func(ctx context.Context) error {
+		acts, err := change(ctx)
 		if err != nil {
 			return err
 		}
-		act.Decision.Determining = []string{"operator", OSUser()}
-		_, err = b.Scribe().Write(ctx, act)
+		for i := range acts {
+			acts[i].Decision.Determining = []string{"operator", OSUser()}
+		}
+		_, err = b.Scribe().Write(ctx, acts...)
 		return err
 	})
 }

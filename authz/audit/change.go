@@ -1,0 +1,111 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"hopnhat/authz"
+)
+
+// Change says in one text how a thing was before and is after, by the members of its
+// JSON form that differ: "name: before -> after". A value that is long stands there by its
+// SHA-256, and a text that would be too long for evidence by its own, see [Bounded].
+func Change(before, after any) (string, error) {
+	was, err1 := members(before)
+	is, err2 := members(after)
+	if err1 != nil || err2 != nil {
+		return "", fmt.Errorf("comparing a thing before and after: %w", cmpErr(err1, err2))
+	}
+	names := slices.Collect(maps.Keys(was))
+	for name := range is {
+		if _, there := was[name]; !there {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var lines []string
+	for _, name := range names {
+		if !bytes.Equal(was[name], is[name]) {
+			lines = append(lines, name+": "+short(was[name])+" -> "+short(is[name])+";")
+		}
+	}
+	if len(lines) == 0 {
+		return "", nil
+	}
+	return Bounded(lines...), nil
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func members(of any) (m map[string]json.RawMessage, err error) {
+	if v := reflect.ValueOf(of); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, nil
+	}
+	raw, err := json.Marshal(of)
+	if err == nil {
+		err = json.Unmarshal(raw, &m)
+	}
+	return m, err
+}
+
+// maxShown bounds a value of a change that is shown as it is.
+const maxShown = 120
+
+func short(value json.RawMessage) string {
+	switch {
+	case len(value) == 0:
+		return "none"
+	case len(value) > maxShown:
+		sum := sha256.Sum256(value)
+		return "sha256:" + hex.EncodeToString(sum[:])
+	}
+	return string(value)
+}
+
+// DeclarationActs are the changes of what an app declared to read, one an entry: of an app
+// that was not there before, all.
+func DeclarationActs(before, after *authz.Client) (acts []Act, err error) {
+	of := func(c *authz.Client, like authz.Declaration) *authz.Declaration {
+		if c == nil {
+			return nil
+		}
+		i := slices.IndexFunc(c.Declarations, func(d authz.Declaration) bool { return d.Purpose == like.Purpose && d.Registry == like.Registry })
+		if i < 0 {
+			return nil
+		}
+		return &c.Declarations[i]
+	}
+	all := slices.Clone(after.Declarations)
+	if before != nil {
+		for _, d := range before.Declarations {
+			if of(after, d) == nil {
+				all = append(all, d)
+			}
+		}
+	}
+	for _, d := range all {
+		text, err := Change(of(before, d), of(after, d))
+		if err != nil {
+			return nil, err
+		}
+		if text == "" {
+			continue
+		}
+		acts = append(acts, Act{
+			Action: DeclarationChanged, App: after, Reason: Reason{Purpose: d.Purpose, Basis: d.Basis},
+			Data: Data{Registry: d.Registry, Attributes: d.Attributes}, Detail: Detail{Object: Bounded(string(after.ID)), Text: text},
+		})
+	}
+	return acts, nil
+}

@@ -1,0 +1,76 @@
+package audit
+
+import (
+	"strings"
+	"testing"
+
+	"hopnhat/authz"
+)
+
+// TestChange: what differs stands there as it was and as it is, and nothing else does.
+func TestChange(t *testing.T) {
+	type thing struct {
+		Name string   `json:"name,omitempty"`
+		URIs []string `json:"uris,omitempty"`
+	}
+	long := strings.Repeat("x", 200)
+	for _, row := range []struct {
+		name          string
+		before, after any
+		want          string
+	}{
+		{"nothing", thing{"a", nil}, thing{"a", nil}, ""},
+		{"a member", thing{"a", nil}, thing{"b", nil}, `name: "a" -> "b";`},
+		{"a member that is new", thing{"a", nil}, thing{"a", []string{"u"}}, `uris: none -> ["u"];`},
+		{"two members, by their names", thing{"a", []string{"u"}}, thing{"b", nil}, `name: "a" -> "b"; uris: ["u"] -> none;`},
+		{"a thing that is new", nil, &thing{"a", nil}, `name: none -> "a";`},
+		{"none of its type", (*thing)(nil), thing{"a", nil}, `name: none -> "a";`},
+		{
+			"a value that is long stands by its digest",
+			thing{"a", nil},
+			thing{long, nil},
+			`name: "a" -> sha256:`,
+		},
+	} {
+		got, err := Change(row.before, row.after)
+		if i := strings.Index(row.want, "sha256:"); err == nil && i >= 0 {
+			got, row.want = got[:i], row.want[:i]
+		}
+		if err != nil || got != row.want {
+			t.Errorf("%s: got %q (%v), want %q", row.name, got, err, row.want)
+		}
+	}
+	if _, err := Change(func() {}, 1); err == nil {
+		t.Error("what has no JSON form was compared")
+	}
+}
+
+// TestDeclarationsThatChange are one act each, which names purpose and register.
+func TestDeclarationsThatChange(t *testing.T) {
+	d := func(purpose authz.PurposeID, days int) authz.Declaration {
+		return authz.Declaration{Purpose: purpose, Registry: "land", Basis: authz.BasisConsent, MaxDays: days, Attributes: []authz.AttributeID{"land.area"}}
+	}
+	of := func(all ...authz.Declaration) *authz.Client { return &authz.Client{ID: "app", Declarations: all} }
+	for _, row := range []struct {
+		name          string
+		before, after *authz.Client
+		want          string // purposes
+	}{
+		{"an app that is new", nil, of(d("a", 1), d("b", 1)), "a b"},
+		{"as it was", of(d("a", 1)), of(d("a", 1)), ""},
+		{"for longer", of(d("a", 1), d("b", 1)), of(d("a", 2), d("b", 1)), "a"},
+		{"one more and one less", of(d("a", 1)), of(d("b", 1)), "b a"},
+	} {
+		acts, err := DeclarationActs(row.before, row.after)
+		var purposes []string
+		for _, act := range acts {
+			purposes = append(purposes, string(act.Reason.Purpose))
+			if act.Data.Registry != "land" || act.App == nil || act.Detail.Text == "" || len(act.Data.Attributes) != 1 {
+				t.Errorf("%s: got %+v", row.name, act.Detail)
+			}
+		}
+		if got := strings.Join(purposes, " "); err != nil || got != row.want {
+			t.Errorf("%s: got %q (%v), want %q", row.name, got, err, row.want)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package registration
+
+import (
+	"bytes"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+)
+
+// standing is what evidence says of an app before and after a change, beside its metadata:
+// what operators decide, and that there is another secret.
+type standing struct {
+	Metadata
+	Disabled bool   `json:"disabled"`
+	Verified string `json:"verified_by,omitempty"`
+	Secret   string `json:"client_secret,omitempty"`
+}
+
+// Acts are the evidence of a change of an app's registration: the change itself, with what
+// was before and is after, and each declaration that changed. before is nil for an app
+// that is new.
+func Acts(action audit.Action, before, after *authz.Client) ([]audit.Act, error) {
+	act := audit.ClientAct(action, after)
+	if before != nil {
+		was, is := standingOf(before), standingOf(after)
+		if len(after.SecretHash) > 0 && !bytes.Equal(before.SecretHash, after.SecretHash) {
+			is.Secret = "another" // neither is told
+		}
+		text, err := audit.Change(was, is)
+		if err != nil {
+			return nil, err
+		}
+		if text != "" {
+			act.Detail.Text = text
+		}
+	}
+	declared, err := audit.DeclarationActs(before, after)
+	return append([]audit.Act{act}, declared...), err
+}
+
+func standingOf(c *authz.Client) standing {
+	s := standing{Metadata: Of(c), Disabled: c.Disabled}
+	if c.Verified.Holds() {
+		s.Verified = c.Verified.By
+	}
+	return s
+}
