@@ -1,0 +1,78 @@
+package audit
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestEachActionIsWrittenSomewhere: the constants of action.go are the table, and the
+// product names each of them outside of it.
+func TestEachActionIsWrittenSomewhere(t *testing.T) {
+	own, err := parser.ParseFile(token.NewFileSet(), "action.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := map[string]Action{}
+	ast.Inspect(own, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Action" {
+			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			constants[spec.Names[0].Name] = Action(text)
+		}
+		return true
+	})
+	if len(constants) != len(Actions()) {
+		t.Errorf("%d constants, %d rows", len(constants), len(Actions()))
+	}
+	named := map[string]bool{}
+	root := filepath.Join("..", "..")
+	for _, folder := range []string{"authz", "cmd", "keys", "store", "web"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "audit/action.go") {
+				return err
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			inside := parsed.Name.Name == "audit"
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.SelectorExpr:
+					if from, ok := n.X.(*ast.Ident); ok && from.Name == "audit" {
+						named[n.Sel.Name] = true
+					}
+				case *ast.Ident:
+					if inside {
+						named[n.Name] = true
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, action := range constants {
+		if !named[name] && !(named["KeyMoved"] && strings.HasPrefix(string(action), "key.")) {
+			t.Errorf("nobody writes %s (%q)", name, action)
+		}
+		if _, err := ruleOf(action); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package store_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hopnhat/authz/audit"
+)
+
+// written says of each exported method of the store that changes something which actions
+// put that into the evidence, in the same transaction.
+var written = map[string][]audit.Action{
+	"Approve": {audit.Agree}, "Withdraw": {audit.Withdraw}, "ExpireConsents": {audit.Expire},
+	"QueueWithdrawal": {audit.Withdraw},
+	"MoveDecoupled":   {audit.DenyNotMe, audit.DenyWrongSymbol},
+	"InsertSession":   {audit.SignIn, audit.SignOutReplaced}, "RenewSession": {audit.SignIn}, "UseFactors": {audit.SignIn},
+	"EndSession": {audit.SignOut, audit.SignOutOther, audit.SignOutAll}, "ForgetDevices": {audit.SignOutAll}, "EndAtClient": {audit.SignOutApp},
+	"CountFailed": {audit.SignInFailed}, "TakeFailed": {audit.SignInFailed, audit.SignInFailedElsewhere},
+	"InsertAccount": {audit.AccountEnrol}, "SaveContact": {audit.AccountEnrol},
+	"Lock": {audit.AccountLock}, "Unlock": {audit.AccountUnlock}, "GrantRole": {audit.RoleGranted}, "RevokeRole": {audit.RoleRevoked},
+	"SaveClient": {
+		audit.ClientRegistered, audit.ClientDisabled, audit.ClientEnabled, audit.ClientVerified, audit.ClientUnverified, audit.ClientSecretRotated,
+		audit.DeclarationChanged,
+	},
+	"InsertRegistration": {audit.ClientRegistered}, "ReplaceRegistration": {audit.ClientUpdated, audit.DeclarationChanged},
+	"EndClient": {audit.ClientDeleted}, "EndGrants": {audit.ClientDeleted},
+	"InsertInitialToken": {audit.InitialTokenCreated}, "RevokeInitialToken": {audit.InitialTokenRevoked}, "SpendInitialToken": {audit.ClientRegistered},
+	"SaveResource": {audit.ResourceRegistered, audit.ResourceDisabled},
+	"Revoke":       {audit.GrantGivenBack, audit.GrantTokenRevoked},
+	"CountUse":     {audit.Release},
+	"MoveKey": {
+		audit.KeyAnnounced, audit.KeyPublished, audit.KeyActive, audit.KeyRetiring, audit.KeyRetired, audit.KeyRevoked,
+	},
+}
+
+// without are those of which there is no evidence, and why.
+var without = map[string][]string{
+	"it is evidence":                                 {"Record", "RecordHolding", "SetIndices"},
+	"the protocol between an app and us":             {"InsertGrant", "InsertPending", "FinishPending", "RedeemCode", "Rotate", "Supersede", "Spend", "RevokeToken", "InsertDecoupled", "PendingFor", "KnowPairwise", "SettleRegistration"},
+	"deliveries, which have their own row":           {"DueLogouts", "DuePings", "FinishLogout", "FinishPing", "QueueLogout", "RetryLogout"},
+	"what expired is deleted":                        {"PurgeGrants", "PurgeKeyBook", "PurgeSessions", "PurgeSpent", "PurgeUses"},
+	"the same secret, sealed anew":                   {"ReplaceContact", "ReplaceSecret"},
+	"a guess is counted before it is made":           {"CountAttempt"},
+	"a session was seen":                             {"TouchSession"},
+	"what the law tells her, kept with her consents": {"Announce"},
+	"it reads, and holds what it read":               {"RolesOf"},
+	"it waits for those on their way":                {"SettleClient"},
+	"nodes among themselves":                         {"Begin", "AddKeySignatures", "AnnounceKey", "BeatKeyNode", "DropKeyNode", "LeaseKeys", "NoteKeyParties", "RecordKeyring", "UrgeKey", "LeaveSite"},
+}
+
+// TestWhatChangesSomethingHasItsEvidence: each method of the store that changes something
+// is in one of the two tables above, and no more are.
+func TestWhatChangesSomethingHasItsEvidence(t *testing.T) {
+	declared := map[string]string{}
+	for name, actions := range written {
+		declared[name] = "written"
+		for _, a := range actions {
+			if !slices.Contains(audit.Actions(), a) {
+				t.Errorf("%s: the table of actions has no %q", name, a)
+			}
+		}
+	}
+	for why, names := range without {
+		for _, name := range names {
+			if declared[name] != "" {
+				t.Errorf("%s is declared twice", name)
+			}
+			declared[name] = why
+		}
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Recv == nil || !fn.Name.IsExported() {
+				continue
+			}
+			ast.Inspect(fn.Body, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok && (s.Sel.Name == "Writer" || s.Sel.Name == "Tx") {
+					there[fn.Name.Name] = true
+				}
+				return true
+			})
+		}
+	}
+	for name := range there {
+		if declared[name] == "" {
+			t.Errorf("%s changes something: say in this test by which action it comes into the evidence, or why it does not", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(declared)) {
+		if !there[name] {
+			t.Errorf("%s changes nothing, or is gone", name)
+		}
+	}
+	if len(there) < 50 {
+		t.Errorf("only %d methods were found", len(there))
+	}
+}
