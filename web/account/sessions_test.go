@@ -49,7 +49,7 @@ func (r *room) List(_ context.Context, who authz.Subject) (out []session.Session
 	return out, r.err
 }
 
-func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, _ string) ([]session.Notified, error) {
+func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, _ session.Because) ([]session.Notified, error) {
 	for i, s := range r.list {
 		if s.ID == id && s.Subject == who && r.err == nil {
 			r.ended, r.list = append(r.ended, string(id)), append(r.list[:i:i], r.list[i+1:]...)
