@@ -141,7 +141,7 @@ var rules = slices.Concat([]rule{
 	{DenyNotMe, SignInRefused, false, false, string(DenyNotMe), byPerson, true, Visible, []need{anApp, aPerson}},
 	{DenyWrongSymbol, SignInRefused, false, false, string(DenyWrongSymbol), byPerson, true, Visible, []need{anApp, aPerson}},
 
-	{AccountEnrol, Administered, false, true, string(AccountEnrol), "", true, Visible, []need{aPerson}},
+	{AccountEnrol, FactorChanged, false, true, string(AccountEnrol), "", true, Visible, []need{aPerson}},
 	{AccountLock, AccountLocked, false, true, string(AccountLock), "", true, Visible, []need{aPerson}},
 	{AccountUnlock, AccountUnlocked, false, true, string(AccountUnlock), "", true, Visible, []need{aPerson}},
 	{AccountSignOut, SignedOut, false, true, string(AccountSignOut), "", true, Visible, []need{aPerson}},

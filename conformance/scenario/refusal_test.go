@@ -600,7 +600,7 @@ func operatorEvidence(t *testing.T, n *nation) {
 				t.Errorf("%q does not stand there once", text)
 			}
 		}
-		link := first(t, `href="(/portal/sessions/acts/[0-9a-f-]{36}/proof)"`, page)
+		link := first(t, `(?s)A service gave its access back</b>.*?href="(/portal/sessions/acts/[0-9a-f-]{36}/proof)"`, page)
 		for range 2 { // of two nodes, which a balancer asks in turn, each has it
 			if a := open(t, hers, http.MethodGet, n.base+link, nil); a.status != http.StatusOK || !strings.Contains(a.raw, "grant.ended") {
 				t.Errorf("the proof: %d %.200s", a.status, a.raw)

@@ -289,7 +289,7 @@ func sampleSessions() Sessions {
 			{Kind: "session.signed-in", Own: true, Device: "Chrome · Android", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000009/proof"},
 			{Kind: "session.refused", Failed: 7, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000008/proof"},
 			{Kind: "session.signed-out", Replaced: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000007/proof"},
-			{Kind: "admin.action", Opened: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000006/proof"},
+			{Kind: "account.factor-changed", Opened: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000006/proof"},
 			{Kind: "account.unlocked", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000003/proof"},
 			{Kind: "account.locked", At: sampleNow.Add(-time.Hour), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000002/proof"},
 			{Kind: "grant.ended", At: sampleNow.AddDate(0, 0, -1), By: sampleLongApp().Name, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000001/proof"},
