@@ -14,6 +14,7 @@ import (
 	"hopnhat/web/evidence/evidencetest"
 	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
+	"hopnhat/web/view"
 )
 
 // room is the room with everything behind it played, for a person who is signed in.
@@ -187,6 +188,33 @@ func TestRolesInActs(t *testing.T) {
 		got := r.act(t.Context(), audit.Event{ID: "e", Detail: audit.Detail{Action: row.action, Object: row.object}, Asked: audit.Asked{Client: row.by}})
 		if got.Role != row.role || got.Revoked != row.revoked || got.By.VI != row.name {
 			t.Errorf("%s: %+v", row.action, got)
+		}
+	}
+}
+
+// TestWhoDidIt: an act reads as the person's own, an app's, or an operator's, and wrong
+// answers with how many they were.
+func TestWhoDidIt(t *testing.T) {
+	r := newRoom()
+	at := time.Unix(1_800_000_000, 0)
+	for _, row := range []struct {
+		name   string
+		kind   audit.Type
+		detail audit.Detail
+		want   view.Act
+	}{
+		{"a sign-in", audit.SignedIn, audit.Detail{Action: string(audit.SignIn), Text: "Firefox · Linux"}, view.Act{Own: true, Device: "Firefox · Linux"}},
+		{"a sign-out", audit.SignedOut, audit.Detail{Action: string(audit.SignOut)}, view.Act{Own: true}},
+		{"a sign-out everywhere", audit.SignedOut, audit.Detail{Action: string(audit.SignOutAll)}, view.Act{Own: true}},
+		{"another person in her browser", audit.SignedOut, audit.Detail{Action: string(audit.SignOutReplaced)}, view.Act{Replaced: true}},
+		{"a sign-out by an operator", audit.SignedOut, audit.Detail{Action: string(audit.AccountSignOut)}, view.Act{}},
+		{"wrong answers", audit.SignInRefused, audit.Detail{Action: string(audit.SignInFailed), Count: 7}, view.Act{Failed: 7}},
+		{"an account that is opened", audit.FactorChanged, audit.Detail{Action: string(audit.AccountEnrol)}, view.Act{Opened: true}},
+	} {
+		row.want.Kind, row.want.At, row.want.ProofURL = view.EventType(row.kind), at, ActsPath+"/e/proof"
+		got := r.act(t.Context(), audit.Event{ID: "e", Type: row.kind, Detail: row.detail, When: audit.When{Decided: at}})
+		if got != row.want {
+			t.Errorf("%s: got %+v, want %+v", row.name, got, row.want)
 		}
 	}
 }
