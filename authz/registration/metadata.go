@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/keys"
 )
 
 // Metadata is client metadata: OpenID Connect Dynamic Registration §2, RFC 7591
@@ -217,7 +218,7 @@ func nameless(c *authz.Client) string {
 }
 
 // signing is the algorithm of a client's ID tokens.
-func signing(c *authz.Client) string { return or(c.SigningAlg, "ES256") }
+func signing(c *authz.Client) string { return or(c.SigningAlg, string(keys.ES256)) }
 
 // pairwise is the one subject type (OpenID Connect Core §8).
 const pairwise = "pairwise"
