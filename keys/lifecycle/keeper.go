@@ -206,7 +206,7 @@ func (k *Keeper) Turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := k.picture(lives, material)
+	s := k.picture(lives, material, storeErr == nil)
 	s.read, s.asked = now, asked
 	if storeErr != nil {
 		s.unseen = old.unseen // the store did not say
@@ -321,8 +321,10 @@ func (k *Keeper) record(ctx context.Context, s Step, at time.Time, why string) e
 	return k.o.Record(ctx, Transition{s, at.UTC(), why})
 }
 
-// picture joins what the Book says with what the store has.
-func (k *Keeper) picture(lives []Life, material map[keys.KeyID]keys.PublicKey) *state {
+// picture joins what the Book says with what the store has. told is whether the store
+// answered: a retiring version that it does not show is gone for good if it did, and
+// otherwise one that this node has yet to see, while others may still sign with it.
+func (k *Keeper) picture(lives []Life, material map[keys.KeyID]keys.PublicKey, told bool) *state {
 	s := &state{
 		material: material, lives: lives, byID: map[keys.KeyID]Life{}, sets: map[keys.Use][]keys.PublicKey{}, active: map[group]keys.Handle{},
 		lacks: map[keys.Use]bool{}, unseen: map[keys.KeyID]bool{},
@@ -340,7 +342,7 @@ func (k *Keeper) picture(lives []Life, material map[keys.KeyID]keys.PublicKey) *
 			case l.State.InSet():
 				s.missing = append(s.missing, l.KeyID)
 			}
-			if l.State == keys.Published || l.State == keys.Active {
+			if l.State == keys.Published || l.State == keys.Active || l.State == keys.Retiring && !told {
 				s.lacks[l.Use] = true
 			}
 			continue

@@ -173,6 +173,60 @@ func (n *nation) sets() [][]keys.KeyID {
 	return out
 }
 
+// TestANodeThatWokeWithoutTheStoreServesNoPartOfASet: it has not seen a version that began
+// and was replaced while it hung, which a node that hangs now still signs with.
+func TestANodeThatWokeWithoutTheStoreServesNoPartOfASet(t *testing.T) {
+	n := newNation(t, 1)
+	defer n.close()
+	asleep := n.nodes[0]
+	n.now = n.now.Add(2 * time.Minute) // it hangs, and is no longer waited for
+	revoke := func() keys.KeyID {
+		op := n.operator(t)
+		key, err := op.Active(keys.TokenSigning, keys.ES256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := op.Revoke(t.Context(), key.KeyID, "a drill", false); err != nil {
+			t.Fatal(err)
+		}
+		return key.KeyID
+	}
+	revoke() // v1
+	n.join(t)
+	awake := n.nodes[1]
+	begins := func(not keys.KeyID) keys.KeyID { // the others go on
+		for range 100 {
+			n.now = n.now.Add(10 * time.Second)
+			if err := awake.Turn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if key, err := awake.Active(keys.TokenSigning, keys.ES256); err == nil && key.KeyID != not {
+				return key.KeyID
+			}
+		}
+		t.Fatal("no version began to sign")
+		return ""
+	}
+	signing := begins("")
+	if _, err := n.operator(t).Rotate(t.Context(), keys.TokenSigning, keys.ES256, true); err != nil {
+		t.Fatal(err)
+	}
+	begins(signing)
+	revoke() // v3, before the sleeper saw it
+	n.store.down = &keys.Outage{Cause: keys.Sealed, Doing: "anything"}
+	_ = asleep.Turn(t.Context())
+	if set, err := asleep.Published(keys.TokenSigning); err == nil {
+		t.Fatalf("a set without %s, which another node signs with: %v", signing, set)
+	}
+	n.store.down = nil
+	if err := asleep.Turn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if set, err := asleep.Published(keys.TokenSigning); err != nil || !slices.ContainsFunc(set, func(p keys.PublicKey) bool { return p.KeyID == signing }) {
+		t.Fatalf("once the store is there: %v, %v", set, err)
+	}
+}
+
 // TestNoNodeSignsWithWhatAnotherLacks is the promise of the package, whatever
 // happens in whatever order: turns, rotations, revocations, nodes that come, go,
 // hang or lose the database, a store that is down, parties that fetch or do not.
