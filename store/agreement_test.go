@@ -87,7 +87,7 @@ func newAgreement(t *testing.T, db *store.DB) *agreement {
 }
 
 func (a *agreement) question() consent.Question {
-	return consent.Question{Client: clinic.ID, Subject: a.subject, Wanted: a.wanted, Locale: "en"}
+	return consent.Question{Client: clinic.ID, Principal: authz.Herself(a.subject), Wanted: a.wanted, Locale: "en"}
 }
 
 // answer is one to the page as it is now.
@@ -113,7 +113,7 @@ func (a *agreement) end(t *testing.T, id authz.ConsentID) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.Withdraw(t.Context(), consent.Withdrawal{Client: clinic, Subject: a.subject, ID: id, Shown: c.Reference(), Session: "s", Locale: "vi"})
+	return a.Withdraw(t.Context(), consent.Withdrawal{Client: clinic, Principal: authz.Herself(a.subject), ID: id, Shown: c.Reference(), Session: "s", Locale: "vi"})
 }
 
 func TestOnlyWhatWasTickedIsGranted(t *testing.T) {
@@ -182,13 +182,13 @@ func TestWhatIsAgreedToIsNotAskedAgainUntilWithdrawn(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		a := newAgreement(t, db)
-		if need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !need.Ask {
+		if need, err := a.Needed(ctx, clinic.ID, authz.Herself(a.subject), a.wanted); err != nil || !need.Ask {
 			t.Fatalf("at first: got %+v, %v", need, err)
 		}
 		if _, err := a.Record(ctx, a.answer(t, healthItem, conditions, card)); err != nil {
 			t.Fatal(err)
 		}
-		need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted)
+		need, err := a.Needed(ctx, clinic.ID, authz.Herself(a.subject), a.wanted)
 		granted := need.Granted
 		if err != nil || need.Ask || need.Tell || len(granted) != 3 || granted[0].ConsentReference == "" || granted[2].ConsentReference != "" {
 			t.Fatalf("then: got %+v, %v", need, err)
@@ -201,7 +201,7 @@ func TestWhatIsAgreedToIsNotAskedAgainUntilWithdrawn(t *testing.T) {
 		if err := a.end(t, id); err != nil {
 			t.Fatal(err)
 		}
-		if need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted); err != nil || !need.Ask || need.Granted != nil {
+		if need, err := a.Needed(ctx, clinic.ID, authz.Herself(a.subject), a.wanted); err != nil || !need.Ask || need.Granted != nil {
 			t.Fatalf("after the withdrawal: got %+v, %v", need, err)
 		}
 		n, err = a.Notice(ctx, a.question())
@@ -403,7 +403,7 @@ func TestAReadByLawIsToldBeforeItHappens(t *testing.T) {
 		}
 		told := func(want bool, when string) {
 			t.Helper()
-			need, err := a.Needed(ctx, clinic.ID, a.subject, a.wanted)
+			need, err := a.Needed(ctx, clinic.ID, authz.Herself(a.subject), a.wanted)
 			if err != nil || need.Ask || need.Tell == want || (len(need.Granted) == 1) != want {
 				t.Fatalf("%s: got %+v, %v; want told %v", when, need, err, want)
 			}

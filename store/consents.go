@@ -201,28 +201,30 @@ func (db Agreements) Consent(ctx context.Context, subject authz.Subject, id auth
 }
 
 type versionRow struct {
-	ConsentID  string    `gorm:"column:consent_id"`
-	Number     int       `gorm:"column:number"`
-	State      string    `gorm:"column:state"`
-	Attributes string    `gorm:"column:attributes"`
-	Offered    string    `gorm:"column:offered"`
-	Basis      string    `gorm:"column:basis"`
-	Frequency  string    `gorm:"column:frequency"`
-	DataLife   string    `gorm:"column:data_life"`
-	ValidUntil time.Time `gorm:"column:valid_until"`
-	TextHash   string    `gorm:"column:text_hash"`
-	Locale     string    `gorm:"column:locale"`
-	Notice     string    `gorm:"column:notice_hash"`
-	Channel    string    `gorm:"column:channel"`
-	ACR        string    `gorm:"column:acr"`
-	SessionID  string    `gorm:"column:session_id"`
-	Actor      string    `gorm:"column:actor"`
-	Represents string    `gorm:"column:representation"`
-	At         time.Time `gorm:"column:at"`
+	ConsentID       string    `gorm:"column:consent_id"`
+	Number          int       `gorm:"column:number"`
+	State           string    `gorm:"column:state"`
+	Attributes      string    `gorm:"column:attributes"`
+	Offered         string    `gorm:"column:offered"`
+	Basis           string    `gorm:"column:basis"`
+	Frequency       string    `gorm:"column:frequency"`
+	DataLife        string    `gorm:"column:data_life"`
+	ValidUntil      time.Time `gorm:"column:valid_until"`
+	TextHash        string    `gorm:"column:text_hash"`
+	Locale          string    `gorm:"column:locale"`
+	Notice          string    `gorm:"column:notice_hash"`
+	Channel         string    `gorm:"column:channel"`
+	ACR             string    `gorm:"column:acr"`
+	SessionID       string    `gorm:"column:session_id"`
+	Actor           string    `gorm:"column:actor"`
+	Represented     *string   `gorm:"column:represented"`
+	RepresentedKind *string   `gorm:"column:represented_kind"`
+	Mandate         *string   `gorm:"column:mandate"`
+	At              time.Time `gorm:"column:at"`
 }
 
 const versionColumns = `consent_id, number, state, attributes, offered, basis, frequency, data_life, valid_until, text_hash, locale, notice_hash, channel, acr,
-	session_id, actor, representation, at`
+	session_id, actor, representation, represented, represented_kind, mandate, at`
 
 // Versions lists the life of a consent, oldest first: its newest 500 steps.
 func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consent.Version, error) {
@@ -238,7 +240,7 @@ func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consen
 			Consent: authz.ConsentID(r.ConsentID), Number: r.Number, State: consent.State(r.State), Attributes: split(r.Attributes), Offered: split(r.Offered),
 			Basis: authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife, ValidUntil: r.ValidUntil.UTC(),
 			TextHash: r.TextHash, Locale: r.Locale, Notice: r.Notice, Channel: r.Channel, ACR: r.ACR, Session: authz.SessionID(r.SessionID),
-			Actor: authz.Subject(r.Actor), Representation: authz.RecordSubject(r.Represents), At: r.At.UTC(),
+			Principal: principalOf(r.Actor, r.Represented, r.RepresentedKind, r.Mandate), At: r.At.UTC(),
 		}
 	}
 	return out, nil
@@ -268,10 +270,11 @@ func (db Agreements) Approve(ctx context.Context, c consent.Consent, v consent.V
 }
 
 func (db Agreements) insertVersion(ctx context.Context, v consent.Version) error {
+	represented, kind, mandate := representedColumns(v.Principal)
 	return wrap("adding a version of a consent", db.Writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
-		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
-		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), string(v.Representation), v.At.UTC()).Error)
+		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), string(v.Relation()), represented, kind, mandate, v.At.UTC()).Error)
 }
 
 // Withdraw ends a consent in the version that was read; a version in between is

@@ -41,7 +41,7 @@ func agreed(subject authz.Subject, client authz.ClientID) (consent.Consent, cons
 		State: consent.Approved, Attributes: []authz.AttributeID{"land.address", "land.area"},
 		Offered: []authz.AttributeID{"land.address", "land.area", "land.owners"}, Basis: authz.BasisConsent,
 		Frequency: "2/day", DataLife: "P30D", ValidUntil: noon.AddDate(0, 0, 30), TextHash: "h1", Locale: "vi", Channel: "web",
-		ACR: "urn:vn:gov:eid:auth-level:2", Session: "s", Actor: subject, Representation: "self", At: noon,
+		ACR: "urn:vn:gov:eid:auth-level:2", Session: "s", Principal: authz.Herself(subject), At: noon,
 	}
 	return c, v
 }
@@ -49,7 +49,7 @@ func agreed(subject authz.Subject, client authz.ClientID) (consent.Consent, cons
 func withdrawn(c consent.Consent, at time.Time) consent.Version {
 	return consent.Version{
 		Consent: c.ID, Number: c.Version + 1, State: consent.Withdrawn, Attributes: c.Attributes, Offered: c.Offered, Basis: c.Basis, Frequency: c.Frequency,
-		DataLife: c.DataLife, ValidUntil: c.ValidUntil, TextHash: c.TextHash, Locale: "vi", Channel: "web", Actor: c.Subject, At: at,
+		DataLife: c.DataLife, ValidUntil: c.ValidUntil, TextHash: c.TextHash, Locale: "vi", Channel: "web", Principal: authz.Herself(c.Subject), At: at,
 	}
 }
 
@@ -217,7 +217,7 @@ func grant(t *testing.T, db *store.DB, subject authz.Subject, client authz.Clien
 	t.Helper()
 	id := authz.GrantID(authz.NewID())
 	err := db.PlantGrant(t.Context(), provider.Grant{
-		ID: id, ClientID: client, Subject: subject, Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"}, Details: details, Level: 2,
+		ID: id, ClientID: client, Principal: authz.Herself(subject), Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"}, Details: details, Level: 2,
 		Methods: []string{"pwd", "otp"}, AuthTime: noon, Created: noon, Expires: time.Now().Add(time.Hour),
 		CodeHash: []byte(id), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
 	})
@@ -255,7 +255,7 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 			t.Fatalf("got unredeemed %v, proofed %v, signed in %v", p.Unredeemed, p.Proofed, p.AuthTime)
 		}
 		fresh := provider.Grant{
-			ID: "fresh", ClientID: "land-app", Subject: an, Profile: authz.FAPI2, Created: noon, Expires: time.Now().Add(time.Hour), AuthTime: noon,
+			ID: "fresh", ClientID: "land-app", Principal: authz.Herself(an), Profile: authz.FAPI2, Created: noon, Expires: time.Now().Add(time.Hour), AuthTime: noon,
 			CodeHash: []byte("fresh"), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
 		}
 		if err := db.PlantGrant(ctx, fresh); err != nil {
@@ -270,7 +270,7 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 		if p, err := db.Live(ctx, "fresh", "land", "land.mortgage"); err != nil || p.GrantLive || p.Unredeemed {
 			t.Fatalf("revoked: %+v, %v", p, err)
 		}
-		if !p.GrantLive || p.Subject != an || p.Client != "land-app" || p.Person != "person-An" || p.Level != 2 || p.Account != 2 || p.Locked || len(p.Details) != 1 {
+		if !p.GrantLive || p.Actor != an || p.Client != "land-app" || p.Person != "person-An" || p.Level != 2 || p.Account != 2 || p.Locked || len(p.Details) != 1 {
 			t.Fatalf("got %+v", p)
 		}
 		if p.Consent == nil || p.Consent.Reference() != saved.Reference() || p.Consent.Basis != authz.BasisConsent || !p.Consent.Live(noon) || len(p.Consent.Attributes) != 2 {
@@ -359,7 +359,7 @@ func TestACodeThatWasNotRedeemedGivesNoLiveGrant(t *testing.T) {
 		an := account(t, db, "An")
 		id := authz.GrantID(authz.NewID())
 		if err := db.PlantGrant(t.Context(), provider.Grant{
-			ID: id, ClientID: "land-app", Subject: an, Profile: authz.FAPI2, Created: noon, AuthTime: noon,
+			ID: id, ClientID: "land-app", Principal: authz.Herself(an), Profile: authz.FAPI2, Created: noon, AuthTime: noon,
 			Expires: time.Now().Add(time.Hour), CodeHash: []byte("c"), CodeExpires: noon,
 		}); err != nil {
 			t.Fatal(err)

@@ -96,11 +96,11 @@ func (db *DB) Row(ctx context.Context, into any, sql string, values ...any) erro
 func (db *DB) PlantGrant(ctx context.Context, g provider.Grant) error {
 	at := g.AuthTime.UTC()
 	if err := db.Handles()[0].WithContext(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
-		VALUES (?, 'citizen', ?, 'An', 2, 'hash', ?, ?) ON CONFLICT DO NOTHING`, string(g.Subject), "planted "+string(g.Subject), []byte("seed"), at).Error; err != nil {
+		VALUES (?, 'citizen', ?, 'An', 2, 'hash', ?, ?) ON CONFLICT DO NOTHING`, string(g.Actor), "planted "+string(g.Actor), []byte("seed"), at).Error; err != nil {
 		return err
 	}
 	if err := db.Handles()[0].WithContext(ctx).Exec(`INSERT INTO sessions (id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at)
-		VALUES (?, ?, ?, ?, 'pwd otp', 2, '', ?, ?) ON CONFLICT DO NOTHING`, string(g.Session), []byte("planted "+g.Session), string(g.Subject), at, at, at).Error; err != nil {
+		VALUES (?, ?, ?, ?, 'pwd otp', 2, '', ?, ?) ON CONFLICT DO NOTHING`, string(g.Session), []byte("planted "+g.Session), string(g.Actor), at, at, at).Error; err != nil {
 		return err
 	}
 	return db.InsertGrant(ctx, g)

@@ -70,6 +70,9 @@ type grantRow struct {
 	Continues         string     `gorm:"column:continues"`
 	ClientID          string     `gorm:"column:client_id"`
 	Subject           string     `gorm:"column:subject"`
+	Represented       *string    `gorm:"column:represented"`
+	RepresentedKind   *string    `gorm:"column:represented_kind"`
+	Mandate           *string    `gorm:"column:mandate"`
 	SessionID         string     `gorm:"column:session_id"`
 	Profile           string     `gorm:"column:profile"`
 	Scope             string     `gorm:"column:scope"`
@@ -93,13 +96,13 @@ type grantRow struct {
 
 func (grantRow) TableName() string { return "grants" }
 
-const grantColumns = `id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+const grantColumns = `id, continues, client_id, subject, represented, represented_kind, mandate, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 	created_at, expires_at, revoked_at, revoked_because, code_hash, code_expires_at, code_spent_at,
 	refresh_salt, refresh_rotated_at, refresh_generation`
 
 func (r grantRow) grant() (provider.Grant, error) {
 	g := provider.Grant{
-		ID: authz.GrantID(r.ID), Continues: authz.GrantID(r.Continues), ClientID: authz.ClientID(r.ClientID), Subject: authz.Subject(r.Subject),
+		ID: authz.GrantID(r.ID), Continues: authz.GrantID(r.Continues), ClientID: authz.ClientID(r.ClientID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate),
 		Session: authz.SessionID(r.SessionID), Profile: authz.ProfileName(r.Profile), Scope: strings.Fields(r.Scope),
 		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(), Bound: authz.ParseConfirmation(r.Bound),
 		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: value(r.RevokedAt), RevokedBecause: r.RevokedBecause,
@@ -129,20 +132,21 @@ func (db Grants) InsertGrant(ctx context.Context, g provider.Grant) error {
 	if err != nil {
 		return wrap("encoding the request of a grant", err)
 	}
+	represented, kind, mandate := representedColumns(g.Principal)
 	held := ""
 	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
 		held = " FOR SHARE OF s, a"
 	}
 	return oneRow("storing a grant", db.Writer(ctx).Exec(`INSERT INTO grants
-		(id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+		(id, continues, client_id, subject, represented, represented_kind, mandate, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 		FROM (SELECT 1 FROM sessions s JOIN accounts a ON a.subject = s.subject
 			WHERE s.id = ? AND s.subject = ? AND s.ended_at IS NULL AND a.locked_at IS NULL`+held+") AS live",
-		string(g.ID), string(g.Continues), string(g.ClientID), string(g.Subject), string(g.Session), string(g.Profile),
+		string(g.ID), string(g.Continues), string(g.ClientID), string(g.Actor), represented, kind, mandate, string(g.Session), string(g.Profile),
 		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
 		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), blob(g.CodeHash), g.CodeExpires.UTC(), nullTime(g.CodeSpent), g.RefreshSalt,
-		string(g.Session), string(g.Subject)))
+		string(g.Session), string(g.Actor)))
 }
 
 // GrantByCode finds the grant of a code, whatever its state.
@@ -166,7 +170,7 @@ func (db Grants) Supersede(ctx context.Context, g provider.Grant, at time.Time) 
 	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = 'continued by another grant', code_spent_at = COALESCE(code_spent_at, ?)
 		WHERE (id = ? OR continues = ?) AND id <> ? AND client_id = ? AND subject = ?
 		AND revoked_at IS NULL AND code_spent_at IS NOT NULL AND expires_at > ?`,
-		at.UTC(), at.UTC(), string(g.Continues), string(g.Continues), string(g.ID), string(g.ClientID), string(g.Subject), at.UTC())
+		at.UTC(), at.UTC(), string(g.Continues), string(g.Continues), string(g.ID), string(g.ClientID), string(g.Actor), at.UTC())
 	if res.Error == nil && res.RowsAffected == 0 {
 		return fmt.Errorf("continuing a grant: %w", authz.ErrConflict)
 	}

@@ -159,7 +159,7 @@ func TestEndAtClient(t *testing.T) {
 		grants := map[authz.ClientID]authz.GrantID{}
 		for _, client := range []authz.ClientID{"a", "b"} {
 			g := issued(t, db)
-			g.ID, g.Subject, g.Session, g.ClientID, g.CodeHash = authz.GrantID(authz.NewID()), an, s.ID, client, nil
+			g.ID, g.Actor, g.Session, g.ClientID, g.CodeHash = authz.GrantID(authz.NewID()), an, s.ID, client, nil
 			if err := db.PlantGrant(ctx, g); err != nil {
 				t.Fatal(err)
 			}

@@ -14,18 +14,21 @@ import (
 var _ broker.Permissions = (*DB)(nil)
 
 type permissionRow struct {
-	Subject      string     `gorm:"column:subject"`
-	ACR          int        `gorm:"column:acr"`
-	AuthTime     time.Time  `gorm:"column:auth_time"`
-	Details      []byte     `gorm:"column:details"`
-	RevokedAt    *time.Time `gorm:"column:revoked_at"`
-	CodeSpentAt  *time.Time `gorm:"column:code_spent_at"`
-	ExpiresAt    time.Time  `gorm:"column:expires_at"`
-	Person       string     `gorm:"column:person_id"`
-	Kind         string     `gorm:"column:kind"`
-	AccountLevel int        `gorm:"column:account_level"`
-	LockedAt     *time.Time `gorm:"column:locked_at"`
-	OpenedAt     time.Time  `gorm:"column:opened_at"`
+	Subject         string     `gorm:"column:subject"`
+	Represented     *string    `gorm:"column:represented"`
+	RepresentedKind *string    `gorm:"column:represented_kind"`
+	Mandate         *string    `gorm:"column:mandate"`
+	ACR             int        `gorm:"column:acr"`
+	AuthTime        time.Time  `gorm:"column:auth_time"`
+	Details         []byte     `gorm:"column:details"`
+	RevokedAt       *time.Time `gorm:"column:revoked_at"`
+	CodeSpentAt     *time.Time `gorm:"column:code_spent_at"`
+	ExpiresAt       time.Time  `gorm:"column:expires_at"`
+	Person          string     `gorm:"column:person_id"`
+	Kind            string     `gorm:"column:kind"`
+	AccountLevel    int        `gorm:"column:account_level"`
+	LockedAt        *time.Time `gorm:"column:locked_at"`
+	OpenedAt        time.Time  `gorm:"column:opened_at"`
 
 	ConsentID  *string    `gorm:"column:consent_id"`
 	Version    int        `gorm:"column:version"`
@@ -43,14 +46,14 @@ type permissionRow struct {
 // of grants and accounts and the unique index consents_one.
 func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
 	var row permissionRow
-	res := db.Reader(ctx).Raw(`SELECT g.subject, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
+	res := db.Reader(ctx).Raw(`SELECT g.subject, g.represented, g.represented_kind, g.mandate, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
 			a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
 			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
 			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency,
 			COALESCE((SELECT max(v.number) FROM consent_versions v WHERE v.consent_id = c.id AND v.state <> 'approved'), 0) AS ended
 		FROM grants g JOIN accounts a ON a.subject = g.subject
-		LEFT JOIN consents c ON c.subject = g.subject AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
+		LEFT JOIN consents c ON c.subject = COALESCE(g.represented, g.subject) AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
 		WHERE g.id = ?`, string(purpose), string(registry), string(grant)).Scan(&row)
 	if res.Error != nil {
 		return broker.Permission{}, wrap("reading a permission", res.Error)
@@ -61,7 +64,7 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 	alive := row.RevokedAt == nil && db.Now().Before(row.ExpiresAt)
 	p := broker.Permission{
 		GrantLive: alive && row.CodeSpentAt != nil, Unredeemed: alive && row.CodeSpentAt == nil, Proofed: row.OpenedAt.UTC(),
-		Client: authz.ClientID(row.ClientID), Subject: authz.Subject(row.Subject), Person: authz.PersonID(row.Person), Kind: authz.Kind(row.Kind), Level: authz.AuthenticationLevel(row.ACR),
+		Client: authz.ClientID(row.ClientID), Principal: principalOf(row.Subject, row.Represented, row.RepresentedKind, row.Mandate), Person: authz.PersonID(row.Person), Kind: authz.Kind(row.Kind), Level: authz.AuthenticationLevel(row.ACR),
 		Account: authz.AccountLevel(row.AccountLevel), Locked: row.LockedAt != nil, AuthTime: row.AuthTime.UTC(),
 	}
 	if err := json.Unmarshal(row.Details, &p.Details); err != nil {
@@ -69,7 +72,7 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 	}
 	if row.ConsentID != nil && row.ValidUntil != nil {
 		p.Consent = &consent.Consent{
-			ID: authz.ConsentID(*row.ConsentID), Subject: p.Subject, Client: authz.ClientID(row.ClientID), Purpose: purpose, Registry: registry,
+			ID: authz.ConsentID(*row.ConsentID), Subject: p.Concerned(), Client: authz.ClientID(row.ClientID), Purpose: purpose, Registry: registry,
 			Version: row.Version, Ended: row.Ended, State: consent.State(row.State), Attributes: split(row.Attributes), ValidUntil: row.ValidUntil.UTC(), TextHash: row.TextHash,
 			Basis: authz.Basis(row.Basis), Frequency: row.Frequency,
 		}

@@ -63,7 +63,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"login: the factors", func() error { return db.UseFactors(ctx, subject, codeAt, midday) }},
 			{"login: a factor made anew", func() error { return db.ReplaceSecret(ctx, subject, "f", []byte("old"), []byte("new")) }},
 			{"login: again", func() error {
-				return db.RenewSession(ctx, session.Session{ID: s.ID, Subject: subject}, authz.HashSecret(string(s.ID)))
+				return db.RenewSession(ctx, session.Session{ID: s.ID, Principal: authz.Herself(subject)}, authz.HashSecret(string(s.ID)))
 			}},
 			{"login: being seen", func() error { return db.TouchSession(ctx, s.ID, midday) }},
 			{"tokens: the code", func() error { _, err := db.GrantByCode(ctx, g.CodeHash); return err }},

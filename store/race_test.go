@@ -30,7 +30,7 @@ func issued(t *testing.T, db *store.DB) provider.Grant {
 func issuedTo(t *testing.T, db *store.DB, client authz.ClientID) provider.Grant {
 	t.Helper()
 	g := provider.Grant{
-		ID: authz.GrantID(authz.NewID()), ClientID: client, Subject: "p", Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"},
+		ID: authz.GrantID(authz.NewID()), ClientID: client, Principal: authz.Herself("p"), Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"},
 		Level: 2, Methods: []string{"pwd", "otp"}, AuthTime: midday, Created: midday, Expires: midday.Add(time.Hour),
 		CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
 	}
@@ -231,7 +231,7 @@ func TestForgetDevices(t *testing.T) {
 
 func started(t *testing.T, db *store.DB, subject authz.Subject) session.Session {
 	t.Helper()
-	s := session.Session{ID: authz.SessionID(authz.NewID()), Subject: subject, AuthTime: midday, Methods: []string{"pwd", "otp"}, Level: 2, Created: midday, Seen: midday}
+	s := session.Session{ID: authz.SessionID(authz.NewID()), Principal: authz.Herself(subject), AuthTime: midday, Methods: []string{"pwd", "otp"}, Level: 2, Created: midday, Seen: midday}
 	if err := db.InsertSession(t.Context(), s, authz.HashSecret(string(s.ID))); err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestLock(t *testing.T) {
 		subject := holder(t, db, "099000000002")
 		s := started(t, db, subject)
 		g := issued(t, db)
-		g.ID, g.Subject, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), subject, s.ID, nil
+		g.ID, g.Actor, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), subject, s.ID, nil
 		if err := db.PlantGrant(t.Context(), g); err != nil {
 			t.Fatal(err)
 		}
@@ -303,7 +303,7 @@ func TestEndSession(t *testing.T) {
 		an, binh := holder(t, db, "099000000003"), holder(t, db, "099000000004")
 		s := started(t, db, an)
 		g := issued(t, db)
-		g.ID, g.Subject, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), an, s.ID, nil
+		g.ID, g.Actor, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), an, s.ID, nil
 		if err := db.PlantGrant(t.Context(), g); err != nil {
 			t.Fatal(err)
 		}
@@ -350,7 +350,7 @@ func TestSignInAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			found, err := sessions.Find(ctx, fresh)
-			if err != nil || found.ID != began.ID || found.Subject != who || !found.AuthTime.Equal(now) || !found.Created.Equal(now) {
+			if err != nil || found.ID != began.ID || found.Actor != who || !found.AuthTime.Equal(now) || !found.Created.Equal(now) {
 				t.Fatalf("%+v, %v, want %+v", found, err, began)
 			}
 			if _, err := sessions.Find(ctx, secret); !errors.Is(err, session.ErrNone) {
@@ -372,7 +372,7 @@ func TestSignInAgain(t *testing.T) {
 		}
 		first := signIn(an, "")
 		g := issued(t, db)
-		g.ID, g.Session, g.Subject, g.CodeHash = authz.GrantID(authz.NewID()), first.ID, an, nil
+		g.ID, g.Session, g.Actor, g.CodeHash = authz.GrantID(authz.NewID()), first.ID, an, nil
 		if err := db.PlantGrant(ctx, g); err != nil {
 			t.Fatal(err)
 		}
@@ -396,7 +396,7 @@ func TestSignInAgain(t *testing.T) {
 		if err != nil || began.ID == third.ID || !slices.Equal(live(binh), []authz.SessionID{began.ID}) {
 			t.Fatalf("%+v, %v", began, err)
 		}
-		if err := db.RenewSession(ctx, session.Session{ID: began.ID, Subject: an}, []byte("h")); !errors.Is(err, authz.ErrNotFound) {
+		if err := db.RenewSession(ctx, session.Session{ID: began.ID, Principal: authz.Herself(an)}, []byte("h")); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("another person's session was renewed: %v", err)
 		}
 	})

@@ -59,7 +59,7 @@ func TestGrantGoesOn(t *testing.T) {
 		next := func(of provider.Grant, after time.Duration) provider.Grant {
 			t.Helper()
 			g := provider.Grant{
-				ID: authz.GrantID(authz.NewID()), Continues: of.PublicID(), ClientID: of.ClientID, Subject: of.Subject, Session: "s2", Profile: authz.FAPI2,
+				ID: authz.GrantID(authz.NewID()), Continues: of.PublicID(), ClientID: of.ClientID, Principal: authz.Herself(of.Actor), Session: "s2", Profile: authz.FAPI2,
 				Scope: []string{"openid"}, Level: 2, AuthTime: midday, Created: midday.Add(after), Expires: midday.Add(2 * time.Hour),
 				CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
 			}
@@ -112,7 +112,7 @@ func TestGrantGoesOn(t *testing.T) {
 		redeem(stranger)
 		foreign := next(stranger, time.Second)
 		redeem(foreign)
-		foreign.Subject = "another"
+		foreign.Actor = "another"
 		if err := db.Supersede(ctx, foreign, midday); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("another person's grant was ended: %v", err)
 		}

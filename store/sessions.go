@@ -12,40 +12,45 @@ import (
 var _ session.Store = (*DB)(nil)
 
 type sessionRow struct {
-	ID           string     `gorm:"column:id"`
-	Subject      string     `gorm:"column:subject"`
-	AuthTime     time.Time  `gorm:"column:auth_time"`
-	Methods      string     `gorm:"column:methods"`
-	Level        int        `gorm:"column:level"`
-	Device       string     `gorm:"column:device"`
-	CreatedAt    time.Time  `gorm:"column:created_at"`
-	SeenAt       time.Time  `gorm:"column:seen_at"`
-	EndedAt      *time.Time `gorm:"column:ended_at"`
-	Kind         string     `gorm:"column:kind"`
-	AccountLevel int        `gorm:"column:account_level"`
-	Name         string     `gorm:"column:name"`
-	PersonID     string     `gorm:"column:person_id"`
-	LockedAt     *time.Time `gorm:"column:locked_at"`
+	ID              string     `gorm:"column:id"`
+	Subject         string     `gorm:"column:subject"`
+	Represented     *string    `gorm:"column:represented"`
+	RepresentedKind *string    `gorm:"column:represented_kind"`
+	Mandate         *string    `gorm:"column:mandate"`
+	AuthTime        time.Time  `gorm:"column:auth_time"`
+	Methods         string     `gorm:"column:methods"`
+	Level           int        `gorm:"column:level"`
+	Device          string     `gorm:"column:device"`
+	CreatedAt       time.Time  `gorm:"column:created_at"`
+	SeenAt          time.Time  `gorm:"column:seen_at"`
+	EndedAt         *time.Time `gorm:"column:ended_at"`
+	Kind            string     `gorm:"column:kind"`
+	AccountLevel    int        `gorm:"column:account_level"`
+	Name            string     `gorm:"column:name"`
+	PersonID        string     `gorm:"column:person_id"`
+	LockedAt        *time.Time `gorm:"column:locked_at"`
 }
 
 func (r sessionRow) session() session.Session {
 	return session.Session{
-		ID: authz.SessionID(r.ID), Subject: authz.Subject(r.Subject), AuthTime: r.AuthTime.UTC(),
+		ID: authz.SessionID(r.ID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate), AuthTime: r.AuthTime.UTC(),
 		Methods: strings.Fields(r.Methods), Level: authz.AuthenticationLevel(r.Level), Device: r.Device,
 		Created: r.CreatedAt.UTC(), Seen: r.SeenAt.UTC(), Ended: value(r.EndedAt),
 		Kind: authz.Kind(r.Kind), Account: authz.AccountLevel(r.AccountLevel), Name: r.Name, Person: authz.PersonID(r.PersonID), Locked: r.LockedAt != nil,
 	}
 }
 
-const sessionQuery = `SELECT s.id, s.subject, s.auth_time, s.methods, s.level, s.device, s.created_at, s.seen_at, s.ended_at,
+const sessionQuery = `SELECT s.id, s.subject, s.represented, s.represented_kind, s.mandate, s.auth_time, s.methods, s.level, s.device, s.created_at, s.seen_at, s.ended_at,
 	a.kind, a.account_level, a.name, a.person_id, a.locked_at
 	FROM sessions s JOIN accounts a ON a.subject = s.subject `
 
 // InsertSession stores a new session.
 func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretHash []byte) error {
+	represented, kind, mandate := representedColumns(s.Principal)
 	return wrap("storing a session", db.Writer(ctx).Exec(`INSERT INTO sessions
-		(id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(s.ID), secretHash, string(s.Subject), s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device,
+		(id, secret_hash, subject, represented, represented_kind, mandate, auth_time, methods, level, device, created_at, seen_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(s.ID), secretHash, string(s.Actor), represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device,
 		s.Created.UTC(), s.Seen.UTC()).Error)
 }
 
@@ -54,19 +59,20 @@ func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretH
 func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHash []byte) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		res := db.Writer(ctx).Exec(`INSERT INTO sessions
-			(id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at, ended_at, ended_because)
-			SELECT ?, ?, subject, auth_time, methods, level, device, created_at, seen_at, ?, ? FROM sessions
+			(id, secret_hash, subject, represented, represented_kind, mandate, auth_time, methods, level, device, created_at, seen_at, ended_at, ended_because)
+			SELECT ?, ?, subject, represented, represented_kind, mandate, auth_time, methods, level, device, created_at, seen_at, ?, ? FROM sessions
 			WHERE id = ? AND subject = ? AND ended_at IS NULL`,
-			authz.NewID(), authz.HashSecret(authz.NewSecret()), s.AuthTime.UTC(), "signed in again", string(s.ID), string(s.Subject))
+			authz.NewID(), authz.HashSecret(authz.NewSecret()), s.AuthTime.UTC(), "signed in again", string(s.ID), string(s.Actor))
 		if res.Error != nil {
 			return wrap("keeping the sign-in before", res.Error)
 		}
 		if res.RowsAffected == 0 {
 			return authz.ErrNotFound
 		}
-		res = db.Writer(ctx).Exec(`UPDATE sessions SET secret_hash = ?, auth_time = ?, methods = ?, level = ?, device = ?, created_at = ?, seen_at = ?
+		represented, kind, mandate := representedColumns(s.Principal)
+		res = db.Writer(ctx).Exec(`UPDATE sessions SET secret_hash = ?, represented = ?, represented_kind = ?, mandate = ?, auth_time = ?, methods = ?, level = ?, device = ?, created_at = ?, seen_at = ?
 			WHERE id = ? AND subject = ? AND ended_at IS NULL`,
-			secretHash, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device, s.Created.UTC(), s.Seen.UTC(), string(s.ID), string(s.Subject))
+			secretHash, represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device, s.Created.UTC(), s.Seen.UTC(), string(s.ID), string(s.Actor))
 		if res.Error == nil && res.RowsAffected == 0 {
 			return authz.ErrNotFound // ended in between
 		}

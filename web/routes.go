@@ -197,7 +197,7 @@ func (s *Server) admit(who audience, h func(*page.Visit) error) func(*page.Visit
 			return err
 		}
 		if role, needed := roles[who]; needed {
-			has, err := s.o.Roles.HasRole(v.Context, in.Subject, role)
+			has, err := s.o.Roles.HasRole(v.Context, in.Actor, role)
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func (v *visitor) HasRole(_ context.Context, who authz.Subject, role authz.Role)
 		return false, authz.ErrUnavailable
 	}
 	for _, one := range v.roles {
-		if one == role && who == v.session.Subject {
+		if one == role && who == v.session.Actor {
 			return true, nil
 		}
 	}
@@ -65,7 +65,7 @@ func mayVisit(path string) audience {
 // TestWhoIsLetIn walks the route table with every kind of visitor.
 func TestWhoIsLetIn(t *testing.T) {
 	in := func(level authz.AuthenticationLevel) *session.Session {
-		return &session.Session{ID: "s", Subject: "an", Level: level}
+		return &session.Session{ID: "s", Principal: authz.Herself("an"), Level: level}
 	}
 	all := authz.Roles()
 	visitors := []struct {

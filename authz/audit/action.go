@@ -225,6 +225,17 @@ type Act struct {
 	Visibility Visibility
 }
 
+// By is the act as a principal did it. The event of a person who acts for herself is about
+// her and names nobody else; that of one who acts for another is about that other, and
+// names the person who acted and her mandate beside it.
+func (a Act) By(p authz.Principal) Act {
+	a.Subject = p.Concerned()
+	if !p.ForHerself() {
+		a.Actor, a.Person.Kind, a.Person.Mandate, a.Person.Relation = p.Actor, p.For.Kind, p.Mandate, p.Relation()
+	}
+	return a
+}
+
 // event is the event of an act by its rule; the pseudonyms and the site are the
 // scribe's.
 func (a Act) event(r rule) Event {

@@ -125,7 +125,7 @@ func (a *Authorizer) sameEnd(r *http.Request, handle grant.Handle, late error) (
 	switch {
 	case err != nil:
 		return response.Next{}, authz.AsError(err)
-	case !ok || ended.Subject != "" && ended.Subject != signedIn.Subject:
+	case !ok || ended.Subject != "" && ended.Subject != signedIn.Actor:
 		return response.Next{}, late
 	case ended.State == decoupled.Denied:
 		return a.done(string(ended.Because)), nil

@@ -80,7 +80,7 @@ func (v *Approver) Confirm(r *http.Request, handle grant.Handle, picked string, 
 	}
 	if outcome.Kind == interaction.Approve {
 		var differs error
-		switch err := v.a.o.Approvals.Confirm(r.Context(), pending.ID, signedIn.Subject, picked, func(ctx context.Context) error {
+		switch err := v.a.o.Approvals.Confirm(r.Context(), pending.ID, signedIn.Actor, picked, func(ctx context.Context) error {
 			differs = same(ctx)
 			return differs
 		}); {

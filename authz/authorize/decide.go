@@ -98,10 +98,10 @@ func (d decider) hintOf(ctx context.Context, hint string, client *clientauth.Reg
 	if !slices.Contains(claims.Audience, string(client.ID)) {
 		return interaction.HintNone, authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app")
 	}
-	if s.Subject == "" {
+	if s.Actor == "" {
 		return interaction.HintOther, nil
 	}
-	own, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
+	own, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Actor)
 	if err != nil {
 		return interaction.HintNone, token.KeysError(err)
 	}
@@ -114,14 +114,14 @@ func (d decider) hintOf(ctx context.Context, hint string, client *clientauth.Reg
 // confirmFacts adds to the facts of a decision what holds for such a request: the
 // person it is for, and that she must confirm it first.
 func (d decider) confirmFacts(ctx context.Context, pending grant.Pending, s SignedIn, facts *interaction.Request) error {
-	confirmed, hinted, err := d.o.Approvals.ConfirmedBy(ctx, pending.ID, s.Subject)
+	confirmed, hinted, err := d.o.Approvals.ConfirmedBy(ctx, pending.ID, s.Actor)
 	if err != nil {
 		return err
 	}
 	facts.Confirm = !confirmed
 	switch {
 	case hinted == "" || facts.Hinted != interaction.HintNone:
-	case hinted == s.Subject:
+	case hinted == s.Actor:
 		facts.Hinted = interaction.HintSame
 	default:
 		facts.Hinted = interaction.HintOther
@@ -139,6 +139,6 @@ func (d decider) requestsOtherSubject(ctx context.Context, r request.Authorizati
 	if !named {
 		return false, nil
 	}
-	own, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Subject)
+	own, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Actor)
 	return err == nil && !slices.Contains(subjects, string(own)), err
 }

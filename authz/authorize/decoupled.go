@@ -27,7 +27,7 @@ func (a *Authorizer) issueDecoupled(ctx context.Context, pending grant.Pending, 
 		if err := a.o.Store.FinishPending(ctx, pending.ID, now, ""); err != nil {
 			return err
 		}
-		if err := a.o.Approvals.Approve(ctx, pending.ID, s.Subject); err != nil {
+		if err := a.o.Approvals.Approve(ctx, pending.ID, s.Actor); err != nil {
 			return err
 		}
 		if err := a.recordDecision(ctx, client, s, &g, record); err != nil {
@@ -67,14 +67,14 @@ func (a *Authorizer) denyDecoupled(ctx context.Context, pending grant.Pending, b
 	if err != nil {
 		return response.Next{}, authz.AsError(err)
 	}
-	if actor.Subject == "" {
+	if actor.Actor == "" {
 		found, err := a.o.Approvals.Store.Decoupled(ctx, pending.ID)
 		if err != nil {
 			return response.Next{}, authz.AsError(err)
 		}
-		actor.Subject = found.Subject
+		actor.Actor = found.Subject
 	}
-	err = a.o.Approvals.Deny(ctx, pending.ID, actor.Subject, because, client.Client, actor.Level.ACR(), func(ctx context.Context) error {
+	err = a.o.Approvals.Deny(ctx, pending.ID, actor.Actor, because, client.Client, actor.Level.ACR(), func(ctx context.Context) error {
 		if err := a.o.Store.FinishPending(ctx, pending.ID, a.o.Now(), ""); err != nil || record == nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *c
 	}
 	answer := url.Values{}
 	if pending.Request.HasCode() {
-		if refusal := a.o.Engine.Authorization(ctx, client, pending.Request, s.Subject, code); refusal != nil {
+		if refusal := a.o.Engine.Authorization(ctx, client, pending.Request, s.Actor, code); refusal != nil {
 			return a.Reject(ctx, pending, refusal)
 		}
 		answer.Set("code", code)
@@ -89,13 +89,13 @@ func (a *Authorizer) recordDecision(ctx context.Context, client *clientauth.Regi
 		}
 		g.Details = details
 	}
-	return a.rememberPairwise(ctx, client, s.Subject)
+	return a.rememberPairwise(ctx, client, s.Actor)
 }
 
 // newGrant is the grant of an approval, without its code.
 func (a *Authorizer) newGrant(pending grant.Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, now time.Time) grant.Grant {
 	g := grant.Grant{
-		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Subject: s.Subject, Session: s.ID, Profile: client.Profile.Name,
+		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Principal: s.Principal, Session: s.ID, Profile: client.Profile.Name,
 		Scope: pending.Request.Scope, Details: granted, Request: pending.Request,
 		Level: s.Level, Methods: s.Methods, AuthTime: s.AuthTime,
 		Created: now, Expires: now.Add(a.o.Lifetimes.Grant),

@@ -22,8 +22,8 @@ import (
 
 // SignedIn is what must be known to know of the browser's session.
 type SignedIn struct {
-	ID       authz.SessionID
-	Subject  authz.Subject
+	ID authz.SessionID
+	authz.Principal
 	AuthTime time.Time
 	Methods  []string
 	Level    authz.AuthenticationLevel

@@ -77,7 +77,7 @@ func (f *References) predecessor(ctx context.Context, a request.Authorization, s
 	switch {
 	case err != nil:
 		return nil, authz.AsError(err)
-	case g.Subject != s.Subject:
+	case !g.Principal.Equal(s.Principal):
 		return nil, authz.Refuse(authz.InvalidGrantID, "the grant was given by another person than the one who is signed in").At("grant_id")
 	}
 	return g, nil
@@ -86,11 +86,11 @@ func (f *References) predecessor(ctx context.Context, a request.Authorization, s
 // Kept are the releases that a grant holds already to which a waiting request adds
 // (Grant Management §3.3), for the page: what the person agrees to goes beside them.
 // It is nil for a request that adds to none, which costs nothing.
-func (a *Authorizer) Kept(ctx context.Context, w Waiting, subject authz.Subject) ([]authz.Release, error) {
+func (a *Authorizer) Kept(ctx context.Context, w Waiting, who authz.Principal) ([]authz.Release, error) {
 	if w.Request.GrantAction != request.GrantMerge || w.Request.Decoupled {
 		return nil, nil
 	}
-	before, refusal := a.references.predecessor(ctx, w.Request, SignedIn{Subject: subject})
+	before, refusal := a.references.predecessor(ctx, w.Request, SignedIn{Principal: who})
 	switch {
 	case refusal == nil && before == nil, refusal != nil && refusal.Code == authz.InvalidGrantID:
 		return nil, nil // the answer is refused when it comes

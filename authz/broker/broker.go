@@ -47,11 +47,12 @@ type Permission struct {
 	// neither revoked nor expired.
 	Unredeemed bool
 	Client     authz.ClientID
-	Subject    authz.Subject
-	Person     authz.PersonID
-	Kind       authz.Kind
-	Level      authz.AuthenticationLevel
-	Account    authz.AccountLevel
+	// Who acted when the grant was made, and for whom.
+	authz.Principal
+	Person  authz.PersonID
+	Kind    authz.Kind
+	Level   authz.AuthenticationLevel
+	Account authz.AccountLevel
 	// Proofed is when the account was opened on proof of identity.
 	Proofed time.Time
 	// AuthTime is when the person signed in.

@@ -59,8 +59,9 @@ func (b *Broker) act(q request, live Permission, granted *authz.Release, verdict
 	if !verdict.Permit {
 		a.Action, a.Decision.Code = audit.ReleaseDenied, string(verdict.Reasons[0].Code)
 	}
-	if live.Subject != "" {
-		a.Subject, a.Person.Kind = live.Subject, live.Kind
+	if live.Actor != "" {
+		a.Person.Kind = live.Kind
+		a = a.By(live.Principal)
 		a.Levels = audit.Levels{Account: int(live.Account), ACR: live.Level.ACR()}
 	}
 	if len(q.access.Actors) > 0 && live.Client != "" {

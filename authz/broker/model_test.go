@@ -66,7 +66,7 @@ func (w *walk) revokes(g authz.GrantID) {
 
 // asks asks on a grant, with a withdrawal on the way of it or a part that fails.
 func (w *walk) asks(g authz.GrantID, a wish, race bool, fault string) {
-	subject := w.state.grants[g].Subject
+	subject := w.state.grants[g].Actor
 	if race {
 		w.during["tx"] = func() { _ = w.withdraw(subject, a.app) }
 	}

@@ -143,9 +143,9 @@ func (n *nation) Live(ctx context.Context, id authz.GrantID, registry authz.Regi
 	if !ok {
 		return Permission{}, authz.ErrNotFound
 	}
-	p.Locked = n.state.locked[p.Subject]
+	p.Locked = n.state.locked[p.Actor]
 	for _, c := range n.state.current {
-		if c.Subject == p.Subject && c.Client == p.Client && c.Purpose == purpose && c.Registry == registry {
+		if c.Subject == p.Actor && c.Client == p.Client && c.Purpose == purpose && c.Registry == registry {
 			p.Consent = &c
 		}
 	}
@@ -157,7 +157,7 @@ func (n *nation) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Hold
 		return n.Tx(ctx, func(ctx context.Context) error { return n.RecordHolding(ctx, e, h) })
 	}
 	g, ok := n.state.grants[h.Grant]
-	if !ok || !g.GrantLive && !(h.Redeeming && g.Unredeemed) || n.state.locked[g.Subject] && !h.Locked {
+	if !ok || !g.GrantLive && !(h.Redeeming && g.Unredeemed) || n.state.locked[g.Actor] && !h.Locked {
 		return authz.ErrConflict
 	}
 	if c := n.state.current[h.Consent]; h.Consent != "" && (c.Version != h.Version || c.State != consent.Approved) {
@@ -438,7 +438,7 @@ func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted stri
 		n.t.Fatal(err)
 	}
 	ticked := map[string]bool{}
-	question := consent.Question{Client: client, Subject: subject, Wanted: releases, Locale: "vi"}
+	question := consent.Question{Client: client, Principal: authz.Herself(subject), Wanted: releases, Locale: "vi"}
 	notice, err := n.consents.Notice(context.Background(), question)
 	if err != nil {
 		n.t.Fatal(err)
@@ -455,7 +455,7 @@ func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted stri
 			Question: question, Shown: notice.Digest(), Session: "s", ACR: authz.AuthenticationLevel(2).ACR(), Ticked: ticked,
 		})
 		n.state.grants[id] = Permission{
-			GrantLive: true, Client: client, Subject: subject, Person: authz.PersonID("person-" + string(subject)), Kind: "citizen", Level: 2, Account: 2, Details: granted,
+			GrantLive: true, Client: client, Principal: authz.Herself(subject), Person: authz.PersonID("person-" + string(subject)), Kind: "citizen", Level: 2, Account: 2, Details: granted,
 		}
 		return err
 	})

@@ -13,7 +13,7 @@ import (
 func TestRegisters(t *testing.T) {
 	named := func(name string) broker.Reader {
 		return func(_ context.Context, person authz.PersonID, attributes []authz.AttributeID) ([]broker.Record, error) {
-			return []broker.Record{{"of": name, "person": person, "attribute": attributes[0]}}, nil
+			return []broker.Record{{"of": name, "person": string(person), "attribute": attributes[0]}}, nil
 		}
 	}
 	all := broker.Registers{"land": named("land"), "civil": named("civil")}

@@ -235,7 +235,7 @@ func (b *Broker) decide(ctx context.Context, q request, live Permission, granted
 		return deny(subjectOfAnother)
 	}
 	facts := policy.Facts{
-		Now: at, Client: q.owner, Actors: q.actors, Granted: granted, Consent: live.Consent, Subject: live.Subject, Locked: live.Locked,
+		Now: at, Client: q.owner, Actors: q.actors, Granted: granted, Consent: live.Consent, Subject: live.Actor, Locked: live.Locked,
 		Level: live.Level, Account: live.Account, AuthTime: live.AuthTime,
 		Asked: policy.Asked{Registry: q.asked.Registry, Purpose: q.asked.Purpose, Attributes: q.asked.Attributes},
 	}
@@ -457,7 +457,7 @@ func (b *Broker) use(q request, live Permission, granted *authz.Release, event a
 		u.Permission, u.Expires = live.Consent.Reference(), live.Consent.ValidUntil
 		return u, true
 	}
-	u.Permission = "of:" + strings.Join([]string{string(live.Subject), string(live.Client), string(granted.Purpose), string(granted.Registry)}, "/")
+	u.Permission = "of:" + strings.Join([]string{string(live.Actor), string(live.Client), string(granted.Purpose), string(granted.Registry)}, "/")
 	// As long as the app may be permitted this at all, which no request shortens.
 	days := 2 // of one day
 	if !limit.PerDay {

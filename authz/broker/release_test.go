@@ -23,7 +23,7 @@ func (n *nation) withdraw(subject authz.Subject, client authz.ClientID) error {
 		return errors.New("nothing to withdraw")
 	}
 	return n.consents.Withdraw(context.Background(), consent.Withdrawal{
-		Client: n.clients[client], Subject: subject, ID: mine[0].ID, Shown: mine[0].Reference(), Session: "s", Locale: "vi",
+		Client: n.clients[client], Principal: authz.Herself(subject), ID: mine[0].ID, Shown: mine[0].Reference(), Session: "s", Locale: "vi",
 	})
 }
 
@@ -584,7 +584,7 @@ func TestAWithdrawnConsentComesBackOnlyByAgreeingAgain(t *testing.T) {
 	}
 	for _, subject := range []authz.Subject{"binh"} {
 		mine, _ := n.consents.List(context.Background(), "an")
-		if err := n.consents.Withdraw(context.Background(), consent.Withdrawal{Client: n.clients["land-app"], Subject: subject, ID: mine[0].ID, Shown: mine[0].Reference()}); !errors.Is(err, authz.ErrNotFound) {
+		if err := n.consents.Withdraw(context.Background(), consent.Withdrawal{Client: n.clients["land-app"], Principal: authz.Herself(subject), ID: mine[0].ID, Shown: mine[0].Reference()}); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("withdrawing another's consent: got %v", err)
 		}
 		if _, _, err := n.consents.History(context.Background(), subject, mine[0].ID); !errors.Is(err, authz.ErrNotFound) {
@@ -731,7 +731,7 @@ func TestHiddenAccessIsRecordedAsHidden(t *testing.T) {
 	n.clients["police"] = &authz.Client{ID: "police", Verified: vouched, Declarations: []authz.Declaration{{
 		Purpose: "security.national", Basis: authz.BasisSecurity, Registry: "immigration", Attributes: []authz.AttributeID{"immigration.nationality"},
 	}}}
-	p := Permission{GrantLive: true, Client: "police", Subject: "an", Person: "person-an", Level: 3, Account: 2, Details: []authz.Release{{
+	p := Permission{GrantLive: true, Client: "police", Principal: authz.Herself("an"), Person: "person-an", Level: 3, Account: 2, Details: []authz.Release{{
 		Registry: "immigration", Purpose: "security.national", Basis: authz.BasisSecurity, ValidUntil: n.now.Add(time.Hour), Attributes: []authz.AttributeID{"immigration.nationality"},
 	}}}
 	n.state.grants["g"] = p
@@ -774,4 +774,30 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAPrincipalComesToTheEvent: what is released to a person who acts for another is on
+// record about that other, with the person who acted and her mandate; what is released to
+// her herself names nobody else.
+func TestAPrincipalComesToTheEvent(t *testing.T) {
+	for name, represented := range map[string]*authz.Represented{"herself": nil, "an organisation": {Subject: "company", Kind: authz.Organisation}} {
+		n := found(t)
+		grant := n.agree("an", "land-app", wantName)
+		want := audit.Person{Pseudonym: "pseudonym-in-evidence-of-an", Kind: authz.Citizen, Relation: authz.RecordOfSelf}
+		if represented != nil {
+			p := n.state.grants[grant]
+			p.Principal = authz.Acting("an", *represented, "m-1")
+			n.state.grants[grant] = p
+			want = audit.Person{
+				Pseudonym: "pseudonym-in-evidence-of-company", Actor: "pseudonym-in-evidence-of-an", Kind: authz.Organisation, Mandate: "m-1", Relation: authz.RecordOfRepresented,
+			}
+		}
+		released, err := n.broker.Release(t.Context(), demand(grant))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := n.state.rows[released.Event].Event.Person; got != want {
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
+		}
+	}
 }

@@ -97,11 +97,9 @@ type Version struct {
 	Channel string
 	ACR     string
 	Session authz.SessionID
-	// Actor is who acted, empty for the clock; Representation in what capacity:
-	// self, or representative.
-	Actor          authz.Subject
-	Representation authz.RecordSubject
-	At             time.Time
+	// Who acted, and for whom; of the clock there is no actor.
+	authz.Principal
+	At time.Time
 }
 
 // Item is one thing the person is asked, or told: one purpose at one register.

@@ -110,9 +110,9 @@ type Announcement struct {
 
 // Question is what a person has to be asked or told for a request that waits.
 type Question struct {
-	Client  authz.ClientID
-	Subject authz.Subject
-	Wanted  []authz.Release
+	Client authz.ClientID
+	authz.Principal
+	Wanted []authz.Release
 	// Kept are what a grant that the request adds to holds already (Grant Management
 	// §3.3).
 	Kept []authz.Release
@@ -141,7 +141,7 @@ func (c *Consents) Notice(ctx context.Context, q Question) (Notice, error) {
 
 func (c *Consents) plan(ctx context.Context, q Question) (Notice, error) {
 	now := c.Now()
-	standing, err := c.Store.Standing(ctx, q.Subject, q.Client)
+	standing, err := c.Store.Standing(ctx, q.Concerned(), q.Client)
 	if errors.Is(err, authz.ErrNotFound) || err == nil && standing.Client.Disabled {
 		return Notice{}, ErrAppGone
 	}
@@ -193,11 +193,11 @@ type Need struct {
 }
 
 // Needed tells what the person must be asked or told; if nothing, what is granted.
-func (c *Consents) Needed(ctx context.Context, client authz.ClientID, subject authz.Subject, wanted []authz.Release) (Need, error) {
+func (c *Consents) Needed(ctx context.Context, client authz.ClientID, who authz.Principal, wanted []authz.Release) (Need, error) {
 	if len(wanted) == 0 {
 		return Need{}, nil
 	}
-	n, err := c.plan(ctx, Question{Client: client, Subject: subject, Wanted: wanted})
+	n, err := c.plan(ctx, Question{Client: client, Principal: who, Wanted: wanted})
 	if err != nil {
 		return Need{}, err
 	}
@@ -284,11 +284,11 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		}
 		now := c.Now().UTC().Truncate(time.Microsecond)
 		saved, err := c.Store.Approve(ctx, Consent{
-			ID: authz.ConsentID(authz.NewID()), Subject: a.Subject, Client: n.Client.ID, Purpose: r.Purpose, Registry: r.Registry,
+			ID: authz.ConsentID(authz.NewID()), Subject: a.Concerned(), Client: n.Client.ID, Purpose: r.Purpose, Registry: r.Registry,
 		}, Version{
 			State: Approved, Attributes: chosen, Offered: r.Attributes, Basis: r.Basis, Frequency: r.Frequency, DataLife: r.DataLife,
 			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Notice: a.Shown, Channel: "web", ACR: a.ACR, Session: a.Session,
-			Actor: a.Subject, Representation: authz.RecordOfSelf, At: now,
+			Principal: a.Principal, At: now,
 		})
 		if err != nil {
 			return nil, err
@@ -310,7 +310,7 @@ func (c *Consents) announce(ctx context.Context, n Notice, a Answer) error {
 	for _, item := range n.Items {
 		if item.news() {
 			all = append(all, Announcement{
-				Told: item.telling(), Subject: a.Subject, Client: n.Client.ID, Purpose: item.Release.Purpose, Registry: item.Release.Registry,
+				Told: item.telling(), Subject: a.Concerned(), Client: n.Client.ID, Purpose: item.Release.Purpose, Registry: item.Release.Registry,
 				Notice: a.Shown, Locale: a.Locale, Session: a.Session, At: c.Now().UTC().Truncate(time.Microsecond),
 			})
 		}
@@ -324,7 +324,7 @@ func (c *Consents) announce(ctx context.Context, n Notice, a Answer) error {
 // act is what a person did with a consent.
 func act(action audit.Action, client *authz.Client, consent Consent, citation string, a Answer, at time.Time) audit.Act {
 	done := audit.Act{
-		Action: action, App: client, Subject: a.Subject, At: at,
+		Action: action, App: client, At: at,
 		Reason:  audit.Reason{Purpose: consent.Purpose, Basis: consent.Basis, Citation: citation},
 		Consent: audit.Consent{ID: consent.ID, Version: consent.Version, Text: consent.TextHash, Channel: "web", Locale: consent.Locale},
 		Data:    audit.Data{Registry: consent.Registry, Attributes: consent.Attributes},
@@ -333,14 +333,14 @@ func act(action audit.Action, client *authz.Client, consent Consent, citation st
 	if a.Shown != "" {
 		done.Detail = audit.Detail{Action: "notice", Object: a.Shown}
 	}
-	return done
+	return done.By(a.Principal)
 }
 
 // Withdrawal is a person's word that a consent ends.
 type Withdrawal struct {
-	Client  *authz.Client
-	Subject authz.Subject
-	ID      authz.ConsentID
+	Client *authz.Client
+	authz.Principal
+	ID authz.ConsentID
 	// Shown is the reference of the version that she saw ([Consent.Reference]).
 	Shown   string
 	Session authz.SessionID
@@ -355,7 +355,7 @@ type Withdrawal struct {
 // version since she was asked.
 func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 	return c.Store.Tx(ctx, func(ctx context.Context) error {
-		found, err := c.Store.Consent(ctx, w.Subject, w.ID)
+		found, err := c.Store.Consent(ctx, w.Concerned(), w.ID)
 		if err != nil {
 			return err
 		}
@@ -372,7 +372,7 @@ func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 		version := Version{
 			Consent: w.ID, Number: found.Version + 1, State: state, Attributes: found.Attributes, Offered: found.Offered, Basis: found.Basis,
 			Frequency: found.Frequency, DataLife: found.DataLife, ValidUntil: found.ValidUntil, TextHash: found.TextHash,
-			Locale: w.Locale, Channel: "web", ACR: w.ACR, Session: w.Session, Actor: w.Subject, Representation: authz.RecordOfSelf, At: now,
+			Locale: w.Locale, Channel: "web", ACR: w.ACR, Session: w.Session, Principal: w.Principal, At: now,
 		}
 		if err := c.Store.Withdraw(ctx, found, version); err != nil {
 			return err
@@ -384,7 +384,7 @@ func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 		}
 		found.Version = version.Number
 		basis, _ := c.Catalogue.Basis(found.Basis)
-		_, err = c.Evidence.Write(ctx, act(audit.Withdraw, w.Client, found, basis.Citation, Answer{Question: Question{Subject: w.Subject}, ACR: w.ACR}, now))
+		_, err = c.Evidence.Write(ctx, act(audit.Withdraw, w.Client, found, basis.Citation, Answer{Question: Question{Principal: w.Principal}, ACR: w.ACR}, now))
 		return err
 	})
 }
@@ -409,7 +409,7 @@ func (c *Consents) Expire(ctx context.Context, now time.Time, limit int) (n int,
 		for i, one := range expired {
 			basis, _ := c.Catalogue.Basis(one.Basis)
 			app := &authz.Client{ID: one.Client, Name: names[one.Client]}
-			acts[i] = act(audit.Expire, app, one, basis.Citation, Answer{Question: Question{Subject: one.Subject}}, now)
+			acts[i] = act(audit.Expire, app, one, basis.Citation, Answer{Question: Question{Principal: authz.Herself(one.Subject)}}, now)
 			acts[i].Consent.Channel = "clock"
 		}
 		_, err = c.Evidence.Write(ctx, acts...)

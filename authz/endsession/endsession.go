@@ -132,7 +132,7 @@ func (e *Endpoint) check(ctx context.Context, asked logoutRequest, signedIn *aut
 		out.Return = protocol.WithParameters(asked.URI, "state", asked.State)
 	}
 	if signedIn != nil && client != nil && asked.Subject != "" {
-		own, err := e.o.Pseudonyms.Pairwise(ctx, client.Sector, signedIn.Subject)
+		own, err := e.o.Pseudonyms.Pairwise(ctx, client.Sector, signedIn.Actor)
 		if err != nil {
 			return Logout{}, token.KeysError(err)
 		}

@@ -16,10 +16,10 @@ type Grant struct {
 	// (Grant Management §5.2); empty for a first one. See PublicID.
 	Continues authz.GrantID
 	ClientID  authz.ClientID
-	Subject   authz.Subject
-	Session   authz.SessionID
-	Profile   authz.ProfileName
-	Scope     []string
+	authz.Principal
+	Session authz.SessionID
+	Profile authz.ProfileName
+	Scope   []string
 	// Details are the releases granted, each with its consent reference.
 	Details  []authz.Release
 	Request  request.Authorization

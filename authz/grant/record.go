@@ -46,7 +46,7 @@ func (r *Recorder) End(ctx context.Context, client *clientauth.Registered, g *Gr
 // Act is what an app does with a grant, as far as the grant says it.
 func Act(action audit.Action, by *clientauth.Registered, g *Grant, at time.Time) audit.Act {
 	return audit.Act{
-		Action: action, App: by.Client, Subject: g.Subject, At: at,
+		Action: action, App: by.Client, At: at,
 		Trace: audit.Trace{Grant: g.ID}, Levels: audit.Levels{ACR: g.Level.ACR()},
-	}
+	}.By(g.Principal)
 }

@@ -36,6 +36,8 @@ type introspection struct {
 	// Act and MayAct are RFC 8693 §4.
 	Act    *delegation.Actor `json:"act,omitempty"`
 	MayAct *delegation.Party `json:"may_act,omitempty"`
+
+	ActsFor *token.ActsFor `json:"urn:vn:gov:eid:acts_for,omitempty"`
 }
 
 // Introspect is the introspection endpoint, RFC 7662. A client learns of its own
@@ -117,7 +119,7 @@ func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, fo
 		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Type: token.Type(claims.Confirm),
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Subject: claims.Subject, Audience: claims.Audience,
 		Issuer: claims.Issuer, ID: claims.ID, ACR: claims.ACR, AuthTime: claims.AuthTime, Confirm: claims.Confirm,
-		Act: claims.Act, MayAct: claims.MayAct,
+		Act: claims.Act, MayAct: claims.MayAct, ActsFor: claims.ActsFor,
 	}, nil
 }
 

@@ -76,7 +76,7 @@ func TestEndSession(t *testing.T) {
 		}
 		return out
 	}
-	an, somebody, later := &provider.SignedIn{ID: "s", Subject: "p"}, &provider.SignedIn{ID: "s2", Subject: "q"}, &provider.SignedIn{ID: "s3", Subject: "p"}
+	an, somebody, later := &provider.SignedIn{ID: "s", Principal: authz.Herself("p")}, &provider.SignedIn{ID: "s2", Principal: authz.Herself("q")}, &provider.SignedIn{ID: "s3", Principal: authz.Herself("p")}
 	type want struct {
 		at        string // the parameter that is refused
 		client    authz.ClientID

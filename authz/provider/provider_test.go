@@ -276,13 +276,15 @@ type world struct {
 	// presents is the certificate that is presented with each request, if any.
 	presents *x509.Certificate
 	// person who is signed in, at a level.
-	person    authz.Subject
-	level     authz.AuthenticationLevel
-	clients   map[authz.ClientID]*authz.Client
-	resources map[string]*authz.Resource
-	staged    []audit.Event
-	logged    []string
-	logDown   bool
+	person authz.Subject
+	// represented is whom she acts for; zero is herself.
+	represented authz.Represented
+	level       authz.AuthenticationLevel
+	clients     map[authz.ClientID]*authz.Client
+	resources   map[string]*authz.Resource
+	staged      []audit.Event
+	logged      []string
+	logDown     bool
 	// beforeHold runs before what an event holds is looked at.
 	beforeHold func()
 	granted    []authz.Release
@@ -301,7 +303,15 @@ func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, err
 }
 
 func (w *world) Current(*http.Request) (provider.SignedIn, bool, error) {
-	return provider.SignedIn{ID: cmp.Or(w.session, "s"), Subject: w.person, AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: w.level, Reachable: 2}, w.signedIn, nil
+	return provider.SignedIn{ID: cmp.Or(w.session, "s"), Principal: w.principal(), AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: w.level, Reachable: 2}, w.signedIn, nil
+}
+
+// principal is the person who is signed in, and whom she acts for.
+func (w *world) principal() authz.Principal {
+	if w.represented == (authz.Represented{}) {
+		return authz.Herself(w.person)
+	}
+	return authz.Acting(w.person, w.represented, "mandate-1")
 }
 
 func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) {

@@ -26,6 +26,8 @@ type userInfo struct {
 	ACR      string   `json:"acr"`
 	AuthTime int64    `json:"auth_time"`
 	AMR      []string `json:"amr"`
+
+	ActsFor *token.ActsFor `json:"urn:vn:gov:eid:acts_for,omitempty"`
 }
 
 // UserInfo is the UserInfo endpoint, OpenID Connect Core §5.3, by GET or POST.
@@ -42,6 +44,10 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 	client, err := p.o.Directory.Client(r.Context(), access.ClientID)
 	if err != nil {
 		p.refuseBearer(w, r, authz.Refuse(authz.InvalidToken, "the app of this token is not registered any more").Because(err))
+		return
+	}
+	if info.ActsFor, err = token.NewActsFor(r.Context(), p.o.Pseudonyms, client.Sector, g.Principal); err != nil {
+		p.refuseBearer(w, r, err)
 		return
 	}
 	if g.Level < client.MinimumLevel {

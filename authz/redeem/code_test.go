@@ -34,7 +34,7 @@ func presented() (*Request, *grant.Grant) {
 		Form: url.Values{"grant_type": {"authorization_code"}, "code": {"c"}, "redirect_uri": {callback}, "code_verifier": {verifier}},
 	}
 	g := &grant.Grant{
-		ID: "018f0000-0000-7000-8000-000000000001", ClientID: "app", Subject: "p", Scope: []string{"openid"},
+		ID: "018f0000-0000-7000-8000-000000000001", ClientID: "app", Principal: authz.Herself("p"), Scope: []string{"openid"},
 		Request: request.Authorization{RedirectURI: callback, CodeChallenge: challenge, ResponseType: "code"},
 		Created: now.Add(-time.Second), Expires: now.Add(time.Hour), CodeExpires: now.Add(time.Minute), RefreshSalt: []byte("salt"),
 	}

@@ -18,8 +18,8 @@ import (
 
 // Session is one sign-in.
 type Session struct {
-	ID       authz.SessionID
-	Subject  authz.Subject
+	ID authz.SessionID
+	authz.Principal
 	AuthTime time.Time
 	Methods  []string
 	Level    authz.AuthenticationLevel
@@ -117,12 +117,12 @@ type SignIn struct {
 // one statement; called in a transaction, it is part of it.
 func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before *Session) (Session, error) {
 	began := Session{
-		ID: authz.SessionID(authz.NewID()), Subject: in.Subject, AuthTime: in.At, Methods: in.Methods,
+		ID: authz.SessionID(authz.NewID()), Principal: authz.Herself(in.Subject), AuthTime: in.At, Methods: in.Methods,
 		Level: authz.LevelOf(in.Methods), Created: in.At, Seen: in.At, Device: device(in.UserAgent),
 	}
 	hash := authz.HashSecret(in.Secret)
 	acts := []audit.Act{{
-		Action: audit.SignIn, Subject: began.Subject, At: in.At, Levels: audit.Levels{ACR: began.Level.ACR()},
+		Action: audit.SignIn, Subject: began.Actor, At: in.At, Levels: audit.Levels{ACR: began.Level.ACR()},
 		Detail: audit.Detail{Methods: in.Methods, Text: began.Device},
 	}}
 	record := func(err error) (Session, error) {
@@ -133,7 +133,7 @@ func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before
 	}
 	switch {
 	case before == nil:
-	case before.Subject == in.Subject:
+	case before.Actor == in.Subject:
 		fresh := began.ID
 		began.ID = before.ID
 		err := s.store.RenewSession(ctx, began, hash)
@@ -142,10 +142,10 @@ func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before
 		}
 		began.ID = fresh
 	default:
-		_, err := s.end(ctx, clients, before.Subject, before.ID, Replaced, false)
+		_, err := s.end(ctx, clients, before.Actor, before.ID, Replaced, false)
 		switch {
 		case err == nil:
-			acts = append(acts, audit.Act{Action: audit.SignOutReplaced, Subject: before.Subject, At: in.At})
+			acts = append(acts, audit.Act{Action: audit.SignOutReplaced, Subject: before.Actor, At: in.At})
 		case !errors.Is(err, authz.ErrNotFound):
 			return Session{}, err
 		}

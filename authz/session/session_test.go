@@ -235,7 +235,7 @@ func FuzzCookie(f *testing.F) {
 		if err != nil && !errors.Is(err, ErrNone) {
 			t.Fatalf("an outage out of a cookie: %v", err)
 		}
-		if err == nil && (!strings.Contains(cookies, secret) || found.Subject != "subject") {
+		if err == nil && (!strings.Contains(cookies, secret) || found.Actor != "subject") {
 			t.Fatalf("a session without its secret: %q", cookies)
 		}
 		if forms.Genuine(binding, "form", token) && token != forms.Token(binding, "form") {

@@ -36,6 +36,7 @@ type AccessClaims struct {
 	Details  []releaseSummary   `json:"authorization_details,omitempty"`
 	Act      *delegation.Actor  `json:"act,omitempty"`     // RFC 8693 §4.1
 	MayAct   *delegation.Party  `json:"may_act,omitempty"` // RFC 8693 §4.4
+	ActsFor  *ActsFor           `json:"urn:vn:gov:eid:acts_for,omitempty"`
 }
 
 // releaseSummary says in the token what kind of release is granted, without the
@@ -65,7 +66,8 @@ type IDClaims struct {
 	SHash    string   `json:"s_hash,omitempty"` // FAPI 1.0 Advanced §5.1
 	// ID is the grant's id and a unique part (RFC 7519 §4.1.7): a token exchange finds
 	// the grant by it, without a claim of our own.
-	ID string `json:"jti"`
+	ID      string   `json:"jti"`
+	ActsFor *ActsFor `json:"urn:vn:gov:eid:acts_for,omitempty"`
 }
 
 // idTokenID makes a jti for an ID token of a grant.

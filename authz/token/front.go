@@ -24,12 +24,15 @@ func (m *Minter) FrontChannel(ctx context.Context, client *clientauth.Registered
 	if !request.FrontChannel() {
 		return nil
 	}
-	sub, err := m.Pseudonyms.Pairwise(ctx, client.Sector, g.Subject)
+	sub, err := m.Pseudonyms.Pairwise(ctx, client.Sector, g.Actor)
 	if err != nil {
 		return KeysError(err)
 	}
 	algorithm := OrES256(client.SigningAlg)
 	id := m.idClaims(g, sub, g.Created)
+	if id.ActsFor, err = NewActsFor(ctx, m.Pseudonyms, client.Sector, g.Principal); err != nil {
+		return err
+	}
 	id.Nonce = request.Nonce
 	if code := answer.Get("code"); code != "" {
 		id.CHash = halfHash(algorithm, code)

@@ -60,12 +60,17 @@ func (m *Minter) OfGrant(ctx context.Context, g *grant.Grant, t Terms) (*Respons
 	if err != nil {
 		return nil, err
 	}
-	sub, err := m.Pseudonyms.Pairwise(ctx, t.Client.Sector, g.Subject)
+	sub, err := m.Pseudonyms.Pairwise(ctx, t.Client.Sector, g.Actor)
 	if err != nil {
 		return nil, KeysError(err)
 	}
+	whom, err := NewActsFor(ctx, m.Pseudonyms, t.Client.Sector, g.Principal)
+	if err != nil {
+		return nil, err
+	}
 	access := AccessClaims{
-		Issuer: m.Issuer, Subject: string(sub), Audience: to.Audience, ClientID: g.ClientID,
+		ActsFor: whom,
+		Issuer:  m.Issuer, Subject: string(sub), Audience: to.Audience, ClientID: g.ClientID,
 		Expires: t.Now.Add(m.Life).Unix(), IssuedAt: t.Now.Unix(), ID: authz.NewID(),
 		Scope: strings.Join(to.Scope, " "), AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID,
 		Confirm: t.Confirmation, MayAct: mayAct(t.Client),
@@ -78,6 +83,7 @@ func (m *Minter) OfGrant(ctx context.Context, g *grant.Grant, t Terms) (*Respons
 	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: to.Algorithm, Type: typeAccess, Claims: access}}
 	if slices.Contains(t.Scope, "openid") {
 		id := m.idClaims(g, sub, t.Now)
+		id.ActsFor = whom
 		var person map[string]any
 		if t.First { // OpenID Connect Core §12.2: no nonce needed on refresh
 			id.Nonce = g.Request.Nonce
@@ -133,12 +139,17 @@ func (m *Minter) Exchanged(ctx context.Context, g *grant.Grant, o delegation.Out
 	if err != nil {
 		return nil, err
 	}
-	sub, err := m.Pseudonyms.Pairwise(ctx, t.Client.Sector, g.Subject)
+	sub, err := m.Pseudonyms.Pairwise(ctx, t.Client.Sector, g.Actor)
 	if err != nil {
 		return nil, KeysError(err)
 	}
+	whom, err := NewActsFor(ctx, m.Pseudonyms, t.Client.Sector, g.Principal)
+	if err != nil {
+		return nil, err
+	}
 	access := AccessClaims{
-		Issuer: m.Issuer, Subject: string(sub), Audience: to.Audience, ClientID: t.Client.ID,
+		ActsFor: whom,
+		Issuer:  m.Issuer, Subject: string(sub), Audience: to.Audience, ClientID: t.Client.ID,
 		Expires: o.Expires.Unix(), IssuedAt: t.Now.Unix(), ID: authz.NewID(), Scope: strings.Join(to.Scope, " "),
 		AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID, Confirm: t.Confirmation, Act: o.Act, MayAct: mayAct(t.Client),
 	}

@@ -39,7 +39,7 @@ func (s signedIn) Current(r *http.Request) (provider.SignedIn, bool, error) {
 		return provider.SignedIn{}, false, err
 	}
 	return provider.SignedIn{
-		ID: found.ID, Subject: found.Subject, AuthTime: found.AuthTime, Methods: found.Methods, Level: found.Level,
+		ID: found.ID, Principal: found.Principal, AuthTime: found.AuthTime, Methods: found.Methods, Level: found.Level,
 		Account: found.Account, Reachable: s.reachable, Kind: found.Kind,
 	}, true, nil
 }
@@ -48,7 +48,7 @@ func (s signedIn) Current(r *http.Request) (provider.SignedIn, bool, error) {
 type asker struct{ *consent.Consents }
 
 func (a asker) Needed(ctx context.Context, client *authz.Client, s provider.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
-	need, err := a.Consents.Needed(ctx, client.ID, s.Subject, wanted)
+	need, err := a.Consents.Needed(ctx, client.ID, s.Principal, wanted)
 	switch {
 	case need.Ask:
 		return interaction.Ask, nil, err

@@ -83,7 +83,7 @@ func (p *Pages) show(v *page.Visit, ended int) error {
 	if err != nil {
 		return err
 	}
-	list, err := p.o.Sessions.List(v.Context, v.Session.Subject)
+	list, err := p.o.Sessions.List(v.Context, v.Session.Actor)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (p *Pages) act(ctx context.Context, e audit.Event) view.Act {
 // EndSession ends one session of the person.
 func (p *Pages) EndSession(v *page.Visit) error {
 	id := authz.SessionID(v.Field("session"))
-	notified, err := p.o.Sessions.End(v.Context, p.o.Clients, v.Session.Subject, id, session.Ended)
+	notified, err := p.o.Sessions.End(v.Context, p.o.Clients, v.Session.Actor, id, session.Ended)
 	if err != nil {
 		return err
 	}

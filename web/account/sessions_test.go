@@ -32,8 +32,8 @@ type room struct {
 }
 
 func newRoom() *room {
-	an := session.Session{ID: "s-an", Subject: "an", Name: "Nguyễn Văn An", Level: 2, Device: "Firefox, Linux"}
-	r := &room{Book: &evidencetest.Book{}, b: pagetest.New(), now: time.Unix(1_800_000_000, 0), list: []session.Session{an, {ID: "s-phone", Subject: "an", Device: "Chrome, Android"}}}
+	an := session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2, Device: "Firefox, Linux"}
+	r := &room{Book: &evidencetest.Book{}, b: pagetest.New(), now: time.Unix(1_800_000_000, 0), list: []session.Session{an, {ID: "s-phone", Principal: authz.Herself("an"), Device: "Chrome, Android"}}}
 	r.b.Session = &an
 	r.Pages = New(Options{
 		Sessions: r, SignOut: r, Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Clients: r, LogoutQueued: func() { r.queued++ }, Now: func() time.Time { return r.now },
@@ -43,7 +43,7 @@ func newRoom() *room {
 
 func (r *room) List(_ context.Context, who authz.Subject) (out []session.Session, err error) {
 	for _, s := range r.list {
-		if s.Subject == who {
+		if s.Actor == who {
 			out = append(out, s)
 		}
 	}
@@ -52,7 +52,7 @@ func (r *room) List(_ context.Context, who authz.Subject) (out []session.Session
 
 func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, _ session.Because) ([]session.Notified, error) {
 	for i, s := range r.list {
-		if s.ID == id && s.Subject == who && r.err == nil {
+		if s.ID == id && s.Actor == who && r.err == nil {
 			r.ended, r.list = append(r.ended, string(id)), append(r.list[:i:i], r.list[i+1:]...)
 			return []session.Notified{{Session: id}}, nil
 		}
@@ -109,7 +109,7 @@ func TestEndingASession(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := newRoom()
-			r.list, r.err = append(r.list, session.Session{ID: "s-chi", Subject: "chi", Device: "Safari, macOS"}), row.err
+			r.list, r.err = append(r.list, session.Session{ID: "s-chi", Principal: authz.Herself("chi"), Device: "Safari, macOS"}), row.err
 			got := r.b.Post(t, EndPath, EndPath, url.Values{"session": {row.id}}, signedIn(r.EndSession))
 			if !errors.Is(got.Err, row.fails) || len(r.ended) != row.ended || r.queued != row.ended || r.signedOut != row.signedOut {
 				t.Errorf("%v, ended %q, queued %d, signed out %d", got.Err, r.ended, r.queued, r.signedOut)

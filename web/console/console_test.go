@@ -35,7 +35,7 @@ type room struct {
 
 func newRoom() *room {
 	r := &room{Book: &evidencetest.Book{}, b: pagetest.New(), now: time.Unix(1_800_000_000, 0), apps: []*authz.Client{{ID: "so-dat", Name: view.Words{VI: "Sổ đất"}}}}
-	r.b.Session = &session.Session{ID: "s-chi", Subject: "chi", Name: "Trần Thị Chi", Level: 2}
+	r.b.Session = &session.Session{ID: "s-chi", Principal: authz.Herself("chi"), Name: "Trần Thị Chi", Level: 2}
 	r.Pages = New(Options{
 		Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Scribe: r.Scribe(func() time.Time { return r.now }), Clients: r, Keys: r, Deliveries: r, Catalogue: consent.Load(),
 		LogoutQueued: func() { r.queued++ }, Now: func() time.Time { return r.now },
@@ -208,7 +208,7 @@ func TestResults(t *testing.T) {
 			}
 			r.search(t, url.Values{"client": {"so-dat"}})
 			search := r.Written[0].ID
-			r.now, r.b.Session.Subject = r.now.Add(row.later), row.who
+			r.now, r.b.Session.Actor = r.now.Add(row.later), row.who
 			target := resultsURL(search, "")
 			if row.before {
 				target = resultsURL(search, r.Events[4].Event.ID)
@@ -355,7 +355,7 @@ func TestAnExportOfAPerson(t *testing.T) {
 			t.Errorf("shows place %d, which is of another shard or not yet known", place)
 		}
 	}
-	r.b.Session.Subject = "dung"
+	r.b.Session.Actor = "dung"
 	if got := r.post(t, ExportsPath, url.Values{"reason": {"x"}, "search": {search}}, r.Export); !errors.Is(got.Err, authz.ErrNotFound) {
 		t.Errorf("of another auditor's search: %v", got.Err)
 	}

@@ -83,7 +83,7 @@ func (p *Pages) look(v *page.Visit, a audit.Act, q audit.Query) audit.Act {
 	}
 	a.App = &authz.Client{ID: evidence.ConsoleClient, Name: authz.LocalizedText{VI: "Bảng kiểm toán"}}
 	a.Trace.RequestID = v.C.GetRespHeader(fiber.HeaderXRequestID)
-	a.Actor, a.Person.Role = v.Session.Subject, "auditor"
+	a.Actor, a.Person.Role = v.Session.Actor, authz.Auditor
 	a.Reason = audit.Reason{Purpose: "supervise.inspect", Basis: authz.BasisSupervision, Citation: basis.Citation}
 	a.Data.Query = q.Text()
 	a.Levels.ACR = v.Session.Level.ACR()

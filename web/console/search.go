@@ -101,7 +101,7 @@ func (p *Pages) searched(v *page.Visit, id string) (audit.Query, audit.Event, er
 	if err != nil {
 		return audit.Query{}, audit.Event{}, err
 	}
-	own, err := p.o.Pseudonyms.Audit(v.Context, v.Session.Subject)
+	own, err := p.o.Pseudonyms.Audit(v.Context, v.Session.Actor)
 	if err != nil {
 		return audit.Query{}, audit.Event{}, err
 	}

@@ -55,7 +55,7 @@ type Own struct {
 
 // Pseudonym is the name in the evidence of the person who is signed in.
 func (o Own) Pseudonym(v *page.Visit) (string, error) {
-	return o.Pseudonyms.Audit(v.Context, v.Session.Subject)
+	return o.Pseudonyms.Audit(v.Context, v.Session.Actor)
 }
 
 // Event finds the event of an address that is about the person who asks and that she

@@ -19,7 +19,7 @@ import (
 
 var (
 	now = time.Unix(1_800_000_000, 0)
-	an  = &session.Session{ID: "s-an", Subject: "an", Level: 2}
+	an  = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Level: 2}
 )
 
 // TestOwnEvents: a person sees the events that are about her, when the law lets her, and

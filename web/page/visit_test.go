@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
 	"hopnhat/web/view"
 )
 
-var an = &session.Session{ID: "s1", Subject: "an", Name: "Nguyễn Văn An"}
+var an = &session.Session{ID: "s1", Principal: authz.Herself("an"), Name: "Nguyễn Văn An"}
 
 // TestWhereASignInComesBackTo: to the page that was asked for; after a form, to the
 // beginning of its part.

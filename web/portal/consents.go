@@ -63,7 +63,7 @@ func withUses(card view.ConsentCard, uses consent.Uses) view.ConsentCard {
 func (p *Pages) Consents(v *page.Visit) error { return p.showConsents(v, nil) }
 
 func (p *Pages) showConsents(v *page.Visit, withdrawn *view.Withdrawal) error {
-	list, err := p.o.Consents.List(v.Context, v.Session.Subject)
+	list, err := p.o.Consents.List(v.Context, v.Session.Actor)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (p *Pages) Consent(v *page.Visit) error {
 
 // history finds the consent of an address; another person's is not found.
 func (p *Pages) history(v *page.Visit) (consent.Consent, []consent.Version, error) {
-	return p.o.Consents.History(v.Context, v.Session.Subject, authz.ConsentID(v.C.Params("id")))
+	return p.o.Consents.History(v.Context, v.Session.Actor, authz.ConsentID(v.C.Params("id")))
 }
 
 // WithdrawForm asks whether to withdraw a consent.
@@ -164,7 +164,7 @@ func (p *Pages) Withdraw(v *page.Visit) error {
 	}
 	client := page.ClientOrID(v.Context, p.o.Clients, c.Client)
 	err = p.o.Consents.Withdraw(v.Context, consent.Withdrawal{
-		Client: client, Subject: v.Session.Subject, ID: c.ID, Shown: v.Field("shown"),
+		Client: client, Principal: v.Session.Principal, ID: c.ID, Shown: v.Field("shown"),
 		Session: v.Session.ID, ACR: v.Session.Level.ACR(), Locale: string(v.Lang),
 	})
 	if errors.Is(err, consent.ErrChanged) { // she agreed anew in another tab

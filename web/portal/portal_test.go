@@ -43,7 +43,7 @@ type room struct {
 
 func newRoom() *room {
 	r := &room{Book: &evidencetest.Book{}, b: pagetest.New(), now: time.Unix(1_800_000_000, 0), consents: map[authz.ConsentID]consent.Consent{}}
-	r.b.Session = &session.Session{ID: "s-an", Subject: "an", Name: "Nguyễn Văn An", Level: 2}
+	r.b.Session = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2}
 	r.Pages = New(Options{
 		Issuer: pagetest.Issuer, Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Consents: r, Catalogue: consent.Load(), Clients: r, Names: r, Notices: r,
 		LogoutQueued: func() { r.queued++ }, Now: func() time.Time { return r.now },
@@ -84,7 +84,7 @@ func (r *room) History(_ context.Context, who authz.Subject, id authz.ConsentID)
 	if !ok || c.Subject != who {
 		return consent.Consent{}, nil, authz.ErrNotFound
 	}
-	return c, []consent.Version{{Consent: id, Number: 1, State: consent.Approved, Actor: "an", ACR: r.b.Session.Level.ACR()}, {Consent: id, Number: c.Version, State: c.State}}, nil
+	return c, []consent.Version{{Consent: id, Number: 1, State: consent.Approved, Principal: authz.Herself("an"), ACR: r.b.Session.Level.ACR()}, {Consent: id, Number: c.Version, State: c.State}}, nil
 }
 
 func (r *room) Withdraw(_ context.Context, w consent.Withdrawal) error {
@@ -337,7 +337,7 @@ func TestWithdrawing(t *testing.T) {
 				}
 				return
 			}
-			if w := r.withdrawn[0]; w.Subject != "an" || w.ID != "c1" || w.Shown != "c1#2" || w.Session != "s-an" || w.Client != land || w.ACR != r.b.Session.Level.ACR() || w.Locale != "vi" {
+			if w := r.withdrawn[0]; w.Actor != "an" || w.ID != "c1" || w.Shown != "c1#2" || w.Session != "s-an" || w.Client != land || w.ACR != r.b.Session.Level.ACR() || w.Locale != "vi" {
 				t.Errorf("withdrew %+v", w)
 			}
 		})

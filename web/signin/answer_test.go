@@ -82,7 +82,7 @@ func TestAConsentIsOfThePersonAndOfWhatSheRead(t *testing.T) {
 				t.Errorf("recorded %d, refused %d", len(r.recorded), len(r.refused))
 			}
 			for _, answer := range r.recorded {
-				if !answer.Ticked["a"] || !answer.Ticked["b"] || len(answer.Ticked) != 2 || answer.Shown != form.Get("notice") || answer.Subject != "an" ||
+				if !answer.Ticked["a"] || !answer.Ticked["b"] || len(answer.Ticked) != 2 || answer.Shown != form.Get("notice") || answer.Actor != "an" ||
 					answer.Session != "s-now" || answer.Locale != "vi" || answer.ACR != an.Level.ACR() {
 					t.Errorf("recorded %+v", answer)
 				}

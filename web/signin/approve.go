@@ -34,7 +34,7 @@ func (p *Pages) approvePage(v *page.Visit, handle grant.Handle, r remark) (view.
 	if who == nil { // the authorization endpoint decides what comes first
 		return view.Approve{}, page.Redirect(resume(handle))
 	}
-	asked, err := p.o.Approvals.Approval(v.Context, handle, who.Subject)
+	asked, err := p.o.Approvals.Approval(v.Context, handle, who.Actor)
 	if err != nil {
 		return view.Approve{}, err
 	}
@@ -146,7 +146,7 @@ func (p *Pages) Approved(v *page.Visit) error {
 
 // Requests lists the sign-ins that wait for the person.
 func (p *Pages) Requests(v *page.Visit) error {
-	waiting, err := p.o.Approvals.Approvals(v.Context, v.Session.Subject)
+	waiting, err := p.o.Approvals.Approvals(v.Context, v.Session.Actor)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (p *Pages) SignInCode(v *page.Visit) error {
 	if before == nil || before.ID != began.ID {
 		v.ForgetBrowserState()
 	}
-	if before != nil && before.Subject != began.Subject {
+	if before != nil && before.Actor != began.Actor {
 		v.Rebind() // what the other person left open in this browser is void
 		p.o.LogoutQueued()
 	}

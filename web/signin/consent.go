@@ -89,7 +89,7 @@ func (p *Pages) agree(v *page.Visit, w provider.Waiting, answer consent.Answer, 
 	said := strings.Join(append([]string{answer.Shown, string(lang)}, items...), "\n")
 	record := func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
 		answer.Session, answer.ACR, answer.Ticked = in.ID, in.Level.ACR(), ticked
-		if answer.Question, err = p.notices.question(ctx, w, in.Subject, in.Level, lang); err != nil {
+		if answer.Question, err = p.notices.question(ctx, w, in.Principal, in.Level, lang); err != nil {
 			return nil, err
 		}
 		return p.o.Consents.Record(ctx, answer)
@@ -119,7 +119,7 @@ func (p *Pages) agree(v *page.Visit, w provider.Waiting, answer consent.Answer, 
 // decline records that a person agreed to nothing.
 func (p *Pages) decline(v *page.Visit, w provider.Waiting, who *session.Session, answer consent.Answer, lang view.Lang) error {
 	next, err := p.o.Answers.Decline(v.HTTP, w.ID, func(ctx context.Context) (err error) {
-		if answer.Question, err = p.notices.question(ctx, w, who.Subject, who.Level, lang); err != nil {
+		if answer.Question, err = p.notices.question(ctx, w, who.Principal, who.Level, lang); err != nil {
 			return err
 		}
 		return p.o.Consents.Declined(ctx, answer)

@@ -60,8 +60,8 @@ type room struct {
 
 var (
 	app = &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất", EN: "Land book"}, RedirectURIs: []string{"https://so-dat.example/back"}}
-	an  = &session.Session{ID: "s-an", Subject: "an", Name: "Nguyễn Văn An", Level: 2}
-	chi = &session.Session{ID: "s-chi", Subject: "chi", Name: "Trần Thị Chi", Level: 2}
+	an  = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2}
+	chi = &session.Session{ID: "s-chi", Principal: authz.Herself("chi"), Name: "Trần Thị Chi", Level: 2}
 )
 
 func newRoom(t testing.TB) *room {
@@ -124,7 +124,7 @@ func (r answers) Approve(q *http.Request, id grant.Handle, answer string, record
 		return provider.Next{}, r.answerErr
 	}
 	if !r.finished[id] {
-		if _, err := record(q.Context(), r.waiting[id], provider.SignedIn{ID: "s-now", Subject: r.b.Session.Subject, Level: 2}); err != nil {
+		if _, err := record(q.Context(), r.waiting[id], provider.SignedIn{ID: "s-now", Principal: authz.Herself(r.b.Session.Actor), Level: 2}); err != nil {
 			return provider.Next{}, err
 		}
 	}
@@ -146,7 +146,7 @@ func (r answers) Decline(q *http.Request, id grant.Handle, record func(context.C
 	return provider.Next{Location: "https://so-dat.example/back?error=access_denied"}, nil
 }
 
-func (answers) Kept(context.Context, provider.Waiting, authz.Subject) ([]authz.Release, error) {
+func (answers) Kept(context.Context, provider.Waiting, authz.Principal) ([]authz.Release, error) {
 	return nil, nil
 }
 
@@ -213,8 +213,8 @@ func (r authenticator) Answer(ctx context.Context, _, _ string, _ authn.Origin, 
 type sessions struct{ *room }
 
 func (r sessions) Begin(_ context.Context, _ session.Clients, in session.SignIn, before *session.Session) (session.Session, error) {
-	began := session.Session{ID: "s-new", Subject: in.Subject, AuthTime: r.now}
-	if before != nil && before.Subject == in.Subject {
+	began := session.Session{ID: "s-new", Principal: authz.Herself(in.Subject), AuthTime: r.now}
+	if before != nil && before.Actor == in.Subject {
 		began.ID = before.ID
 	}
 	r.existing[in.Secret] = began

@@ -25,18 +25,18 @@ type notices struct {
 // question is what a person is asked or told for a pending authorization, on a page
 // in a language.
 func (n notices) question(
-	ctx context.Context, w provider.Waiting, who authz.Subject, level authz.AuthenticationLevel, lang view.Lang,
+	ctx context.Context, w provider.Waiting, who authz.Principal, level authz.AuthenticationLevel, lang view.Lang,
 ) (consent.Question, error) {
 	kept, err := n.answers.Kept(ctx, w, who)
 	return consent.Question{
-		Client: w.Client.ID, Subject: who, Level: level, Wanted: w.Request.Details, Kept: kept,
+		Client: w.Client.ID, Principal: who, Level: level, Wanted: w.Request.Details, Kept: kept,
 		Locale: string(lang), Texts: view.TextsVersion(lang),
 	}, err
 }
 
 // notice is what the person is shown for it now.
 func (n notices) notice(ctx context.Context, w provider.Waiting, who *session.Session, lang view.Lang) (consent.Notice, error) {
-	q, err := n.question(ctx, w, who.Subject, who.Level, lang)
+	q, err := n.question(ctx, w, who.Principal, who.Level, lang)
 	if err != nil {
 		return consent.Notice{}, err
 	}
@@ -71,7 +71,7 @@ func (n notices) fields(who *session.Session, about string, notice consent.Notic
 
 // tie is a MAC over what a person is shown.
 func (n notices) tie(who *session.Session, about, digest, locale string) string {
-	return n.forms.Token(string(who.Subject), strings.Join([]string{about, digest, locale}, " "))
+	return n.forms.Token(string(who.Actor), strings.Join([]string{about, digest, locale}, " "))
 }
 
 // shown is what a form says that the person was shown; ok is false for a form that

@@ -41,7 +41,7 @@ type Answers interface {
 	// Decline refuses the request; record may be nil.
 	Decline(r *http.Request, id grant.Handle, record func(context.Context) error) (provider.Next, error)
 	// Kept are the releases of a grant that the request goes on from.
-	Kept(ctx context.Context, w provider.Waiting, who authz.Subject) ([]authz.Release, error)
+	Kept(ctx context.Context, w provider.Waiting, who authz.Principal) ([]authz.Release, error)
 }
 
 // Approvals takes a person's answer to a request of another device.

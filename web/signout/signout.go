@@ -25,7 +25,7 @@ func signedInOf(who *session.Session) *provider.SignedIn {
 	if who == nil {
 		return nil
 	}
-	return &provider.SignedIn{ID: who.ID, Subject: who.Subject}
+	return &provider.SignedIn{ID: who.ID, Principal: who.Principal}
 }
 
 // EndSession is the end_session_endpoint (RP-Initiated Logout §2).
@@ -149,7 +149,7 @@ func (p *Pages) leaveApp(v *page.Visit, who *session.Session, request provider.L
 	if request.Client == nil {
 		return page.Fault(view.ErrorBadRequest)
 	}
-	notified, err := p.o.Sessions.Leave(v.Context, p.o.Clients, who.Subject, who.ID, request.Client)
+	notified, err := p.o.Sessions.Leave(v.Context, p.o.Clients, who.Actor, who.ID, request.Client)
 	if err != nil && !errors.Is(err, authz.ErrNotFound) { // it has no grants: left already
 		return err
 	}
@@ -165,7 +165,7 @@ func (p *Pages) end(v *page.Visit, request provider.Logout) error {
 	}
 	var notified []session.Notified
 	if who != nil {
-		notified, err = p.o.Sessions.End(v.Context, p.o.Clients, who.Subject, who.ID, session.SignedOut)
+		notified, err = p.o.Sessions.End(v.Context, p.o.Clients, who.Actor, who.ID, session.SignedOut)
 		if err != nil && !errors.Is(err, authz.ErrNotFound) {
 			return err
 		}
@@ -175,7 +175,7 @@ func (p *Pages) end(v *page.Visit, request provider.Logout) error {
 }
 
 func (p *Pages) endEverywhere(v *page.Visit, who *session.Session, request provider.Logout) error {
-	notified, err := p.o.Sessions.EndAll(v.Context, p.o.Clients, who.Subject, session.AllEnded)
+	notified, err := p.o.Sessions.EndAll(v.Context, p.o.Clients, who.Actor, session.AllEnded)
 	if err != nil {
 		return err
 	}

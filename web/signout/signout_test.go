@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	an   = &session.Session{ID: "s-an", Subject: "an", Name: "Nguyễn Văn An", Level: 2}
+	an   = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2}
 	land = &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất"}, HomeURI: "https://so-dat.example/"}
 	tax  = &authz.Client{ID: "thue", Name: authz.LocalizedText{VI: "Thuế"}, FrontchannelLogoutURI: "https://thue.example/out"}
 )
@@ -145,7 +145,7 @@ func TestEndSession(t *testing.T) {
 				t.Fatalf("%d, leads to %q, ended %q, %v", got.Status, got.Location, r.ended, got.Err)
 			}
 			in := r.asked[0]
-			if (in == nil) != (row.who == nil) || in != nil && (in.ID != an.ID || in.Subject != an.Subject) {
+			if (in == nil) != (row.who == nil) || in != nil && (in.ID != an.ID || in.Actor != an.Actor) {
 				t.Errorf("checked against %+v", in)
 			}
 			if kept := r.b.Cookie("session") != ""; kept != (row.leads == "" || row.method == http.MethodPost) {

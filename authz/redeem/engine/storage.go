@@ -87,7 +87,7 @@ func (u *unit) requester() fosite.Requester {
 			"code_challenge":        {g.Request.CodeChallenge},
 			"code_challenge_method": {"S256"},
 		},
-		Session: &fosite.DefaultSession{Subject: string(g.Subject)},
+		Session: &fosite.DefaultSession{Subject: string(g.Actor)},
 	}
 }
 
