@@ -22,6 +22,7 @@ type rows struct {
 	order      []string
 	commits    int
 	statements int
+	closed     bool // places are passed over
 	ended      map[authz.GrantID]bool
 	fail       func(what string) error // before the effect
 }
@@ -86,6 +87,9 @@ func (r *rows) SetIndices(_ context.Context, origin string, places map[string]ui
 		return err
 	}
 	r.commits++
+	if r.closed {
+		clear(places)
+	}
 	for id, index := range places {
 		if row, ok := r.byID[id]; ok {
 			row.Index, row.Origin, row.Logged = index, origin, true
@@ -449,4 +453,33 @@ func mustHash(t *testing.T, q Query) string {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// TestAPlaceThatWasNotTakenIsLoggedAnew: a shard was closed before where a leaf stood, so
+// its place was passed over; the sweep logs the event in the shard that goes on.
+func TestAPlaceThatWasNotTakenIsLoggedAnew(t *testing.T) {
+	r, l := newRows(), newLeaves()
+	rec := NewRecorderWith(r, l, Options{Now: func() time.Time { return fresh(0).When.Decided.Add(time.Hour) }})
+	defer rec.Close()
+	r.closed = true
+	e := fresh(0)
+	salt := NewSalt()
+	if err := r.Record(t.Context(), Sealed{Event: e, Salt: salt}); err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := Leaf(e, salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rec.AppendLeaf(t.Context(), e.ID, leaf); err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.flush(); err != nil || r.byID[e.ID].Logged {
+		t.Fatalf("the place was noted in a shard that is closed, %v", err)
+	}
+	r.closed = false
+	rec.sweep()
+	if row := r.byID[e.ID]; !row.Logged || row.Index != uint64(len(l.list)-1) {
+		t.Errorf("after the sweep: %+v, and the log holds %d", row, len(l.list))
+	}
 }

@@ -37,16 +37,15 @@ func (r *Recorder) ours(now time.Time) func(Recorded) bool {
 	}
 }
 
-// sweep repairs what a passing failure of the log left behind. It spares young
-// events, which may be on their way.
+// sweep repairs what a passing failure of the log left behind, and what stood in a shard
+// beyond where it was closed. It spares young events, which may be on their way.
 func (r *Recorder) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	now := r.o.Now()
 	ours := r.ours(now)
 	n, err := r.recover(ctx, func(w Recorded) bool {
-		_, noted := r.Place(w.Event.ID)
-		return !noted && ours(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
+		return !r.pending(w.Event.ID) && ours(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
 	})
 	if err != nil {
 		r.o.Logger.Error("events without an entry in the log could not be repaired", "error", err)
@@ -54,6 +53,14 @@ func (r *Recorder) sweep() {
 	if n > 0 {
 		r.o.Logger.Info("events without an entry in the log were logged late", "events", n)
 	}
+}
+
+// pending reports whether the place of an event waits to be noted.
+func (r *Recorder) pending(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, waits := r.places[id]
+	return waits
 }
 
 func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, error) {

@@ -53,8 +53,18 @@ func (n *Node) needs() []need {
 		}},
 		{"registry", releases, func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }, nil},
 		{"log", logging, n.log.Health, tlog.Code},
-		{"disk", logging, func(context.Context) error { return enoughRoom(n.Config.State, leastFree) }, nil},
+		{"disk", logging, func(context.Context) error { return n.enoughRoom() }, nil},
 	}
+}
+
+// enoughRoom reports that too little room is left for the state, or for the release log
+// where this node writes it.
+func (n *Node) enoughRoom() error {
+	err := enoughRoom(n.Config.State, leastFree)
+	if n.log.Writes() {
+		err = errors.Join(err, enoughRoom(n.Config.LogFolder, leastFree))
+	}
+	return err
 }
 
 // enoughRoom reports that a folder's disk has too little room left.
