@@ -90,6 +90,11 @@ func bareHost(s string) error {
 	return nil
 }
 
+func roleList(s string) error {
+	_, err := node.Roles(s)
+	return err
+}
+
 func networkList(s string) error {
 	_, err := node.Networks(s)
 	return err

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"hopnhat/authz"
@@ -24,6 +25,10 @@ import (
 
 // New assembles a node, which has its site from then on and does not listen yet.
 func New(ctx context.Context, c *Config, o Options) (*Node, error) {
+	roles, err := Roles(c.Roles)
+	if err != nil {
+		return nil, fmt.Errorf("roles: %w", err)
+	}
 	// A node has a name of its own each time it starts: what an earlier process
 	// served is not what this one does.
 	base, err := open(ctx, c, c.Site+"-"+authz.NewID())
@@ -31,21 +36,45 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		Base: base, options: o, lost: make(chan error, 1), closers: []func() error{base.Close},
+		Base: base, options: o, roles: roles, lost: make(chan error, 1), closers: []func() error{base.Close},
 		out: outbound.New(c.LoopbackIssuer()), logoutQueued: make(signal, 1), answered: make(signal, 1),
 	}
 	n.directory = clientauth.NewDirectory(n.DB, 0, nil)
 	n.directory.Fetcher = n.out
-	// Each step makes one part, from parts of the steps before it.
-	for _, step := range []func(context.Context) error{
-		n.nameSelf, n.openLog, n.openRegistry, n.watchNeeds, n.makeSignIn, n.makeConsents, n.makeApprovals,
-		n.makeBroker, n.makeRegistration, n.makeProvider, n.makeDeliveries, n.makeServer,
-	} {
-		if err := step(ctx); err != nil {
+	for _, step := range n.steps() {
+		if !n.has(step.roles...) {
+			continue
+		}
+		if err := step.make(ctx); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
 	}
 	return n, nil
+}
+
+// step makes one part, from parts of the steps before it.
+type step struct {
+	roles []web.Role // the part is needed for one of them
+	make  func(context.Context) error
+}
+
+// steps is the table of what nodes of which roles are made of.
+func (n *Node) steps() []step {
+	return []step{
+		{web.AllRoles, n.nameSelf},
+		{web.AllRoles, n.openLog},
+		{web.AllRoles, n.makeSessions},
+		{releasing, n.openRegistry},
+		{web.AllRoles, n.watchNeeds},
+		{answering, n.makeSignIn},
+		{answering, n.makeConsents},
+		{answering, n.makeApprovals},
+		{releasing, n.makeBroker},
+		{[]web.Role{web.Provider}, n.makeRegistration},
+		{answering, n.makeProvider},
+		{[]web.Role{web.Provider}, n.makeDeliveries},
+		{web.AllRoles, n.makeServer},
+	}
 }
 
 // openRegistry opens the national registers.
@@ -65,13 +94,18 @@ func (n *Node) watchNeeds(ctx context.Context) error {
 	return nil
 }
 
+// makeSessions makes what knows who is signed in.
+func (n *Node) makeSessions(context.Context) error {
+	n.sessions = n.Base.Sessions(n.scribe)
+	return nil
+}
+
 // makeSignIn makes what people sign in with.
 func (n *Node) makeSignIn(ctx context.Context) error {
 	tickets, err := seal.Derive(ctx, n.Ring, seal.Tickets)
 	if err != nil {
 		return err
 	}
-	n.sessions = n.Base.Sessions(n.scribe)
 	attempts := authn.NewAddresses(n.Config.AddressBurst, 2*time.Second, time.Now)
 	n.authn = authn.New(n.DB, n.Ring, n.Hasher, attempts, tickets, time.Now)
 	n.failed = &authn.FailedSignIns{Of: n.authn, Store: n.DB, Evidence: n.scribe, Now: time.Now}
@@ -128,20 +162,28 @@ func (n *Node) makeProvider(ctx context.Context) error {
 	if n.registration != nil {
 		published.Registration = n.registration.URL()
 	}
-	var err error
-	n.provider, err = provider.New(ctx, provider.Options{
+	o := provider.Options{
 		Issuer: c.Issuer, MutualTLSAlias: c.MTLSIssuerAlias, ClientCAs: clientCAs, Published: published,
 		SignInPath: signin.Path, ConsentPath: signin.ConsentPath,
 		ApprovePath: signin.ApprovePath, DevicePath: signin.DevicePath, WaitingPath: signin.RequestsPath,
 		Approvals: n.approvals, Decoupled: n.DB, Ring: n.Ring, Parties: n.Ring, Directory: n.directory, Fetcher: n.out,
 		Proofs: clientauth.NewProofs(nonces, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions, n.authn.Reachable()},
 		Consents: asker{n.consents}, Pseudonyms: n.Pseudonyms, Resources: resource.NewDirectory(n.DB, 0, time.Now),
-		Evidence: n.scribe, Releases: releaser{n.broker},
+		Evidence:  n.scribe,
 		Strangers: authn.NewAddresses(20*c.AddressBurst, 50*time.Millisecond, time.Now),
 		Now:       time.Now, Lifetimes: provider.Lifetimes{Access: c.AccessTokenLife, Grant: c.GrantLife},
-	})
-	n.broker.Verifier = verifier{n.provider}
-	return err
+	}
+	if n.broker != nil {
+		o.Releases = releaser{n.broker}
+	}
+	var err error
+	if n.provider, err = provider.New(ctx, o); err != nil {
+		return err
+	}
+	if n.broker != nil {
+		n.broker.Verifier = verifier{n.provider}
+	}
+	return nil
 }
 
 // makeDeliveries makes what sends to apps in the background.
@@ -167,29 +209,29 @@ func (n *Node) makeServer(ctx context.Context) error {
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	n.server = web.New(web.Options{
-		Issuer: c.Issuer, Endpoints: n.endpoints(), Published: n.provider, KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
-		Requests: n.provider, Answers: n.provider, Approvals: n.provider, EndSession: n.provider,
-		Authn: n.authn, Sessions: n.sessions, Forms: session.NewForms(forms), UserCodes: authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
+	o := web.Options{
+		Issuer: c.Issuer, Node: n.roles, KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
+		Sessions: n.sessions, Forms: session.NewForms(forms), UserCodes: authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
 		Consents: n.consents, Catalogue: n.Catalogue, Evidence: evidence{n.DB, n.recorder}, Log: shards{n}, Scribe: n.scribe,
 		Pseudonyms: n.Pseudonyms, Roles: n.DB,
 		Clients: n.DB, Names: n.DB, Keys: n.directory, Deliveries: n.DB, Fetcher: n.out,
 		LogoutQueued: n.logoutQueued.send, Answered: n.answered.send, Now: time.Now, Demo: n.options.Demo != nil, DemoApps: n.options.Demo,
 		Metrics: metrics(n), Parts: n.watch.parts,
 		TrustedProxies: proxies, MetricsNetworks: scrapers, AccessLog: c.AccessLog, Certificate: certificate,
-	})
-	return nil
-}
-
-// endpoints are the handlers of the protocol.
-func (n *Node) endpoints() web.Endpoints {
-	p := n.provider
-	out := web.Endpoints{
-		PAR: p.PAR, Token: p.Token, Device: p.Device, Backchannel: p.Backchannel, UserInfo: p.UserInfo, Grant: p.Grant,
-		Introspect: p.Introspect, Revoke: p.Revoke, Broker: n.broker.Releases,
+	}
+	if p := n.provider; p != nil {
+		o.Authn, o.Published, o.Requests, o.Answers, o.Approvals, o.EndSession = n.authn, p, p, p, p, p
+		o.Endpoints = web.Endpoints{
+			PAR: p.PAR, Token: p.Token, Device: p.Device, Backchannel: p.Backchannel, UserInfo: p.UserInfo, Grant: p.Grant,
+			Introspect: p.Introspect, Revoke: p.Revoke,
+		}
+	}
+	if n.broker != nil {
+		o.Endpoints.Broker = n.broker.Releases
 	}
 	if n.registration != nil {
-		out.Register, out.Manage = n.registration.Register, n.registration.Manage
+		o.Endpoints.Register, o.Endpoints.Manage = n.registration.Register, n.registration.Manage
 	}
-	return out
+	n.server = web.New(o)
+	return nil
 }

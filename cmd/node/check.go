@@ -13,6 +13,9 @@ const leastArgon2KiB = 19 << 10
 
 // agree refuses values that are good alone and contradict each other.
 func (c *Config) agree() error {
+	if _, err := Roles(c.Roles); err != nil {
+		return fmt.Errorf("roles: %w", err)
+	}
 	switch {
 	case c.SessionIdle > c.SessionAbsolute:
 		return fmt.Errorf("session_idle is %s, more than session_absolute, %s", c.SessionIdle, c.SessionAbsolute)

@@ -21,6 +21,7 @@ type Config struct {
 	// Who the node is and where it listens.
 	Issuer string // issuer identifier (OpenID Connect Discovery 1.0 §3)
 	Listen string // host:port
+	Roles  string // list of roles, see [Roles]
 	Site   string // part of the log's origin and of each event
 	State  string // folder of all files that are not named elsewhere
 
@@ -84,7 +85,7 @@ type Config struct {
 // Defaults suit a laptop; paths below the state folder are filled in by [Config.Complete].
 func Defaults() Config {
 	return Config{
-		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", State: "state", Site: "dc1",
+		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", Roles: roleNames(), State: "state", Site: "dc1",
 		Keystore: "file", SigningAlgs: "ES256,RS256",
 		JWKSCache: 10 * time.Minute, KeyOverlap: time.Hour, KeyRotateEvery: 30 * 24 * time.Hour,
 		Registration: "iat", RegistrationBurst: 20, LogLevel: "info",

@@ -43,7 +43,8 @@ func plain(name, help string, read func(n *Node) float64) metric {
 
 // metricTable is every number of ours with its meaning, the one place where they
 // stand. What a part counts by kind it keeps in a tally.Counter of its own, and has a
-// row here that tells All() of it. No label has a value that a caller chose.
+// row here that tells All() of it. No label has a value that a caller chose. A part that
+// the node's roles do not need is nil, and its rows have no series.
 var metricTable = []metric{
 	{"hopnhat_http_requests_total", "Answers, by the route's pattern and the class of the status (2xx, 3xx, 4xx, 5xx).", []string{"route", "class"}, func(n *Node, tell func(float64, ...string)) {
 		for a, count := range n.server.Answers() {
@@ -51,16 +52,25 @@ var metricTable = []metric{
 		}
 	}},
 	{"hopnhat_refusals_total", "Requests of apps that the provider refused, by error code.", []string{"error"}, func(n *Node, tell func(float64, ...string)) {
+		if n.provider == nil {
+			return
+		}
 		for code, count := range n.provider.Refused() {
 			tell(float64(count), string(code))
 		}
 	}},
 	{"hopnhat_releases_total", "Answers of the broker: released, or the code of the refusal.", []string{"outcome"}, func(n *Node, tell func(float64, ...string)) {
+		if n.broker == nil {
+			return
+		}
 		for outcome, count := range n.broker.Answered() {
 			tell(float64(count), outcome)
 		}
 	}},
 	{"hopnhat_pings_total", "CIBA pings that apps took (delivered), attempts that failed, and pings given up.", []string{"outcome"}, func(n *Node, tell func(float64, ...string)) {
+		if n.pinger == nil {
+			return
+		}
 		// Also while they are zero: an alert adds them to those of logout tokens, and a sum
 		// with what is not there is nothing.
 		tellOutcomes(n.pinger.Stats(), tell)
@@ -81,6 +91,9 @@ var metricTable = []metric{
 	plain("hopnhat_keys_unseen", "Versions that are announced and that the key store does not show; they are passed over.", func(n *Node) float64 { return float64(n.Ring.Unseen()) }),
 	plain("hopnhat_keys_overdue", "Active versions that should have had a successor by now.", func(n *Node) float64 { return float64(n.Ring.Overdue()) }),
 	{"hopnhat_logout_tokens_total", "Logout tokens that apps took (delivered), attempts that failed, and tokens given up.", []string{"outcome"}, func(n *Node, tell func(float64, ...string)) {
+		if n.deliverer == nil {
+			return
+		}
 		tellOutcomes(n.deliverer.Stats(), tell)
 	}},
 	{"hopnhat_part_up", "Whether a part that the node needs works, 1 or 0: what /readyz tells.", []string{"part"}, func(n *Node, tell func(float64, ...string)) {
@@ -96,11 +109,17 @@ var metricTable = []metric{
 		return age.Seconds()
 	}),
 	{"hopnhat_sign_in_attempts_total", "Attempts at a sign-in, by step (password, code), by what became of them (right, wrong, throttled, busy, locked, expired, failed), and by whether the browser signed in to the account before.", []string{"step", "result", "known_device"}, func(n *Node, tell func(float64, ...string)) {
+		if n.authn == nil {
+			return
+		}
 		for o, count := range n.authn.Attempts() {
 			tell(float64(count), o.Step, o.Result, strconv.FormatBool(o.Known))
 		}
 	}},
 	{"hopnhat_sign_in_alarm", "1 while wrong passwords and codes come in numbers: of all sign-ins (nation), or of those for one app (app). Nobody is refused for it; known devices go first.", []string{"scope"}, func(n *Node, tell func(float64, ...string)) {
+		if n.authn == nil {
+			return
+		}
 		nation, app := n.authn.Alarms()
 		tell(oneIf(nation), "nation")
 		tell(oneIf(app), "app")

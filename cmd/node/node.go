@@ -32,6 +32,7 @@ import (
 type Node struct {
 	*Base
 	options Options
+	roles   []web.Role
 
 	self store.Node
 	lost chan error   // has an error once another node has the site
@@ -51,9 +52,9 @@ type Node struct {
 	directory    *clientauth.Directory
 	consents     *consent.Consents
 	approvals    *decoupled.Engine
-	broker       *broker.Broker
+	broker       *broker.Broker     // nil on a node that releases nothing
 	registration *endpoint.Endpoint // nil: apps do not register themselves
-	provider     *provider.Provider
+	provider     *provider.Provider // nil on a node that answers nobody
 	deliverer    *outbox.Lane[session.Delivery]
 	pinger       *outbox.Lane[decoupled.Ping]
 	logoutQueued signal // logout tokens wait for the deliverer

@@ -3,13 +3,16 @@ package node
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +22,7 @@ import (
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	"hopnhat/store/registry/nation"
+	"hopnhat/web"
 )
 
 // madeNation is the small nation of all tests here, which nobody writes to.
@@ -111,6 +115,79 @@ func TestANodeServes(t *testing.T) {
 		if status, body := get(t, n, path); status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %d, %s", path, status, body)
 		}
+	}
+}
+
+// TestRoles: a node serves what its roles serve and no more, looks at what they need, and
+// does in the background what they do.
+func TestRoles(t *testing.T) {
+	routes := map[web.Role]string{
+		web.Provider: "/.well-known/openid-configuration", web.Portal: "/portal", web.LogWriter: "/log/key",
+	}
+	for _, row := range []struct {
+		roles    string
+		needs    []string
+		registry bool // it reads the national registers
+	}{
+		{"provider,log", []string{"database", "disk", "keys", "log"}, true},
+		{"broker,log", []string{"database", "disk", "keys", "log", "registry"}, true},
+		{"portal,log", []string{"database", "disk", "keys", "log"}, false},
+		{"log", []string{"database", "disk", "keys", "log"}, false},
+	} {
+		t.Run(row.roles, func(t *testing.T) {
+			c := configured(t)
+			c.Roles = row.roles
+			if !row.registry {
+				c.Registry = filepath.Join(t.TempDir(), "nobody-opens-it.db")
+			}
+			n := started(t, c)
+			for role, path := range routes {
+				status, body := get(t, n, path)
+				if has := n.has(role); (status != http.StatusMisdirectedRequest) != has || has && status >= 500 {
+					t.Errorf("%s: %d, %s", path, status, body)
+				}
+				if status, body := get(t, n, "/readyz/"+string(role)); (status == http.StatusOK) != n.has(role) {
+					t.Errorf("/readyz/%s: %d, %s", role, status, body)
+				}
+			}
+			status, body := get(t, n, "/readyz")
+			var parts map[string]string
+			if err := json.Unmarshal([]byte(body), &parts); err != nil || status != http.StatusOK {
+				t.Fatal(status, body, err)
+			}
+			if got := slices.Sorted(maps.Keys(parts)); !slices.Equal(got, row.needs) {
+				t.Errorf("it needs %v, want %v", got, row.needs)
+			}
+			if status, body := get(t, n, "/metrics"); status != http.StatusOK || strings.Contains(body, "hopnhat_logout_tokens_total") != n.has(web.Provider) {
+				t.Errorf("/metrics: %d, %s", status, body)
+			}
+		})
+	}
+}
+
+// TestRoleList: a word that is no role is refused with those there are.
+func TestRoleList(t *testing.T) {
+	for _, row := range []struct{ list, want string }{
+		{"broker, log", ""},
+		{roleNames(), ""},
+		{"", "one role at least"},
+		{"log,log", "twice"},
+		{"signer", `no role "signer": name provider,broker,portal,log`},
+	} {
+		c := Defaults()
+		c.Roles = row.list
+		err := c.Complete()
+		if (err == nil) != (row.want == "") || err != nil && (!strings.Contains(err.Error(), "roles: ") || !strings.Contains(err.Error(), row.want)) {
+			t.Errorf("%q: %v, want %q", row.list, err, row.want)
+		}
+	}
+	c := Defaults()
+	c.State, c.Roles = filepath.Join(t.TempDir(), "state"), "signer"
+	if _, err := Start(t.Context(), &c, Options{}); err == nil {
+		t.Error("a node with an unknown role started")
+	}
+	if _, err := os.Stat(c.State); err == nil {
+		t.Error("what was refused left a state folder")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -35,13 +36,18 @@ const (
 // site is some hundred megabytes.
 const leastFree = 64 << 20
 
-// needs is the one table of what takes which role out. What stops only releases is the
-// broker's alone. Nothing here depends on what a row or a request holds.
+// needs are the rows of needTable that take out a role of this node.
 func (n *Node) needs() []need {
-	everybody := web.AllRoles
-	releases, logging := []web.Role{web.Broker}, []web.Role{web.Broker, web.LogWriter}
+	return slices.DeleteFunc(n.needTable(), func(row need) bool { return !n.has(row.roles...) })
+}
+
+// needTable is the one table of what takes which role out. What stops only releases is the
+// broker's alone. Nothing here depends on what a row or a request holds.
+func (n *Node) needTable() []need {
+	releases := []web.Role{web.Broker}
+	logging := []web.Role{web.Broker, web.LogWriter}
 	return []need{
-		{"database", everybody, n.beat, func(err error) string {
+		{"database", web.AllRoles, n.beat, func(err error) string {
 			if errors.Is(err, store.ErrSiteTaken) {
 				return "site-taken"
 			}

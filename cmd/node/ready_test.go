@@ -15,10 +15,10 @@ import (
 // readiness fail.
 func TestEachNeedTakesOutTheRightRoles(t *testing.T) {
 	want := map[string][]web.Role{
-		"database": {web.Provider, web.Broker, web.Portal, web.LogWriter}, "keys": {web.Provider, web.Broker, web.LogWriter},
+		"database": web.AllRoles, "keys": {web.Provider, web.Broker, web.LogWriter},
 		"registry": {web.Broker}, "log": {web.Broker, web.LogWriter}, "disk": {web.Broker, web.LogWriter},
 	}
-	for _, n := range (&Node{Base: &Base{Config: &Config{}}}).needs() {
+	for _, n := range (&Node{Base: &Base{Config: &Config{}}, roles: web.AllRoles}).needs() {
 		if !slices.Equal(n.roles, want[n.part]) {
 			t.Errorf("%s takes out %v, want %v", n.part, n.roles, want[n.part])
 		}

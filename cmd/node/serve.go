@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hopnhat/store"
+	"hopnhat/web"
 )
 
 // How long accepted requests may take to finish at the end. A node that lost its site
@@ -45,14 +46,21 @@ func Start(ctx context.Context, c *Config, o Options) (*Node, error) {
 // listen opens the ports and begins what goes on in the background.
 func (n *Node) listen() (err error) {
 	r := &n.running
-	if r.issuer, r.alias, err = n.Config.listen(); err != nil {
+	alias := n.Config.MTLSListen
+	if !n.has(releasing...) {
+		alias = "" // nothing of this node's is answered there
+	}
+	if r.issuer, r.alias, err = listen(n.Config.Listen, alias); err != nil {
 		return err
 	}
 	r.failed = make(chan error, 2)
 	background, end := context.WithCancel(context.Background())
 	r.end = end
-	for _, work := range []func(context.Context){n.deliverer.Run, n.pinger.Run, n.purge, n.watch.run} {
-		r.background.Go(func() { work(background) })
+	r.background.Go(func() { n.watch.run(background) })
+	if n.has(web.Provider) {
+		for _, work := range []func(context.Context){n.deliverer.Run, n.pinger.Run, n.purge} {
+			r.background.Go(func() { work(background) })
+		}
 	}
 	go func() { r.failed <- n.server.Serve(r.issuer) }()
 	if r.alias != nil {

@@ -90,7 +90,7 @@ func (c *Config) clientCAs() (*x509.CertPool, error) {
 
 // PortsFree returns an error unless the ports can be listened on.
 func (c *Config) PortsFree() error {
-	issuer, alias, err := c.listen()
+	issuer, alias, err := listen(c.Listen, c.MTLSListen)
 	if err != nil {
 		return err
 	}
@@ -100,17 +100,16 @@ func (c *Config) PortsFree() error {
 	return errors.Join(err, issuer.Close())
 }
 
-// listen opens the issuer's port and that of the alias, which is nil where there is
-// none.
-func (c *Config) listen() (issuer, alias net.Listener, err error) {
-	if issuer, err = net.Listen("tcp", c.Listen); err != nil {
-		return nil, nil, fmt.Errorf("listening on %s: %w; choose another with --listen, or --port in the demonstration", c.Listen, err)
+// listen opens the issuer's port and that of the alias, which is nil without an address.
+func listen(at, aliasAt string) (issuer, alias net.Listener, err error) {
+	if issuer, err = net.Listen("tcp", at); err != nil {
+		return nil, nil, fmt.Errorf("listening on %s: %w; choose another with --listen, or --port in the demonstration", at, err)
 	}
-	if c.MTLSListen == "" {
+	if aliasAt == "" {
 		return issuer, nil, nil
 	}
-	if alias, err = net.Listen("tcp", c.MTLSListen); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("listening on %s: %w; choose another with --mtls-listen", c.MTLSListen, err), issuer.Close())
+	if alias, err = net.Listen("tcp", aliasAt); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("listening on %s: %w; choose another with --mtls-listen", aliasAt, err), issuer.Close())
 	}
 	return issuer, alias, nil
 }
