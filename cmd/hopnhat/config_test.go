@@ -26,7 +26,7 @@ var wrong = map[string][]struct {
 	"database": {{"mysql://root:geheim@db/x", "mysql:// is no database", nil}, {"host=db password=geheim", "an address of words", nil}},
 	"registry": {{"mongodb://u:geheim@db/x", "mongodb:// is no database", nil}, {"postgres://", "cannot be read", nil}},
 	"site":     {{"", "empty", nil}, {"a b", "not a name", nil}, {"a/b", "not a name", nil}},
-	"roles":    {{"", "empty", nil}, {"signer", "there is no role", nil}, {"log,log", "twice", nil}, {",", "one role at least", nil}},
+	"roles":    {{"", "empty", nil}, {"signer", "there is no role", nil}, {"log,log", "twice", nil}, {",", "one role at least", nil}, {"log", "set log_listen", nil}},
 	"log_origin": {
 		{"a b", "not a name", nil}, {"a+b", "not a name", nil}, {"a//b", "not a name", nil}, {"a/", "not a name", nil},
 	},

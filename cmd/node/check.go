@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+
+	"hopnhat/web"
 )
 
 // leastArgon2KiB is the memory that a password hash takes where strangers can reach
@@ -13,8 +15,12 @@ const leastArgon2KiB = 19 << 10
 
 // agree refuses values that are good alone and contradict each other.
 func (c *Config) agree() error {
-	if _, err := Roles(c.Roles); err != nil {
+	roles, err := Roles(c.Roles)
+	switch {
+	case err != nil:
 		return fmt.Errorf("roles: %w", err)
+	case len(roles) == 1 && roles[0] == web.LogWriter && c.LogListen == "":
+		return errors.New("roles is log alone, for other nodes of the site: set log_listen, where they reach it")
 	}
 	switch {
 	case c.SessionIdle > c.SessionAbsolute:

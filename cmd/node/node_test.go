@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hopnhat/authz/clientauth"
+	"hopnhat/conformance/harness"
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	"hopnhat/store/registry/nation"
@@ -124,23 +125,41 @@ func TestRoles(t *testing.T) {
 	routes := map[web.Role]string{
 		web.Provider: "/.well-known/openid-configuration", web.Portal: "/portal", web.LogWriter: "/log/key",
 	}
+	writer := configured(t)
+	writer.Roles, writer.LogListen = "log", fmt.Sprint("127.0.0.1:", harness.Port(t, 1))
+	writer.Registry = filepath.Join(t.TempDir(), "nobody-opens-it.db")
+	without := *writer
+	without.State = filepath.Join(t.TempDir(), "state")
+	without.LogListen, without.LogAddress, without.LogFolder = "", "", filepath.Join(without.State, "tlog")
+	without.Roles, without.Registry = "broker,portal", registersOf(t)
+	alone := started(t, &without)
+	if status, body := get(t, alone, "/readyz/broker"); status != http.StatusServiceUnavailable || !strings.Contains(body, `"log":"unavailable: unreached"`) {
+		t.Errorf("a broker without a writer of the log: %d, %s", status, body)
+	}
+	if status, body := get(t, alone, "/readyz/portal"); status != http.StatusOK {
+		t.Errorf("a portal without a writer of the log: %d, %s", status, body)
+	}
+	started(t, writer)
 	for _, row := range []struct {
 		roles    string
 		needs    []string
 		registry bool // it reads the national registers
 	}{
-		{"provider,log", []string{"database", "disk", "keys", "log"}, true},
-		{"broker,log", []string{"database", "disk", "keys", "log", "registry"}, true},
-		{"portal,log", []string{"database", "disk", "keys", "log"}, false},
-		{"log", []string{"database", "disk", "keys", "log"}, false},
+		{"provider", []string{"database", "keys"}, true},
+		{"broker", []string{"database", "keys", "log", "registry"}, true},
+		{"portal", []string{"database"}, false},
+		{"provider,portal", []string{"database", "keys"}, true},
 	} {
 		t.Run(row.roles, func(t *testing.T) {
-			c := configured(t)
-			c.Roles = row.roles
-			if !row.registry {
-				c.Registry = filepath.Join(t.TempDir(), "nobody-opens-it.db")
+			c := *writer
+			c.Roles, c.State, c.LogListen, c.LogAddress = row.roles, filepath.Join(t.TempDir(), "state"), "", ""
+			if c.LogFolder = filepath.Join(c.State, "tlog"); row.registry {
+				c.Registry = registersOf(t)
 			}
-			n := started(t, c)
+			n := started(t, &c)
+			if _, err := os.Stat(c.LogFolder); err == nil {
+				t.Error("it has a log of its own")
+			}
 			for role, path := range routes {
 				status, body := get(t, n, path)
 				if has := n.has(role); (status != http.StatusMisdirectedRequest) != has || has && status >= 500 {

@@ -46,6 +46,10 @@ func (n *Node) needs() []need {
 func (n *Node) needTable() []need {
 	releases := []web.Role{web.Broker}
 	logging := []web.Role{web.Broker, web.LogWriter}
+	disk := logging
+	if !n.has(web.LogWriter) {
+		disk = nil // the log is not in the folder of this node
+	}
 	return []need{
 		{"database", web.AllRoles, n.beat, func(err error) string {
 			if errors.Is(err, store.ErrSiteTaken) {
@@ -59,7 +63,7 @@ func (n *Node) needTable() []need {
 		}},
 		{"registry", releases, func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }, nil},
 		{"log", logging, n.log.Health, tlog.Code},
-		{"disk", logging, func(context.Context) error { return n.enoughRoom() }, nil},
+		{"disk", disk, func(context.Context) error { return n.enoughRoom() }, nil},
 	}
 }
 

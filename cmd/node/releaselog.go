@@ -19,6 +19,7 @@ import (
 	"hopnhat/store/tlog"
 	"hopnhat/store/tlog/remote"
 	"hopnhat/store/tlog/seat"
+	"hopnhat/web"
 )
 
 // openLog opens the release log, which this node writes if it has the lease of the site
@@ -30,7 +31,7 @@ func (n *Node) openLog(ctx context.Context) error {
 	}
 	archive := &tlog.Archive{Log: n.Config.LogOrigin, Dir: n.Config.LogFolder, KeyFile: filepath.Join(n.Config.State, "log.vkey")}
 	n.log, err = seat.Open(ctx, seat.Options{
-		Lease: lease{n}, Archive: archive, Heads: n.DB.Heads, Key: n.checkpointKey, Writes: true, Candidate: n.Config.LogListen != "",
+		Lease: lease{n}, Archive: archive, Heads: n.DB.Heads, Key: n.checkpointKey, Writes: n.has(web.LogWriter), Candidate: n.Config.LogListen != "",
 		Dial: func(address string) *remote.Client { return remote.Dial(address, identity) },
 		Open: func(ctx context.Context) (*tlog.Shards, error) {
 			return tlog.OpenShards(ctx, tlog.ShardsOptions{
@@ -89,7 +90,7 @@ func (n *Node) serveLog(identity *remote.Identity) error {
 	var looking sync.WaitGroup
 	looking.Go(func() { n.log.Run(background) })
 	n.closers = append(n.closers, func() error { stop(); looking.Wait(); return nil })
-	if n.Config.LogListen == "" {
+	if n.Config.LogListen == "" || !n.has(web.LogWriter) {
 		return nil
 	}
 	listener, err := net.Listen("tcp", n.Config.LogListen)
