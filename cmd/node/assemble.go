@@ -17,6 +17,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/watch"
 	"hopnhat/keys/seal"
 	"hopnhat/store/registry"
 	"hopnhat/web"
@@ -89,8 +90,8 @@ func (n *Node) openRegistry(ctx context.Context) (err error) {
 
 // watchNeeds looks at everything that the node needs once.
 func (n *Node) watchNeeds(ctx context.Context) error {
-	n.watch = newWatch(n.needs())
-	n.watch.first(ctx)
+	n.watch = watch.New(n.needs())
+	n.watch.First(ctx)
 	return nil
 }
 
@@ -216,7 +217,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 		Pseudonyms: n.Pseudonyms, Roles: n.DB,
 		Clients: n.DB, Names: n.DB, Keys: n.directory, Deliveries: n.DB, Fetcher: n.out,
 		LogoutQueued: n.logoutQueued.send, Answered: n.answered.send, Now: time.Now, Demo: n.options.Demo != nil, DemoApps: n.options.Demo,
-		Metrics: metrics(n), Parts: n.watch.parts,
+		Metrics: metrics(n), Parts: n.watch.Parts,
 		TrustedProxies: proxies, MetricsNetworks: scrapers, AccessLog: c.AccessLog, Certificate: certificate,
 	}
 	if p := n.provider; p != nil {

@@ -97,7 +97,7 @@ var metricTable = []metric{
 		tellOutcomes(n.deliverer.Stats(), tell)
 	}},
 	{"hopnhat_part_up", "Whether a part that the node needs works, 1 or 0: what /readyz tells.", []string{"part"}, func(n *Node, tell func(float64, ...string)) {
-		for _, part := range n.watch.parts() {
+		for _, part := range n.watch.Parts() {
 			tell(oneIf(!part.Down), part.Name)
 		}
 	}},

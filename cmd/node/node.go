@@ -20,6 +20,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/watch"
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	"hopnhat/store/tlog"
@@ -43,7 +44,7 @@ type Node struct {
 	recorder *audit.Recorder
 	scribe   *audit.Scribe
 	registry *registry.DB
-	watch    *watch
+	watch    *watch.Watch
 	out      *outbound.Client
 
 	sessions     *session.Sessions
@@ -84,8 +85,7 @@ func (s signal) send() {
 	}
 }
 
-// Close ends what was opened, the latest first. A node that serves is ended by
-// [Node.Stop].
+// Close ends what was opened, the latest first; [Node.Stop] ends a node that serves.
 func (n *Node) Close() error {
 	var all []error
 	for i := len(n.closers) - 1; i >= 0; i-- {

@@ -12,8 +12,7 @@ import (
 var (
 	// answering are the roles that answer apps and people.
 	answering = []web.Role{web.Provider, web.Broker, web.Portal}
-	// releasing are the roles that read the national registers: the broker for apps, and the
-	// provider for claims about the person.
+	// releasing are the roles that read the national registers, the provider for claims.
 	releasing = []web.Role{web.Provider, web.Broker}
 )
 

@@ -56,7 +56,7 @@ func (n *Node) listen() (err error) {
 	r.failed = make(chan error, 2)
 	background, end := context.WithCancel(context.Background())
 	r.end = end
-	r.background.Go(func() { n.watch.run(background) })
+	r.background.Go(func() { n.watch.Run(background) })
 	if n.has(web.Provider) {
 		for _, work := range []func(context.Context){n.deliverer.Run, n.pinger.Run, n.purge} {
 			r.background.Go(func() { work(background) })

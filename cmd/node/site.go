@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/cmd/node/watch"
 	"hopnhat/store"
 )
 
@@ -90,7 +91,7 @@ func (n *Node) holdsSite() error {
 	if ago < store.SiteLease/2 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookBound)
+	ctx, cancel := context.WithTimeout(context.Background(), watch.Bound)
 	defer cancel()
 	if err := n.showSite(ctx); err != nil {
 		return fmt.Errorf("this node last showed %s ago that it has the site, and another may have it: %w", ago.Round(time.Second), err)

@@ -2,12 +2,10 @@ package node
 
 import (
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -63,27 +61,9 @@ func (c *Config) clientCAs() (*x509.CertPool, error) {
 	if c.MTLSClientCA == "" {
 		return nil, nil
 	}
-	raw, err := os.ReadFile(c.MTLSClientCA)
+	pool, err := web.LoadAuthorities(c.MTLSClientCA)
 	if err != nil {
-		return nil, fmt.Errorf("reading mtls_client_ca: %w", err)
-	}
-	pool, n := x509.NewCertPool(), 0
-	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		ca, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("reading mtls_client_ca %s: %w", c.MTLSClientCA, err)
-		}
-		if !ca.IsCA {
-			return nil, fmt.Errorf("mtls_client_ca %s: %s is no CA", c.MTLSClientCA, ca.Subject)
-		}
-		pool.AddCert(ca)
-		n++
-	}
-	if n == 0 {
-		return nil, fmt.Errorf("mtls_client_ca %s has no certificate", c.MTLSClientCA)
+		return nil, fmt.Errorf("reading mtls_client_ca %s: %w", c.MTLSClientCA, err)
 	}
 	return pool, nil
 }
