@@ -7,7 +7,9 @@ import (
 )
 
 // Client is a registered government app. It is immutable once loaded: a change
-// makes a new one.
+// makes a new one. Its fields are grouped by the standard that owns them; the groups are
+// embedded, so that a stored registration is one flat object, as nodes of any release
+// read it.
 type Client struct {
 	ID   ClientID
 	Name LocalizedText
@@ -15,6 +17,29 @@ type Client struct {
 	Owner LocalizedText
 	// Profile pins what the app must do (docs/decisions.md D5).
 	Profile ProfileName
+	Authentication
+	Keys
+	Requests
+	Responses
+	Tokens
+	Logout
+	CIBA
+	Releases
+	Delegation
+	Described
+
+	// Verified says who vouches that the agency in Owner runs the app.
+	Verified Verification
+	Disabled bool
+	// Ended is when the registration was deleted (RFC 7592 §2.3): it stays, so that
+	// the record of what the app did can name it, and is never enabled again.
+	Ended     time.Time
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Authentication is how an app proves who it is (OpenID Connect Core §9, RFC 8705 §2).
+type Authentication struct {
 	// Method is how the app authenticates, OpenID Connect Core §9.
 	Method AuthMethod
 	// SecretHash is SHA-256 of a generated client secret (method
@@ -24,55 +49,34 @@ type Client struct {
 	SecretExpires time.Time
 	// Certificate names the certificate of method tls_client_auth.
 	Certificate CertificateName
-	// CertificateBound binds its tokens to its certificate (RFC 8705 §3.4), and
-	// DPoPBound to a DPoP key always (RFC 9449 §5.2).
-	CertificateBound bool
-	DPoPBound        bool
-	// JWKS are the app's public keys, RFC 7517; JWKSURI is where they are instead.
-	JWKS    []byte
-	JWKSURI string
 	// AssertionAlg is the one algorithm of its client assertions; empty allows those
 	// of the profile (token_endpoint_auth_signing_alg).
 	AssertionAlg string
-	// SigningAlg is the ID token's algorithm. Empty is ES256, of apps that an operator
-	// registered before the profile's default was written down with each.
-	SigningAlg string
+}
+
+// Keys are the app's public keys, RFC 7517; JWKSURI is where they are instead.
+type Keys struct {
+	JWKS    []byte
+	JWKSURI string
+}
+
+// Requests is what an app may ask, and in which form (RFC 6749, RFC 7636, RFC 9101,
+// OpenID Connect Dynamic Registration §2).
+type Requests struct {
 	// RequestObjectAlg is the one algorithm of its request objects, "none" where
 	// the profile lets it; empty allows all of the profile, "none" where it lets it
 	// among them (request_object_signing_alg). RequestURIs are where it may keep
-	// request objects (OpenID Connect Dynamic Registration §2).
+	// request objects.
 	RequestObjectAlg string
 	RequestURIs      []string
-	// AuthorizationAlg signs authorization responses of response_mode jwt, and
-	// UserInfoAlg UserInfo, which is plain JSON without it. Empty is ES256, or
-	// for UserInfo unsigned.
-	AuthorizationAlg string
-	UserInfoAlg      string
-	// What the app receives encrypted, each an alg and an enc or none.
-	IDTokenEncryption       Encryption
-	UserInfoEncryption      Encryption
-	AuthorizationEncryption Encryption
 	// RequestObjectEncryption is what the app said it may encrypt its request
 	// objects with; any that we offer is taken.
 	RequestObjectEncryption Encryption
 	// RequireRequestObject refuses requests that are not signed, beyond what the
 	// profile demands (RFC 9101 §10.5).
-	RequireRequestObject   bool
-	RedirectURIs           []string
-	PostLogoutRedirectURIs []string
-	BackchannelLogoutURI   string
-	BackchannelSession     bool
-	// ConsentNoticeURI takes signed notices that a person withdrew her consent, security
-	// event tokens pushed as RFC 8935 says; empty where the app is told nothing.
-	ConsentNoticeURI string
-	// FrontchannelLogoutURI is loaded in a frame of the page that tells a person she
-	// is signed out (Front-Channel Logout §2). SessionManagement gives it
-	// session_state, and the browser a cookie that a frame of ours reads (Session
-	// Management §2). Both need cookies of another site, which browsers block.
-	FrontchannelLogoutURI string
-	FrontchannelSession   bool
-	SessionManagement     bool
-	GrantTypes            []string
+	RequireRequestObject bool
+	RedirectURIs         []string
+	GrantTypes           []string
 	// ResponseTypes are those it registered; empty is "code" alone (OpenID Connect
 	// Dynamic Registration §2).
 	ResponseTypes []string
@@ -84,26 +88,82 @@ type Client struct {
 	// require_auth_time needs no field.
 	DefaultMaxAge    *int
 	DefaultACRValues []string
-	// Of CIBA (Core 1.0 §4): poll or ping, where pings go, and the algorithm of its
-	// authentication requests, which it must sign if it has registered one.
-	BackchannelDelivery        DeliveryMode
-	BackchannelNotificationURI string
-	BackchannelRequestAlg      string
-	Scopes                     []string
+	Scopes           []string
+	// MinimumLevel is the lowest authentication level this app accepts.
+	MinimumLevel AuthenticationLevel
+}
+
+// Responses is how what an app receives is signed and encrypted (OpenID Connect Dynamic
+// Registration §2, JARM §3).
+type Responses struct {
+	// SigningAlg is the ID token's algorithm. Empty is ES256, of apps that an operator
+	// registered before the profile's default was written down with each.
+	SigningAlg string
+	// AuthorizationAlg signs authorization responses of response_mode jwt, and
+	// UserInfoAlg UserInfo, which is plain JSON without it. Empty is ES256, or
+	// for UserInfo unsigned.
+	AuthorizationAlg string
+	UserInfoAlg      string
+	// What the app receives encrypted, each an alg and an enc or none.
+	IDTokenEncryption       Encryption
+	UserInfoEncryption      Encryption
+	AuthorizationEncryption Encryption
+}
+
+// Tokens is what an app's tokens are bound to and whom they name (RFC 8705, RFC 9449,
+// RFC 7662, RFC 8707, OpenID Connect Core §8).
+type Tokens struct {
+	// CertificateBound binds its tokens to its certificate (RFC 8705 §3.4), and
+	// DPoPBound to a DPoP key always (RFC 9449 §5.2).
+	CertificateBound bool
+	DPoPBound        bool
 	// Sector is the host whose apps see the same pairwise subject, OpenID
 	// Connect Core §8.1.
 	Sector string
 	// SectorIdentifierURI is the list of redirect URIs that proved the sector.
 	SectorIdentifierURI string
-	// Declarations are the purposes, registers and attributes this app may ask
-	// for: the recipient's side of the two-declaration model.
-	Declarations []Declaration
-	// MinimumLevel is the lowest authentication level this app accepts.
-	MinimumLevel AuthenticationLevel
 	// Introspect allows introspection of tokens of the audiences listed.
 	Introspect []string
 	// Resources are the agencies' APIs this app may have tokens for (RFC 8707).
 	Resources []string
+}
+
+// Logout is what an app is told of the end of a session (RP-Initiated, Back-Channel and
+// Front-Channel Logout, Session Management).
+type Logout struct {
+	PostLogoutRedirectURIs []string
+	BackchannelLogoutURI   string
+	BackchannelSession     bool
+	// FrontchannelLogoutURI is loaded in a frame of the page that tells a person she
+	// is signed out (Front-Channel Logout §2). SessionManagement gives it
+	// session_state, and the browser a cookie that a frame of ours reads (Session
+	// Management §2). Both need cookies of another site, which browsers block.
+	FrontchannelLogoutURI string
+	FrontchannelSession   bool
+	SessionManagement     bool
+}
+
+// CIBA is how an app asks for a sign-in on another device (CIBA Core 1.0 §4): poll or
+// ping, where pings go, and the algorithm of its authentication requests, which it must
+// sign if it has registered one.
+type CIBA struct {
+	BackchannelDelivery        DeliveryMode
+	BackchannelNotificationURI string
+	BackchannelRequestAlg      string
+}
+
+// Releases is what an app may ask of the registers (RFC 9396 with type vn_data_release).
+type Releases struct {
+	// Declarations are the purposes, registers and attributes this app may ask
+	// for: the recipient's side of the two-declaration model.
+	Declarations []Declaration
+	// ConsentNoticeURI takes signed notices that a person withdrew her consent, security
+	// event tokens pushed as RFC 8935 says; empty where the app is told nothing.
+	ConsentNoticeURI string
+}
+
+// Delegation is which apps act for which (RFC 8693, RFC 7523).
+type Delegation struct {
 	// TokenExchange are the rules by which it may exchange others' tokens, and
 	// MayAct the one app that may exchange its own; empty leaves that to the rules
 	// of the others (RFC 8693 §4.4).
@@ -111,25 +171,20 @@ type Client struct {
 	MayAct        ClientID
 	// TrustedIssuers make assertions for services of this app (RFC 7523 §2.1).
 	TrustedIssuers []TrustedIssuer
-	HomeURI        string
+}
+
+// Described is what else an app says of itself (RFC 7591 §2).
+type Described struct {
+	HomeURI string
 	// InitiateLoginURI lets the portal begin a sign-in at the app (OpenID Connect
 	// Core §4).
 	InitiateLoginURI string
-	// What else the app says of itself (RFC 7591 §2). PolicyURI and TermsURI are
-	// links on the consent page; the logo is kept and never shown.
-	ApplicationType              string
+	ApplicationType  string
+	// PolicyURI and TermsURI are links on the consent page; the logo is kept and never
+	// shown.
 	LogoURI, PolicyURI, TermsURI string
 	Contacts                     []string
 	SoftwareID, SoftwareVersion  string
-
-	// Verified says who vouches that the agency in Owner runs the app.
-	Verified Verification
-	Disabled bool
-	// Ended is when the registration was deleted (RFC 7592 §2.3): it stays, so that
-	// the record of what the app did can name it, and is never enabled again.
-	Ended     time.Time
-	CreatedAt time.Time
-	UpdatedAt time.Time
 }
 
 // Verification is somebody's word that an app is run by the agency it names: an

@@ -8,8 +8,8 @@ import (
 )
 
 func TestLoopback(t *testing.T) {
-	native := &authz.Client{Profile: authz.Native, RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]:8080/cb?a=1", "https://app.example.vn/cb"}}
-	web := &authz.Client{Profile: authz.FAPI2, RedirectURIs: native.RedirectURIs}
+	native := &authz.Client{Profile: authz.Native, Requests: authz.Requests{RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]:8080/cb?a=1", "https://app.example.vn/cb"}}}
+	web := &authz.Client{Profile: authz.FAPI2, Requests: authz.Requests{RedirectURIs: native.RedirectURIs}}
 	for _, row := range []struct {
 		name, uri   string
 		native, web bool
@@ -61,7 +61,7 @@ func TestOnDevice(t *testing.T) {
 		{authz.Native, "https://app.example.vn/cb", false, "app.example.vn"},
 		{authz.FAPI2, "http://127.0.0.1:8500/cb", false, "127.0.0.1:8500"}, // of a demonstration
 	} {
-		c := &authz.Client{Profile: row.profile, RedirectURIs: []string{row.uri}}
+		c := &authz.Client{Profile: row.profile, Requests: authz.Requests{RedirectURIs: []string{row.uri}}}
 		if c.OnDevice() != row.on || c.Site() != row.site {
 			t.Errorf("%s at %s: got %t, %q", row.profile, row.uri, c.OnDevice(), c.Site())
 		}
@@ -72,7 +72,7 @@ func TestOnDevice(t *testing.T) {
 // of this very device.
 func FuzzLoopback(f *testing.F) {
 	const registered = "http://127.0.0.1/cb"
-	c := &authz.Client{Profile: authz.Native, RedirectURIs: []string{registered}}
+	c := &authz.Client{Profile: authz.Native, Requests: authz.Requests{RedirectURIs: []string{registered}}}
 	for _, uri := range []string{registered, "http://127.0.0.1:1/cb", "http://127.0.0.1:80@x/cb", "http://127.0.0.1:1/cb/..", "//127.0.0.1:1/cb"} {
 		f.Add(uri)
 	}

@@ -40,13 +40,15 @@ func (names) Audit(_ context.Context, subject authz.Subject) (string, error) {
 
 var clinic = &authz.Client{
 	ID: "clinic", Name: authz.LocalizedText{VI: "Phòng khám", EN: "Clinic"}, Owner: authz.LocalizedText{VI: "Bộ Y tế", EN: "Ministry of Health"},
-	Declarations: []authz.Declaration{
-		{
-			Purpose: "health.care", Basis: authz.BasisConsent, Registry: "health", MaxDays: 30,
-			Attributes: []authz.AttributeID{"health.allergies", "health.conditions"}, Required: []authz.AttributeID{"health.allergies"},
+	Releases: authz.Releases{
+		Declarations: []authz.Declaration{
+			{
+				Purpose: "health.care", Basis: authz.BasisConsent, Registry: "health", MaxDays: 30,
+				Attributes: []authz.AttributeID{"health.allergies", "health.conditions"}, Required: []authz.AttributeID{"health.allergies"},
+			},
+			{Purpose: "health.care", Basis: authz.BasisConsent, Registry: "social_insurance", MaxDays: 30, Attributes: []authz.AttributeID{"social_insurance.hi_card"}},
+			{Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Attributes: []authz.AttributeID{"population.full_name"}},
 		},
-		{Purpose: "health.care", Basis: authz.BasisConsent, Registry: "social_insurance", MaxDays: 30, Attributes: []authz.AttributeID{"social_insurance.hi_card"}},
-		{Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Attributes: []authz.AttributeID{"population.full_name"}},
 	},
 }
 

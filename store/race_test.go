@@ -324,7 +324,7 @@ func TestEndSession(t *testing.T) {
 type directory struct{}
 
 func (directory) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
-	return &authz.Client{ID: id, BackchannelLogoutURI: "https://app.example/out"}, nil
+	return &authz.Client{ID: id, Logout: authz.Logout{BackchannelLogoutURI: "https://app.example/out"}}, nil
 }
 
 // TestSignInAgain: a second sign-in in one browser leaves one live session. The

@@ -73,7 +73,7 @@ func TestRegistrations(t *testing.T) {
 				t.Errorf("revoked: %v", err)
 			}
 		})
-		c := &authz.Client{ID: "self", Name: authz.LocalizedText{VI: "Tự"}, Profile: authz.FAPI2, JWKS: []byte("{}"), SecretHash: []byte("h"), CreatedAt: midday}
+		c := &authz.Client{ID: "self", Name: authz.LocalizedText{VI: "Tự"}, Profile: authz.FAPI2, Keys: authz.Keys{JWKS: []byte("{}")}, Authentication: authz.Authentication{SecretHash: []byte("h")}, CreatedAt: midday}
 		kept := registration.Registration{Client: c.ID, Initial: i.ID, Token: []byte("one"), Statement: "s", Created: midday, Updated: midday}
 		insert := func() error {
 			return db.Tx(ctx, func(ctx context.Context) error { return db.InsertRegistration(ctx, c, kept) })

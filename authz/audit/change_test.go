@@ -50,7 +50,9 @@ func TestDeclarationsThatChange(t *testing.T) {
 	d := func(purpose authz.PurposeID, days int) authz.Declaration {
 		return authz.Declaration{Purpose: purpose, Registry: "land", Basis: authz.BasisConsent, MaxDays: days, Attributes: []authz.AttributeID{"land.area"}}
 	}
-	of := func(all ...authz.Declaration) *authz.Client { return &authz.Client{ID: "app", Declarations: all} }
+	of := func(all ...authz.Declaration) *authz.Client {
+		return &authz.Client{ID: "app", Releases: authz.Releases{Declarations: all}}
+	}
 	for _, row := range []struct {
 		name          string
 		before, after *authz.Client

@@ -20,7 +20,7 @@ func TestClientAct(t *testing.T) {
 		})
 		c := &authz.Client{
 			ID: authz.ClientID(text.Draw(t, "id")), Name: authz.LocalizedText{VI: text.Draw(t, "name")}, Owner: authz.LocalizedText{VI: text.Draw(t, "owner")},
-			RedirectURIs: rapid.SliceOfN(text, 0, 100).Draw(t, "redirect URIs"),
+			Requests: authz.Requests{RedirectURIs: rapid.SliceOfN(text, 0, 100).Draw(t, "redirect URIs")},
 		}
 		for _, a := range []Act{ClientAct(ClientDisabled, c), {Action: ReleaseDenied, App: c}} {
 			r, err := ruleOf(a.Action)

@@ -18,8 +18,8 @@ func acting(t *testing.T, consented bool) (*nation, authz.GrantID) {
 	t.Helper()
 	n := found(t)
 	land := n.clients["land-app"]
-	backend := &authz.Client{ID: "backend", Name: authz.LocalizedText{VI: "Hậu trường"}, MinimumLevel: 2, Verified: vouched, Declarations: slices.Clone(land.Declarations)}
-	n.clients["backend"], n.clients["gateway"] = backend, &authz.Client{ID: "gateway", MinimumLevel: 2, Verified: vouched}
+	backend := &authz.Client{ID: "backend", Name: authz.LocalizedText{VI: "Hậu trường"}, Requests: authz.Requests{MinimumLevel: 2}, Verified: vouched, Releases: authz.Releases{Declarations: slices.Clone(land.Declarations)}}
+	n.clients["backend"], n.clients["gateway"] = backend, &authz.Client{ID: "gateway", Requests: authz.Requests{MinimumLevel: 2}, Verified: vouched}
 	if consented {
 		for i := range land.Declarations {
 			land.Declarations[i].Recipients = []authz.ClientID{"backend"}

@@ -400,20 +400,24 @@ func found(t interface {
 		lives:  map[authz.PersonID]string{"person-an": "còn sống", "person-binh": "còn sống", "person-nobody": "còn sống", "person-con": "còn sống"},
 		clients: map[authz.ClientID]*authz.Client{
 			"land-app": {
-				ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng"}, MinimumLevel: 2, Verified: vouched,
-				Declarations: []authz.Declaration{
-					{
-						Purpose: "land.mortgage", Basis: authz.BasisConsent, Registry: "land", MaxDays: 7,
-						Attributes: []authz.AttributeID{"land.certificate_no", "land.area", "land.encumbrance"}, Required: []authz.AttributeID{"land.certificate_no"},
+				ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng"}, Requests: authz.Requests{MinimumLevel: 2}, Verified: vouched,
+				Releases: authz.Releases{
+					Declarations: []authz.Declaration{
+						{
+							Purpose: "land.mortgage", Basis: authz.BasisConsent, Registry: "land", MaxDays: 7,
+							Attributes: []authz.AttributeID{"land.certificate_no", "land.area", "land.encumbrance"}, Required: []authz.AttributeID{"land.certificate_no"},
+						},
+						{Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Attributes: []authz.AttributeID{"population.full_name"}},
 					},
-					{Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Attributes: []authz.AttributeID{"population.full_name"}},
 				},
 			},
 			"tax-app": {
-				ID: "tax-app", Name: authz.LocalizedText{VI: "Thuế"}, MinimumLevel: 2,
-				Declarations: []authz.Declaration{{
-					Purpose: "tax.income-proof", Basis: authz.BasisConsent, Registry: "tax", MaxDays: 1, Frequency: "2/day", Attributes: []authz.AttributeID{"tax.annual_income"},
-				}},
+				ID: "tax-app", Name: authz.LocalizedText{VI: "Thuế"}, Requests: authz.Requests{MinimumLevel: 2},
+				Releases: authz.Releases{
+					Declarations: []authz.Declaration{{
+						Purpose: "tax.income-proof", Basis: authz.BasisConsent, Registry: "tax", MaxDays: 1, Frequency: "2/day", Attributes: []authz.AttributeID{"tax.annual_income"},
+					}},
+				},
 			},
 		},
 	}

@@ -728,9 +728,11 @@ func TestEveryRefusalHasItsTextInBothLanguages(t *testing.T) {
 
 func TestHiddenAccessIsRecordedAsHidden(t *testing.T) {
 	n := found(t)
-	n.clients["police"] = &authz.Client{ID: "police", Verified: vouched, Declarations: []authz.Declaration{{
-		Purpose: "security.national", Basis: authz.BasisSecurity, Registry: "immigration", Attributes: []authz.AttributeID{"immigration.nationality"},
-	}}}
+	n.clients["police"] = &authz.Client{ID: "police", Verified: vouched, Releases: authz.Releases{
+		Declarations: []authz.Declaration{{
+			Purpose: "security.national", Basis: authz.BasisSecurity, Registry: "immigration", Attributes: []authz.AttributeID{"immigration.nationality"},
+		}},
+	}}
 	p := Permission{GrantLive: true, Client: "police", Principal: authz.Herself("an"), Person: "person-an", Level: 3, Account: 2, Details: []authz.Release{{
 		Registry: "immigration", Purpose: "security.national", Basis: authz.BasisSecurity, ValidUntil: n.now.Add(time.Hour), Attributes: []authz.AttributeID{"immigration.nationality"},
 	}}}

@@ -339,7 +339,7 @@ func TestANameIsItsParts(t *testing.T) {
 }
 
 func TestScopes(t *testing.T) {
-	app := &authz.Client{Scopes: []string{"openid", "profile", "email"}, Declarations: []authz.Declaration{{Attributes: []authz.AttributeID{sex}}}}
+	app := &authz.Client{Requests: authz.Requests{Scopes: []string{"openid", "profile", "email"}}, Releases: authz.Releases{Declarations: []authz.Declaration{{Attributes: []authz.AttributeID{sex}}}}}
 	if got := Undeclared(app); !slices.Equal(got, []string{"email"}) {
 		t.Fatalf("got %v: profile is covered in part, email not at all", got)
 	}

@@ -137,7 +137,7 @@ func outcome(t *testing.T, err error, want authz.Code) {
 }
 
 func app(method authz.AuthMethod, name authz.CertificateName) *authz.Client {
-	return &authz.Client{ID: "app", Profile: authz.FAPI2, Method: method, Certificate: name}
+	return &authz.Client{ID: "app", Profile: authz.FAPI2, Authentication: authz.Authentication{Method: method, Certificate: name}}
 }
 
 // TestTLSClientAuth: RFC 8705 §2.1, with real certificates.
@@ -183,7 +183,7 @@ func TestTLSClientAuth(t *testing.T) {
 		{"§2: no certificate", app(authz.TLSClientAuth, named(dn)), ours, id, nil, authz.InvalidClient},
 		{"RFC 6749 §2.3: a certificate and a secret", app(authz.TLSClientAuth, named(dn)), ours, url.Values{"client_id": {"app"}, "client_secret": {"x"}}, []*x509.Certificate{good}, authz.InvalidClient},
 		{"a client of private_key_jwt", app(authz.PrivateKeyJWT, authz.CertificateName{}), ours, id, []*x509.Certificate{good}, authz.InvalidClient},
-		{"a client of client_secret_basic", &authz.Client{ID: "app", Profile: authz.OIDC, Method: authz.ClientSecretBasic}, ours, id, []*x509.Certificate{good}, authz.InvalidClient},
+		{"a client of client_secret_basic", &authz.Client{ID: "app", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic}}, ours, id, []*x509.Certificate{good}, authz.InvalidClient},
 	} {
 		t.Run(row.name, func(t *testing.T) { outcome(t, authenticate(t, row.client, row.cas, row.form, row.chain...), row.want) })
 	}

@@ -103,7 +103,7 @@ func (s *site) count() int {
 type app struct{}
 
 func (app) Client(context.Context, authz.ClientID) (*authz.Client, error) {
-	return &authz.Client{ID: "app", Profile: authz.FAPI2, JWKSURI: "https://app.example.vn/keys"}, nil
+	return &authz.Client{ID: "app", Profile: authz.FAPI2, Keys: authz.Keys{JWKSURI: "https://app.example.vn/keys"}}, nil
 }
 
 var es256 = jose.Rule{Algorithms: []keys.Algorithm{keys.ES256}}

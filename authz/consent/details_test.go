@@ -129,16 +129,18 @@ const broker = "http://localhost:8440/broker/v1"
 func landApp() *authz.Client {
 	return &authz.Client{
 		ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng", EN: "Land of Da Nang"}, Owner: authz.LocalizedText{VI: "UBND", EN: "Da Nang"},
-		Declarations: []authz.Declaration{
-			{
-				Purpose: "land.mortgage", Basis: authz.BasisConsent, Registry: "land", Attributes: []authz.AttributeID{"land.certificate_no", "land.area", "land.encumbrance"},
-				Required: []authz.AttributeID{"land.certificate_no"}, MaxDays: 7, Frequency: "5/day", DataLife: "P30D",
-				Explanation: authz.LocalizedText{VI: "Vì thế chấp", EN: "For the mortgage"},
-			},
-			{Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Attributes: []authz.AttributeID{"population.full_name"}},
-			{
-				Purpose: "land.transfer", Basis: authz.BasisState, Registry: "land", Attributes: []authz.AttributeID{"land.owners"},
-				ExpiresAt: noon.Add(-time.Hour),
+		Releases: authz.Releases{
+			Declarations: []authz.Declaration{
+				{
+					Purpose: "land.mortgage", Basis: authz.BasisConsent, Registry: "land", Attributes: []authz.AttributeID{"land.certificate_no", "land.area", "land.encumbrance"},
+					Required: []authz.AttributeID{"land.certificate_no"}, MaxDays: 7, Frequency: "5/day", DataLife: "P30D",
+					Explanation: authz.LocalizedText{VI: "Vì thế chấp", EN: "For the mortgage"},
+				},
+				{Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Attributes: []authz.AttributeID{"population.full_name"}},
+				{
+					Purpose: "land.transfer", Basis: authz.BasisState, Registry: "land", Attributes: []authz.AttributeID{"land.owners"},
+					ExpiresAt: noon.Add(-time.Hour),
+				},
 			},
 		},
 	}

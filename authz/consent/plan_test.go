@@ -13,10 +13,12 @@ import (
 func healthApp() *authz.Client {
 	return &authz.Client{
 		ID: "clinic", Name: authz.LocalizedText{VI: "Phòng khám", EN: "Clinic"},
-		Declarations: []authz.Declaration{{
-			Purpose: "health.care", Basis: authz.BasisConsent, Registry: "health", MaxDays: 365,
-			Attributes: []authz.AttributeID{"health.allergies", "health.blood_type", "health.conditions"}, Required: []authz.AttributeID{"health.allergies"},
-		}},
+		Releases: authz.Releases{
+			Declarations: []authz.Declaration{{
+				Purpose: "health.care", Basis: authz.BasisConsent, Registry: "health", MaxDays: 365,
+				Attributes: []authz.AttributeID{"health.allergies", "health.blood_type", "health.conditions"}, Required: []authz.AttributeID{"health.allergies"},
+			}},
+		},
 	}
 }
 
@@ -121,10 +123,12 @@ func TestWhatRestsOnAnotherBasisIsToldAndNotAsked(t *testing.T) {
 // TestALawfulReadIsToldAgainWhenItChanges: in other words, more attributes, more often.
 func TestALawfulReadIsToldAgainWhenItChanges(t *testing.T) {
 	told := func(change func(d *authz.Declaration, r *authz.Release)) Item {
-		client := &authz.Client{ID: "land", Declarations: []authz.Declaration{{
-			Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Frequency: "3/day", DataLife: "P30D",
-			Attributes: []authz.AttributeID{"population.full_name", "population.birth_date"},
-		}}}
+		client := &authz.Client{ID: "land", Releases: authz.Releases{
+			Declarations: []authz.Declaration{{
+				Purpose: "dvc.prefill", Basis: authz.BasisState, Registry: "population", Frequency: "3/day", DataLife: "P30D",
+				Attributes: []authz.AttributeID{"population.full_name", "population.birth_date"},
+			}},
+		}}
 		wanted := authz.Release{
 			Type: authz.ReleaseType, Registry: "population", Purpose: "dvc.prefill", Attributes: []authz.AttributeID{"population.full_name"},
 		}

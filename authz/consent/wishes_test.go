@@ -36,7 +36,7 @@ func TestWishesGoToTheFirstDeclarationThatCoversThem(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := &Consents{Catalogue: catalogue, Broker: broker, Now: func() time.Time { return noon }}
-			got := c.Wishes(&authz.Client{ID: "app", Declarations: row.declared}, row.wanted)
+			got := c.Wishes(&authz.Client{ID: "app", Releases: authz.Releases{Declarations: row.declared}}, row.wanted)
 			if len(got) != len(row.want) {
 				t.Fatalf("got %+v, want %v", got, row.want)
 			}

@@ -88,7 +88,7 @@ func TestPing(t *testing.T) {
 			}}
 			p := (decoupled.Pinger{
 				Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon },
-				Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL + "/ping"}},
+				Clients: directory{&authz.Client{ID: "app", CIBA: authz.CIBA{BackchannelNotificationURI: server.URL + "/ping"}}},
 			}).Lane()
 			if err := p.Deliver(t.Context()); err != nil {
 				t.Fatal(err)
@@ -111,7 +111,7 @@ func TestPing(t *testing.T) {
 		box := &outbox{ping: decoupled.Ping{ID: id, Client: "app", Expires: noon.Add(time.Minute)}}
 		p := (decoupled.Pinger{
 			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(false), Now: func() time.Time { return noon },
-			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL}},
+			Clients: directory{&authz.Client{ID: "app", CIBA: authz.CIBA{BackchannelNotificationURI: server.URL}}},
 		}).Lane()
 		if err := p.Deliver(t.Context()); err != nil || box.finished[0].Failed == "" {
 			t.Errorf("%v, %+v", err, box.finished)
@@ -140,7 +140,7 @@ func TestPing(t *testing.T) {
 		box := &outbox{ping: ping(), more: []decoupled.Ping{ping()}}
 		p := (decoupled.Pinger{
 			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon },
-			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: server.URL}},
+			Clients: directory{&authz.Client{ID: "app", CIBA: authz.CIBA{BackchannelNotificationURI: server.URL}}},
 		}).Lane()
 		if err := p.Deliver(t.Context()); err != nil || len(box.finished) != 2 {
 			t.Fatalf("%v, %+v", err, box.finished)
@@ -150,7 +150,7 @@ func TestPing(t *testing.T) {
 		box := &outbox{ping: decoupled.Ping{ID: id, Client: "app", Expires: noon.Add(3 * time.Second)}}
 		p := (decoupled.Pinger{
 			Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(false), Now: func() time.Time { return noon },
-			Clients: directory{&authz.Client{ID: "app", BackchannelNotificationURI: "https://localhost:1"}},
+			Clients: directory{&authz.Client{ID: "app", CIBA: authz.CIBA{BackchannelNotificationURI: "https://localhost:1"}}},
 		}).Lane()
 		if err := p.Deliver(t.Context()); err != nil || !box.finished[0].Next.IsZero() {
 			t.Errorf("%v, %+v", err, box.finished)

@@ -45,7 +45,7 @@ func TestNobodyReceivesUndeclared(t *testing.T) {
 			case 4:
 				d.Attributes = d.Attributes[1:]
 			}
-			actor := &authz.Client{ID: id, MinimumLevel: authz.AuthenticationLevel(rapid.IntRange(1, 3).Draw(t, "level"))}
+			actor := &authz.Client{ID: id, Requests: authz.Requests{MinimumLevel: authz.AuthenticationLevel(rapid.IntRange(1, 3).Draw(t, "level"))}}
 			if rapid.IntRange(0, 4).Draw(t, "unverified") > 0 {
 				actor.Verified = vouched
 			}

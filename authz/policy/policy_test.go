@@ -32,8 +32,10 @@ var vouched = authz.Verification{By: "operator:an@desk", At: noon}
 func facts(purpose authz.PurposeID, registry authz.RegistryID, b authz.Basis, attributes ...authz.AttributeID) Facts {
 	return Facts{
 		Now: noon,
-		Client: &authz.Client{ID: "app", MinimumLevel: 2, Verified: vouched, Declarations: []authz.Declaration{
-			{Purpose: purpose, Registry: registry, Basis: b, Attributes: attributes},
+		Client: &authz.Client{ID: "app", Requests: authz.Requests{MinimumLevel: 2}, Verified: vouched, Releases: authz.Releases{
+			Declarations: []authz.Declaration{
+				{Purpose: purpose, Registry: registry, Basis: b, Attributes: attributes},
+			},
 		}},
 		Asked: Asked{Registry: registry, Purpose: purpose, Attributes: attributes},
 		Granted: &authz.Release{

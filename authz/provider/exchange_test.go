@@ -31,9 +31,12 @@ func withBackend(t *testing.T) *world {
 	}
 	secret := func(id authz.ClientID) *authz.Client {
 		return &authz.Client{
-			ID: id, Name: authz.LocalizedText{VI: string(id)}, Profile: authz.OIDC, Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret"),
-			Sector: string(id), RedirectURIs: []string{"https://app.example/cb"}, Scopes: []string{"openid", "land.read", "land.write"},
-			GrantTypes: []string{"authorization_code", "refresh_token", "client_credentials", authz.GrantTokenExchange, authz.GrantJWTBearer},
+			ID: id, Name: authz.LocalizedText{VI: string(id)}, Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret")},
+			Tokens: authz.Tokens{Sector: string(id)}, Requests: authz.Requests{
+				RedirectURIs: []string{"https://app.example/cb"},
+				Scopes:       []string{"openid", "land.read", "land.write"},
+				GrantTypes:   []string{"authorization_code", "refresh_token", "client_credentials", authz.GrantTokenExchange, authz.GrantJWTBearer},
+			},
 		}
 	}
 	app, backend, third := secret("app"), secret("backend"), secret("third")

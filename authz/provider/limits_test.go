@@ -75,7 +75,7 @@ func strangers(t testing.TB) []stranger {
 	w.app.Profile, w.app.RequestObjectAlg = authz.OIDC, ""
 	w.app.JWKS = []byte(`{"keys":[` + strings.TrimSuffix(strings.Repeat(heavy("")+",", 32), ",") + `]}`)
 	w.clients = map[authz.ClientID]*authz.Client{
-		"jwt": {ID: "jwt", Profile: authz.OIDC, Method: authz.PrivateKeyJWT, JWKS: w.app.JWKS, Sector: "app", RedirectURIs: w.app.RedirectURIs, GrantTypes: w.app.GrantTypes, Scopes: w.app.Scopes},
+		"jwt": {ID: "jwt", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.PrivateKeyJWT}, Keys: authz.Keys{JWKS: w.app.JWKS}, Tokens: authz.Tokens{Sector: "app"}, Requests: authz.Requests{RedirectURIs: w.app.RedirectURIs, GrantTypes: w.app.GrantTypes, Scopes: w.app.Scopes}},
 	}
 	// Somebody who has a token, with which proofs are looked at.
 	opened := newWorld(t)

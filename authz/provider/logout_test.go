@@ -53,8 +53,8 @@ func leavingWorld(t *testing.T) *world {
 	w := newWorld(t)
 	w.app.PostLogoutRedirectURIs = []string{goodbye, "https://app.example/plain"}
 	w.clients = map[authz.ClientID]*authz.Client{"other": {
-		ID: "other", Profile: authz.OIDC, Method: authz.ClientSecretBasic, Sector: "other", PostLogoutRedirectURIs: []string{"https://other.example/bye"},
-	}, "off": {ID: "off", Profile: authz.OIDC, Disabled: true, PostLogoutRedirectURIs: []string{goodbye}}}
+		ID: "other", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic}, Tokens: authz.Tokens{Sector: "other"}, Logout: authz.Logout{PostLogoutRedirectURIs: []string{"https://other.example/bye"}},
+	}, "off": {ID: "off", Profile: authz.OIDC, Disabled: true, Logout: authz.Logout{PostLogoutRedirectURIs: []string{goodbye}}}}
 	return w
 }
 
@@ -261,7 +261,7 @@ func TestFrontchannelLogout(t *testing.T) {
 		"https://app.example/out":     "https://app.example/out?iss=https%3A%2F%2Fid.example&sid=s%2Fapp",
 		"https://app.example/out?a=b": "https://app.example/out?a=b&iss=https%3A%2F%2Fid.example&sid=s%2Fapp",
 	} {
-		if got := w.FrontchannelLogout(&authz.Client{ID: "app", FrontchannelLogoutURI: uri}, "s"); got != want {
+		if got := w.FrontchannelLogout(&authz.Client{ID: "app", Logout: authz.Logout{FrontchannelLogoutURI: uri}}, "s"); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -67,7 +67,7 @@ func TestNative(t *testing.T) {
 		"an app that has to have one": httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(nativeCode(code()).Encode()+"&client_id=ministry")),
 	} {
 		t.Run("RFC 6749 §3.2.1: "+name, func(t *testing.T) {
-			w.clients = map[authz.ClientID]*authz.Client{"ministry": {ID: "ministry", Profile: authz.OIDC, Method: authz.ClientSecretPost, SecretHash: authz.HashSecret("secret")}}
+			w.clients = map[authz.ClientID]*authz.Client{"ministry": {ID: "ministry", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretPost, SecretHash: authz.HashSecret("secret")}}}
 			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			request.Header.Set("DPoP", w.dpop(t, mine, http.MethodPost, "/token", ""))
 			out := httptest.NewRecorder()

@@ -405,8 +405,12 @@ func emptyWorld() *world {
 	return &world{
 		now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), signedIn: true, person: "p", level: 2,
 		app: &authz.Client{
-			ID: "app", Profile: authz.OIDC, Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret"), Sector: "app",
-			RedirectURIs: []string{"https://app.example/cb"}, GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid"},
+			ID: "app", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret")}, Tokens: authz.Tokens{Sector: "app"},
+			Requests: authz.Requests{
+				RedirectURIs: []string{"https://app.example/cb"},
+				GrantTypes:   []string{"authorization_code", "refresh_token"},
+				Scopes:       []string{"openid"},
+			},
 		},
 		memory: &memory{pending: map[authz.AuthorizationID]provider.Pending{}, grants: map[authz.GrantID]provider.Grant{}, spent: map[string]bool{}},
 	}

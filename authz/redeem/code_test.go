@@ -27,7 +27,7 @@ var now = time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)
 
 // presented is a code as it ought to be presented, and its grant.
 func presented() (*Request, *grant.Grant) {
-	client := &authz.Client{ID: "app", Profile: authz.OIDC, GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid"}}
+	client := &authz.Client{ID: "app", Profile: authz.OIDC, Requests: authz.Requests{GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid"}}}
 	profile := authz.Profiles[authz.OIDC]
 	q := &Request{
 		Client: &clientauth.Registered{Client: client, Profile: profile}, Now: now,

@@ -160,24 +160,66 @@ func Of(c *authz.Client) Metadata {
 func (m Metadata) raw() *authz.Client {
 	c := &authz.Client{
 		ID: authz.ClientID(m.ClientID), Name: authz.LocalizedText{VI: or(m.NameVI, m.Name), EN: m.NameEN},
-		Profile: authz.ProfileName(or(m.Profile, string(authz.FAPI2))), Method: authz.AuthMethod(m.AuthMethod),
-		JWKS: m.JWKS, SigningAlg: m.IDTokenAlg, RequestObjectAlg: m.RequestObjectAlg, RequestURIs: m.RequestURIs,
-		AuthorizationAlg: m.AuthorizationAlg, UserInfoAlg: m.UserInfoAlg, IDTokenEncryption: encryption(m.IDTokenEncAlg, m.IDTokenEncEnc),
-		UserInfoEncryption:      encryption(m.UserInfoEncAlg, m.UserInfoEncEnc),
-		AuthorizationEncryption: encryption(m.AuthorizationEncAlg, m.AuthorizationEncEnc),
-		Certificate: authz.CertificateName{
-			SubjectDN: m.CertificateDN, DNS: m.CertificateDNS, URI: m.CertificateURI, IP: m.CertificateIP, Email: m.CertificateEmail,
+		Profile: authz.ProfileName(or(m.Profile, string(authz.FAPI2))), Authentication: authz.Authentication{
+			Method: authz.AuthMethod(m.AuthMethod),
+			Certificate: authz.CertificateName{
+				SubjectDN: m.CertificateDN, DNS: m.CertificateDNS, URI: m.CertificateURI, IP: m.CertificateIP, Email: m.CertificateEmail,
+			},
+			AssertionAlg: m.AssertionAlg,
 		},
-		CertificateBound: m.CertificateBound, DPoPBound: m.DPoPBound,
-		RequireRequestObject: m.RequireRequestObject, RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
-		BackchannelLogoutURI: m.BackchannelLogoutURI, BackchannelSession: true, ConsentNoticeURI: m.ConsentNoticeURI, GrantTypes: m.GrantTypes, Scopes: m.Scope, Sector: m.Sector,
-		Declarations: m.Declarations, MinimumLevel: authz.AuthenticationLevel(m.MinimumLevel), Introspect: m.Introspect, HomeURI: m.ClientURI,
-		ResponseTypes: responseTypes(m.ResponseTypes), CodeWithoutPKCE: m.CodeWithoutPKCE, DefaultMaxAge: m.DefaultMaxAge, DefaultACRValues: m.DefaultACRValues,
-		LogoURI: m.LogoURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI, Contacts: m.Contacts, ApplicationType: m.ApplicationType,
-		SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion, AssertionAlg: m.AssertionAlg, JWKSURI: m.JWKSURI,
-		SectorIdentifierURI: m.SectorIdentifierURI, InitiateLoginURI: m.InitiateLoginURI,
-		RequestObjectEncryption: encryption(m.RequestObjectEncAlg, m.RequestObjectEncEnc),
-		Resources:               m.Resources, TokenExchange: m.TokenExchange, MayAct: authz.ClientID(m.MayAct), TrustedIssuers: m.TrustedIssuers,
+		Keys: authz.Keys{JWKS: m.JWKS, JWKSURI: m.JWKSURI}, Responses: authz.Responses{
+			SigningAlg:              m.IDTokenAlg,
+			AuthorizationAlg:        m.AuthorizationAlg,
+			UserInfoAlg:             m.UserInfoAlg,
+			IDTokenEncryption:       encryption(m.IDTokenEncAlg, m.IDTokenEncEnc),
+			UserInfoEncryption:      encryption(m.UserInfoEncAlg, m.UserInfoEncEnc),
+			AuthorizationEncryption: encryption(m.AuthorizationEncAlg, m.AuthorizationEncEnc),
+		}, Requests: authz.Requests{
+			RequestObjectAlg:        m.RequestObjectAlg,
+			RequestURIs:             m.RequestURIs,
+			RequireRequestObject:    m.RequireRequestObject,
+			RedirectURIs:            m.RedirectURIs,
+			GrantTypes:              m.GrantTypes,
+			Scopes:                  m.Scope,
+			MinimumLevel:            authz.AuthenticationLevel(m.MinimumLevel),
+			ResponseTypes:           responseTypes(m.ResponseTypes),
+			CodeWithoutPKCE:         m.CodeWithoutPKCE,
+			DefaultMaxAge:           m.DefaultMaxAge,
+			DefaultACRValues:        m.DefaultACRValues,
+			RequestObjectEncryption: encryption(m.RequestObjectEncAlg, m.RequestObjectEncEnc),
+		},
+
+		Tokens: authz.Tokens{
+			CertificateBound:    m.CertificateBound,
+			DPoPBound:           m.DPoPBound,
+			Sector:              m.Sector,
+			Introspect:          m.Introspect,
+			SectorIdentifierURI: m.SectorIdentifierURI,
+			Resources:           m.Resources,
+		},
+		Logout: authz.Logout{
+			PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
+			BackchannelLogoutURI:   m.BackchannelLogoutURI,
+			BackchannelSession:     true,
+		},
+		Releases: authz.Releases{ConsentNoticeURI: m.ConsentNoticeURI, Declarations: m.Declarations},
+		Described: authz.Described{
+			HomeURI:          m.ClientURI,
+			LogoURI:          m.LogoURI,
+			PolicyURI:        m.PolicyURI,
+			TermsURI:         m.TermsURI,
+			Contacts:         m.Contacts,
+			ApplicationType:  m.ApplicationType,
+			SoftwareID:       m.SoftwareID,
+			SoftwareVersion:  m.SoftwareVersion,
+			InitiateLoginURI: m.InitiateLoginURI,
+		},
+
+		Delegation: authz.Delegation{
+			TokenExchange:  m.TokenExchange,
+			MayAct:         authz.ClientID(m.MayAct),
+			TrustedIssuers: m.TrustedIssuers,
+		},
 	}
 	c.BackchannelDelivery, c.BackchannelNotificationURI = authz.DeliveryMode(m.BackchannelDelivery), m.BackchannelNotificationURI
 	c.BackchannelRequestAlg = m.BackchannelRequestAlg

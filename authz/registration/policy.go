@@ -143,7 +143,7 @@ func (p Policy) Check(catalogue Declarations) error {
 			return refuse("declarations", "%v", err)
 		}
 	}
-	if undeclared := claims.Undeclared(&authz.Client{Scopes: p.Scopes, Declarations: p.Declarations}); len(undeclared) > 0 && !p.Open {
+	if undeclared := claims.Undeclared(&authz.Client{Requests: authz.Requests{Scopes: p.Scopes}, Releases: authz.Releases{Declarations: p.Declarations}}); len(undeclared) > 0 && !p.Open {
 		return refuse("scopes", "%s asks about the person, and no declaration of the token covers it", undeclared[0])
 	}
 	return nil
@@ -199,7 +199,7 @@ func (p Policy) usual(m Metadata) Metadata {
 	}
 	if len(m.Scope) == 0 {
 		scopes := p.lets(p.Scopes, ordinaryScopes)
-		undeclared := claims.Undeclared(&authz.Client{Scopes: scopes, Declarations: m.Declarations})
+		undeclared := claims.Undeclared(&authz.Client{Requests: authz.Requests{Scopes: scopes}, Releases: authz.Releases{Declarations: m.Declarations}})
 		m.Scope = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return slices.Contains(undeclared, s) })
 	}
 	if len(m.GrantTypes) == 0 && len(p.GrantTypes) > 0 {

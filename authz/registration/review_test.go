@@ -29,7 +29,7 @@ func TestProfilesPage(t *testing.T) {
 // TestReview: each thing that ends is found where it is used, and nowhere else.
 func TestReview(t *testing.T) {
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
-	best := authz.Client{ID: "a", Profile: authz.FAPI2, Method: authz.PrivateKeyJWT, JWKSURI: "https://a.example.vn/keys", RedirectURIs: []string{"https://a.example.vn/cb"}}
+	best := authz.Client{ID: "a", Profile: authz.FAPI2, Authentication: authz.Authentication{Method: authz.PrivateKeyJWT}, Keys: authz.Keys{JWKSURI: "https://a.example.vn/keys"}, Requests: authz.Requests{RedirectURIs: []string{"https://a.example.vn/cb"}}}
 	legacy := best
 	legacy.Profile, legacy.DPoPBound, legacy.SigningAlg = authz.OIDC, true, "ES256"
 	for _, row := range []struct {

@@ -19,9 +19,15 @@ var checker = &request.Checker{ScopesKnown: []string{"openid", "offline_access",
 func opted() *authz.Client {
 	age := 600
 	return &authz.Client{
-		ID: "app", RedirectURIs: []string{"https://app.example/cb", "https://app.example/cb?a=1"}, Scopes: []string{"openid", "offline_access"},
-		GrantTypes: []string{"authorization_code", "implicit"}, ResponseTypes: authz.Profiles[authz.OIDC].ResponseTypes, CodeWithoutPKCE: true,
-		DefaultMaxAge: &age, DefaultACRValues: []string{"urn:vn:gov:eid:auth-level:2"},
+		ID: "app", Requests: authz.Requests{
+			RedirectURIs:     []string{"https://app.example/cb", "https://app.example/cb?a=1"},
+			Scopes:           []string{"openid", "offline_access"},
+			GrantTypes:       []string{"authorization_code", "implicit"},
+			ResponseTypes:    authz.Profiles[authz.OIDC].ResponseTypes,
+			CodeWithoutPKCE:  true,
+			DefaultMaxAge:    &age,
+			DefaultACRValues: []string{"urn:vn:gov:eid:auth-level:2"},
+		},
 	}
 }
 

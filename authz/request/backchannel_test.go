@@ -21,8 +21,8 @@ var (
 		}
 		return nil, nil
 	}, Resources: []string{issuer + "/userinfo"}}
-	pollApp = &authz.Client{ID: "app", Scopes: []string{"openid"}, BackchannelDelivery: authz.Poll}
-	pingApp = &authz.Client{ID: "app", Scopes: []string{"openid"}, BackchannelDelivery: authz.Ping}
+	pollApp = &authz.Client{ID: "app", Requests: authz.Requests{Scopes: []string{"openid"}}, CIBA: authz.CIBA{BackchannelDelivery: authz.Poll}}
+	pingApp = &authz.Client{ID: "app", Requests: authz.Requests{Scopes: []string{"openid"}}, CIBA: authz.CIBA{BackchannelDelivery: authz.Ping}}
 )
 
 func codeOf(t *testing.T, err error) authz.Code {

@@ -139,12 +139,19 @@ func declared(client *authz.Client, attributes []authz.AttributeID) []authz.Rele
 
 func TestClaimsBecomeWishesForReleases(t *testing.T) {
 	client := &authz.Client{
-		ID: "app", Profile: authz.OIDC, RedirectURIs: []string{"https://app.example/cb"}, GrantTypes: []string{"authorization_code"},
-		ResponseTypes: []string{"code"}, Scopes: []string{"openid", "profile", "email"},
-		Declarations: []authz.Declaration{{
-			Purpose: "dvc.prefill", Registry: "population", Basis: authz.BasisConsent,
-			Attributes: []authz.AttributeID{"population.full_name", "population.sex", "population.pin"},
-		}},
+		ID: "app", Profile: authz.OIDC, Requests: authz.Requests{
+			RedirectURIs:  []string{"https://app.example/cb"},
+			GrantTypes:    []string{"authorization_code"},
+			ResponseTypes: []string{"code"},
+			Scopes:        []string{"openid", "profile", "email"},
+		},
+
+		Releases: authz.Releases{
+			Declarations: []authz.Declaration{{
+				Purpose: "dvc.prefill", Registry: "population", Basis: authz.BasisConsent,
+				Attributes: []authz.AttributeID{"population.full_name", "population.sex", "population.pin"},
+			}},
+		},
 	}
 	asked := func(attributes ...authz.AttributeID) []authz.Release {
 		return []authz.Release{{Registry: "population", Purpose: "dvc.prefill", Basis: authz.BasisConsent, Attributes: attributes}}

@@ -412,7 +412,7 @@ func TestApps(t *testing.T) {
 		{"enabled", authz.Client{}, view.AppEnabled, 0},
 		{"disabled", authz.Client{Disabled: true}, view.AppDisabled, 0},
 		{"deleted", authz.Client{Disabled: true, Ended: r.now}, view.AppDeleted, 0},
-		{"keys elsewhere", authz.Client{JWKSURI: "https://app.example/keys"}, view.AppEnabled, 3},
+		{"keys elsewhere", authz.Client{Keys: authz.Keys{JWKSURI: "https://app.example/keys"}}, view.AppEnabled, 3},
 	} {
 		if got := r.appRow(&row.client); got.State != row.want || got.Keys != row.keys || got.Remote != (row.client.JWKSURI != "") {
 			t.Errorf("%s: %+v", row.name, got)

@@ -60,8 +60,8 @@ func asPNG(b *bytes.Buffer, m image.Image) error { return png.Encode(b, m) }
 func TestLogos(t *testing.T) {
 	vouched := authz.Verification{By: "operator", At: time.Now()}
 	s := &shelf{apps: map[authz.ClientID]*authz.Client{
-		"good":    {ID: "good", LogoURI: "https://app.example/logo", Verified: vouched},
-		"unknown": {ID: "unknown", LogoURI: "https://app.example/logo"},
+		"good":    {ID: "good", Described: authz.Described{LogoURI: "https://app.example/logo"}, Verified: vouched},
+		"unknown": {ID: "unknown", Described: authz.Described{LogoURI: "https://app.example/logo"}},
 		"none":    {ID: "none", Verified: vouched},
 	}}
 	if !vouched.Holds() {
@@ -107,7 +107,7 @@ func TestLogos(t *testing.T) {
 			if n := s.fetched.Load(); n > 1 {
 				t.Errorf("fetched %d times", n)
 			}
-			if path := page.LogoPath(&authz.Client{ID: "a/b", LogoURI: "x", Verified: vouched}); path != "/logo/a%2Fb" {
+			if path := page.LogoPath(&authz.Client{ID: "a/b", Described: authz.Described{LogoURI: "x"}, Verified: vouched}); path != "/logo/a%2Fb" {
 				t.Errorf("it is at %q", path)
 			}
 		})
@@ -123,7 +123,7 @@ func TestLogos(t *testing.T) {
 // is kept, nor does one who leaves before it came keep it from others.
 func TestLogosStay(t *testing.T) {
 	s := &shelf{raw: picture(t, 8, asPNG), apps: map[authz.ClientID]*authz.Client{
-		"good": {ID: "good", LogoURI: "https://app.example/logo", Verified: authz.Verification{By: "operator", At: time.Now()}},
+		"good": {ID: "good", Described: authz.Described{LogoURI: "https://app.example/logo"}, Verified: authz.Verification{By: "operator", At: time.Now()}},
 	}}
 	l := New(s, s, time.Now)
 	look := func(ctx context.Context, id authz.ClientID) int {

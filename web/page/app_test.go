@@ -39,9 +39,9 @@ func TestApp(t *testing.T) {
 		client authz.Client
 		logo   string
 	}{
-		{"vouched for, with a logo", authz.Client{ID: "a/b", LogoURI: "https://app.example/x", Verified: vouched}, "/logo/a%2Fb"},
+		{"vouched for, with a logo", authz.Client{ID: "a/b", Described: authz.Described{LogoURI: "https://app.example/x"}, Verified: vouched}, "/logo/a%2Fb"},
 		{"vouched for, without one", authz.Client{ID: "a", Verified: vouched}, ""},
-		{"nobody vouches for it", authz.Client{ID: "a", LogoURI: "https://app.example/x"}, ""},
+		{"nobody vouches for it", authz.Client{ID: "a", Described: authz.Described{LogoURI: "https://app.example/x"}}, ""},
 	} {
 		got := App(&row.client)
 		if got.LogoURL != row.logo || got.Verified != row.client.Verified.Holds() {

@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	land = &authz.Client{ID: "so-dat", Name: view.Words{VI: "Sổ đất", EN: "Land book"}, InitiateLoginURI: "https://so-dat.example/start?x=1"}
+	land = &authz.Client{ID: "so-dat", Name: view.Words{VI: "Sổ đất", EN: "Land book"}, Described: authz.Described{InitiateLoginURI: "https://so-dat.example/start?x=1"}}
 	tax  = &authz.Client{ID: "thue", Name: view.Words{VI: "Thuế", EN: "Tax"}}
 )
 
@@ -378,10 +378,10 @@ func TestOpenURL(t *testing.T) {
 		want   string
 	}{
 		{authz.Client{}, ""},
-		{authz.Client{InitiateLoginURI: "https://app.example/start"}, "https://app.example/start?iss=https%3A%2F%2Fid.example"},
-		{authz.Client{InitiateLoginURI: "https://app.example/start?a=1&iss=evil"}, "https://app.example/start?a=1&iss=https%3A%2F%2Fid.example"},
-		{authz.Client{InitiateLoginURI: "https://app.example/start", Disabled: true}, ""},
-		{authz.Client{InitiateLoginURI: "https://app.example/%zz"}, ""},
+		{authz.Client{Described: authz.Described{InitiateLoginURI: "https://app.example/start"}}, "https://app.example/start?iss=https%3A%2F%2Fid.example"},
+		{authz.Client{Described: authz.Described{InitiateLoginURI: "https://app.example/start?a=1&iss=evil"}}, "https://app.example/start?a=1&iss=https%3A%2F%2Fid.example"},
+		{authz.Client{Described: authz.Described{InitiateLoginURI: "https://app.example/start"}, Disabled: true}, ""},
+		{authz.Client{Described: authz.Described{InitiateLoginURI: "https://app.example/%zz"}}, ""},
 	} {
 		if got := openURL(&row.client, pagetest.Issuer); got != row.want {
 			t.Errorf("%q: %q", row.client.InitiateLoginURI, got)

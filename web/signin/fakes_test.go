@@ -59,7 +59,7 @@ type room struct {
 }
 
 var (
-	app = &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất", EN: "Land book"}, RedirectURIs: []string{"https://so-dat.example/back"}}
+	app = &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất", EN: "Land book"}, Requests: authz.Requests{RedirectURIs: []string{"https://so-dat.example/back"}}}
 	an  = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2}
 	chi = &session.Session{ID: "s-chi", Principal: authz.Herself("chi"), Name: "Trần Thị Chi", Level: 2}
 )

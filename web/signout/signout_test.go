@@ -21,8 +21,8 @@ import (
 
 var (
 	an   = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2}
-	land = &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất"}, HomeURI: "https://so-dat.example/"}
-	tax  = &authz.Client{ID: "thue", Name: authz.LocalizedText{VI: "Thuế"}, FrontchannelLogoutURI: "https://thue.example/out"}
+	land = &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất"}, Described: authz.Described{HomeURI: "https://so-dat.example/"}}
+	tax  = &authz.Client{ID: "thue", Name: authz.LocalizedText{VI: "Thuế"}, Logout: authz.Logout{FrontchannelLogoutURI: "https://thue.example/out"}}
 )
 
 // room is the room with everything behind it played.
