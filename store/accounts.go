@@ -10,6 +10,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/identity"
+	"hopnhat/store/handle"
 )
 
 var _ authn.Accounts = (*DB)(nil)
@@ -33,7 +34,7 @@ const (
 func credentials(rows []credentialsRow) authn.Credentials {
 	var c authn.Credentials
 	for _, row := range rows {
-		c.Subject, c.DevicesSince, c.Locked = authz.Subject(row.Subject), value(row.DevicesSince), row.LockedAt != nil
+		c.Subject, c.DevicesSince, c.Locked = authz.Subject(row.Subject), handle.Time(row.DevicesSince), row.LockedAt != nil
 		if row.Factor != "" {
 			c.Factors = append(c.Factors, authn.Held{
 				ID: authn.FactorID(row.Factor), Kind: authn.FactorKind(row.Kind), Secret: row.Secret, Counter: row.Counter,
@@ -50,7 +51,7 @@ func (db Accounts) Credentials(ctx context.Context, number authz.PersonalNumber)
 	var rows []credentialsRow
 	err := db.Reader(ctx).Raw("SELECT "+credentialsColumns+" FROM identifiers i JOIN accounts a ON a.subject = i.subject"+withFactors+
 		" WHERE i.number = ? AND i.kind = 'number'", number.Reveal()).Scan(&rows).Error
-	return credentials(rows), wrap("reading credentials", err)
+	return credentials(rows), handle.Wrap("reading credentials", err)
 }
 
 // CredentialsOf finds those of a subject.
@@ -59,7 +60,7 @@ func (db Accounts) CredentialsOf(ctx context.Context, subject authz.Subject) (au
 	err := db.Reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a"+withFactors+" WHERE a.subject = ?", string(subject)).Scan(&rows).Error
 	switch {
 	case err != nil:
-		return authn.Credentials{}, wrap("reading credentials", err)
+		return authn.Credentials{}, handle.Wrap("reading credentials", err)
 	case len(rows) == 0:
 		return authn.Credentials{}, authz.ErrNotFound
 	}
@@ -85,7 +86,7 @@ func (db Accounts) CountAttempt(ctx context.Context, budgets []authn.Budget, at 
 			spent, next = 0, 0
 		case authn.Spend:
 		}
-		rows, values = append(rows, "(?, ?, ?, ?, ?)"), append(values, blob(b.Key), b.Free, spent, next, now)
+		rows, values = append(rows, "(?, ?, ?, ?, ?)"), append(values, handle.Blob(b.Key), b.Free, spent, next, now)
 	}
 	var counted []struct{ Spent int }
 	err := db.Writer(ctx).Raw("INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) VALUES "+strings.Join(rows, ", ")+`
@@ -94,20 +95,20 @@ func (db Accounts) CountAttempt(ctx context.Context, budgets []authn.Budget, at 
 			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END
 		WHERE b.next_at <= excluded.seen_at OR excluded.next_at = 0 RETURNING spent`, values...).Scan(&counted).Error
 	if err != nil || len(counted) == len(budgets) {
-		return 0, wrap("counting an attempt to sign in", err)
+		return 0, handle.Wrap("counting an attempt to sign in", err)
 	}
-	keys := make([]blob, len(budgets))
+	keys := make([]handle.Blob, len(budgets))
 	for i, b := range budgets {
 		keys[i] = b.Key
 	}
 	var last struct{ Next int64 }
 	err = db.Reader(ctx).Raw("SELECT max(next_at) AS next FROM sign_in_attempts WHERE key IN ?", keys).Scan(&last).Error
-	return max(time.Duration(last.Next-now)*time.Millisecond, time.Second), wrap("reading when to try again", err)
+	return max(time.Duration(last.Next-now)*time.Millisecond, time.Second), handle.Wrap("reading when to try again", err)
 }
 
 // ForgetDevices ends the devices of an account that were known until then.
 func (db Accounts) ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error {
-	return wrap("forgetting devices", db.Writer(ctx).Exec("UPDATE accounts SET devices_since = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
+	return handle.Wrap("forgetting devices", db.Writer(ctx).Exec("UPDATE accounts SET devices_since = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
 }
 
 // ofHeldAccount limits a statement to the factors of an account. On PostgreSQL it holds
@@ -141,14 +142,14 @@ func (db Accounts) UseFactors(ctx context.Context, subject authz.Subject, uses [
 	if res.Error == nil && res.RowsAffected != int64(len(uses)) {
 		return fmt.Errorf("using %d factors: %w", len(uses), authz.ErrConflict)
 	}
-	return wrap("using factors", res.Error)
+	return handle.Wrap("using factors", res.Error)
 }
 
 // ReplaceSecret puts a secret that was made anew in the place of the one that was read;
 // when that has changed meanwhile it does nothing.
 func (db Accounts) ReplaceSecret(ctx context.Context, subject authz.Subject, factor authn.FactorID, old, fresh []byte) error {
-	return wrap("storing a factor that was made anew", db.Writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+db.ofHeldAccount()+" AND id = ? AND secret = ?",
-		blob(fresh), string(subject), string(factor), blob(old)).Error)
+	return handle.Wrap("storing a factor that was made anew", db.Writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+db.ofHeldAccount()+" AND id = ? AND secret = ?",
+		handle.Blob(fresh), string(subject), string(factor), handle.Blob(old)).Error)
 }
 
 // InsertAccount opens an account with its number and its factors: one commit.
@@ -157,17 +158,17 @@ func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number
 	return db.Tx(ctx, func(ctx context.Context) error {
 		// The release before wants the columns of the factors; a trigger fills them.
 		err := db.Writer(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
-			VALUES (?, ?, ?, ?, ?, '', ?, ?)`, string(a.Subject), string(a.Kind), string(a.Person), a.Name, int(a.Level), blob{}, a.Created.UTC()).Error
+			VALUES (?, ?, ?, ?, ?, '', ?, ?)`, string(a.Subject), string(a.Kind), string(a.Person), a.Name, int(a.Level), handle.Blob{}, a.Created.UTC()).Error
 		if err != nil {
-			return wrap("opening an account", err)
+			return handle.Wrap("opening an account", err)
 		}
 		for _, f := range factors {
 			if err := db.Writer(ctx).Exec("INSERT INTO factors (id, subject, kind, secret, counter, added_at) VALUES (?, ?, ?, ?, ?, ?)",
-				string(f.ID), string(a.Subject), string(f.Kind), blob(f.Secret), f.Counter, a.Created.UTC()).Error; err != nil {
-				return wrap("adding a factor to an account", err)
+				string(f.ID), string(a.Subject), string(f.Kind), handle.Blob(f.Secret), f.Counter, a.Created.UTC()).Error; err != nil {
+				return handle.Wrap("adding a factor to an account", err)
 			}
 		}
-		return wrap("opening an account", db.Writer(ctx).Exec(
+		return handle.Wrap("opening an account", db.Writer(ctx).Exec(
 			"INSERT INTO identifiers (number, kind, subject, valid_from) VALUES (?, 'number', ?, ?)",
 			number.Reveal(), string(a.Subject), a.Created.UTC()).Error)
 	})
@@ -179,20 +180,20 @@ func (db Accounts) Lock(ctx context.Context, subject authz.Subject, reason strin
 	return db.Tx(ctx, func(ctx context.Context) error {
 		if err := db.Writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE subject = ? AND ended_at IS NULL",
 			at.UTC(), string(subject)).Error; err != nil {
-			return wrap("ending sessions", err)
+			return handle.Wrap("ending sessions", err)
 		}
 		if err := db.Writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = 'account locked' WHERE subject = ? AND revoked_at IS NULL",
 			at.UTC(), string(subject)).Error; err != nil {
-			return wrap("revoking grants", err)
+			return handle.Wrap("revoking grants", err)
 		}
-		return oneRow("locking an account", db.Writer(ctx).Exec(
+		return handle.OneRow("locking an account", db.Writer(ctx).Exec(
 			"UPDATE accounts SET locked_at = ?, lock_reason = ?, devices_since = ? WHERE subject = ? AND locked_at IS NULL", at.UTC(), reason, at.UTC(), string(subject)))
 	})
 }
 
 // Unlock opens a locked account again; sessions and grants stay ended.
 func (db Accounts) Unlock(ctx context.Context, subject authz.Subject) error {
-	return oneRow("unlocking an account", db.Writer(ctx).Exec(
+	return handle.OneRow("unlocking an account", db.Writer(ctx).Exec(
 		"UPDATE accounts SET locked_at = NULL, lock_reason = '' WHERE subject = ? AND locked_at IS NOT NULL", string(subject)))
 }
 
@@ -209,13 +210,13 @@ func (db Accounts) AccountOf(ctx context.Context, number authz.PersonalNumber) (
 	res := db.Reader(ctx).Raw(`SELECT a.subject, a.kind, a.person_id, a.name, a.account_level, a.locked_at
 		FROM identifiers i JOIN accounts a ON a.subject = i.subject WHERE i.number = ? AND i.kind = 'number'`, number.Reveal()).Scan(&row)
 	if res.Error != nil {
-		return identity.Account{}, wrap("reading an account", res.Error)
+		return identity.Account{}, handle.Wrap("reading an account", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return identity.Account{}, authz.ErrNotFound
 	}
 	return identity.Account{
 		Subject: authz.Subject(row.Subject), Kind: authz.Kind(row.Kind), Person: authz.PersonID(row.Person), Name: row.Name,
-		Level: authz.AccountLevel(row.Level), Locked: value(row.Locked),
+		Level: authz.AccountLevel(row.Level), Locked: handle.Time(row.Locked),
 	}, nil
 }

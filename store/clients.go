@@ -7,6 +7,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/store/handle"
 )
 
 var _ clientauth.Clients = (*DB)(nil)
@@ -35,7 +36,7 @@ func (db Apps) Client(ctx context.Context, id authz.ClientID) (*authz.Client, er
 	var row clientRow
 	res := db.Reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
-		return nil, wrap("reading a client", res.Error)
+		return nil, handle.Wrap("reading a client", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return nil, authz.ErrNotFound
@@ -49,13 +50,13 @@ func (db Apps) Clients(ctx context.Context, after authz.ClientID, limit int) ([]
 	var rows []clientRow
 	err := db.Reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id > ? ORDER BY id LIMIT ?", string(after), limit).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("listing clients", err)
+		return nil, handle.Wrap("listing clients", err)
 	}
 	clients := make([]*authz.Client, 0, len(rows))
 	for _, row := range rows {
 		c, err := row.client()
 		if err != nil {
-			return nil, wrap("reading a client", err)
+			return nil, handle.Wrap("reading a client", err)
 		}
 		clients = append(clients, c)
 	}
@@ -66,14 +67,14 @@ func (db Apps) Clients(ctx context.Context, after authz.ClientID, limit int) ([]
 func (db Apps) SaveClient(ctx context.Context, c *authz.Client) error {
 	record, err := json.Marshal(c)
 	if err != nil {
-		return wrap("encoding a client", err)
+		return handle.Wrap("encoding a client", err)
 	}
 	now := db.Now().UTC()
 	created := c.CreatedAt
 	if created.IsZero() {
 		created = now
 	}
-	return wrap("saving a client", db.Writer(ctx).Exec(`INSERT INTO clients (id, record, disabled, revision, created_at, updated_at)
+	return handle.Wrap("saving a client", db.Writer(ctx).Exec(`INSERT INTO clients (id, record, disabled, revision, created_at, updated_at)
 		VALUES (?, ?, ?, 1, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET record = excluded.record, disabled = excluded.disabled,
 			revision = clients.revision + 1, updated_at = excluded.updated_at`,

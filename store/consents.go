@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/consent"
+	"hopnhat/store/handle"
 )
 
 var _ consent.Store = (*DB)(nil)
@@ -72,7 +73,7 @@ func (db Agreements) Consents(ctx context.Context, subject authz.Subject, client
 		Agreed  time.Time  `gorm:"column:agreed_at"`
 	}
 	if err := db.Reader(ctx).Raw(query+" ORDER BY k.at DESC LIMIT 500", args...).Scan(&rows).Error; err != nil {
-		return nil, wrap("listing consents", err)
+		return nil, handle.Wrap("listing consents", err)
 	}
 	out := make([]consent.Consent, len(rows))
 	for i, row := range rows {
@@ -109,7 +110,7 @@ func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client
 	}
 	var rows []standingRow
 	if err := db.Reader(ctx).Raw(query, string(subject), string(subject), string(client)).Scan(&rows).Error; err != nil {
-		return consent.Standing{}, wrap("reading what a person agreed to with an app", err)
+		return consent.Standing{}, handle.Wrap("reading what a person agreed to with an app", err)
 	}
 	if len(rows) == 0 {
 		return consent.Standing{}, authz.ErrNotFound
@@ -118,7 +119,7 @@ func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client
 	out := consent.Standing{Told: map[string]consent.Told{}}
 	var err error
 	if out.Client, err = app.client(); err != nil {
-		return consent.Standing{}, wrap("decoding a client", err)
+		return consent.Standing{}, handle.Wrap("decoding a client", err)
 	}
 	for _, row := range rows {
 		if row.Consent.ID != "" {
@@ -145,7 +146,7 @@ func (db Agreements) Announce(ctx context.Context, all []consent.Announcement) e
 			string(a.Session), a.At.UTC())
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", len(all)), ", ")
-	return wrap("remembering what a person was told", db.Writer(ctx).Exec(`INSERT INTO announcements
+	return handle.Wrap("remembering what a person was told", db.Writer(ctx).Exec(`INSERT INTO announcements
 			(subject, client_id, purpose, registry, text_hash, attributes, notice_hash, locale, session_id, at) VALUES `+rows+`
 		ON CONFLICT (subject, client_id, purpose, registry) DO UPDATE SET text_hash = excluded.text_hash, attributes = excluded.attributes,
 			notice_hash = excluded.notice_hash, locale = excluded.locale, session_id = excluded.session_id, at = excluded.at`, args...).Error)
@@ -168,13 +169,13 @@ func (db Agreements) Names(ctx context.Context, clients []authz.ClientID) (map[a
 	}
 	var rows []clientRow
 	if err := db.Reader(ctx).Raw(query, ids).Scan(&rows).Error; err != nil {
-		return nil, wrap("reading the names of apps", err)
+		return nil, handle.Wrap("reading the names of apps", err)
 	}
 	names := map[authz.ClientID]authz.LocalizedText{}
 	for _, row := range rows {
 		c, err := row.client()
 		if err != nil {
-			return nil, wrap("decoding a client", err)
+			return nil, handle.Wrap("decoding a client", err)
 		}
 		names[c.ID] = c.Name
 	}
@@ -192,7 +193,7 @@ func (db Agreements) Consent(ctx context.Context, subject authz.Subject, id auth
 	var row consentRow
 	res := db.Reader(ctx).Raw(query, string(id), string(subject)).Scan(&row)
 	if res.Error != nil {
-		return consent.Consent{}, wrap("reading a consent", res.Error)
+		return consent.Consent{}, handle.Wrap("reading a consent", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return consent.Consent{}, authz.ErrNotFound
@@ -231,7 +232,7 @@ func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consen
 	var rows []versionRow
 	err := db.Reader(ctx).Raw("SELECT "+versionColumns+" FROM consent_versions WHERE consent_id = ? ORDER BY number DESC LIMIT 500", string(id)).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("listing the versions of a consent", err)
+		return nil, handle.Wrap("listing the versions of a consent", err)
 	}
 	slices.Reverse(rows)
 	out := make([]consent.Version, len(rows))
@@ -261,7 +262,7 @@ func (db Agreements) Approve(ctx context.Context, c consent.Consent, v consent.V
 			string(c.ID), string(c.Subject), string(c.Client), string(c.Purpose), string(c.Registry), join(v.Attributes), join(v.Offered), string(v.Basis),
 			v.Frequency, v.DataLife, v.ValidUntil.UTC(), v.TextHash, v.Locale, v.At.UTC()).Scan(&row).Error
 		if err != nil {
-			return wrap("approving a consent", err)
+			return handle.Wrap("approving a consent", err)
 		}
 		v.Consent, v.Number = authz.ConsentID(row.ID), row.Version
 		return db.insertVersion(ctx, v)
@@ -271,7 +272,7 @@ func (db Agreements) Approve(ctx context.Context, c consent.Consent, v consent.V
 
 func (db Agreements) insertVersion(ctx context.Context, v consent.Version) error {
 	represented, kind, mandate := representedColumns(v.Principal)
-	return wrap("adding a version of a consent", db.Writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
+	return handle.Wrap("adding a version of a consent", db.Writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
 		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
 		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), string(v.Relation()), represented, kind, mandate, v.At.UTC()).Error)
@@ -281,7 +282,7 @@ func (db Agreements) insertVersion(ctx context.Context, v consent.Version) error
 // a conflict.
 func (db Agreements) Withdraw(ctx context.Context, c consent.Consent, v consent.Version) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
-		if err := oneRow("withdrawing a consent", db.Writer(ctx).Exec(
+		if err := handle.OneRow("withdrawing a consent", db.Writer(ctx).Exec(
 			"UPDATE consents SET state = 'withdrawn', version = ?, at = ? WHERE id = ? AND version = ? AND state = 'approved'",
 			v.Number, v.At.UTC(), string(c.ID), c.Version)); err != nil {
 			return err
@@ -303,11 +304,11 @@ func (db Agreements) ExpireConsents(ctx context.Context, now time.Time, limit in
 		var rows []consentRow
 		if err := db.Writer(ctx).Raw("SELECT "+consentColumns+` FROM consents WHERE state = 'approved' AND valid_until <= ?
 			ORDER BY valid_until LIMIT ?`+lock, now.UTC(), limit).Scan(&rows).Error; err != nil {
-			return wrap("looking for expired consents", err)
+			return handle.Wrap("looking for expired consents", err)
 		}
 		for _, row := range rows {
 			c := row.consent()
-			if err := oneRow("expiring a consent", db.Writer(ctx).Exec(
+			if err := handle.OneRow("expiring a consent", db.Writer(ctx).Exec(
 				"UPDATE consents SET state = 'expired', version = version + 1, at = ? WHERE id = ? AND version = ? AND state = 'approved'",
 				now.UTC(), row.ID, row.Version)); err != nil {
 				return err

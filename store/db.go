@@ -2,14 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
 
-	"gorm.io/gorm"
-
-	"hopnhat/authz"
 	"hopnhat/store/handle"
+	"hopnhat/store/keybook"
+	"hopnhat/store/migrations"
 )
 
 // Dialect is the database behind a [DB].
@@ -42,7 +38,7 @@ type DB struct {
 	Browsers
 	Evidence
 	Grants
-	KeyBook
+	keybook.Book
 	Outbox
 	Permissions
 	RoleBook
@@ -71,8 +67,6 @@ type (
 	Evidence struct{ *handle.Handle }
 	// Grants are authorization requests that wait, grants, and what was spent.
 	Grants struct{ *handle.Handle }
-	// KeyBook is what the nodes tell each other of the keys.
-	KeyBook struct{ *handle.Handle }
 	// Outbox is what apps are to be told, until they were.
 	Outbox struct{ *handle.Handle }
 	// Permissions are what a release is held against, and its uses.
@@ -91,29 +85,18 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	return &DB{
 		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: APIs{db}, Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
-		Evidence: Evidence{db}, Grants: Grants{db}, KeyBook: KeyBook{db}, Outbox: Outbox{db}, Permissions: Permissions{db}, RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db},
+		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db}, RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db},
 	}, nil
 }
 
-// wrap names what was being done, and sorts a database error into the words
-// callers branch on: authz.ErrNotFound, authz.ErrConflict (a unique or foreign
-// key said no), authz.ErrUnavailable (everything else: it could not be looked
-// for or written).
-func wrap(doing string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
-		return fmt.Errorf("%s: %w", doing, authz.ErrNotFound)
-	case errors.Is(err, gorm.ErrDuplicatedKey), errors.Is(err, gorm.ErrForeignKeyViolated):
-		return fmt.Errorf("%s: %w", doing, authz.ErrConflict)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w: %w", doing, authz.ErrUnavailable, err)
-	default:
-		return unavailable(doing, err)
-	}
+// ErrSchemaBehind means that the database lacks migrations this program needs.
+var ErrSchemaBehind = migrations.ErrBehind
+
+// Migrate brings the schema to this program's version: see [migrations.Up].
+func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
+	return migrations.Up(ctx, db.Handle, progress)
 }
 
-func unavailable(doing string, err error) error {
-	return fmt.Errorf("%s: %w: %w", doing, authz.ErrUnavailable, err)
-}
+// CheckVersion returns ErrSchemaBehind when a migration is missing: see
+// [migrations.Check].
+func (db *DB) CheckVersion(ctx context.Context) error { return migrations.Check(ctx, db.Handle) }

@@ -7,6 +7,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/provider"
+	"hopnhat/store/handle"
 )
 
 var (
@@ -45,11 +46,11 @@ func (r decoupledRow) request() decoupled.Request {
 // InsertDecoupled stores a request; authz.ErrConflict when its user code is in
 // use.
 func (db Approvals) InsertDecoupled(ctx context.Context, r decoupled.Request) error {
-	return oneRow("storing a decoupled request", db.Writer(ctx).Exec(`INSERT INTO decoupled_requests
+	return handle.OneRow("storing a decoupled request", db.Writer(ctx).Exec(`INSERT INTO decoupled_requests
 		(id, channel, client_id, subject, user_code, symbol, message, state, created_at, expires_at, notification)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		string(r.ID), string(r.Channel), string(r.Client), string(r.Subject), blob(r.UserCode), r.Symbol, r.Message, string(r.State),
-		r.Created.UTC(), r.Expires.UTC(), blob(r.Notification)))
+		string(r.ID), string(r.Channel), string(r.Client), string(r.Subject), handle.Blob(r.UserCode), r.Symbol, r.Message, string(r.State),
+		r.Created.UTC(), r.Expires.UTC(), handle.Blob(r.Notification)))
 }
 
 // Decoupled finds a request, whatever its state.
@@ -66,7 +67,7 @@ func (db Approvals) oneDecoupled(ctx context.Context, where string, key any) (de
 	var row decoupledRow
 	res := db.Reader(ctx).Raw("SELECT "+decoupledColumns+" FROM decoupled_requests "+where, key).Scan(&row)
 	if res.Error != nil {
-		return decoupled.Request{}, wrap("reading a decoupled request", res.Error)
+		return decoupled.Request{}, handle.Wrap("reading a decoupled request", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return decoupled.Request{}, authz.ErrNotFound
@@ -86,7 +87,7 @@ func (db Approvals) Polled(ctx context.Context, id authz.AuthorizationID, codeHa
 	res := db.Reader(ctx).Raw(`SELECT d.state AS request_state, d.channel AS request_channel, d.client_id AS request_client, d.expires_at AS request_expires, g.*
 		FROM decoupled_requests d LEFT JOIN grants g ON g.code_hash = ? WHERE d.id = ?`, codeHash, string(id)).Scan(&row)
 	if res.Error != nil {
-		return decoupled.Request{}, nil, wrap("reading a decoupled request", res.Error)
+		return decoupled.Request{}, nil, handle.Wrap("reading a decoupled request", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return decoupled.Request{}, nil, authz.ErrNotFound
@@ -109,7 +110,7 @@ func (db Approvals) OpenDecoupled(ctx context.Context, subject authz.Subject, no
 		AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')
 		ORDER BY row_number() OVER (PARTITION BY client_id ORDER BY created_at DESC), created_at DESC LIMIT ?`, string(subject), now.UTC(), limit).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("listing decoupled requests", err)
+		return nil, handle.Wrap("listing decoupled requests", err)
 	}
 	out := make([]decoupled.Request, len(rows))
 	for i, row := range rows {
@@ -134,7 +135,7 @@ func (db Approvals) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 		values = append(values, string(m.Because), m.At.UTC(), m.At.UTC())
 	}
 	values = append(values, string(m.ID), states, m.At.UTC(), string(m.Subject))
-	return oneRow("moving a decoupled request", db.Writer(ctx).Exec("UPDATE decoupled_requests SET "+set+
+	return handle.OneRow("moving a decoupled request", db.Writer(ctx).Exec("UPDATE decoupled_requests SET "+set+
 		" WHERE id = ? AND state IN ? AND expires_at > ? AND (subject = '' OR subject = ?)", values...))
 }
 
@@ -144,7 +145,7 @@ func (db Approvals) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pending, error) {
 	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
 		if err := db.Writer(ctx).Exec("SELECT 1 FROM accounts WHERE subject = ? FOR NO KEY UPDATE", string(subject)).Error; err != nil {
-			return decoupled.Pending{}, wrap("holding an account", err)
+			return decoupled.Pending{}, handle.Wrap("holding an account", err)
 		}
 	}
 	var row struct {
@@ -157,14 +158,14 @@ func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, clien
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS of_client,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND because = 'not_me' AND decided_at > ?) AS not_me`,
 		decoupled.MaxRingingOfApp, decoupled.MaxRingingOfApp, string(subject), now.UTC(), string(subject), string(client), now.UTC(), string(subject), string(client), since.UTC()).Scan(&row).Error
-	return decoupled.Pending{Waiting: row.Waiting, OfClient: row.OfClient, NotMe: row.NotMe > 0}, wrap("counting decoupled requests", err)
+	return decoupled.Pending{Waiting: row.Waiting, OfClient: row.OfClient, NotMe: row.NotMe > 0}, handle.Wrap("counting decoupled requests", err)
 }
 
 // DuePings claims pings by moving their time on to until.
 func (db Approvals) DuePings(ctx context.Context, now, until time.Time, limit int) ([]decoupled.Ping, error) {
 	var due []decoupledRow
 	if err := db.Reader(ctx).Raw("SELECT id FROM decoupled_requests WHERE ping_at <= ? LIMIT 1", now.UTC()).Scan(&due).Error; err != nil || len(due) == 0 {
-		return nil, wrap("looking for pings to deliver", err)
+		return nil, handle.Wrap("looking for pings to deliver", err)
 	}
 	skip := ""
 	if db.Dialect() == PostgreSQL {
@@ -175,7 +176,7 @@ func (db Approvals) DuePings(ctx context.Context, now, until time.Time, limit in
 		(SELECT id FROM decoupled_requests WHERE ping_at <= ? ORDER BY ping_at LIMIT ?`+skip+`)
 		RETURNING `+decoupledColumns, until.UTC(), now.UTC(), limit).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("claiming pings to deliver", err)
+		return nil, handle.Wrap("claiming pings to deliver", err)
 	}
 	out := make([]decoupled.Ping, len(rows))
 	for i, r := range rows {
@@ -192,12 +193,12 @@ func (db Approvals) FinishPing(ctx context.Context, p decoupled.Ping) error {
 	if !p.Next.IsZero() {
 		set, values = "ping_attempts = ?, ping_failed = ?, ping_at = ?", append(values, p.Next.UTC())
 	}
-	return wrap("noting a ping", db.Writer(ctx).Exec("UPDATE decoupled_requests SET "+set+" WHERE id = ?", append(values, string(p.ID))...).Error)
+	return handle.Wrap("noting a ping", db.Writer(ctx).Exec("UPDATE decoupled_requests SET "+set+" WHERE id = ?", append(values, string(p.ID))...).Error)
 }
 
 // KnowPairwise remembers whom a pairwise subject of a sector names.
 func (db Approvals) KnowPairwise(ctx context.Context, sector string, sub authz.Pairwise, subject authz.Subject) error {
-	return wrap("noting a pairwise subject", db.Writer(ctx).Exec(
+	return handle.Wrap("noting a pairwise subject", db.Writer(ctx).Exec(
 		"INSERT INTO pairwise_subjects (sector, sub, subject) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", sector, string(sub), string(subject)).Error)
 }
 
@@ -206,7 +207,7 @@ func (db Approvals) SubjectOfPairwise(ctx context.Context, sector string, sub au
 	var subject string
 	res := db.Reader(ctx).Raw("SELECT subject FROM pairwise_subjects WHERE sector = ? AND sub = ?", sector, string(sub)).Scan(&subject)
 	if res.Error != nil {
-		return "", wrap("looking for a pairwise subject", res.Error)
+		return "", handle.Wrap("looking for a pairwise subject", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return "", authz.ErrNotFound

@@ -11,6 +11,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/store/handle"
 )
 
 var _ audit.Events = (*DB)(nil)
@@ -37,7 +38,7 @@ func (db Evidence) Record(ctx context.Context, events ...audit.Sealed) error {
 		}
 		rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", len(some)), ", ")
 		if err := db.Writer(ctx).Exec(insertEvent+"VALUES "+rows, values...).Error; err != nil {
-			return wrap("recording an event", err)
+			return handle.Wrap("recording an event", err)
 		}
 	}
 	return nil
@@ -79,7 +80,7 @@ func (db Evidence) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Ho
 	if res.Error == nil && res.RowsAffected == 0 {
 		return fmt.Errorf("recording an event: what it rests on has ended: %w", authz.ErrConflict)
 	}
-	return wrap("recording an event", res.Error)
+	return handle.Wrap("recording an event", res.Error)
 }
 
 // clientIDs are the ids as texts, none twice.
@@ -97,7 +98,7 @@ func clientIDs(ids []authz.ClientID) []string {
 // before saying that it is done: what comes later finds the app disabled. For an app
 // that is enabled it may wait for ever.
 func (db Evidence) SettleClient(ctx context.Context, id authz.ClientID) error {
-	return wrap("waiting for the releases of an app", db.Writer(ctx).Exec("UPDATE clients SET settled = settled + 1 WHERE id = ?", string(id)).Error)
+	return handle.Wrap("waiting for the releases of an app", db.Writer(ctx).Exec("UPDATE clients SET settled = settled + 1 WHERE id = ?", string(id)).Error)
 }
 
 // visibleFrom is when the person may see an event, nil for never.
@@ -141,7 +142,7 @@ func (db Evidence) setIndices(ctx context.Context, origin string, ids []string, 
 	if db.Dialect() == PostgreSQL {
 		closed += " FOR KEY SHARE"
 	}
-	return wrap("noting log places", db.Writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+"), s AS ("+closed+
+	return handle.Wrap("noting log places", db.Writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+"), s AS ("+closed+
 		") UPDATE events SET log_index = v.place, log_origin = ? FROM v WHERE events.id = v.id"+
 		" AND NOT EXISTS (SELECT 1 FROM s WHERE s.closed_at IS NOT NULL AND v.place >= s.size)", append(args, origin, origin)...).Error)
 }
@@ -175,7 +176,7 @@ func recorded(rows []eventRow) ([]audit.Recorded, error) {
 func (db Evidence) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error) {
 	var rows []eventRow
 	if err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE log_index IS NULL ORDER BY id LIMIT ?", limit).Scan(&rows).Error; err != nil {
-		return nil, wrap("listing events without a log entry", err)
+		return nil, handle.Wrap("listing events without a log entry", err)
 	}
 	good := make([]audit.Recorded, 0, len(rows))
 	var bad error
@@ -252,7 +253,7 @@ func (db Evidence) find(ctx context.Context, q audit.Query, condition string, ar
 	var rows []eventRow
 	err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE "+condition+" ORDER BY id DESC LIMIT ?", append(args, q.Limit)...).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("searching events", err)
+		return nil, handle.Wrap("searching events", err)
 	}
 	return recorded(rows)
 }
@@ -287,7 +288,7 @@ func (db Evidence) ClientsVisible(ctx context.Context, q audit.Query, kinds []au
 	var ids []authz.ClientID
 	err := db.Reader(ctx).Raw(`SELECT DISTINCT client_id FROM (SELECT client_id FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found
 		WHERE client_id <> '' ORDER BY client_id`, append(args, maxCount)...).Scan(&ids).Error
-	return ids, wrap("listing the apps of events", err)
+	return ids, handle.Wrap("listing the apps of events", err)
 }
 
 func (db Evidence) countEvents(ctx context.Context, condition string, args []any) (EventCounts, error) {
@@ -301,14 +302,14 @@ func (db Evidence) countEvents(ctx context.Context, condition string, args []any
 		count(DISTINCT pseudonym) AS people, COALESCE(sum(CASE WHEN visible_from <= ? THEN 0 ELSE 1 END), 0) AS concealed
 		FROM (SELECT permit, pseudonym, visible_from FROM events WHERE `+condition+` ORDER BY id DESC LIMIT ?) AS found`,
 		slices.Concat([]any{db.Now().UTC()}, args, []any{maxCount})...).Scan(&row).Error
-	return EventCounts{row.Total, row.Permitted, row.People, row.Concealed, row.Total == maxCount}, wrap("counting events", err)
+	return EventCounts{row.Total, row.Permitted, row.People, row.Concealed, row.Total == maxCount}, handle.Wrap("counting events", err)
 }
 
 // Get finds one event.
 func (db Evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 	var rows []eventRow
 	if err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE id = ?", id).Scan(&rows).Error; err != nil {
-		return audit.Recorded{}, wrap("reading an event", err)
+		return audit.Recorded{}, handle.Wrap("reading an event", err)
 	}
 	if len(rows) == 0 {
 		return audit.Recorded{}, authz.ErrNotFound
@@ -325,7 +326,7 @@ func (db Evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
 func (db Evidence) KnownLogSize(ctx context.Context, origin string) (uint64, error) {
 	var highest *int64
 	if err := db.Reader(ctx).Raw("SELECT max(log_index) FROM events WHERE log_origin = ?", origin).Scan(&highest).Error; err != nil {
-		return 0, wrap("reading the highest log place", err)
+		return 0, handle.Wrap("reading the highest log place", err)
 	}
 	if highest == nil {
 		return 0, nil

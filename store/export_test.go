@@ -7,6 +7,8 @@ import (
 	"gorm.io/gorm"
 
 	"hopnhat/authz/provider"
+	"hopnhat/store/handle"
+	"hopnhat/store/migrations"
 )
 
 // Watch calls seen after each statement, with its text as it was sent and its
@@ -30,7 +32,7 @@ func (db *DB) Watch(seen func(sql string, vars []any)) {
 // Forge writes a row of events that is no evidence.
 func (db *DB) Forge(t interface{ Fatal(...any) }, id string) {
 	if err := db.Handles()[0].Exec("INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES (?, ?, '', '', '', '', '', ?, '', 'forged', ?)",
-		id, db.Now().UTC(), true, blob("x")).Error; err != nil {
+		id, db.Now().UTC(), true, handle.Blob("x")).Error; err != nil {
 		t.Fatal(err)
 	}
 }
@@ -73,7 +75,7 @@ func (db *DB) Plan(ctx context.Context, sql string, vars []any) (string, error) 
 
 // MigrateTo brings the schema to a version, as a release before had it.
 func (db *DB) MigrateTo(ctx context.Context, version int64) error {
-	p, err := db.provider()
+	p, err := migrations.Provider(db.Handle)
 	if err == nil {
 		_, err = p.UpTo(ctx, version)
 	}

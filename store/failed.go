@@ -9,6 +9,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
+	"hopnhat/store/handle"
 )
 
 var _ authn.FailedStore = (*DB)(nil)
@@ -38,7 +39,7 @@ func (db Accounts) CountFailed(ctx context.Context, all []authn.Failed) error {
 		values = append(values, string(one.Subject), one.Began.UTC(), one.Count)
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?), ", len(all)), ", ")
-	return wrap("counting failed sign-ins", db.Writer(ctx).Exec("INSERT INTO failed_sign_ins AS f (subject, began_at, failed) VALUES "+rows+
+	return handle.Wrap("counting failed sign-ins", db.Writer(ctx).Exec("INSERT INTO failed_sign_ins AS f (subject, began_at, failed) VALUES "+rows+
 		" ON CONFLICT (subject, began_at) DO UPDATE SET failed = f.failed + excluded.failed", values...).Error)
 }
 
@@ -55,5 +56,5 @@ func (db Accounts) TakeFailed(ctx context.Context, before time.Time) ([]authn.Fa
 	for i, row := range rows {
 		all[i] = authn.Failed{Subject: authz.Subject(row.Subject), Began: row.Began.UTC(), Count: row.Failed}
 	}
-	return all, wrap("taking failed sign-ins", err)
+	return all, handle.Wrap("taking failed sign-ins", err)
 }

@@ -12,6 +12,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/request"
+	"hopnhat/store/handle"
 )
 
 var _ provider.Grants = (*DB)(nil)
@@ -33,9 +34,9 @@ func (authorizationRow) TableName() string { return "authorizations" }
 func (db Grants) InsertPending(ctx context.Context, p provider.Pending) error {
 	body, err := json.Marshal(p.Request)
 	if err != nil {
-		return wrap("encoding an authorization request", err)
+		return handle.Wrap("encoding an authorization request", err)
 	}
-	return wrap("storing an authorization request", db.Writer(ctx).Exec(
+	return handle.Wrap("storing an authorization request", db.Writer(ctx).Exec(
 		"INSERT INTO authorizations (id, client_id, pushed, request, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
 		string(p.ID), string(p.Request.ClientID), p.Pushed, string(body), p.Created.UTC(), p.Expires.UTC()).Error)
 }
@@ -45,23 +46,23 @@ func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (provide
 	var row authorizationRow
 	res := db.Reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at, refused FROM authorizations WHERE id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
-		return provider.Pending{}, wrap("reading an authorization request", res.Error)
+		return provider.Pending{}, handle.Wrap("reading an authorization request", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return provider.Pending{}, authz.ErrNotFound
 	}
 	p := provider.Pending{
-		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: value(row.FinishedAt), Refused: row.Refused,
+		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: handle.Time(row.FinishedAt), Refused: row.Refused,
 	}
 	if err := json.Unmarshal(row.Request, &p.Request); err != nil {
-		return provider.Pending{}, wrap("decoding an authorization request", err)
+		return provider.Pending{}, handle.Wrap("decoding an authorization request", err)
 	}
 	return p, nil
 }
 
 // FinishPending marks a request answered; only the first call does.
 func (db Grants) FinishPending(ctx context.Context, id authz.AuthorizationID, at time.Time, refused string) error {
-	return oneRow("finishing an authorization request", db.Writer(ctx).Exec(
+	return handle.OneRow("finishing an authorization request", db.Writer(ctx).Exec(
 		"UPDATE authorizations SET finished_at = ?, refused = ? WHERE id = ? AND finished_at IS NULL", at.UTC(), refused, string(id)))
 }
 
@@ -105,16 +106,16 @@ func (r grantRow) grant() (provider.Grant, error) {
 		ID: authz.GrantID(r.ID), Continues: authz.GrantID(r.Continues), ClientID: authz.ClientID(r.ClientID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate),
 		Session: authz.SessionID(r.SessionID), Profile: authz.ProfileName(r.Profile), Scope: strings.Fields(r.Scope),
 		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(), Bound: authz.ParseConfirmation(r.Bound),
-		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: value(r.RevokedAt), RevokedBecause: r.RevokedBecause,
-		CodeHash: r.CodeHash, CodeExpires: r.CodeExpiresAt.UTC(), CodeSpent: value(r.CodeSpentAt),
-		RefreshSalt: r.RefreshSalt, RefreshRotated: value(r.RefreshRotatedAt), RefreshGeneration: r.RefreshGeneration,
+		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: handle.Time(r.RevokedAt), RevokedBecause: r.RevokedBecause,
+		CodeHash: r.CodeHash, CodeExpires: r.CodeExpiresAt.UTC(), CodeSpent: handle.Time(r.CodeSpentAt),
+		RefreshSalt: r.RefreshSalt, RefreshRotated: handle.Time(r.RefreshRotatedAt), RefreshGeneration: r.RefreshGeneration,
 	}
 	if err := json.Unmarshal(r.Details, &g.Details); err != nil {
-		return g, wrap("decoding the details of a grant", err)
+		return g, handle.Wrap("decoding the details of a grant", err)
 	}
 	g.Request = request.Authorization{}
 	if err := json.Unmarshal(r.Request, &g.Request); err != nil {
-		return g, wrap("decoding the request of a grant", err)
+		return g, handle.Wrap("decoding the request of a grant", err)
 	}
 	return g, nil
 }
@@ -126,18 +127,18 @@ func (r grantRow) grant() (provider.Grant, error) {
 func (db Grants) InsertGrant(ctx context.Context, g provider.Grant) error {
 	details, err := json.Marshal(g.Details)
 	if err != nil {
-		return wrap("encoding the details of a grant", err)
+		return handle.Wrap("encoding the details of a grant", err)
 	}
 	body, err := json.Marshal(g.Request)
 	if err != nil {
-		return wrap("encoding the request of a grant", err)
+		return handle.Wrap("encoding the request of a grant", err)
 	}
 	represented, kind, mandate := representedColumns(g.Principal)
 	held := ""
 	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
 		held = " FOR SHARE OF s, a"
 	}
-	return oneRow("storing a grant", db.Writer(ctx).Exec(`INSERT INTO grants
+	return handle.OneRow("storing a grant", db.Writer(ctx).Exec(`INSERT INTO grants
 		(id, continues, client_id, subject, represented, represented_kind, mandate, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
@@ -145,7 +146,7 @@ func (db Grants) InsertGrant(ctx context.Context, g provider.Grant) error {
 			WHERE s.id = ? AND s.subject = ? AND s.ended_at IS NULL AND a.locked_at IS NULL`+held+") AS live",
 		string(g.ID), string(g.Continues), string(g.ClientID), string(g.Actor), represented, kind, mandate, string(g.Session), string(g.Profile),
 		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
-		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), blob(g.CodeHash), g.CodeExpires.UTC(), nullTime(g.CodeSpent), g.RefreshSalt,
+		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), handle.Blob(g.CodeHash), g.CodeExpires.UTC(), handle.NullTime(g.CodeSpent), g.RefreshSalt,
 		string(g.Session), string(g.Actor)))
 }
 
@@ -174,14 +175,14 @@ func (db Grants) Supersede(ctx context.Context, g provider.Grant, at time.Time) 
 	if res.Error == nil && res.RowsAffected == 0 {
 		return fmt.Errorf("continuing a grant: %w", authz.ErrConflict)
 	}
-	return wrap("continuing a grant", res.Error)
+	return handle.Wrap("continuing a grant", res.Error)
 }
 
 func (db Grants) oneGrant(ctx context.Context, query string, keys ...any) (provider.Grant, error) {
 	var row grantRow
 	res := db.Reader(ctx).Raw(query, keys...).Scan(&row)
 	if res.Error != nil {
-		return provider.Grant{}, wrap("reading a grant", res.Error)
+		return provider.Grant{}, handle.Wrap("reading a grant", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return provider.Grant{}, authz.ErrNotFound
@@ -192,14 +193,14 @@ func (db Grants) oneGrant(ctx context.Context, query string, keys ...any) (provi
 // RedeemCode spends the code of a grant. Of any number of calls for one grant,
 // however they overlap, exactly one returns nil (RFC 6749 §4.1.2).
 func (db Grants) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
-	return oneRow("redeeming a code", db.Writer(ctx).Exec(
+	return handle.OneRow("redeeming a code", db.Writer(ctx).Exec(
 		"UPDATE grants SET code_spent_at = ?, dpop_jkt = ? WHERE id = ? AND code_spent_at IS NULL AND revoked_at IS NULL",
 		at.UTC(), bound.Text(), string(id)))
 }
 
 // Rotate moves the refresh generation of a live grant on by one.
 func (db Grants) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error {
-	return oneRow("rotating a refresh token", db.Writer(ctx).Exec(
+	return handle.OneRow("rotating a refresh token", db.Writer(ctx).Exec(
 		`UPDATE grants SET refresh_generation = refresh_generation + 1, refresh_rotated_at = ?
 		 WHERE id = ? AND refresh_generation = ? AND revoked_at IS NULL AND expires_at > ?`,
 		at.UTC(), string(id), generation, at.UTC()))
@@ -207,7 +208,7 @@ func (db Grants) Rotate(ctx context.Context, id authz.GrantID, generation int, a
 
 // Revoke ends a grant and spends its code.
 func (db Grants) Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error {
-	return wrap("revoking a grant", db.Writer(ctx).Exec(
+	return handle.Wrap("revoking a grant", db.Writer(ctx).Exec(
 		`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
 		 WHERE id = ? AND revoked_at IS NULL`, at.UTC(), because, at.UTC(), string(id)).Error)
 }
@@ -217,10 +218,10 @@ func (db Grants) Revoke(ctx context.Context, id authz.GrantID, because string, a
 func (db Grants) Spend(ctx context.Context, once clientauth.Assertion) error {
 	var values []any
 	if len(once.Digest) > 0 {
-		values = append(values, blob(once.Digest), once.Expires.UTC())
+		values = append(values, handle.Blob(once.Digest), once.Expires.UTC())
 	}
 	if len(once.Proof.Digest) > 0 {
-		values = append(values, blob(once.Proof.Digest), once.Proof.Expires.UTC())
+		values = append(values, handle.Blob(once.Proof.Digest), once.Proof.Expires.UTC())
 	}
 	if len(values) == 0 {
 		return nil
@@ -232,7 +233,7 @@ func (db Grants) Spend(ctx context.Context, once clientauth.Assertion) error {
 		strings.Repeat("(?, ?), ", len(values)/2-1)+"(?, ?) ON CONFLICT (digest) DO NOTHING RETURNING digest", values...).Scan(&fresh)
 	switch {
 	case res.Error != nil:
-		return wrap("remembering a client assertion or a DPoP proof", res.Error)
+		return handle.Wrap("remembering a client assertion or a DPoP proof", res.Error)
 	case len(fresh) == len(values)/2:
 		return nil
 	case len(once.Digest) == 0, len(fresh) > 0 && bytes.Equal(fresh[0], once.Digest):
@@ -243,22 +244,22 @@ func (db Grants) Spend(ctx context.Context, once clientauth.Assertion) error {
 
 // RevokeToken remembers a revoked token that has no grant.
 func (db Grants) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
-	return wrap("revoking a token", db.Writer(ctx).Exec(
-		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", blob(digest), expires.UTC()).Error)
+	return handle.Wrap("revoking a token", db.Writer(ctx).Exec(
+		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", handle.Blob(digest), expires.UTC()).Error)
 }
 
 // TokenRevoked reports whether RevokeToken was called for a token.
 func (db Grants) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
 	var n int
 	err := db.Reader(ctx).Raw("SELECT count(*) FROM revoked_tokens WHERE digest = ?", digest).Scan(&n).Error
-	return n > 0, wrap("looking for a revoked token", err)
+	return n > 0, handle.Wrap("looking for a revoked token", err)
 }
 
 // PurgeSpent forgets assertions and proofs that expired before a time, at most limit
 // of them, and tells how many went.
 func (db Grants) PurgeSpent(ctx context.Context, before time.Time, limit int) (int64, error) {
 	res := db.Writer(ctx).Exec("DELETE FROM used_assertions WHERE digest IN (SELECT digest FROM used_assertions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
-	return res.RowsAffected, wrap("forgetting assertions and proofs", res.Error)
+	return res.RowsAffected, handle.Wrap("forgetting assertions and proofs", res.Error)
 }
 
 // PurgeGrants deletes what expired before a time, at most limit rows of each
@@ -275,7 +276,7 @@ func (db Grants) PurgeGrants(ctx context.Context, before time.Time, limit int) (
 		res := db.Writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
 			" WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
 		if res.Error != nil {
-			return total, wrap("purging "+t.table, res.Error)
+			return total, handle.Wrap("purging "+t.table, res.Error)
 		}
 		total += res.RowsAffected
 	}

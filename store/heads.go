@@ -39,18 +39,18 @@ func scanHead(scan func(...any) error) (audit.Head, error) {
 func (s Heads) Shards(ctx context.Context, log string) ([]audit.Head, error) {
 	rows, err := s.db.Beats().QueryContext(ctx, s.db.Bind("SELECT "+headColumns+" FROM log_shards WHERE log = ? ORDER BY origin"), log)
 	if err != nil {
-		return nil, wrap("listing the shards of a log", err)
+		return nil, handle.Wrap("listing the shards of a log", err)
 	}
 	defer rows.Close()
 	var heads []audit.Head
 	for rows.Next() {
 		h, err := scanHead(rows.Scan)
 		if err != nil {
-			return nil, wrap("listing the shards of a log", err)
+			return nil, handle.Wrap("listing the shards of a log", err)
 		}
 		heads = append(heads, h)
 	}
-	return heads, wrap("listing the shards of a log", rows.Err())
+	return heads, handle.Wrap("listing the shards of a log", rows.Err())
 }
 
 // Begin records a shard that has no head yet, with what is already in it, under epoch 1;
@@ -71,7 +71,7 @@ func (s Heads) Take(ctx context.Context, origin string, epoch uint64, writer str
 	if errors.Is(err, sql.ErrNoRows) {
 		return audit.Head{}, fmt.Errorf("taking shard %s: another node took it: %w", origin, authz.ErrConflict)
 	}
-	return h, wrap("taking a shard of the log", err)
+	return h, handle.Wrap("taking a shard of the log", err)
 }
 
 // Record records a larger tree of a shard, or the same one again, if the shard is open
@@ -87,10 +87,10 @@ func (s Heads) Record(ctx context.Context, h audit.Head) error {
 func (s Heads) one(ctx context.Context, doing, query string, args ...any) error {
 	res, err := s.db.Beats().ExecContext(ctx, s.db.Bind(query), args...)
 	if err != nil {
-		return wrap(doing, err)
+		return handle.Wrap(doing, err)
 	}
 	if n, err := res.RowsAffected(); err != nil {
-		return wrap(doing, err)
+		return handle.Wrap(doing, err)
 	} else if n == 0 {
 		return fmt.Errorf("%s: %w", doing, authz.ErrConflict)
 	}
@@ -103,12 +103,12 @@ func (s Heads) one(ctx context.Context, doing, query string, args ...any) error 
 func (s Heads) Close(ctx context.Context, origin string, epoch uint64) error {
 	tx, err := s.db.Beats().BeginTx(ctx, nil)
 	if err != nil {
-		return wrap("closing a shard of the log", err)
+		return handle.Wrap("closing a shard of the log", err)
 	}
 	defer tx.Rollback()
 	if s.db.Dialect() == PostgreSQL { // against DB.SetIndices, which locks the key
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM log_shards WHERE origin = $1 FOR UPDATE", origin); err != nil {
-			return wrap("closing a shard of the log", err)
+			return handle.Wrap("closing a shard of the log", err)
 		}
 	}
 	var size int64
@@ -118,10 +118,10 @@ func (s Heads) Close(ctx context.Context, origin string, epoch uint64) error {
 		return fmt.Errorf("closing shard %s: another node took it: %w", origin, authz.ErrConflict)
 	}
 	if err != nil {
-		return wrap("closing a shard of the log", err)
+		return handle.Wrap("closing a shard of the log", err)
 	}
 	if _, err := tx.ExecContext(ctx, s.db.Bind("UPDATE events SET log_index = NULL, log_origin = '' WHERE log_origin = ? AND log_index >= ?"), origin, size); err != nil {
-		return wrap("closing a shard of the log", err)
+		return handle.Wrap("closing a shard of the log", err)
 	}
-	return wrap("closing a shard of the log", tx.Commit())
+	return handle.Wrap("closing a shard of the log", tx.Commit())
 }

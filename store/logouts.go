@@ -8,6 +8,7 @@ import (
 	"hopnhat/authz/consent"
 	"hopnhat/authz/outbox"
 	"hopnhat/authz/session"
+	"hopnhat/store/handle"
 )
 
 var _ session.Outbox = (*DB)(nil)
@@ -32,7 +33,7 @@ func deliveries(rows []deliveryRow) []session.Delivery {
 	for i, r := range rows {
 		out[i] = session.Delivery{
 			ID: r.ID, Session: authz.SessionID(r.SessionID), Subject: authz.Subject(r.Subject), Client: authz.ClientID(r.ClientID),
-			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: value(r.DoneAt), Failed: outbox.Cause(r.Failed), About: r.About,
+			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: handle.Time(r.DoneAt), Failed: outbox.Cause(r.Failed), About: r.About,
 		}
 	}
 	return out
@@ -40,14 +41,14 @@ func deliveries(rows []deliveryRow) []session.Delivery {
 
 // QueueLogout puts a delivery into the outbox.
 func (db Outbox) QueueLogout(ctx context.Context, d session.Delivery) error {
-	return wrap("queueing a logout token", db.Writer(ctx).Exec(
+	return handle.Wrap("queueing a logout token", db.Writer(ctx).Exec(
 		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at) VALUES (?, ?, ?, ?, ?, ?)",
 		d.ID, string(d.Session), string(d.Subject), string(d.Client), d.URI, d.Next.UTC()).Error)
 }
 
 // QueueWithdrawal puts the notice of a withdrawn consent into the outbox.
 func (db Outbox) QueueWithdrawal(ctx context.Context, client authz.ClientID, uri string, c consent.Consent, at time.Time) error {
-	return wrap("queueing the notice of a withdrawal", db.Writer(ctx).Exec(
+	return handle.Wrap("queueing the notice of a withdrawal", db.Writer(ctx).Exec(
 		"INSERT INTO logout_deliveries (id, session_id, subject, client_id, uri, next_at, about) VALUES (?, '', ?, ?, ?, ?, ?)",
 		authz.NewID(), string(c.Subject), string(client), uri, at.UTC(), c.Reference()).Error)
 }
@@ -62,7 +63,7 @@ func (db Outbox) WithdrawalTold(ctx context.Context, reference string) (session.
 		return session.Delivery{}, authz.ErrNotFound
 	}
 	if err != nil {
-		return session.Delivery{}, wrap("looking for the notice of a withdrawal", err)
+		return session.Delivery{}, handle.Wrap("looking for the notice of a withdrawal", err)
 	}
 	return deliveries(rows)[0], nil
 }
@@ -77,7 +78,7 @@ func (db Outbox) DueLogouts(ctx context.Context, now, until time.Time, busy []au
 	var due []deliveryRow
 	if err := db.Reader(ctx).Raw("SELECT id FROM logout_deliveries WHERE done_at IS NULL AND next_at <= ? AND client_id NOT IN ? LIMIT 1",
 		now.UTC(), except).Scan(&due).Error; err != nil || len(due) == 0 {
-		return nil, wrap("looking for logout tokens to deliver", err)
+		return nil, handle.Wrap("looking for logout tokens to deliver", err)
 	}
 	skip := ""
 	if db.Dialect() == PostgreSQL {
@@ -91,7 +92,7 @@ func (db Outbox) DueLogouts(ctx context.Context, now, until time.Time, busy []au
 			WHERE place <= ? ORDER BY place, next_at LIMIT ?)`+skip+`)
 		RETURNING `+deliveryColumns, until.UTC(), now.UTC(), now.UTC(), except, perClient, limit).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("claiming logout tokens to deliver", err)
+		return nil, handle.Wrap("claiming logout tokens to deliver", err)
 	}
 	return deliveries(rows), nil
 }
@@ -102,7 +103,7 @@ func (db Outbox) FinishLogout(ctx context.Context, d session.Delivery) error {
 	if !d.Done.IsZero() {
 		done = &d.Done
 	}
-	return wrap("noting a delivery", db.Writer(ctx).Exec("UPDATE logout_deliveries SET attempts = ?, next_at = ?, done_at = ?, failed = ? WHERE id = ?",
+	return handle.Wrap("noting a delivery", db.Writer(ctx).Exec("UPDATE logout_deliveries SET attempts = ?, next_at = ?, done_at = ?, failed = ? WHERE id = ?",
 		d.Attempts, d.Next.UTC(), done, string(d.Failed), d.ID).Error)
 }
 
@@ -118,7 +119,7 @@ func (db Outbox) Logouts(ctx context.Context, client authz.ClientID, before stri
 	}
 	var rows []deliveryRow
 	err := db.Reader(ctx).Raw(query+" ORDER BY id DESC LIMIT ?", append(values, limit)...).Scan(&rows).Error
-	return deliveries(rows), wrap("listing logout tokens", err)
+	return deliveries(rows), handle.Wrap("listing logout tokens", err)
 }
 
 // LogoutsOf lists the deliveries for sessions, at most 500.
@@ -132,7 +133,7 @@ func (db Outbox) LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]s
 	}
 	var rows []deliveryRow
 	err := db.Reader(ctx).Raw("SELECT "+deliveryColumns+" FROM logout_deliveries WHERE session_id IN ? ORDER BY id LIMIT 500", ids).Scan(&rows).Error
-	return deliveries(rows), wrap("listing the logout tokens of a session", err)
+	return deliveries(rows), handle.Wrap("listing the logout tokens of a session", err)
 }
 
 // RetryLogout lets a delivery that failed begin again at once; authz.ErrNotFound if
@@ -140,7 +141,7 @@ func (db Outbox) LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]s
 func (db Outbox) RetryLogout(ctx context.Context, id string, at time.Time) error {
 	res := db.Writer(ctx).Exec("UPDATE logout_deliveries SET attempts = 0, next_at = ?, done_at = NULL WHERE id = ? AND failed <> ''", at.UTC(), id)
 	if res.Error != nil {
-		return wrap("trying a logout token again", res.Error)
+		return handle.Wrap("trying a logout token again", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return authz.ErrNotFound

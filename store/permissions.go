@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/consent"
+	"hopnhat/store/handle"
 )
 
 var _ broker.Permissions = (*DB)(nil)
@@ -56,7 +57,7 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 		LEFT JOIN consents c ON c.subject = COALESCE(g.represented, g.subject) AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
 		WHERE g.id = ?`, string(purpose), string(registry), string(grant)).Scan(&row)
 	if res.Error != nil {
-		return broker.Permission{}, wrap("reading a permission", res.Error)
+		return broker.Permission{}, handle.Wrap("reading a permission", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return broker.Permission{}, authz.ErrNotFound
@@ -68,7 +69,7 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 		Account: authz.AccountLevel(row.AccountLevel), Locked: row.LockedAt != nil, AuthTime: row.AuthTime.UTC(),
 	}
 	if err := json.Unmarshal(row.Details, &p.Details); err != nil {
-		return broker.Permission{}, wrap("decoding the details of a grant", err)
+		return broker.Permission{}, handle.Wrap("decoding the details of a grant", err)
 	}
 	if row.ConsentID != nil && row.ValidUntil != nil {
 		p.Consent = &consent.Consent{
@@ -92,7 +93,7 @@ func (db Permissions) CountUse(ctx context.Context, u broker.Use) error {
 		u.Permission, u.Day, u.Expires.UTC(), now, now, u.Limit, now)
 	switch {
 	case res.Error != nil:
-		return wrap("counting a release", res.Error)
+		return handle.Wrap("counting a release", res.Error)
 	case res.RowsAffected == 0:
 		return broker.ErrUsedUp
 	}
@@ -103,7 +104,7 @@ func (db Permissions) CountUse(ctx context.Context, u broker.Use) error {
 func (db Permissions) PurgeUses(ctx context.Context, before time.Time, limit int) (int64, error) {
 	res := db.Writer(ctx).Exec(`DELETE FROM release_uses WHERE (permission, day) IN
 		(SELECT permission, day FROM release_uses WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, before.UTC(), limit)
-	return res.RowsAffected, wrap("purging release counts", res.Error)
+	return res.RowsAffected, handle.Wrap("purging release counts", res.Error)
 }
 
 // UsesOf tells how often consents let data go, those without a release left out.
@@ -127,5 +128,5 @@ func (db Permissions) UsesOf(ctx context.Context, ids []authz.ConsentID) (map[au
 	for _, row := range rows {
 		uses[authz.ConsentID(row.Consent)] = consent.Uses{Count: row.Count, Last: row.Last.UTC()}
 	}
-	return uses, wrap("counting the uses of consents", err)
+	return uses, handle.Wrap("counting the uses of consents", err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/store"
+	"hopnhat/store/migrations"
 	"hopnhat/store/registry"
 	"hopnhat/store/registry/nation"
 )
@@ -18,11 +19,11 @@ import (
 // on what is there.
 func TestRoles(t *testing.T) {
 	database, registers := pgtest.Names(t)
-	script := store.RolesSQL(database, registers)
+	script := migrations.RolesSQL(database, registers)
 	pgtest.Script(t, script)
 	as := func(role, name string) string { return pgtest.As(t, role, name) }
 
-	server, err := store.Open(t.Context(), store.Options{DSN: as(store.RoleServer, database)})
+	server, err := store.Open(t.Context(), store.Options{DSN: as(migrations.RoleServer, database)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func TestRoles(t *testing.T) {
 	if err := server.CheckVersion(t.Context()); !errors.Is(err, store.ErrSchemaBehind) {
 		t.Errorf("before the migration: %v, want %v", err, store.ErrSchemaBehind)
 	}
-	migrator, err := store.Open(t.Context(), store.Options{DSN: as(store.RoleMigrate, database), Unlimited: true})
+	migrator, err := store.Open(t.Context(), store.Options{DSN: as(migrations.RoleMigrate, database), Unlimited: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func TestRoles(t *testing.T) {
 	if err := server.CheckVersion(t.Context()); err != nil {
 		t.Errorf("after the migration: %v", err)
 	}
-	loader, err := registry.Create(t.Context(), as(store.RoleRegistryLoad, registers))
+	loader, err := registry.Create(t.Context(), as(migrations.RoleRegistryLoad, registers))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func TestRoles(t *testing.T) {
 	if err := nation.Generate(t.Context(), loader, nation.Options{Persons: nation.MinPersons, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
-	reader, err := registry.Open(t.Context(), as(store.RoleRegistryRead, registers))
+	reader, err := registry.Open(t.Context(), as(migrations.RoleRegistryRead, registers))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,24 +63,24 @@ func TestRoles(t *testing.T) {
 		role, database, statement string
 		allowed                   bool
 	}{
-		{store.RoleServer, database, "INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES ('1', now(), '', '', '', '', '', true, '', '', '')", true},
-		{store.RoleServer, database, "UPDATE events SET log_index = 1, log_origin = 'x' WHERE id = '1'", true},
-		{store.RoleServer, database, "SELECT count(*) FROM events", true},
-		{store.RoleServer, database, "UPDATE events SET canonical = 'x' WHERE id = '1'", false},
-		{store.RoleServer, database, "UPDATE events SET log_index = 1, salt = 'x' WHERE id = '1'", false},
-		{store.RoleServer, database, "DELETE FROM events", false},
-		{store.RoleServer, database, "TRUNCATE events", false},
-		{store.RoleServer, database, "ALTER TABLE events ADD COLUMN x int", false},
-		{store.RoleServer, database, "DROP TABLE events", false},
-		{store.RoleServer, database, "CREATE TABLE mine (x int)", false},
-		{store.RoleServer, database, "CREATE TEMPORARY TABLE mine (x int)", false},
-		{store.RoleServer, database, "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", false},
-		{store.RoleServer, database, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)", false},
-		{store.RoleServer, database, "DELETE FROM used_assertions", true},
-		{store.RoleServer, database, "TRUNCATE grants", false},
-		{store.RoleRegistryRead, registers, "SELECT count(*) FROM nation", true},
-		{store.RoleRegistryRead, registers, "UPDATE nation SET persons = 1", false},
-		{store.RoleRegistryRead, registers, "CREATE TABLE mine (x int)", false},
+		{migrations.RoleServer, database, "INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES ('1', now(), '', '', '', '', '', true, '', '', '')", true},
+		{migrations.RoleServer, database, "UPDATE events SET log_index = 1, log_origin = 'x' WHERE id = '1'", true},
+		{migrations.RoleServer, database, "SELECT count(*) FROM events", true},
+		{migrations.RoleServer, database, "UPDATE events SET canonical = 'x' WHERE id = '1'", false},
+		{migrations.RoleServer, database, "UPDATE events SET log_index = 1, salt = 'x' WHERE id = '1'", false},
+		{migrations.RoleServer, database, "DELETE FROM events", false},
+		{migrations.RoleServer, database, "TRUNCATE events", false},
+		{migrations.RoleServer, database, "ALTER TABLE events ADD COLUMN x int", false},
+		{migrations.RoleServer, database, "DROP TABLE events", false},
+		{migrations.RoleServer, database, "CREATE TABLE mine (x int)", false},
+		{migrations.RoleServer, database, "CREATE TEMPORARY TABLE mine (x int)", false},
+		{migrations.RoleServer, database, "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", false},
+		{migrations.RoleServer, database, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)", false},
+		{migrations.RoleServer, database, "DELETE FROM used_assertions", true},
+		{migrations.RoleServer, database, "TRUNCATE grants", false},
+		{migrations.RoleRegistryRead, registers, "SELECT count(*) FROM nation", true},
+		{migrations.RoleRegistryRead, registers, "UPDATE nation SET persons = 1", false},
+		{migrations.RoleRegistryRead, registers, "CREATE TABLE mine (x int)", false},
 	}
 	for _, again := range []string{"as migrated", "after the script was run again"} {
 		for _, row := range rows {
@@ -91,7 +92,7 @@ func TestRoles(t *testing.T) {
 		}
 		pgtest.Script(t, script)
 	}
-	for _, stranger := range []struct{ role, database string }{{store.RoleServer, registers}, {store.RoleRegistryRead, database}} {
+	for _, stranger := range []struct{ role, database string }{{migrations.RoleServer, registers}, {migrations.RoleRegistryRead, database}} {
 		if err := inATransaction(t.Context(), as(stranger.role, stranger.database), "SELECT 1"); err == nil {
 			t.Errorf("%s can connect to the other database", stranger.role)
 		}

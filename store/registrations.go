@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/registration"
 	"hopnhat/authz/registration/endpoint"
+	"hopnhat/store/handle"
 )
 
 var _ endpoint.Registrations = (*DB)(nil)
@@ -23,9 +24,9 @@ type initialRow struct {
 }
 
 func (r initialRow) initial() (registration.Initial, error) {
-	i := registration.Initial{ID: r.ID, UsesLeft: r.UsesLeft, Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: value(r.RevokedAt)}
+	i := registration.Initial{ID: r.ID, UsesLeft: r.UsesLeft, Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: handle.Time(r.RevokedAt)}
 	if err := json.Unmarshal(r.Policy, &i.Policy); err != nil {
-		return i, wrap("decoding the policy of an initial access token", err)
+		return i, handle.Wrap("decoding the policy of an initial access token", err)
 	}
 	return i, nil
 }
@@ -34,11 +35,11 @@ func (r initialRow) initial() (registration.Initial, error) {
 func (db Apps) InsertInitialToken(ctx context.Context, i registration.Initial, digest []byte) error {
 	policy, err := json.Marshal(i.Policy)
 	if err != nil {
-		return wrap("encoding the policy of an initial access token", err)
+		return handle.Wrap("encoding the policy of an initial access token", err)
 	}
-	return wrap("storing an initial access token", db.Writer(ctx).Exec(
+	return handle.Wrap("storing an initial access token", db.Writer(ctx).Exec(
 		"INSERT INTO initial_access_tokens (id, digest, policy, uses_left, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-		i.ID, blob(digest), string(policy), i.UsesLeft, i.Created.UTC(), i.Expires.UTC()).Error)
+		i.ID, handle.Blob(digest), string(policy), i.UsesLeft, i.Created.UTC(), i.Expires.UTC()).Error)
 }
 
 // InitialToken finds an initial access token by its digest, dead ones included.
@@ -46,7 +47,7 @@ func (db Apps) InitialToken(ctx context.Context, digest []byte) (registration.In
 	var row initialRow
 	res := db.Reader(ctx).Raw("SELECT id, policy, uses_left, created_at, expires_at, revoked_at FROM initial_access_tokens WHERE digest = ?", digest).Scan(&row)
 	if res.Error != nil {
-		return registration.Initial{}, wrap("reading an initial access token", res.Error)
+		return registration.Initial{}, handle.Wrap("reading an initial access token", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return registration.Initial{}, authz.ErrNotFound
@@ -59,7 +60,7 @@ func (db Apps) InitialTokens(ctx context.Context, limit int) ([]registration.Ini
 	var rows []initialRow
 	err := db.Reader(ctx).Raw("SELECT id, policy, uses_left, created_at, expires_at, revoked_at FROM initial_access_tokens ORDER BY id DESC LIMIT ?", limit).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("listing initial access tokens", err)
+		return nil, handle.Wrap("listing initial access tokens", err)
 	}
 	var list []registration.Initial
 	for _, row := range rows {
@@ -76,14 +77,14 @@ func (db Apps) InitialTokens(ctx context.Context, limit int) ([]registration.Ini
 // of calls for the last use, exactly one returns nil, the others
 // authz.ErrConflict.
 func (db Apps) SpendInitialToken(ctx context.Context, id string, now time.Time) error {
-	return oneRow("spending an initial access token", db.Writer(ctx).Exec(
+	return handle.OneRow("spending an initial access token", db.Writer(ctx).Exec(
 		"UPDATE initial_access_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0 AND expires_at > ? AND revoked_at IS NULL", id, now.UTC()))
 }
 
 // RevokeInitialToken ends an initial access token: no app can be registered or
 // updated with it any more.
 func (db Apps) RevokeInitialToken(ctx context.Context, id string, at time.Time) error {
-	return oneRow("revoking an initial access token", db.Writer(ctx).Exec(
+	return handle.OneRow("revoking an initial access token", db.Writer(ctx).Exec(
 		"UPDATE initial_access_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", at.UTC(), id))
 }
 
@@ -104,19 +105,19 @@ type registrationRow struct {
 func (db Apps) InsertRegistration(ctx context.Context, c *authz.Client, r registration.Registration) error {
 	record, err := json.Marshal(c)
 	if err != nil {
-		return wrap("encoding a client", err)
+		return handle.Wrap("encoding a client", err)
 	}
 	if err := db.Writer(ctx).Exec("INSERT INTO clients (id, record, disabled, revision, created_at, updated_at) VALUES (?, ?, ?, 1, ?, ?)",
 		string(c.ID), string(record), c.Disabled, r.Created.UTC(), r.Created.UTC()).Error; err != nil {
-		return wrap("registering a client", err)
+		return handle.Wrap("registering a client", err)
 	}
 	var initial *string
 	if r.Initial != "" {
 		initial = &r.Initial
 	}
-	return wrap("registering a client", db.Writer(ctx).Exec(
+	return handle.Wrap("registering a client", db.Writer(ctx).Exec(
 		"INSERT INTO registrations (client_id, initial_id, token_digest, statement, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
-		string(c.ID), initial, blob(r.Token), r.Statement, r.Created.UTC(), r.Created.UTC()).Error)
+		string(c.ID), initial, handle.Blob(r.Token), r.Statement, r.Created.UTC(), r.Created.UTC()).Error)
 }
 
 // Registration finds an app that registered itself and is not ended, in one query.
@@ -128,22 +129,22 @@ func (db Apps) Registration(ctx context.Context, id authz.ClientID) (*authz.Clie
 		FROM registrations r JOIN clients c ON c.id = r.client_id LEFT JOIN initial_access_tokens i ON i.id = r.initial_id
 		WHERE r.client_id = ?`, string(id)).Scan(&row)
 	if res.Error != nil {
-		return nil, registration.Registration{}, wrap("reading a registration", res.Error)
+		return nil, registration.Registration{}, handle.Wrap("reading a registration", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return nil, registration.Registration{}, authz.ErrNotFound
 	}
 	c, err := row.Client.client()
 	if err != nil {
-		return nil, registration.Registration{}, wrap("decoding a client", err)
+		return nil, registration.Registration{}, handle.Wrap("decoding a client", err)
 	}
 	r := registration.Registration{
 		Client: id, Initial: row.InitialID, Token: row.Token, Previous: row.Previous, Statement: row.Statement,
-		Created: row.Began.UTC(), Updated: row.Changed.UTC(), Revision: row.Client.Revision, Policy: registration.Policy{Open: row.InitialID == ""}, Revoked: value(row.RevokedAt),
+		Created: row.Began.UTC(), Updated: row.Changed.UTC(), Revision: row.Client.Revision, Policy: registration.Policy{Open: row.InitialID == ""}, Revoked: handle.Time(row.RevokedAt),
 	}
 	if row.InitialID != "" {
 		if err := json.Unmarshal(row.Policy, &r.Policy); err != nil {
-			return nil, r, wrap("decoding the policy of an initial access token", err)
+			return nil, r, handle.Wrap("decoding the policy of an initial access token", err)
 		}
 	}
 	return c, r, nil
@@ -152,8 +153,8 @@ func (db Apps) Registration(ctx context.Context, id authz.ClientID) (*authz.Clie
 // SettleRegistration forgets the registration access token before the present
 // one.
 func (db Apps) SettleRegistration(ctx context.Context, id authz.ClientID, token []byte) error {
-	return wrap("settling a registration", db.Writer(ctx).Exec(
-		"UPDATE registrations SET previous_digest = NULL WHERE client_id = ? AND token_digest = ?", string(id), blob(token)).Error)
+	return handle.Wrap("settling a registration", db.Writer(ctx).Exec(
+		"UPDATE registrations SET previous_digest = NULL WHERE client_id = ? AND token_digest = ?", string(id), handle.Blob(token)).Error)
 }
 
 // ReplaceRegistration changes an enabled app whose token is still the one that
@@ -162,14 +163,14 @@ func (db Apps) SettleRegistration(ctx context.Context, id authz.ClientID, token 
 func (db Apps) ReplaceRegistration(ctx context.Context, c *authz.Client, r registration.Registration, read []byte) error {
 	record, err := json.Marshal(c)
 	if err != nil {
-		return wrap("encoding a client", err)
+		return handle.Wrap("encoding a client", err)
 	}
-	if err := oneRow("updating a registration", db.Writer(ctx).Exec(
+	if err := handle.OneRow("updating a registration", db.Writer(ctx).Exec(
 		"UPDATE registrations SET token_digest = ?, previous_digest = ?, statement = ?, updated_at = ? WHERE client_id = ? AND token_digest = ?",
-		blob(r.Token), blob(r.Previous), r.Statement, r.Updated.UTC(), string(c.ID), blob(read))); err != nil {
+		handle.Blob(r.Token), handle.Blob(r.Previous), r.Statement, r.Updated.UTC(), string(c.ID), handle.Blob(read))); err != nil {
 		return err
 	}
-	err = oneRow("updating a client", db.Writer(ctx).Exec(
+	err = handle.OneRow("updating a client", db.Writer(ctx).Exec(
 		"UPDATE clients SET record = ?, revision = revision + 1, updated_at = ? WHERE id = ? AND disabled = ? AND revision = ?",
 		string(record), r.Updated.UTC(), string(c.ID), false, r.Revision))
 	if errors.Is(err, authz.ErrConflict) {
@@ -190,7 +191,7 @@ func (db Apps) EndClient(ctx context.Context, id authz.ClientID, at time.Time) e
 	if err := db.SaveClient(ctx, c); err != nil {
 		return err
 	}
-	return wrap("ending a registration", db.Writer(ctx).Exec("DELETE FROM registrations WHERE client_id = ?", string(id)).Error)
+	return handle.Wrap("ending a registration", db.Writer(ctx).Exec("DELETE FROM registrations WHERE client_id = ?", string(id)).Error)
 }
 
 // EndGrants revokes live grants of an app, at most limit, and tells how many.
@@ -198,5 +199,5 @@ func (db Apps) EndGrants(ctx context.Context, id authz.ClientID, because string,
 	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
 		WHERE id IN (SELECT id FROM grants WHERE client_id = ? AND revoked_at IS NULL ORDER BY id LIMIT ?)`,
 		at.UTC(), because, at.UTC(), string(id), limit)
-	return int(res.RowsAffected), wrap("revoking the grants of a client", res.Error)
+	return int(res.RowsAffected), handle.Wrap("revoking the grants of a client", res.Error)
 }

@@ -7,6 +7,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/resource"
+	"hopnhat/store/handle"
 )
 
 var _ resource.Resources = (*DB)(nil)
@@ -32,7 +33,7 @@ func (db APIs) Resource(ctx context.Context, id string) (*authz.Resource, error)
 	var row resourceRow
 	res := db.Reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id = ?", id).Scan(&row)
 	if res.Error != nil {
-		return nil, wrap("reading a resource", res.Error)
+		return nil, handle.Wrap("reading a resource", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return nil, authz.ErrNotFound
@@ -46,13 +47,13 @@ func (db APIs) Resources(ctx context.Context, after string, limit int) ([]*authz
 	var rows []resourceRow
 	err := db.Reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id > ? ORDER BY id LIMIT ?", after, limit).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("listing resources", err)
+		return nil, handle.Wrap("listing resources", err)
 	}
 	out := make([]*authz.Resource, 0, len(rows))
 	for _, row := range rows {
 		r, err := row.resource()
 		if err != nil {
-			return nil, wrap("reading a resource", err)
+			return nil, handle.Wrap("reading a resource", err)
 		}
 		out = append(out, r)
 	}
@@ -63,10 +64,10 @@ func (db APIs) Resources(ctx context.Context, after string, limit int) ([]*authz
 func (db APIs) SaveResource(ctx context.Context, r *authz.Resource) error {
 	record, err := json.Marshal(r)
 	if err != nil {
-		return wrap("encoding a resource", err)
+		return handle.Wrap("encoding a resource", err)
 	}
 	now := db.Now().UTC()
-	return wrap("saving a resource", db.Writer(ctx).Exec(`INSERT INTO resources (id, record, disabled, created_at, updated_at)
+	return handle.Wrap("saving a resource", db.Writer(ctx).Exec(`INSERT INTO resources (id, record, disabled, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET record = excluded.record, disabled = excluded.disabled, updated_at = excluded.updated_at`,
 		r.ID, string(record), r.Disabled, now, now).Error)

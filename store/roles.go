@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/store/handle"
 )
 
 // HasRole reports whether a person has a role.
 func (db RoleBook) HasRole(ctx context.Context, subject authz.Subject, role authz.Role) (bool, error) {
 	var n int
 	err := db.Reader(ctx).Raw("SELECT count(*) FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)).Scan(&n).Error
-	return n > 0, wrap("reading roles", err)
+	return n > 0, handle.Wrap("reading roles", err)
 }
 
 // RolesOf lists the roles of a person, sorted. In a transaction her account is kept
@@ -19,12 +20,12 @@ func (db RoleBook) HasRole(ctx context.Context, subject authz.Subject, role auth
 func (db RoleBook) RolesOf(ctx context.Context, subject authz.Subject) ([]authz.Role, error) {
 	if db.Joined(ctx) && db.Dialect() == PostgreSQL {
 		if err := db.Writer(ctx).Exec("SELECT subject FROM accounts WHERE subject = ? FOR UPDATE", string(subject)).Error; err != nil {
-			return nil, wrap("holding an account", err)
+			return nil, handle.Wrap("holding an account", err)
 		}
 	}
 	var roles []authz.Role
 	err := db.Reader(ctx).Raw("SELECT role FROM roles WHERE subject = ? ORDER BY role", string(subject)).Scan(&roles).Error
-	return roles, wrap("reading roles", err)
+	return roles, handle.Wrap("reading roles", err)
 }
 
 // RoleHolder is a person with a role.
@@ -44,17 +45,17 @@ func (db RoleBook) RoleHolders(ctx context.Context) ([]RoleHolder, error) {
 	for i := range list {
 		list[i].Since = list[i].Since.UTC()
 	}
-	return list, wrap("listing roles", err)
+	return list, handle.Wrap("listing roles", err)
 }
 
 // GrantRole gives a person a role; authz.ErrConflict if she has it.
 func (db RoleBook) GrantRole(ctx context.Context, subject authz.Subject, role authz.Role, at time.Time) error {
-	return oneRow("giving a role", db.Writer(ctx).Exec(
+	return handle.OneRow("giving a role", db.Writer(ctx).Exec(
 		"INSERT INTO roles (subject, role, granted_at) VALUES (?, ?, ?) ON CONFLICT (subject, role) DO NOTHING", string(subject), string(role), at.UTC()))
 }
 
 // RevokeRole takes a role back; authz.ErrConflict if she has it not. What she may do
 // is asked at each page, so it bites at once.
 func (db RoleBook) RevokeRole(ctx context.Context, subject authz.Subject, role authz.Role, _ time.Time) error {
-	return oneRow("taking a role back", db.Writer(ctx).Exec("DELETE FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)))
+	return handle.OneRow("taking a role back", db.Writer(ctx).Exec("DELETE FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)))
 }

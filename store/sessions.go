@@ -7,6 +7,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/session"
+	"hopnhat/store/handle"
 )
 
 var _ session.Store = (*DB)(nil)
@@ -35,7 +36,7 @@ func (r sessionRow) session() session.Session {
 	return session.Session{
 		ID: authz.SessionID(r.ID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate), AuthTime: r.AuthTime.UTC(),
 		Methods: strings.Fields(r.Methods), Level: authz.AuthenticationLevel(r.Level), Device: r.Device,
-		Created: r.CreatedAt.UTC(), Seen: r.SeenAt.UTC(), Ended: value(r.EndedAt),
+		Created: r.CreatedAt.UTC(), Seen: r.SeenAt.UTC(), Ended: handle.Time(r.EndedAt),
 		Kind: authz.Kind(r.Kind), Account: authz.AccountLevel(r.AccountLevel), Name: r.Name, Person: authz.PersonID(r.PersonID), Locked: r.LockedAt != nil,
 	}
 }
@@ -47,7 +48,7 @@ const sessionQuery = `SELECT s.id, s.subject, s.represented, s.represented_kind,
 // InsertSession stores a new session.
 func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretHash []byte) error {
 	represented, kind, mandate := representedColumns(s.Principal)
-	return wrap("storing a session", db.Writer(ctx).Exec(`INSERT INTO sessions
+	return handle.Wrap("storing a session", db.Writer(ctx).Exec(`INSERT INTO sessions
 		(id, secret_hash, subject, represented, represented_kind, mandate, auth_time, methods, level, device, created_at, seen_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(s.ID), secretHash, string(s.Actor), represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device,
@@ -64,7 +65,7 @@ func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHa
 			WHERE id = ? AND subject = ? AND ended_at IS NULL`,
 			authz.NewID(), authz.HashSecret(authz.NewSecret()), s.AuthTime.UTC(), "signed in again", string(s.ID), string(s.Actor))
 		if res.Error != nil {
-			return wrap("keeping the sign-in before", res.Error)
+			return handle.Wrap("keeping the sign-in before", res.Error)
 		}
 		if res.RowsAffected == 0 {
 			return authz.ErrNotFound
@@ -76,7 +77,7 @@ func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHa
 		if res.Error == nil && res.RowsAffected == 0 {
 			return authz.ErrNotFound // ended in between
 		}
-		return wrap("renewing a session", res.Error)
+		return handle.Wrap("renewing a session", res.Error)
 	})
 }
 
@@ -85,7 +86,7 @@ func (db Browsers) SessionBySecret(ctx context.Context, secretHash []byte) (sess
 	var row sessionRow
 	res := db.Reader(ctx).Raw(sessionQuery+"WHERE s.secret_hash = ?", secretHash).Scan(&row)
 	if res.Error != nil {
-		return session.Session{}, wrap("reading a session", res.Error)
+		return session.Session{}, handle.Wrap("reading a session", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return session.Session{}, authz.ErrNotFound
@@ -95,7 +96,7 @@ func (db Browsers) SessionBySecret(ctx context.Context, secretHash []byte) (sess
 
 // TouchSession notes that a session was seen.
 func (db Browsers) TouchSession(ctx context.Context, id authz.SessionID, at time.Time) error {
-	return wrap("noting a session", db.Writer(ctx).Exec("UPDATE sessions SET seen_at = ? WHERE id = ? AND ended_at IS NULL", at.UTC(), string(id)).Error)
+	return handle.Wrap("noting a session", db.Writer(ctx).Exec("UPDATE sessions SET seen_at = ? WHERE id = ? AND ended_at IS NULL", at.UTC(), string(id)).Error)
 }
 
 // Sessions lists a person's sessions seen since a time, newest first, at most 100.
@@ -104,7 +105,7 @@ func (db Browsers) Sessions(ctx context.Context, subject authz.Subject, activeSi
 	err := db.Reader(ctx).Raw(sessionQuery+`WHERE s.subject = ? AND s.ended_at IS NULL AND s.seen_at > ?
 		ORDER BY s.seen_at DESC LIMIT 100`, string(subject), activeSince.UTC()).Scan(&rows).Error
 	if err != nil {
-		return nil, wrap("listing sessions", err)
+		return nil, handle.Wrap("listing sessions", err)
 	}
 	out := make([]session.Session, len(rows))
 	for i, row := range rows {
@@ -118,16 +119,16 @@ func (db Browsers) EndSession(ctx context.Context, subject authz.Subject, id aut
 	res := db.Writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = ? WHERE id = ? AND subject = ? AND ended_at IS NULL",
 		at.UTC(), because, string(id), string(subject))
 	if res.Error != nil {
-		return nil, wrap("ending a session", res.Error)
+		return nil, handle.Wrap("ending a session", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return nil, authz.ErrNotFound
 	}
 	var clients []authz.ClientID
 	if err := db.Writer(ctx).Raw("SELECT DISTINCT client_id FROM grants WHERE session_id = ? AND revoked_at IS NULL ORDER BY client_id", string(id)).Scan(&clients).Error; err != nil {
-		return nil, wrap("finding the apps of a session", err)
+		return nil, handle.Wrap("finding the apps of a session", err)
 	}
-	return clients, wrap("revoking grants", db.Writer(ctx).Exec(
+	return clients, handle.Wrap("revoking grants", db.Writer(ctx).Exec(
 		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE session_id = ? AND revoked_at IS NULL", at.UTC(), because, string(id)).Error)
 }
 
@@ -138,7 +139,7 @@ func (db Browsers) EndAtClient(ctx context.Context, subject authz.Subject, id au
 		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`,
 		at.UTC(), because, string(id), string(client), string(id), string(subject))
 	if res.Error != nil {
-		return wrap("revoking the grants of an app", res.Error)
+		return handle.Wrap("revoking the grants of an app", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return authz.ErrNotFound
@@ -164,7 +165,7 @@ func (db Browsers) PurgeSessions(ctx context.Context, now time.Time, limit int) 
 		res := db.Writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
 			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?)", t.before, limit)
 		if res.Error != nil {
-			return total, wrap("purging "+t.table, res.Error)
+			return total, handle.Wrap("purging "+t.table, res.Error)
 		}
 		total += res.RowsAffected
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"hopnhat/authz"
+	"hopnhat/store/handle"
 )
 
 // SiteLease is how long a site stays with a node that shows nothing of itself any
@@ -79,12 +80,12 @@ func (db Sites) Holder(ctx context.Context, site string) (Holder, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return Holder{}, nil
 	}
-	return Holder{placeOf(node), address, seen.UTC()}, wrap("reading which node serves a site", err)
+	return Holder{placeOf(node), address, seen.UTC()}, handle.Wrap("reading which node serves a site", err)
 }
 
 // LeaveSite lets another node have the site at once.
 func (db Sites) LeaveSite(ctx context.Context, site string, n Node) error {
-	return wrap("leaving a site", db.Writer(ctx).Exec("DELETE FROM sites WHERE site = ? AND node = ?", site, n.text()).Error)
+	return handle.Wrap("leaving a site", db.Writer(ctx).Exec("DELETE FROM sites WHERE site = ? AND node = ?", site, n.text()).Error)
 }
 
 // Beat is one small write by the node that has a site, which shows that it lives, and

@@ -323,6 +323,25 @@ func (db *Handle) Bind(query string) string {
 // them.
 func (db *Handle) Handles() []*gorm.DB { return []*gorm.DB{db.write, db.read} }
 
+// Wrap names what was being done, and sorts a database error into the words
+// callers branch on: authz.ErrNotFound, authz.ErrConflict (a unique or foreign
+// key said no), authz.ErrUnavailable (everything else: it could not be looked
+// for or written).
+func Wrap(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("%s: %w", doing, authz.ErrNotFound)
+	case errors.Is(err, gorm.ErrDuplicatedKey), errors.Is(err, gorm.ErrForeignKeyViolated):
+		return fmt.Errorf("%s: %w", doing, authz.ErrConflict)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w: %w", doing, authz.ErrUnavailable, err)
+	default:
+		return unavailable(doing, err)
+	}
+}
+
 func unavailable(doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, authz.ErrUnavailable, err)
 }

@@ -43,7 +43,7 @@ func Dial(ctx context.Context, dsn string, conns int, limit time.Duration) (*Ser
 	config.RuntimeParams["timezone"] = "UTC"
 	pooled, err := throughPooler(ctx, config)
 	if startupRefused(err) && !asked {
-		// PgBouncer takes no statement_timeout; that of the role holds (store.RolesSQL).
+		// PgBouncer takes no statement_timeout; that of the role holds (migrations.RolesSQL).
 		delete(config.RuntimeParams, "statement_timeout")
 		pooled, err = throughPooler(ctx, config)
 	}

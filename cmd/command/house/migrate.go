@@ -13,6 +13,7 @@ import (
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
 	"hopnhat/store"
+	"hopnhat/store/migrations"
 	"hopnhat/store/sqldb"
 )
 
@@ -30,7 +31,7 @@ func Migrate(e *tool.Env) *cobra.Command {
 			"of database and registry")
 	return e.WithConfig(cmd, config.Migrate, func(ctx context.Context, c *node.Config, _ []string) error {
 		if *roles {
-			sql := store.RolesSQL(databaseName(c.Database, "hopnhat"), databaseName(c.Registry, "hopnhat_registry"))
+			sql := migrations.RolesSQL(databaseName(c.Database, "hopnhat"), databaseName(c.Registry, "hopnhat_registry"))
 			_, err := io.WriteString(e.Out, sql)
 			return err
 		}

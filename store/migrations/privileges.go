@@ -1,10 +1,11 @@
-package store
+package migrations
 
 import (
 	"context"
 	"fmt"
 	"strings"
 
+	"hopnhat/store/handle"
 	"hopnhat/store/sqldb"
 )
 
@@ -51,7 +52,7 @@ func narrowing() string {
 }
 
 // narrow keeps the restricted tables so after a migration has made them.
-func (db *DB) narrow(ctx context.Context) error {
+func narrow(ctx context.Context, db *handle.Handle) error {
 	if _, err := db.Pool().ExecContext(ctx, narrowing()); err != nil {
 		return fmt.Errorf("keeping evidence from being changed: %w", err)
 	}

@@ -1,4 +1,6 @@
-package store
+// Package migrations holds the tables of the main database, a folder a dialect, and the
+// roles of handle.PostgreSQL that may change and use them (docs/decisions.md D14).
+package migrations
 
 import (
 	"context"
@@ -8,22 +10,25 @@ import (
 	"fmt"
 	"io/fs"
 
+	"hopnhat/store/handle"
+
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 )
 
-//go:embed migrations
-var migrations embed.FS
+//go:embed postgres sqlite
+var files embed.FS
 
-// ErrSchemaBehind means that the database lacks migrations this program needs.
-var ErrSchemaBehind = errors.New("the database schema is behind this program")
+// ErrBehind means that the database lacks migrations this program needs.
+var ErrBehind = errors.New("the database schema is behind this program")
 
-func (db *DB) provider() (*goose.Provider, error) {
+// Provider is goose on this database.
+func Provider(db *handle.Handle) (*goose.Provider, error) {
 	dialect := database.DialectPostgres
-	if db.Dialect() == SQLite {
+	if db.Dialect() == handle.SQLite {
 		dialect = database.DialectSQLite3
 	}
-	folder, err := fs.Sub(migrations, "migrations/"+string(db.Dialect()))
+	folder, err := fs.Sub(files, string(db.Dialect()))
 	if err != nil {
 		return nil, err
 	}
@@ -31,11 +36,11 @@ func (db *DB) provider() (*goose.Provider, error) {
 	return goose.NewProvider(dialect, pool, folder)
 }
 
-// Migrate brings the schema to this program's version and reports each step to
+// Up brings the schema to this program's version and reports each step to
 // progress (nil is allowed). In production a role runs it that the server does
 // not have (docs/decisions.md D14).
-func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
-	p, err := db.provider()
+func Up(ctx context.Context, db *handle.Handle, progress func(step string)) error {
+	p, err := Provider(db)
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
@@ -48,25 +53,25 @@ func (db *DB) Migrate(ctx context.Context, progress func(step string)) error {
 	if err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}
-	if db.Dialect() == SQLite {
+	if db.Dialect() == handle.SQLite {
 		return nil // a file has no roles
 	}
-	return db.narrow(ctx)
+	return narrow(ctx, db)
 }
 
-// CheckVersion returns ErrSchemaBehind when a migration is missing. A newer
+// Check returns ErrBehind when a migration is missing. A newer
 // schema is fine: the release in service runs before, during and after a change.
 // It only reads, as the role of a server may.
-func (db *DB) CheckVersion(ctx context.Context) error {
-	p, err := db.provider()
+func Check(ctx context.Context, db *handle.Handle) error {
+	p, err := Provider(db)
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
 	there := "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'"
-	if db.Dialect() == PostgreSQL {
+	if db.Dialect() == handle.PostgreSQL {
 		there = "SELECT count(*) FROM pg_class WHERE oid = to_regclass('goose_db_version')"
 	}
-	behind := fmt.Errorf("%w: run `hopnhat migrate` with the migration role", ErrSchemaBehind)
+	behind := fmt.Errorf("%w: run `hopnhat migrate` with the migration role", ErrBehind)
 	var tables int
 	if err := db.Pool().QueryRowContext(ctx, there).Scan(&tables); err != nil {
 		return fmt.Errorf("reading the schema version: %w", err)
