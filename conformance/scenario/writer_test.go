@@ -65,7 +65,12 @@ func (n *nation) aged(t *testing.T) {
 func proofOf(t *testing.T, b *http.Client, n *nation, id, keys string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "p.proof")
-	if err := os.WriteFile(file, []byte(fetch(t, b, n.base+"/portal/releases/"+id+"/proof")), 0o600); err != nil {
+	var a answer
+	waits(t, "a proof of "+id, func() bool { // the other node notes the place within a second
+		a = open(t, b, http.MethodGet, n.base+"/portal/releases/"+id+"/proof", nil)
+		return a.status == http.StatusOK
+	})
+	if err := os.WriteFile(file, []byte(a.raw), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out, status := harness.Try(t, nil, "audit", "verify", "--lang", "en", "--log-key", keys, file); status != 0 || !strings.Contains(out, "GREEN") {
