@@ -43,23 +43,34 @@ func Names() []string {
 	return names
 }
 
+// open prepares a server and starts it. close ends it and deletes its folder.
+func open(ctx context.Context, o Options, store Store) (s *subject, closed func() error, err error) {
+	folder, err := os.MkdirTemp("", "hopnhat-bench-")
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &subject{folder: folder, program: o.Program, store: store, duration: o.Duration, transport: newTransport()}
+	closed = func() error {
+		s.transport.CloseIdleConnections()
+		return errors.Join(s.stop(), os.RemoveAll(folder))
+	}
+	fmt.Fprintf(o.Out, "\n%s: preparing a nation, apps and %d accounts …\n", store.Name, o.Accounts)
+	if err = s.prepare(ctx, max(2*o.Accounts, 500), o.Accounts); err == nil {
+		err = s.start(ctx)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, closed())
+	}
+	return s, closed, nil
+}
+
 // Run measures the routes on one store.
 func Run(ctx context.Context, o Options, store Store) (results []Result, err error) {
-	folder, err := os.MkdirTemp("", "hopnhat-bench-")
+	s, closed, err := open(ctx, o, store)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	s := &subject{folder: folder, program: o.Program, store: store, duration: o.Duration, transport: newTransport()}
-	defer s.transport.CloseIdleConnections()
-	fmt.Fprintf(o.Out, "\n%s: preparing a nation, apps and %d accounts …\n", store.Name, o.Accounts)
-	if err := s.prepare(ctx, max(2*o.Accounts, 500), o.Accounts); err != nil {
-		return nil, err
-	}
-	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.stop())
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() { err = errors.Join(err, closed()) }()
 	if o.Ready != nil {
 		o.Ready(s.command.Process.Pid, s.base)
 	}

@@ -1,0 +1,69 @@
+package bench
+
+import (
+	"io"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"hopnhat/conformance/harness"
+	"hopnhat/conformance/harness/pgtest"
+)
+
+// exactCosts is what one operation of each route costs, on both databases: commits,
+// signatures, statements. Whoever makes a route dearer has to say so here and in
+// docs/performance.md.
+var exactCosts = map[string]Cost{
+	"discovery":                 {0, 0, 0},
+	"jwks":                      {0, 0, 0},
+	"par":                       {1, 0, 2},
+	"authorize":                 {1, 0, 2},
+	"login":                     {2, 0, 7},
+	"tokens":                    {1, 2, 3},
+	"tokens_oidc":               {1, 2, 2},
+	"tokens_oidc_rs256":         {1, 2, 2},
+	"refresh":                   {1, 2, 2},
+	"refresh_oidc":              {1, 2, 2},
+	"refresh_oidc_rs256":        {1, 2, 2},
+	"userinfo":                  {0, 0, 1},
+	"userinfo_oidc":             {0, 0, 1},
+	"userinfo_claims":           {1, 0, 3},
+	"introspection":             {0, 0, 1},
+	"client_credentials":        {1, 1, 1},
+	"client_credentials_oidc":   {0, 1, 0},
+	"release":                   {1, 0, 2},
+	"complete_login_oidc":       {5, 2, 17},
+	"complete_login_oidc_rs256": {5, 2, 17},
+	"complete_login_fapi2":      {5, 2, 33},
+}
+
+// TestCostsAreExact: no route costs a commit, a signature or a statement more than the
+// table says, and none costs less without the table saying so.
+func TestCostsAreExact(t *testing.T) {
+	t.Parallel()
+	if names := slices.Sorted(slices.Values(Names())); !slices.Equal(names, slices.Sorted(maps.Keys(exactCosts))) {
+		t.Fatalf("the table is of other routes than %v", names)
+	}
+	for _, name := range []string{"sqlite", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := Store{Name: name}
+			if name == "postgres" {
+				s.Database, s.Registry = pgtest.Database(t), pgtest.Database(t)
+			}
+			// The duration says how many codes are kept ready, more than are redeemed here.
+			o := Options{Program: harness.Binary(t), Duration: 60 * time.Millisecond, Accounts: 200, Out: io.Discard}
+			got, err := Costs(t.Context(), o, s, exactCosts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, route := range Names() {
+				if got[route] != exactCosts[route] {
+					t.Errorf("%s costs %d commits, %d signatures and %d statements, want %v",
+						route, got[route].Commits, got[route].Signatures, got[route].Queries, exactCosts[route])
+				}
+			}
+		})
+	}
+}
