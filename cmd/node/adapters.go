@@ -101,7 +101,7 @@ func (d directory) Client(ctx context.Context, id authz.ClientID) (*authz.Client
 
 // registers are the connectors of all registers of the catalogue: the record of the
 // electronic identity system, which is our own, and the national registers.
-func (n *Node) registers() broker.Registers {
+func registers(n *Node) broker.Registers {
 	own := &identity.Record{Contacts: n.Contacts(), Mandates: mandates{n.registry}}
 	all := broker.Registers{}
 	for _, r := range n.Catalogue.Registries {

@@ -50,7 +50,6 @@ type Config struct {
 	JWKSCache            time.Duration
 	KeyOverlap           time.Duration
 	KeyRotateEvery       time.Duration
-
 	// Transport.
 	TLSCertificate  string
 	TLSKey          string
@@ -58,16 +57,13 @@ type Config struct {
 	MTLSIssuerAlias string
 	MTLSClientCA    string
 	TrustedProxies  string // list of addresses and networks
-
 	// Registration of apps by themselves (RFC 7591).
 	Registration                 string // off, iat or open
 	RegistrationBurst            int
 	RegistrationStatementIssuers string
-
 	// Pages of the operator that the metadata names.
 	OPPolicyURI string
 	OPTosURI    string
-
 	// What operators see.
 	LogLevel        string
 	AccessLog       bool

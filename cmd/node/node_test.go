@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hopnhat/authz/clientauth"
+	"hopnhat/cmd/node/purge"
 	"hopnhat/conformance/harness"
 	"hopnhat/store"
 	"hopnhat/store/registry"
@@ -337,7 +338,7 @@ func TestPurge(t *testing.T) {
 	}
 	old, live := now.Add(-time.Hour), now.Add(time.Hour)
 	spendOld := func(ctx context.Context) error {
-		for i := range purgeBatch + 1 {
+		for i := range purge.Batch + 1 {
 			if err := n.DB.Spend(ctx, assertion(i, old)); err != nil {
 				return fmt.Errorf("assertion %d: %w", i, err)
 			}
@@ -347,7 +348,7 @@ func TestPurge(t *testing.T) {
 	if err := errors.Join(n.DB.Tx(t.Context(), spendOld), n.DB.Spend(t.Context(), assertion(0, live))); err != nil {
 		t.Fatal(err)
 	}
-	n.purgeOnce(t.Context(), now)
+	purge.Once(t.Context(), now, n.purges())
 	if err := n.DB.Tx(t.Context(), spendOld); err != nil {
 		t.Errorf("one that expired is still there: %v", err)
 	}

@@ -43,13 +43,13 @@ func (n *Node) needTable() []watch.Need {
 		}},
 		{Part: "registry", Roles: releases, Look: func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }},
 		{Part: "log", Roles: logging, Look: n.log.Health, Cause: tlog.Code},
-		{Part: "disk", Roles: disk, Look: func(context.Context) error { return n.enoughRoom() }},
+		{Part: "disk", Roles: disk, Look: func(context.Context) error { return enoughRoom(n) }},
 	}
 }
 
 // enoughRoom reports that too little room is left for the state, or for the release log
 // where this node writes it.
-func (n *Node) enoughRoom() error {
+func enoughRoom(n *Node) error {
 	err := watch.EnoughRoom(n.Config.State, leastFree)
 	if n.log.Writes() {
 		err = errors.Join(err, watch.EnoughRoom(n.Config.LogFolder, leastFree))

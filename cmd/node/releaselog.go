@@ -25,7 +25,7 @@ import (
 // openLog opens the release log, which this node writes if it has the lease of the site
 // and another one otherwise, and brings into it what a crash left out.
 func (n *Node) openLog(ctx context.Context) error {
-	identity, err := n.identity(ctx)
+	identity, err := n.logIdentity(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,14 +74,14 @@ func (n *Node) openLog(ctx context.Context) error {
 	return nil
 }
 
-// identity is how this node shows the others of its site that it is one of them. Nodes of
+// logIdentity is how this node shows the others of its site that it is one of them. Nodes of
 // the nation have its keys; which site it is says the label.
-func (n *Node) identity(ctx context.Context) (*remote.Identity, error) {
-	secret, err := n.Ring.Derive(ctx, keys.Secrets, "release log of site "+n.Config.Site)
+func (b *Base) logIdentity(ctx context.Context) (*remote.Identity, error) {
+	secret, err := b.Ring.Derive(ctx, keys.Secrets, "release log of site "+b.Config.Site)
 	if err != nil {
 		return nil, err
 	}
-	return remote.NewIdentity(secret, n.Config.Site, time.Now)
+	return remote.NewIdentity(secret, b.Config.Site, time.Now)
 }
 
 // serveLog lets the other nodes of the site append, and looks for a writer that is gone.
@@ -141,12 +141,12 @@ func (l lease) Writer(ctx context.Context) (string, error) {
 // checkpointKey is the key of a shard: the one its checkpoints were signed with
 // so far, and for a new shard the active one. So a key that was rotated signs
 // from the next quarter on, and a shard has one key.
-func (n *Node) checkpointKey(origin, vkey string) (tlog.Key, error) {
-	published, err := n.Ring.Published(keys.LogCheckpoint)
+func (b *Base) checkpointKey(origin, vkey string) (tlog.Key, error) {
+	published, err := b.Ring.Published(keys.LogCheckpoint)
 	if err != nil {
 		return tlog.Key{}, err
 	}
-	chosen, err := n.Ring.Active(keys.LogCheckpoint, keys.EdDSA)
+	chosen, err := b.Ring.Active(keys.LogCheckpoint, keys.EdDSA)
 	if err != nil {
 		return tlog.Key{}, err
 	}
@@ -167,7 +167,7 @@ func (n *Node) checkpointKey(origin, vkey string) (tlog.Key, error) {
 		}
 	}
 	key.Sign = func(ctx context.Context, message []byte) ([]byte, error) {
-		signatures, err := n.Ring.Sign(ctx, keys.Job{Key: chosen, Input: message})
+		signatures, err := b.Ring.Sign(ctx, keys.Job{Key: chosen, Input: message})
 		if err != nil {
 			return nil, err
 		}

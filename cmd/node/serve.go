@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"hopnhat/cmd/node/purge"
 	"hopnhat/store"
 	"hopnhat/web"
 )
@@ -58,7 +59,7 @@ func (n *Node) listen() (err error) {
 	r.end = end
 	r.background.Go(func() { n.watch.Run(background) })
 	if n.has(web.Provider) {
-		for _, work := range []func(context.Context){n.deliverer.Run, n.pinger.Run, n.purge} {
+		for _, work := range []func(context.Context){n.deliverer.Run, n.pinger.Run, func(ctx context.Context) { purge.Run(ctx, n.purges()) }} {
 			r.background.Go(func() { work(background) })
 		}
 	}
