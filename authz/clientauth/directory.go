@@ -74,12 +74,12 @@ func (d *Directory) Client(ctx context.Context, id authz.ClientID) (*Registered,
 	c, err := d.clients.Client(ctx, id)
 	switch {
 	case errors.Is(err, authz.ErrNotFound):
-		d.Forget(id)
+		d.known.Forget(id)
 		return nil, ErrUnknownClient
 	case err != nil:
 		return nil, fmt.Errorf("looking up client %q: %w", id, err)
 	case c.Disabled:
-		d.Forget(id)
+		d.known.Forget(id)
 		return nil, ErrUnknownClient
 	}
 	registered, err := register(c)

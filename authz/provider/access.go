@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/token"
 )
 
@@ -13,7 +14,7 @@ func (p *Provider) BrokerAccess(r *http.Request) (token.Access, error) {
 	if err != nil {
 		return token.Access{}, err
 	}
-	a, err := p.guard.Presented(r, presented, p.url.Broker, p.url.Here(r, r.URL.Path))
+	a, err := p.guard.Presented(r, presented, p.url.Broker, p.url.Here(clientauth.ConnectionOf(r.Context()), r.URL.Path))
 	if err != nil {
 		return token.Access{}, err
 	}

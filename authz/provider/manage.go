@@ -77,7 +77,7 @@ func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Regi
 	if err != nil {
 		return nil, "", err
 	}
-	access, err := p.guard.Presented(r, presented, p.url.Grants, p.url.Here(r, r.URL.Path))
+	access, err := p.guard.Presented(r, presented, p.url.Grants, p.url.Here(clientauth.ConnectionOf(r.Context()), r.URL.Path))
 	if err != nil {
 		return nil, "", err
 	}

@@ -109,7 +109,7 @@ func (p *Provider) userInfoAccess(r *http.Request) (token.Access, *grant.Grant, 
 	if err != nil {
 		return token.Access{}, nil, err
 	}
-	access, err := p.guard.Presented(r, presented, p.url.UserInfo, p.url.Here(r, protocol.UserInfoPath))
+	access, err := p.guard.Presented(r, presented, p.url.UserInfo, p.url.Here(clientauth.ConnectionOf(r.Context()), protocol.UserInfoPath))
 	if err != nil {
 		return token.Access{}, nil, err
 	}

@@ -41,14 +41,12 @@ func presented() (*Request, *grant.Grant) {
 	return q, g
 }
 
-// check gives the first rule that is broken.
+// check gives the clause of the first rule that is broken.
 func check(q *Request, g *grant.Grant) (clause string, refusal *authz.Error) {
-	for _, rule := range codeRules {
-		if refusal := rule.check(q, g); refusal != nil {
-			return rule.clause, refusal
-		}
+	if refusal = checkCode(q, g); refusal != nil {
+		clause = refusal.Clause
 	}
-	return "", nil
+	return clause, refusal
 }
 
 func TestCodeRules(t *testing.T) {

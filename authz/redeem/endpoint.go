@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"hopnhat/authz"
@@ -58,16 +57,7 @@ type Options struct {
 // TokenEndpoint answers token requests. It is safe for concurrent use.
 type TokenEndpoint struct {
 	o      Options
-	grants []Grant
-}
-
-// Grant is one way to get tokens: a row of the table.
-type Grant struct {
-	// Type is the grant_type, Needs the parameters it cannot do without.
-	Type  string
-	Needs []string
-	// Redeem checks what is presented and gives tokens for it. Errors are *authz.Error.
-	Redeem func(ctx context.Context, q *Request) (*token.Response, error)
+	grants grants
 }
 
 // Request is a token request of a client that has authenticated.
@@ -90,16 +80,7 @@ func (q *Request) terms(scope []string, first bool) token.Terms {
 
 // New makes a TokenEndpoint.
 func New(o Options) *TokenEndpoint {
-	bearer := jwtBearer{&o}
-	return &TokenEndpoint{o: o, grants: []Grant{
-		{"authorization_code", []string{"code", "redirect_uri"}, code{&o}.redeem}, // a missing code_verifier is a wrong one
-		{"refresh_token", []string{"refresh_token"}, refresh{&o}.redeem},
-		{"client_credentials", nil, clientCredentials{&o}.redeem},
-		{authz.GrantDevice, []string{"device_code"}, deviceCode(&o).redeem},
-		{authz.GrantCIBA, []string{"auth_req_id"}, ciba(&o).redeem},
-		{authz.GrantTokenExchange, []string{"subject_token", "subject_token_type"}, exchange{&o, bearer}.redeem},
-		{authz.GrantJWTBearer, []string{"assertion"}, bearer.redeem},
-	}}
+	return &TokenEndpoint{o: o, grants: table(&o)}
 }
 
 // Token is the token endpoint, RFC 6749 §3.2. The order is: authenticate the client,
@@ -128,7 +109,7 @@ func (e *TokenEndpoint) token(r *http.Request) (answer *token.Response, nonce st
 	if e.o.Parties != nil {
 		e.o.Parties.Used(string(client.ID), r.RemoteAddr)
 	}
-	row, err := e.grant(form, client)
+	row, err := e.grants.find(form, client)
 	if err != nil {
 		return nil, "", err
 	}
@@ -141,40 +122,4 @@ func (e *TokenEndpoint) token(r *http.Request) (answer *token.Response, nonce st
 		Client: client, Form: form, Confirmation: bound, Assertion: assertion, Resources: form["resource"], Now: e.o.Now().UTC(),
 	})
 	return answer, proof.NextNonce, err
-}
-
-// grant finds the row of a request, and checks that the client may use it and that what
-// it needs is there.
-func (e *TokenEndpoint) grant(form url.Values, client *clientauth.Registered) (*Grant, error) {
-	grantType := form.Get("grant_type")
-	i := slices.IndexFunc(e.grants, func(row Grant) bool { return row.Type == grantType })
-	switch {
-	case grantType == "":
-		return nil, authz.Refuse(authz.InvalidRequest, "grant_type is missing").At("grant_type")
-	case i < 0:
-		// RFC 6749 §5.2, docs/decisions.md F5: the engine would say invalid_request.
-		return nil, authz.Refuse(authz.UnsupportedGrantType, "this grant_type is not offered; see grant_types_supported").At("grant_type")
-	}
-	if err := CheckMayUse(client, grantType); err != nil {
-		return nil, err
-	}
-	for _, name := range e.grants[i].Needs {
-		if form.Get(name) == "" {
-			return nil, authz.Refuse(authz.InvalidRequest, "%s is missing", name).At(name)
-		}
-	}
-	return &e.grants[i], nil
-}
-
-// CheckMayUse checks that the client is registered for a grant and that its profile
-// offers it: unauthorized_client of RFC 6749 §5.2, RFC 8628 §3.1 and CIBA Core §13.
-func CheckMayUse(client *clientauth.Registered, grantType string) error {
-	if !client.AllowsGrant(grantType) {
-		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the grant %s", grantType).At("grant_type")
-	}
-	if !slices.Contains(client.Profile.GrantTypes, grantType) {
-		return authz.Refuse(authz.UnauthorizedClient, "profile %s does not offer the grant %s%s",
-			client.Profile.Name, grantType, authz.OfferedBy(grantType)).At("grant_type")
-	}
-	return nil
 }

@@ -3,8 +3,10 @@ package token
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/grant"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -81,4 +83,13 @@ func (v *Verifier) IDToken(token string) (IDClaims, error) {
 		return IDClaims{}, bad.Because(err)
 	}
 	return claims, nil
+}
+
+// idClaims is what an ID token of a grant says wherever it is issued.
+func (m *Minter) idClaims(g *grant.Grant, sub authz.Pairwise, now time.Time) IDClaims {
+	return IDClaims{
+		Issuer: m.Issuer, Subject: string(sub), Audience: string(g.ClientID),
+		Expires: now.Add(m.Life).Unix(), IssuedAt: now.Unix(), AuthTime: g.AuthTime.Unix(),
+		ACR: g.Level.ACR(), AMR: g.Methods, SID: m.Pseudonyms.SID(g.Session, g.ClientID), ID: idTokenID(g),
+	}
 }

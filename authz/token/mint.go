@@ -45,15 +45,6 @@ type Terms struct {
 	Now   time.Time
 }
 
-// idClaims is what an ID token of a grant says wherever it is issued.
-func (m *Minter) idClaims(g *grant.Grant, sub authz.Pairwise, now time.Time) IDClaims {
-	return IDClaims{
-		Issuer: m.Issuer, Subject: string(sub), Audience: string(g.ClientID),
-		Expires: now.Add(m.Life).Unix(), IssuedAt: now.Unix(), AuthTime: g.AuthTime.Unix(),
-		ACR: g.Level.ACR(), AMR: g.Methods, SID: m.Pseudonyms.SID(g.Session, g.ClientID), ID: idTokenID(g),
-	}
-}
-
 // OfGrant signs the access token and, for openid, the ID token in one call.
 func (m *Minter) OfGrant(ctx context.Context, g *grant.Grant, t Terms) (*Response, error) {
 	to, err := m.Targets.OfGrant(ctx, t.Client, g, t.Resources, t.Scope)

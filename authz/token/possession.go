@@ -28,19 +28,19 @@ type Possession struct {
 // client whose registration or profile demands bound tokens is refused without one. The
 // proof, if there was one, is to be spent with what the request writes.
 func (p *Possession) Constraint(r *http.Request, client *clientauth.Registered) (authz.Confirmation, clientauth.Proof, error) {
-	proofs := r.Header.Values("DPoP")
+	proofs, connection := r.Header.Values("DPoP"), clientauth.ConnectionOf(r.Context())
 	none := clientauth.Proof{}
 	switch {
 	case client.CertificateBound && len(proofs) > 0:
 		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
 	case client.CertificateBound:
-		certificate, err := p.presentedCertificate(r)
+		certificate, err := p.presentedCertificate(connection)
 		if err != nil {
 			return authz.Confirmation{}, none, err
 		}
 		return authz.Confirmation{X5T: certificate}, none, nil
 	case len(proofs) > 0:
-		proof, err := p.Proofs.Check(proofs, http.MethodPost, p.URLs.Here(r, protocol.TokenPath), "")
+		proof, err := p.Proofs.Check(proofs, http.MethodPost, p.URLs.Here(connection, protocol.TokenPath), "")
 		if err == nil && client.Method != authz.PublicClient { // see [share]
 			err = p.Proofs.Use(client.ID, proof)
 		}
@@ -61,7 +61,7 @@ func (p *Possession) Constraint(r *http.Request, client *clientauth.Registered) 
 // code is bound to (RFC 9449 §10, §10.1); both must be the same. A client of
 // certificate-bound tokens has no use for one: it could never answer with it.
 func (p *Possession) CodeKey(r *http.Request, client *clientauth.Registered, jkt string) (clientauth.Proof, error) {
-	proofs := r.Header.Values("DPoP")
+	proofs, connection := r.Header.Values("DPoP"), clientauth.ConnectionOf(r.Context())
 	none := clientauth.Proof{}
 	switch {
 	case client.CertificateBound && len(proofs) > 0:
@@ -71,7 +71,7 @@ func (p *Possession) CodeKey(r *http.Request, client *clientauth.Registered, jkt
 	case len(proofs) == 0:
 		return none, nil
 	}
-	proof, err := p.Proofs.Check(proofs, http.MethodPost, p.URLs.Here(r, protocol.PARPath), "")
+	proof, err := p.Proofs.Check(proofs, http.MethodPost, p.URLs.Here(connection, protocol.PARPath), "")
 	if err != nil {
 		return none, err
 	}
@@ -86,8 +86,8 @@ func (p *Possession) CodeKey(r *http.Request, client *clientauth.Registered, jkt
 
 // presentedCertificate is the thumbprint of a certificate that a token may be
 // bound to: any that is in force and strong, whoever issued it (RFC 8705 §4).
-func (p *Possession) presentedCertificate(r *http.Request) (string, error) {
-	certificate := clientauth.ConnectionOf(r.Context()).Certificate()
+func (p *Possession) presentedCertificate(connection clientauth.Connection) (string, error) {
+	certificate := connection.Certificate()
 	if certificate == nil {
 		return "", authz.Refuse(authz.InvalidRequest, "this app's tokens are bound to its certificate; call the endpoint of mtls_endpoint_aliases with it (RFC 8705 §3)")
 	}
