@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/grant"
+
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/identity"
-	"hopnhat/authz/provider"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )
@@ -213,10 +214,10 @@ func TestConsentsExpireInBoundedBatches(t *testing.T) {
 	})
 }
 
-func grant(t *testing.T, db *store.DB, subject authz.Subject, client authz.ClientID, details ...authz.Release) authz.GrantID {
+func insertGrant(t *testing.T, db *store.DB, subject authz.Subject, client authz.ClientID, details ...authz.Release) authz.GrantID {
 	t.Helper()
 	id := authz.GrantID(authz.NewID())
-	err := db.PlantGrant(t.Context(), provider.Grant{
+	err := db.PlantGrant(t.Context(), grant.Grant{
 		ID: id, ClientID: client, Principal: authz.Herself(subject), Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"}, Details: details, Level: 2,
 		Methods: []string{"pwd", "otp"}, AuthTime: noon, Created: noon, Expires: time.Now().Add(time.Hour),
 		CodeHash: []byte(id), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
@@ -239,7 +240,7 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := grant(t, db, an, "land-app", authz.Release{
+		id := insertGrant(t, db, an, "land-app", authz.Release{
 			Type: authz.ReleaseType, Registry: "land", Purpose: "land.mortgage", Attributes: v.Attributes, Basis: authz.BasisConsent,
 			ConsentReference: saved.Reference(), ValidUntil: v.ValidUntil,
 		})
@@ -254,7 +255,7 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 		if p.Unredeemed || !p.Proofed.Equal(noon) || !p.AuthTime.Equal(noon) {
 			t.Fatalf("got unredeemed %v, proofed %v, signed in %v", p.Unredeemed, p.Proofed, p.AuthTime)
 		}
-		fresh := provider.Grant{
+		fresh := grant.Grant{
 			ID: "fresh", ClientID: "land-app", Principal: authz.Herself(an), Profile: authz.FAPI2, Created: noon, Expires: time.Now().Add(time.Hour), AuthTime: noon,
 			CodeHash: []byte("fresh"), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
 		}
@@ -322,7 +323,7 @@ func TestAgreeingAnewDoesNotBringBackWhatWasWithdrawn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := grant(t, db, an, "land-app")
+		id := insertGrant(t, db, an, "land-app")
 		ended := func() int {
 			t.Helper()
 			p, err := db.Live(ctx, id, "land", "land.mortgage")
@@ -358,7 +359,7 @@ func TestACodeThatWasNotRedeemedGivesNoLiveGrant(t *testing.T) {
 	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		an := account(t, db, "An")
 		id := authz.GrantID(authz.NewID())
-		if err := db.PlantGrant(t.Context(), provider.Grant{
+		if err := db.PlantGrant(t.Context(), grant.Grant{
 			ID: id, ClientID: "land-app", Principal: authz.Herself(an), Profile: authz.FAPI2, Created: noon, AuthTime: noon,
 			Expires: time.Now().Add(time.Hour), CodeHash: []byte("c"), CodeExpires: noon,
 		}); err != nil {

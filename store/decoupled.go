@@ -6,6 +6,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/decoupled"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/provider"
 	"hopnhat/store/handle"
 )
@@ -76,7 +77,7 @@ func (db Approvals) oneDecoupled(ctx context.Context, where string, key any) (de
 }
 
 // Polled finds a request and, once it was approved, its grant: one query.
-func (db Approvals) Polled(ctx context.Context, id authz.AuthorizationID, codeHash []byte) (decoupled.Request, *provider.Grant, error) {
+func (db Approvals) Polled(ctx context.Context, id authz.AuthorizationID, codeHash []byte) (decoupled.Request, *grant.Grant, error) {
 	var row struct {
 		State    string    `gorm:"column:request_state"`
 		Channel  string    `gorm:"column:request_channel"`

@@ -4,9 +4,10 @@ import (
 	"context"
 	"strings"
 
+	"hopnhat/authz/grant"
+
 	"gorm.io/gorm"
 
-	"hopnhat/authz/provider"
 	"hopnhat/store/handle"
 	"hopnhat/store/migrations"
 )
@@ -95,7 +96,7 @@ func (db *DB) Row(ctx context.Context, into any, sql string, values ...any) erro
 
 // PlantGrant is InsertGrant for a grant whose account and session a test does not care
 // about: both are made where they are not there.
-func (db *DB) PlantGrant(ctx context.Context, g provider.Grant) error {
+func (db *DB) PlantGrant(ctx context.Context, g grant.Grant) error {
 	at := g.AuthTime.UTC()
 	if err := db.Handles()[0].WithContext(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
 		VALUES (?, 'citizen', ?, 'An', 2, 'hash', ?, ?) ON CONFLICT DO NOTHING`, string(g.Actor), "planted "+string(g.Actor), []byte("seed"), at).Error; err != nil {

@@ -8,14 +8,15 @@ import (
 	"strings"
 	"time"
 
+	"hopnhat/authz/grant"
+
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/request"
 	"hopnhat/store/handle"
 )
 
-var _ provider.Grants = (*DB)(nil)
+var _ grant.Store = (*DB)(nil)
 
 type authorizationRow struct {
 	ID         string     `gorm:"column:id"`
@@ -31,7 +32,7 @@ type authorizationRow struct {
 func (authorizationRow) TableName() string { return "authorizations" }
 
 // InsertPending stores a request that waits.
-func (db Grants) InsertPending(ctx context.Context, p provider.Pending) error {
+func (db Grants) InsertPending(ctx context.Context, p grant.Pending) error {
 	body, err := json.Marshal(p.Request)
 	if err != nil {
 		return handle.Wrap("encoding an authorization request", err)
@@ -42,20 +43,20 @@ func (db Grants) InsertPending(ctx context.Context, p provider.Pending) error {
 }
 
 // Pending reads a request that waits, or waited.
-func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (provider.Pending, error) {
+func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (grant.Pending, error) {
 	var row authorizationRow
 	res := db.Reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at, refused FROM authorizations WHERE id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
-		return provider.Pending{}, handle.Wrap("reading an authorization request", res.Error)
+		return grant.Pending{}, handle.Wrap("reading an authorization request", res.Error)
 	}
 	if res.RowsAffected == 0 {
-		return provider.Pending{}, authz.ErrNotFound
+		return grant.Pending{}, authz.ErrNotFound
 	}
-	p := provider.Pending{
+	p := grant.Pending{
 		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: handle.Time(row.FinishedAt), Refused: row.Refused,
 	}
 	if err := json.Unmarshal(row.Request, &p.Request); err != nil {
-		return provider.Pending{}, handle.Wrap("decoding an authorization request", err)
+		return grant.Pending{}, handle.Wrap("decoding an authorization request", err)
 	}
 	return p, nil
 }
@@ -101,8 +102,8 @@ const grantColumns = `id, continues, client_id, subject, represented, represente
 	created_at, expires_at, revoked_at, revoked_because, code_hash, code_expires_at, code_spent_at,
 	refresh_salt, refresh_rotated_at, refresh_generation`
 
-func (r grantRow) grant() (provider.Grant, error) {
-	g := provider.Grant{
+func (r grantRow) grant() (grant.Grant, error) {
+	g := grant.Grant{
 		ID: authz.GrantID(r.ID), Continues: authz.GrantID(r.Continues), ClientID: authz.ClientID(r.ClientID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate),
 		Session: authz.SessionID(r.SessionID), Profile: authz.ProfileName(r.Profile), Scope: strings.Fields(r.Scope),
 		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(), Bound: authz.ParseConfirmation(r.Bound),
@@ -124,7 +125,7 @@ func (r grantRow) grant() (provider.Grant, error) {
 // lives and the account is open, and keeps both so until the transaction ends;
 // authz.ErrConflict if they do not: once a sign-out or lock was acknowledged, no
 // grant of the session or account begins. One statement.
-func (db Grants) InsertGrant(ctx context.Context, g provider.Grant) error {
+func (db Grants) InsertGrant(ctx context.Context, g grant.Grant) error {
 	details, err := json.Marshal(g.Details)
 	if err != nil {
 		return handle.Wrap("encoding the details of a grant", err)
@@ -151,23 +152,23 @@ func (db Grants) InsertGrant(ctx context.Context, g provider.Grant) error {
 }
 
 // GrantByCode finds the grant of a code, whatever its state.
-func (db Grants) GrantByCode(ctx context.Context, codeHash []byte) (provider.Grant, error) {
+func (db Grants) GrantByCode(ctx context.Context, codeHash []byte) (grant.Grant, error) {
 	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE code_hash = ?", codeHash)
 }
 
 // Grant finds a grant, whatever its state.
-func (db Grants) Grant(ctx context.Context, id authz.GrantID) (provider.Grant, error) {
+func (db Grants) Grant(ctx context.Context, id authz.GrantID) (grant.Grant, error) {
 	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = ?", string(id))
 }
 
 // GrantByPublicID finds the grant that has a public id now.
-func (db Grants) GrantByPublicID(ctx context.Context, id authz.GrantID) (provider.Grant, error) {
+func (db Grants) GrantByPublicID(ctx context.Context, id authz.GrantID) (grant.Grant, error) {
 	return db.oneGrant(ctx, "SELECT "+grantColumns+` FROM grants WHERE (id = ? OR continues = ?)
 		AND code_spent_at IS NOT NULL AND revoked_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1`, string(id), string(id))
 }
 
 // Supersede ends what a grant continues; authz.ErrConflict if nothing was live.
-func (db Grants) Supersede(ctx context.Context, g provider.Grant, at time.Time) error {
+func (db Grants) Supersede(ctx context.Context, g grant.Grant, at time.Time) error {
 	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = 'continued by another grant', code_spent_at = COALESCE(code_spent_at, ?)
 		WHERE (id = ? OR continues = ?) AND id <> ? AND client_id = ? AND subject = ?
 		AND revoked_at IS NULL AND code_spent_at IS NOT NULL AND expires_at > ?`,
@@ -178,14 +179,14 @@ func (db Grants) Supersede(ctx context.Context, g provider.Grant, at time.Time) 
 	return handle.Wrap("continuing a grant", res.Error)
 }
 
-func (db Grants) oneGrant(ctx context.Context, query string, keys ...any) (provider.Grant, error) {
+func (db Grants) oneGrant(ctx context.Context, query string, keys ...any) (grant.Grant, error) {
 	var row grantRow
 	res := db.Reader(ctx).Raw(query, keys...).Scan(&row)
 	if res.Error != nil {
-		return provider.Grant{}, handle.Wrap("reading a grant", res.Error)
+		return grant.Grant{}, handle.Wrap("reading a grant", res.Error)
 	}
 	if res.RowsAffected == 0 {
-		return provider.Grant{}, authz.ErrNotFound
+		return grant.Grant{}, authz.ErrNotFound
 	}
 	return row.grant()
 }

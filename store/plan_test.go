@@ -13,7 +13,7 @@ import (
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/session"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
@@ -44,7 +44,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 				return db.Spend(ctx, clientauth.Assertion{Digest: []byte("d"), Expires: midday, Proof: clientauth.Proof{Digest: []byte("p"), Expires: midday}})
 			}},
 			{"PAR: the request", func() error {
-				return db.InsertPending(ctx, provider.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)})
+				return db.InsertPending(ctx, grant.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)})
 			}},
 			{"authorize: the request", func() error { _, err := db.Pending(ctx, "p"); return err }},
 			{"authorize: the session", func() error { _, err := db.SessionBySecret(ctx, authz.HashSecret(string(s.ID))); return err }},

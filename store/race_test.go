@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/grant"
+
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/identity"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
@@ -22,14 +23,14 @@ import (
 
 var midday = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func issued(t *testing.T, db *store.DB) provider.Grant {
+func issued(t *testing.T, db *store.DB) grant.Grant {
 	t.Helper()
 	return issuedTo(t, db, "app")
 }
 
-func issuedTo(t *testing.T, db *store.DB, client authz.ClientID) provider.Grant {
+func issuedTo(t *testing.T, db *store.DB, client authz.ClientID) grant.Grant {
 	t.Helper()
-	g := provider.Grant{
+	g := grant.Grant{
 		ID: authz.GrantID(authz.NewID()), ClientID: client, Principal: authz.Herself("p"), Session: "s", Profile: authz.FAPI2, Scope: []string{"openid"},
 		Level: 2, Methods: []string{"pwd", "otp"}, AuthTime: midday, Created: midday, Expires: midday.Add(time.Hour),
 		CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
@@ -44,7 +45,7 @@ func issuedTo(t *testing.T, db *store.DB, client authz.ClientID) provider.Grant 
 func TestOfManyOneWins(t *testing.T) {
 	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		g := issued(t, db)
-		pending := provider.Pending{ID: "a", Created: midday, Expires: midday.Add(time.Minute)}
+		pending := grant.Pending{ID: "a", Created: midday, Expires: midday.Add(time.Minute)}
 		if err := db.InsertPending(t.Context(), pending); err != nil {
 			t.Fatal(err)
 		}

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/grant"
+
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )
@@ -50,15 +51,15 @@ func TestResources(t *testing.T) {
 func TestGrantGoesOn(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
-		redeem := func(g provider.Grant) {
+		redeem := func(g grant.Grant) {
 			t.Helper()
 			if err := db.RedeemCode(ctx, g.ID, authz.Confirmation{JKT: "k"}, midday); err != nil {
 				t.Fatal(err)
 			}
 		}
-		next := func(of provider.Grant, after time.Duration) provider.Grant {
+		next := func(of grant.Grant, after time.Duration) grant.Grant {
 			t.Helper()
-			g := provider.Grant{
+			g := grant.Grant{
 				ID: authz.GrantID(authz.NewID()), Continues: of.PublicID(), ClientID: of.ClientID, Principal: authz.Herself(of.Actor), Session: "s2", Profile: authz.FAPI2,
 				Scope: []string{"openid"}, Level: 2, AuthTime: midday, Created: midday.Add(after), Expires: midday.Add(2 * time.Hour),
 				CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
@@ -68,7 +69,7 @@ func TestGrantGoesOn(t *testing.T) {
 			}
 			return g
 		}
-		live := func(of provider.Grant) authz.GrantID {
+		live := func(of grant.Grant) authz.GrantID {
 			t.Helper()
 			g, err := db.GrantByPublicID(ctx, of.PublicID())
 			if err != nil && !errors.Is(err, authz.ErrNotFound) {

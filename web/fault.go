@@ -11,7 +11,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/object"
+	"hopnhat/authz/protocol"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -85,9 +87,9 @@ func (s *Server) renderError(c *fiber.Ctx, err error) error {
 	if c.Locals(readByPrograms) != nil {
 		return sayToProgram(c, status, body.Kind)
 	}
-	if strings.HasPrefix(c.Path(), provider.EndSessionPath) && body.Developer != nil {
+	if strings.HasPrefix(c.Path(), protocol.EndSessionPath) && body.Developer != nil {
 		// An app asked for a sign-out that cannot be. The person can have hers all the same.
-		if body.SignOutURL = provider.EndSessionPath; body.Kind == view.ErrorBadRequest {
+		if body.SignOutURL = protocol.EndSessionPath; body.Kind == view.ErrorBadRequest {
 			body.Kind = view.ErrorSignOut
 		}
 	}
@@ -119,7 +121,7 @@ func describe(body *view.Error, err error) {
 	case errors.As(err, &refusal):
 		body.Kind = kindOf(refusal)
 		body.RetrySeconds = int(refusal.RetryAfter.Seconds())
-		if finished := (provider.Finished{}); errors.As(err, &finished) && finished.Client != nil {
+		if finished := (authorize.Finished{}); errors.As(err, &finished) && finished.Client != nil {
 			a := page.App(finished.Client)
 			body.App, body.AppURL = &a, finished.Client.HomeURI
 		}
@@ -156,17 +158,17 @@ func describe(body *view.Error, err error) {
 
 func kindOf(e *authz.Error) view.ErrorKind {
 	switch {
-	case errors.Is(e.Cause, provider.ErrTooMany):
+	case errors.Is(e.Cause, protocol.ErrTooMany):
 		return view.ErrorTooMany
 	case e.Code == authz.TemporarilyUnavailable:
 		return view.ErrorUnavailable
 	case e.Code == authz.ServerError:
 		return view.ErrorInternal
-	case errors.As(e.Cause, new(provider.Finished)):
+	case errors.As(e.Cause, new(authorize.Finished)):
 		return view.ErrorFinished
-	case errors.Is(e.Cause, provider.ErrForeign):
+	case errors.Is(e.Cause, object.ErrForeign):
 		return view.ErrorRequestURI
-	case e.Code == authz.InvalidRequestURI, errors.Is(e.Cause, provider.ErrGone):
+	case e.Code == authz.InvalidRequestURI, errors.Is(e.Cause, authorize.ErrGone):
 		return view.ErrorExpired
 	case e.Parameter == "client_id":
 		return view.ErrorUnknownApp

@@ -10,7 +10,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/object"
 	"hopnhat/web/view"
 )
 
@@ -29,12 +30,12 @@ func TestErrorPagesSayWhatIsWrong(t *testing.T) {
 		{"no such app", "/authorize", refuse(authz.InvalidRequest, "client_id", nil), view.ErrorUnknownApp, false},
 		{"a return address that is not registered", "/authorize", refuse(authz.InvalidRequest, "redirect_uri", nil), view.ErrorBadReturn, false},
 		{"a request_uri that was used", "/authorize", refuse(authz.InvalidRequestURI, "request_uri", nil), view.ErrorExpired, false},
-		{"a request_uri of somebody else", "/authorize", refuse(authz.InvalidRequestURI, "request_uri", provider.ErrForeign), view.ErrorRequestURI, false},
+		{"a request_uri of somebody else", "/authorize", refuse(authz.InvalidRequestURI, "request_uri", object.ErrForeign), view.ErrorRequestURI, false},
 		{"a state that is too long", "/authorize", refuse(authz.InvalidRequest, "state", nil), view.ErrorBadRequest, false},
 		{"a hint of somebody else", "/logout", refuse(authz.InvalidRequest, "id_token_hint", nil), view.ErrorSignOut, true},
 		{"a return address after a sign-out", "/logout", refuse(authz.InvalidRequest, "post_logout_redirect_uri", nil), view.ErrorBadReturn, true},
 		{"a sign-out of no such app", "/logout", refuse(authz.InvalidRequest, "client_id", nil), view.ErrorUnknownApp, true},
-		{"a sign-out that took too long", "/logout/continue", refuse(authz.InvalidRequest, "logout", provider.ErrGone), view.ErrorExpired, true},
+		{"a sign-out that took too long", "/logout/continue", refuse(authz.InvalidRequest, "logout", authorize.ErrGone), view.ErrorExpired, true},
 		{"a part that is down, at a sign-out", "/logout", authz.ErrUnavailable, view.ErrorUnavailable, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {

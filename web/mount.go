@@ -12,7 +12,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/protocol"
 	"hopnhat/web/page"
 )
 
@@ -104,7 +104,7 @@ func (s *Server) setHardHeaders(c *fiber.Ctx) {
 // §3.1.2.1). The policy that keeps openers apart would cut that window from its app
 // for good, by a redirect as by a page.
 func inPopups(path string) bool {
-	for _, way := range []string{provider.AuthorizePath, "/signin", "/consent", provider.EndSessionPath} {
+	for _, way := range []string{protocol.AuthorizePath, "/signin", "/consent", protocol.EndSessionPath} {
 		if path == way || strings.HasPrefix(path, way+"/") {
 			return true
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/tally"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -45,9 +45,9 @@ func groupOf(method, route string) Group {
 		if method == fiber.MethodPost {
 			return GroupSignIn
 		}
-	case provider.PARPath, provider.AuthorizePath:
+	case protocol.PARPath, protocol.AuthorizePath:
 		return GroupRequest
-	case provider.TokenPath:
+	case protocol.TokenPath:
 		return GroupToken
 	case ReleasesPath:
 		return GroupRelease

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/authz/provider"
+	"hopnhat/authz/protocol"
 )
 
 func observed(t *testing.T, change func(*Options)) *Server {
@@ -66,10 +66,10 @@ func TestMetricsAreForTheNear(t *testing.T) {
 // TestAnswersAreCounted by route and class, never by what a caller sent.
 func TestAnswersAreCounted(t *testing.T) {
 	s := observed(t, func(*Options) {})
-	for _, target := range []string{"/healthz", "/healthz?a=1", "/no/such/path-1", "/no/such/path-2", provider.GrantsPath + "/099304000017"} {
+	for _, target := range []string{"/healthz", "/healthz?a=1", "/no/such/path-1", "/no/such/path-2", protocol.GrantsPath + "/099304000017"} {
 		requested(t, s, http.MethodGet, target, nil)
 	}
-	for want, n := range map[Answered]uint64{{"/healthz", "2xx"}: 2, {"none", "4xx"}: 2, {provider.GrantsPath + "/:id", "4xx"}: 1} {
+	for want, n := range map[Answered]uint64{{"/healthz", "2xx"}: 2, {"none", "4xx"}: 2, {protocol.GrantsPath + "/:id", "4xx"}: 1} {
 		if got := s.Answers()[want]; got != n {
 			t.Errorf("%v: %d, want %d", want, got, n)
 		}
@@ -91,10 +91,10 @@ func TestTimesAreCounted(t *testing.T) {
 		{"GET", "/signin", GroupOther},
 		{"POST", "/signin", GroupSignIn},
 		{"POST", "/signin/code", GroupSignIn},
-		{"POST", provider.PARPath, GroupRequest},
-		{"GET", provider.AuthorizePath, GroupRequest},
-		{"POST", provider.TokenPath, GroupToken},
-		{"POST", provider.BrokerPath + "/releases", GroupRelease},
+		{"POST", protocol.PARPath, GroupRequest},
+		{"GET", protocol.AuthorizePath, GroupRequest},
+		{"POST", protocol.TokenPath, GroupToken},
+		{"POST", protocol.BrokerPath + "/releases", GroupRelease},
 		{"GET", "none", GroupOther},
 	} {
 		if got := groupOf(row.method, row.route); got != row.want || !slices.Contains(Groups, got) {
@@ -102,7 +102,7 @@ func TestTimesAreCounted(t *testing.T) {
 		}
 	}
 	s := observed(t, func(*Options) {})
-	for _, target := range []string{"/healthz", "/no/such/path", provider.BrokerPath + "/releases"} {
+	for _, target := range []string{"/healthz", "/no/such/path", protocol.BrokerPath + "/releases"} {
 		requested(t, s, http.MethodPost, target, nil)
 	}
 	took := s.Took()

@@ -8,7 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
@@ -81,23 +81,23 @@ func (s *Server) table() []route {
 	table := []route{
 		serve(Provider, get, "/.well-known/openid-configuration", d.metadata),
 		serve(Provider, get, "/.well-known/oauth-authorization-server", d.metadata),
-		serve(Provider, get, provider.JWKSPath, forPrograms(d.jwks)),
-		serve(Provider, all, provider.PARPath, mount(e.PAR)),
-		serve(Provider, all, provider.TokenPath, mount(e.Token)),
-		serve(Provider, all, provider.DeviceGrantPath, mount(e.Device)),
-		serve(Provider, all, provider.BackchannelPath, mount(e.Backchannel)),
-		serve(Provider, all, provider.UserInfoPath, interaction(mount(e.UserInfo))),
-		serve(Provider, all, provider.IntrospectionPath, mount(e.Introspect)),
-		serve(Provider, all, provider.RevocationPath, mount(e.Revoke)),
-		serve(Provider, all, provider.GrantsPath+"/:id", interaction(mount(e.Grant))),
+		serve(Provider, get, protocol.JWKSPath, forPrograms(d.jwks)),
+		serve(Provider, all, protocol.PARPath, mount(e.PAR)),
+		serve(Provider, all, protocol.TokenPath, mount(e.Token)),
+		serve(Provider, all, protocol.DeviceGrantPath, mount(e.Device)),
+		serve(Provider, all, protocol.BackchannelPath, mount(e.Backchannel)),
+		serve(Provider, all, protocol.UserInfoPath, interaction(mount(e.UserInfo))),
+		serve(Provider, all, protocol.IntrospectionPath, mount(e.Introspect)),
+		serve(Provider, all, protocol.RevocationPath, mount(e.Revoke)),
+		serve(Provider, all, protocol.GrantsPath+"/:id", interaction(mount(e.Grant))),
 		serve(Broker, post, ReleasesPath, interaction(mount(e.Broker))),
-		visit(Provider, all, provider.AuthorizePath, anybody, s.signin.Authorize),
+		visit(Provider, all, protocol.AuthorizePath, anybody, s.signin.Authorize),
 		visit(Provider, get, signin.ResumePath, anybody, s.signin.Resume),
 		visit(Provider, all, signout.Path, anybody, s.signout.EndSession),
 		visit(Provider, get, signout.ContinuePath, anybody, s.signout.Continue),
 		visit(Provider, post, signout.ConfirmPath, anybody, s.signout.Confirm),
 		visit(Provider, get, signout.DonePath, anybody, s.signout.Done),
-		serve(Provider, get, provider.CheckSessionPath, s.checkSession),
+		serve(Provider, get, protocol.CheckSessionPath, s.checkSession),
 
 		visit(Provider, get, "/", anybody, s.signin.Home),
 		visit(Provider, get, signin.Path, anybody, s.signin.SignInForm),
@@ -160,7 +160,7 @@ func (s *Server) table() []route {
 }
 
 // ReleasesPath is the endpoint of the broker.
-const ReleasesPath = provider.BrokerPath + "/releases"
+const ReleasesPath = protocol.BrokerPath + "/releases"
 
 // register puts the table into the router. What no route takes is not found.
 func (s *Server) register() {

@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/token"
 )
 
 // register is what stands for the consent part, the broker and the registers: it
@@ -26,7 +26,7 @@ type register struct {
 	withheld  map[authz.AttributeID]bool
 	withdrawn map[authz.PurposeID]bool
 	down      bool
-	events    []provider.Demand
+	events    []token.Demand
 }
 
 // person are her records, each value such that it is known again in an answer.
@@ -71,25 +71,25 @@ func (w *world) Wishes(client *authz.Client, attributes []authz.AttributeID) []a
 	return out
 }
 
-func (w *world) Release(ctx context.Context, d provider.Demand) (provider.Released, bool, error) {
+func (w *world) Release(ctx context.Context, d token.Demand) (token.Released, bool, error) {
 	if w.register.down {
-		return provider.Released{}, false, fmt.Errorf("the register: %w", authz.ErrUnavailable)
+		return token.Released{}, false, fmt.Errorf("the register: %w", authz.ErrUnavailable)
 	}
 	g, err := w.memory.Grant(ctx, d.Grant)
 	switch granted := slices.IndexFunc(g.Details, func(r authz.Release) bool { return r.Registry == d.Registry && r.Purpose == d.Purpose }); {
 	case err != nil, granted < 0, w.register.withdrawn[d.Purpose]:
-		return provider.Released{}, false, nil
+		return token.Released{}, false, nil
 	case !g.Live(w.now) && !d.Redeeming:
-		return provider.Released{}, false, nil
+		return token.Released{}, false, nil
 	default:
 		for _, id := range d.Attributes {
 			if !slices.Contains(g.Details[granted].Attributes, id) {
-				return provider.Released{}, false, nil
+				return token.Released{}, false, nil
 			}
 		}
 	}
 	w.register.events = append(w.register.events, d)
-	r := provider.Released{Values: map[authz.AttributeID]any{}, Kind: "citizen", Account: 2, Proofed: w.now.AddDate(-1, 0, 0)}
+	r := token.Released{Values: map[authz.AttributeID]any{}, Kind: "citizen", Account: 2, Proofed: w.now.AddDate(-1, 0, 0)}
 	for _, id := range d.Attributes {
 		r.Values[id] = person[id]
 	}
@@ -297,7 +297,7 @@ func TestClaimsThroughTheBrowser(t *testing.T) {
 }
 
 func (w *world) recorded(attribute authz.AttributeID) bool {
-	return slices.ContainsFunc(w.register.events, func(d provider.Demand) bool { return slices.Contains(d.Attributes, attribute) })
+	return slices.ContainsFunc(w.register.events, func(d token.Demand) bool { return slices.Contains(d.Attributes, attribute) })
 }
 
 // Whatever an app asks for and whatever the person withholds: nothing about her is

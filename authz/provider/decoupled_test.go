@@ -14,6 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/decoupled/decoupledtest"
@@ -29,7 +31,7 @@ type apart struct {
 	*decoupledtest.Store
 }
 
-func (a *apart) Polled(ctx context.Context, id authz.AuthorizationID, hash []byte) (decoupled.Request, *provider.Grant, error) {
+func (a *apart) Polled(ctx context.Context, id authz.AuthorizationID, hash []byte) (decoupled.Request, *grant.Grant, error) {
 	r, err := a.Decoupled(ctx, id)
 	if err != nil {
 		return r, nil, err
@@ -197,15 +199,15 @@ func TestDecoupledTokens(t *testing.T) {
 func TestTheSameApprovalTwice(t *testing.T) {
 	for _, row := range []struct {
 		name, result string
-		answer       func(a *apart, handle grant.Handle, right, wrong string) (provider.Next, error)
+		answer       func(a *apart, handle grant.Handle, right, wrong string) (response.Next, error)
 	}{
-		{"approving", "approved", func(a *apart, handle grant.Handle, right, _ string) (provider.Next, error) {
+		{"approving", "approved", func(a *apart, handle grant.Handle, right, _ string) (response.Next, error) {
 			return a.Confirm(get("/approve"), handle, right, unchanged)
 		}},
-		{"a wrong symbol", "wrong_symbol", func(a *apart, handle grant.Handle, _, wrong string) (provider.Next, error) {
+		{"a wrong symbol", "wrong_symbol", func(a *apart, handle grant.Handle, _, wrong string) (response.Next, error) {
 			return a.Confirm(get("/approve"), handle, wrong, unchanged)
 		}},
-		{"it was not she", "not_me", func(a *apart, handle grant.Handle, _, _ string) (provider.Next, error) {
+		{"it was not she", "not_me", func(a *apart, handle grant.Handle, _, _ string) (response.Next, error) {
 			return a.Disown(get("/approve"), handle, decoupled.NotMe)
 		}},
 	} {
@@ -236,11 +238,11 @@ func TestTheSameApprovalTwice(t *testing.T) {
 			}
 			person := a.person
 			a.person = "another"
-			if next, err := row.answer(a, handle, right, wrong); !errors.As(err, new(provider.Finished)) {
+			if next, err := row.answer(a, handle, right, wrong); !errors.As(err, new(authorize.Finished)) {
 				t.Errorf("another person: %v, %v", next, err)
 			}
 			a.person, a.now = person, a.now.Add(time.Minute)
-			if next, err := row.answer(a, handle, right, wrong); !errors.As(err, new(provider.Finished)) {
+			if next, err := row.answer(a, handle, right, wrong); !errors.As(err, new(authorize.Finished)) {
 				t.Errorf("a minute later: %v, %v", next, err)
 			}
 		})

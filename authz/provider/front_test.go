@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider"
 )
 
 // opt registers everything that profile oidc lets an app opt in to.
@@ -348,7 +349,7 @@ func TestUnsignedRequestObjects(t *testing.T) {
 // TestPostedRequest: OpenID Connect Core §3.1.2.1. A form of the app brings no
 // cookie (SameSite=Lax), so who seems not signed in is looked at again by GET.
 func TestPostedRequest(t *testing.T) {
-	post := func(w *world, f url.Values) provider.Next {
+	post := func(w *world, f url.Values) response.Next {
 		r := httptest.NewRequest(http.MethodPost, "/authorize", strings.NewReader(f.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		next, err := w.Authorize(r)
@@ -407,11 +408,11 @@ func TestGoingBack(t *testing.T) {
 			return err
 		},
 		"the consent": func() error {
-			_, err := w.Approve(httptest.NewRequest(http.MethodPost, "/", nil), handle, "", func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error) { return nil, nil })
+			_, err := w.Approve(httptest.NewRequest(http.MethodPost, "/", nil), handle, "", func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) { return nil, nil })
 			return err
 		},
 	} {
-		var finished provider.Finished
+		var finished authorize.Finished
 		if err := again(); !errors.As(err, &finished) || finished.Client.ID != "app" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -419,7 +420,7 @@ func TestGoingBack(t *testing.T) {
 	if len(w.memory.grants) != 1 {
 		t.Errorf("%d grants", len(w.memory.grants))
 	}
-	if _, err := w.Waiting(t.Context(), handle+"x"); !errors.Is(err, provider.ErrGone) {
+	if _, err := w.Waiting(t.Context(), handle+"x"); !errors.Is(err, authorize.ErrGone) {
 		t.Errorf("a made-up handle: %v", err)
 	}
 }
@@ -434,27 +435,27 @@ func TestTheSameAnswerTwice(t *testing.T) {
 		handle  grant.Handle
 		records int
 	}
-	agree := func(said string) func(*taps) (provider.Next, error) {
-		return func(w *taps) (provider.Next, error) {
-			return w.Approve(httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, said, func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error) {
+	agree := func(said string) func(*taps) (response.Next, error) {
+		return func(w *taps) (response.Next, error) {
+			return w.Approve(httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, said, func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) {
 				w.records++
 				return nil, nil
 			})
 		}
 	}
-	decline := func(w *taps) (provider.Next, error) {
+	decline := func(w *taps) (response.Next, error) {
 		return w.Decline(httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, func(context.Context) error { w.records++; return nil })
 	}
-	cancel := func(w *taps) (provider.Next, error) {
+	cancel := func(w *taps) (response.Next, error) {
 		return w.Decline(httptest.NewRequest(http.MethodGet, "/signin/cancel", nil), w.handle, nil)
 	}
-	resume := func(w *taps) (provider.Next, error) {
+	resume := func(w *taps) (response.Next, error) {
 		return w.Resume(httptest.NewRequest(http.MethodGet, "/authorize/resume", nil), w.handle)
 	}
 	for _, row := range []struct {
 		name          string
 		ask           []string
-		first, second func(*taps) (provider.Next, error)
+		first, second func(*taps) (response.Next, error)
 		between       func(*taps)
 		same          bool
 	}{
@@ -507,7 +508,7 @@ func TestTheSameAnswerTwice(t *testing.T) {
 				row.between(w)
 			}
 			second, err := row.second(w)
-			switch finished := new(provider.Finished); {
+			switch finished := new(authorize.Finished); {
 			case row.same && (err != nil || !reflect.DeepEqual(first, second)):
 				t.Errorf("got %v, %v, want %v", second, err, first)
 			case !row.same && (!errors.As(err, finished) || finished.Client == nil):

@@ -12,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/endsession"
+
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -76,7 +78,7 @@ func TestEndSession(t *testing.T) {
 		}
 		return out
 	}
-	an, somebody, later := &provider.SignedIn{ID: "s", Principal: authz.Herself("p")}, &provider.SignedIn{ID: "s2", Principal: authz.Herself("q")}, &provider.SignedIn{ID: "s3", Principal: authz.Herself("p")}
+	an, somebody, later := &authorize.SignedIn{ID: "s", Principal: authz.Herself("p")}, &authorize.SignedIn{ID: "s2", Principal: authz.Herself("q")}, &authorize.SignedIn{ID: "s3", Principal: authz.Herself("p")}
 	type want struct {
 		at        string // the parameter that is refused
 		client    authz.ClientID
@@ -86,7 +88,7 @@ func TestEndSession(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name, clause string
-		at           *provider.SignedIn
+		at           *authorize.SignedIn
 		form         []string
 		want         want
 	}{
@@ -135,7 +137,7 @@ func TestEndSession(t *testing.T) {
 					r = httptest.NewRequest(method, "/logout", strings.NewReader(form.Encode()))
 				}
 				got, err := w.EndSession(r, row.at)
-				judge := func(got provider.Logout, err error) {
+				judge := func(got endsession.Logout, err error) {
 					t.Helper()
 					var refusal *authz.Error
 					if errors.As(err, &refusal) != (row.want.at != "") || refusal != nil && (refusal.Code != authz.InvalidRequest || refusal.Parameter != row.want.at || refusal.Redirectable) {
@@ -183,7 +185,7 @@ func TestLogoutTicket(t *testing.T) {
 		}
 	})
 	w.now = w.now.Add(10 * time.Minute)
-	if _, err := w.ContinueEndSession(t.Context(), ticket, nil); !errors.Is(err, provider.ErrGone) {
+	if _, err := w.ContinueEndSession(t.Context(), ticket, nil); !errors.Is(err, authorize.ErrGone) {
 		t.Fatalf("an old ticket: %v", err)
 	}
 	ticket = begin()

@@ -232,3 +232,7 @@ func (p *Provider) claimsLocales() []string {
 	}
 	return []string{"vi"}
 }
+
+// OnAlias reports whether a path may be called at the host that asks for client
+// certificates (RFC 8705 §5).
+func (p *Provider) OnAlias(path string) bool { return protocol.OnAlias(path) }

@@ -38,13 +38,6 @@ type Consents interface {
 	Wishes(client *authz.Client, attributes []authz.AttributeID) []authz.Release
 }
 
-// Pseudonyms derives what a client may know a person and a session by, and the name a
-// person has in the evidence.
-type Pseudonyms interface {
-	token.Pseudonyms
-	Audit(ctx context.Context, subject authz.Subject) (string, error)
-}
-
 // Decoupled finds requests that are answered on another device, and whom they are for;
 // the rest is the engine's.
 type Decoupled interface {
@@ -77,7 +70,7 @@ type Options struct {
 	Grants                               grant.Store
 	Sessions                             authorize.Sessions
 	Consents                             Consents
-	Pseudonyms                           Pseudonyms
+	Pseudonyms                           token.Pseudonyms
 	// Releases lets data about the person go, for claims; nil offers none.
 	Releases token.Releases
 	// Resources are the agencies' APIs that tokens can be for.

@@ -19,6 +19,9 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/grant"
+
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/claims"
@@ -35,14 +38,14 @@ import (
 // memory keeps pending authorizations and grants as the interface promises.
 type memory struct {
 	mu      sync.Mutex
-	pending map[authz.AuthorizationID]provider.Pending
-	grants  map[authz.GrantID]provider.Grant
+	pending map[authz.AuthorizationID]grant.Pending
+	grants  map[authz.GrantID]grant.Grant
 	spent   map[string]bool
 	// down makes every call fail as a database does that does not answer.
 	down bool
 	// beforeRotate does what another request does to a grant before it is rotated;
 	// together holds rotations back until as many have come as it has room for.
-	beforeRotate func(g *provider.Grant)
+	beforeRotate func(g *grant.Grant)
 	together     chan struct{}
 	all          chan struct{}
 }
@@ -56,7 +59,7 @@ func (m *memory) do(fn func() error) error {
 	return fn()
 }
 
-func (m *memory) InsertPending(ctx context.Context, p provider.Pending) error {
+func (m *memory) InsertPending(ctx context.Context, p grant.Pending) error {
 	return m.do(func() error {
 		m.pending[p.ID] = p
 		undoing(ctx, func() { delete(m.pending, p.ID) })
@@ -64,7 +67,7 @@ func (m *memory) InsertPending(ctx context.Context, p provider.Pending) error {
 	})
 }
 
-func (m *memory) Pending(_ context.Context, id authz.AuthorizationID) (p provider.Pending, err error) {
+func (m *memory) Pending(_ context.Context, id authz.AuthorizationID) (p grant.Pending, err error) {
 	err = m.do(func() error {
 		var ok bool
 		if p, ok = m.pending[id]; !ok {
@@ -88,7 +91,7 @@ func (m *memory) FinishPending(ctx context.Context, id authz.AuthorizationID, at
 	})
 }
 
-func (m *memory) InsertGrant(ctx context.Context, g provider.Grant) error {
+func (m *memory) InsertGrant(ctx context.Context, g grant.Grant) error {
 	return m.do(func() error {
 		m.grants[g.ID] = g
 		undoing(ctx, func() { delete(m.grants, g.ID) })
@@ -96,7 +99,7 @@ func (m *memory) InsertGrant(ctx context.Context, g provider.Grant) error {
 	})
 }
 
-func (m *memory) find(match func(provider.Grant) bool) (g provider.Grant, err error) {
+func (m *memory) find(match func(grant.Grant) bool) (g grant.Grant, err error) {
 	err = m.do(func() error {
 		for _, one := range m.grants {
 			if match(one) {
@@ -109,18 +112,18 @@ func (m *memory) find(match func(provider.Grant) bool) (g provider.Grant, err er
 	return g, err
 }
 
-func (m *memory) GrantByCode(_ context.Context, hash []byte) (provider.Grant, error) {
-	return m.find(func(g provider.Grant) bool { return string(g.CodeHash) == string(hash) })
+func (m *memory) GrantByCode(_ context.Context, hash []byte) (grant.Grant, error) {
+	return m.find(func(g grant.Grant) bool { return string(g.CodeHash) == string(hash) })
 }
 
-func (m *memory) Grant(_ context.Context, id authz.GrantID) (provider.Grant, error) {
-	return m.find(func(g provider.Grant) bool { return g.ID == id })
+func (m *memory) Grant(_ context.Context, id authz.GrantID) (grant.Grant, error) {
+	return m.find(func(g grant.Grant) bool { return g.ID == id })
 }
 
-func (m *memory) GrantByPublicID(_ context.Context, id authz.GrantID) (provider.Grant, error) {
-	newest, err := provider.Grant{}, authz.ErrNotFound
+func (m *memory) GrantByPublicID(_ context.Context, id authz.GrantID) (grant.Grant, error) {
+	newest, err := grant.Grant{}, authz.ErrNotFound
 	for {
-		g, e := m.find(func(g provider.Grant) bool {
+		g, e := m.find(func(g grant.Grant) bool {
 			return g.PublicID() == id && !g.CodeSpent.IsZero() && g.Revoked.IsZero() && g.ID > newest.ID
 		})
 		if errors.Is(e, authz.ErrNotFound) {
@@ -132,7 +135,7 @@ func (m *memory) GrantByPublicID(_ context.Context, id authz.GrantID) (provider.
 	}
 }
 
-func (m *memory) Supersede(ctx context.Context, by provider.Grant, at time.Time) error {
+func (m *memory) Supersede(ctx context.Context, by grant.Grant, at time.Time) error {
 	return m.do(func() error {
 		ended := false
 		for id, g := range m.grants {
@@ -150,7 +153,7 @@ func (m *memory) Supersede(ctx context.Context, by provider.Grant, at time.Time)
 	})
 }
 
-func (m *memory) change(ctx context.Context, id authz.GrantID, fn func(g *provider.Grant) bool) error {
+func (m *memory) change(ctx context.Context, id authz.GrantID, fn func(g *grant.Grant) bool) error {
 	return m.do(func() error {
 		g := m.grants[id]
 		before := g
@@ -164,7 +167,7 @@ func (m *memory) change(ctx context.Context, id authz.GrantID, fn func(g *provid
 }
 
 func (m *memory) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
-	return m.change(ctx, id, func(g *provider.Grant) bool {
+	return m.change(ctx, id, func(g *grant.Grant) bool {
 		free := g.CodeSpent.IsZero() && g.Revoked.IsZero()
 		g.CodeSpent, g.Bound = at, bound
 		return free
@@ -179,9 +182,9 @@ func (m *memory) Rotate(ctx context.Context, id authz.GrantID, generation int, a
 		<-m.all
 	}
 	if m.beforeRotate != nil {
-		_ = m.change(context.Background(), id, func(g *provider.Grant) bool { m.beforeRotate(g); return true })
+		_ = m.change(context.Background(), id, func(g *grant.Grant) bool { m.beforeRotate(g); return true })
 	}
-	return m.change(ctx, id, func(g *provider.Grant) bool {
+	return m.change(ctx, id, func(g *grant.Grant) bool {
 		if g.RefreshGeneration != generation || !g.Revoked.IsZero() {
 			return false
 		}
@@ -191,7 +194,7 @@ func (m *memory) Rotate(ctx context.Context, id authz.GrantID, generation int, a
 }
 
 func (m *memory) Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error {
-	return m.change(ctx, id, func(g *provider.Grant) bool { g.Revoked, g.RevokedBecause = at, because; return true })
+	return m.change(ctx, id, func(g *grant.Grant) bool { g.Revoked, g.RevokedBecause = at, because; return true })
 }
 
 func (m *memory) Spend(ctx context.Context, once clientauth.Assertion) error {
@@ -302,8 +305,8 @@ func (w *world) Client(_ context.Context, id authz.ClientID) (*authz.Client, err
 	return w.app, nil
 }
 
-func (w *world) Current(*http.Request) (provider.SignedIn, bool, error) {
-	return provider.SignedIn{ID: cmp.Or(w.session, "s"), Principal: w.principal(), AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: w.level, Reachable: 2}, w.signedIn, nil
+func (w *world) Current(*http.Request) (authorize.SignedIn, bool, error) {
+	return authorize.SignedIn{ID: cmp.Or(w.session, "s"), Principal: w.principal(), AuthTime: w.now.Add(-time.Minute), Methods: []string{"pwd", "otp"}, Level: w.level, Reachable: 2}, w.signedIn, nil
 }
 
 // principal is the person who is signed in, and whom she acts for.
@@ -318,7 +321,7 @@ func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) {
 	return w.details, nil
 }
 
-func (w *world) Needed(_ context.Context, _ *authz.Client, _ provider.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
+func (w *world) Needed(_ context.Context, _ *authz.Client, _ authorize.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
 	w.wanted = wanted
 	return interaction.Nothing, append(w.register.agreed(wanted), w.granted...), nil
 }
@@ -412,7 +415,7 @@ func emptyWorld() *world {
 				Scopes:       []string{"openid"},
 			},
 		},
-		memory: &memory{pending: map[authz.AuthorizationID]provider.Pending{}, grants: map[authz.GrantID]provider.Grant{}, spent: map[string]bool{}},
+		memory: &memory{pending: map[authz.AuthorizationID]grant.Pending{}, grants: map[authz.GrantID]grant.Grant{}, spent: map[string]bool{}},
 	}
 }
 

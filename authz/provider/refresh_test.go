@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/provider"
+	"hopnhat/authz/grant"
 )
 
 // TestRefreshAnswerLost: an app whose answer got lost asks again, also from a new
@@ -82,20 +82,20 @@ func TestRefreshTogether(t *testing.T) {
 func TestRefreshLost(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		other func(w *world, g *provider.Grant)
+		other func(w *world, g *grant.Grant)
 		want  string
 		ended bool
 	}{
-		{"RFC 9700 §4.14.2: rotated once, a moment ago", func(w *world, g *provider.Grant) { g.RefreshGeneration++; g.RefreshRotated = w.now }, "", false},
-		{"rotated once, longer ago than the grace", func(w *world, g *provider.Grant) { g.RefreshGeneration++; g.RefreshRotated = w.now.Add(-time.Minute) }, "invalid_grant", true},
-		{"rotated twice: the token is an old one", func(w *world, g *provider.Grant) { g.RefreshGeneration += 2; g.RefreshRotated = w.now }, "invalid_grant", true},
-		{"ended by the person", func(w *world, g *provider.Grant) { g.Revoked = w.now }, "invalid_grant", true},
+		{"RFC 9700 §4.14.2: rotated once, a moment ago", func(w *world, g *grant.Grant) { g.RefreshGeneration++; g.RefreshRotated = w.now }, "", false},
+		{"rotated once, longer ago than the grace", func(w *world, g *grant.Grant) { g.RefreshGeneration++; g.RefreshRotated = w.now.Add(-time.Minute) }, "invalid_grant", true},
+		{"rotated twice: the token is an old one", func(w *world, g *grant.Grant) { g.RefreshGeneration += 2; g.RefreshRotated = w.now }, "invalid_grant", true},
+		{"ended by the person", func(w *world, g *grant.Grant) { g.Revoked = w.now }, "invalid_grant", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := withBackend(t)
 			k := newKey(t)
 			given := w.viaCode(t, k)
-			w.memory.beforeRotate = func(g *provider.Grant) { row.other(w, g) }
+			w.memory.beforeRotate = func(g *grant.Grant) { row.other(w, g) }
 			a := w.ask(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}})
 			if row.want == "" && a.Code != http.StatusOK || row.want != "" && errorOf(t, a) != row.want {
 				t.Fatalf("%d %s", a.Code, a.Body)

@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/token"
+
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/broker"
@@ -30,15 +33,15 @@ type signedIn struct {
 	reachable authz.AuthenticationLevel
 }
 
-func (s signedIn) Current(r *http.Request) (provider.SignedIn, bool, error) {
+func (s signedIn) Current(r *http.Request) (authorize.SignedIn, bool, error) {
 	found, err := s.sessions.Of(r)
 	if errors.Is(err, session.ErrNone) {
-		return provider.SignedIn{Reachable: s.reachable}, false, nil
+		return authorize.SignedIn{Reachable: s.reachable}, false, nil
 	}
 	if err != nil {
-		return provider.SignedIn{}, false, err
+		return authorize.SignedIn{}, false, err
 	}
-	return provider.SignedIn{
+	return authorize.SignedIn{
 		ID: found.ID, Principal: found.Principal, AuthTime: found.AuthTime, Methods: found.Methods, Level: found.Level,
 		Account: found.Account, Reachable: s.reachable, Kind: found.Kind,
 	}, true, nil
@@ -47,7 +50,7 @@ func (s signedIn) Current(r *http.Request) (provider.SignedIn, bool, error) {
 // asker shows consents to the provider.
 type asker struct{ *consent.Consents }
 
-func (a asker) Needed(ctx context.Context, client *authz.Client, s provider.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
+func (a asker) Needed(ctx context.Context, client *authz.Client, s authorize.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
 	need, err := a.Consents.Needed(ctx, client.ID, s.Principal, wanted)
 	switch {
 	case need.Ask:
@@ -73,7 +76,7 @@ func consentNotice(p *provider.Provider, consents *consent.Consents) func(contex
 		if err != nil {
 			return "", err
 		}
-		return p.ConsentNotice(ctx, provider.Withdrawn{
+		return p.ConsentNotice(ctx, token.Withdrawn{
 			ID: d.ID, Client: d.Client, Subject: d.Subject, Reference: d.About, Purpose: c.Purpose, Registry: c.Registry,
 			At: d.Queued(), ProcessBy: d.Queued().AddDate(0, 0, consent.DaysToProcess),
 		})
@@ -161,18 +164,18 @@ func (m mandates) RepresentedBy(ctx context.Context, person authz.PersonID, limi
 // releaser shows the broker to the provider, for claims about the person.
 type releaser struct{ *broker.Broker }
 
-func (r releaser) Release(ctx context.Context, d provider.Demand) (provider.Released, bool, error) {
+func (r releaser) Release(ctx context.Context, d token.Demand) (token.Released, bool, error) {
 	released, err := r.Broker.Release(ctx, broker.Demand{
 		Grant: d.Grant, Client: d.Client, Registry: d.Registry, Purpose: d.Purpose, Attributes: d.Attributes, RequestID: d.RequestID, Redeeming: d.Redeeming,
 	})
 	var refused *broker.Refused
 	if errors.As(err, &refused) {
-		return provider.Released{}, false, nil
+		return token.Released{}, false, nil
 	}
 	if err != nil {
-		return provider.Released{}, false, err
+		return token.Released{}, false, err
 	}
-	out := provider.Released{Values: map[authz.AttributeID]any{}, Kind: released.Kind, Account: released.Account, Proofed: released.Proofed}
+	out := token.Released{Values: map[authz.AttributeID]any{}, Kind: released.Kind, Account: released.Account, Proofed: released.Proofed}
 	for attribute, value := range released.Records[0] { // a person has one row in these registers
 		out.Values[authz.AttributeID(attribute)] = value
 	}

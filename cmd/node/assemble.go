@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/outbound"
 	"hopnhat/authz/policy"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
@@ -118,7 +119,7 @@ func (n *Node) makeSignIn(ctx context.Context) error {
 func (n *Node) makeConsents(context.Context) error {
 	n.consents = &consent.Consents{
 		Catalogue: n.Catalogue, Store: n.DB, Evidence: n.scribe, Outbox: n.DB,
-		Broker: n.Config.Issuer + provider.BrokerPath, Site: n.Config.Site, Now: time.Now,
+		Broker: n.Config.Issuer + protocol.BrokerPath, Site: n.Config.Site, Now: time.Now,
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"hopnhat/authz/broker"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/tally"
 	"hopnhat/web"
 )
@@ -39,7 +39,7 @@ func TestEveryMetricOfAnAlertIsThere(t *testing.T) {
 	}
 	// What some labels can say. A bound that is a whole number is written 1 by some
 	// releases of Prometheus and 1.0 by others, so no rule may stand on one.
-	values := map[string][]string{"route": {provider.BrokerPath + "/releases"}, "class": {"2xx", "3xx", "4xx", "5xx"}}
+	values := map[string][]string{"route": {protocol.BrokerPath + "/releases"}, "class": {"2xx", "3xx", "4xx", "5xx"}}
 	for _, group := range web.Groups {
 		values["group"] = append(values["group"], string(group))
 	}

@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/page/pagetest"
 	"hopnhat/web/view"
@@ -56,7 +57,7 @@ func TestAConsentIsOfThePersonAndOfWhatSheRead(t *testing.T) {
 		{"a language that is none", func(_ *room, f url.Values) { f.Set("read", "fr") }, "agree", ResumePath, 0, 0},
 		{"no word of what she read", func(_ *room, f url.Values) { f.Del("shown") }, "agree", ResumePath, 0, 0},
 		{"the form of another request", func(r *room, f url.Values) {
-			r.waiting["other"] = provider.Waiting{ID: "other", Client: app}
+			r.waiting["other"] = authorize.Waiting{ID: "other", Client: app}
 			f.Set("a", "other")
 		}, "agree", ResumePath, 0, 0},
 		{"what she was asked has changed", func(r *room, _ url.Values) { r.recordErr = consent.ErrChanged }, "agree", ConsentPath, 0, 0},
@@ -144,7 +145,7 @@ func TestConsentFaults(t *testing.T) {
 	if got := r.b.Get(t, ConsentPath, ConsentPath+"?a=handle", r.ConsentForm); got.Fault() != string(view.ErrorAppDisabled) {
 		t.Errorf("an app that is gone: %v", got.Err)
 	}
-	if got := r.b.Get(t, ConsentPath, ConsentPath+"?a=gone", r.ConsentForm); !errors.Is(got.Err, provider.ErrGone) {
+	if got := r.b.Get(t, ConsentPath, ConsentPath+"?a=gone", r.ConsentForm); !errors.Is(got.Err, authorize.ErrGone) {
 		t.Errorf("a request that is gone: %v", got.Err)
 	}
 	r.b.Session = nil
@@ -153,9 +154,9 @@ func TestConsentFaults(t *testing.T) {
 	}
 }
 
-func waitingApproval(who authz.Subject) provider.Approval {
-	return provider.Approval{
-		Waiting: provider.Waiting{ID: "handle", Client: app, Expires: time.Unix(1_800_000_300, 0)},
+func waitingApproval(who authz.Subject) authorize.Approval {
+	return authorize.Approval{
+		Waiting: authorize.Waiting{ID: "handle", Client: app, Expires: time.Unix(1_800_000_300, 0)},
 		Device:  decoupled.Request{Channel: decoupled.CIBA, Subject: who, Symbol: "47", Message: "Mã 47", State: decoupled.Shown, Created: time.Unix(1_800_000_000, 0)},
 		Choices: []string{"12", "47", "88"},
 	}
@@ -214,7 +215,7 @@ func TestApprovalPages(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		who   *session.Session
-		at    provider.Approval
+		at    authorize.Approval
 		leads string
 		err   error
 	}{
@@ -284,12 +285,12 @@ func TestUserCodes(t *testing.T) {
 // form is of this app alone, and lets the app send the browser on.
 func TestFollow(t *testing.T) {
 	r := newRoom(t)
-	r.next = provider.Next{Location: "https://so-dat.example/back?code=c", BrowserState: "state"}
+	r.next = response.Next{Location: "https://so-dat.example/back?code=c", BrowserState: "state"}
 	got := r.b.Get(t, "/", "/?a=handle", r.Resume)
 	if got.Status != 303 || got.Location != r.next.Location || r.b.Cookie("__Host-hn_state") != "state" {
 		t.Errorf("%d, leads to %q, state %q", got.Status, got.Location, r.b.Cookie("__Host-hn_state"))
 	}
-	r.next = provider.Next{Form: &provider.FormPost{Action: "https://so-dat.example/back", Fields: url.Values{"code": {`"><b>`}}, Client: app}, Lang: "en"}
+	r.next = response.Next{Form: &response.FormPost{Action: "https://so-dat.example/back", Fields: url.Values{"code": {`"><b>`}}, Client: app}, Lang: "en"}
 	got = r.b.Get(t, "/", "/", r.Authorize)
 	if !strings.Contains(got.Body, `action="https://so-dat.example/back"`) || strings.Contains(got.Body, `"><b>`) || !strings.Contains(got.Body, `<html lang="en"`) {
 		t.Error("the form that carries an answer to the app")
@@ -300,7 +301,7 @@ func TestFollow(t *testing.T) {
 	if got = r.b.Get(t, "/", "/?a=handle", r.Cancel); len(r.declined) != 1 || r.declined[0] != "handle" || !strings.Contains(got.Location, "access_denied") {
 		t.Errorf("giving up: declined %v, leads to %q", r.declined, got.Location)
 	}
-	if got = r.b.Get(t, "/", "/?a=gone", r.Resume); !errors.Is(got.Err, provider.ErrGone) || got.Location != "" {
+	if got = r.b.Get(t, "/", "/?a=gone", r.Resume); !errors.Is(got.Err, authorize.ErrGone) || got.Location != "" {
 		t.Errorf("a request that is gone: %v", got.Err)
 	}
 }

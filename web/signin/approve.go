@@ -6,10 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -82,7 +83,7 @@ func (p *Pages) Approve(v *page.Visit) error {
 		return err
 	}
 	handle := grant.Handle(v.Field("a"))
-	var next provider.Next
+	var next response.Next
 	var err error
 	switch v.Field("decision") {
 	case "approve":
@@ -106,21 +107,21 @@ func (p *Pages) Approve(v *page.Visit) error {
 
 // confirm takes the word of the person who was shown this page: what she read holds
 // in the transaction that writes it.
-func (p *Pages) confirm(v *page.Visit, handle grant.Handle) (provider.Next, error) {
+func (p *Pages) confirm(v *page.Visit, handle grant.Handle) (response.Next, error) {
 	who, err := v.Current()
 	if err != nil {
-		return provider.Next{}, err
+		return response.Next{}, err
 	}
 	if who == nil {
-		return provider.Next{}, page.Redirect(resume(handle))
+		return response.Next{}, page.Redirect(resume(handle))
 	}
 	digest, lang, ok := p.notices.shown(v, who, aboutApproval(handle))
 	if !ok { // somebody else signed in meanwhile, in another tab
-		return provider.Next{}, page.Redirect(resume(handle))
+		return response.Next{}, page.Redirect(resume(handle))
 	}
 	w, err := p.o.Requests.Waiting(v.Context, handle)
-	if err != nil && !errors.As(err, new(provider.Finished)) { // perhaps by this very answer, sent twice
-		return provider.Next{}, err
+	if err != nil && !errors.As(err, new(authorize.Finished)) { // perhaps by this very answer, sent twice
+		return response.Next{}, err
 	}
 	return p.o.Approvals.Confirm(v.HTTP, handle, v.Field("symbol"), func(ctx context.Context) error {
 		n, err := p.notices.notice(ctx, w, who, lang)

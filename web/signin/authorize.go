@@ -3,8 +3,9 @@ package signin
 import (
 	"net/http"
 
+	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/protocol"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -16,7 +17,7 @@ func (p *Pages) Home(v *page.Visit) error {
 	}
 	body := view.Home{
 		Issuer: p.o.Issuer, PortalURL: page.PortalPath, ConsoleURL: page.ConsolePath,
-		DiscoveryURL: "/.well-known/openid-configuration", MetadataURL: "/.well-known/oauth-authorization-server", KeysURL: provider.JWKSPath,
+		DiscoveryURL: "/.well-known/openid-configuration", MetadataURL: "/.well-known/oauth-authorization-server", KeysURL: protocol.JWKSPath,
 	}
 	for _, d := range p.o.DemoApps {
 		if c, err := p.o.Clients.Client(v.Context, d.Client); err == nil {
@@ -55,7 +56,7 @@ func (p *Pages) Cancel(v *page.Visit) error {
 }
 
 // follow sends the browser where the authorization endpoint says.
-func follow(v *page.Visit, next provider.Next) error {
+func follow(v *page.Visit, next response.Next) error {
 	v.SetUILocales(next.Lang)
 	v.KeepBrowserState(next.BrowserState)
 	if next.Form == nil {

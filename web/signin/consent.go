@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -52,8 +52,8 @@ func (p *Pages) Consent(v *page.Visit) error {
 		return err
 	}
 	w, err := p.o.Requests.Waiting(v.Context, grant.Handle(v.Field("a")))
-	if errors.As(err, new(provider.Finished)) { // perhaps by this very answer, sent twice
-		w, err = provider.Waiting{ID: grant.Handle(v.Field("a"))}, nil
+	if errors.As(err, new(authorize.Finished)) { // perhaps by this very answer, sent twice
+		w, err = authorize.Waiting{ID: grant.Handle(v.Field("a"))}, nil
 	}
 	if err != nil {
 		return err
@@ -80,14 +80,14 @@ func (p *Pages) Consent(v *page.Visit) error {
 }
 
 // agree records what a person ticked.
-func (p *Pages) agree(v *page.Visit, w provider.Waiting, answer consent.Answer, lang view.Lang) error {
+func (p *Pages) agree(v *page.Visit, w authorize.Waiting, answer consent.Answer, lang view.Lang) error {
 	ticked := map[string]bool{}
 	for _, id := range v.C.Request().PostArgs().PeekMulti("item") {
 		ticked[string(id)] = true
 	}
 	items := slices.Sorted(maps.Keys(ticked))
 	said := strings.Join(append([]string{answer.Shown, string(lang)}, items...), "\n")
-	record := func(ctx context.Context, w provider.Waiting, in provider.SignedIn) (granted []authz.Release, err error) {
+	record := func(ctx context.Context, w authorize.Waiting, in authorize.SignedIn) (granted []authz.Release, err error) {
 		answer.Session, answer.ACR, answer.Ticked = in.ID, in.Level.ACR(), ticked
 		if answer.Question, err = p.notices.question(ctx, w, in.Principal, in.Level, lang); err != nil {
 			return nil, err
@@ -117,7 +117,7 @@ func (p *Pages) agree(v *page.Visit, w provider.Waiting, answer consent.Answer, 
 }
 
 // decline records that a person agreed to nothing.
-func (p *Pages) decline(v *page.Visit, w provider.Waiting, who *session.Session, answer consent.Answer, lang view.Lang) error {
+func (p *Pages) decline(v *page.Visit, w authorize.Waiting, who *session.Session, answer consent.Answer, lang view.Lang) error {
 	next, err := p.o.Answers.Decline(v.HTTP, w.ID, func(ctx context.Context) (err error) {
 		if answer.Question, err = p.notices.question(ctx, w, who.Principal, who.Level, lang); err != nil {
 			return err

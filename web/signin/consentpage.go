@@ -3,8 +3,8 @@ package signin
 import (
 	"time"
 
+	"hopnhat/authz/authorize"
 	"hopnhat/authz/consent"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -15,7 +15,7 @@ const ConsentPath = "/consent"
 
 // consentPage is what a person is asked for a pending authorization, with what was
 // wrong with her answer before.
-func (p *Pages) consentPage(v *page.Visit, w provider.Waiting, who *session.Session, r remark) (view.Consent, error) {
+func (p *Pages) consentPage(v *page.Visit, w authorize.Waiting, who *session.Session, r remark) (view.Consent, error) {
 	v.AllowAnyFormAction()
 	n, err := p.notices.notice(v.Context, w, who, v.Lang)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"time"
 
-	"hopnhat/authz/provider"
+	"hopnhat/authz/authorize"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -62,7 +62,7 @@ func (p *Pages) Device(v *page.Visit) error {
 		return again(view.UserCodeThrottled, wait, v.Field("prefilled") != "" && len(code) <= maxUserCode)
 	}
 	next, err := p.o.Approvals.UserCode(v.Context, code)
-	if errors.Is(err, provider.ErrUserCode) {
+	if errors.Is(err, authorize.ErrUserCode) {
 		return again(view.UserCodeUnknown, 0, false)
 	}
 	if err != nil {

@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/response"
+
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
@@ -26,14 +28,14 @@ type room struct {
 	now time.Time
 
 	// The authorization endpoint.
-	waiting    map[grant.Handle]provider.Waiting
+	waiting    map[grant.Handle]authorize.Waiting
 	finished   map[grant.Handle]bool
 	satisfied  bool
-	next       provider.Next
+	next       response.Next
 	declined   []grant.Handle
 	approved   []string // what was said
 	answerErr  error
-	approvals  map[grant.Handle]provider.Approval
+	approvals  map[grant.Handle]authorize.Approval
 	disowned   []decoupled.Reason
 	confirmed  []string // symbols
 	confirmErr error
@@ -66,12 +68,12 @@ var (
 
 func newRoom(t testing.TB) *room {
 	t.Helper()
-	w := provider.Waiting{ID: "handle", Client: app, Expires: time.Unix(2000, 0)}
+	w := authorize.Waiting{ID: "handle", Client: app, Expires: time.Unix(2000, 0)}
 	r := &room{
 		b: pagetest.New(), now: time.Unix(1_800_000_000, 0),
-		waiting: map[grant.Handle]provider.Waiting{"handle": w}, finished: map[grant.Handle]bool{},
-		approvals: map[grant.Handle]provider.Approval{}, existing: map[string]session.Session{},
-		next:   provider.Next{Location: "https://so-dat.example/back?code=c"},
+		waiting: map[grant.Handle]authorize.Waiting{"handle": w}, finished: map[grant.Handle]bool{},
+		approvals: map[grant.Handle]authorize.Approval{}, existing: map[string]session.Session{},
+		next:   response.Next{Location: "https://so-dat.example/back?code=c"},
 		notice: consent.Notice{Client: app, Level: 2},
 		step:   authn.Step{Ticket: "ticket", Next: authn.TOTPFactor}, result: authn.Result{Subject: "an"},
 	}
@@ -95,21 +97,21 @@ func (clients) Client(_ context.Context, id authz.ClientID) (*authz.Client, erro
 
 type requests struct{ *room }
 
-func (r requests) Authorize(*http.Request) (provider.Next, error) { return r.next, nil }
+func (r requests) Authorize(*http.Request) (response.Next, error) { return r.next, nil }
 
-func (r requests) Resume(_ *http.Request, id grant.Handle) (provider.Next, error) {
+func (r requests) Resume(_ *http.Request, id grant.Handle) (response.Next, error) {
 	_, err := r.Waiting(context.Background(), id)
 	return r.next, err
 }
 
-func (r requests) Waiting(_ context.Context, id grant.Handle) (provider.Waiting, error) {
+func (r requests) Waiting(_ context.Context, id grant.Handle) (authorize.Waiting, error) {
 	if r.finished[id] {
-		return provider.Waiting{}, authz.Refuse(authz.InvalidRequest, "answered").Because(provider.Finished{Client: app})
+		return authorize.Waiting{}, authz.Refuse(authz.InvalidRequest, "answered").Because(authorize.Finished{Client: app})
 	}
 	if w, ok := r.waiting[id]; ok {
 		return w, nil
 	}
-	return provider.Waiting{}, authz.Refuse(authz.InvalidRequest, "no such request").Because(provider.ErrGone)
+	return authorize.Waiting{}, authz.Refuse(authz.InvalidRequest, "no such request").Because(authorize.ErrGone)
 }
 
 func (r requests) SignedInFor(_ *http.Request, id grant.Handle) (bool, error) {
@@ -119,13 +121,13 @@ func (r requests) SignedInFor(_ *http.Request, id grant.Handle) (bool, error) {
 
 type answers struct{ *room }
 
-func (r answers) Approve(q *http.Request, id grant.Handle, answer string, record func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error)) (provider.Next, error) {
+func (r answers) Approve(q *http.Request, id grant.Handle, answer string, record func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error)) (response.Next, error) {
 	if r.answerErr != nil {
-		return provider.Next{}, r.answerErr
+		return response.Next{}, r.answerErr
 	}
 	if !r.finished[id] {
-		if _, err := record(q.Context(), r.waiting[id], provider.SignedIn{ID: "s-now", Principal: authz.Herself(r.b.Session.Actor), Level: 2}); err != nil {
-			return provider.Next{}, err
+		if _, err := record(q.Context(), r.waiting[id], authorize.SignedIn{ID: "s-now", Principal: authz.Herself(r.b.Session.Actor), Level: 2}); err != nil {
+			return response.Next{}, err
 		}
 	}
 	r.approved = append(r.approved, answer)
@@ -133,40 +135,40 @@ func (r answers) Approve(q *http.Request, id grant.Handle, answer string, record
 	return r.next, nil
 }
 
-func (r answers) Decline(q *http.Request, id grant.Handle, record func(context.Context) error) (provider.Next, error) {
+func (r answers) Decline(q *http.Request, id grant.Handle, record func(context.Context) error) (response.Next, error) {
 	if r.answerErr != nil {
-		return provider.Next{}, r.answerErr
+		return response.Next{}, r.answerErr
 	}
 	if record != nil {
 		if err := record(q.Context()); err != nil {
-			return provider.Next{}, err
+			return response.Next{}, err
 		}
 	}
 	r.declined = append(r.declined, id)
-	return provider.Next{Location: "https://so-dat.example/back?error=access_denied"}, nil
+	return response.Next{Location: "https://so-dat.example/back?error=access_denied"}, nil
 }
 
-func (answers) Kept(context.Context, provider.Waiting, authz.Principal) ([]authz.Release, error) {
+func (answers) Kept(context.Context, authorize.Waiting, authz.Principal) ([]authz.Release, error) {
 	return nil, nil
 }
 
 type approvals struct{ *room }
 
-func (r approvals) UserCode(_ context.Context, typed string) (provider.Next, error) {
+func (r approvals) UserCode(_ context.Context, typed string) (response.Next, error) {
 	if typed == "BCDF-GHJK" {
-		return provider.Next{Location: "/approve?a=handle"}, nil
+		return response.Next{Location: "/approve?a=handle"}, nil
 	}
-	return provider.Next{}, provider.ErrUserCode
+	return response.Next{}, authorize.ErrUserCode
 }
 
-func (r approvals) Approval(_ context.Context, handle grant.Handle, who authz.Subject) (provider.Approval, error) {
+func (r approvals) Approval(_ context.Context, handle grant.Handle, who authz.Subject) (authorize.Approval, error) {
 	if a, ok := r.room.approvals[handle]; ok && (a.Device.Subject == "" || a.Device.Subject == who) {
 		return a, nil
 	}
-	return provider.Approval{}, authz.ErrNotFound
+	return authorize.Approval{}, authz.ErrNotFound
 }
 
-func (r approvals) Approvals(_ context.Context, who authz.Subject) (out []provider.Approval, err error) {
+func (r approvals) Approvals(_ context.Context, who authz.Subject) (out []authorize.Approval, err error) {
 	for _, a := range r.room.approvals {
 		if a.Device.Subject == who {
 			out = append(out, a)
@@ -175,18 +177,18 @@ func (r approvals) Approvals(_ context.Context, who authz.Subject) (out []provid
 	return out, nil
 }
 
-func (r approvals) Confirm(q *http.Request, _ grant.Handle, picked string, same func(context.Context) error) (provider.Next, error) {
+func (r approvals) Confirm(q *http.Request, _ grant.Handle, picked string, same func(context.Context) error) (response.Next, error) {
 	if r.confirmErr != nil {
-		return provider.Next{}, r.confirmErr
+		return response.Next{}, r.confirmErr
 	}
 	if err := same(q.Context()); err != nil {
-		return provider.Next{}, err
+		return response.Next{}, err
 	}
 	r.confirmed = append(r.confirmed, picked)
 	return r.next, nil
 }
 
-func (r approvals) Disown(_ *http.Request, _ grant.Handle, because decoupled.Reason) (provider.Next, error) {
+func (r approvals) Disown(_ *http.Request, _ grant.Handle, because decoupled.Reason) (response.Next, error) {
 	r.disowned = append(r.disowned, because)
 	return r.next, nil
 }

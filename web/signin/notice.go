@@ -6,9 +6,10 @@ import (
 	"errors"
 	"strings"
 
+	"hopnhat/authz/authorize"
+
 	"hopnhat/authz"
 	"hopnhat/authz/consent"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -25,7 +26,7 @@ type notices struct {
 // question is what a person is asked or told for a pending authorization, on a page
 // in a language.
 func (n notices) question(
-	ctx context.Context, w provider.Waiting, who authz.Principal, level authz.AuthenticationLevel, lang view.Lang,
+	ctx context.Context, w authorize.Waiting, who authz.Principal, level authz.AuthenticationLevel, lang view.Lang,
 ) (consent.Question, error) {
 	kept, err := n.answers.Kept(ctx, w, who)
 	return consent.Question{
@@ -35,7 +36,7 @@ func (n notices) question(
 }
 
 // notice is what the person is shown for it now.
-func (n notices) notice(ctx context.Context, w provider.Waiting, who *session.Session, lang view.Lang) (consent.Notice, error) {
+func (n notices) notice(ctx context.Context, w authorize.Waiting, who *session.Session, lang view.Lang) (consent.Notice, error) {
 	q, err := n.question(ctx, w, who.Principal, who.Level, lang)
 	if err != nil {
 		return consent.Notice{}, err

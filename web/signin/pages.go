@@ -6,12 +6,14 @@ import (
 	"net/netip"
 	"time"
 
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/response"
+
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 )
@@ -20,12 +22,12 @@ import (
 type Requests interface {
 	// Authorize takes a request to the authorization endpoint, and says where to send the
 	// browser.
-	Authorize(r *http.Request) (provider.Next, error)
+	Authorize(r *http.Request) (response.Next, error)
 	// Resume decides again about a pending request.
-	Resume(r *http.Request, id grant.Handle) (provider.Next, error)
-	// Waiting finds a pending request; [provider.Finished] is in the error for one that was
+	Resume(r *http.Request, id grant.Handle) (response.Next, error)
+	// Waiting finds a pending request; [authorize.Finished] is in the error for one that was
 	// answered.
-	Waiting(ctx context.Context, id grant.Handle) (provider.Waiting, error)
+	Waiting(ctx context.Context, id grant.Handle) (authorize.Waiting, error)
 	// SignedInFor reports whether the browser's session satisfies a pending request.
 	SignedInFor(r *http.Request, id grant.Handle) (bool, error)
 }
@@ -36,26 +38,26 @@ type Answers interface {
 	// sent twice, leads to the same place.
 	Approve(
 		r *http.Request, id grant.Handle, answer string,
-		record func(context.Context, provider.Waiting, provider.SignedIn) ([]authz.Release, error),
-	) (provider.Next, error)
+		record func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error),
+	) (response.Next, error)
 	// Decline refuses the request; record may be nil.
-	Decline(r *http.Request, id grant.Handle, record func(context.Context) error) (provider.Next, error)
+	Decline(r *http.Request, id grant.Handle, record func(context.Context) error) (response.Next, error)
 	// Kept are the releases of a grant that the request goes on from.
-	Kept(ctx context.Context, w provider.Waiting, who authz.Principal) ([]authz.Release, error)
+	Kept(ctx context.Context, w authorize.Waiting, who authz.Principal) ([]authz.Release, error)
 }
 
 // Approvals takes a person's answer to a request of another device.
 type Approvals interface {
-	// UserCode finds the request of a code that was typed; [provider.ErrUserCode] where
+	// UserCode finds the request of a code that was typed; [authorize.ErrUserCode] where
 	// there is none.
-	UserCode(ctx context.Context, typed string) (provider.Next, error)
-	Approval(ctx context.Context, handle grant.Handle, who authz.Subject) (provider.Approval, error)
+	UserCode(ctx context.Context, typed string) (response.Next, error)
+	Approval(ctx context.Context, handle grant.Handle, who authz.Subject) (authorize.Approval, error)
 	// Approvals are the requests that wait for a person.
-	Approvals(ctx context.Context, who authz.Subject) ([]provider.Approval, error)
+	Approvals(ctx context.Context, who authz.Subject) ([]authorize.Approval, error)
 	// Confirm runs same in the transaction that confirms: it fails where the page would be
 	// another now.
-	Confirm(r *http.Request, handle grant.Handle, picked string, same func(context.Context) error) (provider.Next, error)
-	Disown(r *http.Request, handle grant.Handle, because decoupled.Reason) (provider.Next, error)
+	Confirm(r *http.Request, handle grant.Handle, picked string, same func(context.Context) error) (response.Next, error)
+	Disown(r *http.Request, handle grant.Handle, because decoupled.Reason) (response.Next, error)
 }
 
 // Authenticator checks what a person proves herself with.

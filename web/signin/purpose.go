@@ -4,8 +4,9 @@ import (
 	"net/url"
 	"time"
 
+	"hopnhat/authz/authorize"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/protocol"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -14,12 +15,12 @@ import (
 type signInPurpose struct {
 	authorization string
 	next          string
-	locale        string            // that the app asks for
-	waiting       *provider.Waiting // of an app's request, once a page has asked for it
+	locale        string             // that the app asks for
+	waiting       *authorize.Waiting // of an app's request, once a page has asked for it
 }
 
 // ResumePath is where the authorization endpoint decides again, after a page of ours.
-const ResumePath = provider.AuthorizePath + "/resume"
+const ResumePath = protocol.AuthorizePath + "/resume"
 
 // Bounds of what is carried along in an address.
 const (

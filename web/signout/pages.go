@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/endsession"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 )
@@ -14,9 +15,9 @@ import (
 // Provider checks what an app asks of the end_session_endpoint.
 type Provider interface {
 	// EndSession checks a request against the session of the browser, nil for none.
-	EndSession(r *http.Request, in *provider.SignedIn) (provider.Logout, error)
+	EndSession(r *http.Request, in *authorize.SignedIn) (endsession.Logout, error)
 	// ContinueEndSession opens the ticket of a request that was checked.
-	ContinueEndSession(ctx context.Context, ticket string, in *provider.SignedIn) (provider.Logout, error)
+	ContinueEndSession(ctx context.Context, ticket string, in *authorize.SignedIn) (endsession.Logout, error)
 	// FrontchannelLogout is the address of an app's frame; empty if it has none.
 	FrontchannelLogout(client *authz.Client, ended authz.SessionID) string
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
+	"hopnhat/authz/endsession"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -64,7 +64,7 @@ func (r *result) add(notified []session.Notified) {
 // finish sends the browser back to the app at once, or, where some app has to be
 // notified through a frame, to a page that lists the apps that are notified. That page
 // has an address of its own, so that it can be reloaded.
-func (p *Pages) finish(v *page.Visit, r result, notified []session.Notified, request provider.Logout) error {
+func (p *Pages) finish(v *page.Visit, r result, notified []session.Notified, request endsession.Logout) error {
 	r.add(notified)
 	if request.Return != "" && len(r.Frames) == 0 {
 		return page.Redirect(request.Return)

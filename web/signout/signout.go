@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"net/url"
 
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/endsession"
+	"hopnhat/authz/protocol"
+
 	"hopnhat/authz"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -14,18 +17,18 @@ import (
 
 // The addresses of a sign-out.
 const (
-	Path         = provider.EndSessionPath
+	Path         = protocol.EndSessionPath
 	ContinuePath = Path + "/continue"
 	ConfirmPath  = Path + "/confirm"
 	DonePath     = Path + "/done"
 )
 
 // signedInOf is the browser's session as the provider knows it.
-func signedInOf(who *session.Session) *provider.SignedIn {
+func signedInOf(who *session.Session) *authorize.SignedIn {
 	if who == nil {
 		return nil
 	}
-	return &provider.SignedIn{ID: who.ID, Principal: who.Principal}
+	return &authorize.SignedIn{ID: who.ID, Principal: who.Principal}
 }
 
 // EndSession is the end_session_endpoint (RP-Initiated Logout §2).
@@ -61,7 +64,7 @@ func (p *Pages) Continue(v *page.Visit) error {
 
 // ask asks the person whether to sign out, or signs her out at once where she need
 // not be asked (RP-Initiated Logout §2).
-func (p *Pages) ask(v *page.Visit, who *session.Session, request provider.Logout) error {
+func (p *Pages) ask(v *page.Visit, who *session.Session, request endsession.Logout) error {
 	v.SetUILocales(request.Lang)
 	switch {
 	case who == nil:
@@ -101,7 +104,7 @@ func address(v *page.Visit, path string, pairs ...string) string {
 // endExpired answers a sign-out from a browser whose session has ended already, for
 // example by another tab: the last tab to ask is still sent back to its app. A session
 // that only ran out is ended now, for the apps that still rely on it.
-func (p *Pages) endExpired(v *page.Visit, request provider.Logout) error {
+func (p *Pages) endExpired(v *page.Visit, request endsession.Logout) error {
 	old, err := p.o.Sessions.Expired(v.HTTP)
 	if errors.Is(err, session.ErrNone) {
 		return p.ended(v, nil, request)
@@ -123,7 +126,7 @@ func (p *Pages) Confirm(v *page.Visit) error {
 	if err != nil {
 		return err
 	}
-	var request provider.Logout
+	var request endsession.Logout
 	if ticket := v.Field("logout"); ticket != "" {
 		if request, err = p.o.Provider.ContinueEndSession(v.Context, ticket, signedInOf(who)); err != nil {
 			return err
@@ -145,7 +148,7 @@ func (p *Pages) Confirm(v *page.Visit) error {
 }
 
 // leaveApp signs out of the app that asked, and of nothing else.
-func (p *Pages) leaveApp(v *page.Visit, who *session.Session, request provider.Logout) error {
+func (p *Pages) leaveApp(v *page.Visit, who *session.Session, request endsession.Logout) error {
 	if request.Client == nil {
 		return page.Fault(view.ErrorBadRequest)
 	}
@@ -158,7 +161,7 @@ func (p *Pages) leaveApp(v *page.Visit, who *session.Session, request provider.L
 }
 
 // end ends the session of the browser.
-func (p *Pages) end(v *page.Visit, request provider.Logout) error {
+func (p *Pages) end(v *page.Visit, request endsession.Logout) error {
 	who, err := v.Current()
 	if err != nil {
 		return err
@@ -174,7 +177,7 @@ func (p *Pages) end(v *page.Visit, request provider.Logout) error {
 	return p.ended(v, notified, request)
 }
 
-func (p *Pages) endEverywhere(v *page.Visit, who *session.Session, request provider.Logout) error {
+func (p *Pages) endEverywhere(v *page.Visit, who *session.Session, request endsession.Logout) error {
 	notified, err := p.o.Sessions.EndAll(v.Context, p.o.Clients, who.Actor, session.AllEnded)
 	if err != nil {
 		return err
@@ -185,16 +188,16 @@ func (p *Pages) endEverywhere(v *page.Visit, who *session.Session, request provi
 
 // Everywhere ends all sessions of the person who is signed in, and answers the visit.
 func (p *Pages) Everywhere(v *page.Visit) error {
-	return p.endEverywhere(v, v.Session, provider.Logout{})
+	return p.endEverywhere(v, v.Session, endsession.Logout{})
 }
 
 // Ended answers a visit whose own session was ended, with the apps that relied on it.
 func (p *Pages) Ended(v *page.Visit, notified []session.Notified) error {
-	return p.ended(v, notified, provider.Logout{})
+	return p.ended(v, notified, endsession.Logout{})
 }
 
 // ended lets the browser forget the session.
-func (p *Pages) ended(v *page.Visit, notified []session.Notified, request provider.Logout) error {
+func (p *Pages) ended(v *page.Visit, notified []session.Notified, request endsession.Logout) error {
 	own := authz.SessionID("")
 	if v.Session != nil {
 		own = v.Session.ID

@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/endsession"
 	"hopnhat/authz/outbox"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
@@ -30,10 +31,10 @@ type room struct {
 	*Pages
 	b       *pagetest.Browser
 	now     time.Time
-	request provider.Logout
+	request endsession.Logout
 	err     error
-	asked   []*provider.SignedIn // the session that each request was checked against
-	ended   []string             // what was ended, and why
+	asked   []*authorize.SignedIn // the session that each request was checked against
+	ended   []string              // what was ended, and why
 	endErr  error
 	told    []session.Notified
 	left    *session.Session // over, and not ended
@@ -49,15 +50,15 @@ func newRoom() *room {
 	return r
 }
 
-func (r *room) EndSession(_ *http.Request, in *provider.SignedIn) (provider.Logout, error) {
+func (r *room) EndSession(_ *http.Request, in *authorize.SignedIn) (endsession.Logout, error) {
 	r.asked = append(r.asked, in)
 	return r.request, r.err
 }
 
-func (r *room) ContinueEndSession(_ context.Context, ticket string, in *provider.SignedIn) (provider.Logout, error) {
+func (r *room) ContinueEndSession(_ context.Context, ticket string, in *authorize.SignedIn) (endsession.Logout, error) {
 	r.asked = append(r.asked, in)
 	if ticket != "ticket" {
-		return provider.Logout{}, authz.Refuse(authz.InvalidRequest, "too old").Because(provider.ErrGone)
+		return endsession.Logout{}, authz.Refuse(authz.InvalidRequest, "too old").Because(authorize.ErrGone)
 	}
 	return r.request, r.err
 }
@@ -118,17 +119,17 @@ func TestEndSession(t *testing.T) {
 		method  string
 		who     *session.Session
 		left    *session.Session
-		request provider.Logout
+		request endsession.Logout
 		leads   string // empty: a page that asks
 		ended   []string
 	}{
-		{"nothing is said: she is asked", "GET", an, nil, provider.Logout{Ticket: "ticket"}, "", nil},
-		{"an app asks without a hint: she is asked", "GET", an, nil, provider.Logout{Ticket: "ticket", Client: land, Return: back}, "", nil},
-		{"the hint is for somebody else: she is asked", "GET", an, nil, provider.Logout{Ticket: "ticket", Client: land, Another: true}, "", nil},
-		{"the hint is for this session", "GET", an, nil, provider.Logout{Ticket: "ticket", Client: land, Return: back, Confirmed: true}, back, []string{"an s-an: signed out"}},
-		{"no session, by a link", "GET", nil, nil, provider.Logout{Ticket: "ticket", Client: land, Return: back}, back, nil},
-		{"a session that ran out", "GET", nil, an, provider.Logout{Ticket: "ticket", Client: land, Return: back}, back, []string{"an s-an: signed out"}},
-		{"a form of the app brings no cookie: the session is read after a redirect", "POST", nil, an, provider.Logout{Ticket: "ticket", Client: land, Return: back, Confirmed: true}, ContinuePath + "?logout=ticket", nil},
+		{"nothing is said: she is asked", "GET", an, nil, endsession.Logout{Ticket: "ticket"}, "", nil},
+		{"an app asks without a hint: she is asked", "GET", an, nil, endsession.Logout{Ticket: "ticket", Client: land, Return: back}, "", nil},
+		{"the hint is for somebody else: she is asked", "GET", an, nil, endsession.Logout{Ticket: "ticket", Client: land, Another: true}, "", nil},
+		{"the hint is for this session", "GET", an, nil, endsession.Logout{Ticket: "ticket", Client: land, Return: back, Confirmed: true}, back, []string{"an s-an: signed out"}},
+		{"no session, by a link", "GET", nil, nil, endsession.Logout{Ticket: "ticket", Client: land, Return: back}, back, nil},
+		{"a session that ran out", "GET", nil, an, endsession.Logout{Ticket: "ticket", Client: land, Return: back}, back, []string{"an s-an: signed out"}},
+		{"a form of the app brings no cookie: the session is read after a redirect", "POST", nil, an, endsession.Logout{Ticket: "ticket", Client: land, Return: back, Confirmed: true}, ContinuePath + "?logout=ticket", nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := newRoom()
@@ -161,12 +162,12 @@ func TestEndSession(t *testing.T) {
 // TestConfirm: each answer ends what it says and nothing else.
 func TestConfirm(t *testing.T) {
 	const back = "https://so-dat.example/bye"
-	asked := provider.Logout{Ticket: "ticket", Client: land, Return: back}
+	asked := endsession.Logout{Ticket: "ticket", Client: land, Return: back}
 	down := errors.New("the database does not answer")
 	for _, row := range []struct {
 		name, decision, ticket string
 		who                    *session.Session
-		request                provider.Logout
+		request                endsession.Logout
 		endErr                 error
 		leads                  string // that it begins with
 		ended                  []string
@@ -183,7 +184,7 @@ func TestConfirm(t *testing.T) {
 		{"by the header, without an app", "", "", an, asked, nil, DonePath + "?", []string{"an s-an: signed out"}, 1, "", nil},
 		{"a session that another tab ended", "", "ticket", an, asked, authz.ErrNotFound, back, []string{"an s-an: signed out"}, 1, "", nil},
 		{"nobody is signed in", "", "ticket", nil, asked, nil, back, nil, 0, "", nil},
-		{"a ticket that is too old", "", "old", an, asked, nil, "", nil, 0, "", provider.ErrGone},
+		{"a ticket that is too old", "", "old", an, asked, nil, "", nil, 0, "", authorize.ErrGone},
 		{"a fault of ours", "", "ticket", an, asked, down, "", []string{"an s-an: signed out"}, 0, "", down},
 		{"a fault of ours, everywhere", "everywhere", "ticket", an, asked, down, "", []string{"an all: all ended by the person"}, 0, "", down},
 		{"a fault of ours, of one app", "app", "ticket", an, asked, down, "", []string{"an s-an of so-dat: left by the person"}, 0, "", down},
@@ -215,11 +216,11 @@ func TestConfirm(t *testing.T) {
 // TestContinue reads the session that the form of an app could not bring.
 func TestContinue(t *testing.T) {
 	r := newRoom()
-	r.b.Session, r.request = an, provider.Logout{Client: land, Return: "https://so-dat.example/bye", Confirmed: true}
+	r.b.Session, r.request = an, endsession.Logout{Client: land, Return: "https://so-dat.example/bye", Confirmed: true}
 	if got := r.b.Get(t, ContinuePath, ContinuePath+"?logout=ticket", r.Continue); got.Location != r.request.Return || len(r.ended) != 1 || r.asked[0].ID != an.ID {
 		t.Errorf("leads to %q, ended %q", got.Location, r.ended)
 	}
-	if got := r.b.Get(t, ContinuePath, ContinuePath+"?logout=old", r.Continue); !errors.Is(got.Err, provider.ErrGone) {
+	if got := r.b.Get(t, ContinuePath, ContinuePath+"?logout=old", r.Continue); !errors.Is(got.Err, authorize.ErrGone) {
 		t.Errorf("an old ticket: %v", got.Err)
 	}
 }
@@ -265,7 +266,7 @@ func TestDone(t *testing.T) {
 	finished := func(t *testing.T) (*room, string) {
 		r := newRoom()
 		r.b.Session, r.told = an, []session.Notified{{Client: tax, Session: "s-an"}, {Client: land, Session: "s-an"}}
-		r.request = provider.Logout{Client: land, Return: "https://so-dat.example/bye", Confirmed: true}
+		r.request = endsession.Logout{Client: land, Return: "https://so-dat.example/bye", Confirmed: true}
 		got := r.b.Get(t, Path, Path+"?ui_locales=en", r.Pages.EndSession)
 		if !strings.HasPrefix(got.Location, DonePath+"?") || got.Query("ui_locales") != "en" {
 			t.Fatalf("leads to %q", got.Location)

@@ -12,8 +12,8 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
-	"hopnhat/authz/provider"
 	"hopnhat/authz/resource"
+	"hopnhat/authz/token"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
@@ -53,7 +53,7 @@ func addResources(ctx context.Context, e *tool.Env, b *node.Base, file string) e
 		return fmt.Errorf("reading the resources of %s: %w", file, err)
 	}
 	for i := range list {
-		if err := resource.Check(&list[i], b.Config.Issuer, provider.ReservedScopes()); err != nil {
+		if err := resource.Check(&list[i], b.Config.Issuer, token.ReservedScopes()); err != nil {
 			return err
 		}
 		if alg := keys.Algorithm(list[i].SigningAlg); alg != "" {
