@@ -22,7 +22,8 @@ func (p *Provider) BrokerAccess(r *http.Request) (token.Access, error) {
 	case a.Grant == "":
 		return token.Access{}, authz.Refuse(authz.InvalidToken, "the broker takes tokens of a person's grant")
 	case !a.Bound.Bound():
-		return token.Access{}, authz.Refuse(authz.InvalidToken, "the broker takes no bearer tokens: ask for one that is bound to a DPoP key (RFC 9449) or a client certificate (RFC 8705)")
+		return token.Access{}, authz.Refuse(authz.InvalidToken,
+			"the broker takes no bearer tokens: ask for one that is bound to a DPoP key (RFC 9449) or a client certificate (RFC 8705)")
 	}
 	if a.Act != nil {
 		// The grant is read with the release; that this one token was revoked by

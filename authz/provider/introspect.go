@@ -131,10 +131,14 @@ func (p *Provider) introspectRefresh(r *http.Request, client *clientauth.Registe
 		}
 		return introspection{}, nil
 	}
-	if g.ClientID != client.ID || !p.refresh.Genuine(presented, g.RefreshSalt) || !g.Live(p.now()) || presented.Generation != g.RefreshGeneration {
+	if g.ClientID != client.ID || !p.refresh.Genuine(presented, g.RefreshSalt) || !g.Live(p.now()) ||
+		presented.Generation != g.RefreshGeneration {
 		return introspection{}, nil
 	}
-	return introspection{Active: true, ClientID: g.ClientID, Type: "refresh_token", Expires: g.Expires.Unix(), IssuedAt: g.Created.Unix(), Issuer: p.o.Issuer}, nil
+	return introspection{
+		Active: true, ClientID: g.ClientID, Type: "refresh_token", Expires: g.Expires.Unix(), IssuedAt: g.Created.Unix(),
+		Issuer: p.o.Issuer,
+	}, nil
 }
 
 func mayIntrospect(client *clientauth.Registered, owner authz.ClientID, audience []string) bool {

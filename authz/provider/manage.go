@@ -66,7 +66,10 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 
 func (p *Provider) describe(g *grant.Grant) managedGrant {
 	return managedGrant{
-		Scopes: []managedScope{{Scope: strings.Join(g.Scope, " "), Resources: p.targets.Granted(g)}}, Claims: []string{}, Details: g.Details,
+		Scopes: []managedScope{{
+			Scope:     strings.Join(g.Scope, " "),
+			Resources: p.targets.Granted(g),
+		}}, Claims: []string{}, Details: g.Details,
 	}
 }
 
@@ -88,7 +91,8 @@ func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Regi
 	case err != nil:
 		return nil, access.NextNonce, authz.AsError(err)
 	case access.Grant != "" || access.Subject != authz.Pairwise(access.ClientID):
-		return nil, access.NextNonce, authz.Refuse(authz.InvalidToken, "the grant management API takes tokens of an app itself (client_credentials)")
+		return nil, access.NextNonce, authz.Refuse(authz.InvalidToken,
+			"the grant management API takes tokens of an app itself (client_credentials)")
 	case !slices.Contains(access.Scope, scope):
 		return nil, access.NextNonce, authz.Refuse(authz.InsufficientScope, "this needs scope %s", scope)
 	}

@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/json"
 	"slices"
+	"sync/atomic"
 
 	"hopnhat/authz"
 	"hopnhat/authz/claims"
@@ -12,6 +13,30 @@ import (
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
+
+// Documents are what is published of a provider: its metadata, its keys, and what its
+// resources want of a token.
+type Documents struct {
+	o        Options
+	url      protocol.URLs
+	metadata []byte
+	jwks     atomic.Pointer[writtenSet]
+	// resourceMetadata are the documents of our resources by their path.
+	resourceMetadata map[string][]byte
+}
+
+// Issuer is the issuer identifier.
+func (d *Documents) Issuer() string { return d.o.Issuer }
+
+// scopes are those this provider knows: of OpenID Connect Core §3.1.2.1 and §11, and
+// where claims about a person can be had, of §5.4.
+func (d *Documents) scopes() []string {
+	known := []string{"openid", "offline_access"}
+	if d.o.Releases != nil {
+		known = append(known, claims.Scopes()...)
+	}
+	return known
+}
 
 // metadata is OpenID Connect Discovery §3, RFC 8414 §2 and the extensions named
 // beside each. It derives from the table of profiles and says nothing that is
@@ -87,55 +112,62 @@ type metadata struct {
 	CertificateBound bool              `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
 
-func (p *Provider) buildMetadata() ([]byte, error) {
+func (d *Documents) buildMetadata() ([]byte, error) {
 	var acrs []string
-	for level := authz.AuthenticationLevel(1); level <= p.o.Published.Reachable; level++ {
+	for level := authz.AuthenticationLevel(1); level <= d.o.Published.Reachable; level++ {
 		acrs = append(acrs, level.ACR())
 	}
-	methods := texts(p.authMethods())
+	methods := texts(d.authMethods())
 	algs := authz.Union(func(p authz.Profile) []string { return p.ClientAlgorithms })
 	objectAlgs := slices.Clone(algs)
 	if slices.Contains(authz.Union(func(p authz.Profile) []bool { return []bool{p.UnsignedRequestObjects} }), true) {
 		objectAlgs = append(objectAlgs, "none")
 	}
 	return json.Marshal(metadata{
-		Issuer: p.o.Issuer, AuthorizationEndpoint: p.url.Authorize, TokenEndpoint: p.url.Token,
-		UserInfoEndpoint: p.url.UserInfo, JWKSURI: p.url.JWKS, PAREndpoint: p.url.PAR,
-		IntrospectionEndpoint: p.url.Introspect, RevocationEndpoint: p.url.Revoke, EndSessionEndpoint: p.url.Logout,
-		RegistrationEndpoint: p.o.Published.Registration, PolicyURI: p.o.Published.Policy, TermsURI: p.o.Published.Terms,
-		DeviceEndpoint: p.url.Device, BackchannelEndpoint: p.url.Backchannel, DeliveryModes: texts([]authz.DeliveryMode{authz.Poll, authz.Ping}), BackchannelAlgs: algs,
-		Scopes:        append(p.scopes(), token.ServiceScopes...),
+		Issuer: d.o.Issuer, AuthorizationEndpoint: d.url.Authorize, TokenEndpoint: d.url.Token,
+		UserInfoEndpoint: d.url.UserInfo, JWKSURI: d.url.JWKS, PAREndpoint: d.url.PAR,
+		IntrospectionEndpoint: d.url.Introspect, RevocationEndpoint: d.url.Revoke, EndSessionEndpoint: d.url.Logout,
+		RegistrationEndpoint: d.o.Published.Registration, PolicyURI: d.o.Published.Policy, TermsURI: d.o.Published.Terms,
+		DeviceEndpoint: d.url.Device, BackchannelEndpoint: d.url.Backchannel, DeliveryModes: texts([]authz.DeliveryMode{
+			authz.Poll,
+			authz.Ping,
+		}), BackchannelAlgs: algs,
+		Scopes:        append(d.scopes(), token.ServiceScopes...),
 		ResponseTypes: authz.Union(func(p authz.Profile) []string { return p.ResponseTypes }),
 		ResponseModes: authz.Union(func(p authz.Profile) []string { return p.ResponseModes }),
 		GrantTypes:    authz.Union(func(p authz.Profile) []string { return p.GrantTypes }),
 		ACRs:          acrs, SubjectTypes: []string{"pairwise"},
-		IDTokenAlgs: p.tokenAlgorithms(), UserInfoAlgs: p.tokenAlgorithms(), ResponseAlgs: p.tokenAlgorithms(), IntrospectionAlgs: []string{string(keys.ES256)},
+		IDTokenAlgs: d.tokenAlgorithms(), UserInfoAlgs: d.tokenAlgorithms(), ResponseAlgs: d.tokenAlgorithms(), IntrospectionAlgs: []string{string(keys.ES256)},
 		IDTokenEncAlgs: jose.KeyManagement, IDTokenEncs: jose.ContentEncryption, UserInfoEncAlgs: jose.KeyManagement, UserInfoEncs: jose.ContentEncryption,
 		ResponseEncAlgs: jose.KeyManagement, ResponseEncs: jose.ContentEncryption,
 		RequestParameter: true, RequestAlgs: objectAlgs, RequestEncAlgs: []string{string(keys.RSAOAEP256)}, RequestEncs: jose.ContentEncryption,
-		RequestURIParameter: p.o.Fetcher != nil, RequireRequestURIs: p.o.Fetcher != nil,
-		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == string(authz.PublicClient) }), RevocationMethods: methods,
+		RequestURIParameter: d.o.Fetcher != nil, RequireRequestURIs: d.o.Fetcher != nil,
+		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: slices.DeleteFunc(slices.Clone(methods),
+			func(m string) bool { return m == string(authz.PublicClient) }), RevocationMethods: methods,
 		DPoPAlgs: keys.FAPI2Signatures.Names(), PKCE: []string{"S256"},
 		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
-		Claims: append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "jti", "c_hash", "at_hash", "s_hash"},
-			p.claimsAbout()...),
+		Claims: append([]string{
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "jti", "c_hash", "at_hash",
+			"s_hash",
+		},
+			d.claimsAbout()...),
 		Displays:   []string{"page", "popup", "touch"}, // one page fits all
 		ClaimTypes: []string{"normal"}, UILocales: []string{"vi", "en"},
-		Aliases: p.url.Aliases(), CertificateBound: p.o.MutualTLSAlias != "",
-		ClaimsParameter: true, ClaimsLocales: p.claimsLocales(), assurance: p.assurance(),
+		Aliases: d.url.Aliases(), CertificateBound: d.o.MutualTLSAlias != "",
+		ClaimsParameter: true, ClaimsLocales: d.claimsLocales(), assurance: d.assurance(),
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,
-		FrontchannelLogout: true, FrontchannelSession: true, CheckSession: p.o.Issuer + protocol.CheckSessionPath,
-		ProtectedResources: []string{p.url.UserInfo, p.url.Broker, p.url.Grants},
-		GrantEndpoint:      p.url.Grants, GrantActions: append([]string{"query", "revoke"}, request.GrantActions...),
+		FrontchannelLogout: true, FrontchannelSession: true, CheckSession: d.o.Issuer + protocol.CheckSessionPath,
+		ProtectedResources: []string{d.url.UserInfo, d.url.Broker, d.url.Grants},
+		GrantEndpoint:      d.url.Grants, GrantActions: append([]string{"query", "revoke"}, request.GrantActions...),
 	})
 }
 
 // tokenAlgorithms are the algorithms of the profiles for which the keyring has a
 // key: the metadata promises no other.
-func (p *Provider) tokenAlgorithms() []string {
+func (d *Documents) tokenAlgorithms() []string {
 	var have []string
 	for _, alg := range authz.Union(func(p authz.Profile) []string { return p.TokenAlgorithms }) {
-		if _, err := p.o.Ring.Active(keys.TokenSigning, keys.Algorithm(alg)); err == nil && !slices.Contains(have, alg) {
+		if _, err := d.o.Ring.Active(keys.TokenSigning, keys.Algorithm(alg)); err == nil && !slices.Contains(have, alg) {
 			have = append(have, alg)
 		}
 	}
@@ -144,20 +176,20 @@ func (p *Provider) tokenAlgorithms() []string {
 
 // Metadata is the discovery document, the same bytes for
 // /.well-known/openid-configuration and /.well-known/oauth-authorization-server.
-func (p *Provider) Metadata() []byte { return p.metadata }
+func (d *Documents) Metadata() []byte { return d.metadata }
 
 // JWKS is the JWK Set of the token keys and of those that request objects may be
 // encrypted to, RFC 7517 §5. Errors are *authz.Error.
-func (p *Provider) JWKS() ([]byte, error) {
+func (d *Documents) JWKS() ([]byte, error) {
 	var all []keys.PublicKey
 	for _, use := range []keys.Use{keys.TokenSigning, keys.RequestDecryption} {
-		published, err := p.o.Ring.Published(use)
+		published, err := d.o.Ring.Published(use)
 		if err != nil {
 			return nil, authz.AsError(err)
 		}
 		all = append(all, published...)
 	}
-	written := p.jwks.Load()
+	written := d.jwks.Load()
 	if written != nil && slices.EqualFunc(written.keys, all, func(a, b keys.PublicKey) bool { return a.Handle == b.Handle }) {
 		return written.body, nil
 	}
@@ -165,7 +197,7 @@ func (p *Provider) JWKS() ([]byte, error) {
 	if err != nil {
 		return nil, authz.AsError(err)
 	}
-	p.jwks.Store(&writtenSet{all, body})
+	d.jwks.Store(&writtenSet{all, body})
 	return body, nil
 }
 
@@ -186,13 +218,13 @@ func texts[T ~string](in []T) []string {
 
 // authMethods are the client authentication methods that are offered: those
 // with a certificate need a host that asks for one, and tls_client_auth a CA.
-func (p *Provider) authMethods() []authz.AuthMethod {
+func (d *Documents) authMethods() []authz.AuthMethod {
 	return slices.DeleteFunc(authz.Union(func(p authz.Profile) []authz.AuthMethod { return p.AuthMethods }), func(m authz.AuthMethod) bool {
 		switch m {
 		case authz.TLSClientAuth:
-			return p.o.MutualTLSAlias == "" || p.o.ClientCAs == nil
+			return d.o.MutualTLSAlias == "" || d.o.ClientCAs == nil
 		case authz.SelfSignedTLSClientAuth:
-			return p.o.MutualTLSAlias == ""
+			return d.o.MutualTLSAlias == ""
 		}
 		return false
 	})
@@ -207,8 +239,8 @@ type assurance struct {
 	ClaimsInVerified  []string `json:"claims_in_verified_claims_supported,omitempty"`
 }
 
-func (p *Provider) assurance() assurance {
-	if p.o.Releases == nil {
+func (d *Documents) assurance() assurance {
+	if d.o.Releases == nil {
 		return assurance{}
 	}
 	return assurance{
@@ -218,16 +250,16 @@ func (p *Provider) assurance() assurance {
 }
 
 // claimsAbout are the names of the claims about the person that are offered.
-func (p *Provider) claimsAbout() []string {
-	if p.o.Releases == nil {
+func (d *Documents) claimsAbout() []string {
+	if d.o.Releases == nil {
 		return nil
 	}
 	return claims.Names()
 }
 
 // claimsLocales: names and addresses are in Vietnamese (OpenID Connect Core §5.2).
-func (p *Provider) claimsLocales() []string {
-	if p.o.Releases == nil {
+func (d *Documents) claimsLocales() []string {
+	if d.o.Releases == nil {
 		return nil
 	}
 	return []string{"vi"}
@@ -235,4 +267,4 @@ func (p *Provider) claimsLocales() []string {
 
 // OnAlias reports whether a path may be called at the host that asks for client
 // certificates (RFC 8705 §5).
-func (p *Provider) OnAlias(path string) bool { return protocol.OnAlias(path) }
+func (d *Documents) OnAlias(path string) bool { return protocol.OnAlias(path) }

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/authorize/object"
 	"hopnhat/authz/authorize/response"
-	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/endsession"
@@ -140,10 +138,9 @@ type Provider struct {
 	*redeem.TokenEndpoint
 	*endsession.Endpoint
 	*token.Notices
+	Documents
 
-	o          Options
 	now        func() time.Time
-	url        protocol.URLs
 	clients    *clientauth.Authenticator
 	refresh    grant.RefreshKey
 	refusals   protocol.Refusals
@@ -154,20 +151,6 @@ type Provider struct {
 	guard      *token.Guard
 	references *authorize.References
 	recorder   *grant.Recorder
-	metadata   []byte
-	jwks       atomic.Pointer[writtenSet]
-	// resourceMetadata are the documents of our resources by their path.
-	resourceMetadata map[string][]byte
-}
-
-// scopes are those this provider knows: of OpenID Connect Core §3.1.2.1 and §11, and
-// where claims about a person can be had, of §5.4.
-func (p *Provider) scopes() []string {
-	known := []string{"openid", "offline_access"}
-	if p.o.Releases != nil {
-		known = append(known, claims.Scopes()...)
-	}
-	return known
 }
 
 // New makes a Provider. It derives keys from the keyring, so it fails when the keyring is
@@ -179,7 +162,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err := CheckIssuer(o.Issuer); err != nil {
 		return nil, err
 	}
-	p := &Provider{o: o, now: o.Now, url: protocol.At(o.Issuer, o.MutualTLSAlias), refusals: protocol.Refusals{Nonce: o.Proofs.Nonce}}
+	p := &Provider{Documents: Documents{o: o, url: protocol.At(o.Issuer, o.MutualTLSAlias)}, now: o.Now, refusals: protocol.Refusals{Nonce: o.Proofs.Nonce}}
 	life := o.Lifetimes.orDefaults()
 	derived, err := derive(ctx, o.Ring)
 	if err != nil {
@@ -216,14 +199,20 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		Tickets: derived.tickets, Browser: derived.browser, TicketLife: life.Interaction, Now: o.Now,
 	})
 	checker := &request.Checker{
-		ScopesKnown: p.scopes(), ScopesOfApps: token.ServiceScopes, Details: o.Consents.Details, Resources: []string{p.url.UserInfo, p.url.Broker},
+		ScopesKnown: p.scopes(), ScopesOfApps: token.ServiceScopes, Details: o.Consents.Details, Resources: []string{
+			p.url.UserInfo,
+			p.url.Broker,
+		},
 	}
 	if o.Releases != nil {
 		checker.Wishes = o.Consents.Wishes
 	}
 	p.Authorizer = authorize.New(authorize.Options{
 		URLs: &p.url, Ring: o.Ring, Directory: o.Directory, Clients: p.clients, Checker: checker,
-		Pages:     authorize.Pages{SignIn: o.SignInPath, Consent: o.ConsentPath, Approve: o.ApprovePath, Device: o.DevicePath, Waiting: o.WaitingPath},
+		Pages: authorize.Pages{
+			SignIn: o.SignInPath, Consent: o.ConsentPath, Approve: o.ApprovePath, Device: o.DevicePath,
+			Waiting: o.WaitingPath,
+		},
 		Objects:   object.New(object.Options{Issuer: o.Issuer, Ring: o.Ring, Directory: o.Directory, Fetcher: o.Fetcher, Now: o.Now}),
 		Responder: &response.Responder{Signer: p.signer, BrowserState: p.BrowserState, Now: o.Now},
 		Store:     o.Grants, Sessions: o.Sessions, Consents: o.Consents, Pseudonyms: o.Pseudonyms,
@@ -298,6 +287,3 @@ func CheckIssuer(issuer string) error {
 	}
 	return nil
 }
-
-// Issuer is the issuer identifier.
-func (p *Provider) Issuer() string { return p.o.Issuer }

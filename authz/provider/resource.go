@@ -32,20 +32,20 @@ const WellKnownResource = "/.well-known/oauth-protected-resource"
 // ResourceMetadata are the metadata documents of our resources, by the path each
 // is served at: the well-known part stands between host and path of the resource
 // (RFC 9728 §3.1).
-func (p *Provider) ResourceMetadata() map[string][]byte { return p.resourceMetadata }
+func (d *Documents) ResourceMetadata() map[string][]byte { return d.resourceMetadata }
 
-func (p *Provider) buildResourceMetadata() error {
-	p.resourceMetadata = map[string][]byte{}
+func (d *Documents) buildResourceMetadata() error {
+	d.resourceMetadata = map[string][]byte{}
 	for _, r := range []protectedResource{
 		{
-			Resource: p.url.Broker, Name: "Broker of the national registers", NameVI: "Cổng chia sẻ dữ liệu quốc gia",
-			DetailTypes: []string{authz.ReleaseType}, DPoPRequired: p.o.MutualTLSAlias == "",
+			Resource: d.url.Broker, Name: "Broker of the national registers", NameVI: "Cổng chia sẻ dữ liệu quốc gia",
+			DetailTypes: []string{authz.ReleaseType}, DPoPRequired: d.o.MutualTLSAlias == "",
 		},
-		{Resource: p.url.UserInfo, Scopes: []string{"openid"}, Name: "UserInfo", NameVI: "Thông tin người dùng"},
-		{Resource: p.url.Grants, Scopes: token.ServiceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},
+		{Resource: d.url.UserInfo, Scopes: []string{"openid"}, Name: "UserInfo", NameVI: "Thông tin người dùng"},
+		{Resource: d.url.Grants, Scopes: token.ServiceScopes, Name: "Grant management", NameVI: "Quản lý ủy quyền"},
 	} {
-		r.AuthorizationServers, r.BearerMethods, r.DPoPAlgs = []string{p.o.Issuer}, []string{"header"}, keys.FAPI2Signatures.Names()
-		r.CertificateBound = p.o.MutualTLSAlias != ""
+		r.AuthorizationServers, r.BearerMethods, r.DPoPAlgs = []string{d.o.Issuer}, []string{"header"}, keys.FAPI2Signatures.Names()
+		r.CertificateBound = d.o.MutualTLSAlias != ""
 		body, err := json.Marshal(r)
 		if err != nil {
 			return err
@@ -54,20 +54,20 @@ func (p *Provider) buildResourceMetadata() error {
 		if err != nil {
 			return err
 		}
-		p.resourceMetadata[WellKnownResource+u.Path] = body
+		d.resourceMetadata[WellKnownResource+u.Path] = body
 	}
 	return nil
 }
 
 // resourceMetadataAt is where the metadata of the resource at a path is, empty for
 // an endpoint that is none. What stands above a path speaks for what is below.
-func (p *Provider) resourceMetadataAt(path string) string {
-	u, err := url.Parse(p.o.Issuer)
+func (d *Documents) resourceMetadataAt(path string) string {
+	u, err := url.Parse(d.o.Issuer)
 	if err != nil {
 		return ""
 	}
 	for below := path; below != ""; below = below[:strings.LastIndexByte(below, '/')] {
-		if at := WellKnownResource + u.Path + below; p.resourceMetadata[at] != nil {
+		if at := WellKnownResource + u.Path + below; d.resourceMetadata[at] != nil {
 			return u.Scheme + "://" + u.Host + at
 		}
 	}
@@ -77,12 +77,12 @@ func (p *Provider) resourceMetadataAt(path string) string {
 // BrokerSchemes are the challenges of the broker: it takes tokens that are bound to a
 // DPoP key, and where client certificates are taken those that are bound to one, which
 // are presented as Bearer (RFC 8705 §3).
-func (p *Provider) BrokerSchemes() []string {
-	if p.o.MutualTLSAlias == "" {
+func (d *Documents) BrokerSchemes() []string {
+	if d.o.MutualTLSAlias == "" {
 		return []string{schemeDPoP}
 	}
 	return []string{schemeDPoP, schemeBearer}
 }
 
 // ResourceMetadataURL is where the broker's metadata is, for its challenges.
-func (p *Provider) ResourceMetadataURL() string { return p.resourceMetadataAt(protocol.BrokerPath) }
+func (d *Documents) ResourceMetadataURL() string { return d.resourceMetadataAt(protocol.BrokerPath) }

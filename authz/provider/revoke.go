@@ -70,7 +70,9 @@ func (p *Provider) revoke(r *http.Request) error {
 
 // revokeGrant ends the grant of a token. It does nothing, without an error, if the
 // grant has ended, is another app's, or the token is not a genuine one of it.
-func (p *Provider) revokeGrant(ctx context.Context, client *clientauth.Registered, id authz.GrantID, genuine func(*grant.Grant) bool) error {
+func (p *Provider) revokeGrant(ctx context.Context, client *clientauth.Registered, id authz.GrantID,
+	genuine func(*grant.Grant) bool,
+) error {
 	g, err := p.o.Grants.Grant(ctx, id)
 	switch {
 	case errors.Is(err, authz.ErrNotFound):

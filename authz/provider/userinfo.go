@@ -116,7 +116,10 @@ func (p *Provider) userInfoAccess(r *http.Request) (token.Access, *grant.Grant, 
 	if !slices.Contains(access.Scope, "openid") || access.Grant == "" {
 		return token.Access{}, nil, authz.Refuse(authz.InsufficientScope, "UserInfo needs scope openid")
 	}
-	g, err := p.verifier.Live(r.Context(), token.AccessClaims{Grant: access.Grant, ClientID: access.ClientID, ID: access.ID, Act: access.Act})
+	g, err := p.verifier.Live(r.Context(), token.AccessClaims{
+		Grant: access.Grant, ClientID: access.ClientID, ID: access.ID,
+		Act: access.Act,
+	})
 	return access, g, err
 }
 
