@@ -16,7 +16,9 @@ import (
 // decided, in the transaction that stores the grant, and returns the releases it
 // grants: one commit for both. said is her answer in one text: sent twice it leads
 // where it led first, and is recorded once.
-func (a *Authorizer) Approve(r *http.Request, id grant.Handle, said string, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (response.Next, error) {
+func (a *Authorizer) Approve(r *http.Request, id grant.Handle, said string,
+	record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error),
+) (response.Next, error) {
 	said = "agree " + said // never that of a step without a page
 	next, err := a.approve(r, id, said, record)
 	if err != nil {
@@ -28,7 +30,9 @@ func (a *Authorizer) Approve(r *http.Request, id grant.Handle, said string, reco
 	return next, err
 }
 
-func (a *Authorizer) approve(r *http.Request, id grant.Handle, said string, record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error)) (response.Next, error) {
+func (a *Authorizer) approve(r *http.Request, id grant.Handle, said string,
+	record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error),
+) (response.Next, error) {
 	ctx := r.Context()
 	pending, client, err := a.pendingByHandle(ctx, id)
 	if err != nil {

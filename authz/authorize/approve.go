@@ -121,7 +121,9 @@ func (v *Approver) Disown(r *http.Request, handle grant.Handle, because decouple
 
 // deny denies a request in the name of the person who is signed in; if she has
 // denied it before, she is shown the same result again.
-func (v *Approver) deny(r *http.Request, handle grant.Handle, pending grant.Pending, because decoupled.Reason, signedIn SignedIn) (response.Next, error) {
+func (v *Approver) deny(r *http.Request, handle grant.Handle, pending grant.Pending, because decoupled.Reason,
+	signedIn SignedIn,
+) (response.Next, error) {
 	next, err := v.a.denyDecoupled(r.Context(), pending, because, signedIn, nil)
 	if err != nil {
 		return v.a.sameEnd(r, handle, err)
@@ -130,7 +132,9 @@ func (v *Approver) deny(r *http.Request, handle grant.Handle, pending grant.Pend
 }
 
 // answering finds a request that a person answers, and what comes next for it.
-func (v *Approver) answering(r *http.Request, handle grant.Handle) (grant.Pending, *clientauth.Registered, SignedIn, interaction.Outcome, error) {
+func (v *Approver) answering(r *http.Request,
+	handle grant.Handle,
+) (grant.Pending, *clientauth.Registered, SignedIn, interaction.Outcome, error) {
 	ctx := r.Context()
 	pending, client, err := v.a.pendingByHandle(ctx, handle)
 	if err == nil && !pending.Request.Decoupled {

@@ -41,7 +41,8 @@ func (a *Authorizer) Authorize(r *http.Request) (response.Next, error) {
 		return response.Next{}, err
 	}
 	if !ok {
-		return response.Next{}, authz.Refuse(authz.InvalidRequest, "the authorization endpoint takes GET and POST").Under("OpenID Connect Core §3.1.2.1")
+		return response.Next{}, authz.Refuse(authz.InvalidRequest,
+			"the authorization endpoint takes GET and POST").Under("OpenID Connect Core §3.1.2.1")
 	}
 	pending, client, err := a.begin(r.Context(), form)
 	if err != nil {
@@ -101,14 +102,16 @@ func (a *Authorizer) begin(ctx context.Context, form url.Values) (grant.Pending,
 	}
 	client, err := a.o.Directory.Client(ctx, clientID)
 	if errors.Is(err, clientauth.ErrUnknownClient) {
-		return grant.Pending{}, nil, authz.Refuse(authz.InvalidRequest, "no app is registered with this client_id").At("client_id").Under("RFC 6749 §4.1.2.1").Because(err)
+		return grant.Pending{}, nil, authz.Refuse(authz.InvalidRequest,
+			"no app is registered with this client_id").At("client_id").Under("RFC 6749 §4.1.2.1").Because(err)
 	}
 	if err != nil {
 		return grant.Pending{}, nil, authz.AsError(err)
 	}
 	if uri := form.Get("request_uri"); strings.HasPrefix(uri, requestURIPrefix) {
 		id, wellFormed := parseRequestURI(uri)
-		unusable := authz.Refuse(authz.InvalidRequestURI, "this request_uri is unknown, used, expired, or another app's; push the request anew").At("request_uri").Under("RFC 9126 §2.2, §4")
+		unusable := authz.Refuse(authz.InvalidRequestURI,
+			"this request_uri is unknown, used, expired, or another app's; push the request anew").At("request_uri").Under("RFC 9126 §2.2, §4")
 		if !wellFormed {
 			return grant.Pending{}, nil, unusable.Because(object.ErrForeign)
 		}
@@ -149,10 +152,10 @@ func (a *Authorizer) begin(ctx context.Context, form url.Values) (grant.Pending,
 		err = a.references.Check(ctx, client, pending.Request)
 	}
 	if err == nil {
-		err = keyNamed(client, pending.Request)
+		err = request.KeyNamed(client.Profile, &pending.Request)
 	}
 	if err == nil {
-		err = deliverable(client, &pending.Request)
+		err = request.Deliverable(client.Client, client.Profile, &pending.Request)
 	}
 	if pending.Request.RedirectURI != "" && client.Profile.RequirePAR {
 		return pending, nil, authz.Refuse(authz.InvalidRequest,

@@ -61,7 +61,7 @@ func (d *Doors) backchannel(r *http.Request) (backchannelAnswer, error) {
 	if err != nil {
 		return backchannelAnswer{}, err
 	}
-	if err := deliverable(client, &checked.Authorization); err != nil {
+	if err := request.Deliverable(client.Client, client.Profile, &checked.Authorization); err != nil {
 		return backchannelAnswer{}, err
 	}
 	subject, err := d.subjectOfHint(ctx, checked, client)
@@ -98,7 +98,9 @@ func (d *Doors) backchannel(r *http.Request) (backchannelAnswer, error) {
 }
 
 // newBackchannelRequest makes the row that is stored for a request.
-func (d *Doors) newBackchannelRequest(ctx context.Context, checked request.Backchannel, client *clientauth.Registered, subject authz.Subject) (grant.Pending, decoupled.Request, error) {
+func (d *Doors) newBackchannelRequest(ctx context.Context, checked request.Backchannel, client *clientauth.Registered,
+	subject authz.Subject,
+) (grant.Pending, decoupled.Request, error) {
 	now := d.o.Now().UTC()
 	life := d.o.Lifetimes.Decoupled
 	if checked.Expiry > 0 && checked.Expiry < life {
@@ -123,14 +125,18 @@ func (d *Doors) newBackchannelRequest(ctx context.Context, checked request.Backc
 // signedRequest gives the parameters: those inside of a signed authentication
 // request, if one came (CIBA Core §7.1.1), else the form. What must be spent is
 // the request's jti.
-func (d *Doors) signedRequest(ctx context.Context, form url.Values, client *clientauth.Registered) (url.Values, clientauth.Assertion, error) {
+func (d *Doors) signedRequest(ctx context.Context, form url.Values,
+	client *clientauth.Registered,
+) (url.Values, clientauth.Assertion, error) {
 	object := form.Get("request")
 	if object == "" {
 		if client.Profile.RequireRequestObject || client.BackchannelRequestAlg != "" {
-			return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest, "this app must sign its authentication requests (CIBA Core §7.1.1)").At("request")
+			return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest,
+				"this app must sign its authentication requests (CIBA Core §7.1.1)").At("request")
 		}
 		if form.Get("request_uri") != "" {
-			return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest, "request_uri is not used here (CIBA Core §7.1.1)").At("request_uri")
+			return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest,
+				"request_uri is not used here (CIBA Core §7.1.1)").At("request_uri")
 		}
 		return form, clientauth.Assertion{}, nil
 	}
@@ -139,7 +145,8 @@ func (d *Doors) signedRequest(ctx context.Context, form url.Values, client *clie
 		return nil, clientauth.Assertion{}, authz.AsError(err)
 	}
 	if err != nil {
-		return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest, "the signed authentication request cannot be accepted: %v", err).At("request").Because(err)
+		return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest, "the signed authentication request cannot be accepted: %v",
+			err).At("request").Because(err)
 	}
 	inside, jti, expires, err := request.FromSigned(claims, form, client.Client, d.o.URLs.Issuer, d.o.Now())
 	if err != nil {
@@ -153,7 +160,8 @@ func (d *Doors) signedRequest(ctx context.Context, form url.Values, client *clie
 func (d *Doors) spendRequest(ctx context.Context, signed clientauth.Assertion) error {
 	err := d.o.Store.Spend(ctx, signed)
 	if errors.Is(err, authz.ErrConflict) {
-		return authz.Refuse(authz.InvalidRequest, "the signed authentication request was used before; make a new one with a new jti").At("request")
+		return authz.Refuse(authz.InvalidRequest,
+			"the signed authentication request was used before; make a new one with a new jti").At("request")
 	}
 	return err
 }

@@ -17,9 +17,14 @@ type decider struct{ o *Options }
 
 // decide gathers the facts and asks [interaction.Next]. granted are the releases
 // that need no asking, or were just given.
-func (d decider) decide(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn, signedIn, given bool) (interaction.Outcome, []authz.Release, error) {
+func (d decider) decide(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn, signedIn,
+	given bool,
+) (interaction.Outcome, []authz.Release, error) {
 	req := pending.Request
-	facts := interaction.Request{Prompt: req.Prompt, MaxAge: req.MaxAge, Created: pending.Created, Level: client.MinimumLevel, Present: !assured(client, req)}
+	facts := interaction.Request{
+		Prompt: req.Prompt, MaxAge: req.MaxAge, Created: pending.Created, Level: client.MinimumLevel,
+		Present: !request.Assured(client.Client, &req),
+	}
 	wished := req.ACRValues
 	if req.Claims != nil {
 		switch values, essential := req.Claims.ACR(); {
@@ -37,7 +42,10 @@ func (d decider) decide(ctx context.Context, pending grant.Pending, client *clie
 	if req.IDTokenHint != "" {
 		hinted, err := d.hintOf(ctx, req.IDTokenHint, client, s)
 		if refusal := authz.AsError(err); refusal != nil && refusal.Code == authz.InvalidRequest {
-			return interaction.Outcome{Kind: interaction.Refuse, Code: refusal.Code, Why: "id_token_hint is not an ID token of ours for this app"}, nil, nil
+			return interaction.Outcome{
+				Kind: interaction.Refuse, Code: refusal.Code,
+				Why: "id_token_hint is not an ID token of ours for this app",
+			}, nil, nil
 		} else if refusal != nil {
 			return interaction.Outcome{}, nil, refusal
 		}
@@ -131,7 +139,9 @@ func (d decider) confirmFacts(ctx context.Context, pending grant.Pending, s Sign
 
 // requestsOtherSubject reports whether a request is for a sub that is not the person who is
 // signed in (OpenID Connect Core §3.1.2.2, §5.5.1).
-func (d decider) requestsOtherSubject(ctx context.Context, r request.Authorization, client *clientauth.Registered, s SignedIn) (bool, error) {
+func (d decider) requestsOtherSubject(ctx context.Context, r request.Authorization, client *clientauth.Registered,
+	s SignedIn,
+) (bool, error) {
 	if r.Claims == nil {
 		return false, nil
 	}

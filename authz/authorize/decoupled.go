@@ -15,7 +15,9 @@ import (
 
 // issueDecoupled is issue for a request that is fetched by its client: the code of
 // the grant is what the client holds already.
-func (a *Authorizer) issueDecoupled(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (response.Next, error) {
+func (a *Authorizer) issueDecoupled(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn,
+	granted []authz.Release, record func(context.Context) ([]authz.Release, error),
+) (response.Next, error) {
 	now := a.o.Now().UTC()
 	g := a.newGrant(pending, client, s, granted, now)
 	g.CodeHash = authz.HashSecret(a.o.Approvals.Keys.Code(pending.ID))
@@ -62,7 +64,9 @@ func (a *Authorizer) done(result string) response.Next {
 // denyDecoupled ends a request: the engine's row, the pending authorization and
 // what record writes, in one commit. actor is who denies, empty when nobody did
 // in person.
-func (a *Authorizer) denyDecoupled(ctx context.Context, pending grant.Pending, because decoupled.Reason, actor SignedIn, record func(context.Context) error) (response.Next, error) {
+func (a *Authorizer) denyDecoupled(ctx context.Context, pending grant.Pending, because decoupled.Reason, actor SignedIn,
+	record func(context.Context) error,
+) (response.Next, error) {
 	client, err := a.o.Directory.Client(ctx, pending.Request.ClientID)
 	if err != nil {
 		return response.Next{}, authz.AsError(err)

@@ -12,6 +12,7 @@ import (
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/redeem"
+	"hopnhat/authz/request"
 )
 
 // deviceAnswer is RFC 8628 §3.2.
@@ -59,7 +60,7 @@ func (d *Doors) device(r *http.Request) (deviceAnswer, error) {
 	if err != nil {
 		return deviceAnswer{}, err
 	}
-	if err := deliverable(client, &checked); err != nil {
+	if err := request.Deliverable(client.Client, client.Profile, &checked); err != nil {
 		return deviceAnswer{}, err
 	}
 	now := d.o.Now().UTC()
@@ -90,7 +91,9 @@ func (d *Doors) device(r *http.Request) (deviceAnswer, error) {
 // begin stores a request that is to be answered on another device: the
 // pending authorization and the engine's row, and what must be spent by it, in one
 // commit. spend may change the row still.
-func (d *Doors) begin(ctx context.Context, pending grant.Pending, r *decoupled.Request, assertion clientauth.Assertion, spend func(context.Context) error) error {
+func (d *Doors) begin(ctx context.Context, pending grant.Pending, r *decoupled.Request, assertion clientauth.Assertion,
+	spend func(context.Context) error,
+) error {
 	return d.o.Store.Tx(ctx, func(ctx context.Context) error {
 		return grant.SpendWith(ctx, d.o.Store, assertion, func(ctx context.Context) error {
 			if err := spend(ctx); err != nil {

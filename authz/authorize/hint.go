@@ -108,5 +108,6 @@ func (d *Doors) hintToken(ctx context.Context, token string, client *clientauth.
 		}
 		return d.o.People.SubjectOfPairwise(ctx, client.Sector, hint.Who.Subject)
 	}
-	return "", authz.Refuse(authz.UnknownUserID, "login_hint_token: sub_id must be of format opaque or iss_sub (RFC 9493)").At("login_hint_token")
+	return "", authz.Refuse(authz.UnknownUserID,
+		"login_hint_token: sub_id must be of format opaque or iss_sub (RFC 9493)").At("login_hint_token")
 }

@@ -14,7 +14,9 @@ import (
 // issue makes the code and what else the browser carries, and stores the grant,
 // together with the end of the pending authorization and what record writes: one
 // commit. said is what the person answered on a page, for [Authorizer.codeOf].
-func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn, said string, granted []authz.Release, record func(context.Context) ([]authz.Release, error)) (response.Next, error) {
+func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn, said string,
+	granted []authz.Release, record func(context.Context) ([]authz.Release, error),
+) (response.Next, error) {
 	if pending.Request.Decoupled {
 		return a.issueDecoupled(ctx, pending, client, s, granted, record)
 	}
@@ -81,7 +83,9 @@ func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *c
 
 // recordDecision writes what the person decided, if she was asked, into the grant and, by
 // record, into her consents, in the transaction of the context.
-func (a *Authorizer) recordDecision(ctx context.Context, client *clientauth.Registered, s SignedIn, g *grant.Grant, record func(context.Context) ([]authz.Release, error)) error {
+func (a *Authorizer) recordDecision(ctx context.Context, client *clientauth.Registered, s SignedIn, g *grant.Grant,
+	record func(context.Context) ([]authz.Release, error),
+) error {
 	if record != nil {
 		details, err := record(ctx)
 		if err != nil {
@@ -93,7 +97,9 @@ func (a *Authorizer) recordDecision(ctx context.Context, client *clientauth.Regi
 }
 
 // newGrant is the grant of an approval, without its code.
-func (a *Authorizer) newGrant(pending grant.Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release, now time.Time) grant.Grant {
+func (a *Authorizer) newGrant(pending grant.Pending, client *clientauth.Registered, s SignedIn, granted []authz.Release,
+	now time.Time,
+) grant.Grant {
 	g := grant.Grant{
 		ID: authz.GrantID(authz.NewID()), ClientID: client.ID, Principal: s.Principal, Session: s.ID, Profile: client.Profile.Name,
 		Scope: pending.Request.Scope, Details: granted, Request: pending.Request,

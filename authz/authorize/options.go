@@ -44,7 +44,8 @@ type Sessions interface {
 type Consents interface {
 	// Needed tells what the person must be asked or told, and if nothing, which
 	// releases her live consents and other legal bases grant.
-	Needed(ctx context.Context, client *authz.Client, s SignedIn, wanted []authz.Release) (question interaction.Question, granted []authz.Release, err error)
+	Needed(ctx context.Context, client *authz.Client, s SignedIn, wanted []authz.Release) (question interaction.Question,
+		granted []authz.Release, err error)
 }
 
 // Strangers limits what anybody may make us keep, by address. Take takes one request,

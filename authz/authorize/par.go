@@ -8,6 +8,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/request"
 )
 
 // Doors are the endpoints where an app asks for an authorization by itself, without the
@@ -74,10 +75,10 @@ func (d *Doors) push(r *http.Request) (grant.Pending, error) {
 	if assertion.Proof.JKT != "" {
 		checked.DPoPKeyThumbprint = assertion.Proof.JKT
 	}
-	if err := keyNamed(client, checked); err != nil {
+	if err := request.KeyNamed(client.Profile, &checked); err != nil {
 		return grant.Pending{}, err
 	}
-	if err := deliverable(client, &checked); err != nil {
+	if err := request.Deliverable(client.Client, client.Profile, &checked); err != nil {
 		return grant.Pending{}, err
 	}
 	now := d.o.Now().UTC()

@@ -42,7 +42,8 @@ func (f *References) Check(ctx context.Context, client *clientauth.Registered, a
 			}
 		}
 		if !slices.Contains(known, s) {
-			return authz.Refuse(authz.InvalidScope, "a scope is not known to this provider nor to a resource that the request names").At("scope").ToClient()
+			return authz.Refuse(authz.InvalidScope,
+				"a scope is not known to this provider nor to a resource that the request names").At("scope").ToClient()
 		}
 	}
 	if a.GrantID == "" {

@@ -92,7 +92,8 @@ func basicCredentials(r *http.Request) (id, secret string, present bool, err err
 	if len(header) == 0 {
 		return "", "", false, nil
 	}
-	malformed := authz.Refuse(authz.InvalidRequest, "the Authorization header is malformed; send one Basic header with form-encoded client id and secret")
+	malformed := authz.Refuse(authz.InvalidRequest,
+		"the Authorization header is malformed; send one Basic header with form-encoded client id and secret")
 	if len(header) > 1 || len(header[0]) > 2048 {
 		return "", "", false, malformed
 	}

@@ -53,7 +53,10 @@ func NewDirectory(clients Clients, life time.Duration, now func() time.Time) *Di
 	}
 	return &Directory{
 		clients: clients, now: now, known: recent.New[authz.ClientID, *Registered](maxKnown, life, now),
-		keys: keySets{sets: recent.New[authz.ClientID, *keySet](maxKeySets, recent.Forever, now), fetches: semaphore.NewWeighted(maxFetching)},
+		keys: keySets{
+			sets:    recent.New[authz.ClientID, *keySet](maxKeySets, recent.Forever, now),
+			fetches: semaphore.NewWeighted(maxFetching),
+		},
 	}
 }
 

@@ -138,7 +138,8 @@ func (p *Proofs) Check(headers []string, method, target, accessToken string) (Pr
 		Type: "dpop+jwt", Algorithms: keys.FAPI2Signatures, MaxBytes: maxProof,
 	})
 	if err != nil {
-		return Proof{}, authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: not a valid dpop+jwt signed by its own jwk with ES256, EdDSA or PS256").Because(err)
+		return Proof{}, authz.Refuse(authz.InvalidDPoPProof,
+			"DPoP proof: not a valid dpop+jwt signed by its own jwk with ES256, EdDSA or PS256").Because(err)
 	}
 	var claims proofClaims
 	if err := json.Unmarshal(verified.Claims, &claims); err != nil {
@@ -180,7 +181,8 @@ var ErrProofUsed = fmt.Errorf("a DPoP proof was used before: %w", authz.ErrConfl
 
 // UsedProof is the refusal of a proof that was used before.
 func UsedProof() error {
-	return authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: this proof was used before; make a new one with a new jti").Because(ErrProofUsed)
+	return authz.Refuse(authz.InvalidDPoPProof,
+		"DPoP proof: this proof was used before; make a new one with a new jti").Because(ErrProofUsed)
 }
 
 // Use marks a checked proof as used, for an app that has authenticated or has presented
@@ -207,7 +209,8 @@ func (p *Proofs) Use(app authz.ClientID, proof Proof) error {
 		p.seen.shutLargest()
 	}
 	if p.seen.shut[app] || p.previous.shut[app] {
-		return authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: more proofs than this server can remember came from this app; wait a minute, then send fewer")
+		return authz.Refuse(authz.InvalidDPoPProof,
+			"DPoP proof: more proofs than this server can remember came from this app; wait a minute, then send fewer")
 	}
 	of := p.seen.of[app]
 	if of == nil {

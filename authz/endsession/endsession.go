@@ -66,7 +66,10 @@ func (e *Endpoint) EndSession(r *http.Request, signedIn *authorize.SignedIn) (Lo
 	if err != nil {
 		return Logout{}, err
 	}
-	asked := logoutRequest{URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"), Lang: authz.Language(strings.Fields(form.Get("ui_locales"))...)}
+	asked := logoutRequest{
+		URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"),
+		Lang: authz.Language(strings.Fields(form.Get("ui_locales"))...),
+	}
 	asked.Client = authz.ClientID(form.Get("client_id"))
 	if token := form.Get("id_token_hint"); token != "" {
 		hint, err := e.o.Verifier.IDTokenHint(token)
@@ -90,7 +93,8 @@ func (e *Endpoint) EndSession(r *http.Request, signedIn *authorize.SignedIn) (Lo
 func (e *Endpoint) ContinueEndSession(ctx context.Context, ticket string, signedIn *authorize.SignedIn) (Logout, error) {
 	asked, ok := e.o.Tickets.open(ticket, e.o.Now())
 	if !ok {
-		return Logout{}, authz.Refuse(authz.InvalidRequest, "this sign-out was begun too long ago; start again at the app").At("logout").Because(authorize.ErrGone)
+		return Logout{}, authz.Refuse(authz.InvalidRequest,
+			"this sign-out was begun too long ago; start again at the app").At("logout").Because(authorize.ErrGone)
 	}
 	return e.check(ctx, asked, signedIn)
 }
@@ -127,7 +131,8 @@ func (e *Endpoint) check(ctx context.Context, asked logoutRequest, signedIn *aut
 	if asked.URI != "" && client != nil {
 		// §3: compared exactly with those that were registered.
 		if !client.HasPostLogoutRedirectURI(asked.URI) {
-			return Logout{}, authz.Refuse(authz.InvalidRequest, "post_logout_redirect_uri is not registered for this app").At("post_logout_redirect_uri")
+			return Logout{}, authz.Refuse(authz.InvalidRequest,
+				"post_logout_redirect_uri is not registered for this app").At("post_logout_redirect_uri")
 		}
 		out.Return = protocol.WithParameters(asked.URI, "state", asked.State)
 	}

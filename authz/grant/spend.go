@@ -29,7 +29,8 @@ func SpendWith(ctx context.Context, store interface {
 		case errors.Is(err, clientauth.ErrProofUsed):
 			return clientauth.UsedProof()
 		case errors.Is(err, authz.ErrConflict):
-			return authz.Refuse(authz.InvalidClient, "client authentication failed; the assertion was used before, make a new one with a new jti")
+			return authz.Refuse(authz.InvalidClient,
+				"client authentication failed; the assertion was used before, make a new one with a new jti")
 		case err != nil, write == nil:
 			return err
 		}

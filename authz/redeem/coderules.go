@@ -84,7 +84,8 @@ func verifierOfChallenge(q *Request, g *grant.Grant) *authz.Error {
 	digest := sha256.Sum256([]byte(verifier))
 	switch {
 	case challenge == "" && !engine.WithoutPKCE(q.Client): // registered anew since the code was made
-		return authz.Refuse(authz.InvalidRequest, "Clients must include a code_challenge when performing the authorize code flow, but it is missing.")
+		return authz.Refuse(authz.InvalidRequest,
+			"Clients must include a code_challenge when performing the authorize code flow, but it is missing.")
 	case challenge == "" && verifier == "":
 		return nil
 	case verifier == "":

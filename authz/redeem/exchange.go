@@ -30,7 +30,8 @@ func (x exchange) redeem(ctx context.Context, q *Request) (*token.Response, erro
 		return nil, err
 	}
 	if !q.Confirmation.Bound() {
-		return nil, authz.Refuse(authz.InvalidDPoPProof, "an exchanged token is bound to its holder; send a DPoP proof (RFC 9449), or call with the client certificate (RFC 8705)")
+		return nil, authz.Refuse(authz.InvalidDPoPProof,
+			"an exchanged token is bound to its holder; send a DPoP proof (RFC 9449), or call with the client certificate (RFC 8705)")
 	}
 	actor, err := x.actor(ctx, q)
 	if err != nil {
@@ -106,7 +107,8 @@ func issuedType(form url.Values) (string, error) {
 	case authz.TokenTypeJWT:
 		return wanted, nil
 	}
-	return "", authz.Refuse(authz.InvalidRequest, "requested_token_type must be %s or %s", authz.TokenTypeAccess, authz.TokenTypeJWT).At("requested_token_type")
+	return "", authz.Refuse(authz.InvalidRequest, "requested_token_type must be %s or %s", authz.TokenTypeAccess,
+		authz.TokenTypeJWT).At("requested_token_type")
 }
 
 // actor is who will act: the app, or the service that its actor_token names. An
@@ -119,7 +121,8 @@ func (x exchange) actor(ctx context.Context, q *Request) (delegation.Actor, erro
 	case presented == "" && kind == "":
 		return self, nil
 	case presented == "" || kind == "":
-		return self, authz.Refuse(authz.InvalidRequest, "actor_token and actor_token_type come together (RFC 8693 §2.1)").At("actor_token_type")
+		return self, authz.Refuse(authz.InvalidRequest,
+			"actor_token and actor_token_type come together (RFC 8693 §2.1)").At("actor_token_type")
 	case kind != authz.TokenTypeAccess && kind != authz.TokenTypeJWT:
 		return self, authz.Refuse(authz.InvalidRequest, "actor_token_type must be %s", authz.TokenTypeAccess).At("actor_token_type")
 	}
@@ -128,7 +131,8 @@ func (x exchange) actor(ctx context.Context, q *Request) (delegation.Actor, erro
 	case err != nil:
 		return self, err
 	case claims.ClientID != q.Client.ID || claims.Grant != "" || claims.Confirm != q.Confirmation:
-		return self, authz.Refuse(authz.InvalidRequest, "the actor_token must be a token of this app for itself or a service of it, bound as the request is").At("actor_token")
+		return self, authz.Refuse(authz.InvalidRequest,
+			"the actor_token must be a token of this app for itself or a service of it, bound as the request is").At("actor_token")
 	}
 	self.Subject = claims.Subject
 	return self, nil
@@ -171,7 +175,8 @@ func (x exchange) subjectToken(ctx context.Context, form url.Values) (delegation
 			return delegation.Subject{}, nil, asRequest(err, "subject_token")
 		}
 		if claims.Grant == "" {
-			return delegation.Subject{}, nil, authz.Refuse(authz.InvalidRequest, "the subject_token is of no person; a service asks for a token of its own").At("subject_token")
+			return delegation.Subject{}, nil, authz.Refuse(authz.InvalidRequest,
+				"the subject_token is of no person; a service asks for a token of its own").At("subject_token")
 		}
 		g, err := x.Verifier.Live(ctx, claims)
 		return delegation.Subject{
@@ -181,7 +186,8 @@ func (x exchange) subjectToken(ctx context.Context, form url.Values) (delegation
 	case authz.TokenTypeID:
 		return x.subjectIDToken(ctx, presented)
 	default:
-		return delegation.Subject{}, nil, authz.Refuse(authz.InvalidRequest, "subject_token_type must be %s, %s or %s", authz.TokenTypeAccess, authz.TokenTypeID, authz.TokenTypeJWT).At("subject_token_type")
+		return delegation.Subject{}, nil, authz.Refuse(authz.InvalidRequest, "subject_token_type must be %s, %s or %s",
+			authz.TokenTypeAccess, authz.TokenTypeID, authz.TokenTypeJWT).At("subject_token_type")
 	}
 }
 
@@ -190,7 +196,8 @@ func (x exchange) subjectToken(ctx context.Context, form url.Values) (delegation
 func (x exchange) subjectIDToken(ctx context.Context, presented string) (delegation.Subject, *grant.Grant, error) {
 	claims, err := x.Verifier.IDToken(presented)
 	if refusal := authz.AsError(err); err != nil && refusal.Code == authz.InvalidToken {
-		err = authz.Refuse(authz.InvalidRequest, "the subject_token is not an ID token of ours that is still good").At("subject_token").Because(err)
+		err = authz.Refuse(authz.InvalidRequest,
+			"the subject_token is not an ID token of ours that is still good").At("subject_token").Because(err)
 	}
 	if err != nil {
 		return delegation.Subject{}, nil, err

@@ -68,7 +68,9 @@ func trusted(client *clientauth.Registered, presented string) *authz.TrustedIssu
 
 // token checks an assertion, spends it with its commit, and gives the
 // service's token.
-func (b jwtBearer) token(ctx context.Context, q *Request, presented string, from *authz.TrustedIssuer, wanted, scope []string) (*token.Response, error) {
+func (b jwtBearer) token(ctx context.Context, q *Request, presented string, from *authz.TrustedIssuer, wanted,
+	scope []string,
+) (*token.Response, error) {
 	set, err := jose.ParseSet(from.JWKS)
 	if err != nil {
 		return nil, authz.AsError(err)
@@ -95,7 +97,8 @@ func (b jwtBearer) token(ctx context.Context, q *Request, presented string, from
 	err = spendInTx(ctx, b.Store, q.Assertion, func(ctx context.Context) error {
 		err := b.Store.Spend(ctx, clientauth.Assertion{Digest: digest[:], Expires: service.Expires})
 		if errors.Is(err, authz.ErrConflict) {
-			return authz.Refuse(authz.InvalidGrant, "the assertion was used before; make a new one with a new jti").At("assertion").Because(err)
+			return authz.Refuse(authz.InvalidGrant,
+				"the assertion was used before; make a new one with a new jti").At("assertion").Because(err)
 		}
 		return err
 	})
@@ -107,7 +110,9 @@ func (b jwtBearer) token(ctx context.Context, q *Request, presented string, from
 
 // target is one resource among those the issuer is trusted for, with the
 // scope it is trusted with, both the app's own as well.
-func (b jwtBearer) target(ctx context.Context, client *clientauth.Registered, from *authz.TrustedIssuer, wanted, scope []string) (token.Target, error) {
+func (b jwtBearer) target(ctx context.Context, client *clientauth.Registered, from *authz.TrustedIssuer, wanted,
+	scope []string,
+) (token.Target, error) {
 	if len(wanted) == 0 && len(from.Audience) == 1 {
 		wanted = from.Audience
 	}

@@ -126,5 +126,6 @@ func (r refresh) sameSuccessor(ctx context.Context, q *Request, g *grant.Grant) 
 	case now.RefreshGeneration == g.RefreshGeneration+1 && q.Now.Sub(now.RefreshRotated) <= r.Grace:
 		return nil
 	}
-	return r.reused(ctx, q, g, authz.Refuse(authz.InvalidGrant, "the refresh token was used already; all tokens of its grant are revoked").At("refresh_token"))
+	return r.reused(ctx, q, g, authz.Refuse(authz.InvalidGrant,
+		"the refresh token was used already; all tokens of its grant are revoked").At("refresh_token"))
 }

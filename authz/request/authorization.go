@@ -84,9 +84,11 @@ func (c *Checker) target(form url.Values, client *authz.Client) (redirectURI str
 	redirectURI = form.Get("redirect_uri")
 	switch {
 	case redirectURI == "":
-		return "", authz.Refuse(authz.InvalidRequest, "redirect_uri is missing; send one that is registered for this app, even where one only is").At("redirect_uri").Under("OpenID Connect Core §3.1.2.1")
+		return "", authz.Refuse(authz.InvalidRequest,
+			"redirect_uri is missing; send one that is registered for this app, even where one only is").At("redirect_uri").Under("OpenID Connect Core §3.1.2.1")
 	case !client.HasRedirectURI(redirectURI):
-		return "", authz.Refuse(authz.InvalidRequest, "redirect_uri is not registered for this app; it must match character by character, its query included").At("redirect_uri").Under("RFC 9700 §2.1")
+		return "", authz.Refuse(authz.InvalidRequest,
+			"redirect_uri is not registered for this app; it must match character by character, its query included").At("redirect_uri").Under("RFC 9700 §2.1")
 	}
 	return redirectURI, nil
 }
@@ -177,9 +179,11 @@ func scope(c *Checker, form url.Values, client *authz.Client, profile authz.Prof
 	}
 	switch {
 	case a.FrontChannel() && !slices.Contains(a.Scope, "openid"):
-		return authz.Refuse(authz.InvalidScope, "response_type %s needs scope=openid", a.ResponseType).At("scope").Under("OpenID Connect Core §3.2.2.1")
+		return authz.Refuse(authz.InvalidScope, "response_type %s needs scope=openid",
+			a.ResponseType).At("scope").Under("OpenID Connect Core §3.2.2.1")
 	case len(a.Scope) == 0 && form.Get("authorization_details") == "":
-		return authz.Refuse(authz.InvalidScope, "the request asks for nothing that this app can have; send scope=openid or authorization_details").At("scope")
+		return authz.Refuse(authz.InvalidScope,
+			"the request asks for nothing that this app can have; send scope=openid or authorization_details").At("scope")
 	}
 	return nil
 }
@@ -210,7 +214,8 @@ func codeChallenge(_ *Checker, form url.Values, client *authz.Client, profile au
 	case method != "S256":
 		return authz.Refuse(authz.InvalidRequest, "code_challenge_method must be S256").At("code_challenge_method")
 	case len(a.CodeChallenge) != 43 || !unreserved(a.CodeChallenge):
-		return authz.Refuse(authz.InvalidRequest, "code_challenge must be the base64url SHA-256 of the verifier, 43 characters").At("code_challenge")
+		return authz.Refuse(authz.InvalidRequest,
+			"code_challenge must be the base64url SHA-256 of the verifier, 43 characters").At("code_challenge")
 	}
 	return nil
 }
@@ -241,7 +246,8 @@ func prompt(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Au
 				a.Prompt = append(a.Prompt, p)
 			}
 		default:
-			return authz.Refuse(authz.InvalidRequest, "prompt has an unknown value; use none, login, consent or select_account").At("prompt")
+			return authz.Refuse(authz.InvalidRequest,
+				"prompt has an unknown value; use none, login, consent or select_account").At("prompt")
 		}
 	}
 	if len(a.Prompt) > 1 && slices.Contains(a.Prompt, "none") {
@@ -318,7 +324,8 @@ func resource(c *Checker, form url.Values, client *authz.Client, _ authz.Profile
 		case slices.Contains(c.Resources, r), slices.Contains(client.Resources, r):
 			a.AudiencesOfResource = append(a.AudiencesOfResource, r)
 		default:
-			return authz.Refuse(authz.InvalidTarget, "resource has a value that this provider issues no tokens for, or none for this app").At("resource")
+			return authz.Refuse(authz.InvalidTarget,
+				"resource has a value that this provider issues no tokens for, or none for this app").At("resource")
 		}
 	}
 	return nil
@@ -336,14 +343,16 @@ func grantManagement(_ *Checker, form url.Values, client *authz.Client, _ authz.
 	case a.GrantAction == "":
 		return authz.Refuse(authz.InvalidRequest, "grant_id needs grant_management_action").At("grant_management_action")
 	case !slices.Contains(GrantActions, a.GrantAction):
-		return authz.Refuse(authz.InvalidRequest, "grant_management_action has a value that is not offered; use create, replace or merge").At("grant_management_action")
+		return authz.Refuse(authz.InvalidRequest,
+			"grant_management_action has a value that is not offered; use create, replace or merge").At("grant_management_action")
 	case a.GrantAction == GrantCreate && a.GrantID != "":
 		return authz.Refuse(authz.InvalidRequest, "grant_management_action create makes a new grant; leave grant_id out").At("grant_id")
 	case a.GrantAction != GrantCreate && (a.ResponseType != "code" || a.Decoupled):
 		// The new grant replaces the old one when its code is redeemed, so there must be one.
 		return authz.Refuse(authz.InvalidRequest, "grant_management_action %s needs response_type=code", a.GrantAction).At("response_type")
 	case a.GrantAction != GrantCreate && (a.GrantID == "" || len(a.GrantID) > 64):
-		return authz.Refuse(authz.InvalidGrantID, "grant_management_action %s needs the grant_id of a grant of this app", a.GrantAction).At("grant_id")
+		return authz.Refuse(authz.InvalidGrantID, "grant_management_action %s needs the grant_id of a grant of this app",
+			a.GrantAction).At("grant_id")
 	}
 	return nil
 }
@@ -355,7 +364,8 @@ func details(c *Checker, form url.Values, client *authz.Client, _ authz.Profile,
 	}
 	if !a.HasCode() {
 		// A token for the broker never passes through a browser.
-		return authz.Refuse(authz.InvalidRequest, "authorization_details needs a response_type with code").At("authorization_details").Under("RFC 9700 §2.1.2")
+		return authz.Refuse(authz.InvalidRequest,
+			"authorization_details needs a response_type with code").At("authorization_details").Under("RFC 9700 §2.1.2")
 	}
 	releases, err := c.Details([]byte(raw), client)
 	if err != nil {

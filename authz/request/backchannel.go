@@ -98,9 +98,11 @@ func (b *Backchannel) hint(form url.Values, _ *authz.Client) *authz.Error {
 	}
 	switch {
 	case hints != 1:
-		return authz.Refuse(authz.InvalidRequest, "send exactly one of login_hint, login_hint_token and id_token_hint (CIBA Core §7.1); there are %d", hints).At("login_hint")
+		return authz.Refuse(authz.InvalidRequest,
+			"send exactly one of login_hint, login_hint_token and id_token_hint (CIBA Core §7.1); there are %d", hints).At("login_hint")
 	case form.Get("user_code") != "":
-		return authz.Refuse(authz.InvalidRequest, "user_code is not offered (backchannel_user_code_parameter_supported is false)").At("user_code")
+		return authz.Refuse(authz.InvalidRequest,
+			"user_code is not offered (backchannel_user_code_parameter_supported is false)").At("user_code")
 	}
 	return nil
 }
@@ -199,7 +201,9 @@ var authenticationRequest = &signedRequest{
 // request (CIBA Core §7.1.1), whose signature was checked: every registered claim
 // is required, every parameter must be inside. jti is its name, to be accepted
 // once until expires. Errors are *authz.Error.
-func FromSigned(claims json.RawMessage, outer url.Values, client *authz.Client, issuer string, now time.Time) (form url.Values, jti string, expires time.Time, err error) {
+func FromSigned(claims json.RawMessage, outer url.Values, client *authz.Client, issuer string,
+	now time.Time,
+) (form url.Values, jti string, expires time.Time, err error) {
 	for name := range outer {
 		if !clientAuthentication[name] {
 			return nil, "", time.Time{}, authenticationRequest.refuse("%s stands beside it; every parameter belongs inside (CIBA Core §7.1.1)", label(name))

@@ -196,7 +196,8 @@ func wishes(c *Checker, _ url.Values, client *authz.Client, _ authz.Profile, a *
 	}
 	for _, scope := range a.Scope {
 		if slices.Contains(claims.Scopes(), scope) && len(c.Wishes(client, claims.OfScopes(scope))) == 0 {
-			return authz.Refuse(authz.InvalidScope, "scope %s needs a declaration in force of this app for what it asks about the person", scope).At("scope")
+			return authz.Refuse(authz.InvalidScope, "scope %s needs a declaration in force of this app for what it asks about the person",
+				scope).At("scope")
 		}
 	}
 	asked := claims.Request{}

@@ -59,13 +59,16 @@ func ParseForm(raw string) (url.Values, error) {
 		switch {
 		// RFC 8707 §2 and RFC 8693 let these repeat.
 		case len(values) > 1 && name != "resource" && name != "audience":
-			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given %d times; give it once", label(name), len(values)).At(label(name)).Under("RFC 6749 §3.1")
+			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given %d times; give it once", label(name),
+				len(values)).At(label(name)).Under("RFC 6749 §3.1")
 		case len(values) > 8:
-			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given too often", label(name)).At(label(name)).Under("RFC 6749 §3.1")
+			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given too often",
+				label(name)).At(label(name)).Under("RFC 6749 §3.1")
 		}
 		for _, v := range values {
 			if len(v) > limit {
-				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is longer than %d bytes", label(name), limit).At(label(name)).Under("RFC 6749 §3.1")
+				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is longer than %d bytes", label(name),
+					limit).At(label(name)).Under("RFC 6749 §3.1")
 			}
 			if slices.Contains(inJSON, name) {
 				v = white.Replace(v)
@@ -101,10 +104,12 @@ func malformed(raw string, err error) *authz.Error {
 	for pair := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(pair, "=")
 		if _, wrong := url.QueryUnescape(value); wrong != nil {
-			return authz.Refuse(authz.InvalidRequest, "parameter %s is not percent-encoded; write a percent sign as %%25", label(name)).At(label(name)).Under("RFC 6749 appendix B").Because(err)
+			return authz.Refuse(authz.InvalidRequest, "parameter %s is not percent-encoded; write a percent sign as %%25",
+				label(name)).At(label(name)).Under("RFC 6749 appendix B").Because(err)
 		}
 	}
-	return authz.Refuse(authz.InvalidRequest, "the request is not valid application/x-www-form-urlencoded").Under("RFC 6749 appendix B").Because(err)
+	return authz.Refuse(authz.InvalidRequest,
+		"the request is not valid application/x-www-form-urlencoded").Under("RFC 6749 appendix B").Because(err)
 }
 
 // ParseQuery is ParseForm for the query of an address, which has less room for state
@@ -112,7 +117,8 @@ func malformed(raw string, err error) *authz.Error {
 func ParseQuery(raw string) (url.Values, error) {
 	form, err := ParseForm(raw)
 	if err == nil && len(form.Get("state")) > maxValue {
-		return nil, authz.Refuse(authz.InvalidRequest, "parameter state is longer than %d bytes; push the request or send it by POST", maxValue).At("state").Under("RFC 6749 §4.1.1")
+		return nil, authz.Refuse(authz.InvalidRequest, "parameter state is longer than %d bytes; push the request or send it by POST",
+			maxValue).At("state").Under("RFC 6749 §4.1.1")
 	}
 	return form, err
 }

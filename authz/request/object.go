@@ -53,7 +53,9 @@ var requestObject = &signedRequest{
 // response_type and scope must stand beside the object and may be missing inside:
 // then they are taken from there, and response_type must agree where it is in
 // both. Errors are *authz.Error.
-func FromObject(claims json.RawMessage, outer url.Values, client *authz.Client, profile authz.Profile, issuer string, now time.Time) (url.Values, error) {
+func FromObject(claims json.RawMessage, outer url.Values, client *authz.Client, profile authz.Profile, issuer string,
+	now time.Time,
+) (url.Values, error) {
 	form, _, err := requestObject.read(claims, &signer{client, profile, issuer, now})
 	if err != nil {
 		return nil, err

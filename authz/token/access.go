@@ -51,7 +51,8 @@ func (g *Guard) Presented(r *http.Request, token, audience, target string) (Acce
 	a := Access{
 		ID: claims.ID, Grant: claims.Grant, ClientID: claims.ClientID, Subject: authz.Pairwise(claims.Subject),
 		Scope: strings.Fields(claims.Scope), Audience: claims.Audience, ACR: claims.ACR,
-		Bound: claims.Confirm, Act: claims.Act, AuthTime: time.Unix(claims.AuthTime, 0).UTC(), IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), Expires: time.Unix(claims.Expires, 0).UTC(),
+		Bound: claims.Confirm, Act: claims.Act, AuthTime: time.Unix(claims.AuthTime, 0).UTC(), IssuedAt: time.Unix(claims.IssuedAt,
+			0).UTC(), Expires: time.Unix(claims.Expires, 0).UTC(),
 	}
 	a.NextNonce, err = g.Check(r, a.ClientID, a.Bound, token, target)
 	return a, err

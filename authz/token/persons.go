@@ -87,7 +87,9 @@ func (p *PersonClaims) InFrontChannel(r request.Authorization) bool {
 // broker, for the first permission of the grant that has them; what is not granted,
 // or refused now, is left out. Nothing is asked of the broker when nothing about
 // the person is asked for: such an answer costs no commit.
-func (p *PersonClaims) Of(ctx context.Context, g *grant.Grant, asked claims.Members, requestID string, redeeming bool) (map[string]any, error) {
+func (p *PersonClaims) Of(ctx context.Context, g *grant.Grant, asked claims.Members, requestID string,
+	redeeming bool,
+) (map[string]any, error) {
 	wanted := asked.Attributes()
 	if len(wanted) == 0 || p.Releases == nil {
 		return nil, nil

@@ -32,7 +32,8 @@ func (p *Possession) Constraint(r *http.Request, client *clientauth.Registered) 
 	none := clientauth.Proof{}
 	switch {
 	case client.CertificateBound && len(proofs) > 0:
-		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
+		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidRequest,
+			"this app registered certificate-bound tokens; send no DPoP proof")
 	case client.CertificateBound:
 		certificate, err := p.presentedCertificate(connection)
 		if err != nil {
@@ -46,13 +47,15 @@ func (p *Possession) Constraint(r *http.Request, client *clientauth.Registered) 
 		}
 		return authz.Confirmation{JKT: proof.JKT}, proof, err
 	case client.DPoPBound:
-		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof, "this app registered dpop_bound_access_tokens; send a DPoP proof (RFC 9449 §5.2)")
+		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof,
+			"this app registered dpop_bound_access_tokens; send a DPoP proof (RFC 9449 §5.2)")
 	case client.Profile.RequireConstraint:
 		otherwise := ""
 		if slices.Contains(client.Profile.Constraints, authz.MutualTLS) {
 			otherwise = ", or register tls_client_certificate_bound_access_tokens"
 		}
-		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof, "profile %s binds tokens to their holder; send a DPoP proof (RFC 9449)%s", client.Profile.Name, otherwise)
+		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof,
+			"profile %s binds tokens to their holder; send a DPoP proof (RFC 9449)%s", client.Profile.Name, otherwise)
 	}
 	return authz.Confirmation{}, none, nil
 }
@@ -89,7 +92,8 @@ func (p *Possession) CodeKey(r *http.Request, client *clientauth.Registered, jkt
 func (p *Possession) presentedCertificate(connection clientauth.Connection) (string, error) {
 	certificate := connection.Certificate()
 	if certificate == nil {
-		return "", authz.Refuse(authz.InvalidRequest, "this app's tokens are bound to its certificate; call the endpoint of mtls_endpoint_aliases with it (RFC 8705 §3)")
+		return "", authz.Refuse(authz.InvalidRequest,
+			"this app's tokens are bound to its certificate; call the endpoint of mtls_endpoint_aliases with it (RFC 8705 §3)")
 	}
 	if err := clientauth.CheckCertificate(certificate, p.Now()); err != nil {
 		return "", authz.Refuse(authz.InvalidRequest, "the client certificate cannot be used: %s", err)
@@ -100,7 +104,9 @@ func (p *Possession) presentedCertificate(connection clientauth.Connection) (str
 // Check checks that the caller holds the key or certificate that a token is bound to
 // (RFC 9449 §7.1, RFC 8705 §3), and that the authentication scheme fits the token. It
 // returns a fresh DPoP nonce for the answer, or "".
-func (p *Possession) Check(r *http.Request, client authz.ClientID, bound authz.Confirmation, token, target string) (nextNonce string, err error) {
+func (p *Possession) Check(r *http.Request, client authz.ClientID, bound authz.Confirmation, token,
+	target string,
+) (nextNonce string, err error) {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	byProof := strings.EqualFold(scheme, "DPoP")
 	switch {
@@ -112,7 +118,8 @@ func (p *Possession) Check(r *http.Request, client authz.ClientID, bound authz.C
 		// RFC 8705 §3: a token presented without its certificate is invalid.
 		certificate := clientauth.ConnectionOf(r.Context()).Certificate()
 		if certificate == nil || subtle.ConstantTimeCompare([]byte(authz.CertificateThumbprint(certificate)), []byte(bound.X5T)) != 1 {
-			return "", authz.Refuse(authz.InvalidToken, "this token is bound to a client certificate; present it with that certificate at the host of mtls_endpoint_aliases (RFC 8705 §3)")
+			return "", authz.Refuse(authz.InvalidToken,
+				"this token is bound to a client certificate; present it with that certificate at the host of mtls_endpoint_aliases (RFC 8705 §3)")
 		}
 		return "", nil
 	case bound.JKT == "":

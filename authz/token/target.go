@@ -67,7 +67,8 @@ func (t *Targets) OfGrant(ctx context.Context, client *clientauth.Registered, g 
 			wanted = granted
 		}
 		if len(wanted) == 0 {
-			return Target{}, authz.Refuse(authz.InvalidTarget, "the grant is for several resources; name the one this token is for").At("resource")
+			return Target{}, authz.Refuse(authz.InvalidTarget,
+				"the grant is for several resources; name the one this token is for").At("resource")
 		}
 	}
 	audience := slices.Compact(slices.Sorted(slices.Values(wanted)))
@@ -77,7 +78,8 @@ func (t *Targets) OfGrant(ctx context.Context, client *clientauth.Registered, g 
 		case !slices.Contains(granted, r), !t.URLs.IsOwnResource(r) && !slices.Contains(client.Resources, r):
 			return Target{}, UnknownTarget()
 		case !t.URLs.IsOwnResource(r) && len(audience) > 1:
-			return Target{}, authz.Refuse(authz.InvalidTarget, "a token for an agency's API is for that one; ask for one token a resource").At("resource")
+			return Target{}, authz.Refuse(authz.InvalidTarget,
+				"a token for an agency's API is for that one; ask for one token a resource").At("resource")
 		}
 	}
 	return t.Of(ctx, audience, scope)

@@ -66,7 +66,8 @@ func (o *Objects) Unwrap(ctx context.Context, form url.Values, client *clientaut
 	case object != "" && address != "":
 		return nil, authz.Refuse(authz.InvalidRequest, "request and request_uri exclude each other (RFC 9101 §5)").At("request")
 	case object == "" && address == "" && (client.Profile.RequireRequestObject || client.RequireRequestObject):
-		return nil, authz.Refuse(authz.InvalidRequest, "this app must sign its authorization requests (RFC 9101, profile %s)", client.Profile.Name).At("request")
+		return nil, authz.Refuse(authz.InvalidRequest, "this app must sign its authorization requests (RFC 9101, profile %s)",
+			client.Profile.Name).At("request")
 	case object == "" && address == "":
 		return form, nil
 	case address != "":
@@ -97,7 +98,8 @@ func (o *Objects) fetch(ctx context.Context, address string, client *clientauth.
 		return without == plain
 	})
 	if !registered || o.o.Fetcher == nil {
-		return "", authz.Refuse(authz.InvalidRequestURI, "request_uri is neither one that this provider gave out nor registered for this app").At("request_uri").Because(ErrForeign)
+		return "", authz.Refuse(authz.InvalidRequestURI,
+			"request_uri is neither one that this provider gave out nor registered for this app").At("request_uri").Because(ErrForeign)
 	}
 	if !o.fetching.begin(client.ID) {
 		return "", &authz.Error{
@@ -110,7 +112,8 @@ func (o *Objects) fetch(ctx context.Context, address string, client *clientauth.
 	defer cancel()
 	raw, err := o.o.Fetcher.Fetch(ctx, plain, maxObject)
 	if err != nil {
-		return "", authz.Refuse(authz.InvalidRequestURI, "the request object could not be fetched from request_uri").At("request_uri").Because(err)
+		return "", authz.Refuse(authz.InvalidRequestURI,
+			"the request object could not be fetched from request_uri").At("request_uri").Because(err)
 	}
 	return strings.TrimSpace(string(raw)), nil
 }

@@ -14,7 +14,9 @@ import (
 
 // AnswerInSession is Answer with the session's state for an app that registered for it
 // (Session Management §2): others' answers stay as they are.
-func (r *Responder) AnswerInSession(ctx context.Context, client *clientauth.Registered, a request.Authorization, session authz.SessionID, parameters url.Values) (Next, error) {
+func (r *Responder) AnswerInSession(ctx context.Context, client *clientauth.Registered, a request.Authorization, session authz.SessionID,
+	parameters url.Values,
+) (Next, error) {
 	if !client.SessionManagement || !client.Profile.BrowserLogout || !slices.Contains(a.Scope, "openid") {
 		return r.Answer(ctx, a, parameters)
 	}

@@ -104,7 +104,9 @@ func (c engineClient) GetResponseModes() []fosite.ResponseModeType {
 // Authorization runs the handlers of the authorization endpoint over a checked request,
 // whose answer is to carry a code, and nothing else: what the browser added to the URL
 // never reaches them.
-func (e *Engine) Authorization(ctx context.Context, client *clientauth.Registered, a request.Authorization, subject authz.Subject, code string) *authz.Error {
+func (e *Engine) Authorization(ctx context.Context, client *clientauth.Registered, a request.Authorization, subject authz.Subject,
+	code string,
+) *authz.Error {
 	ctx = withUnit(ctx, &unit{client: client, code: code})
 	form := url.Values{
 		"client_id": {string(a.ClientID)}, "redirect_uri": {a.RedirectURI}, "response_type": {"code"},
@@ -134,7 +136,9 @@ func (e *Engine) Authorization(ctx context.Context, client *clientauth.Registere
 
 // Code agrees to the redemption of a code, whose grant was found and checked, and says
 // whether a refresh token goes with it.
-func (e *Engine) Code(ctx context.Context, client *clientauth.Registered, g *grant.Grant, form url.Values, now time.Time) (refreshes bool, refusal *authz.Error) {
+func (e *Engine) Code(ctx context.Context, client *clientauth.Registered, g *grant.Grant, form url.Values,
+	now time.Time,
+) (refreshes bool, refusal *authz.Error) {
 	u := &unit{client: client, grant: g, now: now}
 	_, response, refusal := e.token(ctx, u, form, "code", "redirect_uri", "code_verifier")
 	if refusal != nil {
@@ -162,7 +166,9 @@ func (e *Engine) ClientCredentials(ctx context.Context, client *clientauth.Regis
 
 // token runs the handlers of the token endpoint over a form that has grant_type and the
 // named parameters.
-func (e *Engine) token(ctx context.Context, u *unit, form url.Values, names ...string) (fosite.AccessRequester, fosite.AccessResponder, *authz.Error) {
+func (e *Engine) token(ctx context.Context, u *unit, form url.Values,
+	names ...string,
+) (fosite.AccessRequester, fosite.AccessResponder, *authz.Error) {
 	ctx = withUnit(ctx, u)
 	seen := url.Values{}
 	for _, name := range append(names, "grant_type") {
