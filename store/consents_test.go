@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/grant"
-
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/consent"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/identity"
 	"hopnhat/store"
 	"hopnhat/store/storetest"

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"hopnhat/authz/grant"
-
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/request"
 	"hopnhat/store/handle"
 )

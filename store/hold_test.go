@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/grant"
-
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/session"
 	"hopnhat/store"
 	"hopnhat/store/storetest"

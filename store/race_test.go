@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/grant"
-
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/session"
 	"hopnhat/store"

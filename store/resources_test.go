@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/grant"
-
 	"hopnhat/authz"
+	"hopnhat/authz/grant"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )

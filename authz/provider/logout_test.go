@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/authorize"
-	"hopnhat/authz/endsession"
-
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/endsession"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )

@@ -19,13 +19,13 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/authorize"
-	"hopnhat/authz/grant"
-
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/authorize"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
+	"hopnhat/authz/grant/granttest"
 	"hopnhat/authz/interaction"
 	"hopnhat/authz/provider"
 	"hopnhat/keys"
@@ -185,7 +185,7 @@ func (m *memory) Rotate(ctx context.Context, id authz.GrantID, generation int, a
 		_ = m.change(context.Background(), id, func(g *grant.Grant) bool { m.beforeRotate(g); return true })
 	}
 	return m.change(ctx, id, func(g *grant.Grant) bool {
-		if g.RefreshGeneration != generation || !g.Revoked.IsZero() {
+		if g.RefreshGeneration != generation || !g.Revoked.IsZero() || !at.Before(g.Expires) {
 			return false
 		}
 		g.RefreshGeneration, g.RefreshRotated = generation+1, at
@@ -194,7 +194,15 @@ func (m *memory) Rotate(ctx context.Context, id authz.GrantID, generation int, a
 }
 
 func (m *memory) Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error {
-	return m.change(ctx, id, func(g *grant.Grant) bool { g.Revoked, g.RevokedBecause = at, because; return true })
+	return m.change(ctx, id, func(g *grant.Grant) bool {
+		if g.Revoked.IsZero() {
+			g.Revoked, g.RevokedBecause = at, because
+		}
+		if g.CodeSpent.IsZero() {
+			g.CodeSpent = at
+		}
+		return true
+	})
 }
 
 func (m *memory) Spend(ctx context.Context, once clientauth.Assertion) error {
@@ -778,3 +786,6 @@ func TestBasicChallenge(t *testing.T) {
 		t.Errorf("got %d with challenge %q, want 401 with Basic", got.Code, challenge)
 	}
 }
+
+// TestGrantPromises: the fake keeps what a grant.Store promises, as the database does.
+func TestGrantPromises(t *testing.T) { granttest.Run(t, emptyWorld().memory) }

@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"hopnhat/authz/authorize"
-	"hopnhat/authz/token"
-
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/authorize"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
@@ -19,6 +17,7 @@ import (
 	"hopnhat/authz/interaction"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
+	"hopnhat/authz/token"
 	"hopnhat/store"
 	"hopnhat/store/registry"
 	pages "hopnhat/web/evidence"

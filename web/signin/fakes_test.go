@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/authorize"
-	"hopnhat/authz/authorize/response"
-
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"

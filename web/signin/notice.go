@@ -6,9 +6,8 @@ import (
 	"errors"
 	"strings"
 
-	"hopnhat/authz/authorize"
-
 	"hopnhat/authz"
+	"hopnhat/authz/authorize"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"

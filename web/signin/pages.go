@@ -6,11 +6,10 @@ import (
 	"net/netip"
 	"time"
 
-	"hopnhat/authz/authorize"
-	"hopnhat/authz/authorize/response"
-
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
+	"hopnhat/authz/authorize"
+	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"

@@ -5,11 +5,10 @@ import (
 	"net/http"
 	"net/url"
 
+	"hopnhat/authz"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/endsession"
 	"hopnhat/authz/protocol"
-
-	"hopnhat/authz"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
