@@ -49,7 +49,7 @@ func (a *Authorizer) approve(r *http.Request, id grant.Handle, said string,
 	switch outcome.Kind {
 	case interaction.Answer:
 	case interaction.Refuse:
-		return a.Reject(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
+		return a.reject(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
 	default: // the session ended meanwhile, or grew too old
 		return a.page(ctx, pending, outcome.Kind)
 	}
@@ -85,7 +85,7 @@ func (a *Authorizer) decline(ctx context.Context, id grant.Handle, record func(c
 	}
 	refusal := authz.Refuse(authz.AccessDenied, "the person declined")
 	if record == nil {
-		return a.Reject(ctx, pending, refusal)
+		return a.reject(ctx, pending, refusal)
 	}
 	err = a.o.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := a.o.Store.FinishPending(ctx, pending.ID, a.o.Now(), refusal.Parameters().Encode()); err != nil {
@@ -99,8 +99,8 @@ func (a *Authorizer) decline(ctx context.Context, id grant.Handle, record func(c
 	return a.o.Responder.Answer(ctx, pending.Request, refusal.Parameters())
 }
 
-// Reject ends a pending authorization with an error for the app.
-func (a *Authorizer) Reject(ctx context.Context, pending grant.Pending, refusal *authz.Error) (response.Next, error) {
+// reject ends a pending authorization with an error for the app.
+func (a *Authorizer) reject(ctx context.Context, pending grant.Pending, refusal *authz.Error) (response.Next, error) {
 	a.o.Refusals.Count(refusal.Code)
 	if pending.Request.Decoupled {
 		because := decoupled.Declined

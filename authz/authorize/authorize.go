@@ -185,7 +185,7 @@ func (a *Authorizer) step(r *http.Request, pending grant.Pending, client *client
 		signedIn.Level = outcome.Level
 		return a.issue(ctx, pending, client, signedIn, "", granted, nil)
 	case interaction.Refuse:
-		return a.Reject(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
+		return a.reject(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
 	default:
 		return a.page(ctx, pending, outcome.Kind)
 	}

@@ -13,7 +13,7 @@ import (
 
 // issue makes the code and what else the browser carries, and stores the grant,
 // together with the end of the pending authorization and what record writes: one
-// commit. said is what the person answered on a page, for [Authorizer.codeOf].
+// commit. said is what the person answered on a page, for [CodeKey].
 func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn, said string,
 	granted []authz.Release, record func(context.Context) ([]authz.Release, error),
 ) (response.Next, error) {
@@ -28,7 +28,7 @@ func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *c
 	answer := url.Values{}
 	if pending.Request.HasCode() {
 		if refusal := a.o.Engine.Authorization(ctx, client, pending.Request, s.Actor, code); refusal != nil {
-			return a.Reject(ctx, pending, refusal)
+			return a.reject(ctx, pending, refusal)
 		}
 		answer.Set("code", code)
 	}
@@ -36,7 +36,7 @@ func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *c
 	g.CodeHash = authz.HashSecret(code)
 	before, refusal := a.references.predecessor(ctx, pending.Request, s)
 	if refusal != nil {
-		return a.Reject(ctx, pending, refusal)
+		return a.reject(ctx, pending, refusal)
 	}
 	if !pending.Request.HasCode() {
 		g.CodeSpent = now // there is none: its tokens are good at once
