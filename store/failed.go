@@ -51,7 +51,8 @@ func (db Accounts) TakeFailed(ctx context.Context, before time.Time) ([]authn.Fa
 		Began   time.Time `gorm:"column:began_at"`
 		Failed  int       `gorm:"column:failed"`
 	}
-	err := db.Writer(ctx).Raw("DELETE FROM failed_sign_ins WHERE began_at < ? RETURNING subject, began_at, failed", before.UTC()).Scan(&rows).Error
+	err := db.Writer(ctx).Raw("DELETE FROM failed_sign_ins WHERE began_at < ? RETURNING subject, began_at, failed",
+		before.UTC()).Scan(&rows).Error
 	all := make([]authn.Failed, len(rows))
 	for i, row := range rows {
 		all[i] = authn.Failed{Subject: authz.Subject(row.Subject), Began: row.Began.UTC(), Count: row.Failed}

@@ -240,7 +240,8 @@ func (a Act) By(p authz.Principal) Act {
 // scribe's.
 func (a Act) event(r rule) Event {
 	e := Event{
-		ID: a.ID, Type: r.Type, Person: a.Person, Consent: a.Consent, Data: a.Data, Decision: a.Decision, Detail: a.Detail, Emergency: a.Emergency,
+		ID: a.ID, Type: r.Type, Person: a.Person, Consent: a.Consent, Data: a.Data, Decision: a.Decision,
+		Detail: a.Detail, Emergency: a.Emergency,
 		Levels: a.Levels, Payload: a.Payload, Reason: a.Reason, Trace: a.Trace, Visibility: a.Visibility, When: When{Decided: a.At},
 	}
 	if a.App != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -19,8 +20,8 @@ import (
 func Change(before, after any) (string, error) {
 	was, err1 := members(before)
 	is, err2 := members(after)
-	if err1 != nil || err2 != nil {
-		return "", fmt.Errorf("comparing a thing before and after: %w", cmpErr(err1, err2))
+	if err := errors.Join(err1, err2); err != nil {
+		return "", fmt.Errorf("comparing a thing before and after: %w", err)
 	}
 	names := slices.Collect(maps.Keys(was))
 	for name := range is {
@@ -39,13 +40,6 @@ func Change(before, after any) (string, error) {
 		return "", nil
 	}
 	return Bounded(lines...), nil
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 func members(of any) (m map[string]json.RawMessage, err error) {
@@ -80,7 +74,9 @@ func DeclarationActs(before, after *authz.Client) (acts []Act, err error) {
 		if c == nil {
 			return nil
 		}
-		i := slices.IndexFunc(c.Declarations, func(d authz.Declaration) bool { return d.Purpose == like.Purpose && d.Registry == like.Registry })
+		i := slices.IndexFunc(c.Declarations, func(d authz.Declaration) bool {
+			return d.Purpose == like.Purpose && d.Registry == like.Registry
+		})
 		if i < 0 {
 			return nil
 		}

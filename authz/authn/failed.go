@@ -87,8 +87,9 @@ func (f *FailedSignIns) acts(all []Failed, now time.Time) (acts []audit.Act) {
 	})
 	named := min(len(all), cmp.Or(f.Named, 10_000))
 	for _, one := range all[:named] {
+		began := one.Began.UTC()
 		acts = append(acts, audit.Act{Action: audit.SignInFailed, Subject: one.Subject, At: now, Detail: audit.Detail{
-			Count: int64(one.Count), Text: one.Began.UTC().Format(time.RFC3339) + "/" + one.Began.UTC().Add(FailedWindow).Format(time.RFC3339),
+			Count: int64(one.Count), Text: began.Format(time.RFC3339) + "/" + began.Add(FailedWindow).Format(time.RFC3339),
 		}})
 	}
 	if rest := all[named:]; len(rest) > 0 {

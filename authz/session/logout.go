@@ -42,7 +42,9 @@ var signOuts = map[Because]audit.Action{SignedOut: audit.SignOut, Ended: audit.S
 // All the session's grants end, those with offline_access too: Back-Channel Logout §2.7
 // would leave them, but here a person who signs out is told that nothing goes on
 // in her name (docs/decisions.md D6).
-func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because Because) (notified []Notified, err error) {
+func (s *Sessions) End(
+	ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because Because,
+) (notified []Notified, err error) {
 	err = s.store.Tx(ctx, func(ctx context.Context) error {
 		if notified, err = s.end(ctx, clients, subject, id, because, false); err != nil {
 			return err
@@ -56,7 +58,9 @@ func (s *Sessions) End(ctx context.Context, clients Clients, subject authz.Subje
 }
 
 // end ends a session, and forgets the person's devices in the same commit if it should.
-func (s *Sessions) end(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because Because, devices bool) ([]Notified, error) {
+func (s *Sessions) end(
+	ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, because Because, devices bool,
+) ([]Notified, error) {
 	var notified []Notified
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
 		now := s.now().UTC()
@@ -87,7 +91,9 @@ func (s *Sessions) forget(ctx context.Context, subject authz.Subject, because Be
 
 // Leave signs a person out of one app: its grants of the session end and it is told,
 // and the session goes on for the others. authz.ErrNotFound means that it has none.
-func (s *Sessions) Leave(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, client *authz.Client) ([]Notified, error) {
+func (s *Sessions) Leave(
+	ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, client *authz.Client,
+) ([]Notified, error) {
 	var notified []Notified
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
 		now := s.now().UTC()

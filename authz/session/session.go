@@ -97,7 +97,10 @@ func New(store Store, scribe Evidence, limits Limits, secure bool, now func() ti
 	if limits.Grants == 0 {
 		limits.Grants = 30 * 24 * time.Hour
 	}
-	return &Sessions{store: store, scribe: scribe, limits: limits, now: now, noted: recent.New[authz.SessionID, time.Time](maxNoted, recent.Forever, now), secure: secure}
+	return &Sessions{
+		store: store, scribe: scribe, limits: limits, secure: secure, now: now,
+		noted: recent.New[authz.SessionID, time.Time](maxNoted, recent.Forever, now),
+	}
 }
 
 // SignIn is what a session begins with.

@@ -267,7 +267,9 @@ func giveSecret(c, before *authz.Client, now time.Time) (secret string) {
 }
 
 // recorded does a change with its event in one transaction.
-func (e *Endpoint) recorded(ctx context.Context, before, c *authz.Client, action audit.Action, by string, now time.Time, change func(ctx context.Context) error) error {
+func (e *Endpoint) recorded(
+	ctx context.Context, before, c *authz.Client, action audit.Action, by string, now time.Time, change func(ctx context.Context) error,
+) error {
 	acts, err := registration.Acts(action, before, c)
 	if err != nil {
 		return err
