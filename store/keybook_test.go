@@ -10,20 +10,20 @@ import (
 )
 
 func TestKeyBook(t *testing.T) {
-	storetest.Everywhere(t, func(t *testing.T, db *store.DB) { keytest.RunBook(t, db) })
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) { keytest.RunLedger(t, db) })
 }
 
 func TestPurgingTheKeyBookLeavesTheVersions(t *testing.T) {
 	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
-		keytest.RunBook(t, db)
+		keytest.RunLedger(t, db)
 		if _, err := db.PurgeKeyBook(t.Context(), time.Now().Add(time.Hour), 1000); err != nil {
 			t.Fatal(err)
 		}
-		lives, err1 := db.KeyLives(t.Context())
+		states, err1 := db.KeyVersions(t.Context())
 		parties, err2 := db.KeyParties(t.Context(), time.Time{})
 		signatures, err3 := db.KeySignatures(t.Context(), "c", time.Unix(0, 0))
-		if err1 != nil || err2 != nil || err3 != nil || len(lives) != 3 || len(parties) != 0 || signatures != 0 {
-			t.Fatalf("%d versions, %d parties, %d signatures stay; %v %v %v", len(lives), len(parties), signatures, err1, err2, err3)
+		if err1 != nil || err2 != nil || err3 != nil || len(states) != 3 || len(parties) != 0 || signatures != 0 {
+			t.Fatalf("%d versions, %d parties, %d signatures stay; %v %v %v", len(states), len(parties), signatures, err1, err2, err3)
 		}
 	})
 }

@@ -404,7 +404,7 @@ var ring = sync.OnceValue(func() keys.Ring {
 	if err != nil {
 		panic(err)
 	}
-	opened, err := lifecycle.Open(context.Background(), lifecycle.Options{Store: material, Book: &keytest.Book{}, Algorithms: algorithms, Begin: true})
+	opened, err := lifecycle.Open(context.Background(), lifecycle.Options{Store: material, Ledger: &keytest.Ledger{}, Algorithms: algorithms, Begin: true})
 	if err != nil {
 		panic(err)
 	}

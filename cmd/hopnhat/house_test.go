@@ -55,13 +55,13 @@ func (h house) written(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	lives, err1 := db.KeyLives(t.Context())
+	states, err1 := db.KeyVersions(t.Context())
 	id, err2 := db.Keyring(t.Context())
 	clients, err3 := db.Clients(t.Context(), "", 100)
 	if err1 != nil || err2 != nil || err3 != nil || id == "" {
 		t.Fatal(err1, err2, err3, id)
 	}
-	return fmt.Sprint(id, lives, len(clients))
+	return fmt.Sprint(id, states, len(clients))
 }
 
 // files are all names below a folder.
@@ -166,11 +166,11 @@ func TestTheWayOutOfAPoisonedDatabase(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer from.Close()
-			lives, err := from.KeyLives(t.Context())
-			if err != nil || len(lives) == 0 {
-				t.Fatal(lives, err)
+			states, err := from.KeyVersions(t.Context())
+			if err != nil || len(states) == 0 {
+				t.Fatal(states, err)
 			}
-			poison := lives[0]
+			poison := states[0]
 			poison.State = "announced"
 			if added, err := db.AnnounceKey(t.Context(), poison); err != nil || !added {
 				t.Fatal(added, err)

@@ -59,7 +59,7 @@ func (c *Config) VaultOptions() vault.Options {
 // keys.
 func (c *Config) OpenKeys(ctx context.Context, db *store.DB, node string, begin bool) (*lifecycle.Keeper, error) {
 	o := lifecycle.Options{
-		Book: db, Algorithms: c.algorithms(), Rules: c.rules(), Node: node, Begin: begin,
+		Ledger: db, Algorithms: c.algorithms(), Rules: c.rules(), Node: node, Begin: begin,
 		// Vault makes new versions by its own schedule, with no right of ours.
 		MayCreate: c.Keystore == "file", Record: c.recordKeys(db),
 	}
@@ -101,8 +101,8 @@ func hasNoKeyring(ctx context.Context, db *store.DB) (bool, error) {
 	if err != nil || id != "" {
 		return false, err
 	}
-	lives, err := db.KeyLives(ctx)
-	return len(lives) == 0, err
+	states, err := db.KeyVersions(ctx)
+	return len(states) == 0, err
 }
 
 // noKeys says what to do where the folder has no keys.

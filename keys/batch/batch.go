@@ -1,7 +1,7 @@
 // Package batch coalesces concurrent signatures with one key into one call to the
 // key store, whose price is the call and not the signature.
 //
-// While fewer than [Options.Flights] calls ("flights") are in progress, a signature is
+// While fewer than [Options.MaxInFlight] calls are in progress, a signature is
 // sent at once when it is alone: a lone caller never waits. Under load the callers of a
 // call that has returned come back together; so a call waits until its share of the
 // load is queued, and no longer than an eighth of the time of a call. A signature that
@@ -12,6 +12,7 @@ package batch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,8 +25,8 @@ type Sign func(ctx context.Context, key keys.Handle, inputs [][]byte) ([]keys.Si
 
 // Options are the limits; zero values take the defaults.
 type Options struct {
-	// Flights is how many calls may be under way for one version, 2.
-	Flights int
+	// MaxInFlight is how many calls may be in progress for one version, 2.
+	MaxInFlight int
 	// Cap is the largest number of inputs of one call, 128. A caller with more
 	// makes a larger call of its own.
 	Cap int
@@ -41,8 +42,8 @@ type Options struct {
 	AfterFunc func(d time.Duration, f func())
 }
 
-// maxWindow bounds the wait for more callers.
-const maxWindow = time.Millisecond
+// maxLinger bounds the wait for more callers.
+const maxLinger = time.Millisecond
 
 // Batcher coalesces. It is safe for concurrent use.
 type Batcher struct {
@@ -50,28 +51,28 @@ type Batcher struct {
 	sign Sign
 
 	mu      sync.Mutex
-	lanes   map[keys.Handle]*lane
+	queues  map[keys.Handle]*queue
 	waiting int
 	closed  bool
-	flights sync.WaitGroup
+	calls   sync.WaitGroup
 }
 
-// lane is one version's queue. Versions are few, so none is forgotten.
-type lane struct {
-	queue  []*order // oldest first
+// queue is what waits for one version, and what is sent. Versions are few, so none is forgotten.
+type queue struct {
+	orders []*order // oldest first
 	queued int      // inputs in it
-	flying int      // calls
-	aloft  int      // inputs in them
+	calls  int      // in progress
+	sent   int      // inputs in them
 	// load is how many inputs there were lately: in a call, waiting, or just answered.
 	// Their callers are expected to come back.
-	load   int
-	took   time.Duration // the last call
-	window bool          // a wait for more callers is in progress
+	load      int
+	lastCall  time.Duration // how long it took
+	lingering bool          // for more callers
 }
 
 // share is how many inputs a call waits for.
-func (l *lane) share(o *Options) int {
-	return min(o.Cap, max(1, (l.load+o.Flights-1)/o.Flights))
+func (q *queue) share(o *Options) int {
+	return min(o.Cap, max(1, (q.load+o.MaxInFlight-1)/o.MaxInFlight))
 }
 
 // order is the inputs of one caller: all of them are sent in one call.
@@ -91,7 +92,7 @@ func New(sign Sign, o Options) *Batcher {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&o.Flights, 2}, {&o.Cap, 128}, {&o.Queue, 16 << 10}} {
+	}{{&o.MaxInFlight, 2}, {&o.Cap, 128}, {&o.Queue, 16 << 10}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
@@ -105,7 +106,7 @@ func New(sign Sign, o Options) *Batcher {
 	if o.AfterFunc == nil {
 		o.AfterFunc = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	}
-	return &Batcher{o: o, sign: sign, lanes: map[keys.Handle]*lane{}}
+	return &Batcher{o: o, sign: sign, queues: map[keys.Handle]*queue{}}
 }
 
 // Sign signs the inputs of one caller with one version, in one call. When the caller's
@@ -127,7 +128,7 @@ func (b *Batcher) Sign(ctx context.Context, key keys.Handle, inputs ...[]byte) (
 	case r := <-o.done:
 		return r.signatures, r.err
 	case <-ctx.Done():
-		b.leave(key, o)
+		b.cancel(key, o)
 		return nil, ctx.Err()
 	}
 }
@@ -139,87 +140,86 @@ func (b *Batcher) enqueue(key keys.Handle, o *order) error {
 	case b.closed:
 		return &keys.Outage{Cause: keys.Unreachable, Doing: "signing with " + key.Name, Err: fmt.Errorf("the key store is closed")}
 	case b.waiting+len(o.inputs) > b.o.Queue:
-		return &keys.Outage{Cause: keys.Overloaded, Doing: "signing with " + key.Name, Err: fmt.Errorf("%d signatures wait already", b.waiting)}
+		return &keys.Outage{
+			Cause: keys.Overloaded, Doing: "signing with " + key.Name, Err: fmt.Errorf("%d signatures wait already", b.waiting),
+		}
 	}
-	l := b.lanes[key]
-	if l == nil {
-		l = &lane{}
-		b.lanes[key] = l
+	q := b.queues[key]
+	if q == nil {
+		q = &queue{}
+		b.queues[key] = q
 	}
-	l.queue = append(l.queue, o)
-	l.queued += len(o.inputs)
+	q.orders = append(q.orders, o)
+	q.queued += len(o.inputs)
 	b.waiting += len(o.inputs)
-	l.load = max(l.load, l.aloft+l.queued)
-	b.board(key, l)
+	q.load = max(q.load, q.sent+q.queued)
+	b.flush(key, q)
 	return nil
 }
 
-// board sends a batch if a call is free and enough inputs are queued; else it waits a
+// flush sends a batch if a call is free and enough inputs are queued; else it lingers a
 // little for more. The lock is held.
-func (b *Batcher) board(key keys.Handle, l *lane) {
+func (b *Batcher) flush(key keys.Handle, q *queue) {
 	switch {
-	case l.flying >= b.o.Flights || l.queued == 0:
-	case l.queued >= l.share(&b.o):
-		b.takeOff(key, l)
-	case !l.window:
-		l.window = true
-		b.o.AfterFunc(min(l.took/8, maxWindow), func() { b.depart(key, l) })
+	case q.calls >= b.o.MaxInFlight || q.queued == 0:
+	case q.queued >= q.share(&b.o):
+		b.send(key, q)
+	case !q.lingering:
+		q.lingering = true
+		b.o.AfterFunc(min(q.lastCall/8, maxLinger), func() { b.endLinger(key, q) })
 	}
 }
 
-// depart ends a wait for more callers: those that are waiting are sent, and those that
+// endLinger ends a wait for more callers: those that are waiting are sent, and those that
 // did not come are no longer expected.
-func (b *Batcher) depart(key keys.Handle, l *lane) {
+func (b *Batcher) endLinger(key keys.Handle, q *queue) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l.window = false
-	l.load = l.aloft + l.queued
-	if l.queued > 0 && l.flying < b.o.Flights {
-		b.takeOff(key, l)
+	q.lingering = false
+	q.load = q.sent + q.queued
+	if q.queued > 0 && q.calls < b.o.MaxInFlight {
+		b.send(key, q)
 	}
 }
 
-// leave takes a caller's order out of the queue, if it is still there.
-func (b *Batcher) leave(key keys.Handle, o *order) {
+// cancel takes a caller's order out of the queue, if it is still there.
+func (b *Batcher) cancel(key keys.Handle, o *order) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l := b.lanes[key]
-	if l == nil {
+	q := b.queues[key]
+	if q == nil {
 		return
 	}
-	for i, q := range l.queue {
-		if q == o {
-			l.queue = append(l.queue[:i], l.queue[i+1:]...)
-			l.queued -= len(o.inputs)
-			b.waiting -= len(o.inputs)
-			return
-		}
+	if i := slices.Index(q.orders, o); i >= 0 {
+		q.orders = slices.Delete(q.orders, i, i+1)
+		q.queued -= len(o.inputs)
+		b.waiting -= len(o.inputs)
 	}
 }
 
-// takeOff sends the queued inputs, up to the cap. The lock is held.
-func (b *Batcher) takeOff(key keys.Handle, l *lane) {
+// send makes a call of the queued inputs, up to the cap. The lock is held.
+func (b *Batcher) send(key keys.Handle, q *queue) {
 	n, inputs := 0, 0
-	for n < len(l.queue) && (n == 0 || inputs+len(l.queue[n].inputs) <= b.o.Cap) {
-		inputs += len(l.queue[n].inputs)
+	for n < len(q.orders) && (n == 0 || inputs+len(q.orders[n].inputs) <= b.o.Cap) {
+		inputs += len(q.orders[n].inputs)
 		n++
 	}
-	orders := l.queue[:n:n]
-	if l.queue = l.queue[n:]; len(l.queue) == 0 {
-		l.queue = nil // or the array would keep what has left
+	orders := q.orders[:n:n]
+	if q.orders = q.orders[n:]; len(q.orders) == 0 {
+		q.orders = nil // or the array would keep what has left
 	}
 	b.waiting -= inputs
-	l.queued -= inputs
-	l.aloft += inputs
-	l.flying++
-	b.flights.Add(1)
-	go b.fly(key, l, orders, inputs)
+	q.queued -= inputs
+	q.sent += inputs
+	q.calls++
+	b.calls.Add(1)
+	go b.call(key, q, orders, inputs)
 }
 
-// fly makes one call, gives each caller its signatures, and sends what was queued
+// call makes one call, gives each caller its signatures, and sends what was queued
 // meanwhile.
-func (b *Batcher) fly(key keys.Handle, l *lane, orders []*order, size int) {
-	defer b.flights.Done()
+func (b *Batcher) call(key keys.Handle, q *queue, orders []*order, size int) {
+	defer b.calls.Done()
 	inputs := make([][]byte, 0, size)
 	var requests []byte
 	for _, o := range orders {
@@ -236,9 +236,9 @@ func (b *Batcher) fly(key keys.Handle, l *lane, orders []*order, size int) {
 	signatures, err := b.sign(ctx, key, inputs)
 	took := b.o.Now().Sub(began)
 	cancel()
-	// The lane is updated first, so that callers that come back at once are part of its
+	// The queue is updated first, so that callers that come back at once are part of its
 	// load.
-	b.land(key, l, size, took)
+	b.done(key, q, size, took)
 	if err == nil && len(signatures) != len(inputs) {
 		err = &keys.Outage{
 			Cause: keys.BadAnswer, Doing: "signing with " + key.Name,
@@ -255,15 +255,15 @@ func (b *Batcher) fly(key keys.Handle, l *lane, orders []*order, size int) {
 	}
 }
 
-// land ends a flight and lets the next one board.
-func (b *Batcher) land(key keys.Handle, l *lane, size int, took time.Duration) {
+// done ends a call and lets the next one be sent.
+func (b *Batcher) done(key keys.Handle, q *queue, size int, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l.flying--
-	l.aloft -= size
-	l.load = l.aloft + l.queued + size
-	l.took = took
-	b.board(key, l)
+	q.calls--
+	q.sent -= size
+	q.load = q.sent + q.queued + size
+	q.lastCall = took
+	b.flush(key, q)
 }
 
 // Waiting is how many inputs have not left for the store yet.
@@ -278,5 +278,5 @@ func (b *Batcher) Close() {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	b.flights.Wait()
+	b.calls.Wait()
 }

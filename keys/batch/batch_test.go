@@ -104,7 +104,7 @@ func settle(b *batch.Batcher, n int) {
 
 func TestALoneCallerLeavesAtOnceAndACrowdTogether(t *testing.T) {
 	g := &gate{calls: make(chan call)}
-	b := batch.New(g.sign, batch.Options{Flights: 1})
+	b := batch.New(g.sign, batch.Options{MaxInFlight: 1})
 	first := ask(t.Context(), b, key, "first")
 	one := <-g.calls
 	var crowd []chan answer
@@ -129,7 +129,7 @@ func TestALoneCallerLeavesAtOnceAndACrowdTogether(t *testing.T) {
 
 func TestOneBadInputFailsAlone(t *testing.T) {
 	g := &gate{calls: make(chan call)}
-	b := batch.New(g.sign, batch.Options{Flights: 1})
+	b := batch.New(g.sign, batch.Options{MaxInFlight: 1})
 	hold := ask(t.Context(), b, key, "hold")
 	held := <-g.calls
 	good, bad := ask(t.Context(), b, key, "good"), ask(t.Context(), b, key, "bad")
@@ -143,7 +143,7 @@ func TestOneBadInputFailsAlone(t *testing.T) {
 
 func TestACallThatFailsFailsForAllAndNoOthers(t *testing.T) {
 	g := &gate{calls: make(chan call)}
-	b := batch.New(g.sign, batch.Options{Flights: 1})
+	b := batch.New(g.sign, batch.Options{MaxInFlight: 1})
 	first := ask(t.Context(), b, key, "first")
 	c := <-g.calls
 	second := ask(t.Context(), b, key, "second")
@@ -159,7 +159,7 @@ func TestACallThatFailsFailsForAllAndNoOthers(t *testing.T) {
 
 func TestACancelledCallerLeavesTheQueue(t *testing.T) {
 	g := &gate{calls: make(chan call)}
-	b := batch.New(g.sign, batch.Options{Flights: 1})
+	b := batch.New(g.sign, batch.Options{MaxInFlight: 1})
 	hold := ask(t.Context(), b, key, "hold")
 	held := <-g.calls
 	ctx, cancel := context.WithCancel(t.Context())
@@ -184,7 +184,7 @@ func TestACancelledCallerLeavesTheQueue(t *testing.T) {
 
 func TestACallerWhoLeavesInFlightHoldsNobodyUp(t *testing.T) {
 	g := &gate{calls: make(chan call)}
-	b := batch.New(g.sign, batch.Options{Flights: 1})
+	b := batch.New(g.sign, batch.Options{MaxInFlight: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := ask(ctx, b, key, "gone")
 	c := <-g.calls
@@ -200,7 +200,7 @@ func TestACallerWhoLeavesInFlightHoldsNobodyUp(t *testing.T) {
 
 func TestTooMuchIsRefusedAtOnce(t *testing.T) {
 	g := &gate{calls: make(chan call)}
-	b := batch.New(g.sign, batch.Options{Flights: 1, Queue: 3})
+	b := batch.New(g.sign, batch.Options{MaxInFlight: 1, Queue: 3})
 	hold := ask(t.Context(), b, key, "hold")
 	held := <-g.calls
 	three := ask(t.Context(), b, key, "1", "2", "3")
@@ -275,15 +275,15 @@ type caller struct {
 
 // model is what one version's queue must be like.
 type model struct {
-	key     keys.Handle
-	o       batch.Options
-	queue   []*caller
-	flights []flight
-	load    int
-	window  bool
+	key       keys.Handle
+	o         batch.Options
+	queue     []*caller
+	calls     []sentCall
+	load      int
+	lingering bool
 }
 
-type flight struct {
+type sentCall struct {
 	call    call
 	callers []*caller
 	size    int
@@ -296,29 +296,29 @@ func (m *model) queued() (n int) {
 	return n
 }
 
-func (m *model) aloft() (n int) {
-	for _, f := range m.flights {
+func (m *model) sent() (n int) {
+	for _, f := range m.calls {
 		n += f.size
 	}
 	return n
 }
 
-// boards reports whether a flight must leave now; if one waits for company instead,
-// window is set.
-func (m *model) boards() bool {
-	if len(m.flights) >= m.o.Flights || len(m.queue) == 0 {
+// mustSend reports whether a call must be made now; if one waits for more callers instead,
+// lingering is set.
+func (m *model) mustSend() bool {
+	if len(m.calls) >= m.o.MaxInFlight || len(m.queue) == 0 {
 		return false
 	}
-	share := min(m.o.Cap, max(1, (m.load+m.o.Flights-1)/m.o.Flights))
+	share := min(m.o.Cap, max(1, (m.load+m.o.MaxInFlight-1)/m.o.MaxInFlight))
 	if m.queued() >= share {
 		return true
 	}
-	m.window = true
+	m.lingering = true
 	return false
 }
 
-// takesOff is the next flight: the oldest orders that fit.
-func (m *model) takesOff(t *rapid.T, g *gate) {
+// nextCall is the next call: the oldest orders that fit.
+func (m *model) nextCall(t *rapid.T, g *gate) {
 	n, size := 0, 0
 	for n < len(m.queue) && (n == 0 || size+m.queue[n].size <= m.o.Cap) {
 		size += m.queue[n].size
@@ -328,37 +328,37 @@ func (m *model) takesOff(t *rapid.T, g *gate) {
 	if c.key != m.key || len(c.inputs) != size {
 		t.Fatalf("a call with %s of %d inputs, want %s of %d", c.key.KeyID, len(c.inputs), m.key.KeyID, size)
 	}
-	m.flights = append(m.flights, flight{c, m.queue[:n:n], size})
+	m.calls = append(m.calls, sentCall{c, m.queue[:n:n], size})
 	m.queue = m.queue[n:]
 }
 
 // TestEveryCallerGetsHisOwn: whatever comes, leaves, fails or is cancelled in
 // whatever order, each caller gets the signatures of his inputs or an error, no
-// call is larger than the cap, no lane has more flights than allowed, flights leave
+// call is larger than the cap, no queue has more calls than allowed, calls are made
 // exactly when they should, and nothing stays behind.
 func TestEveryCallerGetsHisOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clock := &clock{}
 		still := time.Unix(0, 0)
 		o := batch.Options{
-			Flights: rapid.IntRange(1, 3).Draw(t, "flights"), Cap: rapid.IntRange(1, 8).Draw(t, "cap"), Queue: rapid.IntRange(8, 64).Draw(t, "queue"),
+			MaxInFlight: rapid.IntRange(1, 3).Draw(t, "in flight"), Cap: rapid.IntRange(1, 8).Draw(t, "cap"), Queue: rapid.IntRange(8, 64).Draw(t, "queue"),
 			Now: func() time.Time { return still }, AfterFunc: clock.afterFunc,
 		}
 		g := &gate{calls: make(chan call)}
 		b := batch.New(g.sign, o)
-		lanes := []*model{
+		models := []*model{
 			{key: key, o: o},
 			{key: keys.Handle{Use: keys.TokenSigning, Algorithm: keys.ES256, KeyID: "two", Name: "token", Version: 2}, o: o},
 		}
-		waiting := func() int { return lanes[0].queued() + lanes[1].queued() }
-		var windows []*model // whose wait was begun, in order
-		board := func(m *model) {
-			was := m.window
-			if m.boards() {
-				m.takesOff(t, g)
-			} else if m.window && !was {
-				windows = append(windows, m)
-				for clock.pending() != len(windows) {
+		waiting := func() int { return models[0].queued() + models[1].queued() }
+		var lingering []*model // whose wait was begun, in order
+		flush := func(m *model) {
+			was := m.lingering
+			if m.mustSend() {
+				m.nextCall(t, g)
+			} else if m.lingering && !was {
+				lingering = append(lingering, m)
+				for clock.pending() != len(lingering) {
 					runtime.Gosched()
 				}
 			}
@@ -382,63 +382,63 @@ func TestEveryCallerGetsHisOwn(t *testing.T) {
 			}
 			callers = append(callers, c)
 			m.queue = append(m.queue, c)
-			m.load = max(m.load, m.aloft()+m.queued())
-			board(m)
+			m.load = max(m.load, m.sent()+m.queued())
+			flush(m)
 		}
-		lands := func(m *model, i int, err error) {
-			f := m.flights[i]
-			m.flights = append(m.flights[:i:i], m.flights[i+1:]...)
+		answered := func(m *model, i int, err error) {
+			f := m.calls[i]
+			m.calls = append(m.calls[:i:i], m.calls[i+1:]...)
 			for _, c := range f.callers {
 				c.failed = err != nil
 			}
 			f.call.answer <- err
-			m.load = m.aloft() + m.queued() + f.size
-			for _, c := range f.callers { // all have heard, so the flight has landed
+			m.load = m.sent() + m.queued() + f.size
+			for _, c := range f.callers { // all have heard, so the call is done
 				a := <-c.answer
 				c.answer <- a
 			}
-			board(m)
+			flush(m)
 		}
 		waits := func() {
-			m := windows[0]
-			windows = windows[1:]
-			m.window = false
-			m.load = m.aloft() + m.queued()
-			clock.fire() // to its end: what it does to the lane comes before the next step
-			if len(m.queue) > 0 && len(m.flights) < o.Flights {
-				m.takesOff(t, g)
+			m := lingering[0]
+			lingering = lingering[1:]
+			m.lingering = false
+			m.load = m.sent() + m.queued()
+			clock.fire() // to its end: what it does to the queue comes before the next step
+			if len(m.queue) > 0 && len(m.calls) < o.MaxInFlight {
+				m.nextCall(t, g)
 			}
 			settle(b, waiting())
-			for clock.pending() != len(windows) {
+			for clock.pending() != len(lingering) {
 				runtime.Gosched()
 			}
 		}
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
-			m := rapid.SampledFrom(lanes).Draw(t, "lane")
-			switch rapid.SampledFrom([]string{"ask", "ask", "ask", "land", "land", "wait"}).Draw(t, "step") {
+			m := rapid.SampledFrom(models).Draw(t, "queue")
+			switch rapid.SampledFrom([]string{"ask", "ask", "ask", "answer", "answer", "wait"}).Draw(t, "step") {
 			case "ask":
 				asks(m)
-			case "land":
-				if len(m.flights) > 0 {
+			case "answer":
+				if len(m.calls) > 0 {
 					var err error
 					if rapid.Bool().Draw(t, "fails") {
 						err = &keys.Outage{Cause: keys.Slow, Doing: "signing"}
 					}
-					lands(m, rapid.IntRange(0, len(m.flights)-1).Draw(t, "which"), err)
+					answered(m, rapid.IntRange(0, len(m.calls)-1).Draw(t, "which"), err)
 				}
 			case "wait":
-				if len(windows) > 0 {
+				if len(lingering) > 0 {
 					waits()
 				}
 			}
 		}
-		for len(lanes[0].flights)+len(lanes[1].flights)+len(windows) > 0 {
-			for _, m := range lanes {
-				for len(m.flights) > 0 {
-					lands(m, 0, nil)
+		for len(models[0].calls)+len(models[1].calls)+len(lingering) > 0 {
+			for _, m := range models {
+				for len(m.calls) > 0 {
+					answered(m, 0, nil)
 				}
 			}
-			if len(windows) > 0 {
+			if len(lingering) > 0 {
 				waits()
 			}
 		}
@@ -490,7 +490,7 @@ func TestUnderRace(t *testing.T) {
 // TestTenThousandWaitInLittleMemory: what waits costs its own few hundred bytes.
 func TestTenThousandWaitInLittleMemory(t *testing.T) {
 	g := &gate{calls: make(chan call, 1)}
-	b := batch.New(g.sign, batch.Options{Flights: 1, Timeout: time.Hour})
+	b := batch.New(g.sign, batch.Options{MaxInFlight: 1, Timeout: time.Hour})
 	hold := ask(t.Context(), b, key, "hold")
 	held := <-g.calls
 	before := inUse()

@@ -20,10 +20,10 @@ import (
 // Algorithms every store is opened with in these tests.
 var Algorithms = keys.OpenIDSignatures
 
-// Ring makes a ring of a store, with a book of its own, as a command has it.
-func Ring(t testing.TB, store keys.Store, book *Book) *lifecycle.Keeper {
+// Ring makes a ring of a store, with a ledger of its own, as a command has it.
+func Ring(t testing.TB, store keys.Store, ledger *Ledger) *lifecycle.Keeper {
 	t.Helper()
-	ring, err := lifecycle.Open(t.Context(), lifecycle.Options{Store: store, Book: book, Algorithms: Algorithms, Begin: true})
+	ring, err := lifecycle.Open(t.Context(), lifecycle.Options{Store: store, Ledger: ledger, Algorithms: Algorithms, Begin: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +34,8 @@ func Ring(t testing.TB, store keys.Store, book *Book) *lifecycle.Keeper {
 // handle on the same keys.
 func Run(t *testing.T, open func(t *testing.T) (store keys.Store, reopen func() keys.Store)) {
 	store, reopen := open(t)
-	book := &Book{}
-	ring := Ring(t, store, book)
+	ledger := &Ledger{}
+	ring := Ring(t, store, ledger)
 	ctx := t.Context()
 	for _, alg := range Algorithms {
 		t.Run("signs and verifies "+string(alg), func(t *testing.T) { signs(t, ring, alg) })
@@ -236,14 +236,14 @@ func seals(t *testing.T, store, again keys.Store) {
 }
 
 func rotates(t *testing.T, store keys.Store, reopen func() keys.Store) {
-	book := &Book{}
-	ring := Ring(t, store, book)
+	ledger := &Ledger{}
+	ring := Ring(t, store, ledger)
 	before := active(t, ring, keys.TokenSigning, keys.ES256)
 	if err := store.Create(t.Context(), keys.TokenSigning, keys.ES256); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []keys.Store{store, reopen()} {
-		ring := Ring(t, s, book)
+		ring := Ring(t, s, ledger)
 		if now := active(t, ring, keys.TokenSigning, keys.ES256); now.KeyID != before.KeyID {
 			t.Fatal("a new version signs because it is there")
 		}
@@ -268,7 +268,7 @@ func rotates(t *testing.T, store keys.Store, reopen func() keys.Store) {
 
 func destroys(t *testing.T, store keys.Store) {
 	ctx := t.Context()
-	key := active(t, Ring(t, store, &Book{}), keys.TokenSigning, keys.EdDSA)
+	key := active(t, Ring(t, store, &Ledger{}), keys.TokenSigning, keys.EdDSA)
 	if err := store.Create(ctx, keys.TokenSigning, keys.EdDSA); err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func destroys(t *testing.T, store keys.Store) {
 	if _, err := store.SignBatch(ctx, key, [][]byte{[]byte("x")}); !errors.Is(err, keys.ErrUnavailable) {
 		t.Fatalf("got %v, want an outage", err)
 	}
-	next := active(t, Ring(t, store, &Book{}), keys.TokenSigning, keys.EdDSA)
+	next := active(t, Ring(t, store, &Ledger{}), keys.TokenSigning, keys.EdDSA)
 	if next.Version != key.Version+1 {
 		t.Fatalf("version %d follows %d", next.Version, key.Version)
 	}

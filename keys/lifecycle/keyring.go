@@ -11,11 +11,11 @@ import (
 	"hopnhat/keys"
 )
 
-// ErrForeignKeys means that a Book is of another keyring than the one at hand.
+// ErrForeignKeys means that a Ledger is of another keyring than the one at hand.
 // Nothing was announced or written.
 var ErrForeignKeys = errors.New("these are not the keys of this database")
 
-// ErrNoKeyring means that a Book has no keyring yet, and that this process may
+// ErrNoKeyring means that a Ledger has no keyring yet, and that this process may
 // not give it one.
 var ErrNoKeyring = errors.New("this database has no keyring yet")
 
@@ -41,29 +41,36 @@ func identify(ctx context.Context, store keys.Secrecy) (KeyringID, error) {
 	return KeyringID(base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:15])), nil
 }
 
-// recognise holds the keys at hand against the keyring that the Book is of. A Book
-// without one is given this one if the process may begin, or if the Book, written
-// by a release that did not know of keyrings, began with these keys.
-func (k *Keeper) recognise(ctx context.Context) error {
-	id, err := identify(ctx, k.o.Store)
+// keyring is the keys at hand beside the Ledger that may be of others.
+type keyring struct {
+	ledger   Ledger
+	store    keys.Store
+	mayBegin bool // give an empty Ledger this keyring
+}
+
+// recognise compares the keys at hand with the keyring that the Ledger is of. A Ledger without
+// one is given this one if the process may begin, or if the Ledger, written by a release that
+// did not know of keyrings, began with these keys.
+func (k keyring) recognise(ctx context.Context) error {
+	id, err := identify(ctx, k.store)
 	if err != nil {
 		return err
 	}
-	recorded, err := k.o.Book.Keyring(ctx)
+	recorded, err := k.ledger.Keyring(ctx)
 	if err != nil {
 		return fmt.Errorf("reading which keyring the database is of: %w", err)
 	}
 	if recorded != "" && id != "" {
 		return compare(id, recorded)
 	}
-	lives, err := k.o.Book.KeyLives(ctx)
+	states, err := k.ledger.KeyVersions(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the book of keys: %w", err)
 	}
-	if len(lives) == 0 {
+	if len(states) == 0 {
 		return k.begin(ctx, id)
 	}
-	ours, err := k.began(ctx, lives)
+	ours, err := k.began(ctx, states)
 	switch {
 	case err != nil:
 		return err
@@ -90,10 +97,10 @@ func compare(id, recorded KeyringID) error {
 		ErrForeignKeys, told(recorded, "the first release's, that is not named yet"), told(id, "another"))
 }
 
-// begin gives an empty Book its keyring.
-func (k *Keeper) begin(ctx context.Context, id KeyringID) error {
+// begin gives an empty Ledger its keyring.
+func (k keyring) begin(ctx context.Context, id KeyringID) error {
 	switch {
-	case !k.o.Begin:
+	case !k.mayBegin:
 		return fmt.Errorf("%w: a tool gives it none. Run `hopnhat init` once, or start the server; if it has been in service, this is not its database: name the right one (state, database)", ErrNoKeyring)
 	case id == "":
 		return fmt.Errorf("%w: the role at hand may not use the keys, so it cannot name them: begin with the serving role", ErrNoKeyring)
@@ -101,25 +108,25 @@ func (k *Keeper) begin(ctx context.Context, id KeyringID) error {
 	return k.adopt(ctx, id)
 }
 
-// adopt writes the id down; of several processes that begin at once one does,
-// and the others are held against it.
-func (k *Keeper) adopt(ctx context.Context, id KeyringID) error {
-	recorded, err := k.o.Book.RecordKeyring(ctx, id)
+// adopt records the id; of several processes that begin at once one does, and the others are
+// compared with it.
+func (k keyring) adopt(ctx context.Context, id KeyringID) error {
+	recorded, err := k.ledger.RecordKeyring(ctx, id)
 	if err != nil {
 		return fmt.Errorf("recording which keyring the database is of: %w", err)
 	}
 	return compare(id, recorded)
 }
 
-// began reports whether the Book began with keys of the store: whether the store
+// began reports whether the Ledger began with keys of the store: whether the store
 // shows the first version of one of the keys that every keyring has had from its
 // first day. A later stranger's versions are never the first.
-func (k *Keeper) began(ctx context.Context, lives []Life) (bool, error) {
-	versions, err := k.o.Store.Versions(ctx)
+func (k keyring) began(ctx context.Context, states []VersionState) (bool, error) {
+	versions, err := k.store.Versions(ctx)
 	if err != nil {
 		return false, err
 	}
-	all := groups(lives)
+	all := groups(states)
 	for _, spec := range keys.Specs(nil) {
 		first := all[group{spec.Use, spec.Algorithm}]
 		if len(first) > 0 && slices.ContainsFunc(versions, func(v keys.PublicKey) bool { return v.KeyID == first[0].KeyID }) {

@@ -26,13 +26,13 @@ func stranger() *backend {
 	return &backend{newest: 1, destroyed: map[int]bool{}, secret: "stranger-"}
 }
 
-// legacy is a book as the release before wrote it: with versions and no keyring.
+// legacy is a ledger as the release before wrote it: with versions and no keyring.
 // Where poisoned, a tool in a wrong folder has announced its own.
-func legacy(t *testing.T, poisoned bool) *keytest.Book {
+func legacy(t *testing.T, poisoned bool) *keytest.Ledger {
 	t.Helper()
-	book := &keytest.Book{}
+	ledger := &keytest.Ledger{}
 	announce := func(id keys.KeyID, state keys.State, at time.Time) {
-		if _, err := book.AnnounceKey(t.Context(), life(id, state, at)); err != nil {
+		if _, err := ledger.AnnounceKey(t.Context(), life(id, state, at)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,45 +40,45 @@ func legacy(t *testing.T, poisoned bool) *keytest.Book {
 	if poisoned {
 		announce("stranger-v1", keys.Announced, ago(time.Minute))
 	}
-	return book
+	return ledger
 }
 
-// TestABookIsOfOneKeyring: who opens it with other keys is refused, and nothing is
+// TestALedgerIsOfOneKeyring: who opens it with other keys is refused, and nothing is
 // announced or written.
-func TestABookIsOfOneKeyring(t *testing.T) {
+func TestALedgerIsOfOneKeyring(t *testing.T) {
 	own := func() keys.Store { return &backend{newest: 1, destroyed: map[int]bool{}} }
-	begun := func(t *testing.T) *keytest.Book {
+	begun := func(t *testing.T) *keytest.Ledger {
 		n := newNation(t, 1)
 		n.close()
-		return n.book
+		return n.ledger
 	}
 	for _, row := range []struct {
-		name  string
-		book  func(t *testing.T) *keytest.Book
-		store keys.Store
-		begin bool
-		node  string
-		want  error
+		name   string
+		ledger func(t *testing.T) *keytest.Ledger
+		store  keys.Store
+		begin  bool
+		node   string
+		want   error
 	}{
-		{"a tool gives an empty book no keyring", func(*testing.T) *keytest.Book { return &keytest.Book{} }, own(), false, "", lifecycle.ErrNoKeyring},
-		{"a server does", func(*testing.T) *keytest.Book { return &keytest.Book{} }, own(), true, "a", nil},
-		{"a role that cannot name it does not", func(*testing.T) *keytest.Book { return &keytest.Book{} }, unprivileged{&backend{newest: 1}}, true, "", lifecycle.ErrNoKeyring},
-		{"a tool with the keys of the book", begun, own(), false, "", nil},
+		{"a tool gives an empty ledger no keyring", func(*testing.T) *keytest.Ledger { return &keytest.Ledger{} }, own(), false, "", lifecycle.ErrNoKeyring},
+		{"a server does", func(*testing.T) *keytest.Ledger { return &keytest.Ledger{} }, own(), true, "a", nil},
+		{"a role that cannot name it does not", func(*testing.T) *keytest.Ledger { return &keytest.Ledger{} }, unprivileged{&backend{newest: 1}}, true, "", lifecycle.ErrNoKeyring},
+		{"a tool with the keys of the ledger", begun, own(), false, "", nil},
 		{"a tool with others", begun, stranger(), false, "", lifecycle.ErrForeignKeys},
 		{"a server with others", begun, stranger(), true, "a", lifecycle.ErrForeignKeys},
 		{"the rotation role sees the right keys", begun, unprivileged{&backend{newest: 1}}, false, "", nil},
 		{"the rotation role sees others", begun, unprivileged{stranger()}, false, "", lifecycle.ErrForeignKeys},
-		{"the keys that a book of the release before began with", func(t *testing.T) *keytest.Book { return legacy(t, false) }, own(), false, "", nil},
-		{"others at a book of the release before", func(t *testing.T) *keytest.Book { return legacy(t, false) }, stranger(), true, "a", lifecycle.ErrForeignKeys},
-		{"a poisoned book is of the keys it began with", func(t *testing.T) *keytest.Book { return legacy(t, true) }, own(), true, "a", nil},
-		{"and not of those that were announced later", func(t *testing.T) *keytest.Book { return legacy(t, true) }, stranger(), true, "a", lifecycle.ErrForeignKeys},
+		{"the keys that a ledger of the release before began with", func(t *testing.T) *keytest.Ledger { return legacy(t, false) }, own(), false, "", nil},
+		{"others at a ledger of the release before", func(t *testing.T) *keytest.Ledger { return legacy(t, false) }, stranger(), true, "a", lifecycle.ErrForeignKeys},
+		{"a poisoned ledger is of the keys it began with", func(t *testing.T) *keytest.Ledger { return legacy(t, true) }, own(), true, "a", nil},
+		{"and not of those that were announced later", func(t *testing.T) *keytest.Ledger { return legacy(t, true) }, stranger(), true, "a", lifecycle.ErrForeignKeys},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			book := row.book(t)
-			before, _ := book.KeyLives(t.Context())
-			was, _ := book.Keyring(t.Context())
+			ledger := row.ledger(t)
+			before, _ := ledger.KeyVersions(t.Context())
+			was, _ := ledger.Keyring(t.Context())
 			k, err := lifecycle.Open(t.Context(), lifecycle.Options{
-				Store: row.store, Book: book, Rules: rules, Node: row.node, Begin: row.begin, MayCreate: true,
+				Store: row.store, Ledger: ledger, Rules: rules, Node: row.node, Begin: row.begin, MayCreate: true,
 				Tick: time.Hour, Now: func() time.Time { return noon }, Logger: silent,
 			})
 			if !errors.Is(err, row.want) || (err == nil) != (row.want == nil) {
@@ -88,9 +88,9 @@ func TestABookIsOfOneKeyring(t *testing.T) {
 				defer k.Close()
 				return
 			}
-			after, _ := book.KeyLives(t.Context())
-			nodes, _ := book.KeyNodes(t.Context(), time.Time{})
-			is, _ := book.Keyring(t.Context())
+			after, _ := ledger.KeyVersions(t.Context())
+			nodes, _ := ledger.KeyNodes(t.Context(), time.Time{})
+			is, _ := ledger.Keyring(t.Context())
 			if len(after) != len(before) || is != was || len(nodes) != 0 {
 				t.Fatalf("something was written: %v, keyring %q to %q, nodes %v", after, was, is, nodes)
 			}
@@ -105,7 +105,7 @@ func TestAnAnnouncedVersionThatIsNotThereChangesNothing(t *testing.T) {
 	n := newNation(t, 0)
 	defer n.close()
 	var said bytes.Buffer
-	n.book = legacy(t, true)
+	n.ledger = legacy(t, true)
 	o := n.options("node")
 	o.Logger = slog.New(slog.NewTextHandler(&said, nil))
 	k, err := lifecycle.Open(t.Context(), o)
@@ -141,8 +141,8 @@ func TestAnAnnouncedVersionThatIsNotThereChangesNothing(t *testing.T) {
 		t.Errorf("the scheduled rotation was held up: %v signs, %v", key, err)
 	}
 	// The way out: it is revoked by an operator with the right keys.
-	done, err := n.operator(t).Revoke(t.Context(), "stranger-v1", "announced from a wrong folder", false)
-	if err != nil || done.Life.KeyID != "stranger-v1" || !errors.Is(done.Destroyed, lifecycle.ErrNotInStore) || done.Successor != "" {
+	done, err := n.operator(t).Commands().Revoke(t.Context(), "stranger-v1", "announced from a wrong folder", false)
+	if err != nil || done.Version.KeyID != "stranger-v1" || !errors.Is(done.Destroyed, lifecycle.ErrNotInStore) || done.Successor != "" {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	n.turns(t, 1)

@@ -100,20 +100,20 @@ func (b *backend) Open(context.Context, []byte, []byte) ([]byte, bool, error) {
 // silent is a logger to nowhere: the failures here are on purpose.
 var silent = slog.New(slog.DiscardHandler)
 
-// nation is several nodes over one book and one store, with a clock that the test
+// nation is several nodes over one ledger and one store, with a clock that the test
 // moves. Nodes take their turns when the test says so.
 type nation struct {
-	now   time.Time
-	book  *keytest.Book
-	store *backend
-	nodes []*lifecycle.Keeper
-	seq   int
+	now    time.Time
+	ledger *keytest.Ledger
+	store  *backend
+	nodes  []*lifecycle.Keeper
+	seq    int
 }
 
 const lease = time.Minute
 
 func newNation(t require, nodes int) *nation {
-	n := &nation{now: noon, book: &keytest.Book{}, store: &backend{newest: 1, destroyed: map[int]bool{}}}
+	n := &nation{now: noon, ledger: &keytest.Ledger{}, store: &backend{newest: 1, destroyed: map[int]bool{}}}
 	for range nodes {
 		n.join(t)
 	}
@@ -127,7 +127,7 @@ type require interface {
 
 func (n *nation) options(node string) lifecycle.Options {
 	return lifecycle.Options{
-		Store: n.store, Book: n.book, Rules: rules, Node: node, MayCreate: true, Begin: true, Lease: lease, Tick: 365 * 24 * time.Hour, Beat: 10 * time.Second,
+		Store: n.store, Ledger: n.ledger, Rules: rules, Node: node, MayCreate: true, Begin: true, Lease: lease, Tick: 365 * 24 * time.Hour, Heartbeat: 10 * time.Second,
 		Reread: 15 * time.Second, Now: func() time.Time { return n.now }, Logger: silent,
 	}
 }
@@ -142,7 +142,7 @@ func (n *nation) join(t require) {
 }
 
 func (n *nation) close() {
-	n.book.Fail(nil)
+	n.ledger.Fail(nil)
 	for _, k := range n.nodes {
 		_ = k.Close()
 	}
@@ -186,7 +186,7 @@ func TestANodeThatWokeWithoutTheStoreServesNoPartOfASet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := op.Revoke(t.Context(), key.KeyID, "a drill", false); err != nil {
+		if _, err := op.Commands().Revoke(t.Context(), key.KeyID, "a drill", false); err != nil {
 			t.Fatal(err)
 		}
 		return key.KeyID
@@ -197,7 +197,7 @@ func TestANodeThatWokeWithoutTheStoreServesNoPartOfASet(t *testing.T) {
 	begins := func(not keys.KeyID) keys.KeyID { // the others go on
 		for range 100 {
 			n.now = n.now.Add(10 * time.Second)
-			if err := awake.Turn(t.Context()); err != nil {
+			if err := awake.Reconcile(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if key, err := awake.Active(keys.TokenSigning, keys.ES256); err == nil && key.KeyID != not {
@@ -208,18 +208,18 @@ func TestANodeThatWokeWithoutTheStoreServesNoPartOfASet(t *testing.T) {
 		return ""
 	}
 	signing := begins("")
-	if _, err := n.operator(t).Rotate(t.Context(), keys.TokenSigning, keys.ES256, true); err != nil {
+	if _, err := n.operator(t).Commands().Rotate(t.Context(), keys.TokenSigning, keys.ES256, true); err != nil {
 		t.Fatal(err)
 	}
 	begins(signing)
 	revoke() // v3, before the sleeper saw it
 	n.store.down = &keys.Outage{Cause: keys.Sealed, Doing: "anything"}
-	_ = asleep.Turn(t.Context())
+	_ = asleep.Reconcile(t.Context())
 	if set, err := asleep.Published(keys.TokenSigning); err == nil {
 		t.Fatalf("a set without %s, which another node signs with: %v", signing, set)
 	}
 	n.store.down = nil
-	if err := asleep.Turn(t.Context()); err != nil {
+	if err := asleep.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if set, err := asleep.Published(keys.TokenSigning); err != nil || !slices.ContainsFunc(set, func(p keys.PublicKey) bool { return p.KeyID == signing }) {
@@ -243,7 +243,7 @@ func TestNoNodeSignsWithWhatAnotherLacks(t *testing.T) {
 		hanging := map[*lifecycle.Keeper]bool{}
 		turn := func(k *lifecycle.Keeper) {
 			if !hanging[k] {
-				_ = k.Turn(context.Background())
+				_ = k.Reconcile(context.Background())
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -270,7 +270,7 @@ func TestNoNodeSignsWithWhatAnotherLacks(t *testing.T) {
 			},
 			"rotate": func(t *rapid.T) {
 				if n.store.down == nil && n.store.newest < 8 {
-					if _, err := n.operator(t).Rotate(context.Background(), keys.TokenSigning, keys.ES256, rapid.Bool().Draw(t, "urgent")); err != nil {
+					if _, err := n.operator(t).Commands().Rotate(context.Background(), keys.TokenSigning, keys.ES256, rapid.Bool().Draw(t, "urgent")); err != nil {
 						t.Fatalf("rotating: %v", err)
 					}
 				}
@@ -284,7 +284,7 @@ func TestNoNodeSignsWithWhatAnotherLacks(t *testing.T) {
 				if err != nil {
 					return
 				}
-				if _, err := op.Revoke(context.Background(), key.KeyID, "a drill", false); err != nil {
+				if _, err := op.Commands().Revoke(context.Background(), key.KeyID, "a drill", false); err != nil {
 					t.Fatalf("revoking: %v", err)
 				}
 				revoked[key.KeyID] = true
@@ -330,9 +330,9 @@ func TestNoNodeSignsWithWhatAnotherLacks(t *testing.T) {
 						}
 					}
 				}
-				lives, _ := n.book.KeyLives(context.Background())
+				states, _ := n.ledger.KeyVersions(context.Background())
 				active := 0
-				for _, l := range lives {
+				for _, l := range states {
 					if l.State == keys.Active {
 						active++
 					}
@@ -349,7 +349,7 @@ func TestNoNodeSignsWithWhatAnotherLacks(t *testing.T) {
 		for range 60 {
 			n.now = n.now.Add(30 * time.Second)
 			for _, k := range n.nodes {
-				if err := k.Turn(context.Background()); err != nil {
+				if err := k.Reconcile(context.Background()); err != nil {
 					t.Fatalf("a turn when all is well: %v", err)
 				}
 			}
@@ -379,7 +379,7 @@ func (n *nation) turns(t *testing.T, times int) {
 	for range times {
 		n.now = n.now.Add(2 * time.Second)
 		for _, k := range n.nodes {
-			if err := k.Turn(t.Context()); err != nil {
+			if err := k.Reconcile(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -405,7 +405,7 @@ func TestANameThatIsNoText(t *testing.T) {
 		n.nodes[0].Fetched(name, "10.0.0.9")
 	}
 	n.turns(t, 2)
-	if _, nodes, err := n.operator(t).Status(t.Context(), false); err != nil || len(nodes) != 2 {
+	if _, nodes, err := n.operator(t).Commands().Status(t.Context(), false); err != nil || len(nodes) != 2 {
 		t.Fatalf("%d nodes live, %v", len(nodes), err)
 	}
 }
@@ -418,7 +418,7 @@ func TestARotationFromBeginningToEnd(t *testing.T) {
 	land.Used("tax-app", "10.0.0.2")
 	land.Fetched("land-app", "")
 	n.turns(t, 1)
-	if _, err := n.operator(t).Rotate(t.Context(), keys.TokenSigning, keys.ES256, false); err != nil {
+	if _, err := n.operator(t).Commands().Rotate(t.Context(), keys.TokenSigning, keys.ES256, false); err != nil {
 		t.Fatal(err)
 	}
 	n.turns(t, 3)
@@ -432,7 +432,7 @@ func TestARotationFromBeginningToEnd(t *testing.T) {
 	if got := activeOf(t, n.nodes[1]); got != "v1" {
 		t.Fatalf("%s signs although land-app has not fetched", got)
 	}
-	status, nodes, err := n.operator(t).Status(t.Context(), false)
+	status, nodes, err := n.operator(t).Commands().Status(t.Context(), false)
 	if err != nil || len(nodes) != 3 {
 		t.Fatalf("%d nodes, %v", len(nodes), err)
 	}
@@ -468,21 +468,21 @@ func TestARevocationTellsHowManyTokensItEnds(t *testing.T) {
 		}
 	}
 	op := n.operator(t)
-	got, err := op.Revoke(t.Context(), "v1", "its backup was found in a taxi", false)
+	got, err := op.Commands().Revoke(t.Context(), "v1", "its backup was found in a taxi", false)
 	if err != nil || got.Successor != "v2" || got.Destroyed != nil {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	if _, left, err := op.Ended(t.Context(), "v1"); err != nil || len(left) != 2 {
+	if _, left, err := op.Commands().Ended(t.Context(), "v1"); err != nil || len(left) != 2 {
 		t.Fatalf("nobody has taken a turn yet, but it is left with %v, %v", left, err)
 	}
-	if err := n.nodes[0].Turn(t.Context()); err != nil {
+	if err := n.nodes[0].Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.nodes[0].Sign(t.Context(), keys.Job{Key: keys.Handle{KeyID: "v1", Use: keys.TokenSigning, Algorithm: keys.ES256, Version: 1}}); !errors.Is(err, keys.ErrUnavailable) {
 		t.Fatalf("signed with a revoked version: %v", err)
 	}
 	n.turns(t, 4)
-	if tokens, left, err := op.Ended(t.Context(), "v1"); err != nil || len(left) != 0 || tokens != 6 {
+	if tokens, left, err := op.Commands().Ended(t.Context(), "v1"); err != nil || len(left) != 0 || tokens != 6 {
 		t.Fatalf("%d tokens ended, left with %v, %v", tokens, left, err)
 	}
 	for _, set := range n.sets() {
@@ -493,10 +493,10 @@ func TestARevocationTellsHowManyTokensItEnds(t *testing.T) {
 	if got := activeOf(t, n.nodes[1]); got != "v2" {
 		t.Fatalf("%s signs", got)
 	}
-	if _, err := n.operator(t).Revoke(t.Context(), "v1", "again", false); err == nil {
+	if _, err := n.operator(t).Commands().Revoke(t.Context(), "v1", "again", false); err == nil {
 		t.Fatal("revoked twice")
 	}
-	if _, err := n.operator(t).Revoke(t.Context(), "v9", "unknown", false); !errors.Is(err, keys.ErrNoKey) {
+	if _, err := n.operator(t).Commands().Revoke(t.Context(), "v9", "unknown", false); !errors.Is(err, keys.ErrNoKey) {
 		t.Fatalf("got %v, want ErrNoKey", err)
 	}
 }
@@ -506,13 +506,13 @@ func TestARevocationWithoutSuccessorMustBeAskedFor(t *testing.T) {
 	defer n.close()
 	op := n.operator(t)
 	n.store.down = &keys.Outage{Cause: keys.PermissionDenied, Doing: "creating"}
-	if _, err := op.Revoke(t.Context(), "v1", "stolen", false); err == nil {
+	if _, err := op.Commands().Revoke(t.Context(), "v1", "stolen", false); err == nil {
 		t.Fatal("revoked the only key without being told that nothing follows")
 	}
 	if got := activeOf(t, n.nodes[0]); got != "v1" {
 		t.Fatalf("%s signs", got)
 	}
-	if got, err := op.Revoke(t.Context(), "v1", "stolen", true); got.Life.KeyID != "v1" || got.Successor != "" {
+	if got, err := op.Commands().Revoke(t.Context(), "v1", "stolen", true); got.Version.KeyID != "v1" || got.Successor != "" {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	n.store.down = nil
@@ -522,13 +522,13 @@ func TestARevocationWithoutSuccessorMustBeAskedFor(t *testing.T) {
 	}
 }
 
-func TestANodeThatCannotReadTheBookStopsInTime(t *testing.T) {
+func TestANodeThatCannotReadTheLedgerStopsInTime(t *testing.T) {
 	n := newNation(t, 1)
 	defer n.close()
-	n.book.Fail(errors.New("the database is down"))
+	n.ledger.Fail(errors.New("the database is down"))
 	n.now = n.now.Add(lease)
-	if err := n.nodes[0].Turn(t.Context()); err == nil {
-		t.Fatal("a turn without a book")
+	if err := n.nodes[0].Reconcile(t.Context()); err == nil {
+		t.Fatal("a turn without a ledger")
 	}
 	if got := activeOf(t, n.nodes[0]); got != "v1" {
 		t.Fatalf("%s signs within the lease", got)
@@ -541,20 +541,20 @@ func TestANodeThatCannotReadTheBookStopsInTime(t *testing.T) {
 			t.Errorf("%s: got %v, want stale", what, err)
 		}
 	}
-	n.book.Fail(nil)
+	n.ledger.Fail(nil)
 	n.turns(t, 1)
 	if got := activeOf(t, n.nodes[0]); got != "v1" {
 		t.Fatalf("%s signs after recovery", got)
 	}
 }
 
-func TestTheStoreMayFailWhileTheBookIsRead(t *testing.T) {
+func TestTheStoreMayFailWhileTheLedgerIsRead(t *testing.T) {
 	n := newNation(t, 1)
 	defer n.close()
 	n.store.down = &keys.Outage{Cause: keys.Sealed, Doing: "reading"}
 	for range 10 {
 		n.now = n.now.Add(lease)
-		_ = n.nodes[0].Turn(t.Context())
+		_ = n.nodes[0].Reconcile(t.Context())
 	}
 	if sets := n.sets(); len(sets) != 1 || len(sets[0]) != 1 {
 		t.Fatalf("the set went away with the store: %v", sets)

@@ -5,30 +5,55 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"hopnhat/keys"
+	"hopnhat/keys/batch"
 )
 
-var _ keys.Ring = (*Keeper)(nil)
+// Ring signs with the versions that are active and shows those that are published, all by
+// the latest snapshot. It is safe for concurrent use.
+type Ring struct {
+	keys.Secrecy // of the store; Unwrap is ours
+	o            Options
+	specs        []keys.Spec
+	batch        *batch.Batcher // nil: each signature is a call of its own
+	watch        watch
+	snapshot     atomic.Pointer[snapshot]
 
-// current is the picture, unless it is too old to be acted on.
-func (k *Keeper) current() (*state, error) {
-	s := k.state.Load()
-	if age := k.o.Now().Sub(s.read); k.o.Node != "" && age > k.o.Lease {
-		return nil, k.failed(&keys.Outage{
+	signatures atomic.Uint64
+	failures   map[keys.Cause]*atomic.Uint64
+}
+
+func newRing(o Options) *Ring {
+	r := &Ring{Secrecy: o.Store, o: o, specs: keys.Specs(o.Algorithms), failures: map[keys.Cause]*atomic.Uint64{}}
+	for _, cause := range keys.Causes {
+		r.failures[cause] = new(atomic.Uint64)
+	}
+	if o.Coalesce != nil {
+		r.batch = batch.New(o.Store.SignBatch, *o.Coalesce)
+	}
+	return r
+}
+
+// current is the latest snapshot, unless it is too old to be acted on.
+func (r *Ring) current() (*snapshot, error) {
+	s := r.snapshot.Load()
+	if age := r.o.Now().Sub(s.read); r.o.Node != "" && age > r.o.Lease {
+		return nil, r.countFailure(&keys.Outage{
 			Cause: keys.Stale, Doing: "using the keys", Err: fmt.Errorf("the book of keys was read %s ago", age.Round(time.Second)),
 		})
 	}
 	return s, nil
 }
 
-// failed counts an outage and gives the error back.
-func (k *Keeper) failed(err error) error {
+// countFailure counts an outage and gives the error back.
+func (r *Ring) countFailure(err error) error {
 	if cause, ok := keys.CauseOf(err); ok {
-		if n := k.failures[cause]; n != nil {
+		if n := r.failures[cause]; n != nil {
 			n.Add(1)
 		}
 	}
@@ -36,16 +61,16 @@ func (k *Keeper) failed(err error) error {
 }
 
 // Active names the version that signs now, from memory.
-func (k *Keeper) Active(use keys.Use, alg keys.Algorithm) (keys.Handle, error) {
-	s, err := k.current()
+func (r *Ring) Active(use keys.Use, alg keys.Algorithm) (keys.Handle, error) {
+	s, err := r.current()
 	if err != nil {
 		return keys.Handle{}, err
 	}
 	if h, ok := s.active[group{use, alg}]; ok {
 		return h, nil
 	}
-	if spec, ok := keys.FindAsymmetric(k.specs, use, alg); ok {
-		return keys.Handle{}, k.failed(&keys.Outage{
+	if spec, ok := keys.FindAsymmetric(r.specs, use, alg); ok {
+		return keys.Handle{}, r.countFailure(&keys.Outage{
 			Cause: keys.KeyMissing, Doing: "choosing a version of " + spec.Name(), Err: errors.New("none is active"),
 		})
 	}
@@ -53,14 +78,15 @@ func (k *Keeper) Active(use keys.Use, alg keys.Algorithm) (keys.Handle, error) {
 }
 
 // Published lists the versions that stand in the JWK Set, from memory.
-func (k *Keeper) Published(use keys.Use) ([]keys.PublicKey, error) {
-	s, err := k.current()
+func (r *Ring) Published(use keys.Use) ([]keys.PublicKey, error) {
+	s, err := r.current()
 	if err != nil {
 		return nil, err
 	}
-	if s.lacks[use] {
-		return nil, k.failed(&keys.Outage{
-			Cause: keys.KeyMissing, Doing: "listing the keys", Err: fmt.Errorf("the store does not show all of %v, which other nodes may sign with", s.missing),
+	if s.incomplete[use] {
+		return nil, r.countFailure(&keys.Outage{
+			Cause: keys.KeyMissing, Doing: "listing the keys",
+			Err: fmt.Errorf("the store does not show all of %v, which other nodes may sign with", s.missing),
 		})
 	}
 	return s.sets[use], nil
@@ -68,13 +94,13 @@ func (k *Keeper) Published(use keys.Use) ([]keys.PublicKey, error) {
 
 // Retired lists the versions that have left the set by age, as far as the store
 // still shows them.
-func (k *Keeper) Retired(use keys.Use) ([]keys.PublicKey, error) {
-	s, err := k.current()
+func (r *Ring) Retired(use keys.Use) ([]keys.PublicKey, error) {
+	s, err := r.current()
 	if err != nil {
 		return nil, err
 	}
 	var retired []keys.PublicKey
-	for _, l := range s.lives {
+	for _, l := range s.states {
 		if public, ok := s.material[l.KeyID]; ok && l.Use == use && l.State == keys.Retired {
 			public.State = keys.Retired
 			retired = append(retired, public)
@@ -85,8 +111,8 @@ func (k *Keeper) Retired(use keys.Use) ([]keys.PublicKey, error) {
 
 // Sign signs all jobs. Those of one version travel together, with those of other
 // callers; versions of several keys are asked for side by side.
-func (k *Keeper) Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error) {
-	s, err := k.current()
+func (r *Ring) Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error) {
+	s, err := r.current()
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +121,7 @@ func (k *Keeper) Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error) {
 		// A version that was active when the header was made may be retiring now;
 		// one that was revoked, or has yet to be active, signs nothing.
 		if state := s.byID[job.Key.KeyID].State; state != keys.Active && state != keys.Retiring {
-			return nil, k.failed(&keys.Outage{
+			return nil, r.countFailure(&keys.Outage{
 				Cause: keys.KeyMissing, Doing: "signing with " + job.Key.Name, Err: fmt.Errorf("version %d is not active", job.Key.Version),
 			})
 		}
@@ -103,38 +129,38 @@ func (k *Keeper) Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error) {
 	}
 	out := make([][]byte, len(jobs))
 	if len(places) == 1 {
-		err = k.signWith(ctx, jobs[0].Key, jobs, places[jobs[0].Key], out)
+		err = r.signWith(ctx, jobs[0].Key, jobs, places[jobs[0].Key], out)
 	} else {
 		errs := make(chan error, len(places))
 		for key, own := range places {
-			go func() { errs <- k.signWith(ctx, key, jobs, own, out) }()
+			go func() { errs <- r.signWith(ctx, key, jobs, own, out) }()
 		}
 		for range places {
 			err = errors.Join(err, <-errs)
 		}
 	}
 	if err != nil {
-		return nil, k.failed(err)
+		return nil, r.countFailure(err)
 	}
-	now := k.o.Now()
+	now := r.o.Now()
 	for key, own := range places {
-		k.watch.signed(key.KeyID, now, len(own))
+		r.watch.signed(key.KeyID, now, len(own))
 	}
-	k.signatures.Add(uint64(len(jobs)))
+	r.signatures.Add(uint64(len(jobs)))
 	return out, nil
 }
 
-func (k *Keeper) signWith(ctx context.Context, key keys.Handle, jobs []keys.Job, places []int, out [][]byte) error {
+func (r *Ring) signWith(ctx context.Context, key keys.Handle, jobs []keys.Job, places []int, out [][]byte) error {
 	inputs := make([][]byte, len(places))
 	for i, place := range places {
 		inputs[i] = jobs[place].Input
 	}
 	var signatures []keys.Signature
 	var err error
-	if k.batch != nil {
-		signatures, err = k.batch.Sign(ctx, key, inputs...)
+	if r.batch != nil {
+		signatures, err = r.batch.Sign(ctx, key, inputs...)
 	} else {
-		signatures, err = k.o.Store.SignBatch(ctx, key, inputs)
+		signatures, err = r.o.Store.SignBatch(ctx, key, inputs)
 	}
 	if err != nil {
 		return err
@@ -149,22 +175,22 @@ func (k *Keeper) signWith(ctx context.Context, key keys.Handle, jobs []keys.Job,
 }
 
 // Unwrap decrypts with a version that callers may have encrypted to.
-func (k *Keeper) Unwrap(ctx context.Context, key keys.Handle, encrypted []byte) ([]byte, error) {
-	s, err := k.current()
+func (r *Ring) Unwrap(ctx context.Context, key keys.Handle, encrypted []byte) ([]byte, error) {
+	s, err := r.current()
 	if err != nil {
 		return nil, err
 	}
 	if state := s.byID[key.KeyID].State; key.Use != keys.RequestDecryption || !state.InSet() {
 		return nil, fmt.Errorf("decrypting with %s: %w", key.Name, keys.ErrNotOurs)
 	}
-	plain, err := k.o.Store.Unwrap(ctx, key, encrypted)
-	return plain, k.failed(err)
+	plain, err := r.o.Store.Unwrap(ctx, key, encrypted)
+	return plain, r.countFailure(err)
 }
 
 // Decrypting names the version that a key id of the set names, retiring ones
 // included.
-func (k *Keeper) Decrypting(id keys.KeyID) (keys.Handle, error) {
-	s, err := k.current()
+func (r *Ring) Decrypting(id keys.KeyID) (keys.Handle, error) {
+	s, err := r.current()
 	if err != nil {
 		return keys.Handle{}, err
 	}
@@ -177,12 +203,12 @@ func (k *Keeper) Decrypting(id keys.KeyID) (keys.Handle, error) {
 }
 
 // Health returns the cause when keys cannot be used, and nil when they can.
-func (k *Keeper) Health(ctx context.Context) error {
-	s, err := k.current()
+func (r *Ring) Health(ctx context.Context) error {
+	s, err := r.current()
 	if err != nil {
 		return err
 	}
-	if err := k.o.Store.Health(ctx); err != nil {
+	if err := r.o.Store.Health(ctx); err != nil {
 		return err
 	}
 	if len(s.missing) > 0 {
@@ -192,36 +218,36 @@ func (k *Keeper) Health(ctx context.Context) error {
 }
 
 // Stats counts since Open.
-func (k *Keeper) Stats() keys.Stats {
-	s := keys.Stats{Signatures: k.signatures.Load(), Calls: k.o.Store.Calls(), Failures: map[keys.Cause]uint64{}}
-	for cause, n := range k.failures {
+func (r *Ring) Stats() keys.Stats {
+	s := keys.Stats{Signatures: r.signatures.Load(), Calls: r.o.Store.Calls(), Failures: map[keys.Cause]uint64{}}
+	for cause, n := range r.failures {
 		s.Failures[cause] = n.Load()
 	}
 	return s
 }
 
 // Waiting is how many signatures have not left for the store yet.
-func (k *Keeper) Waiting() int {
-	if k.batch == nil {
+func (r *Ring) Waiting() int {
+	if r.batch == nil {
 		return 0
 	}
-	return k.batch.Waiting()
+	return r.batch.Waiting()
 }
 
 // Age is how long ago the Book was read.
-func (k *Keeper) Age() time.Duration { return k.o.Now().Sub(k.state.Load().read) }
+func (r *Ring) Age() time.Duration { return r.o.Now().Sub(r.snapshot.Load().read) }
 
 // Missing is how many versions should be in the store and are not.
-func (k *Keeper) Missing() int { return len(k.state.Load().missing) }
+func (r *Ring) Missing() int { return len(r.snapshot.Load().missing) }
 
 // Unseen is how many versions are announced that the store does not show.
-func (k *Keeper) Unseen() int { return len(k.state.Load().unseen) }
+func (r *Ring) Unseen() int { return len(r.snapshot.Load().unseen) }
 
 // Overdue is how many active versions should have had a successor by now.
-func (k *Keeper) Overdue() int {
+func (r *Ring) Overdue() int {
 	n := 0
-	for _, l := range k.state.Load().lives {
-		if k.overdue(l) {
+	for _, l := range r.snapshot.Load().states {
+		if r.overdue(l) {
 			n++
 		}
 	}
@@ -230,22 +256,22 @@ func (k *Keeper) Overdue() int {
 
 // overdue allows a quarter more than the rule: the store's own schedule, and the
 // wait for relying parties, take their time.
-func (k *Keeper) overdue(l Life) bool {
-	every := k.o.Rules[l.Use].Every
-	return l.State == keys.Active && every > 0 && k.o.Now().After(l.Activated.Add(every+every/4))
+func (r *Ring) overdue(l VersionState) bool {
+	every := r.o.Rules[l.Use].Every
+	return l.State == keys.Active && every > 0 && r.o.Now().After(l.Activated.Add(every+every/4))
 }
 
 // Fetched notes that the JWK Set was fetched: by a party that told its name, or
 // from an address. Anybody may claim any name: one that is no text is nobody's, and
 // a database that refused it would keep this node from noting anything.
-func (k *Keeper) Fetched(party, address string) {
+func (r *Ring) Fetched(party, address string) {
 	if !utf8.ValidString(party) || strings.ContainsFunc(party, unicode.IsControl) {
 		party = ""
 	}
-	k.watch.see(Sighting{Party: party, Address: address, At: k.o.Now().UTC()})
+	r.watch.observe(Observation{Party: party, Address: address, At: r.o.Now().UTC()})
 }
 
 // Used notes that a relying party used its credentials from an address.
-func (k *Keeper) Used(party, address string) {
-	k.watch.see(Sighting{Party: party, Address: address, Active: true, At: k.o.Now().UTC()})
+func (r *Ring) Used(party, address string) {
+	r.watch.observe(Observation{Party: party, Address: address, Active: true, At: r.o.Now().UTC()})
 }

@@ -9,8 +9,8 @@ import (
 	"hopnhat/keys"
 )
 
-// Life is where one version stands, and since when.
-type Life struct {
+// VersionState is the state of one version, and since when.
+type VersionState struct {
 	KeyID     keys.KeyID
 	Use       keys.Use
 	Algorithm keys.Algorithm
@@ -81,14 +81,14 @@ type group struct {
 }
 
 // groups sorts the versions of each key, the oldest first.
-func groups(lives []Life) map[group][]Life {
-	all := map[group][]Life{}
-	for _, l := range lives {
+func groups(states []VersionState) map[group][]VersionState {
+	all := map[group][]VersionState{}
+	for _, l := range states {
 		g := group{l.Use, l.Algorithm}
 		all[g] = append(all[g], l)
 	}
 	for _, versions := range all {
-		slices.SortFunc(versions, func(a, b Life) int {
+		slices.SortFunc(versions, func(a, b VersionState) int {
 			if c := a.Announced.Compare(b.Announced); c != 0 {
 				return c
 			}
@@ -101,9 +101,9 @@ func groups(lives []Life) map[group][]Life {
 // Next gives the steps that are due. Steps of one key follow one another in the
 // order given: the new version is active before the old one is retiring, in one
 // transaction.
-func Next(lives []Life, f Facts) []Step {
+func Next(states []VersionState, f Facts) []Step {
 	var steps []Step
-	for g, versions := range groups(lives) {
+	for g, versions := range groups(states) {
 		steps = append(steps, g.next(versions, f)...)
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int {
@@ -112,9 +112,9 @@ func Next(lives []Life, f Facts) []Step {
 	return steps
 }
 
-func (g group) next(versions []Life, f Facts) []Step {
+func (g group) next(versions []VersionState, f Facts) []Step {
 	var steps []Step
-	move := func(l Life, to keys.State) {
+	move := func(l VersionState, to keys.State) {
 		steps = append(steps, Step{l.KeyID, l.Use, l.Algorithm, l.State, to})
 	}
 	rule := f.Rules[g.use]
@@ -135,7 +135,7 @@ func (g group) next(versions []Life, f Facts) []Step {
 		switch l.State {
 		case keys.Announced:
 			waiting++
-			if len(lacking(l.KeyID, f.Nodes)) == 0 {
+			if len(nodesWithout(l.KeyID, f.Nodes)) == 0 {
 				move(l, keys.Published)
 			}
 		case keys.Published:
@@ -153,7 +153,7 @@ func (g group) next(versions []Life, f Facts) []Step {
 }
 
 // last is the newest version of a state.
-func last(versions []Life, state keys.State) *Life {
+func last(versions []VersionState, state keys.State) *VersionState {
 	for i := len(versions) - 1; i >= 0; i-- {
 		if versions[i].State == state {
 			return &versions[i]
@@ -162,8 +162,8 @@ func last(versions []Life, state keys.State) *Life {
 	return nil
 }
 
-// lacking lists the live nodes that do not serve a version.
-func lacking(id keys.KeyID, nodes []Node) []string {
+// nodesWithout lists the live nodes that do not serve a version.
+func nodesWithout(id keys.KeyID, nodes []Node) []string {
 	var out []string
 	for _, n := range nodes {
 		if !slices.Contains(n.Serving, id) {
@@ -180,11 +180,11 @@ type Blocker struct {
 	Node, Party string
 }
 
-// Blockers tells what an announced or published version waits for. versions are
+// Blockers lists what an announced or published version waits for. versions are
 // all of its key.
-func Blockers(l Life, versions []Life, f Facts) []Blocker {
+func Blockers(l VersionState, versions []VersionState, f Facts) []Blocker {
 	var out []Blocker
-	for _, node := range lacking(l.KeyID, f.Nodes) {
+	for _, node := range nodesWithout(l.KeyID, f.Nodes) {
 		out = append(out, Blocker{Node: node})
 	}
 	// Without an active version nothing can be signed at all, so nobody can meet
@@ -209,7 +209,7 @@ func Blockers(l Life, versions []Life, f Facts) []Blocker {
 
 // InSet reports whether a version stands in the JWK Set. A decryption key that is
 // no longer to be encrypted to has left it, though it still decrypts.
-func (l Life) InSet() bool {
+func (l VersionState) InSet() bool {
 	if l.Use == keys.RequestDecryption {
 		return l.State == keys.Published || l.State == keys.Active
 	}

@@ -22,8 +22,8 @@ var rules = lifecycle.Rules(lead, overlap, every)
 func ago(d time.Duration) time.Time { return noon.Add(-d) }
 
 // life makes a version of the token key; at is when its state began.
-func life(id keys.KeyID, state keys.State, at time.Time) lifecycle.Life {
-	l := lifecycle.Life{KeyID: id, Use: keys.TokenSigning, Algorithm: keys.ES256, State: state, Announced: at.Add(-time.Second)}
+func life(id keys.KeyID, state keys.State, at time.Time) lifecycle.VersionState {
+	l := lifecycle.VersionState{KeyID: id, Use: keys.TokenSigning, Algorithm: keys.ES256, State: state, Announced: at.Add(-time.Second)}
 	switch state {
 	case keys.Announced:
 		l.Announced = at
@@ -45,104 +45,104 @@ func TestNext(t *testing.T) {
 	urgent.Urgent = true
 	for _, row := range []struct {
 		name    string
-		lives   []lifecycle.Life
+		lives   []lifecycle.VersionState
 		nodes   []lifecycle.Node
 		parties []lifecycle.Party
 		want    []string
 	}{
 		{
 			name:  "an announced version is published when every node serves it",
-			lives: []lifecycle.Life{life("old", keys.Active, ago(time.Hour)), life("new", keys.Announced, ago(time.Minute))},
+			lives: []lifecycle.VersionState{life("old", keys.Active, ago(time.Hour)), life("new", keys.Announced, ago(time.Minute))},
 			nodes: []lifecycle.Node{node("a", "old", "new"), node("b", "old", "new")},
 			want:  []string{"token ES256 new: announced to published"},
 		},
 		{
 			name:  "one node that lacks it holds it back",
-			lives: []lifecycle.Life{life("old", keys.Active, ago(time.Hour)), life("new", keys.Announced, ago(time.Minute))},
+			lives: []lifecycle.VersionState{life("old", keys.Active, ago(time.Hour)), life("new", keys.Announced, ago(time.Minute))},
 			nodes: []lifecycle.Node{node("a", "old", "new"), node("b", "old")},
 		},
 		{
 			name:  "a published version waits for the life of cached sets",
-			lives: []lifecycle.Life{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead-time.Second))},
+			lives: []lifecycle.VersionState{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead-time.Second))},
 			nodes: []lifecycle.Node{node("a", "old", "new")},
 		},
 		{
 			name:  "then it signs, and the old one is retiring",
-			lives: []lifecycle.Life{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead))},
+			lives: []lifecycle.VersionState{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead))},
 			nodes: []lifecycle.Node{node("a", "old", "new")},
 			want:  []string{"token ES256 new: published to active", "token ES256 old: active to retiring"},
 		},
 		{
 			name:  "a node that came without it holds it back even now",
-			lives: []lifecycle.Life{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead))},
+			lives: []lifecycle.VersionState{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead))},
 			nodes: []lifecycle.Node{node("a", "old", "new"), node("b", "old")},
 		},
 		{
 			name:    "a relying party that has not fetched the new set holds it back",
-			lives:   []lifecycle.Life{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead))},
+			lives:   []lifecycle.VersionState{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead))},
 			nodes:   []lifecycle.Node{node("a", "old", "new")},
 			parties: []lifecycle.Party{{ID: "land-app", Active: ago(time.Minute), Fetched: ago(lead + time.Minute)}},
 		},
 		{
 			name:    "one that has fetched does not, nor one that was never seen to fetch",
-			lives:   []lifecycle.Life{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead))},
+			lives:   []lifecycle.VersionState{life("old", keys.Active, ago(time.Hour)), life("new", keys.Published, ago(lead))},
 			nodes:   []lifecycle.Node{node("a", "old", "new")},
 			parties: []lifecycle.Party{{ID: "land-app", Active: noon, Fetched: ago(time.Minute)}, {ID: "tax-app", Active: noon}},
 			want:    []string{"token ES256 new: published to active", "token ES256 old: active to retiring"},
 		},
 		{
 			name:    "an urgent version waits for nodes only",
-			lives:   []lifecycle.Life{life("old", keys.Active, ago(time.Hour)), urgent},
+			lives:   []lifecycle.VersionState{life("old", keys.Active, ago(time.Hour)), urgent},
 			nodes:   []lifecycle.Node{node("a", "old", "new")},
 			parties: []lifecycle.Party{{ID: "land-app", Active: noon, Fetched: ago(time.Hour)}},
 			want:    []string{"token ES256 new: published to active", "token ES256 old: active to retiring"},
 		},
 		{
 			name:  "after a revocation the next signs as soon as every node serves it",
-			lives: []lifecycle.Life{life("old", keys.Revoked, ago(time.Second)), life("new", keys.Published, ago(time.Second))},
+			lives: []lifecycle.VersionState{life("old", keys.Revoked, ago(time.Second)), life("new", keys.Published, ago(time.Second))},
 			nodes: []lifecycle.Node{node("a", "new")},
 			want:  []string{"token ES256 new: published to active"},
 		},
 		{
 			name:  "but no sooner",
-			lives: []lifecycle.Life{life("old", keys.Revoked, ago(time.Second)), life("new", keys.Published, ago(time.Second))},
+			lives: []lifecycle.VersionState{life("old", keys.Revoked, ago(time.Second)), life("new", keys.Published, ago(time.Second))},
 			nodes: []lifecycle.Node{node("a", "new"), node("b", "old")},
 		},
 		{
 			name:  "a retiring version stays while its tokens may live",
-			lives: []lifecycle.Life{life("old", keys.Retiring, ago(overlap-time.Second)), life("new", keys.Active, ago(time.Hour))},
+			lives: []lifecycle.VersionState{life("old", keys.Retiring, ago(overlap-time.Second)), life("new", keys.Active, ago(time.Hour))},
 		},
 		{
 			name:  "and leaves when none can",
-			lives: []lifecycle.Life{life("old", keys.Retiring, ago(overlap)), life("new", keys.Active, ago(time.Hour))},
+			lives: []lifecycle.VersionState{life("old", keys.Retiring, ago(overlap)), life("new", keys.Active, ago(time.Hour))},
 			want:  []string{"token ES256 old: retiring to retired"},
 		},
 		{
 			name:  "of two published versions the newest signs, the other is overtaken",
-			lives: []lifecycle.Life{life("old", keys.Active, ago(2*time.Hour)), life("mid", keys.Published, ago(time.Hour)), life("new", keys.Published, ago(lead))},
+			lives: []lifecycle.VersionState{life("old", keys.Active, ago(2*time.Hour)), life("mid", keys.Published, ago(time.Hour)), life("new", keys.Published, ago(lead))},
 			nodes: []lifecycle.Node{node("a", "old", "mid", "new")},
 			want:  []string{"token ES256 new: published to active", "token ES256 old: active to retiring", "token ES256 mid: published to retiring"},
 		},
 		{
 			name:  "an old active version gets a successor",
-			lives: []lifecycle.Life{life("old", keys.Active, ago(every))},
+			lives: []lifecycle.VersionState{life("old", keys.Active, ago(every))},
 			want:  []string{"token ES256: create a version"},
 		},
 		{
 			name:  "but not a second one",
-			lives: []lifecycle.Life{life("old", keys.Active, ago(every)), life("new", keys.Announced, ago(time.Second))},
+			lives: []lifecycle.VersionState{life("old", keys.Active, ago(every)), life("new", keys.Announced, ago(time.Second))},
 			nodes: []lifecycle.Node{node("a", "old")},
 		},
 		{
 			name: "a checkpoint key changes by command only, and stays for ever",
-			lives: []lifecycle.Life{
+			lives: []lifecycle.VersionState{
 				{KeyID: "c1", Use: keys.LogCheckpoint, Algorithm: keys.EdDSA, State: keys.Retiring, Retiring: ago(1000 * every)},
 				{KeyID: "c2", Use: keys.LogCheckpoint, Algorithm: keys.EdDSA, State: keys.Active, Announced: noon, Activated: ago(1000 * every)},
 			},
 		},
 		{
 			name: "each key by itself",
-			lives: []lifecycle.Life{
+			lives: []lifecycle.VersionState{
 				life("old", keys.Retiring, ago(overlap)),
 				{KeyID: "r", Use: keys.TokenSigning, Algorithm: keys.RS256, State: keys.Retiring, Retiring: ago(overlap)},
 			},
@@ -165,7 +165,7 @@ func TestADecryptionKeyLeavesTheSetBeforeItsPower(t *testing.T) {
 	for state, want := range map[keys.State]bool{
 		keys.Announced: false, keys.Published: true, keys.Active: true, keys.Retiring: false, keys.Retired: false, keys.Revoked: false,
 	} {
-		l := lifecycle.Life{Use: keys.RequestDecryption, State: state}
+		l := lifecycle.VersionState{Use: keys.RequestDecryption, State: state}
 		if l.InSet() != want {
 			t.Errorf("%s: in the set: %v, want %v", state, l.InSet(), want)
 		}

@@ -10,28 +10,28 @@ import (
 	"hopnhat/keys"
 )
 
-// watch gathers sightings and counts in memory and writes them to the Book now and
-// then, so that a token request pays no query for it.
+// watch gathers observations and counts in memory and writes them to the Ledger now and then,
+// so that a token request pays no query for it.
 type watch struct {
-	mu        sync.Mutex
-	sightings map[Sighting]time.Time // At is zero in the key
-	counts    map[Count]int64        // N is zero in the key
+	mu           sync.Mutex
+	observations map[Observation]time.Time // At is zero in the key
+	counts       map[Count]int64           // N is zero in the key
 }
 
 // maxSightings bounds what one interval remembers: the JWK Set is public, and
 // anybody may fetch it from anywhere.
-const maxSightings = 4096
+const maxObservations = 4096
 
-func (w *watch) see(s Sighting) {
+func (w *watch) observe(s Observation) {
 	at := s.At
 	s.At = time.Time{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.sightings == nil {
-		w.sightings = map[Sighting]time.Time{}
+	if w.observations == nil {
+		w.observations = map[Observation]time.Time{}
 	}
-	if _, known := w.sightings[s]; known || len(w.sightings) < maxSightings || s.Active {
-		w.sightings[s] = at
+	if _, known := w.observations[s]; known || len(w.observations) < maxObservations || s.Active {
+		w.observations[s] = at
 	}
 }
 
@@ -45,19 +45,19 @@ func (w *watch) signed(id keys.KeyID, at time.Time, n int) {
 }
 
 // flush notes what was gathered; what could not be noted is kept.
-func (w *watch) flush(ctx context.Context, book Book) error {
+func (w *watch) flush(ctx context.Context, ledger Ledger) error {
 	w.mu.Lock()
-	sightings, counts := w.sightings, w.counts
-	w.sightings, w.counts = nil, nil
+	observations, counts := w.observations, w.counts
+	w.observations, w.counts = nil, nil
 	w.mu.Unlock()
-	if len(sightings) > 0 {
-		list := make([]Sighting, 0, len(sightings))
-		for s, at := range sightings {
+	if len(observations) > 0 {
+		list := make([]Observation, 0, len(observations))
+		for s, at := range observations {
 			s.At = at
 			list = append(list, s)
 		}
 		// A fetch counts for who is known to be active.
-		slices.SortFunc(list, func(a, b Sighting) int {
+		slices.SortFunc(list, func(a, b Observation) int {
 			switch {
 			case a.Active == b.Active:
 				return strings.Compare(a.Party, b.Party) // the same order on every node: no deadlock
@@ -66,9 +66,9 @@ func (w *watch) flush(ctx context.Context, book Book) error {
 			}
 			return 1
 		})
-		if err := book.NoteKeyParties(ctx, list); err != nil {
+		if err := ledger.NoteKeyParties(ctx, list); err != nil {
 			for _, s := range list {
-				w.see(s)
+				w.observe(s)
 			}
 			w.restore(counts)
 			return err
@@ -80,7 +80,7 @@ func (w *watch) flush(ctx context.Context, book Book) error {
 			c.N = n
 			list = append(list, c)
 		}
-		if err := book.AddKeySignatures(ctx, list); err != nil {
+		if err := ledger.AddKeySignatures(ctx, list); err != nil {
 			w.restore(counts)
 			return err
 		}

@@ -65,8 +65,8 @@ func TestMove(t *testing.T) {
 	for _, k := range before {
 		ids[k.KeyID] = k
 	}
-	book := &keytest.Book{} // the book does not change when keys move
-	old, fresh := keytest.Ring(t, from, book), keytest.Ring(t, to, book)
+	ledger := &keytest.Ledger{} // the ledger does not change when keys move
+	old, fresh := keytest.Ring(t, from, ledger), keytest.Ring(t, to, ledger)
 	for _, k := range after {
 		if _, ok := ids[k.KeyID]; !ok {
 			t.Fatalf("%s version %d is another key", k.Name, k.Version)

@@ -13,10 +13,10 @@ import (
 	"hopnhat/store/handle"
 )
 
-// Book implements lifecycle.Book.
+// Book implements lifecycle.Ledger.
 type Book struct{ *handle.Handle }
 
-var _ lifecycle.Book = Book{}
+var _ lifecycle.Ledger = Book{}
 
 type lifeRow struct {
 	KeyID       string     `gorm:"column:key_id"`
@@ -49,16 +49,16 @@ func (db Book) RecordKeyring(ctx context.Context, id lifecycle.KeyringID) (lifec
 	return lifecycle.KeyringID(recorded), handle.Wrap("reading the keyring's name", err)
 }
 
-// KeyLives lists all key versions there ever were.
-func (db Book) KeyLives(ctx context.Context) ([]lifecycle.Life, error) {
+// KeyVersions lists all key versions there ever were.
+func (db Book) KeyVersions(ctx context.Context) ([]lifecycle.VersionState, error) {
 	var rows []lifeRow
 	if err := db.Reader(ctx).Raw(`SELECT key_id, use, alg, state, urgent, announced_at, published_at, activated_at, retiring_at, ended_at
 		FROM key_versions ORDER BY announced_at, key_id`).Scan(&rows).Error; err != nil {
 		return nil, handle.Wrap("reading the versions of the keys", err)
 	}
-	out := make([]lifecycle.Life, len(rows))
+	out := make([]lifecycle.VersionState, len(rows))
 	for i, r := range rows {
-		out[i] = lifecycle.Life{
+		out[i] = lifecycle.VersionState{
 			KeyID: keys.KeyID(r.KeyID), Use: keys.Use(r.Use), Algorithm: keys.Algorithm(r.Alg), State: keys.State(r.State), Urgent: r.Urgent,
 			Announced: r.AnnouncedAt.UTC(), Published: handle.Time(r.PublishedAt), Activated: handle.Time(r.ActivatedAt), Retiring: handle.Time(r.RetiringAt), Ended: handle.Time(r.EndedAt),
 		}
@@ -68,7 +68,7 @@ func (db Book) KeyLives(ctx context.Context) ([]lifecycle.Life, error) {
 
 // AnnounceKey adds a version unless it is known. A first version that comes in as
 // the active one loses to another that is already.
-func (db Book) AnnounceKey(ctx context.Context, l lifecycle.Life) (added bool, err error) {
+func (db Book) AnnounceKey(ctx context.Context, l lifecycle.VersionState) (added bool, err error) {
 	res := db.Writer(ctx).Exec(`INSERT INTO key_versions (key_id, use, alg, state, urgent, announced_at, published_at, activated_at, retiring_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		string(l.KeyID), string(l.Use), string(l.Algorithm), string(l.State), l.Urgent, l.Announced.UTC(),
@@ -103,13 +103,13 @@ func (db Book) MoveKey(ctx context.Context, s lifecycle.Step, at time.Time) erro
 	})
 }
 
-// UrgeKey makes a version urgent.
-func (db Book) UrgeKey(ctx context.Context, id keys.KeyID) error {
+// ExpediteKey makes a version urgent.
+func (db Book) ExpediteKey(ctx context.Context, id keys.KeyID) error {
 	return handle.OneRow("hurrying a key version", db.Writer(ctx).Exec("UPDATE key_versions SET urgent = ? WHERE key_id = ?", true, string(id)))
 }
 
-// BeatKeyNode tells that a node lives, and forgets nodes that are long gone.
-func (db Book) BeatKeyNode(ctx context.Context, n lifecycle.Node) error {
+// RecordHeartbeat says that a node lives, and forgets nodes that are long gone.
+func (db Book) RecordHeartbeat(ctx context.Context, n lifecycle.Node) error {
 	serving := make([]string, len(n.Serving))
 	for i, id := range n.Serving {
 		serving[i] = string(id)
@@ -154,7 +154,7 @@ func (db Book) LeaseKeys(ctx context.Context, node string, now, until time.Time)
 
 // NoteKeyParties remembers who was active and who fetched. A fetch from an
 // address counts for the one party that has it; of several it tells nothing.
-func (db Book) NoteKeyParties(ctx context.Context, seen []lifecycle.Sighting) error {
+func (db Book) NoteKeyParties(ctx context.Context, seen []lifecycle.Observation) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		for _, s := range seen {
 			var err error
@@ -175,7 +175,7 @@ func (db Book) NoteKeyParties(ctx context.Context, seen []lifecycle.Sighting) er
 
 // noteAddresses handles the fetches that are known by address only, many in one
 // statement.
-func (db Book) noteAddresses(ctx context.Context, seen []lifecycle.Sighting) error {
+func (db Book) noteAddresses(ctx context.Context, seen []lifecycle.Observation) error {
 	var addresses []string
 	var at time.Time
 	for _, s := range seen {

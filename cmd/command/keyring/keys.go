@@ -60,7 +60,7 @@ func rotate(e *tool.Env) *cobra.Command {
 		return err
 	}
 	return withKeys(e, cmd, func(ctx context.Context, c *node.Config, k *lifecycle.Keeper, _ []string) error {
-		made, err := k.Rotate(ctx, keys.Use(*use), algorithm, *now)
+		made, err := k.Commands().Rotate(ctx, keys.Use(*use), algorithm, *now)
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func activate(e *tool.Env) *cobra.Command {
 		Example: tool.Lines("hopnhat keys activate -- kVx0TqYt"),
 		Args:    tool.OneWord("key id, as `hopnhat keys status` shows it"),
 	}, func(ctx context.Context, _ *node.Config, k *lifecycle.Keeper, words []string) error {
-		if err := k.Urge(ctx, keys.KeyID(words[0])); err != nil {
+		if err := k.Commands().Expedite(ctx, keys.KeyID(words[0])); err != nil {
 			return err
 		}
 		e.Println(words[0], "signs as soon as every node serves it, and waits for no app")
@@ -138,9 +138,9 @@ func revoke(e *tool.Env) *cobra.Command {
 		if !*yes {
 			return warn(ctx, k, id)
 		}
-		done, err := k.Revoke(ctx, id, *why, *alone)
-		if done.Life.KeyID != "" {
-			e.Printf("%s is revoked\n", done.Life.KeyID)
+		done, err := k.Commands().Revoke(ctx, id, *why, *alone)
+		if done.Version.KeyID != "" {
+			e.Printf("%s is revoked\n", done.Version.KeyID)
 			if done.Successor != "" {
 				e.Printf("%s takes its place as soon as every node serves it, within seconds\n", done.Successor)
 			}
@@ -154,13 +154,13 @@ func revoke(e *tool.Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return awaitRevocation(ctx, e, k, done.Life.KeyID)
+		return awaitRevocation(ctx, e, k, done.Version.KeyID)
 	})
 }
 
 // warn says what a revocation would end.
 func warn(ctx context.Context, k *lifecycle.Keeper, id keys.KeyID) error {
-	list, _, err := k.Status(ctx, true)
+	list, _, err := k.Commands().Status(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func awaitRevocation(ctx context.Context, e *tool.Env, k *lifecycle.Keeper, id k
 	defer ticker.Stop()
 	reported := 0
 	for {
-		tokens, left, err := k.Ended(ctx, id)
+		tokens, left, err := k.Commands().Ended(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ type version struct {
 
 func versionOf(s lifecycle.Status) version {
 	v := version{
-		Algorithm: s.Algorithm, KeyID: s.KeyID, LiveSignatures: s.Signatures, Overdue: s.Overdue, Since: since(s.Life), State: s.State,
+		Algorithm: s.Algorithm, KeyID: s.KeyID, LiveSignatures: s.Signatures, Overdue: s.Overdue, Since: since(s.VersionState), State: s.State,
 		Urgent: s.Urgent, Use: s.Use, Version: s.Version, Apps: []string{}, Nodes: []string{},
 	}
 	for _, b := range s.Blockers {
@@ -56,7 +56,7 @@ func status(e *tool.Env) *cobra.Command {
 	asJSON := tool.JSONFlag(cmd, tool.PerLine, version{})
 	ended := cmd.Flags().Bool("ended", false, "retired and revoked versions too")
 	return withKeys(e, cmd, func(ctx context.Context, _ *node.Config, k *lifecycle.Keeper, _ []string) error {
-		list, nodes, err := k.Status(ctx, *ended)
+		list, nodes, err := k.Commands().Status(ctx, *ended)
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func status(e *tool.Env) *cobra.Command {
 }
 
 // since is when a version came into its state.
-func since(l lifecycle.Life) time.Time {
+func since(l lifecycle.VersionState) time.Time {
 	last := l.Announced
 	for _, at := range []time.Time{l.Published, l.Activated, l.Retiring, l.Ended} {
 		if at.After(last) {

@@ -12,26 +12,26 @@ import (
 // another node was first.
 var ErrMoved = errors.New("the key version is in another state already")
 
-// Book is the shared memory of the nodes: storage that survives them. Every nil
+// Ledger is the shared memory of the nodes: storage that survives them. Every nil
 // error of a writing method is durable.
-type Book interface {
-	// Keyring is the keyring that the Book is of, empty if it has none yet.
+type Ledger interface {
+	// Keyring is the keyring that the Ledger is of, empty if it has none yet.
 	Keyring(ctx context.Context) (KeyringID, error)
-	// RecordKeyring makes the Book one of a keyring, once and for ever, and gives
+	// RecordKeyring makes the Ledger one of a keyring, once and for ever, and gives
 	// the one it is of: another, where another was first.
 	RecordKeyring(ctx context.Context, id KeyringID) (KeyringID, error)
 
-	// KeyLives lists all versions there ever were.
-	KeyLives(ctx context.Context) ([]Life, error)
-	// AnnounceKey adds a version unless it is known; added tells which.
-	AnnounceKey(ctx context.Context, l Life) (added bool, err error)
+	// KeyVersions lists all versions there ever were.
+	KeyVersions(ctx context.Context) ([]VersionState, error)
+	// AnnounceKey adds a version unless it is known; added says which.
+	AnnounceKey(ctx context.Context, l VersionState) (added bool, err error)
 	// MoveKey makes one transition. Errors: ErrMoved.
 	MoveKey(ctx context.Context, s Step, at time.Time) error
-	// UrgeKey makes a version urgent.
-	UrgeKey(ctx context.Context, id keys.KeyID) error
+	// ExpediteKey makes a version urgent.
+	ExpediteKey(ctx context.Context, id keys.KeyID) error
 
-	// BeatKeyNode tells that a node lives, and what it serves.
-	BeatKeyNode(ctx context.Context, n Node) error
+	// RecordHeartbeat says that a node lives, and what it serves.
+	RecordHeartbeat(ctx context.Context, n Node) error
 	// KeyNodes lists the nodes seen since a time.
 	KeyNodes(ctx context.Context, since time.Time) ([]Node, error)
 	// DropKeyNode forgets a node that ends in good order.
@@ -40,8 +40,8 @@ type Book interface {
 	// another is.
 	LeaseKeys(ctx context.Context, node string, now, until time.Time) (bool, error)
 
-	// NoteKeyParties remembers who was active and who fetched.
-	NoteKeyParties(ctx context.Context, seen []Sighting) error
+	// NoteKeyParties remembers which parties were active and which fetched.
+	NoteKeyParties(ctx context.Context, seen []Observation) error
 	// KeyParties lists the parties active since a time.
 	KeyParties(ctx context.Context, since time.Time) ([]Party, error)
 
@@ -54,10 +54,9 @@ type Book interface {
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
-// Sighting is one thing seen of a relying party. A fetch of the public JWK Set
-// tells who it is by a parameter or, when exactly one active party has it, by the
-// network address.
-type Sighting struct {
+// Observation is one thing that a relying party did. A fetch of the public JWK Set names the
+// party by a parameter or, when exactly one active party has it, by the network address.
+type Observation struct {
 	Party   string // empty: known by address only
 	Address string
 	// Active: it used its credentials. Otherwise it fetched the set.

@@ -15,13 +15,13 @@ import (
 	"hopnhat/keys/lifecycle"
 )
 
-// Book is a lifecycle.Book in memory. Err, when set, is what every call answers:
+// Ledger is a lifecycle.Ledger in memory. Err, when set, is what every call answers:
 // the database is down.
-type Book struct {
+type Ledger struct {
 	mu      sync.Mutex
 	err     error
 	keyring lifecycle.KeyringID
-	lives   []lifecycle.Life
+	states  []lifecycle.VersionState
 	nodes   map[string]lifecycle.Node
 	holder  string
 	until   time.Time
@@ -37,16 +37,16 @@ type party struct {
 	address string
 }
 
-var _ lifecycle.Book = (*Book)(nil)
+var _ lifecycle.Ledger = (*Ledger)(nil)
 
 // Fail makes every call fail with err from now on; nil ends that.
-func (b *Book) Fail(err error) {
+func (b *Ledger) Fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.err = err
 }
 
-func (b *Book) lock() error {
+func (b *Ledger) lock() error {
 	b.mu.Lock()
 	if b.err != nil {
 		b.mu.Unlock()
@@ -56,7 +56,7 @@ func (b *Book) lock() error {
 }
 
 // Keyring is the one recorded.
-func (b *Book) Keyring(context.Context) (lifecycle.KeyringID, error) {
+func (b *Ledger) Keyring(context.Context) (lifecycle.KeyringID, error) {
 	if err := b.lock(); err != nil {
 		return "", err
 	}
@@ -65,7 +65,7 @@ func (b *Book) Keyring(context.Context) (lifecycle.KeyringID, error) {
 }
 
 // RecordKeyring records one, once.
-func (b *Book) RecordKeyring(_ context.Context, id lifecycle.KeyringID) (lifecycle.KeyringID, error) {
+func (b *Ledger) RecordKeyring(_ context.Context, id lifecycle.KeyringID) (lifecycle.KeyringID, error) {
 	if err := b.lock(); err != nil {
 		return "", err
 	}
@@ -74,44 +74,44 @@ func (b *Book) RecordKeyring(_ context.Context, id lifecycle.KeyringID) (lifecyc
 	return b.keyring, nil
 }
 
-// KeyLives lists all versions.
-func (b *Book) KeyLives(context.Context) ([]lifecycle.Life, error) {
+// KeyVersions lists all versions.
+func (b *Ledger) KeyVersions(context.Context) ([]lifecycle.VersionState, error) {
 	if err := b.lock(); err != nil {
 		return nil, err
 	}
 	defer b.mu.Unlock()
-	return slices.Clone(b.lives), nil
+	return slices.Clone(b.states), nil
 }
 
 // AnnounceKey adds a version.
-func (b *Book) AnnounceKey(_ context.Context, l lifecycle.Life) (bool, error) {
+func (b *Ledger) AnnounceKey(_ context.Context, l lifecycle.VersionState) (bool, error) {
 	if err := b.lock(); err != nil {
 		return false, err
 	}
 	defer b.mu.Unlock()
-	for _, have := range b.lives {
+	for _, have := range b.states {
 		if have.KeyID == l.KeyID || l.State == keys.Active && have.State == keys.Active && have.Use == l.Use && have.Algorithm == l.Algorithm {
 			return false, nil
 		}
 	}
-	b.lives = append(b.lives, l)
+	b.states = append(b.states, l)
 	return true, nil
 }
 
 // MoveKey makes one transition.
-func (b *Book) MoveKey(_ context.Context, s lifecycle.Step, at time.Time) error {
+func (b *Ledger) MoveKey(_ context.Context, s lifecycle.Step, at time.Time) error {
 	if err := b.lock(); err != nil {
 		return err
 	}
 	defer b.mu.Unlock()
-	for i := range b.lives {
-		l := &b.lives[i]
+	for i := range b.states {
+		l := &b.states[i]
 		if s.To == keys.Active && l.Use == s.Use && l.Algorithm == s.Algorithm && l.State == keys.Active && l.KeyID != s.KeyID {
 			l.State, l.Retiring = keys.Retiring, at
 		}
 	}
-	for i := range b.lives {
-		l := &b.lives[i]
+	for i := range b.states {
+		l := &b.states[i]
 		if l.KeyID != s.KeyID {
 			continue
 		}
@@ -137,23 +137,23 @@ func (b *Book) MoveKey(_ context.Context, s lifecycle.Step, at time.Time) error 
 	return lifecycle.ErrMoved
 }
 
-// UrgeKey makes a version urgent.
-func (b *Book) UrgeKey(_ context.Context, id keys.KeyID) error {
+// ExpediteKey makes a version urgent.
+func (b *Ledger) ExpediteKey(_ context.Context, id keys.KeyID) error {
 	if err := b.lock(); err != nil {
 		return err
 	}
 	defer b.mu.Unlock()
-	for i := range b.lives {
-		if b.lives[i].KeyID == id {
-			b.lives[i].Urgent = true
+	for i := range b.states {
+		if b.states[i].KeyID == id {
+			b.states[i].Urgent = true
 			return nil
 		}
 	}
 	return errors.New("no such version")
 }
 
-// BeatKeyNode tells that a node lives.
-func (b *Book) BeatKeyNode(_ context.Context, n lifecycle.Node) error {
+// RecordHeartbeat says that a node lives.
+func (b *Ledger) RecordHeartbeat(_ context.Context, n lifecycle.Node) error {
 	if err := b.lock(); err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (b *Book) BeatKeyNode(_ context.Context, n lifecycle.Node) error {
 }
 
 // KeyNodes lists the live nodes.
-func (b *Book) KeyNodes(_ context.Context, since time.Time) ([]lifecycle.Node, error) {
+func (b *Ledger) KeyNodes(_ context.Context, since time.Time) ([]lifecycle.Node, error) {
 	if err := b.lock(); err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (b *Book) KeyNodes(_ context.Context, since time.Time) ([]lifecycle.Node, e
 }
 
 // DropKeyNode forgets a node.
-func (b *Book) DropKeyNode(_ context.Context, id string) error {
+func (b *Ledger) DropKeyNode(_ context.Context, id string) error {
 	if err := b.lock(); err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (b *Book) DropKeyNode(_ context.Context, id string) error {
 }
 
 // LeaseKeys takes or keeps the lease.
-func (b *Book) LeaseKeys(_ context.Context, node string, now, until time.Time) (bool, error) {
+func (b *Ledger) LeaseKeys(_ context.Context, node string, now, until time.Time) (bool, error) {
 	if err := b.lock(); err != nil {
 		return false, err
 	}
@@ -204,7 +204,7 @@ func (b *Book) LeaseKeys(_ context.Context, node string, now, until time.Time) (
 }
 
 // NoteKeyParties remembers who was active and who fetched.
-func (b *Book) NoteKeyParties(_ context.Context, seen []lifecycle.Sighting) error {
+func (b *Ledger) NoteKeyParties(_ context.Context, seen []lifecycle.Observation) error {
 	if err := b.lock(); err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (b *Book) NoteKeyParties(_ context.Context, seen []lifecycle.Sighting) erro
 	return nil
 }
 
-func (b *Book) fetchedFrom(address string, at time.Time) {
+func (b *Ledger) fetchedFrom(address string, at time.Time) {
 	var found []*party
 	for _, p := range b.parties {
 		if p.address == address {
@@ -244,7 +244,7 @@ func (b *Book) fetchedFrom(address string, at time.Time) {
 }
 
 // KeyParties lists the active parties.
-func (b *Book) KeyParties(_ context.Context, since time.Time) ([]lifecycle.Party, error) {
+func (b *Ledger) KeyParties(_ context.Context, since time.Time) ([]lifecycle.Party, error) {
 	if err := b.lock(); err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (b *Book) KeyParties(_ context.Context, since time.Time) ([]lifecycle.Party
 }
 
 // AddKeySignatures adds to the counts.
-func (b *Book) AddKeySignatures(_ context.Context, counts []lifecycle.Count) error {
+func (b *Ledger) AddKeySignatures(_ context.Context, counts []lifecycle.Count) error {
 	if err := b.lock(); err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func (b *Book) AddKeySignatures(_ context.Context, counts []lifecycle.Count) err
 }
 
 // KeySignatures sums up.
-func (b *Book) KeySignatures(_ context.Context, id keys.KeyID, since time.Time) (int64, error) {
+func (b *Ledger) KeySignatures(_ context.Context, id keys.KeyID, since time.Time) (int64, error) {
 	if err := b.lock(); err != nil {
 		return 0, err
 	}
@@ -291,4 +291,4 @@ func (b *Book) KeySignatures(_ context.Context, id keys.KeyID, since time.Time) 
 }
 
 // Tx runs fn; nothing is undone, as no test here needs it.
-func (b *Book) Tx(ctx context.Context, fn func(ctx context.Context) error) error { return fn(ctx) }
+func (b *Ledger) Tx(ctx context.Context, fn func(ctx context.Context) error) error { return fn(ctx) }
