@@ -4,10 +4,9 @@ import (
 	"context"
 	"strings"
 
-	"hopnhat/authz/grant"
-
 	"gorm.io/gorm"
 
+	"hopnhat/authz/grant"
 	"hopnhat/store/handle"
 	"hopnhat/store/migrations"
 )
