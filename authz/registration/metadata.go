@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/keys"
+	"hopnhat/keys/jose"
 )
 
 // Metadata is client metadata: OpenID Connect Dynamic Registration §2, RFC 7591
@@ -257,6 +258,15 @@ func nameless(c *authz.Client) string {
 		}
 	}
 	return string(c.ID)
+}
+
+// KeysOf is how many keys are in a client's registration itself.
+func KeysOf(c *authz.Client) int {
+	set, err := jose.ParseSet(c.JWKS)
+	if err != nil {
+		return 0
+	}
+	return set.Len()
 }
 
 // signing is the algorithm of a client's ID tokens.

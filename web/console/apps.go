@@ -5,6 +5,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/registration"
+	"hopnhat/authz/registration/review"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -37,7 +38,7 @@ func (p *Pages) appRow(c *authz.Client) view.AppRow {
 	row := view.AppRow{
 		ID: string(c.ID), Name: c.Name, Owner: c.Owner, Profile: string(c.Profile), Method: string(c.Method), State: view.AppEnabled,
 		Verified: c.Verified.Holds(), VerifiedBy: c.Verified.By, VerifiedAt: c.Verified.At,
-		Ends: len(registration.ReviewOf(c, p.o.Now()).Findings),
+		Ends: len(review.Of(c, p.o.Now()).Findings),
 	}
 	switch {
 	case !c.Ended.IsZero():

@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/registration"
+	"hopnhat/authz/registration/review"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
@@ -230,16 +231,16 @@ func check(e *tool.Env) *cobra.Command {
 		Use: "check ID", Short: "Explain what an app may do, and what it still uses that ends, with the next step",
 		Example: tool.Lines("hopnhat client check so-dat"), Args: tool.OneWord("client; see hopnhat client list"),
 	}
-	asJSON := tool.JSONFlag(cmd, tool.Object, registration.Review{})
+	asJSON := tool.JSONFlag(cmd, tool.Object, review.Review{})
 	return e.WithBase(cmd, config.Clients, func(ctx context.Context, b *node.Base, words []string) error {
 		c, err := one(ctx, b, words[0])
 		if err != nil {
 			return err
 		}
-		review := registration.ReviewOf(c, time.Now())
+		explained := review.Of(c, time.Now())
 		if *asJSON {
-			return e.JSON(review)
+			return e.JSON(explained)
 		}
-		return review.Write(e.Out)
+		return explained.Write(e.Out)
 	})
 }

@@ -3,7 +3,7 @@ package app
 import (
 	"github.com/spf13/cobra"
 
-	"hopnhat/authz/registration"
+	"hopnhat/authz/registration/review"
 	"hopnhat/cmd/command/tool"
 )
 
@@ -12,6 +12,6 @@ func Profiles(e *tool.Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "profiles", Short: "Print what each profile demands and offers, as Markdown", Args: tool.NoWords,
 		Example: tool.Lines("hopnhat profiles > docs/profiles.md"),
-		RunE:    func(*cobra.Command, []string) error { return registration.WriteProfiles(e.Out) },
+		RunE:    func(*cobra.Command, []string) error { return review.WriteProfiles(e.Out) },
 	}
 }

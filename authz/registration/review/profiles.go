@@ -1,4 +1,4 @@
-package registration
+package review
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/registration"
 )
 
 // WriteProfiles writes the table of profiles and the list of what ends as
@@ -109,7 +110,7 @@ func WriteProfiles(w io.Writer) error {
 		return "by registration: `frontchannel_logout_uri`, `session_management`"
 	})
 	b.WriteString("\n`iss` in every response (RFC 9207), redirect URIs compared exactly save the port on loopback, and pairwise pseudonyms hold for every profile. A scope that\nnobody here knows is passed over in every profile, and `scope` in the answer says what was granted. A response\ntype other than `code` must be registered, and with an initial access token be allowed by it (`--allow`: " +
-		quoted(Allowances()) + ").\n\nAn app that runs in a browser alone, without a back end, is of no profile: any script that gets into its page could read and use\nwhat people gave it, and nothing can be bound to it. It is refused at registration, and [integrate.md](integrate.md#what-kind-of-app-it-is) says\nwhat to do.\n\n## What ends\n\n| code | what | until | next step |\n|---|---|---|---|\n")
+		quoted(registration.Allowances()) + ").\n\nAn app that runs in a browser alone, without a back end, is of no profile: any script that gets into its page could read and use\nwhat people gave it, and nothing can be bound to it. It is refused at registration, and [integrate.md](integrate.md#what-kind-of-app-it-is) says\nwhat to do.\n\n## What ends\n\n| code | what | until | next step |\n|---|---|---|---|\n")
 	for _, o := range outgoings {
 		until := "no date"
 		if !o.until.IsZero() {

@@ -1,4 +1,4 @@
-package registration
+package review
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
-	"hopnhat/keys/jose"
+	"hopnhat/authz/registration"
 )
 
 // Review explains a client: what its profile's row lets it do, and what it still
@@ -80,7 +80,7 @@ var outgoings = []outgoing{
 		"unsaid-algorithm", "it was registered without id_token_signed_response_alg and gets ES256, where a library that was told nothing expects RS256 (OpenID Connect Dynamic Registration §2)", "register the algorithm that it expects: ES256, which its library may have to be told, or RS256",
 		time.Time{},
 		func(c *authz.Client, profile authz.Profile) bool {
-			return c.SigningAlg == "" && profile.DefaultAlgorithm != signing(c)
+			return c.SigningAlg == "" && profile.DefaultAlgorithm != registration.Of(c).IDTokenAlg
 		},
 	},
 	{
@@ -90,7 +90,7 @@ var outgoings = []outgoing{
 	{
 		"front-channel-tokens", "tokens pass through the browser's address (RFC 9700 §2.1.2)", "use response_type code, then take the others out of response_types", sunset,
 		func(c *authz.Client, _ authz.Profile) bool {
-			return slices.ContainsFunc(c.ResponseTypes, needsImplicit)
+			return slices.ContainsFunc(c.ResponseTypes, func(one string) bool { return one != "code" })
 		},
 	},
 	{
@@ -137,10 +137,13 @@ var outgoings = []outgoing{
 	},
 }
 
-// ReviewOf explains a client at a time.
-func ReviewOf(c *authz.Client, now time.Time) Review {
+// Of explains a client at a time.
+func Of(c *authz.Client, now time.Time) Review {
 	profile := authz.Profiles[c.Profile]
-	r := Review{ID: c.ID, Name: c.Name, Owner: c.Owner, Profile: c.Profile, Source: profile.Source, State: "enabled", May: permissions(c, profile), Findings: []Finding{}}
+	r := Review{
+		ID: c.ID, Name: c.Name, Owner: c.Owner, Profile: c.Profile, Source: profile.Source,
+		State: "enabled", May: permissions(c, profile), Findings: []Finding{},
+	}
 	switch {
 	case !c.Ended.IsZero():
 		r.State = "deleted"
@@ -156,7 +159,8 @@ func ReviewOf(c *authz.Client, now time.Time) Review {
 }
 
 func permissions(c *authz.Client, profile authz.Profile) []Permission {
-	types := registeredTypes(c)
+	metadata := registration.Of(c)
+	types := metadata.ResponseTypes
 	if len(types) == 0 {
 		types = []string{"none"}
 	}
@@ -177,7 +181,7 @@ func permissions(c *authz.Client, profile authz.Profile) []Permission {
 		{"PKCE with S256 (RFC 7636)", must(!c.CodeWithoutPKCE)},
 		{"bound tokens (RFC 9449, RFC 8705)", must(profile.RequireConstraint || c.DPoPBound || c.CertificateBound)},
 		{"code life", profile.CodeLife.String()},
-		{"ID tokens signed with", signing(c)},
+		{"ID tokens signed with", metadata.IDTokenAlg},
 		{"lowest authentication level", fmt.Sprint(int(c.MinimumLevel))},
 		{"pseudonyms of sector", c.Sector},
 	}
@@ -186,21 +190,14 @@ func permissions(c *authz.Client, profile authz.Profile) []Permission {
 		for i, a := range d.Attributes {
 			attributes[i] = string(a)
 		}
-		list = append(list, Permission{"reads " + string(d.Registry) + " for " + string(d.Purpose) + " on " + string(d.Basis), strings.Join(attributes, ", ")})
+		list = append(list, Permission{
+			"reads " + string(d.Registry) + " for " + string(d.Purpose) + " on " + string(d.Basis), strings.Join(attributes, ", "),
+		})
 	}
 	if len(c.Introspect) > 0 {
 		list = append(list, Permission{"introspects tokens for", strings.Join(c.Introspect, ", ")})
 	}
 	return list
-}
-
-// KeysOf is how many keys are in a client's registration itself.
-func KeysOf(c *authz.Client) int {
-	set, err := jose.ParseSet(c.JWKS)
-	if err != nil {
-		return 0
-	}
-	return set.Len()
 }
 
 // Write prints a review for an operator.
