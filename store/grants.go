@@ -41,10 +41,21 @@ func (db Grants) InsertPending(ctx context.Context, p grant.Pending) error {
 		string(p.ID), string(p.Request.ClientID), p.Pushed, string(body), p.Created.UTC(), p.Expires.UTC()).Error)
 }
 
-// Pending reads a request that waits, or waited.
+// Pending reads a request that waits, or waited; once a request of a browser, and together
+// with the session of that browser ([authz.Reading]).
 func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (grant.Pending, error) {
-	var row authorizationRow
-	res := db.Reader(ctx).Raw("SELECT id, client_id, pushed, request, created_at, expires_at, finished_at, refused FROM authorizations WHERE id = ?", string(id)).Scan(&row)
+	once := reading(ctx, db.Handle)
+	if kept, ok := once.Kept(pendingKey(id)); ok {
+		return kept.(grant.Pending), nil
+	}
+	query, values := pendingQuery, []any{string(id)}
+	with := once != nil && once.Session != nil
+	if with {
+		query, values = waitingQuery, []any{once.Session, string(id)}
+	}
+	var all waitingRow
+	res := db.Reader(ctx).Raw(query, values...).Scan(&all)
+	row := all.Pending
 	if res.Error != nil {
 		return grant.Pending{}, handle.Wrap("reading an authorization request", res.Error)
 	}
@@ -56,6 +67,10 @@ func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (grant.P
 	}
 	if err := json.Unmarshal(row.Request, &p.Request); err != nil {
 		return grant.Pending{}, handle.Wrap("decoding an authorization request", err)
+	}
+	once.Keep(pendingKey(id), p)
+	if with {
+		once.Keep(sessionKey(once.Session), all.Session)
 	}
 	return p, nil
 }

@@ -47,6 +47,10 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 				return db.InsertPending(ctx, grant.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)})
 			}},
 			{"authorize: the request", func() error { _, err := db.Pending(ctx, "p"); return err }},
+			{"a page: the request with the session", func() error {
+				_, err := db.Pending(authz.WithReading(ctx, authz.HashSecret(string(s.ID))), "p")
+				return err
+			}},
 			{"authorize: the session", func() error { _, err := db.SessionBySecret(ctx, authz.HashSecret(string(s.ID))); return err }},
 			{"authorize: the consents", func() error { _, err := db.Consents(ctx, subject, "app"); return err }},
 			{"authorize: the end", func() error { return db.FinishPending(ctx, "p", midday, "") }},

@@ -41,9 +41,11 @@ func (r sessionRow) session() session.Session {
 	}
 }
 
-const sessionQuery = `SELECT s.id, s.subject, s.represented, s.represented_kind, s.mandate, s.auth_time, s.methods, s.level, s.device, s.created_at, s.seen_at, s.ended_at,
-	a.kind, a.account_level, a.name, a.person_id, a.locked_at
-	FROM sessions s JOIN accounts a ON a.subject = s.subject `
+const (
+	sessionColumns = `s.id, s.subject, s.represented, s.represented_kind, s.mandate, s.auth_time, s.methods, s.level, s.device, s.created_at, s.seen_at, s.ended_at,
+	a.kind, a.account_level, a.name, a.person_id, a.locked_at`
+	sessionQuery = "SELECT " + sessionColumns + " FROM sessions s JOIN accounts a ON a.subject = s.subject "
+)
 
 // InsertSession stores a new session.
 func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretHash []byte) error {
@@ -81,14 +83,19 @@ func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHa
 	})
 }
 
-// SessionBySecret finds a session with its account, ended ones included.
+// SessionBySecret finds a session with its account, ended ones included; once a request
+// ([authz.Reading]).
 func (db Browsers) SessionBySecret(ctx context.Context, secretHash []byte) (session.Session, error) {
-	var row sessionRow
-	res := db.Reader(ctx).Raw(sessionQuery+"WHERE s.secret_hash = ?", secretHash).Scan(&row)
-	if res.Error != nil {
-		return session.Session{}, handle.Wrap("reading a session", res.Error)
+	once, key := reading(ctx, db.Handle), sessionKey(secretHash)
+	kept, found := once.Kept(key)
+	row, _ := kept.(sessionRow)
+	if !found {
+		if err := db.Reader(ctx).Raw(sessionQuery+"WHERE s.secret_hash = ?", secretHash).Scan(&row).Error; err != nil {
+			return session.Session{}, handle.Wrap("reading a session", err)
+		}
+		once.Keep(key, row)
 	}
-	if res.RowsAffected == 0 {
+	if row.ID == "" {
 		return session.Session{}, authz.ErrNotFound
 	}
 	return row.session(), nil

@@ -16,7 +16,8 @@ import (
 type decider struct{ o *Options }
 
 // decide gathers the facts and asks [interaction.Next]. granted are the releases
-// that need no asking, or were just given.
+// that need no asking. Of an answer that was given, what it needs is not looked up:
+// whoever records it does, in the transaction.
 func (d decider) decide(ctx context.Context, pending grant.Pending, client *clientauth.Registered, s SignedIn, signedIn,
 	given bool,
 ) (interaction.Outcome, []authz.Release, error) {
@@ -64,8 +65,10 @@ func (d decider) decide(ctx context.Context, pending grant.Pending, client *clie
 				return interaction.Outcome{}, nil, authz.AsError(err)
 			}
 		}
-		if question, granted, err = d.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
-			return interaction.Outcome{}, nil, authz.AsError(err)
+		if !given {
+			if question, granted, err = d.o.Consents.Needed(ctx, client.Client, s, req.Details); err != nil {
+				return interaction.Outcome{}, nil, authz.AsError(err)
+			}
 		}
 	}
 	outcome := interaction.Next(facts, interaction.Session{

@@ -109,9 +109,12 @@ type SignIn struct {
 	Methods   []string
 	At        time.Time
 	UserAgent string
-	// Secret is for the browser's cookie: 43 characters that nobody can guess.
+	// Secret is for the browser's cookie: [SecretLength] characters that nobody can guess.
 	Secret string
 }
+
+// SecretLength is the length of a session's secret, see [authz.NewSecret].
+const SecretLength = 43
 
 // Begin begins a session. before is the live one of the same browser, nil if it has
 // none. A session of the same person goes on under a new secret: the apps that rely on
@@ -162,7 +165,7 @@ var ErrNone = errors.New("not signed in")
 // Find finds the live session of a cookie's secret: one query. Being seen is
 // noted at most once a minute, so that reading costs no commit.
 func (s *Sessions) Find(ctx context.Context, secret string) (Session, error) {
-	if len(secret) != 43 {
+	if len(secret) != SecretLength {
 		return Session{}, ErrNone
 	}
 	found, err := s.store.SessionBySecret(ctx, authz.HashSecret(secret))
@@ -233,7 +236,7 @@ func (s *Sessions) Of(r *http.Request) (Session, error) {
 // grants live on. The holder of its cookie may end it, and do nothing else.
 func (s *Sessions) Expired(r *http.Request) (Session, error) {
 	c, err := r.Cookie(s.CookieName())
-	if err != nil || len(c.Value) != 43 {
+	if err != nil || len(c.Value) != SecretLength {
 		return Session{}, ErrNone
 	}
 	found, err := s.store.SessionBySecret(r.Context(), authz.HashSecret(c.Value))

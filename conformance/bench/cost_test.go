@@ -33,9 +33,9 @@ var exactCosts = map[string]Cost{
 	"client_credentials":        {1, 1, 1},
 	"client_credentials_oidc":   {0, 1, 0},
 	"release":                   {1, 0, 2},
-	"complete_login_oidc":       {5, 2, 17},
-	"complete_login_oidc_rs256": {5, 2, 17},
-	"complete_login_fapi2":      {5, 2, 33},
+	"complete_login_oidc":       {5, 2, 16},
+	"complete_login_oidc_rs256": {5, 2, 16},
+	"complete_login_fapi2":      {5, 2, 27},
 }
 
 // TestCostsAreExact: no route costs a commit, a signature or a statement more than the

@@ -282,8 +282,10 @@ func (db *Handle) AfterCommit(ctx context.Context, do func(ctx context.Context) 
 	return do(ctx)
 }
 
-// Writer is the handle for statements that change something.
+// Writer is the handle for statements that change something. What the request of the
+// context has read is read anew after it.
 func (db *Handle) Writer(ctx context.Context) *gorm.DB {
+	authz.ReadingOf(ctx).Forget()
 	if open := db.open(ctx); open != nil {
 		return open.WithContext(ctx)
 	}

@@ -86,15 +86,25 @@ func (f *Frame) AnyInput(h func(*Visit) error) fiber.Handler {
 		if err != nil {
 			return Fault(view.ErrorBadRequest)
 		}
-		v := &Visit{C: c, Context: ctx, frame: f}
+		v := &Visit{C: c, frame: f}
 		r.RemoteAddr = v.Address().String() // not that of a proxy of ours
-		v.HTTP = r.WithContext(ctx)
+		v.Context = authz.WithReading(ctx, f.sessionHash(c))
+		v.HTTP = r.WithContext(v.Context)
 		v.chooseLanguage()
 		v.Binding = c.Cookies(f.Sessions.BindingName())
 		c.Set(fiber.HeaderContentSecurityPolicy, Policy)
 		c.Set(fiber.HeaderCacheControl, "no-store")
 		return h(v)
 	}
+}
+
+// sessionHash is the hash of the session secret that a browser sent, nil for none.
+func (f *Frame) sessionHash(c *fiber.Ctx) []byte {
+	secret := c.Cookies(f.Sessions.CookieName())
+	if len(secret) != session.SecretLength {
+		return nil
+	}
+	return authz.HashSecret(secret)
 }
 
 // loads lets a page load its own files and nothing else, and Policy lets its forms
