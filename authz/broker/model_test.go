@@ -138,6 +138,9 @@ func TestTheMachineComesToWhatItIsAbout(t *testing.T) {
 			w.asks(g, wishes[0], false, "")
 		}, "consent-withdrawn"},
 		{"a withdrawal on the way", func(w *walk, g authz.GrantID) { w.asks(g, wishes[0], true, "") }, "consent-withdrawn"},
+		{"a withdrawal on the way whose leaf fails", func(w *walk, g authz.GrantID) {
+			w.asks(g, wishes[0], true, "before append")
+		}, "consent-withdrawn"},
 		{"a locked account", func(w *walk, g authz.GrantID) { w.state.locked["an"] = true; w.asks(g, wishes[0], false, "") }, "account-locked"},
 		{"a revoked grant", func(w *walk, g authz.GrantID) { w.revokes(g); w.asks(g, wishes[0], false, "") }, "grant-ended"},
 		{"a part that fails", func(w *walk, g authz.GrantID) { w.asks(g, wishes[0], false, "before append") }, "unavailable"},
