@@ -21,16 +21,19 @@ const (
 	maxReason   = 200
 )
 
-// exportOf is the search that is exported, everything without one, its page, and
-// whether the person it is about sees it.
-func (p *Pages) exportOf(v *page.Visit, id string) (audit.Query, view.Export, audit.Visibility, error) {
+// queryOfExport is the query of the search that is exported; without one, of everything.
+func (p *Pages) queryOfExport(v *page.Visit, id string) (audit.Query, error) {
+	if id == "" {
+		return audit.Query{Limit: 1}, nil
+	}
+	q, _, err := p.searched(v, id)
+	return q, err
+}
+
+// exportPage is the page of an export, and whether the person it is about sees the export.
+func (p *Pages) exportPage(v *page.Visit, id string, q audit.Query) (view.Export, audit.Visibility, error) {
 	body := view.Export{Form: view.Form{Action: ExportsPath}, Limit: exportLimit, BackURL: Path}
-	q := audit.Query{Limit: 1}
 	if id != "" {
-		var err error
-		if q, _, err = p.searched(v, id); err != nil {
-			return q, body, audit.Visibility{}, err
-		}
 		body.BackURL = resultsURL(id, "")
 		body.Form.Hidden = []view.Field{{Name: "search", Value: id}}
 	}
@@ -49,12 +52,17 @@ func (p *Pages) exportOf(v *page.Visit, id string) (audit.Query, view.Export, au
 			body.Query = append(body.Query, one)
 		}
 	}
-	return q, body, p.searchSeen(q, counts), err
+	return body, p.searchSeen(q, counts), err
 }
 
 // ExportForm asks for the reason of an export.
 func (p *Pages) ExportForm(v *page.Visit) error {
-	_, body, _, err := p.exportOf(v, v.C.Query("search"))
+	id := v.C.Query("search")
+	q, err := p.queryOfExport(v, id)
+	if err != nil {
+		return err
+	}
+	body, _, err := p.exportPage(v, id, q)
 	if err != nil {
 		return err
 	}
@@ -62,9 +70,12 @@ func (p *Pages) ExportForm(v *page.Visit) error {
 }
 
 // Export sends the result set as one file that proves what it shows and what it
-// leaves out. It is recorded first.
+// leaves out. It is recorded before it is sent, and after the events are found: the record
+// would be the newest of them, and push the oldest out. They are counted last, so that a
+// count within the limit says that all were found.
 func (p *Pages) Export(v *page.Visit) error {
-	q, body, seen, err := p.exportOf(v, v.Field("search"))
+	search := v.Field("search")
+	q, err := p.queryOfExport(v, search)
 	if err != nil {
 		return err
 	}
@@ -73,16 +84,21 @@ func (p *Pages) Export(v *page.Visit) error {
 	if runes := []rune(reason); len(runes) > maxReason {
 		reason = string(runes[:maxReason])
 	}
+	whole := q
+	whole.Limit, whole.Before = exportLimit, ""
+	found, err := p.o.Evidence.Find(v.Context, whole)
+	if err != nil {
+		return err
+	}
+	body, seen, err := p.exportPage(v, search, q)
+	if err != nil {
+		return err
+	}
 	body.Missing, body.Number = reason == "", authz.CarriesNumber(reason)
 	if body.Missing || body.Number || body.TooMany {
 		return v.Show(body, view.ConsoleNav(Path, view.SectionExports)...)
 	}
-	id, err := p.recordExport(v, q, seen, body.Count, reason)
-	if err != nil {
-		return err
-	}
-	q.Limit, q.Before = exportLimit, ""
-	found, err := p.o.Evidence.Find(v.Context, q)
+	id, err := p.recordExport(v, q, seen, len(found), reason)
 	if err != nil {
 		return err
 	}
