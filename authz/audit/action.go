@@ -153,9 +153,9 @@ var rules = slices.Concat([]rule{
 	{ResourceDisabled, Administered, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
 	{DeclarationChanged, Administered, false, true, string(DeclarationChanged), "", true, "", []need{anApp, thePurpose}},
 
-	{Search, AuditorQuery, true, true, byAuditor, "role:auditor", true, "", []need{anActor}},
-	{Open, AuditorLooked, true, true, byAuditor, "role:auditor", true, "", []need{anActor, anObject}},
-	{Export, AuditorExport, true, true, byAuditor, "role:auditor", true, "", []need{anActor}},
+	{Search, AuditorQuery, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor}},
+	{Open, AuditorLooked, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor, anObject}},
+	{Export, AuditorExport, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor}},
 },
 	// An app that registers itself is told when the log has it.
 	rowsOf(Administered, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
@@ -166,7 +166,7 @@ var rules = slices.Concat([]rule{
 // What determined an outcome, and the code of what auditors do.
 const (
 	byPerson  = "person"
-	byAuditor = "auditor"
+	byAuditor = string(authz.Auditor)
 )
 
 // rowsOf is a row for each of some actions that are done, and that their events name.

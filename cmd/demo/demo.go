@@ -153,7 +153,7 @@ func prepareNation(ctx context.Context, e *tool.Env, c *node.Config, persons int
 var people = []person.Synthetic{
 	{Number: "099304000017", Password: "mau-an-2026"},
 	{Number: "099078000112", Password: "mau-binh-2026"},
-	{Number: "099180000305", Password: "mau-chi-2026", Role: "auditor"},
+	{Number: "099180000305", Password: "mau-chi-2026", Role: authz.Auditor},
 }
 
 // prepareApps opens the accounts of people and registers the sample apps.

@@ -31,7 +31,7 @@ func Account(e *tool.Env) *cobra.Command {
 				if _, err := b.Sessions(b.Scribe()).EndAll(ctx, b.DB, a.Subject, session.Locked); err != nil {
 					return err
 				}
-				return b.DB.Lock(ctx, a.Subject, "operator", time.Now())
+				return b.DB.Lock(ctx, a.Subject, string(authz.Operator), time.Now())
 			}),
 		act(e, "unlock", "Unlock an account", audit.AccountUnlock, func(ctx context.Context, b *node.Base, a identity.Account) error {
 			return b.DB.Unlock(ctx, a.Subject)

@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"strings"
 
+	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/cmd/node"
 )
@@ -29,7 +30,7 @@ func AdministerAll(ctx context.Context, b *node.Base, change func(ctx context.Co
 			return err
 		}
 		for i := range acts {
-			acts[i].Decision.Determining = []string{"operator", OSUser()}
+			acts[i].Decision.Determining = []string{string(authz.Operator), OSUser()}
 		}
 		_, err = b.Scribe().Write(ctx, acts...)
 		return err

@@ -3,6 +3,7 @@ package nation
 import (
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/store/registry"
 )
 
@@ -29,15 +30,15 @@ func (c *chunk) family(n *nation, members []*human) {
 
 func (c *chunk) person(n *nation, h *human) {
 	c.persons++
-	kind := "citizen"
+	kind := authz.Citizen
 	if !h.citizen() {
-		kind = "foreigner"
+		kind = authz.ForeignResident
 	}
 	var guardian any
 	if h.guardian != nil {
 		guardian = h.guardian.id
 	}
-	c.Put(registry.Persons, h.id, h.seq, h.recorded(h.name), h.birthText(), h.female, h.life(), date(h.dead), kind, guardian)
+	c.Put(registry.Persons, h.id, h.seq, h.recorded(h.name), h.birthText(), h.female, h.life(), date(h.dead), string(kind), guardian)
 	c.identifiers(h)
 	for _, l := range h.links() {
 		c.Put(registry.Family, h.id, l.relation, l.other.id)
