@@ -60,7 +60,7 @@ func (r *Run) Browser() *Browser {
 	r.works(err, "making a browser")
 	b := &Browser{run: r, jar: jar}
 	b.client = &http.Client{
-		Jar: jar, Transport: recorder{r, "browser", r.suite.transport}, Timeout: r.suite.Config.Timeout,
+		Jar: jar, Transport: recorder{&r.Checks, "browser", r.suite.transport}, Timeout: r.suite.Config.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return b
@@ -124,7 +124,7 @@ func (b *Browser) Open(request *http.Request) Landing {
 	var l Landing
 	repeats := map[string]int{}
 	for range maxSteps {
-		if c := b.run.callbackOf(request.URL); c != nil {
+		if c := b.callbackOf(request.URL); c != nil {
 			l.Callback = c
 			return l
 		}
@@ -182,7 +182,7 @@ func (b *Browser) follow(from *http.Request, location *url.URL, status int) (*ht
 func (b *Browser) next(l *Landing, repeats map[string]int) *http.Request {
 	page := l.Page
 	for _, form := range page.Forms {
-		if c := b.run.postedTo(form); c != nil {
+		if c := b.postedTo(form); c != nil {
 			l.Callback = c
 			return &http.Request{URL: form.Action}
 		}
@@ -235,7 +235,7 @@ func (b *Browser) fillIn(page *Page, form *Form, s Step) *http.Request {
 	values := form.values(s.Tick, press)
 	for name, value := range s.Fill {
 		if form.Has(name) {
-			values.Set(name, b.run.fill(value))
+			values.Set(name, b.run.Fill(value))
 		}
 	}
 	return b.submit(page, form, values)
@@ -299,8 +299,8 @@ func (b *Browser) Cookies(address string) []*http.Cookie {
 
 // callbackOf is the callback that a redirect to the suite carries, nil if it goes
 // elsewhere.
-func (r *Run) callbackOf(u *url.URL) *Callback {
-	if !r.suite.ours(u) {
+func (b *Browser) callbackOf(u *url.URL) *Callback {
+	if !b.run.suite.ours(u) {
 		return nil
 	}
 	at := *u
@@ -312,17 +312,17 @@ func (r *Run) callbackOf(u *url.URL) *Callback {
 			c.Values = values
 		}
 	}
-	r.Told(c.Values)
+	b.run.CheckError(c.Values)
 	return c
 }
 
 // postedTo is the callback that a self-submitting form to the suite carries
 // (OAuth 2.0 Form Post Response Mode §2).
-func (r *Run) postedTo(f *Form) *Callback {
-	if f.Method != http.MethodPost || !r.suite.ours(f.Action) {
+func (b *Browser) postedTo(f *Form) *Callback {
+	if f.Method != http.MethodPost || !b.run.suite.ours(f.Action) {
 		return nil
 	}
 	c := &Callback{URL: f.Action, Mode: "form_post", Query: f.Action.Query(), Values: f.values(nil, "")}
-	r.Told(c.Values)
+	b.run.CheckError(c.Values)
 	return c
 }

@@ -62,12 +62,13 @@ func (c *Client) RedirectURI() string {
 // Client is the run's first client, as registered by default. It is made once.
 func (r *Run) Client() *Client {
 	if len(r.clients) == 0 {
-		r.first()
+		r.firstClient()
 	}
 	return r.clients[0]
 }
 
-func (r *Run) first() {
+// firstClient registers the first client, or takes the one that is configured.
+func (r *Run) firstClient() {
 	if r.Variant[Registration] == Dynamic {
 		r.Register()
 		return
@@ -189,7 +190,7 @@ func (r *Run) TryRegister(change ...func(Claims)) (*Client, Answer) {
 	}
 	body, err := json.Marshal(wanted)
 	r.works(err, "writing the registration")
-	a := r.ask(at, body)
+	a := r.postRegistration(at, body)
 	if a.Status != http.StatusCreated {
 		return c, a
 	}
@@ -210,9 +211,9 @@ func (r *Run) TryRegister(change ...func(Claims)) (*Client, Answer) {
 	return c, a
 }
 
-// ask sends a registration; where the provider says that it has had enough for now,
+// postRegistration sends a registration; where the provider says that it has had enough for now,
 // again after as long as it says.
-func (r *Run) ask(at string, body []byte) Answer {
+func (r *Run) postRegistration(at string, body []byte) Answer {
 	for {
 		request, err := http.NewRequest(http.MethodPost, at, bytes.NewReader(body))
 		r.works(err, "asking for a registration")
@@ -273,14 +274,15 @@ func (c *Client) Signed() string {
 }
 
 // Call posts a form to an endpoint as the client authenticates and proves itself.
-func (r *Run) Call(c *Client, endpoint string, form url.Values) Answer {
+func (c *Client) Call(endpoint string, form url.Values) Answer {
+	r := c.run
 	for attempt := 0; ; attempt++ {
 		send := url.Values{}
 		for k, v := range form {
 			send[k] = slices.Clone(v)
 		}
 		header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
-		r.authenticate(c, header, send)
+		c.authenticate(header, send)
 		request, err := http.NewRequest(http.MethodPost, endpoint, strings.NewReader(send.Encode()))
 		r.works(err, "asking "+endpoint)
 		request.Header = header
@@ -294,7 +296,7 @@ func (r *Run) Call(c *Client, endpoint string, form url.Values) Answer {
 	}
 }
 
-func (r *Run) authenticate(c *Client, header http.Header, form url.Values) {
+func (c *Client) authenticate(header http.Header, form url.Values) {
 	switch c.Method {
 	case "client_secret_basic", "":
 		request := http.Request{Header: header}
@@ -304,7 +306,7 @@ func (r *Run) authenticate(c *Client, header http.Header, form url.Values) {
 		form.Set("client_secret", c.Secret)
 	case "client_secret_jwt", "private_key_jwt":
 		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-		form.Set("client_assertion", r.SignAssertion(c))
+		form.Set("client_assertion", c.SignAssertion())
 	default: // none, tls_client_auth, self_signed_tls_client_auth
 		form.Set("client_id", c.ID)
 	}
@@ -315,10 +317,10 @@ func (r *Run) authenticate(c *Client, header http.Header, form url.Values) {
 
 // SignAssertion makes a client assertion (RFC 7523 §3, OpenID Connect Core §9); its
 // audience is the issuer.
-func (r *Run) SignAssertion(c *Client) string {
+func (c *Client) SignAssertion() string {
 	now := time.Now()
 	claims := Claims{
-		"iss": c.ID, "sub": c.ID, "aud": r.suite.Config.Issuer, "jti": Random(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+		"iss": c.ID, "sub": c.ID, "aud": c.run.suite.Config.Issuer, "jti": Random(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
 	}
 	if c.Assertion != nil {
 		c.Assertion(claims)
@@ -335,6 +337,6 @@ func (r *Run) SignAssertion(c *Client) string {
 	} else {
 		token, err = c.Key.Sign("", claims)
 	}
-	r.works(err, "signing a client assertion")
+	c.run.works(err, "signing a client assertion")
 	return token
 }

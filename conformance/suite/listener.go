@@ -35,7 +35,7 @@ type listener struct {
 }
 
 type place struct {
-	run     *Run
+	owner   *Places
 	when    func(*http.Request) bool // nil is always
 	handler http.Handler
 }
@@ -136,7 +136,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		By: "provider", Method: request.Method, URL: l.base.String() + request.URL.RequestURI(), Header: request.Header, Body: string(raw),
 		Status: answer.Code, Response: answer.Header(), Answer: answer.Body.String(), Took: time.Since(began),
 	}
-	at.run.Record(e)
+	at.owner.journal.Record(e)
 	for name, values := range answer.Header() {
 		w.Header()[name] = values
 	}
@@ -144,35 +144,45 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	_, _ = w.Write(answer.Body.Bytes())
 }
 
+// Places are what a run serves at the suite's listener.
+type Places struct {
+	id        string // the first part of its addresses
+	listener  *listener
+	redirects string
+	journal   *Journal
+}
+
 // Serve opens a place at the suite's listener until the run ends, and gives its
 // address.
-func (r *Run) Serve(name string, handler http.HandlerFunc) string {
-	at := r.Address(name)
-	r.ServeAt(at, handler)
+func (p *Places) Serve(name string, handler http.HandlerFunc) string {
+	at := p.Address(name)
+	p.ServeAt(at, handler)
 	return at
 }
 
 // ServeAt opens a place at an address of the suite's listener that was agreed
 // beforehand, a static client's for instance.
-func (r *Run) ServeAt(address string, handler http.HandlerFunc) { r.ServeWhen(address, nil, handler) }
+func (p *Places) ServeAt(address string, handler http.HandlerFunc) {
+	p.ServeWhen(address, nil, handler)
+}
 
-// ServeWhen is [Run.ServeAt] for the requests that are this run's, where several runs
+// ServeWhen is [Places.ServeAt] for the requests that are this run's, where several runs
 // share an address. when looks at the header only.
-func (r *Run) ServeWhen(address string, when func(*http.Request) bool, handler http.HandlerFunc) {
+func (p *Places) ServeWhen(address string, when func(*http.Request) bool, handler http.HandlerFunc) {
 	u, err := url.Parse(address)
-	r.works(err, "reading "+address)
-	if u.Host != r.suite.listener.base.Host {
-		r.works(fmt.Errorf("it is not at the suite's listener, %s", r.suite.listener.base), "listening at "+address)
+	p.journal.works(err, "reading "+address)
+	if u.Host != p.listener.base.Host {
+		p.journal.works(fmt.Errorf("it is not at the suite's listener, %s", p.listener.base), "listening at "+address)
 	}
-	r.suite.listener.mu.Lock()
-	defer r.suite.listener.mu.Unlock()
-	places := r.suite.listener.places
-	places[u.Path] = append([]place{{r, when, handler}}, places[u.Path]...) // the last goes before
+	p.listener.mu.Lock()
+	defer p.listener.mu.Unlock()
+	places := p.listener.places
+	places[u.Path] = append([]place{{p, when, handler}}, places[u.Path]...) // the last goes before
 }
 
 // ServeJSON serves one document.
-func (r *Run) ServeJSON(name, media string, document func() string) string {
-	return r.Serve(name, func(w http.ResponseWriter, _ *http.Request) {
+func (p *Places) ServeJSON(name, media string, document func() string) string {
+	return p.Serve(name, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", media)
 		w.Header().Set("Cache-Control", "no-cache, max-age=0") // it may change
 		_, _ = io.WriteString(w, document())
@@ -180,20 +190,20 @@ func (r *Run) ServeJSON(name, media string, document func() string) string {
 }
 
 // Address is that of a place of the run.
-func (r *Run) Address(name string) string {
-	return r.suite.listener.base.String() + "/" + r.id + "/" + name
+func (p *Places) Address(name string) string {
+	return p.listener.base.String() + "/" + p.id + "/" + name
 }
 
 // Redirect is an address that a browser is sent to, a redirect URI for instance;
 // nobody needs to be there.
-func (r *Run) Redirect(name string) string { return r.suite.redirects + "/" + r.id + "/" + name }
+func (p *Places) Redirect(name string) string { return p.redirects + "/" + p.id + "/" + name }
 
 // forget closes the places of a run.
-func (l *listener) forget(r *Run) {
+func (l *listener) forget(owner *Places) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for path, places := range l.places {
-		places = slices.DeleteFunc(slices.Clone(places), func(p place) bool { return p.run == r })
+		places = slices.DeleteFunc(slices.Clone(places), func(p place) bool { return p.owner == owner })
 		if len(places) == 0 {
 			delete(l.places, path)
 		} else {

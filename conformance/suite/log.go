@@ -2,6 +2,7 @@ package suite
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -51,9 +52,9 @@ const maxBody = 1 << 20
 
 // recorder is a transport that writes every exchange down.
 type recorder struct {
-	run  *Run
-	by   string
-	next http.RoundTripper
+	checks *Checks
+	by     string
+	next   http.RoundTripper
 }
 
 // RoundTrip implements http.RoundTripper. The answer is read here, whole.
@@ -82,9 +83,9 @@ func (t recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		e.Error = err.Error()
 	}
-	t.run.Record(e)
+	t.checks.Record(e)
 	if err == nil {
-		t.run.toldBy(e)
+		t.checks.checkErrors(e)
 	}
 	return response, err
 }
@@ -192,15 +193,26 @@ func (c Claims) Clone() Claims {
 	return d
 }
 
+// Caller makes requests and writes them down.
+type Caller struct {
+	Checks
+
+	ctx       context.Context
+	transport http.RoundTripper
+}
+
+// Context ends with the run.
+func (c *Caller) Context() context.Context { return c.ctx }
+
 // Do makes a request as the client and reads the answer; a network error ends the
 // module.
-func (r *Run) Do(request *http.Request, c *Client) Answer {
-	transport := r.suite.transport
-	if c != nil && c.transport != nil {
-		transport = c.transport
+func (c *Caller) Do(request *http.Request, as *Client) Answer {
+	transport := c.transport
+	if as != nil && as.transport != nil {
+		transport = as.transport
 	}
-	response, err := recorder{r, "client", transport}.RoundTrip(request.WithContext(r.ctx))
-	r.works(err, request.Method+" "+request.URL.Redacted())
+	response, err := recorder{&c.Checks, "client", transport}.RoundTrip(request.WithContext(c.ctx))
+	c.works(err, request.Method+" "+request.URL.Redacted())
 	raw, _ := io.ReadAll(response.Body)
 	a := Answer{Status: response.StatusCode, Header: response.Header, Raw: string(raw)}
 	if json.Unmarshal(raw, &a.JSON) != nil {
@@ -210,8 +222,8 @@ func (r *Run) Do(request *http.Request, c *Client) Answer {
 }
 
 // Get fetches a URL.
-func (r *Run) Get(address string) Answer {
+func (c *Caller) Get(address string) Answer {
 	request, err := http.NewRequest(http.MethodGet, address, nil)
-	r.works(err, "GET "+address)
-	return r.Do(request, nil)
+	c.works(err, "GET "+address)
+	return c.Do(request, nil)
 }

@@ -41,43 +41,46 @@ func (l Login) AccessToken() string {
 // UserInfo, everything checked on the way.
 func (r *Run) Login(options ...Option) Login {
 	l := r.Authorize(options...)
-	r.Redeemed(&l)
-	r.Informed(&l)
+	l.Redeem()
+	l.ReadUserInfo()
 	return l
 }
 
 // Authorize goes as far as the authorization response, which must be a success.
 func (r *Run) Authorize(options ...Option) Login {
 	q := r.Request(options...)
-	l := Login{Request: q, Landing: r.Send(q)}
-	l.Callback = r.Accepted(q, l.Landing)
+	l := Login{Request: q, Landing: q.Send()}
+	l.Callback = q.Accepted(l.Landing)
 	if token := l.Callback.Values.Get("id_token"); token != "" {
-		l.Front = r.VerifyIDToken(q.Client, token, Binds{
+		l.Front = q.Client.VerifyIDToken(token, Binds{
 			Nonce: q.Params.Get("nonce"), Code: l.Callback.Values.Get("code"), Token: l.Callback.Values.Get("access_token"),
 		})
 	}
 	return l
 }
 
-// Redeemed exchanges the code, if there is one, and checks the ID token.
-func (r *Run) Redeemed(l *Login) {
+// Redeem exchanges the code, if there is one, and checks the ID token.
+func (l *Login) Redeem() {
 	code := l.Callback.Values.Get("code")
 	if code == "" {
 		return
 	}
-	l.Tokens = r.Exchange(l.Request, code)
-	r.Must(l.Tokens.ID != "", "OpenID Connect Core §3.1.3.3", "an ID token comes", l.Tokens.JSON)
-	l.ID = r.VerifyIDToken(l.Request.Client, l.Tokens.ID, Binds{
+	c := l.Request.Client
+	l.Tokens = l.Request.Exchange(code)
+	c.run.Must(l.Tokens.ID != "", "OpenID Connect Core §3.1.3.3", "an ID token comes", l.Tokens.JSON)
+	l.ID = c.VerifyIDToken(l.Tokens.ID, Binds{
 		Nonce: l.Request.Params.Get("nonce"), Code: code, Token: l.Tokens.Access, HashOptional: true,
 	})
 	if l.Front != nil {
-		r.Expect(l.ID["sub"] == l.Front["sub"] && l.ID["iss"] == l.Front["iss"], "OpenID Connect Core §3.3.3.6", "both ID tokens are of one issuer and one subject", []any{l.Front["sub"], l.ID["sub"]})
+		c.run.Expect(l.ID["sub"] == l.Front["sub"] && l.ID["iss"] == l.Front["iss"], "OpenID Connect Core §3.3.3.6",
+			"both ID tokens are of one issuer and one subject", []any{l.Front["sub"], l.ID["sub"]})
 	}
 }
 
-// Informed asks UserInfo, if there is a token.
-func (r *Run) Informed(l *Login) {
-	if token := l.AccessToken(); token != "" && r.Discover().Text("userinfo_endpoint") != "" {
-		l.UserInfo = r.UserInfo(l.Request.Client, token, l.Claims())
+// ReadUserInfo asks UserInfo, if there is a token.
+func (l *Login) ReadUserInfo() {
+	c := l.Request.Client
+	if token := l.AccessToken(); token != "" && c.run.Discover().Text("userinfo_endpoint") != "" {
+		l.UserInfo = c.UserInfo(token, l.Claims())
 	}
 }

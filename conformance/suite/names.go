@@ -51,7 +51,7 @@ func words(text string) []string { return strings.Fields(text) }
 // KnownClaims warns of claims that no registry has: a client cannot know what they
 // mean, and the next registry may mean something else by the name. A name that is a
 // URI is its maker's own (RFC 7519 §4.2).
-func (r *Run) KnownClaims(where string, claims Claims) {
+func (c *Checks) KnownClaims(where string, claims Claims) {
 	var others []string
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
 		plain, _, _ := strings.Cut(name, "#")
@@ -59,11 +59,11 @@ func (r *Run) KnownClaims(where string, claims Claims) {
 			others = append(others, name)
 		}
 	}
-	r.Should(len(others) == 0, "RFC 7519 §4.2", where+" holds registered claims, or such as are named by a URI", others)
+	c.Should(len(others) == 0, "RFC 7519 §4.2", where+" holds registered claims, or such as are named by a URI", others)
 }
 
 // KnownMetadata warns of members of the metadata that no registry has.
-func (r *Run) KnownMetadata(m Claims) {
+func (c *Checks) KnownMetadata(m Claims) {
 	var others []string
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		plain, _, _ := strings.Cut(name, "#")
@@ -71,5 +71,5 @@ func (r *Run) KnownMetadata(m Claims) {
 			others = append(others, name)
 		}
 	}
-	r.Should(len(others) == 0, "RFC 8414 §7.1", "the metadata hold registered members", others)
+	c.Should(len(others) == 0, "RFC 8414 §7.1", "the metadata hold registered members", others)
 }

@@ -115,10 +115,7 @@ func (r *Run) Say(name, value string) {
 }
 
 // Fill puts the person's values in place of {name} in a text of the configuration.
-func (r *Run) Fill(text string) string { return r.fill(text) }
-
-// fill puts a person's values in place of {name}.
-func (r *Run) fill(text string) string {
+func (r *Run) Fill(text string) string {
 	for name, value := range r.Person().values {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)
 	}

@@ -108,14 +108,14 @@ func (r *Run) Request(options ...Option) *Request {
 }
 
 // Send sends the browser to the authorization endpoint and says where it came to.
-func (r *Run) Send(q *Request) Landing { return r.Open(q, q.Through(r, q)) }
+func (q *Request) Send() Landing { return q.Open(q.Through(q.Client.run, q)) }
 
 // Open lets the request's browser make a request that begins it, and reads the
 // response.
-func (r *Run) Open(q *Request, request *http.Request) Landing {
+func (q *Request) Open(request *http.Request) Landing {
 	l := q.Browser.Open(request)
 	if q.Receive != nil && l.Callback != nil {
-		q.Receive(r, q, &l)
+		q.Receive(q.Client.run, q, &l)
 	}
 	return l
 }

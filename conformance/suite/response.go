@@ -9,11 +9,12 @@ import (
 
 // Accepted states that the landing is a successful authorization response, and
 // checks all of it but the ID token.
-func (r *Run) Accepted(q *Request, l Landing) *Callback {
+func (q *Request) Accepted(l Landing) *Callback {
+	r := q.Client.run
 	r.Must(l.Callback != nil, "OpenID Connect Core §3.1.2.5", "the browser is sent back to the client with a response", l)
 	c := l.Callback
 	r.Must(c.Values.Get("error") == "", "OpenID Connect Core §3.1.2.5", "the response is no error", c.Values.Encode())
-	r.response(q, c)
+	q.checkResponse(c)
 	for kind, clause := range map[string]string{"code": "OpenID Connect Core §3.1.2.5", "id_token": "OpenID Connect Core §3.2.2.5"} {
 		if q.Responds(kind) {
 			r.Must(c.Values.Get(kind) != "", clause, "the response carries "+kind, c.Values.Encode())
@@ -35,8 +36,9 @@ func (r *Run) Accepted(q *Request, l Landing) *Callback {
 	return c
 }
 
-// response checks what holds for success and error alike.
-func (r *Run) response(q *Request, c *Callback) {
+// checkResponse checks what holds for success and error alike.
+func (q *Request) checkResponse(c *Callback) {
+	r := q.Client.run
 	r.Expect(c.Mode == q.Mode(), "OAuth 2.0 Multiple Response Types §2.1", "the response comes as "+q.Mode(), c.Mode)
 	if want, err := url.Parse(q.Params.Get("redirect_uri")); err == nil {
 		got := *c.URL
@@ -70,11 +72,12 @@ func (r *Run) response(q *Request, c *Callback) {
 
 // Refused states that the landing is an error response with one of the codes, to the
 // client; it gives the code.
-func (r *Run) Refused(q *Request, l Landing, clause string, codes ...string) string {
+func (q *Request) Refused(l Landing, clause string, codes ...string) string {
+	r := q.Client.run
 	r.Must(l.Callback != nil, clause, "the browser is sent back to the client with the error "+strings.Join(codes, " or "), l)
 	c := l.Callback
 	code := c.Values.Get("error")
-	r.response(q, c)
+	q.checkResponse(c)
 	for _, name := range []string{"code", "id_token", "access_token"} {
 		r.Must(!c.Values.Has(name), clause, "an error carries no "+name, c.Values.Encode())
 	}
@@ -85,30 +88,31 @@ func (r *Run) Refused(q *Request, l Landing, clause string, codes ...string) str
 
 // RefusedOnPage states that the browser stays at the provider, on an error page, and
 // is not sent to the client.
-func (r *Run) RefusedOnPage(l Landing, clause string) {
-	r.Must(l.Callback == nil, clause, "the browser is not sent to the client", l)
-	r.errorPage(l, clause)
+func (c *Checks) RefusedOnPage(l Landing, clause string) {
+	c.Must(l.Callback == nil, clause, "the browser is not sent to the client", l)
+	c.checkErrorPage(l, clause)
 }
 
 // RefusedAnyhow accepts an error to the client as well as an error page.
-func (r *Run) RefusedAnyhow(q *Request, l Landing, clause string, codes ...string) {
+func (q *Request) RefusedAnyhow(l Landing, clause string, codes ...string) {
 	if l.Callback != nil {
-		r.Refused(q, l, clause, codes...)
+		q.Refused(l, clause, codes...)
 		return
 	}
-	r.errorPage(l, clause)
+	q.Client.run.checkErrorPage(l, clause)
 }
 
-// errorPage: a status tells a program that it is an error; otherwise a person looks.
-func (r *Run) errorPage(l Landing, clause string) {
+// checkErrorPage states that a page is an error: a status tells a program; otherwise a person
+// looks.
+func (c *Checks) checkErrorPage(l Landing, clause string) {
 	if l.Page.Status >= http.StatusBadRequest && l.Page.Status < http.StatusInternalServerError {
-		r.Expect(l.Logins == 0, clause, "nobody is asked to sign in for a request that cannot succeed", l.Done)
-		r.Expect(true, clause, "the page says that it is an error", l.Page)
+		c.Expect(l.Logins == 0, clause, "nobody is asked to sign in for a request that cannot succeed", l.Done)
+		c.Expect(true, clause, "the page says that it is an error", l.Page)
 		return
 	}
 	if l.Page.Status >= http.StatusInternalServerError {
-		r.Expect(false, clause, "a wrong request is no error of the server", l.Page)
+		c.Expect(false, clause, "a wrong request is no error of the server", l.Page)
 		return
 	}
-	r.Review(clause, "does this page say that the request is in error?", l.Page)
+	c.Review(clause, "does this page say that the request is in error?", l.Page)
 }

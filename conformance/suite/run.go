@@ -8,23 +8,25 @@ import (
 
 // Run is one module at work.
 type Run struct {
-	Journal
+	Provider
+	Places
 
 	Plan    string
 	Variant Variant
 	Module  Module
 
-	suite *Suite
-	ctx   context.Context
-	began time.Time
-	id    string // names its addresses at the suite's listener
-
+	suite   *Suite
+	began   time.Time
 	cleanup []func()
 
-	metadata Claims
-	keys     *KeySet
-	clients  []*Client
-	person   *Person
+	clients []*Client
+	person  *Person
+}
+
+// begin connects the run to the provider and the suite's listener.
+func (r *Run) begin(ctx context.Context) {
+	r.ctx, r.transport, r.issuer = ctx, r.suite.transport, r.suite.Config.Issuer
+	r.Places = Places{id: "t/" + Random()[:10], listener: r.suite.listener, redirects: r.suite.redirects, journal: &r.Journal}
 }
 
 // do runs the module to its end and says what came of it.
@@ -41,9 +43,6 @@ func (r *Run) do() Outcome {
 	r.Judge(&o)
 	return o
 }
-
-// Context ends with the run.
-func (r *Run) Context() context.Context { return r.ctx }
 
 // Config is what the run was configured with.
 func (r *Run) Config() *Config { return &r.suite.Config }
@@ -65,7 +64,7 @@ func (r *Run) Wait(d time.Duration, why string) {
 	}
 }
 
-// Await waits for something to come, at most so long; others run meanwhile. It tells
+// Await waits for something to come, at most so long; others run meanwhile. It reports
 // whether it came.
 func (r *Run) Await(came <-chan struct{}, most time.Duration, what string) bool {
 	r.Note("waiting at most %s: %s", most, what)

@@ -213,9 +213,9 @@ func (s *Suite) runs(p Plan, only []string) []*Run {
 func (s *Suite) one(ctx context.Context, r *Run, patience time.Duration) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r.ctx, r.id = ctx, "t/"+Random()[:10]
+	r.begin(ctx)
 	o := r.do()
-	s.listener.forget(r)
+	s.listener.forget(&r.Places)
 	if r.person != nil {
 		s.people.giveBack(r.person)
 	}

@@ -15,7 +15,7 @@ type Tokens struct {
 
 // Redeem sends a code to the token endpoint, as the request demands, and gives the
 // answer, whatever it is.
-func (r *Run) Redeem(q *Request, code string, change ...func(url.Values)) Answer {
+func (q *Request) Redeem(code string, change ...func(url.Values)) Answer {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {q.Params.Get("redirect_uri")}}
 	if q.Verifier != "" {
 		form.Set("code_verifier", q.Verifier)
@@ -23,16 +23,17 @@ func (r *Run) Redeem(q *Request, code string, change ...func(url.Values)) Answer
 	for _, f := range change {
 		f(form)
 	}
-	return r.Call(q.Client, r.EndpointFor(q.Client, "token_endpoint"), form)
+	return q.Client.Call(q.Client.Endpoint("token_endpoint"), form)
 }
 
 // Exchange redeems a code, which must succeed.
-func (r *Run) Exchange(q *Request, code string, change ...func(url.Values)) Tokens {
-	return r.TokenResponse(q.Client, r.Redeem(q, code, change...))
+func (q *Request) Exchange(code string, change ...func(url.Values)) Tokens {
+	return q.Client.TokenResponse(q.Redeem(code, change...))
 }
 
 // TokenResponse checks a successful token response.
-func (r *Run) TokenResponse(c *Client, a Answer) Tokens {
+func (c *Client) TokenResponse(a Answer) Tokens {
+	r := c.run
 	const clause = "OpenID Connect Core §3.1.3.3"
 	r.Must(a.Status == http.StatusOK && a.JSON != nil, clause, "the token endpoint answers 200 with a JSON object", a)
 	r.Expect(a.MediaType() == "application/json", "RFC 6749 §5.1", "the answer is application/json", a.Header.Get("Content-Type"))
@@ -54,25 +55,26 @@ func (r *Run) TokenResponse(c *Client, a Answer) Tokens {
 }
 
 // TokenRefused states that a token request was answered with an error of the codes.
-func (r *Run) TokenRefused(a Answer, clause string, codes ...string) {
-	r.Must(a.Status >= 400 && a.Status < 500, clause, "the request is refused", a)
-	r.Must(a.JSON.Text("access_token") == "", clause, "no token comes", a.Raw)
-	r.Expect(slices.Contains(codes, a.ErrorCode()), clause, "the error is "+strings.Join(codes, " or "), a)
+func (c *Checks) TokenRefused(a Answer, clause string, codes ...string) {
+	c.Must(a.Status >= 400 && a.Status < 500, clause, "the request is refused", a)
+	c.Must(a.JSON.Text("access_token") == "", clause, "no token comes", a.Raw)
+	c.Expect(slices.Contains(codes, a.ErrorCode()), clause, "the error is "+strings.Join(codes, " or "), a)
 	want := a.Status == http.StatusBadRequest || a.Status == http.StatusUnauthorized && a.ErrorCode() == "invalid_client"
-	r.Expect(want, "RFC 6749 §5.2", "the status is 400, or 401 for invalid_client", a.Status)
+	c.Expect(want, "RFC 6749 §5.2", "the status is 400, or 401 for invalid_client", a.Status)
 }
 
 // RefreshTokens redeems a refresh token and gives the answer.
-func (r *Run) RefreshTokens(c *Client, refresh string, change ...func(url.Values)) Answer {
+func (c *Client) RefreshTokens(refresh string, change ...func(url.Values)) Answer {
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}
 	for _, f := range change {
 		f(form)
 	}
-	return r.Call(c, r.EndpointFor(c, "token_endpoint"), form)
+	return c.Call(c.Endpoint("token_endpoint"), form)
 }
 
 // Resource makes a request with an access token in the header.
-func (r *Run) Resource(c *Client, method, address, token string, header http.Header, body string) Answer {
+func (c *Client) Resource(method, address, token string, header http.Header, body string) Answer {
+	r := c.run
 	for attempt := 0; ; attempt++ {
 		request, err := http.NewRequest(method, address, strings.NewReader(body))
 		r.works(err, "asking "+address)

@@ -15,25 +15,26 @@ const (
 )
 
 // AskUserInfo asks UserInfo one way and gives the answer.
-func (r *Run) AskUserInfo(c *Client, token, how string) Answer {
-	at := r.EndpointFor(c, "userinfo_endpoint")
+func (c *Client) AskUserInfo(token, how string) Answer {
+	at := c.Endpoint("userinfo_endpoint")
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	switch how {
 	case ByPostHeader:
-		return r.Resource(c, http.MethodPost, at, token, form, "")
+		return c.Resource(http.MethodPost, at, token, form, "")
 	case ByPostBody: // RFC 6750 §2.2
-		return r.Resource(c, http.MethodPost, at, "", form, url.Values{"access_token": {token}}.Encode())
+		return c.Resource(http.MethodPost, at, "", form, url.Values{"access_token": {token}}.Encode())
 	}
-	return r.Resource(c, http.MethodGet, at, token, nil, "")
+	return c.Resource(http.MethodGet, at, token, nil, "")
 }
 
 // UserInfo asks UserInfo and checks the answer against the ID token's subject.
-func (r *Run) UserInfo(c *Client, token string, id Claims) Claims {
-	return r.UserInfoResponse(c, r.AskUserInfo(c, token, ByGet), id)
+func (c *Client) UserInfo(token string, id Claims) Claims {
+	return c.UserInfoResponse(c.AskUserInfo(token, ByGet), id)
 }
 
 // UserInfoResponse checks a UserInfo answer; id may be nil.
-func (r *Run) UserInfoResponse(c *Client, a Answer, id Claims) Claims {
+func (c *Client) UserInfoResponse(a Answer, id Claims) Claims {
+	r := c.run
 	const clause = "OpenID Connect Core §5.3.2"
 	r.Must(a.Status == http.StatusOK, clause, "UserInfo answers 200", a)
 	claims := a.JSON
@@ -41,9 +42,9 @@ func (r *Run) UserInfoResponse(c *Client, a Answer, id Claims) Claims {
 		r.Expect(a.MediaType() == "application/jwt", clause, "a signed or encrypted answer is application/jwt", a.Header.Get("Content-Type"))
 		token := strings.TrimSpace(a.Raw)
 		if enc != "" {
-			token = r.decrypt(c, token, enc, clause)
+			token = c.decrypt(token, enc, clause)
 		}
-		claims = r.signedUserInfo(c, token, alg)
+		claims = c.signedUserInfo(token, alg)
 	} else {
 		r.Expect(a.MediaType() == "application/json", clause, "the answer is application/json", a.Header.Get("Content-Type"))
 	}
@@ -52,12 +53,13 @@ func (r *Run) UserInfoResponse(c *Client, a Answer, id Claims) Claims {
 	if id != nil {
 		r.Must(claims.Text("sub") == id.Text("sub"), clause, "sub is exactly that of the ID token: "+id.Text("sub"), claims["sub"])
 	}
-	r.shapes(claims)
+	r.checkShapes(claims)
 	r.KnownClaims("UserInfo", claims)
 	return claims
 }
 
-func (r *Run) signedUserInfo(c *Client, token, alg string) Claims {
+func (c *Client) signedUserInfo(token, alg string) Claims {
+	r := c.run
 	const clause = "OpenID Connect Core §5.3.2"
 	if alg == "" { // encrypted only
 		var claims Claims
@@ -80,26 +82,26 @@ var Standard = map[string][]string{
 	"phone":   {"phone_number", "phone_number_verified"},
 }
 
-// shapes checks the types of the standard claims that came (OpenID Connect Core
+// checkShapes checks the types of the standard claims that came (OpenID Connect Core
 // §5.1).
-func (r *Run) shapes(claims Claims) {
+func (c *Checks) checkShapes(claims Claims) {
 	const clause = "OpenID Connect Core §5.1"
 	for name, value := range claims {
 		plain, _, _ := strings.Cut(name, "#")
 		switch plain {
 		case "email_verified", "phone_number_verified":
 			_, ok := value.(bool)
-			r.Expect(ok, clause, name+" is true or false", value)
+			c.Expect(ok, clause, name+" is true or false", value)
 		case "updated_at":
 			_, ok := value.(float64)
-			r.Expect(ok, clause, name+" is a number", value)
+			c.Expect(ok, clause, name+" is a number", value)
 		case "address":
 			_, ok := value.(map[string]any)
-			r.Expect(ok, "OpenID Connect Core §5.1.1", "address is an object", value)
+			c.Expect(ok, "OpenID Connect Core §5.1.1", "address is an object", value)
 		case "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "email", "gender", "birthdate", "zoneinfo", "locale", "phone_number":
 			text, ok := value.(string)
-			r.Expect(ok && text != "", clause, name+" is a string that is not empty", value)
+			c.Expect(ok && text != "", clause, name+" is a string that is not empty", value)
 		}
-		r.Expect(value != nil, "OpenID Connect Core §5.3.2", name+" is left out rather than null", value)
+		c.Expect(value != nil, "OpenID Connect Core §5.3.2", name+" is left out rather than null", value)
 	}
 }

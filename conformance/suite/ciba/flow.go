@@ -100,7 +100,7 @@ func ask(r *suite.Run, c *suite.Client, claims suite.Claims, a asking) suite.Ans
 	if a.form != nil {
 		a.form(r, form)
 	}
-	return r.Call(c, r.EndpointFor(c, "backchannel_authentication_endpoint"), form)
+	return c.Call(c.Endpoint("backchannel_authentication_endpoint"), form)
 }
 
 // pending is a request that was taken.
@@ -192,7 +192,7 @@ func poll(r *suite.Run, c *suite.Client, id string, change ...func(url.Values)) 
 	for _, f := range change {
 		f(form)
 	}
-	return r.Call(c, r.EndpointFor(c, "token_endpoint"), form)
+	return c.Call(c.Endpoint("token_endpoint"), form)
 }
 
 // finish polls, or waits for the ping, and checks the tokens.
@@ -202,9 +202,9 @@ func finish(r *suite.Run, c *suite.Client, p pending, pings *receiver) suite.Tok
 	} else {
 		r.Wait(p.interval, "the interval between two polls")
 	}
-	t := r.TokenResponse(c, poll(r, c, p.id))
+	t := c.TokenResponse(poll(r, c, p.id))
 	r.Must(t.ID != "", "CIBA Core §10.1.1", "an ID token comes", t.JSON)
-	r.VerifyIDToken(c, t.ID, suite.Binds{Token: t.Access, HashOptional: true})
+	c.VerifyIDToken(t.ID, suite.Binds{Token: t.Access, HashOptional: true})
 	return t
 }
 

@@ -38,7 +38,7 @@ var flows = []suite.Module{
 		Test: func(r *suite.Run) {
 			c := client(r)
 			t, p := authenticate(r, c, asking{})
-			a := r.AskUserInfo(c, t.Access, suite.ByGet)
+			a := c.AskUserInfo(t.Access, suite.ByGet)
 			r.Expect(a.Status == http.StatusOK, "OpenID Connect Core §5.3", "the access token is good at UserInfo", a)
 			traced(r, c, t.Access)
 			r.TokenRefused(poll(r, c, p.id), grantSpec, "invalid_grant", "expired_token")
@@ -161,9 +161,9 @@ var flows = []suite.Module{
 			if t.Refresh == "" {
 				r.NotOffered("RFC 6749 §6", "refresh tokens, for this client", t.JSON)
 			}
-			r.TokenRefused(r.RefreshTokens(second(r), t.Refresh), "RFC 6749 §6", "invalid_grant")
-			again := r.TokenResponse(c, r.RefreshTokens(c, t.Refresh))
-			a := r.AskUserInfo(c, again.Access, suite.ByGet)
+			r.TokenRefused(second(r).RefreshTokens(t.Refresh), "RFC 6749 §6", "invalid_grant")
+			again := c.TokenResponse(c.RefreshTokens(t.Refresh))
+			a := c.AskUserInfo(again.Access, suite.ByGet)
 			r.Expect(a.Status == http.StatusOK, "RFC 6749 §6", "the new access token is good at UserInfo", a)
 		},
 	},
@@ -179,7 +179,7 @@ var flows = []suite.Module{
 			refusedToken(r, poll(r, c, p.id), "invalid_request", "invalid_client", "invalid_grant")
 			c.Show(certificate)
 			r.Wait(p.interval, "the interval between two polls")
-			r.TokenResponse(c, poll(r, c, p.id))
+			c.TokenResponse(poll(r, c, p.id))
 		},
 	},
 }
@@ -188,10 +188,10 @@ var flows = []suite.Module{
 func traced(r *suite.Run, c *suite.Client, token string) {
 	const clause, name = "FAPI 1.0 Baseline §6.2.1", "X-Fapi-Interaction-Id"
 	ours := uuid.NewString()
-	at := r.EndpointFor(c, "userinfo_endpoint")
-	a := r.Resource(c, http.MethodGet, at, token, http.Header{name: {ours}}, "")
+	at := c.Endpoint("userinfo_endpoint")
+	a := c.Resource(http.MethodGet, at, token, http.Header{name: {ours}}, "")
 	r.Expect(a.Header.Get(name) == ours, clause, "x-fapi-interaction-id is that of the request: "+ours, a.Header.Get(name))
-	a = r.Resource(c, http.MethodGet, at, token, http.Header{}, "")
+	a = c.Resource(http.MethodGet, at, token, http.Header{}, "")
 	r.Expect(uuid.Validate(a.Header.Get(name)) == nil, clause, "x-fapi-interaction-id is a UUID where the request has none", a.Header.Get(name))
 }
 
@@ -215,7 +215,7 @@ func succeeds(name, clause, rule string, change func(*suite.Run, suite.Claims)) 
 func stolen(r *suite.Run, c, other *suite.Client, token string) {
 	certificate := c.Certificate
 	c.Show(other.Certificate)
-	a := r.AskUserInfo(c, token, suite.ByGet)
+	a := c.AskUserInfo(token, suite.ByGet)
 	r.Expect(a.Status == http.StatusUnauthorized, "RFC 8705 §3", "a token with another certificate is refused", a)
 	c.Show(certificate)
 }

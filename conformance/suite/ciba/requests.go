@@ -34,7 +34,7 @@ var requests = []suite.Module{
 		return c.Key.SignAs(suite.Claims{"alg": "ES512", "kid": c.Key.KeyID}, o)
 	}),
 	signed("signature-algorithm-is-RS256", "FAPI 1.0 Advanced §8.6", "a request signed with RS256 is refused", func(r *suite.Run, c *suite.Client, o suite.Claims) (string, error) {
-		return r.RS256(c).Sign("", o)
+		return c.RS256().Sign("", o)
 	}),
 	signed("signed-by-other-client", objectSpec, "a request signed by another client is refused", func(r *suite.Run, _ *suite.Client, o suite.Claims) (string, error) {
 		return second(r).Key.Sign("", o)

@@ -101,14 +101,14 @@ var modules = []suite.Module{
 			text, err := json.Marshal(asking(both, suite.Claims{known(r): nil}, suite.Claims{"trust_framework": suite.Claims{"value": "none-of-" + suite.Random()}}))
 			r.Works(err, "writing the claims parameter")
 			q := r.Request(append(holder(r), suite.With("claims", string(text)))...)
-			landing := r.Send(q)
+			landing := q.Send()
 			if landing.Callback == nil || landing.Callback.Values.Get("error") != "" {
-				r.RefusedAnyhow(q, landing, requestSpec, "invalid_request")
+				q.RefusedAnyhow(landing, requestSpec, "invalid_request")
 				return
 			}
-			l := suite.Login{Request: q, Landing: landing, Callback: r.Accepted(q, landing)}
-			r.Redeemed(&l)
-			r.Informed(&l)
+			l := suite.Login{Request: q, Landing: landing, Callback: q.Accepted(landing)}
+			l.Redeem()
+			l.ReadUserInfo()
 			absent(r, "UserInfo", l.UserInfo)
 			absent(r, "the ID token", l.ID)
 		},

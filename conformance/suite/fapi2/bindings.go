@@ -61,7 +61,7 @@ func otherKey(r *suite.Run, l suite.Login) {
 	d := proofs(l.Request.Client)
 	own := d.Key
 	d.Key = r.Key("ES256", "another")
-	r.TokenRefused(r.Redeem(l.Request, l.Callback.Values.Get("code")), dpopCode, mismatch...)
+	r.TokenRefused(l.Request.Redeem(l.Callback.Values.Get("code")), dpopCode, mismatch...)
 	d.Key = own
 }
 

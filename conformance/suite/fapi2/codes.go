@@ -33,7 +33,7 @@ var codes = []suite.Module{
 			l := authorize(r, ask(r, pushing{}))
 			thief := *l.Request
 			thief.Client = second(r)
-			r.TokenRefused(r.Redeem(&thief, l.Callback.Values.Get("code")), codeSpec, "invalid_grant")
+			r.TokenRefused(thief.Redeem(l.Callback.Values.Get("code")), codeSpec, "invalid_grant")
 		},
 	},
 	{
@@ -42,7 +42,7 @@ var codes = []suite.Module{
 			l := authorize(r, ask(r, pushing{}))
 			redeem(r, &l)
 			r.Wait(time.Second, "so that the second use is not taken for a repetition of the first")
-			r.TokenRefused(r.Redeem(l.Request, l.Callback.Values.Get("code")), "RFC 6749 §4.1.2", "invalid_grant")
+			r.TokenRefused(l.Request.Redeem(l.Callback.Values.Get("code")), "RFC 6749 §4.1.2", "invalid_grant")
 			used := use(r, l.Request.Client, l.Tokens.Access)
 			r.Should(used.Status == http.StatusUnauthorized, "RFC 6749 §4.1.2", "the access token of the first use is revoked", used)
 		},
@@ -52,7 +52,7 @@ var codes = []suite.Module{
 		Test: func(r *suite.Run) {
 			l := authorize(r, ask(r, pushing{}))
 			r.Wait(62*time.Second, "a code may be good for 60 s")
-			r.TokenRefused(r.Redeem(l.Request, l.Callback.Values.Get("code")), pushedOnly, "invalid_grant")
+			r.TokenRefused(l.Request.Redeem(l.Callback.Values.Get("code")), pushedOnly, "invalid_grant")
 		},
 	},
 	{
@@ -60,7 +60,7 @@ var codes = []suite.Module{
 		Test: func(r *suite.Run) {
 			l := authorize(r, ask(r, pushing{}))
 			l.Request.Verifier = ""
-			r.TokenRefused(r.Redeem(l.Request, l.Callback.Values.Get("code")), "RFC 7636 §4.6", "invalid_grant")
+			r.TokenRefused(l.Request.Redeem(l.Callback.Values.Get("code")), "RFC 7636 §4.6", "invalid_grant")
 		},
 	},
 	{
@@ -68,7 +68,7 @@ var codes = []suite.Module{
 		Test: func(r *suite.Run) {
 			l := authorize(r, ask(r, pushing{}))
 			l.Request.Verifier = suite.Random()
-			r.TokenRefused(r.Redeem(l.Request, l.Callback.Values.Get("code")), "RFC 7636 §4.6", "invalid_grant")
+			r.TokenRefused(l.Request.Redeem(l.Callback.Values.Get("code")), "RFC 7636 §4.6", "invalid_grant")
 		},
 	},
 	{
@@ -88,8 +88,8 @@ func refresh(r *suite.Run) {
 		r.NotOffered("RFC 6749 §6", "refresh tokens, for this client", l.Tokens.JSON)
 	}
 	c := l.Request.Client
-	r.TokenRefused(r.RefreshTokens(second(r), l.Tokens.Refresh), "RFC 6749 §6", "invalid_grant")
-	t := r.TokenResponse(c, r.RefreshTokens(c, l.Tokens.Refresh))
+	r.TokenRefused(second(r).RefreshTokens(l.Tokens.Refresh), "RFC 6749 §6", "invalid_grant")
+	t := c.TokenResponse(c.RefreshTokens(l.Tokens.Refresh))
 	r.Expect(reaches(r, c, t.Access), "RFC 6749 §6", "the new access token is good at the resource", nil)
 	r.Should(t.Refresh == "" || t.Refresh == l.Tokens.Refresh, "FAPI 2.0 SP §5.3.2.1", "refresh tokens are not rotated, save in extraordinary circumstances", nil)
 	next := t.Refresh
@@ -101,5 +101,5 @@ func refresh(r *suite.Run) {
 	} else {
 		c.Show(nil)
 	}
-	r.TokenRefused(r.RefreshTokens(c, next), bound, "invalid_request", "invalid_dpop_proof", "invalid_client", "invalid_grant")
+	r.TokenRefused(c.RefreshTokens(next), bound, "invalid_request", "invalid_dpop_proof", "invalid_client", "invalid_grant")
 }

@@ -103,7 +103,7 @@ func push(r *suite.Run, q *suite.Request, p pushing) suite.Answer {
 		d.Without = !p.proof
 		defer func() { d.Without = false }()
 	}
-	return r.Call(q.Client, r.EndpointFor(q.Client, "pushed_authorization_request_endpoint"), form)
+	return q.Client.Call(q.Client.Endpoint("pushed_authorization_request_endpoint"), form)
 }
 
 // object are the claims of a right request object (FAPI 2.0 Message Signing §5.3.1).
@@ -164,13 +164,13 @@ func refused(r *suite.Run, q *suite.Request, p pushing, clause string, codes ...
 		r.TokenRefused(a, clause, codes...)
 		return
 	}
-	l := r.Open(q, begin(r, q, a))
-	r.RefusedAnyhow(q, l, clause, codes...)
+	l := q.Open(begin(r, q, a))
+	q.RefusedAnyhow(l, clause, codes...)
 }
 
 // accepted states that the landing is a success, with all that FAPI asks of it.
 func accepted(r *suite.Run, q *suite.Request, l suite.Landing) *suite.Callback {
-	c := r.Accepted(q, l)
+	c := q.Accepted(l)
 	r.Expect(c.Values.Get("iss") == r.Config().Issuer, "FAPI 2.0 SP §5.3.2.2", "iss is in the response", c.Values["iss"])
 	for _, status := range l.Redirects {
 		r.Expect(status != http.StatusTemporaryRedirect, "FAPI 2.0 SP §5.3.2.2", "no redirect is a 307, which would repeat what was typed", status)
@@ -180,7 +180,7 @@ func accepted(r *suite.Run, q *suite.Request, l suite.Landing) *suite.Callback {
 
 // authorize goes as far as the response, which must be a success.
 func authorize(r *suite.Run, q *suite.Request) suite.Login {
-	l := suite.Login{Request: q, Landing: r.Send(q)}
+	l := suite.Login{Request: q, Landing: q.Send()}
 	l.Callback = accepted(r, q, l.Landing)
 	return l
 }
@@ -196,13 +196,13 @@ func login(r *suite.Run, q *suite.Request) suite.Login {
 // redeem exchanges the code and checks the ID token, where there is one.
 func redeem(r *suite.Run, l *suite.Login) {
 	code := l.Callback.Values.Get("code")
-	l.Tokens = r.Exchange(l.Request, code)
+	l.Tokens = l.Request.Exchange(code)
 	if !isOpenID(r.Variant) {
 		r.Expect(l.Tokens.ID == "", "OpenID Connect Core §3.1.2.1", "no ID token comes where openid was not asked for", l.Tokens.JSON)
 		return
 	}
 	r.Must(l.Tokens.ID != "", "OpenID Connect Core §3.1.3.3", "an ID token comes", l.Tokens.JSON)
-	l.ID = r.VerifyIDToken(l.Request.Client, l.Tokens.ID, suite.Binds{Nonce: l.Request.Params.Get("nonce"), Code: code, Token: l.Tokens.Access, HashOptional: true})
+	l.ID = l.Request.Client.VerifyIDToken(l.Tokens.ID, suite.Binds{Nonce: l.Request.Params.Get("nonce"), Code: code, Token: l.Tokens.Access, HashOptional: true})
 	header, _, _ := suite.Peek(l.Tokens.ID)
 	strong(r, header.Text("alg"))
 }
@@ -234,5 +234,5 @@ func signedResponse(r *suite.Run, q *suite.Request, l *suite.Landing) {
 		}
 	}
 	c.Values, c.Mode = values, "jwt"
-	r.Told(values)
+	r.CheckError(values)
 }

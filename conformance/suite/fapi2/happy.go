@@ -38,7 +38,7 @@ var happy = []suite.Module{
 			b := r.Browser()
 			b.Declines = true
 			q := ask(r, pushing{}, suite.In(b))
-			r.Refused(q, r.Send(q), "RFC 6749 §4.1.2.1", "access_denied")
+			q.Refused(q.Send(), "RFC 6749 §4.1.2.1", "access_denied")
 		},
 	},
 	{

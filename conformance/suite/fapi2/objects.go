@@ -33,7 +33,7 @@ var objects = modules([]row{
 		o["request_uri"] = "urn:ietf:params:oauth:request_uri:" + suite.Random()
 	}),
 }, signed("ensure-signed-request-object-with-RS256-fails", "FAPI 2.0 SP §5.4.1", "a request object signed with RS256 is refused", func(r *suite.Run, c *suite.Client, claims suite.Claims) (string, error) {
-	return r.RS256(c).Sign("oauth-authz-req+jwt", claims)
+	return c.RS256().Sign("oauth-authz-req+jwt", claims)
 }), signed("ensure-request-object-signature-algorithm-is-not-none", objectSpec, "a request object that is not signed is refused", func(_ *suite.Run, _ *suite.Client, claims suite.Claims) (string, error) {
 	return suite.Unsigned(claims), nil
 }), signed("ensure-request-object-with-invalid-signature-fails", objectSpec, "a request object with a broken signature is refused", func(_ *suite.Run, c *suite.Client, claims suite.Claims) (string, error) {

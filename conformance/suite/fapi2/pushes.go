@@ -16,7 +16,7 @@ var pushes = []suite.Module{
 			q := ask(r, pushing{})
 			request := begin(r, q, push(r, q, pushing{}))
 			r.Expect(q.Browser.Load(request.URL.String()).Status < 400, "RFC 9126 §7.3", "the first visit is answered", nil)
-			finish(r, q, r.Open(q, request))
+			finish(r, q, q.Open(request))
 		},
 	},
 	{
@@ -24,13 +24,13 @@ var pushes = []suite.Module{
 		Test: func(r *suite.Run) {
 			q := ask(r, pushing{})
 			request := begin(r, q, push(r, q, pushing{}))
-			accepted(r, q, r.Open(q, request.Clone(r.Context())))
-			l := r.Open(q, request.Clone(r.Context()))
+			accepted(r, q, q.Open(request.Clone(r.Context())))
+			l := q.Open(request.Clone(r.Context()))
 			if l.Callback != nil && l.Callback.Values.Get("error") == "" {
 				r.Should(false, "RFC 9126 §4", "the second use is refused", l)
 				return
 			}
-			r.RefusedAnyhow(q, l, "RFC 9126 §4", "invalid_request", "invalid_request_uri")
+			q.RefusedAnyhow(l, "RFC 9126 §4", "invalid_request", "invalid_request_uri")
 		},
 	},
 	{
@@ -41,7 +41,7 @@ var pushes = []suite.Module{
 			request := begin(r, q, a)
 			life, _ := a.JSON.Number("expires_in")
 			r.Wait(time.Duration(life+3)*time.Second, "the request_uri is to expire")
-			r.RefusedAnyhow(q, r.Open(q, request), "RFC 9126 §4", "invalid_request", "invalid_request_uri")
+			q.RefusedAnyhow(q.Open(request), "RFC 9126 §4", "invalid_request", "invalid_request_uri")
 		},
 	},
 	{
@@ -50,7 +50,7 @@ var pushes = []suite.Module{
 			q := ask(r, pushing{})
 			request := begin(r, q, push(r, q, pushing{}))
 			request.URL.RawQuery = url.Values{"client_id": {second(r).ID}, "request_uri": {request.URL.Query().Get("request_uri")}}.Encode()
-			r.RefusedAnyhow(q, r.Open(q, request), "RFC 9126 §2.2", "invalid_request", "invalid_request_uri", "invalid_client")
+			q.RefusedAnyhow(q.Open(request), "RFC 9126 §2.2", "invalid_request", "invalid_request_uri", "invalid_client")
 		},
 	},
 	{
@@ -58,7 +58,7 @@ var pushes = []suite.Module{
 		Test: func(r *suite.Run) {
 			c := client(r)
 			for _, method := range []string{http.MethodGet, http.MethodPut} {
-				request, err := http.NewRequest(method, r.EndpointFor(c, "pushed_authorization_request_endpoint"), nil)
+				request, err := http.NewRequest(method, c.Endpoint("pushed_authorization_request_endpoint"), nil)
 				r.Works(err, "making a request")
 				a := r.Do(request, c)
 				r.Expect(a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusBadRequest || a.Status == http.StatusUnauthorized || a.Status == http.StatusNotFound, "RFC 9126 §2.3", method+" is refused, by 405 best", a)

@@ -88,7 +88,7 @@ var requests = slices.Concat(modules([]row{
 		Name: prefix + "ensure-unsigned-authorization-request-without-using-par-fails", Clause: pushedOnly, Rule: "a request that was not pushed is refused",
 		Test: func(r *suite.Run) {
 			q := ask(r, pushing{})
-			r.RefusedAnyhow(q, r.Open(q, direct(r, q, q.Params)), pushedOnly, "invalid_request", "invalid_request_object", "unauthorized_client")
+			q.RefusedAnyhow(q.Open(direct(r, q, q.Params)), pushedOnly, "invalid_request", "invalid_request_object", "unauthorized_client")
 		},
 	},
 	{
@@ -100,7 +100,7 @@ var requests = slices.Concat(modules([]row{
 				r.TokenRefused(a, pushedOnly, "invalid_request", "invalid_request_object")
 				return
 			}
-			l := r.Open(q, direct(r, q, url.Values{"client_id": {q.Client.ID}, "request_uri": {a.JSON.Text("request_uri")}, "redirect_uri": {q.Client.RedirectURI()}}))
+			l := q.Open(direct(r, q, url.Values{"client_id": {q.Client.ID}, "request_uri": {a.JSON.Text("request_uri")}, "redirect_uri": {q.Client.RedirectURI()}}))
 			r.RefusedOnPage(l, pushedOnly)
 		},
 	},
@@ -111,7 +111,7 @@ var requests = slices.Concat(modules([]row{
 				r.NotOffered("OpenID Connect Core §5.5", "the claims parameter", nil)
 			}
 			l := login(r, ask(r, pushing{}, suite.With("claims", `{"userinfo":{"name":{"essential":true}},"id_token":{"auth_time":{"essential":true},"acr":null}}`)))
-			info := r.UserInfo(l.Request.Client, l.Tokens.Access, l.ID)
+			info := l.Request.Client.UserInfo(l.Tokens.Access, l.ID)
 			r.Expect(l.ID["auth_time"] != nil, "OpenID Connect Core §5.5.1", "auth_time, asked for as essential, is in the ID token", l.ID)
 			r.Should(info["name"] != nil || l.ID["name"] != nil, "OpenID Connect Core §5.5.1", "name, asked for as essential, is given", info)
 		},
@@ -142,9 +142,9 @@ func besides(r *suite.Run, q *suite.Request, parameter string) {
 	query := request.URL.Query()
 	query.Set(parameter, "outside-"+suite.Random())
 	request.URL.RawQuery = query.Encode()
-	l := r.Open(q, request)
+	l := q.Open(request)
 	if l.Callback == nil || l.Callback.Values.Get("error") != "" {
-		r.RefusedAnyhow(q, l, "RFC 9126 §4", "invalid_request", "invalid_request_object")
+		q.RefusedAnyhow(l, "RFC 9126 §4", "invalid_request", "invalid_request_object")
 		return
 	}
 	finish(r, q, l)

@@ -62,7 +62,7 @@ func rawJSON(text string) any {
 func (s Resource) at(r *suite.Run, c *suite.Client) Resource {
 	switch {
 	case s.URL == "" && isOpenID(r.Variant):
-		s.URL = r.EndpointFor(c, "userinfo_endpoint")
+		s.URL = c.Endpoint("userinfo_endpoint")
 	case s.URL == "":
 		r.NotOffered("FAPI 2.0 SP §5.3.3", "a protected resource; name one in the configuration under extra", nil)
 	case s.MTLSURL != "" && c.Certificate != nil:
@@ -81,7 +81,7 @@ func use(r *suite.Run, c *suite.Client, token string) suite.Answer {
 	if s.Type != "" {
 		header.Set("Content-Type", s.Type)
 	}
-	return r.Resource(c, s.Method, s.URL, token, header, s.Body)
+	return c.Resource(s.Method, s.URL, token, header, s.Body)
 }
 
 // reaches reports whether a token is good at the resource.
@@ -104,7 +104,7 @@ func barred(r *suite.Run, a suite.Answer, clause, why string) {
 // obtain gets tokens as the variant does, from the beginning.
 func obtain(r *suite.Run, c *suite.Client) suite.Tokens {
 	if isMachine(r.Variant) {
-		return r.TokenResponse(c, machine(r, c, nil))
+		return c.TokenResponse(machine(r, c, nil))
 	}
 	l := authorize(r, ask(r, pushing{}, suite.As(c)))
 	redeem(r, &l)
@@ -120,7 +120,7 @@ func machine(r *suite.Run, c *suite.Client, change func(url.Values)) suite.Answe
 	if change != nil {
 		change(form)
 	}
-	return r.Call(c, r.EndpointFor(c, "token_endpoint"), form)
+	return c.Call(c.Endpoint("token_endpoint"), form)
 }
 
 // tokenRequest makes everything ready for one token request and gives it: called, it
@@ -137,7 +137,7 @@ func tokenRequest(r *suite.Run, c *suite.Client) func(change ...func(url.Values)
 	}
 	l := authorize(r, ask(r, pushing{}, suite.As(c)))
 	return func(change ...func(url.Values)) suite.Answer {
-		return r.Redeem(l.Request, l.Callback.Values.Get("code"), change...)
+		return l.Request.Redeem(l.Callback.Values.Get("code"), change...)
 	}
 }
 

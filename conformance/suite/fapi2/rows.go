@@ -39,9 +39,9 @@ func eitherWay(r *suite.Run, q *suite.Request, p pushing, clause string, codes .
 		r.TokenRefused(a, clause, codes...)
 		return
 	}
-	l := r.Open(q, begin(r, q, a))
+	l := q.Open(begin(r, q, a))
 	if l.Callback == nil || l.Callback.Values.Get("error") != "" {
-		r.RefusedAnyhow(q, l, clause, codes...)
+		q.RefusedAnyhow(l, clause, codes...)
 		return
 	}
 	finish(r, q, l)

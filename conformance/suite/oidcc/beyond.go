@@ -50,7 +50,7 @@ var beyond = []suite.Module{
 				if scope != "openid" {
 					wanted += " " + scope
 				}
-				l := r.Send(r.Request(suite.With("scope", wanted), suite.With("prompt", "none")))
+				l := r.Request(suite.With("scope", wanted), suite.With("prompt", "none")).Send()
 				r.Must(l.Callback != nil, "OpenID Connect Core §3.1.2.6", "the client is told that nobody is signed in", l)
 				r.Should(l.Callback.Values.Get("error") != "invalid_scope", "RFC 8414 §2", "the scope "+scope+" is one, as the metadata say", l.Callback.Values.Encode())
 			}
@@ -71,7 +71,7 @@ var beyond = []suite.Module{
 			var tabs sync.WaitGroup
 			for range cap(answers) {
 				tabs.Go(func() {
-					r.Attempt(func() { answers <- r.RefreshTokens(l.Request.Client, l.Tokens.Refresh) })
+					r.Attempt(func() { answers <- l.Request.Client.RefreshTokens(l.Tokens.Refresh) })
 				})
 			}
 			tabs.Wait()

@@ -18,7 +18,7 @@ var codes = []suite.Module{
 		Name: "oidcc-codereuse", Clause: reuseSpec, Rule: "a code that is used again at once is refused with invalid_grant",
 		Test: func(r *suite.Run) {
 			l := r.Login()
-			a := r.Redeem(l.Request, l.Callback.Values.Get("code"))
+			a := l.Request.Redeem(l.Callback.Values.Get("code"))
 			r.Should(a.Status == http.StatusBadRequest && a.ErrorCode() == "invalid_grant", reuseSpec, "the second use is answered with 400 invalid_grant", a)
 		},
 	},
@@ -28,9 +28,9 @@ var codes = []suite.Module{
 		Test: func(r *suite.Run) {
 			l := r.Login()
 			r.Wait(30*time.Second, "a provider may bear a code that is repeated at once, but not later")
-			a := r.Redeem(l.Request, l.Callback.Values.Get("code"))
+			a := l.Request.Redeem(l.Callback.Values.Get("code"))
 			r.TokenRefused(a, reuseSpec, "invalid_grant")
-			used := r.AskUserInfo(l.Request.Client, l.Tokens.Access, suite.ByGet)
+			used := l.Request.Client.AskUserInfo(l.Tokens.Access, suite.ByGet)
 			r.Should(used.Status == http.StatusUnauthorized, reuseSpec, "the access token of the first use is revoked", used)
 		},
 	},
@@ -53,17 +53,17 @@ func refresh(r *suite.Run) {
 		r.NotOffered("OpenID Connect Core §12", "refresh tokens, for this client", r.Discover()["grant_types_supported"])
 	}
 	c := l.Request.Client
-	t := r.TokenResponse(c, r.RefreshTokens(c, l.Tokens.Refresh))
+	t := c.TokenResponse(c.RefreshTokens(l.Tokens.Refresh))
 	r.Should(t.Access != l.Tokens.Access, "RFC 6749 §6", "the access token is a new one", nil)
 	refreshed(r, c, l, t, clause)
-	r.UserInfo(c, t.Access, l.ID)
+	c.UserInfo(t.Access, l.ID)
 	next := t.Refresh
 	if next == "" {
 		next = l.Tokens.Refresh
 	}
 	other := r.Second()
-	r.TokenRefused(r.RefreshTokens(other, next), "RFC 6749 §6", "invalid_grant")
-	a := r.RefreshTokens(c, next, func(form url.Values) { form.Set("scope", "openid "+"never_granted") })
+	r.TokenRefused(other.RefreshTokens(next), "RFC 6749 §6", "invalid_grant")
+	a := c.RefreshTokens(next, func(form url.Values) { form.Set("scope", "openid "+"never_granted") })
 	r.Expect(a.Status != http.StatusOK || !slices.Contains(strings.Fields(a.JSON.Text("scope")), "never_granted"), "RFC 6749 §6", "a scope that was not granted cannot be had by refreshing", a)
 }
 
@@ -72,7 +72,7 @@ func refreshed(r *suite.Run, c *suite.Client, l suite.Login, t suite.Tokens, cla
 	if t.ID == "" {
 		return
 	}
-	id := r.VerifyIDToken(c, t.ID, suite.Binds{Token: t.Access, HashOptional: true})
+	id := c.VerifyIDToken(t.ID, suite.Binds{Token: t.Access, HashOptional: true})
 	for _, name := range []string{"iss", "sub", "azp"} {
 		r.Expect(l.ID[name] == id[name], clause, name+" is as in the first ID token", id[name])
 	}

@@ -48,7 +48,7 @@ var redirects = []suite.Module{
 		Rule: "with two redirect URIs registered and none in the request there is an error page",
 		Test: func(r *suite.Run) {
 			c := r.Register(func(m suite.Claims) { m["redirect_uris"] = []any{r.Redirect("callback"), r.Redirect("callback2")} })
-			r.RefusedOnPage(r.Send(r.Request(suite.As(c), suite.Without("redirect_uri"))), requestSpec)
+			r.RefusedOnPage(r.Request(suite.As(c), suite.Without("redirect_uri")).Send(), requestSpec)
 		},
 	},
 	{
@@ -63,14 +63,14 @@ var redirects = []suite.Module{
 		Name: "oidcc-redirect-uri-query-mismatch", Clause: requestSpec, For: suite.ForDynamic, Rule: "a query that is not the registered one is another redirect URI",
 		Test: func(r *suite.Run) {
 			c := r.Register(withQuery)
-			r.RefusedOnPage(r.Send(r.Request(suite.As(c), suite.With("redirect_uri", r.Redirect("callback?bar=foo")))), requestSpec)
+			r.RefusedOnPage(r.Request(suite.As(c), suite.With("redirect_uri", r.Redirect("callback?bar=foo"))).Send(), requestSpec)
 		},
 	},
 	{
 		Name: "oidcc-redirect-uri-query-added", Clause: requestSpec, For: suite.ForDynamic, Rule: "a query that was not registered makes another redirect URI",
 		Test: func(r *suite.Run) {
 			c := r.Register()
-			r.RefusedOnPage(r.Send(r.Request(suite.As(c), suite.With("redirect_uri", r.Redirect("callback?foo=bar")))), requestSpec)
+			r.RefusedOnPage(r.Request(suite.As(c), suite.With("redirect_uri", r.Redirect("callback?foo=bar"))).Send(), requestSpec)
 		},
 	},
 	{
@@ -178,12 +178,12 @@ var rpKeyRotation = suite.Module{
 		}
 		c.Key = r.Key("RS256", "by-reference-2")
 		*served = c.Key
-		a := r.RefreshTokens(c, l.Tokens.Refresh)
+		a := c.RefreshTokens(l.Tokens.Refresh)
 		if !r.Should(a.Status == http.StatusOK, "OpenID Connect Core §10.1.1", "a kid that is not known makes the provider fetch the keys anew", a) {
 			r.Wait(61*time.Second, "the provider may fetch no more than once a minute")
-			a = r.RefreshTokens(c, l.Tokens.Refresh)
+			a = c.RefreshTokens(l.Tokens.Refresh)
 		}
-		t := r.TokenResponse(c, a)
+		t := c.TokenResponse(a)
 		refreshed(r, c, l, t, "OpenID Connect Core §12.2")
 	},
 }

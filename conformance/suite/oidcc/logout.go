@@ -45,12 +45,12 @@ func leave(r *suite.Run, b *suite.Browser, pairs ...string) suite.Landing {
 // ended states whether the session is over: a silent request fails, or succeeds.
 func ended(r *suite.Run, l suite.Login, over bool) {
 	q := r.Request(suite.As(l.Request.Client), suite.In(l.Request.Browser), suite.With("prompt", "none"))
-	landing := r.Send(q)
+	landing := q.Send()
 	if over {
-		r.Refused(q, landing, logoutSpec, refusals...)
+		q.Refused(landing, logoutSpec, refusals...)
 		return
 	}
-	r.Accepted(q, landing)
+	q.Accepted(landing)
 }
 
 // returned states that the browser is at the client again, with state or without.

@@ -58,12 +58,12 @@ func offersUnsigned(r *suite.Run) bool {
 // provider offers them, and otherwise be refused or count; ignoring it is neither.
 func tryObject(r *suite.Run, offered bool, refusal string, options ...suite.Option) {
 	q := r.Request(options...)
-	l := r.Send(q)
+	l := q.Send()
 	refused := l.Callback != nil && l.Callback.Values.Has("error")
 	if offered || !refused && l.Callback != nil {
 		login := suite.Login{Request: q, Landing: l}
-		login.Callback = r.Accepted(q, l)
-		r.Redeemed(&login)
+		login.Callback = q.Accepted(l)
+		login.Redeem()
 		return
 	}
 	if l.Callback == nil {

@@ -28,7 +28,7 @@ var prompts = []suite.Module{
 		Rule: "prompt=none without a session is answered with an error and without a page",
 		Test: func(r *suite.Run) {
 			q := r.Request(suite.With("prompt", "none"))
-			r.Refused(q, r.Send(q), "OpenID Connect Core §3.1.2.6", refusals...)
+			q.Refused(q.Send(), "OpenID Connect Core §3.1.2.6", refusals...)
 		},
 	},
 	{

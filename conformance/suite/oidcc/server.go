@@ -22,7 +22,7 @@ var (
 		Rule: "a request without response_type is refused, at the client or on a page",
 		Test: func(r *suite.Run) {
 			q := r.Request(suite.Without("response_type"))
-			l := r.Send(q)
+			l := q.Send()
 			if l.Callback != nil {
 				// Nothing says which mode the client expects.
 				got := l.Callback.Values.Get("error")
@@ -78,7 +78,7 @@ var (
 		Test: func(r *suite.Run) {
 			q := r.Request()
 			q.Params.Set("redirect_uri", q.Params.Get("redirect_uri")+Suffix())
-			r.RefusedOnPage(r.Send(q), "OpenID Connect Core §3.1.2.1")
+			r.RefusedOnPage(q.Send(), "OpenID Connect Core §3.1.2.1")
 		},
 	}
 
@@ -104,16 +104,16 @@ func userInfo(name, how string, optional bool) suite.Module {
 		Name: name, Clause: "OpenID Connect Core §5.3.1", Rule: "UserInfo answers " + how,
 		Test: func(r *suite.Run) {
 			l := r.Authorize()
-			r.Redeemed(&l)
+			l.Redeem()
 			token := l.AccessToken()
 			r.Must(token != "", "OpenID Connect Core §5.3.1", "there is an access token to ask with", l.Callback)
-			a := r.AskUserInfo(l.Request.Client, token, how)
+			a := l.Request.Client.AskUserInfo(token, how)
 			if optional && a.Status != http.StatusOK {
 				r.Should(false, "RFC 6750 §2.2", "the token may also come in the body", a)
 				return
 			}
-			r.UserInfoResponse(l.Request.Client, a, l.Claims())
-			bad := r.AskUserInfo(l.Request.Client, strings.Repeat("x", 40), how)
+			l.Request.Client.UserInfoResponse(a, l.Claims())
+			bad := l.Request.Client.AskUserInfo(strings.Repeat("x", 40), how)
 			r.Expect(bad.Status == http.StatusUnauthorized, "RFC 6750 §3.1", "a token that is none is answered with 401", bad)
 			challenges := bad.Header.Values("WWW-Authenticate")
 			r.Expect(strings.Contains(strings.Join(challenges, ", "), "Bearer"), "RFC 6750 §3", "WWW-Authenticate names Bearer", challenges)
@@ -150,6 +150,6 @@ var nonceRequired = suite.Module{
 	Rule: "nonce is required where an ID token comes through the browser",
 	Test: func(r *suite.Run) {
 		q := r.Request(suite.Without("nonce"))
-		r.Refused(q, r.Send(q), "OpenID Connect Core §3.2.2.1", "invalid_request")
+		q.Refused(q.Send(), "OpenID Connect Core §3.2.2.1", "invalid_request")
 	},
 }
