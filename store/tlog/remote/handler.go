@@ -35,26 +35,30 @@ const (
 )
 
 // handler answers nodes of the site.
-type handler struct {
-	writer Writer
-	slots  chan struct{} // requests in work
-}
+type handler struct{ writer Writer }
 
-// maxRequests bounds the requests in work; more get 503.
+// maxRequests bounds the requests of one kind in work; more get 503.
 const maxRequests = 64
 
-// NewHandler answers nodes of the site from a log.
+// NewHandler answers nodes of the site from a log. What people read, however many
+// proofs they ask for, takes no slot from what a node appends or asks before it releases.
 func NewHandler(w Writer) http.Handler {
-	h := &handler{writer: w, slots: make(chan struct{}, maxRequests)}
+	h := &handler{writer: w}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /append", h.append)
-	mux.HandleFunc("GET /status", h.status)
-	mux.HandleFunc("GET /shards/{shard}/{path...}", h.file)
+	mux.Handle("POST /append", bounded(h.append))
+	mux.Handle("GET /status", bounded(h.status))
+	mux.Handle("GET /shards/{shard}/{path...}", bounded(h.file))
+	return mux
+}
+
+// bounded bounds the requests of one kind in work.
+func bounded(serve http.HandlerFunc) http.Handler {
+	slots := make(chan struct{}, maxRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case h.slots <- struct{}{}:
-			defer func() { <-h.slots }()
-			mux.ServeHTTP(w, r)
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			serve(w, r)
 		default:
 			http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -341,6 +342,52 @@ func TestWhatIsServed(t *testing.T) {
 			t.Errorf("%s %s: %d %.80q, want %d", row.method, row.path, answer.status, answer.body.String(), row.status)
 		}
 	}
+}
+
+// TestReadersKeepNoEntryOut: requests for files that take every slot there is for them, as
+// many people who ask for proofs do, neither keep an entry out of the log nor make it look
+// as if it did not work.
+func TestReadersKeepNoEntryOut(t *testing.T) {
+	began, end := make(chan struct{}), make(chan struct{})
+	handler := NewHandler(slow{openWriter(t), began, end})
+	ask := func(method, path, body string) int {
+		answer := &recorded{header: http.Header{}, status: http.StatusOK}
+		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
+		return answer.status
+	}
+	file := "/shards/" + tlog.Shard(time.Now()) + "/checkpoint"
+	var readers sync.WaitGroup
+	for range maxRequests {
+		readers.Go(func() { ask(http.MethodGet, file, "") })
+		<-began
+	}
+	for _, row := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{http.MethodGet, file, "", http.StatusServiceUnavailable},
+		{http.MethodPost, "/append", "\x00\x01a", http.StatusOK},
+		{http.MethodGet, "/status", "", http.StatusOK},
+	} {
+		if status := ask(row.method, row.path, row.body); status != row.status {
+			t.Errorf("%s %s: %d, want %d", row.method, row.path, status, row.status)
+		}
+	}
+	close(end)
+	readers.Wait()
+}
+
+// slow is a writer whose files are not read before the end.
+type slow struct {
+	Writer
+	began chan<- struct{}
+	end   <-chan struct{}
+}
+
+func (s slow) Files(shard string) (tlog.Files, error) {
+	s.began <- struct{}{}
+	<-s.end
+	return s.Writer.Files(shard)
 }
 
 type recorded struct {
