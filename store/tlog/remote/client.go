@@ -32,17 +32,20 @@ const (
 	attemptPatience = 3 * time.Second
 	maxWaiting      = 4096
 	maxAnswer       = 4 << 20
+	maxIdle         = 8 // connections that wait for the next request
 )
 
 // Dial makes a client of the writer at host:port; of none if that is empty. Nothing is
-// sent yet.
+// sent yet. It speaks HTTP/1.1: a request that is not answered in time ends its connection,
+// where HTTP/2 would put the next one on the same, which may be lost without either end
+// hearing of it for a quarter of an hour.
 func Dial(address string, identity *Identity) *Client {
 	background, cancel := context.WithCancel(context.Background())
 	c := &Client{
 		address: address, cancel: cancel,
 		http: &http.Client{
 			Transport: &http.Transport{
-				TLSClientConfig: identity.Client(), ForceAttemptHTTP2: true, IdleConnTimeout: idlePatience / 2,
+				TLSClientConfig: identity.Client(), IdleConnTimeout: idlePatience / 2, MaxIdleConnsPerHost: maxIdle,
 				TLSHandshakeTimeout: attemptPatience, ResponseHeaderTimeout: appendPatience,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -86,6 +89,7 @@ func (c *Client) write(ctx context.Context, entries [][]byte) []gather.Outcome[a
 	body := marshal(entries)
 	places, err := c.send(ctx, body)
 	if err != nil && ctx.Err() == nil {
+		c.http.CloseIdleConnections() // which may be lost as the one before was
 		places, err = c.send(ctx, body)
 	}
 	if err == nil && len(places) != len(entries) {
