@@ -26,6 +26,12 @@ func TestChange(t *testing.T) {
 		{"a thing that is new", nil, &thing{"a", nil}, `name: none -> "a";`},
 		{"none of its type", (*thing)(nil), thing{"a", nil}, `name: none -> "a";`},
 		{
+			"a value that may hold the number of a person is withheld",
+			thing{"a", []string{"mailto:an@agency.example"}},
+			thing{"a", []string{"mailto:001099012345@agency.example"}},
+			`uris: ["mailto:an@agency.example"] -> withheld;`,
+		},
+		{
 			"a value that is long stands by its digest",
 			thing{"a", nil},
 			thing{long, nil},
