@@ -60,8 +60,13 @@ func Root(e *tool.Env) *cobra.Command {
 // Run runs the command that the words name, and returns the exit code of the process.
 func Run(ctx context.Context, e *tool.Env, words []string) int {
 	root := Root(e)
-	root.SetArgs(twoDashes(root, words))
-	cmd, err := root.ExecuteContextC(ctx)
+	tool.Strict(root)
+	words = twoDashes(root, words)
+	root.SetArgs(words)
+	cmd, err := tool.StrayFlag(root, words)
+	if err == nil {
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	var own tool.ExitCode
 	var flag *tool.FlagError
 	var unknown *tool.UnknownCommandError

@@ -39,7 +39,7 @@ flag; what each key of the configuration means: [configuration.md](configuration
 Flags stand before or behind arguments; behind `+"`--`"+` everything is an argument. A misspelt command, flag, key or variable is told with the
 nearest one there is.
 
-    source <(hopnhat completion bash)          # or zsh, fish: completion --help says where it stays
+    source <(hopnhat completion bash)          # or zsh, fish: completion zsh --help says where it stays
     make man && man artifacts/man/hopnhat.1    # the manual of every command
 
 ## Exit codes
@@ -47,8 +47,8 @@ nearest one there is.
 | code | meaning |
 |---|---|
 | 0 | done |
-| %d | it failed, or was refused; the error output says why and what to do |
-| %d | no such command or flag, or words are missing; the error output says what there is |
+| %d | it failed or was refused, also for a word too few or too many; the error output says why and what to do |
+| %d | no such command or flag, a flag without a value that it can take, or too little to go on, which prints the usage |
 | 3 | `+"`conformance run`, `conformance rp`: a module failed; `audit verify`"+`: consistent, but the key is not pinned |
 | %d | Ctrl-C or SIGTERM ended a command before it was done; `+"`serve` and `demo`"+` end with 0 |
 

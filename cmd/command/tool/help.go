@@ -2,7 +2,9 @@ package tool
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,8 +88,53 @@ func hidden(set *pflag.FlagSet) (some bool) {
 	return some
 }
 
+// Strict lets the commands that Cobra adds, help and completion, refuse a word that names
+// nothing, as ours do: they would answer it with the help of another command and code 0.
+func Strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, words []string) error {
+				found, rest, err := root.Find(words)
+				if err != nil || !found.HasSubCommands() {
+					return err
+				}
+				return OneOfItsCommands(found, rest)
+			}
+		case "completion":
+			cmd.Args, cmd.RunE = OneOfItsCommands, func(*cobra.Command, []string) error { return ErrUsage }
+			cmd.Example = Lines("source <(hopnhat completion bash)")
+		}
+	}
+}
+
+// StrayFlag refuses a flag that is given to a command which only has commands below it:
+// such a command passes over flags that it does not know. cmd is the command.
+func StrayFlag(root *cobra.Command, words []string) (cmd *cobra.Command, err error) {
+	cmd, rest, err := root.Find(words)
+	if err != nil || !cmd.HasSubCommands() || len(rest) == 0 || len(rest[0]) < 2 || rest[0][0] != '-' || rest[0] == "--" {
+		return cmd, nil // what is wrong otherwise is found when it runs
+	}
+	name, _, _ := strings.Cut(strings.TrimLeft(rest[0], "-"), "=")
+	if cmd.InitDefaultHelpFlag(); name == "h" || cmd.Flags().Lookup(name) != nil {
+		return cmd, nil
+	}
+	return cmd, WrongFlag(cmd, errors.New("unknown flag: --"+name))
+}
+
+// values says what a flag of a type takes.
+var values = map[string]string{"int": "a whole number", "bool": "true or false", "duration": "a time such as 90s or 5m"}
+
 // WrongFlag tells of a flag that cannot be, with the nearest one there is.
 func WrongFlag(cmd *cobra.Command, err error) error {
+	var wrong *pflag.InvalidValueError
+	if errors.As(err, &wrong) && !errors.Is(err, strconv.ErrRange) {
+		if takes := values[wrong.GetFlag().Value.Type()]; takes != "" {
+			return &FlagError{fmt.Sprintf("invalid argument %q for \"--%s\": it is %s.", wrong.GetValue(), wrong.GetFlag().Name, takes), cmd}
+		}
+	}
 	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
 		var known []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
