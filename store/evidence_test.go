@@ -32,6 +32,7 @@ var written = map[string][]audit.Action{
 	"InsertRegistration": {audit.ClientRegistered}, "ReplaceRegistration": {audit.ClientUpdated, audit.DeclarationChanged},
 	"EndClient": {audit.ClientDeleted}, "EndGrants": {audit.ClientDeleted},
 	"InsertInitialToken": {audit.InitialTokenCreated}, "RevokeInitialToken": {audit.InitialTokenRevoked}, "SpendInitialToken": {audit.ClientRegistered},
+	"RetryLogout":  {audit.DeliveryRetried},
 	"SaveResource": {audit.ResourceRegistered, audit.ResourceDisabled},
 	"Revoke":       {audit.GrantGivenBack, audit.GrantTokenRevoked},
 	"CountUse":     {audit.Release},
@@ -44,7 +45,7 @@ var written = map[string][]audit.Action{
 var without = map[string][]string{
 	"it is evidence":                                 {"Record", "RecordHolding", "SetIndices"},
 	"the protocol between an app and us":             {"InsertGrant", "InsertPending", "FinishPending", "RedeemCode", "Rotate", "Supersede", "Spend", "RevokeToken", "InsertDecoupled", "PendingFor", "KnowPairwise", "SettleRegistration"},
-	"deliveries, which have their own row":           {"DueLogouts", "DuePings", "FinishLogout", "FinishPing", "QueueLogout", "RetryLogout"},
+	"deliveries, which have their own row":           {"DueLogouts", "DuePings", "FinishLogout", "FinishPing", "QueueLogout"},
 	"what expired is deleted":                        {"PurgeGrants", "PurgeKeyBook", "PurgeSessions", "PurgeSpent", "PurgeUses"},
 	"the same secret, sealed anew":                   {"ReplaceContact", "ReplaceSecret"},
 	"a guess is counted before it is made":           {"CountAttempt"},

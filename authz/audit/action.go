@@ -62,6 +62,7 @@ const (
 	DeclarationChanged  Action = "declaration.changed"
 	InitialTokenCreated Action = "initial-access-token.created"
 	InitialTokenRevoked Action = "initial-access-token.revoked"
+	DeliveryRetried     Action = "delivery.retried"
 
 	KeyAnnounced Action = "key.announced"
 	KeyPublished Action = "key.published"
@@ -149,6 +150,7 @@ var rules = slices.Concat([]rule{
 	{RoleRevoked, Administered, false, true, string(RoleRevoked), "", true, Visible, []need{aPerson, anObject}},
 	{InitialTokenCreated, Administered, false, true, string(InitialTokenCreated), "", true, "", []need{anObject}},
 	{InitialTokenRevoked, Administered, false, true, string(InitialTokenRevoked), "", true, "", []need{anObject}},
+	{DeliveryRetried, Administered, false, true, string(DeliveryRetried), "role:" + byOperator, true, "", []need{anActor, anObject}},
 	{ResourceRegistered, Administered, false, true, string(ResourceRegistered), "", true, "", []need{anObject}},
 	{ResourceDisabled, Administered, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
 	{DeclarationChanged, Administered, false, true, string(DeclarationChanged), "", true, "", []need{anApp, thePurpose}},
@@ -165,8 +167,9 @@ var rules = slices.Concat([]rule{
 
 // What determined an outcome, and the code of what auditors do.
 const (
-	byPerson  = "person"
-	byAuditor = string(authz.Auditor)
+	byPerson   = "person"
+	byAuditor  = string(authz.Auditor)
+	byOperator = string(authz.Operator)
 )
 
 // rowsOf is a row for each of some actions that are done, and that their events name.

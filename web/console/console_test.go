@@ -82,6 +82,16 @@ func (r *room) RetryLogout(_ context.Context, id string, _ time.Time) error {
 	return authz.ErrNotFound
 }
 
+// Tx undoes what a function did that failed.
+func (r *room) Tx(ctx context.Context, fn func(context.Context) error) error {
+	before := r.retried
+	err := fn(ctx)
+	if err != nil {
+		r.retried = before
+	}
+	return err
+}
+
 func (r *room) get(t *testing.T, pattern, target string, h func(*page.Visit) error) pagetest.Answer {
 	t.Helper()
 	return r.b.Get(t, pattern, target, signedIn(h))
@@ -451,5 +461,16 @@ func TestDeliveries(t *testing.T) {
 	}
 	if got := r.post(t, RetryPath, url.Values{"delivery": {"none"}}, r.Retry); !errors.Is(got.Err, authz.ErrNotFound) || r.queued != 1 {
 		t.Errorf("one that is not there: %v, queued %d", got.Err, r.queued)
+	}
+	if len(r.Written) != 1 {
+		t.Fatalf("%d events of one that began again and one that is not there", len(r.Written))
+	}
+	if e := r.Written[0]; e.Type != audit.Administered || e.Detail.Action != string(audit.DeliveryRetried) || e.Detail.Object != "d999" ||
+		e.Person.Actor != evidencetest.Pseudonym("chi") || e.Person.Role != authz.Operator || e.Person.Pseudonym != "" {
+		t.Errorf("recorded as %+v of %+v", e.Detail, e.Person)
+	}
+	r.RecordErr = authz.ErrUnavailable
+	if got := r.post(t, RetryPath, url.Values{"delivery": {"d998"}}, r.Retry); !errors.Is(got.Err, authz.ErrUnavailable) || len(r.retried) != 1 || r.queued != 1 {
+		t.Errorf("one that has no evidence: %v, retried %q, queued %d", got.Err, r.retried, r.queued)
 	}
 }

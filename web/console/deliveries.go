@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"net/url"
 
 	"hopnhat/authz"
@@ -68,9 +69,16 @@ func deliveriesURL(client authz.ClientID, before string) string {
 	return DeliveriesPath + "?" + q.Encode()
 }
 
-// Retry lets a delivery that failed begin again at once.
+// Retry lets a delivery that failed begin again at once, in one commit with its event.
 func (p *Pages) Retry(v *page.Visit) error {
-	if err := p.o.Deliveries.RetryLogout(v.Context, v.Field("delivery"), p.o.Now()); err != nil {
+	err := p.o.Deliveries.Tx(v.Context, func(ctx context.Context) error {
+		id := v.Field("delivery")
+		if err := p.o.Deliveries.RetryLogout(ctx, id, p.o.Now()); err != nil {
+			return err
+		}
+		return p.recordRetry(ctx, v, id)
+	})
+	if err != nil {
 		return err
 	}
 	p.o.LogoutQueued()

@@ -70,6 +70,8 @@ type Deliveries interface {
 	Logouts(ctx context.Context, client authz.ClientID, before string, limit int) ([]session.Delivery, error)
 	// RetryLogout lets one that failed begin again; [authz.ErrNotFound] if there is none.
 	RetryLogout(ctx context.Context, id string, at time.Time) error
+	// Tx runs a function in one transaction.
+	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
 // Options is what the console is made of; all are needed.
