@@ -71,7 +71,11 @@ func TestThrottle(t *testing.T) {
 // does. What is refused takes no memory.
 func TestManyNetworksOfOne(t *testing.T) {
 	now := time.Unix(0, 0)
-	a := NewAddresses(3, time.Second, func() time.Time { return now })
+	want := 3 * networksOfSite
+	a := newAddresses(3, time.Second, func() time.Time { return now }, 1+want+1)
+	early := netip.MustParseAddr("198.51.100.1")
+	for a.Take(early) == 0 {
+	}
 	in := func(site, network int) netip.Addr {
 		return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, byte(site), byte(network >> 8), byte(network)})
 	}
@@ -81,8 +85,11 @@ func TestManyNetworksOfOne(t *testing.T) {
 			taken++
 		}
 	}
-	if want := 3 * networksOfSite; taken != want || len(a.buckets) != want+1 {
-		t.Fatalf("one /48 made %d attempts, want %d; %d buckets are kept", taken, want, len(a.buckets))
+	if taken != want {
+		t.Fatalf("one /48 made %d attempts, want %d", taken, want)
+	}
+	if a.Take(early) == 0 {
+		t.Fatal("what is refused took the place of a bucket that was there before")
 	}
 	if a.Take(in(2, 0)) != 0 || a.Take(netip.MustParseAddr("192.0.2.1")) != 0 {
 		t.Fatal("others wait for it")
@@ -95,6 +102,27 @@ func TestManyNetworksOfOne(t *testing.T) {
 	}
 	if taken != networksOfSite {
 		t.Fatalf("%d attempts came back in a second", taken)
+	}
+}
+
+// TestFullBuckets: beyond the bound the bucket that was taken from longest ago is forgotten,
+// and the others are not.
+func TestFullBuckets(t *testing.T) {
+	now := time.Unix(0, 0)
+	a := newAddresses(1, time.Hour, func() time.Time { return now }, 3)
+	at := func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, i}) }
+	for i := range byte(4) {
+		if a.Take(at(i)) != 0 {
+			t.Fatalf("network %d waits for others", i)
+		}
+	}
+	for i := range byte(3) {
+		if a.Take(at(i+1)) == 0 {
+			t.Errorf("network %d was forgotten, and is not the oldest", i+1)
+		}
+	}
+	if a.Take(at(0)) != 0 {
+		t.Error("the oldest is kept beyond the bound")
 	}
 }
 

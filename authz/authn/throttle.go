@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"hopnhat/authz/recent"
 )
 
 // Addresses limits sign-in attempts per network address: a bucket that holds
@@ -13,8 +15,8 @@ type Addresses struct {
 	burst    float64
 	interval time.Duration
 	now      func() time.Time
-	mu       sync.Mutex
-	buckets  map[netip.Prefix]bucket
+	mu       sync.Mutex // of one attempt, from reading its buckets to writing them
+	buckets  *recent.Map[netip.Prefix, bucket]
 }
 
 type bucket struct {
@@ -22,14 +24,22 @@ type bucket struct {
 	at     time.Time
 }
 
-// maxBuckets bounds the memory; the fullest table is started afresh, which lets
-// an attacker with that many addresses try again, while accounts have limits of
-// their own.
+// maxBuckets bounds the memory. Beyond it the bucket that was taken from longest ago is
+// forgotten: an attacker with that many addresses can try again, and accounts have limits
+// of their own.
 const maxBuckets = 200_000
 
 // NewAddresses allows burst attempts at once and one more each interval.
 func NewAddresses(burst int, interval time.Duration, now func() time.Time) *Addresses {
-	return &Addresses{burst: float64(burst), interval: interval, now: now, buckets: map[netip.Prefix]bucket{}}
+	return newAddresses(burst, interval, now, maxBuckets)
+}
+
+// newAddresses keeps at most most buckets, each until it would be full again.
+func newAddresses(burst int, interval time.Duration, now func() time.Time, most int) *Addresses {
+	return &Addresses{
+		burst: float64(burst), interval: interval, now: now,
+		buckets: recent.New[netip.Prefix, bucket](most, time.Duration(burst)*interval, now),
+	}
 }
 
 // Network is what one household or one machine has: an address of IPv4, a /64 of IPv6.
@@ -70,7 +80,7 @@ func (a *Addresses) Take(address netip.Addr) (wait time.Duration) {
 	defer a.mu.Unlock()
 	left := make([]bucket, len(parts))
 	for i, p := range parts {
-		b, ok := a.buckets[p.of]
+		b, _, ok := a.buckets.Get(p.of)
 		if !ok {
 			b = bucket{p.times * a.burst, now}
 		}
@@ -83,11 +93,8 @@ func (a *Addresses) Take(address netip.Addr) (wait time.Duration) {
 	if wait > 0 {
 		return wait
 	}
-	if len(a.buckets) > maxBuckets-len(parts) {
-		clear(a.buckets)
-	}
 	for i, p := range parts {
-		a.buckets[p.of] = left[i]
+		a.buckets.Put(p.of, left[i], now)
 	}
 	return 0
 }
