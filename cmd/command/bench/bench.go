@@ -32,13 +32,18 @@ var clusterVariables = []string{"HOPNHAT_BENCH_POSTGRES", "HOPNHAT_TEST_POSTGRES
 // Bench is `hopnhat bench`.
 func Bench(e *tool.Env) *cobra.Command {
 	var file, stores, callers, routes string
-	o := bench.Options{Out: e.Out}
+	c := bench.Contest{Options: bench.Options{Out: e.Out}}
+	o := &c.Options
 	cmd := &cobra.Command{
-		Use:     "bench",
-		Short:   "Measure every route on servers of its own: throughput, latency, and what one operation costs",
-		Args:    tool.OneOfItsCommands,
-		Long:    "Starts servers of its own, measures every route at each number of callers, and prints a line for each as it is done.",
-		Example: tool.Lines("hopnhat bench --store both --json bench.json", "hopnhat bench keys"),
+		Use:   "bench",
+		Short: "Measure every route on servers of its own: throughput, latency, and what one operation costs",
+		Args:  tool.OneOfItsCommands,
+		Long:  "Starts servers of its own, measures every route at each number of callers, and prints a line for each as it is done.",
+		Example: tool.Lines(
+			"hopnhat bench --store both --json bench.json",
+			"hopnhat bench --against /opt/hopnhat-before --pairs 10 --json compared.json",
+			"hopnhat bench keys",
+		),
 	}
 	f := cmd.Flags()
 	f.StringVar(&file, "json", "", "write one JSON object a line to this `file`")
@@ -48,16 +53,33 @@ func Bench(e *tool.Env) *cobra.Command {
 	f.StringVar(&callers, "callers", "1,16,64", "numbers of callers, separated by commas")
 	f.StringVar(&routes, "routes", "", "routes to measure, separated by commas: "+strings.Join(bench.Names(), ", "))
 	f.IntVar(&o.Accounts, "accounts", 3000, "persons who can sign in; a code is good once, so each can every 30 s")
+	f.StringVar(&c.Against, "against", "",
+		"compare the CPU time of an operation with that of this `program`, which may be of the release before, on the main routes")
+	f.IntVar(&c.Pairs, "pairs", 10, "how often the two programs of --against are measured in turn")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return measureRoutes(cmd.Context(), e, o, file, stores, callers, routes)
+		if c.Against != "" { // what is not said is chosen for a comparison
+			for flag, into := range map[string]func(){
+				"callers":  func() { callers = "16" },
+				"routes":   func() { routes = strings.Join(bench.MainRoutes, ",") },
+				"accounts": func() { o.Accounts = 6000 },
+			} {
+				if !cmd.Flags().Changed(flag) {
+					into()
+				}
+			}
+		}
+		return measureRoutes(cmd.Context(), e, c, file, stores, callers, routes)
 	}
 	cmd.AddCommand(benchKeys(e))
 	return cmd
 }
 
-func measureRoutes(ctx context.Context, e *tool.Env, o bench.Options, file, stores, callers, routes string) error {
+func measureRoutes(ctx context.Context, e *tool.Env, o bench.Contest, file, stores, callers, routes string) error {
 	if o.Duration <= 0 || o.Accounts < 100 {
 		return errors.New("--duration must be more than zero and --accounts at least 100")
+	}
+	if o.Pairs < 1 {
+		return errors.New("--pairs must be at least 1")
 	}
 	o.Routes = node.List(routes)
 	for _, r := range o.Routes {
@@ -68,6 +90,9 @@ func measureRoutes(ctx context.Context, e *tool.Env, o bench.Options, file, stor
 	var err error
 	if o.Callers, err = numbers(callers, 1024); err != nil {
 		return err
+	}
+	if o.Against != "" && len(o.Callers) != 1 {
+		return errors.New("--callers must be one number with --against")
 	}
 	cluster := ""
 	for _, name := range clusterVariables {
@@ -91,8 +116,10 @@ func measureRoutes(ctx context.Context, e *tool.Env, o bench.Options, file, stor
 		return fmt.Errorf("finding this program: %w", err)
 	}
 	o.Ready = func(pid int, base string) { e.Printf("server %d at %s\n", pid, base) }
-	if err := passwordHash(ctx, e.Out); err != nil {
-		return err
+	if o.Against == "" {
+		if err := passwordHash(ctx, e.Out); err != nil {
+			return err
+		}
 	}
 	for _, name := range names {
 		if err := benchOn(ctx, o, name, cluster); err != nil {
@@ -147,7 +174,7 @@ func passwordHash(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-func benchOn(ctx context.Context, o bench.Options, name, cluster string) (err error) {
+func benchOn(ctx context.Context, o bench.Contest, name, cluster string) (err error) {
 	s := bench.Store{Name: name}
 	if name == "postgres" {
 		admin, err := sql.Open("pgx", cluster)
@@ -163,7 +190,11 @@ func benchOn(ctx context.Context, o bench.Options, name, cluster string) (err er
 		if s.CPU, err = bench.ClusterCPU(pid); err != nil {
 			return err
 		}
-		for _, into := range []*string{&s.Database, &s.Registry} {
+		databases := []*string{&s.Database, &s.Registry}
+		if o.Against != "" {
+			databases = append(databases, &o.Databases.Database, &o.Databases.Registry)
+		}
+		for _, into := range databases {
 			drop, err := benchDatabase(ctx, admin, cluster, into)
 			if err != nil {
 				return err
@@ -171,7 +202,11 @@ func benchOn(ctx context.Context, o bench.Options, name, cluster string) (err er
 			defer drop()
 		}
 	}
-	_, err = bench.Run(ctx, o, s)
+	if o.Against != "" {
+		_, err = bench.Compare(ctx, o, s)
+	} else {
+		_, err = bench.Run(ctx, o.Options, s)
+	}
 	return err
 }
 
