@@ -19,6 +19,7 @@ import (
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/sampleapp"
 	"hopnhat/conformance/suite"
+	"hopnhat/conformance/suite/report"
 )
 
 func TestMain(m *testing.M) {
@@ -111,7 +112,7 @@ func keep(t *testing.T, signed bool, outcomes []suite.Outcome) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := suite.WriteReport(f, "the sample app", outcomes); err != nil {
+	if err := report.HTML(f, "the sample app", outcomes); err != nil {
 		t.Error(err)
 	}
 }
@@ -287,7 +288,7 @@ func TestModules(t *testing.T) {
 		if m.Rule == "" || m.Test == nil || m.Name == "" && m.FAPI == "" || m.Needs != nil && m.Needed == "" {
 			t.Errorf("%+v is not complete", m)
 		}
-		if m.Clause != "" && suite.Link(m.Clause) == "" {
+		if m.Clause != "" && report.Link(m.Clause) == "" {
 			t.Errorf("%s: %q leads nowhere", m.named(traits{}), m.Clause)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"hopnhat/conformance/suite"
 	"hopnhat/conformance/suite/catalogue"
 	"hopnhat/conformance/suite/oidcc"
+	"hopnhat/conformance/suite/report"
 )
 
 // pages say how the forms of our pages are filled in.
@@ -149,7 +150,7 @@ func documented(t *testing.T, outcomes []suite.Outcome) {
 		t.Fatal(err)
 	}
 	var table strings.Builder
-	if err := suite.WriteMarkdown(&table, outcomes); err != nil {
+	if err := report.Markdown(&table, outcomes); err != nil {
 		t.Fatal(err)
 	}
 	begin, end := "<!-- "+t.Name()+" -->\n", "<!-- end -->"
@@ -172,9 +173,9 @@ func keepReport(t *testing.T, issuer string, outcomes []suite.Outcome) {
 	t.Helper()
 	dir := harness.Artifacts(t)
 	for name, write := range map[string]func(*os.File) error{
-		"report.html":   func(f *os.File) error { return suite.WriteReport(f, issuer, outcomes) },
-		"results.jsonl": func(f *os.File) error { return suite.WriteJSON(f, outcomes) },
-		"results.md":    func(f *os.File) error { return suite.WriteMarkdown(f, outcomes) },
+		"report.html":   func(f *os.File) error { return report.HTML(f, issuer, outcomes) },
+		"results.jsonl": func(f *os.File) error { return report.JSON(f, outcomes) },
+		"results.md":    func(f *os.File) error { return report.Markdown(f, outcomes) },
 	} {
 		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 		if err != nil {

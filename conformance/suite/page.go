@@ -60,7 +60,7 @@ func (f *Form) hiddenOnly() bool {
 
 // String names the page for conditions.
 func (p *Page) String() string {
-	return fmt.Sprintf("status %d, page %q at %s: %s", p.Status, p.Title, p.URL.Path, cut(p.Text, 200))
+	return fmt.Sprintf("status %d, page %q at %s: %s", p.Status, p.Title, p.URL.Path, Cut(p.Text, 200))
 }
 
 // ReadPage reads an HTML page that came from an address.

@@ -104,11 +104,11 @@ func shown(value any) string {
 		}
 		text = string(raw)
 	}
-	return cut(text, maxShown)
+	return Cut(text, maxShown)
 }
 
-// cut shortens a text between characters.
-func cut(text string, most int) string {
+// Cut shortens a text between characters.
+func Cut(text string, most int) string {
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}

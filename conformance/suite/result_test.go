@@ -1,9 +1,7 @@
 package suite
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -58,57 +56,6 @@ func TestResults(t *testing.T) {
 			if e.Note == "not reached" {
 				t.Errorf("%s went on after Must", o.Module.Name)
 			}
-		}
-	}
-	var lines, page, table bytes.Buffer
-	if err := WriteJSON(&lines, outcomes); err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(lines.String()) {
-		var got struct{ Plan, Module, Result, Reason string }
-		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Plan != "p" || got.Result != modules[got.Module].want.String() {
-			t.Errorf("line %s: %v", line, err)
-		}
-	}
-	if err := WriteReport(&page, "https://op.invalid", outcomes); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteMarkdown(&table, outcomes); err != nil {
-		t.Fatal(err)
-	}
-	for name := range modules {
-		if !strings.Contains(page.String(), "<code>"+name+"</code>") || !strings.Contains(table.String(), "`"+name+"`") {
-			t.Errorf("%s is missing in the report or the table", name)
-		}
-	}
-}
-
-// TestReportEscapes: what a provider sends cannot become a part of the report.
-func TestReportEscapes(t *testing.T) {
-	s := alone(t)
-	evil := `<script>alert(1)</script>`
-	outcomes := s.Run(context.Background(), Options{}, Plan{Name: evil, Parts: []Part{{Modules: []Module{{Name: "m", Test: func(r *Run) {
-		r.Expect(false, evil, evil, evil)
-		r.add(Entry{Exchange: &Exchange{By: "client", URL: "javascript:alert(1)", Answer: evil, Tokens: []Decoded{{Payload: evil}}}})
-	}}}}}})
-	var page bytes.Buffer
-	if err := WriteReport(&page, evil, outcomes); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(page.String(), "<script>") || strings.Contains(page.String(), `href="javascript:`) {
-		t.Error("the report carries a script of the provider's")
-	}
-}
-
-// TestLinks: clauses lead to where they can be read.
-func TestLinks(t *testing.T) {
-	for clause, want := range map[string]string{
-		"RFC 6749 §4.1.2":                 "https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2",
-		"OpenID Connect Core §3.1.3.7, 6": "https://openid.net/specs/openid-connect-core-1_0.html#rfc.section.3.1.3.7",
-		"nothing known §1":                "",
-	} {
-		if got := Link(clause); got != want {
-			t.Errorf("%s: got %s", clause, got)
 		}
 	}
 }

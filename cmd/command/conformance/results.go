@@ -10,6 +10,7 @@ import (
 
 	"hopnhat/cmd/command/tool"
 	"hopnhat/conformance/suite"
+	"hopnhat/conformance/suite/report"
 )
 
 // files are where results are written to.
@@ -30,9 +31,9 @@ func (c *files) conclude(w io.Writer, tested string, outcomes []suite.Outcome) e
 	fmt.Fprintf(w, "%d modules: %d pass, %d review, %d warning, %d fail\n",
 		len(outcomes), counts[suite.Pass], counts[suite.Review], counts[suite.Warning], counts[suite.Fail])
 	err := errors.Join(
-		written(c.json, func(w io.Writer) error { return suite.WriteJSON(w, outcomes) }),
-		written(c.report, func(w io.Writer) error { return suite.WriteReport(w, tested, outcomes) }),
-		written(c.markdown, func(w io.Writer) error { return suite.WriteMarkdown(w, outcomes) }),
+		written(c.json, func(w io.Writer) error { return report.JSON(w, outcomes) }),
+		written(c.report, func(w io.Writer) error { return report.HTML(w, tested, outcomes) }),
+		written(c.markdown, func(w io.Writer) error { return report.Markdown(w, outcomes) }),
 	)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package suite
+package report
 
 import (
 	"fmt"
@@ -6,14 +6,16 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"hopnhat/conformance/suite"
 )
 
-// WriteMarkdown writes two tables for documents: the plans with how many modules ended
+// Markdown writes two tables for documents: the plans with how many modules ended
 // how, and the modules with the plans they pass in, and the reason where they do not.
-func WriteMarkdown(w io.Writer, outcomes []Outcome) error {
+func Markdown(w io.Writer, outcomes []suite.Outcome) error {
 	var b strings.Builder
 	b.WriteString("| plan | variants | modules | pass | review | warning | fail |\n|---|---|---|---|---|---|---|\n")
-	for _, name := range inOrder(outcomes, func(o Outcome) string { return o.Plan }) {
+	for _, name := range inOrder(outcomes, func(o suite.Outcome) string { return o.Plan }) {
 		var counts [4]int
 		var variants []string
 		for _, o := range outcomes {
@@ -26,16 +28,16 @@ func WriteMarkdown(w io.Writer, outcomes []Outcome) error {
 			}
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %d | %d | %d | %d | %d |\n", name, strings.Join(variants, "; "),
-			counts[Pass]+counts[Review]+counts[Warning]+counts[Fail], counts[Pass], counts[Review], counts[Warning], counts[Fail])
+			counts[suite.Pass]+counts[suite.Review]+counts[suite.Warning]+counts[suite.Fail], counts[suite.Pass], counts[suite.Review], counts[suite.Warning], counts[suite.Fail])
 	}
 	b.WriteString("\n| module | passes in | otherwise |\n|---|---|---|\n")
-	for _, name := range inOrder(outcomes, func(o Outcome) string { return o.Module.Name }) {
-		var passes []Outcome
+	for _, name := range inOrder(outcomes, func(o suite.Outcome) string { return o.Module.Name }) {
+		var passes []suite.Outcome
 		var otherwise []string
 		for _, o := range outcomes {
 			switch {
 			case o.Module.Name != name:
-			case o.Result == Pass:
+			case o.Result == suite.Pass:
 				passes = append(passes, o)
 			default:
 				first := o.Reasons[0] // without what came: that differs from run to run
@@ -55,13 +57,13 @@ var cell = strings.NewReplacer("|", "\\|", "\n", " ", "<", "&lt;")
 
 // distinction is what sets a variant apart in its plan, for OpenID Connect the
 // response type, for others all values.
-func distinction(v Variant) string {
-	if v[ResponseType] != "" && len(v) <= 4 {
-		return "`" + v[ResponseType] + "`"
+func distinction(v suite.Variant) string {
+	if v[suite.ResponseType] != "" && len(v) <= 4 {
+		return "`" + v[suite.ResponseType] + "`"
 	}
 	var values []string
 	for _, name := range slices.Sorted(maps.Keys(v)) {
-		if name != Registration {
+		if name != suite.Registration {
 			values = append(values, v[name])
 		}
 	}
@@ -72,9 +74,9 @@ func distinction(v Variant) string {
 }
 
 // counted are the plans of outcomes, each with how often: "oidcc-hybrid ×3".
-func counted(outcomes []Outcome) []string {
+func counted(outcomes []suite.Outcome) []string {
 	var list []string
-	for _, name := range inOrder(outcomes, func(o Outcome) string { return o.Plan }) {
+	for _, name := range inOrder(outcomes, func(o suite.Outcome) string { return o.Plan }) {
 		n := 0
 		for _, o := range outcomes {
 			if o.Plan == name {
@@ -90,7 +92,7 @@ func counted(outcomes []Outcome) []string {
 }
 
 // inOrder are the different values, in the order of the outcomes.
-func inOrder(outcomes []Outcome, of func(Outcome) string) []string {
+func inOrder(outcomes []suite.Outcome, of func(suite.Outcome) string) []string {
 	var list []string
 	for _, o := range outcomes {
 		if v := of(o); !slices.Contains(list, v) {

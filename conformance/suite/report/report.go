@@ -1,4 +1,4 @@
-package suite
+package report
 
 import (
 	_ "embed"
@@ -10,15 +10,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hopnhat/conformance/suite"
 )
 
 //go:embed report.html
-var reportText string
+var text string
 
-var reportTemplate = template.Must(template.New("report").Parse(reportText))
+var pageTemplate = template.Must(template.New("report").Parse(text))
 
-// WriteJSON writes one object a line.
-func WriteJSON(w io.Writer, outcomes []Outcome) error {
+// JSON writes one object a line.
+func JSON(w io.Writer, outcomes []suite.Outcome) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	for _, o := range outcomes {
@@ -29,8 +31,8 @@ func WriteJSON(w io.Writer, outcomes []Outcome) error {
 	return nil
 }
 
-// report is what the template sees.
-type report struct {
+// page is what the template sees.
+type page struct {
 	Issuer string
 	Began  time.Time
 	Totals []total
@@ -38,7 +40,7 @@ type report struct {
 }
 
 type total struct {
-	Result Result
+	Result suite.Result
 	Count  int
 }
 
@@ -49,7 +51,7 @@ type group struct {
 }
 
 type row struct {
-	Outcome
+	suite.Outcome
 
 	ID      string
 	Entries []shownEntry
@@ -59,15 +61,15 @@ type shownEntry struct {
 	After string
 	Mark  string // of a condition
 	Link  string // to its clause
-	Entry
+	suite.Entry
 
 	RequestHeaders, ResponseHeaders []string
 }
 
-// WriteReport writes one HTML file that needs nothing else: what was looked at, what
+// HTML writes one HTML file that needs nothing else: what was looked at, what
 // came, and every exchange. It holds the secrets of the test clients.
-func WriteReport(w io.Writer, issuer string, outcomes []Outcome) error {
-	v := report{Issuer: issuer, Totals: totals(outcomes)}
+func HTML(w io.Writer, issuer string, outcomes []suite.Outcome) error {
+	v := page{Issuer: issuer, Totals: totals(outcomes)}
 	for i, o := range outcomes {
 		if v.Began.IsZero() || o.Began.Before(v.Began) {
 			v.Began = o.Began
@@ -78,30 +80,30 @@ func WriteReport(w io.Writer, issuer string, outcomes []Outcome) error {
 		g := &v.Groups[len(v.Groups)-1]
 		g.Rows = append(g.Rows, row{Outcome: o, ID: fmt.Sprintf("m%d", i+1), Entries: entriesOf(o)})
 	}
-	if err := reportTemplate.Execute(w, v); err != nil {
+	if err := pageTemplate.Execute(w, v); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
 }
 
-func totals(outcomes []Outcome) []total {
-	all := []total{{Result: Pass}, {Result: Review}, {Result: Warning}, {Result: Fail}}
+func totals(outcomes []suite.Outcome) []total {
+	all := []total{{Result: suite.Pass}, {Result: suite.Review}, {Result: suite.Warning}, {Result: suite.Fail}}
 	for _, o := range outcomes {
 		all[o.Result].Count++
 	}
 	return all
 }
 
-func entriesOf(o Outcome) []shownEntry {
+func entriesOf(o suite.Outcome) []shownEntry {
 	var list []shownEntry
 	for _, e := range o.Log {
 		s := shownEntry{Entry: e, After: fmt.Sprintf("%.2f s", e.At.Sub(o.Began).Seconds())}
 		if e.Condition != nil {
 			s.Link, s.Mark = Link(e.Condition.Clause), [...]string{"✓", "?", "!", "✗"}[e.Condition.Result]
-			if e.Condition.Result == Pass {
+			if e.Condition.Result == suite.Pass {
 				// What holds is said in short; the exchange has it whole.
 				short := *e.Condition
-				short.Got = cut(short.Got, 120)
+				short.Got = suite.Cut(short.Got, 120)
 				s.Condition = &short
 			}
 		}
