@@ -85,10 +85,10 @@ func (n *Node) showSite(ctx context.Context) error {
 
 // holdsSite returns an error when another node may have the site: this one has not shown
 // itself for long, by a clock that runs while the process is stopped, and cannot now. What
-// was written to the log then is not acknowledged.
+// was written to the log then is not acknowledged. A clock that was put back says nothing.
 func (n *Node) holdsSite() error {
 	ago := time.Since(time.Unix(0, n.seen.Load()))
-	if ago < store.SiteLease/2 {
+	if 0 <= ago && ago < store.SiteLease/2 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), watch.Bound)
