@@ -146,9 +146,9 @@ func (db Accounts) UseFactors(ctx context.Context, subject authz.Subject, uses [
 }
 
 // ReplaceSecret puts a secret that was made anew in the place of the one that was read;
-// when that has changed meanwhile it does nothing.
+// when that has changed meanwhile, or the factor was disabled, it does nothing.
 func (db Accounts) ReplaceSecret(ctx context.Context, subject authz.Subject, factor authn.FactorID, old, fresh []byte) error {
-	return handle.Wrap("storing a factor that was made anew", db.Writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+db.ofHeldAccount()+" AND id = ? AND secret = ?",
+	return handle.Wrap("storing a factor that was made anew", db.Writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+db.ofHeldAccount()+" AND disabled_at IS NULL AND id = ? AND secret = ?",
 		handle.Blob(fresh), string(subject), string(factor), handle.Blob(old)).Error)
 }
 

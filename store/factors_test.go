@@ -154,11 +154,17 @@ func TestFactorsBesideTheReleaseBefore(t *testing.T) {
 
 			// A factor that was disabled matches nothing at either, and stays so whatever the
 			// release before does with the other.
+			gone := slices.DeleteFunc(uses(t, db, "an", 8), func(u authn.Use) bool { return u.Counter == 0 })[0].Factor
 			before(1, "UPDATE factors SET disabled_at = ? WHERE subject = 'an' AND kind = 'totp'", midday)
 			before(1, hashBefore, "hash 4", "an")
 			before(1, acceptBefore, 9, "an", 9)
 			sees("an", "hash 4", "", 9)
 			before(1, "INSERT INTO factors (id, subject, kind, secret, counter, added_at) VALUES ('new', 'an', 'totp', ?, 9, ?)", []byte("seed 4"), midday)
+			sees("an", "hash 4", "seed 4", 9)
+			// A sign-in that was under way when the factor was disabled makes its secret anew.
+			if err := db.ReplaceSecret(ctx, "an", gone, []byte("seed 3"), []byte("seed 5")); err != nil {
+				t.Fatal(err)
+			}
 			sees("an", "hash 4", "seed 4", 9)
 			before(1, "INSERT INTO factors (id, subject, kind, secret, counter, added_at) VALUES ('key', 'an', 'passkey', ?, 0, ?)", []byte("public key"), midday)
 			sees("an", "hash 4", "seed 4", 9)
