@@ -163,9 +163,14 @@ func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, clien
 }
 
 // DuePings claims pings by moving their time on to until.
-func (db Approvals) DuePings(ctx context.Context, now, until time.Time, limit int) ([]decoupled.Ping, error) {
+func (db Approvals) DuePings(ctx context.Context, now, until time.Time, busy []authz.ClientID, perClient, limit int) ([]decoupled.Ping, error) {
+	except := []string{""} // no app has this id, and a list must not be empty
+	for _, id := range busy {
+		except = append(except, string(id))
+	}
 	var due []decoupledRow
-	if err := db.Reader(ctx).Raw("SELECT id FROM decoupled_requests WHERE ping_at <= ? LIMIT 1", now.UTC()).Scan(&due).Error; err != nil || len(due) == 0 {
+	if err := db.Reader(ctx).Raw("SELECT id FROM decoupled_requests WHERE ping_at <= ? AND client_id NOT IN ? LIMIT 1",
+		now.UTC(), except).Scan(&due).Error; err != nil || len(due) == 0 {
 		return nil, handle.Wrap("looking for pings to deliver", err)
 	}
 	skip := ""
@@ -174,8 +179,11 @@ func (db Approvals) DuePings(ctx context.Context, now, until time.Time, limit in
 	}
 	var rows []decoupledRow
 	err := db.Writer(ctx).Raw(`UPDATE decoupled_requests SET ping_at = ? WHERE id IN
-		(SELECT id FROM decoupled_requests WHERE ping_at <= ? ORDER BY ping_at LIMIT ?`+skip+`)
-		RETURNING `+decoupledColumns, until.UTC(), now.UTC(), limit).Scan(&rows).Error
+		(SELECT id FROM decoupled_requests WHERE ping_at <= ? AND id IN
+			(SELECT id FROM (SELECT id, ping_at, ROW_NUMBER() OVER (PARTITION BY client_id ORDER BY ping_at, id) AS place FROM
+				(SELECT id, ping_at, client_id FROM decoupled_requests WHERE ping_at <= ? AND client_id NOT IN ? ORDER BY ping_at LIMIT 20000) AS waiting) AS placed
+			WHERE place <= ? ORDER BY place, ping_at LIMIT ?)`+skip+`)
+		RETURNING `+decoupledColumns, until.UTC(), now.UTC(), now.UTC(), except, perClient, limit).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap("claiming pings to deliver", err)
 	}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -233,7 +234,7 @@ func TestPingOutbox(t *testing.T) {
 		later := midday.Add(2 * time.Minute)
 		due := func(now time.Time) []decoupled.Ping {
 			t.Helper()
-			list, err := db.DuePings(t.Context(), now, now.Add(time.Minute), 10)
+			list, err := db.DuePings(t.Context(), now, now.Add(time.Minute), nil, 10, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -272,6 +273,39 @@ func TestPingOutbox(t *testing.T) {
 		}
 		if r, err := db.Decoupled(t.Context(), ping.ID); err != nil || r.Notification != nil || len(due(one.Next.Add(time.Hour))) != 0 {
 			t.Errorf("the token is kept: %+v, %v", r, err)
+		}
+	})
+}
+
+// TestPingsOfOneApp: of one app no more are claimed than are asked for, and of one that is
+// busy none.
+func TestPingsOfOneApp(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, client := range []authz.ClientID{"app", "app", "app", "other"} {
+			r := asked(t, db, func(r *decoupled.Request) { r.Notification, r.Client = []byte("sealed"), client })
+			if err := db.MoveDecoupled(t.Context(), move(r.ID, decoupled.Deny, "p")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now := midday.Add(2 * time.Minute)
+		for _, row := range []struct {
+			busy             []authz.ClientID
+			perClient, limit int
+			want             map[authz.ClientID]int
+		}{
+			{[]authz.ClientID{"app", "other"}, 2, 10, map[authz.ClientID]int{}},
+			{nil, 2, 10, map[authz.ClientID]int{"app": 2, "other": 1}},
+			{[]authz.ClientID{"app"}, 2, 10, map[authz.ClientID]int{}},
+			{nil, 2, 10, map[authz.ClientID]int{"app": 1}},
+		} {
+			list, err := db.DuePings(t.Context(), now, now.Add(time.Minute), row.busy, row.perClient, row.limit)
+			got := map[authz.ClientID]int{}
+			for _, p := range list {
+				got[p.Client]++
+			}
+			if err != nil || !maps.Equal(got, row.want) {
+				t.Errorf("busy %v: %v, %v; want %v", row.busy, got, err, row.want)
+			}
 		}
 	})
 }

@@ -28,9 +28,9 @@ type Ping struct {
 
 // Outbox is the durable queue of pings.
 type Outbox interface {
-	// DuePings claims pings whose time has come: none is claimed twice before
-	// until.
-	DuePings(ctx context.Context, now, until time.Time, limit int) ([]Ping, error)
+	// DuePings claims pings whose time has come, at most perClient of one client and none
+	// of those that are busy: none is claimed twice before until.
+	DuePings(ctx context.Context, now, until time.Time, busy []authz.ClientID, perClient, limit int) ([]Ping, error)
 	// FinishPing notes an attempt. With a zero Next the ping is over, and the
 	// client's token is deleted.
 	FinishPing(ctx context.Context, p Ping) error
@@ -69,7 +69,9 @@ const (
 
 // pingBounds are those of the lane. A claimed ping is attempted before its claim ends,
 // and a client that does not answer delays no other client's ping.
-var pingBounds = outbox.Bounds{Claim: time.Minute, Turn: 50, Waiting: 50, Apps: 50, PerApp: 5, AtOnce: 16, Rest: 10 * time.Second}
+var pingBounds = outbox.Bounds{
+	Claim: time.Minute, Turn: 50, PerTurn: 10, Apps: 50, Waiting: 150, PerApp: 5, AtOnce: 16, Rest: 10 * time.Second,
+}
 
 // Lane delivers the pings of the outbox.
 func (p Pinger) Lane() *outbox.Lane[Ping] {
@@ -88,8 +90,8 @@ func (p Pinger) Lane() *outbox.Lane[Ping] {
 // pingQueue shows an [Outbox] to the lane.
 type pingQueue struct{ Outbox }
 
-func (q pingQueue) Due(ctx context.Context, now, until time.Time, _ []authz.ClientID, limit int) ([]Ping, error) {
-	return q.DuePings(ctx, now, until, limit)
+func (q pingQueue) Due(ctx context.Context, now, until time.Time, busy []authz.ClientID, limit int) ([]Ping, error) {
+	return q.DuePings(ctx, now, until, busy, pingBounds.PerTurn, limit)
 }
 
 func (q pingQueue) Note(ctx context.Context, one Ping, o outbox.Outcome) error {

@@ -3,11 +3,14 @@ package decoupled_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +27,7 @@ type outbox struct {
 	finished []decoupled.Ping
 }
 
-func (o *outbox) DuePings(context.Context, time.Time, time.Time, int) ([]decoupled.Ping, error) {
+func (o *outbox) DuePings(context.Context, time.Time, time.Time, []authz.ClientID, int, int) ([]decoupled.Ping, error) {
 	return append([]decoupled.Ping{o.ping}, o.more...), nil
 }
 
@@ -167,4 +170,78 @@ func TestSimulator(t *testing.T) {
 	if got := out.String(); err != nil || !strings.Contains(got, "mô phỏng") || !strings.Contains(got, "Thuế (Cục Thuế)") || strings.Contains(got, "subject-of-hers") {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+// TestPingsOfAnAppThatIsSlow: an app that takes its time over each of its many pings delays
+// no other app's.
+func TestPingsOfAnAppThatIsSlow(t *testing.T) {
+	end, served := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-end
+			return
+		}
+		close(served)
+	}))
+	defer server.Close()
+	box := &queue{}
+	ping := func(n int, client authz.ClientID) {
+		id := authz.AuthorizationID(fmt.Sprintf("%043d", n))
+		box.due = append(box.due, decoupled.Ping{
+			ID: id, Client: client, Sealed: append([]byte("t"), decoupled.NotificationAAD(id)...), Expires: noon.Add(10 * time.Minute),
+		})
+	}
+	for n := range 200 {
+		ping(n, "slow")
+	}
+	ping(200, "quick")
+	lane := (decoupled.Pinger{
+		Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon }, Clients: addresses(server.URL),
+	}).Lane()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { lane.Run(ctx) })
+	<-served
+	if n := box.finished.Load(); n > 0 {
+		t.Errorf("the ping of another app waited until %d of the slow one were given up", n)
+	}
+	cancel()
+	close(end)
+	running.Wait()
+}
+
+// queue is an outbox that claims as it is asked to.
+type queue struct {
+	mu       sync.Mutex
+	due      []decoupled.Ping
+	finished atomic.Int64
+}
+
+func (q *queue) DuePings(
+	_ context.Context, _, _ time.Time, busy []authz.ClientID, perClient, limit int,
+) (claimed []decoupled.Ping, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	of := map[authz.ClientID]int{}
+	q.due = slices.DeleteFunc(q.due, func(p decoupled.Ping) bool {
+		if slices.Contains(busy, p.Client) || of[p.Client] == perClient || len(claimed) == limit {
+			return false
+		}
+		of[p.Client]++
+		claimed = append(claimed, p)
+		return true
+	})
+	return claimed, nil
+}
+
+func (q *queue) FinishPing(context.Context, decoupled.Ping) error {
+	q.finished.Add(1)
+	return nil
+}
+
+// addresses are clients that take pings at a path that is their name.
+type addresses string
+
+func (a addresses) Client(_ context.Context, id authz.ClientID) (*authz.Client, error) {
+	return &authz.Client{ID: id, CIBA: authz.CIBA{BackchannelNotificationURI: string(a) + "/" + string(id)}}, nil
 }
