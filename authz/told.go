@@ -13,13 +13,13 @@ type ErrorBody struct {
 }
 
 // Body is the refusal as the JSON of an endpoint that an app calls.
-func (e *Error) Body() ErrorBody { return ErrorBody{e.Code, e.told()} }
+func (e *Error) Body() ErrorBody { return ErrorBody{e.Code, e.safeDescription()} }
 
 // Parameters is the refusal as the parameters of a response that the browser
 // carries, RFC 6749 §4.1.2.1.
 func (e *Error) Parameters() url.Values {
 	v := url.Values{"error": {string(e.Code)}}
-	if text := e.told(); text != "" {
+	if text := e.safeDescription(); text != "" {
 		v.Set("error_description", text)
 	}
 	return v
@@ -43,7 +43,7 @@ func (e *Error) Challenge(scheme string, more ...Attribute) string {
 		separator = ", "
 	}
 	if !errors.Is(e, ErrNoToken) {
-		more = append([]Attribute{{"error", string(e.Code)}, {"error_description", e.told()}}, more...)
+		more = append([]Attribute{{"error", string(e.Code)}, {"error_description", e.safeDescription()}}, more...)
 	}
 	for _, a := range more {
 		b.WriteString(separator + a.Name + `="` + a.Value + `"`)
@@ -52,9 +52,9 @@ func (e *Error) Challenge(scheme string, more ...Attribute) string {
 	return b.String()
 }
 
-// told is the description as it may be sent. This is the one place that lets one
+// safeDescription is the description as it may be sent. This is the one place that lets one
 // out, in each of the forms above.
-func (e *Error) told() string { return Describable(e.Description) }
+func (e *Error) safeDescription() string { return Describable(e.Description) }
 
 // inDescription writes what our own texts have in other characters.
 var inDescription = strings.NewReplacer(

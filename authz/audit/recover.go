@@ -19,7 +19,7 @@ const recoverPage = 500
 // time, which harms nothing, since both leaves commit to the same event;
 // [Duplicates] lists such leaves.
 func (r *Recorder) Recover(ctx context.Context) (int, error) {
-	return r.recover(ctx, r.ours(r.o.Now()))
+	return r.recover(ctx, r.ownEvent(r.o.Now()))
 }
 
 // ErrRow is an error about rows that are no evidence: altered, or never written here.
@@ -30,8 +30,8 @@ var ErrRow = errors.New("a row is no evidence")
 // leftTo is how long another site has to log its own events.
 const leftTo = 10 * time.Minute
 
-// ours tells of an event whether it is this recorder's to repair.
-func (r *Recorder) ours(now time.Time) func(Recorded) bool {
+// ownEvent reports of an event whether this recorder is to repair it.
+func (r *Recorder) ownEvent(now time.Time) func(Recorded) bool {
 	return func(w Recorded) bool {
 		return r.o.Site == "" || w.Event.When.Site == r.o.Site || w.Event.When.Decided.Before(now.Add(-leftTo))
 	}
@@ -43,9 +43,9 @@ func (r *Recorder) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	now := r.o.Now()
-	ours := r.ours(now)
+	own := r.ownEvent(now)
 	n, err := r.recover(ctx, func(w Recorded) bool {
-		return !r.pending(w.Event.ID) && ours(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
+		return !r.pending(w.Event.ID) && own(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
 	})
 	if err != nil {
 		r.o.Logger.Error("events without an entry in the log could not be repaired", "error", err)

@@ -48,7 +48,7 @@ func (a *Authorizer) approve(r *http.Request, id grant.Handle, said string,
 	}
 	switch outcome.Kind {
 	case interaction.Answer:
-	case interaction.Refuse:
+	case interaction.Reject:
 		return a.reject(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
 	default: // the session ended meanwhile, or grew too old
 		return a.page(ctx, pending, outcome.Kind)

@@ -184,7 +184,7 @@ func (a *Authorizer) step(r *http.Request, pending grant.Pending, client *client
 	case interaction.Answer:
 		signedIn.Level = outcome.Level
 		return a.issue(ctx, pending, client, signedIn, "", granted, nil)
-	case interaction.Refuse:
+	case interaction.Reject:
 		return a.reject(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
 	default:
 		return a.page(ctx, pending, outcome.Kind)

@@ -44,7 +44,7 @@ func (d decider) decide(ctx context.Context, pending grant.Pending, client *clie
 		hinted, err := d.hintOf(ctx, req.IDTokenHint, client, s)
 		if refusal := authz.AsError(err); refusal != nil && refusal.Code == authz.InvalidRequest {
 			return interaction.Outcome{
-				Kind: interaction.Refuse, Code: refusal.Code,
+				Kind: interaction.Reject, Code: refusal.Code,
 				Why: "id_token_hint is not an ID token of ours for this app",
 			}, nil, nil
 		} else if refusal != nil {

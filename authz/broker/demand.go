@@ -68,7 +68,7 @@ func (b *Broker) Release(ctx context.Context, d Demand) (*Released, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.Deadline)
 	defer cancel()
 	q := request{
-		asked:  asked{Registry: d.Registry, Purpose: d.Purpose, Attributes: slices.Sorted(slices.Values(d.Attributes))},
+		asked:  releaseRequest{Registry: d.Registry, Purpose: d.Purpose, Attributes: slices.Sorted(slices.Values(d.Attributes))},
 		access: Access{Grant: d.Grant, Client: d.Client}, started: b.Now(), id: d.RequestID, redeeming: d.Redeeming,
 	}
 	released, err := b.release(ctx, q)

@@ -13,7 +13,7 @@ import (
 
 // request is one release request on its way.
 type request struct {
-	asked  asked
+	asked  releaseRequest
 	access Access
 	// client is the app that asks and would receive.
 	client *authz.Client

@@ -24,8 +24,8 @@ const (
 	maxText       = 256
 )
 
-// asked is a release request that was read and checked for its form.
-type asked struct {
+// releaseRequest is a release request that was read and checked for its form.
+type releaseRequest struct {
 	Registry      authz.RegistryID
 	Purpose       authz.PurposeID
 	Attributes    []authz.AttributeID // sorted, none twice
@@ -34,19 +34,19 @@ type asked struct {
 }
 
 // readRequest reads the body of a release request. Errors are for the caller.
-func readRequest(r *http.Request) (asked, error) {
+func readRequest(r *http.Request) (releaseRequest, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return asked{}, errors.New("send Content-Type: application/json")
+		return releaseRequest{}, errors.New("send Content-Type: application/json")
 	}
 	if r.URL.RawQuery != "" {
-		return asked{}, errors.New("parameters belong in the body, not in the URL")
+		return releaseRequest{}, errors.New("parameters belong in the body, not in the URL")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return asked{}, errors.New("the body could not be read")
+		return releaseRequest{}, errors.New("the body could not be read")
 	case len(body) > maxBody:
-		return asked{}, fmt.Errorf("the body is longer than %d bytes", maxBody)
+		return releaseRequest{}, fmt.Errorf("the body is longer than %d bytes", maxBody)
 	}
 	return parse(body)
 }
@@ -56,8 +56,8 @@ var name = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
 
 // parse reads the members by exact name: encoding/json alone would take
 // "Registry" for "registry" and null for nothing.
-func parse(body []byte) (asked, error) {
-	var in asked
+func parse(body []byte) (releaseRequest, error) {
+	var in releaseRequest
 	if !utf8.Valid(body) {
 		return in, errors.New("the body is not UTF-8")
 	}
@@ -74,32 +74,32 @@ func parse(body []byte) (asked, error) {
 	for member, value := range members {
 		field, known := fields[member]
 		if !known {
-			return asked{}, errors.New("the body has a member that is not one of registry, purpose, attributes, subject, case_reference")
+			return releaseRequest{}, errors.New("the body has a member that is not one of registry, purpose, attributes, subject, case_reference")
 		}
 		if bytes.Equal(value, []byte("null")) || json.Unmarshal(value, field) != nil {
-			return asked{}, fmt.Errorf("member %s is of a wrong type", member)
+			return releaseRequest{}, fmt.Errorf("member %s is of a wrong type", member)
 		}
 	}
 	switch {
 	case !name.MatchString(string(in.Registry)):
-		return asked{}, errors.New("registry is missing or malformed")
+		return releaseRequest{}, errors.New("registry is missing or malformed")
 	case !name.MatchString(string(in.Purpose)):
-		return asked{}, errors.New("purpose is missing or malformed")
+		return releaseRequest{}, errors.New("purpose is missing or malformed")
 	case len(in.Attributes) == 0 || len(in.Attributes) > maxAttributes:
-		return asked{}, fmt.Errorf("attributes must have 1 to %d names", maxAttributes)
+		return releaseRequest{}, fmt.Errorf("attributes must have 1 to %d names", maxAttributes)
 	case len(in.Subject) > maxText:
-		return asked{}, errors.New("subject is too long")
+		return releaseRequest{}, errors.New("subject is too long")
 	case authz.CarriesNumber(string(in.Registry) + " " + string(in.Purpose)):
-		return asked{}, errors.New("registry or purpose is none")
+		return releaseRequest{}, errors.New("registry or purpose is none")
 	}
 	for _, a := range in.Attributes {
 		if !name.MatchString(string(a)) || !consent.InRegistry(a, in.Registry) || authz.CarriesNumber(string(a)) {
-			return asked{}, errors.New("attributes has a name that is not of this register")
+			return releaseRequest{}, errors.New("attributes has a name that is not of this register")
 		}
 	}
 	slices.Sort(in.Attributes)
 	if n := len(in.Attributes); len(slices.Compact(in.Attributes)) != n {
-		return asked{}, errors.New("attributes has a name twice")
+		return releaseRequest{}, errors.New("attributes has a name twice")
 	}
 	return in, nil
 }

@@ -184,7 +184,7 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 	}
 	event := b.act(q, live, granted, verdict, at)
 	if !verdict.Permit {
-		return nil, b.refuse(ctx, q, event, verdict)
+		return nil, b.recordRefusal(ctx, q, event, verdict)
 	}
 	return b.send(ctx, q, live, granted, event)
 }
@@ -248,7 +248,7 @@ func (b *Broker) decide(ctx context.Context, q request, live Permission, granted
 	return b.Policy.Decide(facts), nil
 }
 
-func find(details []authz.Release, in asked) *authz.Release {
+func find(details []authz.Release, in releaseRequest) *authz.Release {
 	for i := range details {
 		if details[i].Registry == in.Registry && details[i].Purpose == in.Purpose {
 			return &details[i]
@@ -257,8 +257,8 @@ func find(details []authz.Release, in asked) *authz.Release {
 	return nil
 }
 
-// refuse records a refusal and returns it.
-func (b *Broker) refuse(ctx context.Context, q request, event audit.Act, verdict policy.Verdict) error {
+// recordRefusal records a refusal and returns it.
+func (b *Broker) recordRefusal(ctx context.Context, q request, event audit.Act, verdict policy.Verdict) error {
 	if !b.refusals.take(q.client.ID, q.access.Grant, b.Now()) {
 		return refusal{code: tooManyRequests}
 	}
@@ -314,7 +314,7 @@ func (b *Broker) send(ctx context.Context, q request, live Permission, granted *
 		if errors.Is(err, ErrUsedUp) {
 			verdict := policy.Verdict{Reasons: []policy.Reason{{Code: frequencyExceeded, Article: granted.Frequency}}, Determining: []string{"frequency"}}
 			refused := b.act(q, live, granted, verdict, event.At)
-			return nil, b.refuse(ctx, q, refused, verdict)
+			return nil, b.recordRefusal(ctx, q, refused, verdict)
 		}
 		return nil, err
 	}
@@ -356,7 +356,7 @@ func (b *Broker) stillPermitted(ctx context.Context, q request) error {
 		return err
 	}
 	event := b.act(q, live, granted, verdict, at)
-	return b.refuse(ctx, q, event, verdict)
+	return b.recordRefusal(ctx, q, event, verdict)
 }
 
 // digest names what left, see [audit.Salt.PayloadDigest].
@@ -469,7 +469,7 @@ func (b *Broker) use(q request, live Permission, granted *authz.Release, event a
 }
 
 // declaredBy is an app's declaration of what is asked; the zero value if it has none.
-func declaredBy(app *authz.Client, in asked) authz.Declaration {
+func declaredBy(app *authz.Client, in releaseRequest) authz.Declaration {
 	for _, d := range app.Declarations {
 		if d.Purpose == in.Purpose && d.Registry == in.Registry {
 			return d

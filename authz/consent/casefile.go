@@ -34,12 +34,13 @@ func CheckCaseReference(text string, d authz.Declaration) error {
 		return err
 	}
 	if !form.MatchString(text) {
-		return fmt.Errorf("case_reference is not of the form %s", named(d.CaseReference))
+		return fmt.Errorf("case_reference is not of the form %s", orDefault(d.CaseReference))
 	}
 	return nil
 }
 
-func named(pattern string) string {
+// orDefault is a pattern, the one for every case file if there is none.
+func orDefault(pattern string) string {
 	if pattern == "" {
 		return DefaultCaseReference
 	}
@@ -51,7 +52,7 @@ func casePattern(pattern string) (*regexp.Regexp, error) {
 	if len(pattern) > maxPattern || authz.CheckText(pattern) != nil {
 		return nil, fmt.Errorf("case_reference of a declaration is a regular expression of at most %d bytes", maxPattern)
 	}
-	form, err := regexp.Compile(`^(?:` + named(pattern) + `)$`)
+	form, err := regexp.Compile(`^(?:` + orDefault(pattern) + `)$`)
 	if err != nil {
 		return nil, fmt.Errorf("case_reference of a declaration is no regular expression (RE2): %w", err)
 	}

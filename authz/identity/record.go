@@ -71,14 +71,14 @@ func (r *Record) Read(ctx context.Context, person authz.PersonID, attributes []a
 			return nil, err
 		}
 		if len(list) > 0 {
-			row[mandatesAttribute] = told(list)
+			row[mandatesAttribute] = mandateValues(list)
 		}
 	}
 	return row, nil
 }
 
-// told is the value of the attribute, as claims and releases carry it.
-func told(list []Mandate) []any {
+// mandateValues is the value of the attribute, as claims and releases carry it.
+func mandateValues(list []Mandate) []any {
 	out := make([]any, 0, len(list))
 	for _, m := range list {
 		one := map[string]any{

@@ -22,10 +22,10 @@ const (
 	Approve Kind = "approve" // the person must say that she asks for it on another device
 	Consent Kind = "consent" // the person has to be asked, or told
 	Answer  Kind = "answer"  // everything is there: issue the code
-	Refuse  Kind = "refuse"  // answer the client with Code
+	Reject  Kind = "refuse"  // answer the client with Code
 )
 
-// Outcome is the decision; Code is set when Kind is Refuse, and Level, the one that
+// Outcome is the decision; Code is set when Kind is Reject, and Level, the one that
 // the answer says, when Kind is Answer.
 type Outcome struct {
 	Kind  Kind
@@ -91,10 +91,10 @@ const (
 // puts the question, for this very request.
 func Next(r Request, s Session, question Question, answered bool, now time.Time) Outcome {
 	silent := slices.Contains(r.Prompt, "none")
-	refuse := func(code authz.Code, why string) Outcome { return Outcome{Kind: Refuse, Code: code, Why: why} }
+	reject := func(code authz.Code, why string) Outcome { return Outcome{Kind: Reject, Code: code, Why: why} }
 	ask := func(kind Kind, otherwise authz.Code, why string) Outcome {
 		if silent {
-			return refuse(otherwise, why)
+			return reject(otherwise, why)
 		}
 		return Outcome{Kind: kind, Why: why}
 	}
@@ -106,17 +106,17 @@ func Next(r Request, s Session, question Question, answered bool, now time.Time)
 		// OpenID Connect Core §3.1.2.1: the hinted End-User must be the one who
 		// is signed in; anybody else answers login_required. Who has just signed in
 		// for this very request is not asked again.
-		return refuse(authz.LoginRequired, "another person is signed in than id_token_hint names")
+		return reject(authz.LoginRequired, "another person is signed in than id_token_hint names")
 	case r.Hinted == HintOther:
 		return ask(Login, authz.LoginRequired, "another person is signed in than id_token_hint names")
 	case r.Present && silent:
-		return refuse(authz.LoginRequired, "an app on the device is not answered without the person")
+		return reject(authz.LoginRequired, "an app on the device is not answered without the person")
 	case (forced(r.Prompt) || r.Present) && s.AuthTime.Before(r.Created.Truncate(time.Second)):
 		return ask(Login, authz.LoginRequired, "the app asks for a new sign-in")
 	case r.MaxAge != nil && tooOld(s.AuthTime, *r.MaxAge, r.Created, now):
 		return ask(Login, authz.LoginRequired, "the sign-in is older than the app accepts")
 	case !met && s.Reachable < needed:
-		return refuse(authz.UnmetAuthentication, "this account cannot reach the authentication level asked for")
+		return reject(authz.UnmetAuthentication, "this account cannot reach the authentication level asked for")
 	case !met:
 		return ask(StepUp, authz.InteractionRequired, "a higher authentication level is needed")
 	case r.Confirm:

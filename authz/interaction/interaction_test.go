@@ -43,44 +43,44 @@ func TestNext(t *testing.T) {
 		code         authz.Code
 	}{
 		{"nobody", "OpenID Core §3.1.2.3", plain, nobody, interaction.Nothing, false, interaction.Login, ""},
-		{"none, nobody", "OpenID Core §3.1.2.6", prompt("none"), nobody, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"none, nobody", "OpenID Core §3.1.2.6", prompt("none"), nobody, interaction.Nothing, false, interaction.Reject, authz.LoginRequired},
 		{"signed in, nothing to ask", "OpenID Core §3.1.2.3", plain, signedIn, interaction.Nothing, false, interaction.Answer, ""},
 		{"none, signed in", "OpenID Core §3.1.2.1", prompt("none"), signedIn, interaction.Nothing, false, interaction.Answer, ""},
 		{"consent needed", "OpenID Core §3.1.2.4", plain, signedIn, interaction.Ask, false, interaction.Consent, ""},
 		{"consent just given", "OpenID Core §3.1.2.4", plain, signedIn, interaction.Ask, true, interaction.Answer, ""},
-		{"none, consent needed", "OpenID Core §3.1.2.6", prompt("none"), signedIn, interaction.Ask, false, interaction.Refuse, authz.ConsentRequired},
+		{"none, consent needed", "OpenID Core §3.1.2.6", prompt("none"), signedIn, interaction.Ask, false, interaction.Reject, authz.ConsentRequired},
 		{"a read by law that she was not told of", "Law 91/2025/QH15 Art. 4(1)", plain, signedIn, interaction.Tell, false, interaction.Consent, ""},
 		{"a read by law that she was just told of", "Law 91/2025/QH15 Art. 4(1)", plain, signedIn, interaction.Tell, true, interaction.Answer, ""},
-		{"none, a read by law that she was not told of", "OpenID Core §3.1.2.6", prompt("none"), signedIn, interaction.Tell, false, interaction.Refuse, authz.InteractionRequired},
+		{"none, a read by law that she was not told of", "OpenID Core §3.1.2.6", prompt("none"), signedIn, interaction.Tell, false, interaction.Reject, authz.InteractionRequired},
 		{"prompt=consent", "OpenID Core §3.1.2.1", prompt("consent"), signedIn, interaction.Nothing, false, interaction.Consent, ""},
 		{"prompt=login, an old sign-in", "OpenID Core §3.1.2.1", prompt("login"), signedIn, interaction.Nothing, false, interaction.Login, ""},
 		{"prompt=login, signed in for it", "OpenID Core §3.1.2.1", prompt("login"), fresh, interaction.Nothing, false, interaction.Answer, ""},
 		{"prompt=select_account", "OpenID Core §3.1.2.1", prompt("select_account"), signedIn, interaction.Nothing, false, interaction.Login, ""},
 		{"an app that anybody could be, an old sign-in", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present = true }), signedIn, interaction.Nothing, false, interaction.Login, ""},
 		{"an app that anybody could be, signed in for it", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present = true }), fresh, interaction.Nothing, false, interaction.Answer, ""},
-		{"an app that anybody could be, silently, just signed in", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present, r.Prompt = true, []string{"none"} }), fresh, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"an app that anybody could be, silently, just signed in", "RFC 8252 §8.6", req(func(r *interaction.Request) { r.Present, r.Prompt = true, []string{"none"} }), fresh, interaction.Nothing, false, interaction.Reject, authz.LoginRequired},
 		{"max_age passed", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(60) }), signedIn, interaction.Nothing, false, interaction.Login, ""},
 		{"max_age not passed", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(7200) }), signedIn, interaction.Nothing, false, interaction.Answer, ""},
 		{"max_age=0, signed in for it", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.MaxAge = age(0) }), fresh, interaction.Nothing, false, interaction.Answer, ""},
 		{"a higher level", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 2 }), weak, interaction.Nothing, false, interaction.StepUp, ""},
-		{"none, a higher level", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.Level, r.Prompt = 2, []string{"none"} }), weak, interaction.Nothing, false, interaction.Refuse, authz.InteractionRequired},
-		{"a level out of reach", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 3 }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"none, a higher level", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.Level, r.Prompt = 2, []string{"none"} }), weak, interaction.Nothing, false, interaction.Reject, authz.InteractionRequired},
+		{"a level out of reach", "RFC 9470 §5", req(func(r *interaction.Request) { r.Level = 3 }), signedIn, interaction.Nothing, false, interaction.Reject, authz.UnmetAuthentication},
 		{"an essential level that is there", "OpenID Core §5.5.1.1", essential(2, 3), signedIn, interaction.Nothing, false, interaction.Answer, ""},
 		{"an essential level below", "OpenID Core §5.5.1.1", essential(1), signedIn, interaction.Nothing, false, interaction.Answer, ""},
 		{"an essential level to step up to", "OpenID Core §5.5.1.1", essential(2), weak, interaction.Nothing, false, interaction.StepUp, ""},
-		{"an essential level out of reach", "OpenID Core §5.5.1.1", essential(3, 4), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
-		{"none, an essential level out of reach", "OpenID Core §5.5.1.1", none(essential(3)), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
-		{"none, an essential level to step up to", "OpenID Core §5.5.1.1", none(essential(2)), weak, interaction.Nothing, false, interaction.Refuse, authz.InteractionRequired},
-		{"an essential acr that is none of ours", "OpenID Core §5.5.1.1", essential(), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
-		{"an essential level that the app does not accept", "OpenID Core §5.5.1.1", func() interaction.Request { r := essential(1); r.Level = 2; return r }(), signedIn, interaction.Nothing, false, interaction.Refuse, authz.UnmetAuthentication},
+		{"an essential level out of reach", "OpenID Core §5.5.1.1", essential(3, 4), signedIn, interaction.Nothing, false, interaction.Reject, authz.UnmetAuthentication},
+		{"none, an essential level out of reach", "OpenID Core §5.5.1.1", none(essential(3)), signedIn, interaction.Nothing, false, interaction.Reject, authz.UnmetAuthentication},
+		{"none, an essential level to step up to", "OpenID Core §5.5.1.1", none(essential(2)), weak, interaction.Nothing, false, interaction.Reject, authz.InteractionRequired},
+		{"an essential acr that is none of ours", "OpenID Core §5.5.1.1", essential(), signedIn, interaction.Nothing, false, interaction.Reject, authz.UnmetAuthentication},
+		{"an essential level that the app does not accept", "OpenID Core §5.5.1.1", func() interaction.Request { r := essential(1); r.Level = 2; return r }(), signedIn, interaction.Nothing, false, interaction.Reject, authz.UnmetAuthentication},
 		{"an essential level, nobody", "OpenID Core §5.5.1.1", essential(2), nobody, interaction.Nothing, false, interaction.Login, ""},
 		{"hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = interaction.HintOther }), signedIn, interaction.Nothing, false, interaction.Login, ""},
-		{"hinted at another, who has just signed in", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = interaction.HintOther }), fresh, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"hinted at another, who has just signed in", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted = interaction.HintOther }), fresh, interaction.Nothing, false, interaction.Reject, authz.LoginRequired},
 		{"prompt=login consent", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, interaction.Nothing, false, interaction.Consent, ""},
 		{"prompt=login consent, both done", "OpenID Core §3.1.2.1", prompt("login", "consent"), fresh, interaction.Nothing, true, interaction.Answer, ""},
 		{"prompt=consent, nobody", "OpenID Core §3.1.2.1", prompt("consent"), nobody, interaction.Nothing, false, interaction.Login, ""},
-		{"none, max_age passed", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.MaxAge, r.Prompt = age(60), []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
-		{"none, hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted, r.Prompt = interaction.HintOther, []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Refuse, authz.LoginRequired},
+		{"none, max_age passed", "OpenID Core §3.1.2.6", req(func(r *interaction.Request) { r.MaxAge, r.Prompt = age(60), []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Reject, authz.LoginRequired},
+		{"none, hinted at another", "OpenID Core §3.1.2.1", req(func(r *interaction.Request) { r.Hinted, r.Prompt = interaction.HintOther, []string{"none"} }), signedIn, interaction.Nothing, false, interaction.Reject, authz.LoginRequired},
 	} {
 		t.Run(row.name+", "+row.clause, func(t *testing.T) {
 			got := interaction.Next(row.r, row.s, row.question, row.answered, now)
@@ -115,7 +115,7 @@ func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
 		}
 		needed := rapid.SampledFrom([]interaction.Question{interaction.Nothing, interaction.Tell, interaction.Ask}).Draw(t, "question")
 		got := interaction.Next(r, s, needed, false, now)
-		if silent := slices.Contains(r.Prompt, "none"); silent && got.Kind != interaction.Answer && got.Kind != interaction.Refuse {
+		if silent := slices.Contains(r.Prompt, "none"); silent && got.Kind != interaction.Answer && got.Kind != interaction.Reject {
 			t.Fatalf("prompt=none led to %s", got.Kind)
 		}
 		s.SignedIn, s.AuthTime, s.Level = true, now, 2

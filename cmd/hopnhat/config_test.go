@@ -13,7 +13,7 @@ import (
 	"hopnhat/cmd/config"
 )
 
-// wrong are values of each key that cannot be meant, and what else must be set for
+// wrong are invalid values of each key, and what else must be set for
 // the fault to show. A key without a row fails the test: every key says what it
 // refuses. {dir} is a folder with files named after what is in them.
 var wrong = map[string][]struct {

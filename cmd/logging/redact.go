@@ -15,11 +15,11 @@ import (
 // identifiers are what a log line must never hold: personal numbers, addresses of
 // e-mail, and tokens in any of their forms: ours by their prefixes ([seal.Uses]), JWS
 // and JWE, and pushed requests.
-var identifiers = regexp.MustCompile(`\b\d{12}\b|\b(?:` + ours() + `)[A-Za-z0-9._-]+|\beyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2,4}|` +
+var identifiers = regexp.MustCompile(`\b\d{12}\b|\b(?:` + tokenPrefixes() + `)[A-Za-z0-9._-]+|\beyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2,4}|` +
 	`urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
 
-// ours are the prefixes of our tokens as alternatives.
-func ours() string {
+// tokenPrefixes are the prefixes of our tokens as alternatives.
+func tokenPrefixes() string {
 	prefixes := seal.Prefixes()
 	for i, prefix := range prefixes {
 		prefixes[i] = regexp.QuoteMeta(prefix)

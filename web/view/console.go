@@ -30,7 +30,7 @@ func (t EventType) Key() string {
 	return "event." + string(t)
 }
 
-// SearchProblem is a field of the search form that cannot be meant.
+// SearchProblem says which field of the search form is invalid.
 type SearchProblem string
 
 // The problems.

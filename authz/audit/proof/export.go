@@ -88,8 +88,8 @@ type Coverage struct {
 	Shown       int
 	// Unshown counts the entries inside the segments that are not shown, by type.
 	Unshown map[string]int
-	// Twice counts leaves that stand there more than once: traces of crashes.
-	Twice int
+	// Duplicates counts leaves that stand there more than once: traces of crashes.
+	Duplicates int
 }
 
 // Coverage counts what the export covers.
@@ -104,7 +104,7 @@ func (e Export) Coverage() Coverage {
 		c.Shown += len(s.Shown)
 		for j, leaf := range s.Leaves {
 			if seen[string(leaf)] {
-				c.Twice++
+				c.Duplicates++
 			}
 			seen[string(leaf)] = true
 			if _, shown := s.Shown[s.First+uint64(j)]; shown {
@@ -137,13 +137,13 @@ func (c Coverage) Text(lang string) string {
 	case c.Segments == 0:
 		return "no events"
 	case vi:
-		text := fmt.Sprintf("trình ra %d sự kiện, mục %d đến %d; mục không trình ra, theo loại: %s; mục lặp lại: %d", c.Shown, c.First, c.Last, others, c.Twice)
+		text := fmt.Sprintf("trình ra %d sự kiện, mục %d đến %d; mục không trình ra, theo loại: %s; mục lặp lại: %d", c.Shown, c.First, c.Last, others, c.Duplicates)
 		if c.Segments > 1 {
 			text += fmt.Sprintf("; gồm %d đoạn, không khẳng định gì về các mục ở giữa", c.Segments)
 		}
 		return text
 	default:
-		text := fmt.Sprintf("%d events shown, entries %d to %d; entries not shown, by type: %s; entries that stand twice: %d", c.Shown, c.First, c.Last, others, c.Twice)
+		text := fmt.Sprintf("%d events shown, entries %d to %d; entries not shown, by type: %s; entries that stand twice: %d", c.Shown, c.First, c.Last, others, c.Duplicates)
 		if c.Segments > 1 {
 			text += fmt.Sprintf("; in %d segments, nothing is said of the entries between them", c.Segments)
 		}

@@ -47,7 +47,7 @@ func (f File) Marshal() []byte {
 	if err != nil { // what has no form has no words, and does not verify
 		return f.marshal("", nil)
 	}
-	return f.marshal(words(d), d.Leaf())
+	return f.marshal(summary(d), d.Leaf())
 }
 
 func (f File) marshal(words string, leaf []byte) []byte {
@@ -74,7 +74,7 @@ func Unmarshal(raw []byte) (File, error) {
 		return File{}, err
 	}
 	d, err := f.record().disclosure()
-	if err != nil || said != words(d) || string(leaf) != string(d.Leaf()) {
+	if err != nil || said != summary(d) || string(leaf) != string(d.Leaf()) {
 		return File{}, fmt.Errorf("reading a proof file: its parts do not belong together: %w", ErrForm)
 	}
 	return f, nil

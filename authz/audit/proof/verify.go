@@ -96,7 +96,7 @@ func verifyFile(raw []byte, trusted []string) Report {
 		return r
 	}
 	d, err := f.record().disclosure()
-	if err == nil && said != words(d) {
+	if err == nil && said != summary(d) {
 		err = ErrWords
 	}
 	if r.step("Dòng dành cho người đọc", "Lines for readers", err) {

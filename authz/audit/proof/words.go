@@ -143,9 +143,9 @@ func join(by string, parts ...string) string {
 	return strings.Join(there, by)
 }
 
-// words are the lines for readers at the head of a proof file, made from the
+// summary is the lines for readers at the head of a proof file, made from the
 // record so that they cannot say something else.
-func words(d commitment.Disclosure) string {
+func summary(d commitment.Disclosure) string {
 	var b strings.Builder
 	for _, lang := range []string{"vi", "en"} {
 		vi := lang == "vi"

@@ -97,8 +97,8 @@ func tooMany(wait time.Duration) *authz.Error {
 	return e
 }
 
-// refuse answers an error of RFC 7591 §3.2.2, RFC 7592 §2 and RFC 6750 §3.
-func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
+// writeError answers an error of RFC 7591 §3.2.2, RFC 7592 §2 and RFC 6750 §3.
+func (e *Endpoint) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := authz.AsError(err)
 	status, level := http.StatusBadRequest, slog.LevelInfo
 	switch {

@@ -94,7 +94,7 @@ func (e *Endpoint) URL() string { return e.o.Issuer + Path }
 func (e *Endpoint) Register(w http.ResponseWriter, r *http.Request) {
 	a, err := e.register(r)
 	if err != nil {
-		e.refuse(w, r, err)
+		e.writeError(w, r, err)
 		return
 	}
 	write(w, http.StatusCreated, a)

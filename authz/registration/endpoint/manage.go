@@ -35,7 +35,7 @@ func (e *Endpoint) Manage(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		e.refuse(w, r, err)
+		e.writeError(w, r, err)
 		return
 	}
 	write(w, http.StatusOK, a)
