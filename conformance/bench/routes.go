@@ -134,10 +134,14 @@ func signIn(_ context.Context, s *subject, _ *caller) (operation, error) {
 			if step.field == "number" {
 				fields.Set("password", who.person.password)
 			}
-			if a, err = b.expect(ctx, http.StatusSeeOther, http.MethodPost, action, fields.Encode(), nil); err != nil {
+			if a, err = b.send(ctx, http.MethodPost, action, fields.Encode(), nil); err != nil {
 				return err
 			}
-			if step.field == "number" {
+			// The page of the code follows a redirect; a program of before answers with it.
+			if a.status != http.StatusSeeOther && (step.field != "number" || a.status != http.StatusOK) {
+				return a.unexpected(http.MethodPost, action)
+			}
+			if step.field == "number" && a.status == http.StatusSeeOther {
 				if a, err = b.expect(ctx, http.StatusOK, http.MethodGet, a.header.Get("Location"), "", nil); err != nil {
 					return err
 				}
