@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/recent"
 )
 
 // DefaultCaseReference is the form of a case reference where the app's declaration
@@ -47,8 +49,16 @@ func orDefault(pattern string) string {
 	return pattern
 }
 
+// patterns are forms of case references that were read. To read one costs more than all
+// else of a check, and each request of an app is held against its declarations.
+var patterns = recent.New[string, *regexp.Regexp](1024, recent.Forever, time.Now)
+
 // casePattern reads the form of case references; the whole text must be of it.
 func casePattern(pattern string) (*regexp.Regexp, error) {
+	form, now, ok := patterns.Get(pattern)
+	if ok {
+		return form, nil
+	}
 	if len(pattern) > maxPattern || authz.CheckText(pattern) != nil {
 		return nil, fmt.Errorf("case_reference of a declaration is a regular expression of at most %d bytes", maxPattern)
 	}
@@ -56,5 +66,6 @@ func casePattern(pattern string) (*regexp.Regexp, error) {
 	if err != nil {
 		return nil, fmt.Errorf("case_reference of a declaration is no regular expression (RE2): %w", err)
 	}
+	patterns.Put(pattern, form, now)
 	return form, nil
 }
