@@ -248,20 +248,31 @@ func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consen
 }
 
 // Approve adds an approved version; the row's version number is moved on in the
-// statement itself, so two approvals at once get two numbers.
+// statement itself, so two approvals at once get two numbers. PostgreSQL writes both
+// rows by one statement.
 func (db Agreements) Approve(ctx context.Context, c consent.Consent, v consent.Version) (consent.Consent, error) {
+	const upsert = `INSERT INTO consents (id, subject, client_id, purpose, registry, version, state, attributes, offered, basis,
+			frequency, data_life, valid_until, text_hash, locale, at)
+		VALUES (?, ?, ?, ?, ?, 1, 'approved', ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (subject, client_id, purpose, registry) DO UPDATE SET version = consents.version + 1, state = 'approved',
+			attributes = excluded.attributes, offered = excluded.offered, basis = excluded.basis, frequency = excluded.frequency, data_life = excluded.data_life,
+			valid_until = excluded.valid_until, text_hash = excluded.text_hash, locale = excluded.locale, at = excluded.at
+		RETURNING ` + consentColumns
+	values := []any{
+		string(c.ID), string(c.Subject), string(c.Client), string(c.Purpose), string(c.Registry), join(v.Attributes), join(v.Offered), string(v.Basis),
+		v.Frequency, v.DataLife, v.ValidUntil.UTC(), v.TextHash, v.Locale, v.At.UTC(),
+	}
 	var row consentRow
+	if db.Dialect() == PostgreSQL {
+		represented, kind, mandate := representedColumns(v.Principal)
+		err := db.Writer(ctx).Raw("WITH approved AS ("+upsert+`), written AS (INSERT INTO consent_versions (`+versionColumns+`)
+			SELECT id, version, state, attributes, offered, basis, frequency, data_life, valid_until, text_hash, locale, ?, ?, ?, ?, ?, ?, ?, ?, ?, at FROM approved)
+			SELECT `+consentColumns+" FROM approved", append(values, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), string(v.Relation()),
+			represented, kind, mandate)...).Scan(&row).Error
+		return row.consent(), handle.Wrap("approving a consent", err)
+	}
 	err := db.Tx(ctx, func(ctx context.Context) error {
-		err := db.Writer(ctx).Raw(`INSERT INTO consents (id, subject, client_id, purpose, registry, version, state, attributes, offered, basis,
-				frequency, data_life, valid_until, text_hash, locale, at)
-			VALUES (?, ?, ?, ?, ?, 1, 'approved', ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (subject, client_id, purpose, registry) DO UPDATE SET version = consents.version + 1, state = 'approved',
-				attributes = excluded.attributes, offered = excluded.offered, basis = excluded.basis, frequency = excluded.frequency, data_life = excluded.data_life,
-				valid_until = excluded.valid_until, text_hash = excluded.text_hash, locale = excluded.locale, at = excluded.at
-			RETURNING `+consentColumns,
-			string(c.ID), string(c.Subject), string(c.Client), string(c.Purpose), string(c.Registry), join(v.Attributes), join(v.Offered), string(v.Basis),
-			v.Frequency, v.DataLife, v.ValidUntil.UTC(), v.TextHash, v.Locale, v.At.UTC()).Scan(&row).Error
-		if err != nil {
+		if err := db.Writer(ctx).Raw(upsert, values...).Scan(&row).Error; err != nil {
 			return handle.Wrap("approving a consent", err)
 		}
 		v.Consent, v.Number = authz.ConsentID(row.ID), row.Version
