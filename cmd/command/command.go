@@ -39,7 +39,7 @@ func Root(e *tool.Env) *cobra.Command {
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"run", "A house:", []*cobra.Command{
+		{"run", "A server and its databases:", []*cobra.Command{
 			house.Init(e), house.Migrate(e), house.Serve(e), house.Config(e), house.Registry(e), demo.Demo(e),
 		}},
 		{"tools", "Apps, persons, keys and evidence:", []*cobra.Command{

@@ -89,7 +89,7 @@ func (c *Config) OpenDatabase(ctx context.Context, create bool) (*store.DB, erro
 	}
 	db, err := store.Open(ctx, store.Options{DSN: c.Database, MaxConns: c.DatabaseConns, Create: create})
 	if errors.Is(err, sqldb.ErrNoFile) {
-		return nil, fmt.Errorf("%w: name the right one (state, database); to begin a new house, run `hopnhat init` with these flags, or start the server", err)
+		return nil, fmt.Errorf("%w: name the right one (state, database); to begin with an empty one, run `hopnhat init` with these flags, or start the server", err)
 	}
 	if err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ func hasNoKeyring(ctx context.Context, db *store.DB) (bool, error) {
 // noKeys says what to do where the folder has no keys.
 func (c *Config) noKeys(err error, begins bool) error {
 	if begins {
-		return fmt.Errorf("%w; a tool makes none. To begin a new house, run `hopnhat init` with these flags, or start the server", err)
+		return fmt.Errorf("%w; a tool makes none. To begin with new keys and an empty database, run `hopnhat init` with these flags, or start the server", err)
 	}
 	return fmt.Errorf("%w; the database %s has had keys, and new ones would be of another house: every pseudonym and stored secret hangs on the first", err, sqldb.Redacted(c.Database))
 }

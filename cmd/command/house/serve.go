@@ -45,7 +45,7 @@ func Serve(e *tool.Env) *cobra.Command {
 // Init is `hopnhat init`.
 func Init(e *tool.Env) *cobra.Command {
 	return e.WithConfig(&cobra.Command{
-		Use: "init", Short: "Begin a house: make the state folder, a SQLite database and the keys, once", Args: tool.NoWords,
+		Use: "init", Short: "Make the state folder, a SQLite database and the keys, once", Args: tool.NoWords,
 		Long: "Makes the state folder, a SQLite database and the keys that a server begins with, and changes nothing that is there.\n" +
 			"A PostgreSQL database must have been migrated; keys in Vault are made by `hopnhat keys vault-setup`.",
 		Example: tool.Lines("hopnhat init --state /var/lib/hopnhat"),
