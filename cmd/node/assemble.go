@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
@@ -18,6 +20,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/keys/seal"
 	"hopnhat/store/registry"
@@ -38,7 +41,7 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		Base: base, options: o, roles: roles, lost: make(chan error, 1), closers: []func() error{base.Close},
+		Base: base, options: o, roles: roles, closers: []func() error{base.Close},
 		out: outbound.New(c.LoopbackIssuer()), logoutQueued: make(signal, 1), answered: make(signal, 1),
 	}
 	n.directory = clientauth.NewDirectory(n.DB, 0, nil)
@@ -63,7 +66,6 @@ type step struct {
 // steps is the table of what nodes of which roles are made of.
 func (n *Node) steps() []step {
 	return []step{
-		{web.AllRoles, n.nameSelf},
 		{web.AllRoles, n.openLog},
 		{web.AllRoles, n.makeSessions},
 		{releasing, n.openRegistry},
@@ -77,6 +79,34 @@ func (n *Node) steps() []step {
 		{[]web.Role{web.Provider}, n.makeDeliveries},
 		{web.AllRoles, n.makeServer},
 	}
+}
+
+// openLog opens the release log, and brings into it what a crash left out.
+func (n *Node) openLog(ctx context.Context) (err error) {
+	c := n.Config
+	if n.log, err = releaselog.Open(ctx, releaselog.Options{
+		Site: c.Site, State: c.State, Origin: c.LogOrigin, Folder: c.LogFolder, Listen: c.LogListen, Address: c.LogAddress,
+		Writes: n.has(web.LogWriter), Sites: n.DB.Sites, Heads: n.DB.Heads, KnownSize: n.DB.KnownLogSize, Ring: n.Ring,
+	}); err != nil {
+		return err
+	}
+	n.recorder = audit.NewRecorderWith(n.DB, n.log, audit.Options{Site: c.Site})
+	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site}
+	n.closers = append(n.closers, n.log.Close, n.recorder.Close) // the log is closed after what writes to it
+	logged, err := n.recorder.Recover(ctx)
+	switch {
+	case errors.Is(err, audit.ErrRow):
+		// Whoever can write a row must not be able to keep a node from starting.
+		slog.Error("the database holds events that are no evidence; somebody altered or added them", "error", err)
+	case err != nil && n.log.Writes():
+		return err
+	case err != nil: // the recorder tries again while the node runs
+		slog.Warn("events without a log entry could not be logged yet", "error", err)
+	}
+	if logged > 0 {
+		slog.Info("events without a log entry were found and logged", "events", logged)
+	}
+	return nil
 }
 
 // openRegistry opens the national registers.
@@ -214,7 +244,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 	o := web.Options{
 		Issuer: c.Issuer, Node: n.roles, KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 		Sessions: n.sessions, Forms: session.NewForms(forms), UserCodes: authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
-		Consents: n.consents, Catalogue: n.Catalogue, Evidence: evidence{n.DB, n.recorder}, Log: shards{n}, Scribe: n.scribe,
+		Consents: n.consents, Catalogue: n.Catalogue, Evidence: evidence{n.DB, n.recorder}, Log: n.log, Scribe: n.scribe,
 		Pseudonyms: n.Pseudonyms, Roles: n.DB,
 		Clients: n.DB, Names: n.DB, Keys: n.directory, Deliveries: n.DB, Fetcher: n.out,
 		LogoutQueued: n.logoutQueued.send, Answered: n.answered.send, Now: time.Now, Demo: n.options.Demo != nil, DemoApps: n.options.Demo,

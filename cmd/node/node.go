@@ -7,7 +7,6 @@ package node
 import (
 	"errors"
 	"io"
-	"sync/atomic"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
@@ -20,11 +19,9 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
-	"hopnhat/store"
 	"hopnhat/store/registry"
-	"hopnhat/store/tlog"
-	"hopnhat/store/tlog/seat"
 	"hopnhat/web"
 	"hopnhat/web/signin"
 )
@@ -35,12 +32,7 @@ type Node struct {
 	options Options
 	roles   []web.Role
 
-	self store.Node
-	lost chan error   // has an error once another node has the site
-	seen atomic.Int64 // when this node last showed that it has the site, Unix ns
-
-	archive  *tlog.Archive
-	log      *seat.Log
+	log      *releaselog.Log
 	recorder *audit.Recorder
 	scribe   *audit.Scribe
 	registry *registry.DB

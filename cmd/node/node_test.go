@@ -258,6 +258,31 @@ func TestAcceptedRequestsAreAnswered(t *testing.T) {
 	}
 }
 
+// copied is a node that was started from a copy of another's folder.
+type copied struct {
+	site string
+	node store.Node
+}
+
+func copyOf(t *testing.T, c *Config) copied {
+	t.Helper()
+	folder, err1 := filepath.Abs(c.State)
+	host, err2 := os.Hostname()
+	id, err3 := os.ReadFile(filepath.Join(folder, "node"))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	return copied{c.Site, store.Node{Place: host + ":" + folder, Folder: strings.TrimSpace(string(id)), Run: "later"}}
+}
+
+// takes takes the site from the node that was started before.
+func (o copied) takes(t *testing.T, db *store.DB) {
+	t.Helper()
+	if err := db.TakeSite(t.Context(), o.site, o.node); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestWait ends a node for each of its causes.
 func TestWait(t *testing.T) {
 	c := configured(t)
@@ -277,8 +302,12 @@ func TestWait(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.lose(store.ErrSiteTaken)
-		n.lose(store.ErrSiteTaken) // nobody waits for the second
+		copyOf(t, c).takes(t, n.DB)
+		for range 2 { // nobody waits for the second
+			if err := n.log.Beat(t.Context()); !errors.Is(err, store.ErrSiteTaken) {
+				t.Error(err)
+			}
+		}
 		if err := n.Wait(t.Context()); !errors.Is(err, store.ErrSiteTaken) {
 			t.Error(err)
 		}

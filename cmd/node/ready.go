@@ -31,7 +31,7 @@ func (n *Node) needTable() []watch.Need {
 		disk = nil // the log is not in the folder of this node
 	}
 	return []watch.Need{
-		{Part: "database", Roles: web.AllRoles, Look: n.beat, Cause: func(err error) string {
+		{Part: "database", Roles: web.AllRoles, Look: n.log.Beat, Cause: func(err error) string {
 			if errors.Is(err, store.ErrSiteTaken) {
 				return "site-taken"
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"hopnhat/cmd/node/releaselog"
 	"hopnhat/web"
 )
 
@@ -14,7 +15,7 @@ func TestEachNeedTakesOutTheRightRoles(t *testing.T) {
 		"database": web.AllRoles, "keys": {web.Provider, web.Broker, web.LogWriter},
 		"registry": {web.Broker}, "log": {web.Broker, web.LogWriter}, "disk": {web.Broker, web.LogWriter},
 	}
-	for _, n := range (&Node{Base: &Base{Config: &Config{}}, roles: web.AllRoles}).needs() {
+	for _, n := range (&Node{Base: &Base{Config: &Config{}}, log: &releaselog.Log{}, roles: web.AllRoles}).needs() {
 		if !slices.Equal(n.Roles, want[n.Part]) {
 			t.Errorf("%s takes out %v, want %v", n.Part, n.Roles, want[n.Part])
 		}

@@ -79,7 +79,7 @@ func (n *Node) Wait(ctx context.Context) error {
 	select {
 	case err := <-n.running.failed:
 		return n.stop(err, stopBound)
-	case err := <-n.lost:
+	case err := <-n.log.Taken():
 		// A log has one writer: what was not written yet is not.
 		return n.stop(fmt.Errorf("another node has taken the site %s, which this one had not shown itself at for %s, or started from a copy of this folder; this one stops, so that the log of the site has one writer: %w", n.Config.Site, store.SiteLease, err), lostBound)
 	case <-ctx.Done():

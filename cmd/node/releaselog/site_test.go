@@ -1,4 +1,4 @@
-package node
+package releaselog
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ func TestWhoHasTheSite(t *testing.T) {
 	if err := db.TakeSite(t.Context(), "dc1", store.Node{Place: "other:/state", Folder: "o", Run: "1"}); err != nil {
 		t.Fatal(err)
 	}
-	n := &Node{Base: &Base{Config: &Config{Site: "dc1"}, DB: db}, self: store.Node{Place: "this:/state", Folder: "t", Run: "1"}}
+	l := &Log{o: Options{Site: "dc1", Sites: db.Sites}, self: store.Node{Place: "this:/state", Folder: "t", Run: "1"}}
 	for _, row := range []struct {
 		name string
 		ago  time.Duration
@@ -27,8 +27,8 @@ func TestWhoHasTheSite(t *testing.T) {
 		{"shown half a lease ago", store.SiteLease / 2, store.ErrSiteTaken},
 		{"shown an hour ahead, by a clock that was put back since", -time.Hour, store.ErrSiteTaken},
 	} {
-		n.seen.Store(time.Now().Add(-row.ago).UnixNano())
-		if err := n.holdsSite(); !errors.Is(err, row.want) {
+		l.seen.Store(time.Now().Add(-row.ago).UnixNano())
+		if err := l.holdsSite(); !errors.Is(err, row.want) {
 			t.Errorf("%s: %v, want %v", row.name, err, row.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package node
+package releaselog
 
 import (
 	"context"
@@ -12,24 +12,24 @@ import (
 	"hopnhat/authz"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/store"
+	"hopnhat/store/tlog/seat"
 )
 
 // nameSelf names this node among those of its site.
-func (n *Node) nameSelf(context.Context) error {
-	folder, err := filepath.Abs(n.Config.State)
+func nameSelf(o Options) (store.Node, error) {
+	folder, err := filepath.Abs(o.State)
 	if err != nil {
-		return err
+		return store.Node{}, err
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return err
+		return store.Node{}, err
 	}
 	id, err := folderID(filepath.Join(folder, "node"))
 	if err != nil {
-		return err
+		return store.Node{}, err
 	}
-	n.self = store.Node{Place: host + ":" + folder, Folder: id, Run: authz.NewID(), Address: n.Config.LogAddress}
-	return nil
+	return store.Node{Place: host + ":" + folder, Folder: id, Run: authz.NewID(), Address: o.Address}, nil
 }
 
 // folderID is the random name of a state folder, made at the first start: a machine
@@ -54,55 +54,88 @@ func folderID(path string) (string, error) {
 	return id, nil
 }
 
-// beat is one small write, which shows that this node lives and, where it writes the log,
-// has its site. One that lost the site follows the node that has it, if it can.
-func (n *Node) beat(ctx context.Context) error {
-	if !n.log.Writes() {
-		return n.DB.Attend(ctx, n.Config.Site, n.self)
+// lease is the lease of the site, in the database.
+type lease struct{ log *Log }
+
+// Take takes the site if no other node has it.
+func (l lease) Take(ctx context.Context) error {
+	now := time.Now()
+	err := l.log.o.Sites.TakeSite(ctx, l.log.o.Site, l.log.self)
+	if errors.Is(err, store.ErrSiteTaken) {
+		return fmt.Errorf("%w: %w", seat.ErrTaken, err)
 	}
-	err := n.showSite(ctx)
+	if err == nil {
+		l.log.seen.Store(now.UnixNano())
+	}
+	return err
+}
+
+// Leave lets another node have the site at once.
+func (l lease) Leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return l.log.o.Sites.LeaveSite(ctx, l.log.o.Site, l.log.self)
+}
+
+// Writer is where other nodes reach the log of the node that has the site.
+func (l lease) Writer(ctx context.Context) (string, error) {
+	holder, err := l.log.o.Sites.Holder(ctx, l.log.o.Site)
+	return holder.Address, err
+}
+
+// Beat is one small write, which shows that this node lives and, where it writes the log,
+// has its site. One that lost the site follows the node that has it, if it can.
+func (l *Log) Beat(ctx context.Context) error {
+	if !l.Writes() {
+		return l.o.Sites.Attend(ctx, l.o.Site, l.self)
+	}
+	err := l.showSite(ctx)
 	if !errors.Is(err, store.ErrSiteTaken) {
 		return err
 	}
-	address, lookErr := lease{n}.Writer(ctx)
+	address, lookErr := lease{l}.Writer(ctx)
 	if lookErr != nil || address == "" {
-		n.lose(err)
+		l.lose(err)
 		return err
 	}
-	go n.log.Lost(context.WithoutCancel(ctx))
-	return n.DB.Attend(ctx, n.Config.Site, n.self)
+	go l.Lost(context.WithoutCancel(ctx))
+	return l.o.Sites.Attend(ctx, l.o.Site, l.self)
 }
 
 // showSite shows that this node has its site.
-func (n *Node) showSite(ctx context.Context) error {
+func (l *Log) showSite(ctx context.Context) error {
 	now := time.Now()
-	if err := n.DB.Beat(ctx, n.Config.Site, n.self); err != nil {
+	if err := l.o.Sites.Beat(ctx, l.o.Site, l.self); err != nil {
 		return err
 	}
-	n.seen.Store(now.UnixNano())
+	l.seen.Store(now.UnixNano())
 	return nil
 }
 
 // holdsSite returns an error when another node may have the site: this one has not shown
 // itself for long, by a clock that runs while the process is stopped, and cannot now. What
 // was written to the log then is not acknowledged. A clock that was put back says nothing.
-func (n *Node) holdsSite() error {
-	ago := time.Since(time.Unix(0, n.seen.Load()))
+func (l *Log) holdsSite() error {
+	ago := time.Since(time.Unix(0, l.seen.Load()))
 	if 0 <= ago && ago < store.SiteLease/2 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), watch.Bound)
 	defer cancel()
-	if err := n.showSite(ctx); err != nil {
+	if err := l.showSite(ctx); err != nil {
 		return fmt.Errorf("this node last showed %s ago that it has the site, and another may have it: %w", ago.Round(time.Second), err)
 	}
 	return nil
 }
 
+// Taken has an error once another node has the site and this one cannot follow it: it must
+// stop, since a log has one writer.
+func (l *Log) Taken() <-chan error { return l.taken }
+
 // lose tells the server once that another node has its site.
-func (n *Node) lose(err error) {
+func (l *Log) lose(err error) {
 	select {
-	case n.lost <- err:
+	case l.taken <- err:
 	default:
 	}
 }

@@ -1,0 +1,142 @@
+// Package releaselog is the release log of a site as one node has it: the node that has the
+// lease of the site in the database writes the log and lets the others append to it, which
+// follow ([hopnhat/store/tlog/seat]). It knows which node this is, shows that it lives, and
+// proves entries to the pages.
+//
+// What is recorded, and when, it leaves to package audit.
+package releaselog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hopnhat/keys"
+	"hopnhat/store"
+	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/remote"
+	"hopnhat/store/tlog/seat"
+)
+
+// Options say which log of which site a node has, and where.
+type Options struct {
+	Site string
+	// State is the folder of this node, in which its own name and the keys of the log stand.
+	State string
+	// Origin is the name of the log without the shard, Folder that of its shards.
+	Origin, Folder string
+	// Listen is host:port for the other nodes of the site, empty if they may not append
+	// here; Address is host:port under which they reach it.
+	Listen, Address string
+	// Writes says that this node may write the log.
+	Writes bool
+
+	Sites store.Sites
+	Heads tlog.Heads
+	// KnownSize is as in [tlog.ShardsOptions].
+	KnownSize func(ctx context.Context, origin string) (uint64, error)
+	Ring      Ring
+}
+
+// Ring has the keys that sign checkpoints, and the secret of the nodes of the site.
+type Ring interface {
+	Derive(ctx context.Context, use keys.Use, label string) ([]byte, error)
+	Published(use keys.Use) ([]keys.PublicKey, error)
+	Active(use keys.Use, alg keys.Algorithm) (keys.Handle, error)
+	Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error)
+}
+
+// Log is the release log. It is safe for concurrent use.
+type Log struct {
+	*seat.Log
+	o       Options
+	archive *tlog.Archive
+
+	self  store.Node
+	taken chan error   // has an error once another node has the site
+	seen  atomic.Int64 // when this node last showed that it has the site, Unix ns
+
+	server  *http.Server // nil where other nodes may not append
+	stop    context.CancelFunc
+	looking sync.WaitGroup
+}
+
+// Open opens the log, which this node writes if it has the lease of the site and another
+// one otherwise. [Log.Close] ends it.
+func Open(ctx context.Context, o Options) (*Log, error) {
+	self, err := nameSelf(o)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := identify(ctx, o.Ring, o.Site)
+	if err != nil {
+		return nil, err
+	}
+	archive := &tlog.Archive{Log: o.Origin, Dir: o.Folder, KeyFile: filepath.Join(o.State, "log.vkey")}
+	l := &Log{o: o, archive: archive, self: self, taken: make(chan error, 1)}
+	l.Log, err = seat.Open(ctx, seat.Options{
+		Lease: lease{l}, Archive: archive, Heads: o.Heads, Key: l.checkpointKey, Writes: o.Writes, Candidate: o.Listen != "",
+		Dial: func(address string) *remote.Client { return remote.Dial(address, identity) },
+		Open: func(ctx context.Context) (*tlog.Shards, error) {
+			return tlog.OpenShards(ctx, tlog.ShardsOptions{
+				Archive: archive, Heads: o.Heads, Writer: self.Folder, Key: l.checkpointKey,
+				KnownSize: o.KnownSize, Holds: l.holdsSite,
+			})
+		},
+	})
+	if other := (*tlog.OtherLogError)(nil); errors.As(err, &other) {
+		return nil, fmt.Errorf("%w. A log keeps its name, which was made of issuer and site when it began: to go on with it set log_origin: %s; if the issuer or the site is wrong, mend that", err, path.Dir(other.Origin))
+	}
+	if err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	l.looking.Go(func() { l.Run(background) })
+	if err := l.serve(identity); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// serve lets the other nodes of the site append.
+func (l *Log) serve(identity *remote.Identity) error {
+	if l.o.Listen == "" || !l.o.Writes {
+		return nil
+	}
+	listener, err := net.Listen("tcp", l.o.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w; choose another with --log-listen", l.o.Listen, err)
+	}
+	l.server = remote.Serve(listener, identity, l.Served())
+	return nil
+}
+
+// Close lets the other nodes append no more, and leaves the site to them.
+func (l *Log) Close() error {
+	err := l.closeServer()
+	l.stop()
+	l.looking.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, l.Log.Close(ctx))
+}
+
+func (l *Log) closeServer() error {
+	if l.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := l.server.Shutdown(ctx); err != nil {
+		return l.server.Close() // another node waits for an answer; it asks again
+	}
+	return nil
+}

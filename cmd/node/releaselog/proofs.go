@@ -1,0 +1,48 @@
+package releaselog
+
+import (
+	"context"
+	"time"
+
+	"hopnhat/authz/audit/proof"
+)
+
+// KeyOf is the verifier key of a shard; empty if it is not known here.
+func (l *Log) KeyOf(origin string) string {
+	key, err := l.archive.Key(origin)
+	if err != nil {
+		return ""
+	}
+	return key
+}
+
+// Proof proves an entry, and names the key of the shard it is in. It waits for
+// the checkpoint that covers the entry, a few seconds at most.
+func (l *Log) Proof(ctx context.Context, origin string, index uint64) (proof.Inclusion, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	defer cancel()
+	shard, err := l.Reader(ctx, origin)
+	if err != nil {
+		return proof.Inclusion{}, "", err
+	}
+	in, err := shard.Proof(ctx, index)
+	return in, shard.VerifierKey(), err
+}
+
+// Bundle makes an export of a shard; the log that is written now signs it.
+func (l *Log) Bundle(ctx context.Context, origin string, query []byte, made time.Time, shown map[uint64]proof.Record) ([]byte, error) {
+	shard, err := l.Reader(ctx, origin)
+	if err != nil {
+		return nil, err
+	}
+	const whole = 1000 // entries between the first and the last that are carried as leaves
+	export, err := proof.Assemble(ctx, shard, query, made, shown, whole)
+	if err != nil {
+		return nil, err
+	}
+	sign, vkeys, err := l.Signing()
+	if err != nil {
+		return nil, err
+	}
+	return export.Marshal(sign, vkeys...)
+}
