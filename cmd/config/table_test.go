@@ -22,6 +22,7 @@ import (
 var samples = map[string][3]string{
 	"vault_address": {"https://a:8200", "https://b:8200", "https://a:8200,https://b:8200"},
 	"signing_algs":  {"ES256", "ES256,PS256", "ES256,EdDSA"},
+	"roles":         {"provider", "broker,log", "portal"},
 }
 
 // samplesOf are three values of a key, as they are shown, each another than the one before
