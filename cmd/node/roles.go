@@ -44,6 +44,9 @@ func roleNames() string {
 }
 
 // has reports whether this node has one of some roles.
-func (n *Node) has(roles ...web.Role) bool {
-	return slices.ContainsFunc(roles, func(role web.Role) bool { return slices.Contains(n.roles, role) })
+func (n *Node) has(roles ...web.Role) bool { return anyOf(n.roles, roles) }
+
+// anyOf reports whether one of some roles is among those of a node.
+func anyOf(of, some []web.Role) bool {
+	return slices.ContainsFunc(some, func(role web.Role) bool { return slices.Contains(of, role) })
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"hopnhat/cmd/node/releaselog"
 	"hopnhat/web"
 )
 
@@ -68,16 +69,35 @@ func (c *Config) clientCAs() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// PortsFree returns an error unless the ports can be listened on.
+// PortsFree returns an error unless the ports of a node's roles can be listened on, all of
+// them at once.
 func (c *Config) PortsFree() error {
-	issuer, alias, err := listen(c.Listen, c.MTLSListen)
+	roles, err := Roles(c.Roles)
+	if err != nil {
+		return fmt.Errorf("roles: %w", err)
+	}
+	aliasAt := c.MTLSListen
+	if !anyOf(roles, releasing) {
+		aliasAt = ""
+	}
+	issuer, alias, err := listen(c.Listen, aliasAt)
 	if err != nil {
 		return err
 	}
+	open := []net.Listener{issuer}
 	if alias != nil {
-		err = alias.Close()
+		open = append(open, alias)
 	}
-	return errors.Join(err, issuer.Close())
+	if c.LogListen != "" && anyOf(roles, []web.Role{web.LogWriter}) {
+		var log net.Listener
+		if log, err = releaselog.Listen(c.LogListen); err == nil {
+			open = append(open, log)
+		}
+	}
+	for _, l := range open {
+		err = errors.Join(err, l.Close())
+	}
+	return err
 }
 
 // listen opens the issuer's port and that of the alias, which is nil without an address.

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +67,42 @@ func TestClientCAs(t *testing.T) {
 		c.MTLSClientCA = file
 		if pool, err := c.clientCAs(); (err == nil) != ok || ok && pool == nil {
 			t.Errorf("%s: %v, want success %v", filepath.Base(file), err, ok)
+		}
+	}
+}
+
+// TestPortsFree: each port that a node of these roles opens is looked at, with the others
+// open, and let go again; the error names the flag.
+func TestPortsFree(t *testing.T) {
+	first := harness.Port(t, 3)
+	at := func(i int) string { return fmt.Sprint("127.0.0.1:", first+i) }
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	taken := busy.Addr().String()
+	for _, row := range []struct {
+		name              string
+		listen, mtls, log string
+		roles, why        string // why is part of the error; empty: free
+	}{
+		{"all are free", at(0), at(1), at(2), roleNames(), ""},
+		{"and are let go again", at(0), at(1), at(2), roleNames(), ""},
+		{"no other than the issuer's", at(0), "", "", roleNames(), ""},
+		{"the issuer's is taken", taken, at(1), at(2), roleNames(), "--listen"},
+		{"the alias's is taken", at(0), taken, at(2), roleNames(), "--mtls-listen"},
+		{"the log's is taken", at(0), at(1), taken, roleNames(), "--log-listen"},
+		{"one port for two", at(0), "", at(0), roleNames(), "--log-listen"},
+		{"a node that writes no log", at(0), at(1), taken, "provider,broker,portal", ""},
+		{"a node with nothing at the alias", at(0), taken, at(2), "portal,log", ""},
+		{"a role that is none", at(0), "", "", "signer", "roles: "},
+	} {
+		c := Defaults()
+		c.Listen, c.MTLSListen, c.LogListen, c.Roles = row.listen, row.mtls, row.log, row.roles
+		err := c.PortsFree()
+		if (err == nil) != (row.why == "") || err != nil && !strings.Contains(err.Error(), row.why) {
+			t.Errorf("%s: %v, want %q", row.name, err, row.why)
 		}
 	}
 }

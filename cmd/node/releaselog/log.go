@@ -106,14 +106,23 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	return l, nil
 }
 
+// Listen opens the port for the other nodes of the site.
+func Listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w; choose another with --log-listen", address, err)
+	}
+	return listener, nil
+}
+
 // serve lets the other nodes of the site append.
 func (l *Log) serve(identity *remote.Identity) error {
 	if l.o.Listen == "" || !l.o.Writes {
 		return nil
 	}
-	listener, err := net.Listen("tcp", l.o.Listen)
+	listener, err := Listen(l.o.Listen)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w; choose another with --log-listen", l.o.Listen, err)
+		return err
 	}
 	l.server = remote.Serve(listener, identity, l.Served())
 	return nil
