@@ -46,7 +46,7 @@ func (p *Pages) Event(v *page.Visit) error {
 	}
 	return v.Show(view.EventDetail{
 		Event: p.eventRow(found, ""), Groups: p.groups(found.Event), BackURL: back,
-		Proof: p.proofs.Place(found, EventsPath+"/"+found.Event.ID+"/proof"),
+		Proof: p.proofs.Place(v.Context, found, EventsPath+"/"+found.Event.ID+"/proof"),
 	}, view.ConsoleNav(Path, view.SectionSearch)...)
 }
 

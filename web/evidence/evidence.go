@@ -43,7 +43,7 @@ type Log interface {
 	// Proof proves the entry at a place of a shard, and names the shard's key.
 	Proof(ctx context.Context, origin string, index uint64) (in proof.Inclusion, key string, err error)
 	// KeyOf is the verifier key of a shard; empty if it is not known here.
-	KeyOf(origin string) string
+	KeyOf(ctx context.Context, origin string) string
 }
 
 // Own is what is recorded of the person who asks.
@@ -80,10 +80,10 @@ func (o Own) Event(v *page.Visit) (audit.Recorded, error) {
 type Proofs struct{ Log Log }
 
 // Place is where an event stands in the log, with the address of its proof file.
-func (p Proofs) Place(r audit.Recorded, address string) view.Proof {
+func (p Proofs) Place(ctx context.Context, r audit.Recorded, address string) view.Proof {
 	place := view.Proof{Logged: r.Logged, Index: r.Index, Origin: r.Origin, URL: address, File: fileName(r.Event.ID)}
 	if r.Logged {
-		place.Key = p.Log.KeyOf(r.Origin)
+		place.Key = p.Log.KeyOf(ctx, r.Origin)
 	}
 	return place
 }

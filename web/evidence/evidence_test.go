@@ -131,7 +131,7 @@ func TestProofFiles(t *testing.T) {
 			if name := `attachment; filename="hopnhat-` + e.ID + `.proof"`; row.fault == "" && (got.Header.Get("Content-Disposition") != name || !strings.Contains(got.Body, evidencetest.Key)) {
 				t.Errorf("sent as %q: %.80q", got.Header.Get("Content-Disposition"), got.Body)
 			}
-			place := proofs.Place(r, "/x/proof")
+			place := proofs.Place(t.Context(), r, "/x/proof")
 			if place.Logged != row.logged || (place.Key != "") != (row.origin == evidencetest.Origin) || place.URL != "/x/proof" || place.File != "hopnhat-"+e.ID+".proof" {
 				t.Errorf("its place is %+v", place)
 			}

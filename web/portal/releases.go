@@ -130,7 +130,7 @@ func (p *Pages) Release(v *page.Visit) error {
 		Release: p.release(v.Context, e), Citation: page.Citation(e.Reason.Citation, v.Lang), CaseReference: e.Reason.CaseReference,
 		Consent: string(e.Consent.ID), ConsentVersion: e.Consent.Version, Code: e.Decision.Code,
 		Determining: e.Decision.Determining, RequestID: e.Trace.RequestID, BackURL: Path,
-		Proof: p.proofs.Place(found, ReleasesPath+"/"+e.ID+"/proof"),
+		Proof: p.proofs.Place(v.Context, found, ReleasesPath+"/"+e.ID+"/proof"),
 	}
 	if body.Release.Look != "" {
 		// How the auditor signed in is not shown to the person.

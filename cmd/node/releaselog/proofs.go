@@ -7,9 +7,9 @@ import (
 	"hopnhat/authz/audit/proof"
 )
 
-// KeyOf is the verifier key of a shard; empty if it is not known here.
-func (l *Log) KeyOf(origin string) string {
-	key, err := l.archive.Key(origin)
+// KeyOf is the verifier key of a shard; empty if it is not known.
+func (l *Log) KeyOf(ctx context.Context, origin string) string {
+	key, err := l.Key(ctx, origin)
 	if err != nil {
 		return ""
 	}

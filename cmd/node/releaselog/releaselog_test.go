@@ -164,6 +164,36 @@ func TestOneNodeWritesAndAnotherAppendsThere(t *testing.T) {
 	})
 }
 
+// TestTheKeyOfAShardThatWasNotRead is that of the database, at a node that never reached the
+// writer: auditors find it in the file of keys from then on. A row with a key that is none of
+// the keyring's is not believed.
+func TestTheKeyOfAShardThatWasNotRead(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		keyring := newRing()
+		o := options(t, db, keyring, false)
+		o.Writes = false
+		reader := opened(t, o)
+		if key := reader.KeyOf(t.Context(), origin+"/2026q4"); key != "" {
+			t.Errorf("before there is a log it has the key %q", key)
+		}
+		writer := opened(t, options(t, db, keyring, false)) // nobody reaches it
+		shard := writer.Origin()
+		if got, want := reader.KeyOf(t.Context(), shard), vkeyOf(t, shard, 1); got != want {
+			t.Errorf("the key of %s is %q, want %q", shard, got, want)
+		}
+		forged := origin + "/2020q1"
+		if err := db.Heads.Begin(t.Context(), audit.Head{Log: origin, Origin: forged, Epoch: 1, VerifierKey: vkeyOf(t, forged, 9), Writer: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		if key := reader.KeyOf(t.Context(), forged); key != "" {
+			t.Errorf("a key that is none of ours: %q", key)
+		}
+		if raw, err := os.ReadFile(filepath.Join(o.State, "log.vkey")); err != nil || string(raw) != vkeyOf(t, shard, 1)+"\n" {
+			t.Errorf("the file of keys holds %q, %v", raw, err)
+		}
+	})
+}
+
 // TestBundle: an export is signed by any node of the site, in the name of the shard that is
 // written now.
 func TestBundle(t *testing.T) {

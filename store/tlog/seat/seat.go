@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -255,6 +256,36 @@ func (l *Log) VerifierKey() string {
 	return key
 }
 
+// Key is the verifier key of a shard; authz.ErrNotFound if there is none. One that this
+// node was not told yet is that of the recorded head, if it is a key of the keyring: whoever
+// can write a row must not choose what proofs are verified by.
+func (l *Log) Key(ctx context.Context, origin string) (string, error) {
+	vkey, unknown := l.o.Archive.Key(origin)
+	if !errors.Is(unknown, authz.ErrNotFound) {
+		return vkey, unknown
+	}
+	heads, err := l.o.Heads.Shards(ctx, l.o.Archive.Log)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(heads, func(h audit.Head) bool { return h.Origin == origin })
+	if i < 0 {
+		return "", unknown
+	}
+	key, err := l.o.Key(origin, heads[i].VerifierKey)
+	if err != nil {
+		return "", err
+	}
+	vkey, err = tlog.VerifierKey(origin, key.Public)
+	if err != nil {
+		return "", err
+	}
+	if vkey != heads[i].VerifierKey {
+		return "", unknown
+	}
+	return vkey, l.o.Archive.AddKeys(vkey)
+}
+
 // Reader reads a shard: here where it is, and at the writer otherwise.
 func (l *Log) Reader(ctx context.Context, origin string) (*tlog.Reader, error) {
 	now := l.now.Load()
@@ -268,7 +299,7 @@ func (l *Log) Reader(ctx context.Context, origin string) (*tlog.Reader, error) {
 	if l.o.Archive.Has(name) {
 		return l.o.Archive.Reader(ctx, origin)
 	}
-	vkey, err := l.o.Archive.Key(origin)
+	vkey, err := l.Key(ctx, origin)
 	if err != nil {
 		return nil, err
 	}

@@ -190,7 +190,7 @@ func (b *Book) Proof(_ context.Context, origin string, index uint64) (proof.Incl
 }
 
 // KeyOf is the key of the shard.
-func (b *Book) KeyOf(origin string) string {
+func (b *Book) KeyOf(_ context.Context, origin string) string {
 	if origin != Origin {
 		return ""
 	}
