@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -20,6 +21,8 @@ type Balancer struct {
 	// To are the base URLs of the servers. Each request goes to the next of them,
 	// whatever connection it comes on.
 	To []string
+	// ByPath are servers that have all requests whose path begins so; To has the others.
+	ByPath map[string]string
 	// Authority, if there is one, issues the balancer's certificate: it ends TLS, and
 	// passes on the certificate of a client that has one, if ClientAuth asks for it, as
 	// Client-Cert (RFC 9440).
@@ -36,21 +39,36 @@ var recommended = []uint16{
 // Balance starts a balancer, ended with the test, and returns its base URL.
 func Balance(t testing.TB, b Balancer) string {
 	t.Helper()
-	var targets []*url.URL
-	for _, one := range b.To {
-		target, err := url.Parse(one)
+	parse := func(base string) *url.URL {
+		target, err := url.Parse(base)
 		if err != nil {
 			t.Fatal(err)
 		}
-		targets = append(targets, target)
+		return target
+	}
+	var targets []*url.URL
+	for _, one := range b.To {
+		targets = append(targets, parse(one))
+	}
+	byPath := map[string]*url.URL{}
+	for prefix, one := range b.ByPath {
+		byPath[prefix] = parse(one)
 	}
 	var turn atomic.Uint64
+	next := func(path string) *url.URL {
+		for prefix, target := range byPath {
+			if strings.HasPrefix(path, prefix) {
+				return target
+			}
+		}
+		return targets[turn.Add(1)%uint64(len(targets))]
+	}
 	server := httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		// Until a server has started, and when one was killed.
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 		Transport:    &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true},
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(targets[turn.Add(1)%uint64(len(targets))])
+			r.SetURL(next(r.In.URL.Path))
 			// What was sent as to who called before stays, as with a proxy that adds to it.
 			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
 			r.SetXForwarded()

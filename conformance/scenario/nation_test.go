@@ -177,6 +177,13 @@ func (n *nation) begin(t *testing.T, port int, where string, more ...string) *na
 	}, n.argument...)
 	n.argument = append(n.argument, n.tool...)
 	n.start(t)
+	n.populate(t)
+	return n
+}
+
+// populate adds the apps and the accounts of the tests to a nation that runs.
+func (n *nation) populate(t *testing.T) {
+	t.Helper()
 	n.app, n.other, n.rotating = newParty(t, n, "app-a"), newParty(t, n, "app-b"), newParty(t, n, "app-c")
 	n.register(t)
 	scanner := bufio.NewScanner(strings.NewReader(n.run(t, "account", "enrol", "--count", fmt.Sprint(n.accounts))))
@@ -193,7 +200,6 @@ func (n *nation) begin(t *testing.T, port int, where string, more ...string) *na
 	if len(n.people) != n.accounts {
 		t.Fatalf("%d accounts were enrolled, want %d", len(n.people), n.accounts)
 	}
-	return n
 }
 
 // run runs a tool on the nation's state; its operands stay last.
