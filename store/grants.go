@@ -112,7 +112,14 @@ type grantRow struct {
 
 func (grantRow) TableName() string { return "grants" }
 
-const grantColumns = `id, continues, client_id, subject, represented, represented_kind, mandate, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+// grantTables and grantColumns are a grant with whom the person acts for, which has a
+// table of its own.
+const (
+	grantTables  = "grants LEFT JOIN grant_principals ON grant_id = id"
+	grantColumns = grantOwn + ", represented, represented_kind, mandate"
+)
+
+const grantOwn = `id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 	created_at, expires_at, revoked_at, revoked_because, code_hash, code_expires_at, code_spent_at,
 	refresh_salt, refresh_rotated_at, refresh_generation`
 
@@ -148,36 +155,48 @@ func (db Grants) InsertGrant(ctx context.Context, g grant.Grant) error {
 	if err != nil {
 		return handle.Wrap("encoding the request of a grant", err)
 	}
-	represented, kind, mandate := representedColumns(g.Principal)
 	held := ""
 	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
 		held = " FOR SHARE OF s, a"
 	}
-	return handle.OneRow("storing a grant", db.Writer(ctx).Exec(`INSERT INTO grants
-		(id, continues, client_id, subject, represented, represented_kind, mandate, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+	insert := func(ctx context.Context) error {
+		return handle.OneRow("storing a grant", db.Writer(ctx).Exec(`INSERT INTO grants
+		(id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
 		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 		FROM (SELECT 1 FROM sessions s JOIN accounts a ON a.subject = s.subject
 			WHERE s.id = ? AND s.subject = ? AND s.ended_at IS NULL AND a.locked_at IS NULL`+held+") AS live",
-		string(g.ID), string(g.Continues), string(g.ClientID), string(g.Actor), represented, kind, mandate, string(g.Session), string(g.Profile),
-		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
-		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), handle.Blob(g.CodeHash), g.CodeExpires.UTC(), handle.NullTime(g.CodeSpent), g.RefreshSalt,
-		string(g.Session), string(g.Actor)))
+			string(g.ID), string(g.Continues), string(g.ClientID), string(g.Actor), string(g.Session), string(g.Profile),
+			strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
+			g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), handle.Blob(g.CodeHash), g.CodeExpires.UTC(), handle.NullTime(g.CodeSpent), g.RefreshSalt,
+			string(g.Session), string(g.Actor)))
+	}
+	represented, kind, mandate := representedColumns(g.Principal)
+	if represented == nil {
+		return insert(ctx)
+	}
+	return db.Tx(ctx, func(ctx context.Context) error {
+		if err := insert(ctx); err != nil {
+			return err
+		}
+		return handle.Wrap("storing whom a grant acts for", db.Writer(ctx).Exec(
+			"INSERT INTO grant_principals (grant_id, represented, represented_kind, mandate) VALUES (?, ?, ?, ?)", string(g.ID), represented, kind, mandate).Error)
+	})
 }
 
 // GrantByCode finds the grant of a code, whatever its state.
 func (db Grants) GrantByCode(ctx context.Context, codeHash []byte) (grant.Grant, error) {
-	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE code_hash = ?", codeHash)
+	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM "+grantTables+" WHERE code_hash = ?", codeHash)
 }
 
 // Grant finds a grant, whatever its state.
 func (db Grants) Grant(ctx context.Context, id authz.GrantID) (grant.Grant, error) {
-	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = ?", string(id))
+	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM "+grantTables+" WHERE id = ?", string(id))
 }
 
 // GrantByPublicID finds the grant that has a public id now.
 func (db Grants) GrantByPublicID(ctx context.Context, id authz.GrantID) (grant.Grant, error) {
-	return db.oneGrant(ctx, "SELECT "+grantColumns+` FROM grants WHERE (id = ? OR continues = ?)
+	return db.oneGrant(ctx, "SELECT "+grantColumns+" FROM "+grantTables+` WHERE (id = ? OR continues = ?)
 		AND code_spent_at IS NOT NULL AND revoked_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1`, string(id), string(id))
 }
 

@@ -47,14 +47,15 @@ type permissionRow struct {
 // of grants and accounts and the unique index consents_one.
 func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
 	var row permissionRow
-	res := db.Reader(ctx).Raw(`SELECT g.subject, g.represented, g.represented_kind, g.mandate, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
+	res := db.Reader(ctx).Raw(`SELECT g.subject, p.represented, p.represented_kind, p.mandate, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
 			a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
 			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
 			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency,
 			COALESCE((SELECT max(v.number) FROM consent_versions v WHERE v.consent_id = c.id AND v.state <> 'approved'), 0) AS ended
 		FROM grants g JOIN accounts a ON a.subject = g.subject
-		LEFT JOIN consents c ON c.subject = COALESCE(g.represented, g.subject) AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
+		LEFT JOIN grant_principals p ON p.grant_id = g.id
+		LEFT JOIN consents c ON c.subject = COALESCE(p.represented, g.subject) AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
 		WHERE g.id = ?`, string(purpose), string(registry), string(grant)).Scan(&row)
 	if res.Error != nil {
 		return broker.Permission{}, handle.Wrap("reading a permission", res.Error)

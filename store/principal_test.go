@@ -73,7 +73,7 @@ func TestPrincipalsAreStored(t *testing.T) {
 			}
 
 			for _, table := range []string{
-				"sessions WHERE id = '" + string(s.ID) + "'", "grants WHERE id = '" + string(g.ID) + "'", "consent_versions WHERE consent_id = '" + string(approved.ID) + "'",
+				"sessions WHERE id = '" + string(s.ID) + "'", "grant_principals WHERE grant_id = '" + string(g.ID) + "'", "consent_versions WHERE consent_id = '" + string(approved.ID) + "'",
 			} {
 				var row struct {
 					N int `gorm:"column:n"`

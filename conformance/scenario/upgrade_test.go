@@ -279,7 +279,9 @@ func TestUpgrade(t *testing.T) {
 					t.Fatalf("begun at %s, answered at %s: %q", way[0], way[1], result)
 				}
 				u.board.lead(served)
-				if a := call("/token", url.Values{"grant_type": {deviceGrant}, "device_code": {a.text("device_code")}}); a.status != http.StatusOK {
+				poll := url.Values{"grant_type": {deviceGrant}, "device_code": {a.text("device_code")}}
+				a = call("/token", poll)
+				if a.status != http.StatusOK {
 					t.Errorf("begun at %s, answered at %s, redeemed at %s: %d %s", way[0], way[1], served, a.status, a.raw)
 				}
 			}

@@ -7,7 +7,13 @@
 -- +goose Up
 ALTER TABLE sessions ADD COLUMN represented text, ADD COLUMN represented_kind text, ADD COLUMN mandate text,
     ADD CONSTRAINT sessions_principal CHECK ((represented IS NULL) = (represented_kind IS NULL) AND (represented IS NULL) = (mandate IS NULL)) NOT VALID;
-ALTER TABLE grants ADD COLUMN represented text, ADD COLUMN represented_kind text, ADD COLUMN mandate text,
-    ADD CONSTRAINT grants_principal CHECK ((represented IS NULL) = (represented_kind IS NULL) AND (represented IS NULL) = (mandate IS NULL)) NOT VALID;
+-- The release before reads all columns of grants in one prepared statement, which
+-- PostgreSQL refuses for good once there is one more: so grants have a table beside them.
+CREATE TABLE grant_principals (
+    grant_id text PRIMARY KEY REFERENCES grants (id) ON DELETE CASCADE,
+    represented text NOT NULL,
+    represented_kind text NOT NULL,
+    mandate text NOT NULL
+);
 ALTER TABLE consent_versions ADD COLUMN represented text, ADD COLUMN represented_kind text, ADD COLUMN mandate text,
     ADD CONSTRAINT consent_versions_principal CHECK ((represented IS NULL) = (represented_kind IS NULL) AND (represented IS NULL) = (mandate IS NULL)) NOT VALID;

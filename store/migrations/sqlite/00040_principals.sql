@@ -8,9 +8,14 @@
 ALTER TABLE sessions ADD COLUMN represented text;
 ALTER TABLE sessions ADD COLUMN represented_kind text CHECK ((represented IS NULL) = (represented_kind IS NULL));
 ALTER TABLE sessions ADD COLUMN mandate text CHECK ((represented IS NULL) = (mandate IS NULL));
-ALTER TABLE grants ADD COLUMN represented text;
-ALTER TABLE grants ADD COLUMN represented_kind text CHECK ((represented IS NULL) = (represented_kind IS NULL));
-ALTER TABLE grants ADD COLUMN mandate text CHECK ((represented IS NULL) = (mandate IS NULL));
+-- Of grants in a table beside them, as on PostgreSQL, where the release before reads all
+-- their columns.
+CREATE TABLE grant_principals (
+    grant_id text PRIMARY KEY REFERENCES grants (id) ON DELETE CASCADE,
+    represented text NOT NULL,
+    represented_kind text NOT NULL,
+    mandate text NOT NULL
+);
 ALTER TABLE consent_versions ADD COLUMN represented text;
 ALTER TABLE consent_versions ADD COLUMN represented_kind text CHECK ((represented IS NULL) = (represented_kind IS NULL));
 ALTER TABLE consent_versions ADD COLUMN mandate text CHECK ((represented IS NULL) = (mandate IS NULL));
