@@ -53,6 +53,9 @@ type Options struct {
 	// SweepEvery is how often rows without a leaf are looked for while running: a
 	// log that failed for a moment leaves some. One minute if zero.
 	SweepEvery time.Duration
+	// RetryEvery is how long after the log refused a leaf it is asked again; 2 s if zero.
+	// It doubles with each refusal, up to SweepEvery.
+	RetryEvery time.Duration
 	// Tail is how many of the newest leaves recovery looks through for one that
 	// is there without its place being noted; 65,536 if zero.
 	Tail uint64
@@ -79,6 +82,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SweepEvery <= 0 {
 		o.SweepEvery = time.Minute
+	}
+	if o.RetryEvery <= 0 {
+		o.RetryEvery = 2 * time.Second
 	}
 	if o.Tail == 0 {
 		o.Tail = 1 << 16
@@ -111,10 +117,12 @@ type Recorder struct {
 	places   map[string]Place // leaves in the log, their places not noted yet
 	// recent and older remember the last places, noted or not: see Place.
 	recent, older map[string]Place
+	refused       map[string]bool // events whose leaf the log did not take
 
-	full chan struct{} // there are NoteSize places
-	stop chan struct{}
-	done chan struct{}
+	full  chan struct{} // there are NoteSize places
+	again chan struct{} // the log refused a leaf
+	stop  chan struct{}
+	done  chan struct{}
 }
 
 // NewRecorder starts a recorder; Close stops it.
@@ -125,7 +133,7 @@ func NewRecorderWith(events Events, log Log, o Options) *Recorder {
 	o = o.withDefaults()
 	r := &Recorder{
 		events: events, log: log, o: o, slots: make(chan struct{}, o.Concurrent), soon: make(chan struct{}, o.Soon),
-		places: map[string]Place{}, recent: map[string]Place{}, full: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		places: map[string]Place{}, recent: map[string]Place{}, refused: map[string]bool{}, full: make(chan struct{}, 1), again: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go r.run()
 	return r
@@ -188,6 +196,7 @@ func (r *Recorder) AppendSoon(id string, leaf []byte) {
 func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (Place, error) {
 	place, err := r.log.Append(ctx, leaf)
 	if err != nil {
+		r.refuse(id, err)
 		return Place{}, fmt.Errorf("logging event %s: %w", id, err)
 	}
 	r.note(id, place)
@@ -237,10 +246,23 @@ func (r *Recorder) run() {
 	defer notes.Stop()
 	sweeps := time.NewTicker(r.o.SweepEvery)
 	defer sweeps.Stop()
+	wait := r.o.RetryEvery
+	retry := time.NewTimer(wait)
+	retry.Stop()
 	for {
 		select {
 		case <-r.full:
 		case <-notes.C:
+		case <-r.again:
+			retry.Reset(wait)
+			continue
+		case <-retry.C:
+			if wait = min(2*wait, r.o.SweepEvery); r.retry() {
+				wait = r.o.RetryEvery
+			} else {
+				retry.Reset(wait)
+			}
+			continue
 		case <-sweeps.C:
 			r.sweep()
 			continue

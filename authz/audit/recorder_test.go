@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -191,7 +192,7 @@ func fresh(n int) Event {
 }
 
 // quiet never notes by itself, so that a test decides when.
-var quiet = Options{NoteEvery: time.Hour, SweepEvery: time.Hour, NoteSize: 1 << 20}
+var quiet = Options{NoteEvery: time.Hour, SweepEvery: time.Hour, RetryEvery: time.Hour, NoteSize: 1 << 20}
 
 // record writes an event's row and then its leaf.
 func record(ctx context.Context, r *rows, rec *Recorder, e Event) (Place, error) {
@@ -481,5 +482,40 @@ func TestAPlaceThatWasNotTakenIsLoggedAnew(t *testing.T) {
 	rec.sweep()
 	if row := r.byID[e.ID]; !row.Logged || row.Index != uint64(len(l.list)-1) {
 		t.Errorf("after the sweep: %+v, and the log holds %d", row, len(l.list))
+	}
+}
+
+// TestARefusedLeafIsTakenSoon: a log that works again gets what it refused without waiting
+// for the sweep, each leaf once, whether or not it was written before the refusal.
+func TestARefusedLeafIsTakenSoon(t *testing.T) {
+	for name, after := range map[string]bool{"not written": false, "written, and refused all the same": true} {
+		t.Run(name, func(t *testing.T) {
+			r, l := newRows(), newLeaves()
+			refusals := 3
+			l.fail = func(at bool) error {
+				if at == after && refusals > 0 {
+					refusals--
+					return errors.New("no room")
+				}
+				return nil
+			}
+			rec := NewRecorderWith(r, l, Options{SweepEvery: time.Hour, RetryEvery: time.Millisecond})
+			defer rec.Close()
+			if _, err := record(t.Context(), r, rec, fresh(0)); err == nil {
+				t.Fatal("the log took it")
+			}
+			for logged := false; !logged; runtime.Gosched() {
+				r.mu.Lock()
+				for _, row := range r.byID {
+					logged = row.Logged
+				}
+				r.mu.Unlock()
+			}
+			if l.mu.Lock(); len(l.list) != 1 {
+				t.Errorf("the log holds %d leaves", len(l.list))
+			}
+			l.mu.Unlock()
+			checkEvidence(t, r, l)
+		})
 	}
 }

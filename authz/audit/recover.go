@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -53,6 +54,46 @@ func (r *Recorder) sweep() {
 	if n > 0 {
 		r.o.Logger.Info("events without an entry in the log were logged late", "events", n)
 	}
+}
+
+// refuse notes that the log did not take the leaf of an event, so that it is asked again
+// soon: until it takes one, the node is not ready. A leaf that was given up waiting for may
+// be in the log yet, and is left to the sweep; so is what is more than is remembered.
+func (r *Recorder) refuse(id string, err error) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.refused) >= r.o.Concurrent {
+		return
+	}
+	first := len(r.refused) == 0
+	r.refused[id] = true
+	if first {
+		select {
+		case r.again <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// retry logs what the log refused, and reports whether nothing of it is left.
+func (r *Recorder) retry() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	r.mu.Lock()
+	refused := maps.Clone(r.refused)
+	r.mu.Unlock()
+	if _, err := r.recover(ctx, func(w Recorded) bool { return refused[w.Event.ID] && !r.pending(w.Event.ID) }); err != nil {
+		return false // what is wrong was said when the leaf was refused
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range refused {
+		delete(r.refused, id)
+	}
+	return len(r.refused) == 0
 }
 
 // pending reports whether the place of an event waits to be noted.

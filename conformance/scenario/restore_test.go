@@ -53,7 +53,7 @@ func TestBackupAndRestore(t *testing.T) {
 		if page == "" {
 			t.Fatal("the portal shows no release")
 		}
-		if err := os.WriteFile(path, []byte(fetch(t, b, n.base+page+"/proof")), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(proofAt(t, b, n.base+page+"/proof")), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return path

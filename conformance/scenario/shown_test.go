@@ -254,7 +254,7 @@ func TestPagesSayWhatIs(t *testing.T) {
 		command := first(t, `<code>(hopnhat-verify --log-key '[^']+' hopnhat-[0-9a-f-]+\.proof)</code>`, page)
 		words := strings.Fields(strings.ReplaceAll(command, "'", ""))
 		file := filepath.Join(t.TempDir(), words[3])
-		if err := os.WriteFile(file, []byte(fetch(t, b, n.base+release+"/proof")), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(proofAt(t, b, n.base+release+"/proof")), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if out := harness.Run(t, nil, "audit", "verify", "--lang", "en", words[1], words[2], file); !strings.Contains(out, "GREEN") {

@@ -61,16 +61,23 @@ func (n *nation) aged(t *testing.T) {
 	pgtest.Exec(t, n.tool[slices.Index(n.tool, "--database")+1], "UPDATE sites SET seen_at = now() - interval '1 hour'")
 }
 
+// proofAt fetches a proof. A node that did not log the event itself knows its place once
+// that is in the database, within a second; until then it says that there is none yet.
+func proofAt(t *testing.T, b *http.Client, address string) string {
+	t.Helper()
+	var a answer
+	waits(t, "a proof at "+address, func() bool {
+		a = open(t, b, http.MethodGet, address, nil)
+		return a.status == http.StatusOK
+	})
+	return a.raw
+}
+
 // proofOf takes the proof of a release from a node and verifies it by keys.
 func proofOf(t *testing.T, b *http.Client, n *nation, id, keys string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "p.proof")
-	var a answer
-	waits(t, "a proof of "+id, func() bool { // the other node notes the place within a second
-		a = open(t, b, http.MethodGet, n.base+"/portal/releases/"+id+"/proof", nil)
-		return a.status == http.StatusOK
-	})
-	if err := os.WriteFile(file, []byte(a.raw), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(proofAt(t, b, n.base+"/portal/releases/"+id+"/proof")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out, status := harness.Try(t, nil, "audit", "verify", "--lang", "en", "--log-key", keys, file); status != 0 || !strings.Contains(out, "GREEN") {
