@@ -78,7 +78,7 @@ type Requests struct {
 	RedirectURIs         []string
 	GrantTypes           []string
 	// ResponseTypes are those it registered; empty is "code" alone (OpenID Connect
-	// Dynamic Registration §2).
+	// OpenID Connect Dynamic Registration §2).
 	ResponseTypes []string
 	// CodeWithoutPKCE says that it sends no code_challenge, where the profile lets
 	// it.
@@ -143,7 +143,7 @@ type Logout struct {
 	SessionManagement     bool
 }
 
-// CIBA is how an app asks for a sign-in on another device (CIBA Core 1.0 §4): poll or
+// CIBA is how an app asks for a sign-in on another device (CIBA Core §4): poll or
 // ping, where pings go, and the algorithm of its authentication requests, which it must
 // sign if it has registered one.
 type CIBA struct {

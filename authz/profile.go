@@ -47,12 +47,11 @@ type Profile struct {
 	Source string
 	// RequirePAR: only pushed requests (FAPI 2.0 SP §5.3.2.2, RFC 9126).
 	RequirePAR bool
-	// RequireRequestObject: only signed requests (FAPI 2.0 Message Signing §5.3.1,
+	// RequireRequestObject: only signed requests (FAPI 2.0 MS §5.3.1,
 	// RFC 9101; FAPI-CIBA §5.2.2).
 	RequireRequestObject bool
 	// LimitedRequestObjects: a request object names its maker and whom it is for, and
-	// is good for an hour at most: iss, aud, exp and nbf are there (FAPI 2.0 Message
-	// Signing §5.3.1).
+	// is good for an hour at most: iss, aud, exp and nbf are there (FAPI 2.0 MS §5.3.1).
 	LimitedRequestObjects bool
 	// RequireConstraint: access tokens are bound to their holder by one of
 	// Constraints (FAPI 2.0 SP §5.3.2.1).

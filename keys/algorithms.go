@@ -20,7 +20,7 @@ type Algorithms []Algorithm
 // nothing else names one (docs/decisions.md D4).
 var (
 	// OpenIDSignatures are for apps that speak plain OpenID Connect: RS256 is the
-	// default of Dynamic Registration §2. ID tokens and keys of ours may be of any.
+	// default of OpenID Connect Dynamic Registration §2. ID tokens and keys of ours may be of any.
 	OpenIDSignatures = Algorithms{ES256, EdDSA, PS256, RS256}
 	// FAPI2Signatures are those of FAPI 2.0 SP §5.4.1, and of all that no older standard
 	// binds: access tokens, DPoP proofs, statements and assertions of others.

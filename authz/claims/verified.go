@@ -10,7 +10,7 @@ import (
 	"hopnhat/authz"
 )
 
-// What OpenID Connect for Identity Assurance 1.0 §8 has a provider tell of itself.
+// What OpenID Connect for Identity Assurance §8 has a provider tell of itself.
 // The trust framework is that of electronic identification (Law 26/2023/QH15,
 // Decree 69/2024/NĐ-CP), which no registry of names has a value for; the only
 // evidence is the person's row in the population register.

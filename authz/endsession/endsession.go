@@ -37,8 +37,7 @@ type Endpoint struct{ o Options }
 // New makes an Endpoint.
 func New(o Options) *Endpoint { return &Endpoint{o} }
 
-// Logout is a checked request of an app to sign the person out, OpenID Connect
-// RP-Initiated Logout §2.
+// Logout is a checked request of an app to sign the person out, RP-Initiated Logout §2.
 type Logout struct {
 	// Client is the app that asks, nil when it did not say.
 	Client *authz.Client

@@ -123,7 +123,7 @@ func TestFrontChannel(t *testing.T) {
 					}
 					for claim, value := range hashes {
 						if id[claim] != value {
-							t.Errorf("OpenID Core §3.3.2.11: %s is %v, want %v", claim, id[claim], value)
+							t.Errorf("OpenID Connect Core §3.3.2.11: %s is %v, want %v", claim, id[claim], value)
 						}
 					}
 					if (id["c_hash"] != nil) != has("code") || (id["at_hash"] != nil) != has("token") {
@@ -256,7 +256,7 @@ func TestPKCEByRegistration(t *testing.T) {
 	}
 }
 
-// TestErrorsGoBackAsTheAnswerWould: OAuth 2.0 Multiple Response Types §5; a silent
+// TestErrorsGoBackAsTheAnswerWould: Multiple Response Types §5; a silent
 // request that is refused leaves nothing behind, in whatever mode.
 func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 	for _, row := range []struct{ name, responseType, responseMode, mode string }{
@@ -304,7 +304,7 @@ func TestUnsignedRequestObjects(t *testing.T) {
 		code         string
 	}{
 		{"registered so", good, opted, ""},
-		{"Dynamic Registration §2: no algorithm registered, so any", good, func(*world) {}, ""},
+		{"OpenID Connect Dynamic Registration §2: no algorithm registered, so any", good, func(*world) {}, ""},
 		{"another algorithm registered", good, func(w *world) { w.app.RequestObjectAlg = "ES256" }, "invalid_request_object"},
 		{"RFC 9101 §10.5: require_signed_request_object", good, func(w *world) { w.app.RequireRequestObject = true }, "invalid_request_object"},
 		{"a signed one where there is no key", object(`{"alg":"ES256"}`, `{}`) + "AAAA", func(*world) {}, "invalid_request_object"},

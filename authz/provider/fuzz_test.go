@@ -138,7 +138,7 @@ func FuzzAuthorizationEndpoint(f *testing.F) {
 }
 
 // FuzzEndSession: after a logout the browser goes to a registered URI or nowhere
-// (OpenID Connect RP-Initiated Logout §3), and nobody's word but an ID token of
+// (RP-Initiated Logout §3), and nobody's word but an ID token of
 // ours spares the question.
 func FuzzEndSession(f *testing.F) {
 	w := newWorld(f)

@@ -36,7 +36,7 @@ func manager(t *testing.T) (w *world, manage func(method, grant string) *httptes
 	}
 }
 
-// TestGrantGoesOn: OAuth 2.0 Grant Management §5.2, §5.5.
+// TestGrantGoesOn: Grant Management §5.2, §5.5.
 func TestGrantGoesOn(t *testing.T) {
 	for _, row := range []struct {
 		action  string
@@ -122,7 +122,7 @@ func TestGrantGoesOn(t *testing.T) {
 	})
 }
 
-// TestGrantManagementAPI: OAuth 2.0 Grant Management §6.
+// TestGrantManagementAPI: Grant Management §6.
 func TestGrantManagementAPI(t *testing.T) {
 	w, manage := manager(t)
 	k := newKey(t)

@@ -674,7 +674,7 @@ func TestSilentRequest(t *testing.T) {
 	w.signedIn = false
 	q, _, err := w.open(t, authorization("prompt", "none"))
 	if err != nil || q.Get("error") != "login_required" || q.Get("iss") != "https://id.example" || q.Get("state") != "s1" {
-		t.Fatalf("OpenID Core §3.1.2.6: %v, %v", q, err)
+		t.Fatalf("OpenID Connect Core §3.1.2.6: %v, %v", q, err)
 	}
 	if len(w.memory.pending) != 0 || len(w.memory.grants) != 0 {
 		t.Fatal("a refused silent request left rows")
@@ -684,7 +684,7 @@ func TestSilentRequest(t *testing.T) {
 	}
 }
 
-// TestTokensAreWhatTheySay holds the two tokens to RFC 9068 §2 and OpenID Core §2.
+// TestTokensAreWhatTheySay holds the two tokens to RFC 9068 §2 and OpenID Connect Core §2.
 func TestTokensAreWhatTheySay(t *testing.T) {
 	w := newWorld(t)
 	q, _, err := w.open(t, authorization("nonce", "n1"))

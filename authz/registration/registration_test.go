@@ -95,7 +95,7 @@ func TestRules(t *testing.T) {
 		{"a private key", "RFC 7517 §9.3", `{"jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"AA"}]}}`, metadata, "jwks"},
 		{"an ID token signed with an algorithm of another profile", "FAPI 2.0 SP §5.4.1", `{"id_token_signed_response_alg":"RS256"}`, metadata, "id_token_signed_response_alg"},
 		{"unsigned request objects", "RFC 9101 §10.1", `{"request_object_signing_alg":"none"}`, metadata, "request_object_signing_alg"},
-		{"unsigned request objects under oidc", "OpenID Core §6.1", `{"profile":"oidc","request_object_signing_alg":"none"}`, "", ""},
+		{"unsigned request objects under oidc", "OpenID Connect Core §6.1", `{"profile":"oidc","request_object_signing_alg":"none"}`, "", ""},
 		{"unsigned and signed at once", "RFC 9101 §10.5", `{"profile":"oidc","request_object_signing_alg":"none","require_signed_request_object":true}`, metadata, "request_object_signing_alg"},
 		{"code", "DCR §2", `{"response_types":["code"]}`, "", ""},
 		{"a response type of another profile", "FAPI 2.0 SP §5.3.2.2", `{"response_types":["code id_token"]}`, metadata, "response_types"},

@@ -42,7 +42,7 @@ type Authorization struct {
 	GrantID     authz.GrantID `json:"grant_id,omitempty"`
 }
 
-// What an app may ask to be done with a grant, OAuth 2.0 Grant Management §5.2.
+// What an app may ask to be done with a grant, Grant Management §5.2.
 const (
 	GrantCreate  = "create"
 	GrantReplace = "replace"
@@ -102,8 +102,8 @@ type check struct {
 // checks run in this order; the first refusal wins.
 var checks = []check{
 	{"OpenID Connect Core §7.2.1", noRegistration},
-	{"RFC 6749 §3.1.1; OAuth 2.0 Multiple Response Types §3", responseType},
-	{"OAuth 2.0 Multiple Response Types §2.1; JARM §2.3", responseMode},
+	{"RFC 6749 §3.1.1; Multiple Response Types §3", responseType},
+	{"Multiple Response Types §2.1; JARM §2.3", responseMode},
 	{"RFC 6749 §3.3; OpenID Connect Core §11", scope},
 	{"RFC 7636 §4.3; RFC 9700 §2.1.1", codeChallenge},
 	{"OpenID Connect Core §3.1.2.1, §3.2.2.1", nonce},
@@ -117,7 +117,7 @@ var checks = []check{
 	{"RFC 9396 §5", details},
 	{"OpenID Connect Core §5.5, §5.2", claimsParameter},
 	{"OpenID Connect Core §5.4, §5.5", wishes},
-	{"OAuth 2.0 Grant Management §5.2", grantManagement},
+	{"Grant Management §5.2", grantManagement},
 }
 
 // Check checks a whole request. Errors are *authz.Error; those after the
@@ -331,7 +331,7 @@ func resource(c *Checker, form url.Values, client *authz.Client, _ authz.Profile
 	return nil
 }
 
-// grantManagement: OAuth 2.0 Grant Management §5.2, §5.3. That the grant is there
+// grantManagement: Grant Management §5.2, §5.3. That the grant is there
 // and this app's is asked by the provider.
 func grantManagement(_ *Checker, form url.Values, client *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	a.GrantAction, a.GrantID = form.Get("grant_management_action"), authz.GrantID(form.Get("grant_id"))

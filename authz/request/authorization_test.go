@@ -65,7 +65,7 @@ func TestCheck(t *testing.T) {
 		code                  authz.Code
 		mode                  string // of the answer, be it an error
 	}{
-		{"code", "OpenID Core §3.1.2.1", "", plain(), oidc, good, "query"},
+		{"code", "OpenID Connect Core §3.1.2.1", "", plain(), oidc, good, "query"},
 		{"code by form_post", "Form Post §2", "response_mode=form_post", plain(), oidc, good, "form_post"},
 		{"code in a fragment", "Multiple Response Types §2.1", "response_mode=fragment", plain(), oidc, good, "fragment"},
 		{"an app of FAPI asks for the front channel", "FAPI 2.0 SP §5.3.2.2", "response_type=code id_token", opted(), fapi, authz.UnsupportedResponseType, "query"},
@@ -79,11 +79,11 @@ func TestCheck(t *testing.T) {
 		{"none is not offered", "Multiple Response Types §4", "response_type=none", opted(), oidc, authz.UnsupportedResponseType, "query"},
 		{"a word twice", "RFC 6749 §3.1.1", "response_type=code code", opted(), oidc, authz.UnsupportedResponseType, "query"},
 		{"no response type", "RFC 6749 §3.1.1", "response_type=", opted(), oidc, authz.InvalidRequest, "query"},
-		{"code id_token", "OpenID Core §3.3.2.1", "response_type=code id_token", opted(), oidc, good, "fragment"},
+		{"code id_token", "OpenID Connect Core §3.3.2.1", "response_type=code id_token", opted(), oidc, good, "fragment"},
 		{"words in another order", "RFC 6749 §3.1.1", "response_type=token id_token code", opted(), oidc, good, "fragment"},
-		{"code token", "OpenID Core §3.3.2.1", "response_type=code token", opted(), oidc, good, "fragment"},
-		{"id_token", "OpenID Core §3.2.2.1", "response_type=id_token", opted(), oidc, good, "fragment"},
-		{"id_token token", "OpenID Core §3.2.2.1", "response_type=id_token token", opted(), oidc, good, "fragment"},
+		{"code token", "OpenID Connect Core §3.3.2.1", "response_type=code token", opted(), oidc, good, "fragment"},
+		{"id_token", "OpenID Connect Core §3.2.2.1", "response_type=id_token", opted(), oidc, good, "fragment"},
+		{"id_token token", "OpenID Connect Core §3.2.2.1", "response_type=id_token token", opted(), oidc, good, "fragment"},
 		{"id_token without the grant", "DCR §2", "response_type=id_token", func() *authz.Client {
 			c := opted()
 			c.GrantTypes = []string{"authorization_code"}
@@ -99,12 +99,12 @@ func TestCheck(t *testing.T) {
 		{"tokens in a query", "Multiple Response Types §3", "response_type=id_token&response_mode=query", opted(), oidc, authz.InvalidRequest, "fragment"},
 		{"tokens in a signed query", "JARM §2.3.1", "response_type=code id_token&response_mode=query.jwt", opted(), oidc, authz.InvalidRequest, "fragment"},
 		{"a response mode there is not", "Multiple Response Types §2.1", "response_mode=web_message", opted(), oidc, authz.InvalidRequest, "query"},
-		{"no nonce, id_token", "OpenID Core §3.2.2.1", "response_type=id_token&nonce=", opted(), oidc, authz.InvalidRequest, "fragment"},
-		{"no nonce, code id_token", "OpenID Core §3.3.2.11", "response_type=code id_token&nonce=", opted(), oidc, authz.InvalidRequest, "fragment"},
-		{"no nonce, code token", "OpenID Core §3.1.2.1", "response_type=code token&nonce=", opted(), oidc, good, "fragment"},
-		{"no nonce, code", "OpenID Core §3.1.2.1", "nonce=", opted(), oidc, good, "query"},
-		{"id_token without openid", "OpenID Core §3.2.2.1", "response_type=id_token&scope=offline_access", opted(), oidc, authz.InvalidScope, "fragment"},
-		{"offline_access without a code is passed over", "OpenID Core §11", "response_type=id_token&scope=openid offline_access", opted(), oidc, good, "fragment"},
+		{"no nonce, id_token", "OpenID Connect Core §3.2.2.1", "response_type=id_token&nonce=", opted(), oidc, authz.InvalidRequest, "fragment"},
+		{"no nonce, code id_token", "OpenID Connect Core §3.3.2.11", "response_type=code id_token&nonce=", opted(), oidc, authz.InvalidRequest, "fragment"},
+		{"no nonce, code token", "OpenID Connect Core §3.1.2.1", "response_type=code token&nonce=", opted(), oidc, good, "fragment"},
+		{"no nonce, code", "OpenID Connect Core §3.1.2.1", "nonce=", opted(), oidc, good, "query"},
+		{"id_token without openid", "OpenID Connect Core §3.2.2.1", "response_type=id_token&scope=offline_access", opted(), oidc, authz.InvalidScope, "fragment"},
+		{"offline_access without a code is passed over", "OpenID Connect Core §11", "response_type=id_token&scope=openid offline_access", opted(), oidc, good, "fragment"},
 		{"releases without a code", "RFC 9700 §2.1.2", "response_type=id_token token&authorization_details=[]", opted(), oidc, authz.InvalidRequest, "fragment"},
 		{"no challenge", "RFC 7636 §4.4.1", "code_challenge=&code_challenge_method=", plain(), oidc, authz.InvalidRequest, "query"},
 		{"no challenge, registered so", "RFC 9700 §2.1.1", "code_challenge=&code_challenge_method=", opted(), oidc, good, "query"},
@@ -113,13 +113,13 @@ func TestCheck(t *testing.T) {
 		{"plain", "RFC 9700 §2.1.1", "code_challenge_method=plain", opted(), oidc, authz.InvalidRequest, "query"},
 		{"no method is plain", "RFC 7636 §4.3", "code_challenge_method=", opted(), oidc, authz.InvalidRequest, "query"},
 		{"no challenge where there is no code", "RFC 7636 §4.3", "response_type=id_token&code_challenge=&code_challenge_method=", opted(), oidc, good, "fragment"},
-		{"an unknown parameter", "OpenID Core §3.1.2.1", "colour=red", plain(), oidc, good, "query"},
-		{"a display nobody knows", "OpenID Core §3.1.2.1", "display=wall", plain(), oidc, good, "query"},
-		{"a login_hint", "OpenID Core §3.1.2.1", "login_hint=099000000001", plain(), oidc, good, "query"},
-		{"registration", "OpenID Core §7.2.1", "registration={}", plain(), oidc, authz.RegistrationNotSupported, "query"},
-		{"prompt none with another", "OpenID Core §3.1.2.1", "prompt=none login", plain(), oidc, authz.InvalidRequest, "query"},
-		{"prompt login consent", "OpenID Core §3.1.2.1", "prompt=login consent select_account", plain(), oidc, good, "query"},
-		{"a prompt there is not", "OpenID Core §3.1.2.1", "prompt=create", plain(), oidc, authz.InvalidRequest, "query"},
+		{"an unknown parameter", "OpenID Connect Core §3.1.2.1", "colour=red", plain(), oidc, good, "query"},
+		{"a display nobody knows", "OpenID Connect Core §3.1.2.1", "display=wall", plain(), oidc, good, "query"},
+		{"a login_hint", "OpenID Connect Core §3.1.2.1", "login_hint=099000000001", plain(), oidc, good, "query"},
+		{"registration", "OpenID Connect Core §7.2.1", "registration={}", plain(), oidc, authz.RegistrationNotSupported, "query"},
+		{"prompt none with another", "OpenID Connect Core §3.1.2.1", "prompt=none login", plain(), oidc, authz.InvalidRequest, "query"},
+		{"prompt login consent", "OpenID Connect Core §3.1.2.1", "prompt=login consent select_account", plain(), oidc, good, "query"},
+		{"a prompt there is not", "OpenID Connect Core §3.1.2.1", "prompt=create", plain(), oidc, authz.InvalidRequest, "query"},
 	} {
 		t.Run(row.name+", "+row.clause, func(t *testing.T) {
 			a, err := checker.Check(wanted(row.changes), row.client, row.profile)
@@ -184,7 +184,7 @@ func TestRedirectURI(t *testing.T) {
 	}{
 		{"registered", "https://app.example/cb", true},
 		{"registered with a query", "https://app.example/cb?a=1", true},
-		{"OpenID Core §3.1.2.1: missing", "", false},
+		{"OpenID Connect Core §3.1.2.1: missing", "", false},
 		{"RFC 9700 §2.1: a query added", "https://app.example/cb?b=2", false},
 		{"RFC 9700 §2.1: a query that differs", "https://app.example/cb?a=2", false},
 		{"RFC 9700 §2.1: a query that goes on", "https://app.example/cb?a=1&b=2", false},

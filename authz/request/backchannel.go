@@ -46,7 +46,7 @@ var (
 	deviceChecks = []check{
 		{"RFC 8628 §3.1; RFC 6749 §3.3", scope},
 		{"OpenID Connect Core §3.1.2.1 acr_values", acrValues},
-		{"OpenID Connect Core §3.1.2.1 max_age; Dynamic Registration §2 default_max_age", maxAge},
+		{"OpenID Connect Core §3.1.2.1 max_age; OpenID Connect Dynamic Registration §2 default_max_age", maxAge},
 		{"OpenID Connect Core §3.1.2.1 locales", locales},
 		{"RFC 8707 §2", resource},
 		{"RFC 9396 §3, §5", details},

@@ -12,7 +12,7 @@ import (
 const ObjectType = "oauth-authz-req+jwt"
 
 // requestObject is RFC 9101. A profile says whether the claims that limit it in audience
-// and time must be there (FAPI 2.0 Message Signing §5.3.1).
+// and time must be there (FAPI 2.0 MS §5.3.1).
 var requestObject = &signedRequest{
 	name: "the request object", code: authz.InvalidRequestObject,
 	registered: []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"},

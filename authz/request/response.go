@@ -8,8 +8,7 @@ import (
 	"hopnhat/authz"
 )
 
-// The words of a response type, RFC 6749 §3.1.1 and OAuth 2.0 Multiple Response
-// Type Encoding Practices §3.
+// The words of a response type, RFC 6749 §3.1.1 and Multiple Response Types §3.
 func hasWord(responseType, word string) bool {
 	return slices.Contains(strings.Fields(responseType), word)
 }
@@ -51,8 +50,7 @@ func Answerable(form url.Values, client *authz.Client, profile authz.Profile) Au
 	return a
 }
 
-// defaultMode is fragment where a token is asked for, else query (OAuth 2.0
-// Multiple Response Type Encoding Practices §2.1, §5), also of a profile that
+// defaultMode is fragment where a token is asked for, else query (Multiple Response Types §2.1, §5), also of a profile that
 // offers signed responses: what was not asked for is not sent (JARM §2.3). It is
 // also how an error goes back when the mode asked for is wrong, or the response
 // type is none of the profile's.

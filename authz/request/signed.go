@@ -11,7 +11,7 @@ import (
 	"hopnhat/authz"
 )
 
-// maxObjectLife bounds a signed request in time, both ways: FAPI 2.0 Message Signing
+// maxObjectLife bounds a signed request in time, both ways: FAPI 2.0 MS
 // §5.3.1 asks to refuse one whose nbf is more than 60 minutes in the past or that lives
 // longer than that.
 const maxObjectLife = time.Hour
@@ -94,7 +94,7 @@ func (k *signedRequest) read(claims json.RawMessage, by *signer) (url.Values, *r
 	return form, registered, nil
 }
 
-// inTime is the rule on exp, nbf and iat; strict is FAPI 2.0 Message Signing §5.3.1.
+// inTime is the rule on exp, nbf and iat; strict is FAPI 2.0 MS §5.3.1.
 func inTime(c *registeredClaims, strict bool, now time.Time) (wrong string) {
 	exp, nbf, iat := c.Expires, c.NotBefore, c.IssuedAt
 	at := func(seconds *float64) time.Time { return time.Unix(int64(*seconds), 0) }

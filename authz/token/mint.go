@@ -18,8 +18,7 @@ import (
 type Pseudonyms interface {
 	// Pairwise is the sub of OpenID Connect Core §8.1.
 	Pairwise(ctx context.Context, sector string, subject authz.Subject) (authz.Pairwise, error)
-	// SID is the session identifier that one client sees (OpenID Connect Back-Channel
-	// Logout §2.1).
+	// SID is the session identifier that one client sees (Back-Channel Logout §2.1).
 	SID(session authz.SessionID, client authz.ClientID) string
 }
 

@@ -33,7 +33,7 @@ type Targets struct {
 	Resources Resources
 }
 
-// Scopes of the grant management API, OAuth 2.0 Grant Management §6.1. An app has them for
+// Scopes of the grant management API, Grant Management §6.1. An app has them for
 // itself, by client credentials.
 const (
 	ScopeGrantQuery  = "grant_management_query"

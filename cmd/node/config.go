@@ -19,7 +19,7 @@ import (
 // MTLSClientCA, VaultCA and RegistrationStatementIssuers are paths of files.
 type Config struct {
 	// Who the node is and where it listens.
-	Issuer string // issuer identifier (OpenID Connect Discovery 1.0 §3)
+	Issuer string // issuer identifier (OpenID Connect Discovery §3)
 	Listen string // host:port
 	Roles  string // list of roles, see [Roles]
 	Site   string // part of the log's origin and of each event

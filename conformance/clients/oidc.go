@@ -100,7 +100,7 @@ func (app LegacyApp) Login(ctx context.Context, browser *http.Client, person Per
 	if err != nil {
 		return nil, fmt.Errorf("UserInfo: %w", err)
 	}
-	// OIDC Core §5.3.2: the sub must be the ID token's, or the answer is not used.
+	// OpenID Connect Core §5.3.2: the sub must be the ID token's, or the answer is not used.
 	if info.Subject != idToken.Subject {
 		return nil, fmt.Errorf("UserInfo is about %q, the ID token about %q", info.Subject, idToken.Subject)
 	}

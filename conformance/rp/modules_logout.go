@@ -11,10 +11,10 @@ import (
 
 const backchannelEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// logouts are logout tokens, OpenID Connect Back-Channel Logout 1.0 §2.4 and §2.6.
+// logouts are logout tokens, Back-Channel Logout §2.4 and §2.6.
 func logouts() []Module {
 	const public = "oidcc-client-test-rp-backchannel-rpinitlogout"
-	const clause = "OpenID Connect Back-Channel Logout §2.6"
+	const clause = "Back-Channel Logout §2.6"
 	make := func(name, rule string, test func(*Trial)) Module {
 		return Module{Name: name, Clause: clause, Rule: rule, Needs: func(k traits) bool { return k.logout }, Needed: "a registered backchannel_logout_uri", Test: test}
 	}
@@ -116,13 +116,13 @@ func taken(status int) bool { return status == http.StatusOK || status == http.S
 
 func (t *Trial) refusesLogout(change func(*SignIn, suite.Claims), by signature) {
 	status := t.deliver(t.logoutToken(t.began(), change, by))
-	t.Expect(status == http.StatusBadRequest, "OpenID Connect Back-Channel Logout §2.8", "the app answers 400", status)
+	t.Expect(status == http.StatusBadRequest, "Back-Channel Logout §2.8", "the app answers 400", status)
 	t.stays()
 }
 
 func (t *Trial) takesLogout(change func(*SignIn, suite.Claims)) {
 	status := t.deliver(t.logoutToken(t.began(), change, usual))
-	t.Expect(taken(status), "OpenID Connect Back-Channel Logout §2.8", "the app answers 200", status)
+	t.Expect(taken(status), "Back-Channel Logout §2.8", "the app answers 200", status)
 	if seen := t.actor.look(t); t.knows.shows && seen.shown != unknown {
 		t.Expect(seen.shown == out, t.module.Clause, "the session is over", seen)
 	} else {

@@ -207,7 +207,7 @@ func refuse(w http.ResponseWriter, status int, code, text string) {
 	writeJSON(w, status, map[string]string{"error": code, "error_description": text})
 }
 
-// discovery is OpenID Connect Discovery 1.0 §4.
+// discovery is OpenID Connect Discovery §4.
 func (p *provider) discovery(w http.ResponseWriter, _ *http.Request, s *SignIn) {
 	m := suite.Claims{
 		"issuer": p.issuer, "authorization_endpoint": p.issuer + "/authorize", "token_endpoint": p.issuer + "/token",
@@ -391,7 +391,7 @@ func (p *provider) answer(w http.ResponseWriter, r *http.Request, s *SignIn, cod
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// formPost is OAuth 2.0 Form Post Response Mode §2.
+// formPost is Form Post Response Mode §2.
 var formPost = template.Must(template.New("post").Parse(`<!doctype html><title>Back to the app</title>
 <body onload="document.forms[0].submit()"><form method="post" action="{{.Action}}">
 {{range $name, $value := .Values}}<input type="hidden" name="{{$name}}" value="{{$value}}">{{end}}

@@ -60,7 +60,7 @@ const legacyApps = `
 `
 
 // TestGoOIDC: go-oidc logs a person in at an app of profile oidc; a second app
-// gets another pseudonym in the same session (OIDC Core §8.1), and ID tokens
+// gets another pseudonym in the same session (OpenID Connect Core §8.1), and ID tokens
 // have the algorithm that each registered, or RS256, the standard's default.
 func TestGoOIDC(t *testing.T) {
 	demo := StartDemo(t)

@@ -151,7 +151,7 @@ func (a *webApp) hybrid(t *testing.T, b *http.Client, who *person) {
 	answer := fragment(t, callback)
 	id := a.n.opened(t, answer.Get("id_token"))
 	if id["nonce"] != "no" || id["c_hash"] != halfHash(answer.Get("code")) || id["at_hash"] != halfHash(answer.Get("access_token")) || id["s_hash"] != halfHash("st") {
-		t.Fatalf("OpenID Core §3.3.2.11: %v", id)
+		t.Fatalf("OpenID Connect Core §3.3.2.11: %v", id)
 	}
 	if answer.Get("iss") != a.n.base || answer.Get("state") != "st" || answer.Get("token_type") != "Bearer" || answer.Has("refresh_token") {
 		t.Fatalf("got %v", answer)
@@ -203,7 +203,7 @@ func (a *webApp) formPost(t *testing.T, b *http.Client) {
 	}
 	_, location, _ := a.opens(t, b, a.n.base+"/authorize", a.request("prompt", "none"))
 	if location == nil || location.Query().Get("code") == "" {
-		t.Fatalf("OpenID Core §3.1.2.1: a POSTed request gave %s", location)
+		t.Fatalf("OpenID Connect Core §3.1.2.1: a POSTed request gave %s", location)
 	}
 	// Without our cookie, as a form of the app arrives (SameSite=Lax).
 	stranger := browser(t)
@@ -264,15 +264,15 @@ func (a *webApp) errors(t *testing.T, b *http.Client) {
 		name, code, mode string
 		request          url.Values
 	}{
-		{"OpenID Core §3.3.2.11: no nonce", "invalid_request", "fragment", a.request("response_type", "code id_token", "nonce", "")},
+		{"OpenID Connect Core §3.3.2.11: no nonce", "invalid_request", "fragment", a.request("response_type", "code id_token", "nonce", "")},
 		{"RFC 9700 §2.1.2: token alone", "unsupported_response_type", "fragment", a.request("response_type", "token")},
 		{"Multiple Response Types §3: tokens in a query", "invalid_request", "fragment", a.request("response_type", "id_token", "response_mode", "query")},
-		{"OpenID Core §6.1: an object without a redirect URI", "invalid_request", "", a.request("request", none, "redirect_uri", "")},
-		{"OpenID Core §6.1: not a JWT", "invalid_request_object", "fragment", a.request("response_type", "id_token", "request", "x")},
-		{"OpenID Core §5.5.1.1: an essential acr out of reach", "unmet_authentication_requirements", "fragment", a.request("response_type", "id_token", "claims", `{"id_token":{"acr":{"essential":true,"values":["urn:vn:gov:eid:auth-level:3"]}}}`)},
-		{"OpenID Core §7.2.1: registration", "registration_not_supported", "query", a.request("registration", "{}")},
-		{"OpenID Core §3.1.2.1: a redirect URI whose query differs", "invalid_request", "", a.request("redirect_uri", a.redirect+"&x=CALL-0900")},
-		{"OpenID Core §3.1.2.1: none, one is registered", "invalid_request", "", a.request("redirect_uri", "")},
+		{"OpenID Connect Core §6.1: an object without a redirect URI", "invalid_request", "", a.request("request", none, "redirect_uri", "")},
+		{"OpenID Connect Core §6.1: not a JWT", "invalid_request_object", "fragment", a.request("response_type", "id_token", "request", "x")},
+		{"OpenID Connect Core §5.5.1.1: an essential acr out of reach", "unmet_authentication_requirements", "fragment", a.request("response_type", "id_token", "claims", `{"id_token":{"acr":{"essential":true,"values":["urn:vn:gov:eid:auth-level:3"]}}}`)},
+		{"OpenID Connect Core §7.2.1: registration", "registration_not_supported", "query", a.request("registration", "{}")},
+		{"OpenID Connect Core §3.1.2.1: a redirect URI whose query differs", "invalid_request", "", a.request("redirect_uri", a.redirect+"&x=CALL-0900")},
+		{"OpenID Connect Core §3.1.2.1: none, one is registered", "invalid_request", "", a.request("redirect_uri", "")},
 		{"a parameter twice whose name is a text", "invalid_request", "", url.Values{"CALL-0900": {"1", "2"}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

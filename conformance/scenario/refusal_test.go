@@ -67,10 +67,10 @@ func parRefusals(t *testing.T, n *nation) {
 		{"RFC 7636 §4.3: code_challenge too short", set("code_challenge", "abc"), "invalid_request"},
 		{"RFC 6749 §3.3: a scope that is not registered", set("scope", "openid email"), "invalid_scope"},
 		{"RFC 6749 §3.3: nothing asked for", func(f url.Values) { f.Del("scope"); f.Del("authorization_details") }, "invalid_scope"},
-		{"OpenID Core §3.1.2.1: unknown prompt", set("prompt", "shout"), "invalid_request"},
-		{"OpenID Core §3.1.2.1: prompt none with another", set("prompt", "none login"), "invalid_request"},
-		{"OpenID Core §3.1.2.1: max_age of a wrong type", set("max_age", "abc"), "invalid_request"},
-		{"OpenID Core §3.1.2.1: negative max_age", set("max_age", "-1"), "invalid_request"},
+		{"OpenID Connect Core §3.1.2.1: unknown prompt", set("prompt", "shout"), "invalid_request"},
+		{"OpenID Connect Core §3.1.2.1: prompt none with another", set("prompt", "none login"), "invalid_request"},
+		{"OpenID Connect Core §3.1.2.1: max_age of a wrong type", set("max_age", "abc"), "invalid_request"},
+		{"OpenID Connect Core §3.1.2.1: negative max_age", set("max_age", "-1"), "invalid_request"},
 		{"RFC 9126 §2.1: request_uri pushed", set("request_uri", "urn:x"), "invalid_request"},
 		{"RFC 9101: request object", set("request", "eyJhbGciOiJub25lIn0.e30."), "invalid_request_object"},
 		{"state over-long", set("state", strings.Repeat("s", 8<<10+1)), "invalid_request"},
@@ -271,7 +271,7 @@ func authorizeRefusals(t *testing.T, n *nation) {
 			t.Fatalf("answered %s", response.Header.Get("Location"))
 		}
 	})
-	t.Run("OpenID Core §3.1.2.6: prompt=none with nobody signed in", func(t *testing.T) {
+	t.Run("OpenID Connect Core §3.1.2.6: prompt=none with nobody signed in", func(t *testing.T) {
 		f := n.app.request(random()+random(), "")
 		f.Set("prompt", "none")
 		a := n.app.call(t, "/par", f)

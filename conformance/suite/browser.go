@@ -317,7 +317,7 @@ func (b *Browser) callbackOf(u *url.URL) *Callback {
 }
 
 // postedTo is the callback that a self-submitting form to the suite carries
-// (OAuth 2.0 Form Post Response Mode §2).
+// (Form Post Response Mode §2).
 func (b *Browser) postedTo(f *Form) *Callback {
 	if f.Method != http.MethodPost || !b.run.suite.ours(f.Action) {
 		return nil

@@ -130,7 +130,7 @@ func (q *Request) Mode() string {
 	switch mode := q.Params.Get("response_mode"); {
 	case mode != "":
 		return mode
-	case q.Responds("id_token"), q.Responds("token"): // OAuth 2.0 Multiple Response Types §3, §5
+	case q.Responds("id_token"), q.Responds("token"): // Multiple Response Types §3, §5
 		return "fragment"
 	}
 	return "query"

@@ -19,7 +19,7 @@ func (q *Request) Accepted(l Landing) *Callback {
 		if q.Responds(kind) {
 			r.Must(c.Values.Get(kind) != "", clause, "the response carries "+kind, c.Values.Encode())
 		} else {
-			r.Expect(!c.Values.Has(kind), "OAuth 2.0 Multiple Response Types §2", "the response carries no "+kind+", which was not asked for", c.Values.Encode())
+			r.Expect(!c.Values.Has(kind), "Multiple Response Types §2", "the response carries no "+kind+", which was not asked for", c.Values.Encode())
 		}
 	}
 	if q.Responds("token") {
@@ -28,7 +28,7 @@ func (q *Request) Accepted(l Landing) *Callback {
 		r.Should(c.Values.Get("expires_in") != "", "RFC 6749 §4.2.2", "expires_in says how long the token is good", c.Values.Encode())
 		r.Expect(!c.Values.Has("refresh_token"), "RFC 6749 §4.2.2", "no refresh token comes through the browser", c.Values.Encode())
 	} else {
-		r.Expect(!c.Values.Has("access_token"), "OAuth 2.0 Multiple Response Types §2", "the response carries no access token, which was not asked for", c.Values.Encode())
+		r.Expect(!c.Values.Has("access_token"), "Multiple Response Types §2", "the response carries no access token, which was not asked for", c.Values.Encode())
 	}
 	if code := c.Values.Get("code"); code != "" {
 		r.Should(len(code) >= 22, "RFC 6749 §10.10", "the code has at least 128 bits, 22 characters", code)
@@ -39,7 +39,7 @@ func (q *Request) Accepted(l Landing) *Callback {
 // checkResponse checks what holds for success and error alike.
 func (q *Request) checkResponse(c *Callback) {
 	r := q.Client.run
-	r.Expect(c.Mode == q.Mode(), "OAuth 2.0 Multiple Response Types §2.1", "the response comes as "+q.Mode(), c.Mode)
+	r.Expect(c.Mode == q.Mode(), "Multiple Response Types §2.1", "the response comes as "+q.Mode(), c.Mode)
 	if want, err := url.Parse(q.Params.Get("redirect_uri")); err == nil {
 		got := *c.URL
 		if c.Mode == "query" {
@@ -62,7 +62,7 @@ func (q *Request) checkResponse(c *Callback) {
 	}
 	if c.Mode != "query" {
 		for _, name := range []string{"code", "id_token", "access_token", "error", "state"} {
-			r.Expect(!c.Query.Has(name), "OAuth 2.0 Multiple Response Types §5", "nothing of the response is in the query", c.Query.Encode())
+			r.Expect(!c.Query.Has(name), "Multiple Response Types §5", "nothing of the response is in the query", c.Query.Encode())
 			if c.Query.Has(name) {
 				break
 			}

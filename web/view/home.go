@@ -5,7 +5,7 @@ type Home struct {
 	Issuer       string
 	PortalURL    string
 	ConsoleURL   string
-	DiscoveryURL string // OpenID Connect Discovery 1.0 §4
+	DiscoveryURL string // OpenID Connect Discovery §4
 	MetadataURL  string // RFC 8414 §3
 	KeysURL      string
 	// Apps are links to try, empty outside a demonstration.

@@ -6,7 +6,7 @@ import (
 )
 
 // LogoutConfirm asks whether to sign out, when an app asked for it without
-// proof (OpenID Connect RP-Initiated Logout 1.0 §2). Field: decision, "signout"
+// proof (RP-Initiated Logout §2). Field: decision, "signout"
 // (of this device), "everywhere", "app" (of the app alone) or "stay".
 type LogoutConfirm struct {
 	Form   Form
@@ -50,7 +50,7 @@ type LoggedOut struct {
 	Apps []LogoutTold
 	// Left says that only the app in Apps was left and the session goes on.
 	Left bool
-	// Frames tell apps through the browser (Front-Channel Logout 1.0 §2).
+	// Frames tell apps through the browser (Front-Channel Logout §2).
 	Frames []Frame
 	// Return is the app to go back to, nil if none; ReturnURL its address. Onward
 	// says that the app asked for it, so that the page goes there by itself once the

@@ -85,7 +85,7 @@ func (r *Responder) Answer(ctx context.Context, a request.Authorization, paramet
 	return Next{Location: protocol.WithQuery(a.RedirectURI, parameters.Encode()), Lang: lang}, nil
 }
 
-// signed is JWT Secured Authorization Response Mode §2.1: the parameters
+// signed is JARM §2.1: the parameters
 // as claims, with iss, aud and exp, signed and, if the app registered so,
 // encrypted.
 func (r *Responder) signed(ctx context.Context, client *clientauth.Registered, parameters url.Values) (string, error) {

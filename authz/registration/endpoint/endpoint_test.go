@@ -352,7 +352,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"a hybrid flow that is allowed", "OpenID Connect Core §3.3", registration.Policy{Profile: authz.OIDC, Allow: []string{"hybrid"}}, secret, `{"response_types":["code id_token"]}`, 201, "", ""},
 		{"an implicit flow where hybrid is allowed", "RFC 9700 §2.1.2", registration.Policy{Profile: authz.OIDC, Allow: []string{"hybrid"}}, secret, `{"response_types":["id_token"]}`, 400, authz.InvalidClientMetadata, "response_types"},
 		{"no PKCE, not allowed", "RFC 9700 §2.1.1", oidc, secret, `{"code_without_pkce":true}`, 400, authz.InvalidClientMetadata, "code_without_pkce"},
-		{"unsigned request objects", "OpenID Connect DCR §2", oidc, secret, `{"request_object_signing_alg":"none"}`, 201, "", ""},
+		{"unsigned request objects", "OpenID Connect Dynamic Registration §2", oidc, secret, `{"request_object_signing_alg":"none"}`, 201, "", ""},
 		{"unsigned request objects in a profile of signed ones", "RFC 9101 §10.1", fapi, plain, `{"request_object_signing_alg":"none"}`, 400, authz.InvalidClientMetadata, "request_object_signing_alg"},
 		{"unsigned ID tokens, never", "OpenID Connect Core §2", registration.Policy{Profile: authz.OIDC, Allow: registration.Allowances()}, secret, `{"id_token_signed_response_alg":"none"}`, 400, authz.InvalidClientMetadata, "id_token_signed_response_alg"},
 		{"another agency's app in other letters", "look-alike-name", fapi, plain, `{"client_name":"Thue dien tu"}`, 400, authz.InvalidClientMetadata, "look-alike-name"},

@@ -68,7 +68,7 @@ func binding(r *suite.Run, m suite.Claims) {
 }
 
 func signing(r *suite.Run, m suite.Claims) {
-	algorithms(r, m, "request_object_signing_alg_values_supported", "FAPI 2.0 Message Signing §5.3.1")
+	algorithms(r, m, "request_object_signing_alg_values_supported", "FAPI 2.0 MS §5.3.1")
 }
 
 // algorithms: FAPI 2.0 SP §5.4.1. A provider that serves other profiles too may list

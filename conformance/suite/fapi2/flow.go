@@ -106,7 +106,7 @@ func push(r *suite.Run, q *suite.Request, p pushing) suite.Answer {
 	return q.Client.Call(q.Client.Endpoint("pushed_authorization_request_endpoint"), form)
 }
 
-// object are the claims of a right request object (FAPI 2.0 Message Signing §5.3.1).
+// object are the claims of a right request object (FAPI 2.0 MS §5.3.1).
 func object(r *suite.Run, q *suite.Request) suite.Claims {
 	now := time.Now()
 	claims := suite.Claims{

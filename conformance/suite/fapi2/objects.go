@@ -6,7 +6,7 @@ import (
 	"hopnhat/conformance/suite"
 )
 
-const objectSpec = "FAPI 2.0 Message Signing §5.3.1"
+const objectSpec = "FAPI 2.0 MS §5.3.1"
 
 // wrongObject are the errors of a request object that is not right.
 var wrongObject = []string{"invalid_request_object", "invalid_request"}

@@ -11,7 +11,7 @@ import (
 	"hopnhat/conformance/suite"
 )
 
-const logoutSpec = "OpenID Connect RP-Initiated Logout §2"
+const logoutSpec = "RP-Initiated Logout §2"
 
 func encoded(r *suite.Run, value any) string {
 	raw, err := json.Marshal(value)
@@ -33,7 +33,7 @@ func leaving(r *suite.Run, change ...func(suite.Claims)) suite.Login {
 // back is where the client wants the browser after logout.
 func back(r *suite.Run, c *suite.Client) string {
 	uris, _ := c.Metadata.List("post_logout_redirect_uris")
-	r.Must(len(uris) > 0, "OpenID Connect RP-Initiated Logout §3.1", "the client has registered post_logout_redirect_uris", c.Metadata["post_logout_redirect_uris"])
+	r.Must(len(uris) > 0, "RP-Initiated Logout §3.1", "the client has registered post_logout_redirect_uris", c.Metadata["post_logout_redirect_uris"])
 	return uris[0]
 }
 
@@ -55,17 +55,17 @@ func ended(r *suite.Run, l suite.Login, over bool) {
 
 // returned states that the browser is at the client again, with state or without.
 func returned(r *suite.Run, landing suite.Landing, to, state string) {
-	r.Must(landing.Callback != nil && fragmentless(landing.Callback.URL) == to, "OpenID Connect RP-Initiated Logout §3", "the browser is sent to "+to, landing)
+	r.Must(landing.Callback != nil && fragmentless(landing.Callback.URL) == to, "RP-Initiated Logout §3", "the browser is sent to "+to, landing)
 	if state == "" {
-		r.Expect(!landing.Callback.Query.Has("state"), "OpenID Connect RP-Initiated Logout §3", "no state comes back where none was sent", landing)
+		r.Expect(!landing.Callback.Query.Has("state"), "RP-Initiated Logout §3", "no state comes back where none was sent", landing)
 		return
 	}
-	r.Expect(slices.Equal(landing.Callback.Query["state"], []string{state}), "OpenID Connect RP-Initiated Logout §3", "state comes back as sent: "+state, landing)
+	r.Expect(slices.Equal(landing.Callback.Query["state"], []string{state}), "RP-Initiated Logout §3", "state comes back as sent: "+state, landing)
 }
 
 // stayed states that the browser was not sent to a client.
 func stayed(r *suite.Run, landing suite.Landing) {
-	r.Must(landing.Callback == nil, "OpenID Connect RP-Initiated Logout §3", "the browser is not sent to the client", landing)
+	r.Must(landing.Callback == nil, "RP-Initiated Logout §3", "the browser is not sent to the client", landing)
 	r.Expect(landing.Page.Status < http.StatusInternalServerError, logoutSpec, "a page tells the person what happened", landing)
 }
 
@@ -153,7 +153,7 @@ func flags(name, clause string, members ...string) suite.Module {
 	}}
 }
 
-const backSpec = "OpenID Connect Back-Channel Logout §2"
+const backSpec = "Back-Channel Logout §2"
 
 var backChannel = []suite.Module{
 	flags("oidcc-backchannel-logout-discovery-endpoint-verification", backSpec+".1", "backchannel_logout_supported", "backchannel_logout_session_supported"),
@@ -226,10 +226,10 @@ func logoutToken(r *suite.Run, l suite.Login, request *http.Request) {
 	r.Expect(claims.Text("sid") != "" && claims.Text("sid") == l.Claims().Text("sid"), backSpec+".4", "sid is that of the ID token, since the client wants it", claims["sid"])
 }
 
-const frontSpec = "OpenID Connect Front-Channel Logout §2"
+const frontSpec = "Front-Channel Logout §2"
 
 var frontChannel = []suite.Module{
-	flags("oidcc-frontchannel-logout-discovery-endpoint-verification", "OpenID Connect Front-Channel Logout §3", "frontchannel_logout_supported", "frontchannel_logout_session_supported"),
+	flags("oidcc-frontchannel-logout-discovery-endpoint-verification", "Front-Channel Logout §3", "frontchannel_logout_supported", "frontchannel_logout_session_supported"),
 	{
 		Name: "oidcc-frontchannel-rp-initiated-logout", Clause: frontSpec, Rule: "a logout is told to the client through a frame, with iss and sid",
 		Test: func(r *suite.Run) {
@@ -263,9 +263,9 @@ func onward(r *suite.Run, landing suite.Landing, to string) {
 	}
 	for _, link := range landing.Page.Links {
 		if u, err := url.Parse(link); err == nil && fragmentless(u) == to {
-			r.Expect(u.Query().Get("state") == "s", "OpenID Connect RP-Initiated Logout §3", "the page leads on to the client, with state", link)
+			r.Expect(u.Query().Get("state") == "s", "RP-Initiated Logout §3", "the page leads on to the client, with state", link)
 			return
 		}
 	}
-	r.Review("OpenID Connect RP-Initiated Logout §3", "does a script of this page send the browser on to "+to+"?", landing)
+	r.Review("RP-Initiated Logout §3", "does a script of this page send the browser on to "+to+"?", landing)
 }

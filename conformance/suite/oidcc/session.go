@@ -10,7 +10,7 @@ import (
 	"hopnhat/conformance/suite"
 )
 
-const sessionSpec = "OpenID Connect Session Management §3"
+const sessionSpec = "Session Management §3"
 
 var sessionManagement = []suite.Module{
 	{
