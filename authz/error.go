@@ -96,8 +96,8 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Refuse makes an Error that stays on our own page or in our own answer.
-func Refuse(code Code, format string, args ...any) *Error {
+// NewError makes an Error that stays on our own page or in our own answer.
+func NewError(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Description: fmt.Sprintf(format, args...)}
 }
 

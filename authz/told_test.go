@@ -28,7 +28,7 @@ func TestTold(t *testing.T) {
 		{"a line of somebody else's", "one\r\ntwo\x00", "one two?"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			e := authz.Refuse(authz.InvalidRequest, "%s", row.text)
+			e := authz.NewError(authz.InvalidRequest, "%s", row.text)
 			if got := e.Body().Description; got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
@@ -47,7 +47,7 @@ func TestTold(t *testing.T) {
 // two of them read the same.
 func TestToldProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		e := authz.Refuse(authz.InvalidScope, "%s", rapid.String().Draw(t, "text"))
+		e := authz.NewError(authz.InvalidScope, "%s", rapid.String().Draw(t, "text"))
 		text := e.Body().Description
 		if !allowed.MatchString(text) {
 			t.Fatalf("RFC 6749 §5.2: %q", text)

@@ -49,7 +49,7 @@ func sayToProgram(c *fiber.Ctx, status int, kind view.ErrorKind) error {
 		code, told = "misdirected_request", "this node does not have the role that serves this path; ask a node that has it"
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.Status(status).JSON(authz.Refuse(code, "%s", told).Body())
+	return c.Status(status).JSON(authz.NewError(code, "%s", told).Body())
 }
 
 // renderError is the one place where an error becomes an answer.

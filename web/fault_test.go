@@ -19,7 +19,7 @@ import (
 // about it, and one of a sign-out lets the person sign out all the same.
 func TestErrorPagesSayWhatIsWrong(t *testing.T) {
 	refuse := func(code authz.Code, at string, cause error) error {
-		return authz.Refuse(code, "it is so").At(at).Because(cause)
+		return authz.NewError(code, "it is so").At(at).Because(cause)
 	}
 	for _, row := range []struct {
 		name, path string

@@ -84,9 +84,9 @@ func TestErrorsOfOurs(t *testing.T) {
 		{"what took too long", fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), 503, "10"},
 		{"what is not there", fmt.Errorf("%s: %w", secret, authz.ErrNotFound), 404, ""},
 		{"what another was faster with", fmt.Errorf("%s: %w", secret, authz.ErrConflict), 400, ""},
-		{"a server_error", authz.Refuse(authz.ServerError, "%s", secret), 500, ""},
+		{"a server_error", authz.NewError(authz.ServerError, "%s", secret), 500, ""},
 		{"a refusal that says when to come again", func() error {
-			e := authz.Refuse(authz.InvalidRequest, "too often")
+			e := authz.NewError(authz.InvalidRequest, "too often")
 			e.RetryAfter = 7 * time.Second
 			return e
 		}(), 400, "7"},

@@ -49,7 +49,7 @@ func (a *Authorizer) approve(r *http.Request, id grant.Handle, said string,
 	switch outcome.Kind {
 	case interaction.Answer:
 	case interaction.Reject:
-		return a.reject(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
+		return a.reject(ctx, pending, authz.NewError(outcome.Code, "%s", outcome.Why))
 	default: // the session ended meanwhile, or grew too old
 		return a.page(ctx, pending, outcome.Kind)
 	}
@@ -83,7 +83,7 @@ func (a *Authorizer) decline(ctx context.Context, id grant.Handle, record func(c
 	if pending.Request.Decoupled {
 		return a.denyDecoupled(ctx, pending, decoupled.Declined, SignedIn{}, record)
 	}
-	refusal := authz.Refuse(authz.AccessDenied, "the person declined")
+	refusal := authz.NewError(authz.AccessDenied, "the person declined")
 	if record == nil {
 		return a.reject(ctx, pending, refusal)
 	}
@@ -119,7 +119,7 @@ func (a *Authorizer) reject(ctx context.Context, pending grant.Pending, refusal 
 
 func finishError(err error) error {
 	if errors.Is(err, authz.ErrConflict) {
-		return authz.Refuse(authz.InvalidRequest, "this sign-in was finished already; start again at the app").Because(Finished{})
+		return authz.NewError(authz.InvalidRequest, "this sign-in was finished already; start again at the app").Because(Finished{})
 	}
 	return authz.AsError(err)
 }

@@ -41,7 +41,7 @@ func (a *Authorizer) Authorize(r *http.Request) (response.Next, error) {
 		return response.Next{}, err
 	}
 	if !ok {
-		return response.Next{}, authz.Refuse(authz.InvalidRequest,
+		return response.Next{}, authz.NewError(authz.InvalidRequest,
 			"the authorization endpoint takes GET and POST").Under("OpenID Connect Core §3.1.2.1")
 	}
 	pending, client, err := a.begin(r.Context(), form)
@@ -98,11 +98,11 @@ func (a *Authorizer) Resume(r *http.Request, id grant.Handle) (response.Next, er
 func (a *Authorizer) begin(ctx context.Context, form url.Values) (grant.Pending, *clientauth.Registered, error) {
 	clientID := authz.ClientID(form.Get("client_id"))
 	if clientID == "" {
-		return grant.Pending{}, nil, authz.Refuse(authz.InvalidRequest, "client_id is missing").At("client_id").Under("RFC 6749 §4.1.1")
+		return grant.Pending{}, nil, authz.NewError(authz.InvalidRequest, "client_id is missing").At("client_id").Under("RFC 6749 §4.1.1")
 	}
 	client, err := a.o.Directory.Client(ctx, clientID)
 	if errors.Is(err, clientauth.ErrUnknownClient) {
-		return grant.Pending{}, nil, authz.Refuse(authz.InvalidRequest,
+		return grant.Pending{}, nil, authz.NewError(authz.InvalidRequest,
 			"no app is registered with this client_id").At("client_id").Under("RFC 6749 §4.1.2.1").Because(err)
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (a *Authorizer) begin(ctx context.Context, form url.Values) (grant.Pending,
 	}
 	if uri := form.Get("request_uri"); strings.HasPrefix(uri, requestURIPrefix) {
 		id, wellFormed := parseRequestURI(uri)
-		unusable := authz.Refuse(authz.InvalidRequestURI,
+		unusable := authz.NewError(authz.InvalidRequestURI,
 			"this request_uri is unknown, used, expired, or another app's; push the request anew").At("request_uri").Under("RFC 9126 §2.2, §4")
 		if !wellFormed {
 			return grant.Pending{}, nil, unusable.Because(object.ErrForeign)
@@ -158,7 +158,7 @@ func (a *Authorizer) begin(ctx context.Context, form url.Values) (grant.Pending,
 		err = request.Deliverable(client.Client, client.Profile, &pending.Request)
 	}
 	if pending.Request.RedirectURI != "" && client.Profile.RequirePAR {
-		return pending, nil, authz.Refuse(authz.InvalidRequest,
+		return pending, nil, authz.NewError(authz.InvalidRequest,
 			"this app must push its authorization requests, profile %s", client.Profile.Name).Under("RFC 9126 §4; FAPI 2.0 SP §5.3.2.2").ToClient()
 	}
 	return pending, client, err
@@ -185,7 +185,7 @@ func (a *Authorizer) step(r *http.Request, pending grant.Pending, client *client
 		signedIn.Level = outcome.Level
 		return a.issue(ctx, pending, client, signedIn, "", granted, nil)
 	case interaction.Reject:
-		return a.reject(ctx, pending, authz.Refuse(outcome.Code, "%s", outcome.Why))
+		return a.reject(ctx, pending, authz.NewError(outcome.Code, "%s", outcome.Why))
 	default:
 		return a.page(ctx, pending, outcome.Kind)
 	}

@@ -131,11 +131,11 @@ func (d *Doors) signedRequest(ctx context.Context, form url.Values,
 	object := form.Get("request")
 	if object == "" {
 		if client.Profile.RequireRequestObject || client.BackchannelRequestAlg != "" {
-			return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest,
+			return nil, clientauth.Assertion{}, authz.NewError(authz.InvalidRequest,
 				"this app must sign its authentication requests (CIBA Core §7.1.1)").At("request")
 		}
 		if form.Get("request_uri") != "" {
-			return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest,
+			return nil, clientauth.Assertion{}, authz.NewError(authz.InvalidRequest,
 				"request_uri is not used here (CIBA Core §7.1.1)").At("request_uri")
 		}
 		return form, clientauth.Assertion{}, nil
@@ -145,7 +145,7 @@ func (d *Doors) signedRequest(ctx context.Context, form url.Values,
 		return nil, clientauth.Assertion{}, authz.AsError(err)
 	}
 	if err != nil {
-		return nil, clientauth.Assertion{}, authz.Refuse(authz.InvalidRequest, "the signed authentication request cannot be accepted: %v",
+		return nil, clientauth.Assertion{}, authz.NewError(authz.InvalidRequest, "the signed authentication request cannot be accepted: %v",
 			err).At("request").Because(err)
 	}
 	inside, jti, expires, err := request.FromSigned(claims, form, client.Client, d.o.URLs.Issuer, d.o.Now())
@@ -160,7 +160,7 @@ func (d *Doors) signedRequest(ctx context.Context, form url.Values,
 func (d *Doors) spendRequest(ctx context.Context, signed clientauth.Assertion) error {
 	err := d.o.Store.Spend(ctx, signed)
 	if errors.Is(err, authz.ErrConflict) {
-		return authz.Refuse(authz.InvalidRequest,
+		return authz.NewError(authz.InvalidRequest,
 			"the signed authentication request was used before; make a new one with a new jti").At("request")
 	}
 	return err

@@ -107,7 +107,7 @@ func (d decider) hintOf(ctx context.Context, hint string, client *clientauth.Reg
 		return interaction.HintNone, err
 	}
 	if !slices.Contains(claims.Audience, string(client.ID)) {
-		return interaction.HintNone, authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app")
+		return interaction.HintNone, authz.NewError(authz.InvalidRequest, "id_token_hint was issued to another app")
 	}
 	if s.Actor == "" {
 		return interaction.HintOther, nil

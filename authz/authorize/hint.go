@@ -29,7 +29,7 @@ func (d *Doors) subjectOfHint(ctx context.Context, b request.Backchannel, client
 	default:
 		hint, refusal := d.o.Verifier.IDTokenHint(b.IDTokenHint)
 		if refusal == nil && (len(hint.Audience) != 1 || hint.Audience[0] != string(client.ID)) {
-			refusal = authz.Refuse(authz.InvalidRequest, "id_token_hint was issued to another app").At("id_token_hint")
+			refusal = authz.NewError(authz.InvalidRequest, "id_token_hint was issued to another app").At("id_token_hint")
 		}
 		if refusal != nil {
 			return "", refusal
@@ -48,7 +48,7 @@ func (d *Doors) subjectOfHint(ctx context.Context, b request.Backchannel, client
 // subjectByNumber finds the holder of a personal number of twelve digits.
 func (d *Doors) subjectByNumber(ctx context.Context, number, parameter string) (authz.Subject, error) {
 	if !numberForm.MatchString(number) {
-		return "", authz.Refuse(authz.UnknownUserID, "%s is not a personal number of 12 digits", parameter).At(parameter)
+		return "", authz.NewError(authz.UnknownUserID, "%s is not a personal number of 12 digits", parameter).At(parameter)
 	}
 	return d.o.People.SubjectOfNumber(ctx, authz.PersonalNumber(number))
 }
@@ -74,7 +74,7 @@ const hintLife = 10 * time.Minute
 
 func (d *Doors) hintToken(ctx context.Context, token string, client *clientauth.Registered) (authz.Subject, error) {
 	bad := func(format string, args ...any) (authz.Subject, error) {
-		return "", authz.Refuse(authz.InvalidRequest, "login_hint_token: "+format, args...).At("login_hint_token")
+		return "", authz.NewError(authz.InvalidRequest, "login_hint_token: "+format, args...).At("login_hint_token")
 	}
 	claims, err := d.o.Objects.VerifiedBy(ctx, client, token, "")
 	if errors.Is(err, authz.ErrUnavailable) {
@@ -97,7 +97,7 @@ func (d *Doors) hintToken(ctx context.Context, token string, client *clientauth.
 	case hint.Expires == 0 || expires.After(now.Add(hintLife)):
 		return bad("exp is missing or more than 10 minutes ahead")
 	case !now.Before(expires):
-		return "", authz.Refuse(authz.ExpiredLoginHintToken, "login_hint_token has expired; make a new one").At("login_hint_token")
+		return "", authz.NewError(authz.ExpiredLoginHintToken, "login_hint_token has expired; make a new one").At("login_hint_token")
 	}
 	switch hint.Who.Format {
 	case "opaque":
@@ -108,6 +108,6 @@ func (d *Doors) hintToken(ctx context.Context, token string, client *clientauth.
 		}
 		return d.o.People.SubjectOfPairwise(ctx, client.Sector, hint.Who.Subject)
 	}
-	return "", authz.Refuse(authz.UnknownUserID,
+	return "", authz.NewError(authz.UnknownUserID,
 		"login_hint_token: sub_id must be of format opaque or iss_sub (RFC 9493)").At("login_hint_token")
 }

@@ -54,10 +54,10 @@ func (d *Doors) push(r *http.Request) (grant.Pending, error) {
 	}
 	if id := form.Get("client_id"); id != "" && id != string(client.ID) {
 		// RFC 9126 §2.1, and docs/decisions.md F2: nobody pushes for another.
-		return grant.Pending{}, authz.Refuse(authz.InvalidRequest, "client_id is not the client that authenticated").At("client_id")
+		return grant.Pending{}, authz.NewError(authz.InvalidRequest, "client_id is not the client that authenticated").At("client_id")
 	}
 	if form.Get("request_uri") != "" {
-		return grant.Pending{}, authz.Refuse(authz.InvalidRequest, "request_uri must not be pushed (RFC 9126 §2.1)").At("request_uri")
+		return grant.Pending{}, authz.NewError(authz.InvalidRequest, "request_uri must not be pushed (RFC 9126 §2.1)").At("request_uri")
 	}
 	if form, err = d.o.Objects.Unwrap(r.Context(), form, client); err != nil {
 		return grant.Pending{}, err

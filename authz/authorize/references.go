@@ -42,7 +42,7 @@ func (f *References) Check(ctx context.Context, client *clientauth.Registered, a
 			}
 		}
 		if !slices.Contains(known, s) {
-			return authz.Refuse(authz.InvalidScope,
+			return authz.NewError(authz.InvalidScope,
 				"a scope is not known to this provider nor to a resource that the request names").At("scope").ToClient()
 		}
 	}
@@ -57,7 +57,7 @@ func (f *References) Check(ctx context.Context, client *clientauth.Registered, a
 
 // LiveGrant finds a live grant of an app by its grant_id.
 func (f *References) LiveGrant(ctx context.Context, client authz.ClientID, id authz.GrantID) (*grant.Grant, error) {
-	unknown := authz.Refuse(authz.InvalidGrantID, "this app has no grant of that grant_id, or it has ended").At("grant_id")
+	unknown := authz.NewError(authz.InvalidGrantID, "this app has no grant of that grant_id, or it has ended").At("grant_id")
 	g, err := f.Store.GrantByPublicID(ctx, id)
 	if err != nil {
 		return nil, authz.NotFoundAs(err, unknown)
@@ -79,7 +79,7 @@ func (f *References) predecessor(ctx context.Context, a request.Authorization, s
 	case err != nil:
 		return nil, authz.AsError(err)
 	case !g.Principal.Equal(s.Principal):
-		return nil, authz.Refuse(authz.InvalidGrantID, "the grant was given by another person than the one who is signed in").At("grant_id")
+		return nil, authz.NewError(authz.InvalidGrantID, "the grant was given by another person than the one who is signed in").At("grant_id")
 	}
 	return g, nil
 }

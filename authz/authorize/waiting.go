@@ -16,7 +16,7 @@ import (
 // pendingByHandle finds a pending authorization by its handle, that still can be answered,
 // with its app.
 func (a *Authorizer) pendingByHandle(ctx context.Context, handle grant.Handle) (grant.Pending, *clientauth.Registered, error) {
-	gone := authz.Refuse(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app").Because(ErrGone)
+	gone := authz.NewError(authz.InvalidRequest, "this sign-in was finished or took too long; start again at the app").Because(ErrGone)
 	id, ok := a.o.Handles.Open(handle)
 	if !ok {
 		return grant.Pending{}, nil, gone

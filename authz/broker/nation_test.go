@@ -350,13 +350,13 @@ func (n *nation) Audit(_ context.Context, subject authz.Subject) (string, error)
 func (n *nation) BrokerAccess(r *http.Request) (Access, error) {
 	fields := strings.Fields(r.Header.Get("Authorization"))
 	if len(fields) != 3 {
-		return Access{}, authz.Refuse(authz.InvalidToken, "present one access token").Because(authz.ErrNoToken)
+		return Access{}, authz.NewError(authz.InvalidToken, "present one access token").Because(authz.ErrNoToken)
 	}
 	switch fields[1] {
 	case "down":
 		return Access{}, authz.AsError(authz.ErrUnavailable)
 	case "nonce":
-		return Access{}, authz.Refuse(authz.UseDPoPNonce, "use the nonce")
+		return Access{}, authz.NewError(authz.UseDPoPNonce, "use the nonce")
 	}
 	a := Access{Grant: authz.GrantID(fields[1]), Client: authz.ClientID(fields[2]), Pairwise: "pairwise-an", NextNonce: "next"}
 	if actors := strings.Split(fields[2], "+"); strings.Contains(fields[2], "+") { // newest first, the last is nobody

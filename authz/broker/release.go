@@ -144,7 +144,7 @@ func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 	q.client, err = b.Clients.Client(ctx, q.access.Client)
 	switch {
 	case errors.Is(err, authz.ErrNotFound), errors.Is(err, clientauth.ErrUnknownClient):
-		return nil, refusal{code: tokenRefused, detail: "the app is not enabled", challenge: b.challenge(authz.Refuse(authz.InvalidToken, "the app is not enabled"))}
+		return nil, refusal{code: tokenRefused, detail: "the app is not enabled", challenge: b.challenge(authz.NewError(authz.InvalidToken, "the app is not enabled"))}
 	case err != nil:
 		return nil, err
 	}
@@ -276,13 +276,13 @@ func (b *Broker) recordRefusal(ctx context.Context, q request, event audit.Act, 
 	case caseReferenceMalformed, malformedRequest:
 		told.detail = q.unfit
 	case policy.LevelTooLow: // RFC 9470 §3
-		told.challenge = b.challenge(authz.Refuse(authz.InsufficientAuthentication, "the person must sign in at a higher level"),
+		told.challenge = b.challenge(authz.NewError(authz.InsufficientAuthentication, "the person must sign in at a higher level"),
 			authz.Attribute{Name: "acr_values", Value: policy.NeededLevel(q.owner, q.actors).ACR()})
 	case policy.SignInTooOld: // RFC 9470 §3
-		told.challenge = b.challenge(authz.Refuse(authz.InsufficientAuthentication, "the person must sign in again"),
+		told.challenge = b.challenge(authz.NewError(authz.InsufficientAuthentication, "the person must sign in again"),
 			authz.Attribute{Name: "max_age", Value: strconv.Itoa(policy.NeededAge(q.asked.Purpose, q.asked.Registry, q.owner, q.actors))})
 	case grantEnded:
-		told.challenge = b.challenge(authz.Refuse(authz.InvalidToken, "the grant has ended"))
+		told.challenge = b.challenge(authz.NewError(authz.InvalidToken, "the grant has ended"))
 	}
 	return told
 }

@@ -85,12 +85,12 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form 
 // refused has one text for every cause, so that an answer does not disclose whether a
 // client exists.
 func refused(cause error) *authz.Error {
-	return authz.Refuse(authz.InvalidClient, "client authentication failed; check client_id, method and key or secret of the registration").Because(cause)
+	return authz.NewError(authz.InvalidClient, "client authentication failed; check client_id, method and key or secret of the registration").Because(cause)
 }
 
 // missing is the answer where nothing authenticates a client that must.
 func missing() *authz.Error {
-	return authz.Refuse(authz.InvalidClient,
+	return authz.NewError(authz.InvalidClient,
 		"no client authentication in the request; authenticate with the registered method, for a certificate with client_id at the host of mtls_endpoint_aliases")
 }
 

@@ -46,12 +46,12 @@ func read(ctx context.Context, r *http.Request, form url.Values) (p credentials,
 		}
 	}
 	if ways > 1 {
-		return p, authz.Refuse(authz.InvalidRequest, "the client authenticated in more than one way; use exactly one (RFC 6749 §2.3)")
+		return p, authz.NewError(authz.InvalidRequest, "the client authenticated in more than one way; use exactly one (RFC 6749 §2.3)")
 	}
 	switch p.by {
 	case basicHeader:
 		if p.id != "" && string(p.id) != basicID {
-			return p, authz.Refuse(authz.InvalidRequest, "client_id and the Authorization header name different clients").At("client_id")
+			return p, authz.NewError(authz.InvalidRequest, "client_id and the Authorization header name different clients").At("client_id")
 		}
 		p.id, p.secret = authz.ClientID(basicID), basicSecret
 	case assertion:
@@ -70,17 +70,17 @@ func read(ctx context.Context, r *http.Request, form url.Values) (p credentials,
 // readAssertion finds in an assertion which client it says it is of (RFC 7521 §4.2).
 func (p *credentials) readAssertion(form url.Values) error {
 	if form.Get("client_assertion_type") != assertionType {
-		return authz.Refuse(authz.InvalidRequest, "client_assertion_type must be %s", assertionType).At("client_assertion_type")
+		return authz.NewError(authz.InvalidRequest, "client_assertion_type must be %s", assertionType).At("client_assertion_type")
 	}
 	if len(p.assertion) > maxAssertion {
-		return authz.Refuse(authz.InvalidRequest, "client_assertion is longer than %d bytes", maxAssertion).At("client_assertion")
+		return authz.NewError(authz.InvalidRequest, "client_assertion is longer than %d bytes", maxAssertion).At("client_assertion")
 	}
 	claimed, err := jose.PeekIssuer(p.assertion)
 	if err != nil {
 		return refused(err)
 	}
 	if p.id != "" && string(p.id) != claimed {
-		return authz.Refuse(authz.InvalidRequest, "client_id and client_assertion name different clients").At("client_id")
+		return authz.NewError(authz.InvalidRequest, "client_id and client_assertion name different clients").At("client_id")
 	}
 	p.id = authz.ClientID(claimed)
 	return nil
@@ -92,7 +92,7 @@ func basicCredentials(r *http.Request) (id, secret string, present bool, err err
 	if len(header) == 0 {
 		return "", "", false, nil
 	}
-	malformed := authz.Refuse(authz.InvalidRequest,
+	malformed := authz.NewError(authz.InvalidRequest,
 		"the Authorization header is malformed; send one Basic header with form-encoded client id and secret")
 	if len(header) > 1 || len(header[0]) > 2048 {
 		return "", "", false, malformed

@@ -126,7 +126,7 @@ type proofClaims struct {
 // first. Whether the proof was used before, [Proofs.Use] tells.
 func (p *Proofs) Check(headers []string, method, target, accessToken string) (Proof, error) {
 	bad := func(why string) (Proof, error) {
-		return Proof{}, authz.Refuse(authz.InvalidDPoPProof, "DPoP proof: %s", why)
+		return Proof{}, authz.NewError(authz.InvalidDPoPProof, "DPoP proof: %s", why)
 	}
 	if len(headers) != 1 {
 		return bad("exactly one DPoP header is needed (RFC 9449 §4.3)")
@@ -138,7 +138,7 @@ func (p *Proofs) Check(headers []string, method, target, accessToken string) (Pr
 		Type: "dpop+jwt", Algorithms: keys.FAPI2Signatures, MaxBytes: maxProof,
 	})
 	if err != nil {
-		return Proof{}, authz.Refuse(authz.InvalidDPoPProof,
+		return Proof{}, authz.NewError(authz.InvalidDPoPProof,
 			"DPoP proof: not a valid dpop+jwt signed by its own jwk with ES256, EdDSA or PS256").Because(err)
 	}
 	var claims proofClaims
@@ -173,7 +173,7 @@ func (p *Proofs) Check(headers []string, method, target, accessToken string) (Pr
 }
 
 func needNonce() error {
-	return authz.Refuse(authz.UseDPoPNonce, "the DPoP proof must carry the nonce of the DPoP-Nonce header")
+	return authz.NewError(authz.UseDPoPNonce, "the DPoP proof must carry the nonce of the DPoP-Nonce header")
 }
 
 // ErrProofUsed is returned where a proof comes a second time.
@@ -181,7 +181,7 @@ var ErrProofUsed = fmt.Errorf("a DPoP proof was used before: %w", authz.ErrConfl
 
 // UsedProof is the refusal of a proof that was used before.
 func UsedProof() error {
-	return authz.Refuse(authz.InvalidDPoPProof,
+	return authz.NewError(authz.InvalidDPoPProof,
 		"DPoP proof: this proof was used before; make a new one with a new jti").Because(ErrProofUsed)
 }
 
@@ -209,7 +209,7 @@ func (p *Proofs) Use(app authz.ClientID, proof Proof) error {
 		p.seen.shutLargest()
 	}
 	if p.seen.shut[app] || p.previous.shut[app] {
-		return authz.Refuse(authz.InvalidDPoPProof,
+		return authz.NewError(authz.InvalidDPoPProof,
 			"DPoP proof: more proofs than this server can remember came from this app; wait a minute, then send fewer")
 	}
 	of := p.seen.of[app]

@@ -28,7 +28,7 @@ const (
 // a double quote may not stand (RFC 6749 §4.1.2.1).
 func refuse(format string, args ...any) *authz.Error {
 	text := strings.ReplaceAll(fmt.Sprintf(format, args...), `"`, "'")
-	return authz.Refuse(authz.InvalidAuthorizationDetails, "%s", text).At("authorization_details")
+	return authz.NewError(authz.InvalidAuthorizationDetails, "%s", text).At("authorization_details")
 }
 
 // ParseDetails reads RFC 9396 authorization_details. Only type vn_data_release is

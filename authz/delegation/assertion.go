@@ -44,7 +44,7 @@ type assertionClaims struct {
 // here, nor one of ours there. Errors are *authz.Error with invalid_grant (§3.1).
 func CheckAssertion(claims json.RawMessage, from authz.TrustedIssuer, self string, now time.Time) (Assertion, error) {
 	bad := func(format string, args ...any) (Assertion, error) {
-		return Assertion{}, authz.Refuse(authz.InvalidGrant, "the assertion: %s", fmt.Sprintf(format, args...)).At("assertion")
+		return Assertion{}, authz.NewError(authz.InvalidGrant, "the assertion: %s", fmt.Sprintf(format, args...)).At("assertion")
 	}
 	var c assertionClaims
 	if json.Unmarshal(claims, &c) != nil {

@@ -53,17 +53,17 @@ type Outcome struct {
 // a target that is.
 func Exchange(rules []authz.ExchangeRule, actor Actor, s Subject, w Wish, find func(id string) (Target, bool), now, latest time.Time) (Outcome, *authz.Error) {
 	if !now.Before(s.Expires) {
-		return Outcome{}, authz.Refuse(authz.InvalidRequest, "the subject_token has expired").At("subject_token")
+		return Outcome{}, authz.NewError(authz.InvalidRequest, "the subject_token has expired").At("subject_token")
 	}
 	if s.MayAct != nil && s.MayAct.Subject != actor.Subject && s.MayAct.Subject != string(actor.Client) {
-		return Outcome{}, authz.Refuse(authz.InvalidRequest, "the subject_token names another party that may act (may_act, RFC 8693 §4.4)").At("subject_token")
+		return Outcome{}, authz.NewError(authz.InvalidRequest, "the subject_token names another party that may act (may_act, RFC 8693 §4.4)").At("subject_token")
 	}
 	if len(s.Act.Chain()) >= MaxDepth {
-		return Outcome{}, authz.Refuse(authz.InvalidRequest, "the subject_token was exchanged %d times; a chain of actors ends there", MaxDepth).At("subject_token")
+		return Outcome{}, authz.NewError(authz.InvalidRequest, "the subject_token was exchanged %d times; a chain of actors ends there", MaxDepth).At("subject_token")
 	}
 	fitting := slices.DeleteFunc(slices.Clone(rules), func(r authz.ExchangeRule) bool { return !covers(r, s) })
 	if len(fitting) == 0 {
-		return Outcome{}, authz.Refuse(authz.InvalidRequest, "no token_exchange rule of this app covers tokens of that app, audience and type").At("subject_token")
+		return Outcome{}, authz.NewError(authz.InvalidRequest, "no token_exchange rule of this app covers tokens of that app, audience and type").At("subject_token")
 	}
 	audience, refusal := target(fitting, w.Targets)
 	if refusal != nil {
@@ -71,7 +71,7 @@ func Exchange(rules []authz.ExchangeRule, actor Actor, s Subject, w Wish, find f
 	}
 	to, ok := find(audience)
 	if !ok {
-		return Outcome{}, authz.Refuse(authz.InvalidTarget, "the target is not a resource that this app may have tokens for").At("audience")
+		return Outcome{}, authz.NewError(authz.InvalidTarget, "the target is not a resource that this app may have tokens for").At("audience")
 	}
 	scope, refusal := scope(fitting, to, s, w)
 	if refusal != nil {
@@ -115,15 +115,15 @@ func target(rules []authz.ExchangeRule, wanted []string) (string, *authz.Error) 
 	wanted = slices.Compact(slices.Sorted(slices.Values(wanted)))
 	switch {
 	case len(wanted) > 1:
-		return "", authz.Refuse(authz.InvalidTarget, "name one audience or resource; a token is for one").At("audience")
+		return "", authz.NewError(authz.InvalidTarget, "name one audience or resource; a token is for one").At("audience")
 	case len(wanted) == 1 && slices.Contains(possible, wanted[0]):
 		return wanted[0], nil
 	case len(wanted) == 1:
-		return "", authz.Refuse(authz.InvalidTarget, "no token_exchange rule of this app leads to that audience or resource").At("audience")
+		return "", authz.NewError(authz.InvalidTarget, "no token_exchange rule of this app leads to that audience or resource").At("audience")
 	case len(possible) == 1:
 		return possible[0], nil
 	}
-	return "", authz.Refuse(authz.InvalidTarget, "name the audience or resource the token is for").At("audience")
+	return "", authz.NewError(authz.InvalidTarget, "name the audience or resource the token is for").At("audience")
 }
 
 // scope is what the subject token has, the target knows and a rule for that
@@ -145,7 +145,7 @@ func scope(rules []authz.ExchangeRule, to Target, s Subject, w Wish) ([]string, 
 	}
 	for _, one := range w.Scope {
 		if !slices.Contains(possible, one) {
-			return nil, authz.Refuse(authz.InvalidScope, "the scope goes beyond what the subject_token, the target and the token_exchange rules have in common").At("scope")
+			return nil, authz.NewError(authz.InvalidScope, "the scope goes beyond what the subject_token, the target and the token_exchange rules have in common").At("scope")
 		}
 	}
 	return slices.Clone(w.Scope), nil

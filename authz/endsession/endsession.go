@@ -80,7 +80,7 @@ func (e *Endpoint) EndSession(r *http.Request, signedIn *authorize.SignedIn) (Lo
 		}
 		// §2: when both are there, the token must have been issued to the client.
 		if !slices.Contains(hint.Audience, string(asked.Client)) {
-			return Logout{}, authz.Refuse(authz.InvalidRequest, "client_id is not the app id_token_hint was issued to").At("client_id")
+			return Logout{}, authz.NewError(authz.InvalidRequest, "client_id is not the app id_token_hint was issued to").At("client_id")
 		}
 		asked.SID, asked.Subject = hint.SID, hint.Subject
 	}
@@ -92,7 +92,7 @@ func (e *Endpoint) EndSession(r *http.Request, signedIn *authorize.SignedIn) (Lo
 func (e *Endpoint) ContinueEndSession(ctx context.Context, ticket string, signedIn *authorize.SignedIn) (Logout, error) {
 	asked, ok := e.o.Tickets.open(ticket, e.o.Now())
 	if !ok {
-		return Logout{}, authz.Refuse(authz.InvalidRequest,
+		return Logout{}, authz.NewError(authz.InvalidRequest,
 			"this sign-out was begun too long ago; start again at the app").At("logout").Because(authorize.ErrGone)
 	}
 	return e.check(ctx, asked, signedIn)
@@ -105,7 +105,7 @@ func endSessionForm(r *http.Request) (url.Values, error) {
 	}
 	form, ok, err := protocol.BrowserForm(r)
 	if err == nil && !ok {
-		err = authz.Refuse(authz.InvalidRequest, "the end session endpoint takes GET and POST").Under("RP-Initiated Logout §2")
+		err = authz.NewError(authz.InvalidRequest, "the end session endpoint takes GET and POST").Under("RP-Initiated Logout §2")
 	}
 	return form, err
 }
@@ -118,7 +118,7 @@ func (e *Endpoint) check(ctx context.Context, asked logoutRequest, signedIn *aut
 		var err error
 		client, err = e.o.Directory.Client(ctx, asked.Client)
 		if errors.Is(err, clientauth.ErrUnknownClient) {
-			return Logout{}, authz.Refuse(authz.InvalidRequest, "no app is registered with this client_id").At("client_id")
+			return Logout{}, authz.NewError(authz.InvalidRequest, "no app is registered with this client_id").At("client_id")
 		}
 		if err != nil {
 			return Logout{}, authz.AsError(err)
@@ -130,7 +130,7 @@ func (e *Endpoint) check(ctx context.Context, asked logoutRequest, signedIn *aut
 	if asked.URI != "" && client != nil {
 		// §3: compared exactly with those that were registered.
 		if !client.HasPostLogoutRedirectURI(asked.URI) {
-			return Logout{}, authz.Refuse(authz.InvalidRequest,
+			return Logout{}, authz.NewError(authz.InvalidRequest,
 				"post_logout_redirect_uri is not registered for this app").At("post_logout_redirect_uri")
 		}
 		out.Return = protocol.WithParameters(asked.URI, "state", asked.State)

@@ -29,7 +29,7 @@ func SpendWith(ctx context.Context, store interface {
 		case errors.Is(err, clientauth.ErrProofUsed):
 			return clientauth.UsedProof()
 		case errors.Is(err, authz.ErrConflict):
-			return authz.Refuse(authz.InvalidClient,
+			return authz.NewError(authz.InvalidClient,
 				"client authentication failed; the assertion was used before, make a new one with a new jti")
 		case err != nil, write == nil:
 			return err

@@ -18,11 +18,11 @@ func TestRefusalsWrite(t *testing.T) {
 		status        int
 		header, want  string
 	}{
-		{"RFC 6749 §5.2: who tried Basic is told the scheme", "Basic YTpi", authz.Refuse(authz.InvalidClient, "x"), 401, "WWW-Authenticate", `Basic realm="hopnhat"`},
-		{"RFC 6749 §5.2: who did not is not", "", authz.Refuse(authz.InvalidClient, "x"), 401, "WWW-Authenticate", ""},
-		{"RFC 6749 §5.2: an error that is not of the client", "Basic YTpi", authz.Refuse(authz.InvalidGrant, "x"), 400, "WWW-Authenticate", ""},
-		{"RFC 6749 §5.1: not to be kept", "", authz.Refuse(authz.InvalidRequest, "x"), 400, "Cache-Control", "no-store"},
-		{"RFC 9449 §8: a nonce", "", authz.Refuse(authz.UseDPoPNonce, "x"), 400, "DPoP-Nonce", "n"},
+		{"RFC 6749 §5.2: who tried Basic is told the scheme", "Basic YTpi", authz.NewError(authz.InvalidClient, "x"), 401, "WWW-Authenticate", `Basic realm="hopnhat"`},
+		{"RFC 6749 §5.2: who did not is not", "", authz.NewError(authz.InvalidClient, "x"), 401, "WWW-Authenticate", ""},
+		{"RFC 6749 §5.2: an error that is not of the client", "Basic YTpi", authz.NewError(authz.InvalidGrant, "x"), 400, "WWW-Authenticate", ""},
+		{"RFC 6749 §5.1: not to be kept", "", authz.NewError(authz.InvalidRequest, "x"), 400, "Cache-Control", "no-store"},
+		{"RFC 9449 §8: a nonce", "", authz.NewError(authz.UseDPoPNonce, "x"), 400, "DPoP-Nonce", "n"},
 		{"when to try again", "", &authz.Error{Code: authz.TemporarilyUnavailable, RetryAfter: 3 * time.Second}, 503, "Retry-After", "3"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -13,14 +13,14 @@ import (
 // no parameter in the URL and none twice.
 func PostForm(r *http.Request) (url.Values, error) {
 	if r.Method != http.MethodPost {
-		return nil, authz.Refuse(authz.InvalidRequest, "this endpoint takes POST")
+		return nil, authz.NewError(authz.InvalidRequest, "this endpoint takes POST")
 	}
 	if r.URL.RawQuery != "" {
-		return nil, authz.Refuse(authz.InvalidRequest, "parameters belong in the body, not in the URL (RFC 6749 §2.3.1)")
+		return nil, authz.NewError(authz.InvalidRequest, "parameters belong in the body, not in the URL (RFC 6749 §2.3.1)")
 	}
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
-		return nil, authz.Refuse(authz.InvalidRequest, "send Content-Type: application/x-www-form-urlencoded")
+		return nil, authz.NewError(authz.InvalidRequest, "send Content-Type: application/x-www-form-urlencoded")
 	}
 	return request.ReadForm(r)
 }

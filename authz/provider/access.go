@@ -20,9 +20,9 @@ func (p *Provider) BrokerAccess(r *http.Request) (token.Access, error) {
 	}
 	switch {
 	case a.Grant == "":
-		return token.Access{}, authz.Refuse(authz.InvalidToken, "the broker takes tokens of a person's grant")
+		return token.Access{}, authz.NewError(authz.InvalidToken, "the broker takes tokens of a person's grant")
 	case !a.Bound.Bound():
-		return token.Access{}, authz.Refuse(authz.InvalidToken,
+		return token.Access{}, authz.NewError(authz.InvalidToken,
 			"the broker takes no bearer tokens: ask for one that is bound to a DPoP key (RFC 9449) or a client certificate (RFC 8705)")
 	}
 	if a.Act != nil {

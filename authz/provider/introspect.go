@@ -47,7 +47,7 @@ func (p *Provider) Introspect(w http.ResponseWriter, r *http.Request) {
 	client, form, err := p.authenticated(r)
 	if err == nil && client.Method == authz.PublicClient {
 		// RFC 7662 §2.1: the caller must be authorized, and a client_id alone proves nothing.
-		err = authz.Refuse(authz.InvalidClient, "introspection is for apps that authenticate")
+		err = authz.NewError(authz.InvalidClient, "introspection is for apps that authenticate")
 	}
 	if err != nil {
 		p.refusals.Write(w, r, err)
@@ -100,7 +100,7 @@ func (p *Provider) signedIntrospection(ctx context.Context, client *clientauth.R
 func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, form url.Values) (introspection, error) {
 	presented := form.Get("token")
 	if presented == "" {
-		return introspection{}, authz.Refuse(authz.InvalidRequest, "token is missing").At("token")
+		return introspection{}, authz.NewError(authz.InvalidRequest, "token is missing").At("token")
 	}
 	if refresh, ok := grant.ParseRefresh(presented); ok {
 		return p.introspectRefresh(r, client, refresh)
@@ -126,7 +126,7 @@ func (p *Provider) introspect(r *http.Request, client *clientauth.Registered, fo
 func (p *Provider) introspectRefresh(r *http.Request, client *clientauth.Registered, presented grant.RefreshToken) (introspection, error) {
 	g, err := p.o.Grants.Grant(r.Context(), presented.Grant)
 	if err != nil {
-		if err := authz.NotFoundAs(err, authz.Refuse(authz.InvalidToken, "unknown")); authz.AsError(err).Code != authz.InvalidToken {
+		if err := authz.NotFoundAs(err, authz.NewError(authz.InvalidToken, "unknown")); authz.AsError(err).Code != authz.InvalidToken {
 			return introspection{}, err
 		}
 		return introspection{}, nil

@@ -34,7 +34,7 @@ func (p *Provider) Grant(w http.ResponseWriter, r *http.Request) {
 	needs := map[string]string{http.MethodGet: token.ScopeGrantQuery, http.MethodDelete: token.ScopeGrantRevoke}[r.Method]
 	if needs == "" {
 		w.Header().Set("Allow", "GET, DELETE")
-		protocol.WriteJSON(w, http.StatusMethodNotAllowed, authz.Refuse(authz.InvalidRequest, "a grant takes GET and DELETE").Body())
+		protocol.WriteJSON(w, http.StatusMethodNotAllowed, authz.NewError(authz.InvalidRequest, "a grant takes GET and DELETE").Body())
 		return
 	}
 	client, nonce, err := p.grantsAccess(r, needs)
@@ -91,10 +91,10 @@ func (p *Provider) grantsAccess(r *http.Request, scope string) (*clientauth.Regi
 	case err != nil:
 		return nil, access.NextNonce, authz.AsError(err)
 	case access.Grant != "" || access.Subject != authz.Pairwise(access.ClientID):
-		return nil, access.NextNonce, authz.Refuse(authz.InvalidToken,
+		return nil, access.NextNonce, authz.NewError(authz.InvalidToken,
 			"the grant management API takes tokens of an app itself (client_credentials)")
 	case !slices.Contains(access.Scope, scope):
-		return nil, access.NextNonce, authz.Refuse(authz.InsufficientScope, "this needs scope %s", scope)
+		return nil, access.NextNonce, authz.NewError(authz.InsufficientScope, "this needs scope %s", scope)
 	}
 	return client, access.NextNonce, p.verifier.NotRevoked(r.Context(), access.ID)
 }

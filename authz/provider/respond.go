@@ -56,7 +56,7 @@ func (p *Provider) challenge(w http.ResponseWriter, r *http.Request, refusal *au
 
 // refuseStepUp asks for a sign-in at a higher level, RFC 9470 §3.
 func (p *Provider) refuseStepUp(w http.ResponseWriter, r *http.Request, acr string) {
-	refusal := authz.Refuse(authz.InsufficientAuthentication, "the person must sign in at a higher level")
+	refusal := authz.NewError(authz.InsufficientAuthentication, "the person must sign in at a higher level")
 	p.refusals.Log(r, refusal)
 	p.challenge(w, r, refusal, authz.Attribute{Name: "acr_values", Value: acr})
 	protocol.WriteJSON(w, http.StatusUnauthorized, refusal.Body())

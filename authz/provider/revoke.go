@@ -49,7 +49,7 @@ func (p *Provider) revoke(r *http.Request) error {
 	}
 	presented := form.Get("token")
 	if presented == "" {
-		return authz.Refuse(authz.InvalidRequest, "token is missing").At("token")
+		return authz.NewError(authz.InvalidRequest, "token is missing").At("token")
 	}
 	ctx := r.Context()
 	if refresh, ok := grant.ParseRefresh(presented); ok {

@@ -43,7 +43,7 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 	info := userInfo{Subject: string(access.Subject), ACR: g.Level.ACR(), AuthTime: g.AuthTime.Unix(), AMR: g.Methods}
 	client, err := p.o.Directory.Client(r.Context(), access.ClientID)
 	if err != nil {
-		p.refuseBearer(w, r, authz.Refuse(authz.InvalidToken, "the app of this token is not registered any more").Because(err))
+		p.refuseBearer(w, r, authz.NewError(authz.InvalidToken, "the app of this token is not registered any more").Because(err))
 		return
 	}
 	if info.ActsFor, err = token.NewActsFor(r.Context(), p.o.Pseudonyms, client.Sector, g.Principal); err != nil {
@@ -114,7 +114,7 @@ func (p *Provider) userInfoAccess(r *http.Request) (token.Access, *grant.Grant, 
 		return token.Access{}, nil, err
 	}
 	if !slices.Contains(access.Scope, "openid") || access.Grant == "" {
-		return token.Access{}, nil, authz.Refuse(authz.InsufficientScope, "UserInfo needs scope openid")
+		return token.Access{}, nil, authz.NewError(authz.InsufficientScope, "UserInfo needs scope openid")
 	}
 	g, err := p.verifier.Live(r.Context(), token.AccessClaims{
 		Grant: access.Grant, ClientID: access.ClientID, ID: access.ID,
@@ -127,12 +127,12 @@ func (p *Provider) userInfoAccess(r *http.Request) (token.Access, *grant.Grant, 
 // (RFC 6750 §2.2); in the URL it is never accepted (RFC 9700 §4.3.2).
 func userInfoToken(r *http.Request) (string, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		return "", authz.Refuse(authz.InvalidRequest, "UserInfo takes GET and POST")
+		return "", authz.NewError(authz.InvalidRequest, "UserInfo takes GET and POST")
 	}
 	if query, err := request.ParseForm(r.URL.RawQuery); err != nil {
 		return "", err
 	} else if query.Has("access_token") {
-		return "", authz.Refuse(authz.InvalidRequest, "an access token does not belong in a URL")
+		return "", authz.NewError(authz.InvalidRequest, "an access token does not belong in a URL")
 	}
 	if r.Header.Get("Authorization") != "" || r.Method == http.MethodGet {
 		return token.PresentedToken(r)
@@ -146,7 +146,7 @@ func userInfoToken(r *http.Request) (string, error) {
 	}
 	presented := form.Get("access_token")
 	if presented == "" {
-		return "", authz.Refuse(authz.InvalidToken, "present one access token").Because(authz.ErrNoToken)
+		return "", authz.NewError(authz.InvalidToken, "present one access token").Because(authz.ErrNoToken)
 	}
 	return presented, nil
 }

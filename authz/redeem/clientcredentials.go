@@ -18,7 +18,7 @@ func (c clientCredentials) redeem(ctx context.Context, q *Request) (*token.Respo
 		return nil, refusal
 	}
 	if slices.Contains(scope, "openid") || slices.Contains(scope, "offline_access") {
-		return nil, authz.Refuse(authz.InvalidScope, "scopes about a person cannot be had without one").At("scope")
+		return nil, authz.NewError(authz.InvalidScope, "scopes about a person cannot be had without one").At("scope")
 	}
 	to, err := c.Minter.Targets.OfClient(ctx, q.Client, q.Resources, scope)
 	if err != nil {

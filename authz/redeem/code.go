@@ -39,7 +39,7 @@ func (c code) redeem(ctx context.Context, q *Request) (*token.Response, error) {
 		if err := c.Store.Revoke(ctx, g.ID, usedAgain, q.Now); err != nil {
 			return nil, authz.AsError(err)
 		}
-		return nil, authz.Refuse(authz.InvalidGrant, codeUsed)
+		return nil, authz.NewError(authz.InvalidGrant, codeUsed)
 	}
 	if err != nil {
 		return nil, authz.AsError(err)
@@ -59,7 +59,7 @@ func (c code) spend(ctx context.Context, q *Request, g *grant.Grant) error {
 		}
 		err := c.Store.Supersede(ctx, *g, q.Now)
 		if errors.Is(err, authz.ErrConflict) {
-			return authz.Refuse(authz.InvalidGrant, "the grant that was to be continued has ended; ask the person anew").Because(err)
+			return authz.NewError(authz.InvalidGrant, "the grant that was to be continued has ended; ask the person anew").Because(err)
 		}
 		return err
 	})

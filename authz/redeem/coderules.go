@@ -37,7 +37,7 @@ func checkCode(q *Request, g *grant.Grant) *authz.Error {
 
 // wrongCode is invalid_grant of RFC 6749 §5.2.
 func wrongCode(why string) *authz.Error {
-	return authz.Refuse(authz.InvalidGrant, "%s", why).At("code")
+	return authz.NewError(authz.InvalidGrant, "%s", why).At("code")
 }
 
 func issuedToClient(q *Request, g *grant.Grant) *authz.Error {
@@ -84,7 +84,7 @@ func verifierOfChallenge(q *Request, g *grant.Grant) *authz.Error {
 	digest := sha256.Sum256([]byte(verifier))
 	switch {
 	case challenge == "" && !engine.WithoutPKCE(q.Client): // registered anew since the code was made
-		return authz.Refuse(authz.InvalidRequest,
+		return authz.NewError(authz.InvalidRequest,
 			"Clients must include a code_challenge when performing the authorize code flow, but it is missing.")
 	case challenge == "" && verifier == "":
 		return nil
@@ -101,7 +101,7 @@ func verifierOfChallenge(q *Request, g *grant.Grant) *authz.Error {
 // keyOfCode gives the code to the DPoP key alone that it was bound to.
 func keyOfCode(q *Request, g *grant.Grant) *authz.Error {
 	if bound := g.Request.DPoPKeyThumbprint; bound != "" && bound != q.Confirmation.JKT {
-		return authz.Refuse(authz.InvalidGrant, "the code is bound to another DPoP key (dpop_jkt)")
+		return authz.NewError(authz.InvalidGrant, "the code is bound to another DPoP key (dpop_jkt)")
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func (x exchange) redeem(ctx context.Context, q *Request) (*token.Response, erro
 		return nil, err
 	}
 	if !q.Confirmation.Bound() {
-		return nil, authz.Refuse(authz.InvalidDPoPProof,
+		return nil, authz.NewError(authz.InvalidDPoPProof,
 			"an exchanged token is bound to its holder; send a DPoP proof (RFC 9449), or call with the client certificate (RFC 8705)")
 	}
 	actor, err := x.actor(ctx, q)
@@ -43,12 +43,12 @@ func (x exchange) redeem(ctx context.Context, q *Request) (*token.Response, erro
 	}
 	if from := trusted(q.Client, q.Form.Get("subject_token")); from != nil && q.Form.Get("subject_token_type") == authz.TokenTypeJWT {
 		if q.Form.Get("actor_token") != "" {
-			return nil, authz.Refuse(authz.InvalidRequest, "a service acts for itself; send no actor_token").At("actor_token")
+			return nil, authz.NewError(authz.InvalidRequest, "a service acts for itself; send no actor_token").At("actor_token")
 		}
 		answer, err := x.asserted.token(ctx, q, q.Form.Get("subject_token"), from, wish.Targets, wish.Scope)
 		if refusal := authz.AsError(err); err != nil && refusal.Code == authz.InvalidGrant {
 			// RFC 8693 §2.2.2 has its own code for a subject_token that is not good.
-			err = authz.Refuse(authz.InvalidRequest, "%s", refusal.Description).At("subject_token").Because(err)
+			err = authz.NewError(authz.InvalidRequest, "%s", refusal.Description).At("subject_token").Because(err)
 		}
 		return issuedAs(answer, issued), err
 	}
@@ -57,7 +57,7 @@ func (x exchange) redeem(ctx context.Context, q *Request) (*token.Response, erro
 		return nil, err
 	}
 	if g.Level < q.Client.MinimumLevel {
-		return nil, authz.Refuse(authz.InvalidRequest, "the person signed in at a lower level than this app accepts").At("subject_token")
+		return nil, authz.NewError(authz.InvalidRequest, "the person signed in at a lower level than this app accepts").At("subject_token")
 	}
 	latest := q.Now.Add(x.Minter.Life)
 	if g.Expires.Before(latest) {
@@ -107,7 +107,7 @@ func issuedType(form url.Values) (string, error) {
 	case authz.TokenTypeJWT:
 		return wanted, nil
 	}
-	return "", authz.Refuse(authz.InvalidRequest, "requested_token_type must be %s or %s", authz.TokenTypeAccess,
+	return "", authz.NewError(authz.InvalidRequest, "requested_token_type must be %s or %s", authz.TokenTypeAccess,
 		authz.TokenTypeJWT).At("requested_token_type")
 }
 
@@ -121,17 +121,17 @@ func (x exchange) actor(ctx context.Context, q *Request) (delegation.Actor, erro
 	case presented == "" && kind == "":
 		return self, nil
 	case presented == "" || kind == "":
-		return self, authz.Refuse(authz.InvalidRequest,
+		return self, authz.NewError(authz.InvalidRequest,
 			"actor_token and actor_token_type come together (RFC 8693 §2.1)").At("actor_token_type")
 	case kind != authz.TokenTypeAccess && kind != authz.TokenTypeJWT:
-		return self, authz.Refuse(authz.InvalidRequest, "actor_token_type must be %s", authz.TokenTypeAccess).At("actor_token_type")
+		return self, authz.NewError(authz.InvalidRequest, "actor_token_type must be %s", authz.TokenTypeAccess).At("actor_token_type")
 	}
 	claims, err := x.presentedAccess(ctx, presented, "actor_token")
 	switch {
 	case err != nil:
 		return self, err
 	case claims.ClientID != q.Client.ID || claims.Grant != "" || claims.Confirm != q.Confirmation:
-		return self, authz.Refuse(authz.InvalidRequest,
+		return self, authz.NewError(authz.InvalidRequest,
 			"the actor_token must be a token of this app for itself or a service of it, bound as the request is").At("actor_token")
 	}
 	self.Subject = claims.Subject
@@ -156,7 +156,7 @@ func asRequest(err error, parameter string) error {
 	if refusal.Code != authz.InvalidToken {
 		return refusal // could not look
 	}
-	return authz.Refuse(authz.InvalidRequest, "the %s is not a token of ours that is still good", parameter).At(parameter).Because(err)
+	return authz.NewError(authz.InvalidRequest, "the %s is not a token of ours that is still good", parameter).At(parameter).Because(err)
 }
 
 // subjectToken checks the token presented and finds its grant. A refresh token is
@@ -169,13 +169,13 @@ func (x exchange) subjectToken(ctx context.Context, form url.Values) (delegation
 		claims, err := x.Verifier.Access(presented)
 		if err == nil && token.IsOpaque(presented) {
 			// One that came through a browser is good at UserInfo and nowhere else.
-			err = authz.Refuse(authz.InvalidToken, "an access token of the front channel cannot be exchanged")
+			err = authz.NewError(authz.InvalidToken, "an access token of the front channel cannot be exchanged")
 		}
 		if err != nil {
 			return delegation.Subject{}, nil, asRequest(err, "subject_token")
 		}
 		if claims.Grant == "" {
-			return delegation.Subject{}, nil, authz.Refuse(authz.InvalidRequest,
+			return delegation.Subject{}, nil, authz.NewError(authz.InvalidRequest,
 				"the subject_token is of no person; a service asks for a token of its own").At("subject_token")
 		}
 		g, err := x.Verifier.Live(ctx, claims)
@@ -186,7 +186,7 @@ func (x exchange) subjectToken(ctx context.Context, form url.Values) (delegation
 	case authz.TokenTypeID:
 		return x.subjectIDToken(ctx, presented)
 	default:
-		return delegation.Subject{}, nil, authz.Refuse(authz.InvalidRequest, "subject_token_type must be %s, %s or %s",
+		return delegation.Subject{}, nil, authz.NewError(authz.InvalidRequest, "subject_token_type must be %s, %s or %s",
 			authz.TokenTypeAccess, authz.TokenTypeID, authz.TokenTypeJWT).At("subject_token_type")
 	}
 }
@@ -196,7 +196,7 @@ func (x exchange) subjectToken(ctx context.Context, form url.Values) (delegation
 func (x exchange) subjectIDToken(ctx context.Context, presented string) (delegation.Subject, *grant.Grant, error) {
 	claims, err := x.Verifier.IDToken(presented)
 	if refusal := authz.AsError(err); err != nil && refusal.Code == authz.InvalidToken {
-		err = authz.Refuse(authz.InvalidRequest,
+		err = authz.NewError(authz.InvalidRequest,
 			"the subject_token is not an ID token of ours that is still good").At("subject_token").Because(err)
 	}
 	if err != nil {

@@ -43,17 +43,17 @@ func (g grants) find(form url.Values, client *clientauth.Registered) (*Grant, er
 	i := slices.IndexFunc(g, func(row Grant) bool { return row.Type == grantType })
 	switch {
 	case grantType == "":
-		return nil, authz.Refuse(authz.InvalidRequest, "grant_type is missing").At("grant_type")
+		return nil, authz.NewError(authz.InvalidRequest, "grant_type is missing").At("grant_type")
 	case i < 0:
 		// RFC 6749 §5.2, docs/decisions.md F5: the engine would say invalid_request.
-		return nil, authz.Refuse(authz.UnsupportedGrantType, "this grant_type is not offered; see grant_types_supported").At("grant_type")
+		return nil, authz.NewError(authz.UnsupportedGrantType, "this grant_type is not offered; see grant_types_supported").At("grant_type")
 	}
 	if err := CheckMayUse(client, grantType); err != nil {
 		return nil, err
 	}
 	for _, name := range g[i].Needs {
 		if form.Get(name) == "" {
-			return nil, authz.Refuse(authz.InvalidRequest, "%s is missing", name).At(name)
+			return nil, authz.NewError(authz.InvalidRequest, "%s is missing", name).At(name)
 		}
 	}
 	return &g[i], nil
@@ -63,10 +63,10 @@ func (g grants) find(form url.Values, client *clientauth.Registered) (*Grant, er
 // offers it: unauthorized_client of RFC 6749 §5.2, RFC 8628 §3.1 and CIBA Core §13.
 func CheckMayUse(client *clientauth.Registered, grantType string) error {
 	if !client.AllowsGrant(grantType) {
-		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the grant %s", grantType).At("grant_type")
+		return authz.NewError(authz.UnauthorizedClient, "this app is not registered for the grant %s", grantType).At("grant_type")
 	}
 	if !slices.Contains(client.Profile.GrantTypes, grantType) {
-		return authz.Refuse(authz.UnauthorizedClient, "profile %s does not offer the grant %s%s",
+		return authz.NewError(authz.UnauthorizedClient, "profile %s does not offer the grant %s%s",
 			client.Profile.Name, grantType, authz.OfferedBy(grantType)).At("grant_type")
 	}
 	return nil

@@ -41,7 +41,7 @@ var errNoTrust = errors.New("no trusted issuer of this app")
 
 // badAssertion is one text for every cause (RFC 7523 §3.1).
 func badAssertion(cause error) *authz.Error {
-	return authz.Refuse(authz.InvalidGrant, "the assertion is not by an issuer and key that this app registered as trusted").At("assertion").Because(cause)
+	return authz.NewError(authz.InvalidGrant, "the assertion is not by an issuer and key that this app registered as trusted").At("assertion").Because(cause)
 }
 
 // trusted is the registered issuer that an assertion says it is of; only to know
@@ -97,7 +97,7 @@ func (b jwtBearer) token(ctx context.Context, q *Request, presented string, from
 	err = spendInTx(ctx, b.Store, q.Assertion, func(ctx context.Context) error {
 		err := b.Store.Spend(ctx, clientauth.Assertion{Digest: digest[:], Expires: service.Expires})
 		if errors.Is(err, authz.ErrConflict) {
-			return authz.Refuse(authz.InvalidGrant,
+			return authz.NewError(authz.InvalidGrant,
 				"the assertion was used before; make a new one with a new jti").At("assertion").Because(err)
 		}
 		return err
@@ -118,7 +118,7 @@ func (b jwtBearer) target(ctx context.Context, client *clientauth.Registered, fr
 	}
 	switch {
 	case len(wanted) != 1:
-		return token.Target{}, authz.Refuse(authz.InvalidTarget, "name the one resource the token is for").At("resource")
+		return token.Target{}, authz.NewError(authz.InvalidTarget, "name the one resource the token is for").At("resource")
 	case !slices.Contains(from.Audience, wanted[0]):
 		return token.Target{}, token.UnknownTarget()
 	}
@@ -127,7 +127,7 @@ func (b jwtBearer) target(ctx context.Context, client *clientauth.Registered, fr
 	}
 	for _, s := range scope {
 		if !slices.Contains(from.Scope, s) || !slices.Contains(client.Scopes, s) {
-			return token.Target{}, authz.Refuse(authz.InvalidScope, "the scope goes beyond what this issuer is trusted with").At("scope")
+			return token.Target{}, authz.NewError(authz.InvalidScope, "the scope goes beyond what this issuer is trusted with").At("scope")
 		}
 	}
 	return b.Minter.Targets.OfClient(ctx, client, wanted, scope)

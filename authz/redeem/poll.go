@@ -52,7 +52,7 @@ func (p poll) approved(ctx context.Context, q *Request) (*grant.Grant, error) {
 		return nil, p.unusable()
 	}
 	r, g, err := p.Polls.Polled(ctx, id, authz.HashSecret(code))
-	expired := authz.Refuse(authz.ExpiredToken, "the %s has expired; begin anew", p.name)
+	expired := authz.NewError(authz.ExpiredToken, "the %s has expired; begin anew", p.name)
 	switch {
 	case errors.Is(err, authz.ErrNotFound):
 		return nil, expired // we made it, and it is gone
@@ -64,14 +64,14 @@ func (p poll) approved(ctx context.Context, q *Request) (*grant.Grant, error) {
 	state := r.StateAt(q.Now)
 	switch {
 	case state.Open() && p.Approvals.Pace.TooFast(id, q.Now):
-		return nil, authz.Refuse(authz.SlowDown, "polled too soon; wait 5 seconds longer between polls from now on")
+		return nil, authz.NewError(authz.SlowDown, "polled too soon; wait 5 seconds longer between polls from now on")
 	case state.Open():
-		return nil, authz.Refuse(authz.AuthorizationPending, "the person has not answered yet; poll again after the interval")
+		return nil, authz.NewError(authz.AuthorizationPending, "the person has not answered yet; poll again after the interval")
 	}
 	p.Approvals.Pace.Forget(id)
 	switch {
 	case state == decoupled.Denied:
-		return nil, authz.Refuse(authz.AccessDenied, "the request was denied")
+		return nil, authz.NewError(authz.AccessDenied, "the request was denied")
 	case state == decoupled.Expired:
 		return nil, expired
 	case g == nil || !g.CodeSpent.IsZero() || !g.Revoked.IsZero():
@@ -83,5 +83,5 @@ func (p poll) approved(ctx context.Context, q *Request) (*grant.Grant, error) {
 }
 
 func (p poll) unusable() *authz.Error {
-	return authz.Refuse(authz.InvalidGrant, "the %s is unknown, used, or another app's", p.name).At(p.name)
+	return authz.NewError(authz.InvalidGrant, "the %s is unknown, used, or another app's", p.name).At(p.name)
 }

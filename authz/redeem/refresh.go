@@ -23,7 +23,7 @@ func (r refresh) redeem(ctx context.Context, q *Request) (*token.Response, error
 	// The answer got lost, or two callers raced: the same successor again.
 	repeated := presented.Generation == g.RefreshGeneration-1 && q.Now.Sub(g.RefreshRotated) <= r.Grace
 	if !current && !repeated { // RFC 9700 §4.14.2
-		return nil, r.reused(ctx, q, g, authz.Refuse(authz.InvalidGrant, "The refresh token was already used."))
+		return nil, r.reused(ctx, q, g, authz.NewError(authz.InvalidGrant, "The refresh token was already used."))
 	}
 	if refusal := r.Engine.Refresh(ctx, q.Client, g, q.Form, q.Now); refusal != nil {
 		return nil, refusal
@@ -60,7 +60,7 @@ func (r refresh) redeem(ctx context.Context, q *Request) (*token.Response, error
 // "reused" (docs/decisions.md F11): a made-up one is merely unknown and ends nobody's
 // grant.
 func (r refresh) find(ctx context.Context, q *Request) (grant.RefreshToken, *grant.Grant, error) {
-	unknown := authz.Refuse(authz.InvalidGrant, "The refresh token is malformed or not valid.")
+	unknown := authz.NewError(authz.InvalidGrant, "The refresh token is malformed or not valid.")
 	presented, ok := grant.ParseRefresh(q.Form.Get("refresh_token"))
 	if !ok {
 		return presented, nil, unknown
@@ -90,7 +90,7 @@ func (r refresh) checkHolder(q *Request, g *grant.Grant) error {
 		return nil
 	}
 	if g.Bound.JKT == "" || g.Bound.JKT != q.Confirmation.JKT {
-		return authz.Refuse(authz.InvalidGrant, "the refresh token is bound to the DPoP key that its code was redeemed with")
+		return authz.NewError(authz.InvalidGrant, "the refresh token is bound to the DPoP key that its code was redeemed with")
 	}
 	return r.Possession.Use(q.Client, q.Assertion.Proof)
 }
@@ -103,7 +103,7 @@ func narrowed(wanted string, granted []string) ([]string, error) {
 	scope := strings.Fields(wanted)
 	for _, s := range scope {
 		if !slices.Contains(granted, s) {
-			return nil, authz.Refuse(authz.InvalidScope, "scope goes beyond what was granted").At("scope")
+			return nil, authz.NewError(authz.InvalidScope, "scope goes beyond what was granted").At("scope")
 		}
 	}
 	return scope, nil
@@ -122,10 +122,10 @@ func (r refresh) sameSuccessor(ctx context.Context, q *Request, g *grant.Grant) 
 	case err != nil:
 		return authz.AsError(err)
 	case !now.Live(q.Now):
-		return authz.Refuse(authz.InvalidGrant, "the grant of this refresh token has ended").At("refresh_token")
+		return authz.NewError(authz.InvalidGrant, "the grant of this refresh token has ended").At("refresh_token")
 	case now.RefreshGeneration == g.RefreshGeneration+1 && q.Now.Sub(now.RefreshRotated) <= r.Grace:
 		return nil
 	}
-	return r.reused(ctx, q, g, authz.Refuse(authz.InvalidGrant,
+	return r.reused(ctx, q, g, authz.NewError(authz.InvalidGrant,
 		"the refresh token was used already; all tokens of its grant are revoked").At("refresh_token"))
 }

@@ -22,7 +22,7 @@ type Declarations interface {
 
 // refuse is invalid_client_metadata for one member (RFC 7591 §3.2.2).
 func refuse(member, format string, args ...any) *authz.Error {
-	return authz.Refuse(authz.InvalidClientMetadata, "%s: %s", member, fmt.Sprintf(format, args...)).At(member)
+	return authz.NewError(authz.InvalidClientMetadata, "%s: %s", member, fmt.Sprintf(format, args...)).At(member)
 }
 
 // Rules are what the checks need to know beyond the metadata.
@@ -186,7 +186,7 @@ func checkGrants(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) er
 		}
 	}
 	if len(c.RedirectURIs) == 0 && (c.AllowsGrant("authorization_code") || c.AllowsGrant("implicit")) {
-		return authz.Refuse(authz.InvalidRedirectURI, "redirect_uris: the grants authorization_code and implicit need at least one").At("redirect_uris")
+		return authz.NewError(authz.InvalidRedirectURI, "redirect_uris: the grants authorization_code and implicit need at least one").At("redirect_uris")
 	}
 	return nil
 }
@@ -285,7 +285,7 @@ func checkEncryption(_ Metadata, c *authz.Client, _ authz.Profile, _ Rules) erro
 func checkRedirects(_ Metadata, c *authz.Client, profile authz.Profile, rules Rules) error {
 	for _, uri := range c.RedirectURIs {
 		if wrong := wrongRedirect(uri, profile, rules); wrong != "" {
-			return authz.Refuse(authz.InvalidRedirectURI, "redirect_uris: %s", wrong).At("redirect_uris")
+			return authz.NewError(authz.InvalidRedirectURI, "redirect_uris: %s", wrong).At("redirect_uris")
 		}
 	}
 	for _, uri := range c.PostLogoutRedirectURIs {

@@ -40,14 +40,14 @@ func Parse(raw []byte) (Metadata, error) {
 // parse also names the members that are not known.
 func parse(raw []byte) (m Metadata, unknown []string, err error) {
 	if len(raw) > maxMetadata {
-		return m, nil, authz.Refuse(authz.InvalidClientMetadata, "the metadata are longer than %d bytes", maxMetadata)
+		return m, nil, authz.NewError(authz.InvalidClientMetadata, "the metadata are longer than %d bytes", maxMetadata)
 	}
 	if err := jose.CheckJSON(raw); err != nil {
-		return m, nil, authz.Refuse(authz.InvalidClientMetadata, "the metadata: %v", err)
+		return m, nil, authz.NewError(authz.InvalidClientMetadata, "the metadata: %v", err)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &object); err != nil || object == nil {
-		return m, nil, authz.Refuse(authz.InvalidClientMetadata, "the metadata are not a JSON object")
+		return m, nil, authz.NewError(authz.InvalidClientMetadata, "the metadata are not a JSON object")
 	}
 	for name := range object {
 		if !members[name] {
@@ -57,7 +57,7 @@ func parse(raw []byte) (m Metadata, unknown []string, err error) {
 	}
 	known, err := json.Marshal(object)
 	if err != nil {
-		return m, nil, authz.Refuse(authz.InvalidClientMetadata, "the metadata are not a JSON object")
+		return m, nil, authz.NewError(authz.InvalidClientMetadata, "the metadata are not a JSON object")
 	}
 	var mistyped *json.UnmarshalTypeError
 	switch err := json.Unmarshal(known, &m); {
@@ -65,7 +65,7 @@ func parse(raw []byte) (m Metadata, unknown []string, err error) {
 		member, _, _ := strings.Cut(mistyped.Field, ".")
 		return m, nil, refuse(or(member, "the metadata"), "a JSON %s does not belong there", mistyped.Value)
 	case err != nil:
-		return m, nil, authz.Refuse(authz.InvalidClientMetadata, "the metadata cannot be read: %v", err)
+		return m, nil, authz.NewError(authz.InvalidClientMetadata, "the metadata cannot be read: %v", err)
 	}
 	if string(m.JWKS) == "null" { // RFC 7592 §2.2: as if it were left out
 		m.JWKS = nil

@@ -42,7 +42,7 @@ const maxStatement = 64 << 10
 func (m Metadata) Stated(issuers Issuers, demanded bool, now time.Time) (Metadata, error) {
 	if m.Statement == "" {
 		if demanded {
-			return m, authz.Refuse(authz.InvalidSoftwareStatement, "software_statement: the initial access token demands one").At("software_statement")
+			return m, authz.NewError(authz.InvalidSoftwareStatement, "software_statement: the initial access token demands one").At("software_statement")
 		}
 		return m, nil
 	}
@@ -76,7 +76,7 @@ func (m Metadata) Stated(issuers Issuers, demanded bool, now time.Time) (Metadat
 }
 
 func invalidStatement(format string, args ...any) *authz.Error {
-	return authz.Refuse(authz.InvalidSoftwareStatement, "software_statement: %s", fmt.Sprintf(format, args...)).At("software_statement")
+	return authz.NewError(authz.InvalidSoftwareStatement, "software_statement: %s", fmt.Sprintf(format, args...)).At("software_statement")
 }
 
 // statementClaims checks a statement: a JWS of an issuer that is configured, in
@@ -88,7 +88,7 @@ func statementClaims(statement string, issuers Issuers, now time.Time) (map[stri
 	}
 	set, ok := issuers[issuer]
 	if !ok {
-		return nil, authz.Refuse(authz.UnapprovedSoftwareStatement, "software_statement: its issuer is not approved here").At("software_statement")
+		return nil, authz.NewError(authz.UnapprovedSoftwareStatement, "software_statement: its issuer is not approved here").At("software_statement")
 	}
 	verified, err := jose.Verify(statement, set, jose.Rule{Algorithms: keys.FAPI2Signatures, MaxBytes: maxStatement})
 	if err != nil {

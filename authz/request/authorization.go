@@ -84,10 +84,10 @@ func (c *Checker) target(form url.Values, client *authz.Client) (redirectURI str
 	redirectURI = form.Get("redirect_uri")
 	switch {
 	case redirectURI == "":
-		return "", authz.Refuse(authz.InvalidRequest,
+		return "", authz.NewError(authz.InvalidRequest,
 			"redirect_uri is missing; send one that is registered for this app, even where one only is").At("redirect_uri").Under("OpenID Connect Core §3.1.2.1")
 	case !client.HasRedirectURI(redirectURI):
-		return "", authz.Refuse(authz.InvalidRequest,
+		return "", authz.NewError(authz.InvalidRequest,
 			"redirect_uri is not registered for this app; it must match character by character, its query included").At("redirect_uri").Under("RFC 9700 §2.1")
 	}
 	return redirectURI, nil
@@ -150,7 +150,7 @@ func (c *Checker) run(rows []check, form url.Values, client *authz.Client, profi
 
 func noRegistration(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Authorization) *authz.Error {
 	if form.Get("registration") != "" {
-		return authz.Refuse(authz.RegistrationNotSupported, "registration is not offered").At("registration")
+		return authz.NewError(authz.RegistrationNotSupported, "registration is not offered").At("registration")
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func scope(c *Checker, form url.Values, client *authz.Client, profile authz.Prof
 	for _, s := range strings.Fields(form.Get("scope")) {
 		switch {
 		case strings.ContainsFunc(s, notOfScope):
-			return authz.Refuse(authz.InvalidScope, "scope has a character that no scope has").At("scope")
+			return authz.NewError(authz.InvalidScope, "scope has a character that no scope has").At("scope")
 		case s == "offline_access" && !a.HasCode():
 			// OpenID Connect Core §11: without a code there is no refresh token.
 		case slices.Contains(a.Scope, s), slices.Contains(c.ScopesOfApps, s):
@@ -172,17 +172,17 @@ func scope(c *Checker, form url.Values, client *authz.Client, profile authz.Prof
 			// asks, which knows them.
 			a.Scope = append(a.Scope, s)
 		case slices.Contains(client.Scopes, s):
-			return authz.Refuse(authz.InvalidScope, "scope %s is of an API; name it with resource (RFC 8707)", s).At("scope")
+			return authz.NewError(authz.InvalidScope, "scope %s is of an API; name it with resource (RFC 8707)", s).At("scope")
 		case slices.Contains(c.ScopesKnown, s) && profile.RegisteredScopes:
-			return authz.Refuse(authz.InvalidScope, "scope %s is not registered for this app", s).At("scope")
+			return authz.NewError(authz.InvalidScope, "scope %s is not registered for this app", s).At("scope")
 		}
 	}
 	switch {
 	case a.FrontChannel() && !slices.Contains(a.Scope, "openid"):
-		return authz.Refuse(authz.InvalidScope, "response_type %s needs scope=openid",
+		return authz.NewError(authz.InvalidScope, "response_type %s needs scope=openid",
 			a.ResponseType).At("scope").Under("OpenID Connect Core §3.2.2.1")
 	case len(a.Scope) == 0 && form.Get("authorization_details") == "":
-		return authz.Refuse(authz.InvalidScope,
+		return authz.NewError(authz.InvalidScope,
 			"the request asks for nothing that this app can have; send scope=openid or authorization_details").At("scope")
 	}
 	return nil
@@ -210,11 +210,11 @@ func codeChallenge(_ *Checker, form url.Values, client *authz.Client, profile au
 	case a.CodeChallenge == "" && method == "" && profile.AllowWithoutPKCE && client.CodeWithoutPKCE:
 		return nil
 	case a.CodeChallenge == "":
-		return authz.Refuse(authz.InvalidRequest, "code_challenge is missing; send PKCE with S256").At("code_challenge")
+		return authz.NewError(authz.InvalidRequest, "code_challenge is missing; send PKCE with S256").At("code_challenge")
 	case method != "S256":
-		return authz.Refuse(authz.InvalidRequest, "code_challenge_method must be S256").At("code_challenge_method")
+		return authz.NewError(authz.InvalidRequest, "code_challenge_method must be S256").At("code_challenge_method")
 	case len(a.CodeChallenge) != 43 || !unreserved(a.CodeChallenge):
-		return authz.Refuse(authz.InvalidRequest,
+		return authz.NewError(authz.InvalidRequest,
 			"code_challenge must be the base64url SHA-256 of the verifier, 43 characters").At("code_challenge")
 	}
 	return nil
@@ -231,9 +231,9 @@ func nonce(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Aut
 	a.Nonce = form.Get("nonce")
 	switch {
 	case len(a.Nonce) > 256:
-		return authz.Refuse(authz.InvalidRequest, "nonce is longer than 256 bytes").At("nonce")
+		return authz.NewError(authz.InvalidRequest, "nonce is longer than 256 bytes").At("nonce")
 	case a.Nonce == "" && a.HasIDToken():
-		return authz.Refuse(authz.InvalidRequest, "nonce is missing; response_type %s needs one", a.ResponseType).At("nonce")
+		return authz.NewError(authz.InvalidRequest, "nonce is missing; response_type %s needs one", a.ResponseType).At("nonce")
 	}
 	return nil
 }
@@ -246,12 +246,12 @@ func prompt(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Au
 				a.Prompt = append(a.Prompt, p)
 			}
 		default:
-			return authz.Refuse(authz.InvalidRequest,
+			return authz.NewError(authz.InvalidRequest,
 				"prompt has an unknown value; use none, login, consent or select_account").At("prompt")
 		}
 	}
 	if len(a.Prompt) > 1 && slices.Contains(a.Prompt, "none") {
-		return authz.Refuse(authz.InvalidRequest, "prompt=none stands alone").At("prompt")
+		return authz.NewError(authz.InvalidRequest, "prompt=none stands alone").At("prompt")
 	}
 	return nil
 }
@@ -264,7 +264,7 @@ func maxAge(_ *Checker, form url.Values, client *authz.Client, _ authz.Profile, 
 	}
 	seconds, err := strconv.Atoi(raw)
 	if err != nil || seconds < 0 {
-		return authz.Refuse(authz.InvalidRequest, "max_age must be a number of seconds, 0 or more").At("max_age")
+		return authz.NewError(authz.InvalidRequest, "max_age must be a number of seconds, 0 or more").At("max_age")
 	}
 	a.MaxAge = &seconds
 	return nil
@@ -309,7 +309,7 @@ func dpopJKT(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *A
 		return nil
 	}
 	if len(jkt) != 43 || !unreserved(jkt) {
-		return authz.Refuse(authz.InvalidRequest, "dpop_jkt must be a base64url SHA-256 thumbprint, 43 characters").At("dpop_jkt")
+		return authz.NewError(authz.InvalidRequest, "dpop_jkt must be a base64url SHA-256 thumbprint, 43 characters").At("dpop_jkt")
 	}
 	a.DPoPKeyThumbprint = jkt
 	return nil
@@ -324,7 +324,7 @@ func resource(c *Checker, form url.Values, client *authz.Client, _ authz.Profile
 		case slices.Contains(c.Resources, r), slices.Contains(client.Resources, r):
 			a.AudiencesOfResource = append(a.AudiencesOfResource, r)
 		default:
-			return authz.Refuse(authz.InvalidTarget,
+			return authz.NewError(authz.InvalidTarget,
 				"resource has a value that this provider issues no tokens for, or none for this app").At("resource")
 		}
 	}
@@ -339,19 +339,19 @@ func grantManagement(_ *Checker, form url.Values, client *authz.Client, _ authz.
 	case a.GrantAction == "" && a.GrantID == "":
 		return nil
 	case client.Method == authz.PublicClient:
-		return authz.Refuse(authz.InvalidRequest, "grant management is for apps that authenticate").At("grant_management_action")
+		return authz.NewError(authz.InvalidRequest, "grant management is for apps that authenticate").At("grant_management_action")
 	case a.GrantAction == "":
-		return authz.Refuse(authz.InvalidRequest, "grant_id needs grant_management_action").At("grant_management_action")
+		return authz.NewError(authz.InvalidRequest, "grant_id needs grant_management_action").At("grant_management_action")
 	case !slices.Contains(GrantActions, a.GrantAction):
-		return authz.Refuse(authz.InvalidRequest,
+		return authz.NewError(authz.InvalidRequest,
 			"grant_management_action has a value that is not offered; use create, replace or merge").At("grant_management_action")
 	case a.GrantAction == GrantCreate && a.GrantID != "":
-		return authz.Refuse(authz.InvalidRequest, "grant_management_action create makes a new grant; leave grant_id out").At("grant_id")
+		return authz.NewError(authz.InvalidRequest, "grant_management_action create makes a new grant; leave grant_id out").At("grant_id")
 	case a.GrantAction != GrantCreate && (a.ResponseType != "code" || a.Decoupled):
 		// The new grant replaces the old one when its code is redeemed, so there must be one.
-		return authz.Refuse(authz.InvalidRequest, "grant_management_action %s needs response_type=code", a.GrantAction).At("response_type")
+		return authz.NewError(authz.InvalidRequest, "grant_management_action %s needs response_type=code", a.GrantAction).At("response_type")
 	case a.GrantAction != GrantCreate && (a.GrantID == "" || len(a.GrantID) > 64):
-		return authz.Refuse(authz.InvalidGrantID, "grant_management_action %s needs the grant_id of a grant of this app",
+		return authz.NewError(authz.InvalidGrantID, "grant_management_action %s needs the grant_id of a grant of this app",
 			a.GrantAction).At("grant_id")
 	}
 	return nil
@@ -364,7 +364,7 @@ func details(c *Checker, form url.Values, client *authz.Client, _ authz.Profile,
 	}
 	if !a.HasCode() {
 		// A token for the broker never passes through a browser.
-		return authz.Refuse(authz.InvalidRequest,
+		return authz.NewError(authz.InvalidRequest,
 			"authorization_details needs a response_type with code").At("authorization_details").Under("RFC 9700 §2.1.2")
 	}
 	releases, err := c.Details([]byte(raw), client)

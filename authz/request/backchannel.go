@@ -60,7 +60,7 @@ func openID(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, _ *Au
 	if slices.Contains(strings.Fields(form.Get("scope")), "openid") {
 		return nil
 	}
-	return authz.Refuse(authz.InvalidScope, "scope must contain openid (CIBA Core §7.1)").At("scope")
+	return authz.NewError(authz.InvalidScope, "scope must contain openid (CIBA Core §7.1)").At("scope")
 }
 
 // Device checks a device authorization request, RFC 8628 §3.1. Errors are
@@ -98,10 +98,10 @@ func (b *Backchannel) hint(form url.Values, _ *authz.Client) *authz.Error {
 	}
 	switch {
 	case hints != 1:
-		return authz.Refuse(authz.InvalidRequest,
+		return authz.NewError(authz.InvalidRequest,
 			"send exactly one of login_hint, login_hint_token and id_token_hint (CIBA Core §7.1); there are %d", hints).At("login_hint")
 	case form.Get("user_code") != "":
-		return authz.Refuse(authz.InvalidRequest,
+		return authz.NewError(authz.InvalidRequest,
 			"user_code is not offered (backchannel_user_code_parameter_supported is false)").At("user_code")
 	}
 	return nil
@@ -110,7 +110,7 @@ func (b *Backchannel) hint(form url.Values, _ *authz.Client) *authz.Error {
 func (b *Backchannel) message(form url.Values, _ *authz.Client) *authz.Error {
 	b.Message = norm.NFC.String(form.Get("binding_message")) // some keyboards compose nothing
 	bad := func(why string) *authz.Error {
-		return authz.Refuse(authz.InvalidBindingMessage, "binding_message %s", why).At("binding_message")
+		return authz.NewError(authz.InvalidBindingMessage, "binding_message %s", why).At("binding_message")
 	}
 	if utf8.RuneCountInString(b.Message) > maxMessage {
 		return bad("is longer than " + strconv.Itoa(maxMessage) + " characters")
@@ -129,7 +129,7 @@ func (b *Backchannel) message(form url.Values, _ *authz.Client) *authz.Error {
 func (b *Backchannel) notification(form url.Values, client *authz.Client) *authz.Error {
 	token := form.Get("client_notification_token")
 	bad := func(why string) *authz.Error {
-		return authz.Refuse(authz.InvalidRequest, "client_notification_token %s", why).At("client_notification_token")
+		return authz.NewError(authz.InvalidRequest, "client_notification_token %s", why).At("client_notification_token")
 	}
 	switch {
 	case client.BackchannelDelivery != authz.Ping:
@@ -162,7 +162,7 @@ func (b *Backchannel) expiry(form url.Values, _ *authz.Client) *authz.Error {
 	}
 	seconds, err := strconv.Atoi(raw)
 	if err != nil || seconds < 1 || seconds > 1<<30 {
-		return authz.Refuse(authz.InvalidRequest, "requested_expiry must be a positive number of seconds").At("requested_expiry")
+		return authz.NewError(authz.InvalidRequest, "requested_expiry must be a positive number of seconds").At("requested_expiry")
 	}
 	b.Expiry = time.Duration(seconds) * time.Second
 	return nil

@@ -17,7 +17,7 @@ import (
 var (
 	apart = &request.Checker{ScopesKnown: []string{"openid", "offline_access"}, Details: func(raw []byte, _ *authz.Client) ([]authz.Release, error) {
 		if string(raw) != "[]" {
-			return nil, authz.Refuse(authz.InvalidAuthorizationDetails, "no")
+			return nil, authz.NewError(authz.InvalidAuthorizationDetails, "no")
 		}
 		return nil, nil
 	}, Resources: []string{issuer + "/userinfo"}}

@@ -29,7 +29,7 @@ var aboutSignIn = []string{"sub", "acr", "auth_time"}
 // are *authz.Error.
 func ParseClaims(raw []byte) (claims.Request, error) {
 	bad := func(format string, args ...any) *authz.Error {
-		return authz.Refuse(authz.InvalidRequest, "claims: "+format, args...).At("claims")
+		return authz.NewError(authz.InvalidRequest, "claims: "+format, args...).At("claims")
 	}
 	if err := jose.CheckJSON(raw); err != nil {
 		return claims.Request{}, bad("it must be JSON without a member that stands twice, nested no deeper than needed").Because(err)
@@ -196,7 +196,7 @@ func wishes(c *Checker, _ url.Values, client *authz.Client, _ authz.Profile, a *
 	}
 	for _, scope := range a.Scope {
 		if slices.Contains(claims.Scopes(), scope) && len(c.Wishes(client, claims.OfScopes(scope))) == 0 {
-			return authz.Refuse(authz.InvalidScope, "scope %s needs a declaration in force of this app for what it asks about the person",
+			return authz.NewError(authz.InvalidScope, "scope %s needs a declaration in force of this app for what it asks about the person",
 				scope).At("scope")
 		}
 	}

@@ -35,22 +35,22 @@ var longer = map[string]int{
 // that hold JSON may have its white space.
 func ParseForm(raw string) (url.Values, error) {
 	if len(raw) > MaxForm {
-		return nil, authz.Refuse(authz.InvalidRequest, "the request is longer than %d bytes", MaxForm)
+		return nil, authz.NewError(authz.InvalidRequest, "the request is longer than %d bytes", MaxForm)
 	}
 	// Counted first: a parser that is let in makes something of each.
 	if strings.Count(raw, "&") >= maxPairs {
-		return nil, authz.Refuse(authz.InvalidRequest, "the request has more than %d parameters", maxParams)
+		return nil, authz.NewError(authz.InvalidRequest, "the request has more than %d parameters", maxParams)
 	}
 	form, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, malformed(raw, err)
 	}
 	if len(form) > maxParams {
-		return nil, authz.Refuse(authz.InvalidRequest, "the request has more than %d parameters", maxParams)
+		return nil, authz.NewError(authz.InvalidRequest, "the request has more than %d parameters", maxParams)
 	}
 	for name, values := range form {
 		if err := authz.CheckText(name); err != nil {
-			return nil, authz.Refuse(authz.InvalidRequest, "a parameter is not named by a text").Because(err)
+			return nil, authz.NewError(authz.InvalidRequest, "a parameter is not named by a text").Because(err)
 		}
 		limit := maxValue
 		if l, ok := longer[name]; ok {
@@ -59,22 +59,22 @@ func ParseForm(raw string) (url.Values, error) {
 		switch {
 		// RFC 8707 §2 and RFC 8693 let these repeat.
 		case len(values) > 1 && name != "resource" && name != "audience":
-			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given %d times; give it once", label(name),
+			return nil, authz.NewError(authz.InvalidRequest, "parameter %s is given %d times; give it once", label(name),
 				len(values)).At(label(name)).Under("RFC 6749 §3.1")
 		case len(values) > 8:
-			return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is given too often",
+			return nil, authz.NewError(authz.InvalidRequest, "parameter %s is given too often",
 				label(name)).At(label(name)).Under("RFC 6749 §3.1")
 		}
 		for _, v := range values {
 			if len(v) > limit {
-				return nil, authz.Refuse(authz.InvalidRequest, "parameter %s is longer than %d bytes", label(name),
+				return nil, authz.NewError(authz.InvalidRequest, "parameter %s is longer than %d bytes", label(name),
 					limit).At(label(name)).Under("RFC 6749 §3.1")
 			}
 			if slices.Contains(inJSON, name) {
 				v = white.Replace(v)
 			}
 			if err := authz.CheckText(v); err != nil {
-				return nil, authz.Refuse(unfit(name), "parameter %s: %v", label(name), err).At(label(name)).Under("RFC 6749 §3.1")
+				return nil, authz.NewError(unfit(name), "parameter %s: %v", label(name), err).At(label(name)).Under("RFC 6749 §3.1")
 			}
 		}
 		if len(values) == 1 && values[0] == "" {
@@ -104,11 +104,11 @@ func malformed(raw string, err error) *authz.Error {
 	for pair := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(pair, "=")
 		if _, wrong := url.QueryUnescape(value); wrong != nil {
-			return authz.Refuse(authz.InvalidRequest, "parameter %s is not percent-encoded; write a percent sign as %%25",
+			return authz.NewError(authz.InvalidRequest, "parameter %s is not percent-encoded; write a percent sign as %%25",
 				label(name)).At(label(name)).Under("RFC 6749 appendix B").Because(err)
 		}
 	}
-	return authz.Refuse(authz.InvalidRequest,
+	return authz.NewError(authz.InvalidRequest,
 		"the request is not valid application/x-www-form-urlencoded").Under("RFC 6749 appendix B").Because(err)
 }
 
@@ -117,7 +117,7 @@ func malformed(raw string, err error) *authz.Error {
 func ParseQuery(raw string) (url.Values, error) {
 	form, err := ParseForm(raw)
 	if err == nil && len(form.Get("state")) > maxValue {
-		return nil, authz.Refuse(authz.InvalidRequest, "parameter state is longer than %d bytes; push the request or send it by POST",
+		return nil, authz.NewError(authz.InvalidRequest, "parameter state is longer than %d bytes; push the request or send it by POST",
 			maxValue).At("state").Under("RFC 6749 §4.1.1")
 	}
 	return form, err
@@ -146,7 +146,7 @@ func label(name string) string {
 func ReadForm(r *http.Request) (url.Values, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxForm+1))
 	if err != nil {
-		return nil, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
+		return nil, authz.NewError(authz.InvalidRequest, "the body could not be read").Because(err)
 	}
 	return ParseForm(string(body))
 }

@@ -27,7 +27,7 @@ func Deliverable(client *authz.Client, profile authz.Profile, a *Authorization) 
 		return nil
 	}
 	if len(a.Details) > 0 && !a.ClaimsOnly {
-		return authz.Refuse(authz.InvalidAuthorizationDetails,
+		return authz.NewError(authz.InvalidAuthorizationDetails,
 			"releases go to bound tokens only: register dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens, or send dpop_jkt").
 			At("authorization_details").Under("RFC 9449 §5, RFC 8705 §3").ToClient()
 	}
@@ -66,7 +66,7 @@ func KeyNamed(profile authz.Profile, a *Authorization) error {
 	if !profile.KeyBeforeReleases || len(a.Details) == 0 || a.ClaimsOnly || a.DPoPKeyThumbprint != "" {
 		return nil
 	}
-	return authz.Refuse(authz.InvalidRequest,
+	return authz.NewError(authz.InvalidRequest,
 		"authorization_details of an app without a secret are for a key that it names: send dpop_jkt, or push the request with a DPoP proof").
 		At("dpop_jkt").Under("RFC 9449 §10").ToClient()
 }

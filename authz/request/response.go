@@ -74,21 +74,21 @@ func offersMode(mode string, a *Authorization, profile authz.Profile) bool {
 func responseType(_ *Checker, form url.Values, client *authz.Client, profile authz.Profile, a *Authorization) *authz.Error {
 	switch {
 	case a.ResponseType == "":
-		return authz.Refuse(authz.InvalidRequest, "response_type is missing; send response_type=code").At("response_type")
+		return authz.NewError(authz.InvalidRequest, "response_type is missing; send response_type=code").At("response_type")
 	case !slices.Contains(profile.ResponseTypes, a.ResponseType):
-		return authz.Refuse(authz.UnsupportedResponseType, "this response_type is not offered to profile %s; send response_type=code",
+		return authz.NewError(authz.UnsupportedResponseType, "this response_type is not offered to profile %s; send response_type=code",
 			profile.Name).At("response_type")
 	case !client.AllowsResponseType(a.ResponseType):
-		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for response_type %s; send one of its response_types",
+		return authz.NewError(authz.UnauthorizedClient, "this app is not registered for response_type %s; send one of its response_types",
 			a.ResponseType).At("response_type")
 	case a.HasCode() && !client.AllowsGrant("authorization_code"):
-		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the authorization code grant").At("response_type")
+		return authz.NewError(authz.UnauthorizedClient, "this app is not registered for the authorization code grant").At("response_type")
 	case a.FrontChannel() && !client.AllowsGrant("implicit"):
-		return authz.Refuse(authz.UnauthorizedClient, "this app is not registered for the implicit grant").At("response_type")
+		return authz.NewError(authz.UnauthorizedClient, "this app is not registered for the implicit grant").At("response_type")
 	case a.HasToken() && (client.DPoPBound || client.CertificateBound):
 		// Nothing that a browser carries can be bound to the app (RFC 9449 §5.2,
 		// RFC 8705 §3.4).
-		return authz.Refuse(authz.UnauthorizedClient,
+		return authz.NewError(authz.UnauthorizedClient,
 			"this app registered bound access tokens; a response_type with token has none").At("response_type")
 	}
 	return nil
@@ -100,9 +100,9 @@ func responseMode(_ *Checker, form url.Values, _ *authz.Client, profile authz.Pr
 	case mode == "" || offersMode(mode, a, profile):
 		return nil // Answerable chose
 	case a.FrontChannel() && slices.Contains(profile.ResponseModes, mode):
-		return authz.Refuse(authz.InvalidRequest, "response_mode %s would put tokens into a URL's query; use fragment or form_post",
+		return authz.NewError(authz.InvalidRequest, "response_mode %s would put tokens into a URL's query; use fragment or form_post",
 			mode).At("response_mode")
 	default:
-		return authz.Refuse(authz.InvalidRequest, "this response_mode is not offered to profile %s", profile.Name).At("response_mode")
+		return authz.NewError(authz.InvalidRequest, "this response_mode is not offered to profile %s", profile.Name).At("response_mode")
 	}
 }

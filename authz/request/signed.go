@@ -54,7 +54,7 @@ type registeredClaims struct {
 
 // refuse says what is wrong with it.
 func (k *signedRequest) refuse(format string, args ...any) *authz.Error {
-	return authz.Refuse(k.code, k.name+": "+format, args...).At("request")
+	return authz.NewError(k.code, k.name+": "+format, args...).At("request")
 }
 
 // read makes a form out of the claims, whose signature was checked. Errors are

@@ -46,7 +46,7 @@ func (g *Guard) Presented(r *http.Request, token, audience, target string) (Acce
 		return Access{}, err
 	}
 	if !slices.Contains(claims.Audience, audience) {
-		return Access{}, authz.Refuse(authz.InvalidToken, "the access token is for another audience")
+		return Access{}, authz.NewError(authz.InvalidToken, "the access token is for another audience")
 	}
 	a := Access{
 		ID: claims.ID, Grant: claims.Grant, ClientID: claims.ClientID, Subject: authz.Pairwise(claims.Subject),
@@ -61,7 +61,7 @@ func (g *Guard) Presented(r *http.Request, token, audience, target string) (Acce
 // PresentedToken reads the one access token of a request's Authorization header.
 func PresentedToken(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
-	present := authz.Refuse(authz.InvalidToken, "present one access token in the Authorization header, with scheme DPoP or Bearer")
+	present := authz.NewError(authz.InvalidToken, "present one access token in the Authorization header, with scheme DPoP or Bearer")
 	switch len(headers) {
 	case 0:
 		return "", present.Because(authz.ErrNoToken)

@@ -40,7 +40,7 @@ type Hint struct {
 // and what it signed is nobody's.
 func (v *Verifier) IDTokenHint(hint string) (Hint, error) {
 	if jose.IsEncrypted(hint) {
-		return Hint{}, authz.Refuse(authz.InvalidRequest,
+		return Hint{}, authz.NewError(authz.InvalidRequest,
 			"id_token_hint is encrypted; decrypt it and send the signed ID token inside").At("id_token_hint").Under("OpenID Connect Core §3.1.2.1")
 	}
 	published, err := v.Ring.Published(keys.TokenSigning)
@@ -55,14 +55,14 @@ func (v *Verifier) IDTokenHint(hint string) (Hint, error) {
 		Type: typeID, Algorithms: keys.OpenIDSignatures, MaxBytes: 8 << 10,
 	})
 	if err != nil {
-		return Hint{}, authz.Refuse(authz.InvalidRequest,
+		return Hint{}, authz.NewError(authz.InvalidRequest,
 			"id_token_hint is not an ID token of this provider").At("id_token_hint").Because(err)
 	}
 	var claims Hint
 	if err := json.Unmarshal(verified.Claims, &claims); err != nil || claims.Issuer != v.Issuer || len(claims.Audience) == 0 ||
 		claims.Subject == "" || claims.Expires == 0 {
 		// Without exp it is another JWT of ours: signed UserInfo, or a response.
-		return Hint{}, authz.Refuse(authz.InvalidRequest, "id_token_hint is not an ID token of this provider").At("id_token_hint")
+		return Hint{}, authz.NewError(authz.InvalidRequest, "id_token_hint is not an ID token of this provider").At("id_token_hint")
 	}
 	return claims, nil
 }
@@ -74,7 +74,7 @@ func (v *Verifier) IDToken(token string) (IDClaims, error) {
 	if err != nil {
 		return IDClaims{}, authz.AsError(err)
 	}
-	bad := authz.Refuse(authz.InvalidToken, "the ID token is not one of ours")
+	bad := authz.NewError(authz.InvalidToken, "the ID token is not one of ours")
 	verified, err := jose.VerifyPublished(token, published, jose.Rule{
 		Type: typeID, Algorithms: keys.OpenIDSignatures, MaxBytes: maxAccessToken,
 	})

@@ -32,7 +32,7 @@ func (p *Possession) Constraint(r *http.Request, client *clientauth.Registered) 
 	none := clientauth.Proof{}
 	switch {
 	case client.CertificateBound && len(proofs) > 0:
-		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidRequest,
+		return authz.Confirmation{}, none, authz.NewError(authz.InvalidRequest,
 			"this app registered certificate-bound tokens; send no DPoP proof")
 	case client.CertificateBound:
 		certificate, err := p.presentedCertificate(connection)
@@ -47,14 +47,14 @@ func (p *Possession) Constraint(r *http.Request, client *clientauth.Registered) 
 		}
 		return authz.Confirmation{JKT: proof.JKT}, proof, err
 	case client.DPoPBound:
-		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof,
+		return authz.Confirmation{}, none, authz.NewError(authz.InvalidDPoPProof,
 			"this app registered dpop_bound_access_tokens; send a DPoP proof (RFC 9449 §5.2)")
 	case client.Profile.RequireConstraint:
 		otherwise := ""
 		if slices.Contains(client.Profile.Constraints, authz.MutualTLS) {
 			otherwise = ", or register tls_client_certificate_bound_access_tokens"
 		}
-		return authz.Confirmation{}, none, authz.Refuse(authz.InvalidDPoPProof,
+		return authz.Confirmation{}, none, authz.NewError(authz.InvalidDPoPProof,
 			"profile %s binds tokens to their holder; send a DPoP proof (RFC 9449)%s", client.Profile.Name, otherwise)
 	}
 	return authz.Confirmation{}, none, nil
@@ -68,9 +68,9 @@ func (p *Possession) CodeKey(r *http.Request, client *clientauth.Registered, jkt
 	none := clientauth.Proof{}
 	switch {
 	case client.CertificateBound && len(proofs) > 0:
-		return none, authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
+		return none, authz.NewError(authz.InvalidRequest, "this app registered certificate-bound tokens; send no DPoP proof")
 	case client.CertificateBound && jkt != "":
-		return none, authz.Refuse(authz.InvalidRequest, "this app registered certificate-bound tokens; send no dpop_jkt").At("dpop_jkt")
+		return none, authz.NewError(authz.InvalidRequest, "this app registered certificate-bound tokens; send no dpop_jkt").At("dpop_jkt")
 	case len(proofs) == 0:
 		return none, nil
 	}
@@ -79,7 +79,7 @@ func (p *Possession) CodeKey(r *http.Request, client *clientauth.Registered, jkt
 		return none, err
 	}
 	if jkt != "" && jkt != proof.JKT {
-		return none, authz.Refuse(authz.InvalidRequest, "dpop_jkt is not the key of the DPoP proof").At("dpop_jkt")
+		return none, authz.NewError(authz.InvalidRequest, "dpop_jkt is not the key of the DPoP proof").At("dpop_jkt")
 	}
 	if client.Method == authz.PublicClient {
 		return proof, nil // spent with the write of the request: see [share]
@@ -92,11 +92,11 @@ func (p *Possession) CodeKey(r *http.Request, client *clientauth.Registered, jkt
 func (p *Possession) presentedCertificate(connection clientauth.Connection) (string, error) {
 	certificate := connection.Certificate()
 	if certificate == nil {
-		return "", authz.Refuse(authz.InvalidRequest,
+		return "", authz.NewError(authz.InvalidRequest,
 			"this app's tokens are bound to its certificate; call the endpoint of mtls_endpoint_aliases with it (RFC 8705 §3)")
 	}
 	if err := clientauth.CheckCertificate(certificate, p.Now()); err != nil {
-		return "", authz.Refuse(authz.InvalidRequest, "the client certificate cannot be used: %s", err)
+		return "", authz.NewError(authz.InvalidRequest, "the client certificate cannot be used: %s", err)
 	}
 	return authz.CertificateThumbprint(certificate), nil
 }
@@ -111,14 +111,14 @@ func (p *Possession) Check(r *http.Request, client authz.ClientID, bound authz.C
 	byProof := strings.EqualFold(scheme, "DPoP")
 	switch {
 	case bound.JKT == "" && byProof:
-		return "", authz.Refuse(authz.InvalidToken, "this token is not bound to a key; present it as Bearer")
+		return "", authz.NewError(authz.InvalidToken, "this token is not bound to a key; present it as Bearer")
 	case bound.JKT != "" && !byProof:
-		return "", authz.Refuse(authz.InvalidToken, "this token is bound to a key; present it with scheme DPoP and a proof (RFC 9449 §7.1)")
+		return "", authz.NewError(authz.InvalidToken, "this token is bound to a key; present it with scheme DPoP and a proof (RFC 9449 §7.1)")
 	case bound.X5T != "":
 		// RFC 8705 §3: a token presented without its certificate is invalid.
 		certificate := clientauth.ConnectionOf(r.Context()).Certificate()
 		if certificate == nil || subtle.ConstantTimeCompare([]byte(authz.CertificateThumbprint(certificate)), []byte(bound.X5T)) != 1 {
-			return "", authz.Refuse(authz.InvalidToken,
+			return "", authz.NewError(authz.InvalidToken,
 				"this token is bound to a client certificate; present it with that certificate at the host of mtls_endpoint_aliases (RFC 8705 §3)")
 		}
 		return "", nil
@@ -130,7 +130,7 @@ func (p *Possession) Check(r *http.Request, client authz.ClientID, bound authz.C
 		return "", err
 	}
 	if proof.JKT != bound.JKT {
-		return "", authz.Refuse(authz.InvalidToken, "the proof is not by the key this token is bound to")
+		return "", authz.NewError(authz.InvalidToken, "the proof is not by the key this token is bound to")
 	}
 	registered, err := p.Directory.Client(r.Context(), client)
 	if errors.Is(err, clientauth.ErrUnknownClient) {

@@ -51,7 +51,7 @@ func ReservedScopes() []string {
 
 // UnknownTarget refuses a resource (RFC 8707 §2).
 func UnknownTarget() *authz.Error {
-	return authz.Refuse(authz.InvalidTarget, "a resource is unknown, not registered for this app, or beyond what was granted").At("resource")
+	return authz.NewError(authz.InvalidTarget, "a resource is unknown, not registered for this app, or beyond what was granted").At("resource")
 }
 
 // OfGrant chooses the audience of a token of a grant (RFC 8707 §2.2): of the
@@ -67,7 +67,7 @@ func (t *Targets) OfGrant(ctx context.Context, client *clientauth.Registered, g 
 			wanted = granted
 		}
 		if len(wanted) == 0 {
-			return Target{}, authz.Refuse(authz.InvalidTarget,
+			return Target{}, authz.NewError(authz.InvalidTarget,
 				"the grant is for several resources; name the one this token is for").At("resource")
 		}
 	}
@@ -78,7 +78,7 @@ func (t *Targets) OfGrant(ctx context.Context, client *clientauth.Registered, g 
 		case !slices.Contains(granted, r), !t.URLs.IsOwnResource(r) && !slices.Contains(client.Resources, r):
 			return Target{}, UnknownTarget()
 		case !t.URLs.IsOwnResource(r) && len(audience) > 1:
-			return Target{}, authz.Refuse(authz.InvalidTarget,
+			return Target{}, authz.NewError(authz.InvalidTarget,
 				"a token for an agency's API is for that one; ask for one token a resource").At("resource")
 		}
 	}
@@ -101,7 +101,7 @@ func (t *Targets) Granted(g *grant.Grant) []string {
 func (t *Targets) OfClient(ctx context.Context, client *clientauth.Registered, wanted, scope []string) (Target, error) {
 	switch {
 	case len(wanted) > 1:
-		return Target{}, authz.Refuse(authz.InvalidTarget, "ask for one token a resource").At("resource")
+		return Target{}, authz.NewError(authz.InvalidTarget, "ask for one token a resource").At("resource")
 	case len(wanted) == 0 && slices.ContainsFunc(scope, func(s string) bool { return slices.Contains(ServiceScopes, s) }):
 		wanted = []string{t.URLs.Grants}
 	case len(wanted) == 0:

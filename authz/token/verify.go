@@ -33,7 +33,7 @@ const maxAccessToken = 16 << 10
 
 // Access checks a token alone, without its presenter.
 func (v *Verifier) Access(token string) (AccessClaims, error) {
-	invalid := authz.Refuse(authz.InvalidToken, "the access token is not one of ours, or expired")
+	invalid := authz.NewError(authz.InvalidToken, "the access token is not one of ours, or expired")
 	if len(token) > maxAccessToken {
 		return AccessClaims{}, invalid
 	}
@@ -66,7 +66,7 @@ func (v *Verifier) Access(token string) (AccessClaims, error) {
 
 // ErrRevoked is the error for a token whose grant or app has ended.
 func ErrRevoked() *authz.Error {
-	return authz.Refuse(authz.InvalidToken, "the access token was revoked")
+	return authz.NewError(authz.InvalidToken, "the access token was revoked")
 }
 
 // Live checks that a token is still good: that its app is enabled and its grant lives,

@@ -105,12 +105,12 @@ func (r requests) Resume(_ *http.Request, id grant.Handle) (response.Next, error
 
 func (r requests) Waiting(_ context.Context, id grant.Handle) (authorize.Waiting, error) {
 	if r.finished[id] {
-		return authorize.Waiting{}, authz.Refuse(authz.InvalidRequest, "answered").Because(authorize.Finished{Client: app})
+		return authorize.Waiting{}, authz.NewError(authz.InvalidRequest, "answered").Because(authorize.Finished{Client: app})
 	}
 	if w, ok := r.waiting[id]; ok {
 		return w, nil
 	}
-	return authorize.Waiting{}, authz.Refuse(authz.InvalidRequest, "no such request").Because(authorize.ErrGone)
+	return authorize.Waiting{}, authz.NewError(authz.InvalidRequest, "no such request").Because(authorize.ErrGone)
 }
 
 func (r requests) SignedInFor(_ *http.Request, id grant.Handle) (bool, error) {

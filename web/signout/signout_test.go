@@ -58,7 +58,7 @@ func (r *room) EndSession(_ *http.Request, in *authorize.SignedIn) (endsession.L
 func (r *room) ContinueEndSession(_ context.Context, ticket string, in *authorize.SignedIn) (endsession.Logout, error) {
 	r.asked = append(r.asked, in)
 	if ticket != "ticket" {
-		return endsession.Logout{}, authz.Refuse(authz.InvalidRequest, "too old").Because(authorize.ErrGone)
+		return endsession.Logout{}, authz.NewError(authz.InvalidRequest, "too old").Because(authorize.ErrGone)
 	}
 	return r.request, r.err
 }

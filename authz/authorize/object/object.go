@@ -64,9 +64,9 @@ func (o *Objects) Unwrap(ctx context.Context, form url.Values, client *clientaut
 	object, address := form.Get("request"), form.Get("request_uri")
 	switch {
 	case object != "" && address != "":
-		return nil, authz.Refuse(authz.InvalidRequest, "request and request_uri exclude each other (RFC 9101 §5)").At("request")
+		return nil, authz.NewError(authz.InvalidRequest, "request and request_uri exclude each other (RFC 9101 §5)").At("request")
 	case object == "" && address == "" && (client.Profile.RequireRequestObject || client.RequireRequestObject):
-		return nil, authz.Refuse(authz.InvalidRequest, "this app must sign its authorization requests (RFC 9101, profile %s)",
+		return nil, authz.NewError(authz.InvalidRequest, "this app must sign its authorization requests (RFC 9101, profile %s)",
 			client.Profile.Name).At("request")
 	case object == "" && address == "":
 		return form, nil
@@ -98,7 +98,7 @@ func (o *Objects) fetch(ctx context.Context, address string, client *clientauth.
 		return without == plain
 	})
 	if !registered || o.o.Fetcher == nil {
-		return "", authz.Refuse(authz.InvalidRequestURI,
+		return "", authz.NewError(authz.InvalidRequestURI,
 			"request_uri is neither one that this provider gave out nor registered for this app").At("request_uri").Because(ErrForeign)
 	}
 	if !o.fetching.begin(client.ID) {
@@ -112,7 +112,7 @@ func (o *Objects) fetch(ctx context.Context, address string, client *clientauth.
 	defer cancel()
 	raw, err := o.o.Fetcher.Fetch(ctx, plain, maxObject)
 	if err != nil {
-		return "", authz.Refuse(authz.InvalidRequestURI,
+		return "", authz.NewError(authz.InvalidRequestURI,
 			"the request object could not be fetched from request_uri").At("request_uri").Because(err)
 	}
 	return strings.TrimSpace(string(raw)), nil
@@ -122,7 +122,7 @@ func (o *Objects) fetch(ctx context.Context, address string, client *clientauth.
 var ErrForeign = errors.New("the request_uri is not this app's")
 
 func badObject(err error) *authz.Error {
-	return authz.Refuse(authz.InvalidRequestObject, "the request object cannot be accepted: %v", err).At("request").Because(err)
+	return authz.NewError(authz.InvalidRequestObject, "the request object cannot be accepted: %v", err).At("request").Because(err)
 }
 
 // decrypt opens an object that was encrypted to us; a signed one is as it is.

@@ -220,7 +220,7 @@ func refusalOf(err error) *authz.Error {
 	if description == "" {
 		description = rfc.DescriptionField
 	}
-	refusal := authz.Refuse(authz.Code(rfc.ErrorField), "%s", description)
+	refusal := authz.NewError(authz.Code(rfc.ErrorField), "%s", description)
 	if rfc.CodeField >= 500 {
 		return authz.AsError(err)
 	}

@@ -63,14 +63,14 @@ const maxBody = 112 << 10
 func body(r *http.Request) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
-		return nil, authz.Refuse(authz.InvalidRequest, "send Content-Type: application/json (RFC 7591 §3.1)")
+		return nil, authz.NewError(authz.InvalidRequest, "send Content-Type: application/json (RFC 7591 §3.1)")
 	}
 	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return nil, authz.Refuse(authz.InvalidRequest, "the body could not be read").Because(err)
+		return nil, authz.NewError(authz.InvalidRequest, "the body could not be read").Because(err)
 	}
 	if len(raw) > maxBody {
-		return nil, authz.Refuse(authz.InvalidClientMetadata, "the body is longer than %d bytes", maxBody)
+		return nil, authz.NewError(authz.InvalidClientMetadata, "the body is longer than %d bytes", maxBody)
 	}
 	return raw, nil
 }
@@ -83,16 +83,16 @@ func bearer(r *http.Request) (string, error) {
 	}
 	scheme, token, _ := strings.Cut(header[0], " ")
 	if len(header) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 256 || strings.ContainsAny(token, " ,") {
-		return "", authz.Refuse(authz.InvalidRequest, "the Authorization header is malformed; send one Bearer token (RFC 6750 §2.1)")
+		return "", authz.NewError(authz.InvalidRequest, "the Authorization header is malformed; send one Bearer token (RFC 6750 §2.1)")
 	}
 	return token, nil
 }
 
-var errMethod = authz.Refuse(authz.InvalidRequest, "this URL does not take that method (RFC 7591 §3, RFC 7592 §2)")
+var errMethod = authz.NewError(authz.InvalidRequest, "this URL does not take that method (RFC 7591 §3, RFC 7592 §2)")
 
 // tooMany is 429 and says when to come back.
 func tooMany(wait time.Duration) *authz.Error {
-	e := authz.Refuse(authz.TemporarilyUnavailable, "too many registrations from here; wait and try again")
+	e := authz.NewError(authz.TemporarilyUnavailable, "too many registrations from here; wait and try again")
 	e.RetryAfter = max(time.Second, wait.Round(time.Second))
 	return e
 }

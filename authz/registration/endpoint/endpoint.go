@@ -156,7 +156,7 @@ func (e *Endpoint) register(r *http.Request) (answer, error) {
 	return e.answer(c, kept, token, secret), nil
 }
 
-var deadInitial = authz.Refuse(authz.InvalidToken, "the initial access token is unknown, used up, expired or revoked; ask the agency's officer for one")
+var deadInitial = authz.NewError(authz.InvalidToken, "the initial access token is unknown, used up, expired or revoked; ask the agency's officer for one")
 
 // initial finds whose policy a registration is under.
 func (e *Endpoint) initial(r *http.Request, now time.Time) (registration.Initial, error) {
@@ -168,7 +168,7 @@ func (e *Endpoint) initial(r *http.Request, now time.Time) (registration.Initial
 		if e.o.Open {
 			return registration.Initial{Policy: registration.Policy{Open: true}}, nil
 		}
-		return registration.Initial{}, authz.Refuse(authz.InvalidToken, "registration needs an initial access token (RFC 7591 §3); ask the agency's officer for one")
+		return registration.Initial{}, authz.NewError(authz.InvalidToken, "registration needs an initial access token (RFC 7591 §3); ask the agency's officer for one")
 	}
 	found, err := e.o.Registrations.InitialToken(r.Context(), authz.HashSecret(token))
 	switch {
@@ -245,7 +245,7 @@ func (e *Endpoint) proveSector(ctx context.Context, c *authz.Client) error {
 	}
 	raw, err := e.o.Fetcher.Fetch(ctx, c.SectorIdentifierURI, maxSectorList)
 	if err != nil {
-		return authz.Refuse(authz.InvalidClientMetadata, "sector_identifier_uri: the list could not be fetched: it must be public, answer 200 without redirect, and be no longer than %d bytes",
+		return authz.NewError(authz.InvalidClientMetadata, "sector_identifier_uri: the list could not be fetched: it must be public, answer 200 without redirect, and be no longer than %d bytes",
 			maxSectorList).At("sector_identifier_uri").Because(err)
 	}
 	return registration.CheckSectorList(raw, c)

@@ -43,7 +43,7 @@ func (e *Endpoint) Manage(w http.ResponseWriter, r *http.Request) {
 
 // refusedToken is one answer for an app that is not there, a token of another and
 // a token of none (RFC 7592 §2).
-var refusedToken = authz.Refuse(authz.InvalidToken, "the registration access token is not that of this registration; an update gives a new one")
+var refusedToken = authz.NewError(authz.InvalidToken, "the registration access token is not that of this registration; an update gives a new one")
 
 // authenticated finds the app whose registration access token was presented.
 func (e *Endpoint) authenticated(r *http.Request) (*authz.Client, registration.Registration, string, error) {
@@ -94,7 +94,7 @@ type sentBack struct {
 // check is RFC 7592 §2.2.
 func (s sentBack) check(c *authz.Client) error {
 	wrong := func(member, text string) error {
-		return authz.Refuse(authz.InvalidClientMetadata, "%s: %s (RFC 7592 §2.2)", member, text).At(member)
+		return authz.NewError(authz.InvalidClientMetadata, "%s: %s (RFC 7592 §2.2)", member, text).At(member)
 	}
 	switch {
 	case s.ClientID != string(c.ID):
@@ -119,9 +119,9 @@ func (e *Endpoint) replace(r *http.Request, before *authz.Client, kept registrat
 	ctx, now := r.Context(), e.o.Now().UTC()
 	switch {
 	case before.Disabled:
-		return answer{}, authz.Refuse(authz.AccessDenied, "an operator has disabled this app; it can be read and deleted")
+		return answer{}, authz.NewError(authz.AccessDenied, "an operator has disabled this app; it can be read and deleted")
 	case !kept.Revoked.IsZero(), kept.Initial == "" && !e.o.Open:
-		return answer{}, authz.Refuse(authz.AccessDenied, "what this app was registered with is no longer let; ask the agency's officer for an initial access token")
+		return answer{}, authz.NewError(authz.AccessDenied, "what this app was registered with is no longer let; ask the agency's officer for an initial access token")
 	}
 	raw, err := body(r)
 	if err != nil {
@@ -133,7 +133,7 @@ func (e *Endpoint) replace(r *http.Request, before *authz.Client, kept registrat
 	}
 	var back sentBack
 	if err := json.Unmarshal(raw, &back); err != nil {
-		return answer{}, authz.Refuse(authz.InvalidClientMetadata, "client_id and client_secret are texts")
+		return answer{}, authz.NewError(authz.InvalidClientMetadata, "client_id and client_secret are texts")
 	}
 	if err := back.check(before); err != nil {
 		return answer{}, err
