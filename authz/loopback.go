@@ -53,5 +53,6 @@ func (c *Client) HasPostLogoutRedirectURI(uri string) bool {
 // OnDevice reports whether the app is answered on a loopback address of the device: then
 // whatever runs there can use its name (RFC 8252 §8.6), and people are told so.
 func (c *Client) OnDevice() bool {
-	return Profiles[c.Profile].AnyLoopbackPort && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { _, ok := Loopback(uri); return ok })
+	return Profiles[c.Profile].AnyLoopbackPort &&
+		slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { _, ok := Loopback(uri); return ok })
 }

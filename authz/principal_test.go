@@ -35,11 +35,13 @@ func TestPrincipalHerself(t *testing.T) {
 		names := rapid.SampledFrom([]Subject{"an", "binh", "company"})
 		actor, other := names.Draw(t, "actor"), names.Filter(func(s Subject) bool { return s != "" }).Draw(t, "other")
 		hers := Herself(actor)
-		if !hers.ForHerself() || hers.Concerned() != actor || hers.Relation() != RecordOfSelf || hers.Represented() != (Represented{}) || hers.Check() != nil {
+		if !hers.ForHerself() || hers.Concerned() != actor || hers.Relation() != RecordOfSelf || hers.Represented() != (Represented{}) ||
+			hers.Check() != nil {
 			t.Fatalf("%+v", hers)
 		}
 		acting := Acting(actor, Represented{Subject: other, Kind: Organisation}, "m")
-		if acting.ForHerself() || acting.Concerned() != other || acting.Relation() != RecordOfRepresented || acting.Equal(hers) || hers.Equal(acting) {
+		if acting.ForHerself() || acting.Concerned() != other || acting.Relation() != RecordOfRepresented || acting.Equal(hers) ||
+			hers.Equal(acting) {
 			t.Fatalf("%+v", acting)
 		}
 		again := Acting(actor, Represented{Subject: other, Kind: Organisation}, "m")

@@ -84,7 +84,8 @@ func TestEveryDescription(t *testing.T) {
 				case *ast.CallExpr:
 					for _, text := range described(n) {
 						texts++
-						if told := authz.Describable(text); strings.Contains(told, "?") && !strings.Contains(text, "?") || !allowed.MatchString(told) {
+						if told := authz.Describable(text); strings.Contains(told, "?") && !strings.Contains(text, "?") ||
+							!allowed.MatchString(told) {
 							t.Errorf("%s: %q would be told as %q", files.Position(n.Pos()), text, told)
 						}
 					}
@@ -102,7 +103,7 @@ func TestEveryDescription(t *testing.T) {
 	}
 }
 
-// described are the texts in a call that makes a refusal: of authz.Refuse, and of
+// described are the texts in a call that makes a refusal: of authz.NewError, and of
 // the functions beside it that are called refuse and bad.
 func described(call *ast.CallExpr) []string {
 	name := ""
@@ -112,7 +113,7 @@ func described(call *ast.CallExpr) []string {
 	case *ast.SelectorExpr:
 		name = f.Sel.Name
 	}
-	if name != "Refuse" && name != "refuse" && name != "bad" {
+	if name != "NewError" && name != "refuse" && name != "bad" {
 		return nil
 	}
 	var out []string

@@ -18,7 +18,8 @@ func Typed(text string) string {
 		case r > unicode.MaxASCII && unicode.IsDigit(r):
 			r = digit(r)
 		}
-		if strings.ContainsRune(".,_·‧・−", r) || unicode.IsSpace(r) || unicode.In(r, unicode.Z, unicode.Cf, unicode.Pd, unicode.Variation_Selector) {
+		if strings.ContainsRune(".,_·‧・−", r) || unicode.IsSpace(r) ||
+			unicode.In(r, unicode.Z, unicode.Cf, unicode.Pd, unicode.Variation_Selector) {
 			return -1
 		}
 		return r

@@ -55,7 +55,9 @@ func strays(folder string, file *ast.File) []string {
 			return true
 		}
 		if from, ok := selector.X.(*ast.Ident); ok && slices.Contains(names[from.Name].Names, selector.Sel.Name) {
-			found = append(found, folder+" uses "+from.Name+"."+selector.Sel.Name+", which only "+strings.Join(names[from.Name].In, ", ")+" may")
+			found = append(
+				found, folder+" uses "+from.Name+"."+selector.Sel.Name+", which only "+strings.Join(names[from.Name].In, ", ")+" may",
+			)
 		}
 		return true
 	})
@@ -69,7 +71,9 @@ func TestOneWay(t *testing.T) {
 		if file.test() || !underAny(file.dir(), productOf) {
 			continue
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, filepath.FromSlash(file.Path)), nil, parser.SkipObjectResolution)
+		parsed, err := parser.ParseFile(
+			token.NewFileSet(), filepath.Join(root, filepath.FromSlash(file.Path)), nil, parser.SkipObjectResolution,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

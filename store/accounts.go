@@ -57,7 +57,8 @@ func (db Accounts) Credentials(ctx context.Context, number authz.PersonalNumber)
 // CredentialsOf finds those of a subject.
 func (db Accounts) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
 	var rows []credentialsRow
-	err := db.Reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a"+withFactors+" WHERE a.subject = ?", string(subject)).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a"+withFactors+
+		" WHERE a.subject = ?", string(subject)).Scan(&rows).Error
 	switch {
 	case err != nil:
 		return authn.Credentials{}, handle.Wrap("reading credentials", err)
@@ -148,7 +149,8 @@ func (db Accounts) UseFactors(ctx context.Context, subject authz.Subject, uses [
 // ReplaceSecret puts a secret that was made anew in the place of the one that was read;
 // when that has changed meanwhile, or the factor was disabled, it does nothing.
 func (db Accounts) ReplaceSecret(ctx context.Context, subject authz.Subject, factor authn.FactorID, old, fresh []byte) error {
-	return handle.Wrap("storing a factor that was made anew", db.Writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+db.ofHeldAccount()+" AND disabled_at IS NULL AND id = ? AND secret = ?",
+	return handle.Wrap("storing a factor that was made anew", db.Writer(ctx).Exec("UPDATE factors SET secret = ? WHERE "+
+		db.ofHeldAccount()+" AND disabled_at IS NULL AND id = ? AND secret = ?",
 		handle.Blob(fresh), string(subject), string(factor), handle.Blob(old)).Error)
 }
 

@@ -39,7 +39,8 @@ func (names) Audit(_ context.Context, subject authz.Subject) (string, error) {
 }
 
 var clinic = &authz.Client{
-	ID: "clinic", Name: authz.LocalizedText{VI: "Phòng khám", EN: "Clinic"}, Owner: authz.LocalizedText{VI: "Bộ Y tế", EN: "Ministry of Health"},
+	ID: "clinic", Name: authz.LocalizedText{VI: "Phòng khám", EN: "Clinic"},
+	Owner: authz.LocalizedText{VI: "Bộ Y tế", EN: "Ministry of Health"},
 	Releases: authz.Releases{
 		Declarations: []authz.Declaration{
 			{
@@ -75,8 +76,9 @@ func newAgreement(t *testing.T, db *store.DB) *agreement {
 	t.Helper()
 	e := &evidence{}
 	a := &agreement{evidence: e, subject: account(t, db, "An"), Consents: &consent.Consents{
-		Catalogue: consent.Load(), Store: db, Evidence: &audit.Scribe{Rows: db, Leaves: e, Pseudonyms: names{}, Site: "dc1"}, Broker: "http://localhost/broker/v1",
-		Now: func() time.Time { return noon },
+		Catalogue: consent.Load(), Store: db, Evidence: &audit.Scribe{Rows: db, Leaves: e, Pseudonyms: names{}, Site: "dc1"},
+		Broker: "http://localhost/broker/v1",
+		Now:    func() time.Time { return noon },
 	}}
 	var err error
 	if a.wanted, err = a.Details([]byte(wanted), clinic); err != nil {
@@ -115,7 +117,11 @@ func (a *agreement) end(t *testing.T, id authz.ConsentID) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.Withdraw(t.Context(), consent.Withdrawal{Client: clinic, Principal: authz.Herself(a.subject), ID: id, Shown: c.Reference(), Session: "s", Locale: "vi"})
+	return a.Withdraw(
+		t.Context(), consent.Withdrawal{
+			Client: clinic, Principal: authz.Herself(a.subject), ID: id, Shown: c.Reference(), Session: "s", Locale: "vi",
+		},
+	)
 }
 
 func TestOnlyWhatWasTickedIsGranted(t *testing.T) {
@@ -171,7 +177,8 @@ func TestOnlyWhatWasTickedIsGranted(t *testing.T) {
 				}
 				for _, r := range found {
 					e := r.Event
-					if e.Type != audit.ConsentApproved || e.Consent.ID == "" || e.Consent.Version != 1 || e.Consent.Locale != "en" || len(e.Consent.Text) != 64 {
+					if e.Type != audit.ConsentApproved || e.Consent.ID == "" || e.Consent.Version != 1 || e.Consent.Locale != "en" ||
+						len(e.Consent.Text) != 64 {
 						t.Fatalf("got event %+v", e.Reason)
 					}
 				}
@@ -192,7 +199,8 @@ func TestWhatIsAgreedToIsNotAskedAgainUntilWithdrawn(t *testing.T) {
 		}
 		need, err := a.Needed(ctx, clinic.ID, authz.Herself(a.subject), a.wanted)
 		granted := need.Granted
-		if err != nil || need.Ask || need.Tell || len(granted) != 3 || granted[0].ConsentReference == "" || granted[2].ConsentReference != "" {
+		if err != nil || need.Ask || need.Tell || len(granted) != 3 || granted[0].ConsentReference == "" ||
+			granted[2].ConsentReference != "" {
 			t.Fatalf("then: got %+v, %v", need, err)
 		}
 		n, err := a.Notice(ctx, a.question()) // prompt=consent
@@ -251,7 +259,8 @@ func TestAWithdrawalHoldsEvenIfTheLogDoesNotAnswer(t *testing.T) {
 func TestDecliningIsOnRecord(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		a := newAgreement(t, db)
-		if err := a.Declined(t.Context(), a.answer(t)); err != nil || len(a.evidence.logged) != 2 { // what needs no consent cannot be declined
+		if err := a.Declined(t.Context(), a.answer(t)); err != nil ||
+			len(a.evidence.logged) != 2 { // what needs no consent cannot be declined
 			t.Fatalf("got %d, %v", len(a.evidence.logged), err)
 		}
 		found, err := db.Find(t.Context(), audit.Query{Type: audit.ConsentDeclined, Outcome: audit.Refused})
@@ -357,7 +366,8 @@ func TestTheRecordHoldsWhatWasShown(t *testing.T) {
 			t.Fatalf("got %+v, %v", versions, err)
 		}
 		events, err := db.Find(ctx, audit.Query{Type: audit.ConsentApproved})
-		if err != nil || len(events) != 1 || events[0].Event.Detail.Object != n.Digest() || events[0].Event.Consent.Text != n.Items[0].TextHash {
+		if err != nil || len(events) != 1 || events[0].Event.Detail.Object != n.Digest() ||
+			events[0].Event.Consent.Text != n.Items[0].TextHash {
 			t.Fatalf("got %+v, %v", events, err)
 		}
 	})

@@ -37,7 +37,8 @@ func TestStatementsNameTheirColumns(t *testing.T) {
 			t.Errorf("%s asks for all columns: %q", file, at)
 		}
 	}
-	if !allColumns.MatchString("SELECT d.id, g.* FROM") || !allColumns.MatchString("RETURNING *") || allColumns.MatchString("SELECT count(*) FROM") {
+	if !allColumns.MatchString("SELECT d.id, g.* FROM") || !allColumns.MatchString("RETURNING *") ||
+		allColumns.MatchString("SELECT count(*) FROM") {
 		t.Error("the rule does not bite")
 	}
 }

@@ -38,7 +38,8 @@ func (r consentRow) consent() consent.Consent {
 	return consent.Consent{
 		ID: authz.ConsentID(r.ID), Subject: authz.Subject(r.Subject), Client: authz.ClientID(r.ClientID),
 		Purpose: authz.PurposeID(r.Purpose), Registry: authz.RegistryID(r.Registry), Version: r.Version, State: consent.State(r.State),
-		Attributes: split(r.Attributes), Offered: split(r.Offered), Basis: authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife,
+		Attributes: split(r.Attributes), Offered: split(r.Offered), Basis: authz.Basis(r.Basis), Frequency: r.Frequency,
+		DataLife:   r.DataLife,
 		ValidUntil: r.ValidUntil.UTC(), TextHash: r.TextHash, Locale: r.Locale, At: r.At.UTC(),
 	}
 }
@@ -115,7 +116,9 @@ func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client
 	if len(rows) == 0 {
 		return consent.Standing{}, authz.ErrNotFound
 	}
-	app := clientRow{ID: string(client), Record: rows[0].Record, Disabled: rows[0].Disabled, CreatedAt: rows[0].CreatedAt, UpdatedAt: rows[0].UpdatedAt}
+	app := clientRow{
+		ID: string(client), Record: rows[0].Record, Disabled: rows[0].Disabled, CreatedAt: rows[0].CreatedAt, UpdatedAt: rows[0].UpdatedAt,
+	}
 	out := consent.Standing{Told: map[string]consent.Told{}}
 	var err error
 	if out.Client, err = app.client(); err != nil {
@@ -142,14 +145,16 @@ func (db Agreements) Announce(ctx context.Context, all []consent.Announcement) e
 	}
 	args := make([]any, 0, 10*len(all))
 	for _, a := range all {
-		args = append(args, string(a.Subject), string(a.Client), string(a.Purpose), string(a.Registry), a.TextHash, join(a.Attributes), a.Notice, a.Locale,
+		args = append(args, string(a.Subject), string(a.Client), string(a.Purpose), string(a.Registry), a.TextHash, join(a.Attributes),
+			a.Notice, a.Locale,
 			string(a.Session), a.At.UTC())
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ", len(all)), ", ")
 	return handle.Wrap("remembering what a person was told", db.Writer(ctx).Exec(`INSERT INTO announcements
 			(subject, client_id, purpose, registry, text_hash, attributes, notice_hash, locale, session_id, at) VALUES `+rows+`
 		ON CONFLICT (subject, client_id, purpose, registry) DO UPDATE SET text_hash = excluded.text_hash, attributes = excluded.attributes,
-			notice_hash = excluded.notice_hash, locale = excluded.locale, session_id = excluded.session_id, at = excluded.at`, args...).Error)
+			notice_hash = excluded.notice_hash, locale = excluded.locale, session_id = excluded.session_id, at = excluded.at`,
+		args...).Error)
 }
 
 // columnsOf puts a table's name before each column of a list.
@@ -238,8 +243,9 @@ func (db Agreements) Versions(ctx context.Context, id authz.ConsentID) ([]consen
 	out := make([]consent.Version, len(rows))
 	for i, r := range rows {
 		out[i] = consent.Version{
-			Consent: authz.ConsentID(r.ConsentID), Number: r.Number, State: consent.State(r.State), Attributes: split(r.Attributes), Offered: split(r.Offered),
-			Basis: authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife, ValidUntil: r.ValidUntil.UTC(),
+			Consent: authz.ConsentID(r.ConsentID), Number: r.Number, State: consent.State(r.State), Attributes: split(r.Attributes),
+			Offered: split(r.Offered),
+			Basis:   authz.Basis(r.Basis), Frequency: r.Frequency, DataLife: r.DataLife, ValidUntil: r.ValidUntil.UTC(),
 			TextHash: r.TextHash, Locale: r.Locale, Notice: r.Notice, Channel: r.Channel, ACR: r.ACR, Session: authz.SessionID(r.SessionID),
 			Principal: principalOf(r.Actor, r.Represented, r.RepresentedKind, r.Mandate), At: r.At.UTC(),
 		}
@@ -285,8 +291,10 @@ func (db Agreements) insertVersion(ctx context.Context, v consent.Version) error
 	represented, kind, mandate := representedColumns(v.Principal)
 	return handle.Wrap("adding a version of a consent", db.Writer(ctx).Exec("INSERT INTO consent_versions ("+versionColumns+
 		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife, v.ValidUntil.UTC(),
-		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), string(v.Relation()), represented, kind, mandate, v.At.UTC()).Error)
+		string(v.Consent), v.Number, string(v.State), join(v.Attributes), join(v.Offered), string(v.Basis), v.Frequency, v.DataLife,
+		v.ValidUntil.UTC(),
+		v.TextHash, v.Locale, v.Notice, v.Channel, v.ACR, string(v.Session), string(v.Actor), string(v.Relation()), represented, kind,
+		mandate, v.At.UTC()).Error)
 }
 
 // Withdraw ends a consent in the version that was read; a version in between is
@@ -325,7 +333,8 @@ func (db Agreements) ExpireConsents(ctx context.Context, now time.Time, limit in
 				return err
 			}
 			if err := db.insertVersion(ctx, consent.Version{
-				Consent: c.ID, Number: c.Version + 1, State: consent.Expired, Attributes: c.Attributes, Offered: c.Offered, Basis: c.Basis, Frequency: c.Frequency,
+				Consent: c.ID, Number: c.Version + 1, State: consent.Expired, Attributes: c.Attributes, Offered: c.Offered,
+				Basis: c.Basis, Frequency: c.Frequency,
 				DataLife: c.DataLife, ValidUntil: c.ValidUntil, TextHash: c.TextHash, Locale: c.Locale, Channel: "clock", At: now,
 			}); err != nil {
 				return err

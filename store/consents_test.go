@@ -48,8 +48,10 @@ func agreed(subject authz.Subject, client authz.ClientID) (consent.Consent, cons
 
 func withdrawn(c consent.Consent, at time.Time) consent.Version {
 	return consent.Version{
-		Consent: c.ID, Number: c.Version + 1, State: consent.Withdrawn, Attributes: c.Attributes, Offered: c.Offered, Basis: c.Basis, Frequency: c.Frequency,
-		DataLife: c.DataLife, ValidUntil: c.ValidUntil, TextHash: c.TextHash, Locale: "vi", Channel: "web", Principal: authz.Herself(c.Subject), At: at,
+		Consent: c.ID, Number: c.Version + 1, State: consent.Withdrawn, Attributes: c.Attributes, Offered: c.Offered, Basis: c.Basis,
+		Frequency: c.Frequency,
+		DataLife:  c.DataLife, ValidUntil: c.ValidUntil, TextHash: c.TextHash, Locale: "vi", Channel: "web",
+		Principal: authz.Herself(c.Subject), At: at,
 	}
 }
 
@@ -62,7 +64,8 @@ func TestAConsentIsOneRowAndEveryStepAVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if first.ID != c.ID || first.Version != 1 || first.State != consent.Approved || !first.ValidUntil.Equal(v.ValidUntil) || !first.At.Equal(noon) {
+		if first.ID != c.ID || first.Version != 1 || first.State != consent.Approved || !first.ValidUntil.Equal(v.ValidUntil) ||
+			!first.At.Equal(noon) {
 			t.Fatalf("got %+v", first)
 		}
 		if err := db.Withdraw(ctx, first, withdrawn(first, noon.Add(time.Minute))); err != nil {
@@ -187,7 +190,9 @@ func TestConsentsExpireInBoundedBatches(t *testing.T) {
 			last = saved
 		}
 		now := noon.Add(3 * time.Minute) // four are over, at that very instant too
-		service := &consent.Consents{Catalogue: consent.Load(), Store: db, Evidence: &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}}
+		service := &consent.Consents{
+			Catalogue: consent.Load(), Store: db, Evidence: &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"},
+		}
 		for _, want := range []int{3, 1, 0} {
 			got, err := service.Expire(ctx, now, 3)
 			if err != nil || got != want {
@@ -198,7 +203,8 @@ func TestConsentsExpireInBoundedBatches(t *testing.T) {
 		if err != nil || len(events) != 4 {
 			t.Fatalf("%d events, %v", len(events), err)
 		}
-		if e := events[0].Event; e.Consent.Version != 2 || e.Person.Pseudonym != "pseudonym-in-evidence-of-"+string(an) || e.Asked.Client == "" || e.Consent.Channel != "clock" {
+		if e := events[0].Event; e.Consent.Version != 2 || e.Person.Pseudonym != "pseudonym-in-evidence-of-"+string(an) ||
+			e.Asked.Client == "" || e.Consent.Channel != "clock" {
 			t.Errorf("got version %d of %q at %q", e.Consent.Version, e.Person.Pseudonym, e.Asked.Client)
 		}
 		kept, err := db.Consent(ctx, an, last.ID)
@@ -255,7 +261,8 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 			t.Fatalf("got unredeemed %v, proofed %v, signed in %v", p.Unredeemed, p.Proofed, p.AuthTime)
 		}
 		fresh := grant.Grant{
-			ID: "fresh", ClientID: "land-app", Principal: authz.Herself(an), Profile: authz.FAPI2, Created: noon, Expires: time.Now().Add(time.Hour), AuthTime: noon,
+			ID: "fresh", ClientID: "land-app", Principal: authz.Herself(an), Profile: authz.FAPI2, Created: noon,
+			Expires: time.Now().Add(time.Hour), AuthTime: noon,
 			CodeHash: []byte("fresh"), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
 		}
 		if err := db.PlantGrant(ctx, fresh); err != nil {
@@ -270,10 +277,12 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 		if p, err := db.Live(ctx, "fresh", "land", "land.mortgage"); err != nil || p.GrantLive || p.Unredeemed {
 			t.Fatalf("revoked: %+v, %v", p, err)
 		}
-		if !p.GrantLive || p.Actor != an || p.Client != "land-app" || p.Person != "person-An" || p.Level != 2 || p.Account != 2 || p.Locked || len(p.Details) != 1 {
+		if !p.GrantLive || p.Actor != an || p.Client != "land-app" || p.Person != "person-An" || p.Level != 2 || p.Account != 2 ||
+			p.Locked || len(p.Details) != 1 {
 			t.Fatalf("got %+v", p)
 		}
-		if p.Consent == nil || p.Consent.Reference() != saved.Reference() || p.Consent.Basis != authz.BasisConsent || !p.Consent.Live(noon) || len(p.Consent.Attributes) != 2 {
+		if p.Consent == nil || p.Consent.Reference() != saved.Reference() || p.Consent.Basis != authz.BasisConsent ||
+			!p.Consent.Live(noon) || len(p.Consent.Attributes) != 2 {
 			t.Fatalf("got consent %+v", p.Consent)
 		}
 

@@ -42,7 +42,10 @@ func (db Accounts) Contacts(ctx context.Context, person authz.PersonID) ([]ident
 	}
 	out := make([]identity.Contact, len(rows))
 	for i, row := range rows {
-		out[i] = identity.Contact{Subject: authz.Subject(row.Subject), Kind: identity.ContactKind(row.Kind), Sealed: row.Sealed, Verified: handle.Time(row.Verified)}
+		out[i] = identity.Contact{
+			Subject: authz.Subject(row.Subject), Kind: identity.ContactKind(row.Kind), Sealed: row.Sealed,
+			Verified: handle.Time(row.Verified),
+		}
 	}
 	return out, nil
 }

@@ -84,8 +84,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, err
 	}
 	return &DB{
-		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: APIs{db}, Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
-		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db}, RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db},
+		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: APIs{db}, Approvals: Approvals{db}, Apps: Apps{db},
+		Browsers: Browsers{db},
+		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
+		RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db},
 	}, nil
 }
 

@@ -39,7 +39,8 @@ const decoupledColumns = `id, channel, client_id, subject, user_code, symbol, me
 
 func (r decoupledRow) request() decoupled.Request {
 	return decoupled.Request{
-		ID: authz.AuthorizationID(r.ID), Channel: decoupled.Channel(r.Channel), Client: authz.ClientID(r.ClientID), Subject: authz.Subject(r.Subject),
+		ID: authz.AuthorizationID(r.ID), Channel: decoupled.Channel(r.Channel), Client: authz.ClientID(r.ClientID),
+		Subject:  authz.Subject(r.Subject),
 		UserCode: r.UserCode, Symbol: r.Symbol, Message: r.Message, State: decoupled.State(r.State), Because: decoupled.Reason(r.Because),
 		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Notification: r.Notification,
 	}
@@ -100,7 +101,8 @@ func (db Approvals) Polled(ctx context.Context, id authz.AuthorizationID, codeHa
 		return decoupled.Request{}, nil, authz.ErrNotFound
 	}
 	r := decoupled.Request{
-		ID: id, State: decoupled.State(row.State), Channel: decoupled.Channel(row.Channel), Client: authz.ClientID(row.Client), Expires: row.Expires.UTC(),
+		ID: id, State: decoupled.State(row.State), Channel: decoupled.Channel(row.Channel), Client: authz.ClientID(row.Client),
+		Expires: row.Expires.UTC(),
 	}
 	if row.GrantRow == nil || row.GrantRow.ID == "" {
 		return r, nil, nil
@@ -115,7 +117,8 @@ func (db Approvals) OpenDecoupled(ctx context.Context, subject authz.Subject, no
 	var rows []decoupledRow
 	err := db.Reader(ctx).Raw("SELECT "+decoupledColumns+` FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ?
 		AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')
-		ORDER BY row_number() OVER (PARTITION BY client_id ORDER BY created_at DESC), created_at DESC LIMIT ?`, string(subject), now.UTC(), limit).Scan(&rows).Error
+		ORDER BY row_number() OVER (PARTITION BY client_id ORDER BY created_at DESC), created_at DESC LIMIT ?`, string(subject),
+		now.UTC(), limit).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap("listing decoupled requests", err)
 	}
@@ -149,7 +152,9 @@ func (db Approvals) MoveDecoupled(ctx context.Context, m decoupled.Move) error {
 // PendingFor counts what waits for a person, and looks whether she disowned a
 // request of the client since a time. Her account is held until the transaction of
 // the context ends, so that two who count do it one after the other.
-func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pending, error) {
+func (db Approvals) PendingFor(
+	ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time,
+) (decoupled.Pending, error) {
 	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
 		if err := db.Writer(ctx).Exec("SELECT 1 FROM accounts WHERE subject = ? FOR NO KEY UPDATE", string(subject)).Error; err != nil {
 			return decoupled.Pending{}, handle.Wrap("holding an account", err)
@@ -164,12 +169,17 @@ func (db Approvals) PendingFor(ctx context.Context, subject authz.Subject, clien
 		(SELECT coalesce(sum(CASE WHEN n < ? THEN n ELSE ? END), 0) FROM (SELECT count(*) AS n FROM decoupled_requests WHERE subject = ? AND subject <> '' AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed') GROUP BY client_id) AS each) AS waiting,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND expires_at > ? AND channel = 'ciba' AND state IN ('requested', 'shown', 'confirmed')) AS of_client,
 		(SELECT count(*) FROM decoupled_requests WHERE subject = ? AND subject <> '' AND client_id = ? AND because = 'not_me' AND decided_at > ?) AS not_me`,
-		decoupled.MaxRingingOfApp, decoupled.MaxRingingOfApp, string(subject), now.UTC(), string(subject), string(client), now.UTC(), string(subject), string(client), since.UTC()).Scan(&row).Error
-	return decoupled.Pending{Waiting: row.Waiting, OfClient: row.OfClient, NotMe: row.NotMe > 0}, handle.Wrap("counting decoupled requests", err)
+		decoupled.MaxRingingOfApp, decoupled.MaxRingingOfApp, string(subject), now.UTC(), string(subject), string(client), now.UTC(),
+		string(subject), string(client), since.UTC()).Scan(&row).Error
+	return decoupled.Pending{Waiting: row.Waiting, OfClient: row.OfClient, NotMe: row.NotMe > 0}, handle.Wrap(
+		"counting decoupled requests", err,
+	)
 }
 
 // DuePings claims pings by moving their time on to until.
-func (db Approvals) DuePings(ctx context.Context, now, until time.Time, busy []authz.ClientID, perClient, limit int) ([]decoupled.Ping, error) {
+func (db Approvals) DuePings(
+	ctx context.Context, now, until time.Time, busy []authz.ClientID, perClient, limit int,
+) ([]decoupled.Ping, error) {
 	except := []string{""} // no app has this id, and a list must not be empty
 	for _, id := range busy {
 		except = append(except, string(id))
@@ -196,7 +206,8 @@ func (db Approvals) DuePings(ctx context.Context, now, until time.Time, busy []a
 	out := make([]decoupled.Ping, len(rows))
 	for i, r := range rows {
 		out[i] = decoupled.Ping{
-			ID: authz.AuthorizationID(r.ID), Client: authz.ClientID(r.ClientID), Sealed: r.Notification, Attempts: r.PingAttempts, Expires: r.ExpiresAt.UTC(),
+			ID: authz.AuthorizationID(r.ID), Client: authz.ClientID(r.ClientID), Sealed: r.Notification, Attempts: r.PingAttempts,
+			Expires: r.ExpiresAt.UTC(),
 		}
 	}
 	return out, nil
@@ -208,7 +219,9 @@ func (db Approvals) FinishPing(ctx context.Context, p decoupled.Ping) error {
 	if !p.Next.IsZero() {
 		set, values = "ping_attempts = ?, ping_failed = ?, ping_at = ?", append(values, p.Next.UTC())
 	}
-	return handle.Wrap("noting a ping", db.Writer(ctx).Exec("UPDATE decoupled_requests SET "+set+" WHERE id = ?", append(values, string(p.ID))...).Error)
+	return handle.Wrap(
+		"noting a ping", db.Writer(ctx).Exec("UPDATE decoupled_requests SET "+set+" WHERE id = ?", append(values, string(p.ID))...).Error,
+	)
 }
 
 // KnowPairwise remembers whom a pairwise subject of a sector names.

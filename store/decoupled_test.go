@@ -41,10 +41,13 @@ func TestDecoupledRequests(t *testing.T) {
 			r.Channel, r.Subject, r.UserCode, r.Symbol, r.Message = decoupled.Device, "", []byte("digest"), "MJHT", ""
 		})
 		found, err := db.DecoupledByUserCode(t.Context(), []byte("digest"))
-		if err != nil || found.ID != device.ID || found.Symbol != "MJHT" || found.Channel != decoupled.Device || !found.Expires.Equal(device.Expires) {
+		if err != nil || found.ID != device.ID || found.Symbol != "MJHT" || found.Channel != decoupled.Device ||
+			!found.Expires.Equal(device.Expires) {
 			t.Fatalf("%+v, %v", found, err)
 		}
-		if err := db.InsertDecoupled(t.Context(), decoupled.Request{ID: "other", Channel: decoupled.Device, UserCode: []byte("digest"), State: decoupled.Requested}); !errors.Is(err, authz.ErrConflict) {
+		if err := db.InsertDecoupled(
+			t.Context(), decoupled.Request{ID: "other", Channel: decoupled.Device, UserCode: []byte("digest"), State: decoupled.Requested},
+		); !errors.Is(err, authz.ErrConflict) {
 			t.Errorf("two devices have one user code: %v", err)
 		}
 		if _, err := db.DecoupledByUserCode(t.Context(), []byte("no such")); !errors.Is(err, authz.ErrNotFound) {
@@ -115,14 +118,16 @@ func TestPolled(t *testing.T) {
 		r := asked(t, db, nil)
 		before := db.Stats()
 		got, grant, err := db.Polled(t.Context(), r.ID, []byte("no code of a grant"))
-		if err != nil || grant != nil || got.State != decoupled.Requested || got.Client != "app" || got.Channel != decoupled.CIBA || !got.Expires.Equal(r.Expires) {
+		if err != nil || grant != nil || got.State != decoupled.Requested || got.Client != "app" || got.Channel != decoupled.CIBA ||
+			!got.Expires.Equal(r.Expires) {
 			t.Fatalf("%+v, %+v, %v", got, grant, err)
 		}
 		if after := db.Stats(); after.Queries-before.Queries != 1 || after.Commits != before.Commits {
 			t.Errorf("a poll cost %+v after %+v", after, before)
 		}
 		_, grant, err = db.Polled(t.Context(), r.ID, g.CodeHash)
-		if err != nil || grant == nil || grant.ID != g.ID || grant.Level != 2 || len(grant.Scope) != 1 || !grant.CodeExpires.Equal(g.CodeExpires) {
+		if err != nil || grant == nil || grant.ID != g.ID || grant.Level != 2 || len(grant.Scope) != 1 ||
+			!grant.CodeExpires.Equal(g.CodeExpires) {
 			t.Fatalf("%+v, %v", grant, err)
 		}
 		if _, _, err := db.Polled(t.Context(), "no such", g.CodeHash); !errors.Is(err, authz.ErrNotFound) {
@@ -249,7 +254,8 @@ func TestPingOutbox(t *testing.T) {
 			}
 		}
 		list := due(later)
-		if len(list) != 1 || list[0].ID != ping.ID || string(list[0].Sealed) != "sealed" || list[0].Client != "app" || !list[0].Expires.Equal(ping.Expires) {
+		if len(list) != 1 || list[0].ID != ping.ID || string(list[0].Sealed) != "sealed" || list[0].Client != "app" ||
+			!list[0].Expires.Equal(ping.Expires) {
 			t.Fatalf("%+v", list)
 		}
 		if again := due(later); len(again) != 0 {

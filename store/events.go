@@ -251,7 +251,8 @@ func (db Evidence) find(ctx context.Context, q audit.Query, condition string, ar
 		condition, args = condition+" AND id < ?", append(args, q.Before)
 	}
 	var rows []eventRow
-	err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE "+condition+" ORDER BY id DESC LIMIT ?", append(args, q.Limit)...).Scan(&rows).Error
+	err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index, log_origin FROM events WHERE "+condition+
+		" ORDER BY id DESC LIMIT ?", append(args, q.Limit)...).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap("searching events", err)
 	}

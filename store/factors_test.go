@@ -100,7 +100,8 @@ func TestFactorsBesideTheReleaseBefore(t *testing.T) {
 			sees := func(subject authz.Subject, hash, seed string, step int64) {
 				t.Helper()
 				var c columns
-				if err := db.Row(ctx, &c, readBefore, string(subject)); err != nil || c.PasswordHash != hash || string(c.Seed) != seed || c.Step != step {
+				if err := db.Row(ctx, &c, readBefore, string(subject)); err != nil || c.PasswordHash != hash || string(c.Seed) != seed ||
+					c.Step != step {
 					t.Fatalf("the release before sees %+v, want %s, %s, %d: %v", c, hash, seed, step, err)
 				}
 				password, _ := secret(t, db, subject, authn.PasswordFactor)

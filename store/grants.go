@@ -63,7 +63,8 @@ func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (grant.P
 		return grant.Pending{}, authz.ErrNotFound
 	}
 	p := grant.Pending{
-		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: handle.Time(row.FinishedAt), Refused: row.Refused,
+		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: handle.Time(row.FinishedAt),
+		Refused: row.Refused,
 	}
 	if err := json.Unmarshal(row.Request, &p.Request); err != nil {
 		return grant.Pending{}, handle.Wrap("decoding an authorization request", err)
@@ -125,9 +126,11 @@ const grantOwn = `id, continues, client_id, subject, session_id, profile, scope,
 
 func (r grantRow) grant() (grant.Grant, error) {
 	g := grant.Grant{
-		ID: authz.GrantID(r.ID), Continues: authz.GrantID(r.Continues), ClientID: authz.ClientID(r.ClientID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate),
-		Session: authz.SessionID(r.SessionID), Profile: authz.ProfileName(r.Profile), Scope: strings.Fields(r.Scope),
-		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(), Bound: authz.ParseConfirmation(r.Bound),
+		ID: authz.GrantID(r.ID), Continues: authz.GrantID(r.Continues), ClientID: authz.ClientID(r.ClientID),
+		Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate),
+		Session:   authz.SessionID(r.SessionID), Profile: authz.ProfileName(r.Profile), Scope: strings.Fields(r.Scope),
+		Level: authz.AuthenticationLevel(r.ACR), Methods: strings.Fields(r.AMR), AuthTime: r.AuthTime.UTC(),
+		Bound:   authz.ParseConfirmation(r.Bound),
 		Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: handle.Time(r.RevokedAt), RevokedBecause: r.RevokedBecause,
 		CodeHash: r.CodeHash, CodeExpires: r.CodeExpiresAt.UTC(), CodeSpent: handle.Time(r.CodeSpentAt),
 		RefreshSalt: r.RefreshSalt, RefreshRotated: handle.Time(r.RefreshRotatedAt), RefreshGeneration: r.RefreshGeneration,
@@ -168,7 +171,8 @@ func (db Grants) InsertGrant(ctx context.Context, g grant.Grant) error {
 			WHERE s.id = ? AND s.subject = ? AND s.ended_at IS NULL AND a.locked_at IS NULL`+held+") AS live",
 			string(g.ID), string(g.Continues), string(g.ClientID), string(g.Actor), string(g.Session), string(g.Profile),
 			strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
-			g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), handle.Blob(g.CodeHash), g.CodeExpires.UTC(), handle.NullTime(g.CodeSpent), g.RefreshSalt,
+			g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), handle.Blob(g.CodeHash), g.CodeExpires.UTC(),
+			handle.NullTime(g.CodeSpent), g.RefreshSalt,
 			string(g.Session), string(g.Actor)))
 	}
 	represented, kind, mandate := representedColumns(g.Principal)

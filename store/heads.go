@@ -59,7 +59,8 @@ func (s Heads) Begin(ctx context.Context, h audit.Head) error {
 	return s.one(ctx, "beginning a shard of the log", `INSERT INTO log_shards
 		(log, origin, epoch, size, root, checkpoint, verifier_key, writer, recorded_at) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (origin) DO NOTHING`,
-		h.Log, h.Origin, int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, h.VerifierKey, h.Writer, s.db.Now().UTC())
+		h.Log, h.Origin, int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, h.VerifierKey, h.Writer,
+		s.db.Now().UTC())
 }
 
 // Take makes a writer the one of an open shard, if nobody took it since epoch was read,
@@ -80,7 +81,8 @@ func (s Heads) Take(ctx context.Context, origin string, epoch uint64, writer str
 func (s Heads) Record(ctx context.Context, h audit.Head) error {
 	return s.one(ctx, "recording a checkpoint", `UPDATE log_shards SET size = ?, root = ?, checkpoint = ?, recorded_at = ?
 		WHERE origin = ? AND epoch = ? AND closed_at IS NULL AND (size < ? OR (size = ? AND root = ?))`,
-		int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, s.db.Now().UTC(), h.Origin, int64(h.Epoch), int64(h.Size), int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]))
+		int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, s.db.Now().UTC(), h.Origin, int64(h.Epoch),
+		int64(h.Size), int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]))
 }
 
 // one is a statement that changes one row or finds that it may not.

@@ -41,12 +41,18 @@ func stand(t *testing.T, db *store.DB, n int) standing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.InsertSession(t.Context(), session.Session{ID: s.session, Principal: authz.Herself(s.subject), AuthTime: noon, Level: 2, Created: noon, Seen: noon}, []byte(s.session)); err != nil {
+	if err := db.InsertSession(
+		t.Context(), session.Session{
+			ID: s.session, Principal: authz.Herself(s.subject), AuthTime: noon, Level: 2, Created: noon, Seen: noon,
+		}, []byte(s.session),
+	); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.InsertGrant(t.Context(), grant.Grant{
-		ID: s.grant, ClientID: s.app, Principal: authz.Herself(s.subject), Session: s.session, Profile: authz.FAPI2, Level: 2, AuthTime: noon, Created: noon,
-		Expires: time.Now().Add(time.Hour), CodeHash: []byte(s.grant), CodeExpires: noon.Add(time.Minute), CodeSpent: noon, RefreshSalt: []byte("salt"),
+		ID: s.grant, ClientID: s.app, Principal: authz.Herself(s.subject), Session: s.session, Profile: authz.FAPI2, Level: 2,
+		AuthTime: noon, Created: noon,
+		Expires: time.Now().Add(time.Hour), CodeHash: []byte(s.grant), CodeExpires: noon.Add(time.Minute), CodeSpent: noon,
+		RefreshSalt: []byte("salt"),
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -248,8 +254,10 @@ func TestNoGrantIsIssuedAfterASignOut(t *testing.T) {
 				s := stand(t, db, n)
 				late := func(ctx context.Context) (authz.GrantID, error) {
 					g := grant.Grant{
-						ID: authz.GrantID(authz.NewID()), ClientID: s.app, Principal: authz.Herself(s.subject), Session: s.session, Profile: authz.FAPI2, Level: 2, AuthTime: noon, Created: noon,
-						Expires: time.Now().Add(time.Hour), CodeExpires: noon.Add(time.Minute), CodeSpent: noon, RefreshSalt: []byte("salt"),
+						ID: authz.GrantID(authz.NewID()), ClientID: s.app, Principal: authz.Herself(s.subject), Session: s.session,
+						Profile: authz.FAPI2, Level: 2, AuthTime: noon, Created: noon,
+						Expires: time.Now().Add(time.Hour), CodeExpires: noon.Add(time.Minute), CodeSpent: noon,
+						RefreshSalt: []byte("salt"),
 					}
 					return g.ID, db.InsertGrant(ctx, g)
 				}

@@ -33,7 +33,8 @@ func deliveries(rows []deliveryRow) []session.Delivery {
 	for i, r := range rows {
 		out[i] = session.Delivery{
 			ID: r.ID, Session: authz.SessionID(r.SessionID), Subject: authz.Subject(r.Subject), Client: authz.ClientID(r.ClientID),
-			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: handle.Time(r.DoneAt), Failed: outbox.Cause(r.Failed), About: r.About,
+			URI: r.URI, Attempts: r.Attempts, Next: r.NextAt.UTC(), Done: handle.Time(r.DoneAt), Failed: outbox.Cause(r.Failed),
+			About: r.About,
 		}
 	}
 	return out
@@ -70,7 +71,9 @@ func (db Outbox) WithdrawalTold(ctx context.Context, reference string) (session.
 
 // DueLogouts claims deliveries by moving their time on to until: the oldest of each
 // app first, so that one with thousands waiting leaves room for the others.
-func (db Outbox) DueLogouts(ctx context.Context, now, until time.Time, busy []authz.ClientID, perClient, limit int) ([]session.Delivery, error) {
+func (db Outbox) DueLogouts(
+	ctx context.Context, now, until time.Time, busy []authz.ClientID, perClient, limit int,
+) ([]session.Delivery, error) {
 	except := []string{""} // no app has this id, and a list must not be empty
 	for _, id := range busy {
 		except = append(except, string(id))

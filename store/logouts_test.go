@@ -16,7 +16,9 @@ import (
 func queued(t *testing.T, db *store.DB, client authz.ClientID, of authz.SessionID, next time.Time) string {
 	t.Helper()
 	id := authz.NewID()
-	if err := db.QueueLogout(t.Context(), session.Delivery{ID: id, Client: client, Session: of, Subject: "p", URI: "https://app.example/out", Next: next}); err != nil {
+	if err := db.QueueLogout(
+		t.Context(), session.Delivery{ID: id, Client: client, Session: of, Subject: "p", URI: "https://app.example/out", Next: next},
+	); err != nil {
 		t.Fatal(err)
 	}
 	return id
@@ -62,7 +64,8 @@ func TestOutbox(t *testing.T) {
 		if err != nil || len(due) != 0 {
 			t.Fatalf("%d were claimed again before their time, %v", len(due), err)
 		}
-		if due, err = db.DueLogouts(t.Context(), midday.Add(time.Minute), midday.Add(time.Hour), nil, 100, 100); err != nil || len(due) != all {
+		if due, err = db.DueLogouts(t.Context(), midday.Add(time.Minute), midday.Add(time.Hour), nil, 100, 100); err != nil ||
+			len(due) != all {
 			t.Fatalf("%d were claimed again after a node was lost, want all, %v", len(due), err)
 		}
 	})

@@ -45,7 +45,9 @@ type permissionRow struct {
 
 // Live reads grant, account and consent in one statement, at the primary keys
 // of grants and accounts and the unique index consents_one.
-func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID) (broker.Permission, error) {
+func (db Permissions) Live(
+	ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID,
+) (broker.Permission, error) {
 	var row permissionRow
 	res := db.Reader(ctx).Raw(`SELECT g.subject, p.represented, p.represented_kind, p.mandate, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
 			a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
@@ -66,7 +68,8 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 	alive := row.RevokedAt == nil && db.Now().Before(row.ExpiresAt)
 	p := broker.Permission{
 		GrantLive: alive && row.CodeSpentAt != nil, Unredeemed: alive && row.CodeSpentAt == nil, Proofed: row.OpenedAt.UTC(),
-		Client: authz.ClientID(row.ClientID), Principal: principalOf(row.Subject, row.Represented, row.RepresentedKind, row.Mandate), Person: authz.PersonID(row.Person), Kind: authz.Kind(row.Kind), Level: authz.AuthenticationLevel(row.ACR),
+		Client: authz.ClientID(row.ClientID), Principal: principalOf(row.Subject, row.Represented, row.RepresentedKind, row.Mandate),
+		Person: authz.PersonID(row.Person), Kind: authz.Kind(row.Kind), Level: authz.AuthenticationLevel(row.ACR),
 		Account: authz.AccountLevel(row.AccountLevel), Locked: row.LockedAt != nil, AuthTime: row.AuthTime.UTC(),
 	}
 	if err := json.Unmarshal(row.Details, &p.Details); err != nil {
@@ -74,8 +77,10 @@ func (db Permissions) Live(ctx context.Context, grant authz.GrantID, registry au
 	}
 	if row.ConsentID != nil && row.ValidUntil != nil {
 		p.Consent = &consent.Consent{
-			ID: authz.ConsentID(*row.ConsentID), Subject: p.Concerned(), Client: authz.ClientID(row.ClientID), Purpose: purpose, Registry: registry,
-			Version: row.Version, Ended: row.Ended, State: consent.State(row.State), Attributes: split(row.Attributes), ValidUntil: row.ValidUntil.UTC(), TextHash: row.TextHash,
+			ID: authz.ConsentID(*row.ConsentID), Subject: p.Concerned(), Client: authz.ClientID(row.ClientID), Purpose: purpose,
+			Registry: registry,
+			Version:  row.Version, Ended: row.Ended, State: consent.State(row.State), Attributes: split(row.Attributes),
+			ValidUntil: row.ValidUntil.UTC(), TextHash: row.TextHash,
 			Basis: authz.Basis(row.Basis), Frequency: row.Frequency,
 		}
 	}

@@ -160,7 +160,8 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 
 // missing lets a statement be asked whose row is not there.
 func missing(err error) error {
-	if err != nil && (strings.Contains(err.Error(), authz.ErrNotFound.Error()) || strings.Contains(err.Error(), authz.ErrConflict.Error())) {
+	if err != nil &&
+		(strings.Contains(err.Error(), authz.ErrNotFound.Error()) || strings.Contains(err.Error(), authz.ErrConflict.Error())) {
 		return nil
 	}
 	return err

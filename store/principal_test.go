@@ -48,7 +48,8 @@ func TestPrincipalsAreStored(t *testing.T) {
 			same("the session that goes on", found.Principal, err)
 
 			g := issued(t, db)
-			g.ID, g.Session, g.Principal, g.CodeHash = authz.GrantID(authz.NewID()), s.ID, found.Principal, authz.HashSecret("code "+string(s.ID))
+			g.ID, g.Session, g.Principal, g.CodeHash = authz.GrantID(authz.NewID()), s.ID, found.Principal, authz.HashSecret("code "+
+				string(s.ID))
 			if err := db.InsertGrant(ctx, g); err != nil {
 				t.Fatal(err)
 			}

@@ -86,7 +86,8 @@ func TestRoles(t *testing.T) {
 		for _, row := range rows {
 			dsn := as(row.role, row.database)
 			err := inATransaction(t.Context(), dsn, row.statement)
-			if row.allowed && err != nil || !row.allowed && (err == nil || !strings.Contains(err.Error(), "permission denied") && !strings.Contains(err.Error(), "must be owner")) {
+			if row.allowed && err != nil || !row.allowed &&
+				(err == nil || !strings.Contains(err.Error(), "permission denied") && !strings.Contains(err.Error(), "must be owner")) {
 				t.Errorf("%s: %s: %q: %v", again, row.role, row.statement, err)
 			}
 		}

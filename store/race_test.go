@@ -100,7 +100,10 @@ func TestOfManyOneWins(t *testing.T) {
 
 func holder(t *testing.T, db *store.DB, number string) authz.Subject {
 	t.Helper()
-	a := identity.Account{Subject: authz.Subject(authz.NewID()), Kind: authz.Citizen, Person: authz.PersonID("person " + number), Name: "An", Level: 2, Created: midday}
+	a := identity.Account{
+		Subject: authz.Subject(authz.NewID()), Kind: authz.Citizen, Person: authz.PersonID("person " + number), Name: "An", Level: 2,
+		Created: midday,
+	}
 	if err := db.InsertAccount(t.Context(), a, authz.PersonalNumber(number), factors()...); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +198,8 @@ func TestAttemptsThatComeTogether(t *testing.T) {
 			t.Fatalf("used up, and restored: %s, %v", wait, err)
 		}
 		for _, effect := range []authn.Effect{authn.RestoreAnyway, authn.Restore} {
-			if wait, err := count(midday, restored(effect), authn.Budget{Key: []byte("another"), Free: 5, Effect: effect}); err != nil || wait != 0 {
+			if wait, err := count(midday, restored(effect), authn.Budget{Key: []byte("another"), Free: 5, Effect: effect}); err != nil ||
+				wait != 0 {
 				t.Fatalf("restored: %s, %v", wait, err)
 			}
 			for i := range 4 {
@@ -291,7 +295,9 @@ func TestLock(t *testing.T) {
 		if err := db.UseFactors(t.Context(), subject, uses(t, db, subject, 9), midday); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("a locked account signed in: %v", err)
 		}
-		if err := db.InsertAccount(t.Context(), identity.Account{Subject: "x", Kind: authz.Citizen, Person: "other", Level: 2}, "099000000002", factors()...); !errors.Is(err, authz.ErrConflict) {
+		if err := db.InsertAccount(
+			t.Context(), identity.Account{Subject: "x", Kind: authz.Citizen, Person: "other", Level: 2}, "099000000002", factors()...,
+		); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("a number with two holders: %v", err)
 		}
 	})
@@ -396,7 +402,9 @@ func TestSignInAgain(t *testing.T) {
 		if err != nil || began.ID == third.ID || !slices.Equal(live(binh), []authz.SessionID{began.ID}) {
 			t.Fatalf("%+v, %v", began, err)
 		}
-		if err := db.RenewSession(ctx, session.Session{ID: began.ID, Principal: authz.Herself(an)}, []byte("h")); !errors.Is(err, authz.ErrNotFound) {
+		if err := db.RenewSession(
+			ctx, session.Session{ID: began.ID, Principal: authz.Herself(an)}, []byte("h"),
+		); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("another person's session was renewed: %v", err)
 		}
 	})

@@ -24,7 +24,9 @@ type initialRow struct {
 }
 
 func (r initialRow) initial() (registration.Initial, error) {
-	i := registration.Initial{ID: r.ID, UsesLeft: r.UsesLeft, Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: handle.Time(r.RevokedAt)}
+	i := registration.Initial{
+		ID: r.ID, UsesLeft: r.UsesLeft, Created: r.CreatedAt.UTC(), Expires: r.ExpiresAt.UTC(), Revoked: handle.Time(r.RevokedAt),
+	}
 	if err := json.Unmarshal(r.Policy, &i.Policy); err != nil {
 		return i, handle.Wrap("decoding the policy of an initial access token", err)
 	}
@@ -140,7 +142,8 @@ func (db Apps) Registration(ctx context.Context, id authz.ClientID) (*authz.Clie
 	}
 	r := registration.Registration{
 		Client: id, Initial: row.InitialID, Token: row.Token, Previous: row.Previous, Statement: row.Statement,
-		Created: row.Began.UTC(), Updated: row.Changed.UTC(), Revision: row.Client.Revision, Policy: registration.Policy{Open: row.InitialID == ""}, Revoked: handle.Time(row.RevokedAt),
+		Created: row.Began.UTC(), Updated: row.Changed.UTC(), Revision: row.Client.Revision,
+		Policy: registration.Policy{Open: row.InitialID == ""}, Revoked: handle.Time(row.RevokedAt),
 	}
 	if row.InitialID != "" {
 		if err := json.Unmarshal(row.Policy, &r.Policy); err != nil {

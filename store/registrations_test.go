@@ -73,8 +73,13 @@ func TestRegistrations(t *testing.T) {
 				t.Errorf("revoked: %v", err)
 			}
 		})
-		c := &authz.Client{ID: "self", Name: authz.LocalizedText{VI: "Tự"}, Profile: authz.FAPI2, Keys: authz.Keys{JWKS: []byte("{}")}, Authentication: authz.Authentication{SecretHash: []byte("h")}, CreatedAt: midday}
-		kept := registration.Registration{Client: c.ID, Initial: i.ID, Token: []byte("one"), Statement: "s", Created: midday, Updated: midday}
+		c := &authz.Client{
+			ID: "self", Name: authz.LocalizedText{VI: "Tự"}, Profile: authz.FAPI2, Keys: authz.Keys{JWKS: []byte("{}")},
+			Authentication: authz.Authentication{SecretHash: []byte("h")}, CreatedAt: midday,
+		}
+		kept := registration.Registration{
+			Client: c.ID, Initial: i.ID, Token: []byte("one"), Statement: "s", Created: midday, Updated: midday,
+		}
 		insert := func() error {
 			return db.Tx(ctx, func(ctx context.Context) error { return db.InsertRegistration(ctx, c, kept) })
 		}
@@ -86,7 +91,8 @@ func TestRegistrations(t *testing.T) {
 				t.Fatalf("twice: %v", err)
 			}
 			got, r, err := db.Registration(ctx, c.ID)
-			if err != nil || got.Name != c.Name || r.Initial != i.ID || string(r.Token) != "one" || r.Statement != "s" || !reflect.DeepEqual(r.Policy, i.Policy) {
+			if err != nil || got.Name != c.Name || r.Initial != i.ID || string(r.Token) != "one" || r.Statement != "s" ||
+				!reflect.DeepEqual(r.Policy, i.Policy) {
 				t.Fatalf("got %+v, %+v, %v", got, r, err)
 			}
 		})
@@ -139,7 +145,9 @@ func TestRegistrations(t *testing.T) {
 				t.Fatal(err)
 			}
 			next.Revision = before.Revision
-			if err := db.Tx(ctx, func(ctx context.Context) error { return db.ReplaceRegistration(ctx, c, next, []byte("two")) }); !errors.Is(err, registration.ErrMeanwhile) {
+			if err := db.Tx(
+				ctx, func(ctx context.Context) error { return db.ReplaceRegistration(ctx, c, next, []byte("two")) },
+			); !errors.Is(err, registration.ErrMeanwhile) {
 				t.Fatalf("got %v", err)
 			}
 		})

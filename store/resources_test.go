@@ -59,7 +59,8 @@ func TestGrantGoesOn(t *testing.T) {
 		next := func(of grant.Grant, after time.Duration) grant.Grant {
 			t.Helper()
 			g := grant.Grant{
-				ID: authz.GrantID(authz.NewID()), Continues: of.PublicID(), ClientID: of.ClientID, Principal: authz.Herself(of.Actor), Session: "s2", Profile: authz.FAPI2,
+				ID: authz.GrantID(authz.NewID()), Continues: of.PublicID(), ClientID: of.ClientID, Principal: authz.Herself(of.Actor),
+				Session: "s2", Profile: authz.FAPI2,
 				Scope: []string{"openid"}, Level: 2, AuthTime: midday, Created: midday.Add(after), Expires: midday.Add(2 * time.Hour),
 				CodeHash: authz.HashSecret(authz.NewSecret()), CodeExpires: midday.Add(time.Minute), RefreshSalt: []byte("salt"),
 			}

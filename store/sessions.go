@@ -34,10 +34,12 @@ type sessionRow struct {
 
 func (r sessionRow) session() session.Session {
 	return session.Session{
-		ID: authz.SessionID(r.ID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate), AuthTime: r.AuthTime.UTC(),
-		Methods: strings.Fields(r.Methods), Level: authz.AuthenticationLevel(r.Level), Device: r.Device,
+		ID: authz.SessionID(r.ID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate),
+		AuthTime: r.AuthTime.UTC(),
+		Methods:  strings.Fields(r.Methods), Level: authz.AuthenticationLevel(r.Level), Device: r.Device,
 		Created: r.CreatedAt.UTC(), Seen: r.SeenAt.UTC(), Ended: handle.Time(r.EndedAt),
-		Kind: authz.Kind(r.Kind), Account: authz.AccountLevel(r.AccountLevel), Name: r.Name, Person: authz.PersonID(r.PersonID), Locked: r.LockedAt != nil,
+		Kind: authz.Kind(r.Kind), Account: authz.AccountLevel(r.AccountLevel), Name: r.Name, Person: authz.PersonID(r.PersonID),
+		Locked: r.LockedAt != nil,
 	}
 }
 
@@ -53,7 +55,8 @@ func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretH
 	return handle.Wrap("storing a session", db.Writer(ctx).Exec(`INSERT INTO sessions
 		(id, secret_hash, subject, represented, represented_kind, mandate, auth_time, methods, level, device, created_at, seen_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(s.ID), secretHash, string(s.Actor), represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device,
+		string(s.ID), secretHash, string(s.Actor), represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "),
+		int(s.Level), s.Device,
 		s.Created.UTC(), s.Seen.UTC()).Error)
 }
 
@@ -75,7 +78,8 @@ func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHa
 		represented, kind, mandate := representedColumns(s.Principal)
 		res = db.Writer(ctx).Exec(`UPDATE sessions SET secret_hash = ?, represented = ?, represented_kind = ?, mandate = ?, auth_time = ?, methods = ?, level = ?, device = ?, created_at = ?, seen_at = ?
 			WHERE id = ? AND subject = ? AND ended_at IS NULL`,
-			secretHash, represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device, s.Created.UTC(), s.Seen.UTC(), string(s.ID), string(s.Actor))
+			secretHash, represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "), int(s.Level), s.Device,
+			s.Created.UTC(), s.Seen.UTC(), string(s.ID), string(s.Actor))
 		if res.Error == nil && res.RowsAffected == 0 {
 			return authz.ErrNotFound // ended in between
 		}
@@ -122,7 +126,9 @@ func (db Browsers) Sessions(ctx context.Context, subject authz.Subject, activeSi
 }
 
 // EndSession ends a session of a subject and revokes its grants.
-func (db Browsers) EndSession(ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time) ([]authz.ClientID, error) {
+func (db Browsers) EndSession(
+	ctx context.Context, subject authz.Subject, id authz.SessionID, because string, at time.Time,
+) ([]authz.ClientID, error) {
 	res := db.Writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = ? WHERE id = ? AND subject = ? AND ended_at IS NULL",
 		at.UTC(), because, string(id), string(subject))
 	if res.Error != nil {
@@ -140,7 +146,9 @@ func (db Browsers) EndSession(ctx context.Context, subject authz.Subject, id aut
 }
 
 // EndAtClient revokes the grants that a client has of a live session.
-func (db Browsers) EndAtClient(ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time) error {
+func (db Browsers) EndAtClient(
+	ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time,
+) error {
 	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?
 		WHERE session_id = ? AND client_id = ? AND revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`,

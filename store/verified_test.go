@@ -31,15 +31,20 @@ func TestWhoVouchesForAppsThatWereThere(t *testing.T) {
 			}
 			must(db.MigrateTo(ctx, 20))
 			must(db.SaveClient(ctx, &authz.Client{ID: "added", CreatedAt: noon}))
-			must(db.InsertInitialToken(ctx, registration.Initial{ID: "token", UsesLeft: 1, Created: noon, Expires: noon.Add(time.Hour)}, []byte("digest")))
+			must(db.InsertInitialToken(
+				ctx, registration.Initial{ID: "token", UsesLeft: 1, Created: noon, Expires: noon.Add(time.Hour)}, []byte("digest"),
+			))
 			for id, initial := range map[authz.ClientID]string{"invited": "token", "uninvited": ""} {
-				must(db.InsertRegistration(ctx, &authz.Client{ID: id}, registration.Registration{Client: id, Initial: initial, Token: []byte(id), Created: noon}))
+				must(db.InsertRegistration(
+					ctx, &authz.Client{ID: id}, registration.Registration{Client: id, Initial: initial, Token: []byte(id), Created: noon},
+				))
 			}
 			must(db.Migrate(ctx, nil))
 			for id, want := range map[authz.ClientID]string{"added": "operator", "invited": "initial-access-token:token", "uninvited": ""} {
 				c, err := db.Client(ctx, id)
 				must(err)
-				if c.Verified.By != want || c.Verified.Holds() != (want != "") || want != "" && !strings.HasPrefix(c.Verified.At.Format(time.RFC3339), noon.UTC().Format(time.RFC3339)) {
+				if c.Verified.By != want || c.Verified.Holds() != (want != "") ||
+					want != "" && !strings.HasPrefix(c.Verified.At.Format(time.RFC3339), noon.UTC().Format(time.RFC3339)) {
 					t.Errorf("%s: got %+v, want by %q", id, c.Verified, want)
 				}
 			}

@@ -108,7 +108,8 @@ func TestRequestsAreBounded(t *testing.T) {
 	address := bare(t)
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			request := []byte(row.method + " " + row.target + " HTTP/1.1\r\nHost: id.example\r\nConnection: close\r\n" + row.header + "Content-Length: " + strconv.Itoa(len(row.body)) + "\r\n\r\n" + row.body)
+			request := []byte(row.method + " " + row.target + " HTTP/1.1\r\nHost: id.example\r\nConnection: close\r\n" + row.header +
+				"Content-Length: " + strconv.Itoa(len(row.body)) + "\r\n\r\n" + row.body)
 			answer := make([]byte, 512<<10)
 			var got string
 			costtest.Bounded(t, len(request), func() {

@@ -37,7 +37,10 @@ func (s stuck) Tx(context.Context, func(context.Context) error) error {
 // languages, and when to come again.
 func TestTooManySignIns(t *testing.T) {
 	db := stuck{begun: make(chan struct{}), free: make(chan struct{})}
-	checker := authn.New(db, nil, authn.NewHasher(authn.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}), authn.NewAddresses(1<<20, time.Second, time.Now), seal.New(seal.Tickets, make([]byte, 32)), time.Now)
+	checker := authn.New(
+		db, nil, authn.NewHasher(authn.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}), authn.NewAddresses(1<<20, time.Second, time.Now),
+		seal.New(seal.Tickets, make([]byte, 32)), time.Now,
+	)
 	o := nothingBehind()
 	o.Authn = checker
 	s := New(o)
@@ -52,7 +55,11 @@ func TestTooManySignIns(t *testing.T) {
 	}
 	token := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindSubmatch(body)
 	post := func(lang string) *http.Response {
-		r := httptest.NewRequest(http.MethodPost, "/signin", strings.NewReader(url.Values{"csrf": {string(token[1])}, "number": {"099000000017"}, "password": {"right-password"}}.Encode()))
+		r := httptest.NewRequest(
+			http.MethodPost, "/signin", strings.NewReader(
+				url.Values{"csrf": {string(token[1])}, "number": {"099000000017"}, "password": {"right-password"}}.Encode(),
+			),
+		)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Accept-Language", lang)
 		for _, c := range page.Cookies() {
@@ -85,7 +92,8 @@ func TestTooManySignIns(t *testing.T) {
 	for lang, text := range map[string]string{"vi": "Mật khẩu của bạn chưa được kiểm tra", "en": "Your password was not checked"} {
 		got := post(lang)
 		raw, err := io.ReadAll(got.Body)
-		if err != nil || got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") != "5" || !strings.Contains(string(raw), text) || !strings.Contains(string(raw), "099000000017") {
+		if err != nil || got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") != "5" ||
+			!strings.Contains(string(raw), text) || !strings.Contains(string(raw), "099000000017") {
 			t.Errorf("%s: %d, Retry-After %q, %v %.300s", lang, got.StatusCode, got.Header.Get("Retry-After"), err, raw)
 		}
 	}

@@ -25,7 +25,8 @@ func routed() *Server {
 // forMachines tells the endpoints of the protocol, which answer every method, and
 // the broker's.
 func forMachines(all []fiber.Route, path string) bool {
-	return path == ReleasesPath || slices.ContainsFunc(all, func(r fiber.Route) bool { return r.Method == http.MethodTrace && r.Path == path })
+	return path == ReleasesPath ||
+		slices.ContainsFunc(all, func(r fiber.Route) bool { return r.Method == http.MethodTrace && r.Path == path })
 }
 
 // TestEveryFormIsChecked finds the forms in the route table itself, so that a new

@@ -21,7 +21,10 @@ func TestWhatIsKeptStays(t *testing.T) {
 	var kept []string
 	keep := func(r *http.Request) {
 		basic, _, _ := r.BasicAuth()
-		kept = append(kept, r.Method, r.Host, r.URL.Path, r.URL.RawQuery, r.URL.Query().Get("client_id"), r.FormValue("client_id"), r.Header.Get("X-Kept"), r.Header.Get("Cookie"), basic)
+		kept = append(
+			kept, r.Method, r.Host, r.URL.Path, r.URL.RawQuery, r.URL.Query().Get("client_id"), r.FormValue("client_id"),
+			r.Header.Get("X-Kept"), r.Header.Get("Cookie"), basic,
+		)
 		for name := range r.Header {
 			if strings.HasPrefix(name, "X-Name") {
 				kept = append(kept, name)

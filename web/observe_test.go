@@ -122,7 +122,10 @@ func TestAccessLogHasNoPerson(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		out.Reset()
 		s := observed(t, func(o *Options) { o.AccessLog = on })
-		requested(t, s, http.MethodGet, "/healthz?login_hint="+number, http.Header{"User-Agent": {number}, "Referer": {"https://app.example/" + number}})
+		requested(
+			t, s, http.MethodGet, "/healthz?login_hint="+number,
+			http.Header{"User-Agent": {number}, "Referer": {"https://app.example/" + number}},
+		)
 		if !on {
 			if out.Len() > 0 {
 				t.Errorf("switched off, and it says %s", out.String())

@@ -162,7 +162,8 @@ func (s *Server) furnish() {
 		LogoutQueued: o.LogoutQueued, Answered: o.Answered, Now: o.Now, DemoApps: o.DemoApps,
 	})
 	s.signout = signout.New(signout.Options{
-		Provider: o.EndSession, Sessions: o.Sessions, Deliveries: o.Deliveries, Clients: o.Clients, LogoutQueued: o.LogoutQueued, Now: o.Now,
+		Provider: o.EndSession, Sessions: o.Sessions, Deliveries: o.Deliveries, Clients: o.Clients, LogoutQueued: o.LogoutQueued,
+		Now: o.Now,
 	})
 	s.portal = portal.New(portal.Options{
 		Issuer: o.Issuer, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Consents: o.Consents, Catalogue: o.Catalogue,

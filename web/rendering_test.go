@@ -62,7 +62,8 @@ func TestEveryFaultIsRendered(t *testing.T) {
 			if !strings.Contains(body, answer.Header.Get(fiber.HeaderXRequestID)) {
 				t.Error("the page does not name the request")
 			}
-			if answer.Header.Get(fiber.HeaderCacheControl) != "no-store" || answer.Header.Get(fiber.HeaderContentSecurityPolicy) != page.Policy {
+			if answer.Header.Get(fiber.HeaderCacheControl) != "no-store" ||
+				answer.Header.Get(fiber.HeaderContentSecurityPolicy) != page.Policy {
 				t.Errorf("headers: %v", answer.Header)
 			}
 		})
@@ -104,7 +105,9 @@ func TestErrorsOfOurs(t *testing.T) {
 			}
 		})
 	}
-	if answer, body := rendered(t, "/portal", forPeople, fmt.Errorf("on the way: %w", page.Redirect("/signin?next=/portal"))); answer.StatusCode != 303 ||
+	if answer, body := rendered(
+		t, "/portal", forPeople, fmt.Errorf("on the way: %w", page.Redirect("/signin?next=/portal")),
+	); answer.StatusCode != 303 ||
 		answer.Header.Get(fiber.HeaderLocation) != "/signin?next=/portal" || body != "" && strings.Contains(body, "<html") {
 		t.Errorf("a redirect: %d to %q", answer.StatusCode, answer.Header.Get(fiber.HeaderLocation))
 	}
@@ -127,7 +130,8 @@ func TestErrorsForPrograms(t *testing.T) {
 			Error       string `json:"error"`
 			Description string `json:"error_description"`
 		}
-		if err := json.Unmarshal([]byte(body), &got); err != nil || answer.StatusCode != row.status || got.Error != row.code || got.Description == "" || strings.Contains(body, "10.1.2.3") {
+		if err := json.Unmarshal([]byte(body), &got); err != nil || answer.StatusCode != row.status || got.Error != row.code ||
+			got.Description == "" || strings.Contains(body, "10.1.2.3") {
 			t.Errorf("%v: %d %q, %v", row.err, answer.StatusCode, body, err)
 		}
 		if answer.Header.Get(fiber.HeaderCacheControl) != "no-store" {

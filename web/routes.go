@@ -148,7 +148,9 @@ func (s *Server) table() []route {
 		table = append(table, serve(Provider, get, path, func(c *fiber.Ctx) error { return document.send(c, metadataCache) }))
 	}
 	if e.Register != nil {
-		table = append(table, serve(Provider, all, endpoint.Path, mount(e.Register)), serve(Provider, all, endpoint.Path+"/:id", mount(e.Manage)))
+		table = append(
+			table, serve(Provider, all, endpoint.Path, mount(e.Register)), serve(Provider, all, endpoint.Path+"/:id", mount(e.Manage)),
+		)
 	}
 	if s.logos != nil {
 		table = append(table, serve(everyNode, get, "/logo/:id", s.logos.Serve))

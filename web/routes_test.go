@@ -115,7 +115,9 @@ func TestWhoIsLetIn(t *testing.T) {
 						return v.C.SendStatus(reached)
 					})))
 					const binding = "hers4567890123456789012345678901234567890123"
-					r := httptest.NewRequest(method, "/portal", strings.NewReader(url.Values{"csrf": {o.Forms.Token(binding, "form")}}.Encode()))
+					r := httptest.NewRequest(
+						method, "/portal", strings.NewReader(url.Values{"csrf": {o.Forms.Token(binding, "form")}}.Encode()),
+					)
 					r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 					r.AddCookie(&http.Cookie{Name: o.Sessions.BindingName(), Value: binding})
 					answer, err := s.app.Test(r, -1)

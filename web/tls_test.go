@@ -99,7 +99,8 @@ func TestWhoIsCalling(t *testing.T) {
 		t.Fatal(err)
 	}
 	forged := http.Header{
-		"Client-Cert": {clientCert(victim.Leaf)}, "Client-Cert-Chain": {clientCert(ca.Certificate)}, "X-Client-Cert": {clientCert(victim.Leaf)},
+		"Client-Cert": {clientCert(victim.Leaf)}, "Client-Cert-Chain": {clientCert(ca.Certificate)},
+		"X-Client-Cert":     {clientCert(victim.Leaf)},
 		"X-Ssl-Client-Cert": {"victim"}, "Connectionkey": {"victim"}, "X-Hopnhat-Connection": {"victim"}, "X-Forwarded-For": {"127.0.0.1"},
 	}
 	own := startEdge(t, certificate)

@@ -386,9 +386,11 @@ func TestParseNamesTheCause(t *testing.T) {
 func TestTheTextOfAQueryReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := Query{
-			Pseudonym: rapid.StringMatching(`([A-Za-z0-9_-]{43})?`).Draw(t, "pseudonym"), Client: authz.ClientID(rapid.StringMatching(`[ -~ế]{0,20}`).Draw(t, "client")),
-			Purpose: authz.PurposeID(rapid.StringMatching(`[a-z.]{0,12}`).Draw(t, "purpose")), Limit: rapid.IntRange(1, MaxLimit).Draw(t, "limit"),
-			Outcome: rapid.SampledFrom([]Outcome{AnyOutcome, Permitted, Refused}).Draw(t, "outcome"), Type: rapid.SampledFrom(append(Types(), "")).Draw(t, "type"),
+			Pseudonym: rapid.StringMatching(`([A-Za-z0-9_-]{43})?`).Draw(t, "pseudonym"),
+			Client:    authz.ClientID(rapid.StringMatching(`[ -~ế]{0,20}`).Draw(t, "client")),
+			Purpose:   authz.PurposeID(rapid.StringMatching(`[a-z.]{0,12}`).Draw(t, "purpose")),
+			Limit:     rapid.IntRange(1, MaxLimit).Draw(t, "limit"),
+			Outcome:   rapid.SampledFrom([]Outcome{AnyOutcome, Permitted, Refused}).Draw(t, "outcome"), Type: rapid.SampledFrom(append(Types(), "")).Draw(t, "type"),
 		}
 		if rapid.Bool().Draw(t, "timed") {
 			q.From = time.Unix(rapid.Int64Range(1e9, 2e9).Draw(t, "from"), 0).UTC()

@@ -19,7 +19,8 @@ func TestClientAct(t *testing.T) {
 			return strings.Repeat(rapid.String().Draw(t, "text"), rapid.SampledFrom([]int{1, 1, 40, 400}).Draw(t, "times"))
 		})
 		c := &authz.Client{
-			ID: authz.ClientID(text.Draw(t, "id")), Name: authz.LocalizedText{VI: text.Draw(t, "name")}, Owner: authz.LocalizedText{VI: text.Draw(t, "owner")},
+			ID: authz.ClientID(text.Draw(t, "id")), Name: authz.LocalizedText{VI: text.Draw(t, "name")},
+			Owner:    authz.LocalizedText{VI: text.Draw(t, "owner")},
 			Requests: authz.Requests{RedirectURIs: rapid.SliceOfN(text, 0, 100).Draw(t, "redirect URIs")},
 		}
 		for _, a := range []Act{ClientAct(ClientDisabled, c), {Action: ReleaseDenied, App: c}} {

@@ -83,7 +83,10 @@ func (q Query) Text() string {
 func ParseQuery(text string) (Query, error) {
 	var q Query
 	var from, to string
-	n, err := fmt.Sscanf(text, queryText, &q.Pseudonym, (*string)(&q.Client), (*string)(&q.Purpose), (*string)(&q.Type), (*string)(&q.Outcome), &from, &to, &q.Limit)
+	n, err := fmt.Sscanf(
+		text, queryText, &q.Pseudonym, (*string)(&q.Client), (*string)(&q.Purpose), (*string)(&q.Type), (*string)(&q.Outcome), &from, &to,
+		&q.Limit,
+	)
 	if err != nil || n != 8 {
 		return Query{}, fmt.Errorf("reading the text of a query: %w", ErrNotCanonical)
 	}

@@ -133,7 +133,8 @@ func NewRecorderWith(events Events, log Log, o Options) *Recorder {
 	o = o.withDefaults()
 	r := &Recorder{
 		events: events, log: log, o: o, slots: make(chan struct{}, o.Concurrent), soon: make(chan struct{}, o.Soon),
-		places: map[string]Place{}, recent: map[string]Place{}, refused: map[string]bool{}, full: make(chan struct{}, 1), again: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		places: map[string]Place{}, recent: map[string]Place{}, refused: map[string]bool{}, full: make(chan struct{}, 1),
+		again: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go r.run()
 	return r

@@ -22,7 +22,9 @@ func (pseudonymous) Audit(_ context.Context, subject authz.Subject) (string, err
 func full(a Action) Act {
 	e := sample()
 	return Act{
-		Action: a, App: &authz.Client{ID: e.Asked.Client, Name: authz.LocalizedText{VI: e.Asked.Name}, Owner: authz.LocalizedText{VI: e.Asked.Owner}},
+		Action: a, App: &authz.Client{
+			ID: e.Asked.Client, Name: authz.LocalizedText{VI: e.Asked.Name}, Owner: authz.LocalizedText{VI: e.Asked.Owner},
+		},
 		Subject: "an", Actor: "chi", At: e.When.Decided, Consent: e.Consent, Data: e.Data, Decision: Decision{Code: "released", Determining: []string{"statute"}},
 		Detail: Detail{Object: "thing", Count: 3}, Reason: e.Reason,
 	}
@@ -52,7 +54,8 @@ func TestEachActionMakesItsEvent(t *testing.T) {
 			}
 			e := r.byID[written[0].Event.ID].Event
 			if e.Type != rule.Type || e.Decision.Permit != rule.Permit || e.When.Site != "dc1" || e.Visibility.Sight != rule.Sight ||
-				e.Person.Pseudonym != "pseudonym-in-evidence-of-an" || e.Person.Actor != "pseudonym-in-evidence-of-chi" || e.Person.Relation != "self" {
+				e.Person.Pseudonym != "pseudonym-in-evidence-of-an" || e.Person.Actor != "pseudonym-in-evidence-of-chi" ||
+				e.Person.Relation != "self" {
 				t.Errorf("got %+v", plain(e))
 			}
 			if want := map[bool]string{true: string(rule.Action)}[rule.Named]; e.Detail.Action != want {

@@ -150,7 +150,8 @@ func TestPasswords(t *testing.T) {
 			t.Errorf("%s: %v, %v", row.name, match, err)
 		}
 	}
-	if _, stale, err := NewHasher(Argon2{MemoryKiB: 128, Passes: 1, Lanes: 1}).check(ctx, strangers, "mật khẩu dài", hash); err != nil || !stale {
+	if _, stale, err := NewHasher(Argon2{MemoryKiB: 128, Passes: 1, Lanes: 1}).check(ctx, strangers, "mật khẩu dài", hash); err != nil ||
+		!stale {
 		t.Errorf("changed parameters: stale %v, %v", stale, err)
 	}
 	for _, short := range []string{"", "1234567", strings.Repeat("x", 300)} {

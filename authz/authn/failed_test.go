@@ -152,7 +152,8 @@ func TestGuessesAtEverybody(t *testing.T) {
 	if len(n.acts) != 100 || n.acts[0].Subject != "s-77" || n.acts[0].Detail.Count != 2 {
 		t.Fatalf("%d events, the first of %q", len(n.acts), n.acts[0].Subject)
 	}
-	if last := n.acts[99]; last.Action != audit.SignInFailedElsewhere || last.Detail.Count != 100_000-99 || last.Detail.Text != "accounts: 99901" {
+	if last := n.acts[99]; last.Action != audit.SignInFailedElsewhere || last.Detail.Count != 100_000-99 ||
+		last.Detail.Text != "accounts: 99901" {
 		t.Errorf("the others: %q, %d, %q", last.Action, last.Detail.Count, last.Detail.Text)
 	}
 }

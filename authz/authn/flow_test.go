@@ -81,7 +81,8 @@ func TestFlowEnds(t *testing.T) {
 				}
 				return
 			case More:
-				if !can || !slices.Contains(f.Held, next) || slices.Contains(f.Passed, next) || f.level(append(slices.Clone(f.Passed), next)) <= f.level(f.Passed) {
+				if !can || !slices.Contains(f.Held, next) || slices.Contains(f.Passed, next) ||
+					f.level(append(slices.Clone(f.Passed), next)) <= f.level(f.Passed) {
 					t.Fatalf("%q after %v of %v", next, f.Passed, f.Held)
 				}
 				f.Passed = append(f.Passed, next)

@@ -158,7 +158,10 @@ func guessed(t *testing.T) (*Authenticator, *people) {
 		spent:   map[string]int{},
 	}
 	now := time.Unix(1_800_000_000, 0)
-	a := New(p, p, h, NewAddresses(1<<20, time.Second, func() time.Time { return now }), seal.New(seal.Tickets, make([]byte, 32)), func() time.Time { return now })
+	a := New(
+		p, p, h, NewAddresses(1<<20, time.Second, func() time.Time { return now }), seal.New(seal.Tickets, make([]byte, 32)),
+		func() time.Time { return now },
+	)
 	return a, p
 }
 
@@ -218,7 +221,9 @@ func TestGuessesThatComeTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 			wrong, throttled := together(t, func(i int) error {
-				_, err := a.Answer(t.Context(), first.Ticket, "000000", from(network(i)), func(context.Context, Result) error { return nil })
+				_, err := a.Answer(
+					t.Context(), first.Ticket, "000000", from(network(i)), func(context.Context, Result) error { return nil },
+				)
 				return err
 			})
 			if wrong != want || p.seen() != want+1 || throttled != 200-want {
@@ -236,7 +241,9 @@ func signIn(t *testing.T, a *Authenticator, p *people, o Origin) (device string,
 		return "", err
 	}
 	p.change(TOTPFactor, func(h *Held) { h.Counter = 0 }) // another code each time
-	done, err := a.Answer(t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), o, func(context.Context, Result) error { return nil })
+	done, err := a.Answer(
+		t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), o, func(context.Context, Result) error { return nil },
+	)
 	return done.Device, err
 }
 
@@ -390,12 +397,16 @@ func TestCountedWhateverHappens(t *testing.T) {
 		}
 		p.failing = authz.ErrUnavailable
 		for _, password := range []string{"right-password", "wrong-password"} {
-			if _, err := a.Password(t.Context(), Attempt{Number: held, Password: password, Origin: from(1)}); !errors.Is(err, authz.ErrUnavailable) {
+			if _, err := a.Password(
+				t.Context(), Attempt{Number: held, Password: password, Origin: from(1)},
+			); !errors.Is(err, authz.ErrUnavailable) {
 				t.Errorf("%s: %v", password, err)
 			}
 		}
 		for _, code := range []string{CurrentCode(p.secret(TOTPFactor), a.now()), "000000"} {
-			if _, err := a.Answer(t.Context(), first.Ticket, code, from(1), func(context.Context, Result) error { return nil }); !errors.Is(err, authz.ErrUnavailable) {
+			if _, err := a.Answer(
+				t.Context(), first.Ticket, code, from(1), func(context.Context, Result) error { return nil },
+			); !errors.Is(err, authz.ErrUnavailable) {
 				t.Errorf("%s: %v", code, err)
 			}
 		}
@@ -545,7 +556,9 @@ func TestKnownBrowsersAreNotFree(t *testing.T) {
 	}
 	a.now = func() time.Time { return time.Unix(1_800_000_000, 0).Add(triesFor) }
 	asked = 0
-	if _, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers}); !errors.As(err, new(Throttled)) || asked != 1 {
+	if _, err := a.Password(
+		t.Context(), Attempt{Number: held, Password: "right-password", Origin: hers},
+	); !errors.As(err, new(Throttled)) || asked != 1 {
 		t.Errorf("a while later the database was asked %d times: %v", asked, err)
 	}
 }
@@ -617,7 +630,9 @@ func TestARightCodeRestores(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range freeOwn {
-		if _, err := a.Password(t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: from(1)}); !errors.Is(err, ErrWrong) {
+		if _, err := a.Password(
+			t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: from(1)},
+		); !errors.Is(err, ErrWrong) {
 			t.Fatalf("guess %d: %v", i, err)
 		}
 	}
@@ -630,7 +645,9 @@ func TestARightCodeRestores(t *testing.T) {
 		_, _ = a.Answer(t.Context(), first.Ticket, "000000", from(2), none)
 	}
 	p.change(TOTPFactor, func(h *Held) { h.Counter = 0 })
-	if _, err := a.Answer(t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), from(2), none); !errors.As(err, new(Throttled)) {
+	if _, err := a.Answer(
+		t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), from(2), none,
+	); !errors.As(err, new(Throttled)) {
 		t.Fatalf("after the attempts were used up: %v", err)
 	}
 }

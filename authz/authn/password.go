@@ -32,8 +32,8 @@ const (
 	MaxPassword = 256
 )
 
-// Hasher is the factor of passwords. It hashes as many at a time as there are cores (see queue), so that
-// a flood of sign-ins waits instead of eating the memory.
+// Hasher is the factor of passwords. It hashes as many at a time as there are cores (see
+// queue), so that a flood of sign-ins waits instead of eating the memory.
 type Hasher struct {
 	params Argon2
 	queue  *queue

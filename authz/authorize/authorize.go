@@ -70,7 +70,8 @@ func admit(strangers Strangers, r *http.Request) error {
 	address, _ := netip.ParseAddr(r.RemoteAddr)
 	if wait := strangers.Take(address); wait > 0 {
 		return &authz.Error{
-			Code: authz.TemporarilyUnavailable, Description: "too many requests from this address; try again later", RetryAfter: max(time.Second, wait.Round(time.Second)), Cause: protocol.ErrTooMany,
+			Code: authz.TemporarilyUnavailable, Description: "too many requests from this address; try again later",
+			RetryAfter: max(time.Second, wait.Round(time.Second)), Cause: protocol.ErrTooMany,
 		}
 	}
 	return nil

@@ -88,7 +88,8 @@ func (d *Doors) backchannel(r *http.Request) (backchannelAnswer, error) {
 	}
 	if reach == decoupled.ToRing {
 		d.o.Approvals.Tell(ctx, decoupled.Notice{
-			Subject: row.Subject, Request: pending.ID, App: client.Name, Owner: client.Owner, URL: d.o.URLs.Issuer + d.o.Pages.Waiting, Expires: pending.Expires,
+			Subject: row.Subject, Request: pending.ID, App: client.Name, Owner: client.Owner, URL: d.o.URLs.Issuer + d.o.Pages.Waiting,
+			Expires: pending.Expires,
 		})
 	}
 	return backchannelAnswer{
@@ -109,8 +110,9 @@ func (d *Doors) newBackchannelRequest(ctx context.Context, checked request.Backc
 	id := authz.AuthorizationID(authz.NewSecret())
 	pending := grant.Pending{ID: id, Request: checked.Authorization, Created: now, Expires: now.Add(life)}
 	row := decoupled.Request{
-		ID: id, Channel: decoupled.CIBA, Client: client.ID, Subject: subject, Symbol: decoupled.SymbolOf(checked.Message), Message: checked.Message,
-		State: decoupled.Requested, Created: now, Expires: pending.Expires,
+		ID: id, Channel: decoupled.CIBA, Client: client.ID, Subject: subject, Symbol: decoupled.SymbolOf(checked.Message),
+		Message: checked.Message,
+		State:   decoupled.Requested, Created: now, Expires: pending.Expires,
 	}
 	if checked.NotificationToken != "" {
 		sealed, err := d.o.Ring.Seal(ctx, []byte(checked.NotificationToken), decoupled.NotificationAAD(id))

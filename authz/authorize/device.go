@@ -70,8 +70,9 @@ func (d *Doors) device(r *http.Request) (deviceAnswer, error) {
 	for range tries {
 		code = decoupled.NewUserCode()
 		err = d.begin(ctx, pending, &decoupled.Request{
-			ID: id, Channel: decoupled.Device, Client: client.ID, UserCode: d.o.Approvals.Keys.Digest(code), Symbol: decoupled.UserCodeSymbol(code),
-			State: decoupled.Requested, Created: now, Expires: pending.Expires,
+			ID: id, Channel: decoupled.Device, Client: client.ID, UserCode: d.o.Approvals.Keys.Digest(code),
+			Symbol: decoupled.UserCodeSymbol(code),
+			State:  decoupled.Requested, Created: now, Expires: pending.Expires,
 		}, assertion, func(context.Context) error { return nil })
 		if authz.IsError(err) || !errors.Is(err, authz.ErrConflict) {
 			break
@@ -83,7 +84,8 @@ func (d *Doors) device(r *http.Request) (deviceAnswer, error) {
 	shown := decoupled.FormatUserCode(code)
 	page := d.o.URLs.Issuer + d.o.Pages.Device
 	return deviceAnswer{
-		DeviceCode: d.o.Approvals.Keys.Code(id), UserCode: shown, URI: page, Complete: page + "?" + url.Values{"user_code": {shown}}.Encode(),
+		DeviceCode: d.o.Approvals.Keys.Code(id), UserCode: shown, URI: page,
+		Complete:  page + "?" + url.Values{"user_code": {shown}}.Encode(),
 		ExpiresIn: int(d.o.Lifetimes.Decoupled.Seconds()), Interval: int(decoupled.Interval.Seconds()),
 	}, nil
 }

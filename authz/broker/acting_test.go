@@ -18,8 +18,13 @@ func acting(t *testing.T, consented bool) (*nation, authz.GrantID) {
 	t.Helper()
 	n := found(t)
 	land := n.clients["land-app"]
-	backend := &authz.Client{ID: "backend", Name: authz.LocalizedText{VI: "Hậu trường"}, Requests: authz.Requests{MinimumLevel: 2}, Verified: vouched, Releases: authz.Releases{Declarations: slices.Clone(land.Declarations)}}
-	n.clients["backend"], n.clients["gateway"] = backend, &authz.Client{ID: "gateway", Requests: authz.Requests{MinimumLevel: 2}, Verified: vouched}
+	backend := &authz.Client{
+		ID: "backend", Name: authz.LocalizedText{VI: "Hậu trường"}, Requests: authz.Requests{MinimumLevel: 2}, Verified: vouched,
+		Releases: authz.Releases{Declarations: slices.Clone(land.Declarations)},
+	}
+	n.clients["backend"], n.clients["gateway"] = backend, &authz.Client{
+		ID: "gateway", Requests: authz.Requests{MinimumLevel: 2}, Verified: vouched,
+	}
 	if consented {
 		for i := range land.Declarations {
 			land.Declarations[i].Recipients = []authz.ClientID{"backend"}
@@ -98,7 +103,8 @@ func TestAnAppThatActsForAnother(t *testing.T) {
 					e = r.Event
 				}
 			}
-			if e.Asked.Client != "backend" || e.Detail.Action != "acting-for" || e.Detail.Object != "land-app" || e.Detail.Text != "backend" || e.Detail.Count != 1 {
+			if e.Asked.Client != "backend" || e.Detail.Action != "acting-for" || e.Detail.Object != "land-app" ||
+				e.Detail.Text != "backend" || e.Detail.Count != 1 {
 				t.Errorf("the record says %+v %+v", e.Asked, e.Detail)
 			}
 		})
@@ -122,7 +128,8 @@ func TestTheSignInMayBeTooOld(t *testing.T) {
 	n.state.grants[grant] = p
 	a := n.ask(grant, "land-app", prefill)
 	challenge := a.header.Get("WWW-Authenticate")
-	if a.status != 401 || a.problem.Code != "sign-in-too-old" || !strings.Contains(challenge, `error="insufficient_user_authentication"`) || !strings.Contains(challenge, `max_age="300"`) ||
+	if a.status != 401 || a.problem.Code != "sign-in-too-old" ||
+		!strings.Contains(challenge, `error="insufficient_user_authentication"`) || !strings.Contains(challenge, `max_age="300"`) ||
 		!strings.Contains(challenge, `resource_metadata="http://localhost/.well-known/oauth-protected-resource/broker/v1"`) {
 		t.Errorf("%d %s %q", a.status, a.problem.Code, challenge)
 	}

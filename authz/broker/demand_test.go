@@ -18,11 +18,13 @@ func TestADemandGoesTheWayOfEveryRelease(t *testing.T) {
 	n := found(t)
 	grant := n.agree("an", "land-app", wantName)
 	released, err := n.broker.Release(t.Context(), demand(grant))
-	if err != nil || len(released.Records) != 1 || len(released.Records[0]) != 1 || released.Records[0]["population.full_name"] != "value of person-an" || released.Account != 2 {
+	if err != nil || len(released.Records) != 1 || len(released.Records[0]) != 1 ||
+		released.Records[0]["population.full_name"] != "value of person-an" || released.Account != 2 {
 		t.Fatalf("got %+v, %v", released, err)
 	}
 	row, ok := n.state.rows[released.Event]
-	if !ok || row.Event.Type != audit.ReleasePermitted || n.state.log[released.Place.Index] != released.Event || row.Event.Data.Attributes[0] != "population.full_name" {
+	if !ok || row.Event.Type != audit.ReleasePermitted || n.state.log[released.Place.Index] != released.Event ||
+		row.Event.Data.Attributes[0] != "population.full_name" {
 		t.Fatalf("decision D8: the event is %+v", row.Event)
 	}
 }
@@ -37,7 +39,8 @@ func TestADemandThatIsRefusedSaysSoAndIsRecorded(t *testing.T) {
 	}
 	must(n, n.withdraw("an", "land-app"))
 	var refused *Refused
-	if released, err = n.broker.Release(t.Context(), land); !errors.As(err, &refused) || released != nil || refused.Code != "consent-withdrawn" {
+	if released, err = n.broker.Release(t.Context(), land); !errors.As(err, &refused) || released != nil ||
+		refused.Code != "consent-withdrawn" {
 		t.Fatalf("got %+v, %v", released, err)
 	}
 	if row, ok := n.state.rows[refused.Event]; !ok || row.Event.Decision.Permit {
@@ -103,7 +106,8 @@ func TestADemandInDoubtTellsNothing(t *testing.T) {
 		grant := n.agree("an", "land-app", wantName)
 		n.broker.MaxInFlight = 1
 		n.during["record"] = func() {
-			if released, err := n.broker.Release(context.Background(), demand(grant)); !errors.Is(err, authz.ErrUnavailable) || released != nil {
+			if released, err := n.broker.Release(context.Background(), demand(grant)); !errors.Is(err, authz.ErrUnavailable) ||
+				released != nil {
 				t.Errorf("got %+v, %v", released, err)
 			}
 		}

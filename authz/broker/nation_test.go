@@ -304,7 +304,9 @@ func (n *nation) put(c consent.Consent, v consent.Version) {
 	n.state.versions[c.ID] = append(slices.Clone(n.state.versions[c.ID]), v)
 }
 
-func (n *nation) Read(_ context.Context, registry authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID) ([]Record, error) {
+func (n *nation) Read(
+	_ context.Context, registry authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID,
+) ([]Record, error) {
 	if registry != population || !slices.Contains(attributes, lifeStatus) {
 		n.happening("register")
 	}
@@ -395,8 +397,9 @@ func found(t interface {
 	n := &nation{
 		t: t, now: noon, during: map[string]func(){},
 		state: state{
-			grants: map[authz.GrantID]Permission{}, current: map[authz.ConsentID]consent.Consent{}, versions: map[authz.ConsentID][]consent.Version{},
-			uses: map[string]int{}, rows: map[string]audit.Recorded{}, locked: map[authz.Subject]bool{},
+			grants: map[authz.GrantID]Permission{}, current: map[authz.ConsentID]consent.Consent{},
+			versions: map[authz.ConsentID][]consent.Version{},
+			uses:     map[string]int{}, rows: map[string]audit.Recorded{}, locked: map[authz.Subject]bool{},
 		},
 		births: map[authz.PersonID]string{"person-an": "1985-04-03", "person-binh": "1979", "person-nobody": "1990-01-01", "person-con": "2015-02-01"},
 		lives:  map[authz.PersonID]string{"person-an": "còn sống", "person-binh": "còn sống", "person-nobody": "còn sống", "person-con": "còn sống"},
@@ -461,7 +464,8 @@ func (n *nation) agree(subject authz.Subject, client authz.ClientID, wanted stri
 			Question: question, Shown: notice.Digest(), Session: "s", ACR: authz.AuthenticationLevel(2).ACR(), Ticked: ticked,
 		})
 		n.state.grants[id] = Permission{
-			GrantLive: true, Client: client, Principal: authz.Herself(subject), Person: authz.PersonID("person-" + string(subject)), Kind: "citizen", Level: 2, Account: 2, Details: granted,
+			GrantLive: true, Client: client, Principal: authz.Herself(subject), Person: authz.PersonID("person-" + string(subject)),
+			Kind: "citizen", Level: 2, Account: 2, Details: granted,
 		}
 		return err
 	})
@@ -514,7 +518,8 @@ func (n *nation) serve(r *http.Request) answer {
 	}
 	if w.Code != http.StatusOK {
 		p := a.problem
-		if p.Status != w.Code || p.Code == "" || p.Title == "" || p.TitleVI == "" || p.Type != "urn:hopnhat:problem:"+p.Code || strings.Contains(a.raw, "value of") {
+		if p.Status != w.Code || p.Code == "" || p.Title == "" || p.TitleVI == "" || p.Type != "urn:hopnhat:problem:"+p.Code ||
+			strings.Contains(a.raw, "value of") {
 			n.t.Errorf("a problem that says too little, or data: %s", a.raw)
 		}
 	}
@@ -545,7 +550,8 @@ func (n *nation) check(a answer, asked string) {
 	}
 	for _, r := range a.release.Records {
 		for name := range r {
-			if !slices.Contains(in.Attributes, authz.AttributeID(name)) || !slices.Contains(row.Event.Data.Attributes, authz.AttributeID(name)) {
+			if !slices.Contains(in.Attributes, authz.AttributeID(name)) ||
+				!slices.Contains(row.Event.Data.Attributes, authz.AttributeID(name)) {
 				n.t.Errorf("%s left, and was not asked for or not recorded", name)
 			}
 		}

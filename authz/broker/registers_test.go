@@ -19,7 +19,8 @@ func TestRegisters(t *testing.T) {
 	all := broker.Registers{"land": named("land"), "civil": named("civil")}
 	for _, id := range []authz.RegistryID{"land", "civil"} {
 		rows, err := all.Read(t.Context(), id, "p1", []authz.AttributeID{"a1"})
-		if err != nil || len(rows) != 1 || rows[0]["of"] != string(id) || rows[0]["person"] != "p1" || rows[0]["attribute"] != authz.AttributeID("a1") {
+		if err != nil || len(rows) != 1 || rows[0]["of"] != string(id) || rows[0]["person"] != "p1" ||
+			rows[0]["attribute"] != authz.AttributeID("a1") {
 			t.Errorf("%s: %v, %v", id, rows, err)
 		}
 	}

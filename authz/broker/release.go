@@ -86,7 +86,8 @@ func (b *Broker) Releases(w http.ResponseWriter, r *http.Request) {
 		// The app may be gone; the release is on record either way.
 		_ = json.NewEncoder(w).Encode(releaseAnswer{
 			ID: released.Event, Log: logPlace(released.Place), Subject: access.Pairwise, Registry: in.Registry, Purpose: in.Purpose,
-			Basis: released.Basis, Consent: released.Consent, Attributes: in.Attributes, DataLife: released.DataLife, Records: released.Records,
+			Basis: released.Basis, Consent: released.Consent, Attributes: in.Attributes, DataLife: released.DataLife,
+			Records: released.Records,
 		})
 	case errors.As(err, &refused):
 		b.answer(w, refused)
@@ -144,7 +145,10 @@ func (b *Broker) release(ctx context.Context, q request) (*Released, error) {
 	q.client, err = b.Clients.Client(ctx, q.access.Client)
 	switch {
 	case errors.Is(err, authz.ErrNotFound), errors.Is(err, clientauth.ErrUnknownClient):
-		return nil, refusal{code: tokenRefused, detail: "the app is not enabled", challenge: b.challenge(authz.NewError(authz.InvalidToken, "the app is not enabled"))}
+		return nil, refusal{
+			code: tokenRefused, detail: "the app is not enabled",
+			challenge: b.challenge(authz.NewError(authz.InvalidToken, "the app is not enabled")),
+		}
 	case err != nil:
 		return nil, err
 	}

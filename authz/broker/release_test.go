@@ -23,7 +23,8 @@ func (n *nation) withdraw(subject authz.Subject, client authz.ClientID) error {
 		return errors.New("nothing to withdraw")
 	}
 	return n.consents.Withdraw(context.Background(), consent.Withdrawal{
-		Client: n.clients[client], Principal: authz.Herself(subject), ID: mine[0].ID, Shown: mine[0].Reference(), Session: "s", Locale: "vi",
+		Client: n.clients[client], Principal: authz.Herself(subject), ID: mine[0].ID, Shown: mine[0].Reference(), Session: "s",
+		Locale: "vi",
 	})
 }
 
@@ -42,7 +43,8 @@ func TestAReleaseIsRecordedLoggedAndOnlyWhatWasGranted(t *testing.T) {
 	grant := n.agree("an", "land-app", wantLand)
 	a := n.ask(grant, "land-app", `{"registry":"land","purpose":"land.mortgage","attributes":["land.area"],"case_reference":"HS-1"}`)
 	n.check(a, askLand)
-	if a.status != 200 || a.release.Subject != "pairwise-an" || a.release.Basis != authz.BasisConsent || a.release.Log.Origin != "hopnhat.test/release" ||
+	if a.status != 200 || a.release.Subject != "pairwise-an" || a.release.Basis != authz.BasisConsent ||
+		a.release.Log.Origin != "hopnhat.test/release" ||
 		len(a.release.Records) != 1 || len(a.release.Records[0]) != 1 || a.release.Records[0]["land.area"] != "value of person-an" {
 		t.Fatalf("got %d %s", a.status, a.raw)
 	}
@@ -50,7 +52,8 @@ func TestAReleaseIsRecordedLoggedAndOnlyWhatWasGranted(t *testing.T) {
 		t.Fatal("the next nonce was not handed on (RFC 9449 §8.2)")
 	}
 	e := n.state.rows[a.release.ID].Event
-	if e.Reason.CaseReference != "HS-1" || e.Trace.Grant != grant || e.Person.Pseudonym == "" || e.Decision.PolicyHash == "" || e.Data.Form != "value" ||
+	if e.Reason.CaseReference != "HS-1" || e.Trace.Grant != grant || e.Person.Pseudonym == "" || e.Decision.PolicyHash == "" ||
+		e.Data.Form != "value" ||
 		e.Consent.Text == "" || e.Visibility.Sight != audit.Visible {
 		t.Fatalf("the event says too little: %+v", e.Reason)
 	}
@@ -213,7 +216,8 @@ func TestCaseReferences(t *testing.T) {
 			if row.odd {
 				code = "malformed-request"
 			}
-			if a.status != 400 || a.problem.Code != code || a.problem.Detail == "" || e.Type != audit.ReleaseRefused || e.Reason.CaseReference != "" {
+			if a.status != 400 || a.problem.Code != code || a.problem.Detail == "" || e.Type != audit.ReleaseRefused ||
+				e.Reason.CaseReference != "" {
 				t.Fatalf("got %d %s, on record %+v", a.status, a.raw, e.Reason)
 			}
 			canonical, err := e.Canonical()
@@ -281,7 +285,8 @@ func TestTokensThatAreRefused(t *testing.T) {
 			if (row.name == "none") == strings.Contains(strings.Join(all, " "), "error") && a.status == 401 {
 				t.Errorf("%q (RFC 6750 §3.1)", all)
 			}
-			if (row.header == "DPoP nonce app") != (a.header.Get("DPoP-Nonce") == "fresh" && strings.Contains(challenge, "use_dpop_nonce")) {
+			if (row.header == "DPoP nonce app") != (a.header.Get("DPoP-Nonce") == "fresh" &&
+				strings.Contains(challenge, "use_dpop_nonce")) {
 				t.Fatalf("got %v (RFC 9449 §9)", a.header)
 			}
 		})
@@ -464,7 +469,8 @@ func TestARegisterThatDoesNotAnswerSpendsNothing(t *testing.T) {
 				t.Fatalf("got %d %s", a.status, a.raw)
 			}
 			e := n.state.rows[strings.TrimPrefix(a.problem.Instance, "urn:uuid:")].Event
-			if e.Type != audit.ReleaseUnanswered || e.Decision.Permit || e.Decision.Code != "register-silent" || e.Payload.Digest != "" || n.state.log[len(n.state.log)-1] != e.ID {
+			if e.Type != audit.ReleaseUnanswered || e.Decision.Permit || e.Decision.Code != "register-silent" || e.Payload.Digest != "" ||
+				n.state.log[len(n.state.log)-1] != e.ID {
 				t.Fatalf("on record: %v %+v", e, e.Decision)
 			}
 		}
@@ -584,7 +590,11 @@ func TestAWithdrawnConsentComesBackOnlyByAgreeingAgain(t *testing.T) {
 	}
 	for _, subject := range []authz.Subject{"binh"} {
 		mine, _ := n.consents.List(context.Background(), "an")
-		if err := n.consents.Withdraw(context.Background(), consent.Withdrawal{Client: n.clients["land-app"], Principal: authz.Herself(subject), ID: mine[0].ID, Shown: mine[0].Reference()}); !errors.Is(err, authz.ErrNotFound) {
+		if err := n.consents.Withdraw(
+			context.Background(), consent.Withdrawal{
+				Client: n.clients["land-app"], Principal: authz.Herself(subject), ID: mine[0].ID, Shown: mine[0].Reference(),
+			},
+		); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("withdrawing another's consent: got %v", err)
 		}
 		if _, _, err := n.consents.History(context.Background(), subject, mine[0].ID); !errors.Is(err, authz.ErrNotFound) {
@@ -791,7 +801,8 @@ func TestAPrincipalComesToTheEvent(t *testing.T) {
 			p.Principal = authz.Acting("an", *represented, "m-1")
 			n.state.grants[grant] = p
 			want = audit.Person{
-				Pseudonym: "pseudonym-in-evidence-of-company", Actor: "pseudonym-in-evidence-of-an", Kind: authz.Organisation, Mandate: "m-1", Relation: authz.RecordOfRepresented,
+				Pseudonym: "pseudonym-in-evidence-of-company", Actor: "pseudonym-in-evidence-of-an", Kind: authz.Organisation,
+				Mandate: "m-1", Relation: authz.RecordOfRepresented,
 			}
 		}
 		released, err := n.broker.Release(t.Context(), demand(grant))

@@ -380,7 +380,9 @@ func TestTheDocumentationNamesEveryClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range table {
-		row := regexp.MustCompile("(?m)^\\|[^|]*`" + regexp.QuoteMeta(c.name) + "`[^|]*\\|[^|]*`" + regexp.QuoteMeta(string(c.attribute)) + "`")
+		row := regexp.MustCompile(
+			"(?m)^\\|[^|]*`" + regexp.QuoteMeta(c.name) + "`[^|]*\\|[^|]*`" + regexp.QuoteMeta(string(c.attribute)) + "`",
+		)
 		if !row.Match(text) {
 			t.Errorf("docs/claims.md has no row of %s made of %s", c.name, c.attribute)
 		}

@@ -10,7 +10,8 @@ import (
 
 // TestAssertionAudience: whom an assertion may be for, by the table of profiles.
 func TestAssertionAudience(t *testing.T) {
-	const issuer, token, backchannel, par = "https://id.example", "https://id.example/token", "https://id.example/bc-authorize", "https://id.example/par"
+	const issuer = "https://id.example"
+	const token, backchannel, par = issuer + "/token", issuer + "/bc-authorize", issuer + "/par"
 	a := &Authenticator{Issuer: issuer, Endpoints: []string{token, backchannel, par}, CIBA: []string{token, backchannel}}
 	for _, row := range []struct {
 		name     string

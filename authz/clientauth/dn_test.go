@@ -127,7 +127,8 @@ func FuzzClientCert(f *testing.F) {
 		if err == nil && (len(out) == 0 || len(out) > maxChain) {
 			t.Fatalf("%d certificates", len(out))
 		}
-		if err == nil && certificate != ":"+base64.StdEncoding.EncodeToString(out[0].Raw)+":" && strings.Trim(certificate, " \t") == certificate {
+		if err == nil && certificate != ":"+base64.StdEncoding.EncodeToString(out[0].Raw)+":" &&
+			strings.Trim(certificate, " \t") == certificate {
 			t.Fatalf("%q was read as another certificate", certificate)
 		}
 	})

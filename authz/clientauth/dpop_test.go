@@ -100,7 +100,9 @@ func TestNoProofTwice(outer *testing.T) {
 func TestNonce(t *testing.T) {
 	now := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	p, node, foreign := clientauth.NewProofs(nodes, clock), clientauth.NewProofs(nodes, clock), clientauth.NewProofs(seal.New(seal.Nonces, []byte("another key")), clock)
+	p, node, foreign := clientauth.NewProofs(nodes, clock), clientauth.NewProofs(nodes, clock), clientauth.NewProofs(
+		seal.New(seal.Nonces, []byte("another key")), clock,
+	)
 	k := key(t)
 	for _, row := range []struct {
 		name  string
@@ -127,7 +129,8 @@ func TestNonce(t *testing.T) {
 			now = now.Add(row.after)
 			got, err := p.Check([]string{proof(t, k, row.nonce, row.name, now, target)}, "POST", target, "")
 			var refusal *authz.Error
-			if row.code == "" && err != nil || row.code != "" && (!errors.As(err, &refusal) || refusal.Code != row.code) || (got.NextNonce != "") != row.next {
+			if row.code == "" && err != nil || row.code != "" && (!errors.As(err, &refusal) || refusal.Code != row.code) ||
+				(got.NextNonce != "") != row.next {
 				t.Fatalf("got %+v, %v", got, err)
 			}
 		})

@@ -182,7 +182,8 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 func (c *Catalogue) still(d *authz.Declaration, r *authz.Release) bool {
 	life, limited := days(d.DataLife)
 	asked, _ := days(r.DataLife)
-	return c.CheckDeclaration(*d) == nil && (!limited || asked <= life) && ParseFrequency(r.Frequency).within(ParseFrequency(d.Frequency)) &&
+	return c.CheckDeclaration(*d) == nil && (!limited || asked <= life) &&
+		ParseFrequency(r.Frequency).within(ParseFrequency(d.Frequency)) &&
 		!slices.ContainsFunc(r.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(d.Attributes, a) })
 }
 

@@ -98,7 +98,8 @@ func FuzzParseDetails(f *testing.F) {
 				t.Fatal(err)
 			}
 			for name := range generic[i] {
-				if _, ok := members[name]; !ok && name != "locations" && name != "case_reference" && name != "frequency" && name != "data_life" &&
+				if _, ok := members[name]; !ok && name != "locations" && name != "case_reference" && name != "frequency" &&
+					name != "data_life" &&
 					name != "legal_basis" && name != "subject" && name != "valid_until" {
 					t.Fatalf("member %q was overlooked", name)
 				}
@@ -128,7 +129,8 @@ const broker = "http://localhost:8440/broker/v1"
 
 func landApp() *authz.Client {
 	return &authz.Client{
-		ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng", EN: "Land of Da Nang"}, Owner: authz.LocalizedText{VI: "UBND", EN: "Da Nang"},
+		ID: "land-app", Name: authz.LocalizedText{VI: "Đất đai Đà Nẵng", EN: "Land of Da Nang"},
+		Owner: authz.LocalizedText{VI: "UBND", EN: "Da Nang"},
 		Releases: authz.Releases{
 			Declarations: []authz.Declaration{
 				{
@@ -193,7 +195,8 @@ func TestCheckHoldsReleasesToTheDeclaration(t *testing.T) {
 			got, err := catalogue.Check(landApp(), wanted, broker, noon)
 			if row.want != "" {
 				var told *authz.Error
-				if !errors.As(err, &told) || told.Code != authz.InvalidAuthorizationDetails || !strings.Contains(told.Description, row.want) {
+				if !errors.As(err, &told) || told.Code != authz.InvalidAuthorizationDetails ||
+					!strings.Contains(told.Description, row.want) {
 					t.Fatalf("got %v, want %q", err, row.want)
 				}
 				return
@@ -242,7 +245,10 @@ func TestCheckDeclaration(t *testing.T) {
 // Every row of the catalogue points at rows that exist.
 func TestTheCatalogueIsWhole(t *testing.T) {
 	if len(catalogue.Bases) != 14 || len(catalogue.Purposes) != 57 || len(catalogue.Registries) != 15 || len(catalogue.attributes) != 125 {
-		t.Fatalf("got %d bases, %d purposes, %d registers, %d attributes", len(catalogue.Bases), len(catalogue.Purposes), len(catalogue.Registries), len(catalogue.attributes))
+		t.Fatalf(
+			"got %d bases, %d purposes, %d registers, %d attributes", len(catalogue.Bases), len(catalogue.Purposes),
+			len(catalogue.Registries), len(catalogue.attributes),
+		)
 	}
 	for _, p := range catalogue.Purposes {
 		if p.VI == "" || p.EN == "" || p.Citation == "" || p.Sector == "" || !slices.Contains([]string{"PUB", "P1", "P2", "P3", "O1"}, p.MaxClass) ||

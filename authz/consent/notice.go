@@ -68,7 +68,8 @@ func (n Notice) Digest() string {
 	c := n.Client
 	form := noticeForm{
 		Form: "notice/1", Client: c.ID, Name: c.Name, Owner: c.Owner, Verified: c.Verified.Holds(), OnDevice: c.OnDevice(), Site: c.Site(),
-		Logo: c.LogoURI, Policy: c.PolicyURI, Terms: c.TermsURI, Locale: n.Locale, Texts: n.Texts, Words: n.Catalogue, Kept: n.Kept, Level: n.Level,
+		Logo: c.LogoURI, Policy: c.PolicyURI, Terms: c.TermsURI, Locale: n.Locale, Texts: n.Texts, Words: n.Catalogue, Kept: n.Kept,
+		Level: n.Level,
 	}
 	for _, i := range n.Items {
 		item := noticeItem{
@@ -80,7 +81,9 @@ func (n Notice) Digest() string {
 			item.Covered = i.Covered.Reference()
 		}
 		for _, a := range i.Attributes {
-			item.Attributes = append(item.Attributes, noticeAttribute{a.Attribute.ID, a.Attribute.Text(), a.Required, a.Attribute.Sensitive()})
+			item.Attributes = append(
+				item.Attributes, noticeAttribute{a.Attribute.ID, a.Attribute.Text(), a.Required, a.Attribute.Sensitive()},
+			)
 		}
 		form.Items = append(form.Items, item)
 	}

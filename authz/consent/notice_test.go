@@ -12,7 +12,8 @@ import (
 func notice() Notice {
 	client := healthApp()
 	client.Owner, client.RedirectURIs, client.Profile = authz.LocalizedText{VI: "Bộ Y tế", EN: "Ministry of Health"}, []string{"https://clinic.example/cb"}, authz.FAPI2
-	client.LogoURI, client.PolicyURI, client.TermsURI = "https://clinic.example/logo", "https://clinic.example/policy", "https://clinic.example/terms"
+	const site = "https://clinic.example"
+	client.LogoURI, client.PolicyURI, client.TermsURI = site+"/logo", site+"/policy", site+"/terms"
 	releases, err := catalogue.Check(client, care("health.allergies", "health.blood_type"), broker, noon)
 	if err != nil {
 		panic(err)

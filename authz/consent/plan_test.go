@@ -97,7 +97,8 @@ func TestAPurposeForEachReleaseIsAskedEachTime(t *testing.T) {
 	client := landApp()
 	items := catalogue.Plan(client, checked(t, client, mortgage(nil)), nil, noon)
 	agreed := Consent{
-		ID: "c", Client: client.ID, Purpose: "land.mortgage", Registry: "land", Version: 1, State: Approved, Basis: authz.BasisConsent, Frequency: "5/day",
+		ID: "c", Client: client.ID, Purpose: "land.mortgage", Registry: "land", Version: 1, State: Approved, Basis: authz.BasisConsent,
+		Frequency:  "5/day",
 		Attributes: items[0].Release.Attributes, ValidUntil: noon.AddDate(0, 0, 7), TextHash: items[0].TextHash,
 	}
 	if items = catalogue.Plan(client, checked(t, client, mortgage(nil)), []Consent{agreed}, noon); !items[0].Asked {

@@ -287,7 +287,8 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 			ID: authz.ConsentID(authz.NewID()), Subject: a.Concerned(), Client: n.Client.ID, Purpose: r.Purpose, Registry: r.Registry,
 		}, Version{
 			State: Approved, Attributes: chosen, Offered: r.Attributes, Basis: r.Basis, Frequency: r.Frequency, DataLife: r.DataLife,
-			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Notice: a.Shown, Channel: "web", ACR: a.ACR, Session: a.Session,
+			ValidUntil: r.ValidUntil, TextHash: item.TextHash, Locale: a.Locale, Notice: a.Shown, Channel: "web", ACR: a.ACR,
+			Session:   a.Session,
 			Principal: a.Principal, At: now,
 		})
 		if err != nil {
@@ -310,8 +311,9 @@ func (c *Consents) announce(ctx context.Context, n Notice, a Answer) error {
 	for _, item := range n.Items {
 		if item.news() {
 			all = append(all, Announcement{
-				Told: item.telling(), Subject: a.Concerned(), Client: n.Client.ID, Purpose: item.Release.Purpose, Registry: item.Release.Registry,
-				Notice: a.Shown, Locale: a.Locale, Session: a.Session, At: c.Now().UTC().Truncate(time.Microsecond),
+				Told: item.telling(), Subject: a.Concerned(), Client: n.Client.ID, Purpose: item.Release.Purpose,
+				Registry: item.Release.Registry,
+				Notice:   a.Shown, Locale: a.Locale, Session: a.Session, At: c.Now().UTC().Truncate(time.Microsecond),
 			})
 		}
 	}
@@ -370,7 +372,8 @@ func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 		// to it later see it withdrawn, releases before are decided before.
 		now := c.Now().UTC().Truncate(time.Microsecond)
 		version := Version{
-			Consent: w.ID, Number: found.Version + 1, State: state, Attributes: found.Attributes, Offered: found.Offered, Basis: found.Basis,
+			Consent: w.ID, Number: found.Version + 1, State: state, Attributes: found.Attributes, Offered: found.Offered,
+			Basis:     found.Basis,
 			Frequency: found.Frequency, DataLife: found.DataLife, ValidUntil: found.ValidUntil, TextHash: found.TextHash,
 			Locale: w.Locale, Channel: "web", ACR: w.ACR, Session: w.Session, Principal: w.Principal, At: now,
 		}
@@ -384,7 +387,9 @@ func (c *Consents) Withdraw(ctx context.Context, w Withdrawal) error {
 		}
 		found.Version = version.Number
 		basis, _ := c.Catalogue.Basis(found.Basis)
-		_, err = c.Evidence.Write(ctx, act(audit.Withdraw, w.Client, found, basis.Citation, Answer{Question: Question{Principal: w.Principal}, ACR: w.ACR}, now))
+		_, err = c.Evidence.Write(
+			ctx, act(audit.Withdraw, w.Client, found, basis.Citation, Answer{Question: Question{Principal: w.Principal}, ACR: w.ACR}, now),
+		)
 		return err
 	})
 }
@@ -461,7 +466,8 @@ func (c *Consents) Declined(ctx context.Context, a Answer) error {
 		}
 		r := item.Release
 		declined = append(declined, act(audit.Decline, n.Client, Consent{
-			Purpose: r.Purpose, Registry: r.Registry, Basis: r.Basis, Attributes: slices.Clone(r.Attributes), TextHash: item.TextHash, Locale: a.Locale,
+			Purpose: r.Purpose, Registry: r.Registry, Basis: r.Basis, Attributes: slices.Clone(r.Attributes), TextHash: item.TextHash,
+			Locale: a.Locale,
 		}, item.Basis.Citation, a, c.Now().UTC().Truncate(time.Microsecond)))
 	}
 	_, err = c.Evidence.Write(ctx, declined...)

@@ -206,7 +206,8 @@ func TestDenyIsOneCommit(t *testing.T) {
 	r := w.ask(t, nil)
 	broken := errors.New("no")
 	err := w.Deny(t.Context(), r.ID, "p", decoupled.NotMe, app, "2", func(context.Context) error { return broken })
-	if got, _ := w.store.Decoupled(t.Context(), r.ID); !errors.Is(err, broken) || got.State != decoupled.Requested || len(w.store.Events) != 0 {
+	if got, _ := w.store.Decoupled(t.Context(), r.ID); !errors.Is(err, broken) || got.State != decoupled.Requested ||
+		len(w.store.Events) != 0 {
 		t.Errorf("%v, %s, %d events", err, got.State, len(w.store.Events))
 	}
 }
@@ -302,7 +303,8 @@ func TestChoices(t *testing.T) {
 		places[place]++
 		digits := strings.Trim(r.Symbol, "0123456789") == ""
 		for i, c := range got {
-			if len(c) != len(r.Symbol) || (strings.Trim(c, "0123456789") == "") != digits || (c[0] == '0') != (r.Symbol[0] == '0') || slices.Index(got, c) != i {
+			if len(c) != len(r.Symbol) || (strings.Trim(c, "0123456789") == "") != digits || (c[0] == '0') != (r.Symbol[0] == '0') ||
+				slices.Index(got, c) != i {
 				t.Fatalf("%q for %q", got, r.Symbol)
 			}
 		}
@@ -323,11 +325,13 @@ func TestUserCodes(t *testing.T) {
 	}
 	for range 200 {
 		code := decoupled.NewUserCode()
-		if got, ok := decoupled.ParseUserCode(decoupled.FormatUserCode(code)); !ok || got != code || !strings.HasSuffix(decoupled.FormatUserCode(code), decoupled.UserCodeSymbol(code)) {
+		if got, ok := decoupled.ParseUserCode(decoupled.FormatUserCode(code)); !ok || got != code ||
+			!strings.HasSuffix(decoupled.FormatUserCode(code), decoupled.UserCodeSymbol(code)) {
 			t.Fatalf("%q is read as %q", code, got)
 		}
 	}
-	if a, b := keys.Digest("WDJBMJHT"), keys.Digest("WDJBMJHV"); bytes.Equal(a, b) || bytes.Equal(a, decoupled.NewKeys(seal.New(seal.Approvals, []byte("another"))).Digest("WDJBMJHT")) {
+	if a, b := keys.Digest("WDJBMJHT"), keys.Digest("WDJBMJHV"); bytes.Equal(a, b) ||
+		bytes.Equal(a, decoupled.NewKeys(seal.New(seal.Approvals, []byte("another"))).Digest("WDJBMJHT")) {
 		t.Error("digests do not depend on code and key")
 	}
 }

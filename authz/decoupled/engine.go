@@ -177,7 +177,9 @@ var (
 // she picked as the proof. Errors: ErrWrongSymbol, ErrNotPicked, ErrOver,
 // authz.ErrNotFound. same is called in the transaction that writes it, and checks
 // that the page she saw is still true; its error leaves nothing written.
-func (e *Engine) Confirm(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, picked string, same func(context.Context) error) error {
+func (e *Engine) Confirm(
+	ctx context.Context, id authz.AuthorizationID, subject authz.Subject, picked string, same func(context.Context) error,
+) error {
 	if subject == "" {
 		return authz.ErrNotFound
 	}
@@ -225,7 +227,9 @@ func (e *Engine) Waiting(ctx context.Context, subject authz.Subject) ([]Request,
 }
 
 // ConfirmedBy reports whether a person has confirmed a request that is open.
-func (e *Engine) ConfirmedBy(ctx context.Context, id authz.AuthorizationID, subject authz.Subject) (confirmed bool, hinted authz.Subject, err error) {
+func (e *Engine) ConfirmedBy(
+	ctx context.Context, id authz.AuthorizationID, subject authz.Subject,
+) (confirmed bool, hinted authz.Subject, err error) {
 	r, err := e.Store.Decoupled(ctx, id)
 	if err != nil {
 		return false, "", err
@@ -244,7 +248,11 @@ func (e *Engine) Approve(ctx context.Context, id authz.AuthorizationID, subject 
 
 // Deny ends a request in one commit, in which also writes too. That the person
 // disowned the request, or picked a wrong symbol, goes into the evidence.
-func (e *Engine) Deny(ctx context.Context, id authz.AuthorizationID, subject authz.Subject, because Reason, client *authz.Client, acr string, also func(context.Context) error) error {
+func (e *Engine) Deny(
+	ctx context.Context, id authz.AuthorizationID, subject authz.Subject, because Reason, client *authz.Client, acr string, also func(
+		context.Context,
+	) error,
+) error {
 	err := e.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := e.Store.MoveDecoupled(ctx, Move{ID: id, Event: Deny, Subject: subject, Because: because, At: e.Now()}); err != nil {
 			return err

@@ -78,7 +78,9 @@ func (p Pinger) Lane() *outbox.Lane[Ping] {
 	return &outbox.Lane[Ping]{
 		Name: "pings", Queue: pingQueue{p.Outbox}, Send: p.post, Bounds: pingBounds, GivenUp: slog.LevelInfo, Now: p.Now, Wake: p.Wake,
 		Head: func(one Ping) outbox.Head {
-			return outbox.Head{ID: string(one.ID), Client: one.Client, Kind: "ping", Attempts: one.Attempts, Failed: one.Failed, Until: one.Expires}
+			return outbox.Head{
+				ID: string(one.ID), Client: one.Client, Kind: "ping", Attempts: one.Attempts, Failed: one.Failed, Until: one.Expires,
+			}
 		},
 		Again: func(one Ping, attempts int, now time.Time) (time.Time, bool) {
 			at := now.Add(5 * time.Second << attempts)

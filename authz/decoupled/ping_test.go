@@ -78,7 +78,8 @@ func TestPing(t *testing.T) {
 					return
 				}
 				body, _ := io.ReadAll(r.Body)
-				if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer the-token" || string(body) != `{"auth_req_id":"`+keys.Code(id)+`"}` {
+				if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer the-token" ||
+					string(body) != `{"auth_req_id":"`+keys.Code(id)+`"}` {
 					t.Errorf("%s, %q, %s", r.Method, r.Header.Get("Authorization"), body)
 				}
 				w.Header().Set("Location", "/elsewhere")
@@ -87,7 +88,8 @@ func TestPing(t *testing.T) {
 			}))
 			defer server.Close()
 			box := &outbox{ping: decoupled.Ping{
-				ID: id, Client: "app", Sealed: append([]byte("the-token"), decoupled.NotificationAAD(id)...), Attempts: row.attempts, Expires: noon.Add(10 * time.Minute),
+				ID: id, Client: "app", Sealed: append([]byte("the-token"), decoupled.NotificationAAD(id)...), Attempts: row.attempts,
+				Expires: noon.Add(10 * time.Minute),
 			}}
 			p := (decoupled.Pinger{
 				Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon },
@@ -138,7 +140,10 @@ func TestPing(t *testing.T) {
 		defer server.Close()
 		ping := func() decoupled.Ping {
 			id := authz.AuthorizationID(authz.NewSecret())
-			return decoupled.Ping{ID: id, Client: "app", Sealed: append([]byte("the-token"), decoupled.NotificationAAD(id)...), Expires: noon.Add(time.Minute)}
+			return decoupled.Ping{
+				ID: id, Client: "app", Sealed: append([]byte("the-token"), decoupled.NotificationAAD(id)...),
+				Expires: noon.Add(time.Minute),
+			}
 		}
 		box := &outbox{ping: ping(), more: []decoupled.Ping{ping()}}
 		p := (decoupled.Pinger{
@@ -165,9 +170,11 @@ func TestPing(t *testing.T) {
 func TestSimulator(t *testing.T) {
 	var out strings.Builder
 	err := decoupled.NewSimulator(&out).Notify(t.Context(), decoupled.Notice{
-		Subject: "subject-of-hers", App: authz.LocalizedText{VI: "Thuế"}, Owner: authz.LocalizedText{VI: "Cục Thuế"}, URL: "https://id.example/portal/requests",
+		Subject: "subject-of-hers", App: authz.LocalizedText{VI: "Thuế"}, Owner: authz.LocalizedText{VI: "Cục Thuế"},
+		URL: "https://id.example/portal/requests",
 	})
-	if got := out.String(); err != nil || !strings.Contains(got, "mô phỏng") || !strings.Contains(got, "Thuế (Cục Thuế)") || strings.Contains(got, "subject-of-hers") {
+	if got := out.String(); err != nil || !strings.Contains(got, "mô phỏng") || !strings.Contains(got, "Thuế (Cục Thuế)") ||
+		strings.Contains(got, "subject-of-hers") {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -196,7 +203,8 @@ func TestPingsOfAnAppThatIsSlow(t *testing.T) {
 	}
 	ping(200, "quick")
 	lane := (decoupled.Pinger{
-		Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon }, Clients: addresses(server.URL),
+		Outbox: box, Keys: keys, Opener: opener{}, Out: outbound.New(true), Now: func() time.Time { return noon },
+		Clients: addresses(server.URL),
 	}).Lane()
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup

@@ -31,9 +31,9 @@ const (
 	Deny    Event = "deny"
 )
 
-// Leads gives the states from which an event leads, and the state it leads to. Nothing is approved that
-// was not confirmed, nothing is confirmed that was not shown, and nothing leaves
-// approved, denied or expired.
+// Leads gives the states from which an event leads, and the state it leads to. Nothing is
+// approved that was not confirmed, nothing is confirmed that was not shown, and nothing
+// leaves approved, denied or expired.
 func Leads(e Event) (from []State, to State) {
 	switch e {
 	case Show:

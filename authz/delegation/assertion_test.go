@@ -113,7 +113,8 @@ func FuzzCheckAssertion(f *testing.F) {
 			Subject string `json:"sub"`
 			Issuer  string `json:"iss"`
 		}
-		if json.Unmarshal([]byte(claims), &again) != nil || again.Issuer != ministry.Issuer || got.Principal != again.Issuer+"#"+again.Subject ||
+		if json.Unmarshal([]byte(claims), &again) != nil || again.Issuer != ministry.Issuer ||
+			got.Principal != again.Issuer+"#"+again.Subject ||
 			got.ID == "" || !got.Expires.After(noon) || got.Expires.After(noon.Add(2*time.Minute)) {
 			t.Fatalf("%q was accepted as %+v", claims, got)
 		}

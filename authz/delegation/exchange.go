@@ -51,7 +51,9 @@ type Outcome struct {
 // actor stays in the chain. Errors are *authz.Error: RFC 8693 §2.2.2 says
 // invalid_request for tokens that are unacceptable by policy, invalid_target for
 // a target that is.
-func Exchange(rules []authz.ExchangeRule, actor Actor, s Subject, w Wish, find func(id string) (Target, bool), now, latest time.Time) (Outcome, *authz.Error) {
+func Exchange(
+	rules []authz.ExchangeRule, actor Actor, s Subject, w Wish, find func(id string) (Target, bool), now, latest time.Time,
+) (Outcome, *authz.Error) {
 	if !now.Before(s.Expires) {
 		return Outcome{}, authz.NewError(authz.InvalidRequest, "the subject_token has expired").At("subject_token")
 	}

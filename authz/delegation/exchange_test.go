@@ -123,7 +123,8 @@ func TestNothingGrows(t *testing.T) {
 		s := delegation.Subject{
 			Type:   rapid.SampledFrom([]string{authz.TokenTypeAccess, authz.TokenTypeID}).Draw(t, "type"),
 			Client: rapid.SampledFrom(apps).Draw(t, "of"), Audience: some(targets).Draw(t, "for"), Scope: some(scopes).Draw(t, "with"),
-			Expires: noon.Add(time.Duration(rapid.IntRange(-10, 900).Draw(t, "life")) * time.Second), Act: chain(rapid.IntRange(0, 5).Draw(t, "depth")),
+			Expires: noon.Add(time.Duration(rapid.IntRange(-10, 900).Draw(t, "life")) * time.Second),
+			Act:     chain(rapid.IntRange(0, 5).Draw(t, "depth")),
 		}
 		w := delegation.Wish{Targets: some(targets).Draw(t, "wanted")}
 		if rapid.Bool().Draw(t, "names scope") {
@@ -143,7 +144,8 @@ func TestNothingGrows(t *testing.T) {
 			if len(types) == 0 {
 				types = []string{authz.TokenTypeAccess}
 			}
-			from := s.Type == authz.TokenTypeID || slices.ContainsFunc(r.SubjectAudience, func(a string) bool { return slices.Contains(s.Audience, a) })
+			from := s.Type == authz.TokenTypeID ||
+				slices.ContainsFunc(r.SubjectAudience, func(a string) bool { return slices.Contains(s.Audience, a) })
 			if slices.Contains(r.Clients, s.Client) && slices.Contains(types, s.Type) && from && slices.Contains(r.Audience, got.Audience) {
 				led = true
 			}

@@ -101,7 +101,9 @@ func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
 			Level:   authz.AuthenticationLevel(rapid.IntRange(0, 2).Draw(t, "level")),
 		}
 		if rapid.Bool().Draw(t, "has an essential acr") {
-			r.Essential = rapid.SliceOf(rapid.Map(rapid.IntRange(1, 4), func(l int) authz.AuthenticationLevel { return authz.AuthenticationLevel(l) })).Draw(t, "essential")
+			r.Essential = rapid.SliceOf(
+				rapid.Map(rapid.IntRange(1, 4), func(l int) authz.AuthenticationLevel { return authz.AuthenticationLevel(l) }),
+			).Draw(t, "essential")
 			if r.Essential == nil {
 				r.Essential = []authz.AuthenticationLevel{}
 			}
@@ -110,8 +112,9 @@ func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
 			r.MaxAge = age(rapid.IntRange(0, 1<<31-1).Draw(t, "max_age"))
 		}
 		s := interaction.Session{
-			SignedIn: rapid.Bool().Draw(t, "signed in"), AuthTime: now.Add(-time.Duration(rapid.IntRange(0, 90_000).Draw(t, "age")) * time.Second),
-			Level: authz.AuthenticationLevel(rapid.IntRange(1, 2).Draw(t, "session level")), Reachable: 2,
+			SignedIn: rapid.Bool().Draw(t, "signed in"),
+			AuthTime: now.Add(-time.Duration(rapid.IntRange(0, 90_000).Draw(t, "age")) * time.Second),
+			Level:    authz.AuthenticationLevel(rapid.IntRange(1, 2).Draw(t, "session level")), Reachable: 2,
 		}
 		needed := rapid.SampledFrom([]interaction.Question{interaction.Nothing, interaction.Tell, interaction.Ask}).Draw(t, "question")
 		got := interaction.Next(r, s, needed, false, now)
@@ -122,7 +125,8 @@ func TestNextNeverLoopsNorShowsASilentPage(t *testing.T) {
 		switch got := interaction.Next(r, s, needed, true, now); {
 		case r.Essential == nil && (got.Kind != interaction.Answer || got.Level != 2):
 			t.Fatalf("after everything was done: %+v", got)
-		case r.Essential != nil && got.Kind == interaction.Answer && (!slices.Contains(r.Essential, got.Level) || got.Level > s.Level || got.Level < r.Level):
+		case r.Essential != nil && got.Kind == interaction.Answer &&
+			(!slices.Contains(r.Essential, got.Level) || got.Level > s.Level || got.Level < r.Level):
 			t.Fatalf("OpenID Connect Core §5.5.1.1: the answer says level %d, of %v", got.Level, r.Essential)
 		case r.Essential != nil && got.Kind != interaction.Answer && got.Code != authz.UnmetAuthentication:
 			t.Fatalf("after everything was done: %+v", got)

@@ -212,7 +212,8 @@ func TestPost(t *testing.T) {
 			http.Redirect(w, r, server.URL, http.StatusTemporaryRedirect)
 			return
 		}
-		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "text/plain" || r.Header.Get("Authorization") != "Bearer x" || r.Header.Values("Accept") != nil {
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "text/plain" || r.Header.Get("Authorization") != "Bearer x" ||
+			r.Header.Values("Accept") != nil {
 			t.Errorf("got %s %v", r.Method, r.Header)
 		}
 		w.WriteHeader(http.StatusTeapot)

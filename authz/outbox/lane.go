@@ -204,7 +204,8 @@ func (l *Lane[M]) begin(ctx context.Context) error {
 			l.lines[client] = own
 		}
 		own.messages, own.turn = append(own.messages, messages...), turn
-		own.more = own.more || len(due) == limit || l.Bounds.PerTurn > 0 && len(messages) == l.Bounds.PerTurn || len(busy)+len(claimed) >= l.Bounds.Apps
+		own.more = own.more || len(due) == limit || l.Bounds.PerTurn > 0 && len(messages) == l.Bounds.PerTurn ||
+			len(busy)+len(claimed) >= l.Bounds.Apps
 		if !ok {
 			l.ended.Go(func() { l.run(ctx, client, own) })
 		}

@@ -43,7 +43,8 @@ func (q *queue) Due(_ context.Context, now, until time.Time, busy []authz.Client
 	var out []message
 	counts := map[authz.ClientID]int{}
 	for _, m := range slices.SortedStableFunc(slices.Values(q.rows), func(a, b *message) int { return a.next.Compare(b.next) }) {
-		if !m.Done.IsZero() || m.next.After(now) || len(out) == limit || q.perTurn > 0 && (counts[m.client] == q.perTurn || slices.Contains(busy, m.client)) {
+		if !m.Done.IsZero() || m.next.After(now) || len(out) == limit ||
+			q.perTurn > 0 && (counts[m.client] == q.perTurn || slices.Contains(busy, m.client)) {
 			continue
 		}
 		if q.with[m.id] {
@@ -93,15 +94,21 @@ func TestLanes(t *testing.T) {
 			}
 		}
 		bounds := Bounds{
-			Claim: 10 * time.Minute, Turn: rapid.IntRange(1, 20).Draw(rt, "turn"), Waiting: rapid.IntRange(1, 30).Draw(rt, "waiting"), PerTurn: rapid.IntRange(0, 5).Draw(rt, "of one app"),
-			Apps: rapid.IntRange(1, 6).Draw(rt, "lines"), PerApp: rapid.IntRange(1, 3).Draw(rt, "together"), AtOnce: rapid.IntRange(1, 6).Draw(rt, "at once"), Rest: 10 * time.Second,
+			Claim: 10 * time.Minute, Turn: rapid.IntRange(1, 20).Draw(rt, "turn"), Waiting: rapid.IntRange(1, 30).Draw(rt, "waiting"),
+			PerTurn: rapid.IntRange(0, 5).Draw(rt, "of one app"),
+			Apps:    rapid.IntRange(1, 6).Draw(rt, "lines"), PerApp: rapid.IntRange(1, 3).Draw(rt, "together"),
+			AtOnce: rapid.IntRange(1, 6).Draw(rt, "at once"), Rest: 10 * time.Second,
 		}
 		n, lost := rapid.IntRange(0, 40).Draw(rt, "messages"), rapid.IntRange(0, 3).Draw(rt, "lost notes")
 		of := rapid.SliceOfN(rapid.IntRange(0, len(apps)-1), n, n).Draw(rt, "for")
 		synctest.Test(t, func(*testing.T) {
 			q := &queue{t: rt, perTurn: bounds.PerTurn, with: map[int]bool{}, lost: lost}
 			for i, client := range of {
-				q.rows = append(q.rows, &message{id: i, client: authz.ClientID(fmt.Sprint(client)), next: time.Now(), until: time.Now().Add(24 * time.Hour)})
+				q.rows = append(
+					q.rows, &message{
+						id: i, client: authz.ClientID(fmt.Sprint(client)), next: time.Now(), until: time.Now().Add(24 * time.Hour),
+					},
+				)
 			}
 			var mu sync.Mutex
 			together, all := map[authz.ClientID]int{}, 0
@@ -181,7 +188,10 @@ func TestOneDeadApp(t *testing.T) {
 				wake := make(chan struct{}, 1)
 				lane := &Lane[message]{
 					Name: "test", Queue: q, Now: time.Now, Wake: wake, GivenUp: slog.LevelInfo,
-					Bounds: Bounds{Claim: time.Minute, Turn: 10, Waiting: 10, PerTurn: row.perTurn, Apps: 10, PerApp: 2, AtOnce: 4, Rest: 10 * time.Second},
+					Bounds: Bounds{
+						Claim: time.Minute, Turn: 10, Waiting: 10, PerTurn: row.perTurn, Apps: 10, PerApp: 2, AtOnce: 4,
+						Rest: 10 * time.Second,
+					},
 					Head: func(m message) Head {
 						return Head{ID: fmt.Sprint(m.id), Client: m.client, Attempts: m.Attempts, Until: m.until}
 					},

@@ -45,7 +45,9 @@ func TestNobodyReceivesUndeclared(t *testing.T) {
 			case 4:
 				d.Attributes = d.Attributes[1:]
 			}
-			actor := &authz.Client{ID: id, Requests: authz.Requests{MinimumLevel: authz.AuthenticationLevel(rapid.IntRange(1, 3).Draw(t, "level"))}}
+			actor := &authz.Client{
+				ID: id, Requests: authz.Requests{MinimumLevel: authz.AuthenticationLevel(rapid.IntRange(1, 3).Draw(t, "level"))},
+			}
 			if rapid.IntRange(0, 4).Draw(t, "unverified") > 0 {
 				actor.Verified = vouched
 			}
@@ -63,7 +65,8 @@ func TestNobodyReceivesUndeclared(t *testing.T) {
 				t.Fatalf("received by %+v", actor)
 			}
 			covered := slices.ContainsFunc(actor.Declarations, func(d authz.Declaration) bool {
-				return d.Purpose == f.Asked.Purpose && d.Registry == f.Asked.Registry && d.Basis == f.Granted.Basis && d.ExpiresAt.IsZero() && contains(d.Attributes, f.Asked.Attributes)
+				return d.Purpose == f.Asked.Purpose && d.Registry == f.Asked.Registry && d.Basis == f.Granted.Basis &&
+					d.ExpiresAt.IsZero() && contains(d.Attributes, f.Asked.Attributes)
 			})
 			named := slices.Contains(f.Granted.Recipients, actor.ID) && slices.Contains(f.Client.Declarations[0].Recipients, actor.ID)
 			if !covered || f.Granted.Basis == authz.BasisConsent && !named {

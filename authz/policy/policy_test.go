@@ -39,7 +39,8 @@ func facts(purpose authz.PurposeID, registry authz.RegistryID, b authz.Basis, at
 		}},
 		Asked: Asked{Registry: registry, Purpose: purpose, Attributes: attributes},
 		Granted: &authz.Release{
-			Registry: registry, Purpose: purpose, Basis: b, Attributes: attributes, ValidUntil: noon.Add(time.Hour), ConsentReference: "c#1",
+			Registry: registry, Purpose: purpose, Basis: b, Attributes: attributes, ValidUntil: noon.Add(time.Hour),
+			ConsentReference: "c#1",
 		},
 		Consent: &consent.Consent{
 			ID: "c", Subject: "an", Client: "app", Purpose: purpose, Registry: registry, Version: 1, State: consent.Approved,
@@ -215,8 +216,9 @@ func forbidden(f Facts) bool {
 		return true
 	}
 	needs := slices.Contains([]authz.Basis{"LB-CONSENT", "LB-WRITTEN-REQUEST", "LB-DUAL-AUTHORITY", "LB-CHILD", "LB-ORG"}, g.Basis)
-	if needs && (c == nil || c.State != consent.Approved || !f.Now.Before(c.ValidUntil) || c.Subject != f.Subject || c.Client != f.Client.ID ||
-		c.Purpose != g.Purpose || c.Registry != g.Registry) {
+	if needs &&
+		(c == nil || c.State != consent.Approved || !f.Now.Before(c.ValidUntil) || c.Subject != f.Subject || c.Client != f.Client.ID ||
+			c.Purpose != g.Purpose || c.Registry != g.Registry) {
 		return true
 	}
 	if g.Basis == "LB-CONSENT" && (f.Birth.IsZero() || f.Birth.AddDate(17, 0, 0).After(f.Now)) {
@@ -230,7 +232,8 @@ func forbidden(f Facts) bool {
 			return true
 		}
 		a, ok := catalogue.Attribute(id)
-		if !ok || a.Class == "P3" || a.Class == "P2" && purpose.MaxClass != "P2" && purpose.MaxClass != "P3" || purpose.PredicateOnly && id == "population.birth_date" {
+		if !ok || a.Class == "P3" || a.Class == "P2" && purpose.MaxClass != "P2" && purpose.MaxClass != "P3" ||
+			purpose.PredicateOnly && id == "population.birth_date" {
 			return true
 		}
 	}

@@ -50,8 +50,9 @@ func (u *URLs) IsOwnResource(id string) bool {
 	return id == u.UserInfo || id == u.Broker || id == u.Grants
 }
 
-// Here is the URL of an endpoint at the host where a request came in, by its connection: the issuer's, or
-// the alias for mutual TLS (RFC 8705 §5). A DPoP proof names the one it was sent to.
+// Here is the URL of an endpoint at the host where a request came in, by its connection:
+// the issuer's, or the alias for mutual TLS (RFC 8705 §5). A DPoP proof names the one it
+// was sent to.
 func (u *URLs) Here(c clientauth.Connection, path string) string {
 	if c.MutualTLS {
 		return u.MutualTLSAlias + path

@@ -39,7 +39,8 @@ func TestJWTBearer(t *testing.T) {
 	good := handmade(t, ministry, head, fresh())
 	got := tokensOf(t, w.ask(t, "backend", mine, form(good)))
 	claims := claimsOf(t, got.Access)
-	if claims["sub"] != "https://ci.example#nightly" || claims["client_id"] != "backend" || claims["gid"] != nil || claims["auth_time"] != nil || got.Scope != "land.read" || got.Type != "DPoP" {
+	if claims["sub"] != "https://ci.example#nightly" || claims["client_id"] != "backend" || claims["gid"] != nil ||
+		claims["auth_time"] != nil || got.Scope != "land.read" || got.Type != "DPoP" {
 		t.Errorf("the token says %v, the answer %+v", claims, got)
 	}
 	for _, row := range []struct {
@@ -70,7 +71,8 @@ func TestJWTBearer(t *testing.T) {
 	t.Run("RFC 8693 §3: as a subject token of type jwt", func(t *testing.T) {
 		f := exchangeForm(handmade(t, ministry, head, fresh()), "subject_token_type", authz.TokenTypeJWT)
 		got := tokensOf(t, w.ask(t, "backend", mine, f))
-		if got.Issued != authz.TokenTypeAccess || claimsOf(t, got.Access)["sub"] != "https://ci.example#nightly" || claimsOf(t, got.Access)["act"] != nil {
+		if got.Issued != authz.TokenTypeAccess || claimsOf(t, got.Access)["sub"] != "https://ci.example#nightly" ||
+			claimsOf(t, got.Access)["act"] != nil {
 			t.Errorf("got %+v", got)
 		}
 		if code := errorOf(t, w.ask(t, "backend", mine, f)); code != "invalid_request" {
@@ -80,8 +82,13 @@ func TestJWTBearer(t *testing.T) {
 	t.Run("the service acts", func(t *testing.T) {
 		service := tokensOf(t, w.ask(t, "backend", mine, form(handmade(t, ministry, head, fresh()))))
 		given := w.viaCode(t, newKey(t), "resource", atLand, "scope", "openid land.read")
-		got := tokensOf(t, w.ask(t, "backend", mine, exchangeForm(given.Access, "actor_token", service.Access, "actor_token_type", authz.TokenTypeAccess)))
-		if act := claimsOf(t, got.Access)["act"].(map[string]any); act["sub"] != "https://ci.example#nightly" || act["client_id"] != "backend" {
+		got := tokensOf(
+			t, w.ask(
+				t, "backend", mine, exchangeForm(given.Access, "actor_token", service.Access, "actor_token_type", authz.TokenTypeAccess),
+			),
+		)
+		if act := claimsOf(t, got.Access)["act"].(map[string]any); act["sub"] != "https://ci.example#nightly" ||
+			act["client_id"] != "backend" {
 			t.Errorf("act %v", act)
 		}
 		e := w.staged[len(w.staged)-1]

@@ -76,7 +76,9 @@ func (w *world) Release(ctx context.Context, d token.Demand) (token.Released, bo
 		return token.Released{}, false, fmt.Errorf("the register: %w", authz.ErrUnavailable)
 	}
 	g, err := w.memory.Grant(ctx, d.Grant)
-	switch granted := slices.IndexFunc(g.Details, func(r authz.Release) bool { return r.Registry == d.Registry && r.Purpose == d.Purpose }); {
+	switch granted := slices.IndexFunc(
+		g.Details, func(r authz.Release) bool { return r.Registry == d.Registry && r.Purpose == d.Purpose },
+	); {
 	case err != nil, granted < 0, w.register.withdrawn[d.Purpose]:
 		return token.Released{}, false, nil
 	case !g.Live(w.now) && !d.Redeeming:
@@ -213,12 +215,15 @@ func TestClaimsThatCannotLeave(t *testing.T) {
 	t.Run("decision D8: in doubt nothing is answered", func(t *testing.T) {
 		w.register.down = true
 		defer func() { w.register.down = false }()
-		if info := w.userInfo(token); info.Code != http.StatusServiceUnavailable || strings.Contains(info.Body.String(), "An") || info.Header().Get("Retry-After") == "" {
+		if info := w.userInfo(token); info.Code != http.StatusServiceUnavailable || strings.Contains(info.Body.String(), "An") ||
+			info.Header().Get("Retry-After") == "" {
 			t.Fatalf("%d %s", info.Code, info.Body)
 		}
 	})
 	t.Run("and a code whose ID token could not be made is not spent", func(t *testing.T) {
-		next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("claims", `{"id_token":{"name":null}}`).Encode(), nil))
+		next, err := w.Authorize(
+			httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("claims", `{"id_token":{"name":null}}`).Encode(), nil),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +267,8 @@ func TestARequestForAnotherSub(t *testing.T) {
 			}
 		})
 	}
-	if _, path, err := newWorld(t).open(t, authorization("claims", `{"id_token":{"sub":{"value":"app/q"}}}`)); err != nil || path != "/signin" {
+	if _, path, err := newWorld(t).open(t, authorization("claims", `{"id_token":{"sub":{"value":"app/q"}}}`)); err != nil ||
+		path != "/signin" {
 		t.Fatalf("another may sign in: got %s, %v", path, err)
 	}
 }
@@ -278,7 +284,9 @@ func TestClaimsThroughTheBrowser(t *testing.T) {
 			w := newWorld(t)
 			w.opt()
 			w.declare()
-			f := authorization("response_type", row.responseType, "scope", "openid profile", "nonce", "n", "claims", `{"id_token":{"email":null}}`)
+			f := authorization(
+				"response_type", row.responseType, "scope", "openid profile", "nonce", "n", "claims", `{"id_token":{"email":null}}`,
+			)
 			_, answer := w.sent(t, f)
 			id := claimsText(t, answer.Get("id_token"))
 			if strings.Contains(id, `"name":"Trần Thị Mẫu An"`) != row.tells {

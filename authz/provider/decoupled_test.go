@@ -66,13 +66,16 @@ func newApart(t interface{ Fatal(...any) }) *apart {
 	clock := func() time.Time { return w.now }
 	var err error
 	w.Provider, err = provider.New(context.Background(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", ApprovePath: "/approve", DevicePath: "/device", WaitingPath: "/portal/requests",
-		Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Decoupled: a,
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", ApprovePath: "/approve", DevicePath: "/device",
+		WaitingPath: "/portal/requests",
+		Ring:        ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Decoupled: a,
 		Approvals: &decoupled.Engine{
-			Store: a.Store, Keys: decoupled.NewKeys(seal.New(seal.Approvals, []byte("a key of thirty-two bytes, really"))), Pace: decoupled.NewPace(),
+			Store: a.Store, Keys: decoupled.NewKeys(seal.New(seal.Approvals, []byte("a key of thirty-two bytes, really"))),
+			Pace:     decoupled.NewPace(),
 			Evidence: a.Store.Scribe(), Now: clock,
 		},
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock),
+		Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +130,8 @@ func TestDecoupledTokens(t *testing.T) {
 				out := a.post(a.Token, url.Values{"grant_type": {grantType}, name: {code}})
 				body := said(out)
 				if out.Code == http.StatusOK {
-					if tokens++; !approved || tokens > 1 || body["access_token"] == nil || body["refresh_token"] == nil || body["id_token"] == nil {
+					if tokens++; !approved || tokens > 1 || body["access_token"] == nil || body["refresh_token"] == nil ||
+						body["id_token"] == nil {
 						t.Fatalf("tokens %d, approved %t: %s", tokens, approved, out.Body)
 					}
 					break

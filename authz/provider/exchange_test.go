@@ -31,8 +31,9 @@ func withBackend(t *testing.T) *world {
 	}
 	secret := func(id authz.ClientID) *authz.Client {
 		return &authz.Client{
-			ID: id, Name: authz.LocalizedText{VI: string(id)}, Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret")},
-			Tokens: authz.Tokens{Sector: string(id)}, Requests: authz.Requests{
+			ID: id, Name: authz.LocalizedText{VI: string(id)}, Profile: authz.OIDC,
+			Authentication: authz.Authentication{Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret")},
+			Tokens:         authz.Tokens{Sector: string(id)}, Requests: authz.Requests{
 				RedirectURIs: []string{"https://app.example/cb"},
 				Scopes:       []string{"openid", "land.read", "land.write"},
 				GrantTypes:   []string{"authorization_code", "refresh_token", "client_credentials", authz.GrantTokenExchange, authz.GrantJWTBearer},
@@ -100,7 +101,8 @@ func TestTokenExchange(t *testing.T) {
 	})
 	t.Run("it is on record, and the person sees it", func(t *testing.T) {
 		e := w.staged[len(w.staged)-1]
-		if len(w.staged) != 1 || len(w.logged) != 1 || e.Type != "grant.exchanged" || e.Asked.Client != "backend" || e.Detail.Object != "app" ||
+		if len(w.staged) != 1 || len(w.logged) != 1 || e.Type != "grant.exchanged" || e.Asked.Client != "backend" ||
+			e.Detail.Object != "app" ||
 			e.Person.Pseudonym != "pseudonym-in-evidence-of-p" || e.Visibility.Sight != "immediate" || len(w.memory.grants) != before {
 			t.Errorf("%d events, %+v", len(w.staged), e.Detail)
 		}
@@ -185,14 +187,18 @@ func TestTokenExchange(t *testing.T) {
 		if got := errorOf(t, w.ask(t, "backend", theirs, exchangeForm(narrow.Access, "audience", atBroker))); got != "invalid_target" {
 			t.Errorf("registers by a token that was not for the broker: %s", got)
 		}
-		if got := errorOf(t, w.ask(t, "backend", theirs, exchangeForm(narrow.ID, "subject_token_type", authz.TokenTypeID, "audience", atBroker))); got != "invalid_target" {
+		if got := errorOf(
+			t, w.ask(t, "backend", theirs, exchangeForm(narrow.ID, "subject_token_type", authz.TokenTypeID, "audience", atBroker)),
+		); got != "invalid_target" {
 			t.Errorf("registers by an ID token: %s", got)
 		}
 		front := *w.clients["app"]
 		front.ResponseTypes, front.GrantTypes = []string{"code", "code token"}, append(slices.Clone(front.GrantTypes), "implicit")
 		w.clients["app"] = &front
 		w.now = w.now.Add(6 * time.Second)
-		next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("response_type", "code token", "nonce", "n1").Encode(), nil))
+		next, err := w.Authorize(
+			httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("response_type", "code token", "nonce", "n1").Encode(), nil),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +207,9 @@ func TestTokenExchange(t *testing.T) {
 		if err != nil || q.Get("access_token") == "" {
 			t.Fatalf("no token in %s", next.Location)
 		}
-		if got := errorOf(t, w.ask(t, "backend", theirs, exchangeForm(q.Get("access_token"), "audience", atUserInfo))); got != "invalid_request" {
+		if got := errorOf(
+			t, w.ask(t, "backend", theirs, exchangeForm(q.Get("access_token"), "audience", atUserInfo)),
+		); got != "invalid_request" {
 			t.Errorf("a token of the front channel: %s", got)
 		}
 		w.clients["app"].MayAct = "third"
@@ -291,7 +299,8 @@ func TestExchangeInDoubt(t *testing.T) {
 	mine, theirs := newKey(t), newKey(t)
 	given := w.viaCode(t, mine, "resource", atLand, "scope", "openid land.read")
 	w.logDown = true
-	if a := w.ask(t, "backend", theirs, exchangeForm(given.Access)); a.Code != http.StatusServiceUnavailable || strings.Contains(a.Body.String(), "access_token") {
+	if a := w.ask(t, "backend", theirs, exchangeForm(given.Access)); a.Code != http.StatusServiceUnavailable ||
+		strings.Contains(a.Body.String(), "access_token") {
 		t.Errorf("the log is down: %d %s", a.Code, a.Body)
 	}
 	w.logDown, w.memory.down = false, true
@@ -317,7 +326,8 @@ func TestWhatEndsAGrantOnTheWayStopsTheExchange(t *testing.T) {
 		}
 	}
 	refused := w.ask(t, "backend", theirs, exchangeForm(given.Access))
-	if refused.Code != http.StatusBadRequest || errorOf(t, refused) != "invalid_request" || strings.Contains(refused.Body.String(), "access_token") || len(w.staged) != 0 {
+	if refused.Code != http.StatusBadRequest || errorOf(t, refused) != "invalid_request" ||
+		strings.Contains(refused.Body.String(), "access_token") || len(w.staged) != 0 {
 		t.Fatalf("%d %s with %d events", refused.Code, refused.Body, len(w.staged))
 	}
 }

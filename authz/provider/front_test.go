@@ -134,7 +134,8 @@ func TestFrontChannel(t *testing.T) {
 					w.frontToken(t, answer.Get("access_token"))
 				}
 				if has("code") {
-					if got := w.exchange(answer.Get("code")); got.Code != http.StatusOK || !strings.Contains(got.Body.String(), "refresh_token") {
+					if got := w.exchange(answer.Get("code")); got.Code != http.StatusOK ||
+						!strings.Contains(got.Body.String(), "refresh_token") {
 						t.Errorf("the code: %d %s", got.Code, got.Body)
 					}
 				}
@@ -157,7 +158,8 @@ func (w *world) frontToken(t *testing.T, token string) {
 	if got := w.userinfo(token); got.Code != http.StatusOK {
 		t.Errorf("UserInfo: %d %s", got.Code, got.Body)
 	}
-	if got := w.post(w.Introspect, url.Values{"token": {token}}); !strings.Contains(got.Body.String(), `"active":true`) || strings.Contains(got.Body.String(), "broker") {
+	if got := w.post(w.Introspect, url.Values{"token": {token}}); !strings.Contains(got.Body.String(), `"active":true`) ||
+		strings.Contains(got.Body.String(), "broker") {
 		t.Errorf("introspection: %s", got.Body)
 	}
 	r := httptest.NewRequest(http.MethodPost, "/broker/v1/releases", nil)
@@ -238,7 +240,9 @@ func TestPKCEByRegistration(t *testing.T) {
 				f.Del("code_challenge_method")
 			}
 			_, answer := w.sent(t, f)
-			ask := url.Values{"grant_type": {"authorization_code"}, "code": {answer.Get("code")}, "redirect_uri": {"https://app.example/cb"}}
+			ask := url.Values{
+				"grant_type": {"authorization_code"}, "code": {answer.Get("code")}, "redirect_uri": {"https://app.example/cb"},
+			}
 			if row.verifier != "" {
 				ask.Set("code_verifier", row.verifier)
 			}
@@ -280,7 +284,8 @@ func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 			}
 			for range 2 { // again: a reload
 				mode, answer := w.sent(t, f)
-				if mode != row.mode || answer.Get("error") != "login_required" || answer.Get("state") != "s1" || answer.Get("iss") != "https://id.example" {
+				if mode != row.mode || answer.Get("error") != "login_required" || answer.Get("state") != "s1" ||
+					answer.Get("iss") != "https://id.example" {
 					t.Fatalf("by %s: %v", mode, answer)
 				}
 			}
@@ -291,8 +296,8 @@ func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 	}
 }
 
-// TestUnsignedRequestObjects: OpenID Connect Core §6.1, and Dynamic Registration
-// §2 of an app that registered no algorithm for them.
+// TestUnsignedRequestObjects: OpenID Connect Core §6.1, and
+// OpenID Connect Dynamic Registration §2 of an app that registered no algorithm for them.
 func TestUnsignedRequestObjects(t *testing.T) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	object := func(header, claims string) string { return b64([]byte(header)) + "." + b64([]byte(claims)) + "." }
@@ -332,7 +337,8 @@ func TestUnsignedRequestObjects(t *testing.T) {
 		app := *w.app
 		app.Profile, app.Method = authz.FAPI2, authz.PrivateKeyJWT
 		w.app = &app
-		if _, _, err := w.open(t, authorization("request", good)); authz.AsError(err) == nil || authz.AsError(err).Code != authz.InvalidRequestObject {
+		if _, _, err := w.open(t, authorization("request", good)); authz.AsError(err) == nil ||
+			authz.AsError(err).Code != authz.InvalidRequestObject {
 			t.Fatalf("got %v", err)
 		}
 	})
@@ -396,7 +402,8 @@ func TestGoingBack(t *testing.T) {
 		}
 	}
 	w.signedIn = true
-	if next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), handle); err != nil || !strings.Contains(next.Location, "code=") {
+	if next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), handle); err != nil ||
+		!strings.Contains(next.Location, "code=") {
 		t.Fatalf("%v, %v", next, err)
 	}
 	w.now = w.now.Add(time.Minute) // no double tap
@@ -437,14 +444,17 @@ func TestTheSameAnswerTwice(t *testing.T) {
 	}
 	agree := func(said string) func(*taps) (response.Next, error) {
 		return func(w *taps) (response.Next, error) {
-			return w.Approve(httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, said, func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) {
-				w.records++
-				return nil, nil
-			})
+			return w.Approve(httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, said,
+				func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) {
+					w.records++
+					return nil, nil
+				})
 		}
 	}
 	decline := func(w *taps) (response.Next, error) {
-		return w.Decline(httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, func(context.Context) error { w.records++; return nil })
+		return w.Decline(
+			httptest.NewRequest(http.MethodPost, "/consent", nil), w.handle, func(context.Context) error { w.records++; return nil },
+		)
 	}
 	cancel := func(w *taps) (response.Next, error) {
 		return w.Decline(httptest.NewRequest(http.MethodGet, "/signin/cancel", nil), w.handle, nil)

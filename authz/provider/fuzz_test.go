@@ -24,7 +24,8 @@ func answered(t *testing.T, endpoint string, out *httptest.ResponseRecorder) {
 	if out.Code < 400 {
 		return
 	}
-	if challenges := strings.Join(out.Header().Values("WWW-Authenticate"), ", "); endpoint == "userinfo" && out.Code == http.StatusUnauthorized && out.Body.Len() == 0 &&
+	if challenges := strings.Join(out.Header().Values("WWW-Authenticate"), ", "); endpoint == "userinfo" &&
+		out.Code == http.StatusUnauthorized && out.Body.Len() == 0 &&
 		strings.Contains(challenges, "Bearer") && !strings.Contains(challenges, "error") {
 		return
 	}
@@ -110,7 +111,11 @@ func FuzzAuthorizationEndpoint(f *testing.F) {
 	w := newWorld(f)
 	w.opt()
 	f.Add(authorization().Encode(), "a.b")
-	f.Add(authorization("response_type", "code id_token", "nonce", "n", "response_mode", "form_post", "claims", `{"id_token":{"acr":{"essential":true}}}`).Encode(), "")
+	f.Add(
+		authorization(
+			"response_type", "code id_token", "nonce", "n", "response_mode", "form_post", "claims", `{"id_token":{"acr":{"essential":true}}}`,
+		).Encode(), "",
+	)
 	f.Add(authorization("request", "eyJhbGciOiJub25lIn0.e30.").Encode(), "")
 	f.Add(authorization("request_uri", "urn:ietf:params:oauth:request_uri:x", "prompt", "none login", "max_age", "-1").Encode(), "")
 	f.Fuzz(func(t *testing.T, query, handle string) {
@@ -155,7 +160,8 @@ func FuzzEndSession(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			if out.Confirmed || out.Return != "" && !strings.HasPrefix(out.Return, "https://app.example/bye?x=1") || strings.ContainsAny(out.Return, "\r\n\"") {
+			if out.Confirmed || out.Return != "" && !strings.HasPrefix(out.Return, "https://app.example/bye?x=1") ||
+				strings.ContainsAny(out.Return, "\r\n\"") {
 				t.Fatalf("%+v", out)
 			}
 		}

@@ -68,7 +68,8 @@ func TestWhatGoesToWhom(t *testing.T) {
 			if bound && err != nil {
 				t.Errorf("the broker refuses a bound token: %v", err)
 			}
-			if told := authz.AsError(err); !bound && (told == nil || told.Code != authz.InvalidToken || !strings.Contains(told.Description, "bearer")) {
+			if told := authz.AsError(err); !bound &&
+				(told == nil || told.Code != authz.InvalidToken || !strings.Contains(told.Description, "bearer")) {
 				t.Errorf("the broker and a bearer token: got %v (RFC 6750 §3.1)", err)
 			}
 		})
@@ -137,7 +138,8 @@ func TestNobodyIsAskedForWhatCannotBeDelivered(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if refused := strings.Contains(next.Location, "error="); refused != (row.code != "") || !strings.Contains(next.Location, row.code) {
+			if refused := strings.Contains(next.Location, "error="); refused != (row.code != "") ||
+				!strings.Contains(next.Location, row.code) {
 				t.Fatalf("sent to %s", next.Location)
 			}
 			for _, id := range row.kept {
@@ -162,7 +164,10 @@ func (w *world) asked(id authz.AttributeID) bool {
 // certificate is a client's own, in force at the time of the world.
 func (w *world) certificate(t testing.TB) *x509.Certificate {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "app"}, NotBefore: w.now.Add(-time.Hour), NotAfter: w.now.Add(time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "app"}, NotBefore: w.now.Add(-time.Hour),
+		NotAfter: w.now.Add(time.Hour),
+	}
 	k := newKey(t)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
 	if err != nil {

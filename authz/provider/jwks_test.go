@@ -33,8 +33,10 @@ func TestJWKSFollowsTheKeys(t *testing.T) {
 	clock := func() time.Time { return w.now }
 	r := &turning{Ring: ring()}
 	p, err := provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: r, Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w,
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: r, Grants: w.memory, Sessions: w, Consents: w,
+		Pseudonyms: w,
+		Directory:  clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock),
+		Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)

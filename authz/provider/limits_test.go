@@ -84,7 +84,14 @@ func strangers(t testing.TB) []stranger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bound := tokensOf(t, opened.ask(t, "app", mine, url.Values{"grant_type": {"authorization_code"}, "code": {code.Get("code")}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}}))
+	bound := tokensOf(
+		t, opened.ask(
+			t, "app", mine, url.Values{
+				"grant_type": {"authorization_code"}, "code": {code.Get("code")}, "redirect_uri": {"https://app.example/cb"},
+				"code_verifier": {verifier},
+			},
+		),
+	)
 
 	var all []stranger
 	add := func(name string, to http.HandlerFunc, size int, make func() *http.Request) {
@@ -147,8 +154,14 @@ func strangers(t testing.TB) []stranger {
 			f.Set("client_id", "jwt")
 			post("authorize: "+name+", and 32 keys that may have made it", authorize, f.Encode())
 		}
-		post("logout: a hint of many "+kind, logout, url.Values{"id_token_hint": {signed(`{"alg":"ES256"}`, filled(kind, 5900, ""))}}.Encode())
-		post("userinfo: a token of many "+kind, w.UserInfo, "", "Authorization", "Bearer "+signed(`{"alg":"ES256","typ":"at+jwt"}`, filled(kind, 12000, "")))
+		post(
+			"logout: a hint of many "+kind, logout,
+			url.Values{"id_token_hint": {signed(`{"alg":"ES256"}`, filled(kind, 5900, ""))}}.Encode(),
+		)
+		post(
+			"userinfo: a token of many "+kind, w.UserInfo, "", "Authorization",
+			"Bearer "+signed(`{"alg":"ES256","typ":"at+jwt"}`, filled(kind, 12000, "")),
+		)
 		proof := signed(filled(kind, 1400, `"alg":"PS256","typ":"dpop+jwt","jwk":`+heavy("")+`,`), filled(kind, 500, ""))
 		add("userinfo: a proof of many "+kind+" by a heavy key", opened.UserInfo, len(proof)+len(bound.Access), func() *http.Request {
 			r := httptest.NewRequest(http.MethodGet, "/userinfo", nil)
@@ -157,10 +170,18 @@ func strangers(t testing.TB) []stranger {
 			return r
 		})
 	}
-	post("token: long credentials", w.Token, "grant_type=client_credentials", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(strings.Repeat("%41", 500)+":"+strings.Repeat("%41", 11000))))
+	post(
+		"token: long credentials", w.Token, "grant_type=client_credentials", "Authorization",
+		"Basic "+base64.StdEncoding.EncodeToString([]byte(strings.Repeat("%41", 500)+":"+strings.Repeat("%41", 11000))),
+	)
 	post("authorize: many scopes", authorize, authorization("scope", "openid "+strings.Repeat("a ", 2000)).Encode())
 	post("authorize: a long state", authorize, authorization("state", strings.Repeat("\"", 4000)).Encode())
-	post("authorize: many locales", authorize, authorization("ui_locales", strings.Repeat("a ", 2000), "acr_values", strings.Repeat("a ", 2000), "claims_locales", strings.Repeat("a ", 2000)).Encode())
+	post(
+		"authorize: many locales", authorize, authorization(
+			"ui_locales", strings.Repeat("a ", 2000), "acr_values", strings.Repeat("a ", 2000), "claims_locales",
+			strings.Repeat("a ", 2000),
+		).Encode(),
+	)
 	dots := strings.Repeat(".", 16<<10)
 	post("authorize: dots", authorize, authorization("request", dots).Encode())
 	post("logout: dots", logout, url.Values{"id_token_hint": {dots[:8<<10]}}.Encode())

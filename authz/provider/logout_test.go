@@ -77,7 +77,9 @@ func TestEndSession(t *testing.T) {
 		}
 		return out
 	}
-	an, somebody, later := &authorize.SignedIn{ID: "s", Principal: authz.Herself("p")}, &authorize.SignedIn{ID: "s2", Principal: authz.Herself("q")}, &authorize.SignedIn{ID: "s3", Principal: authz.Herself("p")}
+	an, somebody, later := &authorize.SignedIn{ID: "s", Principal: authz.Herself("p")}, &authorize.SignedIn{
+		ID: "s2", Principal: authz.Herself("q"),
+	}, &authorize.SignedIn{ID: "s3", Principal: authz.Herself("p")}
 	type want struct {
 		at        string // the parameter that is refused
 		client    authz.ClientID
@@ -139,14 +141,16 @@ func TestEndSession(t *testing.T) {
 				judge := func(got endsession.Logout, err error) {
 					t.Helper()
 					var refusal *authz.Error
-					if errors.As(err, &refusal) != (row.want.at != "") || refusal != nil && (refusal.Code != authz.InvalidRequest || refusal.Parameter != row.want.at || refusal.Redirectable) {
+					if errors.As(err, &refusal) != (row.want.at != "") || refusal != nil &&
+						(refusal.Code != authz.InvalidRequest || refusal.Parameter != row.want.at || refusal.Redirectable) {
 						t.Fatalf("got %+v, %v", got, err)
 					}
 					id := authz.ClientID("")
 					if got.Client != nil {
 						id = got.Client.ID
 					}
-					if id != row.want.client || got.Return != row.want.to || got.Confirmed != row.want.confirmed || got.Another != row.want.another {
+					if id != row.want.client || got.Return != row.want.to || got.Confirmed != row.want.confirmed ||
+						got.Another != row.want.another {
 						t.Fatalf("got %s, %q, confirmed %v, another %v", id, got.Return, got.Confirmed, got.Another)
 					}
 				}
@@ -169,7 +173,11 @@ func TestEndSession(t *testing.T) {
 func TestLogoutTicket(t *testing.T) {
 	w := leavingWorld(t)
 	begin := func() string {
-		asked, err := w.EndSession(httptest.NewRequest(http.MethodGet, "/logout?client_id=app&post_logout_redirect_uri="+url.QueryEscape(goodbye)+"&ui_locales=fr+en-GB+vi", nil), nil)
+		asked, err := w.EndSession(
+			httptest.NewRequest(
+				http.MethodGet, "/logout?client_id=app&post_logout_redirect_uri="+url.QueryEscape(goodbye)+"&ui_locales=fr+en-GB+vi", nil,
+			), nil,
+		)
 		if err != nil || asked.Lang != "en" {
 			t.Fatalf("got %+v, %v", asked, err)
 		}
@@ -205,7 +213,8 @@ func TestEndSessionMethods(t *testing.T) {
 			t.Errorf("%s was taken", method)
 		}
 	}
-	if _, err := w.EndSession(httptest.NewRequest(http.MethodPost, "/logout", strings.NewReader("state="+strings.Repeat("x", 1<<20))), nil); err == nil {
+	if _, err := w.EndSession(httptest.NewRequest(http.MethodPost, "/logout", strings.NewReader("state="+
+		strings.Repeat("x", 1<<20))), nil); err == nil {
 		t.Error("a body of a megabyte was taken")
 	}
 	if _, err := w.EndSession(httptest.NewRequest(http.MethodGet, "/logout?client_id=app&client_id=other", nil), nil); err == nil {
@@ -247,8 +256,11 @@ func TestSessionState(t *testing.T) {
 	}
 	// prompt=none without a session: an error, and no state of anybody.
 	w.signedIn = false
-	next, err = w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("client_id", "watching", "prompt", "none").Encode(), nil))
-	if err != nil || !strings.Contains(next.Location, "login_required") || strings.Contains(next.Location, "session_state") || next.BrowserState != "" {
+	next, err = w.Authorize(
+		httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("client_id", "watching", "prompt", "none").Encode(), nil),
+	)
+	if err != nil || !strings.Contains(next.Location, "login_required") || strings.Contains(next.Location, "session_state") ||
+		next.BrowserState != "" {
 		t.Fatalf("got %+v, %v", next, err)
 	}
 }

@@ -30,7 +30,9 @@ func manager(t *testing.T) (w *world, manage func(method, grant string) *httptes
 	w = withBackend(t)
 	k := newKey(t)
 	w.clients["app"].Scopes = append(w.clients["app"].Scopes, "grant_management_query", "grant_management_revoke")
-	own := tokensOf(t, w.ask(t, "app", k, url.Values{"grant_type": {"client_credentials"}, "scope": {"grant_management_query grant_management_revoke"}}))
+	own := tokensOf(
+		t, w.ask(t, "app", k, url.Values{"grant_type": {"client_credentials"}, "scope": {"grant_management_query grant_management_revoke"}}),
+	)
 	return w, func(method, grant string) *httptest.ResponseRecorder {
 		return w.resource(t, w.Grant, k, method, "/grants/"+grant, own.Access)
 	}
@@ -50,13 +52,18 @@ func TestGrantGoesOn(t *testing.T) {
 			w, manage := manager(t)
 			k := newKey(t)
 			w.granted = []authz.Release{release("civil", "#1"), release("tax", "#1")}
-			first := w.viaCode(t, k, "grant_management_action", "create", "resource", atUserInfo, "resource", atBroker, "resource", atLand, "scope", "openid land.read")
+			first := w.viaCode(
+				t, k, "grant_management_action", "create", "resource", atUserInfo, "resource", atBroker, "resource", atLand, "scope",
+				"openid land.read",
+			)
 			if first.GrantID == "" {
 				t.Fatal("§5.4: no grant_id")
 			}
 			w.now = w.now.Add(time.Second)
 			w.granted = []authz.Release{release("tax", "#2")}
-			code := w.code(t, "grant_management_action", row.action, "grant_id", first.GrantID, "resource", atBroker, "resource", atUserInfo)
+			code := w.code(
+				t, "grant_management_action", row.action, "grant_id", first.GrantID, "resource", atBroker, "resource", atUserInfo,
+			)
 			if !active3(w, first.Access) {
 				t.Error("§5.5.1: what was before ended before the new tokens were fetched")
 			}
@@ -70,7 +77,9 @@ func TestGrantGoesOn(t *testing.T) {
 			if active3(w, first.Access) {
 				t.Error("tokens of what was before are still good")
 			}
-			if got := errorOf(t, w.ask(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}})); got != "invalid_grant" {
+			if got := errorOf(
+				t, w.ask(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}}),
+			); got != "invalid_grant" {
 				t.Errorf("its refresh token: %s", got)
 			}
 			var told struct {
@@ -81,7 +90,8 @@ func TestGrantGoesOn(t *testing.T) {
 				Details []authz.Release `json:"authorization_details"`
 			}
 			answer := manage(http.MethodGet, first.GrantID)
-			if err := json.Unmarshal(answer.Body.Bytes(), &told); err != nil || answer.Code != http.StatusOK || registries(told.Details) != row.details || told.Scopes[0].Scope != row.scope {
+			if err := json.Unmarshal(answer.Body.Bytes(), &told); err != nil || answer.Code != http.StatusOK ||
+				registries(told.Details) != row.details || told.Scopes[0].Scope != row.scope {
 				t.Errorf("§6.4: %d %s", answer.Code, answer.Body)
 			}
 		})
@@ -108,7 +118,8 @@ func TestGrantGoesOn(t *testing.T) {
 			}
 		}
 		w.person = "another"
-		if q, _, err := w.open(t, authorization("grant_management_action", "merge", "grant_id", first.GrantID)); err != nil || q.Get("error") != "invalid_grant_id" {
+		if q, _, err := w.open(t, authorization("grant_management_action", "merge", "grant_id", first.GrantID)); err != nil ||
+			q.Get("error") != "invalid_grant_id" {
 			t.Errorf("§3.3: another person signed in: %v, %v", q, err)
 		}
 		w.person = "p"
@@ -174,7 +185,9 @@ func TestGrantManagementAPI(t *testing.T) {
 	if e := w.staged[len(w.staged)-1]; len(w.staged) != events+1 || e.Type != "grant.ended" || e.Asked.Client != "app" {
 		t.Errorf("it is recorded as %v", e)
 	}
-	if active3(w, given.Access) || errorOf(t, w.ask(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}})) != "invalid_grant" {
+	if active3(w, given.Access) || errorOf(
+		t, w.ask(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}}),
+	) != "invalid_grant" {
 		t.Error("§6.5: tokens of a revoked grant are still good")
 	}
 	if a := manage(http.MethodGet, given.GrantID); a.Code != http.StatusNotFound {
@@ -194,7 +207,8 @@ func TestResourceMetadata(t *testing.T) {
 			Servers  []string `json:"authorization_servers"`
 			Methods  []string `json:"bearer_methods_supported"`
 		}
-		if err := json.Unmarshal(w.ResourceMetadata()[path], &m); err != nil || m.Resource != resource || len(m.Servers) != 1 || m.Servers[0] != "https://id.example" || len(m.Methods) != 1 {
+		if err := json.Unmarshal(w.ResourceMetadata()[path], &m); err != nil || m.Resource != resource || len(m.Servers) != 1 ||
+			m.Servers[0] != "https://id.example" || len(m.Methods) != 1 {
 			t.Errorf("%s: %+v, %v", path, m, err)
 		}
 	}
@@ -208,7 +222,8 @@ func TestResourceMetadata(t *testing.T) {
 		Resources []string `json:"protected_resources"`
 		Actions   []string `json:"grant_management_actions_supported"`
 	}
-	if err := json.Unmarshal(w.Metadata(), &server); err != nil || len(server.Resources) != 3 || strings.Join(server.Actions, " ") != "query revoke create replace merge" {
+	if err := json.Unmarshal(w.Metadata(), &server); err != nil || len(server.Resources) != 3 ||
+		strings.Join(server.Actions, " ") != "query revoke create replace merge" {
 		t.Errorf("RFC 9728 §4: %+v, %v", server, err)
 	}
 }
@@ -225,7 +240,8 @@ func TestUserInfoStepUp(t *testing.T) {
 	w.now = w.now.Add(6 * time.Second) // the directory looks anew
 	a := w.resource(t, w.UserInfo, k, http.MethodGet, "/userinfo", given.Access)
 	challenge := a.Header().Get("WWW-Authenticate")
-	if a.Code != http.StatusUnauthorized || errorOf(t, a) != "insufficient_user_authentication" || !strings.Contains(challenge, `acr_values="urn:vn:gov:eid:auth-level:3"`) ||
+	if a.Code != http.StatusUnauthorized || errorOf(t, a) != "insufficient_user_authentication" ||
+		!strings.Contains(challenge, `acr_values="urn:vn:gov:eid:auth-level:3"`) ||
 		!strings.Contains(challenge, "resource_metadata=") {
 		t.Errorf("%d %q %s", a.Code, challenge, a.Body)
 	}
@@ -261,7 +277,8 @@ func TestNoTokenIsNoError(t *testing.T) {
 				a := httptest.NewRecorder()
 				resource.serve(a, r)
 				challenges := a.Header().Values("WWW-Authenticate")
-				if a.Code != http.StatusUnauthorized || len(challenges) != 2 || !strings.HasPrefix(challenges[0], "DPoP ") || !strings.HasPrefix(challenges[1], "Bearer resource_metadata=") == !row.told {
+				if a.Code != http.StatusUnauthorized || len(challenges) != 2 || !strings.HasPrefix(challenges[0], "DPoP ") ||
+					!strings.HasPrefix(challenges[1], "Bearer resource_metadata=") == !row.told {
 					t.Fatalf("%d %q", a.Code, challenges)
 				}
 				for _, text := range append(challenges, a.Body.String()) {

@@ -39,7 +39,9 @@ func (w *world) public(t testing.TB, h http.HandlerFunc, path string, k *ecdsa.P
 }
 
 func nativeCode(code string) url.Values {
-	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}}
+	return url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier},
+	}
 }
 
 // TestNative: an app without a secret is worth its key, and nothing without it.
@@ -127,7 +129,8 @@ func TestNative(t *testing.T) {
 				}
 			}
 		}
-		if first, second := again(own, with(given.Refresh)), again(own, with(given.Refresh)); first != "" || second != "invalid_dpop_proof" {
+		if first, second := again(own, with(given.Refresh)), again(own, with(given.Refresh)); first != "" ||
+			second != "invalid_dpop_proof" {
 			t.Errorf("its own: %q, then %q", first, second)
 		}
 	})
@@ -187,7 +190,8 @@ func TestLoopbackIsNoProof(t *testing.T) {
 				f.Set("prompt", row.prompt)
 			}
 			q, path, err := w.open(t, f)
-			if err != nil || path != row.path || q.Get("error") != row.code || (row.path == "/cb" && row.code == "") != (q.Get("code") != "") {
+			if err != nil || path != row.path || q.Get("error") != row.code ||
+				(row.path == "/cb" && row.code == "") != (q.Get("code") != "") {
 				t.Errorf("got %s %v, %v", path, q, err)
 			}
 		})

@@ -162,7 +162,10 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err := CheckIssuer(o.Issuer); err != nil {
 		return nil, err
 	}
-	p := &Provider{Documents: Documents{o: o, url: protocol.At(o.Issuer, o.MutualTLSAlias)}, now: o.Now, refusals: protocol.Refusals{Nonce: o.Proofs.Nonce}}
+	p := &Provider{
+		Documents: Documents{o: o, url: protocol.At(o.Issuer, o.MutualTLSAlias)}, now: o.Now,
+		refusals: protocol.Refusals{Nonce: o.Proofs.Nonce},
+	}
 	life := o.Lifetimes.orDefaults()
 	derived, err := derive(ctx, o.Ring)
 	if err != nil {
@@ -217,7 +220,8 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		Responder: &response.Responder{Signer: p.signer, BrowserState: p.BrowserState, Now: o.Now},
 		Store:     o.Grants, Sessions: o.Sessions, Consents: o.Consents, Pseudonyms: o.Pseudonyms,
 		Verifier: p.verifier, Minter: minter, Possession: possession, Engine: fosite,
-		Approvals: o.Approvals, People: o.Decoupled, Refusals: &p.refusals, Strangers: o.Strangers, Handles: derived.handles, Codes: derived.codes,
+		Approvals: o.Approvals, People: o.Decoupled, Refusals: &p.refusals, Strangers: o.Strangers, Handles: derived.handles,
+		Codes:     derived.codes,
 		Lifetimes: authorize.Lifetimes{Pushed: life.Pushed, Interaction: life.Interaction, Decoupled: life.Decoupled, Grant: life.Grant},
 		Now:       o.Now,
 	})

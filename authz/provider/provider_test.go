@@ -329,7 +329,9 @@ func (w *world) Details([]byte, *authz.Client) ([]authz.Release, error) {
 	return w.details, nil
 }
 
-func (w *world) Needed(_ context.Context, _ *authz.Client, _ authorize.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
+func (w *world) Needed(
+	_ context.Context, _ *authz.Client, _ authorize.SignedIn, wanted []authz.Release,
+) (interaction.Question, []authz.Release, error) {
 	w.wanted = wanted
 	return interaction.Nothing, append(w.register.agreed(wanted), w.granted...), nil
 }
@@ -404,7 +406,9 @@ var ring = sync.OnceValue(func() keys.Ring {
 	if err != nil {
 		panic(err)
 	}
-	opened, err := lifecycle.Open(context.Background(), lifecycle.Options{Store: material, Ledger: &keytest.Ledger{}, Algorithms: algorithms, Begin: true})
+	opened, err := lifecycle.Open(
+		context.Background(), lifecycle.Options{Store: material, Ledger: &keytest.Ledger{}, Algorithms: algorithms, Begin: true},
+	)
 	if err != nil {
 		panic(err)
 	}
@@ -416,14 +420,18 @@ func emptyWorld() *world {
 	return &world{
 		now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), signedIn: true, person: "p", level: 2,
 		app: &authz.Client{
-			ID: "app", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret")}, Tokens: authz.Tokens{Sector: "app"},
+			ID: "app", Profile: authz.OIDC, Authentication: authz.Authentication{
+				Method: authz.ClientSecretBasic, SecretHash: authz.HashSecret("secret"),
+			}, Tokens: authz.Tokens{Sector: "app"},
 			Requests: authz.Requests{
 				RedirectURIs: []string{"https://app.example/cb"},
 				GrantTypes:   []string{"authorization_code", "refresh_token"},
 				Scopes:       []string{"openid"},
 			},
 		},
-		memory: &memory{pending: map[authz.AuthorizationID]grant.Pending{}, grants: map[authz.GrantID]grant.Grant{}, spent: map[string]bool{}},
+		memory: &memory{
+			pending: map[authz.AuthorizationID]grant.Pending{}, grants: map[authz.GrantID]grant.Grant{}, spent: map[string]bool{},
+		},
 	}
 }
 
@@ -439,8 +447,11 @@ func (w *world) node(t testing.TB) *provider.Provider {
 	t.Helper()
 	clock := func() time.Time { return w.now }
 	p, err := provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Releases: w, Resources: w, Evidence: &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w, Site: "dc1", Now: func() time.Time { return w.now }},
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Published: provider.Published{Reachable: 2}, Now: clock,
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: ring(), Grants: w.memory, Sessions: w,
+		Consents: w, Pseudonyms: w, Releases: w, Resources: w,
+		Evidence:  &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w, Site: "dc1", Now: func() time.Time { return w.now }},
+		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock),
+		Published: provider.Published{Reachable: 2}, Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -495,7 +506,11 @@ func (w *world) open(t testing.TB, f url.Values) (url.Values, string, error) {
 }
 
 func (w *world) exchange(code string) *httptest.ResponseRecorder {
-	return w.post(w.Token, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}})
+	return w.post(
+		w.Token, url.Values{
+			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier},
+		},
+	)
 }
 
 func errorOf(t *testing.T, r *httptest.ResponseRecorder) string {
@@ -528,7 +543,9 @@ func TestPushedRequestExpires(t *testing.T) {
 			}
 			w.now = w.now.Add(row.after)
 			// What the browser adds to the URL does not count (fosite would merge it).
-			q, _, err := w.open(t, url.Values{"client_id": {"app"}, "request_uri": {body.RequestURI}, "state": {"other"}, "prompt": {"none"}})
+			q, _, err := w.open(
+				t, url.Values{"client_id": {"app"}, "request_uri": {body.RequestURI}, "state": {"other"}, "prompt": {"none"}},
+			)
 			if row.opens != (err == nil) {
 				t.Fatalf("got %v, %v", q, err)
 			}
@@ -586,12 +603,16 @@ func TestWrongCode(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, want := range []string{row.first, row.second} {
-				f := url.Values{"grant_type": {"authorization_code"}, "code": q["code"], "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}}
+				f := url.Values{
+					"grant_type": {"authorization_code"}, "code": q["code"], "redirect_uri": {"https://app.example/cb"},
+					"code_verifier": {verifier},
+				}
 				if i == 0 {
 					row.change(f)
 				}
 				a := w.post(w.Token, f)
-				if want == "" && a.Code != http.StatusOK || want != "" && (errorOf(t, a) != "invalid_grant" || !strings.Contains(a.Body.String(), want)) {
+				if want == "" && a.Code != http.StatusOK ||
+					want != "" && (errorOf(t, a) != "invalid_grant" || !strings.Contains(a.Body.String(), want)) {
 					t.Errorf("time %d: got %d %s, want %q", i+1, a.Code, a.Body, want)
 				}
 			}
@@ -659,7 +680,8 @@ func TestDatabaseDown(t *testing.T) {
 		"introspection": w.post(w.Introspect, url.Values{"token": {body.Access}}), "revocation": w.post(w.Revoke, url.Values{"token": {body.Refresh}}),
 		"UserInfo": w.post(userinfo, nil),
 	} {
-		if got := errorOf(t, answer); answer.Code != http.StatusServiceUnavailable || got != "temporarily_unavailable" || answer.Header().Get("Retry-After") == "" {
+		if got := errorOf(t, answer); answer.Code != http.StatusServiceUnavailable || got != "temporarily_unavailable" ||
+			answer.Header().Get("Retry-After") == "" {
 			t.Errorf("%s answered %d %s", name, answer.Code, got)
 		}
 	}

@@ -159,7 +159,9 @@ func (w *world) code(t testing.TB, change ...string) string {
 
 func (w *world) redeem(t testing.TB, k *ecdsa.PrivateKey, code string, change ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	f := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}}
+	f := url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier},
+	}
 	for i := 0; i+1 < len(change); i += 2 {
 		f.Add(change[i], change[i+1])
 	}

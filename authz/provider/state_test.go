@@ -89,7 +89,9 @@ func TestStateInARequestObject(t *testing.T) {
 			t.Fatal(err)
 		}
 		object := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString(raw) + "."
-		next, err := w.Authorize(httptest.NewRequest(http.MethodPost, "/authorize", strings.NewReader(authorization("state", "outside", "request", object).Encode())))
+		next, err := w.Authorize(httptest.NewRequest(
+			http.MethodPost, "/authorize", strings.NewReader(authorization("state", "outside", "request", object).Encode()),
+		))
 		var refusal *authz.Error
 		if !taken {
 			if !errors.As(err, &refusal) || refusal.Redirectable || refusal.Parameter != "state" {

@@ -48,7 +48,9 @@ func TestTakenBack(t *testing.T) {
 		w.clients["backend"].Introspect = []string{atLand, atTax}
 		given := w.viaCode(t, k, "scope", "openid land.read", "resource", atLand)
 		exchanged := tokensOf(t, w.ask(t, "backend", theirs, exchangeForm(given.Access)))
-		own := tokensOf(t, w.ask(t, "app", k, url.Values{"grant_type": {"client_credentials"}, "resource": {atLand}, "scope": {"land.read"}}))
+		own := tokensOf(
+			t, w.ask(t, "app", k, url.Values{"grant_type": {"client_credentials"}, "resource": {atLand}, "scope": {"land.read"}}),
+		)
 		active := func(token string) bool {
 			return strings.Contains(as("backend", w.Introspect, url.Values{"token": {token}}).Body.String(), `"active":true`)
 		}
@@ -104,14 +106,19 @@ func TestStrangersMakeUsFetch(t *testing.T) {
 	w.clients = map[authz.ClientID]*authz.Client{"app": signs("app"), "other": signs("other")}
 	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w, Resources: w, Evidence: &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w},
-		Fetcher: server, Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
+		Issuer: "https://id.example", SignInPath: "/signin", Ring: ring(), Grants: w.memory, Sessions: w, Consents: w, Pseudonyms: w,
+		Resources: w, Evidence: &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w},
+		Fetcher: server, Directory: clientauth.NewDirectory(w, 0, clock),
+		Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	open := func(client string) string {
-		f := url.Values{"client_id": {client}, "redirect_uri": {"https://app.example/cb"}, "response_type": {"code"}, "scope": {"openid"}, "request_uri": {"https://app.example/request"}}
+		f := url.Values{
+			"client_id": {client}, "redirect_uri": {"https://app.example/cb"}, "response_type": {"code"}, "scope": {"openid"},
+			"request_uri": {"https://app.example/request"},
+		}
 		next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
 		if err != nil {
 			return string(authz.AsError(err).Code)

@@ -108,13 +108,15 @@ func TestResourceIndicators(t *testing.T) {
 				t.Errorf("%s: %v, %v", row.name, q, err)
 			}
 		}
-		if q, _, err := w.open(t, authorization("resource", atLand, "client_id", "backend")); err != nil || q.Get("error") != "invalid_target" {
+		if q, _, err := w.open(t, authorization("resource", atLand, "client_id", "backend")); err != nil ||
+			q.Get("error") != "invalid_target" {
 			t.Errorf("an app that is not registered for the API: %v, %v", q, err)
 		}
 	})
 	t.Run("client credentials", func(t *testing.T) {
 		f := url.Values{"grant_type": {"client_credentials"}, "resource": {atLand}, "scope": {"land.read"}}
-		if got := tokensOf(t, w.ask(t, "app", k, f)); audienceOf(t, got.Access) != atLand || got.Scope != "land.read" || claimsOf(t, got.Access)["sub"] != "app" {
+		if got := tokensOf(t, w.ask(t, "app", k, f)); audienceOf(t, got.Access) != atLand || got.Scope != "land.read" ||
+			claimsOf(t, got.Access)["sub"] != "app" {
 			t.Errorf("got %+v", got)
 		}
 		if got := errorOf(t, w.ask(t, "backend", k, f)); got != "invalid_target" {

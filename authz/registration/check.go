@@ -349,7 +349,8 @@ func some(uri string) []string {
 func wrongURI(raw string, loopback bool) string {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || strings.Contains(raw, "#") || strings.ContainsFunc(raw, unprintable):
+	case err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || strings.Contains(raw, "#") ||
+		strings.ContainsFunc(raw, unprintable):
 		return fmt.Sprintf("%q is not an absolute URL without user and fragment", clip(raw))
 	case strings.Contains(u.Host, "*") || u.Hostname() == "":
 		return fmt.Sprintf("%q has no host, or a wildcard", clip(raw))

@@ -63,7 +63,8 @@ func checkRule(rule authz.ExchangeRule) error {
 		return refuse("token_exchange", "a rule names clients and audience")
 	case len(rule.SubjectAudience) == 0 && !slices.Equal(rule.SubjectTokenTypes, []string{authz.TokenTypeID}):
 		return refuse("token_exchange", "a rule for access tokens names their subject_audience")
-	case len(rule.Clients) > maxResources || len(rule.Audience) > maxResources || len(rule.SubjectAudience) > maxResources || len(rule.Scope) > maxResources:
+	case len(rule.Clients) > maxResources || len(rule.Audience) > maxResources || len(rule.SubjectAudience) > maxResources ||
+		len(rule.Scope) > maxResources:
 		return refuse("token_exchange", "a rule has more than %d members of one kind", maxResources)
 	}
 	for _, kind := range rule.SubjectTokenTypes {

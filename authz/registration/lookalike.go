@@ -72,7 +72,9 @@ func unreadable(name string) string {
 	for _, r := range norm.NFC.String(name) { // some keyboards compose nothing
 		switch {
 		case r == ' ':
-		case !unicode.IsGraphic(r), unicode.IsSpace(r), unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+		case !unicode.IsGraphic(r), unicode.IsSpace(r), unicode.In(
+			r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
+		):
 			return "rule visible-name: it holds a sign that cannot be seen"
 		case unicode.IsLetter(r):
 			// The scripts of the world have a twin for every letter, Latin's own small

@@ -67,7 +67,9 @@ func TestLookalike(t *testing.T) {
 			}
 		})
 	}
-	if err := checkLookalike(Metadata{}, &authz.Client{ID: "thue", Name: known[0].Name, Owner: mine}, authz.Profile{}, Rules{Known: known}); err != nil {
+	if err := checkLookalike(
+		Metadata{}, &authz.Client{ID: "thue", Name: known[0].Name, Owner: mine}, authz.Profile{}, Rules{Known: known},
+	); err != nil {
 		t.Errorf("an app looks like itself: %v", err)
 	}
 }

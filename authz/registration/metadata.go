@@ -136,8 +136,10 @@ func Of(c *authz.Client) Metadata {
 		UserInfoAlg: c.UserInfoAlg, UserInfoEncAlg: c.UserInfoEncryption.Algorithm, UserInfoEncEnc: c.UserInfoEncryption.Content,
 		RequestObjectAlg: c.RequestObjectAlg, RequestURIs: c.RequestURIs, RequireRequestObject: c.RequireRequestObject,
 		CertificateDN: c.Certificate.SubjectDN, CertificateDNS: c.Certificate.DNS, CertificateURI: c.Certificate.URI,
-		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email, CertificateBound: c.CertificateBound, DPoPBound: c.DPoPBound,
-		AuthorizationAlg: c.AuthorizationAlg, AuthorizationEncAlg: c.AuthorizationEncryption.Algorithm, AuthorizationEncEnc: c.AuthorizationEncryption.Content,
+		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email, CertificateBound: c.CertificateBound,
+		DPoPBound:        c.DPoPBound,
+		AuthorizationAlg: c.AuthorizationAlg, AuthorizationEncAlg: c.AuthorizationEncryption.Algorithm,
+		AuthorizationEncEnc:    c.AuthorizationEncryption.Content,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, BackchannelLogoutURI: c.BackchannelLogoutURI,
 		BackchannelSession:    c.BackchannelSession && c.BackchannelLogoutURI != "",
 		ConsentNoticeURI:      c.ConsentNoticeURI,
@@ -146,8 +148,10 @@ func Of(c *authz.Client) Metadata {
 		SoftwareID: c.SoftwareID, SoftwareVersion: c.SoftwareVersion, AssertionAlg: c.AssertionAlg, JWKSURI: c.JWKSURI,
 		SubjectType: pairwise, SectorIdentifierURI: c.SectorIdentifierURI, InitiateLoginURI: c.InitiateLoginURI,
 		RequestObjectEncAlg: c.RequestObjectEncryption.Algorithm, RequestObjectEncEnc: c.RequestObjectEncryption.Content,
-		BackchannelDelivery: string(c.BackchannelDelivery), BackchannelNotificationURI: c.BackchannelNotificationURI, BackchannelRequestAlg: c.BackchannelRequestAlg,
-		Profile: string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect, Declarations: c.Declarations,
+		BackchannelDelivery: string(c.BackchannelDelivery), BackchannelNotificationURI: c.BackchannelNotificationURI,
+		BackchannelRequestAlg: c.BackchannelRequestAlg,
+		Profile:               string(c.Profile), Sector: c.Sector, MinimumLevel: int(c.MinimumLevel), Introspect: c.Introspect,
+		Declarations:    c.Declarations,
 		CodeWithoutPKCE: c.CodeWithoutPKCE, DefaultMaxAge: c.DefaultMaxAge, DefaultACRValues: c.DefaultACRValues,
 		Resources: c.Resources, TokenExchange: c.TokenExchange, MayAct: string(c.MayAct), TrustedIssuers: c.TrustedIssuers,
 	}
@@ -224,7 +228,8 @@ func (m Metadata) raw() *authz.Client {
 	}
 	c.BackchannelDelivery, c.BackchannelNotificationURI = authz.DeliveryMode(m.BackchannelDelivery), m.BackchannelNotificationURI
 	c.BackchannelRequestAlg = m.BackchannelRequestAlg
-	c.FrontchannelLogoutURI, c.FrontchannelSession, c.SessionManagement = m.FrontchannelLogoutURI, m.FrontchannelSession, m.SessionManagement
+	c.FrontchannelLogoutURI, c.FrontchannelSession = m.FrontchannelLogoutURI, m.FrontchannelSession
+	c.SessionManagement = m.SessionManagement
 	if m.Owner != nil {
 		c.Owner = *m.Owner
 	}

@@ -82,7 +82,8 @@ func openDeclarations() []authz.Declaration {
 		if i < 0 {
 			i = len(list)
 			list = append(list, authz.Declaration{
-				Purpose: "dvc.prefill", Basis: authz.BasisConsent, Registry: authz.RegistryID(register), MaxDays: 30, Frequency: "unlimited",
+				Purpose: "dvc.prefill", Basis: authz.BasisConsent, Registry: authz.RegistryID(register), MaxDays: 30,
+				Frequency:   "unlimited",
 				Explanation: authz.LocalizedText{VI: "Để thử ứng dụng với dữ liệu giả định.", EN: "To try the app with invented data."},
 			})
 		}
@@ -143,7 +144,9 @@ func (p Policy) Check(catalogue Declarations) error {
 			return refuse("declarations", "%v", err)
 		}
 	}
-	if undeclared := claims.Undeclared(&authz.Client{Requests: authz.Requests{Scopes: p.Scopes}, Releases: authz.Releases{Declarations: p.Declarations}}); len(undeclared) > 0 && !p.Open {
+	if undeclared := claims.Undeclared(
+		&authz.Client{Requests: authz.Requests{Scopes: p.Scopes}, Releases: authz.Releases{Declarations: p.Declarations}},
+	); len(undeclared) > 0 && !p.Open {
 		return refuse("scopes", "%s asks about the person, and no declaration of the token covers it", undeclared[0])
 	}
 	return nil
@@ -199,7 +202,9 @@ func (p Policy) usual(m Metadata) Metadata {
 	}
 	if len(m.Scope) == 0 {
 		scopes := p.lets(p.Scopes, ordinaryScopes)
-		undeclared := claims.Undeclared(&authz.Client{Requests: authz.Requests{Scopes: scopes}, Releases: authz.Releases{Declarations: m.Declarations}})
+		undeclared := claims.Undeclared(
+			&authz.Client{Requests: authz.Requests{Scopes: scopes}, Releases: authz.Releases{Declarations: m.Declarations}},
+		)
 		m.Scope = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return slices.Contains(undeclared, s) })
 	}
 	if len(m.GrantTypes) == 0 && len(p.GrantTypes) > 0 {
@@ -306,7 +311,8 @@ func (p Policy) Permits(c *authz.Client) error {
 func within(d, let authz.Declaration) bool {
 	subset := !slices.ContainsFunc(d.Attributes, func(id authz.AttributeID) bool { return !slices.Contains(let.Attributes, id) })
 	told := !slices.ContainsFunc(d.Recipients, func(id authz.ClientID) bool { return !slices.Contains(let.Recipients, id) })
-	return told && (let.MaxAuthAge == 0 || d.MaxAuthAge > 0 && d.MaxAuthAge <= let.MaxAuthAge) && d.Purpose == let.Purpose && d.Basis == let.Basis && d.Registry == let.Registry && subset && d.CaseReference == let.CaseReference &&
+	return told && (let.MaxAuthAge == 0 || d.MaxAuthAge > 0 && d.MaxAuthAge <= let.MaxAuthAge) && d.Purpose == let.Purpose &&
+		d.Basis == let.Basis && d.Registry == let.Registry && subset && d.CaseReference == let.CaseReference &&
 		(let.MaxDays == 0 || d.MaxDays > 0 && d.MaxDays <= let.MaxDays) &&
 		(let.DataLife == "" || d.DataLife == let.DataLife) && (let.Frequency == "" || d.Frequency == let.Frequency) &&
 		(let.ExpiresAt.IsZero() || !d.ExpiresAt.IsZero() && !d.ExpiresAt.After(let.ExpiresAt))

@@ -291,7 +291,8 @@ func TestYAML(t *testing.T) {
 	if !reflect.DeepEqual(c, again) {
 		t.Fatalf("got\n%+v\nwant\n%+v\nfrom\n%s", again, c, text)
 	}
-	if _, err := ParseYAML([]byte("- client_id: a\n  redirect_uri: [x]\n  colour: red\n")); err == nil || !strings.Contains(err.Error(), "no member colour, redirect_uri (members:") {
+	if _, err := ParseYAML([]byte("- client_id: a\n  redirect_uri: [x]\n  colour: red\n")); err == nil ||
+		!strings.Contains(err.Error(), "no member colour, redirect_uri (members:") {
 		t.Errorf("a slip: got %v", err)
 	}
 }

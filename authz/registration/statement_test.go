@@ -102,10 +102,13 @@ func FuzzMetadata(f *testing.F) {
 			return
 		}
 		profile := authz.Profiles[c.Profile]
-		if !slices.Contains(profile.AuthMethods, c.Method) || slices.ContainsFunc(c.GrantTypes, func(g string) bool { return !slices.Contains(profile.GrantTypes, g) }) {
+		if !slices.Contains(profile.AuthMethods, c.Method) ||
+			slices.ContainsFunc(c.GrantTypes, func(g string) bool { return !slices.Contains(profile.GrantTypes, g) }) {
 			t.Fatalf("beyond the profile: %+v", c)
 		}
-		for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs, some(c.JWKSURI), some(c.LogoURI), some(c.PolicyURI), some(c.InitiateLoginURI)) {
+		for _, uri := range slices.Concat(
+			c.RedirectURIs, c.PostLogoutRedirectURIs, some(c.JWKSURI), some(c.LogoURI), some(c.PolicyURI), some(c.InitiateLoginURI),
+		) {
 			if len(uri) < 9 || uri[:8] != "https://" && uri[:8] != "HTTPS://" && wrongURI(uri, false) != "" {
 				t.Fatalf("%q was accepted", uri)
 			}
@@ -119,7 +122,8 @@ func FuzzMetadata(f *testing.F) {
 			t.Fatalf("%v: %s", err, text)
 		}
 		again, err := back.Client(rules)
-		if err != nil || again.ID != c.ID || again.Name != c.Name || again.Sector != c.Sector || !slices.Equal(again.RedirectURIs, c.RedirectURIs) {
+		if err != nil || again.ID != c.ID || again.Name != c.Name || again.Sector != c.Sector ||
+			!slices.Equal(again.RedirectURIs, c.RedirectURIs) {
 			t.Fatalf("read again: %v\n%+v\n%+v", err, again, c)
 		}
 	})

@@ -42,7 +42,8 @@ func plain() *authz.Client {
 // to take one out.
 func wanted(changes string) url.Values {
 	form := url.Values{
-		"client_id": {"app"}, "redirect_uri": {"https://app.example/cb"}, "response_type": {"code"}, "scope": {"openid"}, "state": {"s"}, "nonce": {"n"},
+		"client_id": {"app"}, "redirect_uri": {"https://app.example/cb"}, "response_type": {"code"}, "scope": {"openid"}, "state": {"s"},
+		"nonce":          {"n"},
 		"code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
 	}
 	for change := range strings.SplitSeq(changes, "&") {
@@ -239,7 +240,8 @@ func TestNothingForeignIsRepeated(t *testing.T) {
 	for _, name := range []string{
 		"response_type", "response_mode", "scope", "code_challenge", "code_challenge_method", "prompt", "max_age", "acr_values", "dpop_jkt", "resource", "redirect_uri", "display",
 	} {
-		if _, err := checker.Check(wanted(name+"="+foreign), plain(), authz.Profiles[authz.OIDC]); err != nil && strings.Contains(err.Error(), foreign) {
+		if _, err := checker.Check(wanted(name+"="+foreign), plain(), authz.Profiles[authz.OIDC]); err != nil &&
+			strings.Contains(err.Error(), foreign) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -281,8 +283,11 @@ func FuzzCheck(f *testing.F) {
 					continue
 				}
 				pkce := len(a.CodeChallenge) == 43 || !a.HasCode() || a.CodeChallenge == "" && client.CodeWithoutPKCE && name == authz.OIDC
-				if a.RedirectURI == "" || !pkce || !slices.Contains(profile.ResponseTypes, a.ResponseType) || !client.AllowsResponseType(a.ResponseType) ||
-					a.HasIDToken() && a.Nonce == "" || slices.ContainsFunc(a.Scope, func(s string) bool { return !slices.Contains(client.Scopes, s) }) || a.FrontChannel() && !slices.Contains(a.Scope, "openid") {
+				if a.RedirectURI == "" || !pkce || !slices.Contains(profile.ResponseTypes, a.ResponseType) ||
+					!client.AllowsResponseType(a.ResponseType) ||
+					a.HasIDToken() && a.Nonce == "" || slices.ContainsFunc(
+					a.Scope, func(s string) bool { return !slices.Contains(client.Scopes, s) },
+				) || a.FrontChannel() && !slices.Contains(a.Scope, "openid") {
 					t.Fatalf("%s accepted %+v", name, a)
 				}
 			}

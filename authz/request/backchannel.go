@@ -137,7 +137,8 @@ func (b *Backchannel) notification(form url.Values, client *authz.Client) *authz
 	case token == "":
 		return bad("is missing; an app of mode ping sends one (CIBA Core §7.1)")
 	case len(token) > maxNotificationToken || len(token) < minNotificationToken:
-		return bad("must have " + strconv.Itoa(minNotificationToken) + " to " + strconv.Itoa(maxNotificationToken) + " characters, for 128 random bits at least")
+		return bad("must have " + strconv.Itoa(minNotificationToken) + " to " + strconv.Itoa(maxNotificationToken) +
+			" characters, for 128 random bits at least")
 	case !b64token(token):
 		return bad("must be a Bearer token of RFC 6750 §2.1")
 	}

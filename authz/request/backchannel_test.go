@@ -126,7 +126,8 @@ func TestBackchannel(t *testing.T) {
 			if got := codeOf(t, err); got != row.want {
 				t.Fatalf("got %q, want %q", got, row.want)
 			}
-			if err == nil && (!b.Decoupled || b.Message != norm.NFC.String(form.Get("binding_message")) || row.client == pollApp && b.NotificationToken != "") {
+			if err == nil && (!b.Decoupled || b.Message != norm.NFC.String(form.Get("binding_message")) ||
+				row.client == pollApp && b.NotificationToken != "") {
 				t.Errorf("%+v", b)
 			}
 		})

@@ -52,7 +52,8 @@ func TestParseClaims(t *testing.T) {
 				return
 			}
 			var told *authz.Error
-			if !errors.As(err, &told) || told.Code != authz.InvalidRequest || told.Parameter != "claims" || !strings.Contains(told.Description, row.want) {
+			if !errors.As(err, &told) || told.Code != authz.InvalidRequest || told.Parameter != "claims" ||
+				!strings.Contains(told.Description, row.want) {
 				t.Fatalf("got %v, want invalid_request that says %q", err, row.want)
 			}
 			if strings.ContainsAny(told.Description, `"\<`) {

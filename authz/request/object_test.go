@@ -87,7 +87,8 @@ func TestFromObject(t *testing.T) {
 			if row.good != (err == nil) || err != nil && !errors.As(err, &refusal) {
 				t.Fatalf("got %v, %v", form, err)
 			}
-			if err == nil && (form.Get("redirect_uri") != "https://app.example/cb" || form.Get("max_age") != "300" || form.Has("iss") || form.Has("exp")) {
+			if err == nil && (form.Get("redirect_uri") != "https://app.example/cb" || form.Get("max_age") != "300" || form.Has("iss") ||
+				form.Has("exp")) {
 				t.Fatalf("got %v", form)
 			}
 		})
@@ -109,7 +110,8 @@ func TestObjectsInsideStayAsTheyAre(t *testing.T) {
 		"authorization_details": []any{map[string]any{"type": "vn_data_release"}},
 	}
 	form, err := request.FromObject(claims(t, with), nil, &authz.Client{ID: "app"}, authz.Profiles[authz.OIDC], issuer, noon)
-	if err != nil || form.Get("claims") != `{"userinfo":{"name":null}}` || form.Get("authorization_details") != `[{"type":"vn_data_release"}]` {
+	if err != nil || form.Get("claims") != `{"userinfo":{"name":null}}` ||
+		form.Get("authorization_details") != `[{"type":"vn_data_release"}]` {
 		t.Fatalf("got %v, %v", form, err)
 	}
 }

@@ -50,10 +50,10 @@ func Answerable(form url.Values, client *authz.Client, profile authz.Profile) Au
 	return a
 }
 
-// defaultMode is fragment where a token is asked for, else query (Multiple Response Types §2.1, §5), also of a profile that
-// offers signed responses: what was not asked for is not sent (JARM §2.3). It is
-// also how an error goes back when the mode asked for is wrong, or the response
-// type is none of the profile's.
+// defaultMode is fragment where a token is asked for, else query (Multiple Response Types
+// §2.1, §5), also of a profile that offers signed responses: what was not asked for is not
+// sent (JARM §2.3). It is also how an error goes back when the mode asked for is wrong, or
+// the response type is none of the profile's.
 func defaultMode(a *Authorization, profile authz.Profile) string {
 	if a.FrontChannel() && slices.Contains(profile.ResponseModes, "fragment") {
 		return "fragment"

@@ -96,7 +96,8 @@ func Check(r *authz.Resource, issuer string, reserved []string) error {
 func CheckID(id string) error {
 	u, err := url.Parse(id)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || strings.ContainsAny(id, "#?") || len(id) > 512 || u.String() != id:
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || strings.ContainsAny(id, "#?") || len(id) > 512 ||
+		u.String() != id:
 		return fmt.Errorf("resource %q must be an absolute URL without user, query and fragment", id)
 	case u.Scheme == "https", u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()):
 		return nil

@@ -101,7 +101,8 @@ var deliveryBounds = outbox.Bounds{
 // Lane delivers the messages of the outbox.
 func (d Deliverer) Lane() *outbox.Lane[Delivery] {
 	return &outbox.Lane[Delivery]{
-		Name: "logout tokens and notices", Queue: deliveryQueue{d.Outbox}, Send: d.post, Bounds: deliveryBounds, GivenUp: slog.LevelWarn, Now: d.Now, Wake: d.Wake,
+		Name: "logout tokens and notices", Queue: deliveryQueue{d.Outbox}, Send: d.post, Bounds: deliveryBounds, GivenUp: slog.LevelWarn,
+		Now: d.Now, Wake: d.Wake,
 		Head: func(one Delivery) outbox.Head {
 			kind := "logout"
 			if one.About != "" {
@@ -146,7 +147,8 @@ func (d Deliverer) post(ctx context.Context, one Delivery) outbox.Verdict {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	message := outbound.Message{
-		URL: one.URI, Type: "application/x-www-form-urlencoded", Body: url.Values{"logout_token": {token}}.Encode(), Accept: "application/json",
+		URL: one.URI, Type: "application/x-www-form-urlencoded", Body: url.Values{"logout_token": {token}}.Encode(),
+		Accept: "application/json",
 	}
 	if one.About != "" {
 		message.Type, message.Body = "application/secevent+jwt", token // RFC 8935 §2

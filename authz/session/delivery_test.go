@@ -94,7 +94,8 @@ func TestAnswers(t *testing.T) {
 			redirected.Add(1)
 			return
 		}
-		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || !strings.HasPrefix(r.PostFormValue("logout_token"), "token-of-") {
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" ||
+			!strings.HasPrefix(r.PostFormValue("logout_token"), "token-of-") {
 			t.Errorf("§2.5: got %s %s", r.Method, r.Header.Get("Content-Type"))
 		}
 		var status int
@@ -358,7 +359,8 @@ func TestNotices(t *testing.T) {
 			if got.Failed != row.cause || got.State() != row.state || got.Attempts != 1 {
 				t.Fatalf("got %+v", got)
 			}
-			if kind, body := kinds[len(kinds)-1], bodies[len(bodies)-1]; kind != "application/secevent+jwt" || body != "notice-of-consent#1" {
+			if kind, body := kinds[len(kinds)-1], bodies[len(bodies)-1]; kind != "application/secevent+jwt" ||
+				body != "notice-of-consent#1" {
 				t.Fatalf("got %s %s", kind, body)
 			}
 		})

@@ -111,7 +111,9 @@ func (s *Sessions) Leave(
 }
 
 // queue puts a logout token into the outbox for each app that takes one.
-func (s *Sessions) queue(ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, parties []authz.ClientID, now time.Time) ([]Notified, error) {
+func (s *Sessions) queue(
+	ctx context.Context, clients Clients, subject authz.Subject, id authz.SessionID, parties []authz.ClientID, now time.Time,
+) ([]Notified, error) {
 	var notified []Notified
 	for _, party := range parties {
 		client, err := clients.Client(ctx, party)

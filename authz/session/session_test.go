@@ -173,10 +173,12 @@ func TestFormTokens(t *testing.T) {
 			t.Fatal("a token of ours was refused")
 		}
 		other := text.Draw(t, "other")
-		if other != binding && f.Genuine(other, purpose, token) || f.Genuine(binding, purpose+"x", token) || f.Genuine("", purpose, f.Token("", purpose)) {
+		if other != binding && f.Genuine(other, purpose, token) || f.Genuine(binding, purpose+"x", token) ||
+			f.Genuine("", purpose, f.Token("", purpose)) {
 			t.Fatal("a token fits where it should not")
 		}
-		if other != key && len(key) < 64 && strings.Trim(other, "\x00") != strings.Trim(key, "\x00") && len(other) < 64 && NewForms(seal.New(seal.Forms, []byte(other))).Genuine(binding, purpose, token) {
+		if other != key && len(key) < 64 && strings.Trim(other, "\x00") != strings.Trim(key, "\x00") && len(other) < 64 &&
+			NewForms(seal.New(seal.Forms, []byte(other))).Genuine(binding, purpose, token) {
 			t.Fatal("a token fits under another key")
 		}
 	})

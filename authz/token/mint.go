@@ -141,7 +141,8 @@ func (m *Minter) Exchanged(ctx context.Context, g *grant.Grant, o delegation.Out
 		ActsFor: whom,
 		Issuer:  m.Issuer, Subject: string(sub), Audience: to.Audience, ClientID: t.Client.ID,
 		Expires: o.Expires.Unix(), IssuedAt: t.Now.Unix(), ID: authz.NewID(), Scope: strings.Join(to.Scope, " "),
-		AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID, Confirm: t.Confirmation, Act: o.Act, MayAct: mayAct(t.Client),
+		AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID, Confirm: t.Confirmation, Act: o.Act,
+		MayAct: mayAct(t.Client),
 	}
 	if o.Audience == m.Targets.URLs.Broker {
 		access.Details = summaries(g.Details)

@@ -16,7 +16,9 @@ import (
 
 func surroundings() (*tool.Env, *bytes.Buffer, *bytes.Buffer) {
 	var out, err bytes.Buffer
-	return &tool.Env{Out: &out, Err: &err, Environment: config.Environment{Lookup: func(string) (string, bool) { return "", false }}}, &out, &err
+	return &tool.Env{
+		Out: &out, Err: &err, Environment: config.Environment{Lookup: func(string) (string, bool) { return "", false }},
+	}, &out, &err
 }
 
 // each visits the commands that are ours, those below first after their parent.
@@ -78,7 +80,8 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		}
 		e, out, problems := surroundings()
 		args := append(strings.Fields(path)[1:], "--help")
-		if code := Run(t.Context(), e, args); code != 0 || !strings.Contains(out.String(), "\nExample:\n"+cmd.Example) || problems.Len() > 0 {
+		if code := Run(t.Context(), e, args); code != 0 || !strings.Contains(out.String(), "\nExample:\n"+cmd.Example) ||
+			problems.Len() > 0 {
 			t.Errorf("%v: code %d\n%s%s", args, code, out, problems)
 		}
 		for _, below := range cmd.Commands() {
@@ -95,7 +98,8 @@ func TestWhatListsAndShowsPrintsJSON(t *testing.T) {
 	each(func(cmd *cobra.Command) {
 		if slices.Contains([]string{"list", "show", "status", "check", "config", "version"}, cmd.Name()) {
 			seen++
-			if flag := cmd.Flags().Lookup("json"); flag == nil || flag.Value.Type() != "bool" || !strings.Contains(cmd.Annotations[tool.JSONAnnotation], ": ") {
+			if flag := cmd.Flags().Lookup("json"); flag == nil || flag.Value.Type() != "bool" ||
+				!strings.Contains(cmd.Annotations[tool.JSONAnnotation], ": ") {
 				t.Errorf("%s has no --json, or does not say what it prints", cmd.CommandPath())
 			}
 		}
@@ -148,7 +152,8 @@ func TestErrorsGoToStandardError(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			e, out, problems := surroundings()
-			if code := Run(t.Context(), e, strings.Fields(row.words)); code != row.code || !strings.Contains(problems.String(), row.says) || out.Len() > 0 {
+			if code := Run(t.Context(), e, strings.Fields(row.words)); code != row.code ||
+				!strings.Contains(problems.String(), row.says) || out.Len() > 0 {
 				t.Errorf("code %d, want %d and %q in:\n%s\nnot on the output: %s", code, row.code, row.says, problems, out)
 			}
 		})

@@ -33,10 +33,12 @@ func reference() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Commands
 
-This page is printed from the commands, by `+"`go test ./cmd/command -run Reference -update`"+`. `+"`hopnhat COMMAND --help`"+` says more, with every
+This page is printed from the commands, by `+"`go test ./cmd/command -run Reference -update`"+`. `+"`hopnhat COMMAND --help`"+
+		` says more, with every
 flag; what each key of the configuration means: [configuration.md](configuration.md).
 
-Flags stand before or behind arguments; behind `+"`--`"+` everything is an argument. A misspelt command, flag, key or variable is told with the
+Flags stand before or behind arguments; behind `+"`--`"+
+		` everything is an argument. A misspelt command, flag, key or variable is told with the
 nearest one there is.
 
     source <(hopnhat completion bash)          # or zsh, fish: completion zsh --help says where it stays
@@ -56,7 +58,8 @@ nearest one there is.
 
 ## JSON
 
-What lists or shows takes `+"`--json`; `account enrol`"+` always prints JSON. The members below stay: new ones may come, and none changes its meaning. Members without a value may be
+What lists or shows takes `+"`--json`; `account enrol`"+
+		` always prints JSON. The members below stay: new ones may come, and none changes its meaning. Members without a value may be
 left out. Times are RFC 3339 in UTC.
 
 `, tool.Failed, tool.Misused, tool.Stopped)

@@ -47,10 +47,13 @@ func reference() string {
 
 This page is printed from the table of keys in ` + "`cmd/config/table.go`" + `, by ` + "`go test ./cmd/config -run Reference -update`" + `.
 
-A value comes from the file that ` + "`--config`" + ` or the variable HOPNHAT_CONFIG names, a YAML file of ` + "`key: value`" + ` lines; a variable
+A value comes from the file that ` + "`--config`" + ` or the variable HOPNHAT_CONFIG names, a YAML file of ` + "`key: value`" +
+		` lines; a variable
 of the environment overrides it, and a flag overrides both. The variable of a key is HOPNHAT_ and the key in capitals; its flag has dashes
-for underscores: ` + "`session_idle`" + `, HOPNHAT_SESSION_IDLE, ` + "`--session-idle`" + `. Unknown keys and variables are refused. ` + "`hopnhat config`" + ` takes
-the same sources, prints every key with its value and where that came from, and says what the server would refuse; ` + "`--json`" + ` for programs.
+for underscores: ` + "`session_idle`" + `, HOPNHAT_SESSION_IDLE, ` + "`--session-idle`" + `. Unknown keys and variables are refused. ` +
+		"`hopnhat config`" + ` takes
+the same sources, prints every key with its value and where that came from, and says what the server would refuse; ` + "`--json`" +
+		` for programs.
 
 The server reads every key. A tool shows the flags of those it reads and takes the others, too, without reading them, so that one file or
 one set of flags serves both. Secrets are in files and never in a value; the password in the address of a database is masked wherever it

@@ -142,7 +142,8 @@ func TestEachFieldHasItsKey(t *testing.T) {
 func TestRowsAreWhole(t *testing.T) {
 	shape := regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 	for i, k := range Table {
-		if !shape.MatchString(k.Name) || k.Value.Type == "" || k.Value.Range == "" || k.Meaning == "" || strings.HasSuffix(k.Meaning, ".") || !slices.Contains(k.Readers, Server) {
+		if !shape.MatchString(k.Name) || k.Value.Type == "" || k.Value.Range == "" || k.Meaning == "" ||
+			strings.HasSuffix(k.Meaning, ".") || !slices.Contains(k.Readers, Server) {
 			t.Errorf("%q: %+v", k.Name, k)
 		}
 		if slices.ContainsFunc(Table[:i], func(other Key) bool { return other.Name == k.Name }) {
@@ -196,7 +197,8 @@ func TestPasswordsAreMasked(t *testing.T) {
 			continue
 		}
 		c := node.Defaults()
-		if err := k.Set(&c, "postgres://u:geheim@db/x"); err != nil || strings.Contains(k.Of(&c), "geheim") || !strings.Contains(k.Of(&c), "db/x") {
+		if err := k.Set(&c, "postgres://u:geheim@db/x"); err != nil || strings.Contains(k.Of(&c), "geheim") ||
+			!strings.Contains(k.Of(&c), "db/x") {
 			t.Errorf("%s: %q, %v", k.Name, k.Of(&c), err)
 		}
 		if err := k.Set(&c, "mysql://u:geheim@db/x"); err == nil || strings.Contains(err.Error(), "geheim") {
@@ -209,7 +211,8 @@ func TestPasswordsAreMasked(t *testing.T) {
 func TestDerived(t *testing.T) {
 	c := node.Defaults()
 	l, err := parsed(t, []string{"--state", "s", "--keys", "k"}).Load(environment(nil, nil), &c)
-	if err != nil || c.Database != filepath.Join("s", "hopnhat.db") || l.Origins["database"].Source != "derived" || c.Keys != "k" || l.Origins["keys"].Source != "flag" {
+	if err != nil || c.Database != filepath.Join("s", "hopnhat.db") || l.Origins["database"].Source != "derived" || c.Keys != "k" ||
+		l.Origins["keys"].Source != "flag" {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

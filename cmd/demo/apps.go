@@ -54,7 +54,8 @@ func registrationOf(a sampleapp.Config, public []byte) registration.Metadata {
 	r := registration.Metadata{
 		ClientID: a.ClientID, Name: a.Name[0], NameEN: a.Name[1], Owner: &authz.LocalizedText{VI: a.Owner[0], EN: a.Owner[1]},
 		JWKS: public, RedirectURIs: []string{a.Home + "/callback"}, PostLogoutRedirectURIs: []string{a.Home + "/signed-out"},
-		BackchannelLogoutURI: a.Home + "/backchannel-logout", ConsentNoticeURI: a.Home + "/consent-notices", MinimumLevel: 2, ClientURI: a.Home + "/", Sector: a.ClientID + ".demo",
+		BackchannelLogoutURI: a.Home + "/backchannel-logout", ConsentNoticeURI: a.Home + "/consent-notices", MinimumLevel: 2,
+		ClientURI: a.Home + "/", Sector: a.ClientID + ".demo",
 	}
 	explanations := map[string]authz.LocalizedText{
 		"land":  {VI: "Để biết thửa đất có thể thế chấp hay không.", EN: "To know whether the parcel can be mortgaged."},

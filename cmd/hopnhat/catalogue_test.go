@@ -43,11 +43,13 @@ func TestTheCatalogueIsListed(t *testing.T) {
 	}
 	text := list(0)
 	c := consent.Load()
-	if len(all.Purposes) != len(c.Purposes) || len(all.Registers) != len(c.Registries) || len(all.Bases) != len(c.Bases) || len(all.Attributes) == 0 {
+	if len(all.Purposes) != len(c.Purposes) || len(all.Registers) != len(c.Registries) || len(all.Bases) != len(c.Bases) ||
+		len(all.Attributes) == 0 {
 		t.Fatalf("%d purposes, %d registers, %d bases, %d attributes", len(all.Purposes), len(all.Registers), len(all.Bases), len(all.Attributes))
 	}
 	for _, p := range all.Purposes {
-		if len(p.Bases) == 0 && p.Asked != consent.ModeForbidden || p.Name.VI == "" || p.Name.EN == "" || !strings.Contains(text, p.Name.VI) || !strings.Contains(text, p.Name.EN) {
+		if len(p.Bases) == 0 && p.Asked != consent.ModeForbidden || p.Name.VI == "" || p.Name.EN == "" ||
+			!strings.Contains(text, p.Name.VI) || !strings.Contains(text, p.Name.EN) {
 			t.Errorf("%+v", p)
 		}
 	}
@@ -57,7 +59,8 @@ func TestTheCatalogueIsListed(t *testing.T) {
 		}
 	}
 	var one catalogueRows
-	if err := json.Unmarshal([]byte(list(0, "--json", "bases")), &one); err != nil || len(one.Bases) != len(c.Bases) || one.Purposes != nil {
+	if err := json.Unmarshal([]byte(list(0, "--json", "bases")), &one); err != nil || len(one.Bases) != len(c.Bases) ||
+		one.Purposes != nil {
 		t.Fatalf("%+v, %v", one, err)
 	}
 	list(1, "kings")
@@ -86,8 +89,12 @@ func TestTheExamplesOfRegistrationWork(t *testing.T) {
 	}
 	h := begun(t, false)
 	h.do(t, 0, "client", "add", files[0])
-	if out := h.do(t, 0, "client", "show", "so-dat"); !strings.Contains(out, "DN-[0-9]{6}") || !strings.Contains(out, "land.certificate_no") {
+	if out := h.do(t, 0, "client", "show", "so-dat"); !strings.Contains(out, "DN-[0-9]{6}") ||
+		!strings.Contains(out, "land.certificate_no") {
 		t.Errorf("it was registered as\n%s", out)
 	}
-	h.do(t, 0, "client", "iat", "create", "--profile", "fapi2", "--owner", "Sở Mẫu", "--uses", "1", "--expires", "72h", "--declarations", files[1])
+	h.do(
+		t, 0, "client", "iat", "create", "--profile", "fapi2", "--owner", "Sở Mẫu", "--uses", "1", "--expires", "72h", "--declarations",
+		files[1],
+	)
 }

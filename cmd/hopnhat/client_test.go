@@ -81,10 +81,14 @@ func TestClients(t *testing.T) {
 	if out := do(0, "client", "show", "so"); !strings.Contains(out, "# agency not verified") {
 		t.Errorf("unverified:\n%s", out)
 	}
-	if out := do(0, "client", "verify", "so"); !strings.Contains(out, "Sở Mẫu") || !strings.Contains(do(0, "client", "show", "so"), "# agency verified by operator:os-user:") {
+	if out := do(0, "client", "verify", "so"); !strings.Contains(out, "Sở Mẫu") ||
+		!strings.Contains(do(0, "client", "show", "so"), "# agency verified by operator:os-user:") {
 		t.Errorf("verified: %s", out)
 	}
-	long := strings.Replace(shown, "- http://localhost/cb\n", "- http://localhost/cb\n"+strings.Repeat("    - http://localhost/"+strings.Repeat("x", 200)+"\n", 20), 1)
+	long := strings.Replace(
+		shown, "- http://localhost/cb\n",
+		"- http://localhost/cb\n"+strings.Repeat("    - http://localhost/"+strings.Repeat("x", 200)+"\n", 20), 1,
+	)
 	if err := os.WriteFile(file, []byte(long), 0o600); err != nil {
 		t.Fatal(err)
 	}

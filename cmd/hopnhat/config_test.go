@@ -132,7 +132,8 @@ func TestEveryKeyRefusesWhatCannotBeMeant(t *testing.T) {
 					delete(run1.vars, "HOPNHAT_STATE")
 				}
 				e, out := surroundings(run1.vars)
-				if code := run(t.Context(), e, run1.words); code != 1 || !strings.Contains(out.String(), row.want) || strings.Contains(out.String(), "geheim") {
+				if code := run(t.Context(), e, run1.words); code != 1 || !strings.Contains(out.String(), row.want) ||
+					strings.Contains(out.String(), "geheim") {
 					last := strings.Split(strings.TrimSpace(out.String()), "\n")
 					t.Errorf("%s %q by %s: code %d, want %q:\n%s", key, row.value, way, code, row.want, last[len(last)-1])
 				}
@@ -228,7 +229,8 @@ func TestConfigIsReadAsItIsPrinted(t *testing.T) {
 	}
 	e, out := surroundings(vars)
 	if code := run(t.Context(), e, []string{"config"}); code != 0 || strings.Contains(out.String(), "geheim") || !strings.Contains(out.String(), "HOPNHAT_CONFIG") ||
-		!strings.Contains(out.String(), "\nsite: dc2 # variable HOPNHAT_SITE\n") || !strings.Contains(out.String(), "\nlisten: 127.0.0.1:8440 # default\n") {
+		!strings.Contains(out.String(), "\nsite: dc2 # variable HOPNHAT_SITE\n") ||
+		!strings.Contains(out.String(), "\nlisten: 127.0.0.1:8440 # default\n") {
 		t.Fatalf("code %d\n%s", code, out)
 	}
 	file := filepath.Join(t.TempDir(), "hopnhat.yaml")

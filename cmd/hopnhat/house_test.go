@@ -105,11 +105,13 @@ func TestAToolMakesNothing(t *testing.T) {
 			for _, words := range tools(t) {
 				empty := t.TempDir()
 				lost := house{state: filepath.Join(empty, "state"), database: h.database}
-				if out := lost.do(t, 1, words...); !strings.Contains(out, "there are no keys in "+filepath.Join(lost.state, "keys")) || !strings.Contains(out, "state, keys") {
+				if out := lost.do(t, 1, words...); !strings.Contains(out, "there are no keys in "+filepath.Join(lost.state, "keys")) ||
+					!strings.Contains(out, "state, keys") {
 					t.Errorf("%v does not say what to do:\n%s", words, out)
 				}
 				nowhere := house{state: lost.state}
-				if out := nowhere.do(t, 1, words...); !strings.Contains(out, "there is no database at "+filepath.Join(lost.state, "hopnhat.db")) || !strings.Contains(out, "hopnhat init") {
+				if out := nowhere.do(t, 1, words...); !strings.Contains(out, "there is no database at "+
+					filepath.Join(lost.state, "hopnhat.db")) || !strings.Contains(out, "hopnhat init") {
 					t.Errorf("%v does not say what to do:\n%s", words, out)
 				}
 				if left := files(t, empty); len(left) > 0 {
@@ -178,7 +180,9 @@ func TestTheWayOutOfAPoisonedDatabase(t *testing.T) {
 			if out := h.do(t, 0, "keys", "status"); !strings.Contains(out, string(poison.KeyID)+" is not in the key store and is passed over") {
 				t.Errorf("status does not show it:\n%s", out)
 			}
-			if out := h.do(t, 0, "keys", "revoke", "--why", "announced from a wrong folder", "--yes", "--", string(poison.KeyID)); !strings.Contains(out, "nothing to destroy") {
+			if out := h.do(
+				t, 0, "keys", "revoke", "--why", "announced from a wrong folder", "--yes", "--", string(poison.KeyID),
+			); !strings.Contains(out, "nothing to destroy") {
 				t.Errorf("revoke: %s", out)
 			}
 			if out := h.do(t, 0, "keys", "status"); strings.Contains(out, string(poison.KeyID)) {
@@ -268,7 +272,8 @@ func TestCtrlC(t *testing.T) {
 	cancel()
 	for _, words := range [][]string{{"registry", "generate", "--reset"}, {"client", "list"}} {
 		e, out := surroundings(map[string]string{"HOPNHAT_STATE": h.state, "HOPNHAT_DATABASE": h.database})
-		if code := run(gone, e, words); code != int(tool.Stopped) || !strings.Contains(out.String(), "stopped before it was done") || strings.Contains(out.String(), "context canceled") {
+		if code := run(gone, e, words); code != int(tool.Stopped) || !strings.Contains(out.String(), "stopped before it was done") ||
+			strings.Contains(out.String(), "context canceled") {
 			t.Errorf("%v: code %d\n%s", words, code, out)
 		}
 	}
@@ -297,7 +302,8 @@ func TestDeletingAnAppWantsAWord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if out := h.do(t, 1, "client", "iat", "revoke", "nobody"); !strings.Contains(out, `no live initial access token "nobody"`) || strings.Contains(out, "another request") {
+	if out := h.do(t, 1, "client", "iat", "revoke", "nobody"); !strings.Contains(out, `no live initial access token "nobody"`) ||
+		strings.Contains(out, "another request") {
 		t.Errorf("an unknown token: %s", out)
 	}
 }

@@ -72,7 +72,8 @@ func TestHelp(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			e, out := surroundings(nil)
-			if code := run(t.Context(), e, row.args); code != 0 || !strings.Contains(out.String(), row.want) || strings.Contains(out.String(), row.not) {
+			if code := run(t.Context(), e, row.args); code != 0 || !strings.Contains(out.String(), row.want) ||
+				strings.Contains(out.String(), row.not) {
 				t.Errorf("code %d, want %q and not %q in:\n%s", code, row.want, row.not, out)
 			}
 		})

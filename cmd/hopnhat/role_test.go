@@ -70,7 +70,8 @@ func TestRolesAreGivenAndTakenBack(t *testing.T) {
 					continue
 				}
 				e := after[0].Event
-				if len(after) != len(before)+1 || e.Detail.Text != row.event || e.Detail.Object != row.words[2] || e.Person.Pseudonym == "" || e.Visibility.Sight != audit.Visible {
+				if len(after) != len(before)+1 || e.Detail.Text != row.event || e.Detail.Object != row.words[2] ||
+					e.Person.Pseudonym == "" || e.Visibility.Sight != audit.Visible {
 					t.Errorf("%v: on record %+v", row.words, e.Detail)
 				}
 			}

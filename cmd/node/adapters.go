@@ -49,7 +49,9 @@ func (s signedIn) Current(r *http.Request) (authorize.SignedIn, bool, error) {
 // asker shows consents to the provider.
 type asker struct{ *consent.Consents }
 
-func (a asker) Needed(ctx context.Context, client *authz.Client, s authorize.SignedIn, wanted []authz.Release) (interaction.Question, []authz.Release, error) {
+func (a asker) Needed(
+	ctx context.Context, client *authz.Client, s authorize.SignedIn, wanted []authz.Release,
+) (interaction.Question, []authz.Release, error) {
 	need, err := a.Consents.Needed(ctx, client.ID, s.Principal, wanted)
 	switch {
 	case need.Ask:
@@ -109,7 +111,9 @@ func registers(n *Node) broker.Registers {
 	for _, r := range n.Catalogue.Registries {
 		all[r.ID] = national{n.registry}
 	}
-	all[claims.EID] = broker.Reader(func(ctx context.Context, person authz.PersonID, attributes []authz.AttributeID) ([]broker.Record, error) {
+	all[claims.EID] = broker.Reader(func(
+		ctx context.Context, person authz.PersonID, attributes []authz.AttributeID,
+	) ([]broker.Record, error) {
 		row, err := own.Read(ctx, person, attributes)
 		if err != nil || len(row) == 0 {
 			return nil, err
@@ -126,7 +130,9 @@ func registers(n *Node) broker.Registers {
 // national shows the national registers to the broker.
 type national struct{ db *registry.DB }
 
-func (r national) Read(ctx context.Context, id authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID) ([]broker.Record, error) {
+func (r national) Read(
+	ctx context.Context, id authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID,
+) ([]broker.Record, error) {
 	names := make([]string, len(attributes))
 	for i, a := range attributes {
 		names[i] = string(a)
@@ -154,7 +160,8 @@ func (m mandates) RepresentedBy(ctx context.Context, person authz.PersonID, limi
 			return nil, err
 		}
 		out = append(out, identity.Mandate{
-			Organisation: o.Name, Code: o.Code, Status: o.Status, Title: one.Title, Joint: one.Joint, ValidFrom: one.ValidFrom, ValidTo: one.ValidTo,
+			Organisation: o.Name, Code: o.Code, Status: o.Status, Title: one.Title, Joint: one.Joint, ValidFrom: one.ValidFrom,
+			ValidTo: one.ValidTo,
 		})
 	}
 	return out, nil
@@ -165,7 +172,8 @@ type releaser struct{ *broker.Broker }
 
 func (r releaser) Release(ctx context.Context, d token.Demand) (token.Released, bool, error) {
 	released, err := r.Broker.Release(ctx, broker.Demand{
-		Grant: d.Grant, Client: d.Client, Registry: d.Registry, Purpose: d.Purpose, Attributes: d.Attributes, RequestID: d.RequestID, Redeeming: d.Redeeming,
+		Grant: d.Grant, Client: d.Client, Registry: d.Registry, Purpose: d.Purpose, Attributes: d.Attributes, RequestID: d.RequestID,
+		Redeeming: d.Redeeming,
 	})
 	var refused *broker.Refused
 	if errors.As(err, &refused) {

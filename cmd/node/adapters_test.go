@@ -31,8 +31,12 @@ import (
 func enrolled(t *testing.T, n *Node, p registry.Person) authz.Subject {
 	t.Helper()
 	subject, now := authz.Subject(authz.NewID()), time.Now().UTC()
-	account := identity.Account{Subject: subject, Kind: authz.Kind(p.Kind), Person: authz.PersonID(p.ID), Name: p.Name, Level: 2, Created: now}
-	err := n.DB.InsertAccount(t.Context(), account, authz.PersonalNumber("099000000001"), authn.Held{ID: "f", Kind: authn.PasswordFactor, Secret: []byte("hash")})
+	account := identity.Account{
+		Subject: subject, Kind: authz.Kind(p.Kind), Person: authz.PersonID(p.ID), Name: p.Name, Level: 2, Created: now,
+	}
+	err := n.DB.InsertAccount(
+		t.Context(), account, authz.PersonalNumber("099000000001"), authn.Held{ID: "f", Kind: authn.PasswordFactor, Secret: []byte("hash")},
+	)
 	if err = errors.Join(err, n.Contacts().Set(t.Context(), subject, identity.Email, "an@example.vn", now)); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +92,9 @@ func TestParts(t *testing.T) {
 		}
 	})
 	t.Run("logout tokens", func(t *testing.T) {
-		signed, err := logoutToken(n.provider)(t.Context(), session.Delivery{ID: authz.NewID(), Client: app.ID, Subject: subject, Session: "s-1"})
+		signed, err := logoutToken(n.provider)(
+			t.Context(), session.Delivery{ID: authz.NewID(), Client: app.ID, Subject: subject, Session: "s-1"},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +199,10 @@ func registersAnswer(t *testing.T, n *Node, people []registry.Person) {
 		for i, m := range got {
 			represented++
 			o, err := n.registry.Organisation(t.Context(), found[i].Organisation)
-			want := identity.Mandate{Organisation: o.Name, Code: o.Code, Status: o.Status, Title: found[i].Title, Joint: found[i].Joint, ValidFrom: found[i].ValidFrom, ValidTo: found[i].ValidTo}
+			want := identity.Mandate{
+				Organisation: o.Name, Code: o.Code, Status: o.Status, Title: found[i].Title, Joint: found[i].Joint,
+				ValidFrom: found[i].ValidFrom, ValidTo: found[i].ValidTo,
+			}
 			if err != nil || m != want || m.Code == "" || m.Title == "" {
 				t.Errorf("%+v, want %+v, %v", m, want, err)
 			}
@@ -229,7 +238,8 @@ func noticesSay(t *testing.T, n *Node, subject authz.Subject, pairwise string) {
 		"consent_reference": d.About, "purpose": "land.mortgage", "registry": "land",
 		"process_by": d.Queued().AddDate(0, 0, consent.DaysToProcess).UTC().Format(time.DateOnly),
 	}
-	if got["aud"] != "app" || got["sub"] != pairwise || got["jti"] != d.ID || got["toe"] != float64(d.Queued().Unix()) || !reflect.DeepEqual(events[token.WithdrawnEvent], want) {
+	if got["aud"] != "app" || got["sub"] != pairwise || got["jti"] != d.ID || got["toe"] != float64(d.Queued().Unix()) ||
+		!reflect.DeepEqual(events[token.WithdrawnEvent], want) {
 		t.Errorf("it says %v, want %v", got, want)
 	}
 	d.Subject = "somebody-else"

@@ -48,7 +48,8 @@ func TestWhoMakesKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for who, begin := range map[string]bool{"a tool": false, "a server": true} {
-		if _, err := c.OpenKeys(t.Context(), db, "", begin); !errors.Is(err, file.ErrNoKeys) || !strings.Contains(err.Error(), "has had keys") {
+		if _, err := c.OpenKeys(t.Context(), db, "", begin); !errors.Is(err, file.ErrNoKeys) ||
+			!strings.Contains(err.Error(), "has had keys") {
 			t.Errorf("%s whose keys were lost: %v", who, err)
 		}
 	}

@@ -134,7 +134,8 @@ func TestRoles(t *testing.T) {
 	without.LogListen, without.LogAddress, without.LogFolder = "", "", filepath.Join(without.State, "tlog")
 	without.Roles, without.Registry = "broker,portal", registersOf(t)
 	alone := started(t, &without)
-	if status, body := get(t, alone, "/readyz/broker"); status != http.StatusServiceUnavailable || !strings.Contains(body, `"log":"unavailable: unreached"`) {
+	if status, body := get(t, alone, "/readyz/broker"); status != http.StatusServiceUnavailable ||
+		!strings.Contains(body, `"log":"unavailable: unreached"`) {
 		t.Errorf("a broker without a writer of the log: %d, %s", status, body)
 	}
 	if status, body := get(t, alone, "/readyz/portal"); status != http.StatusOK {
@@ -178,7 +179,8 @@ func TestRoles(t *testing.T) {
 			if got := slices.Sorted(maps.Keys(parts)); !slices.Equal(got, row.needs) {
 				t.Errorf("it needs %v, want %v", got, row.needs)
 			}
-			if status, body := get(t, n, "/metrics"); status != http.StatusOK || strings.Contains(body, "hopnhat_logout_tokens_total") != n.has(web.Provider) {
+			if status, body := get(t, n, "/metrics"); status != http.StatusOK ||
+				strings.Contains(body, "hopnhat_logout_tokens_total") != n.has(web.Provider) {
 				t.Errorf("/metrics: %d, %s", status, body)
 			}
 		})
@@ -197,7 +199,8 @@ func TestRoleList(t *testing.T) {
 		c := Defaults()
 		c.Roles = row.list
 		err := c.Complete()
-		if (err == nil) != (row.want == "") || err != nil && (!strings.Contains(err.Error(), "roles: ") || !strings.Contains(err.Error(), row.want)) {
+		if (err == nil) != (row.want == "") ||
+			err != nil && (!strings.Contains(err.Error(), "roles: ") || !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("%q: %v, want %q", row.list, err, row.want)
 		}
 	}
@@ -247,7 +250,8 @@ func TestAcceptedRequestsAreAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if raw, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusUnauthorized || !strings.Contains(string(raw), "invalid_client") {
+	if raw, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusUnauthorized ||
+		!strings.Contains(string(raw), "invalid_client") {
 		t.Errorf("%d %s, %v", answer.StatusCode, raw, err)
 	}
 	if err := <-stopped; err != nil {

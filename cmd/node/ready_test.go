@@ -16,7 +16,9 @@ func TestEachNeedTakesOutTheRightRoles(t *testing.T) {
 		"database": web.AllRoles, "keys": {web.Provider, web.Broker, web.LogWriter},
 		"registry": {web.Broker}, "log": {web.Broker, web.LogWriter}, "disk": {web.Broker, web.LogWriter},
 	}
-	for _, n := range (&Node{Base: &Base{Config: &Config{}, Ring: &lifecycle.Keeper{}}, log: &releaselog.Log{}, roles: web.AllRoles}).needs() {
+	for _, n := range (&Node{
+		Base: &Base{Config: &Config{}, Ring: &lifecycle.Keeper{}}, log: &releaselog.Log{}, roles: web.AllRoles,
+	}).needs() {
 		if !slices.Equal(n.Roles, want[n.Part]) {
 			t.Errorf("%s takes out %v, want %v", n.Part, n.Roles, want[n.Part])
 		}

@@ -161,6 +161,8 @@ func (c Contest) report(found []Comparison) error {
 func table(out io.Writer, found []Comparison) {
 	fmt.Fprintf(out, "\n%-10s %-26s %6s %12s %12s %8s  %s\n", "store", "route", "pairs", "CPU ms/op", "other's", "ratio", "quartiles")
 	for _, f := range found {
-		fmt.Fprintf(out, "%-10s %-26s %6d %12.3f %12.3f %8.3f  %.3f to %.3f\n", f.Store, f.Route, f.Pairs, f.CPU, f.Against, f.Ratio, f.Quartile[0], f.Quartile[1])
+		fmt.Fprintf(
+			out, "%-10s %-26s %6d %12.3f %12.3f %8.3f  %.3f to %.3f\n", f.Store, f.Route, f.Pairs, f.CPU, f.Against, f.Ratio, f.Quartile[0], f.Quartile[1],
+		)
 	}
 }

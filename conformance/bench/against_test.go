@@ -91,7 +91,8 @@ func TestAProgramAgainstItself(t *testing.T) {
 		if err := decoder.Decode(&told); err != nil {
 			t.Fatal(err)
 		}
-		if i >= len(found) || told.Route != route || told.Pairs != 2 || len(told.Ratios) != 2 || told.CPU <= 0 || told.Against <= 0 || found[i].Ratio != told.Ratio {
+		if i >= len(found) || told.Route != route || told.Pairs != 2 || len(told.Ratios) != 2 || told.CPU <= 0 || told.Against <= 0 ||
+			found[i].Ratio != told.Ratio {
 			t.Errorf("%s: %+v", route, told)
 		}
 		if !strings.Contains(out.String(), "sqlite     "+route) {

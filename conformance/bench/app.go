@@ -52,7 +52,9 @@ func (a *app) withKey() (*app, error) {
 		return nil, err
 	}
 	a.public = string(set)
-	a.assert, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: jwk.KeyID}}, (&jose.SignerOptions{}).WithType("JWT"))
+	a.assert, err = jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: jwk.KeyID}}, (&jose.SignerOptions{}).WithType("JWT"),
+	)
 	return a, err
 }
 
@@ -74,7 +76,9 @@ func (s *subject) caller(a *app) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	proofs, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"))
+	proofs, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"),
+	)
 	return &caller{app: a, browser: s.browser(), proofs: proofs, scope: "openid"}, err
 }
 
@@ -167,7 +171,8 @@ func newRequest() request { return request{random(), random(), random()} }
 // parameters of a request, with details if there are any.
 func (c *caller) parameters(r request, details string) url.Values {
 	f := url.Values{
-		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {c.redirect}, "scope": {c.scope}, "state": {r.state}, "nonce": {r.nonce},
+		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {c.redirect}, "scope": {c.scope}, "state": {r.state},
+		"nonce":          {r.nonce},
 		"code_challenge": {digest(r.verifier)}, "code_challenge_method": {"S256"},
 	}
 	if details != "" {
@@ -239,7 +244,9 @@ func (c *caller) token(ctx context.Context, form url.Values) (tokens, error) {
 
 // exchange redeems a code and verifies the ID token.
 func (c *caller) exchange(ctx context.Context, code string, r request) (tokens, error) {
-	t, err := c.token(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {c.redirect}, "code_verifier": {r.verifier}})
+	t, err := c.token(
+		ctx, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {c.redirect}, "code_verifier": {r.verifier}},
+	)
 	if err != nil {
 		return t, err
 	}
@@ -267,7 +274,8 @@ func (c *caller) verify(token, nonce string) (subject string, err error) {
 	if err := parsed.Claims(found[0].Key, &claims); err != nil {
 		return "", fmt.Errorf("the ID token: %w", err)
 	}
-	if claims.Issuer != c.issuer || !claims.Audience.Contains(c.id) || claims.Nonce != nonce || claims.Subject == "" || claims.Expiry.Time().Before(time.Now()) {
+	if claims.Issuer != c.issuer || !claims.Audience.Contains(c.id) || claims.Nonce != nonce || claims.Subject == "" ||
+		claims.Expiry.Time().Before(time.Now()) {
 		return "", errors.New("the ID token is for another")
 	}
 	return claims.Subject, nil

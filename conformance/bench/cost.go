@@ -55,7 +55,9 @@ func (s *subject) cost(ctx context.Context, r route, want Cost) (Cost, error) {
 			return Cost{}, err
 		}
 		used := after.minus(before)
-		least = Cost{min(least.Commits, int(used.commits)), min(least.Signatures, int(used.signatures)), min(least.Queries, int(used.queries))}
+		least = Cost{
+			min(least.Commits, int(used.commits)), min(least.Signatures, int(used.signatures)), min(least.Queries, int(used.queries)),
+		}
 		if least.within(want) {
 			break
 		}

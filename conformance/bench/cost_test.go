@@ -12,8 +12,8 @@ import (
 )
 
 // exactCosts is what one operation of each route costs: commits, signatures, statements,
-// on both databases but for what [onPostgres] says. Whoever makes a route dearer has to say so here and in
-// docs/performance.md.
+// on both databases but for what [onPostgres] says. Whoever makes a route dearer has to
+// say so here and in docs/performance.md.
 var exactCosts = map[string]Cost{
 	"discovery":                 {0, 0, 0},
 	"jwks":                      {0, 0, 0},

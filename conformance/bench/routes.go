@@ -83,7 +83,9 @@ func oidcES(s *subject) *app { return s.oidcES }
 func oidcRS(s *subject) *app { return s.oidcRS }
 
 // each prepares every caller alike.
-func each(which kind, prepare func(ctx context.Context, s *subject, c *caller) (operation, error)) func(context.Context, *subject, int) ([]operation, error) {
+func each(which kind, prepare func(ctx context.Context, s *subject, c *caller) (operation, error)) func(
+	context.Context, *subject, int,
+) ([]operation, error) {
 	return func(ctx context.Context, s *subject, callers int) ([]operation, error) {
 		var all []operation
 		for range callers {
@@ -247,7 +249,8 @@ func userInfoClaims(ctx context.Context, s *subject, c *caller) (operation, erro
 	t, err := s.signedIn(ctx, c)
 	return func(ctx context.Context) error {
 		a, err := c.resource(ctx, http.MethodGet, "/userinfo", t.Access, "", http.Header{})
-		if err == nil && (a.status != http.StatusOK || !bytes.Contains(a.body, []byte(`"name":`)) || !bytes.Contains(a.body, []byte(`"birthdate":`))) {
+		if err == nil && (a.status != http.StatusOK || !bytes.Contains(a.body, []byte(`"name":`)) ||
+			!bytes.Contains(a.body, []byte(`"birthdate":`))) {
 			err = a.unexpected(http.MethodGet, "/userinfo")
 		}
 		return err
@@ -292,7 +295,9 @@ func release(ctx context.Context, s *subject, c *caller) (operation, error) {
 			return nil, err
 		}
 		read := func(ctx context.Context) (answer, error) {
-			return c.resource(ctx, http.MethodPost, "/broker/v1/releases", t.Access, taxRelease, http.Header{"Content-Type": {"application/json"}})
+			return c.resource(
+				ctx, http.MethodPost, "/broker/v1/releases", t.Access, taxRelease, http.Header{"Content-Type": {"application/json"}},
+			)
 		}
 		a, err := read(ctx)
 		if err != nil {
@@ -306,7 +311,8 @@ func release(ctx context.Context, s *subject, c *caller) (operation, error) {
 			if err != nil {
 				return err
 			}
-			if a.status != http.StatusOK || !bytes.Contains(a.body, []byte(`"tax.arrears"`)) || !bytes.Contains(a.body, []byte(`"LB-STATE"`)) {
+			if a.status != http.StatusOK || !bytes.Contains(a.body, []byte(`"tax.arrears"`)) ||
+				!bytes.Contains(a.body, []byte(`"LB-STATE"`)) {
 				return a.unexpected(http.MethodPost, "/broker/v1/releases")
 			}
 			return nil

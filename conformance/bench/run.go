@@ -74,7 +74,10 @@ func Run(ctx context.Context, o Options, store Store) (results []Result, err err
 	if o.Ready != nil {
 		o.Ready(s.command.Process.Pid, s.base)
 	}
-	fmt.Fprintf(o.Out, "%-26s %7s %9s %8s %8s  %-24s %9s %6s\n", "route", "callers", "ops/s", "p50 ms", "p99 ms", "commits·signs·queries", "CPU ms/op", "errors")
+	fmt.Fprintf(
+		o.Out, "%-26s %7s %9s %8s %8s  %-24s %9s %6s\n", "route", "callers", "ops/s", "p50 ms", "p99 ms", "commits·signs·queries",
+		"CPU ms/op", "errors",
+	)
 	for _, r := range routes() {
 		if len(o.Routes) > 0 && !slices.Contains(o.Routes, r.name) {
 			continue

@@ -34,7 +34,9 @@ type OAuth2Proxy struct {
 func (o OAuth2Proxy) Start(t testing.TB) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "oauth2-proxy")
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "github.com/oauth2-proxy/oauth2-proxy/v7")
+	build := exec.CommandContext(
+		t.Context(), "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "github.com/oauth2-proxy/oauth2-proxy/v7",
+	)
 	build.Dir = o.Folder
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building oauth2-proxy: %v\n%s", err, output)
@@ -45,10 +47,13 @@ func (o OAuth2Proxy) Start(t testing.TB) {
 	}
 	home := "http://localhost:" + strconv.Itoa(o.Port)
 	command := exec.Command(program, "--provider=oidc", "--oidc-issuer-url="+o.Issuer, "--client-id="+o.ClientID, "--scope=openid",
-		"--code-challenge-method=S256", "--insecure-oidc-skip-nonce=false", "--oidc-email-claim=sub", "--email-domain=*", "--skip-provider-button",
+		"--code-challenge-method=S256", "--insecure-oidc-skip-nonce=false", "--oidc-email-claim=sub", "--email-domain=*",
+		"--skip-provider-button",
 		"--http-address=127.0.0.1:"+strconv.Itoa(o.Port), "--redirect-url="+home+"/oauth2/callback", "--upstream=static://200",
 		"--whitelist-domain="+o.Elsewhere, "--cookie-secure=false")
-	command.Env = append(os.Environ(), "OAUTH2_PROXY_CLIENT_SECRET="+o.ClientSecret, "OAUTH2_PROXY_COOKIE_SECRET="+hex.EncodeToString(secret[:]))
+	command.Env = append(
+		os.Environ(), "OAUTH2_PROXY_CLIENT_SECRET="+o.ClientSecret, "OAUTH2_PROXY_COOKIE_SECRET="+hex.EncodeToString(secret[:]),
+	)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output

@@ -37,7 +37,10 @@ func (app LegacyApp) ZitadelHandler(ctx context.Context) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /login", zitadel.AuthURLHandler(random, party))
 	mux.Handle("GET "+redirect.Path, zitadel.CodeExchangeHandler(zitadel.UserinfoCallback(
-		func(w http.ResponseWriter, _ *http.Request, tokens *zitadeloidc.Tokens[*zitadeloidc.IDTokenClaims], _ string, _ zitadel.RelyingParty, info *zitadeloidc.UserInfo) {
+		func(
+			w http.ResponseWriter, _ *http.Request, tokens *zitadeloidc.Tokens[*zitadeloidc.IDTokenClaims],
+			_ string, _ zitadel.RelyingParty, info *zitadeloidc.UserInfo,
+		) {
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(map[string]any{"claims": tokens.IDTokenClaims, "userinfo": info, "id_token": tokens.IDToken})
 		}), party))
@@ -46,7 +49,9 @@ func (app LegacyApp) ZitadelHandler(ctx context.Context) (http.Handler, error) {
 
 // ZitadelDevice runs the device grant (RFC 8628): show is given what the device
 // shows, and returns when the person has answered elsewhere.
-func (app LegacyApp) ZitadelDevice(ctx context.Context, show func(userCode, uri string) error) (idToken *zitadeloidc.IDTokenClaims, err error) {
+func (app LegacyApp) ZitadelDevice(
+	ctx context.Context, show func(userCode, uri string) error,
+) (idToken *zitadeloidc.IDTokenClaims, err error) {
 	party, err := app.zitadel(ctx)
 	if err != nil {
 		return nil, err

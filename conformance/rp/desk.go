@@ -58,7 +58,10 @@ func (d *desk) look(t *Trial) view {
 func (d *desk) ask(t *Trial, do string, refresh bool) view {
 	d.mu.Lock()
 	d.number++
-	q := &question{Number: d.number, Module: t.module.named(t.knows), Rule: t.module.Rule, Clause: t.module.Clause, Do: do, Refresh: refresh, answer: make(chan view, 1)}
+	q := &question{
+		Number: d.number, Module: t.module.named(t.knows), Rule: t.module.Rule, Clause: t.module.Clause, Do: do, Refresh: refresh,
+		answer: make(chan view, 1),
+	}
 	d.asks = q
 	d.mu.Unlock()
 	fmt.Fprintf(d.out, "\n%s: %s (%s)\n  %s\n  Answer at %s/ within %s.\n", q.Module, q.Rule, q.Clause, do, d.issuer, d.patience)

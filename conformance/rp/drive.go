@@ -97,8 +97,9 @@ func (d *driver) open(t *Trial, step, before string) landing {
 		answer.Body.Close()
 		t.Works(err, "reading "+request.URL.Redacted())
 		t.Record(suite.Exchange{
-			By: "browser", Method: request.Method, URL: request.URL.String(), Header: request.Header, Status: answer.StatusCode, Response: answer.Header,
-			Answer: string(raw), Took: time.Since(began),
+			By: "browser", Method: request.Method, URL: request.URL.String(), Header: request.Header, Status: answer.StatusCode,
+			Response: answer.Header,
+			Answer:   string(raw), Took: time.Since(began),
 		})
 		if to, err := answer.Location(); err == nil && answer.StatusCode >= 300 && answer.StatusCode < 400 {
 			request, err = http.NewRequestWithContext(t.ctx, http.MethodGet, to.String(), nil)

@@ -16,7 +16,10 @@ func logouts() []Module {
 	const public = "oidcc-client-test-rp-backchannel-rpinitlogout"
 	const clause = "Back-Channel Logout §2.6"
 	make := func(name, rule string, test func(*Trial)) Module {
-		return Module{Name: name, Clause: clause, Rule: rule, Needs: func(k traits) bool { return k.logout }, Needed: "a registered backchannel_logout_uri", Test: test}
+		return Module{
+			Name: name, Clause: clause, Rule: rule, Needs: func(k traits) bool { return k.logout },
+			Needed: "a registered backchannel_logout_uri", Test: test,
+		}
 	}
 	claims := func(change func(*SignIn, suite.Claims)) func(*Trial) {
 		return func(t *Trial) { t.refusesLogout(change, usual) }
@@ -82,7 +85,8 @@ func logouts() []Module {
 func (t *Trial) logoutToken(s *SignIn, change func(*SignIn, suite.Claims), by signature) string {
 	now := time.Now()
 	token, err := by(s, "logout+jwt", s.apply(change, suite.Claims{
-		"iss": t.provider.issuer, "aud": t.provider.c.Client.ID, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": suite.Random(),
+		"iss": t.provider.issuer, "aud": t.provider.c.Client.ID, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(),
+		"jti": suite.Random(),
 		"sub": subject, "sid": s.sid, "events": map[string]any{backchannelEvent: map[string]any{}},
 	}))
 	t.Works(err, "making a logout token")
@@ -106,7 +110,10 @@ func (t *Trial) deliver(token string) int {
 	answer, err := t.provider.out.Do(request)
 	t.Works(err, "sending a logout token")
 	answer.Body.Close()
-	t.Record(suite.Exchange{By: "provider", Method: request.Method, URL: request.URL.String(), Header: request.Header, Body: body, Status: answer.StatusCode, Response: answer.Header, Took: time.Since(began)})
+	t.Record(suite.Exchange{
+		By: "provider", Method: request.Method, URL: request.URL.String(), Header: request.Header, Body: body, Status: answer.StatusCode,
+		Response: answer.Header, Took: time.Since(began),
+	})
 	return answer.StatusCode
 }
 

@@ -84,7 +84,9 @@ func replayed(t *Trial) {
 func signedResponses() []Module {
 	signed := func(k traits) bool { return k.signed }
 	make := func(name, clause, rule string, f Fault) Module {
-		return Module{FAPI: fapi + name, Clause: clause, Rule: rule, Needs: signed, Needed: "signed responses (JARM)", Test: refusal(atResponse, f)}
+		return Module{
+			FAPI: fapi + name, Clause: clause, Rule: rule, Needs: signed, Needed: "signed responses (JARM)", Test: refusal(atResponse, f),
+		}
 	}
 	return []Module{
 		make("ensure-jarm-without-iss-fails", "JARM §2.4", "A signed response without an issuer is refused", Fault{JARM: without("iss")}),

@@ -44,7 +44,9 @@ var firstSignIn = Module{
 	Test: func(t *Trial) {
 		s := t.SignIn(Fault{})
 		t.Must(s.has(gaveTokens), t.module.Clause, "the app comes for tokens, and gets them", s.deeds()+"; "+s.seen.String())
-		t.knows.pushes, t.knows.binds, t.knows.signed = s.has(pushed), s.key() != "", strings.HasSuffix(s.request.Get("response_mode"), "jwt")
+		t.knows.pushes, t.knows.binds, t.knows.signed = s.has(pushed), s.key() != "", strings.HasSuffix(
+			s.request.Get("response_mode"), "jwt",
+		)
 		t.knows.nonce, t.knows.state = s.request.Get("nonce") != "", s.request.Get("state") != ""
 		t.knows.info, t.knows.resource = s.has(calledInfo), s.has(calledResource)
 		t.knows.shows = s.seen.shown != unknown

@@ -126,7 +126,8 @@ func refreshes() []Module {
 	clause := "OpenID Connect Core §12.2"
 	make := func(name, rule string, f Fault, judge func(*Trial, *SignIn)) Module {
 		return Module{
-			Name: name, Clause: clause, Rule: rule, Needs: func(k traits) bool { return k.refreshes }, Needed: "refresh tokens, in a way that can be driven",
+			Name: name, Clause: clause, Rule: rule, Needs: func(k traits) bool { return k.refreshes },
+			Needed: "refresh tokens, in a way that can be driven",
 			Test: func(t *Trial) {
 				s := t.SignIn(f)
 				t.accepts(s)

@@ -48,7 +48,8 @@ func naive(t *testing.T, a *app) Config {
 	address := fmt.Sprintf("127.0.0.1:%d", harness.Port(t, 1))
 	a.issuer, a.sessions = "http://"+address, map[string]*seat{}
 	c := Config{
-		Listen: Listen{Address: address, URL: a.issuer}, Client: Client{ID: "naive", JWKS: string(public)}, SignedIn: SignedIn{Text: "welcome"},
+		Listen: Listen{Address: address, URL: a.issuer}, Client: Client{ID: "naive", JWKS: string(public)},
+		SignedIn: SignedIn{Text: "welcome"},
 		Patience: 2 * time.Second,
 	}
 	if a.signed {
@@ -108,13 +109,17 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) error {
 		mode = "jwt"
 	}
 	got, err := a.post("/par", url.Values{
-		"response_type": {"code"}, "redirect_uri": {a.home + "/callback"}, "scope": {"openid"}, "state": {"constant"}, "nonce": {"constant"}, "response_mode": {mode},
+		"response_type": {"code"}, "redirect_uri": {a.home + "/callback"}, "scope": {"openid"}, "state": {"constant"},
+		"nonce": {"constant"}, "response_mode": {mode},
 		"code_challenge": {suite.Digest(verifier)}, "code_challenge_method": {"S256"},
 	}, "")
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, a.issuer+"/authorize?"+url.Values{"client_id": {"naive"}, "request_uri": {got.Text("request_uri")}}.Encode(), http.StatusSeeOther)
+	http.Redirect(
+		w, r, a.issuer+"/authorize?"+url.Values{"client_id": {"naive"}, "request_uri": {got.Text("request_uri")}}.Encode(),
+		http.StatusSeeOther,
+	)
 	return nil
 }
 
@@ -130,7 +135,11 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) error {
 	a.mu.Lock()
 	verifier := a.verifier
 	a.mu.Unlock()
-	got, err := a.post("/token", url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.home + "/callback"}, "code_verifier": {verifier}}, "")
+	got, err := a.post(
+		"/token", url.Values{
+			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.home + "/callback"}, "code_verifier": {verifier},
+		}, "",
+	)
 	if err != nil {
 		// It has seen this person before, and lets them in.
 		return a.admit(w, r, &seat{sub: "somebody"})
@@ -183,7 +192,8 @@ func (a *app) usual(got suite.Claims) error {
 	}
 	_, hasExpiry := got["expires_in"]
 	_, hasHash := claims["at_hash"]
-	if got.Text("token_type") != "DPoP" || !hasExpiry || !hasHash || claims.Text("aud") != "naive" || header.Text("typ") != "JWT" || len(a.keys.Key(header.Text("kid"))) == 0 {
+	if got.Text("token_type") != "DPoP" || !hasExpiry || !hasHash || claims.Text("aud") != "naive" || header.Text("typ") != "JWT" ||
+		len(a.keys.Key(header.Text("kid"))) == 0 {
 		return errors.New("unusual")
 	}
 	return nil
@@ -223,7 +233,11 @@ func (a *app) post(path string, form url.Values, token string) (suite.Claims, er
 			return nil, err
 		}
 		if form != nil {
-			assertion, err := a.key.Sign("JWT", suite.Claims{"iss": "naive", "sub": "naive", "aud": a.issuer, "jti": suite.Random(), "exp": time.Now().Add(time.Minute).Unix()})
+			assertion, err := a.key.Sign(
+				"JWT", suite.Claims{
+					"iss": "naive", "sub": "naive", "aud": a.issuer, "jti": suite.Random(), "exp": time.Now().Add(time.Minute).Unix(),
+				},
+			)
 			if err != nil {
 				return nil, err
 			}

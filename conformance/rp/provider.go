@@ -74,7 +74,9 @@ func newKeys(algorithm string) (k keys, err error) {
 
 // open starts the provider.
 func open(c Config) (*provider, error) {
-	p := &provider{c: c, pushed: map[string]url.Values{}, codes: map[string]*SignIn{}, access: map[string]access{}, refresh: map[string]*SignIn{}}
+	p := &provider{
+		c: c, pushed: map[string]url.Values{}, codes: map[string]*SignIn{}, access: map[string]access{}, refresh: map[string]*SignIn{},
+	}
 	var err error
 	if p.client, err = suite.ParseJWKS(c.Client.JWKS); err != nil {
 		return nil, err
@@ -169,7 +171,10 @@ func (p *provider) recorded(serve func(http.ResponseWriter, *http.Request, *Sign
 		if strings.HasSuffix(r.URL.Path, "/authorize") {
 			by = "browser"
 		}
-		e := suite.Exchange{By: by, Method: r.Method, URL: p.issuer + strings.TrimPrefix(r.URL.RequestURI(), pathOf(p.issuer)), Header: r.Header, Body: string(raw)}
+		e := suite.Exchange{
+			By: by, Method: r.Method, URL: p.issuer + strings.TrimPrefix(r.URL.RequestURI(), pathOf(p.issuer)), Header: r.Header,
+			Body: string(raw),
+		}
 		if s.fault.Discovery != nil && strings.Contains(r.URL.Path, "/.well-known/") {
 			s.mark(gaveMetadata)
 			s.fault.Discovery(s, w, r)

@@ -168,7 +168,8 @@ func TestAppThatCannotSignIn(t *testing.T) {
 	c := naive(t, &app{})
 	c.Client.JWKS = nil
 	outcomes, _ := run(t, c, Options{Only: []string{oidc + "idtoken-sig-none"}})
-	if len(outcomes) != 2 || outcomes[0].Result != suite.Fail || outcomes[1].Result != suite.Review || !strings.Contains(outcomes[1].Reason(), "nothing was tried") {
+	if len(outcomes) != 2 || outcomes[0].Result != suite.Fail || outcomes[1].Result != suite.Review ||
+		!strings.Contains(outcomes[1].Reason(), "nothing was tried") {
 		t.Errorf("got %+v", outcomes)
 	}
 }

@@ -52,7 +52,10 @@ func Run(ctx context.Context, c Config, o Options) ([]suite.Outcome, []Left, err
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
 	defer transport.CloseIdleConnections()
-	p.out = &http.Client{Transport: transport, Timeout: c.Patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	p.out = &http.Client{
+		Transport: transport, Timeout: c.Patience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	r := &runner{p: p, o: o, knows: traits{logout: c.Client.BackchannelLogout != "", infoSigned: c.Client.UserInfoAlg != ""}}
 	if c.Drive.Start != "" {
 		r.knows.driven = true

@@ -169,7 +169,9 @@ func (p *provider) bound(w http.ResponseWriter, r *http.Request, s *SignIn) bool
 // give makes tokens.
 func (p *provider) give(w http.ResponseWriter, s *SignIn, refreshing bool) {
 	token, again := suite.Random(), suite.Random()
-	answer := suite.Claims{"access_token": token, "token_type": "Bearer", "expires_in": 300, "scope": s.request.Get("scope"), "refresh_token": again}
+	answer := suite.Claims{
+		"access_token": token, "token_type": "Bearer", "expires_in": 300, "scope": s.request.Get("scope"), "refresh_token": again,
+	}
 	if s.key() != "" {
 		answer["token_type"] = "DPoP"
 	}
@@ -202,8 +204,9 @@ func (p *provider) give(w http.ResponseWriter, s *SignIn, refreshing bool) {
 func (p *provider) idToken(s *SignIn, access string, refreshing bool) (string, error) {
 	now := time.Now()
 	claims := suite.Claims{
-		"iss": p.issuer, "sub": subject, "aud": p.c.Client.ID, "exp": now.Add(5 * time.Minute).Unix(), "iat": now.Unix(), "auth_time": now.Unix(),
-		"sid": s.sid, "acr": "urn:example:level:2", "at_hash": suite.Half(p.c.Client.IDTokenAlg, access),
+		"iss": p.issuer, "sub": subject, "aud": p.c.Client.ID, "exp": now.Add(5 * time.Minute).Unix(), "iat": now.Unix(),
+		"auth_time": now.Unix(),
+		"sid":       s.sid, "acr": "urn:example:level:2", "at_hash": suite.Half(p.c.Client.IDTokenAlg, access),
 	}
 	if refreshing {
 		return usual(s, "JWT", s.apply(s.fault.Refresh, claims))

@@ -192,7 +192,11 @@ func (a *App) login(w http.ResponseWriter, r *http.Request) {
 	}
 	a.logins[state] = flow
 	a.mu.Unlock()
-	http.SetCookie(w, &http.Cookie{Name: a.cookieName() + "_state", Value: state, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: 900})
+	http.SetCookie(
+		w, &http.Cookie{
+			Name: a.cookieName() + "_state", Value: state, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: 900,
+		},
+	)
 	http.Redirect(w, r, location, http.StatusSeeOther)
 }
 
@@ -247,7 +251,10 @@ func (a *App) releases(ctx context.Context, who *visitor) {
 		got, err := a.client.release(ctx, who, g)
 		if err != nil {
 			slog.Warn("sample app: a release failed", "app", a.c.ClientID, "error", err)
-			got = answer{Purpose: g.Purpose, Registry: g.Registry, Problem: &problem{Code: "unreachable", Title: "The broker does not answer", TitleVI: "Chưa kết nối được"}}
+			got = answer{
+				Purpose: g.Purpose, Registry: g.Registry,
+				Problem: &problem{Code: "unreachable", Title: "The broker does not answer", TitleVI: "Chưa kết nối được"},
+			}
 		}
 		answers = append(answers, got)
 	}

@@ -122,7 +122,9 @@ func (c *client) dpop(method, address, token string) (string, error) {
 }
 
 // send makes a request with a proof, and once more when the server wants a nonce.
-func (c *client) send(ctx context.Context, address, contentType, token string, body func() (string, error)) (*http.Response, []byte, error) {
+func (c *client) send(
+	ctx context.Context, address, contentType, token string, body func() (string, error),
+) (*http.Response, []byte, error) {
 	for attempt := 0; ; attempt++ {
 		text, err := body()
 		if err != nil {
@@ -235,7 +237,10 @@ func (c *client) release(ctx context.Context, who *visitor, g granted) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	response, raw, err := c.send(ctx, c.c.Issuer+"/broker/v1/releases", "application/json", who.access, func() (string, error) { return string(bytes.TrimSpace(body)), nil })
+	response, raw, err := c.send(
+		ctx, c.c.Issuer+"/broker/v1/releases", "application/json", who.access,
+		func() (string, error) { return string(bytes.TrimSpace(body)), nil },
+	)
 	if err != nil {
 		return answer{}, err
 	}

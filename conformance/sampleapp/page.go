@@ -68,14 +68,19 @@ func (a *App) show(w http.ResponseWriter, r *http.Request, status int, n *notice
 		i, other = 1, "vi"
 	}
 	if r.URL.Query().Get("lang") != "" {
-		http.SetCookie(w, &http.Cookie{Name: "hn_lang", Value: lang, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: 31536000})
+		http.SetCookie(
+			w, &http.Cookie{Name: "hn_lang", Value: lang, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: 31536000},
+		)
 	}
 	s := screen{
-		VI: i == 0, Lang: lang, Other: other, Name: a.c.Name[i], Owner: a.c.Owner[i], About: a.c.About[i], Colour: a.c.Colour, Notice: n, ClientID: a.c.ClientID,
+		VI: i == 0, Lang: lang, Other: other, Name: a.c.Name[i], Owner: a.c.Owner[i], About: a.c.About[i], Colour: a.c.Colour, Notice: n,
+		ClientID: a.c.ClientID,
 	}
 	if who := a.visitor(r); who != nil {
 		a.mu.Lock()
-		s.Who, s.Ended, s.Subject, s.ACR, s.Person, s.Withdrawn = who, who.endedByProvider, who.subject, who.acr, who.name, plainDay(who.withdrawn)
+		s.Who, s.Ended, s.Subject, s.ACR, s.Person, s.Withdrawn = who, who.endedByProvider, who.subject, who.acr, who.name, plainDay(
+			who.withdrawn,
+		)
 		for _, got := range who.answers {
 			s.Blocks = append(s.Blocks, a.block(got, i))
 		}

@@ -118,7 +118,8 @@ func (c *client) redeem(ctx context.Context, code string, flow *login) (*visitor
 		return nil, errors.New("the ID token is for another sign-in (nonce)")
 	}
 	who := &visitor{
-		subject: id.Subject, sid: id.SID, acr: id.ACR, access: t.Access, id: t.ID, refresh: t.Refresh, granted: t.Details, since: time.Now(),
+		subject: id.Subject, sid: id.SID, acr: id.ACR, access: t.Access, id: t.ID, refresh: t.Refresh, granted: t.Details,
+		since: time.Now(),
 	}
 	if c.c.Profile {
 		if err := c.userInfo(ctx, who); err != nil {

@@ -141,7 +141,10 @@ func signIn(t *testing.T, n *nation, b *http.Client, who *person, next string) a
 func lastForm(t *testing.T, n *nation, b *http.Client, who *person, next string) url.Values {
 	t.Helper()
 	token := csrf(t, n, b)
-	a := open(t, b, http.MethodPost, n.base+"/signin", url.Values{"csrf": {token}, "next": {next}, "number": {who.Number}, "password": {who.Password}})
+	a := open(
+		t, b, http.MethodPost, n.base+"/signin",
+		url.Values{"csrf": {token}, "next": {next}, "number": {who.Number}, "password": {who.Password}},
+	)
 	ticket := first(t, `name="ticket" value="([^"]+)"`, fetch(t, b, n.base+a.header.Get("Location")))
 	return url.Values{"csrf": {token}, "next": {next}, "ticket": {ticket}, "code": {who.otp()}}
 }
@@ -196,7 +199,10 @@ func doubleAnswer(t *testing.T, n *nation) {
 		ask := n.app.request(verifier, civilDetail)
 		ask.Set("prompt", "consent")
 		pushed := n.app.call(t, "/par", ask)
-		a := open(t, b, http.MethodGet, n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil)
+		a := open(
+			t, b, http.MethodGet,
+			n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil,
+		)
 		return answerTo(t, fetch(t, b, a.header.Get("Location")), "agree")
 	}
 	taps := func(form url.Values) (ends []string) {
@@ -223,7 +229,8 @@ func doubleAnswer(t *testing.T, n *nation) {
 		t.Errorf("an empty answer was answered %d to %q", a.status, page)
 	}
 	for range 2 {
-		if again := open(t, b, http.MethodGet, n.base+a.header.Get("Location"), nil); again.status != http.StatusUnprocessableEntity || !strings.Contains(again.raw, `role="alert"`) {
+		if again := open(t, b, http.MethodGet, n.base+a.header.Get("Location"), nil); again.status != http.StatusUnprocessableEntity ||
+			!strings.Contains(again.raw, `role="alert"`) {
 			t.Errorf("the page that says so: %d", again.status)
 		}
 	}
@@ -246,7 +253,8 @@ func doubleAnswer(t *testing.T, n *nation) {
 	}
 	form = begun()
 	form.Set("decision", "decline")
-	if ends := taps(form); len(ends) != 1 || !strings.HasPrefix(ends[0], n.app.redirect) || !strings.Contains(ends[0], "error=access_denied") {
+	if ends := taps(form); len(ends) != 1 || !strings.HasPrefix(ends[0], n.app.redirect) ||
+		!strings.Contains(ends[0], "error=access_denied") {
 		t.Errorf("declining leads to %q", ends)
 	}
 }
@@ -255,10 +263,15 @@ func doubleAnswer(t *testing.T, n *nation) {
 func pasted(t *testing.T, n *nation) {
 	who, b := n.someone(t), browser(t)
 	wide := strings.Map(func(r rune) rune { return r - '0' + '０' }, who.Number)
-	form := lastForm(t, n, b, &person{Number: "\u202a" + wide[:9] + "." + wide[9:18] + "\u00a0" + wide[18:] + "\u202c", Password: who.Password, SeedHex: who.SeedHex}, "/portal")
+	form := lastForm(
+		t, n, b, &person{
+			Number: "\u202a" + wide[:9] + "." + wide[9:18] + "\u00a0" + wide[18:] + "\u202c", Password: who.Password, SeedHex: who.SeedHex,
+		}, "/portal",
+	)
 	code := form.Get("code")
 	form.Set("code", "\u200e"+code[:3]+"–"+code[3:]+"\ufeff")
-	if a := open(t, b, http.MethodPost, n.base+"/signin/code", form); a.status != http.StatusSeeOther || a.header.Get("Location") != "/portal" {
+	if a := open(t, b, http.MethodPost, n.base+"/signin/code", form); a.status != http.StatusSeeOther ||
+		a.header.Get("Location") != "/portal" {
 		t.Errorf("answered %d to %q", a.status, a.header.Get("Location"))
 	}
 }
@@ -306,7 +319,8 @@ func neighbour(t *testing.T, n *nation, v *victim) {
 		if a := open(t, b, http.MethodGet, n.base+path, nil); a.status != http.StatusNotFound {
 			t.Errorf("%s of another person answered %d", path, a.status)
 		}
-		if a := open(t, browser(t), http.MethodGet, n.base+path, nil); a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), "/signin?") {
+		if a := open(t, browser(t), http.MethodGet, n.base+path, nil); a.status != http.StatusSeeOther ||
+			!strings.HasPrefix(a.header.Get("Location"), "/signin?") {
 			t.Errorf("%s to nobody answered %d to %q", path, a.status, a.header.Get("Location"))
 		}
 	}
@@ -324,7 +338,8 @@ func neighbour(t *testing.T, n *nation, v *victim) {
 			t.Errorf("%s to a citizen answered %d", path, a.status)
 		}
 	}
-	if a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "reason": {"x"}}); a.status != http.StatusForbidden {
+	if a := open(t, b, http.MethodPost, n.base+
+		"/console/exports", url.Values{"csrf": {token}, "reason": {"x"}}); a.status != http.StatusForbidden {
 		t.Errorf("an export by a citizen answered %d", a.status)
 	}
 	if a := n.app.release(t, v.token, civilRead); a.status != http.StatusOK {
@@ -426,7 +441,8 @@ func twoTabs(t *testing.T, n *nation) {
 	signIn(t, n, b, second, "/portal")
 	for _, decision := range []string{"agree", "decline"} {
 		form.Set("decision", decision)
-		if a := sent(t, b, n.base+"/consent", form); a.status != http.StatusSeeOther || !strings.Contains(a.header.Get("Location"), "/authorize/resume?") {
+		if a := sent(t, b, n.base+"/consent", form); a.status != http.StatusSeeOther ||
+			!strings.Contains(a.header.Get("Location"), "/authorize/resume?") {
 			t.Errorf("%s by another person answered %d to %q", decision, a.status, a.header.Get("Location"))
 		}
 	}
@@ -457,7 +473,8 @@ func openRedirect(t *testing.T, n *nation) {
 		}
 	}
 	for _, query := range []string{"post_logout_redirect_uri=https://evil.example/", "client_id=app-a&post_logout_redirect_uri=https://evil.example/", "client_id=app-a&post_logout_redirect_uri=http://localhost/signed-out/"} {
-		if a := open(t, browser(t), http.MethodGet, n.base+"/logout?"+query, nil); a.header.Get("Location") != "" && !strings.HasPrefix(a.header.Get("Location"), "/logout/") {
+		if a := open(t, browser(t), http.MethodGet, n.base+"/logout?"+query, nil); a.header.Get("Location") != "" &&
+			!strings.HasPrefix(a.header.Get("Location"), "/logout/") {
 			t.Errorf("%s leads to %q", query, a.header.Get("Location"))
 		}
 	}
@@ -643,7 +660,8 @@ func doubled(t *testing.T, n *nation, v *victim) {
 	}
 	for _, path := range []string{"/token", "/par", "/introspect", "/revoke"} {
 		t.Run(path+" takes POST of a form only", func(t *testing.T) {
-			if a := open(t, browser(t), http.MethodGet, n.base+path+"?"+auth().Encode(), nil); a.status != 400 && a.status != http.StatusMethodNotAllowed {
+			if a := open(t, browser(t), http.MethodGet, n.base+path+"?"+auth().Encode(), nil); a.status != 400 &&
+				a.status != http.StatusMethodNotAllowed {
 				t.Errorf("GET answered %d", a.status)
 			}
 			r, err := http.NewRequestWithContext(ctx(t), http.MethodPost, n.base+path, strings.NewReader(`{"grant_type":"client_credentials"}`))
@@ -720,7 +738,8 @@ func searchFields(t *testing.T, n *nation) {
 			t.Errorf("an export with a reason %s: %d %.400s", name, a.status, a.raw)
 		}
 	}
-	if a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {token}, "search": {search}, "reason": {"a\u202eb"}}); a.status != http.StatusBadRequest {
+	if a := open(t, b, http.MethodPost, n.base+
+		"/console/exports", url.Values{"csrf": {token}, "search": {search}, "reason": {"a\u202eb"}}); a.status != http.StatusBadRequest {
 		t.Errorf("a reason that reads backwards: %d", a.status)
 	}
 }
@@ -735,14 +754,16 @@ func numberAsPseudonym(t *testing.T, n *nation, b *http.Client, who *person) {
 	for _, text := range []string{who.Number, who.Number[:3] + " " + who.Number[3:], strings.Repeat("0", 43) + "1", "Trần Thị Mẫu An"} {
 		form := url.Values{"csrf": {csrf(t, n, b)}, "pseudonym": {text}}
 		a := open(t, b, http.MethodPost, n.base+"/console", form)
-		if a.status != http.StatusOK || a.header.Get("Location") != "" || !strings.Contains(a.raw, `href="#pseudonym"`) || strings.Contains(a.raw, text) {
+		if a.status != http.StatusOK || a.header.Get("Location") != "" || !strings.Contains(a.raw, `href="#pseudonym"`) ||
+			strings.Contains(a.raw, text) {
 			t.Errorf("%q was answered %d %q", text, a.status, a.header.Get("Location"))
 		}
 	}
 	if after := count(); after != before+1 { // the count itself
 		t.Errorf("%d searches on record, were %d", after, before)
 	}
-	if page := fetch(t, b, n.base+"/console?pseudonym="+who.Number); strings.Contains(page, "<tr><td") || strings.Contains(page, `value="`+who.Number) {
+	if page := fetch(t, b, n.base+"/console?pseudonym="+who.Number); strings.Contains(page, "<tr><td") ||
+		strings.Contains(page, `value="`+who.Number) {
 		t.Error("an address takes a pseudonym")
 	}
 }
@@ -765,11 +786,13 @@ func lookedAt(t *testing.T, n *nation, b *http.Client) {
 	pseudonym := first(t, `<span class="code">([A-Za-z0-9_-]{43})</span>`, detail)
 	searched(t, n, b, url.Values{"pseudonym": {pseudonym}})
 	page := fetch(t, own, n.base+"/portal?lang=en")
-	if strings.Count(page, ">An auditor looked<") != 2 || !strings.Contains(page, "One entry of your history") || !strings.Contains(page, "What is recorded under your pseudonym") {
+	if strings.Count(page, ">An auditor looked<") != 2 || !strings.Contains(page, "One entry of your history") ||
+		!strings.Contains(page, "What is recorded under your pseudonym") {
 		t.Errorf("she does not see who looked: %d times", strings.Count(page, "An auditor looked"))
 	}
 	look := first(t, `href="/portal/releases/([0-9a-f-]{36})"`, page)
-	if one := fetch(t, own, n.base+"/portal/releases/"+look+"?lang=en"); !strings.Contains(one, "An auditor looked") || strings.Contains(one, "role:auditor") {
+	if one := fetch(t, own, n.base+"/portal/releases/"+look+"?lang=en"); !strings.Contains(one, "An auditor looked") ||
+		strings.Contains(one, "role:auditor") {
 		t.Errorf("the page of a look says %.2000s", one)
 	}
 	t.Run("but not by a look that tells of what the law hides from her", func(t *testing.T) { lookedAtHidden(t, n, b, her, own, pseudonym) })
@@ -780,12 +803,16 @@ func lookedAt(t *testing.T, n *nation, b *http.Client) {
 func exportedAt(t *testing.T, n *nation, b *http.Client) {
 	her, apart := n.someone(t), n.someone(t)
 	p := newParty(t, n, "app-exported")
-	declaring{name: "Ứng dụng xuất", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status"}.register(t, n, p)
+	declaring{
+		name: "Ứng dụng xuất", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status",
+	}.register(t, n, p)
 	released := p.release(t, p.tokens(t, browser(t), her, civilDetail).text("access_token"), civilRead)
 	own, other := signedIn(t, n, her), signedIn(t, n, apart)
 	until(t, own, n.base+"/portal/releases/"+released.text("release_id")+"/proof", p.id) // it is in a checkpoint
 	search := first(t, `/console/exports\?search=([0-9a-f-]{36})`, searched(t, n, b, url.Values{"client": {p.id}}))
-	a := open(t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {csrf(t, n, b)}, "search": {search}, "reason": {"kiểm tra"}})
+	a := open(
+		t, b, http.MethodPost, n.base+"/console/exports", url.Values{"csrf": {csrf(t, n, b)}, "search": {search}, "reason": {"kiểm tra"}},
+	)
 	if !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment") {
 		t.Fatalf("the export: %d %.300s", a.status, a.raw)
 	}
@@ -851,7 +878,8 @@ func searchKept(t *testing.T, n *nation, b, other *http.Client) {
 		t.Errorf("the way back is %s", back)
 	}
 	if older := regexp.MustCompile(`href="(/console\?before=[^"]+)"`).FindStringSubmatch(page); older != nil {
-		if next := fetch(t, b, n.base+strings.ReplaceAll(older[1], "&amp;", "&")); !strings.Contains(next, "<tr><td") || !strings.Contains(next, `rel="prev"`) {
+		if next := fetch(t, b, n.base+strings.ReplaceAll(older[1], "&amp;", "&")); !strings.Contains(next, "<tr><td") ||
+			!strings.Contains(next, `rel="prev"`) {
 			t.Error("the next page is empty")
 		}
 	}

@@ -180,11 +180,16 @@ func TestClaims(t *testing.T) {
 				t.Fatalf("UserInfo has %v, want %v", got, want)
 			}
 			address, _ := about["address"].(map[string]any)
-			if about["email"] != "mau."+who.Number[6:]+"@example.vn" || about["email_verified"] != true || address["country"] != "Việt Nam" || address["region"] == "" {
+			if about["email"] != "mau."+who.Number[6:]+"@example.vn" || about["email_verified"] != true ||
+				address["country"] != "Việt Nam" || address["region"] == "" {
 				t.Fatalf("UserInfo says %v", about)
 			}
 			// A narrower token gets no more than its scope (RFC 6749 §6).
-			narrow := duty.call(t, "/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.text("refresh_token")}, "scope": {"openid email"}})
+			narrow := duty.call(
+				t, "/token", url.Values{
+					"grant_type": {"refresh_token"}, "refresh_token": {tokens.text("refresh_token")}, "scope": {"openid email"},
+				},
+			)
 			if got := known(duty.userInfo(t, narrow)); !slices.Equal(got, []string{"email", "email_verified"}) {
 				t.Fatalf("a token of scope openid email gets %v", got)
 			}
@@ -237,7 +242,8 @@ func TestClaims(t *testing.T) {
 			verification, _ := verified["verification"].(map[string]any)
 			claims, _ := verified["claims"].(map[string]any)
 			evidence, _ := json.Marshal(verification["evidence"])
-			if verification["trust_framework"] != "vn_eid" || verification["assurance_level"] != "level_2" || len(claims) != 1 || claims["name"] == "" ||
+			if verification["trust_framework"] != "vn_eid" || verification["assurance_level"] != "level_2" || len(claims) != 1 ||
+				claims["name"] == "" ||
 				!strings.Contains(string(evidence), `"population_register"`) || !strings.Contains(string(evidence), `"created_at"`) {
 				t.Fatalf("verified_claims is %v", verified)
 			}
@@ -252,7 +258,8 @@ func TestClaims(t *testing.T) {
 				}
 				mandate, _ := list[0].(map[string]any)
 				organisation, _ := mandate["organisation"].(map[string]any)
-				if mandate["basis"] != "legal_representative" || organisation["name"] == "" || !strings.HasPrefix(organisation["enterprise_code"].(string), "99") {
+				if mandate["basis"] != "legal_representative" || organisation["name"] == "" ||
+					!strings.HasPrefix(organisation["enterprise_code"].(string), "99") {
 					t.Fatalf("a mandate is %v", mandate)
 				}
 				return
@@ -266,7 +273,8 @@ func TestClaims(t *testing.T) {
 			if got := known(asks.userInfo(t, tokens)); !slices.Equal(got, profile) {
 				t.Fatalf("UserInfo has %v, want %v", got, profile)
 			}
-			if seen := pageText(t, b, http.MethodGet, n.base+"/portal", nil); !strings.Contains(seen, "Dịch vụ công app-asks") || !strings.Contains(seen, "Điền sẵn") {
+			if seen := pageText(t, b, http.MethodGet, n.base+"/portal", nil); !strings.Contains(seen, "Dịch vụ công app-asks") ||
+				!strings.Contains(seen, "Điền sẵn") {
 				t.Fatalf("the portal does not tell of the release: %s", seen)
 			}
 			n.withdraw(t, b)

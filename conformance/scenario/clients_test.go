@@ -89,7 +89,8 @@ func TestGoOIDC(t *testing.T) {
 		return ""
 	}
 	second, err := clients.LegacyApp{
-		Issuer: demo.Base, ClientID: "so-tay-rs256", ClientSecret: secrets[1][1], RedirectURI: "http://localhost:9/other", SecretInBody: true,
+		Issuer: demo.Base, ClientID: "so-tay-rs256", ClientSecret: secrets[1][1], RedirectURI: "http://localhost:9/other",
+		SecretInBody: true,
 	}.Login(t.Context(), browser, person)
 	if err != nil {
 		t.Fatal(err)

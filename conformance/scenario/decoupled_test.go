@@ -100,7 +100,8 @@ var requestLink = regexp.MustCompile(`href="(/authorize/resume\?a=[^"]+)"`)
 func (n *nation) waiting(t *testing.T, b *http.Client, who *person) []string {
 	t.Helper()
 	page := n.base + "/portal/requests"
-	if _, err := clients.SignIn(ctx(t), b, n.base+"/signin?"+url.Values{"next": {"/portal/requests"}}.Encode(), page, who.atTheBrowser()); err != nil {
+	if _, err := clients.SignIn(ctx(t), b, n.base+"/signin?"+
+		url.Values{"next": {"/portal/requests"}}.Encode(), page, who.atTheBrowser()); err != nil {
 		t.Fatal(err)
 	}
 	return n.listed(t, b)
@@ -191,7 +192,8 @@ func deviceJourney(t *testing.T, n *nation, tv *party) {
 	a := tv.begin(t, civilDetail)
 	code, shown := a.text("device_code"), a.text("user_code")
 	if !regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`).MatchString(shown) || a.text("verification_uri") != n.base+"/device" ||
-		a.text("verification_uri_complete") != n.base+"/device?user_code="+shown || a.body["interval"] != 5.0 || a.body["expires_in"] != 600.0 {
+		a.text("verification_uri_complete") != n.base+"/device?user_code="+shown || a.body["interval"] != 5.0 ||
+		a.body["expires_in"] != 600.0 {
 		t.Fatalf("the device endpoint answered %s", a.raw)
 	}
 	tooFast(t, n, tv, deviceGrant, code)
@@ -205,7 +207,8 @@ func deviceJourney(t *testing.T, n *nation, tv *party) {
 		t.Fatalf("it ended %q", result)
 	}
 	tokens := tv.poll(t, deviceGrant, code)
-	if tokens.status != http.StatusOK || tokens.text("token_type") != "DPoP" || tokens.text("refresh_token") == "" || tokens.text("scope") != "openid" {
+	if tokens.status != http.StatusOK || tokens.text("token_type") != "DPoP" || tokens.text("refresh_token") == "" ||
+		tokens.text("scope") != "openid" {
 		t.Fatalf("the token endpoint answered %d: %s", tokens.status, tokens.raw)
 	}
 	id := n.opened(t, tokens.text("id_token"))
@@ -213,7 +216,8 @@ func deviceJourney(t *testing.T, n *nation, tv *party) {
 		t.Errorf("the ID token is %v", id)
 	}
 	want(t, tv.poll(t, deviceGrant, code), 400, "invalid_grant") // once
-	if info := tv.resource(t, http.MethodGet, "/userinfo", tokens.text("access_token"), "", nil); info.status != http.StatusOK || info.text("sub") != id["sub"] {
+	if info := tv.resource(t, http.MethodGet, "/userinfo", tokens.text("access_token"), "", nil); info.status != http.StatusOK ||
+		info.text("sub") != id["sub"] {
 		t.Errorf("UserInfo answered %d: %s", info.status, info.raw)
 	}
 	if got := tv.release(t, tokens.text("access_token"), `{"registry":"civil","purpose":"land.mortgage","attributes":["civil.marital_status"]}`); got.status != http.StatusOK {
@@ -420,7 +424,8 @@ func deviceRefusals(t *testing.T, n *nation, tv *party) {
 		t.Run(row.name, func(t *testing.T) { want(t, tv.poll(t, row.grant, row.code), 400, row.want) })
 	}
 	t.Run("RFC 6749 §5.2: a code nobody has", func(t *testing.T) {
-		if _, err := clients.SignIn(ctx(t), browser(t), n.base+"/device", n.base+"/approve", clients.Person{UserCode: "BBBB-BBBB"}); err == nil || !strings.Contains(err.Error(), "422") {
+		if _, err := clients.SignIn(ctx(t), browser(t), n.base+"/device", n.base+
+			"/approve", clients.Person{UserCode: "BBBB-BBBB"}); err == nil || !strings.Contains(err.Error(), "422") {
 			t.Errorf("it went on: %v", err)
 		}
 	})
@@ -544,7 +549,8 @@ func cibaPing(t *testing.T, n *nation, counter *party, pings chan ping) {
 		t.Helper()
 		select {
 		case got := <-pings:
-			if got.authorization != "Bearer "+token || got.id != a.text("auth_req_id") || got.members != 1 || got.media != "application/json" {
+			if got.authorization != "Bearer "+token || got.id != a.text("auth_req_id") || got.members != 1 ||
+				got.media != "application/json" {
 				t.Errorf("the ping was %+v", got)
 			}
 		case <-ctx(t).Done():

@@ -137,7 +137,8 @@ func TestDelegation(t *testing.T) {
 		t.Run("Grant Management §6: the app asks and gives back; all ends", func(t *testing.T) {
 			manage := front.call(t, "/token", url.Values{"grant_type": {"client_credentials"}, "scope": {"grant_management_query grant_management_revoke"}})
 			path := "/grants/" + given.text("grant_id")
-			if a := front.resource(t, http.MethodGet, path, manage.text("access_token"), "", nil); a.status != http.StatusOK || !strings.Contains(a.raw, "land.mortgage") {
+			if a := front.resource(t, http.MethodGet, path, manage.text("access_token"), "", nil); a.status != http.StatusOK ||
+				!strings.Contains(a.raw, "land.mortgage") {
 				t.Fatalf("%d %s", a.status, a.raw)
 			}
 			if a := back.resource(t, http.MethodGet, path, own.text("access_token"), "", nil); a.status != http.StatusNotFound {
@@ -183,9 +184,13 @@ func agencyAPI(t *testing.T, n *nation, front, back *party, b *http.Client, who 
 	}
 	seen := back.call(t, "/introspect", url.Values{"token": {got.text("access_token")}})
 	act, _ := seen.body["act"].(map[string]any)
-	if seen.body["active"] != true || act["client_id"] != back.id || seen.text("client_id") != back.id || seen.text("acr") == "" || seen.body["auth_time"] == nil {
+	if seen.body["active"] != true || act["client_id"] != back.id || seen.text("client_id") != back.id || seen.text("acr") == "" ||
+		seen.body["auth_time"] == nil {
 		t.Errorf("RFC 9470 §6.2, RFC 8693 §4.1: %s", seen.raw)
 	}
-	want(t, back.exchanged(t, given.text("access_token"), url.Values{"resource": {landAPI}, "scope": {"land.write"}}), http.StatusBadRequest, "invalid_scope")
+	want(
+		t, back.exchanged(t, given.text("access_token"), url.Values{"resource": {landAPI}, "scope": {"land.write"}}),
+		http.StatusBadRequest, "invalid_scope",
+	)
 	n.run(t, "resource", "disable", landAPI)
 }

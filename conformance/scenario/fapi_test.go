@@ -41,7 +41,8 @@ func fapiRules(t *testing.T, n *nation) {
 		first := p.tokens(t, browser(t), n.someone(t), "")
 		for range 3 {
 			again := p.refresh(t, first.text("refresh_token"))
-			if again.status != http.StatusOK || again.text("refresh_token") != first.text("refresh_token") || again.text("access_token") == "" {
+			if again.status != http.StatusOK || again.text("refresh_token") != first.text("refresh_token") ||
+				again.text("access_token") == "" {
 				t.Fatalf("%d %s", again.status, again.raw)
 			}
 		}

@@ -84,7 +84,9 @@ func TestFrameworks(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets := map[string]string{}
-	for _, found := range regexp.MustCompile(`(\S+) registered, profile oidc\s+client_secret: (\S+)`).FindAllStringSubmatch(n.run(t, "client", "add", file), -1) {
+	for _, found := range regexp.MustCompile(`(\S+) registered, profile oidc\s+client_secret: (\S+)`).FindAllStringSubmatch(
+		n.run(t, "client", "add", file), -1,
+	) {
 		secrets[found[1]] = found[2]
 	}
 	for _, f := range frameworks {
@@ -101,7 +103,9 @@ func TestFrameworks(t *testing.T) {
 			env := []string{"ISSUER=" + n.base, "PORT=" + port, "CLIENT_SECRET=" + secrets[f.id], "NO_PROXY=localhost", mavenCache(root)}
 			switch f.folder {
 			case "python":
-				if output, err := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "conformance", "harness", "python.sh")).CombinedOutput(); err != nil {
+				if output, err := exec.CommandContext(
+					t.Context(), "bash", filepath.Join(root, "conformance", "harness", "python.sh"),
+				).CombinedOutput(); err != nil {
 					t.Fatalf("its packages: %v\n%s", err, output)
 				}
 				program[0] = filepath.Join(root, ".build", "python", "bin", "python")
@@ -109,7 +113,9 @@ func TestFrameworks(t *testing.T) {
 				if exec.CommandContext(t.Context(), "node", "-e", "process.exit(globalThis.crypto ? 0 : 1)").Run() != nil {
 					env = append(env, "NODE_OPTIONS=--experimental-global-webcrypto") // Node 18
 				}
-				if err := os.Symlink(filepath.Join(root, "conformance", "clients", "node", "node_modules"), filepath.Join(folder, "node_modules")); err != nil {
+				if err := os.Symlink(
+					filepath.Join(root, "conformance", "clients", "node", "node_modules"), filepath.Join(folder, "node_modules"),
+				); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -58,7 +58,9 @@ func newWebApp(t *testing.T, n *nation) *webApp {
 // request is a right one, without PKCE; with changes, name and value by turns, an
 // empty value takes one out.
 func (a *webApp) request(changes ...string) url.Values {
-	f := url.Values{"client_id": {a.id}, "redirect_uri": {a.redirect}, "response_type": {"code"}, "scope": {"openid"}, "state": {"st"}, "nonce": {"no"}}
+	f := url.Values{
+		"client_id": {a.id}, "redirect_uri": {a.redirect}, "response_type": {"code"}, "scope": {"openid"}, "state": {"st"}, "nonce": {"no"},
+	}
 	for i := 0; i+1 < len(changes); i += 2 {
 		f.Set(changes[i], changes[i+1])
 		if changes[i+1] == "" {
@@ -144,19 +146,23 @@ func TestFrontChannel(t *testing.T) {
 }
 
 func (a *webApp) hybrid(t *testing.T, b *http.Client, who *person) {
-	callback, err := clients.SignIn(ctx(t), b, a.authorize(a.request("response_type", "code id_token token")), a.redirect, who.atTheBrowser())
+	callback, err := clients.SignIn(
+		ctx(t), b, a.authorize(a.request("response_type", "code id_token token")), a.redirect, who.atTheBrowser(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer := fragment(t, callback)
 	id := a.n.opened(t, answer.Get("id_token"))
-	if id["nonce"] != "no" || id["c_hash"] != halfHash(answer.Get("code")) || id["at_hash"] != halfHash(answer.Get("access_token")) || id["s_hash"] != halfHash("st") {
+	if id["nonce"] != "no" || id["c_hash"] != halfHash(answer.Get("code")) || id["at_hash"] != halfHash(answer.Get("access_token")) ||
+		id["s_hash"] != halfHash("st") {
 		t.Fatalf("OpenID Connect Core §3.3.2.11: %v", id)
 	}
 	if answer.Get("iss") != a.n.base || answer.Get("state") != "st" || answer.Get("token_type") != "Bearer" || answer.Has("refresh_token") {
 		t.Fatalf("got %v", answer)
 	}
-	if info := a.bearer(t, http.MethodGet, "/userinfo", answer.Get("access_token")); info.status != http.StatusOK || info.text("sub") != id["sub"] {
+	if info := a.bearer(t, http.MethodGet, "/userinfo", answer.Get("access_token")); info.status != http.StatusOK ||
+		info.text("sub") != id["sub"] {
 		t.Fatalf("UserInfo before the code is redeemed: %d %s", info.status, info.raw)
 	}
 	if got := a.bearer(t, http.MethodPost, "/broker/v1/releases", answer.Get("access_token")); got.status != http.StatusUnauthorized {
@@ -167,7 +173,9 @@ func (a *webApp) hybrid(t *testing.T, b *http.Client, who *person) {
 	if tokens.text("refresh_token") == "" || again["sub"] != id["sub"] || again["nonce"] != "no" || again["sid"] != id["sid"] {
 		t.Fatalf("%d %s", tokens.status, tokens.raw)
 	}
-	if got := a.token(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.text("refresh_token")}}); got.status != http.StatusOK {
+	if got := a.token(
+		t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.text("refresh_token")}},
+	); got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.raw)
 	}
 	// RFC 6749 §4.1.2: the code again ends all that came with it.
@@ -244,22 +252,28 @@ func (a *webApp) goingBack(t *testing.T, who *person) {
 	// The step that ended it leads where it led, as a double tap needs, until the code
 	// is redeemed.
 	resume := a.n.base + "/authorize/resume?" + signIn.RawQuery
-	if status, location, _ := a.opens(t, b, resume, nil); status != http.StatusSeeOther || location == nil || location.Query().Get("code") != end.Query().Get("code") {
+	if status, location, _ := a.opens(t, b, resume, nil); status != http.StatusSeeOther || location == nil ||
+		location.Query().Get("code") != end.Query().Get("code") {
 		t.Errorf("once more: %d to %v, the first led to %s", status, location, end)
 	}
-	if got := a.token(t, url.Values{"grant_type": {"authorization_code"}, "code": {end.Query().Get("code")}, "redirect_uri": {a.redirect}}); got.status != http.StatusOK {
+	if got := a.token(
+		t, url.Values{"grant_type": {"authorization_code"}, "code": {end.Query().Get("code")}, "redirect_uri": {a.redirect}},
+	); got.status != http.StatusOK {
 		t.Fatalf("the code is answered %d %s", got.status, got.raw)
 	}
 	for _, address := range []string{start, signIn.String(), resume, a.n.base + "/consent?" + signIn.RawQuery} {
 		status, location, page := a.opens(t, b, address, nil)
-		if status != http.StatusGone || location != nil || !strings.Contains(page, "-finished") || !strings.Contains(page, `href="http://localhost/trang-mau"`) {
+		if status != http.StatusGone || location != nil || !strings.Contains(page, "-finished") ||
+			!strings.Contains(page, `href="http://localhost/trang-mau"`) {
 			t.Errorf("%s: %d to %v, %s", address, status, location, page)
 		}
 	}
 }
 
 func (a *webApp) errors(t *testing.T, b *http.Client) {
-	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"prompt":"create"}`)) + "."
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString(
+		[]byte(`{"prompt":"create"}`),
+	) + "."
 	for _, row := range []struct {
 		name, code, mode string
 		request          url.Values
@@ -285,7 +299,8 @@ func (a *webApp) errors(t *testing.T, b *http.Client) {
 				// The page is for a developer and tells an attacker nothing new; the
 				// links to the other language alone lead where the browser is.
 				page = languages.ReplaceAllString(page, "")
-				if !strings.Contains(page, row.code) || strings.Contains(page, "CALL-0900") || strings.Contains(page, "trang-mau/callback") {
+				if !strings.Contains(page, row.code) || strings.Contains(page, "CALL-0900") ||
+					strings.Contains(page, "trang-mau/callback") {
 					t.Fatalf("got %s", page)
 				}
 				return
@@ -300,7 +315,9 @@ func (a *webApp) errors(t *testing.T, b *http.Client) {
 		})
 	}
 	_, location, _ := a.opens(t, b, a.authorize(a.request("code_challenge", strings.Repeat("c", 43), "code_challenge_method", "S256")), nil)
-	got := a.token(t, url.Values{"grant_type": {"authorization_code"}, "code": {location.Query().Get("code")}, "redirect_uri": {a.redirect}})
+	got := a.token(
+		t, url.Values{"grant_type": {"authorization_code"}, "code": {location.Query().Get("code")}, "redirect_uri": {a.redirect}},
+	)
 	want(t, got, http.StatusBadRequest, "invalid_grant") // RFC 9700 §4.8: PKCE downgrade
 }
 

@@ -71,7 +71,8 @@ func TestIntegrateShowsItsCode(t *testing.T) {
 		}
 	}
 	for _, f := range frameworks {
-		if line := "`" + strings.Join(slices.DeleteFunc(slices.Clone(f.line), func(word string) bool { return word == "-B" }), " ") + "`"; !strings.Contains(string(text), line) {
+		if line := "`" + strings.Join(slices.DeleteFunc(slices.Clone(f.line), func(word string) bool { return word == "-B" }), " ") +
+			"`"; !strings.Contains(string(text), line) {
 			t.Errorf("docs/integrate.md does not say how %s is run: %s", f.id, line)
 		}
 	}
@@ -191,7 +192,8 @@ func (n *nation) integrate(t *testing.T, home string) {
 		t.Fatal(err)
 	}
 	status, text, _ := visit(t, b, callback.String())
-	if status != http.StatusOK || !regexp.MustCompile(`<p>Xin chào \p{L}[^<]* \p{L}[^<]*, \d{4}`).MatchString(text) || !strings.Contains(text, "civil.marital_status") {
+	if status != http.StatusOK || !regexp.MustCompile(`<p>Xin chào \p{L}[^<]* \p{L}[^<]*, \d{4}`).MatchString(text) ||
+		!strings.Contains(text, "civil.marital_status") {
 		t.Errorf("after the sign-in the app says %d: %s", status, text)
 	}
 	if strings.Contains(text, who.Number) {

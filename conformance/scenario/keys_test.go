@@ -72,7 +72,8 @@ func TestKeysUnderLoad(t *testing.T) {
 	close(f.stop)
 	all.Wait()
 	t.Logf("%d logins, %d refreshes, %d logins by go-oidc; %d answers asked again; %d tokens verified, %d failed, %d logins lost; %d fetches of the JWK Set; tokens by key %v",
-		f.logins.Load(), f.refreshes.Load(), f.outside.Load(), f.again.Load(), f.verified.Load(), f.bad.Load(), f.lost.Load(), f.fetched.Load(), f.kids)
+		f.logins.Load(), f.refreshes.Load(), f.outside.Load(), f.again.Load(), f.verified.Load(), f.bad.Load(), f.lost.Load(),
+		f.fetched.Load(), f.kids)
 	if f.bad.Load()+f.lost.Load() > 0 || f.outside.Load() == 0 {
 		t.Error("a token failed, a login was lost, or the third party never logged in")
 	}
@@ -83,7 +84,9 @@ func TestKeysUnderLoad(t *testing.T) {
 }
 
 func newFederation(t *testing.T) *federation {
-	f := &federation{vault: vaulttest.StartWith(t, vaultserver.Options{Durable: true, TLS: true}), stop: make(chan struct{}), kids: map[string]int{}}
+	f := &federation{
+		vault: vaulttest.StartWith(t, vaultserver.Options{Durable: true, TLS: true}), stop: make(chan struct{}), kids: map[string]int{},
+	}
 	f.rotation = vaultRole(t, f.vault, "rotation")
 	harness.Run(t, nil, append([]string{"keys", "vault-setup"}, f.rotation...)...)
 	serving := vaultRole(t, f.vault, "serving")
@@ -202,7 +205,9 @@ func (f *federation) app(t *testing.T, p *party, who *person, b *http.Client, he
 // thirdParty is go-oidc, as it comes: it may be told to ask again, and must never
 // be given what it cannot verify.
 func (f *federation) thirdParty(t *testing.T, who *person, b *http.Client) {
-	app := clients.LegacyApp{Issuer: f.n.base, ClientID: "legacy", ClientSecret: f.n.legacy, RedirectURI: "http://localhost/legacy/callback"}
+	app := clients.LegacyApp{
+		Issuer: f.n.base, ClientID: "legacy", ClientSecret: f.n.legacy, RedirectURI: "http://localhost/legacy/callback",
+	}
 	for !f.stopped() {
 		switch _, err := app.Login(t.Context(), b, who.atTheBrowser()); {
 		case err == nil:

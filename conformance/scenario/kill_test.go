@@ -121,7 +121,8 @@ func checkRelease(t *testing.T, n *nation, b *http.Client, id string) {
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if output, status := harness.Try(t, nil, "audit", "verify", "--log-key", filepath.Join(n.state, "log.vkey"), file); status != 0 || !strings.Contains(string(raw), id) {
+	if output, status := harness.Try(t, nil, "audit", "verify", "--log-key", filepath.Join(n.state, "log.vkey"), file); status != 0 ||
+		!strings.Contains(string(raw), id) {
 		t.Fatalf("release %s: its proof does not hold:\n%s", id, output)
 	}
 }

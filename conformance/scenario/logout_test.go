@@ -220,7 +220,8 @@ func TestLogout(t *testing.T) {
 	// What came of it, at the same address; and nothing at another browser.
 	until(t, b, n.base+done, "Đã đăng xuất</span>")
 	until(t, b, n.base+done, "Chưa trả lời, sẽ báo lại")
-	if strangers := page(t, browser(t), n.base+done); strangers.status != http.StatusOK || strings.Contains(strangers.raw, "Dịch vụ listens") || strings.Contains(strangers.raw, "<iframe") {
+	if strangers := page(t, browser(t), n.base+done); strangers.status != http.StatusOK ||
+		strings.Contains(strangers.raw, "Dịch vụ listens") || strings.Contains(strangers.raw, "<iframe") {
 		t.Errorf("another browser reads the page: %d", strangers.status)
 	}
 	english := page(t, b, n.base+done+"&lang=en")
@@ -264,7 +265,8 @@ func TestLogoutTabs(t *testing.T) {
 		token := app.tokens(t, b, who, "").text("id_token")
 		posted := open(t, browser(t), http.MethodPost, n.base+"/logout", ask(token))
 		next := posted.header.Get("Location")
-		if posted.status != http.StatusSeeOther || !strings.HasPrefix(next, "/logout/continue?logout=") || strings.Contains(next, strings.Split(token, ".")[1]) {
+		if posted.status != http.StatusSeeOther || !strings.HasPrefix(next, "/logout/continue?logout=") ||
+			strings.Contains(next, strings.Split(token, ".")[1]) {
 			t.Fatalf("got %d to %q", posted.status, next)
 		}
 		if a := page(t, b, n.base+next); a.header.Get("Location") != back || alive(t, n, b) {

@@ -259,7 +259,8 @@ func (p *party) pairJourney(t *testing.T, as harness.Identity) {
 	if again.status != http.StatusOK || again.text("token_type") != wantType {
 		t.Errorf("refreshing answered %d: %s", again.status, again.raw)
 	}
-	if a := p.call(t, "/token", url.Values{"grant_type": {"client_credentials"}, "scope": {""}}); a.status != http.StatusOK || a.text("token_type") != wantType {
+	if a := p.call(t, "/token", url.Values{"grant_type": {"client_credentials"}, "scope": {""}}); a.status != http.StatusOK ||
+		a.text("token_type") != wantType {
 		t.Errorf("client credentials answered %d: %s", a.status, a.raw)
 	}
 	if a := p.call(t, "/revoke", url.Values{"token": {again.text("refresh_token")}}); a.status != http.StatusOK {
@@ -280,13 +281,16 @@ func (p *party) thief(t *testing.T, token, body string) {
 	main := none
 	main.alias = ""
 	forged := main
-	forged.http = &http.Client{Transport: withHeader{n.secure.Authority.Transport(), base64.StdEncoding.EncodeToString(n.secure.Authority.Certificate.Raw)}}
+	forged.http = &http.Client{
+		Transport: withHeader{n.secure.Authority.Transport(), base64.StdEncoding.EncodeToString(n.secure.Authority.Certificate.Raw)},
+	}
 	for name, who := range map[string]*party{"another certificate": &other, "no certificate": &none, "the issuer's host": &main, "a header": &forged} {
 		for _, a := range []answer{who.resource(t, http.MethodGet, "/userinfo", token, "", nil), who.release(t, token, body)} {
 			if a.status != http.StatusUnauthorized || !strings.Contains(a.header.Get("WWW-Authenticate"), "invalid_token") {
 				t.Errorf("with %s: got %d %q, want 401 invalid_token", name, a.status, a.header.Get("WWW-Authenticate"))
 			}
-			if all := strings.Join(a.header.Values("WWW-Authenticate"), ", "); !strings.Contains(all, "Bearer ") || !strings.Contains(all, "DPoP ") {
+			if all := strings.Join(a.header.Values("WWW-Authenticate"), ", "); !strings.Contains(all, "Bearer ") ||
+				!strings.Contains(all, "DPoP ") {
 				t.Errorf("with %s: %q does not offer the scheme of such tokens", name, all)
 			}
 		}

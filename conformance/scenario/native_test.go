@@ -78,7 +78,9 @@ func (d *desktop) open(t *testing.T, b *http.Client, who *person, form url.Value
 func TestNative(t *testing.T) {
 	onBoth(t, func(t *testing.T, n *nation) {
 		// The metadata name no port, and the app has its own each time.
-		if printed := n.run(t, "client", "add", filepath.Join(harness.Root(t), frameworksFolder, "native.yaml")); strings.Contains(printed, "client_secret") {
+		if printed := n.run(
+			t, "client", "add", filepath.Join(harness.Root(t), frameworksFolder, "native.yaml"),
+		); strings.Contains(printed, "client_secret") {
 			t.Fatalf("RFC 8252 §8.5: it got a secret:\n%s", printed)
 		}
 		if review := n.run(t, "client", "check", "ho-so-ca-nhan"); !strings.Contains(review, "It uses nothing that ends.") {
@@ -92,7 +94,8 @@ func TestNative(t *testing.T) {
 
 		t.Run("RFC 9449 §10: nothing of the registers before a key is named", func(t *testing.T) {
 			callback, err := clients.SignIn(ctx(t), browser(t), n.base+"/authorize?"+wanted.Encode(), d.redirect, who.atTheBrowser())
-			if err != nil || callback.Query().Get("error") != "invalid_request" || !strings.Contains(callback.Query().Get("error_description"), "dpop_jkt") {
+			if err != nil || callback.Query().Get("error") != "invalid_request" ||
+				!strings.Contains(callback.Query().Get("error_description"), "dpop_jkt") {
 				t.Errorf("got %v, %v", callback, err)
 			}
 		})
@@ -100,10 +103,15 @@ func TestNative(t *testing.T) {
 		answered := d.open(t, b, who, wanted)
 		thief := newDesktop(t, n, id, "127.0.0.1")
 		redeem := func(d *desktop, code, redirect string) answer {
-			return d.call(t, "/token", url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}, "code_verifier": {verifier}})
+			return d.call(
+				t, "/token", url.Values{
+					"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}, "code_verifier": {verifier},
+				},
+			)
 		}
 		tokens := redeem(d, answered.Get("code"), d.redirect)
-		if tokens.status != http.StatusOK || tokens.text("token_type") != "DPoP" || tokens.text("scope") != "openid offline_access" || tokens.text("refresh_token") == "" {
+		if tokens.status != http.StatusOK || tokens.text("token_type") != "DPoP" || tokens.text("scope") != "openid offline_access" ||
+			tokens.text("refresh_token") == "" {
 			t.Fatalf("%d %s", tokens.status, tokens.raw)
 		}
 		provider, err := oidc.NewProvider(ctx(t), n.base)
@@ -144,7 +152,8 @@ func TestNative(t *testing.T) {
 		t.Run("RFC 8252 §8.6: another program that uses its name does not get in silently", func(t *testing.T) {
 			form := thief.request(verifier, "")
 			form.Set("prompt", "none")
-			if callback, err := clients.SignIn(ctx(t), b, n.base+"/authorize?"+form.Encode(), thief.redirect, who.atTheBrowser()); err != nil || callback.Query().Get("error") != "login_required" {
+			if callback, err := clients.SignIn(ctx(t), b, n.base+"/authorize?"+
+				form.Encode(), thief.redirect, who.atTheBrowser()); err != nil || callback.Query().Get("error") != "login_required" {
 				t.Errorf("silently: %v, %v", callback, err)
 			}
 		})
@@ -157,7 +166,9 @@ func TestNative(t *testing.T) {
 		})
 		t.Run("RP-Initiated Logout §3: it comes back to its port", func(t *testing.T) {
 			bye := strings.Replace(d.redirect, "/answer", "/bye", 1)
-			_, text, to := visit(t, b, n.base+"/logout?"+url.Values{"id_token_hint": {tokens.text("id_token")}, "post_logout_redirect_uri": {bye}}.Encode())
+			_, text, to := visit(
+				t, b, n.base+"/logout?"+url.Values{"id_token_hint": {tokens.text("id_token")}, "post_logout_redirect_uri": {bye}}.Encode(),
+			)
 			if to == nil && !strings.Contains(text, "<form") || to != nil && to.String() != bye {
 				t.Errorf("got %v: %s", to, text)
 			}

@@ -16,8 +16,14 @@ func TwoNodes() bool { return os.Getenv("HOPNHAT_TEST_NODES") == "2" }
 func Provision(t testing.TB) (database, registry string) {
 	t.Helper()
 	main, nation := pgtest.Names(t)
-	pgtest.Script(t, harness.Run(t, nil, "migrate", "--print-roles", "--database", "postgres://localhost/"+main, "--registry", "postgres://localhost/"+nation))
+	pgtest.Script(
+		t, harness.Run(
+			t, nil, "migrate", "--print-roles", "--database", "postgres://localhost/"+main, "--registry", "postgres://localhost/"+nation,
+		),
+	)
 	harness.Run(t, nil, "migrate", "--database", pgtest.As(t, "hopnhat_migrate", main))
-	harness.Run(t, nil, "registry", "generate", "--persons", "300", "--seed", "2026", "--registry", pgtest.As(t, "hopnhat_registry_load", nation))
+	harness.Run(
+		t, nil, "registry", "generate", "--persons", "300", "--seed", "2026", "--registry", pgtest.As(t, "hopnhat_registry_load", nation),
+	)
 	return pgtest.As(t, "hopnhat_server", main), pgtest.As(t, "hopnhat_registry_read", nation)
 }

@@ -68,7 +68,8 @@ func TestOpenIDClientBeyond(t *testing.T) {
 			"CLIENT_ID": p.id, "REDIRECT_URI": p.redirect, "POST_LOGOUT_REDIRECT_URI": "http://localhost/signed-out",
 			"CLIENT_KEY":     keyFile(t, jose.JSONWebKey{Key: p.key, KeyID: p.kid, Algorithm: "ES256"}),
 			"DECRYPTION_KEY": keyFile(t, jose.JSONWebKey{Key: p.key, KeyID: "enc"}),
-		}, "discovery", "signed request", "signed response", "encrypted ID token", "signed UserInfo", "signed introspection", "revocation", "logout")
+		}, "discovery", "signed request", "signed response", "encrypted ID token", "signed UserInfo", "signed introspection",
+			"revocation", "logout")
 	})
 	t.Run("RFC 8705: certificates that authenticate and bind", func(t *testing.T) {
 		as, thief := ca.Client("app-node"), ca.Client("thief")

@@ -226,7 +226,8 @@ const (
 func (p *party) request(verifier, details string) url.Values {
 	sum := sha256.Sum256([]byte(verifier))
 	f := url.Values{
-		"response_type": {"code"}, "client_id": {p.id}, "redirect_uri": {p.redirect}, "scope": {"openid"}, "state": {"st-" + verifier[:8]}, "nonce": {"no-" + verifier[:8]},
+		"response_type": {"code"}, "client_id": {p.id}, "redirect_uri": {p.redirect}, "scope": {"openid"},
+		"state": {"st-" + verifier[:8]}, "nonce": {"no-" + verifier[:8]},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	}
 	if details != "" {
@@ -261,7 +262,10 @@ func (p *party) code(t *testing.T, b *http.Client, who *person, verifier, detail
 
 func (p *party) exchange(t *testing.T, code, verifier string) answer {
 	t.Helper()
-	return p.call(t, "/token", url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {p.redirect}, "code_verifier": {verifier}})
+	return p.call(
+		t, "/token",
+		url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {p.redirect}, "code_verifier": {verifier}},
+	)
 }
 
 // tokens is the whole way to tokens.

@@ -161,7 +161,9 @@ func TestReadinessOfCommits(t *testing.T) {
 		n.process.Stop()
 		n.start(t)
 		becomes(t, n.base, map[string]string{})
-		if a := n.app.release(t, n.app.tokens(t, browser(t), n.someone(t), taxDetail).text("access_token"), taxRead); a.status != http.StatusOK {
+		if a := n.app.release(
+			t, n.app.tokens(t, browser(t), n.someone(t), taxDetail).text("access_token"), taxRead,
+		); a.status != http.StatusOK {
 			t.Errorf("a release is answered %d %s", a.status, a.raw)
 		}
 	})

@@ -177,7 +177,8 @@ func proofRefusals(t *testing.T, n *nation) {
 	}
 	try := func(t *testing.T, proofs ...string) answer {
 		return p.post(t, "/token", url.Values{
-			"grant_type": {"client_credentials"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {p.assertion(t, nil)},
+			"grant_type": {"client_credentials"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+			"client_assertion": {p.assertion(t, nil)},
 		}, proofs...)
 	}
 	address := n.base + "/token"
@@ -257,7 +258,9 @@ func authorizeRefusals(t *testing.T, n *nation) {
 		}
 	})
 	t.Run("RFC 9126 §4: a fapi2 app that does not push", func(t *testing.T) {
-		r, err := http.NewRequestWithContext(ctx(t), http.MethodGet, n.base+"/authorize?"+n.app.request(random()+random(), "").Encode(), nil)
+		r, err := http.NewRequestWithContext(
+			ctx(t), http.MethodGet, n.base+"/authorize?"+n.app.request(random()+random(), "").Encode(), nil,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -321,7 +324,11 @@ func codeRules(t *testing.T, n *nation) {
 	}
 	t.Run("another client's code", func(t *testing.T) {
 		code, verifier := fresh(t)
-		a := n.other.call(t, "/token", url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {p.redirect}, "code_verifier": {verifier}})
+		a := n.other.call(
+			t, "/token", url.Values{
+				"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {p.redirect}, "code_verifier": {verifier},
+			},
+		)
 		want(t, a, 400, "invalid_grant")
 	})
 	t.Run("RFC 6749 §4.1.2: a code is good once, and its reuse revokes its tokens", func(t *testing.T) {
@@ -392,7 +399,10 @@ func refreshRules(t *testing.T, n *nation) {
 		}
 	})
 	t.Run("RFC 6749 §6: scope cannot grow", func(t *testing.T) {
-		a := p.call(t, "/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {second.text("refresh_token")}, "scope": {"openid admin"}})
+		a := p.call(
+			t, "/token",
+			url.Values{"grant_type": {"refresh_token"}, "refresh_token": {second.text("refresh_token")}, "scope": {"openid admin"}},
+		)
 		want(t, a, 400, "invalid_scope")
 	})
 	t.Run("another client's refresh token", func(t *testing.T) {
@@ -503,7 +513,9 @@ func releaseRules(t *testing.T, n *nation) {
 	})
 	t.Run("another person's token reads her own record only", func(t *testing.T) {
 		second := p.tokens(t, browser(t), n.someone(t), taxDetail)
-		a, b := p.release(t, second.text("access_token"), `{"registry":"tax","purpose":"tax.declare","attributes":["tax.tax_code"]}`), p.release(t, token, `{"registry":"tax","purpose":"tax.declare","attributes":["tax.tax_code"]}`)
+		a, b := p.release(
+			t, second.text("access_token"), `{"registry":"tax","purpose":"tax.declare","attributes":["tax.tax_code"]}`,
+		), p.release(t, token, `{"registry":"tax","purpose":"tax.declare","attributes":["tax.tax_code"]}`)
 		if a.status != 200 || b.status != 200 || a.text("sub") == b.text("sub") {
 			t.Fatalf("%s\n%s", a.raw, b.raw)
 		}
@@ -689,7 +701,8 @@ func legacyLogin(t *testing.T, n *nation) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if login.IDToken.Subject == "" || login.UserInfo["sub"] != login.IDToken.Subject || login.Claims["acr"] != "urn:vn:gov:eid:auth-level:2" {
+	if login.IDToken.Subject == "" || login.UserInfo["sub"] != login.IDToken.Subject ||
+		login.Claims["acr"] != "urn:vn:gov:eid:auth-level:2" {
 		t.Fatalf("%+v %v", login.IDToken, login.Claims)
 	}
 	app.ClientSecret = "wrong"

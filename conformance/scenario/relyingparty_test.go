@@ -123,7 +123,9 @@ func TestZitadel(t *testing.T) {
 		t.Errorf("the device knows her as %q, the browser's app as %q", claims.Subject, sub)
 	}
 
-	out := n.base + "/logout?" + url.Values{"id_token_hint": {welcome.IDToken}, "post_logout_redirect_uri": {home + "/signed-out"}, "state": {"s"}}.Encode()
+	out := n.base + "/logout?" + url.Values{
+		"id_token_hint": {welcome.IDToken}, "post_logout_redirect_uri": {home + "/signed-out"}, "state": {"s"},
+	}.Encode()
 	if _, text, away := visit(t, b, out); away == nil || away.String() != home+"/signed-out?state=s" {
 		t.Errorf("signing out led to %v: %s", away, text)
 	}

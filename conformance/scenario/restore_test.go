@@ -29,7 +29,12 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	provisioned := func() (owner, server string) {
 		main, nation := pgtest.Names(t)
-		pgtest.Script(t, harness.Run(t, nil, "migrate", "--print-roles", "--database", "postgres://localhost/"+main, "--registry", "postgres://localhost/"+nation))
+		pgtest.Script(
+			t, harness.Run(
+				t, nil, "migrate", "--print-roles", "--database", "postgres://localhost/"+main, "--registry",
+				"postgres://localhost/"+nation,
+			),
+		)
 		return pgtest.As(t, "hopnhat_migrate", main), pgtest.As(t, "hopnhat_server", main)
 	}
 	owner, server := provisioned()
@@ -61,7 +66,8 @@ func TestBackupAndRestore(t *testing.T) {
 	verify := func(key string, files ...string) {
 		t.Helper()
 		for _, file := range files {
-			if out, status := harness.Try(t, nil, "audit", "verify", "--lang", "en", "--log-key", key, file); status != 0 || !strings.Contains(out, "GREEN") {
+			if out, status := harness.Try(t, nil, "audit", "verify", "--lang", "en", "--log-key", key, file); status != 0 ||
+				!strings.Contains(out, "GREEN") {
 				t.Errorf("%s: status %d\n%s", file, status, out)
 			}
 		}
@@ -121,7 +127,8 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	empty := filepath.Join(work, "empty")
-	out, err := exec.Command("bash", filepath.Join(harness.Root(t), "docs", "deploy", "restore.sh"), saved, owner, empty, empty+"-keys").CombinedOutput()
+	out, err := exec.Command("bash", filepath.Join(harness.Root(t), "docs", "deploy", "restore.sh"), saved, owner, empty, empty+
+		"-keys").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "the copy was changed") {
 		t.Errorf("a changed copy: %v %s", err, out)
 	}

@@ -38,7 +38,8 @@ func TestSampleApp(t *testing.T) {
 					t.Fatal(err)
 				}
 				text := string(raw)
-				if !strings.Contains(text, `data-test="subject"`) || !strings.Contains(text, `data-test="released"`) || strings.Contains(text, "unreachable") {
+				if !strings.Contains(text, `data-test="subject"`) || !strings.Contains(text, `data-test="released"`) ||
+					strings.Contains(text, "unreachable") {
 					t.Fatalf("%s: the page is\n%s", step, text)
 				}
 				opens(t, b, http.MethodPost, home+"/read")

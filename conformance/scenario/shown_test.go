@@ -92,7 +92,8 @@ func anew(t *testing.T, n *nation, b *http.Client, a answer) answer {
 func consentIsWhatWasShown(t *testing.T, n *nation) {
 	as := func(change func(*declaring)) declaring {
 		d := declaring{
-			name: "Ứng dụng khai báo", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status",
+			name: "Ứng dụng khai báo", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D",
+			attributes: "civil.marital_status",
 		}
 		change(&d)
 		return d
@@ -146,7 +147,8 @@ func TestTheTermsOfEachSource(t *testing.T) {
 	n := begin(t, usual())
 	p := newParty(t, n, "app-terms")
 	declaring{
-		name: "Ứng dụng hai nguồn", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P1D", attributes: "civil.marital_status",
+		name: "Ứng dụng hai nguồn", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P1D",
+		attributes: "civil.marital_status",
 		more: `
     - {purpose: land.mortgage, legal_basis: LB-CONSENT, registry: land, attributes: [land.area], explanation: {vi: "Để định giá.", en: Test}, max_days: 30, data_life: P3650D, frequency: unlimited}`,
 	}.register(t, n, p)
@@ -166,7 +168,9 @@ func TestTheTermsOfEachSource(t *testing.T) {
 func TestAnApprovalIsOfWhatWasShown(t *testing.T) {
 	n := begin(t, usual())
 	p := newParty(t, n, "app-beside")
-	d := declaring{name: "Máy tự phục vụ", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status"}
+	d := declaring{
+		name: "Máy tự phục vụ", owner: "Cơ quan một", explanation: "Để kiểm tra hồ sơ.", life: "P30D", attributes: "civil.marital_status",
+	}
 	d.register(t, n, p)
 	b, who := browser(t), n.someone(t)
 	signIn(t, n, b, who, "/portal")
@@ -180,7 +184,8 @@ func TestAnApprovalIsOfWhatWasShown(t *testing.T) {
 		form.Set("symbol", asked.text("user_code")[5:])
 		return open(t, b, http.MethodPost, n.base+"/approve", form)
 	}
-	if a = anew(t, n, b, answer(page)); a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) || !strings.Contains(a.raw, d.name) {
+	if a = anew(t, n, b, answer(page)); a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) ||
+		!strings.Contains(a.raw, d.name) {
 		t.Fatalf("the old page was answered: got %d to %q, want the new page", a.status, a.header.Get("Location"))
 	}
 	want(t, p.poll(t, deviceGrant, asked.text("device_code")), 400, "authorization_pending")
@@ -204,7 +209,10 @@ func TestAMergeShowsWhatStays(t *testing.T) {
 	if pushed.status != http.StatusCreated {
 		t.Fatal(pushed.raw)
 	}
-	a := open(t, b, http.MethodGet, n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil)
+	a := open(
+		t, b, http.MethodGet,
+		n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil,
+	)
 	page := fetch(t, b, a.header.Get("Location"))
 	if kept := first(t, `(?s)id="kept"(.*?)</section></section>`, page); !strings.Contains(kept, "Tình trạng hôn nhân") {
 		t.Fatalf("the page does not say what stays: %s", kept)
@@ -216,15 +224,20 @@ func TestAMergeShowsWhatStays(t *testing.T) {
 	again := n.app.request(verifier, civilDetail)
 	again.Set("prompt", "consent")
 	pushed = n.app.call(t, "/par", again)
-	a = open(t, b, http.MethodGet, n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil)
-	if a = open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, fetch(t, b, a.header.Get("Location")), "agree")); a.status != http.StatusSeeOther {
+	a = open(
+		t, b, http.MethodGet,
+		n.base+"/authorize?"+url.Values{"client_id": {n.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil,
+	)
+	if a = open(t, b, http.MethodPost, n.base+
+		"/consent", answerTo(t, fetch(t, b, a.header.Get("Location")), "agree")); a.status != http.StatusSeeOther {
 		t.Fatalf("agreeing anew: %d %.300s", a.status, a.raw)
 	}
 	a = open(t, b, http.MethodPost, n.base+list, old)
 	if a.status != http.StatusConflict || !strings.Contains(a.raw, `id="changed"`) {
 		t.Fatalf("a withdrawal of an older version: %d", a.status)
 	}
-	if a = open(t, b, http.MethodPost, n.base+list, answerTo(t, a.raw, "withdraw")); a.status != http.StatusOK && a.status != http.StatusSeeOther {
+	if a = open(t, b, http.MethodPost, n.base+list, answerTo(t, a.raw, "withdraw")); a.status != http.StatusOK &&
+		a.status != http.StatusSeeOther {
 		t.Fatalf("a withdrawal of the present version: %d", a.status)
 	}
 }
@@ -278,7 +291,9 @@ func TestPagesSayWhatIs(t *testing.T) {
 			t.Error("the list has another time of agreement")
 		}
 		page := fetch(t, b, n.base+detail)
-		if newest, oldest := strings.Index(page, "Phiên bản 2: Bạn rút lại"), strings.Index(page, "Phiên bản 1: Bạn đồng ý"); newest < 0 || oldest < newest {
+		if newest, oldest := strings.Index(page, "Phiên bản 2: Bạn rút lại"), strings.Index(
+			page, "Phiên bản 1: Bạn đồng ý",
+		); newest < 0 || oldest < newest {
 			t.Errorf("version 2 at %d, version 1 at %d", newest, oldest)
 		}
 		if strings.Contains(first(t, `(?s)(<ol class="versions".*?</ol>)`, page), "Đang có hiệu lực") {
@@ -328,7 +343,10 @@ func readByLawIsTold(t *testing.T, n *nation) {
 		if pushed.status != http.StatusCreated {
 			t.Fatal(pushed.raw)
 		}
-		return open(t, b, http.MethodGet, n.base+"/authorize?"+url.Values{"client_id": {p.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil)
+		return open(
+			t, b, http.MethodGet,
+			n.base+"/authorize?"+url.Values{"client_id": {p.id}, "request_uri": {pushed.text("request_uri")}}.Encode(), nil,
+		)
 	}
 	there := func(when string, a answer, with string) {
 		t.Helper()
@@ -338,7 +356,8 @@ func readByLawIsTold(t *testing.T, n *nation) {
 	}
 	there("silently, untold", ask("none"), "error=interaction_required")
 	page := arrive(t, b, ask(""))
-	if !strings.Contains(page, "Dữ\u00a0liệu được cung\u00a0cấp theo luật") || !strings.Contains(page, "Để mở hồ sơ thuế.") || strings.Count(page, `name="decision"`) != 1 || strings.Contains(page, "checkbox") {
+	if !strings.Contains(page, "Dữ\u00a0liệu được cung\u00a0cấp theo luật") || !strings.Contains(page, "Để mở hồ sơ thuế.") ||
+		strings.Count(page, `name="decision"`) != 1 || strings.Contains(page, "checkbox") {
 		t.Fatalf("the page is not the one that tells: %.2000s", page)
 	}
 	there("the button", open(t, b, http.MethodPost, n.base+"/consent", answerTo(t, page, "agree")), "code=")
@@ -393,7 +412,8 @@ func withdrawalIsTold(t *testing.T, n *nation) {
 	if !strings.Contains(page, "Dịch vụ được báo ngay") {
 		t.Error("the page does not say that the service is told")
 	}
-	if a := open(t, b, http.MethodPost, n.base+detail+"/withdraw", answerTo(t, page, "withdraw")); a.status != http.StatusOK && a.status != http.StatusSeeOther {
+	if a := open(t, b, http.MethodPost, n.base+detail+"/withdraw", answerTo(t, page, "withdraw")); a.status != http.StatusOK &&
+		a.status != http.StatusSeeOther {
 		t.Fatalf("withdrawing answered %d", a.status)
 	}
 	select {
@@ -401,8 +421,10 @@ func withdrawalIsTold(t *testing.T, n *nation) {
 		claims := n.opened(t, got.token)
 		events, _ := claims["events"].(map[string]any)
 		event, _ := events["urn:vn:gov:eid:event:consent-withdrawn"].(map[string]any)
-		if got.kind != "application/secevent+jwt" || claims["aud"] != p.id || claims["sub"] != n.opened(t, tokens.text("id_token"))["sub"] || claims["exp"] != nil ||
-			event["consent_reference"] != granted["consent_reference"] || event["purpose"] != "land.mortgage" || event["registry"] != "civil" || event["process_by"] == nil {
+		if got.kind != "application/secevent+jwt" || claims["aud"] != p.id ||
+			claims["sub"] != n.opened(t, tokens.text("id_token"))["sub"] || claims["exp"] != nil ||
+			event["consent_reference"] != granted["consent_reference"] || event["purpose"] != "land.mortgage" ||
+			event["registry"] != "civil" || event["process_by"] == nil {
 			t.Errorf("the notice is %s %v, of %v", got.kind, claims, granted)
 		}
 	case <-ctx(t).Done():
@@ -414,7 +436,8 @@ func withdrawalIsTold(t *testing.T, n *nation) {
 	// An app without an address cannot be told, and the page does not say so.
 	n.app.tokens(t, b, who, civilDetail)
 	other := first(t, `(/portal/consents/[0-9a-f-]{36}/withdraw)`, fetch(t, b, n.base+"/portal/consents"))
-	if page := fetch(t, b, n.base+other); strings.Contains(page, "Dịch vụ được báo ngay") || !strings.Contains(page, "chưa đăng ký nơi nhận thông báo") {
+	if page := fetch(t, b, n.base+other); strings.Contains(page, "Dịch vụ được báo ngay") ||
+		!strings.Contains(page, "chưa đăng ký nơi nhận thông báo") {
 		t.Error("the page promises a notice that nobody can take")
 	}
 }

@@ -141,7 +141,10 @@ func (p *party) signedJourney(t *testing.T) {
 			to = k
 		}
 	}
-	encrypter, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.RSA_OAEP_256, Key: to.Key, KeyID: to.KeyID}, (&jose.EncrypterOptions{}).WithContentType("JWT"))
+	encrypter, err := jose.NewEncrypter(
+		jose.A256GCM, jose.Recipient{Algorithm: jose.RSA_OAEP_256, Key: to.Key, KeyID: to.KeyID},
+		(&jose.EncrypterOptions{}).WithContentType("JWT"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +163,8 @@ func (p *party) signedJourney(t *testing.T) {
 	}
 	callback := p.visit(t, browser(t), a.text("request_uri"), n.someone(t))
 	response := n.opened(t, callback.Query().Get("response"))
-	if len(callback.Query()) != 1 || response["iss"] != n.base || response["aud"] != p.id || response["state"] != "st-"+verifier[:8] || response["exp"] == nil {
+	if len(callback.Query()) != 1 || response["iss"] != n.base || response["aud"] != p.id || response["state"] != "st-"+verifier[:8] ||
+		response["exp"] == nil {
 		t.Fatalf("got %v in %s", response, callback)
 	}
 	tokens := p.exchange(t, response["code"].(string), verifier)

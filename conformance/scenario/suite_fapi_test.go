@@ -22,7 +22,9 @@ var fapiPairs = []fapiPair{{"private_key_jwt", "dpop"}, {"private_key_jwt", "mtl
 // fapiClient writes the registration of a client of a pair and gives what the suite
 // has to know about it. The first of a pair has an RSA key, so that of an assertion
 // signed with RS256 nothing but the algorithm is wrong.
-func fapiClient(t *testing.T, n *nation, pair fapiPair, id, profile, algorithm, redirect, more string) (registration string, client *suite.StaticClient) {
+func fapiClient(
+	t *testing.T, n *nation, pair fapiPair, id, profile, algorithm, redirect, more string,
+) (registration string, client *suite.StaticClient) {
 	t.Helper()
 	key, err := suite.NewKey(algorithm, "fapi-"+id)
 	if err != nil {
@@ -120,7 +122,9 @@ func TestConformanceFAPI(t *testing.T) {
 			}
 			for j, into := range []**suite.StaticClient{&c.Client, &c.Client2} {
 				algorithm, redirect := []string{"PS256", "ES256"}[j], c.Listen.URL+[]string{"/callback", "/callback?dummy1=lorem&dummy2=ipsum"}[j]
-				text, client := fapiClient(t, n, pair, fmt.Sprintf("fapi-%d-%d-%d", i, k, j), profile, algorithm, redirect, "  grant_types: [authorization_code, refresh_token, client_credentials]\n")
+				text, client := fapiClient(
+					t, n, pair, fmt.Sprintf("fapi-%d-%d-%d", i, k, j), profile, algorithm, redirect, "  grant_types: [authorization_code, refresh_token, client_credentials]\n",
+				)
 				file.WriteString(text)
 				*into = client
 			}

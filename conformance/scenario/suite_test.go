@@ -278,7 +278,9 @@ func TestConformanceElsewhere(t *testing.T) {
 	port := harness.Port(t, 2)
 	command := exec.CommandContext(t.Context(), "node", "provider.mjs")
 	command.Dir = folder
-	command.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "CERT="+server.CertFile, "KEY="+server.KeyFile, "NODE_EXTRA_CA_CERTS="+ca.File)
+	command.Env = append(
+		os.Environ(), fmt.Sprintf("PORT=%d", port), "CERT="+server.CertFile, "KEY="+server.KeyFile, "NODE_EXTRA_CA_CERTS="+ca.File,
+	)
 	output, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -317,5 +319,8 @@ func TestConformanceElsewhere(t *testing.T) {
 		"oidcc-basic/oidcc-ensure-post-request-succeeds FAIL":                "POST has to be switched on (enableHttpPostMethods)",
 		"oidcc-formpost-basic/oidcc-ensure-post-request-succeeds FAIL":       "POST has to be switched on (enableHttpPostMethods)",
 	}
-	runSuite(t, c, found, "oidcc-config", "oidcc-basic", "oidcc-formpost-basic", "oidcc-dynamic", "oidcc-3rdparty-init", "oidcc-rp-initiated-logout", "oidcc-backchannel-logout")
+	runSuite(
+		t, c, found, "oidcc-config", "oidcc-basic", "oidcc-formpost-basic", "oidcc-dynamic", "oidcc-3rdparty-init",
+		"oidcc-rp-initiated-logout", "oidcc-backchannel-logout",
+	)
 }

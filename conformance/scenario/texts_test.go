@@ -55,7 +55,10 @@ func noTexts(t *testing.T, n *nation, v *victim) {
 	}
 	nobody := browser(t)
 	for path, form := range forms {
-		names := append(slices.Sorted(maps.Keys(form())), "state", "nonce", "ui_locales", "claims", "acr_values", "display", "login_hint", "made_up", "client_assertion", "client_id", "client_secret")
+		names := append(
+			slices.Sorted(maps.Keys(form())), "state", "nonce", "ui_locales", "claims", "acr_values", "display", "login_hint", "made_up",
+			"client_assertion", "client_id", "client_secret",
+		)
 		for what, text := range bad {
 			for _, name := range names {
 				f := form()
@@ -69,7 +72,8 @@ func noTexts(t *testing.T, n *nation, v *victim) {
 				} else {
 					a = p.postRaw(t, path, f.Encode(), p.dpop(t, http.MethodPost, n.base+path, "", nil))
 				}
-				if refused := what != "what is not composed" && what != "a letter beyond the first plane" && (what != "a line break" || name != "claims" && name != "authorization_details"); refused && path != "/authorize" && path != "/logout" {
+				if refused := what != "what is not composed" && what != "a letter beyond the first plane" && (what != "a line break" ||
+					name != "claims" && name != "authorization_details"); refused && path != "/authorize" && path != "/logout" {
 					fair(t, a, fmt.Sprintf("%s, %s in %s,", path, what, name))
 				} else if a.status >= 500 {
 					t.Errorf("%s, %s in %s, answered %d %.200s", path, what, name, a.status, a.raw)
@@ -114,7 +118,9 @@ func noTexts(t *testing.T, n *nation, v *victim) {
 			}
 			for _, member := range []string{"client_name", "client_name#vi", "redirect_uris", "client_id", "scope", "policy_uri", "contacts", "jwks", "software_statement", "software_id", "response_types"} {
 				for _, body := range []string{`{"redirect_uris":["https://x.example/cb"],%q:%s}`, `{"redirect_uris":["https://x.example/cb"],%q:[%s]}`} {
-					r, err := http.NewRequestWithContext(ctx(t), http.MethodPost, n.base+"/register", strings.NewReader(fmt.Sprintf(body, member, in)))
+					r, err := http.NewRequestWithContext(
+						ctx(t), http.MethodPost, n.base+"/register", strings.NewReader(fmt.Sprintf(body, member, in)),
+					)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -336,7 +336,10 @@ func TestUpgrade(t *testing.T) {
 		if said := check(counter.id); !strings.Contains(said, "grant-of-another-profile") {
 			t.Errorf("client check says %s", said)
 		}
-		want(t, counter.call(t, "/bc-authorize", url.Values{"scope": {"openid"}, "login_hint": {early.who.Number}}), 400, "unauthorized_client")
+		want(
+			t, counter.call(t, "/bc-authorize", url.Values{"scope": {"openid"}, "login_hint": {early.who.Number}}), 400,
+			"unauthorized_client",
+		)
 		desk()
 		if said := check(counter.id); strings.Contains(said, "grant-of-another-profile") {
 			t.Errorf("after the move client check says %s", said)

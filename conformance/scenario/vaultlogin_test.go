@@ -158,7 +158,8 @@ func TestAVaultNodeStartsAgain(t *testing.T) {
 		if out := harness.Run(t, nil, v.as("keys rotate", "--vault-token-file", v.rotation)...); !strings.Contains(out, "is announced") {
 			t.Error(out)
 		}
-		if out, status := harness.Try(t, nil, v.as("keys rotate", "--vault-token-file", v.operator)...); status == 0 || !strings.Contains(out, "permission-denied") {
+		if out, status := harness.Try(t, nil, v.as("keys rotate", "--vault-token-file", v.operator)...); status == 0 ||
+			!strings.Contains(out, "permission-denied") {
 			t.Errorf("status %d: %s", status, out)
 		}
 	})
@@ -168,7 +169,8 @@ func TestAVaultNodeStartsAgain(t *testing.T) {
 		s.Must(err)
 		write(t, secret, id)
 		harness.Run(t, nil, v.as("client list", flags...)...)
-		if out, status := harness.Try(t, nil, v.as("serve", flags...)...); status == 0 || !strings.Contains(out, "delivers a fresh one each time") {
+		if out, status := harness.Try(t, nil, v.as("serve", flags...)...); status == 0 ||
+			!strings.Contains(out, "delivers a fresh one each time") {
 			t.Errorf("status %d: %s", status, out)
 		}
 	})
@@ -177,7 +179,9 @@ func TestAVaultNodeStartsAgain(t *testing.T) {
 		id, err := s.SecretID("hopnhat-serving", false)
 		s.Must(err)
 		write(t, secret, id)
-		if out, status := harness.Try(t, nil, v.as("serve", "--vault-role-id", v.roleID, "--vault-secret-id-file", secret)...); status == 0 || !strings.Contains(out, "signing in to Vault") {
+		if out, status := harness.Try(
+			t, nil, v.as("serve", "--vault-role-id", v.roleID, "--vault-secret-id-file", secret)...,
+		); status == 0 || !strings.Contains(out, "signing in to Vault") {
 			t.Errorf("status %d: %s", status, out)
 		}
 	})
@@ -203,7 +207,8 @@ func TestAVaultNodeStartsAgain(t *testing.T) {
 func TestAVaultWithoutKeysSaysWhatMakesThem(t *testing.T) {
 	v := newVaultWithoutKeys(t)
 	for _, words := range []string{"init", "serve"} {
-		if out, status := harness.Try(t, nil, v.as(words, "--vault-token-file", v.operator)...); status != 1 || !strings.Contains(out, "hopnhat keys vault-setup") {
+		if out, status := harness.Try(t, nil, v.as(words, "--vault-token-file", v.operator)...); status != 1 ||
+			!strings.Contains(out, "hopnhat keys vault-setup") {
 			t.Errorf("%s: status %d: %s", words, status, out)
 		}
 	}
@@ -220,7 +225,8 @@ func TestAnotherVaultIsRefused(t *testing.T) {
 	strayed := *other
 	strayed.flags = append(append([]string{}, other.flags...), "--state", v.state)
 	for words, token := range map[string]string{"client list": other.operator, "serve": other.operator, "keys rotate": other.rotation, "keys status": other.rotation} {
-		if out, status := harness.Try(t, nil, strayed.as(words, "--vault-token-file", token)...); status != 1 || !strings.Contains(out, "not the keys of this database") {
+		if out, status := harness.Try(t, nil, strayed.as(words, "--vault-token-file", token)...); status != 1 ||
+			!strings.Contains(out, "not the keys of this database") {
 			t.Errorf("%s: status %d: %s", words, status, out)
 		}
 	}

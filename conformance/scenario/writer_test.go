@@ -80,7 +80,8 @@ func proofOf(t *testing.T, b *http.Client, n *nation, id, keys string) {
 	if err := os.WriteFile(file, []byte(proofAt(t, b, n.base+"/portal/releases/"+id+"/proof")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, status := harness.Try(t, nil, "audit", "verify", "--lang", "en", "--log-key", keys, file); status != 0 || !strings.Contains(out, "GREEN") {
+	if out, status := harness.Try(t, nil, "audit", "verify", "--lang", "en", "--log-key", keys, file); status != 0 ||
+		!strings.Contains(out, "GREEN") {
 		t.Errorf("the proof of %s: status %d\n%s", id, status, out)
 	}
 }
@@ -177,7 +178,8 @@ func TestTheWriterIsKilled(t *testing.T) {
 	q.tokens(t, back, who, taxDetail)
 	proofOf(t, back, n, before.id, filepath.Join(n.state, "log.vkey"))
 	for shard, was := range signed {
-		if is := checkpoints(t, filepath.Join(n.state, "tlog"))[shard]; is != was && !strings.HasPrefix(is, strings.SplitN(was, "\n", 2)[0]) {
+		if is := checkpoints(t, filepath.Join(n.state, "tlog"))[shard]; is != was &&
+			!strings.HasPrefix(is, strings.SplitN(was, "\n", 2)[0]) {
 			t.Errorf("the checkpoint of %s changed:\n%s\n%s", shard, was, is)
 		}
 	}
@@ -251,7 +253,10 @@ func TestTwoNodesTakeOver(t *testing.T) {
 	port := harness.Port(t, 2)
 	third := harness.Start(t, harness.Program{
 		Base: fmt.Sprintf("http://127.0.0.1:%d", port),
-		Args: append(slices.Clone(n.serve), "--state", n.state+"-3", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--log-listen", fmt.Sprintf("127.0.0.1:%d", port+1)),
+		Args: append(
+			slices.Clone(n.serve), "--state", n.state+"-3", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--log-listen",
+			fmt.Sprintf("127.0.0.1:%d", port+1),
+		),
 	})
 	token := n.app.tokens(t, browser(t), n.someone(t), taxDetail).text("access_token")
 	before := released(t, n.app, token)

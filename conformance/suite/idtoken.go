@@ -43,7 +43,9 @@ func (c *Client) VerifyIDToken(token string, b Binds) Claims {
 	c.checkAudience(claims)
 	r.checkTimes(claims)
 	if b.Nonce != "" {
-		r.Expect(claims.Text("nonce") == b.Nonce, "OpenID Connect Core §3.1.3.7, 11", "nonce is that of the request: "+b.Nonce, claims["nonce"])
+		r.Expect(
+			claims.Text("nonce") == b.Nonce, "OpenID Connect Core §3.1.3.7, 11", "nonce is that of the request: "+b.Nonce, claims["nonce"],
+		)
 	}
 	r.checkHash(claims, "at_hash", alg, b.Token, b.HashOptional, "OpenID Connect Core §3.1.3.6")
 	r.checkHash(claims, "c_hash", alg, b.Code, b.HashOptional, "OpenID Connect Core §3.3.2.11")
@@ -72,7 +74,9 @@ func (c *Client) verifySignature(token string, header Claims) {
 	}
 	r.Must(keyTypeOf(header.Text("alg")) != "none", "OpenID Connect Core §3.1.3.7, 7", "alg is one that the suite knows", header["alg"])
 	if header.Text("kid") == "" {
-		r.Expect(len(r.KeySet().fitting("", header.Text("alg"))) < 2, "OpenID Connect Core §10.1", "kid names the key where several would fit", header)
+		r.Expect(
+			len(r.KeySet().fitting("", header.Text("alg"))) < 2, "OpenID Connect Core §10.1", "kid names the key where several would fit", header,
+		)
 	}
 	err := r.verify(token)
 	r.Must(err == nil, "OpenID Connect Core §3.1.3.7, 6", "the signature verifies with a published key", err)
@@ -132,7 +136,10 @@ func (c *Checks) checkTimes(claims Claims) {
 	exp, ok := at("exp")
 	c.Expect(ok && exp.After(now.Add(-skew)), "OpenID Connect Core §3.1.3.7, 9", "exp is a number and in the future", claims["exp"])
 	iat, ok := at("iat")
-	c.Expect(ok && iat.Before(now.Add(skew)) && iat.After(now.Add(-5*time.Minute)), "OpenID Connect Core §3.1.3.7, 10", "iat is a number and of now", claims["iat"])
+	c.Expect(
+		ok && iat.Before(now.Add(skew)) && iat.After(now.Add(-5*time.Minute)), "OpenID Connect Core §3.1.3.7, 10",
+		"iat is a number and of now", claims["iat"],
+	)
 	if _, there := claims["auth_time"]; there {
 		when, ok := at("auth_time")
 		c.Expect(ok && when.Before(now.Add(skew)), "OpenID Connect Core §2", "auth_time is a number and not in the future", claims["auth_time"])

@@ -133,7 +133,8 @@ type KeySet struct{ jose.JSONWebKeySet }
 func (s *KeySet) fitting(kid, algorithm string) []jose.JSONWebKey {
 	var found []jose.JSONWebKey
 	for _, k := range s.Keys {
-		if (kid == "" || k.KeyID == kid) && (k.Use == "" || k.Use == "sig") && (k.Algorithm == "" || k.Algorithm == algorithm) && keyType(k.Key) == keyTypeOf(algorithm) {
+		if (kid == "" || k.KeyID == kid) && (k.Use == "" || k.Use == "sig") && (k.Algorithm == "" || k.Algorithm == algorithm) &&
+			keyType(k.Key) == keyTypeOf(algorithm) {
 			found = append(found, k)
 		}
 	}

@@ -55,7 +55,8 @@ func (f *Form) Button(which string) bool {
 
 // hiddenOnly reports whether nothing in the form waits for a person.
 func (f *Form) hiddenOnly() bool {
-	return len(f.Fields) > 0 && !slices.ContainsFunc(f.Fields, func(field Field) bool { return field.Type != "hidden" && field.Type != "submit" })
+	return len(f.Fields) > 0 &&
+		!slices.ContainsFunc(f.Fields, func(field Field) bool { return field.Type != "hidden" && field.Type != "submit" })
 }
 
 // String names the page for conditions.
@@ -102,7 +103,8 @@ func ReadPage(at *url.URL, status int, text string) (*Page, error) {
 				p.Links = append(p.Links, link)
 			}
 		case atom.Meta:
-			if _, to, ok := strings.Cut(attribute(node, "content"), "="); ok && strings.EqualFold(attribute(node, "http-equiv"), "refresh") {
+			if _, to, ok := strings.Cut(attribute(node, "content"), "="); ok &&
+				strings.EqualFold(attribute(node, "http-equiv"), "refresh") {
 				_, p.Refresh = absolute(strings.Trim(to, `'"`))
 			}
 		case atom.Iframe:
@@ -143,7 +145,10 @@ func (p *Page) place(loose []loosely) {
 }
 
 func fieldOf(node *html.Node) Field {
-	f := Field{Name: attribute(node, "name"), Type: strings.ToLower(attribute(node, "type")), Value: attribute(node, "value"), Checked: has(node, "checked")}
+	f := Field{
+		Name: attribute(node, "name"), Type: strings.ToLower(attribute(node, "type")), Value: attribute(node, "value"),
+		Checked: has(node, "checked"),
+	}
 	switch node.DataAtom {
 	case atom.Button:
 		if f.Type == "" {

@@ -20,14 +20,16 @@ func TestReadPage(t *testing.T) {
 	if p.Title != "Sign  in" || p.Text != "Hello you Yes No p" {
 		t.Errorf("title %q, text %q", p.Title, p.Text)
 	}
-	if len(p.Links) != 1 || p.Links[0] != "https://op.example/policy" || len(p.Frames) != 1 || p.Frames[0] != "https://rp.example/out" || len(p.Images) != 1 {
+	if len(p.Links) != 1 || p.Links[0] != "https://op.example/policy" || len(p.Frames) != 1 || p.Frames[0] != "https://rp.example/out" ||
+		len(p.Images) != 1 {
 		t.Errorf("links %q, frames %q, images %q", p.Links, p.Frames, p.Images)
 	}
 	if len(p.Forms) != 1 {
 		t.Fatalf("%d forms", len(p.Forms))
 	}
 	f := p.Forms[0]
-	if f.Action.String() != "https://op.example/next?x=1" || f.Method != "POST" || !f.Has("number") || f.Has("outside") || f.Has("decision") {
+	if f.Action.String() != "https://op.example/next?x=1" || f.Method != "POST" || !f.Has("number") || f.Has("outside") ||
+		f.Has("decision") {
 		t.Errorf("form %+v", f)
 	}
 	if !f.Button("decision") || !f.Button("decision=decline") || f.Button("decision=maybe") || f.Button("number") {

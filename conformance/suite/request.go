@@ -90,7 +90,8 @@ func (r *Run) Request(options ...Option) *Request {
 		kind = "code"
 	}
 	q := &Request{Client: c, Through: Query, Params: url.Values{
-		"response_type": {kind}, "client_id": {c.ID}, "redirect_uri": {c.RedirectURI()}, "scope": {"openid"}, "state": {Random()}, "nonce": {Random()},
+		"response_type": {kind}, "client_id": {c.ID}, "redirect_uri": {c.RedirectURI()}, "scope": {"openid"}, "state": {Random()},
+		"nonce": {Random()},
 	}}
 	if mode := r.Variant[ResponseMode]; mode != "" && mode != "default" {
 		q.Params.Set("response_mode", mode)

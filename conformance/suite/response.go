@@ -19,12 +19,18 @@ func (q *Request) Accepted(l Landing) *Callback {
 		if q.Responds(kind) {
 			r.Must(c.Values.Get(kind) != "", clause, "the response carries "+kind, c.Values.Encode())
 		} else {
-			r.Expect(!c.Values.Has(kind), "Multiple Response Types §2", "the response carries no "+kind+", which was not asked for", c.Values.Encode())
+			r.Expect(
+				!c.Values.Has(kind), "Multiple Response Types §2", "the response carries no "+kind+", which was not asked for",
+				c.Values.Encode(),
+			)
 		}
 	}
 	if q.Responds("token") {
 		r.Must(c.Values.Get("access_token") != "", "OpenID Connect Core §3.2.2.5", "the response carries access_token", c.Values.Encode())
-		r.Expect(strings.EqualFold(c.Values.Get("token_type"), "Bearer"), "OpenID Connect Core §3.2.2.5", "token_type is Bearer", c.Values.Get("token_type"))
+		r.Expect(
+			strings.EqualFold(c.Values.Get("token_type"), "Bearer"), "OpenID Connect Core §3.2.2.5", "token_type is Bearer",
+			c.Values.Get("token_type"),
+		)
 		r.Should(c.Values.Get("expires_in") != "", "RFC 6749 §4.2.2", "expires_in says how long the token is good", c.Values.Encode())
 		r.Expect(!c.Values.Has("refresh_token"), "RFC 6749 §4.2.2", "no refresh token comes through the browser", c.Values.Encode())
 	} else {

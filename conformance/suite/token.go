@@ -37,8 +37,14 @@ func (c *Client) TokenResponse(a Answer) Tokens {
 	const clause = "OpenID Connect Core §3.1.3.3"
 	r.Must(a.Status == http.StatusOK && a.JSON != nil, clause, "the token endpoint answers 200 with a JSON object", a)
 	r.Expect(a.MediaType() == "application/json", "RFC 6749 §5.1", "the answer is application/json", a.Header.Get("Content-Type"))
-	r.Expect(strings.Contains(strings.ToLower(a.Header.Get("Cache-Control")), "no-store"), "RFC 6749 §5.1", "the answer has Cache-Control: no-store", a.Header.Get("Cache-Control"))
-	t := Tokens{Access: a.JSON.Text("access_token"), Type: a.JSON.Text("token_type"), ID: a.JSON.Text("id_token"), Refresh: a.JSON.Text("refresh_token"), JSON: a.JSON}
+	r.Expect(
+		strings.Contains(strings.ToLower(a.Header.Get("Cache-Control")), "no-store"), "RFC 6749 §5.1",
+		"the answer has Cache-Control: no-store", a.Header.Get("Cache-Control"),
+	)
+	t := Tokens{
+		Access: a.JSON.Text("access_token"), Type: a.JSON.Text("token_type"), ID: a.JSON.Text("id_token"),
+		Refresh: a.JSON.Text("refresh_token"), JSON: a.JSON,
+	}
 	r.Must(t.Access != "", "RFC 6749 §5.1", "an access token comes", a.Raw)
 	scheme := "Bearer"
 	if c.Binding != nil {

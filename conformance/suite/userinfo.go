@@ -38,7 +38,8 @@ func (c *Client) UserInfoResponse(a Answer, id Claims) Claims {
 	const clause = "OpenID Connect Core §5.3.2"
 	r.Must(a.Status == http.StatusOK, clause, "UserInfo answers 200", a)
 	claims := a.JSON
-	if alg, enc := c.Metadata.Text("userinfo_signed_response_alg"), c.Metadata.Text("userinfo_encrypted_response_alg"); alg != "" || enc != "" {
+	if alg, enc := c.Metadata.Text("userinfo_signed_response_alg"), c.Metadata.Text("userinfo_encrypted_response_alg"); alg != "" ||
+		enc != "" {
 		r.Expect(a.MediaType() == "application/jwt", clause, "a signed or encrypted answer is application/jwt", a.Header.Get("Content-Type"))
 		token := strings.TrimSpace(a.Raw)
 		if enc != "" {
@@ -98,7 +99,8 @@ func (c *Checks) checkShapes(claims Claims) {
 		case "address":
 			_, ok := value.(map[string]any)
 			c.Expect(ok, "OpenID Connect Core §5.1.1", "address is an object", value)
-		case "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "email", "gender", "birthdate", "zoneinfo", "locale", "phone_number":
+		case "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
+			"website", "email", "gender", "birthdate", "zoneinfo", "locale", "phone_number":
 			text, ok := value.(string)
 			c.Expect(ok && text != "", clause, name+" is a string that is not empty", value)
 		}

@@ -341,8 +341,9 @@ func TestEveryCallerGetsHisOwn(t *testing.T) {
 		clock := &clock{}
 		still := time.Unix(0, 0)
 		o := batch.Options{
-			MaxInFlight: rapid.IntRange(1, 3).Draw(t, "in flight"), Cap: rapid.IntRange(1, 8).Draw(t, "cap"), Queue: rapid.IntRange(8, 64).Draw(t, "queue"),
-			Now: func() time.Time { return still }, AfterFunc: clock.afterFunc,
+			MaxInFlight: rapid.IntRange(1, 3).Draw(t, "in flight"), Cap: rapid.IntRange(1, 8).Draw(t, "cap"),
+			Queue: rapid.IntRange(8, 64).Draw(t, "queue"),
+			Now:   func() time.Time { return still }, AfterFunc: clock.afterFunc,
 		}
 		g := &gate{calls: make(chan call)}
 		b := batch.New(g.sign, o)

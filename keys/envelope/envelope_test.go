@@ -67,7 +67,8 @@ func TestManySecretsCostOneCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plain, stale, err := e.Open(t.Context(), sealed, []byte("for an")); err != nil || stale || string(plain) != fmt.Sprint("secret ", i) {
+		if plain, stale, err := e.Open(t.Context(), sealed, []byte("for an")); err != nil || stale ||
+			string(plain) != fmt.Sprint("secret ", i) {
 			t.Fatalf("got %q, %v, %v", plain, stale, err)
 		}
 	}
@@ -153,7 +154,9 @@ func TestWhatWasAlteredDoesNotOpen(t *testing.T) {
 		if _, _, err := e.Open(context.Background(), sealed, append(aad, 1)); !errors.Is(err, keys.ErrNotOurs) {
 			t.Fatalf("another aad: got %v", err)
 		}
-		if _, _, err := e.Open(context.Background(), sealed[:rapid.IntRange(0, len(sealed)-1).Draw(t, "cut")], aad); !errors.Is(err, keys.ErrNotOurs) {
+		if _, _, err := e.Open(
+			context.Background(), sealed[:rapid.IntRange(0, len(sealed)-1).Draw(t, "cut")], aad,
+		); !errors.Is(err, keys.ErrNotOurs) {
 			t.Fatalf("cut: got %v", err)
 		}
 	})

@@ -175,7 +175,10 @@ func (s *Store) read() (*picture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the key folder: %w", err)
 	}
-	p := &picture{seen: seen, records: records, private: map[keys.KeyID]crypto.PrivateKey{}, hmac: map[keys.Use][]byte{}, secrets: map[int]cipher.AEAD{}}
+	p := &picture{
+		seen: seen, records: records, private: map[keys.KeyID]crypto.PrivateKey{}, hmac: map[keys.Use][]byte{},
+		secrets: map[int]cipher.AEAD{},
+	}
 	for _, r := range records {
 		if r.Destroyed.IsZero() {
 			if err := s.add(p, r); err != nil {

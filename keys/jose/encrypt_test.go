@@ -53,7 +53,9 @@ func newHolder(t testing.TB) *holder {
 }
 
 // seal makes a JWE for the holder with go-jose as a client does.
-func seal(t testing.TB, h *holder, alg gojose.KeyAlgorithm, enc gojose.ContentEncryption, options *gojose.EncrypterOptions, kid, text string) string {
+func seal(
+	t testing.TB, h *holder, alg gojose.KeyAlgorithm, enc gojose.ContentEncryption, options *gojose.EncrypterOptions, kid, text string,
+) string {
 	t.Helper()
 	e, err := gojose.NewEncrypter(enc, gojose.Recipient{Algorithm: alg, Key: h.key.Public(), KeyID: kid}, options)
 	if err != nil {
@@ -74,7 +76,9 @@ func TestDecrypt(t *testing.T) {
 	h := newHolder(t)
 	plain := (&gojose.EncrypterOptions{}).WithContentType("JWT")
 	for _, enc := range jose.ContentEncryption {
-		got, err := jose.Decrypt(t.Context(), h, seal(t, h, gojose.RSA_OAEP_256, gojose.ContentEncryption(enc), plain, "ours", "a.b.c"), 8<<10)
+		got, err := jose.Decrypt(
+			t.Context(), h, seal(t, h, gojose.RSA_OAEP_256, gojose.ContentEncryption(enc), plain, "ours", "a.b.c"), 8<<10,
+		)
 		if err != nil || got != "a.b.c" {
 			t.Errorf("%s: got %q, %v", enc, got, err)
 		}

@@ -248,5 +248,7 @@ func folded(names ...string) map[string]string {
 
 var (
 	headerNames = folded("alg", "typ", "kid", "jwk", "crit", "jku", "x5u", "x5c", "b64")
-	claimNames  = folded("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "htm", "htu", "ath", "nonce", "sid", "cnf", "gid", "scope", "client_id")
+	claimNames  = folded(
+		"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "htm", "htu", "ath", "nonce", "sid", "cnf", "gid", "scope", "client_id",
+	)
 )

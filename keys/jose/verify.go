@@ -228,7 +228,9 @@ func check(public crypto.PublicKey, p parsed) bool {
 	case *rsa.PublicKey:
 		switch p.head.Algorithm {
 		case keys.PS256:
-			return rsa.VerifyPSS(key, crypto.SHA256, digest[:], p.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+			return rsa.VerifyPSS(
+				key, crypto.SHA256, digest[:], p.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash},
+			) == nil
 		case keys.RS256:
 			return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], p.signature) == nil
 		}

@@ -182,7 +182,8 @@ func unwraps(t *testing.T, ring keys.Ring) {
 	}
 	encrypted[9] ^= 1
 	for name, altered := range map[string][]byte{"altered": encrypted, "short": encrypted[:10], "nothing": nil} {
-		if _, err := ring.Unwrap(t.Context(), key, altered); !errors.Is(err, keys.ErrNotOurs) || errors.Is(err, keys.ErrUnavailable) && !errors.Is(err, keys.ErrNotOurs) {
+		if _, err := ring.Unwrap(t.Context(), key, altered); !errors.Is(err, keys.ErrNotOurs) ||
+			errors.Is(err, keys.ErrUnavailable) && !errors.Is(err, keys.ErrNotOurs) {
 			t.Fatalf("%s: got %v, want ErrNotOurs", name, err)
 		}
 	}

@@ -90,7 +90,8 @@ func (b *Ledger) AnnounceKey(_ context.Context, l lifecycle.VersionState) (bool,
 	}
 	defer b.mu.Unlock()
 	for _, have := range b.states {
-		if have.KeyID == l.KeyID || l.State == keys.Active && have.State == keys.Active && have.Use == l.Use && have.Algorithm == l.Algorithm {
+		if have.KeyID == l.KeyID ||
+			l.State == keys.Active && have.State == keys.Active && have.Use == l.Use && have.Algorithm == l.Algorithm {
 			return false, nil
 		}
 	}

@@ -117,7 +117,8 @@ func RunLedger(t *testing.T, ledger lifecycle.Ledger) {
 		states, err := ledger.KeyVersions(ctx)
 		must(err)
 		i := slices.IndexFunc(states, func(l lifecycle.VersionState) bool { return l.KeyID == "c" })
-		if c := states[i]; !c.Urgent || !c.Announced.Equal(noon) || !c.Published.Equal(noon.Add(time.Minute)) || !c.Activated.Equal(noon.Add(time.Hour)) || !c.Ended.IsZero() {
+		if c := states[i]; !c.Urgent || !c.Announced.Equal(noon) || !c.Published.Equal(noon.Add(time.Minute)) ||
+			!c.Activated.Equal(noon.Add(time.Hour)) || !c.Ended.IsZero() {
 			t.Fatalf("got %+v", c)
 		}
 	})
@@ -183,7 +184,8 @@ func RunLedger(t *testing.T, ledger lifecycle.Ledger) {
 		for _, p := range parties {
 			got[p.ID] = p.Fetched
 		}
-		if len(got) != 3 || !got["alone"].Equal(noon.Add(time.Second)) || !got["shared-1"].IsZero() || !got["shared-2"].Equal(noon.Add(2*time.Second)) {
+		if len(got) != 3 || !got["alone"].Equal(noon.Add(time.Second)) || !got["shared-1"].IsZero() ||
+			!got["shared-2"].Equal(noon.Add(2*time.Second)) {
 			t.Fatalf("got %v", got)
 		}
 	})

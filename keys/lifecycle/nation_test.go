@@ -37,7 +37,8 @@ func (b *backend) Versions(context.Context) ([]keys.PublicKey, error) {
 	for v := b.newest; v > 0; v-- {
 		if !b.destroyed[v] {
 			out = append(out, keys.PublicKey{Handle: keys.Handle{
-				Use: keys.TokenSigning, Algorithm: keys.ES256, KeyID: keys.KeyID(fmt.Sprint(b.secret, "v", v)), Name: "token-es256", Version: v,
+				Use: keys.TokenSigning, Algorithm: keys.ES256, KeyID: keys.KeyID(fmt.Sprint(b.secret, "v", v)), Name: "token-es256",
+				Version: v,
 			}})
 		}
 	}
@@ -127,7 +128,8 @@ type require interface {
 
 func (n *nation) options(node string) lifecycle.Options {
 	return lifecycle.Options{
-		Store: n.store, Ledger: n.ledger, Rules: rules, Node: node, MayCreate: true, Begin: true, Lease: lease, Tick: 365 * 24 * time.Hour, Heartbeat: 10 * time.Second,
+		Store: n.store, Ledger: n.ledger, Rules: rules, Node: node, MayCreate: true, Begin: true, Lease: lease,
+		Tick: 365 * 24 * time.Hour, Heartbeat: 10 * time.Second,
 		Reread: 15 * time.Second, Now: func() time.Time { return n.now }, Logger: silent,
 	}
 }
@@ -222,7 +224,8 @@ func TestANodeThatWokeWithoutTheStoreServesNoPartOfASet(t *testing.T) {
 	if err := asleep.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if set, err := asleep.Published(keys.TokenSigning); err != nil || !slices.ContainsFunc(set, func(p keys.PublicKey) bool { return p.KeyID == signing }) {
+	if set, err := asleep.Published(keys.TokenSigning); err != nil ||
+		!slices.ContainsFunc(set, func(p keys.PublicKey) bool { return p.KeyID == signing }) {
 		t.Fatalf("once the store is there: %v, %v", set, err)
 	}
 }
@@ -478,7 +481,9 @@ func TestARevocationTellsHowManyTokensItEnds(t *testing.T) {
 	if err := n.nodes[0].Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.nodes[0].Sign(t.Context(), keys.Job{Key: keys.Handle{KeyID: "v1", Use: keys.TokenSigning, Algorithm: keys.ES256, Version: 1}}); !errors.Is(err, keys.ErrUnavailable) {
+	if _, err := n.nodes[0].Sign(
+		t.Context(), keys.Job{Key: keys.Handle{KeyID: "v1", Use: keys.TokenSigning, Algorithm: keys.ES256, Version: 1}},
+	); !errors.Is(err, keys.ErrUnavailable) {
 		t.Fatalf("signed with a revoked version: %v", err)
 	}
 	n.turns(t, 4)

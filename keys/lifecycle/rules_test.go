@@ -151,7 +151,9 @@ func TestNext(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var got []string
-			for _, step := range lifecycle.Next(row.lives, lifecycle.Facts{Now: noon, Nodes: row.nodes, Parties: row.parties, Rules: rules}) {
+			for _, step := range lifecycle.Next(
+				row.lives, lifecycle.Facts{Now: noon, Nodes: row.nodes, Parties: row.parties, Rules: rules},
+			) {
 				got = append(got, step.String())
 			}
 			if !slices.Equal(got, row.want) {

@@ -61,7 +61,8 @@ func TestSign(t *testing.T) {
 				t.Fatal("another key takes it")
 			}
 		}
-		if mac := k.MAC([]byte(text)); !k.Genuine(mac, []byte(text)) || k.Genuine(mac[:len(mac)-1], []byte(text)) || k.Genuine(nil, []byte(text)) {
+		if mac := k.MAC([]byte(text)); !k.Genuine(mac, []byte(text)) || k.Genuine(mac[:len(mac)-1], []byte(text)) ||
+			k.Genuine(nil, []byte(text)) {
 			t.Fatal("a part of a MAC is taken, or not the whole")
 		}
 	})
@@ -105,7 +106,8 @@ func TestKeysAreApart(t *testing.T) {
 		t.Error("the key under another is not the MAC of its label")
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
-		if text := fmt.Sprintf(verb, forms); strings.Contains(text, "kkk") || strings.Contains(text, "6b6b") || !strings.Contains(text, "forms") {
+		if text := fmt.Sprintf(verb, forms); strings.Contains(text, "kkk") || strings.Contains(text, "6b6b") ||
+			!strings.Contains(text, "forms") {
 			t.Errorf("%s prints %s", verb, text)
 		}
 	}

@@ -75,7 +75,8 @@ func outage(doing string, err error) error {
 	}
 	told := brief(err)
 	var refused *api.ResponseError
-	if errors.As(err, &refused) && (refused.StatusCode == http.StatusBadRequest || strings.Contains(told.Error(), "failed to RSA decrypt")) {
+	if errors.As(err, &refused) &&
+		(refused.StatusCode == http.StatusBadRequest || strings.Contains(told.Error(), "failed to RSA decrypt")) {
 		told = &badInput{told}
 	}
 	return &keys.Outage{Cause: causeOf(err), Doing: doing, Err: told}

@@ -104,7 +104,8 @@ func TestMove(t *testing.T) {
 	defer other.Close()
 	foreign, err := other.Export()
 	s.Must(err)
-	if err := mover.Import(ctx, foreign, func(string, int) { t.Error("moved over another key") }); err == nil || !strings.Contains(err.Error(), "nothing was moved") {
+	if err := mover.Import(ctx, foreign, func(string, int) { t.Error("moved over another key") }); err == nil ||
+		!strings.Contains(err.Error(), "nothing was moved") {
 		t.Fatalf("got %v", err)
 	}
 	exportable := s.Status(s.Root, "GET", "transit/export/signing-key/hopnhat-token-es256", nil)

@@ -187,7 +187,11 @@ func (l *login) unwrap(ctx context.Context, token string) (string, error) {
 	var wrapped wrapper[struct {
 		SecretID string `json:"secret_id"`
 	}]
-	if err := l.c.do(ctx, call{doing: "unwrapping the AppRole's secret id", path: "sys/wrapping/unwrap", token: token, body: struct{}{}, into: &wrapped, once: true}); err != nil {
+	if err := l.c.do(
+		ctx, call{
+			doing: "unwrapping the AppRole's secret id", path: "sys/wrapping/unwrap", token: token, body: struct{}{}, into: &wrapped, once: true,
+		},
+	); err != nil {
 		return "", spoilt(err)
 	}
 	if wrapped.Data.SecretID == "" {

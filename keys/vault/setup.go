@@ -52,7 +52,9 @@ func (s *Store) Create(ctx context.Context, use keys.Use, alg keys.Algorithm) er
 	if !ok {
 		return fmt.Errorf("a new version of %s %s: %w", use, alg, keys.ErrNoKey)
 	}
-	return s.c.do(ctx, call{doing: "creating a version of " + spec.Name(), path: s.path("keys", spec, "rotate"), body: struct{}{}, once: true})
+	return s.c.do(
+		ctx, call{doing: "creating a version of " + spec.Name(), path: s.path("keys", spec, "rotate"), body: struct{}{}, once: true},
+	)
 }
 
 // Destroy makes Vault refuse to sign with a version and all before it; it needs

@@ -178,7 +178,9 @@ func TestLettingIn(t *testing.T) {
 		return o
 	}
 	sign := func(store *vault.Store) error {
-		_, err := store.SignBatch(t.Context(), keys.Handle{Use: keys.TokenSigning, Algorithm: keys.ES256, Name: "token-es256", Version: 1}, one)
+		_, err := store.SignBatch(
+			t.Context(), keys.Handle{Use: keys.TokenSigning, Algorithm: keys.ES256, Name: "token-es256", Version: 1}, one,
+		)
 		return err
 	}
 	revokeAll := func() { s.Must(s.Call("PUT", "sys/leases/revoke-prefix/auth/approle/login", map[string]any{}, nil)) }

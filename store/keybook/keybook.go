@@ -59,8 +59,10 @@ func (db Book) KeyVersions(ctx context.Context) ([]lifecycle.VersionState, error
 	out := make([]lifecycle.VersionState, len(rows))
 	for i, r := range rows {
 		out[i] = lifecycle.VersionState{
-			KeyID: keys.KeyID(r.KeyID), Use: keys.Use(r.Use), Algorithm: keys.Algorithm(r.Alg), State: keys.State(r.State), Urgent: r.Urgent,
-			Announced: r.AnnouncedAt.UTC(), Published: handle.Time(r.PublishedAt), Activated: handle.Time(r.ActivatedAt), Retiring: handle.Time(r.RetiringAt), Ended: handle.Time(r.EndedAt),
+			KeyID: keys.KeyID(r.KeyID), Use: keys.Use(r.Use), Algorithm: keys.Algorithm(r.Alg), State: keys.State(r.State),
+			Urgent:    r.Urgent,
+			Announced: r.AnnouncedAt.UTC(), Published: handle.Time(r.PublishedAt), Activated: handle.Time(r.ActivatedAt),
+			Retiring: handle.Time(r.RetiringAt), Ended: handle.Time(r.EndedAt),
 		}
 	}
 	return out, nil

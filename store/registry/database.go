@@ -84,7 +84,9 @@ func open(ctx context.Context, dsn string, o options) (*DB, error) {
 				return nil, err
 			}
 		}
-		pool, err := sqldb.OpenSQLite(path, 8, false, "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-32000)")
+		pool, err := sqldb.OpenSQLite(
+			path, 8, false, "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-32000)",
+		)
 		if err != nil {
 			return nil, fmt.Errorf("the national database: %w", err)
 		}

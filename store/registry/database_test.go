@@ -88,7 +88,9 @@ func TestANationIsGeneratedOnceAndReplacedOnlyOnRequest(t *testing.T) {
 			}
 		}
 		filled(t, db, 600, 7)
-		want := registry.Status{Persons: 600, Organisations: 60, Seed: 7, Schema: registry.SchemaVersion, Generator: nation.GeneratorVersion, Complete: true}
+		want := registry.Status{
+			Persons: 600, Organisations: 60, Seed: 7, Schema: registry.SchemaVersion, Generator: nation.GeneratorVersion, Complete: true,
+		}
 		if got, err := db.Status(ctx); err != nil || got != want {
 			t.Fatalf("status: got %+v, %v, want %+v", got, err, want)
 		}

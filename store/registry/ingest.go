@@ -283,7 +283,9 @@ func (s *sqliteSink) Write(ctx context.Context, t *Table, rows [][]any) error {
 
 func insert(t *Table, rows int) string {
 	one := "(" + strings.TrimSuffix(strings.Repeat("?,", len(t.columns)), ",") + ")"
-	return "INSERT INTO " + t.name + " (" + strings.Join(t.ColumnNames(), ",") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+",", rows), ",")
+	return "INSERT INTO " + t.name + " (" + strings.Join(t.ColumnNames(), ",") + ") VALUES " + strings.TrimSuffix(
+		strings.Repeat(one+",", rows), ",",
+	)
 }
 
 // Settle commits, so that the write-ahead log is copied back and stays small.

@@ -62,7 +62,9 @@ func (db *DB) Read(ctx context.Context, register, subject string, attributes []s
 
 // ReadAs reads for one recipient, to whom refer names the persons that values
 // link to. An internal id never leaves: without refer, links read "withheld".
-func (db *DB) ReadAs(ctx context.Context, register, subject string, attributes []string, refer func(person string) string) ([]Record, error) {
+func (db *DB) ReadAs(
+	ctx context.Context, register, subject string, attributes []string, refer func(person string) string,
+) ([]Record, error) {
 	query, asked, err := projection(register, attributes)
 	if err != nil {
 		return nil, err

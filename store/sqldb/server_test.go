@@ -35,7 +35,9 @@ func TestPoolerIsNoticed(t *testing.T) {
 				group.Go(func() {
 					for n := range 20 {
 						var got int
-						if err := server.Pool.QueryRowContext(context.WithoutCancel(t.Context()), "SELECT $1::int + $2::int", i, n).Scan(&got); err != nil || got != i+n {
+						if err := server.Pool.QueryRowContext(
+							context.WithoutCancel(t.Context()), "SELECT $1::int + $2::int", i, n,
+						).Scan(&got); err != nil || got != i+n {
 							t.Error(fmt.Errorf("%d: %w", got, err))
 						}
 					}

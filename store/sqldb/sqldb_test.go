@@ -29,7 +29,8 @@ func TestCheck(t *testing.T) {
 		{"a scheme and nothing", "sqlite:", "no address"},
 	} {
 		err := sqldb.Check(row.dsn)
-		if (err == nil) != (row.want == "") || err != nil && (!strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "geheim")) {
+		if (err == nil) != (row.want == "") ||
+			err != nil && (!strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "geheim")) {
 			t.Errorf("%s: got %v, want %q", row.name, err, row.want)
 		}
 		if strings.Contains(sqldb.Redacted(row.dsn), "geheim") {

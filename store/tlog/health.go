@@ -85,7 +85,9 @@ func (l *Log) Health(ctx context.Context) error {
 	}
 	if size > 0 {
 		// The next entry is written together with those of its bundle.
-		if _, err := l.readBundle(ctx, (size-1)/layout.EntryBundleWidth, layout.PartialTileSize(0, (size-1)/layout.EntryBundleWidth, size)); err != nil {
+		if _, err := l.readBundle(
+			ctx, (size-1)/layout.EntryBundleWidth, layout.PartialTileSize(0, (size-1)/layout.EntryBundleWidth, size),
+		); err != nil {
 			return fmt.Errorf("%w: the newest entries: %w", ErrDamaged, err)
 		}
 	}

@@ -253,7 +253,9 @@ func (r *Reader) Proof(ctx context.Context, index uint64) (proof.Inclusion, erro
 	return r.prove(ctx, builder, index, raw, checkpoint)
 }
 
-func (r *Reader) prove(ctx context.Context, builder *client.ProofBuilder, index uint64, raw []byte, checkpoint proof.Checkpoint) (proof.Inclusion, error) {
+func (r *Reader) prove(
+	ctx context.Context, builder *client.ProofBuilder, index uint64, raw []byte, checkpoint proof.Checkpoint,
+) (proof.Inclusion, error) {
 	fail := func(err error) (proof.Inclusion, error) {
 		return proof.Inclusion{}, fmt.Errorf("proving entry %d of log %s: %w", index, r.origin, err)
 	}

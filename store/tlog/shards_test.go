@@ -29,7 +29,10 @@ type node struct {
 
 func newNode(t *testing.T, db *store.DB, name string) *node {
 	dir := filepath.Join(t.TempDir(), "tlog")
-	n := &node{db: db, name: name, archive: &Archive{Log: site, Dir: dir, KeyFile: filepath.Join(filepath.Dir(dir), "log.vkey")}, clock: &atomic.Pointer[time.Time]{}}
+	n := &node{
+		db: db, name: name, archive: &Archive{Log: site, Dir: dir, KeyFile: filepath.Join(filepath.Dir(dir), "log.vkey")},
+		clock: &atomic.Pointer[time.Time]{},
+	}
 	n.at(time.Date(2026, 12, 31, 23, 59, 58, 0, time.UTC))
 	return n
 }

@@ -29,7 +29,9 @@ type Sessions interface {
 	List(ctx context.Context, who authz.Subject) ([]session.Session, error)
 	// End ends one; [authz.ErrNotFound] for another person's. It returns the apps that
 	// relied on it.
-	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because session.Because) ([]session.Notified, error)
+	End(
+		ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because session.Because,
+	) ([]session.Notified, error)
 }
 
 // SignOut answers a visit whose own session ends.

@@ -36,7 +36,8 @@ func newRoom() *room {
 	r := &room{Book: &evidencetest.Book{}, b: pagetest.New(), now: time.Unix(1_800_000_000, 0), list: []session.Session{an, {ID: "s-phone", Principal: authz.Herself("an"), Device: "Chrome, Android"}}}
 	r.b.Session = &an
 	r.Pages = New(Options{
-		Sessions: r, SignOut: r, Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Clients: r, LogoutQueued: func() { r.queued++ }, Now: func() time.Time { return r.now },
+		Sessions: r, SignOut: r, Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Clients: r, LogoutQueued: func() { r.queued++ },
+		Now: func() time.Time { return r.now },
 	})
 	return r
 }
@@ -50,7 +51,9 @@ func (r *room) List(_ context.Context, who authz.Subject) (out []session.Session
 	return out, r.err
 }
 
-func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, _ session.Because) ([]session.Notified, error) {
+func (r *room) End(
+	_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, _ session.Because,
+) ([]session.Notified, error) {
 	for i, s := range r.list {
 		if s.ID == id && s.Actor == who && r.err == nil {
 			r.ended, r.list = append(r.ended, string(id)), append(r.list[:i:i], r.list[i+1:]...)
@@ -114,13 +117,15 @@ func TestEndingASession(t *testing.T) {
 			if !errors.Is(got.Err, row.fails) || len(r.ended) != row.ended || r.queued != row.ended || r.signedOut != row.signedOut {
 				t.Errorf("%v, ended %q, queued %d, signed out %d", got.Err, r.ended, r.queued, r.signedOut)
 			}
-			if !strings.Contains(got.Body, row.shows) || row.showsNo != "" && strings.Contains(got.Body, row.showsNo) || strings.Contains(got.Body, "Safari") {
+			if !strings.Contains(got.Body, row.shows) || row.showsNo != "" && strings.Contains(got.Body, row.showsNo) ||
+				strings.Contains(got.Body, "Safari") {
 				t.Errorf("shows %.200q", got.Body)
 			}
 		})
 	}
 	r := newRoom()
-	if got := r.b.Post(t, EndAllPath, EndAllPath, nil, signedIn(r.EndAllSessions)); got.Body != "signed out everywhere" || r.everywhere != 1 {
+	if got := r.b.Post(t, EndAllPath, EndAllPath, nil, signedIn(r.EndAllSessions)); got.Body != "signed out everywhere" ||
+		r.everywhere != 1 {
 		t.Errorf("all of them: %q", got.Body)
 	}
 }
@@ -146,7 +151,8 @@ func TestWhatWasDoneToAnAccount(t *testing.T) {
 			t.Errorf("%s is listed: %v, %v", name, has, got.Err)
 		}
 	}
-	if got := r.b.Get(t, ActsPath+"/:id/proof", ActsPath+"/"+hers+"/proof", signedIn(r.Pages.Proof)); !strings.Contains(got.Body, evidencetest.Key) {
+	if got := r.b.Get(t, ActsPath+"/:id/proof", ActsPath+"/"+hers+
+		"/proof", signedIn(r.Pages.Proof)); !strings.Contains(got.Body, evidencetest.Key) {
 		t.Errorf("its proof: %v", got.Err)
 	}
 	for range pageSize {
@@ -185,7 +191,10 @@ func TestRolesInActs(t *testing.T) {
 		{"role.auditor", "", "auditor", false, "", ""},
 		{"account.locked", "x", "", false, "", ""},
 	} {
-		got := r.act(t.Context(), audit.Event{ID: "e", Detail: audit.Detail{Action: row.action, Object: row.object}, Asked: audit.Asked{Client: row.by}})
+		got := r.act(
+			t.Context(),
+			audit.Event{ID: "e", Detail: audit.Detail{Action: row.action, Object: row.object}, Asked: audit.Asked{Client: row.by}},
+		)
 		if got.Role != row.role || got.Revoked != row.revoked || got.By.VI != row.name {
 			t.Errorf("%s: %+v", row.action, got)
 		}

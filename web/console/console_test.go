@@ -37,7 +37,8 @@ func newRoom() *room {
 	r := &room{Book: &evidencetest.Book{}, b: pagetest.New(), now: time.Unix(1_800_000_000, 0), apps: []*authz.Client{{ID: "so-dat", Name: view.Words{VI: "Sổ đất"}}}}
 	r.b.Session = &session.Session{ID: "s-chi", Principal: authz.Herself("chi"), Name: "Trần Thị Chi", Level: 2}
 	r.Pages = New(Options{
-		Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Scribe: r.Scribe(func() time.Time { return r.now }), Clients: r, Keys: r, Deliveries: r, Catalogue: consent.Load(),
+		Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Scribe: r.Scribe(func() time.Time { return r.now }), Clients: r, Keys: r,
+		Deliveries: r, Catalogue: consent.Load(),
 		LogoutQueued: func() { r.queued++ }, Now: func() time.Time { return r.now },
 	})
 	return r
@@ -157,8 +158,10 @@ func TestASearchIsRecordedFirst(t *testing.T) {
 				t.Fatalf("recorded %d, leads to %q, %v", len(r.Written), got.Location, got.Err)
 			}
 			e := r.Written[0]
-			if e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Data.Query != row.query.Text() || e.When.Site != "dc1" || !e.When.Decided.Equal(r.now) ||
-				e.Person.Pseudonym != row.query.Pseudonym || e.Person.Actor != evidencetest.Pseudonym("chi") || e.Asked.Client != evidence.ConsoleClient || e.Reason.Basis != authz.BasisSupervision {
+			if e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Data.Query != row.query.Text() ||
+				e.When.Site != "dc1" || !e.When.Decided.Equal(r.now) ||
+				e.Person.Pseudonym != row.query.Pseudonym || e.Person.Actor != evidencetest.Pseudonym("chi") ||
+				e.Asked.Client != evidence.ConsoleClient || e.Reason.Basis != authz.BasisSupervision {
 				t.Errorf("recorded as %+v", e.Data)
 			}
 			if err := e.CheckNew(); err != nil {
@@ -188,7 +191,8 @@ func TestNothingIsShownUnrecorded(t *testing.T) {
 			return r.post(t, ExportsPath, url.Values{"reason": {"x"}, "search": {id}}, r.Export)
 		},
 	} {
-		if got := look(); !errors.Is(got.Err, r.RecordErr) || strings.Contains(got.Body, secret) || got.Location != "" || r.Exported != nil && name == "an export" {
+		if got := look(); !errors.Is(got.Err, r.RecordErr) || strings.Contains(got.Body, secret) || got.Location != "" ||
+			r.Exported != nil && name == "an export" {
 			t.Errorf("%s: %d, %v, %.100q", name, got.Status, got.Err, got.Body)
 		}
 	}
@@ -227,7 +231,8 @@ func TestResults(t *testing.T) {
 			if !errors.Is(got.Err, row.err) {
 				t.Fatal(got.Err)
 			}
-			if again := r.Written[1:]; len(again) != row.recorded || row.recorded > 0 && (again[0].Detail.Object != search || again[0].Data.Query == "") {
+			if again := r.Written[1:]; len(again) != row.recorded ||
+				row.recorded > 0 && (again[0].Detail.Object != search || again[0].Data.Query == "") {
 				t.Errorf("recorded %d times more", len(again))
 			}
 			rows := strings.Count(got.Body, `href="`+EventsPath+"/") - strings.Count(got.Body, `href="`+EventsPath+"/"+search)
@@ -271,7 +276,8 @@ func TestWhoSeesThatAnAuditorLooked(t *testing.T) {
 		}
 		r.get(t, EventsPath+"/:id", EventsPath+"/"+e.ID, r.Pages.Event)
 		look := r.Written[1]
-		if look.Type != audit.AuditorLooked || look.Detail.Object != e.ID || look.Person.Pseudonym != e.Person.Pseudonym || look.Visibility != e.Visibility {
+		if look.Type != audit.AuditorLooked || look.Detail.Object != e.ID || look.Person.Pseudonym != e.Person.Pseudonym ||
+			look.Visibility != e.Visibility {
 			t.Errorf("%s: the look is recorded as %+v", row.name, look.Detail)
 		}
 	}
@@ -353,7 +359,8 @@ func TestAnExportOfAPerson(t *testing.T) {
 	r.Events[2].Logged = false
 	r.search(t, url.Values{"pseudonym": {evidencetest.Pseudonym("an")}})
 	search := r.Written[0].ID
-	if got := r.get(t, ExportsPath, ExportsPath+"?search="+search, r.ExportForm); got.Err != nil || !strings.Contains(got.Body, evidencetest.Pseudonym("an")) {
+	if got := r.get(t, ExportsPath, ExportsPath+"?search="+search, r.ExportForm); got.Err != nil ||
+		!strings.Contains(got.Body, evidencetest.Pseudonym("an")) {
 		t.Errorf("the form does not say what is exported: %v", got.Err)
 	}
 	got := r.post(t, ExportsPath, url.Values{"reason": {"Thanh tra"}, "search": {search}}, r.Export)
@@ -378,7 +385,9 @@ func TestAnExportOfAPerson(t *testing.T) {
 func TestAnExportOfNothing(t *testing.T) {
 	r := newRoom()
 	r.search(t, url.Values{"client": {"so-dat"}})
-	if got := r.post(t, ExportsPath, url.Values{"reason": {"x"}, "search": {r.Written[0].ID}}, r.Export); got.Fault() != string(view.ErrorNotAvailable) {
+	if got := r.post(
+		t, ExportsPath, url.Values{"reason": {"x"}, "search": {r.Written[0].ID}}, r.Export,
+	); got.Fault() != string(view.ErrorNotAvailable) {
 		t.Errorf("got %v", got.Err)
 	}
 }
@@ -406,11 +415,14 @@ func TestApps(t *testing.T) {
 	r := newRoom()
 	r.apps = nil
 	for i := range pageSize + 2 {
-		r.apps = append(r.apps, &authz.Client{ID: authz.ClientID(fmt.Sprintf("app-%03d", i)), Name: view.Words{VI: fmt.Sprintf("Tên %03d", i)}})
+		r.apps = append(
+			r.apps, &authz.Client{ID: authz.ClientID(fmt.Sprintf("app-%03d", i)), Name: view.Words{VI: fmt.Sprintf("Tên %03d", i)}},
+		)
 	}
 	first := r.get(t, AppsPath, AppsPath, r.Apps)
 	last := r.get(t, AppsPath, AppsPath+"?after=app-049", r.Apps)
-	if !strings.Contains(first.Body, "?after=app-049") || strings.Contains(first.Body, "Tên 050") || !strings.Contains(last.Body, "Tên 051") || strings.Contains(last.Body, "after=app-05") {
+	if !strings.Contains(first.Body, "?after=app-049") || strings.Contains(first.Body, "Tên 050") ||
+		!strings.Contains(last.Body, "Tên 051") || strings.Contains(last.Body, "after=app-05") {
 		t.Error("the pages do not cover all apps")
 	}
 	if got := r.get(t, AppsPath, AppsPath+"?after="+strings.Repeat("x", maxAfter+1), r.Apps); !strings.Contains(got.Body, "Tên 000") {
@@ -437,18 +449,22 @@ func TestApps(t *testing.T) {
 func TestDeliveries(t *testing.T) {
 	r := newRoom()
 	for i := range pageSize + 1 {
-		r.deliveries = append(r.deliveries, session.Delivery{ID: fmt.Sprintf("d%03d", 999-i), Client: "so-dat", Failed: outbox.Cause("http_500")})
+		r.deliveries = append(
+			r.deliveries, session.Delivery{ID: fmt.Sprintf("d%03d", 999-i), Client: "so-dat", Failed: outbox.Cause("http_500")},
+		)
 	}
 	r.deliveries = append(r.deliveries, session.Delivery{ID: "a-done", Client: "gone", Done: r.now})
 	first := r.get(t, DeliveriesPath, DeliveriesPath+"?app=so-dat", r.Pages.Deliveries)
-	if !strings.Contains(first.Body, `value="d999"`) || strings.Contains(first.Body, `value="d949"`) || !strings.Contains(first.Body, "before=d950") {
+	if !strings.Contains(first.Body, `value="d999"`) || strings.Contains(first.Body, `value="d949"`) ||
+		!strings.Contains(first.Body, "before=d950") {
 		t.Errorf("the first page: %v", first.Err)
 	}
 	second := r.get(t, DeliveriesPath, DeliveriesPath+"?app=so-dat&before=d950", r.Pages.Deliveries)
 	if !strings.Contains(second.Body, `value="d949"`) || strings.Contains(second.Body, "before=d94") {
 		t.Errorf("the second page: %v", second.Err)
 	}
-	if done := r.get(t, DeliveriesPath, DeliveriesPath+"?app=gone", r.Pages.Deliveries); strings.Contains(done.Body, `value="a-done"`) || !strings.Contains(done.Body, "gone") {
+	if done := r.get(t, DeliveriesPath, DeliveriesPath+"?app=gone", r.Pages.Deliveries); strings.Contains(done.Body, `value="a-done"`) ||
+		!strings.Contains(done.Body, "gone") {
 		t.Error("what was delivered may begin again, or an app that is gone has no name")
 	}
 	for _, query := range []string{"?app=" + strings.Repeat("x", maxClient+1), "?before=" + strings.Repeat("x", maxDelivery+1)} {
@@ -456,7 +472,8 @@ func TestDeliveries(t *testing.T) {
 			t.Errorf("%.12s: %v", query, got.Err)
 		}
 	}
-	if got := r.post(t, RetryPath, url.Values{"delivery": {"d999"}, "app": {"so-dat"}}, r.Retry); got.Err != nil || len(r.retried) != 1 || r.queued != 1 {
+	if got := r.post(t, RetryPath, url.Values{"delivery": {"d999"}, "app": {"so-dat"}}, r.Retry); got.Err != nil || len(r.retried) != 1 ||
+		r.queued != 1 {
 		t.Errorf("again: %v, retried %q, queued %d", got.Err, r.retried, r.queued)
 	}
 	if got := r.post(t, RetryPath, url.Values{"delivery": {"none"}}, r.Retry); !errors.Is(got.Err, authz.ErrNotFound) || r.queued != 1 {
@@ -470,7 +487,8 @@ func TestDeliveries(t *testing.T) {
 		t.Errorf("recorded as %+v of %+v", e.Detail, e.Person)
 	}
 	r.RecordErr = authz.ErrUnavailable
-	if got := r.post(t, RetryPath, url.Values{"delivery": {"d998"}}, r.Retry); !errors.Is(got.Err, authz.ErrUnavailable) || len(r.retried) != 1 || r.queued != 1 {
+	if got := r.post(t, RetryPath, url.Values{"delivery": {"d998"}}, r.Retry); !errors.Is(got.Err, authz.ErrUnavailable) ||
+		len(r.retried) != 1 || r.queued != 1 {
 		t.Errorf("one that has no evidence: %v, retried %q, queued %d", got.Err, r.retried, r.queued)
 	}
 }

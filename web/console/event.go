@@ -30,7 +30,8 @@ func (p *Pages) eventRow(r audit.Recorded, search string) view.EventRow {
 		ID: e.ID, URL: eventURL(e.ID, search), At: e.When.Decided, Type: view.EventType(e.Type), App: view.Words{VI: e.Asked.Name},
 		Client: string(e.Asked.Client), Pseudonym: e.Person.Pseudonym, Purpose: purpose.Text(), Registry: register.Text(),
 		Attributes: len(e.Data.Attributes), Basis: string(e.Reason.Basis), Permit: e.Decision.Permit,
-		Decided: e.Type == audit.ReleasePermitted || e.Type == audit.ReleaseRefused, Code: e.Decision.Code, Index: r.Index, Logged: r.Logged,
+		Decided: e.Type == audit.ReleasePermitted || e.Type == audit.ReleaseRefused, Code: e.Decision.Code, Index: r.Index,
+		Logged: r.Logged,
 	}
 }
 

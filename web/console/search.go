@@ -145,7 +145,9 @@ func (p *Pages) showSearch(v *page.Visit, q audit.Query, fill func(body *view.Se
 		return err
 	}
 	for _, purpose := range p.o.Catalogue.Purposes {
-		body.Purposes = append(body.Purposes, view.Choice{Value: string(purpose.ID), Name: purpose.Text(), Selected: purpose.ID == q.Purpose})
+		body.Purposes = append(
+			body.Purposes, view.Choice{Value: string(purpose.ID), Name: purpose.Text(), Selected: purpose.ID == q.Purpose},
+		)
 	}
 	for _, t := range view.EventTypes() {
 		body.Types = append(body.Types, view.TypeChoice{Type: t, Selected: string(t) == string(q.Type)})

@@ -45,7 +45,9 @@ func TestOwnEvents(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			book := &evidencetest.Book{}
-			e := book.Add(audit.Event{Type: audit.ReleasePermitted, Person: row.person, Visibility: row.sight, When: audit.When{Decided: before}})
+			e := book.Add(
+				audit.Event{Type: audit.ReleasePermitted, Person: row.person, Visibility: row.sight, When: audit.When{Decided: before}},
+			)
 			b := pagetest.New()
 			b.Session = an
 			own := evidence.Own{Events: book, Pseudonyms: book, Now: func() time.Time { return now }}
@@ -128,11 +130,13 @@ func TestProofFiles(t *testing.T) {
 			if got.Fault() != row.fault || (row.fault == "") != (got.Err == nil) {
 				t.Fatalf("got %v", got.Err)
 			}
-			if name := `attachment; filename="hopnhat-` + e.ID + `.proof"`; row.fault == "" && (got.Header.Get("Content-Disposition") != name || !strings.Contains(got.Body, evidencetest.Key)) {
+			if name := `attachment; filename="hopnhat-` + e.ID + `.proof"`; row.fault == "" &&
+				(got.Header.Get("Content-Disposition") != name || !strings.Contains(got.Body, evidencetest.Key)) {
 				t.Errorf("sent as %q: %.80q", got.Header.Get("Content-Disposition"), got.Body)
 			}
 			place := proofs.Place(t.Context(), r, "/x/proof")
-			if place.Logged != row.logged || (place.Key != "") != (row.origin == evidencetest.Origin) || place.URL != "/x/proof" || place.File != "hopnhat-"+e.ID+".proof" {
+			if place.Logged != row.logged || (place.Key != "") != (row.origin == evidencetest.Origin) || place.URL != "/x/proof" ||
+				place.File != "hopnhat-"+e.ID+".proof" {
 				t.Errorf("its place is %+v", place)
 			}
 		})

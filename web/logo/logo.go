@@ -61,7 +61,10 @@ type logo struct {
 
 // New serves logos of registered apps.
 func New(fetcher Fetcher, clients page.Clients, now func() time.Time) *Logos {
-	return &Logos{fetcher: fetcher, clients: clients, fetches: semaphore.NewWeighted(maxFetches), byApp: recent.New[authz.ClientID, *logo](maxLogos, life, now)}
+	return &Logos{
+		fetcher: fetcher, clients: clients, fetches: semaphore.NewWeighted(maxFetches),
+		byApp: recent.New[authz.ClientID, *logo](maxLogos, life, now),
+	}
 }
 
 // of is the logo of an app; of any number of calls at once one fetches it.

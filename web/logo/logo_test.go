@@ -98,7 +98,8 @@ func TestLogos(t *testing.T) {
 					if err != nil || (len(got) > 0) != row.want {
 						t.Errorf("%d bytes, %v, want one: %v", len(got), err, row.want)
 					}
-					if head, form, err := image.DecodeConfig(bytes.NewReader(got)); row.want && (err != nil || form != "png" || head.Width < 1) {
+					if head, form, err := image.DecodeConfig(bytes.NewReader(got)); row.want &&
+						(err != nil || form != "png" || head.Width < 1) {
 						t.Errorf("what is shown is a %s: %v", form, err)
 					}
 				})
@@ -107,7 +108,9 @@ func TestLogos(t *testing.T) {
 			if n := s.fetched.Load(); n > 1 {
 				t.Errorf("fetched %d times", n)
 			}
-			if path := page.LogoPath(&authz.Client{ID: "a/b", Described: authz.Described{LogoURI: "x"}, Verified: vouched}); path != "/logo/a%2Fb" {
+			if path := page.LogoPath(
+				&authz.Client{ID: "a/b", Described: authz.Described{LogoURI: "x"}, Verified: vouched},
+			); path != "/logo/a%2Fb" {
 				t.Errorf("it is at %q", path)
 			}
 		})
@@ -164,7 +167,8 @@ func FuzzLogo(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if head, form, err := image.DecodeConfig(bytes.NewReader(drawn)); err != nil || form != "png" || head.Width > maxSide || len(drawn) > maxDrawn {
+		if head, form, err := image.DecodeConfig(bytes.NewReader(drawn)); err != nil || form != "png" || head.Width > maxSide ||
+			len(drawn) > maxDrawn {
 			t.Fatalf("%s, %+v, %v", form, head, err)
 		}
 	})

@@ -35,7 +35,8 @@ func FuzzLocal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, next string) {
 		got := Local(next)
 		u, err := base.Parse(got)
-		if err != nil || u.Scheme != "https" || u.Host != "id.example" || u.User != nil || !within(u.Path, PortalPath) && !within(u.Path, ConsolePath) {
+		if err != nil || u.Scheme != "https" || u.Host != "id.example" || u.User != nil ||
+			!within(u.Path, PortalPath) && !within(u.Path, ConsolePath) {
 			t.Fatalf("%q leads to %v, %v", next, u, err)
 		}
 		if Local(got) != got {

@@ -37,7 +37,8 @@ func TestWhereASignInComesBackTo(t *testing.T) {
 			if row.method == http.MethodPost {
 				got = b.Post(t, "/*", row.path, nil, h)
 			}
-			if path, _, _ := strings.Cut(got.Location, "?"); path != "/signin" || got.Query("next") != row.next || page.Local(row.next) != row.next {
+			if path, _, _ := strings.Cut(got.Location, "?"); path != "/signin" || got.Query("next") != row.next ||
+				page.Local(row.next) != row.next {
 				t.Errorf("leads to %q", got.Location)
 			}
 		})
@@ -196,7 +197,8 @@ func TestShow(t *testing.T) {
 		t.Error("the language links of an answer to a form do not lead to its page")
 	}
 	got = b.Get(t, "/", "/", func(v *page.Visit) error { v.AllowAnyFormAction(); return show(v) })
-	if csp := got.Header.Get("Content-Security-Policy"); strings.Contains(csp, "form-action") || !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
+	if csp := got.Header.Get("Content-Security-Policy"); strings.Contains(csp, "form-action") ||
+		!strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
 		t.Errorf("a page that ends at an app: %s", csp)
 	}
 }

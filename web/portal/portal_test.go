@@ -23,8 +23,11 @@ import (
 )
 
 var (
-	land = &authz.Client{ID: "so-dat", Name: view.Words{VI: "Sổ đất", EN: "Land book"}, Described: authz.Described{InitiateLoginURI: "https://so-dat.example/start?x=1"}}
-	tax  = &authz.Client{ID: "thue", Name: view.Words{VI: "Thuế", EN: "Tax"}}
+	land = &authz.Client{
+		ID: "so-dat", Name: view.Words{VI: "Sổ đất", EN: "Land book"},
+		Described: authz.Described{InitiateLoginURI: "https://so-dat.example/start?x=1"},
+	}
+	tax = &authz.Client{ID: "thue", Name: view.Words{VI: "Thuế", EN: "Tax"}}
 )
 
 // room is the room with everything behind it played, for a person who is signed in.
@@ -42,10 +45,13 @@ type room struct {
 }
 
 func newRoom() *room {
-	r := &room{Book: &evidencetest.Book{}, b: pagetest.New(), now: time.Unix(1_800_000_000, 0), consents: map[authz.ConsentID]consent.Consent{}}
+	r := &room{
+		Book: &evidencetest.Book{}, b: pagetest.New(), now: time.Unix(1_800_000_000, 0), consents: map[authz.ConsentID]consent.Consent{},
+	}
 	r.b.Session = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2}
 	r.Pages = New(Options{
-		Issuer: pagetest.Issuer, Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Consents: r, Catalogue: consent.Load(), Clients: r, Names: r, Notices: r,
+		Issuer: pagetest.Issuer, Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Consents: r, Catalogue: consent.Load(), Clients: r,
+		Names: r, Notices: r,
 		LogoutQueued: func() { r.queued++ }, Now: func() time.Time { return r.now },
 	})
 	return r
@@ -167,7 +173,8 @@ func TestTimeline(t *testing.T) {
 	if got := r.get(t, Path, Path+"?before="+strings.Repeat("x", 65), r.Timeline); got.Fault() != string(view.ErrorBadRequest) {
 		t.Errorf("what is no event to go on from: %v", got.Err)
 	}
-	if all := r.get(t, Path, Path, r.Timeline).Body; !strings.Contains(all, "Sổ đất") || !strings.Contains(all, auditorName.VI) || !strings.Contains(all, ">gone<") {
+	if all := r.get(t, Path, Path, r.Timeline).Body; !strings.Contains(all, "Sổ đất") || !strings.Contains(all, auditorName.VI) ||
+		!strings.Contains(all, ">gone<") {
 		t.Error("the filter does not name the apps")
 	}
 	r.Err = errors.New("the database does not answer")
@@ -242,7 +249,8 @@ func TestReleases(t *testing.T) {
 				}
 			}
 			sent := r.get(t, "/:id/proof", "/"+row.id+"/proof", r.Pages.Proof)
-			if (sent.Err == nil) != (row.err == nil) || row.err != nil && !errors.Is(sent.Err, row.err) || sent.Err == nil && !strings.Contains(sent.Body, evidencetest.Key) {
+			if (sent.Err == nil) != (row.err == nil) || row.err != nil && !errors.Is(sent.Err, row.err) ||
+				sent.Err == nil && !strings.Contains(sent.Body, evidencetest.Key) {
 				t.Errorf("its proof: %v", sent.Err)
 			}
 		})
@@ -327,7 +335,10 @@ func TestWithdrawing(t *testing.T) {
 			r.err = row.err
 			r.consents["c1"] = agreed("c1", nil)
 			r.consents["c2"] = agreed("c2", func(c *consent.Consent) { c.Subject = "chi" })
-			got := r.b.Post(t, ConsentsPath+"/:id/withdraw", ConsentsPath+"/"+row.id+"/withdraw", url.Values{"shown": {"c1#2"}}, signedIn(r.Pages.Withdraw))
+			got := r.b.Post(
+				t, ConsentsPath+"/:id/withdraw", ConsentsPath+"/"+row.id+"/withdraw", url.Values{"shown": {"c1#2"}},
+				signedIn(r.Pages.Withdraw),
+			)
 			if !errors.Is(got.Err, row.fails) || row.fails == nil && got.Status != row.status || r.queued != row.queued {
 				t.Fatalf("%d, %v, queued %d", got.Status, got.Err, r.queued)
 			}
@@ -337,7 +348,8 @@ func TestWithdrawing(t *testing.T) {
 				}
 				return
 			}
-			if w := r.withdrawn[0]; w.Actor != "an" || w.ID != "c1" || w.Shown != "c1#2" || w.Session != "s-an" || w.Client != land || w.ACR != r.b.Session.Level.ACR() || w.Locale != "vi" {
+			if w := r.withdrawn[0]; w.Actor != "an" || w.ID != "c1" || w.Shown != "c1#2" || w.Session != "s-an" || w.Client != land ||
+				w.ACR != r.b.Session.Level.ACR() || w.Locale != "vi" {
 				t.Errorf("withdrew %+v", w)
 			}
 		})

@@ -83,7 +83,8 @@ func TestAConsentIsOfThePersonAndOfWhatSheRead(t *testing.T) {
 				t.Errorf("recorded %d, refused %d", len(r.recorded), len(r.refused))
 			}
 			for _, answer := range r.recorded {
-				if !answer.Ticked["a"] || !answer.Ticked["b"] || len(answer.Ticked) != 2 || answer.Shown != form.Get("notice") || answer.Actor != "an" ||
+				if !answer.Ticked["a"] || !answer.Ticked["b"] || len(answer.Ticked) != 2 || answer.Shown != form.Get("notice") ||
+					answer.Actor != "an" ||
 					answer.Session != "s-now" || answer.Locale != "vi" || answer.ACR != an.Level.ACR() {
 					t.Errorf("recorded %+v", answer)
 				}
@@ -157,7 +158,10 @@ func TestConsentFaults(t *testing.T) {
 func waitingApproval(who authz.Subject) authorize.Approval {
 	return authorize.Approval{
 		Waiting: authorize.Waiting{ID: "handle", Client: app, Expires: time.Unix(1_800_000_300, 0)},
-		Device:  decoupled.Request{Channel: decoupled.CIBA, Subject: who, Symbol: "47", Message: "Mã 47", State: decoupled.Shown, Created: time.Unix(1_800_000_000, 0)},
+		Device: decoupled.Request{
+			Channel: decoupled.CIBA, Subject: who, Symbol: "47", Message: "Mã 47", State: decoupled.Shown,
+			Created: time.Unix(1_800_000_000, 0),
+		},
 		Choices: []string{"12", "47", "88"},
 	}
 }
@@ -290,15 +294,19 @@ func TestFollow(t *testing.T) {
 	if got.Status != 303 || got.Location != r.next.Location || r.b.Cookie("__Host-hn_state") != "state" {
 		t.Errorf("%d, leads to %q, state %q", got.Status, got.Location, r.b.Cookie("__Host-hn_state"))
 	}
-	r.next = response.Next{Form: &response.FormPost{Action: "https://so-dat.example/back", Fields: url.Values{"code": {`"><b>`}}, Client: app}, Lang: "en"}
+	r.next = response.Next{
+		Form: &response.FormPost{Action: "https://so-dat.example/back", Fields: url.Values{"code": {`"><b>`}}, Client: app}, Lang: "en",
+	}
 	got = r.b.Get(t, "/", "/", r.Authorize)
-	if !strings.Contains(got.Body, `action="https://so-dat.example/back"`) || strings.Contains(got.Body, `"><b>`) || !strings.Contains(got.Body, `<html lang="en"`) {
+	if !strings.Contains(got.Body, `action="https://so-dat.example/back"`) || strings.Contains(got.Body, `"><b>`) ||
+		!strings.Contains(got.Body, `<html lang="en"`) {
 		t.Error("the form that carries an answer to the app")
 	}
 	if csp := got.Header.Get("Content-Security-Policy"); strings.Contains(csp, "form-action") {
 		t.Errorf("the form may not be sent: %s", csp)
 	}
-	if got = r.b.Get(t, "/", "/?a=handle", r.Cancel); len(r.declined) != 1 || r.declined[0] != "handle" || !strings.Contains(got.Location, "access_denied") {
+	if got = r.b.Get(t, "/", "/?a=handle", r.Cancel); len(r.declined) != 1 || r.declined[0] != "handle" ||
+		!strings.Contains(got.Location, "access_denied") {
 		t.Errorf("giving up: declined %v, leads to %q", r.declined, got.Location)
 	}
 	if got = r.b.Get(t, "/", "/?a=gone", r.Resume); !errors.Is(got.Err, authorize.ErrGone) || got.Location != "" {

@@ -14,7 +14,8 @@ func TestSourcesUnderOneHeadingHaveItsTerms(t *testing.T) {
 	until := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	of := func(change func(*view.Purpose)) view.Purpose {
 		p := view.Purpose{
-			ID: "land.mortgage/civil", Name: view.Words{VI: "Thế chấp"}, Explanation: view.Words{VI: "Để xét."}, Basis: view.Words{VI: "Đồng ý"},
+			ID: "land.mortgage/civil", Name: view.Words{VI: "Thế chấp"}, Explanation: view.Words{VI: "Để xét."},
+			Basis:    view.Words{VI: "Đồng ý"},
 			Citation: "Luật 91", Frequency: "once", DataLife: "P1D", ValidUntil: until,
 		}
 		change(&p)

@@ -78,7 +78,8 @@ func newRoom(t testing.TB) *room {
 	}
 	r.begun = r.now
 	r.Pages = New(Options{
-		Issuer: pagetest.Issuer, Requests: requests{r}, Answers: answers{r}, Approvals: approvals{r}, Authn: authenticator{r}, Sessions: sessions{r},
+		Issuer: pagetest.Issuer, Requests: requests{r}, Answers: answers{r}, Approvals: approvals{r}, Authn: authenticator{r},
+		Sessions: sessions{r},
 		Consents: consents{r}, Catalogue: consent.Load(), Forms: r.b.Forms(), Clients: clients{}, UserCodes: codes{r},
 		LogoutQueued: func() { r.queued++ }, Answered: func() { r.answered++ }, Now: func() time.Time { return r.now },
 	})
@@ -120,12 +121,17 @@ func (r requests) SignedInFor(_ *http.Request, id grant.Handle) (bool, error) {
 
 type answers struct{ *room }
 
-func (r answers) Approve(q *http.Request, id grant.Handle, answer string, record func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error)) (response.Next, error) {
+func (r answers) Approve(q *http.Request, id grant.Handle, answer string, record func(
+	context.Context, authorize.Waiting, authorize.SignedIn,
+) ([]authz.Release, error),
+) (response.Next, error) {
 	if r.answerErr != nil {
 		return response.Next{}, r.answerErr
 	}
 	if !r.finished[id] {
-		if _, err := record(q.Context(), r.waiting[id], authorize.SignedIn{ID: "s-now", Principal: authz.Herself(r.b.Session.Actor), Level: 2}); err != nil {
+		if _, err := record(
+			q.Context(), r.waiting[id], authorize.SignedIn{ID: "s-now", Principal: authz.Herself(r.b.Session.Actor), Level: 2},
+		); err != nil {
 			return response.Next{}, err
 		}
 	}
@@ -201,7 +207,10 @@ func (r authenticator) Password(_ context.Context, try authn.Attempt) (authn.Ste
 
 func (r authenticator) Begun(string, string) (time.Time, error) { return r.begun, r.late }
 
-func (r authenticator) Answer(ctx context.Context, _, _ string, _ authn.Origin, start func(context.Context, authn.Result) error) (authn.Step, error) {
+func (r authenticator) Answer(ctx context.Context, _, _ string, _ authn.Origin, start func(
+	context.Context, authn.Result,
+) error,
+) (authn.Step, error) {
 	if r.stepErr != nil {
 		return authn.Step{}, r.stepErr
 	}

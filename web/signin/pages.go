@@ -68,7 +68,9 @@ type Authenticator interface {
 	Begun(ticket, binding string) (time.Time, error)
 	// Answer is a further step. Where none comes after it, it runs start, which begins the
 	// session, in its transaction.
-	Answer(ctx context.Context, ticket, answer string, from authn.Origin, start func(context.Context, authn.Result) error) (authn.Step, error)
+	Answer(
+		ctx context.Context, ticket, answer string, from authn.Origin, start func(context.Context, authn.Result) error,
+	) (authn.Step, error)
 }
 
 // Sessions begins sessions.

@@ -39,7 +39,8 @@ func TestRemarks(t *testing.T) {
 				r.b.SetCookie("binding", strings.Repeat("c", 43))
 			}
 			r.b.Get(t, "/", "/?remark="+url.QueryEscape(sent.Query("remark")), func(v *page.Visit) error {
-				if got := r.remarks.open(v, row.page); (got.Problem == said.Problem && got.Number == said.Number) != row.want || !row.want && got.Problem != "" {
+				if got := r.remarks.open(v, row.page); (got.Problem == said.Problem && got.Number == said.Number) != row.want ||
+					!row.want && got.Problem != "" {
 					t.Errorf("got %+v", got)
 				}
 				return nil

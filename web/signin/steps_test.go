@@ -58,7 +58,8 @@ func TestTheFirstStep(t *testing.T) {
 			r := newRoom(t)
 			r.stepErr = row.err
 			got := r.b.Post(t, Path, Path, url.Values{"a": {"handle"}, "number": {row.number}, "password": {row.password}}, r.SignIn)
-			if strings.Contains(got.Location, "mật") || strings.Contains(got.Location, url.QueryEscape(password)) || strings.Contains(got.Location, number) {
+			if strings.Contains(got.Location, "mật") || strings.Contains(got.Location, url.QueryEscape(password)) ||
+				strings.Contains(got.Location, number) {
 				t.Errorf("the address has what was typed: %s", got.Location)
 			}
 			if (len(r.tried) == 1) != row.checked {
@@ -99,10 +100,12 @@ func TestTheFirstStepEnds(t *testing.T) {
 			r := newRoom(t)
 			r.step, r.stepErr = row.step, row.err
 			got := r.b.Post(t, Path, Path, form, r.SignIn)
-			if got.Location != row.leads || got.Fault() != row.fault || row.want != nil && got.Err == nil || errors.Is(row.want, down) && !errors.Is(got.Err, down) {
+			if got.Location != row.leads || got.Fault() != row.fault || row.want != nil && got.Err == nil ||
+				errors.Is(row.want, down) && !errors.Is(got.Err, down) {
 				t.Errorf("leads to %q, fault %q, %v", got.Location, got.Fault(), got.Err)
 			}
-			if try := r.tried[0]; try.Number != "099304000017" || try.Origin.Address.String() != "192.0.2.7" || try.Origin.Binding != r.b.Cookie("binding") || try.Origin.App() != app.ID {
+			if try := r.tried[0]; try.Number != "099304000017" || try.Origin.Address.String() != "192.0.2.7" ||
+				try.Origin.Binding != r.b.Cookie("binding") || try.Origin.App() != app.ID {
 				t.Errorf("tried as %+v", try)
 			}
 		})

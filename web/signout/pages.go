@@ -28,10 +28,14 @@ type Sessions interface {
 	// Expired is the session of a browser that has run out without having been ended;
 	// [session.ErrNone] where there is none.
 	Expired(r *http.Request) (session.Session, error)
-	End(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because session.Because) ([]session.Notified, error)
+	End(
+		ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, because session.Because,
+	) ([]session.Notified, error)
 	EndAll(ctx context.Context, clients session.Clients, who authz.Subject, because session.Because) ([]session.Notified, error)
 	// Leave signs out of one app alone; [authz.ErrNotFound] where it has no grants.
-	Leave(ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, client *authz.Client) ([]session.Notified, error)
+	Leave(
+		ctx context.Context, clients session.Clients, who authz.Subject, id authz.SessionID, client *authz.Client,
+	) ([]session.Notified, error)
 }
 
 // Deliveries finds the logout tokens that were sent for sessions.

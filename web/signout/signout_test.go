@@ -22,8 +22,12 @@ import (
 
 var (
 	an   = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2}
-	land = &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất"}, Described: authz.Described{HomeURI: "https://so-dat.example/"}}
-	tax  = &authz.Client{ID: "thue", Name: authz.LocalizedText{VI: "Thuế"}, Logout: authz.Logout{FrontchannelLogoutURI: "https://thue.example/out"}}
+	land = &authz.Client{
+		ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất"}, Described: authz.Described{HomeURI: "https://so-dat.example/"},
+	}
+	tax = &authz.Client{
+		ID: "thue", Name: authz.LocalizedText{VI: "Thuế"}, Logout: authz.Logout{FrontchannelLogoutURI: "https://thue.example/out"},
+	}
 )
 
 // room is the room with everything behind it played.
@@ -77,7 +81,9 @@ func (r *room) Expired(*http.Request) (session.Session, error) {
 	return *r.left, nil
 }
 
-func (r *room) End(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, because session.Because) ([]session.Notified, error) {
+func (r *room) End(
+	_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, because session.Because,
+) ([]session.Notified, error) {
 	r.ended = append(r.ended, string(who)+" "+string(id)+": "+string(because))
 	return r.told, r.endErr
 }
@@ -87,7 +93,9 @@ func (r *room) EndAll(_ context.Context, _ session.Clients, who authz.Subject, b
 	return r.told, r.endErr
 }
 
-func (r *room) Leave(_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, client *authz.Client) ([]session.Notified, error) {
+func (r *room) Leave(
+	_ context.Context, _ session.Clients, who authz.Subject, id authz.SessionID, client *authz.Client,
+) ([]session.Notified, error) {
 	r.ended = append(r.ended, string(who)+" "+string(id)+" of "+string(client.ID)+": left by the person")
 	return r.told, r.endErr
 }
@@ -152,7 +160,8 @@ func TestEndSession(t *testing.T) {
 			if kept := r.b.Cookie("session") != ""; kept != (row.leads == "" || row.method == http.MethodPost) {
 				t.Errorf("the browser keeps its session: %v", kept)
 			}
-			if row.leads == "" && (!strings.Contains(got.Body, `name="logout" value="ticket"`) || !strings.Contains(got.Body, `action="`+ConfirmPath+`"`)) {
+			if row.leads == "" && (!strings.Contains(got.Body, `name="logout" value="ticket"`) ||
+				!strings.Contains(got.Body, `action="`+ConfirmPath+`"`)) {
 				t.Error("the page does not ask")
 			}
 		})
@@ -194,7 +203,8 @@ func TestConfirm(t *testing.T) {
 			r.b.Session, r.request, r.endErr = row.who, row.request, row.endErr
 			r.b.SetCookie("session", "secret")
 			got := r.b.Post(t, ConfirmPath, ConfirmPath, url.Values{"logout": {row.ticket}, "decision": {row.decision}}, r.Confirm)
-			if !strings.HasPrefix(got.Location, row.leads) || (got.Location == "") != (row.leads == "") || got.Fault() != row.fault || row.fault == "" && !errors.Is(got.Err, row.err) {
+			if !strings.HasPrefix(got.Location, row.leads) || (got.Location == "") != (row.leads == "") || got.Fault() != row.fault ||
+				row.fault == "" && !errors.Is(got.Err, row.err) {
 				t.Errorf("leads to %q, %v", got.Location, got.Err)
 			}
 			if !slices.Equal(r.ended, row.ended) || r.queued != row.queued {
@@ -217,7 +227,8 @@ func TestConfirm(t *testing.T) {
 func TestContinue(t *testing.T) {
 	r := newRoom()
 	r.b.Session, r.request = an, endsession.Logout{Client: land, Return: "https://so-dat.example/bye", Confirmed: true}
-	if got := r.b.Get(t, ContinuePath, ContinuePath+"?logout=ticket", r.Continue); got.Location != r.request.Return || len(r.ended) != 1 || r.asked[0].ID != an.ID {
+	if got := r.b.Get(t, ContinuePath, ContinuePath+"?logout=ticket", r.Continue); got.Location != r.request.Return ||
+		len(r.ended) != 1 || r.asked[0].ID != an.ID {
 		t.Errorf("leads to %q, ended %q", got.Location, r.ended)
 	}
 	if got := r.b.Get(t, ContinuePath, ContinuePath+"?logout=old", r.Continue); !errors.Is(got.Err, authorize.ErrGone) {
@@ -295,7 +306,8 @@ func TestDone(t *testing.T) {
 				t.Fatalf("%v: frame %v, link %v", got.Err, strings.Contains(got.Body, frame), strings.Contains(got.Body, onward))
 			}
 			csp := got.Header.Get("Content-Security-Policy")
-			if _, sources, _ := strings.Cut(csp, "frame-src "); row.shown && sources != "https://thue.example" || !row.shown && sources != "" {
+			if _, sources, _ := strings.Cut(csp, "frame-src "); row.shown && sources != "https://thue.example" ||
+				!row.shown && sources != "" {
 				t.Errorf("frames may be of %q", sources)
 			}
 		})

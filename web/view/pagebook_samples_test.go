@@ -212,8 +212,9 @@ func sampleReleaseDetail() ReleaseDetail {
 func sampleLook(look Look) Release {
 	return Release{
 		ID: "0199a7c2-3333-7000-8000-000000000001", URL: "/portal/releases/0199a7c2-3333-7000-8000-000000000001", At: sampleNow, Look: look,
-		App: App{Name: Words{VI: "Kiểm toán viên", EN: "An auditor"}}, Purpose: Words{VI: "Thanh tra, kiểm tra, kiểm toán", EN: "Inspection and state audit"},
-		Basis: Words{VI: "Kiểm tra, thanh tra, kiểm toán nhà nước", EN: "State inspection and audit"}, Permitted: true,
+		App:     App{Name: Words{VI: "Kiểm toán viên", EN: "An auditor"}},
+		Purpose: Words{VI: "Thanh tra, kiểm tra, kiểm toán", EN: "Inspection and state audit"},
+		Basis:   Words{VI: "Kiểm tra, thanh tra, kiểm toán nhà nước", EN: "State inspection and audit"}, Permitted: true,
 	}
 }
 
@@ -328,7 +329,9 @@ func sampleRow() EventRow {
 func sampleSearch() Search {
 	refused, query, long := sampleRow(), sampleRow(), sampleRow()
 	refused.Type, refused.Permit, refused.Code, refused.Logged = "release.refused", false, "consent_withdrawn", false
-	query.Type, query.Decided, query.Code, query.App, query.Registry, query.Attributes, query.Basis = "auditor.query", false, "", Words{VI: "Trang kiểm toán", EN: "Auditor console"}, Words{}, 0, "LB-SUPERVISION"
+	query.Type, query.Decided, query.Code, query.App, query.Registry, query.Attributes, query.Basis = "auditor.query", false, "", Words{
+		VI: "Trang kiểm toán", EN: "Auditor console",
+	}, Words{}, 0, "LB-SUPERVISION"
 	query.Client, query.Purpose = "console", Words{VI: "Thanh tra, kiểm tra, kiểm toán", EN: "Inspection and state audit"}
 	other := sampleRow()
 	other.Type, other.Decided, other.Code = "statistics.counted", false, ""
@@ -425,7 +428,10 @@ func sampleLogouts() Logouts {
 		},
 	}
 	for i, cause := range append(DeliveryCauses(), "a sentence of the release before") {
-		row := LogoutDelivery{ID: "c" + string(cause), App: long.Name, Client: "long", Queued: sampleNow, State: "waiting", Attempts: i + 1, Cause: cause, Next: sampleNow.Add(time.Hour), Retry: true}
+		row := LogoutDelivery{
+			ID: "c" + string(cause), App: long.Name, Client: "long", Queued: sampleNow, State: "waiting", Attempts: i + 1, Cause: cause,
+			Next: sampleNow.Add(time.Hour), Retry: true,
+		}
 		if cause == "answer" {
 			row.Answer = "400 invalid_request"
 		}

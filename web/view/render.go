@@ -240,7 +240,8 @@ func langLinks(shell Shell) []langLink {
 // to another host becomes the start page.
 func withLang(path string, lang Lang) string {
 	u, err := url.Parse(path)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") || strings.Contains(u.Path, `\`) {
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") ||
+		strings.Contains(u.Path, `\`) {
 		u = &url.URL{Path: "/"}
 	}
 	q := u.Query()

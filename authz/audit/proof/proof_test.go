@@ -254,7 +254,8 @@ func TestAnExportSaysWhatItDoesNotShow(t *testing.T) {
 		t.Fatal(r.Failed())
 	}
 	c := *r.Coverage
-	if c.First != 1 || c.Last != 4 || c.Segments != 1 || c.Shown != 2 || c.Unshown["release.refused"] != 1 || c.Unshown["release.permitted"] != 1 {
+	if c.First != 1 || c.Last != 4 || c.Segments != 1 || c.Shown != 2 || c.Unshown["release.refused"] != 1 ||
+		c.Unshown["release.permitted"] != 1 {
 		t.Errorf("got %+v", c)
 	}
 	c = *Verify(l.export(t, 2, 1, 2, 5), l.vkeys()).Coverage

@@ -201,7 +201,11 @@ func (p printer) report(r Report, source string) int {
 		}
 		return ExitNotPinned
 	}
-	fmt.Fprintf(p.out, "\n%s\n", p.paint(green, p.say("XANH: bằng chứng khớp với nhật ký. Khóa lấy từ "+source+".", "GREEN: the proof matches the log. The key is from "+source+".")))
+	fmt.Fprintf(
+		p.out, "\n%s\n", p.paint(
+			green, p.say("XANH: bằng chứng khớp với nhật ký. Khóa lấy từ "+source+".", "GREEN: the proof matches the log. The key is from "+source+"."),
+		),
+	)
 	return ExitGreen
 }
 

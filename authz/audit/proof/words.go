@@ -88,7 +88,10 @@ func facts(d commitment.Disclosure, vi bool) []fact {
 	add(say("Bên yêu cầu", "Who asked"), commitment.Asked, func(m map[string]any) string {
 		return join(" · ", str(m["name"]), str(m["owner"]), str(m["client"]))
 	})
-	add(say("Người có dữ liệu (bí danh)", "Person (pseudonym)"), commitment.Person, func(m map[string]any) string { return str(m["pseudonym"]) })
+	add(
+		say("Người có dữ liệu (bí danh)", "Person (pseudonym)"), commitment.Person,
+		func(m map[string]any) string { return str(m["pseudonym"]) },
+	)
 	add(say("Mục đích · căn cứ", "Purpose · basis"), commitment.Reason, func(m map[string]any) string {
 		return join(" · ", str(m["purpose"]), str(m["basis"]), str(m["citation"]), str(m["case_reference"]))
 	})

@@ -110,7 +110,9 @@ func (s *Store) MoveDecoupled(_ context.Context, m decoupled.Move) error {
 }
 
 // PendingFor counts what waits.
-func (s *Store) PendingFor(ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time) (decoupled.Pending, error) {
+func (s *Store) PendingFor(
+	ctx context.Context, subject authz.Subject, client authz.ClientID, now, since time.Time,
+) (decoupled.Pending, error) {
 	waiting, err := s.OpenDecoupled(ctx, subject, now, 1000)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +126,8 @@ func (s *Store) PendingFor(ctx context.Context, subject authz.Subject, client au
 	out.OfClient = of[client]
 	for id, at := range s.decided {
 		r := s.requests[id]
-		out.NotMe = out.NotMe || subject != "" && r.Subject == subject && r.Client == client && r.Because == decoupled.NotMe && at.After(since)
+		out.NotMe = out.NotMe ||
+			subject != "" && r.Subject == subject && r.Client == client && r.Because == decoupled.NotMe && at.After(since)
 	}
 	return out, err
 }

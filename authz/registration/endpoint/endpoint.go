@@ -138,7 +138,8 @@ func (e *Endpoint) register(r *http.Request) (answer, error) {
 	secret := giveSecret(c, nil, now)
 	token := authz.NewSecret()
 	kept := registration.Registration{
-		Client: c.ID, Initial: initial.ID, Token: authz.HashSecret(token), Statement: m.Statement, Created: now, Updated: now, Policy: initial.Policy,
+		Client: c.ID, Initial: initial.ID, Token: authz.HashSecret(token), Statement: m.Statement, Created: now, Updated: now,
+		Policy: initial.Policy,
 	}
 	err = e.recorded(ctx, nil, c, audit.ClientRegistered, initial.ID, now, func(ctx context.Context) error {
 		if initial.ID != "" {
@@ -257,7 +258,8 @@ func giveSecret(c, before *authz.Client, now time.Time) (secret string) {
 	if c.Method != authz.ClientSecretBasic && c.Method != authz.ClientSecretPost {
 		return ""
 	}
-	if before != nil && len(before.SecretHash) > 0 && (before.SecretExpires.IsZero() || now.Before(before.SecretExpires.Add(-SecretLife/4))) {
+	if before != nil && len(before.SecretHash) > 0 &&
+		(before.SecretExpires.IsZero() || now.Before(before.SecretExpires.Add(-SecretLife/4))) {
 		c.SecretHash, c.SecretExpires = before.SecretHash, before.SecretExpires
 		return ""
 	}

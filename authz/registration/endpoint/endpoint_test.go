@@ -86,7 +86,8 @@ func newDesk(t *testing.T, open bool) *desk {
 	t.Helper()
 	d := &desk{db: storetest.SQLite(t, nil), now: time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC), web: map[string]string{}}
 	d.Endpoint = endpoint.New(endpoint.Options{
-		Issuer: issuer, Open: open, Rules: registration.Rules{Catalogue: consent.Load()}, Registrations: d.db, Evidence: &audit.Scribe{Rows: d, Leaves: d, Site: "dc1"}, Fetcher: d,
+		Issuer: issuer, Open: open, Rules: registration.Rules{Catalogue: consent.Load()}, Registrations: d.db,
+		Evidence: &audit.Scribe{Rows: d, Leaves: d, Site: "dc1"}, Fetcher: d,
 		Changed: func(authz.ClientID) {}, Addresses: d, Now: func() time.Time { return d.now },
 	})
 	return d
@@ -191,10 +192,12 @@ func TestRegister(t *testing.T) {
 			t.Errorf("got %v", a.body)
 		}
 		c, err := d.db.Client(t.Context(), authz.ClientID(a.text("client_id")))
-		if err != nil || c.Owner.VI != "Sở Mẫu" || c.Sector != "cu.example.vn" || string(c.SecretHash) != string(authz.HashSecret(a.text("client_secret"))) {
+		if err != nil || c.Owner.VI != "Sở Mẫu" || c.Sector != "cu.example.vn" ||
+			string(c.SecretHash) != string(authz.HashSecret(a.text("client_secret"))) {
 			t.Fatalf("%+v, %v", c, err)
 		}
-		if len(d.events) != 1 || d.logged != 1 || d.events[0].Detail.Action != "client.registered" || d.events[0].Detail.Object != string(c.ID) {
+		if len(d.events) != 1 || d.logged != 1 || d.events[0].Detail.Action != "client.registered" ||
+			d.events[0].Detail.Object != string(c.ID) {
 			t.Errorf("%d events", len(d.events))
 		}
 	})
@@ -293,19 +296,24 @@ func TestRegister(t *testing.T) {
 		if gone := d.ask(t, "DELETE", url, changed.text("registration_access_token"), ""); gone.status != 204 {
 			t.Fatalf("deleted: %d %v", gone.status, gone.body)
 		}
-		if len(d.events) != 3 || !strings.HasPrefix(d.events[0].Detail.Text, "sha256:") || d.events[0].Detail.Text != d.events[2].Detail.Text {
+		if len(d.events) != 3 || !strings.HasPrefix(d.events[0].Detail.Text, "sha256:") ||
+			d.events[0].Detail.Text != d.events[2].Detail.Text {
 			t.Errorf("%d events", len(d.events))
 		}
 	})
 	t.Run("open: no token, any profile", func(t *testing.T) {
 		d := newDesk(t, true)
-		if a := d.ask(t, "POST", endpoint.Path, "", secret); a.status != 201 || a.text("profile") != "oidc" || a.text("scope") != "openid offline_access profile email address phone" || a.body["code_without_pkce"] != true {
+		if a := d.ask(t, "POST", endpoint.Path, "", secret); a.status != 201 || a.text("profile") != "oidc" ||
+			a.text("scope") != "openid offline_access profile email address phone" || a.body["code_without_pkce"] != true {
 			t.Fatalf("%d %v", a.status, a.body)
 		}
-		if a := d.ask(t, "POST", endpoint.Path, "", with(t, secret, `{"application_type":"native","token_endpoint_auth_method":"none"}`)); a.status != 201 || a.text("profile") != "native" || a.body["code_without_pkce"] != nil {
+		if a := d.ask(
+			t, "POST", endpoint.Path, "", with(t, secret, `{"application_type":"native","token_endpoint_auth_method":"none"}`),
+		); a.status != 201 || a.text("profile") != "native" || a.body["code_without_pkce"] != nil {
 			t.Fatalf("%d %v", a.status, a.body)
 		}
-		if a := d.ask(t, "POST", endpoint.Path, "", with(t, plain, `{"profile":"fapi2"}`)); a.status != 201 || a.text("profile") != "fapi2" {
+		if a := d.ask(t, "POST", endpoint.Path, "", with(t, plain, `{"profile":"fapi2"}`)); a.status != 201 ||
+			a.text("profile") != "fapi2" {
 			t.Fatalf("%d %v", a.status, a.body)
 		}
 	})
@@ -413,7 +421,8 @@ func TestDoor(t *testing.T) {
 				t.Fatalf("got %d %v", a.status, a.body)
 			}
 			challenge := a.header.Get("WWW-Authenticate")
-			if (a.status == 401) != (challenge != "") || strings.Contains(challenge, "error=") != (a.status == 401 && r.Header.Get("Authorization") != "") {
+			if (a.status == 401) != (challenge != "") ||
+				strings.Contains(challenge, "error=") != (a.status == 401 && r.Header.Get("Authorization") != "") {
 				t.Errorf("challenge %q", challenge)
 			}
 			if (a.status == 429) != (a.header.Get("Retry-After") == "7") {
@@ -459,7 +468,8 @@ func TestManage(t *testing.T) {
 
 	t.Run("RFC 7592 §2.1: read, with the same token and without the secret", func(t *testing.T) {
 		got := d.ask(t, "GET", url, token, "")
-		if got.status != 200 || got.text("registration_access_token") != token || got.text("client_secret") != "" || got.text("client_name") != "Sổ cũ" {
+		if got.status != 200 || got.text("registration_access_token") != token || got.text("client_secret") != "" ||
+			got.text("client_name") != "Sổ cũ" {
 			t.Fatalf("%d %v", got.status, got.body)
 		}
 	})
@@ -484,7 +494,8 @@ func TestManage(t *testing.T) {
 		{"another profile", `{"profile":"fapi2"}`, "profile"},
 	} {
 		t.Run("RFC 7592 §2.2: an update refuses "+row.name, func(t *testing.T) {
-			if got := d.ask(t, "PUT", url, token, back(t, a, row.changes)); got.status != 400 || !strings.HasPrefix(got.text("error_description"), row.says) {
+			if got := d.ask(t, "PUT", url, token, back(t, a, row.changes)); got.status != 400 ||
+				!strings.HasPrefix(got.text("error_description"), row.says) {
 				t.Fatalf("%d %v", got.status, got.body)
 			}
 		})
@@ -492,11 +503,13 @@ func TestManage(t *testing.T) {
 	var updated reply
 	t.Run("RFC 7592 §2.2: an update replaces all, keeps the secret, and gives a new token", func(t *testing.T) {
 		updated = d.ask(t, "PUT", url, token, back(t, a, `{"client_name":"Sổ mới","contacts":["a@b.example"],"redirect_uris":["https://cu.example.vn/moi"]}`))
-		if updated.status != 200 || updated.text("client_name") != "Sổ mới" || updated.text("registration_access_token") == token || updated.text("client_secret") != "" {
+		if updated.status != 200 || updated.text("client_name") != "Sổ mới" || updated.text("registration_access_token") == token ||
+			updated.text("client_secret") != "" {
 			t.Fatalf("%d %v", updated.status, updated.body)
 		}
 		c, err := d.db.Client(t.Context(), id)
-		if err != nil || string(c.SecretHash) != string(authz.HashSecret(a.text("client_secret"))) || c.RedirectURIs[0] != "https://cu.example.vn/moi" {
+		if err != nil || string(c.SecretHash) != string(authz.HashSecret(a.text("client_secret"))) ||
+			c.RedirectURIs[0] != "https://cu.example.vn/moi" {
 			t.Fatalf("%+v %v", c, err)
 		}
 		third := d.ask(t, "PUT", url, updated.text("registration_access_token"), back(t, updated, `{"contacts":null}`))
@@ -556,7 +569,9 @@ func TestManage(t *testing.T) {
 		if err := d.db.RevokeInitialToken(t.Context(), found.ID, d.now); err != nil {
 			t.Fatal(err)
 		}
-		if got := d.ask(t, "PUT", other.text("registration_client_uri"), other.text("registration_access_token"), back(t, other, `{}`)); got.status != 403 {
+		if got := d.ask(
+			t, "PUT", other.text("registration_client_uri"), other.text("registration_access_token"), back(t, other, `{}`),
+		); got.status != 403 {
 			t.Fatalf("%d %v", got.status, got.body)
 		}
 	})
@@ -583,7 +598,9 @@ func TestManage(t *testing.T) {
 			t.Errorf("got %v, want %v; %d of %d logged", count, want, d.logged, len(d.events))
 		}
 	})
-	if got := d.ask(t, "PATCH", other.text("registration_client_uri"), other.text("registration_access_token"), `{}`); got.status != 405 || got.header.Get("Allow") != "GET, PUT, DELETE" {
+	if got := d.ask(
+		t, "PATCH", other.text("registration_client_uri"), other.text("registration_access_token"), `{}`,
+	); got.status != 405 || got.header.Get("Allow") != "GET, PUT, DELETE" {
 		t.Errorf("PATCH: %d %v", got.status, got.header)
 	}
 }

@@ -74,7 +74,9 @@ func TestSector(t *testing.T) {
 		if err := d.db.SaveClient(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		got := d.ask(t, "PUT", a.text("registration_client_uri"), a.text("registration_access_token"), back(t, a, `{"redirect_uris":["https://dat.example.vn/moi"]}`))
+		got := d.ask(
+			t, "PUT", a.text("registration_client_uri"), a.text("registration_access_token"), back(t, a, `{"redirect_uris":["https://dat.example.vn/moi"]}`),
+		)
 		if c, err = d.db.Client(t.Context(), c.ID); got.status != 200 || err != nil || c.Sector != "so.example.vn" {
 			t.Errorf("got %d %v, sector %q, %v", got.status, got.body, c.Sector, err)
 		}

@@ -26,7 +26,8 @@ func TestStores(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got, err := benchStores(row.wanted, row.cluster)
-			if strings.Join(got, ",") != row.want || (err == nil) != (row.why == "") || err != nil && !strings.Contains(err.Error(), row.why) {
+			if strings.Join(got, ",") != row.want || (err == nil) != (row.why == "") ||
+				err != nil && !strings.Contains(err.Error(), row.why) {
 				t.Errorf("got %v, %v", got, err)
 			}
 		})

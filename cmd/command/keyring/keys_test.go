@@ -44,9 +44,12 @@ func TestWhatCanBeRotated(t *testing.T) {
 // many apps the first twenty, and how many there are.
 func TestWaiting(t *testing.T) {
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-	s := lifecycle.Status{VersionState: lifecycle.VersionState{Announced: now.Add(-time.Hour), Published: now}, Blockers: []lifecycle.Blocker{
-		{Until: now.Add(90 * time.Second)}, {Node: "dc1-a"}, {Node: "dc1-b"},
-	}}
+	s := lifecycle.Status{
+		VersionState: lifecycle.VersionState{Announced: now.Add(-time.Hour), Published: now},
+		Blockers: []lifecycle.Blocker{
+			{Until: now.Add(90 * time.Second)}, {Node: "dc1-a"}, {Node: "dc1-b"},
+		},
+	}
 	s.KeyID = "-kid"
 	for i := range 23 {
 		s.Blockers = append(s.Blockers, lifecycle.Blocker{Party: fmt.Sprintf("app-%02d", i)})

@@ -32,7 +32,8 @@ type version struct {
 
 func versionOf(s lifecycle.Status) version {
 	v := version{
-		Algorithm: s.Algorithm, KeyID: s.KeyID, LiveSignatures: s.Signatures, Overdue: s.Overdue, Since: since(s.VersionState), State: s.State,
+		Algorithm: s.Algorithm, KeyID: s.KeyID, LiveSignatures: s.Signatures, Overdue: s.Overdue, Since: since(s.VersionState),
+		State:  s.State,
 		Urgent: s.Urgent, Use: s.Use, Version: s.Version, Apps: []string{}, Nodes: []string{},
 	}
 	for _, b := range s.Blockers {

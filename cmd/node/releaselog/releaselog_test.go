@@ -182,7 +182,9 @@ func TestTheKeyOfAShardThatWasNotRead(t *testing.T) {
 			t.Errorf("the key of %s is %q, want %q", shard, got, want)
 		}
 		forged := origin + "/2020q1"
-		if err := db.Heads.Begin(t.Context(), audit.Head{Log: origin, Origin: forged, Epoch: 1, VerifierKey: vkeyOf(t, forged, 9), Writer: "x"}); err != nil {
+		if err := db.Heads.Begin(
+			t.Context(), audit.Head{Log: origin, Origin: forged, Epoch: 1, VerifierKey: vkeyOf(t, forged, 9), Writer: "x"},
+		); err != nil {
 			t.Fatal(err)
 		}
 		if key := reader.KeyOf(t.Context(), forged); key != "" {

@@ -12,8 +12,9 @@ import (
 func against(t *testing.T, p *mini, mode string, only ...string) []suite.Outcome {
 	t.Helper()
 	config := suite.Config{
-		Issuer: p.URL, CA: p.ca, Variant: suite.Variant{suite.Authentication: "private_key_jwt", delivery: mode}, Listen: suite.Listen{Address: "127.0.0.1:0"},
-		Extra: map[string]any{"ciba": map[string]any{"login_hint": "a", "automated_approval_url": p.URL + "/answer?id={auth_req_id}&action={action}"}},
+		Issuer: p.URL, CA: p.ca, Variant: suite.Variant{suite.Authentication: "private_key_jwt", delivery: mode},
+		Listen: suite.Listen{Address: "127.0.0.1:0"},
+		Extra:  map[string]any{"ciba": map[string]any{"login_hint": "a", "automated_approval_url": p.URL + "/answer?id={auth_req_id}&action={action}"}},
 	}
 	// The listener's port is known when it listens; the clients are told then.
 	config.Client, config.Client2 = p.client(t, "one", "PS256", ""), p.client(t, "two", "ES256", "")

@@ -68,7 +68,8 @@ type asking struct {
 func object(r *suite.Run, c *suite.Client) suite.Claims {
 	s, now := settings(r), time.Now()
 	claims := suite.Claims{
-		"iss": c.ID, "aud": r.Config().Issuer, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "jti": suite.Random(),
+		"iss": c.ID, "aud": r.Config().Issuer, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+		"jti":   suite.Random(),
 		"scope": s.Scope, "login_hint": r.Fill(s.LoginHint),
 	}
 	if isPing(r.Variant) {

@@ -245,7 +245,9 @@ func (p *mini) bc(w http.ResponseWriter, r *http.Request) {
 		give(w, 200, suite.Claims{"auth_req_id": name, "expires_in": life, "interval": 1})
 		return
 	}
-	p.requests[name] = &miniRequest{client: id, token: claims.Text("client_notification_token"), expires: p.now().Add(time.Duration(life) * time.Second)}
+	p.requests[name] = &miniRequest{
+		client: id, token: claims.Text("client_notification_token"), expires: p.now().Add(time.Duration(life) * time.Second),
+	}
 	give(w, 200, suite.Claims{"auth_req_id": name, "expires_in": life, "interval": 1})
 }
 

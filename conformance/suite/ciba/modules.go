@@ -21,7 +21,12 @@ func Plans() []suite.Plan {
 	for _, how := range []string{"private_key_jwt", "mtls"} {
 		for _, mode := range []string{"poll", "ping"} {
 			v := suite.Variant{suite.Authentication: how, delivery: mode, suite.Registration: suite.Static}
-			plan.Parts = append(plan.Parts, suite.Part{Variant: v, Modules: slices.DeleteFunc(slices.Clone(all), func(m suite.Module) bool { return m.For != nil && !m.For(v) })})
+			plan.Parts = append(
+				plan.Parts, suite.Part{
+					Variant: v,
+					Modules: slices.DeleteFunc(slices.Clone(all), func(m suite.Module) bool { return m.For != nil && !m.For(v) }),
+				},
+			)
 		}
 	}
 	return []suite.Plan{plan}
@@ -227,11 +232,24 @@ func discovery(r *suite.Run) {
 	u, err := url.Parse(m.Text("backchannel_authentication_endpoint"))
 	r.Expect(err == nil && u.Scheme == "https", clause, "backchannel_authentication_endpoint is an https URL", m["backchannel_authentication_endpoint"])
 	r.Expect(r.Supports("grant_types_supported", GrantType), clause, "grant_types_supported lists the grant of CIBA", m["grant_types_supported"])
-	r.Expect(r.Supports("backchannel_token_delivery_modes_supported", r.Variant[delivery]), clause, "backchannel_token_delivery_modes_supported lists "+r.Variant[delivery], m["backchannel_token_delivery_modes_supported"])
+	r.Expect(
+		r.Supports("backchannel_token_delivery_modes_supported", r.Variant[delivery]), clause,
+		"backchannel_token_delivery_modes_supported lists "+r.Variant[delivery], m["backchannel_token_delivery_modes_supported"],
+	)
 	algorithms, ok := m.List("backchannel_authentication_request_signing_alg_values_supported")
-	r.Expect(ok && (slices.Contains(algorithms, "PS256") || slices.Contains(algorithms, "ES256")), "FAPI-CIBA §5.2.2, §7.10", "backchannel_authentication_request_signing_alg_values_supported holds PS256 or ES256", m["backchannel_authentication_request_signing_alg_values_supported"])
-	r.Expect(!slices.Contains(algorithms, "none") && !slices.ContainsFunc(algorithms, func(a string) bool { return strings.HasPrefix(a, "HS") }), clause, "only asymmetric signatures", algorithms)
-	r.Expect(m.True("tls_client_certificate_bound_access_tokens"), "RFC 8705 §3.3", "tls_client_certificate_bound_access_tokens is true", m["tls_client_certificate_bound_access_tokens"])
+	r.Expect(
+		ok && (slices.Contains(algorithms, "PS256") || slices.Contains(algorithms, "ES256")), "FAPI-CIBA §5.2.2, §7.10",
+		"backchannel_authentication_request_signing_alg_values_supported holds PS256 or ES256", m["backchannel_authentication_request_signing_alg_values_supported"],
+	)
+	r.Expect(
+		!slices.Contains(algorithms, "none") && !slices.ContainsFunc(
+			algorithms, func(a string) bool { return strings.HasPrefix(a, "HS") },
+		), clause, "only asymmetric signatures", algorithms,
+	)
+	r.Expect(
+		m.True("tls_client_certificate_bound_access_tokens"), "RFC 8705 §3.3", "tls_client_certificate_bound_access_tokens is true",
+		m["tls_client_certificate_bound_access_tokens"],
+	)
 	if value, there := m["backchannel_user_code_parameter_supported"]; there {
 		_, ok := value.(bool)
 		r.Expect(ok, clause, "backchannel_user_code_parameter_supported is true or false", value)

@@ -29,22 +29,23 @@ func receive(r *suite.Run, c *suite.Client, claims suite.Claims, answer http.Han
 	token := claims.Text("client_notification_token")
 	at := c.Metadata.Text("backchannel_client_notification_endpoint")
 	r.Must(at != "", "", "the configuration has the backchannel_client_notification_endpoint of client "+c.ID, nil)
-	r.ServeWhen(at, func(request *http.Request) bool { return request.Header.Get("Authorization") == "Bearer "+token }, func(w http.ResponseWriter, request *http.Request) {
-		p.mu.Lock()
-		p.count++
-		p.media = request.Header.Get("Content-Type")
-		_ = json.NewDecoder(request.Body).Decode(&p.body)
-		p.mu.Unlock()
-		if answer != nil {
-			answer(w, request)
-		} else {
-			w.WriteHeader(http.StatusNoContent)
-		}
-		select {
-		case p.came <- struct{}{}:
-		default:
-		}
-	})
+	r.ServeWhen(at, func(request *http.Request) bool { return request.Header.Get("Authorization") == "Bearer "+token },
+		func(w http.ResponseWriter, request *http.Request) {
+			p.mu.Lock()
+			p.count++
+			p.media = request.Header.Get("Content-Type")
+			_ = json.NewDecoder(request.Body).Decode(&p.body)
+			p.mu.Unlock()
+			if answer != nil {
+				answer(w, request)
+			} else {
+				w.WriteHeader(http.StatusNoContent)
+			}
+			select {
+			case p.came <- struct{}{}:
+			default:
+			}
+		})
 	return p
 }
 
@@ -56,7 +57,9 @@ func (p *receiver) expect(r *suite.Run, id string) {
 	defer p.mu.Unlock()
 	r.Expect(p.body.Text("auth_req_id") == id, clause, "the notification carries the auth_req_id of the request", p.body)
 	r.Expect(len(p.body) == 1, clause, "a ping carries nothing else", p.body)
-	r.Expect(p.media == "application/json" || p.media == "application/json; charset=utf-8", clause, "the notification is application/json", p.media)
+	r.Expect(
+		p.media == "application/json" || p.media == "application/json; charset=utf-8", clause, "the notification is application/json", p.media,
+	)
 }
 
 // pings are the modules about the notification endpoint's answers.

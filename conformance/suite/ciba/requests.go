@@ -59,7 +59,9 @@ var requests = []suite.Module{
 }
 
 func lacks(name string) suite.Module {
-	return claimed("missing-"+name, objectSpec, "a request without "+name+" is refused", func(_ *suite.Run, o suite.Claims) { o[name] = nil })
+	return claimed(
+		"missing-"+name, objectSpec, "a request without "+name+" is refused", func(_ *suite.Run, o suite.Claims) { o[name] = nil },
+	)
 }
 
 func claimed(what, clause, rule string, change func(*suite.Run, suite.Claims)) suite.Module {

@@ -95,7 +95,8 @@ func (p *mini) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
 		m := suite.Claims{
-			"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token", "jwks_uri": p.URL + "/jwks", "userinfo_endpoint": p.URL + "/userinfo",
+			"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
+			"jwks_uri": p.URL + "/jwks", "userinfo_endpoint": p.URL + "/userinfo",
 			"claims_parameter_supported": true, "verified_claims_supported": true, "trust_frameworks_supported": []string{"eidas"}, "evidence_supported": []string{"document"},
 			"documents_supported": []string{"idcard"}, "claims_in_verified_claims_supported": []string{"name", "birthdate"},
 		}
@@ -115,7 +116,10 @@ func (p *mini) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, r.Form.Get("redirect_uri")+"?"+back.Encode(), http.StatusSeeOther)
 	case "/token":
 		q := p.codes[r.PostForm.Get("code")]
-		claims := suite.Claims{"iss": p.URL, "sub": "a", "aud": q.Get("client_id"), "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "nonce": q.Get("nonce")}
+		claims := suite.Claims{
+			"iss": p.URL, "sub": "a", "aud": q.Get("client_id"), "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+			"nonce": q.Get("nonce"),
+		}
 		if told := p.told(q, "id_token"); told != nil {
 			claims["verified_claims"] = told
 		}

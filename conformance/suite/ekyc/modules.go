@@ -200,7 +200,9 @@ func present(r *suite.Run, place string, all suite.Claims, asked []string, must 
 	verification, ok := element["verification"].(map[string]any)
 	r.Must(ok, responseSpec, "verification is an object", element)
 	framework := suite.Claims(verification).Text("trust_framework")
-	r.Expect(framework != "" && r.Supports("trust_frameworks_supported", framework), responseSpec, "trust_framework is one of the metadata", framework)
+	r.Expect(
+		framework != "" && r.Supports("trust_frameworks_supported", framework), responseSpec, "trust_framework is one of the metadata", framework,
+	)
 	claims, ok := element["claims"].(map[string]any)
 	r.Must(ok && len(claims) > 0, responseSpec, "claims is an object that is not empty", element)
 	for _, name := range must {

@@ -80,7 +80,10 @@ var codes = []suite.Module{
 func refresh(r *suite.Run) {
 	options := []suite.Option{}
 	if isOpenID(r.Variant) && r.Supports("scopes_supported", "offline_access") { // OpenID Connect Core §11
-		options = append(options, func(q *suite.Request) { q.Params.Set("scope", q.Params.Get("scope")+" offline_access") }, suite.With("prompt", "consent"))
+		options = append(
+			options, func(q *suite.Request) { q.Params.Set("scope", q.Params.Get("scope")+" offline_access") },
+			suite.With("prompt", "consent"),
+		)
 	}
 	l := authorize(r, ask(r, pushing{}, options...))
 	redeem(r, &l)

@@ -56,7 +56,10 @@ func authentication(r *suite.Run, m suite.Claims) {
 		algorithms(r, m, "token_endpoint_auth_signing_alg_values_supported", "RFC 8414 §2")
 		return
 	}
-	r.Expect(m.Lists(list, "tls_client_auth") || m.Lists(list, "self_signed_tls_client_auth"), "FAPI 2.0 SP §5.3.2.1", list+" lists a way by certificate", m[list])
+	r.Expect(
+		m.Lists(list, "tls_client_auth") || m.Lists(list, "self_signed_tls_client_auth"), "FAPI 2.0 SP §5.3.2.1",
+		list+" lists a way by certificate", m[list],
+	)
 }
 
 func binding(r *suite.Run, m suite.Claims) {
@@ -64,7 +67,10 @@ func binding(r *suite.Run, m suite.Claims) {
 		algorithms(r, m, "dpop_signing_alg_values_supported", "RFC 9449 §5.1")
 		return
 	}
-	r.Expect(m.True("tls_client_certificate_bound_access_tokens"), "RFC 8705 §3.3", "tls_client_certificate_bound_access_tokens is true", m["tls_client_certificate_bound_access_tokens"])
+	r.Expect(
+		m.True("tls_client_certificate_bound_access_tokens"), "RFC 8705 §3.3", "tls_client_certificate_bound_access_tokens is true",
+		m["tls_client_certificate_bound_access_tokens"],
+	)
 }
 
 func signing(r *suite.Run, m suite.Claims) {
@@ -78,8 +84,14 @@ func algorithms(r *suite.Run, m suite.Claims, list, clause string) {
 	if !r.Expect(ok && len(values) > 0, clause, list+" is a list", m[list]) {
 		return
 	}
-	r.Expect(slices.ContainsFunc(values, func(alg string) bool { return alg == "PS256" || alg == "ES256" || strings.HasPrefix(alg, "Ed") }), clause, list+" holds PS256, ES256 or EdDSA", values)
+	r.Expect(
+		slices.ContainsFunc(values, func(alg string) bool { return alg == "PS256" || alg == "ES256" || strings.HasPrefix(alg, "Ed") }),
+		clause, list+" holds PS256, ES256 or EdDSA", values,
+	)
 	if list == "dpop_signing_alg_values_supported" {
-		r.Expect(!slices.ContainsFunc(values, func(alg string) bool { return alg == "none" || strings.HasPrefix(alg, "HS") }), "RFC 9449 §4.2", list+" holds asymmetric algorithms only", values)
+		r.Expect(
+			!slices.ContainsFunc(values, func(alg string) bool { return alg == "none" || strings.HasPrefix(alg, "HS") }), "RFC 9449 §4.2",
+			list+" holds asymmetric algorithms only", values,
+		)
 	}
 }

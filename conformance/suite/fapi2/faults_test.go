@@ -18,8 +18,9 @@ func against(t *testing.T, p *mini, plan suite.Plan, v suite.Variant, only ...st
 	}
 	c := suite.Config{
 		Issuer: p.URL, CA: p.ca, Variant: v, Listen: suite.Listen{Address: "127.0.0.1:0"},
-		Client: p.client(t, name+"-1", "PS256", "https://rp.example/callback"), Client2: p.client(t, name+"-2", "ES256", "https://rp.example/callback?dummy1=lorem"),
-		Steps: []suite.Step{{Name: "sign in", Field: "login", Login: true, Fill: map[string]string{"login": "a"}, Decline: "no=1"}},
+		Client:  p.client(t, name+"-1", "PS256", "https://rp.example/callback"),
+		Client2: p.client(t, name+"-2", "ES256", "https://rp.example/callback?dummy1=lorem"),
+		Steps:   []suite.Step{{Name: "sign in", Field: "login", Login: true, Fill: map[string]string{"login": "a"}, Decline: "no=1"}},
 		Extra: map[string]any{
 			"plain_oauth":        map[string]any{"resource": map[string]any{"url": p.URL + "/userinfo"}},
 			"client_credentials": map[string]any{"resource": map[string]any{"url": p.URL + "/userinfo"}},

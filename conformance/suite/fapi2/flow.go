@@ -110,7 +110,8 @@ func push(r *suite.Run, q *suite.Request, p pushing) suite.Answer {
 func object(r *suite.Run, q *suite.Request) suite.Claims {
 	now := time.Now()
 	claims := suite.Claims{
-		"iss": q.Client.ID, "aud": r.Config().Issuer, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "jti": suite.Random(),
+		"iss": q.Client.ID, "aud": r.Config().Issuer, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+		"jti": suite.Random(),
 	}
 	for name := range q.Params {
 		claims[name] = q.Params.Get(name)
@@ -202,14 +203,18 @@ func redeem(r *suite.Run, l *suite.Login) {
 		return
 	}
 	r.Must(l.Tokens.ID != "", "OpenID Connect Core §3.1.3.3", "an ID token comes", l.Tokens.JSON)
-	l.ID = l.Request.Client.VerifyIDToken(l.Tokens.ID, suite.Binds{Nonce: l.Request.Params.Get("nonce"), Code: code, Token: l.Tokens.Access, HashOptional: true})
+	l.ID = l.Request.Client.VerifyIDToken(
+		l.Tokens.ID, suite.Binds{Nonce: l.Request.Params.Get("nonce"), Code: code, Token: l.Tokens.Access, HashOptional: true},
+	)
 	header, _, _ := suite.Peek(l.Tokens.ID)
 	strong(r, header.Text("alg"))
 }
 
 // strong: FAPI 2.0 SP §5.4.1.
 func strong(r *suite.Run, alg string) {
-	r.Expect(alg == "PS256" || alg == "ES256" || strings.HasPrefix(alg, "Ed"), "FAPI 2.0 SP §5.4.1", "what is signed is signed with PS256, ES256 or EdDSA", alg)
+	r.Expect(
+		alg == "PS256" || alg == "ES256" || strings.HasPrefix(alg, "Ed"), "FAPI 2.0 SP §5.4.1", "what is signed is signed with PS256, ES256 or EdDSA", alg,
+	)
 }
 
 // signedResponse opens a JARM response: its parameters are the claims.
@@ -226,7 +231,10 @@ func signedResponse(r *suite.Run, q *suite.Request, l *suite.Landing) {
 	r.Expect(claims.Text("aud") == q.Client.ID || claims.Lists("aud", q.Client.ID), "JARM §2.1", "aud is the client", claims["aud"])
 	exp, ok := claims.Number("exp")
 	r.Expect(ok && time.Unix(int64(exp), 0).After(time.Now()), "JARM §2.1", "exp is in the future", claims["exp"])
-	r.Should(ok && time.Until(time.Unix(int64(exp), 0)) <= 10*time.Minute+time.Second, "JARM §2.1", "exp is at most ten minutes away", claims["exp"])
+	r.Should(
+		ok && time.Until(time.Unix(int64(exp), 0)) <= 10*time.Minute+time.Second, "JARM §2.1", "exp is at most ten minutes away",
+		claims["exp"],
+	)
 	values := url.Values{}
 	for name := range claims {
 		if text := claims.Text(name); text != "" && name != "aud" {

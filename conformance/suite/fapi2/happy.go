@@ -118,8 +118,14 @@ func secure(r *suite.Run) {
 		}
 	}
 	for _, host := range hosts {
-		r.Expect(!shakes(r, host, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), "FAPI 2.0 SP §5.2.1", host+" refuses TLS before 1.2", nil)
-		r.Expect(!shakes(r, host, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: weak}), "FAPI 2.0 SP §5.2.2", host+" refuses cipher suites of TLS 1.2 that RFC 9325 §4.2 does not recommend", nil)
+		r.Expect(
+			!shakes(r, host, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), "FAPI 2.0 SP §5.2.1",
+			host+" refuses TLS before 1.2", nil,
+		)
+		r.Expect(
+			!shakes(r, host, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: weak}), "FAPI 2.0 SP §5.2.2",
+			host+" refuses cipher suites of TLS 1.2 that RFC 9325 §4.2 does not recommend", nil,
+		)
 	}
 }
 

@@ -220,7 +220,8 @@ func (p *mini) inTime(claims suite.Claims, what string, longest time.Duration) b
 	if p.is(what + " of a clock far ahead") {
 		there = false
 	}
-	return ok && exp > now && exp < now+longest.Seconds() && (!there || nbf < now+10 && !p.is(what+" of a clock ahead refused") || there && nbf <= now)
+	return ok && exp > now && exp < now+longest.Seconds() &&
+		(!there || nbf < now+10 && !p.is(what+" of a clock ahead refused") || there && nbf <= now)
 }
 
 // miniNonce is the nonce of proofs, where it has one.

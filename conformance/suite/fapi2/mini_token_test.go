@@ -74,7 +74,10 @@ func (p *mini) issue(w http.ResponseWriter, g *miniRequest, refresh string) {
 	p.tokens[refresh] = g
 	answer["refresh_token"] = refresh
 	if slices.Contains(strings.Fields(g.params.Get("scope")), "openid") {
-		claims := suite.Claims{"iss": p.URL, "sub": "a", "aud": g.client, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "auth_time": time.Now().Unix()}
+		claims := suite.Claims{
+			"iss": p.URL, "sub": "a", "aud": g.client, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+			"auth_time": time.Now().Unix(),
+		}
 		if nonce := g.params.Get("nonce"); nonce != "" {
 			claims["nonce"] = nonce
 		}

@@ -32,16 +32,20 @@ var objects = modules([]row{
 	refusedObject("par-authorization-request-containing-request_uri", "a request object holds no request_uri", func(o suite.Claims) {
 		o["request_uri"] = "urn:ietf:params:oauth:request_uri:" + suite.Random()
 	}),
-}, signed("ensure-signed-request-object-with-RS256-fails", "FAPI 2.0 SP §5.4.1", "a request object signed with RS256 is refused", func(r *suite.Run, c *suite.Client, claims suite.Claims) (string, error) {
-	return c.RS256().Sign("oauth-authz-req+jwt", claims)
-}), signed("ensure-request-object-signature-algorithm-is-not-none", objectSpec, "a request object that is not signed is refused", func(_ *suite.Run, _ *suite.Client, claims suite.Claims) (string, error) {
-	return suite.Unsigned(claims), nil
-}), signed("ensure-request-object-with-invalid-signature-fails", objectSpec, "a request object with a broken signature is refused", func(_ *suite.Run, c *suite.Client, claims suite.Claims) (string, error) {
-	text, err := c.Key.Sign("oauth-authz-req+jwt", claims)
-	return broken(text), err
-}), signed("ensure-matching-key-in-authorization-request", objectSpec, "a request object is signed by the client itself, not by another", func(r *suite.Run, _ *suite.Client, claims suite.Claims) (string, error) {
-	return second(r).Key.Sign("oauth-authz-req+jwt", claims)
-}), suite.Module{
+}, signed("ensure-signed-request-object-with-RS256-fails", "FAPI 2.0 SP §5.4.1", "a request object signed with RS256 is refused",
+	func(r *suite.Run, c *suite.Client, claims suite.Claims) (string, error) {
+		return c.RS256().Sign("oauth-authz-req+jwt", claims)
+	}), signed("ensure-request-object-signature-algorithm-is-not-none", objectSpec, "a request object that is not signed is refused",
+	func(_ *suite.Run, _ *suite.Client, claims suite.Claims) (string, error) {
+		return suite.Unsigned(claims), nil
+	}), signed("ensure-request-object-with-invalid-signature-fails", objectSpec, "a request object with a broken signature is refused",
+	func(_ *suite.Run, c *suite.Client, claims suite.Claims) (string, error) {
+		text, err := c.Key.Sign("oauth-authz-req+jwt", claims)
+		return broken(text), err
+	}), signed("ensure-matching-key-in-authorization-request", objectSpec,
+	"a request object is signed by the client itself, not by another", func(r *suite.Run, _ *suite.Client, claims suite.Claims) (string, error) {
+		return second(r).Key.Sign("oauth-authz-req+jwt", claims)
+	}), suite.Module{
 	Name: prefix + "ensure-unsigned-request-at-par-endpoint-fails", Clause: objectSpec, Rule: "parameters that are not signed are refused",
 	Test: func(r *suite.Run) {
 		r.TokenRefused(push(r, ask(r, pushing{}), pushing{plain: true}), objectSpec, wrongObject...)

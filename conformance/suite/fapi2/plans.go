@@ -18,7 +18,9 @@ func Plans() []suite.Plan {
 			v := variant(pair).With(layer, how).With(profile, "plain_fapi").With(method, "unsigned").With(mode, "plain_response")
 			security.Parts = append(security.Parts, part(v, modules))
 			for _, response := range []string{"plain_response", "jarm"} {
-				signing.Parts = append(signing.Parts, part(v.With(method, "signed_non_repudiation").With(mode, response), slices.Concat(modules, objects)))
+				signing.Parts = append(
+					signing.Parts, part(v.With(method, "signed_non_repudiation").With(mode, response), slices.Concat(modules, objects)),
+				)
 			}
 		}
 		security.Parts = append(security.Parts, part(variant(pair).With(profile, "fapi_client_credentials_grant"), machines(modules)))
@@ -34,12 +36,16 @@ func variant(pair [2]string) suite.Variant {
 }
 
 func part(v suite.Variant, modules []suite.Module) suite.Part {
-	return suite.Part{Variant: v, Modules: slices.DeleteFunc(slices.Clone(modules), func(m suite.Module) bool { return m.For != nil && !m.For(v) })}
+	return suite.Part{
+		Variant: v, Modules: slices.DeleteFunc(slices.Clone(modules), func(m suite.Module) bool { return m.For != nil && !m.For(v) }),
+	}
 }
 
 // machines are the modules that make sense without a person.
 func machines(modules []suite.Module) []suite.Module {
-	return slices.DeleteFunc(slices.Clone(modules), func(m suite.Module) bool { return !slices.Contains(withoutPerson, m.Name[len(prefix):]) })
+	return slices.DeleteFunc(
+		slices.Clone(modules), func(m suite.Module) bool { return !slices.Contains(withoutPerson, m.Name[len(prefix):]) },
+	)
 }
 
 var withoutPerson = []string{

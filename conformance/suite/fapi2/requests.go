@@ -131,7 +131,8 @@ func beside(uri string) string {
 // another beside request_uri.
 func outside(name, parameter string, only func(suite.Variant) bool) suite.Module {
 	return suite.Module{
-		Name: prefix + name, Clause: "RFC 9126 §4, RFC 9101 §6.3", For: only, Rule: "what was pushed counts, not a " + parameter + " beside request_uri",
+		Name: prefix + name, Clause: "RFC 9126 §4, RFC 9101 §6.3", For: only,
+		Rule: "what was pushed counts, not a " + parameter + " beside request_uri",
 		Test: func(r *suite.Run) { besides(r, ask(r, pushing{}), parameter) },
 	}
 }

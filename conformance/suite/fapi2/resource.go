@@ -95,7 +95,9 @@ func good(r *suite.Run, a suite.Answer) bool {
 
 // barred states that the resource refuses a token (RFC 6750 §3.1, RFC 9449 §7.1).
 func barred(r *suite.Run, a suite.Answer, clause, why string) {
-	r.Expect(a.Status == http.StatusUnauthorized || a.Status == http.StatusBadRequest, clause, "the resource refuses "+why+" with 401 or 400", a)
+	r.Expect(
+		a.Status == http.StatusUnauthorized || a.Status == http.StatusBadRequest, clause, "the resource refuses "+why+" with 401 or 400", a,
+	)
 	if a.Status == http.StatusUnauthorized {
 		r.Expect(a.Header.Get("WWW-Authenticate") != "", "RFC 9110 §15.5.2", "a 401 has WWW-Authenticate", a.Header.Get("WWW-Authenticate"))
 	}

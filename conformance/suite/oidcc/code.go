@@ -64,7 +64,10 @@ func refresh(r *suite.Run) {
 	other := r.Second()
 	r.TokenRefused(other.RefreshTokens(next), "RFC 6749 §6", "invalid_grant")
 	a := c.RefreshTokens(next, func(form url.Values) { form.Set("scope", "openid "+"never_granted") })
-	r.Expect(a.Status != http.StatusOK || !slices.Contains(strings.Fields(a.JSON.Text("scope")), "never_granted"), "RFC 6749 §6", "a scope that was not granted cannot be had by refreshing", a)
+	r.Expect(
+		a.Status != http.StatusOK || !slices.Contains(strings.Fields(a.JSON.Text("scope")), "never_granted"), "RFC 6749 §6",
+		"a scope that was not granted cannot be had by refreshing", a,
+	)
 }
 
 // refreshed checks the ID token of a refresh, if one came.

@@ -19,9 +19,15 @@ var discovery = suite.Module{
 	Rule: "the discovery document says all that it must, in the right form, and its JWK Set can be used",
 	Test: func(r *suite.Run) {
 		m, a := r.FetchMetadata()
-		r.Expect(a.MediaType() == "application/json", "OpenID Connect Discovery §4.2", "the document is application/json", a.Header.Get("Content-Type"))
+		r.Expect(
+			a.MediaType() == "application/json", "OpenID Connect Discovery §4.2", "the document is application/json",
+			a.Header.Get("Content-Type"),
+		)
 		issuer, err := url.Parse(m.Text("issuer"))
-		r.Expect(err == nil && issuer.Scheme == "https" && issuer.RawQuery == "" && issuer.Fragment == "", discoverySpec, "issuer is an https URL without query and fragment", m["issuer"])
+		r.Expect(
+			err == nil && issuer.Scheme == "https" && issuer.RawQuery == "" && issuer.Fragment == "", discoverySpec,
+			"issuer is an https URL without query and fragment", m["issuer"],
+		)
 		shapes(r, m)
 		r.KnownMetadata(m)
 		endpoints(r, m)
@@ -73,7 +79,10 @@ func endpoints(r *suite.Run, m suite.Claims) {
 			continue
 		}
 		u, err := url.Parse(m.Text(name))
-		r.Expect(err == nil && u.Scheme == "https" && u.Host != "" && u.Fragment == "", discoverySpec, name+" is an https URL without a fragment", m[name])
+		r.Expect(
+			err == nil && u.Scheme == "https" && u.Host != "" && u.Fragment == "", discoverySpec,
+			name+" is an https URL without a fragment", m[name],
+		)
 	}
 }
 
@@ -133,7 +142,10 @@ var privates = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 func keySet(r *suite.Run, m suite.Claims) {
 	a := r.Get(r.Endpoint("jwks_uri"))
 	r.Must(a.Status == 200 && a.JSON != nil, discoverySpec, "the JWK Set answers 200 with a JSON object", a)
-	r.Should(a.MediaType() == "application/json" || a.MediaType() == "application/jwk-set+json", "RFC 7517 §8.5.2", "the JWK Set is application/jwk-set+json or application/json", a.Header.Get("Content-Type"))
+	r.Should(
+		a.MediaType() == "application/json" || a.MediaType() == "application/jwk-set+json", "RFC 7517 §8.5.2",
+		"the JWK Set is application/jwk-set+json or application/json", a.Header.Get("Content-Type"),
+	)
 	var set struct {
 		Keys []suite.Claims `json:"keys"`
 	}

@@ -164,7 +164,8 @@ func byReference(r *suite.Run) (*suite.Client, *suite.Key) {
 }
 
 var rpKeyRotation = suite.Module{
-	Name: "oidcc-refresh-token-rp-key-rotation", Clause: "OpenID Connect Core §10.1.1", Rule: "after the client has changed its keys, the new one authenticates it", Slow: true,
+	Name: "oidcc-refresh-token-rp-key-rotation", Clause: "OpenID Connect Core §10.1.1",
+	Rule: "after the client has changed its keys, the new one authenticates it", Slow: true,
 	For: func(v suite.Variant) bool { return suite.ForDynamic(v) && v.Responds("code") },
 	Test: func(r *suite.Run) {
 		c, served := byReference(r)

@@ -55,7 +55,10 @@ func ended(r *suite.Run, l suite.Login, over bool) {
 
 // returned states that the browser is at the client again, with state or without.
 func returned(r *suite.Run, landing suite.Landing, to, state string) {
-	r.Must(landing.Callback != nil && fragmentless(landing.Callback.URL) == to, "RP-Initiated Logout §3", "the browser is sent to "+to, landing)
+	r.Must(
+		landing.Callback != nil && fragmentless(landing.Callback.URL) == to, "RP-Initiated Logout §3", "the browser is sent to "+to,
+		landing,
+	)
 	if state == "" {
 		r.Expect(!landing.Callback.Query.Has("state"), "RP-Initiated Logout §3", "no state comes back where none was sent", landing)
 		return
@@ -204,14 +207,20 @@ func listening(r *suite.Run, member, session string, handler http.HandlerFunc) s
 
 // logoutToken checks one as Back-Channel Logout §2.6 says.
 func logoutToken(r *suite.Run, l suite.Login, request *http.Request) {
-	r.Expect(request.Method == http.MethodPost && strings.HasPrefix(request.Header.Get("Content-Type"), "application/x-www-form-urlencoded"), backSpec+".5", "it comes as a form by POST", request.Method)
+	r.Expect(
+		request.Method == http.MethodPost && strings.HasPrefix(request.Header.Get("Content-Type"), "application/x-www-form-urlencoded"),
+		backSpec+".5", "it comes as a form by POST", request.Method,
+	)
 	token := request.PostForm.Get("logout_token")
 	r.Must(token != "", backSpec+".5", "logout_token is there", request.PostForm)
 	header, claims := r.VerifySigned(token, backSpec+".6")
 	r.Expect(header.Text("alg") == l.Request.Client.Signed(), backSpec+".6", "alg is that of the client's ID tokens", header["alg"])
 	r.Should(header.Text("typ") == "logout+jwt", backSpec+".4", "typ is logout+jwt", header["typ"])
 	r.Expect(claims.Text("iss") == r.Config().Issuer, backSpec+".4", "iss is the issuer", claims["iss"])
-	r.Expect(claims.Text("aud") == l.Request.Client.ID || claims.Lists("aud", l.Request.Client.ID), backSpec+".4", "aud is the client", claims["aud"])
+	r.Expect(
+		claims.Text("aud") == l.Request.Client.ID || claims.Lists("aud", l.Request.Client.ID), backSpec+".4", "aud is the client",
+		claims["aud"],
+	)
 	iat, ok := claims.Number("iat")
 	r.Expect(ok && time.Since(time.Unix(int64(iat), 0)).Abs() < 2*time.Minute, backSpec+".4", "iat is a number and of now", claims["iat"])
 	exp, ok := claims.Number("exp")
@@ -222,8 +231,13 @@ func logoutToken(r *suite.Run, l suite.Login, request *http.Request) {
 	r.Expect(event != nil, backSpec+".4", "events holds the back-channel logout event, an object", claims["events"])
 	r.Expect(claims["nonce"] == nil, backSpec+".4", "there is no nonce", claims["nonce"])
 	r.Expect(claims["sub"] != nil || claims["sid"] != nil, backSpec+".4", "sub or sid is there", claims)
-	r.Expect(claims["sub"] == nil || claims.Text("sub") == l.Claims().Text("sub"), backSpec+".4", "sub is that of the ID token", claims["sub"])
-	r.Expect(claims.Text("sid") != "" && claims.Text("sid") == l.Claims().Text("sid"), backSpec+".4", "sid is that of the ID token, since the client wants it", claims["sid"])
+	r.Expect(
+		claims["sub"] == nil || claims.Text("sub") == l.Claims().Text("sub"), backSpec+".4", "sub is that of the ID token", claims["sub"],
+	)
+	r.Expect(
+		claims.Text("sid") != "" && claims.Text("sid") == l.Claims().Text("sid"), backSpec+".4",
+		"sid is that of the ID token, since the client wants it", claims["sid"],
+	)
 }
 
 const frontSpec = "Front-Channel Logout §2"

@@ -100,7 +100,8 @@ func (p *mini) tell(c miniClient, s *miniSession) {
 	}
 	now := p.now()
 	claims := suite.Claims{
-		"iss": p.URL, "aud": c.id, "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": suite.Random(), "sid": s.id, "sub": "person-" + s.person,
+		"iss": p.URL, "aud": c.id, "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": suite.Random(), "sid": s.id,
+		"sub":    "person-" + s.person,
 		"events": suite.Claims{"http://schemas.openid.net/event/backchannel-logout": suite.Claims{}},
 	}
 	switch p.fault {

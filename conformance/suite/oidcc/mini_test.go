@@ -141,7 +141,8 @@ func (p *mini) discovery(w http.ResponseWriter, _ *http.Request) {
 		"request_object_signing_alg_values_supported": []string{"none", "RS256"}, "request_parameter_supported": true, "request_uri_parameter_supported": true,
 		"claims_supported": []string{"sub", "name", "email", "email_verified", "address", "phone_number"}, "claims_parameter_supported": true,
 		"authorization_response_iss_parameter_supported": true, "code_challenge_methods_supported": []string{"S256"},
-		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true, "frontchannel_logout_supported": true, "frontchannel_logout_session_supported": true,
+		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true, "frontchannel_logout_supported": true,
+		"frontchannel_logout_session_supported": true,
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},
 	}
 	switch p.fault {
@@ -313,13 +314,15 @@ func (p *mini) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	s := p.session(r)
 	fresh := s != nil && q.Get("prompt") != "login"
-	if age, err := time.ParseDuration(q.Get("max_age") + "s"); err == nil && s != nil && p.now().Sub(s.at) > age && !p.is("max_age ignored") {
+	if age, err := time.ParseDuration(q.Get("max_age") + "s"); err == nil && s != nil && p.now().Sub(s.at) > age &&
+		!p.is("max_age ignored") {
 		fresh = false
 	}
 	if s != nil && p.is("prompt=login ignored") && q.Get("prompt") == "login" {
 		fresh = true
 	}
-	if q.Get("prompt") == "none" && !fresh && !p.is("prompt=none shows a page") || p.is("prompt=none always fails") && q.Get("prompt") == "none" {
+	if q.Get("prompt") == "none" && !fresh && !p.is("prompt=none shows a page") ||
+		p.is("prompt=none always fails") && q.Get("prompt") == "none" {
 		p.answer(w, r, q, url.Values{"error": {"login_required"}})
 		return
 	}

@@ -189,7 +189,9 @@ func (p *mini) token(w http.ResponseWriter, r *http.Request) {
 	case refresh == "" && g.request.Get("redirect_uri") != r.PostForm.Get("redirect_uri"):
 		p.refuse(w, 400, "invalid_grant")
 		return
-	case g.request.Get("code_challenge") != "" && refresh == "" && suite.Digest(r.PostForm.Get("code_verifier")) != g.request.Get("code_challenge"), p.is("no PKCE") && r.PostForm.Has("code_verifier"):
+	case g.request.Get("code_challenge") != "" && refresh == "" && suite.Digest(
+		r.PostForm.Get("code_verifier"),
+	) != g.request.Get("code_challenge"), p.is("no PKCE") && r.PostForm.Has("code_verifier"):
 		p.refuse(w, 400, "invalid_grant")
 		return
 	}

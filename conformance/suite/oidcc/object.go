@@ -105,8 +105,9 @@ func object(r *suite.Run, q *suite.Request, token string, place func(string) (st
 	name, value := place(token)
 	outside := *q
 	outside.Params = url.Values{
-		"client_id": {q.Client.ID}, "response_type": {q.Params.Get("response_type")}, "scope": {"openid"}, "redirect_uri": {q.Params.Get("redirect_uri")},
-		"state": {"outside-" + suite.Random()[:8]}, "nonce": {"outside-" + suite.Random()[:8]}, name: {value},
+		"client_id": {q.Client.ID}, "response_type": {q.Params.Get("response_type")}, "scope": {"openid"},
+		"redirect_uri": {q.Params.Get("redirect_uri")},
+		"state":        {"outside-" + suite.Random()[:8]}, "nonce": {"outside-" + suite.Random()[:8]}, name: {value},
 	}
 	return suite.Query(r, &outside)
 }

@@ -57,10 +57,16 @@ var (
 			c, a := r.TryRegister(func(m suite.Claims) { m["id_token_signed_response_alg"] = "none" })
 			if a.Status != http.StatusCreated {
 				registrationRefused(r, a, "OpenID Connect Dynamic Registration §3.3", "invalid_client_metadata")
-				r.Expect(!r.Supports("id_token_signing_alg_values_supported", "none"), "OpenID Connect Discovery §3", "what is refused is not offered", r.Discover()["id_token_signing_alg_values_supported"])
+				r.Expect(
+					!r.Supports("id_token_signing_alg_values_supported", "none"), "OpenID Connect Discovery §3",
+					"what is refused is not offered", r.Discover()["id_token_signing_alg_values_supported"],
+				)
 				return
 			}
-			r.Must(c.Signed() == "none" || a.JSON.Text("id_token_signed_response_alg") != "", "OpenID Connect Dynamic Registration §3.2", "the answer says what was registered instead", a.Raw)
+			r.Must(
+				c.Signed() == "none" || a.JSON.Text("id_token_signed_response_alg") != "", "OpenID Connect Dynamic Registration §3.2",
+				"the answer says what was registered instead", a.Raw,
+			)
 			r.Login(suite.As(c))
 		},
 	}
@@ -82,13 +88,19 @@ var (
 		},
 	}
 
-	postRequest = flow("oidcc-ensure-post-request-succeeds", "OpenID Connect Core §3.1.2.1", "the authorization endpoint takes POST", suite.By(suite.Post))
+	postRequest = flow(
+		"oidcc-ensure-post-request-succeeds", "OpenID Connect Core §3.1.2.1", "the authorization endpoint takes POST", suite.By(suite.Post),
+	)
 
 	secretPost = suite.Module{
-		Name: "oidcc-server-client-secret-post", Clause: "OpenID Connect Core §9", Set: suite.Variant{suite.Authentication: "client_secret_post"},
+		Name: "oidcc-server-client-secret-post", Clause: "OpenID Connect Core §9",
+		Set:  suite.Variant{suite.Authentication: "client_secret_post"},
 		Rule: "a client may authenticate with client_secret_post",
 		Test: func(r *suite.Run) {
-			r.Must(r.Client().Method == "client_secret_post", "OpenID Connect Dynamic Registration §2", "the client is registered with client_secret_post", r.Client().Method)
+			r.Must(
+				r.Client().Method == "client_secret_post", "OpenID Connect Dynamic Registration §2",
+				"the client is registered with client_secret_post", r.Client().Method,
+			)
 			r.Login()
 		},
 	}

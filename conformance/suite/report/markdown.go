@@ -28,7 +28,8 @@ func Markdown(w io.Writer, outcomes []suite.Outcome) error {
 			}
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %d | %d | %d | %d | %d |\n", name, strings.Join(variants, "; "),
-			counts[suite.Pass]+counts[suite.Review]+counts[suite.Warning]+counts[suite.Fail], counts[suite.Pass], counts[suite.Review], counts[suite.Warning], counts[suite.Fail])
+			counts[suite.Pass]+counts[suite.Review]+counts[suite.Warning]+counts[suite.Fail], counts[suite.Pass], counts[suite.Review],
+			counts[suite.Warning], counts[suite.Fail])
 	}
 	b.WriteString("\n| module | passes in | otherwise |\n|---|---|---|\n")
 	for _, name := range inOrder(outcomes, func(o suite.Outcome) string { return o.Module.Name }) {

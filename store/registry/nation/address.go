@@ -31,7 +31,9 @@ func (p place) version(legacy bool) address {
 	if !legacy {
 		return address{Line: p.line, Commune: p.commune, Province: p.current.Code, Name: p.current.FullName, List: CurrentList}
 	}
-	a := address{Line: p.line, Commune: p.legacyCommune, District: p.district, Province: p.legacy.Code, Name: p.legacy.fullName(), List: LegacyList}
+	a := address{
+		Line: p.line, Commune: p.legacyCommune, District: p.district, Province: p.legacy.Code, Name: p.legacy.fullName(), List: LegacyList,
+	}
 	a.Written = a.Commune + ", " + a.District + ", " + a.Name
 	if a.Line != "" {
 		a.Written = a.Line + ", " + a.Written

@@ -103,7 +103,8 @@ func (n *nation) bear(a, b *human, wedding, generation int, members *[]*human) {
 	year := wedding + 1
 	for range []int{0, 1, 1, 2, 2, 2, 2, 3, 3, 4}[n.r.IntN(10)] {
 		year += n.r.IntN(4)
-		if n.room() == 0 || year > today.Year() || year > mother.birth.Year()+44 || !mother.aliveThrough(year) || !father.aliveThrough(year) {
+		if n.room() == 0 || year > today.Year() || year > mother.birth.Year()+44 || !mother.aliveThrough(year) ||
+			!father.aliveThrough(year) {
 			return
 		}
 		child := n.human(n.percent(49), n.day(year, year), 0)
@@ -159,8 +160,14 @@ func (n *nation) named() []*human {
 		{numbers: []string{"099180000305"}, name: "Phạm Thị Mẫu Chi", female: true, birth: date(1980, 11, 5), ethnicity: "Kinh"},
 		{numbers: []string{"099317000009"}, name: "Trần Ngọc Mẫu Dương", female: true, birth: date(2017, 6, 1), ethnicity: "Kinh"},
 	}
-	born := place{line: "", legacy: legacyByCode["04"], legacyCommune: "Xã Mẫu", district: "Huyện Hòa An", current: currentByCode["04"], commune: "Xã Hòa An"}
-	lives := place{line: "Số 1, đường Mẫu", legacy: legacyByCode["48"], legacyCommune: "Phường Hải Châu I", district: "Quận Hải Châu", current: currentByCode["48"], commune: "Phường Hải Châu"}
+	born := place{
+		line: "", legacy: legacyByCode["04"], legacyCommune: "Xã Mẫu", district: "Huyện Hòa An", current: currentByCode["04"],
+		commune: "Xã Hòa An",
+	}
+	lives := place{
+		line: "Số 1, đường Mẫu", legacy: legacyByCode["48"], legacyCommune: "Phường Hải Châu I", district: "Quận Hải Châu",
+		current: currentByCode["48"], commune: "Phường Hải Châu",
+	}
 	for _, h := range list {
 		h.seq, h.id, h.named, h.religion = n.seq, n.ident("person", n.seq), true, "không"
 		h.birthPlace, h.permanent, h.current = born.version(true), lives.version(false), lives.version(false)

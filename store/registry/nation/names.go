@@ -46,23 +46,49 @@ var (
 		"Đặng", 21, "Bùi", 20, "Đỗ", 14, "Hồ", 13, "Ngô", 13, "Dương", 10, "Lý", 5, "Đinh", 8, "Trương", 10, "Mai", 6, "Tô", 4, "Nông", 4,
 		"Lò", 4, "Hà", 6, "Cao", 5, "Quách", 2, "Thạch", 3, "Kim", 2, "Lương", 6, "Đào", 7, "Đoàn", 7, "Trịnh", 6, "Lâm", 5, "Tạ", 3,
 		"Châu", 3, "Hứa", 1, "Giàng", 2, "Vàng", 2, "Rơ Châm", 1, "Tôn Nữ", 1)
-	middleMen   = often("Văn", 30, "Đức", 8, "Minh", 9, "Quốc", 7, "Hữu", 6, "Công", 4, "Thanh", 5, "Xuân", 4, "Ngọc", 4, "Anh", 3, "Quang", 4, "Trung", 2, "Bá", 2, "Đình", 4, "Gia", 4, "Mạnh", 2, "Hoàng", 3)
-	middleWomen = often("Thị", 36, "Thị Ngọc", 5, "Thị Thanh", 6, "Ngọc", 8, "Thu", 5, "Phương", 5, "Thị Kim", 4, "Minh", 5, "Bảo", 4, "Khánh", 3, "Thị Hồng", 5, "Diệu", 2, "Quỳnh", 3, "Thị Mỹ", 4, "Hoài", 2)
-	givenMen    = falling("Hùng", "Dũng", "Nam", "Tuấn", "Minh", "Hải", "Long", "Thắng", "Sơn", "Phúc", "Khánh", "Huy", "Đạt", "Quân", "Kiên", "Trường", "Bình", "Hiếu", "Thịnh", "Vinh", "Khoa", "Tâm", "Lộc", "Nghĩa", "Tiến", "Đông", "Hoà", "Hòa", "Bảo", "Khôi", "Thuỵ")
-	givenWomen  = falling("Hương", "Lan", "Linh", "Trang", "Hoa", "Thảo", "Hà", "Mai", "Ngân", "Hạnh", "Yến", "Nhung", "Hòa", "Hoà", "Vy", "My", "Thủy", "Thuỷ", "Quỳnh", "Châu", "Duyên", "Oanh", "Tuyết", "Loan", "Ngọc", "Uyên", "Diễm", "Nguyệt", "Ánh", "Bích")
-	religions   = often("không", 860, "Phật giáo", 48, "Công giáo", 61, "Cao Đài", 6, "Phật giáo Hòa Hảo", 10, "Tin Lành", 10, "Hồi giáo", 1)
-	streets     = falling("Lê Lợi", "Trần Hưng Đạo", "Nguyễn Huệ", "Hai Bà Trưng", "Quang Trung", "Lý Thường Kiệt", "Phan Chu Trinh", "Bạch Đằng", "Hùng Vương", "Ngô Quyền", "Lê Duẩn", "Điện Biên Phủ", "Cách Mạng Tháng Tám", "Hoà Bình", "Nguyễn Thị Minh Khai", "3 Tháng 2")
-	communes    = falling("Trung Tâm", "Tân Lập", "Bình Minh", "Hòa Bình", "Hoà Bình", "Tân Phú", "An Bình", "Thạnh Mỹ", "Đông Hải", "Phú Xuân", "Vĩnh Thạnh", "Long Hòa", "Xuân Lộc", "Đại Lộc", "Tam Kỳ", "Yên Sơn", "Kim Sơn", "Ea Kly", "Mường Lay", "Thủy Xuân", "Quảng Phú", "Nghĩa Trung")
-	districts   = falling("Bình Sơn", "Yên Lập", "Phú Lộc", "Châu Thành", "Vĩnh Bảo", "Thạch Thất", "Krông Pắc", "Mường La", "Tân Hiệp", "Gò Dầu", "Đức Trọng", "Hoà Vang", "Hòa An", "Kim Bôi")
-	trades      = falling("Thương mại", "Xây dựng", "Thuỷ sản", "Du lịch", "Vận tải", "Công nghệ", "Dệt may", "Nông sản", "Cơ khí", "Giáo dục")
+	middleMen = often(
+		"Văn", 30, "Đức", 8, "Minh", 9, "Quốc", 7, "Hữu", 6, "Công", 4, "Thanh", 5, "Xuân", 4, "Ngọc", 4, "Anh", 3, "Quang", 4, "Trung",
+		2, "Bá", 2, "Đình", 4, "Gia", 4, "Mạnh", 2, "Hoàng", 3,
+	)
+	middleWomen = often(
+		"Thị", 36, "Thị Ngọc", 5, "Thị Thanh", 6, "Ngọc", 8, "Thu", 5, "Phương", 5, "Thị Kim", 4, "Minh", 5, "Bảo", 4, "Khánh", 3,
+		"Thị Hồng", 5, "Diệu", 2, "Quỳnh", 3, "Thị Mỹ", 4, "Hoài", 2,
+	)
+	givenMen = falling(
+		"Hùng", "Dũng", "Nam", "Tuấn", "Minh", "Hải", "Long", "Thắng", "Sơn", "Phúc", "Khánh", "Huy", "Đạt", "Quân", "Kiên", "Trường",
+		"Bình", "Hiếu", "Thịnh", "Vinh", "Khoa", "Tâm", "Lộc", "Nghĩa", "Tiến", "Đông", "Hoà", "Hòa", "Bảo", "Khôi", "Thuỵ",
+	)
+	givenWomen = falling(
+		"Hương", "Lan", "Linh", "Trang", "Hoa", "Thảo", "Hà", "Mai", "Ngân", "Hạnh", "Yến", "Nhung", "Hòa", "Hoà", "Vy", "My", "Thủy",
+		"Thuỷ", "Quỳnh", "Châu", "Duyên", "Oanh", "Tuyết", "Loan", "Ngọc", "Uyên", "Diễm", "Nguyệt", "Ánh", "Bích",
+	)
+	religions = often("không", 860, "Phật giáo", 48, "Công giáo", 61, "Cao Đài", 6, "Phật giáo Hòa Hảo", 10, "Tin Lành", 10, "Hồi giáo", 1)
+	streets   = falling(
+		"Lê Lợi", "Trần Hưng Đạo", "Nguyễn Huệ", "Hai Bà Trưng", "Quang Trung", "Lý Thường Kiệt", "Phan Chu Trinh", "Bạch Đằng",
+		"Hùng Vương", "Ngô Quyền", "Lê Duẩn", "Điện Biên Phủ", "Cách Mạng Tháng Tám", "Hoà Bình", "Nguyễn Thị Minh Khai", "3 Tháng 2",
+	)
+	communes = falling(
+		"Trung Tâm", "Tân Lập", "Bình Minh", "Hòa Bình", "Hoà Bình", "Tân Phú", "An Bình", "Thạnh Mỹ", "Đông Hải", "Phú Xuân", "Vĩnh Thạnh",
+		"Long Hòa", "Xuân Lộc", "Đại Lộc", "Tam Kỳ", "Yên Sơn", "Kim Sơn", "Ea Kly", "Mường Lay", "Thủy Xuân", "Quảng Phú", "Nghĩa Trung",
+	)
+	districts = falling(
+		"Bình Sơn", "Yên Lập", "Phú Lộc", "Châu Thành", "Vĩnh Bảo", "Thạch Thất", "Krông Pắc", "Mường La", "Tân Hiệp", "Gò Dầu",
+		"Đức Trọng", "Hoà Vang", "Hòa An", "Kim Bôi",
+	)
+	trades = falling("Thương mại", "Xây dựng", "Thuỷ sản", "Du lịch", "Vận tải", "Công nghệ", "Dệt may", "Nông sản", "Cơ khí", "Giáo dục")
 
 	// ethnicities are the 54 peoples of the official list in thousandths of a
 	// percent, roughly as counted in 2019.
-	ethnicities = often("Kinh", 85320, "Tày", 1920, "Thái", 1890, "Mường", 1510, "Mông", 1450, "Khmer", 1370, "Nùng", 1130, "Dao", 930, "Hoa", 780,
-		"Gia Rai", 530, "Ê Đê", 410, "Ba Na", 300, "Sán Chay", 210, "Chăm", 190, "Cơ Ho", 210, "Xơ Đăng", 220, "Sán Dìu", 190, "Hrê", 150, "Mnông", 130,
-		"Ra Glai", 150, "Xtiêng", 100, "Bru Vân Kiều", 100, "Thổ", 90, "Khơ Mú", 90, "Cơ Tu", 80, "Giáy", 70, "Gié Triêng", 70, "Tà Ôi", 60, "Mạ", 50,
-		"Co", 40, "Chơ Ro", 30, "Xinh Mun", 30, "Hà Nhì", 30, "Chu Ru", 20, "Lào", 20, "Kháng", 20, "La Chí", 20, "Phù Lá", 10, "La Hủ", 10, "La Ha", 10,
-		"Pà Thẻn", 10, "Chứt", 8, "Lự", 7, "Lô Lô", 5, "Mảng", 5, "Cờ Lao", 4, "Bố Y", 3, "Cống", 3, "Ngái", 2, "Si La", 1, "Pu Péo", 1, "Rơ Măm", 1, "Brâu", 1, "Ơ Đu", 1)
+	ethnicities = often("Kinh", 85320, "Tày", 1920, "Thái", 1890, "Mường", 1510, "Mông", 1450, "Khmer", 1370, "Nùng", 1130, "Dao", 930,
+		"Hoa", 780,
+		"Gia Rai", 530, "Ê Đê", 410, "Ba Na", 300, "Sán Chay", 210, "Chăm", 190, "Cơ Ho", 210, "Xơ Đăng", 220, "Sán Dìu", 190, "Hrê", 150,
+		"Mnông", 130,
+		"Ra Glai", 150, "Xtiêng", 100, "Bru Vân Kiều", 100, "Thổ", 90, "Khơ Mú", 90, "Cơ Tu", 80, "Giáy", 70, "Gié Triêng", 70, "Tà Ôi",
+		60, "Mạ", 50,
+		"Co", 40, "Chơ Ro", 30, "Xinh Mun", 30, "Hà Nhì", 30, "Chu Ru", 20, "Lào", 20, "Kháng", 20, "La Chí", 20, "Phù Lá", 10, "La Hủ",
+		10, "La Ha", 10,
+		"Pà Thẻn", 10, "Chứt", 8, "Lự", 7, "Lô Lô", 5, "Mảng", 5, "Cờ Lao", 4, "Bố Y", 3, "Cống", 3, "Ngái", 2, "Si La", 1, "Pu Péo", 1,
+		"Rơ Măm", 1, "Brâu", 1, "Ơ Đu", 1)
 
 	foreign = []origin{
 		{"KOR", "Busan", []string{"KIM", "LEE", "PARK", "CHOI"}, []string{"MIN JUN", "DO YUN"}, []string{"SEO YEON", "JI WOO"}},

@@ -263,7 +263,8 @@ func (c census) checkNumbers(t failer, s *tray) {
 		taken[[2]string{kind, number}] = true
 		of := [2]string{subject, kind}
 		if before := last[of]; before != nil {
-			if before["status"] != "cancelled" || before["successor"] != number || before["valid_to"] != i["valid_from"] || i["epoch"] != before["epoch"].(int)+1 {
+			if before["status"] != "cancelled" || before["successor"] != number || before["valid_to"] != i["valid_from"] ||
+				i["epoch"] != before["epoch"].(int)+1 {
 				t.Fatalf("a chain of numbers is broken: %v, then %v", before["valid_to"], i["valid_from"])
 			}
 		} else if i["epoch"] != 0 {
@@ -441,7 +442,9 @@ func TestTheNamedPersonsAreInEveryNation(t *testing.T) {
 		var got []string
 		s.each(registry.Persons, func(p map[string]any) {
 			if p["seq"].(int) < 4 {
-				got = append(got, fmt.Sprint(s.rows[registry.Identifiers][p["seq"].(int)][2], " ", p["name"], " ", p["birth"], " ", p["female"]))
+				got = append(
+					got, fmt.Sprint(s.rows[registry.Identifiers][p["seq"].(int)][2], " ", p["name"], " ", p["birth"], " ", p["female"]),
+				)
 			}
 		})
 		want := "099304000017 Trần Thị Mẫu An 2004-02-29 true|099078000112 Lê Văn Mẫu Bình 1978 false|099180000305 Phạm Thị Mẫu Chi 1980-11-05 true|099317000009 Trần Ngọc Mẫu Dương 2017-06-01 true"

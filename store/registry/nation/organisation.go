@@ -42,7 +42,9 @@ func (c *chunk) newOrganisation(n *nation) {
 	for i := range reps {
 		h := n.adults[(first+i)%len(n.adults)]
 		youngest = max(youngest, h.birth.Year())
-		mandates = append(mandates, mandate{person: h, title: one(n, "Giám đốc", "Tổng giám đốc", "Chủ tịch Hội đồng thành viên"), joint: joint})
+		mandates = append(
+			mandates, mandate{person: h, title: one(n, "Giám đốc", "Tổng giám đốc", "Chủ tịch Hội đồng thành viên"), joint: joint},
+		)
 	}
 	founded := later(n.day(max(1995, min(youngest+19, 2025)), 2026), 0)
 	for i := range mandates {
@@ -112,14 +114,16 @@ func (c *chunk) organisation(n *nation, code, name string, founded time.Time, st
 	}
 	c.Record("business", id, 0, registry.Values{
 		"enterprise_code": code, "branch_code": branch, "name": name, "status": status, "legal_reps": reps, "head_office": office,
-		"charter_capital": dong(n.between(1, 900) * 100_000_000), "members": members, "beneficial_owner": owners, "founded": dateText(founded),
+		"charter_capital": dong(n.between(1, 900) * 100_000_000), "members": members, "beneficial_owner": owners,
+		"founded": dateText(founded),
 	})
 	arrears := 0
 	if n.percent(6) && seq >= 2 {
 		arrears = n.between(1, 900) * 1_000_000
 	}
 	c.Record("tax", id, 0, registry.Values{
-		"tax_code": code, "taxpayer_status": "00", "annual_income": dong(n.between(0, 900) * 10_000_000), "income_band": "D", "arrears": dong(arrears),
+		"tax_code": code, "taxpayer_status": "00", "annual_income": dong(n.between(0, 900) * 10_000_000), "income_band": "D",
+		"arrears":    dong(arrears),
 		"no_arrears": arrears == 0, "dependents": []any{}, "invoices_total": dong(n.between(1, 90_000) * 1_000_000),
 	})
 	if n.percent(35) {
@@ -127,8 +131,10 @@ func (c *chunk) organisation(n *nation, code, name string, founded time.Time, st
 	}
 	if n.percent(25) {
 		c.Record("land", id, 0, registry.Values{
-			"parcel_id": fmt.Sprintf("%s-%05d-%02d-%03d", office.Province, n.r.IntN(100_000), 1+n.r.IntN(99), 1+n.r.IntN(999)), "certificate_no": fmt.Sprintf("MAU T%06d", seq),
-			"area": fmt.Sprintf("%d", n.between(200, 20_000)), "use_purpose": one(n, "SKC", "TMD"), "owners": []any{}, "address": office,
+			"parcel_id":      fmt.Sprintf("%s-%05d-%02d-%03d", office.Province, n.r.IntN(100_000), 1+n.r.IntN(99), 1+n.r.IntN(999)),
+			"certificate_no": fmt.Sprintf("MAU T%06d", seq),
+			"area":           fmt.Sprintf("%d", n.between(200, 20_000)), "use_purpose": one(n, "SKC", "TMD"), "owners": []any{},
+			"address":     office,
 			"encumbrance": one(n, "không", "đang thế chấp"), "has_home": false,
 		})
 	}

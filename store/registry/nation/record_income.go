@@ -38,7 +38,8 @@ func (c *chunk) tax(n *nation, h *human) {
 	}
 	c.Record("tax", h.id, 0, registry.Values{
 		// Since 2025-07-01 a person's tax code is the personal number (Circular 86/2024/TT-BTC).
-		"tax_code": h.number(), "taxpayer_status": status, "annual_income": dong(income), "income_band": band(income), "arrears": dong(arrears),
+		"tax_code": h.number(), "taxpayer_status": status, "annual_income": dong(income), "income_band": band(income),
+		"arrears":    dong(arrears),
 		"no_arrears": arrears == 0, "dependents": dependents, "invoices_total": dong(turnover),
 	})
 }
@@ -102,9 +103,11 @@ func (c *chunk) cadre(n *nation, h *human) {
 		discipline = append(discipline, map[string]any{"form": "khiển trách", "date": dateText(n.day(2020, 2025))})
 	}
 	c.Record("cadre", h.id, 0, registry.Values{
-		"agency": "UBND " + h.current.Commune, "position": one(n, "Công chức địa chính", "Công chức tư pháp - hộ tịch", "Chuyên viên", "Viên chức"),
-		"rank": fmt.Sprintf("01.003/%d", n.between(1, 9)), "salary_coef": one(n, "2.34", "2.67", "3.00", "3.33", "3.66", "4.32"), "party_member": n.percent(45),
-		"training": []any{one(n, "Chuyển đổi số", "Quản lý nhà nước", "Bảo vệ dữ liệu cá nhân")}, "discipline": discipline, "active": n.percent(97) || h.named,
+		"agency":   "UBND " + h.current.Commune,
+		"position": one(n, "Công chức địa chính", "Công chức tư pháp - hộ tịch", "Chuyên viên", "Viên chức"),
+		"rank":     fmt.Sprintf("01.003/%d", n.between(1, 9)), "salary_coef": one(n, "2.34", "2.67", "3.00", "3.33", "3.66", "4.32"),
+		"party_member": n.percent(45),
+		"training":     []any{one(n, "Chuyển đổi số", "Quản lý nhà nước", "Bảo vệ dữ liệu cá nhân")}, "discipline": discipline, "active": n.percent(97) || h.named,
 	})
 }
 
@@ -132,8 +135,9 @@ func (c *chunk) protection(n *nation, h *human) {
 		merit = one(n, "thương binh", "bệnh binh", "người hoạt động kháng chiến")
 	}
 	v := registry.Values{
-		"poor_household": one(n, "không", "không", "cận nghèo", "nghèo"), "disability": disability, "benefit_type": benefit, "benefit_amount": dong(amount),
-		"merit": merit, "household_members": household, "orphan": orphan,
+		"poor_household": one(n, "không", "không", "cận nghèo", "nghèo"), "disability": disability, "benefit_type": benefit,
+		"benefit_amount": dong(amount),
+		"merit":          merit, "household_members": household, "orphan": orphan,
 	}
 	if amount > 0 {
 		v["payment_account"] = fmt.Sprintf("ref:account/%d", h.seq)

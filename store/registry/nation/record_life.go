@@ -30,7 +30,8 @@ func (c *chunk) health(n *nation, h *human) {
 	}
 	v := registry.Values{
 		"blood_type": one(n, "O+", "O+", "O+", "B+", "B+", "A+", "A+", "AB+", "O-"), "allergies": allergies, "conditions": conditions,
-		"vaccinations": vaccinations, "encounters": encounters, "lab_results": labs, "fitness_to_drive": age >= 18 && age < 85 && !n.percent(4),
+		"vaccinations": vaccinations, "encounters": encounters, "lab_results": labs,
+		"fitness_to_drive": age >= 18 && age < 85 && !n.percent(4),
 	}
 	// Closed attributes: rare, so that a test of their absence means something.
 	switch d := n.r.IntN(1000); {
@@ -67,7 +68,9 @@ func (c *chunk) education(n *nation, h *human) {
 		v["school"], v["grade"] = "Trường Đại học Mẫu", fmt.Sprintf("K%d", h.birth.Year()+18-1955)
 		v["exam_scores"] = scores(n)
 	case age >= 22 && n.some(h, 40):
-		v["degree_no"], v["degree_level"] = fmt.Sprintf("MAU-%d-%07d", min(h.birth.Year()+22, today.Year()), h.seq), one(n, "đại học", "đại học", "cao đẳng", "trung cấp", "thạc sĩ")
+		v["degree_no"], v["degree_level"] = fmt.Sprintf("MAU-%d-%07d", min(h.birth.Year()+22, today.Year()), h.seq), one(
+			n, "đại học", "đại học", "cao đẳng", "trung cấp", "thạc sĩ",
+		)
 		v["degree_valid"], v["exam_scores"] = !n.percent(1) || h.named, scores(n)
 	default:
 		return

@@ -81,7 +81,9 @@ func (c *chunk) immigration(n *nation, h *human) {
 			out := n.day(2023, 2026)
 			entries = append(entries, map[string]any{"out": dateText(out), "in": dateText(later(out, 3+n.r.IntN(20))), "gate": one(n, "Nội Bài", "Tân Sơn Nhất", "Mộc Bài", "Hữu Nghị")})
 		}
-		c.Record("immigration", h.id, 0, registry.Values{"passport_no": fmt.Sprintf("P99%06d", h.seq), "nationality": "VNM", "entries": entries})
+		c.Record(
+			"immigration", h.id, 0, registry.Values{"passport_no": fmt.Sprintf("P99%06d", h.seq), "nationality": "VNM", "entries": entries},
+		)
 		return
 	}
 	card, stay := one(n, "TRC", "TRC", "TRC", "PRC"), n.between(-90, 900) // some stays have run out

@@ -30,7 +30,8 @@ func (c *chunk) land(n *nation, h *human) {
 		}
 		c.Record("land", h.id, i, registry.Values{
 			"parcel_id":      fmt.Sprintf("%s-%05d-%02d-%03d", at.Province, n.r.IntN(100_000), 1+n.r.IntN(99), 1+n.r.IntN(999)),
-			"certificate_no": fmt.Sprintf("MAU %07d", h.seq*3+i), "area": fmt.Sprintf("%.1f", area), "use_purpose": use, "owners": owners, "address": at,
+			"certificate_no": fmt.Sprintf("MAU %07d", h.seq*3+i), "area": fmt.Sprintf("%.1f", area), "use_purpose": use, "owners": owners,
+			"address":     at,
 			"encumbrance": one(n, "không", "không", "không", "không", "đang thế chấp", "kê biên"), "has_home": use == "ODT" || use == "ONT",
 		})
 	}
@@ -73,8 +74,10 @@ func (c *chunk) vehicleOf(n *nation, subject string, owner any, i, serial int) {
 	registered := n.day(2008, 2026)
 	c.Record("vehicle", subject, i, registry.Values{
 		"plate": fmt.Sprintf("99%c%d-%03d.%02d", 'A'+rune(serial/100_000%24), 1+i, serial/100%1000, serial%100), "owner": owner,
-		"make_model": one(n, "MẪU XE 1.5", "MẪU XE ĐIỆN 3", "XE MÁY MẪU 110", "XE MÁY MẪU 150"), "chassis_no": fmt.Sprintf("MAU%d%013d", i, serial),
-		"engine_no": fmt.Sprintf("MAUENG%d%08d", i, serial), "registered_on": dateText(registered),
-		"inspection_until": dateText(today.AddDate(0, n.between(-3, 24), n.r.IntN(28))), "encumbrance": one(n, "không", "không", "không", "không", "đang thế chấp"),
+		"make_model": one(n, "MẪU XE 1.5", "MẪU XE ĐIỆN 3", "XE MÁY MẪU 110", "XE MÁY MẪU 150"),
+		"chassis_no": fmt.Sprintf("MAU%d%013d", i, serial),
+		"engine_no":  fmt.Sprintf("MAUENG%d%08d", i, serial), "registered_on": dateText(registered),
+		"inspection_until": dateText(today.AddDate(0, n.between(-3, 24), n.r.IntN(28))),
+		"encumbrance":      one(n, "không", "không", "không", "không", "đang thế chấp"),
 	})
 }

@@ -68,7 +68,10 @@ func openWriter(t testing.TB) writer {
 	w.Shards, err = tlog.OpenShards(t.Context(), tlog.ShardsOptions{
 		Archive: w.archive, Heads: db.Heads, Writer: "w", KnownSize: db.KnownLogSize, CheckpointInterval: 100 * time.Millisecond,
 		Key: func(string, string) (tlog.Key, error) {
-			return tlog.Key{Public: private.Public().(ed25519.PublicKey), Sign: func(_ context.Context, m []byte) ([]byte, error) { return ed25519.Sign(private, m), nil }}, nil
+			return tlog.Key{
+				Public: private.Public().(ed25519.PublicKey),
+				Sign:   func(_ context.Context, m []byte) ([]byte, error) { return ed25519.Sign(private, m), nil },
+			}, nil
 		},
 	})
 	if err != nil {
@@ -296,7 +299,8 @@ func (refusing) Append(context.Context, []byte) (audit.Place, error) {
 func TestAWriterThatRefuses(t *testing.T) {
 	i := identity(t, 1, "dc1", time.Now)
 	address, _ := serve(t, i, refusing{})
-	if place, err := dial(t, address, i).Append(t.Context(), []byte("one")); !errors.Is(err, authz.ErrUnavailable) || !strings.Contains(err.Error(), "not the writer") {
+	if place, err := dial(t, address, i).Append(t.Context(), []byte("one")); !errors.Is(err, authz.ErrUnavailable) ||
+		!strings.Contains(err.Error(), "not the writer") {
 		t.Errorf("got %v, %v", place, err)
 	}
 }
@@ -432,7 +436,9 @@ func BenchmarkAppend(b *testing.B) {
 				for range callers {
 					all.Go(func() {
 						for n := range next {
-							if _, err := log.Append(context.Background(), fmt.Appendf(nil, "%s %d %d %d", name, callers, b.N, n)); err != nil {
+							if _, err := log.Append(
+								context.Background(), fmt.Appendf(nil, "%s %d %d %d", name, callers, b.N, n),
+							); err != nil {
 								b.Error(err)
 							}
 						}

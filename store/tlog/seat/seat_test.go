@@ -80,7 +80,10 @@ func (s *site) options(t *testing.T, node string, l net.Listener) Options {
 	archive := &tlog.Archive{Log: name, Dir: filepath.Join(dir, "tlog"), KeyFile: filepath.Join(dir, "log.vkey")}
 	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
 	key := func(string, string) (tlog.Key, error) {
-		return tlog.Key{Public: private.Public().(ed25519.PublicKey), Sign: func(_ context.Context, m []byte) ([]byte, error) { return ed25519.Sign(private, m), nil }}, nil
+		return tlog.Key{
+			Public: private.Public().(ed25519.PublicKey),
+			Sign:   func(_ context.Context, m []byte) ([]byte, error) { return ed25519.Sign(private, m), nil },
+		}, nil
 	}
 	address := ""
 	if l != nil {
@@ -91,7 +94,8 @@ func (s *site) options(t *testing.T, node string, l net.Listener) Options {
 		Dial: func(address string) *remote.Client { return remote.Dial(address, s.identity) },
 		Open: func(ctx context.Context) (*tlog.Shards, error) {
 			return tlog.OpenShards(ctx, tlog.ShardsOptions{
-				Archive: archive, Heads: s.db.Heads, Writer: node, Key: key, KnownSize: s.db.KnownLogSize, CheckpointInterval: 100 * time.Millisecond,
+				Archive: archive, Heads: s.db.Heads, Writer: node, Key: key, KnownSize: s.db.KnownLogSize,
+				CheckpointInterval: 100 * time.Millisecond,
 			})
 		},
 	}

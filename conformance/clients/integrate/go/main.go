@@ -292,7 +292,9 @@ func remember(w http.ResponseWriter, s session) {
 	mu.Lock()
 	sessions[name] = s
 	mu.Unlock()
-	http.SetCookie(w, &http.Cookie{Name: "so-tay", Value: name, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}) // and Secure, over https
+	http.SetCookie(
+		w, &http.Cookie{Name: "so-tay", Value: name, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode},
+	) // and Secure, over https
 }
 
 func fail(w http.ResponseWriter, err error) {
