@@ -5,6 +5,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/change"
 )
 
 // standing is what evidence says of an app before and after a change, beside its metadata:
@@ -26,7 +27,7 @@ func Acts(action audit.Action, before, after *authz.Client) ([]audit.Act, error)
 		if len(after.SecretHash) > 0 && !bytes.Equal(before.SecretHash, after.SecretHash) {
 			is.Secret = "another" // neither is told
 		}
-		text, err := audit.Change(was, is)
+		text, err := change.Text(was, is)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +35,7 @@ func Acts(action audit.Action, before, after *authz.Client) ([]audit.Act, error)
 			act.Detail.Text = text
 		}
 	}
-	declared, err := audit.DeclarationActs(before, after)
+	declared, err := change.Declarations(before, after)
 	return append([]audit.Act{act}, declared...), err
 }
 

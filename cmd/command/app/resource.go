@@ -12,6 +12,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/change"
 	"hopnhat/authz/resource"
 	"hopnhat/authz/token"
 	"hopnhat/cmd/command/tool"
@@ -153,7 +154,7 @@ func saveResource(ctx context.Context, b *node.Base, r *authz.Resource, action a
 		}
 		text := r.Name.VI
 		if err == nil { // it was there before
-			if text, err = audit.Change(before, r); err != nil {
+			if text, err = change.Text(before, r); err != nil {
 				return audit.Act{}, err
 			}
 		}

@@ -1,4 +1,4 @@
-package audit
+package change
 
 import (
 	"strings"
@@ -38,7 +38,7 @@ func TestChange(t *testing.T) {
 			`name: "a" -> sha256:`,
 		},
 	} {
-		got, err := Change(row.before, row.after)
+		got, err := Text(row.before, row.after)
 		if i := strings.Index(row.want, "sha256:"); err == nil && i >= 0 {
 			got, row.want = got[:i], row.want[:i]
 		}
@@ -46,7 +46,7 @@ func TestChange(t *testing.T) {
 			t.Errorf("%s: got %q (%v), want %q", row.name, got, err, row.want)
 		}
 	}
-	if _, err := Change(func() {}, 1); err == nil {
+	if _, err := Text(func() {}, 1); err == nil {
 		t.Error("what has no JSON form was compared")
 	}
 }
@@ -69,7 +69,7 @@ func TestDeclarationsThatChange(t *testing.T) {
 		{"for longer", of(d("a", 1), d("b", 1)), of(d("a", 2), d("b", 1)), "a"},
 		{"one more and one less", of(d("a", 1)), of(d("b", 1)), "b a"},
 	} {
-		acts, err := DeclarationActs(row.before, row.after)
+		acts, err := Declarations(row.before, row.after)
 		var purposes []string
 		for _, act := range acts {
 			purposes = append(purposes, string(act.Reason.Purpose))

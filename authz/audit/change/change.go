@@ -1,4 +1,6 @@
-package audit
+// Package change says in one text what an app, an API or a declaration was before and is
+// after, for the evidence of who changed it.
+package change
 
 import (
 	"bytes"
@@ -12,14 +14,15 @@ import (
 	"slices"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 )
 
-// Change says in one text how a thing was before and is after, by the members of its
+// Text says in one text how a thing was before and is after, by the members of its
 // JSON form that differ: "name: before -> after". A value that is long stands there by its
-// SHA-256, and a text that would be too long for evidence by its own, see [Bounded].
+// SHA-256, and a text that would be too long for evidence by its own, see [audit.Bounded].
 // Of one that may hold the number of a person it is said only that it is withheld: an app
 // writes its contacts and addresses as it likes.
-func Change(before, after any) (string, error) {
+func Text(before, after any) (string, error) {
 	was, err1 := members(before)
 	is, err2 := members(after)
 	if err := errors.Join(err1, err2); err != nil {
@@ -41,7 +44,7 @@ func Change(before, after any) (string, error) {
 	if len(lines) == 0 {
 		return "", nil
 	}
-	return Bounded(lines...), nil
+	return audit.Bounded(lines...), nil
 }
 
 func members(of any) (m map[string]json.RawMessage, err error) {
@@ -71,9 +74,9 @@ func short(value json.RawMessage) string {
 	return string(value)
 }
 
-// DeclarationActs are the changes of what an app declared to read, one an entry: of an app
+// Declarations are the changes of what an app declared to read, one an entry: of an app
 // that was not there before, all.
-func DeclarationActs(before, after *authz.Client) (acts []Act, err error) {
+func Declarations(before, after *authz.Client) (acts []audit.Act, err error) {
 	of := func(c *authz.Client, like authz.Declaration) *authz.Declaration {
 		if c == nil {
 			return nil
@@ -95,16 +98,16 @@ func DeclarationActs(before, after *authz.Client) (acts []Act, err error) {
 		}
 	}
 	for _, d := range all {
-		text, err := Change(of(before, d), of(after, d))
+		text, err := Text(of(before, d), of(after, d))
 		if err != nil {
 			return nil, err
 		}
 		if text == "" {
 			continue
 		}
-		acts = append(acts, Act{
-			Action: DeclarationChanged, App: after, Reason: Reason{Purpose: d.Purpose, Basis: d.Basis},
-			Data: Data{Registry: d.Registry, Attributes: d.Attributes}, Detail: Detail{Object: Bounded(string(after.ID)), Text: text},
+		acts = append(acts, audit.Act{
+			Action: audit.DeclarationChanged, App: after, Reason: audit.Reason{Purpose: d.Purpose, Basis: d.Basis},
+			Data: audit.Data{Registry: d.Registry, Attributes: d.Attributes}, Detail: audit.Detail{Object: audit.Bounded(string(after.ID)), Text: text},
 		})
 	}
 	return acts, nil
