@@ -48,7 +48,7 @@ postgres-for-tests: ## start a cluster for `go test`, print what to export
 browser: ## the citizen's and the auditor's journey in Chromium; screenshots in artifacts/
 	@bash $(HARNESS)/install.sh
 	@npm ci --prefix conformance/clients/node --ignore-scripts --no-audit --no-fund --loglevel=error
-	go test -count=1 -v -timeout 15m -run Journey ./conformance/scenario
+	go -C conformance/scenario test -count=1 -v -timeout 15m -run Journey .
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@bash $(HARNESS)/fuzz.sh $(FUZZTIME)

@@ -125,7 +125,7 @@ var ignored = []string{".git", ".build", "artifacts", "node_modules", "state"}
 var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "models", "shared", "types"}
 
 // nestedModules are modules with a life of their own.
-var nestedModules = []string{"conformance/vaultd", "conformance/clients/oauth2proxy"}
+var nestedModules = []string{"conformance/vaultd", "conformance/clients/oauth2proxy", "conformance/clients/integrate/go"}
 
 // violations checks one file against every rule of the layout.
 func violations(file source) []string {

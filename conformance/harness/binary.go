@@ -4,6 +4,7 @@
 package harness
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -30,12 +31,13 @@ func root() (string, error) {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+		// The scenarios and some clients are modules of their own below it.
+		if text, err := os.ReadFile(filepath.Join(folder, "go.mod")); err == nil && bytes.HasPrefix(text, []byte("module hopnhat\n")) {
 			return folder, nil
 		}
 		parent := filepath.Dir(folder)
 		if parent == folder {
-			return "", errors.New("no go.mod above the test's folder")
+			return "", errors.New("no go.mod of hopnhat above the test's folder")
 		}
 		folder = parent
 	}

@@ -95,7 +95,7 @@ stage "tests that need no Vault" go test -p 2 -count=1 -timeout 15m $without_vau
 # Scenarios that otherwise run on SQLite alone, at two nodes behind a balancer. Left
 # out are those that read proofs or exports, which are of one site's log; how a
 # process ends; and the suites, which are below.
-stage "scenarios at two nodes" env HOPNHAT_TEST_NODES=2 go test -count=1 -timeout 15m ./conformance/scenario \
+stage "scenarios at two nodes" env HOPNHAT_TEST_NODES=2 go -C conformance/scenario test -count=1 -timeout 15m . \
 	-run '^Test(Apache|CheckSessionFrame|ClaimsSignedAndEncrypted|FAPIPairs|GoOIDC|IntegrateRefusals|Logout|LogoutTabs|OnePersonAtTwoSectors|OpenIDClient|OpenIDClientBeyond|Registration|SampleApp|StepUp|UserCodesAreNotGuessed|Zitadel)$'
 
 stage "upgrade: the release before and this program on one database" bash "$here/upgrade.sh"
@@ -108,12 +108,22 @@ stage "the unit and the image of docs/deploy" bash "$here/deploy.sh"
 the_suites='^TestConformance(CIBA|EKYC|Elsewhere|FAPI|Static)?$'
 set -m
 {
-	HOPNHAT_TEST_NODES=2 go test -count=1 -timeout 30m -run "$the_suites" ./conformance/scenario
+	HOPNHAT_TEST_NODES=2 go -C conformance/scenario test -count=1 -timeout 30m -run "$the_suites" .
 	at_two=$?
-	go test -count=1 -timeout 30m -run '^TestConformance$' ./conformance/scenario && exit "$at_two"
+	go -C conformance/scenario test -count=1 -timeout 30m -run '^TestConformance$' . && exit "$at_two"
 } >.build/suites.log 2>&1 &
 suites_job=$!
 set +m
+
+# The scenarios are a module of their own, so they are a test program beside the others.
+others() {
+	go -C conformance/scenario test -count=1 -timeout 30m -skip "$the_suites" ./... &
+	local scenarios=$!
+	# shellcheck disable=SC2086
+	go test -count=1 -timeout 30m $with_vault
+	local status=$?
+	wait "$scenarios" && return "$status"
+}
 
 if [[ -n $vault_job ]]; then
 	say "Vault: waiting for the build"
@@ -124,8 +134,7 @@ if [[ -n $vault_job ]]; then
 		fi
 	done
 	if wait "$vault_job"; then
-		# shellcheck disable=SC2086
-		stage "tests that need Vault, and the other scenarios" go test -p 2 -count=1 -timeout 30m -skip "$the_suites" $with_vault
+		stage "tests that need Vault, and the other scenarios" others
 		stage "the ceremony of the keys" bash "$here/ceremony.sh"
 	else
 		echo "=== FAILED: building Vault; the end of .build/vaultd.log:" >&2

@@ -11,5 +11,5 @@ if [[ -z ${HOPNHAT_TEST_POSTGRES:-} ]]; then
 	HOPNHAT_TEST_POSTGRES=$(bash conformance/harness/postgres.sh start "$cluster")
 	export HOPNHAT_TEST_POSTGRES
 fi
-go vet -tags upgrade ./conformance/scenario
-go test -tags upgrade -count=1 -timeout 15m -run '^TestUpgrade$' "$@" ./conformance/scenario
+go -C conformance/scenario vet -tags upgrade .
+go -C conformance/scenario test -tags upgrade -count=1 -timeout 15m -run '^TestUpgrade$' "$@" .

@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // TestOpenIDClient: the certified openid-client goes through the FAPI 2.0

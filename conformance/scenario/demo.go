@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/pgtest"
 )

@@ -12,7 +12,7 @@ import (
 	"regexp"
 	"testing"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 )
 
 const (

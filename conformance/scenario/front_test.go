@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // webApp is an app of profile oidc that registered everything it may opt in to.

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 )
 

@@ -20,7 +20,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"hopnhat/conformance/bench/vaultserver"
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/vaulttest"
 )

@@ -15,7 +15,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 )
 

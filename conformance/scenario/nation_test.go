@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"hopnhat/conformance/bench/vaultserver"
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/vaulttest"
 	"hopnhat/conformance/scenario"

@@ -16,7 +16,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 )
 

@@ -19,7 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // party is a relying party that can do everything right, and anything wrong.

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // registrar is an app that registers itself.

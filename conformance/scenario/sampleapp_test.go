@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/sampleapp"
 )
 

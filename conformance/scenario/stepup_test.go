@@ -9,7 +9,7 @@ import (
 	"regexp"
 	"testing"
 
-	"hopnhat/conformance/clients"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // TestStepUp is the whole circle of RFC 9470: the broker asks for a newer sign-in,
