@@ -107,7 +107,8 @@ func Declarations(before, after *authz.Client) (acts []audit.Act, err error) {
 		}
 		acts = append(acts, audit.Act{
 			Action: audit.DeclarationChanged, App: after, Reason: audit.Reason{Purpose: d.Purpose, Basis: d.Basis},
-			Data: audit.Data{Registry: d.Registry, Attributes: d.Attributes}, Detail: audit.Detail{Object: audit.Bounded(string(after.ID)), Text: text},
+			Data:   audit.Data{Registry: d.Registry, Attributes: d.Attributes},
+			Detail: audit.Detail{Object: audit.Bounded(string(after.ID)), Text: text},
 		})
 	}
 	return acts, nil
