@@ -17,8 +17,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // claimsApp registers an app that may ask for claims: by duty what the population

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/pgtest"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // Demo is a running demonstration.

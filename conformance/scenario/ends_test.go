@@ -12,8 +12,8 @@ import (
 	"regexp"
 	"testing"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // openerPage is an app's page that signs in in a window of its own.

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // frameworksFolder holds an app for each of the frameworks that docs/integrate.md says

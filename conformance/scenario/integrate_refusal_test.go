@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // TestIntegrateRefusals provokes what the table of docs/integrate.md says are the

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // integrateFolder holds the code that docs/integrate.md shows.

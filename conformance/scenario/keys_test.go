@@ -20,9 +20,9 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"hopnhat/conformance/bench/vaultserver"
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/vaulttest"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // federation is two nodes over one database and one Vault, and what was counted.

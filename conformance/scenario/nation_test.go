@@ -21,10 +21,10 @@ import (
 	"time"
 
 	"hopnhat/conformance/bench/vaultserver"
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/harness/vaulttest"
 	"hopnhat/conformance/scenario"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // nation is a running server with a small synthetic nation, apps registered for

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"testing"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // TestProtocol shares one nation: each row is a rule.

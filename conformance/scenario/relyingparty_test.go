@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/harness"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // registerLegacy registers an app of profile oidc with more members, and returns

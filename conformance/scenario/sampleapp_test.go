@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/conformance/scenario/clients"
 	"hopnhat/conformance/sampleapp"
+	"hopnhat/conformance/scenario/clients"
 )
 
 // TestSampleApp signs people in to the app that agencies copy, as plain fapi2 and as
