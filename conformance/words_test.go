@@ -80,7 +80,7 @@ func wordsOf(t *testing.T, name, text string) []string {
 		return true
 	})
 	for _, group := range parsed.Comments {
-		for _, written := range misspelled(group.Text()) {
+		for _, written := range append(misspelled(group.Text()), missingPages(repositoryRoot(t), group.Text())...) {
 			complain(set.Position(group.Pos()).Line, "%s", written)
 		}
 	}
@@ -176,17 +176,30 @@ func begins(set *token.FileSet, declaration ast.Decl, complain func(int, string,
 // testName is that of a test, which is a sentence itself.
 var testName = regexp.MustCompile(`^(Test|Fuzz|Benchmark)`)
 
-// away are references to what a reader of the repository does not have.
-var away = regexp.MustCompile(`(?i)\b(first light|research:|DESIGN(\.md)?,? section|house\.md|hazard [0-9]+ of fosite\.md|fosite\.md)\b`)
+// page is a reference to a page of the repository.
+var page = regexp.MustCompile(`\b[A-Za-z0-9_/.-]+\.md\b`)
 
-// misspelled finds references that lead nowhere, and spellings of a standard that a
-// search for the usual one does not find.
+// missingPages are the pages that a text refers to and that are not there.
+func missingPages(root, text string) []string {
+	var found []string
+	for _, name := range page.FindAllString(text, -1) {
+		for _, at := range []string{name, "docs/" + name, "conformance/clients/" + name, "conformance/vaultd/" + name} {
+			if _, err := os.Stat(filepath.Join(root, at)); err == nil {
+				name = ""
+				break
+			}
+		}
+		if name != "" {
+			found = append(found, fmt.Sprintf("%q is no page of the repository", name))
+		}
+	}
+	return found
+}
+
+// misspelled finds spellings of a standard that a search for the usual one does not find.
 func misspelled(text string) []string {
 	var found []string
 	text = strings.Join(strings.Fields(text), " ")
-	if m := away.FindString(text); m != "" {
-		found = append(found, fmt.Sprintf("%q refers to what is not in the repository", m))
-	}
 	for _, s := range standards {
 		for _, other := range s.Others {
 			if i := strings.Index(text, other+" §"); i >= 0 && !strings.HasSuffix(text[:i], strings.TrimSuffix(s.Name, other)) {
@@ -213,7 +226,8 @@ func TestWordRulesBite(t *testing.T) {
 		{"a type with an article", "package a\n\n// A Thing is one.\ntype Thing int\n", ""},
 		{"a standard by another name", "package a\n\n// f obeys OIDC Core §3.1.\nfunc f() {}\n", "is spelled"},
 		{"a standard by its name", "package a\n\n// f obeys OpenID Connect Core §3.1.\nfunc f() {}\n", ""},
-		{"a paper that is not here", "package a\n\n// f is explained in house.md.\nfunc f() {}\n", "not in the repository"},
+		{"a paper that is not here", "package a\n\n// f is explained in elsewhere.md.\nfunc f() {}\n", "no page of the repository"},
+		{"a page that is here", "package a\n\n// f is explained in docs/decisions.md.\nfunc f() {}\n", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := wordsOf(t, "a.go", row.text)
