@@ -50,20 +50,9 @@ func (m *Minter) OfGrant(ctx context.Context, g *grant.Grant, t Terms) (*Respons
 	if err != nil {
 		return nil, err
 	}
-	sub, err := m.Pseudonyms.Pairwise(ctx, t.Client.Sector, g.Actor)
-	if err != nil {
-		return nil, KeysError(err)
-	}
-	whom, err := NewActsFor(ctx, m.Pseudonyms, t.Client.Sector, g.Principal)
+	access, err := m.accessClaims(ctx, g, to, t)
 	if err != nil {
 		return nil, err
-	}
-	access := AccessClaims{
-		ActsFor: whom,
-		Issuer:  m.Issuer, Subject: string(sub), Audience: to.Audience, ClientID: g.ClientID,
-		Expires: t.Now.Add(m.Life).Unix(), IssuedAt: t.Now.Unix(), ID: authz.NewID(),
-		Scope: strings.Join(to.Scope, " "), AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID,
-		Confirm: t.Confirmation, MayAct: mayAct(t.Client),
 	}
 	var details []authz.Release
 	if slices.Contains(to.Audience, m.Targets.URLs.Broker) {
@@ -72,8 +61,8 @@ func (m *Minter) OfGrant(ctx context.Context, g *grant.Grant, t Terms) (*Respons
 	algorithm := OrES256(t.Client.SigningAlg)
 	tokens := []jose.Token{{Use: keys.TokenSigning, Algorithm: to.Algorithm, Type: typeAccess, Claims: access}}
 	if slices.Contains(t.Scope, "openid") {
-		id := m.idClaims(g, sub, t.Now)
-		id.ActsFor = whom
+		id := m.idClaims(g, authz.Pairwise(access.Subject), t.Now)
+		id.ActsFor = access.ActsFor
 		var person map[string]any
 		if t.First { // OpenID Connect Core §12.2: no nonce needed on refresh
 			id.Nonce = g.Request.Nonce
@@ -105,6 +94,26 @@ func (m *Minter) OfGrant(ctx context.Context, g *grant.Grant, t Terms) (*Respons
 	return answer, nil
 }
 
+// accessClaims are those of a grant for the app of the terms, which knows the person by its
+// own pseudonym.
+func (m *Minter) accessClaims(ctx context.Context, g *grant.Grant, to Target, t Terms) (AccessClaims, error) {
+	sub, err := m.Pseudonyms.Pairwise(ctx, t.Client.Sector, g.Actor)
+	if err != nil {
+		return AccessClaims{}, KeysError(err)
+	}
+	whom, err := NewActsFor(ctx, m.Pseudonyms, t.Client.Sector, g.Principal)
+	if err != nil {
+		return AccessClaims{}, err
+	}
+	return AccessClaims{
+		ActsFor: whom,
+		Issuer:  m.Issuer, Subject: string(sub), Audience: to.Audience, ClientID: t.Client.ID,
+		Expires: t.Now.Add(m.Life).Unix(), IssuedAt: t.Now.Unix(), ID: authz.NewID(),
+		Scope: strings.Join(to.Scope, " "), AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID,
+		Confirm: t.Confirmation, MayAct: mayAct(t.Client),
+	}, nil
+}
+
 // OfService signs a token of no grant: of the app itself, or of a service of
 // it.
 func (m *Minter) OfService(ctx context.Context, subject string, to Target, t Terms) (*Response, error) {
@@ -129,21 +138,11 @@ func (m *Minter) Exchanged(ctx context.Context, g *grant.Grant, o delegation.Out
 	if err != nil {
 		return nil, err
 	}
-	sub, err := m.Pseudonyms.Pairwise(ctx, t.Client.Sector, g.Actor)
-	if err != nil {
-		return nil, KeysError(err)
-	}
-	whom, err := NewActsFor(ctx, m.Pseudonyms, t.Client.Sector, g.Principal)
+	access, err := m.accessClaims(ctx, g, to, t)
 	if err != nil {
 		return nil, err
 	}
-	access := AccessClaims{
-		ActsFor: whom,
-		Issuer:  m.Issuer, Subject: string(sub), Audience: to.Audience, ClientID: t.Client.ID,
-		Expires: o.Expires.Unix(), IssuedAt: t.Now.Unix(), ID: authz.NewID(), Scope: strings.Join(to.Scope, " "),
-		AuthTime: g.AuthTime.Unix(), ACR: g.Level.ACR(), Methods: g.Methods, Grant: g.ID, Confirm: t.Confirmation, Act: o.Act,
-		MayAct: mayAct(t.Client),
-	}
+	access.Expires, access.Act = o.Expires.Unix(), o.Act
 	if o.Audience == m.Targets.URLs.Broker {
 		access.Details = summaries(g.Details)
 	}
