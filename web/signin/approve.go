@@ -28,12 +28,9 @@ func aboutApproval(handle grant.Handle) string { return "approve " + string(hand
 // approvePage is what a person is asked for another device, with what was wrong with
 // her answer before.
 func (p *Pages) approvePage(v *page.Visit, handle grant.Handle, r remark) (view.Approve, error) {
-	who, err := v.Current()
+	who, err := signedInFor(v, handle)
 	if err != nil {
 		return view.Approve{}, err
-	}
-	if who == nil { // the authorization endpoint decides what comes first
-		return view.Approve{}, page.Redirect(resume(handle))
 	}
 	asked, err := p.o.Approvals.Approval(v.Context, handle, who.Actor)
 	if err != nil {
@@ -108,12 +105,9 @@ func (p *Pages) Approve(v *page.Visit) error {
 // confirm takes the word of the person who was shown this page: what she read holds
 // in the transaction that writes it.
 func (p *Pages) confirm(v *page.Visit, handle grant.Handle) (response.Next, error) {
-	who, err := v.Current()
+	who, err := signedInFor(v, handle)
 	if err != nil {
 		return response.Next{}, err
-	}
-	if who == nil {
-		return response.Next{}, page.Redirect(resume(handle))
 	}
 	digest, lang, ok := p.notices.shown(v, who, aboutApproval(handle))
 	if !ok { // somebody else signed in meanwhile, in another tab

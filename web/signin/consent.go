@@ -30,12 +30,9 @@ func (p *Pages) ConsentForm(v *page.Visit) error {
 		return err
 	}
 	v.SetUILocales(w.Request.UILocales...)
-	who, err := v.Current()
+	who, err := signedInFor(v, w.ID)
 	if err != nil {
 		return err
-	}
-	if who == nil {
-		return page.Redirect(resume(w.ID))
 	}
 	r := p.remarks.openFor(v, w.ID, ConsentPath)
 	body, err := p.consentPage(v, w, who, r)
@@ -59,12 +56,9 @@ func (p *Pages) Consent(v *page.Visit) error {
 		return err
 	}
 	v.SetUILocales(w.Request.UILocales...)
-	who, err := v.Current()
+	who, err := signedInFor(v, w.ID)
 	if err != nil {
 		return err
-	}
-	if who == nil {
-		return page.Redirect(resume(w.ID))
 	}
 	digest, lang, ok := p.notices.shown(v, who, aboutConsent(w.ID))
 	if !ok {

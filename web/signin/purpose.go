@@ -7,6 +7,7 @@ import (
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -59,6 +60,16 @@ func (p *Pages) waitingPurpose(v *page.Visit) (signInPurpose, error) {
 // resume is the address where the authorization endpoint decides again about a request.
 func resume(id grant.Handle) string {
 	return signInPurpose{authorization: string(id)}.done()
+}
+
+// signedInFor is who is signed in, where a request asks her something. Without anybody the
+// authorization endpoint decides what comes first, and the error sends the browser there.
+func signedInFor(v *page.Visit, id grant.Handle) (*session.Session, error) {
+	who, err := v.Current()
+	if err == nil && who == nil {
+		err = page.Redirect(resume(id))
+	}
+	return who, err
 }
 
 // address is one of a sign-in, with pairs of names and values.
