@@ -26,6 +26,7 @@ type rows struct {
 	closed     bool // places are passed over
 	ended      map[authz.GrantID]bool
 	fail       func(what string) error // before the effect
+	altered    error                   // of rows that are no evidence, beside the others
 }
 
 func newRows() *rows {
@@ -110,7 +111,7 @@ func (r *rows) Unlogged(_ context.Context, limit int) ([]Recorded, error) {
 			out = append(out, row)
 		}
 	}
-	return out, nil
+	return out, r.altered
 }
 
 func (r *rows) Find(context.Context, Query) ([]Recorded, error) { return nil, errors.ErrUnsupported }
@@ -518,4 +519,19 @@ func TestARefusedLeafIsTakenSoon(t *testing.T) {
 			checkEvidence(t, r, l)
 		})
 	}
+	t.Run("beside a row that is no evidence", func(t *testing.T) {
+		r, l := newRows(), newLeaves()
+		r.altered = ErrRow
+		rec := NewRecorderWith(r, l, quiet)
+		defer rec.Close()
+		l.fail = func(bool) error { return errors.New("no room") }
+		if _, err := record(t.Context(), r, rec, fresh(0)); err == nil || rec.retry() {
+			t.Fatal("the log took it")
+		}
+		l.fail = func(bool) error { return nil }
+		rec.retry()
+		if checkEvidence(t, r, l); !rec.retry() {
+			t.Error("it is asked for again for ever")
+		}
+	})
 }

@@ -85,13 +85,19 @@ func (r *Recorder) retry() bool {
 	r.mu.Lock()
 	refused := maps.Clone(r.refused)
 	r.mu.Unlock()
-	if _, err := r.recover(ctx, func(w Recorded) bool { return refused[w.Event.ID] && !r.pending(w.Event.ID) }); err != nil {
-		return false // what is wrong was said when the leaf was refused
-	}
+	waiting := map[string]bool{}
+	_, err := r.recover(ctx, func(w Recorded) bool {
+		due := refused[w.Event.ID] && !r.pending(w.Event.ID)
+		waiting[w.Event.ID] = due
+		return due
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id := range refused {
-		delete(r.refused, id)
+		// A row that is no evidence is the sweep's to tell: it keeps nothing here.
+		if err == nil || errors.Is(err, ErrRow) && !waiting[id] {
+			delete(r.refused, id)
+		}
 	}
 	return len(r.refused) == 0
 }
