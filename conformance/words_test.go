@@ -3,7 +3,6 @@ package conformance
 import (
 	"fmt"
 	"go/ast"
-	"go/doc/comment"
 	"go/parser"
 	"go/token"
 	"os"
@@ -36,14 +35,14 @@ func TestWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, complaint := range wordsOf(t, file.Path, string(text)) {
+		for _, complaint := range wordsOf(t, root, file.Path, string(text)) {
 			t.Error(complaint)
 		}
 	}
 }
 
-// wordsOf checks one file.
-func wordsOf(t *testing.T, name, text string) []string {
+// wordsOf checks one file of a repository.
+func wordsOf(t *testing.T, root, name, text string) []string {
 	t.Helper()
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, name, text, parser.ParseComments|parser.SkipObjectResolution)
@@ -69,9 +68,9 @@ func wordsOf(t *testing.T, name, text string) []string {
 	for _, declaration := range parsed.Decls {
 		begins(set, declaration, complain)
 	}
+	names := strings.HasSuffix(name, "/clauses_test.go") || strings.HasSuffix(name, "/words_test.go")
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		literal, ok := n.(*ast.BasicLit)
-		names := strings.HasSuffix(name, "/clauses_test.go") || strings.HasSuffix(name, "/words_test.go")
 		if ok && literal.Kind == token.STRING && !names {
 			for _, written := range misspelled(literal.Value) {
 				complain(set.Position(literal.Pos()).Line, "%s", written)
@@ -80,7 +79,7 @@ func wordsOf(t *testing.T, name, text string) []string {
 		return true
 	})
 	for _, group := range parsed.Comments {
-		for _, written := range append(misspelled(group.Text()), missingPages(repositoryRoot(t), group.Text())...) {
+		for _, written := range append(misspelled(group.Text()), missingPages(root, group.Text())...) {
 			complain(set.Position(group.Pos()).Line, "%s", written)
 		}
 	}
@@ -91,12 +90,16 @@ func wordsOf(t *testing.T, name, text string) []string {
 // slice, an array or a map, and those of texts of several lines.
 func tableLines(set *token.FileSet, file *ast.File) map[int]bool {
 	lines := map[int]bool{}
+	mark := func(n ast.Node) {
+		for line := set.Position(n.Pos()).Line; line <= set.Position(n.End()).Line; line++ {
+			lines[line] = true
+		}
+	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if text, ok := n.(*ast.BasicLit); ok && strings.HasPrefix(text.Value, "`") {
-			for line := set.Position(text.Pos()).Line; line < set.Position(text.End()).Line; line++ {
-				lines[line+1] = true // a text of several lines, SQL for instance
+			if strings.Contains(text.Value, "\n") { // SQL, for instance
+				mark(text)
 			}
-			lines[set.Position(text.Pos()).Line] = lines[set.Position(text.Pos()).Line] || strings.Contains(text.Value, "\n")
 		}
 		literal, ok := n.(*ast.CompositeLit)
 		if !ok {
@@ -108,10 +111,7 @@ func tableLines(set *token.FileSet, file *ast.File) map[int]bool {
 			return true
 		}
 		for _, row := range literal.Elts {
-			from, to := set.Position(row.Pos()).Line, set.Position(row.End()).Line
-			for line := from; line <= to; line++ {
-				lines[line] = true
-			}
+			mark(row)
 		}
 		return true
 	})
@@ -126,10 +126,6 @@ func mostlyText(line string) bool {
 	longest := 0
 	for _, text := range quoted.FindAllString(line, -1) {
 		longest = max(longest, utf8.RuneCountInString(text))
-	}
-	if !strings.ContainsAny(line, "\"`") {
-		// A line of a text that began above, SQL for instance.
-		longest = 0
 	}
 	return utf8.RuneCountInString(line)-longest <= maxCode-40
 }
@@ -148,12 +144,6 @@ func begins(set *token.FileSet, declaration ast.Decl, complain func(int, string,
 		word, _, _ := strings.Cut(strings.ReplaceAll(first, "\n", " "), " ")
 		if strings.TrimRight(word, ",.:;'s") != strings.TrimRight(name, "s") {
 			complain(set.Position(text.Pos()).Line, "the comment of %s does not begin with its name", name)
-		}
-		var parser comment.Parser
-		for _, block := range parser.Parse(text.Text()).Content {
-			if heading, ok := block.(*comment.Heading); ok {
-				complain(set.Position(text.Pos()).Line, "the comment of %s has a heading: %v", name, heading.Text)
-			}
 		}
 	}
 	switch d := declaration.(type) {
@@ -212,7 +202,7 @@ func misspelled(text string) []string {
 
 // TestWordRulesBite shows each rule a file that breaks it, and one that does not.
 func TestWordRulesBite(t *testing.T) {
-	wide := strings.Repeat("x, ", 60)
+	root, wide := repositoryRoot(t), strings.Repeat("x, ", 60)
 	for _, row := range []struct {
 		name, text, want string
 	}{
@@ -230,7 +220,7 @@ func TestWordRulesBite(t *testing.T) {
 		{"a page that is here", "package a\n\n// f is explained in docs/decisions.md.\nfunc f() {}\n", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := wordsOf(t, "a.go", row.text)
+			got := wordsOf(t, root, "a.go", row.text)
 			if row.want == "" && len(got) > 0 || row.want != "" && (len(got) != 1 || !strings.Contains(got[0], row.want)) {
 				t.Errorf("got %q, want %q", got, row.want)
 			}

@@ -280,8 +280,7 @@ func TestUpgrade(t *testing.T) {
 				}
 				u.board.lead(served)
 				poll := url.Values{"grant_type": {deviceGrant}, "device_code": {a.text("device_code")}}
-				a = call("/token", poll)
-				if a.status != http.StatusOK {
+				if a := call("/token", poll); a.status != http.StatusOK {
 					t.Errorf("begun at %s, answered at %s, redeemed at %s: %d %s", way[0], way[1], served, a.status, a.raw)
 				}
 			}
