@@ -27,7 +27,7 @@ func DialectOf(dsn string) Dialect { return handle.DialectOf(dsn) }
 type Stats = handle.Stats
 
 // DB is the database, an aggregate a field; what is written to several in one
-// [DB.Tx] is one transaction. It is safe for concurrent use.
+// [handle.Handle.Tx] is one transaction. It is safe for concurrent use.
 type DB struct {
 	*handle.Handle
 	Accounts

@@ -48,7 +48,7 @@ func (db Evidence) Record(ctx context.Context, events ...audit.Sealed) error {
 // in one statement, and keeps them so until the transaction ends. On PostgreSQL
 // grants, accounts and consents are locked in this order, as everything that ends
 // them does; apps, of whom one may be in every release of a second, by their key alone,
-// against [DB.SettleClient], which whoever disables one calls after the commit: a
+// against [Evidence.SettleClient], which whoever disables one calls after the commit: a
 // stream of releases does not keep an app from being disabled. SQLite has one writer
 // at a time.
 func (db Evidence) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Hold) error {

@@ -14,7 +14,7 @@ import (
 )
 
 // Heads keeps how far the shards of the release log are recorded (docs/decisions.md D10).
-// Its statements use the connection of [DB.Beat], which no load takes away, and are not
+// Its statements use the connection of [Sites.Beat], which no load takes away, and are not
 // counted in [DB.Stats]: they belong to no request.
 type Heads struct{ db *handle.Handle }
 

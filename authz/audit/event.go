@@ -109,7 +109,7 @@ type Levels struct {
 	ACR     string `json:"acr,omitzero"`
 }
 
-// Payload is what left: a salted digest of it ([Salt.PayloadDigest]) and how many
+// Payload is what left: a salted digest of it ([commitment.Salt.PayloadDigest]) and how many
 // records it was.
 type Payload struct {
 	Digest  string `json:"digest,omitzero"`

@@ -363,7 +363,7 @@ func (b *Broker) stillPermitted(ctx context.Context, q request) error {
 	return b.recordRefusal(ctx, q, event, verdict)
 }
 
-// digest names what left, see [audit.Salt.PayloadDigest].
+// digest names what left, see [commitment.Salt.PayloadDigest].
 func digest(salt audit.Salt, records []Record) (string, error) {
 	sent, err := json.Marshal(records) // members sorted by name
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package remote is the release log between the nodes of one site: one of them writes it
-// ([Handler]), the others append to it and read it there ([Client]).
+// ([NewHandler]), the others append to it and read it there ([Client]).
 //
 // Both ends know each other by certificates of an authority that is derived from the keys
 // of the nation and the name of the site ([Identity]): nothing is issued or renewed by
