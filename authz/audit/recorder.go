@@ -46,6 +46,9 @@ type Options struct {
 	// Soon bounds the leaves that nobody waits for and that are on their way at one
 	// time; 1024 if zero. More are left to the sweep.
 	Soon int
+	// SoonEvery is how long those leaves gather before they go to the log together, which
+	// writes each group of leaves into several files; 200 ms if zero.
+	SoonEvery time.Duration
 	// NoteEvery is how long places of leaves gather before they are noted in one
 	// commit; 500 ms if zero. NoteSize notes earlier; 512 if zero.
 	NoteEvery time.Duration
@@ -73,6 +76,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Soon <= 0 {
 		o.Soon = 1024
+	}
+	if o.SoonEvery <= 0 {
+		o.SoonEvery = 200 * time.Millisecond
 	}
 	if o.NoteEvery <= 0 {
 		o.NoteEvery = 500 * time.Millisecond
@@ -118,6 +124,7 @@ type Recorder struct {
 	// recent and older remember the last places, noted or not: see Place.
 	recent, older map[string]Place
 	refused       map[string]bool // events whose leaf the log did not take
+	gathered      []func()        // each appends a leaf that nobody waits for
 
 	full  chan struct{} // there are NoteSize places
 	again chan struct{} // the log refused a leaf
@@ -172,8 +179,9 @@ func (r *Recorder) AppendLeaf(ctx context.Context, id string, leaf []byte) (Plac
 }
 
 // AppendSoon puts the leaf of an event whose row is durable into the log, and returns at
-// once. What nobody waits for has slots of its own, so that it keeps no release waiting;
-// where none is free, or the log does not take the leaf, the sweep appends it.
+// once. What nobody waits for gathers a little, so that it costs the log few groups, and has
+// slots of its own, so that it keeps no release waiting; where none is free, the sweep
+// appends it.
 func (r *Recorder) AppendSoon(id string, leaf []byte) {
 	select {
 	case r.soon <- struct{}{}:
@@ -184,14 +192,34 @@ func (r *Recorder) AppendSoon(id string, leaf []byte) {
 	if err != nil {
 		return
 	}
-	go func() {
+	r.mu.Lock()
+	r.gathered = append(r.gathered, func() {
 		defer leave()
 		ctx, cancel := context.WithTimeout(context.Background(), appendTime)
 		defer cancel()
 		if _, err := r.append(ctx, id, leaf); err != nil {
 			r.o.Logger.Error("an event is recorded and not logged yet", "event", id, "error", err)
 		}
-	}()
+	})
+	n := len(r.gathered)
+	r.mu.Unlock()
+	switch {
+	case n >= cap(r.soon)/2:
+		r.appendGathered()
+	case n == 1:
+		time.AfterFunc(r.o.SoonEvery, r.appendGathered)
+	}
+}
+
+// appendGathered appends what has gathered, side by side: the log makes one group of it.
+func (r *Recorder) appendGathered() {
+	r.mu.Lock()
+	gathered := r.gathered
+	r.gathered = nil
+	r.mu.Unlock()
+	for _, appends := range gathered {
+		go appends()
+	}
 }
 
 func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (Place, error) {
@@ -326,6 +354,7 @@ func (r *Recorder) Close() error {
 		<-r.done
 		return nil
 	}
+	r.appendGathered()
 	r.inFlight.Wait()
 	close(r.stop)
 	<-r.done
