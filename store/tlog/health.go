@@ -49,12 +49,18 @@ const (
 	oldest  = 10 * time.Second
 )
 
-// Health tells why the log cannot take entries now, nil if it can: the last ones were
-// not written, what is on disk is not what was signed, or checkpoints are not made. It
-// reads a few tiles and writes nothing. What an entry holds plays no part in it.
+// Health tells why the log cannot take entries now, nil if it can: what is on disk is not
+// what was signed, the last entries were not written, or checkpoints are not made. Damage
+// is said first, since it is also why entries are not written. It reads a few tiles and
+// writes nothing. What an entry holds plays no part in it.
 func (l *Log) Health(ctx context.Context) error {
 	if l.closed.Load() {
 		return fmt.Errorf("%w: %w", ErrAppend, ErrClosed)
+	}
+	intact := l.intact(ctx)
+	// A disk that does not answer in time may be as it was.
+	if intact != nil && !errors.Is(intact, ErrUnsigned) && ctx.Err() == nil {
+		return intact
 	}
 	if failed := l.groups.Failed(); failed != nil {
 		return fmt.Errorf("%w: %w", ErrAppend, failed)
@@ -62,6 +68,11 @@ func (l *Log) Health(ctx context.Context) error {
 	if l.groups.Writing() > slowest {
 		return fmt.Errorf("%w: they wait for more than %s", ErrAppend, slowest)
 	}
+	return intact
+}
+
+// intact tells how what is on disk differs from what was signed, nil if it does not.
+func (l *Log) intact(ctx context.Context) error {
 	_, signed, err := l.checkpoint(ctx)
 	none := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !none {

@@ -77,6 +77,26 @@ func TestHealth(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the newest bundle is gone and an entry was not written for it", func(t *testing.T) {
+		dir := t.TempDir()
+		l := mustOpen(t, options(dir))
+		fill(t, l, 64, entries)
+		signed(t, l, entries)
+		mend := move(newest, "elsewhere")(t, dir)
+		if _, err := l.Append(t.Context(), leaf(entries)); err == nil {
+			t.Fatal("an entry was written into a bundle that is gone")
+		}
+		if err := l.Health(t.Context()); !errors.Is(err, ErrDamaged) {
+			t.Errorf("got %v, want %v", err, ErrDamaged)
+		}
+		mend()
+		if _, err := l.Append(t.Context(), leaf(entries)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Health(t.Context()); err != nil {
+			t.Errorf("mended: %v", err)
+		}
+	})
 	t.Run("entries cannot be written", func(t *testing.T) {
 		dir := t.TempDir()
 		l := mustOpen(t, options(dir))
