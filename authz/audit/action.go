@@ -101,6 +101,8 @@ type rule struct {
 	Action Action
 	// Type is the kind of its event.
 	Type Type
+	// Tree is the log that its leaf goes to.
+	Tree Tree
 	// Waits is true where the caller is told that it is done only when the leaf is in
 	// the log (docs/decisions.md D8). Otherwise nobody waits: the leaf follows.
 	Waits bool
@@ -120,49 +122,49 @@ type rule struct {
 }
 
 var rules = slices.Concat([]rule{
-	{Release, ReleasePermitted, true, true, "", "", false, "", []need{anApp, aPerson, thePurpose, theCode}},
-	{ReleaseDenied, ReleaseRefused, true, false, "", "", false, "", []need{anApp, theCode}},
-	{RegisterSilent, ReleaseUnanswered, true, false, "", "", false, "", []need{anApp, aPerson, thePurpose, theCode}},
-	{TokenExchange, TokenExchanged, true, true, string(TokenExchanged), "", true, Visible, []need{anApp, aPerson, anObject}},
-	{GrantGivenBack, GrantEnded, true, true, string(GrantEnded), "", true, Visible, []need{anApp, aPerson, anObject}},
-	{GrantTokenRevoked, GrantEnded, true, true, string(GrantEnded), "", true, Visible, []need{anApp, aPerson, anObject}},
+	{Release, ReleasePermitted, ReleaseTree, true, true, "", "", false, "", []need{anApp, aPerson, thePurpose, theCode}},
+	{ReleaseDenied, ReleaseRefused, ReleaseTree, true, false, "", "", false, "", []need{anApp, theCode}},
+	{RegisterSilent, ReleaseUnanswered, ReleaseTree, true, false, "", "", false, "", []need{anApp, aPerson, thePurpose, theCode}},
+	{TokenExchange, TokenExchanged, ReleaseTree, true, true, string(TokenExchanged), "", true, Visible, []need{anApp, aPerson, anObject}},
+	{GrantGivenBack, GrantEnded, ReleaseTree, true, true, string(GrantEnded), "", true, Visible, []need{anApp, aPerson, anObject}},
+	{GrantTokenRevoked, GrantEnded, ReleaseTree, true, true, string(GrantEnded), "", true, Visible, []need{anApp, aPerson, anObject}},
 
-	{Agree, ConsentApproved, false, true, string(ConsentApproved), byPerson, false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
-	{Decline, ConsentDeclined, false, false, string(ConsentDeclined), byPerson, false, Visible, []need{anApp, aPerson, thePurpose}},
-	{Withdraw, ConsentWithdrawn, false, false, string(ConsentWithdrawn), byPerson, false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
-	{Expire, ConsentExpired, false, true, string(ConsentExpired), "clock", false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
-	{SignIn, SignedIn, false, true, string(SignIn), "", true, Visible, []need{aPerson}},
-	{SignInFailed, SignInRefused, false, false, string(SignInFailed), "", true, Visible, []need{aPerson, aCount}},
-	{SignInFailedElsewhere, SignInRefused, false, false, string(SignInFailedElsewhere), "", true, "", []need{aCount}},
-	{SignOut, SignedOut, false, true, string(SignOut), byPerson, true, Visible, []need{aPerson}},
-	{SignOutOther, SignedOut, false, true, string(SignOutOther), byPerson, true, Visible, []need{aPerson}},
-	{SignOutApp, SignedOut, false, true, string(SignOutApp), byPerson, true, Visible, []need{aPerson, anApp}},
-	{SignOutAll, SignedOut, false, true, string(SignOutAll), byPerson, true, Visible, []need{aPerson}},
-	{SignOutReplaced, SignedOut, false, true, string(SignOutReplaced), "", true, Visible, []need{aPerson}},
-	{DenyNotMe, SignInRefused, false, false, string(DenyNotMe), byPerson, true, Visible, []need{anApp, aPerson}},
-	{DenyWrongSymbol, SignInRefused, false, false, string(DenyWrongSymbol), byPerson, true, Visible, []need{anApp, aPerson}},
+	{Agree, ConsentApproved, ConsentTree, false, true, string(ConsentApproved), byPerson, false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
+	{Decline, ConsentDeclined, ConsentTree, false, false, string(ConsentDeclined), byPerson, false, Visible, []need{anApp, aPerson, thePurpose}},
+	{Withdraw, ConsentWithdrawn, ConsentTree, false, false, string(ConsentWithdrawn), byPerson, false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
+	{Expire, ConsentExpired, ConsentTree, false, true, string(ConsentExpired), "clock", false, Visible, []need{anApp, aPerson, thePurpose, aConsent}},
+	{SignIn, SignedIn, ReleaseTree, false, true, string(SignIn), "", true, Visible, []need{aPerson}},
+	{SignInFailed, SignInRefused, ReleaseTree, false, false, string(SignInFailed), "", true, Visible, []need{aPerson, aCount}},
+	{SignInFailedElsewhere, SignInRefused, ReleaseTree, false, false, string(SignInFailedElsewhere), "", true, "", []need{aCount}},
+	{SignOut, SignedOut, ReleaseTree, false, true, string(SignOut), byPerson, true, Visible, []need{aPerson}},
+	{SignOutOther, SignedOut, ReleaseTree, false, true, string(SignOutOther), byPerson, true, Visible, []need{aPerson}},
+	{SignOutApp, SignedOut, ReleaseTree, false, true, string(SignOutApp), byPerson, true, Visible, []need{aPerson, anApp}},
+	{SignOutAll, SignedOut, ReleaseTree, false, true, string(SignOutAll), byPerson, true, Visible, []need{aPerson}},
+	{SignOutReplaced, SignedOut, ReleaseTree, false, true, string(SignOutReplaced), "", true, Visible, []need{aPerson}},
+	{DenyNotMe, SignInRefused, ReleaseTree, false, false, string(DenyNotMe), byPerson, true, Visible, []need{anApp, aPerson}},
+	{DenyWrongSymbol, SignInRefused, ReleaseTree, false, false, string(DenyWrongSymbol), byPerson, true, Visible, []need{anApp, aPerson}},
 
-	{AccountEnrol, FactorChanged, false, true, string(AccountEnrol), "", true, Visible, []need{aPerson}},
-	{AccountLock, AccountLocked, false, true, string(AccountLock), "", true, Visible, []need{aPerson}},
-	{AccountUnlock, AccountUnlocked, false, true, string(AccountUnlock), "", true, Visible, []need{aPerson}},
-	{AccountSignOut, SignedOut, false, true, string(AccountSignOut), "", true, Visible, []need{aPerson}},
-	{RoleGranted, Administered, false, true, string(RoleGranted), "", true, Visible, []need{aPerson, anObject}},
-	{RoleRevoked, Administered, false, true, string(RoleRevoked), "", true, Visible, []need{aPerson, anObject}},
-	{InitialTokenCreated, Administered, false, true, string(InitialTokenCreated), "", true, "", []need{anObject}},
-	{InitialTokenRevoked, Administered, false, true, string(InitialTokenRevoked), "", true, "", []need{anObject}},
-	{DeliveryRetried, Administered, false, true, string(DeliveryRetried), "role:" + byOperator, true, "", []need{anActor, anObject}},
-	{ResourceRegistered, Administered, false, true, string(ResourceRegistered), "", true, "", []need{anObject}},
-	{ResourceDisabled, Administered, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
-	{DeclarationChanged, Administered, false, true, string(DeclarationChanged), "", true, "", []need{anApp, thePurpose}},
+	{AccountEnrol, FactorChanged, ConsentTree, false, true, string(AccountEnrol), "", true, Visible, []need{aPerson}},
+	{AccountLock, AccountLocked, ConsentTree, false, true, string(AccountLock), "", true, Visible, []need{aPerson}},
+	{AccountUnlock, AccountUnlocked, ConsentTree, false, true, string(AccountUnlock), "", true, Visible, []need{aPerson}},
+	{AccountSignOut, SignedOut, ConsentTree, false, true, string(AccountSignOut), "", true, Visible, []need{aPerson}},
+	{RoleGranted, Administered, ConsentTree, false, true, string(RoleGranted), "", true, Visible, []need{aPerson, anObject}},
+	{RoleRevoked, Administered, ConsentTree, false, true, string(RoleRevoked), "", true, Visible, []need{aPerson, anObject}},
+	{InitialTokenCreated, Administered, ConsentTree, false, true, string(InitialTokenCreated), "", true, "", []need{anObject}},
+	{InitialTokenRevoked, Administered, ConsentTree, false, true, string(InitialTokenRevoked), "", true, "", []need{anObject}},
+	{DeliveryRetried, Administered, ConsentTree, false, true, string(DeliveryRetried), "role:" + byOperator, true, "", []need{anActor, anObject}},
+	{ResourceRegistered, Administered, ConsentTree, false, true, string(ResourceRegistered), "", true, "", []need{anObject}},
+	{ResourceDisabled, Administered, ConsentTree, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
+	{DeclarationChanged, Administered, ConsentTree, false, true, string(DeclarationChanged), "", true, "", []need{anApp, thePurpose}},
 
-	{Search, AuditorQuery, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor}},
-	{Open, AuditorLooked, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor, anObject}},
-	{Export, AuditorExport, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor}},
+	{Search, AuditorQuery, ReleaseTree, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor}},
+	{Open, AuditorLooked, ReleaseTree, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor, anObject}},
+	{Export, AuditorExport, ReleaseTree, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor}},
 },
 	// An app that registers itself is told when the log has it.
-	rowsOf(Administered, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
+	rowsOf(Administered, ConsentTree, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
 		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated),
-	rowsOf(Administered, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),
+	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),
 )
 
 // What determined an outcome, and the code of what auditors do.
@@ -173,9 +175,9 @@ const (
 )
 
 // rowsOf is a row for each of some actions that are done, and that their events name.
-func rowsOf(kind Type, waits bool, sight Sight, needs []need, actions ...Action) (rows []rule) {
+func rowsOf(kind Type, tree Tree, waits bool, sight Sight, needs []need, actions ...Action) (rows []rule) {
 	for _, a := range actions {
-		rows = append(rows, rule{a, kind, waits, true, string(a), "", true, sight, needs})
+		rows = append(rows, rule{a, kind, tree, waits, true, string(a), "", true, sight, needs})
 	}
 	return rows
 }
