@@ -3,6 +3,7 @@ package proof
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,15 +62,16 @@ func ParseCheckpoint(raw []byte) (Checkpoint, error) {
 	return c, nil
 }
 
-// OpenCheckpoint verifies and reads a checkpoint. Every signature line under it
-// must be a good one of a key given: a line that nobody vouches for could be
-// changed unseen. All keys are of the log that the checkpoint names.
+// OpenCheckpoint verifies and reads a checkpoint. At least one of the keys given signed it,
+// and no line of a key given is bad. Lines of other keys are passed over
+// (https://c2sp.org/signed-note#signatures): nothing is said by them, and who trusts a
+// witness gives its key. All keys are of the log that the checkpoint names.
 func OpenCheckpoint(raw []byte, verifiers ...note.Verifier) (Checkpoint, error) {
 	c, err := ParseCheckpoint(raw)
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	if err := openNote(raw, verifiers...); err != nil {
+	if _, err := openNote(raw, verifiers...); err != nil {
 		return Checkpoint{}, fmt.Errorf("the checkpoint of %q: %w", c.Origin, err)
 	}
 	for _, v := range verifiers {
@@ -80,34 +82,49 @@ func OpenCheckpoint(raw []byte, verifiers ...note.Verifier) (Checkpoint, error) 
 	return c, nil
 }
 
-// openNote verifies a signed note (https://c2sp.org/signed-note), all of whose
-// signature lines must be good and in their one form.
-func openNote(raw []byte, verifiers ...note.Verifier) error {
+// Bounds of a signed note. https://c2sp.org/signed-note#format: a reader takes 16 signature
+// lines at least, and one of a post-quantum key has up to 5 kB.
+const (
+	maxNote       = 256 << 10
+	maxSignatures = 64
+)
+
+// openNote verifies a signed note (https://c2sp.org/signed-note). A key signs it once, and
+// each line has its one form. It returns how many lines are of keys that are not given.
+func openNote(raw []byte, verifiers ...note.Verifier) (unknown int, err error) {
+	_, signatures, ok := strings.Cut(string(raw), "\n\n")
+	if !ok || len(raw) > maxNote || strings.Count(signatures, "\n") > maxSignatures {
+		return 0, ErrForm
+	}
 	n, err := note.Open(raw, note.VerifierList(verifiers...))
 	var unverified *note.UnverifiedNoteError
 	var invalid *note.InvalidSignatureError
 	switch {
 	case errors.As(err, &unverified):
-		return ErrUnknownKey
+		return 0, ErrUnknownKey
 	case errors.As(err, &invalid):
-		return ErrSignature
+		return 0, ErrSignature
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrForm, err)
-	case len(n.UnverifiedSigs) > 0:
-		return ErrUnknownKey
+		return 0, fmt.Errorf("%w: %w", ErrForm, err)
 	}
-	var again strings.Builder
-	again.WriteString(n.Text + "\n")
-	for _, s := range n.Sigs {
-		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
-			return ErrForm
+	known := 0
+	for line := range strings.Lines(strings.TrimPrefix(string(raw), n.Text+"\n")) {
+		name, encoded, _ := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "— "), " ")
+		signature, err := base64.StdEncoding.Strict().DecodeString(encoded)
+		if err != nil || len(signature) < 4 {
+			return 0, ErrForm
 		}
-		again.WriteString("— " + s.Name + " " + s.Base64 + "\n")
+		id := binary.BigEndian.Uint32(signature)
+		if slices.ContainsFunc(verifiers, func(v note.Verifier) bool { return v.Name() == name && v.KeyHash() == id }) {
+			known++
+		} else {
+			unknown++
+		}
 	}
-	if again.String() != string(raw) {
-		return ErrForm
+	if known != len(n.Sigs) { // a key signed twice: of the second line nothing was verified
+		return 0, ErrForm
 	}
-	return nil
+	return unknown, nil
 }
 
 // Inclusion says that a leaf is in the tree of a checkpoint: the content of a

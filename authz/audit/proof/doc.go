@@ -6,7 +6,9 @@
 // A file has one form only. It is read strictly and must be, byte for byte, what
 // would be written again; the lines for people are made from the record below
 // them; every other byte is covered by a hash that leads to the log's signature.
-// So no byte of a file can change unseen.
+// So no byte of a file can change unseen, but in one place: signature lines under a
+// checkpoint that are of keys nobody gave, as those of witnesses, say nothing, and are
+// passed over as C2SP signed-note has it.
 //
 // The package is pure: it needs neither database nor log, and links no network
 // code, so that the offline verifier can be built on it.

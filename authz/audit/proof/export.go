@@ -331,7 +331,10 @@ func verifyExport(raw []byte, trusted []string) Report {
 	if !ok {
 		return r
 	}
-	err = openNote([]byte(manifest), all...)
+	unknown, err := openNote([]byte(manifest), all...)
+	if unknown > 0 { // the manifest is the exporter's own, and names all its keys
+		err = ErrUnknownKey
+	}
 	if err == nil && len(trusted) > 0 {
 		err = signedByTrusted(manifest, e.Keys, trusted)
 	}

@@ -3,6 +3,8 @@ package proof
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -306,7 +308,6 @@ func TestCheckpointForms(t *testing.T) {
 		{"no root", signed(origin + "\n3\n")},
 		{"another log", signed("elsewhere.example/log\n3\n" + root + "\n")},
 		{"a signature line twice", good + good[strings.LastIndex(good, "— "):]},
-		{"a signature of a stranger", good + "— stranger.example AAAAAAAA\n"},
 		{"no signature", good[:strings.LastIndex(good, "— ")]},
 		{"no line end", strings.TrimSuffix(good, "\n")},
 	} {
@@ -319,6 +320,74 @@ func TestCheckpointForms(t *testing.T) {
 	if _, err := OpenCheckpoint([]byte(good), v); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestSignatureLinesOfUnknownKeys: https://c2sp.org/signed-note#signatures. Lines of keys that
+// were not given are passed over, "even if they share a name or ID (but not both) with a known
+// key"; a bad line of a key that was given is not, nor is a note without a line of one.
+func TestSignatureLinesOfUnknownKeys(t *testing.T) {
+	l := newLog(3)
+	good, v := l.checkpoint(), l.signers[0].Verifier
+	text, own, _ := strings.Cut(good, "\n\n")
+	text += "\n\n"
+	line := func(name string, id uint32, rest string) string {
+		raw := append(binary.BigEndian.AppendUint32(nil, id), rest...)
+		return "— " + name + " " + base64.StdEncoding.EncodeToString(raw) + "\n"
+	}
+	stranger := line("witness.example/w1", 7, strings.Repeat("s", 72))
+	for _, row := range []struct {
+		name, raw string
+		want      error
+	}{
+		{"a line of an unknown key after it", good + stranger, nil},
+		{"a line of an unknown key before it", text + stranger + own, nil},
+		{"the name of the log and another id", good + line(origin, v.KeyHash()+1, "x"), nil},
+		{"the id of the log's key and another name", good + line("x"+origin, v.KeyHash(), "x"), nil},
+		{"a line of post-quantum length", good + line("pq.example", 6, strings.Repeat("s", 5000)), nil},
+		{"an unknown key that signs twice", good + stranger + stranger, nil},
+		{"16 lines", good + strings.Repeat(stranger, 15), nil},
+		{"the bound", good + strings.Repeat(stranger, maxSignatures-1), nil},
+		{"one line beyond the bound", good + strings.Repeat(stranger, maxSignatures), ErrForm},
+		{"a note that is too long", good + strings.Repeat(line("pq.example", 6, strings.Repeat("s", 9000)), 30), ErrForm},
+		{"no line of a known key", text + stranger, ErrUnknownKey},
+		{"a bad signature of the known key", text + line(origin, v.KeyHash(), strings.Repeat("s", 64)) + stranger, ErrSignature},
+		{"a bad signature of the known key beside a good one", good + line(origin, v.KeyHash(), strings.Repeat("s", 64)), ErrForm},
+		{"a bad signature of the known key before a good one", text + line(origin, v.KeyHash(), "s") + own, ErrSignature},
+		{"an unknown line without a signature", good + "— stranger.example\n", ErrForm},
+		{"an unknown line whose signature is no base64", good + "— stranger.example !!!!\n", ErrForm},
+		{"an unknown line with bits beyond its end", good + "— stranger.example AAAAAAB=\n", ErrForm},
+		{"an unknown line that is shorter than a key id", good + "— stranger.example AAAA\n", ErrForm},
+		{"a line that is no signature", good + "stranger.example AAAAAAAA\n", ErrForm},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, err := OpenCheckpoint([]byte(row.raw), v)
+			if !errors.Is(err, row.want) || err == nil && (c.Size != 3 || c.Origin != origin) {
+				t.Fatalf("got %+v, %v, want %v", c, err, row.want)
+			}
+			f := l.file(1)
+			f.Inclusion.Checkpoint = row.raw
+			if r := Verify(f.Marshal(), l.vkeys()); r.OK() != (row.want == nil) {
+				t.Errorf("as a proof file: verified %v", r.OK())
+			}
+		})
+	}
+	if raw := string(l.export(t, 100, 1)); Verify([]byte(raw+stranger), l.vkeys()).OK() {
+		t.Error("a stranger's line under the manifest of an export is passed over")
+	}
+}
+
+func FuzzOpenCheckpoint(f *testing.F) {
+	l := newLog(3)
+	v := l.signers[0].Verifier
+	f.Add([]byte(l.checkpoint()))
+	f.Add([]byte(l.checkpoint() + "— witness.example AAAAAAAA\n"))
+	f.Add([]byte(origin + "\n3\nAAAA\n\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c, err := OpenCheckpoint(raw, v)
+		if err == nil && c.text() != origin+"\n3\n"+Hash(l.root(0, 3)).String()+"\n" {
+			t.Fatalf("a forgery is taken: %q", raw)
+		}
+	})
 }
 
 func TestRun(t *testing.T) {
