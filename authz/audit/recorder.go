@@ -8,6 +8,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"hopnhat/authz"
 )
 
 // Place is where a leaf stands: an index in one shard of the log, which Origin names.
@@ -16,12 +18,23 @@ type Place struct {
 	Index  uint64
 }
 
+// Entry is what goes to the log of one event.
+type Entry struct {
+	// Leaf is what the tree holds.
+	Leaf []byte
+	// Copy is the whole event, sealed, which stands beside the tree so that its row can be
+	// made again; nil if there is none. It is no part of the tree, and can be erased.
+	Copy []byte
+	// Client is the app whose events the writer counts, empty if no app has a part in it.
+	Client authz.ClientID
+}
+
 // Log appends leaves.
 type Log interface {
 	// Append returns the leaf's place. When the error is nil the leaf survives a
 	// crash of this process and of its machine; otherwise it may or may not be
 	// there, and the caller must not release.
-	Append(ctx context.Context, leaf []byte) (Place, error)
+	Append(ctx context.Context, entry Entry) (Place, error)
 }
 
 // Tail reads back what a log holds. A [Log] that is also a Tail lets
@@ -223,7 +236,7 @@ func (r *Recorder) appendGathered() {
 }
 
 func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (Place, error) {
-	place, err := r.log.Append(ctx, leaf)
+	place, err := r.log.Append(ctx, Entry{Leaf: leaf})
 	if err != nil {
 		r.refuse(id, err)
 		return Place{}, fmt.Errorf("logging event %s: %w", id, err)

@@ -135,7 +135,8 @@ type leaves struct {
 
 func newLeaves() *leaves { return &leaves{fail: func(bool) error { return nil }} }
 
-func (l *leaves) Append(_ context.Context, leaf []byte) (Place, error) {
+func (l *leaves) Append(_ context.Context, e Entry) (Place, error) {
+	leaf := e.Leaf
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.fail(false); err != nil {

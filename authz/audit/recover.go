@@ -169,7 +169,7 @@ func (r *Recorder) place(ctx context.Context, leaves map[string][]byte, inLog ma
 			continue
 		}
 		all.Go(func() {
-			place, err := r.log.Append(ctx, leaf)
+			place, err := r.log.Append(ctx, Entry{Leaf: leaf})
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

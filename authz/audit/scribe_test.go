@@ -227,11 +227,11 @@ func TestWhatNobodyWaitsForKeepsNobodyWaiting(t *testing.T) {
 // unlocked lets several callers wait in the log at once.
 type unlocked struct{ *leaves }
 
-func (l *unlocked) Append(ctx context.Context, leaf []byte) (Place, error) {
+func (l *unlocked) Append(ctx context.Context, e Entry) (Place, error) {
 	if err := l.fail(false); err != nil {
 		return Place{}, err
 	}
-	return l.leaves.Append(ctx, leaf)
+	return l.leaves.Append(ctx, e)
 }
 
 // TestTheTableIsOfKnownActions: what the constants name, the table has, once.

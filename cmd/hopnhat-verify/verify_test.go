@@ -79,7 +79,7 @@ func realProof(t *testing.T, dir string) (vkey string, file []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	place, err := log.Append(t.Context(), leaf)
+	place, err := log.Append(t.Context(), audit.Entry{Leaf: leaf})
 	if err != nil {
 		t.Fatal(err)
 	}

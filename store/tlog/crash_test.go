@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
 )
 
@@ -38,7 +39,7 @@ func appendUntilKilled(dir string) {
 	for c := range 64 {
 		all.Go(func() {
 			for i := c; ; i += 64 {
-				place, err := l.Append(context.Background(), leaf(i))
+				place, err := l.Append(context.Background(), audit.Entry{Leaf: leaf(i)})
 				if err != nil {
 					fmt.Println("error", err)
 					os.Exit(1)

@@ -33,7 +33,7 @@ func TestEvidenceFromARealLogVerifiesOffline(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		place, err := l.Append(t.Context(), entry)
+		place, err := l.Append(t.Context(), audit.Entry{Leaf: entry})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/transparency-dev/tessera/api/layout"
+
+	"hopnhat/authz/audit"
 )
 
 // TestHealth: what keeps entries from being logged is told before the next one fails,
@@ -83,14 +85,14 @@ func TestHealth(t *testing.T) {
 		fill(t, l, 64, entries)
 		signed(t, l, entries)
 		mend := move(newest, "elsewhere")(t, dir)
-		if _, err := l.Append(t.Context(), leaf(entries)); err == nil {
+		if _, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(entries)}); err == nil {
 			t.Fatal("an entry was written into a bundle that is gone")
 		}
 		if err := l.Health(t.Context()); !errors.Is(err, ErrDamaged) {
 			t.Errorf("got %v, want %v", err, ErrDamaged)
 		}
 		mend()
-		if _, err := l.Append(t.Context(), leaf(entries)); err != nil {
+		if _, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(entries)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Health(t.Context()); err != nil {
@@ -106,7 +108,7 @@ func TestHealth(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "tile"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Append(t.Context(), leaf(entries)); err == nil {
+		if _, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(entries)}); err == nil {
 			t.Fatal("an entry was written where no folder is")
 		}
 		if err := os.Remove(filepath.Join(dir, "tile")); err != nil {
@@ -116,7 +118,7 @@ func TestHealth(t *testing.T) {
 		if err := l.Health(t.Context()); !errors.Is(err, ErrAppend) {
 			t.Errorf("got %v, want %v", err, ErrAppend)
 		}
-		if _, err := l.Append(t.Context(), leaf(entries+1)); err != nil {
+		if _, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(entries + 1)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Health(t.Context()); err != nil {
@@ -138,7 +140,7 @@ func TestHealth(t *testing.T) {
 		fill(t, l, 1, 3)
 		signed(t, l, 3)
 		mute.Store(true)
-		if _, err := l.Append(t.Context(), leaf(3)); err != nil {
+		if _, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(3)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Health(t.Context()); err != nil {

@@ -353,7 +353,7 @@ func (s *Shards) Roll(ctx context.Context) error {
 // Append adds an entry to the shard of this quarter. When it returns nil the entry is on
 // disk with its place, and survives a crash of the process and of the machine. An entry
 // that is appended again gets the place it has.
-func (s *Shards) Append(ctx context.Context, entry []byte) (audit.Place, error) {
+func (s *Shards) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
 	for {
 		current := s.current.Load()
 		place, err := current.Append(ctx, entry)

@@ -59,7 +59,7 @@ func (n *node) open(t *testing.T) *Shards {
 
 func mustAppend(t *testing.T, s *Shards, n int) audit.Place {
 	t.Helper()
-	place, err := s.Append(t.Context(), leaf(n))
+	place, err := s.Append(t.Context(), audit.Entry{Leaf: leaf(n)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestShardsRollOverWhileEntriesCome(t *testing.T) {
 	for c := range callers {
 		all.Go(func() {
 			for i := range each {
-				place, err := s.Append(t.Context(), leaf(c*each+i))
+				place, err := s.Append(t.Context(), audit.Entry{Leaf: leaf(c*each + i)})
 				if err != nil {
 					t.Error(err)
 					return
@@ -160,7 +160,7 @@ func TestAnEntryThatIsAppendedAgainKeepsItsPlace(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if again, err := s.Append(t.Context(), leaf(1)); err != nil || again != first {
+			if again, err := s.Append(t.Context(), audit.Entry{Leaf: leaf(1)}); err != nil || again != first {
 				t.Errorf("again: %v, %v; want %v", again, err, first)
 			}
 		})
@@ -199,12 +199,12 @@ func TestATakeoverInAnotherFolder(t *testing.T) {
 	proved(t, second, place, leaf(7))
 
 	// The first goes on, not knowing: its entry is written, its checkpoint is not published.
-	_, _ = first.Append(t.Context(), leaf(2))
+	_, _ = first.Append(t.Context(), audit.Entry{Leaf: leaf(2)})
 	waitFor(t, func() bool { return errors.Is(first.Health(t.Context()), ErrReplaced) })
 	if _, c, err := first.Current().checkpoint(t.Context()); err != nil || c.Size != 1 {
 		t.Errorf("it published a tree of %d entries, %v", c.Size, err)
 	}
-	if _, err := first.Append(t.Context(), leaf(3)); !errors.Is(err, ErrReplaced) {
+	if _, err := first.Append(t.Context(), audit.Entry{Leaf: leaf(3)}); !errors.Is(err, ErrReplaced) {
 		t.Errorf("it acknowledged an entry: %v", err)
 	}
 	if after := heads(t, db)[site+"/2026q4"]; after != recorded {
@@ -279,7 +279,7 @@ func TestTwoNodesTakeOverAtOnce(t *testing.T) {
 				if s == nil {
 					continue
 				}
-				if place, err := s.Append(t.Context(), leaf(100+i)); err == nil {
+				if place, err := s.Append(t.Context(), audit.Entry{Leaf: leaf(100 + i)}); err == nil {
 					if other, twice := acknowledged[place]; twice {
 						t.Errorf("nodes %d and %d both gave %v", i, other, place)
 					}
@@ -349,7 +349,7 @@ func TestEntriesOfADoubtfulWriterAreNotAcknowledged(t *testing.T) {
 	s := n.open(t)
 	mustAppend(t, s, 1)
 	doubtful.Store(true)
-	if _, err := s.Append(t.Context(), leaf(2)); !errors.Is(err, doubt) {
+	if _, err := s.Append(t.Context(), audit.Entry{Leaf: leaf(2)}); !errors.Is(err, doubt) {
 		t.Errorf("got %v", err)
 	}
 }

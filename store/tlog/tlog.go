@@ -73,7 +73,7 @@ type Log struct {
 	shutdown func(context.Context) error
 	cancel   context.CancelFunc
 	lock     *os.File
-	groups   *gather.Groups[uint64]
+	groups   *gather.Groups[audit.Entry, uint64]
 	signers  []note.Signer
 	holds    func() error
 	// places are those of the newest entries by their SHA-256, nil without Options.Once.
@@ -165,7 +165,7 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 			return nil, err
 		}
 	}
-	l.groups = gather.New(background, gather.Options[uint64]{Write: l.write, Age: o.BatchAge, MaxEntries: maxGroup})
+	l.groups = gather.New(background, gather.Options[audit.Entry, uint64]{Write: l.write, Age: o.BatchAge, MaxEntries: maxGroup})
 	return l, nil
 }
 
@@ -220,7 +220,7 @@ func (l *Log) release() {
 // Append adds an entry. When it returns nil the entry is on disk with its place
 // and survives a crash of the process and of the machine. When it returns an
 // error the entry may or may not be there. It ends when the context does.
-func (l *Log) Append(ctx context.Context, entry []byte) (audit.Place, error) {
+func (l *Log) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
 	index, err := l.groups.Add(ctx, entry)
 	if err != nil {
 		return audit.Place{}, fmt.Errorf("appending to log %s: %w", l.origin, err)
@@ -230,22 +230,23 @@ func (l *Log) Append(ctx context.Context, entry []byte) (audit.Place, error) {
 
 // write writes a group: what is on disk when it returns has a place. Then it asks whether
 // this process may still write.
-func (l *Log) write(ctx context.Context, entries [][]byte) []gather.Outcome[uint64] {
+func (l *Log) write(ctx context.Context, entries []audit.Entry) []gather.Outcome[uint64] {
 	out := make([]gather.Outcome[uint64], len(entries))
 	futures := make([]tessera.IndexFuture, len(entries))
 	inGroup := map[[sha256.Size]byte]tessera.IndexFuture{}
 	for i, entry := range entries {
+		leaf := entry.Leaf
 		if l.places == nil {
-			futures[i] = l.appender.Add(ctx, tessera.NewEntry(entry))
+			futures[i] = l.appender.Add(ctx, tessera.NewEntry(leaf))
 			continue
 		}
-		sum := sha256.Sum256(entry)
+		sum := sha256.Sum256(leaf)
 		if index, known := l.places.of(sum); known {
 			futures[i] = func() (tessera.Index, error) { return tessera.Index{Index: index}, nil }
 			continue
 		}
 		if inGroup[sum] == nil {
-			inGroup[sum] = l.appender.Add(ctx, tessera.NewEntry(entry))
+			inGroup[sum] = l.appender.Add(ctx, tessera.NewEntry(leaf))
 		}
 		futures[i] = inGroup[sum]
 	}

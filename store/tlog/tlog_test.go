@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
 )
 
@@ -62,7 +63,7 @@ func fill(t testing.TB, l *Log, callers, n int) map[uint64][]byte {
 	for c := range callers {
 		all.Go(func() {
 			for i := c; i < n; i += callers {
-				place, err := l.Append(context.Background(), leaf(i))
+				place, err := l.Append(context.Background(), audit.Entry{Leaf: leaf(i)})
 				if err != nil {
 					t.Error(err)
 					return
@@ -112,7 +113,7 @@ func TestEntriesAreThereAfterReopening(t *testing.T) {
 		if err := l.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Append(t.Context(), leaf(0)); !errors.Is(err, ErrClosed) {
+		if _, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(0)}); !errors.Is(err, ErrClosed) {
 			t.Errorf("append after Close: %v", err)
 		}
 		r, err := OpenReader(t.Context(), Folder(o.Dir), l.VerifierKey())
@@ -348,7 +349,7 @@ func TestADiskThatRefusesIsAnErrorAndNoHang(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(o.Dir, "tile"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if place, err := l.Append(t.Context(), leaf(1)); err == nil {
+	if place, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(1)}); err == nil {
 		t.Fatalf("acknowledged at %d", place.Index)
 	}
 	if err := os.Remove(filepath.Join(o.Dir, "tile")); err != nil {
@@ -357,7 +358,7 @@ func TestADiskThatRefusesIsAnErrorAndNoHang(t *testing.T) {
 	if err := os.Rename(filepath.Join(o.Dir, "away"), filepath.Join(o.Dir, "tile")); err != nil {
 		t.Fatal(err)
 	}
-	place, err := l.Append(t.Context(), leaf(2))
+	place, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(2)})
 	if err != nil {
 		t.Fatalf("after the repair: %v", err)
 	}
@@ -371,10 +372,10 @@ func TestACallerWhoGoesTakesNobodyWithHim(t *testing.T) {
 	l := mustOpen(t, o)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := l.Append(gone, leaf(0)); !errors.Is(err, context.Canceled) {
+	if _, err := l.Append(gone, audit.Entry{Leaf: leaf(0)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	place, err := l.Append(t.Context(), leaf(1))
+	place, err := l.Append(t.Context(), audit.Entry{Leaf: leaf(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -419,7 +420,7 @@ func BenchmarkAppend(b *testing.B) {
 				all.Go(func() {
 					for i := range next {
 						from := time.Now()
-						if _, err := l.Append(context.Background(), leaf(i)); err != nil {
+						if _, err := l.Append(context.Background(), audit.Entry{Leaf: leaf(i)}); err != nil {
 							b.Error(err)
 						}
 						mu.Lock()

@@ -124,7 +124,7 @@ func opened(t *testing.T, o Options) *Log {
 // appended is the place of an entry that must be taken.
 func appended(t *testing.T, l *Log, entry string) audit.Place {
 	t.Helper()
-	place, err := l.Append(t.Context(), []byte(entry))
+	place, err := l.Append(t.Context(), audit.Entry{Leaf: []byte(entry)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestAWriterThatSlept(t *testing.T) {
 	if err := l.holdsSite(); !errors.Is(err, store.ErrSiteTaken) {
 		t.Errorf("another node has its site, and it says %v", err)
 	}
-	if place, err := l.Append(t.Context(), []byte("one")); err == nil {
+	if place, err := l.Append(t.Context(), audit.Entry{Leaf: []byte("one")}); err == nil {
 		t.Errorf("it acknowledges an entry, at %+v", place)
 	}
 }

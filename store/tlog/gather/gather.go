@@ -24,11 +24,13 @@ type Outcome[T any] struct {
 }
 
 // Options bound the groups.
-type Options[T any] struct {
+type Options[E, T any] struct {
 	// Write writes a group and returns an outcome for each entry, in their order.
-	Write func(ctx context.Context, entries [][]byte) []Outcome[T]
+	Write func(ctx context.Context, entries []E) []Outcome[T]
 	// Age is how long a group waits for more entries; zero writes at once.
 	Age time.Duration
+	// Size is how many bytes an entry counts; it plays no part if MaxBytes is zero.
+	Size func(E) int
 	// MaxEntries and MaxBytes bound a group; no bound on bytes if zero.
 	MaxEntries, MaxBytes int
 	// MaxWaiting bounds the entries that wait: one more gets ErrFull; no bound if zero,
@@ -37,13 +39,13 @@ type Options[T any] struct {
 }
 
 // Groups writes entries in groups.
-type Groups[T any] struct {
-	o     Options[T]
-	queue chan waiting[T]
+type Groups[E, T any] struct {
+	o     Options[E, T]
+	queue chan waiting[E, T]
 	stop  chan struct{}
 	done  chan struct{}
 	// left is an entry that would have made a group too large: the first of the next.
-	left *waiting[T]
+	left *waiting[E, T]
 	// failed is why an entry of the last group was not written, nil if all were; began is
 	// when the group that is being written was begun, zero if none is.
 	failed atomic.Pointer[error]
@@ -54,25 +56,25 @@ type Groups[T any] struct {
 	inFlight sync.WaitGroup
 }
 
-type waiting[T any] struct {
-	entry  []byte
+type waiting[E, T any] struct {
+	entry  E
 	answer chan<- Outcome[T]
 }
 
 // New starts to take entries. The context is that of the writing: that one caller has
 // gone must not take the others' entries back.
-func New[T any](ctx context.Context, o Options[T]) *Groups[T] {
+func New[E, T any](ctx context.Context, o Options[E, T]) *Groups[E, T] {
 	size := o.MaxWaiting
 	if size == 0 {
 		size = o.MaxEntries
 	}
-	g := &Groups[T]{o: o, queue: make(chan waiting[T], size), stop: make(chan struct{}), done: make(chan struct{})}
+	g := &Groups[E, T]{o: o, queue: make(chan waiting[E, T], size), stop: make(chan struct{}), done: make(chan struct{})}
 	go g.run(ctx)
 	return g
 }
 
 // Add waits for the outcome of an entry, as long as the context lets it.
-func (g *Groups[T]) Add(ctx context.Context, entry []byte) (value T, err error) {
+func (g *Groups[E, T]) Add(ctx context.Context, entry E) (value T, err error) {
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
@@ -82,7 +84,7 @@ func (g *Groups[T]) Add(ctx context.Context, entry []byte) (value T, err error) 
 	g.mu.Unlock()
 	defer g.inFlight.Done()
 	answered := make(chan Outcome[T], 1)
-	w := waiting[T]{entry, answered}
+	w := waiting[E, T]{entry, answered}
 	if g.o.MaxWaiting > 0 {
 		select {
 		case g.queue <- w:
@@ -105,7 +107,7 @@ func (g *Groups[T]) Add(ctx context.Context, entry []byte) (value T, err error) 
 }
 
 // Failed is why an entry of the last group was not written, nil if all were.
-func (g *Groups[T]) Failed() error {
+func (g *Groups[E, T]) Failed() error {
 	if failed := g.failed.Load(); failed != nil {
 		return *failed
 	}
@@ -113,7 +115,7 @@ func (g *Groups[T]) Failed() error {
 }
 
 // Writing is how long the group that is being written has taken, zero if none is.
-func (g *Groups[T]) Writing() time.Duration {
+func (g *Groups[E, T]) Writing() time.Duration {
 	began := g.began.Load()
 	if began == 0 {
 		return 0
@@ -121,10 +123,10 @@ func (g *Groups[T]) Writing() time.Duration {
 	return time.Since(time.Unix(0, began))
 }
 
-func (g *Groups[T]) run(ctx context.Context) {
+func (g *Groups[E, T]) run(ctx context.Context) {
 	defer close(g.done)
 	for {
-		var group []waiting[T]
+		var group []waiting[E, T]
 		if g.left != nil {
 			group = g.gather(*g.left)
 		} else {
@@ -144,10 +146,18 @@ func (g *Groups[T]) run(ctx context.Context) {
 	}
 }
 
+// size counts the bytes of an entry where they are bounded.
+func (g *Groups[E, T]) size(entry E) int {
+	if g.o.MaxBytes == 0 {
+		return 0
+	}
+	return g.o.Size(entry)
+}
+
 // gather takes what is there, and with an age set waits for more.
-func (g *Groups[T]) gather(first waiting[T]) []waiting[T] {
+func (g *Groups[E, T]) gather(first waiting[E, T]) []waiting[E, T] {
 	g.left = nil
-	group, size := []waiting[T]{first}, len(first.entry)
+	group, size := []waiting[E, T]{first}, g.size(first.entry)
 	var late <-chan time.Time
 	if g.o.Age > 0 {
 		timer := time.NewTimer(g.o.Age)
@@ -155,7 +165,7 @@ func (g *Groups[T]) gather(first waiting[T]) []waiting[T] {
 		late = timer.C
 	}
 	for len(group) < g.o.MaxEntries {
-		var next waiting[T]
+		var next waiting[E, T]
 		select {
 		case next = <-g.queue:
 		default:
@@ -171,19 +181,19 @@ func (g *Groups[T]) gather(first waiting[T]) []waiting[T] {
 				continue
 			}
 		}
-		if g.o.MaxBytes > 0 && size+len(next.entry) > g.o.MaxBytes {
+		if g.o.MaxBytes > 0 && size+g.size(next.entry) > g.o.MaxBytes {
 			g.left = &next
 			return group
 		}
-		group, size = append(group, next), size+len(next.entry)
+		group, size = append(group, next), size+g.size(next.entry)
 	}
 	return group
 }
 
-func (g *Groups[T]) write(ctx context.Context, group []waiting[T]) {
+func (g *Groups[E, T]) write(ctx context.Context, group []waiting[E, T]) {
 	g.began.Store(time.Now().UnixNano())
 	defer g.began.Store(0)
-	entries := make([][]byte, len(group))
+	entries := make([]E, len(group))
 	for i, w := range group {
 		entries[i] = w.entry
 	}
@@ -201,7 +211,7 @@ func (g *Groups[T]) write(ctx context.Context, group []waiting[T]) {
 }
 
 // Close takes no more entries, waits for the callers that wait, and returns.
-func (g *Groups[T]) Close() {
+func (g *Groups[E, T]) Close() {
 	g.mu.Lock()
 	already := g.closed
 	g.closed = true

@@ -38,7 +38,9 @@ func TestGroupsKeepTheirBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := &echo{}
 		entries, bytes := rapid.IntRange(1, 5).Draw(t, "entries"), rapid.IntRange(10, 40).Draw(t, "bytes")
-		g := New(context.Background(), Options[string]{Write: e.write, MaxEntries: entries, MaxBytes: bytes})
+		o := Options[[]byte, string]{Write: e.write, MaxEntries: entries, MaxBytes: bytes}
+		o.Size = func(e []byte) int { return len(e) }
+		g := New(context.Background(), o)
 		sizes := rapid.SliceOfN(rapid.IntRange(4, 10), 0, 40).Draw(t, "sizes")
 		var all sync.WaitGroup
 		for i, size := range sizes {
@@ -75,7 +77,7 @@ func TestGroupsKeepTheirBounds(t *testing.T) {
 func TestOneTooManyIsTurnedAway(t *testing.T) {
 	e := &echo{hold: make(chan struct{})}
 	const most = 3
-	g := New(t.Context(), Options[string]{Write: e.write, MaxEntries: 1, MaxWaiting: most})
+	g := New(t.Context(), Options[[]byte, string]{Write: e.write, MaxEntries: 1, MaxWaiting: most})
 	var all sync.WaitGroup
 	full := make(chan error, 100)
 	for i := range 20 {
@@ -99,7 +101,7 @@ func TestOneTooManyIsTurnedAway(t *testing.T) {
 // TestACallerThatGoesTakesNobodyAlong.
 func TestACallerThatGoesTakesNobodyAlong(t *testing.T) {
 	e := &echo{hold: make(chan struct{})}
-	g := New(t.Context(), Options[string]{Write: e.write, MaxEntries: 8})
+	g := New(t.Context(), Options[[]byte, string]{Write: e.write, MaxEntries: 8})
 	gone, cancel := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() { _, err := g.Add(gone, []byte("gone")); left <- err }()

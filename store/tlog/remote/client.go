@@ -23,7 +23,7 @@ import (
 type Client struct {
 	address string
 	http    *http.Client
-	groups  *gather.Groups[audit.Place]
+	groups  *gather.Groups[audit.Entry, audit.Place]
 	cancel  context.CancelFunc
 }
 
@@ -51,8 +51,9 @@ func Dial(address string, identity *Identity) *Client {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	c.groups = gather.New(background, gather.Options[audit.Place]{
-		Write: c.write, MaxEntries: maxEntries, MaxBytes: maxBody - 2*maxEntries, MaxWaiting: maxWaiting,
+	c.groups = gather.New(background, gather.Options[audit.Entry, audit.Place]{
+		Write: c.write, Size: func(e audit.Entry) int { return len(e.Leaf) },
+		MaxEntries: maxEntries, MaxBytes: maxBody - 2*maxEntries, MaxWaiting: maxWaiting,
 	})
 	return c
 }
@@ -69,12 +70,12 @@ func (c *Client) Close() {
 
 // Append has an entry written with the others that come meanwhile. When the error is nil
 // it is durable at the writer.
-func (c *Client) Append(ctx context.Context, entry []byte) (audit.Place, error) {
+func (c *Client) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
 	if c.address == "" {
 		return audit.Place{}, fmt.Errorf("appending to the log: %w: no node writes it", authz.ErrUnavailable)
 	}
-	if len(entry) == 0 || len(entry) > maxEntry {
-		return audit.Place{}, fmt.Errorf("an entry of %d bytes cannot be sent to the log", len(entry))
+	if len(entry.Leaf) == 0 || len(entry.Leaf) > maxEntry {
+		return audit.Place{}, fmt.Errorf("an entry of %d bytes cannot be sent to the log", len(entry.Leaf))
 	}
 	place, err := c.groups.Add(ctx, entry)
 	if err != nil {
@@ -85,8 +86,12 @@ func (c *Client) Append(ctx context.Context, entry []byte) (audit.Place, error) 
 
 // write sends a group, and once more if it is not known what became of it: entries that
 // were written have their places by then.
-func (c *Client) write(ctx context.Context, entries [][]byte) []gather.Outcome[audit.Place] {
-	body := marshal(entries)
+func (c *Client) write(ctx context.Context, entries []audit.Entry) []gather.Outcome[audit.Place] {
+	leaves := make([][]byte, len(entries))
+	for i, e := range entries {
+		leaves[i] = e.Leaf
+	}
+	body := marshal(leaves)
 	places, err := c.send(ctx, body)
 	if err != nil && ctx.Err() == nil {
 		c.http.CloseIdleConnections() // which may be lost as the one before was

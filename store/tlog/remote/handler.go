@@ -20,7 +20,7 @@ import (
 
 // Writer is the log as the node that writes it has it.
 type Writer interface {
-	Append(ctx context.Context, entry []byte) (audit.Place, error)
+	Append(ctx context.Context, entry audit.Entry) (audit.Place, error)
 	// Status says which shard takes entries, and whether the log works.
 	Status(ctx context.Context) (Status, error)
 	// Files are those of a shard; authz.ErrNotFound if it is not here.
@@ -106,7 +106,7 @@ func (h *handler) append(w http.ResponseWriter, r *http.Request) {
 	for i, entry := range entries {
 		all.Go(func() {
 			var p audit.Place
-			p, failed[i] = h.writer.Append(ctx, entry)
+			p, failed[i] = h.writer.Append(ctx, audit.Entry{Leaf: entry})
 			places[i] = place(p)
 		})
 	}

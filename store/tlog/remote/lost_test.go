@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hopnhat/authz/audit"
 )
 
 // TestAConnectionThatIsLostInSilence: a firewall forgets a connection, so that nothing comes
@@ -15,11 +17,11 @@ func TestAConnectionThatIsLostInSilence(t *testing.T) {
 	address, _ := serve(t, i, openWriter(t))
 	wall := forgetful(t, address)
 	c := dial(t, wall.listener.Addr().String(), i)
-	if _, err := c.Append(t.Context(), []byte("one")); err != nil {
+	if _, err := c.Append(t.Context(), audit.Entry{Leaf: []byte("one")}); err != nil {
 		t.Fatal(err)
 	}
 	wall.forget()
-	if place, err := c.Append(t.Context(), []byte("two")); err != nil || place.Index != 1 {
+	if place, err := c.Append(t.Context(), audit.Entry{Leaf: []byte("two")}); err != nil || place.Index != 1 {
 		t.Errorf("got %v, %v", place, err)
 	}
 }

@@ -115,7 +115,7 @@ func TestAppendingAndReadingFromAfar(t *testing.T) {
 		all.Go(func() {
 			for i := range each {
 				entry := fmt.Sprintf("entry %d of %d", i, n)
-				place, err := c.Append(t.Context(), []byte(entry))
+				place, err := c.Append(t.Context(), audit.Entry{Leaf: []byte(entry)})
 				if err != nil {
 					t.Error(err)
 					return
@@ -160,7 +160,7 @@ type counting struct {
 	n *atomic.Int64
 }
 
-func (c counting) Append(ctx context.Context, entry []byte) (audit.Place, error) {
+func (c counting) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
 	c.n.Add(1)
 	return c.Writer.Append(ctx, entry)
 }
@@ -187,7 +187,7 @@ func TestALostAnswerIsNoSecondEntry(t *testing.T) {
 	t.Cleanup(func() { server.Close() })
 	c := dial(t, l.Addr().String(), i)
 	for n := range uint64(5) {
-		place, err := c.Append(t.Context(), fmt.Appendf(nil, "entry %d", n))
+		place, err := c.Append(t.Context(), audit.Entry{Leaf: fmt.Appendf(nil, "entry %d", n)})
 		if err != nil || place.Index != n {
 			t.Fatalf("entry %d stands at %v, %v", n, place, err)
 		}
@@ -276,11 +276,11 @@ func TestAWriterThatIsAway(t *testing.T) {
 	i := identity(t, 1, "dc1", time.Now)
 	address, stop := serve(t, i, w)
 	c := dial(t, address, i)
-	if _, err := c.Append(t.Context(), []byte("one")); err != nil {
+	if _, err := c.Append(t.Context(), audit.Entry{Leaf: []byte("one")}); err != nil {
 		t.Fatal(err)
 	}
 	stop()
-	if _, err := c.Append(t.Context(), []byte("two")); !errors.Is(err, authz.ErrUnavailable) {
+	if _, err := c.Append(t.Context(), audit.Entry{Leaf: []byte("two")}); !errors.Is(err, authz.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := c.Status(t.Context()); !errors.Is(err, authz.ErrUnavailable) {
@@ -291,7 +291,7 @@ func TestAWriterThatIsAway(t *testing.T) {
 // refusing is a writer that is none.
 type refusing struct{ Writer }
 
-func (refusing) Append(context.Context, []byte) (audit.Place, error) {
+func (refusing) Append(context.Context, audit.Entry) (audit.Place, error) {
 	return audit.Place{}, errors.New("not the writer")
 }
 
@@ -299,7 +299,7 @@ func (refusing) Append(context.Context, []byte) (audit.Place, error) {
 func TestAWriterThatRefuses(t *testing.T) {
 	i := identity(t, 1, "dc1", time.Now)
 	address, _ := serve(t, i, refusing{})
-	if place, err := dial(t, address, i).Append(t.Context(), []byte("one")); !errors.Is(err, authz.ErrUnavailable) ||
+	if place, err := dial(t, address, i).Append(t.Context(), audit.Entry{Leaf: []byte("one")}); !errors.Is(err, authz.ErrUnavailable) ||
 		!strings.Contains(err.Error(), "not the writer") {
 		t.Errorf("got %v, %v", place, err)
 	}
@@ -308,7 +308,7 @@ func TestAWriterThatRefuses(t *testing.T) {
 // TestWhatIsServed: files of shards and nothing beside them.
 func TestWhatIsServed(t *testing.T) {
 	w := openWriter(t)
-	if _, err := w.Append(t.Context(), []byte("one")); err != nil {
+	if _, err := w.Append(t.Context(), audit.Entry{Leaf: []byte("one")}); err != nil {
 		t.Fatal(err)
 	}
 	shard := tlog.Shard(time.Now())
@@ -437,7 +437,7 @@ func BenchmarkAppend(b *testing.B) {
 					all.Go(func() {
 						for n := range next {
 							if _, err := log.Append(
-								context.Background(), fmt.Appendf(nil, "%s %d %d %d", name, callers, b.N, n),
+								context.Background(), audit.Entry{Leaf: fmt.Appendf(nil, "%s %d %d %d", name, callers, b.N, n)},
 							); err != nil {
 								b.Error(err)
 							}

@@ -206,7 +206,7 @@ func (l *Log) Lost(ctx context.Context) bool {
 func (l *Log) Writes() bool { return l.now.Load().writes != nil }
 
 // Append adds an entry, here or at the writer.
-func (l *Log) Append(ctx context.Context, entry []byte) (audit.Place, error) {
+func (l *Log) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
 	now := l.now.Load()
 	if now.writes != nil {
 		return now.writes.Append(ctx, entry)
@@ -371,7 +371,7 @@ func (l *Log) Served() remote.Writer { return served{l} }
 
 type served struct{ *Log }
 
-func (s served) Append(ctx context.Context, entry []byte) (audit.Place, error) {
+func (s served) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
 	now := s.now.Load()
 	if now.writes == nil {
 		return audit.Place{}, fmt.Errorf("%w: this node does not write it", ErrTaken)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 	"hopnhat/store/tlog"
@@ -133,7 +134,7 @@ func (s *site) open(t *testing.T, o Options) *Log {
 
 func appended(t *testing.T, l *Log, entry string) (origin string, index uint64) {
 	t.Helper()
-	place, err := l.Append(t.Context(), []byte(entry))
+	place, err := l.Append(t.Context(), audit.Entry{Leaf: []byte(entry)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,7 @@ func TestAWriterThatLostTheLease(t *testing.T) {
 	if !b.Writes() || !a.Lost(t.Context()) || a.Writes() {
 		t.Fatalf("a writes: %v, b: %v", a.Writes(), b.Writes())
 	}
-	if _, err := a.Served().Append(t.Context(), []byte("two")); !errors.Is(err, ErrTaken) {
+	if _, err := a.Served().Append(t.Context(), audit.Entry{Leaf: []byte("two")}); !errors.Is(err, ErrTaken) {
 		t.Errorf("others append to a node that does not write: %v", err)
 	}
 	if origin, _ := appended(t, a, "three"); origin != b.Origin() {
@@ -228,7 +229,7 @@ func TestATakeoverThatFails(t *testing.T) {
 	if s.book.holder != "" {
 		t.Errorf("%s keeps the lease", s.book.holder)
 	}
-	if _, err := b.Append(t.Context(), []byte("one")); !errors.Is(err, authz.ErrUnavailable) {
+	if _, err := b.Append(t.Context(), audit.Entry{Leaf: []byte("one")}); !errors.Is(err, authz.ErrUnavailable) {
 		t.Errorf("appending without a writer: %v", err)
 	}
 	if err := b.Health(t.Context()); !errors.Is(err, tlog.ErrAppend) {
@@ -242,7 +243,7 @@ func TestANodeThatMayNotWrite(t *testing.T) {
 	o := s.options(t, "reader", nil)
 	o.Writes = false
 	l := s.open(t, o)
-	if _, err := l.Append(t.Context(), []byte("one")); !errors.Is(err, authz.ErrUnavailable) {
+	if _, err := l.Append(t.Context(), audit.Entry{Leaf: []byte("one")}); !errors.Is(err, authz.ErrUnavailable) {
 		t.Errorf("appending without a writer: %v", err)
 	}
 	if err := l.Health(t.Context()); !errors.Is(err, tlog.ErrUnreached) {
