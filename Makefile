@@ -9,7 +9,7 @@ export GOFLAGS := $(or $(GOFLAGS),-buildvcs=false)
 FUZZTIME ?= 30s
 HARNESS := conformance/harness
 
-.PHONY: help demo man test lint bench vaultd ceremony upgrade-test deploy-test postgres-for-tests browser fuzz clean
+.PHONY: help demo man test lint bench vaultd ceremony drills upgrade-test deploy-test postgres-for-tests browser fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -40,6 +40,9 @@ vaultd: ## build the real Vault that the tests talk to (minutes, once)
 
 ceremony: ## rehearse docs/keys.md with a real Vault: roles, rotation, outage, revocation
 	@bash $(HARNESS)/ceremony.sh
+
+drills: ## all drills of conformance/harness/drills, or DRILLS='kill ...'; hours at their full size
+	@bash $(HARNESS)/drills.sh $(DRILLS)
 
 postgres-for-tests: ## start a cluster for `go test`, print what to export
 	@bash $(HARNESS)/install.sh >&2

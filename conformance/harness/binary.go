@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -52,14 +53,30 @@ func Binary(t testing.TB) string {
 	if other := program.Load(); other != nil {
 		return *other
 	}
-	path, err := build()
+	path, err := server()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-var build = sync.OnceValues(func() (string, error) {
+// Verifier is the path of cmd/hopnhat-verify, built as [Binary] is.
+func Verifier(t testing.TB) string {
+	t.Helper()
+	path, err := verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var (
+	server   = sync.OnceValues(func() (string, error) { return build("hopnhat") })
+	verifier = sync.OnceValues(func() (string, error) { return build("hopnhat-verify") })
+)
+
+// build builds a program of cmd.
+func build(name string) (string, error) {
 	folder, err := root()
 	if err != nil {
 		return "", err
@@ -69,15 +86,15 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	removeOld(programs)
-	path := filepath.Join(programs, fmt.Sprintf("hopnhat-%d", os.Getpid()))
+	path := filepath.Join(programs, fmt.Sprintf("%s-%d", name, os.Getpid()))
 	// Without debug tables, which take a third of the time to link; nobody attaches to it.
-	command := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-w", "-o", path, "./cmd/hopnhat")
+	command := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-w", "-o", path, "./cmd/"+name)
 	command.Dir = folder
 	if output, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building cmd/hopnhat: %w\n%s", err, output)
+		return "", fmt.Errorf("building cmd/%s: %w\n%s", name, err, output)
 	}
 	return path, nil
-})
+}
 
 // removeOld deletes what test programs that are gone have built.
 func removeOld(folder string) {
@@ -86,8 +103,8 @@ func removeOld(folder string) {
 		return
 	}
 	for _, entry := range entries {
-		pid, ok := strings.CutPrefix(entry.Name(), "hopnhat-")
-		if !ok {
+		pid := entry.Name()[strings.LastIndexByte(entry.Name(), '-')+1:]
+		if _, err := strconv.Atoi(pid); err != nil {
 			continue
 		}
 		if _, err := os.Stat(filepath.Join("/proc", pid)); errors.Is(err, os.ErrNotExist) {
