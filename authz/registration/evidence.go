@@ -19,7 +19,7 @@ type standing struct {
 
 // Acts are the evidence of a change of an app's registration: the change itself, with what
 // was before and is after, and each declaration that changed. before is nil for an app
-// that is new.
+// that is new. The first commits to the whole registration as it is after.
 func Acts(action audit.Action, before, after *authz.Client) ([]audit.Act, error) {
 	act := audit.ClientAct(action, after)
 	if before != nil {
@@ -33,6 +33,11 @@ func Acts(action audit.Action, before, after *authz.Client) ([]audit.Act, error)
 		}
 		if text != "" {
 			act.Detail.Text = text
+		}
+	}
+	if action != audit.ClientDeleted { // what is left then is the store's to say
+		if err := change.Commit(&act, after); err != nil {
+			return nil, err
 		}
 	}
 	declared, err := change.Declarations(before, after)

@@ -113,3 +113,53 @@ func Declarations(before, after *authz.Client) (acts []audit.Act, err error) {
 	}
 	return acts, nil
 }
+
+// State is what an event commits to of an app or an API as it is after a change: the
+// members of its JSON form, sorted, without those that are empty, so that a member that a
+// later release adds changes nothing, and without the times of its row.
+func State(of any) ([]byte, error) {
+	m, err := members(of)
+	if err != nil {
+		return nil, fmt.Errorf("writing the state of a thing: %w", err)
+	}
+	maps.DeleteFunc(m, func(name string, value json.RawMessage) bool {
+		return slices.Contains(empties, string(value)) || name == "CreatedAt" || name == "UpdatedAt"
+	})
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("writing the state of a thing: %w", err)
+	}
+	// A database may keep the names of an object in another order.
+	var value any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&value); err != nil {
+		return nil, fmt.Errorf("writing the state of a thing: %w", err)
+	}
+	return json.Marshal(value)
+}
+
+// Resource is an API as its events commit to it, with whether it is disabled.
+func Resource(r *authz.Resource) any {
+	return struct {
+		*authz.Resource
+
+		Off bool `json:"disabled"`
+	}{r, r.Disabled}
+}
+
+var empties = []string{`""`, "null", "false", "0", "[]", "{}", `"0001-01-01T00:00:00Z"`, `{"vi":"","en":""}`}
+
+// Commit makes an act commit to the state of a thing after a change: under the salt of its
+// event, since whoever reads the event may not learn what the state holds by trying.
+func Commit(act *audit.Act, after any) error {
+	state, err := State(after)
+	if err != nil {
+		return err
+	}
+	if act.Salt == (audit.Salt{}) {
+		act.Salt = audit.NewSalt()
+	}
+	act.Payload.Digest = act.Salt.PayloadDigest(state)
+	return nil
+}

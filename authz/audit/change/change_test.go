@@ -1,8 +1,10 @@
 package change
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"hopnhat/authz"
 )
@@ -80,5 +82,48 @@ func TestDeclarationsThatChange(t *testing.T) {
 		if got := strings.Join(purposes, " "); err != nil || got != row.want {
 			t.Errorf("%s: got %q (%v), want %q", row.name, got, err, row.want)
 		}
+	}
+}
+
+// TestState: what a database keeps in its own way, what is empty and the times of the row
+// are no part of what an event commits to; everything else is.
+func TestState(t *testing.T) {
+	app := func() *authz.Client {
+		return &authz.Client{
+			ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất"},
+			Requests:   authz.Requests{RedirectURIs: []string{"https://so-dat.example/cb"}},
+			Delegation: authz.Delegation{TrustedIssuers: []authz.TrustedIssuer{{Issuer: "x", JWKS: []byte(`{"b":1,"a":2}`)}}},
+		}
+	}
+	for _, row := range []struct {
+		name string
+		do   func(c *authz.Client)
+		same bool
+	}{
+		{"nothing", func(*authz.Client) {}, true},
+		{"the times of its row", func(c *authz.Client) { c.UpdatedAt, c.CreatedAt = time.Unix(1, 0), time.Unix(2, 0) }, true},
+		{"an empty list for none", func(c *authz.Client) { c.GrantTypes = []string{} }, true},
+		{"names of an object in another order", func(c *authz.Client) { c.TrustedIssuers[0].JWKS = []byte(`{ "a":2,"b":1}`) }, true},
+		{"another key", func(c *authz.Client) { c.TrustedIssuers[0].JWKS = []byte(`{"b":1,"a":3}`) }, false},
+		{"another redirect URI", func(c *authz.Client) { c.RedirectURIs[0] += "x" }, false},
+		{"disabled", func(c *authz.Client) { c.Disabled = true }, false},
+		{"another secret", func(c *authz.Client) { c.SecretHash = []byte("x") }, false},
+		{"somebody vouches", func(c *authz.Client) { c.Verified.By = "x" }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := app()
+			row.do(c)
+			want, err1 := State(app())
+			got, err2 := State(c)
+			if err := errors.Join(err1, err2); err != nil || (string(got) == string(want)) != row.same {
+				t.Errorf("got %s, want %s, %v", got, want, err)
+			}
+		})
+	}
+	api := &authz.Resource{ID: "https://api.example"}
+	on, _ := State(Resource(api))
+	api.Disabled = true
+	if off, err := State(Resource(api)); err != nil || string(on) == string(off) {
+		t.Errorf("an API that is disabled: %s, %v", off, err)
 	}
 }

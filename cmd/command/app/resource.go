@@ -158,7 +158,11 @@ func saveResource(ctx context.Context, b *node.Base, r *authz.Resource, action a
 				return audit.Act{}, err
 			}
 		}
-		return tool.Act(action, r.ID, text), b.DB.SaveResource(ctx, r)
+		act := tool.Act(action, r.ID, text)
+		if err := change.Commit(&act, change.Resource(r)); err != nil {
+			return audit.Act{}, err
+		}
+		return act, b.DB.SaveResource(ctx, r)
 	})
 }
 

@@ -1,0 +1,76 @@
+// Package reconcile holds what is recorded against itself, so that nobody who can write to
+// the database, or to the log's folder, changes, hides or invents evidence unseen: each
+// leaf has its row or the tombstone of its row, each row its leaf within [Within], the
+// numbers of each person are without gap, counters agree, and each role, app and API is as
+// the newest event of it says.
+//
+// Everything here is a function of streams: nothing is read or written, and what is kept in
+// memory does not grow with the streams. What it finds becomes an incident
+// ([hopnhat/authz/audit/incident]); that nothing is found changes nothing.
+package reconcile
+
+import (
+	"fmt"
+	"time"
+)
+
+// Within is the time in which a row has its leaf: another site leaves ten minutes to the
+// site of an event, and the sweep of a recorder comes each minute.
+const Within = 15 * time.Minute
+
+// Kind is what is wrong.
+type Kind string
+
+// The kinds.
+const (
+	LeafWithoutRow      Kind = "leaf-without-row"     // an event was deleted
+	RowWithoutLeaf      Kind = "row-without-leaf"     // an event is not in the log, or not where it says
+	OtherCommitment     Kind = "other-commitment"     // the row is not what the log has at its place
+	PlaceTwice          Kind = "place-twice"          // two events say they have one place
+	NotGenuine          Kind = "not-genuine"          // a row was altered or invented
+	NumberMissing       Kind = "number-missing"       // a person's numbers have a gap
+	NumberTwice         Kind = "number-twice"         // two events of a person have one number
+	CounterDiffers      Kind = "counter-differs"      // the log counted otherwise
+	RoleUnexplained     Kind = "role-unexplained"     // a role that no event gave, or took
+	AppUnexplained      Kind = "app-unexplained"      // an app that is not as its newest event says
+	ResourceUnexplained Kind = "resource-unexplained" // an API that is not as its newest event says
+)
+
+// Kinds lists all kinds.
+func Kinds() []Kind {
+	return []Kind{
+		LeafWithoutRow, RowWithoutLeaf, OtherCommitment, PlaceTwice, NotGenuine, NumberMissing, NumberTwice, CounterDiffers,
+		RoleUnexplained, AppUnexplained, ResourceUnexplained,
+	}
+}
+
+// Finding is one thing that is wrong. It names persons by pseudonym only.
+type Finding struct {
+	Kind Kind
+	// Origin and Index are a place in the log, where the finding is about one.
+	Origin string
+	Index  uint64
+	// Event is the id of the event, and Pseudonym the person it is about, where known.
+	Event, Pseudonym string
+	// Object is what else it is about: a role, an app, an API, an hour of a counter.
+	Object string
+	// Number is a person's number that is missing or there twice.
+	Number int64
+	// Text says more in a few words that name nobody.
+	Text string
+}
+
+// Key is the same for what is the same finding at another time.
+func (f Finding) Key() string {
+	switch f.Kind {
+	case LeafWithoutRow, PlaceTwice:
+		return fmt.Sprintf("%s %s#%d", f.Kind, f.Origin, f.Index)
+	case NumberMissing, NumberTwice:
+		return fmt.Sprintf("%s %s#%d", f.Kind, f.Pseudonym, f.Number)
+	case RoleUnexplained:
+		return fmt.Sprintf("%s %s of %s", f.Kind, f.Object, f.Pseudonym)
+	case CounterDiffers, AppUnexplained, ResourceUnexplained:
+		return fmt.Sprintf("%s %s", f.Kind, f.Object)
+	}
+	return fmt.Sprintf("%s %s", f.Kind, f.Event)
+}

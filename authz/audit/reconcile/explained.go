@@ -1,0 +1,137 @@
+package reconcile
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"hopnhat/authz/audit"
+)
+
+// Standing is a role, an app or an API as it stands in the database.
+type Standing struct {
+	Kind Kind
+	// Object is the role, the id of the app or the URL of the API; Pseudonym the person
+	// who has the role.
+	Object, Pseudonym string
+	// State is what events commit to of an app or an API ([change.State]).
+	State []byte
+	// Ended says that an app was deleted and holds no key and no secret any more.
+	Ended bool
+}
+
+// Said is what one event says of a role, an app or an API.
+type Said struct {
+	Action            audit.Action
+	Event             string
+	Object, Pseudonym string
+	At                time.Time
+	// Salt and Digest commit to the state after; Digest is empty in events of a release
+	// before there were any.
+	Salt   audit.Salt
+	Digest string
+}
+
+// skew is how far the clocks of two nodes may differ that change one thing: of events so
+// close to each other any may be the last.
+const skew = time.Minute
+
+// kindOf is what an action tells of; empty where it is none of these.
+func kindOf(a audit.Action) Kind {
+	switch a {
+	case audit.RoleGranted, audit.RoleRevoked:
+		return RoleUnexplained
+	case audit.ClientRegistered, audit.ClientUpdated, audit.ClientDeleted, audit.ClientDisabled, audit.ClientEnabled,
+		audit.ClientVerified, audit.ClientUnverified, audit.ClientSecretRotated:
+		return AppUnexplained
+	case audit.ResourceRegistered, audit.ResourceDisabled:
+		return ResourceUnexplained
+	}
+	return ""
+}
+
+type thing struct {
+	kind              Kind
+	object, pseudonym string
+}
+
+// Explained holds roles, apps and APIs against the newest event of each. said are the events
+// in the order of their times; of each thing only the newest are kept.
+func Explained(standing []Standing, said iter.Seq2[Said, error], tell func(Finding)) error {
+	newest := map[thing][]Said{}
+	for s, err := range said {
+		if err != nil {
+			return fmt.Errorf("reading what events say of roles, apps and APIs: %w", err)
+		}
+		kind := kindOf(s.Action)
+		if kind == "" {
+			continue
+		}
+		of := thing{kind, s.Object, ""}
+		if kind == RoleUnexplained {
+			of.pseudonym = s.Pseudonym
+		}
+		kept := slices.DeleteFunc(newest[of], func(before Said) bool { return before.At.Before(s.At.Add(-skew)) })
+		newest[of] = append(kept, s)
+	}
+	for _, one := range standing {
+		of := thing{one.Kind, one.Object, one.Pseudonym}
+		events := newest[of]
+		delete(newest, of)
+		f := Finding{Kind: one.Kind, Object: one.Object, Pseudonym: one.Pseudonym}
+		switch {
+		case len(events) == 0:
+			f.Text = "no event tells of it"
+		case !slices.ContainsFunc(events, one.is):
+			f.Event, f.Text = events[len(events)-1].Event, "it is not as its newest event says"
+		default:
+			continue
+		}
+		tell(f)
+	}
+	order := func(a, b thing) int {
+		return bytes.Compare([]byte(string(a.kind)+"\x00"+a.object+"\x00"+a.pseudonym), []byte(string(b.kind)+"\x00"+b.object+"\x00"+b.pseudonym))
+	}
+	for _, of := range slices.SortedFunc(maps.Keys(newest), order) {
+		events := newest[of]
+		last := events[len(events)-1]
+		if slices.ContainsFunc(events, func(s Said) bool { return s.Action == audit.RoleRevoked }) {
+			continue
+		}
+		tell(Finding{
+			Kind: of.kind, Object: of.object, Pseudonym: of.pseudonym, Event: last.Event,
+			Text: "events tell of it, and it is gone",
+		})
+	}
+	return nil
+}
+
+// is reports whether a thing is as an event says.
+func (s Standing) is(said Said) bool {
+	switch {
+	case s.Kind == RoleUnexplained:
+		return said.Action == audit.RoleGranted
+	case said.Action == audit.ClientDeleted:
+		return s.Ended
+	case s.Ended:
+		return false
+	}
+	return said.Digest == "" || said.Digest == said.Salt.PayloadDigest(s.State)
+}
+
+// Again tells what both of two looks found: between the reading of a thing and that of its
+// events somebody may have changed it.
+func Again(look func(tell func(Finding)) error, tell func(Finding)) error {
+	first := map[string]bool{}
+	if err := look(func(f Finding) { first[f.Key()] = true }); err != nil || len(first) == 0 {
+		return err
+	}
+	return look(func(f Finding) {
+		if first[f.Key()] {
+			tell(f)
+		}
+	})
+}
