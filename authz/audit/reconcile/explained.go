@@ -1,7 +1,7 @@
 package reconcile
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -93,7 +93,7 @@ func Explained(standing []Standing, said iter.Seq2[Said, error], tell func(Findi
 		tell(f)
 	}
 	order := func(a, b thing) int {
-		return bytes.Compare([]byte(string(a.kind)+"\x00"+a.object+"\x00"+a.pseudonym), []byte(string(b.kind)+"\x00"+b.object+"\x00"+b.pseudonym))
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.object, b.object), cmp.Compare(a.pseudonym, b.pseudonym))
 	}
 	for _, of := range slices.SortedFunc(maps.Keys(newest), order) {
 		events := newest[of]
