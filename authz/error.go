@@ -116,8 +116,8 @@ func (e *Error) ToClient() *Error { c := *e; c.Redirectable = true; return &c }
 // IsError reports whether err already is an *Error for the caller; any other is a fault
 // of ours.
 func IsError(err error) bool {
-	var told *Error
-	return errors.As(err, &told)
+	var oauth *Error
+	return errors.As(err, &oauth)
 }
 
 // NotFoundAs turns ErrNotFound into a refusal and leaves outages as they are, so that
@@ -133,12 +133,12 @@ func NotFoundAs(err error, refusal *Error) error {
 // outage as temporarily_unavailable, everything else as server_error whose text
 // stays with us.
 func AsError(err error) *Error {
-	var told *Error
+	var oauth *Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &told):
-		return told
+	case errors.As(err, &oauth):
+		return oauth
 	case errors.Is(err, ErrUnavailable), errors.Is(err, keys.ErrUnavailable):
 		return &Error{
 			Code: TemporarilyUnavailable, RetryAfter: 5 * time.Second, Cause: err,

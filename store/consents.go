@@ -90,7 +90,7 @@ type standingRow struct {
 	Disabled  bool       `gorm:"column:disabled"`
 	CreatedAt time.Time  `gorm:"column:created_at"`
 	UpdatedAt time.Time  `gorm:"column:updated_at"`
-	Told      string     `gorm:"column:told"`
+	Informed  string     `gorm:"column:told"`
 	Consent   consentRow `gorm:"embedded"`
 }
 
@@ -119,7 +119,7 @@ func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client
 	app := clientRow{
 		ID: string(client), Record: rows[0].Record, Disabled: rows[0].Disabled, CreatedAt: rows[0].CreatedAt, UpdatedAt: rows[0].UpdatedAt,
 	}
-	out := consent.Standing{Told: map[string]consent.Told{}}
+	out := consent.Standing{Informed: map[string]consent.Informed{}}
 	var err error
 	if out.Client, err = app.client(); err != nil {
 		return consent.Standing{}, handle.Wrap("decoding a client", err)
@@ -129,10 +129,10 @@ func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client
 			out.Consents = append(out.Consents, row.Consent.consent())
 		}
 	}
-	for entry := range strings.SplitSeq(rows[0].Told, ";") {
+	for entry := range strings.SplitSeq(rows[0].Informed, ";") {
 		if item, rest, ok := strings.Cut(entry, " "); ok {
 			hash, attributes, _ := strings.Cut(rest, " ")
-			out.Told[item] = consent.Told{TextHash: hash, Attributes: split(attributes)}
+			out.Informed[item] = consent.Informed{TextHash: hash, Attributes: split(attributes)}
 		}
 	}
 	return out, nil

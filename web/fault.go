@@ -39,17 +39,17 @@ func forPrograms(h fiber.Handler) fiber.Handler {
 
 // sayToProgram answers as the endpoints of the protocol do (RFC 6749 §5.2).
 func sayToProgram(c *fiber.Ctx, status int, kind view.ErrorKind) error {
-	code, told := authz.ServerError, "this document cannot be served"
+	code, description := authz.ServerError, "this document cannot be served"
 	switch kind {
 	case view.ErrorUnavailable:
-		code, told = authz.TemporarilyUnavailable, "this document cannot be served now; ask again"
+		code, description = authz.TemporarilyUnavailable, "this document cannot be served now; ask again"
 	case view.ErrorNotFound:
-		code, told = "not_found", "there is no such document yet"
+		code, description = "not_found", "there is no such document yet"
 	case view.ErrorMisdirected:
-		code, told = "misdirected_request", "this node does not have the role that serves this path; ask a node that has it"
+		code, description = "misdirected_request", "this node does not have the role that serves this path; ask a node that has it"
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.Status(status).JSON(authz.NewError(code, "%s", told).Body())
+	return c.Status(status).JSON(authz.NewError(code, "%s", description).Body())
 }
 
 // renderError is the one place where an error becomes an answer.
@@ -112,12 +112,12 @@ func (s *Server) refuseUnrouted(c *fiber.Ctx, err error) error {
 
 // describe sorts an error into the words of the catalogue.
 func describe(body *view.Error, err error) {
-	var own page.Fault
+	var fault page.Fault
 	var refusal *authz.Error
 	var fromFiber *fiber.Error
 	switch {
-	case errors.As(err, &own):
-		body.Kind = view.ErrorKind(own)
+	case errors.As(err, &fault):
+		body.Kind = view.ErrorKind(fault)
 	case errors.As(err, &refusal):
 		body.Kind = kindOf(refusal)
 		body.RetrySeconds = int(refusal.RetryAfter.Seconds())

@@ -44,9 +44,9 @@ func (r *Recorder) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	now := r.o.Now()
-	own := r.ownEvent(now)
+	recordedHere := r.ownEvent(now)
 	n, err := r.recover(ctx, func(w Recorded) bool {
-		return !r.pending(w.Event.ID) && own(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
+		return !r.pending(w.Event.ID) && recordedHere(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
 	})
 	if err != nil {
 		r.o.Logger.Error("events without an entry in the log could not be repaired", "error", err)

@@ -43,13 +43,13 @@ func (a *Authenticator) device(cookie string, account []byte) (d device, ok bool
 		if err != nil || len(raw) != entryBytes {
 			continue
 		}
-		said, proof := raw[:entryBytes-proofBytes], raw[entryBytes-proofBytes:]
-		if subtle.ConstantTimeCompare(proof, a.mac("device", account, said)[:proofBytes]) != 1 {
+		body, proof := raw[:entryBytes-proofBytes], raw[entryBytes-proofBytes:]
+		if subtle.ConstantTimeCompare(proof, a.mac("device", account, body)[:proofBytes]) != 1 {
 			continue
 		}
-		issued := time.Unix(int64(binary.BigEndian.Uint64(said[idBytes:])), 0)
+		issued := time.Unix(int64(binary.BigEndian.Uint64(body[idBytes:])), 0)
 		if a.now().Sub(issued) < DeviceLife {
-			return device{string(said[:idBytes]), issued, said[idBytes+8:]}, true
+			return device{string(body[:idBytes]), issued, body[idBytes+8:]}, true
 		}
 	}
 	return device{}, false
@@ -74,15 +74,15 @@ func (a *Authenticator) tag(c Credentials) []byte {
 // remember puts a new entry for an account into a cookie, in the place of the one
 // that it had.
 func (a *Authenticator) remember(cookie string, account []byte, c Credentials) (string, error) {
-	said := make([]byte, idBytes, entryBytes)
-	if _, err := rand.Read(said); err != nil {
+	body := make([]byte, idBytes, entryBytes)
+	if _, err := rand.Read(body); err != nil {
 		return "", err
 	}
-	said = binary.BigEndian.AppendUint64(said, uint64(a.now().Unix()))
-	said = append(said, a.tag(c)...)
-	list := []string{base64url.EncodeToString(append(said, a.mac("device", account, said)[:proofBytes]...))}
+	body = binary.BigEndian.AppendUint64(body, uint64(a.now().Unix()))
+	body = append(body, a.tag(c)...)
+	list := []string{base64url.EncodeToString(append(body, a.mac("device", account, body)[:proofBytes]...))}
 	for _, entry := range entries(cookie) {
-		if _, own := a.device(entry, account); !own && len(entry) == base64url.EncodedLen(entryBytes) && len(list) < maxDevices {
+		if _, known := a.device(entry, account); !known && len(entry) == base64url.EncodedLen(entryBytes) && len(list) < maxDevices {
 			list = append(list, entry)
 		}
 	}

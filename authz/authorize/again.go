@@ -26,8 +26,8 @@ const doubleTap = time.Minute
 // issued once and good once. It is the key of [seal.Codes].
 type CodeKey struct{ seal.Key }
 
-func (k CodeKey) of(id authz.AuthorizationID, session authz.SessionID, said string) string {
-	return k.MACText(strings.Join([]string{string(id), string(session), said}, "\x00"))
+func (k CodeKey) of(id authz.AuthorizationID, session authz.SessionID, pageAnswer string) string {
+	return k.MACText(strings.Join([]string{string(id), string(session), pageAnswer}, "\x00"))
 }
 
 // justFinished finds a request that was answered within doubleTap. late is the error of
@@ -47,7 +47,7 @@ func (a *Authorizer) justFinished(ctx context.Context, handle grant.Handle, late
 // sameCode leads an answer that was sent twice to the app once more, with the code
 // that the first was given, unless the app has redeemed it: presenting that again
 // would end what it got (RFC 6749 §4.1.2). late is the error otherwise.
-func (a *Authorizer) sameCode(r *http.Request, handle grant.Handle, said string, late error) (response.Next, error) {
+func (a *Authorizer) sameCode(r *http.Request, handle grant.Handle, pageAnswer string, late error) (response.Next, error) {
 	ctx := r.Context()
 	pending, ok, err := a.justFinished(ctx, handle, late)
 	if err != nil {
@@ -65,7 +65,7 @@ func (a *Authorizer) sameCode(r *http.Request, handle grant.Handle, said string,
 	if !ok {
 		return response.Next{}, late
 	}
-	code := a.o.Codes.of(pending.ID, signedIn.ID, said)
+	code := a.o.Codes.of(pending.ID, signedIn.ID, pageAnswer)
 	grant, err := a.o.Store.GrantByCode(ctx, authz.HashSecret(code))
 	if errors.Is(err, authz.ErrNotFound) {
 		return response.Next{}, late // it was another answer, or another's

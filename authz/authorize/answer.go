@@ -16,13 +16,13 @@ import (
 // decided, in the transaction that stores the grant, and returns the releases it
 // grants: one commit for both. said is her answer in one text: sent twice it leads
 // where it led first, and is recorded once.
-func (a *Authorizer) Approve(r *http.Request, id grant.Handle, said string,
+func (a *Authorizer) Approve(r *http.Request, id grant.Handle, answer string,
 	record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error),
 ) (response.Next, error) {
-	said = "agree " + said // never that of a step without a page
-	next, err := a.approve(r, id, said, record)
+	answer = "agree " + answer // never that of a step without a page
+	next, err := a.approve(r, id, answer, record)
 	if err != nil {
-		next, err = a.sameCode(r, id, said, err)
+		next, err = a.sameCode(r, id, answer, err)
 	}
 	if err != nil {
 		next, err = a.sameEnd(r, id, err)
@@ -30,7 +30,7 @@ func (a *Authorizer) Approve(r *http.Request, id grant.Handle, said string,
 	return next, err
 }
 
-func (a *Authorizer) approve(r *http.Request, id grant.Handle, said string,
+func (a *Authorizer) approve(r *http.Request, id grant.Handle, answer string,
 	record func(ctx context.Context, w Waiting, s SignedIn) ([]authz.Release, error),
 ) (response.Next, error) {
 	ctx := r.Context()
@@ -56,7 +56,7 @@ func (a *Authorizer) approve(r *http.Request, id grant.Handle, said string,
 	who := signedIn
 	who.Level = outcome.Level
 	waiting := Waiting{ID: id, Client: client.Client, Request: pending.Request, Expires: pending.Expires}
-	return a.issue(ctx, pending, client, who, said, nil, func(ctx context.Context) ([]authz.Release, error) {
+	return a.issue(ctx, pending, client, who, answer, nil, func(ctx context.Context) ([]authz.Release, error) {
 		return record(ctx, waiting, signedIn)
 	})
 }

@@ -112,11 +112,11 @@ func (d decider) hintOf(ctx context.Context, hint string, client *clientauth.Reg
 	if s.Actor == "" {
 		return interaction.HintOther, nil
 	}
-	own, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Actor)
+	pairwise, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Actor)
 	if err != nil {
 		return interaction.HintNone, token.KeysError(err)
 	}
-	if claims.Subject == string(own) {
+	if claims.Subject == string(pairwise) {
 		return interaction.HintSame, nil
 	}
 	return interaction.HintOther, nil
@@ -148,10 +148,10 @@ func (d decider) requestsOtherSubject(ctx context.Context, r request.Authorizati
 	if r.Claims == nil {
 		return false, nil
 	}
-	subjects, named := r.Claims.Subject()
-	if !named {
+	subjects, present := r.Claims.Subject()
+	if !present {
 		return false, nil
 	}
-	own, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Actor)
-	return err == nil && !slices.Contains(subjects, string(own)), err
+	pairwise, err := d.o.Pseudonyms.Pairwise(ctx, client.Sector, s.Actor)
+	return err == nil && !slices.Contains(subjects, string(pairwise)), err
 }

@@ -42,7 +42,7 @@ func NewCensus(register Register, now func() time.Time) *Census {
 // Facts are the birth date of a person, and whether she is dead. The birth date of
 // a person who is not in the population register is not known.
 func (c *Census) Facts(ctx context.Context, person authz.PersonID) (birth time.Time, dead bool, err error) {
-	f, asked, ok := c.known.Get(person)
+	f, began, ok := c.known.Get(person)
 	if ok {
 		return f.birth, f.dead, nil
 	}
@@ -57,7 +57,7 @@ func (c *Census) Facts(ctx context.Context, person authz.PersonID) (birth time.T
 		life, _ := rows[0][string(lifeStatus)].(string)
 		f.dead = norm.NFC.String(life) == deadInWords
 	}
-	c.known.Put(person, f, asked)
+	c.known.Put(person, f, began)
 	return f.birth, f.dead, nil
 }
 

@@ -116,16 +116,16 @@ func (b *Broker) Answered() map[string]uint64 {
 
 // refuseToken answers RFC 6750 §3 and RFC 9449 §7.1.
 func (b *Broker) refuseToken(w http.ResponseWriter, r *http.Request, err error) {
-	told := authz.AsError(err)
-	if told.Code == authz.TemporarilyUnavailable || told.Code == authz.ServerError {
-		slog.ErrorContext(r.Context(), "an access token could not be checked", "error", told)
+	refused := authz.AsError(err)
+	if refused.Code == authz.TemporarilyUnavailable || refused.Code == authz.ServerError {
+		slog.ErrorContext(r.Context(), "an access token could not be checked", "error", refused)
 		b.answer(w, refusal{code: unavailable})
 		return
 	}
-	if told.Code == authz.UseDPoPNonce {
+	if refused.Code == authz.UseDPoPNonce {
 		w.Header().Set("DPoP-Nonce", b.Verifier.Nonce())
 	}
-	b.answer(w, refusal{code: tokenRefused, detail: told.Description, challenge: b.challenge(told)})
+	b.answer(w, refusal{code: tokenRefused, detail: refused.Description, challenge: b.challenge(refused)})
 }
 
 // challenge makes a WWW-Authenticate line for each scheme, with the address of the
@@ -272,23 +272,23 @@ func (b *Broker) recordRefusal(ctx context.Context, q request, event audit.Act, 
 		return fmt.Errorf("recording a refusal: %w", err)
 	}
 	first := verdict.Reasons[0]
-	told := refusal{code: string(first.Code), detail: first.Article, event: event.ID}
+	reply := refusal{code: string(first.Code), detail: first.Article, event: event.ID}
 	for _, reason := range verdict.Reasons {
-		told.all = append(told.all, string(reason.Code))
+		reply.all = append(reply.all, string(reason.Code))
 	}
 	switch first.Code {
 	case caseReferenceMalformed, malformedRequest:
-		told.detail = q.unfit
+		reply.detail = q.unfit
 	case policy.LevelTooLow: // RFC 9470 §3
-		told.challenge = b.challenge(authz.NewError(authz.InsufficientAuthentication, "the person must sign in at a higher level"),
+		reply.challenge = b.challenge(authz.NewError(authz.InsufficientAuthentication, "the person must sign in at a higher level"),
 			authz.Attribute{Name: "acr_values", Value: policy.NeededLevel(q.owner, q.actors).ACR()})
 	case policy.SignInTooOld: // RFC 9470 §3
-		told.challenge = b.challenge(authz.NewError(authz.InsufficientAuthentication, "the person must sign in again"),
+		reply.challenge = b.challenge(authz.NewError(authz.InsufficientAuthentication, "the person must sign in again"),
 			authz.Attribute{Name: "max_age", Value: strconv.Itoa(policy.NeededAge(q.asked.Purpose, q.asked.Registry, q.owner, q.actors))})
 	case grantEnded:
-		told.challenge = b.challenge(authz.NewError(authz.InvalidToken, "the grant has ended"))
+		reply.challenge = b.challenge(authz.NewError(authz.InvalidToken, "the grant has ended"))
 	}
-	return told
+	return reply
 }
 
 // writing is the context in which evidence is written: an app that hangs up does
@@ -377,9 +377,9 @@ func digest(salt audit.Salt, records []Record) (string, error) {
 // limit of refusals they are told and not written.
 func (b *Broker) unanswered(ctx context.Context, q request, event audit.Act, cause error) error {
 	slog.ErrorContext(ctx, "a register did not answer", "register", q.asked.Registry, "event", event.ID, "error", cause)
-	told := refusal{code: registerSilent}
+	reply := refusal{code: registerSilent}
 	if !b.silences.take(q.client.ID, q.access.Grant, b.Now()) {
-		return told
+		return reply
 	}
 	ctx, cancel := b.writing(ctx)
 	defer cancel()
@@ -387,8 +387,8 @@ func (b *Broker) unanswered(ctx context.Context, q request, event audit.Act, cau
 	if _, err := b.Evidence.Write(ctx, event); err != nil {
 		return fmt.Errorf("recording that a register did not answer: %w", err)
 	}
-	told.event = event.ID
-	return told
+	reply.event = event.ID
+	return reply
 }
 
 // project copies what was granted and nothing else, whatever a register's

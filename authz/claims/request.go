@@ -77,8 +77,8 @@ func youngEnough(value any, seconds int64, now time.Time) bool {
 // any, and whether a sign-in at none of them must fail (OpenID Connect Core
 // §5.5.1.1).
 func (r Request) ACR() (values []string, essential bool) {
-	want, asked := r.IDToken.Claims["acr"]
-	if !asked {
+	want, requested := r.IDToken.Claims["acr"]
+	if !requested {
 		return nil, false
 	}
 	if len(want.Values) > 0 {

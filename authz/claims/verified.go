@@ -116,7 +116,7 @@ func (v Verified) answer(s Source, now time.Time) (any, bool) {
 	if len(claims) == 0 {
 		return nil, false
 	}
-	told := any(map[string]any{})
+	shown := any(map[string]any{})
 	if len(v.Verification) > 0 {
 		var template any
 		if json.Unmarshal(v.Verification, &template) != nil {
@@ -124,13 +124,13 @@ func (v Verified) answer(s Source, now time.Time) (any, bool) {
 		}
 		if _, object := template.(map[string]any); object {
 			var ok bool
-			if told, ok = fit(template, verification(s), now); !ok {
+			if shown, ok = fit(template, verification(s), now); !ok {
 				return nil, false
 			}
 		}
 	}
 	// The one member a response cannot be without.
-	out, _ := told.(map[string]any)
+	out, _ := shown.(map[string]any)
 	out["trust_framework"] = TrustFramework
 	return map[string]any{"verification": out, "claims": claims}, true
 }

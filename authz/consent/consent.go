@@ -119,8 +119,8 @@ type Item struct {
 	// TextHash is over what was shown, so that a wording that changes makes an
 	// old consent not cover it.
 	TextHash string
-	// Told is what she was told before of a release that is not asked for.
-	Told Told
+	// Informed is what she was told before of a release that is not asked for.
+	Informed Informed
 	// Recipients are the names of the apps that may receive the data too.
 	Recipients []Recipient
 }
@@ -181,8 +181,8 @@ func (c *Catalogue) Plan(client *authz.Client, releases []authz.Release, existin
 // as it is now.
 func (c *Catalogue) still(d *authz.Declaration, r *authz.Release) bool {
 	life, limited := days(d.DataLife)
-	asked, _ := days(r.DataLife)
-	return c.CheckDeclaration(*d) == nil && (!limited || asked <= life) &&
+	wantedLife, _ := days(r.DataLife)
+	return c.CheckDeclaration(*d) == nil && (!limited || wantedLife <= life) &&
 		ParseFrequency(r.Frequency).within(ParseFrequency(d.Frequency)) &&
 		!slices.ContainsFunc(r.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(d.Attributes, a) })
 }
@@ -207,40 +207,40 @@ func (i *Item) covers(c *Consent, now time.Time) bool {
 	if !ParseFrequency(i.Release.Frequency).within(ParseFrequency(c.Frequency)) {
 		return false
 	}
-	agreed := false
+	anyAgreed := false
 	for _, a := range i.Release.Attributes {
 		switch {
 		case slices.Contains(c.Attributes, a):
-			agreed = true
+			anyAgreed = true
 		case !slices.Contains(c.Offered, a) || slices.Contains(i.Declaration.Required, a):
 			return false
 		}
 	}
-	return agreed
+	return anyAgreed
 }
 
 // news reports whether a release on another basis than consent says something that the
 // person was not told before: it is new, it is said otherwise, or it is more.
 func (i *Item) news() bool {
-	return !i.Basis.NeedsConsent && (i.Told.TextHash != i.TextHash ||
-		slices.ContainsFunc(i.Release.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(i.Told.Attributes, a) }))
+	return !i.Basis.NeedsConsent && (i.Informed.TextHash != i.TextHash ||
+		slices.ContainsFunc(i.Release.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(i.Informed.Attributes, a) }))
 }
 
 // telling is the record of what the person was told once she has read the item; while
 // the words are the same, it includes what she was told before.
-func (i *Item) telling() Told {
-	told := Told{TextHash: i.TextHash, Attributes: slices.Clone(i.Release.Attributes)}
-	if i.Told.TextHash == i.TextHash {
-		told.Attributes = append(told.Attributes, i.Told.Attributes...)
-		slices.Sort(told.Attributes)
-		told.Attributes = slices.Compact(told.Attributes)
+func (i *Item) telling() Informed {
+	informed := Informed{TextHash: i.TextHash, Attributes: slices.Clone(i.Release.Attributes)}
+	if i.Informed.TextHash == i.TextHash {
+		informed.Attributes = append(informed.Attributes, i.Informed.Attributes...)
+		slices.Sort(informed.Attributes)
+		informed.Attributes = slices.Compact(informed.Attributes)
 	}
-	return told
+	return informed
 }
 
-// granted is the release that is granted without asking: attributes that the person left
+// grantedRelease is the release that is granted without asking: attributes that the person left
 // out of the consent that covers it stay out.
-func (i *Item) granted() authz.Release {
+func (i *Item) grantedRelease() authz.Release {
 	r := i.Release
 	if i.Covered != nil {
 		r.Attributes = slices.DeleteFunc(slices.Clone(r.Attributes), func(a authz.AttributeID) bool {

@@ -153,7 +153,7 @@ func TestALawfulReadIsToldAgainWhenItChanges(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			item := told(row.change)
-			if item.Told = before.telling(); item.news() != row.news {
+			if item.Informed = before.telling(); item.news() != row.news {
 				t.Errorf("told again: %v, want %v", item.news(), row.news)
 			}
 		})
@@ -232,8 +232,8 @@ func TestWhatWasLeftOutStaysOut(t *testing.T) {
 			return
 		}
 		for _, a := range wanted[0].Attributes {
-			if agreed, granted := slices.Contains(consent.Attributes, a), slices.Contains(item.granted().Attributes, a); agreed != granted {
-				t.Fatalf("%s: agreed %v, granted %v", a, agreed, granted)
+			if agreed, got := slices.Contains(consent.Attributes, a), slices.Contains(item.grantedRelease().Attributes, a); agreed != got {
+				t.Fatalf("%s: agreed %v, granted %v", a, agreed, got)
 			}
 		}
 	})

@@ -84,20 +84,20 @@ func (c *Consents) Details(raw []byte, client *authz.Client) ([]authz.Release, e
 type Standing struct {
 	Client   *authz.Client
 	Consents []Consent
-	// Told is what she was told of what the app reads by law, by [Item.ID].
-	Told map[string]Told
+	// Informed is what she was told of what the app reads by law, by [Item.ID].
+	Informed map[string]Informed
 }
 
-// Told is what a person was told that an app reads on another basis than her
+// Informed is what a person was told that an app reads on another basis than her
 // consent, for one purpose at one register: in these words, these attributes.
-type Told struct {
+type Informed struct {
 	TextHash   string
 	Attributes []authz.AttributeID
 }
 
-// Announcement is a [Told] as it is remembered, with the page that told it.
+// Announcement is a [Informed] as it is remembered, with the page that told it.
 type Announcement struct {
-	Told
+	Informed
 	Subject  authz.Subject
 	Client   authz.ClientID
 	Purpose  authz.PurposeID
@@ -150,7 +150,7 @@ func (c *Consents) plan(ctx context.Context, q Question) (Notice, error) {
 	}
 	items := c.Catalogue.Plan(standing.Client, q.Wanted, standing.Consents, now)
 	for i := range items {
-		items[i].Told = standing.Told[items[i].ID]
+		items[i].Informed = standing.Informed[items[i].ID]
 	}
 	return Notice{
 		Client: standing.Client, Items: items, Kept: q.Kept, Level: q.Level,
@@ -205,7 +205,7 @@ func (c *Consents) Needed(ctx context.Context, client authz.ClientID, who authz.
 	for _, item := range n.Items {
 		need.Ask = need.Ask || item.Asked
 		need.Tell = need.Tell || item.news()
-		need.Granted = append(need.Granted, item.granted())
+		need.Granted = append(need.Granted, item.grantedRelease())
 	}
 	if need.Ask || need.Tell {
 		need.Granted = nil
@@ -266,15 +266,15 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 	if err := c.announce(ctx, n, a); err != nil {
 		return nil, err
 	}
-	var agreed []audit.Act
-	asked := false
+	var approvals []audit.Act
+	anyAsked := false
 	for _, item := range n.Items {
 		r := item.Release
 		if !item.Asked {
-			granted = append(granted, item.granted())
+			granted = append(granted, item.grantedRelease())
 			continue
 		}
-		asked = true
+		anyAsked = true
 		chosen, complete := item.Chosen(a.Ticked)
 		if !complete {
 			return nil, ErrRequiredMissing
@@ -294,14 +294,14 @@ func (c *Consents) Record(ctx context.Context, a Answer) (granted []authz.Releas
 		if err != nil {
 			return nil, err
 		}
-		agreed = append(agreed, act(audit.Agree, n.Client, saved, item.Basis.Citation, a, now))
+		approvals = append(approvals, act(audit.Agree, n.Client, saved, item.Basis.Citation, a, now))
 		r.Attributes, r.ConsentReference = chosen, saved.Reference()
 		granted = append(granted, r)
 	}
-	if asked && len(agreed) == 0 && !a.MayGiveNone {
+	if anyAsked && len(approvals) == 0 && !a.MayGiveNone {
 		return nil, ErrNothingChosen
 	}
-	_, err = c.Evidence.Write(ctx, agreed...)
+	_, err = c.Evidence.Write(ctx, approvals...)
 	return granted, err
 }
 
@@ -311,7 +311,7 @@ func (c *Consents) announce(ctx context.Context, n Notice, a Answer) error {
 	for _, item := range n.Items {
 		if item.news() {
 			all = append(all, Announcement{
-				Told: item.telling(), Subject: a.Concerned(), Client: n.Client.ID, Purpose: item.Release.Purpose,
+				Informed: item.telling(), Subject: a.Concerned(), Client: n.Client.ID, Purpose: item.Release.Purpose,
 				Registry: item.Release.Registry,
 				Notice:   a.Shown, Locale: a.Locale, Session: a.Session, At: c.Now().UTC().Truncate(time.Microsecond),
 			})

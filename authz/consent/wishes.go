@@ -33,9 +33,9 @@ func (c *Consents) Wishes(client *authz.Client, attributes []authz.AttributeID) 
 			wished[i], func(a, b authz.AttributeID) int { return slices.Index(d.Attributes, a) - slices.Index(d.Attributes, b) },
 		)
 		r := authz.Release{Type: authz.ReleaseType, Registry: d.Registry, Attributes: wished[i], Purpose: d.Purpose, Basis: d.Basis}
-		twice := slices.ContainsFunc(out, func(have authz.Release) bool { return have.Purpose == r.Purpose && have.Registry == r.Registry })
+		found := slices.ContainsFunc(out, func(have authz.Release) bool { return have.Purpose == r.Purpose && have.Registry == r.Registry })
 		purpose, _ := c.Catalogue.Purpose(d.Purpose)
-		if !twice && fill(&r, d, purpose, c.Broker, now) == nil {
+		if !found && fill(&r, d, purpose, c.Broker, now) == nil {
 			out = append(out, r)
 		}
 	}

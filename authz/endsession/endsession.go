@@ -65,37 +65,37 @@ func (e *Endpoint) EndSession(r *http.Request, signedIn *authorize.SignedIn) (Lo
 	if err != nil {
 		return Logout{}, err
 	}
-	asked := logoutRequest{
+	logout := logoutRequest{
 		URI: form.Get("post_logout_redirect_uri"), State: form.Get("state"),
 		Lang: authz.Language(strings.Fields(form.Get("ui_locales"))...),
 	}
-	asked.Client = authz.ClientID(form.Get("client_id"))
+	logout.Client = authz.ClientID(form.Get("client_id"))
 	if token := form.Get("id_token_hint"); token != "" {
 		hint, err := e.o.Verifier.IDTokenHint(token)
 		if err != nil {
 			return Logout{}, err
 		}
-		if asked.Client == "" && len(hint.Audience) == 1 {
-			asked.Client = authz.ClientID(hint.Audience[0])
+		if logout.Client == "" && len(hint.Audience) == 1 {
+			logout.Client = authz.ClientID(hint.Audience[0])
 		}
 		// §2: when both are there, the token must have been issued to the client.
-		if !slices.Contains(hint.Audience, string(asked.Client)) {
+		if !slices.Contains(hint.Audience, string(logout.Client)) {
 			return Logout{}, authz.NewError(authz.InvalidRequest, "client_id is not the app id_token_hint was issued to").At("client_id")
 		}
-		asked.SID, asked.Subject = hint.SID, hint.Subject
+		logout.SID, logout.Subject = hint.SID, hint.Subject
 	}
-	return e.check(r.Context(), asked, signedIn)
+	return e.check(r.Context(), logout, signedIn)
 }
 
 // ContinueEndSession is EndSession for a request that was checked before and comes
 // back by its ticket. What may have changed meanwhile is checked again.
 func (e *Endpoint) ContinueEndSession(ctx context.Context, ticket string, signedIn *authorize.SignedIn) (Logout, error) {
-	asked, ok := e.o.Tickets.open(ticket, e.o.Now())
+	logout, ok := e.o.Tickets.open(ticket, e.o.Now())
 	if !ok {
 		return Logout{}, authz.NewError(authz.InvalidRequest,
 			"this sign-out was begun too long ago; start again at the app").At("logout").Because(authorize.ErrGone)
 	}
-	return e.check(ctx, asked, signedIn)
+	return e.check(ctx, logout, signedIn)
 }
 
 // endSessionForm reads the parameters: of a POST in the body, in form serialisation (§2).
@@ -111,12 +111,12 @@ func endSessionForm(r *http.Request) (url.Values, error) {
 }
 
 // check judges a request against the registration and who is signed in.
-func (e *Endpoint) check(ctx context.Context, asked logoutRequest, signedIn *authorize.SignedIn) (Logout, error) {
-	out := Logout{Lang: asked.Lang}
+func (e *Endpoint) check(ctx context.Context, logout logoutRequest, signedIn *authorize.SignedIn) (Logout, error) {
+	out := Logout{Lang: logout.Lang}
 	var client *clientauth.Registered
-	if asked.Client != "" {
+	if logout.Client != "" {
 		var err error
-		client, err = e.o.Directory.Client(ctx, asked.Client)
+		client, err = e.o.Directory.Client(ctx, logout.Client)
 		if errors.Is(err, clientauth.ErrUnknownClient) {
 			return Logout{}, authz.NewError(authz.InvalidRequest, "no app is registered with this client_id").At("client_id")
 		}
@@ -127,25 +127,25 @@ func (e *Endpoint) check(ctx context.Context, asked logoutRequest, signedIn *aut
 	}
 	// §2, §3: a URI that comes without id_token_hint and client_id is held against
 	// nobody's registration; the person is asked, and stays with us.
-	if asked.URI != "" && client != nil {
+	if logout.URI != "" && client != nil {
 		// §3: compared exactly with those that were registered.
-		if !client.HasPostLogoutRedirectURI(asked.URI) {
+		if !client.HasPostLogoutRedirectURI(logout.URI) {
 			return Logout{}, authz.NewError(authz.InvalidRequest,
 				"post_logout_redirect_uri is not registered for this app").At("post_logout_redirect_uri")
 		}
-		out.Return = protocol.WithParameters(asked.URI, "state", asked.State)
+		out.Return = protocol.WithParameters(logout.URI, "state", logout.State)
 	}
-	if signedIn != nil && client != nil && asked.Subject != "" {
-		own, err := e.o.Pseudonyms.Pairwise(ctx, client.Sector, signedIn.Actor)
+	if signedIn != nil && client != nil && logout.Subject != "" {
+		pairwise, err := e.o.Pseudonyms.Pairwise(ctx, client.Sector, signedIn.Actor)
 		if err != nil {
 			return Logout{}, token.KeysError(err)
 		}
-		out.Another = asked.Subject != string(own)
+		out.Another = logout.Subject != string(pairwise)
 		// A hint of an earlier session of the same person is no proof that she wants
 		// to leave this one.
-		out.Confirmed = !out.Another && asked.SID == e.o.Pseudonyms.SID(signedIn.ID, client.ID)
+		out.Confirmed = !out.Another && logout.SID == e.o.Pseudonyms.SID(signedIn.ID, client.ID)
 	}
-	out.Ticket = e.o.Tickets.seal(asked, e.o.Now().Add(e.o.TicketLife))
+	out.Ticket = e.o.Tickets.seal(logout, e.o.Now().Add(e.o.TicketLife))
 	return out, nil
 }
 

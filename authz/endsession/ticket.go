@@ -28,23 +28,23 @@ type logoutRequest struct {
 // It is the key of [seal.LogoutRequests].
 type TicketKey struct{ seal.Key }
 
-func (k TicketKey) seal(asked logoutRequest, until time.Time) string {
-	asked.Expires = until.Unix()
-	raw, err := json.Marshal(asked)
+func (k TicketKey) seal(request logoutRequest, until time.Time) string {
+	request.Expires = until.Unix()
+	raw, err := json.Marshal(request)
 	if err != nil {
 		panic("endsession: a logout request that is no JSON: " + err.Error()) // texts and a number
 	}
 	return k.Sign(base64.RawURLEncoding.EncodeToString(raw))
 }
 
-func (k TicketKey) open(ticket string, now time.Time) (asked logoutRequest, ok bool) {
+func (k TicketKey) open(ticket string, now time.Time) (request logoutRequest, ok bool) {
 	body, ours := k.Signed(ticket)
 	if !ours {
 		return logoutRequest{}, false
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(body)
-	if err != nil || json.Unmarshal(raw, &asked) != nil || now.Unix() >= asked.Expires {
+	if err != nil || json.Unmarshal(raw, &request) != nil || now.Unix() >= request.Expires {
 		return logoutRequest{}, false
 	}
-	return asked, true
+	return request, true
 }

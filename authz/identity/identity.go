@@ -64,13 +64,13 @@ func NewPseudonyms(ctx context.Context, ring Deriver) (*Pseudonyms, error) {
 
 // Pairwise is the `sub` of a sector, OpenID Connect Core §8.1.
 func (p *Pseudonyms) Pairwise(ctx context.Context, sector string, subject authz.Subject) (authz.Pairwise, error) {
-	key, asked, ok := p.sectors.Get(sector)
+	key, began, ok := p.sectors.Get(sector)
 	if !ok {
 		var err error
 		if key, err = p.ring.Derive(ctx, keys.PairwiseSubject, "sector:"+sector); err != nil {
 			return "", fmt.Errorf("deriving the key of a sector: %w", err)
 		}
-		p.sectors.Put(sector, key, asked)
+		p.sectors.Put(sector, key, began)
 	}
 	return authz.Pairwise(mac(key, string(subject))), nil
 }

@@ -198,42 +198,42 @@ func (l *Lane[M]) begin(ctx context.Context) error {
 	defer l.mu.Unlock()
 	l.waiting += len(due)
 	for client, messages := range claimed {
-		own, ok := l.lines[client]
+		queue, ok := l.lines[client]
 		if !ok {
-			own = &line[M]{}
-			l.lines[client] = own
+			queue = &line[M]{}
+			l.lines[client] = queue
 		}
-		own.messages, own.turn = append(own.messages, messages...), turn
-		own.more = own.more || len(due) == limit || l.Bounds.PerTurn > 0 && len(messages) == l.Bounds.PerTurn ||
+		queue.messages, queue.turn = append(queue.messages, messages...), turn
+		queue.more = queue.more || len(due) == limit || l.Bounds.PerTurn > 0 && len(messages) == l.Bounds.PerTurn ||
 			len(busy)+len(claimed) >= l.Bounds.Apps
 		if !ok {
-			l.ended.Go(func() { l.run(ctx, client, own) })
+			l.ended.Go(func() { l.run(ctx, client, queue) })
 		}
 	}
 	return nil
 }
 
 // next takes the next message of a line. The line ends with the last of its messages.
-func (l *Lane[M]) next(own *line[M]) (one M, ok bool) {
+func (l *Lane[M]) next(queue *line[M]) (one M, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(own.messages) == 0 {
+	if len(queue.messages) == 0 {
 		return one, false
 	}
-	one = own.messages[0]
-	own.messages = own.messages[1:]
+	one = queue.messages[0]
+	queue.messages = queue.messages[1:]
 	return one, true
 }
 
 // over ends a line that has nothing left; it is false when a turn put more there.
-func (l *Lane[M]) over(client authz.ClientID, own *line[M]) bool {
+func (l *Lane[M]) over(client authz.ClientID, queue *line[M]) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(own.messages) > 0 {
+	if len(queue.messages) > 0 {
 		return false
 	}
 	delete(l.lines, client)
-	if own.more || l.turn != own.turn { // a turn may have passed this app over
+	if queue.more || l.turn != queue.turn { // a turn may have passed this app over
 		l.signal()
 	}
 	return true
@@ -252,26 +252,26 @@ func (l *Lane[M]) noted() {
 
 // run delivers to one app. When one attempt finds it not to be reached, those that
 // have not begun are not tried: they wait as long, and no attempt is counted.
-func (l *Lane[M]) run(ctx context.Context, client authz.ClientID, own *line[M]) {
+func (l *Lane[M]) run(ctx context.Context, client authz.ClientID, queue *line[M]) {
 	for {
 		var group errgroup.Group
 		group.SetLimit(l.Bounds.PerApp)
-		for one, ok := l.next(own); ok; one, ok = l.next(own) {
+		for one, ok := l.next(queue); ok; one, ok = l.next(queue) {
 			group.Go(func() error {
-				l.deliver(ctx, own, one)
+				l.deliver(ctx, queue, one)
 				return nil
 			})
 		}
 		_ = group.Wait() // no attempt returns an error: it is noted
-		if l.over(client, own) {
+		if l.over(client, queue) {
 			return
 		}
 	}
 }
 
 // deliver makes an attempt at one message, unless its app rests.
-func (l *Lane[M]) deliver(ctx context.Context, own *line[M], one M) {
-	if head, rest := l.Head(one), own.rest.Load(); rest != nil && l.Now().Before(*rest) && rest.Before(head.Until) {
+func (l *Lane[M]) deliver(ctx context.Context, queue *line[M], one M) {
+	if head, rest := l.Head(one), queue.rest.Load(); rest != nil && l.Now().Before(*rest) && rest.Before(head.Until) {
 		l.note(ctx, one, Outcome{Attempts: head.Attempts, Failed: head.Failed, Next: *rest})
 		return
 	}
@@ -281,7 +281,7 @@ func (l *Lane[M]) deliver(ctx context.Context, own *line[M], one M) {
 	}
 	defer l.slots.Release(1)
 	if until, unreached := l.attempt(ctx, one); unreached {
-		own.rest.Store(&until)
+		queue.rest.Store(&until)
 	}
 }
 

@@ -42,9 +42,9 @@ func New(catalogue *consent.Catalogue) (*Engine, error) {
 	e := &Engine{catalogue: catalogue, slices: map[authz.RegistryID]*slice{}}
 	for _, r := range catalogue.Registries {
 		text := string(common)
-		own, err := fs.ReadFile(registers, path.Join("registers", string(r.ID)+".cedar"))
+		specific, err := fs.ReadFile(registers, path.Join("registers", string(r.ID)+".cedar"))
 		if err == nil {
-			text += "\n" + string(own)
+			text += "\n" + string(specific)
 		}
 		list, err := cedar.NewPolicyListFromBytes(string(r.ID)+".cedar", []byte(text))
 		if err != nil {

@@ -62,13 +62,13 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 		wanted = claims.Members{}
 	}
 	// A token of the front channel is good before the code beside it is redeemed.
-	about, err := p.persons.Of(r.Context(), g, wanted, r.Header.Get("X-Request-Id"), g.CodeSpent.IsZero())
+	facts, err := p.persons.Of(r.Context(), g, wanted, r.Header.Get("X-Request-Id"), g.CodeSpent.IsZero())
 	if err != nil {
 		p.refuseBearer(w, r, err)
 		return
 	}
 	if client.UserInfoAlg == "" && !client.UserInfoEncryption.Wanted() {
-		answer, err := token.WithClaims(info, about)
+		answer, err := token.WithClaims(info, facts)
 		if err != nil {
 			p.refuseBearer(w, r, err)
 			return
@@ -76,7 +76,7 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 		protocol.WriteJSON(w, http.StatusOK, answer)
 		return
 	}
-	signed, err := p.signedUserInfo(r.Context(), client, info, about)
+	signed, err := p.signedUserInfo(r.Context(), client, info, facts)
 	if err != nil {
 		p.refuseBearer(w, r, err)
 		return
@@ -86,12 +86,12 @@ func (p *Provider) UserInfo(w http.ResponseWriter, r *http.Request) {
 
 // signedUserInfo is OpenID Connect Core §5.3.2: signed with iss and aud, and if
 // the app registered so, encrypted.
-func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Registered, info userInfo, about map[string]any) (string, error) {
+func (p *Provider) signedUserInfo(ctx context.Context, client *clientauth.Registered, info userInfo, facts map[string]any) (string, error) {
 	all, err := token.WithClaims(struct {
 		Issuer   string         `json:"iss"`
 		Audience authz.ClientID `json:"aud"`
 		userInfo
-	}{p.o.Issuer, client.ID, info}, about)
+	}{p.o.Issuer, client.ID, info}, facts)
 	if err != nil {
 		return "", authz.AsError(err)
 	}

@@ -64,10 +64,10 @@ func (m *Map[K, V]) alive(key K, now time.Time) (value V, ok bool) {
 }
 
 // Put keeps a value that was asked for at a time.
-func (m *Map[K, V]) Put(key K, value V, asked time.Time) {
+func (m *Map[K, V]) Put(key K, value V, began time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.put(key, value, asked)
+	m.put(key, value, began)
 }
 
 // Update puts what change makes of a value, in one step. ok says whether there is one
@@ -81,7 +81,7 @@ func (m *Map[K, V]) Update(key K, change func(value V, ok bool) V) {
 }
 
 // put is called with the lock held.
-func (m *Map[K, V]) put(key K, value V, asked time.Time) {
+func (m *Map[K, V]) put(key K, value V, began time.Time) {
 	e, ok := m.known[key]
 	switch {
 	case ok:
@@ -95,7 +95,7 @@ func (m *Map[K, V]) put(key K, value V, asked time.Time) {
 	}
 	e.key, e.value, e.until = key, value, time.Time{}
 	if m.life != Forever {
-		e.until = asked.Add(m.life)
+		e.until = began.Add(m.life)
 	}
 	e.previous, e.next = m.ring.previous, &m.ring
 	e.previous.next, m.ring.previous = e, e

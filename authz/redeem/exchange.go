@@ -63,7 +63,7 @@ func (x exchange) redeem(ctx context.Context, q *Request) (*token.Response, erro
 	if g.Expires.Before(latest) {
 		latest = g.Expires
 	}
-	var looked error
+	var lookupErr error
 	outcome, refusal := delegation.Exchange(q.Client.TokenExchange, actor, subject, wish, func(id string) (delegation.Target, bool) {
 		known, err := x.target(ctx, q.Client, id)
 		if id == x.Minter.Targets.URLs.Broker && !slices.Contains(subject.Audience, id) {
@@ -71,11 +71,11 @@ func (x exchange) redeem(ctx context.Context, q *Request) (*token.Response, erro
 			// or one that the app had narrowed.
 			err = token.UnknownTarget()
 		}
-		looked = err
+		lookupErr = err
 		return known, err == nil
 	}, q.Now, latest)
-	if looked != nil && authz.AsError(looked).Code != authz.InvalidTarget {
-		return nil, looked // could not look: not the same as not there
+	if lookupErr != nil && authz.AsError(lookupErr).Code != authz.InvalidTarget {
+		return nil, lookupErr // could not look: not the same as not there
 	}
 	if refusal != nil {
 		return nil, refusal

@@ -21,8 +21,8 @@ func checkBrowserLogout(_ Metadata, c *authz.Client, profile authz.Profile, _ Ru
 	case !profile.BrowserLogout:
 		return refuse("frontchannel_logout_uri", "profile %s does not offer it; register backchannel_logout_uri", profile.Name)
 	}
-	own := origin(c.FrontchannelLogoutURI)
-	if !slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return origin(uri) == own }) {
+	logoutOrigin := origin(c.FrontchannelLogoutURI)
+	if !slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return origin(uri) == logoutOrigin }) {
 		return refuse("frontchannel_logout_uri", "its scheme, host and port are not those of a redirect URI (Front-Channel Logout §2)")
 	}
 	return nil

@@ -310,8 +310,8 @@ func (p Policy) Permits(c *authz.Client) error {
 // within reports whether a declaration asks for nothing more than another lets.
 func within(d, let authz.Declaration) bool {
 	subset := !slices.ContainsFunc(d.Attributes, func(id authz.AttributeID) bool { return !slices.Contains(let.Attributes, id) })
-	told := !slices.ContainsFunc(d.Recipients, func(id authz.ClientID) bool { return !slices.Contains(let.Recipients, id) })
-	return told && (let.MaxAuthAge == 0 || d.MaxAuthAge > 0 && d.MaxAuthAge <= let.MaxAuthAge) && d.Purpose == let.Purpose &&
+	recipients := !slices.ContainsFunc(d.Recipients, func(id authz.ClientID) bool { return !slices.Contains(let.Recipients, id) })
+	return recipients && (let.MaxAuthAge == 0 || d.MaxAuthAge > 0 && d.MaxAuthAge <= let.MaxAuthAge) && d.Purpose == let.Purpose &&
 		d.Basis == let.Basis && d.Registry == let.Registry && subset && d.CaseReference == let.CaseReference &&
 		(let.MaxDays == 0 || d.MaxDays > 0 && d.MaxDays <= let.MaxDays) &&
 		(let.DataLife == "" || d.DataLife == let.DataLife) && (let.Frequency == "" || d.Frequency == let.Frequency) &&

@@ -93,7 +93,7 @@ func CheckSectorKeys(c *authz.Client) error {
 // stays, and what the app brought cannot change, or its refresh tokens would tell
 // it the names that another sector knows its people by.
 func KeepSector(before, c *authz.Client) error {
-	if own, _ := authz.SectorOf(before.RedirectURIs); before.SectorIdentifierURI == "" && before.Sector != own &&
+	if derived, _ := authz.SectorOf(before.RedirectURIs); before.SectorIdentifierURI == "" && before.Sector != derived &&
 		c.SectorIdentifierURI == "" {
 		c.Sector = before.Sector
 	}

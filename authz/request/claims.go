@@ -174,12 +174,12 @@ func claimsParameter(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profi
 	if raw == "" {
 		return nil
 	}
-	asked, err := ParseClaims([]byte(raw))
+	requested, err := ParseClaims([]byte(raw))
 	if err != nil {
 		return authz.AsError(err)
 	}
-	if !asked.UserInfo.IsZero() || !asked.IDToken.IsZero() {
-		a.Claims = &asked
+	if !requested.UserInfo.IsZero() || !requested.IDToken.IsZero() {
+		a.Claims = &requested
 	}
 	return nil
 }
@@ -200,11 +200,11 @@ func wishes(c *Checker, _ url.Values, client *authz.Client, _ authz.Profile, a *
 				scope).At("scope")
 		}
 	}
-	asked := claims.Request{}
+	requested := claims.Request{}
 	if a.Claims != nil {
-		asked = *a.Claims
+		requested = *a.Claims
 	}
-	wanted := claims.Attributes(a.Scope, asked)
+	wanted := claims.Attributes(a.Scope, requested)
 	if len(wanted) == 0 {
 		return nil
 	}

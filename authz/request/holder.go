@@ -34,9 +34,9 @@ func Deliverable(client *authz.Client, profile authz.Profile, a *Authorization) 
 	if a.Claims == nil {
 		return nil
 	}
-	told := claims.Request{UserInfo: a.Claims.UserInfo.ForBearer(), IDToken: a.Claims.IDToken.ForBearer()}
-	a.Claims = &told
-	wanted := claims.Attributes(a.Scope, told)
+	shown := claims.Request{UserInfo: a.Claims.UserInfo.ForBearer(), IDToken: a.Claims.IDToken.ForBearer()}
+	a.Claims = &shown
+	wanted := claims.Attributes(a.Scope, shown)
 	a.Details = slices.DeleteFunc(slices.Clone(a.Details), func(r authz.Release) bool {
 		return !slices.ContainsFunc(r.Attributes, func(id authz.AttributeID) bool { return slices.Contains(wanted, id) })
 	})

@@ -44,8 +44,8 @@ func Answerable(form url.Values, client *authz.Client, profile authz.Profile) Au
 		a.RedirectURI = uri
 	}
 	a.ResponseMode = defaultMode(&a, profile)
-	if asked := form.Get("response_mode"); offersMode(asked, &a, profile) {
-		a.ResponseMode = asked
+	if requested := form.Get("response_mode"); offersMode(requested, &a, profile) {
+		a.ResponseMode = requested
 	}
 	return a
 }

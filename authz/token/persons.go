@@ -48,24 +48,24 @@ type Releases interface {
 // ForUserInfo are the claims asked for at UserInfo by the scopes of a token and
 // by the claims parameter of its grant (OpenID Connect Core §5.4, §5.5).
 func ForUserInfo(g *grant.Grant, scope []string) claims.Members {
-	var asked claims.Members
+	var requested claims.Members
 	if g.Request.Claims != nil {
-		asked = g.Request.Claims.UserInfo
+		requested = g.Request.Claims.UserInfo
 	}
-	return asked.WithScopes(scope...)
+	return requested.WithScopes(scope...)
 }
 
 // ForIDToken are those asked for in the ID token. Scopes put claims there only
 // where no access token is issued (OpenID Connect Core §5.4).
 func ForIDToken(r request.Authorization) claims.Members {
-	var asked claims.Members
+	var requested claims.Members
 	if r.Claims != nil {
-		asked = r.Claims.IDToken
+		requested = r.Claims.IDToken
 	}
 	if r.ResponseType == "id_token" {
-		return asked.WithScopes(r.Scope...)
+		return requested.WithScopes(r.Scope...)
 	}
-	return asked
+	return requested
 }
 
 // PersonClaims has claims about the person released.
@@ -87,10 +87,10 @@ func (p *PersonClaims) InFrontChannel(r request.Authorization) bool {
 // broker, for the first permission of the grant that has them; what is not granted,
 // or refused now, is left out. Nothing is asked of the broker when nothing about
 // the person is asked for: such an answer costs no commit.
-func (p *PersonClaims) Of(ctx context.Context, g *grant.Grant, asked claims.Members, requestID string,
+func (p *PersonClaims) Of(ctx context.Context, g *grant.Grant, requested claims.Members, requestID string,
 	redeeming bool,
 ) (map[string]any, error) {
-	wanted := asked.Attributes()
+	wanted := requested.Attributes()
 	if len(wanted) == 0 || p.Releases == nil {
 		return nil, nil
 	}
@@ -123,7 +123,7 @@ func (p *PersonClaims) Of(ctx context.Context, g *grant.Grant, asked claims.Memb
 	if len(source.Values) == 0 {
 		return nil, nil
 	}
-	return asked.Answer(source, p.Now()), nil
+	return requested.Answer(source, p.Now()), nil
 }
 
 // releaseError says that what is in doubt is not told (docs/decisions.md D8).
@@ -139,8 +139,8 @@ func releaseError(err error) error {
 
 // WithClaims adds claims about the person to a token or an answer. They cannot take
 // the place of what is there: their names are of the table of claims.
-func WithClaims(base any, about map[string]any) (any, error) {
-	if len(about) == 0 {
+func WithClaims(base any, personClaims map[string]any) (any, error) {
+	if len(personClaims) == 0 {
 		return base, nil
 	}
 	raw, err := json.Marshal(base)
@@ -148,12 +148,12 @@ func WithClaims(base any, about map[string]any) (any, error) {
 		return nil, fmt.Errorf("encoding a token's own claims: %w", err)
 	}
 	all := map[string]any{}
-	var own map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &own); err != nil {
+	var claimsOfBase map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &claimsOfBase); err != nil {
 		return nil, fmt.Errorf("encoding a token's own claims: %w", err)
 	}
-	maps.Copy(all, about)
-	for name, value := range own {
+	maps.Copy(all, personClaims)
+	for name, value := range claimsOfBase {
 		all[name] = value
 	}
 	return all, nil
@@ -161,9 +161,9 @@ func WithClaims(base any, about map[string]any) (any, error) {
 
 // Tellable keeps of the claims that are asked for those that may be given for a token
 // with this binding.
-func Tellable(asked claims.Members, bound authz.Confirmation) claims.Members {
+func Tellable(requested claims.Members, bound authz.Confirmation) claims.Members {
 	if bound.Bound() {
-		return asked
+		return requested
 	}
-	return asked.ForBearer()
+	return requested.ForBearer()
 }

@@ -67,14 +67,14 @@ func Run(ctx context.Context, e *tool.Env, words []string) int {
 	if err == nil {
 		cmd, err = root.ExecuteContextC(ctx)
 	}
-	var own tool.ExitCode
+	var code tool.ExitCode
 	var flag *tool.FlagError
 	var unknown *tool.UnknownCommandError
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &own):
-		return int(own)
+	case errors.As(err, &code):
+		return int(code)
 	case errors.Is(err, tool.ErrUsage):
 		fmt.Fprint(e.Err, cmd.UsageString())
 		return int(tool.Misused)

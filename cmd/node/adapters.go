@@ -106,7 +106,7 @@ func (d directory) Client(ctx context.Context, id authz.ClientID) (*authz.Client
 // registers are the connectors of all registers of the catalogue: the record of the
 // electronic identity system, which is our own, and the national registers.
 func registers(n *Node) broker.Registers {
-	own := &identity.Record{Contacts: n.Contacts(), Mandates: mandates{n.registry}}
+	account := &identity.Record{Contacts: n.Contacts(), Mandates: mandates{n.registry}}
 	all := broker.Registers{}
 	for _, r := range n.Catalogue.Registries {
 		all[r.ID] = national{n.registry}
@@ -114,7 +114,7 @@ func registers(n *Node) broker.Registers {
 	all[claims.EID] = broker.Reader(func(
 		ctx context.Context, person authz.PersonID, attributes []authz.AttributeID,
 	) ([]broker.Record, error) {
-		row, err := own.Read(ctx, person, attributes)
+		row, err := account.Read(ctx, person, attributes)
 		if err != nil || len(row) == 0 {
 			return nil, err
 		}

@@ -28,14 +28,14 @@ func (c *Config) checkTLS() error {
 	if err != nil {
 		return fmt.Errorf("listen is host:port: %w", err)
 	}
-	own, proxied := c.TLSCertificate != "", c.TrustedProxies != ""
+	ownTLS, proxied := c.TLSCertificate != "", c.TrustedProxies != ""
 	local := OnLoopback(host)
 	switch {
-	case own != (c.TLSKey != ""):
+	case ownTLS != (c.TLSKey != ""):
 		return errors.New("tls_certificate and tls_key go together")
-	case own && !strings.HasPrefix(c.Issuer, "https://"):
+	case ownTLS && !strings.HasPrefix(c.Issuer, "https://"):
 		return fmt.Errorf("tls_certificate is set, and the issuer %s is not https", c.Issuer)
-	case !own && !proxied && !local:
+	case !ownTLS && !proxied && !local:
 		return fmt.Errorf("listen %s is not on loopback, so plain HTTP would be open to others: set tls_certificate and tls_key, or name the proxy that ends TLS in trusted_proxies", c.Listen)
 	case (c.MTLSListen == "") != (c.MTLSIssuerAlias == ""):
 		return errors.New("mtls_listen and mtls_issuer_alias go together")
@@ -43,7 +43,7 @@ func (c *Config) checkTLS() error {
 		return errors.New("mtls_client_ca needs mtls_listen and mtls_issuer_alias")
 	case c.MTLSListen == "":
 		return nil
-	case !own && !proxied:
+	case !ownTLS && !proxied:
 		return errors.New("mtls_listen asks for client certificates: set tls_certificate and tls_key, or name the proxy that passes them on in trusted_proxies")
 	}
 	return nil

@@ -92,7 +92,7 @@ func (k *Keeper) Reconcile(ctx context.Context) error {
 		return fmt.Errorf("reading the book of keys: %w", err)
 	}
 	old := k.snapshot.Load()
-	material, asked, storeErr := k.material(ctx, old, states, now)
+	material, askedAt, storeErr := k.material(ctx, old, states, now)
 	if storeErr != nil && old == nil {
 		return storeErr
 	}
@@ -101,7 +101,7 @@ func (k *Keeper) Reconcile(ctx context.Context) error {
 		return err
 	}
 	s := takeSnapshot(k.specs, states, material, storeErr == nil)
-	s.read, s.asked = now, asked
+	s.read, s.asked = now, askedAt
 	if storeErr != nil {
 		s.unseen = old.unseen // the store did not say
 	}
@@ -124,9 +124,9 @@ func (k *Keeper) Reconcile(ctx context.Context) error {
 // material is the public keys by version: from the store when it is time, else from memory.
 func (k *Keeper) material(ctx context.Context, old *snapshot, states []VersionState, now time.Time) (publicKeys, time.Time, error) {
 	known := publicKeys{}
-	var asked time.Time
+	var askedAt time.Time
 	if old != nil {
-		known, asked = old.material, old.asked
+		known, askedAt = old.material, old.asked
 	}
 	// A version that the store did not show when it was asked is asked for with the
 	// others, not each time, while it is only announced.
@@ -134,13 +134,13 @@ func (k *Keeper) material(ctx context.Context, old *snapshot, states []VersionSt
 		_, ok := known[l.KeyID]
 		return !ok && l.State.InSet() && !(l.State == keys.Announced && old != nil && old.unseen[l.KeyID])
 	})
-	if old != nil && !unknown && now.Sub(asked) < k.o.Reread && k.o.Node != "" {
-		return known, asked, nil
+	if old != nil && !unknown && now.Sub(askedAt) < k.o.Reread && k.o.Node != "" {
+		return known, askedAt, nil
 	}
 	versions, err := k.o.Store.Versions(ctx)
 	if err != nil {
 		k.countFailure(err)
-		return known, asked, err
+		return known, askedAt, err
 	}
 	// What the store no longer shows stays known: what it signed can still be
 	// verified.
@@ -265,7 +265,7 @@ func (k *Keeper) advance(ctx context.Context, s *snapshot, now time.Time) error 
 	if !k.due(s, now) {
 		return nil
 	}
-	if mine, err := k.o.Ledger.LeaseKeys(ctx, k.o.Node, now, now.Add(5*k.o.Tick)); err != nil || !mine {
+	if leased, err := k.o.Ledger.LeaseKeys(ctx, k.o.Node, now, now.Add(5*k.o.Tick)); err != nil || !leased {
 		return err
 	}
 	f, err := k.facts(ctx, now)

@@ -87,14 +87,14 @@ func compare(id, recorded KeyringID) error {
 	if id == recorded && id != "" {
 		return nil
 	}
-	told := func(id KeyringID, unknown string) string {
+	orElse := func(id KeyringID, unknown string) string {
 		if id == "" {
 			return unknown
 		}
 		return string(id)
 	}
 	return fmt.Errorf("%w: it is of keyring %s, and at hand is %s; nothing was written. Name the key store that belongs to the database (keystore, keys, passphrase_file, vault_address), or the database that belongs to the keys (state, database)",
-		ErrForeignKeys, told(recorded, "the first release's, that is not named yet"), told(id, "another"))
+		ErrForeignKeys, orElse(recorded, "the first release's, that is not named yet"), orElse(id, "another"))
 }
 
 // begin gives an empty Ledger its keyring.

@@ -132,8 +132,8 @@ func (r *Ring) Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error) {
 		err = r.signWith(ctx, jobs[0].Key, jobs, places[jobs[0].Key], out)
 	} else {
 		errs := make(chan error, len(places))
-		for key, own := range places {
-			go func() { errs <- r.signWith(ctx, key, jobs, own, out) }()
+		for key, indices := range places {
+			go func() { errs <- r.signWith(ctx, key, jobs, indices, out) }()
 		}
 		for range places {
 			err = errors.Join(err, <-errs)
@@ -143,8 +143,8 @@ func (r *Ring) Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error) {
 		return nil, r.countFailure(err)
 	}
 	now := r.o.Now()
-	for key, own := range places {
-		r.watch.signed(key.KeyID, now, len(own))
+	for key, indices := range places {
+		r.watch.signed(key.KeyID, now, len(indices))
 	}
 	r.signatures.Add(uint64(len(jobs)))
 	return out, nil

@@ -73,13 +73,13 @@ func outage(doing string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	told := brief(err)
+	short := brief(err)
 	var refused *api.ResponseError
 	if errors.As(err, &refused) &&
-		(refused.StatusCode == http.StatusBadRequest || strings.Contains(told.Error(), "failed to RSA decrypt")) {
-		told = &badInput{told}
+		(refused.StatusCode == http.StatusBadRequest || strings.Contains(short.Error(), "failed to RSA decrypt")) {
+		short = &badInput{short}
 	}
-	return &keys.Outage{Cause: causeOf(err), Doing: doing, Err: told}
+	return &keys.Outage{Cause: causeOf(err), Doing: doing, Err: short}
 }
 
 func causeOf(err error) keys.Cause {
@@ -97,8 +97,8 @@ func causeOf(err error) keys.Cause {
 }
 
 func causeOfStatus(e *api.ResponseError) keys.Cause {
-	said := strings.ToLower(strings.Join(e.Errors, " "))
-	has := func(words string) bool { return strings.Contains(said, words) }
+	reported := strings.ToLower(strings.Join(e.Errors, " "))
+	has := func(words string) bool { return strings.Contains(reported, words) }
 	switch {
 	case has("vault is sealed"):
 		return keys.Sealed
@@ -111,7 +111,7 @@ func causeOfStatus(e *api.ResponseError) keys.Cause {
 		return keys.PermissionDenied
 	case e.StatusCode == http.StatusTooManyRequests:
 		return keys.Overloaded
-	case e.StatusCode == http.StatusNotFound, e.StatusCode == http.StatusBadRequest && isAboutVersion(said):
+	case e.StatusCode == http.StatusNotFound, e.StatusCode == http.StatusBadRequest && isAboutVersion(reported):
 		return keys.KeyMissing
 	case e.StatusCode >= 500:
 		return keys.Unreachable
@@ -121,8 +121,8 @@ func causeOfStatus(e *api.ResponseError) keys.Cause {
 
 // isAboutVersion reports whether what Vault said is that the key or its version is
 // not to be had.
-func isAboutVersion(said string) bool {
-	return strings.Contains(said, "not found") || strings.Contains(said, "version") || strings.Contains(said, "too old")
+func isAboutVersion(reported string) bool {
+	return strings.Contains(reported, "not found") || strings.Contains(reported, "version") || strings.Contains(reported, "too old")
 }
 
 // brief keeps what was said and leaves out the rest of Vault's page-long error.
@@ -131,11 +131,11 @@ func brief(err error) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
-	said := strings.Join(refused.Errors, "; ")
-	if len(said) > 200 {
-		said = said[:200] + "…"
+	reported := strings.Join(refused.Errors, "; ")
+	if len(reported) > 200 {
+		reported = reported[:200] + "…"
 	}
-	return fmt.Errorf("status %d: %s", refused.StatusCode, strings.TrimSpace(said))
+	return fmt.Errorf("status %d: %s", refused.StatusCode, strings.TrimSpace(reported))
 }
 
 // isBadInput reports whether Vault refused what was sent (a ciphertext that is not

@@ -193,8 +193,8 @@ func (c *client) try(ctx context.Context, endpoint *api.Client, what call, token
 		if answer != nil && answer.Body != nil {
 			answer.Body.Close()
 		}
-		if said := context.Cause(ctx); said != nil && errors.Is(said, context.DeadlineExceeded) {
-			return said
+		if ended := context.Cause(ctx); ended != nil && errors.Is(ended, context.DeadlineExceeded) {
+			return ended
 		}
 		return err
 	}

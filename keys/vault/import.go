@@ -20,7 +20,7 @@ import (
 //
 // Versions are numbered anew, from 1 without gaps; that of a data key stands in
 // what it wrapped, so those must be complete.
-func (s *Store) Import(ctx context.Context, all []keys.Material, said func(name string, version int)) error {
+func (s *Store) Import(ctx context.Context, all []keys.Material, report func(name string, version int)) error {
 	plan := map[keys.Spec][]keys.Material{}
 	for _, m := range all {
 		plan[m.Spec] = append(plan[m.Spec], m)
@@ -49,7 +49,7 @@ func (s *Store) Import(ctx context.Context, all []keys.Material, said func(name 
 			if err := s.importOne(ctx, to, m, there[spec]+i == 0); err != nil {
 				return err
 			}
-			said(spec.Name(), there[spec]+i+1)
+			report(spec.Name(), there[spec]+i+1)
 		}
 	}
 	return nil

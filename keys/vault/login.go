@@ -163,7 +163,7 @@ func (l *login) secret(ctx context.Context) (string, error) {
 var creation = regexp.MustCompile(`^auth/.+/role/[^/]+/secret-id$`)
 
 func (l *login) unwrap(ctx context.Context, token string) (string, error) {
-	var about wrapper[struct {
+	var wrapping wrapper[struct {
 		Path string `json:"creation_path"`
 	}]
 	spoilt := func(err error) error {
@@ -175,13 +175,13 @@ func (l *login) unwrap(ctx context.Context, token string) (string, error) {
 			Err: fmt.Errorf("the wrapping token is spent, expired or not one. It opens once: whoever starts a node delivers a fresh one each time (docs/keys.md); if no process of this node spent it, somebody else did, and the secret id must be revoked: %w", err),
 		}
 	}
-	if err := l.c.do(ctx, call{doing: "looking at the wrapping", path: "sys/wrapping/lookup", bare: true, body: map[string]string{"token": token}, into: &about}); err != nil {
+	if err := l.c.do(ctx, call{doing: "looking at the wrapping", path: "sys/wrapping/lookup", bare: true, body: map[string]string{"token": token}, into: &wrapping}); err != nil {
 		return "", spoilt(err)
 	}
-	if !creation.MatchString(about.Data.Path) {
+	if !creation.MatchString(wrapping.Data.Path) {
 		return "", &keys.Outage{
 			Cause: keys.TokenExpired, Doing: "unwrapping the AppRole's secret id",
-			Err: fmt.Errorf("what is wrapped was made at %q, not where secret ids are", about.Data.Path),
+			Err: fmt.Errorf("what is wrapped was made at %q, not where secret ids are", wrapping.Data.Path),
 		}
 	}
 	var wrapped wrapper[struct {

@@ -24,7 +24,7 @@ type Record = map[string]any
 
 // projection is the one statement of a read: it names the attributes asked for
 // and no other column of the register.
-func projection(register string, attributes []string) (query string, asked []Attribute, err error) {
+func projection(register string, attributes []string) (query string, columns []Attribute, err error) {
 	r, ok := byID[register]
 	if !ok {
 		return "", nil, fmt.Errorf("register %q: %w", register, ErrUnknown)
@@ -43,14 +43,14 @@ func projection(register string, attributes []string) (query string, asked []Att
 		if seen[id] {
 			continue
 		}
-		if len(asked) > 0 {
+		if len(columns) > 0 {
 			b.WriteString(", ")
 		}
-		seen[id], asked = true, append(asked, a)
+		seen[id], columns = true, append(columns, a)
 		b.WriteString(a.Column())
 	}
 	b.WriteString(" FROM " + r.table() + " WHERE subject = ? ORDER BY row_no LIMIT " + strconv.Itoa(MaxRecords))
-	return b.String(), asked, nil
+	return b.String(), columns, nil
 }
 
 // Read reads a subject's rows of a register: one statement that names only the
@@ -65,7 +65,7 @@ func (db *DB) Read(ctx context.Context, register, subject string, attributes []s
 func (db *DB) ReadAs(
 	ctx context.Context, register, subject string, attributes []string, refer func(person string) string,
 ) ([]Record, error) {
-	query, asked, err := projection(register, attributes)
+	query, columns, err := projection(register, attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (db *DB) ReadAs(
 		return nil, fmt.Errorf("reading register %q: %w", register, err)
 	}
 	defer rows.Close()
-	values, into := make([]any, len(asked)), make([]any, len(asked))
+	values, into := make([]any, len(columns)), make([]any, len(columns))
 	for i := range values {
 		into[i] = &values[i]
 	}
@@ -90,8 +90,8 @@ func (db *DB) ReadAs(
 		if err := rows.Scan(into...); err != nil {
 			return nil, fmt.Errorf("reading register %q: %w", register, err)
 		}
-		record := make(Record, len(asked))
-		for i, a := range asked {
+		record := make(Record, len(columns))
+		for i, a := range columns {
 			v, err := a.kind.Decode(values[i])
 			if err != nil {
 				return nil, fmt.Errorf("attribute %q: %w", a.ID, err)

@@ -36,13 +36,13 @@ func Dial(ctx context.Context, dsn string, conns int, limit time.Duration) (*Ser
 		// The parser's words may repeat the password.
 		return nil, errors.New("the address cannot be read: want postgres://user@host:port/database")
 	}
-	asked := config.RuntimeParams["statement_timeout"] != ""
-	if !asked {
+	inURL := config.RuntimeParams["statement_timeout"] != ""
+	if !inURL {
 		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(limit.Milliseconds(), 10)
 	}
 	config.RuntimeParams["timezone"] = "UTC"
 	pooled, err := throughPooler(ctx, config)
-	if startupRefused(err) && !asked {
+	if startupRefused(err) && !inURL {
 		// PgBouncer takes no statement_timeout; that of the role holds (migrations.RolesSQL).
 		delete(config.RuntimeParams, "statement_timeout")
 		pooled, err = throughPooler(ctx, config)

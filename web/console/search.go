@@ -101,11 +101,11 @@ func (p *Pages) searched(v *page.Visit, id string) (audit.Query, audit.Event, er
 	if err != nil {
 		return audit.Query{}, audit.Event{}, err
 	}
-	own, err := p.o.Pseudonyms.Audit(v.Context, v.Session.Actor)
+	pseudonym, err := p.o.Pseudonyms.Audit(v.Context, v.Session.Actor)
 	if err != nil {
 		return audit.Query{}, audit.Event{}, err
 	}
-	if e := found.Event; e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Person.Actor != own {
+	if e := found.Event; e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Person.Actor != pseudonym {
 		return audit.Query{}, audit.Event{}, authz.ErrNotFound
 	}
 	q, err := audit.ParseQuery(found.Event.Data.Query)

@@ -108,7 +108,7 @@ func (p *Pages) Consent(v *page.Visit) error {
 		ended.Version-- // the version that the withdrawal ended
 		switch notice, err := p.o.Notices.WithdrawalTold(v.Context, ended.Reference()); {
 		case err == nil:
-			body.Told = view.DeliveryState(notice.State())
+			body.Notice = view.DeliveryState(notice.State())
 		case !errors.Is(err, authz.ErrNotFound):
 			return err
 		}

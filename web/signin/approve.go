@@ -32,15 +32,15 @@ func (p *Pages) approvePage(v *page.Visit, handle grant.Handle, r remark) (view.
 	if err != nil {
 		return view.Approve{}, err
 	}
-	asked, err := p.o.Approvals.Approval(v.Context, handle, who.Actor)
+	approval, err := p.o.Approvals.Approval(v.Context, handle, who.Actor)
 	if err != nil {
 		return view.Approve{}, err
 	}
-	if asked.Device.State == decoupled.Confirmed {
+	if approval.Device.State == decoupled.Confirmed {
 		return view.Approve{}, page.Redirect(resume(handle))
 	}
-	v.SetUILocales(asked.Request.UILocales...)
-	n, err := p.notices.notice(v.Context, asked.Waiting, who, v.Lang)
+	v.SetUILocales(approval.Request.UILocales...)
+	n, err := p.notices.notice(v.Context, approval.Waiting, who, v.Lang)
 	if err != nil {
 		return view.Approve{}, err
 	}
@@ -49,9 +49,9 @@ func (p *Pages) approvePage(v *page.Visit, handle grant.Handle, r remark) (view.
 			Action: ApprovePath,
 			Hidden: append([]view.Field{{Name: "a", Value: string(handle)}}, p.notices.fields(who, aboutApproval(handle), n)...),
 		},
-		App: page.App(n.Client), Person: who.Name, FromDevice: asked.Device.Channel == decoupled.Device,
-		Message: decoupled.Masked(asked.Device.Message, asked.Device.Symbol), Symbols: asked.Choices,
-		Minutes: p.minutesUntil(asked.Expires), Expires: asked.Expires,
+		App: page.App(n.Client), Person: who.Name, FromDevice: approval.Device.Channel == decoupled.Device,
+		Message: decoupled.Masked(approval.Device.Message, approval.Device.Symbol), Symbols: approval.Choices,
+		Minutes: p.minutesUntil(approval.Expires), Expires: approval.Expires,
 		Missing: r.Problem == notPicked, Changed: r.Problem == changedMeanwhile,
 	}
 	for _, item := range n.Items {

@@ -80,7 +80,7 @@ func (p *Pages) agree(v *page.Visit, w authorize.Waiting, answer consent.Answer,
 		ticked[string(id)] = true
 	}
 	items := slices.Sorted(maps.Keys(ticked))
-	said := strings.Join(append([]string{answer.Shown, string(lang)}, items...), "\n")
+	answerText := strings.Join(append([]string{answer.Shown, string(lang)}, items...), "\n")
 	record := func(ctx context.Context, w authorize.Waiting, in authorize.SignedIn) (granted []authz.Release, err error) {
 		answer.Session, answer.ACR, answer.Ticked = in.ID, in.Level.ACR(), ticked
 		if answer.Question, err = p.notices.question(ctx, w, in.Principal, in.Level, lang); err != nil {
@@ -88,7 +88,7 @@ func (p *Pages) agree(v *page.Visit, w authorize.Waiting, answer consent.Answer,
 		}
 		return p.o.Consents.Record(ctx, answer)
 	}
-	next, err := p.o.Answers.Approve(v.HTTP, w.ID, said, record)
+	next, err := p.o.Answers.Approve(v.HTTP, w.ID, answerText, record)
 	var problem view.ConsentProblem
 	switch {
 	case errors.Is(err, consent.ErrNothingChosen):

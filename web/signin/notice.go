@@ -60,26 +60,26 @@ func (n notices) want(r authz.Release) view.Want {
 
 // fields tie a form to the person who is asked, to what she is asked for, and to
 // everything that she is shown.
-func (n notices) fields(who *session.Session, about string, notice consent.Notice) []view.Field {
+func (n notices) fields(who *session.Session, subject string, notice consent.Notice) []view.Field {
 	digest := notice.Digest()
 	return []view.Field{
 		{Name: "notice", Value: digest},
 		{Name: "read", Value: notice.Locale},
-		{Name: "shown", Value: n.tie(who, about, digest, notice.Locale)},
+		{Name: "shown", Value: n.tie(who, subject, digest, notice.Locale)},
 	}
 }
 
 // tie is a MAC over what a person is shown.
-func (n notices) tie(who *session.Session, about, digest, locale string) string {
-	return n.forms.Token(string(who.Actor), strings.Join([]string{about, digest, locale}, " "))
+func (n notices) tie(who *session.Session, subject, digest, locale string) string {
+	return n.forms.Token(string(who.Actor), strings.Join([]string{subject, digest, locale}, " "))
 }
 
 // shown is what a form says that the person was shown; ok is false for a form that
 // was made for somebody else, or for something else.
-func (n notices) shown(v *page.Visit, who *session.Session, about string) (digest string, lang view.Lang, ok bool) {
+func (n notices) shown(v *page.Visit, who *session.Session, subject string) (digest string, lang view.Lang, ok bool) {
 	digest = v.Field("notice")
 	lang, ok = view.ParseLang(v.Field("read"))
-	want := n.tie(who, about, digest, string(lang))
+	want := n.tie(who, subject, digest, string(lang))
 	return digest, lang, ok && subtle.ConstantTimeCompare([]byte(want), []byte(v.Field("shown"))) == 1
 }
 

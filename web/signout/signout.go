@@ -197,10 +197,10 @@ func (p *Pages) Ended(v *page.Visit, notified []session.Notified) error {
 
 // ended lets the browser forget the session.
 func (p *Pages) ended(v *page.Visit, notified []session.Notified, request endsession.Logout) error {
-	own := authz.SessionID("")
+	current := authz.SessionID("")
 	if v.Session != nil {
-		own = v.Session.ID
+		current = v.Session.ID
 	}
 	v.ForgetSession()
-	return p.finish(v, result{Own: own}, notified, request)
+	return p.finish(v, result{Own: current}, notified, request)
 }

@@ -42,14 +42,14 @@ type Consent struct {
 
 func (Consent) page() string { return "Consent" }
 
-// Told says that nothing is asked: the person is told what is read by law, and goes
-// on.
-func (c Consent) Told() bool { return len(c.Asked) == 0 && len(c.Informed) > 0 }
+// OnlyInforms reports whether nothing is asked: the person is told what is read by law,
+// and goes on.
+func (c Consent) OnlyInforms() bool { return len(c.Asked) == 0 && len(c.Informed) > 0 }
 
 // variant is the ending of the keys of title and heading.
 func (c Consent) variant() string {
 	switch {
-	case c.Told():
+	case c.OnlyInforms():
 		return "_told"
 	case len(c.Asked) == 0:
 		return "_signin"

@@ -86,8 +86,8 @@ type ConsentDetail struct {
 	DataLife  DataLife
 	Versions  []ConsentVersion
 	BackURL   string
-	// Told is where the notice of the withdrawal stands; empty where there was none.
-	Told DeliveryState
+	// Notice is where the notice of the withdrawal stands; empty where there was none.
+	Notice DeliveryState
 }
 
 func (ConsentDetail) page() string { return "ConsentDetail" }

@@ -112,8 +112,8 @@ func (c DeliveryCause) Key() string {
 	return "logouts.cause." + string(c)
 }
 
-// Told is the text for the person whose consent it is about.
-func (s DeliveryState) Told() string { return "told." + string(s) }
+// ForPerson is the text for the person whose consent it is about.
+func (s DeliveryState) ForPerson() string { return "told." + string(s) }
 
 // Logouts is the operator's page of logout tokens and notices of withdrawn consents:
 // all of one app, or the failed ones of every app. The form is sent by GET to URL with

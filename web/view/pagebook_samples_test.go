@@ -272,7 +272,7 @@ func sampleConsentDetail() ConsentDetail {
 
 func sampleWithdrawnDetail() ConsentDetail {
 	d := sampleConsentDetail()
-	d.Consent, d.Told = sampleCard(StateWithdrawn), "delivered"
+	d.Consent, d.Notice = sampleCard(StateWithdrawn), "delivered"
 	d.Versions = append([]ConsentVersion{{4, true, StateWithdrawn, sampleNow, sampleLongName, 2, Vietnamese, ""}}, d.Versions...)
 	d.Versions[1].Current = false
 	return d

@@ -153,7 +153,7 @@ func parse(lang Lang) (map[string]*template.Template, error) {
 	words := catalogue[lang]
 	base, err := template.New("layout.html").Option("missingkey=error").Funcs(template.FuncMap{
 		"t":     func(key string, values ...any) (string, error) { return words.text(lang, key, values...) },
-		"say":   func(text any) (said, error) { return say(lang, text) },
+		"say":   func(text any) (localText, error) { return say(lang, text) },
 		"asset": static.Path,
 		"at":    at,
 		"day":   day,

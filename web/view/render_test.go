@@ -110,7 +110,7 @@ func computedKeys() []string {
 	}
 	for _, d := range DeliveryStates() {
 		add(d.Key())
-		add(d.Told())
+		add(d.ForPerson())
 	}
 	for _, d := range append(DeliveryCauses(), "other") {
 		add(d.Key())

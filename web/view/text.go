@@ -98,28 +98,28 @@ func group(lang Lang, n uint64) string {
 	return b.String()
 }
 
-// said is a text with its language, where that is not the page's
+// localText is a text with its language, where that is not the page's
 // (WCAG 2.2 SC 3.1.2).
-type said struct{ Text, Lang string }
+type localText struct{ Text, Lang string }
 
 // say picks the text for the reader. A plain string is a Vietnamese name.
-func say(lang Lang, text any) (said, error) {
+func say(lang Lang, text any) (localText, error) {
 	switch v := text.(type) {
 	case string:
 		if lang == Vietnamese {
-			return said{Text: v}, nil
+			return localText{Text: v}, nil
 		}
-		return said{v, string(Vietnamese)}, nil
+		return localText{v, string(Vietnamese)}, nil
 	case authz.LocalizedText:
 		switch {
 		case lang == English && v.EN == "":
-			return said{v.VI, string(Vietnamese)}, nil
+			return localText{v.VI, string(Vietnamese)}, nil
 		case lang == Vietnamese && v.VI == "":
-			return said{v.EN, string(English)}, nil
+			return localText{v.EN, string(English)}, nil
 		default:
-			return said{Text: v.In(string(lang))}, nil
+			return localText{Text: v.In(string(lang))}, nil
 		}
 	default:
-		return said{}, fmt.Errorf("a %T is not a text in two languages", text)
+		return localText{}, fmt.Errorf("a %T is not a text in two languages", text)
 	}
 }

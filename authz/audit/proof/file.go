@@ -69,12 +69,12 @@ func writeKeys(b *strings.Builder, keys []string) {
 // Unmarshal reads a proof file. What is not byte for byte as Marshal writes it
 // is refused. It does not verify: see [Verify].
 func Unmarshal(raw []byte) (File, error) {
-	f, said, leaf, err := unmarshal(raw)
+	f, readable, leaf, err := unmarshal(raw)
 	if err != nil {
 		return File{}, err
 	}
 	d, err := f.record().disclosure()
-	if err != nil || said != summary(d) || string(leaf) != string(d.Leaf()) {
+	if err != nil || readable != summary(d) || string(leaf) != string(d.Leaf()) {
 		return File{}, fmt.Errorf("reading a proof file: its parts do not belong together: %w", ErrForm)
 	}
 	return f, nil
@@ -83,7 +83,7 @@ func Unmarshal(raw []byte) (File, error) {
 // unmarshal reads a file whose parts may not belong together: it gives the words
 // and the leaf as they stand there, so that verification can name the part that
 // was changed.
-func unmarshal(raw []byte) (f File, said string, leaf []byte, err error) {
+func unmarshal(raw []byte) (f File, readable string, leaf []byte, err error) {
 	fail := func(err error) (File, string, []byte, error) {
 		return File{}, "", nil, fmt.Errorf("reading a proof file: %w", err)
 	}
@@ -98,7 +98,7 @@ func unmarshal(raw []byte) (f File, said string, leaf []byte, err error) {
 	if first, err := in.must(fileHead); err != nil || first != "" {
 		return fail(fmt.Errorf("the first line is not %q: %w", fileHead, ErrForm))
 	}
-	said = takeWords(in)
+	readable = takeWords(in)
 	keys, err := takeKeys(in)
 	if err != nil {
 		return fail(err)
@@ -134,10 +134,10 @@ func unmarshal(raw []byte) (f File, said string, leaf []byte, err error) {
 	if _, err := record.disclosure(); err != nil {
 		return fail(fmt.Errorf("the event: %w: %w", ErrForm, err))
 	}
-	if string(f.marshal(said, leaf)) != string(raw) {
+	if string(f.marshal(readable, leaf)) != string(raw) {
 		return fail(fmt.Errorf("its bytes differ from what would be written: %w", ErrForm))
 	}
-	return f, said, leaf, nil
+	return f, readable, leaf, nil
 }
 
 func takeWords(in *lines) string {

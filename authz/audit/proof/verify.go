@@ -77,7 +77,7 @@ func Verify(raw []byte, trusted []string) Report {
 
 func verifyFile(raw []byte, trusted []string) Report {
 	var r Report
-	f, said, leaf, err := unmarshal(raw)
+	f, readable, leaf, err := unmarshal(raw)
 	if !r.step("Cấu trúc tệp", "Structure of the file", err) {
 		return r
 	}
@@ -96,7 +96,7 @@ func verifyFile(raw []byte, trusted []string) Report {
 		return r
 	}
 	d, err := f.record().disclosure()
-	if err == nil && said != summary(d) {
+	if err == nil && readable != summary(d) {
 		err = ErrWords
 	}
 	if r.step("Dòng dành cho người đọc", "Lines for readers", err) {

@@ -45,7 +45,7 @@ func New(o Options) *Engine {
 		OmitRedirectScopeParam:     true,
 		SendDebugMessagesToClients: false,
 		ClientAuthenticationStrategy: func(ctx context.Context, _ *http.Request, _ url.Values) (fosite.Client, error) {
-			return engineClient{unitOf(ctx).client}, nil // authz/clientauth authenticated it before
+			return engineClient{stateOf(ctx).client}, nil // authz/clientauth authenticated it before
 		},
 	}
 	store, tokens := storage{}, strategy{}
@@ -74,7 +74,7 @@ type engineConfig struct{ *fosite.Config }
 // challenge that was sent binds its code all the same, since the grant is found
 // with it and a failed exchange ends the grant.
 func (engineConfig) GetEnforcePKCE(ctx context.Context) bool {
-	return !WithoutPKCE(unitOf(ctx).client)
+	return !WithoutPKCE(stateOf(ctx).client)
 }
 
 // WithoutPKCE reports whether a client may send no code_challenge.
@@ -107,7 +107,7 @@ func (c engineClient) GetResponseModes() []fosite.ResponseModeType {
 func (e *Engine) Authorization(ctx context.Context, client *clientauth.Registered, a request.Authorization, subject authz.Subject,
 	code string,
 ) *authz.Error {
-	ctx = withUnit(ctx, &unit{client: client, code: code})
+	ctx = withState(ctx, &state{client: client, code: code})
 	form := url.Values{
 		"client_id": {string(a.ClientID)}, "redirect_uri": {a.RedirectURI}, "response_type": {"code"},
 		"scope": {strings.Join(a.Scope, " ")},
@@ -139,8 +139,8 @@ func (e *Engine) Authorization(ctx context.Context, client *clientauth.Registere
 func (e *Engine) Code(ctx context.Context, client *clientauth.Registered, g *grant.Grant, form url.Values,
 	now time.Time,
 ) (refreshes bool, refusal *authz.Error) {
-	u := &unit{client: client, grant: g, now: now}
-	_, response, refusal := e.token(ctx, u, form, "code", "redirect_uri", "code_verifier")
+	s := &state{client: client, grant: g, now: now}
+	_, response, refusal := e.token(ctx, s, form, "code", "redirect_uri", "code_verifier")
 	if refusal != nil {
 		return false, refusal
 	}
@@ -151,13 +151,13 @@ func (e *Engine) Code(ctx context.Context, client *clientauth.Registered, g *gra
 // Refresh agrees to the use of a refresh token, whose grant was found and checked. The
 // scope that is asked for is narrowed by the caller: the engine ignores it.
 func (e *Engine) Refresh(ctx context.Context, client *clientauth.Registered, g *grant.Grant, form url.Values, now time.Time) *authz.Error {
-	_, _, refusal := e.token(ctx, &unit{client: client, grant: g, now: now}, form, "refresh_token")
+	_, _, refusal := e.token(ctx, &state{client: client, grant: g, now: now}, form, "refresh_token")
 	return refusal
 }
 
 // ClientCredentials agrees to a token for the app itself, and gives its scope.
 func (e *Engine) ClientCredentials(ctx context.Context, client *clientauth.Registered, form url.Values) ([]string, *authz.Error) {
-	requester, _, refusal := e.token(ctx, &unit{client: client}, form, "scope")
+	requester, _, refusal := e.token(ctx, &state{client: client}, form, "scope")
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -166,10 +166,10 @@ func (e *Engine) ClientCredentials(ctx context.Context, client *clientauth.Regis
 
 // token runs the handlers of the token endpoint over a form that has grant_type and the
 // named parameters.
-func (e *Engine) token(ctx context.Context, u *unit, form url.Values,
+func (e *Engine) token(ctx context.Context, s *state, form url.Values,
 	names ...string,
 ) (fosite.AccessRequester, fosite.AccessResponder, *authz.Error) {
-	ctx = withUnit(ctx, u)
+	ctx = withState(ctx, s)
 	seen := url.Values{}
 	for _, name := range append(names, "grant_type") {
 		if v := form.Get(name); v != "" {
@@ -184,7 +184,7 @@ func (e *Engine) token(ctx context.Context, u *unit, form url.Values,
 	if err != nil {
 		return nil, nil, refusalOf(err)
 	}
-	if u.grant == nil {
+	if s.grant == nil {
 		for _, scope := range requester.GetRequestedScopes() {
 			requester.GrantScope(scope)
 		}

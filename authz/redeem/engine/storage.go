@@ -16,8 +16,8 @@ import (
 	"hopnhat/authz/grant"
 )
 
-// unit is what one request is about.
-type unit struct {
+// state is what one request is about.
+type state struct {
 	client *clientauth.Registered
 	// grant is the grant that a code or refresh token led to.
 	grant *grant.Grant
@@ -26,15 +26,15 @@ type unit struct {
 	now  time.Time
 }
 
-type unitKey struct{}
+type stateKey struct{}
 
-func withUnit(ctx context.Context, u *unit) context.Context {
-	return context.WithValue(ctx, unitKey{}, u)
+func withState(ctx context.Context, s *state) context.Context {
+	return context.WithValue(ctx, stateKey{}, s)
 }
 
-func unitOf(ctx context.Context) *unit { return ctx.Value(unitKey{}).(*unit) }
+func stateOf(ctx context.Context) *state { return ctx.Value(stateKey{}).(*state) }
 
-// storage is fosite's storage over the unit of work.
+// storage is fosite's storage over the state of one request.
 type storage struct{}
 
 var (
@@ -45,7 +45,7 @@ var (
 )
 
 func (storage) GetClient(ctx context.Context, _ string) (fosite.Client, error) {
-	return engineClient{unitOf(ctx).client}, nil
+	return engineClient{stateOf(ctx).client}, nil
 }
 
 func (storage) ClientAssertionJWTValid(context.Context, string) error { return errNotUsed }
@@ -61,21 +61,21 @@ func (storage) CreateAuthorizeCodeSession(context.Context, string, fosite.Reques
 
 // GetAuthorizeCodeSession shows the grant of the code.
 func (storage) GetAuthorizeCodeSession(ctx context.Context, _ string, _ fosite.Session) (fosite.Requester, error) {
-	u := unitOf(ctx)
-	switch g := u.grant; {
+	s := stateOf(ctx)
+	switch g := s.grant; {
 	case g == nil:
 		return nil, fosite.ErrNotFound
 	case !g.CodeSpent.IsZero() || !g.Revoked.IsZero():
-		return u.requester(), fosite.ErrInvalidatedAuthorizeCode
+		return s.requester(), fosite.ErrInvalidatedAuthorizeCode
 	}
-	return u.requester(), nil
+	return s.requester(), nil
 }
 
 // requester is the grant as fosite wants to see it.
-func (u *unit) requester() fosite.Requester {
-	g := u.grant
-	owner := u.client
-	if g.ClientID != u.client.ID {
+func (s *state) requester() fosite.Requester {
+	g := s.grant
+	owner := s.client
+	if g.ClientID != s.client.ID {
 		// Another client's grant: fosite compares the ids and refuses.
 		owner = &clientauth.Registered{Client: &authz.Client{ID: g.ClientID}}
 	}
@@ -110,11 +110,11 @@ func (storage) CreateRefreshTokenSession(context.Context, string, string, fosite
 
 // GetRefreshTokenSession shows the grant of the refresh token.
 func (storage) GetRefreshTokenSession(ctx context.Context, _ string, _ fosite.Session) (fosite.Requester, error) {
-	u := unitOf(ctx)
-	if u.grant == nil || !u.grant.Live(u.now) {
+	s := stateOf(ctx)
+	if s.grant == nil || !s.grant.Live(s.now) {
 		return nil, fosite.ErrNotFound
 	}
-	return u.requester(), nil
+	return s.requester(), nil
 }
 
 func (storage) DeleteRefreshTokenSession(context.Context, string) error { return nil }
@@ -150,11 +150,11 @@ func (strategy) ValidateAccessToken(context.Context, fosite.Requester, string) e
 func (strategy) AuthorizeCodeSignature(context.Context, string) string { return placeholder }
 
 func (strategy) GenerateAuthorizeCode(ctx context.Context, _ fosite.Requester) (string, string, error) {
-	return unitOf(ctx).code, placeholder, nil
+	return stateOf(ctx).code, placeholder, nil
 }
 
 func (strategy) ValidateAuthorizeCode(ctx context.Context, _ fosite.Requester, _ string) error {
-	if u := unitOf(ctx); !u.now.Before(u.grant.CodeExpires) {
+	if s := stateOf(ctx); !s.now.Before(s.grant.CodeExpires) {
 		return fosite.ErrTokenExpired
 	}
 	return nil

@@ -24,8 +24,8 @@ func Usage(cmd *cobra.Command) error {
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "  %s COMMAND\n", cmd.CommandPath())
 	}
-	own, keys := flagsOf(cmd)
-	if !cmd.HasAvailableSubCommands() || own.HasAvailableFlags() {
+	flags, keys := flagsOf(cmd)
+	if !cmd.HasAvailableSubCommands() || flags.HasAvailableFlags() {
 		fmt.Fprintf(&b, "  %s\n", cmd.UseLine())
 	}
 	if cmd.HasExample() {
@@ -44,8 +44,8 @@ func Usage(cmd *cobra.Command) error {
 			fmt.Fprintf(&b, "  %-*s %s\n", below.NamePadding(), below.Name(), below.Short)
 		}
 	}
-	if own.HasAvailableFlags() {
-		fmt.Fprintf(&b, "\nFlags:\n%s", own.FlagUsagesWrapped(helpWidth))
+	if flags.HasAvailableFlags() {
+		fmt.Fprintf(&b, "\nFlags:\n%s", flags.FlagUsagesWrapped(helpWidth))
 	}
 	if keys.HasAvailableFlags() {
 		fmt.Fprintf(&b, "\nConfiguration, each also a key of the file and a variable of the environment:\n%s",
@@ -68,19 +68,19 @@ func Usage(cmd *cobra.Command) error {
 
 // flagsOf are the flags of a command, in the order in which they were made: its own, and
 // those of the configuration.
-func flagsOf(cmd *cobra.Command) (own, keys *pflag.FlagSet) {
-	own, keys = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
-	own.SortFlags, keys.SortFlags = false, false
+func flagsOf(cmd *cobra.Command) (flags, keys *pflag.FlagSet) {
+	flags, keys = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.SortFlags, keys.SortFlags = false, false
 	cmd.Flags().SortFlags = false
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		switch _, key := f.Annotations[config.Annotation]; {
 		case key:
 			keys.AddFlag(f)
 		case f.Name != "help":
-			own.AddFlag(f)
+			flags.AddFlag(f)
 		}
 	})
-	return own, keys
+	return flags, keys
 }
 
 func hidden(set *pflag.FlagSet) (some bool) {

@@ -19,7 +19,7 @@ import (
 // RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3.
 var allowed = regexp.MustCompile(`^[\x20-\x21\x23-\x5B\x5D-\x7E]*$`)
 
-func TestTold(t *testing.T) {
+func TestErrorBody(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
 		{"an ordinary text is as it is", "scope has a value that is not known", "scope has a value that is not known"},
 		{"a section sign", "must be the issuer (RFC 9101 §4)", "must be the issuer (RFC 9101 section 4)"},
@@ -45,7 +45,7 @@ func TestTold(t *testing.T) {
 
 // Whatever a refusal says, its three forms hold nothing that the RFCs forbid, and
 // two of them read the same.
-func TestToldProperty(t *testing.T) {
+func TestDescribableProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := authz.NewError(authz.InvalidScope, "%s", rapid.String().Draw(t, "text"))
 		text := e.Body().Description
@@ -62,7 +62,7 @@ func TestToldProperty(t *testing.T) {
 }
 
 // Every text of ours that can become a description loses nothing on its way, and
-// nothing but told.go writes one.
+// nothing but errorbody.go writes one.
 func TestEveryDescription(t *testing.T) {
 	texts := 0
 	for _, root := range []string{".", "../web", "../store", "../cmd"} {
@@ -78,7 +78,7 @@ func TestEveryDescription(t *testing.T) {
 			ast.Inspect(file, func(n ast.Node) bool {
 				switch n := n.(type) {
 				case *ast.BasicLit:
-					if n.Kind == token.STRING && strings.Contains(n.Value, "error_description") && path != "told.go" {
+					if n.Kind == token.STRING && strings.Contains(n.Value, "error_description") && path != "errorbody.go" {
 						t.Errorf("%s writes an error_description of its own; use authz.Error's Body, Parameters or Challenge", files.Position(n.Pos()))
 					}
 				case *ast.CallExpr:
