@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 // evidence keeps which events came into the log; fail lets the log fail.
 type evidence struct {
+	mu     sync.Mutex // leaves of one act are appended at the same time
 	logged []string
 	fail   bool
 }
@@ -24,6 +26,8 @@ func (e *evidence) AppendLeaf(_ context.Context, id string, _ []byte) (audit.Pla
 	if e.fail {
 		return audit.Place{}, errors.New("the log does not answer")
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.logged = append(e.logged, id)
 	return audit.Place{}, nil
 }

@@ -294,6 +294,7 @@ type world struct {
 	clients     map[authz.ClientID]*authz.Client
 	resources   map[string]*authz.Resource
 	staged      []audit.Event
+	logging     sync.Mutex // of logged
 	logged      []string
 	logDown     bool
 	// beforeHold runs before what an event holds is looked at.
@@ -380,6 +381,8 @@ func (w *world) AppendLeaf(_ context.Context, id string, _ []byte) (audit.Place,
 	if w.logDown {
 		return audit.Place{}, authz.ErrUnavailable
 	}
+	w.logging.Lock() // leaves of one act are appended at the same time
+	defer w.logging.Unlock()
 	w.logged = append(w.logged, id)
 	return audit.Place{}, nil
 }

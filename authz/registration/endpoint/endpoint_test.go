@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ type desk struct {
 	now    time.Time
 	web    map[string]string
 	events []audit.Event
-	logged int
+	logged atomic.Int32 // leaves of one act are appended at the same time
 	wait   time.Duration
 	// fetching happens while a document is fetched.
 	fetching func()
@@ -63,11 +64,11 @@ func (d *desk) AfterCommit(ctx context.Context, do func(context.Context) error) 
 }
 
 func (d *desk) AppendLeaf(context.Context, string, []byte) (audit.Place, error) {
-	d.logged++
+	d.logged.Add(1)
 	return audit.Place{}, nil
 }
 
-func (d *desk) AppendSoon(string, []byte) { d.logged++ }
+func (d *desk) AppendSoon(string, []byte) { d.logged.Add(1) }
 
 func (d *desk) Fetch(_ context.Context, address string, limit int64) ([]byte, error) {
 	if d.fetching != nil {
@@ -196,7 +197,7 @@ func TestRegister(t *testing.T) {
 			string(c.SecretHash) != string(authz.HashSecret(a.text("client_secret"))) {
 			t.Fatalf("%+v, %v", c, err)
 		}
-		if len(d.events) != 1 || d.logged != 1 || d.events[0].Detail.Action != "client.registered" ||
+		if len(d.events) != 1 || d.logged.Load() != 1 || d.events[0].Detail.Action != "client.registered" ||
 			d.events[0].Detail.Object != string(c.ID) {
 			t.Errorf("%d events", len(d.events))
 		}
@@ -594,8 +595,8 @@ func TestManage(t *testing.T) {
 				count[e.Detail.Action]++
 			}
 		}
-		if want := map[string]int{"client.registered": 1, "client.updated": 5, "client.deleted": 1}; !reflect.DeepEqual(count, want) || d.logged != len(d.events) {
-			t.Errorf("got %v, want %v; %d of %d logged", count, want, d.logged, len(d.events))
+		if want := map[string]int{"client.registered": 1, "client.updated": 5, "client.deleted": 1}; !reflect.DeepEqual(count, want) || int(d.logged.Load()) != len(d.events) {
+			t.Errorf("got %v, want %v; %d of %d logged", count, want, d.logged.Load(), len(d.events))
 		}
 	})
 	if got := d.ask(
