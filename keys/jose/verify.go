@@ -67,6 +67,58 @@ type receivedHeader struct {
 	X5U       json.RawMessage `json:"x5u"`
 	X5C       json.RawMessage `json:"x5c"`
 	Base64    json.RawMessage `json:"b64"`
+	// OpenID Federation 1.0 §4.3, §4.4.
+	TrustChain     json.RawMessage `json:"trust_chain"`
+	PeerTrustChain json.RawMessage `json:"peer_trust_chain"`
+}
+
+// Received is a compact JWS that keeps to a rule, and whose signature is not verified:
+// for tokens that name the keys to verify them with, as statements of a federation do.
+type Received struct{ p parsed }
+
+// Receive takes a compact JWS apart.
+func Receive(token string, rule Rule) (*Received, error) {
+	p, err := parse(token, rule)
+	if err != nil {
+		return nil, err
+	}
+	if p.head.JWK != nil {
+		return nil, invalid("a key in the header is not accepted here")
+	}
+	return &Received{p}, nil
+}
+
+// Claims is the payload, which nothing vouches for yet.
+func (r *Received) Claims() json.RawMessage { return r.p.claims }
+
+// Type is the `typ` as it was sent.
+func (r *Received) Type() string { return r.p.head.Type }
+
+// KeyID is the `kid`, empty if there is none.
+func (r *Received) KeyID() keys.KeyID { return r.p.head.KeyID }
+
+// Algorithm is the `alg`.
+func (r *Received) Algorithm() keys.Algorithm { return r.p.head.Algorithm }
+
+// HasTrustChain reports whether one of the headers trust_chain and peer_trust_chain is
+// there (OpenID Federation 1.0 §4.3, §4.4).
+func (r *Received) HasTrustChain() bool {
+	return r.p.head.TrustChain != nil || r.p.head.PeerTrustChain != nil
+}
+
+// VerifyNamed checks the signature with the key that the `kid` names, and returns
+// [ErrNoKey] if no key or more than one of the set has it, or if it did not sign.
+func (r *Received) VerifyNamed(set *Set) error {
+	var named []Key
+	for _, k := range set.keys {
+		if k.ID == r.p.head.KeyID {
+			named = append(named, k)
+		}
+	}
+	if r.p.head.KeyID == "" || len(named) != 1 || !named[0].fits(r.p.head.Algorithm) || !check(named[0].Public, r.p) {
+		return ErrNoKey
+	}
+	return nil
 }
 
 func parse(token string, rule Rule) (parsed, error) {
@@ -240,7 +292,11 @@ func check(public crypto.PublicKey, p parsed) bool {
 
 // PeekIssuer reads `iss` of a compact JWS before its signature can be checked:
 // only to know whose key to check it with.
-func PeekIssuer(token string) (string, error) {
+func PeekIssuer(token string) (string, error) { return PeekClaim(token, "iss") }
+
+// PeekClaim reads a claim of a compact JWS, a text that is not empty, before its signature
+// can be checked: only to know how to check it.
+func PeekClaim(token, name string) (string, error) {
 	if strings.Count(token, ".") != 2 {
 		return "", invalid("not a compact JWS of three parts")
 	}
@@ -249,11 +305,10 @@ func PeekIssuer(token string) (string, error) {
 	if err != nil {
 		return "", invalid("the payload is not base64url")
 	}
-	var claims struct {
-		Issuer string `json:"iss"`
+	var claims map[string]json.RawMessage
+	var text string
+	if json.Unmarshal(payload, &claims) != nil || json.Unmarshal(claims[name], &text) != nil || text == "" {
+		return "", invalid("the payload has no %s", name)
 	}
-	if err := json.Unmarshal(payload, &claims); err != nil || claims.Issuer == "" {
-		return "", invalid("the payload names no issuer")
-	}
-	return claims.Issuer, nil
+	return text, nil
 }
