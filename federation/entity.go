@@ -11,17 +11,17 @@ import (
 // fragment (OpenID Federation 1.0 §1.2). Two are equal if they are the same text.
 type EntityID string
 
-// maxEntityID is the length of the longest name, which is that of a URL that every
+// MaxEntityID is the length of the longest name in bytes, which is that of a URL that every
 // browser takes.
-const maxEntityID = 2048
+const MaxEntityID = 2048
 
 // ErrEntityID is returned for a text that names no entity.
 var ErrEntityID = errors.New("not an entity identifier")
 
 // ParseEntityID reads the name of an entity.
 func ParseEntityID(text string) (EntityID, error) {
-	if len(text) > maxEntityID {
-		return "", fmt.Errorf("%w: longer than %d bytes", ErrEntityID, maxEntityID)
+	if len(text) > MaxEntityID {
+		return "", fmt.Errorf("%w: longer than %d bytes", ErrEntityID, MaxEntityID)
 	}
 	u, err := url.Parse(text)
 	switch {

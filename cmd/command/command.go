@@ -22,6 +22,7 @@ import (
 	"hopnhat/cmd/command/keyring"
 	"hopnhat/cmd/command/person"
 	"hopnhat/cmd/command/tool"
+	"hopnhat/cmd/command/trust"
 	"hopnhat/cmd/demo"
 )
 
@@ -42,8 +43,9 @@ func Root(e *tool.Env) *cobra.Command {
 		{"run", "A server and its databases:", []*cobra.Command{
 			house.Init(e), house.Migrate(e), house.Serve(e), house.Config(e), house.Registry(e), demo.Demo(e),
 		}},
-		{"tools", "Apps, persons, keys and evidence:", []*cobra.Command{
+		{"tools", "Apps, persons, keys, evidence and the federation:", []*cobra.Command{
 			app.Client(e), app.Resource(e), app.Catalogue(e), app.Profiles(e), person.Account(e), keyring.Keys(e), house.Audit(e),
+			trust.Federation(e),
 		}},
 		{"tests", "Tests and measurements:", []*cobra.Command{conformance.Conformance(e), bench.Bench(e)}},
 	} {

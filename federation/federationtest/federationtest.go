@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hopnhat/federation"
+	"hopnhat/federation/statement"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -81,14 +82,14 @@ func (e *Entity) Sign(t testing.TB, header, payload Claims) string {
 		}
 		return base64.RawURLEncoding.EncodeToString(raw)
 	}
-	input := encode(Claims{"typ": federation.StatementType, "alg": "ES256", "kid": e.kid}, header) + "." + encode(Claims{}, payload)
+	input := encode(Claims{"typ": statement.Type, "alg": "ES256", "kid": e.kid}, header) + "." + encode(Claims{}, payload)
 	return input + "." + base64.RawURLEncoding.EncodeToString(e.signature(t, input))
 }
 
 // SignRaw signs a payload that no map can hold.
 func (e *Entity) SignRaw(t testing.TB, payload string) string {
 	t.Helper()
-	header, err := json.Marshal(Claims{"typ": federation.StatementType, "alg": "ES256", "kid": e.kid})
+	header, err := json.Marshal(Claims{"typ": statement.Type, "alg": "ES256", "kid": e.kid})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,9 +129,9 @@ func (e *Entity) claims(t testing.TB, subject *Entity, changes Claims) Claims {
 }
 
 // Parse reads a statement that is good.
-func Parse(t testing.TB, token string) federation.Statement {
+func Parse(t testing.TB, token string) statement.Statement {
 	t.Helper()
-	s, err := federation.Parse(token)
+	s, err := statement.Parse(token)
 	if err != nil {
 		t.Fatal(err)
 	}

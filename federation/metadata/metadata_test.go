@@ -14,6 +14,7 @@ import (
 
 	"hopnhat/federation"
 	"hopnhat/federation/metadata"
+	"hopnhat/federation/statement"
 )
 
 // policy is the policy of parameter p of a relying party.
@@ -24,7 +25,7 @@ func policy(t testing.TB, operators string) federation.Policy {
 
 func whole(t testing.TB, text string) federation.Policy {
 	t.Helper()
-	p, err := federation.ReadPolicy([]byte(text))
+	p, err := statement.ReadPolicy([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func whole(t testing.TB, text string) federation.Policy {
 
 func read(t testing.TB, text string) federation.Metadata {
 	t.Helper()
-	m, err := federation.ReadMetadata([]byte(text))
+	m, err := statement.ReadMetadata([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +309,8 @@ func TestLimit(t *testing.T) {
 		{"none", federation.Constraints{LimitsTypes: true}, []federation.EntityType{"federation_entity"}},
 	} {
 		got, steps := metadata.Limit(subject, row.c)
-		if types := slices.Sorted(maps.Keys(got)); !slices.Equal(types, row.want) || len(steps) != len(subject)-len(got) || len(subject) != 3 {
+		types := slices.Sorted(maps.Keys(got))
+		if !slices.Equal(types, row.want) || len(steps) != len(subject)-len(got) || len(subject) != 3 {
 			t.Errorf("%s: got %v with %d steps, want %v", row.name, types, len(steps), row.want)
 		}
 	}
@@ -503,9 +505,9 @@ func FuzzPolicy(f *testing.F) {
 	f.Add(`{"a":{"scope":{"add":["x"]}}}`, `{"a":{"scope":{"subset_of":["x","y"]}}}`, `{"a":{"scope":"y z"}}`)
 	f.Add(`{"a":{"b":{"value":1e999999999}}}`, `{"a":{"b":{"default":[{"c":[]}]}}}`, `{"a":{"b":1e-999999999}}`)
 	f.Fuzz(func(t *testing.T, above, below, subject string) {
-		upper, err1 := federation.ReadPolicy([]byte(above))
-		lower, err2 := federation.ReadPolicy([]byte(below))
-		m, err3 := federation.ReadMetadata([]byte(subject))
+		upper, err1 := statement.ReadPolicy([]byte(above))
+		lower, err2 := statement.ReadPolicy([]byte(below))
+		m, err3 := statement.ReadMetadata([]byte(subject))
 		if err1 != nil || err2 != nil || err3 != nil {
 			return
 		}

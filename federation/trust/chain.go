@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"hopnhat/federation"
 	"hopnhat/federation/metadata"
+	"hopnhat/federation/statement"
 	"hopnhat/keys/jose"
 )
 
@@ -26,21 +28,15 @@ type Anchor struct {
 	Keys *jose.Set
 }
 
-// The reasons for which trust is refused, by their codes (§8.9).
-var (
-	ErrChain    = errors.New("invalid_trust_chain")
-	ErrAnchor   = errors.New("invalid_trust_anchor")
-	ErrMetadata = errors.New("invalid_metadata")
-)
-
 // Check is one line of a trail.
 type Check struct {
+	Rule Rule
 	// Section of OpenID Federation 1.0.
 	Section string
 	// Statement is the index of the statement in the chain; -1 for the chain as a whole.
 	Statement int
-	// Rule is what has to be, Saw what is.
-	Rule, Saw string
+	// Want is what has to be, Saw what is.
+	Want, Saw string
 	Passed    bool
 }
 
@@ -50,7 +46,7 @@ type Verdict struct {
 	// Anchor is the trust anchor at the end.
 	Anchor federation.EntityID
 	// Chain are the statements, the subject's first.
-	Chain []federation.Statement
+	Chain []statement.Statement
 	// Expiry is the end of the chain: the earliest of its statements (§10.4).
 	Expiry time.Time
 	// Metadata are what is left of the subject's metadata.
@@ -70,18 +66,17 @@ func (v Verdict) Valid() bool { return v.Err == nil }
 // subject first. That of the anchor may be left out at the end (§4).
 func Verify(chain []string, anchors []Anchor, now time.Time) Verdict {
 	v := Verdict{}
-	if !v.check(len(chain) > 0 && len(chain) <= MaxChain, "4", -1, fmt.Sprintf("a chain has 1 to %d statements", MaxChain),
-		fmt.Sprintf("%d", len(chain)), ErrChain) {
+	if !v.check(len(chain) > 0 && len(chain) <= MaxChain, Length, -1, strconv.Itoa(len(chain))) {
 		return v
 	}
 	for i, token := range chain {
-		s, err := federation.Parse(token)
+		s, err := statement.Parse(token)
 		if err != nil {
-			section := "3.2"
-			if f := (federation.FaultError{}); errors.As(err, &f) {
-				section = f.Section
+			if f := (statement.FaultError{}); errors.As(err, &f) {
+				v.checkAt(f.Section, false, Form, i, f.Saw)
+				return v
 			}
-			v.check(false, section, i, "each is a statement that keeps to its form", err.Error(), ErrChain)
+			v.check(false, Form, i, err.Error())
 			return v
 		}
 		v.Chain = append(v.Chain, s)
@@ -90,10 +85,9 @@ func Verify(chain []string, anchors []Anchor, now time.Time) Verdict {
 }
 
 // VerifyStatements verifies a chain of statements that were parsed before.
-func VerifyStatements(chain []federation.Statement, anchors []Anchor, now time.Time) Verdict {
+func VerifyStatements(chain []statement.Statement, anchors []Anchor, now time.Time) Verdict {
 	v := Verdict{Chain: chain}
-	if !v.check(len(chain) > 0 && len(chain) <= MaxChain, "4", -1, fmt.Sprintf("a chain has 1 to %d statements", MaxChain),
-		fmt.Sprintf("%d", len(chain)), ErrChain) {
+	if !v.check(len(chain) > 0 && len(chain) <= MaxChain, Length, -1, strconv.Itoa(len(chain))) {
 		return v
 	}
 	return verify(v, anchors, now)
@@ -118,22 +112,28 @@ func verify(v Verdict, anchors []Anchor, now time.Time) Verdict {
 }
 
 // check writes a line of the trail, and the error if it is the first that fails.
-func (v *Verdict) check(passed bool, section string, statement int, rule, saw string, kind error) bool {
-	v.Trail = append(v.Trail, Check{section, statement, rule, saw, passed})
+func (v *Verdict) check(passed bool, rule Rule, statement int, saw string) bool {
+	return v.checkAt(textOf(rule).Section, passed, rule, statement, saw)
+}
+
+// checkAt is check where the section is more exact than that of the rule.
+func (v *Verdict) checkAt(section string, passed bool, rule Rule, statement int, saw string) bool {
+	text := textOf(rule)
+	v.Trail = append(v.Trail, Check{rule, section, statement, text.Want, saw, passed})
 	if !passed && v.Err == nil {
 		where := "the chain"
 		if statement >= 0 {
 			where = fmt.Sprintf("statement %d", statement)
 		}
-		v.Err = fmt.Errorf("%w: OpenID Federation 1.0 §%s: %s: %s; it is: %s", kind, section, where, rule, saw)
+		v.Err = fmt.Errorf("%w: OpenID Federation 1.0 §%s: %s: %s; it is: %s", text.Kind, section, where, text.Want, saw)
 	}
 	return passed
 }
 
 func inTime(v *Verdict, _ []Anchor, now time.Time) bool {
 	for i, s := range v.Chain {
-		if !v.check(!s.IssuedAt.After(now.Add(Leeway)), "10.2", i, "it was issued in the past", stamp(s.IssuedAt), ErrChain) ||
-			!v.check(now.Before(s.Expiry), "10.2", i, "it has not expired", stamp(s.Expiry), ErrChain) {
+		if !v.check(!s.IssuedAt.After(now.Add(Leeway)), Issued, i, stamp(s.IssuedAt)) ||
+			!v.check(now.Before(s.Expiry), Unexpired, i, stamp(s.Expiry)) {
 			return false
 		}
 	}
@@ -145,25 +145,23 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // linked checks that each statement leads to the next one, and that no entity comes twice.
 func linked(v *Verdict, _ []Anchor, _ time.Time) bool {
 	first, last := v.Chain[0], len(v.Chain)-1
-	if !v.check(first.IsConfiguration(), "10.2", 0, "the first is the configuration of the subject",
-		names(first), ErrChain) {
+	if !v.check(first.IsConfiguration(), First, 0, names(first)) {
 		return false
 	}
 	seen := []federation.EntityID{first.Subject}
 	for i, s := range v.Chain[1:] {
 		j := i + 1
-		if !v.check(!s.IsConfiguration() || j == last && j > 1, "4", j,
-			"between the first and that of the anchor all are statements about others", names(s), ErrChain) {
+		if !v.check(!s.IsConfiguration() || j == last && j > 1, Between, j, names(s)) {
 			return false
 		}
 		before := v.Chain[j-1].Issuer
-		if !v.check(s.Subject == before, "10.2", j, "it is about the issuer of the one before, "+string(before), names(s), ErrChain) {
+		if !v.check(s.Subject == before, Link, j, names(s)+", after "+string(before)) {
 			return false
 		}
 		if s.IsConfiguration() {
 			continue
 		}
-		if !v.check(!slices.Contains(seen, s.Issuer), "10.1", j, "no entity comes twice", string(s.Issuer), ErrChain) {
+		if !v.check(!slices.Contains(seen, s.Issuer), NoLoop, j, string(s.Issuer)) {
 			return false
 		}
 		seen = append(seen, s.Issuer)
@@ -171,11 +169,11 @@ func linked(v *Verdict, _ []Anchor, _ time.Time) bool {
 	if last == 0 {
 		return true
 	}
-	return v.check(slices.Contains(first.AuthorityHints, v.Chain[1].Issuer), "3.2", 0,
-		"authority_hints of the subject name its superior, "+string(v.Chain[1].Issuer), fmt.Sprint(first.AuthorityHints), ErrChain)
+	return v.check(slices.Contains(first.AuthorityHints, v.Chain[1].Issuer), Hint, 0,
+		fmt.Sprintf("%v, and the superior is %s", first.AuthorityHints, v.Chain[1].Issuer))
 }
 
-func names(s federation.Statement) string {
+func names(s statement.Statement) string {
 	if s.IsConfiguration() {
 		return "the configuration of " + string(s.Subject)
 	}
@@ -189,8 +187,8 @@ func anchored(v *Verdict, anchors []Anchor, _ time.Time) bool {
 	for i, a := range anchors {
 		ids[i] = string(a.ID)
 	}
-	return v.check(slices.Contains(ids, string(v.Anchor)), "10.2", len(v.Chain)-1,
-		"the chain ends at one of the trust anchors configured here: "+strings.Join(ids, ", "), string(v.Anchor), ErrAnchor)
+	return v.check(slices.Contains(ids, string(v.Anchor)), Ends, len(v.Chain)-1,
+		fmt.Sprintf("%s, and configured are %v", v.Anchor, ids))
 }
 
 // signed verifies each signature with keys of the next statement, those of the anchor with
@@ -200,15 +198,15 @@ func signed(v *Verdict, anchors []Anchor, _ time.Time) bool {
 	for i, s := range v.Chain {
 		saw := "kid " + string(s.KeyID())
 		if s.IsConfiguration() &&
-			!v.check(s.SignedBy(s.Keys) == nil, "10.2", i, "it is signed with a key that it states itself", saw, ErrChain) {
+			!v.check(s.SignedBy(s.Keys) == nil, OwnKey, i, saw) {
 			return false
 		}
 		if i+1 < len(v.Chain) &&
-			!v.check(s.SignedBy(v.Chain[i+1].Keys) == nil, "10.2", i, "it is signed with a key that the next one states", saw, ErrChain) {
+			!v.check(s.SignedBy(v.Chain[i+1].Keys) == nil, NextKey, i, saw) {
 			return false
 		}
 		if s.Issuer == v.Anchor &&
-			!v.check(s.SignedBy(anchor.Keys) == nil, "4", i, "it is signed with a key of the trust anchor that is configured here", saw, ErrChain) {
+			!v.check(s.SignedBy(anchor.Keys) == nil, PinnedKey, i, saw) {
 			return false
 		}
 	}
@@ -222,15 +220,15 @@ func constrained(v *Verdict, _ []Anchor, _ time.Time) bool {
 			continue
 		}
 		c := s.Constraints
-		if between := i - 1; c.MaxPathLength != nil && !v.check(between <= *c.MaxPathLength, "6.2.1", i,
-			fmt.Sprintf("at most %d intermediates between %s and the subject", *c.MaxPathLength, s.Issuer), fmt.Sprint(between), ErrChain) {
+		if between := i - 1; c.MaxPathLength != nil && !v.check(between <= *c.MaxPathLength, Path, i,
+			fmt.Sprintf("%d between %s and the subject, who allows %d", between, s.Issuer, *c.MaxPathLength)) {
 			return false
 		}
 		// All that stands below the issuer: the subject of this statement and of those before.
 		for j := i; j > 0 && (c.Permitted != nil || c.Excluded != nil); j-- {
 			id := v.Chain[j].Subject
-			if !v.check(named(c, id.Host()), "6.2.2", i, "the hosts of all below "+string(s.Issuer)+" are permitted and not excluded",
-				string(id), ErrChain) {
+			if !v.check(named(c, id.Host()), Naming, i,
+				fmt.Sprintf("%s; permitted %q, excluded %q", id, c.Permitted, c.Excluded)) {
 				return false
 			}
 		}
@@ -267,28 +265,27 @@ func resolved(v *Verdict, _ []Anchor, _ time.Time) bool {
 		layers = append(layers, metadata.Layer{Policy: s.Policy, Critical: s.PolicyCritical})
 	}
 	policy, err := metadata.MergeAll(layers)
-	if !v.checkPolicy(err, "the policies of the chain go together") {
+	if !v.checkPolicy(err) {
 		return false
 	}
 	applied, steps, err := metadata.Apply(m, policy)
 	v.Steps = append(v.Steps, steps...)
-	if !v.checkPolicy(err, "the metadata comply with the policy") {
+	if !v.checkPolicy(err) {
 		return false
 	}
 	v.Metadata = applied
 	return true
 }
 
-func (v *Verdict) checkPolicy(err error, rule string) bool {
-	if err == nil {
-		return v.check(true, "6.1.4", -1, rule, "they do", nil)
-	}
-	kind, section := ErrMetadata, "6.1.4"
-	if errors.Is(err, metadata.ErrPolicy) {
-		kind = ErrChain // §6.1.4: a policy error makes the chain invalid
+// checkPolicy checks what became of policies and metadata. A policy error makes the chain
+// invalid, whoever made it (§6.1.4).
+func (v *Verdict) checkPolicy(err error) bool {
+	rule := Policies
+	if errors.Is(err, metadata.ErrMetadata) {
+		rule = Complies
 	}
 	if at := (*metadata.Error)(nil); errors.As(err, &at) {
-		section = at.Section
+		return v.checkAt(at.Section, false, rule, -1, err.Error())
 	}
-	return v.check(false, section, -1, rule, err.Error(), kind)
+	return v.check(true, rule, -1, "they do")
 }

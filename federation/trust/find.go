@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hopnhat/federation"
+	"hopnhat/federation/statement"
 )
 
 // Bounds on a search, since whoever names superiors may be a stranger.
@@ -17,14 +18,14 @@ const (
 
 // Pool holds statements that were collected, of which chains are made.
 type Pool struct {
-	configurations map[federation.EntityID]federation.Statement
-	subordinates   map[[2]federation.EntityID]federation.Statement
+	configurations map[federation.EntityID]statement.Statement
+	subordinates   map[[2]federation.EntityID]statement.Statement
 }
 
 // Collect makes a pool. Of several statements of one issuer about one subject the one that
 // was issued last counts, and the one with the smaller text of two of one second.
-func Collect(statements ...federation.Statement) Pool {
-	p := Pool{map[federation.EntityID]federation.Statement{}, map[[2]federation.EntityID]federation.Statement{}}
+func Collect(statements ...statement.Statement) Pool {
+	p := Pool{map[federation.EntityID]statement.Statement{}, map[[2]federation.EntityID]statement.Statement{}}
 	for _, s := range statements {
 		pair := [2]federation.EntityID{s.Issuer, s.Subject}
 		before, again := p.subordinates[pair]
@@ -67,26 +68,26 @@ func Resolve(subject federation.EntityID, pool Pool, anchors []Anchor, now time.
 }
 
 // paths lists the chains from an entity to anchors, in the order of the hints.
-func (p Pool) paths(subject federation.EntityID, anchors []Anchor) [][]federation.Statement {
+func (p Pool) paths(subject federation.EntityID, anchors []Anchor) [][]statement.Statement {
 	first, ok := p.configurations[subject]
 	if !ok {
 		return nil
 	}
 	s := search{pool: p, anchors: anchors}
-	s.from(subject, []federation.Statement{first}, []federation.EntityID{subject})
+	s.from(subject, []statement.Statement{first}, []federation.EntityID{subject})
 	return s.found
 }
 
 type search struct {
 	pool    Pool
 	anchors []Anchor
-	found   [][]federation.Statement
+	found   [][]statement.Statement
 	steps   int
 }
 
 // from goes on at an entity. The chain leads to it, and seen are the entities on the way: a
 // hint that leads back to one of them is passed over, and only that hint (§10.1).
-func (s *search) from(at federation.EntityID, chain []federation.Statement, seen []federation.EntityID) {
+func (s *search) from(at federation.EntityID, chain []statement.Statement, seen []federation.EntityID) {
 	configuration, ok := s.pool.configurations[at]
 	if s.steps++; !ok || len(s.found) >= maxPaths || s.steps > maxSteps {
 		return

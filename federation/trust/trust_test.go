@@ -13,6 +13,7 @@ import (
 	"hopnhat/federation"
 	"hopnhat/federation/federationtest"
 	"hopnhat/federation/metadata"
+	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
 )
 
@@ -77,7 +78,7 @@ func TestVerify(t *testing.T) {
 		if rp["subject_type"] != "pairwise" || rp["policy_uri"] != "https://danang.example.vn/policy" || len(rp["contacts"].([]any)) != 2 {
 			t.Errorf("metadata: %v", rp)
 		}
-		if slices.ContainsFunc(v.Trail, func(c trust.Check) bool { return !c.Passed || c.Section == "" || c.Rule == "" || c.Saw == "" }) {
+		if slices.ContainsFunc(v.Trail, func(c trust.Check) bool { return !c.Passed || c.Section == "" || c.Want == "" || c.Saw == "" }) {
 			t.Errorf("the trail: %+v", v.Trail)
 		}
 	}
@@ -94,7 +95,9 @@ func TestVerifyRefuses(t *testing.T) {
 	tr, other := newTree(t), newTree(t)
 	now := federationtest.Now
 	without := func(chain []string, i int) []string { return slices.Delete(slices.Clone(chain), i, i+1) }
-	with := func(chain []string, i int, token string) []string { return slices.Replace(slices.Clone(chain), i, i+1, token) }
+	with := func(chain []string, i int, token string) []string {
+		return slices.Replace(slices.Clone(chain), i, i+1, token)
+	}
 	good := tr.chain(t, nil)
 	rp := func(operators claims) claims {
 		return claims{"metadata_policy": claims{"openid_relying_party": claims{"contacts": operators}}}
@@ -167,7 +170,11 @@ func TestVerifyRefuses(t *testing.T) {
 			}
 			last := v.Trail[len(v.Trail)-1]
 			if last.Passed || last.Section != row.section || v.Metadata != nil {
-				t.Errorf("§%s: %s: %s; want §%s", last.Section, last.Rule, last.Saw, row.section)
+				t.Errorf("§%s: %s: %s; want §%s", last.Section, last.Want, last.Saw, row.section)
+			}
+			vi, en := v.Advice()
+			if vi == "" || en == "" || strings.Contains(vi+en, "%!") || len(v.Chain) > 0 && strings.Contains(vi+en, "?") {
+				t.Errorf("the advice is %q, %q", vi, en)
 			}
 			if !strings.Contains(v.Err.Error(), row.kind.Error()) {
 				t.Errorf("the error does not say its code: %v", v.Err)
@@ -186,12 +193,12 @@ func TestVerifyRefuses(t *testing.T) {
 	})
 }
 
-// resign is a configuration of one entity, or a statement with changes, signed with the key of another
-// and naming that key as its own would be named.
+// resign is a statement of one entity that another signed, who names its own key.
 func resign(t testing.TB, issuer, signer *federationtest.Entity, c claims) string {
 	t.Helper()
 	all := claims{
-		"iss": issuer.ID, "sub": issuer.ID, "iat": federationtest.Now.Unix(), "exp": federationtest.Now.Add(time.Hour).Unix(), "jwks": issuer.JWKS(t),
+		"iss": issuer.ID, "sub": issuer.ID, "jwks": issuer.JWKS(t),
+		"iat": federationtest.Now.Unix(), "exp": federationtest.Now.Add(time.Hour).Unix(),
 	}
 	for name, v := range c {
 		all[name] = v
@@ -227,7 +234,7 @@ func TestResolve(t *testing.T) {
 	tr := newTree(t)
 	second := federationtest.New(t, "https://neo-thu-hai.example.vn")
 	anchors := append(slices.Clone(tr.anchors), trust.Anchor{ID: second.ID, Keys: second.Set(t)})
-	parse := func(tokens ...string) (all []federation.Statement) {
+	parse := func(tokens ...string) (all []statement.Statement) {
 		for _, token := range tokens {
 			all = append(all, federationtest.Parse(t, token))
 		}
@@ -269,7 +276,8 @@ func TestResolve(t *testing.T) {
 	t.Run("the newest statement counts, in whatever order they come", func(t *testing.T) {
 		old := tr.anchor.About(t, tr.ministry, claims{"iat": federationtest.Now.Unix() - 9, "constraints": claims{"max_path_length": 0}})
 		for _, list := range [][]string{append([]string{old}, base...), append(slices.Clone(base), old)} {
-			if got := trust.Resolve(tr.app.ID, trust.Collect(parse(list...)...), tr.anchors, federationtest.Now); len(got) != 2 || !got[0].Valid() || !got[1].Valid() {
+			got := trust.Resolve(tr.app.ID, trust.Collect(parse(list...)...), tr.anchors, federationtest.Now)
+			if len(got) != 2 || !got[0].Valid() || !got[1].Valid() {
 				t.Errorf("got %q", show(got))
 			}
 		}
@@ -289,7 +297,7 @@ func TestResolve(t *testing.T) {
 func TestResolveIsDeterministic(t *testing.T) {
 	tr := newTree(t)
 	hints := func(ids ...federation.EntityID) claims { return claims{"authority_hints": ids} }
-	var all []federation.Statement
+	var all []statement.Statement
 	for _, token := range []string{
 		tr.app.Configuration(t, hints(tr.province.ID, tr.ministry.ID)), tr.province.Configuration(t, hints(tr.ministry.ID, tr.anchor.ID)),
 		tr.ministry.Configuration(t, hints(tr.anchor.ID)), tr.anchor.Configuration(t, nil), tr.anchor.About(t, tr.province, nil),
@@ -298,7 +306,7 @@ func TestResolveIsDeterministic(t *testing.T) {
 	} {
 		all = append(all, federationtest.Parse(t, token))
 	}
-	show := func(list []federation.Statement) string {
+	show := func(list []statement.Statement) string {
 		var b strings.Builder
 		for _, v := range trust.Resolve(tr.app.ID, trust.Collect(list...), tr.anchors, federationtest.Now) {
 			fmt.Fprintln(&b, v.Err, v.Metadata, v.Expiry, v.Trail)
@@ -325,7 +333,7 @@ func TestResolveIsBounded(t *testing.T) {
 		}
 		layers = append(layers, layer)
 	}
-	var all []federation.Statement
+	var all []statement.Statement
 	for i, layer := range layers {
 		for _, e := range layer {
 			var above []federation.EntityID

@@ -1,4 +1,4 @@
-package federation
+package statement
 
 import (
 	"bytes"
@@ -6,20 +6,22 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"hopnhat/federation"
 )
 
 // readMetadata reads the claim metadata: objects by entity type, without null (§5).
-func readMetadata(raw json.RawMessage) (Metadata, error) {
+func readMetadata(raw json.RawMessage) (federation.Metadata, error) {
 	if raw == nil {
 		return nil, nil
 	}
-	var types map[EntityType]json.RawMessage
+	var types map[federation.EntityType]json.RawMessage
 	if err := json.Unmarshal(raw, &types); err != nil || isNull(raw) {
 		return nil, fault("5", "metadata is not an object")
 	}
-	m := Metadata{}
+	m := federation.Metadata{}
 	for kind, one := range types {
-		var parameters Parameters
+		var parameters federation.Parameters
 		if err := decode(one, &parameters); err != nil || parameters == nil {
 			return nil, fault("5", "metadata of %s is not an object", kind)
 		}
@@ -38,8 +40,8 @@ func readMetadata(raw json.RawMessage) (Metadata, error) {
 
 // checkKeys refuses key sets where they may not stand: the keys of a federation entity
 // are those of its statement (§5.2.1).
-func checkKeys(kind EntityType, p Parameters) error {
-	if kind != FederationEntity {
+func checkKeys(kind federation.EntityType, p federation.Parameters) error {
+	if kind != federation.FederationEntity {
 		return nil
 	}
 	for _, name := range []string{"jwks", "jwks_uri", "signed_jwks_uri"} {
@@ -58,29 +60,29 @@ func decode(raw []byte, into any) error {
 }
 
 // ReadMetadata reads metadata from JSON, as the claim of that name holds it.
-func ReadMetadata(raw []byte) (Metadata, error) { return readMetadata(raw) }
+func ReadMetadata(raw []byte) (federation.Metadata, error) { return readMetadata(raw) }
 
 // ReadPolicy reads a metadata policy from JSON, as the claim metadata_policy holds it. What
 // its operators are and whether they go together is judged in package metadata.
-func ReadPolicy(raw []byte) (Policy, error) { return readPolicy(raw) }
+func ReadPolicy(raw []byte) (federation.Policy, error) { return readPolicy(raw) }
 
-func readPolicy(raw json.RawMessage) (Policy, error) {
+func readPolicy(raw json.RawMessage) (federation.Policy, error) {
 	if raw == nil {
 		return nil, nil
 	}
-	var types map[EntityType]json.RawMessage
+	var types map[federation.EntityType]json.RawMessage
 	if err := json.Unmarshal(raw, &types); err != nil || isNull(raw) {
 		return nil, fault("6.1.2", "metadata_policy is not an object")
 	}
-	p := Policy{}
+	p := federation.Policy{}
 	for kind, one := range types {
 		var parameters map[string]json.RawMessage
 		if err := json.Unmarshal(one, &parameters); err != nil || isNull(one) {
 			return nil, fault("6.1.2", "metadata_policy of %s is not an object", kind)
 		}
-		p[kind] = map[string]Operators{}
+		p[kind] = map[string]federation.Operators{}
 		for name, two := range parameters {
-			var operators Operators
+			var operators federation.Operators
 			if err := decode(two, &operators); err != nil || operators == nil {
 				return nil, fault("6.1.2", "metadata_policy of %s: %s is not an object of operators", kind, name)
 			}
@@ -92,8 +94,8 @@ func readPolicy(raw json.RawMessage) (Policy, error) {
 
 // readConstraints reads the claim constraints. Constraints that are not known are passed
 // over (§6.2).
-func readConstraints(raw json.RawMessage) (Constraints, error) {
-	var out Constraints
+func readConstraints(raw json.RawMessage) (federation.Constraints, error) {
+	var out federation.Constraints
 	if raw == nil {
 		return out, nil
 	}
@@ -109,7 +111,7 @@ func readConstraints(raw json.RawMessage) (Constraints, error) {
 		whole := int(min(n, 1<<20))
 		out.MaxPathLength = &whole
 	}
-	if err := out.readNaming(c["naming_constraints"]); err != nil {
+	if err := readNaming(&out, c["naming_constraints"]); err != nil {
 		return out, err
 	}
 	types := c["allowed_entity_types"]
@@ -119,14 +121,14 @@ func readConstraints(raw json.RawMessage) (Constraints, error) {
 	if err := json.Unmarshal(types, &out.AllowedTypes); err != nil || isNull(types) || slices.Contains(out.AllowedTypes, "") {
 		return out, fault("6.2.3", "allowed_entity_types is not a list of entity types")
 	}
-	if slices.Contains(out.AllowedTypes, FederationEntity) {
+	if slices.Contains(out.AllowedTypes, federation.FederationEntity) {
 		return out, fault("6.2.3", "allowed_entity_types lists federation_entity, which is always allowed")
 	}
 	out.LimitsTypes = true
 	return out, nil
 }
 
-func (out *Constraints) readNaming(raw json.RawMessage) error {
+func readNaming(out *federation.Constraints, raw json.RawMessage) error {
 	if raw == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package federation
+package statement
 
 import (
 	"bytes"
@@ -10,19 +10,20 @@ import (
 	"slices"
 	"time"
 
+	"hopnhat/federation"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
 
-// StatementType is the `typ` of an entity statement (§3).
-const StatementType = "entity-statement+jwt"
+// Type is the `typ` of an entity statement (OpenID Federation 1.0 §3).
+const Type = "entity-statement+jwt"
 
 // Bounds on a statement.
 const (
-	MaxStatement = 128 << 10
-	maxHints     = 32
-	maxMarks     = 32
-	maxNames     = 256
+	MaxBytes = 128 << 10
+	maxHints = 32
+	maxMarks = 32
+	maxNames = 256
 	// lastSecond is the end of the year 9999.
 	lastSecond = 253402300799
 )
@@ -31,8 +32,8 @@ const (
 // it costs thirty times as much as P-256.
 var Algorithms = []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256, keys.RS256}
 
-// ErrStatement is what every refusal of a statement wraps.
-var ErrStatement = errors.New("not a valid entity statement")
+// ErrInvalid is what every refusal of a statement wraps.
+var ErrInvalid = errors.New("not a valid entity statement")
 
 // FaultError is the refusal of a statement: the section of OpenID Federation 1.0 that it
 // breaks, and what it holds.
@@ -43,11 +44,11 @@ type FaultError struct {
 
 // Error says what was broken, and by what.
 func (f FaultError) Error() string {
-	return fmt.Sprintf("%v: OpenID Federation 1.0 §%s: %s", ErrStatement, f.Section, f.Saw)
+	return fmt.Sprintf("%v: OpenID Federation 1.0 §%s: %s", ErrInvalid, f.Section, f.Saw)
 }
 
-// Unwrap is ErrStatement.
-func (f FaultError) Unwrap() error { return ErrStatement }
+// Unwrap is ErrInvalid.
+func (f FaultError) Unwrap() error { return ErrInvalid }
 
 func fault(section, format string, args ...any) error {
 	return FaultError{section, fmt.Sprintf(format, args...)}
@@ -61,28 +62,28 @@ type Mark struct {
 
 // MarkOwner owns a type of trust mark (§3.1.2).
 type MarkOwner struct {
-	Subject EntityID
+	Subject federation.EntityID
 	Keys    *jose.Set
 }
 
 // Statement is an entity statement that keeps to §3.2 in all that can be told from it
 // alone. Its signature is not verified, see [Statement.SignedBy].
 type Statement struct {
-	Issuer, Subject  EntityID
+	Issuer, Subject  federation.EntityID
 	IssuedAt, Expiry time.Time
 	// Keys are the federation keys of the subject.
 	Keys     *jose.Set
-	Metadata Metadata
+	Metadata federation.Metadata
 	// Of configurations.
-	AuthorityHints, AnchorHints []EntityID
+	AuthorityHints, AnchorHints []federation.EntityID
 	Marks                       []Mark
 	// MarkIssuers and MarkOwners count in the configuration of a trust anchor only.
-	MarkIssuers map[string][]EntityID
+	MarkIssuers map[string][]federation.EntityID
 	MarkOwners  map[string]MarkOwner
 	// Of subordinate statements.
-	Policy         Policy
+	Policy         federation.Policy
 	PolicyCritical []string
-	Constraints    Constraints
+	Constraints    federation.Constraints
 	Source         string
 
 	token    string
@@ -110,14 +111,14 @@ func (s Statement) SignedBy(set *jose.Set) error {
 // Parse reads an entity statement and checks it by §3.2, but for time, signature and what
 // other statements say.
 func Parse(token string) (Statement, error) {
-	received, err := jose.Receive(token, jose.Rule{Type: StatementType, Algorithms: Algorithms, MaxBytes: MaxStatement})
+	received, err := jose.Receive(token, jose.Rule{Type: Type, Algorithms: Algorithms, MaxBytes: MaxBytes})
 	if err != nil {
 		return Statement{}, fault("3.2", "%v", err)
 	}
 	s := Statement{token: token, received: received}
 	switch {
-	case received.Type() != StatementType:
-		return Statement{}, fault("3", "its typ is %q, want %q", received.Type(), StatementType)
+	case received.Type() != Type:
+		return Statement{}, fault("3", "its typ is %q, want %q", received.Type(), Type)
 	case received.KeyID() == "":
 		return Statement{}, fault("3", "it names no key: the header has no kid")
 	case received.HasTrustChain():
@@ -245,15 +246,15 @@ func (s *Statement) readSubordinate(c claims) (err error) {
 
 func isHTTPS(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.Fragment == "" && len(text) <= maxEntityID
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.Fragment == "" && len(text) <= federation.MaxEntityID
 }
 
-func (c claims) entity(name string) (EntityID, error) {
+func (c claims) entity(name string) (federation.EntityID, error) {
 	var text string
 	if err := json.Unmarshal(c[name], &text); err != nil {
 		return "", fault("3.1.1", "%s is not a string", name)
 	}
-	id, err := ParseEntityID(text)
+	id, err := federation.ParseEntityID(text)
 	if err != nil {
 		return "", fault("3.2", "%s: %v", name, err)
 	}
@@ -294,7 +295,7 @@ func (c claims) critical() error {
 	return fault("3.2", "crit lists %q, which is not understood here", names[0])
 }
 
-func (c claims) hints(name string) ([]EntityID, error) {
+func (c claims) hints(name string) ([]federation.EntityID, error) {
 	raw := c[name]
 	if raw == nil {
 		return nil, nil
@@ -311,17 +312,17 @@ func (c claims) hints(name string) ([]EntityID, error) {
 	return ids, nil
 }
 
-func readEntities(raw json.RawMessage) ([]EntityID, error) {
+func readEntities(raw json.RawMessage) ([]federation.EntityID, error) {
 	var texts []*string
 	if err := json.Unmarshal(raw, &texts); err != nil || isNull(raw) {
 		return nil, errors.New("not a list of strings")
 	}
-	ids := make([]EntityID, 0, len(texts))
+	ids := make([]federation.EntityID, 0, len(texts))
 	for _, text := range texts {
 		if text == nil {
 			return nil, errors.New("not a list of strings")
 		}
-		id, err := ParseEntityID(*text)
+		id, err := federation.ParseEntityID(*text)
 		if err != nil {
 			return nil, err
 		}
@@ -382,7 +383,7 @@ func readMarks(raw json.RawMessage) ([]Mark, error) {
 	return marks, nil
 }
 
-func readMarkIssuers(raw json.RawMessage) (map[string][]EntityID, error) {
+func readMarkIssuers(raw json.RawMessage) (map[string][]federation.EntityID, error) {
 	if raw == nil {
 		return nil, nil
 	}
@@ -390,7 +391,7 @@ func readMarkIssuers(raw json.RawMessage) (map[string][]EntityID, error) {
 	if err := json.Unmarshal(raw, &c); err != nil || isNull(raw) {
 		return nil, fault("3.2", "trust_mark_issuers is not an object")
 	}
-	issuers := map[string][]EntityID{}
+	issuers := map[string][]federation.EntityID{}
 	for kind, list := range c {
 		ids, err := readEntities(list)
 		if err != nil {
