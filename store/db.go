@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"hopnhat/store/handle"
+	"hopnhat/store/incidents"
 	"hopnhat/store/keybook"
 	"hopnhat/store/migrations"
 )
@@ -45,6 +46,8 @@ type DB struct {
 	Sites
 	// Heads are the recorded heads of the shards of the release log.
 	Heads Heads
+	// Incidents are what reconciliation found wrong in the evidence.
+	Incidents incidents.Book
 }
 
 // Each aggregate is one or a few tables that change together. All share the handle.
@@ -87,7 +90,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: APIs{db}, Approvals: Approvals{db}, Apps: Apps{db},
 		Browsers: Browsers{db},
 		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
-		RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db},
+		RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
 	}, nil
 }
 

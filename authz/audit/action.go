@@ -64,6 +64,10 @@ const (
 	InitialTokenRevoked Action = "initial-access-token.revoked"
 	DeliveryRetried     Action = "delivery.retried"
 
+	IncidentOpened        Action = "incident.opened"
+	IncidentCloseProposed Action = "incident.close-proposed"
+	IncidentClosed        Action = "incident.closed"
+
 	KeyAnnounced Action = "key.announced"
 	KeyPublished Action = "key.published"
 	KeyActive    Action = "key.active"
@@ -155,6 +159,9 @@ var rules = slices.Concat([]rule{
 	{DeliveryRetried, Administered, ConsentTree, false, true, string(DeliveryRetried), "role:" + byOperator, true, "", []need{anActor, anObject}},
 	{ResourceRegistered, Administered, ConsentTree, false, true, string(ResourceRegistered), "", true, "", []need{anObject}},
 	{ResourceDisabled, Administered, ConsentTree, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
+	{IncidentOpened, Administered, ConsentTree, false, true, string(IncidentOpened), "", true, "", []need{anObject}},
+	{IncidentCloseProposed, Administered, ConsentTree, false, true, string(IncidentCloseProposed), "", true, "", []need{anObject}},
+	{IncidentClosed, Administered, ConsentTree, false, true, string(IncidentClosed), "", true, "", []need{anObject}},
 	{DeclarationChanged, Administered, ConsentTree, false, true, string(DeclarationChanged), "", true, "", []need{anApp, thePurpose}},
 
 	{Search, AuditorQuery, ReleaseTree, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor}},

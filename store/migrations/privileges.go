@@ -27,6 +27,7 @@ const (
 // never changed or deleted.
 var restricted = []struct{ table, allowed string }{
 	{"events", "SELECT, INSERT, UPDATE (log_index, log_origin)"},
+	{"incidents", "SELECT, INSERT, UPDATE"},
 	{"goose_db_version", "SELECT"},
 }
 

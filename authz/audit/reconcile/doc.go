@@ -74,3 +74,16 @@ func (f Finding) Key() string {
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)
 }
+
+// Said is what evidence says of a finding: nothing that names a person.
+func (f Finding) Said() string {
+	switch f.Kind {
+	case LeafWithoutRow, PlaceTwice:
+		return f.Key()
+	case NumberMissing, NumberTwice:
+		return fmt.Sprintf("%s #%d", f.Kind, f.Number)
+	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained:
+		return fmt.Sprintf("%s %s", f.Kind, f.Object)
+	}
+	return fmt.Sprintf("%s %s", f.Kind, f.Event)
+}
