@@ -9,9 +9,11 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/consent"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
+	"hopnhat/web/console/incidents"
 	"hopnhat/web/evidence"
 	"hopnhat/web/logo"
 	"hopnhat/web/page"
@@ -118,6 +120,9 @@ type Options struct {
 	Scribe     console.Scribe
 	Pseudonyms evidence.Pseudonyms
 	Roles      Roles
+	// Incidents are what is wrong in the evidence, and Board is what of it is open.
+	Incidents incidents.Options
+	Board     *incident.Board
 	// Apps.
 	Clients console.Clients
 	Names   portal.Names
@@ -154,7 +159,9 @@ type Options struct {
 // furnish makes the rooms.
 func (s *Server) furnish() {
 	o := s.o
-	s.frame = &page.Frame{Issuer: o.Issuer, Sessions: o.Sessions, Forms: o.Forms, ClientAddress: s.clientAddress, Demo: o.Demo}
+	s.frame = &page.Frame{
+		Issuer: o.Issuer, Sessions: o.Sessions, Forms: o.Forms, ClientAddress: s.clientAddress, Demo: o.Demo, OpenIncidents: o.Board.Open,
+	}
 	s.documents = newDocuments(o, func(c *fiber.Ctx) string { return s.clientAddress(c).String() })
 	s.signin = signin.New(signin.Options{
 		Issuer: o.Issuer, Requests: o.Requests, Answers: o.Answers, Approvals: o.Approvals, Authn: o.Authn, Sessions: o.Sessions,
@@ -167,7 +174,7 @@ func (s *Server) furnish() {
 	})
 	s.portal = portal.New(portal.Options{
 		Issuer: o.Issuer, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Consents: o.Consents, Catalogue: o.Catalogue,
-		Clients: o.Clients, Names: o.Names, Notices: o.Deliveries, LogoutQueued: o.LogoutQueued, Now: o.Now,
+		Clients: o.Clients, Names: o.Names, Notices: o.Deliveries, Incidents: o.Board, LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
 	s.account = account.New(account.Options{
 		Sessions: o.Sessions, SignOut: s.signout, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Clients: o.Clients,
@@ -177,6 +184,7 @@ func (s *Server) furnish() {
 		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Scribe: o.Scribe, Clients: o.Clients, Keys: o.Keys,
 		Deliveries: o.Deliveries, Catalogue: o.Catalogue, LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
+	s.incidents = incidents.New(o.Incidents)
 	if o.Fetcher != nil {
 		s.logos = logo.New(o.Fetcher, o.Clients, o.Now)
 	}

@@ -12,6 +12,7 @@ import (
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
+	"hopnhat/web/console/incidents"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
@@ -32,10 +33,14 @@ const (
 	// auditor and operator are persons with that role who have signed in with two factors.
 	auditor
 	operator
+	// official is one of the two.
+	official
 )
 
-// roles are the roles of audiences that need one.
-var roles = map[audience]authz.Role{auditor: authz.Auditor, operator: authz.Operator}
+// roles are the roles of audiences that need one of some.
+var roles = map[audience][]authz.Role{
+	auditor: {authz.Auditor}, operator: {authz.Operator}, official: {authz.Auditor, authz.Operator},
+}
 
 // twoFactors is the level of a sign-in with two factors.
 const twoFactors = 2
@@ -135,6 +140,9 @@ func (s *Server) table() []route {
 		visit(Portal, get, console.AppsPath, operator, s.console.Apps),
 		visit(Portal, get, console.DeliveriesPath, operator, s.console.Deliveries),
 		visit(Portal, post, console.RetryPath, operator, s.console.Retry),
+		visit(Portal, get, incidents.Path, official, s.incidents.List),
+		visit(Portal, get, incidents.Path+"/:id", official, s.incidents.Show),
+		visit(Portal, post, incidents.Path+"/:id", official, s.incidents.Say),
 
 		serve(LogWriter, get, "/log/key", forPrograms(d.logKey)),
 		serve(LogWriter, get, "/log/checkpoint", forPrograms(s.frame.Handler(d.checkpoint))),
@@ -198,12 +206,15 @@ func (s *Server) admit(who audience, h func(*page.Visit) error) func(*page.Visit
 		if err != nil {
 			return err
 		}
-		if role, needed := roles[who]; needed {
-			has, err := s.o.Roles.HasRole(v.Context, in.Actor, role)
-			if err != nil {
-				return err
+		if of, needed := roles[who]; needed {
+			for i := 0; i < len(of) && v.Role == ""; i++ {
+				if has, err := s.o.Roles.HasRole(v.Context, in.Actor, of[i]); err != nil {
+					return err
+				} else if has {
+					v.Role = of[i]
+				}
 			}
-			if !has || in.Level < twoFactors {
+			if v.Role == "" || in.Level < twoFactors {
 				return page.Fault(view.ErrorForbidden)
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"hopnhat/authz/tally"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
+	"hopnhat/web/console/incidents"
 	"hopnhat/web/logo"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
@@ -36,6 +37,7 @@ type Server struct {
 	portal    *portal.Pages
 	account   *account.Pages
 	console   *console.Pages
+	incidents *incidents.Pages
 	// logos is nil where none are shown.
 	logos    *logo.Logos
 	crowd    crowd

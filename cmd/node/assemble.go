@@ -9,6 +9,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
@@ -25,6 +26,7 @@ import (
 	"hopnhat/keys/seal"
 	"hopnhat/store/registry"
 	"hopnhat/web"
+	"hopnhat/web/console/incidents"
 	"hopnhat/web/signin"
 )
 
@@ -43,6 +45,7 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 	n := &Node{
 		Base: base, options: o, roles: roles, closers: []func() error{base.Close},
 		out: outbound.New(c.LoopbackIssuer()), logoutQueued: make(signal, 1), answered: make(signal, 1),
+		board: &incident.Board{Marks: base.DB.Incidents},
 	}
 	n.directory = clientauth.NewDirectory(n.DB, 0, nil)
 	n.directory.Fetcher = n.out
@@ -231,6 +234,11 @@ func (n *Node) makeDeliveries(context.Context) error {
 	return nil
 }
 
+// desk opens and closes incidents.
+func (n *Node) desk() *incident.Desk {
+	return &incident.Desk{Store: n.DB.Incidents, Scribe: n.scribe, Node: n.Config.Site, Now: time.Now}
+}
+
 // makeServer makes the HTTP server with its pages.
 func (n *Node) makeServer(ctx context.Context) error {
 	c := n.Config
@@ -245,8 +253,9 @@ func (n *Node) makeServer(ctx context.Context) error {
 		Issuer: c.Issuer, Node: n.roles, KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 		Sessions: n.sessions, Forms: session.NewForms(forms), UserCodes: authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
 		Consents: n.consents, Catalogue: n.Catalogue, Evidence: evidence{n.DB, n.recorder}, Log: n.log, Scribe: n.scribe,
-		Pseudonyms: n.Pseudonyms, Roles: n.DB,
-		Clients: n.DB, Names: n.DB, Keys: n.directory, Deliveries: n.DB, Fetcher: n.out,
+		Pseudonyms: n.Pseudonyms, Roles: n.DB, Board: n.board,
+		Incidents: incidents.Options{Incidents: n.DB.Incidents, Desk: n.desk(), Pseudonyms: n.Pseudonyms},
+		Clients:   n.DB, Names: n.DB, Keys: n.directory, Deliveries: n.DB, Fetcher: n.out,
 		LogoutQueued: n.logoutQueued.send, Answered: n.answered.send, Now: time.Now, Demo: n.options.Demo != nil, DemoApps: n.options.Demo,
 		Metrics: metrics(n), Parts: n.watch.Parts,
 		TrustedProxies: proxies, MetricsNetworks: scrapers, AccessLog: c.AccessLog, Certificate: certificate,

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
@@ -38,6 +39,7 @@ type Node struct {
 	registry *registry.DB
 	watch    *watch.Watch
 	out      *outbound.Client
+	board    *incident.Board // what is known to be wrong in the evidence
 
 	sessions     *session.Sessions
 	authn        *authn.Authenticator

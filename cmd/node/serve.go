@@ -58,6 +58,7 @@ func (n *Node) listen() (err error) {
 	background, end := context.WithCancel(context.Background())
 	r.end = end
 	r.background.Go(func() { n.watch.Run(background) })
+	r.background.Go(func() { n.board.Run(background) })
 	if n.has(web.Provider) {
 		for _, work := range []func(context.Context){n.deliverer.Run, n.pinger.Run, func(ctx context.Context) { purge.Run(ctx, n.purges()) }} {
 			r.background.Go(func() { work(background) })

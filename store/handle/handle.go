@@ -310,6 +310,10 @@ func (db *Handle) Now() time.Time { return db.now() }
 // Pool is the database without GORM, for migrations.
 func (db *Handle) Pool() *sql.DB { return db.pools[0] }
 
+// Background are connections to read on for what goes on in the background, whatever is
+// asked meanwhile: its statements are not counted.
+func (db *Handle) Background() *sql.DB { return db.pools[len(db.pools)-1] }
+
 // Beats is a connection of its own, for what must not wait behind the others.
 func (db *Handle) Beats() *sql.DB { return db.beats }
 

@@ -4,7 +4,8 @@ package incidents
 
 import (
 	"context"
-	"fmt"
+	"database/sql"
+	"errors"
 	"time"
 
 	"hopnhat/authz"
@@ -52,9 +53,13 @@ func (r row) incident() incident.Incident {
 			Kind: reconcile.Kind(r.Kind), Origin: r.Origin, Index: uint64(r.Index), Event: r.Event, Pseudonym: r.Pseudonym,
 			Object: r.Object, Number: r.Number, Text: r.Text,
 		},
-		Proposal:     incident.Word{By: r.ProposedBy, Role: authz.Role(r.ProposedRole), Reason: r.ProposedReason, At: handle.Time(r.ProposedAt)},
-		Confirmation: incident.Word{By: r.ClosedBy, Role: authz.Role(r.ClosedRole), Reason: r.ClosedReason, At: handle.Time(r.ClosedAt)},
+		Proposal:     word(r.ProposedBy, r.ProposedRole, r.ProposedReason, r.ProposedAt),
+		Confirmation: word(r.ClosedBy, r.ClosedRole, r.ClosedReason, r.ClosedAt),
 	}
+}
+
+func word(by, role, reason string, at *time.Time) incident.Word {
+	return incident.Word{By: by, Role: authz.Role(role), Reason: reason, At: handle.Time(at)}
 }
 
 // NoteIncident keeps an incident that is new, in the transaction of the context, and notes of
@@ -85,14 +90,21 @@ func (db Book) OpenIncidents(ctx context.Context) (n int, err error) {
 // OpenMarks are the events and persons of those that are not closed. One about a role is not
 // about what is recorded of who has it.
 func (db Book) OpenMarks(ctx context.Context) ([]incident.Mark, error) {
-	var rows []row
-	err := db.Reader(ctx).Raw(`SELECT id, event_id, CASE WHEN kind = ? THEN '' ELSE pseudonym END AS pseudonym FROM incidents
-		WHERE state <> 'closed' ORDER BY id LIMIT ?`, string(reconcile.RoleUnexplained), 2*incident.MostOpen).Scan(&rows).Error
-	marks := make([]incident.Mark, len(rows))
-	for i, r := range rows {
-		marks[i] = incident.Mark{Event: r.Event, Pseudonym: r.Pseudonym}
+	rows, err := db.Background().QueryContext(ctx, db.Bind(`SELECT event_id, CASE WHEN kind = ? THEN '' ELSE pseudonym END FROM incidents
+		WHERE state <> 'closed' ORDER BY id LIMIT ?`), string(reconcile.RoleUnexplained), 2*incident.MostOpen)
+	if err != nil {
+		return nil, handle.Wrap("listing open incidents", err)
 	}
-	return marks, handle.Wrap("listing open incidents", err)
+	defer rows.Close()
+	var marks []incident.Mark
+	for rows.Next() {
+		var m incident.Mark
+		if err := rows.Scan(&m.Event, &m.Pseudonym); err != nil {
+			return nil, handle.Wrap("listing open incidents", err)
+		}
+		marks = append(marks, m)
+	}
+	return marks, handle.Wrap("listing open incidents", rows.Err())
 }
 
 // ListIncidents lists incidents, the newest first, before one of them; with closed set, also
@@ -154,25 +166,22 @@ type Look struct {
 }
 
 // LookOf is how far the look over a site's evidence has come; the zero Look where none began.
-func (db Book) LookOf(ctx context.Context, site string) (Look, error) {
-	var r struct {
-		Cursor  string     `gorm:"column:cursor"`
-		Began   time.Time  `gorm:"column:began_at"`
-		Ended   *time.Time `gorm:"column:ended_at"`
-		Seconds int64      `gorm:"column:seconds"`
+func (db Book) LookOf(ctx context.Context, site string) (l Look, err error) {
+	var ended *time.Time
+	var seconds int64
+	err = db.Background().QueryRowContext(ctx, db.Bind("SELECT cursor, began_at, ended_at, seconds FROM reconcilers WHERE site = ?"), site).
+		Scan(&l.Cursor, &l.Began, &ended, &seconds)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Look{}, nil
 	}
-	res := db.Reader(ctx).Raw("SELECT cursor, began_at, ended_at, seconds FROM reconcilers WHERE site = ?", site).Scan(&r)
-	if res.Error != nil || res.RowsAffected == 0 {
-		return Look{}, handle.Wrap(fmt.Sprintf("reading how far reconciliation of site %s has come", site), res.Error)
-	}
-	return Look{r.Cursor, r.Began.UTC(), handle.Time(r.Ended), time.Duration(r.Seconds) * time.Second}, nil
+	l.Began, l.Ended, l.Took = l.Began.UTC(), handle.Time(ended), time.Duration(seconds)*time.Second
+	return l, handle.Wrap("reading how far reconciliation has come", err)
 }
 
-// SaveLook keeps how far it has come.
+// SaveLook keeps how far it has come. It belongs to no request, and is not counted.
 func (db Book) SaveLook(ctx context.Context, site string, l Look) error {
-	return handle.Wrap("keeping how far reconciliation has come", db.Writer(ctx).Exec(`INSERT INTO reconcilers
-		(site, cursor, began_at, ended_at, seconds) VALUES (?, ?, ?, ?, ?)
+	_, err := db.Pool().ExecContext(ctx, db.Bind(`INSERT INTO reconcilers (site, cursor, began_at, ended_at, seconds) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (site) DO UPDATE SET cursor = excluded.cursor, began_at = excluded.began_at, ended_at = excluded.ended_at,
-			seconds = excluded.seconds`,
-		site, l.Cursor, l.Began.UTC(), handle.NullTime(l.Ended), int64(l.Took.Seconds())).Error)
+			seconds = excluded.seconds`), site, l.Cursor, l.Began.UTC(), handle.NullTime(l.Ended), int64(l.Took.Seconds()))
+	return handle.Wrap("keeping how far reconciliation has come", err)
 }

@@ -35,13 +35,14 @@ func (p *pen) Write(_ context.Context, acts ...audit.Act) ([]audit.Written, erro
 func desk(db *store.DB, log *strings.Builder) (*incident.Desk, *pen) {
 	p := &pen{}
 	return &incident.Desk{
-		Store: db.Incidents, Scribe: p, Node: "node-1", Now: func() time.Time { return epoch }, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		Store: db.Incidents, Scribe: p, Node: "node-1", Now: func() time.Time { return epoch },
+		Logger: slog.New(slog.NewTextHandler(log, nil)),
 	}, p
 }
 
 var (
 	gone = reconcile.Finding{Kind: reconcile.LeafWithoutRow, Origin: "log/2026Q4", Index: 7, Event: "e-7", Pseudonym: "pseudonym-of-an"}
-	role = reconcile.Finding{Kind: reconcile.RoleUnexplained, Object: "auditor", Pseudonym: "pseudonym-of-chi", Text: "no event tells of it"}
+	role = reconcile.Finding{Kind: reconcile.RoleUnexplained, Object: "auditor", Pseudonym: "pseudonym-of-chi", Text: "no event"}
 
 	chi   = incident.Person{Subject: "chi", Name: "pseudonym-of-chi", Role: authz.Auditor}
 	dung  = incident.Person{Subject: "dung", Name: "pseudonym-of-dung", Role: authz.Operator}
@@ -95,9 +96,13 @@ func TestTheSameFindingIsTheSameIncident(t *testing.T) {
 			t.Errorf("the log names a person: %s", &log)
 		}
 		board := incident.Board{Marks: db.Incidents}
-		if err := board.Refresh(t.Context()); err != nil || board.Open() != 2 || !board.Concerns("e-7") || board.Concerns("e-8") ||
-			!board.ConcernsPerson("pseudonym-of-an") || board.ConcernsPerson("pseudonym-of-chi") || board.ConcernsPerson("") || board.Concerns("") {
-			t.Errorf("the board shows %d, %v", board.Open(), err)
+		if err := board.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if board.Open() != 2 || !board.Concerns("e-7") || board.Concerns("e-8") || board.Concerns("") ||
+			!board.ConcernsPerson("pseudonym-of-an") || board.ConcernsPerson("pseudonym-of-chi") ||
+			board.ConcernsPerson("") {
+			t.Errorf("the board shows %d", board.Open())
 		}
 	})
 }
@@ -107,7 +112,8 @@ func TestNoIncidentWithoutItsEvent(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		d, p := desk(db, &strings.Builder{})
 		p.err = errors.New("the database does not answer")
-		if n, err := d.Report(t.Context(), []reconcile.Finding{gone}, epoch); !errors.Is(err, p.err) || n != 0 || len(list(t, db, true)) != 0 {
+		n, err := d.Report(t.Context(), []reconcile.Finding{gone}, epoch)
+		if !errors.Is(err, p.err) || n != 0 || len(list(t, db, true)) != 0 {
 			t.Errorf("opened %d, %v", n, err)
 		}
 	})
@@ -161,7 +167,8 @@ func TestTwoPeopleClose(t *testing.T) {
 				}
 				got, err := db.Incidents.Incident(t.Context(), id)
 				closed := row.want == nil
-				if err != nil || (got.State == incident.Closed) != closed || (len(p.acts) == 3) != closed || got.Proposal.By != row.first.Name {
+				if err != nil || (got.State == incident.Closed) != closed || (len(p.acts) == 3) != closed ||
+					got.Proposal.By != row.first.Name {
 					t.Errorf("%+v, %d events, %v", got, len(p.acts), err)
 				}
 				if open, err := db.Incidents.OpenIncidents(t.Context()); err != nil || (open < before) != closed {
@@ -170,8 +177,8 @@ func TestTwoPeopleClose(t *testing.T) {
 				if !closed {
 					return
 				}
-				if got.Confirmation.Reason != row.why || got.Confirmation.By != row.second.Name || p.acts[2].Action != audit.IncidentClosed ||
-					p.acts[2].Detail.Text != row.why || p.acts[2].Actor != row.second.Subject {
+				if got.Confirmation.Reason != row.why || got.Confirmation.By != row.second.Name ||
+					p.acts[2].Action != audit.IncidentClosed || p.acts[2].Detail.Text != row.why || p.acts[2].Actor != row.second.Subject {
 					t.Errorf("kept %+v, recorded %+v", got.Confirmation, p.acts[2])
 				}
 				if err := d.Close(t.Context(), id, row.second, "x"); !errors.Is(err, incident.ErrNotOpen) {
@@ -195,7 +202,8 @@ func TestOfManyWhoCloseOneDoes(t *testing.T) {
 		for i := range took {
 			all.Go(func() {
 				mine, _ := desk(db, &strings.Builder{})
-				took[i] = mine.Propose(t.Context(), id, incident.Person{Subject: authz.Subject(fmt.Sprint(i)), Name: fmt.Sprint("p-", i), Role: authz.Auditor}, "x")
+				who := incident.Person{Subject: authz.Subject(fmt.Sprint(i)), Name: fmt.Sprint("p-", i), Role: authz.Auditor}
+				took[i] = mine.Propose(t.Context(), id, who, "x")
 			})
 		}
 		all.Wait()

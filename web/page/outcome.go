@@ -16,6 +16,9 @@ const (
 	ConsolePath = "/console"
 )
 
+// IncidentsPath lists incidents: each page of the console leads there while one is open.
+const IncidentsPath = ConsolePath + "/incidents"
+
 // Fault is an error that has a page of its own.
 type Fault view.ErrorKind
 

@@ -45,6 +45,8 @@ type Frame struct {
 	ClientAddress func(*fiber.Ctx) netip.Addr
 	// Demo shows the strip that says all is invented.
 	Demo bool
+	// OpenIncidents is how many incidents are open, for the console; nil for none.
+	OpenIncidents func() int
 }
 
 // Visit is one request to a page. It is good as long as its handler runs.
@@ -59,6 +61,8 @@ type Visit struct {
 	Binding string
 	// Session is nil until [Visit.Current] has found one.
 	Session *session.Session
+	// Role is the one for which an official was let in; empty on other pages.
+	Role authz.Role
 	// FormPath shows by GET the form that a POST answers with, for the language
 	// links; empty leads to the start page.
 	FormPath string
@@ -219,6 +223,9 @@ func (v *Visit) Show(page view.Page, nav ...view.NavLink) error {
 	}
 	if v.Session != nil {
 		shell.SignedInAs, shell.SignOut = v.Session.Name, "/logout/confirm"
+	}
+	if v.frame.OpenIncidents != nil && within(v.C.Path(), ConsolePath) {
+		shell.Banner = &view.Banner{Open: v.frame.OpenIncidents(), URL: IncidentsPath}
 	}
 	v.C.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
 	return view.Render(v.C.Response().BodyWriter(), shell, page)

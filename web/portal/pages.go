@@ -56,6 +56,14 @@ type Notices interface {
 	WithdrawalTold(ctx context.Context, reference string) (session.Delivery, error)
 }
 
+// Incidents knows what in the evidence is being looked into.
+type Incidents interface {
+	// Concerns reports whether an open incident is about an event, and ConcernsPerson
+	// whether one is about what is recorded of a person.
+	Concerns(event string) bool
+	ConcernsPerson(pseudonym string) bool
+}
+
 // Options is what the portal is made of; all are needed.
 type Options struct {
 	Issuer     string
@@ -67,6 +75,7 @@ type Options struct {
 	Clients    page.Clients
 	Names      Names
 	Notices    Notices
+	Incidents  Incidents
 	// LogoutQueued is called when a notice was queued.
 	LogoutQueued func()
 	Now          func() time.Time

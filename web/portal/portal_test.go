@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,13 @@ type room struct {
 	notice    *session.Delivery
 	noticeErr error
 	queued    int
+	// questioned are the events, and the persons, that an open incident is about.
+	questioned []string
 }
+
+func (r *room) Concerns(event string) bool { return slices.Contains(r.questioned, event) }
+
+func (r *room) ConcernsPerson(pseudonym string) bool { return slices.Contains(r.questioned, pseudonym) }
 
 func newRoom() *room {
 	r := &room{
@@ -51,7 +58,7 @@ func newRoom() *room {
 	r.b.Session = &session.Session{ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2}
 	r.Pages = New(Options{
 		Issuer: pagetest.Issuer, Evidence: r.Book, Pseudonyms: r.Book, Log: r.Book, Consents: r, Catalogue: consent.Load(), Clients: r,
-		Names: r, Notices: r,
+		Names: r, Notices: r, Incidents: r,
 		LogoutQueued: func() { r.queued++ }, Now: func() time.Time { return r.now },
 	})
 	return r
@@ -426,5 +433,34 @@ func TestLooksOfReleases(t *testing.T) {
 		if got := r.release(t.Context(), e); !row.want(got) {
 			t.Errorf("%s: %s", row.name, fmt.Sprintf("%+v", got))
 		}
+	}
+}
+
+// TestWhatIsLookedInto: a person sees beside an entry that an open incident is about it, and
+// above the list that one is about her record; others see nothing of it.
+func TestWhatIsLookedInto(t *testing.T) {
+	const entry, record = "Mục này đang được xem xét", "Chúng tôi đang xem xét lịch sử này"
+	for _, row := range []struct {
+		name          string
+		of            func(event string) string
+		entry, record bool
+	}{
+		{"nothing", func(string) string { return "another" }, false, false},
+		{"an entry", func(event string) string { return event }, true, false},
+		{"her record", func(string) string { return evidencetest.Pseudonym("an") }, false, true},
+		{"another's record", func(string) string { return evidencetest.Pseudonym("chi") }, false, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r := newRoom()
+			id := r.Add(evidencetest.Release("an", "so-dat", r.now)).ID
+			r.questioned = []string{row.of(id)}
+			list := r.get(t, Path, Path, r.Timeline)
+			one := r.get(t, ReleasesPath+"/:id", ReleasesPath+"/"+id, r.Release)
+			if strings.Contains(list.Body, entry) != row.entry || strings.Contains(list.Body, record) != row.record ||
+				strings.Contains(one.Body, entry) != row.entry {
+				t.Errorf("list %v, %v; one %v: %v, %v", strings.Contains(list.Body, entry), strings.Contains(list.Body, record),
+					strings.Contains(one.Body, entry), list.Err, one.Err)
+			}
+		})
 	}
 }

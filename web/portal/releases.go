@@ -35,7 +35,9 @@ func (p *Pages) Timeline(v *page.Visit) error {
 	if err != nil {
 		return err
 	}
-	body := view.Timeline{FilterURL: Path, Filtered: query.Client != "", Total: counts.Total}
+	body := view.Timeline{
+		FilterURL: Path, Filtered: query.Client != "", Total: counts.Total, Questioned: p.o.Incidents.ConcernsPerson(pseudonym),
+	}
 	found, body.Newer, body.Older = evidence.Paginate(found, pageSize, query, Path)
 	for _, r := range found {
 		body.Releases = append(body.Releases, p.release(v.Context, r.Event))
@@ -92,6 +94,7 @@ func (p *Pages) release(ctx context.Context, e audit.Event) view.Release {
 	out := view.Release{
 		ID: e.ID, URL: ReleasesPath + "/" + e.ID, At: e.When.Decided, App: page.App(page.ClientOrID(ctx, p.o.Clients, e.Asked.Client)),
 		Purpose: purpose.Text(), Registry: register.Text(), Basis: basis.Text(), Permitted: e.Decision.Permit,
+		Questioned: p.o.Incidents.Concerns(e.ID),
 	}
 	if look, ok := looks[e.Type]; ok {
 		out.Look, out.App = look, view.App{Name: auditorName}

@@ -57,7 +57,11 @@ func filled(t *testing.T) (made, set map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range rooms {
+	below, err := filepath.Glob("../*/*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(rooms, below...) {
 		if room := filepath.Base(filepath.Dir(path)); room != "view" && room != "static" {
 			paths = append(paths, path)
 		}

@@ -192,6 +192,18 @@ func sampleTimeline() Timeline {
 	}
 }
 
+func questionedTimeline() Timeline {
+	page := sampleTimeline()
+	page.Questioned, page.Releases[1].Questioned = true, true
+	return page
+}
+
+func questionedRelease() ReleaseDetail {
+	page := sampleReleaseDetail()
+	page.Release.Questioned = true
+	return page
+}
+
 func sampleProof() Proof {
 	return Proof{
 		Logged: true, Index: 48213, Origin: "hopnhat.example/log/2026q4",
@@ -416,6 +428,51 @@ func sampleApps() Apps {
 		},
 		Next: "/console/apps?after=0199a7c2-4be1-7d30-9c44-51f0c0a3e212",
 	}
+}
+
+// sampleIncidents shows one of each kind.
+func sampleIncidents() Incidents {
+	page := Incidents{OtherURL: "/console/incidents?all=1", Older: "/console/incidents?before=x"}
+	abouts := []string{
+		"log.vneid.example/dc1/2026Q4#1904412", "https://dat-dai.danang.example/mot-ung-dung-co-ten-rat-dai-va-khong-co-khoang-trang", "auditor",
+	}
+	states := []IncidentState{IncidentOpen, IncidentProposed, IncidentClosed}
+	for i, kind := range append(IncidentKinds(), "of-a-later-release") {
+		page.Rows = append(page.Rows, IncidentRow{
+			ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", URL: "/console/incidents/0199a7c2-4be1-7d30-9c44-51f0c0a3e210", Kind: kind,
+			State: states[i%3], Found: sampleNow, Seen: sampleNow.Add(time.Hour), Node: "dc1", About: abouts[i%3],
+		})
+	}
+	return page
+}
+
+func sampleIncident(proposed, mine bool, problem IncidentProblem) IncidentDetail {
+	page := IncidentDetail{
+		Incident: IncidentRow{
+			ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", Kind: "not-genuine", State: IncidentOpen, Found: sampleNow,
+			Seen: sampleNow.Add(time.Hour), Node: "dc1", About: "log.vneid.example/dc1/2026Q4#1904412",
+		},
+		Event: "0199a7c2-4be1-7d30-9c44-51f0c0a3e211", EventURL: "/console/events/0199a7c2-4be1-7d30-9c44-51f0c0a3e211",
+		Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g", Text: "its seal does not hold",
+		Form: sampleForm("/console/incidents/0199a7c2-4be1-7d30-9c44-51f0c0a3e210"), Mine: mine, Problem: problem, BackURL: "/console/incidents",
+	}
+	if proposed {
+		page.Incident.State = IncidentProposed
+		page.Proposal = &IncidentWord{
+			By: "z9Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g", At: sampleNow.Add(2 * time.Hour),
+			Reason: "Bản sao lưu ngày 22/11 được khôi phục nhầm lên máy chủ chính; đã khôi phục lại từ nhật ký và đối chiếu từng bản ghi",
+		}
+	}
+	return page
+}
+
+func sampleClosedIncident() IncidentDetail {
+	page := sampleIncident(true, false, "")
+	page.Incident.State = IncidentClosed
+	page.Confirmation = &IncidentWord{
+		By: "os-user:root@db1", At: sampleNow.Add(3 * time.Hour), Reason: "Đã tự đối chiếu với bản sao ở trung tâm dữ liệu thứ hai",
+	}
+	return page
 }
 
 func sampleLogouts() Logouts {

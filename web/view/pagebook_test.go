@@ -33,6 +33,9 @@ func (s Sample) Shell() Shell {
 		shell.SignedInAs, shell.SignOut, shell.Nav = "Lê Văn Mẫu Bình", "/logout", OperatorNav("/console", SectionApps)
 	case Export:
 		auditor(SectionExports)
+	case Incidents, IncidentDetail:
+		auditor(SectionIncidents)
+		shell.Banner = &Banner{Open: 2, URL: "/console/incidents"}
 	case Logouts:
 		auditor(SectionLogouts)
 		shell.Nav = OperatorNav("/console", SectionLogouts)
@@ -93,6 +96,8 @@ func bookEntries() []bookEntry {
 		}},
 		{"Timeline", sampleTimeline()},
 		{"Timeline, empty", Timeline{}},
+		{"Timeline, an entry is looked into", questionedTimeline()},
+		{"ReleaseDetail, looked into", questionedRelease()},
 		{"Timeline, filtered to nothing", Timeline{FilterURL: "/portal", Filtered: true, Apps: []Choice{{"land", land.Name, true}}}},
 		{"ReleaseDetail", sampleReleaseDetail()},
 		{"ReleaseDetail, refused", sampleRefusedDetail()},
@@ -144,6 +149,14 @@ func bookEntries() []bookEntry {
 			Return: &tax, ReturnURL: "http://localhost:8442/signed-out?state=s", Onward: true, HomeURL: "/",
 		}},
 		{"LoggedOut, one app left", LoggedOut{Left: true, Apps: []LogoutTold{{land, LogoutWaiting}}, Waiting: true, AgainURL: "/logout/done", Again: true, HomeURL: "/"}},
+		{"Incidents", sampleIncidents()},
+		{"Incidents, none", Incidents{OtherURL: "/console/incidents?all=1"}},
+		{"Incidents, none ever", Incidents{All: true, OtherURL: "/console/incidents"}},
+		{"IncidentDetail", sampleIncident(false, false, "")},
+		{"IncidentDetail, no reason", sampleIncident(false, false, IncidentReason)},
+		{"IncidentDetail, proposed", sampleIncident(true, false, "")},
+		{"IncidentDetail, proposed by herself", sampleIncident(true, true, "")},
+		{"IncidentDetail, closed", sampleClosedIncident()},
 		{"Logouts", sampleLogouts()},
 		{"Logouts, none", Logouts{URL: "/console/logouts", RetryURL: "/console/logouts/retry", Apps: []Choice{{"land-danang", land.Name, false}}}},
 		{"Logouts, none of an app", Logouts{URL: "/console/logouts", RetryURL: "/console/logouts/retry", App: "land-danang", Apps: []Choice{{"land-danang", land.Name, true}}}},

@@ -61,6 +61,8 @@ type Shell struct {
 	Nav []NavLink
 	// Demo shows the strip saying that all persons and records are invented.
 	Demo bool
+	// Banner says that incidents are open; nil shows none.
+	Banner *Banner
 }
 
 // NavLink is one section in the header.
@@ -83,6 +85,8 @@ const (
 	SectionExports  Section = "exports"
 	SectionApps     Section = "apps"
 	SectionLogouts  Section = "logouts"
+	// SectionIncidents is in both consoles.
+	SectionIncidents Section = "incidents"
 )
 
 // Key is the section's text in the catalogue.
@@ -104,6 +108,7 @@ func ConsoleNav(base string, current Section) []NavLink {
 	return []NavLink{
 		{SectionSearch, base, current == SectionSearch},
 		{SectionExports, base + "/exports", current == SectionExports},
+		{SectionIncidents, base + "/incidents", current == SectionIncidents},
 	}
 }
 
@@ -112,6 +117,7 @@ func OperatorNav(base string, current Section) []NavLink {
 	return []NavLink{
 		{SectionApps, base + "/apps", current == SectionApps},
 		{SectionLogouts, base + "/logouts", current == SectionLogouts},
+		{SectionIncidents, base + "/incidents", current == SectionIncidents},
 	}
 }
 
@@ -199,6 +205,8 @@ func pages() []Page {
 		LogoutConfirm{},
 		LoggedOut{},
 		Logouts{},
+		Incidents{},
+		IncidentDetail{},
 		Device{},
 		Approve{},
 		Approved{},

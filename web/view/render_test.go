@@ -73,8 +73,18 @@ func computedKeys() []string {
 	for _, l := range Langs() {
 		add(l.Key())
 	}
-	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports, SectionApps, SectionLogouts} {
+	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports, SectionApps, SectionLogouts, SectionIncidents} {
 		add(s.Key())
+	}
+	for _, k := range append(IncidentKinds(), "of-a-later-release") {
+		add(k.Key())
+		add(k.What())
+	}
+	for _, s := range []IncidentState{IncidentOpen, IncidentProposed, IncidentClosed} {
+		add(s.Key())
+	}
+	for _, p := range []IncidentProblem{IncidentReason, IncidentLong, IncidentNumber, IncidentText, IncidentSame, IncidentMoved} {
+		add(p.Key())
 	}
 	for _, a := range []AppState{AppEnabled, AppDisabled, AppDeleted} {
 		add(a.Key())

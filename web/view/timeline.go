@@ -12,6 +12,8 @@ type Timeline struct {
 	FilterURL string
 	Filtered  bool
 	Total     int
+	// Questioned says that an open incident is about what is recorded of her.
+	Questioned bool
 	// Newer and Older are pages beside this one, empty at an end.
 	Newer, Older string
 }
@@ -59,6 +61,8 @@ type Release struct {
 	Refusal Words
 	// ConsentURL leads to the consent it rests on, empty on another basis.
 	ConsentURL string
+	// Questioned says that an open incident is about it.
+	Questioned bool
 }
 
 // Look is how an auditor looked at what is recorded of a person, empty where none did.
