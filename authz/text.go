@@ -31,6 +31,22 @@ func CheckText(s string) error {
 	return nil
 }
 
+// maxFreeText is the longest text that CheckFreeText takes, in bytes.
+const maxFreeText = 1000
+
+// CheckFreeText says whether a text that a person wrote freely may be kept, shown and come
+// into evidence: [CheckText], not longer than 1,000 bytes, and without what may be the
+// number of a person ([CarriesNumber]). Its error tells nothing of the text.
+func CheckFreeText(s string) error {
+	switch {
+	case len(s) > maxFreeText:
+		return fmt.Errorf("a text is longer than %d bytes", maxFreeText)
+	case CarriesNumber(s):
+		return errors.New("a text holds twelve digits, which may be the number of a person; leave the number out")
+	}
+	return CheckText(s)
+}
+
 // numberDigits is how many digits a personal number has.
 const numberDigits = 12
 

@@ -381,9 +381,19 @@ func checkSubject(m Metadata, _ *authz.Client, _ authz.Profile, _ Rules) error {
 }
 
 func checkDeclarations(_ Metadata, c *authz.Client, _ authz.Profile, rules Rules) error {
-	for _, d := range c.Declarations {
-		if err := rules.Catalogue.CheckDeclaration(d); err != nil {
+	return acceptDeclarations(rules.Catalogue, c.Declarations)
+}
+
+// acceptDeclarations checks each by the catalogue, and what it explains to people.
+func acceptDeclarations(catalogue Declarations, list []authz.Declaration) error {
+	for _, d := range list {
+		if err := catalogue.CheckDeclaration(d); err != nil {
 			return refuse("declarations", "%v", err)
+		}
+		for _, text := range []string{d.Explanation.VI, d.Explanation.EN} {
+			if err := authz.CheckFreeText(text); err != nil {
+				return refuse("declarations", "the explanation of purpose %s: %v", d.Purpose, err)
+			}
 		}
 	}
 	return nil

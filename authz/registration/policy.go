@@ -139,10 +139,8 @@ func (p Policy) Check(catalogue Declarations) error {
 			return refuse("allow", "profile %s has no opt-ins", profile.Name)
 		}
 	}
-	for _, d := range p.Declarations {
-		if err := catalogue.CheckDeclaration(d); err != nil {
-			return refuse("declarations", "%v", err)
-		}
+	if err := acceptDeclarations(catalogue, p.Declarations); err != nil {
+		return err
 	}
 	if undeclared := claims.Undeclared(
 		&authz.Client{Requests: authz.Requests{Scopes: p.Scopes}, Releases: authz.Releases{Declarations: p.Declarations}},

@@ -77,6 +77,11 @@ func Check(r *authz.Resource, issuer string, reserved []string) error {
 	case len(r.Scopes) > maxScopes:
 		return fmt.Errorf("resource %q: more than %d scopes", r.ID, maxScopes)
 	}
+	for _, text := range []string{r.Name.VI, r.Name.EN, r.Owner.VI, r.Owner.EN} {
+		if err := authz.CheckFreeText(text); err != nil {
+			return fmt.Errorf("resource %q: name and owner: %w", r.ID, err)
+		}
+	}
 	for i, s := range r.Scopes {
 		switch {
 		case !scopeToken(s):

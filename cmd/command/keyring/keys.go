@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hopnhat/authz"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
@@ -130,6 +131,9 @@ func revoke(e *tool.Env) *cobra.Command {
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if *why == "" {
 			return errors.New("say --why: it stands in the evidence")
+		}
+		if err := authz.CheckFreeText(*why); err != nil {
+			return fmt.Errorf("--why stands in the evidence: %w", err)
 		}
 		return nil
 	}
