@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"pgregory.net/rapid"
 
+	"hopnhat/authz"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 )
@@ -122,6 +124,52 @@ func TestFlagsAreExplained(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestListsAndShowsHaveJSON: a command whose verb or short text says that it lists, shows or
+// prints what is there has --json, and names the members. Documents in the format of
+// another program are not for that.
+func TestListsAndShowsHaveJSON(t *testing.T) {
+	foreign := map[string]string{"hopnhat keys vault-policy": "a policy as Vault reads it"}
+	verbs := []string{"list", "show", "status", "check"}
+	firsts := []string{"List", "Show", "Print", "Say", "Explain"}
+	found := 0
+	each(func(cmd *cobra.Command) {
+		first, _, _ := strings.Cut(cmd.Short, " ")
+		reads := slices.Contains(verbs, cmd.Name()) || slices.Contains(firsts, first)
+		if cmd.HasSubCommands() || !reads || foreign[cmd.CommandPath()] != "" {
+			return
+		}
+		found++
+		if cmd.Flags().Lookup("json") == nil || !strings.Contains(cmd.Annotations[tool.JSONAnnotation], ": ") {
+			t.Errorf("%s (%s) has no --json, or does not say its members", cmd.CommandPath(), cmd.Short)
+		}
+	})
+	if found < 10 {
+		t.Errorf("only %d commands list or show: the test looks for what is not there", found)
+	}
+}
+
+// TestProfilesInJSON: all profiles in their order, as the table has them.
+func TestProfilesInJSON(t *testing.T) {
+	e, out, problems := surroundings()
+	if code := Run(t.Context(), e, []string{"profiles", "--json"}); code != 0 {
+		t.Fatalf("code %d: %s", code, problems)
+	}
+	var rows []struct {
+		Profile    authz.ProfileName
+		GrantTypes []string `json:"grant_types"`
+		PAR        bool     `json:"require_pushed_authorization_requests"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &rows); err != nil || len(rows) != len(authz.ProfileNames) {
+		t.Fatalf("%d rows, %v:\n%s", len(rows), err, out)
+	}
+	for i, row := range rows {
+		p := authz.Profiles[authz.ProfileNames[i]]
+		if row.Profile != p.Name || !slices.Equal(row.GrantTypes, p.GrantTypes) || row.PAR != p.RequirePAR {
+			t.Errorf("row %d is %+v, the table has %s with %v", i, row, p.Name, p.GrantTypes)
+		}
+	}
 }
 
 // TestErrorsGoToStandardError: with the command they are of; nothing is printed for others
