@@ -177,7 +177,7 @@ func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number
 }
 
 // Lock locks an account, ends its sessions and revokes its grants: one commit.
-// Sessions, grants and account come in the order in which releases hold them.
+// Sessions, grants and account come in the order of locks (see the package comment).
 func (db Accounts) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
 		if err := db.Writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE subject = ? AND ended_at IS NULL",

@@ -6,5 +6,27 @@
 // one transaction, outside each is a transaction of its own. Rows are not domain
 // types. A race is settled by a condition in the statement and the row count.
 //
+// # Order of locks
+//
+// A transaction on PostgreSQL that locks rows of more than one of these tables does so in
+// this order, so that no two wait for each other and no three in a circle: authorizations,
+// decoupled_requests, clients, consents, sessions, grants, accounts, factors.
+//
+// An approval finishes its request, holds the client (FOR SHARE), writes the consents, holds
+// session and account, and inserts the grant. A release holds consent, grant and account by
+// one statement ([Evidence.RecordHolding]); what is limited was counted before, and a client
+// makes it wait only while it is settled ([Evidence.SettleClient]), alone. A sign-out and a
+// lock take sessions, grants, account; a sign-in account and factors, and a new session,
+// which nobody else sees yet. A withdrawal takes one consent. The clock that ends consents
+// takes those that nobody holds (SKIP LOCKED) and then the names of their apps (FOR SHARE);
+// saving an app takes no consent. An app is ended in one transaction and its grants in others.
+//
+// Outside of the order stand: rows of one table that one statement locks (all grants of a
+// person, of an app), in the order of its scan; a code that continues a grant, which is
+// redeemed before that grant ends; a sign-in that renews the session of its browser, which
+// it comes to from the account. Such a one and a lock of the account at the same moment can
+// wait for each other. PostgreSQL ends that after a second, and one of the two is told to
+// try again (authz.ErrUnavailable).
+//
 // GORM lives here and in package handle, and nowhere else.
 package store

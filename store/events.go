@@ -46,8 +46,8 @@ func (db Evidence) Record(ctx context.Context, events ...audit.Sealed) error {
 
 // RecordHolding stores an event if grant, account, consent and apps are as it says,
 // in one statement, and keeps them so until the transaction ends. On PostgreSQL
-// grants, accounts and consents are locked in this order, as everything that ends
-// them does; apps, of whom one may be in every release of a second, by their key alone,
+// consent, grant and account are locked in this order (see the package comment); apps,
+// of whom one may be in every release of a second, by their key alone,
 // against [Evidence.SettleClient], which whoever disables one calls after the commit: a
 // stream of releases does not keep an app from being disabled. SQLite has one writer
 // at a time.
@@ -68,10 +68,11 @@ func (db Evidence) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Ho
 	}
 	apps := "SELECT 1 AS enabled FROM clients WHERE id IN ? AND NOT disabled"
 	if db.Dialect() == PostgreSQL {
-		held += " FOR SHARE OF g, a"
+		held += " FOR SHARE OF "
 		if h.Consent != "" {
-			held += ", c"
+			held += "c, "
 		}
+		held += "g, a"
 		apps += " FOR KEY SHARE"
 	}
 	args = append(args, clientIDs(h.Clients), len(h.Clients))

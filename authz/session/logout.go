@@ -64,14 +64,14 @@ func (s *Sessions) end(
 	var notified []Notified
 	err := s.store.Tx(ctx, func(ctx context.Context) error {
 		now := s.now().UTC()
-		if devices {
-			if err := s.forget(ctx, subject, because, now); err != nil {
-				return err
-			}
-		}
 		parties, err := s.store.EndSession(ctx, subject, id, string(because), now)
 		if err != nil {
 			return err
+		}
+		if devices { // the account after what a release holds before it
+			if err := s.forget(ctx, subject, because, now); err != nil {
+				return err
+			}
 		}
 		notified, err = s.queue(ctx, clients, subject, id, parties, now)
 		return err
@@ -79,8 +79,8 @@ func (s *Sessions) end(
 	return notified, err
 }
 
-// forget makes a person's browsers strangers to the sign-in. It is the first thing of a
-// sign-out everywhere, and of the commit that has its event.
+// forget makes a person's browsers strangers to the sign-in. It stands in the first commit
+// of a sign-out everywhere, with its event.
 func (s *Sessions) forget(ctx context.Context, subject authz.Subject, because Because, now time.Time) error {
 	if err := s.store.ForgetDevices(ctx, subject, now); err != nil || because != AllEnded {
 		return err
