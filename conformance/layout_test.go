@@ -107,7 +107,7 @@ var cages = []cage{
 	{"modernc.org/sqlite", []string{"store/sqldb"}},
 	{"github.com/pressly/goose", []string{"store/..."}},
 	{"github.com/jackc/pgx", []string{"store/...", "conformance/harness/pgtest"}},
-	{"github.com/transparency-dev/tessera", []string{"store/tlog"}},
+	{"github.com/transparency-dev/tessera", []string{"store/tlog", "store/tlog/inspect"}},
 	{"github.com/hashicorp/vault", []string{"keys/vault"}},
 	{"github.com/cedar-policy", []string{"authz/policy/..."}},
 	{"github.com/spf13/cobra", []string{"cmd/..."}},

@@ -6,6 +6,7 @@ import (
 	"hopnhat/store/handle"
 	"hopnhat/store/incidents"
 	"hopnhat/store/keybook"
+	"hopnhat/store/leafrows"
 	"hopnhat/store/migrations"
 )
 
@@ -48,6 +49,8 @@ type DB struct {
 	Heads Heads
 	// Incidents are what reconciliation found wrong in the evidence.
 	Incidents incidents.Book
+	// Leaves are rows by the places of their leaves in the log.
+	Leaves leafrows.Rows
 }
 
 // Each aggregate is one or a few tables that change together. All share the handle.
@@ -91,6 +94,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Browsers: Browsers{db},
 		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
+		Leaves: leafrows.Rows{Handle: db},
 	}, nil
 }
 

@@ -46,11 +46,26 @@ func placeOf(text string) string {
 	return text
 }
 
+// clock is the time of the database, so that nodes whose clocks differ agree how long ago
+// one showed itself. SQLite is in this process and has no other clock.
+func (db Sites) clock(ctx context.Context) (time.Time, error) {
+	now := db.Now()
+	if db.Dialect() == PostgreSQL {
+		if err := db.Beats().QueryRowContext(ctx, "SELECT clock_timestamp()").Scan(&now); err != nil {
+			return time.Time{}, handle.Wrap("reading the clock of the database", err)
+		}
+	}
+	return now.UTC(), nil
+}
+
 // TakeSite makes a node the one of its site, unless another one is and lives:
 // ErrSiteTaken says which. A folder that starts again has its site at once.
 func (db Sites) TakeSite(ctx context.Context, site string, n Node) error {
-	now := db.Now().UTC()
-	err := Heads{db.Handle}.one(ctx, "taking a site", `INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
+	now, err := db.clock(ctx)
+	if err != nil {
+		return err
+	}
+	err = Heads{db.Handle}.one(ctx, "taking a site", `INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (site) DO UPDATE SET node = excluded.node, address = excluded.address, seen_at = excluded.seen_at
 		WHERE substr(sites.node, 1, ?) = ? OR sites.seen_at < ?`,
 		site, n.text(), n.Address, now, utf8.RuneCountInString(n.folder()), n.folder(), now.Add(-SiteLease))
@@ -92,7 +107,11 @@ func (db Sites) LeaveSite(ctx context.Context, site string, n Node) error {
 // that what is written here is kept. It uses a connection of its own, which no load takes
 // away, and is not counted in [DB.Stats]: it belongs to no request.
 func (db Sites) Beat(ctx context.Context, site string, n Node) error {
-	err := Heads{db.Handle}.one(ctx, "writing to the database", "UPDATE sites SET seen_at = ? WHERE site = ? AND node = ?", db.Now().UTC(), site, n.text())
+	seen, args := "?", []any{db.Now().UTC(), site, n.text()}
+	if db.Dialect() == PostgreSQL {
+		seen, args = "clock_timestamp()", args[1:]
+	}
+	err := Heads{db.Handle}.one(ctx, "writing to the database", "UPDATE sites SET seen_at = "+seen+" WHERE site = ? AND node = ?", args...)
 	if errors.Is(err, authz.ErrConflict) {
 		return fmt.Errorf("%w: %w", authz.ErrUnavailable, ErrSiteTaken)
 	}

@@ -89,7 +89,8 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	c := n.Config
 	if n.log, err = releaselog.Open(ctx, releaselog.Options{
 		Site: c.Site, State: c.State, Origin: c.LogOrigin, Folder: c.LogFolder, Listen: c.LogListen, Address: c.LogAddress,
-		Writes: n.has(web.LogWriter), Sites: n.DB.Sites, Heads: n.DB.Heads, KnownSize: n.DB.KnownLogSize, Ring: n.Ring,
+		Writes: n.has(web.LogWriter), Sites: n.DB.Sites, Heads: n.DB.Heads, KnownSize: n.DB.KnownLogSize, Explain: n.DB.Leaves.Explain,
+		Anchor: c.LogAnchor, Ring: n.Ring,
 	}); err != nil {
 		return err
 	}

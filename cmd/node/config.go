@@ -32,6 +32,7 @@ type Config struct {
 
 	LogOrigin  string // name of the release log, without the shard
 	LogFolder  string // folder of its shards
+	LogAnchor  string // file of checkpoints that were kept elsewhere
 	LogListen  string // host:port for the other nodes of the site
 	LogAddress string // host:port under which they reach it
 

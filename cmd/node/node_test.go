@@ -148,7 +148,7 @@ func TestRoles(t *testing.T) {
 		registry bool // it reads the national registers
 	}{
 		{"provider", []string{"database", "keys"}, true},
-		{"broker", []string{"database", "keys", "log", "registry"}, true},
+		{"broker", []string{"database", "keys", "log", "registry", "rows"}, true},
 		{"portal", []string{"database"}, false},
 		{"provider,portal", []string{"database", "keys"}, true},
 	} {

@@ -14,7 +14,7 @@ import (
 func TestEachNeedTakesOutTheRightRoles(t *testing.T) {
 	want := map[string][]web.Role{
 		"database": web.AllRoles, "keys": {web.Provider, web.Broker, web.LogWriter},
-		"registry": {web.Broker}, "log": {web.Broker, web.LogWriter}, "disk": {web.Broker, web.LogWriter},
+		"registry": {web.Broker}, "log": {web.Broker, web.LogWriter}, "disk": {web.Broker, web.LogWriter}, "rows": {web.Broker},
 	}
 	for _, n := range (&Node{
 		Base: &Base{Config: &Config{}, Ring: &lifecycle.Keeper{}}, log: &releaselog.Log{}, roles: web.AllRoles,

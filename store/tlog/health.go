@@ -22,6 +22,7 @@ var ErrUnreached = errors.New("the node that writes the log is not reached")
 // codes are stable words for operators.
 var codes = map[string]error{
 	"damaged": ErrDamaged, "older": ErrOlder, "append": ErrAppend, "unsigned": ErrUnsigned, "replaced": ErrReplaced, "unreached": ErrUnreached,
+	"rows": ErrUnexplained,
 }
 
 // Code is a stable word for what is wrong with a log, empty if there is none.
@@ -56,6 +57,9 @@ const (
 func (l *Log) Health(ctx context.Context) error {
 	if l.closed.Load() {
 		return fmt.Errorf("%w: %w", ErrAppend, ErrClosed)
+	}
+	if damage := l.damage.Load(); damage != nil {
+		return *damage
 	}
 	intact := l.intact(ctx)
 	// A disk that does not answer in time may be as it was.

@@ -12,13 +12,13 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"github.com/transparency-dev/tessera/api/layout"
 	"github.com/transparency-dev/tessera/client"
 	"golang.org/x/mod/sumdb/note"
 
 	"hopnhat/authz/audit/proof"
+	"hopnhat/store/tlog/inspect"
 )
 
 // Reader reads a log: its checkpoint, its entries, proofs of them. It serves
@@ -192,21 +192,6 @@ func (r *Reader) Size(ctx context.Context) (uint64, error) {
 	return n, nil
 }
 
-// CheckNotOlder refuses a log that is smaller than the database knows it to be:
-// a restored backup, on which appending would fork the tree. known is one more
-// than the highest place noted.
-func (r *Reader) CheckNotOlder(ctx context.Context, known uint64) error {
-	size, err := r.Size(ctx)
-	if err != nil {
-		return err
-	}
-	if size < known {
-		return fmt.Errorf("%w: log %s holds %d entries but the database knows of %d; restore the newer copy, or begin a new shard",
-			ErrOlder, r.origin, size, known)
-	}
-	return nil
-}
-
 // ErrOlder means that an older copy of the log was restored.
 var ErrOlder = errors.New("an older copy of the log was restored")
 
@@ -216,6 +201,11 @@ func (r *Reader) Entries(ctx context.Context, from uint64, n int) ([][]byte, err
 	if err != nil {
 		return nil, err
 	}
+	return r.read(ctx, from, n, size)
+}
+
+// read reads entries of a tree of this size.
+func (r *Reader) read(ctx context.Context, from uint64, n int, size uint64) ([][]byte, error) {
 	if from >= size || n <= 0 {
 		return nil, nil
 	}
@@ -341,37 +331,15 @@ func (r *Reader) covering(ctx context.Context, index uint64) ([]byte, proof.Chec
 	}
 }
 
-// CheckAll reads every entry and recomputes the root that was signed. It takes
-// the time of reading the whole log, for an inspection and not for a start.
+// CheckAll reads every entry and every tile, and compares them with the checkpoint: one bit
+// that differs is [ErrDamaged]. It takes the time of reading the whole log.
 func (r *Reader) CheckAll(ctx context.Context) error {
-	_, checkpoint, err := r.checkpoint(ctx)
+	_, c, err := r.checkpoint(ctx)
 	if err != nil {
 		return err
 	}
-	whole := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
-	for from := uint64(0); from < checkpoint.Size; {
-		entries, err := r.Entries(ctx, from, int(min(checkpoint.Size-from, 4096)))
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		if len(entries) == 0 {
-			return fmt.Errorf("log %s ends at entry %d of %d: %w", r.origin, from, checkpoint.Size, ErrDamaged)
-		}
-		for _, entry := range entries {
-			if err := whole.Append(rfc6962.DefaultHasher.HashLeaf(entry), nil); err != nil {
-				return fmt.Errorf("checking log %s at entry %d: %w", r.origin, from, err)
-			}
-		}
-		from += uint64(len(entries))
-	}
-	root := rfc6962.DefaultHasher.EmptyRoot()
-	if checkpoint.Size > 0 {
-		if root, err = whole.GetRootHash(nil); err != nil {
-			return fmt.Errorf("checking log %s: %w", r.origin, err)
-		}
-	}
-	if proof.Hash(root) != checkpoint.Root {
-		return fmt.Errorf("the %d entries of log %s lead to another root than was signed: %w", checkpoint.Size, r.origin, ErrDamaged)
+	if err := r.checkTree(ctx, c.Size, []inspect.Mark{{By: "the checkpoint", Size: c.Size, Root: c.Root}}, nil); err != nil {
+		return fmt.Errorf("checking log %s: %w", r.origin, err)
 	}
 	return nil
 }
@@ -382,11 +350,7 @@ func (r *Reader) CheckAll(ctx context.Context) error {
 func (r *Reader) checkDisk(ctx context.Context, c proof.Checkpoint) error {
 	root := rfc6962.DefaultHasher.EmptyRoot()
 	if c.Size > 0 {
-		nodes, err := client.FetchRangeNodes(ctx, c.Size, r.readTile)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		whole, err := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewRange(0, c.Size, nodes)
+		whole, err := r.edge(ctx, c.Size)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}

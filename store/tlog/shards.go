@@ -44,6 +44,10 @@ type ShardsOptions struct {
 	Key func(origin, vkey string) (Key, error)
 	// KnownSize is one more than the highest place the database knows in a shard.
 	KnownSize func(ctx context.Context, origin string) (uint64, error)
+	// Anchors are checkpoints that were kept elsewhere; the shards must hold their trees.
+	Anchors []proof.Checkpoint
+	// Explain is as in [Options], for a shard.
+	Explain func(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error)
 	// Holds, if not nil, returns an error when another node may be the writer by now.
 	Holds func() error
 	// CheckpointInterval is as in [Options].
@@ -61,6 +65,10 @@ type Shards struct {
 	o        ShardsOptions
 	replaced atomic.Pointer[error]
 	current  atomic.Pointer[shard]
+
+	// without are the entries that have no row, by their shards.
+	without atomic.Pointer[[]Unexplained]
+	finding sync.Mutex
 
 	rolling sync.Mutex
 	ending  sync.WaitGroup // shards that are being closed
@@ -86,6 +94,9 @@ func OpenShards(ctx context.Context, o ShardsOptions) (*Shards, error) {
 	s := &Shards{o: o, stopped: make(chan struct{})}
 	heads, err := s.heads(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.anchored(heads); err != nil {
 		return nil, err
 	}
 	current, err := s.open(ctx, Shard(o.Now()), heads)
@@ -130,12 +141,26 @@ func (s *Shards) open(ctx context.Context, quarter string, heads map[Name]audit.
 			name.Part++
 			continue
 		}
-		if !begun {
-			return s.begin(ctx, name)
+		var opened *shard
+		var taken audit.Head
+		var err error
+		if begun {
+			opened, taken, err = s.take(ctx, name, head)
+		} else if opened, err = s.begin(ctx, name, len(heads) > 0); err != nil {
+			return nil, err
 		}
-		opened, taken, err := s.take(ctx, name, head)
 		if err == nil {
-			return opened, nil
+			s.found(opened.Unexplained())
+			next := Name{name.Log, name.Quarter, name.Part + 1}
+			if _, known := heads[next]; known || !s.o.Archive.Has(next) {
+				return opened, nil
+			}
+			slog.Warn("the database is older than the log: a shard that it has as open was ended", "origin", opened.Origin())
+			if err := s.close(ctx, opened); err != nil {
+				return nil, err
+			}
+			name = next
+			continue
 		}
 		if head.Writer == s.o.Writer || taken.Epoch == 0 || !elsewhere(err) {
 			return nil, err
@@ -150,7 +175,7 @@ func (s *Shards) open(ctx context.Context, quarter string, heads map[Name]audit.
 }
 
 // begin begins a shard, or records one that is here from before there were heads.
-func (s *Shards) begin(ctx context.Context, name Name) (*shard, error) {
+func (s *Shards) begin(ctx context.Context, name Name, others bool) (*shard, error) {
 	known, err := s.o.Archive.Key(name.Origin())
 	if err != nil && !errors.Is(err, authz.ErrNotFound) {
 		return nil, err
@@ -172,7 +197,7 @@ func (s *Shards) begin(ctx context.Context, name Name) (*shard, error) {
 	if err := s.o.Heads.Begin(ctx, head); err != nil {
 		return nil, err
 	}
-	return s.write(ctx, name, head, key)
+	return s.write(ctx, name, head, key, others)
 }
 
 // take goes on with a shard. What it returns beside an error is the head, if this node has
@@ -189,7 +214,7 @@ func (s *Shards) take(ctx context.Context, name Name, head audit.Head) (*shard, 
 	if err != nil {
 		return nil, taken, err
 	}
-	opened, err := s.write(ctx, name, taken, key)
+	opened, err := s.write(ctx, name, taken, key, false)
 	return opened, taken, err
 }
 
@@ -215,8 +240,9 @@ func (s *Shards) key(origin, vkey string) (Key, string, error) {
 	return key, vkey, err
 }
 
-// write opens a shard of which this node is the writer.
-func (s *Shards) write(ctx context.Context, name Name, head audit.Head, key Key) (*shard, error) {
+// write opens a shard of which this node is the writer. One that it adopts was not in the
+// database, where others are.
+func (s *Shards) write(ctx context.Context, name Name, head audit.Head, key Key, adopts bool) (*shard, error) {
 	known, err := s.o.KnownSize(ctx, head.Origin)
 	if err != nil {
 		return nil, err
@@ -225,6 +251,7 @@ func (s *Shards) write(ctx context.Context, name Name, head audit.Head, key Key)
 	log, err := Open(ctx, Options{
 		Dir: name.Dir(s.o.Archive.Dir), Origin: head.Origin, Public: key.Public, Sign: key.Sign,
 		KnownSize: known, Recorded: proof.Checkpoint{Origin: head.Origin, Size: head.Size, Root: proof.Hash(head.Root)},
+		Anchor: s.anchor(head.Origin), Adopts: adopts, Explain: s.explain(head.Origin),
 		Record: s.record(head, &unrecorded), Holds: s.holds, Once: true, CheckpointInterval: s.o.CheckpointInterval,
 	})
 	if err != nil {
@@ -233,10 +260,24 @@ func (s *Shards) write(ctx context.Context, name Name, head audit.Head, key Key)
 		}
 		return nil, err
 	}
-	if err := s.o.Archive.AddKeys(log.VerifierKey()); err != nil {
+	if err := errors.Join(s.o.Archive.AddKeys(log.VerifierKey()), s.recordSigned(ctx, log, head)); err != nil {
 		return nil, errors.Join(err, log.Close(ctx))
 	}
 	return &shard{log, name, head.Epoch}, nil
+}
+
+// recordSigned records what was signed and is not in the database, since that is older than
+// the log: no other checkpoint may come for it.
+func (s *Shards) recordSigned(ctx context.Context, log *Log, head audit.Head) error {
+	raw, c, err := log.checkpoint(ctx)
+	if err != nil || c.Size <= head.Size {
+		return err
+	}
+	head.Size, head.Root, head.Checkpoint = c.Size, c.Root, string(raw)
+	if err := s.o.Heads.Record(ctx, head); err != nil && !errors.Is(err, authz.ErrConflict) { // a newer one came meanwhile
+		return err
+	}
+	return nil
 }
 
 // record records a checkpoint before it is published, and leaves the cause where it cannot.
@@ -281,6 +322,7 @@ func (s *Shards) end(ctx context.Context, name Name, head audit.Head) {
 	defer cancel()
 	opened, taken, err := s.take(ctx, name, head)
 	if err == nil {
+		s.found(opened.Unexplained())
 		err = s.close(ctx, opened)
 	} else if head.Writer != s.o.Writer && taken.Epoch > 0 && elsewhere(err) {
 		err = s.o.Heads.Close(ctx, head.Origin, taken.Epoch)
@@ -310,7 +352,7 @@ func (s *Shards) run(ctx context.Context) {
 	defer close(s.stopped)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
@@ -318,6 +360,11 @@ func (s *Shards) run(ctx context.Context) {
 		}
 		if err := s.Roll(ctx); err != nil {
 			slog.Error("the shard of the new quarter cannot be begun; the one before goes on", "error", err)
+		}
+		if n%lookAgain == 0 {
+			if err := s.LookAgain(ctx); err != nil {
+				slog.Error("the rows of the log's entries could not be looked for", "error", err)
+			}
 		}
 	}
 }
@@ -354,6 +401,9 @@ func (s *Shards) Roll(ctx context.Context) error {
 // disk with its place, and survives a crash of the process and of the machine. An entry
 // that is appended again gets the place it has.
 func (s *Shards) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
+	if err := s.stops(entry.Leaf); err != nil {
+		return audit.Place{}, err
+	}
 	for {
 		current := s.current.Load()
 		place, err := current.Append(ctx, entry)

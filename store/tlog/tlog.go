@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -47,6 +46,15 @@ type Options struct {
 	// Recorded is the tree that was recorded last: the log must hold it, or it is
 	// [ErrOlder] or [ErrDamaged]. Zero where nothing is.
 	Recorded proof.Checkpoint
+	// Anchor is a checkpoint that was kept elsewhere: the log must hold its tree. Zero where
+	// there is none.
+	Anchor proof.Checkpoint
+	// Adopts says that the database knew nothing of the shard: Recorded is what the folder
+	// says, and tells nothing of rows.
+	Adopts bool
+	// Explain, if not nil, is asked for entries from a place on that the database has not
+	// recorded, and gives the places of those that have no row there.
+	Explain func(ctx context.Context, first uint64, leaves [][]byte) (without []uint64, err error)
 	// Record, if not nil, is asked before a checkpoint is published, with the tree and the
 	// signed note; an error keeps it from being published, and it is made anew later.
 	Record func(ctx context.Context, c proof.Checkpoint, signed []byte) error
@@ -80,6 +88,10 @@ type Log struct {
 	// One goroutine uses them.
 	places *places
 	closed atomic.Bool
+	// unexplained had no row when the log was opened; damage was found since.
+	unexplained Unexplained
+	damage      atomic.Pointer[error]
+	checking    sync.WaitGroup
 }
 
 // Errors of a log.
@@ -125,15 +137,8 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 			l.release()
 		}
 	}()
-	_, signed, err := l.checkpoint(ctx)
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // a new log
-	case err != nil:
+	if err := l.prove(ctx, o); err != nil {
 		return nil, err
-	default:
-		if err := l.checkDisk(ctx, signed); err != nil {
-			return nil, err
-		}
 	}
 	quieten()
 	driver, err := posix.New(background, posix.Config{Path: o.Dir})
@@ -152,20 +157,13 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	l.size = tiles.IntegratedSize
-	if err := l.CheckNotOlder(ctx, max(o.KnownSize, signed.Size, o.Recorded.Size)); err != nil {
-		return nil, err
-	}
-	if o.Recorded.Size > 0 {
-		if err := l.checkDisk(ctx, o.Recorded); err != nil {
-			return nil, err
-		}
-	}
 	if o.Once {
 		if err := l.remember(ctx); err != nil {
 			return nil, err
 		}
 	}
 	l.groups = gather.New(background, gather.Options[audit.Entry, uint64]{Write: l.write, Age: o.BatchAge, MaxEntries: maxGroup})
+	l.checking.Go(func() { l.checkMeanwhile(background, o) })
 	return l, nil
 }
 
@@ -214,6 +212,7 @@ func lockDir(dir string) (*os.File, error) {
 
 func (l *Log) release() {
 	l.cancel()
+	l.checking.Wait()
 	l.lock.Close()
 }
 

@@ -42,7 +42,12 @@ type Options struct {
 	Heads tlog.Heads
 	// KnownSize is as in [tlog.ShardsOptions].
 	KnownSize func(ctx context.Context, origin string) (uint64, error)
-	Ring      Ring
+	// Explain is as in [tlog.ShardsOptions].
+	Explain func(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error)
+	// Anchor is a file of checkpoints that were kept elsewhere, empty if there is none: see
+	// [ReadAnchors].
+	Anchor string
+	Ring   Ring
 }
 
 // Ring has the keys that sign checkpoints, and the secret of the nodes of the site.
@@ -79,6 +84,10 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	anchors, err := ReadAnchors(o.Anchor)
+	if err != nil {
+		return nil, err
+	}
 	archive := &tlog.Archive{Log: o.Origin, Dir: o.Folder, KeyFile: filepath.Join(o.State, "log.vkey")}
 	l := &Log{o: o, archive: archive, self: self, taken: make(chan error, 1)}
 	l.Log, err = seat.Open(ctx, seat.Options{
@@ -87,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		Open: func(ctx context.Context) (*tlog.Shards, error) {
 			return tlog.OpenShards(ctx, tlog.ShardsOptions{
 				Archive: archive, Heads: o.Heads, Writer: self.Folder, Key: l.checkpointKey,
-				KnownSize: o.KnownSize, Holds: l.holdsSite,
+				KnownSize: o.KnownSize, Explain: o.Explain, Anchors: anchors, Holds: l.holdsSite,
 			})
 		},
 	})

@@ -67,4 +67,6 @@ type Status struct {
 	// works.
 	Cause string `json:"cause,omitempty"`
 	Code  string `json:"code,omitempty"`
+	// Unexplained says that entries have no row in the database, empty if all have.
+	Unexplained string `json:"unexplained,omitempty"`
 }

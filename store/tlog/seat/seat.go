@@ -73,6 +73,20 @@ type state struct {
 type following struct {
 	client *remote.Client
 	status atomic.Pointer[remote.Status] // as it was told last
+	// broken is why this node, whose turn it would be, cannot write; nil where it is not its
+	// turn. It tries again at retry.
+	broken error
+	retry  time.Time
+}
+
+// retryEvery is how long a log that could not be opened is left alone: reading it to its end
+// takes a while, and an operator may be mending it.
+const retryEvery = 15 * time.Second
+
+// mends reports whether an error is about what is in the folder: a person has to look at it,
+// and everything but the log goes on meanwhile.
+func mends(err error) bool {
+	return errors.Is(err, tlog.ErrDamaged) || errors.Is(err, tlog.ErrOlder)
 }
 
 // Open takes the seat of the writer if it is free, and otherwise follows the writer, if
@@ -88,7 +102,13 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	case err == nil:
 		shards, err := o.Open(ctx)
 		if err != nil {
-			return nil, errors.Join(err, o.Lease.Leave(context.WithoutCancel(ctx)))
+			err = errors.Join(err, o.Lease.Leave(context.WithoutCancel(ctx)))
+			if !mends(err) {
+				return nil, err
+			}
+			slog.Error("the release log cannot be written; everything but what waits for it goes on", "error", err)
+			l.breakDown(err)
+			return l, nil
 		}
 		l.now.Store(&state{writes: shards})
 		return l, nil
@@ -120,6 +140,13 @@ func (l *Log) follow(address string) {
 	l.now.Store(&state{follows: f})
 }
 
+// breakDown makes this node one that has no log, until it can be opened.
+func (l *Log) breakDown(err error) {
+	f := &following{client: l.o.Dial(""), broken: err, retry: time.Now().Add(retryEvery)}
+	f.status.Store(&remote.Status{})
+	l.now.Store(&state{follows: f})
+}
+
 // stepEvery is how often a node looks which node is the writer.
 const stepEvery = 2 * time.Second
 
@@ -147,7 +174,7 @@ func (l *Log) Step(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
-	if l.o.Writes && l.o.Candidate {
+	if l.o.Writes && (l.o.Candidate || f.broken != nil) && !time.Now().Before(f.retry) {
 		err := l.o.Lease.Take(ctx)
 		if err == nil {
 			return l.promote(ctx, f)
@@ -169,7 +196,12 @@ func (l *Log) Step(ctx context.Context) error {
 func (l *Log) promote(ctx context.Context, f *following) error {
 	shards, err := l.o.Open(ctx)
 	if err != nil {
-		return errors.Join(fmt.Errorf("taking over the release log: %w", err), l.o.Lease.Leave(context.WithoutCancel(ctx)))
+		err = errors.Join(fmt.Errorf("taking over the release log: %w", err), l.o.Lease.Leave(context.WithoutCancel(ctx)))
+		if f.broken != nil || mends(err) {
+			l.breakDown(err)
+			f.client.Close()
+		}
+		return err
 	}
 	slog.Warn("this node writes the release log of the site from now on", "origin", shards.Current().Origin())
 	l.now.Store(&state{writes: shards})
@@ -211,7 +243,23 @@ func (l *Log) Append(ctx context.Context, entry audit.Entry) (audit.Place, error
 	if now.writes != nil {
 		return now.writes.Append(ctx, entry)
 	}
+	if now.follows.broken != nil {
+		return audit.Place{}, fmt.Errorf("appending to the log: %w: %w", authz.ErrUnavailable, now.follows.broken)
+	}
 	return now.follows.client.Append(ctx, entry)
+}
+
+// Explained returns [tlog.ErrUnexplained] while entries of the log have no row in the
+// database and no operator has decided: nothing is released meanwhile.
+func (l *Log) Explained() error {
+	now := l.now.Load()
+	if now.writes != nil {
+		return now.writes.Explained()
+	}
+	if without := now.follows.status.Load().Unexplained; without != "" {
+		return fmt.Errorf("%w: %s", tlog.ErrUnexplained, without)
+	}
+	return nil
 }
 
 // Health returns why the log cannot take entries now, nil if it can.
@@ -219,6 +267,9 @@ func (l *Log) Health(ctx context.Context) error {
 	now := l.now.Load()
 	if now.writes != nil {
 		return now.writes.Health(ctx)
+	}
+	if now.follows.broken != nil {
+		return now.follows.broken
 	}
 	if now.follows.client.Address() == "" {
 		return fmt.Errorf("%w: %w: no node writes it", tlog.ErrUnreached, authz.ErrUnavailable)
@@ -353,6 +404,9 @@ func (l *Log) Status(ctx context.Context) (remote.Status, error) {
 	s := remote.Status{Origin: now.writes.Current().Origin(), Keys: keys}
 	if err := now.writes.Health(ctx); err != nil {
 		s.Cause, s.Code = err.Error(), tlog.Code(err)
+	}
+	if err := now.writes.Explained(); err != nil {
+		s.Unexplained = err.Error()
 	}
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -264,5 +265,54 @@ func TestASecondNodeThatIsNotReached(t *testing.T) {
 	s.open(t, s.options(t, "a", nil))
 	if _, err := Open(t.Context(), s.options(t, "b", nil)); !errors.Is(err, ErrTaken) {
 		t.Errorf("got %v, want %v", err, ErrTaken)
+	}
+}
+
+// TestALogThatCannotBeWritten: a node whose folder is not what was recorded starts, appends
+// nothing and says why; when the folder is mended it writes again, without a start.
+func TestALogThatCannotBeWritten(t *testing.T) {
+	s := newSite(t)
+	o := s.options(t, "a", nil)
+	a := s.open(t, o)
+	origin, _ := appended(t, a, "one")
+	if err := a.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n, err := tlog.ParseName(name, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint := filepath.Join(n.Dir(o.Archive.Dir), "checkpoint")
+	if err := os.Rename(checkpoint, checkpoint+".away"); err != nil {
+		t.Fatal(err)
+	}
+	a = s.open(t, o)
+	if err := a.Health(t.Context()); a.Writes() || !errors.Is(err, tlog.ErrDamaged) {
+		t.Errorf("it writes: %v; health: %v", a.Writes(), err)
+	}
+	_, err = a.Append(t.Context(), audit.Entry{Leaf: []byte("two")})
+	if !errors.Is(err, authz.ErrUnavailable) || !errors.Is(err, tlog.ErrDamaged) {
+		t.Errorf("it appends: %v", err)
+	}
+	if s.book.holder != "" {
+		t.Errorf("%s keeps the lease, which another node could have", s.book.holder)
+	}
+	step := func() {
+		t.Helper()
+		a.now.Load().follows.retry = time.Time{}
+		if err := a.Step(t.Context()); err != nil && !errors.Is(err, tlog.ErrDamaged) {
+			t.Fatal(err)
+		}
+	}
+	step()
+	if err := a.Health(t.Context()); a.Writes() || !errors.Is(err, tlog.ErrDamaged) {
+		t.Errorf("after another try it writes: %v; health: %v", a.Writes(), err)
+	}
+	if err := os.Rename(checkpoint+".away", checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	step()
+	if again, index := appended(t, a, "two"); again != origin || index != 1 {
+		t.Errorf("the next entry stands at %d of %s", index, again)
 	}
 }

@@ -1,0 +1,58 @@
+package leafrows_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/store"
+	"hopnhat/store/storetest"
+)
+
+// TestEntriesWithoutARow: an entry whose event is noted at its place, whose event has no
+// place yet, and one that an operator decided on are explained; all others are not.
+func TestEntriesWithoutARow(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const origin = "hopnhat.example/release/dc1/2026q4"
+		var leaves [][]byte
+		var ids []string
+		for n := range 6 {
+			s, err := audit.Event{
+				ID: authz.NewID(), Type: audit.SignedIn, Person: audit.Person{Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g"},
+				When: audit.When{Decided: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Second), Site: "dc1"},
+			}.Seal(audit.NewSalt())
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves, ids = append(leaves, s.Leaf), append(ids, s.Event.ID)
+			if n < 4 {
+				if err := db.Record(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := db.SetIndices(t.Context(), origin, map[string]uint64{ids[0]: 10, ids[1]: 11}); err != nil {
+			t.Fatal(err)
+		}
+		without := func(want ...uint64) {
+			t.Helper()
+			if got, err := db.Leaves.Explain(t.Context(), origin, 10, leaves); err != nil || !slices.Equal(got, want) {
+				t.Errorf("without a row are %v (%v), want %v", got, err, want)
+			}
+		}
+		without(14, 15)
+		if err := db.Leaves.Decide(t.Context(), origin, 15, "restored from the copy of yesterday"); err != nil {
+			t.Fatal(err)
+		}
+		without(15)
+		if got, err := db.Leaves.Explain(t.Context(), origin+"-2", 10, leaves); err != nil || len(got) != 4 {
+			t.Errorf("a decision on another shard explains: %v, %v", got, err)
+		}
+		found, err := db.Leaves.PlacesBeyond(t.Context(), origin, 11, 100)
+		if err != nil || len(found) != 1 || found[11].Event.ID != ids[1] {
+			t.Errorf("the events from place 11 on: %v, %v", found, err)
+		}
+	})
+}

@@ -1,0 +1,157 @@
+package tlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/proof"
+)
+
+// lookAgain is after how many seconds rows that were missing are looked for again: an
+// operator may have brought them back, or decided.
+const lookAgain = 5
+
+// anchor is the largest checkpoint of a shard that was kept elsewhere, zero if none was.
+func (s *Shards) anchor(origin string) (largest proof.Checkpoint) {
+	for _, c := range s.o.Anchors {
+		if c.Origin == origin && c.Size > largest.Size {
+			largest = c
+		}
+	}
+	return largest
+}
+
+// anchored refuses a database that does not know as much of a shard as was kept elsewhere.
+func (s *Shards) anchored(heads map[Name]audit.Head) error {
+	for _, c := range s.o.Anchors {
+		n, err := ParseName(s.o.Archive.Log, c.Origin)
+		if err != nil {
+			continue // of another log, which is opened beside this one
+		}
+		head, known := heads[n]
+		switch {
+		case !known && !s.o.Archive.Has(n):
+			return fmt.Errorf("%w: shard %s of the anchor is neither here nor in the database", ErrOlder, c.Origin)
+		case known && head.Closed && head.Size < c.Size:
+			return fmt.Errorf("%w: shard %s ended with %d entries, and the anchor knows %d", ErrOlder, c.Origin, head.Size, c.Size)
+		case known && head.Size == c.Size && proof.Hash(head.Root) != c.Root:
+			return fmt.Errorf("%w: the database has another root for the %d entries of %s than the anchor", ErrDamaged, c.Size, c.Origin)
+		}
+	}
+	return nil
+}
+
+// explain is Options.Explain of one shard.
+func (s *Shards) explain(origin string) func(context.Context, uint64, [][]byte) ([]uint64, error) {
+	if s.o.Explain == nil {
+		return nil
+	}
+	return func(ctx context.Context, first uint64, leaves [][]byte) ([]uint64, error) {
+		return s.o.Explain(ctx, origin, first, leaves)
+	}
+}
+
+// found notes entries that have no row.
+func (s *Shards) found(u Unexplained) {
+	if u.Count == 0 {
+		return
+	}
+	s.finding.Lock()
+	defer s.finding.Unlock()
+	all := append(s.Unexplained(), u)
+	s.without.Store(&all)
+}
+
+// Unexplained are the entries of all shards that have no row in the database.
+func (s *Shards) Unexplained() []Unexplained {
+	if all := s.without.Load(); all != nil {
+		return append([]Unexplained(nil), *all...)
+	}
+	return nil
+}
+
+// Explained returns [ErrUnexplained] while entries have no row and no operator has decided.
+func (s *Shards) Explained() error {
+	var failed error
+	for _, u := range s.Unexplained() {
+		failed = errors.Join(failed, u.Err())
+	}
+	return failed
+}
+
+// LookAgain looks for rows that were missing: when all are there, or an operator has
+// decided that they are lost, releases go on.
+func (s *Shards) LookAgain(ctx context.Context) error {
+	all := s.Unexplained()
+	if len(all) == 0 {
+		return nil
+	}
+	var left []Unexplained
+	for _, u := range all {
+		now, err := s.missing(ctx, u)
+		if err != nil {
+			return err
+		}
+		if now.Count > 0 {
+			left = append(left, now)
+		}
+	}
+	s.finding.Lock()
+	defer s.finding.Unlock()
+	if len(s.Unexplained()) > len(all) {
+		return nil // more were found meanwhile
+	}
+	s.without.Store(&left)
+	return nil
+}
+
+// missing are those of the entries that still have no row: of a few that were told, and
+// when these have, of all from the first on.
+func (s *Shards) missing(ctx context.Context, u Unexplained) (Unexplained, error) {
+	r, err := s.Reader(ctx, u.Origin)
+	if err != nil {
+		return u, err
+	}
+	leaf, err := r.Entries(ctx, u.Places[0], 1)
+	if err != nil || len(leaf) == 0 {
+		return u, err
+	}
+	if still, err := s.o.Explain(ctx, u.Origin, u.Places[0], leaf); err != nil || len(still) > 0 {
+		return u, err
+	}
+	size, err := r.Size(ctx)
+	if err != nil {
+		return u, err
+	}
+	now := Unexplained{Origin: u.Origin}
+	for at := u.Places[0]; at < size; {
+		leaves, err := r.Entries(ctx, at, maxGroup)
+		if err != nil || len(leaves) == 0 {
+			return u, err
+		}
+		places, err := s.o.Explain(ctx, u.Origin, at, leaves)
+		if err != nil {
+			return u, err
+		}
+		now.Count += uint64(len(places))
+		now.Places = append(now.Places, places[:min(len(places), maxPlaces-len(now.Places))]...)
+		at += uint64(len(leaves))
+	}
+	return now, nil
+}
+
+// stops refuses what releases data while entries have no row.
+func (s *Shards) stops(leaf []byte) error {
+	if all := s.without.Load(); all == nil || len(*all) == 0 {
+		return nil
+	}
+	kind, _, err := commitment.ParseLeaf(leaf)
+	if err != nil || !strings.HasPrefix(kind, string(audit.ReleasePermitted)) {
+		return nil
+	}
+	return s.Explained()
+}
