@@ -2,6 +2,7 @@ package proof
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,6 +34,17 @@ func TestProofsOfBeforeVerify(t *testing.T) {
 			if r := Verify(good, trusted); !r.OK() {
 				step, _ := r.Failed()
 				t.Fatalf("not verified: %s", step.Reason("en"))
+			}
+			for name, row := range map[string]struct {
+				args []string
+				code int
+			}{
+				"the key given":               {[]string{"--log-key", filepath.Join(folder, "log.vkey"), file}, ExitGreen},
+				"the key only lies beside it": {[]string{file}, ExitNotPinned},
+			} {
+				if code := Run("hopnhat-verify", row.args, io.Discard, io.Discard); code != row.code {
+					t.Errorf("%s: exit code %d, want %d", name, code, row.code)
+				}
 			}
 			for at := 0; at < len(good); at += 97 {
 				bad := bytes.Clone(good)

@@ -408,6 +408,8 @@ func TestRun(t *testing.T) {
 	lone := write("lone/release.proof", good)
 	beside := write("beside/release.proof", good)
 	write("beside/log.vkey", []byte("# khóa của nhật ký\n"+l.signers[0].vkey+"\n"))
+	write("state/log.vkey", []byte(l.signers[0].vkey+"\n"))
+	t.Chdir(dir)
 	damaged := write("beside/damaged.proof", changed)
 	key := write("keys/log.vkey", []byte(l.signers[0].vkey+"\n"))
 	wrong := write("keys/wrong.vkey", []byte(newSigner(origin, 5).vkey))
@@ -419,9 +421,13 @@ func TestRun(t *testing.T) {
 		code int
 		says string
 	}{
-		{"key beside the proof", []string{beside}, ExitGreen, "XANH"},
-		{"in English", []string{"--lang", "en", beside}, ExitGreen, "GREEN"},
-		{"an export", []string{"--lang", "en", export}, ExitGreen, "entries not shown"},
+		{"a key that lies beside the proof is not given", []string{beside}, ExitNotPinned, "KEY NOT PINNED"},
+		{"nor one in the state folder", []string{"--lang", "en", lone}, ExitNotPinned, "KEY NOT PINNED"},
+		{"the fingerprint of a key that was not given", []string{lone}, ExitNotPinned, Fingerprint(l.signers[0].vkey)},
+		{"the fingerprint of a key that was given", []string{"--log-key", key, lone}, ExitGreen, Fingerprint(l.signers[0].vkey)},
+		{"in English", []string{"--lang", "en", "--log-key", key, beside}, ExitGreen, "GREEN"},
+		{"an export", []string{"--lang", "en", "--log-key", key, export}, ExitGreen, "entries not shown"},
+		{"an export without a key", []string{"--lang", "en", export}, ExitNotPinned, "KEY NOT PINNED"},
 		{"key file given", []string{"--log-key", key, lone}, ExitGreen, "Đà Nẵng"},
 		{"key given", []string{"--log-key", l.signers[0].vkey, lone}, ExitGreen, "XANH"},
 		{"no key", []string{lone}, ExitNotPinned, "KEY NOT PINNED"},

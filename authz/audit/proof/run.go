@@ -1,12 +1,13 @@
 package proof
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,10 +28,11 @@ Kiểm tra bằng chứng của nhật ký cung cấp dữ liệu, không cần 
 Usage:
   %[1]s [--log-key FILE|KEY] [--lang vi|en] PROOF
 
-The log's key is looked for in --log-key, then in log.vkey beside the proof,
-then in state/log.vkey. Such a file holds one verifier key a line; lines that
-begin with # are notes. Without a key the proof is checked against the key it
-carries, which proves only that it is consistent in itself (KEY NOT PINNED).
+The log's key is given with --log-key, as it was published: the key itself, or
+a file with one verifier key a line, where lines that begin with # are notes.
+No key is looked for: one that lies beside the proof came with it. Without
+--log-key the proof is checked against the key it carries, which proves only
+that it is consistent in itself (KEY NOT PINNED, exit code 3).
 
 Example:
   %[1]s --log-key state/log.vkey release-0197.proof
@@ -62,7 +64,7 @@ func Run(name string, args []string, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, err)
 		return ExitUsage
 	}
-	trusted, source, err := trustedKeys(*keyFlag, path)
+	trusted, source, err := trustedKeys(*keyFlag)
 	if err != nil {
 		fmt.Fprintln(errOut, err)
 		return ExitUsage
@@ -84,37 +86,24 @@ func readBounded(path string) ([]byte, error) {
 	return raw, nil
 }
 
-// trustedKeys finds the keys to trust and says where; none is not an error.
-func trustedKeys(given, proofPath string) (keys []string, source string, err error) {
-	if given != "" {
-		raw, err := os.ReadFile(given)
-		if err != nil {
-			if _, keyErr := note.NewVerifier(given); keyErr == nil {
-				return []string{given}, "--log-key", nil
-			}
-			return nil, "", fmt.Errorf("--log-key %q is neither a file that can be read nor a verifier key: %w", given, err)
-		}
-		keys, err := keyLines(raw)
-		if err != nil {
-			return nil, "", fmt.Errorf("reading the log key in %s: %w", given, err)
-		}
-		return keys, given, nil
+// trustedKeys reads the keys to trust and says where they are from. Only what was given is
+// trusted; that nothing was given is no error.
+func trustedKeys(given string) (keys []string, source string, err error) {
+	if given == "" {
+		return nil, "", nil
 	}
-	for _, path := range []string{filepath.Join(filepath.Dir(proofPath), "log.vkey"), filepath.Join("state", "log.vkey")} {
-		raw, err := os.ReadFile(path)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
+	raw, err := os.ReadFile(given)
+	if err != nil {
+		if _, keyErr := note.NewVerifier(given); keyErr == nil {
+			return []string{given}, "--log-key", nil
 		}
-		if err != nil { // a key that is there but cannot be read must not become no key
-			return nil, "", fmt.Errorf("reading the log key: %w", err)
-		}
-		keys, err := keyLines(raw)
-		if err != nil {
-			return nil, "", fmt.Errorf("reading the log key in %s: %w", path, err)
-		}
-		return keys, path, nil
+		return nil, "", fmt.Errorf("--log-key %q is neither a file that can be read nor a verifier key: %w", given, err)
 	}
-	return nil, "", nil
+	keys, err = keyLines(raw)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the log key in %s: %w", given, err)
+	}
+	return keys, given, nil
 }
 
 func keyLines(raw []byte) ([]string, error) {
@@ -193,12 +182,10 @@ func (p printer) report(r Report, source string) int {
 		return ExitRed
 	}
 	p.content(r)
+	p.keys(r.Keys)
 	if !r.Pinned {
-		fmt.Fprintln(p.out, "\n"+p.paint(yellow, p.say("VÀNG: KHÓA CHƯA ĐƯỢC ĐỐI CHIẾU (KEY NOT PINNED). Tệp tự nhất quán, nhưng chưa ai xác nhận khóa của nhật ký. So khóa này với khóa đã công bố:",
-			"YELLOW: KEY NOT PINNED. The file is consistent in itself, but nobody vouched for the log's key. Compare it with the published one:")))
-		for _, key := range r.Keys {
-			fmt.Fprintln(p.out, "  "+key)
-		}
+		fmt.Fprintln(p.out, "\n"+p.paint(yellow, p.say("VÀNG: KHÓA CHƯA ĐƯỢC ĐỐI CHIẾU (KEY NOT PINNED). Tệp tự nhất quán, nhưng chưa ai xác nhận khóa của nhật ký. Lấy khóa từ nơi công bố, không lấy từ người đưa tệp, rồi kiểm tra lại với --log-key.",
+			"YELLOW: KEY NOT PINNED. The file is consistent in itself, but nobody vouched for the log's key. Get the key where it is published, not from whoever gave you the file, and verify again with --log-key.")))
 		return ExitNotPinned
 	}
 	fmt.Fprintf(
@@ -207,6 +194,25 @@ func (p printer) report(r Report, source string) int {
 		),
 	)
 	return ExitGreen
+}
+
+// keys shows the keys that signed, with what people compare.
+func (p printer) keys(keys []string) {
+	fmt.Fprintln(p.out, "\n"+p.say("Khóa của nhật ký trong tệp và vân tay SHA-256 của nó:", "Keys of the log in the file, and their SHA-256 fingerprints:"))
+	for _, key := range keys {
+		fmt.Fprintf(p.out, "  %s\n  %s\n", printable(key), Fingerprint(key))
+	}
+}
+
+// Fingerprint is what people compare of a verifier key: the SHA-256 of its text, in hex, in
+// groups of four.
+func Fingerprint(vkey string) string {
+	sum := sha256.Sum256([]byte(vkey))
+	var groups []string
+	for i := 0; i < len(sum); i += 2 {
+		groups = append(groups, hex.EncodeToString(sum[i:i+2]))
+	}
+	return strings.Join(groups, " ")
 }
 
 // content tells what was proved: of one event everything, of many how many of

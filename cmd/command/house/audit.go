@@ -14,12 +14,13 @@ func Audit(e *tool.Env) *cobra.Command {
 		Long: `Verifies a proof of the release log, or an auditor's export, without any network.
 Kiểm tra bằng chứng của nhật ký cung cấp dữ liệu, không cần mạng.
 
-The log's key is looked for in --log-key, then in log.vkey beside the proof, then in
-state/log.vkey. Such a file holds one verifier key a line; lines that begin with # are notes.
-Without a key the proof is checked against the key it carries, which proves only that it is
-consistent in itself (KEY NOT PINNED). hopnhat-verify is the same as a small program.
+The log's key is given with --log-key, as it was published: the key itself, or a file with one
+verifier key a line, where lines that begin with # are notes. No key is looked for: one that
+lies beside the proof came with it. Without --log-key the proof is checked against the key it
+carries, which proves only that it is consistent in itself (KEY NOT PINNED, exit code 3).
+hopnhat-verify is the same as a small program.
 
-Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent but the key is not pinned.`,
+Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent, but no key was given that signed it.`,
 		Example: tool.Lines("hopnhat audit verify --log-key state/log.vkey release-0197.proof"),
 	}
 	key := cmd.Flags().String("log-key", "", "the log's verifier key, or a `file` that holds it")
