@@ -20,6 +20,7 @@ import (
 	"hopnhat/cmd/command/conformance"
 	"hopnhat/cmd/command/house"
 	"hopnhat/cmd/command/keyring"
+	"hopnhat/cmd/command/ledger"
 	"hopnhat/cmd/command/person"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/command/trust"
@@ -45,7 +46,7 @@ func Root(e *tool.Env) *cobra.Command {
 		}},
 		{"tools", "Apps, persons, keys, evidence and the federation:", []*cobra.Command{
 			app.Client(e), app.Resource(e), app.Catalogue(e), app.Profiles(e), person.Account(e), keyring.Keys(e), house.Audit(e),
-			trust.Federation(e),
+			ledger.Log(e), trust.Federation(e),
 		}},
 		{"tests", "Tests and measurements:", []*cobra.Command{conformance.Conformance(e), bench.Bench(e)}},
 	} {

@@ -39,6 +39,8 @@ var Table = []Key{
 	{"log_anchor", path("file"), Public, server, "file with checkpoints of the release log that were kept elsewhere, one behind the other: a log that does not hold their trees is not written; see docs/ledger.md", func(c *node.Config) any { return &c.LogAnchor }},
 	{"log_listen", text("address", "host:port", address), Public, server, "address to listen on, host:port, for the other nodes of the site, which append to the release log that this one writes; a node with it takes over when the writer is gone", func(c *node.Config) any { return &c.LogListen }},
 	{"log_address", text("address", "host:port", address), Public, server, "host:port under which the other nodes of the site reach log_listen; without it log_listen", func(c *node.Config) any { return &c.LogAddress }},
+	{"log_witnesses", path("file"), Public, server, "file of witnesses of the release log (C2SP tlog-witness): a line each with verifier key and https URL; the node that writes the log has them cosign its checkpoints", func(c *node.Config) any { return &c.LogWitnesses }},
+	{"log_witnesses_wanted", number(1, 16), Public, server, "how many of the witnesses have to cosign a checkpoint before proofs carry it", func(c *node.Config) any { return &c.LogWitnessesWanted }},
 	{"keystore", choice("file", "vault"), Public, keyrings, "file, or vault for HashiCorp Vault Transit", func(c *node.Config) any { return &c.Keystore }},
 	{"keys", path("folder"), Public, keyrings, "folder of the file keystore", func(c *node.Config) any { return &c.Keys }},
 	{"passphrase_file", path("file"), OfSecret, keyrings, "file with the keystore's passphrase, which may not be empty; without this key a machine secret is made", func(c *node.Config) any { return &c.PassphraseFile }},

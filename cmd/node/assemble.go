@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/incident"
+	"hopnhat/authz/audit/witness"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
@@ -87,10 +89,14 @@ func (n *Node) steps() []step {
 // openLog opens the release log, and brings into it what a crash left out.
 func (n *Node) openLog(ctx context.Context) (err error) {
 	c := n.Config
+	circle, err := n.witnesses()
+	if err != nil {
+		return err
+	}
 	if n.log, err = releaselog.Open(ctx, releaselog.Options{
 		Site: c.Site, State: c.State, Origin: c.LogOrigin, Folder: c.LogFolder, Listen: c.LogListen, Address: c.LogAddress,
 		Writes: n.has(web.LogWriter), Sites: n.DB.Sites, Heads: n.DB.Heads, KnownSize: n.DB.KnownLogSize, Explain: n.DB.Leaves.Explain,
-		Anchor: c.LogAnchor, Ring: n.Ring,
+		Anchor: c.LogAnchor, Ring: n.Ring, Witnesses: circle,
 	}); err != nil {
 		return err
 	}
@@ -111,6 +117,26 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 		slog.Info("events without a log entry were found and logged", "events", logged)
 	}
 	return nil
+}
+
+// witnesses are those that the log is to ask; nil if it asks none.
+func (n *Node) witnesses() (*witness.Circle, error) {
+	if n.Config.LogWitnesses == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(n.Config.LogWitnesses)
+	if err != nil {
+		return nil, fmt.Errorf("log_witnesses: %w", err)
+	}
+	peers, err := witness.ParsePeers(raw)
+	if err != nil {
+		return nil, fmt.Errorf("log_witnesses: %s: %w", n.Config.LogWitnesses, err)
+	}
+	circle, err := witness.NewCircle(peers, n.Config.LogWitnessesWanted, outbound.New(n.Config.LoopbackIssuer()), time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("log_witnesses: %s: %w", n.Config.LogWitnesses, err)
+	}
+	return circle, nil
 }
 
 // openRegistry opens the national registers.

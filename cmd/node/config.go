@@ -36,6 +36,9 @@ type Config struct {
 	LogListen  string // host:port for the other nodes of the site
 	LogAddress string // host:port under which they reach it
 
+	LogWitnesses       string // file of witnesses of the log
+	LogWitnessesWanted int    // how many of them have to cosign
+
 	// Keys.
 	Keystore             string // file or vault
 	Keys                 string // folder of the file keystore
@@ -83,7 +86,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", Roles: roleNames(), State: "state", Site: "dc1",
-		Keystore: "file", SigningAlgs: "ES256,RS256",
+		Keystore: "file", SigningAlgs: "ES256,RS256", LogWitnessesWanted: 1,
 		JWKSCache: 10 * time.Minute, KeyOverlap: time.Hour, KeyRotateEvery: 30 * 24 * time.Hour,
 		Registration: "iat", RegistrationBurst: 20, LogLevel: "info",
 		SessionIdle: 30 * time.Minute, SessionAbsolute: 12 * time.Hour,

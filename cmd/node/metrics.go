@@ -108,6 +108,16 @@ var metricTable = []metric{
 		}
 		return age.Seconds()
 	}),
+	{"hopnhat_log_cosigned_age_seconds", "How long ago enough witnesses cosigned a checkpoint of the release log, or the node that writes it began to ask; it is cosigned again each 5 minutes. No series at a node that asks none.", nil, func(n *Node, tell func(float64, ...string)) {
+		if age, ok := n.log.CosignedAge(time.Now()); ok {
+			tell(age.Seconds())
+		}
+	}},
+	{"hopnhat_log_witness_up", "Whether a witness of the release log cosigned when it was asked last, 1 or 0.", []string{"witness"}, func(n *Node, tell func(float64, ...string)) {
+		for name, up := range n.log.Witnesses() {
+			tell(oneIf(up), name)
+		}
+	}},
 	{"hopnhat_sign_in_attempts_total", "Attempts at a sign-in, by step (password, code), by what became of them (right, wrong, throttled, busy, locked, expired, failed), and by whether the browser signed in to the account before.", []string{"step", "result", "known_device"}, func(n *Node, tell func(float64, ...string)) {
 		if n.authn == nil {
 			return

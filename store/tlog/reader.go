@@ -307,7 +307,7 @@ func (r *Reader) covering(ctx context.Context, index uint64) ([]byte, proof.Chec
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		raw, checkpoint, err := r.checkpoint(ctx)
+		raw, checkpoint, err := r.best(ctx, index)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, proof.Checkpoint{}, err
 		}

@@ -68,13 +68,15 @@ func TestOpen(t *testing.T) {
 	a, b := signer(t, "witness.example/a", 1), signer(t, "witness.example/b", 2)
 	stranger := signer(t, "witness.example/c", 3)
 	of := func(s *Signer, signature []byte) string {
-		return "— " + s.name + " " + base64.StdEncoding.EncodeToString(append(binary.BigEndian.AppendUint32(nil, s.id), signature...)) + "\n"
+		raw := append(binary.BigEndian.AppendUint32(nil, s.id), signature...)
+		return "— " + s.name + " " + base64.StdEncoding.EncodeToString(raw) + "\n"
 	}
 	good, err := a.Sign([]byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	future := append(binary.BigEndian.AppendUint64(nil, math.MaxInt64+1), ed25519.Sign(a.private, message(math.MaxInt64+1, []byte(body)))...)
+	future := binary.BigEndian.AppendUint64(nil, math.MaxInt64+1)
+	future = append(future, ed25519.Sign(a.private, message(math.MaxInt64+1, []byte(body)))...)
 	later := bytes.Clone(good)
 	later[7]++
 	log := "— hopnhat.example/release/dc1/2026q4 AAAAAAAA\n"

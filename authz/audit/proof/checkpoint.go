@@ -238,3 +238,13 @@ func publicKey(vkey string) []byte {
 	}
 	return raw[1:]
 }
+
+// KeyFor is a verifier key of a log under the name of one of its shards; empty if it is no
+// Ed25519 key. The key that signs a shard is that of the log when the shard began.
+func KeyFor(origin, vkey string) string {
+	named, err := note.NewEd25519VerifierKey(origin, publicKey(vkey))
+	if err != nil {
+		return ""
+	}
+	return named
+}

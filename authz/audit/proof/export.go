@@ -321,8 +321,9 @@ func readSegment(in *lines) (Segment, error) {
 	return s, nil
 }
 
-func verifyExport(raw []byte, trusted []string) Report {
+func verifyExport(raw []byte, t Trust) Report {
 	var r Report
+	trusted := t.Keys
 	e, body, manifest, err := unmarshalExport(raw)
 	if !r.step("Cấu trúc tệp", "Structure of the file", err) {
 		return r
@@ -356,7 +357,7 @@ func verifyExport(raw []byte, trusted []string) Report {
 			err = s.Check(checkpoint)
 		}
 		if !r.step(fmt.Sprintf("Các mục %d đến %d nằm trong nhật ký, không thiếu mục nào", s.First, s.Last()),
-			fmt.Sprintf("Entries %d to %d are in the log, none missing", s.First, s.Last()), err) {
+			fmt.Sprintf("Entries %d to %d are in the log, none missing", s.First, s.Last()), err) || !r.witnessed(s.Checkpoint, t) {
 			return r
 		}
 	}

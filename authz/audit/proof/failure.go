@@ -5,7 +5,7 @@ import "errors"
 // Failure is a reason why something is not proved, in the languages of its
 // readers.
 type Failure struct {
-	// Code is stable: structure, event, commitment, tree, signature, key, export.
+	// Code is stable: structure, event, commitment, tree, signature, key, witness, export.
 	Code   string
 	VI, EN string
 }
@@ -36,11 +36,18 @@ var (
 	ErrNotIncluded error = &Failure{
 		"tree", "mục, vị trí và các mã băm không dẫn tới gốc mà nhật ký đã ký", "leaf, index and hashes do not lead to the root that the log signed",
 	}
+	ErrInconsistent error = &Failure{
+		"tree", "cây không tiếp nối cây trước: nhật ký có hai lịch sử, hoặc bằng chứng không đúng",
+		"the tree does not go on from the one before: the log has two histories, or the proof is not the one of the two",
+	}
 	ErrSignature error = &Failure{
 		"signature", "chữ ký không phải của nhật ký", "the signature is not the log's: the text was changed, or another signed it",
 	}
 	ErrUnknownKey error = &Failure{
 		"key", "khóa ký không phải là khóa đã biết của nhật ký", "no key that is known here signed it",
+	}
+	ErrWitnesses error = &Failure{
+		"witness", "không đủ nhân chứng được tin cậy ký điểm kiểm tra", "too few of the trusted witnesses cosigned the checkpoint",
 	}
 	ErrManifest error = &Failure{
 		"export", "nội dung bản xuất không khớp với bảng kê đã ký", "the content of the export is not what its manifest says",

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"hopnhat/authz/audit/cosign"
 )
 
 // Exit codes of [Run].
@@ -26,13 +28,16 @@ const usage = `Verify a proof of the release log, or an auditor's export, withou
 Kiểm tra bằng chứng của nhật ký cung cấp dữ liệu, không cần mạng.
 
 Usage:
-  %[1]s [--log-key FILE|KEY] [--lang vi|en] PROOF
+  %[1]s [--log-key FILE|KEY] [--witness-keys FILE|KEY [--witnesses N]] [--lang vi|en] PROOF
 
 The log's key is given with --log-key, as it was published: the key itself, or
 a file with one verifier key a line, where lines that begin with # are notes.
 No key is looked for: one that lies beside the proof came with it. Without
 --log-key the proof is checked against the key it carries, which proves only
 that it is consistent in itself (KEY NOT PINNED, exit code 3).
+
+With --witness-keys, as --log-key, at least N of these witnesses have to have
+cosigned each checkpoint in the file; one if --witnesses is not given.
 
 Example:
   %[1]s --log-key state/log.vkey release-0197.proof
@@ -48,6 +53,8 @@ func Run(name string, args []string, out, errOut io.Writer) int {
 	flags.SetOutput(errOut)
 	flags.Usage = func() { fmt.Fprintf(errOut, usage, name); flags.PrintDefaults() }
 	keyFlag := flags.String("log-key", "", "the log's verifier key, or a file that holds it")
+	witnessFlag := flags.String("witness-keys", "", "the verifier key of a witness, or a file that holds some")
+	wanted := flags.Int("witnesses", 1, "how many of the witnesses have to have cosigned")
 	lang := flags.String("lang", "vi", "language of the report: vi or en")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return ExitGreen
@@ -64,13 +71,17 @@ func Run(name string, args []string, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, err)
 		return ExitUsage
 	}
-	trusted, source, err := trustedKeys(*keyFlag)
+	t := Trust{Wanted: *wanted}
+	var source string
+	if t.Keys, source, err = trustedKeys(*keyFlag); err == nil {
+		t.Witnesses, err = trustedWitnesses(*witnessFlag, *wanted)
+	}
 	if err != nil {
 		fmt.Fprintln(errOut, err)
 		return ExitUsage
 	}
 	p := printer{out: out, vi: *lang == "vi", colour: isTerminal(out)}
-	return p.report(Verify(raw, trusted), source)
+	return p.report(t.Verify(raw), source)
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -92,18 +103,59 @@ func trustedKeys(given string) (keys []string, source string, err error) {
 	if given == "" {
 		return nil, "", nil
 	}
+	if keys, err = Keys(given); err != nil {
+		return nil, "", fmt.Errorf("--log-key: %w", err)
+	}
+	if keys[0] == given {
+		given = "--log-key"
+	}
+	return keys, given, nil
+}
+
+// Keys reads verifier keys of logs: one, or the path of a file with one a line, where lines
+// that begin with # are notes.
+func Keys(given string) ([]string, error) {
 	raw, err := os.ReadFile(given)
 	if err != nil {
 		if _, keyErr := note.NewVerifier(given); keyErr == nil {
-			return []string{given}, "--log-key", nil
+			return []string{given}, nil
 		}
-		return nil, "", fmt.Errorf("--log-key %q is neither a file that can be read nor a verifier key: %w", given, err)
+		return nil, fmt.Errorf("%q is neither a file that can be read nor a verifier key: %w", given, err)
 	}
-	keys, err = keyLines(raw)
+	keys, err := keyLines(raw)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the log key in %s: %w", given, err)
+		return nil, fmt.Errorf("reading the log key in %s: %w", given, err)
 	}
-	return keys, given, nil
+	return keys, nil
+}
+
+// trustedWitnesses reads the keys of witnesses, of whom a number is wanted.
+func trustedWitnesses(given string, wanted int) ([]*cosign.Verifier, error) {
+	if given == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(given)
+	if err != nil {
+		raw = []byte(given)
+	}
+	var list []*cosign.Verifier
+	for line := range strings.Lines(string(raw)) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, _, _ := strings.Cut(line, " ") // what a log's list of witnesses has behind it is a URL
+		v, err := cosign.ParseKey(key)
+		if err != nil {
+			return nil, fmt.Errorf("--witness-keys: %w", err)
+		}
+		if !slices.ContainsFunc(list, func(known *cosign.Verifier) bool { return known.Name() == v.Name() }) {
+			list = append(list, v)
+		}
+	}
+	if wanted < 1 || wanted > len(list) {
+		return nil, fmt.Errorf("--witnesses is %d, and --witness-keys has %d", wanted, len(list))
+	}
+	return list, nil
 }
 
 func keyLines(raw []byte) ([]string, error) {

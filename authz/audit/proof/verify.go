@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/cosign"
 )
 
 // Step is one check of a verification, in words. A step that was not reached
@@ -60,33 +62,48 @@ func (r *Report) step(vi, en string, err error) bool {
 	return err == nil
 }
 
-// Verify checks a proof file or an export. trusted are verifier keys of logs;
-// when it is empty the keys in the file are taken, and the report says that they
-// are not pinned: the file is then only consistent in itself.
-func Verify(raw []byte, trusted []string) Report {
+// Trust is whom a verifier believes.
+type Trust struct {
+	// Keys are verifier keys of logs. When there is none the keys in the file are taken, and
+	// the report says that they are not pinned: the file is then only consistent in itself.
+	Keys []string
+	// Witnesses are those of whom Wanted have to have cosigned each checkpoint in the file;
+	// none where no word of a witness is asked for.
+	Witnesses []*cosign.Verifier
+	Wanted    int
+}
+
+// Verify checks a proof file or an export, with the word of no witness.
+func Verify(raw []byte, trusted []string) Report { return Trust{Keys: trusted}.Verify(raw) }
+
+// Verify checks a proof file or an export.
+func (t Trust) Verify(raw []byte) Report {
 	switch {
 	case bytes.HasPrefix(raw, []byte(exportHead+"\n")):
-		return verifyExport(raw, trusted)
+		return verifyExport(raw, t)
 	case !bytes.HasPrefix(raw, []byte(fileHead+"\n")):
 		var r Report
 		r.step("Cấu trúc tệp", "Structure of the file", ErrNoProof)
 		return r
 	}
-	return verifyFile(raw, trusted)
+	return verifyFile(raw, t)
 }
 
-func verifyFile(raw []byte, trusted []string) Report {
+func verifyFile(raw []byte, t Trust) Report {
 	var r Report
 	f, readable, leaf, err := unmarshal(raw)
 	if !r.step("Cấu trúc tệp", "Structure of the file", err) {
 		return r
 	}
-	verifiers, ok := r.keys(append([]string{f.LogKey}, f.MoreKeys...), trusted)
+	verifiers, ok := r.keys(append([]string{f.LogKey}, f.MoreKeys...), t.Keys)
 	if !ok {
 		return r
 	}
 	checkpoint, err := openByAll(f.Inclusion.Checkpoint, verifiers)
 	if !r.step("Chữ ký của nhật ký trên điểm kiểm tra", "The log's signature on its checkpoint", err) {
+		return r
+	}
+	if !r.witnessed(f.Inclusion.Checkpoint, t) {
 		return r
 	}
 	if !r.step("Sự kiện khớp với mục của nhật ký", "The event gives the log's entry", f.record().check(leaf)) {
@@ -103,6 +120,26 @@ func verifyFile(raw []byte, trusted []string) Report {
 		r.Events = []commitment.Disclosure{d}
 	}
 	return r
+}
+
+// witnessed is the step that counts the witnesses under a checkpoint, where any are asked for.
+func (r *Report) witnessed(checkpoint string, t Trust) bool {
+	if len(t.Witnesses) == 0 {
+		return true
+	}
+	found, err := cosign.Open([]byte(checkpoint), t.Witnesses...)
+	var said []string
+	for _, c := range found {
+		said = append(said, c.Witness+" "+c.At.Format(time.RFC3339))
+	}
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w: %w", ErrWitnesses, err)
+	case len(found) < max(t.Wanted, 1):
+		err = fmt.Errorf("%d of %d: %w", len(found), max(t.Wanted, 1), ErrWitnesses)
+	}
+	names := strings.Join(said, ", ")
+	return r.step("Nhân chứng xác nhận điểm kiểm tra: "+names, "Witnesses of the checkpoint: "+names, err)
 }
 
 // keys checks the keys that a file names against those that are trusted. One

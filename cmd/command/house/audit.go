@@ -1,6 +1,8 @@
 package house
 
 import (
+	"strconv"
+
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz/audit/proof"
@@ -20,14 +22,21 @@ lies beside the proof came with it. Without --log-key the proof is checked again
 carries, which proves only that it is consistent in itself (KEY NOT PINNED, exit code 3).
 hopnhat-verify is the same as a small program.
 
+With --witness-keys, as --log-key, at least as many of these witnesses as --witnesses says have
+to have cosigned each checkpoint in the file.
+
 Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent, but no key was given that signed it.`,
 		Example: tool.Lines("hopnhat audit verify --log-key state/log.vkey release-0197.proof"),
 	}
 	key := cmd.Flags().String("log-key", "", "the log's verifier key, or a `file` that holds it")
+	witnesses := cmd.Flags().String("witness-keys", "", "the verifier key of a witness, or a `file` that holds some")
+	wanted := cmd.Flags().Int("witnesses", 1, "how many of these witnesses have to have cosigned")
 	lang := cmd.Flags().String("lang", "vi", "language of the report: vi or en")
 	_ = cmd.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"vi", "en"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
-		args := append([]string{"--log-key", *key, "--lang", *lang, "--"}, words...)
+		args := append([]string{
+			"--log-key", *key, "--witness-keys", *witnesses, "--witnesses", strconv.Itoa(*wanted), "--lang", *lang, "--",
+		}, words...)
 		if code := proof.Run(cmd.CommandPath(), args, e.Out, e.Err); code != 0 {
 			return tool.ExitCode(code)
 		}

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hopnhat/authz/audit/witness"
 	"hopnhat/keys"
 	"hopnhat/store"
 	"hopnhat/store/tlog"
@@ -48,6 +49,8 @@ type Options struct {
 	// [ReadAnchors].
 	Anchor string
 	Ring   Ring
+	// Witnesses cosign checkpoints; nil if none are asked.
+	Witnesses *witness.Circle
 }
 
 // Ring has the keys that sign checkpoints, and the secret of the nodes of the site.
@@ -71,6 +74,8 @@ type Log struct {
 	server  *http.Server // nil where other nodes may not append
 	stop    context.CancelFunc
 	looking sync.WaitGroup
+
+	cosigned atomic.Int64 // when enough witnesses cosigned a checkpoint, Unix ns
 }
 
 // Open opens the log, which this node writes if it has the lease of the site and another
@@ -109,6 +114,10 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.looking.Go(func() { l.Run(background) })
+	if o.Witnesses != nil {
+		l.cosigned.Store(time.Now().UnixNano())
+		l.looking.Go(func() { l.askWitnesses(background) })
+	}
 	if err := l.serve(identity); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

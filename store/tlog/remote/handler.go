@@ -133,7 +133,7 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 // writer, is not among them.
 func (h *handler) file(w http.ResponseWriter, r *http.Request) {
 	path := r.PathValue("path")
-	if path != "checkpoint" && !strings.HasPrefix(path, "tile/") || strings.Contains(path, "..") {
+	if path != "checkpoint" && path != tlog.CosignedPath && !strings.HasPrefix(path, "tile/") || strings.Contains(path, "..") {
 		http.NotFound(w, r)
 		return
 	}
