@@ -14,6 +14,7 @@ import (
 	"hopnhat/web/account"
 	"hopnhat/web/console"
 	"hopnhat/web/console/incidents"
+	"hopnhat/web/console/operations"
 	"hopnhat/web/evidence"
 	"hopnhat/web/logo"
 	"hopnhat/web/page"
@@ -87,7 +88,7 @@ type (
 	Deliveries interface {
 		signout.Deliveries
 		portal.Notices
-		console.Deliveries
+		operations.Deliveries
 	}
 )
 
@@ -127,7 +128,7 @@ type Options struct {
 	Clients console.Clients
 	Names   portal.Names
 	// Keys says to operators what is known of the keys at jwks_uris.
-	Keys       console.Keys
+	Keys       operations.Keys
 	Deliveries Deliveries
 	// Fetcher gets the logos of apps; nil shows none.
 	Fetcher logo.Fetcher
@@ -181,8 +182,11 @@ func (s *Server) furnish() {
 		LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
 	s.console = console.New(console.Options{
-		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Scribe: o.Scribe, Clients: o.Clients, Keys: o.Keys,
-		Deliveries: o.Deliveries, Catalogue: o.Catalogue, LogoutQueued: o.LogoutQueued, Now: o.Now,
+		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Scribe: o.Scribe, Clients: o.Clients,
+		Catalogue: o.Catalogue, Now: o.Now,
+	})
+	s.operations = operations.New(operations.Options{
+		Scribe: o.Scribe, Clients: o.Clients, Keys: o.Keys, Deliveries: o.Deliveries, LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
 	s.incidents = incidents.New(o.Incidents)
 	if o.Fetcher != nil {

@@ -13,6 +13,7 @@ import (
 	"hopnhat/web/account"
 	"hopnhat/web/console"
 	"hopnhat/web/console/incidents"
+	"hopnhat/web/console/operations"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
@@ -137,9 +138,9 @@ func (s *Server) table() []route {
 		visit(Portal, get, console.EventsPath+"/:id/proof", auditor, s.console.EventProof),
 		visit(Portal, get, console.ExportsPath, auditor, s.console.ExportForm),
 		visit(Portal, post, console.ExportsPath, auditor, s.console.Export),
-		visit(Portal, get, console.AppsPath, operator, s.console.Apps),
-		visit(Portal, get, console.DeliveriesPath, operator, s.console.Deliveries),
-		visit(Portal, post, console.RetryPath, operator, s.console.Retry),
+		visit(Portal, get, operations.AppsPath, operator, s.operations.Apps),
+		visit(Portal, get, operations.DeliveriesPath, operator, s.operations.Deliveries),
+		visit(Portal, post, operations.RetryPath, operator, s.operations.Retry),
 		visit(Portal, get, incidents.Path, official, s.incidents.List),
 		visit(Portal, get, incidents.Path+"/:id", official, s.incidents.Show),
 		visit(Portal, post, incidents.Path+"/:id", official, s.incidents.Say),

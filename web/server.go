@@ -19,6 +19,7 @@ import (
 	"hopnhat/web/account"
 	"hopnhat/web/console"
 	"hopnhat/web/console/incidents"
+	"hopnhat/web/console/operations"
 	"hopnhat/web/logo"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
@@ -28,16 +29,17 @@ import (
 
 // Server is the HTTP server.
 type Server struct {
-	o         Options
-	app       *fiber.App
-	frame     *page.Frame
-	documents *documents
-	signin    *signin.Pages
-	signout   *signout.Pages
-	portal    *portal.Pages
-	account   *account.Pages
-	console   *console.Pages
-	incidents *incidents.Pages
+	o          Options
+	app        *fiber.App
+	frame      *page.Frame
+	documents  *documents
+	signin     *signin.Pages
+	signout    *signout.Pages
+	portal     *portal.Pages
+	account    *account.Pages
+	console    *console.Pages
+	incidents  *incidents.Pages
+	operations *operations.Pages
 	// logos is nil where none are shown.
 	logos    *logo.Logos
 	crowd    crowd

@@ -1,18 +1,16 @@
-// Package console is where officials work: auditors search the evidence, open events and
-// take exports away; operators see the apps, and the deliveries that failed. The route
-// table of package web says who is let in where. An auditor's look is recorded before
-// anything is shown: see record.go, where each of them is one function.
+// Package console is where auditors search the evidence, open events and take exports away.
+// The route table of package web says who is let in where. An auditor's look is recorded
+// before anything is shown: see record.go, where each of them is one function. What
+// operators see is in the room operations, incidents in the room of their name.
 package console
 
 import (
 	"context"
 	"time"
 
-	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/consent"
-	"hopnhat/authz/session"
 	"hopnhat/web/evidence"
 	"hopnhat/web/page"
 )
@@ -22,11 +20,8 @@ const Path = page.ConsolePath
 
 // The addresses of the console.
 const (
-	EventsPath     = Path + "/events"
-	ExportsPath    = Path + "/exports"
-	AppsPath       = Path + "/apps"
-	DeliveriesPath = Path + "/logouts"
-	RetryPath      = DeliveriesPath + "/retry"
+	EventsPath  = Path + "/events"
+	ExportsPath = Path + "/exports"
 )
 
 // Evidence is what auditors search.
@@ -55,23 +50,7 @@ type Scribe interface {
 // Clients finds and lists apps.
 type Clients interface {
 	page.Clients
-	Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error)
-}
-
-// Keys says what this node knows of the keys at an app's jwks_uri.
-type Keys interface {
-	KeyState(id authz.ClientID) (n int, fetched time.Time, failed bool)
-}
-
-// Deliveries is the outbox of logout tokens and notices of consent.
-type Deliveries interface {
-	// Logouts lists deliveries to an app, the newest first, before one of them; without an
-	// app those of all apps that failed at least once.
-	Logouts(ctx context.Context, client authz.ClientID, before string, limit int) ([]session.Delivery, error)
-	// RetryLogout lets one that failed begin again; [authz.ErrNotFound] if there is none.
-	RetryLogout(ctx context.Context, id string, at time.Time) error
-	// Tx runs a function in one transaction.
-	Tx(ctx context.Context, fn func(ctx context.Context) error) error
+	page.AppList
 }
 
 // Options is what the console is made of; all are needed.
@@ -81,12 +60,8 @@ type Options struct {
 	Log        Log
 	Scribe     Scribe
 	Clients    Clients
-	Keys       Keys
-	Deliveries Deliveries
 	Catalogue  *consent.Catalogue
-	// LogoutQueued is called when a delivery begins again.
-	LogoutQueued func()
-	Now          func() time.Time
+	Now        func() time.Time
 }
 
 // Pages are the pages of the console. They are safe for concurrent use.

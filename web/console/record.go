@@ -1,8 +1,6 @@
 package console
 
 import (
-	"context"
-
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
@@ -63,17 +61,6 @@ func (p *Pages) recordExported(v *page.Visit, export string, found []audit.Recor
 		all = append(all, p.look(v, *looks[pseudonym], audit.Query{Limit: 1}))
 	}
 	_, err := p.o.Scribe.Write(v.Context, all...)
-	return err
-}
-
-// recordRetry records, in the transaction of the context, that an operator let a delivery
-// begin again.
-func (p *Pages) recordRetry(ctx context.Context, v *page.Visit, delivery string) error {
-	_, err := p.o.Scribe.Write(ctx, audit.Act{
-		Action: audit.DeliveryRetried, Actor: v.Session.Actor, Person: audit.Person{Role: authz.Operator}, At: p.o.Now(),
-		Detail: audit.Detail{Object: delivery}, Levels: audit.Levels{ACR: v.Session.Level.ACR()},
-		Trace: audit.Trace{RequestID: v.C.GetRespHeader(fiber.HeaderXRequestID)},
-	})
 	return err
 }
 

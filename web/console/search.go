@@ -141,7 +141,7 @@ func (p *Pages) showSearch(v *page.Visit, q audit.Query, fill func(body *view.Se
 		Permitted: q.Outcome == audit.Permitted, Refused: q.Outcome == audit.Refused,
 	}
 	var err error
-	if body.Clients, err = p.clientChoices(v, q.Client); err != nil {
+	if body.Clients, err = page.AppChoices(v.Context, p.o.Clients, q.Client); err != nil {
 		return err
 	}
 	for _, purpose := range p.o.Catalogue.Purposes {
@@ -156,18 +156,6 @@ func (p *Pages) showSearch(v *page.Visit, q audit.Query, fill func(body *view.Se
 		fill(&body)
 	}
 	return v.Show(body, view.ConsoleNav(Path, view.SectionSearch)...)
-}
-
-// maxChoices bounds the apps of a select.
-const maxChoices = 500
-
-// clientChoices are the apps to choose from.
-func (p *Pages) clientChoices(v *page.Visit, selected authz.ClientID) (out []view.Choice, err error) {
-	clients, err := p.o.Clients.Clients(v.Context, "", maxChoices)
-	for _, c := range clients {
-		out = append(out, view.Choice{Value: string(c.ID), Name: c.Name, Selected: c.ID == selected})
-	}
-	return out, err
 }
 
 // formed is a time as its field has it, empty for none.

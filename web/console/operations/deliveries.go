@@ -1,10 +1,13 @@
-package console
+package operations
 
 import (
 	"context"
 	"net/url"
 
+	"github.com/gofiber/fiber/v2"
+
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -30,7 +33,7 @@ func (p *Pages) showDeliveries(v *page.Visit, client authz.ClientID, before stri
 		return err
 	}
 	body := view.Logouts{URL: DeliveriesPath, RetryURL: RetryPath, App: string(client), Retried: retried}
-	if body.Apps, err = p.clientChoices(v, client); err != nil {
+	if body.Apps, err = page.AppChoices(v.Context, p.o.Clients, client); err != nil {
 		return err
 	}
 	if len(found) > pageSize {
@@ -54,7 +57,7 @@ func (p *Pages) showDeliveries(v *page.Visit, client authz.ClientID, before stri
 		}
 		body.Rows = append(body.Rows, row)
 	}
-	return v.Show(body, view.OperatorNav(Path, view.SectionLogouts)...)
+	return v.Show(body, view.OperatorNav(page.ConsolePath, view.SectionLogouts)...)
 }
 
 // deliveriesURL is a page of the deliveries to an app.
@@ -85,4 +88,15 @@ func (p *Pages) Retry(v *page.Visit) error {
 	client := v.Field("app")
 	v.FormPath = DeliveriesPath + "?" + url.Values{"app": {client}}.Encode()
 	return p.showDeliveries(v, authz.ClientID(client), "", true)
+}
+
+// recordRetry records, in the transaction of the context, that an operator let a delivery
+// begin again.
+func (p *Pages) recordRetry(ctx context.Context, v *page.Visit, delivery string) error {
+	_, err := p.o.Scribe.Write(ctx, audit.Act{
+		Action: audit.DeliveryRetried, Actor: v.Session.Actor, Person: audit.Person{Role: authz.Operator}, At: p.o.Now(),
+		Detail: audit.Detail{Object: delivery}, Levels: audit.Levels{ACR: v.Session.Level.ACR()},
+		Trace: audit.Trace{RequestID: v.C.GetRespHeader(fiber.HeaderXRequestID)},
+	})
+	return err
 }

@@ -1,4 +1,4 @@
-package console
+package operations
 
 import (
 	"net/url"
@@ -31,7 +31,7 @@ func (p *Pages) Apps(v *page.Visit) error {
 		}
 		body.Rows = append(body.Rows, p.appRow(c))
 	}
-	return v.Show(body, view.OperatorNav(Path, view.SectionApps)...)
+	return v.Show(body, view.OperatorNav(page.ConsolePath, view.SectionApps)...)
 }
 
 func (p *Pages) appRow(c *authz.Client) view.AppRow {
