@@ -58,3 +58,21 @@ type Release struct {
 	// version on which the permission rests.
 	ConsentReference string `json:"consent_reference,omitempty"`
 }
+
+// Demand is a release that a part of this process asks of the broker: the provider, for
+// claims about the person (OpenID Connect Core §5). It goes the way of every other: decided,
+// recorded, logged, and only then read out.
+type Demand struct {
+	Grant    GrantID
+	Client   ClientID
+	Registry RegistryID
+	Purpose  PurposeID
+	// Attributes are of the register, none twice.
+	Attributes []AttributeID
+	// RequestID is our id of the HTTP request.
+	RequestID string
+	// Redeeming says that the grant's code is being redeemed by its client in this
+	// very request, since its ID token is made before the code is spent, or that the
+	// token came through the browser beside a code.
+	Redeeming bool
+}

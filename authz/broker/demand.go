@@ -11,24 +11,6 @@ import (
 	"hopnhat/authz/audit"
 )
 
-// Demand is a release that a part of this process asks for: the provider, for
-// claims about the person (OpenID Connect Core §5). It goes the way of every other:
-// decided, recorded, logged, and only then read out.
-type Demand struct {
-	Grant    authz.GrantID
-	Client   authz.ClientID
-	Registry authz.RegistryID
-	Purpose  authz.PurposeID
-	// Attributes are of the register, none twice.
-	Attributes []authz.AttributeID
-	// RequestID is our id of the HTTP request.
-	RequestID string
-	// Redeeming says that the grant's code is being redeemed by its client in this
-	// very request, since its ID token is made before the code is spent, or that the
-	// token came through the browser beside a code.
-	Redeeming bool
-}
-
 // Released is what left: the records, and the evidence of it.
 type Released struct {
 	// Event is the id of the event, Place where its leaf is in the log.
@@ -59,7 +41,7 @@ func (r *Refused) Error() string { return "the release was refused: " + r.Code }
 // Release answers a demand. Its error is a *Refused, after which the data are left
 // out, or something that could not be done, after which the caller must answer
 // nothing: authz.ErrUnavailable.
-func (b *Broker) Release(ctx context.Context, d Demand) (*Released, error) {
+func (b *Broker) Release(ctx context.Context, d authz.Demand) (*Released, error) {
 	b.once.Do(b.defaults)
 	defer b.inFlight.Add(-1)
 	if b.inFlight.Add(1) > b.MaxInFlight {

@@ -10,8 +10,8 @@ import (
 )
 
 // demand is what the provider asks for a claim that rests on the agency's duty.
-func demand(grant authz.GrantID) Demand {
-	return Demand{Grant: grant, Client: "land-app", Registry: "population", Purpose: "dvc.prefill", Attributes: []authz.AttributeID{"population.full_name"}}
+func demand(grant authz.GrantID) authz.Demand {
+	return authz.Demand{Grant: grant, Client: "land-app", Registry: "population", Purpose: "dvc.prefill", Attributes: []authz.AttributeID{"population.full_name"}}
 }
 
 func TestADemandGoesTheWayOfEveryRelease(t *testing.T) {
@@ -32,7 +32,7 @@ func TestADemandGoesTheWayOfEveryRelease(t *testing.T) {
 func TestADemandThatIsRefusedSaysSoAndIsRecorded(t *testing.T) {
 	n := found(t)
 	grant := n.agree("an", "land-app", wantLand)
-	land := Demand{Grant: grant, Client: "land-app", Registry: "land", Purpose: "land.mortgage", Attributes: []authz.AttributeID{"land.certificate_no", "land.area"}}
+	land := authz.Demand{Grant: grant, Client: "land-app", Registry: "land", Purpose: "land.mortgage", Attributes: []authz.AttributeID{"land.certificate_no", "land.area"}}
 	released, err := n.broker.Release(t.Context(), land)
 	if err != nil || released.Consent == "" {
 		t.Fatalf("got %+v, %v", released, err)

@@ -27,7 +27,7 @@ type request struct {
 	// further, cannot stand in a record; empty when all can. What does not fit is
 	// taken out before anything is recorded.
 	unfit string
-	// redeeming: the grant's code is being redeemed now, see [Demand].
+	// redeeming: the grant's code is being redeemed now, see [authz.Demand].
 	redeeming bool
 }
 

@@ -26,7 +26,7 @@ type register struct {
 	withheld  map[authz.AttributeID]bool
 	withdrawn map[authz.PurposeID]bool
 	down      bool
-	events    []token.Demand
+	events    []authz.Demand
 }
 
 // person are her records, each value such that it is known again in an answer.
@@ -71,7 +71,7 @@ func (w *world) Wishes(client *authz.Client, attributes []authz.AttributeID) []a
 	return out
 }
 
-func (w *world) Release(ctx context.Context, d token.Demand) (token.Released, bool, error) {
+func (w *world) Release(ctx context.Context, d authz.Demand) (token.Released, bool, error) {
 	if w.register.down {
 		return token.Released{}, false, fmt.Errorf("the register: %w", authz.ErrUnavailable)
 	}
@@ -305,7 +305,7 @@ func TestClaimsThroughTheBrowser(t *testing.T) {
 }
 
 func (w *world) recorded(attribute authz.AttributeID) bool {
-	return slices.ContainsFunc(w.register.events, func(d token.Demand) bool { return slices.Contains(d.Attributes, attribute) })
+	return slices.ContainsFunc(w.register.events, func(d authz.Demand) bool { return slices.Contains(d.Attributes, attribute) })
 }
 
 // Whatever an app asks for and whatever the person withholds: nothing about her is

@@ -15,20 +15,6 @@ import (
 	"hopnhat/authz/request"
 )
 
-// Demand asks for data of a register that claims are made of.
-type Demand struct {
-	Grant      authz.GrantID
-	Client     authz.ClientID
-	Registry   authz.RegistryID
-	Purpose    authz.PurposeID
-	Attributes []authz.AttributeID
-	// RequestID is our id of the HTTP request.
-	RequestID string
-	// Redeeming: the code of the grant is being redeemed and not spent yet, or the
-	// token came through the browser beside it.
-	Redeeming bool
-}
-
 // Released is what a register said of the person, and what the decision knew of her
 // account.
 type Released struct {
@@ -42,7 +28,7 @@ type Released struct {
 // (docs/decisions.md D8). ok is false when it decided against; that is recorded too, and the
 // claims are left out. After an error nothing may be answered.
 type Releases interface {
-	Release(ctx context.Context, d Demand) (r Released, ok bool, err error)
+	Release(ctx context.Context, d authz.Demand) (r Released, ok bool, err error)
 }
 
 // ForUserInfo are the claims asked for at UserInfo by the scopes of a token and
@@ -107,7 +93,7 @@ func (p *PersonClaims) Of(ctx context.Context, g *grant.Grant, requested claims.
 		if len(here) == 0 {
 			continue
 		}
-		released, ok, err := p.Releases.Release(ctx, Demand{
+		released, ok, err := p.Releases.Release(ctx, authz.Demand{
 			Grant: g.ID, Client: g.ClientID, Registry: granted.Registry, Purpose: granted.Purpose, Attributes: here,
 			RequestID: requestID, Redeeming: redeeming,
 		})

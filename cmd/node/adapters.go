@@ -170,11 +170,8 @@ func (m mandates) RepresentedBy(ctx context.Context, person authz.PersonID, limi
 // releaser shows the broker to the provider, for claims about the person.
 type releaser struct{ *broker.Broker }
 
-func (r releaser) Release(ctx context.Context, d token.Demand) (token.Released, bool, error) {
-	released, err := r.Broker.Release(ctx, broker.Demand{
-		Grant: d.Grant, Client: d.Client, Registry: d.Registry, Purpose: d.Purpose, Attributes: d.Attributes, RequestID: d.RequestID,
-		Redeeming: d.Redeeming,
-	})
+func (r releaser) Release(ctx context.Context, d authz.Demand) (token.Released, bool, error) {
+	released, err := r.Broker.Release(ctx, d)
 	var refused *broker.Refused
 	if errors.As(err, &refused) {
 		return token.Released{}, false, nil

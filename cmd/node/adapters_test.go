@@ -104,7 +104,7 @@ func TestParts(t *testing.T) {
 	})
 	t.Run("notices of withdrawal", func(t *testing.T) { noticesSay(t, n, subject, string(pairwise)) })
 	t.Run("what the broker decided against is left out", func(t *testing.T) {
-		demand := token.Demand{Grant: "none", Client: app.ID, Registry: "tax", Purpose: "tax.declare", Attributes: []authz.AttributeID{"tax.arrears"}, RequestID: "r-1"}
+		demand := authz.Demand{Grant: "none", Client: app.ID, Registry: "tax", Purpose: "tax.declare", Attributes: []authz.AttributeID{"tax.arrears"}, RequestID: "r-1"}
 		if got, ok, err := (releaser{n.broker}).Release(t.Context(), demand); ok || err != nil || got.Values != nil {
 			t.Errorf("%+v, %v, %v", got, ok, err)
 		}

@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -66,32 +65,14 @@ func (a Apache) Start(t testing.TB) {
 		"PATH=" + os.Getenv("PATH"), "FOLDER=" + folder, "PORT=" + strconv.Itoa(a.Port), "MODULES=" + apacheModules, "APP=" + a.App,
 		"ISSUER=" + a.Issuer, "CLIENT_ID=" + a.ClientID, "CLIENT_SECRET=" + a.ClientSecret, "PASSPHRASE=" + hex.EncodeToString(passphrase[:]),
 	}
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if os.Geteuid() == 0 {
-		command.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		if err := os.Chown(folder, nobody, nobody); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var output bytes.Buffer
-	command.Stdout, command.Stderr = &output, &output
-	if err := command.Start(); err != nil {
-		t.Fatalf("starting Apache: %v", err)
-	}
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		_ = command.Wait() // its log says why
-	}()
-	t.Cleanup(func() {
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGTERM)
-		<-exited
-		if t.Failed() {
-			text, _ := os.ReadFile(filepath.Join(folder, "error.log"))
-			t.Logf("Apache's log:\n%s%s", output.String(), text)
-		}
+	run(t, "Apache", command, fmt.Sprintf("http://localhost:%d/signed-out", a.Port), func() string {
+		text, _ := os.ReadFile(filepath.Join(folder, "error.log"))
+		return string(text)
 	})
-	if err := ready(fmt.Sprintf("http://localhost:%d/signed-out", a.Port), exited); err != nil {
-		t.Fatalf("Apache: %v", err)
-	}
 }

@@ -1,19 +1,13 @@
 package clients
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // OAuth2Proxy is oauth2-proxy, which stands in front of an app and signs people in
@@ -54,46 +48,5 @@ func (o OAuth2Proxy) Start(t testing.TB) {
 	command.Env = append(
 		os.Environ(), "OAUTH2_PROXY_CLIENT_SECRET="+o.ClientSecret, "OAUTH2_PROXY_COOKIE_SECRET="+hex.EncodeToString(secret[:]),
 	)
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	var output bytes.Buffer
-	command.Stdout, command.Stderr = &output, &output
-	if err := command.Start(); err != nil {
-		t.Fatalf("starting oauth2-proxy: %v", err)
-	}
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		_ = command.Wait() // its log says why
-	}()
-	t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGTERM)
-		<-exited
-		if t.Failed() {
-			t.Logf("oauth2-proxy's log:\n%s", output.String())
-		}
-	})
-	if err := ready(home+"/ping", exited); err != nil {
-		t.Fatalf("oauth2-proxy: %v", err)
-	}
-}
-
-// ready asks until an address answers.
-func ready(address string, exited <-chan struct{}) error {
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	over := time.After(time.Minute)
-	for {
-		response, err := http.Get(address)
-		if err == nil {
-			response.Body.Close()
-			return nil
-		}
-		select {
-		case <-exited:
-			return errors.New("it ended before it was ready")
-		case <-over:
-			return fmt.Errorf("it is not ready within a minute: %w", err)
-		case <-again.C:
-		}
-	}
+	run(t, "oauth2-proxy", command, home+"/ping", func() string { return "" })
 }
