@@ -116,3 +116,30 @@ func guesses(t *testing.T, n *nation) {
 		}
 	}
 }
+
+// TestGuessesAreCountedThroughAKill: a guess is counted in a commit before the password is
+// looked at, so a server that is killed and started again gives nobody new tries. What it
+// had not noted yet for the evidence of failed sign-ins, a minute's at most, is lost.
+func TestGuessesAreCountedThroughAKill(t *testing.T) {
+	onEach(t, func(t *testing.T, n *nation) {
+		who, stranger := n.someone(t), browser(t)
+		guess := func(password string) int {
+			t.Helper()
+			form := url.Values{"csrf": {csrf(t, n, stranger)}, "number": {who.Number}, "password": {password}}
+			a := open(t, stranger, http.MethodPost, n.base+"/signin", form)
+			return open(t, stranger, http.MethodGet, n.base+a.header.Get("Location"), nil).status
+		}
+		for i := range 5 {
+			if got := guess("wrong-password"); got != http.StatusUnprocessableEntity {
+				t.Fatalf("guess %d answered %d", i+1, got)
+			}
+			if i == 1 || i == 3 { // not after the last: half a minute later one more is free
+				n.process.Kill()
+				n.start(t)
+			}
+		}
+		if got := guess(who.Password); got != http.StatusTooManyRequests {
+			t.Errorf("after five guesses and two kills the sixth try, with the right password, answered %d", got)
+		}
+	})
+}
