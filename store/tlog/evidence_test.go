@@ -69,7 +69,11 @@ func TestEvidenceFromARealLogVerifiesOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, whole := range []uint64{1, 1000} {
-		export, err := proof.Assemble(t.Context(), l, query, time.Now(), shown, whole)
+		found := proof.Found{Total: len(shown)}
+		for place, record := range shown {
+			found.Placed = append(found.Placed, proof.Placed{Origin: l.Origin(), Index: place, Record: record})
+		}
+		export, err := proof.Assemble(t.Context(), func(string) (proof.Prover, error) { return l, nil }, query, time.Now(), found, whole)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,34 +116,25 @@ func (p *Pages) Export(v *page.Visit) error {
 	return v.C.Send(file)
 }
 
-// bundle is one file that `hopnhat audit verify` reads. An export is of one
-// quarter's log, that of the newest event; for an earlier one the auditor narrows
-// the time.
-func (p *Pages) bundle(v *page.Visit, q audit.Query, found []audit.Recorded) ([]byte, error) {
+// bundle is one file that `hopnhat audit verify` reads, of as many quarters as the events
+// are of. What has no place in the log yet and what is not genuine is in it as such.
+func (p *Pages) bundle(v *page.Visit, q audit.Query, events []audit.Recorded) ([]byte, error) {
 	query, err := q.Canonical()
 	if err != nil {
 		return nil, err
 	}
-	origin := p.o.Log.Origin()
-	shown := map[uint64]proof.Record{}
-	for _, r := range found {
-		if !r.Logged {
-			continue // its place is noted within a second
-		}
-		if len(shown) == 0 {
-			origin = r.Origin
-		}
-		if r.Origin != origin {
-			break
-		}
+	found := proof.Found{Total: len(events)}
+	for _, r := range events {
 		canonical, err := r.Event.Canonical()
-		if err != nil {
-			return nil, err
+		record := proof.Record{Event: canonical, Salt: r.Salt}
+		switch {
+		case err != nil:
+			found.Faulty = append(found.Faulty, proof.Faulty{ID: r.Event.ID, Why: "unreadable"})
+		case !r.Logged:
+			found.Unlogged = append(found.Unlogged, record)
+		default:
+			found.Placed = append(found.Placed, proof.Placed{ID: r.Event.ID, Origin: r.Origin, Index: r.Index, Record: record})
 		}
-		shown[r.Index] = proof.Record{Event: canonical, Salt: r.Salt}
 	}
-	if len(shown) == 0 {
-		return nil, page.Fault(view.ErrorNotAvailable)
-	}
-	return p.o.Log.Bundle(v.Context, origin, query, p.o.Now().UTC(), shown)
+	return p.o.Log.Bundle(v.Context, query, p.o.Now().UTC(), found)
 }

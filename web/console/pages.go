@@ -35,11 +35,8 @@ type Evidence interface {
 // Log proves entries of the release log.
 type Log interface {
 	evidence.Log
-	// Bundle is an export of events of one shard, by their places, that proves what
-	// it leaves out (see proof.Export).
-	Bundle(ctx context.Context, origin string, query []byte, made time.Time, shown map[uint64]proof.Record) ([]byte, error)
-	// Origin is the shard that is written now.
-	Origin() string
+	// Bundle is an export of events that proves what it leaves out (see proof.Export).
+	Bundle(ctx context.Context, query []byte, made time.Time, found proof.Found) ([]byte, error)
 }
 
 // Scribe writes what auditors do ([audit.Scribe]).

@@ -222,10 +222,15 @@ func verifiers(keys []string) ([]note.Verifier, error) {
 		}
 		list = append(list, v)
 	}
-	if slices.ContainsFunc(list, func(v note.Verifier) bool { return v.Name() != list[0].Name() }) {
-		return nil, fmt.Errorf("the log keys are of different logs")
-	}
 	return list, nil
+}
+
+// ofOneLog refuses keys of different logs.
+func ofOneLog(list []note.Verifier) error {
+	if slices.ContainsFunc(list, func(v note.Verifier) bool { return v.Name() != list[0].Name() }) {
+		return fmt.Errorf("the log keys are of different logs: %w", ErrUnknownKey)
+	}
+	return nil
 }
 
 // publicKey is the Ed25519 key inside a verifier key that note accepted. A "+" is

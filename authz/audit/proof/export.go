@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"hopnhat/authz/audit/commitment"
 )
 
@@ -22,27 +25,62 @@ import (
 // export proves that no entry was left out, and of which types those are that it
 // does not show. That an entry of a matching type does not match the query is
 // the exporter's word, which the manifest signs.
+//
+// An export of the second form is of several shards. What the query found and the log does
+// not prove is said, too: events without a place, which are carried, and rows that are not
+// genuine, which are named. The manifest counts all of them, and a verifier counts again.
 type Export struct {
 	// Keys are the verifier keys that signed checkpoints and manifest.
 	Keys []string
 	// Query is the query, canonical JSON.
 	Query []byte
 	Made  time.Time
-	// Segments are stretches of the log, in order, that do not touch. One segment
+	// Total is how many events the query found.
+	Total int
+	// Segments are stretches of the log, in order, that do not overlap. One segment
 	// means that nothing between the first and the last event is missing; of what
 	// is between two segments nothing is said.
 	Segments []Segment
+	// Unlogged are events that have no place in the log yet.
+	Unlogged []Record
+	// Faulty are rows that are not genuine.
+	Faulty []Faulty
+
+	first bool // of the first form, of one shard
+}
+
+// Faulty is a row of the database that is no evidence: its id, and a word for why.
+type Faulty struct{ ID, Why string }
+
+// Found is what a query found, of which an export is made.
+type Found struct {
+	Total int
+	// Placed are the events with a place. One that the log does not hold there is [Faulty].
+	Placed   []Placed
+	Unlogged []Record
+	Faulty   []Faulty
+}
+
+// Placed is an event and its place in a shard.
+type Placed struct {
+	ID, Origin string
+	Index      uint64
+	Record     Record
 }
 
 // Segment is a stretch of the log and the events of it that are shown.
 type Segment struct {
 	Range
-	Shown map[uint64]Record // by place
+	// Origin is the shard; empty in the first form.
+	Origin string
+	Shown  map[uint64]Record // by place
 }
 
 const (
-	exportHead   = "hopnhat-export@v1"
-	manifestHead = "hopnhat-export-manifest@v1"
+	exportHead   = "hopnhat-export@v2"
+	manifestHead = "hopnhat-export-manifest@v2"
+	firstHead    = "hopnhat-export@v1" // of exports that were made before
+	firstList    = "hopnhat-export-manifest@v1"
 	maxExport    = 256 << 20
 )
 
@@ -51,25 +89,59 @@ type Prover interface {
 	RangeProof(ctx context.Context, first, last uint64) (Range, error)
 }
 
-// Assemble makes an export of events, given by their places in the log. Where
-// the first and the last are no more than whole entries apart, all between are in
-// one segment; otherwise each run of neighbours is a segment of its own.
-func Assemble(ctx context.Context, log Prover, query []byte, made time.Time, shown map[uint64]Record, whole uint64) (Export, error) {
-	e := Export{Query: query, Made: made.UTC().Truncate(time.Second)}
-	places := slices.Sorted(maps.Keys(shown))
+// Assemble makes an export of what a query found; shard gives the prover of a shard. Where
+// the first and the last event of a shard are no more than whole entries apart, all between
+// are in one segment; otherwise each run of neighbours is a segment of its own.
+func Assemble(
+	ctx context.Context, shard func(origin string) (Prover, error), query []byte, made time.Time, found Found, whole uint64,
+) (Export, error) {
+	e := Export{
+		Query: query, Made: made.UTC().Truncate(time.Second), Total: found.Total, Unlogged: found.Unlogged, Faulty: found.Faulty,
+	}
+	shards := map[string]map[uint64][]Placed{}
+	for _, p := range found.Placed {
+		if shards[p.Origin] == nil {
+			shards[p.Origin] = map[uint64][]Placed{}
+		}
+		shards[p.Origin][p.Index] = append(shards[p.Origin][p.Index], p)
+	}
+	for _, origin := range slices.Sorted(maps.Keys(shards)) {
+		log, err := shard(origin)
+		if err != nil {
+			return Export{}, fmt.Errorf("reading shard %s: %w", origin, err)
+		}
+		if err := e.assemble(ctx, log, origin, shards[origin], whole); err != nil {
+			return Export{}, err
+		}
+	}
+	return e, nil
+}
+
+// Misplaced is the word for a row of which the log does not hold at its place what it says.
+const Misplaced = "misplaced"
+
+func (e *Export) assemble(ctx context.Context, log Prover, origin string, at map[uint64][]Placed, whole uint64) error {
+	places := slices.Sorted(maps.Keys(at))
+	all := len(places) > 0 && places[len(places)-1]-places[0] < whole
 	for len(places) > 0 {
 		n := len(places)
-		if places[n-1]-places[0] >= whole {
+		if !all {
 			for n = 1; n < len(places) && places[n] == places[n-1]+1; n++ {
 			}
 		}
 		proved, err := log.RangeProof(ctx, places[0], places[n-1])
 		if err != nil {
-			return Export{}, fmt.Errorf("proving entries %d to %d: %w", places[0], places[n-1], err)
+			return fmt.Errorf("proving entries %d to %d of %s: %w", places[0], places[n-1], origin, err)
 		}
-		s := Segment{Range: proved, Shown: map[uint64]Record{}}
+		s := Segment{Range: proved, Origin: origin, Shown: map[uint64]Record{}}
 		for _, place := range places[:n] {
-			s.Shown[place] = shown[place]
+			for _, p := range at[place] {
+				if _, taken := s.Shown[place]; taken || p.Record.check(s.Leaves[place-s.First]) != nil {
+					e.Faulty = append(e.Faulty, Faulty{p.ID, Misplaced})
+					continue
+				}
+				s.Shown[place] = p.Record
+			}
 		}
 		for _, key := range proved.Keys {
 			if !slices.Contains(e.Keys, key) {
@@ -78,86 +150,26 @@ func Assemble(ctx context.Context, log Prover, query []byte, made time.Time, sho
 		}
 		e.Segments, places = append(e.Segments, s), places[n:]
 	}
-	return e, nil
-}
-
-// Coverage is what an export covers.
-type Coverage struct {
-	First, Last uint64 // zero when the export is empty
-	Segments    int
-	Shown       int
-	// Unshown counts the entries inside the segments that are not shown, by type.
-	Unshown map[string]int
-	// Duplicates counts leaves that stand there more than once: traces of crashes.
-	Duplicates int
-}
-
-// Coverage counts what the export covers.
-func (e Export) Coverage() Coverage {
-	c := Coverage{Segments: len(e.Segments), Unshown: map[string]int{}}
-	seen := map[string]bool{}
-	for i, s := range e.Segments {
-		if i == 0 {
-			c.First = s.First
-		}
-		c.Last = s.Last()
-		c.Shown += len(s.Shown)
-		for j, leaf := range s.Leaves {
-			if seen[string(leaf)] {
-				c.Duplicates++
-			}
-			seen[string(leaf)] = true
-			if _, shown := s.Shown[s.First+uint64(j)]; shown {
-				continue
-			}
-			eventType, _, err := commitment.ParseLeaf(leaf)
-			if err != nil {
-				eventType = "unknown"
-			}
-			c.Unshown[eventType]++
-		}
-	}
-	return c
-}
-
-// Text says in one language what is covered.
-func (c Coverage) Text(lang string) string {
-	vi := lang == "vi"
-	var types []string
-	for _, t := range slices.Sorted(maps.Keys(c.Unshown)) {
-		types = append(types, fmt.Sprintf("%s %d", t, c.Unshown[t]))
-	}
-	others := strings.Join(types, ", ")
-	if others == "" {
-		others = "0"
-	}
-	switch {
-	case c.Segments == 0 && vi:
-		return "không có sự kiện nào"
-	case c.Segments == 0:
-		return "no events"
-	case vi:
-		text := fmt.Sprintf("trình ra %d sự kiện, mục %d đến %d; mục không trình ra, theo loại: %s; mục lặp lại: %d", c.Shown, c.First, c.Last, others, c.Duplicates)
-		if c.Segments > 1 {
-			text += fmt.Sprintf("; gồm %d đoạn, không khẳng định gì về các mục ở giữa", c.Segments)
-		}
-		return text
-	default:
-		text := fmt.Sprintf("%d events shown, entries %d to %d; entries not shown, by type: %s; entries that stand twice: %d", c.Shown, c.First, c.Last, others, c.Duplicates)
-		if c.Segments > 1 {
-			text += fmt.Sprintf("; in %d segments, nothing is said of the entries between them", c.Segments)
-		}
-		return text
-	}
+	return nil
 }
 
 // body is the export without its signed manifest.
 func (e Export) body() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nvi Bản xuất của kiểm toán viên: %s\nen Auditor's export: %s\n", exportHead, e.Coverage().Text("vi"), e.Coverage().Text("en"))
+	head, c := exportHead, e.Coverage()
+	if e.first {
+		head = firstHead
+	}
+	fmt.Fprintf(&b, "%s\nvi Bản xuất của kiểm toán viên: %s\nen Auditor's export: %s\n", head, c.Text("vi"), c.Text("en"))
 	writeKeys(&b, e.Keys)
 	fmt.Fprintf(&b, "query %s\nmade %s\n", e.Query, e.Made.Format(time.RFC3339))
-	for _, s := range e.Segments {
+	if !e.first {
+		fmt.Fprintf(&b, "found %d\n", e.Total)
+	}
+	for i, s := range e.Segments {
+		if !e.first && (i == 0 || e.Segments[i-1].Origin != s.Origin) {
+			b.WriteString("shard " + s.Origin + "\n")
+		}
 		fmt.Fprintf(&b, "segment %d %d\n", s.First, s.Last())
 		for i, leaf := range s.Leaves {
 			place := s.First + uint64(i)
@@ -176,15 +188,46 @@ func (e Export) body() string {
 			b.WriteString("checkpoint " + line + "\n")
 		}
 	}
+	for _, record := range e.Unlogged {
+		b.WriteString("unlogged\n")
+		record.marshal(&b)
+	}
+	for _, f := range e.Faulty {
+		b.WriteString("faulty " + word(f.ID) + " " + word(f.Why) + "\n")
+	}
 	return b.String()
+}
+
+// word keeps what a row that is not genuine is called in its line.
+func word(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '?'
+	}, s[:min(len(s), 64)])
 }
 
 // manifest is the text that is signed: digests of all the rest.
 func (e Export) manifest(body string) string {
 	c := e.Coverage()
+	if !e.first {
+		return e.list(body, c)
+	}
 	content, query := sha256.Sum256([]byte(body)), sha256.Sum256(e.Query)
-	return fmt.Sprintf("%s\ncontent-sha256 %s\nquery-sha256 %s\nevents %d\nentries %d %d\nsegments %d\n", manifestHead,
+	return fmt.Sprintf("%s\ncontent-sha256 %s\nquery-sha256 %s\nevents %d\nentries %d %d\nsegments %d\n", firstList,
 		hex.EncodeToString(content[:]), hex.EncodeToString(query[:]), c.Shown, c.First, c.Last, c.Segments)
+}
+
+// list is the manifest of the second form, with what is counted of each shard.
+func (e Export) list(body string, c Coverage) string {
+	content, query := sha256.Sum256([]byte(body)), sha256.Sum256(e.Query)
+	text := fmt.Sprintf("%s\ncontent-sha256 %s\nquery-sha256 %s\nfound %d\nevents %d\nunlogged %d\nfaulty %d\nshards %d\n", manifestHead,
+		hex.EncodeToString(content[:]), hex.EncodeToString(query[:]), c.Total, c.Shown, c.Unlogged, c.Faulty, len(c.Shards))
+	for _, one := range c.Shards {
+		text += fmt.Sprintf("shard %s events %d entries %d %d segments %d\n", one.Origin, one.Shown, one.First, one.Last, one.Segments)
+	}
+	return text
 }
 
 // Marshal writes the one form of an export; sign makes a signed note of the
@@ -196,6 +239,7 @@ func (e Export) Marshal(sign func(text string) ([]byte, error), vkeys ...string)
 			e.Keys = append(slices.Clone(e.Keys), key)
 		}
 	}
+	e.first = false
 	body := e.body()
 	signed, err := sign(e.manifest(body))
 	if err != nil {
@@ -224,7 +268,8 @@ func unmarshalExport(raw []byte) (e Export, body, manifest string, err error) {
 	}
 	body += "\n"
 	in := newLines(body)
-	if first, err := in.must(exportHead); err != nil || first != "" {
+	head, _ := in.take("")
+	if e.first = head == firstHead; !e.first && head != exportHead {
 		return fail(fmt.Errorf("the first line is not %q: %w", exportHead, ErrForm))
 	}
 	takeWords(in)
@@ -246,20 +291,66 @@ func unmarshalExport(raw []byte) (e Export, body, manifest string, err error) {
 	if e.Made, err = time.Parse(time.RFC3339, made); err != nil {
 		return fail(in.wrong("the time", err))
 	}
-	for len(in.rest) > 0 {
-		s, err := readSegment(in)
-		if err != nil {
-			return fail(err)
-		}
-		if n := len(e.Segments); n > 0 && s.First <= e.Segments[n-1].Last() {
-			return fail(in.wrong("the segments overlap", ErrForm))
-		}
-		e.Segments = append(e.Segments, s)
+	if err := e.readRest(in); err != nil {
+		return fail(err)
 	}
 	if e.body() != body {
 		return fail(fmt.Errorf("its bytes differ from what would be written: %w", ErrForm))
 	}
 	return e, body, manifest, nil
+}
+
+// readRest reads what was found.
+func (e *Export) readRest(in *lines) (err error) {
+	if !e.first {
+		total, err := in.must("found ")
+		if err != nil {
+			return err
+		}
+		if e.Total, err = strconv.Atoi(total); err != nil || e.Total < 0 {
+			return in.wrong("how many were found", ErrForm)
+		}
+	}
+	origin, after := "", ""
+	for len(in.rest) > 0 && !strings.HasPrefix(in.rest[0], "unlogged") && !strings.HasPrefix(in.rest[0], "faulty ") {
+		if next, ok := in.take("shard "); ok {
+			if e.first || next <= origin { // in their order, each once
+				return in.wrong("the shard", ErrForm)
+			}
+			origin, after = next, next
+		} else if !e.first && origin == "" {
+			return in.wrong("a segment of no shard", ErrForm)
+		}
+		s, err := readSegment(in)
+		if err != nil {
+			return err
+		}
+		s.Origin = origin
+		n := len(e.Segments)
+		if n > 0 && after == "" && s.First <= e.Segments[n-1].Last() {
+			return in.wrong("the segments overlap", ErrForm)
+		}
+		e.Segments, after = append(e.Segments, s), ""
+	}
+	for len(in.rest) > 0 && !e.first {
+		if f, ok := in.take("faulty "); ok {
+			id, why, _ := strings.Cut(f, " ")
+			e.Faulty = append(e.Faulty, Faulty{id, why})
+			continue
+		}
+		if _, err := in.must("unlogged"); err != nil {
+			return err
+		}
+		record, ok, err := readRecord(in)
+		if err != nil || !ok {
+			return in.wrong("an event that is not logged", cmp.Or(err, ErrForm))
+		}
+		e.Unlogged = append(e.Unlogged, record)
+	}
+	if len(in.rest) > 0 {
+		return fmt.Errorf("line %d does not belong there: %w", in.n+1, ErrForm)
+	}
+	return nil
 }
 
 func readSegment(in *lines) (Segment, error) {
@@ -328,9 +419,17 @@ func verifyExport(raw []byte, t Trust) Report {
 	if !r.step("Cấu trúc tệp", "Structure of the file", err) {
 		return r
 	}
-	all, ok := r.keys(e.Keys, trusted)
+	all, ok := r.keys(e.Keys, trusted, e.first)
 	if !ok {
 		return r
+	}
+	of := func(origin string) (of []note.Verifier) {
+		for _, v := range all {
+			if e.first || v.Name() == origin {
+				of = append(of, v)
+			}
+		}
+		return of
 	}
 	unknown, err := openNote([]byte(manifest), all...)
 	if unknown > 0 { // the manifest is the exporter's own, and names all its keys
@@ -348,16 +447,35 @@ func verifyExport(raw []byte, t Trust) Report {
 	if !r.step("Nội dung khớp với bảng kê", "The content is what the manifest says", err) {
 		return r
 	}
+	if !e.first {
+		counted := len(e.Unlogged) + len(e.Faulty)
+		for _, s := range e.Segments {
+			counted += len(s.Shown)
+		}
+		if counted != e.Total {
+			err = fmt.Errorf("the query found %d, and %d are in the file: %w", e.Total, counted, ErrCounts)
+		}
+		if !r.step("Tệp có đủ mọi sự kiện mà truy vấn tìm thấy", "All events that the query found are in the file", err) {
+			return r
+		}
+	}
 	for _, s := range e.Segments {
-		checkpoint, err := OpenCheckpoint([]byte(s.Checkpoint), all...)
+		checkpoint, err := OpenCheckpoint([]byte(s.Checkpoint), of(s.Origin)...)
+		if err == nil && !e.first && checkpoint.Origin != s.Origin {
+			err = fmt.Errorf("the checkpoint is of %q and not of %q: %w", checkpoint.Origin, s.Origin, ErrManifest)
+		}
 		if err == nil && len(trusted) > 0 {
 			err = signedByTrusted(s.Checkpoint, e.Keys, trusted)
 		}
 		if err == nil {
 			err = s.Check(checkpoint)
 		}
-		if !r.step(fmt.Sprintf("Các mục %d đến %d nằm trong nhật ký, không thiếu mục nào", s.First, s.Last()),
-			fmt.Sprintf("Entries %d to %d are in the log, none missing", s.First, s.Last()), err) || !r.witnessed(s.Checkpoint, t) {
+		where := ""
+		if s.Origin != "" {
+			where = " (" + s.Origin + ")"
+		}
+		if !r.step(fmt.Sprintf("Các mục %d đến %d nằm trong nhật ký, không thiếu mục nào%s", s.First, s.Last(), where),
+			fmt.Sprintf("Entries %d to %d are in the log, none missing%s", s.First, s.Last(), where), err) || !r.witnessed(s.Checkpoint, t) {
 			return r
 		}
 	}

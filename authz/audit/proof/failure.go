@@ -49,6 +49,9 @@ var (
 	ErrWitnesses error = &Failure{
 		"witness", "không đủ nhân chứng được tin cậy ký điểm kiểm tra", "too few of the trusted witnesses cosigned the checkpoint",
 	}
+	ErrCounts error = &Failure{
+		"export", "số sự kiện trong tệp không bằng số sự kiện tìm thấy", "the file does not hold as many events as were found",
+	}
 	ErrManifest error = &Failure{
 		"export", "nội dung bản xuất không khớp với bảng kê đã ký", "the content of the export is not what its manifest says",
 	}

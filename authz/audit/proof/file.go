@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/wording"
 )
 
 // File is a proof to take away: one event and its place in the log.
@@ -47,7 +48,7 @@ func (f File) Marshal() []byte {
 	if err != nil { // what has no form has no words, and does not verify
 		return f.marshal("", nil)
 	}
-	return f.marshal(summary(d), d.Leaf())
+	return f.marshal(wording.Summary(d), d.Leaf())
 }
 
 func (f File) marshal(words string, leaf []byte) []byte {
@@ -74,7 +75,7 @@ func Unmarshal(raw []byte) (File, error) {
 		return File{}, err
 	}
 	d, err := f.record().disclosure()
-	if err != nil || readable != summary(d) || string(leaf) != string(d.Leaf()) {
+	if err != nil || readable != wording.Summary(d) || string(leaf) != string(d.Leaf()) {
 		return File{}, fmt.Errorf("reading a proof file: its parts do not belong together: %w", ErrForm)
 	}
 	return f, nil
@@ -154,7 +155,8 @@ func takeWords(in *lines) string {
 	return b.String()
 }
 
-const maxKeys = 8
+// maxKeys bounds the keys of a file: an export has those of its shards.
+const maxKeys = 64
 
 func takeKeys(in *lines) ([]string, error) {
 	var keys []string

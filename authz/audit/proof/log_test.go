@@ -49,6 +49,7 @@ type memLog struct {
 	leaves  [][]byte
 	records map[uint64]Record // of the places that are events
 	signers []testSigner
+	name    string // the origin
 }
 
 func (l *memLog) root(lo, hi int) tlog.Hash {
@@ -87,7 +88,7 @@ func (l *memLog) sign(text string) ([]byte, error) {
 }
 
 func (l *memLog) checkpoint() string {
-	c := Checkpoint{Origin: origin, Size: uint64(len(l.leaves)), Root: Hash(l.root(0, len(l.leaves)))}
+	c := Checkpoint{Origin: l.name, Size: uint64(len(l.leaves)), Root: Hash(l.root(0, len(l.leaves)))}
 	signed, err := l.sign(c.text())
 	if err != nil {
 		panic(err)
@@ -163,7 +164,7 @@ func newLog(n int, signers ...testSigner) *memLog {
 	if len(signers) == 0 {
 		signers = []testSigner{newSigner(origin, 1)}
 	}
-	l := &memLog{records: map[uint64]Record{}, signers: signers}
+	l := &memLog{records: map[uint64]Record{}, signers: signers, name: origin}
 	for i := range n {
 		r := record(event(i), byte(i))
 		l.records[uint64(i)] = r
@@ -186,17 +187,22 @@ func (l *memLog) partial(index int, show ...commitment.Group) File {
 	return File{LogKey: l.signers[0].vkey, Disclosed: &d, Inclusion: l.inclusion(index)}
 }
 
+func (l *memLog) placed(places ...uint64) (list []Placed) {
+	for _, p := range places {
+		list = append(list, Placed{ID: fmt.Sprint("row-", p), Origin: l.name, Index: p, Record: l.records[p]})
+	}
+	return list
+}
+
 func (l *memLog) export(t testing.TB, whole uint64, places ...uint64) []byte {
 	t.Helper()
-	shown := map[uint64]Record{}
-	for _, p := range places {
-		shown[p] = l.records[p]
-	}
+	found := Found{Total: len(places), Placed: l.placed(places...)}
 	query, err := audit.Query{Client: "https://datdai.danang.example"}.Canonical()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Assemble(context.Background(), l, query, time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), shown, whole)
+	made := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	e, err := Assemble(context.Background(), func(string) (Prover, error) { return l, nil }, query, made, found, whole)
 	if err != nil {
 		t.Fatal(err)
 	}

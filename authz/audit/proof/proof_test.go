@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"pgregory.net/rapid"
@@ -266,6 +267,135 @@ func TestAnExportSaysWhatItDoesNotShow(t *testing.T) {
 	}
 	if vi, en := c.Text("vi"), c.Text("en"); !strings.Contains(vi, "2 đoạn") || !strings.Contains(en, "2 segments") {
 		t.Errorf("got %q, %q", vi, en)
+	}
+}
+
+// of is the log with another name.
+func (l *memLog) of(origin string) *memLog {
+	c := *l
+	c.name, c.signers = origin, []testSigner{newSigner(origin, 1)}
+	return &c
+}
+
+// quarters is an export of events over the border of two quarters, with one that is not logged
+// and one that is not genuine.
+func quarters(t testing.TB) (raw []byte, before, after *memLog) {
+	t.Helper()
+	before, after = newLog(7).of("hopnhat.example/release/dc1/2026q3"), newLog(5).of(origin)
+	found := Found{
+		Total: 6, Unlogged: []Record{record(event(40), 40)}, Faulty: []Faulty{{"0197a1b2-c3d4-7e5f-8a6b-0000000000ff", "altered"}},
+		Placed: append(before.placed(5, 6), after.placed(0, 3)...),
+	}
+	shard := func(origin string) (Prover, error) {
+		return map[string]*memLog{before.name: before, after.name: after}[origin], nil
+	}
+	e, err := Assemble(t.Context(), shard, []byte("{}"), time.Date(2026, 10, 1, 8, 0, 0, 0, time.UTC), found, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = e.Marshal(after.sign, after.vkeys()...); err != nil {
+		t.Fatal(err)
+	}
+	return raw, before, after
+}
+
+// TestAnExportOverTheBorderOfAQuarter says of each shard what it holds, and verifies when the
+// key of each was given.
+func TestAnExportOverTheBorderOfAQuarter(t *testing.T) {
+	raw, before, after := quarters(t)
+	both := append(before.vkeys(), after.vkeys()...)
+	r := Verify(raw, both)
+	if !r.OK() || !r.Pinned || len(r.Events) != 4 {
+		t.Fatalf("%+v\n%s", r, raw)
+	}
+	c := r.Coverage
+	if c.Total != 6 || c.Shown != 4 || c.Unlogged != 1 || c.Faulty != 1 || len(c.Shards) != 2 || c.Shards[0].Origin != before.name ||
+		c.Shards[1].Shown != 2 || c.Shards[1].Unshown["release.permitted"] != 1 {
+		t.Errorf("coverage %+v", c)
+	}
+	for _, want := range []string{
+		"found 6\nevents 4\nunlogged 1\nfaulty 1\nshards 2\n", "shard " + before.name + " events 2 entries 5 6 segments 1\n",
+		"shard " + origin + " events 2 entries 0 3 segments 1\n", "chưa vào nhật ký 1", "not genuine 1",
+	} {
+		if !strings.Contains(string(raw), want) {
+			t.Errorf("it does not say %q:\n%s", want, raw)
+		}
+	}
+	for name, keys := range map[string][]string{"the older quarter alone": before.vkeys(), "the newer quarter alone": after.vkeys()} {
+		if Verify(raw, keys).OK() {
+			t.Errorf("it verifies under the key of %s", name)
+		}
+	}
+	if r := Verify(raw, nil); !r.OK() || r.Pinned {
+		t.Errorf("without keys: %+v", r)
+	}
+	for i := 0; i < len(raw); i += 3 {
+		changed := bytes.Clone(raw)
+		changed[i] ^= 1 << (i % 7)
+		if Verify(changed, both).OK() {
+			t.Fatalf("byte %d changed: still verifies", i)
+		}
+	}
+}
+
+// TestRowsOfWhichTheLogHoldsSomethingElse are named, and spoil nobody's export.
+func TestRowsOfWhichTheLogHoldsSomethingElse(t *testing.T) {
+	l := newLog(7)
+	rows := l.placed(1, 4)
+	rows[0].Record = record(event(30), 1)                        // altered
+	rows = append(rows, Placed{"copy", origin, 4, l.records[5]}) // a place that is another's
+	rows = append(rows, Placed{"twice", origin, 4, l.records[4]})
+	e, err := Assemble(
+		t.Context(), func(string) (Prover, error) { return l, nil }, []byte("{}"), time.Now(), Found{Total: len(rows), Placed: rows}, 100,
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := e.Marshal(l.sign, l.vkeys()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Faulty{{"row-1", Misplaced}, {"copy", Misplaced}, {"twice", Misplaced}}
+	if r := Verify(raw, l.vkeys()); !r.OK() || r.Coverage.Shown != 1 || !slices.Equal(e.Faulty, want) {
+		t.Errorf("%v, %+v", e.Faulty, r)
+	}
+}
+
+// TestAnExportLeavesNothingOut: whoever makes it, with the log's own signature under it.
+func TestAnExportLeavesNothingOut(t *testing.T) {
+	raw, before, after := quarters(t)
+	both := append(before.vkeys(), after.vkeys()...)
+	for name, change := range map[string]func(*Export){
+		"an event that is not logged": func(e *Export) { e.Unlogged = nil },
+		"a row that is not genuine":   func(e *Export) { e.Faulty = nil },
+		"a quarter":                   func(e *Export) { e.Segments = e.Segments[1:] },
+		"an event of a segment":       func(e *Export) { delete(e.Segments[0].Shown, 5) },
+		"a row that was not found":    func(e *Export) { e.Faulty = append(e.Faulty, Faulty{"x", "altered"}) },
+	} {
+		e, _, err := UnmarshalExport(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&e)
+		again, err := e.Marshal(after.sign)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if failed, ok := Verify(again, both).Failed(); !ok || !errors.Is(failed.Err, ErrCounts) {
+			t.Errorf("without %s: failed %v at %q: %v", name, ok, failed.EN, failed.Err)
+		}
+	}
+	e, _, err := UnmarshalExport(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Segments[0].Origin = "hopnhat.example/release/dc1/2026q2" // a checkpoint of another shard
+	if again, err := e.Marshal(after.sign); err != nil || Verify(again, both).OK() {
+		t.Errorf("a segment under the name of another shard verifies, %v", err)
+	}
+	odd := Export{Query: []byte("{}"), Made: e.Made, Total: 1, Faulty: []Faulty{{"a b\nunlogged", "altered"}}, Keys: after.vkeys()}
+	if again, err := odd.Marshal(after.sign); err != nil || !Verify(again, both).OK() || strings.Contains(string(again), "\nunlogged\n") {
+		t.Errorf("an id that somebody wrote breaks the form: %v\n%s", err, again)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"hopnhat/authz/audit/cosign"
+	"hopnhat/authz/audit/wording"
 )
 
 // Exit codes of [Run].
@@ -273,7 +274,7 @@ func (p printer) content(r Report) {
 	fmt.Fprintln(p.out)
 	if r.Coverage == nil {
 		for _, e := range r.Events {
-			for _, f := range facts(e, p.vi) {
+			for _, f := range wording.Facts(e, p.vi) {
 				fmt.Fprintf(p.out, "%s: %s\n", f.Name, printable(f.Value))
 			}
 		}
@@ -288,7 +289,7 @@ func (p printer) content(r Report) {
 	}
 	slices.Sort(types)
 	for _, t := range types {
-		fmt.Fprintf(p.out, "%6d  %s (%s)\n", counts[t], kind(t, p.vi), t)
+		fmt.Fprintf(p.out, "%6d  %s (%s)\n", counts[t], wording.Kind(t, p.vi), t)
 	}
 	fmt.Fprintln(p.out, p.say("Phạm vi: ", "Coverage: ")+r.Coverage.Text(p.say("vi", "en")))
 }

@@ -11,6 +11,7 @@ import (
 
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/cosign"
+	"hopnhat/authz/audit/wording"
 )
 
 // Step is one check of a verification, in words. A step that was not reached
@@ -79,7 +80,7 @@ func Verify(raw []byte, trusted []string) Report { return Trust{Keys: trusted}.V
 // Verify checks a proof file or an export.
 func (t Trust) Verify(raw []byte) Report {
 	switch {
-	case bytes.HasPrefix(raw, []byte(exportHead+"\n")):
+	case bytes.HasPrefix(raw, []byte(exportHead+"\n")), bytes.HasPrefix(raw, []byte(firstHead+"\n")):
 		return verifyExport(raw, t)
 	case !bytes.HasPrefix(raw, []byte(fileHead+"\n")):
 		var r Report
@@ -95,7 +96,7 @@ func verifyFile(raw []byte, t Trust) Report {
 	if !r.step("Cấu trúc tệp", "Structure of the file", err) {
 		return r
 	}
-	verifiers, ok := r.keys(append([]string{f.LogKey}, f.MoreKeys...), t.Keys)
+	verifiers, ok := r.keys(append([]string{f.LogKey}, f.MoreKeys...), t.Keys, true)
 	if !ok {
 		return r
 	}
@@ -113,7 +114,7 @@ func verifyFile(raw []byte, t Trust) Report {
 		return r
 	}
 	d, err := f.record().disclosure()
-	if err == nil && readable != summary(d) {
+	if err == nil && readable != wording.Summary(d) {
 		err = ErrWords
 	}
 	if r.step("Dòng dành cho người đọc", "Lines for readers", err) {
@@ -143,10 +144,13 @@ func (r *Report) witnessed(checkpoint string, t Trust) bool {
 }
 
 // keys checks the keys that a file names against those that are trusted. One
-// trusted key is enough: all must have signed.
-func (r *Report) keys(named, trusted []string) ([]note.Verifier, bool) {
+// trusted key is enough: all must have signed. one says that all are of one log.
+func (r *Report) keys(named, trusted []string, one bool) ([]note.Verifier, bool) {
 	r.Keys = named
 	list, err := verifiers(named)
+	if err == nil && one {
+		err = ofOneLog(list)
+	}
 	if err == nil && len(trusted) > 0 {
 		r.Pinned = slices.ContainsFunc(named, func(key string) bool { return slices.Contains(trusted, key) })
 		if !r.Pinned {

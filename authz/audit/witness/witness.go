@@ -27,6 +27,7 @@ import (
 
 	"hopnhat/authz/audit/cosign"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/tiles"
 )
 
 // Options say whom a witness is, and which logs it follows.
@@ -156,7 +157,7 @@ func (w *Witness) Add(body []byte) Answer {
 	if asked.old != last.Size {
 		return text(http.StatusConflict, "%d", last.Size)
 	}
-	if err := proof.CheckConsistency(asked.hashes, last, c); err != nil {
+	if err := tiles.CheckConsistency(asked.hashes, last, c); err != nil {
 		w.refuse(last, c, asked.checkpoint)
 		return text(http.StatusUnprocessableEntity, "%v", err)
 	}
@@ -288,7 +289,7 @@ func parseRequest(body []byte) (request, error) {
 	if !ok || !ok2 || err != nil || strconv.FormatUint(size, 10) != old {
 		return request{}, errRequest
 	}
-	if len(lines) > 1+proof.MaxConsistency || len(body) > maxBody {
+	if len(lines) > 1+tiles.MaxConsistency || len(body) > maxBody {
 		return request{}, errRequest
 	}
 	r := request{old: size, checkpoint: checkpoint}

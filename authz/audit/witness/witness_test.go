@@ -456,12 +456,12 @@ func TestTilesOfTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	hashes, err := tiles.Consistency(t.Context(), l.fetch, 300, newer)
-	if err != nil || proof.CheckConsistency(hashes, older, newer) != nil {
+	if err != nil || tiles.CheckConsistency(hashes, older, newer) != nil {
 		t.Fatalf("%v, %v", hashes, err)
 	}
 	l.add(t, entries(700, 800)...) // the partial tile of 188 hashes is gone, the full one is there
 	hashes, err = tiles.Consistency(t.Context(), l.fetch, 300, newer)
-	if err != nil || proof.CheckConsistency(hashes, older, newer) != nil {
+	if err != nil || tiles.CheckConsistency(hashes, older, newer) != nil {
 		t.Errorf("from a full tile: %v", err)
 	}
 	other := newLog(origin, 1)
@@ -473,7 +473,7 @@ func TestTilesOfTheLog(t *testing.T) {
 		"the wrong way round": {newer, older}, "of another log": {proof.Checkpoint{Origin: "x", Size: 300, Root: older.Root}, newer},
 		"of another root": {proof.Checkpoint{Origin: origin, Size: 300, Root: newer.Root}, newer},
 	} {
-		if err := proof.CheckConsistency(hashes, row.older, row.newer); !errors.Is(err, proof.ErrInconsistent) {
+		if err := tiles.CheckConsistency(hashes, row.older, row.newer); !errors.Is(err, proof.ErrInconsistent) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

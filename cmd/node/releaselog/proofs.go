@@ -29,14 +29,12 @@ func (l *Log) Proof(ctx context.Context, origin string, index uint64) (proof.Inc
 	return in, shard.VerifierKey(), err
 }
 
-// Bundle makes an export of a shard; the log that is written now signs it.
-func (l *Log) Bundle(ctx context.Context, origin string, query []byte, made time.Time, shown map[uint64]proof.Record) ([]byte, error) {
-	shard, err := l.Reader(ctx, origin)
-	if err != nil {
-		return nil, err
-	}
-	const whole = 1000 // entries between the first and the last that are carried as leaves
-	export, err := proof.Assemble(ctx, shard, query, made, shown, whole)
+// Bundle makes an export of what a query found, of whichever shards; the log that is written
+// now signs it.
+func (l *Log) Bundle(ctx context.Context, query []byte, made time.Time, found proof.Found) ([]byte, error) {
+	const whole = 1000 // entries between the first and the last of a shard that are carried as leaves
+	shard := func(origin string) (proof.Prover, error) { return l.Reader(ctx, origin) }
+	export, err := proof.Assemble(ctx, shard, query, made, found, whole)
 	if err != nil {
 		return nil, err
 	}

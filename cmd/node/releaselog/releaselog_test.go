@@ -206,7 +206,8 @@ func TestBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for who, l := range map[string]*Log{"the writer": a, "the other": b} {
-		raw, err := l.Bundle(t.Context(), place.Origin, []byte("{}"), time.Now(), map[uint64]proof.Record{place.Index: {}})
+		found := proof.Found{Total: 1, Placed: []proof.Placed{{ID: "one", Origin: place.Origin, Index: place.Index}}}
+		raw, err := l.Bundle(t.Context(), []byte("{}"), time.Now(), found)
 		if err != nil {
 			t.Errorf("%s: %v", who, err)
 			continue

@@ -32,9 +32,8 @@ type Book struct {
 	Err, RecordErr error
 	// Written are the events that were recorded here.
 	Written []audit.Event
-	// Exported are the places of the last export, of the shard ExportedOf.
-	Exported   map[uint64]proof.Record
-	ExportedOf string
+	// Exported is the last export.
+	Exported proof.Found
 	// Proofless makes the log prove nothing yet.
 	Proofless bool
 }
@@ -201,8 +200,8 @@ func (b *Book) KeyOf(_ context.Context, origin string) string {
 func (b *Book) Origin() string { return Origin }
 
 // Bundle notes what it was asked to show.
-func (b *Book) Bundle(_ context.Context, origin string, query []byte, _ time.Time, shown map[uint64]proof.Record) ([]byte, error) {
-	b.Exported, b.ExportedOf = shown, origin
+func (b *Book) Bundle(_ context.Context, query []byte, _ time.Time, found proof.Found) ([]byte, error) {
+	b.Exported = found
 	return append([]byte("export of "), query...), nil
 }
 

@@ -1,4 +1,5 @@
-package proof
+// Package wording says in Vietnamese and English what an event is, for the readers of proofs.
+package wording
 
 import (
 	"encoding/json"
@@ -37,8 +38,8 @@ var kinds = map[string][2]string{
 	"evidence.erased":        {"Bản ghi đã bị xóa theo luật", "A record was erased by law"},
 }
 
-// kind says a type in words; one that is not known stands for itself.
-func kind(eventType string, vi bool) string {
+// Kind says a type in words; one that is not known stands for itself.
+func Kind(eventType string, vi bool) string {
 	words, ok := kinds[eventType]
 	switch {
 	case !ok:
@@ -50,32 +51,32 @@ func kind(eventType string, vi bool) string {
 	}
 }
 
-// fact is one line that a person reads about an event.
-type fact struct{ Name, Value string }
+// Fact is one line that a person reads about an event.
+type Fact struct{ Name, Value string }
 
-// facts tells of an event what is shown of it.
-func facts(d commitment.Disclosure, vi bool) []fact {
+// Facts tells of an event what is shown of it.
+func Facts(d commitment.Disclosure, vi bool) []Fact {
 	say := func(inVI, inEN string) string {
 		if vi {
 			return inVI
 		}
 		return inEN
 	}
-	list := []fact{{say("Sự kiện", "Event"), kind(d.Type, vi) + " (" + d.Type + ")"}}
+	list := []Fact{{say("Sự kiện", "Event"), Kind(d.Type, vi) + " (" + d.Type + ")"}}
 	hidden := say("(không trình ra)", "(withheld)")
 	add := func(name string, g commitment.Group, value func(map[string]any) string) {
 		raw, shown := d.Shown(g)
 		if !shown {
-			list = append(list, fact{name, hidden})
+			list = append(list, Fact{name, hidden})
 			return
 		}
 		members, err := commitment.ParseObject(raw)
 		if err != nil {
-			list = append(list, fact{name, say("(không đọc được)", "(not readable)")})
+			list = append(list, Fact{name, say("(không đọc được)", "(not readable)")})
 			return
 		}
 		if v := value(members); v != "" {
-			list = append(list, fact{name, v})
+			list = append(list, Fact{name, v})
 		}
 	}
 	add(say("Thời điểm", "When"), commitment.When, func(m map[string]any) string {
@@ -146,9 +147,9 @@ func join(by string, parts ...string) string {
 	return strings.Join(there, by)
 }
 
-// summary is the lines for readers at the head of a proof file, made from the
+// Summary is the lines for readers at the head of a proof file, made from the
 // record so that they cannot say something else.
-func summary(d commitment.Disclosure) string {
+func Summary(d commitment.Disclosure) string {
 	var b strings.Builder
 	for _, lang := range []string{"vi", "en"} {
 		vi := lang == "vi"
@@ -157,7 +158,7 @@ func summary(d commitment.Disclosure) string {
 			title = "Bằng chứng về một mục trong nhật ký cung cấp dữ liệu quốc gia. Kiểm tra không cần mạng: hopnhat-verify TỆP"
 		}
 		fmt.Fprintf(&b, "%s %s\n", lang, title)
-		for _, f := range facts(d, vi) {
+		for _, f := range Facts(d, vi) {
 			fmt.Fprintf(&b, "%s %s: %s\n", lang, f.Name, f.Value)
 		}
 	}
