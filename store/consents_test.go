@@ -230,7 +230,7 @@ func insertGrant(t *testing.T, db *store.DB, subject authz.Subject, client authz
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.RedeemCode(t.Context(), id, authz.Confirmation{JKT: "jkt"}, noon); err != nil {
+	if err := db.RedeemCode(t.Context(), id, authz.Confirmation{JKT: "jkt"}, noon, none); err != nil {
 		t.Fatal(err)
 	}
 	return id

@@ -8,6 +8,7 @@ import (
 	"hopnhat/store/keybook"
 	"hopnhat/store/leafrows"
 	"hopnhat/store/migrations"
+	"hopnhat/store/spent"
 )
 
 // Dialect is the database behind a [DB].
@@ -45,6 +46,7 @@ type DB struct {
 	Permissions
 	RoleBook
 	Sites
+	spent.Spent
 	// Heads are the recorded heads of the shards of the release log.
 	Heads Heads
 	// Incidents are what reconciliation found wrong in the evidence.
@@ -71,7 +73,7 @@ type (
 	Browsers struct{ *handle.Handle }
 	// Evidence are the events, and their places in the release log.
 	Evidence struct{ *handle.Handle }
-	// Grants are authorization requests that wait, grants, and what was spent.
+	// Grants are authorization requests that wait, and grants.
 	Grants struct{ *handle.Handle }
 	// Outbox is what apps are to be told, until they were.
 	Outbox struct{ *handle.Handle }
@@ -93,7 +95,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: APIs{db}, Approvals: Approvals{db}, Apps: Apps{db},
 		Browsers: Browsers{db},
 		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
-		RoleBook: RoleBook{db}, Sites: Sites{db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
+		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
 		Leaves: leafrows.Rows{Handle: db},
 	}, nil
 }

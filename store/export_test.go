@@ -6,28 +6,11 @@ import (
 
 	"gorm.io/gorm"
 
+	"hopnhat/authz"
 	"hopnhat/authz/grant"
 	"hopnhat/store/handle"
 	"hopnhat/store/migrations"
 )
-
-// Watch calls seen after each statement, with its text as it was sent and its
-// arguments.
-func (db *DB) Watch(seen func(sql string, vars []any)) {
-	hook := func(tx *gorm.DB) { seen(tx.Statement.SQL.String(), tx.Statement.Vars) }
-	for _, g := range db.Handles() {
-		cb := g.Callback()
-		for _, err := range []error{
-			cb.Create().After("gorm:create").Replace("hopnhat:watch", hook), cb.Query().After("gorm:query").Replace("hopnhat:watch", hook),
-			cb.Update().After("gorm:update").Replace("hopnhat:watch", hook), cb.Delete().After("gorm:delete").Replace("hopnhat:watch", hook),
-			cb.Row().After("gorm:row").Replace("hopnhat:watch", hook), cb.Raw().After("gorm:raw").Replace("hopnhat:watch", hook),
-		} {
-			if err != nil {
-				panic(err)
-			}
-		}
-	}
-}
 
 // Forge writes a row of events that is no evidence.
 func (db *DB) Forge(t interface{ Fatal(...any) }, id string) {
@@ -95,15 +78,18 @@ func (db *DB) Row(ctx context.Context, into any, sql string, values ...any) erro
 
 // PlantGrant is InsertGrant for a grant whose account and session a test does not care
 // about: both are made where they are not there.
-func (db *DB) PlantGrant(ctx context.Context, g grant.Grant) error {
+func (db *DB) PlantGrant(ctx context.Context, g grant.Grant) error { return db.PlantAnswer(ctx, g, "") }
+
+// PlantAnswer is PlantGrant for a grant that answers a request.
+func (db *DB) PlantAnswer(ctx context.Context, g grant.Grant, answers authz.AuthorizationID) error {
 	at := g.AuthTime.UTC()
-	if err := db.Handles()[0].WithContext(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
+	if err := db.Writer(ctx).Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
 		VALUES (?, 'citizen', ?, 'An', 2, 'hash', ?, ?) ON CONFLICT DO NOTHING`, string(g.Actor), "planted "+string(g.Actor), []byte("seed"), at).Error; err != nil {
 		return err
 	}
-	if err := db.Handles()[0].WithContext(ctx).Exec(`INSERT INTO sessions (id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at)
+	if err := db.Writer(ctx).Exec(`INSERT INTO sessions (id, secret_hash, subject, auth_time, methods, level, device, created_at, seen_at)
 		VALUES (?, ?, ?, ?, 'pwd otp', 2, '', ?, ?) ON CONFLICT DO NOTHING`, string(g.Session), []byte("planted "+g.Session), string(g.Actor), at, at, at).Error; err != nil {
 		return err
 	}
-	return db.InsertGrant(ctx, g)
+	return db.InsertGrant(ctx, g, answers)
 }

@@ -1,10 +1,10 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz/grant"
 	"hopnhat/authz/request"
 	"hopnhat/store/handle"
+	"hopnhat/store/spent"
 )
 
 var _ grant.Store = (*DB)(nil)
@@ -30,16 +31,19 @@ type authorizationRow struct {
 
 func (authorizationRow) TableName() string { return "authorizations" }
 
-// InsertPending stores a request that waits.
-func (db Grants) InsertPending(ctx context.Context, p grant.Pending) error {
+// InsertPending stores a request that waits, and spends what came with it.
+func (db Grants) InsertPending(ctx context.Context, p grant.Pending, once clientauth.Assertion) error {
 	body, err := json.Marshal(p.Request)
 	if err != nil {
 		return handle.Wrap("encoding an authorization request", err)
 	}
-	return handle.Wrap("storing an authorization request", db.Writer(ctx).Exec(
-		"INSERT INTO authorizations (id, client_id, pushed, request, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-		string(p.ID), string(p.Request.ClientID), p.Pushed, string(body), p.Created.UTC(), p.Expires.UTC()).Error)
+	_, err = db.spent().With(ctx, once, "storing an authorization request",
+		"INSERT INTO authorizations (id, client_id, pushed, request, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)", false,
+		string(p.ID), string(p.Request.ClientID), p.Pushed, string(body), p.Created.UTC(), p.Expires.UTC())
+	return err
 }
+
+func (db Grants) spent() spent.Spent { return spent.Spent{Handle: db.Handle} }
 
 // Pending reads a request that waits, or waited; once a request of a browser, and together
 // with the session of that browser ([authz.Reading]).
@@ -148,8 +152,43 @@ func (r grantRow) grant() (grant.Grant, error) {
 // InsertGrant stores a grant with its code, or without one, if the session it is of
 // lives and the account is open, and keeps both so until the transaction ends;
 // authz.ErrConflict if they do not: once a sign-out or lock was acknowledged, no
-// grant of the session or account begins. One statement.
-func (db Grants) InsertGrant(ctx context.Context, g grant.Grant) error {
+// grant of the session or account begins. It finishes the request that the grant answers,
+// unless that is empty; authz.ErrConflict if it is finished. Of both nothing happens, or
+// all; on PostgreSQL they are one statement.
+func (db Grants) InsertGrant(ctx context.Context, g grant.Grant, answers authz.AuthorizationID) error {
+	represented, kind, mandate := representedColumns(g.Principal)
+	if represented == nil && (answers == "" || db.Dialect() == PostgreSQL) {
+		return db.insertGrant(ctx, g, answers)
+	}
+	return db.Tx(ctx, func(ctx context.Context) error {
+		if answers != "" {
+			if err := db.FinishPending(ctx, answers, g.Created, ""); err != nil {
+				return err
+			}
+		}
+		if err := db.insertGrant(ctx, g, ""); err != nil || represented == nil {
+			return err
+		}
+		return handle.Wrap("storing whom a grant acts for", db.Writer(ctx).Exec(
+			"INSERT INTO grant_principals (grant_id, represented, represented_kind, mandate) VALUES (?, ?, ?, ?)", string(g.ID), represented, kind, mandate).Error)
+	})
+}
+
+// What a grant is inserted by: from its session and account, and on PostgreSQL, which
+// locks both, from the end of the request that it answers.
+const (
+	insertGrant = `INSERT INTO grants
+		(id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
+		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM `
+	liveSession = `SELECT 1 FROM sessions s JOIN accounts a ON a.subject = s.subject
+		WHERE s.id = ? AND s.subject = ? AND s.ended_at IS NULL AND a.locked_at IS NULL`
+	insertWaiting = "WITH live AS (" + liveSession + ` FOR SHARE OF s, a), finished AS (UPDATE authorizations SET finished_at = ?, refused = ''
+		WHERE id = ? AND finished_at IS NULL AND EXISTS (SELECT 1 FROM live) RETURNING 1) ` + insertGrant + "finished"
+)
+
+func (db Grants) insertGrant(ctx context.Context, g grant.Grant, answers authz.AuthorizationID) error {
+	const doing = "storing a grant"
 	details, err := json.Marshal(g.Details)
 	if err != nil {
 		return handle.Wrap("encoding the details of a grant", err)
@@ -158,34 +197,27 @@ func (db Grants) InsertGrant(ctx context.Context, g grant.Grant) error {
 	if err != nil {
 		return handle.Wrap("encoding the request of a grant", err)
 	}
-	held := ""
-	if db.Dialect() == PostgreSQL { // SQLite has one writer at a time
-		held = " FOR SHARE OF s, a"
+	values := []any{
+		string(g.ID), string(g.Continues), string(g.ClientID), string(g.Actor), string(g.Session), string(g.Profile),
+		strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
+		g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), handle.Blob(g.CodeHash), g.CodeExpires.UTC(),
+		handle.NullTime(g.CodeSpent), g.RefreshSalt,
 	}
-	insert := func(ctx context.Context) error {
-		return handle.OneRow("storing a grant", db.Writer(ctx).Exec(`INSERT INTO grants
-		(id, continues, client_id, subject, session_id, profile, scope, details, request, acr, amr, auth_time, dpop_jkt,
-		 created_at, expires_at, code_hash, code_expires_at, code_spent_at, refresh_salt)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-		FROM (SELECT 1 FROM sessions s JOIN accounts a ON a.subject = s.subject
-			WHERE s.id = ? AND s.subject = ? AND s.ended_at IS NULL AND a.locked_at IS NULL`+held+") AS live",
-			string(g.ID), string(g.Continues), string(g.ClientID), string(g.Actor), string(g.Session), string(g.Profile),
-			strings.Join(g.Scope, " "), string(details), string(body), int(g.Level), strings.Join(g.Methods, " "),
-			g.AuthTime.UTC(), g.Bound.Text(), g.Created.UTC(), g.Expires.UTC(), handle.Blob(g.CodeHash), g.CodeExpires.UTC(),
-			handle.NullTime(g.CodeSpent), g.RefreshSalt,
-			string(g.Session), string(g.Actor)))
+	holder := []any{string(g.Session), string(g.Actor)}
+	var statement string
+	switch {
+	case answers != "":
+		statement, values = insertWaiting, slices.Concat(holder, []any{g.Created.UTC(), string(answers)}, values)
+	case db.Dialect() == PostgreSQL:
+		statement, values = insertGrant+"("+liveSession+" FOR SHARE OF s, a) AS live", append(values, holder...)
+	default: // SQLite has one writer at a time
+		statement, values = insertGrant+"("+liveSession+") AS live", append(values, holder...)
 	}
-	represented, kind, mandate := representedColumns(g.Principal)
-	if represented == nil {
-		return insert(ctx)
+	changed, err := db.Change(ctx, doing, statement, values...)
+	if err == nil && changed == 0 {
+		err = fmt.Errorf("%s: %w", doing, authz.ErrConflict)
 	}
-	return db.Tx(ctx, func(ctx context.Context) error {
-		if err := insert(ctx); err != nil {
-			return err
-		}
-		return handle.Wrap("storing whom a grant acts for", db.Writer(ctx).Exec(
-			"INSERT INTO grant_principals (grant_id, represented, represented_kind, mandate) VALUES (?, ?, ?, ?)", string(g.ID), represented, kind, mandate).Error)
-	})
+	return err
 }
 
 // GrantByCode finds the grant of a code, whatever its state.
@@ -217,31 +249,47 @@ func (db Grants) Supersede(ctx context.Context, g grant.Grant, at time.Time) err
 }
 
 func (db Grants) oneGrant(ctx context.Context, query string, keys ...any) (grant.Grant, error) {
-	var row grantRow
-	res := db.Reader(ctx).Raw(query, keys...).Scan(&row)
-	if res.Error != nil {
-		return grant.Grant{}, handle.Wrap("reading a grant", res.Error)
+	var r grantRow
+	found, err := db.One(ctx, "reading a grant", query, keys, // grantColumns
+		&r.ID, &r.Continues, &r.ClientID, &r.Subject, &r.SessionID, &r.Profile, &r.Scope, &r.Details, &r.Request, &r.ACR, &r.AMR,
+		&r.AuthTime,
+		&r.Bound, &r.CreatedAt, &r.ExpiresAt, &r.RevokedAt, &r.RevokedBecause, &r.CodeHash, &r.CodeExpiresAt, &r.CodeSpentAt,
+		&r.RefreshSalt, &r.RefreshRotatedAt, &r.RefreshGeneration, &r.Represented, &r.RepresentedKind, &r.Mandate)
+	if err != nil {
+		return grant.Grant{}, err
 	}
-	if res.RowsAffected == 0 {
+	if !found {
 		return grant.Grant{}, authz.ErrNotFound
 	}
-	return row.grant()
+	return r.grant()
 }
 
-// RedeemCode spends the code of a grant. Of any number of calls for one grant,
-// however they overlap, exactly one returns nil (RFC 6749 §4.1.2).
-func (db Grants) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
-	return handle.OneRow("redeeming a code", db.Writer(ctx).Exec(
+// RedeemCode spends the code of a grant, and what came with it. Of any number of calls
+// for one grant, however they overlap, exactly one returns nil (RFC 6749 §4.1.2).
+func (db Grants) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time,
+	once clientauth.Assertion,
+) error {
+	return db.changeOne(ctx, once, "redeeming a code",
 		"UPDATE grants SET code_spent_at = ?, dpop_jkt = ? WHERE id = ? AND code_spent_at IS NULL AND revoked_at IS NULL",
-		at.UTC(), bound.Text(), string(id)))
+		at.UTC(), bound.Text(), string(id))
 }
 
-// Rotate moves the refresh generation of a live grant on by one.
-func (db Grants) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error {
-	return handle.OneRow("rotating a refresh token", db.Writer(ctx).Exec(
+// Rotate moves the refresh generation of a live grant on by one, and spends what came
+// with the refresh token.
+func (db Grants) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time, once clientauth.Assertion) error {
+	return db.changeOne(ctx, once, "rotating a refresh token",
 		`UPDATE grants SET refresh_generation = refresh_generation + 1, refresh_rotated_at = ?
 		 WHERE id = ? AND refresh_generation = ? AND revoked_at IS NULL AND expires_at > ?`,
-		at.UTC(), string(id), generation, at.UTC()))
+		at.UTC(), string(id), generation, at.UTC())
+}
+
+// changeOne is [spent.Spent.With] for a statement that must change a row.
+func (db Grants) changeOne(ctx context.Context, once clientauth.Assertion, doing, statement string, values ...any) error {
+	changed, err := db.spent().With(ctx, once, doing, statement, true, values...)
+	if err == nil && changed == 0 {
+		err = fmt.Errorf("%s: %w", doing, authz.ErrConflict)
+	}
+	return err
 }
 
 // Revoke ends a grant and spends its code.
@@ -249,55 +297,6 @@ func (db Grants) Revoke(ctx context.Context, id authz.GrantID, because string, a
 	return handle.Wrap("revoking a grant", db.Writer(ctx).Exec(
 		`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
 		 WHERE id = ? AND revoked_at IS NULL`, at.UTC(), because, at.UTC(), string(id)).Error)
-}
-
-// Spend remembers a client assertion and the DPoP proof that came with it, in one
-// statement.
-func (db Grants) Spend(ctx context.Context, once clientauth.Assertion) error {
-	var values []any
-	if len(once.Digest) > 0 {
-		values = append(values, handle.Blob(once.Digest), once.Expires.UTC())
-	}
-	if len(once.Proof.Digest) > 0 {
-		values = append(values, handle.Blob(once.Proof.Digest), once.Proof.Expires.UTC())
-	}
-	if len(values) == 0 {
-		return nil
-	}
-	// The assertion first, always: so two that have both in common never wait for each
-	// other.
-	var fresh [][]byte
-	res := db.Writer(ctx).Raw("INSERT INTO used_assertions (digest, expires_at) VALUES "+
-		strings.Repeat("(?, ?), ", len(values)/2-1)+"(?, ?) ON CONFLICT (digest) DO NOTHING RETURNING digest", values...).Scan(&fresh)
-	switch {
-	case res.Error != nil:
-		return handle.Wrap("remembering a client assertion or a DPoP proof", res.Error)
-	case len(fresh) == len(values)/2:
-		return nil
-	case len(once.Digest) == 0, len(fresh) > 0 && bytes.Equal(fresh[0], once.Digest):
-		return clientauth.ErrProofUsed
-	}
-	return fmt.Errorf("remembering a client assertion: %w", authz.ErrConflict)
-}
-
-// RevokeToken remembers a revoked token that has no grant.
-func (db Grants) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
-	return handle.Wrap("revoking a token", db.Writer(ctx).Exec(
-		"INSERT INTO revoked_tokens (digest, expires_at) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", handle.Blob(digest), expires.UTC()).Error)
-}
-
-// TokenRevoked reports whether RevokeToken was called for a token.
-func (db Grants) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
-	var n int
-	err := db.Reader(ctx).Raw("SELECT count(*) FROM revoked_tokens WHERE digest = ?", digest).Scan(&n).Error
-	return n > 0, handle.Wrap("looking for a revoked token", err)
-}
-
-// PurgeSpent forgets assertions and proofs that expired before a time, at most limit
-// of them, and tells how many went.
-func (db Grants) PurgeSpent(ctx context.Context, before time.Time, limit int) (int64, error) {
-	res := db.Writer(ctx).Exec("DELETE FROM used_assertions WHERE digest IN (SELECT digest FROM used_assertions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
-	return res.RowsAffected, handle.Wrap("forgetting assertions and proofs", res.Error)
 }
 
 // PurgeGrants deletes what expired before a time, at most limit rows of each

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"hopnhat/authz"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/grant/granttest"
 	"hopnhat/store"
@@ -13,7 +14,9 @@ import (
 // planted stores grants with the session and the account that they need.
 type planted struct{ *store.DB }
 
-func (p planted) InsertGrant(ctx context.Context, g grant.Grant) error { return p.PlantGrant(ctx, g) }
+func (p planted) InsertGrant(ctx context.Context, g grant.Grant, answers authz.AuthorizationID) error {
+	return p.PlantAnswer(ctx, g, answers)
+}
 
 // TestGrantPromises: the database keeps what a grant.Store promises.
 func TestGrantPromises(t *testing.T) {

@@ -53,7 +53,7 @@ func stand(t *testing.T, db *store.DB, n int) standing {
 		AuthTime: noon, Created: noon,
 		Expires: time.Now().Add(time.Hour), CodeHash: []byte(s.grant), CodeExpires: noon.Add(time.Minute), CodeSpent: noon,
 		RefreshSalt: []byte("salt"),
-	}); err != nil {
+	}, ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []authz.ClientID{s.app, actor} {
@@ -252,20 +252,24 @@ func TestNoGrantIsIssuedAfterASignOut(t *testing.T) {
 		for n, row := range ends[:2] {
 			t.Run(row.name, func(t *testing.T) {
 				s := stand(t, db, n)
-				late := func(ctx context.Context) (authz.GrantID, error) {
+				waiting := authz.AuthorizationID("waits " + row.name)
+				if err := db.InsertPending(t.Context(), grant.Pending{ID: waiting, Created: noon, Expires: noon}, none); err != nil {
+					t.Fatal(err)
+				}
+				late := func(ctx context.Context, answers authz.AuthorizationID) (authz.GrantID, error) {
 					g := grant.Grant{
 						ID: authz.GrantID(authz.NewID()), ClientID: s.app, Principal: authz.Herself(s.subject), Session: s.session,
 						Profile: authz.FAPI2, Level: 2, AuthTime: noon, Created: noon,
 						Expires: time.Now().Add(time.Hour), CodeExpires: noon.Add(time.Minute), CodeSpent: noon,
 						RefreshSalt: []byte("salt"),
 					}
-					return g.ID, db.InsertGrant(ctx, g)
+					return g.ID, db.InsertGrant(ctx, g, answers)
 				}
 				issued, held := make(chan authz.GrantID, 1), make(chan struct{})
 				var both sync.WaitGroup
 				both.Go(func() {
 					if err := db.Tx(context.Background(), func(ctx context.Context) error {
-						id, err := late(ctx)
+						id, err := late(ctx, "")
 						close(held)
 						issued <- id
 						for range 20 { // time for the end to overtake, if it could
@@ -286,8 +290,13 @@ func TestNoGrantIsIssuedAfterASignOut(t *testing.T) {
 				if g, err := db.Grant(t.Context(), <-issued); err != nil || g.Revoked.IsZero() {
 					t.Errorf("a grant that was on its way lives on after the end: %v", err)
 				}
-				if _, err := late(t.Context()); !errors.Is(err, authz.ErrConflict) {
-					t.Errorf("a grant after the end: got %v, want ErrConflict", err)
+				for _, answers := range []authz.AuthorizationID{"", waiting} {
+					if _, err := late(t.Context(), answers); !errors.Is(err, authz.ErrConflict) {
+						t.Errorf("a grant after the end: got %v, want ErrConflict", err)
+					}
+				}
+				if p, err := db.Pending(t.Context(), waiting); err != nil || !p.Finished.IsZero() {
+					t.Errorf("the request was finished and has no grant: %+v, %v", p, err)
 				}
 			})
 		}

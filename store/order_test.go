@@ -58,6 +58,10 @@ func TestThreeDoNotWaitInACircle(t *testing.T) {
 	for n, end := range ends[:5] {
 		t.Run(end.name, func(t *testing.T) {
 			s := stand(t, db, n)
+			waits := authz.AuthorizationID(authz.NewID())
+			if err := db.InsertPending(t.Context(), grant.Pending{ID: waits, Created: noon, Expires: noon}, none); err != nil {
+				t.Fatal(err)
+			}
 			var all sync.WaitGroup
 			agreed2, proceed := make(chan struct{}), make(chan struct{})
 			approval := began(t, &all, "the approval", func(ctx context.Context) error {
@@ -74,7 +78,7 @@ func TestThreeDoNotWaitInACircle(t *testing.T) {
 						ID: authz.GrantID(authz.NewID()), ClientID: s.app, Principal: authz.Herself(s.subject), Session: s.session,
 						Profile: authz.FAPI2, Level: 2, AuthTime: noon, Created: noon, Expires: time.Now().Add(time.Hour),
 						CodeExpires: noon.Add(time.Minute), CodeSpent: noon, RefreshSalt: []byte("salt"),
-					})
+					}, waits)
 				})
 			})
 			<-agreed2

@@ -44,7 +44,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 				return db.Spend(ctx, clientauth.Assertion{Digest: []byte("d"), Expires: midday, Proof: clientauth.Proof{Digest: []byte("p"), Expires: midday}})
 			}},
 			{"PAR: the request", func() error {
-				return db.InsertPending(ctx, grant.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)})
+				return db.InsertPending(ctx, grant.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)}, none)
 			}},
 			{"authorize: the request", func() error { _, err := db.Pending(ctx, "p"); return err }},
 			{"a page: the request with the session", func() error {
@@ -71,9 +71,9 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			}},
 			{"login: being seen", func() error { return db.TouchSession(ctx, s.ID, midday) }},
 			{"tokens: the code", func() error { _, err := db.GrantByCode(ctx, g.CodeHash); return err }},
-			{"tokens: redeem", func() error { return db.RedeemCode(ctx, g.ID, authz.Confirmation{}, midday) }},
+			{"tokens: redeem", func() error { return db.RedeemCode(ctx, g.ID, authz.Confirmation{}, midday, none) }},
 			{"refresh: the grant", func() error { _, err := db.Grant(ctx, g.ID); return err }},
-			{"refresh: rotate", func() error { return db.Rotate(ctx, g.ID, 0, midday) }},
+			{"refresh: rotate", func() error { return db.Rotate(ctx, g.ID, 0, midday, none) }},
 			{"introspection: of no grant", func() error { _, err := db.TokenRevoked(ctx, []byte("d")); return err }},
 			{"revocation", func() error { return db.Revoke(ctx, g.ID, "test", midday) }},
 			{"release: what is live", func() error { _, err := db.Live(ctx, g.ID, "civil", "land.mortgage"); return missing(err) }},

@@ -50,7 +50,7 @@ func TestPrincipalsAreStored(t *testing.T) {
 			g := issued(t, db)
 			g.ID, g.Session, g.Principal, g.CodeHash = authz.GrantID(authz.NewID()), s.ID, found.Principal, authz.HashSecret("code "+
 				string(s.ID))
-			if err := db.InsertGrant(ctx, g); err != nil {
+			if err := db.InsertGrant(ctx, g, ""); err != nil {
 				t.Fatal(err)
 			}
 			byCode, err := db.GrantByCode(ctx, g.CodeHash)

@@ -40,13 +40,32 @@ func issuedTo(t *testing.T, db *store.DB, client authz.ClientID) grant.Grant {
 	return g
 }
 
+// none comes with a request that spends nothing.
+var none clientauth.Assertion
+
+// fresh is what nobody has spent.
+func fresh() clientauth.Assertion {
+	return clientauth.Assertion{
+		Digest: []byte(authz.NewID()), Expires: midday, Proof: clientauth.Proof{Digest: []byte(authz.NewID()), Expires: midday},
+	}
+}
+
 // TestOfManyOneWins: what must happen once happens once, however many ask.
 func TestOfManyOneWins(t *testing.T) {
 	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
 		g := issued(t, db)
 		pending := grant.Pending{ID: "a", Created: midday, Expires: midday.Add(time.Minute)}
-		if err := db.InsertPending(t.Context(), pending); err != nil {
+		if err := db.InsertPending(t.Context(), pending, none); err != nil {
 			t.Fatal(err)
+		}
+		pending.ID = "b"
+		if err := db.InsertPending(t.Context(), pending, none); err != nil {
+			t.Fatal(err)
+		}
+		asserted := issued(t, db)
+		codes := make(chan authz.GrantID, 100)
+		for range cap(codes) {
+			codes <- issued(t, db).ID
 		}
 		subject := holder(t, db, "099000000001")
 		codeAt := uses(t, db, subject, 7)
@@ -54,8 +73,36 @@ func TestOfManyOneWins(t *testing.T) {
 			name string
 			ask  func(ctx context.Context) error
 		}{
-			{"RFC 6749 §4.1.2: a code is redeemed", func(ctx context.Context) error { return db.RedeemCode(ctx, g.ID, authz.Confirmation{X5T: "k"}, midday) }},
-			{"RFC 9700 §4.14.2: a refresh token is rotated", func(ctx context.Context) error { return db.Rotate(ctx, g.ID, 0, midday) }},
+			{"RFC 6749 §4.1.2: a code is redeemed", func(ctx context.Context) error {
+				return db.RedeemCode(ctx, g.ID, authz.Confirmation{X5T: "k"}, midday, none)
+			}},
+			{"RFC 6749 §4.1.2: a code is redeemed, each time by a fresh assertion", func(ctx context.Context) error {
+				return db.RedeemCode(ctx, asserted.ID, authz.Confirmation{}, midday, fresh())
+			}},
+			{"RFC 7523 §3: codes are redeemed with one assertion", func(ctx context.Context) error {
+				once := fresh()
+				once.Digest = []byte("of codes")
+				return db.RedeemCode(ctx, <-codes, authz.Confirmation{}, midday, once)
+			}},
+			{"RFC 9449 §11.1: codes are redeemed with one proof", func(ctx context.Context) error {
+				once := fresh()
+				once.Proof.Digest = []byte("proof of codes")
+				return db.RedeemCode(ctx, <-codes, authz.Confirmation{}, midday, once)
+			}},
+			{"RFC 9126 §2: requests are pushed with one assertion", func(ctx context.Context) error {
+				once := fresh()
+				once.Digest = []byte("of requests")
+				return db.InsertPending(ctx, grant.Pending{ID: authz.AuthorizationID(authz.NewSecret()), Created: midday, Expires: midday}, once)
+			}},
+			{"a request is answered by a grant", func(ctx context.Context) error {
+				another := g
+				another.ID, another.CodeHash = authz.GrantID(authz.NewID()), nil
+				return db.InsertGrant(ctx, another, "b")
+			}},
+			{"RFC 9700 §4.14.2: a refresh token is rotated, each time by a fresh assertion", func(ctx context.Context) error {
+				return db.Rotate(ctx, asserted.ID, 0, midday, fresh())
+			}},
+			{"RFC 9700 §4.14.2: a refresh token is rotated", func(ctx context.Context) error { return db.Rotate(ctx, g.ID, 0, midday, none) }},
 			{"RFC 7523 §3: an assertion is spent", func(ctx context.Context) error {
 				return db.Spend(ctx, clientauth.Assertion{Digest: []byte("digest"), Expires: midday})
 			}},
@@ -258,7 +305,7 @@ func TestGrantsWithoutACode(t *testing.T) {
 			if found, err := db.Grant(t.Context(), g.ID); err != nil || !found.Live(midday) || !found.CodeSpent.Equal(midday) {
 				t.Fatalf("%+v, %v", found, err)
 			}
-			if err := db.RedeemCode(t.Context(), g.ID, authz.Confirmation{}, midday); !errors.Is(err, authz.ErrConflict) {
+			if err := db.RedeemCode(t.Context(), g.ID, authz.Confirmation{}, midday, none); !errors.Is(err, authz.ErrConflict) {
 				t.Fatalf("a code that there is not was redeemed: %v", err)
 			}
 		}

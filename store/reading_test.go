@@ -19,7 +19,8 @@ func TestOneRequestReadsOnce(t *testing.T) {
 		subject := holder(t, db, "099000000004")
 		s := started(t, db, subject)
 		hash := authz.HashSecret(string(s.ID))
-		if err := db.InsertPending(t.Context(), grant.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)}); err != nil {
+		waits := grant.Pending{ID: "p", Created: midday, Expires: midday.Add(time.Minute)}
+		if err := db.InsertPending(t.Context(), waits, none); err != nil {
 			t.Fatal(err)
 		}
 		read := func(ctx context.Context, live bool) (finished bool) {

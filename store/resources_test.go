@@ -52,7 +52,7 @@ func TestGrantGoesOn(t *testing.T) {
 		ctx := t.Context()
 		redeem := func(g grant.Grant) {
 			t.Helper()
-			if err := db.RedeemCode(ctx, g.ID, authz.Confirmation{JKT: "k"}, midday); err != nil {
+			if err := db.RedeemCode(ctx, g.ID, authz.Confirmation{JKT: "k"}, midday, none); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -198,7 +198,7 @@ func (a *Authorizer) savePending(ctx context.Context, pending grant.Pending) (gr
 		return pending, nil
 	}
 	pending.ID = authz.AuthorizationID(authz.NewSecret())
-	return pending, a.o.Store.InsertPending(ctx, pending)
+	return pending, a.o.Store.InsertPending(ctx, pending, clientauth.Assertion{})
 }
 
 // redirectToResume sends the browser to [Authorizer.Resume] by GET.

@@ -35,7 +35,7 @@ func (a *Authorizer) issueDecoupled(ctx context.Context, pending grant.Pending, 
 		if err := a.recordDecision(ctx, client, s, &g, record); err != nil {
 			return err
 		}
-		return a.o.Store.InsertGrant(ctx, g)
+		return a.o.Store.InsertGrant(ctx, g, "")
 	})
 	if err != nil {
 		return response.Next{}, finishError(err)

@@ -101,7 +101,7 @@ func (d *Doors) begin(ctx context.Context, pending grant.Pending, r *decoupled.R
 			if err := spend(ctx); err != nil {
 				return err
 			}
-			if err := d.o.Store.InsertPending(ctx, pending); err != nil {
+			if err := d.o.Store.InsertPending(ctx, pending, clientauth.Assertion{}); err != nil {
 				return err
 			}
 			return d.o.Approvals.Store.InsertDecoupled(ctx, *r)

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -42,17 +43,12 @@ func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *c
 		g.CodeSpent = now // there is none: its tokens are good at once
 	}
 	write := func(ctx context.Context) error {
-		if pending.ID != "" {
-			if err := a.o.Store.FinishPending(ctx, pending.ID, now, ""); err != nil {
-				return err
-			}
-		}
 		if err := a.recordDecision(ctx, client, s, &g, record); err != nil {
-			return err
+			return a.orFinished(ctx, pending.ID, err)
 		}
-		return a.o.Store.InsertGrant(ctx, g.Continuing(before, a.o.Minter.Targets.Granted))
+		return a.o.Store.InsertGrant(ctx, g.Continuing(before, a.o.Minter.Targets.Granted), pending.ID)
 	}
-	if pending.ID != "" || record != nil || client.AllowsGrant(authz.GrantCIBA) {
+	if record != nil || client.AllowsGrant(authz.GrantCIBA) {
 		alone := write
 		write = func(ctx context.Context) error { return a.o.Store.Tx(ctx, alone) }
 	}
@@ -79,6 +75,17 @@ func (a *Authorizer) issue(ctx context.Context, pending grant.Pending, client *c
 		return response.Next{}, finishError(err)
 	}
 	return next, nil
+}
+
+// orFinished is the error of a decision that could not be recorded, or authz.ErrConflict if
+// the request was answered meanwhile: the same form, sent twice at once, finds what the
+// first has recorded.
+func (a *Authorizer) orFinished(ctx context.Context, id authz.AuthorizationID, err error) error {
+	pending, failed := a.o.Store.Pending(ctx, id)
+	if failed == nil && !pending.Finished.IsZero() {
+		return fmt.Errorf("%w: %w", authz.ErrConflict, err)
+	}
+	return err
 }
 
 // recordDecision writes what the person decided, if she was asked, into the grant and, by

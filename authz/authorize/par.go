@@ -1,11 +1,11 @@
 package authorize
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
@@ -86,9 +86,7 @@ func (d *Doors) push(r *http.Request) (grant.Pending, error) {
 		ID: authz.AuthorizationID(authz.NewSecret()), Pushed: true, Request: checked,
 		Created: now, Expires: now.Add(d.o.Lifetimes.Interaction),
 	}
-	return pending, grant.SpendWith(r.Context(), d.o.Store, assertion, func(ctx context.Context) error {
-		return d.o.Store.InsertPending(ctx, pending)
-	})
+	return pending, clientauth.Refusal(d.o.Store.InsertPending(r.Context(), pending, assertion))
 }
 
 // parseRequestURI finds the pushed request of a request_uri.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -36,10 +37,26 @@ type Assertion struct {
 
 // Spender remembers assertions and proofs. Of any number of calls that have one of
 // them in common exactly one returns nil, the others authz.ErrConflict:
-// [ErrProofUsed] when the assertion is new and the proof is not. Without either it
-// does nothing.
+// [ErrAssertionUsed], or [ErrProofUsed] when the assertion is new and the proof is not.
+// Without either it does nothing.
 type Spender interface {
 	Spend(ctx context.Context, once Assertion) error
+}
+
+// ErrAssertionUsed is returned where a client assertion comes a second time.
+var ErrAssertionUsed = fmt.Errorf("a client assertion was used before: %w", authz.ErrConflict)
+
+// Refusal is the answer to an app that spent something a second time (RFC 7523 §3, RFC
+// 9449 §11.1); any other error stays as it is.
+func Refusal(err error) error {
+	switch {
+	case errors.Is(err, ErrProofUsed):
+		return UsedProof()
+	case errors.Is(err, ErrAssertionUsed):
+		return authz.NewError(authz.InvalidClient,
+			"client authentication failed; the assertion was used before, make a new one with a new jti")
+	}
+	return err
 }
 
 // Authenticate finds the calling client of a form request (token, PAR, introspection,

@@ -59,7 +59,10 @@ func (m *memory) do(fn func() error) error {
 	return fn()
 }
 
-func (m *memory) InsertPending(ctx context.Context, p grant.Pending) error {
+func (m *memory) InsertPending(ctx context.Context, p grant.Pending, once clientauth.Assertion) error {
+	if err := m.Spend(ctx, once); err != nil {
+		return err
+	}
 	return m.do(func() error {
 		m.pending[p.ID] = p
 		undoing(ctx, func() { delete(m.pending, p.ID) })
@@ -91,7 +94,12 @@ func (m *memory) FinishPending(ctx context.Context, id authz.AuthorizationID, at
 	})
 }
 
-func (m *memory) InsertGrant(ctx context.Context, g grant.Grant) error {
+func (m *memory) InsertGrant(ctx context.Context, g grant.Grant, answers authz.AuthorizationID) error {
+	if answers != "" {
+		if err := m.FinishPending(ctx, answers, g.Created, ""); err != nil {
+			return err
+		}
+	}
 	return m.do(func() error {
 		m.grants[g.ID] = g
 		undoing(ctx, func() { delete(m.grants, g.ID) })
@@ -166,7 +174,12 @@ func (m *memory) change(ctx context.Context, id authz.GrantID, fn func(g *grant.
 	})
 }
 
-func (m *memory) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time) error {
+func (m *memory) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.Confirmation, at time.Time,
+	once clientauth.Assertion,
+) error {
+	if err := m.Spend(ctx, once); err != nil {
+		return err
+	}
 	return m.change(ctx, id, func(g *grant.Grant) bool {
 		free := g.CodeSpent.IsZero() && g.Revoked.IsZero()
 		g.CodeSpent, g.Bound = at, bound
@@ -174,7 +187,10 @@ func (m *memory) RedeemCode(ctx context.Context, id authz.GrantID, bound authz.C
 	})
 }
 
-func (m *memory) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time) error {
+func (m *memory) Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time, once clientauth.Assertion) error {
+	if err := m.Spend(ctx, once); err != nil {
+		return err
+	}
 	if m.together != nil {
 		if m.together <- struct{}{}; len(m.together) == cap(m.together) {
 			close(m.all)
@@ -208,7 +224,7 @@ func (m *memory) Revoke(ctx context.Context, id authz.GrantID, because string, a
 func (m *memory) Spend(ctx context.Context, once clientauth.Assertion) error {
 	return m.do(func() error {
 		if once.Digest != nil && m.spent[string(once.Digest)] {
-			return authz.ErrConflict
+			return clientauth.ErrAssertionUsed
 		}
 		if once.Proof.Digest != nil && m.spent[string(once.Proof.Digest)] {
 			return clientauth.ErrProofUsed

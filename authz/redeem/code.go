@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/token"
 )
@@ -34,7 +35,7 @@ func (c code) redeem(ctx context.Context, q *Request) (*token.Response, error) {
 	if refreshes {
 		answer.RefreshToken = c.RefreshKey.Token(g.ID, g.RefreshGeneration, g.RefreshSalt)
 	}
-	err = grant.SpendWith(ctx, c.Store, q.Assertion, func(ctx context.Context) error { return c.spend(ctx, q, &g) })
+	err = clientauth.Refusal(c.spend(ctx, q, &g))
 	if errors.Is(err, authz.ErrConflict) && !authz.IsError(err) { // another request was faster
 		if err := c.Store.Revoke(ctx, g.ID, usedAgain, q.Now); err != nil {
 			return nil, authz.AsError(err)
@@ -47,14 +48,15 @@ func (c code) redeem(ctx context.Context, q *Request) (*token.Response, error) {
 	return answer, nil
 }
 
-// spend marks the code used (RFC 6749 §4.1.2), in one conditional statement.
+// spend marks the code used (RFC 6749 §4.1.2), in one conditional statement, and with it
+// what the app authenticated with.
 func (c code) spend(ctx context.Context, q *Request, g *grant.Grant) error {
 	if g.Continues == "" {
-		return c.Store.RedeemCode(ctx, g.ID, q.Confirmation, q.Now)
+		return c.Store.RedeemCode(ctx, g.ID, q.Confirmation, q.Now, q.Assertion)
 	}
 	// Grant Management §5.5.2: the earlier grant ends when this one begins.
 	return c.Store.Tx(ctx, func(ctx context.Context) error {
-		if err := c.Store.RedeemCode(ctx, g.ID, q.Confirmation, q.Now); err != nil {
+		if err := c.Store.RedeemCode(ctx, g.ID, q.Confirmation, q.Now, q.Assertion); err != nil {
 			return err
 		}
 		err := c.Store.Supersede(ctx, *g, q.Now)

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/token"
@@ -31,9 +32,7 @@ func (p poll) redeem(ctx context.Context, q *Request) (*token.Response, error) {
 	if q.Client.AllowsGrant("refresh_token") {
 		answer.RefreshToken = p.RefreshKey.Token(g.ID, g.RefreshGeneration, g.RefreshSalt)
 	}
-	err = grant.SpendWith(ctx, p.Store, q.Assertion, func(ctx context.Context) error {
-		return p.Store.RedeemCode(ctx, g.ID, q.Confirmation, q.Now)
-	})
+	err = clientauth.Refusal(p.Store.RedeemCode(ctx, g.ID, q.Confirmation, q.Now, q.Assertion))
 	if errors.Is(err, authz.ErrConflict) && !authz.IsError(err) {
 		return nil, p.unusable().Because(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/token"
 )
@@ -40,16 +41,16 @@ func (r refresh) redeem(ctx context.Context, q *Request) (*token.Response, error
 		return nil, err
 	}
 	next := g.RefreshGeneration
-	var write func(context.Context) error // nil: nothing changes
 	if current && q.Client.Profile.RotateRefresh {
 		next++
-		write = func(ctx context.Context) error { return r.Store.Rotate(ctx, g.ID, g.RefreshGeneration, q.Now) }
+		err = clientauth.Refusal(r.Store.Rotate(ctx, g.ID, g.RefreshGeneration, q.Now, q.Assertion))
+		if errors.Is(err, authz.ErrConflict) && !authz.IsError(err) {
+			err = r.sameSuccessor(ctx, q, g)
+		}
+	} else {
+		err = grant.SpendWith(ctx, r.Store, q.Assertion, nil) // nothing changes
 	}
 	answer.RefreshToken = r.RefreshKey.Token(g.ID, next, g.RefreshSalt)
-	err = grant.SpendWith(ctx, r.Store, q.Assertion, write)
-	if errors.Is(err, authz.ErrConflict) && !authz.IsError(err) {
-		err = r.sameSuccessor(ctx, q, g)
-	}
 	if err != nil {
 		return nil, authz.AsError(err)
 	}
@@ -111,13 +112,10 @@ func narrowed(wanted string, granted []string) ([]string, error) {
 
 // sameSuccessor reads the grant again after another request has rotated the same refresh
 // token. The answer that was made holds the same successor, and is sent as if this
-// request had come second: within the grace period it is good, later it is reuse.
+// request had come second: within the grace period it is good, later it is reuse. What the
+// app authenticated with was spent by the attempt to rotate.
 func (r refresh) sameSuccessor(ctx context.Context, q *Request, g *grant.Grant) error {
-	var now grant.Grant
-	err := grant.SpendWith(ctx, r.Store, q.Assertion, func(ctx context.Context) (err error) {
-		now, err = r.Store.Grant(ctx, g.ID)
-		return err
-	})
+	now, err := r.Store.Grant(ctx, g.ID)
 	switch {
 	case err != nil:
 		return authz.AsError(err)

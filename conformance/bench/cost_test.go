@@ -41,7 +41,11 @@ var exactCosts = map[string]Cost{
 // onPostgres are the routes that cost less on PostgreSQL, which writes two tables by one
 // statement.
 var onPostgres = map[string]Cost{
-	"complete_login_fapi2": {5, 2, 26}, // the consent and its version
+	"par":                       {1, 0, 1},  // the request, and the assertion and proof that came with it
+	"tokens":                    {1, 2, 2},  // the code, and the assertion and proof that came with it
+	"complete_login_oidc":       {5, 2, 15}, // the grant and the end of the request it answers
+	"complete_login_oidc_rs256": {5, 2, 15},
+	"complete_login_fapi2":      {5, 2, 23}, // that all, and the consent and its version
 }
 
 // TestCostsAreExact: no route costs a commit, a signature or a statement more than the

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,11 @@ type Handle struct {
 	now     func() time.Time
 	queries atomic.Uint64
 	commits atomic.Uint64
+	watch   atomic.Pointer[func(query string, values []any)]
+
+	// Statements of hot routes by their text, which is part of the program: as the
+	// database wants them, and prepared for the readers of SQLite.
+	bound, prepared sync.Map
 }
 
 // Open connects.
@@ -203,10 +209,8 @@ func (db *Handle) Stats() Stats { return Stats{Queries: db.queries.Load(), Commi
 // handle outside a transaction is a commit of its own.
 func (db *Handle) count(g *gorm.DB, writes bool) {
 	hook := func(tx *gorm.DB) {
-		db.queries.Add(1)
-		if _, inTx := tx.Statement.ConnPool.(gorm.TxCommitter); writes && !inTx {
-			db.commits.Add(1)
-		}
+		_, inTx := tx.Statement.ConnPool.(gorm.TxCommitter)
+		db.seen(tx.Statement.SQL.String(), tx.Statement.Vars, writes && !inTx)
 	}
 	cb := g.Callback()
 	for _, register := range []error{
@@ -339,7 +343,8 @@ func Wrap(doing string, err error) error {
 		return nil
 	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
 		return fmt.Errorf("%s: %w", doing, authz.ErrNotFound)
-	case errors.Is(err, gorm.ErrDuplicatedKey), errors.Is(err, gorm.ErrForeignKeyViolated):
+	case errors.Is(err, gorm.ErrDuplicatedKey), errors.Is(err, gorm.ErrForeignKeyViolated),
+		errors.Is(err, sqldb.ErrUniqueKey), errors.Is(err, sqldb.ErrForeignKey):
 		return fmt.Errorf("%s: %w", doing, authz.ErrConflict)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w: %w", doing, authz.ErrUnavailable, err)

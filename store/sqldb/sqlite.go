@@ -2,12 +2,10 @@ package sqldb
 
 import (
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite"
 )
 
 // OpenSQLite makes a pool of at most conns connections to a SQLite file, each with the
@@ -31,29 +29,4 @@ func OpenSQLite(path string, conns int, writes bool, pragmas ...string) (*sql.DB
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	return pool, nil
-}
-
-// Violation is the kind of constraint that a statement ran against.
-type Violation int
-
-// The constraints that callers branch on.
-const (
-	NoViolation Violation = iota
-	UniqueKey
-	ForeignKey
-)
-
-// SQLiteViolation reports which constraint of a SQLite database an error speaks of.
-func SQLiteViolation(err error) Violation {
-	var refused *sqlite.Error
-	if !errors.As(err, &refused) {
-		return NoViolation
-	}
-	switch refused.Code() {
-	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-		return UniqueKey
-	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-		return ForeignKey
-	}
-	return NoViolation
 }

@@ -1,0 +1,107 @@
+package handle
+
+import (
+	"context"
+	"database/sql"
+
+	"gorm.io/gorm"
+
+	"hopnhat/authz"
+	"hopnhat/store/sqldb"
+)
+
+// Change runs a statement of a hot route that changes something, in the transaction of
+// the context or as one of its own, and tells how many rows it changed. It is what
+// [Handle.Writer] does, without what GORM costs; a statement has no list in place of a
+// value. Errors are those of [Wrap].
+func (db *Handle) Change(ctx context.Context, doing, query string, values ...any) (rows int64, err error) {
+	authz.ReadingOf(ctx).Forget()
+	var on gorm.ConnPool = db.pools[0]
+	open := db.open(ctx)
+	if open != nil {
+		on = open.Statement.ConnPool
+	}
+	query = db.numbered(query)
+	done, err := on.ExecContext(ctx, query, values...)
+	db.seen(query, values, open == nil)
+	if err != nil {
+		return 0, Wrap(doing, sqldb.Translated(err))
+	}
+	rows, err = done.RowsAffected()
+	return rows, Wrap(doing, err)
+}
+
+// One reads the first row of a statement of a hot route into columns, as [Handle.Reader]
+// does, without what GORM costs. found is false where there is no row. Errors are those
+// of [Wrap].
+func (db *Handle) One(ctx context.Context, doing, query string, values []any, into ...any) (found bool, err error) {
+	query = db.numbered(query)
+	rows, err := db.rows(ctx, query, values)
+	db.seen(query, values, false)
+	if err != nil {
+		return false, Wrap(doing, sqldb.Translated(err))
+	}
+	defer rows.Close()
+	if found = rows.Next(); found {
+		if err := rows.Scan(into...); err != nil {
+			return false, Wrap(doing, err)
+		}
+	}
+	if err := rows.Close(); err != nil {
+		return false, Wrap(doing, err)
+	}
+	return found, Wrap(doing, sqldb.Translated(rows.Err()))
+}
+
+// rows asks in the transaction of the context, or a reader. A reader of SQLite keeps its
+// statements prepared; pgx does so by itself. For why no writer does, see [Handle.gorm].
+func (db *Handle) rows(ctx context.Context, query string, values []any) (*sql.Rows, error) {
+	if open := db.open(ctx); open != nil {
+		return open.Statement.ConnPool.QueryContext(ctx, query, values...)
+	}
+	if db.dialect == PostgreSQL {
+		return db.pools[0].QueryContext(ctx, query, values...)
+	}
+	kept, ok := db.prepared.Load(query)
+	if !ok {
+		made, err := db.pools[1].PrepareContext(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		var lost bool
+		if kept, lost = db.prepared.LoadOrStore(query, made); lost {
+			if err := made.Close(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return kept.(*sql.Stmt).QueryContext(ctx, values...)
+}
+
+// numbered is [Handle.Bind], once a statement.
+func (db *Handle) numbered(query string) string {
+	if db.dialect != PostgreSQL {
+		return query
+	}
+	if kept, ok := db.bound.Load(query); ok {
+		return kept.(string)
+	}
+	bound := sqldb.Numbered(query)
+	db.bound.Store(query, bound)
+	return bound
+}
+
+// seen counts a statement, and shows it to who watches.
+func (db *Handle) seen(query string, values []any, commits bool) {
+	db.queries.Add(1)
+	if commits {
+		db.commits.Add(1)
+	}
+	if watch := db.watch.Load(); watch != nil {
+		(*watch)(query, values)
+	}
+}
+
+// Watch has seen called after each statement, with its text as it was sent and its
+// values, for tests.
+func (db *Handle) Watch(seen func(query string, values []any)) { db.watch.Store(&seen) }
