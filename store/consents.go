@@ -94,18 +94,36 @@ type standingRow struct {
 	Consent   consentRow `gorm:"embedded"`
 }
 
+// standingColumns are the columns of a standingRow of an app c and consents k, each under
+// a prefix; concerned is who agreed to them.
+func standingColumns(dialect Dialect, prefix, concerned string) string {
+	together := "group_concat"
+	if dialect == PostgreSQL {
+		together = "string_agg"
+	}
+	var b strings.Builder
+	for column := range strings.SplitSeq("c.record, c.disabled, c.created_at, c.updated_at, "+columnsOf("k", consentColumns), ", ") {
+		b.WriteString(column + " AS " + prefix + column[2:] + ", ")
+	}
+	return b.String() + "(SELECT " + together + `(n.purpose || '/' || n.registry || ' ' || n.text_hash || ' ' || n.attributes, ';')
+		FROM announcements n WHERE n.subject = ` + concerned + " AND n.client_id = c.id) AS " + prefix + "told"
+}
+
+var standingQueries = map[Dialect]string{SQLite: standingQuery(SQLite), PostgreSQL: standingQuery(PostgreSQL)}
+
+func standingQuery(dialect Dialect) string {
+	return "SELECT " + standingColumns(dialect, "", "?") + `
+		FROM clients c LEFT JOIN consents k ON k.client_id = c.id AND k.subject = ? WHERE c.id = ? ORDER BY k.at DESC LIMIT 500`
+}
+
 // Standing reads an app and a person's consents with it in one statement, newest
 // first. In a transaction the app's row is locked until its end, so that a change of
 // the registration and the answer of a person who read it come one after the other.
 func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client authz.ClientID) (consent.Standing, error) {
-	together := "group_concat"
-	if db.Dialect() == PostgreSQL {
-		together = "string_agg"
+	if kept, ok := reading(ctx, db.Handle).Kept(standingKey{subject, client}); ok {
+		return kept.(consent.Standing), nil
 	}
-	query := `SELECT c.record, c.disabled, c.created_at, c.updated_at, ` + columnsOf("k", consentColumns) + `,
-			(SELECT ` + together + `(a.purpose || '/' || a.registry || ' ' || a.text_hash || ' ' || a.attributes, ';')
-				FROM announcements a WHERE a.subject = ? AND a.client_id = c.id) AS told
-		FROM clients c LEFT JOIN consents k ON k.client_id = c.id AND k.subject = ? WHERE c.id = ? ORDER BY k.at DESC LIMIT 500`
+	query := standingQueries[db.Dialect()]
 	if db.Dialect() == PostgreSQL && db.Joined(ctx) { // SQLite has one writer at a time
 		query += " FOR SHARE OF c"
 	}
@@ -116,11 +134,14 @@ func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client
 	if len(rows) == 0 {
 		return consent.Standing{}, authz.ErrNotFound
 	}
+	return standingOf(client, rows)
+}
+
+func standingOf(client authz.ClientID, rows []standingRow) (out consent.Standing, err error) {
 	app := clientRow{
 		ID: string(client), Record: rows[0].Record, Disabled: rows[0].Disabled, CreatedAt: rows[0].CreatedAt, UpdatedAt: rows[0].UpdatedAt,
 	}
-	out := consent.Standing{Informed: map[string]consent.Informed{}}
-	var err error
+	out.Informed = map[string]consent.Informed{}
 	if out.Client, err = app.client(); err != nil {
 		return consent.Standing{}, handle.Wrap("decoding a client", err)
 	}

@@ -55,17 +55,16 @@ func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (grant.P
 	query, values := pendingQuery, []any{string(id)}
 	with := once != nil && once.Session != nil
 	if with {
-		query, values = waitingQuery, []any{once.Session, string(id)}
+		query, values = waitingQueries[db.Dialect()], []any{once.Session, string(id)}
 	}
-	var all waitingRow
-	res := db.Reader(ctx).Raw(query, values...).Scan(&all)
-	row := all.Pending
-	if res.Error != nil {
-		return grant.Pending{}, handle.Wrap("reading an authorization request", res.Error)
+	var all []waitingRow
+	if err := db.Reader(ctx).Raw(query, values...).Scan(&all).Error; err != nil {
+		return grant.Pending{}, handle.Wrap("reading an authorization request", err)
 	}
-	if res.RowsAffected == 0 {
+	if len(all) == 0 {
 		return grant.Pending{}, authz.ErrNotFound
 	}
+	row := all[0].Pending
 	p := grant.Pending{
 		ID: id, Pushed: row.Pushed, Created: row.CreatedAt.UTC(), Expires: row.ExpiresAt.UTC(), Finished: handle.Time(row.FinishedAt),
 		Refused: row.Refused,
@@ -75,7 +74,7 @@ func (db Grants) Pending(ctx context.Context, id authz.AuthorizationID) (grant.P
 	}
 	once.Keep(pendingKey(id), p)
 	if with {
-		once.Keep(sessionKey(once.Session), all.Session)
+		return p, keepWaiting(once, p.Request.ClientID, all)
 	}
 	return p, nil
 }

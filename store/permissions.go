@@ -14,43 +14,38 @@ import (
 
 var _ broker.Permissions = (*DB)(nil)
 
+// permissionRow is what livePermission reads, in its order.
 type permissionRow struct {
-	Subject         string     `gorm:"column:subject"`
-	Represented     *string    `gorm:"column:represented"`
-	RepresentedKind *string    `gorm:"column:represented_kind"`
-	Mandate         *string    `gorm:"column:mandate"`
-	ACR             int        `gorm:"column:acr"`
-	AuthTime        time.Time  `gorm:"column:auth_time"`
-	Details         []byte     `gorm:"column:details"`
-	RevokedAt       *time.Time `gorm:"column:revoked_at"`
-	CodeSpentAt     *time.Time `gorm:"column:code_spent_at"`
-	ExpiresAt       time.Time  `gorm:"column:expires_at"`
-	Person          string     `gorm:"column:person_id"`
-	Kind            string     `gorm:"column:kind"`
-	AccountLevel    int        `gorm:"column:account_level"`
-	LockedAt        *time.Time `gorm:"column:locked_at"`
-	OpenedAt        time.Time  `gorm:"column:opened_at"`
+	Subject         string
+	Represented     *string
+	RepresentedKind *string
+	Mandate         *string
+	ACR             int
+	AuthTime        time.Time
+	Details         []byte
+	RevokedAt       *time.Time
+	CodeSpentAt     *time.Time
+	ExpiresAt       time.Time
+	Person          string
+	Kind            string
+	AccountLevel    int
+	LockedAt        *time.Time
+	OpenedAt        time.Time
 
-	ConsentID  *string    `gorm:"column:consent_id"`
-	Version    int        `gorm:"column:version"`
-	State      string     `gorm:"column:state"`
-	Attributes string     `gorm:"column:attributes"`
-	ValidUntil *time.Time `gorm:"column:valid_until"`
-	TextHash   string     `gorm:"column:text_hash"`
-	Basis      string     `gorm:"column:basis"`
-	Frequency  string     `gorm:"column:frequency"`
-	Ended      int        `gorm:"column:ended"`
-	ClientID   string     `gorm:"column:client_id"`
+	ConsentID  *string
+	Version    int
+	State      string
+	Attributes string
+	ValidUntil *time.Time
+	TextHash   string
+	Basis      string
+	Frequency  string
+	Ended      int
+	ClientID   string
 }
 
-// Live reads grant, account and consent in one statement, at the primary keys
-// of grants and accounts and the unique index consents_one.
-func (db Permissions) Live(
-	ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID,
-) (broker.Permission, error) {
-	var row permissionRow
-	res := db.Reader(ctx).Raw(`SELECT g.subject, p.represented, p.represented_kind, p.mandate, g.acr, g.auth_time, g.details, g.revoked_at, g.code_spent_at, g.expires_at, g.client_id,
-			a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
+const livePermission = `SELECT g.subject, p.represented, p.represented_kind, p.mandate, g.acr, g.auth_time, g.details, g.revoked_at,
+			g.code_spent_at, g.expires_at, g.client_id, a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
 			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
 			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency,
@@ -58,11 +53,22 @@ func (db Permissions) Live(
 		FROM grants g JOIN accounts a ON a.subject = g.subject
 		LEFT JOIN grant_principals p ON p.grant_id = g.id
 		LEFT JOIN consents c ON c.subject = COALESCE(p.represented, g.subject) AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
-		WHERE g.id = ?`, string(purpose), string(registry), string(grant)).Scan(&row)
-	if res.Error != nil {
-		return broker.Permission{}, handle.Wrap("reading a permission", res.Error)
+		WHERE g.id = ?`
+
+// Live reads grant, account and consent in one statement, at the primary keys
+// of grants and accounts and the unique index consents_one.
+func (db Permissions) Live(
+	ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID,
+) (broker.Permission, error) {
+	var row permissionRow
+	found, err := db.One(ctx, "reading a permission", livePermission, []any{string(purpose), string(registry), string(grant)},
+		&row.Subject, &row.Represented, &row.RepresentedKind, &row.Mandate, &row.ACR, &row.AuthTime, &row.Details, &row.RevokedAt, &row.CodeSpentAt,
+		&row.ExpiresAt, &row.ClientID, &row.Person, &row.Kind, &row.AccountLevel, &row.LockedAt, &row.OpenedAt,
+		&row.ConsentID, &row.Version, &row.State, &row.Attributes, &row.ValidUntil, &row.TextHash, &row.Basis, &row.Frequency, &row.Ended)
+	if err != nil {
+		return broker.Permission{}, err
 	}
-	if res.RowsAffected == 0 {
+	if !found {
 		return broker.Permission{}, authz.ErrNotFound
 	}
 	alive := row.RevokedAt == nil && db.Now().Before(row.ExpiresAt)

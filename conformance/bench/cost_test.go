@@ -35,7 +35,7 @@ var exactCosts = map[string]Cost{
 	"release":                   {1, 0, 2},
 	"complete_login_oidc":       {5, 2, 16},
 	"complete_login_oidc_rs256": {5, 2, 16},
-	"complete_login_fapi2":      {5, 2, 27},
+	"complete_login_fapi2":      {5, 2, 25},
 }
 
 // onPostgres are the routes that cost less on PostgreSQL, which writes two tables by one
@@ -45,7 +45,7 @@ var onPostgres = map[string]Cost{
 	"tokens":                    {1, 2, 2},  // the code, and the assertion and proof that came with it
 	"complete_login_oidc":       {5, 2, 15}, // the grant and the end of the request it answers
 	"complete_login_oidc_rs256": {5, 2, 15},
-	"complete_login_fapi2":      {5, 2, 23}, // that all, and the consent and its version
+	"complete_login_fapi2":      {5, 2, 21}, // that all, and the consent and its version
 }
 
 // TestCostsAreExact: no route costs a commit, a signature or a statement more than the
