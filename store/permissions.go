@@ -62,8 +62,8 @@ func (db Permissions) Live(
 ) (broker.Permission, error) {
 	var row permissionRow
 	found, err := db.One(ctx, "reading a permission", livePermission, []any{string(purpose), string(registry), string(grant)},
-		&row.Subject, &row.Represented, &row.RepresentedKind, &row.Mandate, &row.ACR, &row.AuthTime, &row.Details, &row.RevokedAt, &row.CodeSpentAt,
-		&row.ExpiresAt, &row.ClientID, &row.Person, &row.Kind, &row.AccountLevel, &row.LockedAt, &row.OpenedAt,
+		&row.Subject, &row.Represented, &row.RepresentedKind, &row.Mandate, &row.ACR, &row.AuthTime, &row.Details, &row.RevokedAt,
+		&row.CodeSpentAt, &row.ExpiresAt, &row.ClientID, &row.Person, &row.Kind, &row.AccountLevel, &row.LockedAt, &row.OpenedAt,
 		&row.ConsentID, &row.Version, &row.State, &row.Attributes, &row.ValidUntil, &row.TextHash, &row.Basis, &row.Frequency, &row.Ended)
 	if err != nil {
 		return broker.Permission{}, err

@@ -153,7 +153,7 @@ func TestOneRequestReadsItsConsentsToo(t *testing.T) {
 				if !errors.Is(err, authz.ErrNotFound) {
 					t.Errorf("%s: %v", row.name, err)
 				}
-			case err != nil || row.client == "app" && !reflect.DeepEqual(got, want) || got.Client.ID != row.client || len(got.Consents) != 2:
+			case err != nil || got.Client.ID != row.client || len(got.Consents) != 2, row.client == "app" && !reflect.DeepEqual(got, want):
 				t.Errorf("%s: got %+v, %v, want %+v", row.name, got, err, want)
 			}
 			if n := db.Stats().Queries - before; n != row.statements {

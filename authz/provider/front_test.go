@@ -584,3 +584,61 @@ func TestEssentialACR(t *testing.T) {
 		})
 	}
 }
+
+// TestTheSameAnswerAtOnce: of a form that is sent twice at once the second may find what
+// the first has recorded, and cannot record it again; it leads where the first led. What
+// cannot be recorded for another reason stays the error that it is.
+func TestTheSameAnswerAtOnce(t *testing.T) {
+	changed := errors.New("what was shown has changed since")
+	for _, row := range []struct {
+		name        string
+		first, then string // what was said; nothing: it did not come
+		same        bool
+	}{
+		{"the same", "a", "a", true},
+		{"another answer", "b", "a", false},
+		{"none before", "", "a", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.signedIn = false
+			waiting, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization().Encode(), nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, err := url.Parse(waiting.Location)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.signedIn = true
+			approve := func(said string, record func() error) (response.Next, error) {
+				return w.Approve(httptest.NewRequest(http.MethodPost, "/consent", nil), grant.Handle(u.Query().Get("a")), said,
+					func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) { return nil, record() })
+			}
+			var first response.Next
+			second, err := approve(row.then, func() (failed error) {
+				if row.first != "" {
+					if first, failed = approve(row.first, func() error { return nil }); failed != nil {
+						t.Error(failed)
+					}
+				}
+				return changed
+			})
+			switch {
+			case row.same && (err != nil || second.Location != first.Location || second.Location == ""):
+				t.Errorf("got %q, %v, want %q", second.Location, err, first.Location)
+			case row.first == "" && !errors.Is(err, changed):
+				t.Errorf("got %v, want that it has changed", err)
+			case !row.same && row.first != "" && !errors.As(err, new(authorize.Finished)):
+				t.Errorf("got %v, want that it is finished", err)
+			}
+			grants := 1
+			if row.first == "" {
+				grants = 0
+			}
+			if len(w.memory.grants) != grants {
+				t.Errorf("%d grants, want %d", len(w.memory.grants), grants)
+			}
+		})
+	}
+}
