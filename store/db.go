@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"hopnhat/store/apis"
 	"hopnhat/store/handle"
 	"hopnhat/store/incidents"
 	"hopnhat/store/keybook"
@@ -35,7 +36,7 @@ type DB struct {
 	*handle.Handle
 	Accounts
 	Agreements
-	APIs
+	apis.APIs
 	Approvals
 	Apps
 	Browsers
@@ -62,8 +63,6 @@ type (
 	Accounts struct{ *handle.Handle }
 	// Agreements are consents, their versions and declarations.
 	Agreements struct{ *handle.Handle }
-	// APIs are the agencies' resource servers (RFC 8707).
-	APIs struct{ *handle.Handle }
 	// Approvals are sign-ins on another device (RFC 8628, CIBA), and whom a pairwise
 	// subject names.
 	Approvals struct{ *handle.Handle }
@@ -92,8 +91,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, err
 	}
 	return &DB{
-		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: APIs{db}, Approvals: Approvals{db}, Apps: Apps{db},
-		Browsers: Browsers{db},
+		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: apis.APIs{Handle: db},
+		Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
 		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
 		Leaves: leafrows.Rows{Handle: db},

@@ -613,7 +613,9 @@ func TestTheSameAnswerAtOnce(t *testing.T) {
 			w.signedIn = true
 			approve := func(said string, record func() error) (response.Next, error) {
 				return w.Approve(httptest.NewRequest(http.MethodPost, "/consent", nil), grant.Handle(u.Query().Get("a")), said,
-					func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) { return nil, record() })
+					func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) {
+						return nil, record()
+					})
 			}
 			var first response.Next
 			second, err := approve(row.then, func() (failed error) {

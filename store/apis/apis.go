@@ -1,4 +1,5 @@
-package store
+// Package apis keeps the agencies' resource servers (RFC 8707).
+package apis
 
 import (
 	"context"
@@ -10,16 +11,19 @@ import (
 	"hopnhat/store/handle"
 )
 
-var _ resource.Resources = (*DB)(nil)
+// APIs are the resource servers, by their URLs. It is safe for concurrent use.
+type APIs struct{ *handle.Handle }
 
-type resourceRow struct {
+var _ resource.Resources = APIs{}
+
+type row struct {
 	ID        string    `gorm:"column:id;primaryKey"`
 	Record    []byte    `gorm:"column:record;type:jsonb"`
 	Disabled  bool      `gorm:"column:disabled"`
 	CreatedAt time.Time `gorm:"column:created_at"`
 }
 
-func (r resourceRow) resource() (*authz.Resource, error) {
+func (r row) resource() (*authz.Resource, error) {
 	var out authz.Resource
 	if err := json.Unmarshal(r.Record, &out); err != nil {
 		return nil, err
@@ -30,28 +34,28 @@ func (r resourceRow) resource() (*authz.Resource, error) {
 
 // Resource reads one registration, disabled ones included.
 func (db APIs) Resource(ctx context.Context, id string) (*authz.Resource, error) {
-	var row resourceRow
-	res := db.Reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id = ?", id).Scan(&row)
+	var found row
+	res := db.Reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id = ?", id).Scan(&found)
 	if res.Error != nil {
 		return nil, handle.Wrap("reading a resource", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return nil, authz.ErrNotFound
 	}
-	return row.resource()
+	return found.resource()
 }
 
 // Resources lists registrations in the order of their URLs, after one, at most
 // limit of them.
 func (db APIs) Resources(ctx context.Context, after string, limit int) ([]*authz.Resource, error) {
-	var rows []resourceRow
+	var rows []row
 	err := db.Reader(ctx).Raw("SELECT id, record, disabled, created_at FROM resources WHERE id > ? ORDER BY id LIMIT ?", after, limit).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap("listing resources", err)
 	}
 	out := make([]*authz.Resource, 0, len(rows))
-	for _, row := range rows {
-		r, err := row.resource()
+	for _, one := range rows {
+		r, err := one.resource()
 		if err != nil {
 			return nil, handle.Wrap("reading a resource", err)
 		}
