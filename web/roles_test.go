@@ -24,8 +24,8 @@ func servedBy(path string) Role {
 	return Provider
 }
 
-// TestANodeServesItsRoles: what a role does not serve is answered 421, to people with a
-// page and to programs with an error that they can read; what it serves is not.
+// TestANodeServesItsRoles: what a role does not serve is answered 421 (RFC 9110 §15.5.20), to
+// people with a page and to programs with an error that they can read; what it serves is not.
 func TestANodeServesItsRoles(t *testing.T) {
 	for _, role := range AllRoles {
 		t.Run(string(role), func(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTOTPVectors are those of RFC 6238 appendix B, cut to six digits.
+// TestTOTPVectors are those of RFC 6238 appendix B, cut to six digits: the steps of RFC 6238
+// §4.2, the truncation of RFC 4226 §5.3.
 func TestTOTPVectors(t *testing.T) {
 	seed := []byte("12345678901234567890")
 	for at, code := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"} {

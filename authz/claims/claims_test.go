@@ -148,7 +148,7 @@ func TestWants(t *testing.T) {
 		{"a number", "updated_at", `{"value":1767286800}`, true},
 		{"members that are not understood are ignored", "gender", `{"colour":"red"}`, true},
 		{"an empty object", "gender", `{}`, true},
-		{"§5.2: in Vietnamese", "family_name#vi", `null`, true},
+		{"OpenID Connect Core §5.2: in Vietnamese", "family_name#vi", `null`, true},
 		{"§5.2: in the Vietnamese of Vietnam", "family_name#vi-VN", `null`, true},
 		{"§5.2: a language we do not have", "family_name#ja-Kana-JP", `null`, false},
 		{"§5.2: no language", "family_name#", `null`, false},

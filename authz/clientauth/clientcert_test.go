@@ -8,7 +8,8 @@ import (
 	"hopnhat/authz/clientauth"
 )
 
-// TestClientCert: RFC 9440, what a proxy may say and what is not believed.
+// TestClientCert: RFC 9440 §2.2 and §2.3, in the byte sequences of RFC 9651 §3.3.5: what a
+// proxy may say and what is not believed.
 func TestClientCert(t *testing.T) {
 	root := authority(t, "root", nil)
 	leaf := root.issue(t, template("app"), key(t).Public())

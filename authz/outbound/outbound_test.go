@@ -27,7 +27,7 @@ func TestPublic(t *testing.T) {
 	}{
 		{"ordinary IPv4", true, "8.8.8.8 103.1.200.10 192.0.1.1 192.88.98.1 223.255.255.254 172.32.0.1 100.128.0.1"},
 		{"ordinary IPv6", true, "2606:4700::1 2402:800::1 2001:200::1 2001:4860::8888 2003::1 3000::1"},
-		{"an ordinary address written as mapped", true, "::ffff:8.8.8.8"},
+		{"RFC 4291 §2.5.5.2: an ordinary address written as mapped", true, "::ffff:8.8.8.8"},
 		{"this machine", false, "127.0.0.1 127.9.9.9 ::1 ::ffff:127.0.0.1 0.0.0.0 0.1.2.3 ::"},
 		{"RFC 1918, RFC 4193: private", false, "10.1.2.3 172.16.0.1 172.31.255.255 192.168.1.1 ::ffff:10.0.0.1 fc00::1 fd00::1"},
 		{"RFC 3927, RFC 4291 §2.5.6: link-local", false, "169.254.169.254 ::ffff:169.254.169.254 fe80::1 fe80::1%eth0 febf::1"},
@@ -41,7 +41,7 @@ func TestPublic(t *testing.T) {
 		{"RFC 6666, RFC 9780: discarded", false, "100::1 100:0:0:1::1"},
 		{"RFC 9602: segment routing", false, "5f00::1 5f00:ffff::1"},
 		{"RFC 3701: given back", false, "3ffe::1"},
-		{"IPv6 Address Space: given to nobody", false, "1::1 200::1 400::1 4000::1 8000::1 a000::1 e000::1 f800::1"},
+		{"IPv6 Address Space, RFC 4291 §2.4: given to nobody", false, "1::1 200::1 400::1 4000::1 8000::1 a000::1 e000::1 f800::1"},
 		{"RFC 4291 §2.5.5.1: IPv4-compatible", false, "::127.0.0.1 ::10.0.0.1 ::8.8.8.8 ::169.254.169.254"},
 		{"RFC 2765 §2.1: IPv4-translated", false, "::ffff:0:127.0.0.1 ::ffff:0:8.8.8.8"},
 		{"RFC 6052, RFC 8215: NAT64", false, "64:ff9b::7f00:1 64:ff9b::10.0.0.1 64:ff9b::8.8.8.8 64:ff9b:1::10.0.0.1"},

@@ -102,6 +102,7 @@ func TestFrontChannel(t *testing.T) {
 					t.Errorf("the answer came by %s, want %s", mode, want)
 				}
 				for parameter, there := range map[string]bool{
+					// OpenID Connect Core §3.3.2.5
 					"code": has("code"), "id_token": has("id_token"), "access_token": has("token"), "token_type": has("token"), "expires_in": has("token"),
 					"refresh_token": false, "iss": true, "state": true,
 				} {

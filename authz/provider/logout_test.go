@@ -280,7 +280,8 @@ func TestFrontchannelLogout(t *testing.T) {
 	}
 }
 
-// TestLogoutToken: Back-Channel Logout §2.4, each member.
+// TestLogoutToken: Back-Channel Logout §2.4, each member; sid is the one of its ID tokens
+// (Back-Channel Logout §2.1).
 func TestLogoutToken(t *testing.T) {
 	w := newWorld(t)
 	token, err := w.LogoutToken(t.Context(), "app", "p", "s")

@@ -57,7 +57,7 @@ func TestGrantGoesOn(t *testing.T) {
 				"openid land.read",
 			)
 			if first.GrantID == "" {
-				t.Fatal("§5.4: no grant_id")
+				t.Fatal("Grant Management §5.4: no grant_id")
 			}
 			w.now = w.now.Add(time.Second)
 			w.granted = []authz.Release{release("tax", "#2")}
@@ -72,10 +72,10 @@ func TestGrantGoesOn(t *testing.T) {
 				t.Errorf("§3.4: the grant_id changed")
 			}
 			if registries(second.Details) != row.details {
-				t.Errorf("details %q, want %q", registries(second.Details), row.details)
+				t.Errorf("RFC 9396 §7: details %q, want %q", registries(second.Details), row.details)
 			}
 			if active3(w, first.Access) {
-				t.Error("tokens of what was before are still good")
+				t.Error("Grant Management §5.5.2: tokens of what was before are still good")
 			}
 			if got := errorOf(
 				t, w.ask(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}}),
@@ -92,7 +92,7 @@ func TestGrantGoesOn(t *testing.T) {
 			answer := manage(http.MethodGet, first.GrantID)
 			if err := json.Unmarshal(answer.Body.Bytes(), &told); err != nil || answer.Code != http.StatusOK ||
 				registries(told.Details) != row.details || told.Scopes[0].Scope != row.scope {
-				t.Errorf("§6.4: %d %s", answer.Code, answer.Body)
+				t.Errorf("Grant Management §6.4: %d %s", answer.Code, answer.Body)
 			}
 		})
 	}

@@ -726,6 +726,8 @@ func TestSilentRequest(t *testing.T) {
 }
 
 // TestTokensAreWhatTheySay holds the two tokens to RFC 9068 §2 and OpenID Connect Core §2.
+// TestTokensAreWhatTheySay: the type of an access token (RFC 9068 §2.1), its claims (RFC 9068
+// §2.2) and what they say of the sign-in (RFC 9068 §2.2.1); those of an ID token beside it.
 func TestTokensAreWhatTheySay(t *testing.T) {
 	w := newWorld(t)
 	q, _, err := w.open(t, authorization("nonce", "n1"))

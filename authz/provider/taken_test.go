@@ -90,9 +90,9 @@ func (s slow) Fetch(ctx context.Context, _ string, _ int64) ([]byte, error) {
 	return nil, errors.New("nothing there")
 }
 
-// TestStrangersMakeUsFetch: whoever opens the authorization endpoint with an app's
-// request_uri makes us call that app, so an app that does not answer may take only
-// so much of us (RFC 9101 §10.4).
+// TestStrangersMakeUsFetch: whoever opens the authorization endpoint with an app's request_uri
+// (OpenID Connect Core §6.2) makes us call that app, so an app that does not answer may take
+// only so much of us (RFC 9101 §10.4).
 func TestStrangersMakeUsFetch(t *testing.T) {
 	const perApp = 4
 	w := emptyWorld()

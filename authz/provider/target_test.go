@@ -38,7 +38,7 @@ func TestResourceIndicators(t *testing.T) {
 		{"none named: ours", nil, nil, "openid", atUserInfo + " " + atBroker, "openid", true, ""},
 		{"§2.2: narrowed to UserInfo", nil, []string{atUserInfo}, "openid", atUserInfo, "openid", false, ""},
 		{"§2.2: narrowed to the broker", nil, []string{atBroker}, "openid", atBroker, "openid", true, ""},
-		{"§2.1: one named", []string{atLand}, nil, "openid land.read", atLand, "land.read", false, ""},
+		{"RFC 8707 §2.1: one named", []string{atLand}, nil, "openid land.read", atLand, "land.read", false, ""},
 		{"§2.1: several, ours by default", []string{atLand, atUserInfo}, nil, "openid land.read", atUserInfo, "openid", false, ""},
 		{"§2.2: of several the one named now", []string{atLand, atTax, atUserInfo}, []string{atTax}, "openid land.read land.write", atTax, "land.read", false, ""},
 		{"§2.2: beyond what was granted", []string{atLand}, []string{atTax}, "openid land.read", "", "", false, "invalid_target"},

@@ -49,6 +49,8 @@ func check(q *Request, g *grant.Grant) (clause string, refusal *authz.Error) {
 	return clause, refusal
 }
 
+// TestCodeRules: a code that was stolen or injected is bound to its app, its redirect URI, its
+// verifier and the key that was named for it (RFC 9700 §4.5).
 func TestCodeRules(t *testing.T) {
 	short := "too-short"
 	digest := sha256.Sum256([]byte(short))

@@ -111,7 +111,7 @@ func TestRules(t *testing.T) {
 		{"a default acr of others", "DCR §2", `{"default_acr_values":["phr"]}`, metadata, "default_acr_values"},
 		{"encryption with RSA1_5", "RFC 8725 §3.2", `{"id_token_encrypted_response_alg":"RSA1_5"}`, metadata, "id_token_encrypted_response_alg"},
 		{"a content encryption without a key management", "DCR §2", `{"userinfo_encrypted_response_enc":"A256GCM"}`, metadata, "userinfo_encrypted_response_alg"},
-		{"a redirect with a fragment", "RFC 6749 §3.1.2", `{"redirect_uris":["https://dat.example.vn/cb#x"]}`, redirect, "redirect_uris"},
+		{"a redirect with a fragment", "RFC 6749 §3.1.2, RFC 9700 §4.1.3", `{"redirect_uris":["https://dat.example.vn/cb#x"]}`, redirect, "redirect_uris"},
 		{"a redirect without TLS", "RFC 9700 §2.6", `{"redirect_uris":["http://dat.example.vn/cb"]}`, redirect, "redirect_uris"},
 		{"a redirect with a scheme of its own", "RFC 8252 §7.1", `{"redirect_uris":["vn.dat:/cb"]}`, redirect, "redirect_uris"},
 		{"a secretless app in a browser", "RFC 9700 §2.1.2", `{"profile":"oidc","token_endpoint_auth_method":"none"}`, metadata, "token_endpoint_auth_method"},
@@ -218,7 +218,7 @@ func TestAlgorithmOfIDTokens(t *testing.T) {
 		{"fapi2-message-signing, unsaid", `{"profile":"fapi2-message-signing"}`, nil, "ES256"},
 		{"an ID token of a key that is not there", `{"profile":"oidc","id_token_signed_response_alg":"RS256"}`, []string{"ES256", "EdDSA"}, nowhere},
 		{"UserInfo of a key that is not there", `{"userinfo_signed_response_alg":"PS256"}`, []string{"ES256", "RS256"}, "userinfo_signed_response_alg"},
-		{"JARM of a key that is not there", `{"authorization_signed_response_alg":"EdDSA"}`, []string{"ES256", "RS256"}, "authorization_signed_response_alg"},
+		{"JARM §3: a key that is not there", `{"authorization_signed_response_alg":"EdDSA"}`, []string{"ES256", "RS256"}, "authorization_signed_response_alg"},
 		{"what the app signs with needs no key of ours", `{"token_endpoint_auth_signing_alg":"PS256"}`, []string{"ES256"}, "ES256"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

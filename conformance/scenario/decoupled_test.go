@@ -156,6 +156,7 @@ func TestDecoupled(t *testing.T) {
 	})
 }
 
+// decoupledMetadata: RFC 8628 §4, CIBA Core §4.
 func decoupledMetadata(t *testing.T, n *nation) {
 	r, err := http.NewRequestWithContext(ctx(t), http.MethodGet, n.base+"/.well-known/openid-configuration", nil)
 	if err != nil {
@@ -192,7 +193,8 @@ func deviceJourney(t *testing.T, n *nation, tv *party) {
 	a := tv.begin(t, civilDetail)
 	code, shown := a.text("device_code"), a.text("user_code")
 	if !regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`).MatchString(shown) || a.text("verification_uri") != n.base+"/device" ||
-		a.text("verification_uri_complete") != n.base+"/device?user_code="+shown || a.body["interval"] != 5.0 ||
+		a.text("verification_uri_complete") != n.base+"/device?user_code="+shown || // RFC 8628 §3.2, §3.3.1
+		a.body["interval"] != 5.0 ||
 		a.body["expires_in"] != 600.0 {
 		t.Fatalf("the device endpoint answered %s", a.raw)
 	}

@@ -228,7 +228,7 @@ func (p *party) pairJourney(t *testing.T, as harness.Identity) {
 	n := p.n
 	tokens := p.tokens(t, secureBrowser(t, n), n.someone(t), taxDetail)
 	token := tokens.text("access_token")
-	wantType, wantCnf := "DPoP", "jkt"
+	wantType, wantCnf := "DPoP", "jkt" // RFC 9449 §6.1, RFC 7800 §3.1
 	if p.bound {
 		wantType, wantCnf = "Bearer", "x5t#S256"
 	}

@@ -139,7 +139,7 @@ func clientRefusals(t *testing.T, n *nation) {
 			f.Set("client_assertion", n.other.assertion(t, map[string]any{"iss": p.id, "sub": p.id}))
 		}},
 		{"not a JWT", 401, "invalid_client", func(_ *testing.T, f url.Values) { f.Set("client_assertion", "a.b.c") }},
-		{"RFC 7521 §4.2: wrong assertion type", 400, "invalid_request", func(t *testing.T, f url.Values) {
+		{"RFC 7521 §4.2, RFC 7523 §2.2: wrong assertion type", 400, "invalid_request", func(t *testing.T, f url.Values) {
 			f.Set("client_assertion", p.assertion(t, nil))
 			f.Set("client_assertion_type", "urn:other")
 		}},

@@ -199,11 +199,12 @@ func (p *party) signedJourney(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Accept", "application/token-introspection+jwt")
+	r.Header.Set("Accept", "application/token-introspection+jwt") // RFC 9701 §4
 	signed := send(t, r)
 	if got := signed.header.Get("Content-Type"); got != "application/token-introspection+jwt" {
 		t.Fatalf("introspection is %s: %s", got, signed.raw)
 	}
+	// RFC 9701 §5, with the members of RFC 7662 §2.2.
 	about, _ := n.opened(t, signed.raw)["token_introspection"].(map[string]any)
 	if about["active"] != true || about["sub"] != id["sub"] {
 		t.Fatalf("introspection says %v", about)

@@ -136,6 +136,8 @@ func TestDecrypt(t *testing.T) {
 	}
 }
 
+// TestEncrypt: every algorithm of RFC 7518 §4.1 with every encryption of RFC 7518 §5.1 that we
+// offer is opened by another library; a JWT inside is said to be one (RFC 7519 §11.2).
 func TestEncrypt(t *testing.T) {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -181,12 +183,12 @@ func TestEncrypt(t *testing.T) {
 		to       *jose.Set
 		alg, enc string
 	}{
-		"RSA1_5":                           {both, "RSA1_5", "A256GCM"},
-		"an unknown content encryption":    {both, "ECDH-ES", "none"},
-		"no keys":                          {nil, "ECDH-ES", "A256GCM"},
-		"no key to encrypt to":             {set(gojose.JSONWebKey{Key: ec.Public(), KeyID: "sig", Use: "sig"}), "ECDH-ES", "A256GCM"},
-		"a key of another type":            {set(gojose.JSONWebKey{Key: ec.Public(), KeyID: "ec", Use: "enc"}), "RSA-OAEP-256", "A256GCM"},
-		"a key that names another purpose": {set(gojose.JSONWebKey{Key: ec.Public(), KeyID: "ec", Algorithm: "ES256"}), "ECDH-ES", "A256GCM"},
+		"RSA1_5":                              {both, "RSA1_5", "A256GCM"},
+		"an unknown content encryption":       {both, "ECDH-ES", "none"},
+		"no keys":                             {nil, "ECDH-ES", "A256GCM"},
+		"RFC 7517 §4.2: no key to encrypt to": {set(gojose.JSONWebKey{Key: ec.Public(), KeyID: "sig", Use: "sig"}), "ECDH-ES", "A256GCM"},
+		"a key of another type":               {set(gojose.JSONWebKey{Key: ec.Public(), KeyID: "ec", Use: "enc"}), "RSA-OAEP-256", "A256GCM"},
+		"RFC 7517 §4.4: a key that names another purpose": {set(gojose.JSONWebKey{Key: ec.Public(), KeyID: "ec", Algorithm: "ES256"}), "ECDH-ES", "A256GCM"},
 	} {
 		if _, err := jose.Encrypt("a.b.c", row.to, row.alg, row.enc); !errors.Is(err, jose.ErrInvalid) {
 			t.Errorf("%s: got %v, want ErrInvalid", name, err)

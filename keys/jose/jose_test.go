@@ -194,7 +194,7 @@ func TestVerifyEmbeddedRefuses(t *testing.T) {
 		{"RFC 9449 §4.3 (7): a private key", forge(t, head(jwk(t, key)), goodClaims, key)},
 		{"RFC 9449 §4.3 (6): another key's signature", forge(t, head(jwk(t, other.Public())), goodClaims, key)},
 		{"no key", forge(t, `{"alg":"ES256","typ":"dpop+jwt"}`, goodClaims, key)},
-		{"a symmetric key", forge(t, head(`{"kty":"oct","k":"AAAA"}`), goodClaims, key)},
+		{"RFC 7518 §6.4: a symmetric key", forge(t, head(`{"kty":"oct","k":"AAAA"}`), goodClaims, key)},
 		{"a point that is not on the curve", forge(t, head(`{"kty":"EC","crv":"P-256","x":"`+b64(make([]byte, 32))+`","y":"`+b64(make([]byte, 32))+`"}`), goodClaims, key)},
 		{"a curve that is not used", forge(t, head(`{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}`), goodClaims, key)},
 		{"a key of another type than alg", forge(t, head(`{"kty":"OKP","crv":"Ed25519","x":"`+b64(make([]byte, 32))+`"}`), goodClaims, key)},
@@ -221,7 +221,7 @@ func TestParseSetRefuses(t *testing.T) {
 	}
 	one := jwk(t, ecKey(t).Public())
 	for _, row := range []struct{ name, set string }{
-		{"a private key", `{"keys":[` + jwk(t, ecKey(t)) + `]}`},
+		{"RFC 7518 §6.2.2: a private key", `{"keys":[` + jwk(t, ecKey(t)) + `]}`},
 		{"a symmetric key", `{"keys":[{"kty":"oct","k":"AAAA"}]}`},
 		{"RFC 7518 §6.3.2: a private member without d", `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","q":"AQAB"}]}`},
 		{"a short RSA key", `{"keys":[` + jwk(t, small.Public()) + `]}`},

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestWrapKey is RFC 5649 §6: its two examples.
+// TestWrapKey is RFC 5649 §6: its two examples of RFC 5649 §4.1, the longer of which goes the
+// way of RFC 3394 §2.2.1.
 func TestWrapKey(t *testing.T) {
 	kek := "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8"
 	for plain, want := range map[string]string{

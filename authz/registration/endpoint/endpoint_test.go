@@ -183,7 +183,7 @@ func TestRegister(t *testing.T) {
 			"token_endpoint_auth_method": "client_secret_basic", "application_type": "web", "profile": "oidc", "scope": "openid offline_access", "subject_type": "pairwise",
 			"contacts": []any{"it@cu.example.vn"}, "client_name": "Sổ cũ", "client_name#en": "Old book", "client_id_issued_at": float64(d.now.Unix()),
 			"client_secret_expires_at": float64(d.now.Add(365 * 24 * time.Hour).Unix()), "grant_types": []any{"authorization_code", "refresh_token"},
-			"registration_client_uri": issuer + "/register/" + a.text("client_id"), "made_up": nil, "sector": nil,
+			"registration_client_uri": issuer + "/register/" + a.text("client_id"), "made_up": nil, "sector": nil, // RFC 7592 §3
 		} {
 			if !reflect.DeepEqual(a.body[name], want) {
 				t.Errorf("%s: got %v, want %v", name, a.body[name], want)

@@ -50,7 +50,7 @@ func TestReview(t *testing.T) {
 		{"no PKCE", legacy, func(c *authz.Client) { c.CodeWithoutPKCE = true }, []string{"profile-oidc", "without-pkce"}},
 		{"hybrid", legacy, func(c *authz.Client) { c.ResponseTypes = []string{"code", "code id_token"} }, []string{"profile-oidc", "front-channel-tokens"}},
 		{"unsigned requests", legacy, func(c *authz.Client) { c.RequestObjectAlg = "none" }, []string{"profile-oidc", "unsigned-requests"}},
-		{"bearer tokens", legacy, func(c *authz.Client) { c.DPoPBound = false }, []string{"profile-oidc", "bearer-tokens"}},
+		{"RFC 9700 §2.2.1: bearer tokens", legacy, func(c *authz.Client) { c.DPoPBound = false }, []string{"profile-oidc", "bearer-tokens"}},
 		{"keys that stand still", best, func(c *authz.Client) { c.JWKS = []byte(`{"keys":[]}`) }, []string{"static-keys"}},
 		{"CIBA of before there was a profile for it", best, func(c *authz.Client) { c.GrantTypes = []string{"authorization_code", authz.GrantCIBA} }, []string{"grant-of-another-profile"}},
 		{"plain HTTP", best, func(c *authz.Client) { c.RedirectURIs = []string{"http://localhost/"} }, []string{"loopback-redirect"}},

@@ -58,7 +58,7 @@ var pushes = []suite.Module{
 		Test: func(r *suite.Run) {
 			c := client(r)
 			for _, method := range []string{http.MethodGet, http.MethodPut} {
-				request, err := http.NewRequest(method, c.Endpoint("pushed_authorization_request_endpoint"), nil)
+				request, err := http.NewRequest(method, c.Endpoint("pushed_authorization_request_endpoint"), nil) // RFC 9126 §5
 				r.Works(err, "making a request")
 				a := r.Do(request, c)
 				r.Expect(a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusBadRequest || a.Status == http.StatusUnauthorized || a.Status == http.StatusNotFound, "RFC 9126 §2.3", method+" is refused, by 405 best", a)

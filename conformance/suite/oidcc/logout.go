@@ -79,7 +79,7 @@ var rpInitiated = []suite.Module{
 		Test: func(r *suite.Run) {
 			m, _ := r.FetchMetadata()
 			u, err := url.Parse(m.Text("end_session_endpoint"))
-			r.Must(err == nil && u.Scheme == "https" && u.Host != "", logoutSpec+".1", "end_session_endpoint is an https URL", m["end_session_endpoint"])
+			r.Must(err == nil && u.Scheme == "https" && u.Host != "", logoutSpec+".1", "end_session_endpoint is an https URL", m["end_session_endpoint"]) // RP-Initiated Logout §2.1
 		},
 	},
 	{

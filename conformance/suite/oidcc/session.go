@@ -18,7 +18,7 @@ var sessionManagement = []suite.Module{
 		Test: func(r *suite.Run) {
 			m, _ := r.FetchMetadata()
 			u, err := url.Parse(m.Text("check_session_iframe"))
-			r.Expect(err == nil && u.Scheme == "https" && u.Host != "", sessionSpec+".3", "check_session_iframe is an https URL", m["check_session_iframe"])
+			r.Expect(err == nil && u.Scheme == "https" && u.Host != "", sessionSpec+".3", "check_session_iframe is an https URL", m["check_session_iframe"]) // Session Management §3.3
 			r.Expect(m.Text("end_session_endpoint") != "", logoutSpec+".1", "end_session_endpoint is there", m["end_session_endpoint"])
 		},
 	},
