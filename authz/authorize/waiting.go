@@ -78,6 +78,15 @@ func (a *Authorizer) Waiting(ctx context.Context, id grant.Handle) (Waiting, err
 	return Waiting{ID: a.o.Handles.Handle(pending.ID), Client: client.Client, Request: pending.Request, Expires: pending.Expires}, nil
 }
 
+// App is the app of a request that waits; an error where it may not be shown any more.
+func (a *Authorizer) App(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
+	client, err := a.o.Directory.Client(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return client.Client, nil
+}
+
 // SignedInFor reports whether the browser's session satisfies a pending authorization,
 // named by its handle, so that no page of a sign-in need be shown.
 func (a *Authorizer) SignedInFor(r *http.Request, id grant.Handle) (bool, error) {

@@ -33,9 +33,9 @@ var exactCosts = map[string]Cost{
 	"client_credentials":        {1, 1, 1},
 	"client_credentials_oidc":   {0, 1, 0},
 	"release":                   {1, 0, 2},
-	"complete_login_oidc":       {5, 2, 16},
-	"complete_login_oidc_rs256": {5, 2, 16},
-	"complete_login_fapi2":      {5, 2, 25},
+	"complete_login_oidc":       {5, 2, 14},
+	"complete_login_oidc_rs256": {5, 2, 14},
+	"complete_login_fapi2":      {5, 2, 23},
 }
 
 // onPostgres are the routes that cost less on PostgreSQL, which writes two tables by one
@@ -43,9 +43,9 @@ var exactCosts = map[string]Cost{
 var onPostgres = map[string]Cost{
 	"par":                       {1, 0, 1},  // the request, and the assertion and proof that came with it
 	"tokens":                    {1, 2, 2},  // the code, and the assertion and proof that came with it
-	"complete_login_oidc":       {5, 2, 15}, // the grant and the end of the request it answers
-	"complete_login_oidc_rs256": {5, 2, 15},
-	"complete_login_fapi2":      {5, 2, 21}, // that all, and the consent and its version
+	"complete_login_oidc":       {5, 2, 13}, // the grant and the end of the request it answers
+	"complete_login_oidc_rs256": {5, 2, 13},
+	"complete_login_fapi2":      {5, 2, 19}, // that all, and the consent and its version
 }
 
 // TestCostsAreExact: no route costs a commit, a signature or a statement more than the

@@ -60,7 +60,7 @@ func follow(v *page.Visit, next response.Next) error {
 	v.SetUILocales(next.Lang)
 	v.KeepBrowserState(next.BrowserState)
 	if next.Form == nil {
-		return v.C.Redirect(next.Location, http.StatusSeeOther)
+		return v.C.Redirect(withWaits(v, next), http.StatusSeeOther)
 	}
 	body := view.FormPost{Action: next.Form.Action, App: page.App(next.Form.Client)}
 	for name := range next.Form.Fields {

@@ -38,7 +38,7 @@ func (p *Pages) CodeForm(v *page.Visit) error {
 	if late != nil {
 		return p.remarks.again(v, to, Path, remark{Problem: string(view.SignInLate)})
 	}
-	if to.waiting != nil {
+	if to.client != nil {
 		v.AllowAnyFormAction()
 	}
 	r := p.remarks.open(v, CodePath)

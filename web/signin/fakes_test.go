@@ -29,6 +29,8 @@ type room struct {
 	// The authorization endpoint.
 	waiting    map[grant.Handle]authorize.Waiting
 	finished   map[grant.Handle]bool
+	disabled   bool // the app
+	read       int  // how often the request was
 	satisfied  bool
 	next       response.Next
 	declined   []grant.Handle
@@ -105,6 +107,7 @@ func (r requests) Resume(_ *http.Request, id grant.Handle) (response.Next, error
 }
 
 func (r requests) Waiting(_ context.Context, id grant.Handle) (authorize.Waiting, error) {
+	r.read++
 	if r.finished[id] {
 		return authorize.Waiting{}, authz.NewError(authz.InvalidRequest, "answered").Because(authorize.Finished{Client: app})
 	}
@@ -112,6 +115,13 @@ func (r requests) Waiting(_ context.Context, id grant.Handle) (authorize.Waiting
 		return w, nil
 	}
 	return authorize.Waiting{}, authz.NewError(authz.InvalidRequest, "no such request").Because(authorize.ErrGone)
+}
+
+func (r requests) App(_ context.Context, id authz.ClientID) (*authz.Client, error) {
+	if r.disabled {
+		return nil, authz.ErrNotFound
+	}
+	return clients{}.Client(context.Background(), id)
 }
 
 func (r requests) SignedInFor(_ *http.Request, id grant.Handle) (bool, error) {

@@ -27,6 +27,8 @@ type Requests interface {
 	// Waiting finds a pending request; [authorize.Finished] is in the error for one that was
 	// answered.
 	Waiting(ctx context.Context, id grant.Handle) (authorize.Waiting, error)
+	// App finds an app, out of memory while it was used a moment ago.
+	App(ctx context.Context, id authz.ClientID) (*authz.Client, error)
 	// SignedInFor reports whether the browser's session satisfies a pending request.
 	SignedInFor(r *http.Request, id grant.Handle) (bool, error)
 }

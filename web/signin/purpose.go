@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"time"
 
-	"hopnhat/authz/authorize"
+	"hopnhat/authz"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/session"
@@ -16,8 +16,9 @@ import (
 type signInPurpose struct {
 	authorization string
 	next          string
-	locale        string             // that the app asks for
-	waiting       *authorize.Waiting // of an app's request, once a page has asked for it
+	locale        string        // that the app asks for
+	waits         string        // what the browser carries of the request, see [withWaits]
+	client        *authz.Client // of an app's request, once a page has asked for it
 }
 
 // ResumePath is where the authorization endpoint decides again, after a page of ours.
@@ -32,12 +33,15 @@ const (
 // purposeOf reads the purpose of the sign-in from the request. A value that is longer
 // than any of ours counts as none, since it would make addresses longer than we read.
 func purposeOf(v *page.Visit) signInPurpose {
-	to := signInPurpose{authorization: v.Param("a"), next: v.Param("next"), locale: v.UILocale}
+	to := signInPurpose{authorization: v.Param("a"), next: v.Param("next"), locale: v.UILocale, waits: v.Param(waitsField)}
 	if len(to.authorization) > maxAuthorization {
 		to.authorization = "-"
 	}
 	if len(to.next) > maxNext {
 		to.next = page.PortalPath
+	}
+	if len(to.waits) > maxWaits {
+		to.waits = ""
 	}
 	return to
 }
@@ -48,12 +52,15 @@ func (p *Pages) waitingPurpose(v *page.Visit) (signInPurpose, error) {
 	if to.authorization == "" {
 		return to, nil
 	}
+	if to.client = p.carried(v, to); to.client != nil {
+		return to, nil
+	}
 	w, err := p.o.Requests.Waiting(v.Context, grant.Handle(to.authorization))
 	if err != nil {
 		return to, err
 	}
 	v.SetUILocales(w.Request.UILocales...)
-	to.waiting, to.locale = &w, v.UILocale
+	to.client, to.locale = w.Client, v.UILocale
 	return to, nil
 }
 
@@ -72,8 +79,14 @@ func signedInFor(v *page.Visit, id grant.Handle) (*session.Session, error) {
 	return who, err
 }
 
-// address is one of a sign-in, with pairs of names and values.
-func (to signInPurpose) address(path string, pairs ...string) string {
+// address is one that ends a sign-in.
+func (to signInPurpose) address(path string) string {
+	to.waits = "" // is of the pages of the sign-in alone
+	return to.pageAddress(path)
+}
+
+// pageAddress is one of a page of a sign-in, with pairs of names and values.
+func (to signInPurpose) pageAddress(path string, pairs ...string) string {
 	query := url.Values{}
 	for _, field := range to.hidden() {
 		query.Set(field.Name, field.Value)
@@ -93,15 +106,18 @@ func (to signInPurpose) hidden() []view.Field {
 	if to.locale != "" {
 		fields = append(fields, view.Field{Name: "ui_locales", Value: to.locale})
 	}
+	if to.authorization != "" && to.waits != "" {
+		fields = append(fields, view.Field{Name: waitsField, Value: to.waits})
+	}
 	return fields
 }
 
 // app is the app that waits, nil where none does.
 func (to signInPurpose) app() *view.App {
-	if to.waiting == nil {
+	if to.client == nil {
 		return nil
 	}
-	a := page.App(to.waiting.Client)
+	a := page.App(to.client)
 	return &a
 }
 
@@ -117,7 +133,7 @@ func (to signInPurpose) done() string {
 // cancel is the link that gives up and leads back to the app; empty where there is
 // none to go back to.
 func (to signInPurpose) cancel() string {
-	if to.waiting == nil {
+	if to.client == nil {
 		return ""
 	}
 	return to.address(CancelPath)
@@ -125,7 +141,7 @@ func (to signInPurpose) cancel() string {
 
 // step goes on to a page of a sign-in.
 func (to signInPurpose) step(path string, pairs ...string) error {
-	return page.Redirect(to.address(path, pairs...))
+	return page.Redirect(to.pageAddress(path, pairs...))
 }
 
 // satisfied reports whether the session that began since a time satisfies the request,

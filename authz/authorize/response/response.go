@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 	"hopnhat/authz/token"
@@ -25,6 +26,17 @@ type Next struct {
 	// BrowserState is for the cookie that the frame of session management reads;
 	// empty for an app that has not registered for it.
 	BrowserState string
+	// Waits is the request that the page at Location is for, where that page is a sign-in of
+	// somebody who is not signed in; else nil.
+	Waits *Waits
+}
+
+// Waits is what the page of a sign-in shows of a request that waits, which saves it the
+// reading. It decides nothing: the request is read when it goes on.
+type Waits struct {
+	ID      grant.Handle
+	Client  authz.ClientID
+	Expires time.Time
 }
 
 // FormPost is an answer for OAuth 2.0 Form Post Response Mode.
