@@ -18,7 +18,7 @@ func TestStatementsNameTheirColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, below := range []string{"keybook/*.go", "handle/*.go", "registry/*.go", "tlog/*.go"} {
+	for _, below := range []string{"keybook/*.go", "signins/*.go", "handle/*.go", "registry/*.go", "tlog/*.go"} {
 		more, err := filepath.Glob(below)
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"hopnhat/store/keybook"
 	"hopnhat/store/leafrows"
 	"hopnhat/store/migrations"
+	"hopnhat/store/signins"
 	"hopnhat/store/spent"
 )
 
@@ -46,6 +47,7 @@ type DB struct {
 	Outbox
 	Permissions
 	RoleBook
+	signins.SignIns
 	Sites
 	spent.Spent
 	// Heads are the recorded heads of the shards of the release log.
@@ -95,7 +97,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
 		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
-		Leaves: leafrows.Rows{Handle: db},
+		Leaves:  leafrows.Rows{Handle: db},
+		SignIns: signins.SignIns{Handle: db},
 	}, nil
 }
 

@@ -133,7 +133,9 @@ func TestFactorsBesideTheReleaseBefore(t *testing.T) {
 			use := func(counter int64, want error) {
 				t.Helper()
 				uses := uses(t, db, "an", counter)
-				err := db.Tx(ctx, func(ctx context.Context) error { return db.UseFactors(ctx, "an", uses, midday) })
+				err := db.Tx(ctx, func(ctx context.Context) error {
+					return db.Accept(ctx, &authn.Acceptance{Subject: "an", Uses: uses, At: midday})
+				})
 				if !errors.Is(err, want) {
 					t.Fatalf("counter %d: %v, want %v", counter, err, want)
 				}
@@ -186,7 +188,7 @@ func TestOneCodeOverBothReleases(t *testing.T) {
 				group.Go(func() {
 					err := db.Tx(t.Context(), func(ctx context.Context) error {
 						if i%2 == 0 {
-							return db.UseFactors(ctx, subject, uses, midday)
+							return db.Accept(ctx, &authn.Acceptance{Subject: subject, Uses: uses, At: midday})
 						}
 						n, err := db.Exec(ctx, acceptBefore, step, string(subject), step)
 						if err == nil && n == 0 {
@@ -216,7 +218,9 @@ func TestUseOfFactors(t *testing.T) {
 		ctx := t.Context()
 		subject, other := holder(t, db, "099000000006"), holder(t, db, "099000000007")
 		use := func(at time.Time, uses []authn.Use) error {
-			return db.Tx(ctx, func(ctx context.Context) error { return db.UseFactors(ctx, subject, uses, at) })
+			return db.Tx(ctx, func(ctx context.Context) error {
+				return db.Accept(ctx, &authn.Acceptance{Subject: subject, Uses: uses, At: at})
+			})
 		}
 		used := func(want time.Time) {
 			t.Helper()

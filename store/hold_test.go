@@ -44,7 +44,7 @@ func stand(t *testing.T, db *store.DB, n int) standing {
 	if err := db.InsertSession(
 		t.Context(), session.Session{
 			ID: s.session, Principal: authz.Herself(s.subject), AuthTime: noon, Level: 2, Created: noon, Seen: noon,
-		}, []byte(s.session),
+		}, []byte(s.session), nil,
 	); err != nil {
 		t.Fatal(err)
 	}

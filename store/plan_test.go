@@ -60,11 +60,23 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 				_, err := db.CountAttempt(ctx, []authn.Budget{{Key: []byte("network"), Free: 1}, {Key: []byte("account"), Free: 1}}, midday)
 				return err
 			}},
+			{"login: an attempt from a known browser, with the credentials", func() error {
+				_, _, err := db.BeginSignIn(ctx, "099000000003", []authn.Budget{{Key: []byte("device"), Free: 1}}, midday)
+				return err
+			}},
+			{"login: an attempt of a stranger, with the credentials", func() error {
+				_, _, err := db.BeginSignIn(ctx, "099000000003", []authn.Budget{{Key: []byte("network 2"), Free: 1}, {Key: []byte("account 2"), Free: 1}}, midday)
+				return err
+			}},
+			{"login: the code, with the session", func() error {
+				by := &authn.Acceptance{Subject: subject, Budgets: []authn.Budget{{Key: []byte("code"), Free: 1, Effect: authn.Restore}}, Uses: uses(t, db, subject, 8), At: midday}
+				return db.InsertSession(ctx, session.Session{ID: "began", Principal: authz.Herself(subject), AuthTime: midday, Created: midday, Seen: midday}, []byte("began"), by)
+			}},
 			{"login: an attempt too soon", func() error {
 				_, err := db.CountAttempt(ctx, []authn.Budget{{Key: []byte("network"), Free: 1}, {Key: []byte("account"), Free: 1}}, midday)
 				return err
 			}},
-			{"login: the factors", func() error { return db.UseFactors(ctx, subject, codeAt, midday) }},
+			{"login: the factors", func() error { return db.Accept(ctx, &authn.Acceptance{Subject: subject, Uses: codeAt, At: midday}) }},
 			{"login: a factor made anew", func() error { return db.ReplaceSecret(ctx, subject, "f", []byte("old"), []byte("new")) }},
 			{"login: again", func() error {
 				return db.RenewSession(ctx, session.Session{ID: s.ID, Principal: authz.Herself(subject)}, authz.HashSecret(string(s.ID)))

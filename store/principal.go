@@ -1,6 +1,9 @@
 package store
 
-import "hopnhat/authz"
+import (
+	"hopnhat/authz"
+	"hopnhat/store/handle"
+)
 
 // principalOf reads a principal from its columns: those of whom she acts for are null
 // when she acts for herself.
@@ -19,11 +22,5 @@ func principalOf(actor string, represented, kind, mandate *string) authz.Princip
 	return p
 }
 
-// representedColumns are the columns of whom a principal acts for, all null for herself.
-func representedColumns(p authz.Principal) (represented, kind, mandate *string) {
-	if p.For == nil {
-		return nil, nil, nil
-	}
-	subject, of, under := string(p.For.Subject), string(p.For.Kind), string(p.Mandate)
-	return &subject, &of, &under
-}
+// representedColumns is [handle.Represented].
+var representedColumns = handle.Represented

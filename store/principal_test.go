@@ -35,7 +35,7 @@ func TestPrincipalsAreStored(t *testing.T) {
 					t.Errorf("%s: %s came back as %+v, %v", name, what, got, err)
 				}
 			}
-			if err := db.InsertSession(ctx, s, authz.HashSecret(string(s.ID))); err != nil {
+			if err := db.InsertSession(ctx, s, authz.HashSecret(string(s.ID)), nil); err != nil {
 				t.Fatal(err)
 			}
 			found, err := db.SessionBySecret(ctx, authz.HashSecret(string(s.ID)))

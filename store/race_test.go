@@ -114,7 +114,7 @@ func TestOfManyOneWins(t *testing.T) {
 			}},
 			{"a pending authorization is finished", func(ctx context.Context) error { return db.FinishPending(ctx, "a", midday, "") }},
 			{"RFC 6238 §5.2: a one-time code is accepted", func(ctx context.Context) error {
-				return db.UseFactors(ctx, subject, codeAt, midday)
+				return db.Accept(ctx, &authn.Acceptance{Subject: subject, Uses: codeAt, At: midday})
 			}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
@@ -283,7 +283,7 @@ func TestForgetDevices(t *testing.T) {
 func started(t *testing.T, db *store.DB, subject authz.Subject) session.Session {
 	t.Helper()
 	s := session.Session{ID: authz.SessionID(authz.NewID()), Principal: authz.Herself(subject), AuthTime: midday, Methods: []string{"pwd", "otp"}, Level: 2, Created: midday, Seen: midday}
-	if err := db.InsertSession(t.Context(), s, authz.HashSecret(string(s.ID))); err != nil {
+	if err := db.InsertSession(t.Context(), s, authz.HashSecret(string(s.ID)), nil); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -339,7 +339,8 @@ func TestLock(t *testing.T) {
 		if after, err := db.Grant(t.Context(), g.ID); err != nil || after.Revoked.IsZero() {
 			t.Fatalf("%+v, %v", after, err)
 		}
-		if err := db.UseFactors(t.Context(), subject, uses(t, db, subject, 9), midday); !errors.Is(err, authz.ErrConflict) {
+		by := &authn.Acceptance{Subject: subject, Uses: uses(t, db, subject, 9), At: midday}
+		if err := db.Accept(t.Context(), by); !errors.Is(err, authz.ErrConflict) {
 			t.Fatalf("a locked account signed in: %v", err)
 		}
 		if err := db.InsertAccount(

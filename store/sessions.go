@@ -49,17 +49,6 @@ const (
 	sessionQuery = "SELECT " + sessionColumns + " FROM sessions s JOIN accounts a ON a.subject = s.subject "
 )
 
-// InsertSession stores a new session.
-func (db Browsers) InsertSession(ctx context.Context, s session.Session, secretHash []byte) error {
-	represented, kind, mandate := representedColumns(s.Principal)
-	return handle.Wrap("storing a session", db.Writer(ctx).Exec(`INSERT INTO sessions
-		(id, secret_hash, subject, represented, represented_kind, mandate, auth_time, methods, level, device, created_at, seen_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(s.ID), secretHash, string(s.Actor), represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "),
-		int(s.Level), s.Device,
-		s.Created.UTC(), s.Seen.UTC()).Error)
-}
-
 // RenewSession lets a live session go on with a new sign-in. The sign-in before stays
 // as a row of its own, that has ended: who had access is kept for five years.
 func (db Browsers) RenewSession(ctx context.Context, s session.Session, secretHash []byte) error {

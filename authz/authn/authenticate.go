@@ -48,20 +48,25 @@ type Credentials struct {
 
 // Accounts keeps credentials, and counts attempts.
 type Accounts interface {
-	// Credentials finds those of a number's current holder. A number that nobody
-	// holds has an empty subject; finding that out costs what finding a holder costs.
-	Credentials(ctx context.Context, number authz.PersonalNumber) (Credentials, error)
+	// CredentialsOf finds those of a subject.
 	CredentialsOf(ctx context.Context, subject authz.Subject) (Credentials, error)
+	// BeginSignIn counts an attempt as CountAttempt does, in a commit of its own, and finds the
+	// credentials of a number's current holder, or says how long to wait. A number that
+	// nobody holds has an empty subject; finding that out costs what finding a holder costs.
+	BeginSignIn(
+		ctx context.Context, number authz.PersonalNumber, budgets []Budget, at time.Time,
+	) (c Credentials, wait time.Duration, err error)
 	// CountAttempt counts one attempt by every budget, or says how long to wait because
 	// one is used up; then the caller leaves its transaction undone. However many call it
 	// at once, on however many nodes, no budget counts more than it has, and of a budget
 	// that is used up nothing is restored (save by [RestoreAnyway]).
 	CountAttempt(ctx context.Context, budgets []Budget, at time.Time) (wait time.Duration, err error)
-	// UseFactors records the factors of a sign-in and advances their counters. Of any
-	// number of calls with one counter exactly one returns nil, the others
-	// authz.ErrConflict; so do calls for a locked account, and for a factor that was
-	// disabled. The caller leaves its transaction undone on an error.
-	UseFactors(ctx context.Context, subject authz.Subject, uses []Use, at time.Time) error
+	// Accept records a right answer: it counts the attempt as CountAttempt does, and
+	// advances the counters of the factors. Of any number of calls with one counter exactly
+	// one returns nil, the others ErrUsed; so do calls for a locked account, and for a factor
+	// that was disabled; Throttled where a budget is used up. The caller leaves its
+	// transaction undone on an error.
+	Accept(ctx context.Context, a *Acceptance) error
 	// ReplaceSecret puts a secret that was made anew in the place of the one that was
 	// read; when that has changed meanwhile it does nothing.
 	ReplaceSecret(ctx context.Context, subject authz.Subject, factor FactorID, old, fresh []byte) error
@@ -92,6 +97,19 @@ type Result struct {
 	Subject authz.Subject
 	Methods []string // RFC 8176
 	At      time.Time
+	// By is the answer that proved it, which is recorded with what begins.
+	By *Acceptance
+}
+
+// Acceptance is a right answer that is to be recorded, once: by [Accounts], or by the store
+// of what begins with it, in the same transaction.
+type Acceptance struct {
+	Subject authz.Subject
+	Budgets []Budget
+	Uses    []Use
+	At      time.Time
+	// Recorded is set by the store that records it.
+	Recorded bool
 }
 
 // Outcome is what became of an attempt, for /metrics.
@@ -221,10 +239,7 @@ func (a *Authenticator) password(ctx context.Context, try Attempt) (t ticket, er
 		return t, err
 	}
 	defer leave()
-	if err := a.spend(ctx, a.budgets(passwordStep, t.Account, string(t.Device), try.Address)); err != nil {
-		return t, err
-	}
-	c, err := a.accounts.Credentials(ctx, try.Number)
+	c, err := a.begin(ctx, try.Number, a.budgets(passwordStep, t.Account, string(t.Device), try.Address))
 	if err != nil {
 		return t, err
 	}
@@ -310,7 +325,8 @@ func (a *Authenticator) note(step string, known bool, from Origin, err error) {
 
 // Answer is a step after the first: it checks the answer to the factor that the ticket
 // asks for. If that was the last, it runs start in the same transaction, which begins the
-// session, and returns the browser's device cookie, in which this account is now known.
+// session and records the answer with it ([Result.By]), and returns the browser's device
+// cookie, in which this account is now known.
 //
 // The attempt is counted in that transaction, and nothing is told before the commit: a
 // guess whose commit fails is not counted and not answered either. The count does not end
@@ -389,22 +405,22 @@ func (a *Authenticator) answer(
 	err = a.accounts.Tx(counting, func(ctx context.Context) error {
 		// Whoever has no attempt left hears the same after a right answer as after a wrong
 		// one, at the same statement.
-		if err := a.count(ctx, right); err != nil {
-			return err
-		}
-		if err := a.accounts.UseFactors(ctx, c.Subject, uses, now); errors.Is(err, authz.ErrConflict) {
-			return errUsed
-		} else if err != nil || t.Next != "" {
-			return err
+		by := &Acceptance{Subject: c.Subject, Budgets: right, Uses: uses, At: now}
+		if t.Next != "" {
+			return a.accounts.Accept(ctx, by)
 		}
 		f, _, err := a.flow(t, c)
 		if err != nil {
 			return err
 		}
-		return start(ctx, Result{c.Subject, f.Methods(), now.UTC()})
+		err = start(ctx, Result{c.Subject, f.Methods(), now.UTC(), by})
+		if err == nil && !by.Recorded {
+			err = errUnrecorded
+		}
+		return err
 	})
 	switch {
-	case errors.Is(err, errUsed): // a wrong answer, of which nothing was counted yet
+	case errors.Is(err, ErrUsed): // a wrong answer, of which nothing was counted yet
 		if err := a.spend(ctx, guess); err != nil {
 			return Step{}, err
 		}
@@ -421,9 +437,12 @@ func (a *Authenticator) answer(
 	return Step{Device: device}, err
 }
 
-// errUsed means that another request used the answer first (RFC 6238 §5.2), or that the
+// ErrUsed means that another request used the answer first (RFC 6238 §5.2), or that the
 // account was locked or the factor disabled meanwhile.
-var errUsed = errors.New("the answer was used by another request")
+var ErrUsed = errors.New("the answer was used by another request")
+
+// errUnrecorded leaves a sign-in undone whose attempt and factors nobody recorded.
+var errUnrecorded = errors.New("a sign-in was begun, and the answer that proves it was not recorded")
 
 // restored is the budget of a kind that was passed before, which a completed sign-in
 // gives back.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"hopnhat/authz"
 )
 
 // Budget is what an attempt is counted by. Key is a MAC: the database learns neither
@@ -62,6 +64,17 @@ func (a *Authenticator) spend(ctx context.Context, budgets []Budget) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTime)
 	defer cancel()
 	return a.accounts.Tx(ctx, func(ctx context.Context) error { return a.count(ctx, budgets) })
+}
+
+// begin is [Authenticator.spend] that finds the credentials of a number's holder.
+func (a *Authenticator) begin(ctx context.Context, number authz.PersonalNumber, budgets []Budget) (Credentials, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTime)
+	defer cancel()
+	c, wait, err := a.accounts.BeginSignIn(ctx, number, budgets, a.now())
+	if err == nil && wait > 0 {
+		err = Throttled{Wait: wait}
+	}
+	return c, err
 }
 
 // count counts an attempt in the transaction of its caller. Throttled means that one

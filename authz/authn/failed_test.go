@@ -26,8 +26,8 @@ type nation struct {
 	down   error
 }
 
-func (n *nation) Credentials(_ context.Context, number authz.PersonalNumber) (Credentials, error) {
-	return n.held[number.Reveal()], nil
+func (n *nation) BeginSignIn(_ context.Context, number authz.PersonalNumber, _ []Budget, _ time.Time) (Credentials, time.Duration, error) {
+	return n.held[number.Reveal()], 0, nil
 }
 
 func (n *nation) CountAttempt(context.Context, []Budget, time.Time) (time.Duration, error) {

@@ -31,12 +31,6 @@ type people struct {
 	contexts func(ctx context.Context)
 }
 
-func (p *people) Credentials(_ context.Context, number authz.PersonalNumber) (Credentials, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.rows[p.numbers[number.Reveal()]], nil
-}
-
 func (p *people) CredentialsOf(_ context.Context, subject authz.Subject) (Credentials, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,20 +62,44 @@ func (p *people) CountAttempt(ctx context.Context, budgets []Budget, _ time.Time
 	return 0, nil
 }
 
-// UseFactors is called within Tx too.
-func (p *people) UseFactors(_ context.Context, subject authz.Subject, uses []Use, _ time.Time) error {
-	row := p.rows[subject]
+func (p *people) BeginSignIn(
+	ctx context.Context, number authz.PersonalNumber, budgets []Budget, at time.Time,
+) (c Credentials, wait time.Duration, err error) {
+	err = p.Tx(ctx, func(ctx context.Context) error {
+		if wait, err = p.CountAttempt(ctx, budgets, at); wait > 0 {
+			return Throttled{wait}
+		}
+		return err
+	})
+	if err == nil || wait > 0 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.rows[p.numbers[number.Reveal()]], wait, nil
+	}
+	return c, 0, err
+}
+
+// Accept is called within Tx too.
+func (p *people) Accept(ctx context.Context, a *Acceptance) error {
+	a.Recorded = true
+	if wait, err := p.CountAttempt(ctx, a.Budgets, a.At); err != nil || wait > 0 {
+		return Throttled{wait}
+	}
+	row := p.rows[a.Subject]
 	row.Factors = slices.Clone(row.Factors)
-	for _, use := range uses {
+	for _, use := range a.Uses {
 		i := slices.IndexFunc(row.Factors, func(h Held) bool { return h.ID == use.Factor })
 		if i < 0 || row.Locked || use.Counter != 0 && use.Counter <= row.Factors[i].Counter {
-			return authz.ErrConflict
+			return ErrUsed
 		}
 		row.Factors[i].Counter = max(row.Factors[i].Counter, use.Counter)
 	}
-	p.rows[subject] = row
+	p.rows[a.Subject] = row
 	return nil
 }
+
+// begins is the start of a session that records the answer and does nothing else.
+func (p *people) begins(ctx context.Context, r Result) error { return p.Accept(ctx, r.By) }
 
 // Tx runs one transaction at a time; one that fails leaves nothing.
 func (p *people) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
@@ -222,7 +240,7 @@ func TestGuessesThatComeTogether(t *testing.T) {
 			}
 			wrong, throttled := together(t, func(i int) error {
 				_, err := a.Answer(
-					t.Context(), first.Ticket, "000000", from(network(i)), func(context.Context, Result) error { return nil },
+					t.Context(), first.Ticket, "000000", from(network(i)), p.begins,
 				)
 				return err
 			})
@@ -242,7 +260,7 @@ func signIn(t *testing.T, a *Authenticator, p *people, o Origin) (device string,
 	}
 	p.change(TOTPFactor, func(h *Held) { h.Counter = 0 }) // another code each time
 	done, err := a.Answer(
-		t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), o, func(context.Context, Result) error { return nil },
+		t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), o, p.begins,
 	)
 	return done.Device, err
 }
@@ -384,7 +402,7 @@ func TestCountedWhateverHappens(t *testing.T) {
 			}
 		}
 		_, _ = a.Password(gone, Attempt{Number: held, Password: "wrong-password", Origin: from(1)})
-		_, _ = a.Answer(gone, first.Ticket, "000000", from(1), func(context.Context, Result) error { return nil })
+		_, _ = a.Answer(gone, first.Ticket, "000000", from(1), p.begins)
 		if p.seen() != 3 {
 			t.Fatalf("%d attempts were counted, want 3", p.seen())
 		}
@@ -405,7 +423,7 @@ func TestCountedWhateverHappens(t *testing.T) {
 		}
 		for _, code := range []string{CurrentCode(p.secret(TOTPFactor), a.now()), "000000"} {
 			if _, err := a.Answer(
-				t.Context(), first.Ticket, code, from(1), func(context.Context, Result) error { return nil },
+				t.Context(), first.Ticket, code, from(1), p.begins,
 			); !errors.Is(err, authz.ErrUnavailable) {
 				t.Errorf("%s: %v", code, err)
 			}
@@ -424,7 +442,7 @@ func TestTicketIsOfItsBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := 0
-	start := func(context.Context, Result) error { begun++; return nil }
+	start := func(ctx context.Context, r Result) error { begun++; return p.Accept(ctx, r.By) }
 	code := CurrentCode(p.secret(TOTPFactor), time.Unix(1_800_000_000, 0))
 	if _, err := a.Answer(t.Context(), first.Ticket, code, another, start); !errors.Is(err, ErrTicket) || begun != 0 {
 		t.Fatalf("another browser: %v", err)
@@ -538,7 +556,7 @@ func TestKnownBrowsersAreNotFree(t *testing.T) {
 			return err
 		}},
 		{"code", func() error {
-			_, err := a.Answer(t.Context(), first.Ticket, "000000", hers, func(context.Context, Result) error { return nil })
+			_, err := a.Answer(t.Context(), first.Ticket, "000000", hers, p.begins)
 			return err
 		}},
 	} {
@@ -604,7 +622,10 @@ func TestFactorsChangeMeanwhile(t *testing.T) {
 		}
 		row.change(p)
 		var got Result
-		_, err = a.Answer(t.Context(), sealed, code, from(1), func(_ context.Context, r Result) error { got = r; return nil })
+		_, err = a.Answer(t.Context(), sealed, code, from(1), func(ctx context.Context, r Result) error {
+			got = r
+			return p.Accept(ctx, r.By)
+		})
 		if !errors.Is(err, row.want) || (err == nil) != slices.Equal(got.Methods, []string{"pwd", "otp", "mfa"}) {
 			t.Errorf("%s: got %+v, %v, want %v", row.name, got, err, row.want)
 		}
@@ -622,7 +643,7 @@ func TestARightCodeRestores(t *testing.T) {
 	for range freeOwn {
 		_, _ = a.Password(t.Context(), Attempt{Number: held, Password: "wrong-password", Origin: from(1)})
 	}
-	none := func(context.Context, Result) error { return nil }
+	none := p.begins
 	if _, err := a.Answer(t.Context(), first.Ticket, "000000", from(1), none); !errors.Is(err, ErrWrong) {
 		t.Fatal(err)
 	}
@@ -649,5 +670,22 @@ func TestARightCodeRestores(t *testing.T) {
 		t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), from(2), none,
 	); !errors.As(err, new(Throttled)) {
 		t.Fatalf("after the attempts were used up: %v", err)
+	}
+}
+
+// TestASignInThatNobodyRecordsFails: whoever begins the session has to record the answer.
+func TestASignInThatNobodyRecordsFails(t *testing.T) {
+	a, p := guessed(t)
+	first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := CurrentCode(p.secret(TOTPFactor), a.now())
+	none := func(context.Context, Result) error { return nil }
+	if done, err := a.Answer(t.Context(), first.Ticket, code, from(1), none); !errors.Is(err, errUnrecorded) || done.Device != "" {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if _, err := a.Answer(t.Context(), first.Ticket, code, from(1), p.begins); err != nil {
+		t.Fatalf("the code was spent: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/authn"
 	"hopnhat/authz/recent"
 )
 
@@ -38,7 +39,11 @@ type Session struct {
 
 // Store keeps sessions.
 type Store interface {
-	InsertSession(ctx context.Context, s Session, secretHash []byte) error
+	// InsertSession stores a new session, and records the answer that it begins by, nil for
+	// one that was recorded before.
+	InsertSession(ctx context.Context, s Session, secretHash []byte, by *authn.Acceptance) error
+	// Accept records an answer.
+	Accept(ctx context.Context, by *authn.Acceptance) error
 	// RenewSession lets a live session of a subject go on with a new sign-in and a new
 	// secret, and keeps the sign-in before as one that has ended; authz.ErrNotFound if
 	// it is not hers or over.
@@ -111,6 +116,9 @@ type SignIn struct {
 	UserAgent string
 	// Secret is for the browser's cookie: [SecretLength] characters that nobody can guess.
 	Secret string
+	// By is the answer that proves the sign-in, which is recorded with the session; nil for
+	// one that was recorded before.
+	By *authn.Acceptance
 }
 
 // SecretLength is the length of a session's secret, see [authz.NewSecret].
@@ -137,6 +145,12 @@ func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before
 		}
 		return began, err
 	}
+	if before != nil && in.By != nil {
+		if err := s.store.Accept(ctx, in.By); err != nil {
+			return Session{}, err
+		}
+		in.By = nil
+	}
 	switch {
 	case before == nil:
 	case before.Actor == in.Subject:
@@ -156,7 +170,7 @@ func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before
 			return Session{}, err
 		}
 	}
-	return record(s.store.InsertSession(ctx, began, hash))
+	return record(s.store.InsertSession(ctx, began, hash, in.By))
 }
 
 // ErrNone means that the browser has no live session.

@@ -14,6 +14,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/authn"
 	"hopnhat/keys/seal"
 )
 
@@ -26,7 +27,7 @@ type kept struct {
 	acts    []audit.Act
 }
 
-func (k *kept) InsertSession(_ context.Context, s Session, hash []byte) error {
+func (k *kept) InsertSession(_ context.Context, s Session, hash []byte, _ *authn.Acceptance) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.rows[string(hash)] = &s

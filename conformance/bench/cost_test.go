@@ -38,14 +38,16 @@ var exactCosts = map[string]Cost{
 	"complete_login_fapi2":      {5, 2, 23},
 }
 
-// onPostgres are the routes that cost less on PostgreSQL, which writes two tables by one
-// statement.
+// onPostgres are the routes that cost less on PostgreSQL, which writes several tables by one
+// statement: an attempt with the reading of credentials, the acceptance of a code with the
+// session, a consent with its version.
 var onPostgres = map[string]Cost{
+	"login":                     {2, 0, 4},  // the first step is one statement, the second one with its session
 	"par":                       {1, 0, 1},  // the request, and the assertion and proof that came with it
 	"tokens":                    {1, 2, 2},  // the code, and the assertion and proof that came with it
-	"complete_login_oidc":       {5, 2, 13}, // the grant and the end of the request it answers
-	"complete_login_oidc_rs256": {5, 2, 13},
-	"complete_login_fapi2":      {5, 2, 19}, // that all, and the consent and its version
+	"complete_login_oidc":       {5, 2, 10}, // the grant and the end of the request it answers
+	"complete_login_oidc_rs256": {5, 2, 10},
+	"complete_login_fapi2":      {5, 2, 16}, // that all, and the consent and its version
 }
 
 // TestCostsAreExact: no route costs a commit, a signature or a statement more than the

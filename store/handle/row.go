@@ -49,3 +49,12 @@ func (b Blob) Value() (driver.Value, error) {
 	}
 	return []byte(b), nil
 }
+
+// Represented are the columns of whom a principal acts for, all null for herself.
+func Represented(p authz.Principal) (represented, kind, mandate *string) {
+	if p.For == nil {
+		return nil, nil, nil
+	}
+	subject, of, under := string(p.For.Subject), string(p.For.Kind), string(p.Mandate)
+	return &subject, &of, &under
+}

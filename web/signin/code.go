@@ -75,7 +75,7 @@ func (p *Pages) SignInCode(v *page.Visit) error {
 	var began session.Session
 	step, err := p.o.Authn.Answer(v.Context, ticket, code, p.origin(v, to), func(ctx context.Context, r authn.Result) (err error) {
 		began, err = p.o.Sessions.Begin(ctx, p.o.Clients, session.SignIn{
-			Subject: r.Subject, Methods: r.Methods, At: r.At, UserAgent: v.C.Get(fiber.HeaderUserAgent), Secret: secret,
+			Subject: r.Subject, Methods: r.Methods, At: r.At, UserAgent: v.C.Get(fiber.HeaderUserAgent), Secret: secret, By: r.By,
 		}, before)
 		return err
 	})

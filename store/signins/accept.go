@@ -1,0 +1,136 @@
+package signins
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/authn"
+	"hopnhat/authz/session"
+	"hopnhat/store/handle"
+)
+
+// The account of a sign-in, if it is open. Held, it stays so until the transaction ends:
+// before the row of a factor, as the triggers of migration 00037 do.
+const (
+	openAccount = "SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL"
+	heldAccount = openAccount + " FOR NO KEY UPDATE"
+)
+
+// use is the statement that notes the use of factors and advances their counters, of the
+// account that a condition names. Of any number of statements with one counter exactly one
+// finds them all (RFC 6238 §5.2).
+func use(a *authn.Acceptance, account string, of ...any) (query string, values []any) {
+	var counters, conditions []string
+	var terms []any
+	values = []any{a.At.UTC()}
+	for _, one := range a.Uses {
+		if one.Counter == 0 {
+			conditions, terms = append(conditions, "id = ?"), append(terms, string(one.Factor))
+			continue
+		}
+		counters, values = append(counters, "WHEN ? THEN ?"), append(values, string(one.Factor), one.Counter)
+		conditions, terms = append(conditions, "id = ? AND counter < ?"), append(terms, string(one.Factor), one.Counter)
+	}
+	query = "UPDATE factors SET last_used_at = ?"
+	if len(counters) > 0 {
+		query += ", counter = CASE id " + strings.Join(counters, " ") + " ELSE counter END"
+	}
+	query += " WHERE subject IN (" + account + ") AND disabled_at IS NULL AND (" + strings.Join(conditions, " OR ") + ")"
+	return query, append(append(values, of...), terms...)
+}
+
+// accepting is the beginning of a statement of PostgreSQL that counts the attempt, then
+// holds the account, and uses the factors; accepted reads what it did.
+func accepting(a *authn.Acceptance) (with string, values []any) {
+	counted := "SELECT 1 WHERE false"
+	if len(a.Budgets) > 0 {
+		counted, values = count(a.Budgets, a.At.UnixMilli())
+	}
+	used, terms := use(a, "SELECT subject FROM held")
+	values = append(append(values, string(a.Subject)), terms...)
+	return "WITH counted AS (" + counted + "), held AS (" + heldAccount + "), used AS (" + used + " RETURNING 1)", values
+}
+
+const accepted = " SELECT (SELECT count(*) FROM counted) AS counted, (SELECT count(*) FROM used) AS used"
+
+type acceptedRow struct {
+	Counted int `gorm:"column:counted"`
+	Used    int `gorm:"column:used"`
+}
+
+// Accept records a right answer in the transaction of its caller, who leaves it undone on
+// an error: [authn.Throttled], [authn.ErrUsed].
+func (db SignIns) Accept(ctx context.Context, a *authn.Acceptance) error {
+	a.Recorded = true
+	if db.Dialect() == handle.PostgreSQL {
+		with, values := accepting(a)
+		var row acceptedRow
+		err := db.Writer(ctx).Raw(with+accepted, values...).Scan(&row).Error
+		return db.verdict(ctx, a, row, err)
+	}
+	if len(a.Budgets) > 0 {
+		if wait, err := db.CountAttempt(ctx, a.Budgets, a.At); err != nil || wait > 0 {
+			return db.verdict(ctx, a, acceptedRow{}, err)
+		}
+	}
+	query, values := use(a, openAccount, string(a.Subject))
+	res := db.Writer(ctx).Exec(query, values...)
+	return db.verdict(ctx, a, acceptedRow{len(a.Budgets), int(res.RowsAffected)}, res.Error)
+}
+
+// verdict is what becomes of an acceptance of which a statement did so much.
+func (db SignIns) verdict(ctx context.Context, a *authn.Acceptance, did acceptedRow, err error) error {
+	switch {
+	case err != nil:
+		return handle.Wrap("accepting an answer", err)
+	case did.Counted != len(a.Budgets):
+		wait, err := db.wait(ctx, a.Budgets, a.At)
+		if err == nil {
+			err = authn.Throttled{Wait: wait}
+		}
+		return err
+	case did.Used != len(a.Uses):
+		return fmt.Errorf("using %d factors: %w: %w", len(a.Uses), authn.ErrUsed, authz.ErrConflict)
+	}
+	return nil
+}
+
+const (
+	sessionInto = `INSERT INTO sessions
+		(id, secret_hash, subject, represented, represented_kind, mandate, auth_time, methods, level, device, created_at, seen_at) `
+	sessionValues = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+)
+
+// InsertSession stores a new session, and the answer that it begins by as
+// [SignIns.Accept] does, nil for one that was recorded before. On PostgreSQL both are one
+// statement.
+func (db SignIns) InsertSession(ctx context.Context, s session.Session, secretHash []byte, by *authn.Acceptance) error {
+	represented, kind, mandate := handle.Represented(s.Principal)
+	columns := []any{
+		string(s.ID), secretHash, string(s.Actor), represented, kind, mandate, s.AuthTime.UTC(), strings.Join(s.Methods, " "),
+		int(s.Level), s.Device, s.Created.UTC(), s.Seen.UTC(),
+	}
+	if by != nil && db.Dialect() == handle.PostgreSQL {
+		by.Recorded = true
+		with, values := accepting(by)
+		values = append(append(values, columns...), len(by.Budgets), len(by.Uses))
+		var row acceptedRow
+		err := db.Writer(ctx).Raw(with+", began AS ("+sessionInto+"SELECT "+sessionValues+
+			" WHERE (SELECT count(*) FROM counted) = ? AND (SELECT count(*) FROM used) = ?)"+accepted, values...).Scan(&row).Error
+		return db.verdict(ctx, by, row, err)
+	}
+	if by != nil {
+		if err := db.Accept(ctx, by); err != nil {
+			return err
+		}
+	}
+	return handle.Wrap("storing a session", db.Writer(ctx).Exec(sessionInto+"VALUES ("+sessionValues+")", columns...).Error)
+}
+
+// ForgetDevices ends the devices of an account that were known until then.
+func (db SignIns) ForgetDevices(ctx context.Context, subject authz.Subject, at time.Time) error {
+	return handle.Wrap("forgetting devices", db.Writer(ctx).Exec("UPDATE accounts SET devices_since = ? WHERE subject = ?", at.UTC(), string(subject)).Error)
+}

@@ -1,0 +1,146 @@
+package signins
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/authn"
+	"hopnhat/store/handle"
+)
+
+// Each budget is a row of sign_in_attempts. The statement that counts holds it from then
+// on, so those who come at once are counted one after the other.
+const (
+	countInto = "INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) "
+	// An insert is of a budget of which nothing was spent: one free attempt at least.
+	// One that is restored says that 0 are spent, and in any case by a time of 0.
+	countedUnlessUsedUp = ` ON CONFLICT (key) DO UPDATE SET spent = CASE WHEN excluded.spent = 0 THEN 0 ELSE b.spent + 1 END, seen_at = excluded.seen_at, next_at = excluded.seen_at + CASE
+			WHEN excluded.spent = 0 OR b.spent + 1 < b.free THEN 0 WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
+			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END
+		WHERE b.next_at <= excluded.seen_at OR excluded.next_at = 0 RETURNING 1 AS one`
+)
+
+// count is the statement that counts an attempt by every budget; it returns a row for
+// each that was not used up. The rows are held in the order of the budgets, which is one
+// for all attempts of a kind, so that no two wait for each other.
+func count(budgets []authn.Budget, now int64) (query string, values []any) {
+	var rows []string
+	for _, b := range budgets {
+		spent, next := 1, now
+		switch b.Effect {
+		case authn.Restore:
+			spent = 0
+		case authn.RestoreAnyway:
+			spent, next = 0, 0
+		case authn.Spend:
+		}
+		rows, values = append(rows, "(?, ?, ?, ?, ?)"), append(values, handle.Blob(b.Key), b.Free, spent, next, now)
+	}
+	return countInto + "VALUES " + strings.Join(rows, ", ") + countedUnlessUsedUp, values
+}
+
+// CountAttempt counts an attempt by every budget, by one statement, or tells how long to
+// wait; the caller then leaves the transaction undone.
+func (db SignIns) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
+	var counted []struct{ One int }
+	query, values := count(budgets, at.UnixMilli())
+	err := db.Writer(ctx).Raw(query, values...).Scan(&counted).Error
+	if err != nil || len(counted) == len(budgets) {
+		return 0, handle.Wrap("counting an attempt to sign in", err)
+	}
+	return db.wait(ctx, budgets, at)
+}
+
+// wait is how long to wait until no budget is used up, a second at least.
+func (db SignIns) wait(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
+	keys := make([]handle.Blob, len(budgets))
+	for i, b := range budgets {
+		keys[i] = b.Key
+	}
+	var last struct{ Next int64 }
+	err := db.Reader(ctx).Raw("SELECT max(next_at) AS next FROM sign_in_attempts WHERE key IN ?", keys).Scan(&last).Error
+	return max(time.Duration(last.Next-at.UnixMilli())*time.Millisecond, time.Second), handle.Wrap("reading when to try again", err)
+}
+
+// errTooSoon leaves a transaction undone.
+var errTooSoon = errors.New("a budget of attempts is used up")
+
+// BeginSignIn counts an attempt, in a commit of its own, and reads the credentials of a number's
+// holder, or tells how long to wait. On PostgreSQL that is one statement, which for a
+// number that nobody holds is the same one.
+func (db SignIns) BeginSignIn(
+	ctx context.Context, number authz.PersonalNumber, budgets []authn.Budget, at time.Time,
+) (c authn.Credentials, wait time.Duration, err error) {
+	if query, values := begin(budgets, at.UnixMilli()); query != "" && db.Dialect() == handle.PostgreSQL {
+		var rows []struct {
+			Counted     int            `gorm:"column:counted"`
+			Credentials credentialsRow `gorm:"embedded"`
+		}
+		err := db.Writer(ctx).Raw(query, append(values, number.Reveal())...).Scan(&rows).Error
+		switch {
+		case err != nil || len(rows) == 0:
+			return c, 0, handle.Wrap("counting an attempt to sign in", err)
+		case rows[0].Counted != len(budgets):
+			wait, err = db.wait(ctx, budgets, at)
+			return c, wait, err
+		}
+		found := make([]credentialsRow, len(rows))
+		for i, row := range rows {
+			found[i] = row.Credentials
+		}
+		return credentials(found), 0, nil
+	}
+	err = db.Tx(ctx, func(ctx context.Context) error {
+		if wait, err = db.CountAttempt(ctx, budgets, at); err == nil && wait > 0 {
+			return errTooSoon
+		}
+		return err
+	})
+	if errors.Is(err, errTooSoon) {
+		return c, wait, nil
+	}
+	if err == nil {
+		c, err = db.Credentials(ctx, number)
+	}
+	return c, 0, err
+}
+
+// begin is the statement of [SignIns.BeginSignIn] on PostgreSQL; empty where it cannot be one.
+//
+// It counts all budgets or none. Of two, the second, which many networks share, is held
+// first, and if it is used up nothing is counted. Then the first is counted, and only if it
+// was not used up the second: so nobody who was refused spends what others share. If the
+// second has no row yet, it cannot be held: should more attempts than it has free be
+// counted by others between the begin of this statement and its end, the attempt is
+// refused and the first budget has counted it all the same.
+func begin(budgets []authn.Budget, now int64) (query string, values []any) {
+	for _, b := range budgets {
+		if b.Effect != authn.Spend {
+			return "", nil
+		}
+	}
+	const one = "SELECT CAST(? AS bytea), CAST(? AS bigint), 1, CAST(? AS bigint), CAST(? AS bigint)"
+	counted := func(b authn.Budget) {
+		values = append(values, handle.Blob(b.Key), b.Free, now, now)
+	}
+	switch len(budgets) {
+	case 1:
+		counted(budgets[0])
+		query = "WITH counted AS (" + countInto + one + countedUnlessUsedUp + ")"
+	case 2:
+		values = append(values, handle.Blob(budgets[1].Key))
+		counted(budgets[0])
+		values = append(values, now)
+		counted(budgets[1])
+		query = "WITH held AS (SELECT next_at FROM sign_in_attempts WHERE key = ? FOR UPDATE), own AS (" +
+			countInto + one + " WHERE NOT EXISTS (SELECT 1 FROM held WHERE next_at > CAST(? AS bigint))" + countedUnlessUsedUp + "), shared AS (" +
+			countInto + one + " FROM own" + countedUnlessUsedUp + "), counted AS (SELECT one FROM own UNION ALL SELECT one FROM shared)"
+	default:
+		return "", nil
+	}
+	return query + " SELECT (SELECT count(*) FROM counted) AS counted, " + credentialsColumns + ` FROM (SELECT 1 AS one) AS o
+		LEFT JOIN (identifiers i JOIN accounts a ON a.subject = i.subject` + withFactors + ") ON i.number = ? AND i.kind = 'number'", values
+}
