@@ -7,7 +7,10 @@ import (
 	"html/template"
 	"io"
 	"net/url"
+	"path"
+	"regexp"
 	"strings"
+	"sync"
 
 	"hopnhat/web/static"
 )
@@ -157,7 +160,7 @@ var frame = []string{"templates/layout.html", "templates/parts.html"}
 
 func parse(lang Lang) (map[string]*template.Template, error) {
 	words := catalogue[lang]
-	base, err := template.New("layout.html").Option("missingkey=error").Funcs(template.FuncMap{
+	base := template.New("pages").Option("missingkey=error").Funcs(template.FuncMap{
 		"t":     func(key string, values ...any) (string, error) { return words.text(lang, key, values...) },
 		"say":   func(text any) (localText, error) { return say(lang, text) },
 		"asset": static.Path,
@@ -165,9 +168,11 @@ func parse(lang Lang) (map[string]*template.Template, error) {
 		"day":   day,
 		"clock": clock,
 		"iso":   iso,
-	}).ParseFS(sources, frame...)
-	if err != nil {
-		return nil, fmt.Errorf("parsing the frame of all pages: %w", err)
+	})
+	for _, file := range frame {
+		if err := add(base, words, file); err != nil {
+			return nil, fmt.Errorf("parsing the frame of all pages: %w", err)
+		}
 	}
 	set := map[string]*template.Template{}
 	for _, p := range pages() {
@@ -175,12 +180,48 @@ func parse(lang Lang) (map[string]*template.Template, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cloning the frame for page %s: %w", p.page(), err)
 		}
-		if _, err := own.ParseFS(sources, "templates/"+p.page()+".html"); err != nil {
+		if err := add(own, words, "templates/"+p.page()+".html"); err != nil {
 			return nil, fmt.Errorf("parsing page %s: %w", p.page(), err)
 		}
-		set[p.page()] = own
+		set[p.page()] = own.Lookup("layout.html")
 	}
 	return set, nil
+}
+
+// add parses a file into a set, with its constants in place.
+func add(set *template.Template, words messages, file string) error {
+	source, err := sources.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	text, err := constant(words, string(source))
+	if err == nil {
+		_, err = set.New(path.Base(file)).Parse(text)
+	}
+	return err
+}
+
+// constants are the actions of a template that are the same on every page of a language: a
+// text without values, and the address of a file.
+var constants = regexp.MustCompile(`\{\{(t|asset) "([^"]+)"\}\}`)
+
+// constant puts the constants of a template in their places, escaped as html/template
+// escapes a text and the value of an attribute in quotes, where alone they stand: most of
+// what a page says need not be looked up and escaped each time it is shown.
+func constant(words messages, source string) (string, error) {
+	var failed error
+	text := constants.ReplaceAllStringFunc(source, func(action string) string {
+		part := constants.FindStringSubmatch(action)
+		value, ok := words[part[2]]
+		if part[1] == "asset" {
+			value, ok = static.Path(part[2]), true
+		}
+		if !ok {
+			failed = fmt.Errorf("no text %q", part[2])
+		}
+		return strings.ReplaceAll(template.HTMLEscapeString(value), "+", "&#43;")
+	})
+	return text, failed
 }
 
 // pages lists one of each kind.
@@ -214,6 +255,12 @@ func pages() []Page {
 	}
 }
 
+// buffers are those of pages that were rendered; one that grew beyond keptBuffer bytes is
+// not kept.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const keptBuffer = 64 << 10
+
 // Render writes a page. It renders into a buffer first: on error nothing has
 // been written, and the caller can still show another page.
 func Render(w io.Writer, shell Shell, page Page) error {
@@ -224,8 +271,14 @@ func Render(w io.Writer, shell Shell, page Page) error {
 	if !ok {
 		return fmt.Errorf("rendering page %s: no template in language %q", page.page(), shell.Lang)
 	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, screen{Shell: shell, Page: page, Langs: langLinks(shell)}); err != nil {
+	b, _ := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if b.Cap() <= keptBuffer {
+			buffers.Put(b)
+		}
+	}()
+	b.Reset()
+	if err := t.Execute(b, screen{Shell: shell, Page: page, Langs: langLinks(shell)}); err != nil {
 		return fmt.Errorf("rendering page %s: %w", page.page(), err)
 	}
 	if _, err := b.WriteTo(w); err != nil {
