@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -190,6 +191,42 @@ func TestASessionBeginsByItsAnswer(t *testing.T) {
 		}
 		if err := begin("locked", answer(4)); !errors.Is(err, authn.ErrUsed) || began("locked") {
 			t.Errorf("of a locked account: %v", err)
+		}
+	})
+}
+
+// TestRowsOfAChange: what fails while rows are read is told as any other failure, and
+// nothing of the statement stays.
+func TestRowsOfAChange(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const insert = "INSERT INTO sign_in_attempts (key, free, spent, next_at, seen_at) VALUES (?, 1, 1, 1, 1), (?, 1, 1, 1, 1) RETURNING key"
+		keys := func(a, b string) (read int, err error) {
+			err = db.ChangeEach(t.Context(), "testing", insert, []any{[]byte(a), []byte(b)}, func(rows *sql.Rows) error {
+				read++
+				var key []byte
+				return rows.Scan(&key)
+			})
+			return read, err
+		}
+		before := db.Stats()
+		if n, err := keys("a", "b"); n != 2 || err != nil {
+			t.Fatalf("%d rows, %v", n, err)
+		}
+		if after := db.Stats(); after.Queries != before.Queries+1 || after.Commits != before.Commits+1 {
+			t.Errorf("counted as %+v after %+v", after, before)
+		}
+		if _, err := keys("c", "a"); !errors.Is(err, authz.ErrConflict) {
+			t.Errorf("a key that is there: %v", err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := db.Each(gone, "testing", "SELECT 1", nil, func(*sql.Rows) error { return nil }); !errors.Is(err, authz.ErrUnavailable) {
+			t.Errorf("of a request that is over: %v", err)
+		}
+		var n int
+		one := func(rows *sql.Rows) error { return rows.Scan(&n) }
+		if err := db.Each(t.Context(), "testing", "SELECT count(*) FROM sign_in_attempts", nil, one); err != nil || n != 2 {
+			t.Errorf("%d rows stay, %v", n, err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package signins
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -56,10 +57,21 @@ func accepting(a *authn.Acceptance) (with string, values []any) {
 
 const accepted = " SELECT (SELECT count(*) FROM counted) AS counted, (SELECT count(*) FROM used) AS used"
 
-type acceptedRow struct {
-	Counted int `gorm:"column:counted"`
-	Used    int `gorm:"column:used"`
+// did is how much of an acceptance a statement did: the budgets that it counted, and the
+// factors that it used.
+type did struct{ counted, used int }
+
+// accept runs a statement that ends with accepted.
+func (db SignIns) accept(ctx context.Context, a *authn.Acceptance, query string, values []any) error {
+	var d did
+	err := db.ChangeEach(ctx, accepts, query, values, func(rows *sql.Rows) error { return rows.Scan(&d.counted, &d.used) })
+	if err != nil {
+		return err
+	}
+	return db.verdict(ctx, a, d)
 }
+
+const accepts = "accepting an answer"
 
 // Accept records a right answer in the transaction of its caller, who leaves it undone on
 // an error: [authn.Throttled], [authn.ErrUsed].
@@ -67,32 +79,33 @@ func (db SignIns) Accept(ctx context.Context, a *authn.Acceptance) error {
 	a.Recorded = true
 	if db.Dialect() == handle.PostgreSQL {
 		with, values := accepting(a)
-		var row acceptedRow
-		err := db.Writer(ctx).Raw(with+accepted, values...).Scan(&row).Error
-		return db.verdict(ctx, a, row, err)
+		return db.accept(ctx, a, with+accepted, values)
 	}
 	if len(a.Budgets) > 0 {
-		if wait, err := db.CountAttempt(ctx, a.Budgets, a.At); err != nil || wait > 0 {
-			return db.verdict(ctx, a, acceptedRow{}, err)
+		if wait, err := db.CountAttempt(ctx, a.Budgets, a.At); err != nil {
+			return err
+		} else if wait > 0 {
+			return authn.Throttled{Wait: wait}
 		}
 	}
 	query, values := use(a, openAccount, string(a.Subject))
-	res := db.Writer(ctx).Exec(query, values...)
-	return db.verdict(ctx, a, acceptedRow{len(a.Budgets), int(res.RowsAffected)}, res.Error)
+	used, err := db.Change(ctx, accepts, query, values...)
+	if err != nil {
+		return err
+	}
+	return db.verdict(ctx, a, did{len(a.Budgets), int(used)})
 }
 
 // verdict is what becomes of an acceptance of which a statement did so much.
-func (db SignIns) verdict(ctx context.Context, a *authn.Acceptance, did acceptedRow, err error) error {
+func (db SignIns) verdict(ctx context.Context, a *authn.Acceptance, d did) error {
 	switch {
-	case err != nil:
-		return handle.Wrap("accepting an answer", err)
-	case did.Counted != len(a.Budgets):
+	case d.counted != len(a.Budgets):
 		wait, err := db.wait(ctx, a.Budgets, a.At)
 		if err == nil {
 			err = authn.Throttled{Wait: wait}
 		}
 		return err
-	case did.Used != len(a.Uses):
+	case d.used != len(a.Uses):
 		return fmt.Errorf("using %d factors: %w: %w", len(a.Uses), authn.ErrUsed, authz.ErrConflict)
 	}
 	return nil
@@ -117,17 +130,16 @@ func (db SignIns) InsertSession(ctx context.Context, s session.Session, secretHa
 		by.Recorded = true
 		with, values := accepting(by)
 		values = append(append(values, columns...), len(by.Budgets), len(by.Uses))
-		var row acceptedRow
-		err := db.Writer(ctx).Raw(with+", began AS ("+sessionInto+"SELECT "+sessionValues+
-			" WHERE (SELECT count(*) FROM counted) = ? AND (SELECT count(*) FROM used) = ?)"+accepted, values...).Scan(&row).Error
-		return db.verdict(ctx, by, row, err)
+		return db.accept(ctx, by, with+", began AS ("+sessionInto+"SELECT "+sessionValues+
+			" WHERE (SELECT count(*) FROM counted) = ? AND (SELECT count(*) FROM used) = ?)"+accepted, values)
 	}
 	if by != nil {
 		if err := db.Accept(ctx, by); err != nil {
 			return err
 		}
 	}
-	return handle.Wrap("storing a session", db.Writer(ctx).Exec(sessionInto+"VALUES ("+sessionValues+")", columns...).Error)
+	_, err := db.Change(ctx, "storing a session", sessionInto+"VALUES ("+sessionValues+")", columns...)
+	return err
 }
 
 // ForgetDevices ends the devices of an account that were known until then.

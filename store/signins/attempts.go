@@ -2,6 +2,7 @@ package signins
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 	"time"
@@ -45,11 +46,11 @@ func count(budgets []authn.Budget, now int64) (query string, values []any) {
 // CountAttempt counts an attempt by every budget, by one statement, or tells how long to
 // wait; the caller then leaves the transaction undone.
 func (db SignIns) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
-	var counted []struct{ One int }
 	query, values := count(budgets, at.UnixMilli())
-	err := db.Writer(ctx).Raw(query, values...).Scan(&counted).Error
-	if err != nil || len(counted) == len(budgets) {
-		return 0, handle.Wrap("counting an attempt to sign in", err)
+	counted := 0
+	err := db.ChangeEach(ctx, counting, query, values, func(*sql.Rows) error { counted++; return nil })
+	if err != nil || counted == len(budgets) {
+		return 0, err
 	}
 	return db.wait(ctx, budgets, at)
 }
@@ -65,6 +66,9 @@ func (db SignIns) wait(ctx context.Context, budgets []authn.Budget, at time.Time
 	return max(time.Duration(last.Next-at.UnixMilli())*time.Millisecond, time.Second), handle.Wrap("reading when to try again", err)
 }
 
+// counting is what is being done where an attempt is counted.
+const counting = "counting an attempt to sign in"
+
 // errTooSoon leaves a transaction undone.
 var errTooSoon = errors.New("a budget of attempts is used up")
 
@@ -75,23 +79,16 @@ func (db SignIns) BeginSignIn(
 	ctx context.Context, number authz.PersonalNumber, budgets []authn.Budget, at time.Time,
 ) (c authn.Credentials, wait time.Duration, err error) {
 	if query, values := begin(budgets, at.UnixMilli()); query != "" && db.Dialect() == handle.PostgreSQL {
-		var rows []struct {
-			Counted     int            `gorm:"column:counted"`
-			Credentials credentialsRow `gorm:"embedded"`
-		}
-		err := db.Writer(ctx).Raw(query, append(values, number.Reveal())...).Scan(&rows).Error
+		counted := 0
+		err := db.ChangeEach(ctx, counting, query, append(values, number.Reveal()), found(&c, &counted))
 		switch {
-		case err != nil || len(rows) == 0:
-			return c, 0, handle.Wrap("counting an attempt to sign in", err)
-		case rows[0].Counted != len(budgets):
+		case err != nil:
+			return authn.Credentials{}, 0, err
+		case counted != len(budgets):
 			wait, err = db.wait(ctx, budgets, at)
-			return c, wait, err
+			return authn.Credentials{}, wait, err
 		}
-		found := make([]credentialsRow, len(rows))
-		for i, row := range rows {
-			found[i] = row.Credentials
-		}
-		return credentials(found), 0, nil
+		return c, 0, nil
 	}
 	err = db.Tx(ctx, func(ctx context.Context) error {
 		if wait, err = db.CountAttempt(ctx, budgets, at); err == nil && wait > 0 {

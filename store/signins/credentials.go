@@ -2,6 +2,7 @@ package signins
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"hopnhat/authz"
@@ -9,57 +10,49 @@ import (
 	"hopnhat/store/handle"
 )
 
-type credentialsRow struct {
-	Subject      string     `gorm:"column:subject"`
-	DevicesSince *time.Time `gorm:"column:devices_since"`
-	LockedAt     *time.Time `gorm:"column:locked_at"`
-	Factor       string     `gorm:"column:id"`
-	Kind         string     `gorm:"column:kind"`
-	Secret       []byte     `gorm:"column:secret"`
-	Counter      int64      `gorm:"column:counter"`
-}
-
 // An account is a row for each factor, and one without if it holds none.
 const (
-	credentialsColumns = "coalesce(a.subject, '') AS subject, a.devices_since, a.locked_at, coalesce(f.id, '') AS id, coalesce(f.kind, '') AS kind, f.secret, coalesce(f.counter, 0) AS counter"
+	credentialsColumns = "coalesce(a.subject, ''), a.devices_since, a.locked_at, coalesce(f.id, ''), coalesce(f.kind, ''), f.secret, coalesce(f.counter, 0)"
 	withFactors        = " LEFT JOIN factors f ON f.subject = a.subject AND f.disabled_at IS NULL"
+
+	byNumber = "SELECT " + credentialsColumns + " FROM identifiers i JOIN accounts a ON a.subject = i.subject" + withFactors +
+		" WHERE i.number = ? AND i.kind = 'number'"
+	bySubject = "SELECT " + credentialsColumns + " FROM accounts a" + withFactors + " WHERE a.subject = ?"
 )
 
-func credentials(rows []credentialsRow) authn.Credentials {
-	var c authn.Credentials
-	for _, row := range rows {
-		c.Subject, c.DevicesSince, c.Locked = authz.Subject(row.Subject), handle.Time(row.DevicesSince), row.LockedAt != nil
-		if row.Factor != "" {
-			c.Factors = append(c.Factors, authn.Held{
-				ID: authn.FactorID(row.Factor), Kind: authn.FactorKind(row.Kind), Secret: row.Secret, Counter: row.Counter,
-			})
+// found gathers the rows of an account, whose columns are credentialsColumns after those
+// given.
+func found(c *authn.Credentials, before ...any) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		var devicesSince, lockedAt *time.Time
+		var f authn.Held
+		into := append(before, &c.Subject, &devicesSince, &lockedAt, &f.ID, &f.Kind, &f.Secret, &f.Counter)
+		if err := rows.Scan(into...); err != nil {
+			return err
 		}
+		c.DevicesSince, c.Locked = handle.Time(devicesSince), lockedAt != nil
+		if f.ID != "" {
+			c.Factors = append(c.Factors, f)
+		}
+		return nil
 	}
-	return c
 }
 
 // Credentials finds those of a number's holder; a re-issued number's
 // predecessors find them too. A number that nobody holds is looked up by the same
 // statement.
-func (db SignIns) Credentials(ctx context.Context, number authz.PersonalNumber) (authn.Credentials, error) {
-	var rows []credentialsRow
-	err := db.Reader(ctx).Raw("SELECT "+credentialsColumns+" FROM identifiers i JOIN accounts a ON a.subject = i.subject"+withFactors+
-		" WHERE i.number = ? AND i.kind = 'number'", number.Reveal()).Scan(&rows).Error
-	return credentials(rows), handle.Wrap("reading credentials", err)
+func (db SignIns) Credentials(ctx context.Context, number authz.PersonalNumber) (c authn.Credentials, err error) {
+	err = db.Each(ctx, "reading credentials", byNumber, []any{number.Reveal()}, found(&c))
+	return c, err
 }
 
 // CredentialsOf finds those of a subject.
-func (db SignIns) CredentialsOf(ctx context.Context, subject authz.Subject) (authn.Credentials, error) {
-	var rows []credentialsRow
-	err := db.Reader(ctx).Raw("SELECT "+credentialsColumns+" FROM accounts a"+withFactors+
-		" WHERE a.subject = ?", string(subject)).Scan(&rows).Error
-	switch {
-	case err != nil:
-		return authn.Credentials{}, handle.Wrap("reading credentials", err)
-	case len(rows) == 0:
-		return authn.Credentials{}, authz.ErrNotFound
+func (db SignIns) CredentialsOf(ctx context.Context, subject authz.Subject) (c authn.Credentials, err error) {
+	err = db.Each(ctx, "reading credentials", bySubject, []any{string(subject)}, found(&c))
+	if err == nil && c.Subject == "" {
+		err = authz.ErrNotFound
 	}
-	return credentials(rows), nil
+	return c, err
 }
 
 // ReplaceSecret puts a secret that was made anew in the place of the one that was read;
