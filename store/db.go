@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"hopnhat/store/apis"
+	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 	"hopnhat/store/incidents"
 	"hopnhat/store/keybook"
@@ -27,6 +28,9 @@ type Options = handle.Options
 
 // DialectOf tells from a DSN which database it names.
 func DialectOf(dsn string) Dialect { return handle.DialectOf(dsn) }
+
+// EventCounts are totals over all pages of a query.
+type EventCounts = evidence.Counts
 
 // Stats counts statements and commits.
 type Stats = handle.Stats
@@ -73,7 +77,7 @@ type (
 	// Browsers are the sessions of people who signed in.
 	Browsers struct{ *handle.Handle }
 	// Evidence are the events, and their places in the release log.
-	Evidence struct{ *handle.Handle }
+	Evidence = evidence.Book
 	// Grants are authorization requests that wait, and grants.
 	Grants struct{ *handle.Handle }
 	// Outbox is what apps are to be told, until they were.
@@ -95,7 +99,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return &DB{
 		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: apis.APIs{Handle: db},
 		Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
-		Evidence: Evidence{db}, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
+		Evidence: evidence.New(db), Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
 		Leaves:  leafrows.Rows{Handle: db},
 		SignIns: signins.SignIns{Handle: db},

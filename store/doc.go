@@ -10,15 +10,15 @@
 //
 // A transaction on PostgreSQL that locks rows of more than one of these tables does so in
 // this order, so that no two wait for each other and no three in a circle: authorizations,
-// decoupled_requests, clients, consents, sessions, grants, accounts, factors.
+// decoupled_requests, clients, consents, sessions, grants, accounts, factors, event_numbers.
 //
 // An approval holds the client (FOR SHARE), writes the consents, holds session and account,
 // finishes its request and inserts the grant, the last three by one statement; on another
 // device it finishes the request first. That the request comes last is no circle: who else
 // finishes one that a browser answers, a person who declines, holds no more than what an
 // approval holds too (FOR SHARE), and the second of two approvals waits for the first before
-// it. A release holds consent, grant and account by
-// one statement ([Evidence.RecordHolding]); what is limited was counted before, and a client
+// it. A release holds consent, grant and account by one statement, which takes the person's
+// next number last ([Evidence.NextNumber]); what is limited was counted before, and a client
 // makes it wait only while it is settled ([Evidence.SettleClient]), alone. A sign-out and a
 // lock take sessions, grants, account; a sign-in account and factors, and a new session,
 // which nobody else sees yet. A withdrawal takes one consent. The clock that ends consents

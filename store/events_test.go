@@ -11,6 +11,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/querytext"
 	"hopnhat/authz/consent"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
@@ -93,7 +94,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 		}
 		kept := maps.Clone(places)
 		before := db.Stats().Commits
-		if err := db.SetIndices(ctx, "log", places); err != nil {
+		if err := db.NotePlaces(ctx, "log", places, false); err != nil {
 			t.Fatal(err)
 		}
 		if got := db.Stats().Commits - before; got != 1 {
@@ -124,7 +125,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 			}
 			break
 		}
-		if err := db.SetIndices(ctx, "log", nil); err != nil {
+		if err := db.NotePlaces(ctx, "log", nil, false); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -170,7 +171,7 @@ func TestPagesOfASearchAreWholeAndInOrder(t *testing.T) {
 		}
 		for _, q := range []audit.Query{{Client: "tax-app"}, {Outcome: audit.Refused}, {Type: audit.ConsentApproved}, {To: noon}} {
 			if found, err := db.Find(ctx, q); err != nil || len(found) != 0 {
-				t.Fatalf("%s: got %d, %v; want none", q.Text(), len(found), err)
+				t.Fatalf("%s: got %d, %v; want none", querytext.Text(q), len(found), err)
 			}
 		}
 	})

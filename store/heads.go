@@ -108,7 +108,7 @@ func (s Heads) Close(ctx context.Context, origin string, epoch uint64) error {
 		return handle.Wrap("closing a shard of the log", err)
 	}
 	defer tx.Rollback()
-	if s.db.Dialect() == PostgreSQL { // against DB.SetIndices, which locks the key
+	if s.db.Dialect() == PostgreSQL { // against DB.NotePlaces, which locks the key
 		if _, err := tx.ExecContext(ctx, "SELECT 1 FROM log_shards WHERE origin = $1 FOR UPDATE", origin); err != nil {
 			return handle.Wrap("closing a shard of the log", err)
 		}

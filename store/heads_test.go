@@ -125,7 +125,7 @@ func TestPlacesBeyondTheEndOfAShardAreForgotten(t *testing.T) {
 			places[e.ID] = uint64(n)
 		}
 		head := audit.Head{Log: "log", Origin: origin, Epoch: 1, Size: 2, Root: rootOf(nil), VerifierKey: "k", Writer: "w"}
-		err := errors.Join(s.Begin(ctx, head), s.Record(ctx, head), db.SetIndices(ctx, origin, places), s.Close(ctx, origin, 1))
+		err := errors.Join(s.Begin(ctx, head), s.Record(ctx, head), db.NotePlaces(ctx, origin, places, false), s.Close(ctx, origin, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestPlacesBeyondTheEndOfAShardAreForgotten(t *testing.T) {
 			if err != nil || len(waiting) != 2 {
 				t.Fatalf("%d events have no place, %v; want 2", len(waiting), err)
 			}
-			if err := db.SetIndices(ctx, origin, places); err != nil { // late
+			if err := db.NotePlaces(ctx, origin, places, false); err != nil { // late
 				t.Fatal(err)
 			}
 		}

@@ -98,7 +98,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 					return db.CountUse(ctx, broker.Use{Permission: "c#1", Day: "2026-11-23", Limit: 9, Expires: midday})
 				})
 			}},
-			{"release: the place in the log", func() error { return db.SetIndices(ctx, "log", map[string]uint64{"e": 1}) }},
+			{"release: the place in the log", func() error { return db.NotePlaces(ctx, "log", map[string]uint64{"e": 1}, false) }},
 			{"log: what has no place", func() error { _, err := db.Unlogged(ctx, 10); return err }},
 			{"portal: the timeline", func() error {
 				_, err := db.FindVisible(ctx, audit.Query{Pseudonym: "p", Limit: 20}, audit.Releases, midday)

@@ -21,7 +21,7 @@ import (
 // statuses of the kinds that have one of their own.
 var statuses = map[view.ErrorKind]int{
 	view.ErrorNotFound: 404, view.ErrorMethod: 405, view.ErrorTooLarge: 413, view.ErrorTooMany: 429, view.ErrorUnavailable: 503,
-	view.ErrorInternal: 500, view.ErrorForbidden: 403, view.ErrorForm: 403, view.ErrorLocked: 403, view.ErrorFinished: 410, view.ErrorNotAvailable: 503,
+	view.ErrorInternal: 500, view.ErrorForbidden: 403, view.ErrorForm: 403, view.ErrorLocked: 403, view.ErrorFinished: 410, view.ErrorNotAvailable: 503, view.ErrorNotGenuine: 409,
 	view.ErrorMisdirected: 421,
 }
 

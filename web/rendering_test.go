@@ -47,7 +47,7 @@ func TestEveryFaultIsRendered(t *testing.T) {
 		view.ErrorBadRequest: 400, view.ErrorUnknownApp: 400, view.ErrorBadReturn: 400, view.ErrorRequestURI: 400, view.ErrorSignOut: 400,
 		view.ErrorAppDisabled: 400, view.ErrorExpired: 400, view.ErrorFinished: 410, view.ErrorForm: 403, view.ErrorLocked: 403, view.ErrorForbidden: 403,
 		view.ErrorNotFound: 404, view.ErrorMethod: 405, view.ErrorTooLarge: 413, view.ErrorTooMany: 429, view.ErrorUnavailable: 503, view.ErrorInternal: 500,
-		view.ErrorNotAvailable: 503, view.ErrorMisdirected: 421,
+		view.ErrorNotAvailable: 503, view.ErrorNotGenuine: 409, view.ErrorMisdirected: 421,
 	}
 	for _, kind := range view.ErrorKinds() {
 		t.Run(string(kind), func(t *testing.T) {

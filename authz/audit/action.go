@@ -63,6 +63,7 @@ const (
 	InitialTokenCreated Action = "initial-access-token.created"
 	InitialTokenRevoked Action = "initial-access-token.revoked"
 	DeliveryRetried     Action = "delivery.retried"
+	Erase               Action = "evidence.erase"
 
 	IncidentOpened        Action = "incident.opened"
 	IncidentCloseProposed Action = "incident.close-proposed"
@@ -98,6 +99,7 @@ const (
 	thePurpose             // purpose and register
 	theCode                // the outcome, where the action alone does not say it
 	aCount                 // how often it happened
+	aDigest                // which leaf of the log it is about
 )
 
 // rule is a row of the table of actions.
@@ -157,6 +159,7 @@ var rules = slices.Concat([]rule{
 	{InitialTokenCreated, Administered, ConsentTree, false, true, string(InitialTokenCreated), "", true, "", []need{anObject}},
 	{InitialTokenRevoked, Administered, ConsentTree, false, true, string(InitialTokenRevoked), "", true, "", []need{anObject}},
 	{DeliveryRetried, Administered, ConsentTree, false, true, string(DeliveryRetried), "role:" + byOperator, true, "", []need{anActor, anObject}},
+	{Erase, Erased, ConsentTree, false, true, string(Erase), "", true, "", []need{anObject, aDigest}},
 	{ResourceRegistered, Administered, ConsentTree, false, true, string(ResourceRegistered), "", true, "", []need{anObject}},
 	{ResourceDisabled, Administered, ConsentTree, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
 	{IncidentOpened, Administered, ConsentTree, false, true, string(IncidentOpened), "", true, "", []need{anObject}},
@@ -173,6 +176,19 @@ var rules = slices.Concat([]rule{
 		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),
 )
+
+// numbered are the actions whose events carry the running number of their person: what is
+// released of her, refused or not answered, and what tools do with her account. A missing
+// one shows as a gap. The others would cost their route a statement each; that one of them
+// is missing is seen by its leaf alone.
+var numbered = []Action{
+	Release, ReleaseDenied, RegisterSilent,
+	AccountEnrol, AccountLock, AccountUnlock, AccountSignOut, RoleGranted, RoleRevoked, Erase,
+}
+
+// Numbered reports whether the events of an action carry the running number of the person
+// they are about.
+func Numbered(a Action) bool { return slices.Contains(numbered, a) }
 
 // What determined an outcome, and the code of what auditors do.
 const (
@@ -296,6 +312,8 @@ func (r rule) check(e Event) error {
 			what = "no outcome"
 		case n == aCount && e.Detail.Count == 0:
 			what = "no count"
+		case n == aDigest && e.Payload.Digest == "":
+			what = "no leaf"
 		default:
 			continue
 		}

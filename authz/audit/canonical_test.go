@@ -381,33 +381,3 @@ func TestParseNamesTheCause(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
-
-// The record of a search finds it again: whatever is asked, its text reads back as it.
-func TestTheTextOfAQueryReadsBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		q := Query{
-			Pseudonym: rapid.StringMatching(`([A-Za-z0-9_-]{43})?`).Draw(t, "pseudonym"),
-			Client:    authz.ClientID(rapid.StringMatching(`[ -~ế]{0,20}`).Draw(t, "client")),
-			Purpose:   authz.PurposeID(rapid.StringMatching(`[a-z.]{0,12}`).Draw(t, "purpose")),
-			Limit:     rapid.IntRange(1, MaxLimit).Draw(t, "limit"),
-			Outcome:   rapid.SampledFrom([]Outcome{AnyOutcome, Permitted, Refused}).Draw(t, "outcome"), Type: rapid.SampledFrom(append(Types(), "")).Draw(t, "type"),
-		}
-		if rapid.Bool().Draw(t, "timed") {
-			q.From = time.Unix(rapid.Int64Range(1e9, 2e9).Draw(t, "from"), 0).UTC()
-			q.To = q.From.Add(time.Duration(rapid.IntRange(1, 1e6).Draw(t, "for")) * time.Second)
-		}
-		if got, err := ParseQuery(q.Text()); err != nil || got != q {
-			t.Fatalf("%s reads back as %+v, %v", q.Text(), got, err)
-		}
-	})
-}
-
-func FuzzParseQuery(f *testing.F) {
-	f.Add(Query{Client: "land-app", Limit: 50}.Text())
-	f.Add("search")
-	f.Fuzz(func(t *testing.T, text string) {
-		if q, err := ParseQuery(text); err == nil && q.Text() != text {
-			t.Fatalf("%q reads back as %q", text, q.Text())
-		}
-	})
-}

@@ -8,19 +8,8 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"hopnhat/authz"
 	"hopnhat/authz/audit/commitment"
 )
-
-// ClientAct is an act on an app's registration, told alike by the registration
-// endpoint and by the tools. It can always become evidence, whatever the registration
-// holds: an app with a long list must not be one that nobody can disable.
-func ClientAct(action Action, c *authz.Client) Act {
-	return Act{
-		Action: action, App: c,
-		Detail: Detail{Object: Bounded(string(c.ID)), Text: Bounded(c.RedirectURIs...)},
-	}
-}
 
 // Bounded is texts as one that can become evidence: themselves with a space between
 // them, or, where that is too long or holds a character that evidence may not, the

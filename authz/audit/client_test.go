@@ -11,9 +11,9 @@ import (
 	"hopnhat/authz/audit/commitment"
 )
 
-// TestClientAct: whatever a registration holds, an act on it and by it can be written
-// down, so that no app is one that cannot be disabled or refused.
-func TestClientAct(t *testing.T) {
+// TestAnAppCanAlwaysBeNamed: whatever a registration holds, an act on it and by it can be
+// written down, so that no app is one that cannot be disabled or refused.
+func TestAnAppCanAlwaysBeNamed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.Custom(func(t *rapid.T) string {
 			return strings.Repeat(rapid.String().Draw(t, "text"), rapid.SampledFrom([]int{1, 1, 40, 400}).Draw(t, "times"))
@@ -23,7 +23,7 @@ func TestClientAct(t *testing.T) {
 			Owner:    authz.LocalizedText{VI: text.Draw(t, "owner")},
 			Requests: authz.Requests{RedirectURIs: rapid.SliceOfN(text, 0, 100).Draw(t, "redirect URIs")},
 		}
-		for _, a := range []Act{ClientAct(ClientDisabled, c), {Action: ReleaseDenied, App: c}} {
+		for _, a := range []Act{{Action: ClientDisabled, App: c, Detail: Detail{Object: Bounded(string(c.ID)), Text: Bounded(c.RedirectURIs...)}}, {Action: ReleaseDenied, App: c}} {
 			r, err := ruleOf(a.Action)
 			if err != nil {
 				t.Fatal(err)

@@ -38,13 +38,3 @@ func (e Event) Disclose(salt Salt, groups ...commitment.Group) (commitment.Discl
 	}
 	return commitment.Disclose(e.ID, string(e.Type), parts, salt, groups...), nil
 }
-
-// DiscloseCanonical is [Event.Disclose] for the bytes of an event as they are
-// kept.
-func DiscloseCanonical(canonical []byte, salt Salt, groups ...commitment.Group) (commitment.Disclosure, error) {
-	id, eventType, parts, err := commitment.Split(canonical)
-	if err != nil {
-		return commitment.Disclosure{}, err
-	}
-	return commitment.Disclose(id, eventType, parts, salt, groups...), nil
-}

@@ -65,7 +65,7 @@ type Data struct {
 	Catalogue string `json:"catalogue,omitzero"`
 	// Form is value, or predicate where only a yes or no left.
 	Form string `json:"form,omitzero"`
-	// Query is the text of an auditor's query, see [Query.Text].
+	// Query is the text of an auditor's query, see package querytext.
 	Query    string           `json:"query,omitzero"`
 	Registry authz.RegistryID `json:"registry,omitzero"`
 }
@@ -110,7 +110,8 @@ type Levels struct {
 }
 
 // Payload is what left: a salted digest of it ([commitment.Salt.PayloadDigest]) and how many
-// records it was.
+// records it was. In a tombstone the digest is the hash of the erased event's leaf, see
+// package erasure.
 type Payload struct {
 	Digest  string `json:"digest,omitzero"`
 	Records int64  `json:"records,omitzero"`
@@ -126,7 +127,8 @@ type Person struct {
 	Pseudonym string              `json:"pseudonym,omitzero"`
 	Relation  authz.RecordSubject `json:"relation,omitzero"`
 	Role      authz.Role          `json:"role,omitzero"`
-	// Sequence is the person's own running number: a gap shows a missing event.
+	// Sequence is the person's own running number, from 1, of events that are [Numbered]: a
+	// gap shows a missing one.
 	Sequence int64 `json:"sequence,omitzero"`
 }
 

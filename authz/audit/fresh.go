@@ -17,7 +17,7 @@ func (e Event) CheckNew() error {
 		return fmt.Errorf("%v cannot become evidence: its type is not known", e)
 	}
 	texts := []string{e.Reason.CaseReference, e.Emergency.Reason, e.Emergency.Text, e.Visibility.Authority}
-	if e.Type == AuditorQuery || e.Type == AuditorExport || e.Type == AuditorLooked {
+	if e.Type == AuditorQuery || e.Type == AuditorExport || e.Type == AuditorLooked || e.Type == Erased {
 		texts = append(texts, e.Detail.Text) // the reason she gave
 	}
 	for _, text := range texts {

@@ -18,10 +18,11 @@ func TestByAPrincipal(t *testing.T) {
 		actor := rapid.SampledFrom([]authz.Subject{"an", "binh"}).Draw(t, "actor")
 		pseudonym := "pseudonym-in-evidence-of-" + string(actor)
 		sealed := func(a Act) Sealed {
-			one, err := newScribe(newRows(), nil).seal(t.Context(), a, must(ruleOf(Agree)))
+			e, err := newScribe(newRows(), nil).event(t.Context(), &a, must(ruleOf(Agree)))
 			if err != nil {
 				t.Fatal(err)
 			}
+			one := must(e.Seal(a.Salt))
 			back, err := Parse(one.Canonical)
 			if err != nil || back.Person != one.Event.Person {
 				t.Fatalf("got %+v, %v, want %+v", back.Person, err, one.Event.Person)

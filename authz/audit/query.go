@@ -2,8 +2,6 @@ package audit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -71,42 +69,6 @@ func (q *Query) Check() error {
 	return nil
 }
 
-const queryText = "pseudonym=%q client=%q purpose=%q type=%q outcome=%q from=%s to=%s limit=%d"
-
-// Text says in one line what a query selects, for the record of the query itself.
-func (q Query) Text() string {
-	return fmt.Sprintf(queryText,
-		q.Pseudonym, q.Client, q.Purpose, q.Type, q.Outcome, stamp(q.From), stamp(q.To), q.Limit)
-}
-
-// ParseQuery reads what [Query.Text] wrote: so the record of a search finds it again.
-func ParseQuery(text string) (Query, error) {
-	var q Query
-	var from, to string
-	n, err := fmt.Sscanf(
-		text, queryText, &q.Pseudonym, (*string)(&q.Client), (*string)(&q.Purpose), (*string)(&q.Type), (*string)(&q.Outcome), &from, &to,
-		&q.Limit,
-	)
-	if err != nil || n != 8 {
-		return Query{}, fmt.Errorf("reading the text of a query: %w", ErrNotCanonical)
-	}
-	for _, side := range []struct {
-		text string
-		into *time.Time
-	}{{from, &q.From}, {to, &q.To}} {
-		if side.text == "-" {
-			continue
-		}
-		if *side.into, err = time.Parse(time.RFC3339, side.text); err != nil {
-			return Query{}, fmt.Errorf("reading the text of a query: %w", ErrNotCanonical)
-		}
-	}
-	if q.Text() != text {
-		return Query{}, fmt.Errorf("reading the text of a query: %w", ErrNotCanonical)
-	}
-	return q, q.Check()
-}
-
 // Canonical is the query as an export carries it: what it selects, without the
 // page.
 func (q Query) Canonical() ([]byte, error) {
@@ -123,28 +85,11 @@ func (q Query) Canonical() ([]byte, error) {
 	})
 }
 
-// Hash names a query: the SHA-256 of its canonical bytes, hex.
-func (q Query) Hash() (string, error) {
-	canonical, err := q.Canonical()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(canonical)
-	return hex.EncodeToString(sum[:]), nil
-}
-
 func canonicalTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 	return instant(t).Format(time.RFC3339Nano)
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 // Recorded is an event as it is kept.
@@ -156,7 +101,25 @@ type Recorded struct {
 	Logged bool
 	// Origin names the shard of the log that Index is a place in.
 	Origin string
+	// Late says that the leaf was appended long after the decision.
+	Late bool
+	// Fault says why the row is no evidence, empty where it is genuine.
+	Fault Fault
 }
+
+// Fault is what is wrong with the row of an event. Such a row is shown as what it is and
+// never as evidence, and keeps no other from being read.
+type Fault string
+
+// The faults. Of an unsealed row, as the release before wrote them, the log does not hold
+// the leaf at its place, or cannot be asked; of an unreadable one only id and kind are known.
+const (
+	FaultAltered    Fault = "altered"    // content, salt, id or MAC, or none of it was written here
+	FaultColumns    Fault = "columns"    // what is searched was altered; the content is genuine
+	FaultUnsealed   Fault = "unsealed"   // there is no MAC
+	FaultUnreadable Fault = "unreadable" // the bytes are no event
+	FaultMisplaced  Fault = "misplaced"  // at the place that is noted the log holds another leaf
+)
 
 // Hold is what must still be, when an event is written, as it was when that was
 // decided, and stays so until the transaction ends: whoever ends one of them
@@ -179,11 +142,14 @@ type Hold struct {
 // Events keeps events.
 type Events interface {
 	Rows
-	// SetIndices notes the places of events in one shard of the log, in one commit;
-	// unknown ids are passed over. The map belongs to the callee.
-	SetIndices(ctx context.Context, origin string, places map[string]uint64) error
-	// Unlogged lists events without a place, oldest first. Rows that are no evidence are
-	// left out and told of by an error that is [ErrRow], beside the others.
+	// NotePlaces notes the places of events in one shard of the log, in one commit;
+	// unknown ids are passed over. late is as in [Recorded]. A place that another event
+	// has already is left to that one and told of by an error that is [ErrPlaceTaken],
+	// beside the others, which are noted.
+	NotePlaces(ctx context.Context, origin string, places map[string]uint64, late bool) error
+	// Unlogged lists events without a place, oldest first. Rows that are no evidence
+	// ([Recorded.Fault]) are left out and told of by an error that is [ErrRow], beside
+	// the others.
 	Unlogged(ctx context.Context, limit int) ([]Recorded, error)
 	Find(ctx context.Context, q Query) ([]Recorded, error)
 	Get(ctx context.Context, id string) (Recorded, error)

@@ -76,8 +76,7 @@ type Options struct {
 	// is there without its place being noted; 65,536 if zero.
 	Tail uint64
 	// Site is whose events are this recorder's to repair; those of other sites are
-	// left to them until they are old, since they may be on their way into the log
-	// there. Empty repairs all alike.
+	// left to them. Empty repairs all alike.
 	Site   string
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -326,7 +325,10 @@ func (r *Recorder) flush() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := r.noteAll(ctx, places); err != nil {
+	switch err := r.noteAll(ctx, places, false); {
+	case errors.Is(err, ErrPlaceTaken): // for reconciliation to tell; the others are noted
+		r.o.Logger.Error("the database was altered", "error", err)
+	case err != nil:
 		r.o.Logger.Error("places of events in the log could not be noted; trying again", "events", len(places), "error", err)
 		return fmt.Errorf("noting the places of %d events: %w", len(places), err)
 	}
@@ -338,8 +340,9 @@ func (r *Recorder) flush() error {
 	return nil
 }
 
-// noteAll notes places, those of one shard in one commit.
-func (r *Recorder) noteAll(ctx context.Context, places map[string]Place) error {
+// noteAll notes places, those of one shard in one commit. Its error is [ErrPlaceTaken] only
+// if all the others are noted.
+func (r *Recorder) noteAll(ctx context.Context, places map[string]Place, late bool) error {
 	shards := map[string]map[string]uint64{}
 	for id, place := range places {
 		if shards[place.Origin] == nil {
@@ -347,12 +350,16 @@ func (r *Recorder) noteAll(ctx context.Context, places map[string]Place) error {
 		}
 		shards[place.Origin][id] = place.Index
 	}
+	var taken error
 	for origin, indices := range shards {
-		if err := r.events.SetIndices(ctx, origin, indices); err != nil {
+		err := r.events.NotePlaces(ctx, origin, indices, late)
+		if errors.Is(err, ErrPlaceTaken) {
+			taken = errors.Join(taken, err)
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
+	return taken
 }
 
 // Close stops taking events, waits for those that are being written, and notes

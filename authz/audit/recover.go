@@ -14,13 +14,13 @@ const recoverPage = 500
 // Recover finds events whose place in the log is not noted, looks for their
 // leaves among the newest of the log, appends those that are not there, and
 // notes all places. It runs at the start, before events are recorded. It returns
-// how many events it repaired.
+// how many events it repaired. Only rows that are genuine, and of this site, are
+// appended: nobody who can write to the database alone brings a leaf into the log.
 //
 // A leaf older than the stretch that is looked through is appended a second
-// time, which harms nothing, since both leaves commit to the same event;
-// [Duplicates] lists such leaves.
+// time, which harms nothing, since both leaves commit to the same event.
 func (r *Recorder) Recover(ctx context.Context) (int, error) {
-	return r.recover(ctx, r.ownEvent(r.o.Now()))
+	return r.recover(ctx, r.ownEvent)
 }
 
 // ErrRow is an error about rows that are no evidence: altered, or never written here.
@@ -28,15 +28,17 @@ func (r *Recorder) Recover(ctx context.Context) (int, error) {
 // recovered all the same.
 var ErrRow = errors.New("a row is no evidence")
 
-// leftTo is how long another site has to log its own events.
-const leftTo = 10 * time.Minute
+// ErrPlaceTaken means that the log's place of an event is noted as another event's. One of
+// the two notes is false.
+var ErrPlaceTaken = errors.New("the place in the log is noted as another event's")
 
-// ownEvent reports of an event whether this recorder is to repair it.
-func (r *Recorder) ownEvent(now time.Time) func(Recorded) bool {
-	return func(w Recorded) bool {
-		return r.o.Site == "" || w.Event.When.Site == r.o.Site || w.Event.When.Decided.Before(now.Add(-leftTo))
-	}
-}
+// lateAfter is how long after its decision a leaf is appended late: longer than a tool's
+// event waits for a sweep.
+const lateAfter = 5 * time.Minute
+
+// ownEvent reports of an event whether this recorder is to repair it. What another site
+// wrote is for that site to log, however long it takes.
+func (r *Recorder) ownEvent(w Recorded) bool { return r.o.Site == "" || w.Event.When.Site == r.o.Site }
 
 // sweep repairs what a passing failure of the log left behind, and what stood in a shard
 // beyond where it was closed. It spares young events, which may be on their way.
@@ -44,9 +46,8 @@ func (r *Recorder) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	now := r.o.Now()
-	recordedHere := r.ownEvent(now)
 	n, err := r.recover(ctx, func(w Recorded) bool {
-		return !r.pending(w.Event.ID) && recordedHere(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
+		return !r.pending(w.Event.ID) && r.ownEvent(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
 	})
 	if err != nil {
 		r.o.Logger.Error("events without an entry in the log could not be repaired", "error", err)
@@ -118,7 +119,7 @@ func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, e
 		if err != nil && !errors.Is(err, ErrRow) {
 			return total, fmt.Errorf("looking for events without a log entry: %w", err)
 		}
-		leaves := make(map[string][]byte, len(waiting))
+		leaves := make([]missing, 0, len(waiting))
 		failed := err
 		for _, w := range waiting {
 			if !due(w) {
@@ -129,7 +130,7 @@ func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, e
 				failed = errors.Join(failed, fmt.Errorf("%w: %w", ErrRow, err))
 				continue
 			}
-			leaves[w.Event.ID] = leaf
+			leaves = append(leaves, missing{w, leaf})
 		}
 		if len(leaves) == 0 {
 			return total, failed
@@ -139,10 +140,16 @@ func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, e
 				return total, err
 			}
 		}
-		places, err := r.place(ctx, leaves, inLog)
+		inTime, late, err := r.place(ctx, leaves, inLog)
 		failed = errors.Join(failed, err)
-		if len(places) > 0 {
-			if err := r.noteAll(ctx, places); err != nil {
+		for isLate, places := range map[bool]map[string]Place{false: inTime, true: late} {
+			if len(places) == 0 {
+				continue
+			}
+			switch err := r.noteAll(ctx, places, isLate); {
+			case errors.Is(err, ErrPlaceTaken):
+				failed = errors.Join(failed, err)
+			case err != nil:
 				return total, fmt.Errorf("noting the places of %d recovered events: %w", len(places), err)
 			}
 			total += len(places)
@@ -153,34 +160,51 @@ func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, e
 	}
 }
 
-// place finds or appends leaves; together they go into one batch of the log.
-func (r *Recorder) place(ctx context.Context, leaves map[string][]byte, inLog map[string]Place) (map[string]Place, error) {
+// missing is an event without a place, with its leaf.
+type missing struct {
+	Recorded
+	leaf []byte
+}
+
+// place finds or appends leaves; together they go into one batch of the log. A row without
+// a MAC, as the release before wrote them, is genuine only if its leaf is there already.
+func (r *Recorder) place(ctx context.Context, leaves []missing, inLog map[string]Place) (inTime, late map[string]Place, failed error) {
 	var (
-		mu     sync.Mutex
-		all    sync.WaitGroup
-		places = make(map[string]Place, len(leaves))
-		failed error
+		mu  sync.Mutex
+		all sync.WaitGroup
 	)
-	for id, leaf := range leaves {
-		if place, ok := inLog[string(leaf)]; ok {
+	inTime, late = map[string]Place{}, map[string]Place{}
+	now := r.o.Now()
+	for _, m := range leaves {
+		id := m.Event.ID
+		if place, ok := inLog[string(m.leaf)]; ok {
 			mu.Lock()
-			places[id] = place
+			inTime[id] = place
+			mu.Unlock()
+			continue
+		}
+		if m.Fault != "" {
+			mu.Lock()
+			failed = errors.Join(failed, fmt.Errorf("%w: event %s is not logged: %s", ErrRow, id, m.Fault))
 			mu.Unlock()
 			continue
 		}
 		all.Go(func() {
-			place, err := r.log.Append(ctx, Entry{Leaf: leaf})
+			place, err := r.log.Append(ctx, Entry{Leaf: m.leaf})
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
-				failed = fmt.Errorf("logging the recovered event %s: %w", id, err)
-				return
+			switch {
+			case err != nil:
+				failed = errors.Join(failed, fmt.Errorf("logging the recovered event %s: %w", id, err))
+			case m.Event.When.Decided.Before(now.Add(-lateAfter)):
+				late[id] = place
+			default:
+				inTime[id] = place
 			}
-			places[id] = place
 		})
 	}
 	all.Wait()
-	return places, failed
+	return inTime, late, failed
 }
 
 // readTail maps the newest leaves to their first place.
@@ -201,25 +225,6 @@ func (r *Recorder) readTail(ctx context.Context) (map[string]Place, error) {
 		}
 	})
 	return found, err
-}
-
-// Duplicate is a leaf that stands in the log twice.
-type Duplicate struct{ First, Again uint64 }
-
-// Duplicates lists the leaves from a place up to another that stand there more
-// than once: the traces of crashes. They harm nothing, and an auditor who counts
-// leaves must know them.
-func Duplicates(ctx context.Context, tail Tail, from, to uint64) ([]Duplicate, error) {
-	var list []Duplicate
-	first := map[string]uint64{}
-	err := each(ctx, tail, from, to, func(index uint64, leaf []byte) {
-		if earlier, again := first[string(leaf)]; again {
-			list = append(list, Duplicate{earlier, index})
-			return
-		}
-		first[string(leaf)] = index
-	})
-	return list, err
 }
 
 func each(ctx context.Context, tail Tail, from, to uint64, visit func(index uint64, leaf []byte)) error {

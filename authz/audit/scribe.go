@@ -21,6 +21,13 @@ type Rows interface {
 	// RecordHolding stores an event as Record does, by the same one statement, if
 	// what it holds is so; authz.ErrConflict, and no event, if it is not.
 	RecordHolding(ctx context.Context, e Sealed, h Hold) error
+	// NextNumber gives the next running number of a person, in the transaction of the
+	// context, by one statement; if h is not nil it holds what h says until that ends,
+	// and there is authz.ErrConflict, and no number, if it is not so. Numbers of a
+	// person have no gap: of a transaction that failed the number is given again.
+	NextNumber(ctx context.Context, pseudonym string, h *Hold) (int64, error)
+	// Tx runs fn in one transaction, that of the context if it has one.
+	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 	// AfterCommit has a function called when the transaction of the context has
 	// committed, and never if it has not; its error is the transaction's then. Outside
 	// a transaction, where each statement is one, it is called at once.
@@ -97,18 +104,41 @@ func (w Written) Place() Place { return *w.place }
 // one statement, or in one of their own. When that has committed their leaves are
 // appended: without anybody waiting, or, where the table of actions says so, before the
 // transaction returns, which then fails with [ErrNotLogged] if the log does not take
-// one. An act with a [Hold] is written alone.
-func (s *Scribe) Write(ctx context.Context, acts ...Act) ([]Written, error) {
+// one. An act with a [Hold] is written alone. An event that is [Numbered] carries the
+// running number of the person it is about, which costs one statement more.
+func (s *Scribe) Write(ctx context.Context, acts ...Act) (written []Written, err error) {
+	if !slices.ContainsFunc(acts, func(a Act) bool { return Numbered(a.Action) }) {
+		return s.write(ctx, acts)
+	}
+	err = s.Rows.Tx(ctx, func(ctx context.Context) error {
+		written, err = s.write(ctx, acts)
+		return err
+	})
+	return written, err
+}
+
+func (s *Scribe) write(ctx context.Context, acts []Act) ([]Written, error) {
 	if len(acts) == 0 {
 		return nil, nil
 	}
+	acts = slices.Clone(acts) // what was held when a number was given is held no second time
 	rows, written, waits := make([]Sealed, len(acts)), make([]Written, len(acts)), make([]bool, len(acts))
 	for i, a := range acts {
 		r, err := ruleOf(a.Action)
 		if err != nil {
 			return nil, err
 		}
-		if rows[i], err = s.seal(ctx, a, r); err != nil {
+		e, err := s.event(ctx, &a, r)
+		if err != nil {
+			return nil, err
+		}
+		if Numbered(a.Action) && e.Person.Pseudonym != "" {
+			if e.Person.Sequence, err = s.Rows.NextNumber(ctx, e.Person.Pseudonym, a.Hold); err != nil {
+				return nil, fmt.Errorf("numbering %v: %w", e, err)
+			}
+			acts[i].Hold = nil
+		}
+		if rows[i], err = e.Seal(a.Salt); err != nil {
 			return nil, err
 		}
 		written[i], waits[i] = Written{rows[i].Event, new(Place)}, r.Waits
@@ -157,9 +187,9 @@ func (s *Scribe) Write(ctx context.Context, acts ...Act) ([]Written, error) {
 // appendTime is how long the log may take for a leaf that somebody waits for.
 const appendTime = 10 * time.Second
 
-// seal makes the event of an act, whole and in its one form, before anything is written:
-// what cannot be evidence leaves no row.
-func (s *Scribe) seal(ctx context.Context, a Act, r rule) (Sealed, error) {
+// event makes the event of an act, whole before anything is written: what cannot be
+// evidence leaves no row. The act gets the salt that it is to be sealed with.
+func (s *Scribe) event(ctx context.Context, a *Act, r rule) (Event, error) {
 	e := a.event(r)
 	for _, one := range []struct {
 		subject authz.Subject
@@ -170,7 +200,7 @@ func (s *Scribe) seal(ctx context.Context, a Act, r rule) (Sealed, error) {
 		}
 		var err error
 		if *one.into, err = s.Pseudonyms.Audit(ctx, one.subject); err != nil {
-			return Sealed{}, err
+			return Event{}, err
 		}
 	}
 	if a.Subject != "" && e.Person.Relation == "" {
@@ -189,8 +219,5 @@ func (s *Scribe) seal(ctx context.Context, a Act, r rule) (Sealed, error) {
 	if a.Salt == (Salt{}) {
 		a.Salt = NewSalt()
 	}
-	if err := r.check(e); err != nil {
-		return Sealed{}, err
-	}
-	return e.Seal(a.Salt)
+	return e, r.check(e)
 }

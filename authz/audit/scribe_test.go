@@ -26,7 +26,7 @@ func full(a Action) Act {
 			ID: e.Asked.Client, Name: authz.LocalizedText{VI: e.Asked.Name}, Owner: authz.LocalizedText{VI: e.Asked.Owner},
 		},
 		Subject: "an", Actor: "chi", At: e.When.Decided, Consent: e.Consent, Data: e.Data, Decision: Decision{Code: "released", Determining: []string{"statute"}},
-		Detail: Detail{Object: "thing", Count: 3}, Reason: e.Reason,
+		Detail: Detail{Object: "thing", Count: 3}, Reason: e.Reason, Payload: Payload{Digest: "of a leaf"},
 	}
 }
 
@@ -64,6 +64,9 @@ func TestEachActionMakesItsEvent(t *testing.T) {
 			if want := rule.Code; want != "" && e.Decision.Code != want {
 				t.Errorf("its code is %q, want %q", e.Decision.Code, want)
 			}
+			if want := map[bool]int64{true: 1}[Numbered(rule.Action)]; e.Person.Sequence != want {
+				t.Errorf("its running number is %d, want %d", e.Person.Sequence, want)
+			}
 		})
 	}
 }
@@ -74,6 +77,7 @@ func TestAnEventThatLacksWhatItsActionNeeds(t *testing.T) {
 		anApp: func(a *Act) { a.App = nil }, aPerson: func(a *Act) { a.Subject = "" }, anActor: func(a *Act) { a.Actor = "" },
 		anObject: func(a *Act) { a.Detail.Object = "" }, aConsent: func(a *Act) { a.Consent = Consent{} },
 		thePurpose: func(a *Act) { a.Reason.Purpose = "" }, aCount: func(a *Act) { a.Detail.Count = 0 }, theCode: func(a *Act) { a.Decision.Code = "" },
+		aDigest: func(a *Act) { a.Payload.Digest = "" },
 	}
 	tried := map[need]bool{}
 	for _, rule := range rules {

@@ -8,7 +8,7 @@ import "testing"
 func TestEachActionGoesToItsLog(t *testing.T) {
 	rests := map[Type]bool{
 		ConsentApproved: true, ConsentDeclined: true, ConsentWithdrawn: true, ConsentExpired: true,
-		AccountLocked: true, AccountUnlocked: true, FactorChanged: true, Administered: true,
+		AccountLocked: true, AccountUnlocked: true, FactorChanged: true, Administered: true, Erased: true,
 	}
 	for _, rule := range rules {
 		want := ReleaseTree

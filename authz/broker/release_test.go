@@ -795,14 +795,14 @@ func TestAPrincipalComesToTheEvent(t *testing.T) {
 	for name, represented := range map[string]*authz.Represented{"herself": nil, "an organisation": {Subject: "company", Kind: authz.Organisation}} {
 		n := found(t)
 		grant := n.agree("an", "land-app", wantName)
-		want := audit.Person{Pseudonym: "pseudonym-in-evidence-of-an", Kind: authz.Citizen, Relation: authz.RecordOfSelf}
+		want := audit.Person{Pseudonym: "pseudonym-in-evidence-of-an", Kind: authz.Citizen, Relation: authz.RecordOfSelf, Sequence: 1}
 		if represented != nil {
 			p := n.state.grants[grant]
 			p.Principal = authz.Acting("an", *represented, "m-1")
 			n.state.grants[grant] = p
 			want = audit.Person{
 				Pseudonym: "pseudonym-in-evidence-of-company", Actor: "pseudonym-in-evidence-of-an", Kind: authz.Organisation,
-				Mandate: "m-1", Relation: authz.RecordOfRepresented,
+				Mandate: "m-1", Relation: authz.RecordOfRepresented, Sequence: 1,
 			}
 		}
 		released, err := n.broker.Release(t.Context(), demand(grant))

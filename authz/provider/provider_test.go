@@ -392,6 +392,14 @@ func (w *world) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Hold)
 	return w.Record(ctx, e)
 }
 
+// NextNumber is the first of everybody.
+func (w *world) NextNumber(context.Context, string, *audit.Hold) (int64, error) { return 1, nil }
+
+// Tx is that of the memory.
+func (w *world) Tx(ctx context.Context, fn func(context.Context) error) error {
+	return w.memory.Tx(ctx, fn)
+}
+
 // AppendLeaf keeps which events were logged.
 func (w *world) AppendLeaf(_ context.Context, id string, _ []byte) (audit.Place, error) {
 	if w.logDown {

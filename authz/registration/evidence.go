@@ -17,11 +17,21 @@ type standing struct {
 	Secret   string `json:"client_secret,omitempty"`
 }
 
+// Act is an act on an app's registration, told alike by the registration
+// endpoint and by the tools. It can always become evidence, whatever the registration
+// holds: an app with a long list must not be one that nobody can disable.
+func Act(action audit.Action, c *authz.Client) audit.Act {
+	return audit.Act{
+		Action: action, App: c,
+		Detail: audit.Detail{Object: audit.Bounded(string(c.ID)), Text: audit.Bounded(c.RedirectURIs...)},
+	}
+}
+
 // Acts are the evidence of a change of an app's registration: the change itself, with what
 // was before and is after, and each declaration that changed. before is nil for an app
 // that is new. The first commits to the whole registration as it is after.
 func Acts(action audit.Action, before, after *authz.Client) ([]audit.Act, error) {
-	act := audit.ClientAct(action, after)
+	act := Act(action, after)
 	if before != nil {
 		was, is := standingOf(before), standingOf(after)
 		if len(after.SecretHash) > 0 && !bytes.Equal(before.SecretHash, after.SecretHash) {

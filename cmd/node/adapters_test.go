@@ -122,7 +122,7 @@ func TestParts(t *testing.T) {
 		if err := n.recorder.Close(); err != nil { // its leaf is there; of several calls the first closes it
 			t.Fatal(err)
 		}
-		got, err := (evidence{n.DB, n.recorder}).Get(t.Context(), written[0].Event.ID)
+		got, err := (evidence{n.DB, n.recorder, n.log.Leaf}).Get(t.Context(), written[0].Event.ID)
 		if err != nil || !got.Logged || got.Origin != n.log.Origin() {
 			t.Errorf("%+v, %v", got, err)
 		}

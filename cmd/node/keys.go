@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/rowseal"
 	"hopnhat/keys"
 	"hopnhat/keys/batch"
 	"hopnhat/keys/file"
@@ -85,14 +88,32 @@ func (c *Config) OpenKeys(ctx context.Context, db *store.DB, node string, begin 
 			o.Complete = folder.Complete
 		}
 	}
+	rows := rowseal.New(o.Store)
+	sealed := trustRows(ctx, db, rows)
 	k, err := lifecycle.Open(ctx, o)
 	if cause, _ := keys.CauseOf(err); cause == keys.KeyMissing && c.Keystore == "vault" {
 		err = fmt.Errorf("%w. If this Vault has no keys yet, make them with `hopnhat keys vault-setup`; otherwise it is another Vault, or a key was deleted", err)
+	}
+	if err == nil && sealed {
+		err = rows.Ready(ctx, time.Now())
 	}
 	if err != nil {
 		return nil, errors.Join(err, o.Store.Close())
 	}
 	return k, nil
+}
+
+// trustRows lets the database seal and check the rows of events, before the first is written.
+// The role that rotates keys in Vault may use none of them but these, and with a policy of
+// before not even these: what it writes then carries no MAC, and is told to be so.
+func trustRows(ctx context.Context, db *store.DB, rows *rowseal.Keys) (sealed bool) {
+	err := rows.Ready(ctx, time.Now())
+	if cause, _ := keys.CauseOf(err); cause == keys.PermissionDenied {
+		slog.WarnContext(ctx, "this role may not seal evidence: what is recorded of the keys has no MAC. Apply the policies that `hopnhat keys vault-policy` prints", "error", err)
+		return false
+	}
+	db.TrustRows(rows) // any other error is told by who opens the keys, or asks again
+	return true
 }
 
 // hasNoKeyring reports whether a database has never had keys.

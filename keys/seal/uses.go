@@ -30,11 +30,19 @@ var (
 	FormSeals         = Use{Label: "seal", Under: "forms", Encrypts: true}
 	Tickets           = Use{Label: "sign-in tickets", Encrypts: true}
 	DevicesAndBudgets = Use{Label: "devices and budgets", Under: "sign-in tickets"}
+	EventRows         = Use{Label: "event rows"} // each year has a key, see [Use.Version]
 )
+
+// Version is a use whose key is another one for each version of it, by name.
+func (u Use) Version(name string) Use {
+	u.Label += " " + name
+	return u
+}
 
 // Uses lists all.
 var Uses = []Use{
 	RefreshTokens, FrontChannel, Handles, Codes, BrowserStates, LogoutRequests, Approvals, Nonces, Forms, FormSeals, Tickets, DevicesAndBudgets,
+	EventRows,
 }
 
 // Prefixes are those of all texts that have one.

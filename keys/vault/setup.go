@@ -72,13 +72,18 @@ func (s *Store) Destroy(ctx context.Context, key keys.Handle) error {
 
 // Policies are the four policies to apply as they are. The serving role may use
 // the named keys and nothing else; the rotation role may make and rotate them and
-// take versions out of use, but not use them, and not make them exportable; the
+// take versions out of use, but not use them, save for the MACs of what it records of
+// them, and not make them exportable; the
 // move role, for one day, may bring keys in from a file keystore. The delivery role is
 // of whoever starts a node: it may make a secret id of the serving role, wrapped, and
 // so never sees one. Each may look at
 // its own token and renew it, so that it needs no other policy: Vault's default one
 // allows more, and is a template, which Vault reads anew for every single request.
 type Policies struct{ Serving, Rotation, Move, Delivery string }
+
+// eventRows begins, in base64, the labels under which the keys of the rows of events are
+// derived ("event rows 2026"): its last letter is good for those of the years 2000 to 2999.
+const eventRows = "ZXZlbnQgcm93cyAy"
 
 // Policies writes them.
 func (o Options) Policies() Policies {
@@ -122,6 +127,11 @@ func (o Options) Policies() Policies {
 		}
 		rule(&rotation, "keys/"+name, `"create", "read", "update"`,
 			`"type" = []`, `"key_size" = []`, `"exportable" = [false]`, `"allow_plaintext_backup" = [false]`)
+		if spec.Kind == keys.Deriving && spec.Use == keys.Secrets {
+			// It writes down what it did with the keys: the MACs of those rows, and no other
+			// label, of which these bytes are the beginning ("event rows 2", of a year).
+			rule(&rotation, "hmac/"+name+"/sha2-256", `"update"`, `"input" = ["`+eventRows+`*"]`, `"key_version" = []`)
+		}
 		if spec.Kind != keys.Deriving {
 			rule(&rotation, "keys/"+name+"/rotate", `"update"`)
 			rule(&rotation, "keys/"+name+"/config", `"update"`, `"min_encryption_version" = []`, `"auto_rotate_period" = []`)

@@ -33,7 +33,7 @@ func TestEntriesWithoutARow(t *testing.T) {
 				}
 			}
 		}
-		if err := db.SetIndices(t.Context(), origin, map[string]uint64{ids[0]: 10, ids[1]: 11}); err != nil {
+		if err := db.NotePlaces(t.Context(), origin, map[string]uint64{ids[0]: 10, ids[1]: 11}, false); err != nil {
 			t.Fatal(err)
 		}
 		without := func(want ...uint64) {

@@ -16,6 +16,9 @@ const (
 	RoleMigrate = "hopnhat_migrate"
 	// RoleServer is that of servers and operators' tools.
 	RoleServer = "hopnhat_server"
+	// RoleErase is RoleServer and may erase an event whose erasure is in the log: `hopnhat
+	// audit erase`, and nothing else.
+	RoleErase = "hopnhat_erase"
 	// RoleRegistryLoad owns the tables of the national registers and fills them.
 	RoleRegistryLoad = "hopnhat_registry_load"
 	// RoleRegistryRead is how a server reads them.
@@ -28,6 +31,9 @@ const (
 var restricted = []struct{ table, allowed string }{
 	{"events", "SELECT, INSERT, UPDATE (log_index, log_origin)"},
 	{"incidents", "SELECT, INSERT, UPDATE"},
+	{"event_places", "SELECT, INSERT"},
+	{"event_numbers", "SELECT, INSERT, UPDATE"},
+	{"event_erasures", "SELECT"},
 	{"goose_db_version", "SELECT"},
 }
 
@@ -48,6 +54,11 @@ func narrowing() string {
   END IF;
 `, r.table, r.allowed)
 	}
+	fmt.Fprintf(&b, `  IF to_regclass('event_erasures') IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') THEN
+    GRANT SELECT, INSERT, DELETE ON events TO %[1]s;
+    GRANT SELECT, INSERT ON event_erasures TO %[1]s;
+  END IF;
+`, RoleErase)
 	b.WriteString("END $$;\n")
 	return b.String()
 }
@@ -76,12 +87,14 @@ func RolesSQL(database, registry string) string {
 	for _, role := range []struct{ name, what string }{
 		{RoleMigrate, "owns the tables of the main database: hopnhat migrate"},
 		{RoleServer, "servers and operators' tools: no table is made, changed or dropped by it"},
+		{RoleErase, "erases an event after that is in the log: hopnhat audit erase"},
 		{RoleRegistryLoad, "owns and fills the national registers"},
 		{RoleRegistryRead, "servers read the national registers"},
 	} {
 		line("-- %s", role.what)
 		line("DO $$ BEGIN CREATE ROLE %s LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;", name(role.name))
 	}
+	line("GRANT %s TO %s;", name(RoleServer), name(RoleErase))
 	for _, d := range []struct{ name, owner, user, on string }{
 		{database, RoleMigrate, RoleServer, "SELECT, INSERT, UPDATE, DELETE"},
 		{registry, RoleRegistryLoad, RoleRegistryRead, "SELECT"},
@@ -103,6 +116,8 @@ func RolesSQL(database, registry string) string {
 		line("-- Tables and their numbering that come later:")
 		line("ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA public GRANT %s ON TABLES TO %s;", name(d.owner), d.on, name(d.user))
 		if d.name == database {
+			line("GRANT CONNECT ON DATABASE %s TO %s;", name(d.name), name(RoleErase))
+			line("ALTER ROLE %s IN DATABASE %s SET statement_timeout = '%ds';", name(RoleErase), name(d.name), int(sqldb.StatementLimit.Seconds()))
 			line("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %s;", name(d.user))
 			line("ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA public GRANT USAGE ON SEQUENCES TO %s;", name(d.owner), name(d.user))
 			line("-- Evidence is added to, never changed; each migration does this again.")

@@ -3,11 +3,15 @@
 package storetest
 
 import (
+	"context"
+	"crypto/sha256"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"hopnhat/authz/audit/rowseal"
 	"hopnhat/conformance/harness/pgtest"
+	"hopnhat/keys"
 	"hopnhat/store"
 )
 
@@ -48,5 +52,17 @@ func open(t testing.TB, dsn string, now func() time.Time) *store.DB {
 	if err := db.Migrate(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
+	db.TrustRows(Rows())
 	return db
+}
+
+// Rows are keys of rows, the same for all tests.
+func Rows() *rowseal.Keys { return rowseal.New(ring{}) }
+
+type ring struct{}
+
+// Derive is as that of a keyring.
+func (ring) Derive(_ context.Context, use keys.Use, label string) ([]byte, error) {
+	sum := sha256.Sum256([]byte("keyring of tests " + string(use) + " " + label))
+	return sum[:], nil
 }

@@ -106,6 +106,10 @@ func (p *Pages) show(v *page.Visit, ended int) error {
 	}
 	found, body.Newer, body.Older = evidence.Paginate(found, pageSize, query, Path)
 	for _, r := range found {
+		if r.Fault != "" {
+			body.Acts = append(body.Acts, view.Act{At: evidence.At(r), Fault: view.RecordFault(r.Fault)})
+			continue
+		}
 		body.Acts = append(body.Acts, p.act(v.Context, r.Event))
 	}
 	return v.Show(body, view.PortalNav(page.PortalPath, view.SectionSessions)...)

@@ -12,6 +12,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/querytext"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/session"
 	"hopnhat/web/evidence"
@@ -123,7 +124,7 @@ func TestASearchIsRecordedFirst(t *testing.T) {
 				t.Fatalf("recorded %d, leads to %q, %v", len(r.Written), got.Location, got.Err)
 			}
 			e := r.Written[0]
-			if e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Data.Query != row.query.Text() ||
+			if e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Data.Query != querytext.Text(row.query) ||
 				e.When.Site != "dc1" || !e.When.Decided.Equal(r.now) ||
 				e.Person.Pseudonym != row.query.Pseudonym || e.Person.Actor != evidencetest.Pseudonym("chi") ||
 				e.Asked.Client != evidence.ConsoleClient || e.Reason.Basis != authz.BasisSupervision {

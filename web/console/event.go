@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
+	"hopnhat/web/evidence"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
@@ -27,11 +28,11 @@ func (p *Pages) eventRow(r audit.Recorded, search string) view.EventRow {
 	purpose, _ := p.o.Catalogue.Purpose(e.Reason.Purpose)
 	register, _ := p.o.Catalogue.Registry(e.Data.Registry)
 	return view.EventRow{
-		ID: e.ID, URL: eventURL(e.ID, search), At: e.When.Decided, Type: view.EventType(e.Type), App: view.Words{VI: e.Asked.Name},
+		ID: e.ID, URL: eventURL(e.ID, search), At: evidence.At(r), Type: view.EventType(e.Type), App: view.Words{VI: e.Asked.Name},
 		Client: string(e.Asked.Client), Pseudonym: e.Person.Pseudonym, Purpose: purpose.Text(), Registry: register.Text(),
 		Attributes: len(e.Data.Attributes), Basis: string(e.Reason.Basis), Permit: e.Decision.Permit,
 		Decided: e.Type == audit.ReleasePermitted || e.Type == audit.ReleaseRefused, Code: e.Decision.Code, Index: r.Index,
-		Logged: r.Logged,
+		Logged: r.Logged, Late: r.Late, Fault: view.RecordFault(r.Fault),
 	}
 }
 

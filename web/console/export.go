@@ -128,6 +128,8 @@ func (p *Pages) bundle(v *page.Visit, q audit.Query, events []audit.Recorded) ([
 		canonical, err := r.Event.Canonical()
 		record := proof.Record{Event: canonical, Salt: r.Salt}
 		switch {
+		case r.Fault != "":
+			found.Faulty = append(found.Faulty, proof.Faulty{ID: r.Event.ID, Why: string(r.Fault)})
 		case err != nil:
 			found.Faulty = append(found.Faulty, proof.Faulty{ID: r.Event.ID, Why: "unreadable"})
 		case !r.Logged:

@@ -5,6 +5,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/querytext"
 	"hopnhat/web/evidence"
 	"hopnhat/web/page"
 )
@@ -85,7 +86,7 @@ func (p *Pages) look(v *page.Visit, a audit.Act, q audit.Query) audit.Act {
 	a.Trace.RequestID = v.C.GetRespHeader(fiber.HeaderXRequestID)
 	a.Actor, a.Person.Role = v.Session.Actor, authz.Auditor
 	a.Reason = audit.Reason{Purpose: "supervise.inspect", Basis: authz.BasisSupervision, Citation: basis.Citation}
-	a.Data.Query = q.Text()
+	a.Data.Query = querytext.Text(q)
 	a.Levels.ACR = v.Session.Level.ACR()
 	a.At = p.o.Now()
 	return a

@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/querytext"
 	"hopnhat/authz/calendar"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -105,10 +106,10 @@ func (p *Pages) searched(v *page.Visit, id string) (audit.Query, audit.Event, er
 	if err != nil {
 		return audit.Query{}, audit.Event{}, err
 	}
-	if e := found.Event; e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Person.Actor != pseudonym {
+	if e := found.Event; e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Person.Actor != pseudonym || found.Fault != "" {
 		return audit.Query{}, audit.Event{}, authz.ErrNotFound
 	}
-	q, err := audit.ParseQuery(found.Event.Data.Query)
+	q, err := querytext.Parse(found.Event.Data.Query)
 	return q, found.Event, err
 }
 

@@ -5,8 +5,11 @@ package evidence
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -73,7 +76,23 @@ func (o Own) Event(v *page.Visit) (audit.Recorded, error) {
 	if found.Event.Person.Pseudonym != pseudonym || !ever || o.Now().Before(from) {
 		return audit.Recorded{}, authz.ErrNotFound
 	}
+	if found.Fault != "" {
+		return audit.Recorded{}, page.Fault(view.ErrorNotGenuine)
+	}
 	return found, nil
+}
+
+// At is when an event was decided; of a row that cannot be read, when its id was made, as
+// far as that is a UUIDv7 (RFC 9562 §5.7).
+func At(r audit.Recorded) time.Time {
+	if at := r.Event.When.Decided; !at.IsZero() {
+		return at
+	}
+	id, err := hex.DecodeString(strings.ReplaceAll(r.Event.ID, "-", ""))
+	if err != nil || len(id) != 16 {
+		return time.Unix(0, 0).UTC()
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(id) >> 16)).UTC()
 }
 
 // Proofs hands out proof files.
@@ -82,6 +101,9 @@ type Proofs struct{ Log Log }
 // Place is where an event stands in the log, with the address of its proof file.
 func (p Proofs) Place(ctx context.Context, r audit.Recorded, address string) view.Proof {
 	place := view.Proof{Logged: r.Logged, Index: r.Index, Origin: r.Origin, URL: address, File: fileName(r.Event.ID)}
+	if r.Fault != "" {
+		place.URL = ""
+	}
 	if r.Logged {
 		place.Key = p.Log.KeyOf(ctx, r.Origin)
 	}
@@ -93,6 +115,9 @@ func fileName(id string) string { return "hopnhat-" + id + ".proof" }
 // Send sends the proof file; while no checkpoint covers the entry it says so, with a time
 // to come back.
 func (p Proofs) Send(v *page.Visit, r audit.Recorded) error {
+	if r.Fault != "" {
+		return page.Fault(view.ErrorNotGenuine)
+	}
 	if !r.Logged {
 		return page.Fault(view.ErrorNotAvailable)
 	}

@@ -40,6 +40,10 @@ func (p *Pages) Timeline(v *page.Visit) error {
 	}
 	found, body.Newer, body.Older = evidence.Paginate(found, pageSize, query, Path)
 	for _, r := range found {
+		if r.Fault != "" {
+			body.Releases = append(body.Releases, view.Release{ID: r.Event.ID, At: evidence.At(r), Fault: view.RecordFault(r.Fault)})
+			continue
+		}
 		body.Releases = append(body.Releases, p.release(v.Context, r.Event))
 	}
 	if body.Apps, err = p.appsOf(v.Context, pseudonym, query.Client); err != nil {

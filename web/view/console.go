@@ -115,6 +115,10 @@ type EventRow struct {
 	Code    string
 	Index   uint64
 	Logged  bool
+	// Late says that the log took it long after the decision.
+	Late bool
+	// Fault is set where the record is no evidence.
+	Fault RecordFault
 }
 
 // EventDetail is everything recorded of one event.

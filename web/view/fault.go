@@ -24,6 +24,7 @@ const (
 	ErrorInternal     ErrorKind = "internal"      // our fault
 	ErrorNotAvailable ErrorKind = "not_available" // the proof is not ready yet
 	ErrorMisdirected  ErrorKind = "misdirected"   // another node serves this page
+	ErrorNotGenuine   ErrorKind = "not_genuine"   // the record was altered
 )
 
 // ErrorKinds lists all kinds.
@@ -31,7 +32,7 @@ func ErrorKinds() []ErrorKind {
 	return []ErrorKind{
 		ErrorBadRequest, ErrorUnknownApp, ErrorBadReturn, ErrorRequestURI, ErrorSignOut, ErrorAppDisabled, ErrorExpired, ErrorFinished, ErrorForm, ErrorLocked,
 		ErrorForbidden, ErrorNotFound, ErrorMethod, ErrorTooLarge, ErrorTooMany, ErrorUnavailable,
-		ErrorInternal, ErrorNotAvailable, ErrorMisdirected,
+		ErrorInternal, ErrorNotAvailable, ErrorMisdirected, ErrorNotGenuine,
 	}
 }
 

@@ -186,7 +186,7 @@ func sampleByLaw() Release {
 
 func sampleTimeline() Timeline {
 	return Timeline{
-		Releases: []Release{sampleRelease(), sampleRefused(), sampleOnBehalf(), sampleExchanged(), sampleLook(LookSearched), sampleByLaw()}, Total: 1284, FilterURL: "/portal",
+		Releases: []Release{sampleRelease(), sampleRefused(), sampleOnBehalf(), sampleExchanged(), sampleLook(LookSearched), sampleByLaw(), {ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e215", At: sampleNow.AddDate(0, 0, -3), Fault: "altered"}}, Total: 1284, FilterURL: "/portal",
 		Apps:  []Choice{{"land-danang", sampleLand().Name, false}, {"long", sampleLongApp().Name, false}},
 		Newer: "/portal?after=2", Older: "/portal?before=1",
 	}
@@ -303,6 +303,7 @@ func sampleSessions() Sessions {
 			{Kind: "session.refused", Failed: 7, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000008/proof"},
 			{Kind: "session.signed-out", Replaced: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000007/proof"},
 			{Kind: "account.factor-changed", Opened: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000006/proof"},
+			{At: sampleNow, Fault: "unsealed"},
 			{Kind: "account.unlocked", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000003/proof"},
 			{Kind: "account.locked", At: sampleNow.Add(-time.Hour), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000002/proof"},
 			{Kind: "grant.ended", At: sampleNow.AddDate(0, 0, -1), By: sampleLongApp().Name, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000001/proof"},
@@ -340,6 +341,7 @@ func sampleRow() EventRow {
 
 func sampleSearch() Search {
 	refused, query, long := sampleRow(), sampleRow(), sampleRow()
+	long.Fault, long.Late = "columns", true
 	refused.Type, refused.Permit, refused.Code, refused.Logged = "release.refused", false, "consent_withdrawn", false
 	query.Type, query.Decided, query.Code, query.App, query.Registry, query.Attributes, query.Basis = "auditor.query", false, "", Words{
 		VI: "Trang kiểm toán", EN: "Auditor console",

@@ -134,6 +134,9 @@ func computedKeys() []string {
 	for _, l := range []Look{LookSearched, LookOpened, LookExported} {
 		add(l.Key())
 	}
+	for _, f := range RecordFaults() {
+		add(f.Key())
+	}
 	for _, name := range FactNames() {
 		add(Fact{Name: name}.Key())
 	}

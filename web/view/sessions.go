@@ -42,6 +42,8 @@ type Act struct {
 	Replaced, Opened bool
 	// ProofURL downloads the proof.
 	ProofURL string
+	// Fault is set where the record is no evidence; then nothing else but At is.
+	Fault RecordFault
 }
 
 // Key is the text in the catalogue.

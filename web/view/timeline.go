@@ -59,6 +59,8 @@ type Release struct {
 	Permitted  bool
 	// Refusal says why, where it was refused.
 	Refusal Words
+	// Fault is set where the record is no evidence; then nothing else but ID and At is.
+	Fault RecordFault
 	// ConsentURL leads to the consent it rests on, empty on another basis.
 	ConsentURL string
 	// Questioned says that an open incident is about it.

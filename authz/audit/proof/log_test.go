@@ -180,10 +180,11 @@ func (l *memLog) file(index int) File {
 
 func (l *memLog) partial(index int, show ...commitment.Group) File {
 	r := l.records[uint64(index)]
-	d, err := audit.DiscloseCanonical(r.Event, r.Salt, show...)
+	id, eventType, parts, err := commitment.Split(r.Event)
 	if err != nil {
 		panic(err)
 	}
+	d := commitment.Disclose(id, eventType, parts, r.Salt, show...)
 	return File{LogKey: l.signers[0].vkey, Disclosed: &d, Inclusion: l.inclusion(index)}
 }
 

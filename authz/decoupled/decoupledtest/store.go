@@ -164,6 +164,11 @@ func (s *Store) RecordHolding(context.Context, audit.Sealed, audit.Hold) error {
 	return errors.ErrUnsupported
 }
 
+// NextNumber is not asked for here.
+func (s *Store) NextNumber(context.Context, string, *audit.Hold) (int64, error) {
+	return 0, errors.ErrUnsupported
+}
+
 // AfterCommit has nothing to wait for.
 func (s *Store) AfterCommit(ctx context.Context, do func(context.Context) error) error {
 	return do(ctx)

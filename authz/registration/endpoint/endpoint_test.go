@@ -59,6 +59,12 @@ func (d *desk) RecordHolding(context.Context, audit.Sealed, audit.Hold) error {
 	return errors.ErrUnsupported
 }
 
+func (d *desk) NextNumber(context.Context, string, *audit.Hold) (int64, error) {
+	return 0, errors.ErrUnsupported
+}
+
+func (d *desk) Tx(ctx context.Context, fn func(context.Context) error) error { return d.db.Tx(ctx, fn) }
+
 func (d *desk) AfterCommit(ctx context.Context, do func(context.Context) error) error {
 	return d.db.AfterCommit(ctx, do)
 }

@@ -134,7 +134,7 @@ func deleteCommand(e *tool.Env) *cobra.Command {
 		}
 		now := time.Now().UTC()
 		if err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
-			return audit.ClientAct(audit.ClientDeleted, c), b.DB.EndClient(ctx, c.ID, now)
+			return registration.Act(audit.ClientDeleted, c), b.DB.EndClient(ctx, c.ID, now)
 		}); err != nil {
 			return err
 		}

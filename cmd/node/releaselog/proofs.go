@@ -2,8 +2,11 @@ package releaselog
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/audit/proof"
 )
 
@@ -14,6 +17,19 @@ func (l *Log) KeyOf(ctx context.Context, origin string) string {
 		return ""
 	}
 	return key
+}
+
+// Leaf is the leaf at a place of a shard, as far as a checkpoint covers it.
+func (l *Log) Leaf(ctx context.Context, origin string, index uint64) ([]byte, error) {
+	shard, err := l.Reader(ctx, origin)
+	if err != nil {
+		return nil, err
+	}
+	leaves, err := shard.Entries(ctx, index, 1)
+	if err != nil || len(leaves) == 0 {
+		return nil, fmt.Errorf("reading entry %d of %s: %w", index, origin, errors.Join(err, authz.ErrUnavailable))
+	}
+	return leaves[0], nil
 }
 
 // Proof proves an entry, and names the key of the shard it is in. It waits for

@@ -175,6 +175,22 @@ func (b *Book) RecordHolding(ctx context.Context, e audit.Sealed, _ audit.Hold) 
 	return b.Record(ctx, e)
 }
 
+// NextNumber is one more than there are events of the person.
+func (b *Book) NextNumber(_ context.Context, pseudonym string, _ *audit.Hold) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := int64(1)
+	for _, r := range b.Events {
+		if r.Event.Person.Pseudonym == pseudonym {
+			n++
+		}
+	}
+	return n, b.RecordErr
+}
+
+// Tx calls at once.
+func (b *Book) Tx(ctx context.Context, fn func(ctx context.Context) error) error { return fn(ctx) }
+
 // AfterCommit calls at once.
 func (b *Book) AfterCommit(ctx context.Context, do func(ctx context.Context) error) error {
 	return do(ctx)

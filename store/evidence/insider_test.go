@@ -1,0 +1,255 @@
+package evidence_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/store"
+	"hopnhat/store/storetest"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+const origin = "log/2026q4"
+
+// recorded is a release of a person that is in the database, with its place.
+func recorded(t *testing.T, db *store.DB, n int) audit.Event {
+	t.Helper()
+	e := audit.Event{
+		ID: authz.NewID(), Type: audit.ReleasePermitted,
+		Asked:   audit.Asked{Client: "land-app", Name: "Đất đai Đà Nẵng"},
+		Person:  audit.Person{Pseudonym: fmt.Sprintf("pseudonym-of-a-person-%d", n), Relation: "self"},
+		Reason:  audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent},
+		Consent: audit.Consent{ID: "consent-1", Version: 1},
+		Data:    audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.area"}},
+		Decision: audit.Decision{
+			Permit: true, Code: "released", Determining: []string{"statutory"},
+		},
+		When: audit.When{Decided: noon.Add(time.Duration(n) * time.Second), Site: "dc1"}, Visibility: audit.Visibility{Sight: audit.Hidden},
+	}
+	s, err := e.Seal(audit.NewSalt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Record(t.Context(), s), db.NotePlaces(t.Context(), origin, map[string]uint64{e.ID: uint64(n)}, false)); err != nil {
+		t.Fatal(err)
+	}
+	return s.Event
+}
+
+// exec runs a statement as whoever owns the tables.
+func exec(t *testing.T, db *store.DB, sql string, args ...any) error {
+	t.Helper()
+	_, err := db.Pool().ExecContext(t.Context(), db.Bind(sql), args...)
+	return err
+}
+
+// unguard takes the triggers away, as a superuser of the database can.
+func unguard(t *testing.T, db *store.DB) {
+	t.Helper()
+	drop := []string{
+		"DROP TRIGGER events_unchanged", "DROP TRIGGER events_erased", "DROP TRIGGER event_places_unchanged", "DROP TRIGGER event_places_kept",
+	}
+	if db.Dialect() == store.PostgreSQL {
+		drop = []string{"ALTER TABLE events DISABLE TRIGGER USER", "ALTER TABLE event_places DISABLE TRIGGER USER"}
+	}
+	for _, sql := range drop {
+		if err := exec(t, db, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAnInsiderOfTheDatabase: who has the database and no keys can alter no row unseen, and
+// brings none into the log. What is gone is for reconciliation to find (package reconcile),
+// by its leaf and by the number of its person.
+func TestAnInsiderOfTheDatabase(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		does string // $1: the one event, $2: the other
+		want audit.Fault
+		gone bool
+	}{
+		{"alters the content", "UPDATE events SET canonical = replace(canonical, 'land.area', 'land.arei') WHERE id = $1", audit.FaultAltered, false},
+		{"makes the content no event", "UPDATE events SET canonical = 'x' WHERE id = $1", audit.FaultUnreadable, false},
+		{"alters the salt", "UPDATE events SET salt = mac WHERE id = $1", audit.FaultAltered, false},
+		{"alters the MAC", "UPDATE events SET mac = salt WHERE id = $1", audit.FaultAltered, false},
+		{"takes the MAC away", "UPDATE events SET mac = NULL, mac_key = NULL WHERE id = $1", audit.FaultUnsealed, false},
+		{"takes the MAC away and alters the content", "UPDATE events SET mac = NULL, mac_key = NULL, canonical = replace(canonical, 'land.area', 'land.arei') WHERE id = $1", audit.FaultUnsealed, false},
+		{"names another key", "UPDATE events SET mac_key = '2027' WHERE id = $1", audit.FaultAltered, false},
+		{"gives it to another person", "UPDATE events SET pseudonym = 'pseudonym-of-a-person-9' WHERE id = $1", audit.FaultColumns, false},
+		{"hides it from searches by app", "UPDATE events SET client_id = 'tax-app' WHERE id = $1", audit.FaultColumns, false},
+		{"shows what is hidden", "UPDATE events SET visible_from = at WHERE id = $1", audit.FaultColumns, false},
+		{"moves it in time", "UPDATE events SET at = (SELECT o.at FROM events o WHERE o.id = $2) WHERE id = $1", audit.FaultColumns, false},
+		{"alters the number", "UPDATE events SET sequence = 7 WHERE id = $1", audit.FaultColumns, false},
+		{"gives one the content of another", `UPDATE events SET canonical = o.canonical, salt = o.salt, mac = o.mac FROM (SELECT * FROM events) AS o WHERE events.id = $1 AND o.id = $2`, audit.FaultAltered, false},
+		{"deletes it", "DELETE FROM events WHERE id = $1", "", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				one, other := recorded(t, db, 0), recorded(t, db, 1)
+				does := strings.NewReplacer("$1", "'"+one.ID+"'", "$2", "'"+other.ID+"'").Replace(row.does)
+				if err := exec(t, db, does); err == nil {
+					t.Error("the triggers let it")
+				}
+				unguard(t, db)
+				if err := exec(t, db, does); err != nil {
+					t.Fatal(err)
+				}
+				got, err := db.Get(t.Context(), one.ID)
+				if row.gone {
+					if !errors.Is(err, authz.ErrNotFound) {
+						t.Errorf("got %v", err)
+					}
+					return
+				}
+				if err != nil || got.Fault != row.want || got.Event.ID != one.ID {
+					t.Errorf("got %v, fault %q, %v; want %q", got.Event, got.Fault, err, row.want)
+				}
+				all, err := db.Find(t.Context(), audit.Query{})
+				if err != nil || len(all) != 2 {
+					t.Fatalf("%d events, %v", len(all), err)
+				}
+				for _, r := range all {
+					if r.Event.ID == other.ID && r.Fault != "" {
+						t.Errorf("the other has the fault %q", r.Fault)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAPlaceIsGivenOnce: a place that is emptied is found again, one that is another's is
+// told of and the others are noted, and no place is changed.
+func TestAPlaceIsGivenOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		one, other := recorded(t, db, 0), recorded(t, db, 1)
+		third := recorded(t, db, 2)
+		for _, sql := range []string{"UPDATE event_places SET idx = 9", "DELETE FROM event_places", "UPDATE event_places SET event_id = ''"} {
+			if err := exec(t, db, sql); err == nil {
+				t.Errorf("the triggers let %q", sql)
+			}
+		}
+		err := db.NotePlaces(t.Context(), origin, map[string]uint64{other.ID: 0, third.ID: 7}, false)
+		if !errors.Is(err, audit.ErrPlaceTaken) {
+			t.Errorf("a place was given twice: %v", err)
+		}
+		if size, err := db.KnownLogSize(t.Context(), origin); err != nil || size != 8 {
+			t.Errorf("the one beside it was not noted: %d, %v", size, err)
+		}
+		unguard(t, db)
+		if err := exec(t, db, "DELETE FROM event_places WHERE idx = 0"); err != nil {
+			t.Fatal(err)
+		}
+		if err := exec(t, db, "UPDATE events SET log_index = NULL, log_origin = '' WHERE id = ?", one.ID); err != nil {
+			t.Fatal(err)
+		}
+		waiting, err := db.Unlogged(t.Context(), 10)
+		if err != nil || len(waiting) != 1 || waiting[0].Event.ID != one.ID || waiting[0].Fault != "" {
+			t.Errorf("%d events wait, %v", len(waiting), err)
+		}
+		if err := exec(t, db, "UPDATE events SET canonical = replace(canonical, 'land.area', 'land.arei') WHERE id = ?", one.ID); err != nil {
+			t.Fatal(err)
+		}
+		if waiting, err := db.Unlogged(t.Context(), 10); len(waiting) != 0 || !errors.Is(err, audit.ErrRow) {
+			t.Errorf("what was altered waits to be logged: %d, %v", len(waiting), err)
+		}
+	})
+}
+
+// TestAnInventedRowIsNotLogged: neither one without a MAC nor an old one under a new id.
+func TestAnInventedRowIsNotLogged(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		one := recorded(t, db, 0)
+		const columns = "at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence"
+		for i, made := range []struct {
+			mac  string
+			want audit.Fault
+		}{{"mac, mac_key", audit.FaultAltered}, {"salt, mac_key", audit.FaultAltered}, {"NULL, NULL", audit.FaultAltered}} {
+			id := authz.NewID()
+			if err := exec(t, db, "INSERT INTO events (id, "+columns+", mac, mac_key) SELECT ?, "+columns+", "+made.mac+
+				" FROM events WHERE id = ?", id, one.ID); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := db.Get(t.Context(), id); err != nil || got.Fault != made.want || got.Event.ID != id {
+				t.Errorf("%d: %v has the fault %q, %v", i, got.Event, got.Fault, err)
+			}
+		}
+		if waiting, err := db.Unlogged(t.Context(), 10); len(waiting) != 0 || !errors.Is(err, audit.ErrRow) {
+			t.Errorf("%d wait to be logged, %v", len(waiting), err)
+		}
+	})
+}
+
+// TestNumbersHaveNoGap: the next number of a person, and that of a transaction that failed
+// again.
+func TestNumbersHaveNoGap(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		failed := errors.New("no")
+		for _, row := range []struct {
+			person string
+			want   int64
+			err    error
+		}{{"an", 1, nil}, {"an", 2, failed}, {"an", 2, nil}, {"binh", 1, nil}, {"an", 3, nil}} {
+			err := db.Tx(t.Context(), func(ctx context.Context) error {
+				n, err := db.NextNumber(ctx, row.person, nil)
+				if err != nil || n != row.want {
+					t.Errorf("%s has number %d, %v; want %d", row.person, n, err, row.want)
+				}
+				return row.err
+			})
+			if !errors.Is(err, row.err) {
+				t.Fatal(err)
+			}
+		}
+		for _, sql := range []string{"UPDATE event_numbers SET last = 1", "DELETE FROM event_numbers"} {
+			if err := exec(t, db, sql); err == nil {
+				t.Errorf("the triggers let %q", sql)
+			}
+		}
+		if _, err := db.NextNumber(t.Context(), "an", &audit.Hold{Grant: "none", Clients: []authz.ClientID{"app"}}); !errors.Is(err, authz.ErrConflict) {
+			t.Errorf("a number for what has ended: %v", err)
+		}
+	})
+}
+
+// TestNothingIsErasedBeforeItsTombstone: the trigger waits for the tombstone's place.
+func TestNothingIsErasedBeforeItsTombstone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		one := recorded(t, db, 0)
+		erase := func() error { return exec(t, db, "DELETE FROM events WHERE id = ?", one.ID) }
+		tombstone := audit.Event{
+			ID: authz.NewID(), Type: audit.Erased, Detail: audit.Detail{Action: string(audit.Erase), Object: one.ID},
+			When: audit.When{Decided: noon, Site: "dc1"},
+		}
+		s, err := tombstone.Seal(audit.NewSalt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := []func() error{
+			func() error { return nil },
+			func() error { return db.Record(t.Context(), s) },
+			func() error {
+				return exec(t, db, "INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES (?, ?, ?)", one.ID, tombstone.ID, noon)
+			},
+		}
+		for i, step := range steps {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+			if err := erase(); err == nil {
+				t.Fatalf("erased after step %d", i)
+			}
+		}
+		if err := errors.Join(db.NotePlaces(t.Context(), origin, map[string]uint64{tombstone.ID: 1}, false), erase()); err != nil {
+			t.Errorf("what is ordered and logged: %v", err)
+		}
+	})
+}
