@@ -18,8 +18,8 @@
 // finishes one that a browser answers, a person who declines, holds no more than what an
 // approval holds too (FOR SHARE), and the second of two approvals waits for the first before
 // it. A release holds consent, grant and account by one statement, which takes the person's
-// next number last ([Evidence.NextNumber]); what is limited was counted before, and a client
-// makes it wait only while it is settled ([Evidence.SettleClient]), alone. A sign-out and a
+// next number last ([evidence.Book.NextNumber]); what is limited was counted before, and a client
+// makes it wait only while it is settled ([evidence.Book.SettleClient]), alone. A sign-out and a
 // lock take sessions, grants, account; a sign-in account and factors, and a new session,
 // which nobody else sees yet. A withdrawal takes one consent. The clock that ends consents
 // takes those that nobody holds (SKIP LOCKED) and then the names of their apps (FOR SHARE);

@@ -106,7 +106,8 @@ func (p *Pages) searched(v *page.Visit, id string) (audit.Query, audit.Event, er
 	if err != nil {
 		return audit.Query{}, audit.Event{}, err
 	}
-	if e := found.Event; e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) || e.Person.Actor != pseudonym || found.Fault != "" {
+	if e := found.Event; found.Fault != "" || e.Type != audit.AuditorQuery || e.Detail.Action != string(audit.Search) ||
+		e.Person.Actor != pseudonym {
 		return audit.Query{}, audit.Event{}, authz.ErrNotFound
 	}
 	q, err := querytext.Parse(found.Event.Data.Query)
