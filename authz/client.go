@@ -295,12 +295,6 @@ const (
 	Ping DeliveryMode = "ping"
 )
 
-// The grants that are approved on another device.
-const (
-	GrantDevice = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628 §3.4
-	GrantCIBA   = "urn:openid:params:grant-type:ciba"            // CIBA Core §10.1
-)
-
 // AllowsGrant reports whether the client registered a grant type.
 func (c *Client) AllowsGrant(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
 

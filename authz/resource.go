@@ -22,12 +22,6 @@ type Resource struct {
 	CreatedAt  time.Time `json:"-" yaml:"-"`
 }
 
-// The grants beyond RFC 6749, by their registered names.
-const (
-	GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
-	GrantJWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1
-)
-
 // Token types, RFC 8693 §3.
 const (
 	TokenTypeAccess  = "urn:ietf:params:oauth:token-type:access_token"
