@@ -88,6 +88,7 @@ const (
 	Accounts Reader = "account"
 	Keys     Reader = "keys"
 	Vault    Reader = "keys vault-setup"
+	Audit    Reader = "audit"
 )
 
 // Value is the type of a key.

@@ -20,22 +20,22 @@ const (
 // and those that open the keys.
 var (
 	server    = []Reader{Server}
-	openers   = []Reader{Server, Demo, Init, Clients, Resource, Accounts, Keys}
-	keyrings  = []Reader{Server, Init, Clients, Resource, Accounts, Keys, Vault}
-	everybody = []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault}
+	openers   = []Reader{Server, Demo, Init, Clients, Resource, Accounts, Keys, Audit}
+	keyrings  = []Reader{Server, Init, Clients, Resource, Accounts, Keys, Vault, Audit}
+	everybody = []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault, Audit}
 )
 
 // Table is every key of the configuration.
 var Table = []Key{
-	{"issuer", required(text("URL", "https://host without path and trailing slash; http only on localhost", provider.CheckIssuer)), Public, []Reader{Server, Clients, Resource}, "issuer identifier: https URL of a host of its own, without path and trailing slash; http only on localhost", func(c *node.Config) any { return &c.Issuer }},
+	{"issuer", required(text("URL", "https://host without path and trailing slash; http only on localhost", provider.CheckIssuer)), Public, []Reader{Server, Clients, Resource, Audit}, "issuer identifier: https URL of a host of its own, without path and trailing slash; http only on localhost", func(c *node.Config) any { return &c.Issuer }},
 	{"listen", required(text("address", "host:port", address)), Public, server, "address to listen on, host:port", func(c *node.Config) any { return &c.Listen }},
 	{"roles", required(text("list of roles", "of provider, broker, portal and log, separated by commas", roleList)), Public, server, "what this node does, separated by commas: provider (sign-in, consent, tokens), broker (releases), portal (pages of citizens, auditors and operators), log (writes the release log); it answers 421 for the rest", func(c *node.Config) any { return &c.Roles }},
 	{"state", required(path("folder")), Public, everybody, "folder for everything that is not given elsewhere", func(c *node.Config) any { return &c.State }},
 	{"database", text("database", "postgres:// URL or the path of a SQLite file", sqldb.Check), Password, append(slices.Clone(openers), Migrate), "PostgreSQL URL or SQLite file of identities, grants, consents and evidence; PgBouncer may stand in between, in any mode", func(c *node.Config) any { return &c.Database }},
 	{"registry", text("database", "postgres:// URL or the path of a SQLite file", sqldb.Check), Password, []Reader{Server, Demo, Migrate, Registry, Accounts}, "PostgreSQL URL or SQLite file of the national registers, with credentials of its own", func(c *node.Config) any { return &c.Registry }},
 	{"site", required(text("name", "1 to 63 letters, digits, dots, dashes and underscores", siteName)), Public, openers, "name of this node's site, part of the log's origin; nodes of one site write one release log, see log_listen", func(c *node.Config) any { return &c.Site }},
-	{"log_origin", text("name", "a name such as id.example.vn/release/dc1", originName), Public, server, "name of the release log in its checkpoints", func(c *node.Config) any { return &c.LogOrigin }},
-	{"log_folder", path("folder"), Public, server, "folder of the release log; a node that takes over and has the same folder goes on with its shard", func(c *node.Config) any { return &c.LogFolder }},
+	{"log_origin", text("name", "a name such as id.example.vn/release/dc1", originName), Public, []Reader{Server, Audit}, "name of the release log in its checkpoints", func(c *node.Config) any { return &c.LogOrigin }},
+	{"log_folder", path("folder"), Public, []Reader{Server, Audit}, "folder of the release log; a node that takes over and has the same folder goes on with its shard", func(c *node.Config) any { return &c.LogFolder }},
 	{"log_anchor", path("file"), Public, server, "file with checkpoints of the release log that were kept elsewhere, one behind the other: a log that does not hold their trees is not written; see docs/ledger.md", func(c *node.Config) any { return &c.LogAnchor }},
 	{"log_listen", text("address", "host:port", address), Public, server, "address to listen on, host:port, for the other nodes of the site, which append to the release log that this one writes; a node with it takes over when the writer is gone", func(c *node.Config) any { return &c.LogListen }},
 	{"log_address", text("address", "host:port", address), Public, server, "host:port under which the other nodes of the site reach log_listen; without it log_listen", func(c *node.Config) any { return &c.LogAddress }},
@@ -75,6 +75,7 @@ var Table = []Key{
 	{"grant_life", duration(time.Minute, 10*366*day), Public, server, "life of grants and their refresh tokens", func(c *node.Config) any { return &c.GrantLife }},
 	{"address_burst", number(1, maxBurst), Public, server, "sign-in attempts one address may make at once; one more each 2 s", func(c *node.Config) any { return &c.AddressBurst }},
 	{"argon2_kib", number(64, 1<<20), Public, []Reader{Server, Accounts}, "memory of one password hash, KiB", func(c *node.Config) any { return &c.Argon2KiB }},
+	{"reconcile_share", number(1, 100), Public, server, "share of one core, in percent, that the writer of the log takes to hold the evidence against it, all the time", func(c *node.Config) any { return &c.ReconcileShare }},
 	{"database_conns", number(0, 10_000), Public, server, "connections to PostgreSQL; 0 takes four a core", func(c *node.Config) any { return &c.DatabaseConns }},
 }
 

@@ -82,6 +82,7 @@ func (n *Node) steps() []step {
 		{[]web.Role{web.Provider}, n.makeRegistration},
 		{answering, n.makeProvider},
 		{[]web.Role{web.Provider}, n.makeDeliveries},
+		{[]web.Role{web.LogWriter}, n.makeReconciling},
 		{web.AllRoles, n.makeServer},
 	}
 }

@@ -80,6 +80,8 @@ type Config struct {
 	GrantLife       time.Duration
 	AddressBurst    int
 	Argon2KiB       int
+	// ReconcileShare is how much of one core reconciliation takes, in percent.
+	ReconcileShare int
 }
 
 // Defaults suit a laptop; paths below the state folder are filled in by [Config.Complete].
@@ -91,7 +93,7 @@ func Defaults() Config {
 		Registration: "iat", RegistrationBurst: 20, LogLevel: "info",
 		SessionIdle: 30 * time.Minute, SessionAbsolute: 12 * time.Hour,
 		AccessTokenLife: 5 * time.Minute, GrantLife: 30 * 24 * time.Hour,
-		AddressBurst: 20, Argon2KiB: leastArgon2KiB,
+		AddressBurst: 20, Argon2KiB: leastArgon2KiB, ReconcileShare: 5,
 	}
 }
 

@@ -134,6 +134,9 @@ var metricTable = []metric{
 		tell(oneIf(nation), "nation")
 		tell(oneIf(app), "app")
 	}},
+	plain("hopnhat_incidents_open", "Incidents in the evidence that two people have not closed yet.", func(n *Node) float64 { return float64(n.board.Open()) }),
+	plain("hopnhat_reconcile_age_seconds", "How long ago the evidence of the site was held against its log as a whole, or this node began to; 0 on nodes that do not write the log.", func(n *Node) float64 { return n.reconciling.Age(time.Now()).Seconds() }),
+	plain("hopnhat_reconcile_rows_total", "Rows of evidence that this node held against the log.", func(n *Node) float64 { return float64(n.reconciling.Rows()) }),
 	{"hopnhat_log_lines_left_out_total", "Lines that were not written since there were too many of their kind, by level; a line each minute says of what.", []string{"level"}, func(_ *Node, tell func(float64, ...string)) {
 		// Also while they are zero, or the first lines left out would be no increase.
 		counts := logging.LeftOut()

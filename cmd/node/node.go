@@ -20,6 +20,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/reconciling"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/store/registry"
@@ -40,6 +41,8 @@ type Node struct {
 	watch    *watch.Watch
 	out      *outbound.Client
 	board    *incident.Board // what is known to be wrong in the evidence
+	// reconciling is nil on a node that never writes the log.
+	reconciling *reconciling.Job
 
 	sessions     *session.Sessions
 	authn        *authn.Authenticator

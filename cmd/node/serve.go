@@ -59,6 +59,9 @@ func (n *Node) listen() (err error) {
 	r.end = end
 	r.background.Go(func() { n.watch.Run(background) })
 	r.background.Go(func() { n.board.Run(background) })
+	if n.reconciling != nil {
+		r.background.Go(func() { n.reconciling.Run(background) })
+	}
 	if n.has(web.Provider) {
 		for _, work := range []func(context.Context){n.deliverer.Run, n.pinger.Run, func(ctx context.Context) { purge.Run(ctx, n.purges()) }} {
 			r.background.Go(func() { work(background) })

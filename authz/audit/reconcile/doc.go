@@ -34,13 +34,14 @@ const (
 	RoleUnexplained     Kind = "role-unexplained"     // a role that no event gave, or took
 	AppUnexplained      Kind = "app-unexplained"      // an app that is not as its newest event says
 	ResourceUnexplained Kind = "resource-unexplained" // an API that is not as its newest event says
+	IncidentUnexplained Kind = "incident-unexplained" // an incident that was closed, deleted or added without its event
 )
 
 // Kinds lists all kinds.
 func Kinds() []Kind {
 	return []Kind{
 		LeafWithoutRow, RowWithoutLeaf, OtherCommitment, PlaceTwice, NotGenuine, NumberMissing, NumberTwice, CounterDiffers,
-		RoleUnexplained, AppUnexplained, ResourceUnexplained,
+		RoleUnexplained, AppUnexplained, ResourceUnexplained, IncidentUnexplained,
 	}
 }
 
@@ -69,7 +70,7 @@ func (f Finding) Key() string {
 		return fmt.Sprintf("%s %s#%d", f.Kind, f.Pseudonym, f.Number)
 	case RoleUnexplained:
 		return fmt.Sprintf("%s %s of %s", f.Kind, f.Object, f.Pseudonym)
-	case CounterDiffers, AppUnexplained, ResourceUnexplained:
+	case CounterDiffers, AppUnexplained, ResourceUnexplained, IncidentUnexplained:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)
@@ -82,7 +83,7 @@ func (f Finding) Said() string {
 		return f.Key()
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s #%d", f.Kind, f.Number)
-	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained:
+	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, IncidentUnexplained:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)

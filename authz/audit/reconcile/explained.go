@@ -14,10 +14,11 @@ import (
 // Standing is a role, an app or an API as it stands in the database.
 type Standing struct {
 	Kind Kind
-	// Object is the role, the id of the app or the URL of the API; Pseudonym the person
-	// who has the role.
+	// Object is the role, the id of the app or of the incident, or the URL of the API;
+	// Pseudonym the person who has the role.
 	Object, Pseudonym string
-	// State is what events commit to of an app or an API ([change.State]).
+	// State is what events commit to of an app or an API ([change.State]); of an incident it
+	// is the action that brought it where it is.
 	State []byte
 	// Ended says that an app was deleted and holds no key and no secret any more.
 	Ended bool
@@ -49,6 +50,8 @@ func kindOf(a audit.Action) Kind {
 		return AppUnexplained
 	case audit.ResourceRegistered, audit.ResourceDisabled:
 		return ResourceUnexplained
+	case audit.IncidentOpened, audit.IncidentCloseProposed, audit.IncidentClosed:
+		return IncidentUnexplained
 	}
 	return ""
 }
@@ -114,6 +117,8 @@ func (s Standing) is(said Said) bool {
 	switch {
 	case s.Kind == RoleUnexplained:
 		return said.Action == audit.RoleGranted
+	case s.Kind == IncidentUnexplained:
+		return string(said.Action) == string(s.State)
 	case said.Action == audit.ClientDeleted:
 		return s.Ended
 	case s.Ended:

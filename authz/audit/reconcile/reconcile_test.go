@@ -288,6 +288,8 @@ func TestExplained(t *testing.T) {
 	before.Digest = ""
 	hers := Standing{Kind: RoleUnexplained, Object: "x", Pseudonym: "person-1"}
 	app, ended := Standing{Kind: AppUnexplained, Object: "x", State: state}, Standing{Kind: AppUnexplained, Object: "x", Ended: true}
+	opened := Standing{Kind: IncidentUnexplained, Object: "x", State: []byte(audit.IncidentOpened)}
+	closed := Standing{Kind: IncidentUnexplained, Object: "x", State: []byte(audit.IncidentClosed)}
 	altered := Standing{Kind: AppUnexplained, Object: "x", State: []byte(`{"Name":"y"}`)}
 	for _, row := range []struct {
 		name     string
@@ -312,6 +314,9 @@ func TestExplained(t *testing.T) {
 		{"an app that ended without an event", []Standing{ended}, []Said{said(audit.ClientRegistered, 0)}, AppUnexplained},
 		{"an app that is gone", nil, []Said{said(audit.ClientRegistered, 0)}, AppUnexplained},
 		{"an API that was altered", []Standing{{Kind: ResourceUnexplained, Object: "x", State: []byte("{}")}}, []Said{said(audit.ResourceRegistered, 0)}, ResourceUnexplained},
+		{"an incident", []Standing{opened}, []Said{said(audit.IncidentOpened, 0)}, ""},
+		{"an incident that was closed without a word", []Standing{closed}, []Said{said(audit.IncidentOpened, 0)}, IncidentUnexplained},
+		{"an incident that is gone", nil, []Said{said(audit.IncidentOpened, 0)}, IncidentUnexplained},
 		{"an event of something else", nil, []Said{said(audit.KeyActive, 0)}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

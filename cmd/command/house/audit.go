@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz/audit/proof"
+	"hopnhat/cmd/command/evidence"
 	"hopnhat/cmd/command/tool"
 )
 
@@ -42,6 +43,6 @@ Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent, but no key was given that
 		}
 		return nil
 	}
-	return tool.Group("audit", "Verify a proof file, without any network",
-		"hopnhat audit verify --log-key state/log.vkey hopnhat-0197.proof", cmd)
+	return tool.Group("audit", "Verify a proof file without any network, hold the evidence against its log, close incidents",
+		"hopnhat audit verify --log-key state/log.vkey hopnhat-0197.proof", cmd, evidence.Reconcile(e), evidence.Incidents(e))
 }

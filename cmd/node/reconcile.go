@@ -1,0 +1,58 @@
+package node
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/incident"
+	"hopnhat/authz/audit/rowseal"
+	"hopnhat/cmd/node/reconciling"
+	"hopnhat/store/streams"
+	"hopnhat/store/tlog"
+)
+
+// Evidence is the evidence of this site as it is held against its log, by a tool that has
+// the log's folder before it.
+func (b *Base) Evidence() reconciling.Evidence {
+	c := b.Config
+	archive := &tlog.Archive{Log: c.LogOrigin, Dir: c.LogFolder, KeyFile: filepath.Join(c.State, "log.vkey")}
+	return b.evidence(nil, func(ctx context.Context, origin string) (reconciling.Entries, error) {
+		return archive.Reader(ctx, origin)
+	})
+}
+
+func (b *Base) evidence(
+	pause func(ctx context.Context, worked time.Duration) error, leaves func(ctx context.Context, origin string) (reconciling.Entries, error),
+) reconciling.Evidence {
+	source := streams.Source{Handle: b.DB.Handle, Seals: rowseal.New(b.Ring), Pause: pause}
+	return reconciling.Evidence{
+		Source: source, Leaves: leaves, Standing: reconciling.Standings(b.DB, source, b.Pseudonyms), Now: time.Now,
+		Heads: func(ctx context.Context) ([]audit.Head, error) { return b.DB.Heads.Shards(ctx, b.Config.LogOrigin) },
+	}
+}
+
+// Desk opens and closes incidents for a tool, whose events the recorder of a server logs.
+func (b *Base) Desk(name string) *incident.Desk {
+	return &incident.Desk{Store: b.DB.Incidents, Scribe: b.Scribe(), Node: b.Config.Site + "-" + name, Now: time.Now}
+}
+
+// Tool is who says a word by a tool: an operator, known by her account of the machine alone.
+func (b *Base) Tool(account string) incident.Person {
+	return incident.Person{Name: account, Role: authz.Operator}
+}
+
+// makeReconciling makes what holds the evidence of the site against its log, on nodes that
+// may write that.
+func (n *Node) makeReconciling(context.Context) error {
+	leaves := func(ctx context.Context, origin string) (reconciling.Entries, error) {
+		return n.log.Reader(ctx, origin)
+	}
+	n.reconciling = &reconciling.Job{
+		Evidence: n.evidence(reconciling.Share(n.Config.ReconcileShare), leaves), Desk: n.desk(), Looks: n.DB.Incidents, Site: n.Config.Site,
+		Writes: n.log.Writes,
+	}
+	return nil
+}

@@ -1,0 +1,305 @@
+// Package reconciling holds the evidence of a site against itself: all the time in the
+// background of the node that writes the log, in small steps that go on where the last one
+// stopped, and at once for an operator. What is compared is package reconcile's to say, and
+// what becomes of a finding package incident's.
+package reconciling
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/reconcile"
+	"hopnhat/store/streams"
+)
+
+// Entries reads the leaves of a shard.
+type Entries interface {
+	// Entries reads up to n leaves from a place on; fewer only at the end.
+	Entries(ctx context.Context, from uint64, n int) ([][]byte, error)
+}
+
+// Evidence is what is looked at.
+type Evidence struct {
+	Source streams.Source
+	// Heads are the recorded heads of the site's shards.
+	Heads func(ctx context.Context) ([]audit.Head, error)
+	// Leaves reads a shard of the site.
+	Leaves func(ctx context.Context, origin string) (Entries, error)
+	// Standing are the roles, apps and APIs as they stand.
+	Standing func(ctx context.Context) ([]reconcile.Standing, error)
+	Now      func() time.Time
+}
+
+// stage is a part of a look.
+type stage string
+
+// The stages, in their order.
+const (
+	shards   stage = ""         // leaves and rows
+	beyond   stage = "beyond"   // places outside of every shard
+	unplaced stage = "unplaced" // rows without a place
+	numbers  stage = "numbers"
+	standing stage = "standing" // roles, apps, APIs
+	doubles  stage = "doubles"  // leaves that seem to have no row
+	finished stage = "finished"
+)
+
+// Cursor is where a look goes on. The zero Cursor is the beginning.
+type Cursor struct {
+	Stage  stage            `json:"stage,omitempty"`
+	Origin string           `json:"origin,omitempty"`
+	Index  uint64           `json:"index,omitempty"`
+	After  string           `json:"after,omitempty"`
+	Bare   []reconcile.Leaf `json:"bare,omitempty"`
+	// Rows is how many rows and leaves were compared.
+	Rows uint64 `json:"rows,omitempty"`
+	// Since is when the look before this one began.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// parse reads a cursor; one that cannot be read is the beginning.
+func parse(text string) (c Cursor) {
+	if json.Unmarshal([]byte(text), &c) != nil {
+		return Cursor{}
+	}
+	return c
+}
+
+func (c Cursor) text() (string, error) {
+	raw, err := json.Marshal(c)
+	return string(raw), err
+}
+
+// Done reports whether the look is over.
+func (c Cursor) Done() bool { return c.Stage == finished }
+
+// stretch is how many places one step compares, and how many rows without a place it looks
+// for.
+const stretch = 1 << 15
+
+// mostBare bounds the leaves that wait for the end of a look; more than so many are told of
+// at once.
+const mostBare = 4096
+
+// Step goes on from a cursor by one step, and returns where the next one goes on. What it
+// finds is told before it returns; after an error the step is made again.
+func (e Evidence) Step(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
+	switch c.Stage {
+	case shards:
+		return e.shard(ctx, c, tell)
+	case beyond:
+		return e.beyond(ctx, c, tell)
+	case unplaced:
+		return e.unplaced(ctx, c, tell)
+	case numbers:
+		last, err := e.Source.Numbers(ctx, c.After, tell)
+		if err != nil {
+			return c, err
+		}
+		if c.After = last; last == "" {
+			c.Stage = standing
+		}
+		return c, nil
+	case standing:
+		c.Stage = doubles
+		return c, reconcile.Again(func(tell func(reconcile.Finding)) error {
+			things, err := e.Standing(ctx)
+			if err != nil {
+				return err
+			}
+			return reconcile.Explained(things, e.Source.Said(ctx), tell)
+		}, tell)
+	default:
+		return e.doubles(ctx, c, tell)
+	}
+}
+
+// shard compares a stretch of a shard.
+func (e Evidence) shard(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
+	heads, err := e.Heads(ctx)
+	if err != nil {
+		return c, err
+	}
+	slices.SortFunc(heads, func(a, b audit.Head) int {
+		if a.Origin < b.Origin {
+			return -1
+		}
+		return 1
+	})
+	at := slices.IndexFunc(heads, func(h audit.Head) bool { return h.Origin >= c.Origin })
+	if at < 0 {
+		c.Stage, c.Origin, c.Index = beyond, "", 0
+		return c, nil
+	}
+	head := heads[at]
+	if head.Origin != c.Origin {
+		c.Origin, c.Index = head.Origin, 0
+	}
+	end, err := e.Source.Settled(ctx, head.Origin, head.Size, e.Now().Add(-reconcile.Within))
+	if err != nil {
+		return c, err
+	}
+	to := min(end, c.Index+stretch)
+	if c.Index < to {
+		from := c.Index
+		if c, err = e.compare(ctx, c, to, tell); err != nil {
+			return c, err
+		}
+		c.Rows += c.Index - from
+	}
+	if c.Index >= end {
+		// Places beyond the end of an open shard were noted too early.
+		if !head.Closed {
+			young := e.Source.Beyond(ctx, head.Origin, head.Size, e.Now().Add(-reconcile.Within))
+			if err := reconcile.Beyond(head.Origin, young, tell); err != nil {
+				return c, err
+			}
+		}
+		c.Origin, c.Index = head.Origin+"\x00", 0
+	}
+	return c, nil
+}
+
+func (e Evidence) compare(ctx context.Context, c Cursor, to uint64, tell func(reconcile.Finding)) (Cursor, error) {
+	log, err := e.Leaves(ctx, c.Origin)
+	if err != nil {
+		return c, fmt.Errorf("opening the shard %s: %w", c.Origin, err)
+	}
+	bare, next, err := reconcile.Shard{
+		Origin: c.Origin, From: c.Index, To: to,
+		Rows: e.Source.Rows(ctx, c.Origin, c.Index, to), Leaves: leaves(ctx, log, c.Index, to),
+		Erased: func(events []string) (map[string]bool, error) { return e.Source.Erased(ctx, events) },
+	}.Compare(tell)
+	if err != nil {
+		return c, err
+	}
+	for _, leaf := range bare {
+		// One whose place is there, without the row, is no double.
+		if leaf.Event != "" || len(c.Bare) >= mostBare {
+			reconcile.Bare([]reconcile.Leaf{leaf}, tell)
+			continue
+		}
+		c.Bare = append(c.Bare, leaf)
+	}
+	c.Index = next
+	return c, nil
+}
+
+// leaves are those of a shard from a place on, up to another.
+func leaves(ctx context.Context, log Entries, from, to uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for from < to {
+			some, err := log.Entries(ctx, from, int(min(to-from, 4096)))
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(some) == 0 {
+				return
+			}
+			for _, leaf := range some {
+				if !yield(leaf, nil) {
+					return
+				}
+			}
+			from += uint64(len(some))
+		}
+	}
+}
+
+// beyond looks for places in shards that there never were.
+func (e Evidence) beyond(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
+	origins, err := e.Source.Origins(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, origin := range origins {
+		known, err := e.Source.KnowsShard(ctx, origin)
+		if err != nil {
+			return c, err
+		}
+		if known {
+			continue
+		}
+		if err := reconcile.Beyond(origin, e.Source.Beyond(ctx, origin, 0, e.Now().Add(-reconcile.Within)), tell); err != nil {
+			return c, err
+		}
+	}
+	c.Stage, c.After = unplaced, ""
+	return c, nil
+}
+
+func (e Evidence) unplaced(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
+	upTo, err := e.Source.Stretch(ctx, c.After, stretch)
+	if err != nil {
+		return c, err
+	}
+	if upTo == "" {
+		c.Stage, c.After = numbers, ""
+		return c, nil
+	}
+	if err := reconcile.Unplaced(e.Source.Unplaced(ctx, c.After, upTo), e.Now(), tell); err != nil {
+		return c, err
+	}
+	c.After = upTo
+	return c, nil
+}
+
+// doubles sorts out leaves that seem to have no row: where there are any, all rows are read
+// once more.
+func (e Evidence) doubles(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
+	rest := c.Bare
+	if len(rest) > 0 {
+		origins, err := e.Source.Origins(ctx)
+		if err != nil {
+			return c, err
+		}
+		for _, origin := range origins {
+			end, err := e.Source.End(ctx, origin)
+			if err != nil {
+				return c, err
+			}
+			if rest, err = reconcile.Doubles(rest, e.Source.Rows(ctx, origin, 0, end)); err != nil {
+				return c, err
+			}
+		}
+	}
+	reconcile.Bare(rest, tell)
+	c.Stage, c.Bare = finished, nil
+	return c, nil
+}
+
+// Range is Step for a part of one shard: from a place on, up to another, or to the end where
+// that is zero. Nothing else is looked at.
+func (e Evidence) Range(ctx context.Context, c Cursor, origin string, from, to uint64, tell func(reconcile.Finding)) (Cursor, error) {
+	if c.Origin == "" {
+		c.Origin, c.Index = origin, from
+	}
+	heads, err := e.Heads(ctx)
+	if err != nil {
+		return c, err
+	}
+	at := slices.IndexFunc(heads, func(h audit.Head) bool { return h.Origin == origin })
+	if at < 0 {
+		return c, fmt.Errorf("no shard of this site is called %q", origin)
+	}
+	end, err := e.Source.Settled(ctx, origin, heads[at].Size, e.Now().Add(-reconcile.Within))
+	if err != nil {
+		return c, err
+	}
+	if to > 0 {
+		end = min(end, to)
+	}
+	if c.Index >= end {
+		return e.doubles(ctx, c, tell)
+	}
+	before := c.Index
+	c, err = e.compare(ctx, c, min(end, c.Index+stretch), tell)
+	c.Rows += c.Index - before
+	return c, err
+}

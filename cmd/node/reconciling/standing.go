@@ -1,0 +1,99 @@
+package reconciling
+
+import (
+	"context"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/change"
+	"hopnhat/authz/audit/incident"
+	"hopnhat/authz/audit/reconcile"
+	"hopnhat/store"
+	"hopnhat/store/streams"
+)
+
+// Pseudonyms gives the name that a person has in the evidence.
+type Pseudonyms interface {
+	Audit(ctx context.Context, subject authz.Subject) (string, error)
+}
+
+// Standings reads the roles, apps, APIs and incidents of a database.
+func Standings(db *store.DB, source streams.Source, names Pseudonyms) func(ctx context.Context) ([]reconcile.Standing, error) {
+	return func(ctx context.Context) (all []reconcile.Standing, err error) {
+		roles, err := source.Roles(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range roles {
+			name, err := names.Audit(ctx, authz.Subject(one[0]))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, reconcile.Standing{Kind: reconcile.RoleUnexplained, Object: one[1], Pseudonym: name})
+		}
+		incidents, err := source.Incidents(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range incidents {
+			all = append(all, reconcile.Standing{
+				Kind: reconcile.IncidentUnexplained, Object: one[0], State: []byte(broughtBy[incident.State(one[1])]),
+			})
+		}
+		if all, err = apps(ctx, db, all); err != nil {
+			return nil, err
+		}
+		return apis(ctx, db, all)
+	}
+}
+
+// broughtBy are the actions that bring incidents into their states.
+var broughtBy = map[incident.State]audit.Action{
+	incident.Open: audit.IncidentOpened, incident.Proposed: audit.IncidentCloseProposed, incident.Closed: audit.IncidentClosed,
+}
+
+// page is how many apps or APIs are read in one statement.
+const page = 200
+
+func apps(ctx context.Context, db *store.DB, all []reconcile.Standing) ([]reconcile.Standing, error) {
+	for after := authz.ClientID(""); ; {
+		list, err := db.Clients(ctx, after, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range list {
+			after = c.ID
+			state, err := change.State(c)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, reconcile.Standing{
+				Kind: reconcile.AppUnexplained, Object: audit.Bounded(string(c.ID)), State: state,
+				Ended: !c.Ended.IsZero() && c.Disabled && len(c.SecretHash) == 0 && len(c.JWKS) == 0 && c.JWKSURI == "",
+			})
+		}
+		if len(list) < page {
+			return all, nil
+		}
+	}
+}
+
+func apis(ctx context.Context, db *store.DB, all []reconcile.Standing) ([]reconcile.Standing, error) {
+	for after := ""; ; {
+		list, err := db.Resources(ctx, after, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range list {
+			after = r.ID
+			state, err := change.State(change.Resource(r))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, reconcile.Standing{Kind: reconcile.ResourceUnexplained, Object: audit.Bounded(r.ID), State: state})
+		}
+		if len(list) < page {
+			return all, nil
+		}
+	}
+}

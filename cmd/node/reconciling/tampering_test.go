@@ -1,0 +1,362 @@
+package reconciling_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/change"
+	"hopnhat/authz/audit/reconcile"
+	"hopnhat/cmd/node/reconciling"
+	"hopnhat/store"
+	"hopnhat/store/storetest"
+	"hopnhat/store/streams"
+)
+
+// rows is how many rows the table has that is tampered with: the drill of tampering takes
+// ten million.
+var rows = flag.Int("rows", 20_000, "rows of the table that is tampered with")
+
+const (
+	log    = "log.test/dc1"
+	origin = log + "/2026Q4"
+)
+
+var epoch = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+
+// names gives persons the names they have in the evidence of these tests.
+type names struct{}
+
+func (names) Audit(_ context.Context, who authz.Subject) (string, error) {
+	return pseudonym(string(who)), nil
+}
+
+func pseudonym(who string) string { return "pseudonym-of-somebody-" + who }
+
+// leaves are those of a log, as its folder would give them.
+type leaves [][]byte
+
+func (l leaves) Entries(_ context.Context, from uint64, n int) ([][]byte, error) {
+	if from >= uint64(len(l)) {
+		return nil, nil
+	}
+	return l[from:min(from+uint64(n), uint64(len(l)))], nil
+}
+
+// table is a table of evidence with its log.
+type table struct {
+	db     *store.DB
+	log    leaves
+	ids    []string
+	people int
+	e      reconciling.Evidence
+}
+
+// event is the i-th event of a table: releases of data of many persons to a few apps.
+func (t *table) event(i int) audit.Event {
+	who := i % t.people
+	return audit.Event{
+		ID: fmt.Sprintf("0199a7c2-%04x-7000-8000-%012x", i>>16, i), Type: audit.ReleasePermitted,
+		Asked:    audit.Asked{Client: authz.ClientID(fmt.Sprintf("app-%d", i%7)), Name: "Dịch vụ đất đai", Owner: "UBND thành phố Đà Nẵng"},
+		Person:   audit.Person{Pseudonym: pseudonym(fmt.Sprintf("%07d", who)), Relation: authz.RecordOfSelf, Sequence: int64(i/t.people + 1)},
+		Reason:   audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent, Citation: "Law 91/2025/QH15 Art. 9"},
+		Consent:  audit.Consent{ID: "0197a1b2-0000-7000-8000-000000000002", Version: 1},
+		Data:     audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.area", "land.certificate_no"}},
+		Decision: audit.Decision{Permit: true, Code: "permitted", Determining: []string{"land/1", "statutory/consent"}},
+		Levels:   audit.Levels{Account: 2, ACR: "urn:vn:gov:eid:auth-level:2"},
+		Trace:    audit.Trace{Grant: "0197a1b2-0000-7000-8000-000000000001", Latency: 1234, RequestID: "req-1"},
+		When:     audit.When{Decided: epoch.Add(-2 * time.Hour).Add(time.Duration(i) * time.Microsecond), Site: "dc1"},
+	}
+}
+
+// fill writes a table of evidence as a server would, and its log beside it.
+func fill(t testing.TB, db *store.DB, n int) *table {
+	t.Helper()
+	tab := &table{db: db, log: make(leaves, n), ids: make([]string, n), people: max(n/20, 1)}
+	next := make(chan int)
+	var all sync.WaitGroup
+	const batch = 500
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for from := range next {
+				var sealed []audit.Sealed
+				places := map[string]uint64{}
+				for i := from; i < min(from+batch, n); i++ {
+					s, err := tab.event(i).Seal(audit.NewSalt())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					tab.log[i], tab.ids[i] = s.Leaf, s.Event.ID
+					sealed, places[s.Event.ID] = append(sealed, s), uint64(i)
+				}
+				if err := errors.Join(db.Record(t.Context(), sealed...), db.NotePlaces(t.Context(), origin, places, false)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for from := 0; from < n; from += batch {
+		next <- from
+	}
+	close(next)
+	all.Wait()
+	tab.run(t, "INSERT INTO event_numbers (pseudonym, last) SELECT pseudonym, max(sequence) FROM events WHERE sequence IS NOT NULL GROUP BY pseudonym")
+	head := audit.Head{Log: log, Origin: origin, Epoch: 1, Size: uint64(n), Writer: "w", VerifierKey: "k"}
+	if err := db.Heads.Begin(t.Context(), head); err != nil {
+		t.Fatal(err)
+	}
+	source := streams.Source{Handle: db.Handle, Seals: storetest.Rows()}
+	tab.e = reconciling.Evidence{
+		Source:   source,
+		Heads:    func(ctx context.Context) ([]audit.Head, error) { return db.Heads.Shards(ctx, log) },
+		Leaves:   func(context.Context, string) (reconciling.Entries, error) { return tab.log, nil },
+		Standing: reconciling.Standings(db, source, names{}),
+		Now:      func() time.Time { return time.Now().Add(24 * time.Hour) }, // nothing of it is young any more
+	}
+	return tab
+}
+
+// run runs a statement as the owner of the database, whom no trigger stops.
+func (tab *table) run(t testing.TB, statement string, args ...any) {
+	t.Helper()
+	if _, err := tab.db.Pool().ExecContext(t.Context(), tab.db.Bind(statement), args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// unguard takes the triggers away, as an owner can.
+func (tab *table) unguard(t testing.TB) {
+	t.Helper()
+	query := "SELECT name, '' FROM sqlite_master WHERE type = 'trigger'"
+	if tab.db.Dialect() == store.PostgreSQL {
+		query = "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+	}
+	found, err := tab.db.Pool().QueryContext(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var drop []string
+	for found.Next() {
+		var name, of string
+		if err := found.Scan(&name, &of); err != nil {
+			t.Fatal(err)
+		}
+		if of != "" {
+			of = " ON " + of
+		}
+		drop = append(drop, "DROP TRIGGER "+name+of)
+	}
+	if err := errors.Join(found.Err(), found.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range drop {
+		tab.run(t, statement)
+	}
+}
+
+// look is one whole look, with how many rows it compared.
+func (tab *table) look(t testing.TB) (found []reconcile.Finding, compared uint64) {
+	t.Helper()
+	var c reconciling.Cursor
+	for !c.Done() {
+		var err error
+		if c, err = tab.e.Step(t.Context(), c, func(f reconcile.Finding) { found = append(found, f) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found, c.Rows
+}
+
+const copied = "id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence, mac, mac_key"
+
+// ways is what an owner of the database does to one row in ten, and what tells of it.
+var ways = []struct {
+	name string
+	do   func(t testing.TB, tab *table, i int)
+	want func(tab *table, i int, f reconcile.Finding) bool
+}{
+	{"a row is deleted", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "DELETE FROM events WHERE id = ?", tab.ids[i])
+	}, at(reconcile.LeafWithoutRow)},
+	{"a row and its place are deleted", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "DELETE FROM events WHERE id = ?", tab.ids[i])
+		tab.run(t, "DELETE FROM event_places WHERE idx = ?", i)
+	}, at(reconcile.LeafWithoutRow)},
+	{"what an event says is altered", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "UPDATE events SET canonical = replace(canonical, 'land.area', 'land.size') WHERE id = ?", tab.ids[i])
+	}, of(reconcile.NotGenuine)},
+	{"whose event it is, for searches", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "UPDATE events SET pseudonym = ? WHERE id = ?", pseudonym("nobody"), tab.ids[i])
+	}, of(reconcile.NotGenuine)},
+	{"from when on she sees it", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "UPDATE events SET visible_from = NULL WHERE id = ?", tab.ids[i])
+	}, of(reconcile.NotGenuine)},
+	{"the salt is altered", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "UPDATE events SET salt = mac WHERE id = ?", tab.ids[i])
+	}, of(reconcile.NotGenuine)},
+	{"an event is put in the place of another, seal and all", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "DELETE FROM events WHERE id = ?", tab.ids[i])
+		tab.run(t, "INSERT INTO events ("+copied+") SELECT "+strings.Replace(copied, "id,", "'"+tab.ids[i]+"',", 1)+" FROM events WHERE id = ?", tab.ids[i+1])
+	}, of(reconcile.NotGenuine)},
+	{"an event is invented", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "INSERT INTO events ("+copied+") SELECT "+strings.Replace(strings.Replace(copied, "id,", "'"+invented(tab.ids[i])+"',", 1),
+			"mac, mac_key", "NULL, NULL", 1)+" FROM events WHERE id = ?", tab.ids[i])
+	}, func(tab *table, i int, f reconcile.Finding) bool {
+		return f.Kind == reconcile.NotGenuine && f.Event == invented(tab.ids[i])
+	}},
+	{"two events change places", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "UPDATE event_places SET event_id = CASE WHEN idx = ? THEN ? ELSE ? END WHERE idx IN (?, ?)", i, tab.ids[i+1], tab.ids[i], i, i+1)
+	}, at(reconcile.OtherCommitment)},
+	{"the log has another leaf", func(_ testing.TB, tab *table, i int) {
+		tab.log[i] = slices.Concat(tab.log[i][:8], []byte("x"), tab.log[i][9:])
+	}, at(reconcile.OtherCommitment)},
+}
+
+func invented(id string) string { return strings.Replace(id, "0199a7c2", "0199a7c3", 1) }
+
+func at(kind reconcile.Kind) func(*table, int, reconcile.Finding) bool {
+	return func(_ *table, i int, f reconcile.Finding) bool {
+		return f.Kind == kind && f.Origin == origin && f.Index == uint64(i)
+	}
+}
+
+func of(kind reconcile.Kind) func(*table, int, reconcile.Finding) bool {
+	return func(tab *table, i int, f reconcile.Finding) bool { return f.Kind == kind && f.Event == tab.ids[i] }
+}
+
+// TestTampering: of rows of a large table, tampered with in ten ways by one who
+// owns the database and has no keys, each is found; and nothing is where nobody tampered.
+func TestTampering(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		tab := fill(t, db, *rows)
+		began := time.Now()
+		found, compared := tab.look(t)
+		if len(found) > 0 || compared != uint64(*rows) {
+			t.Fatalf("%d rows, found before anybody tampered: %+v", compared, found)
+		}
+		t.Logf("%d rows in %v, %.0f a second", compared, time.Since(began).Round(time.Millisecond), float64(compared)/time.Since(began).Seconds())
+		tab.unguard(t)
+		tampered := min(1000, *rows/100)
+		row := func(n int) int { return n * (*rows / tampered) }
+		for n := range tampered {
+			ways[n%len(ways)].do(t, tab, row(n))
+		}
+		found, _ = tab.look(t)
+		for n := range tampered {
+			way := ways[n%len(ways)]
+			if !slices.ContainsFunc(found, func(f reconcile.Finding) bool { return way.want(tab, row(n), f) }) {
+				t.Errorf("row %d, where %s, is not found", row(n), way.name)
+			}
+		}
+		again, _ := tab.look(t)
+		if len(again) != len(found) {
+			t.Errorf("%d findings, then %d", len(found), len(again))
+		}
+		t.Logf("%d findings of %d rows that were tampered with", len(found), tampered)
+	})
+}
+
+// TestWhatNoLeafTells: numbers, roles, apps, APIs and incidents that somebody who owns the
+// database added, altered or took away.
+func TestWhatNoLeafTells(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		tab := fill(t, db, 400)
+		scribe := &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}
+		app := &authz.Client{ID: "so-dat", Name: authz.LocalizedText{VI: "Sổ đất"}, Profile: authz.FAPI2}
+		api := &authz.Resource{ID: "https://api.example"}
+		write := func(act audit.Act, state any) {
+			t.Helper()
+			if state != nil {
+				if err := change.Commit(&act, state); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := scribe.Write(t.Context(), act); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(db.SaveClient(t.Context(), app), db.SaveResource(t.Context(), api)); err != nil {
+			t.Fatal(err)
+		}
+		write(audit.Act{Action: audit.ClientRegistered, App: app, Detail: audit.Detail{Object: string(app.ID)}}, app)
+		write(audit.Act{Action: audit.ResourceRegistered, Detail: audit.Detail{Object: api.ID}}, change.Resource(api))
+		tab.unguard(t)
+		tab.run(t, "INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)"+
+			" VALUES ('chi', 'citizen', 'p', 'Chi', 2, '', '', ?)", epoch)
+		kinds := func() (all []reconcile.Kind) {
+			found, _ := tab.look(t)
+			for _, f := range found {
+				if f.Kind != reconcile.RowWithoutLeaf { // what this test wrote has no log
+					all = append(all, f.Kind)
+				}
+			}
+			return all
+		}
+		if got := kinds(); len(got) > 0 {
+			t.Fatalf("found before anybody tampered: %v", got)
+		}
+		for _, row := range []struct {
+			name, do, undo string
+			want           reconcile.Kind
+		}{
+			{
+				"a number is set back", "UPDATE event_numbers SET last = last - 1 WHERE pseudonym = '" + pseudonym("0000003") + "'",
+				"UPDATE event_numbers SET last = last + 1 WHERE pseudonym = '" + pseudonym("0000003") + "'", reconcile.NumberTwice,
+			},
+			{
+				"an event was deleted before it was logged", "UPDATE event_numbers SET last = last + 1 WHERE pseudonym = '" + pseudonym("0000004") + "'",
+				"UPDATE event_numbers SET last = last - 1 WHERE pseudonym = '" + pseudonym("0000004") + "'", reconcile.NumberMissing,
+			},
+			{
+				"a role is inserted", "INSERT INTO roles (subject, role, granted_at) VALUES ('chi', 'auditor', '2026-11-30 12:00:00+00:00')",
+				"DELETE FROM roles", reconcile.RoleUnexplained,
+			},
+			{"an app is disabled", "UPDATE clients SET disabled = true", "UPDATE clients SET disabled = false", reconcile.AppUnexplained},
+			{"an API is disabled", "UPDATE resources SET disabled = true", "UPDATE resources SET disabled = false", reconcile.ResourceUnexplained},
+			{
+				"an incident is invented", "INSERT INTO incidents (id, key, kind, node, found_at, seen_at, state) VALUES " +
+					"('i', 'k', 'not-genuine', 'n', '2026-11-30 12:00:00+00:00', '2026-11-30 12:00:00+00:00', 'open')",
+				"DELETE FROM incidents", reconcile.IncidentUnexplained,
+			},
+		} {
+			tab.run(t, row.do)
+			if got := kinds(); len(got) != 1 || got[0] != row.want {
+				t.Errorf("%s: found %v, want %s", row.name, got, row.want)
+			}
+			tab.run(t, row.undo)
+		}
+		if got := kinds(); len(got) > 0 {
+			t.Errorf("found when all was as before: %v", got)
+		}
+	})
+}
+
+// BenchmarkLook is how fast a table without a fault is held against its log.
+func BenchmarkLook(b *testing.B) {
+	for name, db := range map[string]*store.DB{"sqlite": storetest.SQLite(b, nil), "postgres": storetest.PostgreSQL(b, nil)} {
+		b.Run(name, func(b *testing.B) {
+			tab := fill(b, db, *rows)
+			b.ResetTimer()
+			compared := uint64(0)
+			for b.Loop() {
+				found, n := tab.look(b)
+				if len(found) > 0 {
+					b.Fatal(found)
+				}
+				compared += n
+			}
+			b.ReportMetric(float64(compared)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}

@@ -1,0 +1,397 @@
+// Package streams reads the evidence in the large: millions of rows in a few statements a
+// second, for whoever holds it against the log ([hopnhat/authz/audit/reconcile]). Its
+// statements belong to no request and are not counted ([handle.Handle.Background]); each
+// takes a bounded number of rows.
+package streams
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/reconcile"
+	"hopnhat/authz/audit/rowseal"
+	"hopnhat/store/handle"
+)
+
+// Source reads the tables of the evidence. It is safe for concurrent use.
+type Source struct {
+	*handle.Handle
+	// Seals check the MACs of rows.
+	Seals *rowseal.Keys
+	// Pause, if not nil, is called after each statement with how long that and the checking
+	// of its rows took: who shares a machine waits in it. An error ends the stream.
+	Pause func(ctx context.Context, worked time.Duration) error
+}
+
+// chunk is how many rows a statement takes.
+const chunk = 4096
+
+const columns = "e.id, e.at, e.type, e.client_id, e.pseudonym, e.purpose, e.registry, e.permit, e.consent, e.visible_from," +
+	" e.canonical, e.salt, e.sequence, e.mac, e.mac_key"
+
+const placed = "SELECT p.idx, p.event_id, " + columns + " FROM event_places p LEFT JOIN events e ON e.id = p.event_id"
+
+// livePlace is the condition that a place p counts: not one beyond the end of its shard.
+const livePlace = "NOT EXISTS (SELECT 1 FROM log_shards s WHERE s.origin = p.origin AND s.closed_at IS NOT NULL AND p.idx >= s.size)"
+
+// raw is one row as the database gives it.
+type raw struct {
+	index     int64
+	event     string
+	id        sql.NullString
+	at        sql.NullTime
+	kind      sql.NullString
+	client    sql.NullString
+	pseudonym sql.NullString
+	purpose   sql.NullString
+	registry  sql.NullString
+	permit    sql.NullBool
+	consent   sql.NullString
+	visible   sql.NullTime
+	canonical []byte
+	salt      []byte
+	sequence  sql.NullInt64
+	mac       []byte
+	key       sql.NullString
+}
+
+func (r *raw) targets(placed bool) []any {
+	of := []any{
+		&r.id, &r.at, &r.kind, &r.client, &r.pseudonym, &r.purpose, &r.registry, &r.permit, &r.consent, &r.visible,
+		&r.canonical, &r.salt, &r.sequence, &r.mac, &r.key,
+	}
+	if placed {
+		of = append([]any{&r.index, &r.event}, of...)
+	}
+	return of
+}
+
+func (r *raw) sealed() rowseal.Row {
+	s := rowseal.Row{
+		ID: r.id.String, At: r.at.Time.UTC(), Type: r.kind.String, Client: r.client.String, Pseudonym: r.pseudonym.String,
+		Purpose: r.purpose.String, Registry: r.registry.String, Permit: r.permit.Bool, Consent: r.consent.String,
+		Sequence: r.sequence.Int64, Canonical: r.canonical, Salt: r.salt, MAC: r.mac, Key: r.key.String,
+	}
+	if r.visible.Valid {
+		at := r.visible.Time.UTC()
+		s.VisibleFrom = &at
+	}
+	return s
+}
+
+// read makes of a row what is compared. An error is of the keyring.
+func (s Source) read(ctx context.Context, r *raw) (reconcile.Row, error) {
+	if !r.id.Valid {
+		return reconcile.Row{Index: uint64(r.index), Event: r.event, Gone: true}, nil
+	}
+	out := reconcile.Row{Index: uint64(r.index), Event: r.id.String}
+	sealed := r.sealed()
+	fault, err := s.Seals.Fault(ctx, sealed)
+	if err != nil {
+		return out, err
+	}
+	if out.Unsealed = fault == audit.FaultUnsealed; fault != "" && !out.Unsealed {
+		out.Fault = string(fault)
+		return out, nil
+	}
+	out.Pseudonym, out.Number, out.Client, out.At = sealed.Pseudonym, sealed.Sequence, authz.ClientID(sealed.Client), sealed.At
+	var id string
+	if len(r.salt) == len(audit.Salt{}) {
+		id, out.Leaf, err = commitment.LeafOf(r.canonical, audit.Salt(r.salt))
+	}
+	if err != nil || id != r.id.String {
+		out.Leaf, out.Fault = nil, string(audit.FaultUnreadable)
+	}
+	return out, nil
+}
+
+// readAll reads rows side by side, on as many cores as there are.
+func (s Source) readAll(ctx context.Context, rows []raw) ([]reconcile.Row, error) {
+	out, failed := make([]reconcile.Row, len(rows)), make([]error, runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	each := (len(rows) + len(failed) - 1) / len(failed)
+	for w := range failed {
+		from, to := min(w*each, len(rows)), min((w+1)*each, len(rows))
+		all.Go(func() {
+			for i := from; i < to && failed[w] == nil; i++ {
+				out[i], failed[w] = s.read(ctx, &rows[i])
+			}
+		})
+	}
+	all.Wait()
+	return out, errors.Join(failed...)
+}
+
+// query runs one statement and reads its rows.
+func (s Source) query(ctx context.Context, placed bool, query string, args ...any) ([]reconcile.Row, error) {
+	began := time.Now()
+	found, err := s.Background().QueryContext(ctx, s.Bind(query), args...)
+	if err != nil {
+		return nil, handle.Wrap("reading evidence", err)
+	}
+	defer found.Close()
+	rows := make([]raw, 0, chunk)
+	for found.Next() {
+		rows = append(rows, raw{})
+		if err := found.Scan(rows[len(rows)-1].targets(placed)...); err != nil {
+			return nil, handle.Wrap("reading evidence", err)
+		}
+	}
+	if err := found.Err(); err != nil {
+		return nil, handle.Wrap("reading evidence", err)
+	}
+	out, err := s.readAll(ctx, rows)
+	if err != nil {
+		return nil, fmt.Errorf("reading evidence: %w", err)
+	}
+	return out, s.pause(ctx, time.Since(began))
+}
+
+func (s Source) pause(ctx context.Context, worked time.Duration) error {
+	if s.Pause == nil {
+		return ctx.Err()
+	}
+	return s.Pause(ctx, worked)
+}
+
+// Rows are the places of a shard from one on, up to another, each with its event.
+func (s Source) Rows(ctx context.Context, origin string, from, to uint64) iter.Seq2[reconcile.Row, error] {
+	return func(yield func(reconcile.Row, error) bool) {
+		for ; from < to; from = min(from+chunk, to) {
+			rows, err := s.query(ctx, true, placed+
+				" WHERE p.origin = ? AND p.idx >= ? AND p.idx < ? ORDER BY p.idx", origin, int64(from), int64(min(from+chunk, to)))
+			if err != nil {
+				yield(reconcile.Row{}, err)
+				return
+			}
+			for _, row := range rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Beyond are places of a shard from one on that were noted before a time: of a shard that
+// nobody writes all of them, and at most a chunk.
+func (s Source) Beyond(ctx context.Context, origin string, from uint64, before time.Time) iter.Seq2[reconcile.Row, error] {
+	return s.once(func() ([]reconcile.Row, error) {
+		return s.query(ctx, true, placed+
+			" WHERE p.origin = ? AND p.idx >= ? AND p.noted_at < ? ORDER BY p.idx LIMIT ?", origin, int64(from), before.UTC(), chunk)
+	})
+}
+
+func (s Source) once(read func() ([]reconcile.Row, error)) iter.Seq2[reconcile.Row, error] {
+	return func(yield func(reconcile.Row, error) bool) {
+		rows, err := read()
+		if err != nil {
+			yield(reconcile.Row{}, err)
+			return
+		}
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Unplaced are the events of a stretch of ids that have no place in any log, whatever a hint
+// in their row says: those after one id, up to the one that [Source.Stretch] gave.
+func (s Source) Unplaced(ctx context.Context, after, upTo string) iter.Seq2[reconcile.Row, error] {
+	return s.once(func() ([]reconcile.Row, error) {
+		return s.query(ctx, false, "SELECT "+columns+" FROM events e WHERE e.id > ? AND e.id <= ? AND NOT EXISTS"+
+			" (SELECT 1 FROM event_places p WHERE p.event_id = e.id AND "+livePlace+") ORDER BY e.id", after, upTo)
+	})
+}
+
+// Stretch is the id of an event so many after one; empty if there are none after it.
+func (s Source) Stretch(ctx context.Context, after string, events int) (string, error) {
+	var last sql.NullString
+	err := s.Background().QueryRowContext(ctx, s.Bind("SELECT max(id) FROM (SELECT id FROM events WHERE id > ? ORDER BY id LIMIT ?) AS t"),
+		after, events).Scan(&last)
+	return last.String, handle.Wrap("reading evidence", err)
+}
+
+// Origins are the shards that places name, known here or not.
+func (s Source) Origins(ctx context.Context) (origins []string, err error) {
+	for after := ""; ; {
+		var next sql.NullString
+		err := s.Background().QueryRowContext(ctx, s.Bind("SELECT min(origin) FROM event_places WHERE origin > ?"), after).Scan(&next)
+		if err != nil || !next.Valid {
+			return origins, handle.Wrap("reading the shards of places", err)
+		}
+		after = next.String
+		origins = append(origins, after)
+	}
+}
+
+// tail is how many of the newest places are looked at for those that are young.
+const tail = 50_000
+
+// Settled is the end of what is compared of a shard of a recorded size: no leaf before it is
+// younger than a time, as far as the database says. A young leaf may have its place yet to
+// be noted.
+func (s Source) Settled(ctx context.Context, origin string, size uint64, since time.Time) (uint64, error) {
+	var recorded sql.NullTime
+	err := s.Background().QueryRowContext(ctx, s.Bind("SELECT recorded_at FROM log_shards WHERE origin = ?"), origin).Scan(&recorded)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, handle.Wrap("reading when a shard was recorded", err)
+	}
+	if recorded.Valid && recorded.Time.Before(since) {
+		return size, nil
+	}
+	var young, last sql.NullInt64
+	err = s.Background().QueryRowContext(ctx, s.Bind("SELECT min(CASE WHEN noted_at >= ? THEN idx END), max(idx) FROM"+
+		" (SELECT idx, noted_at FROM event_places WHERE origin = ? ORDER BY idx DESC LIMIT ?) AS t"), since.UTC(), origin, tail).Scan(&young, &last)
+	switch {
+	case err != nil:
+		return 0, handle.Wrap("reading the newest places", err)
+	case young.Valid:
+		return min(size, uint64(young.Int64)), nil
+	case last.Valid:
+		return min(size, uint64(last.Int64)+1), nil
+	}
+	return 0, nil
+}
+
+// End is one more than the greatest place that is noted in a shard.
+func (s Source) End(ctx context.Context, origin string) (uint64, error) {
+	var last sql.NullInt64
+	err := s.Background().QueryRowContext(ctx, s.Bind("SELECT max(idx) + 1 FROM event_places WHERE origin = ?"), origin).Scan(&last)
+	return uint64(last.Int64), handle.Wrap("reading the greatest place", err)
+}
+
+// pairs are two columns of a small table: who has which role, which incident is in which
+// state.
+func (s Source) pairs(ctx context.Context, query string) (all [][2]string, err error) {
+	rows, err := s.Background().QueryContext(ctx, query)
+	if err != nil {
+		return nil, handle.Wrap("reading what stands", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var one [2]string
+		if err := rows.Scan(&one[0], &one[1]); err != nil {
+			return nil, handle.Wrap("reading what stands", err)
+		}
+		all = append(all, one)
+	}
+	return all, handle.Wrap("reading what stands", rows.Err())
+}
+
+// Roles are persons and roles they have.
+func (s Source) Roles(ctx context.Context) ([][2]string, error) {
+	return s.pairs(ctx, "SELECT subject, role FROM roles ORDER BY role, subject")
+}
+
+// Incidents are incidents and their states.
+func (s Source) Incidents(ctx context.Context) ([][2]string, error) {
+	return s.pairs(ctx, "SELECT id, state FROM incidents ORDER BY id")
+}
+
+// KnowsShard reports whether a shard is recorded, of whichever site.
+func (s Source) KnowsShard(ctx context.Context, origin string) (bool, error) {
+	var n int
+	err := s.Background().QueryRowContext(ctx, s.Bind("SELECT count(*) FROM log_shards WHERE origin = ?"), origin).Scan(&n)
+	return n > 0, handle.Wrap("looking for a shard", err)
+}
+
+// Erased tells which events were erased: their erasure was ordered by a tombstone that is
+// genuine and names them.
+func (s Source) Erased(ctx context.Context, events []string) (map[string]bool, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(events))
+	for i, id := range events {
+		args[i] = id
+	}
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(events)), ", ")
+	erased := map[string]bool{}
+	err := s.genuine(ctx, "SELECT "+columns+" FROM event_erasures x JOIN events e ON e.id = x.tombstone WHERE x.event_id IN ("+marks+")",
+		args, func(e audit.Event, _ audit.Salt) {
+			if e.Type == audit.Erased {
+				erased[e.Detail.Object] = true
+			}
+		})
+	return erased, err
+}
+
+// genuine reads the events of a statement, those of them that are genuine.
+func (s Source) genuine(ctx context.Context, query string, args []any, visit func(audit.Event, audit.Salt)) error {
+	found, err := s.Background().QueryContext(ctx, s.Bind(query), args...)
+	if err != nil {
+		return handle.Wrap("reading evidence", err)
+	}
+	defer found.Close()
+	for found.Next() {
+		var r raw
+		if err := found.Scan(r.targets(false)...); err != nil {
+			return handle.Wrap("reading evidence", err)
+		}
+		read, err := s.Seals.Read(ctx, r.sealed())
+		if err != nil {
+			return fmt.Errorf("reading evidence: %w", err)
+		}
+		if read.Fault == "" || read.Fault == audit.FaultUnsealed {
+			visit(read.Event, read.Salt)
+		}
+	}
+	return handle.Wrap("reading evidence", found.Err())
+}
+
+// Said is what events say of roles, apps and APIs, in the order of their times.
+func (s Source) Said(ctx context.Context) iter.Seq2[reconcile.Said, error] {
+	return func(yield func(reconcile.Said, error) bool) {
+		for after := ""; ; {
+			var page []reconcile.Said
+			read := 0
+			began := time.Now()
+			err := s.genuine(ctx, "SELECT "+columns+" FROM events e WHERE e.type = ? AND e.id > ? ORDER BY e.id LIMIT ?",
+				[]any{string(audit.Administered), after, 512}, func(e audit.Event, salt audit.Salt) {
+					page = append(page, reconcile.Said{
+						Action: audit.Action(e.Detail.Action), Event: e.ID, Object: e.Detail.Object, Pseudonym: e.Person.Pseudonym,
+						At: e.When.Decided, Salt: salt, Digest: e.Payload.Digest,
+					})
+				})
+			if err == nil {
+				read, after, err = s.page(ctx, after)
+			}
+			if err == nil {
+				err = s.pause(ctx, time.Since(began))
+			}
+			if err != nil {
+				yield(reconcile.Said{}, err)
+				return
+			}
+			for _, one := range page {
+				if !yield(one, nil) {
+					return
+				}
+			}
+			if read < 512 {
+				return
+			}
+		}
+	}
+}
+
+// page is how many events of administration follow an id in a page, and the last of them.
+func (s Source) page(ctx context.Context, after string) (n int, last string, err error) {
+	var id sql.NullString
+	err = s.Background().QueryRowContext(ctx, s.Bind("SELECT count(*), max(id) FROM (SELECT id FROM events WHERE type = ? AND id > ?"+
+		" ORDER BY id LIMIT ?) AS t"), string(audit.Administered), after, 512).Scan(&n, &id)
+	return n, id.String, handle.Wrap("reading evidence", err)
+}
