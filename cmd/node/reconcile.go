@@ -25,7 +25,8 @@ func (b *Base) Evidence() reconciling.Evidence {
 }
 
 func (b *Base) evidence(
-	pause func(ctx context.Context, worked time.Duration) error, leaves func(ctx context.Context, origin string) (reconciling.Entries, error),
+	pause func(ctx context.Context, worked time.Duration) error,
+	leaves func(ctx context.Context, origin string) (reconciling.Entries, error),
 ) reconciling.Evidence {
 	source := streams.Source{Handle: b.DB.Handle, Seals: rowseal.New(b.Ring), Pause: pause}
 	return reconciling.Evidence{
@@ -51,8 +52,8 @@ func (n *Node) makeReconciling(context.Context) error {
 		return n.log.Reader(ctx, origin)
 	}
 	n.reconciling = &reconciling.Job{
-		Evidence: n.evidence(reconciling.Share(n.Config.ReconcileShare), leaves), Desk: n.desk(), Looks: n.DB.Incidents, Site: n.Config.Site,
-		Writes: n.log.Writes,
+		Evidence: n.evidence(reconciling.Share(n.Config.ReconcileShare), leaves), Desk: n.desk(), Looks: n.DB.Incidents,
+		Site: n.Config.Site, Writes: n.log.Writes,
 	}
 	return nil
 }

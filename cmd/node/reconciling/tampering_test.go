@@ -63,11 +63,10 @@ type table struct {
 
 // event is the i-th event of a table: releases of data of many persons to a few apps.
 func (t *table) event(i int) audit.Event {
-	who := i % t.people
 	return audit.Event{
 		ID: fmt.Sprintf("0199a7c2-%04x-7000-8000-%012x", i>>16, i), Type: audit.ReleasePermitted,
 		Asked:    audit.Asked{Client: authz.ClientID(fmt.Sprintf("app-%d", i%7)), Name: "Dịch vụ đất đai", Owner: "UBND thành phố Đà Nẵng"},
-		Person:   audit.Person{Pseudonym: pseudonym(fmt.Sprintf("%07d", who)), Relation: authz.RecordOfSelf, Sequence: int64(i/t.people + 1)},
+		Person:   audit.Person{Pseudonym: pseudonym(fmt.Sprintf("%07d", i%t.people)), Sequence: int64(i/t.people) + 1},
 		Reason:   audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent, Citation: "Law 91/2025/QH15 Art. 9"},
 		Consent:  audit.Consent{ID: "0197a1b2-0000-7000-8000-000000000002", Version: 1},
 		Data:     audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.area", "land.certificate_no"}},
@@ -245,7 +244,8 @@ func TestTampering(t *testing.T) {
 		if len(found) > 0 || compared != uint64(*rows) {
 			t.Fatalf("%d rows, found before anybody tampered: %+v", compared, found)
 		}
-		t.Logf("%d rows in %v, %.0f a second", compared, time.Since(began).Round(time.Millisecond), float64(compared)/time.Since(began).Seconds())
+		took := time.Since(began)
+		t.Logf("%d rows in %v, %.0f a second", compared, took.Round(time.Millisecond), float64(compared)/took.Seconds())
 		tab.unguard(t)
 		tampered := min(1000, *rows/100)
 		row := func(n int) int { return n * (*rows / tampered) }
