@@ -89,8 +89,8 @@ func (r *raw) sealed() rowseal.Row {
 	return s
 }
 
-// read makes of a row what is compared. An error is of the keyring.
-func (s Source) read(ctx context.Context, r *raw) (reconcile.Row, error) {
+// check makes of a row what is compared. An error is of the keyring.
+func (s Source) check(ctx context.Context, r *raw) (reconcile.Row, error) {
 	if !r.id.Valid {
 		return reconcile.Row{Index: uint64(r.index), Event: r.event, Gone: true}, nil
 	}
@@ -124,7 +124,7 @@ func (s Source) readAll(ctx context.Context, rows []raw) ([]reconcile.Row, error
 		from, to := min(w*each, len(rows)), min((w+1)*each, len(rows))
 		all.Go(func() {
 			for i := from; i < to && failed[w] == nil; i++ {
-				out[i], failed[w] = s.read(ctx, &rows[i])
+				out[i], failed[w] = s.check(ctx, &rows[i])
 			}
 		})
 	}
@@ -164,23 +164,55 @@ func (s Source) pause(ctx context.Context, worked time.Duration) error {
 	return s.Pause(ctx, worked)
 }
 
-// Rows are the places of a shard from one on, up to another, each with its event.
+// Rows are the places of a shard from one on, up to another, each with its event. While a
+// chunk is looked at the next one is read.
 func (s Source) Rows(ctx context.Context, origin string, from, to uint64) iter.Seq2[reconcile.Row, error] {
 	return func(yield func(reconcile.Row, error) bool) {
-		for ; from < to; from = min(from+chunk, to) {
-			rows, err := s.query(ctx, true, placed+
-				" WHERE p.origin = ? AND p.idx >= ? AND p.idx < ? ORDER BY p.idx", origin, int64(from), int64(min(from+chunk, to)))
-			if err != nil {
-				yield(reconcile.Row{}, err)
+		caller := ctx
+		ctx, stop := context.WithCancel(ctx)
+		chunks := make(chan read, 1)
+		go func() {
+			defer close(chunks)
+			for at := from; at < to; at = min(at+chunk, to) {
+				var next read
+				next.rows, next.err = s.query(ctx, true, placed+" WHERE p.origin = ? AND p.idx >= ? AND p.idx < ? ORDER BY p.idx",
+					origin, int64(at), int64(min(at+chunk, to)))
+				select {
+				case chunks <- next:
+				case <-ctx.Done():
+					return
+				}
+				if next.err != nil {
+					return
+				}
+			}
+		}()
+		defer func() {
+			stop()
+			for range chunks { // until nothing is read any more
+			}
+		}()
+		for some := range chunks {
+			if some.err != nil {
+				yield(reconcile.Row{}, some.err)
 				return
 			}
-			for _, row := range rows {
+			for _, row := range some.rows {
 				if !yield(row, nil) {
 					return
 				}
 			}
 		}
+		if err := caller.Err(); err != nil { // rows that were not read are not missing
+			yield(reconcile.Row{}, fmt.Errorf("reading evidence: %w", err))
+		}
 	}
+}
+
+// read is a chunk of rows, or why there is none.
+type read struct {
+	rows []reconcile.Row
+	err  error
 }
 
 // Beyond are places of a shard from one on that were noted before a time: of a shard that

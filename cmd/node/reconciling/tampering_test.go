@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -267,6 +268,33 @@ func TestTampering(t *testing.T) {
 	})
 }
 
+// TestALookThatIsEndedFindsNothing: whenever a look is ended, the rows that it did not come
+// to are no finding.
+func TestALookThatIsEndedFindsNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		tab := fill(t, db, 12_000)
+		for statements := range 8 {
+			ctx, end := context.WithCancel(t.Context())
+			n := 0
+			tab.e.Source.Pause = func(ctx context.Context, _ time.Duration) error {
+				if n++; n > statements {
+					end()
+				}
+				return ctx.Err()
+			}
+			var c reconciling.Cursor
+			var err error
+			for err == nil && !c.Done() {
+				c, err = tab.e.Step(ctx, c, func(f reconcile.Finding) { t.Errorf("ended after %d statements: %+v", statements, f) })
+			}
+			if err == nil && statements < 4 {
+				t.Errorf("ended after %d statements: it went on to its end", statements)
+			}
+			end()
+		}
+	})
+}
+
 // TestWhatNoLeafTells: numbers, roles, apps, APIs and incidents that somebody who owns the
 // database added, altered or took away.
 func TestWhatNoLeafTells(t *testing.T) {
@@ -342,13 +370,14 @@ func TestWhatNoLeafTells(t *testing.T) {
 	})
 }
 
-// BenchmarkLook is how fast a table without a fault is held against its log.
+// BenchmarkLook is how fast a table without a fault is held against its log, and how much CPU
+// time of this process that takes a row.
 func BenchmarkLook(b *testing.B) {
 	for name, db := range map[string]*store.DB{"sqlite": storetest.SQLite(b, nil), "postgres": storetest.PostgreSQL(b, nil)} {
 		b.Run(name, func(b *testing.B) {
 			tab := fill(b, db, *rows)
 			b.ResetTimer()
-			compared := uint64(0)
+			compared, busy := uint64(0), cpu()
 			for b.Loop() {
 				found, n := tab.look(b)
 				if len(found) > 0 {
@@ -357,6 +386,16 @@ func BenchmarkLook(b *testing.B) {
 				compared += n
 			}
 			b.ReportMetric(float64(compared)/b.Elapsed().Seconds(), "rows/s")
+			b.ReportMetric(float64((cpu()-busy).Nanoseconds())/1000/float64(compared), "cpu-us/row")
 		})
 	}
+}
+
+// cpu is the CPU time of this process.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
