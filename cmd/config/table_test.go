@@ -20,9 +20,11 @@ import (
 
 // samples are three values that a key takes, where its check wants more than its type does.
 var samples = map[string][3]string{
-	"vault_address": {"https://a:8200", "https://b:8200", "https://a:8200,https://b:8200"},
-	"signing_algs":  {"ES256", "ES256,PS256", "ES256,EdDSA"},
-	"roles":         {"provider", "broker,log", "portal"},
+	"vault_address":        {"https://a:8200", "https://b:8200", "https://a:8200,https://b:8200"},
+	"signing_algs":         {"ES256", "ES256,PS256", "ES256,EdDSA"},
+	"roles":                {"provider", "broker,log", "portal"},
+	"reconcile_share":      {"11", "12", "13"},
+	"log_witnesses_wanted": {"11", "12", "13"},
 }
 
 // samplesOf are three values of a key, as they are shown, each another than the one before
