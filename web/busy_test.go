@@ -27,10 +27,12 @@ type stuck struct {
 	free  chan struct{}
 }
 
-func (s stuck) Tx(context.Context, func(context.Context) error) error {
+func (s stuck) BeginSignIn(
+	context.Context, authz.PersonalNumber, []authn.Budget, time.Time,
+) (c authn.Credentials, wait time.Duration, err error) {
 	s.begun <- struct{}{}
 	<-s.free
-	return authz.ErrUnavailable
+	return c, 0, authz.ErrUnavailable
 }
 
 // TestTooManySignIns: who comes when as many wait as may is told so at once, in both

@@ -129,7 +129,7 @@ func (e *Endpoint) register(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m.ClientID = authz.NewID() // RFC 7591 §3.2.1: it is for us to say
+	m.ClientID = newClientID(authz.NewID) // RFC 7591 §3.2.1: it is for us to say
 	c, err := e.client(ctx, m, initial.Policy, now)
 	if err != nil {
 		return answer{}, err
@@ -250,6 +250,16 @@ func (e *Endpoint) proveSector(ctx context.Context, c *authz.Client) error {
 			maxSectorList).At("sector_identifier_uri").Because(err)
 	}
 	return registration.CheckSectorList(raw, c)
+}
+
+// newClientID makes an id that cannot be taken for the number of a person: an app that says no
+// name and has no redirect URI goes by its id, and a name with a number in it is refused.
+func newClientID(make func() string) string {
+	id := make()
+	for authz.CarriesNumber(id) {
+		id = make()
+	}
+	return id
 }
 
 // giveSecret makes a secret where the method needs one and the client has none
