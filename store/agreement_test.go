@@ -22,18 +22,18 @@ type evidence struct {
 	fail   bool
 }
 
-func (e *evidence) AppendLeaf(_ context.Context, id string, _ []byte) (audit.Place, error) {
+func (e *evidence) AppendLeaf(_ context.Context, s audit.Sealed) (audit.Place, error) {
 	if e.fail {
 		return audit.Place{}, errors.New("the log does not answer")
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.logged = append(e.logged, id)
+	e.logged = append(e.logged, s.Event.ID)
 	return audit.Place{}, nil
 }
 
-func (e *evidence) AppendSoon(id string, leaf []byte) {
-	_, _ = e.AppendLeaf(context.Background(), id, leaf)
+func (e *evidence) AppendSoon(s audit.Sealed) {
+	_, _ = e.AppendLeaf(context.Background(), s)
 }
 
 type names struct{}

@@ -320,6 +320,56 @@ func TestLiveReadsGrantAccountAndConsentInOneQuery(t *testing.T) {
 	})
 }
 
+// TestLiveFindsTheEventOfTheConsent: the newest by which it was given, among many of releases
+// on it, and whether its place is noted.
+func TestLiveFindsTheEventOfTheConsent(t *testing.T) {
+	storetest.Everywhere(t, func(t *testing.T, db *store.DB) {
+		an := account(t, db, "An")
+		c, v := agreed(an, "land-app")
+		saved, err := db.Approve(t.Context(), c, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := insertGrant(t, db, an, "land-app", authz.Release{Type: authz.ReleaseType, Registry: "land", Purpose: "land.mortgage"})
+		if p, err := db.Live(t.Context(), id, "land", "land.mortgage"); err != nil || p.Agreed != nil {
+			t.Fatalf("without an event: %+v, %v", p.Agreed, err)
+		}
+		scribe := &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}
+		write := func(action audit.Action, version int) string {
+			t.Helper()
+			written, err := scribe.Write(t.Context(), audit.Act{
+				Action: action, App: clinic, Subject: an, Consent: audit.Consent{ID: saved.ID, Version: version},
+				Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent},
+				Data:   audit.Data{Registry: "land", Attributes: v.Attributes}, Decision: audit.Decision{Code: "released"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return written[0].Event.ID
+		}
+		write(audit.Agree, 1)
+		newest := write(audit.Agree, 2)
+		release := write(audit.Release, 2)
+		write(audit.Withdraw, 3)
+		for _, logged := range []bool{false, true} {
+			p, err := db.Live(t.Context(), id, "land", "land.mortgage")
+			if err != nil || p.Agreed == nil {
+				t.Fatalf("got %+v, %v", p.Agreed, err)
+			}
+			if g := p.Agreed; g.ID != newest || g.Version != 2 || g.Consent != string(saved.ID) || g.Logged != logged {
+				t.Errorf("got %+v, want event %s, logged %v", g, newest, logged)
+			}
+			open, err := db.UnloggedReleases(t.Context(), saved.ID, "another")
+			if want := !logged; err != nil || (len(open) == 1 && open[0].Event.ID == release) != want {
+				t.Errorf("releases without a place: %v, %v", open, err)
+			}
+			if err := db.NotePlaces(t.Context(), "o", map[string]uint64{newest: 4, release: 5}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // TestAgreeingAnewDoesNotBringBackWhatWasWithdrawn: the consent is approved again
 // in a later version, and says from which version on grants count.
 func TestAgreeingAnewDoesNotBringBackWhatWasWithdrawn(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"fmt"
 
 	"hopnhat/authz"
-	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store/handle"
 )
 
@@ -20,29 +20,29 @@ type Heads struct{ db *handle.Handle }
 
 const headColumns = "log, origin, epoch, size, root, checkpoint, verifier_key, writer, closed_at IS NOT NULL"
 
-func scanHead(scan func(...any) error) (audit.Head, error) {
-	var h audit.Head
+func scanHead(scan func(...any) error) (trees.Head, error) {
+	var h trees.Head
 	var epoch, size int64
 	var root string
 	if err := scan(&h.Log, &h.Origin, &epoch, &size, &root, &h.Checkpoint, &h.VerifierKey, &h.Writer, &h.Closed); err != nil {
-		return audit.Head{}, err
+		return trees.Head{}, err
 	}
 	raw, err := base64.StdEncoding.DecodeString(root)
 	if err != nil || len(raw) != len(h.Root) || epoch < 0 || size < 0 {
-		return audit.Head{}, fmt.Errorf("the recorded head of shard %s was altered", h.Origin)
+		return trees.Head{}, fmt.Errorf("the recorded head of shard %s was altered", h.Origin)
 	}
 	h.Epoch, h.Size, h.Root = uint64(epoch), uint64(size), [sha256.Size]byte(raw)
 	return h, nil
 }
 
 // Shards lists the recorded heads of a log.
-func (s Heads) Shards(ctx context.Context, log string) ([]audit.Head, error) {
+func (s Heads) Shards(ctx context.Context, log string) ([]trees.Head, error) {
 	rows, err := s.db.Beats().QueryContext(ctx, s.db.Bind("SELECT "+headColumns+" FROM log_shards WHERE log = ? ORDER BY origin"), log)
 	if err != nil {
 		return nil, handle.Wrap("listing the shards of a log", err)
 	}
 	defer rows.Close()
-	var heads []audit.Head
+	var heads []trees.Head
 	for rows.Next() {
 		h, err := scanHead(rows.Scan)
 		if err != nil {
@@ -55,7 +55,7 @@ func (s Heads) Shards(ctx context.Context, log string) ([]audit.Head, error) {
 
 // Begin records a shard that has no head yet, with what is already in it, under epoch 1;
 // authz.ErrConflict if it has one.
-func (s Heads) Begin(ctx context.Context, h audit.Head) error {
+func (s Heads) Begin(ctx context.Context, h trees.Head) error {
 	return s.one(ctx, "beginning a shard of the log", `INSERT INTO log_shards
 		(log, origin, epoch, size, root, checkpoint, verifier_key, writer, recorded_at) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (origin) DO NOTHING`,
@@ -66,11 +66,11 @@ func (s Heads) Begin(ctx context.Context, h audit.Head) error {
 // Take makes a writer the one of an open shard, if nobody took it since epoch was read,
 // and returns the head as it then is: the writer before can record nothing any more.
 // Of racing calls one wins; the others get authz.ErrConflict.
-func (s Heads) Take(ctx context.Context, origin string, epoch uint64, writer string) (audit.Head, error) {
+func (s Heads) Take(ctx context.Context, origin string, epoch uint64, writer string) (trees.Head, error) {
 	h, err := scanHead(s.db.Beats().QueryRowContext(ctx, s.db.Bind(`UPDATE log_shards SET epoch = epoch + 1, writer = ?
 		WHERE origin = ? AND epoch = ? AND closed_at IS NULL RETURNING `+headColumns), writer, origin, int64(epoch)).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return audit.Head{}, fmt.Errorf("taking shard %s: another node took it: %w", origin, authz.ErrConflict)
+		return trees.Head{}, fmt.Errorf("taking shard %s: another node took it: %w", origin, authz.ErrConflict)
 	}
 	return h, handle.Wrap("taking a shard of the log", err)
 }
@@ -78,7 +78,7 @@ func (s Heads) Take(ctx context.Context, origin string, epoch uint64, writer str
 // Record records a larger tree of a shard, or the same one again, if the shard is open
 // and its epoch still that of the head; authz.ErrConflict otherwise. A checkpoint is
 // published only after that.
-func (s Heads) Record(ctx context.Context, h audit.Head) error {
+func (s Heads) Record(ctx context.Context, h trees.Head) error {
 	return s.one(ctx, "recording a checkpoint", `UPDATE log_shards SET size = ?, root = ?, checkpoint = ?, recorded_at = ?
 		WHERE origin = ? AND epoch = ? AND closed_at IS NULL AND (size < ? OR (size = ? AND root = ?))`,
 		int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, s.db.Now().UTC(), h.Origin, int64(h.Epoch),

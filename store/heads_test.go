@@ -11,6 +11,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )
@@ -42,7 +43,7 @@ func TestOneTreeUnderOneOrigin(t *testing.T) {
 			begin := func(tree []int) *writer {
 				part++
 				w := &writer{fmt.Sprint(log, "/", part), 1, tree}
-				h := audit.Head{Log: log, Origin: w.origin, Root: rootOf(nil), VerifierKey: "k", Writer: "w"}
+				h := trees.Head{Log: log, Origin: w.origin, Root: rootOf(nil), VerifierKey: "k", Writer: "w"}
 				if err := s.Begin(ctx, h); err != nil {
 					t.Fatal(err)
 				}
@@ -61,7 +62,7 @@ func TestOneTreeUnderOneOrigin(t *testing.T) {
 				},
 				"publish": func(t *rapid.T) {
 					w := rapid.SampledFrom(writers).Draw(t, "writer")
-					err := s.Record(ctx, audit.Head{Origin: w.origin, Epoch: w.epoch, Size: uint64(len(w.tree)), Root: rootOf(w.tree), Checkpoint: "c"})
+					err := s.Record(ctx, trees.Head{Origin: w.origin, Epoch: w.epoch, Size: uint64(len(w.tree)), Root: rootOf(w.tree), Checkpoint: "c"})
 					if err == nil {
 						published[w.origin] = append(published[w.origin], w.tree)
 						if end, over := closed[w.origin]; over {
@@ -124,7 +125,7 @@ func TestPlacesBeyondTheEndOfAShardAreForgotten(t *testing.T) {
 			}
 			places[e.ID] = uint64(n)
 		}
-		head := audit.Head{Log: "log", Origin: origin, Epoch: 1, Size: 2, Root: rootOf(nil), VerifierKey: "k", Writer: "w"}
+		head := trees.Head{Log: "log", Origin: origin, Epoch: 1, Size: 2, Root: rootOf(nil), VerifierKey: "k", Writer: "w"}
 		err := errors.Join(s.Begin(ctx, head), s.Record(ctx, head), db.NotePlaces(ctx, origin, places, false), s.Close(ctx, origin, 1))
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit/commitment"
 )
 
 // Action is something that a person, an app, an operator or the clock does, and that is
@@ -235,6 +236,8 @@ type Act struct {
 	// ID is the event's; a new one if empty. Salt hides it; a new one if zero.
 	ID   string
 	Salt Salt
+	// Ground is the event that a release rests on, whose leaf comes first; nil if there is none.
+	Ground *commitment.Ground
 	// Hold is what must be so for the event to be true; nil if nothing must.
 	Hold *Hold
 
@@ -278,6 +281,9 @@ func (a Act) event(r rule) Event {
 	e.Decision.Permit = r.Permit
 	if r.Code != "" {
 		e.Decision.Code = r.Code
+	}
+	if a.Ground != nil {
+		e.Decision.Determining = append(slices.Clone(e.Decision.Determining), a.Ground.String())
 	}
 	if r.By != "" {
 		e.Decision.Determining = []string{r.By}

@@ -27,6 +27,7 @@ type Entry struct {
 	Copy []byte
 	// Client is the app whose events the writer counts, empty if no app has a part in it.
 	Client authz.ClientID
+	Event  Event // what the leaf is of, by which its log is chosen; not sent
 }
 
 // Log appends leaves.
@@ -181,20 +182,20 @@ func (r *Recorder) entered(slots chan struct{}) (leave func(), err error) {
 }
 
 // AppendLeaf puts the leaf of an event whose row is durable into the log.
-func (r *Recorder) AppendLeaf(ctx context.Context, id string, leaf []byte) (Place, error) {
+func (r *Recorder) AppendLeaf(ctx context.Context, s Sealed) (Place, error) {
 	leave, err := r.enter(ctx)
 	if err != nil {
 		return Place{}, err
 	}
 	defer leave()
-	return r.append(ctx, id, leaf)
+	return r.append(ctx, s)
 }
 
 // AppendSoon puts the leaf of an event whose row is durable into the log, and returns at
 // once. What nobody waits for gathers a little, so that it costs the log few groups, and has
 // slots of its own, so that it keeps no release waiting; where none is free, the sweep
 // appends it.
-func (r *Recorder) AppendSoon(id string, leaf []byte) {
+func (r *Recorder) AppendSoon(s Sealed) {
 	select {
 	case r.soon <- struct{}{}:
 	default:
@@ -209,8 +210,8 @@ func (r *Recorder) AppendSoon(id string, leaf []byte) {
 		defer leave()
 		ctx, cancel := context.WithTimeout(context.Background(), appendTime)
 		defer cancel()
-		if _, err := r.append(ctx, id, leaf); err != nil {
-			r.o.Logger.Error("an event is recorded and not logged yet", "event", id, "error", err)
+		if _, err := r.append(ctx, s); err != nil {
+			r.o.Logger.Error("an event is recorded and not logged yet", "event", s.Event.ID, "error", err)
 		}
 	})
 	n := len(r.gathered)
@@ -234,13 +235,13 @@ func (r *Recorder) appendGathered() {
 	}
 }
 
-func (r *Recorder) append(ctx context.Context, id string, leaf []byte) (Place, error) {
-	place, err := r.log.Append(ctx, Entry{Leaf: leaf})
+func (r *Recorder) append(ctx context.Context, s Sealed) (Place, error) {
+	place, err := r.log.Append(ctx, Entry{Leaf: s.Leaf, Event: s.Event})
 	if err != nil {
-		r.refuse(id, err)
-		return Place{}, fmt.Errorf("logging event %s: %w", id, err)
+		r.refuse(s.Event.ID, err)
+		return Place{}, fmt.Errorf("logging event %s: %w", s.Event.ID, err)
 	}
-	r.note(id, place)
+	r.note(s.Event.ID, place)
 	return place, nil
 }
 

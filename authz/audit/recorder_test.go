@@ -221,7 +221,7 @@ func record(ctx context.Context, r *rows, rec *Recorder, e Event) (Place, error)
 	if err != nil {
 		return Place{}, err
 	}
-	return rec.AppendLeaf(ctx, e.ID, sealed.Leaf)
+	return rec.AppendLeaf(ctx, sealed)
 }
 
 func TestEverythingRecordedIsInTheLogAtItsPlace(t *testing.T) {
@@ -495,7 +495,7 @@ func TestAPlaceThatWasNotTakenIsLoggedAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rec.AppendLeaf(t.Context(), e.ID, leaf); err != nil {
+	if _, err := rec.AppendLeaf(t.Context(), Sealed{Event: e, Leaf: leaf}); err != nil {
 		t.Fatal(err)
 	}
 	if err := rec.flush(); err != nil || r.byID[e.ID].Logged {

@@ -190,7 +190,7 @@ func (r *Recorder) place(ctx context.Context, leaves []missing, inLog map[string
 			continue
 		}
 		all.Go(func() {
-			place, err := r.log.Append(ctx, Entry{Leaf: m.leaf})
+			place, err := r.log.Append(ctx, Entry{Leaf: m.leaf, Event: m.Event})
 			mu.Lock()
 			defer mu.Unlock()
 			switch {

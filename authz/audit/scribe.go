@@ -61,10 +61,10 @@ func (e Event) Seal(salt Salt) (Sealed, error) {
 type Leaves interface {
 	// AppendLeaf returns the place of an event's leaf. A nil error survives a crash of process and
 	// machine; any other leaves it in doubt.
-	AppendLeaf(ctx context.Context, id string, leaf []byte) (Place, error)
+	AppendLeaf(ctx context.Context, s Sealed) (Place, error)
 	// AppendSoon returns at once. What does not come into the log is found there to be
 	// missing, and appended later.
-	AppendSoon(id string, leaf []byte)
+	AppendSoon(s Sealed)
 }
 
 // Pseudonyms gives the name a person has in the evidence.
@@ -84,6 +84,8 @@ type Scribe struct {
 	// finds the rows and appends their leaves within a minute.
 	Leaves     Leaves
 	Pseudonyms Pseudonyms
+	// Ground brings the leaf of an event that a release rests on into its log.
+	Ground func(ctx context.Context, id string) error
 	// Site is the site that the events are of.
 	Site string
 	// Now is time.Now if nil.
@@ -167,11 +169,11 @@ func (s *Scribe) write(ctx context.Context, acts []Act) ([]Written, error) {
 		failed := make([]error, len(rows))
 		for i, row := range rows {
 			if !waits[i] {
-				s.Leaves.AppendSoon(row.Event.ID, row.Leaf)
+				s.Leaves.AppendSoon(row)
 				continue
 			}
 			all.Go(func() {
-				place, err := s.Leaves.AppendLeaf(ctx, row.Event.ID, row.Leaf)
+				place, err := s.appendLeaf(ctx, row, acts[i].Ground)
 				if err != nil {
 					slog.ErrorContext(ctx, "an event is recorded and not logged yet", "event", row.Event.ID, "error", err)
 					failed[i] = fmt.Errorf("%v: %w: %w: %w", row.Event, ErrNotLogged, authz.ErrUnavailable, err)
@@ -182,6 +184,16 @@ func (s *Scribe) write(ctx context.Context, acts []Act) ([]Written, error) {
 		all.Wait()
 		return errors.Join(failed...)
 	})
+}
+
+// appendLeaf puts a leaf into its log, after that of the event it rests on.
+func (s *Scribe) appendLeaf(ctx context.Context, row Sealed, on *commitment.Ground) (Place, error) {
+	if on != nil && !on.Logged && s.Ground != nil {
+		if err := s.Ground(ctx, on.ID); err != nil {
+			return Place{}, fmt.Errorf("the event that it rests on: %w", err)
+		}
+	}
+	return s.Leaves.AppendLeaf(ctx, row)
 }
 
 // appendTime is how long the log may take for a leaf that somebody waits for.

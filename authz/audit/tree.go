@@ -2,10 +2,8 @@ package audit
 
 import "slices"
 
-// Tree names one of the two logs of a site. The border is what a proof of a release must be
-// able to point to: what a release rests on (consents, apps, APIs,
-// declarations, roles, and all that operators and their tools do) is in the consent log, and
-// what was done on the strength of it in the release log.
+// Tree names one of the two logs of a site: what a proof of a release must be able to point to
+// is in the consent log, and what rests on it in the release log (docs/decisions.md D16).
 type Tree string
 
 // The logs of a site.
@@ -14,16 +12,15 @@ const (
 	ConsentTree Tree = "consent"
 )
 
-// TreeOf is the log that the leaf of an event goes to, by the table of actions: by its action
-// where the detail names one, and otherwise by its kind. A kind that only a later release
-// knows goes to the release log.
+// TreeOf is the log that the leaf of an event goes to, by its action where the detail names
+// one, otherwise by its kind. A kind that only a later release knows is in the release log.
 func TreeOf(e Event) Tree {
-	named := func(r rule) bool { return r.Named && r.Type == e.Type && string(r.Action) == e.Detail.Action }
-	ofKind := func(r rule) bool { return r.Type == e.Type }
-	for _, is := range []func(rule) bool{named, ofKind} {
-		if i := slices.IndexFunc(rules, is); i >= 0 {
-			return rules[i].Tree
-		}
+	i := slices.IndexFunc(rules, func(r rule) bool { return r.Named && r.Type == e.Type && string(r.Action) == e.Detail.Action })
+	if i < 0 {
+		i = slices.IndexFunc(rules, func(r rule) bool { return r.Type == e.Type })
 	}
-	return ReleaseTree
+	if i < 0 {
+		return ReleaseTree
+	}
+	return rules[i].Tree
 }

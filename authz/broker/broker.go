@@ -10,6 +10,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/policy"
 	"hopnhat/authz/tally"
@@ -62,6 +63,15 @@ type Permission struct {
 	// Consent is the subject's with this client for this purpose and register, in
 	// its current version and whatever its state; nil if there is none.
 	Consent *consent.Consent
+	// Agreed is the newest event by which the consent was given; nil if there is none.
+	Agreed *commitment.Ground
+}
+
+// unexplained reports whether the consent is one that no event gave in this version: it was
+// written past us, or its event was erased. It is as if there were none.
+func (p Permission) unexplained() bool {
+	c := p.Consent
+	return c != nil && c.State == consent.Approved && (p.Agreed == nil || p.Agreed.Consent != string(c.ID) || p.Agreed.Version != c.Version)
 }
 
 // Use is one use of a permission of limited frequency.

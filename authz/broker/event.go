@@ -87,6 +87,9 @@ func (b *Broker) act(q request, live Permission, granted *authz.Release, verdict
 		a.Consent.NoConsent = basis.Citation
 	case c != nil:
 		a.Consent.ID, a.Consent.Version, a.Consent.Text = c.ID, c.Version, c.TextHash
+		if verdict.Permit {
+			a.Ground = live.Agreed
+		}
 	}
 	return a
 }

@@ -16,6 +16,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/policy"
 )
@@ -151,6 +152,22 @@ func (n *nation) Live(ctx context.Context, id authz.GrantID, registry authz.Regi
 			p.Consent = &c
 		}
 	}
+	newest := ""
+	for id, row := range n.state.rows {
+		if p.Consent == nil || row.Event.Type != audit.ConsentApproved || row.Event.Consent.ID != p.Consent.ID || id < newest {
+			continue
+		}
+		newest = id
+		canonical, err := row.Event.Canonical()
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		agreed, err := commitment.GroundOf(canonical, row.Salt, slices.Contains(n.state.log, id))
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		p.Agreed = &agreed
+	}
 	return p, nil
 }
 
@@ -223,12 +240,13 @@ func (n *nation) Record(ctx context.Context, events ...audit.Sealed) error {
 	return n.failing("after record")
 }
 
-func (n *nation) AppendLeaf(ctx context.Context, id string, leaf []byte) (audit.Place, error) {
+func (n *nation) AppendLeaf(ctx context.Context, s audit.Sealed) (audit.Place, error) {
+	id := s.Event.ID
 	n.happening("append")
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	row, ok := n.state.rows[id]
-	if want, err := audit.Leaf(row.Event, row.Salt); !ok || err != nil || !bytes.Equal(leaf, want) {
+	if want, err := audit.Leaf(row.Event, row.Salt); !ok || err != nil || !bytes.Equal(s.Leaf, want) {
 		n.t.Errorf("the leaf of an event came before its row (%v)", err)
 	}
 	if err := errors.Join(ctx.Err(), n.failing("before append")); err != nil {
@@ -238,11 +256,28 @@ func (n *nation) AppendLeaf(ctx context.Context, id string, leaf []byte) (audit.
 	return audit.Place{Origin: "hopnhat.test/release", Index: uint64(len(n.state.log) - 1)}, n.failing("after append")
 }
 
+// Ensure appends what is not in the log.
+func (n *nation) Ensure(ctx context.Context, id string) error {
+	n.mu.Lock()
+	row, there := n.state.rows[id]
+	logged := slices.Contains(n.state.log, id)
+	n.mu.Unlock()
+	if logged {
+		return nil
+	}
+	s, err := row.Event.Seal(row.Salt)
+	if !there || err != nil {
+		n.t.Errorf("the event that a release rests on has no row (%v)", err)
+	}
+	_, err = n.AppendLeaf(ctx, s)
+	return err
+}
+
 // AppendSoon may fail like any effect: the recorder then finds that the leaf is missing, and
 // nobody is told. A withdrawal on the way of a release meets the fault meant for the release.
-func (n *nation) AppendSoon(id string, leaf []byte) {
-	if _, err := n.AppendLeaf(context.Background(), id, leaf); err != nil && !errors.Is(err, errFault) {
-		n.t.Errorf("the leaf of %s: %v", id, err)
+func (n *nation) AppendSoon(s audit.Sealed) {
+	if _, err := n.AppendLeaf(context.Background(), s); err != nil && !errors.Is(err, errFault) {
+		n.t.Errorf("the leaf of %v: %v", s.Event, err)
 	}
 }
 
@@ -446,7 +481,7 @@ func found(t interface {
 		},
 	}
 	clock := func() time.Time { return n.now }
-	scribe := &audit.Scribe{Rows: n, Leaves: n, Pseudonyms: n, Site: "dc1", Now: clock}
+	scribe := &audit.Scribe{Rows: n, Leaves: n, Pseudonyms: n, Site: "dc1", Now: clock, Ground: n.Ensure}
 	n.consents = &consent.Consents{
 		Catalogue: catalogue, Store: n, Evidence: scribe, Broker: "http://localhost/broker/v1", Now: clock,
 	}

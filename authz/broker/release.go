@@ -180,6 +180,10 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 	if err != nil || q.owner == nil || live.Client != q.owner.ID {
 		live = Permission{} // nothing of another app's grant is looked at
 	}
+	if live.unexplained() {
+		slog.ErrorContext(ctx, "no event gave a consent that is in force; it counts as none", "consent", live.Consent.ID, "version", live.Consent.Version)
+		live.Consent = nil
+	}
 	granted := find(live.Details, q.asked)
 	at := b.Now().UTC().Truncate(time.Microsecond)
 	verdict, err := b.decide(ctx, q, live, granted, at)

@@ -401,13 +401,13 @@ func (w *world) Tx(ctx context.Context, fn func(context.Context) error) error {
 }
 
 // AppendLeaf keeps which events were logged.
-func (w *world) AppendLeaf(_ context.Context, id string, _ []byte) (audit.Place, error) {
+func (w *world) AppendLeaf(_ context.Context, s audit.Sealed) (audit.Place, error) {
 	if w.logDown {
 		return audit.Place{}, authz.ErrUnavailable
 	}
 	w.logging.Lock() // leaves of one act are appended at the same time
 	defer w.logging.Unlock()
-	w.logged = append(w.logged, id)
+	w.logged = append(w.logged, s.Event.ID)
 	return audit.Place{}, nil
 }
 
@@ -415,8 +415,8 @@ func (w *world) AfterCommit(ctx context.Context, do func(context.Context) error)
 	return w.memory.AfterCommit(ctx, do)
 }
 
-func (w *world) AppendSoon(id string, leaf []byte) {
-	_, _ = w.AppendLeaf(context.Background(), id, leaf)
+func (w *world) AppendSoon(s audit.Sealed) {
+	_, _ = w.AppendLeaf(context.Background(), s)
 }
 
 func (w *world) SID(s authz.SessionID, c authz.ClientID) string { return string(s) + "/" + string(c) }

@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/incident"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/authz/audit/witness"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
@@ -101,8 +102,9 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	n.recorder = audit.NewRecorderWith(n.DB, n.log, audit.Options{Site: c.Site})
-	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site}
+	logs := &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB}
+	n.recorder = audit.NewRecorderWith(n.DB, logs, audit.Options{Site: c.Site})
+	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: logs.Ensure}
 	n.closers = append(n.closers, n.log.Close, n.recorder.Close) // the log is closed after what writes to it
 	logged, err := n.recorder.Recover(ctx)
 	switch {

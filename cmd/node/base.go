@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ type Base struct {
 	Pseudonyms *identity.Pseudonyms
 	Hasher     *authn.Hasher
 	Catalogue  *consent.Catalogue
+	// Told is where a tool says that an event of its own is not in the log; nil for nowhere.
+	Told io.Writer
+	log  toolLog
 }
 
 // Open opens the base for a tool, which makes nothing that is not there yet.
@@ -51,17 +55,18 @@ func open(ctx context.Context, c *Config, node string) (*Base, error) {
 	if b.Pseudonyms, err = identity.NewPseudonyms(ctx, ring); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
+	b.log.base = b
 	return b, nil
 }
 
-// Scribe writes the evidence of a tool: the rows alone, since a tool has no part in the
-// log. The recorder of a server appends their leaves within a minute.
+// Scribe writes the evidence of a tool, whose leaves are in the log before the tool ends, or
+// it is said that they are not.
 func (b *Base) Scribe() *audit.Scribe {
-	return &audit.Scribe{Rows: b.DB, Pseudonyms: b.Pseudonyms, Site: b.Config.Site}
+	return &audit.Scribe{Rows: b.DB, Leaves: &b.log, Pseudonyms: b.Pseudonyms, Site: b.Config.Site}
 }
 
-// Close closes the keys, then the database.
-func (b *Base) Close() error { return errors.Join(b.Ring.Close(), b.DB.Close()) }
+// Close closes what a tool has of the log, the keys, then the database.
+func (b *Base) Close() error { return errors.Join(b.log.close(), b.Ring.Close(), b.DB.Close()) }
 
 // Contacts are those of the accounts, sealed under the keyring.
 func (b *Base) Contacts() *identity.Contacts { return &identity.Contacts{Store: b.DB, Keys: b.Ring} }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/keys"
 	"hopnhat/store"
@@ -43,7 +44,7 @@ func (n *Node) needTable() []watch.Need {
 		}},
 		{Part: "registry", Roles: releases, Look: func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }},
 		{Part: "rows", Roles: releases, Look: func(context.Context) error { return n.log.Explained() }, Cause: tlog.Code},
-		{Part: "log", Roles: logging, Look: n.log.Health, Cause: tlog.Code},
+		{Part: "log", Roles: logging, Look: n.log.Health, Cause: releaselog.Code},
 		{Part: "disk", Roles: disk, Look: func(context.Context) error { return enoughRoom(n) }},
 	}
 }

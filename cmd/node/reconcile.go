@@ -2,14 +2,17 @@ package node
 
 import (
 	"context"
-	"path/filepath"
+	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
-	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/audit/rowseal"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/cmd/node/reconciling"
+	"hopnhat/cmd/node/releaselog"
 	"hopnhat/store/streams"
 	"hopnhat/store/tlog"
 )
@@ -18,9 +21,14 @@ import (
 // the log's folder before it.
 func (b *Base) Evidence() reconciling.Evidence {
 	c := b.Config
-	archive := &tlog.Archive{Log: c.LogOrigin, Dir: c.LogFolder, KeyFile: filepath.Join(c.State, "log.vkey")}
+	archives := releaselog.Archives(c.State, c.LogOrigin, c.LogFolder)
 	return b.evidence(nil, func(ctx context.Context, origin string) (reconciling.Entries, error) {
-		return archive.Reader(ctx, origin)
+		for _, archive := range archives {
+			if _, err := tlog.ParseName(archive.Log, origin); err == nil {
+				return archive.Reader(ctx, origin)
+			}
+		}
+		return nil, authz.ErrNotFound
 	})
 }
 
@@ -31,7 +39,13 @@ func (b *Base) evidence(
 	source := streams.Source{Handle: b.DB.Handle, Seals: rowseal.New(b.Ring), Pause: pause}
 	return reconciling.Evidence{
 		Source: source, Leaves: leaves, Standing: reconciling.Standings(b.DB, source, b.Pseudonyms), Now: time.Now,
-		Heads: func(ctx context.Context) ([]audit.Head, error) { return b.DB.Heads.Shards(ctx, b.Config.LogOrigin) },
+		Heads: func(ctx context.Context) ([]trees.Head, error) {
+			released, err1 := b.DB.Heads.Shards(ctx, b.Config.LogOrigin)
+			agreed, err2 := b.DB.Heads.Shards(ctx, releaselog.ConsentOrigin(b.Config.LogOrigin))
+			all := append(released, agreed...)
+			slices.SortFunc(all, func(a, b trees.Head) int { return strings.Compare(a.Origin, b.Origin) })
+			return all, errors.Join(err1, err2)
+		},
 	}
 }
 

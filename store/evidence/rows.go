@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/rowseal"
 	"hopnhat/store/handle"
@@ -92,6 +93,23 @@ func (db Book) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error
 	if err != nil {
 		return nil, err
 	}
+	return loggable(found)
+}
+
+// UnloggedReleases lists permitted releases on some consents that have no place, as Unlogged
+// does.
+func (db Book) UnloggedReleases(ctx context.Context, consents ...authz.ConsentID) ([]audit.Recorded, error) {
+	found, err := db.readEvents(ctx, "listing releases without a log entry",
+		"log_index IS NULL AND type = ? AND consent <> '' AND consent IN ? AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND "+
+			livePlace+")", "found.id", string(audit.ReleasePermitted), consents)
+	if err != nil {
+		return nil, err
+	}
+	return loggable(found)
+}
+
+// loggable leaves out what is no evidence, and tells of it beside the others.
+func loggable(found []audit.Recorded) ([]audit.Recorded, error) {
 	good := make([]audit.Recorded, 0, len(found))
 	var bad error
 	for _, one := range found {

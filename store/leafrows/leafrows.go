@@ -5,8 +5,11 @@ package leafrows
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store/handle"
 )
 
@@ -39,10 +42,25 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 		}
 	}
 	// A crash leaves places that are not noted: the newest rows without one are theirs.
-	if err := db.eachUnlogged(ctx, func(leaf []byte) bool {
+	if err := db.each(ctx, "log_index IS NULL", func(leaf []byte) bool {
 		delete(without, string(leaf))
 		return len(without) > 0
 	}, len(without) > 0); err != nil {
+		return nil, handle.Wrap(doing, err)
+	}
+	// What ends a consent stands in the release log as well, with its place noted in the
+	// consent log (package trees).
+	ends := map[string]bool{}
+	for leaf := range without {
+		if kind, _, err := commitment.ParseLeaf([]byte(leaf)); err == nil && slices.Contains(trees.Ends, audit.Type(kind)) {
+			ends[leaf] = true
+		}
+	}
+	if err := db.each(ctx, "type IN ?", func(leaf []byte) bool {
+		delete(without, string(leaf))
+		delete(ends, string(leaf))
+		return len(ends) > 0
+	}, len(ends) > 0, trees.Ends); err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
 	var places []uint64
@@ -56,9 +74,9 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 	return places, nil
 }
 
-// eachUnlogged tells the leaves of events without a place, the newest first, until it is
-// told that there were enough.
-func (db Rows) eachUnlogged(ctx context.Context, tell func(leaf []byte) (more bool), more bool) error {
+// each tells the leaves of events of a condition, the newest first, until it is told that
+// there were enough.
+func (db Rows) each(ctx context.Context, condition string, tell func(leaf []byte) (more bool), more bool, args ...any) error {
 	const page = 500
 	for before := "~"; more; { // behind every id
 		var rows []struct {
@@ -66,8 +84,8 @@ func (db Rows) eachUnlogged(ctx context.Context, tell func(leaf []byte) (more bo
 			Canonical string `gorm:"column:canonical"`
 			Salt      []byte `gorm:"column:salt"`
 		}
-		if err := db.Reader(ctx).Raw("SELECT id, canonical, salt FROM events WHERE log_index IS NULL AND id < ? ORDER BY id DESC LIMIT ?",
-			before, page).Scan(&rows).Error; err != nil {
+		if err := db.Reader(ctx).Raw("SELECT id, canonical, salt FROM events WHERE "+condition+" AND id < ? ORDER BY id DESC LIMIT ?",
+			append(slices.Clone(args), before, page)...).Scan(&rows).Error; err != nil {
 			return err
 		}
 		for _, row := range rows {

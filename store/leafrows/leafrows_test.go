@@ -56,3 +56,35 @@ func TestEntriesWithoutARow(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatEndsAConsentStandsInBothLogs: in the release log it is explained, though its place
+// is noted in the consent log; one that no row has is not.
+func TestWhatEndsAConsentStandsInBothLogs(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		var leaves [][]byte
+		for n := range 2 {
+			s, err := audit.Event{
+				ID: authz.NewID(), Type: audit.ConsentWithdrawn, Consent: audit.Consent{ID: "one", Version: 2},
+				Person: audit.Person{Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g"},
+				When:   audit.When{Decided: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Site: "dc1"},
+			}.Seal(audit.NewSalt())
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, s.Leaf)
+			if n > 0 {
+				continue
+			}
+			if err := db.Record(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.NotePlaces(t.Context(), "hopnhat.example/consent/dc1/2026q4", map[string]uint64{s.Event.ID: 3}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := db.Leaves.Explain(t.Context(), "hopnhat.example/release/dc1/2026q4", 10, leaves)
+		if err != nil || !slices.Equal(got, []uint64{11}) {
+			t.Errorf("without a row are %v (%v), want the second", got, err)
+		}
+	})
+}

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"hopnhat/authz"
-	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/trees"
 )
 
 // Archive reads the shards of a log that are in a folder, and knows the keys of all.
@@ -107,7 +107,7 @@ func (a *Archive) Mend(ctx context.Context, heads Heads) error {
 	return failed
 }
 
-func (a *Archive) mend(ctx context.Context, n Name, h audit.Head) error {
+func (a *Archive) mend(ctx context.Context, n Name, h trees.Head) error {
 	dir := n.Dir(a.Dir)
 	lock, err := lockDir(dir)
 	if err != nil {

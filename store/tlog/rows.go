@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/trees"
 )
 
 // lookAgain is after how many seconds rows that were missing are looked for again: an
@@ -26,7 +27,7 @@ func (s *Shards) anchor(origin string) (largest proof.Checkpoint) {
 }
 
 // anchored refuses a database that does not know as much of a shard as was kept elsewhere.
-func (s *Shards) anchored(heads map[Name]audit.Head) error {
+func (s *Shards) anchored(heads map[Name]trees.Head) error {
 	for _, c := range s.o.Anchors {
 		n, err := ParseName(s.o.Archive.Log, c.Origin)
 		if err != nil {

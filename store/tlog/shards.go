@@ -12,21 +12,22 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/trees"
 )
 
 // Heads keeps how far shards are recorded, where all nodes of a site see it. Each method
 // is one conditional change; authz.ErrConflict says that the condition did not hold.
 type Heads interface {
 	// Shards lists the heads of a log.
-	Shards(ctx context.Context, log string) ([]audit.Head, error)
+	Shards(ctx context.Context, log string) ([]trees.Head, error)
 	// Begin records a shard that has no head yet, under epoch 1.
-	Begin(ctx context.Context, h audit.Head) error
+	Begin(ctx context.Context, h trees.Head) error
 	// Take makes a writer the one of an open shard whose epoch is still this, and returns
 	// the head under the next epoch. Of racing calls one wins.
-	Take(ctx context.Context, origin string, epoch uint64, writer string) (audit.Head, error)
+	Take(ctx context.Context, origin string, epoch uint64, writer string) (trees.Head, error)
 	// Record records a larger tree of an open shard whose epoch is that of the head, or
 	// the same tree again.
-	Record(ctx context.Context, h audit.Head) error
+	Record(ctx context.Context, h trees.Head) error
 	// Close ends an open shard of this epoch at the recorded size.
 	Close(ctx context.Context, origin string, epoch uint64) error
 }
@@ -115,12 +116,12 @@ func OpenShards(ctx context.Context, o ShardsOptions) (*Shards, error) {
 	return s, nil
 }
 
-func (s *Shards) heads(ctx context.Context) (map[Name]audit.Head, error) {
+func (s *Shards) heads(ctx context.Context) (map[Name]trees.Head, error) {
 	list, err := s.o.Heads.Shards(ctx, s.o.Archive.Log)
 	if err != nil {
 		return nil, err
 	}
-	heads := make(map[Name]audit.Head, len(list))
+	heads := make(map[Name]trees.Head, len(list))
 	for _, h := range list {
 		n, err := ParseName(s.o.Archive.Log, h.Origin)
 		if err != nil {
@@ -133,7 +134,7 @@ func (s *Shards) heads(ctx context.Context) (map[Name]audit.Head, error) {
 
 // open opens the newest part of a quarter, or the first one after it where that is closed
 // or cannot be gone on with.
-func (s *Shards) open(ctx context.Context, quarter string, heads map[Name]audit.Head) (*shard, error) {
+func (s *Shards) open(ctx context.Context, quarter string, heads map[Name]trees.Head) (*shard, error) {
 	name := Name{s.o.Archive.Log, quarter, 1}
 	for {
 		head, begun := heads[name]
@@ -142,7 +143,7 @@ func (s *Shards) open(ctx context.Context, quarter string, heads map[Name]audit.
 			continue
 		}
 		var opened *shard
-		var taken audit.Head
+		var taken trees.Head
 		var err error
 		if begun {
 			opened, taken, err = s.take(ctx, name, head)
@@ -184,7 +185,7 @@ func (s *Shards) begin(ctx context.Context, name Name, others bool) (*shard, err
 	if err != nil {
 		return nil, err
 	}
-	head := audit.Head{Log: name.Log, Origin: name.Origin(), Epoch: 1, VerifierKey: vkey, Writer: s.o.Writer, Root: emptyRoot()}
+	head := trees.Head{Log: name.Log, Origin: name.Origin(), Epoch: 1, VerifierKey: vkey, Writer: s.o.Writer, Root: emptyRoot()}
 	if s.o.Archive.Has(name) {
 		raw, c, err := readCheckpoint(ctx, name.Dir(s.o.Archive.Dir), vkey)
 		if err != nil {
@@ -202,10 +203,10 @@ func (s *Shards) begin(ctx context.Context, name Name, others bool) (*shard, err
 
 // take goes on with a shard. What it returns beside an error is the head, if this node has
 // become its writer.
-func (s *Shards) take(ctx context.Context, name Name, head audit.Head) (*shard, audit.Head, error) {
+func (s *Shards) take(ctx context.Context, name Name, head trees.Head) (*shard, trees.Head, error) {
 	taken, err := s.o.Heads.Take(ctx, head.Origin, head.Epoch, s.o.Writer)
 	if err != nil {
-		return nil, audit.Head{}, err
+		return nil, trees.Head{}, err
 	}
 	if head.Writer != s.o.Writer && !s.o.Archive.Has(name) {
 		return nil, taken, fmt.Errorf("opening the log %s in %s: %w", head.Origin, name.Dir(s.o.Archive.Dir), errElsewhere)
@@ -242,7 +243,7 @@ func (s *Shards) key(origin, vkey string) (Key, string, error) {
 
 // write opens a shard of which this node is the writer. One that it adopts was not in the
 // database, where others are.
-func (s *Shards) write(ctx context.Context, name Name, head audit.Head, key Key, adopts bool) (*shard, error) {
+func (s *Shards) write(ctx context.Context, name Name, head trees.Head, key Key, adopts bool) (*shard, error) {
 	known, err := s.o.KnownSize(ctx, head.Origin)
 	if err != nil {
 		return nil, err
@@ -268,7 +269,7 @@ func (s *Shards) write(ctx context.Context, name Name, head audit.Head, key Key,
 
 // recordSigned records what was signed and is not in the database, since that is older than
 // the log: no other checkpoint may come for it.
-func (s *Shards) recordSigned(ctx context.Context, log *Log, head audit.Head) error {
+func (s *Shards) recordSigned(ctx context.Context, log *Log, head trees.Head) error {
 	raw, c, err := log.checkpoint(ctx)
 	if err != nil || c.Size <= head.Size {
 		return err
@@ -283,7 +284,7 @@ func (s *Shards) recordSigned(ctx context.Context, log *Log, head audit.Head) er
 // record records a checkpoint before it is published, and leaves the cause where it cannot.
 // One that loses says that this node was replaced, unless its tree is not the one that was
 // gone on from.
-func (s *Shards) record(from audit.Head, cause *atomic.Pointer[error]) func(context.Context, proof.Checkpoint, []byte) error {
+func (s *Shards) record(from trees.Head, cause *atomic.Pointer[error]) func(context.Context, proof.Checkpoint, []byte) error {
 	return func(ctx context.Context, c proof.Checkpoint, signed []byte) error {
 		head := from
 		head.Size, head.Root, head.Checkpoint = c.Size, c.Root, string(signed)
@@ -317,7 +318,7 @@ func (s *Shards) holds() error {
 
 // end ends a shard that takes no more entries: a checkpoint covers its last entry, and
 // nothing is recorded after it.
-func (s *Shards) end(ctx context.Context, name Name, head audit.Head) {
+func (s *Shards) end(ctx context.Context, name Name, head trees.Head) {
 	ctx, cancel := context.WithTimeout(ctx, endPatience)
 	defer cancel()
 	opened, taken, err := s.take(ctx, name, head)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )
@@ -66,13 +67,13 @@ func mustAppend(t *testing.T, s *Shards, n int) audit.Place {
 	return place
 }
 
-func heads(t *testing.T, db *store.DB) map[string]audit.Head {
+func heads(t *testing.T, db *store.DB) map[string]trees.Head {
 	t.Helper()
 	list, err := db.Heads.Shards(t.Context(), site)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]audit.Head{}
+	all := map[string]trees.Head{}
 	for _, h := range list {
 		all[h.Origin] = h
 	}

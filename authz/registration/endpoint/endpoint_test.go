@@ -69,12 +69,12 @@ func (d *desk) AfterCommit(ctx context.Context, do func(context.Context) error) 
 	return d.db.AfterCommit(ctx, do)
 }
 
-func (d *desk) AppendLeaf(context.Context, string, []byte) (audit.Place, error) {
+func (d *desk) AppendLeaf(context.Context, audit.Sealed) (audit.Place, error) {
 	d.logged.Add(1)
 	return audit.Place{}, nil
 }
 
-func (d *desk) AppendSoon(string, []byte) { d.logged.Add(1) }
+func (d *desk) AppendSoon(audit.Sealed) { d.logged.Add(1) }
 
 func (d *desk) Fetch(_ context.Context, address string, limit int64) ([]byte, error) {
 	if d.fetching != nil {

@@ -12,9 +12,8 @@ import (
 )
 
 // Administer makes a change of an operator and writes it into the evidence, in one
-// commit: nobody is locked out, made an auditor, or given an app unseen. The log
-// entry follows within a minute, by the recorder's own sweep, since a tool has no
-// part in the log.
+// commit: nobody is locked out, made an auditor, or given an app unseen. When it returns
+// the log has the entry, or the command has said that it has not.
 func Administer(ctx context.Context, b *node.Base, change func(ctx context.Context) (audit.Act, error)) error {
 	return AdministerAll(ctx, b, func(ctx context.Context) ([]audit.Act, error) {
 		act, err := change(ctx)

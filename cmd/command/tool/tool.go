@@ -117,6 +117,7 @@ func (e *Env) WithBase(cmd *cobra.Command, reader config.Reader, run OnBase) *co
 		if err != nil {
 			return err
 		}
+		b.Told = e.Err
 		return errors.Join(run(ctx, b, words), b.Close())
 	})
 }

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"time"
 
-	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/reconcile"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store/streams"
 )
 
@@ -27,7 +27,7 @@ type Entries interface {
 type Evidence struct {
 	Source streams.Source
 	// Heads are the recorded heads of the site's shards.
-	Heads func(ctx context.Context) ([]audit.Head, error)
+	Heads func(ctx context.Context) ([]trees.Head, error)
 	// Leaves reads a shard of the site.
 	Leaves func(ctx context.Context, origin string) (Entries, error)
 	// Standing are the roles, apps and APIs as they stand.
@@ -125,13 +125,13 @@ func (e Evidence) shard(ctx context.Context, c Cursor, tell func(reconcile.Findi
 	if err != nil {
 		return c, err
 	}
-	slices.SortFunc(heads, func(a, b audit.Head) int {
+	slices.SortFunc(heads, func(a, b trees.Head) int {
 		if a.Origin < b.Origin {
 			return -1
 		}
 		return 1
 	})
-	at := slices.IndexFunc(heads, func(h audit.Head) bool { return h.Origin >= c.Origin })
+	at := slices.IndexFunc(heads, func(h trees.Head) bool { return h.Origin >= c.Origin })
 	if at < 0 {
 		c.Stage, c.Origin, c.Index = beyond, "", 0
 		return c, nil
@@ -284,7 +284,7 @@ func (e Evidence) Range(ctx context.Context, c Cursor, origin string, from, to u
 	if err != nil {
 		return c, err
 	}
-	at := slices.IndexFunc(heads, func(h audit.Head) bool { return h.Origin == origin })
+	at := slices.IndexFunc(heads, func(h trees.Head) bool { return h.Origin == origin })
 	if at < 0 {
 		return c, fmt.Errorf("no shard of this site is called %q", origin)
 	}

@@ -17,6 +17,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/change"
 	"hopnhat/authz/audit/reconcile"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/cmd/node/reconciling"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
@@ -112,14 +113,14 @@ func fill(t testing.TB, db *store.DB, n int) *table {
 	close(next)
 	all.Wait()
 	tab.run(t, "INSERT INTO event_numbers (pseudonym, last) SELECT pseudonym, max(sequence) FROM events WHERE sequence IS NOT NULL GROUP BY pseudonym")
-	head := audit.Head{Log: log, Origin: origin, Epoch: 1, Size: uint64(n), Writer: "w", VerifierKey: "k"}
+	head := trees.Head{Log: log, Origin: origin, Epoch: 1, Size: uint64(n), Writer: "w", VerifierKey: "k"}
 	if err := db.Heads.Begin(t.Context(), head); err != nil {
 		t.Fatal(err)
 	}
 	source := streams.Source{Handle: db.Handle, Seals: storetest.Rows()}
 	tab.e = reconciling.Evidence{
 		Source:   source,
-		Heads:    func(ctx context.Context) ([]audit.Head, error) { return db.Heads.Shards(ctx, log) },
+		Heads:    func(ctx context.Context) ([]trees.Head, error) { return db.Heads.Shards(ctx, log) },
 		Leaves:   func(context.Context, string) (reconciling.Entries, error) { return tab.log, nil },
 		Standing: reconciling.Standings(db, source, names{}),
 		Now:      func() time.Time { return time.Now().Add(24 * time.Hour) }, // nothing of it is young any more

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/witness"
 	"hopnhat/keys"
 	"hopnhat/store"
@@ -61,17 +62,19 @@ type Ring interface {
 	Sign(ctx context.Context, jobs ...keys.Job) ([][]byte, error)
 }
 
-// Log is the release log. It is safe for concurrent use.
+// Log is the release log, with the consent log beside it. It is safe for concurrent use.
 type Log struct {
 	*seat.Log
-	o       Options
-	archive *tlog.Archive
+	consents *seat.Log
+	o        Options
+	archive  *tlog.Archive
+	anchors  []proof.Checkpoint
 
 	self  store.Node
 	taken chan error   // has an error once another node has the site
 	seen  atomic.Int64 // when this node last showed that it has the site, Unix ns
 
-	server  *http.Server // nil where other nodes may not append
+	servers []*http.Server // for other nodes, and for tools on this machine
 	stop    context.CancelFunc
 	looking sync.WaitGroup
 
@@ -94,16 +97,11 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		return nil, err
 	}
 	archive := &tlog.Archive{Log: o.Origin, Dir: o.Folder, KeyFile: filepath.Join(o.State, "log.vkey")}
-	l := &Log{o: o, archive: archive, self: self, taken: make(chan error, 1)}
+	l := &Log{o: o, archive: archive, anchors: anchors, self: self, taken: make(chan error, 1)}
 	l.Log, err = seat.Open(ctx, seat.Options{
 		Lease: lease{l}, Archive: archive, Heads: o.Heads, Key: l.checkpointKey, Writes: o.Writes, Candidate: o.Listen != "",
 		Dial: func(address string) *remote.Client { return remote.Dial(address, identity) },
-		Open: func(ctx context.Context) (*tlog.Shards, error) {
-			return tlog.OpenShards(ctx, tlog.ShardsOptions{
-				Archive: archive, Heads: o.Heads, Writer: self.Folder, Key: l.checkpointKey,
-				KnownSize: o.KnownSize, Explain: o.Explain, Anchors: anchors, Holds: l.holdsSite,
-			})
-		},
+		Open: func(ctx context.Context) (*tlog.Shards, error) { return l.openShards(ctx, archive) },
 	})
 	if other := (*tlog.OtherLogError)(nil); errors.As(err, &other) {
 		return nil, fmt.Errorf("%w. A log keeps its name, which was made of issuer and site when it began: to go on with it set log_origin: %s; if the issuer or the site is wrong, mend that", err, path.Dir(other.Origin))
@@ -111,17 +109,29 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.openConsents(ctx, identity); err != nil {
+		return nil, errors.Join(err, l.Log.Close(context.WithoutCancel(ctx)))
+	}
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.looking.Go(func() { l.Run(background) })
+	l.looking.Go(func() { l.consents.Run(background) })
 	if o.Witnesses != nil {
 		l.cosigned.Store(time.Now().UnixNano())
 		l.looking.Go(func() { l.askWitnesses(background) })
 	}
-	if err := l.serve(identity); err != nil {
+	if err := errors.Join(l.serve(identity), l.answerTools(identity)); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// openShards opens the shards of a log that this node writes.
+func (l *Log) openShards(ctx context.Context, archive *tlog.Archive) (*tlog.Shards, error) {
+	return tlog.OpenShards(ctx, tlog.ShardsOptions{
+		Archive: archive, Heads: l.o.Heads, Writer: l.self.Folder, Key: l.checkpointKey, KnownSize: l.o.KnownSize, Explain: l.o.Explain,
+		Anchors: l.anchors, Holds: l.holdsSite,
+	})
 }
 
 // Listen opens the port for the other nodes of the site.
@@ -142,7 +152,7 @@ func (l *Log) serve(identity *remote.Identity) error {
 	if err != nil {
 		return err
 	}
-	l.server = remote.Serve(listener, identity, l.Served())
+	l.servers = append(l.servers, remote.Serve(listener, identity, l.Served(), l.below()))
 	return nil
 }
 
@@ -153,17 +163,18 @@ func (l *Log) Close() error {
 	l.looking.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(err, l.Log.Close(ctx))
+	return errors.Join(err, l.consents.Close(ctx), l.Log.Close(ctx))
 }
 
 func (l *Log) closeServer() error {
-	if l.server == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if err := l.server.Shutdown(ctx); err != nil {
-		return l.server.Close() // another node waits for an answer; it asks again
+	var failed error
+	for _, server := range l.servers {
+		if err := server.Shutdown(ctx); err != nil {
+			failed = errors.Join(failed, server.Close()) // another node waits for an answer; it asks again
+		}
 	}
-	return nil
+	l.servers = nil
+	return failed
 }

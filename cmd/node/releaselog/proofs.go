@@ -12,7 +12,7 @@ import (
 
 // KeyOf is the verifier key of a shard; empty if it is not known.
 func (l *Log) KeyOf(ctx context.Context, origin string) string {
-	key, err := l.Key(ctx, origin)
+	key, err := l.of(origin).Key(ctx, origin)
 	if err != nil {
 		return ""
 	}
@@ -37,7 +37,7 @@ func (l *Log) Leaf(ctx context.Context, origin string, index uint64) ([]byte, er
 func (l *Log) Proof(ctx context.Context, origin string, index uint64) (proof.Inclusion, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
-	shard, err := l.Reader(ctx, origin)
+	shard, err := l.of(origin).Reader(ctx, origin)
 	if err != nil {
 		return proof.Inclusion{}, "", err
 	}
@@ -49,7 +49,7 @@ func (l *Log) Proof(ctx context.Context, origin string, index uint64) (proof.Inc
 // now signs it.
 func (l *Log) Bundle(ctx context.Context, query []byte, made time.Time, found proof.Found) ([]byte, error) {
 	const whole = 1000 // entries between the first and the last of a shard that are carried as leaves
-	shard := func(origin string) (proof.Prover, error) { return l.Reader(ctx, origin) }
+	shard := func(origin string) (proof.Prover, error) { return l.of(origin).Reader(ctx, origin) }
 	export, err := proof.Assemble(ctx, shard, query, made, found, whole)
 	if err != nil {
 		return nil, err

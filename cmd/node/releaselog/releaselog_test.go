@@ -18,6 +18,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/conformance/harness"
 	"hopnhat/keys"
 	"hopnhat/store"
@@ -183,7 +184,7 @@ func TestTheKeyOfAShardThatWasNotRead(t *testing.T) {
 		}
 		forged := origin + "/2020q1"
 		if err := db.Heads.Begin(
-			t.Context(), audit.Head{Log: origin, Origin: forged, Epoch: 1, VerifierKey: vkeyOf(t, forged, 9), Writer: "x"},
+			t.Context(), trees.Head{Log: origin, Origin: forged, Epoch: 1, VerifierKey: vkeyOf(t, forged, 9), Writer: "x"},
 		); err != nil {
 			t.Fatal(err)
 		}

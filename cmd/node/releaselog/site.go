@@ -87,6 +87,7 @@ func (l lease) Writer(ctx context.Context) (string, error) {
 // has its site. One that lost the site follows the node that has it, if it can.
 func (l *Log) Beat(ctx context.Context) error {
 	if !l.Writes() {
+		l.follow(ctx)
 		return l.o.Sites.Attend(ctx, l.o.Site, l.self)
 	}
 	err := l.showSite(ctx)
@@ -98,7 +99,7 @@ func (l *Log) Beat(ctx context.Context) error {
 		l.lose(err)
 		return err
 	}
-	go l.Lost(context.WithoutCancel(ctx))
+	go func(ctx context.Context) { l.Lost(ctx); l.follow(ctx) }(context.WithoutCancel(ctx))
 	return l.o.Sites.Attend(ctx, l.o.Site, l.self)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ import (
 // safe for concurrent use.
 type Client struct {
 	address string
+	below   string // of the paths of the log at the writer
 	http    *http.Client
 	groups  *gather.Groups[audit.Entry, audit.Place]
 	cancel  context.CancelFunc
@@ -39,13 +41,24 @@ const (
 // sent yet. It speaks HTTP/1.1: a request that is not answered in time ends its connection,
 // where HTTP/2 would put the next one on the same, which may be lost without either end
 // hearing of it for a quarter of an hour.
-func Dial(address string, identity *Identity) *Client {
+func Dial(address string, identity *Identity) *Client { return DialBelow(address, "", identity) }
+
+// DialBelow makes a client of another log of the same writer, whose paths begin with below:
+// see [Below]. A writer of the release before has none, which [ErrNoLog] says.
+func DialBelow(address, below string, identity *Identity) *Client {
 	background, cancel := context.WithCancel(context.Background())
+	dialer := &net.Dialer{}
 	c := &Client{
-		address: address, cancel: cancel,
+		address: address, below: below, cancel: cancel,
 		http: &http.Client{
 			Transport: &http.Transport{
 				TLSClientConfig: identity.Client(), IdleConnTimeout: idlePatience / 2, MaxIdleConnsPerHost: maxIdle,
+				DialContext: func(ctx context.Context, network, host string) (net.Conn, error) {
+					if path, local := strings.CutPrefix(address, socketPrefix); local {
+						return dialer.DialContext(ctx, "unix", path)
+					}
+					return dialer.DialContext(ctx, network, host)
+				},
 				TLSHandshakeTimeout: attemptPatience, ResponseHeaderTimeout: appendPatience,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -56,6 +69,22 @@ func Dial(address string, identity *Identity) *Client {
 		MaxEntries: maxEntries, MaxBytes: maxBody - 2*maxEntries, MaxWaiting: maxWaiting,
 	})
 	return c
+}
+
+// ErrNoLog means that the writer does not have the log that is asked for.
+var ErrNoLog = errors.New("the node that writes the logs of the site has no such log")
+
+// Socket is the address of a writer that listens on a socket of this machine.
+func Socket(path string) string { return socketPrefix + path }
+
+const socketPrefix = "unix:"
+
+func (c *Client) url(path string) string {
+	host := c.address
+	if strings.HasPrefix(host, socketPrefix) {
+		host = hostName
+	}
+	return "https://" + host + c.below + path
 }
 
 // Address is where the writer is.
@@ -113,13 +142,21 @@ func (c *Client) write(ctx context.Context, entries []audit.Entry) []gather.Outc
 func (c *Client) send(ctx context.Context, body []byte) ([]place, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptPatience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.address+"/append", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url("/append"), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	var places []place
 	_, err = c.do(r, func(raw []byte) error { return json.Unmarshal(raw, &places) })
-	return places, err
+	return places, noLog(err)
+}
+
+// noLog is the error of a request that every log of a writer answers.
+func noLog(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNoLog
+	}
+	return err
 }
 
 // do sends a request and reads the body of an answer 200; fs.ErrNotExist for 404.
@@ -144,7 +181,7 @@ func (c *Client) do(r *http.Request, read func(raw []byte) error) (http.Header, 
 }
 
 func (c *Client) get(ctx context.Context, path string, read func(raw []byte) error) (http.Header, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.address+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(path), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +197,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	_, err := c.get(ctx, "/status", func(raw []byte) error { return json.Unmarshal(raw, &s) })
 	if err != nil {
-		return Status{}, fmt.Errorf("asking the log at %s: %w", c.address, err)
+		return Status{}, fmt.Errorf("asking the log at %s: %w", c.address, noLog(err))
 	}
 	return s, nil
 }

@@ -40,14 +40,24 @@ type handler struct{ writer Writer }
 // maxRequests bounds the requests of one kind in work; more get 503.
 const maxRequests = 64
 
-// NewHandler answers nodes of the site from a log. What people read, however many
-// proofs they ask for, takes no slot from what a node appends or asks before it releases.
-func NewHandler(w Writer) http.Handler {
+// Below is another log of the same writer, whose paths begin with Path, such as /consent.
+type Below struct {
+	Path string
+	Writer
+}
+
+// NewHandler answers nodes of the site from a log, and below their paths from others. What
+// people read, however many proofs they ask for, takes no slot from what a node appends or
+// asks before it releases.
+func NewHandler(w Writer, others ...Below) http.Handler {
 	h := &handler{writer: w}
 	mux := http.NewServeMux()
 	mux.Handle("POST /append", bounded(h.append))
 	mux.Handle("GET /status", bounded(h.status))
 	mux.Handle("GET /shards/{shard}/{path...}", bounded(h.file))
+	for _, other := range others {
+		mux.Handle(other.Path+"/", http.StripPrefix(other.Path, NewHandler(other.Writer)))
+	}
 	return mux
 }
 
@@ -65,10 +75,10 @@ func bounded(serve http.HandlerFunc) http.Handler {
 	})
 }
 
-// Serve answers at a listener until it is closed.
-func Serve(l net.Listener, identity *Identity, w Writer) *http.Server {
+// Serve answers at a listener until it is closed: see [NewHandler].
+func Serve(l net.Listener, identity *Identity, w Writer, others ...Below) *http.Server {
 	server := &http.Server{
-		Handler: NewHandler(w), TLSConfig: identity.Server(),
+		Handler: NewHandler(w, others...), TLSConfig: identity.Server(),
 		ReadHeaderTimeout: readPatience, ReadTimeout: readPatience, WriteTimeout: readPatience + appendPatience, IdleTimeout: idlePatience,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}

@@ -21,6 +21,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store/tlog"
 	"hopnhat/store/tlog/remote"
 )
@@ -319,7 +320,7 @@ func (l *Log) Key(ctx context.Context, origin string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	i := slices.IndexFunc(heads, func(h audit.Head) bool { return h.Origin == origin })
+	i := slices.IndexFunc(heads, func(h trees.Head) bool { return h.Origin == origin })
 	if i < 0 {
 		return "", unknown
 	}

@@ -1,4 +1,4 @@
-package audit
+package trees
 
 import "crypto/sha256"
 

@@ -1,0 +1,98 @@
+package commitment
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Reference names an event from within another: by its id, and by the commitment that its
+// leaf holds, so that it names one event and no other.
+type Reference struct {
+	ID string
+	Commitment
+}
+
+const referencePrefix = "consent-event:"
+
+// String is how a reference stands among what determined a release:
+// consent-event:ID:COMMITMENT, the commitment in base64url (RFC 4648 §5).
+func (r Reference) String() string {
+	return referencePrefix + r.ID + ":" + base64.RawURLEncoding.EncodeToString(r.Commitment[:])
+}
+
+// ParseReference reads what String wrote, and nothing else.
+func ParseReference(text string) (r Reference, ok bool) {
+	rest, ok := strings.CutPrefix(text, referencePrefix)
+	if !ok {
+		return Reference{}, false
+	}
+	id, encoded, ok := strings.Cut(rest, ":")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if !ok || err != nil || len(raw) != len(Commitment{}) || CheckID(id) != nil {
+		return Reference{}, false
+	}
+	r = Reference{id, Commitment(raw)}
+	return r, r.String() == text
+}
+
+// Ground is the event of the decision that a release rests on: that a person agreed, in this
+// version of her consent. The event of the release names it, so that the proof of the release
+// leads to the place of the consent.
+type Ground struct {
+	Reference
+	Consent string
+	Version int
+	// Logged says that the place of its leaf is noted.
+	Logged bool
+}
+
+// GroundType is the type of an event that is a ground.
+const GroundType = "consent.approved"
+
+// GroundOf is the ground that the canonical bytes of an event are, with their salt. Its error
+// is that they are no event of a consent that was given.
+func GroundOf(canonical []byte, salt Salt, logged bool) (Ground, error) {
+	id, leaf, err := LeafOf(canonical, salt)
+	if err != nil {
+		return Ground{}, err
+	}
+	kind, commits, err := ParseLeaf(leaf)
+	if err != nil {
+		return Ground{}, err
+	}
+	var said struct {
+		Consent struct {
+			ID      string `json:"consent"`
+			Version int    `json:"version"`
+		} `json:"consent"`
+	}
+	if err := json.Unmarshal(canonical, &said); err != nil {
+		return Ground{}, fmt.Errorf("reading the consent of event %s: %w", id, ErrNotCanonical)
+	}
+	if kind != GroundType || said.Consent.ID == "" {
+		return Ground{}, fmt.Errorf("event %s (%s) is of no consent that was given", id, kind)
+	}
+	return Ground{Reference{id, commits}, said.Consent.ID, said.Consent.Version, logged}, nil
+}
+
+// GroundIn is the reference among what determined a decision; ok is false if there is none.
+func GroundIn(determining []string) (r Reference, ok bool) {
+	for _, one := range determining {
+		if r, ok = ParseReference(one); ok {
+			return r, true
+		}
+	}
+	return Reference{}, false
+}
+
+// RulesIn are the policies among what determined a decision.
+func RulesIn(determining []string) (rules []string) {
+	for _, one := range determining {
+		if _, event := ParseReference(one); !event {
+			rules = append(rules, one)
+		}
+	}
+	return rules
+}

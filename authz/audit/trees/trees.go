@@ -1,0 +1,102 @@
+// Package trees puts the leaves of a site into its two logs, and keeps the order between
+// releases and what ends the consent they rest on.
+//
+// Rows have that order by the locks of [audit.Rows.RecordHolding]: a release holds its consent
+// until its transaction ends, so what ends the consent commits after every release on it,
+// and none commits after that. Leaves follow their commits in any order. So before the leaf of
+// an ending is appended, every release on that consent that is committed and has no place yet
+// is brought into the release log; then the leaf of the ending goes into the release log as
+// well, and then into the consent log. Within the one tree of the release log the ending
+// stands behind all releases that were before it, and what rests on that version of the
+// consent and stands behind it was released after its end.
+package trees
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+)
+
+// Events are the rows of events.
+type Events interface {
+	// UnloggedReleases lists permitted releases on some consents that have no place in the
+	// log yet. Rows that are no evidence are left out, and told of by an error that is
+	// [audit.ErrRow], beside the others.
+	UnloggedReleases(ctx context.Context, consents ...authz.ConsentID) ([]audit.Recorded, error)
+	Get(ctx context.Context, id string) (audit.Recorded, error)
+}
+
+// Logs are the two logs of a site as one [audit.Log]. It is safe for concurrent use.
+type Logs struct {
+	Release, Consent audit.Log
+	Events           Events
+}
+
+var _ audit.Log = (*Logs)(nil)
+
+// Append puts an entry into the log of its event: see [audit.TreeOf]. An entry that ends a
+// consent stands in both, and its place is that in the consent log.
+func (l *Logs) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
+	if audit.TreeOf(entry.Event) == audit.ReleaseTree {
+		return l.Release.Append(ctx, entry)
+	}
+	if EndsConsent(entry.Event) {
+		if err := l.releasesBefore(ctx, entry.Event.Consent.ID); err != nil {
+			return audit.Place{}, err
+		}
+		if _, err := l.Release.Append(ctx, entry); err != nil {
+			return audit.Place{}, err
+		}
+	}
+	return l.Consent.Append(ctx, entry)
+}
+
+// Ends are the kinds of events that end a consent: their leaves stand in both logs.
+var Ends = []audit.Type{audit.ConsentWithdrawn, audit.ConsentExpired, audit.ConsentSuspended, audit.ConsentEnded}
+
+// EndsConsent reports whether an event ends a consent: no release on it comes after.
+func EndsConsent(e audit.Event) bool { return slices.Contains(Ends, e.Type) && e.Consent.ID != "" }
+
+// releasesBefore brings the releases on a consent into the release log that are not there.
+func (l *Logs) releasesBefore(ctx context.Context, id authz.ConsentID) error {
+	open, err := l.Events.UnloggedReleases(ctx, id)
+	if err != nil && !errors.Is(err, audit.ErrRow) {
+		return fmt.Errorf("looking for releases on a consent that ended: %w", err)
+	}
+	var all sync.WaitGroup
+	failed := make([]error, len(open))
+	for i, w := range open {
+		if w.Fault == "" { // a release of a node of the release before is logged by that node
+			all.Go(func() { failed[i] = l.append(ctx, w) })
+		}
+	}
+	all.Wait()
+	return errors.Join(failed...)
+}
+
+func (l *Logs) append(ctx context.Context, w audit.Recorded) error {
+	leaf, err := audit.Leaf(w.Event, w.Salt)
+	if err != nil {
+		return err
+	}
+	_, err = l.Append(ctx, audit.Entry{Leaf: leaf, Event: w.Event})
+	return err
+}
+
+// Ensure brings the leaf of an event whose row is durable into its log, if its place is not
+// noted: an entry that is there already keeps its place.
+func (l *Logs) Ensure(ctx context.Context, id string) error {
+	w, err := l.Events.Get(ctx, id)
+	switch {
+	case err != nil || w.Logged:
+		return err
+	case w.Fault != "":
+		return fmt.Errorf("%w: event %s is not logged: %s", audit.ErrRow, id, w.Fault)
+	}
+	return l.append(ctx, w)
+}

@@ -1,0 +1,126 @@
+package releaselog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"hopnhat/authz/audit"
+	"hopnhat/store"
+	"hopnhat/store/tlog/remote"
+)
+
+// Reached are the logs of a site as a tool has them.
+type Reached struct {
+	Release, Consent audit.Log
+	Close            func() error
+}
+
+// ErrUnwritten means that a tool cannot write the logs now: another process may be the writer
+// and is not reached, or there is nothing to write to.
+var ErrUnwritten = errors.New("the log is not reached from here")
+
+// Reach lets a tool write the logs of the site: at the node that writes them, by the socket in
+// the state folder that both share or by the address that the node has for others; and where
+// no node writes them, in the folder of the log, if it is here, whose seat the tool takes until
+// Close.
+func Reach(ctx context.Context, o Options) (*Reached, error) {
+	identity, err := identify(ctx, o.Ring, o.Site)
+	if err != nil {
+		return nil, err
+	}
+	if path := socket(o.State); path != "" {
+		if r := dial(identity, remote.Socket(path)); r.answers(ctx) {
+			return r.Reached, nil
+		}
+	}
+	holder, err := o.Sites.Holder(ctx, o.Site)
+	if err != nil {
+		return nil, err
+	}
+	// A node of this very folder would lose the seat to us at once, so one that may live is
+	// left alone.
+	if alive := holder != (store.Holder{}) && time.Since(holder.SeenAt) < store.SiteLease; alive {
+		if holder.Address == "" {
+			return nil, fmt.Errorf("%w: %s writes it, which other machines do not reach", ErrUnwritten, holder.Place)
+		}
+		return dial(identity, holder.Address).Reached, nil
+	}
+	if _, err := os.Stat(o.Folder); err != nil {
+		return nil, fmt.Errorf("%w: no node writes it, and its folder %s is not here", ErrUnwritten, o.Folder)
+	}
+	o.Listen, o.Address, o.Writes = "", "", true
+	l, err := Open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnwritten, err)
+	}
+	return &Reached{l, l.Consents(), l.Close}, nil
+}
+
+// away are the logs at another process.
+type away struct {
+	*Reached
+	client *remote.Client
+}
+
+func dial(identity *remote.Identity, address string) away {
+	release, consent := remote.Dial(address, identity), remote.DialBelow(address, consentPath, identity)
+	return away{&Reached{release, falling{consent, release}, func() error { release.Close(); consent.Close(); return nil }}, release}
+}
+
+// answers reports whether the process writes the logs.
+func (a away) answers(ctx context.Context) bool {
+	_, err := a.client.Status(ctx)
+	if err != nil {
+		_ = a.Close()
+	}
+	return err == nil
+}
+
+// falling is a consent log at a writer that may have none.
+type falling struct{ consent, release audit.Log }
+
+// Append adds an entry to the consent log, or to the release log of a writer of the release
+// before.
+func (f falling) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
+	place, err := f.consent.Append(ctx, entry)
+	if errors.Is(err, remote.ErrNoLog) {
+		return f.release.Append(ctx, entry)
+	}
+	return place, err
+}
+
+// socket is where the node of a state folder answers tools on the same machine; empty where
+// the path is longer than a socket's may be (unix(7): 108 bytes).
+func socket(state string) string {
+	path, err := filepath.Abs(filepath.Join(state, "log.sock"))
+	if err != nil || len(path) > 100 {
+		return ""
+	}
+	return path
+}
+
+// answerTools lets tools on this machine append, by a socket in the state folder. They show
+// the same certificates as nodes do.
+func (l *Log) answerTools(identity *remote.Identity) error {
+	path := socket(l.o.State)
+	if path == "" || !l.o.Writes {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // of a process that was killed
+		return fmt.Errorf("listening for tools: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("listening for tools: %w", err)
+	}
+	l.servers = append(l.servers, remote.Serve(listener, identity, l.Served(), l.below()))
+	return nil
+}
