@@ -38,10 +38,9 @@ func (d document) send(c *fiber.Ctx, cache string) error {
 	return c.Send(d.body)
 }
 
-// documents are what programs fetch: metadata, keys, and the head of the release log.
+// documents are what programs fetch: metadata and keys.
 type documents struct {
-	published   Published
-	checkpoints Checkpoints
+	published Published
 	// fetched is called with the client_id and the address of a request for the JWK Set; it
 	// may be nil.
 	fetched func(client, address string)
@@ -56,7 +55,7 @@ type documents struct {
 
 func newDocuments(o Options, address func(*fiber.Ctx) string) *documents {
 	d := &documents{
-		published: o.Published, checkpoints: o.Log, fetched: o.KeysFetched, address: address,
+		published: o.Published, fetched: o.KeysFetched, address: address,
 		keysCache: fmt.Sprintf("public, max-age=%d, must-revalidate", int(o.KeysMaxAge.Seconds())),
 	}
 	if o.Published != nil {
@@ -91,20 +90,6 @@ func (d *documents) jwks(c *fiber.Ctx) error {
 		d.fetched(client, d.address(c))
 	}
 	return set.send(c, d.keysCache)
-}
-
-func (d *documents) logKey(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
-	return c.SendString(d.checkpoints.VerifierKey() + "\n")
-}
-
-func (d *documents) checkpoint(v *page.Visit) error {
-	raw, err := d.checkpoints.Checkpoint(v.Context)
-	if err != nil {
-		return err
-	}
-	v.C.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
-	return v.C.Send(raw)
 }
 
 // asset serves a file of a page.

@@ -17,6 +17,7 @@ import (
 	"hopnhat/web/console/operations"
 	"hopnhat/web/evidence"
 	"hopnhat/web/logo"
+	"hopnhat/web/logtiles"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
@@ -45,12 +46,6 @@ type Published interface {
 	// OnAlias reports whether a path is one of the protocol that is answered at the host
 	// where client certificates are asked for (RFC 8705 §5).
 	OnAlias(path string) bool
-}
-
-// Checkpoints is what anybody may read of the release log.
-type Checkpoints interface {
-	Checkpoint(ctx context.Context) ([]byte, error)
-	VerifierKey() string
 }
 
 // Roles reports whether a person has a role, for example auditor.
@@ -82,7 +77,7 @@ type (
 	// Log is the release log.
 	Log interface {
 		console.Log
-		Checkpoints
+		logtiles.Log
 	}
 	// Deliveries is the outbox of logout tokens and notices of consent.
 	Deliveries interface {
@@ -114,10 +109,12 @@ type Options struct {
 	// UserCodes limits how often an address may type the code of a device.
 	UserCodes signin.UserCodes
 	// Consents and evidence.
-	Consents   Consents
-	Catalogue  *consent.Catalogue
-	Evidence   Evidence
-	Log        Log
+	Consents  Consents
+	Catalogue *consent.Catalogue
+	Evidence  Evidence
+	Log       Log
+	// LogTokens are those of auditors' tools.
+	LogTokens  logtiles.Tokens
 	Scribe     console.Scribe
 	Pseudonyms evidence.Pseudonyms
 	Roles      Roles

@@ -14,6 +14,7 @@ import (
 	"hopnhat/web/console"
 	"hopnhat/web/console/incidents"
 	"hopnhat/web/console/operations"
+	"hopnhat/web/logtiles"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
@@ -84,6 +85,11 @@ func (s *Server) table() []route {
 		return route{role, method, path, who, handle}
 	}
 	e, d, mount := s.o.Endpoints, s.documents, s.mount
+	files := logtiles.Files{Log: s.o.Log, Tokens: s.o.LogTokens, Roles: s.o.Roles, Now: s.o.Now}
+	tiles := visit(LogWriter, get, logtiles.Path, auditor, files.Show)
+	if s.has(LogWriter) {
+		tiles.handle = files.Handler(tiles.handle)
+	}
 	table := []route{
 		serve(Provider, get, "/.well-known/openid-configuration", d.metadata),
 		serve(Provider, get, "/.well-known/oauth-authorization-server", d.metadata),
@@ -145,8 +151,9 @@ func (s *Server) table() []route {
 		visit(Portal, get, incidents.Path+"/:id", official, s.incidents.Show),
 		visit(Portal, post, incidents.Path+"/:id", official, s.incidents.Say),
 
-		serve(LogWriter, get, "/log/key", forPrograms(d.logKey)),
-		serve(LogWriter, get, "/log/checkpoint", forPrograms(s.frame.Handler(d.checkpoint))),
+		serve(LogWriter, get, "/log/key", forPrograms(files.Key)),
+		tiles,
+		serve(LogWriter, get, "/log/checkpoint", forPrograms(s.frame.Handler(files.Checkpoint))),
 		serve(everyNode, get, "/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") }),
 		serve(everyNode, get, "/readyz", s.ready("")),
 		serve(everyNode, get, "/metrics", s.onlyNear(adaptor.HTTPHandler(s.o.Metrics))),

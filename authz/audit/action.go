@@ -49,6 +49,7 @@ const (
 	AccountUnlock       Action = "account.unlock"
 	AccountSignOut      Action = "account.sign-out"
 	RoleGranted         Action = "role.granted"
+	LogTokenMade        Action = "role.log-token"
 	RoleRevoked         Action = "role.revoked"
 	ClientRegistered    Action = "client.registered"
 	ClientUpdated       Action = "client.updated"
@@ -155,6 +156,7 @@ var rules = slices.Concat([]rule{
 	{AccountLock, AccountLocked, ConsentTree, false, true, string(AccountLock), "", true, Visible, []need{aPerson}},
 	{AccountUnlock, AccountUnlocked, ConsentTree, false, true, string(AccountUnlock), "", true, Visible, []need{aPerson}},
 	{AccountSignOut, SignedOut, ConsentTree, false, true, string(AccountSignOut), "", true, Visible, []need{aPerson}},
+	{LogTokenMade, Administered, ConsentTree, false, true, string(LogTokenMade), "", true, Visible, []need{aPerson, anObject}},
 	{RoleGranted, Administered, ConsentTree, false, true, string(RoleGranted), "", true, Visible, []need{aPerson, anObject}},
 	{RoleRevoked, Administered, ConsentTree, false, true, string(RoleRevoked), "", true, Visible, []need{aPerson, anObject}},
 	{InitialTokenCreated, Administered, ConsentTree, false, true, string(InitialTokenCreated), "", true, "", []need{anObject}},

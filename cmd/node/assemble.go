@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/incident"
+	"hopnhat/authz/audit/reader"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/authz/audit/witness"
 	"hopnhat/authz/authn"
@@ -273,16 +274,18 @@ func (n *Node) desk() *incident.Desk {
 func (n *Node) makeServer(ctx context.Context) error {
 	c := n.Config
 	forms, err1 := seal.Derive(ctx, n.Ring, seal.Forms)
+	readers, err5 := seal.Derive(ctx, n.Ring, seal.LogReaders)
 	certificate, err2 := c.certificate()
 	proxies, err3 := Networks(c.TrustedProxies)
 	scrapers, err4 := Networks(c.MetricsNetworks)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return err
 	}
 	o := web.Options{
 		Issuer: c.Issuer, Node: n.roles, KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 		Sessions: n.sessions, Forms: session.NewForms(forms), UserCodes: authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
 		Consents: n.consents, Catalogue: n.Catalogue, Evidence: evidence{n.DB, n.recorder, n.log.Leaf}, Log: n.log, Scribe: n.scribe,
+		LogTokens:  reader.New(readers),
 		Pseudonyms: n.Pseudonyms, Roles: n.DB, Board: n.board,
 		Incidents: incidents.Options{Incidents: n.DB.Incidents, Desk: n.desk(), Pseudonyms: n.Pseudonyms},
 		Clients:   n.DB, Names: n.DB, Keys: n.directory, Deliveries: n.DB, Fetcher: n.out,

@@ -29,6 +29,7 @@ var (
 	Forms             = Use{Label: "forms"}
 	FormSeals         = Use{Label: "seal", Under: "forms", Encrypts: true}
 	Tickets           = Use{Label: "sign-in tickets", Encrypts: true}
+	LogReaders        = Use{Label: "readers of the release log", Prefix: "hnl.", Encrypts: true}
 	DevicesAndBudgets = Use{Label: "devices and budgets", Under: "sign-in tickets"}
 	EventRows         = Use{Label: "event rows"} // each year has a key, see [Use.Version]
 )
@@ -43,6 +44,7 @@ func (u Use) Version(name string) Use {
 var Uses = []Use{
 	RefreshTokens, FrontChannel, Handles, Codes, BrowserStates, LogoutRequests, Approvals, Nonces, Forms, FormSeals, Tickets, DevicesAndBudgets,
 	EventRows,
+	LogReaders,
 }
 
 // Prefixes are those of all texts that have one.

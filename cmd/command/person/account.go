@@ -41,7 +41,7 @@ func Account(e *tool.Env) *cobra.Command {
 				_, err := b.Sessions(b.Scribe()).EndAll(ctx, b.DB, a.Subject, session.ByOperator)
 				return err
 			}),
-		role(e),
+		role(e), logToken(e),
 	)
 }
 

@@ -60,3 +60,13 @@ func (l *Log) Bundle(ctx context.Context, query []byte, made time.Time, found pr
 	}
 	return export.Marshal(sign, vkeys...)
 }
+
+// ShardFile is a file of a shard by its path in C2SP tlog-tiles: here, or at the node that
+// writes the log.
+func (l *Log) ShardFile(ctx context.Context, shard, path string) ([]byte, error) {
+	r, err := l.Reader(ctx, l.o.Origin+"/"+shard)
+	if err != nil {
+		return nil, err
+	}
+	return r.File(ctx, path)
+}
