@@ -201,26 +201,39 @@ func one(ctx context.Context, b *node.Base, id string) (incident.Incident, error
 func showIncident(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show INCIDENT", Short: "Print everything about one incident", Args: tool.OneWord("incident; see hopnhat audit incidents list"),
-		Example: tool.Lines("hopnhat audit incidents show 0199a7c2-4be1-7d30-9c44-51f0c0a3e210"),
+		Example: tool.Lines("hopnhat audit incidents show 0199a7c2-4be1-7d30-9c44-51f0c0a3e210 --json"),
 	}
-	tool.PrintsJSON(cmd, tool.Object, row{})
+	asJSON := tool.JSONFlag(cmd, tool.Object, row{})
 	return e.WithBase(cmd, config.Audit, func(ctx context.Context, b *node.Base, words []string) error {
 		i, err := one(ctx, b, words[0])
 		if err != nil {
 			return err
 		}
-		return e.JSON(rowOf(i))
+		if *asJSON {
+			return e.JSON(rowOf(i))
+		}
+		e.Printf("%s is %s: %s\n", i.ID, i.State, i.Finding.Said())
+		if i.Finding.Text != "" {
+			e.Printf("  %s\n", i.Finding.Text)
+		}
+		e.Printf("  found %s by %s, seen last %s\n", i.FoundAt.Format(time.RFC3339), i.Node, i.SeenAt.Format(time.RFC3339))
+		for i, w := range []*word{wordOf(i.Proposal), wordOf(i.Confirmation)} {
+			if w != nil {
+				e.Printf("  closing is %s by %s (%s), %s: %s\n", []string{"proposed", "confirmed"}[i], w.By, w.Role, w.At.Format(time.RFC3339), w.Reason)
+			}
+		}
+		return nil
 	})
 }
 
 func closeIncident(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "close INCIDENT", Short: "Say one of the two words that close an incident", Args: tool.OneWord("incident; see hopnhat audit incidents list"),
+		Use: "close INCIDENT", Short: "Propose that an incident is closed, or confirm it", Args: tool.OneWord("incident; see hopnhat audit incidents list"),
 		Long: `Says one of the two words that close an incident: the first proposes it, the second, by
 another person, confirms. The account of the operating system that runs the command stands for its
 caller, so one of the two words has to be said in the console, by a person who signed in. Both are
 evidence.`,
-		Example: tool.Lines("hopnhat audit incidents close 0199a7c2-4be1-7d30-9c44-51f0c0a3e210 --reason 'restored from the copy of the log'"),
+		Example: tool.Lines(`hopnhat audit incidents close 0199a7c2-4be1-7d30-9c44-51f0c0a3e210 --reason "restored from the copy of the log"`),
 	}
 	reason := cmd.Flags().String("reason", "", "why it need not be looked at any more; at most 200 characters, no number of a person")
 	return e.WithBase(cmd, config.Audit, func(ctx context.Context, b *node.Base, words []string) error {
