@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"hopnhat/store/apis"
+	"hopnhat/store/erasures"
 	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 	"hopnhat/store/incidents"
@@ -56,6 +57,8 @@ type DB struct {
 	spent.Spent
 	// Heads are the recorded heads of the shards of the release log.
 	Heads Heads
+	// Erasures are the events that were ordered to be erased.
+	Erasures erasures.Book
 	// Incidents are what reconciliation found wrong in the evidence.
 	Incidents incidents.Book
 	// Leaves are rows by the places of their leaves in the log.
@@ -101,7 +104,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
 		Evidence: evidence.New(db), Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
-		Leaves:  leafrows.Rows{Handle: db},
+		Leaves: leafrows.Rows{Handle: db}, Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db},
 	}, nil
 }

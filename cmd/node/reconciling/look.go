@@ -35,6 +35,22 @@ type Evidence struct {
 	Now      func() time.Time
 }
 
+// Leaf reads the leaf at a place of a shard of the site.
+func (e Evidence) Leaf(ctx context.Context, origin string, index uint64) ([]byte, error) {
+	shard, err := e.Leaves(ctx, origin)
+	if err != nil {
+		return nil, err
+	}
+	found, err := shard.Entries(ctx, index, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("shard %s ends before place %d", origin, index)
+	}
+	return found[0], nil
+}
+
 // stage is a part of a look.
 type stage string
 

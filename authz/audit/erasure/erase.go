@@ -1,0 +1,146 @@
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/rowseal"
+)
+
+// Orders keeps what was ordered to be erased, and erases it.
+type Orders interface {
+	// MayErase returns an error if whoever is connected to the database may not erase.
+	MayErase(ctx context.Context) error
+	// Ordered returns the id of the tombstone of an event, empty if its erasure was not
+	// ordered.
+	Ordered(ctx context.Context, event string) (tombstone string, err error)
+	// Order notes that an event is to be erased; [authz.ErrConflict] if that is noted.
+	Order(ctx context.Context, event, tombstone string, at time.Time) error
+	// Delete deletes the row of an event, with its salt. The database refuses it until the
+	// tombstone has a place in the log.
+	Delete(ctx context.Context, event string) error
+}
+
+// Eraser erases events.
+type Eraser struct {
+	Orders Orders
+	// Event finds one event; [authz.ErrNotFound] if it is not there.
+	Event func(ctx context.Context, id string) (audit.Recorded, error)
+	// Leaf reads the log: what is not at its place there is not erased.
+	Leaf   rowseal.LeafAt
+	Scribe *audit.Scribe
+	// By is who orders it, for the evidence.
+	By []string
+	// Now is time.Now if nil.
+	Now func() time.Time
+}
+
+// State is how far the erasure of an event is.
+type State struct {
+	// Tombstone is the event that says so. Its text is the reason, its digest the hash of
+	// the leaf that stays in the log.
+	Tombstone audit.Recorded
+	// Done says that the row is deleted.
+	Done bool
+}
+
+// Why an event is not erased.
+var (
+	ErrNotLogged = errors.New("its leaf has no place in the log yet, which takes a minute at most: try again then")
+	ErrTombstone = errors.New("it is the tombstone of an erased event, and stays")
+	ErrDoubtful  = errors.New("its row is not shown to be genuine, so that its tombstone could name a wrong leaf: " +
+		"run this where the folder of the log is; hopnhat audit reconcile there says more")
+	ErrRole    = errors.New("nothing was written")
+	ErrMissing = errors.New("its erasure is ordered, and there is no genuine tombstone: run hopnhat audit reconcile")
+)
+
+// Order writes the tombstone of an event and orders its erasure, in one commit. Of an event
+// whose erasure was ordered before it writes nothing, and says how far that is.
+func (e Eraser) Order(ctx context.Context, id, reason string) (State, error) {
+	if err := commitment.CheckID(id); err != nil {
+		return State{}, fmt.Errorf("this is not the id of an event: %w", err)
+	}
+	if err := e.Orders.MayErase(ctx); err != nil {
+		return State{}, err
+	}
+	tombstone, err := e.Orders.Ordered(ctx, id)
+	if err != nil {
+		return State{}, err
+	}
+	if tombstone == "" {
+		if err := e.order(ctx, id, reason); err != nil {
+			return State{}, fmt.Errorf("event %s: %w", id, err)
+		}
+	}
+	return e.state(ctx, id)
+}
+
+func (e Eraser) order(ctx context.Context, id, reason string) error {
+	row, err := e.Event(ctx, id)
+	if err != nil {
+		return err
+	}
+	if row = rowseal.Placed(ctx, e.Leaf, row); row.Fault != "" {
+		return fmt.Errorf("%w (%s)", ErrDoubtful, row.Fault)
+	}
+	if row.Event.Type == audit.Erased {
+		return ErrTombstone
+	}
+	if !row.Logged {
+		return ErrNotLogged
+	}
+	act, err := Tombstone(row, reason)
+	if err != nil {
+		return err
+	}
+	now := time.Now
+	if e.Now != nil {
+		now = e.Now
+	}
+	act.ID, act.At, act.Decision.Determining = authz.NewID(), now(), e.By
+	return e.Scribe.Rows.Tx(ctx, func(ctx context.Context) error {
+		if err := e.Orders.Order(ctx, id, act.ID, act.At); err != nil {
+			return err
+		}
+		_, err := e.Scribe.Write(ctx, act)
+		return err
+	})
+}
+
+// Finish deletes the row of an event whose tombstone is in the log. It does nothing while
+// that has no place, and where the row is deleted already: the state says which.
+func (e Eraser) Finish(ctx context.Context, id string) (State, error) {
+	s, err := e.state(ctx, id)
+	if err != nil || s.Done || !s.Tombstone.Logged {
+		return s, err
+	}
+	if err := e.Orders.Delete(ctx, id); err != nil {
+		return s, err
+	}
+	return e.state(ctx, id)
+}
+
+func (e Eraser) state(ctx context.Context, id string) (State, error) {
+	tombstone, err := e.Orders.Ordered(ctx, id)
+	if err != nil {
+		return State{}, err
+	}
+	var s State
+	s.Tombstone, err = e.Event(ctx, tombstone)
+	if err != nil && !errors.Is(err, authz.ErrNotFound) {
+		return State{}, err
+	}
+	if t := s.Tombstone; err != nil || t.Fault != "" || t.Event.Type != audit.Erased || t.Event.Detail.Object != id {
+		return State{}, fmt.Errorf("event %s: %w", id, ErrMissing)
+	}
+	if _, err = e.Event(ctx, id); err != nil && !errors.Is(err, authz.ErrNotFound) {
+		return State{}, err
+	}
+	s.Done = err != nil
+	return s, nil
+}
