@@ -16,9 +16,19 @@ import (
 // Rows are the rows of events by the places of their leaves.
 type Rows struct{ *handle.Handle }
 
+// live is the condition that a place p counts: not one beyond the end of its shard. placed is
+// that such a place is in a stretch of a shard, unplaced that an event has none. What the
+// columns log_index and log_origin of events say is a hint: an index finds by it what may have
+// no place, and an event that is hidden by it explains nothing.
+const (
+	live     = "NOT EXISTS (SELECT 1 FROM log_shards s WHERE s.origin = p.origin AND s.closed_at IS NOT NULL AND p.idx >= s.size)"
+	placed   = "p.origin = ? AND p.idx >= ? AND p.idx < ? AND " + live
+	unplaced = "log_index IS NULL AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND " + live + ")"
+)
+
 // Explain gives the places of entries of a shard, from a place on, of which the database
-// knows nothing: there is no event noted at the place, no event without a place has such
-// a leaf, and no operator decided that they are lost ([Rows.Decide]).
+// knows nothing: no event that is there or was erased has the place, no event without a
+// place has such a leaf, and no operator decided that they are lost ([Rows.Decide]).
 func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error) {
 	const doing = "looking for the rows of entries of the log"
 	var decided *int64
@@ -26,7 +36,8 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 		return nil, handle.Wrap(doing, err)
 	}
 	var noted []int64
-	if err := db.Reader(ctx).Raw("SELECT log_index FROM events WHERE log_origin = ? AND log_index >= ? AND log_index < ?",
+	if err := db.Reader(ctx).Raw("SELECT p.idx FROM event_places p WHERE "+placed+
+		" AND (EXISTS (SELECT 1 FROM events e WHERE e.id = p.event_id) OR EXISTS (SELECT 1 FROM event_erasures x WHERE x.event_id = p.event_id))",
 		origin, int64(first), int64(first)+int64(len(leaves))).Scan(&noted).Error; err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
@@ -42,7 +53,7 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 		}
 	}
 	// A crash leaves places that are not noted: the newest rows without one are theirs.
-	if err := db.each(ctx, "log_index IS NULL", func(leaf []byte) bool {
+	if err := db.each(ctx, unplaced, func(leaf []byte) bool {
 		delete(without, string(leaf))
 		return len(without) > 0
 	}, len(without) > 0); err != nil {
@@ -120,7 +131,7 @@ func (db Rows) Decide(ctx context.Context, origin string, size uint64, reason st
 // whoever makes bundles anew from rows.
 func (db Rows) PlacesBeyond(ctx context.Context, origin string, first uint64, n int) (map[uint64]audit.Recorded, error) {
 	const doing = "reading the events of a shard"
-	rows, err := db.Reader(ctx).Raw("SELECT canonical, salt, log_index FROM events WHERE log_origin = ? AND log_index >= ? AND log_index < ?",
+	rows, err := db.Reader(ctx).Raw("SELECT e.canonical, e.salt, p.idx FROM event_places p JOIN events e ON e.id = p.event_id WHERE "+placed,
 		origin, int64(first), int64(first)+int64(n)).Rows()
 	if err != nil {
 		return nil, handle.Wrap(doing, err)

@@ -2,6 +2,7 @@ package leafrows_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,72 @@ func TestEntriesWithoutARow(t *testing.T) {
 			t.Errorf("the events from place 11 on: %v, %v", found, err)
 		}
 	})
+}
+
+// TestPlacesAreTheAuthority: where the hint in the row says something else, the table of
+// places counts; a place beyond the end of its shard is none; and an erased event explains
+// its entry, one that was deleted otherwise does not.
+func TestPlacesAreTheAuthority(t *testing.T) {
+	const origin = "hopnhat.example/release/dc1/2026q4"
+	for _, row := range []struct {
+		name, does string // $: the event at place 10
+		without    []uint64
+		found      int
+	}{
+		{"as it is", "SELECT 1", nil, 2},
+		{"the hint differs", "UPDATE events SET log_index = 77 WHERE id = '$'", nil, 2},
+		{"the hint is gone", "UPDATE events SET log_index = NULL, log_origin = '' WHERE id = '$'", nil, 2},
+		{"deleted", "DELETE FROM events WHERE id = '$'", []uint64{10}, 1},
+		{
+			"erased", "INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES ('$', 'x', CURRENT_TIMESTAMP); " +
+				"DELETE FROM events WHERE id = '$'", nil, 1,
+		},
+		{
+			"beyond the end of its shard", "INSERT INTO log_shards (origin, log, epoch, size, root, checkpoint, verifier_key, writer, recorded_at, " +
+				"closed_at) VALUES ('" + origin + "', 'l', 1, 11, '', '', '', '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)", []uint64{11}, 1,
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				var leaves [][]byte
+				places, first := map[string]uint64{}, ""
+				for n := range 2 {
+					s, err := audit.Event{
+						ID: authz.NewID(), Type: audit.SignedIn, Person: audit.Person{Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g"},
+						When: audit.When{Decided: time.Date(2026, 11, 23, 12, 0, n, 0, time.UTC), Site: "dc1"},
+					}.Seal(audit.NewSalt())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := db.Record(t.Context(), s); err != nil {
+						t.Fatal(err)
+					}
+					leaves, places[s.Event.ID] = append(leaves, s.Leaf), uint64(10+n)
+					if n == 0 {
+						first = s.Event.ID
+					}
+				}
+				if err := db.NotePlaces(t.Context(), origin, places, false); err != nil {
+					t.Fatal(err)
+				}
+				drop := "DROP TRIGGER events_erased"
+				if db.Dialect() == store.PostgreSQL {
+					drop += " ON events"
+				}
+				for _, sql := range append([]string{drop}, strings.Split(strings.ReplaceAll(row.does, "$", first), "; ")...) {
+					if _, err := db.Pool().ExecContext(t.Context(), sql); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if got, err := db.Leaves.Explain(t.Context(), origin, 10, leaves); err != nil || !slices.Equal(got, row.without) {
+					t.Errorf("without a row are %v (%v), want %v", got, err, row.without)
+				}
+				if found, err := db.Leaves.PlacesBeyond(t.Context(), origin, 10, 5); err != nil || len(found) != row.found {
+					t.Errorf("%d events have places, %v; want %d", len(found), err, row.found)
+				}
+			})
+		})
+	}
 }
 
 // TestWhatEndsAConsentStandsInBothLogs: in the release log it is explained, though its place
