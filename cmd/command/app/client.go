@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz"
-	"hopnhat/authz/audit"
 	"hopnhat/authz/registration"
 	"hopnhat/authz/registration/review"
 	"hopnhat/cmd/command/tool"
@@ -76,18 +75,8 @@ func add(ctx context.Context, e *tool.Env, b *node.Base, file string) error {
 		return err
 	}
 	for _, m := range list {
-		var c *authz.Client
-		var secret string
-		if err := tool.AdministerAll(ctx, b, func(ctx context.Context) ([]audit.Act, error) {
-			before, err := b.DB.Client(ctx, authz.ClientID(m.ClientID))
-			if err != nil && !errors.Is(err, authz.ErrNotFound) {
-				return nil, err
-			}
-			if c, secret, err = Register(ctx, b, m, known); err != nil {
-				return nil, err
-			}
-			return registration.Acts(audit.ClientRegistered, before, c)
-		}); err != nil {
+		c, secret, err := Register(ctx, b, m, known)
+		if err != nil {
 			return err
 		}
 		known = append(known, registration.Known{ID: c.ID, Name: c.Name, Owner: c.Owner})

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/registration"
+	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/node"
 )
 
@@ -27,8 +29,25 @@ func readMetadata(file string) ([]registration.Metadata, error) {
 
 // Register saves a client beside those known, or in the place of the one with its id, whose
 // secret and state stay, and its signing algorithm where m names none. For secret methods
-// it makes a secret where there is none, and returns it.
+// it makes a secret where there is none, and returns it. The change is evidence, as every
+// change of an app is: one that no event explains is an incident.
 func Register(
+	ctx context.Context, b *node.Base, m registration.Metadata, known []registration.Known,
+) (c *authz.Client, secret string, err error) {
+	err = tool.AdministerAll(ctx, b, func(ctx context.Context) ([]audit.Act, error) {
+		before, err := b.DB.Client(ctx, authz.ClientID(m.ClientID))
+		if err != nil && !errors.Is(err, authz.ErrNotFound) {
+			return nil, err
+		}
+		if c, secret, err = register(ctx, b, m, known); err != nil {
+			return nil, err
+		}
+		return registration.Acts(audit.ClientRegistered, before, c)
+	})
+	return c, secret, err
+}
+
+func register(
 	ctx context.Context, b *node.Base, m registration.Metadata, known []registration.Known,
 ) (c *authz.Client, secret string, err error) {
 	rules := b.RegistrationRules()
