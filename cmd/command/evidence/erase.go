@@ -24,7 +24,7 @@ that names the erased one, its running number, the hash of its leaf and the reas
 person and auditors see. The row is deleted when the tombstone has a place in the log, which a
 server gives within a minute; where that takes longer than --wait, run the command again. The leaf
 stays in the log and tells nothing without the salt. Exports, proofs and backups that were made
-before keep what they hold.
+before keep what they hold. A consent whose event is erased is as if it were not given.
 
 On PostgreSQL it runs under the role hopnhat_erase alone: give its connection with --database. An
 event whose row carries no MAC, as the release before wrote it, is erased where the folder of the
