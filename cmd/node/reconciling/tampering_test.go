@@ -16,6 +16,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/change"
+	"hopnhat/authz/audit/erasure"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/cmd/node/reconciling"
@@ -266,6 +267,46 @@ func TestTampering(t *testing.T) {
 			t.Errorf("%d findings, then %d", len(found), len(again))
 		}
 		t.Logf("%d findings of %d rows that were tampered with", len(found), tampered)
+	})
+}
+
+// TestAnErasureIsNoFinding: neither while the row waits for its tombstone's place nor when it
+// is deleted; one whose order was made without a tombstone is.
+func TestAnErasureIsNoFinding(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		tab := fill(t, db, 100)
+		eraser := erasure.Eraser{
+			Orders: db.Erasures, Event: db.Get, Leaf: tab.e.Leaf, By: []string{"operator"},
+			Scribe: &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"},
+		}
+		s, err := eraser.Order(t.Context(), tab.ids[7], "order 12")
+		if err != nil || s.Done {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		leaf, err := audit.Leaf(s.Tombstone.Event, s.Tombstone.Salt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tab.log = append(tab.log, leaf)
+		if err := db.NotePlaces(t.Context(), origin, map[string]uint64{s.Tombstone.Event.ID: 100}, false); err != nil {
+			t.Fatal(err)
+		}
+		tab.run(t, "UPDATE log_shards SET size = 101 WHERE origin = ?", origin)
+		for _, done := range []bool{false, true} {
+			if found, _ := tab.look(t); len(found) > 0 {
+				t.Errorf("deleted: %v: %+v", done, found)
+			}
+			if s, err = eraser.Finish(t.Context(), tab.ids[7]); err != nil || !s.Done {
+				t.Fatalf("%+v, %v", s, err)
+			}
+		}
+		tab.unguard(t)
+		tab.run(t, "INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES (?, ?, ?)", tab.ids[8], s.Tombstone.Event.ID, epoch)
+		tab.run(t, "DELETE FROM events WHERE id = ?", tab.ids[8])
+		found, _ := tab.look(t)
+		if !slices.ContainsFunc(found, func(f reconcile.Finding) bool { return at(reconcile.LeafWithoutRow)(tab, 8, f) }) {
+			t.Errorf("deleted under the tombstone of another: %+v", found)
+		}
 	})
 }
 
