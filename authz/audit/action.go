@@ -66,6 +66,9 @@ const (
 	InitialTokenRevoked Action = "initial-access-token.revoked"
 	DeliveryRetried     Action = "delivery.retried"
 	Erase               Action = "evidence.erase"
+	LogShardEnded       Action = "log.shard-ended"
+	LogRebuilt          Action = "log.rebuilt"
+	LogLossAccepted     Action = "log.loss-accepted"
 
 	IncidentOpened        Action = "incident.opened"
 	IncidentCloseProposed Action = "incident.close-proposed"
@@ -177,6 +180,7 @@ var rules = slices.Concat([]rule{
 	// An app that registers itself is told when the log has it.
 	rowsOf(Administered, ConsentTree, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
 		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated),
+	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, LogShardEnded, LogRebuilt, LogLossAccepted),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),
 )
 

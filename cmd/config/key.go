@@ -89,6 +89,7 @@ const (
 	Keys     Reader = "keys"
 	Vault    Reader = "keys vault-setup"
 	Audit    Reader = "audit"
+	Log      Reader = "log"
 )
 
 // Value is the type of a key.

@@ -20,23 +20,24 @@ const (
 // and those that open the keys.
 var (
 	server    = []Reader{Server}
-	openers   = []Reader{Server, Demo, Init, Clients, Resource, Accounts, Keys, Audit}
-	keyrings  = []Reader{Server, Init, Clients, Resource, Accounts, Keys, Vault, Audit}
-	everybody = []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault, Audit}
+	openers   = []Reader{Server, Demo, Init, Clients, Resource, Accounts, Keys, Audit, Log}
+	keyrings  = []Reader{Server, Init, Clients, Resource, Accounts, Keys, Vault, Audit, Log}
+	everybody = []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault, Audit, Log}
+	ledgers   = []Reader{Server, Audit, Log}
 )
 
 // Table is every key of the configuration.
 var Table = []Key{
-	{"issuer", required(text("URL", "https://host without path and trailing slash; http only on localhost", provider.CheckIssuer)), Public, []Reader{Server, Clients, Resource, Audit}, "issuer identifier: https URL of a host of its own, without path and trailing slash; http only on localhost", func(c *node.Config) any { return &c.Issuer }},
+	{"issuer", required(text("URL", "https://host without path and trailing slash; http only on localhost", provider.CheckIssuer)), Public, []Reader{Server, Clients, Resource, Audit, Log}, "issuer identifier: https URL of a host of its own, without path and trailing slash; http only on localhost", func(c *node.Config) any { return &c.Issuer }},
 	{"listen", required(text("address", "host:port", address)), Public, server, "address to listen on, host:port", func(c *node.Config) any { return &c.Listen }},
 	{"roles", required(text("list of roles", "of provider, broker, portal and log, separated by commas", roleList)), Public, server, "what this node does, separated by commas: provider (sign-in, consent, tokens), broker (releases), portal (pages of citizens, auditors and operators), log (writes the release log); it answers 421 for the rest", func(c *node.Config) any { return &c.Roles }},
 	{"state", required(path("folder")), Public, everybody, "folder for everything that is not given elsewhere", func(c *node.Config) any { return &c.State }},
 	{"database", text("database", "postgres:// URL or the path of a SQLite file", sqldb.Check), Password, append(slices.Clone(openers), Migrate), "PostgreSQL URL or SQLite file of identities, grants, consents and evidence; PgBouncer may stand in between, in any mode", func(c *node.Config) any { return &c.Database }},
 	{"registry", text("database", "postgres:// URL or the path of a SQLite file", sqldb.Check), Password, []Reader{Server, Demo, Migrate, Registry, Accounts}, "PostgreSQL URL or SQLite file of the national registers, with credentials of its own", func(c *node.Config) any { return &c.Registry }},
 	{"site", required(text("name", "1 to 63 letters, digits, dots, dashes and underscores", siteName)), Public, openers, "name of this node's site, part of the log's origin; nodes of one site write one release log, see log_listen", func(c *node.Config) any { return &c.Site }},
-	{"log_origin", text("name", "a name such as id.example.vn/release/dc1", originName), Public, []Reader{Server, Audit}, "name of the release log in its checkpoints", func(c *node.Config) any { return &c.LogOrigin }},
-	{"log_folder", path("folder"), Public, []Reader{Server, Audit}, "folder of the release log; a node that takes over and has the same folder goes on with its shard", func(c *node.Config) any { return &c.LogFolder }},
-	{"log_anchor", path("file"), Public, server, "file with checkpoints of the release log that were kept elsewhere, one behind the other: a log that does not hold their trees is not written; see docs/ledger.md", func(c *node.Config) any { return &c.LogAnchor }},
+	{"log_origin", text("name", "a name such as id.example.vn/release/dc1", originName), Public, ledgers, "name of the release log in its checkpoints", func(c *node.Config) any { return &c.LogOrigin }},
+	{"log_folder", path("folder"), Public, ledgers, "folder of the release log; a node that takes over and has the same folder goes on with its shard", func(c *node.Config) any { return &c.LogFolder }},
+	{"log_anchor", path("file"), Public, []Reader{Server, Log}, "file with checkpoints of the release log that were kept elsewhere, one behind the other: a log that does not hold their trees is not written; see docs/ledger.md", func(c *node.Config) any { return &c.LogAnchor }},
 	{"log_listen", text("address", "host:port", address), Public, server, "address to listen on, host:port, for the other nodes of the site, which append to the release log that this one writes; a node with it takes over when the writer is gone", func(c *node.Config) any { return &c.LogListen }},
 	{"log_address", text("address", "host:port", address), Public, server, "host:port under which the other nodes of the site reach log_listen; without it log_listen", func(c *node.Config) any { return &c.LogAddress }},
 	{"log_witnesses", path("file"), Public, server, "file of witnesses of the release log (C2SP tlog-witness): a line each with verifier key and https URL; the node that writes the log has them cosign its checkpoints", func(c *node.Config) any { return &c.LogWitnesses }},

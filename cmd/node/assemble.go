@@ -29,6 +29,7 @@ import (
 	"hopnhat/cmd/node/watch"
 	"hopnhat/keys/seal"
 	"hopnhat/store/registry"
+	"hopnhat/store/tlog"
 	"hopnhat/web"
 	"hopnhat/web/console/incidents"
 	"hopnhat/web/signin"
@@ -112,7 +113,7 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	case errors.Is(err, audit.ErrRow):
 		// Whoever can write a row must not be able to keep a node from starting.
 		slog.Error("the database holds events that are no evidence; somebody altered or added them", "error", err)
-	case err != nil && n.log.Writes():
+	case err != nil && n.log.Writes() && !errors.Is(err, tlog.ErrUnexplained):
 		return err
 	case err != nil: // the recorder tries again while the node runs
 		slog.Warn("events without a log entry could not be logged yet", "error", err)

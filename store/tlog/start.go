@@ -33,7 +33,7 @@ func (u Unexplained) Err() error {
 	if u.Count == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d of %s, the first at place %d; see hopnhat log restore-rows --help", ErrUnexplained, u.Count, u.Origin, u.Places[0])
+	return fmt.Errorf("%w: %d of %s, the first at place %d; see hopnhat log --help", ErrUnexplained, u.Count, u.Origin, u.Places[0])
 }
 
 // state is the tree as the writer of the folder left it, which may hold more than was
@@ -199,7 +199,8 @@ func (l *Log) explain(ctx context.Context, o Options, signed proof.Checkpoint, o
 		at += uint64(len(entries))
 	}
 	if u.Count > 0 && signed.Size <= from {
-		return fmt.Errorf("%w: %d entries at its end, the first at place %d, were never signed and are of no event here", ErrDamaged, u.Count, u.Places[0])
+		return fmt.Errorf("%w: %d entries at its end, the first at place %d, were never signed and are of no event here; "+
+			"if the database was restored from an older copy, see hopnhat log accept-loss --help", ErrDamaged, u.Count, u.Places[0])
 	}
 	l.unexplained = u
 	return nil
