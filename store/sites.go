@@ -120,6 +120,27 @@ func (db Sites) Beat(ctx context.Context, site string, n Node) error {
 
 // Attend is the Beat of a node that does not have the site.
 func (db Sites) Attend(ctx context.Context, site string, n Node) error {
-	return Heads{db.Handle}.one(ctx, "writing to the database", `INSERT INTO site_nodes (node, site, seen_at) VALUES (?, ?, ?)
-		ON CONFLICT (node) DO UPDATE SET site = excluded.site, seen_at = excluded.seen_at`, n.folder(), site, db.Now().UTC())
+	return Heads{db.Handle}.one(ctx, "writing to the database", `INSERT INTO site_nodes (node, site, seen_at, address) VALUES (?, ?, ?, ?)
+		ON CONFLICT (node) DO UPDATE SET site = excluded.site, seen_at = excluded.seen_at, address = excluded.address`,
+		n.folder(), site, db.Now().UTC(), n.Address)
+}
+
+// Peers are where the nodes of a site are reached that do not write its log, those that
+// showed themselves last before the others.
+func (db Sites) Peers(ctx context.Context, site string) ([]string, error) {
+	const doing = "listing the nodes of a site"
+	rows, err := db.Beats().QueryContext(ctx, db.Bind("SELECT address FROM site_nodes WHERE site = ? AND address <> '' ORDER BY seen_at DESC LIMIT 16"), site)
+	if err != nil {
+		return nil, handle.Wrap(doing, err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var address string
+		if err := rows.Scan(&address); err != nil {
+			return nil, handle.Wrap(doing, err)
+		}
+		all = append(all, address)
+	}
+	return all, handle.Wrap(doing, rows.Err())
 }

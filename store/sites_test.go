@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,36 @@ func TestASiteHasOneNode(t *testing.T) {
 			must("a beat of the one that is there", db.Beat(ctx, "dc1", node("two", "1")))
 			must("leaving", db.LeaveSite(ctx, "dc1", node("two", "1")))
 			must("after it has left", db.TakeSite(ctx, "dc1", node("three", "1")))
+		})
+	}
+}
+
+// TestPeers: nodes of a site that do not write its log and that others reach, the latest
+// first.
+func TestPeers(t *testing.T) {
+	for name, dsn := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "test.db"), "postgres": pgtest.Database(t)} {
+		t.Run(name, func(t *testing.T) {
+			now := midday
+			db, err := store.Open(t.Context(), store.Options{DSN: dsn, Create: true, Now: func() time.Time { return now }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if err := db.Migrate(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			for i, row := range []struct{ site, machine, address string }{
+				{"dc1", "one", "one:7000"}, {"dc1", "two", "two:7000"}, {"dc1", "three", ""}, {"dc2", "four", "four:7000"}, {"dc1", "one", "one:7001"},
+			} {
+				now = midday.Add(time.Duration(i) * time.Second)
+				node := store.Node{Place: row.machine + ":/hopnhat", Folder: row.machine, Run: "1", Address: row.address}
+				if err := db.Attend(t.Context(), row.site, node); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := db.Peers(t.Context(), "dc1"); err != nil || !slices.Equal(got, []string{"one:7001", "two:7000"}) {
+				t.Errorf("the peers are %v, %v", got, err)
+			}
 		})
 	}
 }

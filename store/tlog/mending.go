@@ -9,8 +9,8 @@ import (
 	"slices"
 
 	"hopnhat/authz"
-	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store/tlog/inspect"
 )
 
@@ -64,7 +64,7 @@ type Inspected struct {
 // were kept elsewhere. It changes nothing, and a server may write the shard meanwhile. The
 // error says that it could not be read to its end.
 func (a *Archive) Inspect(
-	ctx context.Context, n Name, h audit.Head, anchors []proof.Checkpoint, progress func(done, size uint64) error,
+	ctx context.Context, n Name, h trees.Head, anchors []proof.Checkpoint, progress func(done, size uint64) error,
 ) (Inspected, error) {
 	found := Inspected{Origin: n.Origin(), Recorded: h.Size}
 	files := Folder(n.Dir(a.Dir))
@@ -129,7 +129,7 @@ type Remade struct {
 // writer or the database knew it, or else as large as it was recorded. No server may write
 // the shard; ErrLocked says that one does.
 func (a *Archive) Remake(
-	ctx context.Context, n Name, h audit.Head, known uint64, source inspect.Source, progress func(done, size uint64) error,
+	ctx context.Context, n Name, h trees.Head, known uint64, source inspect.Source, progress func(done, size uint64) error,
 ) (Remade, error) {
 	dir := n.Dir(a.Dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -176,7 +176,7 @@ func (a *Archive) Remake(
 
 // End ends a shard where it was recorded last, whatever is in its folder: the next start
 // begins the next part. A writer of it can publish nothing more.
-func End(ctx context.Context, heads Heads, h audit.Head) error {
+func End(ctx context.Context, heads Heads, h trees.Head) error {
 	taken, err := heads.Take(ctx, h.Origin, h.Epoch, h.Writer)
 	if err != nil {
 		return err

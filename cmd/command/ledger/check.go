@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
@@ -92,7 +92,7 @@ func checkLog(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, a
 	if err != nil {
 		return nil, err
 	}
-	recorded := map[string]audit.Head{}
+	recorded := map[string]trees.Head{}
 	if b != nil {
 		if recorded, err = heads(ctx, b.DB, a); err != nil {
 			return nil, err

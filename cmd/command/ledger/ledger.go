@@ -6,16 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
+	"hopnhat/cmd/node/releaselog"
 	"hopnhat/store"
 	"hopnhat/store/tlog"
 )
@@ -29,18 +30,18 @@ func Log(e *tool.Env) *cobra.Command {
 		check(e), rebuild(e), beginShard(e), acceptLoss(e), witnessing(e))
 }
 
-// logs are the logs of a site that this folder holds, by what people call them.
+// logs are the logs of a site that this folder holds: releases, and what they rest on.
 func logs(c *node.Config) []*tlog.Archive {
-	return []*tlog.Archive{{Log: c.LogOrigin, Dir: c.LogFolder, KeyFile: filepath.Join(c.State, "log.vkey")}}
+	return releaselog.Archives(c.State, c.LogOrigin, c.LogFolder)
 }
 
 // heads are the recorded heads of a log, by origin.
-func heads(ctx context.Context, db *store.DB, a *tlog.Archive) (map[string]audit.Head, error) {
+func heads(ctx context.Context, db *store.DB, a *tlog.Archive) (map[string]trees.Head, error) {
 	list, err := db.Heads.Shards(ctx, a.Log)
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[string]audit.Head, len(list))
+	all := make(map[string]trees.Head, len(list))
 	for _, h := range list {
 		all[h.Origin] = h
 	}
@@ -82,6 +83,7 @@ func beginShard(e *tool.Env) *cobra.Command {
 		Use: "begin-shard SHARD", Short: "End a shard where it was recorded last; the next start begins the next part",
 		Long: `Ends an open shard of the release log where it was recorded last, for good: the decision of an
 operator who cannot make it whole. The next start of a node begins the next part of the quarter.
+The shard of the consent log is named by its whole origin, as hopnhat log check prints it.
 Places beyond the recorded end are lost; their events are logged anew in the new part. Nothing in
 the shard's folder is touched. It becomes evidence with its reason.`,
 		Example: tool.Lines(`hopnhat log begin-shard 2026q4 --reason "the disk of node a is lost, no copy"`), Args: tool.OneWord("shard, such as 2026q4"),
@@ -99,7 +101,10 @@ the shard's folder is touched. It becomes evidence with its reason.`,
 			if err != nil {
 				return err
 			}
-			h, known := all[a.Log+"/"+words[0]]
+			h, known := all[words[0]]
+			if !known {
+				h, known = all[a.Log+"/"+words[0]]
+			}
 			switch {
 			case !known:
 				continue

@@ -18,6 +18,7 @@ import (
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
+	"hopnhat/cmd/node/releaselog"
 	"hopnhat/conformance/harness/pgtest"
 )
 
@@ -105,7 +106,7 @@ func (h *house) must(t *testing.T, code int, says string, words ...string) {
 
 func (h *house) dir(t *testing.T) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(h.c.LogFolder, "*", "checkpoint"))
+	found, err := filepath.Glob(filepath.Join(h.c.LogFolder, "consent", "*", "checkpoint"))
 	if err != nil || len(found) == 0 {
 		t.Fatalf("no shard is in %s: %v", h.c.LogFolder, err)
 	}
@@ -151,13 +152,14 @@ func TestAnOperatorMendsTheLog(t *testing.T) {
 			h.must(t, 0, "0 bundles and 0 tiles", "log", "rebuild")
 			dir := h.dir(t)
 			shard := filepath.Base(dir)
+			whole := releaselog.ConsentOrigin(h.c.LogOrigin) + "/" + shard
 
 			flip(t, filepath.Join(dir, "tile/entries/000"))
 			h.must(t, 3, "tile/entries/000", "log", "check")
 			h.must(t, 3, `"faults":["tile/entries/000`, "log", "check", "--offline", "--json")
 			h.serve(t, func(address string) {
 				parts := get(t, address)
-				if parts["database"] != "ok" || parts["log"] != "unavailable: damaged" {
+				if parts["database"] != "ok" || parts["log"] != "unavailable: consent-damaged" {
 					t.Errorf("the parts are %v", parts)
 				}
 			})
@@ -175,7 +177,7 @@ func TestAnOperatorMendsTheLog(t *testing.T) {
 					t.Errorf("the parts are %v", parts)
 				}
 				h.must(t, 1, "stop that node first", "log", "rebuild")
-				h.must(t, 1, "stop that node first", "log", "begin-shard", shard, "--reason", "none")
+				h.must(t, 1, "stop that node first", "log", "begin-shard", whole, "--reason", "none")
 			})
 			h.must(t, 0, "307 entries, whole", "log", "check")
 			h.must(t, 0, "nothing is to be decided", "log", "accept-loss", "--reason", "none")
@@ -184,9 +186,9 @@ func TestAnOperatorMendsTheLog(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.must(t, 1, "no shard", "log", "begin-shard", "1999q1", "--reason", "a disk is lost")
-			h.must(t, 1, "say why", "log", "begin-shard", shard, "--reason", " ")
-			h.must(t, 0, "ended with 307 entries", "log", "begin-shard", shard, "--reason", "a disk is lost")
-			h.must(t, 1, "has ended already", "log", "begin-shard", shard, "--reason", "a disk is lost")
+			h.must(t, 1, "say why", "log", "begin-shard", whole, "--reason", " ")
+			h.must(t, 0, "ended with 307 entries", "log", "begin-shard", whole, "--reason", "a disk is lost")
+			h.must(t, 1, "has ended already", "log", "begin-shard", whole, "--reason", "a disk is lost")
 			h.serve(t, func(address string) {
 				if parts := get(t, address); parts["log"] != "ok" {
 					t.Errorf("after another shard was begun the parts are %v", parts)
@@ -288,7 +290,7 @@ func TestAnAnchorIsHeldAgainstTheLog(t *testing.T) {
 	h.must(t, 3, "the anchor says 310", "log", "check", "--log-anchor", anchor)
 	h.c.LogAnchor = anchor
 	h.serve(t, func(address string) {
-		if parts := get(t, address); parts["log"] != "unavailable: older" {
+		if parts := get(t, address); parts["log"] != "unavailable: consent-older" {
 			t.Errorf("the parts are %v", parts)
 		}
 	})

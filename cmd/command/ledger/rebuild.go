@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
@@ -40,7 +41,7 @@ write the log meanwhile; a server that runs goes on with the shard within second
 				if err != nil {
 					return err
 				}
-				if len(words) == 1 && n.Shard() != words[0] {
+				if len(words) == 1 && n.Shard() != words[0] && h.Origin != words[0] {
 					continue
 				}
 				if err := remake(ctx, e, b, a, n, h); err != nil {
@@ -56,7 +57,7 @@ write the log meanwhile; a server that runs goes on with the shard within second
 	})
 }
 
-func remake(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, n tlog.Name, h audit.Head) error {
+func remake(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, n tlog.Name, h trees.Head) error {
 	known, err := b.DB.KnownLogSize(ctx, h.Origin)
 	if err != nil {
 		return err

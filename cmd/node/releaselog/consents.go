@@ -70,8 +70,9 @@ func (l *Log) openConsents(ctx context.Context, identity *remote.Identity) (err 
 	archive := consentArchive(l.o)
 	l.consents, err = seat.Open(ctx, seat.Options{
 		Lease: beside{l}, Archive: archive, Heads: l.o.Heads, Key: l.checkpointKey, Writes: l.o.Writes, Candidate: true,
-		Dial: func(address string) *remote.Client { return remote.DialBelow(address, consentPath, identity) },
-		Open: func(ctx context.Context) (*tlog.Shards, error) { return l.openShards(ctx, archive) },
+		Peers: l.peers,
+		Dial:  func(address string) *remote.Client { return remote.DialBelow(address, consentPath, identity) },
+		Open:  func(ctx context.Context) (*tlog.Shards, error) { return l.openShards(ctx, archive) },
 	})
 	return err
 }

@@ -100,8 +100,9 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l := &Log{o: o, archive: archive, anchors: anchors, self: self, taken: make(chan error, 1)}
 	l.Log, err = seat.Open(ctx, seat.Options{
 		Lease: lease{l}, Archive: archive, Heads: o.Heads, Key: l.checkpointKey, Writes: o.Writes, Candidate: o.Listen != "",
-		Dial: func(address string) *remote.Client { return remote.Dial(address, identity) },
-		Open: func(ctx context.Context) (*tlog.Shards, error) { return l.openShards(ctx, archive) },
+		Peers: l.peers,
+		Dial:  func(address string) *remote.Client { return remote.Dial(address, identity) },
+		Open:  func(ctx context.Context) (*tlog.Shards, error) { return l.openShards(ctx, archive) },
 	})
 	if other := (*tlog.OtherLogError)(nil); errors.As(err, &other) {
 		return nil, fmt.Errorf("%w. A log keeps its name, which was made of issuer and site when it began: to go on with it set log_origin: %s; if the issuer or the site is wrong, mend that", err, path.Dir(other.Origin))
@@ -133,6 +134,9 @@ func (l *Log) openShards(ctx context.Context, archive *tlog.Archive) (*tlog.Shar
 		Anchors: l.anchors, Holds: l.holdsSite,
 	})
 }
+
+// peers are where the other nodes of the site are reached.
+func (l *Log) peers(ctx context.Context) ([]string, error) { return l.o.Sites.Peers(ctx, l.o.Site) }
 
 // Listen opens the port for the other nodes of the site.
 func Listen(address string) (net.Listener, error) {

@@ -52,6 +52,9 @@ type Options struct {
 	Key func(origin, vkey string) (tlog.Key, error)
 	// Heads are the recorded heads of the shards.
 	Heads tlog.Heads
+	// Peers are the addresses of the nodes of the site that do not write; nil if shards are
+	// read at the writer alone.
+	Peers func(ctx context.Context) ([]string, error)
 	// Writes says that this node may be the writer, Candidate that it may become it while it
 	// runs, since the others reach it.
 	Writes, Candidate bool
@@ -62,6 +65,9 @@ type Log struct {
 	o     Options
 	now   atomic.Pointer[state]
 	steps sync.Mutex // one change of state at a time
+
+	dialling sync.Mutex // of peers
+	peers    map[string]*remote.Client
 }
 
 // state is how this node has the log: one of both.
@@ -338,24 +344,68 @@ func (l *Log) Key(ctx context.Context, origin string) (string, error) {
 	return vkey, l.o.Archive.AddKeys(vkey)
 }
 
-// Reader reads a shard: here where it is, and at the writer otherwise.
+// Reader reads a shard: here where it is, and otherwise at the writer or at another node of
+// the site, which wrote it before.
 func (l *Log) Reader(ctx context.Context, origin string) (*tlog.Reader, error) {
 	now := l.now.Load()
-	if now.writes != nil {
-		return now.writes.Reader(ctx, origin)
-	}
 	name, err := tlog.ParseName(l.o.Archive.Log, origin)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", authz.ErrNotFound, err)
 	}
-	if l.o.Archive.Has(name) {
+	switch {
+	case now.writes != nil && (origin == now.writes.Current().Origin() || l.o.Archive.Has(name)):
+		return now.writes.Reader(ctx, origin)
+	case l.o.Archive.Has(name):
 		return l.o.Archive.Reader(ctx, origin)
 	}
 	vkey, err := l.Key(ctx, origin)
 	if err != nil {
 		return nil, err
 	}
-	return tlog.OpenGrowing(now.follows.client.Files(name.Shard()), vkey)
+	if now.writes == nil && (origin == now.follows.status.Load().Origin || l.o.Peers == nil) {
+		return tlog.OpenGrowing(now.follows.client.Files(name.Shard()), vkey)
+	}
+	return l.elsewhere(ctx, name, vkey)
+}
+
+// elsewhere reads a shard that takes no more entries, at the node that has it.
+func (l *Log) elsewhere(ctx context.Context, name tlog.Name, vkey string) (*tlog.Reader, error) {
+	failed := fmt.Errorf("shard %s is at no node that is reached: %w", name.Origin(), authz.ErrUnavailable)
+	now := l.now.Load()
+	var at []*remote.Client
+	if now.writes == nil {
+		at = append(at, now.follows.client)
+	}
+	if l.o.Peers != nil {
+		addresses, err := l.o.Peers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, address := range addresses {
+			at = append(at, l.peer(address))
+		}
+	}
+	for _, client := range at {
+		r, err := tlog.OpenReader(ctx, client.Files(name.Shard()), vkey)
+		if err == nil {
+			return r, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return nil, failed
+}
+
+// peer is a client of another node, which is kept.
+func (l *Log) peer(address string) *remote.Client {
+	l.dialling.Lock()
+	defer l.dialling.Unlock()
+	if l.peers[address] == nil {
+		if l.peers == nil {
+			l.peers = map[string]*remote.Client{}
+		}
+		l.peers[address] = l.o.Dial(address)
+	}
+	return l.peers[address]
 }
 
 // Checkpoint is the newest signed tree head of the shard that takes entries.
@@ -438,6 +488,12 @@ func (s served) Append(ctx context.Context, entry audit.Entry) (audit.Place, err
 func (l *Log) Close(ctx context.Context) error {
 	l.steps.Lock()
 	defer l.steps.Unlock()
+	l.dialling.Lock()
+	for _, client := range l.peers {
+		client.Close()
+	}
+	l.peers = nil
+	l.dialling.Unlock()
 	now := l.now.Load()
 	if now.writes == nil {
 		now.follows.client.Close()

@@ -316,3 +316,41 @@ func TestALogThatCannotBeWritten(t *testing.T) {
 		t.Errorf("the next entry stands at %d of %s", index, again)
 	}
 }
+
+// TestAShardOfBeforeIsReadWhereItIs: of a shard that a node wrote before another took over,
+// the new writer, and a node that has no folder, have proofs from there.
+func TestAShardOfBeforeIsReadWhereItIs(t *testing.T) {
+	s := newSite(t)
+	la, lb := s.listen(t), s.listen(t)
+	oa, ob, oc := s.options(t, "a", la), s.options(t, "b", lb), s.options(t, "c", nil)
+	oc.Writes = false
+	peers := func(context.Context) ([]string, error) { return []string{"127.0.0.1:1", la.Addr().String()}, nil }
+	ob.Peers, oc.Peers = peers, peers
+	a := s.open(t, oa)
+	origin, index := appended(t, a, "one")
+	if err := a.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b := s.open(t, ob)
+	serverB := remote.Serve(lb, s.identity, b.Served())
+	defer serverB.Close()
+	if next, _ := appended(t, b, "two"); next == origin {
+		t.Fatal("b goes on with the shard of a")
+	}
+	a = s.open(t, oa) // it follows, and has its folder
+	serverA := remote.Serve(la, s.identity, a.Served())
+	defer serverA.Close()
+	for who, l := range map[string]*Log{"a": a, "b": b, "c": s.open(t, oc)} {
+		r, err := l.Reader(t.Context(), origin)
+		if err != nil {
+			t.Errorf("%s: %v", who, err)
+			continue
+		}
+		if _, err := r.Proof(t.Context(), index); err != nil {
+			t.Errorf("%s has no proof: %v", who, err)
+		}
+		if _, err := l.Reader(t.Context(), name+"/1999q1"); err == nil {
+			t.Errorf("%s reads a shard that nobody has", who)
+		}
+	}
+}
