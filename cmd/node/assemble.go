@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"hopnhat/authz"
@@ -13,7 +12,6 @@ import (
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/audit/reader"
 	"hopnhat/authz/audit/trees"
-	"hopnhat/authz/audit/witness"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
@@ -93,7 +91,7 @@ func (n *Node) steps() []step {
 // openLog opens the release log, and brings into it what a crash left out.
 func (n *Node) openLog(ctx context.Context) (err error) {
 	c := n.Config
-	circle, err := n.witnesses()
+	circle, err := n.Config.witnesses()
 	if err != nil {
 		return err
 	}
@@ -124,25 +122,6 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	return nil
 }
 
-// witnesses are those that the log is to ask; nil if it asks none.
-func (n *Node) witnesses() (*witness.Circle, error) {
-	if n.Config.LogWitnesses == "" {
-		return nil, nil
-	}
-	raw, err := os.ReadFile(n.Config.LogWitnesses)
-	if err != nil {
-		return nil, fmt.Errorf("log_witnesses: %w", err)
-	}
-	peers, err := witness.ParsePeers(raw)
-	if err != nil {
-		return nil, fmt.Errorf("log_witnesses: %s: %w", n.Config.LogWitnesses, err)
-	}
-	circle, err := witness.NewCircle(peers, n.Config.LogWitnessesWanted, outbound.New(n.Config.LoopbackIssuer()), time.Now)
-	if err != nil {
-		return nil, fmt.Errorf("log_witnesses: %s: %w", n.Config.LogWitnesses, err)
-	}
-	return circle, nil
-}
 
 // openRegistry opens the national registers.
 func (n *Node) openRegistry(ctx context.Context) (err error) {

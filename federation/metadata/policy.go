@@ -15,11 +15,17 @@ const scopeParameter = "scope"
 // value of its form and those of one parameter may be combined (§6.1.4.1). Others are left
 // out (§6.1.3.2), unless they are critical.
 func Check(p federation.Policy, critical []string) (federation.Policy, error) {
-	for _, name := range critical {
-		if slices.Contains(order, name) {
-			return nil, &Error{ErrPolicy, "3.1.3", "all types", name, "metadata_policy_crit lists an operator that every reader understands"}
+	if len(critical) > 0 {
+		known := slices.IndexFunc(critical, func(name string) bool { return slices.Contains(order, name) })
+		if known >= 0 {
+			return nil, &Error{
+				ErrPolicy, "3.1.3", "all types", critical[known],
+				"metadata_policy_crit lists an operator that every reader understands",
+			}
 		}
-		return nil, &Error{ErrPolicy, "6.1.3.2", "all types", name, "metadata_policy_crit lists an operator that is not understood here"}
+		return nil, &Error{
+			ErrPolicy, "6.1.3.2", "all types", critical[0], "metadata_policy_crit lists an operator that is not understood here",
+		}
 	}
 	checked := federation.Policy{}
 	for kind, parameters := range p {

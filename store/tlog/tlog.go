@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -123,6 +124,7 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	checkpointing := recorded(keys, o.Record)
+	_, missing := os.Stat(o.Dir)
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder: %w", err)
 	}
@@ -138,6 +140,9 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 		}
 	}()
 	if err := l.prove(ctx, o); err != nil {
+		if errors.Is(missing, fs.ErrNotExist) { // leave no folder that looks like a log's
+			_ = os.RemoveAll(o.Dir)
+		}
 		return nil, err
 	}
 	quieten()

@@ -117,7 +117,11 @@ the shard's folder is touched. It becomes evidence with its reason.`,
 			}); err != nil {
 				return err
 			}
-			if err := tlog.End(ctx, b.DB.Heads, h); err != nil {
+			// Whoever tried to log the evidence may have taken the shard since.
+			if all, err = heads(ctx, b.DB, a); err != nil {
+				return err
+			}
+			if err := tlog.End(ctx, b.DB.Heads, all[h.Origin]); err != nil {
 				return err
 			}
 			e.Printf("%s ended with %d entries; the next start begins the next part\n", h.Origin, h.Size)
