@@ -122,7 +122,6 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	return nil
 }
 
-
 // openRegistry opens the national registers.
 func (n *Node) openRegistry(ctx context.Context) (err error) {
 	if n.registry, err = registry.Serve(ctx, n.Config.Registry); err != nil {
