@@ -91,7 +91,7 @@ func (n *Node) steps() []step {
 // openLog opens the release log, and brings into it what a crash left out.
 func (n *Node) openLog(ctx context.Context) (err error) {
 	c := n.Config
-	circle, err := n.Config.witnesses()
+	circle, err := releaselog.ReadWitnesses(n.Config.LogWitnesses, n.Config.LogWitnessesWanted, n.Config.LoopbackIssuer())
 	if err != nil {
 		return err
 	}

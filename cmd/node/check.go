@@ -5,11 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"time"
 
-	"hopnhat/authz/audit/proof"
-	"hopnhat/authz/audit/witness"
-	"hopnhat/authz/outbound"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/web"
 )
@@ -89,8 +85,8 @@ func (c *Config) CheckFiles() error {
 	_, err2 := c.clientCAs()
 	_, err3 := c.statementIssuers()
 	_, err4 := c.passphrase()
-	_, err5 := c.witnesses()
-	_, err6 := c.anchors()
+	_, err5 := releaselog.ReadWitnesses(c.LogWitnesses, c.LogWitnessesWanted, c.LoopbackIssuer())
+	_, err6 := releaselog.ReadAnchors(c.LogAnchor)
 	var unread error
 	for _, f := range []struct{ name, path string }{{"vault_ca", c.VaultCA}, {"vault_token_file", c.VaultTokenFile}, {"vault_secret_id_file", c.VaultSecretIDFile}} {
 		if f.path == "" || c.Keystore != "vault" {
@@ -107,33 +103,4 @@ func (c *Config) CheckFiles() error {
 func OnLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// witnesses are those that the log is to ask; nil if it asks none.
-func (c *Config) witnesses() (*witness.Circle, error) {
-	if c.LogWitnesses == "" {
-		return nil, nil
-	}
-	raw, err := os.ReadFile(c.LogWitnesses)
-	if err != nil {
-		return nil, fmt.Errorf("log_witnesses: %w", err)
-	}
-	peers, err := witness.ParsePeers(raw)
-	if err != nil {
-		return nil, fmt.Errorf("log_witnesses: %s: %w", c.LogWitnesses, err)
-	}
-	circle, err := witness.NewCircle(peers, c.LogWitnessesWanted, outbound.New(c.LoopbackIssuer()), time.Now)
-	if err != nil {
-		return nil, fmt.Errorf("log_witnesses: %s: %w", c.LogWitnesses, err)
-	}
-	return circle, nil
-}
-
-// anchors are the checkpoints that the log is held against, if any.
-func (c *Config) anchors() ([]proof.Checkpoint, error) {
-	all, err := releaselog.ReadAnchors(c.LogAnchor)
-	if err != nil {
-		return nil, fmt.Errorf("log_anchor: %w", err)
-	}
-	return all, nil
 }

@@ -18,11 +18,11 @@ func ReadAnchors(path string) ([]proof.Checkpoint, error) {
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the anchor of the log: %w", err)
+		return nil, fmt.Errorf("log_anchor: reading the anchor of the log: %w", err)
 	}
 	anchors, err := parseAnchors(raw)
 	if err != nil {
-		return nil, fmt.Errorf("reading the anchor of the log, %s: %w", path, err)
+		return nil, fmt.Errorf("log_anchor: reading the anchor of the log, %s: %w", path, err)
 	}
 	return anchors, nil
 }

@@ -70,7 +70,7 @@ func (l *Log) openConsents(ctx context.Context, identity *remote.Identity) (err 
 	archive := consentArchive(l.o)
 	l.consents, err = seat.Open(ctx, seat.Options{
 		Lease: beside{l}, Archive: archive, Heads: l.o.Heads, Key: l.checkpointKey, Writes: l.o.Writes, Candidate: true,
-		Peers: l.peers,
+		Peers: peersOf(l.o),
 		Dial:  func(address string) *remote.Client { return remote.DialBelow(address, consentPath, identity) },
 		Open:  func(ctx context.Context) (*tlog.Shards, error) { return l.openShards(ctx, archive) },
 	})

@@ -100,7 +100,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l := &Log{o: o, archive: archive, anchors: anchors, self: self, taken: make(chan error, 1)}
 	l.Log, err = seat.Open(ctx, seat.Options{
 		Lease: lease{l}, Archive: archive, Heads: o.Heads, Key: l.checkpointKey, Writes: o.Writes, Candidate: o.Listen != "",
-		Peers: l.peers,
+		Peers: peersOf(l.o),
 		Dial:  func(address string) *remote.Client { return remote.Dial(address, identity) },
 		Open:  func(ctx context.Context) (*tlog.Shards, error) { return l.openShards(ctx, archive) },
 	})
@@ -135,8 +135,10 @@ func (l *Log) openShards(ctx context.Context, archive *tlog.Archive) (*tlog.Shar
 	})
 }
 
-// peers are where the other nodes of the site are reached.
-func (l *Log) peers(ctx context.Context) ([]string, error) { return l.o.Sites.Peers(ctx, l.o.Site) }
+// peersOf tells where the other nodes of the site are reached.
+func peersOf(o Options) func(ctx context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) { return o.Sites.Peers(ctx, o.Site) }
+}
 
 // Listen opens the port for the other nodes of the site.
 func Listen(address string) (net.Listener, error) {
