@@ -106,7 +106,9 @@ func TestEveryMetricOfAnAlertIsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range metricName.FindAllString(string(text), -1) {
-			roles := []string{"hopnhat_migrate", "hopnhat_server", "hopnhat_registry", "hopnhat_registry_load", "hopnhat_registry_read"}
+			roles := []string{
+				"hopnhat_migrate", "hopnhat_server", "hopnhat_registry", "hopnhat_registry_load", "hopnhat_registry_read", "hopnhat_erase",
+			}
 			if _, ok := known[name]; !ok && !slices.Contains(roles, name) {
 				t.Errorf("%s: there is no metric %s", filepath.Base(page), name)
 			}
