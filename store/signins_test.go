@@ -195,6 +195,45 @@ func TestASessionBeginsByItsAnswer(t *testing.T) {
 	})
 }
 
+// TestRightAndWrongHearTheSame: while a budget that others share is used up, a right answer and
+// a wrong one are told the same time to wait, whatever each would do to a budget of its own.
+func TestRightAndWrongHearTheSame(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		shared := authn.Budget{Key: []byte("shared"), Free: 3, Effect: authn.Spend}
+		own := authn.Budget{Key: []byte("own"), Free: 1, Effect: authn.Spend}
+		at := midday
+		for range 6 { // each later than the last told to wait
+			if wait, err := db.CountAttempt(t.Context(), []authn.Budget{own}, at); err != nil || wait != 0 {
+				t.Fatalf("%s, %v", wait, err)
+			}
+			at = at.Add(16 * time.Minute)
+		}
+		for range shared.Free {
+			if wait, err := db.CountAttempt(t.Context(), []authn.Budget{shared}, at); err != nil || wait != 0 {
+				t.Fatalf("%s, %v", wait, err)
+			}
+		}
+		at = at.Add(10 * time.Second)
+		hear := func(effect authn.Effect) (wait time.Duration) {
+			mine := own
+			mine.Effect = effect
+			undone := errors.New("undone")
+			if err := db.Tx(t.Context(), func(ctx context.Context) (err error) {
+				if wait, err = db.CountAttempt(ctx, []authn.Budget{mine, shared}, at); err != nil {
+					return err
+				}
+				return undone
+			}); !errors.Is(err, undone) {
+				t.Fatal(err)
+			}
+			return wait
+		}
+		if right, wrong := hear(authn.Restore), hear(authn.Spend); right != wrong || right != 20*time.Second {
+			t.Errorf("a right answer waits %s, a wrong one %s", right, wrong)
+		}
+	})
+}
+
 // TestRowsOfAChange: what fails while rows are read is told as any other failure, and
 // nothing of the statement stays.
 func TestRowsOfAChange(t *testing.T) {

@@ -27,7 +27,6 @@ import (
 	"hopnhat/cmd/node/watch"
 	"hopnhat/keys/seal"
 	"hopnhat/store/registry"
-	"hopnhat/store/tlog"
 	"hopnhat/web"
 	"hopnhat/web/console/incidents"
 	"hopnhat/web/signin"
@@ -107,14 +106,15 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: logs.Ensure}
 	n.closers = append(n.closers, n.log.Close, n.recorder.Close) // the log is closed after what writes to it
 	logged, err := n.recorder.Recover(ctx)
+	// Whoever can write a row or a place must not be able to keep a node from starting: the
+	// recorder tries again while the node runs, and what the log lacks stops what needs it.
 	switch {
-	case errors.Is(err, audit.ErrRow):
-		// Whoever can write a row must not be able to keep a node from starting.
-		slog.Error("the database holds events that are no evidence; somebody altered or added them", "error", err)
-	case err != nil && n.log.Writes() && !errors.Is(err, tlog.ErrUnexplained):
+	case ctx.Err() != nil:
 		return err
-	case err != nil: // the recorder tries again while the node runs
-		slog.Warn("events without a log entry could not be logged yet", "error", err)
+	case errors.Is(err, audit.ErrRow), errors.Is(err, audit.ErrPlaceTaken):
+		slog.Error("the database holds events or places that are no evidence; somebody altered or added them", "error", err)
+	case err != nil:
+		slog.Error("events without a log entry could not be logged yet", "error", err)
 	}
 	if logged > 0 {
 		slog.Info("events without a log entry were found and logged", "events", logged)

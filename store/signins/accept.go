@@ -46,25 +46,39 @@ func use(a *authn.Acceptance, account string, of ...any) (query string, values [
 // accepting is the beginning of a statement of PostgreSQL that counts the attempt, then
 // holds the account, and uses the factors; accepted reads what it did.
 func accepting(a *authn.Acceptance) (with string, values []any) {
-	counted := "SELECT 1 WHERE false"
+	counted := "SELECT CAST('' AS bytea) AS one WHERE false"
 	if len(a.Budgets) > 0 {
 		counted, values = count(a.Budgets, a.At.UnixMilli())
 	}
 	used, terms := use(a, "SELECT subject FROM held")
-	values = append(append(values, string(a.Subject)), terms...)
-	return "WITH counted AS (" + counted + "), held AS (" + heldAccount + "), used AS (" + used + " RETURNING 1)", values
+	values = append(append(values, string(a.Subject), len(a.Budgets)), terms...)
+	// An attempt that is refused touches no account, whatever was answered: how long it takes
+	// would tell a right answer from a wrong one.
+	held := openAccount + " AND (SELECT count(*) FROM counted) = ? FOR NO KEY UPDATE"
+	return "WITH counted AS (" + counted + "), held AS (" + held + "), used AS (" + used + " RETURNING 1)", values
 }
 
-const accepted = " SELECT (SELECT count(*) FROM counted) AS counted, (SELECT count(*) FROM used) AS used"
+const accepted = " SELECT (SELECT count(*) FROM counted) AS counted, (SELECT count(*) FROM used) AS used," +
+	" (SELECT string_agg(encode(one, 'hex'), ' ') FROM counted) AS keys"
 
 // did is how much of an acceptance a statement did: the budgets that it counted, and the
 // factors that it used.
-type did struct{ counted, used int }
+type did struct {
+	counted, used int
+	keys          []string // of the budgets that were counted
+}
+
+func (d *did) scan(rows *sql.Rows) error {
+	var keys sql.NullString
+	err := rows.Scan(&d.counted, &d.used, &keys)
+	d.keys = strings.Fields(keys.String)
+	return err
+}
 
 // accept runs a statement that ends with accepted.
 func (db SignIns) accept(ctx context.Context, a *authn.Acceptance, query string, values []any) error {
 	var d did
-	err := db.ChangeEach(ctx, accepts, query, values, func(rows *sql.Rows) error { return rows.Scan(&d.counted, &d.used) })
+	err := db.ChangeEach(ctx, accepts, query, values, d.scan)
 	if err != nil {
 		return err
 	}
@@ -93,14 +107,14 @@ func (db SignIns) Accept(ctx context.Context, a *authn.Acceptance) error {
 	if err != nil {
 		return err
 	}
-	return db.verdict(ctx, a, did{len(a.Budgets), int(used)})
+	return db.verdict(ctx, a, did{counted: len(a.Budgets), used: int(used)})
 }
 
 // verdict is what becomes of an acceptance of which a statement did so much.
 func (db SignIns) verdict(ctx context.Context, a *authn.Acceptance, d did) error {
 	switch {
 	case d.counted != len(a.Budgets):
-		wait, err := db.wait(ctx, a.Budgets, a.At)
+		wait, err := db.wait(ctx, left(a.Budgets, d.keys), a.At)
 		if err == nil {
 			err = authn.Throttled{Wait: wait}
 		}

@@ -3,7 +3,9 @@ package signins
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +23,7 @@ const (
 	countedUnlessUsedUp = ` ON CONFLICT (key) DO UPDATE SET spent = CASE WHEN excluded.spent = 0 THEN 0 ELSE b.spent + 1 END, seen_at = excluded.seen_at, next_at = excluded.seen_at + CASE
 			WHEN excluded.spent = 0 OR b.spent + 1 < b.free THEN 0 WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
 			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END
-		WHERE b.next_at <= excluded.seen_at OR excluded.next_at = 0 RETURNING 1 AS one`
+		WHERE b.next_at <= excluded.seen_at OR excluded.next_at = 0 RETURNING key AS one`
 )
 
 // count is the statement that counts an attempt by every budget; it returns a row for
@@ -47,12 +49,26 @@ func count(budgets []authn.Budget, now int64) (query string, values []any) {
 // wait; the caller then leaves the transaction undone.
 func (db SignIns) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
 	query, values := count(budgets, at.UnixMilli())
-	counted := 0
-	err := db.ChangeEach(ctx, counting, query, values, func(*sql.Rows) error { counted++; return nil })
-	if err != nil || counted == len(budgets) {
+	var counted []string
+	err := db.ChangeEach(ctx, counting, query, values, func(rows *sql.Rows) error {
+		var key []byte
+		err := rows.Scan(&key)
+		counted = append(counted, hex.EncodeToString(key))
+		return err
+	})
+	if err != nil || len(counted) == len(budgets) {
 		return 0, err
 	}
-	return db.wait(ctx, budgets, at)
+	return db.wait(ctx, left(budgets, counted), at)
+}
+
+// left are the budgets that an attempt was refused by. What it counted of others does not
+// stay, and plays no part in how long to wait: it would tell a right answer, which restores
+// a budget, from a wrong one.
+func left(budgets []authn.Budget, counted []string) []authn.Budget {
+	return slices.DeleteFunc(slices.Clone(budgets), func(b authn.Budget) bool {
+		return slices.Contains(counted, hex.EncodeToString(b.Key))
+	})
 }
 
 // wait is how long to wait until no budget is used up, a second at least.
@@ -62,7 +78,7 @@ func (db SignIns) wait(ctx context.Context, budgets []authn.Budget, at time.Time
 		keys[i] = b.Key
 	}
 	var last struct{ Next int64 }
-	err := db.Reader(ctx).Raw("SELECT max(next_at) AS next FROM sign_in_attempts WHERE key IN ?", keys).Scan(&last).Error
+	err := db.Reader(ctx).Raw("SELECT coalesce(max(next_at), 0) AS next FROM sign_in_attempts WHERE key IN ?", keys).Scan(&last).Error
 	return max(time.Duration(last.Next-at.UnixMilli())*time.Millisecond, time.Second), handle.Wrap("reading when to try again", err)
 }
 

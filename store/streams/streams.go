@@ -352,7 +352,7 @@ func (s Source) Erased(ctx context.Context, events []string) (map[string]bool, e
 	}
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(events)), ", ")
 	erased := map[string]bool{}
-	err := s.genuine(ctx, "SELECT "+columns+" FROM event_erasures x JOIN events e ON e.id = x.tombstone WHERE x.event_id IN ("+marks+")",
+	err := s.genuine(ctx, false, "SELECT "+columns+" FROM event_erasures x JOIN events e ON e.id = x.tombstone WHERE x.event_id IN ("+marks+")",
 		args, func(e audit.Event, _ audit.Salt) {
 			if e.Type == audit.Erased {
 				erased[e.Detail.Object] = true
@@ -361,8 +361,11 @@ func (s Source) Erased(ctx context.Context, events []string) (map[string]bool, e
 	return erased, err
 }
 
-// genuine reads the events of a statement, those of them that are genuine.
-func (s Source) genuine(ctx context.Context, query string, args []any, visit func(audit.Event, audit.Salt)) error {
+// genuine reads the events of a statement, those of them that are genuine. Those of the
+// release before carry no MAC; where it wrote none of the kind, such a row is nobody's.
+func (s Source) genuine(
+	ctx context.Context, before bool, query string, args []any, visit func(audit.Event, audit.Salt),
+) error {
 	found, err := s.Background().QueryContext(ctx, s.Bind(query), args...)
 	if err != nil {
 		return handle.Wrap("reading evidence", err)
@@ -377,7 +380,7 @@ func (s Source) genuine(ctx context.Context, query string, args []any, visit fun
 		if err != nil {
 			return fmt.Errorf("reading evidence: %w", err)
 		}
-		if read.Fault == "" || read.Fault == audit.FaultUnsealed {
+		if read.Fault == "" || before && read.Fault == audit.FaultUnsealed {
 			visit(read.Event, read.Salt)
 		}
 	}
@@ -391,7 +394,7 @@ func (s Source) Said(ctx context.Context) iter.Seq2[reconcile.Said, error] {
 			var page []reconcile.Said
 			read := 0
 			began := time.Now()
-			err := s.genuine(ctx, "SELECT "+columns+" FROM events e WHERE e.type = ? AND e.id > ? ORDER BY e.id LIMIT ?",
+			err := s.genuine(ctx, true, "SELECT "+columns+" FROM events e WHERE e.type = ? AND e.id > ? ORDER BY e.id LIMIT ?",
 				[]any{string(audit.Administered), after, 512}, func(e audit.Event, salt audit.Salt) {
 					page = append(page, reconcile.Said{
 						Action: audit.Action(e.Detail.Action), Event: e.ID, Object: e.Detail.Object, Pseudonym: e.Person.Pseudonym,
