@@ -129,9 +129,10 @@ func TestPlacesAreTheAuthority(t *testing.T) {
 func TestWhatEndsAConsentStandsInBothLogs(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		var leaves [][]byte
+		first := authz.NewID()
 		for n := range 2 {
 			s, err := audit.Event{
-				ID: authz.NewID(), Type: audit.ConsentWithdrawn, Consent: audit.Consent{ID: "one", Version: 2},
+				ID: []string{first, authz.NewID()}[n], Type: audit.ConsentWithdrawn, Consent: audit.Consent{ID: "one", Version: 2},
 				Person: audit.Person{Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g"},
 				When:   audit.When{Decided: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Site: "dc1"},
 			}.Seal(audit.NewSalt())
@@ -152,6 +153,14 @@ func TestWhatEndsAConsentStandsInBothLogs(t *testing.T) {
 		got, err := db.Leaves.Explain(t.Context(), "hopnhat.example/release/dc1/2026q4", 10, leaves)
 		if err != nil || !slices.Equal(got, []uint64{11}) {
 			t.Errorf("without a row are %v (%v), want the second", got, err)
+		}
+		// Its place there is noted too: it is one event, in the log that it is of.
+		if err := db.NotePlaces(t.Context(), "hopnhat.example/release/dc1/2026q4", map[string]uint64{first: 10}, false); err != nil {
+			t.Fatal(err)
+		}
+		all, err := db.Find(t.Context(), audit.Query{Type: audit.ConsentWithdrawn, Limit: 10})
+		if err != nil || len(all) != 1 || all[0].Origin != "hopnhat.example/consent/dc1/2026q4" || all[0].Index != 3 {
+			t.Errorf("found: %+v, %v", all, err)
 		}
 	})
 }

@@ -29,6 +29,8 @@ type Events interface {
 	// [audit.ErrRow], beside the others.
 	UnloggedReleases(ctx context.Context, consents ...authz.ConsentID) ([]audit.Recorded, error)
 	Get(ctx context.Context, id string) (audit.Recorded, error)
+	// NotePlaces notes places of events in one shard: see [audit.Events].
+	NotePlaces(ctx context.Context, origin string, places map[string]uint64, late bool) error
 }
 
 // Logs are the two logs of a site as one [audit.Log]. It is safe for concurrent use.
@@ -45,15 +47,23 @@ func (l *Logs) Append(ctx context.Context, entry audit.Entry) (audit.Place, erro
 	if audit.TreeOf(entry.Event) == audit.ReleaseTree {
 		return l.Release.Append(ctx, entry)
 	}
-	if EndsConsent(entry.Event) {
-		if err := l.releasesBefore(ctx, entry.Event.Consent.ID); err != nil {
-			return audit.Place{}, err
-		}
-		if _, err := l.Release.Append(ctx, entry); err != nil {
-			return audit.Place{}, err
-		}
+	if !EndsConsent(entry.Event) {
+		return l.Consent.Append(ctx, entry)
 	}
-	return l.Consent.Append(ctx, entry)
+	if err := l.releasesBefore(ctx, entry.Event.Consent.ID); err != nil {
+		return audit.Place{}, err
+	}
+	beside, err := l.Release.Append(ctx, entry)
+	if err != nil {
+		return audit.Place{}, err
+	}
+	place, err := l.Consent.Append(ctx, entry)
+	if err == nil {
+		// Its place beside the releases is noted when both leaves are there: an event with a
+		// place is not looked for. Where it is not noted, the leaf is found to be a second one.
+		_ = l.Events.NotePlaces(ctx, beside.Origin, map[string]uint64{entry.Event.ID: beside.Index}, false)
+	}
+	return place, err
 }
 
 // Ends are the kinds of events that end a consent: their leaves stand in both logs.
