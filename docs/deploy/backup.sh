@@ -37,7 +37,6 @@ if [[ $keys != - ]]; then
 	copy "$keys" "$to/keys" .
 fi
 cp -a "$state/log.vkey" "$to/log.vkey"
-[[ ! -e $state/consent.vkey ]] || cp -a "$state/consent.vkey" "$to/consent.vkey"
 [[ ! -e $state/node ]] || cp -a "$state/node" "$to/node" # by which it is known as the site's
 mkdir "$to/tlog"
 for shard in "$state"/tlog/*/ "$state"/tlog/consent/*/; do # those of the consent log are a folder below

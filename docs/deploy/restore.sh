@@ -18,7 +18,6 @@ done
 pg_restore --no-owner --no-privileges --exit-on-error --single-transaction --dbname="$database" "$from/database.dump"
 mkdir -p "$state"
 cp -a "$from/tlog" "$from/log.vkey" "$state/"
-[[ ! -e $from/consent.vkey ]] || cp -a "$from/consent.vkey" "$state/"
 [[ ! -e $from/node ]] || cp -a "$from/node" "$state/"
 [[ $keys == - ]] || { mkdir -p "$keys" && cp -a "$from/keys/." "$keys/"; }
 echo "restore: done; next: hopnhat migrate, start a node, and audit verify"

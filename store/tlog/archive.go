@@ -23,14 +23,25 @@ import (
 type Archive struct {
 	// Log is the name all shards of the site share, Dir their folder.
 	Log, Dir string
-	// KeyFile holds the verifier key of each shard, one a line, where auditors look.
+	// KeyFile holds the verifier key of each shard, one a line, where auditors look. The logs
+	// of a site share it.
 	KeyFile string
-
-	mu sync.Mutex // of the file
 }
 
-// Keys are the verifier keys of all shards, in the order in which they began.
+// Keys are the verifier keys of the shards of this log that are known here.
 func (a *Archive) Keys() ([]string, error) {
+	all, err := a.keys()
+	return slices.DeleteFunc(all, func(vkey string) bool {
+		v, err := note.NewVerifier(vkey)
+		if err == nil {
+			_, err = ParseName(a.Log, v.Name())
+		}
+		return err != nil
+	}), err
+}
+
+// keys are those of the file, which the logs of a site share.
+func (a *Archive) keys() ([]string, error) {
 	raw, err := os.ReadFile(a.KeyFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the keys of the log: %w", err)
@@ -52,12 +63,15 @@ func (a *Archive) Key(origin string) (string, error) {
 	return "", fmt.Errorf("no key of log %q is known here: %w", origin, authz.ErrNotFound)
 }
 
+// keyFiles is held while a file of keys is written.
+var keyFiles sync.Mutex
+
 // AddKeys adds verifier keys of shards of this log to the file; those that are there
 // stay. A key of another log is refused.
 func (a *Archive) AddKeys(vkeys ...string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	known, err := a.Keys()
+	keyFiles.Lock()
+	defer keyFiles.Unlock()
+	known, err := a.keys()
 	if err != nil {
 		return err
 	}

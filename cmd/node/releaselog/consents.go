@@ -37,9 +37,10 @@ func consentArchive(o Options) *tlog.Archive { return Archives(o.State, o.Origin
 
 // Archives are where the release log and the consent log of a node are.
 func Archives(state, origin, folder string) []*tlog.Archive {
+	keys := filepath.Join(state, "log.vkey")
 	return []*tlog.Archive{
-		{Log: origin, Dir: folder, KeyFile: filepath.Join(state, "log.vkey")},
-		{Log: ConsentOrigin(origin), Dir: filepath.Join(folder, "consent"), KeyFile: filepath.Join(state, "consent.vkey")},
+		{Log: origin, Dir: folder, KeyFile: keys},
+		{Log: ConsentOrigin(origin), Dir: filepath.Join(folder, "consent"), KeyFile: keys},
 	}
 }
 
