@@ -8,8 +8,6 @@ import (
 	"maps"
 	"sync"
 	"time"
-
-	"hopnhat/authz"
 )
 
 // Place is where a leaf stands: an index in one shard of the log, which Origin names.
@@ -21,13 +19,8 @@ type Place struct {
 // Entry is what goes to the log of one event.
 type Entry struct {
 	// Leaf is what the tree holds.
-	Leaf []byte
-	// Copy is the whole event, sealed, which stands beside the tree so that its row can be
-	// made again; nil if there is none. It is no part of the tree, and can be erased.
-	Copy []byte
-	// Client is the app whose events the writer counts, empty if no app has a part in it.
-	Client authz.ClientID
-	Event  Event // what the leaf is of, by which its log is chosen; not sent
+	Leaf  []byte
+	Event Event // what the leaf is of, by which its log is chosen; not sent
 }
 
 // Log appends leaves.

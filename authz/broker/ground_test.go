@@ -36,14 +36,14 @@ func TestAReleaseNamesTheEventOfItsConsent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		named, ok := commitment.GroundIn(n.state.rows[a.release.ID].Event.Decision.Determining)
+		named, ok := groundIn(n.state.rows[a.release.ID].Event.Decision.Determining)
 		if !ok || named.ID != agreed.Event.ID || string(leaf[len(leaf)-32:]) != string(named.Commitment[:]) {
 			t.Errorf("the release names %v, agreed was by %v", named, agreed.Event)
 		}
 		grant = n.agree("an", "land-app", wantLand) // the next version
 	}
 	own := n.ask(n.agree("binh", "land-app", wantName), "land-app", askName)
-	if named, ok := commitment.GroundIn(n.state.rows[own.release.ID].Event.Decision.Determining); ok {
+	if named, ok := groundIn(n.state.rows[own.release.ID].Event.Decision.Determining); ok {
 		t.Errorf("a release without a consent names %v", named)
 	}
 }
@@ -101,4 +101,14 @@ func TestTheConsentIsInTheLogBeforeTheRelease(t *testing.T) {
 			t.Errorf("%s: the consent stands at %d, the release at %d", a.raw, at, release)
 		}
 	}
+}
+
+// groundIn is the reference among what determined a decision.
+func groundIn(determining []string) (r commitment.Reference, ok bool) {
+	for _, one := range determining {
+		if r, ok = commitment.ParseReference(one); ok {
+			return r, true
+		}
+	}
+	return commitment.Reference{}, false
 }

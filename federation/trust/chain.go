@@ -66,7 +66,7 @@ func (v Verdict) Valid() bool { return v.Err == nil }
 // subject first. That of the anchor may be left out at the end (§4).
 func Verify(chain []string, anchors []Anchor, now time.Time) Verdict {
 	v := Verdict{}
-	if !v.check(len(chain) > 0 && len(chain) <= MaxChain, Length, -1, strconv.Itoa(len(chain))) {
+	if !v.bounded(len(chain)) {
 		return v
 	}
 	for i, token := range chain {
@@ -87,10 +87,15 @@ func Verify(chain []string, anchors []Anchor, now time.Time) Verdict {
 // VerifyStatements verifies a chain of statements that were parsed before.
 func VerifyStatements(chain []statement.Statement, anchors []Anchor, now time.Time) Verdict {
 	v := Verdict{Chain: chain}
-	if !v.check(len(chain) > 0 && len(chain) <= MaxChain, Length, -1, strconv.Itoa(len(chain))) {
+	if !v.bounded(len(chain)) {
 		return v
 	}
 	return verify(v, anchors, now)
+}
+
+// bounded checks how many statements a chain has.
+func (v *Verdict) bounded(statements int) bool {
+	return v.check(statements > 0 && statements <= MaxChain, Length, -1, strconv.Itoa(statements))
 }
 
 // verify makes the verdict. Signatures come after all that is cheaper (§10.2).

@@ -60,15 +60,6 @@ type Set struct{ keys []Key }
 // Len is the number of keys we can use.
 func (s *Set) Len() int { return len(s.keys) }
 
-// KeyIDs are the ids of the keys we can use, in the order of the set.
-func (s *Set) KeyIDs() []keys.KeyID {
-	ids := make([]keys.KeyID, len(s.keys))
-	for i, k := range s.keys {
-		ids[i] = k.ID
-	}
-	return ids
-}
-
 // HasCertificate reports whether a certificate is registered: as the first of a
 // key's x5c, byte for byte, or by its key where the JWK has no x5c. A key that is
 // only for encryption vouches for nobody.

@@ -76,23 +76,3 @@ func GroundOf(canonical []byte, salt Salt, logged bool) (Ground, error) {
 	}
 	return Ground{Reference{id, commits}, said.Consent.ID, said.Consent.Version, logged}, nil
 }
-
-// GroundIn is the reference among what determined a decision; ok is false if there is none.
-func GroundIn(determining []string) (r Reference, ok bool) {
-	for _, one := range determining {
-		if r, ok = ParseReference(one); ok {
-			return r, true
-		}
-	}
-	return Reference{}, false
-}
-
-// RulesIn are the policies among what determined a decision.
-func RulesIn(determining []string) (rules []string) {
-	for _, one := range determining {
-		if _, event := ParseReference(one); !event {
-			rules = append(rules, one)
-		}
-	}
-	return rules
-}

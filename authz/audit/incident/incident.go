@@ -34,9 +34,6 @@ const (
 	Closed   State = "closed"   // another one agreed
 )
 
-// States lists all states.
-func States() []State { return []State{Open, Proposed, Closed} }
-
 // Incident is one thing that is wrong in the evidence.
 type Incident struct {
 	// ID is a UUIDv7. The same finding again is the same incident.

@@ -37,14 +37,6 @@ const (
 	IncidentUnexplained Kind = "incident-unexplained" // an incident that was closed, deleted or added without its event
 )
 
-// Kinds lists all kinds.
-func Kinds() []Kind {
-	return []Kind{
-		LeafWithoutRow, RowWithoutLeaf, OtherCommitment, PlaceTwice, NotGenuine, NumberMissing, NumberTwice, CounterDiffers,
-		RoleUnexplained, AppUnexplained, ResourceUnexplained, IncidentUnexplained,
-	}
-}
-
 // Finding is one thing that is wrong. It names persons by pseudonym only.
 type Finding struct {
 	Kind Kind

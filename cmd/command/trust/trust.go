@@ -3,7 +3,6 @@
 package trust
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,7 +107,7 @@ Exit codes: 0 trusted, 1 not trusted or it failed, 2 wrong use.`,
 				return fmt.Errorf("--at %q is no time of RFC 3339, such as 2026-03-03T09:14:00+07:00", *at)
 			}
 		}
-		tokens, err := readStatements(cmd.Context(), cmd.InOrStdin(), words)
+		tokens, err := readStatements(cmd.InOrStdin(), words)
 		if err != nil {
 			return err
 		}
@@ -174,7 +173,7 @@ func readAll(r io.Reader) ([]byte, error) {
 	return raw, err
 }
 
-func readStatements(_ context.Context, in io.Reader, words []string) ([]string, error) {
+func readStatements(in io.Reader, words []string) ([]string, error) {
 	var raw []byte
 	var err error
 	if len(words) == 0 || words[0] == "-" {
