@@ -42,8 +42,9 @@ type eventRow struct {
 
 const eventColumns = "id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence, mac, mac_key"
 
-// livePlace is the condition that a place p counts: not one beyond the end of its shard.
-const livePlace = "NOT EXISTS (SELECT 1 FROM log_shards s WHERE s.origin = p.origin AND s.closed_at IS NOT NULL AND p.idx >= s.size)"
+// LivePlace is the condition, in SQL, that a row p of event_places counts: not one beyond the
+// end of a shard that ended.
+const LivePlace = "NOT EXISTS (SELECT 1 FROM log_shards s WHERE s.origin = p.origin AND s.closed_at IS NOT NULL AND p.idx >= s.size)"
 
 func (r eventRow) sealed() rowseal.Row {
 	out := rowseal.Row{
@@ -64,7 +65,7 @@ func (r eventRow) sealed() rowseal.Row {
 func (db Book) readEvents(ctx context.Context, doing, condition, order string, args ...any) ([]audit.Recorded, error) {
 	var rows []eventRow
 	err := db.Reader(ctx).Raw("SELECT found.*, p.origin, p.idx, p.late FROM (SELECT "+eventColumns+" FROM events WHERE "+condition+") found"+
-		" LEFT JOIN event_places p ON p.event_id = found.id AND "+livePlace+" ORDER BY "+order+", p.origin, p.idx", args...).Scan(&rows).Error
+		" LEFT JOIN event_places p ON p.event_id = found.id AND "+LivePlace+" ORDER BY "+order+", p.origin, p.idx", args...).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
@@ -89,7 +90,7 @@ func (db Book) readEvents(ctx context.Context, doing, condition, order string, a
 // Unlogged lists events without a place, oldest first, those without a MAC among them.
 func (db Book) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error) {
 	found, err := db.readEvents(ctx, "listing events without a log entry",
-		"log_index IS NULL AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND "+livePlace+") ORDER BY id LIMIT ?", "found.id", limit)
+		"log_index IS NULL AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND "+LivePlace+") ORDER BY id LIMIT ?", "found.id", limit)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func (db Book) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error
 func (db Book) UnloggedReleases(ctx context.Context, consents ...authz.ConsentID) ([]audit.Recorded, error) {
 	found, err := db.readEvents(ctx, "listing releases without a log entry",
 		"log_index IS NULL AND type = ? AND consent <> '' AND consent IN ? AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND "+
-			livePlace+")", "found.id", string(audit.ReleasePermitted), consents)
+			LivePlace+")", "found.id", string(audit.ReleasePermitted), consents)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +197,7 @@ func (db Book) notePlaces(ctx context.Context, origin string, ids []string, plac
 // is smaller was restored from an older copy.
 func (db Book) KnownLogSize(ctx context.Context, origin string) (uint64, error) {
 	var highest *int64
-	if err := db.Reader(ctx).Raw("SELECT max(idx) FROM event_places p WHERE origin = ? AND "+livePlace, origin).Scan(&highest).Error; err != nil {
+	if err := db.Reader(ctx).Raw("SELECT max(idx) FROM event_places p WHERE origin = ? AND "+LivePlace, origin).Scan(&highest).Error; err != nil {
 		return 0, handle.Wrap("reading the highest log place", err)
 	}
 	if highest == nil {

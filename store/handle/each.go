@@ -22,15 +22,9 @@ func (db *Handle) Each(ctx context.Context, doing, query string, values []any, r
 func (db *Handle) ChangeEach(ctx context.Context, doing, query string, values []any, row func(*sql.Rows) error) error {
 	authz.ReadingOf(ctx).Forget()
 	query = db.numbered(query)
-	open := db.open(ctx)
-	var rows *sql.Rows
-	var err error
-	if open != nil {
-		rows, err = open.Statement.ConnPool.QueryContext(ctx, query, values...)
-	} else {
-		rows, err = db.pools[0].QueryContext(ctx, query, values...)
-	}
-	db.seen(query, values, open == nil)
+	on, alone := db.writing(ctx)
+	rows, err := on.QueryContext(ctx, query, values...)
+	db.seen(query, values, alone)
 	return scanned(doing, rows, err, row)
 }
 

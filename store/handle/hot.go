@@ -16,19 +16,24 @@ import (
 // value. Errors are those of [Wrap].
 func (db *Handle) Change(ctx context.Context, doing, query string, values ...any) (rows int64, err error) {
 	authz.ReadingOf(ctx).Forget()
-	var on gorm.ConnPool = db.pools[0]
-	open := db.open(ctx)
-	if open != nil {
-		on = open.Statement.ConnPool
-	}
 	query = db.numbered(query)
+	on, alone := db.writing(ctx)
 	done, err := on.ExecContext(ctx, query, values...)
-	db.seen(query, values, open == nil)
+	db.seen(query, values, alone)
 	if err != nil {
 		return 0, Wrap(doing, sqldb.Translated(err))
 	}
 	rows, err = done.RowsAffected()
 	return rows, Wrap(doing, err)
+}
+
+// writing is where a statement that changes something runs: in the transaction of the
+// context, or alone, as one of its own.
+func (db *Handle) writing(ctx context.Context) (on gorm.ConnPool, alone bool) {
+	if open := db.open(ctx); open != nil {
+		return open.Statement.ConnPool, false
+	}
+	return db.pools[0], true
 }
 
 // One reads the first row of a statement of a hot route into columns, as [Handle.Reader]

@@ -10,20 +10,20 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/trees"
+	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 )
 
 // Rows are the rows of events by the places of their leaves.
 type Rows struct{ *handle.Handle }
 
-// live is the condition that a place p counts: not one beyond the end of its shard. placed is
-// that such a place is in a stretch of a shard, unplaced that an event has none. What the
+// placed is the condition that a place which counts is in a stretch of a shard, unplaced that
+// an event has none. What the
 // columns log_index and log_origin of events say is a hint: an index finds by it what may have
 // no place, and an event that is hidden by it explains nothing.
 const (
-	live     = "NOT EXISTS (SELECT 1 FROM log_shards s WHERE s.origin = p.origin AND s.closed_at IS NOT NULL AND p.idx >= s.size)"
-	placed   = "p.origin = ? AND p.idx >= ? AND p.idx < ? AND " + live
-	unplaced = "log_index IS NULL AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND " + live + ")"
+	placed   = "p.origin = ? AND p.idx >= ? AND p.idx < ? AND " + evidence.LivePlace
+	unplaced = "log_index IS NULL AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND " + evidence.LivePlace + ")"
 )
 
 // Explain gives the places of entries of a shard, from a place on, of which the database

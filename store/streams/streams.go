@@ -20,6 +20,7 @@ import (
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/authz/audit/rowseal"
+	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 )
 
@@ -40,9 +41,6 @@ const columns = "e.id, e.at, e.type, e.client_id, e.pseudonym, e.purpose, e.regi
 	" e.canonical, e.salt, e.sequence, e.mac, e.mac_key"
 
 const placed = "SELECT p.idx, p.event_id, " + columns + " FROM event_places p LEFT JOIN events e ON e.id = p.event_id"
-
-// livePlace is the condition that a place p counts: not one beyond the end of its shard.
-const livePlace = "NOT EXISTS (SELECT 1 FROM log_shards s WHERE s.origin = p.origin AND s.closed_at IS NOT NULL AND p.idx >= s.size)"
 
 // raw is one row as the database gives it.
 type raw struct {
@@ -244,7 +242,7 @@ func (s Source) once(read func() ([]reconcile.Row, error)) iter.Seq2[reconcile.R
 func (s Source) Unplaced(ctx context.Context, after, upTo string) iter.Seq2[reconcile.Row, error] {
 	return s.once(func() ([]reconcile.Row, error) {
 		return s.query(ctx, false, "SELECT "+columns+" FROM events e WHERE e.id > ? AND e.id <= ? AND NOT EXISTS"+
-			" (SELECT 1 FROM event_places p WHERE p.event_id = e.id AND "+livePlace+") ORDER BY e.id", after, upTo)
+			" (SELECT 1 FROM event_places p WHERE p.event_id = e.id AND "+evidence.LivePlace+") ORDER BY e.id", after, upTo)
 	})
 }
 

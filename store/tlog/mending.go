@@ -1,6 +1,7 @@
 package tlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,12 +27,7 @@ func (a *Archive) Names() ([]Name, error) {
 			names = append(names, n)
 		}
 	}
-	slices.SortFunc(names, func(x, y Name) int {
-		if x.Quarter != y.Quarter {
-			return map[bool]int{true: -1, false: 1}[x.Quarter < y.Quarter]
-		}
-		return x.Part - y.Part
-	})
+	slices.SortFunc(names, func(x, y Name) int { return cmp.Or(cmp.Compare(x.Quarter, y.Quarter), cmp.Compare(x.Part, y.Part)) })
 	return names, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"hopnhat/authz/audit/reconcile"
@@ -141,12 +142,7 @@ func (e Evidence) shard(ctx context.Context, c Cursor, tell func(reconcile.Findi
 	if err != nil {
 		return c, err
 	}
-	slices.SortFunc(heads, func(a, b trees.Head) int {
-		if a.Origin < b.Origin {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(heads, func(a, b trees.Head) int { return strings.Compare(a.Origin, b.Origin) })
 	at := slices.IndexFunc(heads, func(h trees.Head) bool { return h.Origin >= c.Origin })
 	if at < 0 {
 		c.Stage, c.Origin, c.Index = beyond, "", 0

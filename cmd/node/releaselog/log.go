@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"path"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	archive := &tlog.Archive{Log: o.Origin, Dir: o.Folder, KeyFile: filepath.Join(o.State, "log.vkey")}
+	archive := Archives(o.State, o.Origin, o.Folder)[0]
 	l := &Log{o: o, archive: archive, anchors: anchors, self: self, taken: make(chan error, 1)}
 	l.Log, err = seat.Open(ctx, seat.Options{
 		Lease: lease{l}, Archive: archive, Heads: o.Heads, Key: l.checkpointKey, Writes: o.Writes, Candidate: o.Listen != "",
