@@ -195,6 +195,34 @@ func TestASessionBeginsByItsAnswer(t *testing.T) {
 	})
 }
 
+// TestAttemptsAtOnceAreFree: attempts within a budget are free in whatever order they are
+// counted, as those of two taps at once, or of two nodes whose clocks differ, are.
+func TestAttemptsAtOnceAreFree(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, c := range []struct {
+			name   string
+			effect authn.Effect
+			begins bool
+		}{{"wrong", authn.Spend, false}, {"right", authn.Restore, false}, {"begun", authn.Spend, true}} {
+			own := authn.Budget{Key: []byte(c.name), Free: 4, Effect: c.effect}
+			shared := authn.Budget{Key: []byte(c.name + " of all"), Free: 4, Effect: authn.Spend}
+			for _, early := range []time.Duration{0, time.Millisecond, 2 * time.Second} {
+				at, budgets := midday.Add(-early), []authn.Budget{own, shared}
+				var wait time.Duration
+				var err error
+				if c.begins {
+					_, wait, err = db.BeginSignIn(t.Context(), "099000000032", budgets, at)
+				} else {
+					wait, err = db.CountAttempt(t.Context(), budgets, at)
+				}
+				if err != nil || wait != 0 {
+					t.Errorf("%s, %s before the one counted first: wait %s, %v", c.name, early, wait, err)
+				}
+			}
+		}
+	})
+}
+
 // TestRightAndWrongHearTheSame: while a budget that others share is used up, a right answer and
 // a wrong one are told the same time to wait, whatever each would do to a budget of its own.
 func TestRightAndWrongHearTheSame(t *testing.T) {

@@ -20,10 +20,19 @@ const (
 	countInto = "INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) "
 	// An insert is of a budget of which nothing was spent: one free attempt at least.
 	// One that is restored says that 0 are spent, and in any case by a time of 0.
-	countedUnlessUsedUp = ` ON CONFLICT (key) DO UPDATE SET spent = CASE WHEN excluded.spent = 0 THEN 0 ELSE b.spent + 1 END, seen_at = excluded.seen_at, next_at = excluded.seen_at + CASE
-			WHEN excluded.spent = 0 OR b.spent + 1 < b.free THEN 0 WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
-			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END
+	// While attempts are free the next one is at any time: of two at once, the one that was
+	// made first may be counted second, and the clock of another node may be behind.
+	countedUnlessUsedUp = ` ON CONFLICT (key) DO UPDATE SET spent = CASE WHEN excluded.spent = 0 THEN 0 ELSE b.spent + 1 END, seen_at = excluded.seen_at,
+			next_at = CASE WHEN excluded.spent = 0 OR b.spent + 1 < b.free THEN 0 ELSE excluded.seen_at + CASE
+			WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
+			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END END
 		WHERE b.next_at <= excluded.seen_at OR excluded.next_at = 0 RETURNING key AS one`
+)
+
+// When the next attempt may be, as an insert says it: at any time of these two.
+const (
+	inAnyCase int64 = iota // also where the budget is used up
+	ifLeft
 )
 
 // count is the statement that counts an attempt by every budget; it returns a row for
@@ -32,12 +41,12 @@ const (
 func count(budgets []authn.Budget, now int64) (query string, values []any) {
 	var rows []string
 	for _, b := range budgets {
-		spent, next := 1, now
+		spent, next := 1, ifLeft
 		switch b.Effect {
 		case authn.Restore:
 			spent = 0
 		case authn.RestoreAnyway:
-			spent, next = 0, 0
+			spent, next = 0, inAnyCase
 		case authn.Spend:
 		}
 		rows, values = append(rows, "(?, ?, ?, ?, ?)"), append(values, handle.Blob(b.Key), b.Free, spent, next, now)
@@ -137,7 +146,7 @@ func begin(budgets []authn.Budget, now int64) (query string, values []any) {
 	}
 	const one = "SELECT CAST(? AS bytea), CAST(? AS bigint), 1, CAST(? AS bigint), CAST(? AS bigint)"
 	counted := func(b authn.Budget) {
-		values = append(values, handle.Blob(b.Key), b.Free, now, now)
+		values = append(values, handle.Blob(b.Key), b.Free, ifLeft, now)
 	}
 	switch len(budgets) {
 	case 1:
