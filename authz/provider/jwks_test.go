@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
+	"hopnhat/authz/provider/providertest"
 	"hopnhat/keys"
 	"hopnhat/keys/seal"
 )
@@ -29,11 +30,11 @@ func (r *turning) Published(use keys.Use) ([]keys.PublicKey, error) {
 // TestJWKSFollowsTheKeys: the set is written once and kept, but only while the keys
 // are the same (RFC 7517 §5).
 func TestJWKSFollowsTheKeys(t *testing.T) {
-	w := emptyWorld()
-	clock := func() time.Time { return w.now }
-	r := &turning{Ring: ring()}
+	w := providertest.Empty()
+	clock := func() time.Time { return w.Now }
+	r := &turning{Ring: providertest.Ring()}
 	p, err := provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: r, Grants: w.memory, Sessions: w, Consents: w,
+		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: r, Grants: w.Memory, Sessions: w, Consents: w,
 		Pseudonyms: w,
 		Directory:  clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock),
 		Now: clock,
@@ -60,7 +61,7 @@ func TestJWKSFollowsTheKeys(t *testing.T) {
 				t.Fatalf("with %d hidden, key %d is missing", hidden, i)
 			}
 		}
-		if encrypting, err := ring().Published(keys.RequestDecryption); err != nil || len(set.Keys) != len(published)+len(encrypting) {
+		if encrypting, err := providertest.Ring().Published(keys.RequestDecryption); err != nil || len(set.Keys) != len(published)+len(encrypting) {
 			t.Fatalf("with %d hidden the set has %d keys, want %d", hidden, len(set.Keys), len(published)+len(encrypting))
 		}
 	}

@@ -1,4 +1,4 @@
-package provider_test
+package redeem_test
 
 import (
 	"net/http"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hopnhat/authz/provider"
+	"hopnhat/authz/provider/providertest"
 )
 
 // proved sends a form with a proof that was made before.
@@ -24,9 +25,9 @@ func proved(h http.HandlerFunc, path, proof string, f url.Values) *httptest.Resp
 // TestProofsAtSeveralNodes: a nonce is good at every node, and where the endpoint
 // writes, a proof is good once in the nation (RFC 9449 §8, §11.1).
 func TestProofsAtSeveralNodes(t *testing.T) {
-	w := withBackend(t)
-	k := newKey(t)
-	nodes := []*provider.Provider{w.Provider, w.node(t)}
+	w := providertest.WithBackend(t)
+	k := providertest.NewKey(t)
+	nodes := []*provider.Provider{w.Provider, w.Node(t)}
 	for _, row := range []struct {
 		name, path string
 		endpoint   func(p *provider.Provider) http.HandlerFunc
@@ -34,12 +35,12 @@ func TestProofsAtSeveralNodes(t *testing.T) {
 		status     int
 		elsewhere  string // the error at the other node, with another form
 	}{
-		{"PAR", "/par", func(p *provider.Provider) http.HandlerFunc { return p.PAR }, func() url.Values { return authorization() }, http.StatusCreated, "invalid_dpop_proof"},
+		{"PAR", "/par", func(p *provider.Provider) http.HandlerFunc { return p.PAR }, func() url.Values { return providertest.Authorization() }, http.StatusCreated, "invalid_dpop_proof"},
 		{"a code", "/token", func(p *provider.Provider) http.HandlerFunc { return p.Token }, func() url.Values {
-			return url.Values{"grant_type": {"authorization_code"}, "code": {w.code(t)}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {verifier}}
+			return url.Values{"grant_type": {"authorization_code"}, "code": {w.Code(t)}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {providertest.Verifier}}
 		}, http.StatusOK, "invalid_dpop_proof"},
 		{"a refresh token that rotates", "/token", func(p *provider.Provider) http.HandlerFunc { return p.Token }, func() url.Values {
-			return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {w.viaCode(t, k).Refresh}}
+			return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {w.ViaCode(t, k).Refresh}}
 		}, http.StatusOK, "invalid_dpop_proof"},
 		{"client credentials: nothing is written", "/token", func(p *provider.Provider) http.HandlerFunc { return p.Token }, func() url.Values {
 			return url.Values{"grant_type": {"client_credentials"}}
@@ -47,15 +48,15 @@ func TestProofsAtSeveralNodes(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			first, second := row.form(), row.form()
-			proof := w.dpop(t, k, http.MethodPost, row.path, "") // its nonce is of node 0
+			proof := w.DPoP(t, k, http.MethodPost, row.path, "") // its nonce is of node 0
 			if a := proved(row.endpoint(nodes[1]), row.path, proof, first); a.Code != row.status {
 				t.Fatalf("at the node that did not give the nonce: %d %s", a.Code, a.Body)
 			}
-			if a := proved(row.endpoint(nodes[1]), row.path, proof, second); errorOf(t, a) != "invalid_dpop_proof" {
+			if a := proved(row.endpoint(nodes[1]), row.path, proof, second); providertest.ErrorOf(t, a) != "invalid_dpop_proof" {
 				t.Errorf("again at this node: %d %s", a.Code, a.Body)
 			}
 			a := proved(row.endpoint(nodes[0]), row.path, proof, second)
-			if row.elsewhere == "" && a.Code != row.status || row.elsewhere != "" && errorOf(t, a) != row.elsewhere {
+			if row.elsewhere == "" && a.Code != row.status || row.elsewhere != "" && providertest.ErrorOf(t, a) != row.elsewhere {
 				t.Errorf("at another node: %d %s", a.Code, a.Body)
 			}
 		})
@@ -65,10 +66,10 @@ func TestProofsAtSeveralNodes(t *testing.T) {
 // TestForeignProofsUseNoShare: who holds a token and not its key uses up nothing of
 // the memory for its app's proofs: the key is compared first.
 func TestForeignProofsUseNoShare(t *testing.T) {
-	w := withBackend(t)
-	mine, foreign := newKey(t), newKey(t)
-	given := w.viaCode(t, mine)
-	proof := w.dpop(t, foreign, http.MethodGet, "/userinfo", given.Access)
+	w := providertest.WithBackend(t)
+	mine, foreign := providertest.NewKey(t), providertest.NewKey(t)
+	given := w.ViaCode(t, mine)
+	proof := w.DPoP(t, foreign, http.MethodGet, "/userinfo", given.Access)
 	for range 2 { // had it been remembered, the second would be called used
 		r := httptest.NewRequest(http.MethodGet, "/userinfo", nil)
 		r.Header.Set("Authorization", "DPoP "+given.Access)
@@ -83,9 +84,9 @@ func TestForeignProofsUseNoShare(t *testing.T) {
 
 // TestRefusalsAreCounted by their code.
 func TestRefusalsAreCounted(t *testing.T) {
-	w := withBackend(t)
+	w := providertest.WithBackend(t)
 	before := w.Refused()["unsupported_grant_type"]
-	w.ask(t, "app", nil, url.Values{"grant_type": {"password"}})
+	w.AskToken(t, "app", nil, url.Values{"grant_type": {"password"}})
 	if got := w.Refused()["unsupported_grant_type"]; got != before+1 {
 		t.Errorf("%d, want %d", got, before+1)
 	}

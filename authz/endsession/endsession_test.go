@@ -1,9 +1,8 @@
-package provider_test
+package endsession_test
 
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -17,31 +16,15 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/endsession"
+	"hopnhat/authz/provider/providertest"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
 
-// idToken is one that the app got for who is signed in.
-func (w *world) idToken(t *testing.T) string {
-	t.Helper()
-	q, _, err := w.open(t, authorization())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var body struct {
-		IDToken string `json:"id_token"`
-	}
-	answer := w.exchange(q.Get("code"))
-	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil || body.IDToken == "" {
-		t.Fatalf("%d %s", answer.Code, answer.Body)
-	}
-	return body.IDToken
-}
-
 // signed is a token of our keys with other claims or another typ.
 func signed(t *testing.T, typ string, claims map[string]any) string {
 	t.Helper()
-	tokens, err := jose.Sign(t.Context(), ring(), jose.Token{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typ, Claims: claims})
+	tokens, err := jose.Sign(t.Context(), providertest.Ring(), jose.Token{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typ, Claims: claims})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +33,10 @@ func signed(t *testing.T, typ string, claims map[string]any) string {
 
 const goodbye = "https://app.example/bye?a=b"
 
-func leavingWorld(t *testing.T) *world {
-	w := newWorld(t)
-	w.app.PostLogoutRedirectURIs = []string{goodbye, "https://app.example/plain"}
-	w.clients = map[authz.ClientID]*authz.Client{"other": {
+func leavingWorld(t *testing.T) *providertest.World {
+	w := providertest.New(t)
+	w.App.PostLogoutRedirectURIs = []string{goodbye, "https://app.example/plain"}
+	w.Clients = map[authz.ClientID]*authz.Client{"other": {
 		ID: "other", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic}, Tokens: authz.Tokens{Sector: "other"}, Logout: authz.Logout{PostLogoutRedirectURIs: []string{"https://other.example/bye"}},
 	}, "off": {ID: "off", Profile: authz.OIDC, Disabled: true, Logout: authz.Logout{PostLogoutRedirectURIs: []string{goodbye}}}}
 	return w
@@ -63,10 +46,10 @@ func leavingWorld(t *testing.T) *world {
 // page and leads nowhere.
 func TestEndSession(t *testing.T) {
 	w := leavingWorld(t)
-	token := w.idToken(t)
+	token := w.IDToken(t)
 	parts := strings.Split(token, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + "."
-	good := map[string]any{"iss": "https://id.example", "sub": "app/p", "aud": "app", "sid": "s/app", "exp": w.now.Add(-time.Hour).Unix()}
+	good := map[string]any{"iss": "https://id.example", "sub": "app/p", "aud": "app", "sid": "s/app", "exp": w.Now.Add(-time.Hour).Unix()}
 	with := func(name string, value any) map[string]any {
 		out := map[string]any{}
 		for k, v := range good {
@@ -191,15 +174,15 @@ func TestLogoutTicket(t *testing.T) {
 			t.Fatalf("an altered ticket was taken: %+v", got)
 		}
 	})
-	w.now = w.now.Add(10 * time.Minute)
+	w.Now = w.Now.Add(10 * time.Minute)
 	if _, err := w.ContinueEndSession(t.Context(), ticket, nil); !errors.Is(err, authorize.ErrGone) {
 		t.Fatalf("an old ticket: %v", err)
 	}
 	ticket = begin()
-	changed := *w.app
+	changed := *w.App
 	changed.PostLogoutRedirectURIs = nil
-	w.app = &changed
-	w.now = w.now.Add(5 * time.Minute)
+	w.App = &changed
+	w.Now = w.Now.Add(5 * time.Minute)
 	if got, err := w.ContinueEndSession(t.Context(), ticket, nil); err == nil {
 		t.Fatalf("a URI that is registered no more: %+v", got)
 	}
@@ -225,17 +208,17 @@ func TestEndSessionMethods(t *testing.T) {
 // TestSessionState: Session Management §2 and §3.2: for who registered, and nobody
 // else's answer changes.
 func TestSessionState(t *testing.T) {
-	w := newWorld(t)
-	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization().Encode(), nil))
+	w := providertest.New(t)
+	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization().Encode(), nil))
 	if err != nil || next.BrowserState != "" || strings.Contains(next.Location, "session_state") {
 		t.Fatalf("an app that did not register: %+v, %v", next, err)
 	}
-	changed := *w.app
+	changed := *w.App
 	changed.ID, changed.SessionManagement = "watching", true
-	w.clients = map[authz.ClientID]*authz.Client{"watching": &changed}
+	w.Clients = map[authz.ClientID]*authz.Client{"watching": &changed}
 	seen := map[string]bool{}
 	for range 2 {
-		next, err = w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("client_id", "watching").Encode(), nil))
+		next, err = w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization("client_id", "watching").Encode(), nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -255,9 +238,9 @@ func TestSessionState(t *testing.T) {
 		t.Fatalf("the browser's state %q does not stand for the session alone", next.BrowserState)
 	}
 	// prompt=none without a session: an error, and no state of anybody.
-	w.signedIn = false
+	w.SignedIn = false
 	next, err = w.Authorize(
-		httptest.NewRequest(http.MethodGet, "/authorize?"+authorization("client_id", "watching", "prompt", "none").Encode(), nil),
+		httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization("client_id", "watching", "prompt", "none").Encode(), nil),
 	)
 	if err != nil || !strings.Contains(next.Location, "login_required") || strings.Contains(next.Location, "session_state") ||
 		next.BrowserState != "" {
@@ -268,7 +251,7 @@ func TestSessionState(t *testing.T) {
 // TestFrontchannelLogout: Front-Channel Logout §2: iss and sid, and the registered
 // query stays.
 func TestFrontchannelLogout(t *testing.T) {
-	w := newWorld(t)
+	w := providertest.New(t)
 	for uri, want := range map[string]string{
 		"":                            "",
 		"https://app.example/out":     "https://app.example/out?iss=https%3A%2F%2Fid.example&sid=s%2Fapp",
@@ -277,48 +260,5 @@ func TestFrontchannelLogout(t *testing.T) {
 		if got := w.FrontchannelLogout(&authz.Client{ID: "app", Logout: authz.Logout{FrontchannelLogoutURI: uri}}, "s"); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-	}
-}
-
-// TestLogoutToken: Back-Channel Logout §2.4, each member; sid is the one of its ID tokens
-// (Back-Channel Logout §2.1).
-func TestLogoutToken(t *testing.T) {
-	w := newWorld(t)
-	token, err := w.LogoutToken(t.Context(), "app", "p", "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	published, err := ring().Published(keys.TokenSigning)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verified, err := jose.VerifyPublished(token, published, jose.Rule{Type: "logout+jwt", Algorithms: []keys.Algorithm{keys.ES256}, MaxBytes: 8 << 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var claims map[string]any
-	if err := json.Unmarshal(verified.Claims, &claims); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]any{
-		"iss": "https://id.example", "aud": "app", "sub": "app/p", "sid": "s/app", "iat": float64(w.now.Unix()), "exp": float64(w.now.Add(2 * time.Minute).Unix()),
-	} {
-		if claims[name] != want {
-			t.Errorf("%s is %v, want %v", name, claims[name], want)
-		}
-	}
-	events, _ := claims["events"].(map[string]any)
-	event, ok := events["http://schemas.openid.net/event/backchannel-logout"].(map[string]any)
-	if len(events) != 1 || !ok || len(event) != 0 {
-		t.Errorf("events is %v, want one member with an empty object", claims["events"])
-	}
-	if _, has := claims["nonce"]; has || claims["jti"] == "" {
-		t.Errorf("nonce must not be there and jti must: %v", claims)
-	}
-	if again, err := w.LogoutToken(t.Context(), "app", "p", "s"); err != nil || again == token {
-		t.Errorf("a second token has the same jti: %v", err)
-	}
-	if _, err := w.LogoutToken(t.Context(), "nobody", "p", "s"); !errors.Is(err, authz.ErrNotFound) {
-		t.Errorf("for an app that is gone: %v", err)
 	}
 }

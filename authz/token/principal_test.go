@@ -1,4 +1,4 @@
-package provider_test
+package token_test
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hopnhat/authz"
+	"hopnhat/authz/provider/providertest"
 )
 
 // TestAPrincipalComesToTheClaims: whom the person of the session acts for is in the grant,
@@ -21,20 +22,20 @@ func TestAPrincipalComesToTheClaims(t *testing.T) {
 		"an organisation": {authz.Represented{Subject: "company", Kind: authz.Organisation}, `{"kind":"organisation","mandate":"mandate-1","sub":"app.example/company"}`},
 		"a child":         {authz.Represented{Subject: "con", Kind: authz.Citizen}, `{"kind":"citizen","mandate":"mandate-1","sub":"app.example/con"}`},
 	} {
-		w := newWorld(t)
-		w.app.Sector, w.represented = "app.example", row.represented
-		got := w.signIn(t, authorization())
-		if len(w.memory.grants) != 1 {
-			t.Fatalf("%s: %d grants", name, len(w.memory.grants))
+		w := providertest.New(t)
+		w.App.Sector, w.Represented = "app.example", row.represented
+		got := w.SignIn(t, providertest.Authorization())
+		if len(w.Memory.Grants) != 1 {
+			t.Fatalf("%s: %d grants", name, len(w.Memory.Grants))
 		}
-		for _, g := range w.memory.grants {
-			if !g.Principal.Equal(w.principal()) {
+		for _, g := range w.Memory.Grants {
+			if !g.Principal.Equal(w.Principal()) {
 				t.Errorf("%s: the grant is of %+v", name, g.Principal)
 			}
 		}
-		access := got.tokens["access_token"].(string)
-		told := map[string]string{"the ID token": got.id, "UserInfo": got.about, "introspection": w.post(w.Introspect, url.Values{"token": {access}}).Body.String()}
-		raw, err := json.Marshal(claimsOf(t, access))
+		access := got.Tokens["access_token"].(string)
+		told := map[string]string{"the ID token": got.ID, "UserInfo": got.About, "introspection": w.Post(w.Introspect, url.Values{"token": {access}}).Body.String()}
+		raw, err := json.Marshal(providertest.ClaimsOf(t, access))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package provider_test
+package authorize_test
 
 import (
 	"context"
@@ -17,57 +17,8 @@ import (
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/grant"
+	"hopnhat/authz/provider/providertest"
 )
-
-// opt registers everything that profile oidc lets an app opt in to.
-func (w *world) opt() {
-	w.app.GrantTypes = append(w.app.GrantTypes, "implicit")
-	w.app.ResponseTypes = authz.Profiles[authz.OIDC].ResponseTypes
-	w.app.CodeWithoutPKCE = true
-	w.app.Scopes = append(w.app.Scopes, "offline_access")
-	w.app.RequestObjectAlg = "none"
-}
-
-// sent is how an answer reached the app: the mode and what it carried.
-func (w *world) sent(t *testing.T, f url.Values) (mode string, answer url.Values) {
-	t.Helper()
-	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	mode = "query"
-	if next.Form != nil {
-		if next.Form.Action != "https://app.example/cb" {
-			t.Fatalf("posted to %s", next.Form.Action)
-		}
-		mode, answer = "form_post", next.Form.Fields
-	} else {
-		u, err := url.Parse(next.Location)
-		if err != nil || !strings.HasPrefix(next.Location, "https://app.example/cb") {
-			t.Fatalf("sent to %q, %v", next.Location, err)
-		}
-		if answer = u.Query(); u.Fragment != "" {
-			if mode = "fragment"; u.RawQuery != "" {
-				t.Fatalf("a query beside the fragment: %s", next.Location)
-			}
-			if answer, err = url.ParseQuery(u.EscapedFragment()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if jarm := answer.Get("response"); jarm != "" {
-		if len(answer) != 1 {
-			t.Fatalf("JARM §2.3: parameters beside response: %v", answer)
-		}
-		mode, answer = mode+".jwt", url.Values{}
-		for name, value := range part(t, jarm, 1) {
-			if text, ok := value.(string); ok {
-				answer.Set(name, text)
-			}
-		}
-	}
-	return mode, answer
-}
 
 func half(value string) string {
 	sum := sha256.Sum256([]byte(value))
@@ -79,13 +30,13 @@ func TestFrontChannel(t *testing.T) {
 	for _, responseType := range authz.Profiles[authz.OIDC].ResponseTypes {
 		for asked, want := range map[string]string{"": "", "fragment": "fragment", "form_post": "form_post", "jwt": "jwt", "form_post.jwt": "form_post.jwt"} {
 			t.Run(responseType+" by "+asked, func(t *testing.T) {
-				w := newWorld(t)
-				w.opt()
-				f := authorization("response_type", responseType, "nonce", "n1", "scope", "openid offline_access")
+				w := providertest.New(t)
+				w.OptIn()
+				f := providertest.Authorization("response_type", responseType, "nonce", "n1", "scope", "openid offline_access")
 				if asked != "" {
 					f.Set("response_mode", asked)
 				}
-				mode, answer := w.sent(t, f)
+				mode, answer := w.Sent(t, f)
 				words := strings.Fields(responseType)
 				has := func(word string) bool { return strings.Contains(" "+responseType+" ", " "+word+" ") }
 				usual := "query"
@@ -110,11 +61,11 @@ func TestFrontChannel(t *testing.T) {
 						t.Errorf("%s: there is %v, want %v", parameter, answer.Has(parameter), there)
 					}
 				}
-				if len(w.memory.grants) != 1 {
-					t.Fatalf("%d grants", len(w.memory.grants))
+				if len(w.Memory.Grants) != 1 {
+					t.Fatalf("%d grants", len(w.Memory.Grants))
 				}
 				if has("id_token") {
-					id := part(t, answer.Get("id_token"), 1)
+					id := providertest.PartOf(t, answer.Get("id_token"), 1)
 					hashes := map[string]any{"nonce": "n1", "s_hash": half("s1"), "aud": "app", "sub": "app/p", "sid": "s/app"}
 					if has("code") {
 						hashes["c_hash"] = half(answer.Get("code"))
@@ -132,10 +83,10 @@ func TestFrontChannel(t *testing.T) {
 					}
 				}
 				if has("token") {
-					w.frontToken(t, answer.Get("access_token"))
+					w.FrontToken(t, answer.Get("access_token"))
 				}
 				if has("code") {
-					if got := w.exchange(answer.Get("code")); got.Code != http.StatusOK ||
+					if got := w.RedeemAsApp(answer.Get("code")); got.Code != http.StatusOK ||
 						!strings.Contains(got.Body.String(), "refresh_token") {
 						t.Errorf("the code: %d %s", got.Code, got.Body)
 					}
@@ -145,127 +96,11 @@ func TestFrontChannel(t *testing.T) {
 	}
 }
 
-func (w *world) userinfo(token string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodGet, "/userinfo", nil)
-	r.Header.Set("Authorization", "Bearer "+token)
-	out := httptest.NewRecorder()
-	w.UserInfo(out, r)
-	return out
-}
-
-// frontToken: good at UserInfo, known to introspection, good for nothing else.
-func (w *world) frontToken(t *testing.T, token string) {
-	t.Helper()
-	if got := w.userinfo(token); got.Code != http.StatusOK {
-		t.Errorf("UserInfo: %d %s", got.Code, got.Body)
-	}
-	if got := w.post(w.Introspect, url.Values{"token": {token}}); !strings.Contains(got.Body.String(), `"active":true`) ||
-		strings.Contains(got.Body.String(), "broker") {
-		t.Errorf("introspection: %s", got.Body)
-	}
-	r := httptest.NewRequest(http.MethodPost, "/broker/v1/releases", nil)
-	r.Header.Set("Authorization", "Bearer "+token)
-	if _, err := w.BrokerAccess(r); authz.AsError(err) == nil || authz.AsError(err).Code != authz.InvalidToken {
-		t.Errorf("D8: the broker says %v", err)
-	}
-	for name, broken := range map[string]string{"a letter changed": token[:10] + "A" + token[11:], "cut": token[:len(token)-1], "without its MAC": token[:strings.LastIndex(token, ".")], "no dot": "hna.", "a MAC alone": "hna..x"} {
-		if broken != token && w.userinfo(broken).Code != http.StatusUnauthorized {
-			t.Errorf("a token that was %s is taken", name)
-		}
-	}
-}
-
-// TestFrontTokenEnds: by time, by revocation, and with its code.
-func TestFrontTokenEnds(t *testing.T) {
-	get := func(t *testing.T, responseType string) (*world, url.Values) {
-		w := newWorld(t)
-		w.opt()
-		_, answer := w.sent(t, authorization("response_type", responseType, "nonce", "n"))
-		if got := w.userinfo(answer.Get("access_token")); got.Code != http.StatusOK {
-			t.Fatalf("%d %s", got.Code, got.Body)
-		}
-		return w, answer
-	}
-	t.Run("RFC 6749 §4.2.2: expires_in", func(t *testing.T) {
-		w, answer := get(t, "id_token token")
-		w.now = w.now.Add(5 * time.Minute)
-		if got := w.userinfo(answer.Get("access_token")); got.Code != http.StatusUnauthorized {
-			t.Fatalf("%d %s", got.Code, got.Body)
-		}
-	})
-	t.Run("RFC 7009 §2.1: revoked", func(t *testing.T) {
-		w, answer := get(t, "id_token token")
-		w.post(w.Revoke, url.Values{"token": {answer.Get("access_token")}})
-		if got := w.userinfo(answer.Get("access_token")); got.Code != http.StatusUnauthorized {
-			t.Fatalf("%d %s", got.Code, got.Body)
-		}
-	})
-	t.Run("RFC 6749 §4.1.2: its code came twice", func(t *testing.T) {
-		w, answer := get(t, "code token")
-		w.exchange(answer.Get("code"))
-		w.exchange(answer.Get("code"))
-		if got := w.userinfo(answer.Get("access_token")); got.Code != http.StatusUnauthorized {
-			t.Fatalf("%d %s", got.Code, got.Body)
-		}
-	})
-}
-
-// TestPKCEByRegistration: RFC 9700 §2.1.1 and §4.8, a code with a challenge and a
-// verifier belong together, and one without goes to who registered so.
-func TestPKCEByRegistration(t *testing.T) {
-	for _, row := range []struct {
-		name      string
-		opted     bool
-		challenge bool
-		verifier  string
-		status    int
-		code      string
-	}{
-		{"both", false, true, verifier, 200, ""},
-		{"RFC 7636 §4.6: no verifier", false, true, "", 400, "invalid_grant"},
-		{"without, registered so", true, false, "", 200, ""},
-		{"registered so and sent all the same", true, true, verifier, 200, ""},
-		{"RFC 9700 §4.8: downgrade, the verifier left out", true, true, "", 400, "invalid_grant"},
-		{"RFC 9700 §2.1.1: a verifier and no challenge", true, false, verifier, 400, "invalid_grant"},
-		{"RFC 7636 §4.6: another verifier", true, true, strings.Repeat("x", 43), 400, "invalid_grant"},
-		{"RFC 7636 §4.1: a verifier too short", true, false, "x", 400, "invalid_grant"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t)
-			if row.opted {
-				w.opt()
-			}
-			f := authorization()
-			if !row.challenge {
-				f.Del("code_challenge")
-				f.Del("code_challenge_method")
-			}
-			_, answer := w.sent(t, f)
-			ask := url.Values{
-				"grant_type": {"authorization_code"}, "code": {answer.Get("code")}, "redirect_uri": {"https://app.example/cb"},
-			}
-			if row.verifier != "" {
-				ask.Set("code_verifier", row.verifier)
-			}
-			got := w.post(w.Token, ask)
-			if got.Code != row.status || row.code != "" && errorOf(t, got) != row.code {
-				t.Fatalf("%d %s", got.Code, got.Body)
-			}
-			if row.code == "invalid_grant" { // docs/decisions.md F1
-				ask.Del("code_verifier")
-				if got := w.post(w.Token, ask); got.Code == http.StatusOK {
-					t.Fatal("the code lives on after a wrong verifier")
-				}
-			}
-		})
-	}
-}
-
 // TestErrorsGoBackAsTheAnswerWould: Multiple Response Types §5; a silent
 // request that is refused leaves nothing behind, in whatever mode.
 func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 	for _, row := range []struct{ name, responseType, responseMode, mode string }{
-		{"code", "code", "", "query"},
+		{"OpenID Connect Core §3.1.2.6: code", "code", "", "query"},
 		{"code, fragment", "code", "fragment", "fragment"},
 		{"code, form_post", "code", "form_post", "form_post"},
 		{"code, jwt", "code", "jwt", "query.jwt"},
@@ -276,22 +111,27 @@ func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 		{"code token, jwt", "code token", "jwt", "fragment.jwt"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.opt()
-			w.signedIn = false
-			f := authorization("response_type", row.responseType, "prompt", "none", "nonce", "n")
+			w := providertest.New(t)
+			w.OptIn()
+			w.SignedIn = false
+			f := providertest.Authorization("response_type", row.responseType, "prompt", "none", "nonce", "n")
 			if row.responseMode != "" {
 				f.Set("response_mode", row.responseMode)
 			}
 			for range 2 { // again: a reload
-				mode, answer := w.sent(t, f)
+				mode, answer := w.Sent(t, f)
 				if mode != row.mode || answer.Get("error") != "login_required" || answer.Get("state") != "s1" ||
 					answer.Get("iss") != "https://id.example" {
 					t.Fatalf("by %s: %v", mode, answer)
 				}
 			}
-			if len(w.memory.pending)+len(w.memory.grants) != 0 {
+			if len(w.Memory.Requests)+len(w.Memory.Grants) != 0 {
 				t.Fatal("a refused silent request left rows")
+			}
+			f.Del("prompt")
+			next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
+			if err != nil || !strings.HasPrefix(next.Location, "https://id.example/signin?") {
+				t.Fatalf("one that may ask: sent to %q, %v", next.Location, err)
 			}
 		})
 	}
@@ -302,29 +142,29 @@ func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 func TestUnsignedRequestObjects(t *testing.T) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	object := func(header, claims string) string { return b64([]byte(header)) + "." + b64([]byte(claims)) + "." }
-	good := object(`{"alg":"none"}`, `{"redirect_uri":"https://app.example/cb","state":"inside","code_challenge":"`+challenge+`","code_challenge_method":"S256"}`)
-	opted := func(w *world) { w.opt() }
+	good := object(`{"alg":"none"}`, `{"redirect_uri":"https://app.example/cb","state":"inside","code_challenge":"`+providertest.Challenge+`","code_challenge_method":"S256"}`)
+	opted := func(w *providertest.World) { w.OptIn() }
 	for _, row := range []struct {
 		name, object string
-		app          func(*world)
+		app          func(*providertest.World)
 		code         string
 	}{
 		{"registered so", good, opted, ""},
-		{"OpenID Connect Dynamic Registration §2: no algorithm registered, so any", good, func(*world) {}, ""},
-		{"another algorithm registered", good, func(w *world) { w.app.RequestObjectAlg = "ES256" }, "invalid_request_object"},
-		{"RFC 9101 §10.5: require_signed_request_object", good, func(w *world) { w.app.RequireRequestObject = true }, "invalid_request_object"},
-		{"a signed one where there is no key", object(`{"alg":"ES256"}`, `{}`) + "AAAA", func(*world) {}, "invalid_request_object"},
+		{"OpenID Connect Dynamic Registration §2: no algorithm registered, so any", good, func(*providertest.World) {}, ""},
+		{"another algorithm registered", good, func(w *providertest.World) { w.App.RequestObjectAlg = "ES256" }, "invalid_request_object"},
+		{"RFC 9101 §10.5: require_signed_request_object", good, func(w *providertest.World) { w.App.RequireRequestObject = true }, "invalid_request_object"},
+		{"a signed one where there is no key", object(`{"alg":"ES256"}`, `{}`) + "AAAA", func(*providertest.World) {}, "invalid_request_object"},
 		{"RFC 7518 §3.6: a signature all the same", good + "AAAA", opted, "invalid_request_object"},
-		{"and where nothing is registered", good + "AAAA", func(*world) {}, "invalid_request_object"},
+		{"and where nothing is registered", good + "AAAA", func(*providertest.World) {}, "invalid_request_object"},
 		{"another algorithm", object(`{"alg":"HS256"}`, `{}`), opted, "invalid_request_object"},
 		{"another response_type inside", object(`{"alg":"none"}`, `{"response_type":"id_token"}`), opted, "invalid_request_object"},
 		{"RFC 9101 §4: a request inside", object(`{"alg":"none"}`, `{"request":"x"}`), opted, "invalid_request_object"},
 		{"not a JWT", "x", opted, "invalid_request_object"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := providertest.New(t)
 			row.app(w)
-			mode, answer := w.sent(t, authorization("request", row.object, "state", "outside"))
+			mode, answer := w.Sent(t, providertest.Authorization("request", row.object, "state", "outside"))
 			if mode != "query" || answer.Get("error") != row.code {
 				t.Fatalf("by %s: %v", mode, answer)
 			}
@@ -334,19 +174,19 @@ func TestUnsignedRequestObjects(t *testing.T) {
 		})
 	}
 	t.Run("profile fapi2 never", func(t *testing.T) {
-		w := newWorld(t)
-		app := *w.app
+		w := providertest.New(t)
+		app := *w.App
 		app.Profile, app.Method = authz.FAPI2, authz.PrivateKeyJWT
-		w.app = &app
-		if _, _, err := w.open(t, authorization("request", good)); authz.AsError(err) == nil ||
+		w.App = &app
+		if _, _, err := w.Open(t, providertest.Authorization("request", good)); authz.AsError(err) == nil ||
 			authz.AsError(err).Code != authz.InvalidRequestObject {
 			t.Fatalf("got %v", err)
 		}
 	})
 	t.Run("no redirect URI that is the app's", func(t *testing.T) {
-		w := newWorld(t)
-		w.app.RequestObjectAlg = "ES256"
-		_, _, err := w.open(t, authorization("request", good, "redirect_uri", "https://evil.example"))
+		w := providertest.New(t)
+		w.App.RequestObjectAlg = "ES256"
+		_, _, err := w.Open(t, providertest.Authorization("request", good, "redirect_uri", "https://evil.example"))
 		if refusal := authz.AsError(err); refusal == nil || refusal.Redirectable {
 			t.Fatalf("got %v", err)
 		}
@@ -356,7 +196,7 @@ func TestUnsignedRequestObjects(t *testing.T) {
 // TestPostedRequest: OpenID Connect Core §3.1.2.1. A form of the app brings no
 // cookie (SameSite=Lax), so who seems not signed in is looked at again by GET.
 func TestPostedRequest(t *testing.T) {
-	post := func(w *world, f url.Values) response.Next {
+	post := func(w *providertest.World, f url.Values) response.Next {
 		r := httptest.NewRequest(http.MethodPost, "/authorize", strings.NewReader(f.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		next, err := w.Authorize(r)
@@ -365,19 +205,19 @@ func TestPostedRequest(t *testing.T) {
 		}
 		return next
 	}
-	w := newWorld(t)
-	w.signedIn = false
-	next := post(w, authorization("prompt", "none"))
+	w := providertest.New(t)
+	w.SignedIn = false
+	next := post(w, providertest.Authorization("prompt", "none"))
 	u, err := url.Parse(next.Location)
 	if err != nil || u.Path != "/authorize/resume" {
 		t.Fatalf("sent to %s", next.Location)
 	}
-	w.signedIn = true
+	w.SignedIn = true
 	next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), grant.Handle(u.Query().Get("a")))
 	if err != nil || !strings.Contains(next.Location, "code=") {
 		t.Fatalf("%v, %v", next, err)
 	}
-	if next := post(w, authorization()); !strings.Contains(next.Location, "code=") {
+	if next := post(w, providertest.Authorization()); !strings.Contains(next.Location, "code=") {
 		t.Fatalf("with the cookie: %v", next)
 	}
 }
@@ -385,9 +225,9 @@ func TestPostedRequest(t *testing.T) {
 // TestGoingBack: a request can be opened again until it was answered; then it says
 // that it was, whoever asks, and gives nothing new.
 func TestGoingBack(t *testing.T) {
-	w := newWorld(t)
-	w.signedIn = false
-	f := authorization()
+	w := providertest.New(t)
+	w.SignedIn = false
+	f := providertest.Authorization()
 	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
 	if err != nil {
 		t.Fatal(err)
@@ -402,12 +242,12 @@ func TestGoingBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.signedIn = true
+	w.SignedIn = true
 	if next, err = w.Resume(httptest.NewRequest(http.MethodGet, next.Location, nil), handle); err != nil ||
 		!strings.Contains(next.Location, "code=") {
 		t.Fatalf("%v, %v", next, err)
 	}
-	w.now = w.now.Add(time.Minute) // no double tap
+	w.Now = w.Now.Add(time.Minute) // no double tap
 	for name, again := range map[string]func() error{
 		"the page": func() error { _, err := w.Waiting(t.Context(), handle); return err },
 		"the step": func() error { _, err := w.Resume(httptest.NewRequest(http.MethodGet, "/", nil), handle); return err },
@@ -425,8 +265,8 @@ func TestGoingBack(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if len(w.memory.grants) != 1 {
-		t.Errorf("%d grants", len(w.memory.grants))
+	if len(w.Memory.Grants) != 1 {
+		t.Errorf("%d grants", len(w.Memory.Grants))
 	}
 	if _, err := w.Waiting(t.Context(), handle+"x"); !errors.Is(err, authorize.ErrGone) {
 		t.Errorf("a made-up handle: %v", err)
@@ -439,7 +279,7 @@ func TestGoingBack(t *testing.T) {
 // that is good once (RFC 6749 §4.1.2).
 func TestTheSameAnswerTwice(t *testing.T) {
 	type taps struct {
-		*world
+		*providertest.World
 		handle  grant.Handle
 		records int
 	}
@@ -481,27 +321,27 @@ func TestTheSameAnswerTwice(t *testing.T) {
 		{"declining after agreeing", nil, agree("a"), decline, nil, false},
 		{"giving up after agreeing", nil, agree("a"), cancel, nil, false},
 		{"going on after agreeing", nil, agree("a"), resume, nil, false},
-		{"a minute later", nil, agree("a"), agree("a"), func(w *taps) { w.now = w.now.Add(time.Minute) }, false},
-		{"giving up a minute later", nil, cancel, cancel, func(w *taps) { w.now = w.now.Add(time.Minute) }, false},
-		{"signed out meanwhile", nil, agree("a"), agree("a"), func(w *taps) { w.signedIn = false }, false},
-		{"another session", nil, agree("a"), agree("a"), func(w *taps) { w.session = "another" }, false},
+		{"a minute later", nil, agree("a"), agree("a"), func(w *taps) { w.Now = w.Now.Add(time.Minute) }, false},
+		{"giving up a minute later", nil, cancel, cancel, func(w *taps) { w.Now = w.Now.Add(time.Minute) }, false},
+		{"signed out meanwhile", nil, agree("a"), agree("a"), func(w *taps) { w.SignedIn = false }, false},
+		{"another session", nil, agree("a"), agree("a"), func(w *taps) { w.Session = "another" }, false},
 		{"the code was redeemed", nil, agree("a"), agree("a"), func(w *taps) {
-			for id, g := range w.memory.grants {
-				g.CodeSpent = w.now
-				w.memory.grants[id] = g
+			for id, g := range w.Memory.Grants {
+				g.CodeSpent = w.Now
+				w.Memory.Grants[id] = g
 			}
 		}, false},
 		{"the grant was ended", nil, agree("a"), agree("a"), func(w *taps) {
-			for id, g := range w.memory.grants {
-				g.Revoked = w.now
-				w.memory.grants[id] = g
+			for id, g := range w.Memory.Grants {
+				g.Revoked = w.Now
+				w.Memory.Grants[id] = g
 			}
 		}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := &taps{world: newWorld(t)}
-			w.signedIn = false
-			next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization(row.ask...).Encode(), nil))
+			w := &taps{World: providertest.New(t)}
+			w.SignedIn = false
+			next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization(row.ask...).Encode(), nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -509,12 +349,12 @@ func TestTheSameAnswerTwice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.handle, w.signedIn = grant.Handle(u.Query().Get("a")), true
+			w.handle, w.SignedIn = grant.Handle(u.Query().Get("a")), true
 			first, err := row.first(w)
 			if err != nil {
 				t.Fatal(err)
 			}
-			records, grants := w.records, len(w.memory.grants)
+			records, grants := w.records, len(w.Memory.Grants)
 			if row.between != nil {
 				row.between(w)
 			}
@@ -525,8 +365,8 @@ func TestTheSameAnswerTwice(t *testing.T) {
 			case !row.same && (!errors.As(err, finished) || finished.Client == nil):
 				t.Errorf("got %v, %v, want to be told that it is over", second, err)
 			}
-			if w.records != records || len(w.memory.grants) != grants {
-				t.Errorf("%d records and %d grants, were %d and %d", w.records, len(w.memory.grants), records, grants)
+			if w.records != records || len(w.Memory.Grants) != grants {
+				t.Errorf("%d records and %d grants, were %d and %d", w.records, len(w.Memory.Grants), records, grants)
 			}
 		})
 	}
@@ -535,9 +375,9 @@ func TestTheSameAnswerTwice(t *testing.T) {
 // TestIDTokenHint: OpenID Connect Core §3.1.2.1, checked whether or not anybody is
 // signed in.
 func TestIDTokenHint(t *testing.T) {
-	w := newWorld(t)
-	w.opt()
-	_, answer := w.sent(t, authorization("response_type", "id_token", "nonce", "n"))
+	w := providertest.New(t)
+	w.OptIn()
+	_, answer := w.Sent(t, providertest.Authorization("response_type", "id_token", "nonce", "n"))
 	hint := answer.Get("id_token")
 	for _, row := range []struct {
 		name, hint string
@@ -551,8 +391,8 @@ func TestIDTokenHint(t *testing.T) {
 		{"an access token", "hna.x.y", true, "invalid_request"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w.signedIn = row.signedIn
-			if _, answer := w.sent(t, authorization("prompt", "none", "id_token_hint", row.hint)); answer.Get("error") != row.code {
+			w.SignedIn = row.signedIn
+			if _, answer := w.Sent(t, providertest.Authorization("prompt", "none", "id_token_hint", row.hint)); answer.Get("error") != row.code {
 				t.Fatalf("got %v", answer)
 			}
 		})
@@ -573,14 +413,14 @@ func TestEssentialACR(t *testing.T) {
 		{"a wish out of reach", `{"id_token":{"acr":{"values":["` + level + `4"]}}}`, "", level + "2"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.opt()
-			_, answer := w.sent(t, authorization("response_type", "id_token", "nonce", "n", "claims", row.claims))
+			w := providertest.New(t)
+			w.OptIn()
+			_, answer := w.Sent(t, providertest.Authorization("response_type", "id_token", "nonce", "n", "claims", row.claims))
 			if answer.Get("error") != row.code {
 				t.Fatalf("got %v", answer)
 			}
-			if row.code == "" && part(t, answer.Get("id_token"), 1)["acr"] != row.acr {
-				t.Fatalf("acr is %v, want %s", part(t, answer.Get("id_token"), 1)["acr"], row.acr)
+			if row.code == "" && providertest.PartOf(t, answer.Get("id_token"), 1)["acr"] != row.acr {
+				t.Fatalf("acr is %v, want %s", providertest.PartOf(t, answer.Get("id_token"), 1)["acr"], row.acr)
 			}
 		})
 	}
@@ -601,9 +441,9 @@ func TestTheSameAnswerAtOnce(t *testing.T) {
 		{"none before", "", "a", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.signedIn = false
-			waiting, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authorization().Encode(), nil))
+			w := providertest.New(t)
+			w.SignedIn = false
+			waiting, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization().Encode(), nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -611,7 +451,7 @@ func TestTheSameAnswerAtOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.signedIn = true
+			w.SignedIn = true
 			approve := func(said string, record func() error) (response.Next, error) {
 				return w.Approve(httptest.NewRequest(http.MethodPost, "/consent", nil), grant.Handle(u.Query().Get("a")), said,
 					func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) {
@@ -639,8 +479,8 @@ func TestTheSameAnswerAtOnce(t *testing.T) {
 			if row.first == "" {
 				grants = 0
 			}
-			if len(w.memory.grants) != grants {
-				t.Errorf("%d grants, want %d", len(w.memory.grants), grants)
+			if len(w.Memory.Grants) != grants {
+				t.Errorf("%d grants, want %d", len(w.Memory.Grants), grants)
 			}
 		})
 	}
