@@ -88,7 +88,7 @@ var inTests = []string{
 }
 
 // onlyTests are packages that exist to test others.
-var onlyTests = []string{"store/storetest", "keys/keytest", "keys/costtest", "federation/federationtest", "authz/decoupled/decoupledtest", "authz/grant/granttest", "authz/provider/providertest", "web/page/pagetest", "web/evidence/evidencetest", "conformance/harness/..."}
+var onlyTests = []string{"store/storetest", "keys/keytest", "keys/costtest", "federation/federationtest", "authz/decoupled/decoupledtest", "authz/grant/granttest", "authz/authztest", "web/page/pagetest", "web/evidence/evidencetest", "conformance/harness/..."}
 
 // A cage says where a framework may be named, tests included.
 type cage struct {

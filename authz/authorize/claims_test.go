@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 func TestARequestForAnotherSub(t *testing.T) {
@@ -15,13 +15,13 @@ func TestARequestForAnotherSub(t *testing.T) {
 		{"without a value", `{"id_token":{"sub":{"essential":true}}}`, "none", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			q, _, err := providertest.New(t).Open(t, providertest.Authorization("claims", row.claims, "prompt", row.prompt))
+			q, _, err := authztest.New(t).Open(t, authztest.Authorization("claims", row.claims, "prompt", row.prompt))
 			if err != nil || q.Get("error") != row.code || (row.code == "") != (q.Get("code") != "") {
 				t.Fatalf("got %v, %v", q, err)
 			}
 		})
 	}
-	if _, path, err := providertest.New(t).Open(t, providertest.Authorization("claims", `{"id_token":{"sub":{"value":"app/q"}}}`)); err != nil ||
+	if _, path, err := authztest.New(t).Open(t, authztest.Authorization("claims", `{"id_token":{"sub":{"value":"app/q"}}}`)); err != nil ||
 		path != "/signin" {
 		t.Fatalf("another may sign in: got %s, %v", path, err)
 	}
@@ -35,21 +35,21 @@ func TestClaimsThroughTheBrowser(t *testing.T) {
 		tells        bool
 	}{{"id_token", true}, {"id_token token", false}, {"code id_token", false}} {
 		t.Run(row.responseType, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			w.OptIn()
 			w.Declare()
-			f := providertest.Authorization(
+			f := authztest.Authorization(
 				"response_type", row.responseType, "scope", "openid profile", "nonce", "n", "claims", `{"id_token":{"email":null}}`,
 			)
 			_, answer := w.Sent(t, f)
-			id := providertest.ClaimsText(t, answer.Get("id_token"))
+			id := authztest.ClaimsText(t, answer.Get("id_token"))
 			if strings.Contains(id, `"name":"Trần Thị Mẫu An"`) != row.tells {
 				t.Fatalf("the ID token of %s is %s", row.responseType, id)
 			}
 			if wantEmail := row.responseType != "code id_token"; strings.Contains(id, "an@example.vn") != wantEmail {
 				t.Fatalf("claims.id_token of %s: %s", row.responseType, id)
 			}
-			for trace, attribute := range providertest.Traces {
+			for trace, attribute := range authztest.Traces {
 				if strings.Contains(id, trace) && !w.WasReleased(attribute) {
 					t.Fatalf("%s left without an event", attribute)
 				}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 func release(registry authz.RegistryID, reference string) authz.Release {
@@ -35,11 +35,12 @@ func TestGrantGoesOn(t *testing.T) {
 		{"merge", "tax#2 civil#1", "openid land.read"},
 	} {
 		t.Run(row.action, func(t *testing.T) {
-			w, manage := providertest.Manager(t)
-			k := providertest.NewKey(t)
+			w, manage := authztest.Manager(t)
+			k := authztest.NewKey(t)
 			w.Granted = []authz.Release{release("civil", "#1"), release("tax", "#1")}
 			first := w.ViaCode(
-				t, k, "grant_management_action", "create", "resource", providertest.AtUserInfo, "resource", providertest.AtBroker, "resource", providertest.AtLand, "scope",
+				t, k, "grant_management_action", "create", "resource", authztest.AtUserInfo, "resource", authztest.AtBroker,
+				"resource", authztest.AtLand, "scope",
 				"openid land.read",
 			)
 			if first.GrantID == "" {
@@ -48,22 +49,23 @@ func TestGrantGoesOn(t *testing.T) {
 			w.Now = w.Now.Add(time.Second)
 			w.Granted = []authz.Release{release("tax", "#2")}
 			code := w.Code(
-				t, "grant_management_action", row.action, "grant_id", first.GrantID, "resource", providertest.AtBroker, "resource", providertest.AtUserInfo,
+				t, "grant_management_action", row.action, "grant_id", first.GrantID, "resource", authztest.AtBroker, "resource",
+				authztest.AtUserInfo,
 			)
-			if !providertest.Active(w, first.Access) {
+			if !authztest.Active(w, first.Access) {
 				t.Error("§5.5.1: what was before ended before the new tokens were fetched")
 			}
-			second := providertest.TokensOf(t, w.Redeem(t, k, code))
+			second := authztest.TokensOf(t, w.Redeem(t, k, code))
 			if second.GrantID != first.GrantID {
 				t.Errorf("§3.4: the grant_id changed")
 			}
 			if registries(second.Details) != row.details {
 				t.Errorf("RFC 9396 §7: details %q, want %q", registries(second.Details), row.details)
 			}
-			if providertest.Active(w, first.Access) {
+			if authztest.Active(w, first.Access) {
 				t.Error("Grant Management §5.5.2: tokens of what was before are still good")
 			}
-			if got := providertest.ErrorOf(
+			if got := authztest.ErrorOf(
 				t, w.AskToken(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}}),
 			); got != "invalid_grant" {
 				t.Errorf("its refresh token: %s", got)
@@ -83,8 +85,8 @@ func TestGrantGoesOn(t *testing.T) {
 		})
 	}
 	t.Run("refusals", func(t *testing.T) {
-		w, _ := providertest.Manager(t)
-		k := providertest.NewKey(t)
+		w, _ := authztest.Manager(t)
+		k := authztest.NewKey(t)
 		first := w.ViaCode(t, k)
 		for _, row := range []struct {
 			name   string
@@ -99,21 +101,21 @@ func TestGrantGoesOn(t *testing.T) {
 			{"§5.3: over-long", []string{"grant_management_action", "merge", "grant_id", strings.Repeat("x", 65)}, "invalid_grant_id"},
 			{"§5.3: another app's", []string{"grant_management_action", "merge", "grant_id", first.GrantID, "client_id", "third"}, "invalid_grant_id"},
 		} {
-			if q, _, err := w.Open(t, providertest.Authorization(row.change...)); err != nil || q.Get("error") != row.code {
+			if q, _, err := w.Open(t, authztest.Authorization(row.change...)); err != nil || q.Get("error") != row.code {
 				t.Errorf("%s: %v, %v", row.name, q, err)
 			}
 		}
 		w.Person = "another"
-		if q, _, err := w.Open(t, providertest.Authorization("grant_management_action", "merge", "grant_id", first.GrantID)); err != nil ||
+		if q, _, err := w.Open(t, authztest.Authorization("grant_management_action", "merge", "grant_id", first.GrantID)); err != nil ||
 			q.Get("error") != "invalid_grant_id" {
 			t.Errorf("§3.3: another person signed in: %v, %v", q, err)
 		}
 		w.Person = "p"
 		code := w.Code(t, "grant_management_action", "merge", "grant_id", first.GrantID)
-		if r := providertest.PostAs("app", w.Revoke, url.Values{"token": {first.Refresh}}); r.Code != http.StatusOK {
+		if r := authztest.PostAs("app", w.Revoke, url.Values{"token": {first.Refresh}}); r.Code != http.StatusOK {
 			t.Fatal(r.Body)
 		}
-		if got := providertest.ErrorOf(t, w.Redeem(t, k, code)); got != "invalid_grant" {
+		if got := authztest.ErrorOf(t, w.Redeem(t, k, code)); got != "invalid_grant" {
 			t.Errorf("what ended meanwhile came back: %s", got)
 		}
 	})

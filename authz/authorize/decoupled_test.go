@@ -10,9 +10,9 @@ import (
 
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/authorize/response"
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider/providertest"
 )
 
 // TestTheSameApprovalTwice: whoever answers for another device twice reads twice how it
@@ -20,21 +20,21 @@ import (
 func TestTheSameApprovalTwice(t *testing.T) {
 	for _, row := range []struct {
 		name, result string
-		answer       func(a *providertest.Apart, handle grant.Handle, right, wrong string) (response.Next, error)
+		answer       func(a *authztest.Apart, handle grant.Handle, right, wrong string) (response.Next, error)
 	}{
-		{"approving", "approved", func(a *providertest.Apart, handle grant.Handle, right, _ string) (response.Next, error) {
-			return a.Confirm(providertest.Get("/approve"), handle, right, providertest.Unchanged)
+		{"approving", "approved", func(a *authztest.Apart, handle grant.Handle, right, _ string) (response.Next, error) {
+			return a.Confirm(authztest.Get("/approve"), handle, right, authztest.Unchanged)
 		}},
-		{"a wrong symbol", "wrong_symbol", func(a *providertest.Apart, handle grant.Handle, _, wrong string) (response.Next, error) {
-			return a.Confirm(providertest.Get("/approve"), handle, wrong, providertest.Unchanged)
+		{"a wrong symbol", "wrong_symbol", func(a *authztest.Apart, handle grant.Handle, _, wrong string) (response.Next, error) {
+			return a.Confirm(authztest.Get("/approve"), handle, wrong, authztest.Unchanged)
 		}},
-		{"it was not she", "not_me", func(a *providertest.Apart, handle grant.Handle, _, _ string) (response.Next, error) {
-			return a.Disown(providertest.Get("/approve"), handle, decoupled.NotMe)
+		{"it was not she", "not_me", func(a *authztest.Apart, handle grant.Handle, _, _ string) (response.Next, error) {
+			return a.Disown(authztest.Get("/approve"), handle, decoupled.NotMe)
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			a := providertest.NewApart(t)
-			body := providertest.BodyOf(a.Post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
+			a := authztest.NewApart(t)
+			body := authztest.BodyOf(a.Post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
 			right, _ := body["binding_number"].(string)
 			list, err := a.Approvals(t.Context(), "p")
 			if err != nil || len(list) != 1 {
@@ -73,7 +73,7 @@ func TestTheSameApprovalTwice(t *testing.T) {
 // TestDecoupledOutage: when the database does not answer, neither does the
 // provider say that a code is wrong or expired.
 func TestDecoupledOutage(t *testing.T) {
-	a := providertest.NewApart(t)
+	a := authztest.NewApart(t)
 	a.Memory.Down = true
 	for name, h := range map[string]http.HandlerFunc{"device": a.Device, "backchannel": a.Backchannel} {
 		if out := a.Post(h, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}); out.Code != http.StatusServiceUnavailable {

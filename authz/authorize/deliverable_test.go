@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // What could not be delivered is not asked of the person: the request is refused, or the
@@ -16,17 +16,17 @@ func TestNobodyIsAskedForWhatCannotBeDelivered(t *testing.T) {
 	details := []authz.Release{{Type: authz.ReleaseType, Registry: "eid", Purpose: "authn.represent", Basis: "LB-LAW", Attributes: []authz.AttributeID{"eid.mandates"}}}
 	for _, row := range []struct {
 		name  string
-		set   func(w *providertest.World)
+		set   func(w *authztest.World)
 		asks  []string
 		code  string
 		kept  []authz.AttributeID // of the pending request's wishes
 		leave []authz.AttributeID
 	}{
-		{"RFC 9396 §5: releases, and nothing binds the token", func(w *providertest.World) { w.DetailsRead = details }, []string{"authorization_details", "[]"}, "invalid_authorization_details", nil, nil},
-		{"releases, bound by registration", func(w *providertest.World) { w.DetailsRead, w.App.DPoPBound = details, true }, []string{"authorization_details", "[]"}, "", []authz.AttributeID{"eid.mandates"}, nil},
-		{"releases, bound by certificate", func(w *providertest.World) { w.DetailsRead, w.App.CertificateBound = details, true }, []string{"authorization_details", "[]"}, "", []authz.AttributeID{"eid.mandates"}, nil},
+		{"RFC 9396 §5: releases, and nothing binds the token", func(w *authztest.World) { w.DetailsRead = details }, []string{"authorization_details", "[]"}, "invalid_authorization_details", nil, nil},
+		{"releases, bound by registration", func(w *authztest.World) { w.DetailsRead, w.App.DPoPBound = details, true }, []string{"authorization_details", "[]"}, "", []authz.AttributeID{"eid.mandates"}, nil},
+		{"releases, bound by certificate", func(w *authztest.World) { w.DetailsRead, w.App.CertificateBound = details, true }, []string{"authorization_details", "[]"}, "", []authz.AttributeID{"eid.mandates"}, nil},
 		{
-			"releases, bound by dpop_jkt", func(w *providertest.World) { w.DetailsRead = details },
+			"releases, bound by dpop_jkt", func(w *authztest.World) { w.DetailsRead = details },
 			[]string{"authorization_details", "[]", "dpop_jkt", strings.Repeat("a", 43)},
 			"",
 			[]authz.AttributeID{"eid.mandates"},
@@ -47,7 +47,7 @@ func TestNobodyIsAskedForWhatCannotBeDelivered(t *testing.T) {
 			[]authz.AttributeID{"eid.mandates", "population.birth_date"},
 		},
 		{
-			"and asked for where the token is bound", func(w *providertest.World) { w.App.DPoPBound = true },
+			"and asked for where the token is bound", func(w *authztest.World) { w.App.DPoPBound = true },
 			[]string{"claims", `{"userinfo":{"urn:vn:gov:eid:mandates":null,"email":null},"id_token":{"verified_claims":{"verification":{"trust_framework":null},"claims":{"birthdate":null}}}}`},
 			"",
 			[]authz.AttributeID{"eid.email", "eid.mandates", "population.birth_date"},
@@ -61,14 +61,14 @@ func TestNobodyIsAskedForWhatCannotBeDelivered(t *testing.T) {
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			w.OptIn()
 			w.Declare()
 			w.App.CertificateBound, w.App.DPoPBound = false, false
 			if row.set != nil {
 				row.set(w)
 			}
-			next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization(row.asks...).Encode(), nil))
+			next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authztest.Authorization(row.asks...).Encode(), nil))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,8 +16,8 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/authorize/response"
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider/providertest"
 )
 
 func half(value string) string {
@@ -28,11 +28,14 @@ func half(value string) string {
 // TestFrontChannel holds each response type in each mode to what it must bring.
 func TestFrontChannel(t *testing.T) {
 	for _, responseType := range authz.Profiles[authz.OIDC].ResponseTypes {
-		for asked, want := range map[string]string{"": "", "fragment": "fragment", "form_post": "form_post", "jwt": "jwt", "form_post.jwt": "form_post.jwt"} {
+		for asked, want := range map[string]string{
+			"": "", "fragment": "fragment", "form_post": "form_post", "jwt": "jwt",
+			"form_post.jwt": "form_post.jwt",
+		} {
 			t.Run(responseType+" by "+asked, func(t *testing.T) {
-				w := providertest.New(t)
+				w := authztest.New(t)
 				w.OptIn()
-				f := providertest.Authorization("response_type", responseType, "nonce", "n1", "scope", "openid offline_access")
+				f := authztest.Authorization("response_type", responseType, "nonce", "n1", "scope", "openid offline_access")
 				if asked != "" {
 					f.Set("response_mode", asked)
 				}
@@ -54,7 +57,8 @@ func TestFrontChannel(t *testing.T) {
 				}
 				for parameter, there := range map[string]bool{
 					// OpenID Connect Core §3.3.2.5
-					"code": has("code"), "id_token": has("id_token"), "access_token": has("token"), "token_type": has("token"), "expires_in": has("token"),
+					"code": has("code"), "id_token": has("id_token"), "access_token": has("token"), "token_type": has("token"),
+					"expires_in":    has("token"),
 					"refresh_token": false, "iss": true, "state": true,
 				} {
 					if answer.Has(parameter) != there {
@@ -65,7 +69,7 @@ func TestFrontChannel(t *testing.T) {
 					t.Fatalf("%d grants", len(w.Memory.Grants))
 				}
 				if has("id_token") {
-					id := providertest.PartOf(t, answer.Get("id_token"), 1)
+					id := authztest.PartOf(t, answer.Get("id_token"), 1)
 					hashes := map[string]any{"nonce": "n1", "s_hash": half("s1"), "aud": "app", "sub": "app/p", "sid": "s/app"}
 					if has("code") {
 						hashes["c_hash"] = half(answer.Get("code"))
@@ -111,10 +115,10 @@ func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 		{"code token, jwt", "code token", "jwt", "fragment.jwt"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			w.OptIn()
 			w.SignedIn = false
-			f := providertest.Authorization("response_type", row.responseType, "prompt", "none", "nonce", "n")
+			f := authztest.Authorization("response_type", row.responseType, "prompt", "none", "nonce", "n")
 			if row.responseMode != "" {
 				f.Set("response_mode", row.responseMode)
 			}
@@ -142,29 +146,30 @@ func TestErrorsGoBackAsTheAnswerWould(t *testing.T) {
 func TestUnsignedRequestObjects(t *testing.T) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	object := func(header, claims string) string { return b64([]byte(header)) + "." + b64([]byte(claims)) + "." }
-	good := object(`{"alg":"none"}`, `{"redirect_uri":"https://app.example/cb","state":"inside","code_challenge":"`+providertest.Challenge+`","code_challenge_method":"S256"}`)
-	opted := func(w *providertest.World) { w.OptIn() }
+	good := object(`{"alg":"none"}`,
+		`{"redirect_uri":"https://app.example/cb","state":"inside","code_challenge":"`+authztest.Challenge+`","code_challenge_method":"S256"}`)
+	opted := func(w *authztest.World) { w.OptIn() }
 	for _, row := range []struct {
 		name, object string
-		app          func(*providertest.World)
+		app          func(*authztest.World)
 		code         string
 	}{
 		{"registered so", good, opted, ""},
-		{"OpenID Connect Dynamic Registration §2: no algorithm registered, so any", good, func(*providertest.World) {}, ""},
-		{"another algorithm registered", good, func(w *providertest.World) { w.App.RequestObjectAlg = "ES256" }, "invalid_request_object"},
-		{"RFC 9101 §10.5: require_signed_request_object", good, func(w *providertest.World) { w.App.RequireRequestObject = true }, "invalid_request_object"},
-		{"a signed one where there is no key", object(`{"alg":"ES256"}`, `{}`) + "AAAA", func(*providertest.World) {}, "invalid_request_object"},
+		{"OpenID Connect Dynamic Registration §2: no algorithm registered, so any", good, func(*authztest.World) {}, ""},
+		{"another algorithm registered", good, func(w *authztest.World) { w.App.RequestObjectAlg = "ES256" }, "invalid_request_object"},
+		{"RFC 9101 §10.5: require_signed_request_object", good, func(w *authztest.World) { w.App.RequireRequestObject = true }, "invalid_request_object"},
+		{"a signed one where there is no key", object(`{"alg":"ES256"}`, `{}`) + "AAAA", func(*authztest.World) {}, "invalid_request_object"},
 		{"RFC 7518 §3.6: a signature all the same", good + "AAAA", opted, "invalid_request_object"},
-		{"and where nothing is registered", good + "AAAA", func(*providertest.World) {}, "invalid_request_object"},
+		{"and where nothing is registered", good + "AAAA", func(*authztest.World) {}, "invalid_request_object"},
 		{"another algorithm", object(`{"alg":"HS256"}`, `{}`), opted, "invalid_request_object"},
 		{"another response_type inside", object(`{"alg":"none"}`, `{"response_type":"id_token"}`), opted, "invalid_request_object"},
 		{"RFC 9101 §4: a request inside", object(`{"alg":"none"}`, `{"request":"x"}`), opted, "invalid_request_object"},
 		{"not a JWT", "x", opted, "invalid_request_object"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			row.app(w)
-			mode, answer := w.Sent(t, providertest.Authorization("request", row.object, "state", "outside"))
+			mode, answer := w.Sent(t, authztest.Authorization("request", row.object, "state", "outside"))
 			if mode != "query" || answer.Get("error") != row.code {
 				t.Fatalf("by %s: %v", mode, answer)
 			}
@@ -174,19 +179,19 @@ func TestUnsignedRequestObjects(t *testing.T) {
 		})
 	}
 	t.Run("profile fapi2 never", func(t *testing.T) {
-		w := providertest.New(t)
+		w := authztest.New(t)
 		app := *w.App
 		app.Profile, app.Method = authz.FAPI2, authz.PrivateKeyJWT
 		w.App = &app
-		if _, _, err := w.Open(t, providertest.Authorization("request", good)); authz.AsError(err) == nil ||
+		if _, _, err := w.Open(t, authztest.Authorization("request", good)); authz.AsError(err) == nil ||
 			authz.AsError(err).Code != authz.InvalidRequestObject {
 			t.Fatalf("got %v", err)
 		}
 	})
 	t.Run("no redirect URI that is the app's", func(t *testing.T) {
-		w := providertest.New(t)
+		w := authztest.New(t)
 		w.App.RequestObjectAlg = "ES256"
-		_, _, err := w.Open(t, providertest.Authorization("request", good, "redirect_uri", "https://evil.example"))
+		_, _, err := w.Open(t, authztest.Authorization("request", good, "redirect_uri", "https://evil.example"))
 		if refusal := authz.AsError(err); refusal == nil || refusal.Redirectable {
 			t.Fatalf("got %v", err)
 		}
@@ -196,7 +201,7 @@ func TestUnsignedRequestObjects(t *testing.T) {
 // TestPostedRequest: OpenID Connect Core §3.1.2.1. A form of the app brings no
 // cookie (SameSite=Lax), so who seems not signed in is looked at again by GET.
 func TestPostedRequest(t *testing.T) {
-	post := func(w *providertest.World, f url.Values) response.Next {
+	post := func(w *authztest.World, f url.Values) response.Next {
 		r := httptest.NewRequest(http.MethodPost, "/authorize", strings.NewReader(f.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		next, err := w.Authorize(r)
@@ -205,9 +210,9 @@ func TestPostedRequest(t *testing.T) {
 		}
 		return next
 	}
-	w := providertest.New(t)
+	w := authztest.New(t)
 	w.SignedIn = false
-	next := post(w, providertest.Authorization("prompt", "none"))
+	next := post(w, authztest.Authorization("prompt", "none"))
 	u, err := url.Parse(next.Location)
 	if err != nil || u.Path != "/authorize/resume" {
 		t.Fatalf("sent to %s", next.Location)
@@ -217,7 +222,7 @@ func TestPostedRequest(t *testing.T) {
 	if err != nil || !strings.Contains(next.Location, "code=") {
 		t.Fatalf("%v, %v", next, err)
 	}
-	if next := post(w, providertest.Authorization()); !strings.Contains(next.Location, "code=") {
+	if next := post(w, authztest.Authorization()); !strings.Contains(next.Location, "code=") {
 		t.Fatalf("with the cookie: %v", next)
 	}
 }
@@ -225,9 +230,9 @@ func TestPostedRequest(t *testing.T) {
 // TestGoingBack: a request can be opened again until it was answered; then it says
 // that it was, whoever asks, and gives nothing new.
 func TestGoingBack(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	w.SignedIn = false
-	f := providertest.Authorization()
+	f := authztest.Authorization()
 	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil))
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +261,11 @@ func TestGoingBack(t *testing.T) {
 			return err
 		},
 		"the consent": func() error {
-			_, err := w.Approve(httptest.NewRequest(http.MethodPost, "/", nil), handle, "", func(context.Context, authorize.Waiting, authorize.SignedIn) ([]authz.Release, error) { return nil, nil })
+			_, err := w.Approve(httptest.NewRequest(http.MethodPost, "/", nil), handle, "", func(context.Context,
+				authorize.Waiting, authorize.SignedIn,
+			) ([]authz.Release, error) {
+				return nil, nil
+			})
 			return err
 		},
 	} {
@@ -279,7 +288,7 @@ func TestGoingBack(t *testing.T) {
 // that is good once (RFC 6749 §4.1.2).
 func TestTheSameAnswerTwice(t *testing.T) {
 	type taps struct {
-		*providertest.World
+		*authztest.World
 		handle  grant.Handle
 		records int
 	}
@@ -339,9 +348,9 @@ func TestTheSameAnswerTwice(t *testing.T) {
 		}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := &taps{World: providertest.New(t)}
+			w := &taps{World: authztest.New(t)}
 			w.SignedIn = false
-			next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization(row.ask...).Encode(), nil))
+			next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authztest.Authorization(row.ask...).Encode(), nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -375,9 +384,9 @@ func TestTheSameAnswerTwice(t *testing.T) {
 // TestIDTokenHint: OpenID Connect Core §3.1.2.1, checked whether or not anybody is
 // signed in.
 func TestIDTokenHint(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	w.OptIn()
-	_, answer := w.Sent(t, providertest.Authorization("response_type", "id_token", "nonce", "n"))
+	_, answer := w.Sent(t, authztest.Authorization("response_type", "id_token", "nonce", "n"))
 	hint := answer.Get("id_token")
 	for _, row := range []struct {
 		name, hint string
@@ -392,7 +401,8 @@ func TestIDTokenHint(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w.SignedIn = row.signedIn
-			if _, answer := w.Sent(t, providertest.Authorization("prompt", "none", "id_token_hint", row.hint)); answer.Get("error") != row.code {
+			if _, answer := w.Sent(t, authztest.Authorization("prompt", "none", "id_token_hint",
+				row.hint)); answer.Get("error") != row.code {
 				t.Fatalf("got %v", answer)
 			}
 		})
@@ -413,14 +423,14 @@ func TestEssentialACR(t *testing.T) {
 		{"a wish out of reach", `{"id_token":{"acr":{"values":["` + level + `4"]}}}`, "", level + "2"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			w.OptIn()
-			_, answer := w.Sent(t, providertest.Authorization("response_type", "id_token", "nonce", "n", "claims", row.claims))
+			_, answer := w.Sent(t, authztest.Authorization("response_type", "id_token", "nonce", "n", "claims", row.claims))
 			if answer.Get("error") != row.code {
 				t.Fatalf("got %v", answer)
 			}
-			if row.code == "" && providertest.PartOf(t, answer.Get("id_token"), 1)["acr"] != row.acr {
-				t.Fatalf("acr is %v, want %s", providertest.PartOf(t, answer.Get("id_token"), 1)["acr"], row.acr)
+			if row.code == "" && authztest.PartOf(t, answer.Get("id_token"), 1)["acr"] != row.acr {
+				t.Fatalf("acr is %v, want %s", authztest.PartOf(t, answer.Get("id_token"), 1)["acr"], row.acr)
 			}
 		})
 	}
@@ -441,9 +451,9 @@ func TestTheSameAnswerAtOnce(t *testing.T) {
 		{"none before", "", "a", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			w.SignedIn = false
-			waiting, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization().Encode(), nil))
+			waiting, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authztest.Authorization().Encode(), nil))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,23 +6,25 @@ import (
 	"strings"
 	"testing"
 
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider/providertest"
 )
 
 // FuzzAuthorizationEndpoint: whatever a browser brings, it is sent to our own pages
 // or to the redirect URI that is registered (RFC 9700 §4.11).
 func FuzzAuthorizationEndpoint(f *testing.F) {
-	w := providertest.New(f)
+	w := authztest.New(f)
 	w.OptIn()
-	f.Add(providertest.Authorization().Encode(), "a.b")
+	f.Add(authztest.Authorization().Encode(), "a.b")
 	f.Add(
-		providertest.Authorization(
-			"response_type", "code id_token", "nonce", "n", "response_mode", "form_post", "claims", `{"id_token":{"acr":{"essential":true}}}`,
+		authztest.Authorization(
+			"response_type", "code id_token", "nonce", "n", "response_mode", "form_post", "claims",
+			`{"id_token":{"acr":{"essential":true}}}`,
 		).Encode(), "",
 	)
-	f.Add(providertest.Authorization("request", "eyJhbGciOiJub25lIn0.e30.").Encode(), "")
-	f.Add(providertest.Authorization("request_uri", "urn:ietf:params:oauth:request_uri:x", "prompt", "none login", "max_age", "-1").Encode(), "")
+	f.Add(authztest.Authorization("request", "eyJhbGciOiJub25lIn0.e30.").Encode(), "")
+	pushed := authztest.Authorization("request_uri", "urn:ietf:params:oauth:request_uri:x", "prompt", "none login", "max_age", "-1")
+	f.Add(pushed.Encode(), "")
 	f.Fuzz(func(t *testing.T, query, handle string) {
 		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/authorize", RawQuery: query}, Header: http.Header{}}
 		next, err := w.Authorize(r.WithContext(t.Context()))

@@ -3,13 +3,13 @@ package authorize_test
 import (
 	"testing"
 
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // TestLoopbackIsNoProof: RFC 8252 §8.6, what any program of the device could ask for is
 // never answered without the person, even where she is signed in.
 func TestLoopbackIsNoProof(t *testing.T) {
-	w := providertest.WithNative(t)
+	w := authztest.WithNative(t)
 	for _, row := range []struct {
 		name, redirect, prompt, path, code string
 	}{
@@ -19,7 +19,7 @@ func TestLoopbackIsNoProof(t *testing.T) {
 		{"loopback on another port, silently", "http://127.0.0.1:51004/cb", "none", "/cb", "login_required"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			f := providertest.Authorization("redirect_uri", row.redirect)
+			f := authztest.Authorization("redirect_uri", row.redirect)
 			if row.prompt != "" {
 				f.Set("prompt", row.prompt)
 			}

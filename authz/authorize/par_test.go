@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 func TestPushedRequestExpires(t *testing.T) {
@@ -19,8 +19,8 @@ func TestPushedRequestExpires(t *testing.T) {
 		{"RFC 9126 §4: after expires_in", 91 * time.Second, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
-			pushed := w.Post(w.PAR, providertest.Authorization())
+			w := authztest.New(t)
+			pushed := w.Post(w.PAR, authztest.Authorization())
 			var body struct {
 				RequestURI string `json:"request_uri"`
 				ExpiresIn  int    `json:"expires_in"`

@@ -12,9 +12,9 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
-	"hopnhat/authz/provider/providertest"
 	"hopnhat/keys/seal"
 )
 
@@ -38,19 +38,20 @@ func (s slow) Fetch(ctx context.Context, _ string, _ int64) ([]byte, error) {
 // only so much of us (RFC 9101 §10.4).
 func TestStrangersMakeUsFetch(t *testing.T) {
 	const perApp = 4
-	w := providertest.Empty()
+	w := authztest.Empty()
 	clock := func() time.Time { return w.Now }
 	server := slow{make(chan struct{}, 100), make(chan struct{})}
 	signs := func(id authz.ClientID) *authz.Client {
 		app := *w.App
-		app.ID, app.RequestURIs, app.JWKS = id, []string{"https://app.example/request"}, []byte(providertest.PublicJWK(t, providertest.NewKey(t)))
+		app.ID, app.RequestURIs, app.JWKS = id, []string{"https://app.example/request"}, []byte(authztest.PublicJWK(t, authztest.NewKey(t)))
 		return &app
 	}
 	w.Clients = map[authz.ClientID]*authz.Client{"app": signs("app"), "other": signs("other")}
 	var err error
 	w.Provider, err = provider.New(t.Context(), provider.Options{
-		Issuer: "https://id.example", SignInPath: "/signin", Ring: providertest.Ring(), Grants: w.Memory, Sessions: w, Consents: w, Pseudonyms: w,
-		Resources: w, Evidence: &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w},
+		Issuer: "https://id.example", SignInPath: "/signin", Ring: authztest.Ring(), Grants: w.Memory, Sessions: w, Consents: w,
+		Pseudonyms: w,
+		Resources:  w, Evidence: &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w},
 		Fetcher: server, Directory: clientauth.NewDirectory(w, 0, clock),
 		Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock), Now: clock,
 	})

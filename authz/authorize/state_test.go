@@ -11,14 +11,14 @@ import (
 	"testing"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // TestState: RFC 6749 §4.1.1, §4.1.2.1: an app gets back the state that it sent, with
 // each answer and each refusal; one that is too long is refused on a page of ours,
 // since an answer without it would be none to the app.
 func TestState(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	for _, row := range []struct {
 		name, method string
 		length       int
@@ -45,7 +45,7 @@ func TestState(t *testing.T) {
 		} {
 			t.Run(row.name+", "+change.name, func(t *testing.T) {
 				state := strings.Repeat("s", row.length)
-				f := providertest.Authorization("state", state, change.parameter, change.value)
+				f := authztest.Authorization("state", state, change.parameter, change.value)
 				r := httptest.NewRequest(http.MethodGet, "/authorize?"+f.Encode(), nil)
 				if row.method == http.MethodPost {
 					r = httptest.NewRequest(row.method, "/authorize", strings.NewReader(f.Encode()))
@@ -76,13 +76,13 @@ func TestState(t *testing.T) {
 // TestStateInARequestObject: RFC 9101 §6.3: the state inside counts, and one that is
 // too long is refused on a page there too.
 func TestStateInARequestObject(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	changed := *w.App
 	changed.Profile = authz.OIDC
 	w.App = &changed
 	for length, taken := range map[int]bool{8 << 10: true, 8<<10 + 1: false} {
 		inside := map[string]string{}
-		for name, values := range providertest.Authorization("state", strings.Repeat("s", length)) {
+		for name, values := range authztest.Authorization("state", strings.Repeat("s", length)) {
 			inside[name] = values[0]
 		}
 		raw, err := json.Marshal(inside)
@@ -91,7 +91,7 @@ func TestStateInARequestObject(t *testing.T) {
 		}
 		object := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString(raw) + "."
 		next, err := w.Authorize(httptest.NewRequest(
-			http.MethodPost, "/authorize", strings.NewReader(providertest.Authorization("state", "outside", "request", object).Encode()),
+			http.MethodPost, "/authorize", strings.NewReader(authztest.Authorization("state", "outside", "request", object).Encode()),
 		))
 		var refusal *authz.Error
 		if !taken {

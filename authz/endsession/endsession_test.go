@@ -15,8 +15,8 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/authorize"
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/endsession"
-	"hopnhat/authz/provider/providertest"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -24,7 +24,10 @@ import (
 // signed is a token of our keys with other claims or another typ.
 func signed(t *testing.T, typ string, claims map[string]any) string {
 	t.Helper()
-	tokens, err := jose.Sign(t.Context(), providertest.Ring(), jose.Token{Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typ, Claims: claims})
+	tokens, err := jose.Sign(t.Context(), authztest.Ring(), jose.Token{
+		Use: keys.TokenSigning, Algorithm: keys.ES256, Type: typ,
+		Claims: claims,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,11 +36,12 @@ func signed(t *testing.T, typ string, claims map[string]any) string {
 
 const goodbye = "https://app.example/bye?a=b"
 
-func leavingWorld(t *testing.T) *providertest.World {
-	w := providertest.New(t)
+func leavingWorld(t *testing.T) *authztest.World {
+	w := authztest.New(t)
 	w.App.PostLogoutRedirectURIs = []string{goodbye, "https://app.example/plain"}
 	w.Clients = map[authz.ClientID]*authz.Client{"other": {
-		ID: "other", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic}, Tokens: authz.Tokens{Sector: "other"}, Logout: authz.Logout{PostLogoutRedirectURIs: []string{"https://other.example/bye"}},
+		ID: "other", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.ClientSecretBasic},
+		Tokens: authz.Tokens{Sector: "other"}, Logout: authz.Logout{PostLogoutRedirectURIs: []string{"https://other.example/bye"}},
 	}, "off": {ID: "off", Profile: authz.OIDC, Disabled: true, Logout: authz.Logout{PostLogoutRedirectURIs: []string{goodbye}}}}
 	return w
 }
@@ -208,8 +212,8 @@ func TestEndSessionMethods(t *testing.T) {
 // TestSessionState: Session Management §2 and §3.2: for who registered, and nobody
 // else's answer changes.
 func TestSessionState(t *testing.T) {
-	w := providertest.New(t)
-	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization().Encode(), nil))
+	w := authztest.New(t)
+	next, err := w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authztest.Authorization().Encode(), nil))
 	if err != nil || next.BrowserState != "" || strings.Contains(next.Location, "session_state") {
 		t.Fatalf("an app that did not register: %+v, %v", next, err)
 	}
@@ -218,7 +222,8 @@ func TestSessionState(t *testing.T) {
 	w.Clients = map[authz.ClientID]*authz.Client{"watching": &changed}
 	seen := map[string]bool{}
 	for range 2 {
-		next, err = w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization("client_id", "watching").Encode(), nil))
+		next, err = w.Authorize(httptest.NewRequest(http.MethodGet, "/authorize?"+authztest.Authorization("client_id",
+			"watching").Encode(), nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +245,7 @@ func TestSessionState(t *testing.T) {
 	// prompt=none without a session: an error, and no state of anybody.
 	w.SignedIn = false
 	next, err = w.Authorize(
-		httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization("client_id", "watching", "prompt", "none").Encode(), nil),
+		httptest.NewRequest(http.MethodGet, "/authorize?"+authztest.Authorization("client_id", "watching", "prompt", "none").Encode(), nil),
 	)
 	if err != nil || !strings.Contains(next.Location, "login_required") || strings.Contains(next.Location, "session_state") ||
 		next.BrowserState != "" {
@@ -251,7 +256,7 @@ func TestSessionState(t *testing.T) {
 // TestFrontchannelLogout: Front-Channel Logout §2: iss and sid, and the registered
 // query stays.
 func TestFrontchannelLogout(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	for uri, want := range map[string]string{
 		"":                            "",
 		"https://app.example/out":     "https://app.example/out?iss=https%3A%2F%2Fid.example&sid=s%2Fapp",

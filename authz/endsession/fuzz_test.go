@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // FuzzEndSession: after a logout the browser goes to a registered URI or nowhere
 // (RP-Initiated Logout §3), and nobody's word but an ID token of
 // ours spares the question.
 func FuzzEndSession(f *testing.F) {
-	w := providertest.New(f)
+	w := authztest.New(f)
 	w.App.PostLogoutRedirectURIs = []string{"https://app.example/bye?x=1"}
 	f.Add("client_id=app&post_logout_redirect_uri=https%3A%2F%2Fapp.example%2Fbye%3Fx%3D1&state=%22%0a")
 	f.Add("id_token_hint=e30.e30.AA")

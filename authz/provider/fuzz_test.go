@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // answered checks an answer of an endpoint that clients call: never a failure of
@@ -45,11 +45,11 @@ func answered(t *testing.T, endpoint string, out *httptest.ResponseRecorder) {
 // FuzzClientRequest sends any body, Authorization and DPoP header to all endpoints
 // that clients call. Nobody knows the secret, so nobody gets a token.
 func FuzzClientRequest(f *testing.F) {
-	w := providertest.NewApart(f)
+	w := authztest.NewApart(f)
 	w.App.SecretHash = authz.HashSecret(authz.NewSecret())
 	f.Add("grant_type=client_credentials&client_id=app", "Basic YXBwOnNlY3JldA==", "")
 	f.Add("grant_type=refresh_token&refresh_token=hnr.x&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=e30.eyJpc3MiOiJhcHAifQ.AA", "", "e30.e30.AA")
-	f.Add(providertest.Authorization().Encode(), "Basic %", "a, b")
+	f.Add(authztest.Authorization().Encode(), "Basic %", "a, b")
 	f.Fuzz(func(t *testing.T, body, authorization, proof string) {
 		for name, h := range map[string]http.HandlerFunc{
 			"token": w.Token, "par": w.PAR, "introspect": w.Introspect, "revoke": w.Revoke, "device": w.Device, "backchannel": w.Backchannel, "userinfo": w.UserInfo,
@@ -75,10 +75,10 @@ func FuzzClientRequest(f *testing.F) {
 // FuzzClientForm is what an app that is known may send: tokens, codes, handles,
 // hints and resources in any form.
 func FuzzClientForm(f *testing.F) {
-	w := providertest.NewApart(f)
+	w := authztest.NewApart(f)
 	w.App.GrantTypes = append(w.App.GrantTypes, authz.GrantTokenExchange, authz.GrantJWTBearer)
 	w.SignedIn = false
-	f.Add("grant_type=authorization_code&code=a.b&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&code_verifier=" + providertest.Verifier)
+	f.Add("grant_type=authorization_code&code=a.b&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&code_verifier=" + authztest.Verifier)
 	f.Add("grant_type=refresh_token&refresh_token=hnr.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA&token=hna.e30.x")
 	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=x.y&login_hint=099000000001&scope=openid&token=e30.e30.AA")
 	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=e30.e30.AA&resource=https%3A%2F%2Fx.example&subject_token=x&subject_token_type=y")

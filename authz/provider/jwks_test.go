@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
-	"hopnhat/authz/provider/providertest"
 	"hopnhat/keys"
 	"hopnhat/keys/seal"
 )
@@ -30,9 +30,9 @@ func (r *turning) Published(use keys.Use) ([]keys.PublicKey, error) {
 // TestJWKSFollowsTheKeys: the set is written once and kept, but only while the keys
 // are the same (RFC 7517 §5).
 func TestJWKSFollowsTheKeys(t *testing.T) {
-	w := providertest.Empty()
+	w := authztest.Empty()
 	clock := func() time.Time { return w.Now }
-	r := &turning{Ring: providertest.Ring()}
+	r := &turning{Ring: authztest.Ring()}
 	p, err := provider.New(t.Context(), provider.Options{
 		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: r, Grants: w.Memory, Sessions: w, Consents: w,
 		Pseudonyms: w,
@@ -61,7 +61,8 @@ func TestJWKSFollowsTheKeys(t *testing.T) {
 				t.Fatalf("with %d hidden, key %d is missing", hidden, i)
 			}
 		}
-		if encrypting, err := providertest.Ring().Published(keys.RequestDecryption); err != nil || len(set.Keys) != len(published)+len(encrypting) {
+		if encrypting, err := authztest.Ring().Published(keys.RequestDecryption); err != nil ||
+			len(set.Keys) != len(published)+len(encrypting) {
 			t.Fatalf("with %d hidden the set has %d keys, want %d", hidden, len(set.Keys), len(published)+len(encrypting))
 		}
 	}

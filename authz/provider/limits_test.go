@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/request"
 	"hopnhat/keys"
 	"hopnhat/keys/costtest"
@@ -66,30 +66,30 @@ var kinds = []string{"members", "objects", "numbers", "escapes", "texts"}
 // heavy is an RSA key of the greatest work in a verification: as long as it may be,
 // with the largest exponent. Nobody has its private half.
 func heavy(kid string) string {
-	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q}`, kid, providertest.Base64URL(bytes.Repeat([]byte{0xff}, 512)), providertest.Base64URL(big.NewInt(1<<31-1).Bytes()))
+	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q}`, kid, authztest.Base64URL(bytes.Repeat([]byte{0xff}, 512)), authztest.Base64URL(big.NewInt(1<<31-1).Bytes()))
 }
 
 // strangers are the worst requests we know of, by endpoint.
 func strangers(t testing.TB) []stranger {
 	t.Helper()
-	w := providertest.NewApart(t)
+	w := authztest.NewApart(t)
 	w.App.Profile, w.App.RequestObjectAlg = authz.OIDC, ""
 	w.App.JWKS = []byte(`{"keys":[` + strings.TrimSuffix(strings.Repeat(heavy("")+",", 32), ",") + `]}`)
 	w.Clients = map[authz.ClientID]*authz.Client{
 		"jwt": {ID: "jwt", Profile: authz.OIDC, Authentication: authz.Authentication{Method: authz.PrivateKeyJWT}, Keys: authz.Keys{JWKS: w.App.JWKS}, Tokens: authz.Tokens{Sector: "app"}, Requests: authz.Requests{RedirectURIs: w.App.RedirectURIs, GrantTypes: w.App.GrantTypes, Scopes: w.App.Scopes}},
 	}
 	// Somebody who has a token, with which proofs are looked at.
-	opened := providertest.New(t)
-	mine := providertest.NewKey(t)
-	code, _, err := opened.Open(t, providertest.Authorization())
+	opened := authztest.New(t)
+	mine := authztest.NewKey(t)
+	code, _, err := opened.Open(t, authztest.Authorization())
 	if err != nil {
 		t.Fatal(err)
 	}
-	bound := providertest.TokensOf(
+	bound := authztest.TokensOf(
 		t, opened.AskToken(
 			t, "app", mine, url.Values{
 				"grant_type": {"authorization_code"}, "code": {code.Get("code")}, "redirect_uri": {"https://app.example/cb"},
-				"code_verifier": {providertest.Verifier},
+				"code_verifier": {authztest.Verifier},
 			},
 		),
 	)
@@ -116,9 +116,9 @@ func strangers(t testing.TB) []stranger {
 		rw.WriteHeader(http.StatusSeeOther)
 		_, _ = w.EndSession(r, nil)
 	}
-	garbage := providertest.Base64URL([]byte(strings.Repeat("s", 64)))
+	garbage := authztest.Base64URL([]byte(strings.Repeat("s", 64)))
 	signed := func(head, claims string) string {
-		return providertest.Base64URL([]byte(head)) + "." + providertest.Base64URL([]byte(claims)) + "." + garbage
+		return authztest.Base64URL([]byte(head)) + "." + authztest.Base64URL([]byte(claims)) + "." + garbage
 	}
 	endpoints := map[string]http.HandlerFunc{
 		"token": w.Token, "par": w.PAR, "introspect": w.Introspect, "revoke": w.Revoke, "device": w.Device, "backchannel": w.Backchannel, "userinfo": w.UserInfo,
@@ -147,7 +147,7 @@ func strangers(t testing.TB) []stranger {
 			"claims of many " + kind:                        claims,
 			"claims of userinfo of many " + kind:            nested,
 		} {
-			f := providertest.Authorization()
+			f := authztest.Authorization()
 			for k, v := range change {
 				f[k] = v
 			}
@@ -175,19 +175,19 @@ func strangers(t testing.TB) []stranger {
 		"token: long credentials", w.Token, "grant_type=client_credentials", "Authorization",
 		"Basic "+base64.StdEncoding.EncodeToString([]byte(strings.Repeat("%41", 500)+":"+strings.Repeat("%41", 11000))),
 	)
-	post("authorize: many scopes", authorize, providertest.Authorization("scope", "openid "+strings.Repeat("a ", 2000)).Encode())
-	post("authorize: a long state", authorize, providertest.Authorization("state", strings.Repeat("\"", 4000)).Encode())
+	post("authorize: many scopes", authorize, authztest.Authorization("scope", "openid "+strings.Repeat("a ", 2000)).Encode())
+	post("authorize: a long state", authorize, authztest.Authorization("state", strings.Repeat("\"", 4000)).Encode())
 	post(
-		"authorize: many locales", authorize, providertest.Authorization(
+		"authorize: many locales", authorize, authztest.Authorization(
 			"ui_locales", strings.Repeat("a ", 2000), "acr_values", strings.Repeat("a ", 2000), "claims_locales",
 			strings.Repeat("a ", 2000),
 		).Encode(),
 	)
 	dots := strings.Repeat(".", 16<<10)
-	post("authorize: dots", authorize, providertest.Authorization("request", dots).Encode())
+	post("authorize: dots", authorize, authztest.Authorization("request", dots).Encode())
 	post("logout: dots", logout, url.Values{"id_token_hint": {dots[:8<<10]}}.Encode())
 	post("userinfo: dots", w.UserInfo, "", "Authorization", "Bearer "+dots)
-	published, err := providertest.Ring().Published(keys.RequestDecryption)
+	published, err := authztest.Ring().Published(keys.RequestDecryption)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func strangers(t testing.TB) []stranger {
 		if err != nil {
 			t.Fatal(err)
 		}
-		post("authorize: an encrypted request object of many "+kind, authorize, providertest.Authorization("request", sealed).Encode())
+		post("authorize: an encrypted request object of many "+kind, authorize, authztest.Authorization("request", sealed).Encode())
 	}
 	return all
 }

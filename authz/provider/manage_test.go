@@ -10,15 +10,15 @@ import (
 	"time"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // TestGrantManagementAPI: Grant Management §6.
 func TestGrantManagementAPI(t *testing.T) {
-	w, manage := providertest.Manager(t)
-	k := providertest.NewKey(t)
+	w, manage := authztest.Manager(t)
+	k := authztest.NewKey(t)
 	given := w.ViaCode(t, k)
-	foreign := providertest.NewKey(t)
+	foreign := authztest.NewKey(t)
 	for _, row := range []struct {
 		name   string
 		answer func() *httptest.ResponseRecorder
@@ -34,18 +34,18 @@ func TestGrantManagementAPI(t *testing.T) {
 		}, 401, "invalid_token"},
 		{"§6.6: without the scope", func() *httptest.ResponseRecorder {
 			w.Clients["third"].Scopes = append(w.Clients["third"].Scopes, "grant_management_query")
-			own := providertest.TokensOf(t, w.AskToken(t, "third", foreign, url.Values{"grant_type": {"client_credentials"}, "scope": {"grant_management_query"}}))
+			own := authztest.TokensOf(t, w.AskToken(t, "third", foreign, url.Values{"grant_type": {"client_credentials"}, "scope": {"grant_management_query"}}))
 			return w.AtResource(t, w.Grant, foreign, http.MethodDelete, "/grants/"+given.GrantID, own.Access)
 		}, 403, "insufficient_scope"},
 		{"§6.6: another app's grant is unknown to it", func() *httptest.ResponseRecorder {
-			own := providertest.TokensOf(t, w.AskToken(t, "third", foreign, url.Values{"grant_type": {"client_credentials"}, "scope": {"grant_management_query"}}))
+			own := authztest.TokensOf(t, w.AskToken(t, "third", foreign, url.Values{"grant_type": {"client_credentials"}, "scope": {"grant_management_query"}}))
 			return w.AtResource(t, w.Grant, foreign, http.MethodGet, "/grants/"+given.GrantID, own.Access)
 		}, 404, "invalid_grant_id"},
 		{"another method", func() *httptest.ResponseRecorder { return manage(http.MethodPut, given.GrantID) }, 405, "invalid_request"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a := row.answer()
-			if got := providertest.ErrorOf(t, a); a.Code != row.status || got != row.code {
+			if got := authztest.ErrorOf(t, a); a.Code != row.status || got != row.code {
 				t.Errorf("got %d %s, want %d %s", a.Code, got, row.status, row.code)
 			}
 			if a.Code == http.StatusUnauthorized && !strings.Contains(a.Header().Get("WWW-Authenticate"), `resource_metadata="https://id.example/.well-known/oauth-protected-resource/grants"`) {
@@ -65,7 +65,7 @@ func TestGrantManagementAPI(t *testing.T) {
 	if e := w.Staged[len(w.Staged)-1]; len(w.Staged) != events+1 || e.Type != "grant.ended" || e.Asked.Client != "app" {
 		t.Errorf("it is recorded as %v", e)
 	}
-	if providertest.Active(w, given.Access) || providertest.ErrorOf(
+	if authztest.Active(w, given.Access) || authztest.ErrorOf(
 		t, w.AskToken(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}}),
 	) != "invalid_grant" {
 		t.Error("§6.5: tokens of a revoked grant are still good")
@@ -77,9 +77,9 @@ func TestGrantManagementAPI(t *testing.T) {
 
 // TestResourceMetadata: RFC 9728 §2, §3.1.
 func TestResourceMetadata(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	for path, resource := range map[string]string{
-		"/.well-known/oauth-protected-resource/broker/v1": providertest.AtBroker, "/.well-known/oauth-protected-resource/userinfo": providertest.AtUserInfo,
+		"/.well-known/oauth-protected-resource/broker/v1": authztest.AtBroker, "/.well-known/oauth-protected-resource/userinfo": authztest.AtUserInfo,
 		"/.well-known/oauth-protected-resource/grants": "https://id.example/grants",
 	} {
 		var m struct {
@@ -111,8 +111,8 @@ func TestResourceMetadata(t *testing.T) {
 // TestUserInfoStepUp: RFC 9470 §3, when the app came to ask for more after the
 // person signed in.
 func TestUserInfoStepUp(t *testing.T) {
-	w := providertest.WithBackend(t)
-	k := providertest.NewKey(t)
+	w := authztest.WithBackend(t)
+	k := authztest.NewKey(t)
 	given := w.ViaCode(t, k)
 	strict := *w.Clients["app"]
 	strict.MinimumLevel = 3
@@ -120,7 +120,7 @@ func TestUserInfoStepUp(t *testing.T) {
 	w.Now = w.Now.Add(6 * time.Second) // the directory looks anew
 	a := w.AtResource(t, w.UserInfo, k, http.MethodGet, "/userinfo", given.Access)
 	challenge := a.Header().Get("WWW-Authenticate")
-	if a.Code != http.StatusUnauthorized || providertest.ErrorOf(t, a) != "insufficient_user_authentication" ||
+	if a.Code != http.StatusUnauthorized || authztest.ErrorOf(t, a) != "insufficient_user_authentication" ||
 		!strings.Contains(challenge, `acr_values="urn:vn:gov:eid:auth-level:3"`) ||
 		!strings.Contains(challenge, "resource_metadata=") {
 		t.Errorf("%d %q %s", a.Code, challenge, a.Body)
@@ -130,7 +130,7 @@ func TestUserInfoStepUp(t *testing.T) {
 // TestNoTokenIsNoError: RFC 6750 §3.1: a request that lacks any authentication, or has
 // a scheme that is not taken, is told the schemes and where to read on, and no error.
 func TestNoTokenIsNoError(t *testing.T) {
-	w := providertest.WithBackend(t)
+	w := authztest.WithBackend(t)
 	for _, resource := range []struct {
 		method, path string
 		serve        http.HandlerFunc

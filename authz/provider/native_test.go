@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // TestMetadataOfNative: discovery follows from the table.
@@ -14,7 +14,7 @@ func TestMetadataOfNative(t *testing.T) {
 		Token      []string `json:"token_endpoint_auth_methods_supported"`
 		Introspect []string `json:"introspection_endpoint_auth_methods_supported"`
 	}
-	if err := json.Unmarshal(providertest.New(t).Metadata(), &m); err != nil {
+	if err := json.Unmarshal(authztest.New(t).Metadata(), &m); err != nil {
 		t.Fatal(err)
 	}
 	has := func(list []string) bool { return strings.Contains(" "+strings.Join(list, " ")+" ", " none ") }

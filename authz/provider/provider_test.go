@@ -8,16 +8,16 @@ import (
 	"slices"
 	"testing"
 
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/claims"
 	"hopnhat/authz/provider"
-	"hopnhat/authz/provider/providertest"
 )
 
 // TestDatabaseDown: "could not look" is never told as "is not there", and nothing
 // is claimed that was not done.
 func TestDatabaseDown(t *testing.T) {
-	w := providertest.New(t)
-	q, _, err := w.Open(t, providertest.Authorization())
+	w := authztest.New(t)
+	q, _, err := w.Open(t, authztest.Authorization())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +36,11 @@ func TestDatabaseDown(t *testing.T) {
 		w.UserInfo(out, r)
 	}
 	for name, answer := range map[string]*httptest.ResponseRecorder{
-		"PAR": w.Post(w.PAR, providertest.Authorization()), "code": w.RedeemAsApp("x"), "refresh": w.Post(w.Token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {body.Refresh}}),
+		"PAR": w.Post(w.PAR, authztest.Authorization()), "code": w.RedeemAsApp("x"), "refresh": w.Post(w.Token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {body.Refresh}}),
 		"introspection": w.Post(w.Introspect, url.Values{"token": {body.Access}}), "revocation": w.Post(w.Revoke, url.Values{"token": {body.Refresh}}),
 		"UserInfo": w.Post(userinfo, nil),
 	} {
-		if got := providertest.ErrorOf(t, answer); answer.Code != http.StatusServiceUnavailable || got != "temporarily_unavailable" ||
+		if got := authztest.ErrorOf(t, answer); answer.Code != http.StatusServiceUnavailable || got != "temporarily_unavailable" ||
 			answer.Header().Get("Retry-After") == "" {
 			t.Errorf("%s answered %d %s", name, answer.Code, got)
 		}
@@ -65,7 +65,7 @@ func TestCheckIssuer(t *testing.T) {
 // TestScopesSupported: RFC 8414 §2, no scope that the metadata name is called
 // unknown where one is asked for; and the answer says which were granted.
 func TestScopesSupported(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	var metadata struct {
 		Scopes []string `json:"scopes_supported"`
 	}
@@ -77,11 +77,11 @@ func TestScopesSupported(t *testing.T) {
 		if slices.Contains(claims.Scopes(), scope) {
 			continue // this app declares nothing about persons
 		}
-		if a := w.Post(w.PAR, providertest.Authorization("scope", "openid "+scope)); a.Code != http.StatusCreated {
+		if a := w.Post(w.PAR, authztest.Authorization("scope", "openid "+scope)); a.Code != http.StatusCreated {
 			t.Errorf("%s: %d %s", scope, a.Code, a.Body)
 		}
 	}
-	q, _, err := w.Open(t, providertest.Authorization("scope", "openid grant_management_query"))
+	q, _, err := w.Open(t, authztest.Authorization("scope", "openid grant_management_query"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // TestPKCEByRegistration: RFC 9700 §2.1.1 and §4.8, a code with a challenge and a
@@ -20,20 +20,20 @@ func TestPKCEByRegistration(t *testing.T) {
 		status    int
 		code      string
 	}{
-		{"both", false, true, providertest.Verifier, 200, ""},
+		{"both", false, true, authztest.Verifier, 200, ""},
 		{"without, registered so", true, false, "", 200, ""},
-		{"registered so and sent all the same", true, true, providertest.Verifier, 200, ""},
+		{"registered so and sent all the same", true, true, authztest.Verifier, 200, ""},
 		{"RFC 9700 §4.8: downgrade, the verifier left out", true, true, "", 400, "invalid_grant"},
-		{"RFC 9700 §2.1.1: a verifier and no challenge", true, false, providertest.Verifier, 400, "invalid_grant"},
+		{"RFC 9700 §2.1.1: a verifier and no challenge", true, false, authztest.Verifier, 400, "invalid_grant"},
 		{"RFC 7636 §4.6: another verifier", true, true, strings.Repeat("x", 43), 400, "invalid_grant"},
 		{"RFC 7636 §4.1: a verifier too short", true, false, "x", 400, "invalid_grant"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			if row.opted {
 				w.OptIn()
 			}
-			f := providertest.Authorization()
+			f := authztest.Authorization()
 			if !row.challenge {
 				f.Del("code_challenge")
 				f.Del("code_challenge_method")
@@ -46,7 +46,7 @@ func TestPKCEByRegistration(t *testing.T) {
 				ask.Set("code_verifier", row.verifier)
 			}
 			got := w.Post(w.Token, ask)
-			if got.Code != row.status || row.code != "" && providertest.ErrorOf(t, got) != row.code {
+			if got.Code != row.status || row.code != "" && authztest.ErrorOf(t, got) != row.code {
 				t.Fatalf("%d %s", got.Code, got.Body)
 			}
 			if row.code == "invalid_grant" { // docs/decisions.md F1

@@ -11,9 +11,9 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/decoupled"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider/providertest"
 )
 
 // TestDecoupledTokens: in whatever order the device polls, the person answers and
@@ -21,11 +21,11 @@ import (
 // with the right symbol, and every other answer is of RFC 8628 §3.5.
 func TestDecoupledTokens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		ctx, a := context.Background(), providertest.NewApart(t)
+		ctx, a := context.Background(), authztest.NewApart(t)
 		var code, symbol, grantType, name string
 		var handle grant.Handle
 		if rapid.Bool().Draw(t, "device") {
-			body := providertest.BodyOf(a.Post(a.Device, url.Values{"scope": {"openid"}}))
+			body := authztest.BodyOf(a.Post(a.Device, url.Values{"scope": {"openid"}}))
 			user, _ := body["user_code"].(string)
 			code, _ = body["device_code"].(string)
 			next, err := a.UserCode(ctx, strings.ToLower(user))
@@ -35,7 +35,7 @@ func TestDecoupledTokens(t *testing.T) {
 			u, _ := url.Parse(next.Location)
 			handle, symbol, grantType, name = grant.Handle(u.Query().Get("a")), user[5:], authz.GrantDevice, "device_code"
 		} else {
-			body := providertest.BodyOf(a.Post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
+			body := authztest.BodyOf(a.Post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
 			code, _ = body["auth_req_id"].(string)
 			symbol, _ = body["binding_number"].(string)
 			list, err := a.Approvals(ctx, "p")
@@ -50,7 +50,7 @@ func TestDecoupledTokens(t *testing.T) {
 			switch rapid.SampledFrom([]string{"poll", "confirm", "wrong", "resume", "deny", "sign out", "wait"}).Draw(t, "step") {
 			case "poll":
 				out := a.Post(a.Token, url.Values{"grant_type": {grantType}, name: {code}})
-				body := providertest.BodyOf(out)
+				body := authztest.BodyOf(out)
 				if out.Code == http.StatusOK {
 					if tokens++; !approved || tokens > 1 || body["access_token"] == nil || body["refresh_token"] == nil ||
 						body["id_token"] == nil {
@@ -79,7 +79,7 @@ func TestDecoupledTokens(t *testing.T) {
 					t.Fatalf("%d %s", out.Code, out.Body)
 				}
 			case "confirm":
-				next, err := a.Confirm(providertest.Get("/approve"), handle, symbol, providertest.Unchanged)
+				next, err := a.Confirm(authztest.Get("/approve"), handle, symbol, authztest.Unchanged)
 				if err == nil && strings.HasSuffix(next.Location, "result=approved") {
 					// Who approves twice reads so twice.
 					if !a.SignedIn || !approved && (!live || over) {
@@ -96,7 +96,7 @@ func TestDecoupledTokens(t *testing.T) {
 					if choice == symbol {
 						continue
 					}
-					next, err := a.Confirm(providertest.Get("/approve"), handle, choice, providertest.Unchanged)
+					next, err := a.Confirm(authztest.Get("/approve"), handle, choice, authztest.Unchanged)
 					if err == nil && strings.HasSuffix(next.Location, "result=approved") {
 						t.Fatal("approved with a wrong symbol")
 					}
@@ -104,12 +104,12 @@ func TestDecoupledTokens(t *testing.T) {
 					break
 				}
 			case "resume":
-				next, err := a.Resume(providertest.Get("/authorize/resume"), handle)
+				next, err := a.Resume(authztest.Get("/authorize/resume"), handle)
 				if err == nil && strings.Contains(next.Location, "result=") {
 					t.Fatalf("answered without a word of hers: %s", next.Location)
 				}
 			case "deny":
-				next, err := a.Disown(providertest.Get("/approve"), handle, decoupled.NotMe)
+				next, err := a.Disown(authztest.Get("/approve"), handle, decoupled.NotMe)
 				over = over || err == nil && strings.HasSuffix(next.Location, "result=not_me")
 			case "sign out":
 				a.SignedIn = !a.SignedIn
@@ -123,20 +123,20 @@ func TestDecoupledTokens(t *testing.T) {
 // TestDecoupledCodeIsNoOther: what a device holds is redeemed by its own grant alone,
 // where pace, state and channel are asked, also by an app that goes without PKCE.
 func TestDecoupledCodeIsNoOther(t *testing.T) {
-	a := providertest.NewApart(t)
+	a := authztest.NewApart(t)
 	a.App.CodeWithoutPKCE = true
-	body := providertest.BodyOf(a.Post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
+	body := authztest.BodyOf(a.Post(a.Backchannel, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}))
 	code, _ := body["auth_req_id"].(string)
 	symbol, _ := body["binding_number"].(string)
 	list, err := a.Approvals(t.Context(), "p")
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%v, %v", list, err)
 	}
-	if _, err := a.Confirm(providertest.Get("/approve"), list[0].ID, symbol, providertest.Unchanged); err != nil {
+	if _, err := a.Confirm(authztest.Get("/approve"), list[0].ID, symbol, authztest.Unchanged); err != nil {
 		t.Fatal(err)
 	}
 	out := a.Post(a.Token, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example/cb"}})
-	if got := providertest.BodyOf(out)["error"]; got != "invalid_grant" {
+	if got := authztest.BodyOf(out)["error"]; got != "invalid_grant" {
 		t.Errorf("RFC 6749 §4.1.3: as an authorization code it is answered %d %s", out.Code, out.Body)
 	}
 	if out = a.Post(a.Token, url.Values{"grant_type": {authz.GrantCIBA}, "auth_req_id": {code}}); out.Code != http.StatusOK {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/provider"
-	"hopnhat/authz/provider/providertest"
 )
 
 // proved sends a form with a proof that was made before.
@@ -25,8 +25,8 @@ func proved(h http.HandlerFunc, path, proof string, f url.Values) *httptest.Resp
 // TestProofsAtSeveralNodes: a nonce is good at every node, and where the endpoint
 // writes, a proof is good once in the nation (RFC 9449 §8, §11.1).
 func TestProofsAtSeveralNodes(t *testing.T) {
-	w := providertest.WithBackend(t)
-	k := providertest.NewKey(t)
+	w := authztest.WithBackend(t)
+	k := authztest.NewKey(t)
 	nodes := []*provider.Provider{w.Provider, w.Node(t)}
 	for _, row := range []struct {
 		name, path string
@@ -35,9 +35,9 @@ func TestProofsAtSeveralNodes(t *testing.T) {
 		status     int
 		elsewhere  string // the error at the other node, with another form
 	}{
-		{"PAR", "/par", func(p *provider.Provider) http.HandlerFunc { return p.PAR }, func() url.Values { return providertest.Authorization() }, http.StatusCreated, "invalid_dpop_proof"},
+		{"PAR", "/par", func(p *provider.Provider) http.HandlerFunc { return p.PAR }, func() url.Values { return authztest.Authorization() }, http.StatusCreated, "invalid_dpop_proof"},
 		{"a code", "/token", func(p *provider.Provider) http.HandlerFunc { return p.Token }, func() url.Values {
-			return url.Values{"grant_type": {"authorization_code"}, "code": {w.Code(t)}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {providertest.Verifier}}
+			return url.Values{"grant_type": {"authorization_code"}, "code": {w.Code(t)}, "redirect_uri": {"https://app.example/cb"}, "code_verifier": {authztest.Verifier}}
 		}, http.StatusOK, "invalid_dpop_proof"},
 		{"a refresh token that rotates", "/token", func(p *provider.Provider) http.HandlerFunc { return p.Token }, func() url.Values {
 			return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {w.ViaCode(t, k).Refresh}}
@@ -52,11 +52,11 @@ func TestProofsAtSeveralNodes(t *testing.T) {
 			if a := proved(row.endpoint(nodes[1]), row.path, proof, first); a.Code != row.status {
 				t.Fatalf("at the node that did not give the nonce: %d %s", a.Code, a.Body)
 			}
-			if a := proved(row.endpoint(nodes[1]), row.path, proof, second); providertest.ErrorOf(t, a) != "invalid_dpop_proof" {
+			if a := proved(row.endpoint(nodes[1]), row.path, proof, second); authztest.ErrorOf(t, a) != "invalid_dpop_proof" {
 				t.Errorf("again at this node: %d %s", a.Code, a.Body)
 			}
 			a := proved(row.endpoint(nodes[0]), row.path, proof, second)
-			if row.elsewhere == "" && a.Code != row.status || row.elsewhere != "" && providertest.ErrorOf(t, a) != row.elsewhere {
+			if row.elsewhere == "" && a.Code != row.status || row.elsewhere != "" && authztest.ErrorOf(t, a) != row.elsewhere {
 				t.Errorf("at another node: %d %s", a.Code, a.Body)
 			}
 		})
@@ -66,8 +66,8 @@ func TestProofsAtSeveralNodes(t *testing.T) {
 // TestForeignProofsUseNoShare: who holds a token and not its key uses up nothing of
 // the memory for its app's proofs: the key is compared first.
 func TestForeignProofsUseNoShare(t *testing.T) {
-	w := providertest.WithBackend(t)
-	mine, foreign := providertest.NewKey(t), providertest.NewKey(t)
+	w := authztest.WithBackend(t)
+	mine, foreign := authztest.NewKey(t), authztest.NewKey(t)
 	given := w.ViaCode(t, mine)
 	proof := w.DPoP(t, foreign, http.MethodGet, "/userinfo", given.Access)
 	for range 2 { // had it been remembered, the second would be called used
@@ -84,7 +84,7 @@ func TestForeignProofsUseNoShare(t *testing.T) {
 
 // TestRefusalsAreCounted by their code.
 func TestRefusalsAreCounted(t *testing.T) {
-	w := providertest.WithBackend(t)
+	w := authztest.WithBackend(t)
 	before := w.Refused()["unsupported_grant_type"]
 	w.AskToken(t, "app", nil, url.Values{"grant_type": {"password"}})
 	if got := w.Refused()["unsupported_grant_type"]; got != before+1 {

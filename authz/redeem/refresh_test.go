@@ -7,24 +7,24 @@ import (
 	"testing"
 	"time"
 
+	"hopnhat/authz/authztest"
 	"hopnhat/authz/grant"
-	"hopnhat/authz/provider/providertest"
 )
 
 // TestRefreshAnswerLost: an app whose answer got lost asks again, also from a new
 // key: the access token is bound to the key it proves now, the refresh token is
 // the one that got lost, and after the grace the first one ends the grant.
 func TestRefreshAnswerLost(t *testing.T) {
-	w := providertest.WithBackend(t)
-	before, after := providertest.NewKey(t), providertest.NewKey(t)
+	w := authztest.WithBackend(t)
+	before, after := authztest.NewKey(t), authztest.NewKey(t)
 	given := w.ViaCode(t, before)
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}}
-	lost := providertest.TokensOf(t, w.AskToken(t, "app", before, form))
-	again := providertest.TokensOf(t, w.AskToken(t, "app", after, form))
+	lost := authztest.TokensOf(t, w.AskToken(t, "app", before, form))
+	again := authztest.TokensOf(t, w.AskToken(t, "app", after, form))
 	if again.Refresh != lost.Refresh {
 		t.Error("the successor is another one")
 	}
-	was, is := providertest.ClaimsOf(t, lost.Access)["cnf"].(map[string]any), providertest.ClaimsOf(t, again.Access)["cnf"].(map[string]any)
+	was, is := authztest.ClaimsOf(t, lost.Access)["cnf"].(map[string]any), authztest.ClaimsOf(t, again.Access)["cnf"].(map[string]any)
 	if was["jkt"] == is["jkt"] {
 		t.Error("RFC 9449 §5: the token is not bound to the key that was proved")
 	}
@@ -35,10 +35,10 @@ func TestRefreshAnswerLost(t *testing.T) {
 		t.Errorf("a token of another key was taken: %d", a.Code)
 	}
 	w.Now = w.Now.Add(time.Minute)
-	if got := providertest.ErrorOf(t, w.AskToken(t, "app", after, form)); got != "invalid_grant" {
+	if got := authztest.ErrorOf(t, w.AskToken(t, "app", after, form)); got != "invalid_grant" {
 		t.Errorf("after the grace: %s", got)
 	}
-	if providertest.Active(w, again.Access) {
+	if authztest.Active(w, again.Access) {
 		t.Error("RFC 9700 §4.14.2: the grant lives on")
 	}
 }
@@ -46,8 +46,8 @@ func TestRefreshAnswerLost(t *testing.T) {
 // TestRefreshTogether: callers that race with one refresh token get the same
 // successor, every one of them, and none ends the grant.
 func TestRefreshTogether(t *testing.T) {
-	w := providertest.WithBackend(t)
-	k := providertest.NewKey(t)
+	w := authztest.WithBackend(t)
+	k := authztest.NewKey(t)
 	given := w.ViaCode(t, k)
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}}
 	// All have read the grant before the first of them writes.
@@ -65,7 +65,7 @@ func TestRefreshTogether(t *testing.T) {
 				t.Errorf("%d %s", a.Code, a.Body)
 				return
 			}
-			next[providertest.TokensOf(t, a).Refresh]++
+			next[authztest.TokensOf(t, a).Refresh]++
 		})
 	}
 	group.Wait()
@@ -83,28 +83,28 @@ func TestRefreshTogether(t *testing.T) {
 func TestRefreshLost(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		other func(w *providertest.World, g *grant.Grant)
+		other func(w *authztest.World, g *grant.Grant)
 		want  string
 		ended bool
 	}{
-		{"RFC 9700 §4.14.2: rotated once, a moment ago", func(w *providertest.World, g *grant.Grant) { g.RefreshGeneration++; g.RefreshRotated = w.Now }, "", false},
-		{"rotated once, longer ago than the grace", func(w *providertest.World, g *grant.Grant) {
+		{"RFC 9700 §4.14.2: rotated once, a moment ago", func(w *authztest.World, g *grant.Grant) { g.RefreshGeneration++; g.RefreshRotated = w.Now }, "", false},
+		{"rotated once, longer ago than the grace", func(w *authztest.World, g *grant.Grant) {
 			g.RefreshGeneration++
 			g.RefreshRotated = w.Now.Add(-time.Minute)
 		}, "invalid_grant", true},
-		{"rotated twice: the token is an old one", func(w *providertest.World, g *grant.Grant) { g.RefreshGeneration += 2; g.RefreshRotated = w.Now }, "invalid_grant", true},
-		{"ended by the person", func(w *providertest.World, g *grant.Grant) { g.Revoked = w.Now }, "invalid_grant", true},
+		{"rotated twice: the token is an old one", func(w *authztest.World, g *grant.Grant) { g.RefreshGeneration += 2; g.RefreshRotated = w.Now }, "invalid_grant", true},
+		{"ended by the person", func(w *authztest.World, g *grant.Grant) { g.Revoked = w.Now }, "invalid_grant", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.WithBackend(t)
-			k := providertest.NewKey(t)
+			w := authztest.WithBackend(t)
+			k := authztest.NewKey(t)
 			given := w.ViaCode(t, k)
 			w.Memory.BeforeRotate = func(g *grant.Grant) { row.other(w, g) }
 			a := w.AskToken(t, "app", k, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {given.Refresh}})
-			if row.want == "" && a.Code != http.StatusOK || row.want != "" && providertest.ErrorOf(t, a) != row.want {
+			if row.want == "" && a.Code != http.StatusOK || row.want != "" && authztest.ErrorOf(t, a) != row.want {
 				t.Fatalf("%d %s", a.Code, a.Body)
 			}
-			if active := providertest.Active(w, given.Access); active == row.ended {
+			if active := authztest.Active(w, given.Access); active == row.ended {
 				t.Errorf("the grant is live: %v", active)
 			}
 		})

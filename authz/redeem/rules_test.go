@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 func TestCodeExpires(t *testing.T) {
@@ -23,8 +23,8 @@ func TestCodeExpires(t *testing.T) {
 		{"within its life", 59 * time.Second, 200},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
-			q, _, err := w.Open(t, providertest.Authorization())
+			w := authztest.New(t)
+			q, _, err := w.Open(t, authztest.Authorization())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,22 +51,22 @@ func TestWrongCode(t *testing.T) {
 		{"a made-up code", func(f url.Values) { f.Set("code", "x") }, "the code is unknown", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
-			q, _, err := w.Open(t, providertest.Authorization())
+			w := authztest.New(t)
+			q, _, err := w.Open(t, authztest.Authorization())
 			if err != nil {
 				t.Fatal(err)
 			}
 			for i, want := range []string{row.first, row.second} {
 				f := url.Values{
 					"grant_type": {"authorization_code"}, "code": q["code"], "redirect_uri": {"https://app.example/cb"},
-					"code_verifier": {providertest.Verifier},
+					"code_verifier": {authztest.Verifier},
 				}
 				if i == 0 {
 					row.change(f)
 				}
 				a := w.Post(w.Token, f)
 				if want == "" && a.Code != http.StatusOK ||
-					want != "" && (providertest.ErrorOf(t, a) != "invalid_grant" || !strings.Contains(a.Body.String(), want)) {
+					want != "" && (authztest.ErrorOf(t, a) != "invalid_grant" || !strings.Contains(a.Body.String(), want)) {
 					t.Errorf("time %d: got %d %s, want %q", i+1, a.Code, a.Body, want)
 				}
 			}
@@ -75,8 +75,8 @@ func TestWrongCode(t *testing.T) {
 }
 
 func TestRefreshTokens(t *testing.T) {
-	w := providertest.New(t)
-	q, _, err := w.Open(t, providertest.Authorization())
+	w := authztest.New(t)
+	q, _, err := w.Open(t, authztest.Authorization())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,17 +99,17 @@ func TestRefreshTokens(t *testing.T) {
 		t.Fatal("asking again within the grace gave another successor")
 	}
 	w.Now = w.Now.Add(2 * time.Second)
-	if got := providertest.ErrorOf(t, ask(first)); got != "invalid_grant" {
+	if got := authztest.ErrorOf(t, ask(first)); got != "invalid_grant" {
 		t.Fatalf("after the grace: %s", got)
 	}
-	if got := providertest.ErrorOf(t, ask(second)); got != "invalid_grant" {
+	if got := authztest.ErrorOf(t, ask(second)); got != "invalid_grant" {
 		t.Fatalf("RFC 9700 §4.14.2: the family lives on: %s", got)
 	}
 }
 
 // TestBasicChallenge: RFC 6749 §5.2, docs/decisions.md F5.
 func TestBasicChallenge(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	w.App.SecretHash = authz.HashSecret("another secret")
 	got := w.RedeemAsApp("any")
 	if challenge := got.Header().Get("WWW-Authenticate"); got.Code != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Basic ") {

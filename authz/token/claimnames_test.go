@@ -6,14 +6,14 @@ import (
 	"slices"
 	"testing"
 
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // TestTokensAreWhatTheySay: the type of an access token (RFC 9068 §2.1), its claims (RFC 9068
 // §2.2) and what they say of the sign-in (RFC 9068 §2.2.1); those of an ID token beside it.
 func TestTokensAreWhatTheySay(t *testing.T) {
-	w := providertest.New(t)
-	q, _, err := w.Open(t, providertest.Authorization("nonce", "n1"))
+	w := authztest.New(t)
+	q, _, err := w.Open(t, authztest.Authorization("nonce", "n1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,10 +35,10 @@ func TestTokensAreWhatTheySay(t *testing.T) {
 		{"ID token", body.ID, "JWT", []string{"acr", "amr", "aud", "auth_time", "exp", "iat", "iss", "jti", "nonce", "sid", "sub"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if head := providertest.PartOf(t, row.token, 0); head["typ"] != row.typ || head["alg"] != "ES256" || head["kid"] == nil {
+			if head := authztest.PartOf(t, row.token, 0); head["typ"] != row.typ || head["alg"] != "ES256" || head["kid"] == nil {
 				t.Errorf("header %v", head)
 			}
-			claims := providertest.PartOf(t, row.token, 1)
+			claims := authztest.PartOf(t, row.token, 1)
 			if got := slices.Sorted(maps.Keys(claims)); !slices.Equal(got, row.names) {
 				t.Errorf("claims %v, want %v", got, row.names)
 			}

@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 func TestClaimsWhereTheyWereAskedFor(t *testing.T) {
@@ -33,11 +33,11 @@ func TestClaimsWhereTheyWereAskedFor(t *testing.T) {
 		{name: "mandates", scope: "openid", claims: `{"userinfo":{"urn:vn:gov:eid:mandates":null}}`, inInfo: []string{"urn:vn:gov:eid:mandates"}, releases: 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			w.Declare()
 			w.Bind(t)
 			w.Register.Withheld = map[authz.AttributeID]bool{row.withheld: true}
-			f := providertest.Authorization("scope", row.scope)
+			f := authztest.Authorization("scope", row.scope)
 			if row.claims != "" {
 				f.Set("claims", row.claims)
 			}
@@ -56,9 +56,9 @@ func TestClaimsWhereTheyWereAskedFor(t *testing.T) {
 }
 
 func TestClaimsThatCannotLeave(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	w.Declare()
-	answer := w.SignIn(t, providertest.Authorization("scope", "openid profile"))
+	answer := w.SignIn(t, authztest.Authorization("scope", "openid profile"))
 	token := answer.Tokens["access_token"].(string)
 	t.Run("decision D8: in doubt nothing is answered", func(t *testing.T) {
 		w.Register.Down = true
@@ -70,7 +70,8 @@ func TestClaimsThatCannotLeave(t *testing.T) {
 	})
 	t.Run("and a code whose ID token could not be made is not spent", func(t *testing.T) {
 		next, err := w.Authorize(
-			httptest.NewRequest(http.MethodGet, "/authorize?"+providertest.Authorization("claims", `{"id_token":{"name":null}}`).Encode(), nil),
+			httptest.NewRequest(http.MethodGet, "/authorize?"+authztest.Authorization("claims",
+				`{"id_token":{"name":null}}`).Encode(), nil),
 		)
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +95,7 @@ func TestClaimsThatCannotLeave(t *testing.T) {
 	})
 	t.Run("OpenID Connect Core §5.4: a scope the app has not declared", func(t *testing.T) {
 		w.App.Declarations = nil
-		q, _, err := w.Open(t, providertest.Authorization("scope", "openid email"))
+		q, _, err := w.Open(t, authztest.Authorization("scope", "openid email"))
 		if err != nil || q.Get("error") != "invalid_scope" {
 			t.Fatalf("got %v, %v", q, err)
 		}
@@ -105,7 +106,7 @@ func TestClaimsThatCannotLeave(t *testing.T) {
 // in any answer unless an event covers the attribute it was made of, and nothing she
 // withheld is.
 func TestNoClaimLeavesWithoutAnEvent(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	w.Declare()
 	w.Bind(t)
 	outer := t
@@ -113,13 +114,14 @@ func TestNoClaimLeavesWithoutAnEvent(t *testing.T) {
 		"name", "family_name", "given_name#vi", "gender", "birthdate", "updated_at", "zoneinfo", "address", "email", "email_verified",
 		"phone_number", "phone_number_verified", "urn:vn:gov:eid:mandates", "picture", "acr",
 	}
-	attributes := slices.Sorted(maps.Keys(providertest.Records))
+	attributes := slices.Sorted(maps.Keys(authztest.Records))
 	rapid.Check(t, func(t *rapid.T) {
-		w.Register = providertest.Register{Withheld: map[authz.AttributeID]bool{}, Withdrawn: map[authz.PurposeID]bool{}}
+		w.Register = authztest.Register{Withheld: map[authz.AttributeID]bool{}, Withdrawn: map[authz.PurposeID]bool{}}
 		for _, id := range rapid.SliceOfDistinct(rapid.SampledFrom(attributes), rapid.ID).Draw(t, "withheld") {
 			w.Register.Withheld[id] = true
 		}
-		for _, id := range rapid.SliceOfDistinct(rapid.SampledFrom([]authz.PurposeID{"dvc.prefill", "authn.represent"}), rapid.ID).Draw(t, "withdrawn") {
+		for _, id := range rapid.SliceOfDistinct(rapid.SampledFrom([]authz.PurposeID{"dvc.prefill", "authn.represent"}),
+			rapid.ID).Draw(t, "withdrawn") {
 			w.Register.Withdrawn[id] = true
 		}
 		asked := map[string]map[string]any{"id_token": {}, "userinfo": {}}
@@ -133,7 +135,8 @@ func TestNoClaimLeavesWithoutAnEvent(t *testing.T) {
 					all[name] = nil
 				}
 				asked[place]["verified_claims"] = map[string]any{"claims": all, "verification": json.RawMessage(rapid.SampledFrom([]string{
-					`{"trust_framework":null}`, `{"evidence":[{"type":{"value":"electronic_record"},"record":{"created_at":null}}]}`, `{"evidence":null}`,
+					`{"trust_framework":null}`,
+					`{"evidence":[{"type":{"value":"electronic_record"},"record":{"created_at":null}}]}`, `{"evidence":null}`,
 				}).Draw(t, place+" template"))}
 			}
 		}
@@ -142,13 +145,14 @@ func TestNoClaimLeavesWithoutAnEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		scopes := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"profile", "email", "phone", "address"}), rapid.ID).Draw(t, "scopes")
-		answer := w.SignIn(outer, providertest.Authorization("scope", strings.Join(append(scopes, "openid"), " "), "claims", string(parameter)))
+		answer := w.SignIn(outer, authztest.Authorization("scope", strings.Join(append(scopes, "openid"), " "), "claims",
+			string(parameter)))
 		tokens, err := json.Marshal(answer.Tokens["authorization_details"])
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, text := range []string{answer.ID, answer.About, string(tokens)} {
-			for trace, attribute := range providertest.Traces {
+			for trace, attribute := range authztest.Traces {
 				if !strings.Contains(text, trace) {
 					continue
 				}

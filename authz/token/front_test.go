@@ -6,15 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // TestFrontTokenEnds: by time, by revocation, and with its code.
 func TestFrontTokenEnds(t *testing.T) {
-	get := func(t *testing.T, responseType string) (*providertest.World, url.Values) {
-		w := providertest.New(t)
+	get := func(t *testing.T, responseType string) (*authztest.World, url.Values) {
+		w := authztest.New(t)
 		w.OptIn()
-		_, answer := w.Sent(t, providertest.Authorization("response_type", responseType, "nonce", "n"))
+		_, answer := w.Sent(t, authztest.Authorization("response_type", responseType, "nonce", "n"))
 		if got := w.About(answer.Get("access_token")); got.Code != http.StatusOK {
 			t.Fatalf("%d %s", got.Code, got.Body)
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -15,12 +15,12 @@ import (
 // TestLogoutToken: Back-Channel Logout §2.4, each member; sid is the one of its ID tokens
 // (Back-Channel Logout §2.1).
 func TestLogoutToken(t *testing.T) {
-	w := providertest.New(t)
+	w := authztest.New(t)
 	token, err := w.LogoutToken(t.Context(), "app", "p", "s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	published, err := providertest.Ring().Published(keys.TokenSigning)
+	published, err := authztest.Ring().Published(keys.TokenSigning)
 	if err != nil {
 		t.Fatal(err)
 	}

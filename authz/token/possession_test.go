@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 	"hopnhat/keys/jose"
 )
 
@@ -20,14 +20,14 @@ func TestWhatGoesToWhom(t *testing.T) {
 	scoped, beyond := []string{`"email"`}, []string{`"verified_claims"`, `"urn:vn:gov:eid:mandates"`}
 	for _, binding := range []string{"bearer", "DPoP, by registration", "DPoP, by dpop_jkt", "certificate"} {
 		t.Run(binding, func(t *testing.T) {
-			w := providertest.New(t)
+			w := authztest.New(t)
 			w.Declare()
-			f := providertest.Authorization("scope", "openid profile", "claims", all)
+			f := authztest.Authorization("scope", "openid profile", "claims", all)
 			switch binding {
 			case "DPoP, by registration":
 				w.Bind(t)
 			case "DPoP, by dpop_jkt":
-				w.Holder = providertest.NewKey(t)
+				w.Holder = authztest.NewKey(t)
 				id, err := jose.Thumbprint(&w.Holder.PublicKey)
 				if err != nil {
 					t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"hopnhat/authz"
-	"hopnhat/authz/provider/providertest"
+	"hopnhat/authz/authztest"
 )
 
 // TestAPrincipalComesToTheClaims: whom the person of the session acts for is in the grant,
@@ -22,9 +22,9 @@ func TestAPrincipalComesToTheClaims(t *testing.T) {
 		"an organisation": {authz.Represented{Subject: "company", Kind: authz.Organisation}, `{"kind":"organisation","mandate":"mandate-1","sub":"app.example/company"}`},
 		"a child":         {authz.Represented{Subject: "con", Kind: authz.Citizen}, `{"kind":"citizen","mandate":"mandate-1","sub":"app.example/con"}`},
 	} {
-		w := providertest.New(t)
+		w := authztest.New(t)
 		w.App.Sector, w.Represented = "app.example", row.represented
-		got := w.SignIn(t, providertest.Authorization())
+		got := w.SignIn(t, authztest.Authorization())
 		if len(w.Memory.Grants) != 1 {
 			t.Fatalf("%s: %d grants", name, len(w.Memory.Grants))
 		}
@@ -35,7 +35,7 @@ func TestAPrincipalComesToTheClaims(t *testing.T) {
 		}
 		access := got.Tokens["access_token"].(string)
 		told := map[string]string{"the ID token": got.ID, "UserInfo": got.About, "introspection": w.Post(w.Introspect, url.Values{"token": {access}}).Body.String()}
-		raw, err := json.Marshal(providertest.ClaimsOf(t, access))
+		raw, err := json.Marshal(authztest.ClaimsOf(t, access))
 		if err != nil {
 			t.Fatal(err)
 		}

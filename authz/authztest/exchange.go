@@ -1,4 +1,4 @@
-package providertest
+package authztest
 
 import (
 	"net/http"
@@ -33,7 +33,10 @@ func WithBackend(t *testing.T) *World {
 			Tokens:         authz.Tokens{Sector: string(id)}, Requests: authz.Requests{
 				RedirectURIs: []string{"https://app.example/cb"},
 				Scopes:       []string{"openid", "land.read", "land.write"},
-				GrantTypes:   []string{"authorization_code", "refresh_token", "client_credentials", authz.GrantTokenExchange, authz.GrantJWTBearer},
+				GrantTypes: []string{
+					"authorization_code", "refresh_token", "client_credentials", authz.GrantTokenExchange,
+					authz.GrantJWTBearer,
+				},
 			},
 		}
 	}
@@ -46,12 +49,16 @@ func WithBackend(t *testing.T) *World {
 		{Clients: []authz.ClientID{"app"}, SubjectTokenTypes: []string{authz.TokenTypeID}, Audience: []string{AtUserInfo}, Scope: []string{"openid"}},
 	}
 	third.Resources = []string{AtTax}
-	third.TokenExchange = []authz.ExchangeRule{{Clients: []authz.ClientID{"backend"}, SubjectAudience: []string{AtTax}, Audience: []string{AtTax}, Scope: []string{"land.read"}}}
+	third.TokenExchange = []authz.ExchangeRule{{
+		Clients: []authz.ClientID{"backend"}, SubjectAudience: []string{AtTax},
+		Audience: []string{AtTax}, Scope: []string{"land.read"},
+	}}
 	w.Clients = map[authz.ClientID]*authz.Client{"app": app, "backend": backend, "third": third}
 	return w
 }
 
-// ExchangeForm is a token exchange (RFC 8693 §2.1) with changed parameters; an empty one is left out.
+// ExchangeForm is a token exchange (RFC 8693 §2.1) with changed parameters; an empty one is
+// left out.
 func ExchangeForm(token string, change ...string) url.Values {
 	f := url.Values{"grant_type": {authz.GrantTokenExchange}, "subject_token": {token}, "subject_token_type": {authz.TokenTypeAccess}}
 	for i := 0; i+1 < len(change); i += 2 {

@@ -1,4 +1,4 @@
-package providertest
+package authztest
 
 import (
 	"net/http"
@@ -60,7 +60,8 @@ func (w *World) Sent(t *testing.T, f url.Values) (mode string, answer url.Values
 	return mode, answer
 }
 
-// FrontToken checks a token of the front channel: good at UserInfo, known to introspection, good for nothing else.
+// FrontToken checks a token of the front channel: good at UserInfo, known to introspection, good
+// for nothing else.
 func (w *World) FrontToken(t *testing.T, token string) {
 	t.Helper()
 	if got := w.About(token); got.Code != http.StatusOK {
@@ -75,7 +76,10 @@ func (w *World) FrontToken(t *testing.T, token string) {
 	if _, err := w.BrokerAccess(r); authz.AsError(err) == nil || authz.AsError(err).Code != authz.InvalidToken {
 		t.Errorf("D8: the broker says %v", err)
 	}
-	for name, broken := range map[string]string{"a letter changed": token[:10] + "A" + token[11:], "cut": token[:len(token)-1], "without its MAC": token[:strings.LastIndex(token, ".")], "no dot": "hna.", "a MAC alone": "hna..x"} {
+	for name, broken := range map[string]string{
+		"a letter changed": token[:10] + "A" + token[11:], "cut": token[:len(token)-1],
+		"without its MAC": token[:strings.LastIndex(token, ".")], "no dot": "hna.", "a MAC alone": "hna..x",
+	} {
 		if broken != token && w.About(broken).Code != http.StatusUnauthorized {
 			t.Errorf("a token that was %s is taken", name)
 		}

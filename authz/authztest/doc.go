@@ -1,4 +1,4 @@
-// Package providertest is a provider with the clock in hand, over fakes that keep state, for the
+// Package authztest is a provider with the clock in hand, over fakes that keep state, for the
 // tests of the rooms that speak HTTP: each room tests its own behaviour through the handlers that
 // a provider wires (authz/authorize, authz/redeem, authz/token, authz/endsession, authz/provider).
-package providertest
+package authztest
