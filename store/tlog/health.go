@@ -55,11 +55,11 @@ const (
 // is said first, since it is also why entries are not written. It reads a few tiles and
 // writes nothing. What an entry holds plays no part in it.
 func (l *Log) Health(ctx context.Context) error {
-	if l.closed.Load() {
-		return fmt.Errorf("%w: %w", ErrAppend, ErrClosed)
-	}
 	if damage := l.damage.Load(); damage != nil {
 		return *damage
+	}
+	if l.closed.Load() {
+		return fmt.Errorf("%w: %w", ErrAppend, ErrClosed)
 	}
 	intact := l.intact(ctx)
 	// A disk that does not answer in time may be as it was.
@@ -81,6 +81,9 @@ func (l *Log) intact(ctx context.Context) error {
 	none := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !none {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err := l.known(ctx); err != nil {
+		return err
 	}
 	size, err := l.Size(ctx)
 	if err != nil {

@@ -79,28 +79,46 @@ func (s signer) Sign(message []byte) ([]byte, error) {
 // recording is the last signer of a checkpoint: what it signs is complete, and is
 // recorded before anybody sees it. One that cannot be recorded is no checkpoint.
 type recording struct {
-	signer
+	guarding
 	// before are the signers whose lines come first.
 	before []*remembering
 	record func(ctx context.Context, c proof.Checkpoint, signed []byte) error
 }
 
+// guarding is a signer that signs a checkpoint only if its tree is vouched for.
+type guarding struct {
+	signer
+	vouch func(proof.Checkpoint) error
+}
+
+// Sign signs what is vouched for.
+func (s *guarding) Sign(message []byte) ([]byte, error) {
+	c, err := proof.ParseCheckpoint(append(slices.Clone(message), '\n'))
+	if err == nil {
+		err = s.vouch(c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("signing a checkpoint of %q: %w", s.name, err)
+	}
+	return s.signer.Sign(message)
+}
+
 // remembering is a signer that keeps its last signature for the note that is recorded.
 type remembering struct {
-	signer
+	guarding
 	message, signature []byte
 }
 
 // Sign signs and remembers. Checkpoints are signed one after the other.
 func (s *remembering) Sign(message []byte) ([]byte, error) {
-	signature, err := s.signer.Sign(message)
+	signature, err := s.guarding.Sign(message)
 	s.message, s.signature = message, signature
 	return signature, err
 }
 
 // Sign signs, and records the whole note.
 func (s *recording) Sign(message []byte) ([]byte, error) {
-	signature, err := s.signer.Sign(message)
+	signature, err := s.guarding.Sign(message)
 	if err != nil {
 		return nil, err
 	}
@@ -130,19 +148,27 @@ func (s signer) line(signature []byte) string {
 	return "— " + s.name + " " + base64.StdEncoding.EncodeToString(append(raw, signature...)) + "\n"
 }
 
-// recorded wraps signers so that what they sign together is recorded.
-func recorded(signers []signer, record func(context.Context, proof.Checkpoint, []byte) error) []note.Signer {
-	if record == nil {
-		out := make([]note.Signer, len(signers))
-		for i, s := range signers {
-			out[i] = s
-		}
-		return out
+// plain are signers of notes that are no checkpoints.
+func plain(signers []signer) []note.Signer {
+	out := make([]note.Signer, len(signers))
+	for i, s := range signers {
+		out[i] = s
 	}
-	last := &recording{signer: signers[len(signers)-1], record: record}
+	return out
+}
+
+// guarded wraps signers of checkpoints: they sign what is vouched for, and what they sign
+// together is recorded, unless record is nil.
+func guarded(
+	signers []signer, vouch func(proof.Checkpoint) error, record func(context.Context, proof.Checkpoint, []byte) error,
+) []note.Signer {
+	if record == nil {
+		record = func(context.Context, proof.Checkpoint, []byte) error { return nil }
+	}
+	last := &recording{guarding: guarding{signers[len(signers)-1], vouch}, record: record}
 	var out []note.Signer
 	for _, s := range signers[:len(signers)-1] {
-		one := &remembering{signer: s}
+		one := &remembering{guarding: guarding{s, vouch}}
 		last.before, out = append(last.before, one), append(out, one)
 	}
 	return append(out, last)

@@ -14,6 +14,7 @@ import (
 
 	"hopnhat/authz/audit/proof"
 	"hopnhat/store/tlog/inspect"
+	"hopnhat/store/tlog/memory"
 )
 
 // ErrUnexplained means that entries of the log have no row in the database: it was restored
@@ -72,10 +73,11 @@ func (l *Log) prove(ctx context.Context, o Options) error {
 		return err
 	}
 	on, err := readState(ctx, l.files)
-	known := max(o.KnownSize, o.Recorded.Size, signed.Size, o.Anchor.Size)
+	known := max(o.KnownSize, o.Recorded.Size, signed.Size, o.Anchor.Size, o.Grown.Size)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && known == 0:
-		return nil // a new log
+	case errors.Is(err, fs.ErrNotExist) && known == 0: // a new log
+		l.tree, err = memory.New(0, nil)
+		return err
 	case errors.Is(err, fs.ErrNotExist) && unsigned:
 		return fmt.Errorf("%w: log %s is not here, and %d entries of it are known", ErrOlder, o.Origin, known)
 	case errors.Is(err, fs.ErrNotExist):
@@ -89,20 +91,43 @@ func (l *Log) prove(ctx context.Context, o Options) error {
 		return fmt.Errorf("%w: the checkpoint is gone; hopnhat log rebuild makes it anew", ErrDamaged)
 	}
 	marks := []inspect.Mark{{By: "the state of the writer", Size: on.Size, Root: proof.Hash(on.Root)}}
-	for by, c := range map[string]proof.Checkpoint{"the checkpoint": signed, "the database": o.Recorded, "the anchor": o.Anchor} {
+	for by, c := range map[string]proof.Checkpoint{
+		"the checkpoint": signed, "the database": o.Recorded, "the anchor": o.Anchor, "the writer before": o.Grown,
+	} {
 		if c.Size > 0 {
 			marks = append(marks, inspect.Mark{By: by, Size: c.Size, Root: c.Root})
 		}
 	}
-	if on.Size <= sound {
+	if on.Size <= sound || o.Whole {
 		err = l.checkTree(ctx, on.Size, marks, nil)
 	} else {
 		err = l.checkEdges(ctx, on.Size, marks)
+	}
+	if err == nil {
+		err = l.keep(ctx, on)
 	}
 	if err != nil {
 		return err
 	}
 	return l.explain(ctx, o, signed, on)
+}
+
+// keep takes the tree that was proved into memory. The folder is read once more for it: what
+// it holds by now has to be what was proved.
+func (l *Log) keep(ctx context.Context, on state) error {
+	edge, err := l.edge(ctx, on.Size)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	tree, err := memory.New(on.Size, edge.Hashes())
+	if err != nil {
+		return err
+	}
+	if err := tree.Holds(on.Size, proof.Hash(on.Root)); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	l.tree = tree
+	return nil
 }
 
 // checkTree reads every file of a tree.
@@ -214,16 +239,16 @@ func (l *Log) Unexplained() Unexplained { return l.unexplained }
 // checkMeanwhile reads the whole of a large tree once while the log runs, at a tenth of the
 // time of one processor. What it finds takes the log out as damage does that a start finds.
 func (l *Log) checkMeanwhile(ctx context.Context, o Options) {
-	on, err := readState(ctx, l.files)
-	if err != nil || on.Size <= sound {
-		return // it was read whole, or Health tells
+	size, root := l.tree.Head()
+	if size <= sound || o.Whole {
+		return // it was read whole
 	}
-	marks := []inspect.Mark{{By: "the state of the writer", Size: on.Size, Root: proof.Hash(on.Root)}}
+	marks := []inspect.Mark{{By: "the writer", Size: size, Root: root}}
 	if o.Recorded.Size > 0 {
 		marks = append(marks, inspect.Mark{By: "the database", Size: o.Recorded.Size, Root: o.Recorded.Root})
 	}
 	began := time.Now()
-	err = l.checkTree(ctx, on.Size, marks, func(uint64) error {
+	err := l.checkTree(ctx, size, marks, func(uint64) error {
 		wait := time.NewTimer(9 * time.Since(began))
 		defer wait.Stop()
 		select {
@@ -235,6 +260,6 @@ func (l *Log) checkMeanwhile(ctx context.Context, o Options) {
 		}
 	})
 	if err != nil && ctx.Err() == nil {
-		l.damage.Store(&err)
+		l.damage.CompareAndSwap(nil, &err)
 	}
 }

@@ -3,7 +3,6 @@ package tlog
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,6 +23,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/store/tlog/gather"
+	"hopnhat/store/tlog/memory"
 )
 
 // Options says where the log is and who signs it.
@@ -59,6 +59,11 @@ type Options struct {
 	// Record, if not nil, is asked before a checkpoint is published, with the tree and the
 	// signed note; an error keeps it from being published, and it is made anew later.
 	Record func(ctx context.Context, c proof.Checkpoint, signed []byte) error
+	// Grown is the tree that an earlier writer in this process had in memory: the log must
+	// hold it. Zero where there is none. Whole says to read every file before the log is
+	// opened, however large it is.
+	Grown proof.Checkpoint
+	Whole bool
 	// Holds, if not nil, is asked after entries were written and before their places are
 	// told: an error says that another process may write the log by now.
 	Holds func() error
@@ -89,6 +94,8 @@ type Log struct {
 	// One goroutine uses them.
 	places *places
 	closed atomic.Bool
+	// tree is the tree that was proved at the start and grew since: nothing else is signed.
+	tree *memory.Tree
 	// unexplained had no row when the log was opened; damage was found since.
 	unexplained Unexplained
 	damage      atomic.Pointer[error]
@@ -123,7 +130,6 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
-	checkpointing := recorded(keys, o.Record)
 	_, missing := os.Stat(o.Dir)
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder: %w", err)
@@ -133,7 +139,7 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &Log{Reader: reader, cancel: cancel, lock: lock, signers: recorded(keys, nil), holds: o.Holds}
+	l := &Log{Reader: reader, cancel: cancel, lock: lock, signers: plain(keys), holds: o.Holds}
 	defer func() {
 		if err != nil {
 			l.release()
@@ -152,9 +158,10 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 	}
 	// Groups are made here, so the age within Tessera only has to outlast the
 	// handing over of one group.
+	checkpointing := guarded(keys, l.vouch, o.Record)
 	options := tessera.NewAppendOptions().
 		WithCheckpointSigner(checkpointing[0], checkpointing[1:]...).
-		WithBatching(maxGroup, handOver).
+		WithBatching(maxGroup, handingOver).
 		WithCheckpointInterval(o.CheckpointInterval)
 	var tiles tessera.LogReader
 	l.appender, l.shutdown, tiles, err = tessera.NewAppender(background, driver, options)
@@ -172,8 +179,8 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 	return l, nil
 }
 
-// handOver is how long Tessera waits after the first entry of a group.
-const handOver = time.Millisecond
+// handingOver is how long Tessera waits after the first entry of a group.
+const handingOver = time.Millisecond
 
 func signers(o Options) (list []signer, reader *Reader, err error) {
 	if o.Sign == nil {
@@ -232,94 +239,6 @@ func (l *Log) Append(ctx context.Context, entry audit.Entry) (audit.Place, error
 	return audit.Place{Origin: l.origin, Index: index}, nil
 }
 
-// write writes a group: what is on disk when it returns has a place. Then it asks whether
-// this process may still write.
-func (l *Log) write(ctx context.Context, entries []audit.Entry) []gather.Outcome[uint64] {
-	out := make([]gather.Outcome[uint64], len(entries))
-	futures := make([]tessera.IndexFuture, len(entries))
-	inGroup := map[[sha256.Size]byte]tessera.IndexFuture{}
-	for i, entry := range entries {
-		leaf := entry.Leaf
-		if l.places == nil {
-			futures[i] = l.appender.Add(ctx, tessera.NewEntry(leaf))
-			continue
-		}
-		sum := sha256.Sum256(leaf)
-		if index, known := l.places.of(sum); known {
-			futures[i] = func() (tessera.Index, error) { return tessera.Index{Index: index}, nil }
-			continue
-		}
-		if inGroup[sum] == nil {
-			inGroup[sum] = l.appender.Add(ctx, tessera.NewEntry(leaf))
-		}
-		futures[i] = inGroup[sum]
-	}
-	for i, future := range futures {
-		index, err := future()
-		out[i] = gather.Outcome[uint64]{Value: index.Index, Err: err}
-	}
-	for sum, future := range inGroup {
-		if index, err := future(); err == nil { // it is resolved, and says the same again
-			l.places.note(sum, index.Index)
-		}
-	}
-	if l.holds == nil {
-		return out
-	}
-	if err := l.holds(); err != nil {
-		for i := range out {
-			out[i] = gather.Outcome[uint64]{Err: err}
-		}
-	}
-	return out
-}
-
-// remember notes the places of the newest entries.
-func (l *Log) remember(ctx context.Context) error {
-	l.places = &places{recent: map[[sha256.Size]byte]uint64{}}
-	size, err := l.Size(ctx)
-	if err != nil {
-		return err
-	}
-	from := size - min(size, remembered)
-	for from < size {
-		entries, err := l.Entries(ctx, from, maxGroup)
-		if err != nil {
-			return fmt.Errorf("%w: the newest entries: %w", ErrDamaged, err)
-		}
-		for i, entry := range entries {
-			l.places.note(sha256.Sum256(entry), from+uint64(i))
-		}
-		from += uint64(len(entries))
-	}
-	return nil
-}
-
-// remembered is how many places are known at least.
-const remembered = 1 << 14
-
-// places are the places of the newest entries; the older half is forgotten at a time.
-type places struct{ recent, older map[[sha256.Size]byte]uint64 }
-
-func (p *places) of(sum [sha256.Size]byte) (uint64, bool) {
-	if index, ok := p.recent[sum]; ok {
-		return index, true
-	}
-	index, ok := p.older[sum]
-	return index, ok
-}
-
-// note keeps the first place of an entry that stands in the log twice.
-func (p *places) note(sum [sha256.Size]byte, index uint64) {
-	if _, ok := p.of(sum); ok {
-		return
-	}
-	if len(p.recent) >= remembered {
-		p.older, p.recent = p.recent, make(map[[sha256.Size]byte]uint64, remembered)
-	}
-	p.recent[sum] = index
-}
-
 // SigningKeys are the verifier keys of Sign and of new checkpoints.
 func (l *Log) SigningKeys() []string { return l.VerifierKeys()[:len(l.signers)] }
 
@@ -357,12 +276,23 @@ func (l *Log) Close(ctx context.Context) error {
 		return nil
 	}
 	l.groups.Close()
-	err := l.shutdown(ctx)
+	err := error(nil)
+	if damage := l.damage.Load(); damage == nil {
+		err = l.shutdown(ctx)
+	} // of a damaged log there is none to wait for
 	l.release()
 	if err != nil {
 		return fmt.Errorf("closing log %s: its last checkpoint: %w", l.origin, err)
 	}
 	return nil
+}
+
+// abandon lets go of the folder at once, without a last checkpoint.
+func (l *Log) abandon() {
+	if !l.closed.Swap(true) {
+		l.groups.Close()
+		l.release()
+	}
 }
 
 // quieten sends what Tessera says to the logger of this process, from warnings
