@@ -17,8 +17,8 @@ import (
 const lookAgain = 5
 
 // anchor is the largest checkpoint of a shard that was kept elsewhere, zero if none was.
-func (s *Shards) anchor(origin string) (largest proof.Checkpoint) {
-	for _, c := range s.o.Anchors {
+func (o *ShardsOptions) anchor(origin string) (largest proof.Checkpoint) {
+	for _, c := range o.Anchors {
 		if c.Origin == origin && c.Size > largest.Size {
 			largest = c
 		}
@@ -27,15 +27,15 @@ func (s *Shards) anchor(origin string) (largest proof.Checkpoint) {
 }
 
 // anchored refuses a database that does not know as much of a shard as was kept elsewhere.
-func (s *Shards) anchored(heads map[Name]trees.Head) error {
-	for _, c := range s.o.Anchors {
-		n, err := ParseName(s.o.Archive.Log, c.Origin)
+func (o *ShardsOptions) anchored(heads map[Name]trees.Head) error {
+	for _, c := range o.Anchors {
+		n, err := ParseName(o.Archive.Log, c.Origin)
 		if err != nil {
 			continue // of another log, which is opened beside this one
 		}
 		head, known := heads[n]
 		switch {
-		case !known && !s.o.Archive.Has(n):
+		case !known && !o.Archive.Has(n):
 			return fmt.Errorf("%w: shard %s of the anchor is neither here nor in the database", ErrOlder, c.Origin)
 		case known && head.Closed && head.Size < c.Size:
 			return fmt.Errorf("%w: shard %s ended with %d entries, and the anchor knows %d", ErrOlder, c.Origin, head.Size, c.Size)
@@ -47,12 +47,12 @@ func (s *Shards) anchored(heads map[Name]trees.Head) error {
 }
 
 // explain is Options.Explain of one shard.
-func (s *Shards) explain(origin string) func(context.Context, uint64, [][]byte) ([]uint64, error) {
-	if s.o.Explain == nil {
+func (o *ShardsOptions) explain(origin string) func(context.Context, uint64, [][]byte) ([]uint64, error) {
+	if o.Explain == nil {
 		return nil
 	}
 	return func(ctx context.Context, first uint64, leaves [][]byte) ([]uint64, error) {
-		return s.o.Explain(ctx, origin, first, leaves)
+		return o.Explain(ctx, origin, first, leaves)
 	}
 }
 

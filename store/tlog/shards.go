@@ -66,6 +66,8 @@ type Shards struct {
 	o        ShardsOptions
 	replaced atomic.Pointer[error]
 	current  atomic.Pointer[shard]
+	outage   atomic.Pointer[outage] // while the log is out: see [Shards.Again]
+	grown    sync.Map               // by origin, the trees that shards which are to be opened again had in memory
 
 	// without are the entries that have no row, by their shards.
 	without atomic.Pointer[[]Unexplained]
@@ -82,6 +84,7 @@ type shard struct {
 	*Log
 	name  Name
 	epoch uint64
+	over  *atomic.Bool // it was let go of, and what it could not record says nothing
 }
 
 // OpenShards opens the shard of this quarter, ends those of before that were left open,
@@ -97,7 +100,7 @@ func OpenShards(ctx context.Context, o ShardsOptions) (*Shards, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.anchored(heads); err != nil {
+	if err := s.o.anchored(heads); err != nil {
 		return nil, err
 	}
 	current, err := s.open(ctx, Shard(o.Now()), heads)
@@ -105,15 +108,20 @@ func OpenShards(ctx context.Context, o ShardsOptions) (*Shards, error) {
 		return nil, err
 	}
 	s.current.Store(current)
+	s.endBefore(ctx, current, heads)
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	go s.run(background)
+	return s, nil
+}
+
+// endBefore ends the shards of quarters before that are still open.
+func (s *Shards) endBefore(ctx context.Context, current *shard, heads map[Name]trees.Head) {
 	for name, head := range heads {
 		if !head.Closed && name.Quarter < current.name.Quarter {
 			s.ending.Go(func() { s.end(context.WithoutCancel(ctx), name, head) })
 		}
 	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop = stop
-	go s.run(background)
-	return s, nil
 }
 
 func (s *Shards) heads(ctx context.Context) (map[Name]trees.Head, error) {
@@ -181,7 +189,7 @@ func (s *Shards) begin(ctx context.Context, name Name, others bool) (*shard, err
 	if err != nil && !errors.Is(err, authz.ErrNotFound) {
 		return nil, err
 	}
-	key, vkey, err := s.key(name.Origin(), known)
+	key, vkey, err := s.o.key(name.Origin(), known)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +219,7 @@ func (s *Shards) take(ctx context.Context, name Name, head trees.Head) (*shard, 
 	if head.Writer != s.o.Writer && !s.o.Archive.Has(name) {
 		return nil, taken, fmt.Errorf("opening the log %s in %s: %w", head.Origin, name.Dir(s.o.Archive.Dir), errElsewhere)
 	}
-	key, _, err := s.key(head.Origin, head.VerifierKey)
+	key, _, err := s.o.key(head.Origin, head.VerifierKey)
 	if err != nil {
 		return nil, taken, err
 	}
@@ -232,8 +240,8 @@ func elsewhere(err error) bool {
 }
 
 // key chooses the key of a shard and gives its verifier key.
-func (s *Shards) key(origin, vkey string) (Key, string, error) {
-	key, err := s.o.Key(origin, vkey)
+func (o *ShardsOptions) key(origin, vkey string) (Key, string, error) {
+	key, err := o.Key(origin, vkey)
 	if err != nil {
 		return Key{}, "", err
 	}
@@ -249,11 +257,18 @@ func (s *Shards) write(ctx context.Context, name Name, head trees.Head, key Key,
 		return nil, err
 	}
 	var unrecorded atomic.Pointer[error] // Tessera passes its text on alone
+	var grown proof.Checkpoint
+	was, again := s.grown.Load(head.Origin)
+	if again {
+		grown = was.(proof.Checkpoint)
+	}
+	over := &atomic.Bool{}
 	log, err := Open(ctx, Options{
+		Grown: grown, Whole: again,
 		Dir: name.Dir(s.o.Archive.Dir), Origin: head.Origin, Public: key.Public, Sign: key.Sign,
 		KnownSize: known, Recorded: proof.Checkpoint{Origin: head.Origin, Size: head.Size, Root: proof.Hash(head.Root)},
-		Anchor: s.anchor(head.Origin), Adopts: adopts, Explain: s.explain(head.Origin),
-		Record: s.record(head, &unrecorded), Holds: s.holds, Once: true, CheckpointInterval: s.o.CheckpointInterval,
+		Anchor: s.o.anchor(head.Origin), Adopts: adopts, Explain: s.o.explain(head.Origin),
+		Record: s.record(head, &unrecorded, over), Holds: s.holds, Once: true, CheckpointInterval: s.o.CheckpointInterval,
 	})
 	if err != nil {
 		if cause := unrecorded.Load(); cause != nil {
@@ -264,7 +279,8 @@ func (s *Shards) write(ctx context.Context, name Name, head trees.Head, key Key,
 	if err := errors.Join(s.o.Archive.AddKeys(log.VerifierKey()), s.recordSigned(ctx, log, head)); err != nil {
 		return nil, errors.Join(err, log.Close(ctx))
 	}
-	return &shard{log, name, head.Epoch}, nil
+	s.grown.Delete(head.Origin)
+	return &shard{log, name, head.Epoch, over}, nil
 }
 
 // recordSigned records what was signed and is not in the database, since that is older than
@@ -283,8 +299,10 @@ func (s *Shards) recordSigned(ctx context.Context, log *Log, head trees.Head) er
 
 // record records a checkpoint before it is published, and leaves the cause where it cannot.
 // One that loses says that this node was replaced, unless its tree is not the one that was
-// gone on from.
-func (s *Shards) record(from trees.Head, cause *atomic.Pointer[error]) func(context.Context, proof.Checkpoint, []byte) error {
+// gone on from, or its writer is over and another of this process goes on.
+func (s *Shards) record(
+	from trees.Head, cause *atomic.Pointer[error], over *atomic.Bool,
+) func(context.Context, proof.Checkpoint, []byte) error {
 	return func(ctx context.Context, c proof.Checkpoint, signed []byte) error {
 		head := from
 		head.Size, head.Root, head.Checkpoint = c.Size, c.Root, string(signed)
@@ -298,7 +316,9 @@ func (s *Shards) record(from trees.Head, cause *atomic.Pointer[error]) func(cont
 			err = fmt.Errorf("%w: another root for %d entries of %s than is recorded", ErrDamaged, c.Size, c.Origin)
 		case errors.Is(err, authz.ErrConflict):
 			err = fmt.Errorf("%w: the checkpoint of %d entries of %s was not recorded", ErrReplaced, c.Size, c.Origin)
-			s.replaced.CompareAndSwap(nil, &err)
+			if !over.Load() {
+				s.replaced.CompareAndSwap(nil, &err)
+			}
 		}
 		cause.Store(&err)
 		return err
@@ -359,6 +379,7 @@ func (s *Shards) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		s.lookAfter(ctx)
 		if err := s.Roll(ctx); err != nil {
 			slog.Error("the shard of the new quarter cannot be begun; the one before goes on", "error", err)
 		}
@@ -376,7 +397,7 @@ func (s *Shards) Roll(ctx context.Context) error {
 	s.rolling.Lock()
 	defer s.rolling.Unlock()
 	old, quarter := s.current.Load(), Shard(s.o.Now())
-	if quarter <= old.name.Quarter {
+	if quarter <= old.name.Quarter || s.out() != nil {
 		return nil
 	}
 	heads, err := s.heads(ctx)
@@ -411,6 +432,11 @@ func (s *Shards) Append(ctx context.Context, entry audit.Entry) (audit.Place, er
 		if errors.Is(err, ErrClosed) && s.current.Load() != current {
 			continue // it rolled over in between
 		}
+		if errors.Is(err, ErrClosed) {
+			if out := s.out(); out != nil {
+				err = out
+			}
+		}
 		return place, err
 	}
 }
@@ -428,8 +454,8 @@ func (s *Shards) Reader(ctx context.Context, origin string) (*Reader, error) {
 
 // Health returns why the log cannot take entries now, nil if it can: see [Log.Health].
 func (s *Shards) Health(ctx context.Context) error {
-	if replaced := s.replaced.Load(); replaced != nil {
-		return *replaced
+	if out := s.out(); out != nil {
+		return out
 	}
 	return s.Current().Health(ctx)
 }
