@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 
 	"code.dny.dev/ssrf"
@@ -15,7 +16,7 @@ var ErrNotPublic = errors.New("the address is not public")
 // guardDial is a [net.Dialer]'s Control. It runs after the name was resolved, for
 // each address that is dialled, so a name that changes its address between check and
 // use gains nothing, and no connection is made that was not checked.
-func guardDial(loopback bool) func(network, address string, c syscall.RawConn) error {
+func guardDial(b Bounds) func(network, address string, c syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		host, _, err := net.SplitHostPort(address)
 		if err != nil {
@@ -25,7 +26,9 @@ func guardDial(loopback bool) func(network, address string, c syscall.RawConn) e
 		if err != nil {
 			return err
 		}
-		if ip.Unmap().IsLoopback() && loopback || public(ip) {
+		plain := ip.Unmap().WithZone("")
+		named := slices.ContainsFunc(b.Networks, func(n netip.Prefix) bool { return n.Contains(plain) })
+		if plain.IsLoopback() && b.Loopback || named || public(ip) {
 			return nil
 		}
 		return ErrNotPublic

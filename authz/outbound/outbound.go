@@ -3,17 +3,21 @@
 // tokens, notices and pings are posted. The registrant of an app chooses such an
 // address, so a request reaches public addresses only, follows no redirect, and is
 // bounded in bytes, time and connections at one host. Witnesses of the release log, which
-// operators name and others run, are asked from here, too. The key store, the database and
+// operators name and others run, and entities of a federation are asked from here, too. The key store, the database and
 // the registers are reached by addresses that operators set, and not from here.
 package outbound
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -33,12 +37,26 @@ type Client struct{ http *http.Client }
 
 // New makes a client with connections of its own: one that waits for hosts that do not
 // answer keeps no other client waiting. loopback lets demonstrations reach this machine.
-func New(loopback bool) *Client {
-	dialer := &net.Dialer{Timeout: dialTime, Control: guardDial(loopback)}
+func New(loopback bool) *Client { return NewWithin(Bounds{Loopback: loopback}) }
+
+// Bounds say what a client reaches besides the public internet, and whom it believes.
+type Bounds struct {
+	// Loopback is this machine.
+	Loopback bool
+	// Networks are those that an operator named: the state's own, for a federation.
+	Networks []netip.Prefix
+	// Roots are the authorities whose certificates count; those of the machine if nil.
+	Roots *x509.CertPool
+}
+
+// NewWithin is New with other bounds.
+func NewWithin(b Bounds) *Client {
+	dialer := &net.Dialer{Timeout: dialTime, Control: guardDial(b)}
 	return &Client{&http.Client{
 		Timeout: maxTime,
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: dialTime, MaxIdleConns: 50, MaxConnsPerHost: maxPerHost,
+			TLSClientConfig: &tls.Config{RootCAs: b.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 			IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxHeader, Proxy: nil,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -48,9 +66,18 @@ func New(loopback bool) *Client {
 // Fetch gets the document at a URL: status 200, and no longer than limit bytes after
 // decompression.
 func (c *Client) Fetch(ctx context.Context, address string, limit int64) ([]byte, error) {
+	return c.FetchAs(ctx, address, "", limit)
+}
+
+// FetchAs is Fetch of a document of one media type, whatever its parameters (RFC 9110
+// §8.3.1); of any if it is empty.
+func (c *Client) FetchAs(ctx context.Context, address, mediaType string, limit int64) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
+	}
+	if mediaType != "" {
+		r.Header.Set("Accept", mediaType)
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
@@ -59,6 +86,9 @@ func (c *Client) Fetch(ctx context.Context, address string, limit int64) ([]byte
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("status %d", answer.StatusCode)
+	}
+	if got, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type")); mediaType != "" && (err != nil || got != mediaType) {
+		return nil, fmt.Errorf("its media type is %q, want %q", answer.Header.Get("Content-Type"), mediaType)
 	}
 	raw, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
 	if err == nil && int64(len(raw)) > limit {

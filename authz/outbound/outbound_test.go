@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -235,5 +236,37 @@ func TestPost(t *testing.T) {
 	}
 	if _, err := New(true).Post(t.Context(), message("://")); !errors.Is(err, ErrURL) {
 		t.Errorf("no URL: got %v", err)
+	}
+}
+
+// TestBounds: a network that an operator named is reached, its neighbours are not, and who
+// is believed there is who the operator said.
+func TestBounds(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/entity-statement+jwt; charset=utf-8")
+		w.Write([]byte("ok"))
+	}))
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	for _, row := range []struct {
+		name, media string
+		bounds      Bounds
+		fetched     bool
+	}{
+		{"named, and believed", "application/entity-statement+jwt", Bounds{Networks: here, Roots: roots}, true},
+		{"of any media type", "", Bounds{Networks: here, Roots: roots}, true},
+		{"RFC 9110 §8.3.1: of another media type", "application/json", Bounds{Networks: here, Roots: roots}, false},
+		{"a neighbour of what was named", "", Bounds{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/31")}, Roots: roots}, false},
+		{"nothing named", "", Bounds{Roots: roots}, false},
+		{"a certificate of nobody", "", Bounds{Networks: here}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got, err := NewWithin(row.bounds).FetchAs(t.Context(), server.URL, row.media, 100)
+			if (err == nil) != row.fetched || row.fetched && string(got) != "ok" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
 	}
 }
