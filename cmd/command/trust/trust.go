@@ -1,5 +1,5 @@
-// Package trust has the commands of the federation: for now, to explain why an entity is
-// trusted or not, from statements that somebody has.
+// Package trust has the command that explains why an entity of the federation is trusted or
+// not, from statements that somebody has, or that are fetched.
 package trust
 
 import (
@@ -45,6 +45,23 @@ type Explained struct {
 	Trail    []Check             `json:"trail"`
 	Steps    []Step              `json:"steps"`
 	Metadata federation.Metadata `json:"metadata,omitempty"`
+	Marks    []Mark              `json:"trust_marks"`
+	Requests []Request           `json:"requests"`
+}
+
+// Mark is a trust mark of the entity, and whether it counts.
+type Mark struct {
+	Type   string              `json:"trust_mark_type"`
+	Issuer federation.EntityID `json:"iss"`
+	Counts bool                `json:"counts"`
+	Error  string              `json:"error,omitempty"`
+}
+
+// Request is one that was made to fetch a statement.
+type Request struct {
+	Issuer  federation.EntityID `json:"iss"`
+	Subject federation.EntityID `json:"sub"`
+	Error   string              `json:"error,omitempty"`
 }
 
 // Link is a statement of the chain.
@@ -76,7 +93,7 @@ type Step struct {
 
 func explain(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "explain [FILE]", Short: "Say whether a chain of statements is trusted, and why not, without any network",
+		Use: "explain [FILE]", Short: "Say whether an entity is trusted, and why not: from a file without any network, or fetched",
 		Long: `Says whether an entity is trusted, from a file of entity statements, by OpenID Federation 1.0.
 Giải thích vì sao một thực thể được tin cậy trong liên đoàn, hoặc vì sao không, không cần mạng.
 
@@ -85,16 +102,23 @@ statements that were collected, of which every chain to an anchor is made. Witho
 read from the standard input. The keys of a trust anchor never come from the statements: --anchor names
 the file of a JWK Set that came another way.
 
+With --fetch ENTITY the statements are fetched over HTTPS, from the entity up to the anchors, and its trust
+marks are judged too. Public addresses are reached, and those of each --network. Giving --save keeps what
+was fetched, to be judged again without any network.
+
 Exit codes: 0 trusted, 1 not trusted or it failed, 2 wrong use.`,
 		Example: tool.Lines(
 			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks chain.json",
 			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks --subject https://app.example.vn --json statements.json",
+			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks --fetch https://app.example.vn --network 10.0.0.0/8",
 			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks --at 2026-03-03T09:14:00+07:00 chain.json"),
 		Args: cobra.MaximumNArgs(1),
 	}
 	pinned := cmd.Flags().StringArray("anchor", nil, "a trust anchor and its keys, `ENTITY=FILE` with a JWK Set; more than once for several")
 	subject := cmd.Flags().String("subject", "", "the entity in question, where the file holds statements in any order")
 	at := cmd.Flags().String("at", "", "the time of the question, RFC 3339; now if empty")
+	var from source
+	from.flags(cmd)
 	asJSON := tool.JSONFlag(cmd, tool.Object, Explained{})
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		anchors, err := readAnchors(*pinned)
@@ -107,19 +131,23 @@ Exit codes: 0 trusted, 1 not trusted or it failed, 2 wrong use.`,
 				return fmt.Errorf("--at %q is no time of RFC 3339, such as 2026-03-03T09:14:00+07:00", *at)
 			}
 		}
-		tokens, err := readStatements(cmd.InOrStdin(), words)
+		var found finding
+		if from.entity != "" {
+			found, err = from.find(cmd.Context(), words, *subject, anchors, now)
+		} else {
+			found, err = read(cmd.InOrStdin(), words, *subject, anchors, now)
+		}
 		if err != nil {
 			return err
 		}
-		verdict, err := judge(tokens, anchors, now, *subject)
-		if err != nil {
-			return err
-		}
+		verdict := found.verdict
 		if *asJSON {
-			err = e.JSON(explained(verdict))
+			err = e.JSON(explained(found))
 		} else {
 			var b strings.Builder
+			drawRequests(&b, found.requests)
 			draw(&b, verdict)
+			drawMarks(&b, found.marks)
 			e.Printf("%s", strings.Map(printable, b.String()))
 		}
 		if err == nil && !verdict.Valid() {
@@ -191,6 +219,16 @@ func readStatements(in io.Reader, words []string) ([]string, error) {
 	return tokens, nil
 }
 
+// read is the finding about statements of a file.
+func read(in io.Reader, words []string, subject string, anchors []trust.Anchor, now time.Time) (finding, error) {
+	tokens, err := readStatements(in, words)
+	if err != nil {
+		return finding{}, err
+	}
+	v, err := judge(tokens, anchors, now, subject)
+	return finding{verdict: v}, err
+}
+
 // judge verifies a chain, or the chains that can be made of statements.
 func judge(tokens []string, anchors []trust.Anchor, now time.Time, subject string) (trust.Verdict, error) {
 	if subject == "" {
@@ -216,10 +254,25 @@ func judge(tokens []string, anchors []trust.Anchor, now time.Time, subject strin
 	return verdicts[0], nil
 }
 
-func explained(v trust.Verdict) Explained {
+func explained(f finding) Explained {
+	v := f.verdict
 	out := Explained{
 		Subject: v.Subject, Trusted: v.Valid(), Anchor: v.Anchor, Expiry: v.Expiry.UTC(), Metadata: v.Metadata,
-		Chain: []Link{}, Trail: []Check{}, Steps: []Step{},
+		Chain: []Link{}, Trail: []Check{}, Steps: []Step{}, Marks: []Mark{}, Requests: []Request{},
+	}
+	for _, m := range f.marks {
+		one := Mark{Type: m.Mark.Type, Issuer: m.Mark.Issuer, Counts: m.Valid()}
+		if m.Err != nil {
+			one.Error = m.Err.Error()
+		}
+		out.Marks = append(out.Marks, one)
+	}
+	for _, r := range f.requests {
+		one := Request{Issuer: r.Issuer, Subject: r.Subject}
+		if r.Err != nil {
+			one.Error = r.Err.Error()
+		}
+		out.Requests = append(out.Requests, one)
 	}
 	if v.Err != nil {
 		out.Error = v.Err.Error()
