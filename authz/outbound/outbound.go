@@ -3,8 +3,9 @@
 // tokens, notices and pings are posted. The registrant of an app chooses such an
 // address, so a request reaches public addresses only, follows no redirect, and is
 // bounded in bytes, time and connections at one host. Witnesses of the release log, which
-// operators name and others run, and entities of a federation are asked from here, too. The key store, the database and
-// the registers are reached by addresses that operators set, and not from here.
+// operators name and others run, and entities of a federation are asked from here, too. The
+// key store, the database and the registers are reached by addresses that operators set, and
+// not from here.
 package outbound
 
 import (

@@ -70,10 +70,15 @@ func (n *net) requests() (all int) {
 	return all
 }
 
+// serving is a configuration that names an endpoint (§5.1.1).
+func serving(endpoint, address string) claims {
+	return claims{"metadata": claims{"federation_entity": claims{"federation_" + endpoint + "_endpoint": address}}}
+}
+
 // publish puts a configuration where §9 says.
 func (n *net) publish(t testing.TB, e *federationtest.Entity, superiors ...*federationtest.Entity) {
 	t.Helper()
-	changes := claims{"metadata": claims{"federation_entity": claims{"federation_fetch_endpoint": string(e.ID) + "/fetch", "federation_list_endpoint": string(e.ID) + "/list"}}}
+	changes := serving("fetch", string(e.ID)+"/fetch")
 	if len(superiors) > 0 {
 		var hints []federation.EntityID
 		for _, s := range superiors {
@@ -162,7 +167,7 @@ func TestSubordinate(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			n := newNet()
 			n.pages[row.address] = row.page
-			superior := federationtest.Parse(t, e[0].Configuration(t, claims{"metadata": claims{"federation_entity": claims{"federation_fetch_endpoint": row.endpoint}}}))
+			superior := federationtest.Parse(t, e[0].Configuration(t, serving("fetch", row.endpoint)))
 			s, err := fetch.New(n, nil).Subordinate(t.Context(), superior, e[1].ID)
 			if (err == nil) != row.good || err != nil && !errors.Is(err, fetch.ErrFetch) || row.good && s.Issuer != e[0].ID {
 				t.Errorf("got %s, %v, asked %v", s.Issuer, err, n.asked)
@@ -174,7 +179,7 @@ func TestSubordinate(t *testing.T) {
 // TestList: the subordinates of an entity (§8.2.2).
 func TestList(t *testing.T) {
 	e := entities(t, "neo")
-	superior := federationtest.Parse(t, e[0].Configuration(t, claims{"metadata": claims{"federation_entity": claims{"federation_list_endpoint": "https://neo.example.vn/list"}}}))
+	superior := federationtest.Parse(t, e[0].Configuration(t, serving("list", "https://neo.example.vn/list")))
 	for _, row := range []struct {
 		name, page string
 		want       int // -1: refused
@@ -449,9 +454,7 @@ func TestOverHTTPS(t *testing.T) {
 
 // FuzzList: a list that is read has entities only, each once.
 func FuzzList(f *testing.F) {
-	superior := federationtest.Parse(f, entities(f, "neo")[0].Configuration(f, claims{
-		"metadata": claims{"federation_entity": claims{"federation_list_endpoint": "https://neo.example.vn/list"}},
-	}))
+	superior := federationtest.Parse(f, entities(f, "neo")[0].Configuration(f, serving("list", "https://neo.example.vn/list")))
 	f.Add(`["https://a.example.vn","https://a.example.vn"]`)
 	f.Add(`[null]`)
 	f.Fuzz(func(t *testing.T, page string) {

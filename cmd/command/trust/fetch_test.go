@@ -39,8 +39,11 @@ func TestExplainFetch(t *testing.T) {
 	id := func(path string) federation.EntityID { return federation.EntityID(server.URL + path) }
 	anchor, app := federationtest.New(t, id("/neo")), federationtest.New(t, id("/app"))
 	const kind = "https://neo.example.vn/marks/public"
-	good := anchor.Sign(t, claims{"typ": mark.Type}, claims{"iss": anchor.ID, "sub": app.ID, "trust_mark_type": kind, "iat": federationtest.Now.Unix()})
-	stray := app.Sign(t, claims{"typ": mark.Type}, claims{"iss": app.ID, "sub": app.ID, "trust_mark_type": kind, "iat": federationtest.Now.Unix()})
+	marked := func(by *federationtest.Entity) string {
+		payload := claims{"iss": by.ID, "sub": app.ID, "trust_mark_type": kind, "iat": federationtest.Now.Unix()}
+		return by.Sign(t, claims{"typ": mark.Type}, payload)
+	}
+	good, stray := marked(anchor), marked(app)
 	pages["/app"+fetch.WellKnown] = app.Configuration(t, claims{
 		"authority_hints": []federation.EntityID{anchor.ID, id("/gone")}, "metadata": claims{"openid_relying_party": claims{"client_name": "Đất đai"}},
 		"trust_marks": []claims{{"trust_mark_type": kind, "trust_mark": good}, {"trust_mark_type": kind, "trust_mark": stray}},
@@ -101,7 +104,8 @@ func TestExplainFetch(t *testing.T) {
 	t.Run("for programs", func(t *testing.T) {
 		code, said := run("--json", "--fetch", string(app.ID), "--network", "127.0.0.0/8", "--ca", ca)
 		var got trust.Explained
-		if err := json.Unmarshal([]byte(said), &got); code != 0 || err != nil || !got.Trusted || len(got.Marks) != 2 || !got.Marks[0].Counts || got.Marks[1].Counts || len(got.Requests) != 4 {
+		if err := json.Unmarshal([]byte(said), &got); code != 0 || err != nil || !got.Trusted || len(got.Requests) != 4 ||
+			len(got.Marks) != 2 || !got.Marks[0].Counts || got.Marks[1].Counts {
 			t.Errorf("exit code %d, %v: %+v", code, err, got)
 		}
 	})
