@@ -74,10 +74,10 @@ type (
 		account.Evidence
 		console.Evidence
 	}
-	// Log is the release log.
+	// Log is the logs of the site.
 	Log interface {
 		console.Log
-		logtiles.Log
+		logtiles.Logs
 	}
 	// Deliveries is the outbox of logout tokens and notices of consent.
 	Deliveries interface {

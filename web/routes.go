@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/web/account"
@@ -85,11 +86,6 @@ func (s *Server) table() []route {
 		return route{role, method, path, who, handle}
 	}
 	e, d, mount := s.o.Endpoints, s.documents, s.mount
-	files := logtiles.Files{Log: s.o.Log, Tokens: s.o.LogTokens, Roles: s.o.Roles, Now: s.o.Now}
-	tiles := visit(LogWriter, get, logtiles.Path, auditor, files.Show)
-	if s.has(LogWriter) {
-		tiles.handle = files.Handler(tiles.handle)
-	}
 	table := []route{
 		serve(Provider, get, "/.well-known/openid-configuration", d.metadata),
 		serve(Provider, get, "/.well-known/oauth-authorization-server", d.metadata),
@@ -151,13 +147,21 @@ func (s *Server) table() []route {
 		visit(Portal, get, incidents.Path+"/:id", official, s.incidents.Show),
 		visit(Portal, post, incidents.Path+"/:id", official, s.incidents.Say),
 
-		serve(LogWriter, get, "/log/key", forPrograms(files.Key)),
-		tiles,
-		serve(LogWriter, get, "/log/checkpoint", forPrograms(s.frame.Handler(files.Checkpoint))),
 		serve(everyNode, get, "/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") }),
 		serve(everyNode, get, "/readyz", s.ready("")),
 		serve(everyNode, get, "/metrics", s.onlyNear(adaptor.HTTPHandler(s.o.Metrics))),
 		serve(everyNode, get, static.Prefix+"*", asset),
+	}
+	for _, log := range []audit.Tree{audit.ReleaseTree, audit.ConsentTree} {
+		files, at := logtiles.Files{Logs: s.o.Log, Tree: log, Tokens: s.o.LogTokens, Roles: s.o.Roles, Now: s.o.Now}, logtiles.PathsOf(log)
+		shards := visit(LogWriter, get, at.Shards, auditor, files.Show)
+		if s.has(LogWriter) {
+			shards.handle = files.Handler(shards.handle)
+		}
+		table = append(
+			table, shards, serve(LogWriter, get, at.Key, forPrograms(files.Key)),
+			serve(LogWriter, get, at.Checkpoint, forPrograms(s.frame.Handler(files.Checkpoint))),
+		)
 	}
 	for path, body := range d.resources {
 		document := newDocument(body)

@@ -56,7 +56,7 @@ func mayVisit(path string) audience {
 		return operator
 	case strings.HasPrefix(path, "/console/incidents"):
 		return official
-	case strings.HasPrefix(path, "/console"), strings.HasPrefix(path, "/log/shards/"):
+	case strings.HasPrefix(path, "/console"), strings.HasPrefix(path, "/log/shards/"), strings.HasPrefix(path, "/log/consent/shards/"):
 		return auditor
 	case strings.HasPrefix(path, "/portal"):
 		return person

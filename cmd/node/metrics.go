@@ -108,12 +108,12 @@ var metricTable = []metric{
 		}
 		return age.Seconds()
 	}),
-	{"hopnhat_log_cosigned_age_seconds", "How long ago enough witnesses cosigned a checkpoint of the release log, or the node that writes it began to ask; it is cosigned again each 5 minutes. No series at a node that asks none.", nil, func(n *Node, tell func(float64, ...string)) {
-		if age, ok := n.log.CosignedAge(time.Now()); ok {
-			tell(age.Seconds())
+	{"hopnhat_log_cosigned_age_seconds", "How long ago enough witnesses cosigned a checkpoint of a log (release, consent), or the node that writes it began to ask; it is cosigned again each 5 minutes. No series at a node that asks none.", []string{"log"}, func(n *Node, tell func(float64, ...string)) {
+		for log, age := range n.log.CosignedAge(time.Now()) {
+			tell(age.Seconds(), string(log))
 		}
 	}},
-	{"hopnhat_log_witness_up", "Whether a witness of the release log cosigned when it was asked last, 1 or 0.", []string{"witness"}, func(n *Node, tell func(float64, ...string)) {
+	{"hopnhat_log_witness_up", "Whether a witness cosigned each log when it was asked last, 1 or 0.", []string{"witness"}, func(n *Node, tell func(float64, ...string)) {
 		for name, up := range n.log.Witnesses() {
 			tell(oneIf(up), name)
 		}

@@ -1,7 +1,7 @@
-// Package logtiles serves the newest checkpoint and the key of the release log to anybody, and its
-// files to auditors: checkpoint, tiles and
-// entry bundles of each shard, as https://c2sp.org/tlog-tiles has them. An entry is a leaf,
-// which tells the type of an event and nothing else of it.
+// Package logtiles serves the newest checkpoints and the keys of the two logs of a site to
+// anybody, and their files to auditors: checkpoint, tiles and entry bundles of each shard, as
+// https://c2sp.org/tlog-tiles has them. An entry is a leaf, which tells the type of an event
+// and nothing else of it.
 package logtiles
 
 import (
@@ -14,20 +14,31 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/tiles"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
 )
 
-// Path is the prefix of a shard, which is its last segment; the files are below it.
-const Path = "/log/shards/:shard/*"
+// Paths are where one of the logs is: the files of a shard are below Shards, whose last segment
+// but these is the shard; Key and Checkpoint are of the shard that takes entries.
+type Paths struct{ Shards, Key, Checkpoint string }
 
-// Log has the files of the shards. authz.ErrNotFound and fs.ErrNotExist say that there is none.
-type Log interface {
-	ShardFile(ctx context.Context, shard, path string) ([]byte, error)
-	// Checkpoint and VerifierKey are of the shard that takes entries.
-	Checkpoint(ctx context.Context) ([]byte, error)
-	VerifierKey() string
+// PathsOf are those of a log.
+func PathsOf(log audit.Tree) Paths {
+	below := "/log"
+	if log == audit.ConsentTree {
+		below = "/log/consent"
+	}
+	return Paths{below + "/shards/:shard/*", below + "/key", below + "/checkpoint"}
+}
+
+// Logs have the files of the shards. authz.ErrNotFound and fs.ErrNotExist say that there is none.
+type Logs interface {
+	ShardFile(ctx context.Context, log audit.Tree, shard, path string) ([]byte, error)
+	// Newest and NewestKey are checkpoint and key of the shard that takes entries.
+	Newest(ctx context.Context, log audit.Tree) ([]byte, error)
+	NewestKey(log audit.Tree) string
 }
 
 // Tokens knows whose a token is ([hopnhat/authz/audit/reader]).
@@ -40,9 +51,10 @@ type Roles interface {
 	HasRole(ctx context.Context, who authz.Subject, role authz.Role) (bool, error)
 }
 
-// Files serves them.
+// Files serves those of one log.
 type Files struct {
-	Log    Log
+	Logs   Logs
+	Tree   audit.Tree
 	Tokens Tokens
 	Roles  Roles
 	Now    func() time.Time
@@ -75,12 +87,12 @@ func (f Files) Handler(browser fiber.Handler) fiber.Handler {
 // Key tells anybody the key of the shard that takes entries.
 func (f Files) Key(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
-	return c.SendString(f.Log.VerifierKey() + "\n")
+	return c.SendString(f.Logs.NewestKey(f.Tree) + "\n")
 }
 
 // Checkpoint tells anybody the newest tree head of that shard.
 func (f Files) Checkpoint(v *page.Visit) error {
-	raw, err := f.Log.Checkpoint(v.Context)
+	raw, err := f.Logs.Newest(v.Context, f.Tree)
 	if err != nil {
 		return err
 	}
@@ -96,7 +108,7 @@ func (f Files) send(ctx context.Context, c *fiber.Ctx) error {
 	if !tiles.Known(path) {
 		return page.Fault(view.ErrorNotFound)
 	}
-	raw, err := f.Log.ShardFile(ctx, c.Params("shard"), path)
+	raw, err := f.Logs.ShardFile(ctx, f.Tree, c.Params("shard"), path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, authz.ErrNotFound):
 		return page.Fault(view.ErrorNotFound)

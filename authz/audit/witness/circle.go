@@ -82,14 +82,27 @@ type Circle struct {
 	now    func() time.Time
 }
 
-// peer is a witness and what is known of it.
+// peer is a witness and what is known of it, by the origins of the logs: one that does not
+// follow one log is asked for the others all the same.
 type peer struct {
 	Peer
-	mu    sync.Mutex
-	sizes map[string]uint64 // of the tree that it cosigned last, by origin
-	fails int               // in a row
-	retry time.Time         // not asked before
-	up    bool
+	mu   sync.Mutex
+	logs map[string]*standing
+}
+
+// standing is what is known of a witness for one log.
+type standing struct {
+	size  uint64    // of the tree that it cosigned last
+	fails int       // in a row
+	retry time.Time // not asked before
+}
+
+// of is what is known for a log.
+func (p *peer) of(origin string) *standing {
+	if p.logs[origin] == nil {
+		p.logs[origin] = &standing{}
+	}
+	return p.logs[origin]
 }
 
 // NewCircle makes the circle of some witnesses, of whom a number is wanted.
@@ -99,7 +112,7 @@ func NewCircle(peers []Peer, wanted int, out Poster, now func() time.Time) (*Cir
 	}
 	c := &Circle{wanted: wanted, out: out, now: now}
 	for _, p := range peers {
-		c.peers = append(c.peers, &peer{Peer: p, sizes: map[string]uint64{}, up: true})
+		c.peers = append(c.peers, &peer{Peer: p, logs: map[string]*standing{}})
 	}
 	return c, nil
 }
@@ -116,12 +129,15 @@ func (c *Circle) Verifiers() []*cosign.Verifier {
 // Wanted is how many of them have to cosign.
 func (c *Circle) Wanted() int { return c.wanted }
 
-// Up tells of each witness, by its name, whether it cosigned when it was asked last.
+// Up tells of each witness, by its name, whether it cosigned each log when it was asked last.
 func (c *Circle) Up() map[string]bool {
 	up := map[string]bool{}
 	for _, p := range c.peers {
 		p.mu.Lock()
-		up[p.Key.Name()] = p.up
+		up[p.Key.Name()] = true
+		for _, s := range p.logs {
+			up[p.Key.Name()] = up[p.Key.Name()] && s.fails == 0
+		}
 		p.mu.Unlock()
 	}
 	return up
@@ -170,16 +186,17 @@ var errWaits = errors.New("it failed before, and is asked again later")
 func (c *Circle) ask(ctx context.Context, p *peer, raw []byte, tree proof.Checkpoint, fetch tiles.Fetch) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.now().Before(p.retry) {
+	s := p.of(tree.Origin)
+	if c.now().Before(s.retry) {
 		return "", fmt.Errorf("%s: %w", p.Key.Name(), errWaits)
 	}
 	line, err := c.submit(ctx, p, raw, tree, fetch)
-	if p.up = err == nil; p.up {
-		p.fails, p.retry, p.sizes[tree.Origin] = 0, time.Time{}, tree.Size
+	if err == nil {
+		*s = standing{size: tree.Size}
 		return line, nil
 	}
-	p.retry = c.now().Add(min(time.Second<<min(p.fails, 10), maxRetry))
-	p.fails++
+	s.retry = c.now().Add(min(time.Second<<min(s.fails, 10), maxRetry))
+	s.fails++
 	return "", fmt.Errorf("%s: %w", p.Key.Name(), err)
 }
 
@@ -187,7 +204,7 @@ func (c *Circle) ask(ctx context.Context, p *peer, raw []byte, tree proof.Checkp
 // tree than was thought.
 func (c *Circle) submit(ctx context.Context, p *peer, raw []byte, tree proof.Checkpoint, fetch tiles.Fetch) (string, error) {
 	for again := range 2 {
-		old := p.sizes[tree.Origin]
+		old := p.of(tree.Origin).size
 		if old > tree.Size {
 			return "", fmt.Errorf("it cosigned %d entries, more than %d", old, tree.Size)
 		}
@@ -206,7 +223,7 @@ func (c *Circle) submit(ctx context.Context, p *peer, raw []byte, tree proof.Che
 			if err != nil {
 				return "", errors.New("a conflict without the size of a tree")
 			}
-			p.sizes[tree.Origin] = size
+			p.of(tree.Origin).size = size
 			continue
 		}
 		if answer.Status != http.StatusOK {

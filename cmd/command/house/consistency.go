@@ -36,11 +36,12 @@ Exit codes: 0 the tree goes on, 1 it does not or could not be read, 3 no key was
 signed it.`,
 		Example: tool.Lines(
 			"hopnhat audit consistency --log-key log.vkey --token-file token https://id.example.vn/log/shards/2026q4",
+			"hopnhat audit consistency --log-key log.vkey --token-file token https://id.example.vn/log/consent/shards/2026q4",
 			"hopnhat audit consistency --log-key log.vkey --kept 2026q4.checkpoint /mnt/copy/tlog/2026q4",
 		),
 	}
 	cmd.Flags().StringVar(&key, "log-key", "", "the log's verifier key, or a `file` that holds it")
-	cmd.Flags().StringVar(&kept, "kept", "", "`file` of the checkpoint that was kept; without it, the shard's name and .checkpoint")
+	cmd.Flags().StringVar(&kept, "kept", "", "`file` of the checkpoint that was kept; without it, the shard's name and .checkpoint, behind consent- for the consent log")
 	cmd.Flags().StringVar(&token, "token-file", "", "`file` with the token of an auditor")
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		if key == "" {
@@ -56,11 +57,22 @@ signed it.`,
 			return err
 		}
 		if kept == "" {
-			kept = filepath.Base(strings.TrimSuffix(words[0], "/")) + ".checkpoint"
+			kept = keptAs(words[0])
 		}
 		return goesOn(cmd.Context(), e, fetch, keys, kept)
 	}
 	return cmd
+}
+
+// keptAs is the file in which the checkpoint of a shard is kept: both logs of a site have a shard
+// of each quarter.
+func keptAs(shard string) string {
+	shard = strings.TrimSuffix(shard, "/")
+	file := filepath.Base(shard) + ".checkpoint"
+	if of := strings.TrimSuffix(filepath.Dir(shard), "/shards"); filepath.Base(of) == "consent" {
+		return "consent-" + file
+	}
+	return file
 }
 
 // goesOn holds the newest tree of a shard against the one that was kept, and keeps it.

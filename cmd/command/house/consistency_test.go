@@ -43,6 +43,20 @@ func realLog(t *testing.T, dir string, entries ...string) string {
 	return log.VerifierKey()
 }
 
+// TestWhereACheckpointIsKept: those of the two logs of a site do not take each other's place.
+func TestWhereACheckpointIsKept(t *testing.T) {
+	for shard, want := range map[string]string{
+		"https://id.example.vn/log/shards/2026q4":          "2026q4.checkpoint",
+		"https://id.example.vn/log/consent/shards/2026q4/": "consent-2026q4.checkpoint",
+		"/mnt/copy/tlog/2026q4":                            "2026q4.checkpoint",
+		"/mnt/copy/tlog/consent/2026q4-2":                  "consent-2026q4-2.checkpoint",
+	} {
+		if got := keptAs(shard); got != want {
+			t.Errorf("%s is kept in %s, want %s", shard, got, want)
+		}
+	}
+}
+
 // TestConsistency: a log that goes on, one that was set back, and one with another history,
 // from its folder and from a server.
 func TestConsistency(t *testing.T) {

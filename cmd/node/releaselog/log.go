@@ -66,7 +66,6 @@ type Log struct {
 	*seat.Log
 	consents *seat.Log
 	o        Options
-	archive  *tlog.Archive
 	anchors  []proof.Checkpoint
 
 	self  store.Node
@@ -77,7 +76,7 @@ type Log struct {
 	stop    context.CancelFunc
 	looking sync.WaitGroup
 
-	cosigned atomic.Int64 // when enough witnesses cosigned a checkpoint, Unix ns
+	cosigning *cosigning
 }
 
 // Open opens the log, which this node writes if it has the lease of the site and another
@@ -96,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		return nil, err
 	}
 	archive := Archives(o.State, o.Origin, o.Folder)[0]
-	l := &Log{o: o, archive: archive, anchors: anchors, self: self, taken: make(chan error, 1)}
+	l := &Log{o: o, anchors: anchors, self: self, taken: make(chan error, 1)}
 	l.Log, err = seat.Open(ctx, seat.Options{
 		Lease: lease{l}, Archive: archive, Heads: o.Heads, Key: l.checkpointKey, Writes: o.Writes, Candidate: o.Listen != "",
 		Peers: peersOf(l.o),
@@ -116,9 +115,9 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l.stop = stop
 	l.looking.Go(func() { l.Run(background) })
 	l.looking.Go(func() { l.consents.Run(background) })
+	l.cosigning = newCosigning(l)
 	if o.Witnesses != nil {
-		l.cosigned.Store(time.Now().UnixNano())
-		l.looking.Go(func() { l.askWitnesses(background) })
+		l.looking.Go(func() { l.cosigning.run(background) })
 	}
 	if err := errors.Join(l.serve(identity), l.answerTools(identity)); err != nil {
 		return nil, errors.Join(err, l.Close())

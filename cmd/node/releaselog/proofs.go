@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/store/tlog/seat"
 )
 
 // KeyOf is the verifier key of a shard; empty if it is not known.
@@ -61,12 +63,33 @@ func (l *Log) Bundle(ctx context.Context, query []byte, made time.Time, found pr
 	return export.Marshal(sign, vkeys...)
 }
 
+// tree is one of the logs, and its name without the shard.
+func (l *Log) tree(log audit.Tree) (*seat.Log, string) {
+	if log == audit.ConsentTree {
+		return l.consents, ConsentOrigin(l.o.Origin)
+	}
+	return l.Log, l.o.Origin
+}
+
 // ShardFile is a file of a shard by its path in C2SP tlog-tiles: here, or at the node that
 // writes the log.
-func (l *Log) ShardFile(ctx context.Context, shard, path string) ([]byte, error) {
-	r, err := l.Reader(ctx, l.o.Origin+"/"+shard)
+func (l *Log) ShardFile(ctx context.Context, log audit.Tree, shard, path string) ([]byte, error) {
+	of, name := l.tree(log)
+	r, err := of.Reader(ctx, name+"/"+shard)
 	if err != nil {
 		return nil, err
 	}
 	return r.File(ctx, path)
+}
+
+// Newest is the newest checkpoint of the shard of a log that takes entries.
+func (l *Log) Newest(ctx context.Context, log audit.Tree) ([]byte, error) {
+	of, _ := l.tree(log)
+	return of.Checkpoint(ctx)
+}
+
+// NewestKey is the verifier key of that shard; empty as long as it is not known here.
+func (l *Log) NewestKey(log audit.Tree) string {
+	of, _ := l.tree(log)
+	return of.VerifierKey()
 }

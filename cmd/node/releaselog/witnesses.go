@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/cosign"
+	"hopnhat/authz/audit/witness"
 	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/seat"
 )
 
 // Times of asking witnesses.
@@ -23,47 +27,77 @@ const (
 	cosignAgain = 5 * time.Minute
 )
 
-// askWitnesses has witnesses cosign the newest checkpoints while this node writes the log. It
-// is beside everything else: nothing waits for a witness, and none that is down stops
+// cosigning has the checkpoints of a site's logs cosigned. One goroutine asks.
+type cosigning struct {
+	circle *witness.Circle // nil if no witnesses are asked
+	logs   []*asking
+}
+
+// run has witnesses cosign the newest checkpoints of both logs while this node writes
+// them. It is beside everything else: nothing waits for a witness, and none that is down stops
 // anything.
-func (l *Log) askWitnesses(ctx context.Context) {
+func (c *cosigning) run(ctx context.Context) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	works := true
-	var a asking
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		err := l.cosignAll(ctx, &a)
+		err := c.once(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil && works:
-			slog.Warn("the newest checkpoint of the release log is not cosigned; the log goes on without", "error", err)
+			slog.Warn("the newest checkpoints of the log are not all cosigned; the log goes on without", "error", err)
 		case err == nil && !works:
-			slog.Info("witnesses cosign the release log again")
+			slog.Info("witnesses cosign the log again")
 		}
 		works = err == nil
 	}
 }
 
-// asking is which shards are still to be cosigned: the one that takes entries, and those of
-// before whose last checkpoint is not.
+// asking is which shards of a log are still to be cosigned: the one that takes entries, and
+// those of before whose last checkpoint is not.
 type asking struct {
+	tree    audit.Tree
+	log     *seat.Log
+	archive *tlog.Archive
 	current string
 	rest    map[string]bool
+	// cosigned is when enough witnesses cosigned a checkpoint, or this node began to ask, Unix ns.
+	cosigned atomic.Int64
 }
 
-func (l *Log) cosignAll(ctx context.Context, a *asking) error {
-	if !l.Writes() {
+// newCosigning begins to ask for both logs.
+func newCosigning(l *Log) *cosigning {
+	archives := Archives(l.o.State, l.o.Origin, l.o.Folder)
+	c := &cosigning{circle: l.o.Witnesses, logs: []*asking{
+		{tree: audit.ReleaseTree, log: l.Log, archive: archives[0]}, {tree: audit.ConsentTree, log: l.consents, archive: archives[1]},
+	}}
+	for _, a := range c.logs {
+		a.cosigned.Store(time.Now().UnixNano())
+	}
+	return c
+}
+
+// once asks for both logs; one that fails keeps the other from nothing.
+func (c *cosigning) once(ctx context.Context) (failed error) {
+	for _, a := range c.logs {
+		failed = errors.Join(failed, a.all(ctx, c.circle))
+	}
+	return failed
+}
+
+func (a *asking) all(ctx context.Context, circle *witness.Circle) error {
+	if !a.log.Writes() {
 		a.current = ""
 		return nil
 	}
-	if current := l.Origin(); current != a.current {
-		keys, err := l.archive.Keys()
+	if current := a.log.Origin(); current != a.current {
+		keys, err := a.archive.Keys()
 		if err != nil {
 			return err
 		}
@@ -78,9 +112,9 @@ func (l *Log) cosignAll(ctx context.Context, a *asking) error {
 			}
 		}
 	}
-	failed := l.cosign(ctx, a.current)
+	failed := a.cosign(ctx, circle, a.current)
 	for origin := range a.rest {
-		err := l.cosign(ctx, origin)
+		err := a.cosign(ctx, circle, origin)
 		if err == nil || errors.Is(err, authz.ErrNotFound) || errors.Is(err, fs.ErrNotExist) { // another node has its folder
 			delete(a.rest, origin)
 			continue
@@ -91,20 +125,21 @@ func (l *Log) cosignAll(ctx context.Context, a *asking) error {
 }
 
 // cosign has the newest checkpoint of a shard cosigned, if it is not.
-func (l *Log) cosign(ctx context.Context, origin string) error {
-	name, err := tlog.ParseName(l.o.Origin, origin)
+func (a *asking) cosign(ctx context.Context, circle *witness.Circle, origin string) error {
+	name, err := tlog.ParseName(a.archive.Log, origin)
 	if err != nil {
 		return err
 	}
-	if !l.archive.Has(name) {
+	if !a.archive.Has(name) {
 		return fmt.Errorf("shard %s is not here: %w", origin, authz.ErrNotFound)
 	}
-	shard, err := l.Reader(ctx, origin)
+	shard, err := a.log.Reader(ctx, origin)
 	if err != nil {
 		return err
 	}
 	raw, newest, err := shard.Head(ctx)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && newest.Size == 0 {
+		a.cosigned.Store(time.Now().UnixNano()) // there is nothing to cosign
 		return nil
 	}
 	if err != nil {
@@ -112,46 +147,50 @@ func (l *Log) cosign(ctx context.Context, origin string) error {
 	}
 	before, covered, err := shard.Cosigned(ctx)
 	if err == nil && covered.Size == newest.Size {
-		if at, enough := l.cosignedAt(before); enough && (origin != l.Origin() || time.Since(at) < cosignAgain) {
+		if at, enough := cosignedAt(circle, before); enough && (origin != a.current || time.Since(at) < cosignAgain) {
 			return nil
 		}
 	}
-	cosigned, err := l.o.Witnesses.Ask(ctx, raw, shard.File)
+	cosigned, err := circle.Ask(ctx, raw, shard.File)
 	if err != nil {
 		return err
 	}
-	if err := l.archive.KeepCosigned(name, cosigned); err != nil {
+	if err := a.archive.KeepCosigned(name, cosigned); err != nil {
 		return err
 	}
-	l.cosigned.Store(time.Now().UnixNano())
+	a.cosigned.Store(time.Now().UnixNano())
 	return nil
 }
 
 // cosignedAt is when the last of the witnesses under a checkpoint cosigned it, and whether they are
 // enough: who is asked may have changed.
-func (l *Log) cosignedAt(raw []byte) (at time.Time, enough bool) {
-	found, err := cosign.Open(raw, l.o.Witnesses.Verifiers()...)
+func cosignedAt(circle *witness.Circle, raw []byte) (at time.Time, enough bool) {
+	found, err := cosign.Open(raw, circle.Verifiers()...)
 	for _, c := range found {
 		if c.At.After(at) {
 			at = c.At
 		}
 	}
-	return at, err == nil && len(found) >= l.o.Witnesses.Wanted()
+	return at, err == nil && len(found) >= circle.Wanted()
 }
 
-// CosignedAge is how long ago enough witnesses cosigned a checkpoint, or this node began to
-// ask; ok is false where this node asks none.
-func (l *Log) CosignedAge(now time.Time) (age time.Duration, ok bool) {
-	if l.o.Witnesses == nil || !l.Writes() {
-		return 0, false
+// CosignedAge is how long ago enough witnesses cosigned a checkpoint of each log, or this node
+// began to ask; empty where this node asks none.
+func (l *Log) CosignedAge(now time.Time) map[audit.Tree]time.Duration {
+	if l.cosigning.circle == nil || !l.Writes() {
+		return nil
 	}
-	return now.Sub(time.Unix(0, l.cosigned.Load())), true
+	ages := map[audit.Tree]time.Duration{}
+	for _, a := range l.cosigning.logs {
+		ages[a.tree] = now.Sub(time.Unix(0, a.cosigned.Load()))
+	}
+	return ages
 }
 
 // Witnesses tells of each witness that this node asks whether it cosigned when asked last.
 func (l *Log) Witnesses() map[string]bool {
-	if l.o.Witnesses == nil || !l.Writes() {
+	if l.cosigning.circle == nil || !l.Writes() {
 		return nil
 	}
-	return l.o.Witnesses.Up()
+	return l.cosigning.circle.Up()
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,15 +21,19 @@ import (
 	"hopnhat/store/tlog"
 )
 
-// realWitness is a witness that listens, and follows the log of the tests by its key.
-func realWitness(t *testing.T, name string, seed byte) (*cosign.Verifier, *httptest.Server) {
+// realWitness is a witness that listens, and follows logs of the tests by their keys: the
+// release log if none is given.
+func realWitness(t *testing.T, name string, seed byte, logs ...string) (*cosign.Verifier, *httptest.Server) {
 	t.Helper()
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
 	signer, err := cosign.NewSigner(name, key, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := witness.Open(witness.Options{Dir: t.TempDir(), Logs: []string{vkeyOf(t, origin, 1)}, Signer: signer})
+	if len(logs) == 0 {
+		logs = []string{vkeyOf(t, origin, 1)}
+	}
+	w, err := witness.Open(witness.Options{Dir: t.TempDir(), Logs: logs, Signer: signer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,10 +73,10 @@ func proofFile(t *testing.T, l *Log, n int) []byte {
 // cosignOnce asks the witnesses once, as a node does each second.
 func cosignOnce(t *testing.T, l *Log) {
 	t.Helper()
-	if l.o.Witnesses == nil {
+	if l.cosigning.circle == nil {
 		return
 	}
-	if err := l.cosignAll(t.Context(), &asking{}); err != nil && !errors.Is(err, witness.ErrTooFew) {
+	if err := l.cosigning.once(t.Context()); err != nil && !errors.Is(err, witness.ErrTooFew) {
 		t.Fatal(err)
 	}
 }
@@ -92,7 +98,7 @@ func TestWitnessesOfALog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l.o.Witnesses = circle
+			l.cosigning.circle = circle
 		}
 		ask(l)
 		trust := func(wanted int) proof.Trust {
@@ -106,7 +112,7 @@ func TestWitnessesOfALog(t *testing.T) {
 		if r := trust(2).Verify(file); r.OK() {
 			t.Error("both witnesses are wanted, of which one is down, and it verifies")
 		}
-		age, ok := l.CosignedAge(time.Now())
+		age, ok := l.CosignedAge(time.Now())[audit.ReleaseTree]
 		if now := l.Witnesses(); !ok || age < 0 || !now["witness.example/a"] || now["witness.example/b"] {
 			t.Errorf("cosigned %s ago, %v, witnesses %v", age, ok, now)
 		}
@@ -131,6 +137,80 @@ func TestWitnessesOfALog(t *testing.T) {
 	})
 }
 
+// TestTheConsentLogIsCosigned as the release log is, by who follows it; who follows the release
+// log alone cosigns that all the same. A database and a folder that were both put back to an
+// older copy find no witness, and do not pass an anchor.
+func TestTheConsentLogIsCosigned(t *testing.T) {
+	consent := ConsentOrigin(origin)
+	o := options(t, storetest.SQLite(t, nil), newRing(), false)
+	l := opened(t, o)
+	both, first := realWitness(t, "witness.example/both", 71, vkeyOf(t, origin, 1), vkeyOf(t, consent, 1))
+	one, second := realWitness(t, "witness.example/one", 72)
+	peers := []witness.Peer{{Key: both, URL: first.URL}, {Key: one, URL: second.URL}}
+	circle, err := witness.NewCircle(peers, 1, outbound.New(true), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.cosigning.circle = circle
+	released, agreed := appended(t, l, "released"), consented(t, l, "agreed")
+	for _, place := range []audit.Place{released, agreed} {
+		if _, _, err := l.Proof(t.Context(), place.Origin, place.Index); err != nil { // a checkpoint covers it
+			t.Fatal(err)
+		}
+	}
+	cosignOnce(t, l)
+	for _, row := range []struct {
+		place audit.Place
+		by    int
+	}{{released, 2}, {agreed, 1}} {
+		in, _, err := l.Proof(t.Context(), row.place.Origin, row.place.Index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, err := cosign.Open([]byte(in.Checkpoint), both, one); err != nil || len(found) != row.by {
+			t.Errorf("%s is cosigned by %d, want %d: %v", row.place.Origin, len(found), row.by, err)
+		}
+	}
+	if up := l.Witnesses(); !up["witness.example/both"] || up["witness.example/one"] {
+		t.Errorf("witnesses that cosign both logs: %v", up)
+	}
+	anchor, err := l.Newest(t.Context(), audit.ConsentTree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	// The same, from a copy of before all entries.
+	older := options(t, storetest.SQLite(t, nil), newRing(), false)
+	restored := opened(t, older)
+	restored.cosigning.circle = circle
+	place := consented(t, restored, "another one agreed")
+	if _, _, err := restored.Proof(t.Context(), place.Origin, place.Index); err != nil {
+		t.Fatal(err)
+	}
+	cosignOnce(t, restored)
+	r, err := restored.Reader(t.Context(), place.Origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.Cosigned(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("another history of the consent log is cosigned: %v", err)
+	}
+	if err := restored.Close(); err != nil {
+		t.Fatal(err)
+	}
+	older.Anchor = filepath.Join(t.TempDir(), "anchor")
+	if err := os.WriteFile(older.Anchor, anchor, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := opened(t, older)
+	if err := again.Health(t.Context()); Code(err) != "consent-damaged" {
+		t.Errorf("with a checkpoint of the consent log that was kept elsewhere it says %q: %v", Code(err), err)
+	}
+}
+
 // TestAForkFindsNoWitness: the key of the log and another folder, as an insider has it.
 func TestAForkFindsNoWitness(t *testing.T) {
 	keyring := newRing()
@@ -142,7 +222,7 @@ func TestAForkFindsNoWitness(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one.o.Witnesses = circle
+		one.cosigning.circle = circle
 	}
 	trust := proof.Trust{Keys: []string{vkeyOf(t, l.Origin(), 1)}, Witnesses: []*cosign.Verifier{a}, Wanted: 1}
 	proofFile(t, l, 1)
@@ -176,7 +256,8 @@ func TestACosignedCheckpointIsTheLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.archive.KeepCosigned(name, []byte(l.Origin()+"\n9\n"+proof.Hash{}.String()+"\n\n— x AAAAAAAA\n")); err != nil {
+	nobodys := l.Origin() + "\n9\n" + proof.Hash{}.String() + "\n\n— x AAAAAAAA\n"
+	if err := l.cosigning.logs[0].archive.KeepCosigned(name, []byte(nobodys)); err != nil {
 		t.Fatal(err)
 	}
 	if in, _, err := l.Proof(t.Context(), l.Origin(), 0); err != nil || in.Checkpoint == "" {
