@@ -250,7 +250,7 @@ func TestAWithdrawalHoldsEvenIfTheLogDoesNotAnswer(t *testing.T) {
 		if err != nil || c.State != consent.Withdrawn || len(versions) != 2 || versions[1].Actor != a.subject {
 			t.Fatalf("got %+v, %+v, %v", c, versions, err)
 		}
-		waiting, err := db.Unlogged(ctx, 10)
+		waiting, _, err := db.Unlogged(ctx, "", 10)
 		if err != nil || !slices.ContainsFunc(waiting, func(r audit.Recorded) bool { return r.Event.Type == audit.ConsentWithdrawn }) {
 			t.Fatalf("the withdrawal does not wait for the log: %v, %v", waiting, err)
 		}

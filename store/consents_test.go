@@ -348,6 +348,9 @@ func TestLiveFindsTheEventOfTheConsent(t *testing.T) {
 			return written[0].Event.ID
 		}
 		write(audit.Agree, 1)
+		if saved, err = db.Approve(t.Context(), c, v); err != nil || saved.Version != 2 {
+			t.Fatalf("agreed anew: %+v, %v", saved, err)
+		}
 		newest := write(audit.Agree, 2)
 		release := write(audit.Release, 2)
 		write(audit.Withdraw, 3)
@@ -367,6 +370,63 @@ func TestLiveFindsTheEventOfTheConsent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	})
+}
+
+// TestAFalseEventOfAConsentIsPassedOver: who may add rows and places stops no release by a row
+// that says it is the newest event of its consent, and gives that event no place.
+func TestAFalseEventOfAConsentIsPassedOver(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		an := account(t, db, "An")
+		c, v := agreed(an, "land-app")
+		saved, err := db.Approve(t.Context(), c, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := insertGrant(t, db, an, "land-app", authz.Release{Type: authz.ReleaseType, Registry: "land", Purpose: "land.mortgage"})
+		scribe := &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}
+		written, err := scribe.Write(t.Context(), audit.Act{
+			Action: audit.Agree, App: clinic, Subject: an, Consent: audit.Consent{ID: saved.ID, Version: saved.Version},
+			Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent},
+			Data:   audit.Data{Registry: "land", Attributes: v.Attributes},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		genuine := written[0].Event.ID
+		run := func(sql string, args ...any) {
+			t.Helper()
+			if _, err := db.Pool().ExecContext(t.Context(), db.Bind(sql), args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		invent := func(id, canonical, mac string) {
+			t.Helper()
+			const columns = "at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, salt, sequence"
+			run("INSERT INTO events (id, "+columns+", canonical, mac, mac_key) SELECT ?, "+columns+", "+canonical+", "+mac+" FROM events WHERE id = ?",
+				id, genuine)
+		}
+		check := func(when string, logged bool) {
+			t.Helper()
+			p, err := db.Live(t.Context(), id, "land", "land.mortgage")
+			if err != nil || p.Agreed == nil || p.Agreed.ID != genuine || p.Agreed.Logged != logged {
+				t.Errorf("%s: %+v, %v", when, p.Agreed, err)
+			}
+		}
+		check("as it is", false)
+		invent("ffffffff-0000-7000-8000-000000000001", "canonical", "NULL, NULL")
+		check("a newer row without a MAC", false)
+		invent("ffffffff-0000-7000-8000-000000000002", "replace(canonical, '\"version\":1', '\"version\":9')", "mac, mac_key")
+		invent("ffffffff-0000-7000-8000-000000000003", "'x'", "salt, mac_key")
+		check("newer rows with a wrong MAC", false)
+		for i, mac := range []any{nil, []byte("thirty-two bytes that are no MAC")} {
+			run("INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac) VALUES ('a', ?, ?, 1, false, ?, ?)", i, genuine, noon, mac)
+		}
+		check("with places that no server noted", false)
+		if err := db.NotePlaces(t.Context(), "a", map[string]uint64{genuine: 4}, false); err != nil {
+			t.Fatal(err)
+		}
+		check("with its place", true)
 	})
 }
 

@@ -86,7 +86,10 @@ type (
 	// Outbox is what apps are to be told, until they were.
 	Outbox struct{ *handle.Handle }
 	// Permissions are what a release is held against, and its uses.
-	Permissions struct{ *handle.Handle }
+	Permissions struct {
+		*handle.Handle
+		events evidence.Book
+	}
 	// RoleBook is who may do what in the consoles.
 	RoleBook struct{ *handle.Handle }
 	// Sites are the nodes' names and leases.
@@ -99,12 +102,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	events := evidence.New(db)
 	return &DB{
 		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: apis.APIs{Handle: db},
 		Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
-		Evidence: evidence.New(db), Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db},
+		Evidence: events, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db, events},
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
-		Leaves: leafrows.Rows{Handle: db}, Erasures: erasures.Book{Handle: db},
+		Leaves: leafrows.Rows{Handle: db, Book: events}, Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db},
 	}, nil
 }

@@ -103,7 +103,7 @@ func TestPlacesAreNotedInOneCommitAndTheCallersMapIsLeftAlone(t *testing.T) {
 		if !maps.Equal(kept, places) {
 			t.Fatal("the caller's map was changed")
 		}
-		waiting, err := db.Unlogged(ctx, 10)
+		waiting, _, err := db.Unlogged(ctx, "", 10)
 		if err != nil || len(waiting) != 3 {
 			t.Fatalf("got %d without a place, %v; want 3", len(waiting), err)
 		}
@@ -241,7 +241,7 @@ func TestABadRowHidesNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		db.Forge(t, "0")
-		waiting, err := db.Unlogged(t.Context(), 10)
+		waiting, _, err := db.Unlogged(t.Context(), "", 10)
 		if len(waiting) != 1 || waiting[0].Event.ID != good.ID || !errors.Is(err, audit.ErrRow) {
 			t.Errorf("%d events, %v; want the good one, and %v", len(waiting), err, audit.ErrRow)
 		}

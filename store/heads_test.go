@@ -131,7 +131,7 @@ func TestPlacesBeyondTheEndOfAShardAreForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			waiting, err := db.Unlogged(ctx, 10)
+			waiting, _, err := db.Unlogged(ctx, "", 10)
 			if err != nil || len(waiting) != 2 {
 				t.Fatalf("%d events have no place, %v; want 2", len(waiting), err)
 			}

@@ -7,9 +7,9 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
-	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/consent"
+	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 )
 
@@ -44,21 +44,7 @@ type permissionRow struct {
 	Ended      int
 	ClientID   string
 
-	Agreed       string
-	AgreedSalt   []byte
-	AgreedLogged bool
-}
-
-// ground is the event by which the consent was given; nil if the row is none.
-func (r permissionRow) ground() *commitment.Ground {
-	if len(r.AgreedSalt) != len(audit.Salt{}) {
-		return nil
-	}
-	g, err := commitment.GroundOf([]byte(r.Agreed), audit.Salt(r.AgreedSalt), r.AgreedLogged)
-	if err != nil {
-		return nil
-	}
-	return &g
+	Agreed evidence.GroundRow
 }
 
 const livePermission = `SELECT g.subject, p.represented, p.represented_kind, p.mandate, g.acr, g.auth_time, g.details, g.revoked_at,
@@ -67,25 +53,26 @@ const livePermission = `SELECT g.subject, p.represented, p.represented_kind, p.m
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
 			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency,
 			COALESCE((SELECT max(v.number) FROM consent_versions v WHERE v.consent_id = c.id AND v.state <> 'approved'), 0) AS ended,
-			COALESCE(d.canonical, '') AS agreed, d.salt AS agreed_salt, d.log_index IS NOT NULL AS agreed_logged
+			` + evidence.GroundColumns + `
 		FROM grants g JOIN accounts a ON a.subject = g.subject
 		LEFT JOIN grant_principals p ON p.grant_id = g.id
 		LEFT JOIN consents c ON c.subject = COALESCE(p.represented, g.subject) AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
-		LEFT JOIN events d ON d.id = (SELECT x.id FROM events x WHERE x.consent = c.id AND x.type = 'consent.approved' ORDER BY x.id DESC LIMIT 1)
+		` + evidence.GroundJoin + `
 		WHERE g.id = ?`
 
 // Live reads grant, account, consent and the event by which it was given in one statement,
 // at the primary keys of grants, accounts and events, the unique index consents_one and the
-// index events_agreed.
+// indices events_agreed and event_places_event. Where that event is not genuine, or is of
+// another version of the consent, those before it are read.
 func (db Permissions) Live(
 	ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID,
 ) (broker.Permission, error) {
 	var row permissionRow
-	found, err := db.One(ctx, "reading a permission", livePermission, []any{string(purpose), string(registry), string(grant)},
+	found, err := db.One(ctx, "reading a permission", livePermission, []any{string(purpose), string(registry), string(grant)}, append([]any{
 		&row.Subject, &row.Represented, &row.RepresentedKind, &row.Mandate, &row.ACR, &row.AuthTime, &row.Details, &row.RevokedAt,
 		&row.CodeSpentAt, &row.ExpiresAt, &row.ClientID, &row.Person, &row.Kind, &row.AccountLevel, &row.LockedAt, &row.OpenedAt,
 		&row.ConsentID, &row.Version, &row.State, &row.Attributes, &row.ValidUntil, &row.TextHash, &row.Basis, &row.Frequency, &row.Ended,
-		&row.Agreed, &row.AgreedSalt, &row.AgreedLogged)
+	}, row.Agreed.Targets()...)...)
 	if err != nil {
 		return broker.Permission{}, err
 	}
@@ -103,7 +90,9 @@ func (db Permissions) Live(
 		return broker.Permission{}, handle.Wrap("decoding the details of a grant", err)
 	}
 	if row.ConsentID != nil && row.ValidUntil != nil {
-		p.Agreed = row.ground()
+		if p.Agreed, err = db.events.Ground(ctx, authz.ConsentID(*row.ConsentID), row.Version, &row.Agreed); err != nil {
+			return broker.Permission{}, err
+		}
 		p.Consent = &consent.Consent{
 			ID: authz.ConsentID(*row.ConsentID), Subject: p.Concerned(), Client: authz.ClientID(row.ClientID), Purpose: purpose,
 			Registry: registry,

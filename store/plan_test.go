@@ -99,7 +99,7 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 				})
 			}},
 			{"release: the place in the log", func() error { return db.NotePlaces(ctx, "log", map[string]uint64{"e": 1}, false) }},
-			{"log: what has no place", func() error { _, err := db.Unlogged(ctx, 10); return err }},
+			{"log: what has no place", func() error { _, _, err := db.Unlogged(ctx, "", 10); return err }},
 			{"portal: the timeline", func() error {
 				_, err := db.FindVisible(ctx, audit.Query{Pseudonym: "p", Limit: 20}, audit.Releases, midday)
 				return err

@@ -112,7 +112,7 @@ func TestEventsAreRecordedByOneStatement(t *testing.T) {
 		if after := db.Stats(); after.Queries != before.Queries+1 || after.Commits != before.Commits+1 {
 			t.Errorf("%d statements, %d commits", after.Queries-before.Queries, after.Commits-before.Commits)
 		}
-		if found, err := db.Unlogged(t.Context(), 100); err != nil || len(found) != 30 {
+		if found, _, err := db.Unlogged(t.Context(), "", 100); err != nil || len(found) != 30 {
 			t.Errorf("%d events, %v", len(found), err)
 		}
 	})

@@ -103,6 +103,9 @@ type Recorded struct {
 	Origin string
 	// Late says that the leaf was appended long after the decision.
 	Late bool
+	// Unproven says that the place carries no MAC that holds, as the release before noted
+	// places: it is so only if the log has the leaf there.
+	Unproven bool
 	// Fault says why the row is no evidence, empty where it is genuine.
 	Fault Fault
 }
@@ -143,14 +146,14 @@ type Hold struct {
 type Events interface {
 	Rows
 	// NotePlaces notes the places of events in one shard of the log, in one commit;
-	// unknown ids are passed over. late is as in [Recorded]. A place that another event
-	// has already is left to that one and told of by an error that is [ErrPlaceTaken],
-	// beside the others, which are noted.
+	// unknown ids are passed over. late is as in [Recorded]. That another event claims the
+	// same place, as who alters the database can have one do, keeps none from being noted.
 	NotePlaces(ctx context.Context, origin string, places map[string]uint64, late bool) error
-	// Unlogged lists events without a place, oldest first. Rows that are no evidence
+	// Unlogged lists events without a place after an id, oldest first, so many at most, and
+	// gives the id to go on after, empty when there are no more. Rows that are no evidence
 	// ([Recorded.Fault]) are left out and told of by an error that is [ErrRow], beside
 	// the others.
-	Unlogged(ctx context.Context, limit int) ([]Recorded, error)
+	Unlogged(ctx context.Context, after string, limit int) (found []Recorded, last string, err error)
 	Find(ctx context.Context, q Query) ([]Recorded, error)
 	Get(ctx context.Context, id string) (Recorded, error)
 }

@@ -127,6 +127,7 @@ type Recorder struct {
 	closed   bool
 	inFlight sync.WaitGroup
 	places   map[string]Place // leaves in the log, their places not noted yet
+	swept    string           // the id that the last sweep came to
 	// recent and older remember the last places, noted or not: see Place.
 	recent, older map[string]Place
 	refused       map[string]bool // events whose leaf the log did not take
@@ -319,10 +320,7 @@ func (r *Recorder) flush() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	switch err := r.noteAll(ctx, places, false); {
-	case errors.Is(err, ErrPlaceTaken): // for reconciliation to tell; the others are noted
-		r.o.Logger.Error("the database was altered", "error", err)
-	case err != nil:
+	if err := r.noteAll(ctx, places, false); err != nil {
 		r.o.Logger.Error("places of events in the log could not be noted; trying again", "events", len(places), "error", err)
 		return fmt.Errorf("noting the places of %d events: %w", len(places), err)
 	}
@@ -334,8 +332,7 @@ func (r *Recorder) flush() error {
 	return nil
 }
 
-// noteAll notes places, those of one shard in one commit. Its error is [ErrPlaceTaken] only
-// if all the others are noted.
+// noteAll notes places, those of one shard in one commit.
 func (r *Recorder) noteAll(ctx context.Context, places map[string]Place, late bool) error {
 	shards := map[string]map[string]uint64{}
 	for id, place := range places {
@@ -344,16 +341,12 @@ func (r *Recorder) noteAll(ctx context.Context, places map[string]Place, late bo
 		}
 		shards[place.Origin][id] = place.Index
 	}
-	var taken error
 	for origin, indices := range shards {
-		err := r.events.NotePlaces(ctx, origin, indices, late)
-		if errors.Is(err, ErrPlaceTaken) {
-			taken = errors.Join(taken, err)
-		} else if err != nil {
+		if err := r.events.NotePlaces(ctx, origin, indices, late); err != nil {
 			return err
 		}
 	}
-	return taken
+	return nil
 }
 
 // Close stops taking events, waits for those that are being written, and notes

@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"maps"
 	"runtime"
 	"slices"
@@ -118,16 +120,18 @@ func (r *rows) NotePlaces(_ context.Context, origin string, places map[string]ui
 	return nil
 }
 
-func (r *rows) Unlogged(_ context.Context, limit int) ([]Recorded, error) {
+func (r *rows) Unlogged(_ context.Context, after string, limit int) (out []Recorded, last string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var out []Recorded
-	for _, id := range r.order {
-		if row := r.byID[id]; !row.Logged && len(out) < limit {
+	for _, id := range slices.Sorted(slices.Values(r.order)) {
+		if row := r.byID[id]; !row.Logged && id > after {
+			if len(out) == limit {
+				return out, out[limit-1].Event.ID, r.altered
+			}
 			out = append(out, row)
 		}
 	}
-	return out, r.altered
+	return out, "", r.altered
 }
 
 func (r *rows) Find(context.Context, Query) ([]Recorded, error) { return nil, errors.ErrUnsupported }
@@ -294,7 +298,7 @@ func TestRecoveryAfterAnyFailures(t *testing.T) {
 		killed := maps.Clone(r.byID) // the recorder is gone with what it had not noted
 		r.byID = killed
 		again := NewRecorderWith(r, l, quiet)
-		missing, _ := r.Unlogged(t.Context(), 1000)
+		missing, _, _ := r.Unlogged(t.Context(), "", 1000)
 		n, err := again.Recover(context.Background())
 		if err != nil || n != len(missing) {
 			t.Fatalf("recovered %d of %d: %v", n, len(missing), err)
@@ -575,4 +579,40 @@ func duplicates(ctx context.Context, tail Tail, from, to uint64) ([]duplicate, e
 		first[string(leaf)] = index
 	})
 	return list, err
+}
+
+// TestWhatCannotBeLoggedKeepsNothingWaiting: however many rows that are not logged somebody puts
+// before one that is to be logged, a sweep passes over them once, and the next goes on there.
+func TestWhatCannotBeLoggedKeepsNothingWaiting(t *testing.T) {
+	for name, row := range map[string]struct{ before, sweeps int }{
+		"a page":            {recoverPage, 1},
+		"more than a sweep": {recoverPage*sweepPages + 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, l := newRows(), newLeaves()
+			rec := NewRecorderWith(r, l, Options{
+				Now: func() time.Time { return fresh(0).When.Decided.Add(time.Hour) }, Logger: slog.New(slog.DiscardHandler),
+			})
+			defer rec.Close()
+			for i := range row.before {
+				e := fresh(0)
+				e.ID = fmt.Sprintf("00000000-0000-7000-8000-%012d", i)
+				r.byID[e.ID] = Recorded{Event: e, Fault: FaultUnsealed}
+				r.order = append(r.order, e.ID)
+			}
+			good := fresh(1)
+			if err := r.Record(t.Context(), Sealed{Event: good, Salt: NewSalt()}); err != nil {
+				t.Fatal(err)
+			}
+			for n := range row.sweeps {
+				if r.byID[good.ID].Logged {
+					t.Errorf("logged by sweep %d", n)
+				}
+				rec.sweep()
+			}
+			if got := r.byID[good.ID]; !got.Logged || len(l.list) != 1 {
+				t.Errorf("after %d sweeps: %+v, and the log holds %d", row.sweeps, got, len(l.list))
+			}
+		})
+	}
 }

@@ -5,11 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
 
-const recoverPage = 500
+// recoverPage is how many rows without a place are read in one statement. What cannot be
+// logged stays without one, and anybody who can write to the database can add such rows: a
+// sweep passes over them, and goes on where the last one ended.
+const (
+	recoverPage = 500
+	sweepPages  = 40
+	startPages  = 400
+)
 
 // Recover finds events whose place in the log is not noted, looks for their
 // leaves among the newest of the log, appends those that are not there, and
@@ -20,17 +28,15 @@ const recoverPage = 500
 // A leaf older than the stretch that is looked through is appended a second
 // time, which harms nothing, since both leaves commit to the same event.
 func (r *Recorder) Recover(ctx context.Context) (int, error) {
-	return r.recover(ctx, r.ownEvent)
+	n, last, err := r.recover(ctx, "", startPages, r.ownEvent)
+	r.swept = last
+	return n, err
 }
 
 // ErrRow is an error about rows that are no evidence: altered, or never written here.
 // Anyone who can write to the database can make one. It is reported, and other rows are
 // recovered all the same.
 var ErrRow = errors.New("a row is no evidence")
-
-// ErrPlaceTaken means that the log's place of an event is noted as another event's. One of
-// the two notes is false.
-var ErrPlaceTaken = errors.New("the place in the log is noted as another event's")
 
 // lateAfter is how long after its decision a leaf is appended late: longer than a tool's
 // event waits for a sweep.
@@ -46,9 +52,10 @@ func (r *Recorder) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	now := r.o.Now()
-	n, err := r.recover(ctx, func(w Recorded) bool {
+	n, last, err := r.recover(ctx, r.swept, sweepPages, func(w Recorded) bool {
 		return !r.pending(w.Event.ID) && r.ownEvent(w) && w.Event.When.Decided.Before(now.Add(-time.Minute))
 	})
+	r.swept = last
 	if err != nil {
 		r.o.Logger.Error("events without an entry in the log could not be repaired", "error", err)
 	}
@@ -86,8 +93,11 @@ func (r *Recorder) retry() bool {
 	r.mu.Lock()
 	refused := maps.Clone(r.refused)
 	r.mu.Unlock()
+	if len(refused) == 0 {
+		return true
+	}
 	waiting := map[string]bool{}
-	_, err := r.recover(ctx, func(w Recorded) bool {
+	_, _, err := r.recover(ctx, before(slices.Min(slices.Collect(maps.Keys(refused)))), sweepPages, func(w Recorded) bool {
 		due := refused[w.Event.ID] && !r.pending(w.Event.ID)
 		waiting[w.Event.ID] = due
 		return due
@@ -111,53 +121,83 @@ func (r *Recorder) pending(id string) bool {
 	return waits
 }
 
-func (r *Recorder) recover(ctx context.Context, due func(Recorded) bool) (int, error) {
+// before is behind every id that stands before this one.
+func before(id string) string { return id[:max(len(id)-1, 0)] }
+
+// recover logs what is due of the events without a place after an id, in so many pages at
+// most, and returns the id that it came to: empty at the end. What could not be logged is
+// passed over.
+func (r *Recorder) recover(ctx context.Context, after string, pages int, due func(Recorded) bool) (total int, last string, failed error) {
 	var inLog map[string]Place // read once, when something is missing
-	total := 0
-	for {
-		waiting, err := r.events.Unlogged(ctx, recoverPage)
+	var refused faults
+	last = after
+	for range pages {
+		waiting, next, err := r.events.Unlogged(ctx, last, recoverPage)
 		if err != nil && !errors.Is(err, ErrRow) {
-			return total, fmt.Errorf("looking for events without a log entry: %w", err)
+			return total, last, errors.Join(refused.err(), fmt.Errorf("looking for events without a log entry: %w", err))
 		}
+		refused.add(err)
 		leaves := make([]missing, 0, len(waiting))
-		failed := err
 		for _, w := range waiting {
 			if !due(w) {
 				continue
 			}
 			leaf, err := Leaf(w.Event, w.Salt)
 			if err != nil { // one bad row must not keep the others waiting
-				failed = errors.Join(failed, fmt.Errorf("%w: %w", ErrRow, err))
+				refused.add(fmt.Errorf("%w: %w", ErrRow, err))
 				continue
 			}
 			leaves = append(leaves, missing{w, leaf})
 		}
-		if len(leaves) == 0 {
-			return total, failed
-		}
-		if inLog == nil {
+		if len(leaves) > 0 && inLog == nil {
 			if inLog, err = r.readTail(ctx); err != nil {
-				return total, err
+				return total, last, errors.Join(refused.err(), err)
 			}
 		}
-		inTime, late, err := r.place(ctx, leaves, inLog)
-		failed = errors.Join(failed, err)
+		inTime, late, noLog := r.place(ctx, leaves, inLog, &refused)
 		for isLate, places := range map[bool]map[string]Place{false: inTime, true: late} {
 			if len(places) == 0 {
 				continue
 			}
-			switch err := r.noteAll(ctx, places, isLate); {
-			case errors.Is(err, ErrPlaceTaken):
-				failed = errors.Join(failed, err)
-			case err != nil:
-				return total, fmt.Errorf("noting the places of %d recovered events: %w", len(places), err)
+			if err := r.noteAll(ctx, places, isLate); err != nil {
+				return total, last, errors.Join(refused.err(), fmt.Errorf("noting the places of %d recovered events: %w", len(places), err))
 			}
 			total += len(places)
 		}
-		if failed != nil || len(waiting) < recoverPage {
-			return total, failed
+		if noLog != nil { // these are tried again, and no others before them
+			return total, last, errors.Join(refused.err(), noLog)
+		}
+		if last = next; last == "" {
+			break
 		}
 	}
+	return total, last, refused.err()
+}
+
+// faults are errors of which a few are told, and how many there were.
+type faults struct {
+	told []error
+	more int
+}
+
+// faultsTold bounds the errors of one sweep that are told one by one.
+const faultsTold = 8
+
+func (f *faults) add(err error) {
+	switch {
+	case err == nil:
+	case len(f.told) < faultsTold:
+		f.told = append(f.told, err)
+	default:
+		f.more++
+	}
+}
+
+func (f *faults) err() error {
+	if f.more > 0 {
+		return errors.Join(append(f.told, fmt.Errorf("and %d more", f.more))...)
+	}
+	return errors.Join(f.told...)
 }
 
 // missing is an event without a place, with its leaf.
@@ -167,11 +207,15 @@ type missing struct {
 }
 
 // place finds or appends leaves; together they go into one batch of the log. A row without
-// a MAC, as the release before wrote them, is genuine only if its leaf is there already.
-func (r *Recorder) place(ctx context.Context, leaves []missing, inLog map[string]Place) (inTime, late map[string]Place, failed error) {
+// a MAC, as the release before wrote them, is genuine only if its leaf is there already. The
+// error is of the log.
+func (r *Recorder) place(
+	ctx context.Context, leaves []missing, inLog map[string]Place, refused *faults,
+) (inTime, late map[string]Place, _ error) {
 	var (
-		mu  sync.Mutex
-		all sync.WaitGroup
+		mu     sync.Mutex
+		all    sync.WaitGroup
+		failed faults
 	)
 	inTime, late = map[string]Place{}, map[string]Place{}
 	now := r.o.Now()
@@ -184,9 +228,7 @@ func (r *Recorder) place(ctx context.Context, leaves []missing, inLog map[string
 			continue
 		}
 		if m.Fault != "" {
-			mu.Lock()
-			failed = errors.Join(failed, fmt.Errorf("%w: event %s is not logged: %s", ErrRow, id, m.Fault))
-			mu.Unlock()
+			refused.add(fmt.Errorf("%w: event %s is not logged: %s", ErrRow, id, m.Fault))
 			continue
 		}
 		all.Go(func() {
@@ -195,7 +237,7 @@ func (r *Recorder) place(ctx context.Context, leaves []missing, inLog map[string
 			defer mu.Unlock()
 			switch {
 			case err != nil:
-				failed = errors.Join(failed, fmt.Errorf("logging the recovered event %s: %w", id, err))
+				failed.add(fmt.Errorf("logging the recovered event %s: %w", id, err))
 			case m.Event.When.Decided.Before(now.Add(-lateAfter)):
 				late[id] = place
 			default:
@@ -204,7 +246,7 @@ func (r *Recorder) place(ctx context.Context, leaves []missing, inLog map[string
 		})
 	}
 	all.Wait()
-	return inTime, late, failed
+	return inTime, late, failed.err()
 }
 
 // readTail maps the newest leaves to their first place.

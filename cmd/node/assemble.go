@@ -101,7 +101,7 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	logs := &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB}
+	logs := &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB, Leaf: n.log.Leaf}
 	n.recorder = audit.NewRecorderWith(n.DB, logs, audit.Options{Site: c.Site})
 	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: logs.Ensure}
 	n.closers = append(n.closers, n.log.Close, n.recorder.Close) // the log is closed after what writes to it
@@ -111,8 +111,8 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	switch {
 	case ctx.Err() != nil:
 		return err
-	case errors.Is(err, audit.ErrRow), errors.Is(err, audit.ErrPlaceTaken):
-		slog.Error("the database holds events or places that are no evidence; somebody altered or added them", "error", err)
+	case errors.Is(err, audit.ErrRow):
+		slog.Error("the database holds events that are no evidence; somebody altered or added them", "error", err)
 	case err != nil:
 		slog.Error("events without a log entry could not be logged yet", "error", err)
 	}

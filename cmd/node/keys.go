@@ -113,6 +113,11 @@ func trustRows(ctx context.Context, db *store.DB, rows *rowseal.Keys) (sealed bo
 		return false
 	}
 	db.TrustRows(rows) // any other error is told by who opens the keys, or asks again
+	if err == nil {
+		if err := db.BeginSealing(ctx); err != nil {
+			slog.WarnContext(ctx, "it was not noted since when evidence is sealed", "error", err)
+		}
+	}
 	return true
 }
 

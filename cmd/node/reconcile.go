@@ -36,7 +36,7 @@ func (b *Base) evidence(
 	pause func(ctx context.Context, worked time.Duration) error,
 	leaves func(ctx context.Context, origin string) (reconciling.Entries, error),
 ) reconciling.Evidence {
-	source := streams.Source{Handle: b.DB.Handle, Seals: rowseal.New(b.Ring), Pause: pause}
+	source := streams.Source{Handle: b.DB.Handle, Seals: rowseal.New(b.Ring), Pause: pause, Upgrading: b.DB.Upgrading}
 	return reconciling.Evidence{
 		Source: source, Leaves: leaves, Standing: reconciling.Standings(b.DB, source, b.Pseudonyms), Now: time.Now,
 		Heads: func(ctx context.Context) ([]trees.Head, error) {

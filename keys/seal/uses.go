@@ -32,6 +32,7 @@ var (
 	LogReaders        = Use{Label: "readers of the release log", Prefix: "hnl.", Encrypts: true}
 	DevicesAndBudgets = Use{Label: "devices and budgets", Under: "sign-in tickets"}
 	EventRows         = Use{Label: "event rows"} // each year has a key, see [Use.Version]
+	EvidenceTables    = Use{Label: "evidence tables"} // each table has a key
 )
 
 // Version is a use whose key is another one for each version of it, by name.
@@ -43,7 +44,7 @@ func (u Use) Version(name string) Use {
 // Uses lists all.
 var Uses = []Use{
 	RefreshTokens, FrontChannel, Handles, Codes, BrowserStates, LogoutRequests, Approvals, Nonces, Forms, FormSeals, Tickets, DevicesAndBudgets,
-	EventRows,
+	EventRows, EvidenceTables,
 	LogReaders,
 }
 

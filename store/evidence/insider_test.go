@@ -10,7 +10,10 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/rowseal"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store"
+	"hopnhat/store/evidence"
 	"hopnhat/store/storetest"
 )
 
@@ -21,7 +24,18 @@ const origin = "log/2026q4"
 // recorded is a release of a person that is in the database, with its place.
 func recorded(t *testing.T, db *store.DB, n int) audit.Event {
 	t.Helper()
-	e := audit.Event{
+	s, err := event(n).Seal(audit.NewSalt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Record(t.Context(), s), db.NotePlaces(t.Context(), origin, map[string]uint64{s.Event.ID: uint64(n)}, false)); err != nil {
+		t.Fatal(err)
+	}
+	return s.Event
+}
+
+func event(n int) audit.Event {
+	return audit.Event{
 		ID: authz.NewID(), Type: audit.ReleasePermitted,
 		Asked:   audit.Asked{Client: "land-app", Name: "Đất đai Đà Nẵng"},
 		Person:  audit.Person{Pseudonym: fmt.Sprintf("pseudonym-of-a-person-%d", n), Relation: "self"},
@@ -33,14 +47,6 @@ func recorded(t *testing.T, db *store.DB, n int) audit.Event {
 		},
 		When: audit.When{Decided: noon.Add(time.Duration(n) * time.Second), Site: "dc1"}, Visibility: audit.Visibility{Sight: audit.Hidden},
 	}
-	s, err := e.Seal(audit.NewSalt())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(db.Record(t.Context(), s), db.NotePlaces(t.Context(), origin, map[string]uint64{e.ID: uint64(n)}, false)); err != nil {
-		t.Fatal(err)
-	}
-	return s.Event
 }
 
 // exec runs a statement as whoever owns the tables.
@@ -126,9 +132,9 @@ func TestAnInsiderOfTheDatabase(t *testing.T) {
 	}
 }
 
-// TestAPlaceIsGivenOnce: a place that is emptied is found again, one that is another's is
-// told of and the others are noted, and no place is changed.
-func TestAPlaceIsGivenOnce(t *testing.T) {
+// TestAPlaceIsNotChanged: and one that is emptied is found again. Where another claims the same
+// place, both are noted, for reconciliation to tell.
+func TestAPlaceIsNotChanged(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		one, other := recorded(t, db, 0), recorded(t, db, 1)
 		third := recorded(t, db, 2)
@@ -137,9 +143,8 @@ func TestAPlaceIsGivenOnce(t *testing.T) {
 				t.Errorf("the triggers let %q", sql)
 			}
 		}
-		err := db.NotePlaces(t.Context(), origin, map[string]uint64{other.ID: 0, third.ID: 7}, false)
-		if !errors.Is(err, audit.ErrPlaceTaken) {
-			t.Errorf("a place was given twice: %v", err)
+		if err := db.NotePlaces(t.Context(), origin, map[string]uint64{other.ID: 0, third.ID: 7}, false); err != nil {
+			t.Error(err)
 		}
 		if size, err := db.KnownLogSize(t.Context(), origin); err != nil || size != 8 {
 			t.Errorf("the one beside it was not noted: %d, %v", size, err)
@@ -151,14 +156,14 @@ func TestAPlaceIsGivenOnce(t *testing.T) {
 		if err := exec(t, db, "UPDATE events SET log_index = NULL, log_origin = '' WHERE id = ?", one.ID); err != nil {
 			t.Fatal(err)
 		}
-		waiting, err := db.Unlogged(t.Context(), 10)
+		waiting, _, err := db.Unlogged(t.Context(), "", 10)
 		if err != nil || len(waiting) != 1 || waiting[0].Event.ID != one.ID || waiting[0].Fault != "" {
 			t.Errorf("%d events wait, %v", len(waiting), err)
 		}
 		if err := exec(t, db, "UPDATE events SET canonical = replace(canonical, 'land.area', 'land.arei') WHERE id = ?", one.ID); err != nil {
 			t.Fatal(err)
 		}
-		if waiting, err := db.Unlogged(t.Context(), 10); len(waiting) != 0 || !errors.Is(err, audit.ErrRow) {
+		if waiting, _, err := db.Unlogged(t.Context(), "", 10); len(waiting) != 0 || !errors.Is(err, audit.ErrRow) {
 			t.Errorf("what was altered waits to be logged: %d, %v", len(waiting), err)
 		}
 	})
@@ -182,7 +187,7 @@ func TestAnInventedRowIsNotLogged(t *testing.T) {
 				t.Errorf("%d: %v has the fault %q, %v", i, got.Event, got.Fault, err)
 			}
 		}
-		if waiting, err := db.Unlogged(t.Context(), 10); len(waiting) != 0 || !errors.Is(err, audit.ErrRow) {
+		if waiting, _, err := db.Unlogged(t.Context(), "", 10); len(waiting) != 0 || !errors.Is(err, audit.ErrRow) {
 			t.Errorf("%d wait to be logged, %v", len(waiting), err)
 		}
 	})
@@ -252,4 +257,106 @@ func TestNothingIsErasedBeforeItsTombstone(t *testing.T) {
 			t.Errorf("what is ordered and logged: %v", err)
 		}
 	})
+}
+
+// TestAPlaceThatNoServerNoted: who may add places gives an event none that counts, keeps no
+// event from its own, and says nothing of the size of a log that is recorded.
+func TestAPlaceThatNoServerNoted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		one, other := recorded(t, db, 0), recorded(t, db, 1)
+		head := trees.Head{Log: "log", Origin: origin, Epoch: 1, Size: 2, Writer: "w", VerifierKey: "k"}
+		if err := db.Heads.Begin(t.Context(), head); err != nil {
+			t.Fatal(err)
+		}
+		claim := func(event string, index int64, mac string) {
+			t.Helper()
+			if err := exec(t, db, "INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac) SELECT origin, ?, ?, 1, false, noted_at, "+
+				mac+" FROM event_places WHERE event_id = ? ORDER BY idx LIMIT 1", index, event, other.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		place := func(id string) (uint64, bool) {
+			t.Helper()
+			got, err := db.Get(t.Context(), id)
+			if err != nil || !got.Logged || got.Fault != "" {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			return got.Index, got.Unproven
+		}
+		claim(one.ID, 1<<62, "NULL")
+		claim(one.ID, 1<<61, "mac")
+		claim(other.ID, 0, "mac")
+		if at, unproven := place(one.ID); at != 0 || unproven {
+			t.Errorf("the one stands at %d, without proof: %v", at, unproven)
+		}
+		if at, unproven := place(other.ID); at != 1 || unproven {
+			t.Errorf("the other stands at %d, without proof: %v", at, unproven)
+		}
+		if size, err := db.KnownLogSize(t.Context(), origin); err != nil || size != 2 {
+			t.Errorf("the log is known to hold %d, %v", size, err)
+		}
+		third := recorded(t, db, 2)
+		claim(third.ID, 1, "NULL")
+		if at, unproven := place(third.ID); at != 2 || unproven {
+			t.Errorf("the third stands at %d, without proof: %v", at, unproven)
+		}
+		s, err := event(3).Seal(audit.NewSalt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Record(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		claim(s.Event.ID, 3, "mac")
+		got, err := db.Get(t.Context(), s.Event.ID)
+		if err != nil || !got.Unproven {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		at := func(leaf []byte) rowseal.LeafAt {
+			return func(context.Context, string, uint64) ([]byte, error) { return leaf, nil }
+		}
+		if r := rowseal.Placed(t.Context(), at(s.Leaf), got); !r.Logged || r.Unproven || r.Fault != "" {
+			t.Errorf("where the log has the leaf: %+v", r)
+		}
+		if r := rowseal.Placed(t.Context(), at([]byte("another")), got); r.Logged || r.Fault != "" {
+			t.Errorf("where the log has another: %+v", r)
+		}
+	})
+}
+
+// TestSealingBegins: once; the release before may write rows without a MAC for thirty days after,
+// and whoever takes the note away, or makes a false one, opens no new window.
+func TestSealingBegins(t *testing.T) {
+	now := noon
+	for name, db := range map[string]*store.DB{
+		"sqlite":   storetest.SQLite(t, func() time.Time { return now }),
+		"postgres": storetest.PostgreSQL(t, func() time.Time { return now }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			now = noon
+			check := func(when string, want bool) {
+				t.Helper()
+				if err := db.BeginSealing(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := db.Upgrading(t.Context()); err != nil || got != want {
+					t.Errorf("%s: %v, %v", when, got, err)
+				}
+			}
+			check("at the first start", true)
+			recorded(t, db, 0)
+			now = noon.Add(evidence.UpgradeWindow - time.Second)
+			check("before the end", true)
+			now = noon.Add(evidence.UpgradeWindow)
+			check("at the end", false)
+			if err := exec(t, db, "UPDATE evidence_sealed SET since = ?", now); err != nil {
+				t.Fatal(err)
+			}
+			check("with a false note", false)
+			if err := exec(t, db, "DELETE FROM evidence_sealed"); err != nil {
+				t.Fatal(err)
+			}
+			check("without a note", false)
+		})
+	}
 }

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -38,6 +37,8 @@ type eventRow struct {
 	Origin      *string    `gorm:"column:origin"`
 	Index       *int64     `gorm:"column:idx"`
 	Late        *bool      `gorm:"column:late"`
+	NotedAt     *time.Time `gorm:"column:noted_at"`
+	PlaceMAC    []byte     `gorm:"column:place_mac"`
 }
 
 const eventColumns = "id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence, mac, mac_key"
@@ -60,11 +61,13 @@ func (r eventRow) sealed() rowseal.Row {
 	return out
 }
 
-// readEvents reads the rows of a condition, each with its first place in the log, and says
-// of each whether it is genuine.
+// readEvents reads the rows of a condition, each with its place in the log, and says of each
+// whether it is genuine. Of several places the first counts that is proved, and where none is
+// the first.
 func (db Book) readEvents(ctx context.Context, doing, condition, order string, args ...any) ([]audit.Recorded, error) {
 	var rows []eventRow
-	err := db.Reader(ctx).Raw("SELECT found.*, p.origin, p.idx, p.late FROM (SELECT "+eventColumns+" FROM events WHERE "+condition+") found"+
+	err := db.Reader(ctx).Raw("SELECT found.*, p.origin, p.idx, p.late, p.noted_at, p.mac AS place_mac FROM (SELECT "+
+		eventColumns+" FROM events WHERE "+condition+") found"+
 		" LEFT JOIN event_places p ON p.event_id = found.id AND "+LivePlace+" ORDER BY "+order+", p.origin, p.idx", args...).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap(doing, err)
@@ -72,29 +75,49 @@ func (db Book) readEvents(ctx context.Context, doing, condition, order string, a
 	out := make([]audit.Recorded, 0, len(rows))
 	keys := db.seals.Load()
 	for i, row := range rows {
-		if i > 0 && rows[i-1].ID == row.ID {
-			continue // another place of the same event
+		if again := i > 0 && rows[i-1].ID == row.ID; !again {
+			one, err := keys.Read(ctx, row.sealed())
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", doing, err)
+			}
+			out = append(out, one)
 		}
-		one, err := keys.Read(ctx, row.sealed())
-		if err != nil {
+		if err := row.place(ctx, keys, &out[len(out)-1]); err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
-		if row.Index != nil && row.Origin != nil {
-			one.Index, one.Origin, one.Logged, one.Late = uint64(*row.Index), *row.Origin, true, row.Late != nil && *row.Late
-		}
-		out = append(out, one)
 	}
 	return out, nil
 }
 
-// Unlogged lists events without a place, oldest first, those without a MAC among them.
-func (db Book) Unlogged(ctx context.Context, limit int) ([]audit.Recorded, error) {
-	found, err := db.readEvents(ctx, "listing events without a log entry",
-		"log_index IS NULL AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND "+LivePlace+") ORDER BY id LIMIT ?", "found.id", limit)
-	if err != nil {
-		return nil, err
+// place gives an event the place of a row, unless it has a better one.
+func (r eventRow) place(ctx context.Context, keys *rowseal.Keys, to *audit.Recorded) error {
+	if r.Index == nil || r.Origin == nil || r.Late == nil || to.Logged && !to.Unproven {
+		return nil
 	}
-	return loggable(found)
+	proved, err := keys.ProvesPlace(ctx, rowseal.Place{
+		Origin: *r.Origin, Index: uint64(*r.Index), Event: r.ID, Late: *r.Late, Noted: handle.Time(r.NotedAt),
+	}, r.PlaceMAC)
+	if err != nil || !proved && to.Logged {
+		return err
+	}
+	to.Index, to.Origin, to.Logged, to.Late, to.Unproven = uint64(*r.Index), *r.Origin, true, *r.Late, !proved
+	return nil
+}
+
+// Unlogged lists events without a place after an id, oldest first, those without a MAC among
+// them, and gives the id to go on after: empty at the end.
+func (db Book) Unlogged(ctx context.Context, after string, limit int) (found []audit.Recorded, last string, err error) {
+	found, err = db.readEvents(ctx, "listing events without a log entry",
+		"log_index IS NULL AND id > ? AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND "+LivePlace+
+			") ORDER BY id LIMIT ?", "found.id", after, limit)
+	if err != nil {
+		return nil, after, err
+	}
+	if len(found) == limit {
+		last = found[limit-1].Event.ID
+	}
+	found, err = loggable(found)
+	return found, last, err
 }
 
 // UnloggedReleases lists permitted releases on some consents that have no place, as Unlogged
@@ -112,15 +135,21 @@ func (db Book) UnloggedReleases(ctx context.Context, consents ...authz.ConsentID
 // loggable leaves out what is no evidence, and tells of it beside the others.
 func loggable(found []audit.Recorded) ([]audit.Recorded, error) {
 	good := make([]audit.Recorded, 0, len(found))
-	var bad error
+	var first audit.Recorded
+	bad := 0
 	for _, one := range found {
 		if one.Fault != "" && one.Fault != audit.FaultUnsealed {
-			bad = errors.Join(bad, fmt.Errorf("%w: event %q: %s", audit.ErrRow, one.Event.ID, one.Fault))
+			if bad++; bad == 1 {
+				first = one
+			}
 			continue
 		}
 		good = append(good, one)
 	}
-	return good, bad
+	if bad == 0 {
+		return good, nil
+	}
+	return good, fmt.Errorf("%w: %d of them, the first is event %q: %s", audit.ErrRow, bad, first.Event.ID, first.Fault)
 }
 
 // NotePlaces notes places in a shard of the log, all in one commit. A place that lies
@@ -135,73 +164,61 @@ func (db Book) NotePlaces(ctx context.Context, origin string, places map[string]
 	if len(places) <= most {
 		return db.notePlaces(ctx, origin, ids, places, late)
 	}
-	var taken error
-	err := db.Tx(ctx, func(ctx context.Context) error {
+	return db.Tx(ctx, func(ctx context.Context) error {
 		for chunk := range slices.Chunk(ids, most) {
-			err := db.notePlaces(ctx, origin, chunk, places, late)
-			if errors.Is(err, audit.ErrPlaceTaken) {
-				taken = errors.Join(taken, err)
-			} else if err != nil {
+			if err := db.notePlaces(ctx, origin, chunk, places, late); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return errors.Join(err, taken)
 }
 
 func (db Book) notePlaces(ctx context.Context, origin string, ids []string, places map[string]uint64, late bool) error {
-	args := make([]any, 0, 2*len(ids)+4)
+	const doing = "noting log places"
+	keys, now := db.seals.Load(), db.Now().UTC().Truncate(time.Microsecond)
+	args := make([]any, 0, 3*len(ids)+4)
 	for _, id := range ids {
-		args = append(args, id, int64(places[id]))
-	}
-	rows := strings.TrimSuffix(strings.Repeat("(CAST(? AS text), CAST(? AS bigint)), ", len(ids)), ", ")
-	shard := "SELECT size, epoch, closed_at FROM log_shards WHERE origin = ?"
-	if db.Dialect() == handle.PostgreSQL {
-		shard += " FOR KEY SHARE"
-	}
-	res := db.Writer(ctx).Exec("WITH v (id, place) AS (VALUES "+rows+"), s AS ("+shard+`)
-		INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at)
-		SELECT CAST(? AS text), v.place, v.id, COALESCE((SELECT epoch FROM s), 0), ?, ? FROM v JOIN events ON events.id = v.id
-		WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.closed_at IS NOT NULL AND v.place >= s.size) ON CONFLICT DO NOTHING`,
-		append(args, origin, origin, late, db.Now().UTC())...)
-	if res.Error != nil || res.RowsAffected == int64(len(ids)) {
-		return handle.Wrap("noting log places", res.Error)
-	}
-	// Some are of no event, beyond the end of the shard, noted before, or taken.
-	indices := make([]int64, len(ids))
-	for i, id := range ids {
-		indices[i] = int64(places[id])
-	}
-	var held []struct {
-		Index int64  `gorm:"column:idx"`
-		Event string `gorm:"column:event_id"`
-	}
-	if err := db.Reader(ctx).Raw("SELECT idx, event_id FROM event_places WHERE origin = ? AND idx IN ?", origin, indices).Scan(&held).Error; err != nil {
-		return handle.Wrap("noting log places", err)
-	}
-	by := map[int64]string{}
-	for _, h := range held {
-		by[h.Index] = h.Event
-	}
-	var taken error
-	for _, id := range ids {
-		if other, ok := by[int64(places[id])]; ok && other != id {
-			taken = errors.Join(taken, fmt.Errorf("place %d of %s, of event %s: %w, %s", places[id], origin, id, audit.ErrPlaceTaken, other))
+		mac, err := keys.SealPlace(ctx, rowseal.Place{Origin: origin, Index: places[id], Event: id, Late: late, Noted: now})
+		if err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
 		}
+		args = append(args, id, int64(places[id]), handle.Blob(mac))
 	}
-	return taken
+	one, shard := "(CAST(? AS text), CAST(? AS bigint), CAST(? AS blob)), ", "SELECT size, epoch, closed_at FROM log_shards WHERE origin = ?"
+	if db.Dialect() == handle.PostgreSQL {
+		one, shard = "(CAST(? AS text), CAST(? AS bigint), CAST(? AS bytea)), ", shard+" FOR KEY SHARE"
+	}
+	rows := strings.TrimSuffix(strings.Repeat(one, len(ids)), ", ")
+	return handle.Wrap(doing, db.Writer(ctx).Exec("WITH v (id, place, mac) AS (VALUES "+rows+"), s AS ("+shard+`)
+		INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac)
+		SELECT CAST(? AS text), v.place, v.id, COALESCE((SELECT epoch FROM s), 0), ?, ?, v.mac FROM v JOIN events ON events.id = v.id
+		WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.closed_at IS NOT NULL AND v.place >= s.size) ON CONFLICT DO NOTHING`,
+		append(args, origin, origin, late, now)...).Error)
 }
 
-// KnownLogSize is one more than the highest place noted in a shard; a shard that
-// is smaller was restored from an older copy.
+// placesTried bounds how many of the highest places of a shard are looked at for one that is
+// proved. Who adds more that are false hides what the database knows by places, and not what
+// is recorded of the shard.
+const placesTried = 4096
+
+// KnownLogSize is one more than the highest place noted in a shard; a shard that is smaller was
+// restored from an older copy. Of a shard that is recorded only places with a MAC that holds
+// count: one that was added far beyond its end stops nothing.
 func (db Book) KnownLogSize(ctx context.Context, origin string) (uint64, error) {
-	var highest *int64
-	if err := db.Reader(ctx).Raw("SELECT max(idx) FROM event_places p WHERE origin = ? AND "+LivePlace, origin).Scan(&highest).Error; err != nil {
-		return 0, handle.Wrap("reading the highest log place", err)
+	const doing = "reading the highest log place"
+	var recorded int64
+	if err := db.Reader(ctx).Raw("SELECT count(*) FROM log_shards WHERE origin = ?", origin).Scan(&recorded).Error; err != nil {
+		return 0, handle.Wrap(doing, err)
 	}
-	if highest == nil {
-		return 0, nil
+	claims, err := db.claims(ctx, "origin = ? AND "+LivePlace+" ORDER BY idx DESC LIMIT ?", origin, placesTried)
+	if err != nil {
+		return 0, err
 	}
-	return uint64(*highest) + 1, nil
+	for _, c := range claims {
+		if c.Proved || recorded == 0 {
+			return c.Index + 1, nil
+		}
+	}
+	return 0, nil
 }

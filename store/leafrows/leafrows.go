@@ -4,18 +4,21 @@ package leafrows
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/erasure"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 )
 
 // Rows are the rows of events by the places of their leaves.
-type Rows struct{ *handle.Handle }
+type Rows struct {
+	*handle.Handle
+	Book evidence.Book
+}
 
 // placed is the condition that a place which counts is in a stretch of a shard, unplaced that
 // an event has none. What the
@@ -27,36 +30,53 @@ const (
 )
 
 // Explain gives the places of entries of a shard, from a place on, of which the database
-// knows nothing: no event that is there or was erased has the place, no event without a
-// place has such a leaf, and no operator decided that they are lost ([Rows.Decide]).
+// knows nothing: no event that is genuine has such a leaf at that place or has yet to be given
+// one, none that was erased by a genuine tombstone had it, and no operator decided that they
+// are lost ([Rows.Decide]). A row without a MAC explains an entry only while an upgrade from the
+// release before may go on.
 func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error) {
 	const doing = "looking for the rows of entries of the log"
 	var decided *int64
 	if err := db.Reader(ctx).Raw("SELECT max(size) FROM log_decisions WHERE origin = ?", origin).Scan(&decided).Error; err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
-	var noted []int64
-	if err := db.Reader(ctx).Raw("SELECT p.idx FROM event_places p WHERE "+placed+
-		" AND (EXISTS (SELECT 1 FROM events e WHERE e.id = p.event_id) OR EXISTS (SELECT 1 FROM event_erasures x WHERE x.event_id = p.event_id))",
-		origin, int64(first), int64(first)+int64(len(leaves))).Scan(&noted).Error; err != nil {
-		return nil, handle.Wrap(doing, err)
-	}
-	known := make(map[uint64]bool, len(noted))
-	for _, n := range noted {
-		known[uint64(n)] = true
-	}
-	without := map[string][]uint64{}
+	without := map[string]bool{}
 	for i, leaf := range leaves {
-		place := first + uint64(i)
-		if !known[place] && (decided == nil || place >= uint64(*decided)) {
-			without[string(leaf)] = append(without[string(leaf)], place)
+		if decided == nil || first+uint64(i) >= uint64(*decided) {
+			without[string(leaf)] = true
 		}
 	}
-	// A crash leaves places that are not noted: the newest rows without one are theirs.
-	if err := db.each(ctx, unplaced, func(leaf []byte) bool {
-		delete(without, string(leaf))
+	before, err := db.Book.Upgrading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	genuine := func(r audit.Recorded) bool { return r.Fault == "" || before && r.Fault == audit.FaultUnsealed }
+	found := func(r audit.Recorded, leaf []byte) (more bool) {
+		if genuine(r) {
+			delete(without, string(leaf))
+		}
 		return len(without) > 0
-	}, len(without) > 0); err != nil {
+	}
+	stretch := []any{origin, int64(first), int64(first) + int64(len(leaves))}
+	if err := db.walk(ctx, without, "id IN (SELECT p.event_id FROM event_places p WHERE "+placed+")", found, stretch...); err != nil {
+		return nil, handle.Wrap(doing, err)
+	}
+	// A crash leaves places that are not noted: the newest rows without one are theirs.
+	if err := db.walk(ctx, without, unplaced, found); err != nil {
+		return nil, handle.Wrap(doing, err)
+	}
+	// An erased event left its tombstone, which names the leaf.
+	digests := make(map[string]string, len(without))
+	for leaf := range without {
+		digests[erasure.LeafDigest([]byte(leaf))] = leaf
+	}
+	if err := db.walk(ctx, without, "id IN (SELECT x.tombstone FROM event_erasures x JOIN event_places p ON p.event_id = x.event_id WHERE "+placed+")",
+		func(r audit.Recorded, _ []byte) bool {
+			if r.Fault == "" && r.Event.Type == audit.Erased {
+				delete(without, digests[r.Event.Payload.Digest])
+			}
+			return len(without) > 0
+		}, stretch...); err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
 	// What ends a consent stands in the release log as well, with its place noted in the
@@ -67,56 +87,32 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 			ends[leaf] = true
 		}
 	}
-	if err := db.each(ctx, "type IN ?", func(leaf []byte) bool {
-		delete(without, string(leaf))
-		delete(ends, string(leaf))
+	if err := db.walk(ctx, ends, "type IN ?", func(r audit.Recorded, leaf []byte) bool {
+		if genuine(r) {
+			delete(without, string(leaf))
+			delete(ends, string(leaf))
+		}
 		return len(ends) > 0
-	}, len(ends) > 0, trees.Ends); err != nil {
+	}, trees.Ends); err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
 	var places []uint64
 	for i, leaf := range leaves {
-		for _, place := range without[string(leaf)] {
-			if place == first+uint64(i) {
-				places = append(places, place)
-			}
+		if without[string(leaf)] && (decided == nil || first+uint64(i) >= uint64(*decided)) {
+			places = append(places, first+uint64(i))
 		}
 	}
 	return places, nil
 }
 
-// each tells the leaves of events of a condition, the newest first, until it is told that
-// there were enough.
-func (db Rows) each(ctx context.Context, condition string, tell func(leaf []byte) (more bool), more bool, args ...any) error {
-	const page = 500
-	for before := "~"; more; { // behind every id
-		var rows []struct {
-			ID        string `gorm:"column:id"`
-			Canonical string `gorm:"column:canonical"`
-			Salt      []byte `gorm:"column:salt"`
-		}
-		if err := db.Reader(ctx).Raw("SELECT id, canonical, salt FROM events WHERE "+condition+" AND id < ? ORDER BY id DESC LIMIT ?",
-			append(slices.Clone(args), before, page)...).Scan(&rows).Error; err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if !more {
-				break
-			}
-			before = row.ID
-			e, err := audit.Parse([]byte(row.Canonical))
-			if err != nil || len(row.Salt) != len(audit.Salt{}) {
-				continue // it is no evidence, and explains nothing
-			}
-			if leaf, err := audit.Leaf(e, audit.Salt(row.Salt)); err == nil {
-				more = tell(leaf)
-			}
-		}
-		if len(rows) < page {
-			return nil
-		}
+// walk is [evidence.Book.Walk] while something is looked for.
+func (db Rows) walk(
+	ctx context.Context, wanted map[string]bool, condition string, visit func(audit.Recorded, []byte) bool, args ...any,
+) error {
+	if len(wanted) == 0 {
+		return nil
 	}
-	return nil
+	return db.Book.Walk(ctx, condition, visit, args...)
 }
 
 // Decide notes that an operator takes the entries of a shard below a size as lost that have
@@ -128,29 +124,33 @@ func (db Rows) Decide(ctx context.Context, origin string, size uint64, reason st
 }
 
 // PlacesBeyond are the events of a shard from a place on, by their places, n at most: for
-// whoever makes bundles anew from rows.
+// whoever makes bundles anew from rows. Of several that claim a place the one counts whose
+// place is proved; the tree says whether it is the entry.
 func (db Rows) PlacesBeyond(ctx context.Context, origin string, first uint64, n int) (map[uint64]audit.Recorded, error) {
-	const doing = "reading the events of a shard"
-	rows, err := db.Reader(ctx).Raw("SELECT e.canonical, e.salt, p.idx FROM event_places p JOIN events e ON e.id = p.event_id WHERE "+placed,
-		origin, int64(first), int64(first)+int64(n)).Rows()
-	if err != nil {
-		return nil, handle.Wrap(doing, err)
+	const most = 10_000 // several events may claim a place
+	claims, err := db.Book.Claims(ctx, origin, first, first+uint64(n), most)
+	if err != nil || len(claims) == 0 {
+		return nil, err
 	}
-	defer rows.Close()
-	found := make(map[uint64]audit.Recorded, n)
-	for rows.Next() {
-		var canonical string
-		var salt []byte
-		var place sql.NullInt64
-		if err := rows.Scan(&canonical, &salt, &place); err != nil {
-			return nil, handle.Wrap(doing, err)
-		}
-		e, err := audit.Parse([]byte(canonical))
-		if err != nil || len(salt) != len(audit.Salt{}) {
-			continue // the tree says that it is not the entry
-		}
-		at := uint64(place.Int64)
-		found[at] = audit.Recorded{Event: e, Salt: audit.Salt(salt), Origin: origin, Index: at, Logged: true}
+	ids := make([]string, len(claims))
+	for i, c := range claims {
+		ids[i] = c.Event
 	}
-	return found, handle.Wrap(doing, rows.Err())
+	events := make(map[string]audit.Recorded, len(ids))
+	for some := range slices.Chunk(ids, 500) {
+		if err := db.Book.Walk(ctx, "id IN ?", func(r audit.Recorded, _ []byte) bool {
+			events[r.Event.ID] = r
+			return true
+		}, some); err != nil {
+			return nil, err
+		}
+	}
+	found, proved := make(map[uint64]audit.Recorded, n), map[uint64]bool{}
+	for _, c := range claims {
+		if r, ok := events[c.Event]; ok && !proved[c.Index] {
+			r.Origin, r.Index, r.Logged, r.Unproven = origin, c.Index, true, !c.Proved
+			found[c.Index], proved[c.Index] = r, c.Proved
+		}
+	}
+	return found, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/erasure"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )
@@ -64,7 +65,7 @@ func TestEntriesWithoutARow(t *testing.T) {
 func TestPlacesAreTheAuthority(t *testing.T) {
 	const origin = "hopnhat.example/release/dc1/2026q4"
 	for _, row := range []struct {
-		name, does string // $: the event at place 10
+		name, does string // $: the event at place 10, %: the tombstone that was written for it
 		without    []uint64
 		found      int
 	}{
@@ -73,9 +74,19 @@ func TestPlacesAreTheAuthority(t *testing.T) {
 		{"the hint is gone", "UPDATE events SET log_index = NULL, log_origin = '' WHERE id = '$'", nil, 2},
 		{"deleted", "DELETE FROM events WHERE id = '$'", []uint64{10}, 1},
 		{
-			"erased", "INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES ('$', 'x', CURRENT_TIMESTAMP); " +
+			"ordered to be erased by nobody", "INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES ('$', 'x', CURRENT_TIMESTAMP); " +
+				"DELETE FROM events WHERE id = '$'", []uint64{10}, 1,
+		},
+		{
+			"erased", "INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES ('$', '%', CURRENT_TIMESTAMP); " +
 				"DELETE FROM events WHERE id = '$'", nil, 1,
 		},
+		{
+			"erased by another's tombstone", "INSERT INTO event_erasures (event_id, tombstone, ordered_at) SELECT '$', id, CURRENT_TIMESTAMP FROM events " +
+				"WHERE id <> '$' AND id <> '%'; DELETE FROM events WHERE id = '$'", []uint64{10}, 1,
+		},
+		{"its MAC is taken away", "UPDATE events SET mac = NULL, mac_key = NULL WHERE id = '$'", []uint64{10}, 2},
+		{"its MAC is another's", "UPDATE events SET mac = salt WHERE id = '$'", []uint64{10}, 2},
 		{
 			"beyond the end of its shard", "INSERT INTO log_shards (origin, log, epoch, size, root, checkpoint, verifier_key, writer, recorded_at, " +
 				"closed_at) VALUES ('" + origin + "', 'l', 1, 11, '', '', '', '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)", []uint64{11}, 1,
@@ -104,11 +115,13 @@ func TestPlacesAreTheAuthority(t *testing.T) {
 				if err := db.NotePlaces(t.Context(), origin, places, false); err != nil {
 					t.Fatal(err)
 				}
-				drop := "DROP TRIGGER events_erased"
+				tombstone := erased(t, db, first)
+				drop := []string{"DROP TRIGGER events_erased", "DROP TRIGGER events_unchanged"}
 				if db.Dialect() == store.PostgreSQL {
-					drop += " ON events"
+					drop = []string{"ALTER TABLE events DISABLE TRIGGER USER"}
 				}
-				for _, sql := range append([]string{drop}, strings.Split(strings.ReplaceAll(row.does, "$", first), "; ")...) {
+				does := strings.NewReplacer("$", first, "%", tombstone).Replace(row.does)
+				for _, sql := range append(drop, strings.Split(does, "; ")...) {
 					if _, err := db.Pool().ExecContext(t.Context(), sql); err != nil {
 						t.Fatal(err)
 					}
@@ -122,6 +135,25 @@ func TestPlacesAreTheAuthority(t *testing.T) {
 			})
 		})
 	}
+}
+
+// erased writes the tombstone of an event.
+func erased(t *testing.T, db *store.DB, id string) string {
+	t.Helper()
+	r, err := db.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	act, err := erasure.Tombstone(r, "order 12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	act.ID, act.At = authz.NewID(), time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	scribe := audit.Scribe{Rows: db, Site: "dc1"}
+	if _, err := scribe.Write(t.Context(), act); err != nil {
+		t.Fatal(err)
+	}
+	return act.ID
 }
 
 // TestWhatEndsAConsentStandsInBothLogs: in the release log it is explained, though its place

@@ -34,6 +34,7 @@ var restricted = []struct{ table, allowed string }{
 	{"event_places", "SELECT, INSERT"},
 	{"event_numbers", "SELECT, INSERT, UPDATE"},
 	{"event_erasures", "SELECT"},
+	{"evidence_sealed", "SELECT, INSERT"},
 	{"goose_db_version", "SELECT"},
 }
 

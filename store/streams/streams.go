@@ -32,6 +32,9 @@ type Source struct {
 	// Pause, if not nil, is called after each statement with how long that and the checking
 	// of its rows took: who shares a machine waits in it. An error ends the stream.
 	Pause func(ctx context.Context, worked time.Duration) error
+	// Upgrading reports whether the release before may still note places, which carry no
+	// MAC; nil: it does not.
+	Upgrading func(ctx context.Context) (bool, error)
 }
 
 // chunk is how many rows a statement takes.
@@ -40,12 +43,15 @@ const chunk = 4096
 const columns = "e.id, e.at, e.type, e.client_id, e.pseudonym, e.purpose, e.registry, e.permit, e.consent, e.visible_from," +
 	" e.canonical, e.salt, e.sequence, e.mac, e.mac_key"
 
-const placed = "SELECT p.idx, p.event_id, " + columns + " FROM event_places p LEFT JOIN events e ON e.id = p.event_id"
+const placed = "SELECT p.idx, p.event_id, p.late, p.noted_at, p.mac, " + columns + " FROM event_places p LEFT JOIN events e ON e.id = p.event_id"
 
 // raw is one row as the database gives it.
 type raw struct {
 	index     int64
 	event     string
+	late      bool
+	noted     time.Time
+	placeMAC  []byte
 	id        sql.NullString
 	at        sql.NullTime
 	kind      sql.NullString
@@ -69,7 +75,7 @@ func (r *raw) targets(placed bool) []any {
 		&r.canonical, &r.salt, &r.sequence, &r.mac, &r.key,
 	}
 	if placed {
-		of = append([]any{&r.index, &r.event}, of...)
+		of = append([]any{&r.index, &r.event, &r.late, &r.noted, &r.placeMAC}, of...)
 	}
 	return of
 }
@@ -87,12 +93,23 @@ func (r *raw) sealed() rowseal.Row {
 	return s
 }
 
-// check makes of a row what is compared. An error is of the keyring.
-func (s Source) check(ctx context.Context, r *raw) (reconcile.Row, error) {
-	if !r.id.Valid {
-		return reconcile.Row{Index: uint64(r.index), Event: r.event, Gone: true}, nil
+// check makes of a row what is compared, with its place in a shard if origin is not empty. An
+// error is of the keyring.
+func (s Source) check(ctx context.Context, origin string, r *raw) (reconcile.Row, error) {
+	out := reconcile.Row{Index: uint64(r.index), Event: r.id.String, Gone: !r.id.Valid}
+	if origin != "" {
+		out.Event = r.event
+		proved, err := s.Seals.ProvesPlace(ctx, rowseal.Place{
+			Origin: origin, Index: uint64(r.index), Event: r.event, Late: r.late, Noted: r.noted,
+		}, r.placeMAC)
+		if err != nil {
+			return out, err
+		}
+		out.Unproven, out.Forged = !proved, !proved && len(r.placeMAC) > 0
 	}
-	out := reconcile.Row{Index: uint64(r.index), Event: r.id.String}
+	if out.Gone {
+		return out, nil
+	}
 	sealed := r.sealed()
 	fault, err := s.Seals.Fault(ctx, sealed)
 	if err != nil {
@@ -114,7 +131,7 @@ func (s Source) check(ctx context.Context, r *raw) (reconcile.Row, error) {
 }
 
 // readAll reads rows side by side, on as many cores as there are.
-func (s Source) readAll(ctx context.Context, rows []raw) ([]reconcile.Row, error) {
+func (s Source) readAll(ctx context.Context, origin string, rows []raw) ([]reconcile.Row, error) {
 	out, failed := make([]reconcile.Row, len(rows)), make([]error, runtime.GOMAXPROCS(0))
 	var all sync.WaitGroup
 	each := (len(rows) + len(failed) - 1) / len(failed)
@@ -122,7 +139,7 @@ func (s Source) readAll(ctx context.Context, rows []raw) ([]reconcile.Row, error
 		from, to := min(w*each, len(rows)), min((w+1)*each, len(rows))
 		all.Go(func() {
 			for i := from; i < to && failed[w] == nil; i++ {
-				out[i], failed[w] = s.check(ctx, &rows[i])
+				out[i], failed[w] = s.check(ctx, origin, &rows[i])
 			}
 		})
 	}
@@ -130,8 +147,9 @@ func (s Source) readAll(ctx context.Context, rows []raw) ([]reconcile.Row, error
 	return out, errors.Join(failed...)
 }
 
-// query runs one statement and reads its rows.
-func (s Source) query(ctx context.Context, placed bool, query string, args ...any) ([]reconcile.Row, error) {
+// query runs one statement and reads its rows, with their places in a shard if origin is not
+// empty.
+func (s Source) query(ctx context.Context, origin, query string, args ...any) ([]reconcile.Row, error) {
 	began := time.Now()
 	found, err := s.Background().QueryContext(ctx, s.Bind(query), args...)
 	if err != nil {
@@ -141,14 +159,14 @@ func (s Source) query(ctx context.Context, placed bool, query string, args ...an
 	rows := make([]raw, 0, chunk)
 	for found.Next() {
 		rows = append(rows, raw{})
-		if err := found.Scan(rows[len(rows)-1].targets(placed)...); err != nil {
+		if err := found.Scan(rows[len(rows)-1].targets(origin != "")...); err != nil {
 			return nil, handle.Wrap("reading evidence", err)
 		}
 	}
 	if err := found.Err(); err != nil {
 		return nil, handle.Wrap("reading evidence", err)
 	}
-	out, err := s.readAll(ctx, rows)
+	out, err := s.readAll(ctx, origin, rows)
 	if err != nil {
 		return nil, fmt.Errorf("reading evidence: %w", err)
 	}
@@ -163,7 +181,8 @@ func (s Source) pause(ctx context.Context, worked time.Duration) error {
 }
 
 // Rows are the places of a shard from one on, up to another, each with its event. While a
-// chunk is looked at the next one is read.
+// chunk is looked at the next one is read. However far beyond the end of the shard somebody
+// put places, no more statements are made than there are rows for.
 func (s Source) Rows(ctx context.Context, origin string, from, to uint64) iter.Seq2[reconcile.Row, error] {
 	return func(yield func(reconcile.Row, error) bool) {
 		caller := ctx
@@ -171,10 +190,13 @@ func (s Source) Rows(ctx context.Context, origin string, from, to uint64) iter.S
 		chunks := make(chan read, 1)
 		go func() {
 			defer close(chunks)
-			for at := from; at < to; at = min(at+chunk, to) {
+			for at, event, more := from, "", true; more; {
 				var next read
-				next.rows, next.err = s.query(ctx, true, placed+" WHERE p.origin = ? AND p.idx >= ? AND p.idx < ? ORDER BY p.idx",
-					origin, int64(at), int64(min(at+chunk, to)))
+				next.rows, next.err = s.query(ctx, origin, placed+" WHERE p.origin = ? AND (p.idx, p.event_id) > (?, ?) AND p.idx < ?"+
+					" ORDER BY p.idx, p.event_id LIMIT ?", origin, int64(at), event, int64(to), chunk)
+				if more = len(next.rows) == chunk; more {
+					at, event = next.rows[chunk-1].Index, next.rows[chunk-1].Event
+				}
 				select {
 				case chunks <- next:
 				case <-ctx.Done():
@@ -213,12 +235,17 @@ type read struct {
 	err  error
 }
 
-// Beyond are places of a shard from one on that were noted before a time: of a shard that
-// nobody writes all of them, and at most a chunk.
+// skew is how far the clocks of two nodes may differ.
+const skew = 5 * time.Minute
+
+// Beyond are places of a shard from one on that were noted before a time that is
+// [reconcile.Within] ago, or in a time to come: of a shard that nobody writes all of them, and
+// at most a chunk.
 func (s Source) Beyond(ctx context.Context, origin string, from uint64, before time.Time) iter.Seq2[reconcile.Row, error] {
 	return s.once(func() ([]reconcile.Row, error) {
-		return s.query(ctx, true, placed+
-			" WHERE p.origin = ? AND p.idx >= ? AND p.noted_at < ? ORDER BY p.idx LIMIT ?", origin, int64(from), before.UTC(), chunk)
+		return s.query(ctx, origin, placed+
+			" WHERE p.origin = ? AND p.idx >= ? AND (p.noted_at < ? OR p.noted_at > ?) ORDER BY p.idx LIMIT ?", origin, int64(from), before.UTC(),
+			before.Add(reconcile.Within+skew).UTC(), chunk)
 	})
 }
 
@@ -241,7 +268,7 @@ func (s Source) once(read func() ([]reconcile.Row, error)) iter.Seq2[reconcile.R
 // in their row says: those after one id, up to the one that [Source.Stretch] gave.
 func (s Source) Unplaced(ctx context.Context, after, upTo string) iter.Seq2[reconcile.Row, error] {
 	return s.once(func() ([]reconcile.Row, error) {
-		return s.query(ctx, false, "SELECT "+columns+" FROM events e WHERE e.id > ? AND e.id <= ? AND NOT EXISTS"+
+		return s.query(ctx, "", "SELECT "+columns+" FROM events e WHERE e.id > ? AND e.id <= ? AND NOT EXISTS"+
 			" (SELECT 1 FROM event_places p WHERE p.event_id = e.id AND "+evidence.LivePlace+") ORDER BY e.id", after, upTo)
 	})
 }
@@ -282,25 +309,41 @@ func (s Source) Settled(ctx context.Context, origin string, size uint64, since t
 	if recorded.Valid && recorded.Time.Before(since) {
 		return size, nil
 	}
-	var young, last sql.NullInt64
-	err = s.Background().QueryRowContext(ctx, s.Bind("SELECT min(CASE WHEN noted_at >= ? THEN idx END), max(idx) FROM"+
-		" (SELECT idx, noted_at FROM event_places WHERE origin = ? ORDER BY idx DESC LIMIT ?) AS t"), since.UTC(), origin, tail).Scan(&young, &last)
-	switch {
-	case err != nil:
-		return 0, handle.Wrap("reading the newest places", err)
-	case young.Valid:
-		return min(size, uint64(young.Int64)), nil
-	case last.Valid:
-		return min(size, uint64(last.Int64)+1), nil
+	before := false
+	if s.Upgrading != nil {
+		if before, err = s.Upgrading(ctx); err != nil {
+			return 0, err
+		}
 	}
-	return 0, nil
-}
-
-// End is one more than the greatest place that is noted in a shard.
-func (s Source) End(ctx context.Context, origin string) (uint64, error) {
-	var last sql.NullInt64
-	err := s.Background().QueryRowContext(ctx, s.Bind("SELECT max(idx) + 1 FROM event_places WHERE origin = ?"), origin).Scan(&last)
-	return uint64(last.Int64), handle.Wrap("reading the greatest place", err)
+	rows, err := s.Background().QueryContext(ctx, s.Bind("SELECT idx, event_id, late, noted_at, mac FROM (SELECT * FROM event_places"+
+		" WHERE origin = ? AND idx < ? ORDER BY idx DESC LIMIT ?) AS t ORDER BY idx"), origin, int64(size), tail)
+	if err != nil {
+		return 0, handle.Wrap("reading the newest places", err)
+	}
+	defer rows.Close()
+	// What no server noted holds nothing back.
+	end := uint64(0)
+	for rows.Next() {
+		var index int64
+		var mac []byte
+		p := rowseal.Place{Origin: origin}
+		if err := rows.Scan(&index, &p.Event, &p.Late, &p.Noted, &mac); err != nil {
+			return 0, handle.Wrap("reading the newest places", err)
+		}
+		p.Index = uint64(index)
+		proved, err := s.Seals.ProvesPlace(ctx, p, mac)
+		if err != nil {
+			return 0, fmt.Errorf("reading the newest places: %w", err)
+		}
+		if !proved && !before {
+			continue
+		}
+		if !p.Noted.Before(since) {
+			return p.Index, nil
+		}
+		end = p.Index + 1
+	}
+	return end, handle.Wrap("reading the newest places", rows.Err())
 }
 
 // pairs are two columns of a small table: who has which role, which incident is in which

@@ -8,7 +8,7 @@ type IncidentKind string
 // IncidentKinds lists all kinds that have a text.
 func IncidentKinds() []IncidentKind {
 	return []IncidentKind{
-		"leaf-without-row", "row-without-leaf", "other-commitment", "place-twice", "not-genuine", "number-missing", "number-twice",
+		"leaf-without-row", "row-without-leaf", "other-commitment", "place-twice", "place-not-genuine", "not-genuine", "number-missing", "number-twice",
 		"counter-differs", "role-unexplained", "app-unexplained", "resource-unexplained", "incident-unexplained", "too-many",
 	}
 }

@@ -27,6 +27,7 @@ const (
 	RowWithoutLeaf      Kind = "row-without-leaf"     // an event is not in the log, or not where it says
 	OtherCommitment     Kind = "other-commitment"     // the row is not what the log has at its place
 	PlaceTwice          Kind = "place-twice"          // two events say they have one place
+	PlaceForged         Kind = "place-not-genuine"    // a place that no server noted, and that is not the event's
 	NotGenuine          Kind = "not-genuine"          // a row was altered or invented
 	NumberMissing       Kind = "number-missing"       // a person's numbers have a gap
 	NumberTwice         Kind = "number-twice"         // two events of a person have one number
@@ -58,6 +59,8 @@ func (f Finding) Key() string {
 	switch f.Kind {
 	case LeafWithoutRow, PlaceTwice:
 		return fmt.Sprintf("%s %s#%d", f.Kind, f.Origin, f.Index)
+	case PlaceForged:
+		return fmt.Sprintf("%s %s#%d of %s", f.Kind, f.Origin, f.Index, f.Event)
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s %s#%d", f.Kind, f.Pseudonym, f.Number)
 	case RoleUnexplained:
@@ -71,7 +74,7 @@ func (f Finding) Key() string {
 // Said is what evidence says of a finding: nothing that names a person.
 func (f Finding) Said() string {
 	switch f.Kind {
-	case LeafWithoutRow, PlaceTwice:
+	case LeafWithoutRow, PlaceTwice, PlaceForged:
 		return f.Key()
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s #%d", f.Kind, f.Number)

@@ -400,3 +400,40 @@ func TestAGapIsToldInFewWords(t *testing.T) {
 		t.Errorf("%d findings, %v", len(got), err)
 	}
 }
+
+// TestAPlaceThatNoServerNoted: it is told of and counts for nothing, wherever it is, unless the
+// row is what the log has; one of before there were MACs counts where no other does.
+func TestAPlaceThatNoServerNoted(t *testing.T) {
+	right, wrong := leafOf("a"), leafOf("b")
+	at := func(event string, leaf []byte) Row { return Row{Event: event, Leaf: leaf} }
+	gone := func(r Row) Row { r.Gone, r.Leaf = true, nil; return r }
+	bare := func(r Row) Row { r.Unproven = true; return r }
+	forged := func(r Row) Row { r.Unproven, r.Forged = true, true; return r }
+	for _, row := range []struct {
+		name string
+		rows []Row
+		want []Kind
+		bare int
+	}{
+		{"proved", []Row{at("a", right)}, nil, 0},
+		{"proved, and the log has another leaf", []Row{at("b", wrong)}, []Kind{OtherCommitment}, 0},
+		{"of before", []Row{bare(at("a", right))}, nil, 0},
+		{"no MAC, and the log has another leaf", []Row{bare(at("b", wrong))}, []Kind{PlaceForged}, 1},
+		{"a wrong MAC at the right place", []Row{forged(at("a", right))}, []Kind{PlaceForged}, 0},
+		{"a wrong MAC", []Row{forged(at("b", wrong))}, []Kind{PlaceForged}, 1},
+		{"claimed before the one whose place it is", []Row{bare(at("0", wrong)), at("a", right), forged(at("b", wrong))}, []Kind{PlaceForged, PlaceForged}, 0},
+		{"of no event", []Row{bare(gone(at("0", nil))), at("a", right)}, []Kind{PlaceForged}, 0},
+		{"of a row of before that was deleted", []Row{bare(gone(at("a", nil)))}, nil, 1},
+		{"of no event, with a wrong MAC", []Row{forged(gone(at("a", nil)))}, []Kind{PlaceForged}, 1},
+		{"two that servers noted", []Row{at("a", right), at("b", wrong)}, []Kind{PlaceTwice, OtherCommitment}, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var found []Kind
+			without, _, err := Shard{Origin: origin, To: 1, Rows: seq(row.rows), Leaves: seq([][]byte{right})}.
+				Compare(func(f Finding) { found = append(found, f.Kind) })
+			if err != nil || !slices.Equal(found, row.want) || len(without) != row.bare {
+				t.Errorf("found %v and %d leaves without a row, %v", found, len(without), err)
+			}
+		})
+	}
+}

@@ -17,6 +17,9 @@ type Row struct {
 	Event string
 	// Gone says that there is no row of the event.
 	Gone bool
+	// Unproven says that the place carries no MAC that holds, and Forged that it carries one
+	// that does not.
+	Unproven, Forged bool
 	// Leaf is what the row commits to, empty where it commits to nothing.
 	Leaf []byte
 	// Fault says why the row is not genuine; empty where it is.
@@ -85,22 +88,26 @@ func (s Shard) Compare(tell func(Finding)) (bare []Leaf, next uint64, err error)
 		case !there:
 			return bare, index, fmt.Errorf("reading leaf %d of %s: there are fewer than the %d that are recorded", index, s.Origin, s.To)
 		}
-		claims := 0
+		var here []Row
 		for more && rowErr == nil && row.Index <= index {
 			if row.Index < index {
 				return bare, index, fmt.Errorf("place %d of %s: %w", row.Index, s.Origin, ErrOrder)
 			}
-			if claims++; claims == 2 {
-				tell(Finding{Kind: PlaceTwice, Origin: s.Origin, Index: index, Event: row.Event, Pseudonym: row.Pseudonym})
-			}
-			if row.Gone {
-				if claims == 1 {
-					gone = append(gone, Leaf{s.Origin, index, bytes.Clone(leaf), row.Event})
-				}
-			} else {
-				s.hold(row, leaf, tell)
+			if len(here) < mostClaims {
+				here = append(here, row)
 			}
 			row, rowErr, more = nextRow()
+		}
+		claims := 0
+		for _, claim := range s.claims(here, leaf, tell) {
+			if claims++; claims == 2 {
+				tell(Finding{Kind: PlaceTwice, Origin: s.Origin, Index: index, Event: claim.Event, Pseudonym: claim.Pseudonym})
+			}
+			if !claim.Gone {
+				s.hold(claim, leaf, tell)
+			} else if claims == 1 {
+				gone = append(gone, Leaf{s.Origin, index, bytes.Clone(leaf), claim.Event})
+			}
 		}
 		if rowErr != nil {
 			return bare, index, fmt.Errorf("reading the rows of %s from place %d on: %w", s.Origin, index, rowErr)
@@ -115,6 +122,41 @@ func (s Shard) Compare(tell func(Finding)) (bare []Leaf, next uint64, err error)
 		}
 	}
 	return bare, index, settle()
+}
+
+// mostClaims bounds the rows at one place that are looked at.
+const mostClaims = 64
+
+// claims are those of the rows at a place whose place counts: that a server noted, or where
+// the row is what the log has. Another that no server noted is told of. One of before there
+// were MACs counts where no other does and its row is not there, or is not genuine.
+func (s Shard) claims(here []Row, leaf []byte, tell func(Finding)) []Row {
+	var counts, doubtful []Row
+	for _, row := range here {
+		stands := !row.Gone && row.Fault == "" && bytes.Equal(row.Leaf, leaf)
+		switch {
+		case !row.Unproven || stands:
+			counts = append(counts, row)
+			if row.Forged {
+				s.forged(row, tell)
+			}
+		case !row.Forged && (row.Gone || row.Fault != "" || row.Unsealed):
+			doubtful = append(doubtful, row)
+		default:
+			s.forged(row, tell)
+		}
+	}
+	if len(counts) == 0 {
+		return doubtful
+	}
+	for _, row := range doubtful {
+		s.forged(row, tell)
+	}
+	return counts
+}
+
+func (s Shard) forged(row Row, tell func(Finding)) {
+	tell(Finding{Kind: PlaceForged, Origin: s.Origin, Index: row.Index, Event: row.Event, Pseudonym: row.Pseudonym})
 }
 
 // hold holds one row against the leaf of its place.
@@ -218,13 +260,18 @@ func Unplaced(rows iter.Seq2[Row, error], now time.Time, tell func(Finding)) err
 	return nil
 }
 
-// Beyond tells of rows whose places lie beyond the end of their shard.
+// Beyond tells of places beyond the end of their shard: of those that a server noted as rows
+// that are not in the log.
 func Beyond(origin string, rows iter.Seq2[Row, error], tell func(Finding)) error {
 	for row, err := range rows {
 		if err != nil {
 			return fmt.Errorf("reading the places beyond the end of %s: %w", origin, err)
 		}
-		tell(Finding{Kind: RowWithoutLeaf, Origin: origin, Index: row.Index, Event: row.Event, Pseudonym: row.Pseudonym})
+		f := Finding{Kind: RowWithoutLeaf, Origin: origin, Index: row.Index, Event: row.Event, Pseudonym: row.Pseudonym}
+		if row.Unproven {
+			f.Kind = PlaceForged
+		}
+		tell(f)
 	}
 	return nil
 }

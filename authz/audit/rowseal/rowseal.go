@@ -1,7 +1,8 @@
 // Package rowseal proves that the row of an event is as it was written. Each row carries a
 // MAC over its canonical bytes, its salt and what is searched, under a key that is derived
 // from the keyring and that the database does not hold. Who can write to the database alone
-// cannot alter a row, invent one, or give one's content to another unseen.
+// cannot alter a row, invent one, or give one's content to another unseen. The places of
+// leaves, and the tables that say what became of the evidence, carry MACs in the same way.
 //
 // A row that was deleted leaves nothing to check: that is seen by its leaf in the log and by
 // the running numbers of the person.
@@ -84,30 +85,33 @@ func version(at time.Time) (name string, ok bool) {
 	return strconv.Itoa(year), firstYear <= year && year <= lastYear
 }
 
-// key is the key of a version.
-func (k *Keys) key(ctx context.Context, name string) (seal.Key, error) {
+// key is the key of a use.
+func (k *Keys) key(ctx context.Context, use seal.Use) (seal.Key, error) {
 	k.mu.RLock()
-	key, ok := k.of[name]
+	key, ok := k.of[use.Label]
 	k.mu.RUnlock()
 	if ok {
 		return key, nil
 	}
-	key, err := seal.Derive(ctx, k.ring, seal.EventRows.Version(name))
+	key, err := seal.Derive(ctx, k.ring, use)
 	if err != nil {
 		return seal.Key{}, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.of[name] = key
+	k.of[use.Label] = key
 	return key, nil
 }
 
-// Ready asks the keyring for the keys of a time and of half a year later, so that no row
-// waits for it then.
+// Ready asks the keyring for the key of places, and for those of a time and of half a year
+// later, so that no row waits for it then.
 func (k *Keys) Ready(ctx context.Context, now time.Time) error {
+	if _, err := k.SealPlace(ctx, Place{}); err != nil {
+		return err
+	}
 	for _, at := range []time.Time{now, now.AddDate(0, 6, 0)} {
 		if name, ok := version(at); ok {
-			if _, err := k.key(ctx, name); err != nil {
+			if _, err := k.key(ctx, seal.EventRows.Version(name)); err != nil {
 				return err
 			}
 		}
@@ -121,7 +125,7 @@ func (k *Keys) Seal(ctx context.Context, r *Row) error {
 	if !ok {
 		return fmt.Errorf("event %s is of a time that no key is for", r.ID)
 	}
-	key, err := k.key(ctx, name)
+	key, err := k.key(ctx, seal.EventRows.Version(name))
 	if err != nil {
 		return err
 	}
@@ -173,7 +177,7 @@ func (k *Keys) genuine(ctx context.Context, r Row) (bool, error) {
 	if !ok || name != r.Key {
 		return false, nil
 	}
-	key, err := k.key(ctx, name)
+	key, err := k.key(ctx, seal.EventRows.Version(name))
 	if err != nil {
 		return false, err
 	}

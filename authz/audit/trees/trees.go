@@ -12,11 +12,13 @@
 package trees
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -37,6 +39,12 @@ type Events interface {
 type Logs struct {
 	Release, Consent audit.Log
 	Events           Events
+	// Leaf reads the leaf at a place. Without it a place that carries no MAC is none.
+	Leaf func(ctx context.Context, origin string, index uint64) ([]byte, error)
+
+	// stands are events whose leaf was read at a place without a MAC.
+	stands sync.Map
+	known  atomic.Int64
 }
 
 var _ audit.Log = (*Logs)(nil)
@@ -99,14 +107,45 @@ func (l *Logs) append(ctx context.Context, w audit.Recorded) error {
 }
 
 // Ensure brings the leaf of an event whose row is durable into its log, if its place is not
-// noted: an entry that is there already keeps its place.
+// noted: an entry that is there already keeps its place. A place without a MAC, as the
+// release before noted it, is believed where the leaf is there.
 func (l *Logs) Ensure(ctx context.Context, id string) error {
+	if _, ok := l.stands.Load(id); ok {
+		return nil
+	}
 	w, err := l.Events.Get(ctx, id)
-	switch {
-	case err != nil || w.Logged:
+	if err != nil || w.Logged && !w.Unproven && w.Fault == "" {
 		return err
-	case w.Fault != "":
+	}
+	if w.Logged && (w.Fault == "" || w.Fault == audit.FaultUnsealed) && l.there(ctx, w) {
+		return nil
+	}
+	if w.Fault != "" {
 		return fmt.Errorf("%w: event %s is not logged: %s", audit.ErrRow, id, w.Fault)
 	}
 	return l.append(ctx, w)
+}
+
+// mostKnown bounds the events of which it is remembered that their leaf is in the log.
+const mostKnown = 100_000
+
+// there reports whether the log has the leaf of an event at its place. Where it cannot be read
+// the leaf is appended again, which harms nothing: anybody who can write to the database can
+// name a place that there is not.
+func (l *Logs) there(ctx context.Context, w audit.Recorded) bool {
+	if l.Leaf == nil {
+		return false
+	}
+	want, err := audit.Leaf(w.Event, w.Salt)
+	if err != nil {
+		return false
+	}
+	got, err := l.Leaf(ctx, w.Origin, w.Index)
+	if err != nil || !bytes.Equal(got, want) {
+		return false
+	}
+	if l.known.Add(1) <= mostKnown {
+		l.stands.Store(w.Event.ID, true)
+	}
+	return true
 }

@@ -52,8 +52,8 @@ func (r *rows) find(is func(audit.Recorded) bool) (out []audit.Recorded) {
 	return out
 }
 
-func (r *rows) Unlogged(context.Context, int) ([]audit.Recorded, error) {
-	return r.find(func(w audit.Recorded) bool { return !w.Logged }), nil
+func (r *rows) Unlogged(context.Context, string, int) ([]audit.Recorded, string, error) {
+	return r.find(func(w audit.Recorded) bool { return !w.Logged }), "", nil
 }
 
 func (r *rows) UnloggedReleases(_ context.Context, consents ...authz.ConsentID) ([]audit.Recorded, error) {

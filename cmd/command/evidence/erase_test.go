@@ -60,7 +60,7 @@ func (v *evidenceOf) release() audit.Sealed {
 // sweep gives each event without a place one, as a server does within a minute.
 func (v *evidenceOf) sweep() {
 	v.t.Helper()
-	waiting, err := v.db.Unlogged(v.t.Context(), 10)
+	waiting, _, err := v.db.Unlogged(v.t.Context(), "", 10)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestWhatIsNotErased(t *testing.T) {
 				v := &evidenceOf{t: t, db: db}
 				v.fails(row.prepare(v, v.release()), row.want)
 				v.count(1)
-				if n, err := db.Unlogged(t.Context(), 10); err != nil || len(n) > 1 {
+				if n, _, err := db.Unlogged(t.Context(), "", 10); err != nil || len(n) > 1 {
 					t.Errorf("%d events wait, %v", len(n), err)
 				}
 			})

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -272,11 +273,7 @@ func (e Evidence) doubles(ctx context.Context, c Cursor, tell func(reconcile.Fin
 			return c, err
 		}
 		for _, origin := range origins {
-			end, err := e.Source.End(ctx, origin)
-			if err != nil {
-				return c, err
-			}
-			if rest, err = reconcile.Doubles(rest, e.Source.Rows(ctx, origin, 0, end)); err != nil {
+			if rest, err = reconcile.Doubles(rest, e.Source.Rows(ctx, origin, 0, math.MaxInt64)); err != nil {
 				return c, err
 			}
 		}

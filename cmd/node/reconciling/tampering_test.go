@@ -219,7 +219,7 @@ var ways = []struct {
 	}},
 	{"two events change places", func(t testing.TB, tab *table, i int) {
 		tab.run(t, "UPDATE event_places SET event_id = CASE WHEN idx = ? THEN ? ELSE ? END WHERE idx IN (?, ?)", i, tab.ids[i+1], tab.ids[i], i, i+1)
-	}, at(reconcile.OtherCommitment)},
+	}, at(reconcile.PlaceForged)},
 	{"the log has another leaf", func(_ testing.TB, tab *table, i int) {
 		tab.log[i] = slices.Concat(tab.log[i][:8], []byte("x"), tab.log[i][9:])
 	}, at(reconcile.OtherCommitment)},

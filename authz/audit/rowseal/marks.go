@@ -1,0 +1,89 @@
+package rowseal
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"hopnhat/keys/seal"
+)
+
+// Place is a row of the places of leaves, as it is kept.
+type Place struct {
+	Origin string
+	Index  uint64
+	Event  string
+	Late   bool
+	// Noted is when it was noted, in whole microseconds.
+	Noted time.Time
+}
+
+// bytes are what is under the MAC of a place.
+func (p Place) bytes() []byte {
+	late := uint64(0)
+	if p.Late {
+		late = 1
+	}
+	b := make([]byte, 0, 160)
+	b = part(b, "hopnhat event place v1")
+	b = part(b, p.Origin)
+	b = part(b, p.Event)
+	for _, n := range []uint64{p.Index, late, uint64(p.Noted.UnixMicro())} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+// part adds a text with its length before it.
+func part(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
+}
+
+// SealPlace makes the MAC of a place that is about to be noted. Without keys there is none.
+func (k *Keys) SealPlace(ctx context.Context, p Place) ([]byte, error) {
+	return k.mark(ctx, "places", p.bytes())
+}
+
+// ProvesPlace reports whether a MAC is that of a place: a server noted it, when the log had
+// taken the event's leaf there. An error is of the keyring. A place without a MAC, or with a
+// wrong one, counts only where the log has the leaf.
+func (k *Keys) ProvesPlace(ctx context.Context, p Place, mac []byte) (bool, error) {
+	return k.marked(ctx, "places", p.bytes(), mac)
+}
+
+// SealSince makes the MAC of the time since which rows carry MACs.
+func (k *Keys) SealSince(ctx context.Context, since time.Time) ([]byte, error) {
+	return k.mark(ctx, "sealed since", sinceBytes(since))
+}
+
+// ProvesSince reports whether a MAC is that of the time since which rows carry MACs.
+func (k *Keys) ProvesSince(ctx context.Context, since time.Time, mac []byte) (bool, error) {
+	return k.marked(ctx, "sealed since", sinceBytes(since), mac)
+}
+
+func sinceBytes(since time.Time) []byte {
+	return binary.BigEndian.AppendUint64(part(nil, "hopnhat evidence sealed v1"), uint64(since.UnixMicro()))
+}
+
+// mark is the MAC of a row of a table beside the events, under a key for that table.
+func (k *Keys) mark(ctx context.Context, table string, under []byte) ([]byte, error) {
+	if k == nil {
+		return nil, nil
+	}
+	key, err := k.key(ctx, seal.EvidenceTables.Version(table))
+	if err != nil {
+		return nil, err
+	}
+	return key.MAC(under), nil
+}
+
+func (k *Keys) marked(ctx context.Context, table string, under, mac []byte) (bool, error) {
+	if k == nil || len(mac) == 0 {
+		return false, nil
+	}
+	key, err := k.key(ctx, seal.EvidenceTables.Version(table))
+	if err != nil {
+		return false, err
+	}
+	return key.Genuine(mac, under), nil
+}

@@ -1,0 +1,147 @@
+package evidence
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/rowseal"
+	"hopnhat/store/handle"
+)
+
+// Walk tells of the events of a condition, the newest first, with their leaves, until it is
+// told that there were enough. Those that cannot be read are passed over; of the others the
+// fault says whether they are genuine.
+func (db Book) Walk(ctx context.Context, condition string, visit func(r audit.Recorded, leaf []byte) (more bool), args ...any) error {
+	const page = 500
+	for last := "~"; ; { // behind every id
+		found, err := db.readEvents(ctx, "reading events", condition+" AND id < ? ORDER BY id DESC LIMIT ?", "found.id DESC",
+			append(slices.Clone(args), last, page)...)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			last = r.Event.ID
+			if r.Fault == audit.FaultUnreadable {
+				continue
+			}
+			leaf, err := audit.Leaf(r.Event, r.Salt)
+			if err == nil && !visit(r, leaf) {
+				return nil
+			}
+		}
+		if len(found) < page {
+			return nil
+		}
+	}
+}
+
+// Claim is a place that an event has by the table of places.
+type Claim struct {
+	Index uint64
+	Event string
+	// Proved says that its MAC holds.
+	Proved bool
+}
+
+// Claims are the places of a shard from one on, up to another, n at most.
+func (db Book) Claims(ctx context.Context, origin string, from, to uint64, n int) ([]Claim, error) {
+	return db.claims(ctx, "origin = ? AND idx >= ? AND idx < ? AND "+LivePlace+" ORDER BY idx LIMIT ?", origin, int64(from), int64(to), n)
+}
+
+func (db Book) claims(ctx context.Context, condition string, args ...any) ([]Claim, error) {
+	const doing = "reading places of the log"
+	var rows []struct {
+		Origin string    `gorm:"column:origin"`
+		Index  int64     `gorm:"column:idx"`
+		Event  string    `gorm:"column:event_id"`
+		Late   bool      `gorm:"column:late"`
+		Noted  time.Time `gorm:"column:noted_at"`
+		MAC    []byte    `gorm:"column:mac"`
+	}
+	if err := db.Reader(ctx).Raw("SELECT origin, idx, event_id, late, noted_at, mac FROM event_places p WHERE "+condition, args...).
+		Scan(&rows).Error; err != nil {
+		return nil, handle.Wrap(doing, err)
+	}
+	keys, claims := db.seals.Load(), make([]Claim, len(rows))
+	for i, r := range rows {
+		proved, err := keys.ProvesPlace(ctx, rowseal.Place{
+			Origin: r.Origin, Index: uint64(r.Index), Event: r.Event, Late: r.Late, Noted: r.Noted,
+		}, r.MAC)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		claims[i] = Claim{uint64(r.Index), r.Event, proved}
+	}
+	return claims, nil
+}
+
+// UpgradeWindow is how long after the first start of a release that seals rows the release
+// before may still write some without a MAC.
+const UpgradeWindow = 30 * 24 * time.Hour
+
+// BeginSealing notes, once, since when rows carry MACs. Whoever gives the keys
+// ([Book.TrustRows]) calls it before the first row is sealed.
+func (db Book) BeginSealing(ctx context.Context) error {
+	const doing = "noting since when rows are sealed"
+	if _, there, err := db.sealedSince(ctx); err != nil || there {
+		return err
+	}
+	if sealed, err := db.anySealed(ctx); err != nil || sealed {
+		return err // who took the note away opens no new window
+	}
+	now := db.Now().UTC().Truncate(time.Microsecond)
+	mac, err := db.seals.Load().SealSince(ctx, now)
+	if err != nil || mac == nil {
+		return err
+	}
+	_, err = db.Pool().ExecContext(ctx, db.Bind("INSERT INTO evidence_sealed (one, since, mac) VALUES (1, ?, ?) ON CONFLICT DO NOTHING"), now, mac)
+	return handle.Wrap(doing, err)
+}
+
+// Upgrading reports whether rows without a MAC may still be those of the release before: until
+// the window since the first sealed row is over. Where the note of that time is missing or
+// false, they are nobody's.
+func (db Book) Upgrading(ctx context.Context) (bool, error) {
+	since, there, err := db.sealedSince(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !there {
+		sealed, err := db.anySealed(ctx)
+		return !sealed, err
+	}
+	return db.Now().Before(since.Add(UpgradeWindow)), nil
+}
+
+// sealedSince is since when rows carry MACs; the zero time where the note is false.
+func (db Book) sealedSince(ctx context.Context) (since time.Time, there bool, err error) {
+	const doing = "reading since when rows are sealed"
+	var mac []byte
+	err = db.Background().QueryRowContext(ctx, "SELECT since, mac FROM evidence_sealed").Scan(&since, &mac)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, handle.Wrap(doing, err)
+	}
+	holds, err := db.seals.Load().ProvesSince(ctx, since, mac)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("%s: %w", doing, err)
+	}
+	if !holds {
+		return time.Time{}, true, nil
+	}
+	return since.UTC(), true, nil
+}
+
+// anySealed reports whether one of the newest rows has a MAC.
+func (db Book) anySealed(ctx context.Context) (bool, error) {
+	var n int
+	err := db.Background().QueryRowContext(ctx, db.Bind("SELECT count(mac) FROM (SELECT mac FROM events ORDER BY id DESC LIMIT ?) AS newest"), 1000).Scan(&n)
+	return n > 0, handle.Wrap("looking for rows that are sealed", err)
+}
