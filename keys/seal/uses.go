@@ -31,7 +31,7 @@ var (
 	Tickets           = Use{Label: "sign-in tickets", Encrypts: true}
 	LogReaders        = Use{Label: "readers of the release log", Prefix: "hnl.", Encrypts: true}
 	DevicesAndBudgets = Use{Label: "devices and budgets", Under: "sign-in tickets"}
-	EventRows         = Use{Label: "event rows"} // each year has a key, see [Use.Version]
+	EventRows         = Use{Label: "event rows"}      // each year has a key, see [Use.Version]
 	EvidenceTables    = Use{Label: "evidence tables"} // each table has a key
 )
 

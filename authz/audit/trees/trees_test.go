@@ -247,3 +247,47 @@ func TestAnEndWaitsForTheReleasesBeforeIt(t *testing.T) {
 		t.Errorf("the logs hold %d and %d leaves", len(w.released.list), len(w.agreed.list))
 	}
 }
+
+// TestAGroundWhosePlaceCarriesNoMAC: it is in the log where its leaf is, and otherwise appended; a
+// row without a MAC never is. What another site's log has of before cannot be asked here.
+func TestAGroundWhosePlaceCarriesNoMAC(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		fault    audit.Fault
+		another  bool
+		err      error
+		appended int
+		refused  bool
+	}{
+		{name: "its leaf is there"},
+		{name: "another leaf is there", another: true, appended: 1},
+		{name: "there is no such place", err: authz.ErrUnavailable, appended: 1},
+		{name: "no MAC, and its leaf is there", fault: audit.FaultUnsealed},
+		{name: "no MAC, and another leaf is there", fault: audit.FaultUnsealed, another: true, refused: true},
+		{name: "no MAC, and no such place", fault: audit.FaultUnsealed, err: authz.ErrUnavailable, refused: true},
+		{name: "no MAC, in the log of another site", fault: audit.FaultUnsealed, err: authz.ErrNotFound},
+		{name: "a wrong MAC", fault: audit.FaultAltered, refused: true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld()
+			s, err := w.rows.record(of(audit.ConsentApproved, "one"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &w.rows.order[0]
+			r.Origin, r.Index, r.Logged, r.Unproven, r.Fault = "o", 7, true, true, row.fault
+			w.logs.Leaf = func(context.Context, string, uint64) ([]byte, error) {
+				if row.another {
+					return []byte("another"), row.err
+				}
+				return s.Leaf, row.err
+			}
+			if err := w.logs.Ensure(t.Context(), s.Event.ID); (err != nil) != row.refused {
+				t.Errorf("got %v", err)
+			}
+			if n := len(w.agreed.list); n != row.appended {
+				t.Errorf("%d leaves were appended", n)
+			}
+		})
+	}
+}
