@@ -403,8 +403,8 @@ func TestAFalseEventOfAConsentIsPassedOver(t *testing.T) {
 		invent := func(id, canonical, mac string) {
 			t.Helper()
 			const columns = "at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, salt, sequence"
-			run("INSERT INTO events (id, "+columns+", canonical, mac, mac_key) SELECT ?, "+columns+", "+canonical+", "+mac+" FROM events WHERE id = ?",
-				id, genuine)
+			run("INSERT INTO events (id, "+columns+", canonical, mac, mac_key) SELECT ?, "+columns+", "+canonical+", "+mac+
+				" FROM events WHERE id = ?", id, genuine)
 		}
 		check := func(when string, logged bool) {
 			t.Helper()

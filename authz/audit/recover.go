@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"hopnhat/authz/audit/few"
 )
 
 // recoverPage is how many rows without a place are read in one statement. What cannot be
@@ -129,14 +131,14 @@ func before(id string) string { return id[:max(len(id)-1, 0)] }
 // passed over.
 func (r *Recorder) recover(ctx context.Context, after string, pages int, due func(Recorded) bool) (total int, last string, failed error) {
 	var inLog map[string]Place // read once, when something is missing
-	var refused faults
+	var refused few.Errors
 	last = after
 	for range pages {
 		waiting, next, err := r.events.Unlogged(ctx, last, recoverPage)
 		if err != nil && !errors.Is(err, ErrRow) {
-			return total, last, errors.Join(refused.err(), fmt.Errorf("looking for events without a log entry: %w", err))
+			return total, last, errors.Join(refused.Err(), fmt.Errorf("looking for events without a log entry: %w", err))
 		}
-		refused.add(err)
+		refused.Add(err)
 		leaves := make([]missing, 0, len(waiting))
 		for _, w := range waiting {
 			if !due(w) {
@@ -144,14 +146,14 @@ func (r *Recorder) recover(ctx context.Context, after string, pages int, due fun
 			}
 			leaf, err := Leaf(w.Event, w.Salt)
 			if err != nil { // one bad row must not keep the others waiting
-				refused.add(fmt.Errorf("%w: %w", ErrRow, err))
+				refused.Add(fmt.Errorf("%w: %w", ErrRow, err))
 				continue
 			}
 			leaves = append(leaves, missing{w, leaf})
 		}
 		if len(leaves) > 0 && inLog == nil {
 			if inLog, err = r.readTail(ctx); err != nil {
-				return total, last, errors.Join(refused.err(), err)
+				return total, last, errors.Join(refused.Err(), err)
 			}
 		}
 		inTime, late, noLog := r.place(ctx, leaves, inLog, &refused)
@@ -160,44 +162,18 @@ func (r *Recorder) recover(ctx context.Context, after string, pages int, due fun
 				continue
 			}
 			if err := r.noteAll(ctx, places, isLate); err != nil {
-				return total, last, errors.Join(refused.err(), fmt.Errorf("noting the places of %d recovered events: %w", len(places), err))
+				return total, last, errors.Join(refused.Err(), fmt.Errorf("noting the places of %d recovered events: %w", len(places), err))
 			}
 			total += len(places)
 		}
 		if noLog != nil { // these are tried again, and no others before them
-			return total, last, errors.Join(refused.err(), noLog)
+			return total, last, errors.Join(refused.Err(), noLog)
 		}
 		if last = next; last == "" {
 			break
 		}
 	}
-	return total, last, refused.err()
-}
-
-// faults are errors of which a few are told, and how many there were.
-type faults struct {
-	told []error
-	more int
-}
-
-// faultsTold bounds the errors of one sweep that are told one by one.
-const faultsTold = 8
-
-func (f *faults) add(err error) {
-	switch {
-	case err == nil:
-	case len(f.told) < faultsTold:
-		f.told = append(f.told, err)
-	default:
-		f.more++
-	}
-}
-
-func (f *faults) err() error {
-	if f.more > 0 {
-		return errors.Join(append(f.told, fmt.Errorf("and %d more", f.more))...)
-	}
-	return errors.Join(f.told...)
+	return total, last, refused.Err()
 }
 
 // missing is an event without a place, with its leaf.
@@ -210,12 +186,12 @@ type missing struct {
 // a MAC, as the release before wrote them, is genuine only if its leaf is there already. The
 // error is of the log.
 func (r *Recorder) place(
-	ctx context.Context, leaves []missing, inLog map[string]Place, refused *faults,
+	ctx context.Context, leaves []missing, inLog map[string]Place, refused *few.Errors,
 ) (inTime, late map[string]Place, _ error) {
 	var (
 		mu     sync.Mutex
 		all    sync.WaitGroup
-		failed faults
+		failed few.Errors
 	)
 	inTime, late = map[string]Place{}, map[string]Place{}
 	now := r.o.Now()
@@ -228,7 +204,7 @@ func (r *Recorder) place(
 			continue
 		}
 		if m.Fault != "" {
-			refused.add(fmt.Errorf("%w: event %s is not logged: %s", ErrRow, id, m.Fault))
+			refused.Add(fmt.Errorf("%w: event %s is not logged: %s", ErrRow, id, m.Fault))
 			continue
 		}
 		all.Go(func() {
@@ -237,7 +213,7 @@ func (r *Recorder) place(
 			defer mu.Unlock()
 			switch {
 			case err != nil:
-				failed.add(fmt.Errorf("logging the recovered event %s: %w", id, err))
+				failed.Add(fmt.Errorf("logging the recovered event %s: %w", id, err))
 			case m.Event.When.Decided.Before(now.Add(-lateAfter)):
 				late[id] = place
 			default:
@@ -246,7 +222,7 @@ func (r *Recorder) place(
 		})
 	}
 	all.Wait()
-	return inTime, late, failed.err()
+	return inTime, late, failed.Err()
 }
 
 // readTail maps the newest leaves to their first place.

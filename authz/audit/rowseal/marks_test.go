@@ -17,8 +17,9 @@ func TestAMACIsOfOnePlace(t *testing.T) {
 	draw := func(t *rapid.T, what string) rowseal.Place {
 		text := rapid.SampledFrom([]string{"", "a", "ab", "b"})
 		return rowseal.Place{
-			Origin: text.Draw(t, what+" origin"), Event: text.Draw(t, what+" event"), Index: uint64(rapid.IntRange(0, 2).Draw(t, what+" index")),
-			Late: rapid.Bool().Draw(t, what+" late"), Noted: time.UnixMicro(int64(rapid.IntRange(0, 2).Draw(t, what+" noted"))).UTC(),
+			Origin: text.Draw(t, what+" origin"), Event: text.Draw(t, what+" event"),
+			Index: uint64(rapid.IntRange(0, 2).Draw(t, what+" index")), Late: rapid.Bool().Draw(t, what+" late"),
+			Noted: time.UnixMicro(int64(rapid.IntRange(0, 2).Draw(t, what+" noted"))).UTC(),
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
