@@ -23,23 +23,13 @@ type Entry struct {
 	Event Event // what the leaf is of, by which its log is chosen; not sent
 }
 
-// Log appends leaves.
+// Log appends leaves. One that is a [hopnhat/authz/audit/tail.Log], too, lets
+// [Recorder.Recover] find leaves whose place was not noted.
 type Log interface {
 	// Append returns the leaf's place. When the error is nil the leaf survives a
 	// crash of this process and of its machine; otherwise it may or may not be
 	// there, and the caller must not release.
 	Append(ctx context.Context, entry Entry) (Place, error)
-}
-
-// Tail reads back what a log holds. A [Log] that is also a Tail lets
-// [Recorder.Recover] find leaves whose place was not noted.
-type Tail interface {
-	// Origin names the shard that is read.
-	Origin() string
-	// Size is the number of leaves that have a place.
-	Size(ctx context.Context) (uint64, error)
-	// Entries reads up to n leaves from a place on; fewer only at the end.
-	Entries(ctx context.Context, from uint64, n int) ([][]byte, error)
 }
 
 // ErrClosed is returned by a recorder that was closed.

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit/tail"
 )
 
 // rows keeps events in memory and complains when a promise is broken.
@@ -568,10 +569,10 @@ type duplicate struct{ first, again uint64 }
 // duplicates lists the leaves from a place up to another that stand there more
 // than once: the traces of crashes. They harm nothing, and an auditor who counts
 // leaves must know them.
-func duplicates(ctx context.Context, tail Tail, from, to uint64) ([]duplicate, error) {
+func duplicates(ctx context.Context, log tail.Log, from, to uint64) ([]duplicate, error) {
 	var list []duplicate
 	first := map[string]uint64{}
-	err := each(ctx, tail, from, to, func(index uint64, leaf []byte) {
+	err := tail.Each(ctx, log, from, to, func(index uint64, leaf []byte) {
 		if earlier, again := first[string(leaf)]; again {
 			list = append(list, duplicate{earlier, index})
 			return

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hopnhat/authz/audit/few"
+	"hopnhat/authz/audit/tail"
 )
 
 // recoverPage is how many rows without a place are read in one statement. What cannot be
@@ -227,37 +228,14 @@ func (r *Recorder) place(
 
 // readTail maps the newest leaves to their first place.
 func (r *Recorder) readTail(ctx context.Context) (map[string]Place, error) {
-	tail, ok := r.log.(Tail)
+	log, ok := r.log.(tail.Log)
 	if !ok {
 		return map[string]Place{}, nil
 	}
-	size, err := tail.Size(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the log's size: %w", err)
+	newest, err := tail.Newest(ctx, log, r.o.Tail)
+	found := make(map[string]Place, len(newest))
+	for leaf, index := range newest {
+		found[leaf] = Place{log.Origin(), index}
 	}
-	from := size - min(size, r.o.Tail)
-	found := make(map[string]Place, size-from)
-	err = each(ctx, tail, from, size, func(index uint64, leaf []byte) {
-		if _, again := found[string(leaf)]; !again {
-			found[string(leaf)] = Place{tail.Origin(), index}
-		}
-	})
 	return found, err
-}
-
-func each(ctx context.Context, tail Tail, from, to uint64, visit func(index uint64, leaf []byte)) error {
-	for from < to {
-		leaves, err := tail.Entries(ctx, from, int(min(to-from, 4096)))
-		if err != nil {
-			return fmt.Errorf("reading the log from entry %d: %w", from, err)
-		}
-		if len(leaves) == 0 {
-			return fmt.Errorf("reading the log from entry %d: it ends before entry %d", from, to)
-		}
-		for _, leaf := range leaves {
-			visit(from, leaf)
-			from++
-		}
-	}
-	return nil
 }
