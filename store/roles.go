@@ -8,10 +8,12 @@ import (
 	"hopnhat/store/handle"
 )
 
-// HasRole reports whether a person has a role.
+// HasRole reports whether a person has a role and is not locked: a lock ends at once what the
+// role lets her do, in the browser and with a token.
 func (db RoleBook) HasRole(ctx context.Context, subject authz.Subject, role authz.Role) (bool, error) {
 	var n int
-	err := db.Reader(ctx).Raw("SELECT count(*) FROM roles WHERE subject = ? AND role = ?", string(subject), string(role)).Scan(&n).Error
+	err := db.Reader(ctx).Raw("SELECT count(*) FROM roles r JOIN accounts a ON a.subject = r.subject WHERE r.subject = ? AND r.role = ? AND a.locked_at IS NULL",
+		string(subject), string(role)).Scan(&n).Error
 	return n > 0, handle.Wrap("reading roles", err)
 }
 

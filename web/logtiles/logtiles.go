@@ -46,7 +46,7 @@ type Tokens interface {
 	Auditor(token string, now time.Time) (auditor authz.Subject, ok bool)
 }
 
-// Roles reports whether a person has a role.
+// Roles reports whether a person has a role and is not locked.
 type Roles interface {
 	HasRole(ctx context.Context, who authz.Subject, role authz.Role) (bool, error)
 }

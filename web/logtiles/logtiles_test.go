@@ -65,7 +65,7 @@ func TestFiles(t *testing.T) {
 		{"the key of the consent log", "/log/consent/key", "", false, 200, ""},
 		{"a bad token", base + "checkpoint", "Bearer bad", true, 401, ""},
 		{"another scheme", base + "checkpoint", "Basic good", true, 401, ""},
-		{"the role was taken", base + "checkpoint", "Bearer good", false, 401, ""},
+		{"the role was taken, or she is locked", base + "checkpoint", "Bearer good", false, 401, ""},
 		{"no token", base + "checkpoint", "", true, 418, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package reader is how an auditor's tool reads the release log without a browser: with a
 // token that an operator made for an auditor. The token names her, and is good while she has
-// the role; it opens the files of the log and nothing else.
+// the role and is not locked; it opens the files of the log and nothing else.
 package reader
 
 import (

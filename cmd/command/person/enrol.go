@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,7 +118,7 @@ func Enrol(ctx context.Context, b *node.Base, nation *registry.DB, s Synthetic) 
 	if err != nil || s.Role == "" {
 		return err
 	}
-	if has, err := b.DB.HasRole(ctx, account.Subject, s.Role); has || err != nil {
+	if has, err := b.DB.RolesOf(ctx, account.Subject); slices.Contains(has, s.Role) || err != nil {
 		return err
 	}
 	_, err = setRole(ctx, b, s.Number, s.Role, audit.RoleGranted, b.DB.GrantRole)
