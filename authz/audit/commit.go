@@ -17,11 +17,8 @@ func NewSalt() Salt { return commitment.NewSalt() }
 // Leaf is what the log holds of an event: the version byte, the type, and the
 // salted commitment.
 func Leaf(e Event, salt Salt) ([]byte, error) {
-	d, err := e.Disclose(salt)
-	if err != nil {
-		return nil, err
-	}
-	return d.Leaf(), nil
+	s, err := Recorded{Event: e, Salt: salt}.Sealed()
+	return s.Leaf, err
 }
 
 // Disclose shows the named groups of the event and withholds the others. With

@@ -19,8 +19,14 @@ type Place struct {
 // Entry is what goes to the log of one event.
 type Entry struct {
 	// Leaf is what the tree holds.
-	Leaf  []byte
-	Event Event // what the leaf is of, by which its log is chosen; not sent
+	Leaf []byte
+	// Copy is the event, sealed (package copyseal), which the log keeps beside the tree, to
+	// make the row again where that is gone. Empty where there is none.
+	Copy []byte
+	// Event is what the leaf is of, by which its log is chosen; it and what follows is not sent.
+	Event     Event
+	Salt      Salt
+	Canonical []byte
 }
 
 // Log appends leaves. One that is a [hopnhat/authz/audit/tail.Log], too, lets
@@ -220,7 +226,7 @@ func (r *Recorder) appendGathered() {
 }
 
 func (r *Recorder) append(ctx context.Context, s Sealed) (Place, error) {
-	place, err := r.log.Append(ctx, Entry{Leaf: s.Leaf, Event: s.Event})
+	place, err := r.log.Append(ctx, s.Entry())
 	if err != nil {
 		r.refuse(s.Event.ID, err)
 		return Place{}, fmt.Errorf("logging event %s: %w", s.Event.ID, err)

@@ -145,12 +145,12 @@ func (r *Recorder) recover(ctx context.Context, after string, pages int, due fun
 			if !due(w) {
 				continue
 			}
-			leaf, err := Leaf(w.Event, w.Salt)
+			sealed, err := w.Sealed()
 			if err != nil { // one bad row must not keep the others waiting
 				refused.Add(fmt.Errorf("%w: %w", ErrRow, err))
 				continue
 			}
-			leaves = append(leaves, missing{w, leaf})
+			leaves = append(leaves, missing{w, sealed})
 		}
 		if len(leaves) > 0 && inLog == nil {
 			if inLog, err = r.readTail(ctx); err != nil {
@@ -180,7 +180,7 @@ func (r *Recorder) recover(ctx context.Context, after string, pages int, due fun
 // missing is an event without a place, with its leaf.
 type missing struct {
 	Recorded
-	leaf []byte
+	sealed Sealed
 }
 
 // place finds or appends leaves; together they go into one batch of the log. A row without
@@ -198,7 +198,7 @@ func (r *Recorder) place(
 	now := r.o.Now()
 	for _, m := range leaves {
 		id := m.Event.ID
-		if place, ok := inLog[string(m.leaf)]; ok {
+		if place, ok := inLog[string(m.sealed.Leaf)]; ok {
 			mu.Lock()
 			inTime[id] = place
 			mu.Unlock()
@@ -209,7 +209,7 @@ func (r *Recorder) place(
 			continue
 		}
 		all.Go(func() {
-			place, err := r.log.Append(ctx, Entry{Leaf: m.leaf, Event: m.Event})
+			place, err := r.log.Append(ctx, m.sealed.Entry())
 			mu.Lock()
 			defer mu.Unlock()
 			switch {

@@ -43,6 +43,11 @@ type Sealed struct {
 	Leaf      []byte
 }
 
+// Entry is what goes to the log of the event.
+func (s Sealed) Entry() Entry {
+	return Entry{Leaf: s.Leaf, Event: s.Event, Salt: s.Salt, Canonical: s.Canonical}
+}
+
 // Seal makes the bytes and the leaf of an event that is about to be written, under a
 // salt. What cannot be evidence, or carries what no new evidence may, has none.
 func (e Event) Seal(salt Salt) (Sealed, error) {
@@ -50,11 +55,16 @@ func (e Event) Seal(salt Salt) (Sealed, error) {
 	if err := e.CheckNew(); err != nil {
 		return Sealed{}, err
 	}
-	canonical, groups, err := e.encode()
+	return Recorded{Event: e, Salt: salt}.Sealed()
+}
+
+// Sealed is the event as it was sealed when it was written.
+func (r Recorded) Sealed() (Sealed, error) {
+	canonical, groups, err := r.Event.encode()
 	if err != nil {
 		return Sealed{}, err
 	}
-	return Sealed{e, salt, canonical, commitment.Disclose(e.ID, string(e.Type), groups, salt).Leaf()}, nil
+	return Sealed{r.Event, r.Salt, canonical, commitment.Disclose(r.Event.ID, string(r.Event.Type), groups, r.Salt).Leaf()}, nil
 }
 
 // Leaves puts the leaves of events whose rows are durable into the log.

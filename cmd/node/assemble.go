@@ -97,11 +97,11 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	if n.log, err = releaselog.Open(ctx, releaselog.Options{
 		Site: c.Site, State: c.State, Origin: c.LogOrigin, Folder: c.LogFolder, Listen: c.LogListen, Address: c.LogAddress,
 		Writes: n.has(web.LogWriter), Sites: n.DB.Sites, Heads: n.DB.Heads, KnownSize: n.DB.KnownLogSize, Explain: n.DB.Leaves.Explain,
-		Anchor: c.LogAnchor, Ring: n.Ring, Witnesses: circle,
+		Copies: n.Copies.Of, Anchor: c.LogAnchor, Ring: n.Ring, Witnesses: circle,
 	}); err != nil {
 		return err
 	}
-	logs := &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB, Leaf: n.log.Leaf}
+	logs := &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB, Leaf: n.log.Leaf, Copies: n.Copies}
 	n.recorder = audit.NewRecorderWith(n.DB, logs, audit.Options{Site: c.Site})
 	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: logs.Ensure}
 	n.closers = append(n.closers, n.log.Close, n.recorder.Close) // the log is closed after what writes to it

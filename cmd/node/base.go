@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz/identity"
 	"hopnhat/authz/registration"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/beside"
 	"hopnhat/keys/lifecycle"
 	"hopnhat/store"
 	"hopnhat/store/sqldb"
@@ -28,6 +29,7 @@ type Base struct {
 	Pseudonyms *identity.Pseudonyms
 	Hasher     *authn.Hasher
 	Catalogue  *consent.Catalogue
+	Copies     beside.Copies
 	// Told is where a tool says that an event of its own is not in the log; nil for nowhere.
 	Told io.Writer
 	log  toolLog
@@ -49,7 +51,7 @@ func open(ctx context.Context, c *Config, node string) (*Base, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	b := &Base{
-		Config: c, DB: db, Ring: ring, Catalogue: consent.Load(),
+		Config: c, DB: db, Ring: ring, Catalogue: consent.Load(), Copies: beside.New(db, ring),
 		Hasher: authn.NewHasher(authn.Argon2{MemoryKiB: uint32(c.Argon2KiB), Passes: 2, Lanes: 1}),
 	}
 	if b.Pseudonyms, err = identity.NewPseudonyms(ctx, ring); err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"time"
@@ -46,20 +47,35 @@ func (l *toolLog) AppendSoon(s audit.Sealed) {
 }
 
 func (l *toolLog) append(ctx context.Context, s audit.Sealed) (audit.Place, error) {
+	if err := l.reach(ctx); err != nil {
+		return audit.Place{}, err
+	}
 	b := l.base
-	if l.reached == nil && l.err == nil {
-		l.reached, l.err = releaselog.Reach(ctx, b.logOptions())
-	}
-	if l.err != nil {
-		return audit.Place{}, l.err
-	}
-	logs := &trees.Logs{Release: l.reached.Release, Consent: l.reached.Consent, Events: b.DB}
-	place, err := logs.Append(ctx, audit.Entry{Leaf: s.Leaf, Event: s.Event})
+	logs := &trees.Logs{Release: l.reached.Release, Consent: l.reached.Consent, Events: b.DB, Copies: b.Copies}
+	place, err := logs.Append(ctx, s.Entry())
 	if err == nil {
 		// A place that is not noted now is noted by the sweep of a node.
 		_ = b.DB.NotePlaces(ctx, place.Origin, map[string]uint64{s.Event.ID: place.Index}, false)
 	}
 	return place, err
+}
+
+// reach reaches the log once.
+func (l *toolLog) reach(ctx context.Context) error {
+	if l.reached == nil && l.err == nil {
+		l.reached, l.err = releaselog.Reach(ctx, l.base.logOptions())
+	}
+	return l.err
+}
+
+// EraseCopy overwrites the copy beside one leaf of the log: see [releaselog.Reached].
+func (b *Base) EraseCopy(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
+	b.log.mu.Lock()
+	defer b.log.mu.Unlock()
+	if err := b.log.reach(ctx); err != nil {
+		return err
+	}
+	return b.log.reached.Erase(ctx, at, leaf)
 }
 
 // close gives the seat back, if the tool took it.
@@ -79,6 +95,6 @@ func (b *Base) logOptions() releaselog.Options {
 	c := b.Config
 	return releaselog.Options{
 		Site: c.Site, State: c.State, Origin: c.LogOrigin, Folder: c.LogFolder, Sites: b.DB.Sites, Heads: b.DB.Heads,
-		KnownSize: b.DB.KnownLogSize, Ring: b.Ring,
+		KnownSize: b.DB.KnownLogSize, Ring: b.Ring, Copies: b.Copies.Of,
 	}
 }

@@ -137,3 +137,23 @@ func (k Key) Open(sealed, beside string) (plain []byte, ok bool) {
 	plain, err = k.aead.Open(nil, raw[:k.aead.NonceSize()], raw[k.aead.NonceSize():], []byte(beside))
 	return plain, err == nil
 }
+
+// Once is a key for one text alone, which id names: the same text is sealed into the same
+// bytes each time, so no second text may be sealed under the same id.
+func (k Key) Once(id []byte) OnceKey {
+	return OnceKey{New(Use{Label: k.use.Label + " once", Encrypts: true}, k.sum(id))}
+}
+
+// OnceKey encrypts one text, by AES-256-GCM.
+type OnceKey struct{ key Key }
+
+// Seal encrypts plain. beside is not in the bytes, and must be the same to open them.
+func (k OnceKey) Seal(plain, beside []byte) []byte {
+	return k.key.aead.Seal(nil, make([]byte, k.key.aead.NonceSize()), plain, beside)
+}
+
+// Open opens what Seal sealed; ok is false for anything else.
+func (k OnceKey) Open(sealed, beside []byte) (plain []byte, ok bool) {
+	plain, err := k.key.aead.Open(nil, make([]byte, k.key.aead.NonceSize()), sealed, beside)
+	return plain, err == nil
+}

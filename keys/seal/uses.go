@@ -31,20 +31,25 @@ var (
 	Tickets           = Use{Label: "sign-in tickets", Encrypts: true}
 	LogReaders        = Use{Label: "readers of the release log", Prefix: "hnl.", Encrypts: true}
 	DevicesAndBudgets = Use{Label: "devices and budgets", Under: "sign-in tickets"}
-	EventRows         = Use{Label: "event rows"}      // each year has a key, see [Use.Version]
-	EvidenceTables    = Use{Label: "evidence tables"} // each table has a key
+	EvidenceTables    = Use{Label: "evidence tables"}                   // each table has a key
+	EventRows         = Use{Label: "event rows"}                        // each year has a key, see [Use.Version]
+	EventCopies       = Use{Label: "event copies", Under: "event rows"} // and each copy under it, see [Key.Once]
 )
 
-// Version is a use whose key is another one for each version of it, by name.
+// Version is a use whose key is another one for each version of it, by name. One that is
+// derived from another use is so from the same version of that.
 func (u Use) Version(name string) Use {
 	u.Label += " " + name
+	if u.Under != "" {
+		u.Under += " " + name
+	}
 	return u
 }
 
 // Uses lists all.
 var Uses = []Use{
 	RefreshTokens, FrontChannel, Handles, Codes, BrowserStates, LogoutRequests, Approvals, Nonces, Forms, FormSeals, Tickets, DevicesAndBudgets,
-	EventRows, EvidenceTables,
+	EventRows, EventCopies, EvidenceTables,
 	LogReaders,
 }
 

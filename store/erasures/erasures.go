@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/erasure"
 	"hopnhat/store/handle"
 	"hopnhat/store/migrations"
@@ -44,6 +45,20 @@ func (db Book) Ordered(ctx context.Context, event string) (string, error) {
 		return "", handle.Wrap("reading an order to erase", err)
 	}
 	return tombstones[0], nil
+}
+
+// Places are those that are noted of an event.
+func (db Book) Places(ctx context.Context, event string) ([]audit.Place, error) {
+	var rows []struct {
+		Origin string `gorm:"column:origin"`
+		Index  int64  `gorm:"column:idx"`
+	}
+	err := db.Reader(ctx).Raw("SELECT origin, idx FROM event_places WHERE event_id = ? ORDER BY origin, idx", event).Scan(&rows).Error
+	places := make([]audit.Place, len(rows))
+	for i, r := range rows {
+		places[i] = audit.Place{Origin: r.Origin, Index: uint64(r.Index)}
+	}
+	return places, handle.Wrap("reading the places of an event", err)
 }
 
 // Order notes that an event is to be erased, once.

@@ -115,6 +115,33 @@ func (db Rows) walk(
 	return db.Book.Walk(ctx, condition, visit, args...)
 }
 
+// Entries are the events of entries of a shard from a place on, by their places: those whose
+// places are noted, and those without a place that have such a leaf, as a crash leaves them.
+func (db Rows) Entries(ctx context.Context, origin string, first uint64, leaves [][]byte) (map[uint64]audit.Recorded, error) {
+	noted, err := db.PlacesBeyond(ctx, origin, first, len(leaves))
+	if err != nil {
+		return nil, err
+	}
+	found, at, without := make(map[uint64]audit.Recorded, len(leaves)), map[string]uint64{}, map[string]bool{}
+	for i, leaf := range leaves {
+		place := first + uint64(i)
+		if r, known := noted[place]; known {
+			found[place] = r
+			continue
+		}
+		at[string(leaf)], without[string(leaf)] = place, true
+	}
+	err = db.walk(ctx, without, unplaced, func(r audit.Recorded, leaf []byte) bool {
+		if without[string(leaf)] {
+			r.Origin, r.Index, r.Logged = origin, at[string(leaf)], true
+			found[r.Index] = r
+			delete(without, string(leaf))
+		}
+		return len(without) > 0
+	})
+	return found, handle.Wrap("looking for the rows of entries of the log", err)
+}
+
 // Decide notes that an operator takes the entries of a shard below a size as lost that have
 // no row: [Rows.Explain] asks for them no more.
 func (db Rows) Decide(ctx context.Context, origin string, size uint64, reason string) error {

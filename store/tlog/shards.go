@@ -49,6 +49,8 @@ type ShardsOptions struct {
 	Anchors []proof.Checkpoint
 	// Explain is as in [Options], for a shard.
 	Explain func(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error)
+	// Copies is as in [Options], for a shard.
+	Copies func(ctx context.Context, origin string, first uint64, leaves [][]byte) (map[uint64][]byte, error)
 	// Holds, if not nil, returns an error when another node may be the writer by now.
 	Holds func() error
 	// CheckpointInterval is as in [Options].
@@ -268,7 +270,8 @@ func (s *Shards) write(ctx context.Context, name Name, head trees.Head, key Key,
 		Dir: name.Dir(s.o.Archive.Dir), Origin: head.Origin, Public: key.Public, Sign: key.Sign,
 		KnownSize: known, Recorded: proof.Checkpoint{Origin: head.Origin, Size: head.Size, Root: proof.Hash(head.Root)},
 		Anchor: s.o.anchor(head.Origin), Adopts: adopts, Explain: s.o.explain(head.Origin),
-		Record: s.record(head, &unrecorded, over), Holds: s.holds, Once: true, CheckpointInterval: s.o.CheckpointInterval,
+		Copies: s.o.copies(head.Origin), Record: s.record(head, &unrecorded, over), Holds: s.holds, Once: true,
+		CheckpointInterval: s.o.CheckpointInterval,
 	})
 	if err != nil {
 		if cause := unrecorded.Load(); cause != nil {
@@ -386,6 +389,11 @@ func (s *Shards) run(ctx context.Context) {
 		if n%lookAgain == 0 {
 			if err := s.LookAgain(ctx); err != nil {
 				slog.Error("the rows of the log's entries could not be looked for", "error", err)
+			}
+		}
+		if n%fillAgain == 0 {
+			if err := s.Current().fill(ctx); err != nil {
+				slog.Error("copies of events could not be put beside the log; it is tried again", "error", err)
 			}
 		}
 	}

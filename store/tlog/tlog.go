@@ -22,6 +22,7 @@ import (
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/store/tlog/copies"
 	"hopnhat/store/tlog/gather"
 	"hopnhat/store/tlog/memory"
 )
@@ -70,6 +71,10 @@ type Options struct {
 	// Once gives an entry that is among the newest already the place it has, instead of a
 	// second one: its caller appends it again since the answer was lost.
 	Once bool
+	// Copies gives the copies of entries that have none beside the tree, from a place on, by
+	// their places, as far as rows are there. A crash leaves such entries, and a node of the
+	// release before sends none. Where it is nil, they stay without.
+	Copies func(ctx context.Context, first uint64, leaves [][]byte) (copies map[uint64][]byte, err error)
 	// BatchAge is how long a group of entries waits for more before it is
 	// written; zero writes at once, which is right for a disk of its own, since
 	// entries that come meanwhile form the next group. A slow shared disk may
@@ -96,6 +101,10 @@ type Log struct {
 	closed atomic.Bool
 	// tree is the tree that was proved at the start and grew since: nothing else is signed.
 	tree *memory.Tree
+	// copies are the events beside the tree; gaps are places that have none.
+	copies  *copies.Writer
+	gaps    gaps
+	filling sync.Mutex
 	// unexplained had no row when the log was opened; damage was found since.
 	unexplained Unexplained
 	damage      atomic.Pointer[error]
@@ -174,6 +183,9 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 			return nil, err
 		}
 	}
+	if err := l.openCopies(ctx, o); err != nil {
+		return nil, err
+	}
 	l.groups = gather.New(background, gather.Options[audit.Entry, uint64]{Write: l.write, Age: o.BatchAge, MaxEntries: maxGroup})
 	l.checking.Go(func() { l.checkMeanwhile(background, o) })
 	return l, nil
@@ -225,6 +237,9 @@ func lockDir(dir string) (*os.File, error) {
 func (l *Log) release() {
 	l.cancel()
 	l.checking.Wait()
+	if l.copies != nil {
+		_ = l.copies.Close() // each write of it is on disk
+	}
 	l.lock.Close()
 }
 

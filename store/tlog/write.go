@@ -61,6 +61,7 @@ func (l *Log) write(ctx context.Context, entries []audit.Entry) []gather.Outcome
 			out[i] = written[n]
 		}
 	}
+	l.keepCopies(entries, at, out)
 	if l.holds != nil {
 		if err := l.holds(); err != nil {
 			return refuse(err)

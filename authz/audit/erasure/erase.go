@@ -2,6 +2,8 @@ package erasure
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -19,6 +21,8 @@ type Orders interface {
 	// Ordered returns the id of the tombstone of an event, empty if its erasure was not
 	// ordered.
 	Ordered(ctx context.Context, event string) (tombstone string, err error)
+	// Places are those that the leaf of an event has in the logs.
+	Places(ctx context.Context, event string) ([]audit.Place, error)
 	// Order notes that an event is to be erased; [authz.ErrConflict] if that is noted.
 	Order(ctx context.Context, event, tombstone string, at time.Time) error
 	// Delete deletes the row of an event, with its salt. The database refuses it until the
@@ -34,6 +38,9 @@ type Eraser struct {
 	// Leaf reads the log: what is not at its place there is not erased.
 	Leaf   rowseal.LeafAt
 	Scribe *audit.Scribe
+	// Copies overwrites the copy beside one leaf of the log; [authz.ErrNotFound] if no node that
+	// is reached has the shard.
+	Copies func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error
 	// By is who orders it, for the evidence.
 	By []string
 	// Now is time.Now if nil.
@@ -47,6 +54,9 @@ type State struct {
 	Tombstone audit.Recorded
 	// Done says that the row is deleted.
 	Done bool
+	// Left are places whose shards no node that is reached has: if a copy of their folder is
+	// kept, it holds the copy of the event.
+	Left []audit.Place
 }
 
 // Why an event is not erased.
@@ -112,17 +122,49 @@ func (e Eraser) order(ctx context.Context, id, reason string) error {
 	})
 }
 
-// Finish deletes the row of an event whose tombstone is in the log. It does nothing while
-// that has no place, and where the row is deleted already: the state says which.
+// Finish erases the copies of an event whose tombstone is in the log, and deletes its row. It
+// does nothing while the tombstone has no place. Where the row is deleted already the copies
+// are erased all the same: an older folder of the log may have been restored.
 func (e Eraser) Finish(ctx context.Context, id string) (State, error) {
 	s, err := e.state(ctx, id)
-	if err != nil || s.Done || !s.Tombstone.Logged {
+	if err != nil || !s.Tombstone.Logged {
 		return s, err
 	}
-	if err := e.Orders.Delete(ctx, id); err != nil {
+	left, err := e.copies(ctx, id, s.Tombstone.Event.Payload.Digest)
+	if err != nil {
 		return s, err
 	}
-	return e.state(ctx, id)
+	if !s.Done {
+		if err := e.Orders.Delete(ctx, id); err != nil {
+			return s, err
+		}
+		if s, err = e.state(ctx, id); err != nil {
+			return s, err
+		}
+	}
+	s.Left = left
+	return s, nil
+}
+
+// copies erases the copies of an event in the logs.
+func (e Eraser) copies(ctx context.Context, id, digest string) (left []audit.Place, err error) {
+	leaf, err := base64.RawURLEncoding.DecodeString(digest)
+	if err != nil || len(leaf) != sha256.Size {
+		return nil, fmt.Errorf("event %s: %w", id, ErrMissing)
+	}
+	places, err := e.Orders.Places(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range places {
+		err := e.Copies(ctx, at, [sha256.Size]byte(leaf))
+		if errors.Is(err, authz.ErrNotFound) {
+			left = append(left, at)
+		} else if err != nil {
+			return nil, fmt.Errorf("the copy of event %s beside the log: %w", id, err)
+		}
+	}
+	return left, nil
 }
 
 func (e Eraser) state(ctx context.Context, id string) (State, error) {

@@ -41,10 +41,17 @@ type Logs struct {
 	Events           Events
 	// Leaf reads the leaf at a place. Without it a place that carries no MAC is none.
 	Leaf func(ctx context.Context, origin string, index uint64) ([]byte, error)
+	// Copies seals what is kept of an event beside its leaf; nil keeps nothing.
+	Copies Copies
 
 	// stands are events whose leaf was read at a place without a MAC.
 	stands sync.Map
 	known  atomic.Int64
+}
+
+// Copies seals events ([hopnhat/authz/audit/copyseal]).
+type Copies interface {
+	Seal(ctx context.Context, entry audit.Entry) ([]byte, error)
 }
 
 var _ audit.Log = (*Logs)(nil)
@@ -52,6 +59,13 @@ var _ audit.Log = (*Logs)(nil)
 // Append puts an entry into the log of its event: see [audit.TreeOf]. An entry that ends a
 // consent stands in both, and its place is that in the consent log.
 func (l *Logs) Append(ctx context.Context, entry audit.Entry) (audit.Place, error) {
+	if l.Copies != nil && len(entry.Copy) == 0 {
+		sealed, err := l.Copies.Seal(ctx, entry)
+		if err != nil {
+			return audit.Place{}, fmt.Errorf("sealing the copy of %v: %w", entry.Event, err)
+		}
+		entry.Copy = sealed
+	}
 	if audit.TreeOf(entry.Event) == audit.ReleaseTree {
 		return l.Release.Append(ctx, entry)
 	}
@@ -98,11 +112,11 @@ func (l *Logs) releasesBefore(ctx context.Context, id authz.ConsentID) error {
 }
 
 func (l *Logs) append(ctx context.Context, w audit.Recorded) error {
-	leaf, err := audit.Leaf(w.Event, w.Salt)
+	sealed, err := w.Sealed()
 	if err != nil {
 		return err
 	}
-	_, err = l.Append(ctx, audit.Entry{Leaf: leaf, Event: w.Event})
+	_, err = l.Append(ctx, sealed.Entry())
 	return err
 }
 

@@ -19,11 +19,12 @@ import (
 func Erase(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "erase EVENT --why TEXT", Short: "Erase what an event says; its leaf and a tombstone stay",
-		Long: `Erases what an event says: its row and its salt. First a tombstone is written, an event
+		Long: `Erases what an event says: its row, its salt, and its copies beside the logs. First a tombstone is written, an event
 that names the erased one, its running number, the hash of its leaf and the reason, and that the
 person and auditors see. The row is deleted when the tombstone has a place in the log, which a
-server gives within a minute; where that takes longer than --wait, run the command again. The leaf
-stays in the log and tells nothing without the salt. Exports, proofs and backups that were made
+server gives within a minute; where that takes longer than --wait, run the command again. It reaches
+the copies at the node that writes the logs and at the others of the site that run, or in the
+folder of the log where no node writes it. The leaf stays in the log and tells nothing without the salt. Exports, proofs and backups that were made
 before keep what they hold. A consent whose event is erased is as if it were not given.
 
 On PostgreSQL it runs under the role hopnhat_erase alone: give its connection with --database. An
@@ -47,7 +48,7 @@ Exit codes: 0 it is erased, now or before, 1 it is not, 2 wrong use.`,
 	}
 	return e.WithBase(cmd, config.Audit, func(ctx context.Context, b *node.Base, words []string) error {
 		return erase(ctx, e, erasure.Eraser{
-			Orders: b.DB.Erasures, Event: b.DB.Get, Leaf: b.Evidence().Leaf, Scribe: b.Scribe(),
+			Orders: b.DB.Erasures, Event: b.DB.Get, Leaf: b.Evidence().Leaf, Scribe: b.Scribe(), Copies: b.EraseCopy,
 			By: []string{string(authz.Operator), tool.OSUser()},
 		}, words[0], *why, *wait)
 	})
@@ -60,6 +61,9 @@ func erase(ctx context.Context, e *tool.Env, er erasure.Eraser, id, why string, 
 		return err
 	}
 	if s.Done {
+		if s, err = er.Finish(ctx, id); err != nil {
+			return err
+		}
 		e.Printf("event %s was erased before\n", id)
 		remains(e, s)
 		return nil
@@ -97,4 +101,7 @@ func remains(e *tool.Env, s erasure.State) {
 	t := s.Tombstone
 	e.Printf("there remain: its leaf in the log, with the hash %s\n", t.Event.Payload.Digest)
 	e.Printf("              its tombstone, event %s, at place %d of %s\n", t.Event.ID, t.Index, t.Origin)
+	for _, at := range s.Left {
+		e.Printf("              its copy, if the folder of %s is kept somewhere: no node that is reached has it\n", at.Origin)
+	}
 }

@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -29,6 +30,9 @@ type evidenceOf struct {
 	t   *testing.T
 	db  *store.DB
 	log [][]byte
+	// erased are the leaves whose copies were erased; the copies cannot be reached if away is set.
+	erased map[string]int
+	away   error
 }
 
 // release records a release of a person with her next number.
@@ -91,6 +95,15 @@ func (v *evidenceOf) erase(db *store.DB, id string) (string, error) {
 	er := erasure.Eraser{
 		Orders: db.Erasures, Event: db.Get, Leaf: v.leaf, By: []string{"operator"},
 		Scribe: &audit.Scribe{Rows: db, Pseudonyms: nobody{}, Site: "dc1"},
+		Copies: func(_ context.Context, at audit.Place, leaf [32]byte) error {
+			if v.away == nil {
+				if v.erased == nil {
+					v.erased = map[string]int{}
+				}
+				v.erased[base64.RawURLEncoding.EncodeToString(leaf[:])]++
+			}
+			return v.away
+		},
 	}
 	err := erase(v.t.Context(), &tool.Env{Out: &out, Err: &progress}, er, id, "order 12", 0)
 	return out.String(), err
@@ -124,6 +137,10 @@ func TestErase(t *testing.T) {
 			v.count(3)
 		}
 		v.sweep()
+		v.away = authz.ErrUnavailable
+		v.fails(s.Event.ID, "the copy of event "+s.Event.ID)
+		v.count(3)
+		v.away = nil
 		for _, want := range []string{"is erased\n", "was erased before\n"} {
 			out, err := v.erase(db, s.Event.ID)
 			for _, want := range []string{want, erasure.LeafDigest(s.Leaf), "place 2 of " + shard} {
@@ -133,6 +150,14 @@ func TestErase(t *testing.T) {
 			}
 			v.count(2)
 		}
+		if v.erased[erasure.LeafDigest(s.Leaf)] != 2 {
+			t.Errorf("the copies that were erased: %v", v.erased)
+		}
+		v.away = authz.ErrNotFound
+		if out, err := v.erase(db, s.Event.ID); err != nil || !strings.Contains(out, "its copy, if the folder of "+shard) {
+			t.Errorf("where no node has the shard: %q, %v", out, err)
+		}
+		v.away = nil
 		found, err := db.Find(t.Context(), audit.Query{Type: audit.Erased})
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%d tombstones, %v", len(found), err)

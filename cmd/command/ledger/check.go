@@ -14,6 +14,7 @@ import (
 	"hopnhat/cmd/node"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/copies"
 )
 
 // shard is what a check found of one, as it is printed.
@@ -22,6 +23,8 @@ type shard struct {
 	Entries  uint64   `json:"entries"`
 	Signed   uint64   `json:"signed"`
 	Recorded uint64   `json:"recorded"`
+	Copies   uint64   `json:"copies"`
+	Erased   uint64   `json:"erased"`
 	Faults   []string `json:"faults"`
 }
 
@@ -30,8 +33,10 @@ func check(e *tool.Env) *cobra.Command {
 		Use: "check", Short: "Read every file of the release log and say which is not what was signed", Args: tool.NoWords,
 		Long: `Reads every entry and every tile of every shard in the log's folder, and holds them against the
 checkpoint, against what the database recorded, and against log_anchor if that is set. One bit that
-differs is found, and the file named. It changes nothing, may run beside a server, and holds a few
-kilobytes of each shard at a time. With --offline the database is not asked.
+differs is found, and the file named. So is each sealed copy of an event that is not of the entry
+beside which it stands, or that is of an event that was erased; that an entry has no copy is no
+fault, and is counted. It changes nothing, may run beside a server, and holds a few
+megabytes of each shard at a time. With --offline database and keys are not asked.
 
 Exit codes: 0 all is as it was signed, 1 it could not be checked, 3 something is not.`,
 		Example: tool.Lines("hopnhat log check", "hopnhat log check --offline --json"),
@@ -75,12 +80,36 @@ func printShard(e *tool.Env, s shard, asJSON bool) error {
 		return tool.Encoder(e.Out).Encode(s)
 	}
 	if len(s.Faults) == 0 {
-		e.Printf("%s: %d entries, whole\n", s.Origin, s.Entries)
+		e.Printf("%s: %d entries, whole; %d copies of events, %d erased\n", s.Origin, s.Entries, s.Copies, s.Erased)
 		return nil
 	}
 	e.Printf("%s: %d entries, %d faults\n", s.Origin, s.Entries, len(s.Faults))
 	for _, f := range s.Faults {
 		e.Printf("  %s\n", f)
+	}
+	return nil
+}
+
+// checkCopies checks the copies beside a shard. Where the shard cannot be read it has said so.
+func checkCopies(ctx context.Context, b *node.Base, a *tlog.Archive, n tlog.Name, s *shard) error {
+	beside, err := a.Copies(ctx, n)
+	if err == nil && b != nil {
+		beside.Open = b.Copies.Check
+		beside.Erased, err = b.Copies.Erased(ctx)
+	}
+	var found copies.Checked
+	if err == nil {
+		found, err = beside.Check(ctx)
+	}
+	if err != nil {
+		if len(s.Faults) == 0 || ctx.Err() != nil {
+			return fmt.Errorf("checking the copies of %s: %w", n.Origin(), err)
+		}
+		return nil
+	}
+	s.Copies, s.Erased = found.Kept, found.Erased
+	for _, f := range found.Faults {
+		s.Faults = append(s.Faults, f.String())
 	}
 	return nil
 }
@@ -111,6 +140,9 @@ func checkLog(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, a
 		}
 		if err != nil {
 			s.Faults = append(s.Faults, err.Error())
+		}
+		if err := checkCopies(ctx, b, a, n, &s); err != nil {
+			return nil, err
 		}
 		if b != nil && !known {
 			s.Faults = append(s.Faults, "the database does not know this shard: it was restored from an older copy than the log")

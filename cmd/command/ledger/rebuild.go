@@ -8,20 +8,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/copyseal"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
-	"hopnhat/store"
 	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/copies"
 )
 
 func rebuild(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rebuild [SHARD]", Short: "Make the folder of a shard whole, from what is in it and from the rows of the database",
 		Long: `Makes the folder of a shard whole again, of all shards that the database knows where none is
-named: tiles from the entries, entries from the rows of the database where they are missing or
-bent, the state of the writer, and the checkpoint that was recorded last. Nothing is written that
+named: tiles from the entries, entries that are missing or bent from the copies of their events and
+from the rows of the database, the state of the writer, the checkpoint that was recorded last, and
+copies of events that have rows. A copy of an erased event is overwritten. Nothing is written that
 does not lead to the recorded root, so no row that was altered can come into the log. No node may
 write the log meanwhile; a server that runs goes on with the shard within seconds afterwards.`,
 		Example: tool.Lines("hopnhat log rebuild", "hopnhat log rebuild 2026q4"), Args: cobra.MaximumNArgs(1),
@@ -65,23 +67,32 @@ func remake(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, n t
 	if h.Closed {
 		known = h.Size
 	}
-	made, err := a.Remake(ctx, n, h, known, rows{b.DB, h.Origin}, progress(e, h.Origin))
+	made, err := a.Remake(ctx, n, h, known, sources{b, h.Origin, copies.Of(n.Dir(a.Dir))}, progress(e, h.Origin))
 	if err != nil {
 		return err
 	}
 	if err := a.AddKeys(h.VerifierKey); err != nil {
 		return err
 	}
-	if made.Bundles+made.Tiles > 0 {
+	mended, err := mendCopies(ctx, b, a, n)
+	if err != nil {
+		return fmt.Errorf("the copies of events: %w", err)
+	}
+	if made.Bundles+made.Tiles > 0 || mended != (copies.Mended{}) {
 		// What was written is evidence; where nothing was, nothing was done.
 		if err := tool.Administer(ctx, b, func(context.Context) (audit.Act, error) {
-			text := fmt.Sprintf("%d bundles, %d tiles of %d entries", made.Bundles, made.Tiles, made.Size)
+			text := fmt.Sprintf("%d bundles, %d tiles of %d entries; %d copies made, %d erased, %d dropped",
+				made.Bundles, made.Tiles, made.Size, mended.Made, mended.Erased, mended.Dropped)
 			return tool.Act(audit.LogRebuilt, h.Origin, text), nil
 		}); err != nil {
 			return err
 		}
 	}
 	e.Printf("%s: %d entries; %d bundles and %d tiles were written anew\n", h.Origin, made.Size, made.Bundles, made.Tiles)
+	if mended != (copies.Mended{}) {
+		e.Printf("  copies of events: %d were made of rows, %d of erased events overwritten, %d that were of no entry taken away\n",
+			mended.Made, mended.Erased, mended.Dropped)
+	}
 	if made.Known > made.Size {
 		e.Printf("  the entries from place %d to %d, which were never signed, are nowhere: end the shard with hopnhat log begin-shard %s\n",
 			made.Size, made.Known-1, n.Shard())
@@ -89,15 +100,41 @@ func remake(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, n t
 	return nil
 }
 
-// rows are the entries of a shard as the rows of their events give them.
-type rows struct {
-	db     *store.DB
+// mendCopies makes the copies of a shard whole.
+func mendCopies(ctx context.Context, b *node.Base, a *tlog.Archive, n tlog.Name) (copies.Mended, error) {
+	shard, err := a.Copies(ctx, n)
+	if err != nil {
+		return copies.Mended{}, err
+	}
+	if shard.Erased, err = b.Copies.Erased(ctx); err != nil {
+		return copies.Mended{}, err
+	}
+	shard.Open = b.Copies.Check
+	shard.Rows = func(ctx context.Context, first uint64, count int) (map[uint64][]byte, error) {
+		r, err := a.Whole(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		leaves, err := r.Entries(ctx, first, count)
+		if err != nil {
+			return nil, err
+		}
+		return b.Copies.Of(ctx, n.Origin(), first, leaves)
+	}
+	return a.MendCopies(ctx, n, shard)
+}
+
+// sources are the entries of a shard as the copies of their events give them, and as the rows
+// do where there is no copy.
+type sources struct {
+	b      *node.Base
 	origin string
+	copies copies.Folder
 }
 
 // Entries makes the leaves of the events at some places.
-func (r rows) Entries(ctx context.Context, first uint64, n int) (map[uint64][]byte, error) {
-	found, err := r.db.Leaves.PlacesBeyond(ctx, r.origin, first, n)
+func (s sources) Entries(ctx context.Context, first uint64, n int) (map[uint64][]byte, error) {
+	found, err := s.b.DB.Leaves.PlacesBeyond(ctx, s.origin, first, n)
 	if err != nil {
 		return nil, err
 	}
@@ -107,5 +144,14 @@ func (r rows) Entries(ctx context.Context, first uint64, n int) (map[uint64][]by
 			leaves[place] = leaf
 		}
 	}
-	return leaves, nil
+	return leaves, s.copies.Visit(first, n, func(r copies.Record) error {
+		sealed, err := s.b.Copies.Open(ctx, r.Leaf, r.Copy)
+		if errors.Is(err, copyseal.ErrCopy) {
+			return nil
+		}
+		if err == nil {
+			leaves[r.Index] = sealed.Leaf
+		}
+		return err
+	})
 }

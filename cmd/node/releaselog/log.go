@@ -45,6 +45,8 @@ type Options struct {
 	KnownSize func(ctx context.Context, origin string) (uint64, error)
 	// Explain is as in [tlog.ShardsOptions].
 	Explain func(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error)
+	// Copies is as in [tlog.ShardsOptions].
+	Copies func(ctx context.Context, origin string, first uint64, leaves [][]byte) (map[uint64][]byte, error)
 	// Anchor is a file of checkpoints that were kept elsewhere, empty if there is none: see
 	// [ReadAnchors].
 	Anchor string
@@ -128,8 +130,8 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 // openShards opens the shards of a log that this node writes.
 func (l *Log) openShards(ctx context.Context, archive *tlog.Archive) (*tlog.Shards, error) {
 	return tlog.OpenShards(ctx, tlog.ShardsOptions{
-		Archive: archive, Heads: l.o.Heads, Writer: l.self.Folder, Key: l.checkpointKey, KnownSize: l.o.KnownSize, Explain: l.o.Explain,
-		Anchors: l.anchors, Holds: l.holdsSite,
+		Archive: archive, Heads: l.o.Heads, Writer: l.self.Folder, Key: l.checkpointKey, KnownSize: l.o.KnownSize,
+		Explain: l.o.Explain, Copies: l.o.Copies, Anchors: l.anchors, Holds: l.holdsSite,
 	})
 }
 

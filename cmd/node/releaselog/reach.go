@@ -2,6 +2,7 @@ package releaselog
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -9,15 +10,20 @@ import (
 	"path/filepath"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/store"
+	"hopnhat/store/tlog"
 	"hopnhat/store/tlog/remote"
 )
 
 // Reached are the logs of a site as a tool has them.
 type Reached struct {
 	Release, Consent audit.Log
-	Close            func() error
+	// Erase overwrites the copies of one leaf at a place, at every node that has the shard.
+	// [authz.ErrNotFound] says that none of those that are reached has it.
+	Erase func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error
+	Close func() error
 }
 
 // ErrUnwritten means that a tool cannot write the logs now: another process may be the writer
@@ -34,7 +40,7 @@ func Reach(ctx context.Context, o Options) (*Reached, error) {
 		return nil, err
 	}
 	if path := socket(o.State); path != "" {
-		if r := dial(identity, remote.Socket(path)); r.answers(ctx) {
+		if r := dial(o, identity, remote.Socket(path)); r.answers(ctx) {
 			return r.Reached, nil
 		}
 	}
@@ -48,7 +54,7 @@ func Reach(ctx context.Context, o Options) (*Reached, error) {
 		if holder.Address == "" {
 			return nil, fmt.Errorf("%w: %s writes it, which other machines do not reach", ErrUnwritten, holder.Place)
 		}
-		return dial(identity, holder.Address).Reached, nil
+		return dial(o, identity, holder.Address).Reached, nil
 	}
 	if _, err := os.Stat(o.Folder); err != nil {
 		return nil, fmt.Errorf("%w: no node writes it, and its folder %s is not here", ErrUnwritten, o.Folder)
@@ -58,7 +64,7 @@ func Reach(ctx context.Context, o Options) (*Reached, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnwritten, err)
 	}
-	return &Reached{l, l.Consents(), l.Close}, nil
+	return &Reached{l, l.Consents(), eraser(l), l.Close}, nil
 }
 
 // away are the logs at another process.
@@ -67,9 +73,71 @@ type away struct {
 	client *remote.Client
 }
 
-func dial(identity *remote.Identity, address string) away {
+func dial(o Options, identity *remote.Identity, address string) away {
 	release, consent := remote.Dial(address, identity), remote.DialBelow(address, consentPath, identity)
-	return away{&Reached{release, falling{consent, release}, func() error { release.Close(); consent.Close(); return nil }}, release}
+	erase := func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
+		return eraseAt(ctx, o, identity, address, at, leaf)
+	}
+	return away{&Reached{release, falling{consent, release}, erase, func() error { release.Close(); consent.Close(); return nil }}, release}
+}
+
+// eraseAt erases at a node and at all others of the site.
+func eraseAt(ctx context.Context, o Options, identity *remote.Identity, address string, at audit.Place, leaf [sha256.Size]byte) error {
+	peers, err := o.Sites.Peers(ctx, o.Site)
+	if err != nil {
+		return err
+	}
+	below := ""
+	if _, err := tlog.ParseName(ConsentOrigin(o.Origin), at.Origin); err == nil {
+		below = consentPath
+	}
+	here := 0
+	var failed error
+	for _, node := range append([]string{address}, peers...) {
+		if node == "" {
+			continue
+		}
+		client := remote.DialBelow(node, below, identity)
+		err := client.Erase(ctx, at, leaf)
+		client.Close()
+		switch {
+		case err == nil:
+			here++
+		case !errors.Is(err, authz.ErrNotFound):
+			failed = errors.Join(failed, err)
+			if node == address {
+				return err
+			}
+		}
+	}
+	// A node that is gone for good stands in the list for ever: it is asked in vain only where
+	// no other has the shard.
+	switch {
+	case here > 0:
+		return nil
+	case failed != nil:
+		return failed
+	}
+	return fmt.Errorf("shard %s is at no node that is reached: %w", at.Origin, authz.ErrNotFound)
+}
+
+// eraser erases here and at the other nodes of the site.
+func eraser(l *Log) func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
+	return func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
+		here := l.of(at.Origin).Erase(ctx, at, leaf)
+		if here != nil && !errors.Is(here, authz.ErrNotFound) {
+			return here
+		}
+		identity, err := identify(ctx, l.o.Ring, l.o.Site)
+		if err != nil {
+			return err
+		}
+		elsewhere := eraseAt(ctx, l.o, identity, "", at, leaf)
+		if here == nil {
+			return nil
+		}
+		return elsewhere
+	}
 }
 
 // answers reports whether the process writes the logs.

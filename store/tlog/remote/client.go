@@ -3,6 +3,8 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,8 +67,8 @@ func DialBelow(address, below string, identity *Identity) *Client {
 		},
 	}
 	c.groups = gather.New(background, gather.Options[audit.Entry, audit.Place]{
-		Write: c.write, Size: func(e audit.Entry) int { return len(e.Leaf) },
-		MaxEntries: maxEntries, MaxBytes: maxBody - 2*maxEntries, MaxWaiting: maxWaiting,
+		Write: c.write, Size: func(e audit.Entry) int { return len(e.Leaf) + len(e.Copy) },
+		MaxEntries: maxEntries, MaxBytes: maxBody - 4*maxEntries, MaxWaiting: maxWaiting,
 	})
 	return c
 }
@@ -103,8 +105,8 @@ func (c *Client) Append(ctx context.Context, entry audit.Entry) (audit.Place, er
 	if c.address == "" {
 		return audit.Place{}, fmt.Errorf("appending to the log: %w: no node writes it", authz.ErrUnavailable)
 	}
-	if len(entry.Leaf) == 0 || len(entry.Leaf) > maxEntry {
-		return audit.Place{}, fmt.Errorf("an entry of %d bytes cannot be sent to the log", len(entry.Leaf))
+	if len(entry.Leaf) == 0 || len(entry.Leaf) > maxEntry || len(entry.Copy) > maxEntry {
+		return audit.Place{}, fmt.Errorf("an entry of %d bytes with a copy of %d cannot be sent to the log", len(entry.Leaf), len(entry.Copy))
 	}
 	place, err := c.groups.Add(ctx, entry)
 	if err != nil {
@@ -116,15 +118,10 @@ func (c *Client) Append(ctx context.Context, entry audit.Entry) (audit.Place, er
 // write sends a group, and once more if it is not known what became of it: entries that
 // were written have their places by then.
 func (c *Client) write(ctx context.Context, entries []audit.Entry) []gather.Outcome[audit.Place] {
-	leaves := make([][]byte, len(entries))
-	for i, e := range entries {
-		leaves[i] = e.Leaf
-	}
-	body := marshal(leaves)
-	places, err := c.send(ctx, body)
+	places, err := c.appended(ctx, entries)
 	if err != nil && ctx.Err() == nil {
 		c.http.CloseIdleConnections() // which may be lost as the one before was
-		places, err = c.send(ctx, body)
+		places, err = c.appended(ctx, entries)
 	}
 	if err == nil && len(places) != len(entries) {
 		err = fmt.Errorf("%d places for %d entries", len(places), len(entries))
@@ -139,10 +136,20 @@ func (c *Client) write(ctx context.Context, entries []audit.Entry) []gather.Outc
 	return out
 }
 
-func (c *Client) send(ctx context.Context, body []byte) ([]place, error) {
+// appended sends entries with their copies, and to a writer of the release before, which keeps
+// none, without.
+func (c *Client) appended(ctx context.Context, entries []audit.Entry) ([]place, error) {
+	places, err := c.send(ctx, "/entries", marshal(entries, true))
+	if errors.Is(err, ErrNoLog) {
+		return c.send(ctx, "/append", marshal(entries, false))
+	}
+	return places, err
+}
+
+func (c *Client) send(ctx context.Context, path string, body []byte) ([]place, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptPatience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url("/append"), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(path), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -190,6 +197,27 @@ func (c *Client) get(ctx context.Context, path string, read func(raw []byte) err
 		err = fmt.Errorf("%w: %w", authz.ErrUnavailable, err)
 	}
 	return header, err
+}
+
+// Erase has the copies of one leaf at a place overwritten at the node; authz.ErrNotFound if it
+// does not have the shard.
+func (c *Client) Erase(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
+	body, err := json.Marshal(erasure{place(at), hex.EncodeToString(leaf[:])})
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url("/erase"), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	_, err = c.do(r, func([]byte) error { return nil })
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("shard %s at %s: %w", at.Origin, c.address, authz.ErrNotFound)
+	case err != nil:
+		return fmt.Errorf("erasing a copy at %s: %w: %w", c.address, authz.ErrUnavailable, err)
+	}
+	return nil
 }
 
 // Status asks the writer for the state of its log.

@@ -2,6 +2,8 @@ package remote
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -23,6 +25,9 @@ type Writer interface {
 	Append(ctx context.Context, entry audit.Entry) (audit.Place, error)
 	// Status says which shard takes entries, and whether the log works.
 	Status(ctx context.Context) (Status, error)
+	// Erase overwrites the copies of one leaf at a place; authz.ErrNotFound if the shard is
+	// not here.
+	Erase(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error
 	// Files are those of a shard; authz.ErrNotFound if it is not here.
 	Files(shard string) (tlog.Files, error)
 }
@@ -52,7 +57,9 @@ type Below struct {
 func NewHandler(w Writer, others ...Below) http.Handler {
 	h := &handler{writer: w}
 	mux := http.NewServeMux()
-	mux.Handle("POST /append", bounded(h.append))
+	mux.Handle("POST /append", bounded(func(w http.ResponseWriter, r *http.Request) { h.append(w, r, false) }))
+	mux.Handle("POST /entries", bounded(func(w http.ResponseWriter, r *http.Request) { h.append(w, r, true) }))
+	mux.Handle("POST /erase", bounded(h.erase))
 	mux.Handle("GET /status", bounded(h.status))
 	mux.Handle("GET /shards/{shard}/{path...}", bounded(h.file))
 	for _, other := range others {
@@ -90,20 +97,55 @@ func Serve(l net.Listener, identity *Identity, w Writer, others ...Below) *http.
 	return server
 }
 
-// append appends all entries of a request together; the answer is given when all are
-// durable, and otherwise it is not known which are.
-func (h *handler) append(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+// body reads the body of a request, or answers that it cannot.
+func body(w http.ResponseWriter, r *http.Request, most int64) (raw []byte, ok bool) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
-		return
+		return nil, false
 	}
 	if err != nil {
 		http.Error(w, "the body could not be read", http.StatusBadRequest)
+		return nil, false
+	}
+	return raw, true
+}
+
+// erase erases the copies of one leaf.
+func (h *handler) erase(w http.ResponseWriter, r *http.Request) {
+	raw, ok := body(w, r, maxErasure)
+	if !ok {
 		return
 	}
-	entries, err := unmarshal(body)
+	var e erasure
+	var leaf []byte
+	err := json.Unmarshal(raw, &e)
+	if err == nil {
+		leaf, err = hex.DecodeString(e.Leaf)
+	}
+	if err != nil || len(leaf) != sha256.Size {
+		http.Error(w, "the body names no leaf of the log", http.StatusBadRequest)
+		return
+	}
+	switch err := h.writer.Erase(r.Context(), audit.Place(e.place), [sha256.Size]byte(leaf)); {
+	case errors.Is(err, authz.ErrNotFound):
+		http.NotFound(w, r)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	default:
+		answer(w, struct{}{})
+	}
+}
+
+// append appends all entries of a request together, with their copies if it has them; the
+// answer is given when all are durable, and otherwise it is not known which are.
+func (h *handler) append(w http.ResponseWriter, r *http.Request, copies bool) {
+	raw, ok := body(w, r, maxBody)
+	if !ok {
+		return
+	}
+	entries, err := unmarshal(raw, copies)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -116,7 +158,7 @@ func (h *handler) append(w http.ResponseWriter, r *http.Request) {
 	for i, entry := range entries {
 		all.Go(func() {
 			var p audit.Place
-			p, failed[i] = h.writer.Append(ctx, audit.Entry{Leaf: entry})
+			p, failed[i] = h.writer.Append(ctx, entry)
 			places[i] = place(p)
 		})
 	}

@@ -20,8 +20,10 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/copyseal"
 	"hopnhat/store/storetest"
 	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/copies"
 )
 
 const log = "hopnhat.example/release/dc1"
@@ -177,7 +179,7 @@ func TestALostAnswerIsNoSecondEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := &http.Server{TLSConfig: i.Server(), Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/append" && broken.Add(1)%2 == 1 {
+		if r.URL.Path == "/entries" && broken.Add(1)%2 == 1 {
 			handler.ServeHTTP(lost{}, r)
 			panic(http.ErrAbortHandler)
 		}
@@ -203,6 +205,61 @@ type lost struct{}
 func (lost) Header() http.Header         { return http.Header{} }
 func (lost) Write(b []byte) (int, error) { return len(b), nil }
 func (lost) WriteHeader(int)             {}
+
+// TestCopiesFromAfar: the copy of an event comes to the writer with its leaf and is erased
+// there; a writer of the release before is sent the leaf alone; and who does not have the shard
+// says so.
+func TestCopiesFromAfar(t *testing.T) {
+	w := openWriter(t)
+	i := identity(t, 1, "dc1", time.Now)
+	address, _ := serve(t, i, w)
+	leaf, sealed := []byte("a leaf"), []byte("a sealed event")
+	place, err := dial(t, address, i).Append(t.Context(), audit.Entry{Leaf: leaf, Copy: sealed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := tlog.ParseName(log, place.Origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := func() copies.Record {
+		t.Helper()
+		found, err := copies.Of(n.Dir(w.archive.Dir)).Read(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found[place.Index]
+	}
+	if got := kept(); !bytes.Equal(got.Copy, sealed) || got.Leaf != copyseal.LeafHash(leaf) {
+		t.Errorf("beside the leaf stands %q", got.Copy)
+	}
+	before, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := NewHandler(w)
+	server := &http.Server{TLSConfig: i.Server(), Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/entries" {
+			http.NotFound(rw, r)
+			return
+		}
+		handler.ServeHTTP(rw, r)
+	})}
+	go func() { _ = server.ServeTLS(before, "", "") }()
+	t.Cleanup(func() { server.Close() })
+	at, err := dial(t, before.Addr().String(), i).Append(t.Context(), audit.Entry{Leaf: []byte("another"), Copy: sealed})
+	if err != nil || at.Index != 1 {
+		t.Errorf("at a writer of the release before: %v, %v", at, err)
+	}
+	c := dial(t, address, i)
+	if err := c.Erase(t.Context(), place, copyseal.LeafHash(leaf)); err != nil || !kept().Erased() {
+		t.Errorf("it is not erased: %v", err)
+	}
+	place.Origin = log + "/1999q1"
+	if err := c.Erase(t.Context(), place, copyseal.LeafHash(leaf)); !errors.Is(err, authz.ErrNotFound) {
+		t.Errorf("a shard that is not here: %v", err)
+	}
+}
 
 // TestWhoIsLetIn: nodes of the site, whenever their certificates were made, and nobody else.
 func TestWhoIsLetIn(t *testing.T) {
@@ -409,16 +466,19 @@ func FuzzUnmarshal(f *testing.F) {
 	f.Add([]byte("\x00\x01a\x00\x02bc"))
 	f.Add([]byte("\x00\x00"))
 	f.Add([]byte("\xff\xffa"))
+	f.Add([]byte("\x00\x01a\x00\x00\x00\x01b\x00\x03xyz"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		entries, err := unmarshal(body)
-		if err != nil {
-			return
-		}
-		if again := marshal(entries); !bytes.Equal(again, body) {
-			t.Errorf("%x is read as %x", body, again)
-		}
-		if len(entries) > maxEntries || slices.ContainsFunc(entries, func(e []byte) bool { return len(e) == 0 }) {
-			t.Errorf("%d entries", len(entries))
+		for _, with := range []bool{false, true} {
+			entries, err := unmarshal(body, with)
+			if err != nil {
+				continue
+			}
+			if again := marshal(entries, with); !bytes.Equal(again, body) {
+				t.Errorf("%x is read as %x", body, again)
+			}
+			if len(entries) > maxEntries || slices.ContainsFunc(entries, func(e audit.Entry) bool { return len(e.Leaf) == 0 }) {
+				t.Errorf("%d entries", len(entries))
+			}
 		}
 	})
 }

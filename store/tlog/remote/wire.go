@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"hopnhat/authz/audit"
 )
 
 // Bounds on one request to append.
@@ -11,44 +13,72 @@ const (
 	maxEntry   = 1<<16 - 1
 	maxEntries = 1024
 	maxBody    = 1 << 20
+	maxErasure = 4 << 10
 )
 
 // errForm means that a body is not of entries.
 var errForm = errors.New("the body is not a list of entries")
 
-// marshal writes entries, each after its length.
-func marshal(entries [][]byte) []byte {
+// marshal writes leaves, each after its length, and behind each its copy after its length if
+// with is set: a node of the release before takes leaves alone.
+func marshal(entries []audit.Entry, with bool) []byte {
 	var body []byte
+	part := func(p []byte) {
+		body = binary.BigEndian.AppendUint16(body, uint16(len(p)))
+		body = append(body, p...)
+	}
 	for _, entry := range entries {
-		body = binary.BigEndian.AppendUint16(body, uint16(len(entry)))
-		body = append(body, entry...)
+		part(entry.Leaf)
+		if with {
+			part(entry.Copy)
+		}
 	}
 	return body
 }
 
 // unmarshal reads what marshal wrote, and nothing else.
-func unmarshal(body []byte) ([][]byte, error) {
-	var entries [][]byte
-	for len(body) > 0 {
+func unmarshal(body []byte, with bool) ([]audit.Entry, error) {
+	var entries []audit.Entry
+	part := func() ([]byte, error) {
 		if len(body) < 2 {
 			return nil, fmt.Errorf("%w: half a length at its end", errForm)
 		}
 		size := int(binary.BigEndian.Uint16(body))
-		body = body[2:]
-		switch {
-		case size == 0:
-			return nil, fmt.Errorf("%w: an empty entry", errForm)
-		case size > len(body):
-			return nil, fmt.Errorf("%w: an entry of %d bytes where %d are left", errForm, size, len(body))
-		case len(entries) == maxEntries:
+		if body = body[2:]; size > len(body) {
+			return nil, fmt.Errorf("%w: a part of %d bytes where %d are left", errForm, size, len(body))
+		}
+		p := body[:size]
+		body = body[size:]
+		return p, nil
+	}
+	for len(body) > 0 {
+		if len(entries) == maxEntries {
 			return nil, fmt.Errorf("%w: more than %d entries", errForm, maxEntries)
 		}
-		entries, body = append(entries, body[:size]), body[size:]
+		var entry audit.Entry
+		var err error
+		if entry.Leaf, err = part(); err == nil && len(entry.Leaf) == 0 {
+			err = fmt.Errorf("%w: an empty entry", errForm)
+		}
+		if err == nil && with {
+			entry.Copy, err = part()
+		}
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
 	}
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("%w: no entry", errForm)
 	}
 	return entries, nil
+}
+
+// erasure asks for the copies of one leaf at a place to be erased.
+type erasure struct {
+	place
+	// Leaf is the hash of the leaf, hex.
+	Leaf string `json:"leaf"`
 }
 
 // place is where an entry stands, in an answer.

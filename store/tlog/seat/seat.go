@@ -11,6 +11,7 @@ package seat
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -469,6 +470,15 @@ func (l *Log) Files(shard string) (tlog.Files, error) {
 		return nil, fmt.Errorf("shard %q is not here: %w", shard, authz.ErrNotFound)
 	}
 	return tlog.Folder(name.Dir(l.o.Archive.Dir)), nil
+}
+
+// Erase overwrites the copies of one leaf at a place, if the shard is here; authz.ErrNotFound
+// if it is not.
+func (l *Log) Erase(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
+	if now := l.now.Load(); now.writes != nil {
+		return now.writes.Erase(ctx, at, leaf)
+	}
+	return l.o.Archive.Erase(ctx, at, leaf)
 }
 
 // Served is the log as other nodes are let to use it: one that does not write refuses.

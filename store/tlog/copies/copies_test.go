@@ -1,0 +1,184 @@
+package copies
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func one(index uint64, text string) Record {
+	return Record{Index: index, Leaf: [32]byte{byte(index), byte(index >> 8)}, Copy: []byte(text)}
+}
+
+func replace(path string, content []byte) error {
+	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600))
+}
+
+// TestWhatIsWrittenIsRead: in whatever groups, over the borders of files, and after the writer
+// was opened again.
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "copies")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		f := Of(dir)
+		next := Range - uint64(rapid.IntRange(1, 20).Draw(t, "before the border"))
+		first := next
+		for range rapid.IntRange(1, 5).Draw(t, "groups") {
+			w, _, err := Open(f, next)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var group []Record
+			for range rapid.IntRange(1, 15).Draw(t, "records") {
+				group = append(group, one(next, rapid.StringN(1, 50, 200).Draw(t, "copy")))
+				next++
+			}
+			if err := errors.Join(w.Write(group), w.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for index := first; index < next; index++ {
+			found, err := f.Read(index / Range)
+			if err != nil || found[index].Index != index || len(found[index].Copy) == 0 {
+				t.Fatalf("at place %d is %v, %v", index, found[index], err)
+			}
+		}
+	})
+}
+
+// TestACrash: whatever part of the last write came to the disk, the copies before it are read,
+// what is missing is said, and the next are added behind them.
+func TestACrash(t *testing.T) {
+	f := Of(t.TempDir())
+	w, _, err := Open(f, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write([]Record{one(0, "first"), one(1, "second")}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(f.path(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for length := len(whole) / 2; length < len(whole); length++ {
+		if err := os.WriteFile(f.path(0), whole[:length], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w, missing, err := Open(f, 2)
+		if err != nil || len(missing) != 1 || missing[0] != 1 {
+			t.Fatalf("of %d bytes: %v are missing, %v", length, missing, err)
+		}
+		if err := errors.Join(w.Write([]Record{one(1, "again"), one(2, "third")}), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		found, err := f.Read(0)
+		if err != nil || string(found[0].Copy) != "first" || string(found[1].Copy) != "again" || string(found[2].Copy) != "third" {
+			t.Fatalf("of %d bytes: %v, %v", length, found, err)
+		}
+	}
+}
+
+// TestDamageHidesNoOther: a bit that flips in a copy is told of, the copies behind it are read,
+// and what is erased is not said to be so while a part of the file is not seen.
+func TestDamageHidesNoOther(t *testing.T) {
+	f := Of(t.TempDir())
+	records := map[uint64]Record{0: one(0, "first"), 1: one(1, "second"), 2: one(2, "third")}
+	if err := f.Write(0, records, replace); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(f.path(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[bytes.Index(raw, []byte("second"))] ^= 1
+	if err := os.WriteFile(f.path(0), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := f.Read(0)
+	if !errors.Is(err, ErrDamaged) || len(found) != 2 || string(found[2].Copy) != "third" {
+		t.Errorf("read %v, %v", found, err)
+	}
+	if _, missing, err := Open(f, 3); err != nil || len(missing) != 1 || missing[0] != 1 {
+		t.Errorf("missing %v, %v", missing, err)
+	}
+	if was, err := f.Erase(1, records[1].Leaf); was || !errors.Is(err, ErrDamaged) {
+		t.Errorf("erased: %v, %v", was, err)
+	}
+}
+
+// TestErase: no byte of the copy remains, its length and the others stay, and it is erased
+// once. The copy of another leaf at the place stays.
+func TestErase(t *testing.T) {
+	f := Of(t.TempDir())
+	w, _, err := Open(f, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	all := []Record{one(0, "first"), one(1, "second"), one(2, "third")}
+	if err := w.Write(all); err != nil {
+		t.Fatal(err)
+	}
+	if was, err := w.Erase(1, all[0].Leaf); err != nil || !was {
+		t.Errorf("the leaf stands in the file: %v, %v", was, err)
+	}
+	if was, err := w.Erase(1, [32]byte{9}); err != nil || was {
+		t.Errorf("no such leaf is there: %v, %v", was, err)
+	}
+	for i, want := range []bool{true, false} {
+		if was, err := w.Erase(1, all[1].Leaf); err != nil || was != want {
+			t.Errorf("time %d: %v, %v", i, was, err)
+		}
+	}
+	if was, err := w.Erase(Range, all[1].Leaf); err != nil || was {
+		t.Errorf("no file: %v, %v", was, err)
+	}
+	if err := w.Write([]Record{one(3, "fourth")}); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(f.path(0))
+	if err != nil || bytes.Contains(raw, []byte("second")) || bytes.Contains(raw, []byte("first")) {
+		t.Errorf("the file holds %q, %v", raw, err)
+	}
+	found, err := f.Read(0)
+	if err != nil || len(found) != 4 || !found[1].Erased() || !found[0].Erased() ||
+		string(found[2].Copy) != "third" || string(found[3].Copy) != "fourth" {
+		t.Errorf("read %v, %v", found, err)
+	}
+	if err := f.Write(0, found, replace); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := f.Read(0); err != nil || len(again) != 4 || !again[1].Erased() {
+		t.Errorf("made anew: %v, %v", again, err)
+	}
+}
+
+// FuzzParse: what is read is written again as it was, whatever stands in a file.
+func FuzzParse(f *testing.F) {
+	f.Add(one(1, "a copy").append(nil))
+	f.Add(record(one(7, "x").append(nil), 2, [32]byte{1}, erased, make([]byte, 9)))
+	f.Add([]byte{0, 0, 0, 1})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		all, framed, err := parse(raw)
+		if framed > int64(len(raw)) || err == nil && framed != int64(len(raw)) {
+			t.Fatalf("%d of %d bytes, %v", framed, len(raw), err)
+		}
+		for _, p := range all {
+			sealed, kind := p.Copy, byte(live)
+			if p.Erased() {
+				sealed, kind = make([]byte, p.length-before-fixed), erased
+			}
+			if again := record(nil, p.Index, p.Leaf, kind, sealed); !bytes.Equal(again, raw[p.at:p.at+p.length]) {
+				t.Fatalf("%x is read of %x", again, raw[p.at:p.at+p.length])
+			}
+		}
+	})
+}

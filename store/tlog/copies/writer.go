@@ -1,0 +1,159 @@
+package copies
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Writer adds copies to a folder. It is safe for concurrent use; one process writes a folder.
+type Writer struct {
+	Folder
+	mu     sync.Mutex
+	file   *os.File // that was written last
+	number uint64
+}
+
+// Open goes on with the copies of a shard of so many entries. A part of a record, which a
+// crash left at the end, is cut off. It returns the places near the end that have no copy.
+func Open(f Folder, size uint64) (w *Writer, missing []uint64, err error) {
+	w = &Writer{Folder: f}
+	if size == 0 {
+		return w, nil, nil
+	}
+	last := (size - 1) / Range
+	if err := w.cut(last); err != nil {
+		return nil, nil, err
+	}
+	for number := last - min(last, 1); number <= last; number++ {
+		found, err := f.Read(number)
+		if err != nil && !errors.Is(err, ErrDamaged) { // hopnhat log check tells of damage
+			return nil, nil, err
+		}
+		for index := number * Range; index < min(size, (number+1)*Range); index++ {
+			if _, here := found[index]; !here {
+				missing = append(missing, index)
+			}
+		}
+	}
+	return w, missing, nil
+}
+
+// cut takes a part of a record from the end of a file.
+func (w *Writer) cut(number uint64) error {
+	raw, err := os.ReadFile(w.path(number))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, framed, _ := parse(raw)
+	if framed == int64(len(raw)) {
+		return nil
+	}
+	file, err := os.OpenFile(w.path(number), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Truncate(framed), file.Sync(), file.Close())
+}
+
+// Write adds records, which are on disk when it returns. After an error none of them counts.
+func (w *Writer) Write(records []Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(records) > 0 {
+		number, n := records[0].Index/Range, 1
+		for n < len(records) && records[n].Index/Range == number {
+			n++
+		}
+		if err := w.add(number, records[:n]); err != nil {
+			return err
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+func (w *Writer) add(number uint64, records []Record) error {
+	if err := w.at(number); err != nil {
+		return err
+	}
+	end, err := w.file.Seek(0, 2)
+	if err != nil {
+		return err
+	}
+	var raw []byte
+	for _, r := range records {
+		raw = r.append(raw)
+	}
+	_, err = w.file.Write(raw)
+	if err = errors.Join(err, w.file.Sync()); err != nil {
+		// What came to the disk of it is taken back, so that the next record can be read.
+		err = errors.Join(err, w.file.Truncate(end), w.file.Close())
+		w.file = nil
+	}
+	return err
+}
+
+// at opens the file of a number, and makes it if it is not there.
+func (w *Writer) at(number uint64) error {
+	if w.file != nil && w.number == number {
+		return nil
+	}
+	if w.file != nil {
+		w.file.Close()
+		w.file = nil
+	}
+	path := w.path(number)
+	_, err := os.Stat(path)
+	made := errors.Is(err, fs.ErrNotExist)
+	if made {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if made { // its name is to survive a crash as its content does
+		for dir := filepath.Dir(path); len(dir) >= len(filepath.Dir(string(w.Folder))); dir = filepath.Dir(dir) {
+			if err := syncDir(dir); err != nil {
+				return errors.Join(err, file.Close())
+			}
+		}
+	}
+	w.file, w.number = file, number
+	return nil
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// Erase is [Folder.Erase], between two writes.
+func (w *Writer) Erase(index uint64, leaf [32]byte) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Folder.Erase(index, leaf)
+}
+
+// Close lets go of the file.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.file == nil {
+		return nil
+	}
+	err := w.file.Close()
+	w.file = nil
+	return err
+}

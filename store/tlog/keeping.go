@@ -1,0 +1,224 @@
+package tlog
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/copyseal"
+	"hopnhat/store/tlog/copies"
+	"hopnhat/store/tlog/gather"
+)
+
+// fillAgain is after how many seconds copies that are missing are looked for again.
+const fillAgain = 30
+
+// gaps are places without a copy, at most maxGaps: more are for hopnhat log rebuild.
+type gaps struct {
+	mu     sync.Mutex
+	places map[uint64]bool
+	of     func(ctx context.Context, first uint64, leaves [][]byte) (map[uint64][]byte, error)
+}
+
+const maxGaps = 1 << 14
+
+func (g *gaps) add(places ...uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, place := range places {
+		if len(g.places) < maxGaps {
+			g.places[place] = true
+		}
+	}
+}
+
+func (g *gaps) has(place uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.places[place]
+}
+
+func (g *gaps) fill(place uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.places, place)
+}
+
+func (g *gaps) list() []uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Sorted(maps.Keys(g.places))
+}
+
+// copies is Options.Copies of one shard.
+func (o *ShardsOptions) copies(origin string) func(context.Context, uint64, [][]byte) (map[uint64][]byte, error) {
+	if o.Copies == nil {
+		return nil
+	}
+	return func(ctx context.Context, first uint64, leaves [][]byte) (map[uint64][]byte, error) {
+		return o.Copies(ctx, origin, first, leaves)
+	}
+}
+
+// openCopies goes on with the copies beside the tree, and fills what a crash left out of
+// them. That rows cannot be read now keeps no log from being opened.
+func (l *Log) openCopies(ctx context.Context, o Options) error {
+	size, err := l.Size(ctx)
+	if err != nil {
+		return err
+	}
+	var missing []uint64
+	if l.copies, missing, err = copies.Open(copies.Of(o.Dir), size); err != nil {
+		return fmt.Errorf("opening the copies of events: %w", err)
+	}
+	l.gaps.of, l.gaps.places = o.Copies, map[uint64]bool{}
+	l.gaps.add(missing...)
+	if err := l.fill(ctx); err != nil {
+		slog.Error("copies of events could not be put beside the log; it is tried again", "origin", o.Origin, "error", err)
+	}
+	return nil
+}
+
+// keepCopies writes the copies of entries that were given places; those that have their places
+// from before, where at is negative, have copies, if these are no gaps. Where it fails no place
+// is told: the caller appends again, and gets the place.
+func (l *Log) keepCopies(entries []audit.Entry, at []int, out []gather.Outcome[uint64]) {
+	var records []copies.Record
+	for i, e := range entries {
+		switch index := out[i].Value; {
+		case out[i].Err != nil || at[i] < 0 && !l.gaps.has(index):
+		case len(e.Copy) == 0:
+			l.gaps.add(index)
+		default:
+			records = append(records, copies.Record{Index: index, Leaf: copyseal.LeafHash(e.Leaf), Copy: e.Copy})
+		}
+	}
+	if err := l.putCopies(records); err != nil {
+		for i := range out {
+			out[i] = gather.Outcome[uint64]{Err: fmt.Errorf("keeping the copy of an event: %w", err)}
+		}
+	}
+}
+
+// putCopies writes records in the order of their places, each once, and notes what it could
+// not write as gaps.
+func (l *Log) putCopies(records []copies.Record) error {
+	slices.SortFunc(records, func(a, b copies.Record) int { return cmp.Compare(a.Index, b.Index) })
+	records = slices.CompactFunc(records, func(a, b copies.Record) bool { return a.Index == b.Index })
+	err := l.copies.Write(records)
+	for _, r := range records {
+		if err != nil {
+			l.gaps.add(r.Index)
+		} else {
+			l.gaps.fill(r.Index)
+		}
+	}
+	return err
+}
+
+// fill puts copies where there are none, as far as rows are there for them.
+func (l *Log) fill(ctx context.Context) error {
+	l.filling.Lock()
+	defer l.filling.Unlock()
+	open := l.gaps.list()
+	if len(open) == 0 || l.gaps.of == nil {
+		return nil
+	}
+	for len(open) > 0 {
+		first := open[0]
+		n := 0
+		for n < len(open) && open[n] < first+copies.Range {
+			n++
+		}
+		leaves, err := l.Entries(ctx, first, int(open[n-1]-first)+1)
+		if err != nil {
+			return err
+		}
+		found, err := l.gaps.of(ctx, first, leaves)
+		if err != nil {
+			return err
+		}
+		var records []copies.Record
+		for _, index := range open[:n] {
+			if len(found[index]) > 0 {
+				records = append(records, copies.Record{Index: index, Leaf: copyseal.LeafHash(leaves[index-first]), Copy: found[index]})
+			}
+		}
+		if err := l.putCopies(records); err != nil {
+			return err
+		}
+		open = open[n:]
+	}
+	return nil
+}
+
+// Erase overwrites the copies of one leaf at a place of a shard: see [copies.Folder.Erase].
+// authz.ErrNotFound says that the shard is not here.
+func (s *Shards) Erase(ctx context.Context, place audit.Place, leaf [sha256.Size]byte) error {
+	if current := s.current.Load(); place.Origin == current.Origin() {
+		current.filling.Lock() // what is being filled in was read before
+		defer current.filling.Unlock()
+		was, err := current.copies.Erase(place.Index, leaf)
+		if err == nil && !was && current.gaps.has(place.Index) { // nothing is to be filled in there any more
+			err = current.putCopies([]copies.Record{{Index: place.Index, Leaf: leaf}})
+		}
+		return erased(place, err)
+	}
+	return s.o.Archive.Erase(ctx, place, leaf)
+}
+
+// Erase overwrites the copies of one leaf at a place of a shard that no process of this
+// machine writes.
+func (a *Archive) Erase(_ context.Context, place audit.Place, leaf [sha256.Size]byte) error {
+	n, err := ParseName(a.Log, place.Origin)
+	if err != nil || !a.Has(n) {
+		return fmt.Errorf("shard %s is not here: %w", place.Origin, authz.ErrNotFound)
+	}
+	_, err = copies.Of(n.Dir(a.Dir)).Erase(place.Index, leaf)
+	return erased(place, err)
+}
+
+func erased(place audit.Place, err error) error {
+	if err != nil {
+		return fmt.Errorf("erasing the copy at place %d of %s: %w; see hopnhat log rebuild --help", place.Index, place.Origin, err)
+	}
+	return nil
+}
+
+// Copies are those of a shard of the folder, also of what no checkpoint covers yet.
+func (a *Archive) Copies(ctx context.Context, n Name) (copies.Shard, error) {
+	r, err := a.Whole(ctx, n)
+	if err != nil {
+		return copies.Shard{}, err
+	}
+	size, err := r.Size(ctx)
+	return copies.Shard{
+		Folder: copies.Of(n.Dir(a.Dir)), Size: size,
+		Leaves: func(ctx context.Context, first uint64, n int) ([][sha256.Size]byte, error) {
+			leaves, err := r.Entries(ctx, first, n)
+			hashes := make([][sha256.Size]byte, len(leaves))
+			for i, leaf := range leaves {
+				hashes[i] = copyseal.LeafHash(leaf)
+			}
+			return hashes, err
+		},
+	}, err
+}
+
+// MendCopies makes the copies of a shard whole ([copies.Shard.Mend]); ErrLocked says that a
+// server writes it.
+func (a *Archive) MendCopies(ctx context.Context, n Name, s copies.Shard) (copies.Mended, error) {
+	lock, err := lockDir(n.Dir(a.Dir))
+	if err != nil {
+		return copies.Mended{}, err
+	}
+	defer lock.Close()
+	return s.Mend(ctx)
+}
