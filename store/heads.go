@@ -122,7 +122,9 @@ func (s Heads) Close(ctx context.Context, origin string, epoch uint64) error {
 	if err != nil {
 		return handle.Wrap("closing a shard of the log", err)
 	}
-	if _, err := tx.ExecContext(ctx, s.db.Bind("UPDATE events SET log_index = NULL, log_origin = '' WHERE log_origin = ? AND log_index >= ?"), origin, size); err != nil {
+	if _, err := tx.ExecContext(ctx, s.db.Bind("UPDATE events SET log_index = NULL, log_origin = ''"+
+		" WHERE id IN (SELECT event_id FROM event_places WHERE origin = ? AND idx >= ?) AND log_origin = ? AND log_index >= ?"),
+		origin, size, origin, size); err != nil {
 		return handle.Wrap("closing a shard of the log", err)
 	}
 	return handle.Wrap("closing a shard of the log", tx.Commit())

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -115,6 +117,8 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"console: by person", func() error { _, err := db.Find(ctx, audit.Query{Pseudonym: "p"}); return err }},
 			{"console: by app", func() error { _, err := db.Find(ctx, audit.Query{Client: "app"}); return err }},
 			{"console: by purpose", func() error { _, err := db.Find(ctx, audit.Query{Purpose: "land.mortgage"}); return err }},
+			{"console: by kind", func() error { _, err := db.Find(ctx, audit.Query{Type: audit.Administered}); return err }},
+			{"console: sign-ins", func() error { _, err := db.Find(ctx, audit.Query{Type: audit.SignedIn}); return err }},
 			{"console: by time", func() error {
 				_, err := db.Find(ctx, audit.Query{From: midday, To: midday.Add(time.Hour)})
 				return err
@@ -166,6 +170,113 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 					}
 				}
 			})
+		}
+	})
+}
+
+// TestSearchesOfEventsGoByTheirIndex: among many sign-ins, what an auditor looks for is found
+// by the index that holds it and no sign-in.
+func TestSearchesOfEventsGoByTheirIndex(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		var all []audit.Sealed
+		for n := range 3000 {
+			all = append(all, sealed(t, audit.Event{
+				ID: authz.NewID(), Type: audit.SignedIn, Person: audit.Person{Pseudonym: fmt.Sprintf("person-of-this-test-%011d", n%50)},
+				When: audit.When{Decided: midday.Add(time.Duration(n) * time.Second), Site: "dc1"},
+			}, audit.NewSalt()))
+		}
+		if err := db.Record(ctx, all...); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Record(ctx, sealed(t, release(1, audit.Visible), audit.NewSalt())); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(ctx, "ANALYZE events"); err != nil {
+			t.Fatal(err)
+		}
+		byTime := "events_at"
+		if db.Dialect() == store.PostgreSQL {
+			byTime = "events_of_time"
+		}
+		for _, row := range []struct {
+			query audit.Query
+			index string
+		}{
+			{audit.Query{Client: "app"}, "events_of_client"},
+			{audit.Query{Purpose: "land.mortgage"}, "events_of_purpose"},
+			{audit.Query{Type: audit.Administered}, "events_of_type"},
+			{audit.Query{Pseudonym: "person-of-this-test-00000000007"}, "events_pseudonym"},
+			{audit.Query{From: midday, To: midday.Add(time.Second)}, byTime},
+		} {
+			db.Watch(func(sql string, vars []any) {
+				db.Watch(func(string, []any) {})
+				plan, err := db.Plan(ctx, sql, vars)
+				if err != nil || !strings.Contains(plan, row.index) {
+					t.Errorf("%+v goes by another index than %s (%v):\n%s", row.query, row.index, err, plan)
+				}
+			})
+			if _, err := db.Find(ctx, row.query); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestASignInIsInFewIndexes: the most common event costs no more of them than those by which
+// it is found: its id, its person, and until it has a place in the log what has none.
+func TestASignInIsInFewIndexes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		s := sealed(t, audit.Event{
+			ID: authz.NewID(), Type: audit.SignedIn, Person: audit.Person{Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g"},
+			When: audit.When{Decided: midday, Site: "dc1"},
+		}, audit.NewSalt())
+		if err := db.Record(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+		definitions := "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type = 'index' AND tbl_name = 'events'"
+		if db.Dialect() == store.PostgreSQL {
+			definitions = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = 'events'"
+		}
+		in := func() (names []string) {
+			conditions := map[string]string{}
+			if err := db.Each(ctx, "testing", definitions, nil, func(rows *sql.Rows) error {
+				var name, definition string
+				err := rows.Scan(&name, &definition)
+				_, condition, partial := strings.Cut(definition, " WHERE ")
+				if !partial {
+					condition = "true"
+				}
+				conditions[name] = condition
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			for name, condition := range conditions {
+				var n int
+				if err := db.Row(ctx, &n, "SELECT count(*) FROM events WHERE id = ? AND ("+condition+")", s.Event.ID); err != nil {
+					t.Fatal(err)
+				}
+				if n > 0 {
+					names = append(names, name)
+				}
+			}
+			slices.Sort(names)
+			return names
+		}
+		always := []string{"events_of_time", "events_pkey", "events_pseudonym"}
+		if db.Dialect() == store.SQLite {
+			always = []string{"events_at", "events_pseudonym", "sqlite_autoindex_events_1"}
+		}
+		if got, want := in(), slices.Sorted(slices.Values(append(slices.Clone(always), "events_unlogged"))); !slices.Equal(got, want) {
+			t.Errorf("a sign-in without a place is in %v, want %v", got, want)
+		}
+		if err := db.NotePlaces(ctx, "log", map[string]uint64{s.Event.ID: 1}, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := in(); !slices.Equal(got, always) {
+			t.Errorf("a sign-in is in %v, want %v", got, always)
 		}
 	})
 }

@@ -167,7 +167,12 @@ func (db Book) SettleClient(ctx context.Context, id authz.ClientID) error {
 	return handle.Wrap("waiting for the releases of an app", db.Writer(ctx).Exec("UPDATE clients SET settled = settled + 1 WHERE id = ?", string(id)).Error)
 }
 
-// where is the condition of a query.
+// NoSignIn is the condition of the index events_of_type, which has no sign-ins: whoever looks
+// for events of another kind says so.
+const NoSignIn = "type <> '" + string(audit.SignedIn) + "'"
+
+// where is the condition of a query. What an index has only where it is not empty (migration
+// 00056) is said not to be.
 func where(q audit.Query) (string, []any) {
 	conditions, args := []string{"1 = 1"}, []any{}
 	add := func(condition string, arg any) {
@@ -177,13 +182,17 @@ func where(q audit.Query) (string, []any) {
 		add("pseudonym = ?", q.Pseudonym)
 	}
 	if q.Client != "" {
-		add("client_id = ?", string(q.Client))
+		add("client_id = ? AND client_id <> ''", string(q.Client))
 	}
 	if q.Purpose != "" {
-		add("purpose = ?", string(q.Purpose))
+		add("purpose = ? AND purpose <> ''", string(q.Purpose))
 	}
-	if q.Type != "" {
+	switch q.Type {
+	case "":
+	case audit.SignedIn:
 		add("type = ?", string(q.Type))
+	default:
+		add("type = ? AND "+NoSignIn, string(q.Type))
 	}
 	if q.Outcome != audit.AnyOutcome {
 		add("permit = ?", q.Outcome == audit.Permitted)

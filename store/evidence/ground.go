@@ -101,7 +101,7 @@ const groundsTried = 20_000
 
 func (db Book) searchGround(ctx context.Context, consent authz.ConsentID, version int) (ground *commitment.Ground, err error) {
 	tried := 0
-	err = db.Walk(ctx, "consent = ? AND type = ?", func(r audit.Recorded, _ []byte) (more bool) {
+	err = db.Walk(ctx, "consent = ? AND consent <> '' AND type = ?", func(r audit.Recorded, _ []byte) (more bool) {
 		if r.Event.Consent.ID != consent || r.Event.Consent.Version != version || r.Fault != "" && r.Fault != audit.FaultUnsealed {
 			tried++
 			return tried < groundsTried

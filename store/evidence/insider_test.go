@@ -360,3 +360,49 @@ func TestSealingBegins(t *testing.T) {
 		})
 	}
 }
+
+// TestPlacesForTheReleaseBefore: what this release notes stands in the rows, where the release
+// before looks for it, of all that one statement notes; and what that one writes there is in
+// the table of places.
+func TestPlacesForTheReleaseBefore(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		var ids []string
+		places := map[string]uint64{}
+		for n := range 4 {
+			s, err := audit.Event{
+				ID: authz.NewID(), Type: audit.SignedIn, Person: audit.Person{Pseudonym: "pseudonym-of-a-person-1"},
+				When: audit.When{Decided: noon, Site: "dc1"},
+			}.Seal(audit.NewSalt())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Record(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, s.Event.ID)
+			if n < 3 {
+				places[s.Event.ID] = uint64(n)
+			}
+		}
+		if err := db.NotePlaces(t.Context(), origin, places, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := exec(t, db, "UPDATE events SET log_index = 3, log_origin = ? WHERE id = ?", origin, ids[3]); err != nil {
+			t.Fatal(err)
+		}
+		for table, query := range map[string]string{
+			"events":       "SELECT count(*) FROM events WHERE id = ? AND log_origin = ? AND log_index = ?",
+			"event_places": "SELECT count(*) FROM event_places WHERE event_id = ? AND origin = ? AND idx = ?",
+		} {
+			for n, id := range ids {
+				var found int
+				if err := db.Pool().QueryRowContext(t.Context(), db.Bind(query), id, origin, n).Scan(&found); err != nil || found != 1 {
+					t.Errorf("the place of event %d is in %s %d times, %v", n, table, found, err)
+				}
+			}
+		}
+		if found, _, err := db.Unlogged(t.Context(), "", 10); err != nil || len(found) != 0 {
+			t.Errorf("%d events have no place, %v", len(found), err)
+		}
+	})
+}

@@ -87,7 +87,7 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 			ends[leaf] = true
 		}
 	}
-	if err := db.walk(ctx, ends, "type IN ?", func(r audit.Recorded, leaf []byte) bool {
+	if err := db.walk(ctx, ends, "type IN ? AND "+evidence.NoSignIn, func(r audit.Recorded, leaf []byte) bool {
 		if genuine(r) {
 			delete(without, string(leaf))
 			delete(ends, string(leaf))

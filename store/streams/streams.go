@@ -435,7 +435,8 @@ func (s Source) Said(ctx context.Context) iter.Seq2[reconcile.Said, error] {
 			var page []reconcile.Said
 			read := 0
 			began := time.Now()
-			err := s.genuine(ctx, true, "SELECT "+columns+" FROM events e WHERE e.type = ? AND e.id > ? ORDER BY e.id LIMIT ?",
+			err := s.genuine(ctx, true, "SELECT "+columns+" FROM events e WHERE e.type = ? AND "+evidence.NoSignIn+
+				" AND e.id > ? ORDER BY e.id LIMIT ?",
 				[]any{string(audit.Administered), after, 512}, func(e audit.Event, salt audit.Salt) {
 					page = append(page, reconcile.Said{
 						Action: audit.Action(e.Detail.Action), Event: e.ID, Object: e.Detail.Object, Pseudonym: e.Person.Pseudonym,
@@ -467,7 +468,7 @@ func (s Source) Said(ctx context.Context) iter.Seq2[reconcile.Said, error] {
 // page is how many events of administration follow an id in a page, and the last of them.
 func (s Source) page(ctx context.Context, after string) (n int, last string, err error) {
 	var id sql.NullString
-	err = s.Background().QueryRowContext(ctx, s.Bind("SELECT count(*), max(id) FROM (SELECT id FROM events WHERE type = ? AND id > ?"+
+	err = s.Background().QueryRowContext(ctx, s.Bind("SELECT count(*), max(id) FROM (SELECT id FROM events WHERE type = ? AND "+evidence.NoSignIn+" AND id > ?"+
 		" ORDER BY id LIMIT ?) AS t"), string(audit.Administered), after, 512).Scan(&n, &id)
 	return n, id.String, handle.Wrap("reading evidence", err)
 }
