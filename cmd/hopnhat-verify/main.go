@@ -6,9 +6,9 @@ package main
 import (
 	"os"
 
-	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/verifier"
 )
 
 func main() {
-	os.Exit(proof.Run("hopnhat-verify", os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(verifier.Run("hopnhat-verify", os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -14,6 +14,7 @@ import (
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/verifier"
 	"hopnhat/store/tlog"
 )
 
@@ -42,16 +43,17 @@ func TestTheProgramOnARealProof(t *testing.T) {
 		}
 		return 0, string(out)
 	}
-	if code, said := run(file); code != proof.ExitNotPinned || !strings.Contains(said, "KEY NOT PINNED") || !strings.Contains(said, vkey) {
+	if code, said := run(file); code != verifier.ExitNotPinned ||
+		!strings.Contains(said, "KEY NOT PINNED") || !strings.Contains(said, vkey) {
 		t.Errorf("no key: exit %d\n%s", code, said)
 	}
-	if code, said := run(file, "--log-key", vkey, "--lang", "en"); code != proof.ExitGreen || !strings.Contains(said, "GREEN") {
+	if code, said := run(file, "--log-key", vkey, "--lang", "en"); code != verifier.ExitGreen || !strings.Contains(said, "GREEN") {
 		t.Errorf("exit %d\n%s", code, said)
 	}
 	for i := 0; i < len(file); i += 101 {
 		changed := bytes.Clone(file)
 		changed[i] ^= 4
-		if code, said := run(changed, "--log-key", vkey, "--lang", "en"); code != proof.ExitRed || !strings.Contains(said, "FAILED") {
+		if code, said := run(changed, "--log-key", vkey, "--lang", "en"); code != verifier.ExitRed || !strings.Contains(said, "FAILED") {
 			t.Fatalf("byte %d changed: exit %d\n%s", i, code, said)
 		}
 	}

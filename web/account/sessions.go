@@ -70,7 +70,10 @@ type Pages struct {
 
 // New makes the pages.
 func New(o Options) *Pages {
-	return &Pages{o: o, own: evidence.Own{Events: o.Evidence, Pseudonyms: o.Pseudonyms, Now: o.Now}, proofs: evidence.Proofs{Log: o.Log}}
+	return &Pages{
+		o: o, own: evidence.Own{Events: o.Evidence, Pseudonyms: o.Pseudonyms, Now: o.Now},
+		proofs: evidence.Proofs{Log: o.Log, Events: o.Evidence, Now: o.Now},
+	}
 }
 
 // pageSize is how many acts a page lists; one more is asked for, to see whether there are

@@ -68,4 +68,6 @@ type Pages struct {
 }
 
 // New makes the pages.
-func New(o Options) *Pages { return &Pages{o: o, proofs: evidence.Proofs{Log: o.Log}} }
+func New(o Options) *Pages {
+	return &Pages{o: o, proofs: evidence.Proofs{Log: o.Log, Events: o.Evidence, Now: o.Now}}
+}

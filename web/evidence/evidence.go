@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -95,8 +97,13 @@ func At(r audit.Recorded) time.Time {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(id) >> 16)).UTC()
 }
 
-// Proofs hands out proof files.
-type Proofs struct{ Log Log }
+// Proofs hands out proof files. That of a release has the event by which the consent was given
+// that it rests on, as far as that is there.
+type Proofs struct {
+	Log    Log
+	Events Events
+	Now    func() time.Time
+}
 
 // Place is where an event stands in the log, with the address of its proof file.
 func (p Proofs) Place(ctx context.Context, r audit.Recorded, address string) view.Proof {
@@ -121,17 +128,59 @@ func (p Proofs) Send(v *page.Visit, r audit.Recorded) error {
 	if !r.Logged {
 		return page.Fault(view.ErrorNotAvailable)
 	}
-	inclusion, key, err := p.Log.Proof(v.Context, r.Origin, r.Index)
-	if err != nil {
-		return page.Fault(view.ErrorNotAvailable)
-	}
-	canonical, err := r.Event.Canonical()
+	f, err := p.file(v.Context, r)
 	if err != nil {
 		return err
 	}
+	ground, reference, err := proof.GroundOf(f.Event)
+	if err != nil {
+		return err
+	}
+	if f.Ground = ground; ground == proof.GroundProved {
+		if f.Given, err = p.given(v.Context, reference, r.Event.Person.Pseudonym); err != nil {
+			return err
+		}
+		if f.Given == nil {
+			f.Ground = proof.GroundUnproved
+		}
+	}
 	v.C.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
 	v.C.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", fileName(r.Event.ID)))
-	return v.C.Send(proof.File{LogKey: key, Event: canonical, Salt: r.Salt, Inclusion: inclusion}.Marshal())
+	return v.C.Send(f.Marshal())
+}
+
+// file proves one event.
+func (p Proofs) file(ctx context.Context, r audit.Recorded) (proof.File, error) {
+	inclusion, key, err := p.Log.Proof(ctx, r.Origin, r.Index)
+	if err != nil {
+		return proof.File{}, page.Fault(view.ErrorNotAvailable)
+	}
+	canonical, err := r.Event.Canonical()
+	return proof.File{LogKey: key, Event: canonical, Salt: r.Salt, Inclusion: inclusion}, err
+}
+
+// given proves the event by which a consent was given; nil where it cannot be shown: it was
+// erased, is not genuine or hidden, is about somebody else, or is in a log of another site.
+func (p Proofs) given(ctx context.Context, reference commitment.Reference, pseudonym string) (*proof.File, error) {
+	r, err := p.Events.Get(ctx, reference.ID)
+	if errors.Is(err, authz.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	from, ever := r.Event.Visibility.SeenFrom(r.Event.When.Decided)
+	if r.Fault != "" || r.Event.Person.Pseudonym != pseudonym || !ever || p.Now().Before(from) {
+		return nil, nil
+	}
+	if !r.Logged { // its place is noted within a second
+		return nil, page.Fault(view.ErrorNotAvailable)
+	}
+	if p.Log.KeyOf(ctx, r.Origin) == "" {
+		return nil, nil
+	}
+	f, err := p.file(ctx, r)
+	return &f, err
 }
 
 // Paginate cuts events, of which one more than a page was asked for, down to a page. It

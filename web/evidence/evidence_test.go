@@ -125,7 +125,7 @@ func TestProofFiles(t *testing.T) {
 			e := book.Add(evidencetest.Release("an", "so-dat", now))
 			r := book.Events[0]
 			r.Logged, r.Origin = row.logged, row.origin
-			proofs := evidence.Proofs{Log: book}
+			proofs := evidence.Proofs{Log: book, Events: book, Now: func() time.Time { return now }}
 			got := pagetest.New().Get(t, "/", "/", func(v *page.Visit) error { return proofs.Send(v, r) })
 			if got.Fault() != row.fault || (row.fault == "") != (got.Err == nil) {
 				t.Fatalf("got %v", got.Err)

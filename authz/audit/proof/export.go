@@ -81,8 +81,10 @@ const (
 	manifestHead = "hopnhat-export-manifest@v2"
 	firstHead    = "hopnhat-export@v1" // of exports that were made before
 	firstList    = "hopnhat-export-manifest@v1"
-	maxExport    = 256 << 20
 )
+
+// MaxExport is how many bytes an export may have.
+const MaxExport = 256 << 20
 
 // Prover proves stretches of a log.
 type Prover interface {
@@ -259,8 +261,8 @@ func unmarshalExport(raw []byte) (e Export, body, manifest string, err error) {
 	fail := func(err error) (Export, string, string, error) {
 		return Export{}, "", "", fmt.Errorf("reading an export: %w", err)
 	}
-	if len(raw) > maxExport {
-		return fail(fmt.Errorf("it has %d bytes, more than %d: %w", len(raw), maxExport, ErrForm))
+	if len(raw) > MaxExport {
+		return fail(fmt.Errorf("it has %d bytes, more than %d: %w", len(raw), MaxExport, ErrForm))
 	}
 	body, manifest, ok := strings.Cut(string(raw), "\n\n")
 	if !ok {
@@ -419,7 +421,7 @@ func verifyExport(raw []byte, t Trust) Report {
 	if !r.step("Cấu trúc tệp", "Structure of the file", err) {
 		return r
 	}
-	all, ok := r.keys(e.Keys, trusted, e.first)
+	all, ok := r.keys(e.Keys, trusted, e.first, "", "")
 	if !ok {
 		return r
 	}

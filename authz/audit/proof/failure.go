@@ -5,7 +5,7 @@ import "errors"
 // Failure is a reason why something is not proved, in the languages of its
 // readers.
 type Failure struct {
-	// Code is stable: structure, event, commitment, tree, signature, key, witness, export.
+	// Code is stable: structure, event, commitment, ground, tree, signature, key, witness, export.
 	Code   string
 	VI, EN string
 }
@@ -21,8 +21,8 @@ var (
 	// ErrNoProof is of a file that does not begin as ours do: another file was taken
 	// for one, or the first line was changed.
 	ErrNoProof error = &Failure{
-		"form", "tệp này không phải là bằng chứng hay bản xuất của nhật ký: dòng đầu không phải " + fileHead + " hoặc " + exportHead,
-		"this file is no proof and no export of the release log: its first line is neither " + fileHead + " nor " + exportHead,
+		"form", "tệp này không phải là bằng chứng hay bản xuất của nhật ký: dòng đầu không phải " + fileHead + ", " + releaseHead + " hoặc " + exportHead,
+		"this file is no proof and no export of the release log: its first line is neither " + fileHead + ", " + releaseHead + " nor " + exportHead,
 	}
 	ErrWords error = &Failure{
 		"structure", "dòng dành cho người đọc không đúng với bản ghi", "a line for readers does not say what the record says",
@@ -32,6 +32,9 @@ var (
 	}
 	ErrCommitment error = &Failure{
 		"commitment", "sự kiện không khớp với mục trong nhật ký", "event and salt do not give the entry that the log holds",
+	}
+	ErrGround error = &Failure{
+		"ground", "căn cứ của việc cung cấp không đúng như bản ghi nói", "what the release rests on is not what its event says",
 	}
 	ErrNotIncluded error = &Failure{
 		"tree", "mục, vị trí và các mã băm không dẫn tới gốc mà nhật ký đã ký", "leaf, index and hashes do not lead to the root that the log signed",

@@ -23,6 +23,11 @@ type File struct {
 	Disclosed *commitment.Disclosure
 
 	Inclusion Inclusion
+
+	// Ground is what the file says of the consent that a release rests on, Given the event by
+	// which it was given, as a file of its own; only where that is proved.
+	Ground Ground
+	Given  *File
 }
 
 const (
@@ -42,18 +47,34 @@ func (f File) keys() []string {
 }
 
 // Marshal writes the one form of a proof file: lines for readers, keys, the
-// record, the leaf, and a C2SP tlog-proof.
+// record, the leaf, and a C2SP tlog-proof; of a release the same of its consent behind it.
 func (f File) Marshal() []byte {
-	d, err := f.record().disclosure()
-	if err != nil { // what has no form has no words, and does not verify
-		return f.marshal("", nil)
+	words, leaf := f.words()
+	if f.Ground == "" {
+		return f.marshal(fileHead+"\n"+words, leaf)
 	}
-	return f.marshal(wording.Summary(d), d.Leaf())
+	var givenWords string
+	var givenLeaf []byte
+	if f.Given != nil {
+		givenWords, givenLeaf = f.Given.words()
+	}
+	return f.marshalGround(words, leaf, f.groundWords(), givenWords, givenLeaf)
 }
 
-func (f File) marshal(words string, leaf []byte) []byte {
+// words are the lines for readers of the event, and its leaf. What has no form has none, and
+// does not verify.
+func (f File) words() (string, []byte) {
+	d, err := f.record().disclosure()
+	if err != nil {
+		return "", nil
+	}
+	return wording.Summary(d), d.Leaf()
+}
+
+// marshal writes a file behind its first lines.
+func (f File) marshal(first string, leaf []byte) []byte {
 	var b strings.Builder
-	b.WriteString(fileHead + "\n" + words)
+	b.WriteString(first)
 	writeKeys(&b, f.keys())
 	f.record().marshal(&b)
 	fmt.Fprintf(&b, "leaf %s\n\n", base64.StdEncoding.EncodeToString(leaf))
@@ -70,41 +91,73 @@ func writeKeys(b *strings.Builder, keys []string) {
 // Unmarshal reads a proof file. What is not byte for byte as Marshal writes it
 // is refused. It does not verify: see [Verify].
 func Unmarshal(raw []byte) (File, error) {
-	f, readable, leaf, err := unmarshal(raw)
+	r, err := unmarshal(raw)
 	if err != nil {
 		return File{}, err
 	}
-	d, err := f.record().disclosure()
-	if err != nil || readable != wording.Summary(d) || string(leaf) != string(d.Leaf()) {
+	if string(r.Marshal()) != string(raw) {
 		return File{}, fmt.Errorf("reading a proof file: its parts do not belong together: %w", ErrForm)
 	}
-	return f, nil
+	return r.File, nil
 }
 
-// unmarshal reads a file whose parts may not belong together: it gives the words
-// and the leaf as they stand there, so that verification can name the part that
-// was changed.
-func unmarshal(raw []byte) (f File, readable string, leaf []byte, err error) {
-	fail := func(err error) (File, string, []byte, error) {
-		return File{}, "", nil, fmt.Errorf("reading a proof file: %w", err)
-	}
+// read is a file whose parts may not belong together: it has the words and the leaf as
+// they stand there, so that verification can name the part that was changed.
+type read struct {
+	File
+	words, ground string
+	leaf          []byte
+	given         *read
+}
+
+func unmarshal(raw []byte) (r read, err error) {
 	if len(raw) > maxFile {
-		return fail(fmt.Errorf("it has %d bytes, more than %d: %w", len(raw), maxFile, ErrForm))
+		return read{}, fmt.Errorf("reading a proof file: it has %d bytes, more than %d: %w", len(raw), maxFile, ErrForm)
 	}
-	head, rest, ok := strings.Cut(string(raw), "\n\n")
+	var again []byte
+	if strings.HasPrefix(string(raw), releaseHead+"\n") {
+		if r, err = unmarshalGround(raw); err == nil {
+			var of read
+			if r.given != nil {
+				of = *r.given
+			}
+			again = r.marshalGround(r.words, r.leaf, r.ground, of.words, of.leaf)
+		}
+	} else if r, err = unmarshalPart(string(raw), fileHead, false); err == nil {
+		again = r.marshal(fileHead+"\n"+r.words, r.leaf)
+	}
+	if err == nil && string(again) != string(raw) {
+		err = fmt.Errorf("reading a proof file: its bytes differ from what would be written: %w", ErrForm)
+	}
+	return r, err
+}
+
+// unmarshalPart reads what marshal writes, behind a first line.
+func unmarshalPart(text, first string, grounded bool) (r read, err error) {
+	fail := func(err error) (read, error) {
+		return read{}, fmt.Errorf("reading a proof file: %w", err)
+	}
+	head, rest, ok := strings.Cut(text, "\n\n")
 	if !ok {
 		return fail(fmt.Errorf("the part after the empty line is missing: %w", ErrForm))
 	}
 	in := newLines(head)
-	if first, err := in.must(fileHead); err != nil || first != "" {
-		return fail(fmt.Errorf("the first line is not %q: %w", fileHead, ErrForm))
+	if line, err := in.must(first); err != nil || line != "" {
+		return fail(fmt.Errorf("the first line is not %q: %w", first, ErrForm))
 	}
-	readable = takeWords(in)
+	r.words = takeWords(in)
+	if grounded {
+		ground, err := in.must(groundLine)
+		if err != nil {
+			return fail(err)
+		}
+		r.Ground, r.ground = Ground(ground), takeWords(in)
+	}
 	keys, err := takeKeys(in)
 	if err != nil {
 		return fail(err)
 	}
-	f.LogKey, f.MoreKeys = keys[0], keys[1:]
+	r.LogKey, r.MoreKeys = keys[0], keys[1:]
 	record, ok, err := readRecord(in)
 	if err != nil {
 		return fail(err)
@@ -112,33 +165,30 @@ func unmarshal(raw []byte) (f File, readable string, leaf []byte, err error) {
 	if !ok {
 		return fail(fmt.Errorf("line %d begins no event: %w", in.n+1, ErrForm))
 	}
-	f.Event, f.Salt, f.Disclosed = record.Event, record.Salt, record.Disclosed
+	r.Event, r.Salt, r.Disclosed = record.Event, record.Salt, record.Disclosed
 	stated, err := in.must("leaf ")
 	if err != nil {
 		return fail(err)
 	}
-	if leaf, err = base64.StdEncoding.Strict().DecodeString(stated); err != nil {
+	if r.leaf, err = base64.StdEncoding.Strict().DecodeString(stated); err != nil {
 		return fail(in.wrong("the leaf", err))
 	}
-	if _, _, err = commitment.ParseLeaf(leaf); err != nil {
+	if _, _, err = commitment.ParseLeaf(r.leaf); err != nil {
 		return fail(in.wrong("the leaf", err))
 	}
 	if len(in.rest) > 0 {
 		return fail(fmt.Errorf("line %d does not belong there: %w", in.n+1, ErrForm))
 	}
-	if f.Inclusion, err = parseInclusion(rest); err != nil {
+	if r.Inclusion, err = parseInclusion(rest); err != nil {
 		return fail(err)
 	}
-	if _, err := ParseCheckpoint([]byte(f.Inclusion.Checkpoint)); err != nil {
+	if _, err := ParseCheckpoint([]byte(r.Inclusion.Checkpoint)); err != nil {
 		return fail(err)
 	}
 	if _, err := record.disclosure(); err != nil {
 		return fail(fmt.Errorf("the event: %w: %w", ErrForm, err))
 	}
-	if string(f.marshal(readable, leaf)) != string(raw) {
-		return fail(fmt.Errorf("its bytes differ from what would be written: %w", ErrForm))
-	}
-	return f, readable, leaf, nil
+	return r, nil
 }
 
 func takeWords(in *lines) string {

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,14 +22,17 @@ func samples(t testing.TB) map[string][]byte {
 	one, many := newLog(1), newLog(7)
 	two := newLog(5, newSigner(origin, 1), newSigner(origin, 2))
 	return map[string][]byte{
-		"a whole event":            many.file(3).Marshal(),
-		"the only event":           one.file(0).Marshal(),
-		"some groups":              many.partial(4, commitment.When, commitment.Reason).Marshal(),
-		"no group":                 many.partial(4).Marshal(),
-		"two keys":                 two.file(2).Marshal(),
-		"an export of all between": many.export(t, 100, 1, 4, 5),
-		"an export in segments":    many.export(t, 1, 1, 4, 5),
-		"an export of nothing":     many.export(t, 100),
+		"a whole event":             many.file(3).Marshal(),
+		"the only event":            one.file(0).Marshal(),
+		"some groups":               many.partial(4, commitment.When, commitment.Reason).Marshal(),
+		"no group":                  many.partial(4).Marshal(),
+		"two keys":                  two.file(2).Marshal(),
+		"an export of all between":  many.export(t, 100, 1, 4, 5),
+		"an export in segments":     many.export(t, 1, 1, 4, 5),
+		"an export of nothing":      many.export(t, 100),
+		"a release by law":          restsOn(GroundNone).Marshal(),
+		"an unproved consent":       restsOn(GroundUnproved).Marshal(),
+		"a release and its consent": restsOn(GroundProved).Marshal(),
 	}
 }
 
@@ -520,72 +521,6 @@ func FuzzOpenCheckpoint(f *testing.F) {
 	})
 }
 
-func TestRun(t *testing.T) {
-	l := newLog(7)
-	dir := t.TempDir()
-	write := func(name string, raw []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, raw, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	good := l.file(3).Marshal()
-	changed := bytes.Replace(good, []byte("index 3"), []byte("index 2"), 1)
-	lone := write("lone/release.proof", good)
-	beside := write("beside/release.proof", good)
-	write("beside/log.vkey", []byte("# khóa của nhật ký\n"+l.signers[0].vkey+"\n"))
-	write("state/log.vkey", []byte(l.signers[0].vkey+"\n"))
-	t.Chdir(dir)
-	damaged := write("beside/damaged.proof", changed)
-	key := write("keys/log.vkey", []byte(l.signers[0].vkey+"\n"))
-	wrong := write("keys/wrong.vkey", []byte(newSigner(origin, 5).vkey))
-	empty := write("keys/empty.vkey", nil)
-	export := write("beside/export.txt", l.export(t, 100, 1, 4))
-	for _, row := range []struct {
-		name string
-		args []string
-		code int
-		says string
-	}{
-		{"a key that lies beside the proof is not given", []string{beside}, ExitNotPinned, "KEY NOT PINNED"},
-		{"nor one in the state folder", []string{"--lang", "en", lone}, ExitNotPinned, "KEY NOT PINNED"},
-		{"the fingerprint of a key that was not given", []string{lone}, ExitNotPinned, Fingerprint(l.signers[0].vkey)},
-		{"the fingerprint of a key that was given", []string{"--log-key", key, lone}, ExitGreen, Fingerprint(l.signers[0].vkey)},
-		{"in English", []string{"--lang", "en", "--log-key", key, beside}, ExitGreen, "GREEN"},
-		{"an export", []string{"--lang", "en", "--log-key", key, export}, ExitGreen, "entries not shown"},
-		{"an export without a key", []string{"--lang", "en", export}, ExitNotPinned, "KEY NOT PINNED"},
-		{"key file given", []string{"--log-key", key, lone}, ExitGreen, "Đà Nẵng"},
-		{"key given", []string{"--log-key", l.signers[0].vkey, lone}, ExitGreen, "XANH"},
-		{"no key", []string{lone}, ExitNotPinned, "KEY NOT PINNED"},
-		{"another key", []string{"--log-key", wrong, lone}, ExitRed, "ĐỎ"},
-		{"changed", []string{damaged}, ExitRed, "không dẫn tới gốc"},
-		{"changed, no key", []string{"--lang", "en", write("lone/damaged.proof", changed)}, ExitRed, "RED"},
-		{"an empty key file", []string{"--log-key", empty, lone}, ExitUsage, "holds no key"},
-		{"a key that is none", []string{"--log-key", "nonsense", lone}, ExitUsage, "nonsense"},
-		{"no file", []string{filepath.Join(dir, "none")}, ExitUsage, "no such file"},
-		{"nothing", nil, ExitUsage, "Example:"},
-		{"two files", []string{lone, lone}, ExitUsage, "Example:"},
-		{"a language of nobody", []string{"--lang", "fr", lone}, ExitUsage, "Example:"},
-		{"an unknown flag", []string{"--fast", lone}, ExitUsage, "fast"},
-		{"help", []string{"--help"}, ExitGreen, "Example:"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			var out, errOut strings.Builder
-			code := Run("hopnhat-verify", row.args, &out, &errOut)
-			if said := out.String() + errOut.String(); code != row.code || !strings.Contains(said, row.says) {
-				t.Fatalf("exit %d, want %d with %q\n%s", code, row.code, row.says, said)
-			}
-			if strings.Contains(out.String(), "\x1b") {
-				t.Error("coloured, though not on a terminal")
-			}
-		})
-	}
-}
-
 func FuzzVerify(f *testing.F) {
 	for _, raw := range samples(f) {
 		f.Add(raw)
@@ -606,23 +541,4 @@ func FuzzVerify(f *testing.F) {
 		}
 		t.Fatalf("a forgery verifies:\n%s", raw)
 	})
-}
-
-// TestAnotherFileIsRedAndSaidToBeNone: a file that was taken for a proof, or whose
-// first line was changed, proves nothing; the reader is told to look again.
-func TestAnotherFileIsRedAndSaidToBeNone(t *testing.T) {
-	for name, raw := range map[string]string{
-		"empty": "", "text": "hello\n", "a picture": "\x89PNG\r\n\x1a\n\x00\x00", "a page": "<!doctype html><title>503</title>", "a later form": "hopnhat-proof@v2\n", "no line end": fileHead,
-	} {
-		path := filepath.Join(t.TempDir(), "file")
-		if err := os.WriteFile(path, []byte(raw), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		for lang, want := range map[string]string{"vi": "ĐỎ: tệp này không phải là bằng chứng", "en": "RED: this file is no proof"} {
-			var out strings.Builder
-			if code := Run("verify", []string{"--lang", lang, path}, &out, &out); code != ExitRed || !strings.Contains(out.String(), want) || strings.Contains(out.String(), "does NOT match") {
-				t.Errorf("%s: code %d, want %d and %q in:\n%s", name, code, ExitRed, want, &out)
-			}
-		}
-	}
 }

@@ -34,11 +34,15 @@ type Report struct {
 	Steps []Step
 	// Pinned reports whether a log key was one that the verifier trusts.
 	Pinned bool
-	// Keys are the log keys that the file names.
-	Keys []string
+	// Keys are the log keys that the file names. Unpinned are those of the consent, where the
+	// verifier trusts that of the release and none of these.
+	Keys, Unpinned []string
 	// Events are the events proved, as far as they are shown; only filled when
 	// every step held.
 	Events []commitment.Disclosure
+	// Ground is what a proof of a release says of the consent that it rests on; if that is
+	// proved, its event is the second one.
+	Ground Ground
 	// Coverage is what an export proves about the entries it does not show.
 	Coverage *Coverage
 }
@@ -82,7 +86,7 @@ func (t Trust) Verify(raw []byte) Report {
 	switch {
 	case bytes.HasPrefix(raw, []byte(exportHead+"\n")), bytes.HasPrefix(raw, []byte(firstHead+"\n")):
 		return verifyExport(raw, t)
-	case !bytes.HasPrefix(raw, []byte(fileHead+"\n")):
+	case !bytes.HasPrefix(raw, []byte(fileHead+"\n")) && !bytes.HasPrefix(raw, []byte(releaseHead+"\n")):
 		var r Report
 		r.step("Cấu trúc tệp", "Structure of the file", ErrNoProof)
 		return r
@@ -92,35 +96,74 @@ func (t Trust) Verify(raw []byte) Report {
 
 func verifyFile(raw []byte, t Trust) Report {
 	var r Report
-	f, readable, leaf, err := unmarshal(raw)
-	if !r.step("Cấu trúc tệp", "Structure of the file", err) {
+	f, err := unmarshal(raw)
+	if !r.step("Cấu trúc tệp", "Structure of the file", err) || !r.part(f, t, "", "") || f.Ground == "" {
 		return r
 	}
-	verifiers, ok := r.keys(append([]string{f.LogKey}, f.MoreKeys...), t.Keys, true)
-	if !ok {
-		return r
+	if f.given != nil {
+		// One key signs both logs of a site, each under its name: who trusts it for one does so for
+		// the other.
+		pinned := r.Pinned
+		r.Pinned, t.Keys = false, vouched(f.given.keys(), t.Keys)
+		ok := r.part(*f.given, t, "Sự đồng ý: ", "Consent: ")
+		if pinned && !r.Pinned {
+			r.Unpinned = f.given.keys()
+		}
+		if r.Pinned = r.Pinned && pinned; !ok {
+			r.Events = nil
+			return r
+		}
 	}
-	checkpoint, err := openByAll(f.Inclusion.Checkpoint, verifiers)
-	if !r.step("Chữ ký của nhật ký trên điểm kiểm tra", "The log's signature on its checkpoint", err) {
-		return r
-	}
-	if !r.witnessed(f.Inclusion.Checkpoint, t) {
-		return r
-	}
-	if !r.step("Sự kiện khớp với mục của nhật ký", "The event gives the log's entry", f.record().check(leaf)) {
-		return r
-	}
-	if !r.step("Mục nằm trong nhật ký", "The entry is in the log", f.Inclusion.Check(leaf, checkpoint)) {
-		return r
-	}
-	d, err := f.record().disclosure()
-	if err == nil && readable != wording.Summary(d) {
+	err = f.checkGround()
+	if err == nil && f.ground != f.groundWords() {
 		err = ErrWords
 	}
-	if r.step("Dòng dành cho người đọc", "Lines for readers", err) {
-		r.Events = []commitment.Disclosure{d}
+	if !r.step("Căn cứ của việc cung cấp", "What the release rests on", err) {
+		r.Events = nil
 	}
+	r.Ground = f.Ground
 	return r
+}
+
+// part verifies one event and its place; the words stand before the names of the steps.
+func (r *Report) part(f read, t Trust, vi, en string) bool {
+	step := func(inVI, inEN string, err error) bool { return r.step(vi+inVI, en+inEN, err) }
+	verifiers, ok := r.keys(f.keys(), t.Keys, true, vi, en)
+	if !ok {
+		return false
+	}
+	checkpoint, err := openByAll(f.Inclusion.Checkpoint, verifiers)
+	if !step("Chữ ký của nhật ký trên điểm kiểm tra", "The log's signature on its checkpoint", err) {
+		return false
+	}
+	if !r.witnessed(f.Inclusion.Checkpoint, t) {
+		return false
+	}
+	if !step("Sự kiện khớp với mục của nhật ký", "The event gives the log's entry", f.record().check(f.leaf)) {
+		return false
+	}
+	if !step("Mục nằm trong nhật ký", "The entry is in the log", f.Inclusion.Check(f.leaf, checkpoint)) {
+		return false
+	}
+	d, err := f.record().disclosure()
+	if err == nil && f.words != wording.Summary(d) {
+		err = ErrWords
+	}
+	if !step("Dòng dành cho người đọc", "Lines for readers", err) {
+		return false
+	}
+	r.Events = append(r.Events, d)
+	return true
+}
+
+// vouched are those of the keys that are trusted, or whose public key is that of a trusted one.
+func vouched(keys, trusted []string) (known []string) {
+	for _, key := range keys {
+		if slices.ContainsFunc(trusted, func(t string) bool { return bytes.Equal(publicKey(t), publicKey(key)) }) {
+			known = append(known, key)
+		}
+	}
+	return known
 }
 
 // witnessed is the step that counts the witnesses under a checkpoint, where any are asked for.
@@ -144,9 +187,10 @@ func (r *Report) witnessed(checkpoint string, t Trust) bool {
 }
 
 // keys checks the keys that a file names against those that are trusted. One
-// trusted key is enough: all must have signed. one says that all are of one log.
-func (r *Report) keys(named, trusted []string, one bool) ([]note.Verifier, bool) {
-	r.Keys = named
+// trusted key is enough: all must have signed. one says that all are of one log; the words stand
+// before the name of the step.
+func (r *Report) keys(named, trusted []string, one bool, vi, en string) ([]note.Verifier, bool) {
+	r.Keys = append(r.Keys, named...)
 	list, err := verifiers(named)
 	if err == nil && one {
 		err = ofOneLog(list)
@@ -159,7 +203,7 @@ func (r *Report) keys(named, trusted []string, one bool) ([]note.Verifier, bool)
 	} else if err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnknownKey, err)
 	}
-	return list, r.step("Khóa của nhật ký", "Key of the log", err)
+	return list, r.step(vi+"Khóa của nhật ký", en+"Key of the log", err)
 }
 
 // openByAll opens a checkpoint that each of the keys must have signed: a key that

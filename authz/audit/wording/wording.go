@@ -147,6 +147,38 @@ func join(by string, parts ...string) string {
 	return strings.Join(there, by)
 }
 
+// Rests says on what a release rests: by a consent that is proved with it, by one that is not, or
+// by law. given is the event of that consent, the zero one if it is not proved.
+func Rests(ground string, given commitment.Disclosure, vi bool) string {
+	say := func(inVI, inEN string) string {
+		if vi {
+			return inVI
+		}
+		return inEN
+	}
+	switch ground {
+	case "proved":
+		var at struct{ Decided time.Time }
+		when := ""
+		if shown, ok := given.Shown(commitment.When); ok && json.Unmarshal(shown, &at) == nil {
+			when = at.Decided.In(calendar.Hanoi).Format("02/01/2006 15:04:05")
+			when = say(" lúc "+when+" (giờ Việt Nam)", " on "+when+" (Vietnam time)")
+		}
+		return say("Căn cứ: sự đồng ý đã cho"+when+", sự kiện "+given.ID+", được chứng minh cùng trong tệp này",
+			"Rests: on the consent given"+when+", event "+given.ID+", which this file proves, too")
+	case "unproved":
+		return say("Căn cứ: sự đồng ý; tệp này không chứng minh sự đồng ý đó", "Rests: on a consent, which this file does not prove")
+	default:
+		return say("Căn cứ: quy định của pháp luật, không phải sự đồng ý; không có sự đồng ý để chứng minh",
+			"Rests: on law and not on consent; there is none to prove")
+	}
+}
+
+// Ground is Rests in both languages, as lines of a proof file.
+func Ground(ground string, given commitment.Disclosure) string {
+	return "vi " + Rests(ground, given, true) + "\nen " + Rests(ground, given, false) + "\n"
+}
+
 // Summary is the lines for readers at the head of a proof file, made from the
 // record so that they cannot say something else.
 func Summary(d commitment.Disclosure) string {

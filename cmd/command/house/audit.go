@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/verifier"
 	"hopnhat/cmd/command/evidence"
 	"hopnhat/cmd/command/tool"
 )
@@ -38,7 +38,7 @@ Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent, but no key was given that
 		args := append([]string{
 			"--log-key", *key, "--witness-keys", *witnesses, "--witnesses", strconv.Itoa(*wanted), "--lang", *lang, "--",
 		}, words...)
-		if code := proof.Run(cmd.CommandPath(), args, e.Out, e.Err); code != 0 {
+		if code := verifier.Run(cmd.CommandPath(), args, e.Out, e.Err); code != 0 {
 			return tool.ExitCode(code)
 		}
 		return nil

@@ -17,6 +17,7 @@ import (
 
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/tiles"
+	"hopnhat/authz/audit/verifier"
 	"hopnhat/cmd/command/tool"
 )
 
@@ -46,9 +47,9 @@ signed it.`,
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		if key == "" {
 			e.Progress("no key was given: nothing can be proved; give the published one with --log-key")
-			return tool.ExitCode(proof.ExitNotPinned)
+			return tool.ExitCode(verifier.ExitNotPinned)
 		}
-		keys, err := proof.Keys(key)
+		keys, err := verifier.Keys(key)
 		if err != nil {
 			return err
 		}
@@ -84,7 +85,7 @@ func goesOn(ctx context.Context, e *tool.Env, fetch tiles.Fetch, keys []string, 
 	newest, err := signed(raw, keys)
 	if errors.Is(err, proof.ErrUnknownKey) {
 		e.Progress("the newest checkpoint: %v", err)
-		return tool.ExitCode(proof.ExitNotPinned)
+		return tool.ExitCode(verifier.ExitNotPinned)
 	}
 	if err != nil {
 		return fmt.Errorf("the newest checkpoint: %w", err)

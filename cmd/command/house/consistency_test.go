@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"hopnhat/authz/audit"
-	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/verifier"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/store/tlog"
 )
@@ -107,7 +107,7 @@ func TestConsistency(t *testing.T) {
 		}
 	}
 	var code tool.ExitCode
-	if _, err := run(live); !errors.As(err, &code) || code != proof.ExitNotPinned {
+	if _, err := run(live); !errors.As(err, &code) || code != verifier.ExitNotPinned {
 		t.Errorf("without a key: %v", err)
 	}
 	older := filepath.Join(dir, "older")

@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz/audit/cosign"
-	"hopnhat/authz/audit/proof"
+	"hopnhat/authz/audit/verifier"
 	"hopnhat/authz/audit/witness"
 	"hopnhat/cmd/command/tool"
 )
@@ -65,7 +65,7 @@ func witnessed(ctx context.Context, e *tool.Env, f witnessFlags) error {
 	}
 	var logs []string
 	for _, given := range f.logs {
-		keys, err := proof.Keys(given)
+		keys, err := verifier.Keys(given)
 		if err != nil {
 			return fmt.Errorf("--log-key: %w", err)
 		}

@@ -1,4 +1,7 @@
-package proof
+// Package verifier is what a person has in her hands of package proof: it verifies a file on a
+// machine without network and says step by step, in Vietnamese or English, what holds. Both
+// hopnhat-verify and hopnhat audit verify are it.
+package verifier
 
 import (
 	"crypto/sha256"
@@ -14,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"hopnhat/authz/audit/cosign"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/wording"
 )
 
@@ -72,7 +76,7 @@ func Run(name string, args []string, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, err)
 		return ExitUsage
 	}
-	t := Trust{Wanted: *wanted}
+	t := proof.Trust{Wanted: *wanted}
 	var source string
 	if t.Keys, source, err = trustedKeys(*keyFlag); err == nil {
 		t.Witnesses, err = trustedWitnesses(*witnessFlag, *wanted)
@@ -91,7 +95,7 @@ func readBounded(path string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the proof: %w", err)
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxExport+1))
+	raw, err := io.ReadAll(io.LimitReader(f, proof.MaxExport+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the proof: %w", err)
 	}
@@ -213,7 +217,7 @@ func (p printer) paint(colour, text string) string {
 	return "\x1b[1;" + colour + "m" + text + "\x1b[0m"
 }
 
-func (p printer) report(r Report, source string) int {
+func (p printer) report(r proof.Report, source string) int {
 	for _, s := range r.Steps {
 		mark := p.paint(green, p.say("ĐÚNG ", "OK    "))
 		if s.Err != nil {
@@ -224,7 +228,7 @@ func (p printer) report(r Report, source string) int {
 			fmt.Fprintf(p.out, "       %s\n", printable(s.Reason(p.say("vi", "en"))))
 		}
 	}
-	if failed, _ := r.Failed(); errors.Is(failed.Err, ErrNoProof) {
+	if failed, _ := r.Failed(); errors.Is(failed.Err, proof.ErrNoProof) {
 		fmt.Fprintln(p.out, "\n"+p.paint(red, p.say("ĐỎ: tệp này không phải là bằng chứng, không có gì được chứng minh. Kiểm tra xem đã chọn đúng tệp chưa.",
 			"RED: this file is no proof, and nothing is proved. See whether it is the right file.")))
 		return ExitRed
@@ -239,6 +243,9 @@ func (p printer) report(r Report, source string) int {
 	if !r.Pinned {
 		fmt.Fprintln(p.out, "\n"+p.paint(yellow, p.say("VÀNG: KHÓA CHƯA ĐƯỢC ĐỐI CHIẾU (KEY NOT PINNED). Tệp tự nhất quán, nhưng chưa ai xác nhận khóa của nhật ký. Lấy khóa từ nơi công bố, không lấy từ người đưa tệp, rồi kiểm tra lại với --log-key.",
 			"YELLOW: KEY NOT PINNED. The file is consistent in itself, but nobody vouched for the log's key. Get the key where it is published, not from whoever gave you the file, and verify again with --log-key.")))
+		for _, key := range r.Unpinned {
+			fmt.Fprintln(p.out, p.say("Khóa chưa được đối chiếu, của sự đồng ý: ", "The key that was not given is that of the consent: ")+printable(key))
+		}
 		return ExitNotPinned
 	}
 	fmt.Fprintf(
@@ -270,12 +277,18 @@ func Fingerprint(vkey string) string {
 
 // content tells what was proved: of one event everything, of many how many of
 // which kind.
-func (p printer) content(r Report) {
+func (p printer) content(r proof.Report) {
 	fmt.Fprintln(p.out)
 	if r.Coverage == nil {
-		for _, e := range r.Events {
+		for i, e := range r.Events {
+			if i > 0 {
+				fmt.Fprintln(p.out)
+			}
 			for _, f := range wording.Facts(e, p.vi) {
 				fmt.Fprintf(p.out, "%s: %s\n", f.Name, printable(f.Value))
+			}
+			if i == 0 && r.Ground != "" {
+				fmt.Fprintln(p.out, printable(wording.Rests(string(r.Ground), r.Events[len(r.Events)-1], p.vi)))
 			}
 		}
 		return
