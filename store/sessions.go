@@ -161,8 +161,8 @@ func (db Browsers) PurgeSessions(ctx context.Context, now time.Time, limit int) 
 		table, key, column string
 		before             any
 	}{
-		{"sign_in_attempts", "key", "seen_at", now.AddDate(0, 0, -1).UnixMilli()},
-		{"attempts", "number_key", "failed_at", now.AddDate(0, 0, -1).UTC()}, // of the release before
+		{"sign_in_attempts", "key", "seen_at", now.AddDate(0, 0, -1).Add(-time.Hour).UnixMilli()}, // kept to the hour
+		{"attempts", "number_key", "failed_at", now.AddDate(0, 0, -1).UTC()},                      // of the release before
 		{"logout_deliveries", "id", "done_at", now.AddDate(0, 0, -30).UTC()},
 		{"sessions", "id", "created_at", now.AddDate(-5, 0, 0).UTC()},
 	} {

@@ -223,6 +223,38 @@ func TestAttemptsAtOnceAreFree(t *testing.T) {
 	})
 }
 
+// TestWhenAnAttemptWasSeen: to the hour, so that one that changes a row is in no index anew;
+// and what counts attempts is kept for a day after the last.
+func TestWhenAnAttemptWasSeen(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		budget := []authn.Budget{{Key: []byte("budget"), Free: 9}}
+		for _, row := range []struct{ after, seen time.Duration }{
+			{0, 0},
+			{time.Hour - time.Millisecond, 0},
+			{time.Hour, time.Hour},
+			{90 * time.Minute, time.Hour},
+			{2*time.Hour - time.Millisecond, time.Hour},
+		} {
+			if wait, err := db.CountAttempt(t.Context(), budget, midday.Add(row.after)); err != nil || wait != 0 {
+				t.Fatalf("%s, %v", wait, err)
+			}
+			var seen int64
+			if err := db.Row(t.Context(), &seen, "SELECT seen_at FROM sign_in_attempts"); err != nil || seen != midday.Add(row.seen).UnixMilli() {
+				t.Errorf("an attempt after %s is seen at %s, %v; want %s after", row.after, time.UnixMilli(seen).UTC(), err, row.seen)
+			}
+		}
+		last := midday.Add(2*time.Hour - time.Millisecond)
+		for _, row := range []struct {
+			after  time.Duration
+			purged int64
+		}{{24 * time.Hour, 0}, {25 * time.Hour, 1}} {
+			if n, err := db.PurgeSessions(t.Context(), last.Add(row.after), 10); err != nil || n != row.purged {
+				t.Errorf("%s after the last attempt %d are purged, %v; want %d", row.after, n, err, row.purged)
+			}
+		}
+	})
+}
+
 // TestRightAndWrongHearTheSame: while a budget that others share is used up, a right answer and
 // a wrong one are told the same time to wait, whatever each would do to a budget of its own.
 func TestRightAndWrongHearTheSame(t *testing.T) {

@@ -19,10 +19,12 @@ import (
 const (
 	countInto = "INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) "
 	// An insert is of a budget of which nothing was spent: one free attempt at least.
-	// One that is restored says that 0 are spent, and in any case by a time of 0.
+	// One that is restored says that 0 are spent, and in any case by a time of 0. When it was
+	// seen is kept to the hour: a row that changes is then in no index anew.
 	// While attempts are free the next one is at any time: of two at once, the one that was
 	// made first may be counted second, and the clock of another node may be behind.
-	countedUnlessUsedUp = ` ON CONFLICT (key) DO UPDATE SET spent = CASE WHEN excluded.spent = 0 THEN 0 ELSE b.spent + 1 END, seen_at = excluded.seen_at,
+	countedUnlessUsedUp = ` ON CONFLICT (key) DO UPDATE SET spent = CASE WHEN excluded.spent = 0 THEN 0 ELSE b.spent + 1 END,
+			seen_at = CASE WHEN excluded.seen_at - b.seen_at < 3600000 THEN b.seen_at ELSE excluded.seen_at END,
 			next_at = CASE WHEN excluded.spent = 0 OR b.spent + 1 < b.free THEN 0 ELSE excluded.seen_at + CASE
 			WHEN b.spent + 1 = b.free THEN 30000 WHEN b.spent = b.free THEN 60000 WHEN b.spent = b.free + 1 THEN 120000
 			WHEN b.spent = b.free + 2 THEN 240000 WHEN b.spent = b.free + 3 THEN 480000 ELSE 900000 END END
