@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"hopnhat/store/apis"
+	"hopnhat/store/enrolments"
 	"hopnhat/store/erasures"
 	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
@@ -59,6 +60,8 @@ type DB struct {
 	Heads Heads
 	// Erasures are the events that were ordered to be erased.
 	Erasures erasures.Book
+	// Enrolments are our subordinates in the federation, and the trust marks we granted.
+	Enrolments enrolments.Book
 	// Incidents are what reconciliation found wrong in the evidence.
 	Incidents incidents.Book
 	// Leaves are rows by the places of their leaves in the log.
@@ -109,7 +112,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Evidence: events, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db, events},
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
 		Leaves: leafrows.Rows{Handle: db, Book: events}, Erasures: erasures.Book{Handle: db},
-		SignIns: signins.SignIns{Handle: db},
+		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db},
 	}, nil
 }
 

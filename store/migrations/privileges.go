@@ -27,10 +27,12 @@ const (
 
 // restricted are the tables on which nobody but their owner may do what the default
 // privileges allow, and what is allowed: evidence is added to and noted in the log,
-// never changed or deleted.
+// never changed or deleted, and what ended in the federation stays to be seen.
 var restricted = []struct{ table, allowed string }{
 	{"events", "SELECT, INSERT, UPDATE (log_index, log_origin)"},
 	{"incidents", "SELECT, INSERT, UPDATE"},
+	{"federation_subordinates", "SELECT, INSERT, UPDATE"},
+	{"federation_marks", "SELECT, INSERT, UPDATE"},
 	{"event_places", "SELECT, INSERT"},
 	{"event_numbers", "SELECT, INSERT, UPDATE"},
 	{"event_erasures", "SELECT"},

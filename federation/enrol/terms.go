@@ -1,0 +1,159 @@
+package enrol
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/federation"
+	"hopnhat/federation/metadata"
+	"hopnhat/federation/statement"
+	"hopnhat/federation/trust"
+)
+
+// Bounds on terms.
+const (
+	maxText = 200
+	maxPart = 32 << 10 // of the key set, the policy, the constraints and the metadata
+	// LongestTerm is how far ahead an enrolment may end.
+	LongestTerm = 5 * 366 * 24 * time.Hour
+	// lastLevel is the highest security level of an information system (Nghị định
+	// 85/2016/NĐ-CP, Điều 7 to 11).
+	lastLevel = 5
+)
+
+// ErrTerms is what every refusal of terms wraps.
+var ErrTerms = errors.New("the terms are not good")
+
+func bad(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrTerms, fmt.Sprintf(format, args...))
+}
+
+// Terms are what was agreed with an entity, and what is stated about it.
+type Terms struct {
+	Organization string `json:"organization"`
+	// Agreement is the number of the agreement under which it joins.
+	Agreement string `json:"agreement"`
+	// Level is the approved security level of its system, 1 to 5.
+	Level int                     `json:"level"`
+	Types []federation.EntityType `json:"entity_types"`
+	// Intermediate says that it has subordinates of its own.
+	Intermediate bool `json:"intermediate"`
+	// Keys are its federation keys, a JWK Set.
+	Keys json.RawMessage `json:"jwks"`
+	// Metadata, Policy and Constraints are claims of the statement; empty ones are left out.
+	Metadata    json.RawMessage `json:"metadata,omitempty"`
+	Policy      json.RawMessage `json:"metadata_policy,omitempty"`
+	Constraints json.RawMessage `json:"constraints,omitempty"`
+	// Until is when the enrolment ends, unless it is renewed.
+	Until time.Time `json:"until"`
+}
+
+// FromConfiguration takes from an entity's own configuration who it is and its keys. The
+// configuration is signed with one of these keys, so who sent it holds them; it is in force
+// at a time and names us as its superior (§3.1.2).
+func FromConfiguration(c statement.Statement, superior federation.EntityID, now time.Time) (Terms, error) {
+	switch {
+	case !c.IsConfiguration():
+		return Terms{}, bad("it is a statement about another, not a configuration")
+	case c.IssuedAt.After(now.Add(trust.Leeway)) || !now.Before(c.Expiry):
+		return Terms{}, bad("the configuration of %s is not in force: it was issued at %s and ends at %s", c.Subject, stamp(c.IssuedAt), stamp(c.Expiry))
+	case !slices.Contains(c.AuthorityHints, superior):
+		return Terms{}, bad("the configuration of %s does not name %s in authority_hints", c.Subject, superior)
+	case c.SignedBy(c.Keys) != nil:
+		return Terms{}, bad("the configuration of %s is not signed with a key that it states", c.Subject)
+	}
+	var claims struct {
+		Keys json.RawMessage `json:"jwks"`
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(c.Token(), ".")[1])
+	if err == nil {
+		err = json.Unmarshal(raw, &claims)
+	}
+	if err != nil {
+		return Terms{}, bad("the keys of %s: %v", c.Subject, err)
+	}
+	t := Terms{Keys: claims.Keys, Types: slices.Sorted(maps.Keys(c.Metadata))}
+	for _, kind := range append([]federation.EntityType{federation.FederationEntity}, t.Types...) {
+		if name, ok := c.Metadata[kind]["organization_name"].(string); ok && t.Organization == "" {
+			t.Organization = name
+		}
+	}
+	_, t.Intermediate = c.Metadata[federation.FederationEntity]["federation_fetch_endpoint"]
+	return t, nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Check checks terms for a subject of ours: every text is there, the end is ahead, and what
+// would be stated is a statement that others take, with a policy whose operators all are
+// known and go together (§6.1.4.1).
+func (t Terms) Check(issuer, subject federation.EntityID, now time.Time) error {
+	for name, text := range map[string]string{"organization": t.Organization, "agreement": t.Agreement} {
+		switch {
+		case strings.TrimSpace(text) == "":
+			return bad("the %s is missing", name)
+		case len(text) > maxText || authz.CheckFreeText(text) != nil:
+			return bad("the %s is longer than %d bytes, or not a text", name, maxText)
+		}
+	}
+	switch {
+	case issuer == subject:
+		return bad("an entity is no subordinate of itself")
+	case t.Level < 1 || t.Level > lastLevel:
+		return bad("the security level is %d, and goes from 1 to %d", t.Level, lastLevel)
+	case len(t.Types) == 0:
+		return bad("it has no entity type")
+	case !t.Until.After(now) || t.Until.After(now.Add(LongestTerm)):
+		return bad("it ends at %s, which is past or more than five years ahead", stamp(t.Until))
+	}
+	for name, part := range map[string]json.RawMessage{"jwks": t.Keys, "metadata": t.Metadata, "metadata_policy": t.Policy, "constraints": t.Constraints} {
+		if len(part) > maxPart {
+			return bad("%s is longer than %d bytes", name, maxPart)
+		}
+	}
+	s, err := t.tried(issuer, subject, now)
+	if err != nil {
+		return bad("what would be stated of it: %v", err)
+	}
+	checked, err := metadata.Check(s.Policy, nil)
+	if err != nil {
+		return bad("%v", err)
+	}
+	for kind, parameters := range s.Policy {
+		for name, operators := range parameters {
+			if len(checked[kind][name]) != len(operators) {
+				return bad("metadata_policy of %s: %s has an operator that is not of §6.1.3.1", kind, name)
+			}
+		}
+	}
+	return nil
+}
+
+// tried reads what would be stated, as another would, but for the signature.
+func (t Terms) tried(issuer, subject federation.EntityID, now time.Time) (statement.Statement, error) {
+	header, err1 := json.Marshal(map[string]string{"alg": "ES256", "typ": statement.Type, "kid": "-"})
+	payload, err2 := json.Marshal(t.Claims(issuer, subject, now, now.Add(time.Hour)))
+	if err := errors.Join(err1, err2); err != nil {
+		return statement.Statement{}, err
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	return statement.Parse(encode(header) + "." + encode(payload) + "." + encode(make([]byte, 64)))
+}
+
+// Claims are the payload of the subordinate statement (§3.1.1, §3.1.3).
+func (t Terms) Claims(issuer, subject federation.EntityID, issued, expiry time.Time) map[string]any {
+	claims := map[string]any{"iss": issuer, "sub": subject, "iat": issued.Unix(), "exp": expiry.Unix(), "jwks": t.Keys}
+	for name, part := range map[string]json.RawMessage{"metadata": t.Metadata, "metadata_policy": t.Policy, "constraints": t.Constraints} {
+		if len(part) > 0 {
+			claims[name] = part
+		}
+	}
+	return claims
+}
