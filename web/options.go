@@ -33,6 +33,8 @@ type Endpoints struct {
 	Register, Manage http.HandlerFunc
 	// Broker answers release requests.
 	Broker http.HandlerFunc
+	// Federation are the endpoints of a federation's entity by their paths; nil if it is none.
+	Federation map[string]http.HandlerFunc
 }
 
 // Published is what anybody may read of the provider.

@@ -14,10 +14,12 @@ const (
 	Broker    Role = "broker"   // releases
 	Portal    Role = "portal"   // the citizen's and the auditors' pages
 	LogWriter Role = "log"      // the writer of the release log
+	// Federation publishes what this entity of the federation is, and whom it states.
+	Federation Role = "federation"
 )
 
 // AllRoles are all of them.
-var AllRoles = []Role{Provider, Broker, Portal, LogWriter}
+var AllRoles = []Role{Provider, Broker, Portal, LogWriter, Federation}
 
 // Part is what is known of something that a node needs.
 type Part struct {

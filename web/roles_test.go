@@ -15,6 +15,7 @@ func servedBy(path string) Role {
 	}
 	for prefix, role := range map[string]Role{
 		"/broker/": Broker, "/portal": Portal, "/console": Portal, "/log/": LogWriter,
+		"/federation/": Federation, "/.well-known/openid-federation": Federation,
 		"/healthz": everyNode, "/readyz": everyNode, "/metrics": everyNode, "/logo/": everyNode, "/static/": everyNode,
 	} {
 		if strings.HasPrefix(path, prefix) {

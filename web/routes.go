@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/registration/endpoint"
+	"hopnhat/federation/authority"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
 	"hopnhat/web/console/incidents"
@@ -171,6 +172,11 @@ func (s *Server) table() []route {
 		table = append(
 			table, serve(Provider, all, endpoint.Path, mount(e.Register)), serve(Provider, all, endpoint.Path+"/:id", mount(e.Manage)),
 		)
+	}
+	for _, path := range authority.Paths {
+		if handle := e.Federation[path]; handle != nil || !s.has(Federation) {
+			table = append(table, serve(Federation, all, path, mount(handle)))
+		}
 	}
 	if s.logos != nil {
 		table = append(table, serve(everyNode, get, "/logo/:id", s.logos.Serve))

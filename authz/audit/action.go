@@ -70,6 +70,14 @@ const (
 	LogRebuilt          Action = "log.rebuilt"
 	LogLossAccepted     Action = "log.loss-accepted"
 
+	SubordinateProposed  Action = "federation.proposed"
+	SubordinateRenewed   Action = "federation.renewal-proposed"
+	SubordinateApproved  Action = "federation.approved"
+	SubordinateSuspended Action = "federation.suspended"
+	SubordinateRevoked   Action = "federation.revoked"
+	TrustMarkGranted     Action = "federation.mark-granted"
+	TrustMarkRevoked     Action = "federation.mark-revoked"
+
 	IncidentOpened        Action = "incident.opened"
 	IncidentCloseProposed Action = "incident.close-proposed"
 	IncidentClosed        Action = "incident.closed"
@@ -181,6 +189,8 @@ var rules = slices.Concat([]rule{
 	rowsOf(Administered, ConsentTree, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
 		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, LogShardEnded, LogRebuilt, LogLossAccepted),
+	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, SubordinateProposed, SubordinateRenewed, SubordinateApproved,
+		SubordinateSuspended, SubordinateRevoked, TrustMarkGranted, TrustMarkRevoked),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),
 )
 

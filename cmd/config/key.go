@@ -89,7 +89,9 @@ const (
 	Keys     Reader = "keys"
 	Vault    Reader = "keys vault-setup"
 	Audit    Reader = "audit"
-	Log      Reader = "log"
+	// Federation is `hopnhat federation subordinate` and `mark`.
+	Federation Reader = "federation"
+	Log        Reader = "log"
 )
 
 // Value is the type of a key.

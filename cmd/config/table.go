@@ -20,17 +20,17 @@ const (
 // and those that open the keys.
 var (
 	server    = []Reader{Server}
-	openers   = []Reader{Server, Demo, Init, Clients, Resource, Accounts, Keys, Audit, Log}
-	keyrings  = []Reader{Server, Init, Clients, Resource, Accounts, Keys, Vault, Audit, Log}
-	everybody = []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault, Audit, Log}
-	ledgers   = []Reader{Server, Audit, Log}
+	openers   = []Reader{Server, Demo, Init, Clients, Resource, Accounts, Keys, Audit, Log, Federation}
+	keyrings  = []Reader{Server, Init, Clients, Resource, Accounts, Keys, Vault, Audit, Log, Federation}
+	everybody = []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault, Audit, Log, Federation}
+	ledgers   = []Reader{Server, Audit, Log, Federation}
 )
 
 // Table is every key of the configuration.
 var Table = []Key{
-	{"issuer", required(text("URL", "https://host without path and trailing slash; http only on localhost", provider.CheckIssuer)), Public, []Reader{Server, Clients, Resource, Audit, Log}, "issuer identifier: https URL of a host of its own, without path and trailing slash; http only on localhost", func(c *node.Config) any { return &c.Issuer }},
+	{"issuer", required(text("URL", "https://host without path and trailing slash; http only on localhost", provider.CheckIssuer)), Public, []Reader{Server, Clients, Resource, Audit, Log, Federation}, "issuer identifier: https URL of a host of its own, without path and trailing slash; http only on localhost", func(c *node.Config) any { return &c.Issuer }},
 	{"listen", required(text("address", "host:port", address)), Public, server, "address to listen on, host:port", func(c *node.Config) any { return &c.Listen }},
-	{"roles", required(text("list of roles", "of provider, broker, portal and log, separated by commas", roleList)), Public, server, "what this node does, separated by commas: provider (sign-in, consent, tokens), broker (releases), portal (pages of citizens, auditors and operators), log (writes the release log); it answers 421 for the rest", func(c *node.Config) any { return &c.Roles }},
+	{"roles", required(text("list of roles", "of provider, broker, portal, log and federation, separated by commas", roleList)), Public, server, "what this node does, separated by commas: provider (sign-in, consent, tokens), broker (releases), portal (pages of citizens, auditors and operators), log (writes the release log), federation (what an entity of a federation publishes, see federation); it answers 421 for the rest", func(c *node.Config) any { return &c.Roles }},
 	{"state", required(path("folder")), Public, everybody, "folder for everything that is not given elsewhere", func(c *node.Config) any { return &c.State }},
 	{"database", text("database", "postgres:// URL or the path of a SQLite file", sqldb.Check), Password, append(slices.Clone(openers), Migrate), "PostgreSQL URL or SQLite file of identities, grants, consents and evidence; PgBouncer may stand in between, in any mode", func(c *node.Config) any { return &c.Database }},
 	{"registry", text("database", "postgres:// URL or the path of a SQLite file", sqldb.Check), Password, []Reader{Server, Demo, Migrate, Registry, Accounts}, "PostgreSQL URL or SQLite file of the national registers, with credentials of its own", func(c *node.Config) any { return &c.Registry }},
@@ -61,6 +61,7 @@ var Table = []Key{
 	{"trusted_proxies", text("list of networks", "addresses and networks such as 10.0.0.0/8, separated by commas", networkList), Public, server, "addresses and networks of our proxies, separated by commas; each adds to X-Forwarded-For whom it heard, and at mtls_listen sets Client-Cert (RFC 9440)", func(c *node.Config) any { return &c.TrustedProxies }},
 	{"registration", choice("off", "iat", "open"), Public, server, "how apps register themselves: off, iat (with an initial access token), or open, which a provider on a loopback host may be", func(c *node.Config) any { return &c.Registration }},
 	{"registration_burst", number(1, maxBurst), Public, server, "registrations one address may make at once; one more each 3 s", func(c *node.Config) any { return &c.RegistrationBurst }},
+	{"federation", path("file"), Public, []Reader{Server, Federation}, "JSON file of what this server is in a federation (OpenID Federation 1.0): its name, its superiors, whether it has subordinates, its trust marks; without it, it is in none", func(c *node.Config) any { return &c.Federation }},
 	{"registration_statement_issuers", path("file"), Public, server, "JSON file of who may make software statements: an object of issuers, each with its JWK Set", func(c *node.Config) any { return &c.RegistrationStatementIssuers }},
 	{"op_policy_uri", text("URL", "https URL of a page", webPage), Public, server, "URL of how apps may use what they get, for the metadata", func(c *node.Config) any { return &c.OPPolicyURI }},
 	{"op_tos_uri", text("URL", "https URL of a page", webPage), Public, server, "URL of the terms apps agree to, for the metadata", func(c *node.Config) any { return &c.OPTosURI }},

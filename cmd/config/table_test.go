@@ -221,7 +221,7 @@ func TestDerived(t *testing.T) {
 
 // TestHelpShowsWhatIsRead: a tool shows its few keys and takes all.
 func TestHelpShowsWhatIsRead(t *testing.T) {
-	for _, reader := range []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault, Audit, Log} {
+	for _, reader := range []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault, Audit, Log, Federation} {
 		cmd := &cobra.Command{Use: "x"}
 		AddFlags(cmd, reader)
 		shown := 0

@@ -23,6 +23,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/federating"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/keys/seal"
@@ -82,6 +83,7 @@ func (n *Node) steps() []step {
 		{[]web.Role{web.Provider}, n.makeRegistration},
 		{answering, n.makeProvider},
 		{[]web.Role{web.Provider}, n.makeDeliveries},
+		{[]web.Role{web.Federation}, n.makeFederation},
 		{[]web.Role{web.LogWriter}, n.makeReconciling},
 		{web.AllRoles, n.makeServer},
 	}
@@ -244,6 +246,20 @@ func (n *Node) makeDeliveries(context.Context) error {
 	return nil
 }
 
+// makeFederation makes the endpoints of this server as an entity of a federation, if it is one.
+func (n *Node) makeFederation(context.Context) error {
+	entity, err := federating.Read(n.Config.Federation, n.Config.Issuer)
+	if entity == nil || err != nil {
+		return err
+	}
+	var provider func() []byte
+	if n.has(web.Provider) {
+		provider = n.provider.Metadata
+	}
+	n.federation = entity.Authority(n.Ring, n.DB.Enrolments, provider).Handlers()
+	return nil
+}
+
 // desk opens and closes incidents.
 func (n *Node) desk() *incident.Desk {
 	return &incident.Desk{Store: n.DB.Incidents, Scribe: n.scribe, Node: n.Config.Site, Now: time.Now}
@@ -285,6 +301,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 	if n.registration != nil {
 		o.Endpoints.Register, o.Endpoints.Manage = n.registration.Register, n.registration.Manage
 	}
+	o.Endpoints.Federation = n.federation
 	n.server = web.New(o)
 	return nil
 }

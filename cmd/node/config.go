@@ -39,6 +39,8 @@ type Config struct {
 	LogWitnesses       string // file of witnesses of the log
 	LogWitnessesWanted int    // how many of them have to cosign
 
+	Federation string // file of what this server is in a federation
+
 	// Keys.
 	Keystore             string // file or vault
 	Keys                 string // folder of the file keystore

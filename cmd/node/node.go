@@ -7,6 +7,7 @@ package node
 import (
 	"errors"
 	"io"
+	"net/http"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/incident"
@@ -55,8 +56,9 @@ type Node struct {
 	provider     *provider.Provider // nil on a node that answers nobody
 	deliverer    *outbox.Lane[session.Delivery]
 	pinger       *outbox.Lane[decoupled.Ping]
-	logoutQueued signal // logout tokens wait for the deliverer
-	answered     signal // pings wait for the pinger
+	logoutQueued signal                      // logout tokens wait for the deliverer
+	answered     signal                      // pings wait for the pinger
+	federation   map[string]http.HandlerFunc // nil: it is no entity of a federation
 	server       *web.Server
 
 	running running

@@ -194,7 +194,7 @@ func TestRoleList(t *testing.T) {
 		{roleNames(), ""},
 		{"", "one role at least"},
 		{"log,log", "twice"},
-		{"signer", `no role "signer": name provider,broker,portal,log`},
+		{"signer", `no role "signer": name provider,broker,portal,log,federation`},
 	} {
 		c := Defaults()
 		c.Roles = row.list

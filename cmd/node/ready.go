@@ -38,7 +38,7 @@ func (n *Node) needTable() []watch.Need {
 			}
 			return ""
 		}},
-		{Part: "keys", Roles: []web.Role{web.Provider, web.Broker, web.LogWriter}, Look: n.Ring.Health, Cause: func(err error) string {
+		{Part: "keys", Roles: []web.Role{web.Provider, web.Broker, web.LogWriter, web.Federation}, Look: n.Ring.Health, Cause: func(err error) string {
 			cause, _ := keys.CauseOf(err)
 			return string(cause)
 		}},

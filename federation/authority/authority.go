@@ -2,6 +2,9 @@ package authority
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -31,6 +34,9 @@ const (
 	MarkListPath      = "/federation/trust-mark-list"
 	HistoryPath       = "/federation/historical-keys"
 )
+
+// Paths are all of them.
+var Paths = []string{ConfigurationPath, FetchPath, ListPath, MarkPath, MarkStatusPath, MarkListPath, HistoryPath}
 
 // Life is how long a configuration and a statement are in force. A revocation takes effect
 // everywhere when it is over, at the latest.
@@ -154,31 +160,57 @@ func (a *Authority) Configuration(ctx context.Context) (string, error) {
 		if err != nil {
 			return nil, err
 		}
-		all, err := a.metadata()
-		if err != nil {
-			return nil, err
-		}
-		claims := map[string]any{
-			"iss": a.o.ID, "sub": a.o.ID, "iat": now.Unix(), "exp": now.Add(Life).Unix(), "jwks": set, "metadata": all,
-		}
-		if len(a.o.Superiors) > 0 {
-			claims["authority_hints"] = a.o.Superiors
-		}
-		if len(a.o.Marks) > 0 {
-			list := make([]map[string]string, len(a.o.Marks))
-			for i, m := range a.o.Marks {
-				list[i] = map[string]string{"trust_mark_type": m.Type, "trust_mark": m.JWT}
-			}
-			claims["trust_marks"] = list
-		}
-		if len(a.o.MarkIssuers) > 0 {
-			claims["trust_mark_issuers"] = a.o.MarkIssuers
-		}
-		if len(a.o.MarkOwners) > 0 {
-			claims["trust_mark_owners"] = a.o.MarkOwners
-		}
-		return claims, nil
+		return a.o.claims(set, now)
 	})
+}
+
+// claims are the payload of the configuration.
+func (o Options) claims(set json.RawMessage, now time.Time) (map[string]any, error) {
+	all, err := o.metadata()
+	if err != nil {
+		return nil, err
+	}
+	claims := map[string]any{"iss": o.ID, "sub": o.ID, "iat": now.Unix(), "exp": now.Add(Life).Unix(), "jwks": set, "metadata": all}
+	if len(o.Superiors) > 0 {
+		claims["authority_hints"] = o.Superiors
+	}
+	if len(o.Marks) > 0 {
+		list := make([]map[string]string, len(o.Marks))
+		for i, m := range o.Marks {
+			list[i] = map[string]string{"trust_mark_type": m.Type, "trust_mark": m.JWT}
+		}
+		claims["trust_marks"] = list
+	}
+	if len(o.MarkIssuers) > 0 {
+		claims["trust_mark_issuers"] = o.MarkIssuers
+	}
+	if len(o.MarkOwners) > 0 {
+		claims["trust_mark_owners"] = o.MarkOwners
+	}
+	return claims, nil
+}
+
+// Check reports whether the configuration would be one that others take (§3.2). It needs
+// neither keys nor a registry.
+func (o Options) Check(now time.Time) error {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	placeholder := keys.PublicKey{Handle: keys.Handle{KeyID: "placeholder", Algorithm: keys.ES256}, Key: private.Public()}
+	set, err := jose.MarshalSet([]keys.PublicKey{placeholder})
+	if err != nil {
+		return err
+	}
+	claims, err := o.claims(set, now)
+	if err != nil {
+		return err
+	}
+	token, err := statement.Unsigned(claims)
+	if err == nil {
+		_, err = statement.Parse(token)
+	}
+	return err
 }
 
 // keySet are the federation keys that are published: the next one too, so that superiors
@@ -193,21 +225,21 @@ func (a *Authority) keySet() (json.RawMessage, error) {
 
 // metadata are those of the configuration: federation_entity with the endpoints (§5.1.1), and
 // those of the other roles.
-func (a *Authority) metadata() (map[federation.EntityType]any, error) {
-	entity := map[string]any{"organization_name": a.o.Organization, "federation_historical_keys_endpoint": a.at(HistoryPath)}
-	if a.o.Registry != nil {
+func (o Options) metadata() (map[federation.EntityType]any, error) {
+	entity := map[string]any{"organization_name": o.Organization, "federation_historical_keys_endpoint": o.at(HistoryPath)}
+	if o.Registry != nil {
 		for name, path := range map[string]string{
 			"federation_fetch_endpoint": FetchPath, "federation_list_endpoint": ListPath, "federation_trust_mark_endpoint": MarkPath,
 			"federation_trust_mark_status_endpoint": MarkStatusPath, "federation_trust_mark_list_endpoint": MarkListPath,
 		} {
-			entity[name] = a.at(path)
+			entity[name] = o.at(path)
 		}
 	}
 	all := map[federation.EntityType]any{federation.FederationEntity: entity}
-	if a.o.Metadata == nil {
+	if o.Metadata == nil {
 		return all, nil
 	}
-	others, err := a.o.Metadata()
+	others, err := o.Metadata()
 	if err != nil {
 		return nil, fmt.Errorf("the metadata of the entity: %w", err)
 	}
@@ -218,7 +250,7 @@ func (a *Authority) metadata() (map[federation.EntityType]any, error) {
 }
 
 // at is the URL of an endpoint.
-func (a *Authority) at(path string) string { return string(a.o.ID) + path }
+func (o Options) at(path string) string { return string(o.ID) + path }
 
 // statementOf is what is stated about a subordinate that is in force (§3.1.3, §8.1). It ends
 // with the enrolment, if that comes first.
@@ -230,7 +262,7 @@ func (a *Authority) statementOf(ctx context.Context, s enrol.Subordinate) (strin
 			expiry = s.Terms.Until
 		}
 		claims := s.Terms.Claims(a.o.ID, s.ID, now, expiry)
-		claims["source_endpoint"] = a.at(FetchPath)
+		claims["source_endpoint"] = a.o.at(FetchPath)
 		return claims, nil
 	})
 }

@@ -206,7 +206,7 @@ func (a *Authority) serveFetch(ctx context.Context, form url.Values) (answer, er
 		return answer{}, err
 	}
 	if id == a.o.ID {
-		return answer{}, refuse(InvalidRequest, "The configuration of this entity is at "+a.at(ConfigurationPath)+".")
+		return answer{}, refuse(InvalidRequest, "The configuration of this entity is at "+a.o.at(ConfigurationPath)+".")
 	}
 	s, err := a.o.Registry.Subordinate(ctx, id)
 	if errors.Is(err, authz.ErrNotFound) || err == nil && !s.InForce(a.o.Now()) {

@@ -138,13 +138,11 @@ func (t Terms) Check(issuer, subject federation.EntityID, now time.Time) error {
 
 // tried reads what would be stated, as another would, but for the signature.
 func (t Terms) tried(issuer, subject federation.EntityID, now time.Time) (statement.Statement, error) {
-	header, err1 := json.Marshal(map[string]string{"alg": "ES256", "typ": statement.Type, "kid": "-"})
-	payload, err2 := json.Marshal(t.Claims(issuer, subject, now, now.Add(time.Hour)))
-	if err := errors.Join(err1, err2); err != nil {
+	token, err := statement.Unsigned(t.Claims(issuer, subject, now, now.Add(time.Hour)))
+	if err != nil {
 		return statement.Statement{}, err
 	}
-	encode := base64.RawURLEncoding.EncodeToString
-	return statement.Parse(encode(header) + "." + encode(payload) + "." + encode(make([]byte, 64)))
+	return statement.Parse(token)
 }
 
 // Claims are the payload of the subordinate statement (§3.1.1, §3.1.3).

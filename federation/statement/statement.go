@@ -2,6 +2,7 @@ package statement
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,6 +133,15 @@ func Parse(token string) (Statement, error) {
 		return Statement{}, err
 	}
 	return s, nil
+}
+
+// Unsigned writes claims as a statement whose signature is nobody's, so that [Parse] says
+// whether they would be taken before a key signs them.
+func Unsigned(claims any) (string, error) {
+	header, err1 := json.Marshal(map[string]string{"alg": string(keys.ES256), "typ": Type, "kid": "-"})
+	payload, err2 := json.Marshal(claims)
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode(header) + "." + encode(payload) + "." + encode(make([]byte, 64)), errors.Join(err1, err2)
 }
 
 // claimsOf takes the payload apart. Its names are unique: the signature's reader saw to it.

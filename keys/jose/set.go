@@ -173,6 +173,18 @@ func MarshalSet(published []keys.PublicKey) ([]byte, error) {
 	return json.Marshal(set)
 }
 
+// ThumbprintOf is RFC 7638 over a public JWK as it is written.
+func ThumbprintOf(raw json.RawMessage) (keys.KeyID, error) {
+	k, err := parseKey(raw)
+	if err != nil {
+		return "", err
+	}
+	if k.Public == nil {
+		return "", invalid("the key is of a type that is not used here")
+	}
+	return Thumbprint(k.Public)
+}
+
 // Thumbprint is RFC 7638 over a public key, base64url.
 func Thumbprint(public crypto.PublicKey) (keys.KeyID, error) {
 	sum, err := (&gojose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)

@@ -22,10 +22,10 @@ import (
 	"hopnhat/keys/jose"
 )
 
-// Federation is `hopnhat federation`.
-func Federation(e *tool.Env) *cobra.Command {
-	return tool.Group("federation", "Explain why an entity is trusted in a federation, or is not",
-		"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks chain.json", explain(e))
+// Federation is `hopnhat federation`, with the commands of other rooms below it.
+func Federation(e *tool.Env, below ...*cobra.Command) *cobra.Command {
+	return tool.Group("federation", "Enrol entities of a federation, and explain why one is trusted or is not",
+		"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks chain.json", append(below, explain(e))...)
 }
 
 // maxFile bounds a file of statements, and one of keys.

@@ -1,0 +1,168 @@
+// Package federating reads what a server is in a federation, and makes its endpoints.
+package federating
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/outbound"
+	"hopnhat/federation"
+	"hopnhat/federation/authority"
+	"hopnhat/federation/statement"
+)
+
+// maxFile bounds the file in bytes.
+const maxFile = 1 << 20
+
+// form is the file as it is written.
+type form struct {
+	// Organization is the name that others read.
+	Organization string `json:"organization"`
+	// Superiors are those who state this entity; none for a trust anchor.
+	Superiors []federation.EntityID `json:"superiors"`
+	// Subordinates says that it is a trust anchor or an intermediate.
+	Subordinates bool `json:"subordinates"`
+	// Marks are the trust marks that others granted to it.
+	Marks []struct {
+		Type string `json:"trust_mark_type"`
+		JWT  string `json:"trust_mark"`
+	} `json:"trust_marks"`
+	MarkIssuers map[string][]federation.EntityID `json:"trust_mark_issuers"`
+	MarkOwners  json.RawMessage                  `json:"trust_mark_owners"`
+	// Networks are reached besides the public internet; Roots is a file of certificates
+	// beside this one, for those who are believed instead of the machine's.
+	Networks []string `json:"networks"`
+	Roots    string   `json:"ca"`
+}
+
+// Entity is what the server is.
+type Entity struct {
+	options authority.Options
+	// HasSubordinates says that it is a trust anchor or an intermediate.
+	HasSubordinates bool
+	// Bounds are those of requests to other entities.
+	Bounds outbound.Bounds
+}
+
+// ID is the name of the entity, which is the issuer.
+func (e *Entity) ID() federation.EntityID { return e.options.ID }
+
+// Read reads the file of an entity whose name is the issuer; nil if there is no file.
+func Read(path, issuer string) (*Entity, error) {
+	if path == "" {
+		return nil, nil
+	}
+	e, err := read(path, issuer)
+	if err != nil {
+		return nil, fmt.Errorf("reading federation %s: %w", path, err)
+	}
+	return e, nil
+}
+
+func read(path, issuer string) (*Entity, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > maxFile {
+		return nil, fmt.Errorf("it is longer than %d bytes", maxFile)
+	}
+	var f form
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return nil, err
+	}
+	id, err := federation.ParseEntityID(issuer)
+	if err != nil {
+		return nil, fmt.Errorf("the issuer is the name of the entity: %w", err)
+	}
+	switch {
+	case strings.TrimSpace(f.Organization) == "" || authz.CheckText(f.Organization) != nil:
+		return nil, errors.New("organization is missing, or not a text")
+	case len(f.Superiors) == 0 && !f.Subordinates:
+		return nil, errors.New("name superiors, or set subordinates for a trust anchor: nobody trusts an entity that nobody states")
+	case len(f.Superiors) > 0 && (len(f.MarkIssuers) > 0 || len(f.MarkOwners) > 0):
+		return nil, errors.New("trust_mark_issuers and trust_mark_owners count for a trust anchor only, and this entity has superiors")
+	}
+	e := &Entity{HasSubordinates: f.Subordinates, options: authority.Options{
+		ID: id, Organization: f.Organization, Superiors: f.Superiors, MarkIssuers: f.MarkIssuers, MarkOwners: f.MarkOwners,
+	}}
+	for _, m := range f.Marks {
+		e.options.Marks = append(e.options.Marks, statement.Mark{Type: m.Type, JWT: m.JWT})
+	}
+	if e.Bounds, err = f.bounds(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if err := e.options.Check(time.Now()); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (f form) bounds(folder string) (b outbound.Bounds, err error) {
+	for _, text := range f.Networks {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return b, fmt.Errorf("networks: %q is none, such as 10.0.0.0/8", text)
+		}
+		b.Networks = append(b.Networks, network.Masked())
+	}
+	if f.Roots == "" {
+		return b, nil
+	}
+	file := f.Roots
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(folder, file)
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return b, fmt.Errorf("ca: %w", err)
+	}
+	if b.Roots = x509.NewCertPool(); !b.Roots.AppendCertsFromPEM(pem) {
+		return b, fmt.Errorf("ca: %s has no certificate in PEM", file)
+	}
+	return b, nil
+}
+
+// Authority makes the endpoints. provider gives the metadata of the OpenID Provider that the
+// server is as well; nil if it is none.
+func (e *Entity) Authority(ring authority.Ring, registry authority.Registry, provider func() []byte) *authority.Authority {
+	o := e.options
+	o.Ring = ring
+	if e.HasSubordinates {
+		o.Registry = registry
+	}
+	if provider != nil {
+		o.Metadata = func() (map[federation.EntityType]json.RawMessage, error) {
+			raw, err := asEntity(provider())
+			return map[federation.EntityType]json.RawMessage{federation.OpenIDProvider: raw}, err
+		}
+	}
+	return authority.New(o)
+}
+
+// asEntity are the metadata of a provider as its configuration has them (§5.1.3). How an app
+// of the federation becomes a client is named there; there is no way yet.
+func asEntity(raw []byte) (json.RawMessage, error) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, err
+	}
+	for name, value := range all {
+		if string(value) == "null" { // §5: no parameter is null
+			delete(all, name)
+		}
+	}
+	all["client_registration_types_supported"] = json.RawMessage(`[]`)
+	return json.Marshal(all)
+}

@@ -1,0 +1,182 @@
+package federating_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hopnhat/cmd/node"
+	"hopnhat/cmd/node/federating"
+	"hopnhat/federation"
+	"hopnhat/federation/authority"
+	"hopnhat/federation/fetch"
+	"hopnhat/federation/statement"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+	"hopnhat/store/registry"
+	"hopnhat/store/registry/nation"
+)
+
+const issuer = "https://neo.example.vn"
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestRead: what a file may say, and what is refused before the server starts.
+func TestRead(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	for _, row := range []struct{ name, text, issuer, want string }{ // want: in the refusal; empty if it is read
+		{"an anchor", `{"organization":"Neo","subordinates":true,"trust_mark_issuers":{"https://neo.example.vn/m":[]}}`, issuer, ""},
+		{"an intermediate", `{"organization":"Bộ","subordinates":true,"superiors":["https://a.example.vn"],"networks":["10.0.0.0/8"],"ca":"` + ca + `"}`, issuer, ""},
+		{"a leaf", `{"organization":"Nhà cung cấp","superiors":["https://a.example.vn"]}`, issuer, ""},
+		{"an issuer that is not https", `{"organization":"Neo","subordinates":true}`, "http://localhost:8440", "the issuer is the name"},
+		{"no organization", `{"subordinates":true}`, issuer, "organization"},
+		{"neither above nor below anybody", `{"organization":"Neo"}`, issuer, "nobody trusts"},
+		{"a superior that is no entity", `{"organization":"Neo","superiors":["a.example.vn"]}`, issuer, "§3.1.2"},
+		{"its own superior", `{"organization":"Neo","superiors":["https://neo.example.vn"]}`, issuer, "names the entity itself"},
+		{"issuers of marks below an anchor", `{"organization":"Bộ","superiors":["https://a.example.vn"],"trust_mark_issuers":{"x":[]}}`, issuer, "trust anchor only"},
+		{"an owner of marks without keys", `{"organization":"Neo","subordinates":true,"trust_mark_owners":{"x":{"sub":"https://a.example.vn"}}}`, issuer, "no sub or no jwks"},
+		{"a mark of another type than stands beside it", `{"organization":"Neo","superiors":["https://a.example.vn"],"trust_marks":[{"trust_mark_type":"x","trust_mark":"e30.e30.e30"}]}`, issuer, "mark 0"},
+		{"a network that is none", `{"organization":"Neo","subordinates":true,"networks":["here"]}`, issuer, "networks"},
+		{"a file of certificates that is not there", `{"organization":"Neo","subordinates":true,"ca":"none.pem"}`, issuer, "ca:"},
+		{"a member that nobody knows", `{"organization":"Neo","subordinate":true}`, issuer, "unknown field"},
+		{"not JSON", `organization: Neo`, issuer, "invalid character"},
+		{"too long", `{"organization":"` + strings.Repeat("x", 1<<20) + `"}`, issuer, "longer than"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			e, err := federating.Read(write(t, "f.json", row.text), row.issuer)
+			if row.want == "" && (err != nil || e == nil || e.ID() != issuer) || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+				t.Errorf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+	if e, err := federating.Read("", issuer); e != nil || err != nil {
+		t.Errorf("without a file: %v, %v", e, err)
+	}
+}
+
+// running is a node with roles, and what it is in a federation.
+func running(t *testing.T, roles, text string) *node.Node {
+	t.Helper()
+	c := node.Defaults()
+	c.State, c.Listen, c.Argon2KiB, c.Registry = filepath.Join(t.TempDir(), "state"), "127.0.0.1:0", 19<<10, filepath.Join(t.TempDir(), "r.db")
+	c.Issuer, c.Roles = issuer, roles
+	if text != "" {
+		c.Federation = write(t, "f.json", text)
+	}
+	db, err := registry.Create(t.Context(), c.Registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nation.Generate(t.Context(), db, nation.Options{Persons: nation.MinPersons, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Initialise(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Start(t.Context(), &c, node.Options{Pushes: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func get(t *testing.T, n *node.Node, path string) (status int, media, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.Addr().String()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	raw, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, answer.Header.Get("Content-Type"), string(raw)
+}
+
+// TestNode: a server of all roles publishes itself as a provider of the federation (§5.1.3,
+// §9), an anchor without the other roles answers its endpoints, and a server that is in no
+// federation publishes nothing.
+func TestNode(t *testing.T) {
+	t.Run("a provider", func(t *testing.T) {
+		n := running(t, "provider,broker,portal,log,federation", `{"organization":"Nhà cung cấp","superiors":["https://a.example.vn"]}`)
+		status, media, body := get(t, n, authority.ConfigurationPath)
+		c, err := statement.Parse(body)
+		if status != http.StatusOK || media != fetch.MediaType || err != nil {
+			t.Fatalf("status %d, %s, %v", status, media, err)
+		}
+		provider := c.Metadata[federation.OpenIDProvider]
+		if c.Subject != issuer || len(c.AuthorityHints) != 1 || provider["issuer"] != issuer || provider["token_endpoint"] == nil ||
+			provider["client_registration_types_supported"] == nil || c.Metadata[federation.FederationEntity]["organization_name"] != "Nhà cung cấp" {
+			t.Errorf("got %v", c.Metadata)
+		}
+		published, err := n.Ring.Published(keys.EntityStatement)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := jose.MarshalSet(published)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if set, err := jose.ParseSet(raw); err != nil || c.SignedBy(set) != nil {
+			t.Errorf("it is not signed with the federation key of the keyring: %v", err)
+		}
+		if status, _, _ := get(t, n, authority.FetchPath+"?sub=https://a.example.vn"); status != http.StatusNotFound {
+			t.Errorf("a leaf states others: %d", status)
+		}
+	})
+	t.Run("an anchor alone", func(t *testing.T) {
+		n := running(t, "log,federation", `{"organization":"Neo","subordinates":true}`)
+		status, media, body := get(t, n, authority.FetchPath+"?sub=https://a.example.vn")
+		var said map[string]string
+		if err := json.Unmarshal([]byte(body), &said); status != http.StatusNotFound || !strings.HasPrefix(media, "application/json") || err != nil || said["error"] != "not_found" {
+			t.Errorf("status %d, %s: %s", status, media, body)
+		}
+		_, _, body = get(t, n, authority.ConfigurationPath)
+		if c, err := statement.Parse(body); err != nil || c.Metadata[federation.OpenIDProvider] != nil || len(c.AuthorityHints) != 0 {
+			t.Errorf("got %v, %v", c.Metadata, err)
+		}
+		if status, _, body = get(t, n, authority.ListPath); status != http.StatusOK || strings.TrimSpace(body) != "[]" {
+			t.Errorf("status %d: %s", status, body)
+		}
+		if status, _, body = get(t, n, "/readyz/federation"); status != http.StatusOK {
+			t.Errorf("not ready: %d %s", status, body)
+		}
+	})
+	t.Run("in no federation", func(t *testing.T) {
+		n := running(t, "log,federation", "")
+		if status, _, _ := get(t, n, authority.ConfigurationPath); status != http.StatusNotFound {
+			t.Errorf("status %d", status)
+		}
+	})
+}
