@@ -212,7 +212,8 @@ func TestConfiguration(t *testing.T) {
 			o.Metadata = func() (map[federation.EntityType]json.RawMessage, error) { return nil, errors.New("inner text") }
 		})
 		status, media, body := broken.ask(t, http.MethodGet, authority.ConfigurationPath, nil)
-		if status != http.StatusInternalServerError || media != "application/json" || !strings.Contains(body, "server_error") || strings.Contains(body, "inner") {
+		if status != http.StatusInternalServerError || media != "application/json" || !strings.Contains(body, "server_error") ||
+			strings.Contains(body, "inner") {
 			t.Errorf("status %d: %s", status, body)
 		}
 	})
@@ -244,7 +245,8 @@ func TestFetch(t *testing.T) {
 	}
 	refused := func(name string) {
 		t.Helper()
-		if status, media, body := get(); status != http.StatusNotFound || media != "application/json" || !strings.Contains(body, `"error":"not_found"`) {
+		if status, media, body := get(); status != http.StatusNotFound || media != "application/json" ||
+			!strings.Contains(body, `"error":"not_found"`) {
 			t.Errorf("%s: status %d: %s", name, status, body)
 		}
 	}
@@ -286,9 +288,18 @@ func TestFetch(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	o := newOffice(t, nil)
 	foreign := federationtest.New(t, "https://x.example.vn")
-	stray := foreign.Sign(t, claims{"typ": mark.Type}, claims{"iss": foreign.ID, "sub": "https://a.example.vn", "trust_mark_type": kind, "iat": o.now.Unix()})
-	forged := foreign.Sign(t, claims{"typ": mark.Type}, claims{"iss": id, "sub": "https://a.example.vn", "trust_mark_type": kind, "iat": o.now.Unix()})
-	unknown := foreign.Sign(t, claims{"typ": mark.Type}, claims{"iss": id, "sub": "https://b.example.vn", "trust_mark_type": kind, "iat": o.now.Unix()})
+	stray := foreign.Sign(t, claims{"typ": mark.Type}, claims{
+		"iss": foreign.ID, "sub": "https://a.example.vn",
+		"trust_mark_type": kind, "iat": o.now.Unix(),
+	})
+	forged := foreign.Sign(t, claims{"typ": mark.Type}, claims{
+		"iss": id, "sub": "https://a.example.vn", "trust_mark_type": kind,
+		"iat": o.now.Unix(),
+	})
+	unknown := foreign.Sign(t, claims{"typ": mark.Type}, claims{
+		"iss": id, "sub": "https://b.example.vn", "trust_mark_type": kind,
+		"iat": o.now.Unix(),
+	})
 	o.granted(t, "https://a.example.vn", time.Time{})
 	for _, row := range []struct {
 		name, method, path string
@@ -329,14 +340,16 @@ func TestRefusals(t *testing.T) {
 				Error string `json:"error"`
 				Text  string `json:"error_description"`
 			}
-			if err := json.Unmarshal([]byte(body), &said); status != row.status || media != "application/json" || err != nil || said.Error != row.code || said.Text == "" {
+			if err := json.Unmarshal([]byte(body), &said); status != row.status || media != "application/json" || err != nil ||
+				said.Error != row.code || said.Text == "" {
 				t.Errorf("status %d, %s: %s", status, media, body)
 			}
 		})
 	}
 	t.Run("a body of another type", func(t *testing.T) {
 		w := httptest.NewRecorder()
-		o.Handlers()[authority.MarkStatusPath](w, httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(`{"trust_mark":"x"}`)))
+		o.Handlers()[authority.MarkStatusPath](w, httptest.NewRequestWithContext(t.Context(), "POST", "/",
+			strings.NewReader(`{"trust_mark":"x"}`)))
 		if w.Code != http.StatusBadRequest {
 			t.Errorf("status %d", w.Code)
 		}
@@ -382,7 +395,8 @@ func TestList(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			status, media, body := o.ask(t, http.MethodGet, authority.ListPath, row.form)
 			var ids []string
-			if err := json.Unmarshal([]byte(body), &ids); status != http.StatusOK || media != "application/json" || err != nil || ids == nil {
+			if err := json.Unmarshal([]byte(body), &ids); status != http.StatusOK || media != "application/json" || err != nil ||
+				ids == nil {
 				t.Fatalf("status %d, %s: %s", status, media, body)
 			}
 			for i := range ids {
@@ -513,7 +527,10 @@ func TestSignedAnew(t *testing.T) {
 	if status != http.StatusServiceUnavailable || !strings.Contains(body, `"error":"temporarily_unavailable"`) {
 		t.Errorf("§8.9: without a key that signs: %d %s", status, body)
 	}
-	step := lifecycle.Step{KeyID: revoked.Successor, Use: keys.EntityStatement, Algorithm: keys.ES256, From: keys.Announced, To: keys.Published}
+	step := lifecycle.Step{
+		KeyID: revoked.Successor, Use: keys.EntityStatement, Algorithm: keys.ES256, From: keys.Announced,
+		To: keys.Published,
+	}
 	err1 := o.book.MoveKey(t.Context(), step, o.now)
 	step.From, step.To = keys.Published, keys.Active
 	if err := errors.Join(err1, o.book.MoveKey(t.Context(), step, o.now), o.ring.Reconcile(t.Context())); err != nil {
@@ -566,7 +583,8 @@ func TestListIsWhole(t *testing.T) {
 	}
 	_, _, body := o.ask(t, http.MethodGet, authority.ListPath, nil)
 	var ids []string
-	if err := json.Unmarshal([]byte(body), &ids); err != nil || len(ids) != 1501 || !slices.IsSorted(ids) || len(slices.Compact(ids)) != 1501 {
+	if err := json.Unmarshal([]byte(body), &ids); err != nil || len(ids) != 1501 || !slices.IsSorted(ids) ||
+		len(slices.Compact(ids)) != 1501 {
 		t.Errorf("%d of 1501: %v", len(ids), err)
 	}
 }

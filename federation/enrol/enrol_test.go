@@ -242,7 +242,8 @@ func TestNobodyAlone(t *testing.T) {
 func TestMark(t *testing.T) {
 	none := enrol.Mark{Type: "https://neo.example.vn/marks/public", Subject: "https://app.example.vn"}
 	granted, err := none.Grant("a", now.Add(time.Hour), now.Add(300*time.Millisecond))
-	if err != nil || granted.Status(now) != mark.Active || granted.Status(now.Add(time.Hour)) != mark.Expired || !granted.GrantedAt.Equal(now) {
+	if err != nil || granted.Status(now) != mark.Active || granted.Status(now.Add(time.Hour)) != mark.Expired ||
+		!granted.GrantedAt.Equal(now) {
 		t.Fatalf("got %+v, %v", granted, err)
 	}
 	if _, err := none.Revoke("a", "why", now); !errors.Is(err, enrol.ErrStep) {
@@ -259,7 +260,8 @@ func TestMark(t *testing.T) {
 	if _, err := granted.Revoke("b", "", now); !errors.Is(err, enrol.ErrStep) {
 		t.Errorf("revoked without a reason: %v", err)
 	}
-	if again, err := revoked.Grant("a", time.Time{}, now); err != nil || again.Status(now.AddDate(50, 0, 0)) != mark.Active || again.Claims(us)["exp"] != nil {
+	if again, err := revoked.Grant("a", time.Time{}, now); err != nil || again.Status(now.AddDate(50, 0, 0)) != mark.Active ||
+		again.Claims(us)["exp"] != nil {
 		t.Errorf("granted anew, without an end: %+v, %v", again, err)
 	}
 	for name, wrong := range map[string]enrol.Mark{"no type": {Subject: none.Subject}, "a type with a line end": {Type: "a\nb"}} {

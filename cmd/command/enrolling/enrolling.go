@@ -93,7 +93,8 @@ func said(s enrol.Subordinate) string {
 	if s.Proposal != nil {
 		t, why = s.Proposal.Terms, s.Proposal.Why
 	}
-	text := fmt.Sprintf("agreement %s, level %d, until %s, keys %s", t.Agreement, t.Level, t.Until.UTC().Format(time.DateOnly), strings.Join(keyIDs(t), " "))
+	text := fmt.Sprintf("agreement %s, level %d, until %s, keys %s", t.Agreement, t.Level, t.Until.UTC().Format(time.DateOnly),
+		strings.Join(keyIDs(t), " "))
 	if why != "" {
 		text = why + "; " + text
 	}
@@ -256,9 +257,10 @@ func approve(e *tool.Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		after, err := d.Step(ctx, federation.EntityID(words[0]), audit.SubordinateApproved, func(s enrol.Subordinate) (enrol.Subordinate, error) {
-			return s.Approve(d.Entity, d.By, d.Now)
-		})
+		after, err := d.Step(ctx, federation.EntityID(words[0]), audit.SubordinateApproved,
+			func(s enrol.Subordinate) (enrol.Subordinate, error) {
+				return s.Approve(d.Entity, d.By, d.Now)
+			})
 		if err == nil {
 			describe(e.Out, after)
 		}
@@ -282,9 +284,10 @@ func renew(e *tool.Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		after, err := d.Step(ctx, federation.EntityID(words[0]), audit.SubordinateRenewed, func(s enrol.Subordinate) (enrol.Subordinate, error) {
-			return s.Renew(d.Entity, end, d.By, *why, d.Now)
-		})
+		after, err := d.Step(ctx, federation.EntityID(words[0]), audit.SubordinateRenewed,
+			func(s enrol.Subordinate) (enrol.Subordinate, error) {
+				return s.Renew(d.Entity, end, d.By, *why, d.Now)
+			})
 		if err == nil {
 			e.Printf("proposed by %s; another person has to approve\n", d.By)
 			describe(e.Out, after)

@@ -81,7 +81,8 @@ func grant(e *tool.Env) *cobra.Command {
 				return err
 			}
 		}
-		if _, err := d.Mark(ctx, words[0], id, audit.TrustMarkGranted, func(m enrol.Mark) (enrol.Mark, error) { return m.Grant(d.By, end, d.Now) }); err != nil {
+		step := func(m enrol.Mark) (enrol.Mark, error) { return m.Grant(d.By, end, d.Now) }
+		if _, err := d.Mark(ctx, words[0], id, audit.TrustMarkGranted, step); err != nil {
 			return err
 		}
 		e.Printf("granted; %s fetches it at federation_trust_mark_endpoint and puts it into its configuration\n", id)

@@ -50,7 +50,8 @@ func shownTerms(t enrol.Terms, by string) *ShownTerms {
 
 func shown(s enrol.Subordinate, now time.Time) Shown {
 	out := Shown{
-		ID: s.ID, State: s.State, Stated: s.InForce(now), ProposedBy: s.ProposedBy, ApprovedBy: s.ApprovedBy, Since: s.Since.UTC(), Why: s.Why,
+		ID: s.ID, State: s.State, Stated: s.InForce(now), ProposedBy: s.ProposedBy, ApprovedBy: s.ApprovedBy, Since: s.Since.UTC(),
+		Why: s.Why,
 	}
 	if s.ApprovedBy != "" {
 		out.Terms = shownTerms(s.Terms, "")

@@ -59,7 +59,8 @@ func TestRead(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			e, err := federating.Read(write(t, "f.json", row.text), row.issuer)
-			if row.want == "" && (err != nil || e == nil || e.ID() != issuer) || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+			if row.want == "" && (err != nil || e == nil || e.ID() != issuer) || row.want != "" && (err == nil ||
+				!strings.Contains(err.Error(), row.want)) {
 				t.Errorf("got %v, want %q", err, row.want)
 			}
 		})
@@ -73,7 +74,8 @@ func TestRead(t *testing.T) {
 func running(t *testing.T, roles, text string) *node.Node {
 	t.Helper()
 	c := node.Defaults()
-	c.State, c.Listen, c.Argon2KiB, c.Registry = filepath.Join(t.TempDir(), "state"), "127.0.0.1:0", 19<<10, filepath.Join(t.TempDir(), "r.db")
+	c.State, c.Listen, c.Argon2KiB, c.Registry = filepath.Join(t.TempDir(), "state"), "127.0.0.1:0", 19<<10,
+		filepath.Join(t.TempDir(), "r.db")
 	c.Issuer, c.Roles = issuer, roles
 	if text != "" {
 		c.Federation = write(t, "f.json", text)
@@ -137,7 +139,8 @@ func TestNode(t *testing.T) {
 		}
 		provider := c.Metadata[federation.OpenIDProvider]
 		if c.Subject != issuer || len(c.AuthorityHints) != 1 || provider["issuer"] != issuer || provider["token_endpoint"] == nil ||
-			provider["client_registration_types_supported"] == nil || c.Metadata[federation.FederationEntity]["organization_name"] != "Nhà cung cấp" {
+			provider["client_registration_types_supported"] == nil ||
+			c.Metadata[federation.FederationEntity]["organization_name"] != "Nhà cung cấp" {
 			t.Errorf("got %v", c.Metadata)
 		}
 		published, err := n.Ring.Published(keys.EntityStatement)
@@ -159,7 +162,8 @@ func TestNode(t *testing.T) {
 		n := running(t, "log,federation", `{"organization":"Neo","subordinates":true}`)
 		status, media, body := get(t, n, authority.FetchPath+"?sub=https://a.example.vn")
 		var said map[string]string
-		if err := json.Unmarshal([]byte(body), &said); status != http.StatusNotFound || !strings.HasPrefix(media, "application/json") || err != nil || said["error"] != "not_found" {
+		if err := json.Unmarshal([]byte(body), &said); status != http.StatusNotFound ||
+			!strings.HasPrefix(media, "application/json") || err != nil || said["error"] != "not_found" {
 			t.Errorf("status %d, %s: %s", status, media, body)
 		}
 		_, _, body = get(t, n, authority.ConfigurationPath)
