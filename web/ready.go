@@ -10,12 +10,11 @@ type Role string
 
 // The roles of a node.
 const (
-	Provider  Role = "provider" // sign-in, consent, tokens
-	Broker    Role = "broker"   // releases
-	Portal    Role = "portal"   // the citizen's and the auditors' pages
-	LogWriter Role = "log"      // the writer of the release log
-	// Federation publishes what this entity of the federation is, and whom it states.
-	Federation Role = "federation"
+	Provider   Role = "provider"   // sign-in, consent, tokens
+	Broker     Role = "broker"     // releases
+	Portal     Role = "portal"     // the citizen's and the auditors' pages
+	LogWriter  Role = "log"        // the writer of the release log
+	Federation Role = "federation" // what an entity of a federation publishes
 )
 
 // AllRoles are all of them.

@@ -3,6 +3,7 @@ package registration
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"time"
 
 	"hopnhat/authz"
@@ -12,6 +13,23 @@ import (
 
 // Issuers are the parties that may issue software statements (RFC 7591 §2.3), with their keys.
 type Issuers map[string]*jose.Set
+
+// ReadIssuers reads the file of the configuration key registration_statement_issuers; nobody
+// may issue statements without one.
+func ReadIssuers(file string) (Issuers, error) {
+	if file == "" {
+		return Issuers{}, nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading registration_statement_issuers: %w", err)
+	}
+	issuers, err := ParseIssuers(raw)
+	if err != nil {
+		return nil, fmt.Errorf("reading registration_statement_issuers %s: %w", file, err)
+	}
+	return issuers, nil
+}
 
 // ParseIssuers reads a JSON object of issuers, each with its JWK Set.
 func ParseIssuers(raw []byte) (Issuers, error) {

@@ -247,17 +247,13 @@ func (n *Node) makeDeliveries(context.Context) error {
 }
 
 // makeFederation makes the endpoints of this server as an entity of a federation, if it is one.
-func (n *Node) makeFederation(context.Context) error {
-	entity, err := federating.Read(n.Config.Federation, n.Config.Issuer)
-	if entity == nil || err != nil {
-		return err
-	}
+func (n *Node) makeFederation(context.Context) (err error) {
 	var provider func() []byte
 	if n.has(web.Provider) {
 		provider = n.provider.Metadata
 	}
-	n.federation = entity.Authority(n.Ring, n.DB.Enrolments, provider).Handlers()
-	return nil
+	n.federation, err = federating.Handlers(n.Config.Federation, n.Config.Issuer, n.Ring, n.DB.Enrolments, provider)
+	return err
 }
 
 // desk opens and closes incidents.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 
+	"hopnhat/authz/registration"
 	"hopnhat/cmd/node/federating"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/web"
@@ -84,7 +85,7 @@ func (c *Config) CheckVault() error {
 func (c *Config) CheckFiles() error {
 	_, err1 := c.certificate()
 	_, err2 := c.clientCAs()
-	_, err3 := c.statementIssuers()
+	_, err3 := registration.ReadIssuers(c.RegistrationStatementIssuers)
 	_, err4 := c.passphrase()
 	_, err5 := releaselog.ReadWitnesses(c.LogWitnesses, c.LogWitnessesWanted, c.LoopbackIssuer())
 	_, err6 := releaselog.ReadAnchors(c.LogAnchor)

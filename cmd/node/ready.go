@@ -45,16 +45,14 @@ func (n *Node) needTable() []watch.Need {
 		{Part: "registry", Roles: releases, Look: func(ctx context.Context) error { _, err := n.registry.Status(ctx); return err }},
 		{Part: "rows", Roles: releases, Look: func(context.Context) error { return n.log.Explained() }, Cause: tlog.Code},
 		{Part: "log", Roles: logging, Look: n.log.Health, Cause: releaselog.Code},
-		{Part: "disk", Roles: disk, Look: func(context.Context) error { return enoughRoom(n) }},
+		{Part: "disk", Roles: disk, Look: func(context.Context) error { return watch.EnoughRoom(leastFree, n.folders()...) }},
 	}
 }
 
-// enoughRoom reports that too little room is left for the state, or for the release log
-// where this node writes it.
-func enoughRoom(n *Node) error {
-	err := watch.EnoughRoom(n.Config.State, leastFree)
+// folders are those that need room: the state, and that of the log where this node writes it.
+func (n *Node) folders() []string {
 	if n.log.Writes() {
-		err = errors.Join(err, watch.EnoughRoom(n.Config.LogFolder, leastFree))
+		return []string{n.Config.State, n.Config.LogFolder}
 	}
-	return err
+	return []string{n.Config.State}
 }

@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"hopnhat/authz/authn"
@@ -12,29 +10,13 @@ import (
 	"hopnhat/authz/registration/endpoint"
 )
 
-// statementIssuers are those who may make software statements, if any.
-func (c *Config) statementIssuers() (registration.Issuers, error) {
-	if c.RegistrationStatementIssuers == "" {
-		return registration.Issuers{}, nil
-	}
-	raw, err := os.ReadFile(c.RegistrationStatementIssuers)
-	if err != nil {
-		return nil, fmt.Errorf("reading registration_statement_issuers: %w", err)
-	}
-	issuers, err := registration.ParseIssuers(raw)
-	if err != nil {
-		return nil, fmt.Errorf("reading registration_statement_issuers %s: %w", c.RegistrationStatementIssuers, err)
-	}
-	return issuers, nil
-}
-
 // makeRegistration makes the endpoint at which apps register themselves, where they may.
 func (n *Node) makeRegistration(context.Context) error {
 	c := n.Config
 	if c.Registration == "off" {
 		return nil
 	}
-	issuers, err := c.statementIssuers()
+	issuers, err := registration.ReadIssuers(c.RegistrationStatementIssuers)
 	if err != nil {
 		return err
 	}

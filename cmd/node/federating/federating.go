@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -134,9 +135,15 @@ func (f form) bounds(folder string) (b outbound.Bounds, err error) {
 	return b, nil
 }
 
-// Authority makes the endpoints. provider gives the metadata of the OpenID Provider that the
+// Handlers are the endpoints of a server by their paths, nil without a file. provider gives the metadata of the OpenID Provider that the
 // server is as well; nil if it is none.
-func (e *Entity) Authority(ring authority.Ring, registry authority.Registry, provider func() []byte) *authority.Authority {
+func Handlers(
+	path, issuer string, ring authority.Ring, registry authority.Registry, provider func() []byte,
+) (map[string]http.HandlerFunc, error) {
+	e, err := Read(path, issuer)
+	if e == nil || err != nil {
+		return nil, err
+	}
 	o := e.options
 	o.Ring = ring
 	if e.HasSubordinates {
@@ -148,7 +155,7 @@ func (e *Entity) Authority(ring authority.Ring, registry authority.Registry, pro
 			return map[federation.EntityType]json.RawMessage{federation.OpenIDProvider: raw}, err
 		}
 	}
-	return authority.New(o)
+	return authority.New(o).Handlers(), nil
 }
 
 // asEntity are the metadata of a provider as its configuration has them (§5.1.3). How an app

@@ -1,12 +1,20 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 )
 
-// EnoughRoom returns an error if a folder's disk has too little room left.
-func EnoughRoom(dir string, least uint64) error {
+// EnoughRoom returns an error if the disk of a folder has too little room left, in bytes.
+func EnoughRoom(least uint64, folders ...string) (err error) {
+	for _, dir := range folders {
+		err = errors.Join(err, enoughRoom(dir, least))
+	}
+	return err
+}
+
+func enoughRoom(dir string, least uint64) error {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return fmt.Errorf("looking for room in %s: %w", dir, err)
