@@ -13,7 +13,7 @@ import (
 // readiness fail.
 func TestEachNeedTakesOutTheRightRoles(t *testing.T) {
 	want := map[string][]web.Role{
-		"database": web.AllRoles, "keys": {web.Provider, web.Broker, web.LogWriter},
+		"database": web.AllRoles, "keys": {web.Provider, web.Broker, web.LogWriter, web.Federation},
 		"registry": {web.Broker}, "log": {web.Broker, web.LogWriter}, "disk": {web.Broker, web.LogWriter}, "rows": {web.Broker},
 	}
 	for _, n := range (&Node{

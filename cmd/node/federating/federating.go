@@ -135,8 +135,8 @@ func (f form) bounds(folder string) (b outbound.Bounds, err error) {
 	return b, nil
 }
 
-// Handlers are the endpoints of a server by their paths, nil without a file. provider gives the metadata of the OpenID Provider that the
-// server is as well; nil if it is none.
+// Handlers are the endpoints of a server by their paths, nil without a file. provider gives
+// the metadata of the OpenID Provider that the server is as well; nil if it is none.
 func Handlers(
 	path, issuer string, ring authority.Ring, registry authority.Registry, provider func() []byte,
 ) (map[string]http.HandlerFunc, error) {
