@@ -11,6 +11,7 @@ import (
 	"hopnhat/store/incidents"
 	"hopnhat/store/keybook"
 	"hopnhat/store/leafrows"
+	"hopnhat/store/losses"
 	"hopnhat/store/migrations"
 	"hopnhat/store/signins"
 	"hopnhat/store/spent"
@@ -64,6 +65,8 @@ type DB struct {
 	Enrolments enrolments.Book
 	// Incidents are what reconciliation found wrong in the evidence.
 	Incidents incidents.Book
+	// Losses are asked of a database that was restored from an older copy than the log.
+	Losses losses.Book
 	// Leaves are rows by the places of their leaves in the log.
 	Leaves leafrows.Rows
 }
@@ -110,7 +113,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Handle: db, Accounts: Accounts{db}, Agreements: Agreements{db}, APIs: apis.APIs{Handle: db},
 		Approvals: Approvals{db}, Apps: Apps{db}, Browsers: Browsers{db},
 		Evidence: events, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db, events},
-		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db}, Incidents: incidents.Book{Handle: db},
+		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db},
+		Incidents: incidents.Book{Handle: db}, Losses: losses.Book{Handle: db},
 		Leaves: leafrows.Rows{Handle: db, Book: events}, Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db},
 	}, nil

@@ -69,6 +69,7 @@ const (
 	LogShardEnded       Action = "log.shard-ended"
 	LogRebuilt          Action = "log.rebuilt"
 	LogLossAccepted     Action = "log.loss-accepted"
+	LogRowsRestored     Action = "log.rows-restored"
 
 	SubordinateProposed  Action = "federation.proposed"
 	SubordinateRenewed   Action = "federation.renewal-proposed"
@@ -188,7 +189,7 @@ var rules = slices.Concat([]rule{
 	// An app that registers itself is told when the log has it.
 	rowsOf(Administered, ConsentTree, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
 		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated),
-	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, LogShardEnded, LogRebuilt, LogLossAccepted),
+	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, LogShardEnded, LogRebuilt, LogLossAccepted, LogRowsRestored),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, SubordinateProposed, SubordinateRenewed, SubordinateApproved,
 		SubordinateSuspended, SubordinateRevoked, TrustMarkGranted, TrustMarkRevoked),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),

@@ -74,6 +74,7 @@ func (n *Node) steps() []step {
 	return []step{
 		{web.AllRoles, n.openLog},
 		{web.AllRoles, n.makeSessions},
+		{[]web.Role{web.LogWriter}, n.applyLosses},
 		{releasing, n.openRegistry},
 		{web.AllRoles, n.watchNeeds},
 		{answering, n.makeSignIn},
@@ -122,6 +123,24 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 		slog.Info("events without a log entry were found and logged", "events", logged)
 	}
 	return nil
+}
+
+// applyLosses does what the log knows to have ended and a restored database does not, before
+// anybody is answered. A shard that was opened later is looked at by the background.
+func (n *Node) applyLosses(ctx context.Context) error {
+	if n.unexplained() == "" {
+		return nil
+	}
+	_, err := n.Losses(n.scribe).Apply(ctx)
+	return err
+}
+
+// unexplained says which entries of the log that this node writes have no row; empty if all have.
+func (n *Node) unexplained() string {
+	if err := n.log.Explained(); n.log.Writes() && err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // openRegistry opens the national registers.

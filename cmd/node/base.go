@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/consent"
@@ -15,6 +16,9 @@ import (
 	"hopnhat/authz/registration"
 	"hopnhat/authz/session"
 	"hopnhat/cmd/node/beside"
+	"hopnhat/cmd/node/losses"
+	"hopnhat/cmd/node/releaselog"
+	"hopnhat/cmd/node/toollog"
 	"hopnhat/keys/lifecycle"
 	"hopnhat/store"
 	"hopnhat/store/sqldb"
@@ -32,7 +36,8 @@ type Base struct {
 	Copies     beside.Copies
 	// Told is where a tool says that an event of its own is not in the log; nil for nowhere.
 	Told io.Writer
-	log  toolLog
+	// Log is the logs of the site as a tool has them.
+	Log *toollog.Log
 }
 
 // Open opens the base for a tool, which makes nothing that is not there yet.
@@ -57,18 +62,21 @@ func open(ctx context.Context, c *Config, node string) (*Base, error) {
 	if b.Pseudonyms, err = identity.NewPseudonyms(ctx, ring); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	b.log.base = b
+	b.Log = &toollog.Log{
+		Reach:  func(ctx context.Context) (*releaselog.Reached, error) { return releaselog.Reach(ctx, b.logOptions()) },
+		Events: db, Copies: b.Copies, Told: func() io.Writer { return b.Told },
+	}
 	return b, nil
 }
 
 // Scribe writes the evidence of a tool, whose leaves are in the log before the tool ends, or
 // it is said that they are not.
 func (b *Base) Scribe() *audit.Scribe {
-	return &audit.Scribe{Rows: b.DB, Leaves: &b.log, Pseudonyms: b.Pseudonyms, Site: b.Config.Site}
+	return &audit.Scribe{Rows: b.DB, Leaves: b.Log, Pseudonyms: b.Pseudonyms, Site: b.Config.Site}
 }
 
 // Close closes what a tool has of the log, the keys, then the database.
-func (b *Base) Close() error { return errors.Join(b.log.close(), b.Ring.Close(), b.DB.Close()) }
+func (b *Base) Close() error { return errors.Join(b.Log.Close(), b.Ring.Close(), b.DB.Close()) }
 
 // Contacts are those of the accounts, sealed under the keyring.
 func (b *Base) Contacts() *identity.Contacts { return &identity.Contacts{Store: b.DB, Keys: b.Ring} }
@@ -110,4 +118,26 @@ func (c *Config) OpenDatabase(ctx context.Context, create bool) (*store.DB, erro
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// logOptions are those of the logs of this site.
+func (b *Base) logOptions() releaselog.Options {
+	c := b.Config
+	return releaselog.Options{
+		Site: c.Site, State: c.State, Origin: c.LogOrigin, Folder: c.LogFolder, Sites: b.DB.Sites, Heads: b.DB.Heads,
+		KnownSize: b.DB.KnownLogSize, Ring: b.Ring, Copies: b.Copies.Of,
+	}
+}
+
+// Losses are the events that the logs here know and the database does not.
+func (b *Base) Losses(scribe *audit.Scribe) *losses.Losses {
+	c := b.Config
+	return &losses.Losses{
+		DB: b.DB, Copies: b.Copies, Archives: releaselog.Archives(c.State, c.LogOrigin, c.LogFolder), Scribe: scribe,
+		End: func(ctx context.Context, subject authz.Subject, because session.Because) error {
+			_, err := b.Sessions(scribe).EndAll(ctx, b.DB, subject, because)
+			return err
+		},
+		Name: b.Pseudonyms.Audit, Catalogue: b.Catalogue,
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"hopnhat/cmd/node/losses"
 	"hopnhat/cmd/node/purge"
 	"hopnhat/store"
 	"hopnhat/web"
@@ -59,6 +60,9 @@ func (n *Node) listen() (err error) {
 	r.end = end
 	r.background.Go(func() { n.watch.Run(background) })
 	r.background.Go(func() { n.board.Run(background) })
+	if n.has(web.LogWriter) {
+		r.background.Go(func() { losses.Watch(background, n.unexplained, n.applyLosses) })
+	}
 	if n.reconciling != nil {
 		r.background.Go(func() { n.reconciling.Run(background) })
 	}

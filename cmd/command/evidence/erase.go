@@ -48,7 +48,7 @@ Exit codes: 0 it is erased, now or before, 1 it is not, 2 wrong use.`,
 	}
 	return e.WithBase(cmd, config.Audit, func(ctx context.Context, b *node.Base, words []string) error {
 		return erase(ctx, e, erasure.Eraser{
-			Orders: b.DB.Erasures, Event: b.DB.Get, Leaf: b.Evidence().Leaf, Scribe: b.Scribe(), Copies: b.EraseCopy,
+			Orders: b.DB.Erasures, Event: b.DB.Get, Leaf: b.Evidence().Leaf, Scribe: b.Scribe(), Copies: b.Log.EraseCopy,
 			By: []string{string(authz.Operator), tool.OSUser()},
 		}, words[0], *why, *wait)
 	})

@@ -27,7 +27,7 @@ const Damaged tool.ExitCode = 3
 // Log is `hopnhat log`.
 func Log(e *tool.Env) *cobra.Command {
 	return tool.Group("log", "Check the release log, make it whole, end a shard, and witnesses of it", "hopnhat log check",
-		check(e), rebuild(e), beginShard(e), acceptLoss(e), witnessing(e))
+		check(e), rebuild(e), beginShard(e), restoreRows(e), acceptLoss(e), witnessing(e))
 }
 
 // logs are the logs of a site that this folder holds: releases, and what they rest on.
@@ -135,15 +135,20 @@ func acceptLoss(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "accept-loss", Short: "Let releases go on although entries of the log have no row", Args: tool.NoWords,
 		Long: `Decides that entries of the log that have no row in the database are lost: what the log holds of
-them stays proof that they were, and nobody can read what they said. Releases, which stopped since
-the database was restored from an older copy than the log, go on within seconds. Restore a newer
-copy of the database instead where there is one. It becomes evidence with its reason.`,
+them stays proof that they were. Releases, which stopped since the database was restored from an
+older copy than the log, go on within seconds. Restore a newer copy of the database instead where
+there is one, and run hopnhat log restore-rows first: what is lost after that had no copy beside the
+log. Withdrawals, locks and the like among the lost events are done first, if a server has not done
+them. It becomes evidence with its reason.`,
 		Example: tool.Lines(`hopnhat log accept-loss --reason "database of 2026-11-30 02:00 restored, nothing newer is left"`),
 	}
 	why := reason(cmd)
 	return e.WithBase(cmd, config.Log, func(ctx context.Context, b *node.Base, _ []string) error {
 		if strings.TrimSpace(*why) == "" {
 			return errors.New("say why with --reason")
+		}
+		if err := apply(ctx, e, b); err != nil {
+			return err
 		}
 		decided := 0
 		for _, a := range logs(b.Config) {
