@@ -32,6 +32,14 @@ type sessionRow struct {
 	LockedAt        *time.Time `gorm:"column:locked_at"`
 }
 
+// columns are where the columns of sessionQuery go, in their order.
+func (r *sessionRow) columns() []any {
+	return []any{
+		&r.ID, &r.Subject, &r.Represented, &r.RepresentedKind, &r.Mandate, &r.AuthTime, &r.Methods, &r.Level, &r.Device, &r.CreatedAt,
+		&r.SeenAt, &r.EndedAt, &r.Kind, &r.AccountLevel, &r.Name, &r.PersonID, &r.LockedAt,
+	}
+}
+
 func (r sessionRow) session() session.Session {
 	return session.Session{
 		ID: authz.SessionID(r.ID), Principal: principalOf(r.Subject, r.Represented, r.RepresentedKind, r.Mandate),
@@ -83,8 +91,8 @@ func (db Browsers) SessionBySecret(ctx context.Context, secretHash []byte) (sess
 	kept, found := once.Kept(key)
 	row, _ := kept.(sessionRow)
 	if !found {
-		if err := db.Reader(ctx).Raw(sessionQuery+"WHERE s.secret_hash = ?", secretHash).Scan(&row).Error; err != nil {
-			return session.Session{}, handle.Wrap("reading a session", err)
+		if _, err := db.One(ctx, "reading a session", sessionQuery+"WHERE s.secret_hash = ?", []any{secretHash}, row.columns()...); err != nil {
+			return session.Session{}, err
 		}
 		once.Keep(key, row)
 	}

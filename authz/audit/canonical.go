@@ -76,13 +76,12 @@ func set[T ~string](values []T) []T {
 // they are the same event. An event that breaks a rule of [Event.Check] has no
 // canonical bytes and cannot become evidence.
 func (e Event) Canonical() ([]byte, error) {
-	canonical, _, err := e.encode()
+	canonical, _, err := e.Normalized().encode()
 	return canonical, err
 }
 
-// encode gives the canonical bytes, and the groups as parts of them.
+// encode gives the canonical bytes of a normalized event, and the groups as parts of them.
 func (e Event) encode() (canonical []byte, groups map[commitment.Group][]byte, err error) {
-	e = e.Normalized()
 	if err := e.Check(); err != nil {
 		return nil, nil, err
 	}

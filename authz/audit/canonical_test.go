@@ -141,7 +141,7 @@ func TestWhatIsParsedIsWhatWasRecorded(t *testing.T) {
 		if err != nil || id != e.ID || eventType != string(e.Type) {
 			t.Fatalf("split into %q, %q: %v", id, eventType, err)
 		}
-		_, groups, err := e.encode()
+		_, groups, err := e.Normalized().encode()
 		if err != nil || !reflect.DeepEqual(groups, split) {
 			t.Fatalf("groups %q, want %q (%v)", groups, split, err)
 		}

@@ -29,7 +29,7 @@ func (e Event) Disclose(salt Salt, groups ...commitment.Group) (commitment.Discl
 			return commitment.Disclosure{}, fmt.Errorf("disclosing %v: there is no group %q", e, g)
 		}
 	}
-	_, parts, err := e.encode()
+	_, parts, err := e.Normalized().encode()
 	if err != nil {
 		return commitment.Disclosure{}, err
 	}

@@ -55,16 +55,21 @@ func (e Event) Seal(salt Salt) (Sealed, error) {
 	if err := e.CheckNew(); err != nil {
 		return Sealed{}, err
 	}
-	return Recorded{Event: e, Salt: salt}.Sealed()
+	return e.sealed(e, salt)
 }
 
 // Sealed is the event as it was sealed when it was written.
 func (r Recorded) Sealed() (Sealed, error) {
-	canonical, groups, err := r.Event.encode()
+	return r.Event.Normalized().sealed(r.Event, r.Salt)
+}
+
+// sealed is an event by the bytes of a normalized one.
+func (e Event) sealed(of Event, salt Salt) (Sealed, error) {
+	canonical, groups, err := e.encode()
 	if err != nil {
 		return Sealed{}, err
 	}
-	return Sealed{r.Event, r.Salt, canonical, commitment.Disclose(r.Event.ID, string(r.Event.Type), groups, r.Salt).Leaf()}, nil
+	return Sealed{of, salt, canonical, commitment.Disclose(of.ID, string(of.Type), groups, salt).Leaf()}, nil
 }
 
 // Leaves puts the leaves of events whose rows are durable into the log.

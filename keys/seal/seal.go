@@ -16,7 +16,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
 
 	"hopnhat/keys"
 )
@@ -26,6 +28,7 @@ type Key struct {
 	use    Use
 	secret []byte
 	aead   cipher.AEAD // of a use that encrypts
+	macs   *sync.Pool  // states of HMAC under secret, which begin with it hashed already
 }
 
 // Deriver is the part of a keyring that keys come from.
@@ -47,7 +50,7 @@ func Derive(ctx context.Context, ring Deriver, use Use) (Key, error) {
 
 // New makes a key of a secret that was derived for the use, 32 bytes.
 func New(use Use, secret []byte) Key {
-	k := Key{use: use, secret: secret}
+	k := Key{use: use, secret: secret, macs: &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
 	if !use.Encrypts {
 		return k
 	}
@@ -77,7 +80,9 @@ func (k Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
 
 // sum is HMAC-SHA-256 over the parts, one after the other.
 func (k Key) sum(parts ...[]byte) []byte {
-	m := hmac.New(sha256.New, k.secret)
+	m := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(m)
+	m.Reset()
 	for _, part := range parts {
 		m.Write(part)
 	}

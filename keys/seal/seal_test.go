@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -117,4 +118,26 @@ func TestKeysAreApart(t *testing.T) {
 		}
 	}()
 	forms.Under(DevicesAndBudgets)
+}
+
+// TestAKeyServesManyAtOnce: whoever else makes MACs under the same key, each is that of its
+// own parts.
+func TestAKeyServesManyAtOnce(t *testing.T) {
+	secret := bytes.Repeat([]byte{7}, 32)
+	k := New(Use{Label: "many"}, secret)
+	var all sync.WaitGroup
+	for n := range 16 {
+		all.Go(func() {
+			for i := range 200 {
+				part, more := fmt.Appendf(nil, "%d of %d", i, n), bytes.Repeat([]byte{byte(n)}, i)
+				m := hmac.New(sha256.New, secret)
+				m.Write(part)
+				m.Write(more)
+				if want := m.Sum(nil); !bytes.Equal(k.MAC(part, more), want) || !k.Genuine(want, part, more) {
+					t.Errorf("part %d of %d has another MAC", i, n)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,6 +56,8 @@ func (db Book) eventValues(ctx context.Context, s audit.Sealed) ([]any, error) {
 	}, nil
 }
 
+const recording = "recording an event"
+
 const eventPlaceholders = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
 
 // Record stores events with their salts and their MACs, all by one statement.
@@ -70,8 +73,8 @@ func (db Book) Record(ctx context.Context, events ...audit.Sealed) error {
 			values = append(values, row...)
 		}
 		rows := strings.TrimSuffix(strings.Repeat(eventPlaceholders, len(some)), ", ")
-		if err := db.Writer(ctx).Exec(insertEvent+"VALUES "+rows, values...).Error; err != nil {
-			return handle.Wrap("recording an event", err)
+		if _, err := db.Change(ctx, recording, insertEvent+"VALUES "+rows, values...); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -90,14 +93,14 @@ func (db Book) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Hold) 
 		return fmt.Errorf("recording %v: %w", e.Event, err)
 	}
 	held, more := db.held(h)
-	res := db.Writer(ctx).Exec(insertEvent+"SELECT "+strings.Trim(eventPlaceholders, "(), ")+held, append(args, more...)...)
-	if res.Error == nil && res.RowsAffected == 0 {
+	rows, err := db.Change(ctx, recording, insertEvent+"SELECT "+strings.Trim(eventPlaceholders, "(), ")+held, append(args, more...)...)
+	if err == nil && rows == 0 {
 		return errEnded
 	}
-	return handle.Wrap("recording an event", res.Error)
+	return err
 }
 
-var errEnded = fmt.Errorf("recording an event: what it rests on has ended: %w", authz.ErrConflict)
+var errEnded = fmt.Errorf(recording+": what it rests on has ended: %w", authz.ErrConflict)
 
 // held is the rest of a statement from FROM on, which has one row if what h says is so, and
 // holds it, and none otherwise.
@@ -115,7 +118,11 @@ func (db Book) held(h audit.Hold) (rest string, args []any) {
 	if !h.Locked {
 		held += " AND a.locked_at IS NULL"
 	}
-	apps := "SELECT 1 AS enabled FROM clients WHERE id IN ? AND NOT disabled"
+	clients := clientIDs(h.Clients)
+	for _, id := range clients {
+		args = append(args, id)
+	}
+	apps := "SELECT 1 AS enabled FROM clients WHERE id IN (" + strings.TrimSuffix(strings.Repeat("?, ", len(clients)), ", ") + ") AND NOT disabled"
 	if db.Dialect() == handle.PostgreSQL {
 		held += " FOR SHARE OF "
 		if h.Consent != "" {
@@ -125,7 +132,7 @@ func (db Book) held(h audit.Hold) (rest string, args []any) {
 		apps += " FOR KEY SHARE"
 	}
 	rest = " FROM (" + held + ") AS h WHERE (SELECT count(*) FROM (" + apps + ") AS e) = ?"
-	return rest, append(args, clientIDs(h.Clients), len(h.Clients))
+	return rest, append(args, len(h.Clients))
 }
 
 // NextNumber gives the next running number of a person, and holds what h says if it is not nil,
@@ -137,16 +144,14 @@ func (db Book) NextNumber(ctx context.Context, pseudonym string, h *audit.Hold) 
 		held, more := db.held(*h)
 		from, args = held, append(args, more...)
 	}
-	var numbers []int64
-	err := db.Writer(ctx).Raw("INSERT INTO event_numbers (pseudonym, last) SELECT CAST(? AS text), 1"+from+
-		" ON CONFLICT (pseudonym) DO UPDATE SET last = event_numbers.last + 1 RETURNING last", args...).Scan(&numbers).Error
-	if err != nil {
-		return 0, handle.Wrap("numbering an event", err)
+	var number int64 // the first is 1
+	err := db.ChangeEach(ctx, "numbering an event", "INSERT INTO event_numbers (pseudonym, last) SELECT CAST(? AS text), 1"+from+
+		" ON CONFLICT (pseudonym) DO UPDATE SET last = event_numbers.last + 1 RETURNING last", args,
+		func(rows *sql.Rows) error { return rows.Scan(&number) })
+	if err == nil && number == 0 {
+		err = errEnded
 	}
-	if len(numbers) == 0 {
-		return 0, errEnded
-	}
-	return numbers[0], nil
+	return number, err
 }
 
 // clientIDs are the ids as texts, none twice.

@@ -177,24 +177,31 @@ func (db Book) NotePlaces(ctx context.Context, origin string, places map[string]
 func (db Book) notePlaces(ctx context.Context, origin string, ids []string, places map[string]uint64, late bool) error {
 	const doing = "noting log places"
 	keys, now := db.seals.Load(), db.Now().UTC().Truncate(time.Microsecond)
-	args := make([]any, 0, 3*len(ids)+4)
-	for _, id := range ids {
+	at, macs := make([]int64, len(ids)), make([][]byte, len(ids))
+	for i, id := range ids {
 		mac, err := keys.SealPlace(ctx, rowseal.Place{Origin: origin, Index: places[id], Event: id, Late: late, Noted: now})
 		if err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
-		args = append(args, id, int64(places[id]), handle.Blob(mac))
+		at[i], macs[i] = int64(places[id]), mac
 	}
-	one, shard := "(CAST(? AS text), CAST(? AS bigint), CAST(? AS blob)), ", "SELECT size, epoch, closed_at FROM log_shards WHERE origin = ?"
+	// On PostgreSQL one text for any number of places, which it reads and plans once.
+	rows, args := "SELECT * FROM unnest(CAST(? AS text[]), CAST(? AS bigint[]), CAST(? AS bytea[]))", []any{ids, at, macs}
+	shard := "SELECT size, epoch, closed_at FROM log_shards WHERE origin = ?"
 	if db.Dialect() == handle.PostgreSQL {
-		one, shard = "(CAST(? AS text), CAST(? AS bigint), CAST(? AS bytea)), ", shard+" FOR KEY SHARE"
+		shard += " FOR KEY SHARE"
+	} else {
+		rows, args = "VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?), ", len(ids)), ", "), nil
+		for i, id := range ids {
+			args = append(args, id, at[i], handle.Blob(macs[i]))
+		}
 	}
-	rows := strings.TrimSuffix(strings.Repeat(one, len(ids)), ", ")
-	return handle.Wrap(doing, db.Writer(ctx).Exec("WITH v (id, place, mac) AS (VALUES "+rows+"), s AS ("+shard+`)
+	_, err := db.Change(ctx, doing, "WITH v (id, place, mac) AS ("+rows+"), s AS ("+shard+`)
 		INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac)
 		SELECT CAST(? AS text), v.place, v.id, COALESCE((SELECT epoch FROM s), 0), ?, ?, v.mac FROM v JOIN events ON events.id = v.id
 		WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.closed_at IS NOT NULL AND v.place >= s.size) ON CONFLICT DO NOTHING`,
-		append(args, origin, origin, late, now)...).Error)
+		append(args, origin, origin, late, now)...)
+	return err
 }
 
 // placesTried bounds how many of the highest places of a shard are looked at for one that is

@@ -32,14 +32,19 @@ func (s Salt) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String())
 // PayloadDigest is a digest of what left, keyed so that values of few
 // possibilities cannot be guessed from it.
 func (s Salt) PayloadDigest(payload []byte) string {
-	key := s.derive("payload bytes")
+	key := s.deriver()("payload bytes")
 	return base64.RawURLEncoding.EncodeToString(mac(key[:], payload))
 }
 
-// derive makes the secret of one part of the event: HMAC as a PRF, the expand
-// step of RFC 5869 §2.3 with one block.
-func (s Salt) derive(part string) GroupSalt {
-	return GroupSalt(mac(s[:], []byte("hopnhat event salt v1\x00"+part)))
+// deriver makes the secrets of parts of the event, one after the other: HMAC as a PRF, the
+// expand step of RFC 5869 §2.3 with one block.
+func (s Salt) deriver() func(part string) GroupSalt {
+	h := hmac.New(sha256.New, s[:]) // the salt is hashed once for all parts
+	return func(part string) GroupSalt {
+		h.Reset()
+		h.Write([]byte("hopnhat event salt v1\x00" + part))
+		return GroupSalt(h.Sum(nil))
+	}
 }
 
 // GroupSalt is the secret of one group. It is shown with the group, and says

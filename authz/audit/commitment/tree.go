@@ -72,12 +72,13 @@ const absent = "{}"
 // canonical JSON of each group; one that is missing is absent.
 func Disclose(id, eventType string, groups map[Group][]byte, salt Salt, show ...Group) Disclosure {
 	d := Disclosure{ID: id, Type: eventType, Parts: make([]Part, 0, len(Groups()))}
+	derive := salt.deriver()
 	for _, g := range Groups() {
 		canonical := groups[g]
 		if len(canonical) == 0 {
 			canonical = []byte(absent)
 		}
-		own := salt.derive(string(g))
+		own := derive(string(g))
 		p := Part{Group: g, Digest: digest(g, own, canonical)}
 		if slices.Contains(show, g) {
 			p.Shown, p.Salt, p.JSON = true, own, canonical
