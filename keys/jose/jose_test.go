@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -286,6 +287,51 @@ func FuzzParseSet(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if set, err := jose.ParseSet(raw); err == nil && set.Len() > 32 {
 			t.Fatal("more keys than the limit")
+		}
+	})
+}
+
+// header is a compact JWS with a header and nothing that counts beside it.
+func header(text string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(text)) + ".e30.AA"
+}
+
+// TestPeekTrustChains: OpenID Federation 1.0 §4.3, §4.4.
+func TestPeekTrustChains(t *testing.T) {
+	for _, row := range []struct {
+		name, token string
+		chain, peer []string
+		refused     bool
+	}{
+		{"neither", header(`{"alg":"ES256"}`), nil, nil, false},
+		{"no JWS", "x", nil, nil, false},
+		{"encrypted", "a.b.c.d.e", nil, nil, false},
+		{"a header that is no base64url", "?.e30.AA", nil, nil, false},
+		{"a chain", header(`{"alg":"ES256","trust_chain":["a","b"]}`), []string{"a", "b"}, nil, false},
+		{"both", header(`{"alg":"ES256","trust_chain":["a"],"peer_trust_chain":["b"]}`), []string{"a"}, []string{"b"}, false},
+		{"§4.4: a peer chain alone", header(`{"peer_trust_chain":["b"]}`), nil, nil, true},
+		{"§4.3: a text", header(`{"trust_chain":"a"}`), nil, nil, true},
+		{"§4.3: a number in it", header(`{"trust_chain":[1]}`), nil, nil, true},
+		{"twice", header(`{"trust_chain":["a"],"trust_chain":["b"]}`), nil, nil, true},
+		{"once more in another case", header(`{"trust_chain":["a"],"Trust_Chain":["b"]}`), nil, nil, true},
+	} {
+		chain, peer, err := jose.PeekTrustChains(row.token)
+		if !slices.Equal(chain, row.chain) || !slices.Equal(peer, row.peer) || (err != nil) != row.refused ||
+			err != nil && !errors.Is(err, jose.ErrInvalid) {
+			t.Errorf("%s: got %q, %q, %v", row.name, chain, peer, err)
+		}
+	}
+}
+
+// FuzzPeekTrustChains: what is found is what the reader of the whole token sees.
+func FuzzPeekTrustChains(f *testing.F) {
+	f.Add(`{"alg":"ES256","trust_chain":["a"],"peer_trust_chain":["b"]}`)
+	f.Add(`{"alg":"ES256","trust_chain":null}`)
+	f.Fuzz(func(t *testing.T, head string) {
+		chain, peer, err := jose.PeekTrustChains(header(head))
+		received, parsed := jose.Receive(header(head), jose.Rule{Algorithms: []keys.Algorithm{keys.ES256}})
+		if err == nil && parsed == nil && (chain != nil || peer != nil) != received.HasTrustChain() && !strings.Contains(head, "null") {
+			t.Errorf("%s: %q and %q, and the other reader says %v", head, chain, peer, received.HasTrustChain())
 		}
 	})
 }

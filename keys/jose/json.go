@@ -247,7 +247,7 @@ func folded(names ...string) map[string]string {
 }
 
 var (
-	headerNames = folded("alg", "typ", "kid", "jwk", "crit", "jku", "x5u", "x5c", "b64")
+	headerNames = folded("alg", "typ", "kid", "jwk", "crit", "jku", "x5u", "x5c", "b64", "trust_chain", "peer_trust_chain")
 	claimNames  = folded(
 		"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "htm", "htu", "ath", "nonce", "sid", "cnf", "gid", "scope", "client_id",
 	)

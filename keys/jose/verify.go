@@ -309,3 +309,31 @@ func PeekClaim(token, name string) (string, error) {
 	}
 	return text, nil
 }
+
+// PeekTrustChains reads the headers trust_chain and peer_trust_chain of a compact JWS
+// before its signature can be checked (OpenID Federation 1.0 §4.3, §4.4): only to learn
+// whose key to check it with. What has neither header gives nothing and no error, whatever
+// else it is.
+func PeekTrustChains(token string) (chain, peer []string, err error) {
+	if strings.Count(token, ".") != 2 {
+		return nil, nil, nil
+	}
+	head, err := base64.RawURLEncoding.Strict().DecodeString(token[:strings.IndexByte(token, '.')])
+	if err != nil || !strings.Contains(string(head), "trust_chain") {
+		return nil, nil, nil
+	}
+	if err := checkJSON(head, headerNames); err != nil {
+		return nil, nil, invalid("the header: %v", err)
+	}
+	var h struct {
+		Chain []string `json:"trust_chain"`
+		Peer  []string `json:"peer_trust_chain"`
+	}
+	if err := json.Unmarshal(head, &h); err != nil {
+		return nil, nil, invalid("trust_chain and peer_trust_chain are lists of statements")
+	}
+	if h.Chain == nil && h.Peer != nil {
+		return nil, nil, invalid("peer_trust_chain stands without trust_chain")
+	}
+	return h.Chain, h.Peer, nil
+}
