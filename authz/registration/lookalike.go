@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"context"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,6 +15,31 @@ import (
 type Known struct {
 	ID          authz.ClientID
 	Name, Owner authz.LocalizedText
+}
+
+// KnownApps are all apps that are not ended, from a list that is read by pages in the order
+// of their ids.
+func KnownApps(
+	ctx context.Context, list func(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error),
+) ([]Known, error) {
+	const page = 500
+	var all []Known
+	after := authz.ClientID("")
+	for {
+		found, err := list(ctx, after, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range found {
+			after = c.ID
+			if c.Ended.IsZero() {
+				all = append(all, Known{ID: c.ID, Name: c.Name, Owner: c.Owner})
+			}
+		}
+		if len(found) < page {
+			return all, nil
+		}
+	}
 }
 
 // reserved are names of the provider itself, which no app may carry.

@@ -32,7 +32,12 @@ type Policy struct {
 	MinimumLevel authz.AuthenticationLevel `json:"minimum_level,omitempty"`
 	// RequireStatement demands a software statement.
 	RequireStatement bool `json:"require_software_statement,omitempty"`
+	// Called is what refusals call the policy; empty is the initial access token.
+	Called string `json:"-"`
 }
+
+// called is what refusals call the policy.
+func (p Policy) called() string { return or(p.Called, "the initial access token") }
 
 // Allowance is something of a profile that only apps get which need it.
 type Allowance = string
@@ -179,10 +184,10 @@ func (p Policy) Fill(m Metadata) (Metadata, error) {
 		return m, nil
 	}
 	if m.Profile != "" && m.Profile != string(p.Profile) {
-		return m, refuse("profile", "the initial access token is for profile %s", p.Profile)
+		return m, refuse("profile", "%s is for profile %s", p.called(), p.Profile)
 	}
 	if m.Owner != nil && *m.Owner != p.Owner {
-		return m, refuse("owner", "the initial access token is for %q", p.Owner.VI)
+		return m, refuse("owner", "%s is for %q", p.called(), p.Owner.VI)
 	}
 	m.Profile, m.Owner = string(p.Profile), &p.Owner
 	if m.MinimumLevel == 0 {
@@ -216,6 +221,20 @@ func (p Policy) usual(m Metadata) Metadata {
 	m.CodeWithoutPKCE = m.CodeWithoutPKCE || slices.Contains(p.Allow, AllowWithoutPKCE)
 	m.SessionManagement = m.SessionManagement || slices.Contains(p.Allow, AllowSession)
 	return m
+}
+
+// And is a policy that lets what either of two lets; all else is of the first.
+func (p Policy) And(more Policy) Policy {
+	join := func(list, ordinary, add []string) []string {
+		if len(add) == 0 {
+			return list
+		}
+		return slices.Concat(p.lets(list, ordinary), add)
+	}
+	p.GrantTypes = join(p.GrantTypes, ordinaryGrants, more.GrantTypes)
+	p.Scopes = join(p.Scopes, ordinaryScopes, more.Scopes)
+	p.Declarations = slices.Concat(p.Declarations, more.Declarations)
+	return p
 }
 
 // lets is what a list of the token lets: itself, or the ordinary where it is empty.
@@ -285,21 +304,21 @@ func (p Policy) Permits(c *authz.Client) error {
 				continue // follows from the response types, which are looked at below
 			}
 			if !slices.Contains(one.let, w) {
-				return refuse(one.member, "%q is not let by the initial access token; it lets %v", clip(w), one.let)
+				return refuse(one.member, "%q is not let by %s, which lets %v", clip(w), p.called(), one.let)
 			}
 		}
 	}
 	for needed, member := range allowancesOf(c) {
 		if !slices.Contains(p.Allow, needed) {
-			return refuse(member, "it needs %q, which the initial access token does not allow", needed)
+			return refuse(member, "it needs %q, which %s does not allow", needed, p.called())
 		}
 	}
 	if c.MinimumLevel < p.MinimumLevel {
-		return refuse("minimum_level", "the initial access token demands %d or more", p.MinimumLevel)
+		return refuse("minimum_level", "%s demands %d or more", p.called(), p.MinimumLevel)
 	}
 	for _, d := range c.Declarations {
 		if !slices.ContainsFunc(p.Declarations, func(let authz.Declaration) bool { return within(d, let) }) {
-			return refuse("declarations", "purpose %q at register %q is not let by the initial access token, or not with these attributes and limits", d.Purpose, d.Registry)
+			return refuse("declarations", "purpose %q at register %q is not let by %s, or not with these attributes and limits", d.Purpose, d.Registry, p.called())
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"context"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -49,6 +50,29 @@ func checkSector(_ Metadata, c *authz.Client, profile authz.Profile, _ Rules) er
 // redirect URI.
 func withoutRedirect(c *authz.Client) bool {
 	return slices.ContainsFunc([]string{authz.GrantDevice, authz.GrantCIBA, authz.GrantTokenExchange}, c.AllowsGrant)
+}
+
+// Fetcher gets a document from a URL that an app named: public addresses only, no
+// redirect, at most limit bytes.
+type Fetcher interface {
+	Fetch(ctx context.Context, address string, limit int64) ([]byte, error)
+}
+
+// maxSectorList bounds the list at a sector_identifier_uri.
+const maxSectorList = 64 << 10
+
+// ProveSector fetches the list of OpenID Connect Dynamic Registration §5, if the app names
+// one: without it an app could take the pseudonyms of another sector.
+func ProveSector(ctx context.Context, from Fetcher, c *authz.Client) error {
+	if c.SectorIdentifierURI == "" {
+		return nil
+	}
+	raw, err := from.Fetch(ctx, c.SectorIdentifierURI, maxSectorList)
+	if err != nil {
+		return authz.NewError(authz.InvalidClientMetadata, "sector_identifier_uri: the list could not be fetched: it must be public, answer 200 without redirect, and be no longer than %d bytes",
+			maxSectorList).At("sector_identifier_uri").Because(err)
+	}
+	return CheckSectorList(raw, c)
 }
 
 // CheckSectorList reads what is at a sector_identifier_uri: a JSON array that

@@ -48,12 +48,6 @@ type Evidence interface {
 	Write(ctx context.Context, acts ...audit.Act) ([]audit.Written, error)
 }
 
-// Fetcher gets a document from a URL that a stranger named: public addresses
-// only, no redirect, at most limit bytes.
-type Fetcher interface {
-	Fetch(ctx context.Context, address string, limit int64) ([]byte, error)
-}
-
 // Options is what an Endpoint is made of.
 type Options struct {
 	Issuer string
@@ -64,7 +58,7 @@ type Options struct {
 	Statements    registration.Issuers
 	Registrations Registrations
 	Evidence      Evidence
-	Fetcher       Fetcher
+	Fetcher       registration.Fetcher
 	// Changed is told of a client that was changed, so that this node forgets it.
 	Changed func(authz.ClientID)
 	// Addresses limits requests by network address.
@@ -195,7 +189,7 @@ func (e *Endpoint) client(ctx context.Context, m registration.Metadata, policy r
 		return nil, err
 	}
 	rules := e.o.Rules
-	if rules.Known, err = e.known(ctx); err != nil {
+	if rules.Known, err = registration.KnownApps(ctx, e.o.Registrations.Clients); err != nil {
 		return nil, err
 	}
 	c, err := m.Client(rules)
@@ -210,46 +204,7 @@ func (e *Endpoint) client(ctx context.Context, m registration.Metadata, policy r
 			return nil, err
 		}
 	}
-	return c, e.proveSector(ctx, c)
-}
-
-// known are all apps, for the check on names.
-func (e *Endpoint) known(ctx context.Context) ([]registration.Known, error) {
-	const page = 500
-	var all []registration.Known
-	after := authz.ClientID("")
-	for {
-		list, err := e.o.Registrations.Clients(ctx, after, page)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range list {
-			after = c.ID
-			if c.Ended.IsZero() {
-				all = append(all, registration.Known{ID: c.ID, Name: c.Name, Owner: c.Owner})
-			}
-		}
-		if len(list) < page {
-			return all, nil
-		}
-	}
-}
-
-// maxSectorList bounds the list at a sector_identifier_uri.
-const maxSectorList = 64 << 10
-
-// proveSector fetches the list of OpenID Connect Dynamic Registration §5: without
-// it an app could take the pseudonyms of another sector.
-func (e *Endpoint) proveSector(ctx context.Context, c *authz.Client) error {
-	if c.SectorIdentifierURI == "" {
-		return nil
-	}
-	raw, err := e.o.Fetcher.Fetch(ctx, c.SectorIdentifierURI, maxSectorList)
-	if err != nil {
-		return authz.NewError(authz.InvalidClientMetadata, "sector_identifier_uri: the list could not be fetched: it must be public, answer 200 without redirect, and be no longer than %d bytes",
-			maxSectorList).At("sector_identifier_uri").Because(err)
-	}
-	return registration.CheckSectorList(raw, c)
+	return c, registration.ProveSector(ctx, e.o.Fetcher, c)
 }
 
 // newClientID makes an id that cannot be taken for the number of a person: an app that says no
