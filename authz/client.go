@@ -30,7 +30,10 @@ type Client struct {
 
 	// Verified says who vouches that the agency in Owner runs the app.
 	Verified Verification
-	Disabled bool
+	// Membership is what lets an app in that nobody registered here; it is kept beside the
+	// registration, since it is renewed without a change of it.
+	Membership Membership `json:"-"`
+	Disabled   bool
 	// Ended is when the registration was deleted (RFC 7592 §2.3): it stays, so that
 	// the record of what the app did can name it, and is never enabled again.
 	Ended     time.Time
@@ -191,8 +194,8 @@ type Described struct {
 // operator's, or that of the agency's officer who gave it its initial access token.
 // It is zero for an app that nobody vouched for; see [TakenBack].
 type Verification struct {
-	// By is who: "operator:" and the account of the tool, or
-	// "initial-access-token:" and the token's id.
+	// By is who: "operator:" and the account of the tool, "initial-access-token:" and the
+	// token's id, or "federation:" and the entity that states the name of the agency.
 	By string
 	At time.Time
 }
@@ -206,6 +209,22 @@ func (v Verification) WasTakenBack() bool { return v.By == "" && !v.At.IsZero() 
 
 // Holds reports whether somebody vouches.
 func (v Verification) Holds() bool { return v.By != "" && !v.At.IsZero() }
+
+// Membership is the chain by which a federation vouches for an app (OpenID Federation 1.0
+// §12); zero for an app that was registered here.
+type Membership struct {
+	// Anchor is the trust anchor at the end of the chain, Superior the entity right above
+	// the app.
+	Anchor, Superior string
+	// Expires is when the chain ends, and the registration with it at the latest.
+	Expires time.Time
+}
+
+// Federated reports whether a federation vouches for the app, now or before.
+func (m Membership) Federated() bool { return m.Anchor != "" }
+
+// Lapsed reports whether the app came by a chain that has ended: it is refused then.
+func (m Membership) Lapsed(now time.Time) bool { return m.Federated() && !now.Before(m.Expires) }
 
 // Site is the host that the app is sent people back to, by which they know it; empty for
 // one that is answered on their own device, which is nobody's sign.

@@ -63,6 +63,9 @@ const (
 	InvalidBindingMessage       Code = "invalid_binding_message"          // CIBA Core §13
 	InsufficientAuthentication  Code = "insufficient_user_authentication" // RFC 9470 §3
 	InvalidGrantID              Code = "invalid_grant_id"                 // Grant Management §5.3
+	InvalidTrustChain           Code = "invalid_trust_chain"              // OpenID Federation 1.0 §8.9
+	InvalidTrustAnchor          Code = "invalid_trust_anchor"             // OpenID Federation 1.0 §8.9
+	InvalidMetadata             Code = "invalid_metadata"                 // OpenID Federation 1.0 §8.9
 )
 
 // Error is a refusal that a protocol endpoint may tell its caller. The

@@ -101,8 +101,11 @@ func (a *Authorizer) begin(ctx context.Context, form url.Values) (grant.Pending,
 	if clientID == "" {
 		return grant.Pending{}, nil, authz.NewError(authz.InvalidRequest, "client_id is missing").At("client_id").Under("RFC 6749 §4.1.1")
 	}
+	if err := a.o.Directory.Introduced(ctx, clientID, form.Get("request")); err != nil {
+		return grant.Pending{}, nil, err
+	}
 	client, err := a.o.Directory.Client(ctx, clientID)
-	if errors.Is(err, clientauth.ErrUnknownClient) {
+	if errors.Is(err, clientauth.ErrUnknownClient) && !authz.IsError(err) {
 		return grant.Pending{}, nil, authz.NewError(authz.InvalidRequest,
 			"no app is registered with this client_id").At("client_id").Under("RFC 6749 §4.1.2.1").Because(err)
 	}
@@ -138,6 +141,10 @@ func (a *Authorizer) begin(ctx context.Context, form url.Values) (grant.Pending,
 	now := a.o.Now().UTC()
 	pending := grant.Pending{Created: now, Expires: now.Add(a.o.Lifetimes.Interaction)}
 	outer := request.Answerable(form, client.Client, client.Profile)
+	if client.Membership.Federated() && form.Get("request") == "" && form.Get("request_uri") == "" {
+		return grant.Pending{}, nil, authz.NewError(authz.InvalidRequest,
+			"an app of a federation signs its request (request) or pushes it (RFC 9126)").At("request").Under("OpenID Federation 1.0 §12.1.1")
+	}
 	form, err = a.o.Objects.Unwrap(ctx, form, client)
 	if err != nil {
 		refusal := authz.AsError(err)

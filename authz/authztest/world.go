@@ -49,11 +49,13 @@ type World struct {
 	Represented authz.Represented
 	level       authz.AuthenticationLevel
 	Clients     map[authz.ClientID]*authz.Client
-	Resources   map[string]*authz.Resource
-	Staged      []audit.Event
-	logging     sync.Mutex // of Logged
-	Logged      []string
-	LogDown     bool
+	// Introducer takes up apps of federations; nil takes none.
+	Introducer clientauth.Introducer
+	Resources  map[string]*authz.Resource
+	Staged     []audit.Event
+	logging    sync.Mutex // of Logged
+	Logged     []string
+	LogDown    bool
 	// BeforeHold runs before what an event holds is looked at.
 	BeforeHold  func()
 	Granted     []authz.Release
@@ -223,11 +225,13 @@ func New(t testing.TB) *World {
 func (w *World) Node(t testing.TB) *provider.Provider {
 	t.Helper()
 	clock := func() time.Time { return w.Now }
+	directory := clientauth.NewDirectory(w, 0, clock)
+	directory.Introducer = w.Introducer
 	p, err := provider.New(t.Context(), provider.Options{
 		Issuer: "https://id.example", SignInPath: "/signin", ConsentPath: "/consent", Ring: Ring(), Grants: w.Memory, Sessions: w,
 		Consents: w, Pseudonyms: w, Releases: w, Resources: w,
 		Evidence:  &audit.Scribe{Rows: w, Leaves: w, Pseudonyms: w, Site: "dc1", Now: func() time.Time { return w.Now }},
-		Directory: clientauth.NewDirectory(w, 0, clock), Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock),
+		Directory: directory, Proofs: clientauth.NewProofs(seal.New(seal.Nonces, []byte("nonces")), clock),
 		Published: provider.Published{Reachable: 2}, Now: clock,
 	})
 	if err != nil {

@@ -21,7 +21,8 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 const (
 	assertionMaxLife = 10 * time.Minute
 	clockAhead       = 10 * time.Second
-	maxAssertion     = 8 << 10
+	// With a trust chain in its header (OpenID Federation 1.0 §4.3).
+	maxAssertion = 32 << 10
 )
 
 // assertionClaims are the claims of RFC 7523 §3.
@@ -62,12 +63,15 @@ func (a *Authenticator) checkAssertion(ctx context.Context, c *Registered, asser
 
 // checkClaims is RFC 7523 §3.
 func (a *Authenticator) checkClaims(claims assertionClaims, c *Registered) error {
-	now := a.Now()
+	now, audience := a.Now(), c.Profile.AssertionAudience
+	if c.Membership.Federated() {
+		audience = authz.IssuerAlone // OpenID Federation 1.0 §12.1.1.2
+	}
 	at := func(seconds float64) time.Time { return time.Unix(int64(seconds), 0) }
 	switch {
 	case claims.Issuer != string(c.ID) || claims.Subject != string(c.ID):
 		return errors.New("iss and sub must both be the client id (RFC 7523 §3)")
-	case !a.audienceOK(claims.Audience, c.Profile.AssertionAudience):
+	case !a.audienceOK(claims.Audience, audience):
 		return errors.New("aud must be the issuer identifier")
 	case claims.Expires == 0 || !now.Before(at(claims.Expires).Add(clockAhead)):
 		return errors.New("exp is missing or past")

@@ -63,14 +63,23 @@ func Refusal(err error) error {
 // revocation): what it presents says which client it is, and that client's registered
 // method how it must prove it. The error is an *authz.Error: invalid_client when
 // authentication failed, invalid_request when the request is malformed or more than one
-// method was tried (RFC 6749 §2.3), temporarily_unavailable when the client could not be
+// method was tried (RFC 6749 §2.3), a code of OpenID Federation 1.0 §8.9 when no federation
+// vouches for it, temporarily_unavailable when the client could not be
 // looked up.
 func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request, form url.Values) (*Registered, Assertion, error) {
 	p, err := read(ctx, r, form)
 	if err != nil {
 		return nil, Assertion{}, err
 	}
+	for _, signed := range []string{p.assertion, form.Get("request")} {
+		if err := a.Directory.Introduced(ctx, p.id, signed); err != nil {
+			return nil, Assertion{}, authz.AsError(err)
+		}
+	}
 	c, err := a.Directory.Client(ctx, p.id)
+	if refusal, ok := trusted(err); ok {
+		return nil, Assertion{}, refusal
+	}
 	if err != nil && !errors.Is(err, ErrUnknownClient) {
 		return nil, Assertion{}, authz.AsError(err)
 	}

@@ -40,7 +40,39 @@ type Directory struct {
 
 	// Fetcher gets key sets from a jwks_uri; nil gets none.
 	Fetcher Fetcher
-	keys    keySets
+	// Introducer takes up apps of federations; nil takes none.
+	Introducer Introducer
+	keys       keySets
+}
+
+// Introducer takes up an app that shows a trust chain from itself to a trust anchor, and
+// maybe one from this provider (OpenID Federation 1.0 §12.1.1.1). Errors are *authz.Error. It
+// sends no request to anybody but for an app whose chain is good.
+type Introducer interface {
+	Introduce(ctx context.Context, id authz.ClientID, chain, peer []string) error
+}
+
+// Introduced takes up the app by the trust chain in the header of a JWT that it signed, if
+// there is one. Errors are *authz.Error: the signature is not checked here.
+func (d *Directory) Introduced(ctx context.Context, id authz.ClientID, token string) error {
+	if d.Introducer == nil || token == "" {
+		return nil
+	}
+	chain, peer, err := jose.PeekTrustChains(token)
+	if err != nil {
+		return authz.NewError(authz.InvalidTrustChain, "%v", err).Under("OpenID Federation 1.0 §4.3")
+	}
+	if len(chain) == 0 {
+		return nil
+	}
+	return d.Introducer.Introduce(ctx, id, chain, peer)
+}
+
+// trusted reports whether an error is a refusal of trust, which says itself what to do.
+func trusted(err error) (*authz.Error, bool) {
+	var refusal *authz.Error
+	ok := errors.As(err, &refusal)
+	return refusal, ok
 }
 
 // maxKnown bounds the memory of the directory.
@@ -63,12 +95,12 @@ func NewDirectory(clients Clients, life time.Duration, now func() time.Time) *Di
 // ErrUnknownClient means that no enabled client has this identifier.
 var ErrUnknownClient = errors.New("unknown or disabled client")
 
-// Client finds an enabled client. The error is ErrUnknownClient, or wraps
-// authz.ErrUnavailable when it could not be looked for and no recent copy is at
-// hand.
+// Client finds an enabled client. The error wraps ErrUnknownClient, beside an *authz.Error
+// where a federation does not vouch for it, or authz.ErrUnavailable when it could not be
+// looked for and no recent copy is at hand.
 func (d *Directory) Client(ctx context.Context, id authz.ClientID) (*Registered, error) {
 	known, now, ok := d.known.Get(id)
-	if ok {
+	if ok && !known.Membership.Lapsed(now) {
 		return known, nil
 	}
 	if id == "" || len(id) > 256 || authz.CheckText(string(id)) != nil {
@@ -79,9 +111,12 @@ func (d *Directory) Client(ctx context.Context, id authz.ClientID) (*Registered,
 	case errors.Is(err, authz.ErrNotFound):
 		d.known.Forget(id)
 		return nil, ErrUnknownClient
+	case errors.Is(err, ErrUnknownClient): // which says why a federation does not vouch for it
+		d.known.Forget(id)
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("looking up client %q: %w", id, err)
-	case c.Disabled:
+	case c.Disabled, c.Membership.Lapsed(now):
 		d.known.Forget(id)
 		return nil, ErrUnknownClient
 	}

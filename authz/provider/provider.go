@@ -95,6 +95,8 @@ type Published struct {
 	Reachable authz.AuthenticationLevel
 	// Registration is the registration endpoint, RFC 7591 §3.
 	Registration string
+	// Federation says that apps of federations are let in (OpenID Federation 1.0 §12.1).
+	Federation bool
 	// Policy and Terms are op_policy_uri and op_tos_uri (OpenID Connect Discovery
 	// §3), for who registers an app.
 	Policy, Terms string
@@ -216,7 +218,9 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 			SignIn: o.SignInPath, Consent: o.ConsentPath, Approve: o.ApprovePath, Device: o.DevicePath,
 			Waiting: o.WaitingPath,
 		},
-		Objects:   object.New(object.Options{Issuer: o.Issuer, Ring: o.Ring, Directory: o.Directory, Fetcher: o.Fetcher, Now: o.Now}),
+		Objects: object.New(object.Options{
+			Issuer: o.Issuer, Ring: o.Ring, Directory: o.Directory, Fetcher: o.Fetcher, Spender: o.Grants, Now: o.Now,
+		}),
 		Responder: &response.Responder{Signer: p.signer, BrowserState: p.BrowserState, Now: o.Now},
 		Store:     o.Grants, Sessions: o.Sessions, Consents: o.Consents, Pseudonyms: o.Pseudonyms,
 		Verifier: p.verifier, Minter: minter, Possession: possession, Engine: fosite,

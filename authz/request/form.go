@@ -13,18 +13,20 @@ import (
 // Limits on the form of any protocol request. What is longer is refused before
 // it is looked at.
 const (
-	MaxForm      = 64 << 10 // bytes of a request body or query
-	maxParams    = 64
-	maxPairs     = 96 // with what repeats and what is empty
-	maxValue     = 4096
-	maxDetails   = 16 << 10
-	maxAssertion = 8 << 10
+	MaxForm    = 64 << 10 // bytes of a request body or query
+	maxParams  = 64
+	maxPairs   = 96 // with what repeats and what is empty
+	maxValue   = 4096
+	maxDetails = 16 << 10
+	// maxSigned lets a trust chain stand in the header of what an app signs (OpenID Federation
+	// 1.0 §4.3).
+	maxSigned = 32 << 10
 )
 
 // longer names the parameters that may exceed maxValue.
 var longer = map[string]int{
-	"authorization_details": maxDetails, "client_assertion": maxAssertion,
-	"state": 8 << 10, "claims": 8 << 10, "request": 16 << 10, "id_token_hint": 8 << 10,
+	"authorization_details": maxDetails, "client_assertion": maxSigned,
+	"state": 8 << 10, "claims": 8 << 10, "request": maxSigned, "id_token_hint": 8 << 10,
 	"login_hint_token": 8 << 10, "logout_token": 8 << 10, "token": 16 << 10,
 }
 

@@ -1,6 +1,7 @@
 package request
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"net/url"
 	"time"
@@ -41,7 +42,57 @@ var requestObject = &signedRequest{
 		func(c *registeredClaims, by *signer) string {
 			return inTime(c, by.profile.LimitedRequestObjects, by.now)
 		},
+		func(c *registeredClaims, by *signer) string {
+			if !by.client.Membership.Federated() {
+				return ""
+			}
+			return ofFederation(c, by.issuer)
+		},
 	},
+}
+
+// ofFederation is the rule on the request object of an app that a federation vouches for
+// (OpenID Federation 1.0 §12.1.1).
+func ofFederation(c *registeredClaims, issuer string) (wrong string) {
+	id, ok := text(c.ID)
+	switch {
+	case c.Issuer == "":
+		return "iss is missing (OpenID Federation 1.0 §12.1.1)"
+	case c.Subject != nil:
+		return "sub must not be there (OpenID Federation 1.0 §12.1.1)"
+	case c.Audience == nil || !alone(c.Audience, issuer):
+		return "aud must be the issuer " + issuer + " and nobody else (OpenID Federation 1.0 §12.1.1)"
+	case !ok || id == "" || len(id) > maxID:
+		return "jti is missing, no text, or too long (OpenID Federation 1.0 §12.1.1)"
+	case c.Expires == nil:
+		return "exp is missing (OpenID Federation 1.0 §12.1.1)"
+	}
+	return ""
+}
+
+// maxID bounds a jti, in bytes.
+const maxID = 256
+
+// alone reports whether an aud, a text or a list, names the issuer and nobody else.
+func alone(raw json.RawMessage, issuer string) bool {
+	var many []string
+	if json.Unmarshal(raw, &many) == nil {
+		return len(many) == 1 && many[0] == issuer
+	}
+	return names(raw, issuer)
+}
+
+// Single names a request object that is taken once (OpenID Federation 1.0 §12.1.1), by its
+// app and its jti; expires is when it would be refused in any case. claims are those that
+// [FromObject] took.
+func Single(claims json.RawMessage, client authz.ClientID) (digest []byte, expires time.Time) {
+	var c registeredClaims
+	if json.Unmarshal(claims, &c) != nil || c.Expires == nil {
+		return nil, time.Time{}
+	}
+	id, _ := text(c.ID)
+	sum := sha256.Sum256([]byte("request object\x00" + string(client) + "\x00" + id))
+	return sum[:], time.Unix(int64(*c.Expires), 0).UTC().Add(clockAhead)
 }
 
 // FromObject makes the request out of the claims of a request object whose

@@ -1,8 +1,10 @@
 package request_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"testing"
 	"time"
@@ -113,6 +115,47 @@ func TestObjectsInsideStayAsTheyAre(t *testing.T) {
 	if err != nil || form.Get("claims") != `{"userinfo":{"name":null}}` ||
 		form.Get("authorization_details") != `[{"type":"vn_data_release"}]` {
 		t.Fatalf("got %v, %v", form, err)
+	}
+}
+
+// TestFromObjectOfFederation: OpenID Federation 1.0 §12.1.1, in the profile that leaves most
+// out; what is single is named by the app and the jti.
+func TestFromObjectOfFederation(t *testing.T) {
+	const member = "https://app.example"
+	app := &authz.Client{ID: member, Membership: authz.Membership{Anchor: "https://neo.example"}}
+	right := func(with map[string]any) json.RawMessage {
+		all := map[string]any{"iss": member, "client_id": member, "jti": "one"}
+		maps.Copy(all, with)
+		return claims(t, all)
+	}
+	for _, row := range []struct {
+		name string
+		with map[string]any
+		good bool
+	}{
+		{"all in order", nil, true},
+		{"aud alone in a list", map[string]any{"aud": []string{issuer}}, true},
+		{"aud with another", map[string]any{"aud": []string{issuer, "https://other.example"}}, false},
+		{"aud of the token endpoint", map[string]any{"aud": issuer + "/token"}, false},
+		{"no aud", map[string]any{"aud": nil}, false},
+		{"no iss", map[string]any{"iss": nil}, false},
+		{"no jti", map[string]any{"jti": nil}, false},
+		{"a jti that is no text", map[string]any{"jti": 1}, false},
+		{"a jti that is empty", map[string]any{"jti": ""}, false},
+		{"no exp", map[string]any{"exp": nil, "nbf": nil}, false},
+		{"a sub", map[string]any{"sub": "somebody"}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if _, err := request.FromObject(right(row.with), nil, app, authz.Profiles[authz.OIDC], issuer, noon); (err == nil) != row.good {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	one, expires := request.Single(right(nil), member)
+	other, _ := request.Single(right(map[string]any{"jti": "two"}), member)
+	others, _ := request.Single(right(nil), "https://other.example")
+	if len(one) != 32 || bytes.Equal(one, other) || bytes.Equal(one, others) || expires.Before(noon.Add(5*time.Minute)) {
+		t.Errorf("got %x, %x, %x until %v", one, other, others, expires)
 	}
 }
 

@@ -41,6 +41,8 @@ type Options struct {
 	Directory *clientauth.Directory
 	// Fetcher gets request objects by reference; nil offers none.
 	Fetcher Fetcher
+	// Spender remembers request objects that are taken once.
+	Spender clientauth.Spender
 	Now     func() time.Time
 }
 
@@ -85,7 +87,25 @@ func (o *Objects) Unwrap(ctx context.Context, form url.Values, client *clientaut
 	if err != nil {
 		return nil, err
 	}
-	return request.FromObject(claims, form, client.Client, client.Profile, o.o.Issuer, o.o.Now())
+	inside, err := request.FromObject(claims, form, client.Client, client.Profile, o.o.Issuer, o.o.Now())
+	if err != nil || !client.Membership.Federated() {
+		return inside, err
+	}
+	return inside, o.spend(ctx, claims, client.ID)
+}
+
+// spend takes a request object of an app of a federation once (OpenID Federation 1.0
+// §12.1.1), on all nodes.
+func (o *Objects) spend(ctx context.Context, claims []byte, app authz.ClientID) error {
+	digest, expires := request.Single(claims, app)
+	err := o.o.Spender.Spend(ctx, clientauth.Assertion{Digest: digest, Expires: expires})
+	if errors.Is(err, authz.ErrConflict) {
+		return badObject(errors.New("it was used before; sign a new one with a new jti (OpenID Federation 1.0 §12.1.1)"))
+	}
+	if err != nil {
+		return authz.AsError(err)
+	}
+	return nil
 }
 
 // fetch gets a request object from where the app registered it may be.
@@ -154,7 +174,7 @@ func (o *Objects) verify(ctx context.Context, signed string, client *clientauth.
 			return claims, nil
 		}
 	}
-	if client.RequestObjectAlg == "none" && client.Profile.UnsignedRequestObjects {
+	if client.RequestObjectAlg == "none" && client.Profile.UnsignedRequestObjects && !client.Membership.Federated() {
 		claims, err := jose.Unsigned(signed, maxObject)
 		if err != nil {
 			return nil, badObject(err)
@@ -174,9 +194,11 @@ func (o *Objects) verify(ctx context.Context, signed string, client *clientauth.
 // unsignedAlso reports whether an app may leave its request objects unsigned where it
 // likes: one that registered no algorithm for them (OpenID Connect Dynamic
 // Registration §2: any that both have), of a profile that lets it. Such an object
-// says no more than the same parameters without one, which the app may send too.
+// says no more than the same parameters without one, which the app may send too. One of a
+// federation may not (OpenID Federation 1.0 §12.1.1.2).
 func unsignedAlso(client *clientauth.Registered) bool {
-	return client.RequestObjectAlg == "" && client.Profile.UnsignedRequestObjects && !client.RequireRequestObject
+	return client.RequestObjectAlg == "" && !client.Membership.Federated() &&
+		client.Profile.UnsignedRequestObjects && !client.RequireRequestObject
 }
 
 // VerifiedBy checks a JWT that a client signed, with the one algorithm it has
