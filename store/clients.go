@@ -7,10 +7,14 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/clientauth"
+	"hopnhat/federation/registrar"
 	"hopnhat/store/handle"
 )
 
-var _ clientauth.Clients = (*DB)(nil)
+var (
+	_ clientauth.Clients = (*DB)(nil)
+	_ registrar.Store    = (*DB)(nil)
+)
 
 type clientRow struct {
 	ID        string    `gorm:"column:id;primaryKey"`
@@ -19,7 +23,15 @@ type clientRow struct {
 	Revision  int64     `gorm:"column:revision"`
 	CreatedAt time.Time `gorm:"column:created_at"`
 	UpdatedAt time.Time `gorm:"column:updated_at"`
+	// The chain of an app that a federation vouches for; null for others.
+	Anchor   *string    `gorm:"column:anchor"`
+	Superior *string    `gorm:"column:superior"`
+	Expires  *time.Time `gorm:"column:expires_at"`
 }
+
+// clientsWithChains are clients, each with the chain that a federation vouches for it by.
+const clientsWithChains = `SELECT c.id, c.record, c.disabled, c.revision, c.created_at, c.updated_at, f.anchor, f.superior, f.expires_at
+	FROM clients c LEFT JOIN federated_clients f ON f.client_id = c.id`
 
 func (r clientRow) client() (*authz.Client, error) {
 	var c authz.Client
@@ -28,13 +40,16 @@ func (r clientRow) client() (*authz.Client, error) {
 	}
 	c.ID, c.Disabled = authz.ClientID(r.ID), r.Disabled
 	c.CreatedAt, c.UpdatedAt = r.CreatedAt.UTC(), r.UpdatedAt.UTC()
+	if r.Anchor != nil && r.Superior != nil {
+		c.Membership = authz.Membership{Anchor: *r.Anchor, Superior: *r.Superior, Expires: handle.Time(r.Expires)}
+	}
 	return &c, nil
 }
 
 // Client reads one registration, disabled ones included.
 func (db Apps) Client(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
 	var row clientRow
-	res := db.Reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id = ?", string(id)).Scan(&row)
+	res := db.Reader(ctx).Raw(clientsWithChains+" WHERE c.id = ?", string(id)).Scan(&row)
 	if res.Error != nil {
 		return nil, handle.Wrap("reading a client", res.Error)
 	}
@@ -48,7 +63,7 @@ func (db Apps) Client(ctx context.Context, id authz.ClientID) (*authz.Client, er
 // limit of them.
 func (db Apps) Clients(ctx context.Context, after authz.ClientID, limit int) ([]*authz.Client, error) {
 	var rows []clientRow
-	err := db.Reader(ctx).Raw("SELECT id, record, disabled, revision, created_at, updated_at FROM clients WHERE id > ? ORDER BY id LIMIT ?", string(after), limit).Scan(&rows).Error
+	err := db.Reader(ctx).Raw(clientsWithChains+" WHERE c.id > ? ORDER BY c.id LIMIT ?", string(after), limit).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap("listing clients", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"hopnhat/store/enrolments"
 	"hopnhat/store/erasures"
 	"hopnhat/store/evidence"
+	"hopnhat/store/federated"
 	"hopnhat/store/handle"
 	"hopnhat/store/incidents"
 	"hopnhat/store/keybook"
@@ -49,6 +50,7 @@ type DB struct {
 	Apps
 	Browsers
 	Evidence
+	federated.Members
 	Grants
 	keybook.Book
 	Outbox
@@ -117,6 +119,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Incidents: incidents.Book{Handle: db}, Losses: losses.Book{Handle: db},
 		Leaves: leafrows.Rows{Handle: db, Book: events}, Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db},
+		Members: federated.Members{Handle: db},
 	}, nil
 }
 

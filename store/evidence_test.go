@@ -29,6 +29,7 @@ var written = map[string][]audit.Action{
 		audit.ClientRegistered, audit.ClientDisabled, audit.ClientEnabled, audit.ClientVerified, audit.ClientUnverified, audit.ClientSecretRotated,
 		audit.DeclarationChanged,
 	},
+	"JoinClient": {audit.ClientRegistered}, "RenewClient": {audit.ClientUpdated, audit.ClientTrustEnded, audit.ClientTrustRestored},
 	"InsertRegistration": {audit.ClientRegistered}, "ReplaceRegistration": {audit.ClientUpdated, audit.DeclarationChanged},
 	"EndClient": {audit.ClientDeleted}, "EndGrants": {audit.ClientDeleted},
 	"InsertInitialToken": {audit.InitialTokenCreated}, "RevokeInitialToken": {audit.InitialTokenRevoked}, "SpendInitialToken": {audit.ClientRegistered},
@@ -84,10 +85,11 @@ func TestWhatChangesSomethingHasItsEvidence(t *testing.T) {
 	apis, err5 := filepath.Glob("apis/*.go")
 	signins, err6 := filepath.Glob("signins/*.go")
 	events, err7 := filepath.Glob("evidence/*.go")
-	if err := errors.Join(err, err2, err3, err4, err5, err6, err7); err != nil {
+	members, err8 := filepath.Glob("federated/*.go")
+	if err := errors.Join(err, err2, err3, err4, err5, err6, err7, err8); err != nil {
 		t.Fatal(err)
 	}
-	files = slices.Concat(files, book, found, spent, apis, signins, events)
+	files = slices.Concat(files, book, found, spent, apis, signins, events, members)
 	there := map[string]bool{}
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {

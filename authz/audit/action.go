@@ -59,6 +59,8 @@ const (
 	ClientVerified      Action = "client.verified"
 	ClientUnverified    Action = "client.unverified"
 	ClientSecretRotated Action = "client.secret-rotated"
+	ClientTrustEnded    Action = "client.trust-ended"    // its federation vouches no more
+	ClientTrustRestored Action = "client.trust-restored" // and does again
 	ResourceRegistered  Action = "resource.registered"
 	ResourceDisabled    Action = "resource.disabled"
 	DeclarationChanged  Action = "declaration.changed"
@@ -188,7 +190,7 @@ var rules = slices.Concat([]rule{
 },
 	// An app that registers itself is told when the log has it.
 	rowsOf(Administered, ConsentTree, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
-		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated),
+		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated, ClientTrustEnded, ClientTrustRestored),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, LogShardEnded, LogRebuilt, LogLossAccepted, LogRowsRestored),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, SubordinateProposed, SubordinateRenewed, SubordinateApproved,
 		SubordinateSuspended, SubordinateRevoked, TrustMarkGranted, TrustMarkRevoked),

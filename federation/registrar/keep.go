@@ -1,0 +1,173 @@
+package registrar
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"reflect"
+
+	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	apps "hopnhat/authz/registration"
+	"hopnhat/federation"
+	"hopnhat/federation/registration"
+	"hopnhat/federation/trust"
+)
+
+// take makes a valid verdict the registration of an app, c or nil if there is none yet, and
+// gives the client that the app is then.
+func (r *Registrar) take(ctx context.Context, v trust.Verdict, c *authz.Client, kept Kept) (*authz.Client, error) {
+	now := r.o.Now().UTC()
+	if c != nil {
+		switch {
+		case c.Disabled: // an operator's word, which no chain undoes
+			return c, nil
+		case kept.Ended.IsZero() && registration.Digest(v) == kept.Digest, v.Chain[0].IssuedAt.Before(kept.Issued):
+			return standing(c, now)
+		}
+	}
+	issuers := func(id federation.EntityID) (trust.Verdict, bool) { return r.resolved(id) }
+	found, err := registration.Decide(v, registration.Automatic, issuers, r.o.Rules, now)
+	if err != nil {
+		return nil, err
+	}
+	next := Kept{Membership: found.Client.Membership, Issued: found.Issued, Digest: found.Digest, Refreshed: now}
+	if c != nil {
+		settle(c, found.Client)
+		if same(c, found.Client) {
+			return r.renew(ctx, c, kept, next)
+		}
+	}
+	// It is new, or has changed: what no chain can tell is looked at too.
+	rules := r.o.Rules
+	if rules.Checks.Known, err = apps.KnownApps(ctx, r.o.Store.Clients); err != nil {
+		return nil, err
+	}
+	again, err := registration.Decide(v, registration.Automatic, issuers, rules, now)
+	if err == nil && (c == nil || c.SectorIdentifierURI != again.Client.SectorIdentifierURI) {
+		err = apps.ProveSector(ctx, r.o.Fetcher, again.Client)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		again.Client.CreatedAt = now
+		return r.join(ctx, again.Client, next)
+	}
+	settle(c, again.Client)
+	return r.change(ctx, c, again.Client, kept, next)
+}
+
+// settle keeps of a registration what a newer chain does not change: the sector, or refresh
+// tokens would tell an app the names that another sector knows its people by; and the word
+// for the agency, where nothing changed that it was given for, or an operator took it back.
+func settle(before, c *authz.Client) {
+	c.Sector, c.CreatedAt = before.Sector, before.CreatedAt
+	kept := before.Owner == c.Owner && (before.Verified.By == c.Verified.By || !c.Verified.Holds())
+	if before.Verified.WasTakenBack() || kept {
+		c.Verified = before.Verified
+	}
+}
+
+// same reports whether two registrations of an app say the same.
+func same(before, c *authz.Client) bool {
+	return before.Verified == c.Verified && reflect.DeepEqual(apps.Of(before), apps.Of(c))
+}
+
+// join registers an app at the first use of its chain.
+func (r *Registrar) join(ctx context.Context, c *authz.Client, k Kept) (*authz.Client, error) {
+	acts, err := apps.Acts(audit.ClientRegistered, nil, c)
+	if err != nil {
+		return nil, err
+	}
+	err = r.recorded(ctx, c.ID, k, acts, func(ctx context.Context) error { return r.o.Store.JoinClient(ctx, c, k) })
+	if errors.Is(err, authz.ErrConflict) {
+		return r.meanwhile(ctx, c.ID)
+	}
+	return c, err
+}
+
+// renew keeps a newer chain of an app that is as it was. That is no event, unless trust had
+// been withdrawn.
+func (r *Registrar) renew(ctx context.Context, c *authz.Client, read, k Kept) (*authz.Client, error) {
+	var acts []audit.Act
+	if !read.Ended.IsZero() {
+		acts = append(acts, apps.Act(audit.ClientTrustRestored, c))
+	}
+	err := r.recorded(ctx, c.ID, k, acts, func(ctx context.Context) error { return r.o.Store.RenewClient(ctx, c.ID, read, k, nil) })
+	return r.after(ctx, c, k, err)
+}
+
+// change keeps a newer chain of an app whose metadata are others now.
+func (r *Registrar) change(ctx context.Context, before, c *authz.Client, read, k Kept) (*authz.Client, error) {
+	acts, err := apps.Acts(audit.ClientUpdated, before, c)
+	if err != nil {
+		return nil, err
+	}
+	if !read.Ended.IsZero() {
+		acts = append(acts, apps.Act(audit.ClientTrustRestored, c))
+	}
+	err = r.recorded(ctx, c.ID, k, acts, func(ctx context.Context) error { return r.o.Store.RenewClient(ctx, c.ID, read, k, c) })
+	return r.after(ctx, c, k, err)
+}
+
+// after is the client after its chain was kept, or what another node made of it meanwhile.
+func (r *Registrar) after(ctx context.Context, c *authz.Client, k Kept, err error) (*authz.Client, error) {
+	switch {
+	case errors.Is(err, authz.ErrConflict):
+		return r.meanwhile(ctx, c.ID)
+	case err != nil:
+		return nil, err
+	}
+	renewed := *c
+	renewed.Membership = k.Membership
+	return &renewed, nil
+}
+
+// end ends a registration whose app is trusted no more.
+func (r *Registrar) end(ctx context.Context, v trust.Verdict, c *authz.Client, read Kept) error {
+	k, now := read, r.o.Now().UTC()
+	k.Ended, k.Expires, k.Refreshed = now, now, now
+	act := apps.Act(audit.ClientTrustEnded, c)
+	if n := len(v.Trail); n > 0 {
+		act.Detail.Text = audit.Bounded("OpenID Federation 1.0 §" + v.Trail[n-1].Section + ": " + v.Trail[n-1].Want)
+	}
+	err := r.recorded(ctx, c.ID, k, []audit.Act{act}, func(ctx context.Context) error {
+		return r.o.Store.RenewClient(ctx, c.ID, read, k, nil)
+	})
+	if errors.Is(err, authz.ErrConflict) {
+		return nil // another node did, or took a newer chain, which the next look judges
+	}
+	return err
+}
+
+// meanwhile is the client as another node made it.
+func (r *Registrar) meanwhile(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
+	c, _, err := r.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return standing(c, r.o.Now())
+}
+
+// recorded does a change with its events in one transaction. The events name the anchor and
+// the chain.
+func (r *Registrar) recorded(
+	ctx context.Context, id authz.ClientID, k Kept, acts []audit.Act, change func(ctx context.Context) error,
+) error {
+	for i := range acts {
+		acts[i].At = k.Refreshed
+		acts[i].Decision.Determining = []string{"federation:" + k.Anchor, "chain:" + hex.EncodeToString(k.Digest[:])}
+	}
+	err := r.o.Store.Tx(ctx, func(ctx context.Context) error {
+		if err := change(ctx); err != nil || len(acts) == 0 {
+			return err
+		}
+		_, err := r.o.Evidence.Write(ctx, acts...)
+		return err
+	})
+	if err == nil || errors.Is(err, audit.ErrNotLogged) {
+		r.o.Changed(id)
+	}
+	return err
+}

@@ -1,0 +1,102 @@
+// Package federated keeps apps that a federation vouches for: each is a client like any
+// other, and a row that says by which chain.
+package federated
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/federation/registrar"
+	"hopnhat/store/handle"
+)
+
+// Members are these apps. It is safe for concurrent use.
+type Members struct{ *handle.Handle }
+
+type row struct {
+	ID        string     `gorm:"column:id"`
+	Record    []byte     `gorm:"column:record"`
+	Disabled  bool       `gorm:"column:disabled"`
+	Revision  int64      `gorm:"column:revision"`
+	CreatedAt time.Time  `gorm:"column:created_at"`
+	UpdatedAt time.Time  `gorm:"column:updated_at"`
+	Anchor    *string    `gorm:"column:anchor"`
+	Superior  *string    `gorm:"column:superior"`
+	Issued    *time.Time `gorm:"column:issued_at"`
+	Expires   *time.Time `gorm:"column:expires_at"`
+	Chain     []byte     `gorm:"column:chain"`
+	Refreshed *time.Time `gorm:"column:refreshed_at"`
+	Ended     *time.Time `gorm:"column:ended_at"`
+}
+
+// FederatedClient finds a client, disabled ones included, with what is kept of it; that is
+// zero for one that was registered here, but for the revision.
+func (db Members) FederatedClient(ctx context.Context, id authz.ClientID) (*authz.Client, registrar.Kept, error) {
+	var r row
+	res := db.Reader(ctx).Raw(`SELECT c.id, c.record, c.disabled, c.revision, c.created_at, c.updated_at,
+			f.anchor, f.superior, f.issued_at, f.expires_at, f.chain, f.refreshed_at, f.ended_at
+		FROM clients c LEFT JOIN federated_clients f ON f.client_id = c.id WHERE c.id = ?`, string(id)).Scan(&r)
+	if res.Error != nil {
+		return nil, registrar.Kept{}, handle.Wrap("reading a federated client", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return nil, registrar.Kept{}, authz.ErrNotFound
+	}
+	var c authz.Client
+	if err := json.Unmarshal(r.Record, &c); err != nil {
+		return nil, registrar.Kept{}, handle.Wrap("decoding a client", err)
+	}
+	c.ID, c.Disabled, c.CreatedAt, c.UpdatedAt = authz.ClientID(r.ID), r.Disabled, r.CreatedAt.UTC(), r.UpdatedAt.UTC()
+	kept := registrar.Kept{Revision: r.Revision}
+	if r.Anchor != nil {
+		if len(r.Chain) != sha256.Size || r.Superior == nil {
+			return nil, kept, fmt.Errorf("reading a federated client: the row of %q is damaged", id)
+		}
+		kept.Membership = authz.Membership{Anchor: *r.Anchor, Superior: *r.Superior, Expires: handle.Time(r.Expires)}
+		kept.Issued, kept.Refreshed, kept.Ended = handle.Time(r.Issued), handle.Time(r.Refreshed), handle.Time(r.Ended)
+		kept.Digest = [sha256.Size]byte(r.Chain)
+		c.Membership = kept.Membership
+	}
+	return &c, kept, nil
+}
+
+// JoinClient adds a client and the chain it came by; authz.ErrConflict if the id is taken. It
+// is called in a transaction.
+func (db Members) JoinClient(ctx context.Context, c *authz.Client, k registrar.Kept) error {
+	record, err := json.Marshal(c)
+	if err != nil {
+		return handle.Wrap("encoding a client", err)
+	}
+	if err := handle.OneRow("registering a federated client", db.Writer(ctx).Exec(`INSERT INTO clients (id, record, disabled, revision, created_at, updated_at)
+		VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		string(c.ID), string(record), false, k.Refreshed.UTC(), k.Refreshed.UTC())); err != nil {
+		return err
+	}
+	return handle.Wrap("keeping the chain of a client", db.Writer(ctx).Exec(`INSERT INTO federated_clients
+		(client_id, anchor, superior, issued_at, expires_at, chain, refreshed_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		string(c.ID), k.Anchor, k.Superior, k.Issued.UTC(), k.Expires.UTC(), handle.Blob(k.Digest[:]), k.Refreshed.UTC()).Error)
+}
+
+// RenewClient keeps another chain of a client, if what is kept is still what was read, and
+// authz.ErrConflict otherwise. Where changed is not nil it takes the place of the client, if
+// that is enabled and as it was read. It is called in a transaction.
+func (db Members) RenewClient(ctx context.Context, id authz.ClientID, read, k registrar.Kept, changed *authz.Client) error {
+	if err := handle.OneRow("renewing the chain of a client", db.Writer(ctx).Exec(`UPDATE federated_clients
+		SET anchor = ?, superior = ?, issued_at = ?, expires_at = ?, chain = ?, refreshed_at = ?, ended_at = ?
+		WHERE client_id = ? AND chain = ? AND expires_at = ?`,
+		k.Anchor, k.Superior, k.Issued.UTC(), k.Expires.UTC(), handle.Blob(k.Digest[:]), k.Refreshed.UTC(), handle.NullTime(k.Ended),
+		string(id), handle.Blob(read.Digest[:]), read.Expires.UTC())); err != nil || changed == nil {
+		return err
+	}
+	record, err := json.Marshal(changed)
+	if err != nil {
+		return handle.Wrap("encoding a client", err)
+	}
+	return handle.OneRow("changing a federated client", db.Writer(ctx).Exec(
+		"UPDATE clients SET record = ?, revision = revision + 1, updated_at = ? WHERE id = ? AND disabled = ? AND revision = ?",
+		string(record), k.Refreshed.UTC(), string(id), false, read.Revision))
+}
