@@ -63,6 +63,7 @@ var Table = []Key{
 	{"registration_burst", number(1, maxBurst), Public, server, "registrations one address may make at once; one more each 3 s", func(c *node.Config) any { return &c.RegistrationBurst }},
 	{"federation", path("file"), Public, []Reader{Server, Federation}, "JSON file of what this server is in a federation (OpenID Federation 1.0): its name, its superiors, whether it has subordinates, its trust marks; without it, it is in none", func(c *node.Config) any { return &c.Federation }},
 	{"registration_statement_issuers", path("file"), Public, server, "JSON file of who may make software statements: an object of issuers, each with its JWK Set", func(c *node.Config) any { return &c.RegistrationStatementIssuers }},
+	{"federation_apps", path("file"), Public, server, "JSON file of trust anchors with their keys, and of what apps may do that one of them vouches for: see docs/federation.md", func(c *node.Config) any { return &c.FederationApps }},
 	{"op_policy_uri", text("URL", "https URL of a page", webPage), Public, server, "URL of how apps may use what they get, for the metadata", func(c *node.Config) any { return &c.OPPolicyURI }},
 	{"op_tos_uri", text("URL", "https URL of a page", webPage), Public, server, "URL of the terms apps agree to, for the metadata", func(c *node.Config) any { return &c.OPTosURI }},
 	{"log_level", choice("debug", "info", "warn", "error"), Public, []Reader{Server, Demo}, "debug, info, warn or error", func(c *node.Config) any { return &c.LogLevel }},

@@ -24,6 +24,7 @@ import (
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
 	"hopnhat/cmd/node/federating"
+	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/keys/seal"
@@ -50,8 +51,7 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 		out: outbound.New(c.LoopbackIssuer()), logoutQueued: make(signal, 1), answered: make(signal, 1),
 		board: &incident.Board{Marks: base.DB.Incidents},
 	}
-	n.directory = clientauth.NewDirectory(n.DB, 0, nil)
-	n.directory.Fetcher = n.out
+	n.clients, n.directory = registering.Directory(n.DB, n.out)
 	for _, step := range n.steps() {
 		if !n.has(step.roles...) {
 			continue
@@ -81,6 +81,7 @@ func (n *Node) steps() []step {
 		{answering, n.makeConsents},
 		{answering, n.makeApprovals},
 		{releasing, n.makeBroker},
+		{[]web.Role{web.Provider}, n.letFederationsIn},
 		{[]web.Role{web.Provider}, n.makeRegistration},
 		{answering, n.makeProvider},
 		{[]web.Role{web.Provider}, n.makeDeliveries},
@@ -224,7 +225,9 @@ func (n *Node) makeProvider(ctx context.Context) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	published := provider.Published{Reachable: n.authn.Reachable(), Policy: c.OPPolicyURI, Terms: c.OPTosURI}
+	published := provider.Published{
+		Reachable: n.authn.Reachable(), Policy: c.OPPolicyURI, Terms: c.OPTosURI, Federation: n.directory.Introducer != nil,
+	}
 	if n.registration != nil {
 		published.Registration = n.registration.URL()
 	}

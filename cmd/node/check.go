@@ -6,8 +6,10 @@ import (
 	"net"
 	"os"
 
+	"hopnhat/authz/consent"
 	"hopnhat/authz/registration"
 	"hopnhat/cmd/node/federating"
+	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/web"
 )
@@ -90,6 +92,7 @@ func (c *Config) CheckFiles() error {
 	_, err5 := releaselog.ReadWitnesses(c.LogWitnesses, c.LogWitnessesWanted, c.LoopbackIssuer())
 	_, err6 := releaselog.ReadAnchors(c.LogAnchor)
 	_, err7 := federating.Read(c.Federation, c.Issuer)
+	_, err8 := registering.ReadRules(c.FederationApps, registration.Rules{Catalogue: consent.Load(), Loopback: c.LoopbackIssuer()})
 	var unread error
 	for _, f := range []struct{ name, path string }{{"vault_ca", c.VaultCA}, {"vault_token_file", c.VaultTokenFile}, {"vault_secret_id_file", c.VaultSecretIDFile}} {
 		if f.path == "" || c.Keystore != "vault" {
@@ -99,7 +102,7 @@ func (c *Config) CheckFiles() error {
 			unread = errors.Join(unread, fmt.Errorf("reading %s: %w", f.name, err))
 		}
 	}
-	return errors.Join(err1, err2, err3, err4, err5, err6, err7, unread)
+	return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, unread)
 }
 
 // OnLoopback reports whether a host is this machine.

@@ -16,7 +16,7 @@ import (
 // the configuration: KeyOverlap is key_overlap. What a key means to operators, its range
 // and its secrecy stand in the table of keys of cmd/hopnhat; what values must be together
 // stands in [Config.Complete]. Fields that end in File, TLSCertificate, TLSKey,
-// MTLSClientCA, VaultCA and RegistrationStatementIssuers are paths of files.
+// MTLSClientCA, VaultCA, RegistrationStatementIssuers and FederationApps are paths of files.
 type Config struct {
 	// Who the node is and where it listens.
 	Issuer string // issuer identifier (OpenID Connect Discovery §3)
@@ -67,6 +67,7 @@ type Config struct {
 	Registration                 string // off, iat or open
 	RegistrationBurst            int
 	RegistrationStatementIssuers string
+	FederationApps               string // file of rules for apps of federations
 	// Pages of the operator that the metadata names.
 	OPPolicyURI string
 	OPTosURI    string

@@ -22,6 +22,7 @@ import (
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
 	"hopnhat/cmd/node/reconciling"
+	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/store/registry"
@@ -48,6 +49,7 @@ type Node struct {
 	sessions     *session.Sessions
 	authn        *authn.Authenticator
 	failed       *authn.FailedSignIns
+	clients      *registering.Clients
 	directory    *clientauth.Directory
 	consents     *consent.Consents
 	approvals    *decoupled.Engine

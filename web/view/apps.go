@@ -19,6 +19,8 @@ const (
 	AppEnabled  AppState = "enabled"
 	AppDisabled AppState = "disabled"
 	AppDeleted  AppState = "deleted"
+	// AppLapsed is one whose federation vouches for it no more.
+	AppLapsed AppState = "lapsed"
 )
 
 // Key is the text in the catalogue.

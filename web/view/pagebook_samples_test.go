@@ -427,6 +427,7 @@ func sampleApps() Apps {
 			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e210", Name: long.Name, Owner: long.Owner, Profile: "oidc", Method: "client_secret_basic", State: AppDisabled, Ends: 4},
 			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e211", Name: tax.Name, Owner: tax.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppEnabled, Remote: true, Failed: true},
 			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e212", Name: land.Name, Owner: land.Owner, Profile: "fapi2", Method: "private_key_jwt", State: AppDeleted},
+			{ID: "https://cong.tinh.example.vn", Name: land.Name, Owner: land.Owner, Profile: "fapi2", Method: "private_key_jwt", Keys: 1, State: AppLapsed, Verified: true, VerifiedBy: "federation:https://tinh.example.vn", VerifiedAt: sampleNow},
 		},
 		Next: "/console/apps?after=0199a7c2-4be1-7d30-9c44-51f0c0a3e212",
 	}

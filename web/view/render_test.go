@@ -86,7 +86,7 @@ func computedKeys() []string {
 	for _, p := range []IncidentProblem{IncidentReason, IncidentLong, IncidentNumber, IncidentText, IncidentSame, IncidentMoved} {
 		add(p.Key())
 	}
-	for _, a := range []AppState{AppEnabled, AppDisabled, AppDeleted} {
+	for _, a := range []AppState{AppEnabled, AppDisabled, AppDeleted, AppLapsed} {
 		add(a.Key())
 	}
 	for _, p := range []SignInProblem{SignInWrong, SignInMissing, SignInMalformed, SignInThrottled, SignInLate, SignInBusy} {

@@ -149,6 +149,8 @@ func stateOf(c *authz.Client) string {
 		return "deleted"
 	case c.Disabled:
 		return "disabled"
+	case c.Membership.Lapsed(time.Now()):
+		return "trust ended"
 	}
 	return "enabled"
 }
@@ -173,6 +175,10 @@ type shown struct {
 	Verified bool       `json:"agency_verified"`
 	By       string     `json:"agency_verified_by,omitempty"`
 	At       *time.Time `json:"agency_verified_at,omitempty"` // or taken back
+	// Of an app that a federation vouches for.
+	Anchor   string     `json:"trust_anchor,omitempty"`
+	Superior string     `json:"superior,omitempty"`
+	Until    *time.Time `json:"trusted_until,omitempty"`
 }
 
 func show(e *tool.Env) *cobra.Command {
@@ -192,13 +198,21 @@ func show(e *tool.Env) *cobra.Command {
 				at := c.Verified.At.UTC()
 				out.At = &at
 			}
+			if m := c.Membership; m.Federated() {
+				until := m.Expires.UTC()
+				out.Anchor, out.Superior, out.Until = m.Anchor, m.Superior, &until
+			}
 			return e.JSON(out)
 		}
 		text, err := registration.WriteYAML([]registration.Metadata{registration.Of(c)})
 		if err != nil {
 			return err
 		}
-		e.Printf("# %s\n%s", vouchedFor(c), text)
+		e.Printf("# %s\n", vouchedFor(c))
+		if m := c.Membership; m.Federated() {
+			e.Printf("# trusted through %s, up to trust anchor %s, until %s\n", m.Superior, m.Anchor, m.Expires.UTC().Format(time.RFC3339))
+		}
+		e.Printf("%s", text)
 		return nil
 	})
 }

@@ -65,6 +65,9 @@ func register(
 	case !before.Ended.IsZero():
 		return nil, "", fmt.Errorf("client %q was deleted at %s, which is for good: choose another id",
 			c.ID, before.Ended.Format(time.RFC3339))
+	case before.Membership.Federated():
+		return nil, "", fmt.Errorf("client %q came by the federation of %s, whose chain says what it is: change what it publishes, or choose another id",
+			c.ID, before.Membership.Anchor)
 	default:
 		c.CreatedAt, c.Disabled = before.CreatedAt, before.Disabled
 		if m.IDTokenAlg == "" && before.Profile == c.Profile {

@@ -45,6 +45,8 @@ func (p *Pages) appRow(c *authz.Client) view.AppRow {
 		row.State, row.Ends = view.AppDeleted, 0
 	case c.Disabled:
 		row.State = view.AppDisabled
+	case c.Membership.Lapsed(p.o.Now()):
+		row.State = view.AppLapsed
 	}
 	if row.Remote = c.JWKSURI != ""; row.Remote {
 		row.Keys, row.Fetched, row.Failed = p.o.Keys.KeyState(c.ID)
