@@ -13,7 +13,6 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/authorize/object"
-	"hopnhat/authz/clientauth"
 	"hopnhat/authz/protocol"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -171,7 +170,7 @@ func kindOf(e *authz.Error) view.ErrorKind {
 		return view.ErrorRequestURI
 	case e.Code == authz.InvalidRequestURI, errors.Is(e.Cause, authorize.ErrGone):
 		return view.ErrorExpired
-	case e.Parameter == "client_id", errors.Is(e.Cause, clientauth.ErrUnknownClient):
+	case e.Parameter == "client_id":
 		return view.ErrorUnknownApp
 	case e.Parameter == "redirect_uri" || e.Parameter == "post_logout_redirect_uri":
 		return view.ErrorBadReturn

@@ -12,7 +12,6 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/authorize/object"
-	"hopnhat/authz/clientauth"
 	"hopnhat/web/view"
 )
 
@@ -29,7 +28,6 @@ func TestErrorPagesSayWhatIsWrong(t *testing.T) {
 		signOut    bool
 	}{
 		{"no such app", "/authorize", refuse(authz.InvalidRequest, "client_id", nil), view.ErrorUnknownApp, false},
-		{"an app that no federation vouches for", "/authorize", refuse(authz.InvalidTrustChain, "", clientauth.ErrUnknownClient), view.ErrorUnknownApp, false},
 		{"a return address that is not registered", "/authorize", refuse(authz.InvalidRequest, "redirect_uri", nil), view.ErrorBadReturn, false},
 		{"a request_uri that was used", "/authorize", refuse(authz.InvalidRequestURI, "request_uri", nil), view.ErrorExpired, false},
 		{"a request_uri of somebody else", "/authorize", refuse(authz.InvalidRequestURI, "request_uri", object.ErrForeign), view.ErrorRequestURI, false},

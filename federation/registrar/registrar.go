@@ -114,7 +114,8 @@ func New(o Options) *Registrar {
 }
 
 func refuse(code authz.Code, section, format string, args ...any) *authz.Error {
-	return authz.NewError(code, format, args...).Under("OpenID Federation 1.0 §" + section).Because(clientauth.ErrUnknownClient)
+	return authz.NewError(code, format, args...).At("client_id").Under("OpenID Federation 1.0 §" + section).
+		Because(clientauth.ErrUnknownClient)
 }
 
 // Client finds a client. One that a federation vouches for is as its newest chain says; it is

@@ -73,7 +73,8 @@ func Refusal(v trust.Verdict) *authz.Error {
 }
 
 func refuse(code authz.Code, section, format string, args ...any) *authz.Error {
-	return authz.NewError(code, format, args...).Under("OpenID Federation 1.0 §" + section).Because(clientauth.ErrUnknownClient)
+	return authz.NewError(code, format, args...).At("client_id").Under("OpenID Federation 1.0 §" + section).
+		Because(clientauth.ErrUnknownClient)
 }
 
 // Decide makes a client of a valid chain, by the rules of a provider and at a time. Errors
@@ -294,5 +295,5 @@ func invalidMetadata(err error) error {
 	if !errors.As(err, &said) {
 		return err
 	}
-	return refuse(authz.InvalidMetadata, "12.1", "%s", said.Description).At(said.Parameter)
+	return refuse(authz.InvalidMetadata, "12.1", "%s", said.Description)
 }

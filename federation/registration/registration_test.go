@@ -209,7 +209,7 @@ func TestRefusals(t *testing.T) {
 				!strings.Contains(said.Error(), row.says) {
 				t.Fatalf("got %v under %q, want %s under §%s that says %q", err, clause(said), row.code, row.section, row.says)
 			}
-			if said.Redirectable || !errors.Is(err, clientauth.ErrUnknownClient) {
+			if said.Redirectable || said.Parameter != "client_id" || !errors.Is(err, clientauth.ErrUnknownClient) {
 				t.Errorf("redirectable: %v; unknown client: %v", said.Redirectable, errors.Is(err, clientauth.ErrUnknownClient))
 			}
 		})
