@@ -86,17 +86,59 @@ func (l *Log) openCopies(ctx context.Context, o Options) error {
 	return nil
 }
 
-// keepCopies writes the copies of entries that were given places; those that have their places
-// from before, where at is negative, have copies, if these are no gaps. Where it fails no place
-// is told: the caller appends again, and gets the place.
-func (l *Log) keepCopies(entries []audit.Entry, at []int, out []gather.Outcome[uint64]) {
+// keepAhead writes the copies of entries that are handed over while these are written, to the
+// places that come next in the tree: both are on disk at the same time. What it returns waits
+// for that, and reports whether they were given those places; where not, the copies are taken
+// back.
+func (l *Log) keepAhead(entries []audit.Entry, at []int) func(written []gather.Outcome[uint64], failed error) bool {
+	first, _ := l.tree.Head()
+	var records []copies.Record
+	for i, e := range entries {
+		if at[i] >= 0 && len(e.Copy) > 0 {
+			records = append(records, copies.Record{Index: first + uint64(at[i]), Leaf: copyseal.LeafHash(e.Leaf), Copy: e.Copy})
+		}
+	}
+	records = once(records)
+	done := make(chan struct{})
+	var back func() error
+	var err error
+	go func() {
+		defer close(done)
+		back, err = l.copies.Ahead(records)
+	}()
+	return func(written []gather.Outcome[uint64], failed error) bool {
+		<-done
+		right := failed == nil && err == nil
+		for n, w := range written {
+			right = right && w.Err == nil && w.Value == first+uint64(n)
+		}
+		if right {
+			return true
+		}
+		if err := back(); err != nil {
+			slog.Error("copies of events stand beside places that are not theirs; the next start takes them away", "error", err)
+		}
+		return false
+	}
+}
+
+// once are records in the order of their places, each once.
+func once(records []copies.Record) []copies.Record {
+	slices.SortFunc(records, func(a, b copies.Record) int { return cmp.Compare(a.Index, b.Index) })
+	return slices.CompactFunc(records, func(a, b copies.Record) bool { return a.Index == b.Index })
+}
+
+// keepCopies writes the copies of entries that were given places, if that was not done ahead;
+// those that have their places from before, where at is negative, have copies, if these are no
+// gaps. Where it fails no place is told: the caller appends again, and gets the place.
+func (l *Log) keepCopies(entries []audit.Entry, at []int, out []gather.Outcome[uint64], ahead bool) {
 	var records []copies.Record
 	for i, e := range entries {
 		switch index := out[i].Value; {
 		case out[i].Err != nil || at[i] < 0 && !l.gaps.has(index):
 		case len(e.Copy) == 0:
 			l.gaps.add(index)
-		default:
+		case at[i] < 0 || !ahead:
 			records = append(records, copies.Record{Index: index, Leaf: copyseal.LeafHash(e.Leaf), Copy: e.Copy})
 		}
 	}
@@ -110,8 +152,7 @@ func (l *Log) keepCopies(entries []audit.Entry, at []int, out []gather.Outcome[u
 // putCopies writes records in the order of their places, each once, and notes what it could
 // not write as gaps.
 func (l *Log) putCopies(records []copies.Record) error {
-	slices.SortFunc(records, func(a, b copies.Record) int { return cmp.Compare(a.Index, b.Index) })
-	records = slices.CompactFunc(records, func(a, b copies.Record) bool { return a.Index == b.Index })
+	records = once(records)
 	err := l.copies.Write(records)
 	for _, r := range records {
 		if err != nil {

@@ -47,7 +47,9 @@ func (l *Log) write(ctx context.Context, entries []audit.Entry) []gather.Outcome
 		e := tessera.NewEntry(entry.Leaf)
 		at[i], given, leaves = len(given), append(given, e), append(leaves, e.LeafHash())
 	}
+	kept := l.keepAhead(entries, at)
 	written, err := l.handOver(ctx, given, leaves)
+	ahead := kept(written, err)
 	if err != nil {
 		return refuse(err)
 	}
@@ -61,7 +63,7 @@ func (l *Log) write(ctx context.Context, entries []audit.Entry) []gather.Outcome
 			out[i] = written[n]
 		}
 	}
-	l.keepCopies(entries, at, out)
+	l.keepCopies(entries, at, out, ahead)
 	if l.holds != nil {
 		if err := l.holds(); err != nil {
 			return refuse(err)

@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../drill.sh"
 rounds=${DRILL_LOG_ROUNDS:-10}
 drill "a release log is bent, lost and restored, $rounds times (DRILL_LOG_ROUNDS)"
 if go test -count="$rounds" -timeout 0 ./cmd/command/ledger &&
-	go test -count="$rounds" -timeout 0 -run 'TestAFolder|TestAForeign|TestALarge|TestAnchor|TestADatabase|TestOneFlipped|TestRebuild' ./store/tlog ./store/tlog/inspect; then
+	go test -count="$rounds" -timeout 0 -run 'TestACopy|TestCopies|TestWhatWasErased|TestAFolder|TestAForeign|TestALarge|TestAnchor|TestADatabase|TestOneFlipped|TestRebuild' ./store/tlog ./store/tlog/inspect ./store/tlog/copies; then
 	echo "log: passed, what was bent was found and made whole"
 else
 	echo "log: FAILED, the lines above say what was not found or not mended" >&2

@@ -86,6 +86,45 @@ func TestACrash(t *testing.T) {
 	}
 }
 
+// TestWrittenAhead: what is written before its places are given is taken back, and what a crash
+// leaves of it is taken away when the writer is opened again, over the border of a file too.
+func TestWrittenAhead(t *testing.T) {
+	const first = Range - 1
+	f := Of(t.TempDir())
+	w, _, err := Open(f, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write([]Record{one(first, "given")}); err != nil {
+		t.Fatal(err)
+	}
+	three := []Record{one(first, "again"), one(Range, "over"), one(Range+1, "over")}
+	back, err := w.Ahead(three)
+	if err := errors.Join(err, back()); err != nil {
+		t.Fatal(err)
+	}
+	holds := func(want int) {
+		t.Helper()
+		here, err1 := f.Read(0)
+		next, err2 := f.Read(1)
+		if err := errors.Join(err1, err2); err != nil || len(here)+len(next) != want || string(here[first].Copy) != "given" {
+			t.Fatalf("there are %v and %v, %v", here, next, err)
+		}
+	}
+	holds(1)
+	if _, err := w.Ahead(three[1:]); err != nil {
+		t.Fatal(err)
+	}
+	holds(3)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, missing, err := Open(f, Range); err != nil || len(missing) != Range-1 {
+		t.Fatalf("%d are missing, %v", len(missing), err)
+	}
+	holds(1)
+}
+
 // TestDamageHidesNoOther: a bit that flips in a copy is told of, the copies behind it are read,
 // and what is erased is not said to be so while a part of the file is not seen.
 func TestDamageHidesNoOther(t *testing.T) {

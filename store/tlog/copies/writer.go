@@ -2,10 +2,14 @@ package copies
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"hopnhat/store/tlog/inspect"
 )
 
 // Writer adds copies to a folder. It is safe for concurrent use; one process writes a folder.
@@ -16,10 +20,17 @@ type Writer struct {
 	number uint64
 }
 
-// Open goes on with the copies of a shard of so many entries. A part of a record, which a
-// crash left at the end, is cut off. It returns the places near the end that have no copy.
+// Open goes on with the copies of a shard of so many entries. What a crash left behind them is
+// taken away: a part of a record, and records of places that were never given. It returns the
+// places near the end that have no copy.
 func Open(f Folder, size uint64) (w *Writer, missing []uint64, err error) {
 	w = &Writer{Folder: f}
+	next := size / Range // the file of the next place
+	for number := next; number <= next+1; number++ {
+		if err := w.ungiven(number, size); err != nil {
+			return nil, nil, err
+		}
+	}
 	if size == 0 {
 		return w, nil, nil
 	}
@@ -39,6 +50,21 @@ func Open(f Folder, size uint64) (w *Writer, missing []uint64, err error) {
 		}
 	}
 	return w, missing, nil
+}
+
+// ungiven takes records from a file whose places were never given: they are written before it
+// is known that the tree has their entries.
+func (w *Writer) ungiven(number, size uint64) error {
+	found, err := w.Read(number)
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	before := len(found)
+	maps.DeleteFunc(found, func(index uint64, _ Record) bool { return index >= size })
+	if len(found) == before {
+		return nil
+	}
+	return w.Folder.Write(number, found, inspect.Replace)
 }
 
 // cut takes a part of a record from the end of a file.
@@ -61,30 +87,64 @@ func (w *Writer) cut(number uint64) error {
 	return errors.Join(file.Truncate(framed), file.Sync(), file.Close())
 }
 
-// Write adds records, which are on disk when it returns. After an error none of them counts.
+// Write adds records, which are on disk when it returns.
 func (w *Writer) Write(records []Record) error {
+	_, err := w.Ahead(records)
+	return err
+}
+
+// Ahead is Write before it is known whether the places are those of the entries: back takes
+// the records back, if none were added behind them.
+func (w *Writer) Ahead(records []Record) (back func() error, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var parts []part
+	back = func() error { return w.back(parts) }
 	for len(records) > 0 {
 		number, n := records[0].Index/Range, 1
 		for n < len(records) && records[n].Index/Range == number {
 			n++
 		}
-		if err := w.add(number, records[:n]); err != nil {
+		added, err := w.add(number, records[:n])
+		if err != nil {
+			return back, err
+		}
+		parts, records = append(parts, added), records[n:]
+	}
+	return back, nil
+}
+
+// part is what was added to a file: its bytes from one to another.
+type part struct {
+	number   uint64
+	from, to int64
+}
+
+func (w *Writer) back(parts []part) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range parts {
+		if err := w.at(p.number); err != nil {
 			return err
 		}
-		records = records[n:]
+		end, err := w.file.Seek(0, io.SeekEnd)
+		if err != nil || end != p.to {
+			return err
+		}
+		if err := errors.Join(w.file.Truncate(p.from), w.file.Sync()); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (w *Writer) add(number uint64, records []Record) error {
+func (w *Writer) add(number uint64, records []Record) (part, error) {
 	if err := w.at(number); err != nil {
-		return err
+		return part{}, err
 	}
-	end, err := w.file.Seek(0, 2)
+	end, err := w.file.Seek(0, io.SeekEnd)
 	if err != nil {
-		return err
+		return part{}, err
 	}
 	var raw []byte
 	for _, r := range records {
@@ -96,7 +156,7 @@ func (w *Writer) add(number uint64, records []Record) error {
 		err = errors.Join(err, w.file.Truncate(end), w.file.Close())
 		w.file = nil
 	}
-	return err
+	return part{number, end, end + int64(len(raw))}, err
 }
 
 // at opens the file of a number, and makes it if it is not there.
