@@ -44,30 +44,36 @@ func (e Export) Coverage() Coverage {
 }
 
 func coverage(segments []Segment) Coverage {
-	c := Coverage{Segments: len(segments), Unshown: map[string]int{}}
+	c := Coverage{Unshown: map[string]int{}}
 	seen := map[string]bool{}
-	for i, s := range segments {
-		if i == 0 {
-			c.First = s.First
-		}
-		c.Last = s.Last()
-		c.Shown += len(s.Shown)
-		for j, leaf := range s.Leaves {
+	for _, s := range segments {
+		c.add(s)
+		for _, leaf := range s.Leaves {
 			if seen[string(leaf)] {
 				c.Duplicates++
 			}
 			seen[string(leaf)] = true
-			if _, shown := s.Shown[s.First+uint64(j)]; shown {
-				continue
-			}
-			eventType, _, err := commitment.ParseLeaf(leaf)
-			if err != nil {
-				eventType = "unknown"
-			}
-			c.Unshown[eventType]++
 		}
 	}
 	return c
+}
+
+// add counts a segment, all but the leaves that stand there twice.
+func (c *Coverage) add(s Segment) {
+	if c.Segments == 0 {
+		c.First = s.First
+	}
+	c.Segments, c.Last, c.Shown = c.Segments+1, s.Last(), c.Shown+len(s.Shown)
+	for j, leaf := range s.Leaves {
+		if _, shown := s.Shown[s.First+uint64(j)]; shown {
+			continue
+		}
+		eventType, _, err := commitment.ParseLeaf(leaf)
+		if err != nil {
+			eventType = "unknown"
+		}
+		c.Unshown[eventType]++
+	}
 }
 
 // Text says in one language what is covered, in one line.

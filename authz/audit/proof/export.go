@@ -135,69 +135,98 @@ func (e *Export) assemble(ctx context.Context, log Prover, origin string, at map
 		if err != nil {
 			return fmt.Errorf("proving entries %d to %d of %s: %w", places[0], places[n-1], origin, err)
 		}
-		s := Segment{Range: proved, Origin: origin, Shown: map[uint64]Record{}}
-		for _, place := range places[:n] {
-			for _, p := range at[place] {
-				if _, taken := s.Shown[place]; taken || p.Record.check(s.Leaves[place-s.First]) != nil {
-					e.Faulty = append(e.Faulty, Faulty{p.ID, Misplaced})
-					continue
-				}
-				s.Shown[place] = p.Record
-			}
-		}
-		for _, key := range proved.Keys {
-			if !slices.Contains(e.Keys, key) {
-				e.Keys = append(e.Keys, key)
-			}
-		}
+		s, faulty := segment(proved, origin, places[:n], at)
+		e.Faulty, e.Keys = append(e.Faulty, faulty...), withKeys(e.Keys, proved.Keys)
 		e.Segments, places = append(e.Segments, s), places[n:]
 	}
 	return nil
 }
 
+// segment shows what is found in a stretch of a shard; what the log does not hold at its place
+// is faulty.
+func segment(proved Range, origin string, places []uint64, at map[uint64][]Placed) (s Segment, faulty []Faulty) {
+	s = Segment{Range: proved, Origin: origin, Shown: map[uint64]Record{}}
+	for _, place := range places {
+		for _, p := range at[place] {
+			if _, taken := s.Shown[place]; taken || p.Record.check(s.Leaves[place-s.First]) != nil {
+				faulty = append(faulty, Faulty{p.ID, Misplaced})
+				continue
+			}
+			s.Shown[place] = p.Record
+		}
+	}
+	return s, faulty
+}
+
+// withKeys adds those that are not there.
+func withKeys(keys, more []string) []string {
+	for _, key := range more {
+		if !slices.Contains(keys, key) {
+			keys = append(slices.Clone(keys), key)
+		}
+	}
+	return keys
+}
+
 // body is the export without its signed manifest.
 func (e Export) body() string {
 	var b strings.Builder
-	head, c := exportHead, e.Coverage()
-	if e.first {
-		head = firstHead
-	}
-	fmt.Fprintf(&b, "%s\nvi Bản xuất của kiểm toán viên: %s\nen Auditor's export: %s\n", head, c.Text("vi"), c.Text("en"))
-	writeKeys(&b, e.Keys)
-	fmt.Fprintf(&b, "query %s\nmade %s\n", e.Query, e.Made.Format(time.RFC3339))
-	if !e.first {
-		fmt.Fprintf(&b, "found %d\n", e.Total)
-	}
+	e.head(&b, e.Coverage())
 	for i, s := range e.Segments {
 		if !e.first && (i == 0 || e.Segments[i-1].Origin != s.Origin) {
 			b.WriteString("shard " + s.Origin + "\n")
 		}
-		fmt.Fprintf(&b, "segment %d %d\n", s.First, s.Last())
-		for i, leaf := range s.Leaves {
-			place := s.First + uint64(i)
-			fmt.Fprintf(&b, "leaf %s\n", base64.StdEncoding.EncodeToString(leaf))
-			if record, shown := s.Shown[place]; shown {
-				record.marshal(&b)
-			}
-		}
-		for _, h := range s.Head {
-			b.WriteString("head " + h.String() + "\n")
-		}
-		for _, h := range s.Tail {
-			b.WriteString("tail " + h.String() + "\n")
-		}
-		for _, line := range strings.Split(strings.TrimSuffix(s.Checkpoint, "\n"), "\n") {
-			b.WriteString("checkpoint " + line + "\n")
-		}
+		s.marshal(&b)
 	}
 	for _, record := range e.Unlogged {
-		b.WriteString("unlogged\n")
-		record.marshal(&b)
+		record.marshalUnlogged(&b)
 	}
 	for _, f := range e.Faulty {
-		b.WriteString("faulty " + word(f.ID) + " " + word(f.Why) + "\n")
+		f.marshal(&b)
 	}
 	return b.String()
+}
+
+// head is what stands before the segments.
+func (e Export) head(b *strings.Builder, c Coverage) {
+	head := exportHead
+	if e.first {
+		head = firstHead
+	}
+	fmt.Fprintf(b, "%s\nvi Bản xuất của kiểm toán viên: %s\nen Auditor's export: %s\n", head, c.Text("vi"), c.Text("en"))
+	writeKeys(b, e.Keys)
+	fmt.Fprintf(b, "query %s\nmade %s\n", e.Query, e.Made.Format(time.RFC3339))
+	if !e.first {
+		fmt.Fprintf(b, "found %d\n", e.Total)
+	}
+}
+
+func (s Segment) marshal(b *strings.Builder) {
+	fmt.Fprintf(b, "segment %d %d\n", s.First, s.Last())
+	for i, leaf := range s.Leaves {
+		fmt.Fprintf(b, "leaf %s\n", base64.StdEncoding.EncodeToString(leaf))
+		if record, shown := s.Shown[s.First+uint64(i)]; shown {
+			record.marshal(b)
+		}
+	}
+	for _, h := range s.Head {
+		b.WriteString("head " + h.String() + "\n")
+	}
+	for _, h := range s.Tail {
+		b.WriteString("tail " + h.String() + "\n")
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(s.Checkpoint, "\n"), "\n") {
+		b.WriteString("checkpoint " + line + "\n")
+	}
+}
+
+func (r Record) marshalUnlogged(b *strings.Builder) {
+	b.WriteString("unlogged\n")
+	r.marshal(b)
+}
+
+func (f Faulty) marshal(b *strings.Builder) {
+	b.WriteString("faulty " + word(f.ID) + " " + word(f.Why) + "\n")
 }
 
 // word keeps what a row that is not genuine is called in its line.
@@ -214,7 +243,7 @@ func word(s string) string {
 func (e Export) manifest(body string) string {
 	c := e.Coverage()
 	if !e.first {
-		return e.list(body, c)
+		return e.list(sha256.Sum256([]byte(body)), c)
 	}
 	content, query := sha256.Sum256([]byte(body)), sha256.Sum256(e.Query)
 	return fmt.Sprintf("%s\ncontent-sha256 %s\nquery-sha256 %s\nevents %d\nentries %d %d\nsegments %d\n", firstList,
@@ -222,8 +251,8 @@ func (e Export) manifest(body string) string {
 }
 
 // list is the manifest of the second form, with what is counted of each shard.
-func (e Export) list(body string, c Coverage) string {
-	content, query := sha256.Sum256([]byte(body)), sha256.Sum256(e.Query)
+func (e Export) list(content [sha256.Size]byte, c Coverage) string {
+	query := sha256.Sum256(e.Query)
 	text := fmt.Sprintf("%s\ncontent-sha256 %s\nquery-sha256 %s\nfound %d\nevents %d\nunlogged %d\nfaulty %d\nshards %d\n", manifestHead,
 		hex.EncodeToString(content[:]), hex.EncodeToString(query[:]), c.Total, c.Shown, c.Unlogged, c.Faulty, len(c.Shards))
 	for _, one := range c.Shards {
@@ -236,11 +265,7 @@ func (e Export) list(body string, c Coverage) string {
 // manifest with the log's key (see tlog.Log.Sign), vkeys are the keys it signs
 // with.
 func (e Export) Marshal(sign func(text string) ([]byte, error), vkeys ...string) ([]byte, error) {
-	for _, key := range vkeys {
-		if !slices.Contains(e.Keys, key) {
-			e.Keys = append(slices.Clone(e.Keys), key)
-		}
-	}
+	e.Keys = withKeys(e.Keys, vkeys)
 	e.first = false
 	body := e.body()
 	signed, err := sign(e.manifest(body))

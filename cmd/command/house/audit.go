@@ -43,7 +43,7 @@ Exit codes: 0 green, 1 red, 2 wrong use, 3 consistent, but no key was given that
 		}
 		return nil
 	}
-	return tool.Group("audit", "Verify a proof file without any network, hold the evidence against its log, close incidents, erase an event",
-		"hopnhat audit verify --log-key state/log.vkey hopnhat-0197.proof", cmd, consistency(e), evidence.Reconcile(e), evidence.Incidents(e),
-		evidence.Erase(e))
+	return tool.Group("audit", "Verify a proof file without any network, export events, hold the evidence against its log, close incidents, erase an event",
+		"hopnhat audit verify --log-key state/log.vkey hopnhat-0197.proof", cmd, consistency(e), evidence.Export(e), evidence.Reconcile(e),
+		evidence.Incidents(e), evidence.Erase(e))
 }

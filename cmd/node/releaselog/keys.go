@@ -20,15 +20,20 @@ func identify(ctx context.Context, ring Ring, site string) (*remote.Identity, er
 	return remote.NewIdentity(secret, site, time.Now)
 }
 
-// checkpointKey is the key of a shard: the one its checkpoints were signed with
+// checkpointKey is [CheckpointKey] of this node's keyring.
+func (l *Log) checkpointKey(origin, vkey string) (tlog.Key, error) {
+	return CheckpointKey(l.o.Ring, origin, vkey)
+}
+
+// CheckpointKey is the key of a shard: the one its checkpoints were signed with
 // so far, and for a new shard the active one. So a key that was rotated signs
 // from the next quarter on, and a shard has one key.
-func (l *Log) checkpointKey(origin, vkey string) (tlog.Key, error) {
-	published, err := l.o.Ring.Published(keys.LogCheckpoint)
+func CheckpointKey(ring Ring, origin, vkey string) (tlog.Key, error) {
+	published, err := ring.Published(keys.LogCheckpoint)
 	if err != nil {
 		return tlog.Key{}, err
 	}
-	chosen, err := l.o.Ring.Active(keys.LogCheckpoint, keys.EdDSA)
+	chosen, err := ring.Active(keys.LogCheckpoint, keys.EdDSA)
 	if err != nil {
 		return tlog.Key{}, err
 	}
@@ -49,7 +54,7 @@ func (l *Log) checkpointKey(origin, vkey string) (tlog.Key, error) {
 		}
 	}
 	key.Sign = func(ctx context.Context, message []byte) ([]byte, error) {
-		signatures, err := l.o.Ring.Sign(ctx, keys.Job{Key: chosen, Input: message})
+		signatures, err := ring.Sign(ctx, keys.Job{Key: chosen, Input: message})
 		if err != nil {
 			return nil, err
 		}
