@@ -9,8 +9,9 @@
 // # Order of locks
 //
 // A transaction on PostgreSQL that locks rows of more than one of these tables does so in
-// this order, so that no two wait for each other and no three in a circle: authorizations,
-// decoupled_requests, clients, consents, sessions, grants, accounts, factors, event_numbers.
+// this order, so that no two wait for each other and no three in a circle: sign_in_attempts,
+// authorizations, decoupled_requests, clients, consents, sessions, grants, accounts, factors,
+// event_numbers.
 //
 // An approval holds the client (FOR SHARE), writes the consents, holds session and account,
 // finishes its request and inserts the grant, the last three by one statement; on another
@@ -20,17 +21,16 @@
 // it. A release holds consent, grant and account by one statement, which takes the person's
 // next number last ([evidence.Book.NextNumber]); what is limited was counted before, and a client
 // makes it wait only while it is settled ([evidence.Book.SettleClient]), alone. A sign-out and a
-// lock take sessions, grants, account; a sign-in account and factors, and a new session,
-// which nobody else sees yet. A withdrawal takes one consent. The clock that ends consents
+// lock take sessions, grants, account; a sign-in counts the attempt, holds the session of its
+// browser, with its grants if it ends, then account and factors, by one statement; a new
+// session nobody else sees yet. A withdrawal takes one consent. The clock that ends consents
 // takes those that nobody holds (SKIP LOCKED) and then the names of their apps (FOR SHARE);
 // saving an app takes no consent. An app is ended in one transaction and its grants in others.
 //
-// Outside of the order stand: rows of one table that one statement locks (all grants of a
-// person, of an app), in the order of its scan; a code that continues a grant, which is
-// redeemed before that grant ends; a sign-in that renews the session of its browser, which
-// it comes to from the account. Such a one and a lock of the account at the same moment can
-// wait for each other. PostgreSQL ends that after a second, and one of the two is told to
-// try again (authz.ErrUnavailable).
+// Sessions or grants that one transaction locks (all of a person, of an app, of a line that a
+// code goes on from) it locks in the order of their ids ([handle.Handle.InOrder]). Budgets of
+// attempts, whose rows need not be there yet, are counted behind a gate (package signins). What
+// deletes rows that have expired passes over those that somebody holds.
 //
 // GORM lives here and in package handle, and nowhere else.
 package store

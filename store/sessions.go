@@ -139,16 +139,16 @@ func (db Browsers) EndSession(
 		return nil, handle.Wrap("finding the apps of a session", err)
 	}
 	return clients, handle.Wrap("revoking grants", db.Writer(ctx).Exec(
-		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE session_id = ? AND revoked_at IS NULL", at.UTC(), because, string(id)).Error)
+		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE "+db.InOrder("grants", "session_id = ? AND revoked_at IS NULL"), at.UTC(), because, string(id)).Error)
 }
 
 // EndAtClient revokes the grants that a client has of a live session.
 func (db Browsers) EndAtClient(
 	ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time,
 ) error {
-	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?
-		WHERE session_id = ? AND client_id = ? AND revoked_at IS NULL
-		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`,
+	res := db.Writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE "+db.InOrder(
+		"grants", `session_id = ? AND client_id = ? AND revoked_at IS NULL
+		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`),
 		at.UTC(), because, string(id), string(client), string(id), string(subject))
 	if res.Error != nil {
 		return handle.Wrap("revoking the grants of an app", res.Error)
@@ -175,7 +175,7 @@ func (db Browsers) PurgeSessions(ctx context.Context, now time.Time, limit int) 
 		{"sessions", "id", "created_at", now.AddDate(-5, 0, 0).UTC()},
 	} {
 		res := db.Writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
-			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?)", t.before, limit)
+			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?"+db.SkipLocked()+")", t.before, limit)
 		if res.Error != nil {
 			return total, handle.Wrap("purging "+t.table, res.Error)
 		}

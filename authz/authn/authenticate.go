@@ -108,6 +108,10 @@ type Acceptance struct {
 	Budgets []Budget
 	Uses    []Use
 	At      time.Time
+	// Before is the session of the same browser that goes on or ends with it, if any, and Ends
+	// whether it ends, with its grants. A store that locks rows locks those before the account.
+	Before authz.SessionID
+	Ends   bool
 	// Recorded is set by the store that records it.
 	Recorded bool
 }

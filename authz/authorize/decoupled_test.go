@@ -2,12 +2,15 @@ package authorize_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/authorize/response"
 	"hopnhat/authz/authztest"
@@ -79,5 +82,50 @@ func TestDecoupledOutage(t *testing.T) {
 		if out := a.Post(h, url.Values{"scope": {"openid"}, "login_hint": {"099000000001"}}); out.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s answers %d: %s", name, out.Code, out.Body)
 		}
+	}
+}
+
+// TestASignedRequestThatComesAgain: CIBA Core §7.1.1, a signed request is accepted once; and what the
+// app authenticated with is spent by the refusal (RFC 7523 §3).
+func TestASignedRequestThatComesAgain(t *testing.T) {
+	a := authztest.NewApart(t)
+	k := authztest.NewKey(t)
+	a.App.Method, a.App.SecretHash, a.App.JWKS = authz.PrivateKeyJWT, nil, []byte(`{"keys":[`+authztest.PublicJWK(t, k)+`]}`)
+	a.App.BackchannelRequestAlg = "ES256"
+	claims := func(more map[string]any) map[string]any {
+		all := map[string]any{
+			"iss": "app", "aud": "https://id.example", "jti": authz.NewSecret(), "iat": a.Now.Unix(), "nbf": a.Now.Unix(),
+			"exp": a.Now.Add(time.Minute).Unix(),
+		}
+		maps.Copy(all, more)
+		return all
+	}
+	request := func() string {
+		return authztest.Handmade(t, k, `{"alg":"ES256"}`, claims(map[string]any{"scope": "openid", "login_hint": "099000000001"}))
+	}
+	send := func(request, assertion string) string {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodPost, "/bc-authorize", strings.NewReader(url.Values{
+			"request": {request}, "client_assertion": {assertion},
+			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+		}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		out := httptest.NewRecorder()
+		a.Backchannel(out, r)
+		code, _ := authztest.BodyOf(out)["error"].(string)
+		return code
+	}
+	asserted := func() string {
+		return authztest.Handmade(t, k, `{"alg":"ES256"}`, claims(map[string]any{"sub": "app"}))
+	}
+	once, late := request(), asserted()
+	if got := send(once, asserted()); got != "" {
+		t.Fatalf("the first time: %s", got)
+	}
+	if got := send(once, late); got != "invalid_request" {
+		t.Errorf("the second time: %q", got)
+	}
+	if got := send(request(), late); got != "invalid_client" {
+		t.Errorf("another request by the assertion of the one refused: %q", got)
 	}
 }

@@ -92,13 +92,13 @@ func (d *Doors) device(r *http.Request) (deviceAnswer, error) {
 
 // begin stores a request that is to be answered on another device: the
 // pending authorization and the engine's row, and what must be spent by it, in one
-// commit. spend may change the row still.
+// commit. look may change the row still.
 func (d *Doors) begin(ctx context.Context, pending grant.Pending, r *decoupled.Request, assertion clientauth.Assertion,
-	spend func(context.Context) error,
+	look func(context.Context) error,
 ) error {
-	return d.o.Store.Tx(ctx, func(ctx context.Context) error {
-		return grant.SpendWith(ctx, d.o.Store, assertion, func(ctx context.Context) error {
-			if err := spend(ctx); err != nil {
+	return grant.SpendWith(ctx, d.o.Store, assertion, func(ctx context.Context) error {
+		return d.o.Store.Tx(ctx, func(ctx context.Context) error {
+			if err := look(ctx); err != nil {
 				return err
 			}
 			if err := d.o.Store.InsertPending(ctx, pending, clientauth.Assertion{}); err != nil {

@@ -52,7 +52,7 @@ type Grants interface {
 	Rotate(ctx context.Context, id authz.GrantID, generation int, at time.Time, once clientauth.Assertion) error
 	// Supersede ends the grants before one that continues them, when its code is
 	// redeemed; authz.ErrConflict when none of them was live any more, so that what
-	// ended does not come back.
+	// ended does not come back. [Redeem] calls it, in the transaction that redeems the code.
 	Supersede(ctx context.Context, g Grant, at time.Time) error
 	// Revoke ends a grant and spends its code; ending an ended one is nil.
 	Revoke(ctx context.Context, id authz.GrantID, because string, at time.Time) error

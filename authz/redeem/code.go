@@ -35,36 +35,23 @@ func (c code) redeem(ctx context.Context, q *Request) (*token.Response, error) {
 	if refreshes {
 		answer.RefreshToken = c.RefreshKey.Token(g.ID, g.RefreshGeneration, g.RefreshSalt)
 	}
-	err = clientauth.Refusal(c.spend(ctx, q, &g))
-	if errors.Is(err, authz.ErrConflict) && !authz.IsError(err) { // another request was faster
-		if err := c.Store.Revoke(ctx, g.ID, usedAgain, q.Now); err != nil {
-			return nil, authz.AsError(err)
-		}
-		return nil, authz.NewError(authz.InvalidGrant, codeUsed)
-	}
-	if err != nil {
+	// RFC 6749 §4.1.2: the code is used once, and with it what the app authenticated with.
+	err = clientauth.Refusal(grant.Redeem(ctx, c.Store, &g, q.Confirmation, q.Now, q.Assertion))
+	because := usedAgain // another request was faster
+	switch {
+	case err == nil:
+		return answer, nil
+	case errors.Is(err, grant.ErrOver):
+		because, refusal = overBefore, authz.NewError(authz.InvalidGrant, "%v; ask the person anew", grant.ErrOver).Because(err)
+	case errors.Is(err, authz.ErrConflict) && !authz.IsError(err):
+		refusal = authz.NewError(authz.InvalidGrant, codeUsed)
+	default:
 		return nil, authz.AsError(err)
 	}
-	return answer, nil
-}
-
-// spend marks the code used (RFC 6749 §4.1.2), in one conditional statement, and with it
-// what the app authenticated with.
-func (c code) spend(ctx context.Context, q *Request, g *grant.Grant) error {
-	if g.Continues == "" {
-		return c.Store.RedeemCode(ctx, g.ID, q.Confirmation, q.Now, q.Assertion)
+	if err := c.Store.Revoke(ctx, g.ID, because, q.Now); err != nil {
+		return nil, authz.AsError(err)
 	}
-	// Grant Management §5.5.2: the earlier grant ends when this one begins.
-	return c.Store.Tx(ctx, func(ctx context.Context) error {
-		if err := c.Store.RedeemCode(ctx, g.ID, q.Confirmation, q.Now, q.Assertion); err != nil {
-			return err
-		}
-		err := c.Store.Supersede(ctx, *g, q.Now)
-		if errors.Is(err, authz.ErrConflict) {
-			return authz.NewError(authz.InvalidGrant, "the grant that was to be continued has ended; ask the person anew").Because(err)
-		}
-		return err
-	})
+	return nil, refusal
 }
 
 // Why a grant ended with its code.
@@ -72,6 +59,7 @@ const (
 	// presentedWrongly: its code came with a wrong verifier, redirect URI, key or app.
 	presentedWrongly = "the code was presented wrongly"
 	usedAgain        = "a used code came again"
+	overBefore       = "what it continued had ended"
 )
 
 // codeUsed is the answer to a code that is presented a second time.

@@ -133,7 +133,7 @@ func (b jwtBearer) target(ctx context.Context, client *clientauth.Registered, fr
 	return b.Minter.Targets.OfClient(ctx, client, wanted, scope)
 }
 
-// spendInTx is [grant.SpendWith], always in a transaction.
+// spendInTx is [grant.SpendWith] of a write that is always in a transaction.
 func spendInTx(ctx context.Context, store Store, assertion clientauth.Assertion, write func(context.Context) error) error {
-	return store.Tx(ctx, func(ctx context.Context) error { return grant.SpendWith(ctx, store, assertion, write) })
+	return grant.SpendWith(ctx, store, assertion, func(ctx context.Context) error { return store.Tx(ctx, write) })
 }

@@ -146,6 +146,7 @@ func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before
 		return began, err
 	}
 	if before != nil && in.By != nil {
+		in.By.Before, in.By.Ends = before.ID, before.Actor != in.Subject
 		if err := s.store.Accept(ctx, in.By); err != nil {
 			return Session{}, err
 		}

@@ -48,14 +48,26 @@ func use(a *authn.Acceptance, account string, of ...any) (query string, values [
 func accepting(a *authn.Acceptance) (with string, values []any) {
 	counted := "SELECT CAST('' AS bytea) AS one WHERE false"
 	if len(a.Budgets) > 0 {
-		counted, values = count(a.Budgets, a.At.UnixMilli())
+		counted, values = count(a.Budgets, a.At.UnixMilli(), handle.PostgreSQL)
+	}
+	// An attempt that is refused touches no session and no account, whatever was answered: how long
+	// it takes would tell a right answer from a wrong one.
+	const ifCounted = " AND (SELECT count(*) FROM counted) = ?"
+	with, held := "WITH counted AS ("+counted+")", openAccount+ifCounted
+	lock := func(name, query string) { // before the account
+		with += ", " + name + " AS (" + query + ")"
+		held += " AND (SELECT count(*) FROM " + name + ") >= 0"
+	}
+	if a.Before != "" {
+		lock("before", "SELECT id FROM sessions WHERE id = ?"+ifCounted+" FOR NO KEY UPDATE")
+		values = append(values, string(a.Before), len(a.Budgets))
+	}
+	if a.Ends {
+		lock("ending", "SELECT g.id FROM before b JOIN grants g ON g.session_id = b.id WHERE g.revoked_at IS NULL ORDER BY g.id FOR NO KEY UPDATE OF g")
 	}
 	used, terms := use(a, "SELECT subject FROM held")
 	values = append(append(values, string(a.Subject), len(a.Budgets)), terms...)
-	// An attempt that is refused touches no account, whatever was answered: how long it takes
-	// would tell a right answer from a wrong one.
-	held := openAccount + " AND (SELECT count(*) FROM counted) = ? FOR NO KEY UPDATE"
-	return "WITH counted AS (" + counted + "), held AS (" + held + "), used AS (" + used + " RETURNING 1)", values
+	return with + ", held AS (" + held + " FOR NO KEY UPDATE), used AS (" + used + " RETURNING 1)", values
 }
 
 const accepted = " SELECT (SELECT count(*) FROM counted) AS counted, (SELECT count(*) FROM used) AS used," +

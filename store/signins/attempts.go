@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 // Each budget is a row of sign_in_attempts. The statement that counts holds it from then
 // on, so those who come at once are counted one after the other.
 const (
-	countInto = "INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) "
+	countInto = " INSERT INTO sign_in_attempts AS b (key, free, spent, next_at, seen_at) "
 	// An insert is of a budget of which nothing was spent: one free attempt at least.
 	// One that is restored says that 0 are spent, and in any case by a time of 0. When it was
 	// seen is kept to the hour: a row that changes is then in no index anew.
@@ -37,10 +38,28 @@ const (
 	ifLeft
 )
 
+// gate is passed by whoever counts by more than one budget on PostgreSQL, before a row is
+// held or made, and shut until its transaction ends: of those who share the last of their budgets
+// one holds rows at a time. An order of rows alone would not do, since of a budget that has
+// no row yet none can be held. Two that share no budget may have one gate: then one waits.
+const gate = "WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(?))"
+
+func gateOf(budgets []authn.Budget) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write(budgets[len(budgets)-1].Key)
+	return int64(h.Sum64())
+}
+
+// one is a row that counts, of PostgreSQL, where a parameter outside of VALUES has no type.
+const one = "SELECT CAST(? AS bytea), CAST(? AS bigint), CAST(? AS bigint), CAST(? AS bigint), CAST(? AS bigint)"
+
 // count is the statement that counts an attempt by every budget; it returns a row for
-// each that was not used up. The rows are held in the order of the budgets, which is one
-// for all attempts of a kind, so that no two wait for each other.
-func count(budgets []authn.Budget, now int64) (query string, values []any) {
+// each that was not used up.
+func count(budgets []authn.Budget, now int64, dialect handle.Dialect) (query string, values []any) {
+	gated := dialect == handle.PostgreSQL && len(budgets) > 1 // SQLite has one writer at a time
+	if gated {
+		values = append(values, gateOf(budgets))
+	}
 	var rows []string
 	for _, b := range budgets {
 		spent, next := 1, ifLeft
@@ -53,13 +72,16 @@ func count(budgets []authn.Budget, now int64) (query string, values []any) {
 		}
 		rows, values = append(rows, "(?, ?, ?, ?, ?)"), append(values, handle.Blob(b.Key), b.Free, spent, next, now)
 	}
+	if gated {
+		return gate + countInto + strings.Repeat(one+" FROM gate UNION ALL ", len(rows)-1) + one + " FROM gate" + countedUnlessUsedUp, values
+	}
 	return countInto + "VALUES " + strings.Join(rows, ", ") + countedUnlessUsedUp, values
 }
 
 // CountAttempt counts an attempt by every budget, by one statement, or tells how long to
 // wait; the caller then leaves the transaction undone.
 func (db SignIns) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
-	query, values := count(budgets, at.UnixMilli())
+	query, values := count(budgets, at.UnixMilli(), db.Dialect())
 	var counted []string
 	err := db.ChangeEach(ctx, counting, query, values, func(rows *sql.Rows) error {
 		var key []byte
@@ -146,21 +168,20 @@ func begin(budgets []authn.Budget, now int64) (query string, values []any) {
 			return "", nil
 		}
 	}
-	const one = "SELECT CAST(? AS bytea), CAST(? AS bigint), 1, CAST(? AS bigint), CAST(? AS bigint)"
 	counted := func(b authn.Budget) {
-		values = append(values, handle.Blob(b.Key), b.Free, ifLeft, now)
+		values = append(values, handle.Blob(b.Key), b.Free, 1, ifLeft, now)
 	}
 	switch len(budgets) {
 	case 1:
 		counted(budgets[0])
 		query = "WITH counted AS (" + countInto + one + countedUnlessUsedUp + ")"
 	case 2:
-		values = append(values, handle.Blob(budgets[1].Key))
+		values = append(values, gateOf(budgets), handle.Blob(budgets[1].Key))
 		counted(budgets[0])
 		values = append(values, now)
 		counted(budgets[1])
-		query = "WITH held AS (SELECT next_at FROM sign_in_attempts WHERE key = ? FOR UPDATE), own AS (" +
-			countInto + one + " WHERE NOT EXISTS (SELECT 1 FROM held WHERE next_at > CAST(? AS bigint))" + countedUnlessUsedUp + "), shared AS (" +
+		query = gate + ", held AS (SELECT a.next_at FROM gate, sign_in_attempts a WHERE a.key = ? FOR UPDATE OF a), own AS (" +
+			countInto + one + " FROM gate WHERE NOT EXISTS (SELECT 1 FROM held WHERE next_at > CAST(? AS bigint))" + countedUnlessUsedUp + "), shared AS (" +
 			countInto + one + " FROM own" + countedUnlessUsedUp + "), counted AS (SELECT one FROM own UNION ALL SELECT one FROM shared)"
 	default:
 		return "", nil

@@ -208,6 +208,31 @@ func line(t *testing.T, s grant.Store) {
 		t.Errorf("the grant that goes on has ended: %+v", got)
 	}
 	want(t, "superseding again", s.Supersede(t.Context(), next, at), authz.ErrConflict)
+	goesOn := func(of grant.Grant, kind error) {
+		once := clientauth.Assertion{
+			Digest: authz.HashSecret(authz.NewSecret()), Expires: at,
+			Proof: clientauth.Proof{Digest: authz.HashSecret(authz.NewSecret()), Expires: at},
+		}
+		want(t, "redeeming one that goes on", grant.Redeem(t.Context(), s, &of, authz.Confirmation{}, at, once), kind)
+		want(t, "what came with it", s.Spend(t.Context(), once), clientauth.ErrAssertionUsed)
+		want(t, "the proof that came with it", s.Spend(t.Context(), clientauth.Assertion{Proof: once.Proof}), clientauth.ErrProofUsed)
+	}
+	third := New()
+	third.Continues, third.Created = first.ID, at.Add(2*time.Second)
+	insert(t, s, third, false)
+	goesOn(third, nil)
+	if got := read(t, s, next.ID); got.Live(at) {
+		t.Errorf("the second grant lives on: %+v", got)
+	}
+	goesOn(third, authz.ErrConflict) // its code again
+	late := New()
+	late.Continues, late.Created = first.ID, at.Add(3*time.Second)
+	insert(t, s, late, false)
+	want(t, "revoking", s.Revoke(t.Context(), third.ID, "ended", at), nil)
+	goesOn(late, grant.ErrOver)
+	if got := read(t, s, late.ID); !got.CodeSpent.IsZero() || got.Live(at) {
+		t.Errorf("what had ended came back: %+v", got)
+	}
 }
 
 func spend(t *testing.T, s grant.Store) {
