@@ -38,11 +38,14 @@ func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number
 // Sessions, grants and account come in the order of locks (see the package comment).
 func (db Accounts) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
-		if err := db.Writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE "+db.InOrder("sessions", "subject = ? AND ended_at IS NULL"),
+		inOrder := db.Dialect().InOrder
+		if err := db.Writer(ctx).Exec("UPDATE sessions SET ended_at = ?, ended_because = 'locked' WHERE "+
+			inOrder("sessions", "subject = ? AND ended_at IS NULL"),
 			at.UTC(), string(subject)).Error; err != nil {
 			return handle.Wrap("ending sessions", err)
 		}
-		if err := db.Writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = 'account locked' WHERE "+db.InOrder("grants", "subject = ? AND revoked_at IS NULL"),
+		if err := db.Writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = 'account locked' WHERE "+
+			inOrder("grants", "subject = ? AND revoked_at IS NULL"),
 			at.UTC(), string(subject)).Error; err != nil {
 			return handle.Wrap("revoking grants", err)
 		}

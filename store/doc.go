@@ -28,7 +28,7 @@
 // saving an app takes no consent. An app is ended in one transaction and its grants in others.
 //
 // Sessions or grants that one transaction locks (all of a person, of an app, of a line that a
-// code goes on from) it locks in the order of their ids ([handle.Handle.InOrder]). Budgets of
+// code goes on from) it locks in the order of their ids ([handle.Dialect.InOrder]). Budgets of
 // attempts, whose rows need not be there yet, are counted behind a gate (package signins). What
 // deletes rows that have expired passes over those that somebody holds.
 //

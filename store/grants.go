@@ -238,7 +238,7 @@ func (db Grants) GrantByPublicID(ctx context.Context, id authz.GrantID) (grant.G
 // Supersede ends what a grant continues; authz.ErrConflict if nothing was live.
 func (db Grants) Supersede(ctx context.Context, g grant.Grant, at time.Time) error {
 	// The grant itself is locked too, in its place.
-	line := db.InOrder("grants", `id = ? OR (id = ? OR continues = ?) AND client_id = ? AND subject = ?
+	line := db.Dialect().InOrder("grants", `id = ? OR (id = ? OR continues = ?) AND client_id = ? AND subject = ?
 		AND revoked_at IS NULL AND code_spent_at IS NOT NULL AND expires_at > ?`)
 	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = 'continued by another grant', code_spent_at = COALESCE(code_spent_at, ?)
 		WHERE (`+line+") AND id <> ?", at.UTC(), at.UTC(),
@@ -312,7 +312,7 @@ func (db Grants) PurgeGrants(ctx context.Context, before time.Time, limit int) (
 		{"decoupled_requests", "id"},
 	} {
 		res := db.Writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
-			" WHERE expires_at < ? ORDER BY expires_at LIMIT ?"+db.SkipLocked()+")", before.UTC(), limit)
+			" WHERE expires_at < ? ORDER BY expires_at LIMIT ?"+db.Dialect().SkipLocked()+")", before.UTC(), limit)
 		if res.Error != nil {
 			return total, handle.Wrap("purging "+t.table, res.Error)
 		}

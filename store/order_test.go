@@ -209,7 +209,8 @@ func TestASignInAndALockDoNotWaitForEachOther(t *testing.T) {
 			defer sync.OnceFunc(func() { close(proceed) })()
 			for i, of := range row.before {
 				h := &halting{DB: db, halt: func() { accepted <- struct{}{}; <-proceed }}
-				sessions := session.New(h, &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}, session.Limits{}, false, func() time.Time { return noon })
+				scribe := &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}
+				sessions := session.New(h, scribe, session.Limits{}, false, func() time.Time { return noon })
 				began(t, &all, "the sign-in", func(ctx context.Context) error {
 					return db.Tx(ctx, func(ctx context.Context) error {
 						_, err := sessions.Begin(ctx, db, session.SignIn{
@@ -235,9 +236,9 @@ func (h *halting) Accept(ctx context.Context, a *authn.Acceptance) error {
 	return h.DB.Accept(ctx, a)
 }
 
-// TestManyGrantsAreLockedInOneOrder: what ends the grants of a person, of a session and of an app at
-// the same time comes to them in the order of their ids, wherever their rows lie, and so does a code
-// that goes on from one of them.
+// TestManyGrantsAreLockedInOneOrder: what ends the grants of a person, of a session and of an
+// app at the same time comes to them in the order of their ids, wherever their rows lie, and so
+// does a code that goes on from one of them.
 func TestManyGrantsAreLockedInOneOrder(t *testing.T) {
 	db := storetest.PostgreSQL(t, nil)
 	for n, row := range []struct {
@@ -256,8 +257,9 @@ func TestManyGrantsAreLockedInOneOrder(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			s := stand(t, db, n)
 			next := grant.Grant{
-				ID: s.grant, ClientID: s.app, Principal: authz.Herself(s.subject), Session: s.session, Profile: authz.FAPI2, Level: 2, AuthTime: noon,
-				Created: noon, Expires: noon.Add(time.Hour), CodeHash: []byte(row.name), CodeExpires: noon.Add(time.Minute), RefreshSalt: []byte("salt"),
+				ID: s.grant, ClientID: s.app, Principal: authz.Herself(s.subject), Session: s.session, Profile: authz.FAPI2, Level: 2,
+				AuthTime: noon, Created: noon, Expires: noon.Add(time.Hour), CodeHash: []byte(row.name), CodeExpires: noon.Add(time.Minute),
+				RefreshSalt: []byte("salt"),
 			}
 			older := next
 			older.ID, older.CodeHash, older.CodeSpent = authz.GrantID(authz.NewID()), nil, noon

@@ -200,7 +200,7 @@ func (db Apps) EndClient(ctx context.Context, id authz.ClientID, at time.Time) e
 // EndGrants revokes live grants of an app, at most limit, and tells how many.
 func (db Apps) EndGrants(ctx context.Context, id authz.ClientID, because string, at time.Time, limit int) (int, error) {
 	res := db.Writer(ctx).Exec(`UPDATE grants SET revoked_at = ?, revoked_because = ?, code_spent_at = COALESCE(code_spent_at, ?)
-		WHERE id IN (SELECT id FROM grants WHERE client_id = ? AND revoked_at IS NULL ORDER BY id LIMIT ?`+db.Locked()+`)`,
+		WHERE id IN (SELECT id FROM grants WHERE client_id = ? AND revoked_at IS NULL ORDER BY id LIMIT ?`+db.Dialect().Locked()+`)`,
 		at.UTC(), because, at.UTC(), string(id), limit)
 	return int(res.RowsAffected), handle.Wrap("revoking the grants of a client", res.Error)
 }

@@ -138,15 +138,16 @@ func (db Browsers) EndSession(
 	if err := db.Writer(ctx).Raw("SELECT DISTINCT client_id FROM grants WHERE session_id = ? AND revoked_at IS NULL ORDER BY client_id", string(id)).Scan(&clients).Error; err != nil {
 		return nil, handle.Wrap("finding the apps of a session", err)
 	}
+	live := db.Dialect().InOrder("grants", "session_id = ? AND revoked_at IS NULL")
 	return clients, handle.Wrap("revoking grants", db.Writer(ctx).Exec(
-		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE "+db.InOrder("grants", "session_id = ? AND revoked_at IS NULL"), at.UTC(), because, string(id)).Error)
+		"UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE "+live, at.UTC(), because, string(id)).Error)
 }
 
 // EndAtClient revokes the grants that a client has of a live session.
 func (db Browsers) EndAtClient(
 	ctx context.Context, subject authz.Subject, id authz.SessionID, client authz.ClientID, because string, at time.Time,
 ) error {
-	res := db.Writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE "+db.InOrder(
+	res := db.Writer(ctx).Exec("UPDATE grants SET revoked_at = ?, revoked_because = ? WHERE "+db.Dialect().InOrder(
 		"grants", `session_id = ? AND client_id = ? AND revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ? AND ended_at IS NULL)`),
 		at.UTC(), because, string(id), string(client), string(id), string(subject))
@@ -175,7 +176,7 @@ func (db Browsers) PurgeSessions(ctx context.Context, now time.Time, limit int) 
 		{"sessions", "id", "created_at", now.AddDate(-5, 0, 0).UTC()},
 	} {
 		res := db.Writer(ctx).Exec("DELETE FROM "+t.table+" WHERE "+t.key+" IN (SELECT "+t.key+" FROM "+t.table+
-			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?"+db.SkipLocked()+")", t.before, limit)
+			" WHERE "+t.column+" < ? ORDER BY "+t.column+" LIMIT ?"+db.Dialect().SkipLocked()+")", t.before, limit)
 		if res.Error != nil {
 			return total, handle.Wrap("purging "+t.table, res.Error)
 		}

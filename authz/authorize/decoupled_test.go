@@ -85,8 +85,8 @@ func TestDecoupledOutage(t *testing.T) {
 	}
 }
 
-// TestASignedRequestThatComesAgain: CIBA Core §7.1.1, a signed request is accepted once; and what the
-// app authenticated with is spent by the refusal (RFC 7523 §3).
+// TestASignedRequestThatComesAgain: CIBA Core §7.1.1, a signed request is accepted once; and what
+// the app authenticated with is spent by the refusal (RFC 7523 §3).
 func TestASignedRequestThatComesAgain(t *testing.T) {
 	a := authztest.NewApart(t)
 	k := authztest.NewKey(t)

@@ -93,8 +93,9 @@ func TestALateRefusalGivesNothingBack(t *testing.T) {
 				t.Fatalf("got %d %s", a.Code, a.Body)
 			}
 			own := func() url.Values { return url.Values{"grant_type": {"client_credentials"}} }
-			if a := proven(other, assertion, w.DPoP(t, k, http.MethodPost, "/token", ""), own()); authztest.ErrorOf(t, a) != "invalid_client" {
-				t.Errorf("RFC 7523 §3: its assertion once more: %d %s", a.Code, a.Body)
+			again := proven(other, assertion, w.DPoP(t, k, http.MethodPost, "/token", ""), own())
+			if authztest.ErrorOf(t, again) != "invalid_client" {
+				t.Errorf("RFC 7523 §3: its assertion once more: %d %s", again.Code, again.Body)
 			}
 			if a := proven(other, asserted(t, w, k, row.client), proof, own()); authztest.ErrorOf(t, a) != "invalid_dpop_proof" {
 				t.Errorf("RFC 9449 §11.1: its proof once more: %d %s", a.Code, a.Body)

@@ -73,7 +73,8 @@ func count(budgets []authn.Budget, now int64, dialect handle.Dialect) (query str
 		rows, values = append(rows, "(?, ?, ?, ?, ?)"), append(values, handle.Blob(b.Key), b.Free, spent, next, now)
 	}
 	if gated {
-		return gate + countInto + strings.Repeat(one+" FROM gate UNION ALL ", len(rows)-1) + one + " FROM gate" + countedUnlessUsedUp, values
+		all := strings.Repeat(one+" FROM gate UNION ALL ", len(rows)-1) + one + " FROM gate"
+		return gate + countInto + all + countedUnlessUsedUp, values
 	}
 	return countInto + "VALUES " + strings.Join(rows, ", ") + countedUnlessUsedUp, values
 }
