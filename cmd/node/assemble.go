@@ -270,11 +270,12 @@ func (n *Node) makeDeliveries(context.Context) error {
 
 // makeFederation makes the endpoints of this server as an entity of a federation, if it is one.
 func (n *Node) makeFederation(context.Context) (err error) {
-	var provider func() []byte
+	c := n.Config
+	p := federating.Parts{File: c.Federation, Issuer: c.Issuer, State: c.State, Ring: n.Ring, Registry: n.DB.Enrolments}
 	if n.has(web.Provider) {
-		provider = n.provider.Metadata
+		p.Provider = n.provider.Metadata
 	}
-	n.federation, err = federating.Handlers(n.Config.Federation, n.Config.Issuer, n.Ring, n.DB.Enrolments, provider)
+	n.federation, err = federating.New(p)
 	return err
 }
 
@@ -319,7 +320,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 	if n.registration != nil {
 		o.Endpoints.Register, o.Endpoints.Manage = n.registration.Register, n.registration.Manage
 	}
-	o.Endpoints.Federation = n.federation
+	o.Endpoints.Federation = n.federation.Handlers()
 	n.server = web.New(o)
 	return nil
 }

@@ -7,7 +7,6 @@ package node
 import (
 	"errors"
 	"io"
-	"net/http"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/incident"
@@ -21,6 +20,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/federating"
 	"hopnhat/cmd/node/reconciling"
 	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/releaselog"
@@ -58,9 +58,9 @@ type Node struct {
 	provider     *provider.Provider // nil on a node that answers nobody
 	deliverer    *outbox.Lane[session.Delivery]
 	pinger       *outbox.Lane[decoupled.Ping]
-	logoutQueued signal                      // logout tokens wait for the deliverer
-	answered     signal                      // pings wait for the pinger
-	federation   map[string]http.HandlerFunc // nil: it is no entity of a federation
+	logoutQueued signal             // logout tokens wait for the deliverer
+	answered     signal             // pings wait for the pinger
+	federation   *federating.Server // nil: it is no entity of a federation
 	server       *web.Server
 
 	running running

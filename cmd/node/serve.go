@@ -63,6 +63,7 @@ func (n *Node) listen() (err error) {
 	if n.has(web.LogWriter) {
 		r.background.Go(func() { losses.Watch(background, n.unexplained, n.applyLosses) })
 	}
+	r.background.Go(func() { n.federation.Run(background) })
 	if n.reconciling != nil {
 		r.background.Go(func() { n.reconciling.Run(background) })
 	}

@@ -18,6 +18,7 @@ import (
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/mark"
+	"hopnhat/federation/resolver"
 	"hopnhat/federation/statement"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
@@ -29,6 +30,7 @@ const (
 	ConfigurationPath = fetch.WellKnown
 	FetchPath         = "/federation/fetch"
 	ListPath          = "/federation/list"
+	ResolvePath       = "/federation/resolve"
 	MarkPath          = "/federation/trust-mark"
 	MarkStatusPath    = "/federation/trust-mark-status"
 	MarkListPath      = "/federation/trust-mark-list"
@@ -36,7 +38,7 @@ const (
 )
 
 // Paths are all of them.
-var Paths = []string{ConfigurationPath, FetchPath, ListPath, MarkPath, MarkStatusPath, MarkListPath, HistoryPath}
+var Paths = []string{ConfigurationPath, FetchPath, ListPath, ResolvePath, MarkPath, MarkStatusPath, MarkListPath, HistoryPath}
 
 // Life is how long a configuration and a statement are in force. A revocation takes effect
 // everywhere when it is over, at the latest.
@@ -50,8 +52,11 @@ const fresh = Life / 4
 // than some minutes.
 const freshStatus = time.Minute
 
-// maxSigned bounds what is kept in memory, 3 kB each.
-const maxSigned = 20_000
+// Bounds on what is kept in memory: 3 kB each, and 20 kB of what was resolved.
+const (
+	maxSigned   = 20_000
+	maxResolved = 4_000
+)
 
 // Registry is where subordinates and marks are kept.
 type Registry interface {
@@ -72,6 +77,15 @@ type Ring interface {
 	Past(use keys.Use) ([]lifecycle.Past, error)
 }
 
+// Resolver knows who is trusted, without a request to anybody.
+type Resolver interface {
+	// Resolve says what is known of an entity under one of some anchors. The error is
+	// resolver.ErrUnknown or wraps one of package trust.
+	Resolve(subject federation.EntityID, anchors ...federation.EntityID) (*resolver.Entry, error)
+	// Anchors are those that it has the keys of.
+	Anchors() []federation.EntityID
+}
+
 // Options say who the entity is.
 type Options struct {
 	// ID is its name, and what the paths are appended to.
@@ -89,6 +103,8 @@ type Options struct {
 	Metadata func() (map[federation.EntityType]json.RawMessage, error)
 	// Registry has its subordinates and marks; nil for an entity that has none.
 	Registry Registry
+	// Resolver is for the resolve endpoint; nil for an entity without one.
+	Resolver Resolver
 	Ring     Ring
 	Now      func() time.Time
 }
@@ -98,6 +114,7 @@ type Authority struct {
 	o        Options
 	signed   *recent.Map[string, string]
 	statuses *recent.Map[string, string]
+	resolved *recent.Map[string, string]
 	flights  singleflight.Group
 }
 
@@ -109,6 +126,7 @@ func New(o Options) *Authority {
 	return &Authority{
 		o: o, signed: recent.New[string, string](maxSigned, fresh, o.Now),
 		statuses: recent.New[string, string](maxSigned, freshStatus, o.Now),
+		resolved: recent.New[string, string](maxResolved, fresh, o.Now),
 	}
 }
 
@@ -234,6 +252,9 @@ func (o Options) metadata() (map[federation.EntityType]any, error) {
 		} {
 			entity[name] = o.at(path)
 		}
+	}
+	if o.Resolver != nil {
+		entity["federation_resolve_endpoint"] = o.at(ResolvePath)
 	}
 	all := map[federation.EntityType]any{federation.FederationEntity: entity}
 	if o.Metadata == nil {

@@ -39,12 +39,16 @@ const (
 	ServerError          Code = "server_error"
 	Unavailable          Code = "temporarily_unavailable"
 	UnsupportedParameter Code = "unsupported_parameter"
+	InvalidAnchor        Code = "invalid_trust_anchor"
+	InvalidChain         Code = "invalid_trust_chain"
+	InvalidMetadata      Code = "invalid_metadata"
 )
 
 // statuses are the HTTP statuses of the codes (§8.9).
 var statuses = map[Code]int{
 	InvalidRequest: http.StatusBadRequest, NotFound: http.StatusNotFound, ServerError: http.StatusInternalServerError,
 	Unavailable: http.StatusServiceUnavailable, UnsupportedParameter: http.StatusBadRequest,
+	InvalidAnchor: http.StatusNotFound, InvalidChain: http.StatusBadRequest, InvalidMetadata: http.StatusBadRequest,
 }
 
 // Error is a refusal of an endpoint.
@@ -68,20 +72,22 @@ type answer struct {
 // endpoint is a row of the table of endpoints.
 type endpoint struct {
 	path, method string
-	// registered is true where it needs a registry.
-	registered bool
-	serve      func(ctx context.Context, form url.Values) (answer, error)
+	// there says whether the entity has it.
+	there bool
+	serve func(ctx context.Context, form url.Values) (answer, error)
 }
 
 func (a *Authority) table() []endpoint {
+	superior := a.o.Registry != nil
 	return []endpoint{
-		{ConfigurationPath, http.MethodGet, false, a.serveConfiguration},
-		{FetchPath, http.MethodGet, true, a.serveFetch},
-		{ListPath, http.MethodGet, true, a.serveList},
-		{MarkPath, http.MethodGet, true, a.serveMark},
-		{MarkStatusPath, http.MethodPost, true, a.serveStatus},
-		{MarkListPath, http.MethodGet, true, a.serveMarkList},
-		{HistoryPath, http.MethodGet, false, a.serveHistory},
+		{ConfigurationPath, http.MethodGet, true, a.serveConfiguration},
+		{FetchPath, http.MethodGet, superior, a.serveFetch},
+		{ListPath, http.MethodGet, superior, a.serveList},
+		{ResolvePath, http.MethodGet, a.o.Resolver != nil, a.serveResolve},
+		{MarkPath, http.MethodGet, superior, a.serveMark},
+		{MarkStatusPath, http.MethodPost, superior, a.serveStatus},
+		{MarkListPath, http.MethodGet, superior, a.serveMarkList},
+		{HistoryPath, http.MethodGet, true, a.serveHistory},
 	}
 }
 
@@ -89,7 +95,7 @@ func (a *Authority) table() []endpoint {
 func (a *Authority) Handlers() map[string]http.HandlerFunc {
 	all := map[string]http.HandlerFunc{}
 	for _, e := range a.table() {
-		if !e.registered || a.o.Registry != nil {
+		if e.there {
 			all[e.path] = a.handler(e)
 		}
 	}

@@ -152,7 +152,17 @@ func (f *Fetcher) List(ctx context.Context, superior statement.Statement, types 
 	for _, t := range types {
 		parameters.Add("entity_type", string(t))
 	}
-	address, err := endpoint(superior, "federation_list_endpoint", parameters)
+	return f.list(ctx, superior, "federation_list_endpoint", parameters)
+}
+
+// Marked gets those for whom an issuer holds a trust mark of a type for active (§8.5). The
+// error wraps ErrFetch.
+func (f *Fetcher) Marked(ctx context.Context, issuer statement.Statement, kind string) ([]federation.EntityID, error) {
+	return f.list(ctx, issuer, "federation_trust_mark_list_endpoint", url.Values{"trust_mark_type": {kind}})
+}
+
+func (f *Fetcher) list(ctx context.Context, of statement.Statement, name string, parameters url.Values) ([]federation.EntityID, error) {
+	address, err := endpoint(of, name, parameters)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package federating
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,11 @@ import (
 	"hopnhat/authz/outbound"
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
+	"hopnhat/federation/fetch"
+	"hopnhat/federation/resolver"
 	"hopnhat/federation/statement"
+	"hopnhat/federation/trust"
+	"hopnhat/keys/jose"
 )
 
 // maxFile bounds the file in bytes.
@@ -39,6 +44,12 @@ type form struct {
 	} `json:"trust_marks"`
 	MarkIssuers map[string][]federation.EntityID `json:"trust_mark_issuers"`
 	MarkOwners  json.RawMessage                  `json:"trust_mark_owners"`
+	// Anchors are those under which others are resolved. Their keys stand here and came
+	// another way than over the network.
+	Anchors []struct {
+		ID   federation.EntityID `json:"entity"`
+		Keys json.RawMessage     `json:"jwks"`
+	} `json:"anchors"`
 	// Networks are reached besides the public internet; Roots is a file of certificates
 	// beside this one, for those who are believed instead of the machine's.
 	Networks []string `json:"networks"`
@@ -50,6 +61,8 @@ type Entity struct {
 	options authority.Options
 	// HasSubordinates says that it is a trust anchor or an intermediate.
 	HasSubordinates bool
+	// Anchors have the keys that the file says.
+	Anchors []trust.Anchor
 	// Bounds are those of requests to other entities.
 	Bounds outbound.Bounds
 }
@@ -101,6 +114,17 @@ func read(path, issuer string) (*Entity, error) {
 	for _, m := range f.Marks {
 		e.options.Marks = append(e.options.Marks, statement.Mark{Type: m.Type, JWT: m.JWT})
 	}
+	for _, a := range f.Anchors {
+		id, err := federation.ParseEntityID(string(a.ID))
+		if err != nil {
+			return nil, fmt.Errorf("anchors: %w", err)
+		}
+		set, err := jose.ParseSet(a.Keys)
+		if err != nil || set.Len() == 0 {
+			return nil, fmt.Errorf("anchors: %s has no key set with a key that a statement can be signed with (%v)", id, err)
+		}
+		e.Anchors = append(e.Anchors, trust.Anchor{ID: id, Keys: set})
+	}
 	if e.Bounds, err = f.bounds(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
@@ -135,27 +159,64 @@ func (f form) bounds(folder string) (b outbound.Bounds, err error) {
 	return b, nil
 }
 
-// Handlers are the endpoints of a server by their paths, nil without a file. provider gives
-// the metadata of the OpenID Provider that the server is as well; nil if it is none.
-func Handlers(
-	path, issuer string, ring authority.Ring, registry authority.Registry, provider func() []byte,
-) (map[string]http.HandlerFunc, error) {
-	e, err := Read(path, issuer)
+// Server is what a server does as an entity. Nil is one that is in no federation.
+type Server struct {
+	handlers map[string]http.HandlerFunc
+	resolver *resolver.Resolver // nil without anchors
+}
+
+// Parts are what a server has that an entity needs.
+type Parts struct {
+	// File is that of the configuration key federation, Issuer the name of the entity, State
+	// the folder in which what is known of others is kept.
+	File, Issuer, State string
+	Ring                authority.Ring
+	Registry            authority.Registry
+	// Provider gives the metadata of the OpenID Provider that the server is as well; nil if
+	// it is none.
+	Provider func() []byte
+}
+
+// New makes the entity that the file says; nil without a file.
+func New(p Parts) (*Server, error) {
+	e, err := Read(p.File, p.Issuer)
 	if e == nil || err != nil {
 		return nil, err
 	}
-	o := e.options
-	o.Ring = ring
+	s, o := &Server{}, e.options
+	o.Ring = p.Ring
 	if e.HasSubordinates {
-		o.Registry = registry
+		o.Registry = p.Registry
 	}
-	if provider != nil {
+	if p.Provider != nil {
 		o.Metadata = func() (map[federation.EntityType]json.RawMessage, error) {
-			raw, err := asEntity(provider())
+			raw, err := asEntity(p.Provider())
 			return map[federation.EntityType]json.RawMessage{federation.OpenIDProvider: raw}, err
 		}
 	}
-	return authority.New(o).Handlers(), nil
+	if len(e.Anchors) > 0 {
+		s.resolver = resolver.New(resolver.Options{
+			Anchors: e.Anchors, Fetcher: fetch.New(outbound.NewWithin(e.Bounds), nil), File: filepath.Join(p.State, "federation.json"),
+		})
+		o.Resolver = s.resolver
+	}
+	s.handlers = authority.New(o).Handlers()
+	return s, nil
+}
+
+// Handlers are the endpoints by their paths.
+func (s *Server) Handlers() map[string]http.HandlerFunc {
+	if s == nil {
+		return nil
+	}
+	return s.handlers
+}
+
+// Run keeps what is known of the federation fresh, until ctx ends.
+func (s *Server) Run(ctx context.Context) {
+	if s != nil && s.resolver != nil {
+		s.resolver.Run(ctx)
+	}
 }
 
 // asEntity are the metadata of a provider as its configuration has them (§5.1.3). How an app

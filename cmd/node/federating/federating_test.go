@@ -54,6 +54,8 @@ func TestRead(t *testing.T) {
 		{"a network that is none", `{"organization":"Neo","subordinates":true,"networks":["here"]}`, issuer, "networks"},
 		{"a file of certificates that is not there", `{"organization":"Neo","subordinates":true,"ca":"none.pem"}`, issuer, "ca:"},
 		{"a member that nobody knows", `{"organization":"Neo","subordinate":true}`, issuer, "unknown field"},
+		{"an anchor without keys", `{"organization":"Bộ","superiors":["https://a.example.vn"],"anchors":[{"entity":"https://a.example.vn","jwks":{"keys":[]}}]}`, issuer, "has no key set"},
+		{"an anchor that is no entity", `{"organization":"Bộ","superiors":["https://a.example.vn"],"anchors":[{"entity":"a"}]}`, issuer, "anchors"},
 		{"not JSON", `organization: Neo`, issuer, "invalid character"},
 		{"too long", `{"organization":"` + strings.Repeat("x", 1<<20) + `"}`, issuer, "longer than"},
 	} {

@@ -1,0 +1,87 @@
+package resolver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"hopnhat/federation"
+	"hopnhat/federation/statement"
+)
+
+// maxFile bounds the file in bytes: 20,000 entities with two statements of 10 kB each.
+const maxFile = 400 << 20
+
+// kept is the file: statements as they were received, which are verified again, and who held
+// marks, which is believed as far as the marks count.
+type kept struct {
+	Statements []string `json:"statements"`
+	Holders    []holder `json:"holders"`
+}
+
+type holder struct {
+	Issuer   federation.EntityID   `json:"iss"`
+	Type     string                `json:"trust_mark_type"`
+	Subjects []federation.EntityID `json:"subjects"`
+}
+
+// load reads the file; nothing is known without one.
+func load(file string) (*gathered, error) {
+	if file == "" {
+		return nothing(), nil
+	}
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nothing(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var k kept
+	if err := json.NewDecoder(io.LimitReader(f, maxFile)).Decode(&k); err != nil {
+		return nil, err
+	}
+	g := nothing()
+	for i, token := range k.Statements {
+		s, err := statement.Parse(token)
+		if err != nil {
+			return nil, fmt.Errorf("statement %d: %w", i, err)
+		}
+		g.statements[pair{s.Issuer, s.Subject}] = held{Statement: s}
+	}
+	for _, h := range k.Holders {
+		g.holders[markKind{h.Issuer, h.Type}] = h.Subjects
+	}
+	return g, nil
+}
+
+// save writes the file whole, or leaves the one that is there.
+func save(file string, g *gathered) error {
+	if file == "" {
+		return nil
+	}
+	k := kept{Statements: []string{}, Holders: []holder{}}
+	for _, s := range g.statements {
+		k.Statements = append(k.Statements, s.Token())
+	}
+	for kind, subjects := range g.holders {
+		k.Holders = append(k.Holders, holder{kind.issuer, kind.kind, subjects})
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(json.NewEncoder(f).Encode(k), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
+}

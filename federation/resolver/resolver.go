@@ -1,0 +1,254 @@
+package resolver
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"hopnhat/federation"
+	"hopnhat/federation/mark"
+	"hopnhat/federation/statement"
+	"hopnhat/federation/trust"
+)
+
+// Every is how long lies between two walks.
+const Every = 10 * time.Minute
+
+// ErrUnknown means that no walk found the entity. It wraps nothing of trust: nothing was
+// judged.
+var ErrUnknown = errors.New("the entity is in no federation of the trust anchors here")
+
+// Mark is a trust mark that counts, and that its issuer holds for active.
+type Mark struct {
+	statement.Mark
+	// Expiry is zero for a mark without an end.
+	Expiry time.Time
+}
+
+// Entry is what is known of an entity under one anchor. It never changes.
+type Entry struct {
+	Subject, Anchor federation.EntityID
+	// Chain are the statements, the subject's first, the anchor's configuration last.
+	Chain    []string
+	Metadata federation.Metadata
+	Marks    []Mark
+	// Expiry is that of the chain (§10.4).
+	Expiry time.Time
+	// Digest is of chain and marks: two entries with one say the same.
+	Digest string
+	// Err says why the entity is not trusted; nil if it is. It wraps an error of package trust.
+	Err error
+}
+
+// snapshot is what is known at one time. It never changes.
+type snapshot struct {
+	at       time.Time
+	gathered *gathered
+	// entries of a subject are in the order in which its chains are preferred (§10.3).
+	entries map[federation.EntityID][]*Entry
+}
+
+// Resolver answers from its newest snapshot. It is safe for concurrent use.
+type Resolver struct {
+	anchors []trust.Anchor
+	fetcher Fetcher
+	file    string
+	now     func() time.Time
+
+	current    atomic.Pointer[snapshot]
+	refreshing sync.Mutex
+}
+
+// Options say what a Resolver is made of.
+type Options struct {
+	// Anchors with their pinned keys, the preferred first.
+	Anchors []trust.Anchor
+	Fetcher Fetcher
+	// File keeps the snapshot; empty for none.
+	File string
+	Now  func() time.Time
+}
+
+// New makes a Resolver that knows what its file holds, and nobody without one. A file that is
+// damaged is passed over: the next walk writes it anew.
+func New(o Options) *Resolver {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	r := &Resolver{anchors: o.Anchors, fetcher: o.Fetcher, file: o.File, now: o.Now}
+	known, err := load(o.File)
+	if err != nil {
+		slog.Warn("what was known of the federation could not be read, and is gathered anew", "file", o.File, "error", err)
+		known = nothing()
+	}
+	r.current.Store(r.build(known))
+	return r
+}
+
+// Resolve says what is known of an entity under one of some anchors, under any if none is
+// named: the chain that is preferred of those that are valid now. It asks nobody. The error
+// is ErrUnknown, or says why the entity is not trusted, by an error of package trust.
+func (r *Resolver) Resolve(subject federation.EntityID, anchors ...federation.EntityID) (*Entry, error) {
+	now, why := r.now(), error(nil)
+	for _, e := range r.current.Load().entries[subject] {
+		switch {
+		case len(anchors) > 0 && !slices.Contains(anchors, e.Anchor):
+		case e.Err != nil:
+			why = cmp.Or(why, e.Err)
+		case !now.Before(e.Expiry):
+			why = cmp.Or(why, fmt.Errorf("%w: the chain of %s ended at %s", trust.ErrChain, subject, e.Expiry.UTC().Format(time.RFC3339)))
+		default:
+			return e, nil
+		}
+	}
+	return nil, cmp.Or(why, ErrUnknown)
+}
+
+// Verify judges a chain that somebody sent, by the same anchors, without a request to anybody.
+func (r *Resolver) Verify(chain []string) trust.Verdict {
+	return trust.Verify(chain, r.anchors, r.now())
+}
+
+// Anchors are the names of the anchors, the preferred first.
+func (r *Resolver) Anchors() []federation.EntityID {
+	ids := make([]federation.EntityID, len(r.anchors))
+	for i, a := range r.anchors {
+		ids[i] = a.ID
+	}
+	return ids
+}
+
+// Known counts the entities that are trusted now, and says when they were gathered and when
+// the first of their chains ends.
+func (r *Resolver) Known() (trusted int, at, firstEnd time.Time) {
+	s, now := r.current.Load(), r.now()
+	for _, entries := range s.entries {
+		for _, e := range entries {
+			if e.Err != nil || !now.Before(e.Expiry) {
+				continue
+			}
+			if trusted++; firstEnd.IsZero() || e.Expiry.Before(firstEnd) {
+				firstEnd = e.Expiry
+			}
+			break
+		}
+	}
+	return trusted, s.at, firstEnd
+}
+
+// Run walks at once and then every [Every], with a tenth of jitter, until ctx ends.
+func (r *Resolver) Run(ctx context.Context) {
+	for {
+		r.Refresh(ctx)
+		pause := time.NewTimer(Every - Every/20 + rand.N(Every/10))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+// Refresh walks once, and puts what it found in the place of what was known. A walk that was
+// cut short changes nothing.
+func (r *Resolver) Refresh(ctx context.Context) {
+	r.refreshing.Lock()
+	defer r.refreshing.Unlock()
+	found, failed := gather(ctx, r.fetcher, r.Anchors(), r.current.Load().gathered, r.now())
+	if ctx.Err() != nil {
+		return
+	}
+	if len(failed) > 0 {
+		first := slices.SortedFunc(maps.Keys(failed), func(a, b pair) int {
+			return cmp.Or(cmp.Compare(a.issuer, b.issuer), cmp.Compare(a.subject, b.subject))
+		})[0]
+		slog.Warn("statements of the federation could not be fetched; those from before stand while they are in force",
+			"failed", len(failed), "issuer", string(first.issuer), "subject", string(first.subject), "error", failed[first])
+	}
+	next := r.build(found)
+	r.current.Store(next)
+	if err := save(r.file, found); err != nil {
+		slog.Error("what is known of the federation could not be kept for the next start", "file", r.file, "error", err)
+	}
+}
+
+// build judges every entity that was gathered.
+func (r *Resolver) build(g *gathered) *snapshot {
+	now := r.now()
+	all := make([]statement.Statement, 0, len(g.statements))
+	var subjects []federation.EntityID
+	for p, s := range g.statements {
+		all = append(all, s.Statement)
+		if p.issuer == p.subject {
+			subjects = append(subjects, p.subject)
+		}
+	}
+	pool := trust.Collect(all...)
+	verdicts := make([][]trust.Verdict, len(subjects))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, id := range subjects {
+		group.Go(func() error {
+			verdicts[i] = trust.Resolve(id, pool, r.anchors, now)
+			return nil
+		})
+	}
+	_ = group.Wait() // none fails
+	chains := make(map[federation.EntityID][]trust.Verdict, len(subjects))
+	for i, id := range subjects {
+		chains[id] = verdicts[i]
+	}
+	s := &snapshot{at: now, gathered: g, entries: make(map[federation.EntityID][]*Entry, len(subjects))}
+	for _, id := range subjects {
+		for _, v := range chains[id] {
+			if !slices.ContainsFunc(s.entries[id], func(e *Entry) bool { return e.Anchor == v.Anchor }) {
+				s.entries[id] = append(s.entries[id], entry(v, g, chains, now))
+			}
+		}
+	}
+	return s
+}
+
+// entry is what a verdict says, with the marks of the subject that count under its anchor.
+func entry(v trust.Verdict, g *gathered, chains map[federation.EntityID][]trust.Verdict, now time.Time) *Entry {
+	e := &Entry{Subject: v.Subject, Anchor: v.Anchor, Metadata: v.Metadata, Expiry: v.Expiry, Err: v.Err}
+	if v.Err != nil {
+		return e
+	}
+	sum := sha256.New()
+	for _, s := range v.Chain {
+		e.Chain = append(e.Chain, s.Token())
+		sum.Write([]byte(s.Token() + "\n"))
+	}
+	for _, m := range v.Chain[0].Marks {
+		parsed, err := mark.Parse(m.JWT)
+		if err != nil {
+			continue
+		}
+		under := slices.IndexFunc(chains[parsed.Issuer], func(c trust.Verdict) bool { return c.Anchor == v.Anchor })
+		if _, holds := slices.BinarySearch(g.holders[markKind{parsed.Issuer, m.Type}], v.Subject); under < 0 || !holds {
+			continue
+		}
+		q := mark.Question{Holder: v.Subject, Beside: m.Type, Issuer: chains[parsed.Issuer][under], Now: now}
+		if mark.Validate(m.JWT, q).Valid() {
+			e.Marks = append(e.Marks, Mark{m, parsed.Expiry})
+			sum.Write([]byte(m.JWT + "\n"))
+		}
+	}
+	e.Digest = hex.EncodeToString(sum.Sum(nil))
+	return e
+}

@@ -1,0 +1,417 @@
+package resolver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"hopnhat/federation"
+	"hopnhat/federation/federationtest"
+	"hopnhat/federation/mark"
+	"hopnhat/federation/resolver"
+	"hopnhat/federation/statement"
+	"hopnhat/federation/trust"
+)
+
+type claims = federationtest.Claims
+
+const kind = "https://neo.example.vn/marks/public"
+
+var errDown = errors.New("no answer")
+
+// nation is a federation in memory: a fetcher that counts, of entities that can be cut off.
+type nation struct {
+	t        testing.TB
+	mu       sync.Mutex
+	entities map[federation.EntityID]*federationtest.Entity
+	above    map[federation.EntityID]federation.EntityID
+	metadata map[federation.EntityID]claims
+	marks    map[federation.EntityID][]claims
+	holders  []federation.EntityID
+	down     map[federation.EntityID]bool
+	gone     map[federation.EntityID]bool // no longer in the list of their superior
+	issued   time.Time
+	asked    int
+}
+
+// newNation is drawn as "anchor > ministry > province > app".
+func newNation(t testing.TB, lines ...string) *nation {
+	n := &nation{
+		t: t, entities: map[federation.EntityID]*federationtest.Entity{}, above: map[federation.EntityID]federation.EntityID{},
+		metadata: map[federation.EntityID]claims{}, marks: map[federation.EntityID][]claims{}, down: map[federation.EntityID]bool{},
+		gone: map[federation.EntityID]bool{}, issued: federationtest.Now,
+	}
+	for _, line := range lines {
+		var before federation.EntityID
+		for name := range strings.SplitSeq(line, " > ") {
+			id := idOf(name)
+			if n.entities[id] == nil {
+				n.entities[id] = federationtest.New(t, id)
+				n.metadata[id] = claims{"federation_entity": claims{"federation_list_endpoint": string(id) + "/list"}}
+				if before != "" {
+					n.above[id] = before
+				}
+			}
+			before = id
+		}
+	}
+	return n
+}
+
+func idOf(name string) federation.EntityID {
+	return federation.EntityID("https://" + name + ".example.vn")
+}
+
+func (n *nation) anchors(names ...string) (list []trust.Anchor) {
+	for _, name := range names {
+		list = append(list, trust.Anchor{ID: idOf(name), Keys: n.entities[idOf(name)].Set(n.t)})
+	}
+	return list
+}
+
+func (n *nation) reach(id federation.EntityID) (*federationtest.Entity, error) {
+	n.asked++
+	if e := n.entities[id]; e != nil && !n.down[id] {
+		return e, nil
+	}
+	return nil, errDown
+}
+
+func (n *nation) times() claims {
+	return claims{"iat": n.issued.Unix(), "exp": n.issued.Add(24 * time.Hour).Unix()}
+}
+
+func (n *nation) Configuration(_ context.Context, id federation.EntityID) (statement.Statement, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, err := n.reach(id)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	c := n.times()
+	c["metadata"] = n.metadata[id]
+	if above := n.above[id]; above != "" {
+		c["authority_hints"] = []federation.EntityID{above}
+	} else {
+		c["trust_mark_issuers"] = claims{kind: []federation.EntityID{id}}
+	}
+	if len(n.marks[id]) > 0 {
+		c["trust_marks"] = n.marks[id]
+	}
+	return federationtest.Parse(n.t, e.Configuration(n.t, c)), nil
+}
+
+func (n *nation) Subordinate(_ context.Context, superior statement.Statement, id federation.EntityID) (statement.Statement, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, err := n.reach(superior.Subject)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	return federationtest.Parse(n.t, e.About(n.t, n.entities[id], n.times())), nil
+}
+
+func (n *nation) List(_ context.Context, superior statement.Statement, _ ...federation.EntityType) (ids []federation.EntityID, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, err := n.reach(superior.Subject); err != nil {
+		return nil, err
+	}
+	for id, above := range n.above {
+		if above == superior.Subject && !n.gone[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (n *nation) Marked(_ context.Context, issuer statement.Statement, _ string) ([]federation.EntityID, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, err := n.reach(issuer.Subject); err != nil {
+		return nil, err
+	}
+	return n.holders, nil
+}
+
+// grant gives an entity a mark of the anchor.
+func (n *nation) grant(anchor, name string, life time.Duration) {
+	a, e := n.entities[idOf(anchor)], n.entities[idOf(name)]
+	token := a.Sign(n.t, claims{"typ": mark.Type}, claims{
+		"iss": a.ID, "sub": e.ID, "trust_mark_type": kind, "iat": n.issued.Unix(), "exp": n.issued.Add(life).Unix(),
+	})
+	n.marks[e.ID] = []claims{{"trust_mark_type": kind, "trust_mark": token}}
+	n.holders = append(n.holders, e.ID)
+}
+
+// clock is a time that tests set.
+type clock struct{ at time.Time }
+
+func (c *clock) now() time.Time { return c.at }
+
+func (n *nation) resolver(c *clock, file string, anchors ...string) *resolver.Resolver {
+	return resolver.New(resolver.Options{Anchors: n.anchors(anchors...), Fetcher: n, File: file, Now: c.now})
+}
+
+// trusted fails unless exactly these are trusted, of all that there are.
+func (n *nation) trusted(t testing.TB, r *resolver.Resolver, names ...string) {
+	t.Helper()
+	for id := range n.entities {
+		e, err := r.Resolve(id)
+		if want := slices.ContainsFunc(names, func(name string) bool { return idOf(name) == id }); (err == nil) != want {
+			t.Errorf("%s: %v", id, err)
+		}
+		if err == nil && (e.Subject != id || e.Chain == nil || e.Digest == "") {
+			t.Errorf("%s: %+v", id, e)
+		}
+	}
+}
+
+// TestResolve: who is below an anchor is known before anybody asks, and a question causes no
+// request, whoever is asked about.
+func TestResolve(t *testing.T) {
+	n := newNation(t, "neo > bo > tinh > app", "neo > op", "la > x")
+	n.metadata[idOf("app")] = claims{"openid_relying_party": claims{"client_name": "Đất đai"}}
+	n.grant("neo", "app", time.Hour)
+	c := &clock{federationtest.Now}
+	r := n.resolver(c, "", "neo")
+	n.trusted(t, r)
+	r.Refresh(t.Context())
+	n.trusted(t, r, "neo", "bo", "tinh", "app", "op")
+	asked := n.asked
+	e, err := r.Resolve(idOf("app"), idOf("neo"))
+	if err != nil || len(e.Chain) != 5 || e.Metadata[federation.RelyingParty]["client_name"] != "Đất đai" || len(e.Marks) != 1 {
+		t.Fatalf("got %+v, %v", e, err)
+	}
+	if v := r.Verify(e.Chain); !v.Valid() || v.Subject != e.Subject {
+		t.Errorf("§4: the chain does not verify: %v", v.Err)
+	}
+	for name, id := range map[string]federation.EntityID{"a stranger": "https://nobody.example.vn", "below another anchor": idOf("x")} {
+		if _, err := r.Resolve(id); !errors.Is(err, resolver.ErrUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := r.Resolve(idOf("app"), idOf("la")); !errors.Is(err, resolver.ErrUnknown) {
+		t.Errorf("under another anchor: %v", err)
+	}
+	if n.asked != asked {
+		t.Errorf("questions caused %d requests", n.asked-asked)
+	}
+	if allocated := testing.AllocsPerRun(100, func() { _, _ = r.Resolve(e.Subject) }); allocated != 0 {
+		t.Errorf("a warm answer allocates %v times", allocated)
+	}
+	if trusted, at, end := r.Known(); trusted != 5 || !at.Equal(c.at) || !end.Equal(c.at.Add(24*time.Hour)) {
+		t.Errorf("known are %d at %s until %s", trusted, at, end)
+	}
+	c.at = c.at.Add(24 * time.Hour)
+	if _, err := r.Resolve(e.Subject); !errors.Is(err, trust.ErrChain) {
+		t.Errorf("§10.4: after the end of the chain: %v", err)
+	}
+}
+
+// TestSeveralAnchors: an entity is known under each anchor, and the preferred one is the first.
+func TestSeveralAnchors(t *testing.T) {
+	n := newNation(t, "neo > bo > app", "la > y")
+	r := n.resolver(&clock{federationtest.Now}, "", "bo", "neo", "la")
+	r.Refresh(t.Context())
+	for anchor, length := range map[string]int{"bo": 3, "neo": 4} {
+		if e, err := r.Resolve(idOf("app"), idOf(anchor)); err != nil || e.Anchor != idOf(anchor) || len(e.Chain) != length {
+			t.Errorf("§10.3: under %s: %+v, %v", anchor, e, err)
+		}
+	}
+	if e, err := r.Resolve(idOf("app")); err != nil || e.Anchor != idOf("bo") {
+		t.Errorf("§10.3: the shorter chain: %+v, %v", e, err)
+	}
+}
+
+// TestCutOff: who is out of reach stays as it was until its statements end, and changes no
+// answer about others.
+func TestCutOff(t *testing.T) {
+	for _, row := range []struct {
+		name, down string
+		later      time.Duration
+		trusted    string
+	}{
+		{"a province", "danang", 2 * time.Hour, "neo danang hue app1 app2"},
+		{"a province, after its statements ended", "danang", 25 * time.Hour, "neo hue app2"},
+		{"an app", "app1", 2 * time.Hour, "neo danang hue app1 app2"},
+		{"the anchor", "neo", 23 * time.Hour, "neo danang hue app1 app2"},
+		{"the anchor, after its statements ended", "neo", 25 * time.Hour, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			n := newNation(t, "neo > danang > app1", "neo > hue > app2")
+			c := &clock{federationtest.Now}
+			r := n.resolver(c, "", "neo")
+			r.Refresh(t.Context())
+			n.down[idOf(row.down)] = true
+			c.at = c.at.Add(row.later)
+			n.issued = c.at
+			r.Refresh(t.Context())
+			n.trusted(t, r, strings.Fields(row.trusted)...)
+		})
+	}
+}
+
+// TestRevoked: who is no longer in the list of its superior is unknown after the next walk,
+// and all below it, although what was stated before is in force.
+func TestRevoked(t *testing.T) {
+	n := newNation(t, "neo > danang > app1", "neo > hue > app2")
+	r := n.resolver(&clock{federationtest.Now}, "", "neo")
+	r.Refresh(t.Context())
+	n.gone[idOf("danang")] = true
+	r.Refresh(t.Context())
+	n.trusted(t, r, "neo", "hue", "app2")
+}
+
+// TestPinnedKeys: an anchor with other keys than those given makes nobody trusted (§4).
+func TestPinnedKeys(t *testing.T) {
+	n := newNation(t, "neo > app")
+	anchors := n.anchors("neo")
+	n.entities[idOf("neo")] = federationtest.New(t, idOf("neo"))
+	r := resolver.New(resolver.Options{Anchors: anchors, Fetcher: n, Now: func() time.Time { return federationtest.Now }})
+	r.Refresh(t.Context())
+	n.trusted(t, r)
+	if _, err := r.Resolve(idOf("app")); !errors.Is(err, trust.ErrChain) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestMarks: a mark is there while its issuer says that it is active (§8.3); what the issuer
+// said last stands while it is out of reach.
+func TestMarks(t *testing.T) {
+	n := newNation(t, "neo > app", "neo > other")
+	n.grant("neo", "app", time.Hour)
+	n.grant("neo", "other", time.Hour)
+	n.marks[idOf("other")] = n.marks[idOf("app")] // one about somebody else
+	c := &clock{federationtest.Now}
+	r := n.resolver(c, "", "neo")
+	marks := func(name string) int {
+		t.Helper()
+		r.Refresh(t.Context())
+		e, err := r.Resolve(idOf(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(e.Marks)
+	}
+	if marks("app") != 1 || marks("other") != 0 {
+		t.Error("want the mark of the app and no other")
+	}
+	n.down[idOf("neo")] = true
+	if marks("app") != 1 {
+		t.Error("a mark is gone because its issuer is out of reach")
+	}
+	n.down[idOf("neo")] = false
+	held := n.holders
+	n.holders = nil
+	if marks("app") != 0 {
+		t.Error("a mark that its issuer took back is there")
+	}
+	n.holders = held
+	c.at = c.at.Add(time.Hour)
+	if marks("app") != 0 {
+		t.Error("a mark that ended is there")
+	}
+}
+
+// TestFile: what was known is there after a start without any network, as far as it is in
+// force; a file that somebody altered makes nobody trusted whom the anchor does not state.
+func TestFile(t *testing.T) {
+	n := newNation(t, "neo > bo > app")
+	n.grant("neo", "app", time.Hour)
+	c := &clock{federationtest.Now}
+	file := filepath.Join(t.TempDir(), "federation.json")
+	r := n.resolver(c, file, "neo")
+	r.Refresh(t.Context())
+	want, err := r.Resolve(idOf("app"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.asked = 0
+	again := n.resolver(c, file, "neo")
+	got, err := again.Resolve(idOf("app"))
+	if err != nil || got.Digest != want.Digest || len(got.Marks) != 1 || n.asked != 0 {
+		t.Fatalf("got %+v, %v after %d requests", got, err, n.asked)
+	}
+	for id := range n.entities {
+		n.down[id] = true
+	}
+	again.Refresh(t.Context())
+	n.trusted(t, again, "neo", "bo", "app")
+	if _, err := n.resolver(&clock{c.at.Add(24 * time.Hour)}, file, "neo").Resolve(idOf("app")); !errors.Is(err, trust.ErrChain) {
+		t.Errorf("a day later: %v", err)
+	}
+	stranger := federationtest.New(t, "https://la.example.vn")
+	forged := fmt.Sprintf(`{"statements":[%q,%q]}`, stranger.Configuration(t, claims{"authority_hints": []federation.EntityID{idOf("neo")}}),
+		federationtest.New(t, idOf("neo")).About(t, stranger, nil))
+	for name, text := range map[string]string{"forged": forged, "cut": `{"statements":["`, "not statements": `{"statements":["x"]}`, "empty": ""} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.resolver(c, file, "neo").Resolve(stranger.ID); err == nil {
+			t.Errorf("%s: the stranger is trusted", name)
+		}
+	}
+	left, err := filepath.Glob(file + ".*")
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestCutShort: a walk whose time is over changes nothing.
+func TestCutShort(t *testing.T) {
+	n := newNation(t, "neo > app")
+	r := n.resolver(&clock{federationtest.Now}, "", "neo")
+	r.Refresh(t.Context())
+	over, end := context.WithCancel(t.Context())
+	end()
+	n.gone[idOf("app")] = true
+	r.Refresh(over)
+	n.trusted(t, r, "neo", "app")
+}
+
+// TestDeterministic: two walks over one federation know the same, whatever came first.
+func TestDeterministic(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		lines := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
+			line := "neo"
+			for level := range rapid.IntRange(0, 4).Draw(t, "deep") {
+				line += fmt.Sprintf(" > e%d-%d", level, rapid.IntRange(0, 2).Draw(t, "which"))
+			}
+			return line
+		}), 1, 6).Draw(rt, "lines")
+		n := newNation(t, lines...)
+		n.metadata[idOf("e0-0")] = claims{} // one without a list has nobody below
+		known := map[pair]bool{}
+		c := &clock{federationtest.Now}
+		file := filepath.Join(t.TempDir(), "f.json")
+		first := n.resolver(c, file, "neo")
+		first.Refresh(t.Context())
+		second := n.resolver(c, file, "neo")
+		for id := range n.entities {
+			a, err1 := first.Resolve(id)
+			b, err2 := second.Resolve(id)
+			if (err1 == nil) != (err2 == nil) || err1 == nil && (a.Digest != b.Digest || !a.Expiry.Equal(b.Expiry)) {
+				rt.Fatalf("%s: %v, %v", id, err1, err2)
+			}
+			known[pair{string(id), err1 == nil}] = true
+		}
+		if !known[pair{"https://neo.example.vn", true}] {
+			rt.Fatal("the anchor is not trusted")
+		}
+	})
+}
+
+type pair struct {
+	id      string
+	trusted bool
+}
