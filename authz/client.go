@@ -223,6 +223,15 @@ type Membership struct {
 // Federated reports whether a federation vouches for the app, now or before.
 func (m Membership) Federated() bool { return m.Anchor != "" }
 
+// Determining is what evidence says of it, beside what else determined an outcome: the anchor
+// that the app was trusted by.
+func (m Membership) Determining() []string {
+	if !m.Federated() {
+		return nil
+	}
+	return []string{"federation:" + m.Anchor}
+}
+
 // Lapsed reports whether the app came by a chain that has ended: it is refused then.
 func (m Membership) Lapsed(now time.Time) bool { return m.Federated() && !now.Before(m.Expires) }
 

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -296,11 +297,10 @@ func (a Act) event(r rule) Event {
 	}
 	if a.App != nil {
 		e.Asked = Asked{Client: a.App.ID, Name: a.App.Name.VI, Owner: a.App.Owner.VI}
+		e.Decision.Determining = slices.Concat(e.Decision.Determining, a.App.Membership.Determining())
 	}
 	e.Decision.Permit = r.Permit
-	if r.Code != "" {
-		e.Decision.Code = r.Code
-	}
+	e.Decision.Code = cmp.Or(r.Code, e.Decision.Code)
 	if a.Ground != nil {
 		e.Decision.Determining = append(slices.Clone(e.Decision.Determining), a.Ground.String())
 	}
@@ -310,9 +310,7 @@ func (a Act) event(r rule) Event {
 	if r.Named {
 		e.Detail.Action = string(a.Action)
 	}
-	if e.Visibility.Sight == "" {
-		e.Visibility.Sight = r.Sight
-	}
+	e.Visibility.Sight = cmp.Or(e.Visibility.Sight, r.Sight)
 	return e
 }
 

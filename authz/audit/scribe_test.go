@@ -35,6 +35,26 @@ func newScribe(r *rows, leaves Leaves) *Scribe {
 	return &Scribe{Rows: r, Leaves: leaves, Pseudonyms: pseudonymous{}, Site: "dc1", Now: func() time.Time { return sample().When.Decided }}
 }
 
+// TestEventsNameTheAnchor: what is done for an app of a federation says by which anchor the
+// app was trusted then, beside what else determined it.
+func TestEventsNameTheAnchor(t *testing.T) {
+	act := full(Release)
+	act.App.Membership = authz.Membership{Anchor: "https://neo.example.vn"}
+	for _, row := range []struct {
+		act  Act
+		want []string
+	}{{act, []string{"federation:https://neo.example.vn", "statute"}}, {full(Release), []string{"statute"}}} {
+		r := newRows()
+		written, err := newScribe(r, nil).Write(t.Context(), row.act)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.byID[written[0].Event.ID].Event.Decision.Determining; !slices.Equal(got, row.want) {
+			t.Errorf("got %q, want %q", got, row.want)
+		}
+	}
+}
+
 // TestEachActionMakesItsEvent: what the table says of an action is what its event is.
 func TestEachActionMakesItsEvent(t *testing.T) {
 	seen := map[Action]bool{}

@@ -157,7 +157,7 @@ func (r *Registrar) recorded(
 ) error {
 	for i := range acts {
 		acts[i].At = k.Refreshed
-		acts[i].Decision.Determining = []string{"federation:" + k.Anchor, "chain:" + hex.EncodeToString(k.Digest[:])}
+		acts[i].Decision.Determining = []string{"chain:" + hex.EncodeToString(k.Digest[:])} // and the anchor, by the app
 	}
 	err := r.o.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := change(ctx); err != nil || len(acts) == 0 {

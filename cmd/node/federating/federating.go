@@ -220,7 +220,7 @@ func (s *Server) Run(ctx context.Context) {
 }
 
 // asEntity are the metadata of a provider as its configuration has them (§5.1.3). How an app
-// of the federation becomes a client is named there; there is no way yet.
+// of the federation becomes a client is named there, if there is a way.
 func asEntity(raw []byte) (json.RawMessage, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &all); err != nil {
@@ -231,6 +231,8 @@ func asEntity(raw []byte) (json.RawMessage, error) {
 			delete(all, name)
 		}
 	}
-	all["client_registration_types_supported"] = json.RawMessage(`[]`)
+	if all["client_registration_types_supported"] == nil { // which is REQUIRED (§5.1.3)
+		all["client_registration_types_supported"] = json.RawMessage(`[]`)
+	}
 	return json.Marshal(all)
 }

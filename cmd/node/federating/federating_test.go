@@ -15,6 +15,7 @@ import (
 	"hopnhat/cmd/node/federating"
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
+	"hopnhat/federation/federationtest"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/statement"
 	"hopnhat/keys"
@@ -72,8 +73,9 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// running is a node with roles, and what it is in a federation.
-func running(t *testing.T, roles, text string) *node.Node {
+// running is a node with roles, and what it is in a federation, with more of its
+// configuration.
+func running(t *testing.T, roles, text string, more ...func(*node.Config)) *node.Node {
 	t.Helper()
 	c := node.Defaults()
 	c.State, c.Listen, c.Argon2KiB, c.Registry = filepath.Join(t.TempDir(), "state"), "127.0.0.1:0", 19<<10,
@@ -81,6 +83,9 @@ func running(t *testing.T, roles, text string) *node.Node {
 	c.Issuer, c.Roles = issuer, roles
 	if text != "" {
 		c.Federation = write(t, "f.json", text)
+	}
+	for _, change := range more {
+		change(&c)
 	}
 	db, err := registry.Create(t.Context(), c.Registry)
 	if err != nil {
@@ -158,6 +163,21 @@ func TestNode(t *testing.T) {
 		}
 		if status, _, _ := get(t, n, authority.FetchPath+"?sub=https://a.example.vn"); status != http.StatusNotFound {
 			t.Errorf("a leaf states others: %d", status)
+		}
+	})
+	t.Run("a provider that lets apps in", func(t *testing.T) {
+		anchor := federationtest.New(t, "https://neo.example.vn")
+		file := write(t, "apps.json", `{"trust_anchors":[{"entity_id":"https://neo.example.vn","jwks":`+string(anchor.JWKS(t))+`}]}`)
+		n := running(t, "provider,broker,portal,log,federation", `{"organization":"Nhà cung cấp","superiors":["https://a.example.vn"]}`,
+			func(c *node.Config) { c.FederationApps = file })
+		_, _, body := get(t, n, authority.ConfigurationPath)
+		c, err := statement.Parse(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ways, _ := c.Metadata[federation.OpenIDProvider]["client_registration_types_supported"].([]any)
+		if len(ways) != 1 || ways[0] != "automatic" {
+			t.Errorf("§5.1.3: got %v", ways)
 		}
 	})
 	t.Run("an anchor alone", func(t *testing.T) {
