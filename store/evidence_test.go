@@ -55,7 +55,7 @@ var without = map[string][]string{
 	"what the law tells her, kept with her consents": {"Announce"},
 	"it reads, and holds what it read":               {"RolesOf"},
 	"it waits for those on their way":                {"SettleClient"},
-	"nodes among themselves":                         {"Begin", "AddKeySignatures", "AnnounceKey", "DropKeyNode", "ExpediteKey", "LeaseKeys", "NoteKeyParties", "RecordHeartbeat", "RecordKeyring", "LeaveSite"},
+	"nodes among themselves":                         {"Begin", "Take", "Close", "AddKeySignatures", "AnnounceKey", "DropKeyNode", "ExpediteKey", "LeaseKeys", "NoteKeyParties", "RecordHeartbeat", "RecordKeyring", "LeaveSite"},
 }
 
 // TestWhatChangesSomethingHasItsEvidence: each method of the store that changes something

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,6 +23,7 @@ type writer struct {
 	origin string
 	epoch  uint64
 	tree   []int
+	name   string
 }
 
 func rootOf(tree []int) [sha256.Size]byte { return sha256.Sum256(fmt.Append(nil, tree)) }
@@ -42,7 +44,7 @@ func TestOneTreeUnderOneOrigin(t *testing.T) {
 			leaf, part := 0, 0
 			begin := func(tree []int) *writer {
 				part++
-				w := &writer{fmt.Sprint(log, "/", part), 1, tree}
+				w := &writer{fmt.Sprint(log, "/", part), 1, tree, "w"}
 				h := trees.Head{Log: log, Origin: w.origin, Root: rootOf(nil), VerifierKey: "k", Writer: "w"}
 				if err := s.Begin(ctx, h); err != nil {
 					t.Fatal(err)
@@ -62,7 +64,10 @@ func TestOneTreeUnderOneOrigin(t *testing.T) {
 				},
 				"publish": func(t *rapid.T) {
 					w := rapid.SampledFrom(writers).Draw(t, "writer")
-					err := s.Record(ctx, trees.Head{Origin: w.origin, Epoch: w.epoch, Size: uint64(len(w.tree)), Root: rootOf(w.tree), Checkpoint: "c"})
+					err := s.Record(ctx, trees.Head{
+						Log: log, Origin: w.origin, Epoch: w.epoch, Size: uint64(len(w.tree)), Root: rootOf(w.tree), Checkpoint: "c",
+						VerifierKey: "k", Writer: w.name,
+					})
 					if err == nil {
 						published[w.origin] = append(published[w.origin], w.tree)
 						if end, over := closed[w.origin]; over {
@@ -88,7 +93,7 @@ func TestOneTreeUnderOneOrigin(t *testing.T) {
 						t.Fatalf("%d entries are recorded of %d", h.Size, len(current.tree))
 					}
 					if rapid.Bool().Draw(t, "reaches the folder") {
-						current = &writer{current.origin, h.Epoch, current.tree}
+						current = &writer{current.origin, h.Epoch, current.tree, h.Writer}
 					} else {
 						if err := s.Close(ctx, current.origin, h.Epoch); err != nil {
 							t.Fatal(err)
@@ -99,6 +104,10 @@ func TestOneTreeUnderOneOrigin(t *testing.T) {
 					writers = append(writers, current)
 				},
 				"": func(t *rapid.T) {
+					heads, err := s.Shards(ctx, log)
+					if err != nil || slices.ContainsFunc(heads, func(h trees.Head) bool { return h.Altered }) {
+						t.Fatalf("altered by nobody: %+v, %v", heads, err)
+					}
 					for origin, trees := range published {
 						for i, tree := range trees[1:] {
 							if !slices.Equal(trees[i], tree[:min(len(tree), len(trees[i]))]) {
@@ -146,4 +155,48 @@ func TestPlacesBeyondTheEndOfAShardAreForgotten(t *testing.T) {
 			t.Errorf("closed twice: %v", err)
 		}
 	})
+}
+
+// TestAHeadThatWasAltered: whatever is altered in its row, it is listed as altered, and nobody
+// takes or ends the shard before it was sealed anew.
+func TestAHeadThatWasAltered(t *testing.T) {
+	for name, does := range map[string]string{
+		"the size": "size = 7", "the root": "root = 'AAAA'", "another root": "root = '" + base64.StdEncoding.EncodeToString(make([]byte, 32)) + "'",
+		"the checkpoint": "checkpoint = 'x'", "the key": "verifier_key = 'k2'", "the writer": "writer = 'another'", "the log": "mac = NULL",
+		"the MAC": "mac = (SELECT mac FROM log_shards WHERE origin = 'log/2')", "an end": "closed_at = recorded_at",
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				head := trees.Head{Log: "log", Origin: "log/1", Root: rootOf(nil), VerifierKey: "k", Writer: "w"}
+				beside := head
+				beside.Origin = "log/2"
+				if err := errors.Join(db.Heads.Begin(t.Context(), head), db.Heads.Begin(t.Context(), beside)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := db.Pool().ExecContext(t.Context(), "UPDATE log_shards SET "+does+" WHERE origin = 'log/1'"); err != nil {
+					t.Fatal(err)
+				}
+				heads, err := db.Heads.Shards(t.Context(), "log")
+				if err != nil || len(heads) != 2 || !heads[0].Altered || heads[1].Altered {
+					t.Fatalf("%+v, %v", heads, err)
+				}
+				_, taken := db.Heads.Take(t.Context(), "log/1", 1, "another")
+				ended := db.Heads.Close(t.Context(), "log/1", 1)
+				for _, err := range []error{taken, ended} {
+					if !errors.Is(err, trees.ErrAltered) && !errors.Is(err, authz.ErrConflict) {
+						t.Errorf("got %v", err)
+					}
+				}
+				if name != "the MAC" {
+					return
+				}
+				if err := db.Heads.Reseal(t.Context(), heads[0]); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := db.Heads.Take(t.Context(), "log/1", 1, "another"); err != nil {
+					t.Errorf("sealed anew: %v", err)
+				}
+			})
+		})
+	}
 }

@@ -47,18 +47,22 @@ type permissionRow struct {
 	Agreed evidence.GroundRow
 }
 
-const livePermission = `SELECT g.subject, p.represented, p.represented_kind, p.mandate, g.acr, g.auth_time, g.details, g.revoked_at,
+func livePermission(d Dialect) string {
+	return `SELECT g.subject, p.represented, p.represented_kind, p.mandate, g.acr, g.auth_time, g.details, g.revoked_at,
 			g.code_spent_at, g.expires_at, g.client_id, a.person_id, a.kind, a.account_level, a.locked_at, a.created_at AS opened_at,
 			c.id AS consent_id, COALESCE(c.version, 0) AS version, COALESCE(c.state, '') AS state, COALESCE(c.attributes, '') AS attributes,
 			c.valid_until, COALESCE(c.text_hash, '') AS text_hash,
 			COALESCE(c.basis, '') AS basis, COALESCE(c.frequency, '') AS frequency,
 			COALESCE((SELECT max(v.number) FROM consent_versions v WHERE v.consent_id = c.id AND v.state <> 'approved'), 0) AS ended,
-			` + evidence.GroundColumns + `
+			` + evidence.GroundColumns(d) + `
 		FROM grants g JOIN accounts a ON a.subject = g.subject
 		LEFT JOIN grant_principals p ON p.grant_id = g.id
 		LEFT JOIN consents c ON c.subject = COALESCE(p.represented, g.subject) AND c.client_id = g.client_id AND c.purpose = ? AND c.registry = ?
 		` + evidence.GroundJoin + `
 		WHERE g.id = ?`
+}
+
+var livePermissions = map[Dialect]string{SQLite: livePermission(SQLite), PostgreSQL: livePermission(PostgreSQL)}
 
 // Live reads grant, account, consent and the event by which it was given in one statement,
 // at the primary keys of grants, accounts and events, the unique index consents_one and the
@@ -68,7 +72,7 @@ func (db Permissions) Live(
 	ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID,
 ) (broker.Permission, error) {
 	var row permissionRow
-	found, err := db.One(ctx, "reading a permission", livePermission, []any{string(purpose), string(registry), string(grant)}, append([]any{
+	found, err := db.One(ctx, "reading a permission", livePermissions[db.Dialect()], []any{string(purpose), string(registry), string(grant)}, append([]any{
 		&row.Subject, &row.Represented, &row.RepresentedKind, &row.Mandate, &row.ACR, &row.AuthTime, &row.Details, &row.RevokedAt,
 		&row.CodeSpentAt, &row.ExpiresAt, &row.ClientID, &row.Person, &row.Kind, &row.AccountLevel, &row.LockedAt, &row.OpenedAt,
 		&row.ConsentID, &row.Version, &row.State, &row.Attributes, &row.ValidUntil, &row.TextHash, &row.Basis, &row.Frequency, &row.Ended,

@@ -65,7 +65,7 @@ func (db Sites) TakeSite(ctx context.Context, site string, n Node) error {
 	if err != nil {
 		return err
 	}
-	err = Heads{db.Handle}.one(ctx, "taking a site", `INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
+	err = Heads{db: db.Handle}.one(ctx, "taking a site", `INSERT INTO sites (site, node, address, seen_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT (site) DO UPDATE SET node = excluded.node, address = excluded.address, seen_at = excluded.seen_at
 		WHERE substr(sites.node, 1, ?) = ? OR sites.seen_at < ?`,
 		site, n.text(), n.Address, now, utf8.RuneCountInString(n.folder()), n.folder(), now.Add(-SiteLease))
@@ -111,7 +111,7 @@ func (db Sites) Beat(ctx context.Context, site string, n Node) error {
 	if db.Dialect() == PostgreSQL {
 		seen, args = "clock_timestamp()", args[1:]
 	}
-	err := Heads{db.Handle}.one(ctx, "writing to the database", "UPDATE sites SET seen_at = "+seen+" WHERE site = ? AND node = ?", args...)
+	err := Heads{db: db.Handle}.one(ctx, "writing to the database", "UPDATE sites SET seen_at = "+seen+" WHERE site = ? AND node = ?", args...)
 	if errors.Is(err, authz.ErrConflict) {
 		return fmt.Errorf("%w: %w", authz.ErrUnavailable, ErrSiteTaken)
 	}
@@ -120,7 +120,7 @@ func (db Sites) Beat(ctx context.Context, site string, n Node) error {
 
 // Attend is the Beat of a node that does not have the site.
 func (db Sites) Attend(ctx context.Context, site string, n Node) error {
-	return Heads{db.Handle}.one(ctx, "writing to the database", `INSERT INTO site_nodes (node, site, seen_at, address) VALUES (?, ?, ?, ?)
+	return Heads{db: db.Handle}.one(ctx, "writing to the database", `INSERT INTO site_nodes (node, site, seen_at, address) VALUES (?, ?, ?, ?)
 		ON CONFLICT (node) DO UPDATE SET site = excluded.site, seen_at = excluded.seen_at, address = excluded.address`,
 		n.folder(), site, db.Now().UTC(), n.Address)
 }

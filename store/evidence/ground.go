@@ -3,30 +3,30 @@ package evidence
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/rowseal"
+	"hopnhat/store/handle"
 )
 
 // GroundJoin joins to a consent c the newest event d by which it was given, one with a MAC
-// before one without, and its first place q with a MAC; GroundColumns are their columns, for
-// [GroundRow.Targets].
-const (
-	GroundColumns = `d.id, d.at, d.type, d.client_id, d.pseudonym, d.purpose, d.registry, d.permit, d.consent, d.visible_from, d.canonical, d.salt,
-			d.sequence, d.mac, d.mac_key, q.origin, q.idx, q.late, q.noted_at, q.mac`
-	GroundJoin = `LEFT JOIN events d ON d.id = (SELECT x.id FROM events x WHERE x.consent = c.id AND x.type = 'consent.approved'
+// before one without, and its first place q with a MAC.
+const GroundJoin = `LEFT JOIN events d ON d.id = (SELECT x.id FROM events x WHERE x.consent = c.id AND x.type = 'consent.approved'
 			ORDER BY x.mac IS NULL, x.id DESC LIMIT 1)
 		LEFT JOIN event_places q ON q.event_id = d.id AND (q.origin, q.idx) = (SELECT p.origin, p.idx FROM event_places p
 			WHERE p.event_id = d.id AND p.mac IS NOT NULL AND ` + LivePlace + ` ORDER BY p.origin, p.idx LIMIT 1)`
-)
+
+// GroundColumns are their columns, for [GroundRow.Targets].
+func GroundColumns(d handle.Dialect) string {
+	return Columns(d, "d") + ", " + placeColumns(d, "q", "place_mac")
+}
 
 // GroundRow is what those columns say; nothing of a consent that no event gave.
 type GroundRow struct {
 	id, kind, client, pseudonym, purpose, registry, consent, canonical, key *string
-	at, visible, noted                                                      *time.Time
+	at, visible, noted                                                      Moment
 	permit, late                                                            *bool
 	salt, mac, placeMAC                                                     []byte
 	sequence, index                                                         *int64
@@ -50,8 +50,8 @@ func value[T any](p *T) (v T) {
 
 func (r *GroundRow) sealed() rowseal.Row {
 	return rowseal.Row{
-		ID: value(r.id), At: value(r.at).UTC(), Type: value(r.kind), Client: value(r.client), Pseudonym: value(r.pseudonym),
-		Purpose: value(r.purpose), Registry: value(r.registry), Permit: value(r.permit), Consent: value(r.consent), VisibleFrom: r.visible,
+		ID: value(r.id), At: r.at.Time, Type: value(r.kind), Client: value(r.client), Pseudonym: value(r.pseudonym),
+		Purpose: value(r.purpose), Registry: value(r.registry), Permit: value(r.permit), Consent: value(r.consent), VisibleFrom: r.visible.pointer(),
 		Sequence: value(r.sequence), Canonical: []byte(value(r.canonical)), Salt: r.salt, MAC: r.mac, Key: value(r.key),
 	}
 }
@@ -67,7 +67,7 @@ func (db Book) Ground(ctx context.Context, consent authz.ConsentID, version int,
 	}
 	keys := db.seals.Load()
 	logged, err := keys.ProvesPlace(ctx, rowseal.Place{
-		Origin: value(r.origin), Index: uint64(value(r.index)), Event: *r.id, Late: value(r.late), Noted: value(r.noted),
+		Origin: value(r.origin), Index: uint64(value(r.index)), Event: *r.id, Late: value(r.late), Noted: r.noted.Time,
 	}, r.placeMAC)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,10 @@ func unguard(t *testing.T, db *store.DB) {
 		"DROP TRIGGER events_unchanged", "DROP TRIGGER events_erased", "DROP TRIGGER event_places_unchanged", "DROP TRIGGER event_places_kept",
 	}
 	if db.Dialect() == store.PostgreSQL {
-		drop = []string{"ALTER TABLE events DISABLE TRIGGER USER", "ALTER TABLE event_places DISABLE TRIGGER USER"}
+		drop = []string{
+			"ALTER TABLE events DISABLE TRIGGER USER", "ALTER TABLE event_places DISABLE TRIGGER USER",
+			"ALTER TABLE events DROP CONSTRAINT events_times", "ALTER TABLE event_places DROP CONSTRAINT event_places_times",
+		}
 	}
 	for _, sql := range drop {
 		if err := exec(t, db, sql); err != nil {
@@ -95,6 +98,10 @@ func TestAnInsiderOfTheDatabase(t *testing.T) {
 		{"moves it in time", "UPDATE events SET at = (SELECT o.at FROM events o WHERE o.id = $2) WHERE id = $1", audit.FaultColumns, false},
 		{"alters the number", "UPDATE events SET sequence = 7 WHERE id = $1", audit.FaultColumns, false},
 		{"gives one the content of another", `UPDATE events SET canonical = o.canonical, salt = o.salt, mac = o.mac FROM (SELECT * FROM events) AS o WHERE events.id = $1 AND o.id = $2`, audit.FaultAltered, false},
+		{"gives it a time that is none", "UPDATE events SET at = 'infinity' WHERE id = $1", audit.FaultColumns, false},
+		{"gives it a time before all", "UPDATE events SET at = '-infinity' WHERE id = $1", audit.FaultColumns, false},
+		{"shows it at a time that is none", "UPDATE events SET visible_from = 'infinity' WHERE id = $1", audit.FaultColumns, false},
+		{"gives its place a time that is none", "UPDATE event_places SET noted_at = 'infinity' WHERE event_id = $1", "", false},
 		{"deletes it", "DELETE FROM events WHERE id = $1", "", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -405,4 +412,42 @@ func TestPlacesForTheReleaseBefore(t *testing.T) {
 			t.Errorf("%d events have no place, %v", len(found), err)
 		}
 	})
+}
+
+// TestATimeThatIsNone: PostgreSQL takes no infinity into events and places, from whomever.
+func TestATimeThatIsNone(t *testing.T) {
+	db := storetest.PostgreSQL(t, nil)
+	one := recorded(t, db, 0)
+	const columns = "type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence, mac, mac_key"
+	for _, sql := range []string{
+		"INSERT INTO events (id, at, " + columns + ") SELECT 'x', 'infinity', " + columns + " FROM events WHERE id = ?",
+		"INSERT INTO events (id, at, " + columns + ") SELECT 'x', at, " + strings.Replace(columns, "visible_from", "'-infinity'", 1) + " FROM events WHERE id = ?",
+		"INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at) SELECT 'x', 1, id, 1, false, 'infinity' FROM events WHERE id = ?",
+	} {
+		if err := exec(t, db, sql, one.ID); err == nil || !strings.Contains(err.Error(), "_times") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestAColumnThatIsNoNumber: SQLite takes any value into any column, and a row with one keeps no
+// other from being read.
+func TestAColumnThatIsNoNumber(t *testing.T) {
+	db := storetest.SQLite(t, nil)
+	one, other := recorded(t, db, 0), recorded(t, db, 1)
+	unguard(t, db)
+	for _, does := range []string{"at = 'x'", "at = x'00'", "visible_from = 'x'", "permit = 'x'", "permit = 7", "sequence = 'x'", "salt = 7", "canonical = 7"} {
+		if err := exec(t, db, "UPDATE events SET "+does+" WHERE id = '"+one.ID+"'"); err != nil {
+			t.Fatal(err)
+		}
+		all, err := db.Find(t.Context(), audit.Query{})
+		if err != nil || len(all) != 2 {
+			t.Fatalf("%s: %d events, %v", does, len(all), err)
+		}
+		for _, r := range all {
+			if (r.Fault == "") != (r.Event.ID == other.ID) {
+				t.Errorf("%s: event %s has the fault %q", does, r.Event.ID, r.Fault)
+			}
+		}
+	}
 }

@@ -18,30 +18,32 @@ import (
 // then on. Until then a row is recorded without a MAC, and none is read as genuine.
 func (db Book) TrustRows(keys *rowseal.Keys) { db.seals.Store(keys) }
 
-type eventRow struct {
-	ID          string     `gorm:"column:id"`
-	At          time.Time  `gorm:"column:at"`
-	Type        string     `gorm:"column:type"`
-	Client      string     `gorm:"column:client_id"`
-	Pseudonym   string     `gorm:"column:pseudonym"`
-	Purpose     string     `gorm:"column:purpose"`
-	Registry    string     `gorm:"column:registry"`
-	Permit      bool       `gorm:"column:permit"`
-	Consent     string     `gorm:"column:consent"`
-	VisibleFrom *time.Time `gorm:"column:visible_from"`
-	Canonical   string     `gorm:"column:canonical"`
-	Salt        []byte     `gorm:"column:salt"`
-	Sequence    *int64     `gorm:"column:sequence"`
-	MAC         []byte     `gorm:"column:mac"`
-	MACKey      *string    `gorm:"column:mac_key"`
-	Origin      *string    `gorm:"column:origin"`
-	Index       *int64     `gorm:"column:idx"`
-	Late        *bool      `gorm:"column:late"`
-	NotedAt     *time.Time `gorm:"column:noted_at"`
-	PlaceMAC    []byte     `gorm:"column:place_mac"`
-}
+// Keys are those that were given, nil before: what is kept beside the events carries MACs of
+// them, too.
+func (db Book) Keys() *rowseal.Keys { return db.seals.Load() }
 
-const eventColumns = "id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence, mac, mac_key"
+type eventRow struct {
+	ID          string  `gorm:"column:id"`
+	At          Moment  `gorm:"column:at"`
+	Type        string  `gorm:"column:type"`
+	Client      string  `gorm:"column:client_id"`
+	Pseudonym   string  `gorm:"column:pseudonym"`
+	Purpose     string  `gorm:"column:purpose"`
+	Registry    string  `gorm:"column:registry"`
+	Permit      bool    `gorm:"column:permit"`
+	Consent     string  `gorm:"column:consent"`
+	VisibleFrom Moment  `gorm:"column:visible_from"`
+	Canonical   string  `gorm:"column:canonical"`
+	Salt        []byte  `gorm:"column:salt"`
+	Sequence    *int64  `gorm:"column:sequence"`
+	MAC         []byte  `gorm:"column:mac"`
+	MACKey      *string `gorm:"column:mac_key"`
+	Origin      *string `gorm:"column:origin"`
+	Index       *int64  `gorm:"column:idx"`
+	Late        *bool   `gorm:"column:late"`
+	NotedAt     Moment  `gorm:"column:noted_at"`
+	PlaceMAC    []byte  `gorm:"column:place_mac"`
+}
 
 // LivePlace is the condition, in SQL, that a row p of event_places counts: not one beyond the
 // end of a shard that ended.
@@ -49,8 +51,8 @@ const LivePlace = "NOT EXISTS (SELECT 1 FROM log_shards s WHERE s.origin = p.ori
 
 func (r eventRow) sealed() rowseal.Row {
 	out := rowseal.Row{
-		ID: r.ID, At: r.At.UTC(), Type: r.Type, Client: r.Client, Pseudonym: r.Pseudonym, Purpose: r.Purpose, Registry: r.Registry,
-		Permit: r.Permit, Consent: r.Consent, VisibleFrom: r.VisibleFrom, Canonical: []byte(r.Canonical), Salt: r.Salt, MAC: r.MAC,
+		ID: r.ID, At: r.At.Time, Type: r.Type, Client: r.Client, Pseudonym: r.Pseudonym, Purpose: r.Purpose, Registry: r.Registry,
+		Permit: r.Permit, Consent: r.Consent, VisibleFrom: r.VisibleFrom.pointer(), Canonical: []byte(r.Canonical), Salt: r.Salt, MAC: r.MAC,
 	}
 	if r.Sequence != nil {
 		out.Sequence = *r.Sequence
@@ -66,8 +68,8 @@ func (r eventRow) sealed() rowseal.Row {
 // the first.
 func (db Book) readEvents(ctx context.Context, doing, condition, order string, args ...any) ([]audit.Recorded, error) {
 	var rows []eventRow
-	err := db.Reader(ctx).Raw("SELECT found.*, p.origin, p.idx, p.late, p.noted_at, p.mac AS place_mac FROM (SELECT "+
-		eventColumns+" FROM events WHERE "+condition+") found"+
+	err := db.Reader(ctx).Raw("SELECT found.*, "+placeColumns(db.Dialect(), "p", "place_mac")+" FROM (SELECT "+
+		Columns(db.Dialect(), "events")+" FROM events WHERE "+condition+") found"+
 		" LEFT JOIN event_places p ON p.event_id = found.id AND "+LivePlace+" ORDER BY "+order+", p.origin, p.idx", args...).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap(doing, err)
@@ -95,7 +97,7 @@ func (r eventRow) place(ctx context.Context, keys *rowseal.Keys, to *audit.Recor
 		return nil
 	}
 	proved, err := keys.ProvesPlace(ctx, rowseal.Place{
-		Origin: *r.Origin, Index: uint64(*r.Index), Event: r.ID, Late: *r.Late, Noted: handle.Time(r.NotedAt),
+		Origin: *r.Origin, Index: uint64(*r.Index), Event: r.ID, Late: *r.Late, Noted: r.NotedAt.Time,
 	}, r.PlaceMAC)
 	if err != nil || !proved && to.Logged {
 		return err

@@ -56,21 +56,21 @@ func (db Book) Claims(ctx context.Context, origin string, from, to uint64, n int
 func (db Book) claims(ctx context.Context, condition string, args ...any) ([]Claim, error) {
 	const doing = "reading places of the log"
 	var rows []struct {
-		Origin string    `gorm:"column:origin"`
-		Index  int64     `gorm:"column:idx"`
-		Event  string    `gorm:"column:event_id"`
-		Late   bool      `gorm:"column:late"`
-		Noted  time.Time `gorm:"column:noted_at"`
-		MAC    []byte    `gorm:"column:mac"`
+		Origin string `gorm:"column:origin"`
+		Index  int64  `gorm:"column:idx"`
+		Event  string `gorm:"column:event_id"`
+		Late   bool   `gorm:"column:late"`
+		Noted  Moment `gorm:"column:noted_at"`
+		MAC    []byte `gorm:"column:mac"`
 	}
-	if err := db.Reader(ctx).Raw("SELECT origin, idx, event_id, late, noted_at, mac FROM event_places p WHERE "+condition, args...).
+	if err := db.Reader(ctx).Raw("SELECT event_id, "+placeColumns(db.Dialect(), "p", "mac")+" FROM event_places p WHERE "+condition, args...).
 		Scan(&rows).Error; err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
 	keys, claims := db.seals.Load(), make([]Claim, len(rows))
 	for i, r := range rows {
 		proved, err := keys.ProvesPlace(ctx, rowseal.Place{
-			Origin: r.Origin, Index: uint64(r.Index), Event: r.Event, Late: r.Late, Noted: r.Noted,
+			Origin: r.Origin, Index: uint64(r.Index), Event: r.Event, Late: r.Late, Noted: r.Noted.Time,
 		}, r.MAC)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)

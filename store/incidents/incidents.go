@@ -6,21 +6,33 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"time"
+
+	"gorm.io/gorm"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/audit/reconcile"
+	"hopnhat/authz/audit/rowseal"
+	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 )
 
-// Book implements [incident.Store].
-type Book struct{ *handle.Handle }
+// Book implements [incident.Store]. Each row carries a MAC. One that is altered is as if nobody
+// had said a word about it, and reconciliation tells of it.
+type Book struct {
+	*handle.Handle
+	events evidence.Book
+}
+
+// New makes the book of a database.
+func New(db *handle.Handle, events evidence.Book) Book { return Book{db, events} }
 
 var _ incident.Store = Book{}
 
 const columns = `id, kind, origin, idx, event_id, pseudonym, object, number, detail, node, found_at, seen_at, state,
-	proposed_by, proposed_role, proposed_reason, proposed_at, closed_by, closed_role, closed_reason, closed_at`
+	proposed_by, proposed_role, proposed_reason, proposed_at, closed_by, closed_role, closed_reason, closed_at, mac`
 
 type row struct {
 	ID             string     `gorm:"column:id"`
@@ -44,6 +56,45 @@ type row struct {
 	ClosedRole     string     `gorm:"column:closed_role"`
 	ClosedReason   string     `gorm:"column:closed_reason"`
 	ClosedAt       *time.Time `gorm:"column:closed_at"`
+	MAC            []byte     `gorm:"column:mac"`
+}
+
+// mark is what is under the MAC of an incident.
+func mark(i incident.Incident) rowseal.Mark {
+	says := []string{
+		i.ID, string(i.Kind), i.Origin, strconv.FormatUint(i.Index, 10), i.Event, i.Pseudonym, i.Object, strconv.FormatInt(i.Number, 10),
+		i.Text, i.Node, stamp(i.FoundAt), stamp(i.SeenAt), string(i.State),
+	}
+	for _, w := range []incident.Word{i.Proposal, i.Confirmation} {
+		says = append(says, w.By, string(w.Role), w.Reason, stamp(w.At))
+	}
+	return rowseal.Mark{Table: rowseal.Incidents, Says: says}
+}
+
+// stamp is a time as it stands under a MAC, in microseconds; that of no time is empty.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(t.UnixMicro(), 10)
+}
+
+func (db Book) seal(ctx context.Context, i incident.Incident) (handle.Blob, error) {
+	mac, err := db.events.Keys().SealMark(ctx, mark(i))
+	return handle.Blob(mac), err
+}
+
+// read is the incident of a row. Of one that is altered no word counts, and it is open.
+func (db Book) read(ctx context.Context, r row) (incident.Incident, error) {
+	i := r.incident()
+	proved, err := db.events.Keys().ProvesMark(ctx, mark(i), r.MAC)
+	if err != nil {
+		return i, err
+	}
+	if i.Altered = !proved; i.Altered {
+		i.State, i.Proposal, i.Confirmation = incident.Open, incident.Word{}, incident.Word{}
+	}
+	return i, nil
 }
 
 func (r row) incident() incident.Incident {
@@ -66,18 +117,40 @@ func word(by, role, reason string, at *time.Time) incident.Word {
 // one that is known that it was seen again. A closed one that was not seen since a time had
 // gone, and what is found now is another.
 func (db Book) NoteIncident(ctx context.Context, i incident.Incident, since time.Time) (opened bool, err error) {
+	const most = 16
 	f := i.Finding
 	key := f.Key()
-	res := db.Writer(ctx).Exec(`UPDATE incidents SET seen_at = ? WHERE key = ? AND (state <> 'closed' OR seen_at >= ?)`,
-		i.SeenAt.UTC(), key, since.UTC())
-	if res.Error != nil || res.RowsAffected > 0 {
-		return false, handle.Wrap("noting an incident again", res.Error)
+	var rows []row
+	if err := db.Reader(ctx).Raw("SELECT "+columns+" FROM incidents WHERE key = ? AND (state <> 'closed' OR seen_at >= ?) ORDER BY id DESC LIMIT ?",
+		key, since.UTC(), most).Scan(&rows).Error; err != nil {
+		return false, handle.Wrap("noting an incident again", err)
 	}
-	res = db.Writer(ctx).Exec(`INSERT INTO incidents
-		(id, key, kind, origin, idx, event_id, pseudonym, object, number, detail, node, found_at, seen_at, state)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open') ON CONFLICT DO NOTHING`,
-		i.ID, key, string(f.Kind), f.Origin, int64(f.Index), f.Event, f.Pseudonym, f.Object, f.Number, f.Text, i.Node,
-		i.FoundAt.UTC(), i.SeenAt.UTC())
+	for _, r := range rows {
+		known, err := db.read(ctx, r)
+		if err != nil {
+			return false, err
+		}
+		if known.Altered {
+			continue // it keeps nothing from being an incident
+		}
+		known.SeenAt = i.SeenAt.UTC().Truncate(time.Microsecond)
+		mac, err := db.seal(ctx, known)
+		if err != nil {
+			return false, err
+		}
+		// Where another node noted it meanwhile, that is as good.
+		return false, handle.Wrap("noting an incident again", db.Writer(ctx).Exec("UPDATE incidents SET seen_at = ?, mac = ? WHERE id = ? AND mac = ?",
+			known.SeenAt, mac, r.ID, handle.Blob(r.MAC)).Error)
+	}
+	i.State, i.FoundAt, i.SeenAt = incident.Open, i.FoundAt.UTC().Truncate(time.Microsecond), i.SeenAt.UTC().Truncate(time.Microsecond)
+	mac, err := db.seal(ctx, i)
+	if err != nil {
+		return false, err
+	}
+	res := db.Writer(ctx).Exec(`INSERT INTO incidents
+		(id, key, kind, origin, idx, event_id, pseudonym, object, number, detail, node, found_at, seen_at, state, mac)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?) ON CONFLICT DO NOTHING`,
+		i.ID, key, string(f.Kind), f.Origin, int64(f.Index), f.Event, f.Pseudonym, f.Object, f.Number, f.Text, i.Node, i.FoundAt, i.SeenAt, mac)
 	return res.RowsAffected > 0, handle.Wrap("opening an incident", res.Error)
 }
 
@@ -122,37 +195,99 @@ func (db Book) ListIncidents(ctx context.Context, closed bool, before string, li
 		return nil, handle.Wrap("listing incidents", err)
 	}
 	list := make([]incident.Incident, len(rows))
-	for i, r := range rows {
-		list[i] = r.incident()
+	for n, r := range rows {
+		i, err := db.read(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		list[n] = i
 	}
 	return list, nil
 }
 
 // Incident finds one; authz.ErrNotFound if there is none.
 func (db Book) Incident(ctx context.Context, id string) (incident.Incident, error) {
-	var r row
+	_, i, err := db.one(ctx, id)
+	return i, err
+}
+
+func (db Book) one(ctx context.Context, id string) (r row, i incident.Incident, err error) {
 	res := db.Reader(ctx).Raw("SELECT "+columns+" FROM incidents WHERE id = ?", id).Scan(&r)
 	if res.Error != nil {
-		return incident.Incident{}, handle.Wrap("reading an incident", res.Error)
+		return r, i, handle.Wrap("reading an incident", res.Error)
 	}
 	if res.RowsAffected == 0 {
-		return incident.Incident{}, authz.ErrNotFound
+		return r, i, authz.ErrNotFound
 	}
-	return r.incident(), nil
+	i, err = db.read(ctx, r)
+	return r, i, err
+}
+
+// Standing tells of each incident its state, and whether its row was altered.
+func (db Book) Standing(ctx context.Context, tell func(id string, state incident.State, altered bool)) error {
+	const page = 500
+	for after := ""; ; {
+		var rows []row
+		if err := db.Reader(ctx).Raw("SELECT "+columns+" FROM incidents WHERE id > ? ORDER BY id LIMIT ?", after, page).Scan(&rows).Error; err != nil {
+			return handle.Wrap("reading incidents", err)
+		}
+		for _, r := range rows {
+			i, err := db.read(ctx, r)
+			if err != nil {
+				return err
+			}
+			tell(r.ID, i.State, i.Altered)
+			after = r.ID
+		}
+		if len(rows) < page {
+			return nil
+		}
+	}
 }
 
 // ProposeClosing keeps the first word of an open incident; authz.ErrConflict if it is not open.
 func (db Book) ProposeClosing(ctx context.Context, id string, w incident.Word) error {
-	return handle.OneRow("proposing to close an incident", db.Writer(ctx).Exec(`UPDATE incidents
-		SET state = 'proposed', proposed_by = ?, proposed_role = ?, proposed_reason = ?, proposed_at = ? WHERE id = ? AND state = 'open'`,
-		w.By, string(w.Role), w.Reason, w.At.UTC(), id))
+	r, i, err := db.one(ctx, id)
+	if err != nil {
+		return err
+	}
+	if i.State != incident.Open {
+		return authz.ErrConflict
+	}
+	i.State, i.Proposal = incident.Proposed, w
+	return db.say(ctx, db.Writer(ctx), "proposing to close an incident", r, i)
 }
 
 // CloseIncident keeps the second word; authz.ErrConflict unless somebody else proposed it.
 func (db Book) CloseIncident(ctx context.Context, id string, w incident.Word) error {
-	return handle.OneRow("closing an incident", db.Writer(ctx).Exec(`UPDATE incidents
-		SET state = 'closed', closed_by = ?, closed_role = ?, closed_reason = ?, closed_at = ?
-		WHERE id = ? AND state = 'proposed' AND proposed_by <> ?`, w.By, string(w.Role), w.Reason, w.At.UTC(), id, w.By))
+	r, i, err := db.one(ctx, id)
+	if err != nil {
+		return err
+	}
+	if i.State != incident.Proposed || i.Proposal.By == w.By {
+		return authz.ErrConflict
+	}
+	i.State, i.Confirmation = incident.Closed, w
+	return db.say(ctx, db.Writer(ctx), "closing an incident", r, i)
+}
+
+// say writes the words of an incident whose row is as it was read; authz.ErrConflict otherwise.
+func (db Book) say(ctx context.Context, to *gorm.DB, doing string, was row, i incident.Incident) error {
+	mac, err := db.seal(ctx, i)
+	if err != nil {
+		return err
+	}
+	p, c := i.Proposal, i.Confirmation
+	same, args := "mac = ?", []any{handle.Blob(was.MAC)}
+	if was.MAC == nil {
+		same, args = "mac IS NULL AND state = ?", []any{was.State}
+	}
+	return handle.OneRow(doing, to.Exec(`UPDATE incidents SET state = ?, proposed_by = ?, proposed_role = ?, proposed_reason = ?,
+		proposed_at = ?, closed_by = ?, closed_role = ?, closed_reason = ?, closed_at = ?, mac = ? WHERE id = ? AND `+same,
+		append([]any{
+			string(i.State), p.By, string(p.Role), p.Reason, handle.NullTime(p.At), c.By, string(c.Role), c.Reason, handle.NullTime(c.At),
+			mac, i.ID,
+		}, args...)...))
 }
 
 // Look is how far the look over a site's evidence has come.
@@ -163,25 +298,49 @@ type Look struct {
 	// that took; zero where there was none.
 	Began, Ended time.Time
 	Took         time.Duration
+	// Altered says that the row is not as a server wrote it: the rest says nothing.
+	Altered bool
+}
+
+func (l Look) mark(site string) rowseal.Mark {
+	return rowseal.Mark{Table: rowseal.Looks, Says: []string{
+		site, l.Cursor, stamp(l.Began), stamp(l.Ended), strconv.FormatInt(int64(l.Took.Seconds()), 10),
+	}}
 }
 
 // LookOf is how far the look over a site's evidence has come; the zero Look where none began.
 func (db Book) LookOf(ctx context.Context, site string) (l Look, err error) {
 	var ended *time.Time
 	var seconds int64
-	err = db.Background().QueryRowContext(ctx, db.Bind("SELECT cursor, began_at, ended_at, seconds FROM reconcilers WHERE site = ?"), site).
-		Scan(&l.Cursor, &l.Began, &ended, &seconds)
+	var mac []byte
+	err = db.Background().QueryRowContext(ctx, db.Bind("SELECT cursor, began_at, ended_at, seconds, mac FROM reconcilers WHERE site = ?"), site).
+		Scan(&l.Cursor, &l.Began, &ended, &seconds, &mac)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Look{}, nil
 	}
+	if err != nil {
+		return Look{}, handle.Wrap("reading how far reconciliation has come", err)
+	}
 	l.Began, l.Ended, l.Took = l.Began.UTC(), handle.Time(ended), time.Duration(seconds)*time.Second
-	return l, handle.Wrap("reading how far reconciliation has come", err)
+	proved, err := db.events.Keys().ProvesMark(ctx, l.mark(site), mac)
+	if err != nil {
+		return Look{}, err
+	}
+	if !proved {
+		return Look{Altered: true}, nil
+	}
+	return l, nil
 }
 
 // SaveLook keeps how far it has come. It belongs to no request, and is not counted.
 func (db Book) SaveLook(ctx context.Context, site string, l Look) error {
-	_, err := db.Pool().ExecContext(ctx, db.Bind(`INSERT INTO reconcilers (site, cursor, began_at, ended_at, seconds) VALUES (?, ?, ?, ?, ?)
+	l.Began, l.Ended = l.Began.UTC().Truncate(time.Microsecond), l.Ended.UTC().Truncate(time.Microsecond)
+	mac, err := db.events.Keys().SealMark(ctx, l.mark(site))
+	if err != nil {
+		return err
+	}
+	_, err = db.Pool().ExecContext(ctx, db.Bind(`INSERT INTO reconcilers (site, cursor, began_at, ended_at, seconds, mac) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (site) DO UPDATE SET cursor = excluded.cursor, began_at = excluded.began_at, ended_at = excluded.ended_at,
-			seconds = excluded.seconds`), site, l.Cursor, l.Began.UTC(), handle.NullTime(l.Ended), int64(l.Took.Seconds()))
+			seconds = excluded.seconds, mac = excluded.mac`), site, l.Cursor, l.Began, handle.NullTime(l.Ended), int64(l.Took.Seconds()), mac)
 	return handle.Wrap("keeping how far reconciliation has come", err)
 }

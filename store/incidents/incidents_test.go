@@ -287,3 +287,80 @@ func TestLook(t *testing.T) {
 		}
 	})
 }
+
+// TestAnIncidentThatWasAltered: no word that somebody wrote into its row counts, what is found
+// again is another incident where the row says that it is closed, and it is told of.
+func TestAnIncidentThatWasAltered(t *testing.T) {
+	for name, row := range map[string]struct {
+		does   string
+		reopen bool
+	}{
+		"proposed by nobody":  {"state = 'proposed', proposed_by = 'os-user:root', proposed_role = 'operator', proposed_reason = 'x', proposed_at = found_at", false},
+		"closed by nobody":    {"state = 'closed', proposed_by = 'a', closed_by = 'b', seen_at = '2099-01-01 00:00:00+00:00'", true},
+		"about another event": {"event_id = 'e-8'", false},
+		"without its MAC":     {"mac = NULL", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				d, _ := desk(db, &strings.Builder{})
+				if _, err := d.Report(t.Context(), []reconcile.Finding{gone}, epoch); err != nil {
+					t.Fatal(err)
+				}
+				id := list(t, db, false)[0].ID
+				if _, err := db.Pool().ExecContext(t.Context(), db.Bind("UPDATE incidents SET "+row.does+" WHERE id = ?"), id); err != nil {
+					t.Fatal(err)
+				}
+				told := false
+				if err := db.Incidents.Standing(t.Context(), func(_ string, state incident.State, altered bool) {
+					told = altered && state == incident.Open
+				}); err != nil || !told {
+					t.Errorf("it is not told of: %v", err)
+				}
+				if err := d.Close(t.Context(), id, chi, "x"); !errors.Is(err, incident.ErrNoPropose) {
+					t.Errorf("closed by one person: %v", err)
+				}
+				opened, err := d.Report(t.Context(), []reconcile.Finding{gone}, epoch)
+				if err != nil || (opened == 1) != row.reopen {
+					t.Errorf("found again: %d were opened, %v", opened, err)
+				}
+				if row.reopen {
+					return
+				}
+				if err := errors.Join(d.Propose(t.Context(), id, chi, "x"), d.Close(t.Context(), id, dung, "x")); err != nil {
+					t.Errorf("closed by two people: %v", err)
+				}
+				if i, err := db.Incidents.Incident(t.Context(), id); err != nil || i.Altered || i.State != incident.Closed {
+					t.Errorf("then it is %+v, %v", i, err)
+				}
+			})
+		})
+	}
+}
+
+// TestALookThatWasMoved: whatever is altered of how far a look has come, nothing of it counts.
+func TestALookThatWasMoved(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		want := incidents.Look{Cursor: "c", Began: epoch, Ended: epoch.Add(time.Hour), Took: time.Minute}
+		for _, site := range []string{"dc1", "dc2"} {
+			if err := db.Incidents.SaveLook(t.Context(), site, want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := db.Incidents.LookOf(t.Context(), "dc1"); err != nil || got != want {
+			t.Fatalf("kept as %+v, %v", got, err)
+		}
+		for _, does := range []string{
+			"cursor = 'd'", "began_at = ended_at", "ended_at = NULL", "seconds = 7", "mac = NULL", "mac = (SELECT mac FROM reconcilers WHERE site = 'dc2')",
+		} {
+			if err := db.Incidents.SaveLook(t.Context(), "dc1", want); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Pool().ExecContext(t.Context(), "UPDATE reconcilers SET "+does+" WHERE site = 'dc1'"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := db.Incidents.LookOf(t.Context(), "dc1"); err != nil || got != (incidents.Look{Altered: true}) {
+				t.Errorf("%s: %+v, %v", does, got, err)
+			}
+		}
+	})
+}

@@ -5,10 +5,13 @@ package leafrows
 import (
 	"context"
 	"slices"
+	"strconv"
+	"time"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/erasure"
+	"hopnhat/authz/audit/rowseal"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
@@ -36,13 +39,13 @@ const (
 // release before may go on.
 func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error) {
 	const doing = "looking for the rows of entries of the log"
-	var decided *int64
-	if err := db.Reader(ctx).Raw("SELECT max(size) FROM log_decisions WHERE origin = ?", origin).Scan(&decided).Error; err != nil {
-		return nil, handle.Wrap(doing, err)
+	decided, err := db.decided(ctx, origin)
+	if err != nil {
+		return nil, err
 	}
 	without := map[string]bool{}
 	for i, leaf := range leaves {
-		if decided == nil || first+uint64(i) >= uint64(*decided) {
+		if first+uint64(i) >= decided {
 			without[string(leaf)] = true
 		}
 	}
@@ -98,7 +101,7 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 	}
 	var places []uint64
 	for i, leaf := range leaves {
-		if without[string(leaf)] && (decided == nil || first+uint64(i) >= uint64(*decided)) {
+		if without[string(leaf)] && first+uint64(i) >= decided {
 			places = append(places, first+uint64(i))
 		}
 	}
@@ -145,9 +148,61 @@ func (db Rows) Entries(ctx context.Context, origin string, first uint64, leaves 
 // Decide notes that an operator takes the entries of a shard below a size as lost that have
 // no row: [Rows.Explain] asks for them no more.
 func (db Rows) Decide(ctx context.Context, origin string, size uint64, reason string) error {
+	d := Decision{origin, size, reason, db.Now().UTC().Truncate(time.Microsecond)}
+	mac, err := db.Book.Keys().SealMark(ctx, d.mark())
+	if err != nil {
+		return err
+	}
 	return handle.Wrap("noting a decision on the log", db.Writer(ctx).Exec(
-		"INSERT INTO log_decisions (origin, size, reason, decided_at) VALUES (?, ?, ?, ?) ON CONFLICT (origin, size) DO NOTHING",
-		origin, int64(size), reason, db.Now().UTC()).Error)
+		"INSERT INTO log_decisions (origin, size, reason, decided_at, mac) VALUES (?, ?, ?, ?, ?) ON CONFLICT (origin, size) DO NOTHING",
+		d.Origin, int64(d.Size), d.Reason, d.At, handle.Blob(mac)).Error)
+}
+
+// Decision is what an operator decided of the entries of a shard below a size.
+type Decision struct {
+	Origin string
+	Size   uint64
+	Reason string
+	At     time.Time
+}
+
+func (d Decision) mark() rowseal.Mark {
+	return rowseal.Mark{Table: rowseal.Decisions, Says: []string{
+		d.Origin, strconv.FormatUint(d.Size, 10), d.Reason, strconv.FormatInt(d.At.UnixMicro(), 10),
+	}}
+}
+
+// Decisions tells of all decisions, and whether each is as it was written.
+func (db Rows) Decisions(ctx context.Context, tell func(d Decision, altered bool)) error {
+	var rows []struct {
+		Origin string    `gorm:"column:origin"`
+		Size   int64     `gorm:"column:size"`
+		Reason string    `gorm:"column:reason"`
+		At     time.Time `gorm:"column:decided_at"`
+		MAC    []byte    `gorm:"column:mac"`
+	}
+	if err := db.Reader(ctx).Raw("SELECT origin, size, reason, decided_at, mac FROM log_decisions ORDER BY origin, size").Scan(&rows).Error; err != nil {
+		return handle.Wrap("reading decisions on the log", err)
+	}
+	for _, r := range rows {
+		d := Decision{r.Origin, uint64(r.Size), r.Reason, r.At}
+		proved, err := db.Book.Keys().ProvesMark(ctx, d.mark(), r.MAC)
+		if err != nil {
+			return err
+		}
+		tell(d, !proved)
+	}
+	return nil
+}
+
+// decided is the size below which entries of a shard without a row are taken as lost.
+func (db Rows) decided(ctx context.Context, origin string) (size uint64, err error) {
+	err = db.Decisions(ctx, func(d Decision, altered bool) {
+		if d.Origin == origin && !altered {
+			size = max(size, d.Size)
+		}
+	})
+	return size, err
 }
 
 // PlacesBeyond are the events of a shard from a place on, by their places, n at most: for

@@ -91,7 +91,7 @@ func (s Source) numbersOf(ctx context.Context, pseudonym string, tell func(recon
 		if err := rows.Err(); err != nil {
 			return handle.Wrap("reading the numbers of a person", err)
 		}
-		err = s.genuine(ctx, false, "SELECT "+columns+" FROM events e WHERE e.pseudonym = ? AND e.type = ?", []any{pseudonym, string(audit.Erased)},
+		err = s.genuine(ctx, false, "SELECT "+s.columns()+" FROM events e WHERE e.pseudonym = ? AND e.type = ?", []any{pseudonym, string(audit.Erased)},
 			func(e audit.Event, _ audit.Salt) {
 				all = append(all, reconcile.Numbered{Pseudonym: pseudonym, Number: e.Detail.Count, Event: e.Detail.Object})
 			})

@@ -40,20 +40,22 @@ type Source struct {
 // chunk is how many rows a statement takes.
 const chunk = 4096
 
-const columns = "e.id, e.at, e.type, e.client_id, e.pseudonym, e.purpose, e.registry, e.permit, e.consent, e.visible_from," +
-	" e.canonical, e.salt, e.sequence, e.mac, e.mac_key"
+// columns are those of an event e; placed selects places p with their events.
+func (s Source) columns() string { return evidence.Columns(s.Dialect(), "e") }
 
-const placed = "SELECT p.idx, p.event_id, p.late, p.noted_at, p.mac, " + columns + " FROM event_places p LEFT JOIN events e ON e.id = p.event_id"
+func (s Source) placed() string {
+	return "SELECT " + evidence.PlaceColumns(s.Dialect(), "p") + ", " + s.columns() + " FROM event_places p LEFT JOIN events e ON e.id = p.event_id"
+}
 
 // raw is one row as the database gives it.
 type raw struct {
 	index     int64
 	event     string
 	late      bool
-	noted     time.Time
+	noted     evidence.Moment
 	placeMAC  []byte
 	id        sql.NullString
-	at        sql.NullTime
+	at        evidence.Moment
 	kind      sql.NullString
 	client    sql.NullString
 	pseudonym sql.NullString
@@ -61,7 +63,7 @@ type raw struct {
 	registry  sql.NullString
 	permit    sql.NullBool
 	consent   sql.NullString
-	visible   sql.NullTime
+	visible   evidence.Moment
 	canonical []byte
 	salt      []byte
 	sequence  sql.NullInt64
@@ -82,13 +84,12 @@ func (r *raw) targets(placed bool) []any {
 
 func (r *raw) sealed() rowseal.Row {
 	s := rowseal.Row{
-		ID: r.id.String, At: r.at.Time.UTC(), Type: r.kind.String, Client: r.client.String, Pseudonym: r.pseudonym.String,
+		ID: r.id.String, At: r.at.Time, Type: r.kind.String, Client: r.client.String, Pseudonym: r.pseudonym.String,
 		Purpose: r.purpose.String, Registry: r.registry.String, Permit: r.permit.Bool, Consent: r.consent.String,
 		Sequence: r.sequence.Int64, Canonical: r.canonical, Salt: r.salt, MAC: r.mac, Key: r.key.String,
 	}
-	if r.visible.Valid {
-		at := r.visible.Time.UTC()
-		s.VisibleFrom = &at
+	if !r.visible.IsZero() {
+		s.VisibleFrom = &r.visible.Time
 	}
 	return s
 }
@@ -100,7 +101,7 @@ func (s Source) check(ctx context.Context, origin string, r *raw) (reconcile.Row
 	if origin != "" {
 		out.Event = r.event
 		proved, err := s.Seals.ProvesPlace(ctx, rowseal.Place{
-			Origin: origin, Index: uint64(r.index), Event: r.event, Late: r.late, Noted: r.noted,
+			Origin: origin, Index: uint64(r.index), Event: r.event, Late: r.late, Noted: r.noted.Time,
 		}, r.placeMAC)
 		if err != nil {
 			return out, err
@@ -192,7 +193,7 @@ func (s Source) Rows(ctx context.Context, origin string, from, to uint64) iter.S
 			defer close(chunks)
 			for at, event, more := from, "", true; more; {
 				var next read
-				next.rows, next.err = s.query(ctx, origin, placed+" WHERE p.origin = ? AND (p.idx, p.event_id) > (?, ?) AND p.idx < ?"+
+				next.rows, next.err = s.query(ctx, origin, s.placed()+" WHERE p.origin = ? AND (p.idx, p.event_id) > (?, ?) AND p.idx < ?"+
 					" ORDER BY p.idx, p.event_id LIMIT ?", origin, int64(at), event, int64(to), chunk)
 				if more = len(next.rows) == chunk; more {
 					at, event = next.rows[chunk-1].Index, next.rows[chunk-1].Event
@@ -243,7 +244,7 @@ const skew = 5 * time.Minute
 // at most a chunk.
 func (s Source) Beyond(ctx context.Context, origin string, from uint64, before time.Time) iter.Seq2[reconcile.Row, error] {
 	return s.once(func() ([]reconcile.Row, error) {
-		return s.query(ctx, origin, placed+
+		return s.query(ctx, origin, s.placed()+
 			" WHERE p.origin = ? AND p.idx >= ? AND (p.noted_at < ? OR p.noted_at > ?) ORDER BY p.idx LIMIT ?", origin, int64(from), before.UTC(),
 			before.Add(reconcile.Within+skew).UTC(), chunk)
 	})
@@ -268,7 +269,7 @@ func (s Source) once(read func() ([]reconcile.Row, error)) iter.Seq2[reconcile.R
 // in their row says: those after one id, up to the one that [Source.Stretch] gave.
 func (s Source) Unplaced(ctx context.Context, after, upTo string) iter.Seq2[reconcile.Row, error] {
 	return s.once(func() ([]reconcile.Row, error) {
-		return s.query(ctx, "", "SELECT "+columns+" FROM events e WHERE e.id > ? AND e.id <= ? AND NOT EXISTS"+
+		return s.query(ctx, "", "SELECT "+s.columns()+" FROM events e WHERE e.id > ? AND e.id <= ? AND NOT EXISTS"+
 			" (SELECT 1 FROM event_places p WHERE p.event_id = e.id AND "+evidence.LivePlace+") ORDER BY e.id", after, upTo)
 	})
 }
@@ -315,8 +316,8 @@ func (s Source) Settled(ctx context.Context, origin string, size uint64, since t
 			return 0, err
 		}
 	}
-	rows, err := s.Background().QueryContext(ctx, s.Bind("SELECT idx, event_id, late, noted_at, mac FROM (SELECT * FROM event_places"+
-		" WHERE origin = ? AND idx < ? ORDER BY idx DESC LIMIT ?) AS t ORDER BY idx"), origin, int64(size), tail)
+	rows, err := s.Background().QueryContext(ctx, s.Bind("SELECT "+evidence.PlaceColumns(s.Dialect(), "t")+
+		" FROM (SELECT * FROM event_places WHERE origin = ? AND idx < ? ORDER BY idx DESC LIMIT ?) AS t ORDER BY t.idx"), origin, int64(size), tail)
 	if err != nil {
 		return 0, handle.Wrap("reading the newest places", err)
 	}
@@ -326,11 +327,12 @@ func (s Source) Settled(ctx context.Context, origin string, size uint64, since t
 	for rows.Next() {
 		var index int64
 		var mac []byte
+		var noted evidence.Moment
 		p := rowseal.Place{Origin: origin}
-		if err := rows.Scan(&index, &p.Event, &p.Late, &p.Noted, &mac); err != nil {
+		if err := rows.Scan(&index, &p.Event, &p.Late, &noted, &mac); err != nil {
 			return 0, handle.Wrap("reading the newest places", err)
 		}
-		p.Index = uint64(index)
+		p.Index, p.Noted = uint64(index), noted.Time
 		proved, err := s.Seals.ProvesPlace(ctx, p, mac)
 		if err != nil {
 			return 0, fmt.Errorf("reading the newest places: %w", err)
@@ -346,10 +348,9 @@ func (s Source) Settled(ctx context.Context, origin string, size uint64, since t
 	return end, handle.Wrap("reading the newest places", rows.Err())
 }
 
-// pairs are two columns of a small table: who has which role, which incident is in which
-// state.
-func (s Source) pairs(ctx context.Context, query string) (all [][2]string, err error) {
-	rows, err := s.Background().QueryContext(ctx, query)
+// Roles are persons and roles they have.
+func (s Source) Roles(ctx context.Context) (all [][2]string, err error) {
+	rows, err := s.Background().QueryContext(ctx, "SELECT subject, role FROM roles ORDER BY role, subject")
 	if err != nil {
 		return nil, handle.Wrap("reading what stands", err)
 	}
@@ -362,16 +363,6 @@ func (s Source) pairs(ctx context.Context, query string) (all [][2]string, err e
 		all = append(all, one)
 	}
 	return all, handle.Wrap("reading what stands", rows.Err())
-}
-
-// Roles are persons and roles they have.
-func (s Source) Roles(ctx context.Context) ([][2]string, error) {
-	return s.pairs(ctx, "SELECT subject, role FROM roles ORDER BY role, subject")
-}
-
-// Incidents are incidents and their states.
-func (s Source) Incidents(ctx context.Context) ([][2]string, error) {
-	return s.pairs(ctx, "SELECT id, state FROM incidents ORDER BY id")
 }
 
 // KnowsShard reports whether a shard is recorded, of whichever site.
@@ -393,7 +384,7 @@ func (s Source) Erased(ctx context.Context, events []string) (map[string]bool, e
 	}
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(events)), ", ")
 	erased := map[string]bool{}
-	err := s.genuine(ctx, false, "SELECT "+columns+" FROM event_erasures x JOIN events e ON e.id = x.tombstone WHERE x.event_id IN ("+marks+")",
+	err := s.genuine(ctx, false, "SELECT "+s.columns()+" FROM event_erasures x JOIN events e ON e.id = x.tombstone WHERE x.event_id IN ("+marks+")",
 		args, func(e audit.Event, _ audit.Salt) {
 			if e.Type == audit.Erased {
 				erased[e.Detail.Object] = true
@@ -435,7 +426,7 @@ func (s Source) Said(ctx context.Context) iter.Seq2[reconcile.Said, error] {
 			var page []reconcile.Said
 			read := 0
 			began := time.Now()
-			err := s.genuine(ctx, true, "SELECT "+columns+" FROM events e WHERE e.type = ? AND "+evidence.NoSignIn+
+			err := s.genuine(ctx, true, "SELECT "+s.columns()+" FROM events e WHERE e.type = ? AND "+evidence.NoSignIn+
 				" AND e.id > ? ORDER BY e.id LIMIT ?",
 				[]any{string(audit.Administered), after, 512}, func(e audit.Event, salt audit.Salt) {
 					page = append(page, reconcile.Said{

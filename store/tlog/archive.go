@@ -113,7 +113,7 @@ func (a *Archive) Mend(ctx context.Context, heads Heads) error {
 	var failed error
 	for _, h := range list {
 		n, err := ParseName(a.Log, h.Origin)
-		if err == nil && h.Closed && h.Checkpoint != "" && a.Has(n) {
+		if err == nil && h.Closed && !h.Altered && h.Checkpoint != "" && a.Has(n) {
 			err = a.mend(ctx, n, h)
 		}
 		failed = errors.Join(failed, err)

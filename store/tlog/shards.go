@@ -133,6 +133,9 @@ func (s *Shards) heads(ctx context.Context) (map[Name]trees.Head, error) {
 	}
 	heads := make(map[Name]trees.Head, len(list))
 	for _, h := range list {
+		if h.Altered {
+			return nil, fmt.Errorf("%w: shard %s: %w; see hopnhat log --help", ErrDamaged, h.Origin, trees.ErrAltered)
+		}
 		n, err := ParseName(s.o.Archive.Log, h.Origin)
 		if err != nil {
 			return nil, err

@@ -45,6 +45,8 @@ type Incident struct {
 	State           State
 	// Proposal and Confirmation are the words of the two who close it.
 	Proposal, Confirmation Word
+	// Altered says that the row is not as it was written: no word of it counts.
+	Altered bool
 }
 
 // Word is what one person says of an incident.

@@ -35,6 +35,7 @@ const (
 	RoleUnexplained     Kind = "role-unexplained"     // a role that no event gave, or took
 	AppUnexplained      Kind = "app-unexplained"      // an app that is not as its newest event says
 	ResourceUnexplained Kind = "resource-unexplained" // an API that is not as its newest event says
+	StateForged         Kind = "state-not-genuine"    // a row that says what became of the evidence, and that no server wrote so
 	IncidentUnexplained Kind = "incident-unexplained" // an incident that was closed, deleted or added without its event
 )
 
@@ -65,7 +66,7 @@ func (f Finding) Key() string {
 		return fmt.Sprintf("%s %s#%d", f.Kind, f.Pseudonym, f.Number)
 	case RoleUnexplained:
 		return fmt.Sprintf("%s %s of %s", f.Kind, f.Object, f.Pseudonym)
-	case CounterDiffers, AppUnexplained, ResourceUnexplained, IncidentUnexplained:
+	case CounterDiffers, AppUnexplained, ResourceUnexplained, IncidentUnexplained, StateForged:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)
@@ -78,7 +79,7 @@ func (f Finding) Said() string {
 		return f.Key()
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s #%d", f.Kind, f.Number)
-	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, IncidentUnexplained:
+	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, IncidentUnexplained, StateForged:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)

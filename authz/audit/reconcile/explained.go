@@ -20,6 +20,8 @@ type Standing struct {
 	// State is what events commit to of an app or an API ([change.State]); of an incident it
 	// is the action that brought it where it is.
 	State []byte
+	// Altered says that its row is not as it was written.
+	Altered bool
 	// Ended says that an app was deleted and holds no key and no secret any more.
 	Ended bool
 }
@@ -86,6 +88,8 @@ func Explained(standing []Standing, said iter.Seq2[Said, error], tell func(Findi
 		delete(newest, of)
 		f := Finding{Kind: one.Kind, Object: one.Object, Pseudonym: one.Pseudonym}
 		switch {
+		case one.Altered:
+			f.Text = "its row was altered"
 		case len(events) == 0:
 			f.Text = "no event tells of it"
 		case !slices.ContainsFunc(events, one.is):

@@ -87,3 +87,40 @@ func (k *Keys) marked(ctx context.Context, table string, under, mac []byte) (boo
 	}
 	return key.Genuine(mac, under), nil
 }
+
+// Mark is a row of a table that says what became of the evidence: the table, and what its row
+// says, always in the same order.
+type Mark struct {
+	Table Table
+	Says  []string
+}
+
+// Table separates the MACs of one table from those of another.
+type Table string
+
+// The tables.
+const (
+	Heads     Table = "heads"     // of the shards of the log
+	Decisions Table = "decisions" // of operators on the log
+	Incidents Table = "incidents"
+	Looks     Table = "looks" // how far reconciliation has come
+)
+
+func (m Mark) bytes() []byte {
+	b := part(make([]byte, 0, 512), "hopnhat evidence table v1")
+	for _, s := range m.Says {
+		b = part(b, s)
+	}
+	return b
+}
+
+// SealMark makes the MAC of a row of a table. Without keys there is none.
+func (k *Keys) SealMark(ctx context.Context, m Mark) ([]byte, error) {
+	return k.mark(ctx, string(m.Table), m.bytes())
+}
+
+// ProvesMark reports whether a MAC is that of a row of a table: a server or a tool wrote it so.
+// An error is of the keyring.
+func (k *Keys) ProvesMark(ctx context.Context, m Mark, mac []byte) (bool, error) {
+	return k.marked(ctx, string(m.Table), m.bytes(), mac)
+}

@@ -1,6 +1,9 @@
 package trees
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"errors"
+)
 
 // Head is how far one shard of the log is recorded, and by whom it is written. What is
 // recorded has been signed, or will be; nothing else of the shard ever is.
@@ -20,4 +23,9 @@ type Head struct {
 	Writer string
 	// Closed says that the shard ends at Size.
 	Closed bool
+	// Altered says that the row of the head is not as a server wrote it.
+	Altered bool
 }
+
+// ErrAltered means that the recorded head of a shard is not as a server wrote it.
+var ErrAltered = errors.New("the recorded head of the shard was altered in the database")

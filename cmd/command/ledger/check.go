@@ -147,6 +147,9 @@ func checkLog(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, a
 		if b != nil && !known {
 			s.Faults = append(s.Faults, "the database does not know this shard: it was restored from an older copy than the log")
 		}
+		if h.Altered {
+			s.Faults = append(s.Faults, "the row of its head in the database is not as a server wrote it")
+		}
 		list = append(list, s)
 		delete(recorded, n.Origin())
 	}

@@ -84,6 +84,8 @@ func beginShard(e *tool.Env) *cobra.Command {
 		Long: `Ends an open shard of the release log where it was recorded last, for good: the decision of an
 operator who cannot make it whole. The next start of a node begins the next part of the quarter.
 The shard of the consent log is named by its whole origin, as hopnhat log check prints it.
+Where the row of the shard's head was altered it is held against the checkpoint in it first, and
+sealed anew; of a shard that has ended nothing else is done.
 Places beyond the recorded end are lost; their events are logged anew in the new part. Nothing in
 the shard's folder is touched. It becomes evidence with its reason.`,
 		Example: tool.Lines(`hopnhat log begin-shard 2026q4 --reason "the disk of node a is lost, no copy"`), Args: tool.OneWord("shard, such as 2026q4"),
@@ -108,6 +110,10 @@ the shard's folder is touched. It becomes evidence with its reason.`,
 			switch {
 			case !known:
 				continue
+			case h.Altered:
+				if err := reseal(ctx, e, b, a, h, *why); err != nil || h.Closed {
+					return err
+				}
 			case h.Closed:
 				return fmt.Errorf("shard %s has ended already, with %d entries", h.Origin, h.Size)
 			}
@@ -129,6 +135,22 @@ the shard's folder is touched. It becomes evidence with its reason.`,
 		}
 		return fmt.Errorf("the database knows no shard %q of %s", words[0], b.Config.LogOrigin)
 	})
+}
+
+// reseal takes the head of a shard whose row was altered for genuine, if its checkpoint proves
+// it.
+func reseal(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, h trees.Head, why string) error {
+	if err := a.Vouches(h); err != nil {
+		return err
+	}
+	err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
+		return tool.Act(audit.LogShardEnded, h.Origin, fmt.Sprintf("its head of %d entries was altered, and is sealed anew: %s", h.Size, why)), nil
+	})
+	if err != nil {
+		return err
+	}
+	e.Printf("%s: the row of its head was altered; its checkpoint of %d entries proves it, and it is sealed anew\n", h.Origin, h.Size)
+	return b.DB.Heads.Reseal(ctx, h)
 }
 
 func acceptLoss(e *tool.Env) *cobra.Command {

@@ -31,6 +31,8 @@ type Job struct {
 	// on.
 	Writes func() bool
 
+	saved *incidents.Look // what this node kept last, while it alone looks
+
 	ended atomic.Int64 // when the last whole look ended, or this node began, Unix ns
 	rows  atomic.Uint64
 }
@@ -66,6 +68,8 @@ func (j *Job) Run(ctx context.Context) {
 				slog.Warn("the evidence could not be held against the log; it is tried again", "error", err)
 				wait = idle
 			}
+		} else {
+			j.saved = nil // another node goes on with the look
 		}
 		select {
 		case <-ctx.Done():
@@ -80,6 +84,13 @@ func (j *Job) Step(ctx context.Context) (wait time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var found []reconcile.Finding
+	// Who moves the cursor hides nothing: the look begins anew, and it is told. A row that was
+	// genuine once is another than this node kept.
+	if l.Altered || j.saved != nil && *j.saved != l {
+		found = append(found, reconcile.Finding{Kind: reconcile.StateForged, Object: "how far the reconciliation of site " + j.Site + " has come"})
+		l = incidents.Look{}
+	}
 	if !l.Ended.IsZero() {
 		j.ended.Store(l.Ended.UnixNano())
 	}
@@ -88,7 +99,6 @@ func (j *Job) Step(ctx context.Context) (wait time.Duration, err error) {
 	if l.Cursor == "" {
 		l.Began = now
 	}
-	var found []reconcile.Finding
 	before := c.Rows
 	next, err := j.Evidence.Step(ctx, c, func(f reconcile.Finding) { found = append(found, f) })
 	if err != nil {
@@ -112,7 +122,15 @@ func (j *Job) Step(ctx context.Context) (wait time.Duration, err error) {
 	if l.Cursor, err = next.text(); err != nil {
 		return 0, err
 	}
-	return wait, j.Looks.SaveLook(ctx, j.Site, l)
+	j.saved = nil
+	if err := j.Looks.SaveLook(ctx, j.Site, l); err != nil {
+		return wait, err
+	}
+	kept, err := j.Looks.LookOf(ctx, j.Site)
+	if err == nil && !kept.Altered {
+		j.saved = &kept
+	}
+	return wait, err
 }
 
 // Age is how long ago the last whole look ended, or this node began to look; zero on one that

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/store/streams"
@@ -152,6 +153,11 @@ func (e Evidence) shard(ctx context.Context, c Cursor, tell func(reconcile.Findi
 	head := heads[at]
 	if head.Origin != c.Origin {
 		c.Origin, c.Index = head.Origin, 0
+	}
+	if head.Altered { // what it says of the shard is nobody's
+		tell(reconcile.Finding{Kind: reconcile.StateForged, Origin: head.Origin, Object: audit.Bounded("head of " + head.Origin)})
+		c.Origin, c.Index = head.Origin+"\x00", 0
+		return c, nil
 	}
 	end, err := e.Source.Settled(ctx, head.Origin, head.Size, e.Now().Add(-reconcile.Within))
 	if err != nil {
@@ -294,8 +300,11 @@ func (e Evidence) Range(ctx context.Context, c Cursor, origin string, from, to u
 		return c, err
 	}
 	at := slices.IndexFunc(heads, func(h trees.Head) bool { return h.Origin == origin })
-	if at < 0 {
+	switch {
+	case at < 0:
 		return c, fmt.Errorf("no shard of this site is called %q", origin)
+	case heads[at].Altered:
+		return c, fmt.Errorf("shard %s: %w", origin, trees.ErrAltered)
 	}
 	end, err := e.Source.Settled(ctx, origin, heads[at].Size, e.Now().Add(-reconcile.Within))
 	if err != nil {

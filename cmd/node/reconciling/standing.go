@@ -2,6 +2,7 @@ package reconciling
 
 import (
 	"context"
+	"fmt"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -9,6 +10,7 @@ import (
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/store"
+	"hopnhat/store/leafrows"
 	"hopnhat/store/streams"
 )
 
@@ -17,7 +19,8 @@ type Pseudonyms interface {
 	Audit(ctx context.Context, subject authz.Subject) (string, error)
 }
 
-// Standings reads the roles, apps, APIs and incidents of a database.
+// Standings reads the roles, apps, APIs and incidents of a database, and the decisions that are
+// not as they were written.
 func Standings(db *store.DB, source streams.Source, names Pseudonyms) func(ctx context.Context) ([]reconcile.Standing, error) {
 	return func(ctx context.Context) (all []reconcile.Standing, err error) {
 		roles, err := source.Roles(ctx)
@@ -31,14 +34,23 @@ func Standings(db *store.DB, source streams.Source, names Pseudonyms) func(ctx c
 			}
 			all = append(all, reconcile.Standing{Kind: reconcile.RoleUnexplained, Object: one[1], Pseudonym: name})
 		}
-		incidents, err := source.Incidents(ctx)
+		err = db.Incidents.Standing(ctx, func(id string, state incident.State, altered bool) {
+			all = append(all, reconcile.Standing{
+				Kind: reconcile.IncidentUnexplained, Object: id, State: []byte(broughtBy[state]), Altered: altered,
+			})
+		})
 		if err != nil {
 			return nil, err
 		}
-		for _, one := range incidents {
-			all = append(all, reconcile.Standing{
-				Kind: reconcile.IncidentUnexplained, Object: one[0], State: []byte(broughtBy[incident.State(one[1])]),
-			})
+		err = db.Leaves.Decisions(ctx, func(d leafrows.Decision, altered bool) {
+			if altered {
+				all = append(all, reconcile.Standing{
+					Kind: reconcile.StateForged, Object: audit.Bounded(fmt.Sprintf("decision on %s below %d", d.Origin, d.Size)), Altered: true,
+				})
+			}
+		})
+		if err != nil {
+			return nil, err
 		}
 		if all, err = apps(ctx, db, all); err != nil {
 			return nil, err

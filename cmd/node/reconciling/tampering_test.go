@@ -162,6 +162,9 @@ func (tab *table) unguard(t testing.TB) {
 	if err := errors.Join(found.Err(), found.Close()); err != nil {
 		t.Fatal(err)
 	}
+	if tab.db.Dialect() == store.PostgreSQL {
+		drop = append(drop, "ALTER TABLE events DROP CONSTRAINT events_times", "ALTER TABLE event_places DROP CONSTRAINT event_places_times")
+	}
 	for _, statement := range drop {
 		tab.run(t, statement)
 	}
@@ -220,6 +223,17 @@ var ways = []struct {
 	{"two events change places", func(t testing.TB, tab *table, i int) {
 		tab.run(t, "UPDATE event_places SET event_id = CASE WHEN idx = ? THEN ? ELSE ? END WHERE idx IN (?, ?)", i, tab.ids[i+1], tab.ids[i], i, i+1)
 	}, at(reconcile.PlaceForged)},
+	{"when it was is no time", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "UPDATE events SET at = 'infinity' WHERE id = ?", tab.ids[i])
+	}, of(reconcile.NotGenuine)},
+	{"a place is added far beyond the end", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at) VALUES (?, ?, ?, 1, false, ?)",
+			origin, 1<<62+i, tab.ids[i], epoch)
+	}, of(reconcile.PlaceForged)},
+	{"a place is claimed that is another's", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac) VALUES (?, ?, ?, 1, false, ?, ?)",
+			origin, i+1, tab.ids[i], epoch, make([]byte, 32))
+	}, of(reconcile.PlaceForged)},
 	{"the log has another leaf", func(_ testing.TB, tab *table, i int) {
 		tab.log[i] = slices.Concat(tab.log[i][:8], []byte("x"), tab.log[i][9:])
 	}, at(reconcile.OtherCommitment)},
@@ -237,7 +251,7 @@ func of(kind reconcile.Kind) func(*table, int, reconcile.Finding) bool {
 	return func(tab *table, i int, f reconcile.Finding) bool { return f.Kind == kind && f.Event == tab.ids[i] }
 }
 
-// TestTampering: of rows of a large table, tampered with in ten ways by one who
+// TestTampering: of rows of a large table, tampered with in many ways by one who
 // owns the database and has no keys, each is found; and nothing is where nobody tampered.
 func TestTampering(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -291,7 +305,10 @@ func TestAnErasureIsNoFinding(t *testing.T) {
 		if err := db.NotePlaces(t.Context(), origin, map[string]uint64{s.Tombstone.Event.ID: 100}, false); err != nil {
 			t.Fatal(err)
 		}
-		tab.run(t, "UPDATE log_shards SET size = 101 WHERE origin = ?", origin)
+		head := trees.Head{Log: log, Origin: origin, Epoch: 1, Size: 101, Writer: "w", VerifierKey: "k"}
+		if err := db.Heads.Record(t.Context(), head); err != nil {
+			t.Fatal(err)
+		}
 		for _, done := range []bool{false, true} {
 			if found, _ := tab.look(t); len(found) > 0 {
 				t.Errorf("deleted: %v: %+v", done, found)
@@ -399,6 +416,10 @@ func TestWhatNoLeafTells(t *testing.T) {
 					"('i', 'k', 'not-genuine', 'n', '2026-11-30 12:00:00+00:00', '2026-11-30 12:00:00+00:00', 'open')",
 				"DELETE FROM incidents", reconcile.IncidentUnexplained,
 			},
+			{
+				"a decision is invented", "INSERT INTO log_decisions (origin, size, reason, decided_at) VALUES ('" + origin + "', 7, '', '2026-11-30 12:00:00+00:00')",
+				"DELETE FROM log_decisions", reconcile.StateForged,
+			},
 		} {
 			tab.run(t, row.do)
 			if got := kinds(); len(got) != 1 || got[0] != row.want {
@@ -440,4 +461,51 @@ func cpu() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// finder keeps what a job found.
+type finder struct{ found []reconcile.Finding }
+
+func (f *finder) Report(_ context.Context, found []reconcile.Finding, _ time.Time) (int, error) {
+	f.found = append(f.found, found...)
+	return len(found), nil
+}
+
+// TestWhoMovesTheCursor: a look whose cursor was moved, or set back to where it was, begins anew
+// and it is told; a head that was altered is told, and its shard not compared by it.
+func TestWhoMovesTheCursor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		tab := fill(t, db, 100)
+		told := &finder{}
+		job := &reconciling.Job{Evidence: tab.e, Desk: told, Looks: db.Incidents, Site: "dc1", Writes: func() bool { return true }}
+		step := func(want ...reconcile.Kind) {
+			t.Helper()
+			told.found = nil
+			if _, err := job.Step(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var got []reconcile.Kind
+			for _, f := range told.found {
+				got = append(got, f.Kind)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("found %v, want %v", got, want)
+			}
+		}
+		step()
+		tab.run(t, "CREATE TABLE kept AS SELECT * FROM reconcilers")
+		step()
+		step()
+		tab.run(t, "UPDATE reconcilers SET cursor = ?", `{"stage":"finished"}`)
+		step(reconcile.StateForged)
+		step()
+		step()
+		tab.run(t, "UPDATE reconcilers SET (cursor, began_at, ended_at, seconds, mac) = (SELECT cursor, began_at, ended_at, seconds, mac FROM kept)")
+		step(reconcile.StateForged)
+		tab.run(t, "DELETE FROM reconcilers")
+		step(reconcile.StateForged)
+		tab.run(t, "UPDATE log_shards SET size = 50")
+		tab.run(t, "UPDATE reconcilers SET cursor = ''")
+		step(reconcile.StateForged, reconcile.StateForged)
+	})
 }
