@@ -111,7 +111,8 @@ func (db Sites) Beat(ctx context.Context, site string, n Node) error {
 	if db.Dialect() == PostgreSQL {
 		seen, args = "clock_timestamp()", args[1:]
 	}
-	err := Heads{db: db.Handle}.one(ctx, "writing to the database", "UPDATE sites SET seen_at = "+seen+" WHERE site = ? AND node = ?", args...)
+	err := Heads{db: db.Handle}.one(ctx, "writing to the database",
+		"UPDATE sites SET seen_at = "+seen+" WHERE site = ? AND node = ?", args...)
 	if errors.Is(err, authz.ErrConflict) {
 		return fmt.Errorf("%w: %w", authz.ErrUnavailable, ErrSiteTaken)
 	}

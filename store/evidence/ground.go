@@ -51,7 +51,8 @@ func value[T any](p *T) (v T) {
 func (r *GroundRow) sealed() rowseal.Row {
 	return rowseal.Row{
 		ID: value(r.id), At: r.at.Time, Type: value(r.kind), Client: value(r.client), Pseudonym: value(r.pseudonym),
-		Purpose: value(r.purpose), Registry: value(r.registry), Permit: value(r.permit), Consent: value(r.consent), VisibleFrom: r.visible.pointer(),
+		Purpose: value(r.purpose), Registry: value(r.registry), Permit: value(r.permit), Consent: value(r.consent),
+		VisibleFrom: r.visible.pointer(),
 		Sequence: value(r.sequence), Canonical: []byte(value(r.canonical)), Salt: r.salt, MAC: r.mac, Key: value(r.key),
 	}
 }
@@ -82,7 +83,7 @@ func (db Book) Ground(ctx context.Context, consent authz.ConsentID, version int,
 			return g, nil
 		}
 	}
-	return db.searchGround(ctx, consent, version)
+	return searchGround(ctx, db, consent, version)
 }
 
 func groundOf(consent authz.ConsentID, version int, canonical, salt []byte, logged bool) *commitment.Ground {
@@ -99,7 +100,7 @@ func groundOf(consent authz.ConsentID, version int, canonical, salt []byte, logg
 // groundsTried bounds the events of one consent that are read where the newest is false.
 const groundsTried = 20_000
 
-func (db Book) searchGround(ctx context.Context, consent authz.ConsentID, version int) (ground *commitment.Ground, err error) {
+func searchGround(ctx context.Context, db Book, consent authz.ConsentID, version int) (ground *commitment.Ground, err error) {
 	tried := 0
 	err = db.Walk(ctx, "consent = ? AND consent <> '' AND type = ?", func(r audit.Recorded, _ []byte) (more bool) {
 		if r.Event.Consent.ID != consent || r.Event.Consent.Version != version || r.Fault != "" && r.Fault != audit.FaultUnsealed {

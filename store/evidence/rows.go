@@ -52,7 +52,8 @@ const LivePlace = "NOT EXISTS (SELECT 1 FROM log_shards s WHERE s.origin = p.ori
 func (r eventRow) sealed() rowseal.Row {
 	out := rowseal.Row{
 		ID: r.ID, At: r.At.Time, Type: r.Type, Client: r.Client, Pseudonym: r.Pseudonym, Purpose: r.Purpose, Registry: r.Registry,
-		Permit: r.Permit, Consent: r.Consent, VisibleFrom: r.VisibleFrom.pointer(), Canonical: []byte(r.Canonical), Salt: r.Salt, MAC: r.MAC,
+		Permit: r.Permit, Consent: r.Consent, VisibleFrom: r.VisibleFrom.pointer(), Canonical: []byte(r.Canonical),
+		Salt: r.Salt, MAC: r.MAC,
 	}
 	if r.Sequence != nil {
 		out.Sequence = *r.Sequence

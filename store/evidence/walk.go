@@ -63,8 +63,8 @@ func (db Book) claims(ctx context.Context, condition string, args ...any) ([]Cla
 		Noted  Moment `gorm:"column:noted_at"`
 		MAC    []byte `gorm:"column:mac"`
 	}
-	if err := db.Reader(ctx).Raw("SELECT event_id, "+placeColumns(db.Dialect(), "p", "mac")+" FROM event_places p WHERE "+condition, args...).
-		Scan(&rows).Error; err != nil {
+	columns := "event_id, " + placeColumns(db.Dialect(), "p", "mac")
+	if err := db.Reader(ctx).Raw("SELECT "+columns+" FROM event_places p WHERE "+condition, args...).Scan(&rows).Error; err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
 	keys, claims := db.seals.Load(), make([]Claim, len(rows))
@@ -91,7 +91,7 @@ func (db Book) BeginSealing(ctx context.Context) error {
 	if _, there, err := db.sealedSince(ctx); err != nil || there {
 		return err
 	}
-	if sealed, err := db.anySealed(ctx); err != nil || sealed {
+	if sealed, err := anySealed(ctx, db); err != nil || sealed {
 		return err // who took the note away opens no new window
 	}
 	now := db.Now().UTC().Truncate(time.Microsecond)
@@ -112,7 +112,7 @@ func (db Book) Upgrading(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if !there {
-		sealed, err := db.anySealed(ctx)
+		sealed, err := anySealed(ctx, db)
 		return !sealed, err
 	}
 	return db.Now().Before(since.Add(UpgradeWindow)), nil
@@ -140,7 +140,7 @@ func (db Book) sealedSince(ctx context.Context) (since time.Time, there bool, er
 }
 
 // anySealed reports whether one of the newest rows has a MAC.
-func (db Book) anySealed(ctx context.Context) (bool, error) {
+func anySealed(ctx context.Context, db Book) (bool, error) {
 	var n int
 	err := db.Background().QueryRowContext(ctx, db.Bind("SELECT count(mac) FROM (SELECT mac FROM events ORDER BY id DESC LIMIT ?) AS newest"), 1000).Scan(&n)
 	return n > 0, handle.Wrap("looking for rows that are sealed", err)

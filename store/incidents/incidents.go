@@ -150,7 +150,8 @@ func (db Book) NoteIncident(ctx context.Context, i incident.Incident, since time
 	res := db.Writer(ctx).Exec(`INSERT INTO incidents
 		(id, key, kind, origin, idx, event_id, pseudonym, object, number, detail, node, found_at, seen_at, state, mac)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?) ON CONFLICT DO NOTHING`,
-		i.ID, key, string(f.Kind), f.Origin, int64(f.Index), f.Event, f.Pseudonym, f.Object, f.Number, f.Text, i.Node, i.FoundAt, i.SeenAt, mac)
+		i.ID, key, string(f.Kind), f.Origin, int64(f.Index), f.Event, f.Pseudonym, f.Object, f.Number, f.Text, i.Node,
+		i.FoundAt, i.SeenAt, mac)
 	return res.RowsAffected > 0, handle.Wrap("opening an incident", res.Error)
 }
 

@@ -88,7 +88,9 @@ func (j *Job) Step(ctx context.Context) (wait time.Duration, err error) {
 	// Who moves the cursor hides nothing: the look begins anew, and it is told. A row that was
 	// genuine once is another than this node kept.
 	if l.Altered || j.saved != nil && *j.saved != l {
-		found = append(found, reconcile.Finding{Kind: reconcile.StateForged, Object: "how far the reconciliation of site " + j.Site + " has come"})
+		found = append(found, reconcile.Finding{
+			Kind: reconcile.StateForged, Object: "how far the reconciliation of site " + j.Site + " has come",
+		})
 		l = incidents.Look{}
 	}
 	if !l.Ended.IsZero() {

@@ -45,7 +45,8 @@ func Standings(db *store.DB, source streams.Source, names Pseudonyms) func(ctx c
 		err = db.Leaves.Decisions(ctx, func(d leafrows.Decision, altered bool) {
 			if altered {
 				all = append(all, reconcile.Standing{
-					Kind: reconcile.StateForged, Object: audit.Bounded(fmt.Sprintf("decision on %s below %d", d.Origin, d.Size)), Altered: true,
+					Kind: reconcile.StateForged, Altered: true,
+					Object: audit.Bounded(fmt.Sprintf("decision on %s below %d", d.Origin, d.Size)),
 				})
 			}
 		})
