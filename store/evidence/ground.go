@@ -53,7 +53,7 @@ func (r *GroundRow) sealed() rowseal.Row {
 		ID: value(r.id), At: r.at.Time, Type: value(r.kind), Client: value(r.client), Pseudonym: value(r.pseudonym),
 		Purpose: value(r.purpose), Registry: value(r.registry), Permit: value(r.permit), Consent: value(r.consent),
 		VisibleFrom: r.visible.pointer(),
-		Sequence: value(r.sequence), Canonical: []byte(value(r.canonical)), Salt: r.salt, MAC: r.mac, Key: value(r.key),
+		Sequence:    value(r.sequence), Canonical: []byte(value(r.canonical)), Salt: r.salt, MAC: r.mac, Key: value(r.key),
 	}
 }
 
