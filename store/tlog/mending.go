@@ -9,8 +9,6 @@ import (
 	"os"
 	"slices"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"hopnhat/authz"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/trees"
@@ -180,26 +178,4 @@ func End(ctx context.Context, heads Heads, h trees.Head) error {
 		return err
 	}
 	return heads.Close(ctx, h.Origin, taken.Epoch)
-}
-
-// Vouches returns an error unless a recorded head is proved by the checkpoint in it, under the
-// key of the shard that is known here: so much a writer of the log signed, whoever wrote the
-// row.
-func (a *Archive) Vouches(h trees.Head) error {
-	vkey, err := a.Key(h.Origin)
-	if err != nil {
-		return err
-	}
-	v, err := note.NewVerifier(vkey)
-	if err != nil {
-		return fmt.Errorf("key %q: %w", vkey, err)
-	}
-	c, err := proof.OpenCheckpoint([]byte(h.Checkpoint), v)
-	if err == nil && (c.Origin != h.Origin || c.Size != h.Size || c.Root != proof.Hash(h.Root) || h.VerifierKey != vkey) {
-		err = fmt.Errorf("its checkpoint is of %d entries of %s", c.Size, c.Origin)
-	}
-	if err != nil {
-		return fmt.Errorf("what the database has recorded of shard %s was never signed, bring its row back from a copy: %w", h.Origin, err)
-	}
-	return nil
 }

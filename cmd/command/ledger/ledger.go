@@ -19,6 +19,7 @@ import (
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/store"
 	"hopnhat/store/tlog"
+	"hopnhat/store/tlog/inspect"
 )
 
 // Damaged is the exit code of a check that found something.
@@ -140,10 +141,14 @@ the shard's folder is touched. It becomes evidence with its reason.`,
 // reseal takes the head of a shard whose row was altered for genuine, if its checkpoint proves
 // it.
 func reseal(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, h trees.Head, why string) error {
-	if err := a.Vouches(h); err != nil {
+	vkey, err := a.Key(h.Origin)
+	if err == nil {
+		err = inspect.Vouched(h, vkey)
+	}
+	if err != nil {
 		return err
 	}
-	err := tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
+	err = tool.Administer(ctx, b, func(ctx context.Context) (audit.Act, error) {
 		return tool.Act(audit.LogShardEnded, h.Origin, fmt.Sprintf("its head of %d entries was altered, and is sealed anew: %s", h.Size, why)), nil
 	})
 	if err != nil {

@@ -295,3 +295,37 @@ func TestAnAnchorIsHeldAgainstTheLog(t *testing.T) {
 		}
 	})
 }
+
+// TestAHeadThatWasAltered: the log is damaged, and an operator has the head sealed anew if it is
+// what was signed; one that is not is never taken for genuine.
+func TestAHeadThatWasAltered(t *testing.T) {
+	h := newHouse(t, "")
+	dir := h.dir(t)
+	whole := releaselog.ConsentOrigin(h.c.LogOrigin) + "/" + filepath.Base(dir)
+	alter := func(does string) {
+		t.Helper()
+		b, err := node.Open(t.Context(), h.c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		if _, err := b.DB.Pool().ExecContext(t.Context(), b.DB.Bind("UPDATE log_shards SET "+does+" WHERE origin = ?"), whole); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter("size = size - 1")
+	h.must(t, 3, "is not as a server wrote it", "log", "check")
+	h.serve(t, func(address string) {
+		if parts := get(t, address); parts["log"] != "unavailable: consent-damaged" {
+			t.Errorf("the parts are %v", parts)
+		}
+	})
+	h.must(t, 1, "was never signed", "log", "begin-shard", whole, "--reason", "an insider")
+	alter("size = size + 1, mac = NULL")
+	h.must(t, 0, "sealed anew", "log", "begin-shard", whole, "--reason", "an insider")
+	h.serve(t, func(address string) {
+		if parts := get(t, address); parts["log"] != "ok" {
+			t.Errorf("after it was sealed anew the parts are %v", parts)
+		}
+	})
+}
