@@ -81,11 +81,11 @@ func (n *Node) steps() []step {
 		{answering, n.makeConsents},
 		{answering, n.makeApprovals},
 		{releasing, n.makeBroker},
+		{[]web.Role{web.Federation}, n.makeFederation},
 		{[]web.Role{web.Provider}, n.letFederationsIn},
 		{[]web.Role{web.Provider}, n.makeRegistration},
 		{answering, n.makeProvider},
 		{[]web.Role{web.Provider}, n.makeDeliveries},
-		{[]web.Role{web.Federation}, n.makeFederation},
 		{[]web.Role{web.LogWriter}, n.makeReconciling},
 		{web.AllRoles, n.makeServer},
 	}
@@ -273,7 +273,7 @@ func (n *Node) makeFederation(context.Context) (err error) {
 	c := n.Config
 	p := federating.Parts{File: c.Federation, Issuer: c.Issuer, State: c.State, Ring: n.Ring, Registry: n.DB.Enrolments}
 	if n.has(web.Provider) {
-		p.Provider = n.provider.Metadata
+		p.Provider = func() []byte { return n.provider.Metadata() } // made after this
 	}
 	n.federation, err = federating.New(p)
 	return err

@@ -13,7 +13,7 @@ import (
 func (n *Node) letFederationsIn(context.Context) error {
 	return n.clients.Open(n.directory, registering.Options{
 		File: n.Config.FederationApps, Issuer: n.Config.Issuer, Checks: n.RegistrationRules(), Store: n.DB, Evidence: n.scribe,
-		Fetcher: n.out,
+		Fetcher: n.out, Resolver: n.federation.Resolver(),
 	})
 }
 

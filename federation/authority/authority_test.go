@@ -237,7 +237,8 @@ func TestFetch(t *testing.T) {
 	}
 	own := e.Configuration(t, claims{"authority_hints": []federation.EntityID{id}, "metadata": claims{"openid_relying_party": claims{"scope": "openid profile"}}})
 	v := trust.Verify([]string{own, stated, o.configuration(t).Token()}, []trust.Anchor{{ID: id, Keys: o.keys(t)}}, o.now)
-	if rp := v.Metadata[federation.RelyingParty]; !v.Valid() || rp["scope"] != "openid" || rp["subject_type"] != "pairwise" {
+	if rp := v.Metadata[federation.RelyingParty]; !v.Valid() || rp["scope"] != "openid" || rp["subject_type"] != "pairwise" ||
+		rp["organization_name"] != "Đà Nẵng" {
 		t.Fatalf("%v: %v", v.Err, v.Metadata)
 	}
 	if got := federationtest.Parse(t, stated); got.Source != string(id)+authority.FetchPath || got.Constraints.MaxPathLength == nil {

@@ -1,6 +1,7 @@
 package enrol
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -147,11 +148,35 @@ func (t Terms) tried(issuer, subject federation.EntityID, now time.Time) (statem
 
 // Claims are the payload of the subordinate statement (§3.1.1, §3.1.3).
 func (t Terms) Claims(issuer, subject federation.EntityID, issued, expiry time.Time) map[string]any {
-	claims := map[string]any{"iss": issuer, "sub": subject, "iat": issued.Unix(), "exp": expiry.Unix(), "jwks": t.Keys}
-	for name, part := range map[string]json.RawMessage{"metadata": t.Metadata, "metadata_policy": t.Policy, "constraints": t.Constraints} {
+	claims := map[string]any{
+		"iss": issuer, "sub": subject, "iat": issued.Unix(), "exp": expiry.Unix(), "jwks": t.Keys, "metadata": t.supplied(),
+	}
+	for name, part := range map[string]json.RawMessage{"metadata_policy": t.Policy, "constraints": t.Constraints} {
 		if len(part) > 0 {
 			claims[name] = part
 		}
 	}
 	return claims
+}
+
+// supplied are the metadata of the terms, with the name that was agreed for each role that
+// the entity plays: others read it as its own, and a superior vouches for it.
+func (t Terms) supplied() any {
+	all := map[federation.EntityType]map[string]any{}
+	if len(t.Metadata) > 0 {
+		d := json.NewDecoder(bytes.NewReader(t.Metadata))
+		d.UseNumber()
+		if d.Decode(&all) != nil || all == nil {
+			return t.Metadata // refused by Check
+		}
+	}
+	for _, kind := range t.Types {
+		if all[kind] == nil {
+			all[kind] = map[string]any{}
+		}
+		if _, said := all[kind]["organization_name"]; !said {
+			all[kind]["organization_name"] = t.Organization
+		}
+	}
+	return all
 }

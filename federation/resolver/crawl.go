@@ -54,6 +54,9 @@ type gathered struct {
 	statements map[pair]held
 	// holders are those whose marks are active, by what their issuer said last.
 	holders map[markKind][]federation.EntityID
+	// dropped are those who were trusted and are stated by nobody any more, until their
+	// chains would have ended.
+	dropped map[federation.EntityID]time.Time
 }
 
 func nothing() *gathered {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"hopnhat/federation"
 	"hopnhat/federation/statement"
@@ -21,6 +22,8 @@ const maxFile = 400 << 20
 type kept struct {
 	Statements []string `json:"statements"`
 	Holders    []holder `json:"holders"`
+	// Dropped are those who were trusted and are stated by nobody any more.
+	Dropped map[federation.EntityID]time.Time `json:"dropped,omitempty"`
 }
 
 type holder struct {
@@ -57,6 +60,7 @@ func load(file string) (*gathered, error) {
 	for _, h := range k.Holders {
 		g.holders[markKind{h.Issuer, h.Type}] = h.Subjects
 	}
+	g.dropped = k.Dropped
 	return g, nil
 }
 
@@ -65,7 +69,7 @@ func save(file string, g *gathered) error {
 	if file == "" {
 		return nil
 	}
-	k := kept{Statements: []string{}, Holders: []holder{}}
+	k := kept{Statements: []string{}, Holders: []holder{}, Dropped: g.dropped}
 	for _, s := range g.statements {
 		k.Statements = append(k.Statements, s.Token())
 	}

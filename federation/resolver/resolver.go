@@ -51,6 +51,8 @@ type Entry struct {
 	Digest string
 	// Err says why the entity is not trusted; nil if it is. It wraps an error of package trust.
 	Err error
+
+	verdict trust.Verdict
 }
 
 // snapshot is what is known at one time. It never changes.
@@ -117,6 +119,23 @@ func (r *Resolver) Resolve(subject federation.EntityID, anchors ...federation.En
 	return nil, cmp.Or(why, ErrUnknown)
 }
 
+// Resolved is the newest verdict on an entity, valid or not, that of the anchor preferred. ok
+// is false for an entity that no walk found. One that a walk found no longer, although the
+// lists were there, is trusted no more until its chain would have ended.
+func (r *Resolver) Resolved(id federation.EntityID) (v trust.Verdict, ok bool) {
+	s, now := r.current.Load(), r.now()
+	if e, err := r.Resolve(id); err == nil {
+		return e.verdict, true
+	}
+	for _, e := range s.entries[id] {
+		return e.verdict, true
+	}
+	if until, dropped := s.gathered.dropped[id]; dropped && now.Before(until) {
+		return trust.Verdict{Subject: id, Err: fmt.Errorf("%w: no superior of %s states it any more", trust.ErrChain, id)}, true
+	}
+	return trust.Verdict{}, false
+}
+
 // Verify judges a chain that somebody sent, by the same anchors, without a request to anybody.
 func (r *Resolver) Verify(chain []string) trust.Verdict {
 	return trust.Verify(chain, r.anchors, r.now())
@@ -180,10 +199,30 @@ func (r *Resolver) Refresh(ctx context.Context) {
 			"failed", len(failed), "issuer", string(first.issuer), "subject", string(first.subject), "error", failed[first])
 	}
 	next := r.build(found)
+	found.dropped = dropped(r.current.Load(), next)
 	r.current.Store(next)
 	if err := save(r.file, found); err != nil {
 		slog.Error("what is known of the federation could not be kept for the next start", "file", r.file, "error", err)
 	}
+}
+
+// dropped are those that were trusted before and that nobody states now, each until its chain
+// would have ended.
+func dropped(before, next *snapshot) map[federation.EntityID]time.Time {
+	all := map[federation.EntityID]time.Time{}
+	for id, until := range before.gathered.dropped {
+		if len(next.entries[id]) == 0 && next.at.Before(until) {
+			all[id] = until
+		}
+	}
+	for id, entries := range before.entries {
+		for _, e := range entries {
+			if len(next.entries[id]) == 0 && e.Err == nil && next.at.Before(e.Expiry) && all[id].Before(e.Expiry) {
+				all[id] = e.Expiry
+			}
+		}
+	}
+	return all
 }
 
 // build judges every entity that was gathered.
@@ -225,10 +264,11 @@ func (r *Resolver) build(g *gathered) *snapshot {
 
 // entry is what a verdict says, with the marks of the subject that count under its anchor.
 func entry(v trust.Verdict, g *gathered, chains map[federation.EntityID][]trust.Verdict, now time.Time) *Entry {
-	e := &Entry{Subject: v.Subject, Anchor: v.Anchor, Metadata: v.Metadata, Expiry: v.Expiry, Err: v.Err}
+	e := &Entry{Subject: v.Subject, Anchor: v.Anchor, Metadata: v.Metadata, Expiry: v.Expiry, Err: v.Err, verdict: v}
 	if v.Err != nil {
 		return e
 	}
+	e.verdict.Trail, e.verdict.Steps = nil, nil // nobody asks why of one that is trusted, and they are long
 	sum := sha256.New()
 	for _, s := range v.Chain {
 		e.Chain = append(e.Chain, s.Token())

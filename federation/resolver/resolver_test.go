@@ -272,6 +272,46 @@ func TestRevoked(t *testing.T) {
 	n.trusted(t, r, "neo", "hue", "app2")
 }
 
+// TestResolved: the verdict on an entity is there for who registers it, and so is that it is
+// trusted no more, after a start as well, until its chain would have ended.
+func TestResolved(t *testing.T) {
+	n := newNation(t, "neo > danang > app1", "neo > hue > app2")
+	c, file := &clock{federationtest.Now}, filepath.Join(t.TempDir(), "f.json")
+	r := n.resolver(c, file, "neo")
+	r.Refresh(t.Context())
+	if v, ok := r.Resolved(idOf("app1")); !ok || !v.Valid() || len(v.Chain) != 4 || !v.Chain[3].IsConfiguration() {
+		t.Fatalf("got %+v, %v", v, ok)
+	}
+	if _, ok := r.Resolved("https://nobody.example.vn"); ok {
+		t.Error("a stranger is known")
+	}
+	n.gone[idOf("danang")] = true
+	for range 2 {
+		r.Refresh(t.Context())
+	}
+	for name, r := range map[string]*resolver.Resolver{"after the walk": r, "after a start": n.resolver(c, file, "neo")} {
+		for _, id := range []string{"danang", "app1"} {
+			if v, ok := r.Resolved(idOf(id)); !ok || !errors.Is(v.Err, trust.ErrChain) || v.Subject != idOf(id) {
+				t.Errorf("%s: %s: %v, %v", name, id, v.Err, ok)
+			}
+		}
+		if v, ok := r.Resolved(idOf("app2")); !ok || !v.Valid() {
+			t.Errorf("%s: app2: %v, %v", name, v.Err, ok)
+		}
+	}
+	n.gone[idOf("danang")] = false
+	r.Refresh(t.Context())
+	if v, ok := r.Resolved(idOf("app1")); !ok || !v.Valid() {
+		t.Errorf("stated again: %v, %v", v.Err, ok)
+	}
+	n.gone[idOf("danang")] = true
+	r.Refresh(t.Context())
+	c.at = c.at.Add(24 * time.Hour)
+	if _, ok := r.Resolved(idOf("app1")); ok {
+		t.Error("still told of after its chain would have ended")
+	}
+}
+
 // TestPinnedKeys: an anchor with other keys than those given makes nobody trusted (§4).
 func TestPinnedKeys(t *testing.T) {
 	n := newNation(t, "neo > app")

@@ -20,6 +20,7 @@ import (
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
 	"hopnhat/federation/fetch"
+	"hopnhat/federation/registrar"
 	"hopnhat/federation/resolver"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
@@ -210,6 +211,14 @@ func (s *Server) Handlers() map[string]http.HandlerFunc {
 		return nil
 	}
 	return s.handlers
+}
+
+// Resolver knows who is trusted; nil where there are no anchors.
+func (s *Server) Resolver() registrar.Resolver {
+	if s == nil || s.resolver == nil {
+		return nil
+	}
+	return s.resolver
 }
 
 // Run keeps what is known of the federation fresh, until ctx ends.

@@ -50,6 +50,8 @@ type Options struct {
 	Store    registrar.Store
 	Evidence *audit.Scribe
 	Fetcher  apps.Fetcher
+	// Resolver knows entities before they come; nil where nothing is gathered.
+	Resolver registrar.Resolver
 }
 
 // ReadRules reads the operator's file; an empty name is that of none, and gives none.
@@ -77,7 +79,7 @@ func (c *Clients) Open(directory *clientauth.Directory, o Options) error {
 		return err
 	}
 	c.registrar = registrar.New(registrar.Options{
-		Self: federation.EntityID(o.Issuer), Rules: rules, Store: o.Store, Evidence: o.Evidence, Fetcher: o.Fetcher,
+		Self: federation.EntityID(o.Issuer), Rules: rules, Store: o.Store, Evidence: o.Evidence, Fetcher: o.Fetcher, Resolver: o.Resolver,
 		Changed: directory.Forget, Now: time.Now,
 	})
 	directory.Introducer = c.registrar
