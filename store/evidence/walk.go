@@ -18,9 +18,12 @@ import (
 // fault says whether they are genuine.
 func (db Book) Walk(ctx context.Context, condition string, visit func(r audit.Recorded, leaf []byte) (more bool), args ...any) error {
 	const page = 500
-	for last := "~"; ; { // behind every id
-		found, err := db.readEvents(ctx, "reading events", condition+" AND id < ? ORDER BY id DESC LIMIT ?", "found.id DESC",
-			append(slices.Clone(args), last, page)...)
+	for last := ""; ; {
+		before, values := condition, slices.Clone(args)
+		if last != "" { // no text is behind every id
+			before, values = condition+" AND id < ?", append(values, last)
+		}
+		found, err := db.readEvents(ctx, "reading events", before+" ORDER BY id DESC LIMIT ?", "found.id DESC", append(values, page)...)
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,9 @@ func Up(ctx context.Context, db *handle.Handle, progress func(step string)) erro
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
+	if err := byBytes(ctx, db); err != nil {
+		return err
+	}
 	done, err := p.Up(ctx)
 	for _, r := range done {
 		if progress != nil {
@@ -59,7 +62,8 @@ func Up(ctx context.Context, db *handle.Handle, progress func(step string)) erro
 	return narrow(ctx, db)
 }
 
-// Check returns ErrBehind when a migration is missing. A newer
+// Check returns ErrBehind when a migration is missing, and ErrCollation where the database is
+// made so that ids have another order than here. A newer
 // schema is fine: the release in service runs before, during and after a change.
 // It only reads, as the role of a server may.
 func Check(ctx context.Context, db *handle.Handle) error {
@@ -78,6 +82,9 @@ func Check(ctx context.Context, db *handle.Handle) error {
 	}
 	if tables == 0 {
 		return behind
+	}
+	if err := byBytes(ctx, db); err != nil {
+		return err
 	}
 	rows, err := db.Pool().QueryContext(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
 	if err != nil {
