@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
-	"sync"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -19,43 +18,6 @@ import (
 
 // fillAgain is after how many seconds copies that are missing are looked for again.
 const fillAgain = 30
-
-// gaps are places without a copy, at most maxGaps: more are for hopnhat log rebuild.
-type gaps struct {
-	mu     sync.Mutex
-	places map[uint64]bool
-	of     func(ctx context.Context, first uint64, leaves [][]byte) (map[uint64][]byte, error)
-}
-
-const maxGaps = 1 << 14
-
-func (g *gaps) add(places ...uint64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, place := range places {
-		if len(g.places) < maxGaps {
-			g.places[place] = true
-		}
-	}
-}
-
-func (g *gaps) has(place uint64) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.places[place]
-}
-
-func (g *gaps) fill(place uint64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.places, place)
-}
-
-func (g *gaps) list() []uint64 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.Sorted(maps.Keys(g.places))
-}
 
 // copies is Options.Copies of one shard.
 func (o *ShardsOptions) copies(origin string) func(context.Context, uint64, [][]byte) (map[uint64][]byte, error) {
@@ -76,10 +38,13 @@ func (l *Log) openCopies(ctx context.Context, o Options) error {
 	}
 	var missing []uint64
 	if l.copies, missing, err = copies.Open(copies.Of(o.Dir), size); err != nil {
+		if errors.Is(err, copies.ErrDamaged) {
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
 		return fmt.Errorf("opening the copies of events: %w", err)
 	}
-	l.gaps.of, l.gaps.places = o.Copies, map[uint64]bool{}
-	l.gaps.add(missing...)
+	l.ofRows = o.Copies
+	l.gaps.Add(missing...)
 	if err := l.fill(ctx); err != nil {
 		slog.Error("copies of events could not be put beside the log; it is tried again", "origin", o.Origin, "error", err)
 	}
@@ -135,9 +100,9 @@ func (l *Log) keepCopies(entries []audit.Entry, at []int, out []gather.Outcome[u
 	var records []copies.Record
 	for i, e := range entries {
 		switch index := out[i].Value; {
-		case out[i].Err != nil || at[i] < 0 && !l.gaps.has(index):
+		case out[i].Err != nil || at[i] < 0 && !l.gaps.Has(index):
 		case len(e.Copy) == 0:
-			l.gaps.add(index)
+			l.gaps.Add(index)
 		case at[i] < 0 || !ahead:
 			records = append(records, copies.Record{Index: index, Leaf: copyseal.LeafHash(e.Leaf), Copy: e.Copy})
 		}
@@ -156,9 +121,9 @@ func (l *Log) putCopies(records []copies.Record) error {
 	err := l.copies.Write(records)
 	for _, r := range records {
 		if err != nil {
-			l.gaps.add(r.Index)
+			l.gaps.Add(r.Index)
 		} else {
-			l.gaps.fill(r.Index)
+			l.gaps.Fill(r.Index)
 		}
 	}
 	return err
@@ -168,8 +133,8 @@ func (l *Log) putCopies(records []copies.Record) error {
 func (l *Log) fill(ctx context.Context) error {
 	l.filling.Lock()
 	defer l.filling.Unlock()
-	open := l.gaps.list()
-	if len(open) == 0 || l.gaps.of == nil {
+	open := l.gaps.List()
+	if len(open) == 0 || l.ofRows == nil || l.closed.Load() {
 		return nil
 	}
 	for len(open) > 0 {
@@ -182,7 +147,7 @@ func (l *Log) fill(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		found, err := l.gaps.of(ctx, first, leaves)
+		found, err := l.ofRows(ctx, first, leaves)
 		if err != nil {
 			return err
 		}
@@ -207,7 +172,7 @@ func (s *Shards) Erase(ctx context.Context, place audit.Place, leaf [sha256.Size
 		current.filling.Lock() // what is being filled in was read before
 		defer current.filling.Unlock()
 		was, err := current.copies.Erase(place.Index, leaf)
-		if err == nil && !was && current.gaps.has(place.Index) { // nothing is to be filled in there any more
+		if err == nil && !was && current.gaps.Has(place.Index) { // nothing is to be filled in there any more
 			err = current.putCopies([]copies.Record{{Index: place.Index, Leaf: leaf}})
 		}
 		return erased(place, err)
@@ -222,6 +187,11 @@ func (a *Archive) Erase(_ context.Context, place audit.Place, leaf [sha256.Size]
 	if err != nil || !a.Has(n) {
 		return fmt.Errorf("shard %s is not here: %w", place.Origin, authz.ErrNotFound)
 	}
+	lock, err := lockDir(n.Dir(a.Dir))
+	if err != nil {
+		return fmt.Errorf("erasing a copy beside %s: %w; run it again", place.Origin, err)
+	}
+	defer lock.Close()
 	_, err = copies.Of(n.Dir(a.Dir)).Erase(place.Index, leaf)
 	return erased(place, err)
 }
@@ -255,11 +225,16 @@ func (a *Archive) Copies(ctx context.Context, n Name) (copies.Shard, error) {
 
 // MendCopies makes the copies of a shard whole ([copies.Shard.Mend]); ErrLocked says that a
 // server writes it.
-func (a *Archive) MendCopies(ctx context.Context, n Name, s copies.Shard) (copies.Mended, error) {
+func (a *Archive) MendCopies(
+	ctx context.Context, n Name, s copies.Shard, erased func(context.Context) (map[[sha256.Size]byte]bool, error),
+) (copies.Mended, error) {
 	lock, err := lockDir(n.Dir(a.Dir))
 	if err != nil {
 		return copies.Mended{}, err
 	}
 	defer lock.Close()
+	if s.Erased, err = erased(ctx); err != nil {
+		return copies.Mended{}, err
+	}
 	return s.Mend(ctx)
 }

@@ -49,7 +49,11 @@ type Folder string
 
 // Read reads a file.
 func (f Folder) Read(_ context.Context, path string) ([]byte, error) {
-	return os.ReadFile(filepath.Join(string(f), path))
+	raw, err := inspect.ReadFile(filepath.Join(string(f), path))
+	if errors.Is(err, inspect.ErrNoFile) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return raw, err
 }
 
 // Modified is when a file was written last.

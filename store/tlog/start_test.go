@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"hopnhat/authz/audit/proof"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
+	"hopnhat/store/tlog/copies"
 )
 
 // explaining is options of a node that looks for rows.
@@ -115,6 +117,23 @@ func TestAFolderThatWasBentIsNotWritten(t *testing.T) {
 		}, ErrDamaged},
 		{"no state of the writer", func(t *testing.T, dir string) {
 			if err := os.RemoveAll(filepath.Join(dir, ".state")); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrDamaged},
+		{"a checkpoint that is far too large", func(t *testing.T, dir string) {
+			if err := os.Truncate(filepath.Join(dir, "checkpoint"), 200<<30); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrDamaged},
+		{"a pipe for a bundle", func(t *testing.T, dir string) {
+			bundle := filepath.Join(dir, "tile/entries/000")
+			if err := errors.Join(os.Remove(bundle), syscall.Mkfifo(bundle, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrDamaged},
+		{"a link for the copies", func(t *testing.T, dir string) {
+			beside := filepath.Join(dir, copies.Name(0))
+			if err := errors.Join(os.RemoveAll(beside), os.MkdirAll(filepath.Dir(beside), 0o700), os.Symlink("/dev/null", beside)); err != nil {
 				t.Fatal(err)
 			}
 		}, ErrDamaged},

@@ -103,7 +103,8 @@ type Log struct {
 	tree *memory.Tree
 	// copies are the events beside the tree; gaps are places that have none.
 	copies  *copies.Writer
-	gaps    gaps
+	gaps    copies.Gaps
+	ofRows  func(ctx context.Context, first uint64, leaves [][]byte) (map[uint64][]byte, error)
 	filling sync.Mutex
 	// unexplained had no row when the log was opened; damage was found since.
 	unexplained Unexplained

@@ -106,9 +106,6 @@ func mendCopies(ctx context.Context, b *node.Base, a *tlog.Archive, n tlog.Name)
 	if err != nil {
 		return copies.Mended{}, err
 	}
-	if shard.Erased, err = b.Copies.Erased(ctx); err != nil {
-		return copies.Mended{}, err
-	}
 	shard.Open = b.Copies.Check
 	shard.Rows = func(ctx context.Context, first uint64, count int) (map[uint64][]byte, error) {
 		r, err := a.Whole(ctx, n)
@@ -121,7 +118,7 @@ func mendCopies(ctx context.Context, b *node.Base, a *tlog.Archive, n tlog.Name)
 		}
 		return b.Copies.Of(ctx, n.Origin(), first, leaves)
 	}
-	return a.MendCopies(ctx, n, shard)
+	return a.MendCopies(ctx, n, shard, b.Copies.Erased)
 }
 
 // sources are the entries of a shard as the copies of their events give them, and as the rows

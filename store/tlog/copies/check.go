@@ -19,7 +19,8 @@ type Shard struct {
 	Leaves func(ctx context.Context, first uint64, n int) ([][sha256.Size]byte, error)
 	// Open returns [copyseal.ErrCopy] if a copy is not of a leaf; nil opens none.
 	Open func(ctx context.Context, leaf [sha256.Size]byte, sealed []byte) error
-	// Erased are the leaves of events that were erased.
+	// Erased are the leaves of events that were erased. Whoever mends asks for them when
+	// nobody can erase any more: an erasure that came before is then among them.
 	Erased map[[sha256.Size]byte]bool
 	// Rows gives copies for places from one on, by the rows of the database, nil where there is
 	// no row; nil gives none.
@@ -128,6 +129,9 @@ type Mended struct {
 // erased events. No process may write the shard meanwhile.
 func (s Shard) Mend(ctx context.Context) (done Mended, err error) {
 	for number := uint64(0); number*Range < s.Size; number++ {
+		if err := s.Folder.settle(number); err != nil {
+			return done, err
+		}
 		records, leaves, err := s.read(ctx, number)
 		damaged := errors.Is(err, ErrDamaged)
 		if err != nil && !damaged {
@@ -175,7 +179,7 @@ func (s Shard) Mend(ctx context.Context) (done Mended, err error) {
 		if !changed {
 			continue
 		}
-		if err := s.Folder.Write(number, records, inspect.Replace); err != nil {
+		if err := s.Folder.Write(number, records); err != nil {
 			return done, err
 		}
 	}

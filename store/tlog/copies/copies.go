@@ -127,18 +127,16 @@ type Folder string
 // Of is the folder of the copies of the shard in a folder.
 func Of(shard string) Folder { return Folder(filepath.Join(shard, "copies")) }
 
-// path is the file of some places; [Name] names it for people.
-func (f Folder) path(number uint64) string { return filepath.Join(string(f), name(number)) }
-
-func name(number uint64) string { return fmt.Sprintf("%06d/%03d", number/1000, number%1000) }
-
 // Name is the file with the copy of a place, below the folder of the shard.
-func Name(index uint64) string { return "copies/" + name(index/Range) }
+func Name(index uint64) string {
+	number := index / Range
+	return fmt.Sprintf("copies/%06d/%03d", number/1000, number%1000)
+}
 
 // Read are the records of the places number·4,096 and on, up to 4,096, by their places; none
 // where there is no file. What cannot be read is [ErrDamaged], beside the others.
 func (f Folder) Read(number uint64) (map[uint64]Record, error) {
-	raw, err := os.ReadFile(f.path(number))
+	raw, err := f.bytes(number)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -157,7 +155,7 @@ func (f Folder) Read(number uint64) (map[uint64]Record, error) {
 
 // partAtEnd reports whether all that is wrong with a file is a part of a record at its end.
 func (f Folder) partAtEnd(number uint64) (bool, error) {
-	raw, err := os.ReadFile(f.path(number))
+	raw, err := f.bytes(number)
 	if err != nil {
 		return false, err
 	}
@@ -166,22 +164,15 @@ func (f Folder) partAtEnd(number uint64) (bool, error) {
 	return err == nil, nil
 }
 
-// Write makes the file of some places anew from its records, as a whole.
-func (f Folder) Write(number uint64, records map[uint64]Record, replace func(path string, content []byte) error) error {
-	var raw []byte
-	for index := number * Range; index < (number+1)*Range; index++ {
-		if r, ok := records[index]; ok {
-			raw = r.append(raw)
-		}
-	}
-	return replace(f.path(number), raw)
-}
-
 // Erase overwrites the copies of one leaf at a place with zeros, and the disk has that when it
-// returns. It reports whether there was one that was not erased before.
+// returns. It reports whether there was one that was not erased before. Nobody may write the
+// folder meanwhile, but [Writer.Erase].
 func (f Folder) Erase(index uint64, leaf [sha256.Size]byte) (was bool, err error) {
 	number := index / Range
-	file, err := os.OpenFile(f.path(number), os.O_RDWR, 0)
+	if err := f.settle(number); err != nil {
+		return false, err
+	}
+	file, err := f.open(number, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -189,7 +180,7 @@ func (f Folder) Erase(index uint64, leaf [sha256.Size]byte) (was bool, err error
 		return false, err
 	}
 	defer file.Close()
-	raw, err := os.ReadFile(f.path(number))
+	raw, err := bounded(file)
 	if err != nil {
 		return false, err
 	}

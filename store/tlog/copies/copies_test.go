@@ -3,8 +3,10 @@ package copies
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -14,9 +16,8 @@ func one(index uint64, text string) Record {
 	return Record{Index: index, Leaf: [32]byte{byte(index), byte(index >> 8)}, Copy: []byte(text)}
 }
 
-func replace(path string, content []byte) error {
-	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600))
-}
+// path is that of the first file.
+func path(f Folder) string { return filepath.Join(filepath.Dir(string(f)), Name(0)) }
 
 // TestWhatIsWrittenIsRead: in whatever groups, over the borders of files, and after the writer
 // was opened again.
@@ -64,12 +65,12 @@ func TestACrash(t *testing.T) {
 	if err := errors.Join(w.Write([]Record{one(0, "first"), one(1, "second")}), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(f.path(0))
+	whole, err := os.ReadFile(path(f))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for length := len(whole) / 2; length < len(whole); length++ {
-		if err := os.WriteFile(f.path(0), whole[:length], 0o600); err != nil {
+		if err := os.WriteFile(path(f), whole[:length], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		w, missing, err := Open(f, 2)
@@ -125,20 +126,115 @@ func TestWrittenAhead(t *testing.T) {
 	holds(1)
 }
 
+// TestNoOtherFileIsTouched: a link, a second name, a pipe, what is no file of copies, and what is
+// far too large: the writer does not open, nothing is erased, and the other file is as it was.
+// What can be replaced is, when the copies are mended.
+func TestNoOtherFileIsTouched(t *testing.T) {
+	other := []byte("SQLite format 3\x00 and all the rows")
+	for name, put := range map[string]func(victim, path string) error{
+		"a link":             os.Symlink,
+		"a second name":      os.Link,
+		"a folder as a link": func(victim, path string) error { return os.Symlink(filepath.Dir(victim), path) },
+		"a pipe":             func(_, path string) error { return syscall.Mkfifo(path, 0o600) },
+		"no file of copies":  func(_, path string) error { return os.WriteFile(path, other, 0o600) },
+		"larger than any one": func(_, path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 200<<30))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			victim := filepath.Join(dir, "database.db")
+			f := Of(filepath.Join(dir, "shard"))
+			err := errors.Join(os.WriteFile(victim, other, 0o600), os.MkdirAll(filepath.Dir(path(f)), 0o700), put(victim, path(f)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := Open(f, 10); !errors.Is(err, ErrDamaged) {
+				t.Errorf("the writer opens: %v", err)
+			}
+			if _, err := f.Read(0); !errors.Is(err, ErrDamaged) {
+				t.Errorf("it is read: %v", err)
+			}
+			if was, err := f.Erase(0, [32]byte{}); was || err == nil {
+				t.Errorf("it is erased: %v, %v", was, err)
+			}
+			if err := f.Write(0, map[uint64]Record{0: one(0, "new")}); err != nil {
+				t.Fatal(err)
+			}
+			if found, err := f.Read(0); err != nil || len(found) != 1 {
+				t.Errorf("it is not replaced: %v, %v", found, err)
+			}
+			if raw, err := os.ReadFile(victim); err != nil || !bytes.Equal(raw, other) {
+				t.Errorf("the other file is %q, %v", raw, err)
+			}
+		})
+	}
+}
+
+// TestAWriteThatWasCutOff: at whatever point a crash stops it, the file is the old or the new
+// one when it is settled, and no third one remains.
+func TestAWriteThatWasCutOff(t *testing.T) {
+	old, next := map[uint64]Record{0: one(0, "old")}, map[uint64]Record{0: one(0, "new"), 1: one(1, "more")}
+	var made []byte
+	for i := range uint64(2) {
+		made = next[i].append(made)
+	}
+	for name, row := range map[string]struct {
+		fresh []byte
+		zeros bool
+		want  string
+	}{
+		"while the new one is written": {made[:20], false, "old"},
+		"before the old one is gone":   {made, false, "old"},
+		"after the old one is gone":    {made, true, "new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := Of(t.TempDir())
+			if err := f.Write(0, old); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path(f)+fresh, row.fresh, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if row.zeros {
+				if err := os.WriteFile(path(f), make([]byte, 60), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w, _, err := Open(f, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found, err := w.Read(0); err != nil || string(found[0].Copy) != row.want {
+				t.Errorf("the file is %v, %v", found, err)
+			}
+			if _, err := os.Stat(path(f) + fresh); err == nil {
+				t.Error("the new file remains")
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Write([]Record{one(1, "late")}); !errors.Is(err, fs.ErrClosed) {
+				t.Errorf("a writer that was closed writes: %v", err)
+			}
+		})
+	}
+}
+
 // TestDamageHidesNoOther: a bit that flips in a copy is told of, the copies behind it are read,
 // and what is erased is not said to be so while a part of the file is not seen.
 func TestDamageHidesNoOther(t *testing.T) {
 	f := Of(t.TempDir())
 	records := map[uint64]Record{0: one(0, "first"), 1: one(1, "second"), 2: one(2, "third")}
-	if err := f.Write(0, records, replace); err != nil {
+	if err := f.Write(0, records); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(f.path(0))
+	raw, err := os.ReadFile(path(f))
 	if err != nil {
 		t.Fatal(err)
 	}
 	raw[bytes.Index(raw, []byte("second"))] ^= 1
-	if err := os.WriteFile(f.path(0), raw, 0o600); err != nil {
+	if err := os.WriteFile(path(f), raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	found, err := f.Read(0)
@@ -183,7 +279,7 @@ func TestErase(t *testing.T) {
 	if err := w.Write([]Record{one(3, "fourth")}); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(f.path(0))
+	raw, err := os.ReadFile(path(f))
 	if err != nil || bytes.Contains(raw, []byte("second")) || bytes.Contains(raw, []byte("first")) {
 		t.Errorf("the file holds %q, %v", raw, err)
 	}
@@ -192,7 +288,7 @@ func TestErase(t *testing.T) {
 		string(found[2].Copy) != "third" || string(found[3].Copy) != "fourth" {
 		t.Errorf("read %v, %v", found, err)
 	}
-	if err := f.Write(0, found, replace); err != nil {
+	if err := f.Write(0, found); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := f.Read(0); err != nil || len(again) != 4 || !again[1].Erased() {

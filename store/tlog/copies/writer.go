@@ -2,14 +2,13 @@ package copies
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"sync"
-
-	"hopnhat/store/tlog/inspect"
 )
 
 // Writer adds copies to a folder. It is safe for concurrent use; one process writes a folder.
@@ -18,6 +17,7 @@ type Writer struct {
 	mu     sync.Mutex
 	file   *os.File // that was written last
 	number uint64
+	closed bool
 }
 
 // Open goes on with the copies of a shard of so many entries. What a crash left behind them is
@@ -26,7 +26,10 @@ type Writer struct {
 func Open(f Folder, size uint64) (w *Writer, missing []uint64, err error) {
 	w = &Writer{Folder: f}
 	next := size / Range // the file of the next place
-	for number := next; number <= next+1; number++ {
+	for number := next - min(next, 1); number <= next+1; number++ {
+		if err := f.settle(number); err != nil {
+			return nil, nil, err
+		}
 		if err := w.ungiven(number, size); err != nil {
 			return nil, nil, err
 		}
@@ -64,27 +67,32 @@ func (w *Writer) ungiven(number, size uint64) error {
 	if len(found) == before {
 		return nil
 	}
-	return w.Folder.Write(number, found, inspect.Replace)
+	return w.Folder.Write(number, found)
 }
 
-// cut takes a part of a record from the end of a file.
+// cut takes a part of a record from the end of a file. What never was a file of copies is
+// [ErrDamaged], and is left as it is.
 func (w *Writer) cut(number uint64) error {
-	raw, err := os.ReadFile(w.path(number))
+	file, err := w.open(number, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	_, framed, _ := parse(raw)
-	if framed == int64(len(raw)) {
-		return nil
-	}
-	file, err := os.OpenFile(w.path(number), os.O_RDWR, 0)
+	raw, err := bounded(file)
 	if err != nil {
-		return err
+		return errors.Join(err, file.Close())
 	}
-	return errors.Join(file.Truncate(framed), file.Sync(), file.Close())
+	_, framed, _ := parse(raw)
+	switch {
+	case framed == int64(len(raw)):
+	case framed == 0 && !begins(raw, number):
+		err = fmt.Errorf("%w: %s holds no copies", ErrDamaged, below(number))
+	default:
+		err = errors.Join(file.Truncate(framed), file.Sync())
+	}
+	return errors.Join(err, file.Close())
 }
 
 // Write adds records, which are on disk when it returns.
@@ -161,28 +169,35 @@ func (w *Writer) add(number uint64, records []Record) (part, error) {
 
 // at opens the file of a number, and makes it if it is not there.
 func (w *Writer) at(number uint64) error {
-	if w.file != nil && w.number == number {
+	switch {
+	case w.closed:
+		return fs.ErrClosed
+	case w.file != nil && w.number == number:
 		return nil
-	}
-	if w.file != nil {
+	case w.file != nil:
 		w.file.Close()
 		w.file = nil
 	}
-	path := w.path(number)
-	_, err := os.Stat(path)
+	root, err := w.root()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	path := below(number)
+	_, err = root.Lstat(path)
 	made := errors.Is(err, fs.ErrNotExist)
 	if made {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		if err := root.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := open(root, path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return err
 	}
 	if made { // its name is to survive a crash as its content does
-		for dir := filepath.Dir(path); len(dir) >= len(filepath.Dir(string(w.Folder))); dir = filepath.Dir(dir) {
-			if err := syncDir(dir); err != nil {
+		for _, dir := range []string{filepath.Dir(path), filepath.Dir(filepath.Dir(path)), "."} {
+			if err := syncDir(root, dir); err != nil {
 				return errors.Join(err, file.Close())
 			}
 		}
@@ -191,25 +206,21 @@ func (w *Writer) at(number uint64) error {
 	return nil
 }
 
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 // Erase is [Folder.Erase], between two writes.
 func (w *Writer) Erase(index uint64, leaf [32]byte) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		return false, fs.ErrClosed
+	}
 	return w.Folder.Erase(index, leaf)
 }
 
-// Close lets go of the file.
+// Close lets go of the file; nothing is written any more.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = true
 	if w.file == nil {
 		return nil
 	}

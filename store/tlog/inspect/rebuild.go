@@ -214,7 +214,7 @@ func marshal(entries [][]byte) []byte {
 // keep writes a file if it is not as it should be, and reports whether it did.
 func (r *rebuild) keep(path string, want []byte) (bool, error) {
 	path = filepath.Join(r.o.Dir, path)
-	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, want) {
+	if have, err := ReadFile(path); err == nil && bytes.Equal(have, want) {
 		return false, nil
 	}
 	return true, Replace(path, want)
@@ -267,7 +267,7 @@ func Replace(path string, content []byte) error {
 type folder string
 
 func (f folder) Read(_ context.Context, path string) ([]byte, error) {
-	raw, err := os.ReadFile(filepath.Join(string(f), path))
+	raw, err := ReadFile(filepath.Join(string(f), path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fs.ErrNotExist
 	}
