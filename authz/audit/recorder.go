@@ -50,7 +50,7 @@ type Options struct {
 	// time; 1024 if zero. More are left to the sweep.
 	Soon int
 	// SoonEvery is how long those leaves gather before they go to the log together, which
-	// writes each group of leaves into several files; 200 ms if zero.
+	// writes each group of leaves into several files; 1 s if zero.
 	SoonEvery time.Duration
 	// NoteEvery is how long places of leaves gather before they are noted in one
 	// commit; 500 ms if zero. NoteSize notes earlier; 512 if zero.
@@ -80,7 +80,7 @@ func (o Options) withDefaults() Options {
 		o.Soon = 1024
 	}
 	if o.SoonEvery <= 0 {
-		o.SoonEvery = 200 * time.Millisecond
+		o.SoonEvery = time.Second
 	}
 	if o.NoteEvery <= 0 {
 		o.NoteEvery = 500 * time.Millisecond
