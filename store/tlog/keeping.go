@@ -165,40 +165,51 @@ func (l *Log) fill(ctx context.Context) error {
 	return nil
 }
 
-// Erase overwrites the copies of one leaf at a place of a shard: see [copies.Folder.Erase].
-// authz.ErrNotFound says that the shard is not here.
-func (s *Shards) Erase(ctx context.Context, place audit.Place, leaf [sha256.Size]byte) error {
-	if current := s.current.Load(); place.Origin == current.Origin() {
-		current.filling.Lock() // what is being filled in was read before
-		defer current.filling.Unlock()
-		was, err := current.copies.Erase(place.Index, leaf)
-		if err == nil && !was && current.gaps.Has(place.Index) { // nothing is to be filled in there any more
-			err = current.putCopies([]copies.Record{{Index: place.Index, Leaf: leaf}})
-		}
-		return erased(place, err)
+// Erase overwrites the copies of one leaf at a place of a shard, or at whichever of n places
+// from it on the leaf stands: see [copies.Folder.Erase]. authz.ErrNotFound says that the shard
+// is not here.
+func (s *Shards) Erase(ctx context.Context, from audit.Place, n uint64, leaf [sha256.Size]byte) error {
+	current := s.current.Load()
+	if from.Origin != current.Origin() {
+		return s.o.Archive.Erase(ctx, from, n, leaf)
 	}
-	return s.o.Archive.Erase(ctx, place, leaf)
+	current.filling.Lock() // what is being filled in was read before
+	defer current.filling.Unlock()
+	return erased(from, copies.Find(ctx, current.hashes, from.Index, n, leaf, func(index uint64) error {
+		was, err := current.copies.Erase(index, leaf)
+		if err == nil && !was && current.gaps.Has(index) { // nothing is to be filled in there any more
+			err = current.putCopies([]copies.Record{{Index: index, Leaf: leaf}})
+		}
+		return err
+	}))
 }
 
-// Erase overwrites the copies of one leaf at a place of a shard that no process of this
-// machine writes.
-func (a *Archive) Erase(_ context.Context, place audit.Place, leaf [sha256.Size]byte) error {
-	n, err := ParseName(a.Log, place.Origin)
-	if err != nil || !a.Has(n) {
-		return fmt.Errorf("shard %s is not here: %w", place.Origin, authz.ErrNotFound)
+// Erase is [Shards.Erase] for a shard that no process of this machine writes.
+func (a *Archive) Erase(ctx context.Context, from audit.Place, n uint64, leaf [sha256.Size]byte) error {
+	name, err := ParseName(a.Log, from.Origin)
+	if err != nil || !a.Has(name) {
+		return fmt.Errorf("shard %s is not here: %w", from.Origin, authz.ErrNotFound)
 	}
-	lock, err := lockDir(n.Dir(a.Dir))
+	lock, err := lockDir(name.Dir(a.Dir))
 	if err != nil {
-		return fmt.Errorf("erasing a copy beside %s: %w; run it again", place.Origin, err)
+		return fmt.Errorf("erasing a copy beside %s: %w; run it again", from.Origin, err)
 	}
 	defer lock.Close()
-	_, err = copies.Of(n.Dir(a.Dir)).Erase(place.Index, leaf)
-	return erased(place, err)
+	var r *Reader
+	if n > 1 {
+		if r, err = a.Whole(ctx, name); err != nil {
+			return err
+		}
+	}
+	return erased(from, copies.Find(ctx, r.hashes, from.Index, n, leaf, func(index uint64) error {
+		_, err := copies.Of(name.Dir(a.Dir)).Erase(index, leaf)
+		return err
+	}))
 }
 
 func erased(place audit.Place, err error) error {
 	if err != nil {
-		return fmt.Errorf("erasing the copy at place %d of %s: %w; see hopnhat log rebuild --help", place.Index, place.Origin, err)
+		return fmt.Errorf("erasing a copy from place %d of %s on: %w; see hopnhat log rebuild --help", place.Index, place.Origin, err)
 	}
 	return nil
 }
@@ -210,17 +221,17 @@ func (a *Archive) Copies(ctx context.Context, n Name) (copies.Shard, error) {
 		return copies.Shard{}, err
 	}
 	size, err := r.Size(ctx)
-	return copies.Shard{
-		Folder: copies.Of(n.Dir(a.Dir)), Size: size,
-		Leaves: func(ctx context.Context, first uint64, n int) ([][sha256.Size]byte, error) {
-			leaves, err := r.Entries(ctx, first, n)
-			hashes := make([][sha256.Size]byte, len(leaves))
-			for i, leaf := range leaves {
-				hashes[i] = copyseal.LeafHash(leaf)
-			}
-			return hashes, err
-		},
-	}, err
+	return copies.Shard{Folder: copies.Of(n.Dir(a.Dir)), Size: size, Leaves: r.hashes}, err
+}
+
+// hashes are those of entries, as [Reader.Entries] gives them.
+func (r *Reader) hashes(ctx context.Context, first uint64, n int) ([][sha256.Size]byte, error) {
+	leaves, err := r.Entries(ctx, first, n)
+	hashes := make([][sha256.Size]byte, len(leaves))
+	for i, leaf := range leaves {
+		hashes[i] = copyseal.LeafHash(leaf)
+	}
+	return hashes, err
 }
 
 // MendCopies makes the copies of a shard whole ([copies.Shard.Mend]); ErrLocked says that a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"hopnhat/authz"
@@ -150,7 +151,7 @@ func TestWhatWasErasedIsNotFilledInAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, place := range []audit.Place{with, without} {
-			if err := s.Erase(t.Context(), place, copyseal.LeafHash(leaf(i))); err != nil {
+			if err := s.Erase(t.Context(), place, 1, copyseal.LeafHash(leaf(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,9 +163,50 @@ func TestWhatWasErasedIsNotFilledInAgain(t *testing.T) {
 		if len(got) != 2 || !got[0].Erased() || !got[1].Erased() {
 			t.Errorf("there are %v", got)
 		}
-		err = s.Erase(t.Context(), audit.Place{Origin: site + "/1999q1"}, copyseal.LeafHash(leaf(0)))
+		err = s.Erase(t.Context(), audit.Place{Origin: site + "/1999q1"}, 1, copyseal.LeafHash(leaf(0)))
 		if !errors.Is(err, authz.ErrNotFound) {
 			t.Errorf("another shard: %v", err)
 		}
 	})
+}
+
+// TestALeafThatStandsTwice: both its copies are erased, by whoever writes the shard and where
+// nobody does, and no other.
+func TestALeafThatStandsTwice(t *testing.T) {
+	n := newNode(t, storetest.SQLite(t, nil), "a")
+	s := n.open(t)
+	log := s.Current()
+	log.places = nil // so that a leaf is appended again
+	for _, k := range []int{0, 1, 0, 2, 2} {
+		if _, err := s.Append(t.Context(), entry(k)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := s.current.Load().name.Dir(n.archive.Dir)
+	from := audit.Place{Origin: s.Current().Origin()}
+	left := func(want ...uint64) {
+		t.Helper()
+		var live []uint64
+		for index, r := range kept(t, dir) {
+			if !r.Erased() {
+				live = append(live, index)
+			}
+		}
+		slices.Sort(live)
+		if !slices.Equal(live, want) {
+			t.Errorf("copies are at %v, want %v", live, want)
+		}
+	}
+	left(0, 1, 2, 3, 4)
+	if err := s.Erase(t.Context(), from, 1<<20, copyseal.LeafHash(leaf(0))); err != nil {
+		t.Fatal(err)
+	}
+	left(1, 3, 4)
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.archive.Erase(t.Context(), from, 1<<20, copyseal.LeafHash(leaf(2))); err != nil {
+		t.Fatal(err)
+	}
+	left(1)
 }

@@ -38,9 +38,12 @@ type Eraser struct {
 	// Leaf reads the log: what is not at its place there is not erased.
 	Leaf   rowseal.LeafAt
 	Scribe *audit.Scribe
-	// Copies overwrites the copy beside one leaf of the log; [authz.ErrNotFound] if no node that
-	// is reached has the shard.
-	Copies func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error
+	// Copies overwrites the copies beside one leaf of the log, at a place or wherever it stands
+	// among n, at most AtOnce; [authz.ErrNotFound] if no node that is reached has the shard.
+	Copies func(ctx context.Context, at audit.Place, n uint64, leaf [sha256.Size]byte) error
+	AtOnce uint64
+	// Sizes are how many entries the shards of the site have.
+	Sizes func(ctx context.Context) (map[string]uint64, error)
 	// By is who orders it, for the evidence.
 	By []string
 	// Now is time.Now if nil.
@@ -146,7 +149,8 @@ func (e Eraser) Finish(ctx context.Context, id string) (State, error) {
 	return s, nil
 }
 
-// copies erases the copies of an event in the logs.
+// copies erases the copies of an event in the logs: at the places that are noted of it, and
+// wherever else its leaf stands, since a crash may have had it appended twice.
 func (e Eraser) copies(ctx context.Context, id, digest string) (left []audit.Place, err error) {
 	leaf, err := base64.RawURLEncoding.DecodeString(digest)
 	if err != nil || len(leaf) != sha256.Size {
@@ -157,11 +161,26 @@ func (e Eraser) copies(ctx context.Context, id, digest string) (left []audit.Pla
 		return nil, err
 	}
 	for _, at := range places {
-		err := e.Copies(ctx, at, [sha256.Size]byte(leaf))
+		err := e.Copies(ctx, at, 1, [sha256.Size]byte(leaf))
 		if errors.Is(err, authz.ErrNotFound) {
 			left = append(left, at)
 		} else if err != nil {
 			return nil, fmt.Errorf("the copy of event %s beside the log: %w", id, err)
+		}
+	}
+	sizes, err := e.Sizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for origin, size := range sizes {
+		for from := uint64(0); from < size; from += e.AtOnce {
+			err := e.Copies(ctx, audit.Place{Origin: origin, Index: from}, e.AtOnce, [sha256.Size]byte(leaf))
+			if errors.Is(err, authz.ErrNotFound) {
+				break // it is told above where the event had a place there
+			}
+			if err != nil {
+				return nil, fmt.Errorf("other copies of event %s beside the log: %w", id, err)
+			}
 		}
 	}
 	return left, nil

@@ -13,6 +13,7 @@ import (
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
+	"hopnhat/store/tlog/remote"
 )
 
 // Erase is `hopnhat audit erase`.
@@ -48,10 +49,22 @@ Exit codes: 0 it is erased, now or before, 1 it is not, 2 wrong use.`,
 	}
 	return e.WithBase(cmd, config.Audit, func(ctx context.Context, b *node.Base, words []string) error {
 		return erase(ctx, e, erasure.Eraser{
-			Orders: b.DB.Erasures, Event: b.DB.Get, Leaf: b.Evidence().Leaf, Scribe: b.Scribe(), Copies: b.Log.EraseCopy,
-			By: []string{string(authz.Operator), tool.OSUser()},
+			Orders: b.DB.Erasures, Event: b.DB.Get, Leaf: b.Evidence().Leaf, Scribe: b.Scribe(),
+			Copies: b.Log.EraseCopy, AtOnce: remote.MostErased,
+			Sizes: func(ctx context.Context) (map[string]uint64, error) { return sizes(ctx, b) },
+			By:    []string{string(authz.Operator), tool.OSUser()},
 		}, words[0], *why, *wait)
 	})
+}
+
+// sizes are how many entries the shards of the site have, as far as they are recorded.
+func sizes(ctx context.Context, b *node.Base) (map[string]uint64, error) {
+	heads, err := b.Evidence().Heads(ctx)
+	all := make(map[string]uint64, len(heads))
+	for _, h := range heads {
+		all[h.Origin] = h.Size
+	}
+	return all, err
 }
 
 // erase erases an event, and says what was done and what stays.

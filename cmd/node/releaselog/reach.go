@@ -20,11 +20,15 @@ import (
 // Reached are the logs of a site as a tool has them.
 type Reached struct {
 	Release, Consent audit.Log
-	// Erase overwrites the copies of one leaf at a place, at every node that has the shard.
-	// [authz.ErrNotFound] says that none of those that are reached has it.
-	Erase func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error
+	// Erase overwrites the copies of one leaf at a place, or wherever it stands among n, at
+	// most [remote.MostErased], at every node that has the shard. [authz.ErrNotFound] says that
+	// none of those that are reached has it.
+	Erase Eraser
 	Close func() error
 }
+
+// Eraser overwrites copies: see [Reached].
+type Eraser func(ctx context.Context, at audit.Place, n uint64, leaf [sha256.Size]byte) error
 
 // ErrUnwritten means that a tool cannot write the logs now: another process may be the writer
 // and is not reached, or there is nothing to write to.
@@ -75,14 +79,16 @@ type away struct {
 
 func dial(o Options, identity *remote.Identity, address string) away {
 	release, consent := remote.Dial(address, identity), remote.DialBelow(address, consentPath, identity)
-	erase := func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
-		return eraseAt(ctx, o, identity, address, at, leaf)
+	erase := func(ctx context.Context, at audit.Place, n uint64, leaf [sha256.Size]byte) error {
+		return eraseAt(ctx, o, identity, address, at, n, leaf)
 	}
 	return away{&Reached{release, falling{consent, release}, erase, func() error { release.Close(); consent.Close(); return nil }}, release}
 }
 
 // eraseAt erases at a node and at all others of the site.
-func eraseAt(ctx context.Context, o Options, identity *remote.Identity, address string, at audit.Place, leaf [sha256.Size]byte) error {
+func eraseAt(
+	ctx context.Context, o Options, identity *remote.Identity, address string, at audit.Place, n uint64, leaf [sha256.Size]byte,
+) error {
 	peers, err := o.Sites.Peers(ctx, o.Site)
 	if err != nil {
 		return err
@@ -98,7 +104,7 @@ func eraseAt(ctx context.Context, o Options, identity *remote.Identity, address 
 			continue
 		}
 		client := remote.DialBelow(node, below, identity)
-		err := client.Erase(ctx, at, leaf)
+		err := client.Erase(ctx, at, n, leaf)
 		client.Close()
 		switch {
 		case err == nil:
@@ -122,9 +128,9 @@ func eraseAt(ctx context.Context, o Options, identity *remote.Identity, address 
 }
 
 // eraser erases here and at the other nodes of the site.
-func eraser(l *Log) func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
-	return func(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
-		here := l.of(at.Origin).Erase(ctx, at, leaf)
+func eraser(l *Log) Eraser {
+	return func(ctx context.Context, at audit.Place, n uint64, leaf [sha256.Size]byte) error {
+		here := l.of(at.Origin).Erase(ctx, at, n, leaf)
 		if here != nil && !errors.Is(here, authz.ErrNotFound) {
 			return here
 		}
@@ -132,7 +138,7 @@ func eraser(l *Log) func(ctx context.Context, at audit.Place, leaf [sha256.Size]
 		if err != nil {
 			return err
 		}
-		elsewhere := eraseAt(ctx, l.o, identity, "", at, leaf)
+		elsewhere := eraseAt(ctx, l.o, identity, "", at, n, leaf)
 		if here == nil {
 			return nil
 		}

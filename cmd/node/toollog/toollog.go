@@ -75,14 +75,14 @@ func (l *Log) reach(ctx context.Context) error {
 	return l.err
 }
 
-// EraseCopy overwrites the copy beside one leaf of the log: see [releaselog.Reached].
-func (l *Log) EraseCopy(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
+// EraseCopy overwrites the copies beside one leaf of the log: see [releaselog.Reached].
+func (l *Log) EraseCopy(ctx context.Context, at audit.Place, n uint64, leaf [sha256.Size]byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.reach(ctx); err != nil {
 		return err
 	}
-	return l.reached.Erase(ctx, at, leaf)
+	return l.reached.Erase(ctx, at, n, leaf)
 }
 
 // Close gives the seat back, if the tool took it.

@@ -10,13 +10,37 @@ import (
 	"hopnhat/store/tlog/inspect"
 )
 
+// Leaves gives the hashes of up to n entries from a place on; fewer only at the end.
+type Leaves func(ctx context.Context, first uint64, n int) ([][sha256.Size]byte, error)
+
+// Find does something at a place, or wherever a leaf stands among n from it on.
+func Find(ctx context.Context, leaves Leaves, from, n uint64, leaf [sha256.Size]byte, do func(index uint64) error) error {
+	if n <= 1 {
+		return do(from)
+	}
+	for at := from; at < from+n; at += Range {
+		hashes, err := leaves(ctx, at, int(min(from+n-at, Range)))
+		if err != nil || len(hashes) == 0 {
+			return err
+		}
+		for i, hash := range hashes {
+			if hash != leaf {
+				continue
+			}
+			if err := do(at + uint64(i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Shard is the shard beside whose entries copies stand.
 type Shard struct {
 	Folder Folder
 	// Size is how many entries it has.
-	Size uint64
-	// Leaves are the hashes of n entries from a place on.
-	Leaves func(ctx context.Context, first uint64, n int) ([][sha256.Size]byte, error)
+	Size   uint64
+	Leaves Leaves
 	// Open returns [copyseal.ErrCopy] if a copy is not of a leaf; nil opens none.
 	Open func(ctx context.Context, leaf [sha256.Size]byte, sealed []byte) error
 	// Erased are the leaves of events that were erased. Whoever mends asks for them when

@@ -199,13 +199,15 @@ func (c *Client) get(ctx context.Context, path string, read func(raw []byte) err
 	return header, err
 }
 
-// Erase has the copies of one leaf at a place overwritten at the node; authz.ErrNotFound if it
-// does not have the shard.
-func (c *Client) Erase(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
-	body, err := json.Marshal(erasure{place(at), hex.EncodeToString(leaf[:])})
+// Erase has the copies of one leaf overwritten at the node, at a place or wherever it stands
+// among n, at most [MostErased]; authz.ErrNotFound if the node does not have the shard.
+func (c *Client) Erase(ctx context.Context, at audit.Place, n uint64, leaf [sha256.Size]byte) error {
+	body, err := json.Marshal(erasure{place(at), n, hex.EncodeToString(leaf[:])})
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, appendPatience) // a node that is gone keeps nobody waiting
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url("/erase"), bytes.NewReader(body))
 	if err != nil {
 		return err

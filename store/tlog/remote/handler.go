@@ -25,9 +25,9 @@ type Writer interface {
 	Append(ctx context.Context, entry audit.Entry) (audit.Place, error)
 	// Status says which shard takes entries, and whether the log works.
 	Status(ctx context.Context) (Status, error)
-	// Erase overwrites the copies of one leaf at a place; authz.ErrNotFound if the shard is
-	// not here.
-	Erase(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error
+	// Erase overwrites the copies of one leaf at a place, or wherever it stands among n;
+	// authz.ErrNotFound if the shard is not here.
+	Erase(ctx context.Context, from audit.Place, n uint64, leaf [sha256.Size]byte) error
 	// Files are those of a shard; authz.ErrNotFound if it is not here.
 	Files(shard string) (tlog.Files, error)
 }
@@ -124,11 +124,11 @@ func (h *handler) erase(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		leaf, err = hex.DecodeString(e.Leaf)
 	}
-	if err != nil || len(leaf) != sha256.Size {
+	if err != nil || len(leaf) != sha256.Size || e.Count > MostErased {
 		http.Error(w, "the body names no leaf of the log", http.StatusBadRequest)
 		return
 	}
-	switch err := h.writer.Erase(r.Context(), audit.Place(e.place), [sha256.Size]byte(leaf)); {
+	switch err := h.writer.Erase(r.Context(), audit.Place(e.place), e.Count, [sha256.Size]byte(leaf)); {
 	case errors.Is(err, authz.ErrNotFound):
 		http.NotFound(w, r)
 	case err != nil:

@@ -252,11 +252,11 @@ func TestCopiesFromAfar(t *testing.T) {
 		t.Errorf("at a writer of the release before: %v, %v", at, err)
 	}
 	c := dial(t, address, i)
-	if err := c.Erase(t.Context(), place, copyseal.LeafHash(leaf)); err != nil || !kept().Erased() {
+	if err := c.Erase(t.Context(), place, 1, copyseal.LeafHash(leaf)); err != nil || !kept().Erased() {
 		t.Errorf("it is not erased: %v", err)
 	}
 	place.Origin = log + "/1999q1"
-	if err := c.Erase(t.Context(), place, copyseal.LeafHash(leaf)); !errors.Is(err, authz.ErrNotFound) {
+	if err := c.Erase(t.Context(), place, 1, copyseal.LeafHash(leaf)); !errors.Is(err, authz.ErrNotFound) {
 		t.Errorf("a shard that is not here: %v", err)
 	}
 }

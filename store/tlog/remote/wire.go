@@ -14,6 +14,8 @@ const (
 	maxEntries = 1024
 	maxBody    = 1 << 20
 	maxErasure = 4 << 10
+	// MostErased is how many places one request to erase may be of.
+	MostErased = 1 << 20
 )
 
 // errForm means that a body is not of entries.
@@ -74,9 +76,10 @@ func unmarshal(body []byte, with bool) ([]audit.Entry, error) {
 	return entries, nil
 }
 
-// erasure asks for the copies of one leaf at a place to be erased.
+// erasure asks for the copies of one leaf to be erased, at a place or at so many from it on.
 type erasure struct {
 	place
+	Count uint64 `json:"count"`
 	// Leaf is the hash of the leaf, hex.
 	Leaf string `json:"leaf"`
 }

@@ -472,13 +472,12 @@ func (l *Log) Files(shard string) (tlog.Files, error) {
 	return tlog.Folder(name.Dir(l.o.Archive.Dir)), nil
 }
 
-// Erase overwrites the copies of one leaf at a place, if the shard is here; authz.ErrNotFound
-// if it is not.
-func (l *Log) Erase(ctx context.Context, at audit.Place, leaf [sha256.Size]byte) error {
+// Erase is [tlog.Shards.Erase], if the shard is here; authz.ErrNotFound if it is not.
+func (l *Log) Erase(ctx context.Context, from audit.Place, n uint64, leaf [sha256.Size]byte) error {
 	if now := l.now.Load(); now.writes != nil {
-		return now.writes.Erase(ctx, at, leaf)
+		return now.writes.Erase(ctx, from, n, leaf)
 	}
-	return l.o.Archive.Erase(ctx, at, leaf)
+	return l.o.Archive.Erase(ctx, from, n, leaf)
 }
 
 // Served is the log as other nodes are let to use it: one that does not write refuses.
