@@ -352,12 +352,15 @@ func TestLock(t *testing.T) {
 }
 
 // TestEndSession: only her own, only once, and its apps are told of.
+// TestEndSession: once, by its own person, with all grants of the session: those with
+// offline_access too, which Back-Channel Logout §2.7 would leave (docs/decisions.md D6).
 func TestEndSession(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		an, binh := holder(t, db, "099000000003"), holder(t, db, "099000000004")
 		s := started(t, db, an)
 		g := issued(t, db)
 		g.ID, g.Actor, g.Session, g.CodeHash = authz.GrantID(authz.NewID()), an, s.ID, nil
+		g.Scope = []string{"openid", "offline_access"}
 		if err := db.PlantGrant(t.Context(), g); err != nil {
 			t.Fatal(err)
 		}
@@ -367,6 +370,9 @@ func TestEndSession(t *testing.T) {
 		apps, err := db.EndSession(t.Context(), an, s.ID, "x", midday)
 		if err != nil || len(apps) != 1 || apps[0] != "app" {
 			t.Fatalf("%v, %v", apps, err)
+		}
+		if after, err := db.Grant(t.Context(), g.ID); err != nil || !after.Revoked.Equal(midday) {
+			t.Errorf("a grant with offline_access goes on: %+v, %v", after, err)
 		}
 		if _, err := db.EndSession(t.Context(), an, s.ID, "x", midday); !errors.Is(err, authz.ErrNotFound) {
 			t.Fatalf("ended twice: %v", err)

@@ -10,8 +10,8 @@ import (
 )
 
 // TestLanguage: the person's own choice is above what an app asks for, and that
-// above what the browser prefers; an app's wish lasts for its request, error pages
-// included, and is not kept.
+// above what the browser prefers (RFC 9110 §12.5.4); an app's wish lasts for its
+// request, error pages included, and is not kept.
 func TestLanguage(t *testing.T) {
 	s := routed()
 	for _, row := range []struct {

@@ -123,7 +123,7 @@ func TestRawRequests(t *testing.T) {
 		{"RFC 9112 §2.3: HTTP/1.01", "GET /healthz HTTP/1.01\r\n" + host + "\r\n", false},
 		{"RFC 9112 §2.3: http/1.1", "GET /healthz http/1.1\r\n" + host + "\r\n", false},
 		{"RFC 9110 §9.1: a method in small letters", "get /healthz HTTP/1.1\r\n" + host + "\r\n", false},
-		{"RFC 9110 §9.1: a method that nobody knows", "BREW /healthz HTTP/1.1\r\n" + host + "\r\n", false},
+		{"RFC 9112 §3.1, RFC 9110 §9.1: a method that nobody knows", "BREW /healthz HTTP/1.1\r\n" + host + "\r\n", false},
 		{"RFC 9112 §2.2: a bare LF after the request line", "GET /healthz HTTP/1.1\n" + host + "\r\n", false},
 		{"RFC 9112 §2.2: a bare LF after a field", begin + "Host: id.example\n\r\n", false},
 		{"RFC 9112 §2.2: a bare LF at the end", begin + host + "\n", false},
@@ -355,8 +355,8 @@ func TestRefusedWhileWriting(t *testing.T) {
 	}
 }
 
-// TestPathsAreExact: a path has one spelling. A rule of a proxy that names it is not
-// passed by another.
+// TestPathsAreExact: a path has one spelling, though RFC 3986 §6.2.2.1 and what follows it make
+// others the same. A rule of a proxy that names it is not passed by another.
 func TestPathsAreExact(t *testing.T) {
 	dial := listeners(t)["plain"]
 	for _, path := range []string{

@@ -215,8 +215,8 @@ func together(t *testing.T, try func(i int) error) (wrong, throttled int) {
 }
 
 // TestGuessesThatComeTogether: however many attempts at one account come at once, five
-// of one network are looked at, and of all networks fifty, before they wait; at numbers
-// that nobody holds too.
+// of one network are looked at, and of all networks fifty, before they wait (NIST SP 800-63B
+// §3.2.2 bounds them by a hundred); at numbers that nobody holds too.
 func TestGuessesThatComeTogether(t *testing.T) {
 	for name, network := range map[string]func(i int) int{"one network": func(int) int { return 0 }, "many": func(i int) int { return i }} {
 		want := map[string]int{"one network": freeOwn, "many": freeAccount}[name]

@@ -178,6 +178,12 @@ func TestUnsignedRequestObjects(t *testing.T) {
 			}
 		})
 	}
+	t.Run("RFC 9101 §10.2: longer than any is read", func(t *testing.T) {
+		_, _, err := authztest.New(t).Open(t, authztest.Authorization("request", good+strings.Repeat("A", 32<<10)))
+		if refusal := authz.AsError(err); err == nil || refusal.Code != authz.InvalidRequest || refusal.Redirectable {
+			t.Fatalf("got %v", err)
+		}
+	})
 	t.Run("profile fapi2 never", func(t *testing.T) {
 		w := authztest.New(t)
 		app := *w.App

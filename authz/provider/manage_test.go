@@ -13,7 +13,7 @@ import (
 	"hopnhat/authz/authztest"
 )
 
-// TestGrantManagementAPI: Grant Management §6.
+// TestGrantManagementAPI: Grant Management §6, for tokens with the scopes of Grant Management §6.1.
 func TestGrantManagementAPI(t *testing.T) {
 	w, manage := authztest.Manager(t)
 	k := authztest.NewKey(t)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -88,5 +89,28 @@ func TestScopesSupported(t *testing.T) {
 	var tokens struct{ Scope string }
 	if a := w.RedeemAsApp(q.Get("code")); json.Unmarshal(a.Body.Bytes(), &tokens) != nil || tokens.Scope != "openid" {
 		t.Errorf("RFC 6749 §5.1: %s", a.Body)
+	}
+}
+
+// TestMetadataSaysWhatIsOffered: members of the metadata by the clause that defines them.
+func TestMetadataSaysWhatIsOffered(t *testing.T) {
+	metadata := map[string]any{}
+	if err := json.Unmarshal(authztest.New(t).Metadata(), &metadata); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name, member string
+		want         any
+	}{
+		{"Grant Management §7.1: the API", "grant_management_endpoint", "https://id.example/grants"},
+		{"Grant Management §7.1: what it offers", "grant_management_actions_supported", []any{"query", "revoke", "create", "replace", "merge"}},
+		{"Grant Management §7.1: no request needs it", "grant_management_action_required", false},
+		{"RFC 9701 §7: how introspection is signed", "introspection_signing_alg_values_supported", []any{"ES256"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got := metadata[row.member]; !reflect.DeepEqual(got, row.want) {
+				t.Errorf("%s is %v, want %v", row.member, got, row.want)
+			}
+		})
 	}
 }

@@ -55,6 +55,8 @@ func TestRules(t *testing.T) {
 	}{
 		{"the least", "", `{}`, "", ""},
 		{"members not known are passed over", "RFC 7591 §2", `{"made_up":1}`, "", ""},
+		{"a grant that nobody offers", "RFC 7591 §2.1", `{"grant_types":["password"]}`, metadata, "grant_types"},
+		{"a code and nowhere to send it", "RFC 7591 §2.1", `{"redirect_uris":[]}`, redirect, "redirect_uris"},
 		{"CIBA in a profile of redirects", "FAPI 2.0 SP §5.3.2.1", `{"grant_types":["authorization_code","urn:openid:params:grant-type:ciba"],"backchannel_token_delivery_mode":"poll"}`, metadata, "grant_types"},
 		{"redirects in the profile of CIBA", "FAPI-CIBA §5.1", `{"profile":"fapi-ciba","grant_types":["authorization_code","urn:openid:params:grant-type:ciba"],"backchannel_token_delivery_mode":"poll"}`, metadata, "grant_types"},
 		{"CIBA, poll", "CIBA Core §4", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[],"backchannel_token_delivery_mode":"poll"}`, "", ""},

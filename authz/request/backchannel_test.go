@@ -77,6 +77,7 @@ func TestDevice(t *testing.T) {
 	}
 }
 
+// TestBackchannel: what CIBA Core §7.2 has checked of an authentication request.
 func TestBackchannel(t *testing.T) {
 	token := strings.Repeat("a", 22)
 	for _, row := range []struct {

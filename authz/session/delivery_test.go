@@ -85,8 +85,8 @@ func courier(b *box, now *time.Time) Deliverer {
 	}
 }
 
-// TestAnswers: what an app's answer means, Back-Channel Logout §2.8, and that nothing
-// of it is kept but a status and a code.
+// TestAnswers: how a logout token is posted (Back-Channel Logout §2.5), what an app's answer means
+// (Back-Channel Logout §2.8), and that nothing of it is kept but a status and a code.
 func TestAnswers(t *testing.T) {
 	var redirected atomic.Int32
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -18,7 +18,7 @@ func TestWhatGoesToWhom(t *testing.T) {
 	const all = `{"userinfo":{"urn:vn:gov:eid:mandates":null,"email":null,"verified_claims":{"verification":{"trust_framework":null},"claims":{"birthdate":null}}},
 		"id_token":{"urn:vn:gov:eid:mandates":null,"email":null,"verified_claims":{"verification":{"trust_framework":null},"claims":{"birthdate":null}}}}`
 	scoped, beyond := []string{`"email"`}, []string{`"verified_claims"`, `"urn:vn:gov:eid:mandates"`}
-	for _, binding := range []string{"bearer", "DPoP, by registration", "DPoP, by dpop_jkt", "certificate"} {
+	for _, binding := range []string{"bearer", "DPoP, by registration", "DPoP, by dpop_jkt", "RFC 8705 §4: a certificate, whoever issued it"} {
 		t.Run(binding, func(t *testing.T) {
 			w := authztest.New(t)
 			w.Declare()
@@ -33,7 +33,7 @@ func TestWhatGoesToWhom(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.Set("dpop_jkt", string(id))
-			case "certificate":
+			case "RFC 8705 §4: a certificate, whoever issued it":
 				w.App.CertificateBound, w.Presents = true, w.Certificate(t)
 			}
 			bound := binding != "bearer"

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,7 +118,7 @@ func TestDecrypt(t *testing.T) {
 		"no kid":                                seal(t, h, gojose.RSA_OAEP_256, gojose.A256GCM, plain, "", "x"),
 		"another kid":                           seal(t, h, gojose.RSA_OAEP_256, gojose.A256GCM, plain, "theirs", "x"),
 		"encrypted to another key":              seal(t, newHolder(t), gojose.RSA_OAEP_256, gojose.A256GCM, plain, "ours", "x"),
-		"an altered key":                        strings.Join([]string{parts[0], strings.Repeat("A", len(parts[1])), parts[2], parts[3], parts[4]}, "."),
+		"RFC 7516 §11.5: an altered key":        strings.Join([]string{parts[0], strings.Repeat("A", len(parts[1])), parts[2], parts[3], parts[4]}, "."),
 		"an altered content":                    strings.Join([]string{parts[0], parts[1], parts[2], "AAAA", parts[4]}, "."),
 		"an altered tag":                        strings.Join([]string{parts[0], parts[1], parts[2], parts[3], strings.Repeat("A", len(parts[4]))}, "."),
 		"a header that was not authenticated":   with(map[string]any{"more": "1"}),
@@ -129,6 +130,16 @@ func TestDecrypt(t *testing.T) {
 		if !errors.Is(err, jose.ErrInvalid) {
 			t.Errorf("%s: got %q, %v; want ErrInvalid", name, got, err)
 		}
+	}
+	var told []string
+	for _, i := range []int{1, 3, 4} {
+		altered := slices.Clone(parts)
+		altered[i] = strings.Repeat("A", len(parts[i]))
+		_, err := jose.Decrypt(t.Context(), h, strings.Join(altered, "."), 8<<10)
+		told = append(told, err.Error())
+	}
+	if told = slices.Compact(told); len(told) != 1 {
+		t.Errorf("RFC 7516 §11.5: the error tells key, content and tag from each other: %q", told)
 	}
 	h.down = true
 	if _, err := jose.Decrypt(t.Context(), h, good, 8<<10); !errors.Is(err, keys.ErrUnavailable) || errors.Is(err, jose.ErrInvalid) {

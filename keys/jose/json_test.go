@@ -74,6 +74,7 @@ var odd = []string{
 	"[" + strings.Repeat("1,", 1023) + "1]", "[" + strings.Repeat("1,", 1024) + "1]", "{" + strings.Join(manyMembers(1024), ",") + "}", "{" + strings.Join(manyMembers(1025), ",") + "}",
 }
 
+// TestCheckJSONSeesWhatADecoderSees: also in the escapes of RFC 8259 §7.
 func TestCheckJSONSeesWhatADecoderSees(t *testing.T) {
 	for _, text := range odd {
 		if got, want := jose.CheckJSON([]byte(text)) == nil, plainly([]byte(text)); got != want {

@@ -74,7 +74,9 @@ func TestSplitRefuses(t *testing.T) {
 	}
 	for _, row := range []struct{ name, old, new string }{
 		{"no id", `"id":"0197a1b2-c3d4-7e5f-8a6b-0123456789ab",`, ``},
-		{"an id in capitals", `7e5f-8a6b-0123456789ab`, `7E5F-8A6B-0123456789AB`},
+		{"RFC 9562 §4: another variant", `-8a6b-`, `-ca6b-`},
+		{"RFC 9562 §5.7: an id of version 4", `-7e5f-`, `-4e5f-`},
+		{"RFC 9562 §4: an id in capitals", `7e5f-8a6b-0123456789ab`, `7E5F-8A6B-0123456789AB`},
 		{"no version", `,"v":1`, ``},
 		{"another version", `"v":1`, `"v":2`},
 		{"a version that is text", `"v":1`, `"v":"1"`},

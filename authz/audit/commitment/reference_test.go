@@ -7,7 +7,8 @@ import (
 
 const someID = "0197b2c0-0000-7000-8000-000000000001"
 
-// TestAReferenceHasOneForm.
+// TestAReferenceHasOneForm: base64url of RFC 4648 §5 without padding and without bits that say
+// nothing, so that one event has one reference.
 func TestAReferenceHasOneForm(t *testing.T) {
 	one := Reference{someID, Commitment{1, 2, 255}}
 	if got, ok := ParseReference(one.String()); !ok || got != one {

@@ -51,7 +51,8 @@ func TestSamplesVerify(t *testing.T) {
 	}
 }
 
-// TestNoByteCanChangeUnseen changes every byte of every sample.
+// TestNoByteCanChangeUnseen changes every byte of every sample, of inclusion proofs (RFC 6962
+// §2.1.1) too.
 func TestNoByteCanChangeUnseen(t *testing.T) {
 	trusted := []string{newSigner(origin, 1).vkey}
 	for name, raw := range samples(t) {

@@ -59,6 +59,7 @@ func TestWhereACheckpointIsKept(t *testing.T) {
 
 // TestConsistency: a log that goes on, one that was set back, and one with another history,
 // from its folder and from a server.
+// TestConsistency: RFC 6962 §2.1.2, a log goes on from the checkpoint that was kept, or does not.
 func TestConsistency(t *testing.T) {
 	dir := t.TempDir()
 	live, fork, kept := filepath.Join(dir, "2026q4"), filepath.Join(dir, "fork"), filepath.Join(dir, "kept")
