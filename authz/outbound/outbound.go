@@ -57,7 +57,7 @@ func NewWithin(b Bounds) *Client {
 		Timeout: maxTime,
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: dialTime, MaxIdleConns: 50, MaxConnsPerHost: maxPerHost,
-			TLSClientConfig: &tls.Config{RootCAs: b.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{RootCAs: b.Roots, MinVersion: tls.VersionTLS12}, MaxIdleConnsPerHost: 16,
 			IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxHeader, Proxy: nil,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -35,12 +35,13 @@ func Demo(e *tool.Env) *cobra.Command {
 		Use: "demo", Short: "Run a nation on this machine: provider, broker, portals and two sample apps", Args: tool.NoWords,
 		Long: "Runs a nation on this machine: provider, broker, portals, invented persons and two sample apps, on SQLite and a keystore\n" +
 			"in files. Everything is kept in the state folder, and goes on at the next start.",
-		Example: tool.Lines("hopnhat demo", "hopnhat demo --port 9000 --state /tmp/nation --persons 300"),
+		Example: tool.Lines("hopnhat demo", "hopnhat demo --port 9000 --state /tmp/nation --persons 300", "hopnhat demo --federation"),
 	}
 	port := cmd.Flags().Int("port", 8440, "port of the provider; the apps take the next two")
 	persons := cmd.Flags().Int("persons", 20_000, "size of the synthetic nation")
 	reset := cmd.Flags().Bool("reset", false, "begin again: empties the demonstration's state folder")
 	codes := cmd.Flags().Bool("codes", false, "only print the current one-time codes")
+	federation := cmd.Flags().Bool("federation", false, "run the federation of the nation instead: a trust anchor, 2 ministries, the provinces and apps of theirs")
 	flags := config.AddFlags(cmd, config.Demo)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c := node.Defaults()
@@ -52,6 +53,9 @@ func Demo(e *tool.Env) *cobra.Command {
 		}
 		if *codes {
 			return printCodes(cmd.Context(), &c, e)
+		}
+		if *federation {
+			return runFederation(cmd.Context(), e, &c, *port)
 		}
 		return run(cmd.Context(), e, &c, *port, *persons, *reset)
 	}

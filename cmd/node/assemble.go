@@ -271,7 +271,7 @@ func (n *Node) makeDeliveries(context.Context) error {
 // makeFederation makes the endpoints of this server as an entity of a federation, if it is one.
 func (n *Node) makeFederation(context.Context) (err error) {
 	c := n.Config
-	p := federating.Parts{File: c.Federation, Issuer: c.Issuer, State: c.State, Ring: n.Ring, Registry: n.DB.Enrolments}
+	p := federating.Parts{File: c.FederationEntity, Issuer: c.Issuer, State: c.State, Ring: n.Ring, Registry: n.DB.Enrolments}
 	if n.has(web.Provider) {
 		p.Provider = func() []byte { return n.provider.Metadata() } // made after this
 	}

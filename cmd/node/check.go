@@ -91,7 +91,7 @@ func (c *Config) CheckFiles() error {
 	_, err4 := c.passphrase()
 	_, err5 := releaselog.ReadWitnesses(c.LogWitnesses, c.LogWitnessesWanted, c.LoopbackIssuer())
 	_, err6 := releaselog.ReadAnchors(c.LogAnchor)
-	_, err7 := federating.Read(c.Federation, c.Issuer)
+	_, err7 := federating.Read(c.FederationEntity, c.Issuer)
 	_, err8 := registering.ReadRules(c.FederationApps, registration.Rules{Catalogue: consent.Load(), Loopback: c.LoopbackIssuer()})
 	var unread error
 	for _, f := range []struct{ name, path string }{{"vault_ca", c.VaultCA}, {"vault_token_file", c.VaultTokenFile}, {"vault_secret_id_file", c.VaultSecretIDFile}} {

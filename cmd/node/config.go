@@ -16,7 +16,8 @@ import (
 // the configuration: KeyOverlap is key_overlap. What a key means to operators, its range
 // and its secrecy stand in the table of keys of cmd/hopnhat; what values must be together
 // stands in [Config.Complete]. Fields that end in File, TLSCertificate, TLSKey,
-// MTLSClientCA, VaultCA, RegistrationStatementIssuers and FederationApps are paths of files.
+// MTLSClientCA, VaultCA, RegistrationStatementIssuers, FederationEntity and FederationApps are
+// paths of files.
 type Config struct {
 	// Who the node is and where it listens.
 	Issuer string // issuer identifier (OpenID Connect Discovery §3)
@@ -39,7 +40,7 @@ type Config struct {
 	LogWitnesses       string // file of witnesses of the log
 	LogWitnessesWanted int    // how many of them have to cosign
 
-	Federation string // file of what this server is in a federation
+	FederationEntity string // file of what this server is in a federation
 
 	// Keys.
 	Keystore             string // file or vault

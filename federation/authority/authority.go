@@ -288,8 +288,8 @@ func (a *Authority) statementOf(ctx context.Context, s enrol.Subordinate) (strin
 	})
 }
 
-// markOf is a trust mark that is active (§8.6).
-func (a *Authority) markOf(ctx context.Context, m enrol.Mark) (string, error) {
+// Mark is a trust mark that is active, signed (§8.6).
+func (a *Authority) Mark(ctx context.Context, m enrol.Mark) (string, error) {
 	name := "mark " + strconv.Itoa(m.Revision) + " " + string(m.Subject) + " " + m.Type
 	return a.sign(ctx, name, mark.Type, func(time.Time) (any, error) { return m.Claims(a.o.ID), nil })
 }

@@ -350,7 +350,7 @@ func (a *Authority) serveMark(ctx context.Context, form url.Values) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
-	token, err := a.markOf(ctx, m)
+	token, err := a.Mark(ctx, m)
 	return answer{"application/" + mark.Type, token}, err
 }
 

@@ -43,6 +43,7 @@ func Bench(e *tool.Env) *cobra.Command {
 			"hopnhat bench --store both --json bench.json",
 			"hopnhat bench --against /opt/hopnhat-before --pairs 10 --json compared.json",
 			"hopnhat bench keys",
+			"hopnhat bench federation --apps 294",
 		),
 	}
 	f := cmd.Flags()
@@ -70,7 +71,7 @@ func Bench(e *tool.Env) *cobra.Command {
 		}
 		return measureRoutes(cmd.Context(), e, c, file, stores, callers, routes)
 	}
-	cmd.AddCommand(benchKeys(e))
+	cmd.AddCommand(benchKeys(e), benchFederation(e))
 	return cmd
 }
 

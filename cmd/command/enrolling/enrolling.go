@@ -51,12 +51,12 @@ type Desk struct {
 
 // open makes the desk of the server's entity.
 func open(b *node.Base) (*Desk, *federating.Entity, error) {
-	entity, err := federating.Read(b.Config.Federation, b.Config.Issuer)
+	entity, err := federating.Read(b.Config.FederationEntity, b.Config.Issuer)
 	switch {
 	case err != nil:
 		return nil, nil, err
 	case entity == nil || !entity.HasSubordinates:
-		return nil, nil, errors.New("this server has no subordinates: set federation to a file that says \"subordinates\": true")
+		return nil, nil, errors.New("this server has no subordinates: set federation_entity to a file that says \"subordinates\": true")
 	}
 	return &Desk{Base: b, Entity: entity.ID(), By: tool.OSUser(), Now: time.Now()}, entity, nil
 }

@@ -36,13 +36,13 @@ func newHouse(t *testing.T, database string) house {
 	dir := t.TempDir()
 	h := house{variables: map[string]string{
 		"HOPNHAT_STATE": filepath.Join(dir, "state"), "HOPNHAT_DATABASE": database, "HOPNHAT_ISSUER": us,
-		"HOPNHAT_FEDERATION": file(t, "federation.json", `{"organization":"Neo","subordinates":true}`),
+		"HOPNHAT_FEDERATION_ENTITY": file(t, "federation.json", `{"organization":"Neo","subordinates":true}`),
 	}}
 	for _, words := range []string{"migrate", "init"} {
 		h.run(t, 0, words)
 	}
 	c := node.Defaults()
-	c.State, c.Database, c.Issuer, c.Federation = h.variables["HOPNHAT_STATE"], database, us, h.variables["HOPNHAT_FEDERATION"]
+	c.State, c.Database, c.Issuer, c.FederationEntity = h.variables["HOPNHAT_STATE"], database, us, h.variables["HOPNHAT_FEDERATION_ENTITY"]
 	if err := c.Complete(); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func enrolment(t *testing.T, h house) {
 	if got := strings.ReplaceAll(strings.Join(codes, " "), "federation.", ""); got != strings.Join(want, " ") {
 		t.Errorf("the evidence is %s", got)
 	}
-	delete(h.variables, "HOPNHAT_FEDERATION")
+	delete(h.variables, "HOPNHAT_FEDERATION_ENTITY")
 	if out := subordinate(1, "approve", id); !strings.Contains(out, "has no subordinates") {
 		t.Errorf("got %s", out)
 	}

@@ -78,7 +78,7 @@ func Read(path, issuer string) (*Entity, error) {
 	}
 	e, err := read(path, issuer)
 	if err != nil {
-		return nil, fmt.Errorf("reading federation %s: %w", path, err)
+		return nil, fmt.Errorf("reading federation_entity %s: %w", path, err)
 	}
 	return e, nil
 }
@@ -168,7 +168,7 @@ type Server struct {
 
 // Parts are what a server has that an entity needs.
 type Parts struct {
-	// File is that of the configuration key federation, Issuer the name of the entity, State
+	// File is that of the configuration key federation_entity, Issuer the name of the entity, State
 	// the folder in which what is known of others is kept.
 	File, Issuer, State string
 	Ring                authority.Ring

@@ -82,7 +82,7 @@ func running(t *testing.T, roles, text string, more ...func(*node.Config)) *node
 		filepath.Join(t.TempDir(), "r.db")
 	c.Issuer, c.Roles = issuer, roles
 	if text != "" {
-		c.Federation = write(t, "f.json", text)
+		c.FederationEntity = write(t, "f.json", text)
 	}
 	for _, change := range more {
 		change(&c)
