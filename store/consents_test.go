@@ -338,7 +338,7 @@ func TestLiveFindsTheEventOfTheConsent(t *testing.T) {
 		write := func(action audit.Action, version int) string {
 			t.Helper()
 			written, err := scribe.Write(t.Context(), audit.Act{
-				Action: action, App: clinic, Subject: an, Consent: audit.Consent{ID: saved.ID, Version: version},
+				Action: action, App: clinic, Subject: an, Consent: audit.Consent{ID: saved.ID, Version: version, Text: saved.TextHash},
 				Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent},
 				Data:   audit.Data{Registry: "land", Attributes: v.Attributes}, Decision: audit.Decision{Code: "released"},
 			})
@@ -353,7 +353,6 @@ func TestLiveFindsTheEventOfTheConsent(t *testing.T) {
 		}
 		newest := write(audit.Agree, 2)
 		release := write(audit.Release, 2)
-		write(audit.Withdraw, 3)
 		for _, logged := range []bool{false, true} {
 			p, err := db.Live(t.Context(), id, "land", "land.mortgage")
 			if err != nil || p.Agreed == nil {
@@ -366,9 +365,30 @@ func TestLiveFindsTheEventOfTheConsent(t *testing.T) {
 			if want := !logged; err != nil || (len(open) == 1 && open[0].Event.ID == release) != want {
 				t.Errorf("releases without a place: %v, %v", open, err)
 			}
+			if g := p.Agreed.Given; g.Client != string(clinic.ID) || g.Purpose != "land.mortgage" || g.Registry != "land" || g.Text != saved.TextHash ||
+				g.Pseudonym == "" || len(g.Attributes) != len(v.Attributes) {
+				t.Errorf("what was agreed to is %+v", g)
+			}
 			if err := db.NotePlaces(t.Context(), "o", map[string]uint64{newest: 4, release: 5}, false); err != nil {
 				t.Fatal(err)
 			}
+		}
+		// Who sets a consent back that was withdrawn has it in the database, and the event ends it.
+		write(audit.Withdraw, 3)
+		if p, err := db.Live(t.Context(), id, "land", "land.mortgage"); err != nil || p.Agreed != nil || p.Consent == nil {
+			t.Errorf("a withdrawn consent rests on %+v, %v", p.Agreed, err)
+		}
+		run := "INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence) " +
+			"SELECT 'ffffffff-0000-7000-8000-000000000001', at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, " +
+			"canonical, salt, sequence FROM events WHERE id = ?"
+		if _, err := db.Pool().ExecContext(t.Context(), db.Bind(run), newest); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := db.Live(t.Context(), id, "land", "land.mortgage"); err != nil || p.Agreed != nil {
+			t.Errorf("a withdrawn consent rests on a row that was added: %+v, %v", p.Agreed, err)
+		}
+		if _, err := db.Pool().ExecContext(t.Context(), "DELETE FROM consent_versions"); err == nil {
+			t.Error("the versions of a consent were deleted")
 		}
 	})
 }

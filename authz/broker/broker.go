@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,11 +68,19 @@ type Permission struct {
 	Agreed *commitment.Ground
 }
 
-// unexplained reports whether the consent is one that no event gave in this version: it was
-// written past us, or its event was erased. It is as if there were none.
-func (p Permission) unexplained() bool {
-	c := p.Consent
-	return c != nil && c.State == consent.Approved && (p.Agreed == nil || p.Agreed.Consent != string(c.ID) || p.Agreed.Version != c.Version)
+// unexplained reports whether the consent is one that no event gave as it stands: it was
+// written past us, or its event was erased. It is as if there were none. pseudonym is the name
+// in the evidence of the person whose data it is.
+func (p Permission) unexplained(pseudonym string) bool {
+	c, g := p.Consent, p.Agreed
+	if c == nil || c.State != consent.Approved {
+		return false
+	}
+	if g == nil || g.Consent != string(c.ID) || g.Version != c.Version || g.Pseudonym != pseudonym || g.Client != string(c.Client) ||
+		g.Purpose != string(c.Purpose) || g.Registry != string(c.Registry) || g.Text != c.TextHash {
+		return true
+	}
+	return slices.ContainsFunc(c.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(g.Attributes, string(a)) })
 }
 
 // Use is one use of a permission of limited frequency.
@@ -136,6 +145,7 @@ type Broker struct {
 	Permissions Permissions
 	Register    Register
 	Evidence    Evidence
+	Pseudonyms  audit.Pseudonyms
 	Clients     Clients
 	// People is a [Census] over Register if nil.
 	People    People

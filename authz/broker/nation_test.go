@@ -486,7 +486,7 @@ func found(t interface {
 		Catalogue: catalogue, Store: n, Evidence: scribe, Broker: "http://localhost/broker/v1", Now: clock,
 	}
 	n.broker = &Broker{
-		Verifier: n, Permissions: n, Register: n, Evidence: scribe, Clients: n, Catalogue: catalogue, Policy: engine,
+		Verifier: n, Permissions: n, Register: n, Evidence: scribe, Pseudonyms: n, Clients: n, Catalogue: catalogue, Policy: engine,
 		Now: clock,
 	}
 	return n

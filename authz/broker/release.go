@@ -180,7 +180,13 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 	if err != nil || q.owner == nil || live.Client != q.owner.ID {
 		live = Permission{} // nothing of another app's grant is looked at
 	}
-	if live.unexplained() {
+	pseudonym := ""
+	if live.Consent != nil {
+		if pseudonym, err = b.Pseudonyms.Audit(ctx, live.Consent.Subject); err != nil {
+			return nil, err
+		}
+	}
+	if live.unexplained(pseudonym) {
 		slog.ErrorContext(ctx, "no event gave a consent that is in force; it counts as none", "consent", live.Consent.ID, "version", live.Consent.Version)
 		live.Consent = nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/policy"
 )
@@ -812,5 +813,39 @@ func TestAPrincipalComesToTheEvent(t *testing.T) {
 		if got := n.state.rows[released.Event].Event.Person; got != want {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
+	}
+}
+
+// TestAConsentThatWasWrittenPastItsEvent: what stands in the database of a consent counts only as
+// the event says that it was given.
+func TestAConsentThatWasWrittenPastItsEvent(t *testing.T) {
+	given := commitment.Given{Pseudonym: "an", Client: "app", Purpose: "p", Registry: "land", Text: "t", Attributes: []string{"land.area", "land.plot"}}
+	for _, row := range []struct {
+		name   string
+		alter  func(c *consent.Consent, g *commitment.Ground)
+		counts bool
+	}{
+		{"as it is", func(*consent.Consent, *commitment.Ground) {}, true},
+		{"less than was agreed to", func(c *consent.Consent, _ *commitment.Ground) { c.Attributes = c.Attributes[:1] }, true},
+		{"more than was agreed to", func(c *consent.Consent, _ *commitment.Ground) { c.Attributes = append(c.Attributes, "land.value") }, false},
+		{"another version", func(c *consent.Consent, _ *commitment.Ground) { c.Version = 2 }, false},
+		{"another person", func(_ *consent.Consent, g *commitment.Ground) { g.Pseudonym = "binh" }, false},
+		{"another app", func(c *consent.Consent, _ *commitment.Ground) { c.Client = "other" }, false},
+		{"another purpose", func(c *consent.Consent, _ *commitment.Ground) { c.Purpose = "q" }, false},
+		{"another register", func(c *consent.Consent, _ *commitment.Ground) { c.Registry = "tax" }, false},
+		{"another text", func(c *consent.Consent, _ *commitment.Ground) { c.TextHash = "u" }, false},
+		{"another consent", func(c *consent.Consent, _ *commitment.Ground) { c.ID = "d" }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := consent.Consent{
+				ID: "c", Client: "app", Purpose: "p", Registry: "land", Version: 1, State: consent.Approved, TextHash: "t",
+				Attributes: []authz.AttributeID{"land.area", "land.plot"},
+			}
+			g := commitment.Ground{Consent: "c", Version: 1, Given: given}
+			row.alter(&c, &g)
+			if got := (Permission{Consent: &c, Agreed: &g}).unexplained("an"); got == row.counts {
+				t.Errorf("unexplained: %v", got)
+			}
+		})
 	}
 }

@@ -210,7 +210,7 @@ func (n *Node) makeBroker(context.Context) error {
 		return err
 	}
 	n.broker = &broker.Broker{
-		Permissions: n.DB, Register: registers(n), Evidence: n.scribe,
+		Permissions: n.DB, Register: registers(n), Evidence: n.scribe, Pseudonyms: n.Pseudonyms,
 		Clients: directory{n.directory}, Catalogue: n.Catalogue, Policy: rules,
 		Now: time.Now,
 	}

@@ -3,20 +3,26 @@ package evidence
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/rowseal"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/store/handle"
 )
 
-// GroundJoin joins to a consent c the newest event d by which it was given, one with a MAC
-// before one without, and its first place q with a MAC.
-const GroundJoin = `LEFT JOIN events d ON d.id = (SELECT x.id FROM events x WHERE x.consent = c.id AND x.type = 'consent.approved'
+// GroundJoin joins to a consent c the newest event d by which it was given or ended, one with a
+// MAC before one without, and its first place q with a MAC.
+const GroundJoin = `LEFT JOIN events d ON d.id = (SELECT x.id FROM events x WHERE x.consent = c.id AND ` + decides + `
 			ORDER BY x.mac IS NULL, x.id DESC LIMIT 1)
 		LEFT JOIN event_places q ON q.event_id = d.id AND (q.origin, q.idx) = (SELECT p.origin, p.idx FROM event_places p
 			WHERE p.event_id = d.id AND p.mac IS NOT NULL AND ` + LivePlace + ` ORDER BY p.origin, p.idx LIMIT 1)`
+
+// decides is the condition that an event x gives or ends a consent, as the index
+// events_decided has it ([trees.Ends]).
+const decides = "x.type IN ('consent.approved', 'consent.withdrawn', 'consent.expired', 'consent.suspended', 'consent.ended')"
 
 // GroundColumns are their columns, for [GroundRow.Targets].
 func GroundColumns(d handle.Dialect) string {
@@ -57,11 +63,11 @@ func (r *GroundRow) sealed() rowseal.Row {
 	}
 }
 
-// Ground is the event by which a consent was given in this version; nil if there is none. It
-// is the row that was read with the consent, if that is genuine and says so. A row that is
-// not, as anybody who can write to the database adds one, is passed over: the others of the
-// consent are read then, the newest first. One without a MAC, of the release before, counts
-// where there is no other. An error is of the database or of the keyring.
+// Ground is the event by which a consent was given in this version; nil if there is none, or a
+// later one ended it. It is the row that was read with the consent, if that is genuine and
+// says so. A row that is not, as anybody who can write to the database adds one, is passed
+// over: the others of the consent are read then, the newest first. One without a MAC, of the
+// release before, counts where there is no other. An error is of the database or of the keyring.
 func (db Book) Ground(ctx context.Context, consent authz.ConsentID, version int, r *GroundRow) (*commitment.Ground, error) {
 	if r.id == nil {
 		return nil, nil
@@ -73,48 +79,64 @@ func (db Book) Ground(ctx context.Context, consent authz.ConsentID, version int,
 	if err != nil {
 		return nil, err
 	}
-	sealed := r.sealed()
-	fault, err := keys.Fault(ctx, sealed)
+	read, err := keys.Read(ctx, r.sealed())
 	if err != nil {
 		return nil, err
 	}
-	if fault == "" || fault == audit.FaultUnsealed {
-		if g := groundOf(consent, version, sealed.Canonical, sealed.Salt, logged); g != nil {
-			return g, nil
-		}
+	switch ground, ended := groundOf(read, logged, consent, version); {
+	case ended:
+		return nil, nil
+	case ground != nil:
+		return ground, nil
 	}
 	return searchGround(ctx, db, consent, version)
 }
 
-func groundOf(consent authz.ConsentID, version int, canonical, salt []byte, logged bool) *commitment.Ground {
-	if len(salt) != len(audit.Salt{}) {
-		return nil
+// groundOf is what a row says of a version of a consent: that it was given, that it ended, or
+// neither.
+func groundOf(r audit.Recorded, logged bool, consent authz.ConsentID, version int) (ground *commitment.Ground, ended bool) {
+	if r.Fault != "" && r.Fault != audit.FaultUnsealed || r.Event.Consent.ID != consent {
+		return nil, false
 	}
-	g, err := commitment.GroundOf(canonical, audit.Salt(salt), logged)
-	if err != nil || g.Consent != string(consent) || g.Version != version {
-		return nil
+	if slices.Contains(trees.Ends, r.Event.Type) {
+		return nil, r.Event.Consent.Version >= version
 	}
-	return &g
+	if r.Event.Consent.Version != version {
+		return nil, false
+	}
+	canonical, err := r.Event.Canonical()
+	if err != nil {
+		return nil, false
+	}
+	g, err := commitment.GroundOf(canonical, r.Salt, logged)
+	if err != nil {
+		return nil, false
+	}
+	return &g, false
 }
 
 // groundsTried bounds the events of one consent that are read where the newest is false.
 const groundsTried = 20_000
 
-func searchGround(ctx context.Context, db Book, consent authz.ConsentID, version int) (ground *commitment.Ground, err error) {
-	tried := 0
-	err = db.Walk(ctx, "consent = ? AND consent <> '' AND type = ?", func(r audit.Recorded, _ []byte) (more bool) {
-		if r.Event.Consent.ID != consent || r.Event.Consent.Version != version || r.Fault != "" && r.Fault != audit.FaultUnsealed {
-			tried++
-			return tried < groundsTried
-		}
-		if r.Fault == "" || ground == nil {
-			canonical, err := r.Event.Canonical()
-			if err == nil {
-				ground = groundOf(consent, version, canonical, r.Salt[:], r.Logged && !r.Unproven)
+func searchGround(ctx context.Context, db Book, consent authz.ConsentID, version int) (*commitment.Ground, error) {
+	var ground *commitment.Ground // of before there were MACs, until one that has one is found
+	tried, over := 0, false // of before there were MACs, one that ends it
+	err := db.Walk(ctx, "consent = ? AND consent <> '' AND type IN ?", func(r audit.Recorded, _ []byte) (more bool) {
+		found, ended := groundOf(r, r.Logged && !r.Unproven, consent, version)
+		switch {
+		case ended && r.Fault == "":
+			ground = nil
+			return false
+		case ended:
+			over = true
+		case found != nil && (r.Fault == "" || ground == nil && !over):
+			if ground = found; r.Fault == "" {
+				return false
 			}
 		}
-		return r.Fault != "" || ground == nil
-	}, string(consent), string(audit.ConsentApproved))
+		tried++
+		return tried < groundsTried
+	}, string(consent), append([]audit.Type{audit.ConsentApproved}, trees.Ends...))
 	if err != nil {
 		return nil, fmt.Errorf("looking for the event by which consent %s was given: %w", consent, err)
 	}

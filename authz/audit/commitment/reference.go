@@ -46,6 +46,15 @@ type Ground struct {
 	Version int
 	// Logged says that the place of its leaf is noted.
 	Logged bool
+	// Given is what was agreed to, and by whom.
+	Given
+}
+
+// Given is what an event of a consent says of it: the person by her pseudonym, the app, the
+// purpose, the register with its attributes, and the hash of the text that she read.
+type Given struct {
+	Pseudonym, Client, Purpose, Registry, Text string
+	Attributes                                 []string
 }
 
 // GroundType is the type of an event that is a ground.
@@ -63,10 +72,24 @@ func GroundOf(canonical []byte, salt Salt, logged bool) (Ground, error) {
 		return Ground{}, err
 	}
 	var said struct {
+		Asked struct {
+			Client string `json:"client"`
+		} `json:"asked"`
 		Consent struct {
 			ID      string `json:"consent"`
+			Text    string `json:"text_sha256"`
 			Version int    `json:"version"`
 		} `json:"consent"`
+		Data struct {
+			Attributes []string `json:"attributes"`
+			Registry   string   `json:"registry"`
+		} `json:"data"`
+		Person struct {
+			Pseudonym string `json:"pseudonym"`
+		} `json:"person"`
+		Reason struct {
+			Purpose string `json:"purpose"`
+		} `json:"reason"`
 	}
 	if err := json.Unmarshal(canonical, &said); err != nil {
 		return Ground{}, fmt.Errorf("reading the consent of event %s: %w", id, ErrNotCanonical)
@@ -74,5 +97,9 @@ func GroundOf(canonical []byte, salt Salt, logged bool) (Ground, error) {
 	if kind != GroundType || said.Consent.ID == "" {
 		return Ground{}, fmt.Errorf("event %s (%s) is of no consent that was given", id, kind)
 	}
-	return Ground{Reference{id, commits}, said.Consent.ID, said.Consent.Version, logged}, nil
+	given := Given{
+		Pseudonym: said.Person.Pseudonym, Client: said.Asked.Client, Purpose: said.Reason.Purpose, Registry: said.Data.Registry,
+		Text: said.Consent.Text, Attributes: said.Data.Attributes,
+	}
+	return Ground{Reference{id, commits}, said.Consent.ID, said.Consent.Version, logged, given}, nil
 }
