@@ -120,7 +120,7 @@ const groundsTried = 20_000
 
 func searchGround(ctx context.Context, db Book, consent authz.ConsentID, version int) (*commitment.Ground, error) {
 	var ground *commitment.Ground // of before there were MACs, until one that has one is found
-	tried, over := 0, false // of before there were MACs, one that ends it
+	tried, over := 0, false       // of before there were MACs, one that ends it
 	err := db.Walk(ctx, "consent = ? AND consent <> '' AND type IN ?", func(r audit.Recorded, _ []byte) (more bool) {
 		found, ended := groundOf(r, r.Logged && !r.Unproven, consent, version)
 		switch {
