@@ -365,8 +365,8 @@ func TestLiveFindsTheEventOfTheConsent(t *testing.T) {
 			if want := !logged; err != nil || (len(open) == 1 && open[0].Event.ID == release) != want {
 				t.Errorf("releases without a place: %v, %v", open, err)
 			}
-			if g := p.Agreed.Given; g.Client != string(clinic.ID) || g.Purpose != "land.mortgage" || g.Registry != "land" || g.Text != saved.TextHash ||
-				g.Pseudonym == "" || len(g.Attributes) != len(v.Attributes) {
+			if g := p.Agreed.Given; g.Client != string(clinic.ID) || g.Purpose != "land.mortgage" || g.Registry != "land" ||
+				g.Text != saved.TextHash || g.Pseudonym == "" || len(g.Attributes) != len(v.Attributes) {
 				t.Errorf("what was agreed to is %+v", g)
 			}
 			if err := db.NotePlaces(t.Context(), "o", map[string]uint64{newest: 4, release: 5}, false); err != nil {
