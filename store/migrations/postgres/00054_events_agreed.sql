@@ -2,4 +2,5 @@
 -- release before writes events while the index is made.
 -- +goose NO TRANSACTION
 -- +goose Up
-CREATE INDEX CONCURRENTLY IF NOT EXISTS events_agreed ON events (consent, id) WHERE type = 'consent.approved';
+DROP INDEX CONCURRENTLY IF EXISTS events_agreed; -- one that was interrupted is invalid
+CREATE INDEX CONCURRENTLY events_agreed ON events (consent, id) WHERE type = 'consent.approved';

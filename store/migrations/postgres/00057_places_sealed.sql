@@ -6,7 +6,8 @@
 -- +goose NO TRANSACTION
 -- +goose Up
 ALTER TABLE event_places ADD COLUMN IF NOT EXISTS mac bytea;
-CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS event_places_claims ON event_places (origin, idx, event_id);
+DROP INDEX CONCURRENTLY IF EXISTS event_places_claims; -- one that was interrupted is invalid
+CREATE UNIQUE INDEX CONCURRENTLY event_places_claims ON event_places (origin, idx, event_id);
 ALTER TABLE event_places DROP CONSTRAINT IF EXISTS event_places_pkey, ADD CONSTRAINT event_places_pkey PRIMARY KEY USING INDEX event_places_claims;
 CREATE TABLE IF NOT EXISTS evidence_sealed (
     one   smallint PRIMARY KEY CHECK (one = 1),
