@@ -108,6 +108,7 @@ type metadata struct {
 	GrantActions          []string `json:"grant_management_actions_supported"`
 	GrantActionRequired   bool     `json:"grant_management_action_required"`
 	RegistrationTypes     []string `json:"client_registration_types_supported,omitempty"` // OpenID Federation 1.0 §5.1.3
+	FederationEndpoint    string   `json:"federation_registration_endpoint,omitempty"`    // and §5.1.3
 
 	Aliases          map[string]string `json:"mtls_endpoint_aliases,omitempty"` // RFC 8705 §5
 	CertificateBound bool              `json:"tls_client_certificate_bound_access_tokens,omitempty"`
@@ -124,12 +125,9 @@ func (d *Documents) buildMetadata() ([]byte, error) {
 	if slices.Contains(authz.Union(func(p authz.Profile) []bool { return []bool{p.UnsignedRequestObjects} }), true) {
 		objectAlgs = append(objectAlgs, "none")
 	}
-	var types []string
-	if d.o.Published.Federation {
-		types = []string{"automatic"}
-	}
 	return json.Marshal(metadata{
-		RegistrationTypes: types, Issuer: d.o.Issuer, AuthorizationEndpoint: d.url.Authorize, TokenEndpoint: d.url.Token,
+		RegistrationTypes: d.o.Published.Ways, FederationEndpoint: d.o.Published.Explicit,
+		Issuer: d.o.Issuer, AuthorizationEndpoint: d.url.Authorize, TokenEndpoint: d.url.Token,
 		UserInfoEndpoint: d.url.UserInfo, JWKSURI: d.url.JWKS, PAREndpoint: d.url.PAR,
 		IntrospectionEndpoint: d.url.Introspect, RevocationEndpoint: d.url.Revoke, EndSessionEndpoint: d.url.Logout,
 		RegistrationEndpoint: d.o.Published.Registration, PolicyURI: d.o.Published.Policy, TermsURI: d.o.Published.Terms,

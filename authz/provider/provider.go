@@ -95,8 +95,10 @@ type Published struct {
 	Reachable authz.AuthenticationLevel
 	// Registration is the registration endpoint, RFC 7591 §3.
 	Registration string
-	// Federation says that apps of federations are let in (OpenID Federation 1.0 §12.1).
-	Federation bool
+	// Ways are how apps of federations register, and Explicit is the endpoint at which they
+	// ask for it (OpenID Federation 1.0 §12).
+	Ways     []string
+	Explicit string
 	// Policy and Terms are op_policy_uri and op_tos_uri (OpenID Connect Discovery
 	// §3), for who registers an app.
 	Policy, Terms string

@@ -225,9 +225,8 @@ func (n *Node) makeProvider(ctx context.Context) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	published := provider.Published{
-		Reachable: n.authn.Reachable(), Policy: c.OPPolicyURI, Terms: c.OPTosURI, Federation: n.directory.Introducer != nil,
-	}
+	published := provider.Published{Reachable: n.authn.Reachable(), Policy: c.OPPolicyURI, Terms: c.OPTosURI}
+	published.Ways, published.Explicit = n.clients.Published()
 	if n.registration != nil {
 		published.Registration = n.registration.URL()
 	}
@@ -317,9 +316,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 	if n.broker != nil {
 		o.Endpoints.Broker = n.broker.Releases
 	}
-	if n.registration != nil {
-		o.Endpoints.Register, o.Endpoints.Manage = n.registration.Register, n.registration.Manage
-	}
+	o.Endpoints.Register, o.Endpoints.Manage = n.clients.Endpoints(n.registration)
 	o.Endpoints.Federation = n.federation.Handlers()
 	n.server = web.New(o)
 	return nil

@@ -16,22 +16,24 @@ import (
 
 // take makes a valid verdict the registration of an app, c or nil if there is none yet, and
 // gives the client that the app is then.
-func (r *Registrar) take(ctx context.Context, v trust.Verdict, c *authz.Client, kept Kept) (*authz.Client, error) {
+func (r *Registrar) take(
+	ctx context.Context, v trust.Verdict, way registration.Way, c *authz.Client, kept Kept,
+) (*authz.Client, error) {
 	now := r.o.Now().UTC()
 	if c != nil {
 		switch {
 		case c.Disabled: // an operator's word, which no chain undoes
 			return c, nil
-		case kept.Ended.IsZero() && registration.Digest(v) == kept.Digest, v.Chain[0].IssuedAt.Before(kept.Issued):
+		case kept.Ended.IsZero() && registration.Digest(v) == kept.Digest && kept.Way == way, v.Chain[0].IssuedAt.Before(kept.Issued):
 			return standing(c, now)
 		}
 	}
 	issuers := func(id federation.EntityID) (trust.Verdict, bool) { return r.resolved(id) }
-	found, err := registration.Decide(v, registration.Automatic, issuers, r.o.Rules, now)
+	found, err := registration.Decide(v, way, issuers, r.o.Rules, now)
 	if err != nil {
 		return nil, err
 	}
-	next := Kept{Membership: found.Client.Membership, Issued: found.Issued, Digest: found.Digest, Refreshed: now}
+	next := Kept{Membership: found.Client.Membership, Way: way, Issued: found.Issued, Digest: found.Digest, Refreshed: now}
 	if c != nil {
 		settle(c, found.Client)
 		if same(c, found.Client) {
@@ -43,7 +45,7 @@ func (r *Registrar) take(ctx context.Context, v trust.Verdict, c *authz.Client, 
 	if rules.Checks.Known, err = apps.KnownApps(ctx, r.o.Store.Clients); err != nil {
 		return nil, err
 	}
-	again, err := registration.Decide(v, registration.Automatic, issuers, rules, now)
+	again, err := registration.Decide(v, way, issuers, rules, now)
 	if err == nil && (c == nil || c.SectorIdentifierURI != again.Client.SectorIdentifierURI) {
 		err = apps.ProveSector(ctx, r.o.Fetcher, again.Client)
 	}

@@ -29,6 +29,9 @@ type Resolver interface {
 type Kept struct {
 	// Membership is that of the client.
 	authz.Membership
+	// Way is how the app was registered. What it registered explicitly, it made for this
+	// provider, and no chain that is found or sent changes it before it ends (§12.2.6).
+	Way registration.Way
 	// Issued is when the app signed the metadata that it was registered with.
 	Issued time.Time
 	// Digest names the chain, see [registration.Digest].
@@ -171,8 +174,8 @@ func standing(c *authz.Client, now time.Time) (*authz.Client, error) {
 // settled is what the resolver's verdict makes of a client, c or nil if there is none.
 func (r *Registrar) settled(ctx context.Context, v trust.Verdict, c *authz.Client, kept Kept) (*authz.Client, error) {
 	now := r.o.Now()
-	if v.Valid() && now.Before(v.Expiry) {
-		return r.take(ctx, v, c, kept)
+	if v.Valid() && now.Before(v.Expiry) && !explicit(c, kept, now) {
+		return r.take(ctx, v, registration.Automatic, c, kept)
 	}
 	if c != nil && !c.Membership.Lapsed(now) && !v.Valid() {
 		if err := r.end(ctx, v, c, kept); err != nil {
@@ -183,6 +186,11 @@ func (r *Registrar) settled(ctx context.Context, v trust.Verdict, c *authz.Clien
 		return standing(c, now)
 	}
 	return nil, registration.Refusal(v)
+}
+
+// explicit reports whether a client stands that was registered explicitly.
+func explicit(c *authz.Client, kept Kept, now time.Time) bool {
+	return c != nil && kept.Way == registration.Explicit && !c.Membership.Lapsed(now)
 }
 
 // Introduce takes up an app by the chain that came in the header of something it signed, and
@@ -202,10 +210,7 @@ func (r *Registrar) Introduce(ctx context.Context, id authz.ClientID, chain, pee
 		return nil // what was fetched where it is published is newer than what is sent
 	}
 	if !r.verifying.TryAcquire(1) {
-		return &authz.Error{
-			Code: authz.TemporarilyUnavailable, RetryAfter: time.Second,
-			Description: "too many trust chains are being verified; send the same request again",
-		}
+		return errBusy()
 	}
 	v, err := r.verify(entity, chain, peer)
 	r.verifying.Release(1)
@@ -220,6 +225,13 @@ func (r *Registrar) Introduce(ctx context.Context, id authz.ClientID, chain, pee
 		r.seen.Put(key, outcome{until: began.Add(time.Minute), refused: err}, began)
 	}
 	return err
+}
+
+func errBusy() error {
+	return &authz.Error{
+		Code: authz.TemporarilyUnavailable, RetryAfter: time.Second,
+		Description: "too many trust chains are being verified; send the same request again",
+	}
 }
 
 // named names what was sent, whoever sent it.
@@ -270,10 +282,21 @@ func (r *Registrar) introduce(ctx context.Context, id authz.ClientID, v trust.Ve
 		_, err := r.settled(ctx, known, c, kept)
 		return err
 	}
-	if c != nil && !kept.Ended.IsZero() && !v.Chain[1].IssuedAt.After(kept.Ended) {
-		return refuse(authz.InvalidTrustChain, "12.1",
-			"the federation has withdrawn its trust in this app since %s signed the statement about it; a newer one is needed", v.Chain[1].Issuer)
+	if err := withdrawn(v, c, kept); err != nil {
+		return err
 	}
-	_, err = r.take(ctx, v, c, kept)
+	if explicit(c, kept, r.o.Now()) {
+		return nil
+	}
+	_, err = r.take(ctx, v, registration.Automatic, c, kept)
 	return err
+}
+
+// withdrawn refuses a chain from before the federation withdrew its trust.
+func withdrawn(v trust.Verdict, c *authz.Client, kept Kept) error {
+	if c == nil || kept.Ended.IsZero() || v.Chain[1].IssuedAt.After(kept.Ended) {
+		return nil
+	}
+	return refuse(authz.InvalidTrustChain, "12.1",
+		"the federation has withdrawn its trust in this app since %s signed the statement about it; a newer one is needed", v.Chain[1].Issuer)
 }

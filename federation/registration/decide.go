@@ -21,8 +21,12 @@ import (
 // 1.0 §5.1.2).
 type Way string
 
-// Automatic registration comes with the first request of an app (§12.1).
-const Automatic Way = "automatic"
+// Automatic registration comes with the first request of an app (§12.1), explicit registration
+// is asked for (§12.2).
+const (
+	Automatic Way = "automatic"
+	Explicit  Way = "explicit"
+)
 
 // methods are those by which an app authenticates that was registered automatically: both
 // prove a key that its metadata state (§12.1.1.2).

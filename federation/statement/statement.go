@@ -112,6 +112,40 @@ func (s Statement) SignedBy(set *jose.Set) error {
 // Parse reads an entity statement and checks it by §3.2, but for time, signature and what
 // other statements say.
 func Parse(token string) (Statement, error) {
+	return parse(token, false)
+}
+
+// ParseRequest reads the configuration by which an app asks a provider to register it (§12.2.1):
+// one that is for the provider alone. It may carry trust chains in its header, which are not
+// read here.
+func ParseRequest(token string, provider federation.EntityID) (Statement, error) {
+	s, err := parse(token, true)
+	if err != nil {
+		return Statement{}, err
+	}
+	var asked struct {
+		Audience any `json:"aud"`
+	}
+	if err := json.Unmarshal(s.received.Claims(), &asked); err != nil {
+		return Statement{}, fault("12.2.1", "aud is of a wrong type")
+	}
+	list, isList := asked.Audience.([]any)
+	if isList && len(list) == 1 {
+		asked.Audience = list[0]
+	}
+	switch {
+	case asked.Audience != string(provider):
+		return Statement{}, fault("12.2.2", "aud is not this provider, %s, alone", provider)
+	case !s.IsConfiguration():
+		return Statement{}, fault("12.2.1", "it is not the configuration of the app")
+	case len(s.AuthorityHints) == 0:
+		return Statement{}, fault("12.2.1", "authority_hints is missing")
+	}
+	return s, nil
+}
+
+// parse reads a statement, which may have chains in its header if it is a request.
+func parse(token string, request bool) (Statement, error) {
 	received, err := jose.Receive(token, jose.Rule{Type: Type, Algorithms: Algorithms, MaxBytes: MaxBytes})
 	if err != nil {
 		return Statement{}, fault("3.2", "%v", err)
@@ -122,7 +156,7 @@ func Parse(token string) (Statement, error) {
 		return Statement{}, fault("3", "its typ is %q, want %q", received.Type(), Type)
 	case received.KeyID() == "":
 		return Statement{}, fault("3", "it names no key: the header has no kid")
-	case received.HasTrustChain():
+	case received.HasTrustChain() && !request:
 		return Statement{}, fault("4.3", "a statement is a part of chains, and carries none in its header")
 	}
 	c, err := claimsOf(received.Claims())

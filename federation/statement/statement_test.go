@@ -3,6 +3,7 @@ package statement_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -237,6 +238,56 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("no fault: %v", err)
 		case err == nil && (s.Token() != token || s.Issuer == "" || s.Subject == "" || s.Keys == nil || !s.IssuedAt.Before(s.Expiry)):
 			t.Fatalf("got %+v", s)
+		}
+	})
+}
+
+// TestParseRequest: what a request of explicit registration has beyond a configuration
+// (OpenID Federation 1.0 §12.2.1).
+func TestParseRequest(t *testing.T) {
+	const provider = "https://id.example.vn"
+	leaf := federationtest.New(t, "https://app.example.vn")
+	all := func(changes claims) claims {
+		c := claims{
+			"iss": leaf.ID, "sub": leaf.ID, "iat": 1, "exp": 2, "jwks": leaf.JWKS(t), "aud": provider, "authority_hints": []string{"https://a.vn"},
+		}
+		maps.Copy(c, changes)
+		return c
+	}
+	for _, row := range []struct {
+		name            string
+		header, changes claims
+		section         string
+	}{
+		{"all in order", nil, nil, ""},
+		{"aud in a list of one", nil, claims{"aud": []string{provider}}, ""},
+		{"chains in the header", claims{"trust_chain": []string{"a"}, "peer_trust_chain": []string{"b"}}, nil, ""},
+		{"no aud", nil, claims{"aud": nil}, "12.2.2"},
+		{"aud of two", nil, claims{"aud": []string{provider, "https://b.vn"}}, "12.2.2"},
+		{"an empty aud", nil, claims{"aud": []string{}}, "12.2.2"},
+		{"aud of another", nil, claims{"aud": "https://b.vn"}, "12.2.2"},
+		{"aud is a number", nil, claims{"aud": 1}, "12.2.2"},
+		{"about another", nil, claims{"sub": "https://b.vn", "authority_hints": nil}, "12.2.1"},
+		{"no superior", nil, claims{"authority_hints": nil}, "12.2.1"},
+		{"of another type", claims{"typ": "JWT"}, nil, "3.2"},
+	} {
+		_, err := statement.ParseRequest(leaf.Sign(t, row.header, all(row.changes)), provider)
+		fault := statement.FaultError{}
+		if errors.As(err, &fault); fault.Section != row.section || (err == nil) != (row.section == "") {
+			t.Errorf("%s: got %v, want §%s", row.name, err, row.section)
+		}
+	}
+}
+
+// FuzzParseRequest: what is taken as a request is a configuration with a superior.
+func FuzzParseRequest(f *testing.F) {
+	leaf := federationtest.New(f, "https://app.example.vn")
+	f.Add(leaf.Configuration(f, claims{"authority_hints": []string{"https://a.vn"}, "aud": "https://id.example.vn"}))
+	f.Add("a.b.c")
+	f.Fuzz(func(t *testing.T, token string) {
+		s, err := statement.ParseRequest(token, "https://id.example.vn")
+		if err == nil && (!s.IsConfiguration() || len(s.AuthorityHints) == 0) || err != nil && !errors.Is(err, statement.ErrInvalid) {
+			t.Fatalf("got %+v, %v", s, err)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/federation/registrar"
+	"hopnhat/federation/registration"
 	"hopnhat/store/handle"
 )
 
@@ -31,6 +32,7 @@ type row struct {
 	Chain     []byte     `gorm:"column:chain"`
 	Refreshed *time.Time `gorm:"column:refreshed_at"`
 	Ended     *time.Time `gorm:"column:ended_at"`
+	Way       *string    `gorm:"column:way"`
 }
 
 // FederatedClient finds a client, disabled ones included, with what is kept of it; that is
@@ -38,7 +40,7 @@ type row struct {
 func (db Members) FederatedClient(ctx context.Context, id authz.ClientID) (*authz.Client, registrar.Kept, error) {
 	var r row
 	res := db.Reader(ctx).Raw(`SELECT c.id, c.record, c.disabled, c.revision, c.created_at, c.updated_at,
-			f.anchor, f.superior, f.issued_at, f.expires_at, f.chain, f.refreshed_at, f.ended_at
+			f.anchor, f.superior, f.issued_at, f.expires_at, f.chain, f.refreshed_at, f.ended_at, f.way
 		FROM clients c LEFT JOIN federated_clients f ON f.client_id = c.id WHERE c.id = ?`, string(id)).Scan(&r)
 	if res.Error != nil {
 		return nil, registrar.Kept{}, handle.Wrap("reading a federated client", res.Error)
@@ -53,12 +55,12 @@ func (db Members) FederatedClient(ctx context.Context, id authz.ClientID) (*auth
 	c.ID, c.Disabled, c.CreatedAt, c.UpdatedAt = authz.ClientID(r.ID), r.Disabled, r.CreatedAt.UTC(), r.UpdatedAt.UTC()
 	kept := registrar.Kept{Revision: r.Revision}
 	if r.Anchor != nil {
-		if len(r.Chain) != sha256.Size || r.Superior == nil {
+		if len(r.Chain) != sha256.Size || r.Superior == nil || r.Way == nil {
 			return nil, kept, fmt.Errorf("reading a federated client: the row of %q is damaged", id)
 		}
 		kept.Membership = authz.Membership{Anchor: *r.Anchor, Superior: *r.Superior, Expires: handle.Time(r.Expires)}
 		kept.Issued, kept.Refreshed, kept.Ended = handle.Time(r.Issued), handle.Time(r.Refreshed), handle.Time(r.Ended)
-		kept.Digest = [sha256.Size]byte(r.Chain)
+		kept.Digest, kept.Way = [sha256.Size]byte(r.Chain), registration.Way(*r.Way)
 		c.Membership = kept.Membership
 	}
 	return &c, kept, nil
@@ -77,8 +79,9 @@ func (db Members) JoinClient(ctx context.Context, c *authz.Client, k registrar.K
 		return err
 	}
 	return handle.Wrap("keeping the chain of a client", db.Writer(ctx).Exec(`INSERT INTO federated_clients
-		(client_id, anchor, superior, issued_at, expires_at, chain, refreshed_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		string(c.ID), k.Anchor, k.Superior, k.Issued.UTC(), k.Expires.UTC(), handle.Blob(k.Digest[:]), k.Refreshed.UTC()).Error)
+		(client_id, anchor, superior, issued_at, expires_at, chain, refreshed_at, way) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(c.ID), k.Anchor, k.Superior, k.Issued.UTC(), k.Expires.UTC(), handle.Blob(k.Digest[:]), k.Refreshed.UTC(),
+		string(k.Way)).Error)
 }
 
 // RenewClient keeps another chain of a client, if what is kept is still what was read, and
@@ -86,10 +89,10 @@ func (db Members) JoinClient(ctx context.Context, c *authz.Client, k registrar.K
 // that is enabled and as it was read. It is called in a transaction.
 func (db Members) RenewClient(ctx context.Context, id authz.ClientID, read, k registrar.Kept, changed *authz.Client) error {
 	if err := handle.OneRow("renewing the chain of a client", db.Writer(ctx).Exec(`UPDATE federated_clients
-		SET anchor = ?, superior = ?, issued_at = ?, expires_at = ?, chain = ?, refreshed_at = ?, ended_at = ?
+		SET anchor = ?, superior = ?, issued_at = ?, expires_at = ?, chain = ?, refreshed_at = ?, ended_at = ?, way = ?
 		WHERE client_id = ? AND chain = ? AND expires_at = ?`,
 		k.Anchor, k.Superior, k.Issued.UTC(), k.Expires.UTC(), handle.Blob(k.Digest[:]), k.Refreshed.UTC(), handle.NullTime(k.Ended),
-		string(id), handle.Blob(read.Digest[:]), read.Expires.UTC())); err != nil || changed == nil {
+		string(k.Way), string(id), handle.Blob(read.Digest[:]), read.Expires.UTC())); err != nil || changed == nil {
 		return err
 	}
 	record, err := json.Marshal(changed)

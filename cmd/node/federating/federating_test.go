@@ -176,8 +176,9 @@ func TestNode(t *testing.T) {
 			t.Fatal(err)
 		}
 		ways, _ := c.Metadata[federation.OpenIDProvider]["client_registration_types_supported"].([]any)
-		if len(ways) != 1 || ways[0] != "automatic" {
-			t.Errorf("§5.1.3: got %v", ways)
+		at := c.Metadata[federation.OpenIDProvider]["federation_registration_endpoint"]
+		if len(ways) != 2 || ways[0] != "automatic" || ways[1] != "explicit" || at != issuer+"/register" {
+			t.Errorf("§5.1.3: got %v at %v", ways, at)
 		}
 	})
 	t.Run("an anchor alone", func(t *testing.T) {

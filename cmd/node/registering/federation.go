@@ -4,16 +4,20 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
+	"hopnhat/authz/protocol"
 	apps "hopnhat/authz/registration"
+	"hopnhat/authz/registration/endpoint"
 	"hopnhat/federation"
 	"hopnhat/federation/registrar"
 	"hopnhat/federation/registration"
+	"hopnhat/keys"
 )
 
 // Clients are those of the database, and those that a federation vouches for once [Clients.Open]
@@ -21,6 +25,8 @@ import (
 type Clients struct {
 	clientauth.Clients
 	registrar *registrar.Registrar
+	explicit  *registrar.Explicit // nil: apps do not register explicitly
+	issuer    string
 }
 
 // Directory are the clients of a database, and the directory that keeps them in memory and
@@ -52,6 +58,11 @@ type Options struct {
 	Fetcher  apps.Fetcher
 	// Resolver knows entities before they come; nil where nothing is gathered.
 	Resolver registrar.Resolver
+	// Entity says that this provider publishes itself in a federation: only then may apps
+	// register explicitly, since the answer is signed with its federation keys, from the ring.
+	Entity    bool
+	Ring      keys.Ring
+	Addresses registrar.Addresses
 }
 
 // ReadRules reads the operator's file; an empty name is that of none, and gives none.
@@ -83,8 +94,52 @@ func (c *Clients) Open(directory *clientauth.Directory, o Options) error {
 		Changed: directory.Forget, Now: time.Now,
 	})
 	directory.Introducer = c.registrar
+	if c.issuer = o.Issuer; o.Entity {
+		c.explicit = registrar.NewExplicit(c.registrar, o.Ring, o.Addresses)
+	}
 	for _, a := range rules.Anchors {
 		slog.Info("apps of a federation are let in", "trust_anchor", a.ID)
 	}
 	return nil
+}
+
+// Published are the ways in which apps of federations register, and the endpoint of explicit
+// registration, for the metadata (OpenID Federation 1.0 §5.1.3); both are empty where none do.
+func (c *Clients) Published() (ways []string, endpointURL string) {
+	switch {
+	case c.registrar == nil:
+		return nil, ""
+	case c.explicit == nil:
+		return []string{string(registration.Automatic)}, ""
+	}
+	return []string{string(registration.Automatic), string(registration.Explicit)}, c.issuer + endpoint.Path
+}
+
+// Endpoints are those at which apps register, and manage what they registered: e, which may be
+// nil, and explicit registration at the same path, told apart by the media type of the request.
+// They are nil where there is neither.
+func (c *Clients) Endpoints(e *endpoint.Endpoint) (register, manage http.HandlerFunc) {
+	none := func(w http.ResponseWriter, _ *http.Request) {
+		refusal := authz.NewError(authz.InvalidRequest, "apps do not register here by themselves; those of a federation send %s or %s",
+			registrar.RequestType, registrar.ChainType)
+		protocol.WriteJSON(w, http.StatusNotFound, refusal.Body())
+	}
+	switch {
+	case c.explicit == nil && e == nil:
+		return nil, nil
+	case c.explicit == nil:
+		return e.Register, e.Manage
+	case e == nil:
+		register, manage = none, none
+	default:
+		register, manage = e.Register, e.Manage
+	}
+	others := register
+	return func(w http.ResponseWriter, r *http.Request) {
+		if registrar.Takes(r) {
+			c.explicit.ServeHTTP(w, r)
+			return
+		}
+		others(w, r)
+	}, manage
 }
