@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -151,11 +152,18 @@ func (r *Registrar) find(ctx context.Context, id authz.ClientID) (*authz.Client,
 	return c, kept, err
 }
 
+// resolved is what the resolver knows of an entity under the anchors of the rules: it may know
+// others under more, whose word lets no app in here.
 func (r *Registrar) resolved(id federation.EntityID) (trust.Verdict, bool) {
 	if r.o.Resolver == nil {
 		return trust.Verdict{}, false
 	}
-	return r.o.Resolver.Resolved(id)
+	v, ok := r.o.Resolver.Resolved(id)
+	counts := slices.ContainsFunc(r.o.Rules.Anchors, func(a trust.Anchor) bool { return a.ID == v.Anchor })
+	if !ok || !counts && (v.Valid() || v.Anchor != "") {
+		return trust.Verdict{}, false
+	}
+	return v, true
 }
 
 // standing is the client that is registered, unless its chain has ended.

@@ -143,12 +143,13 @@ func (o *office) resolve(t *testing.T, chain []string) {
 	o.known[o.app.ID] = v
 }
 
-// revoke makes the resolver know that the app is trusted no more.
+// revoke makes the resolver know that the app is trusted no more: what was stated of it has
+// ended, and is not stated anew.
 func (o *office) revoke(t *testing.T) {
 	t.Helper()
-	v := trust.Verify([]string{o.chain(t, nil)[0]}, o.anchors, o.now)
+	v := trust.Verify(o.chain(t, nil), o.anchors, o.now.Add(10*time.Hour))
 	if v.Valid() {
-		t.Fatal("a configuration alone proves nothing")
+		t.Fatal("it is trusted after its end")
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -280,17 +281,17 @@ func TestLife(t *testing.T) {
 			o.now = o.now.Add(time.Minute)
 			o.revoke(t)
 			_, err := o.Client(ctx, o.id())
-			refusedBy(t, err, authz.InvalidTrustAnchor, "")
+			refusedBy(t, err, authz.InvalidTrustChain, "")
 			o.expect(t, "client.trust-ended")
 			_, err = o.Client(ctx, o.id())
-			refusedBy(t, err, authz.InvalidTrustAnchor, "")
+			refusedBy(t, err, authz.InvalidTrustChain, "")
 			o.expect(t)
 		})
 		t.Run("no chain of before the withdrawal undoes it", func(t *testing.T) {
 			node := o.node()
 			must(node.Introduce(ctx, o.id(), last, nil)) // the resolver knows better, so it is not looked at
 			_, err := node.Client(ctx, o.id())
-			refusedBy(t, err, authz.InvalidTrustAnchor, "")
+			refusedBy(t, err, authz.InvalidTrustChain, "")
 			o.forget()
 			refusedBy(t, o.node().Introduce(ctx, o.id(), last, nil), authz.InvalidTrustChain, "withdrawn")
 			o.expect(t)
@@ -435,4 +436,34 @@ func TestNoEventNoRow(t *testing.T) {
 			t.Errorf("an outage is remembered as a refusal: %v", err)
 		}
 	})
+}
+
+// TestAnchorsOfTheRules: what the resolver knows under an anchor that the operator's rules for
+// apps do not name lets nobody in, and ends nothing; what it has dropped says so.
+func TestAnchorsOfTheRules(t *testing.T) {
+	o, ctx := newOffice(t, storetest.SQLite(t, nil)), t.Context()
+	foreign := federationtest.New(t, "https://la.example.vn")
+	chain := o.chain(t, nil)
+	chain[2] = foreign.About(t, o.province, claims{"iat": o.now.Unix(), "exp": o.now.Add(time.Hour).Unix()})
+	v := trust.Verify(chain, []trust.Anchor{{ID: foreign.ID, Keys: foreign.Set(t)}}, o.now)
+	if !v.Valid() {
+		t.Fatal(v.Err)
+	}
+	o.known[o.app.ID] = v
+	_, err := o.Client(ctx, o.id())
+	refusedBy(t, err, authz.InvalidTrustChain, "no chain of it is known")
+	o.expect(t)
+	if err := o.Introduce(ctx, o.id(), o.chain(t, nil), nil); err != nil {
+		t.Fatal(err)
+	}
+	v.Err, v.Metadata = trust.ErrChain, nil
+	o.known[o.app.ID] = v
+	if _, err := o.Client(ctx, o.id()); err != nil {
+		t.Errorf("ended by an anchor that does not count here: %v", err)
+	}
+	o.expect(t, "client.registered")
+	o.known[o.app.ID] = trust.Verdict{Subject: o.app.ID, Err: trust.ErrChain}
+	_, err = o.Client(ctx, o.id())
+	refusedBy(t, err, authz.InvalidTrustChain, "no superior states it any more")
+	o.expect(t, "client.trust-ended")
 }

@@ -69,11 +69,11 @@ func Refusal(v trust.Verdict) *authz.Error {
 		code = authz.InvalidMetadata
 	}
 	_, advice := v.Advice()
-	section, saw := "10.2", ""
+	section, why := "10.2", "no superior states it any more"
 	if n := len(v.Trail); n > 0 {
-		section, saw = v.Trail[n-1].Section, v.Trail[n-1].Want
+		section, why = v.Trail[n-1].Section, "what has to be, and is not: "+v.Trail[n-1].Want
 	}
-	return refuse(code, section, "the app is not trusted: %s. %s", saw, advice).Because(errors.Join(v.Err, clientauth.ErrUnknownClient))
+	return refuse(code, section, "the app is not trusted: %s. %s", why, advice).Because(errors.Join(v.Err, clientauth.ErrUnknownClient))
 }
 
 func refuse(code authz.Code, section, format string, args ...any) *authz.Error {
