@@ -23,7 +23,7 @@ func TestErrorBody(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
 		{"an ordinary text is as it is", "scope has a value that is not known", "scope has a value that is not known"},
 		{"a section sign", "must be the issuer (RFC 9101 §4)", "must be the issuer (RFC 9101 section 4)"},
-		{"quotes and backslashes", `purpose "a\b" is not known`, "purpose 'a/b' is not known"},
+		{"RFC 9110 §5.6.4: quotes and backslashes", `purpose "a\b" is not known`, "purpose 'a/b' is not known"},
 		{"what has no other spelling", "thẻ 身", "th? ?"},
 		{"a line of somebody else's", "one\r\ntwo\x00", "one two?"},
 	} {

@@ -28,8 +28,8 @@ func TestParseDetails(t *testing.T) {
 		{"attributes as a text", `[` + strings.Replace(good, `["land.owners","land.area"]`, `"land.area"`, 1) + `}]`, "member attributes is of a wrong type"},
 		{"a number among the attributes", `[` + strings.Replace(good, `"land.area"`, `7`, 1) + `}]`, "member attributes is of a wrong type"},
 		{"a time that is none", `[` + good + `,"valid_until":"tomorrow"}]`, "member valid_until is of a wrong type"},
-		{"another type", `[{"type":"payment_initiation"}]`, "type must be vn_data_release"},
-		{"no type", `[{"registry":"land"}]`, "type must be vn_data_release"},
+		{"RFC 9396 §2: another type", `[{"type":"payment_initiation"}]`, "type must be vn_data_release"},
+		{"RFC 9396 §2: no type", `[{"registry":"land"}]`, "type must be vn_data_release"},
 		{"no registry", `[{"type":"vn_data_release","purpose":"p","attributes":["land.area"]}]`, "registry is missing"},
 		{"no purpose", `[{"type":"vn_data_release","registry":"land","attributes":["land.area"]}]`, "purpose is missing"},
 		{"no attributes", `[{"type":"vn_data_release","registry":"land","purpose":"p"}]`, "attributes must have 1 to 50"},
@@ -185,8 +185,8 @@ func TestCheckHoldsReleasesToTheDeclaration(t *testing.T) {
 		{"a life that is none", func(r *authz.Release) { r.DataLife = "P1Y" }, "data_life must be"},
 		{"valid too long", func(r *authz.Release) { r.ValidUntil = noon.AddDate(0, 0, 8) }, "more than 7 days"},
 		{"valid until the past", func(r *authz.Release) { r.ValidUntil = noon }, "past"},
-		{"another broker", func(r *authz.Release) { r.Locations = []string{"https://evil.example"} }, "served by"},
-		{"our broker", func(r *authz.Release) { r.Locations = []string{broker} }, ""},
+		{"RFC 9396 §2.2: another broker", func(r *authz.Release) { r.Locations = []string{"https://evil.example"} }, "served by"},
+		{"RFC 9396 §2.2: our broker", func(r *authz.Release) { r.Locations = []string{broker} }, ""},
 		{"on behalf of another", func(r *authz.Release) { r.Subject = authz.RecordOfRepresented }, "not offered"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

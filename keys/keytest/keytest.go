@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -114,6 +115,13 @@ func signs(t *testing.T, ring keys.Ring, alg keys.Algorithm) {
 	signed, err := jose.Sign(t.Context(), ring, token(alg))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if alg == keys.ES256 {
+		_, last, _ := strings.Cut(signed[0], ".")
+		_, last, _ = strings.Cut(last, ".")
+		if raw, err := base64.RawURLEncoding.DecodeString(last); err != nil || len(raw) != 64 {
+			t.Fatalf("RFC 7518 §3.4: a signature of %d bytes, %v", len(raw), err)
+		}
 	}
 	set := published(t, ring, keys.TokenSigning)
 	if _, err := jose.VerifyPublished(signed[0], set, rule(alg)); err != nil {
