@@ -31,12 +31,22 @@ func ParseEntityID(text string) (EntityID, error) {
 		return "", fmt.Errorf("%w: %q does not begin with https://", ErrEntityID, text)
 	case u.Hostname() == "":
 		return "", fmt.Errorf("%w: %q has no host", ErrEntityID, text)
+	case !plainHost(u.Hostname()):
+		return "", fmt.Errorf("%w: the host of %q is not one of letters, digits, dashes and periods, without a period at its end", ErrEntityID, text)
 	case u.User != nil:
 		return "", fmt.Errorf("%w: it has credentials in it", ErrEntityID)
 	case strings.ContainsAny(text, "?#"):
 		return "", fmt.Errorf("%w: %q has a query or a fragment", ErrEntityID, text)
 	}
 	return EntityID(text), nil
+}
+
+// plainHost reports whether a host is written in one way only: one that is escaped, or ends
+// in a period, is the same host to those who dial it, and another to naming constraints.
+func plainHost(host string) bool {
+	return !strings.HasSuffix(host, ".") && !strings.ContainsFunc(host, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:", r)
+	})
 }
 
 // Host is the host of the name, in lower case and without a port: what naming

@@ -1,6 +1,7 @@
 package federation_test
 
 import (
+	"strings"
 	"testing"
 
 	"hopnhat/federation"
@@ -14,6 +15,25 @@ func TestEntityIDHost(t *testing.T) {
 	} {
 		if got := id.Host(); got != want {
 			t.Errorf("%s has the host %q, want %q", id, got, want)
+		}
+	}
+}
+
+// TestHostIsWrittenOneWay: a host that is dialled as another than naming constraints read is
+// no host of an entity (§6.2.2).
+func TestHostIsWrittenOneWay(t *testing.T) {
+	for text, good := range map[string]bool{
+		"https://a.gov.vn": true, "https://trust_anchor.example.vn/x/": true, "https://127.0.0.1:8443": true, "https://[::1]:8443": true,
+		"https://A.gov.vn": true, "https://xn--bo-1ja.gov.vn": true,
+		"https://evil.gov.vn./": false, "https://evil%EF%BC%8Egov.vn": false, "https://evil%2egov.vn": false, "https://a gov.vn": false,
+		"https://%E2%91%A0.gov.vn": false, "https://a!b.vn": false,
+	} {
+		id, err := federation.ParseEntityID(text)
+		if (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+		if host := id.Host(); err == nil && (strings.HasSuffix(host, ".") || strings.ContainsAny(host, "%")) {
+			t.Errorf("%s has the host %q", text, host)
 		}
 	}
 }

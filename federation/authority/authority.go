@@ -52,6 +52,9 @@ const fresh = Life / 4
 // than some minutes.
 const freshStatus = time.Minute
 
+// freshList is how long the subordinates are not read again for a list, which anybody asks for.
+const freshList = 10 * time.Second
+
 // Bounds on what is kept in memory: 3 kB each, and 20 kB of what was resolved.
 const (
 	maxSigned   = 20_000
@@ -115,6 +118,7 @@ type Authority struct {
 	signed   *recent.Map[string, string]
 	statuses *recent.Map[string, string]
 	resolved *recent.Map[string, string]
+	listed   *recent.Map[struct{}, []listed]
 	flights  singleflight.Group
 }
 
@@ -127,6 +131,7 @@ func New(o Options) *Authority {
 		o: o, signed: recent.New[string, string](maxSigned, fresh, o.Now),
 		statuses: recent.New[string, string](maxSigned, freshStatus, o.Now),
 		resolved: recent.New[string, string](maxResolved, fresh, o.Now),
+		listed:   recent.New[struct{}, []listed](1, freshList, o.Now),
 	}
 }
 

@@ -101,7 +101,7 @@ func (o *office) enrolled(t *testing.T, e *federationtest.Entity, metadata claim
 	}
 	s, err := enrol.Subordinate{ID: e.ID}.Propose(id, terms, "a", "", o.now)
 	if err == nil {
-		s, err = s.Approve(id, "b", o.now)
+		s, err = s.Approve(id, s.Proposal.Terms.Digest(), "b", o.now)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +271,7 @@ func TestFetch(t *testing.T) {
 	}
 	back = o.save(t, back)
 	refused("proposed anew, not approved")
-	if back, err = back.Approve(id, "b", o.now); err != nil {
+	if back, err = back.Approve(id, back.Proposal.Terms.Digest(), "b", o.now); err != nil {
 		t.Fatal(err)
 	}
 	back = o.save(t, back)
@@ -283,6 +283,30 @@ func TestFetch(t *testing.T) {
 	}
 	o.save(t, back)
 	refused("revoked")
+}
+
+// TestALeafIsNoAuthority: an entity that was enrolled as an app states nobody, and plays no role
+// that was not agreed, whatever it says of itself later (§6.2.1, §6.2.3).
+func TestALeafIsNoAuthority(t *testing.T) {
+	o := newOffice(t, nil)
+	app, evil := federationtest.New(t, "https://app.example.vn"), federationtest.New(t, "https://evil.example.vn")
+	o.enrolled(t, app, claims{"openid_relying_party": claims{}}, func(a *enrol.Terms) {
+		a.Constraints = json.RawMessage(`{"max_path_length":3,"allowed_entity_types":["openid_relying_party","openid_provider"]}`)
+	})
+	_, _, stated := o.ask(t, http.MethodGet, authority.FetchPath, url.Values{"sub": {string(app.ID)}})
+	anchors := []trust.Anchor{{ID: id, Keys: o.keys(t)}}
+	below := evil.Configuration(t, claims{"authority_hints": []federation.EntityID{app.ID}, "metadata": claims{"openid_relying_party": claims{}}})
+	about := app.About(t, evil, claims{"metadata": claims{"openid_relying_party": claims{"organization_name": "Bộ Công an"}}})
+	if v := trust.Verify([]string{below, about, stated}, anchors, o.now); !errors.Is(v.Err, trust.ErrChain) || !strings.Contains(v.Err.Error(), "§6.2.1") {
+		t.Errorf("an app vouches for another: %v", v.Err)
+	}
+	later := app.Configuration(t, claims{
+		"authority_hints": []federation.EntityID{id}, "metadata": claims{"openid_relying_party": claims{}, "openid_provider": claims{}},
+	})
+	v := trust.Verify([]string{later, stated}, anchors, o.now)
+	if !v.Valid() || v.Metadata[federation.RelyingParty] == nil || v.Metadata[federation.OpenIDProvider] != nil {
+		t.Errorf("§6.2.3: %v, %v", v.Metadata, v.Err)
+	}
 }
 
 // TestRefusals: errors of §8.9 at each endpoint.
@@ -510,7 +534,7 @@ func TestSignedAnew(t *testing.T) {
 	}
 	renewed, err := s.Renew(id, o.now.Add(2*time.Hour), "a", "", o.now)
 	if err == nil {
-		renewed, err = renewed.Approve(id, "b", o.now)
+		renewed, err = renewed.Approve(id, renewed.Proposal.Terms.Digest(), "b", o.now)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -587,5 +611,32 @@ func TestListIsWhole(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &ids); err != nil || len(ids) != 1501 || !slices.IsSorted(ids) ||
 		len(slices.Compact(ids)) != 1501 {
 		t.Errorf("%d of 1501: %v", len(ids), err)
+	}
+}
+
+// TestListIsKept: who asks for lists again and again causes one reading of the subordinates in
+// ten seconds, and sees what changed after that.
+func TestListIsKept(t *testing.T) {
+	o := newOffice(t, nil)
+	o.enrolled(t, federationtest.New(t, "https://a.example.vn"), nil, nil)
+	count := func() int {
+		t.Helper()
+		_, _, body := o.ask(t, http.MethodGet, authority.ListPath, nil)
+		var ids []string
+		if err := json.Unmarshal([]byte(body), &ids); err != nil {
+			t.Fatal(err)
+		}
+		return len(ids)
+	}
+	if got := count(); got != 1 {
+		t.Fatalf("%d in the list", got)
+	}
+	o.enrolled(t, federationtest.New(t, "https://b.example.vn"), nil, nil)
+	if got := count(); got != 1 {
+		t.Errorf("read again at once: %d in the list", got)
+	}
+	o.now = o.now.Add(10 * time.Second)
+	if got := count(); got != 2 {
+		t.Errorf("%d in the list after ten seconds", got)
 	}
 }

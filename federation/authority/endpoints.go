@@ -250,35 +250,60 @@ func (a *Authority) serveList(ctx context.Context, form url.Values) (answer, err
 			return answer{}, err
 		}
 	}
+	all, err := a.everybody(ctx)
+	if err != nil {
+		return answer{}, err
+	}
 	ids := []federation.EntityID{}
 	now := a.o.Now()
-	err := a.each(ctx, func(s enrol.Subordinate) {
+	for _, s := range all {
 		typed := !slices.ContainsFunc(form["entity_type"], func(t string) bool {
-			return !slices.Contains(s.Terms.Types, federation.EntityType(t))
+			return !slices.Contains(s.types,
+				federation.EntityType(t))
 		})
-		if s.InForce(now) && typed && (!intermediate || s.Terms.Intermediate) && (holders == nil || holders[s.ID]) {
-			ids = append(ids, s.ID)
-		}
-	})
-	return answer{"", ids}, err
-}
-
-// each goes through the subordinates, a page at a time.
-func (a *Authority) each(ctx context.Context, do func(enrol.Subordinate)) error {
-	for after, n := federation.EntityID(""), 0; n < maxList; {
-		list, err := a.o.Registry.Subordinates(ctx, after, page)
-		if err != nil {
-			return err
-		}
-		for _, s := range list {
-			do(s)
-			after = s.ID
-		}
-		if n += len(list); len(list) < page {
-			return nil
+		if now.Before(s.until) && typed && (!intermediate || s.intermediate) && (holders == nil || holders[s.id]) {
+			ids = append(ids, s.id)
 		}
 	}
-	return nil
+	return answer{"", ids}, nil
+}
+
+// listed is what a list needs of a subordinate that is active.
+type listed struct {
+	id           federation.EntityID
+	types        []federation.EntityType
+	intermediate bool
+	until        time.Time
+}
+
+// everybody are the active subordinates, read at most once in some seconds, by one of all who
+// ask.
+func (a *Authority) everybody(ctx context.Context) ([]listed, error) {
+	if all, _, ok := a.listed.Get(struct{}{}); ok {
+		return all, nil
+	}
+	got, err, _ := a.flights.Do("everybody", func() (any, error) {
+		began := a.o.Now()
+		all := []listed{}
+		for after, n := federation.EntityID(""), 0; n < maxList; {
+			list, err := a.o.Registry.Subordinates(context.WithoutCancel(ctx), after, page)
+			if err != nil {
+				return nil, err
+			}
+			for _, s := range list {
+				if after = s.ID; s.State == enrol.Active {
+					all = append(all, listed{s.ID, s.Terms.Types, s.Terms.Intermediate, s.Terms.Until})
+				}
+			}
+			if n += len(list); len(list) < page {
+				break
+			}
+		}
+		a.listed.Put(struct{}{}, all, began)
+		return all, nil
+	})
+	all, _ := got.([]listed)
+	return all, err
 }
 
 // holders are those with an active mark of a type, of any if it is empty; only one of them if

@@ -23,8 +23,10 @@ const (
 
 // Refusals of a step.
 var (
-	// ErrSamePerson is of whoever approves what she proposed.
+	// ErrSamePerson is of whoever approves what she proposed, at whichever machine.
 	ErrSamePerson = errors.New("who proposed it cannot approve it: a second person has to")
+	// ErrOtherTerms is of an approval of other terms than those that wait.
+	ErrOtherTerms = errors.New("what waits for approval is not what was looked at")
 	// ErrStep is of a step that does not follow from the state.
 	ErrStep = errors.New("the step does not follow from where the enrolment stands")
 )
@@ -88,15 +90,26 @@ func (s Subordinate) Renew(issuer federation.EntityID, until time.Time, by, why 
 	return s.Propose(issuer, t, by, why, now)
 }
 
-// Approve brings what was proposed into force. The proposal is checked again: it may have
-// waited long.
-func (s Subordinate) Approve(issuer federation.EntityID, by string, now time.Time) (Subordinate, error) {
+// samePerson reports whether two names are of one person: the part before an @ names her,
+// and what follows the machine at which she works.
+func samePerson(a, b string) bool {
+	a, _, _ = strings.Cut(a, "@")
+	b, _, _ = strings.Cut(b, "@")
+	return a == b
+}
+
+// Approve brings what was proposed into force. seen is the digest of the terms that she
+// looked at, so that nobody puts others in their place meanwhile. The proposal is checked
+// again: it may have waited long.
+func (s Subordinate) Approve(issuer federation.EntityID, seen, by string, now time.Time) (Subordinate, error) {
 	p := s.Proposal
 	switch {
 	case p == nil:
 		return s, fmt.Errorf("%w: nothing is proposed for %s", ErrStep, s.ID)
-	case by == p.By:
+	case samePerson(by, p.By):
 		return s, ErrSamePerson
+	case seen != p.Terms.Digest():
+		return s, fmt.Errorf("%w: look at %s again; the terms that wait are %s", ErrOtherTerms, s.ID, p.Terms.Digest())
 	}
 	if err := person(by, p.Why, false); err != nil {
 		return s, err

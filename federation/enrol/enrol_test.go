@@ -123,6 +123,46 @@ func TestTerms(t *testing.T) {
 	}
 }
 
+// digest is that of the terms that wait.
+func digest(s enrol.Subordinate) string {
+	if s.Proposal == nil {
+		return ""
+	}
+	return s.Proposal.Terms.Digest()
+}
+
+// TestApproval: nobody approves at another machine what she proposed, or other terms than she
+// looked at; the digest is of the terms and not of how they are written.
+func TestApproval(t *testing.T) {
+	e := federationtest.New(t, "https://danang.example.vn")
+	agreed := terms(t, e)
+	agreed.Constraints = json.RawMessage(`{"max_path_length": 1, "naming_constraints": {"permitted": [".example.vn"]}}`)
+	s, err := enrol.Subordinate{ID: e.ID}.Propose(us, agreed, "os-user:lan@a", "", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Approve(us, digest(s), "os-user:lan@b", now); !errors.Is(err, enrol.ErrSamePerson) {
+		t.Errorf("at another machine: %v", err)
+	}
+	looked := digest(s)
+	agreed.Policy = json.RawMessage(`{"openid_relying_party":{"scope":{"subset_of":["openid"]}}}`)
+	if s, err = s.Propose(us, agreed, "os-user:lan@a", "", now); err != nil {
+		t.Fatal(err)
+	}
+	for name, seen := range map[string]string{"others were proposed meanwhile": looked, "none": ""} {
+		if _, err := s.Approve(us, seen, "os-user:mai@a", now); !errors.Is(err, enrol.ErrOtherTerms) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	agreed.Constraints = json.RawMessage(`{"naming_constraints":{"permitted":[".example.vn"]},"max_path_length":1}`)
+	if agreed.Digest() != digest(s) || len(digest(s)) != 32 {
+		t.Errorf("the digest depends on how the terms are written: %s, %s", agreed.Digest(), digest(s))
+	}
+	if _, err := s.Approve(us, digest(s), "os-user:mai@a", now); err != nil {
+		t.Error(err)
+	}
+}
+
 // step is one step of a workflow, by who takes it.
 type step func(s enrol.Subordinate, by string) (enrol.Subordinate, error)
 
@@ -134,7 +174,9 @@ func TestSteps(t *testing.T) {
 		"propose": func(s enrol.Subordinate, by string) (enrol.Subordinate, error) {
 			return s.Propose(us, agreed, by, "", now)
 		},
-		"approve": func(s enrol.Subordinate, by string) (enrol.Subordinate, error) { return s.Approve(us, by, now) },
+		"approve": func(s enrol.Subordinate, by string) (enrol.Subordinate, error) {
+			return s.Approve(us, digest(s), by, now)
+		},
 		"renew": func(s enrol.Subordinate, by string) (enrol.Subordinate, error) {
 			return s.Renew(us, now.Add(48*time.Hour), by, "", now)
 		},
@@ -195,7 +237,7 @@ func TestSteps(t *testing.T) {
 		t.Errorf("a revocation by nobody: %v", err)
 	}
 	waiting, _ := steps["propose"](enrol.Subordinate{ID: e.ID}, "a")
-	if _, err := waiting.Approve(us, "b", agreed.Until); !errors.Is(err, enrol.ErrTerms) {
+	if _, err := waiting.Approve(us, digest(waiting), "b", agreed.Until); !errors.Is(err, enrol.ErrTerms) {
 		t.Errorf("a proposal that waited until its end: %v", err)
 	}
 }
@@ -218,7 +260,7 @@ func TestNobodyAlone(t *testing.T) {
 				after, err = s.Propose(us, wanted, by, "", now)
 				proposed[wanted.Agreement+by] = true
 			case 1:
-				after, err = s.Approve(us, by, now)
+				after, err = s.Approve(us, digest(s), by, now)
 			case 2:
 				after, err = s.Suspend(by, "why", now)
 			case 3:

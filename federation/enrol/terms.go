@@ -2,7 +2,9 @@ package enrol
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -151,12 +153,64 @@ func (t Terms) Claims(issuer, subject federation.EntityID, issued, expiry time.T
 	claims := map[string]any{
 		"iss": issuer, "sub": subject, "iat": issued.Unix(), "exp": expiry.Unix(), "jwks": t.Keys, "metadata": t.supplied(),
 	}
-	for name, part := range map[string]json.RawMessage{"metadata_policy": t.Policy, "constraints": t.Constraints} {
-		if len(part) > 0 {
-			claims[name] = part
-		}
+	if len(t.Policy) > 0 {
+		claims["metadata_policy"] = t.Policy
+	}
+	if limits := t.limits(); limits != nil {
+		claims["constraints"] = limits
 	}
 	return claims
+}
+
+// limits are the constraints of the terms. An entity that is no intermediate states nobody
+// (§6.2.1), and plays the roles that were agreed and no others (§6.2.3), whatever it says of
+// itself later. Nil is for none.
+func (t Terms) limits() any {
+	all := map[string]json.RawMessage{}
+	if len(t.Constraints) > 0 && (json.Unmarshal(t.Constraints, &all) != nil || all == nil) {
+		return t.Constraints // refused by Check
+	}
+	if t.Intermediate {
+		if len(all) == 0 {
+			return nil
+		}
+		return all
+	}
+	all["max_path_length"] = json.RawMessage("0")
+	allowed := slices.DeleteFunc(slices.Clone(t.Types),
+		func(kind federation.EntityType) bool { return kind == federation.FederationEntity })
+	if given := all["allowed_entity_types"]; given != nil {
+		var narrower []federation.EntityType
+		if json.Unmarshal(given, &narrower) != nil || narrower == nil || slices.Contains(narrower, federation.FederationEntity) {
+			return all // refused by Check
+		}
+		allowed = slices.DeleteFunc(allowed, func(kind federation.EntityType) bool { return !slices.Contains(narrower, kind) })
+	}
+	if allowed == nil {
+		allowed = []federation.EntityType{}
+	}
+	all["allowed_entity_types"], _ = json.Marshal(allowed) // names are texts
+	return all
+}
+
+// Digest names the terms: two people who see one digest see the same keys, names, roles,
+// policies and end.
+func (t Terms) Digest() string {
+	raw, err := json.Marshal(t)
+	var same any
+	if err == nil {
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		err = d.Decode(&same)
+	}
+	if err == nil {
+		raw, err = json.Marshal(same) // members in the order of their names, without spaces
+	}
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:16])
 }
 
 // supplied are the metadata of the terms, with the name that was agreed for each role that

@@ -178,7 +178,8 @@ func (f *Fetcher) list(ctx context.Context, of statement.Statement, name string,
 	return ids, err
 }
 
-// readList reads an array of entities (§8.2.2).
+// readList reads an array of entities (§8.2.2). A text that names none is passed over: one
+// that somebody enrolled wrongly must not keep the others in a list of before.
 func readList(raw []byte) ([]federation.EntityID, error) {
 	var texts []string
 	if err := json.Unmarshal(raw, &texts); err != nil || texts == nil {
@@ -190,10 +191,7 @@ func readList(raw []byte) ([]federation.EntityID, error) {
 	ids, seen := make([]federation.EntityID, 0, len(texts)), map[string]bool{}
 	for _, text := range texts {
 		id, err := federation.ParseEntityID(text)
-		if err != nil {
-			return nil, err
-		}
-		if !seen[text] {
+		if err == nil && !seen[text] {
 			ids = append(ids, id)
 		}
 		seen[text] = true

@@ -189,7 +189,7 @@ func TestList(t *testing.T) {
 		{"one that comes twice", `["https://a.example.vn","https://a.example.vn"]`, 1},
 		{"null", `null`, -1},
 		{"an object of a later draft", `{"immediate_subordinate_entities":[]}`, -1},
-		{"one that is no entity", `["http://a.example.vn"]`, -1},
+		{"one that is no entity is passed over", `["http://a.example.vn","https://b.example.vn"]`, 1},
 		{"numbers", `[1]`, -1},
 		{"more than a list may have", `["https://a.example.vn"` + strings.Repeat(`,"https://a.example.vn"`, 20_000) + `]`, -1},
 	} {

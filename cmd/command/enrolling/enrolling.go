@@ -93,7 +93,7 @@ func said(s enrol.Subordinate) string {
 	if s.Proposal != nil {
 		t, why = s.Proposal.Terms, s.Proposal.Why
 	}
-	text := fmt.Sprintf("agreement %s, level %d, until %s, keys %s", t.Agreement, t.Level, t.Until.UTC().Format(time.DateOnly),
+	text := fmt.Sprintf("terms %s, agreement %s, level %d, until %s, keys %s", t.Digest(), t.Agreement, t.Level, t.Until.UTC().Format(time.DateOnly),
 		strings.Join(keyIDs(t), " "))
 	if why != "" {
 		text = why + "; " + text
@@ -249,17 +249,20 @@ func merge(said enrol.Terms, c statement.Statement, d *Desk, policy string) (enr
 }
 
 func approve(e *tool.Env) *cobra.Command {
-	return e.WithBase(&cobra.Command{
-		Use: "approve ENTITY", Short: "Approve what another person proposed; from then on the entity is stated",
-		Example: tool.Lines("hopnhat federation subordinate approve https://danang.example.vn"), Args: tool.OneWord("entity, by its URL"),
-	}, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
+	cmd := &cobra.Command{
+		Use: "approve ENTITY --proposal DIGEST", Short: "Approve what another person proposed; from then on the entity is stated",
+		Example: tool.Lines("hopnhat federation subordinate approve https://danang.example.vn --proposal 5c0f8d0e2b6a4a0f9b1e6a7d2c3b4a59"),
+		Args:    tool.OneWord("entity, by its URL"),
+	}
+	seen := cmd.Flags().String("proposal", "", "the `DIGEST` of the terms, as `hopnhat federation subordinate show` prints it")
+	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
 		d, _, err := open(b)
 		if err != nil {
 			return err
 		}
 		after, err := d.Step(ctx, federation.EntityID(words[0]), audit.SubordinateApproved,
 			func(s enrol.Subordinate) (enrol.Subordinate, error) {
-				return s.Approve(d.Entity, d.By, d.Now)
+				return s.Approve(d.Entity, *seen, d.By, d.Now)
 			})
 		if err == nil {
 			describe(e.Out, after)

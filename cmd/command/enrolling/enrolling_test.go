@@ -157,7 +157,8 @@ func enrolment(t *testing.T, h house) {
 	}
 	policy := file(t, "p.json", `{"metadata_policy":{"openid_relying_party":{"subject_type":{"value":"pairwise"}}}}`)
 	out := subordinate(0, append([]string{"propose", id, "--configuration", good, "--policy", policy}, agreed...)...)
-	if !strings.Contains(out, "another person has to approve") || !strings.Contains(out, "key: ") || !strings.Contains(out, `"pairwise"`) {
+	if !strings.Contains(out, "another person has to approve") || !strings.Contains(out, "terms ") ||
+		!strings.Contains(out, "key: ") || !strings.Contains(out, `"pairwise"`) {
 		t.Errorf("got %s", out)
 	}
 	if out := subordinate(1, "approve", id); !strings.Contains(out, "a second person has to") {
@@ -165,7 +166,7 @@ func enrolment(t *testing.T, h house) {
 	}
 	h.as(t, "os-user:second@test", func(d *enrolling.Desk) error {
 		_, err := d.Step(t.Context(), app.ID, audit.SubordinateApproved, func(s enrol.Subordinate) (enrol.Subordinate, error) {
-			return s.Approve(d.Entity, d.By, d.Now)
+			return s.Approve(d.Entity, s.Proposal.Terms.Digest(), d.By, d.Now)
 		})
 		return err
 	})

@@ -42,10 +42,11 @@ type ShownTerms struct {
 	Keys         []string                `json:"thumbprints"`
 	Until        time.Time               `json:"until"`
 	By           string                  `json:"by,omitempty"`
+	Digest       string                  `json:"digest"`
 }
 
 func shownTerms(t enrol.Terms, by string) *ShownTerms {
-	return &ShownTerms{t.Organization, t.Agreement, t.Level, t.Types, t.Intermediate, keyIDs(t), t.Until.UTC(), by}
+	return &ShownTerms{t.Organization, t.Agreement, t.Level, t.Types, t.Intermediate, keyIDs(t), t.Until.UTC(), by, t.Digest()}
 }
 
 func shown(s enrol.Subordinate, now time.Time) Shown {
@@ -78,7 +79,7 @@ func terms(w io.Writer, title string, t enrol.Terms) {
 	for i, one := range t.Types {
 		types[i] = string(one)
 	}
-	fmt.Fprintf(w, "  %s:\n    %s, agreement %s, level %d, until %s\n    roles: %s\n", title, t.Organization, t.Agreement, t.Level,
+	fmt.Fprintf(w, "  %s:\n    terms %s\n    %s, agreement %s, level %d, until %s\n    roles: %s\n", title, t.Digest(), t.Organization, t.Agreement, t.Level,
 		t.Until.UTC().Format(time.DateOnly), strings.Join(types, " "))
 	for _, id := range keyIDs(t) {
 		fmt.Fprintf(w, "    key: %s\n", id)

@@ -217,7 +217,7 @@ func enrolled(ctx context.Context, superior, e *entity, terms enrol.Terms) error
 	t.Policy, t.Constraints = terms.Policy, terms.Constraints
 	s, err := enrol.Subordinate{ID: e.id}.Propose(superior.id, t, "an operator", "", now)
 	if err == nil {
-		s, err = s.Approve(superior.id, "a second operator", now)
+		s, err = s.Approve(superior.id, t.Digest(), "a second operator", now)
 	}
 	s.Revision = 1
 	superior.registry.subordinates[e.id] = s
