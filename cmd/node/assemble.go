@@ -74,7 +74,7 @@ func (n *Node) steps() []step {
 	return []step{
 		{web.AllRoles, n.openLog},
 		{web.AllRoles, n.makeSessions},
-		{[]web.Role{web.LogWriter}, n.applyLosses},
+		{[]web.Role{web.LogWriter}, n.applyAtStart},
 		{releasing, n.openRegistry},
 		{web.AllRoles, n.watchNeeds},
 		{answering, n.makeSignIn},
@@ -129,15 +129,24 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 // applyLosses does what the log knows to have ended and a restored database does not, before
 // anybody is answered. A shard that was opened later is looked at by the background.
 func (n *Node) applyLosses(ctx context.Context) error {
-	if n.unexplained() == "" {
+	if unexplained(n) == "" {
 		return nil
 	}
 	_, err := n.Losses(n.scribe).Apply(ctx)
 	return err
 }
 
+// applyAtStart is applyLosses where an error keeps no node from starting: nothing is released
+// meanwhile, and the background tries again.
+func (n *Node) applyAtStart(ctx context.Context) error {
+	if err := n.applyLosses(ctx); err != nil {
+		slog.Error("what the log knows to have ended could not be ended; it is tried again", "error", err)
+	}
+	return ctx.Err()
+}
+
 // unexplained says which entries of the log that this node writes have no row; empty if all have.
-func (n *Node) unexplained() string {
+func unexplained(n *Node) string {
 	if err := n.log.Explained(); n.log.Writes() && err != nil {
 		return err.Error()
 	}

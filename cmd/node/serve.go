@@ -61,7 +61,7 @@ func (n *Node) listen() (err error) {
 	r.background.Go(func() { n.watch.Run(background) })
 	r.background.Go(func() { n.board.Run(background) })
 	if n.has(web.LogWriter) {
-		r.background.Go(func() { losses.Watch(background, n.unexplained, n.applyLosses) })
+		r.background.Go(func() { losses.Watch(background, func() string { return unexplained(n) }, n.applyLosses) })
 	}
 	r.background.Go(func() { n.federation.Run(background) })
 	if n.reconciling != nil {

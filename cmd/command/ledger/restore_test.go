@@ -319,3 +319,25 @@ func TestADecisionComesAfterWhatEnded(t *testing.T) {
 		})
 	}
 }
+
+// TestAShardThatCannotBeReadKeepsNoOther from telling what ended: the consent log is damaged, the
+// node starts, and what the release log knows to have ended has ended.
+func TestAShardThatCannotBeReadKeepsNoOther(t *testing.T) {
+	h := newHouse(t, "")
+	people := h.people(t)
+	restore := h.backup(t)
+	const aGrant = 5
+	endings[aGrant].does(t, h, people[aGrant])
+	restore()
+	if err := os.RemoveAll(filepath.Join(h.dir(t), ".state")); err != nil {
+		t.Fatal(err)
+	}
+	h.serve(t, func(address string) {
+		if parts := get(t, address); parts["log"] != "unavailable: consent-damaged" {
+			t.Errorf("the parts are %v", parts)
+		}
+		if may, _ := h.releases(t, people[aGrant]); may {
+			t.Error("something is released on a grant that was given back")
+		}
+	})
+}

@@ -85,70 +85,55 @@ func put[K comparable](m map[K]Lost, key K, l Lost) {
 // Apply does what lost events tell of withdrawals, locks and the like, each in a transaction
 // of its own with the event that says so and names the lost one. Where a lost event gave back
 // what another took, the newest counts; a consent that was ended and given again stays ended,
-// until the person gives it anew. What was done once for a lost event is not done again.
+// until the person gives it anew. What was done once for a lost event is not done again. An error
+// of a shard that cannot be read comes after what the others tell was done.
 func (l *Losses) Apply(ctx context.Context) (Applied, error) {
 	ended := newEndings()
-	silent, err := l.Each(ctx, func(lost Lost) error { ended.note(lost); return nil })
+	silent, unread := l.Each(ctx, func(lost Lost) error { ended.note(lost); return nil })
 	done := Applied{Silent: silent}
-	if err != nil {
-		return done, err
-	}
 	subjects, err := l.subjects(ctx, ended)
 	if err != nil {
-		return done, err
+		return done, errors.Join(unread, err)
 	}
-	count := func(n *int) func(bool, error) error {
-		return func(did bool, err error) error {
-			if did {
+	failed := unread
+	count := func(n *int, lost Lost) func(bool, error) {
+		return func(did bool, err error) {
+			if did && (err == nil || errors.Is(err, audit.ErrNotLogged)) {
 				*n++
 			}
-			return err
+			if err != nil { // the others are done all the same
+				failed = errors.Join(failed, fmt.Errorf("doing what the lost event %s tells: %w", lost.Event.ID, err))
+			}
 		}
 	}
 	for id, lost := range ended.consents {
-		if err := count(&done.Consents)(l.consent(ctx, id, lost)); err != nil {
-			return done, failed(lost, err)
-		}
+		count(&done.Consents, lost)(l.consent(ctx, id, lost))
 	}
 	for pseudonym, lost := range ended.accounts {
 		if subject, ok := subjects[pseudonym]; ok && audit.Action(lost.Event.Detail.Action) == audit.AccountLock {
-			if err := count(&done.Accounts)(l.lock(ctx, subject, lost)); err != nil {
-				return done, failed(lost, err)
-			}
+			count(&done.Accounts, lost)(l.lock(ctx, subject, lost))
 		}
 	}
 	for pseudonym, lost := range ended.signOuts {
 		if subject, ok := subjects[pseudonym]; ok {
-			if err := count(&done.SignOuts)(l.signOut(ctx, subject, lost)); err != nil {
-				return done, failed(lost, err)
-			}
+			count(&done.SignOuts, lost)(l.signOut(ctx, subject, lost))
 		}
 	}
 	for id, lost := range ended.apps {
-		if err := count(&done.Apps)(l.app(ctx, id, lost)); err != nil {
-			return done, failed(lost, err)
-		}
+		count(&done.Apps, lost)(l.app(ctx, id, lost))
 	}
 	for id, lost := range ended.grants {
-		if err := count(&done.Grants)(l.grant(ctx, id, lost)); err != nil {
-			return done, failed(lost, err)
-		}
+		count(&done.Grants, lost)(l.grant(ctx, id, lost))
 	}
 	for key, lost := range ended.roles {
 		if subject, ok := subjects[key[0]]; ok && audit.Action(lost.Event.Detail.Action) == audit.RoleRevoked {
-			if err := count(&done.Roles)(l.role(ctx, subject, authz.Role(key[1]), lost)); err != nil {
-				return done, failed(lost, err)
-			}
+			count(&done.Roles, lost)(l.role(ctx, subject, authz.Role(key[1]), lost))
 		}
 	}
 	if done.Sum()+int(silent.Sum()) > 0 {
 		slog.WarnContext(ctx, "the database is older than the log; what the log knows to have ended was ended", "done", done.String())
 	}
-	return done, nil
-}
-
-func failed(lost Lost, err error) error {
-	return fmt.Errorf("doing what the lost event %s tells: %w", lost.Event.ID, err)
+	return done, failed
 }
 
 // subjects are the persons of some pseudonyms. Nothing leads from one to the other, so all

@@ -51,20 +51,22 @@ func (s Silent) Sum() uint64 { return s.Missing + s.Erased + s.Foreign }
 const stretch = copies.Range
 
 // Each tells every lost event, the logs one after the other, each in its order, and counts the
-// entries of which nothing can be read.
-func (l *Losses) Each(ctx context.Context, visit func(Lost) error) (silent Silent, err error) {
+// entries of which nothing can be read. A shard that cannot be read is told by the error, and
+// keeps no other from being looked at.
+func (l *Losses) Each(ctx context.Context, visit func(Lost) error) (silent Silent, failed error) {
 	for _, a := range l.Archives {
 		names, err := a.Names()
-		if err != nil {
-			return silent, err
-		}
+		failed = errors.Join(failed, err)
 		for _, n := range names {
 			if err := l.shard(ctx, a, n, &silent, visit); err != nil {
-				return silent, fmt.Errorf("looking for events of %s that have no row: %w", n.Origin(), err)
+				failed = errors.Join(failed, fmt.Errorf("looking for events of %s that have no row: %w", n.Origin(), err))
+			}
+			if ctx.Err() != nil {
+				return silent, failed
 			}
 		}
 	}
-	return silent, nil
+	return silent, failed
 }
 
 func (l *Losses) shard(ctx context.Context, a *tlog.Archive, n tlog.Name, silent *Silent, visit func(Lost) error) error {

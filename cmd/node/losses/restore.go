@@ -31,7 +31,7 @@ func (l *Losses) Restore(ctx context.Context, write bool) (Restored, error) {
 		waiting = nil
 		return err
 	}
-	silent, err := l.Each(ctx, func(lost Lost) error {
+	silent, failed := l.Each(ctx, func(lost Lost) error {
 		switch there, err := l.DB.Get(ctx, lost.Event.ID); {
 		case errors.Is(err, authz.ErrNotFound):
 		case err != nil:
@@ -52,10 +52,7 @@ func (l *Losses) Restore(ctx context.Context, write bool) (Restored, error) {
 		return flush()
 	})
 	done.Silent = silent
-	if err == nil && write {
-		err = flush()
-	}
-	return done, err
+	return done, errors.Join(failed, flush())
 }
 
 // rows writes rows, with their places and the numbers of their persons, in one commit.
