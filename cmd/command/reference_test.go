@@ -51,7 +51,7 @@ nearest one there is.
 | 0 | done |
 | %d | it failed or was refused, also for a word too few or too many; the error output says why and what to do |
 | %d | no such command or flag, a flag without a value that it can take, or too little to go on, which prints the usage |
-| 3 | `+"`conformance run`, `conformance rp`: a module failed; `audit verify`"+`: consistent, but no key was given that signed it |
+| 3 | `+"`conformance run`, `conformance rp`: a module failed; `audit verify`, `audit consistency`"+`: consistent, but no key was given that signed it; `+"`log check`"+`: something is not as it was signed; `+"`log restore-rows`"+`: entries stay without a row |
 | 4 | `+"`audit reconcile`"+`: something is wrong in the evidence |
 | %d | Ctrl-C or SIGTERM ended a command before it was done; `+"`serve` and `demo`"+` end with 0 |
 

@@ -94,11 +94,15 @@ func remake(ctx context.Context, e *tool.Env, b *node.Base, a *tlog.Archive, n t
 			mended.Made, mended.Erased, mended.Dropped)
 	}
 	if made.Known > made.Size {
-		e.Printf("  the entries from place %d to %d, which were never signed, are nowhere: end the shard with hopnhat log begin-shard %s\n",
-			made.Size, made.Known-1, n.Shard())
+		e.Printf("  the entries from place %d to %d, which were never signed, are nowhere: end the shard with %s\n",
+			made.Size, made.Known-1, ending(h.Origin))
 	}
 	return nil
 }
+
+// ending is the command that ends a shard. The shards of both logs have the same short names,
+// so it names the whole origin: to end another shard is for good.
+func ending(origin string) string { return "hopnhat log begin-shard " + origin + " --reason \"…\"" }
 
 // mendCopies makes the copies of a shard whole.
 func mendCopies(ctx context.Context, b *node.Base, a *tlog.Archive, n tlog.Name) (copies.Mended, error) {
