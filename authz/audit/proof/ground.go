@@ -1,93 +1,50 @@
 package proof
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/ground"
 	"hopnhat/authz/audit/wording"
 )
 
-// Ground is what a file says of the consent that a release rests on. A file of the form before,
-// and one of an event that is no release, says nothing.
-type Ground string
+// Ground is what a file says of the consent that a release rests on.
+type Ground = ground.Kind
 
 // The grounds.
 const (
-	GroundProved   Ground = "proved"   // the event by which it was given is in the file, with its place
-	GroundUnproved Ground = "unproved" // it is not: it was erased, is in a log of another site, or is not named
-	GroundNone     Ground = "none"     // the legal basis is not consent
+	GroundProved, GroundUnproved, GroundNone = ground.Proved, ground.Unproved, ground.None
 )
 
-// releaseType is the type of an event that rests on a ground.
-const releaseType = "release.permitted"
-
-// consentBasis is the legal basis of a release on consent.
-const consentBasis = "LB-CONSENT"
-
 // GroundOf tells of an event, by its canonical bytes, which ground a file about it can have, and
-// the event by which the consent was given, if it names one. The empty ground is of an event
-// that has none.
+// the event by which the consent was given, if it names one.
 func GroundOf(canonical []byte) (Ground, commitment.Reference, error) {
 	d, err := Record{Event: canonical}.disclosure()
 	if err != nil {
 		return "", commitment.Reference{}, err
 	}
-	return groundOf(d)
+	return ground.Of(d)
 }
 
-func groundOf(d commitment.Disclosure) (Ground, commitment.Reference, error) {
-	if d.Type != releaseType {
-		return "", commitment.Reference{}, nil
-	}
-	var reason struct {
-		Basis string `json:"basis"`
-	}
-	var decision struct {
-		Determining []string `json:"determining"`
-	}
-	for group, into := range map[commitment.Group]any{commitment.Reason: &reason, commitment.Decision: &decision} {
-		shown, ok := d.Shown(group)
-		if !ok {
-			return "", commitment.Reference{}, fmt.Errorf("group %q, which tells of the consent, is not shown: %w", group, ErrGround)
-		}
-		if err := json.Unmarshal(shown, into); err != nil {
-			return "", commitment.Reference{}, fmt.Errorf("group %q: %w", group, ErrForm)
-		}
-	}
-	for _, text := range decision.Determining {
-		if r, ok := commitment.ParseReference(text); ok {
-			return GroundProved, r, nil
-		}
-	}
-	if reason.Basis == consentBasis {
-		return GroundUnproved, commitment.Reference{}, nil
-	}
-	return GroundNone, commitment.Reference{}, nil
-}
-
-// checkGround says whether what the file says of the consent is what its event says.
+// checkGround says whether what the file says of the consent is what its events say.
 func (f File) checkGround() error {
 	d, err := f.record().disclosure()
 	if err != nil {
 		return err
 	}
-	says, reference, err := groundOf(d)
+	says, _, err := ground.Of(d)
+	if err == nil && f.Ground == GroundProved && f.Given != nil {
+		var given commitment.Disclosure
+		if given, err = f.Given.record().disclosure(); err == nil {
+			err = ground.Check(d, given)
+		}
+	}
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("%w: %w", ErrGround, err)
 	case says == "" || f.Ground != says && (says != GroundProved || f.Ground != GroundUnproved):
 		return fmt.Errorf("the event says %q, the file %q: %w", says, f.Ground, ErrGround)
-	case f.Ground != GroundProved:
-		return nil
-	}
-	given, err := f.Given.record().disclosure()
-	if err != nil {
-		return err
-	}
-	if given.Type != commitment.GroundType || given.ID != reference.ID || given.Commitment() != reference.Commitment {
-		return fmt.Errorf("the release names event %s: %w", reference.ID, ErrGround)
 	}
 	return nil
 }
@@ -103,8 +60,8 @@ func (f File) groundWords() string {
 
 // marshalGround writes the form of a release: the file, what it says of the consent, and behind
 // an empty line the file of the event by which that was given.
-func (f File) marshalGround(words string, leaf []byte, ground, givenWords string, givenLeaf []byte) []byte {
-	raw := f.marshal(releaseHead+"\n"+words+groundLine+string(f.Ground)+"\n"+ground, leaf)
+func (f File) marshalGround(words string, leaf []byte, rests, givenWords string, givenLeaf []byte) []byte {
+	raw := f.marshal(releaseHead+"\n"+words+groundLine+string(f.Ground)+"\n"+rests, leaf)
 	if f.Given == nil {
 		return raw
 	}

@@ -168,6 +168,25 @@ func TestPartsOfAReleaseThatTellOfItsConsent(t *testing.T) {
 	}
 }
 
+// TestAConsentOfSomebodyElse: the release names an event that is of another person, app, purpose
+// and consent, and was given after it; both stand in their logs.
+func TestAConsentOfSomebodyElse(t *testing.T) {
+	e := event(1)
+	e.Type, e.Decision, e.Data.Attributes, e.Payload = audit.ConsentApproved, audit.Decision{}, nil, audit.Payload{}
+	e.ID = strings.Replace(e.ID, "0197a1b2-c3d4", "0197a1b2-0000", 1)
+	e.Person.Pseudonym, e.Asked.Client, e.Reason.Purpose = "z0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g", "another-app", "another.purpose"
+	e.Consent.ID, e.Consent.Version, e.When.Decided = "another-consent", 7, e.When.Decided.AddDate(0, 0, 10)
+	given := record(e, 102)
+	log := &memLog{records: map[uint64]Record{0: given}, signers: []testSigner{newSigner(consentOrigin, 1)}, name: consentOrigin}
+	log.leaves = [][]byte{leafOf(given)}
+	f, g := released(reference(given), "").file(0), log.file(0)
+	f.Ground, f.Given = GroundProved, &g
+	r := Verify(f.Marshal(), []string{newSigner(origin, 1).vkey})
+	if failed, _ := r.Failed(); failed.EN != "What the release rests on" || len(r.Events) > 0 {
+		t.Errorf("failed at %q: %v", failed.EN, failed.Err)
+	}
+}
+
 // TestGroundOf: what a server asks of an event before it makes a file of it.
 func TestGroundOf(t *testing.T) {
 	named := released(reference(agreed(2)), "").records[0]

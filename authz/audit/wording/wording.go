@@ -164,8 +164,10 @@ func Rests(ground string, given commitment.Disclosure, vi bool) string {
 			when = at.Decided.In(calendar.Hanoi).Format("02/01/2006 15:04:05")
 			when = say(" lúc "+when+" (giờ Việt Nam)", " on "+when+" (Vietnam time)")
 		}
-		return say("Căn cứ: sự đồng ý đã cho"+when+", sự kiện "+given.ID+", được chứng minh cùng trong tệp này",
-			"Rests: on the consent given"+when+", event "+given.ID+", which this file proves, too")
+		return say("Căn cứ: sự đồng ý đã cho"+when+", sự kiện "+given.ID+", được chứng minh cùng trong tệp này; "+
+			"tệp không chứng minh rằng sự đồng ý chưa bị rút lại trong khoảng thời gian ở giữa",
+			"Rests: on the consent given"+when+", event "+given.ID+", which this file proves, too; "+
+				"that it was not withdrawn in between is not proved")
 	case "unproved":
 		return say("Căn cứ: sự đồng ý; tệp này không chứng minh sự đồng ý đó", "Rests: on a consent, which this file does not prove")
 	default:
