@@ -130,7 +130,10 @@ func (e Eraser) order(ctx context.Context, id, reason string) error {
 // are erased all the same: an older folder of the log may have been restored.
 func (e Eraser) Finish(ctx context.Context, id string) (State, error) {
 	s, err := e.state(ctx, id)
-	if err != nil || !s.Tombstone.Logged {
+	if err == nil && s.Tombstone.Unproven { // such a place is of whoever can write the table
+		s.Tombstone = rowseal.Placed(ctx, e.Leaf, s.Tombstone)
+	}
+	if err != nil || !s.Tombstone.Logged || s.Tombstone.Unproven {
 		return s, err
 	}
 	left, err := e.copies(ctx, id, s.Tombstone.Event.Payload.Digest)

@@ -172,6 +172,30 @@ func TestErase(t *testing.T) {
 	})
 }
 
+// TestATombstoneWithAFalsePlace: whoever can write the table of places has nothing erased before
+// the tombstone is in the log.
+func TestATombstoneWithAFalsePlace(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		v := &evidenceOf{t: t, db: db}
+		s := v.release()
+		v.sweep()
+		v.fails(s.Event.ID, "no place in the log after")
+		found, err := db.Find(t.Context(), audit.Query{Type: audit.Erased})
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%d tombstones, %v", len(found), err)
+		}
+		if _, err := db.Pool().ExecContext(t.Context(), db.Bind("INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at)"+
+			" VALUES (?, ?, ?, 0, false, ?)"), shard, 0, found[0].Event.ID, time.Now().UTC()); err != nil {
+			t.Fatal(err)
+		}
+		v.fails(s.Event.ID, "no place in the log after")
+		v.count(2)
+		if len(v.erased) > 0 {
+			t.Errorf("copies were erased: %v", v.erased)
+		}
+	})
+}
+
 // TestWhatIsNotErased: nothing is written of it.
 func TestWhatIsNotErased(t *testing.T) {
 	for _, row := range []struct {
