@@ -27,14 +27,18 @@ type Heads struct {
 	events evidence.Book
 }
 
-const headColumns = "log, origin, epoch, size, root, checkpoint, verifier_key, writer, closed_at IS NOT NULL, mac"
+const headColumns = "log, origin, epoch, size, root, checkpoint, verifier_key, writer, closed_at IS NOT NULL, mac, missing_from"
 
 // mark is what is under the MAC of a head.
 func mark(h trees.Head) rowseal.Mark {
-	return rowseal.Mark{Table: rowseal.Heads, Says: []string{
+	says := []string{
 		h.Log, h.Origin, strconv.FormatUint(h.Epoch, 10), strconv.FormatUint(h.Size, 10), base64.StdEncoding.EncodeToString(h.Root[:]),
 		h.Checkpoint, h.VerifierKey, h.Writer, strconv.FormatBool(h.Closed),
-	}}
+	}
+	if h.Missing != nil {
+		says = append(says, strconv.FormatUint(*h.Missing, 10))
+	}
+	return rowseal.Mark{Table: rowseal.Heads, Says: says}
 }
 
 func (s Heads) seal(ctx context.Context, h trees.Head) (handle.Blob, error) {
@@ -48,8 +52,15 @@ func (s Heads) scan(ctx context.Context, closing bool, scan func(...any) error) 
 	var epoch, size int64
 	var root string
 	var mac []byte
-	if err := scan(&h.Log, &h.Origin, &epoch, &size, &root, &h.Checkpoint, &h.VerifierKey, &h.Writer, &h.Closed, &mac); err != nil {
+	var missing sql.NullInt64
+	if err := scan(
+		&h.Log, &h.Origin, &epoch, &size, &root, &h.Checkpoint, &h.VerifierKey, &h.Writer, &h.Closed, &mac, &missing,
+	); err != nil {
 		return trees.Head{}, err
+	}
+	if missing.Valid {
+		from := uint64(missing.Int64)
+		h.Missing = &from
 	}
 	h.Epoch, h.Size, h.Closed = uint64(epoch), uint64(size), h.Closed && !closing
 	raw, err := base64.StdEncoding.DecodeString(root)
@@ -94,10 +105,31 @@ func (s Heads) Begin(ctx context.Context, h trees.Head) error {
 		return err
 	}
 	return s.one(ctx, "beginning a shard of the log", `INSERT INTO log_shards
-		(log, origin, epoch, size, root, checkpoint, verifier_key, writer, recorded_at, mac) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?)
+		(log, origin, epoch, size, root, checkpoint, verifier_key, writer, recorded_at, mac, missing_from)
+		VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (origin) DO NOTHING`,
 		h.Log, h.Origin, int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, h.VerifierKey, h.Writer,
-		s.db.Now().UTC(), mac)
+		s.db.Now().UTC(), mac, place(h.Missing))
+}
+
+// place is a place as a column has it.
+func place(of *uint64) any {
+	if of == nil {
+		return nil
+	}
+	return int64(*of)
+}
+
+// Miss notes from which place on entries of a shard may have no row, as the head says, of the
+// tree and the epoch in it; authz.ErrConflict if another is recorded by now.
+func (s Heads) Miss(ctx context.Context, h trees.Head) error {
+	mac, err := s.seal(ctx, h)
+	if err != nil {
+		return err
+	}
+	return s.one(ctx, "noting entries of the log that have no row",
+		"UPDATE log_shards SET missing_from = ?, mac = ? WHERE origin = ? AND epoch = ? AND size = ? AND root = ?",
+		place(h.Missing), mac, h.Origin, int64(h.Epoch), int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]))
 }
 
 // Take makes a writer the one of an open shard, if nobody took it since epoch was read,
@@ -173,9 +205,10 @@ func (s Heads) Record(ctx context.Context, h trees.Head) error {
 	if err != nil {
 		return err
 	}
-	return s.one(ctx, "recording a checkpoint", `UPDATE log_shards SET size = ?, root = ?, checkpoint = ?, recorded_at = ?, mac = ?
+	return s.one(ctx, "recording a checkpoint", `UPDATE log_shards SET size = ?, root = ?, checkpoint = ?, recorded_at = ?, mac = ?, missing_from = ?
 		WHERE origin = ? AND epoch = ? AND closed_at IS NULL AND (size < ? OR (size = ? AND root = ?))`,
-		int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, s.db.Now().UTC(), mac, h.Origin, int64(h.Epoch),
+		int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]), h.Checkpoint, s.db.Now().UTC(), mac, place(h.Missing),
+		h.Origin, int64(h.Epoch),
 		int64(h.Size), int64(h.Size), base64.StdEncoding.EncodeToString(h.Root[:]))
 }
 

@@ -24,6 +24,7 @@ var (
 	keyrings  = []Reader{Server, Init, Clients, Resource, Accounts, Keys, Vault, Audit, Log, Federation}
 	everybody = []Reader{Server, Demo, Init, Migrate, Registry, Clients, Resource, Accounts, Keys, Vault, Audit, Log, Federation}
 	ledgers   = []Reader{Server, Audit, Log, Federation}
+	writers   = []Reader{Server, Clients, Resource, Accounts, Keys, Audit, Log, Federation} // of the log
 )
 
 // Table is every key of the configuration.
@@ -37,7 +38,7 @@ var Table = []Key{
 	{"site", required(text("name", "1 to 63 letters, digits, dots, dashes and underscores", siteName)), Public, openers, "name of this node's site, part of the log's origin; nodes of one site write one release log, see log_listen", func(c *node.Config) any { return &c.Site }},
 	{"log_origin", text("name", "a name such as id.example.vn/release/dc1", originName), Public, ledgers, "name of the release log in its checkpoints", func(c *node.Config) any { return &c.LogOrigin }},
 	{"log_folder", path("folder"), Public, ledgers, "folder of the release log; a node that takes over and has the same folder goes on with its shard", func(c *node.Config) any { return &c.LogFolder }},
-	{"log_anchor", path("file"), Public, []Reader{Server, Log}, "file with checkpoints of the release log and of the consent log that were kept elsewhere, one behind the other: a log that does not hold their trees is not written; see docs/ledger.md", func(c *node.Config) any { return &c.LogAnchor }},
+	{"log_anchor", path("file"), Public, writers, "file with checkpoints of the release log and of the consent log that were kept elsewhere, one behind the other: a log that does not hold their trees is not written; see docs/ledger.md", func(c *node.Config) any { return &c.LogAnchor }},
 	{"log_listen", text("address", "host:port", address), Public, server, "address to listen on, host:port, for the other nodes of the site, which append to the release log that this one writes; a node with it takes over when the writer is gone", func(c *node.Config) any { return &c.LogListen }},
 	{"log_address", text("address", "host:port", address), Public, server, "host:port under which the other nodes of the site reach log_listen; without it log_listen", func(c *node.Config) any { return &c.LogAddress }},
 	{"log_witnesses", path("file"), Public, server, "file of witnesses of the release log and the consent log (C2SP tlog-witness): a line each with verifier key and https URL; the node that writes the log has them cosign its checkpoints", func(c *node.Config) any { return &c.LogWitnesses }},

@@ -125,7 +125,7 @@ func (b *Base) logOptions() releaselog.Options {
 	c := b.Config
 	return releaselog.Options{
 		Site: c.Site, State: c.State, Origin: c.LogOrigin, Folder: c.LogFolder, Sites: b.DB.Sites, Heads: b.DB.Heads,
-		KnownSize: b.DB.KnownLogSize, Ring: b.Ring, Copies: b.Copies.Of,
+		KnownSize: b.DB.KnownLogSize, Explain: b.DB.Leaves.Explain, Anchor: c.LogAnchor, Ring: b.Ring, Copies: b.Copies.Of,
 	}
 }
 

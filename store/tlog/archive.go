@@ -17,11 +17,13 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/trees"
+	"hopnhat/store/tlog/inspect"
+	"hopnhat/store/tlog/sole"
 )
 
 // Archive reads the shards of a log that are in a folder, and knows the keys of all.
 type Archive struct {
-	// Log is the name all shards of the site share, Dir their folder.
+	// Log is the name all shards of the site share, Dir their sole.
 	Log, Dir string
 	// KeyFile holds the verifier key of each shard, one a line, where auditors look. The logs
 	// of a site share it.
@@ -123,7 +125,7 @@ func (a *Archive) Mend(ctx context.Context, heads Heads) error {
 
 func (a *Archive) mend(ctx context.Context, n Name, h trees.Head) error {
 	dir := n.Dir(a.Dir)
-	lock, err := lockDir(dir)
+	lock, err := sole.Take(dir)
 	if err != nil {
 		return err
 	}
@@ -143,14 +145,10 @@ func (a *Archive) mend(ctx context.Context, n Name, h trees.Head) error {
 	if err := r.checkDisk(ctx, c); err != nil {
 		return fmt.Errorf("the last checkpoint of %s: %w", h.Origin, err)
 	}
-	path := filepath.Join(dir, layout.CheckpointPath)
-	if err := os.WriteFile(path+".recorded", []byte(h.Checkpoint), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".recorded", path)
+	return inspect.Replace(filepath.Join(dir, layout.CheckpointPath), []byte(h.Checkpoint))
 }
 
-// Reader reads a shard of the folder.
+// Reader reads a shard of the sole.
 func (a *Archive) Reader(ctx context.Context, origin string) (*Reader, error) {
 	n, err := ParseName(a.Log, origin)
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"hopnhat/authz/audit/proof"
+	"hopnhat/store/tlog/inspect"
 )
 
 // CosignedPath is the newest checkpoint of a shard that witnesses cosigned, beside its
@@ -18,16 +18,7 @@ const CosignedPath = "checkpoint.cosigned"
 
 // KeepCosigned keeps a checkpoint of a shard that witnesses cosigned, in place of the one before.
 func (a *Archive) KeepCosigned(n Name, raw []byte) error {
-	path := filepath.Join(n.Dir(a.Dir), CosignedPath)
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return fmt.Errorf("keeping a cosigned checkpoint: %w", err)
-	}
-	_, err = f.Write(raw)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
+	if err := inspect.Replace(filepath.Join(n.Dir(a.Dir), CosignedPath), raw); err != nil {
 		return fmt.Errorf("keeping a cosigned checkpoint: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz/audit/copyseal"
 	"hopnhat/store/tlog/copies"
 	"hopnhat/store/tlog/gather"
+	"hopnhat/store/tlog/sole"
 )
 
 // fillAgain is after how many seconds copies that are missing are looked for again.
@@ -190,7 +191,7 @@ func (a *Archive) Erase(ctx context.Context, from audit.Place, n uint64, leaf [s
 	if err != nil || !a.Has(name) {
 		return fmt.Errorf("shard %s is not here: %w", from.Origin, authz.ErrNotFound)
 	}
-	lock, err := lockDir(name.Dir(a.Dir))
+	lock, err := sole.Take(name.Dir(a.Dir))
 	if err != nil {
 		return fmt.Errorf("erasing a copy beside %s: %w; run it again", from.Origin, err)
 	}
@@ -239,7 +240,7 @@ func (r *Reader) hashes(ctx context.Context, first uint64, n int) ([][sha256.Siz
 func (a *Archive) MendCopies(
 	ctx context.Context, n Name, s copies.Shard, erased func(context.Context) (map[[sha256.Size]byte]bool, error),
 ) (copies.Mended, error) {
-	lock, err := lockDir(n.Dir(a.Dir))
+	lock, err := sole.Take(n.Dir(a.Dir))
 	if err != nil {
 		return copies.Mended{}, err
 	}

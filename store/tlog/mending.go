@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/store/tlog/inspect"
+	"hopnhat/store/tlog/sole"
 )
 
 // Names are the shards whose folders are here, in the order of quarters and parts.
@@ -131,7 +132,7 @@ func (a *Archive) Remake(
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Remade{}, err
 	}
-	lock, err := lockDir(dir)
+	lock, err := sole.Take(dir)
 	if err != nil {
 		return Remade{}, err
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"strings"
 
+	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/proof"
@@ -54,6 +57,53 @@ func (o *ShardsOptions) explain(origin string) func(context.Context, uint64, [][
 	return func(ctx context.Context, first uint64, leaves [][]byte) ([]uint64, error) {
 		return o.Explain(ctx, origin, first, leaves)
 	}
+}
+
+// miss is Options.Miss of a shard that is being opened.
+func (st *standing) miss(heads Heads, head trees.Head) func(context.Context, *uint64) error {
+	return func(ctx context.Context, from *uint64) error {
+		head.Missing = from
+		st.missing.Store(from)
+		return heads.Miss(ctx, head)
+	}
+}
+
+// settle notes that no entry of a shard lacks its row any more.
+func (s *Shards) settle(ctx context.Context, origin string) error {
+	if current := s.current.Load(); current != nil && current.Origin() == origin {
+		current.missing.Store(nil) // and so says the next checkpoint
+	}
+	heads, err := s.heads(ctx)
+	if err != nil {
+		return err
+	}
+	for _, head := range heads {
+		if head.Origin == origin && head.Missing != nil && !head.Altered {
+			head.Missing = nil
+			if err := s.o.Heads.Miss(ctx, head); err != nil && !errors.Is(err, authz.ErrConflict) { // a checkpoint came meanwhile
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stillMissing finds the entries that had no row at an earlier start, of this node or another,
+// in shards that are not opened now.
+func (s *Shards) stillMissing(ctx context.Context, heads map[Name]trees.Head) error {
+	known := s.Unexplained()
+	for _, head := range heads {
+		if head.Missing == nil || head.Origin == s.Current().Origin() ||
+			slices.ContainsFunc(known, func(u Unexplained) bool { return u.Origin == head.Origin }) {
+			continue
+		}
+		u, err := s.missing(ctx, Unexplained{Origin: head.Origin, Places: []uint64{*head.Missing}, Count: 1})
+		if err != nil {
+			return err
+		}
+		s.found(u)
+	}
+	return nil
 }
 
 // found notes entries that have no row.
@@ -114,6 +164,14 @@ func (s *Shards) LookAgain(ctx context.Context) error {
 // when these have, of all from the first on.
 func (s *Shards) missing(ctx context.Context, u Unexplained) (Unexplained, error) {
 	r, err := s.Reader(ctx, u.Origin)
+	if errors.Is(err, authz.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		// Another node has the folder. An operator can decide all the same.
+		undecided, err := s.o.Explain(ctx, u.Origin, u.Places[0], [][]byte{nil})
+		if err != nil || len(undecided) > 0 {
+			return u, err
+		}
+		return Unexplained{Origin: u.Origin}, s.settle(ctx, u.Origin)
+	}
 	if err != nil {
 		return u, err
 	}
@@ -141,6 +199,9 @@ func (s *Shards) missing(ctx context.Context, u Unexplained) (Unexplained, error
 		now.Count += uint64(len(places))
 		now.Places = append(now.Places, places[:min(len(places), maxPlaces-len(now.Places))]...)
 		at += uint64(len(leaves))
+	}
+	if now.Count == 0 {
+		return now, s.settle(ctx, u.Origin)
 	}
 	return now, nil
 }

@@ -28,6 +28,9 @@ type Heads interface {
 	// Record records a larger tree of an open shard whose epoch is that of the head, or
 	// the same tree again.
 	Record(ctx context.Context, h trees.Head) error
+	// Miss notes from which place on entries of a shard may have no row in the database, as
+	// the head says, if the tree and the epoch in it are those that are recorded.
+	Miss(ctx context.Context, h trees.Head) error
 	// Close ends an open shard of this epoch at the recorded size.
 	Close(ctx context.Context, origin string, epoch uint64) error
 }
@@ -47,7 +50,7 @@ type ShardsOptions struct {
 	KnownSize func(ctx context.Context, origin string) (uint64, error)
 	// Anchors are checkpoints that were kept elsewhere; the shards must hold their trees.
 	Anchors []proof.Checkpoint
-	// Explain is as in [Options], for a shard.
+	// Explain is as in [Options], for a shard; whoever writes a log needs it.
 	Explain func(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error)
 	// Copies is as in [Options], for a shard.
 	Copies func(ctx context.Context, origin string, first uint64, leaves [][]byte) (map[uint64][]byte, error)
@@ -86,7 +89,13 @@ type shard struct {
 	*Log
 	name  Name
 	epoch uint64
-	over  *atomic.Bool // it was let go of, and what it could not record says nothing
+	*standing
+}
+
+// standing is what is told of a shard while it is written.
+type standing struct {
+	over    atomic.Bool // it was let go of, and what it could not record says nothing
+	missing atomic.Pointer[uint64]
 }
 
 // OpenShards opens the shard of this quarter, ends those of before that were left open,
@@ -96,6 +105,9 @@ type shard struct {
 func OpenShards(ctx context.Context, o ShardsOptions) (*Shards, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Explain == nil {
+		return nil, errors.New("opening a log: nobody looks for the rows of its entries")
 	}
 	s := &Shards{o: o, stopped: make(chan struct{})}
 	heads, err := s.heads(ctx)
@@ -110,6 +122,9 @@ func OpenShards(ctx context.Context, o ShardsOptions) (*Shards, error) {
 		return nil, err
 	}
 	s.current.Store(current)
+	if err := s.stillMissing(ctx, heads); err != nil {
+		return nil, errors.Join(err, current.Close(context.WithoutCancel(ctx)))
+	}
 	s.endBefore(ctx, current, heads)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -207,11 +222,18 @@ func (s *Shards) begin(ctx context.Context, name Name, others bool) (*shard, err
 		if c.Size > 0 {
 			head.Size, head.Root, head.Checkpoint = c.Size, c.Root, string(raw)
 		}
+		if others { // until it is known that they have rows
+			known, err := s.o.KnownSize(ctx, head.Origin)
+			if err != nil {
+				return nil, err
+			}
+			head.Missing = &known
+		}
 	}
 	if err := s.o.Heads.Begin(ctx, head); err != nil {
 		return nil, err
 	}
-	return s.write(ctx, name, head, key, others)
+	return s.write(ctx, name, head, key)
 }
 
 // take goes on with a shard. What it returns beside an error is the head, if this node has
@@ -228,7 +250,7 @@ func (s *Shards) take(ctx context.Context, name Name, head trees.Head) (*shard, 
 	if err != nil {
 		return nil, taken, err
 	}
-	opened, err := s.write(ctx, name, taken, key, false)
+	opened, err := s.write(ctx, name, taken, key)
 	return opened, taken, err
 }
 
@@ -254,9 +276,8 @@ func (o *ShardsOptions) key(origin, vkey string) (Key, string, error) {
 	return key, vkey, err
 }
 
-// write opens a shard of which this node is the writer. One that it adopts was not in the
-// database, where others are.
-func (s *Shards) write(ctx context.Context, name Name, head trees.Head, key Key, adopts bool) (*shard, error) {
+// write opens a shard of which this node is the writer.
+func (s *Shards) write(ctx context.Context, name Name, head trees.Head, key Key) (*shard, error) {
 	known, err := s.o.KnownSize(ctx, head.Origin)
 	if err != nil {
 		return nil, err
@@ -267,13 +288,14 @@ func (s *Shards) write(ctx context.Context, name Name, head trees.Head, key Key,
 	if again {
 		grown = was.(proof.Checkpoint)
 	}
-	over := &atomic.Bool{}
+	st := &standing{}
+	st.missing.Store(head.Missing)
 	log, err := Open(ctx, Options{
 		Grown: grown, Whole: again,
 		Dir: name.Dir(s.o.Archive.Dir), Origin: head.Origin, Public: key.Public, Sign: key.Sign,
 		KnownSize: known, Recorded: proof.Checkpoint{Origin: head.Origin, Size: head.Size, Root: proof.Hash(head.Root)},
-		Anchor: s.o.anchor(head.Origin), Adopts: adopts, Explain: s.o.explain(head.Origin),
-		Copies: s.o.copies(head.Origin), Record: s.record(head, &unrecorded, over), Holds: s.holds, Once: true,
+		Anchor: s.o.anchor(head.Origin), Missing: head.Missing, Explain: s.o.explain(head.Origin), Miss: st.miss(s.o.Heads, head),
+		Copies: s.o.copies(head.Origin), Record: s.record(head, &unrecorded, st), Holds: s.holds, Once: true,
 		CheckpointInterval: s.o.CheckpointInterval,
 	})
 	if err != nil {
@@ -282,22 +304,23 @@ func (s *Shards) write(ctx context.Context, name Name, head trees.Head, key Key,
 		}
 		return nil, err
 	}
-	if err := errors.Join(s.o.Archive.AddKeys(log.VerifierKey()), s.recordSigned(ctx, log, head)); err != nil {
+	head.Missing = st.missing.Load()
+	if err := errors.Join(s.o.Archive.AddKeys(log.VerifierKey()), recordSigned(ctx, s.o.Heads, log, head)); err != nil {
 		return nil, errors.Join(err, log.Close(ctx))
 	}
 	s.grown.Delete(head.Origin)
-	return &shard{log, name, head.Epoch, over}, nil
+	return &shard{log, name, head.Epoch, st}, nil
 }
 
 // recordSigned records what was signed and is not in the database, since that is older than
 // the log: no other checkpoint may come for it.
-func (s *Shards) recordSigned(ctx context.Context, log *Log, head trees.Head) error {
+func recordSigned(ctx context.Context, heads Heads, log *Log, head trees.Head) error {
 	raw, c, err := log.checkpoint(ctx)
 	if err != nil || c.Size <= head.Size {
 		return err
 	}
 	head.Size, head.Root, head.Checkpoint = c.Size, c.Root, string(raw)
-	if err := s.o.Heads.Record(ctx, head); err != nil && !errors.Is(err, authz.ErrConflict) { // a newer one came meanwhile
+	if err := heads.Record(ctx, head); err != nil && !errors.Is(err, authz.ErrConflict) { // a newer one came meanwhile
 		return err
 	}
 	return nil
@@ -307,10 +330,11 @@ func (s *Shards) recordSigned(ctx context.Context, log *Log, head trees.Head) er
 // One that loses says that this node was replaced, unless its tree is not the one that was
 // gone on from, or its writer is over and another of this process goes on.
 func (s *Shards) record(
-	from trees.Head, cause *atomic.Pointer[error], over *atomic.Bool,
+	from trees.Head, cause *atomic.Pointer[error], st *standing,
 ) func(context.Context, proof.Checkpoint, []byte) error {
 	return func(ctx context.Context, c proof.Checkpoint, signed []byte) error {
 		head := from
+		head.Missing = st.missing.Load()
 		head.Size, head.Root, head.Checkpoint = c.Size, c.Root, string(signed)
 		err := s.o.Heads.Record(ctx, head)
 		switch {
@@ -322,7 +346,7 @@ func (s *Shards) record(
 			err = fmt.Errorf("%w: another root for %d entries of %s than is recorded", ErrDamaged, c.Size, c.Origin)
 		case errors.Is(err, authz.ErrConflict):
 			err = fmt.Errorf("%w: the checkpoint of %d entries of %s was not recorded", ErrReplaced, c.Size, c.Origin)
-			if !over.Load() {
+			if !st.over.Load() {
 				s.replaced.CompareAndSwap(nil, &err)
 			}
 		}

@@ -42,11 +42,14 @@ func (n *node) at(now time.Time) { n.clock.Store(&now) }
 
 func (n *node) options() ShardsOptions {
 	return ShardsOptions{
-		Archive: n.archive, Heads: n.db.Heads, Writer: n.name, KnownSize: n.db.KnownLogSize, Holds: n.holds,
+		Archive: n.archive, Heads: n.db.Heads, Writer: n.name, KnownSize: n.db.KnownLogSize, Holds: n.holds, Explain: explained,
 		Key:                func(string, string) (Key, error) { return testKey(1), nil },
 		CheckpointInterval: 100 * time.Millisecond, Now: func() time.Time { return *n.clock.Load() },
 	}
 }
+
+// explained finds a row for each entry.
+func explained(context.Context, string, uint64, [][]byte) ([]uint64, error) { return nil, nil }
 
 func (n *node) open(t *testing.T) *Shards {
 	t.Helper()

@@ -206,9 +206,9 @@ func (l *Log) explain(ctx context.Context, o Options, signed proof.Checkpoint, o
 		return nil
 	}
 	u := Unexplained{Origin: o.Origin}
-	from := max(o.Recorded.Size, o.KnownSize)
-	if o.Adopts {
-		from = o.KnownSize
+	from := o.Recorded.Size
+	if o.Missing != nil {
+		from = min(from, *o.Missing)
 	}
 	for at := from; at < on.Size; {
 		entries, err := l.read(ctx, at, maxGroup, on.Size)
@@ -223,11 +223,19 @@ func (l *Log) explain(ctx context.Context, o Options, signed proof.Checkpoint, o
 		u.Places = append(u.Places, places[:min(len(places), maxPlaces-len(u.Places))]...)
 		at += uint64(len(entries))
 	}
-	if u.Count > 0 && signed.Size <= from {
+	if u.Count > 0 && o.Missing == nil && signed.Size <= from {
 		return fmt.Errorf("%w: %d entries at its end, the first at place %d, were never signed and are of no event here; "+
 			"if the database was restored from an older copy, see hopnhat log accept-loss --help", ErrDamaged, u.Count, u.Places[0])
 	}
 	l.unexplained = u
+	switch {
+	case o.Miss == nil:
+		return nil
+	case u.Count > 0:
+		return o.Miss(ctx, &u.Places[0])
+	case o.Missing != nil:
+		return o.Miss(ctx, nil)
+	}
 	return nil
 }
 

@@ -378,3 +378,137 @@ func TestADatabaseThatKnowsLessShards(t *testing.T) {
 		t.Errorf("the first part: %+v", h)
 	}
 }
+
+// TestMissingRowsAreNotForgotten: what a start found without a row stops releases at every later
+// start, also of another node, which takes over, and after entries were signed since, until
+// the rows are back or an operator decided.
+func TestMissingRowsAreNotForgotten(t *testing.T) {
+	for _, how := range []string{"a restart", "a restart at which nothing was signed", "another node", "another quarter"} {
+		t.Run(how, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, restored *store.DB) {
+				db := storetest.SQLite(t, nil)
+				n := newNode(t, db, "a")
+				s := n.open(t)
+				logged(t, s, event(t, audit.SignedIn, 0), db, restored)
+				if err := s.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := restored.Heads.Begin(t.Context(), heads(t, db)[origin]); err != nil { // the copy of that night
+					t.Fatal(err)
+				}
+				s = n.open(t)
+				logged(t, s, event(t, audit.ConsentWithdrawn, 1), db)
+				if err := s.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				open := func(n *node) *Shards {
+					t.Helper()
+					s, err := OpenShards(t.Context(), n.explaining())
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { _ = s.Close(context.Background()) })
+					return s
+				}
+				stops := func(s *Shards) {
+					t.Helper()
+					if !errors.Is(s.Explained(), ErrUnexplained) {
+						t.Errorf("it says %v", s.Explained())
+					}
+					release := event(t, audit.ReleasePermitted, 3)
+					if _, err := s.Append(t.Context(), audit.Entry{Leaf: release.Leaf}); !errors.Is(err, ErrUnexplained) {
+						t.Errorf("a release is logged: %v", err)
+					}
+				}
+				n.db = restored
+				s = open(n)
+				stops(s)
+				if how != "a restart at which nothing was signed" {
+					logged(t, s, event(t, audit.SignedIn, 2), restored)
+				}
+				if err := s.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				switch how {
+				case "another node":
+					n = newNode(t, restored, "b")
+				case "another quarter":
+					n.at(n.clock.Load().AddDate(0, 0, 1))
+				}
+				s = open(n)
+				s.ending.Wait()
+				stops(s)
+				decided := restored.Leaves.Decide(t.Context(), origin, 3, "it is lost")
+				if err := errors.Join(decided, s.LookAgain(t.Context()), s.Explained()); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s = open(n)
+				s.ending.Wait()
+				if err := s.Explained(); err != nil || heads(t, restored)[origin].Missing != nil {
+					t.Errorf("after it was decided: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestEntriesOfNobodyBehindTheSignedOnes: who has the folder alone adds entries while nobody
+// writes it. No process that opens the log signs them, and none opens it that does not look.
+func TestEntriesOfNobodyBehindTheSignedOnes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		n := newNode(t, db, "a")
+		dir, before := written(t, n, 5)
+		raw, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mustOpen(t, options(dir)) // his tiles; its checkpoint is thrown away
+		fill(t, l, 1, 2)
+		if err := l.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		rewrite(t, filepath.Join(dir, "checkpoint"), func([]byte) []byte { return raw })
+		if _, err := OpenShards(t.Context(), n.explaining()); !errors.Is(err, ErrDamaged) {
+			t.Errorf("got %v, want %v", err, ErrDamaged)
+		}
+		blind := n.explaining()
+		blind.Explain = nil
+		if _, err := OpenShards(t.Context(), blind); err == nil || errors.Is(err, ErrDamaged) {
+			t.Errorf("whoever does not look for rows opens it: %v", err)
+		}
+		if h := heads(t, db)[origin]; h.Size != before.Size {
+			t.Errorf("%d entries are recorded", h.Size)
+		}
+	})
+}
+
+// TestTheNoteOfMissingRowsCannotBeTakenAway unseen: it is under the MAC of the head.
+func TestTheNoteOfMissingRowsCannotBeTakenAway(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		n := newNode(t, db, "a")
+		written(t, n, 5)
+		head := heads(t, db)[origin]
+		from := uint64(3)
+		head.Missing = &from
+		if err := db.Heads.Miss(t.Context(), head); err != nil {
+			t.Fatal(err)
+		}
+		if h := heads(t, db)[origin]; h.Altered || h.Missing == nil || *h.Missing != from {
+			t.Fatalf("it is noted as %+v", h)
+		}
+		if _, err := db.Pool().ExecContext(t.Context(), "UPDATE log_shards SET missing_from = NULL"); err != nil {
+			t.Fatal(err)
+		}
+		if h := heads(t, db)[origin]; !h.Altered {
+			t.Error("the note is gone, and nobody says so")
+		}
+		older := head
+		older.Size--
+		if err := db.Heads.Miss(t.Context(), older); !errors.Is(err, authz.ErrConflict) {
+			t.Errorf("noted of a tree that is not recorded: %v", err)
+		}
+	})
+}

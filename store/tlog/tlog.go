@@ -6,25 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
-	"k8s.io/klog/v2"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/store/tlog/copies"
 	"hopnhat/store/tlog/gather"
 	"hopnhat/store/tlog/memory"
+	"hopnhat/store/tlog/quiet"
+	"hopnhat/store/tlog/sole"
 )
 
 // Options says where the log is and who signs it.
@@ -51,9 +49,10 @@ type Options struct {
 	// Anchor is a checkpoint that was kept elsewhere: the log must hold its tree. Zero where
 	// there is none.
 	Anchor proof.Checkpoint
-	// Adopts says that the database knew nothing of the shard: Recorded is what the folder
-	// says, and tells nothing of rows.
-	Adopts bool
+	// Missing is from which place on entries may have no row, nil if each that is recorded had
+	// one; Miss notes it anew, before anything is signed.
+	Missing *uint64
+	Miss    func(ctx context.Context, from *uint64) error
 	// Explain, if not nil, is asked for entries from a place on that the database has not
 	// recorded, and gives the places of those that have no row there.
 	Explain func(ctx context.Context, first uint64, leaves [][]byte) (without []uint64, err error)
@@ -97,7 +96,7 @@ type Log struct {
 	holds    func() error
 	// places are those of the newest entries by their SHA-256, nil without Options.Once.
 	// One goroutine uses them.
-	places *places
+	places *memory.Places
 	closed atomic.Bool
 	// tree is the tree that was proved at the start and grew since: nothing else is signed.
 	tree *memory.Tree
@@ -114,7 +113,7 @@ type Log struct {
 
 // Errors of a log.
 var (
-	ErrLocked = errors.New("another process is writing this log")
+	ErrLocked = sole.ErrLocked
 	ErrClosed = gather.ErrClosed
 )
 
@@ -144,7 +143,7 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder: %w", err)
 	}
-	lock, err := lockDir(o.Dir)
+	lock, err := sole.Take(o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +160,7 @@ func open(ctx context.Context, o Options) (_ *Log, err error) {
 		}
 		return nil, err
 	}
-	quieten()
+	quiet.Tessera()
 	driver, err := posix.New(background, posix.Config{Path: o.Dir})
 	if err != nil {
 		return nil, err
@@ -218,23 +217,6 @@ func signers(o Options) (list []signer, reader *Reader, err error) {
 	return list, reader, nil
 }
 
-// lockDir takes the log for this process. The system gives it back when the
-// process ends, however it ends.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, ".hopnhat.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("locking: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, ErrLocked
-		}
-		return nil, fmt.Errorf("locking: %w", err)
-	}
-	return f, nil
-}
-
 func (l *Log) release() {
 	l.cancel()
 	l.checking.Wait()
@@ -284,7 +266,7 @@ func signNote(origin, text string, signers ...note.Signer) ([]byte, error) {
 }
 
 // Close takes no more entries, writes those that were given, waits for the
-// checkpoint that covers them, and lets go of the folder. When the context ends
+// checkpoint that covers them, and lets go of the sole. When the context ends
 // first the entries are on disk all the same, and the next checkpoint, after the
 // next start, covers them.
 func (l *Log) Close(ctx context.Context) error {
@@ -309,33 +291,4 @@ func (l *Log) abandon() {
 		l.groups.Close()
 		l.release()
 	}
-}
-
-// quieten sends what Tessera says to the logger of this process, from warnings
-// up: it tells of every start. Tessera's logger is one for all logs and is not to
-// be changed while one is open.
-var quieten = sync.OnceFunc(func() {
-	klog.SetSlogLogger(slog.New(warnings{func() slog.Handler { return slog.Default().Handler() }}))
-})
-
-// warnings is a handler that passes warnings on to the default logger of the
-// moment.
-type warnings struct{ next func() slog.Handler }
-
-// Enabled says which records pass.
-func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && w.next().Enabled(ctx, level)
-}
-
-// Handle passes a record on.
-func (w warnings) Handle(ctx context.Context, r slog.Record) error { return w.next().Handle(ctx, r) }
-
-// WithAttrs passes on.
-func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return warnings{func() slog.Handler { return w.next().WithAttrs(attrs) }}
-}
-
-// WithGroup passes on.
-func (w warnings) WithGroup(name string) slog.Handler {
-	return warnings{func() slog.Handler { return w.next().WithGroup(name) }}
 }

@@ -18,6 +18,7 @@ import (
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
+	"hopnhat/store/tlog/sole"
 )
 
 const origin = "hopnhat.example/release/dc1/2026q4"
@@ -254,7 +255,7 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, row.want)
 			}
 			// The refusal gave the folder back.
-			if lock, err := lockDir(o.Dir); err != nil {
+			if lock, err := sole.Take(o.Dir); err != nil {
 				t.Error(err)
 			} else {
 				lock.Close()

@@ -34,7 +34,7 @@ func (l *Log) write(ctx context.Context, entries []audit.Entry) []gather.Outcome
 	for i, entry := range entries {
 		if l.places != nil {
 			sum := sha256.Sum256(entry.Leaf)
-			if index, known := l.places.of(sum); known {
+			if index, known := l.places.Of(sum); known {
 				at[i], out[i].Value = -1, index
 				continue
 			}
@@ -55,7 +55,7 @@ func (l *Log) write(ctx context.Context, entries []audit.Entry) []gather.Outcome
 	}
 	for sum, n := range positions {
 		if written[n].Err == nil {
-			l.places.note(sum, written[n].Value)
+			l.places.Note(sum, written[n].Value)
 		}
 	}
 	for i, n := range at {
@@ -157,46 +157,21 @@ func (l *Log) known(ctx context.Context) error {
 
 // remember notes the places of the newest entries.
 func (l *Log) remember(ctx context.Context) error {
-	l.places = &places{recent: map[[sha256.Size]byte]uint64{}}
+	l.places = memory.NewPlaces()
 	size, err := l.Size(ctx)
 	if err != nil {
 		return err
 	}
-	from := size - min(size, remembered)
+	from := size - min(size, memory.Remembered)
 	for from < size {
 		entries, err := l.Entries(ctx, from, maxGroup)
 		if err != nil {
 			return fmt.Errorf("%w: the newest entries: %w", ErrDamaged, err)
 		}
 		for i, entry := range entries {
-			l.places.note(sha256.Sum256(entry), from+uint64(i))
+			l.places.Note(sha256.Sum256(entry), from+uint64(i))
 		}
 		from += uint64(len(entries))
 	}
 	return nil
-}
-
-// remembered is how many places are known at least.
-const remembered = 1 << 14
-
-// places are the places of the newest entries; the older half is forgotten at a time.
-type places struct{ recent, older map[[sha256.Size]byte]uint64 }
-
-func (p *places) of(sum [sha256.Size]byte) (uint64, bool) {
-	if index, ok := p.recent[sum]; ok {
-		return index, true
-	}
-	index, ok := p.older[sum]
-	return index, ok
-}
-
-// note keeps the first place of an entry that stands in the log twice.
-func (p *places) note(sum [sha256.Size]byte, index uint64) {
-	if _, ok := p.of(sum); ok {
-		return
-	}
-	if len(p.recent) >= remembered {
-		p.older, p.recent = p.recent, make(map[[sha256.Size]byte]uint64, remembered)
-	}
-	p.recent[sum] = index
 }

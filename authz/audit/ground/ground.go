@@ -123,8 +123,11 @@ func Check(of, given commitment.Disclosure) error {
 		what string
 		same bool
 	}{
-		{"person", r.Person.Pseudonym == c.Person.Pseudonym}, {"app", app == c.Asked.Client}, {"purpose", r.Reason.Purpose == c.Reason.Purpose},
-		{"register", r.Data.Registry == c.Data.Registry}, {"version of the consent", r.Consent == c.Consent && c.Consent.Consent != ""},
+		{"person", r.Person.Pseudonym == c.Person.Pseudonym},
+		{"app", app == c.Asked.Client},
+		{"purpose", r.Reason.Purpose == c.Reason.Purpose},
+		{"register", r.Data.Registry == c.Data.Registry},
+		{"version of the consent", r.Consent == c.Consent && c.Consent.Consent != ""},
 	} {
 		if !one.same {
 			return fmt.Errorf("%w: it is of another %s", ErrOther, one.what)

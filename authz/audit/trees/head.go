@@ -23,6 +23,9 @@ type Head struct {
 	Writer string
 	// Closed says that the shard ends at Size.
 	Closed bool
+	// Missing is from which place on entries may have no row in the database; nil if each has
+	// one, or an operator decided.
+	Missing *uint64
 	// Altered says that the row of the head is not as a server wrote it.
 	Altered bool
 }

@@ -77,6 +77,7 @@ func newNation(t *testing.T, db *store.DB) *nation {
 	for i, name := range []string{release, consent} {
 		a := &tlog.Archive{Log: name, Dir: filepath.Join(dir, []string{"tlog", "tlog/consent"}[i]), KeyFile: filepath.Join(dir, "log.vkey")}
 		s, err := tlog.OpenShards(t.Context(), tlog.ShardsOptions{
+			Explain: func(context.Context, string, uint64, [][]byte) ([]uint64, error) { return nil, nil },
 			Archive: a, Heads: db.Heads, Writer: "a", Key: key, KnownSize: db.KnownLogSize, CheckpointInterval: 100 * time.Millisecond,
 			Now: func() time.Time { return v.now },
 		})

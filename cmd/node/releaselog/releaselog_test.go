@@ -104,6 +104,7 @@ func options(t *testing.T, db *store.DB, keyring *ring, listen bool) Options {
 	o := Options{
 		Site: site, State: state, Origin: origin, Folder: filepath.Join(state, "tlog"), Writes: true,
 		Sites: db.Sites, Heads: db.Heads, KnownSize: db.KnownLogSize, Ring: keyring,
+		Explain: func(context.Context, string, uint64, [][]byte) ([]uint64, error) { return nil, nil }, // each entry has a row
 	}
 	if listen {
 		o.Listen = fmt.Sprint("127.0.0.1:", harness.Port(t, 1))

@@ -68,6 +68,7 @@ func openWriter(t testing.TB) writer {
 	w := writer{archive: &tlog.Archive{Log: log, Dir: filepath.Join(dir, "tlog"), KeyFile: filepath.Join(dir, "log.vkey")}}
 	var err error
 	w.Shards, err = tlog.OpenShards(t.Context(), tlog.ShardsOptions{
+		Explain: func(context.Context, string, uint64, [][]byte) ([]uint64, error) { return nil, nil },
 		Archive: w.archive, Heads: db.Heads, Writer: "w", KnownSize: db.KnownLogSize, CheckpointInterval: 100 * time.Millisecond,
 		Key: func(string, string) (tlog.Key, error) {
 			return tlog.Key{

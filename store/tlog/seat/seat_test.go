@@ -96,6 +96,7 @@ func (s *site) options(t *testing.T, node string, l net.Listener) Options {
 		Dial: func(address string) *remote.Client { return remote.Dial(address, s.identity) },
 		Open: func(ctx context.Context) (*tlog.Shards, error) {
 			return tlog.OpenShards(ctx, tlog.ShardsOptions{
+				Explain: func(context.Context, string, uint64, [][]byte) ([]uint64, error) { return nil, nil },
 				Archive: archive, Heads: s.db.Heads, Writer: node, Key: key, KnownSize: s.db.KnownLogSize,
 				CheckpointInterval: 100 * time.Millisecond,
 			})
