@@ -25,8 +25,9 @@ const (
 	RoleRegistryRead = "hopnhat_registry_read"
 )
 
-// byteOrder makes a database that orders texts by their bytes, whatever the cluster does.
-const byteOrder = "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
+// ByteOrder is the end of CREATE DATABASE … TEMPLATE template0 for a database that orders texts by
+// their bytes, whatever the cluster does: another is refused ([ErrCollation]).
+const ByteOrder = "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
 
 // restricted are the tables on which nobody but their owner may do what the default
 // privileges allow, and what is allowed: evidence is added to and noted in the log,
@@ -107,7 +108,7 @@ func RolesSQL(database, registry string) string {
 	} {
 		line("")
 		line("SELECT %s WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = %s) \\gexec",
-			text("CREATE DATABASE "+name(d.name)+" OWNER "+name(d.owner)+" ENCODING 'UTF8' TEMPLATE template0 "+byteOrder), text(d.name))
+			text("CREATE DATABASE "+name(d.name)+" OWNER "+name(d.owner)+" ENCODING 'UTF8' TEMPLATE template0 "+ByteOrder), text(d.name))
 		line("REVOKE ALL ON DATABASE %s FROM PUBLIC;", name(d.name))
 		line("GRANT CONNECT ON DATABASE %s TO %s, %s;", name(d.name), name(d.owner), name(d.user))
 		// A pooler takes no such setting with the connection.

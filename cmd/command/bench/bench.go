@@ -23,6 +23,7 @@ import (
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
 	"hopnhat/conformance/bench"
+	"hopnhat/store/migrations"
 )
 
 // clusterVariables name a PostgreSQL cluster of this machine on which databases may be
@@ -222,7 +223,7 @@ func benchDatabase(ctx context.Context, admin *sql.DB, cluster string, into *str
 	if err != nil {
 		return nil, errors.New("the cluster must be named by a postgres:// URL")
 	}
-	if _, err := admin.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+	if _, err := admin.ExecContext(ctx, "CREATE DATABASE "+name+" ENCODING 'UTF8' TEMPLATE template0 "+migrations.ByteOrder); err != nil {
 		return nil, fmt.Errorf("making a database: %w", err)
 	}
 	u.Path = "/" + name
