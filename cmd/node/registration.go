@@ -13,7 +13,7 @@ import (
 func (n *Node) letFederationsIn(context.Context) error {
 	return n.clients.Open(n.directory, registering.Options{
 		File: n.Config.FederationApps, Issuer: n.Config.Issuer, Checks: n.RegistrationRules(), Store: n.DB, Evidence: n.scribe,
-		Fetcher: n.out, Resolver: n.federation.Resolver(), Entity: n.Config.FederationEntity != "", Ring: n.Ring,
+		Resolver: n.federation.Resolver(), Entity: n.Config.FederationEntity != "", Ring: n.Ring,
 		Addresses: authn.NewAddresses(n.Config.RegistrationBurst, 3*time.Second, time.Now),
 	})
 }

@@ -81,7 +81,7 @@ func (e *Explicit) register(r *http.Request) (string, error) {
 		return "", authz.NewError(authz.InvalidRequest, "the body could not be read, or is longer than %d bytes", maxRequest)
 	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	v, err := e.verdict(media, body)
+	v, err := e.verdict(r.Context(), media, body)
 	if err != nil {
 		return "", err
 	}
@@ -93,8 +93,8 @@ func (e *Explicit) register(r *http.Request) (string, error) {
 }
 
 // verdict is that on the chain of the app, whose first statement is the request (§12.2.2).
-func (e *Explicit) verdict(media string, body []byte) (trust.Verdict, error) {
-	if !e.r.verifying.TryAcquire(1) {
+func (e *Explicit) verdict(ctx context.Context, media string, body []byte) (trust.Verdict, error) {
+	if !e.r.begin(ctx) {
 		return trust.Verdict{}, errBusy()
 	}
 	defer e.r.verifying.Release(1)
@@ -166,7 +166,7 @@ func (r *Registrar) registerExplicitly(ctx context.Context, v trust.Verdict) (*a
 	if known, ok := r.resolved(v.Subject); ok && !known.Valid() {
 		return nil, registration.Refusal(known)
 	}
-	if err := withdrawn(v, c, kept); err != nil {
+	if err := r.withdrawn(v, c, kept); err != nil {
 		return nil, err
 	}
 	return r.take(ctx, v, registration.Explicit, c, kept)

@@ -2,9 +2,14 @@ package registrar
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"reflect"
+	"slices"
+	"strings"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -24,10 +29,37 @@ func (r *Registrar) take(
 		switch {
 		case c.Disabled: // an operator's word, which no chain undoes
 			return c, nil
-		case kept.Ended.IsZero() && registration.Digest(v) == kept.Digest && kept.Way == way, v.Chain[0].IssuedAt.Before(kept.Issued):
-			return standing(c, now)
+		case !c.Membership.Lapsed(now) && registration.Digest(v, r.o.Rules) == kept.Digest && kept.Way == way,
+			v.Chain[0].IssuedAt.Before(kept.Issued):
+			return r.standing(c, now)
 		}
 	}
+	key := refusalKey(registration.Digest(v, r.o.Rules), way, kept)
+	if known, _, ok := r.seen.Get(key); ok && now.Before(known.until) {
+		return nil, known.refused
+	}
+	// One at a time looks at all apps, whoever asks.
+	if err := r.taking.Acquire(ctx, 1); err != nil {
+		return nil, authz.AsError(fmt.Errorf("waiting to register an app: %w: %w", authz.ErrUnavailable, err))
+	}
+	defer r.taking.Release(1)
+	taken, err := r.judge(ctx, v, way, c, kept)
+	if said := (*authz.Error)(nil); errors.As(err, &said) && said.Code != authz.TemporarilyUnavailable {
+		r.seen.Put(key, outcome{until: now.Add(time.Minute), refused: err}, r.o.Now())
+	}
+	return taken, err
+}
+
+// refusalKey names a chain that was refused, with what it was held against.
+func refusalKey(chain [sha256.Size]byte, way registration.Way, kept Kept) [sha256.Size]byte {
+	return sha256.Sum256(slices.Concat([]byte("refused "+string(way)), chain[:], kept.Digest[:]))
+}
+
+// judge is take for a chain that is new here.
+func (r *Registrar) judge(
+	ctx context.Context, v trust.Verdict, way registration.Way, c *authz.Client, kept Kept,
+) (*authz.Client, error) {
+	now := r.o.Now().UTC()
 	issuers := func(id federation.EntityID) (trust.Verdict, bool) { return r.resolved(id) }
 	found, err := registration.Decide(v, way, issuers, r.o.Rules, now)
 	if err != nil {
@@ -35,6 +67,11 @@ func (r *Registrar) take(
 	}
 	next := Kept{Membership: found.Client.Membership, Way: way, Issued: found.Issued, Digest: found.Digest, Refreshed: now}
 	if c != nil {
+		// Refresh tokens would tell it the names that another sector knows its people by.
+		if found.Client.Sector != c.Sector {
+			return nil, refuse(authz.InvalidMetadata, "12.1",
+				"redirect_uris are of another host than when the app was registered, and people would go by the names of another sector")
+		}
 		settle(c, found.Client)
 		if same(c, found.Client) {
 			return r.renew(ctx, c, kept, next)
@@ -46,9 +83,6 @@ func (r *Registrar) take(
 		return nil, err
 	}
 	again, err := registration.Decide(v, way, issuers, rules, now)
-	if err == nil && (c == nil || c.SectorIdentifierURI != again.Client.SectorIdentifierURI) {
-		err = apps.ProveSector(ctx, r.o.Fetcher, again.Client)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -60,20 +94,21 @@ func (r *Registrar) take(
 	return r.change(ctx, c, again.Client, kept, next)
 }
 
-// settle keeps of a registration what a newer chain does not change: the sector, or refresh
-// tokens would tell an app the names that another sector knows its people by; and the word
-// for the agency, where nothing changed that it was given for, or an operator took it back.
+// settle keeps of a registration what a newer chain does not change: when it was made, and the
+// word for the agency where nothing changed that it was given for, or an operator took it back.
+// The word of a federation goes with its chain.
 func settle(before, c *authz.Client) {
-	c.Sector, c.CreatedAt = before.Sector, before.CreatedAt
-	kept := before.Owner == c.Owner && (before.Verified.By == c.Verified.By || !c.Verified.Holds())
-	if before.Verified.WasTakenBack() || kept {
+	c.CreatedAt = before.CreatedAt
+	operators := !c.Verified.Holds() && !strings.HasPrefix(before.Verified.By, "federation:")
+	if before.Verified.WasTakenBack() || before.Owner == c.Owner && (before.Verified.By == c.Verified.By || operators) {
 		c.Verified = before.Verified
 	}
 }
 
 // same reports whether two registrations of an app say the same.
 func same(before, c *authz.Client) bool {
-	return before.Verified == c.Verified && reflect.DeepEqual(apps.Of(before), apps.Of(c))
+	return before.Verified == c.Verified && before.Membership.Anchor == c.Membership.Anchor &&
+		reflect.DeepEqual(apps.Of(before), apps.Of(c))
 }
 
 // join registers an app at the first use of its chain.
@@ -149,7 +184,7 @@ func (r *Registrar) meanwhile(ctx context.Context, id authz.ClientID) (*authz.Cl
 	if err != nil {
 		return nil, err
 	}
-	return standing(c, r.o.Now())
+	return r.standing(c, r.o.Now())
 }
 
 // recorded does a change with its events in one transaction. The events name the anchor and

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -14,7 +13,6 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/recent"
-	apps "hopnhat/authz/registration"
 	"hopnhat/federation"
 	"hopnhat/federation/registration"
 	"hopnhat/federation/trust"
@@ -75,8 +73,6 @@ type Options struct {
 	Resolver Resolver
 	Store    Store
 	Evidence Evidence
-	// Fetcher gets the list of a sector of an app that is trusted.
-	Fetcher apps.Fetcher
 	// Changed is told of a client that was changed, so that this node forgets it.
 	Changed func(authz.ClientID)
 	Now     func() time.Time
@@ -95,6 +91,7 @@ const (
 type Registrar struct {
 	o         Options
 	verifying *semaphore.Weighted
+	taking    *semaphore.Weighted
 	seen      *recent.Map[[sha256.Size]byte, outcome]
 }
 
@@ -112,7 +109,7 @@ var (
 // New makes a Registrar.
 func New(o Options) *Registrar {
 	return &Registrar{
-		o: o, verifying: semaphore.NewWeighted(maxVerifying),
+		o: o, verifying: semaphore.NewWeighted(maxVerifying), taking: semaphore.NewWeighted(1),
 		seen: recent.New[[sha256.Size]byte, outcome](maxSeen, remembered, o.Now),
 	}
 }
@@ -140,7 +137,7 @@ func (r *Registrar) Client(ctx context.Context, id authz.ClientID) (*authz.Clien
 	if v, ok := r.resolved(entity); ok {
 		return r.settled(ctx, v, c, kept)
 	}
-	return standing(c, r.o.Now())
+	return r.standing(c, r.o.Now())
 }
 
 // find is a client with what is kept of it; nil where there is none.
@@ -159,16 +156,19 @@ func (r *Registrar) resolved(id federation.EntityID) (trust.Verdict, bool) {
 		return trust.Verdict{}, false
 	}
 	v, ok := r.o.Resolver.Resolved(id)
-	counts := slices.ContainsFunc(r.o.Rules.Anchors, func(a trust.Anchor) bool { return a.ID == v.Anchor })
+	counts := r.o.Rules.Accepts(string(v.Anchor))
 	if !ok || !counts && (v.Valid() || v.Anchor != "") {
 		return trust.Verdict{}, false
 	}
 	return v, true
 }
 
-// standing is the client that is registered, unless its chain has ended.
-func standing(c *authz.Client, now time.Time) (*authz.Client, error) {
+// standing is the client that is registered, unless its chain has ended, or the operator has
+// taken its anchor away.
+func (r *Registrar) standing(c *authz.Client, now time.Time) (*authz.Client, error) {
 	switch {
+	case c != nil && !r.o.Rules.Accepts(c.Membership.Anchor):
+		return nil, refuse(authz.InvalidTrustAnchor, "12.1", "the app came by %s, under which no app is let in any more", c.Membership.Anchor)
 	case c == nil:
 		return nil, refuse(authz.InvalidTrustChain, "12.1",
 			"no app is registered under this client_id, and no chain of it is known; send trust_chain in the header of what the app signs")
@@ -183,6 +183,12 @@ func standing(c *authz.Client, now time.Time) (*authz.Client, error) {
 func (r *Registrar) settled(ctx context.Context, v trust.Verdict, c *authz.Client, kept Kept) (*authz.Client, error) {
 	now := r.o.Now()
 	if v.Valid() && now.Before(v.Expiry) && !explicit(c, kept, now) {
+		// The resolver may hold the anchor to other keys than the rules do.
+		if registration.Digest(v, r.o.Rules) != kept.Digest {
+			if again := trust.VerifyStatements(v.Chain, r.o.Rules.Anchors, now); !again.Valid() {
+				return nil, registration.Refusal(again)
+			}
+		}
 		return r.take(ctx, v, registration.Automatic, c, kept)
 	}
 	if c != nil && !c.Membership.Lapsed(now) && !v.Valid() {
@@ -191,7 +197,7 @@ func (r *Registrar) settled(ctx context.Context, v trust.Verdict, c *authz.Clien
 		}
 	}
 	if v.Valid() {
-		return standing(c, now)
+		return r.standing(c, now)
 	}
 	return nil, registration.Refusal(v)
 }
@@ -217,7 +223,7 @@ func (r *Registrar) Introduce(ctx context.Context, id authz.ClientID, chain, pee
 	if _, ok := r.resolved(entity); ok && len(peer) == 0 {
 		return nil // what was fetched where it is published is newer than what is sent
 	}
-	if !r.verifying.TryAcquire(1) {
+	if !r.begin(ctx) {
 		return errBusy()
 	}
 	v, err := r.verify(entity, chain, peer)
@@ -233,6 +239,13 @@ func (r *Registrar) Introduce(ctx context.Context, id authz.ClientID, chain, pee
 		r.seen.Put(key, outcome{until: began.Add(time.Minute), refused: err}, began)
 	}
 	return err
+}
+
+// begin waits a second for a place among the chains that are verified.
+func (r *Registrar) begin(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return r.verifying.Acquire(ctx, 1) == nil
 }
 
 func errBusy() error {
@@ -261,6 +274,8 @@ func (r *Registrar) verify(entity federation.EntityID, chain, peer []string) (tr
 	switch {
 	case !v.Valid():
 		return v, registration.Refusal(v)
+	case len(v.Chain) < 2:
+		return v, refuse(authz.InvalidTrustChain, "12.1", "a trust anchor is no app of its own federation")
 	case v.Subject != entity:
 		return v, refuse(authz.InvalidTrustChain, "12.1.1.1", "trust_chain is about %s, and client_id is another", v.Subject)
 	case len(peer) == 0:
@@ -290,7 +305,7 @@ func (r *Registrar) introduce(ctx context.Context, id authz.ClientID, v trust.Ve
 		_, err := r.settled(ctx, known, c, kept)
 		return err
 	}
-	if err := withdrawn(v, c, kept); err != nil {
+	if err := r.withdrawn(v, c, kept); err != nil {
 		return err
 	}
 	if explicit(c, kept, r.o.Now()) {
@@ -300,8 +315,17 @@ func (r *Registrar) introduce(ctx context.Context, id authz.ClientID, v trust.Ve
 	return err
 }
 
-// withdrawn refuses a chain from before the federation withdrew its trust.
-func withdrawn(v trust.Verdict, c *authz.Client, kept Kept) error {
+// withdrawn refuses a chain from before the federation withdrew its trust in the app, and one
+// with an entity in it that is known to be trusted no more.
+func (r *Registrar) withdrawn(v trust.Verdict, c *authz.Client, kept Kept) error {
+	if len(v.Chain) < 2 {
+		return refuse(authz.InvalidTrustChain, "12.1", "a trust anchor is no app of its own federation")
+	}
+	for _, s := range v.Chain {
+		if known, ok := r.resolved(s.Subject); ok && !known.Valid() {
+			return refuse(authz.InvalidTrustChain, "10.4", "the federation has withdrawn its trust in %s, which stands in the chain", s.Subject)
+		}
+	}
 	if c == nil || kept.Ended.IsZero() || v.Chain[1].IssuedAt.After(kept.Ended) {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	apps "hopnhat/authz/registration"
 	"hopnhat/federation"
 	"hopnhat/federation/mark"
+	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
 )
 
@@ -48,11 +50,18 @@ type Registration struct {
 // Issuers knows the verdicts on issuers of trust marks. It asks nobody.
 type Issuers func(issuer federation.EntityID) (trust.Verdict, bool)
 
-// Digest names a chain by its statements.
-func Digest(v trust.Verdict) [sha256.Size]byte {
+// maxLife bounds a registration, however long the statements of its chain are in force: who has
+// a stolen key of an anchor signs what never ends.
+const maxLife = 7 * 24 * time.Hour
+
+// Digest names a chain by what its statements say, and the rules that it was judged by. The
+// signatures are no part of it, since anybody can write a good one in more ways than one.
+func Digest(v trust.Verdict, r Rules) [sha256.Size]byte {
 	var all strings.Builder
+	all.Write(r.Sum[:])
 	for _, s := range v.Chain {
-		all.WriteString(s.Token())
+		token := s.Token()
+		all.WriteString(token[:strings.LastIndexByte(token, '.')+1])
 		all.WriteByte('\n') // which no compact JWS holds
 	}
 	return sha256.Sum256([]byte(all.String()))
@@ -90,6 +99,8 @@ func Decide(v trust.Verdict, way Way, issuers Issuers, rules Rules, now time.Tim
 		return Registration{}, Refusal(v)
 	case !now.Before(v.Expiry):
 		return Registration{}, refuse(authz.InvalidTrustChain, "10.4", "the chain of the app has expired; it has to send a new one")
+	case !rules.Accepts(string(v.Anchor)):
+		return Registration{}, refuse(authz.InvalidTrustAnchor, "12.1", "the chain ends at %s, under which no app is let in here", v.Anchor)
 	case len(v.Chain) < 2:
 		return Registration{}, refuse(authz.InvalidTrustChain, "12.1", "a trust anchor is no app of its own federation")
 	}
@@ -100,7 +111,7 @@ func Decide(v trust.Verdict, way Way, issuers Issuers, rules Rules, now time.Tim
 	if err := registers(parameters, way); err != nil {
 		return Registration{}, err
 	}
-	held, err := rules.held(v, issuers, now)
+	held, until, err := rules.held(v, issuers, now)
 	if err != nil {
 		return Registration{}, err
 	}
@@ -112,9 +123,9 @@ func Decide(v trust.Verdict, way Way, issuers Issuers, rules Rules, now time.Tim
 	if by != "" {
 		c.Verified = authz.Verification{By: "federation:" + string(by), At: now}
 	}
-	c.Membership = authz.Membership{Anchor: string(v.Anchor), Superior: string(v.Chain[1].Issuer), Expires: v.Expiry}
+	c.Membership = authz.Membership{Anchor: string(v.Anchor), Superior: string(v.Chain[1].Issuer), Expires: until}
 	return Registration{
-		Client: c, Issued: v.Chain[0].IssuedAt, Vouched: v.Chain[1].IssuedAt, Digest: Digest(v), Marks: held,
+		Client: c, Issued: v.Chain[0].IssuedAt, Vouched: v.Chain[1].IssuedAt, Digest: Digest(v, rules), Marks: held,
 	}, nil
 }
 
@@ -148,8 +159,16 @@ func texts(value any) ([]string, bool) {
 }
 
 // held are the types of the trust marks of an app that count, of those that rules speak of
-// (§7.3). Others are passed over.
-func (r Rules) held(v trust.Verdict, issuers Issuers, now time.Time) (types []string, err error) {
+// (§7.3). Others are passed over, and those without an end: nobody is asked whether they were
+// revoked since (§8.4). until is the first end of the chain, of what counted, and of [maxLife].
+func (r Rules) held(v trust.Verdict, issuers Issuers, now time.Time) (types []string, until time.Time, err error) {
+	earlier := func(t time.Time) {
+		if t.Before(until) {
+			until = t
+		}
+	}
+	until = v.Expiry
+	earlier(now.Add(maxLife))
 	for _, rule := range r.Marks {
 		why := "it has none"
 		for _, m := range v.Chain[0].Marks {
@@ -159,17 +178,21 @@ func (r Rules) held(v trust.Verdict, issuers Issuers, now time.Time) (types []st
 			said := mark.Validate(m.JWT, mark.Question{
 				Holder: v.Subject, Beside: m.Type, Issuer: issuerOf(m.JWT, v, issuers, now), Now: now,
 			})
-			if said.Valid() {
-				types = append(types, m.Type)
-			} else {
+			switch {
+			case !said.Valid():
 				why = said.Err.Error()
+			case said.Mark.Expiry.IsZero():
+				why = "the mark has no end"
+			default:
+				types = append(types, m.Type)
+				earlier(said.Mark.Expiry)
 			}
 		}
 		if rule.Required && !slices.Contains(types, rule.Type) {
-			return nil, refuse(authz.InvalidMetadata, "7", "this provider asks for a trust mark of type %q: %s", rule.Type, why)
+			return nil, until, refuse(authz.InvalidMetadata, "7", "this provider asks for a trust mark of type %q: %s", rule.Type, why)
 		}
 	}
-	return types, nil
+	return types, until, nil
 }
 
 // issuerOf is the verdict on the issuer of a mark, under the anchor of the app's chain. An
@@ -194,34 +217,46 @@ func issuerOf(token string, v trust.Verdict, issuers Issuers, now time.Time) tru
 	return unknown
 }
 
-// ownerOf is the agency that runs the app, and the entity that says so; by is empty where
-// the app says it of itself alone. A superior's word about the app goes before one about
-// that superior, to which the app belongs then (§5.2.2, §6.1.4.2).
+// ownerOf is the agency that runs the app, and the entity that says so. Only the words of
+// superiors count, each for itself: what the app says beside them, in another language too, is
+// nobody's (§5.2.2, §6.1.4.2). A policy goes before a statement about the app, and that before
+// one about its superior, to which the app belongs then. Where nobody says any, by is empty, and
+// the host stands for the agency.
 func ownerOf(v trust.Verdict) (name authz.LocalizedText, by federation.EntityID) {
-	resolved := func(kind federation.EntityType) authz.LocalizedText { return organization(v.Metadata[kind]) }
-	for _, kind := range []federation.EntityType{federation.RelyingParty, federation.FederationEntity} {
-		for _, s := range v.Chain[1:] {
-			if s.IsConfiguration() {
-				continue
+	above := slices.DeleteFunc(slices.Clone(v.Chain[1:]), statement.Statement.IsConfiguration)
+	kinds := []federation.EntityType{federation.RelyingParty, federation.FederationEntity}
+	for _, s := range slices.Backward(above) {
+		for _, kind := range kinds {
+			set := federation.Parameters{}
+			for parameter, operators := range s.Policy[kind] {
+				set[parameter] = operators["value"]
 			}
-			_, set := s.Policy[kind]["organization_name"]["value"]
-			_, supplied := s.Metadata[kind]["organization_name"]
-			if name := resolved(kind); name.VI != "" && (set || supplied && s.Subject == v.Subject) {
+			if name := organization(set); name.VI != "" {
 				return name, s.Issuer
 			}
 		}
 	}
-	for _, s := range v.Chain[1:min(3, len(v.Chain))] { // about the app, then about its superior
-		if name := organization(s.Metadata[federation.FederationEntity]); name.VI != "" && !s.IsConfiguration() {
-			return name, s.Issuer
-		}
-	}
-	for _, kind := range []federation.EntityType{federation.RelyingParty, federation.FederationEntity} {
-		if name := resolved(kind); name.VI != "" {
-			return name, ""
+	for i, s := range above[:min(2, len(above))] {
+		for _, kind := range kinds[i:] { // of a superior, what it is in the federation
+			if name := organization(s.Metadata[kind]); name.VI != "" {
+				return name, s.Issuer
+			}
 		}
 	}
 	return authz.LocalizedText{VI: v.Subject.Host()}, ""
+}
+
+// untagged takes out what the app says of a name in one language where a superior says the name:
+// people would read the app's word for the superior's.
+func untagged(v trust.Verdict, p federation.Parameters, name string) {
+	for _, s := range v.Chain[1:] {
+		_, set := s.Policy[federation.RelyingParty][name]["value"]
+		_, supplied := s.Metadata[federation.RelyingParty][name]
+		if set || supplied && s.Subject == v.Subject {
+			delete(p, name+"#vi")
+			delete(p, name+"#en")
+		}
+	}
 }
 
 // organization is organization_name in the two languages that people here read (OpenID
@@ -241,6 +276,8 @@ func organization(p federation.Parameters) authz.LocalizedText {
 // client makes the client, by the same checks as one that registers with an initial access
 // token.
 func (r Rules) client(v trust.Verdict, p federation.Parameters, policy apps.Policy) (*authz.Client, error) {
+	p = maps.Clone(p)
+	untagged(v, p, "client_name")
 	raw, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("writing the metadata of %s: %w", v.Subject, err)
@@ -256,6 +293,10 @@ func (r Rules) client(v trust.Verdict, p federation.Parameters, policy apps.Poli
 		m.JWKSURI = "" // §5.2.1: what stands in the chain is what was verified
 	case m.JWKSURI == "" && p["signed_jwks_uri"] != nil:
 		return nil, refuse(authz.InvalidMetadata, "5.2.1", "this provider reads jwks and jwks_uri; signed_jwks_uri alone is not read")
+	}
+	if m.SectorIdentifierURI != "" {
+		// Anybody's request may be what registers a known app, and none sends us anywhere.
+		return nil, refuse(authz.InvalidMetadata, "12.1", "sector_identifier_uri is not read of apps of a federation: redirect URIs are of one host")
 	}
 	m.ClientID, m.Statement = string(v.Subject), ""
 	if m.AuthMethod == "" {

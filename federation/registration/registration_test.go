@@ -104,7 +104,10 @@ func (tr tree) verdict(t testing.TB, p parts) trust.Verdict {
 
 // marks are trust_marks with one of the anchor.
 func (tr tree) marks(t testing.TB, kind string, changes claims) claims {
-	all := claims{"iss": tr.anchor.ID, "sub": tr.app.ID, "trust_mark_type": kind, "iat": federationtest.Now.Unix()}
+	all := claims{
+		"iss": tr.anchor.ID, "sub": tr.app.ID, "trust_mark_type": kind,
+		"iat": federationtest.Now.Unix(), "exp": federationtest.Now.Add(time.Hour).Unix(),
+	}
 	maps.Copy(all, changes)
 	return claims{"trust_marks": []claims{{"trust_mark_type": kind, "trust_mark": tr.anchor.Sign(t, claims{"typ": mark.Type}, all)}}}
 }
@@ -183,6 +186,8 @@ func TestRefusals(t *testing.T) {
 		{"an agency's name with letters that look alike", "12.1", parts{about: supplied("Sở Nội vụ Теst")}, nil, authz.InvalidMetadata, "owner"},
 		{"a required mark is missing", "7", parts{}, requires(audited), authz.InvalidMetadata, "it has none"},
 		{"a required mark that has expired", "7", parts{config: tr.marks(t, audited, claims{"iat": federationtest.Now.Unix() - 9, "exp": federationtest.Now.Unix() - 1}), anchor: claims{"trust_mark_issuers": claims{audited: []string{}}}}, requires(audited), authz.InvalidMetadata, "expired"},
+		{"a required mark without an end", "7", parts{config: tr.marks(t, audited, claims{"exp": nil}), anchor: claims{"trust_mark_issuers": claims{audited: []string{}}}}, requires(audited), authz.InvalidMetadata, "no end"},
+		{"a list of the sector at a URL", "12.1", parts{app: claims{"sector_identifier_uri": "https://app.tinh.example.vn/list"}}, nil, authz.InvalidMetadata, "sector_identifier_uri"},
 		{"a required mark of another", "7", parts{config: tr.marks(t, audited, claims{"sub": stranger.ID}), anchor: claims{"trust_mark_issuers": claims{audited: []string{}}}}, requires(audited), authz.InvalidMetadata, "about"},
 		{"a required mark of an issuer that nobody knows", "7", parts{config: tr.marks(t, audited, claims{"iss": stranger.ID}), anchor: claims{"trust_mark_issuers": claims{audited: []string{}}}}, requires(audited), authz.InvalidMetadata, "issuer is trusted"},
 		{"a required mark of the anchor, whose configuration is not there", "7", parts{config: tr.marks(t, audited, nil)}, requires(audited), authz.InvalidMetadata, "issuer is trusted"},
@@ -279,6 +284,7 @@ func TestMarksLet(t *testing.T) {
 		issuers := func(id federation.EntityID) (trust.Verdict, bool) { return v, id == office.ID }
 		held := claims{"trust_marks": []claims{{"trust_mark_type": publicService, "trust_mark": office.Sign(t, claims{"typ": mark.Type}, claims{
 			"iss": office.ID, "sub": tr.app.ID, "trust_mark_type": publicService, "iat": federationtest.Now.Unix(),
+			"exp": federationtest.Now.Add(time.Hour).Unix(),
 		})}}}
 		got, err := registration.Decide(tr.verdict(t, parts{config: held}), registration.Automatic, issuers, tr.rules(), federationtest.Now)
 		if err != nil || !slices.Equal(got.Marks, []string{publicService}) {
@@ -300,11 +306,13 @@ func TestOwner(t *testing.T) {
 		owner, by string
 	}{
 		{"nobody says any", parts{}, "app.tinh.example.vn", ""},
-		{"the app says it", parts{app: claims{"organization_name": "Bộ Công an"}}, "Bộ Công an", ""},
+		{"the app alone says it", parts{app: claims{"organization_name": "Bộ Công an"}}, "app.tinh.example.vn", ""},
+		{"the app adds a language to what its superior says", parts{app: claims{"organization_name#vi": "Bộ Công an", "organization_name#en": "Ministry of Public Security"}, about: about(federation.RelyingParty, "Sở Nội vụ")}, "Sở Nội vụ", "federation:https://tinh.example.vn"},
+		{"a policy sets nothing", parts{app: claims{"organization_name#vi": "Bộ Công an"}, about: claims{"metadata_policy": claims{"openid_relying_party": claims{"organization_name": claims{"value": nil}}}}}, "app.tinh.example.vn", ""},
 		{"its superior says it", parts{app: claims{"organization_name": "Bộ Công an"}, about: about(federation.RelyingParty, "Sở Nội vụ")}, "Sở Nội vụ", "federation:https://tinh.example.vn"},
 		{"its superior says it of the entity", parts{about: about(federation.FederationEntity, "Sở Nội vụ")}, "Sở Nội vụ", "federation:https://tinh.example.vn"},
 		{"a policy of the anchor sets it", parts{app: claims{"organization_name": "Bộ Công an"}, province: claims{"metadata_policy": claims{"openid_relying_party": claims{"organization_name": claims{"value": "Tỉnh Mẫu"}}}}}, "Tỉnh Mẫu", "federation:https://neo.example.vn"},
-		{"a policy has a default that the app does not take", parts{app: claims{"organization_name": "Bộ Công an"}, about: claims{"metadata_policy": claims{"openid_relying_party": claims{"organization_name": claims{"default": "Tỉnh Mẫu"}}}}}, "Bộ Công an", ""},
+		{"a policy has a default that the app does not take", parts{app: claims{"organization_name": "Bộ Công an"}, about: claims{"metadata_policy": claims{"openid_relying_party": claims{"organization_name": claims{"default": "Tỉnh Mẫu"}}}}}, "app.tinh.example.vn", ""},
 		{"the anchor names the superior", parts{app: claims{"organization_name": "Bộ Công an"}, province: about(federation.FederationEntity, "Tỉnh Mẫu")}, "Tỉnh Mẫu", "federation:https://neo.example.vn"},
 		{"the superior's word goes first", parts{about: about(federation.FederationEntity, "Sở Nội vụ"), province: about(federation.FederationEntity, "Tỉnh Mẫu")}, "Sở Nội vụ", "federation:https://tinh.example.vn"},
 		{"what the anchor says of itself names no app's agency", parts{anchor: about(federation.FederationEntity, "Neo")}, "app.tinh.example.vn", ""},
@@ -318,6 +326,48 @@ func TestOwner(t *testing.T) {
 				t.Errorf("got %q by %q", got.Client.Owner.VI, got.Client.Verified.By)
 			}
 		})
+	}
+}
+
+// TestLimitedLife: a registration ends with the first of its chain, the marks that it was let in
+// by, and a week; an anchor that only others count lets nobody in.
+func TestLimitedLife(t *testing.T) {
+	tr := newTree(t)
+	far := claims{"exp": federationtest.Now.AddDate(10, 0, 0).Unix()}
+	with := func(more claims) claims { all := claims{}; maps.Copy(all, far); maps.Copy(all, more); return all }
+	listed := with(claims{"trust_mark_issuers": claims{publicService: []federation.EntityID{tr.anchor.ID}}})
+	for _, row := range []struct {
+		name  string
+		parts parts
+		life  time.Duration
+	}{
+		{"a chain of ten years", parts{config: far, about: far, province: far}, 7 * 24 * time.Hour},
+		{"a mark of an hour", parts{config: with(tr.marks(t, publicService, nil)), about: far, province: far, anchor: listed}, time.Hour},
+		{"a chain of a day", parts{}, 24 * time.Hour},
+	} {
+		got, err := registration.Decide(tr.verdict(t, row.parts), registration.Automatic, nil, tr.rules(), federationtest.Now)
+		if err != nil || !got.Client.Membership.Expires.Equal(federationtest.Now.Add(row.life)) {
+			t.Errorf("%s: got %+v, %v", row.name, got.Client, err)
+		}
+	}
+	rules := tr.rules()
+	rules.Anchors = []trust.Anchor{{ID: "https://neo-hai.example.vn", Keys: tr.anchor.Set(t)}}
+	_, err := registration.Decide(tr.verdict(t, parts{}), registration.Automatic, nil, rules, federationtest.Now)
+	if said := (*authz.Error)(nil); !errors.As(err, &said) || said.Code != authz.InvalidTrustAnchor {
+		t.Errorf("§4: got %v", err)
+	}
+}
+
+// TestNamesOfSuperiors: a name that a superior says is not shadowed by the app's own word in one
+// language.
+func TestNamesOfSuperiors(t *testing.T) {
+	tr := newTree(t)
+	got, err := registration.Decide(tr.verdict(t, parts{
+		app:   claims{"client_name#vi": "Cổng Bộ Công an"},
+		about: claims{"metadata_policy": claims{"openid_relying_party": claims{"client_name": claims{"value": "Cổng Sở Nội vụ"}}}},
+	}), registration.Automatic, nil, tr.rules(), federationtest.Now)
+	if err != nil || got.Client.Name.VI != "Cổng Sở Nội vụ" {
+		t.Errorf("got %+v, %v", got.Client, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,13 @@ type Rules struct {
 	Marks []MarkRule
 	// Checks are those of every app.
 	Checks apps.Rules
+	// Sum is that of the file they were read from: an app is judged anew by others.
+	Sum [sha256.Size]byte
+}
+
+// Accepts reports whether apps are let in under an anchor.
+func (r Rules) Accepts(anchor string) bool {
+	return slices.ContainsFunc(r.Anchors, func(a trust.Anchor) bool { return string(a.ID) == anchor })
 }
 
 // MarkRule is what a type of trust mark lets beyond [Rules.Let].
@@ -69,7 +77,7 @@ func ParseRules(raw []byte, checks apps.Rules) (Rules, error) {
 	if err := d.Decode(&f); err != nil {
 		return Rules{}, fmt.Errorf("not the rules of a federation: %w", err)
 	}
-	r := Rules{Marks: f.Marks, Checks: checks, Let: apps.Policy{
+	r := Rules{Marks: f.Marks, Checks: checks, Sum: sha256.Sum256(raw), Let: apps.Policy{
 		Profile: f.Profile, GrantTypes: f.GrantTypes, Scopes: f.Scopes, Declarations: f.Declarations, MinimumLevel: f.MinimumLevel,
 	}}
 	if r.Let.Profile == "" {

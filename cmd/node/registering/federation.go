@@ -55,7 +55,6 @@ type Options struct {
 	Checks   apps.Rules
 	Store    registrar.Store
 	Evidence *audit.Scribe
-	Fetcher  apps.Fetcher
 	// Resolver knows entities before they come; nil where nothing is gathered.
 	Resolver registrar.Resolver
 	// Entity says that this provider publishes itself in a federation: only then may apps
@@ -90,7 +89,7 @@ func (c *Clients) Open(directory *clientauth.Directory, o Options) error {
 		return err
 	}
 	c.registrar = registrar.New(registrar.Options{
-		Self: federation.EntityID(o.Issuer), Rules: rules, Store: o.Store, Evidence: o.Evidence, Fetcher: o.Fetcher, Resolver: o.Resolver,
+		Self: federation.EntityID(o.Issuer), Rules: rules, Store: o.Store, Evidence: o.Evidence, Resolver: o.Resolver,
 		Changed: directory.Forget, Now: time.Now,
 	})
 	directory.Introducer = c.registrar
