@@ -124,6 +124,7 @@ type Recorder struct {
 	inFlight sync.WaitGroup
 	places   map[string]Place // leaves in the log, their places not noted yet
 	swept    string           // the id that the last sweep came to
+	given    int              // how often the log took none of a page
 	// recent and older remember the last places, noted or not: see Place.
 	recent, older map[string]Place
 	refused       map[string]bool // events whose leaf the log did not take

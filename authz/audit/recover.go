@@ -13,9 +13,8 @@ import (
 	"hopnhat/authz/audit/tail"
 )
 
-// recoverPage is how many rows without a place are read in one statement. What cannot be
-// logged stays without one, and anybody who can write to the database can add such rows: a
-// sweep passes over them, and goes on where the last one ended.
+// recoverPage is how many rows without a place one statement reads. Anybody who can write to the
+// database can add some that cannot be logged: a sweep passes over them, the next goes on there.
 const (
 	recoverPage = 500
 	sweepPages  = 40
@@ -167,7 +166,10 @@ func (r *Recorder) recover(ctx context.Context, after string, pages int, due fun
 			}
 			total += len(places)
 		}
-		if noLog != nil { // these are tried again, and no others before them
+		if noLog != nil { // these are tried again, and the third time others before them
+			if r.given++; r.given%3 == 0 {
+				last = next
+			}
 			return total, last, errors.Join(refused.Err(), noLog)
 		}
 		if last = next; last == "" {

@@ -364,6 +364,15 @@ func TestSealingBegins(t *testing.T) {
 				t.Fatal(err)
 			}
 			check("without a note", false)
+			head := trees.Head{Log: "log", Origin: origin, Epoch: 1, Writer: "w", VerifierKey: "k"}
+			if err := db.Heads.Begin(t.Context(), head); err != nil {
+				t.Fatal(err)
+			}
+			unguard(t, db)
+			if err := exec(t, db, "UPDATE events SET mac = NULL, mac_key = NULL"); err != nil {
+				t.Fatal(err)
+			}
+			check("without a row that has a MAC", false)
 		})
 	}
 }
@@ -450,4 +459,24 @@ func TestAColumnThatIsNoNumber(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestMorePlacesThanAreRead: however many are added to an event, its own is found and the rest is
+// not read.
+func TestMorePlacesThanAreRead(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		one, other := recorded(t, db, 0), recorded(t, db, 1)
+		if err := exec(t, db, "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 500) INSERT INTO event_places "+
+			"(origin, idx, event_id, epoch, late, noted_at) SELECT 'a', n, '"+one.ID+"', 0, false, CURRENT_TIMESTAMP FROM g"); err != nil {
+			t.Fatal(err)
+		}
+		for n, id := range []string{one.ID, other.ID} {
+			if got, err := db.Get(t.Context(), id); err != nil || !got.Logged || got.Unproven || got.Origin != origin || got.Index != uint64(n) {
+				t.Errorf("event %d stands at %+v, %v", n, got, err)
+			}
+		}
+		if all, err := db.Find(t.Context(), audit.Query{}); err != nil || len(all) != 2 {
+			t.Errorf("%d events, %v", len(all), err)
+		}
+	})
 }

@@ -64,6 +64,18 @@ func (r eventRow) sealed() rowseal.Row {
 	return out
 }
 
+// placesRead bounds the places of one event that are read, those with a MAC first: whoever may
+// add places makes no page larger than that.
+const placesRead = "64"
+
+// placesOf joins to an event, found, its places p.
+var placesOf = map[handle.Dialect]string{
+	handle.PostgreSQL: " LEFT JOIN LATERAL (SELECT p.origin, p.idx, p.late, p.noted_at, p.mac FROM event_places p WHERE p.event_id = found.id AND " +
+		LivePlace + " ORDER BY p.mac IS NULL, p.origin, p.idx LIMIT " + placesRead + ") p ON true",
+	handle.SQLite: " LEFT JOIN event_places p ON p.rowid IN (SELECT p.rowid FROM event_places p WHERE p.event_id = found.id AND " +
+		LivePlace + " ORDER BY p.mac IS NULL, p.origin, p.idx LIMIT " + placesRead + ")",
+}
+
 // readEvents reads the rows of a condition, each with its place in the log, and says of each
 // whether it is genuine. Of several places the first counts that is proved, and where none is
 // the first.
@@ -71,7 +83,7 @@ func (db Book) readEvents(ctx context.Context, doing, condition, order string, a
 	var rows []eventRow
 	err := db.Reader(ctx).Raw("SELECT found.*, "+placeColumns(db.Dialect(), "p", "place_mac")+" FROM (SELECT "+
 		Columns(db.Dialect(), "events")+" FROM events WHERE "+condition+") found"+
-		" LEFT JOIN event_places p ON p.event_id = found.id AND "+LivePlace+" ORDER BY "+order+", p.origin, p.idx", args...).Scan(&rows).Error
+		placesOf[db.Dialect()]+" ORDER BY "+order+", p.origin, p.idx", args...).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
@@ -123,12 +135,15 @@ func (db Book) Unlogged(ctx context.Context, after string, limit int) (found []a
 	return found, last, err
 }
 
+// releasesRead bounds the releases on some consents that wait for the log at one time.
+const releasesRead = 5000
+
 // UnloggedReleases lists permitted releases on some consents that have no place, as Unlogged
-// does.
+// does: the newest of them, and those with a MAC first.
 func (db Book) UnloggedReleases(ctx context.Context, consents ...authz.ConsentID) ([]audit.Recorded, error) {
 	found, err := db.readEvents(ctx, "listing releases without a log entry",
 		"log_index IS NULL AND type = ? AND consent <> '' AND consent IN ? AND NOT EXISTS (SELECT 1 FROM event_places p WHERE p.event_id = events.id AND "+
-			LivePlace+")", "found.id", string(audit.ReleasePermitted), consents)
+			LivePlace+") ORDER BY mac IS NULL, id DESC LIMIT ?", "found.id", string(audit.ReleasePermitted), consents, releasesRead)
 	if err != nil {
 		return nil, err
 	}

@@ -142,9 +142,12 @@ func (db Book) sealedSince(ctx context.Context) (since time.Time, there bool, er
 	return since.UTC(), true, nil
 }
 
-// anySealed reports whether one of the newest rows has a MAC.
+// anySealed reports whether a release that makes MACs wrote here before: one of the newest rows
+// has a MAC, a person has a running number, or a head of the log a MAC.
 func anySealed(ctx context.Context, db Book) (bool, error) {
 	var n int
-	err := db.Background().QueryRowContext(ctx, db.Bind("SELECT count(mac) FROM (SELECT mac FROM events ORDER BY id DESC LIMIT ?) AS newest"), 1000).Scan(&n)
+	err := db.Background().QueryRowContext(ctx, db.Bind(`SELECT (SELECT count(mac) FROM (SELECT mac FROM events ORDER BY id DESC LIMIT ?) AS e)
+		+ (SELECT count(*) FROM (SELECT 1 FROM event_numbers LIMIT 1) AS n)
+		+ (SELECT count(*) FROM (SELECT 1 FROM log_shards WHERE mac IS NOT NULL LIMIT 1) AS s)`), 1000).Scan(&n)
 	return n > 0, handle.Wrap("looking for rows that are sealed", err)
 }
