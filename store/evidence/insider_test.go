@@ -471,7 +471,8 @@ func TestMorePlacesThanAreRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n, id := range []string{one.ID, other.ID} {
-			if got, err := db.Get(t.Context(), id); err != nil || !got.Logged || got.Unproven || got.Origin != origin || got.Index != uint64(n) {
+			got, err := db.Get(t.Context(), id)
+			if err != nil || !got.Logged || got.Unproven || got.Origin != origin || got.Index != uint64(n) {
 				t.Errorf("event %d stands at %+v, %v", n, got, err)
 			}
 		}
