@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,16 +14,24 @@ import (
 	"hopnhat/federation/mark"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
+	"hopnhat/keys/jose"
 )
 
-// Bounds on what is gathered.
+// Bounds on what is gathered: each subordinate of an anchor has its own, so that one who
+// lists very many, or is slow, takes nothing from the others.
 const (
-	maxEntities = 20_000
-	maxDepth    = trust.MaxChain - 1
-	atOnce      = 16
+	maxTop         = 20_000   // subordinates of an anchor
+	maxBranch      = 2_000    // entities in the branch of one of them, itself included
+	maxBranchBytes = 16 << 20 // of their statements
+	branchTime     = time.Minute
+	branchesAtOnce = 16
+	inBranchAtOnce = 4
 	// keptFor is how long a statement is not asked for again, if half its life is longer: a
 	// revocation is seen sooner, since the entity is no longer in the list.
 	keptFor = time.Hour
+	// saidFor is how long stands what an issuer of marks said last, while it is out of reach,
+	// and how long after the last statement about it an entity is known to be dropped.
+	saidFor = 24 * time.Hour
 )
 
 // Fetcher gets statements: [hopnhat/federation/fetch.Fetcher] does.
@@ -49,18 +58,24 @@ type markKind struct {
 	kind   string
 }
 
+// said is who has a mark, and when the issuer said so.
+type said struct {
+	subjects []federation.EntityID
+	at       time.Time
+}
+
 // gathered is what one walk found. It never changes after that.
 type gathered struct {
 	statements map[pair]held
 	// holders are those whose marks are active, by what their issuer said last.
-	holders map[markKind][]federation.EntityID
+	holders map[markKind]said
 	// dropped are those who were trusted and are stated by nobody any more, until their
 	// chains would have ended.
 	dropped map[federation.EntityID]time.Time
 }
 
 func nothing() *gathered {
-	return &gathered{statements: map[pair]held{}, holders: map[markKind][]federation.EntityID{}}
+	return &gathered{statements: map[pair]held{}, holders: map[markKind]said{}}
 }
 
 // walk goes from the anchors down.
@@ -68,123 +83,173 @@ type walk struct {
 	fetcher Fetcher
 	now     time.Time
 	before  *gathered
+	// lasting is until when something that an entity stated before is in force.
+	lasting map[federation.EntityID]time.Time
 
 	mu    sync.Mutex
 	found *gathered
-	// failed are statements that were wanted and not got, for metrics and the log.
+	// unlisted are those whom a superior stated before and has no longer in its list.
+	unlisted map[pair]time.Time
+	// failed are statements that were wanted and not got, for the log.
 	failed map[pair]error
 }
 
 // gather makes what follows what was gathered before.
-func gather(ctx context.Context, f Fetcher, anchors []federation.EntityID, before *gathered, now time.Time) (*gathered, map[pair]error) {
-	w := &walk{fetcher: f, now: now, before: before, found: nothing(), failed: map[pair]error{}}
-	level, seen := anchors, map[federation.EntityID]bool{}
-	for _, id := range anchors {
-		seen[id] = true
+func gather(ctx context.Context, f Fetcher, anchors []trust.Anchor, before *gathered, now time.Time) *walk {
+	w := &walk{
+		fetcher: f, now: now, before: before, lasting: map[federation.EntityID]time.Time{}, found: nothing(),
+		unlisted: map[pair]time.Time{}, failed: map[pair]error{},
 	}
-	for depth := 0; depth < maxDepth && len(level) > 0; depth++ {
-		configurations := w.all(ctx, level, func(id federation.EntityID) (pair, get) {
-			return pair{id, id}, func(ctx context.Context) (statement.Statement, error) { return f.Configuration(ctx, id) }
-		})
-		var next []federation.EntityID
-		for i, below := range w.lists(ctx, configurations) {
-			superior := configurations[i]
-			w.all(ctx, below, func(id federation.EntityID) (pair, get) {
-				return pair{superior.Subject, id}, func(ctx context.Context) (statement.Statement,
-					error,
-				) {
-					return f.Subordinate(ctx, superior, id)
-				}
-			})
-			for _, id := range below {
-				if !seen[id] && len(seen) < maxEntities {
-					seen[id] = true
-					next = append(next, id)
-				}
-			}
+	for p, s := range before.statements {
+		if p.issuer != p.subject && w.lasting[p.issuer].Before(s.Expiry) {
+			w.lasting[p.issuer] = s.Expiry
 		}
-		level = next
+	}
+	for _, a := range anchors {
+		c, ok := w.configuration(ctx, a.ID)
+		if !ok || c.SignedBy(a.Keys) != nil {
+			continue
+		}
+		list := w.list(ctx, c)
+		var group errgroup.Group
+		group.SetLimit(branchesAtOnce)
+		for _, id := range list[:min(len(list), maxTop)] {
+			group.Go(func() error {
+				w.branch(ctx, step{c, a.Keys, id, trust.MaxChain - 1})
+				return nil
+			})
+		}
+		_ = group.Wait() // what failed is noted
 	}
 	w.marked(ctx)
-	return w.found, w.failed
+	return w
 }
 
-type get func(ctx context.Context) (statement.Statement, error)
+// step is one down from a superior whose keys a statement above, or the operator, vouches for.
+type step struct {
+	superior statement.Statement
+	keys     *jose.Set
+	id       federation.EntityID
+	// left is how many intermediates may stand below the superior (§6.2.1).
+	left int
+}
 
-// all gets a statement for each of some entities, several at once, and returns those that are
-// in force in the order of the entities.
-func (w *walk) all(ctx context.Context, ids []federation.EntityID, ask func(federation.EntityID) (pair, get)) []statement.Statement {
-	got := make([]*statement.Statement, len(ids))
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for i, id := range ids {
-		group.Go(func() error {
-			if s, ok := w.one(ctx, ask, id); ok {
-				got[i] = &s
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // what failed is noted
-	var list []statement.Statement
-	for _, s := range got {
-		if s != nil {
-			list = append(list, *s)
+// branch goes through what is below one subordinate of an anchor, a level at a time.
+func (w *walk) branch(ctx context.Context, first step) {
+	ctx, cancel := context.WithTimeout(ctx, branchTime)
+	defer cancel()
+	entities, bytes := maxBranch, new(atomic.Int64)
+	for level := []step{first}; len(level) > 0; {
+		level = level[:min(len(level), entities)]
+		entities -= len(level)
+		below := make([][]step, len(level))
+		var group errgroup.Group
+		group.SetLimit(inBranchAtOnce)
+		for i, s := range level {
+			group.Go(func() error {
+				if bytes.Load() < maxBranchBytes {
+					below[i] = w.visit(ctx, s, bytes)
+				}
+				return nil
+			})
 		}
+		_ = group.Wait()
+		level = slices.Concat(below...)
 	}
-	return list
+}
+
+// visit gets the statement about an entity and its configuration, and says where to go from
+// there: down to those that it lists, if what stands above lets it be an intermediate, and
+// its statements would count.
+func (w *walk) visit(ctx context.Context, s step, bytes *atomic.Int64) []step {
+	about, ok := w.one(ctx, pair{s.superior.Subject, s.id}, func(ctx context.Context) (statement.Statement, error) {
+		return w.fetcher.Subordinate(ctx, s.superior, s.id)
+	})
+	if !ok || about.SignedBy(s.keys) != nil {
+		return nil
+	}
+	c, ok := w.configuration(ctx, s.id)
+	if !ok {
+		return nil
+	}
+	bytes.Add(int64(len(about.Token()) + len(c.Token())))
+	left := s.left - 1
+	if n := about.Constraints.MaxPathLength; n != nil {
+		left = min(left, *n)
+	}
+	if left < 1 || c.SignedBy(about.Keys) != nil {
+		return nil
+	}
+	list := w.list(ctx, c)
+	below := make([]step, len(list))
+	for i, id := range list {
+		below[i] = step{c, about.Keys, id, left}
+	}
+	return below
+}
+
+func (w *walk) configuration(ctx context.Context, id federation.EntityID) (statement.Statement, bool) {
+	return w.one(ctx, pair{id, id}, func(ctx context.Context) (statement.Statement, error) { return w.fetcher.Configuration(ctx, id) })
 }
 
 // one gets a statement, or takes the one from before while it is in force: where it is young,
-// and where it cannot be fetched.
-func (w *walk) one(ctx context.Context, ask func(federation.EntityID) (pair, get), id federation.EntityID) (statement.Statement, bool) {
-	p, fetch := ask(id)
+// and where it cannot be fetched. A configuration that has ended says who the superiors of an
+// entity are, as long as something that the entity stated is in force.
+func (w *walk) one(
+	ctx context.Context, p pair, fetch func(ctx context.Context) (statement.Statement, error),
+) (statement.Statement, bool) {
+	w.mu.Lock()
+	again, ok := w.found.statements[p]
+	w.mu.Unlock()
+	if ok {
+		return again.Statement, true
+	}
 	old, known := w.before.statements[p]
-	known = known && w.now.Before(old.Expiry)
+	inForce := known && w.now.Before(old.Expiry)
 	young := min(keptFor, old.Expiry.Sub(old.IssuedAt)/2)
-	if !known || !w.now.Before(old.at.Add(young)) {
-		s, err := fetch(ctx)
-		if err == nil && w.now.Before(s.Expiry) {
-			old, known = held{s, w.now}, true
-		} else if err != nil {
-			w.mu.Lock()
-			w.failed[p] = err
-			w.mu.Unlock()
+	var failed error
+	if !inForce || !w.now.Before(old.at.Add(young)) {
+		got, err := fetch(ctx)
+		if failed = err; err == nil && w.now.Before(got.Expiry) {
+			old, inForce = held{got, w.now}, true
 		}
 	}
-	if !known {
-		return statement.Statement{}, false
-	}
+	carried := known && p.issuer == p.subject && w.now.Before(w.lasting[p.subject])
 	w.mu.Lock()
-	w.found.statements[p] = old
-	w.mu.Unlock()
-	return old.Statement, true
+	defer w.mu.Unlock()
+	if failed != nil {
+		w.failed[p] = failed
+	}
+	if inForce || carried {
+		w.found.statements[p] = old
+	}
+	return old.Statement, inForce || carried
 }
 
-// lists asks each entity that has one for the list of its subordinates. Where it cannot be
-// had, those that it stated before are asked for.
-func (w *walk) lists(ctx context.Context, configurations []statement.Statement) [][]federation.EntityID {
-	all := make([][]federation.EntityID, len(configurations))
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for i, c := range configurations {
-		if _, has := c.Metadata[federation.FederationEntity]["federation_list_endpoint"]; !has {
-			continue
-		}
-		group.Go(func() error {
-			list, err := w.fetcher.List(ctx, c)
-			if err != nil {
-				list = w.stated(c.Subject)
-				w.mu.Lock()
-				w.failed[pair{c.Subject, ""}] = err
-				w.mu.Unlock()
-			}
-			all[i] = list
-			return nil
-		})
+// list asks an entity that has one for the list of its subordinates. Where it cannot be had,
+// those that it stated before are asked for.
+func (w *walk) list(ctx context.Context, c statement.Statement) []federation.EntityID {
+	if _, has := c.Metadata[federation.FederationEntity]["federation_list_endpoint"]; !has {
+		return nil
 	}
-	_ = group.Wait()
-	return all
+	list, err := w.fetcher.List(ctx, c)
+	before := w.stated(c.Subject)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.failed[pair{c.Subject, ""}] = err
+		return before
+	}
+	listed := make(map[federation.EntityID]bool, len(list))
+	for _, id := range list {
+		listed[id] = true
+	}
+	for _, id := range before {
+		if p := (pair{c.Subject, id}); !listed[id] {
+			w.unlisted[p] = w.before.statements[p].Expiry.Add(saidFor)
+		}
+	}
+	return list
 }
 
 // stated are those that an entity stated before, in the order of their names.
@@ -214,7 +279,7 @@ func (w *walk) marked(ctx context.Context) {
 		}
 	}
 	var group errgroup.Group
-	group.SetLimit(atOnce)
+	group.SetLimit(branchesAtOnce)
 	for kind := range maps.Keys(kinds) {
 		issuer, known := w.found.statements[pair{kind.issuer, kind.issuer}]
 		if !known {
@@ -224,11 +289,14 @@ func (w *walk) marked(ctx context.Context) {
 			holders, err := w.fetcher.Marked(ctx, issuer.Statement, kind.kind)
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			now := said{slices.Sorted(slices.Values(holders)), w.now}
 			if err != nil {
 				w.failed[pair{kind.issuer, ""}] = err
-				holders = w.before.holders[kind]
+				if now = w.before.holders[kind]; !w.now.Before(now.at.Add(saidFor)) {
+					return nil
+				}
 			}
-			w.found.holders[kind] = slices.Sorted(slices.Values(holders))
+			w.found.holders[kind] = now
 			return nil
 		})
 	}

@@ -14,8 +14,8 @@ import (
 	"hopnhat/federation/statement"
 )
 
-// maxFile bounds the file in bytes: 20,000 entities with two statements of 10 kB each.
-const maxFile = 400 << 20
+// maxFile bounds the file in bytes: 60 branches as large as they may be.
+const maxFile = 1 << 30
 
 // kept is the file: statements as they were received, which are verified again, and who held
 // marks, which is believed as far as the marks count.
@@ -30,6 +30,7 @@ type holder struct {
 	Issuer   federation.EntityID   `json:"iss"`
 	Type     string                `json:"trust_mark_type"`
 	Subjects []federation.EntityID `json:"subjects"`
+	At       time.Time             `json:"at"`
 }
 
 // load reads the file; nothing is known without one.
@@ -58,7 +59,7 @@ func load(file string) (*gathered, error) {
 		g.statements[pair{s.Issuer, s.Subject}] = held{Statement: s}
 	}
 	for _, h := range k.Holders {
-		g.holders[markKind{h.Issuer, h.Type}] = h.Subjects
+		g.holders[markKind{h.Issuer, h.Type}] = said{h.Subjects, h.At}
 	}
 	g.dropped = k.Dropped
 	return g, nil
@@ -73,8 +74,8 @@ func save(file string, g *gathered) error {
 	for _, s := range g.statements {
 		k.Statements = append(k.Statements, s.Token())
 	}
-	for kind, subjects := range g.holders {
-		k.Holders = append(k.Holders, holder{kind.issuer, kind.kind, subjects})
+	for kind, s := range g.holders {
+		k.Holders = append(k.Holders, holder{kind.issuer, kind.kind, s.subjects, s.at})
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
 	if err != nil {

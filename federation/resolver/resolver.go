@@ -120,8 +120,8 @@ func (r *Resolver) Resolve(subject federation.EntityID, anchors ...federation.En
 }
 
 // Resolved is the newest verdict on an entity, valid or not, that of the anchor preferred. ok
-// is false for an entity that no walk found. One that a walk found no longer, although the
-// lists were there, is trusted no more until its chain would have ended.
+// is false for an entity that no walk found. One that its superior, or one above, has no
+// longer in its list is trusted no more, until a day after the last statement about it ended.
 func (r *Resolver) Resolved(id federation.EntityID) (v trust.Verdict, ok bool) {
 	s, now := r.current.Load(), r.now()
 	if e, err := r.Resolve(id); err == nil {
@@ -187,7 +187,8 @@ func (r *Resolver) Run(ctx context.Context) {
 func (r *Resolver) Refresh(ctx context.Context) {
 	r.refreshing.Lock()
 	defer r.refreshing.Unlock()
-	found, failed := gather(ctx, r.fetcher, r.Anchors(), r.current.Load().gathered, r.now())
+	w := gather(ctx, r.fetcher, r.anchors, r.current.Load().gathered, r.now())
+	found, failed := w.found, w.failed
 	if ctx.Err() != nil {
 		return
 	}
@@ -199,16 +200,16 @@ func (r *Resolver) Refresh(ctx context.Context) {
 			"failed", len(failed), "issuer", string(first.issuer), "subject", string(first.subject), "error", failed[first])
 	}
 	next := r.build(found)
-	found.dropped = dropped(r.current.Load(), next)
+	found.dropped = dropped(r.current.Load(), next, w.unlisted)
 	r.current.Store(next)
 	if err := save(r.file, found); err != nil {
 		slog.Error("what is known of the federation could not be kept for the next start", "file", r.file, "error", err)
 	}
 }
 
-// dropped are those that were trusted before and that nobody states now, each until its chain
-// would have ended.
-func dropped(before, next *snapshot) map[federation.EntityID]time.Time {
+// dropped are those that were trusted before by a chain with a link that its issuer no longer
+// has in its list. Who is out of reach, or beyond a bound, is unknown and not dropped.
+func dropped(before, next *snapshot, unlisted map[pair]time.Time) map[federation.EntityID]time.Time {
 	all := map[federation.EntityID]time.Time{}
 	for id, until := range before.gathered.dropped {
 		if len(next.entries[id]) == 0 && next.at.Before(until) {
@@ -217,8 +218,13 @@ func dropped(before, next *snapshot) map[federation.EntityID]time.Time {
 	}
 	for id, entries := range before.entries {
 		for _, e := range entries {
-			if len(next.entries[id]) == 0 && e.Err == nil && next.at.Before(e.Expiry) && all[id].Before(e.Expiry) {
-				all[id] = e.Expiry
+			if len(next.entries[id]) > 0 || e.Err != nil {
+				continue
+			}
+			for _, s := range e.verdict.Chain {
+				if until, gone := unlisted[pair{s.Issuer, s.Subject}]; gone && all[id].Before(until) {
+					all[id] = until
+				}
 			}
 		}
 	}
@@ -280,7 +286,7 @@ func entry(v trust.Verdict, g *gathered, chains map[federation.EntityID][]trust.
 			continue
 		}
 		under := slices.IndexFunc(chains[parsed.Issuer], func(c trust.Verdict) bool { return c.Anchor == v.Anchor })
-		if _, holds := slices.BinarySearch(g.holders[markKind{parsed.Issuer, m.Type}], v.Subject); under < 0 || !holds {
+		if _, holds := slices.BinarySearch(g.holders[markKind{parsed.Issuer, m.Type}].subjects, v.Subject); under < 0 || !holds {
 			continue
 		}
 		q := mark.Question{Holder: v.Subject, Beside: m.Type, Issuer: chains[parsed.Issuer][under], Now: now}

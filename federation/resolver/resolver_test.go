@@ -41,6 +41,10 @@ type nation struct {
 	gone     map[federation.EntityID]bool // no longer in the list of their superior
 	issued   time.Time
 	asked    int
+	// limits are the constraints that are stated of an entity, life that of its configuration.
+	limits map[federation.EntityID]claims
+	life   map[federation.EntityID]time.Duration
+	forged map[federation.EntityID]bool // what is stated of it is signed by somebody else
 }
 
 // newNation is drawn as "anchor > ministry > province > app".
@@ -48,7 +52,8 @@ func newNation(t testing.TB, lines ...string) *nation {
 	n := &nation{
 		t: t, entities: map[federation.EntityID]*federationtest.Entity{}, above: map[federation.EntityID]federation.EntityID{},
 		metadata: map[federation.EntityID]claims{}, marks: map[federation.EntityID][]claims{}, down: map[federation.EntityID]bool{},
-		gone: map[federation.EntityID]bool{}, issued: federationtest.Now,
+		gone: map[federation.EntityID]bool{}, issued: federationtest.Now, limits: map[federation.EntityID]claims{},
+		life: map[federation.EntityID]time.Duration{}, forged: map[federation.EntityID]bool{},
 	}
 	for _, line := range lines {
 		var before federation.EntityID
@@ -98,6 +103,9 @@ func (n *nation) Configuration(_ context.Context, id federation.EntityID) (state
 		return statement.Statement{}, err
 	}
 	c := n.times()
+	if life := n.life[id]; life > 0 {
+		c["exp"] = n.issued.Add(life).Unix()
+	}
 	c["metadata"] = n.metadata[id]
 	if above := n.above[id]; above != "" {
 		c["authority_hints"] = []federation.EntityID{above}
@@ -117,7 +125,14 @@ func (n *nation) Subordinate(_ context.Context, superior statement.Statement, id
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	return federationtest.Parse(n.t, e.About(n.t, n.entities[id], n.times())), nil
+	c := n.times()
+	if n.limits[id] != nil {
+		c["constraints"] = n.limits[id]
+	}
+	if n.forged[id] {
+		e = federationtest.New(n.t, e.ID)
+	}
+	return federationtest.Parse(n.t, e.About(n.t, n.entities[id], c)), nil
 }
 
 func (n *nation) List(_ context.Context, superior statement.Statement, _ ...federation.EntityType) (ids []federation.EntityID, err error) {
@@ -306,9 +321,9 @@ func TestResolved(t *testing.T) {
 	}
 	n.gone[idOf("danang")] = true
 	r.Refresh(t.Context())
-	c.at = c.at.Add(24 * time.Hour)
+	c.at = c.at.Add(48 * time.Hour)
 	if _, ok := r.Resolved(idOf("app1")); ok {
-		t.Error("still told of after its chain would have ended")
+		t.Error("still told of two days later")
 	}
 }
 
@@ -320,8 +335,71 @@ func TestPinnedKeys(t *testing.T) {
 	r := resolver.New(resolver.Options{Anchors: anchors, Fetcher: n, Now: func() time.Time { return federationtest.Now }})
 	r.Refresh(t.Context())
 	n.trusted(t, r)
-	if _, err := r.Resolve(idOf("app")); !errors.Is(err, trust.ErrChain) {
+	if _, err := r.Resolve(idOf("neo")); !errors.Is(err, trust.ErrChain) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestOnlyDownTheTrusted: nobody is gathered below an entity that may have nobody below it, or
+// about whom the statement is not signed with the keys of its superior.
+func TestOnlyDownTheTrusted(t *testing.T) {
+	n := newNation(t, "neo > bo > app > evil", "neo > forged > other", "neo > tinh > xa > ap")
+	n.limits[idOf("app")] = claims{"max_path_length": 0}
+	n.limits[idOf("tinh")] = claims{"max_path_length": 1}
+	n.forged[idOf("forged")] = true
+	r := n.resolver(&clock{federationtest.Now}, "", "neo")
+	r.Refresh(t.Context())
+	n.trusted(t, r, "neo", "bo", "app", "tinh", "xa")
+	for _, name := range []string{"evil", "other", "ap"} {
+		if _, err := r.Resolve(idOf(name)); !errors.Is(err, resolver.ErrUnknown) {
+			t.Errorf("§6.2.1, §10.2: %s was gathered: %v", name, err)
+		}
+	}
+}
+
+// TestBranchesAreBounded: one who lists very many takes nothing from the others, and who is
+// beyond the bound is unknown, and not one who is trusted no more.
+func TestBranchesAreBounded(t *testing.T) {
+	lines := []string{"neo > an", "neo > z > app"}
+	for i := range 2_100 {
+		lines = append(lines, fmt.Sprintf("neo > an > app%d", i))
+	}
+	n := newNation(t, lines...)
+	r := n.resolver(&clock{federationtest.Now}, "", "neo")
+	r.Refresh(t.Context())
+	if known, _, _ := r.Known(); known != 1+2_000+2 {
+		t.Errorf("%d are known", known)
+	}
+	if _, err := r.Resolve(idOf("app")); err != nil {
+		t.Errorf("the app of another: %v", err)
+	}
+	r.Refresh(t.Context())
+	for i := range 2_100 {
+		if v, ok := r.Resolved(idOf(fmt.Sprintf("app%d", i))); ok && !v.Valid() {
+			t.Fatalf("beyond the bound, and told to be trusted no more: %v", v.Err)
+		}
+	}
+}
+
+// TestCarriedOn: apps of a province out of reach are trusted while the statements about them are
+// in force, although the configuration of the province has ended.
+func TestCarriedOn(t *testing.T) {
+	n := newNation(t, "neo > danang > app1", "neo > hue > app2")
+	n.life[idOf("danang")] = time.Hour
+	c := &clock{federationtest.Now}
+	r := n.resolver(c, "", "neo")
+	r.Refresh(t.Context())
+	n.down[idOf("danang")] = true
+	for _, later := range []time.Duration{2 * time.Hour, 20 * time.Hour} {
+		c.at = federationtest.Now.Add(later)
+		r.Refresh(t.Context())
+		n.trusted(t, r, "neo", "app1", "hue", "app2")
+	}
+	n.issued, c.at = c.at, federationtest.Now.Add(25*time.Hour)
+	r.Refresh(t.Context())
+	n.trusted(t, r, "neo", "hue", "app2")
+	if v, ok := r.Resolved(idOf("app1")); ok && !v.Valid() && strings.Contains(v.Err.Error(), "states it any more") {
+		t.Errorf("out of reach, and told to be dropped: %v", v.Err)
 	}
 }
 
@@ -350,6 +428,7 @@ func TestMarks(t *testing.T) {
 	if marks("app") != 1 {
 		t.Error("a mark is gone because its issuer is out of reach")
 	}
+	c.at = c.at.Add(time.Minute)
 	n.down[idOf("neo")] = false
 	held := n.holders
 	n.holders = nil
