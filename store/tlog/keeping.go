@@ -156,6 +156,8 @@ func (l *Log) fill(ctx context.Context) error {
 		for _, index := range open[:n] {
 			if len(found[index]) > 0 {
 				records = append(records, copies.Record{Index: index, Leaf: copyseal.LeafHash(leaves[index-first]), Copy: found[index]})
+			} else {
+				l.gaps.Miss(index)
 			}
 		}
 		if err := l.putCopies(records); err != nil {

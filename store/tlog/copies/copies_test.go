@@ -317,3 +317,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestAGapIsGivenUp: what has no row is looked for a while and then no more; what was filled is
+// none, and a place that is added again keeps its count.
+func TestAGapIsGivenUp(t *testing.T) {
+	var g Gaps
+	g.Add(1, 2, 3)
+	g.Fill(2)
+	for n := range patience {
+		if !g.Has(1) || g.Has(2) || len(g.List()) != 2 {
+			t.Fatalf("after %d looks there are %v", n, g.List())
+		}
+		g.Add(1)
+		g.Miss(1)
+	}
+	if g.Has(1) || !g.Has(3) {
+		t.Errorf("at the end there are %v", g.List())
+	}
+}
