@@ -408,7 +408,7 @@ func TestShard(t *testing.T) {
 
 // BenchmarkAppend reports the latency of appending by callers who wait.
 func BenchmarkAppend(b *testing.B) {
-	for _, callers := range []int{1, 16, 64, 512} {
+	for _, callers := range []int{1, 16, 64, 256, 384, 512} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
 			o := options(b.TempDir())
 			o.CheckpointInterval = time.Second

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,6 +65,7 @@ func (ring) Sign(_ context.Context, jobs ...keys.Job) (out [][]byte, _ error) {
 type nation struct {
 	t        *testing.T
 	db       *store.DB
+	at       sync.Mutex // of now
 	now      time.Time
 	archives []*tlog.Archive
 	logs     []*tlog.Shards
@@ -76,25 +78,44 @@ func newNation(t *testing.T, db *store.DB) *nation {
 	v := &nation{t: t, db: db, now: time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)}
 	for i, name := range []string{release, consent} {
 		a := &tlog.Archive{Log: name, Dir: filepath.Join(dir, []string{"tlog", "tlog/consent"}[i]), KeyFile: filepath.Join(dir, "log.vkey")}
-		s, err := tlog.OpenShards(t.Context(), tlog.ShardsOptions{
-			Explain: func(context.Context, string, uint64, [][]byte) ([]uint64, error) { return nil, nil },
-			Archive: a, Heads: db.Heads, Writer: "a", Key: key, KnownSize: db.KnownLogSize, CheckpointInterval: 100 * time.Millisecond,
-			Now: func() time.Time { return v.now },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.Close(context.Background()) })
-		v.archives, v.logs = append(v.archives, a), append(v.logs, s)
+		v.archives, v.logs = append(v.archives, a), append(v.logs, nil)
+		v.logs[i] = v.reopened(i)
 	}
 	return v
+}
+
+// clock is the time by now, turn sets it.
+func (v *nation) clock() time.Time {
+	v.at.Lock()
+	defer v.at.Unlock()
+	return v.now
+}
+
+func (v *nation) turn(to time.Time) {
+	v.at.Lock()
+	defer v.at.Unlock()
+	v.now = to
+}
+
+// reopened opens a log.
+func (v *nation) reopened(i int) *tlog.Shards {
+	v.t.Helper()
+	s, err := tlog.OpenShards(v.t.Context(), tlog.ShardsOptions{
+		Archive: v.archives[i], Heads: v.db.Heads, Writer: "a", Key: key, KnownSize: v.db.KnownLogSize, Explain: v.db.Leaves.Explain,
+		CheckpointInterval: 100 * time.Millisecond, Now: v.clock,
+	})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.t.Cleanup(func() { _ = s.Close(context.Background()) })
+	return s
 }
 
 // record records an event, and logs it if it is to have a place.
 func (v *nation) record(e audit.Event, logged bool) audit.Event {
 	v.t.Helper()
 	v.n++
-	e.ID, e.When = authz.NewID(), audit.When{Decided: v.now.Add(time.Duration(v.n) * time.Millisecond), Site: "dc1"}
+	e.ID, e.When = authz.NewID(), audit.When{Decided: v.clock().Add(time.Duration(v.n) * time.Millisecond), Site: "dc1"}
 	s, err := e.Seal(audit.NewSalt())
 	if err != nil {
 		v.t.Fatal(err)
@@ -156,7 +177,7 @@ func (v *nation) export(q audit.Query) ([]byte, proof.Coverage, error) {
 	}
 	x := Exporter{
 		Rows: evidence.Exports{Book: v.db.Evidence}, Shard: site.Shard, Sign: sign, Keys: []string{vkey}, Write: v,
-		Now: func() time.Time { return v.now.Add(time.Hour) },
+		Now: func() time.Time { return v.clock().Add(time.Hour) },
 	}
 	var out bytes.Buffer
 	v.acts = nil
@@ -185,7 +206,7 @@ func TestAnExportOfBothLogsAndTwoQuarters(t *testing.T) {
 				v.record(of(hers, audit.ReleasePermitted), true)
 				v.record(of(his, audit.ReleasePermitted), true)
 			}
-			v.now = v.now.AddDate(0, 0, 1)
+			v.turn(v.clock().AddDate(0, 0, 1))
 			for _, s := range v.logs {
 				if err := s.Roll(t.Context()); err != nil {
 					t.Fatal(err)
