@@ -4,7 +4,7 @@
 # bent must be found, must stop what waits for the log and nothing else, and the log must go
 # on afterwards.
 #
-# DRILL_LOG_ROUNDS: how often (10). A round took a minute on two busy cores.
+# DRILL_LOG_ROUNDS: how often (10). A round took four minutes on two busy cores.
 source "$(dirname "${BASH_SOURCE[0]}")/../drill.sh"
 rounds=${DRILL_LOG_ROUNDS:-10}
 drill "a release log is bent, lost and restored, $rounds times (DRILL_LOG_ROUNDS)"
