@@ -44,6 +44,7 @@ type nation struct {
 	// limits are the constraints that are stated of an entity, life that of its configuration.
 	limits map[federation.EntityID]claims
 	life   map[federation.EntityID]time.Duration
+	silent bool                         // no issuer of marks says who has one
 	forged map[federation.EntityID]bool // what is stated of it is signed by somebody else
 }
 
@@ -152,8 +153,8 @@ func (n *nation) List(_ context.Context, superior statement.Statement, _ ...fede
 func (n *nation) Marked(_ context.Context, issuer statement.Statement, _ string) ([]federation.EntityID, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, err := n.reach(issuer.Subject); err != nil {
-		return nil, err
+	if _, err := n.reach(issuer.Subject); err != nil || n.silent {
+		return nil, errDown
 	}
 	return n.holders, nil
 }
@@ -439,6 +440,24 @@ func TestMarks(t *testing.T) {
 	c.at = c.at.Add(time.Hour)
 	if marks("app") != 0 {
 		t.Error("a mark that ended is there")
+	}
+}
+
+// TestMarksOfTheSilent: what an issuer of marks said last stands for a day, and no longer (§8.3).
+func TestMarksOfTheSilent(t *testing.T) {
+	n := newNation(t, "neo > app")
+	n.grant("neo", "app", 72*time.Hour)
+	c := &clock{federationtest.Now}
+	for later, want := range map[time.Duration]int{23 * time.Hour: 1, 24 * time.Hour: 0} {
+		n.silent, n.issued, c.at = false, federationtest.Now, federationtest.Now
+		again := n.resolver(c, "", "neo")
+		again.Refresh(t.Context())
+		n.silent, c.at = true, federationtest.Now.Add(later)
+		n.issued = c.at
+		again.Refresh(t.Context())
+		if e, err := again.Resolve(idOf("app")); err != nil || len(e.Marks) != want {
+			t.Errorf("%s later: %+v, %v", later, e, err)
+		}
 	}
 }
 
