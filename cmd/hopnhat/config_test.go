@@ -216,11 +216,11 @@ func TestAPersonsWayIntoVault(t *testing.T) {
 		t.Errorf("two ways in at once: %s", out)
 	}
 	for _, vars := range []map[string]string{
-		with(with(with(node, "HOPNHAT_VAULT_ROLE_ID", "r"), "HOPNHAT_VAULT_SECRET_ID_FILE", filepath.Join(dir, "none")), "HOPNHAT_VAULT_SECRET_ID_WRAPPED", "true"),
-		with(node, "HOPNHAT_VAULT_TOKEN_FILE", filepath.Join(dir, "none")),
+		with(with(with(node, "HOPNHAT_VAULT_ROLE_ID", "r"), "HOPNHAT_VAULT_SECRET_ID_FILE", filepath.Join(dir, "absent.token")), "HOPNHAT_VAULT_SECRET_ID_WRAPPED", "true"),
+		with(node, "HOPNHAT_VAULT_TOKEN_FILE", filepath.Join(dir, "absent.token")),
 	} {
 		e, out := surroundings(vars)
-		if code := run(t.Context(), e, []string{"config", "--vault-token-file", token}); code != 0 || !strings.Contains(out.String(), "vault_token_file: "+token) || strings.Contains(out.String(), "none") {
+		if code := run(t.Context(), e, []string{"config", "--vault-token-file", token}); code != 0 || !strings.Contains(out.String(), "vault_token_file: "+token) || strings.Contains(out.String(), "absent.token") {
 			t.Errorf("code %d\n%s", code, out)
 		}
 	}
