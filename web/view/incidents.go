@@ -88,6 +88,24 @@ const (
 // Key is the text in the catalogue.
 func (p IncidentProblem) Key() string { return "incident.problem." + string(p) }
 
+// IncidentMore says more of an incident: a word of authz/audit/reconcile with its numbers,
+// two at most.
+type IncidentMore struct {
+	Word    string
+	Numbers []int
+}
+
+// IncidentWords lists the words that have a text.
+func IncidentWords() []string {
+	return []string{
+		"altered", "and-after", "columns", "counted", "given-again", "gone", "misplaced", "no-event", "no-seal", "not-as-said", "row-altered",
+		"unreadable", "unsealed",
+	}
+}
+
+// Key is the text in the catalogue.
+func (m IncidentMore) Key() string { return "incident.more." + m.Word }
+
 // IncidentDetail is one incident. Form posts the field reason, and the field step: propose or
 // close.
 type IncidentDetail struct {
@@ -95,7 +113,8 @@ type IncidentDetail struct {
 	// Event is the id of the event it is about, and EventURL its page; Pseudonym the person
 	// it is about. Each is empty where it is about none.
 	Event, EventURL, Pseudonym string
-	// Text says more in a few words.
+	// More says more, and Text what is said in no words of ours, as by a later release.
+	More *IncidentMore
 	Text string
 	// Proposal and Confirmation are nil while nobody has said them.
 	Proposal, Confirmation *IncidentWord

@@ -456,7 +456,7 @@ func sampleIncident(proposed, mine bool, problem IncidentProblem) IncidentDetail
 			Seen: sampleNow.Add(time.Hour), Node: "dc1", About: "log.vneid.example/dc1/2026Q4#1904412",
 		},
 		Event: "0199a7c2-4be1-7d30-9c44-51f0c0a3e211", EventURL: "/console/events/0199a7c2-4be1-7d30-9c44-51f0c0a3e211",
-		Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g", Text: "its seal does not hold",
+		Pseudonym: "q0Yw1nN5cJ8s1m3v2b4x6z8k0l2j4h6g", More: &IncidentMore{Word: "counted", Numbers: []int{1204, 1203}},
 		Form: sampleForm("/console/incidents/0199a7c2-4be1-7d30-9c44-51f0c0a3e210"), Mine: mine, Problem: problem, BackURL: "/console/incidents",
 	}
 	if proposed {

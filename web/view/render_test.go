@@ -80,6 +80,9 @@ func computedKeys() []string {
 		add(k.Key())
 		add(k.What())
 	}
+	for _, w := range IncidentWords() {
+		add(IncidentMore{Word: w}.Key())
+	}
 	for _, s := range []IncidentState{IncidentOpen, IncidentProposed, IncidentClosed} {
 		add(s.Key())
 	}

@@ -41,7 +41,7 @@ func Differ(c Counter, rows Tally, tell func(Finding)) {
 		if counted, there := c.Counted[id], rows[id]; counted != there {
 			tell(Finding{
 				Kind: CounterDiffers, Origin: c.Origin, Index: c.First, Object: fmt.Sprintf("%s of %s", stretch, id),
-				Text: fmt.Sprintf("the log counted %d, the rows are %d", counted, there),
+				Text: Counted.with(int64(counted), int64(there)),
 			})
 		}
 	}

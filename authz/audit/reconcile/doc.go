@@ -51,7 +51,7 @@ type Finding struct {
 	Object string
 	// Number is a person's number that is missing or there twice.
 	Number int64
-	// Text says more in a few words that name nobody.
+	// Text says more, and names nobody: a [Word] with its numbers.
 	Text string
 }
 

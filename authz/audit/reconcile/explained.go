@@ -89,11 +89,11 @@ func Explained(standing []Standing, said iter.Seq2[Said, error], tell func(Findi
 		f := Finding{Kind: one.Kind, Object: one.Object, Pseudonym: one.Pseudonym}
 		switch {
 		case one.Altered:
-			f.Text = "its row was altered"
+			f.Text = RowAltered.with()
 		case len(events) == 0:
-			f.Text = "no event tells of it"
+			f.Text = NoEvent.with()
 		case !slices.ContainsFunc(events, one.is):
-			f.Event, f.Text = events[len(events)-1].Event, "it is not as its newest event says"
+			f.Event, f.Text = events[len(events)-1].Event, NotAsSaid.with()
 		default:
 			continue
 		}
@@ -110,7 +110,7 @@ func Explained(standing []Standing, said iter.Seq2[Said, error], tell func(Findi
 		}
 		tell(Finding{
 			Kind: of.kind, Object: of.object, Pseudonym: of.pseudonym, Event: last.Event,
-			Text: "events tell of it, and it is gone",
+			Text: Gone.with(),
 		})
 	}
 	return nil

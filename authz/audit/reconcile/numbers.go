@@ -116,7 +116,7 @@ func (p *person) skip(to int64, tell func(Finding)) {
 	for n := p.next; n < to && n < p.next+gapsTold; n++ {
 		f := Finding{Kind: NumberMissing, Pseudonym: p.pseudonym, Number: n}
 		if n == p.next+gapsTold-1 && n+1 < to {
-			f.Text = fmt.Sprintf("and %d after it", to-n-1)
+			f.Text = AndAfter.with(to - n - 1)
 		}
 		tell(f)
 	}
@@ -133,6 +133,6 @@ func (p *person) end(last int64, tell func(Finding)) {
 	case last >= p.next:
 		p.skip(last+1, tell)
 	case last < p.next-1: // somebody set it back, so that numbers are given again
-		tell(Finding{Kind: NumberTwice, Pseudonym: p.pseudonym, Number: last + 1, Text: "the next number that is given was given before"})
+		tell(Finding{Kind: NumberTwice, Pseudonym: p.pseudonym, Number: last + 1, Text: GivenAgain.with()})
 	}
 }

@@ -168,16 +168,13 @@ func (s Shard) hold(row Row, leaf []byte, tell func(Finding)) {
 		tell(f)
 	case !bytes.Equal(row.Leaf, leaf):
 		if f.Kind = OtherCommitment; row.Unsealed {
-			f.Kind, f.Text = NotGenuine, unsealed
+			f.Kind, f.Text = NotGenuine, NoSeal.with()
 		}
 		tell(f)
 	case s.Counts != nil:
 		s.Counts(row)
 	}
 }
-
-// unsealed is said of a row without a seal that is not what the log has.
-const unsealed = "it has no seal, and the log has another leaf or none"
 
 func (s Shard) erased(gone []Leaf) (map[string]bool, error) {
 	if len(gone) == 0 || s.Erased == nil {
@@ -251,7 +248,7 @@ func Unplaced(rows iter.Seq2[Row, error], now time.Time, tell func(Finding)) err
 		case !row.At.Before(now.Add(-Within)):
 			continue
 		case row.Unsealed:
-			f.Kind, f.Text = NotGenuine, unsealed
+			f.Kind, f.Text = NotGenuine, NoSeal.with()
 		default:
 			f.Kind = RowWithoutLeaf
 		}

@@ -112,7 +112,7 @@ func show(e *tool.Env, asJSON bool, f reconcile.Finding) error {
 	}
 	text := f.Said()
 	if f.Text != "" {
-		text += ": " + f.Text
+		text += ": " + f.English()
 	}
 	e.Println(text)
 	return nil
@@ -214,7 +214,7 @@ func showIncident(e *tool.Env) *cobra.Command {
 		}
 		e.Printf("%s is %s: %s\n", i.ID, i.State, i.Finding.Said())
 		if i.Finding.Text != "" {
-			e.Printf("  %s\n", i.Finding.Text)
+			e.Printf("  %s\n", i.Finding.English())
 		}
 		e.Printf("  found %s by %s, seen last %s\n", i.FoundAt.Format(time.RFC3339), i.Node, i.SeenAt.Format(time.RFC3339))
 		for i, w := range []*word{wordOf(i.Proposal), wordOf(i.Confirmation)} {

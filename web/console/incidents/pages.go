@@ -148,10 +148,18 @@ func (p *Pages) show(v *page.Visit, i incident.Incident, problem view.IncidentPr
 		step = "close"
 	}
 	body := view.IncidentDetail{
-		Incident: rowOf(i), Event: i.Event, Pseudonym: i.Pseudonym, Text: i.Text,
+		Incident: rowOf(i), Event: i.Event, Pseudonym: i.Pseudonym,
 		Proposal: wordOf(i.Proposal), Confirmation: wordOf(i.Confirmation),
 		Form: view.Form{Action: Path + "/" + i.ID, Hidden: []view.Field{{Name: "step", Value: step}}},
 		Mine: i.State == incident.Proposed && i.Proposal.By == name, Problem: problem, BackURL: Path,
+	}
+	if word, numbers, known := i.More(); known {
+		body.More = &view.IncidentMore{Word: string(word)}
+		for _, n := range numbers {
+			body.More.Numbers = append(body.More.Numbers, int(n))
+		}
+	} else {
+		body.Text = i.Text
 	}
 	if problem != "" {
 		body.Reason = v.Field("reason")

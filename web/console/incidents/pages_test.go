@@ -15,6 +15,7 @@ import (
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
+	"hopnhat/web/view"
 )
 
 // room is the room with everything behind it played, for an official who is let in.
@@ -113,6 +114,37 @@ func TestList(t *testing.T) {
 	}
 	if got := r.b.Get(t, Path, Path+"?before=x", r.let(r.List)); got.Err == nil {
 		t.Error("a place to go on from that is none was taken")
+	}
+}
+
+// TestEachWordHasAText: what reconciliation says of a finding stands on the page in its
+// language, and what a later release says as it is.
+func TestEachWordHasAText(t *testing.T) {
+	words := reconcile.Words()
+	for i, w := range view.IncidentWords() {
+		if i >= len(words) || words[i] != reconcile.Word(w) {
+			t.Fatalf("the pages have %q, reconciliation %q", view.IncidentWords(), words)
+		}
+	}
+	if len(words) != len(view.IncidentWords()) {
+		t.Fatalf("the pages have %q, reconciliation %q", view.IncidentWords(), words)
+	}
+	for _, c := range []struct{ text, vi, en string }{
+		{"counted 12 11", "Nhật ký đếm 12, số bản ghi là 11.", "the log counted 12, the rows are 11"},
+		{"gone", "nhưng nó không còn.", "events tell of it, and it is gone"},
+		{"counted 12", `<dd lang="en">counted 12</dd>`, "counted 12"},
+		{"gone x", `<dd lang="en">gone x</dd>`, "gone x"},
+		{"of a later release", `<dd lang="en">of a later release</dd>`, "of a later release"},
+	} {
+		r := newRoom()
+		id := r.add(incident.Open, "")
+		r.incidents[0].Text = c.text
+		if got := r.incidents[0].English(); got != c.en {
+			t.Errorf("a tool says %q of %q", got, c.text)
+		}
+		if got := r.b.Get(t, Path+"/:id", Path+"/"+id, r.let(r.Show)); !strings.Contains(got.Body, c.vi) {
+			t.Errorf("of %q the page does not say %q: %v", c.text, c.vi, got.Err)
+		}
 	}
 }
 
