@@ -54,11 +54,6 @@ func (b *Base) Desk(name string) *incident.Desk {
 	return &incident.Desk{Store: b.DB.Incidents, Scribe: b.Scribe(), Node: b.Config.Site + "-" + name, Now: time.Now}
 }
 
-// Tool is who says a word by a tool: an operator, known by her account of the machine alone.
-func (b *Base) Tool(account string) incident.Person {
-	return incident.Person{Name: account, Role: authz.Operator}
-}
-
 // makeReconciling makes what holds the evidence of the site against its log, on nodes that
 // may write that.
 func (n *Node) makeReconciling(context.Context) error {

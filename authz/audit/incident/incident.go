@@ -153,10 +153,10 @@ func (d *Desk) open(ctx context.Context, f reconcile.Finding, since time.Time) (
 	return opened, nil
 }
 
-// Person is who says a word: a person who is signed in, or a tool.
+// Person is who says a word: a person who is signed in. A tool says none, since it knows no
+// person but an account of its machine, which may be that of the other one.
 type Person struct {
-	// Subject is the person's, empty for a tool; Name is her pseudonym, or the account of
-	// the operating system that runs the tool.
+	// Name is her pseudonym.
 	Subject authz.Subject
 	Name    string
 	Role    authz.Role
@@ -165,10 +165,6 @@ type Person struct {
 	Trace  audit.Trace
 }
 
-// tool reports whether a word is that of a tool, whose caller is known by her account of
-// the operating system alone.
-func tool(name string) bool { return strings.HasPrefix(name, "os-user:") }
-
 // Why a word is not taken.
 var (
 	ErrReason    = errors.New("a reason is missing")
@@ -176,9 +172,8 @@ var (
 	ErrNumber    = errors.New("a reason holds twelve digits, which may be the number of a person")
 	ErrText      = errors.New("a reason holds a character that is no part of a text")
 	ErrSame      = errors.New("an incident is closed by two different people")
-	ErrTools     = errors.New("one of the two who close an incident signs in to the console: a tool knows only an account of its machine")
 	ErrNotOpen   = errors.New("the incident is not open")
-	ErrRole      = errors.New("an incident is closed by auditors and operators")
+	ErrRole      = errors.New("an incident is closed by auditors and operators who are signed in")
 	ErrNoPropose = errors.New("nobody has proposed to close the incident")
 )
 
@@ -221,8 +216,6 @@ func (d *Desk) Close(ctx context.Context, id string, p Person, why string) error
 			return ErrNotOpen
 		case i.Proposal.By == p.Name:
 			return ErrSame
-		case tool(p.Name) && tool(i.Proposal.By):
-			return ErrTools
 		}
 		return nil
 	}, d.Store.CloseIncident)
@@ -236,7 +229,7 @@ func (d *Desk) say(
 	if err != nil {
 		return err
 	}
-	if p.Role != authz.Auditor && p.Role != authz.Operator || p.Name == "" {
+	if p.Role != authz.Auditor && p.Role != authz.Operator || p.Name == "" || p.Subject == "" {
 		return ErrRole
 	}
 	w := Word{By: p.Name, Role: p.Role, Reason: why, At: d.Now().UTC().Truncate(time.Microsecond)}
@@ -256,16 +249,8 @@ func (d *Desk) say(
 		}
 		_, err = d.Scribe.Write(ctx, audit.Act{
 			Action: action, Actor: p.Subject, Person: audit.Person{Role: p.Role}, At: w.At, Detail: audit.Detail{Object: id, Text: why},
-			Decision: audit.Decision{Determining: []string{"role:" + string(p.Role), by(p)}}, Levels: p.Levels, Trace: p.Trace,
+			Decision: audit.Decision{Determining: []string{"role:" + string(p.Role), "person"}}, Levels: p.Levels, Trace: p.Trace,
 		})
 		return err
 	})
-}
-
-// by names a tool; a person stands in the event by her pseudonym.
-func by(p Person) string {
-	if p.Subject == "" {
-		return p.Name
-	}
-	return "person"
 }

@@ -156,8 +156,8 @@ func rowOf(i incident.Incident) row {
 
 // Incidents is `hopnhat audit incidents`.
 func Incidents(e *tool.Env) *cobra.Command {
-	return tool.Group("incidents", "List what is wrong in the evidence, show one, or say a word to close it", "hopnhat audit incidents list",
-		listIncidents(e), showIncident(e), closeIncident(e))
+	return tool.Group("incidents", "List what is wrong in the evidence, or show one; two people close it in the console", "hopnhat audit incidents list",
+		listIncidents(e), showIncident(e))
 }
 
 // listed is how many are read in one statement.
@@ -222,37 +222,6 @@ func showIncident(e *tool.Env) *cobra.Command {
 				e.Printf("  closing is %s by %s (%s), %s: %s\n", []string{"proposed", "confirmed"}[i], w.By, w.Role, w.At.Format(time.RFC3339), w.Reason)
 			}
 		}
-		return nil
-	})
-}
-
-func closeIncident(e *tool.Env) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "close INCIDENT", Short: "Propose that an incident is closed, or confirm it", Args: tool.OneWord("incident; see hopnhat audit incidents list"),
-		Long: `Says one of the two words that close an incident: the first proposes it, the second, by
-another person, confirms. The account of the operating system that runs the command stands for its
-caller, so one of the two words has to be said in the console, by a person who signed in. Both are
-evidence.`,
-		Example: tool.Lines(`hopnhat audit incidents close 0199a7c2-4be1-7d30-9c44-51f0c0a3e210 --reason "restored from the copy of the log"`),
-	}
-	reason := cmd.Flags().String("reason", "", "why it need not be looked at any more; at most 200 characters, no number of a person")
-	return e.WithBase(cmd, config.Audit, func(ctx context.Context, b *node.Base, words []string) error {
-		i, err := one(ctx, b, words[0])
-		if err != nil {
-			return err
-		}
-		desk, who := b.Desk("tool"), b.Tool(tool.OSUser())
-		if i.State == incident.Open {
-			if err := desk.Propose(ctx, i.ID, who, *reason); err != nil {
-				return err
-			}
-			e.Printf("closing %s is proposed; an auditor or operator confirms it in the console\n", i.ID)
-			return nil
-		}
-		if err := desk.Close(ctx, i.ID, who, *reason); err != nil {
-			return err
-		}
-		e.Printf("%s is closed\n", i.ID)
 		return nil
 	})
 }
