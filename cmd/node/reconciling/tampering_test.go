@@ -292,6 +292,8 @@ func TestAnErasureIsNoFinding(t *testing.T) {
 		eraser := erasure.Eraser{
 			Orders: db.Erasures, Event: db.Get, Leaf: tab.e.Leaf, By: []string{"operator"},
 			Scribe: &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"},
+			Copies: func(context.Context, audit.Place, uint64, [32]byte) error { return nil }, // there are none beside this log
+			AtOnce: 1 << 20, Sizes: func(context.Context) (map[string]uint64, error) { return map[string]uint64{origin: 101}, nil },
 		}
 		s, err := eraser.Order(t.Context(), tab.ids[7], "order 12")
 		if err != nil || s.Done {
