@@ -128,11 +128,14 @@ func ParseQuery(raw string) (url.Values, error) {
 // known are the parameters whose names may stand in our answers. A name that
 // somebody made up is not repeated: the answer may be a page of ours.
 var known = []string{
-	"acr_values", "assertion", "audience", "authorization_details", "binding_message", "claims", "claims_locales", "client_assertion",
-	"client_assertion_type", "client_id", "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier", "display",
-	"dpop_jkt", "grant_type", "id_token_hint", "login_hint", "logout_token", "max_age", "nonce", "post_logout_redirect_uri", "prompt",
-	"redirect_uri", "refresh_token", "registration", "request", "request_uri", "resource", "response_mode", "response_type", "scope",
-	"state", "subject_token", "token", "token_type_hint", "ui_locales",
+	"access_token", "acr_values", "actor_token", "actor_token_type", "assertion", "audience", "auth_req_id",
+	"authorization_details", "binding_message", "claims", "claims_locales", "client_assertion", "client_assertion_type",
+	"client_id", "client_notification_token", "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier",
+	"device_code", "display", "dpop_jkt", "grant_id", "grant_management_action", "grant_type", "id_token_hint", "login_hint",
+	"login_hint_token", "logout_token", "max_age", "nonce", "post_logout_redirect_uri", "prompt", "redirect_uri", "refresh_token",
+	"registration", "request", "request_uri", "requested_expiry", "requested_token_type", "resource", "response_mode",
+	"response_type", "scope", "state", "subject_token", "subject_token_type", "token", "token_type_hint", "ui_locales",
+	"user_code",
 }
 
 // label names a parameter in an answer.

@@ -51,6 +51,29 @@ func TestParseFormRefuses(t *testing.T) {
 }
 
 // TestMalformedParameter: who wrote a percent sign as it is learns where.
+// TestARefusalNamesTheParameter: a parameter of a standard that is offered is named where it
+// is given twice, and one that somebody made up is not repeated.
+func TestARefusalNamesTheParameter(t *testing.T) {
+	for source, names := range map[string]string{
+		"RFC 6749 §3.2": "grant_type code redirect_uri refresh_token scope client_id client_secret", "RFC 7636 §4.5": "code_verifier",
+		"RFC 7521 §4": "assertion client_assertion client_assertion_type", "RFC 8628 §3.4": "device_code user_code",
+		"RFC 8693 §2.1": "subject_token subject_token_type actor_token actor_token_type requested_token_type",
+		"RFC 9126 §2.1": "request_uri request", "RFC 7009 §2.1": "token token_type_hint", "RFC 9396 §2": "authorization_details",
+		"CIBA Core §7.1": "binding_message requested_expiry login_hint login_hint_token id_token_hint client_notification_token auth_req_id",
+	} {
+		for _, name := range strings.Fields(names) {
+			_, err := request.ParseForm(name + "=a&" + name + "=b")
+			var refusal *authz.Error
+			if !errors.As(err, &refusal) || !strings.Contains(refusal.Description, name+" is given 2 times") {
+				t.Errorf("%s: %s is not named: %v", source, name, err)
+			}
+		}
+	}
+	if _, err := request.ParseForm("evil=a&evil=b"); err == nil || strings.Contains(err.Error(), "evil") {
+		t.Errorf("a made-up name is repeated: %v", err)
+	}
+}
+
 func TestMalformedParameter(t *testing.T) {
 	for raw, want := range map[string]string{
 		"redirect_uri=https%3A%2F%2Fapp.example%2Fcb&state=100%": "state", "redirect_uri=%zz&state=s": "redirect_uri", "a%zz=b": "",

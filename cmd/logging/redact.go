@@ -31,6 +31,7 @@ func tokenPrefixes() string {
 var secretNames = []string{
 	"password", "secret", "token", "code", "number", "cookie", "authorization", "assertion", "client_secret", "client_assertion",
 	"access_token", "refresh_token", "registration_access_token", "device_code", "user_code", "auth_req_id", "login_hint",
+	"subject_token", "actor_token", "client_notification_token", "login_hint_token", "id_token", "id_token_hint", "logout_token", "code_verifier",
 }
 
 // New writes JSON lines; identifiers and secrets come out as [redacted],

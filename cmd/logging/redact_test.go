@@ -49,7 +49,10 @@ func TestLogsHoldNoIdentifiers(t *testing.T) {
 	logger.Warn("y", "user_code", "WDJB-MJHT", "cause", front+" "+device, "error", fmt.Errorf("%s: %w", mail, errors.New(jwe)))
 	logger.With("password", "p4ss", "nested", slog.GroupValue(slog.String("token", "s3cret"))).Warn("x", "code", 123456)
 	logger.WithGroup("g").Info("y", "number", number)
-	for _, secret := range []string{number, jwt, refresh, "abcDEF", "Y2lwaGVy", "dGFn", "bWFj", "0123456789", "nguyen", "thu.example", "MJHT", "p4ss", "s3cret", "123456"} {
+	for _, name := range []string{"subject_token", "actor_token", "client_notification_token", "login_hint_token", "id_token_hint", "logout_token", "code_verifier"} {
+		logger.Info("y", name, "opaque-value-of-"+name)
+	}
+	for _, secret := range []string{number, jwt, refresh, "abcDEF", "Y2lwaGVy", "dGFn", "bWFj", "0123456789", "nguyen", "thu.example", "MJHT", "p4ss", "s3cret", "123456", "opaque-value"} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("%q is in the log:\n%s", secret, &out)
 		}
