@@ -53,14 +53,18 @@ func (db Exports) PlacedIn(
 	if len(places) == 0 {
 		return nil, after, false, nil
 	}
-	ids, at := make([]string, len(places)), map[string]uint64{}
+	// An event may have several places in a shard, some of which nobody proves: it is selected
+	// at the one that counts.
+	ids, here := make([]string, len(places)), map[After]bool{}
 	for i, p := range places {
-		ids[i], at[p.Event] = p.Event, uint64(p.Index)
+		ids[i], here[After{uint64(p.Index), p.Event}] = p.Event, true
 	}
 	if found, err = db.readEvents(ctx, doing, "id IN ?", "found.id", ids); err != nil {
 		return nil, after, false, err
 	}
-	found = slices.DeleteFunc(found, func(r audit.Recorded) bool { return !r.Logged || r.Origin != origin || r.Index != at[r.Event.ID] })
+	found = slices.DeleteFunc(found, func(r audit.Recorded) bool {
+		return !r.Logged || r.Origin != origin || !here[After{r.Index, r.Event.ID}]
+	})
 	slices.SortFunc(found, func(a, b audit.Recorded) int {
 		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Event.ID, b.Event.ID))
 	})

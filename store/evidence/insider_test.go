@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -301,6 +302,17 @@ func TestAPlaceThatNoServerNoted(t *testing.T) {
 		}
 		if size, err := db.KnownLogSize(t.Context(), origin); err != nil || size != 2 {
 			t.Errorf("the log is known to hold %d, %v", size, err)
+		}
+		// An export has each once, at the place that counts, wherever else somebody put it.
+		claim(one.ID, 1, "NULL")
+		whole := audit.Query{From: time.Unix(0, 0), To: time.Unix(1<<33, 0)}
+		listed, _, _, err := evidence.Exports{Book: db.Evidence}.PlacedIn(t.Context(), whole, "~", origin, evidence.After{}, 100)
+		var order []string
+		for _, r := range listed {
+			order = append(order, r.Event.ID)
+		}
+		if err != nil || !slices.Equal(order, []string{one.ID, other.ID}) {
+			t.Errorf("the shard's events are %q, %v", order, err)
 		}
 		third := recorded(t, db, 2)
 		claim(third.ID, 1, "NULL")

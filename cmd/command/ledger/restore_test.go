@@ -320,6 +320,23 @@ func TestADecisionComesAfterWhatEnded(t *testing.T) {
 	}
 }
 
+// TestALockThatWasTakenBackIsNotDoneAgain: of a lock whose row is lost and which an operator
+// took back since, nobody is locked again.
+func TestALockThatWasTakenBackIsNotDoneAgain(t *testing.T) {
+	h := newHouse(t, "")
+	p := h.people(t)[0]
+	restore := h.backup(t)
+	h.must(t, 0, "done", "account", "lock", p.number)
+	restore()
+	h.must(t, 0, "done", "account", "lock", p.number) // by hand, as the page of what to do says
+	h.must(t, 0, "done", "account", "unlock", p.number)
+	h.serve(t, func(string) {
+		if err := h.locked(t, p); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestAShardThatCannotBeReadKeepsNoOther from telling what ended: the consent log is damaged, the
 // node starts, and what the release log knows to have ended has ended.
 func TestAShardThatCannotBeReadKeepsNoOther(t *testing.T) {

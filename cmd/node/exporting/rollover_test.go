@@ -39,11 +39,19 @@ func TestBothLogsRollOver(t *testing.T) {
 			return proof.File{LogKey: r.VerifierKey(), Event: s.Canonical, Salt: s.Salt, Inclusion: in}.Marshal()
 		}
 		const callers, each = 8, 12
-		half := make(chan struct{})
+		// A half comes before the quarter ends, a quarter of all while the logs roll over, the
+		// others behind.
+		half, turned, rolled := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		var all sync.WaitGroup
 		for range callers {
 			all.Go(func() {
 				for n := range each {
+					switch n {
+					case each / 2:
+						<-turned
+					case each * 3 / 4:
+						<-rolled
+					}
 					e := of(hers, []audit.Type{audit.ConsentApproved, audit.ReleasePermitted, audit.ReleasePermitted}[n%3])
 					e.ID, e.When = authz.NewID(), audit.When{Decided: time.Date(2026, 9, 30, 23, 59, n, 0, time.UTC), Site: "dc1"}
 					s, err := e.Seal(audit.NewSalt())
@@ -79,11 +87,13 @@ func TestBothLogsRollOver(t *testing.T) {
 		}
 		<-half
 		v.turn(time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC))
+		close(turned)
 		for _, s := range v.logs {
 			if err := s.Roll(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}
+		close(rolled)
 		all.Wait()
 		for _, s := range v.logs { // the old shards end before they are dropped
 			if err := s.Close(context.WithoutCancel(t.Context())); err != nil {

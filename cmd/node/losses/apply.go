@@ -89,7 +89,16 @@ func put[K comparable](m map[K]Lost, key K, l Lost) {
 // of a shard that cannot be read comes after what the others tell was done.
 func (l *Losses) Apply(ctx context.Context) (Applied, error) {
 	ended := newEndings()
-	silent, unread := l.Each(ctx, func(lost Lost) error { ended.note(lost); return nil })
+	silent, unread := l.Each(ctx, func(lost Lost) error {
+		there, err := l.DB.Get(ctx, lost.Event.ID)
+		if err != nil && !errors.Is(err, authz.ErrNotFound) {
+			return err
+		}
+		if err != nil || !rowOf(there, lost) { // else the database knows it, and lacks its place
+			ended.note(lost)
+		}
+		return nil
+	})
 	done := Applied{Silent: silent}
 	subjects, err := l.subjects(ctx, ended)
 	if err != nil {
@@ -230,7 +239,7 @@ func (l *Losses) lock(ctx context.Context, subject authz.Subject, lost Lost) (di
 	if err != nil || locked {
 		return false, err
 	}
-	of := audit.Query{Pseudonym: lost.Event.Person.Pseudonym, Type: audit.AccountLocked}
+	of := audit.Query{Pseudonym: lost.Event.Person.Pseudonym} // locks, and what unlocks
 	if before, err := l.done(ctx, of, lost); err != nil || before {
 		return false, err
 	}
@@ -260,12 +269,15 @@ func (l *Losses) signOut(ctx context.Context, subject authz.Subject, lost Lost) 
 func (l *Losses) app(ctx context.Context, id authz.ClientID, lost Lost) (did bool, err error) {
 	action := audit.Action(lost.Event.Detail.Action)
 	before, err := l.DB.Client(ctx, id)
-	if errors.Is(err, authz.ErrNotFound) || err == nil && (action == audit.ClientEnabled || !before.Ended.IsZero() ||
-		action == audit.ClientDisabled && before.Disabled) {
+	switch {
+	case errors.Is(err, authz.ErrNotFound) || err == nil && action == audit.ClientEnabled:
 		return false, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, err
+	case !before.Ended.IsZero(): // its grants may have been left when it was ended
+		return false, errors.Join(endpoint.EndGrants(ctx, l.DB, id, before.Ended), l.DB.SettleClient(ctx, id))
+	case action == audit.ClientDisabled && before.Disabled:
+		return false, l.DB.SettleClient(ctx, id)
 	}
 	if before, err := l.done(ctx, audit.Query{Client: id, Type: audit.Administered}, lost); err != nil || before {
 		return false, err

@@ -47,6 +47,12 @@ type Silent struct{ Missing, Erased, Foreign uint64 }
 // Sum is how many there are.
 func (s Silent) Sum() uint64 { return s.Missing + s.Erased + s.Foreign }
 
+// rowOf reports whether a row is that of a lost event, though it may lack the place: genuine, or
+// written by the release before, which makes no MACs, with the salt of the event.
+func rowOf(there audit.Recorded, lost Lost) bool {
+	return (there.Fault == "" || there.Fault == audit.FaultUnsealed) && there.Salt == lost.Salt
+}
+
 // stretch is how many entries are looked at in one step.
 const stretch = copies.Range
 
@@ -125,9 +131,15 @@ func (l *Losses) shard(ctx context.Context, a *tlog.Archive, n tlog.Name, silent
 // named is how what was done because of a lost event names it, among what determined that.
 func named(id string) string { return "lost-event:" + id }
 
-// done reports whether what a lost event tells was done before, by evidence: it is not done
-// again, since somebody may have decided otherwise after.
+// gives is what gives back what an action takes.
+var gives = map[audit.Action]audit.Action{
+	audit.AccountLock: audit.AccountUnlock, audit.ClientDisabled: audit.ClientEnabled, audit.RoleRevoked: audit.RoleGranted,
+}
+
+// done reports whether what a lost event tells was done before, by evidence, or given back
+// since: it is not done again, since somebody decided otherwise after.
 func (l *Losses) done(ctx context.Context, q audit.Query, lost Lost) (bool, error) {
+	back, returns := gives[audit.Action(lost.Event.Detail.Action)]
 	q.From, q.Limit = lost.Event.When.Decided, 100
 	for {
 		found, err := l.DB.Find(ctx, q)
@@ -138,6 +150,10 @@ func (l *Losses) done(ctx context.Context, q audit.Query, lost Lost) (bool, erro
 			q.Before = w.Event.ID
 			if w.Fault != "" {
 				continue
+			}
+			if returns && audit.Action(w.Event.Detail.Action) == back && w.Event.Detail.Object == lost.Event.Detail.Object &&
+				w.Event.When.Decided.After(lost.Event.When.Decided) {
+				return true, nil
 			}
 			for _, by := range append([]string{w.Event.Detail.Text}, w.Event.Decision.Determining...) {
 				if by == named(lost.Event.ID) {

@@ -36,7 +36,7 @@ func (l *Losses) Restore(ctx context.Context, write bool) (Restored, error) {
 		case errors.Is(err, authz.ErrNotFound):
 		case err != nil:
 			return err
-		case there.Fault != "" || there.Salt != lost.Salt:
+		case !rowOf(there, lost):
 			done.Taken = append(done.Taken, lost.Event.ID)
 			return nil
 		default: // it was made again by its place in the other log

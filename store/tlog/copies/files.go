@@ -124,6 +124,10 @@ const fresh = ".new"
 
 // replace puts the fresh file in the place of the one there, which is overwritten first.
 func replace(root *os.Root, path string) error {
+	// The fresh one is there for good before anything of the other is lost.
+	if err := syncDir(root, filepath.Dir(path)); err != nil {
+		return err
+	}
 	if err := zero(root, path); err != nil {
 		return err
 	}
