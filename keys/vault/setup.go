@@ -81,9 +81,13 @@ func (s *Store) Destroy(ctx context.Context, key keys.Handle) error {
 // allows more, and is a template, which Vault reads anew for every single request.
 type Policies struct{ Serving, Rotation, Move, Delivery string }
 
-// eventRows begins, in base64, the labels under which the keys of the rows of events are
-// derived ("event rows 2026"): its last letter is good for those of the years 2000 to 2999.
-const eventRows = "ZXZlbnQgcm93cyAy"
+// These begin, in base64, the labels under which the keys of the rows of events are derived
+// ("event rows 2026": the last letter is good for the years 2000 to 2999), and those of the
+// tables beside them, such as the places in the log ("evidence tables").
+const (
+	eventRows      = "ZXZlbnQgcm93cyAy"
+	evidenceTables = "ZXZpZGVuY2UgdGFibGVz"
+)
 
 // Policies writes them.
 func (o Options) Policies() Policies {
@@ -129,8 +133,9 @@ func (o Options) Policies() Policies {
 			`"type" = []`, `"key_size" = []`, `"exportable" = [false]`, `"allow_plaintext_backup" = [false]`)
 		if spec.Kind == keys.Deriving && spec.Use == keys.Secrets {
 			// It writes down what it did with the keys: the MACs of those rows, and no other
-			// label, of which these bytes are the beginning ("event rows 2", of a year).
-			rule(&rotation, "hmac/"+name+"/sha2-256", `"update"`, `"input" = ["`+eventRows+`*"]`, `"key_version" = []`)
+			// label.
+			rule(&rotation, "hmac/"+name+"/sha2-256", `"update"`,
+				`"input" = ["`+eventRows+`*", "`+evidenceTables+`*"]`, `"key_version" = []`)
 		}
 		if spec.Kind != keys.Deriving {
 			rule(&rotation, "keys/"+name+"/rotate", `"update"`)

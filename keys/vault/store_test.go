@@ -116,18 +116,27 @@ func TestRolesCanDoNothingElse(t *testing.T) {
 	key, old := handle(t, serving, keys.TokenSigning, keys.ES256), handle(t, serving, keys.TokenSigning, keys.PS256)
 	s.Must(rotation.Create(ctx, keys.TokenSigning, keys.PS256))
 	may := map[string]func(s *vault.Store) error{
-		"sign":            func(s *vault.Store) error { _, err := s.SignBatch(ctx, key, one); return err },
-		"derive":          func(s *vault.Store) error { _, err := s.Derive(ctx, keys.PairwiseSubject, "x"); return err },
-		"make a data key": func(s *vault.Store) error { _, err := s.Seal(ctx, []byte("x"), nil); return err },
-		"rotate":          func(s *vault.Store) error { return s.Create(ctx, keys.TokenSigning, keys.RS256) },
-		"take out of use": func(s *vault.Store) error { return s.Destroy(ctx, old) },
+		"sign":   func(s *vault.Store) error { _, err := s.SignBatch(ctx, key, one); return err },
+		"derive": func(s *vault.Store) error { _, err := s.Derive(ctx, keys.PairwiseSubject, "x"); return err },
+		"seal evidence": func(s *vault.Store) error {
+			for _, label := range []string{"event rows 2026", "event rows 2999", "evidence tables places", "evidence tables sealed since"} {
+				if _, err := s.Derive(ctx, keys.Secrets, label); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"make another secret": func(s *vault.Store) error { _, err := s.Derive(ctx, keys.Secrets, "refresh-token"); return err },
+		"make a data key":     func(s *vault.Store) error { _, err := s.Seal(ctx, []byte("x"), nil); return err },
+		"rotate":              func(s *vault.Store) error { return s.Create(ctx, keys.TokenSigning, keys.RS256) },
+		"take out of use":     func(s *vault.Store) error { return s.Destroy(ctx, old) },
 	}
 	for role, row := range map[string]struct {
 		store *vault.Store
 		mayDo []string
 	}{
-		"serving":  {serving, []string{"sign", "derive", "make a data key"}},
-		"rotation": {rotation, []string{"rotate", "take out of use"}},
+		"serving":  {serving, []string{"sign", "derive", "make a data key", "seal evidence", "make another secret"}},
+		"rotation": {rotation, []string{"rotate", "take out of use", "seal evidence"}},
 	} {
 		for what, do := range may {
 			err := do(row.store)

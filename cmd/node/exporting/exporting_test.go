@@ -71,6 +71,22 @@ type nation struct {
 	logs     []*tlog.Shards
 	acts     []audit.Act
 	n        int
+	// meanwhile, if not nil, runs once while an export reads what has no place.
+	meanwhile func()
+}
+
+// meanwhile is what an export reads, with what happens meanwhile.
+type meanwhile struct {
+	evidence.Exports
+	v     *nation
+	looks int
+}
+
+func (m *meanwhile) Unplaced(ctx context.Context, q audit.Query, after, before string, limit int) ([]audit.Recorded, error) {
+	if m.looks++; m.looks == 2 && m.v.meanwhile != nil {
+		m.v.meanwhile()
+	}
+	return m.Exports.Unplaced(ctx, q, after, before, limit)
 }
 
 func newNation(t *testing.T, db *store.DB) *nation {
@@ -176,7 +192,7 @@ func (v *nation) export(q audit.Query) ([]byte, proof.Coverage, error) {
 		v.t.Fatal(err)
 	}
 	x := Exporter{
-		Rows: evidence.Exports{Book: v.db.Evidence}, Shard: site.Shard, Sign: sign, Keys: []string{vkey}, Write: v,
+		Rows: &meanwhile{Exports: evidence.Exports{Book: v.db.Evidence}, v: v}, Shard: site.Shard, Sign: sign, Keys: []string{vkey}, Write: v,
 		Now: func() time.Time { return v.clock().Add(time.Hour) },
 	}
 	var out bytes.Buffer
@@ -259,6 +275,28 @@ func TestAnExportOfBothLogsAndTwoQuarters(t *testing.T) {
 			if got := strings.Contains(string(raw), waits.ID); got != (row.waits > 0) {
 				t.Errorf("%s: the event without a place is in it: %v", name, got)
 			}
+		}
+	})
+}
+
+// TestAnEventThatGetsItsPlaceMeanwhileIsExported: as one without a place, as it was when the
+// export began, wherever its shard had been read to.
+func TestAnEventThatGetsItsPlaceMeanwhileIsExported(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		v := newNation(t, db)
+		v.record(of(hers, audit.ReleasePermitted), true)
+		waits := v.record(of(hers, audit.ReleasePermitted), false)
+		v.meanwhile = func() {
+			if err := db.NotePlaces(t.Context(), release+"/2026q3", map[string]uint64{waits.ID: 1}, false); err != nil {
+				t.Error(err)
+			}
+		}
+		raw, c, err := v.export(audit.Query{})
+		if err != nil || c.Total != 2 || c.Shown != 1 || c.Unlogged != 1 {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		if failed, bad := proof.Verify(raw, v.keysOf()).Failed(); bad {
+			t.Errorf("%s: %v", failed.EN, failed.Err)
 		}
 	})
 }
