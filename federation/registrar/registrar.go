@@ -20,8 +20,9 @@ import (
 
 // Resolver knows entities that were resolved beforehand. It answers from memory.
 type Resolver interface {
-	// Resolved is the newest verdict on an entity; ok is false for one that is not known.
-	Resolved(id federation.EntityID) (v trust.Verdict, ok bool)
+	// Resolved is the newest verdict on an entity under one of some anchors; ok is false for one
+	// that is not known under them.
+	Resolved(id federation.EntityID, anchors ...federation.EntityID) (v trust.Verdict, ok bool)
 }
 
 // Kept is what is kept of a registration beside the client.
@@ -155,7 +156,11 @@ func (r *Registrar) resolved(id federation.EntityID) (trust.Verdict, bool) {
 	if r.o.Resolver == nil {
 		return trust.Verdict{}, false
 	}
-	v, ok := r.o.Resolver.Resolved(id)
+	anchors := make([]federation.EntityID, len(r.o.Rules.Anchors))
+	for i, a := range r.o.Rules.Anchors {
+		anchors[i] = a.ID
+	}
+	v, ok := r.o.Resolver.Resolved(id, anchors...)
 	counts := r.o.Rules.Accepts(string(v.Anchor))
 	if !ok || !counts && (v.Valid() || v.Anchor != "") {
 		return trust.Verdict{}, false

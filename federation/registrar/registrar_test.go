@@ -80,7 +80,7 @@ func (r rows) Record(ctx context.Context, events ...audit.Sealed) error {
 	return nil
 }
 
-func (o *office) Resolved(id federation.EntityID) (trust.Verdict, bool) {
+func (o *office) Resolved(id federation.EntityID, _ ...federation.EntityID) (trust.Verdict, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	v, ok := o.known[id]

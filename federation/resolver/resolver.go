@@ -119,16 +119,19 @@ func (r *Resolver) Resolve(subject federation.EntityID, anchors ...federation.En
 	return nil, cmp.Or(why, ErrUnknown)
 }
 
-// Resolved is the newest verdict on an entity, valid or not, that of the anchor preferred. ok
-// is false for an entity that no walk found. One that its superior, or one above, has no
+// Resolved is the newest verdict on an entity under one of some anchors, under any if none is
+// named: the valid one that is preferred, or the first that is not. ok
+// is false for an entity that no walk found under them. One that its superior, or one above, has no
 // longer in its list is trusted no more, until a day after the last statement about it ended.
-func (r *Resolver) Resolved(id federation.EntityID) (v trust.Verdict, ok bool) {
+func (r *Resolver) Resolved(id federation.EntityID, anchors ...federation.EntityID) (v trust.Verdict, ok bool) {
 	s, now := r.current.Load(), r.now()
-	if e, err := r.Resolve(id); err == nil {
+	if e, err := r.Resolve(id, anchors...); err == nil {
 		return e.verdict, true
 	}
 	for _, e := range s.entries[id] {
-		return e.verdict, true
+		if len(anchors) == 0 || slices.Contains(anchors, e.Anchor) {
+			return e.verdict, true
+		}
 	}
 	if until, dropped := s.gathered.dropped[id]; dropped && now.Before(until) {
 		return trust.Verdict{Subject: id, Err: fmt.Errorf("%w: no superior of %s states it any more", trust.ErrChain, id)}, true

@@ -243,6 +243,9 @@ func TestSeveralAnchors(t *testing.T) {
 		if e, err := r.Resolve(idOf("app"), idOf(anchor)); err != nil || e.Anchor != idOf(anchor) || len(e.Chain) != length {
 			t.Errorf("§10.3: under %s: %+v, %v", anchor, e, err)
 		}
+		if v, ok := r.Resolved(idOf("app"), idOf(anchor)); !ok || !v.Valid() || v.Anchor != idOf(anchor) {
+			t.Errorf("under %s, for who names it alone: %+v", anchor, v)
+		}
 	}
 	if e, err := r.Resolve(idOf("app")); err != nil || e.Anchor != idOf("bo") {
 		t.Errorf("§10.3: the shorter chain: %+v, %v", e, err)
