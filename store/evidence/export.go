@@ -3,7 +3,6 @@ package evidence
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"slices"
 
 	"hopnhat/authz/audit"
@@ -14,17 +13,7 @@ import (
 type Exports struct{ Book }
 
 // Origins are the shards that places name, in their order.
-func (db Exports) Origins(ctx context.Context) (origins []string, err error) {
-	for after := ""; ; {
-		var next sql.NullString
-		err := db.Background().QueryRowContext(ctx, db.Bind("SELECT min(origin) FROM event_places WHERE origin > ?"), after).Scan(&next)
-		if err != nil || !next.Valid {
-			return origins, handle.Wrap("reading the shards of places", err)
-		}
-		after = next.String
-		origins = append(origins, after)
-	}
-}
+func (db Exports) Origins(ctx context.Context) ([]string, error) { return Origins(ctx, db.Handle) }
 
 // After is where a reading of a shard goes on: behind one event at one place.
 type After struct {

@@ -283,16 +283,8 @@ func (s Source) Stretch(ctx context.Context, after string, events int) (string, 
 }
 
 // Origins are the shards that places name, known here or not.
-func (s Source) Origins(ctx context.Context) (origins []string, err error) {
-	for after := ""; ; {
-		var next sql.NullString
-		err := s.Background().QueryRowContext(ctx, s.Bind("SELECT min(origin) FROM event_places WHERE origin > ?"), after).Scan(&next)
-		if err != nil || !next.Valid {
-			return origins, handle.Wrap("reading the shards of places", err)
-		}
-		after = next.String
-		origins = append(origins, after)
-	}
+func (s Source) Origins(ctx context.Context) ([]string, error) {
+	return evidence.Origins(ctx, s.Handle)
 }
 
 // tail is how many of the newest places are looked at for those that are young.

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -190,7 +188,7 @@ func read(ctx context.Context, id federation.EntityID, file string, bounds outbo
 	if file == "" {
 		return fetch.New(outbound.NewWithin(bounds), nil).Configuration(ctx, id)
 	}
-	raw, err := readFile(file)
+	raw, err := tool.ReadFile(file, maxFile)
 	if err != nil {
 		return statement.Statement{}, err
 	}
@@ -202,19 +200,6 @@ func read(ctx context.Context, id federation.EntityID, file string, bounds outbo
 		return c, fmt.Errorf("--configuration %s: %w", file, err)
 	}
 	return c, nil
-}
-
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(raw) > maxFile {
-		err = fmt.Errorf("%s is longer than %d bytes", name, maxFile)
-	}
-	return raw, err
 }
 
 // merge puts together what the operator said, what the entity says of itself, and the policy.
@@ -230,7 +215,7 @@ func merge(said enrol.Terms, c statement.Statement, d *Desk, policy string) (enr
 	if policy == "" {
 		return t, nil
 	}
-	raw, err := readFile(policy)
+	raw, err := tool.ReadFile(policy, maxFile)
 	if err != nil {
 		return t, fmt.Errorf("--policy: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hopnhat/authz/outbound"
+	"hopnhat/cmd/command/tool"
 	"hopnhat/federation"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/mark"
@@ -94,7 +95,7 @@ func (s *source) client() (*outbound.Client, error) {
 		b.Networks = append(b.Networks, network.Masked())
 	}
 	if s.roots != "" {
-		pem, err := readFile(s.roots)
+		pem, err := tool.ReadFile(s.roots, maxFile)
 		if err != nil {
 			return nil, fmt.Errorf("--ca: %w", err)
 		}

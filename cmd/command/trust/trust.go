@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -165,7 +164,7 @@ func readAnchors(pinned []string) (anchors []trust.Anchor, err error) {
 		if !ok || err != nil {
 			return nil, fmt.Errorf("--anchor %q is not ENTITY=FILE, such as https://neo.example.vn=neo.jwks", one)
 		}
-		raw, err := readFile(file)
+		raw, err := tool.ReadFile(file, maxFile)
 		if err != nil {
 			return nil, fmt.Errorf("the keys of %s: %w", id, err)
 		}
@@ -184,30 +183,13 @@ func readAnchors(pinned []string) (anchors []trust.Anchor, err error) {
 	return anchors, nil
 }
 
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readAll(f)
-}
-
-func readAll(r io.Reader) ([]byte, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	if err == nil && len(raw) > maxFile {
-		err = fmt.Errorf("it is longer than %d bytes", maxFile)
-	}
-	return raw, err
-}
-
 func readStatements(in io.Reader, words []string) ([]string, error) {
 	var raw []byte
 	var err error
 	if len(words) == 0 || words[0] == "-" {
-		raw, err = readAll(in)
+		raw, err = tool.ReadAll(in, maxFile)
 	} else {
-		raw, err = readFile(words[0])
+		raw, err = tool.ReadFile(words[0], maxFile)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the statements: %w", err)
