@@ -63,6 +63,7 @@ var wrong = map[string][]struct {
 	"metrics_networks":               {{"10.0.0/8", "neither an address", nil}},
 	"registration":                   {{"", "empty", nil}, {"yes", "off, iat, open", nil}, {"open", "loopback", map[string]string{"issuer": "https://id.example"}}},
 	"registration_burst":             {{"0", "at least 1", nil}, {"-5", "at least 1", nil}, {"many", "whole number", nil}},
+	"federation_burst":               {{"0", "at least 1", nil}, {"many", "whole number", nil}},
 	"registration_statement_issuers": {{"{dir}/none", "registration_statement_issuers", nil}, {"{dir}/text", "registration_statement_issuers", nil}, {"{dir}/text", "registration is off", map[string]string{"registration": "off"}}},
 	"federation_entity":              {{"{dir}/none", "federation_entity", nil}, {"{dir}/text", "federation_entity", nil}},
 	"federation_apps":                {{"{dir}/none", "federation_apps", nil}, {"{dir}/text", "federation_apps", nil}},

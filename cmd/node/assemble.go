@@ -280,6 +280,7 @@ func (n *Node) makeDeliveries(context.Context) error {
 func (n *Node) makeFederation(context.Context) (err error) {
 	c := n.Config
 	p := federating.Parts{File: c.FederationEntity, Issuer: c.Issuer, State: c.State, Ring: n.Ring, Registry: n.DB.Enrolments}
+	p.Callers, p.Together = federationCallers(c.FederationBurst)
 	if n.has(web.Provider) {
 		p.Provider = func() []byte { return n.provider.Metadata() } // made after this
 	}

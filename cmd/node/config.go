@@ -41,6 +41,7 @@ type Config struct {
 	LogWitnessesWanted int    // how many of them have to cosign
 
 	FederationEntity string // file of what this server is in a federation
+	FederationBurst  int    // requests to its endpoints by one address at once
 
 	// Keys.
 	Keystore             string // file or vault
@@ -94,7 +95,7 @@ func Defaults() Config {
 		Issuer: "http://localhost:8440", Listen: "127.0.0.1:8440", Roles: roleNames(), State: "state", Site: "dc1",
 		Keystore: "file", SigningAlgs: "ES256,RS256", LogWitnessesWanted: 1,
 		JWKSCache: 10 * time.Minute, KeyOverlap: time.Hour, KeyRotateEvery: 30 * 24 * time.Hour,
-		Registration: "iat", RegistrationBurst: 20, LogLevel: "info",
+		Registration: "iat", RegistrationBurst: 20, FederationBurst: 5000, LogLevel: "info",
 		SessionIdle: 30 * time.Minute, SessionAbsolute: 12 * time.Hour,
 		AccessTokenLife: 5 * time.Minute, GrantLife: 30 * 24 * time.Hour,
 		AddressBurst: 20, Argon2KiB: leastArgon2KiB, ReconcileShare: 5,

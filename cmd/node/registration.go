@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"hopnhat/authz/authn"
@@ -9,12 +10,26 @@ import (
 	"hopnhat/cmd/node/registering"
 )
 
+// registrationsAtOnce are the apps of federations that are registered at once because somebody
+// named them; one more each second.
+const registrationsAtOnce = 100
+
+// federationCallers limits requests to the endpoints of a federation: by address, a hundred more
+// each second, and eight times that of all together. One who walks a federation asks twice for
+// each subordinate.
+func federationCallers(burst int) (callers, together *authn.Addresses) {
+	const interval = 10 * time.Millisecond
+	return authn.NewAddresses(burst, interval, time.Now), authn.NewAddresses(8*burst, interval/8, time.Now)
+}
+
 // letFederationsIn lets apps in that a federation vouches for, if the operator says which.
 func (n *Node) letFederationsIn(context.Context) error {
+	pace := authn.NewAddresses(registrationsAtOnce, time.Second, time.Now)
 	return n.clients.Open(n.directory, registering.Options{
 		File: n.Config.FederationApps, Issuer: n.Config.Issuer, Checks: n.RegistrationRules(), Store: n.DB, Evidence: n.scribe,
 		Resolver: n.federation.Resolver(), Entity: n.Config.FederationEntity != "", Ring: n.Ring,
 		Addresses: authn.NewAddresses(n.Config.RegistrationBurst, 3*time.Second, time.Now),
+		Pace:      func() time.Duration { return pace.Take(netip.Addr{}) },
 	})
 }
 

@@ -108,8 +108,10 @@ type Options struct {
 	Registry Registry
 	// Resolver is for the resolve endpoint; nil for an entity without one.
 	Resolver Resolver
-	Ring     Ring
-	Now      func() time.Time
+	// Callers limits requests by address, Together those of all; nil limits nobody.
+	Callers, Together Callers
+	Ring              Ring
+	Now               func() time.Time
 }
 
 // Authority answers the endpoints of an entity. It is safe for concurrent use.

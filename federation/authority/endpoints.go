@@ -104,7 +104,11 @@ func (a *Authority) Handlers() map[string]http.HandlerFunc {
 
 func (a *Authority) handler(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		form, err := read(w, r, e.method)
+		err := a.limited(w, r)
+		var form url.Values
+		if err == nil {
+			form, err = read(w, r, e.method)
+		}
 		var got answer
 		if err == nil {
 			got, err = e.serve(r.Context(), form)
@@ -154,6 +158,8 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errMethod):
 		status, refusal = http.StatusMethodNotAllowed, &Error{InvalidRequest, "The endpoint is asked with " + w.Header().Get("Allow") + "."}
+	case err == errTooMany:
+		status, refusal = http.StatusTooManyRequests, errTooMany
 	case errors.As(err, &refusal):
 		status = statuses[refusal.Code]
 	default:

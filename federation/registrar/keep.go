@@ -13,6 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/protocol"
 	apps "hopnhat/authz/registration"
 	"hopnhat/federation"
 	"hopnhat/federation/registration"
@@ -78,6 +79,9 @@ func (r *Registrar) judge(
 		}
 	}
 	// It is new, or has changed: what no chain can tell is looked at too.
+	if err := r.paced(way, c, kept, now); err != nil {
+		return nil, err
+	}
 	rules := r.o.Rules
 	if rules.Checks.Known, err = apps.KnownApps(ctx, r.o.Store.Clients); err != nil {
 		return nil, err
@@ -92,6 +96,30 @@ func (r *Registrar) judge(
 	}
 	settle(c, again.Client)
 	return r.change(ctx, c, again.Client, kept, next)
+}
+
+// changePause is how long an app whose metadata were taken waits before other ones are: it signs
+// as many chains as it likes, and each change is an event.
+const changePause = 10 * time.Second
+
+// paced refuses an app that is new or has changed for now: whoever names one causes a row and
+// an event. Explicit registration has limits of its own.
+func (r *Registrar) paced(way registration.Way, c *authz.Client, kept Kept, now time.Time) error {
+	wait := time.Duration(0)
+	switch {
+	case way == registration.Explicit:
+	case c != nil:
+		wait = changePause - now.Sub(kept.Refreshed)
+	case r.o.Pace != nil:
+		wait = r.o.Pace()
+	}
+	if wait <= 0 {
+		return nil
+	}
+	return &authz.Error{
+		Code: authz.TemporarilyUnavailable, RetryAfter: max(time.Second, wait.Round(time.Second)), Cause: protocol.ErrTooMany,
+		Description: "many apps of the federation are being registered, or this one was changed just now; send the same request again",
+	}
 }
 
 // settle keeps of a registration what a newer chain does not change: when it was made, and the

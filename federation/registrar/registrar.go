@@ -76,7 +76,10 @@ type Options struct {
 	Evidence Evidence
 	// Changed is told of a client that was changed, so that this node forgets it.
 	Changed func(authz.ClientID)
-	Now     func() time.Time
+	// Pace takes one registration, or change, that is made because somebody named an app that
+	// the resolver knows, or says how long to wait; nil sets no pace.
+	Pace func() (wait time.Duration)
+	Now  func() time.Time
 }
 
 // Bounds on what strangers make us do.

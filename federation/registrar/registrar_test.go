@@ -16,6 +16,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
+	"hopnhat/authz/protocol"
 	apps "hopnhat/authz/registration"
 	"hopnhat/federation"
 	"hopnhat/federation/federationtest"
@@ -45,6 +46,7 @@ type office struct {
 	events  []audit.Event
 	changed []authz.ClientID
 	fail    error
+	pace    func() time.Duration
 	listed  atomic.Int32 // how often all apps were read
 }
 
@@ -108,7 +110,7 @@ func (o *office) node() *registrar.Registrar {
 			Anchors: o.anchors, Let: apps.Policy{Profile: authz.FAPI2}, Checks: apps.Rules{Catalogue: consent.Load()},
 		},
 		Changed: func(id authz.ClientID) { o.mu.Lock(); defer o.mu.Unlock(); o.changed = append(o.changed, id) },
-		Now:     func() time.Time { return o.now },
+		Pace:    o.pace, Now: func() time.Time { return o.now },
 	})
 }
 
@@ -519,4 +521,51 @@ func TestARefusalIsRemembered(t *testing.T) {
 	if n := o.listed.Load(); n != 1 {
 		t.Errorf("all apps were read %d times", n)
 	}
+}
+
+// TestPaced: whoever names apps, or signs many chains, causes so many rows and events and no
+// more; an app that is registered signs people in meanwhile.
+func TestPaced(t *testing.T) {
+	o := newOffice(t, storetest.SQLite(t, nil))
+	left := 1
+	o.pace = func() time.Duration {
+		if left--; left < 0 {
+			return 3 * time.Second
+		}
+		return 0
+	}
+	node, ctx := o.node(), t.Context()
+	if err := node.Introduce(ctx, o.id(), o.chain(t, nil), nil); err != nil {
+		t.Fatal(err)
+	}
+	o.expect(t, "client.registered")
+	waits := func(err error, want time.Duration) {
+		t.Helper()
+		said := (*authz.Error)(nil)
+		if !errors.As(err, &said) || said.Code != authz.TemporarilyUnavailable || said.RetryAfter != want || !errors.Is(err, protocol.ErrTooMany) {
+			t.Errorf("got %v, want to wait %s", err, want)
+		}
+	}
+	o.now = o.now.Add(4 * time.Second)
+	waits(node.Introduce(ctx, o.id(), o.chain(t, claims{"client_name": "Tên mới"}), nil), 6*time.Second)
+	if c, err := node.Client(ctx, o.id()); err != nil || c.Name.VI != "Cổng dịch vụ" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	o.now = o.now.Add(6 * time.Second)
+	if err := node.Introduce(ctx, o.id(), o.chain(t, claims{"client_name": "Tên mới"}), nil); err != nil {
+		t.Error(err)
+	}
+	o.expect(t, "client.updated")
+	o.app = federationtest.New(t, "https://app-hai.tinh.example.vn")
+	chain := o.chain(t, claims{"redirect_uris": []string{"https://app-hai.tinh.example.vn/cb"}, "client_name": "Ứng dụng hai"})
+	waits(node.Introduce(ctx, o.id(), chain, nil), 3*time.Second)
+	o.resolve(t, chain)
+	_, err := node.Client(ctx, o.id())
+	waits(err, 3*time.Second)
+	o.expect(t)
+	left = 1
+	if _, err := node.Client(ctx, o.id()); err != nil {
+		t.Error(err)
+	}
+	o.expect(t, "client.registered")
 }

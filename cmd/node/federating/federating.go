@@ -173,6 +173,8 @@ type Parts struct {
 	File, Issuer, State string
 	Ring                authority.Ring
 	Registry            authority.Registry
+	// Callers and Together limit requests to the endpoints, by address and of all.
+	Callers, Together authority.Callers
 	// Provider gives the metadata of the OpenID Provider that the server is as well; nil if
 	// it is none.
 	Provider func() []byte
@@ -185,7 +187,7 @@ func New(p Parts) (*Server, error) {
 		return nil, err
 	}
 	s, o := &Server{}, e.options
-	o.Ring = p.Ring
+	o.Ring, o.Callers, o.Together = p.Ring, p.Callers, p.Together
 	if e.HasSubordinates {
 		o.Registry = p.Registry
 	}

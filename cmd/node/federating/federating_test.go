@@ -200,6 +200,16 @@ func TestNode(t *testing.T) {
 			t.Errorf("not ready: %d %s", status, body)
 		}
 	})
+	t.Run("an anchor that is asked often", func(t *testing.T) {
+		n := running(t, "log,federation", `{"organization":"Neo","subordinates":true}`, func(c *node.Config) { c.FederationBurst = 1 })
+		if status, _, _ := get(t, n, authority.ListPath); status != http.StatusOK {
+			t.Errorf("status %d", status)
+		}
+		status, _, body := get(t, n, authority.ListPath)
+		if status != http.StatusTooManyRequests || !strings.Contains(body, "temporarily_unavailable") {
+			t.Errorf("RFC 6585 §4: status %d: %s", status, body)
+		}
+	})
 	t.Run("in no federation", func(t *testing.T) {
 		n := running(t, "log,federation", "")
 		if status, _, _ := get(t, n, authority.ConfigurationPath); status != http.StatusNotFound {

@@ -62,6 +62,8 @@ type Options struct {
 	Entity    bool
 	Ring      keys.Ring
 	Addresses registrar.Addresses
+	// Pace is that of the registrar; nil sets none.
+	Pace func() (wait time.Duration)
 }
 
 // ReadRules reads the operator's file; an empty name is that of none, and gives none.
@@ -90,7 +92,7 @@ func (c *Clients) Open(directory *clientauth.Directory, o Options) error {
 	}
 	c.registrar = registrar.New(registrar.Options{
 		Self: federation.EntityID(o.Issuer), Rules: rules, Store: o.Store, Evidence: o.Evidence, Resolver: o.Resolver,
-		Changed: directory.Forget, Now: time.Now,
+		Changed: directory.Forget, Pace: o.Pace, Now: time.Now,
 	})
 	directory.Introducer = c.registrar
 	if c.issuer = o.Issuer; o.Entity {
