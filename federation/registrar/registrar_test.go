@@ -542,7 +542,8 @@ func TestPaced(t *testing.T) {
 	waits := func(err error, want time.Duration) {
 		t.Helper()
 		said := (*authz.Error)(nil)
-		if !errors.As(err, &said) || said.Code != authz.TemporarilyUnavailable || said.RetryAfter != want || !errors.Is(err, protocol.ErrTooMany) {
+		if !errors.As(err, &said) || said.Code != authz.TemporarilyUnavailable || said.RetryAfter != want ||
+			!errors.Is(err, protocol.ErrTooMany) {
 			t.Errorf("got %v, want to wait %s", err, want)
 		}
 	}
