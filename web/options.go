@@ -108,6 +108,8 @@ type Options struct {
 	Authn      signin.Authenticator
 	Sessions   Sessions
 	Forms      page.Forms
+	// Region is the province whose provider this is; empty for the national one.
+	Region authz.LocalizedText
 	// UserCodes limits how often an address may type the code of a device.
 	UserCodes signin.UserCodes
 	// Consents and evidence.
@@ -166,7 +168,7 @@ func (s *Server) furnish() {
 	s.signin = signin.New(signin.Options{
 		Issuer: o.Issuer, Requests: o.Requests, Answers: o.Answers, Approvals: o.Approvals, Authn: o.Authn, Sessions: o.Sessions,
 		Consents: o.Consents, Catalogue: o.Catalogue, Forms: o.Forms, Clients: o.Clients, UserCodes: o.UserCodes,
-		LogoutQueued: o.LogoutQueued, Answered: o.Answered, Now: o.Now, DemoApps: o.DemoApps,
+		LogoutQueued: o.LogoutQueued, Answered: o.Answered, Now: o.Now, DemoApps: o.DemoApps, Region: o.Region,
 	})
 	s.signout = signout.New(signout.Options{
 		Provider: o.EndSession, Sessions: o.Sessions, Deliveries: o.Deliveries, Clients: o.Clients, LogoutQueued: o.LogoutQueued,

@@ -72,7 +72,7 @@ type metadata struct {
 	RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
 	PKCE                  []string `json:"code_challenge_methods_supported"`  // RFC 8414 §2
-	DetailTypes           []string `json:"authorization_details_types_supported"`
+	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"`
 	Prompts               []string `json:"prompt_values_supported"`
 	Claims                []string `json:"claims_supported"`
 	ClaimTypes            []string `json:"claim_types_supported"`
@@ -125,6 +125,11 @@ func (d *Documents) buildMetadata() ([]byte, error) {
 	if slices.Contains(authz.Union(func(p authz.Profile) []bool { return []bool{p.UnsignedRequestObjects} }), true) {
 		objectAlgs = append(objectAlgs, "none")
 	}
+	var details []string
+	resources := []string{d.url.UserInfo, d.url.Grants}
+	if d.o.Releases != nil {
+		details, resources = []string{authz.ReleaseType}, []string{d.url.UserInfo, d.url.Broker, d.url.Grants}
+	}
 	return json.Marshal(metadata{
 		RegistrationTypes: d.o.Published.Ways, FederationEndpoint: d.o.Published.Explicit,
 		Issuer: d.o.Issuer, AuthorizationEndpoint: d.url.Authorize, TokenEndpoint: d.url.Token,
@@ -149,7 +154,7 @@ func (d *Documents) buildMetadata() ([]byte, error) {
 		AuthMethods: methods, AuthAlgs: algs, IntrospectionMethods: slices.DeleteFunc(slices.Clone(methods),
 			func(m string) bool { return m == string(authz.PublicClient) }), RevocationMethods: methods,
 		DPoPAlgs: keys.FAPI2Signatures.Names(), PKCE: []string{"S256"},
-		DetailTypes: []string{authz.ReleaseType}, Prompts: []string{"none", "login", "consent", "select_account"},
+		DetailTypes: details, Prompts: []string{"none", "login", "consent", "select_account"},
 		Claims: append([]string{
 			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "jti", "c_hash", "at_hash",
 			"s_hash",
@@ -161,7 +166,7 @@ func (d *Documents) buildMetadata() ([]byte, error) {
 		ClaimsParameter: true, ClaimsLocales: d.claimsLocales(), assurance: d.assurance(),
 		IssParameter: true, BackchannelLogout: true, BackchannelSession: true,
 		FrontchannelLogout: true, FrontchannelSession: true, CheckSession: d.o.Issuer + protocol.CheckSessionPath,
-		ProtectedResources: []string{d.url.UserInfo, d.url.Broker, d.url.Grants},
+		ProtectedResources: resources,
 		GrantEndpoint:      d.url.Grants, GrantActions: append([]string{"query", "revoke"}, request.GrantActions...),
 	})
 }

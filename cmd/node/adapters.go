@@ -11,16 +11,13 @@ import (
 	"hopnhat/authz/audit/rowseal"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/broker"
-	"hopnhat/authz/claims"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/consent"
-	"hopnhat/authz/identity"
 	"hopnhat/authz/interaction"
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/authz/token"
 	"hopnhat/store"
-	"hopnhat/store/registry"
 	pages "hopnhat/web/evidence"
 )
 
@@ -102,70 +99,6 @@ func (d directory) Client(ctx context.Context, id authz.ClientID) (*authz.Client
 		return nil, err
 	}
 	return c.Client, nil
-}
-
-// registers are the connectors of all registers of the catalogue: the record of the
-// electronic identity system, which is our own, and the national registers.
-func registers(n *Node) broker.Registers {
-	account := &identity.Record{Contacts: n.Contacts(), Mandates: mandates{n.registry}}
-	all := broker.Registers{}
-	for _, r := range n.Catalogue.Registries {
-		all[r.ID] = national{n.registry}
-	}
-	all[claims.EID] = broker.Reader(func(
-		ctx context.Context, person authz.PersonID, attributes []authz.AttributeID,
-	) ([]broker.Record, error) {
-		row, err := account.Read(ctx, person, attributes)
-		if err != nil || len(row) == 0 {
-			return nil, err
-		}
-		record := broker.Record{}
-		for attribute, value := range row {
-			record[string(attribute)] = value
-		}
-		return []broker.Record{record}, nil
-	})
-	return all
-}
-
-// national shows the national registers to the broker.
-type national struct{ db *registry.DB }
-
-func (r national) Read(
-	ctx context.Context, id authz.RegistryID, person authz.PersonID, attributes []authz.AttributeID,
-) ([]broker.Record, error) {
-	names := make([]string, len(attributes))
-	for i, a := range attributes {
-		names[i] = string(a)
-	}
-	rows, err := r.db.Read(ctx, string(id), string(person), names)
-	out := make([]broker.Record, len(rows))
-	for i, row := range rows {
-		out[i] = row
-	}
-	return out, err
-}
-
-// mandates shows the business register's representatives to the identity part.
-type mandates struct{ db *registry.DB }
-
-func (m mandates) RepresentedBy(ctx context.Context, person authz.PersonID, limit int) ([]identity.Mandate, error) {
-	found, err := m.db.RepresentedBy(ctx, string(person))
-	if err != nil {
-		return nil, err
-	}
-	var out []identity.Mandate
-	for _, one := range found[:min(len(found), limit)] {
-		o, err := m.db.Organisation(ctx, one.Organisation)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, identity.Mandate{
-			Organisation: o.Name, Code: o.Code, Status: o.Status, Title: one.Title, Joint: one.Joint, ValidFrom: one.ValidFrom,
-			ValidTo: one.ValidTo,
-		})
-	}
-	return out, nil
 }
 
 // releaser shows the broker to the provider, for claims about the person.

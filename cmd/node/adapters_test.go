@@ -24,6 +24,7 @@ import (
 	"hopnhat/authz/identity"
 	"hopnhat/authz/session"
 	"hopnhat/authz/token"
+	"hopnhat/cmd/node/registers"
 	"hopnhat/store/registry"
 )
 
@@ -160,7 +161,7 @@ func sessionsAreShown(t *testing.T, n *Node, subject authz.Subject) {
 // registersAnswer: each register of the catalogue of the law has a connector, which gives the
 // attributes asked for and no others; mandates are those of the business register.
 func registersAnswer(t *testing.T, n *Node, people []registry.Person) {
-	all, known := registers(n), map[authz.RegistryID]int{}
+	all, known := registers.All(n.Catalogue, n.registry, n.Contacts()), map[authz.RegistryID]int{}
 	for _, r := range n.Catalogue.Registries {
 		var names []authz.AttributeID
 		for _, a := range r.Attributes[:min(2, len(r.Attributes))] {
@@ -192,7 +193,7 @@ func registersAnswer(t *testing.T, n *Node, people []registry.Person) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := mandates{n.registry}.RepresentedBy(t.Context(), authz.PersonID(p.ID), 1)
+		got, err := registers.Mandates{DB: n.registry}.RepresentedBy(t.Context(), authz.PersonID(p.ID), 1)
 		if err != nil || len(got) != min(1, len(found)) {
 			t.Fatalf("%d of %d mandates, %v", len(got), len(found), err)
 		}

@@ -24,7 +24,9 @@ import (
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
 	"hopnhat/cmd/node/federating"
+	"hopnhat/cmd/node/provincial"
 	"hopnhat/cmd/node/registering"
+	"hopnhat/cmd/node/registers"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/keys/seal"
@@ -72,6 +74,7 @@ type step struct {
 // steps is the table of what nodes of which roles are made of.
 func (n *Node) steps() []step {
 	return []step{
+		{web.AllRoles, n.readProvince},
 		{web.AllRoles, n.openLog},
 		{web.AllRoles, n.makeSessions},
 		{[]web.Role{web.LogWriter}, n.applyAtStart},
@@ -89,6 +92,12 @@ func (n *Node) steps() []step {
 		{[]web.Role{web.LogWriter}, n.makeReconciling},
 		{web.AllRoles, n.makeServer},
 	}
+}
+
+// readProvince reads whether this server is the provider of a province.
+func (n *Node) readProvince(context.Context) (err error) {
+	n.province, err = provincial.Read(n.Config.RegionalProvider, n.Config.FederationEntity, n.Config.Issuer)
+	return err
 }
 
 // openLog opens the release log, and brings into it what a crash left out.
@@ -155,6 +164,9 @@ func unexplained(n *Node) string {
 
 // openRegistry opens the national registers.
 func (n *Node) openRegistry(ctx context.Context) (err error) {
+	if n.province != nil { // has no registers, and releases nothing
+		return nil
+	}
 	if n.registry, err = registry.Serve(ctx, n.Config.Registry); err != nil {
 		return err
 	}
@@ -214,12 +226,15 @@ func (n *Node) makeApprovals(ctx context.Context) error {
 // makeBroker makes the broker, which yet lacks who checks its access tokens: the
 // provider does, and has its claims about persons from the broker.
 func (n *Node) makeBroker(context.Context) error {
+	if n.province != nil {
+		return nil
+	}
 	rules, err := policy.New(n.Catalogue)
 	if err != nil {
 		return err
 	}
 	n.broker = &broker.Broker{
-		Permissions: n.DB, Register: registers(n), Evidence: n.scribe, Pseudonyms: n.Pseudonyms,
+		Permissions: n.DB, Register: registers.All(n.Catalogue, n.registry, n.Contacts()), Evidence: n.scribe, Pseudonyms: n.Pseudonyms,
 		Clients: directory{n.directory}, Catalogue: n.Catalogue, Policy: rules,
 		Now: time.Now,
 	}
@@ -234,7 +249,7 @@ func (n *Node) makeProvider(ctx context.Context) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	published := provider.Published{Reachable: n.authn.Reachable(), Policy: c.OPPolicyURI, Terms: c.OPTosURI}
+	published := provider.Published{Reachable: n.province.Reachable(n.authn.Reachable()), Policy: c.OPPolicyURI, Terms: c.OPTosURI}
 	published.Ways, published.Explicit = n.clients.Published()
 	if n.registration != nil {
 		published.Registration = n.registration.URL()
@@ -244,8 +259,8 @@ func (n *Node) makeProvider(ctx context.Context) error {
 		SignInPath: signin.Path, ConsentPath: signin.ConsentPath,
 		ApprovePath: signin.ApprovePath, DevicePath: signin.DevicePath, WaitingPath: signin.RequestsPath,
 		Approvals: n.approvals, Decoupled: n.DB, Ring: n.Ring, Parties: n.Ring, Directory: n.directory, Fetcher: n.out,
-		Proofs: clientauth.NewProofs(nonces, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions, n.authn.Reachable()},
-		Consents: asker{n.consents}, Pseudonyms: n.Pseudonyms, Resources: resource.NewDirectory(n.DB, 0, time.Now),
+		Proofs: clientauth.NewProofs(nonces, time.Now), Grants: n.DB, Sessions: signedIn{n.sessions, published.Reachable},
+		Consents: n.province.Consents(asker{n.consents}), Pseudonyms: n.Pseudonyms, Resources: resource.NewDirectory(n.DB, 0, time.Now),
 		Evidence:  n.scribe,
 		Strangers: authn.NewAddresses(20*c.AddressBurst, 50*time.Millisecond, time.Now),
 		Now:       time.Now, Lifetimes: provider.Lifetimes{Access: c.AccessTokenLife, Grant: c.GrantLife},
@@ -317,6 +332,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 		TrustedProxies: proxies, MetricsNetworks: scrapers, AccessLog: c.AccessLog, Certificate: certificate,
 	}
 	if p := n.provider; p != nil {
+		o.Region = n.province.Named()
 		o.Authn, o.Published, o.Requests, o.Answers, o.Approvals, o.EndSession = n.authn, p, p, p, p, p
 		o.Endpoints = web.Endpoints{
 			PAR: p.PAR, Token: p.Token, Device: p.Device, Backchannel: p.Backchannel, UserInfo: p.UserInfo, Grant: p.Grant,

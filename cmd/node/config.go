@@ -16,8 +16,8 @@ import (
 // the configuration: KeyOverlap is key_overlap. What a key means to operators, its range
 // and its secrecy stand in the table of keys of cmd/hopnhat; what values must be together
 // stands in [Config.Complete]. Fields that end in File, TLSCertificate, TLSKey,
-// MTLSClientCA, VaultCA, RegistrationStatementIssuers, FederationEntity and FederationApps are
-// paths of files.
+// MTLSClientCA, VaultCA, RegistrationStatementIssuers, FederationEntity, RegionalProvider and
+// FederationApps are paths of files.
 type Config struct {
 	// Who the node is and where it listens.
 	Issuer string // issuer identifier (OpenID Connect Discovery §3)
@@ -41,6 +41,7 @@ type Config struct {
 	LogWitnessesWanted int    // how many of them have to cosign
 
 	FederationEntity string // file of what this server is in a federation
+	RegionalProvider string // file of the province that this server is the provider of
 	FederationBurst  int    // requests to its endpoints by one address at once
 
 	// Keys.

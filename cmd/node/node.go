@@ -21,6 +21,7 @@ import (
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
 	"hopnhat/cmd/node/federating"
+	"hopnhat/cmd/node/provincial"
 	"hopnhat/cmd/node/reconciling"
 	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/releaselog"
@@ -58,9 +59,10 @@ type Node struct {
 	provider     *provider.Provider // nil on a node that answers nobody
 	deliverer    *outbox.Lane[session.Delivery]
 	pinger       *outbox.Lane[decoupled.Ping]
-	logoutQueued signal             // logout tokens wait for the deliverer
-	answered     signal             // pings wait for the pinger
-	federation   *federating.Server // nil: it is no entity of a federation
+	logoutQueued signal               // logout tokens wait for the deliverer
+	answered     signal               // pings wait for the pinger
+	federation   *federating.Server   // nil: it is no entity of a federation
+	province     *provincial.Province // nil: it is not the provider of a province
 	server       *web.Server
 
 	running running

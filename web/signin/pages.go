@@ -116,6 +116,8 @@ type Options struct {
 	Answered     func()
 	Now          func() time.Time
 	DemoApps     []DemoApp
+	// Region is the province whose provider this is; empty for the national one.
+	Region authz.LocalizedText
 }
 
 // DemoApp is a sample app to try.

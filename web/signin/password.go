@@ -41,6 +41,7 @@ func (p *Pages) SignInForm(v *page.Visit) error {
 	return v.Show(view.SignIn{
 		Form: view.Form{Action: Path, Hidden: to.hidden()}, App: to.app(), CancelURL: to.cancel(),
 		Number: r.Number, Problem: view.SignInProblem(r.Problem), RetryMinutes: minutes(r.Wait),
+		Region: p.o.Region.In(string(v.Lang)),
 	})
 }
 

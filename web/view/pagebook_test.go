@@ -76,6 +76,7 @@ func bookEntries() []bookEntry {
 		{"SignIn, late", SignIn{Form: sampleForm("/signin"), App: &land, Problem: SignInLate, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, too many at once", SignIn{Form: sampleForm("/signin"), App: &land, Number: "099304000017", Problem: SignInBusy}},
 		{"SignIn, missing", SignIn{Form: sampleForm("/signin"), Problem: SignInMissing}},
+		{"SignIn, of a province", SignIn{Form: sampleForm("/signin"), App: &land, Region: "Thành phố Đà Nẵng"}},
 		{"SignIn, malformed", SignIn{Form: sampleForm("/signin"), Number: "0993", Problem: SignInMalformed}},
 		{"OneTimeCode", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CancelURL: "/signin/cancel?a=1"}},
 		{"OneTimeCode, wrong", OneTimeCode{Form: sampleForm("/signin/code"), App: &long, Problem: CodeWrong, CancelURL: "/signin/cancel?a=1"}},

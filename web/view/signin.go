@@ -33,6 +33,8 @@ type SignIn struct {
 	RetryMinutes int
 	// CancelURL gives up and returns to the app; empty shows no link.
 	CancelURL string
+	// Region is the province whose provider this is; empty for the national one.
+	Region string
 }
 
 func (SignIn) page() string { return "SignIn" }

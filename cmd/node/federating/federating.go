@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,11 @@ type Entity struct {
 
 // ID is the name of the entity, which is the issuer.
 func (e *Entity) ID() federation.EntityID { return e.options.ID }
+
+// HasMark reports whether others granted it a trust mark of a type.
+func (e *Entity) HasMark(kind string) bool {
+	return slices.ContainsFunc(e.options.Marks, func(m statement.Mark) bool { return m.Type == kind })
+}
 
 // Read reads the file of an entity whose name is the issuer; nil if there is no file.
 func Read(path, issuer string) (*Entity, error) {
