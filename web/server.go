@@ -20,6 +20,7 @@ import (
 	"hopnhat/web/console"
 	"hopnhat/web/console/incidents"
 	"hopnhat/web/console/operations"
+	"hopnhat/web/crowd"
 	"hopnhat/web/logo"
 	"hopnhat/web/page"
 	"hopnhat/web/portal"
@@ -42,7 +43,7 @@ type Server struct {
 	operations *operations.Pages
 	// logos is nil where none are shown.
 	logos    *logo.Logos
-	crowd    crowd
+	crowd    crowd.Crowd
 	answered tally.Counter[Answered]
 	took     tally.Durations[Group]
 }

@@ -42,7 +42,7 @@ func (s *Server) enter(from net.Addr) (leave func(), ok bool) {
 	if address.IsLoopback() || contains(s.o.TrustedProxies, address) {
 		return func() {}, true
 	}
-	return s.crowd.enter(address)
+	return s.crowd.Enter(address)
 }
 
 func (l wire) Accept() (net.Conn, error) {

@@ -53,6 +53,9 @@ func New(ctx context.Context, c *Config, o Options) (*Node, error) {
 		out: outbound.New(c.LoopbackIssuer()), logoutQueued: make(signal, 1), answered: make(signal, 1),
 		board: &incident.Board{Marks: base.DB.Incidents},
 	}
+	if n.province, err = provincial.Read(c.RegionalProvider, c.FederationEntity, c.Issuer); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
 	n.clients, n.directory = registering.Directory(n.DB, n.out)
 	for _, step := range n.steps() {
 		if !n.has(step.roles...) {
@@ -74,7 +77,6 @@ type step struct {
 // steps is the table of what nodes of which roles are made of.
 func (n *Node) steps() []step {
 	return []step{
-		{web.AllRoles, n.readProvince},
 		{web.AllRoles, n.openLog},
 		{web.AllRoles, n.makeSessions},
 		{[]web.Role{web.LogWriter}, n.applyAtStart},
@@ -92,12 +94,6 @@ func (n *Node) steps() []step {
 		{[]web.Role{web.LogWriter}, n.makeReconciling},
 		{web.AllRoles, n.makeServer},
 	}
-}
-
-// readProvince reads whether this server is the provider of a province.
-func (n *Node) readProvince(context.Context) (err error) {
-	n.province, err = provincial.Read(n.Config.RegionalProvider, n.Config.FederationEntity, n.Config.Issuer)
-	return err
 }
 
 // openLog opens the release log, and brings into it what a crash left out.

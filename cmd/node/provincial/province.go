@@ -76,7 +76,8 @@ func read(path, entity, issuer string) (*Province, error) {
 	case len(e.Anchors) == 0:
 		return nil, errors.New("federation_entity has no anchors, by which the centre is known")
 	case f.Mark == "" || !e.HasMark(f.Mark):
-		return nil, fmt.Errorf("trust_marks of federation_entity has no mark of type %q, by which the anchor says that this is the provider of a province", f.Mark)
+		return nil, fmt.Errorf("trust_marks of federation_entity has no mark of type %q, by which the anchor says "+
+			"that this is the provider of a province", f.Mark)
 	}
 	return &Province{name: f.Name, Centre: centre}, nil
 }

@@ -80,7 +80,8 @@ func TestRead(t *testing.T) {
 			}
 		})
 	}
-	if _, err := provincial.Read(write(t, "p.json", good), "", issuer); err == nil || !strings.Contains(err.Error(), "federation_entity is not set") {
+	if _, err := provincial.Read(write(t, "p.json", good), "", issuer); err == nil ||
+		!strings.Contains(err.Error(), "federation_entity is not set") {
 		t.Errorf("an entity of no federation: %v", err)
 	}
 	if p, err := provincial.Read("", "", issuer); p != nil || err != nil || p.Named() != (authz.LocalizedText{}) || p.Reachable(4) != 4 {
@@ -101,7 +102,7 @@ func configured(t *testing.T) node.Config {
 }
 
 // TestProvince: the provider of a province starts without the national registers, says in its
-// metadata that it releases nothing and signs in up to level 2, and says at the sign-in whose it is.
+// metadata that it releases nothing and signs in up to level 2, and says whose it is.
 func TestProvince(t *testing.T) {
 	c := configured(t)
 	if err := c.Initialise(t.Context()); err != nil {
@@ -148,7 +149,8 @@ func TestProvince(t *testing.T) {
 		said.Details != nil || said.Verified || len(said.Resources) != 2 {
 		t.Errorf("got %+v", said)
 	}
-	if status, page := get("/signin"); status != http.StatusOK || !strings.Contains(page, "Đà Nẵng") || !strings.Contains(page, "khoá truy cập") {
+	if status, page := get("/signin"); status != http.StatusOK || !strings.Contains(page, "Đà Nẵng") ||
+		!strings.Contains(page, "khoá truy cập") {
 		t.Errorf("the sign-in page says %d: %s", status, page)
 	}
 	if status, body := get("/readyz/provider"); status != http.StatusOK {

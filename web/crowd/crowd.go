@@ -1,4 +1,5 @@
-package web
+// Package crowd bounds how many connections one network holds open.
+package crowd
 
 import (
 	"net/netip"
@@ -7,25 +8,25 @@ import (
 	"hopnhat/authz/authn"
 )
 
-// maxOfNetwork is how many connections one network may hold open: an address of IPv4,
+// MostOfNetwork is how many connections one network may hold open: an address of IPv4,
 // behind which may be many people, or a /64. Each costs some 40 KiB, and who opens them
 // and falls silent pays nothing.
-const maxOfNetwork = 4096
+const MostOfNetwork = 4096
 
-// crowd counts open connections by network. The zero value is ready, and it is safe for
+// Crowd counts open connections by network. The zero value is ready, and it is safe for
 // concurrent use.
-type crowd struct {
+type Crowd struct {
 	mu sync.Mutex
 	of map[netip.Prefix]int
 }
 
-// enter counts a connection; leave takes it out again. ok is false where the network has
+// Enter counts a connection; leave takes it out again. ok is false where the network has
 // as many as it may.
-func (c *crowd) enter(from netip.Addr) (leave func(), ok bool) {
+func (c *Crowd) Enter(from netip.Addr) (leave func(), ok bool) {
 	network := authn.Network(from)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.of[network] >= maxOfNetwork {
+	if c.of[network] >= MostOfNetwork {
 		return nil, false
 	}
 	if c.of == nil {
