@@ -17,7 +17,7 @@ const appsEach = 3
 // runFederation runs the federation of the nation until ctx ends.
 func runFederation(ctx context.Context, e *tool.Env, c *node.Config, port int) error {
 	e.Println("Hopnhat – liên đoàn của cả nước / the federation of the nation")
-	n, err := federated.New(ctx, port, appsEach)
+	n, err := federated.New(ctx, port, appsEach, "")
 	if err != nil {
 		return err
 	}

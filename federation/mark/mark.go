@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"sync"
 	"time"
 
 	"hopnhat/federation"
@@ -52,6 +53,7 @@ type Mark struct {
 
 	token    string
 	received *jose.Received
+	right    func() (Delegation, error)
 }
 
 // Token is the mark as it was received.
@@ -141,6 +143,8 @@ func Parse(token string) (Mark, error) {
 		if m.Delegation = *p.Delegation; m.Delegation == "" {
 			return Mark{}, fault(section, "delegation is empty")
 		}
+		right := m.Delegation
+		m.right = sync.OnceValues(func() (Delegation, error) { return ParseDelegation(right) })
 	}
 	return m, nil
 }

@@ -97,12 +97,20 @@ type Question struct {
 // what the anchor says of the type (§3.1.2). Whether the issuer has revoked the mark since,
 // only the issuer knows: see [ReadStatus].
 func Validate(token string, q Question) Verdict {
-	v := Verdict{}
 	m, err := Parse(token)
-	if !v.check(err == nil, Form, said(err)) {
+	if err != nil {
+		v := Verdict{}
+		v.check(false, Form, said(err))
 		return v
 	}
-	v.Mark = m
+	return m.Judge(q)
+}
+
+// Judge is [Validate] for a mark that was parsed before: its signature and that of its
+// delegation are not verified again with the keys that made them.
+func (m Mark) Judge(q Question) Verdict {
+	v := Verdict{Mark: m}
+	v.check(true, Form, said(nil))
 	if !v.check(m.Type == q.Beside, Beside, fmt.Sprintf("%q, beside %q", m.Type, q.Beside)) ||
 		!v.check(m.Subject == q.Holder, Holder, fmt.Sprintf("about %s, held by %s", m.Subject, q.Holder)) ||
 		!v.check(!m.IssuedAt.After(q.Now.Add(trust.Leeway)), Issued, stamp(m.IssuedAt)) ||
@@ -138,7 +146,7 @@ func (v *Verdict) delegated(m Mark, anchor statement.Statement, now time.Time) {
 		m.Delegation == "" {
 		return
 	}
-	d, err := ParseDelegation(m.Delegation)
+	d, err := m.right()
 	_ = v.check(err == nil, Right, said(err)) &&
 		v.check(d.Issuer == m.Issuer, RightFor, fmt.Sprintf("for %s, issued by %s", d.Issuer, m.Issuer)) &&
 		v.check(owned && d.Owner == owner.Subject, RightOf, fmt.Sprintf("from %s, owned by %q", d.Owner, owner.Subject)) &&

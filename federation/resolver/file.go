@@ -8,7 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"hopnhat/federation"
 	"hopnhat/federation/statement"
@@ -51,11 +54,11 @@ func load(file string) (*gathered, error) {
 		return nil, err
 	}
 	g := nothing()
-	for i, token := range k.Statements {
-		s, err := statement.Parse(token)
-		if err != nil {
-			return nil, fmt.Errorf("statement %d: %w", i, err)
-		}
+	statements, err := parseAll(k.Statements)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range statements {
 		g.statements[pair{s.Issuer, s.Subject}] = held{Statement: s}
 	}
 	for _, h := range k.Holders {
@@ -63,6 +66,22 @@ func load(file string) (*gathered, error) {
 	}
 	g.dropped = k.Dropped
 	return g, nil
+}
+
+// parseAll reads statements, as many at one time as there are processors.
+func parseAll(tokens []string) ([]statement.Statement, error) {
+	statements := make([]statement.Statement, len(tokens))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, token := range tokens {
+		group.Go(func() (err error) {
+			if statements[i], err = statement.Parse(token); err != nil {
+				return fmt.Errorf("statement %d: %w", i, err)
+			}
+			return nil
+		})
+	}
+	return statements, group.Wait()
 }
 
 // save writes the file whole, or leaves the one that is there.

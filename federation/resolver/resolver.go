@@ -36,6 +36,8 @@ type Mark struct {
 	statement.Mark
 	// Expiry is zero for a mark without an end.
 	Expiry time.Time
+
+	parsed mark.Mark
 }
 
 // Entry is what is known of an entity under one anchor. It never changes.
@@ -96,7 +98,7 @@ func New(o Options) *Resolver {
 		slog.Warn("what was known of the federation could not be read, and is gathered anew", "file", o.File, "error", err)
 		known = nothing()
 	}
-	r.current.Store(r.build(known))
+	r.current.Store(r.build(known, &snapshot{}))
 	return r
 }
 
@@ -202,7 +204,7 @@ func (r *Resolver) Refresh(ctx context.Context) {
 		slog.Warn("statements of the federation could not be fetched; those from before stand while they are in force",
 			"failed", len(failed), "issuer", string(first.issuer), "subject", string(first.subject), "error", failed[first])
 	}
-	next := r.build(found)
+	next := r.build(found, r.current.Load())
 	found.dropped = dropped(r.current.Load(), next, w.unlisted)
 	r.current.Store(next)
 	if err := save(r.file, found); err != nil {
@@ -234,8 +236,9 @@ func dropped(before, next *snapshot, unlisted map[pair]time.Time) map[federation
 	return all
 }
 
-// build judges every entity that was gathered.
-func (r *Resolver) build(g *gathered) *snapshot {
+// build judges every entity that was gathered. A chain that stood before and a signature that was
+// verified before are not verified again.
+func (r *Resolver) build(g *gathered, before *snapshot) *snapshot {
 	now := r.now()
 	all := make([]statement.Statement, 0, len(g.statements))
 	var subjects []federation.EntityID
@@ -251,7 +254,11 @@ func (r *Resolver) build(g *gathered) *snapshot {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, id := range subjects {
 		group.Go(func() error {
-			verdicts[i] = trust.Resolve(id, pool, r.anchors, now)
+			var known []trust.Verdict
+			for _, e := range before.entries[id] {
+				known = append(known, e.verdict)
+			}
+			verdicts[i] = trust.Preferred(id, pool, r.anchors, now, known...)
 			return nil
 		})
 	}
@@ -262,17 +269,17 @@ func (r *Resolver) build(g *gathered) *snapshot {
 	}
 	s := &snapshot{at: now, gathered: g, entries: make(map[federation.EntityID][]*Entry, len(subjects))}
 	for _, id := range subjects {
-		for _, v := range chains[id] {
-			if !slices.ContainsFunc(s.entries[id], func(e *Entry) bool { return e.Anchor == v.Anchor }) {
-				s.entries[id] = append(s.entries[id], entry(v, g, chains, now))
-			}
+		for _, v := range chains[id] { // one for each anchor
+			s.entries[id] = append(s.entries[id], entry(v, g, chains, before.entries[id], now))
 		}
 	}
 	return s
 }
 
 // entry is what a verdict says, with the marks of the subject that count under its anchor.
-func entry(v trust.Verdict, g *gathered, chains map[federation.EntityID][]trust.Verdict, now time.Time) *Entry {
+func entry(
+	v trust.Verdict, g *gathered, chains map[federation.EntityID][]trust.Verdict, before []*Entry, now time.Time,
+) *Entry {
 	e := &Entry{Subject: v.Subject, Anchor: v.Anchor, Metadata: v.Metadata, Expiry: v.Expiry, Err: v.Err, verdict: v}
 	if v.Err != nil {
 		return e
@@ -284,7 +291,7 @@ func entry(v trust.Verdict, g *gathered, chains map[federation.EntityID][]trust.
 		sum.Write([]byte(s.Token() + "\n"))
 	}
 	for _, m := range v.Chain[0].Marks {
-		parsed, err := mark.Parse(m.JWT)
+		parsed, err := parsedMark(m.JWT, before)
 		if err != nil {
 			continue
 		}
@@ -293,11 +300,23 @@ func entry(v trust.Verdict, g *gathered, chains map[federation.EntityID][]trust.
 			continue
 		}
 		q := mark.Question{Holder: v.Subject, Beside: m.Type, Issuer: chains[parsed.Issuer][under], Now: now}
-		if mark.Validate(m.JWT, q).Valid() {
-			e.Marks = append(e.Marks, Mark{m, parsed.Expiry})
+		if parsed.Judge(q).Valid() {
+			e.Marks = append(e.Marks, Mark{m, parsed.Expiry, parsed})
 			sum.Write([]byte(m.JWT + "\n"))
 		}
 	}
 	e.Digest = hex.EncodeToString(sum.Sum(nil))
 	return e
+}
+
+// parsedMark is a mark, the one from before if the entity had it then.
+func parsedMark(token string, before []*Entry) (mark.Mark, error) {
+	for _, e := range before {
+		for _, m := range e.Marks {
+			if m.JWT == token {
+				return m.parsed, nil
+			}
+		}
+	}
+	return mark.Parse(token)
 }

@@ -556,3 +556,36 @@ type pair struct {
 	id      string
 	trusted bool
 }
+
+// TestKnownBefore: a walk after which everything is as it was says the same, and one that changes
+// a statement or a key says what is new, whatever was verified before.
+func TestKnownBefore(t *testing.T) {
+	n := newNation(t, "neo > bo > app", "neo > hue > ap")
+	n.grant("neo", "app", 2*time.Hour)
+	c := &clock{federationtest.Now}
+	r := n.resolver(c, "", "neo")
+	r.Refresh(t.Context())
+	first, err := r.Resolve(idOf("app"))
+	if err != nil || len(first.Marks) != 1 {
+		t.Fatalf("got %+v, %v", first, err)
+	}
+	r.Refresh(t.Context())
+	if again, err := r.Resolve(idOf("app")); err != nil || again.Digest != first.Digest || len(again.Marks) != 1 {
+		t.Errorf("nothing changed: %+v, %v", again, err)
+	}
+	c.at = c.at.Add(61 * time.Minute)
+	n.issued = c.at
+	n.metadata[idOf("app")] = claims{"openid_relying_party": claims{"client_name": "Mới"}}
+	n.forged[idOf("hue")] = true
+	r.Refresh(t.Context())
+	n.trusted(t, r, "neo", "bo", "app")
+	if e, err := r.Resolve(idOf("app")); err != nil || e.Metadata[federation.RelyingParty]["client_name"] != "Mới" || len(e.Marks) != 1 {
+		t.Errorf("other metadata: %+v, %v", e, err)
+	}
+	n.entities[idOf("bo")] = federationtest.New(t, idOf("bo")) // all of its keys are others
+	c.at = c.at.Add(61 * time.Minute)
+	n.issued = c.at
+	n.forged[idOf("bo")] = true
+	r.Refresh(t.Context())
+	n.trusted(t, r, "neo")
+}

@@ -52,8 +52,14 @@ func Resolve(subject federation.EntityID, pool Pool, anchors []Anchor, now time.
 	for _, path := range pool.paths(subject, anchors) {
 		verdicts = append(verdicts, VerifyStatements(path, anchors, now))
 	}
+	sortVerdicts(verdicts, anchors)
+	return verdicts
+}
+
+// sortVerdicts puts verdicts in the order in which they are preferred (§10.3).
+func sortVerdicts(verdicts []Verdict, anchors []Anchor) {
 	rank := func(v Verdict) int {
-		return slices.IndexFunc(anchors, func(a Anchor) bool { return a.ID == v.Anchor })
+		return slices.IndexFunc(anchors, func(a Anchor) bool { return a.ID == v.Chain[len(v.Chain)-1].Issuer })
 	}
 	slices.SortStableFunc(verdicts, func(a, b Verdict) int {
 		if a.Valid() != b.Valid() {
@@ -64,7 +70,60 @@ func Resolve(subject federation.EntityID, pool Pool, anchors []Anchor, now time.
 		}
 		return cmp.Or(cmp.Compare(len(a.Chain), len(b.Chain)), cmp.Compare(rank(a), rank(b)))
 	})
-	return verdicts
+}
+
+// Preferred is the verdict to use under each anchor to which a path leads, in the order of
+// [Resolve]: of the valid ones the first, or the first of all if none is valid. A chain that is
+// known and stands is not verified again: known are verdicts on the subject under the same
+// anchors with the same keys.
+func Preferred(subject federation.EntityID, pool Pool, anchors []Anchor, now time.Time, known ...Verdict) []Verdict {
+	paths := pool.paths(subject, anchors)
+	slices.SortStableFunc(paths, func(a, b []statement.Statement) int { return cmp.Compare(len(a), len(b)) })
+	var verdicts []Verdict
+	for _, a := range anchors {
+		first := -1
+		for _, path := range paths {
+			if path[len(path)-1].Issuer != a.ID || first >= 0 && verdicts[first].Valid() {
+				continue
+			}
+			v := verdictOn(path, anchors, now, known)
+			if first < 0 {
+				first, verdicts = len(verdicts), append(verdicts, v)
+			} else if v.Valid() {
+				verdicts[first] = v
+			}
+		}
+	}
+	sortVerdicts(verdicts, anchors)
+	seen := map[federation.EntityID]bool{} // a chain that has ended has no anchor yet
+	return slices.DeleteFunc(verdicts, func(v Verdict) bool {
+		again := seen[v.Anchor]
+		seen[v.Anchor] = true
+		return again
+	})
+}
+
+func verdictOn(path []statement.Statement, anchors []Anchor, now time.Time, known []Verdict) Verdict {
+	for _, v := range known {
+		if v.stands(path, now) {
+			return v
+		}
+	}
+	return VerifyStatements(path, anchors, now)
+}
+
+// stands reports whether a valid verdict is on these very statements, and they are in force:
+// nothing else of a verdict changes with time.
+func (v Verdict) stands(chain []statement.Statement, now time.Time) bool {
+	if !v.Valid() || len(v.Chain) != len(chain) || !now.Before(v.Expiry) {
+		return false
+	}
+	for i, s := range v.Chain {
+		if s.Token() != chain[i].Token() || s.IssuedAt.After(now.Add(Leeway)) {
+			return false
+		}
+	}
+	return true
 }
 
 // paths lists the chains from an entity to anchors, in the order of the hints.

@@ -366,3 +366,48 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	})
 }
+
+// TestPreferred: under each anchor it is the first verdict of Resolve, whatever was known before;
+// what is known counts for the same statements alone, and while they are in force (§10.3, §10.4).
+func TestPreferred(t *testing.T) {
+	tr := newTree(t)
+	second := federationtest.New(t, "https://neo-thu-hai.example.vn")
+	anchors := append(slices.Clone(tr.anchors), trust.Anchor{ID: second.ID, Keys: second.Set(t)})
+	hints := func(ids ...federation.EntityID) claims { return claims{"authority_hints": ids} }
+	never := claims{"constraints": claims{"naming_constraints": claims{"permitted": []string{}}}}
+	var all []statement.Statement
+	for _, token := range []string{
+		tr.app.Configuration(t, hints(tr.province.ID, tr.ministry.ID, second.ID)), tr.province.Configuration(t, hints(tr.ministry.ID, tr.anchor.ID)),
+		tr.ministry.Configuration(t, hints(tr.anchor.ID, second.ID)), tr.anchor.Configuration(t, nil), second.Configuration(t, nil),
+		tr.province.About(t, tr.app, nil), tr.ministry.About(t, tr.province, nil), tr.anchor.About(t, tr.ministry, nil),
+		second.About(t, tr.ministry, nil), tr.anchor.About(t, tr.province, nil), tr.ministry.About(t, tr.app, never), second.About(t, tr.app, never),
+	} {
+		all = append(all, federationtest.Parse(t, token))
+	}
+	show := func(list []trust.Verdict) (lines []string) {
+		for _, v := range list {
+			lines = append(lines, fmt.Sprint(v.Anchor, " ", len(v.Chain), " ", v.Err, " ", v.Metadata, " ", v.Expiry))
+		}
+		return lines
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		some := rapid.SliceOfDistinct(rapid.SampledFrom(all), statement.Statement.Token).Draw(rt, "statements")
+		order := rapid.Permutation(anchors).Draw(rt, "anchors")
+		before := trust.Preferred(tr.app.ID, trust.Collect(some...), order, federationtest.Now)
+		pool := trust.Collect(append(some, rapid.SampledFrom(all).Draw(rt, "more"))...)
+		later := federationtest.Now.Add(rapid.SampledFrom([]time.Duration{-2 * time.Hour, 0, time.Hour, 48 * time.Hour}).Draw(rt, "later"))
+		var want []trust.Verdict
+		for _, v := range trust.Resolve(tr.app.ID, pool, order, later) {
+			if !slices.ContainsFunc(want, func(w trust.Verdict) bool { return w.Anchor == v.Anchor }) {
+				want = append(want, v)
+			}
+		}
+		for _, got := range [][]trust.Verdict{
+			trust.Preferred(tr.app.ID, pool, order, later), trust.Preferred(tr.app.ID, pool, order, later, before...),
+		} {
+			if !slices.Equal(show(got), show(want)) {
+				rt.Fatalf("got %q\nwant %q", show(got), show(want))
+			}
+		}
+	})
+}

@@ -71,8 +71,7 @@ func (s *Set) HasCertificate(c *x509.Certificate) bool {
 		if k.Certificate != nil {
 			return bytes.Equal(k.Certificate, c.Raw)
 		}
-		public, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-		return ok && public.Equal(k.Public)
+		return samePublic(c.PublicKey, k.Public)
 	})
 }
 

@@ -64,13 +64,15 @@ type Nation struct {
 	CA, Keys []byte
 	// Resolver is that of the anchor; nobody is known before it has walked.
 	Resolver *resolver.Resolver
+	options  resolver.Options
 	// App is an app with a trust mark.
 	App federation.EntityID
 }
 
-// New makes the federation on a port of each address, with some apps in each province.
-func New(ctx context.Context, port, apps int) (*Nation, error) {
-	n := &Nation{servers: map[string]*http.ServeMux{}}
+// New makes the federation on a port of each address, with some apps in each province. The
+// resolver keeps what it knows in a file, empty for none.
+func New(ctx context.Context, port, apps int, file string) (*Nation, error) {
+	n := &Nation{servers: map[string]*http.ServeMux{}, options: resolver.Options{File: file}}
 	at := func(a, b int) string { return fmt.Sprintf("127.34.%d.%d:%d", a, b, port) }
 	hosts := []string{at(0, 1), at(0, 2), at(0, 3)}
 	provinces, _ := nation.Provinces()
@@ -123,7 +125,8 @@ func (n *Nation) makeAnchor(host string) error {
 	e := &entity{id: federation.EntityID("https://" + host), name: "Neo tin cậy quốc gia", ring: r, registry: newRegistry()}
 	n.anchor, n.entities = e, append(n.entities, e)
 	out := outbound.NewWithin(outbound.Bounds{Networks: []netip.Prefix{netip.MustParsePrefix(Network)}, Roots: n.pool})
-	n.Resolver = resolver.New(resolver.Options{Anchors: []trust.Anchor{{ID: e.id, Keys: set}}, Fetcher: fetch.New(out, nil)})
+	n.options.Anchors, n.options.Fetcher = []trust.Anchor{{ID: e.id, Keys: set}}, fetch.New(out, nil)
+	n.Resolver = resolver.New(n.options)
 	e.Authority = authority.New(authority.Options{
 		ID: e.id, Organization: e.name, Registry: e.registry, Ring: r, Resolver: n.Resolver,
 		MarkIssuers: map[string][]federation.EntityID{n.markKind(): {e.id}},
@@ -273,6 +276,9 @@ func (n *Nation) Anchor() federation.EntityID { return n.anchor.id }
 
 // Entities counts all there are.
 func (n *Nation) Entities() int { return len(n.entities) }
+
+// Restarted is a resolver as it is after a start: it knows what the file holds.
+func (n *Nation) Restarted() *resolver.Resolver { return resolver.New(n.options) }
 
 // Start listens at every address.
 func (n *Nation) Start(ctx context.Context) error {
