@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,10 +60,7 @@ func TestRoles(t *testing.T) {
 		t.Errorf("reading the registers: %v", err)
 	}
 
-	rows := []struct {
-		role, database, statement string
-		allowed                   bool
-	}{
+	rows := []attempt{
 		{migrations.RoleServer, database, "INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES ('1', now(), '', '', '', '', '', true, '', '', '')", true},
 		{migrations.RoleServer, database, "UPDATE events SET log_index = 1, log_origin = 'x' WHERE id = '1'", true},
 		{migrations.RoleServer, database, "SELECT count(*) FROM events", true},
@@ -95,10 +93,22 @@ func TestRoles(t *testing.T) {
 		{migrations.RoleRegistryRead, registers, "UPDATE nation SET persons = 1", false},
 		{migrations.RoleRegistryRead, registers, "CREATE TABLE mine (x int)", false},
 	}
+	rows = append(rows, ofNodes(database)...)
+	pools := map[string]*sql.DB{}
+	defer func() {
+		for _, pool := range pools {
+			pool.Close()
+		}
+	}()
 	for _, again := range []string{"as migrated", "after the script was run again"} {
 		for _, row := range rows {
 			dsn := as(row.role, row.database)
-			err := inATransaction(t.Context(), dsn, row.statement)
+			if pools[dsn] == nil {
+				if pools[dsn], err = sql.Open("pgx", dsn); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := rolledBack(t.Context(), pools[dsn], row.statement)
 			if row.allowed && err != nil || !row.allowed &&
 				(err == nil || !strings.Contains(err.Error(), "permission denied") && !strings.Contains(err.Error(), "must be owner")) {
 				t.Errorf("%s: %s: %q: %v", again, row.role, row.statement, err)
@@ -113,13 +123,135 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// inATransaction runs a statement that leaves nothing.
+// attempt is a statement of a role.
+type attempt struct {
+	role, database, statement string
+	allowed                   bool
+}
+
+// event is a row of evidence of a kind.
+func event(kind string) string {
+	return "INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES ('1', now(), '" +
+		kind + "', '', '', '', '', true, '', '', '')"
+}
+
+// ofNodes are statements of nodes that have one role: what each is for, and what it has no
+// business with.
+func ofNodes(database string) (rows []attempt) {
+	all := []string{migrations.RoleProvider, migrations.RoleBroker, migrations.RolePortal, migrations.RoleLog, migrations.RoleFederation}
+	for _, row := range []struct {
+		statement string
+		allowed   []string // the others are refused
+	}{
+		{event("release.permitted"), all[:2]},
+		{event("consent.approved"), []string{all[0], all[2], all[3]}},
+		{event("auditor.query"), all[:4]},
+		{"UPDATE events SET log_index = 1, log_origin = 'x' WHERE id = 'none'", all[:4]},
+		{"UPDATE events SET canonical = 'x'", nil},
+		{"DELETE FROM events", nil},
+		{"DELETE FROM event_places", nil},
+		{"INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES ('1', '2', now())", nil},
+		{"SELECT canonical FROM events", all[:4]},
+		{"SELECT name, person_id FROM accounts", all[:4]},
+		{"SELECT number FROM identifiers", all[:1]},
+		{"SELECT secret FROM factors", all[:1]},
+		{"UPDATE factors SET secret = ''", all[:1]},
+		{"UPDATE accounts SET person_id = '1'", nil},
+		{"UPDATE accounts SET account_level = 2", nil},
+		{"UPDATE accounts SET locked_at = NULL", []string{all[3]}},
+		{"INSERT INTO roles (subject, role, granted_at) VALUES ('1', 'auditor', now())", nil},
+		{"SELECT role FROM roles", all[2:4]},
+		{"INSERT INTO clients (id, record, disabled, revision, created_at, updated_at) VALUES ('1', '{}', false, 1, now(), now())", []string{all[0], all[3]}},
+		{"UPDATE clients SET record = '{}'", []string{all[0], all[3]}},
+		{"SELECT record FROM clients", all[:4]},
+		{"SELECT id FROM clients FOR SHARE", all[:4]},
+		{"SELECT id FROM grants FOR SHARE", all[:4]},
+		{"UPDATE grants SET expires_at = now()", all[:1]},
+		{"UPDATE grants SET revoked_at = now()", []string{all[0], all[2], all[3]}},
+		{"UPDATE consents SET attributes = 'x'", all[:1]},
+		{"UPDATE consents SET state = 'withdrawn'", []string{all[0], all[2], all[3]}},
+		{"SELECT id FROM consents FOR SHARE", all[:4]},
+		{"SELECT sealed FROM contacts", all[:2]},
+		{"INSERT INTO release_uses (permission, day, used, expires_at) VALUES ('1', '', 1, now())", all[:2]},
+		{"UPDATE log_shards SET size = 1", []string{all[3]}},
+		{"UPDATE sites SET node = ''", []string{all[3]}},
+		{"SELECT record FROM federation_subordinates", []string{all[4]}},
+		{"UPDATE federation_subordinates SET state = 'active'", nil},
+		{"SELECT id FROM sessions", []string{all[0], all[2], all[3]}},
+		{"UPDATE sessions SET level = 4", all[:1]},
+		{"INSERT INTO resources (id, record, disabled, created_at, updated_at) VALUES ('1', '{}', false, now(), now())", nil},
+		{"INSERT INTO key_lease (one, node, expires_at) VALUES (1, '', now())", all},
+		{"CREATE TABLE mine (x int)", nil},
+		{"TRUNCATE grants", nil},
+	} {
+		for _, role := range all {
+			rows = append(rows, attempt{role, database, row.statement, slices.Contains(row.allowed, role)})
+		}
+	}
+	return rows
+}
+
+// TestEachTableHasItsRights: a migration that makes a table says who may use it.
+func TestEachTableHasItsRights(t *testing.T) {
+	dsn := pgtest.Database(t)
+	db, err := store.Open(t.Context(), store.Options{DSN: dsn, Unlimited: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Migrate(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	var tables []string
+	if err := db.Reader(t.Context()).Raw("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").Scan(&tables).Error; err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(tables)
+	if named := migrations.Tables(); !slices.Equal(tables, named) {
+		t.Errorf("the database has the tables\n%q, the rights name\n%q", tables, named)
+	}
+}
+
+// TestOneRoleForAll: an installation whose nodes have a role of its own, whatever its name, goes
+// on: its evidence of releases and consents is taken, and that of no other table is changed.
+func TestOneRoleForAll(t *testing.T) {
+	database, registers := pgtest.Names(t)
+	pgtest.Script(t, migrations.RolesSQL(database, registers))
+	migrator, err := store.Open(t.Context(), store.Options{DSN: pgtest.As(t, migrations.RoleMigrate, database), Unlimited: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer migrator.Close()
+	if err := migrator.Migrate(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	as := pgtest.As(t, migrations.RoleServer, database)
+	for _, kind := range []string{"release.permitted", "consent.approved", "session.signed-in"} {
+		if err := inATransaction(t.Context(), as, event(kind)); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	for _, held := range []string{"accounts", "consents", "grants", "sessions", "log_shards"} {
+		var rule string
+		err := migrator.Reader(t.Context()).Raw("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = ?", held+"_held").Scan(&rule).Error
+		if err != nil || !strings.HasPrefix(rule, "CHECK ((held IS NULL))") {
+			t.Errorf("the column held of %s takes a value: %q, %v", held, rule, err)
+		}
+	}
+}
+
+// inATransaction runs a statement that leaves nothing, on a connection of its own.
 func inATransaction(ctx context.Context, dsn, statement string) error {
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	return rolledBack(ctx, db, statement)
+}
+
+// rolledBack runs a statement that leaves nothing.
+func rolledBack(ctx context.Context, db *sql.DB, statement string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err

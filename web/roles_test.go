@@ -16,7 +16,7 @@ func servedBy(path string) Role {
 	for prefix, role := range map[string]Role{
 		"/broker/": Broker, "/portal": Portal, "/console": Portal, "/log/": LogWriter,
 		"/federation/": Federation, "/.well-known/openid-federation": Federation,
-		"/healthz": everyNode, "/readyz": everyNode, "/metrics": everyNode, "/logo/": everyNode, "/static/": everyNode,
+		"/healthz": everyNode, "/readyz": everyNode, "/metrics": everyNode, "/logo/": Provider, "/static/": everyNode,
 	} {
 		if strings.HasPrefix(path, prefix) {
 			return role

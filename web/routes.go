@@ -179,7 +179,7 @@ func (s *Server) table() []route {
 		}
 	}
 	if s.logos != nil {
-		table = append(table, serve(everyNode, get, "/logo/:id", s.logos.Serve))
+		table = append(table, serve(Provider, get, "/logo/:id", s.logos.Serve))
 	}
 	for _, role := range AllRoles {
 		table = append(table, serve(role, get, "/readyz/"+string(role), s.ready(role)))

@@ -78,7 +78,8 @@ type step struct {
 func (n *Node) steps() []step {
 	return []step{
 		{web.AllRoles, n.openLog},
-		{web.AllRoles, n.makeSessions},
+		{recording, n.openEvidence},
+		{web.AllRoles, func(context.Context) error { n.sessions = n.Base.Sessions(n.scribe); return nil }},
 		{[]web.Role{web.LogWriter}, n.applyAtStart},
 		{releasing, n.openRegistry},
 		{web.AllRoles, n.watchNeeds},
@@ -96,7 +97,7 @@ func (n *Node) steps() []step {
 	}
 }
 
-// openLog opens the release log, and brings into it what a crash left out.
+// openLog opens the release log.
 func (n *Node) openLog(ctx context.Context) (err error) {
 	c := n.Config
 	circle, err := releaselog.ReadWitnesses(n.Config.LogWitnesses, n.Config.LogWitnessesWanted, n.Config.LoopbackIssuer())
@@ -110,10 +111,17 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	n.closers = append(n.closers, n.log.Close) // after what writes to it
+	return nil
+}
+
+// openEvidence makes what writes evidence, and brings into the log what a crash left out.
+func (n *Node) openEvidence(ctx context.Context) error {
+	c := n.Config
 	logs := &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB, Leaf: n.log.Leaf, Copies: n.Copies}
 	n.recorder = audit.NewRecorderWith(n.DB, logs, audit.Options{Site: c.Site})
 	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: logs.Ensure}
-	n.closers = append(n.closers, n.log.Close, n.recorder.Close) // the log is closed after what writes to it
+	n.closers = append(n.closers, n.recorder.Close)
 	logged, err := n.recorder.Recover(ctx)
 	// Whoever can write a row or a place must not be able to keep a node from starting: the
 	// recorder tries again while the node runs, and what the log lacks stops what needs it.
@@ -175,12 +183,6 @@ func (n *Node) openRegistry(ctx context.Context) (err error) {
 func (n *Node) watchNeeds(ctx context.Context) error {
 	n.watch = watch.New(n.needs())
 	n.watch.First(ctx)
-	return nil
-}
-
-// makeSessions makes what knows who is signed in.
-func (n *Node) makeSessions(context.Context) error {
-	n.sessions = n.Base.Sessions(n.scribe)
 	return nil
 }
 

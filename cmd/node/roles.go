@@ -14,6 +14,9 @@ var (
 	answering = []web.Role{web.Provider, web.Broker, web.Portal}
 	// releasing are the roles that read the national registers, the provider for claims.
 	releasing = []web.Role{web.Provider, web.Broker}
+	// recording are the roles that write evidence or show what is known of it; the entity of a
+	// federation alone reads and writes nothing about people.
+	recording = []web.Role{web.Provider, web.Broker, web.Portal, web.LogWriter}
 )
 
 // Roles reads a list of roles.

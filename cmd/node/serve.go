@@ -59,7 +59,9 @@ func (n *Node) listen() (err error) {
 	background, end := context.WithCancel(context.Background())
 	r.end = end
 	r.background.Go(func() { n.watch.Run(background) })
-	r.background.Go(func() { n.board.Run(background) })
+	if n.has(recording...) {
+		r.background.Go(func() { n.board.Run(background) })
+	}
 	if n.has(web.LogWriter) {
 		r.background.Go(func() { losses.Watch(background, func() string { return unexplained(n) }, n.applyLosses) })
 	}

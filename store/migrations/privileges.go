@@ -29,51 +29,10 @@ const (
 // their bytes, whatever the cluster does: another is refused ([ErrCollation]).
 const ByteOrder = "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
 
-// restricted are the tables on which nobody but their owner may do what the default
-// privileges allow, and what is allowed: evidence is added to and noted in the log,
-// never changed or deleted, and what ended in the federation stays to be seen.
-var restricted = []struct{ table, allowed string }{
-	{"events", "SELECT, INSERT, UPDATE (log_index, log_origin)"},
-	{"incidents", "SELECT, INSERT, UPDATE"},
-	{"federation_subordinates", "SELECT, INSERT, UPDATE"},
-	{"federation_marks", "SELECT, INSERT, UPDATE"},
-	{"event_places", "SELECT, INSERT"},
-	{"event_numbers", "SELECT, INSERT, UPDATE"},
-	{"event_erasures", "SELECT"},
-	{"evidence_sealed", "SELECT, INSERT"},
-	{"goose_db_version", "SELECT"},
-}
-
-// narrowing takes from everybody but the owner, on the restricted tables that are
-// there, what is not allowed.
-func narrowing() string {
-	var b strings.Builder
-	b.WriteString("DO $$\nDECLARE role name;\nBEGIN\n")
-	for _, r := range restricted {
-		fmt.Fprintf(&b, `  FOR role IN SELECT DISTINCT pg_get_userbyid(a.grantee) FROM pg_class c, aclexplode(c.relacl) a
-    WHERE c.oid = to_regclass('%[1]s') AND a.grantee NOT IN (c.relowner, 0) AND a.privilege_type <> 'SELECT'
-  LOOP
-    EXECUTE format('REVOKE ALL ON %[1]s FROM %%I', role);
-    EXECUTE format('GRANT %[2]s ON %[1]s TO %%I', role);
-  END LOOP;
-  IF to_regclass('%[1]s') IS NOT NULL THEN
-    REVOKE ALL ON %[1]s FROM PUBLIC;
-  END IF;
-`, r.table, r.allowed)
-	}
-	fmt.Fprintf(&b, `  IF to_regclass('event_erasures') IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') THEN
-    GRANT SELECT, INSERT, DELETE ON events TO %[1]s;
-    GRANT SELECT, INSERT ON event_erasures TO %[1]s;
-  END IF;
-`, RoleErase)
-	b.WriteString("END $$;\n")
-	return b.String()
-}
-
-// narrow keeps the restricted tables so after a migration has made them.
+// narrow gives and takes what [rights] says after a migration has made tables.
 func narrow(ctx context.Context, db *handle.Handle) error {
 	if _, err := db.Pool().ExecContext(ctx, narrowing()); err != nil {
-		return fmt.Errorf("keeping evidence from being changed: %w", err)
+		return fmt.Errorf("giving the roles of the database their rights: %w", err)
 	}
 	return nil
 }
@@ -95,6 +54,11 @@ func RolesSQL(database, registry string) string {
 		{RoleMigrate, "owns the tables of the main database: hopnhat migrate"},
 		{RoleServer, "servers and operators' tools: no table is made, changed or dropped by it"},
 		{RoleErase, "erases an event after that is in the log: hopnhat audit erase"},
+		{RoleProvider, "nodes that are provider alone: sign-in, consent, tokens, claims"},
+		{RoleBroker, "nodes that are broker alone: releases"},
+		{RolePortal, "nodes that are portal alone: what people, auditors and operators look at"},
+		{RoleLog, "nodes that write the log alone"},
+		{RoleFederation, "nodes that are the entity of the federation alone"},
 		{RoleRegistryLoad, "owns and fills the national registers"},
 		{RoleRegistryRead, "servers read the national registers"},
 	} {
@@ -123,11 +87,14 @@ func RolesSQL(database, registry string) string {
 		line("-- Tables and their numbering that come later:")
 		line("ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA public GRANT %s ON TABLES TO %s;", name(d.owner), d.on, name(d.user))
 		if d.name == database {
-			line("GRANT CONNECT ON DATABASE %s TO %s;", name(d.name), name(RoleErase))
-			line("ALTER ROLE %s IN DATABASE %s SET statement_timeout = '%ds';", name(RoleErase), name(d.name), int(sqldb.StatementLimit.Seconds()))
+			for _, role := range append([]string{RoleErase}, nodeRoles...) {
+				line("GRANT CONNECT ON DATABASE %s TO %s;", name(d.name), name(role))
+				line("ALTER ROLE %s IN DATABASE %s SET statement_timeout = '%ds';", name(role), name(d.name), int(sqldb.StatementLimit.Seconds()))
+				line("GRANT USAGE ON SCHEMA public TO %s;", name(role))
+			}
 			line("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %s;", name(d.user))
 			line("ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA public GRANT USAGE ON SEQUENCES TO %s;", name(d.owner), name(d.user))
-			line("-- Evidence is added to, never changed; each migration does this again.")
+			line("-- Evidence is added to, never changed, and a node of one role has what it needs; each migration does this again.")
 			b.WriteString(narrowing())
 		}
 	}
