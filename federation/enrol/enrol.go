@@ -25,6 +25,9 @@ const (
 var (
 	// ErrSamePerson is of whoever approves what she proposed, at whichever machine.
 	ErrSamePerson = errors.New("who proposed it cannot approve it: a second person has to")
+	// ErrOtherWay is of whoever approves at a page what was proposed by a command, or the
+	// other way round: the two names of one person there have nothing in common.
+	ErrOtherWay = errors.New("it was proposed another way, so nobody can tell the two persons apart: approve it where it was proposed, or propose it again")
 	// ErrOtherTerms is of an approval of other terms than those that wait.
 	ErrOtherTerms = errors.New("what waits for approval is not what was looked at")
 	// ErrStep is of a step that does not follow from the state.
@@ -98,6 +101,18 @@ func samePerson(a, b string) bool {
 	return a == b
 }
 
+// sameWay reports whether two names are of one kind, which is what stands before a colon.
+func sameWay(a, b string) bool {
+	kind := func(name string) string {
+		before, _, found := strings.Cut(name, ":")
+		if !found {
+			return ""
+		}
+		return before
+	}
+	return kind(a) == kind(b)
+}
+
 // Approve brings what was proposed into force. seen is the digest of the terms that she
 // looked at, so that nobody puts others in their place meanwhile. The proposal is checked
 // again: it may have waited long.
@@ -108,6 +123,8 @@ func (s Subordinate) Approve(issuer federation.EntityID, seen, by string, now ti
 		return s, fmt.Errorf("%w: nothing is proposed for %s", ErrStep, s.ID)
 	case samePerson(by, p.By):
 		return s, ErrSamePerson
+	case !sameWay(by, p.By):
+		return s, ErrOtherWay
 	case seen != p.Terms.Digest():
 		return s, fmt.Errorf("%w: look at %s again; the terms that wait are %s", ErrOtherTerms, s.ID, p.Terms.Digest())
 	}

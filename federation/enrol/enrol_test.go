@@ -144,6 +144,9 @@ func TestApproval(t *testing.T) {
 	if _, err := s.Approve(us, digest(s), "os-user:lan@b", now); !errors.Is(err, enrol.ErrSamePerson) {
 		t.Errorf("at another machine: %v", err)
 	}
+	if _, err := s.Approve(us, digest(s), "account:7f3a", now); !errors.Is(err, enrol.ErrOtherWay) {
+		t.Errorf("at a page, of what a command proposed: %v", err)
+	}
 	looked := digest(s)
 	agreed.Policy = json.RawMessage(`{"openid_relying_party":{"scope":{"subset_of":["openid"]}}}`)
 	if s, err = s.Propose(us, agreed, "os-user:lan@a", "", now); err != nil {

@@ -20,10 +20,11 @@ import (
 	"hopnhat/cmd/node"
 	"hopnhat/cmd/node/federating"
 	"hopnhat/federation"
+	"hopnhat/federation/desk"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/fetch"
+	"hopnhat/federation/rehearsal"
 	"hopnhat/federation/statement"
-	"hopnhat/keys/jose"
 )
 
 // maxFile bounds a file that is read.
@@ -33,88 +34,37 @@ const maxFile = 256 << 10
 func Subordinates(e *tool.Env) *cobra.Command {
 	return tool.Group("subordinate", "Enrol entities below this one, suspend and revoke them",
 		"hopnhat federation subordinate propose https://danang.example.vn --agreement 12/2026 --level 3 --until 2028-01-01",
-		propose(e), approve(e), renew(e), end(e, "suspend", audit.SubordinateSuspended, enrol.Subordinate.Suspend),
-		end(e, "revoke", audit.SubordinateRevoked, enrol.Subordinate.Revoke), list(e), show(e))
+		propose(e), approve(e), renew(e), end(e, "suspend", (*desk.Desk).Suspend), end(e, "revoke", (*desk.Desk).Revoke), list(e), show(e))
 }
 
-// Desk takes steps: each is a change of a record and its event, in one commit.
-type Desk struct {
-	Base *node.Base
-	// Entity is who states the subordinates.
-	Entity federation.EntityID
-	// By names who takes the step.
-	By  string
-	Now time.Time
+// Office is where steps are taken.
+type Office struct {
+	*desk.Desk
+	// Me takes them.
+	Me     desk.Officer
+	entity *federating.Entity
 }
 
-// open makes the desk of the server's entity.
-func open(b *node.Base) (*Desk, *federating.Entity, error) {
+// Open makes the office of the server's entity, for whoever runs the command.
+func Open(b *node.Base) (*Office, error) {
 	entity, err := federating.Read(b.Config.FederationEntity, b.Config.Issuer)
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	case entity == nil || !entity.HasSubordinates:
-		return nil, nil, errors.New("this server has no subordinates: set federation_entity to a file that says \"subordinates\": true")
+		return nil, errors.New("this server has no subordinates: set federation_entity to a file that says \"subordinates\": true")
 	}
-	return &Desk{Base: b, Entity: entity.ID(), By: tool.OSUser(), Now: time.Now()}, entity, nil
+	return &Office{
+		&desk.Desk{
+			Store: b.DB.Enrolments, Scribe: b.Scribe(), Entity: entity.ID(), Now: time.Now,
+			Known: func() (rehearsal.Known, time.Time, error) { return federating.Known(entity.Anchors, b.Config.State) },
+		}, Officer(tool.OSUser()), entity,
+	}, nil
 }
 
-// Step reads a record, takes a step and keeps what it made of the record. A record that
-// somebody changed meanwhile is not written over.
-func (d *Desk) Step(
-	ctx context.Context, id federation.EntityID, action audit.Action, step func(enrol.Subordinate) (enrol.Subordinate, error),
-) (after enrol.Subordinate, err error) {
-	err = tool.Administer(ctx, d.Base, func(ctx context.Context) (audit.Act, error) {
-		before, err := d.Base.DB.Enrolments.Subordinate(ctx, id)
-		if errors.Is(err, authz.ErrNotFound) {
-			before, err = enrol.Subordinate{ID: id}, nil
-		}
-		if err != nil {
-			return audit.Act{}, err
-		}
-		if after, err = step(before); err != nil {
-			return audit.Act{}, err
-		}
-		if err := d.Base.DB.Enrolments.SaveSubordinate(ctx, after); errors.Is(err, authz.ErrConflict) {
-			return audit.Act{}, fmt.Errorf("somebody changed the enrolment of %s at the same time: look at it and try again", id)
-		} else if err != nil {
-			return audit.Act{}, err
-		}
-		return tool.Act(action, string(id), said(after)), nil
-	})
-	return after, err
-}
-
-// said is what an event says of a record after a step.
-func said(s enrol.Subordinate) string {
-	t, why := s.Terms, s.Why
-	if s.Proposal != nil {
-		t, why = s.Proposal.Terms, s.Proposal.Why
-	}
-	text := fmt.Sprintf("terms %s, agreement %s, level %d, until %s, keys %s", t.Digest(), t.Agreement, t.Level, t.Until.UTC().Format(time.DateOnly),
-		strings.Join(keyIDs(t), " "))
-	if why != "" {
-		text = why + "; " + text
-	}
-	return text
-}
-
-// keyIDs are the thumbprints of the keys that would be stated (RFC 7638): they are what two
-// people compare, whatever the kid says.
-func keyIDs(t enrol.Terms) []string {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if json.Unmarshal(t.Keys, &set) != nil {
-		return nil
-	}
-	ids := make([]string, 0, len(set.Keys))
-	for _, raw := range set.Keys {
-		if id, err := jose.ThumbprintOf(raw); err == nil {
-			ids = append(ids, string(id))
-		}
-	}
-	return ids
+// Officer is who runs a command, by the account of the operating system.
+func Officer(name string) desk.Officer {
+	return desk.Officer{Name: name, Sign: func(a *audit.Act) { a.Decision.Determining = []string{string(authz.Operator), name} }}
 }
 
 func propose(e *tool.Env) *cobra.Command {
@@ -143,7 +93,7 @@ printed with those that the entity gave another way.`,
 	policy := f.String("policy", "", "`FILE` of what else is stated: a JSON object with metadata, metadata_policy and constraints")
 	why := f.String("why", "", "a reason, which stands in the evidence; no number of a person")
 	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
-		d, entity, err := open(b)
+		d, err := Open(b)
 		if err != nil {
 			return err
 		}
@@ -154,7 +104,7 @@ printed with those that the entity gave another way.`,
 		if terms.Until, err = date(*until); err != nil {
 			return err
 		}
-		c, err := read(ctx, id, *configuration, entity.Bounds)
+		c, err := read(ctx, id, *configuration, d.entity.Bounds)
 		if err != nil {
 			return err
 		}
@@ -162,15 +112,11 @@ printed with those that the entity gave another way.`,
 		if err != nil {
 			return err
 		}
-		after, err := d.Step(ctx, id, audit.SubordinateProposed, func(s enrol.Subordinate) (enrol.Subordinate, error) {
-			return s.Propose(d.Entity, agreed, d.By, *why, d.Now)
-		})
+		after, err := d.Propose(ctx, d.Me, id, agreed, *why)
 		if err != nil {
 			return err
 		}
-		e.Printf("proposed by %s; another person has to approve\n", d.By)
-		describe(e.Out, after)
-		return nil
+		return proposed(e, d, after)
 	})
 }
 
@@ -203,8 +149,8 @@ func read(ctx context.Context, id federation.EntityID, file string, bounds outbo
 }
 
 // merge puts together what the operator said, what the entity says of itself, and the policy.
-func merge(said enrol.Terms, c statement.Statement, d *Desk, policy string) (enrol.Terms, error) {
-	t, err := enrol.FromConfiguration(c, d.Entity, d.Now)
+func merge(said enrol.Terms, c statement.Statement, d *Office, policy string) (enrol.Terms, error) {
+	t, err := enrol.FromConfiguration(c, d.Entity, d.Now())
 	if err != nil {
 		return t, err
 	}
@@ -215,9 +161,15 @@ func merge(said enrol.Terms, c statement.Statement, d *Desk, policy string) (enr
 	if policy == "" {
 		return t, nil
 	}
+	err = withPolicy(&t, policy)
+	return t, err
+}
+
+// withPolicy puts what a file says into terms.
+func withPolicy(t *enrol.Terms, policy string) error {
 	raw, err := tool.ReadFile(policy, maxFile)
 	if err != nil {
-		return t, fmt.Errorf("--policy: %w", err)
+		return fmt.Errorf("--policy: %w", err)
 	}
 	var p struct {
 		Metadata    json.RawMessage `json:"metadata"`
@@ -227,28 +179,46 @@ func merge(said enrol.Terms, c statement.Statement, d *Desk, policy string) (enr
 	in := json.NewDecoder(strings.NewReader(string(raw)))
 	in.DisallowUnknownFields()
 	if err := in.Decode(&p); err != nil {
-		return t, fmt.Errorf("--policy %s: %w", policy, err)
+		return fmt.Errorf("--policy %s: %w", policy, err)
 	}
 	t.Metadata, t.Policy, t.Constraints = p.Metadata, p.Policy, p.Constraints
-	return t, nil
+	return nil
+}
+
+// proposed says what waits for a second person, and what its approval would do.
+func proposed(e *tool.Env, d *Office, after enrol.Subordinate) error {
+	e.Printf("proposed by %s; another person has to approve\n", d.Me.Name)
+	describe(e.Out, after)
+	return rehearsed(e, d, after)
 }
 
 func approve(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "approve ENTITY --proposal DIGEST", Short: "Approve what another person proposed; from then on the entity is stated",
-		Example: tool.Lines("hopnhat federation subordinate approve https://danang.example.vn --proposal 5c0f8d0e2b6a4a0f9b1e6a7d2c3b4a59"),
-		Args:    tool.OneWord("entity, by its URL"),
+		Long: `Approves what another person proposed. The terms are named by their digest, which show prints.
+Phê duyệt điều khoản mà người khác đã đề nghị.
+
+What the terms would do to the whole federation is rehearsed first. Where an entity would be trusted no more,
+or have other metadata or marks, the effects have a digest too, and are approved by it. Nothing is rehearsed
+where this server knows nothing of the federation; the event says so.`,
+		Example: tool.Lines(
+			"hopnhat federation subordinate approve https://danang.example.vn --proposal 5c0f8d0e2b6a4a0f9b1e6a7d2c3b4a59",
+			"hopnhat federation subordinate approve https://danang.example.vn --proposal 5c0f8d0e2b6a4a0f9b1e6a7d2c3b4a59 --effects "+
+				"1f3a8d0e2b6a4a0f9b1e6a7d2c3b4a60"),
+		Args: tool.OneWord("entity, by its URL"),
 	}
 	seen := cmd.Flags().String("proposal", "", "the `DIGEST` of the terms, as `hopnhat federation subordinate show` prints it")
+	effects := cmd.Flags().String("effects", "", "the `DIGEST` of the effects, as `hopnhat federation subordinate show` prints it; wanted where somebody is harmed")
 	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
-		d, _, err := open(b)
+		d, err := Open(b)
 		if err != nil {
 			return err
 		}
-		after, err := d.Step(ctx, federation.EntityID(words[0]), audit.SubordinateApproved,
-			func(s enrol.Subordinate) (enrol.Subordinate, error) {
-				return s.Approve(d.Entity, *seen, d.By, d.Now)
-			})
+		id := federation.EntityID(words[0])
+		after, err := d.Approve(ctx, d.Me, id, *seen, *effects)
+		if errors.Is(err, desk.ErrHarms) {
+			return fmt.Errorf("%w: look at `hopnhat federation subordinate show %s`, and give --effects", err, id)
+		}
 		if err == nil {
 			describe(e.Out, after)
 		}
@@ -264,7 +234,7 @@ func renew(e *tool.Env) *cobra.Command {
 	until := cmd.Flags().String("until", "", "the `DATE` on which the enrolment ends, as 2030-01-01")
 	why := cmd.Flags().String("why", "", "a reason, which stands in the evidence; no number of a person")
 	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
-		d, _, err := open(b)
+		d, err := Open(b)
 		if err != nil {
 			return err
 		}
@@ -272,21 +242,17 @@ func renew(e *tool.Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		after, err := d.Step(ctx, federation.EntityID(words[0]), audit.SubordinateRenewed,
-			func(s enrol.Subordinate) (enrol.Subordinate, error) {
-				return s.Renew(d.Entity, end, d.By, *why, d.Now)
-			})
-		if err == nil {
-			e.Printf("proposed by %s; another person has to approve\n", d.By)
-			describe(e.Out, after)
+		after, err := d.Renew(ctx, d.Me, federation.EntityID(words[0]), end, *why)
+		if err != nil {
+			return err
 		}
-		return err
+		return proposed(e, d, after)
 	})
 }
 
 // end is a command that stops statements about an entity at once.
 func end(
-	e *tool.Env, verb string, action audit.Action, step func(enrol.Subordinate, string, string, time.Time) (enrol.Subordinate, error),
+	e *tool.Env, verb string, step func(*desk.Desk, context.Context, desk.Officer, federation.EntityID, string) (enrol.Subordinate, error),
 ) *cobra.Command {
 	short := map[string]string{
 		"suspend": "Stop stating an entity at once, until a renewal is approved", "revoke": "End the enrolment of an entity at once",
@@ -297,13 +263,11 @@ func end(
 	}
 	why := cmd.Flags().String("why", "", "the reason, which stands in the evidence; no number of a person")
 	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
-		d, _, err := open(b)
+		d, err := Open(b)
 		if err != nil {
 			return err
 		}
-		after, err := d.Step(ctx, federation.EntityID(words[0]), action, func(s enrol.Subordinate) (enrol.Subordinate, error) {
-			return step(s, d.By, *why, d.Now)
-		})
+		after, err := step(d.Desk, ctx, d.Me, federation.EntityID(words[0]), *why)
 		if err == nil {
 			describe(e.Out, after)
 			e.Printf("others know by the end of the statements that they hold, within a day\n")

@@ -19,7 +19,6 @@ import (
 	"hopnhat/cmd/node"
 	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/federation"
-	"hopnhat/federation/enrol"
 	"hopnhat/federation/federationtest"
 )
 
@@ -70,15 +69,20 @@ func (h house) run(t *testing.T, code int, words ...string) string {
 	return out.String()
 }
 
-// as runs a step at the desk of somebody else than who runs the commands.
-func (h house) as(t *testing.T, by string, do func(*enrolling.Desk) error) {
+// as runs something at the office of somebody else than who runs the commands.
+func (h house) as(t *testing.T, by string, do func(*node.Base, *enrolling.Office) error) {
 	t.Helper()
 	b, err := node.Open(t.Context(), h.config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if err := do(&enrolling.Desk{Base: b, Entity: us, By: by, Now: time.Now()}); err != nil {
+	d, err := enrolling.Open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Me = enrolling.Officer(by)
+	if err := do(b, d); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -164,10 +168,12 @@ func enrolment(t *testing.T, h house) {
 	if out := subordinate(1, "approve", id); !strings.Contains(out, "a second person has to") {
 		t.Errorf("who proposed it approved it: %s", out)
 	}
-	h.as(t, "os-user:second@test", func(d *enrolling.Desk) error {
-		_, err := d.Step(t.Context(), app.ID, audit.SubordinateApproved, func(s enrol.Subordinate) (enrol.Subordinate, error) {
-			return s.Approve(d.Entity, s.Proposal.Terms.Digest(), d.By, d.Now)
-		})
+	h.as(t, "os-user:second@test", func(b *node.Base, d *enrolling.Office) error {
+		s, err := b.DB.Enrolments.Subordinate(t.Context(), app.ID)
+		if err != nil {
+			return err
+		}
+		_, err = d.Approve(t.Context(), d.Me, app.ID, s.Proposal.Terms.Digest(), "")
 		return err
 	})
 	var list []enrolling.Shown
@@ -194,8 +200,8 @@ func enrolment(t *testing.T, h house) {
 	mark(0, "grant", kind, id, "--until", until)
 	mark(1, "revoke", kind, id)
 	mark(0, "revoke", kind, id, "--why", "order 3")
-	h.as(t, "x", func(d *enrolling.Desk) error {
-		m, err := d.Base.DB.Enrolments.Mark(t.Context(), kind, federation.EntityID(id))
+	h.as(t, "x", func(b *node.Base, _ *enrolling.Office) error {
+		m, err := b.DB.Enrolments.Mark(t.Context(), kind, federation.EntityID(id))
 		if err == nil && m.RevokedAt.IsZero() {
 			t.Error("the mark is not revoked")
 		}

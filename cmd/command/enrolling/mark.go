@@ -3,53 +3,20 @@ package enrolling
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"hopnhat/authz"
-	"hopnhat/authz/audit"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
 	"hopnhat/federation"
-	"hopnhat/federation/enrol"
 )
 
 // Marks is `hopnhat federation mark`.
 func Marks(e *tool.Env) *cobra.Command {
 	return tool.Group("mark", "Grant trust marks, and take them back",
 		"hopnhat federation mark grant https://neo.example.vn/marks/public https://app.example.vn", grant(e), revoke(e))
-}
-
-// Mark reads a mark, takes a step and keeps what it made of it, with its event.
-func (d *Desk) Mark(
-	ctx context.Context, kind string, subject federation.EntityID, action audit.Action, step func(enrol.Mark) (enrol.Mark, error),
-) (after enrol.Mark, err error) {
-	err = tool.Administer(ctx, d.Base, func(ctx context.Context) (audit.Act, error) {
-		before, err := d.Base.DB.Enrolments.Mark(ctx, kind, subject)
-		if errors.Is(err, authz.ErrNotFound) {
-			before, err = enrol.Mark{Type: kind, Subject: subject}, nil
-		}
-		if err != nil {
-			return audit.Act{}, err
-		}
-		if after, err = step(before); err != nil {
-			return audit.Act{}, err
-		}
-		if err := d.Base.DB.Enrolments.SaveMark(ctx, after); errors.Is(err, authz.ErrConflict) {
-			return audit.Act{}, fmt.Errorf("somebody changed this mark of %s at the same time: try again", subject)
-		} else if err != nil {
-			return audit.Act{}, err
-		}
-		text := kind
-		if after.Why != "" {
-			text = after.Why + "; " + text
-		}
-		return tool.Act(action, string(subject), text), nil
-	})
-	return after, err
 }
 
 // twoWords are the type of a mark and its holder.
@@ -67,7 +34,7 @@ func grant(e *tool.Env) *cobra.Command {
 	}
 	until := cmd.Flags().String("until", "", "the `DATE` on which it ends, as 2028-01-01; without, it has no end")
 	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
-		d, _, err := open(b)
+		d, err := Open(b)
 		if err != nil {
 			return err
 		}
@@ -81,8 +48,7 @@ func grant(e *tool.Env) *cobra.Command {
 				return err
 			}
 		}
-		step := func(m enrol.Mark) (enrol.Mark, error) { return m.Grant(d.By, end, d.Now) }
-		if _, err := d.Mark(ctx, words[0], id, audit.TrustMarkGranted, step); err != nil {
+		if _, err := d.Grant(ctx, d.Me, words[0], id, end); err != nil {
 			return err
 		}
 		e.Printf("granted; %s fetches it at federation_trust_mark_endpoint and puts it into its configuration\n", id)
@@ -97,12 +63,11 @@ func revoke(e *tool.Env) *cobra.Command {
 	}
 	why := cmd.Flags().String("why", "", "the reason, which stands in the evidence; no number of a person")
 	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
-		d, _, err := open(b)
+		d, err := Open(b)
 		if err != nil {
 			return err
 		}
-		step := func(m enrol.Mark) (enrol.Mark, error) { return m.Revoke(d.By, *why, d.Now) }
-		if _, err := d.Mark(ctx, words[0], federation.EntityID(words[1]), audit.TrustMarkRevoked, step); err != nil {
+		if _, err := d.TakeBack(ctx, d.Me, words[0], federation.EntityID(words[1]), *why); err != nil {
 			return err
 		}
 		e.Printf("revoked; whoever asks for its status is told\n")

@@ -15,6 +15,7 @@ import (
 	"hopnhat/cmd/config"
 	"hopnhat/cmd/node"
 	"hopnhat/federation"
+	"hopnhat/federation/desk"
 	"hopnhat/federation/enrol"
 )
 
@@ -30,6 +31,8 @@ type Shown struct {
 	Since      time.Time   `json:"since"`
 	Why        string      `json:"why,omitempty"`
 	Proposal   *ShownTerms `json:"proposal,omitempty"`
+	// Rehearsal is what the approval of the proposal would do, if the federation is known here.
+	Rehearsal *desk.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // ShownTerms are terms, with the thumbprints of the keys.
@@ -46,7 +49,7 @@ type ShownTerms struct {
 }
 
 func shownTerms(t enrol.Terms, by string) *ShownTerms {
-	return &ShownTerms{t.Organization, t.Agreement, t.Level, t.Types, t.Intermediate, keyIDs(t), t.Until.UTC(), by, t.Digest()}
+	return &ShownTerms{t.Organization, t.Agreement, t.Level, t.Types, t.Intermediate, desk.Thumbprints(t), t.Until.UTC(), by, t.Digest()}
 }
 
 func shown(s enrol.Subordinate, now time.Time) Shown {
@@ -81,7 +84,7 @@ func terms(w io.Writer, title string, t enrol.Terms) {
 	}
 	fmt.Fprintf(w, "  %s:\n    terms %s\n    %s, agreement %s, level %d, until %s\n    roles: %s\n", title, t.Digest(), t.Organization, t.Agreement, t.Level,
 		t.Until.UTC().Format(time.DateOnly), strings.Join(types, " "))
-	for _, id := range keyIDs(t) {
+	for _, id := range desk.Thumbprints(t) {
 		fmt.Fprintf(w, "    key: %s\n", id)
 	}
 	for _, part := range []struct {
@@ -139,10 +142,22 @@ func show(e *tool.Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return e.JSON(shown(s, time.Now()))
+		d, noDesk := Open(b)
+		if !*asJSON {
+			if describe(e.Out, s); noDesk == nil && s.Proposal != nil {
+				return rehearsed(e, d, s)
+			}
+			return nil
 		}
-		describe(e.Out, s)
-		return nil
+		out := shown(s, time.Now())
+		if noDesk == nil && s.Proposal != nil {
+			r, err := d.Rehearse(s)
+			if err == nil {
+				out.Rehearsal = &r
+			} else if !errors.Is(err, desk.ErrNotKnown) {
+				return err
+			}
+		}
+		return e.JSON(out)
 	})
 }

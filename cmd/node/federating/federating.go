@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"os"
@@ -20,8 +21,10 @@ import (
 	"hopnhat/authz/outbound"
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
+	"hopnhat/federation/desk"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/registrar"
+	"hopnhat/federation/rehearsal"
 	"hopnhat/federation/resolver"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
@@ -166,6 +169,19 @@ func (f form) bounds(folder string) (b outbound.Bounds, err error) {
 	return b, nil
 }
 
+// Known is what the resolver of a server keeps in the state folder, and since when. The error
+// wraps desk.ErrNotKnown if there is none.
+func Known(anchors []trust.Anchor, state string) (rehearsal.Known, time.Time, error) {
+	if len(anchors) == 0 {
+		return rehearsal.Known{}, time.Time{}, fmt.Errorf("%w: federation_entity names no anchors", desk.ErrNotKnown)
+	}
+	stored, err := resolver.ReadStored(state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return rehearsal.Known{}, time.Time{}, fmt.Errorf("%w: no server walked through the federation yet", desk.ErrNotKnown)
+	}
+	return rehearsal.Known{Statements: stored.Statements, Anchors: anchors, Holds: stored.Holds}, stored.At, err
+}
+
 // Server is what a server does as an entity. Nil is one that is in no federation.
 type Server struct {
 	handlers map[string]http.HandlerFunc
@@ -205,7 +221,7 @@ func New(p Parts) (*Server, error) {
 	}
 	if len(e.Anchors) > 0 {
 		s.resolver = resolver.New(resolver.Options{
-			Anchors: e.Anchors, Fetcher: fetch.New(outbound.NewWithin(e.Bounds), nil), File: filepath.Join(p.State, "federation.json"),
+			Anchors: e.Anchors, Fetcher: fetch.New(outbound.NewWithin(e.Bounds), nil), File: filepath.Join(p.State, resolver.FileName),
 		})
 		o.Resolver = s.resolver
 	}

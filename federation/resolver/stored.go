@@ -1,0 +1,59 @@
+package resolver
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"hopnhat/federation"
+	"hopnhat/federation/statement"
+)
+
+// FileName is that of what is known, in the state folder.
+const FileName = "federation.json"
+
+// Stored is what a resolver knows, as it was gathered.
+type Stored struct {
+	// At is when it was gathered.
+	At         time.Time
+	Statements []statement.Statement
+
+	gathered *gathered
+}
+
+// Holds reports whether the issuer of a mark said last that its holder has it.
+func (s Stored) Holds(issuer federation.EntityID, kind string, holder federation.EntityID) bool {
+	_, holds := slices.BinarySearch(s.gathered.holders[markKind{issuer, kind}].subjects, holder)
+	return holds
+}
+
+func stored(g *gathered, at time.Time) Stored {
+	s := Stored{At: at, gathered: g, Statements: make([]statement.Statement, 0, len(g.statements))}
+	for _, one := range g.statements {
+		s.Statements = append(s.Statements, one.Statement)
+	}
+	return s
+}
+
+// Stored is what is known now.
+func (r *Resolver) Stored() Stored {
+	s := r.current.Load()
+	return stored(s.gathered, s.at)
+}
+
+// ReadStored reads what the resolver of a server keeps in the state folder. The error wraps
+// [io/fs.ErrNotExist] if no walk was made yet. Signatures are not verified.
+func ReadStored(folder string) (Stored, error) {
+	file := filepath.Join(folder, FileName)
+	info, err := os.Stat(file)
+	if err != nil {
+		return Stored{}, fmt.Errorf("what is known of the federation: %w", err)
+	}
+	g, err := load(file)
+	if err != nil {
+		return Stored{}, fmt.Errorf("reading %s: %w", file, err)
+	}
+	return stored(g, info.ModTime()), nil
+}
