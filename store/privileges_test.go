@@ -80,6 +80,8 @@ func TestRoles(t *testing.T) {
 		{migrations.RoleServer, database, "DELETE FROM event_places", false},
 		{migrations.RoleServer, database, "UPDATE event_places SET idx = 1", false},
 		{migrations.RoleServer, database, "DELETE FROM event_numbers", false},
+		{migrations.RoleServer, database, "DELETE FROM log_counters", false},
+		{migrations.RoleServer, database, "UPDATE log_counters SET counted = ''", false},
 		{migrations.RoleErase, database, "INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES ('1', '2', now())", true},
 		{migrations.RoleErase, database, "DELETE FROM events WHERE id = '1'", true}, // there is none
 		{migrations.RoleErase, database, "INSERT INTO events (id, at, type, client_id, pseudonym, purpose, registry, permit, consent, canonical, salt) VALUES ('1', now(), '', '', '', '', '', true, '', '', '')", true},

@@ -104,10 +104,11 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	n.counting = counter(n)
 	if n.log, err = releaselog.Open(ctx, releaselog.Options{
 		Site: c.Site, State: c.State, Origin: c.LogOrigin, Folder: c.LogFolder, Listen: c.LogListen, Address: c.LogAddress,
 		Writes: n.has(web.LogWriter), Sites: n.DB.Sites, Heads: n.DB.Heads, KnownSize: n.DB.KnownLogSize, Explain: n.DB.Leaves.Explain,
-		Copies: n.Copies.Of, Anchor: c.LogAnchor, Ring: n.Ring, Witnesses: circle,
+		Copies: n.Copies.Of, Counted: n.counting.Note, Anchor: c.LogAnchor, Ring: n.Ring, Witnesses: circle,
 	}); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
+	"hopnhat/cmd/node/counting"
 	"hopnhat/cmd/node/federating"
 	"hopnhat/cmd/node/provincial"
 	"hopnhat/cmd/node/reconciling"
@@ -44,6 +45,7 @@ type Node struct {
 	watch    *watch.Watch
 	out      *outbound.Client
 	board    *incident.Board // what is known to be wrong in the evidence
+	counting *counting.Job
 	// reconciling is nil on a node that never writes the log.
 	reconciling *reconciling.Job
 

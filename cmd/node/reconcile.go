@@ -11,8 +11,10 @@ import (
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/audit/rowseal"
 	"hopnhat/authz/audit/trees"
+	"hopnhat/cmd/node/counting"
 	"hopnhat/cmd/node/reconciling"
 	"hopnhat/cmd/node/releaselog"
+	"hopnhat/store/counters"
 	"hopnhat/store/streams"
 	"hopnhat/store/tlog"
 )
@@ -39,13 +41,28 @@ func (b *Base) evidence(
 	source := streams.Source{Handle: b.DB.Handle, Seals: rowseal.New(b.Ring), Pause: pause, Upgrading: b.DB.Upgrading}
 	return reconciling.Evidence{
 		Source: source, Leaves: leaves, Standing: reconciling.Standings(b.DB, source, b.Pseudonyms), Now: time.Now,
-		Heads: func(ctx context.Context) ([]trees.Head, error) {
-			released, err1 := b.DB.Heads.Shards(ctx, b.Config.LogOrigin)
-			agreed, err2 := b.DB.Heads.Shards(ctx, releaselog.ConsentOrigin(b.Config.LogOrigin))
-			all := append(released, agreed...)
-			slices.SortFunc(all, func(a, b trees.Head) int { return strings.Compare(a.Origin, b.Origin) })
-			return all, errors.Join(err1, err2)
-		},
+		Heads: b.heads, Counters: b.counters(), Early: b.DB.UpgradeEnds,
+	}
+}
+
+// heads are those of both logs of the site.
+func (b *Base) heads(ctx context.Context) ([]trees.Head, error) {
+	released, err1 := b.DB.Heads.Shards(ctx, b.Config.LogOrigin)
+	agreed, err2 := b.DB.Heads.Shards(ctx, releaselog.ConsentOrigin(b.Config.LogOrigin))
+	all := append(released, agreed...)
+	slices.SortFunc(all, func(a, b trees.Head) int { return strings.Compare(a.Origin, b.Origin) })
+	return all, errors.Join(err1, err2)
+}
+
+func (b *Base) counters() counters.Book {
+	return counters.Book{Handle: b.DB.Handle, Events: b.DB.Leaves.Book}
+}
+
+// counter counts the entries of the logs that a node writes.
+func counter(n *Node) *counting.Job {
+	return &counting.Job{
+		Book: n.counters(), Heads: n.heads, Rows: n.DB.Leaves.PlacesBeyond, Open: n.Copies.Open, Now: time.Now,
+		Writes: func() bool { return n.log.Writes() }, Explained: func() error { return n.log.Explained() },
 	}
 }
 

@@ -67,6 +67,7 @@ func (n *Node) listen() (err error) {
 	}
 	r.background.Go(func() { n.federation.Run(background) })
 	if n.reconciling != nil {
+		r.background.Go(func() { n.counting.Run(background) })
 		r.background.Go(func() { n.reconciling.Run(background) })
 	}
 	if n.has(web.Provider) {

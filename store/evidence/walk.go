@@ -121,6 +121,15 @@ func (db Book) Upgrading(ctx context.Context) (bool, error) {
 	return db.Now().Before(since.Add(UpgradeWindow)), nil
 }
 
+// UpgradeEnds is when [Book.Upgrading] ends, or ended; the zero time where nobody knows.
+func (db Book) UpgradeEnds(ctx context.Context) (time.Time, error) {
+	since, _, err := db.sealedSince(ctx)
+	if err != nil || since.IsZero() {
+		return time.Time{}, err
+	}
+	return since.Add(UpgradeWindow), nil
+}
+
 // sealedSince is since when rows carry MACs; the zero time where the note is false.
 func (db Book) sealedSince(ctx context.Context) (since time.Time, there bool, err error) {
 	const doing = "reading since when rows are sealed"

@@ -121,6 +121,7 @@ func (s Source) check(ctx context.Context, origin string, r *raw) (reconcile.Row
 		return out, nil
 	}
 	out.Pseudonym, out.Number, out.Client, out.At = sealed.Pseudonym, sealed.Sequence, authz.ClientID(sealed.Client), sealed.At
+	out.Kind = audit.Type(sealed.Type)
 	var id string
 	if len(r.salt) == len(audit.Salt{}) {
 		id, out.Leaf, err = commitment.LeafOf(r.canonical, audit.Salt(r.salt))

@@ -54,6 +54,8 @@ type ShardsOptions struct {
 	Explain func(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error)
 	// Copies is as in [Options], for a shard.
 	Copies func(ctx context.Context, origin string, first uint64, leaves [][]byte) (map[uint64][]byte, error)
+	// Counted, if not nil, hears of each entry that was given a place, before that is told.
+	Counted func(at audit.Place, entry audit.Entry)
 	// Holds, if not nil, returns an error when another node may be the writer by now.
 	Holds func() error
 	// CheckpointInterval is as in [Options].
@@ -467,10 +469,11 @@ func (s *Shards) Append(ctx context.Context, entry audit.Entry) (audit.Place, er
 		if errors.Is(err, ErrClosed) && s.current.Load() != current {
 			continue // it rolled over in between
 		}
-		if errors.Is(err, ErrClosed) {
-			if out := s.out(); out != nil {
-				err = out
-			}
+		if err == nil && s.o.Counted != nil {
+			s.o.Counted(place, entry)
+		}
+		if out := s.out(); out != nil && errors.Is(err, ErrClosed) {
+			err = out
 		}
 		return place, err
 	}

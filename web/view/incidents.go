@@ -98,8 +98,8 @@ type IncidentMore struct {
 // IncidentWords lists the words that have a text.
 func IncidentWords() []string {
 	return []string{
-		"altered", "and-after", "columns", "counted", "given-again", "gone", "misplaced", "no-event", "no-seal", "not-as-said", "row-altered",
-		"unreadable", "unsealed",
+		"altered", "and-after", "columns", "counted", "counted-anew", "given-again", "gone", "misplaced", "no-event", "no-seal", "not-as-said",
+		"not-counted", "row-altered", "unreadable", "unsealed",
 	}
 }
 

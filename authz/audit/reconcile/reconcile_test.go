@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/counts"
 )
 
 var now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
@@ -249,20 +250,24 @@ func TestUnplaced(t *testing.T) {
 	}
 }
 
-// TestCounters: what the log counted is held against the rows, an app at a time.
+// TestCounters: what the log counted is held against the rows, an hour, app and kind at a time.
 func TestCounters(t *testing.T) {
+	a, b := counts.Tag{Hour: 1, Client: "a", Type: "x"}, counts.Tag{Hour: 1, Client: "b", Type: "x"}
+	later := counts.Tag{Hour: 2, Client: "a", Type: "x"}
 	for _, row := range []struct {
 		name string
-		c    Counter
-		rows Tally
+		c    counts.Counter
+		rows counts.Tally
 		want int
 	}{
-		{"they agree", Counter{Counted: Tally{"a": 2, "b": 1}}, Tally{"a": 2, "b": 1}, 0},
-		{"nothing at all", Counter{}, nil, 0},
-		{"a row is missing", Counter{Counted: Tally{"a": 2}}, Tally{"a": 1}, 1},
-		{"an app is missing", Counter{Counted: Tally{"a": 2, "b": 1}}, Tally{"a": 2}, 1},
-		{"an app was never counted", Counter{Counted: Tally{"a": 2}}, Tally{"a": 2, "b": 5}, 1},
-		{"its seal does not hold", Counter{Counted: Tally{"a": 2}, Fault: "not sealed by the log"}, Tally{"a": 2}, 1},
+		{"they agree", counts.Counter{Counted: counts.Tally{a: 2, b: 1}}, counts.Tally{a: 2, b: 1}, 0},
+		{"nothing at all", counts.Counter{}, nil, 0},
+		{"a row is missing", counts.Counter{Counted: counts.Tally{a: 2}}, counts.Tally{a: 1}, 1},
+		{"an app is missing", counts.Counter{Counted: counts.Tally{a: 2, b: 1}}, counts.Tally{a: 2}, 1},
+		{"an app was never counted", counts.Counter{Counted: counts.Tally{a: 2}}, counts.Tally{a: 2, b: 5}, 1},
+		{"another hour", counts.Counter{Counted: counts.Tally{a: 2}}, counts.Tally{a: 1, later: 1}, 2},
+		{"one that could not be counted then", counts.Counter{Counted: counts.Tally{a: 2}, Unknown: 1}, counts.Tally{a: 3}, 0},
+		{"more than could not be counted", counts.Counter{Counted: counts.Tally{a: 2}, Unknown: 1}, counts.Tally{a: 3, b: 1}, 2},
 	} {
 		var got []Finding
 		Differ(row.c, row.rows, func(f Finding) { got = append(got, f) })

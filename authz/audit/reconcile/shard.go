@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
 )
 
 // Row is a place of a shard as the database knows it, with the event that has it.
@@ -27,8 +28,9 @@ type Row struct {
 	// Unsealed says that a release without seals wrote the row, or claims to have: it is
 	// genuine where its leaf stands at its place, and nowhere else.
 	Unsealed bool
-	// Of a row that is genuine: the person and her number, the app, and the time.
+	// Of a row that is genuine: the person and her number, the app, the kind, and the time.
 	Pseudonym string
+	Kind      audit.Type
 	Number    int64
 	Client    authz.ClientID
 	At        time.Time

@@ -21,7 +21,10 @@ const (
 	Gone       Word = "gone"
 	GivenAgain Word = "given-again" // the next number that is given was given before
 	Counted    Word = "counted"     // by the log, and the rows: two numbers
-	AndAfter   Word = "and-after"   // so many more after this one: a number
+	// Of places whose counter is gone, and of a counter that was made long after them.
+	NotCounted  Word = "not-counted"
+	CountedAnew Word = "counted-anew"
+	AndAfter    Word = "and-after" // so many more after this one: a number
 )
 
 var english = map[Word]string{
@@ -37,6 +40,8 @@ var english = map[Word]string{
 	Gone:                        "events tell of it, and it is gone",
 	GivenAgain:                  "the next number that is given was given before",
 	Counted:                     "the log counted %d, the rows are %d",
+	NotCounted:                  "what the log counted from this place on is gone",
+	CountedAnew:                 "it was counted long after it was written: what was counted then is gone",
 	AndAfter:                    "and %d after it",
 }
 

@@ -104,6 +104,7 @@ const (
 	Decisions Table = "decisions" // of operators on the log
 	Incidents Table = "incidents"
 	Looks     Table = "looks" // how far reconciliation has come
+	Counters  Table = "counters"
 )
 
 func (m Mark) bytes() []byte {

@@ -35,6 +35,10 @@ type Evidence struct {
 	Leaves func(ctx context.Context, origin string) (Entries, error)
 	// Standing are the roles, apps and APIs as they stand.
 	Standing func(ctx context.Context) ([]reconcile.Standing, error)
+	// Counters are what the writer of the log counted; nil: nothing is held against that. Until
+	// Early, entries are there that nobody counted, of the release before.
+	Counters Counters
+	Early    func(ctx context.Context) (time.Time, error)
 	Now      func() time.Time
 }
 
@@ -75,6 +79,11 @@ type Cursor struct {
 	Index  uint64           `json:"index,omitempty"`
 	After  string           `json:"after,omitempty"`
 	Bare   []reconcile.Leaf `json:"bare,omitempty"`
+	// Of the shard: the end of the places that are counted, and whether it was told that some are
+	// not. Doubts are counters to be judged at the end.
+	Covered uint64  `json:"covered,omitempty"`
+	Gap     bool    `json:"gap,omitempty"`
+	Doubts  []Doubt `json:"doubts,omitempty"`
 	// Rows is how many rows and leaves were compared.
 	Rows uint64 `json:"rows,omitempty"`
 	// Since is when the look before this one began.
@@ -152,7 +161,7 @@ func (e Evidence) shard(ctx context.Context, c Cursor, tell func(reconcile.Findi
 	}
 	head := heads[at]
 	if head.Origin != c.Origin {
-		c.Origin, c.Index = head.Origin, 0
+		c.Origin, c.Index, c.Covered, c.Gap = head.Origin, 0, 0, false
 	}
 	if head.Altered { // what it says of the shard is nobody's
 		tell(reconcile.Finding{Kind: reconcile.StateForged, Origin: head.Origin, Object: audit.Bounded("head of " + head.Origin)})
@@ -189,14 +198,21 @@ func (e Evidence) compare(ctx context.Context, c Cursor, to uint64, tell func(re
 	if err != nil {
 		return c, fmt.Errorf("opening the shard %s: %w", c.Origin, err)
 	}
+	c, plan, to, err := e.plan(ctx, c, to, tell)
+	if err != nil {
+		return c, err
+	}
+	counted := newTallies(plan)
 	bare, next, err := reconcile.Shard{
 		Origin: c.Origin, From: c.Index, To: to,
 		Rows: e.Source.Rows(ctx, c.Origin, c.Index, to), Leaves: leaves(ctx, log, c.Index, to),
 		Erased: func(events []string) (map[string]bool, error) { return e.Source.Erased(ctx, events) },
+		Counts: counted.count,
 	}.Compare(tell)
 	if err != nil {
 		return c, err
 	}
+	c = counted.judge(c, next, bare, tell)
 	for _, leaf := range bare {
 		// One whose place is there, without the row, is no double.
 		if leaf.Event != "" || len(c.Bare) >= mostBare {
@@ -285,7 +301,8 @@ func (e Evidence) doubles(ctx context.Context, c Cursor, tell func(reconcile.Fin
 		}
 	}
 	reconcile.Bare(rest, tell)
-	c.Stage, c.Bare = finished, nil
+	settled(c.Doubts, rest, tell)
+	c.Stage, c.Bare, c.Doubts = finished, nil, nil
 	return c, nil
 }
 
@@ -293,7 +310,7 @@ func (e Evidence) doubles(ctx context.Context, c Cursor, tell func(reconcile.Fin
 // that is zero. Nothing else is looked at.
 func (e Evidence) Range(ctx context.Context, c Cursor, origin string, from, to uint64, tell func(reconcile.Finding)) (Cursor, error) {
 	if c.Origin == "" {
-		c.Origin, c.Index = origin, from
+		c.Origin, c.Index, c.Gap = origin, from, true // a counter may begin before it
 	}
 	heads, err := e.Heads(ctx)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/change"
+	"hopnhat/authz/audit/counts"
 	"hopnhat/authz/audit/erasure"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/authz/audit/trees"
@@ -118,12 +119,14 @@ func fill(t testing.TB, db *store.DB, n int) *table {
 	if err := db.Heads.Begin(t.Context(), head); err != nil {
 		t.Fatal(err)
 	}
+	tab.count(t, 0, n)
 	source := streams.Source{Handle: db.Handle, Seals: storetest.Rows()}
 	tab.e = reconciling.Evidence{
 		Source:   source,
 		Heads:    func(ctx context.Context) ([]trees.Head, error) { return db.Heads.Shards(ctx, log) },
 		Leaves:   func(context.Context, string) (reconciling.Entries, error) { return tab.log, nil },
 		Standing: reconciling.Standings(db, source, names{}),
+		Counters: tab.book(),
 		Now:      func() time.Time { return time.Now().Add(24 * time.Hour) }, // nothing of it is young any more
 	}
 	return tab
@@ -234,6 +237,13 @@ var ways = []struct {
 		tab.run(t, "INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac) VALUES (?, ?, ?, 1, false, ?, ?)",
 			origin, i+1, tab.ids[i], epoch, make([]byte, 32))
 	}, of(reconcile.PlaceForged)},
+	{"a row, its place and what was counted of it are deleted", func(t testing.TB, tab *table, i int) {
+		tab.run(t, "DELETE FROM events WHERE id = ?", tab.ids[i])
+		tab.run(t, "DELETE FROM event_places WHERE idx = ?", i)
+		tab.run(t, "DELETE FROM log_counters WHERE first_idx <= ? AND end_idx > ?", i, i)
+	}, func(tab *table, _ int, f reconcile.Finding) bool {
+		return f.Kind == reconcile.CounterDiffers && f.Text == string(reconcile.NotCounted)
+	}},
 	{"the log has another leaf", func(_ testing.TB, tab *table, i int) {
 		tab.log[i] = slices.Concat(tab.log[i][:8], []byte("x"), tab.log[i][9:])
 	}, at(reconcile.OtherCommitment)},
@@ -309,6 +319,11 @@ func TestAnErasureIsNoFinding(t *testing.T) {
 		}
 		head := trees.Head{Log: log, Origin: origin, Epoch: 1, Size: 101, Writer: "w", VerifierKey: "k"}
 		if err := db.Heads.Record(t.Context(), head); err != nil {
+			t.Fatal(err)
+		}
+		c := counts.Counter{Origin: origin, First: 100, End: 101, Way: counts.Written, At: epoch}
+		c.Counted = counts.Tally{counts.Of(s.Tombstone.Event.When.Decided, "", audit.Erased): 1}
+		if err := tab.book().Add(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 		for _, done := range []bool{false, true} {

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/witness"
 	"hopnhat/keys"
@@ -47,6 +48,8 @@ type Options struct {
 	Explain func(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error)
 	// Copies is as in [tlog.ShardsOptions].
 	Copies func(ctx context.Context, origin string, first uint64, leaves [][]byte) (map[uint64][]byte, error)
+	// Counted is as in [tlog.ShardsOptions].
+	Counted func(at audit.Place, entry audit.Entry)
 	// Anchor is a file of checkpoints that were kept elsewhere, empty if there is none: see
 	// [ReadAnchors].
 	Anchor string
@@ -131,7 +134,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 func (l *Log) openShards(ctx context.Context, archive *tlog.Archive) (*tlog.Shards, error) {
 	return tlog.OpenShards(ctx, tlog.ShardsOptions{
 		Archive: archive, Heads: l.o.Heads, Writer: l.self.Folder, Key: l.checkpointKey, KnownSize: l.o.KnownSize,
-		Explain: l.o.Explain, Copies: l.o.Copies, Anchors: l.anchors, Holds: l.holdsSite,
+		Explain: l.o.Explain, Copies: l.o.Copies, Counted: l.o.Counted, Anchors: l.anchors, Holds: l.holdsSite,
 	})
 }
 
