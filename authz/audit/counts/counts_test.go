@@ -24,7 +24,8 @@ func TestWhatACounterSaysIsReadAgain(t *testing.T) {
 		c.Unknown, c.Counted = rapid.Uint64Range(0, 3).Draw(t, "unknown"), Tally{}
 		sum := c.Unknown
 		for n := range rapid.IntRange(1, 20).Draw(t, "tags") {
-			tag := Tag{rapid.Int64Range(0, 1<<30).Draw(t, "hour"), authz.ClientID(rapid.StringN(0, 8, 20).Draw(t, "app")), audit.Type(rune('a' + n))}
+			tag := Tag{Hour: rapid.Int64Range(0, 1<<30).Draw(t, "hour"), Type: audit.Type(rune('a' + n))}
+			tag.Client = authz.ClientID(rapid.StringN(0, 8, 20).Draw(t, "app"))
 			c.Counted[tag] = rapid.Uint64Range(1, 100).Draw(t, "n")
 			sum += c.Counted[tag]
 		}
