@@ -30,49 +30,6 @@ const (
 const ByteOrder = "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
 
 // narrow gives and takes what [rights] says after a migration has made tables.
-// restricted are the tables on which nobody but their owner may do what the default
-// privileges allow, and what is allowed: evidence is added to and noted in the log,
-// never changed or deleted, and what ended in the federation stays to be seen.
-var restricted = []struct{ table, allowed string }{
-	{"events", "SELECT, INSERT, UPDATE (log_index, log_origin)"},
-	{"incidents", "SELECT, INSERT, UPDATE"},
-	{"federation_subordinates", "SELECT, INSERT, UPDATE"},
-	{"federation_marks", "SELECT, INSERT, UPDATE"},
-	{"event_places", "SELECT, INSERT"},
-	{"event_numbers", "SELECT, INSERT, UPDATE"},
-	{"event_erasures", "SELECT"},
-	{"log_counters", "SELECT, INSERT"},
-	{"evidence_sealed", "SELECT, INSERT"},
-	{"goose_db_version", "SELECT"},
-}
-
-// narrowing takes from everybody but the owner, on the restricted tables that are
-// there, what is not allowed.
-func narrowing() string {
-	var b strings.Builder
-	b.WriteString("DO $$\nDECLARE role name;\nBEGIN\n")
-	for _, r := range restricted {
-		fmt.Fprintf(&b, `  FOR role IN SELECT DISTINCT pg_get_userbyid(a.grantee) FROM pg_class c, aclexplode(c.relacl) a
-    WHERE c.oid = to_regclass('%[1]s') AND a.grantee NOT IN (c.relowner, 0) AND a.privilege_type <> 'SELECT'
-  LOOP
-    EXECUTE format('REVOKE ALL ON %[1]s FROM %%I', role);
-    EXECUTE format('GRANT %[2]s ON %[1]s TO %%I', role);
-  END LOOP;
-  IF to_regclass('%[1]s') IS NOT NULL THEN
-    REVOKE ALL ON %[1]s FROM PUBLIC;
-  END IF;
-`, r.table, r.allowed)
-	}
-	fmt.Fprintf(&b, `  IF to_regclass('event_erasures') IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') THEN
-    GRANT SELECT, INSERT, DELETE ON events TO %[1]s;
-    GRANT SELECT, INSERT ON event_erasures TO %[1]s;
-  END IF;
-`, RoleErase)
-	b.WriteString("END $$;\n")
-	return b.String()
-}
-
-// narrow keeps the restricted tables so after a migration has made them.
 func narrow(ctx context.Context, db *handle.Handle) error {
 	if _, err := db.Pool().ExecContext(ctx, narrowing()); err != nil {
 		return fmt.Errorf("giving the roles of the database their rights: %w", err)

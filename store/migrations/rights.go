@@ -76,6 +76,7 @@ var rights = []right{
 	{"key_signatures", all, [5]string{"rawd", "raw", "raw", "raw", "raw"}},
 	{"key_versions", all, [5]string{"raw", "raw", "raw", "raw", "raw"}},
 	{"keyring", all, [5]string{"ra", "ra", "ra", "ra", "ra"}},
+	{"log_counters", "ra", [5]string{"", "", "", "ra", ""}},
 	{"log_decisions", all, [5]string{"", "", "", "r", ""}},
 	{"log_shards", all, [5]string{held, held, held, "raw", "r"}},
 	{"logout_deliveries", all, [5]string{"rawd", "", "ra w(attempts,next_at,done_at)", "ra", ""}},
