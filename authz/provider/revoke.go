@@ -15,8 +15,9 @@ import (
 	"hopnhat/authz/protocol"
 )
 
-// authenticated reads and authenticates a client's request whose only write is
-// the assertion.
+// authenticated reads and authenticates a client's request. A client assertion is good once in the
+// nation (RFC 7523 §3 (7)), so it is spent by a commit also where nothing else is written: what a
+// node remembers another would take. Clients that authenticate otherwise cost none.
 func (p *Provider) authenticated(r *http.Request) (*clientauth.Registered, url.Values, error) {
 	form, err := protocol.PostForm(r)
 	if err != nil {

@@ -36,8 +36,9 @@ func (s Salt) PayloadDigest(payload []byte) string {
 	return base64.RawURLEncoding.EncodeToString(mac(key[:], payload))
 }
 
-// deriver makes the secrets of parts of the event, one after the other: HMAC as a PRF, the
-// expand step of RFC 5869 §2.3 with one block.
+// deriver makes the secrets of parts of the event, one after the other: HMAC-SHA-256 (RFC 2104)
+// as a PRF, keyed with the salt, of a label, a zero byte and the name of the part. It is not
+// HKDF-Expand (RFC 5869 §2.3), whose block ends with the byte of a counter.
 func (s Salt) deriver() func(part string) GroupSalt {
 	h := hmac.New(sha256.New, s[:]) // the salt is hashed once for all parts
 	return func(part string) GroupSalt {
