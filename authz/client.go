@@ -61,6 +61,9 @@ type Authentication struct {
 type Keys struct {
 	JWKS    []byte
 	JWKSURI string
+	// JWKSSignedBy is a JWK Set, the federation keys of the app: then a signed JWK Set is at
+	// JWKSURI, and one of them signed it (signed_jwks_uri, OpenID Federation 1.0 §5.2.1).
+	JWKSSignedBy []byte `json:",omitempty"`
 }
 
 // Requests is what an app may ask, and in which form (RFC 6749, RFC 7636, RFC 9101,

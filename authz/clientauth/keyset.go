@@ -1,6 +1,7 @@
 package clientauth
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth/signedset"
 	"hopnhat/authz/recent"
 	"hopnhat/keys/jose"
 )
@@ -51,18 +53,21 @@ type keySets struct {
 }
 
 type keySet struct {
-	uri     string
-	set     *jose.Set // nil until the first fetch that worked
-	fetched time.Time
-	failed  error
-	looks   *rate.Limiter
-	fetch   *fetch // under way, nil if none
+	uri      string
+	signedBy []byte    // who signs what is there; nil for a set that is not signed
+	set      *jose.Set // nil until the first fetch that worked
+	fetched  time.Time
+	end      time.Time // of a signed set, zero without
+	failed   error
+	looks    *rate.Limiter
+	fetch    *fetch // under way, nil if none
 }
 
 // fetch is one under way, or its outcome.
 type fetch struct {
 	done chan struct{}
 	set  *jose.Set
+	end  time.Time
 	err  error
 }
 
@@ -75,7 +80,7 @@ func (d *Directory) keysOf(ctx context.Context, c *authz.Client) (*jose.Set, err
 	now := d.now()
 	d.keys.mu.Lock()
 	k := d.keys.entry(c, now)
-	if k.set != nil && now.Sub(k.fetched) < stale {
+	if k.set != nil && now.Sub(k.fetched) < stale && (k.end.IsZero() || now.Before(k.end)) {
 		set := k.set
 		if now.Sub(k.fetched) >= fresh && k.looks.AllowN(now, 1) {
 			d.begin(k, c) // beside this request
@@ -112,8 +117,8 @@ func (d *Directory) newer(ctx context.Context, c *authz.Client) (set *jose.Set, 
 // entry is called with the lock held.
 func (s *keySets) entry(c *authz.Client, now time.Time) *keySet {
 	k, _, ok := s.sets.Get(c.ID)
-	if !ok || k.uri != c.JWKSURI {
-		k = &keySet{uri: c.JWKSURI, looks: rate.NewLimiter(rate.Every(looksInterval), looks)}
+	if !ok || k.uri != c.JWKSURI || !bytes.Equal(k.signedBy, c.JWKSSignedBy) {
+		k = &keySet{uri: c.JWKSURI, signedBy: c.JWKSSignedBy, looks: rate.NewLimiter(rate.Every(looksInterval), looks)}
 		s.sets.Put(c.ID, k, now)
 	}
 	return k
@@ -132,16 +137,16 @@ func (d *Directory) begin(k *keySet, c *authz.Client) *fetch {
 		return f
 	}
 	k.fetch = f
-	id, uri := c.ID, k.uri
+	id := c.ID
 	go func() {
 		// Not the request's context: others wait for this too.
 		ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
 		defer cancel()
-		f.set, f.err = d.fetchSet(ctx, uri)
+		f.set, f.end, f.err = d.fetchSet(ctx, id, k.uri, k.signedBy)
 		d.keys.mu.Lock()
 		k.fetch = nil
 		if f.err == nil {
-			k.set, k.fetched, k.failed = f.set, d.now(), nil
+			k.set, k.end, k.fetched, k.failed = f.set, f.end, d.now(), nil
 			if current, _, ok := d.keys.sets.Get(id); ok && current == k {
 				d.keys.sets.Put(id, k, k.fetched) // a set in use is fetched anew, so it is not the oldest
 			}
@@ -158,15 +163,24 @@ func (d *Directory) begin(k *keySet, c *authz.Client) *fetch {
 	return f
 }
 
-func (d *Directory) fetchSet(ctx context.Context, uri string) (*jose.Set, error) {
+// fetchSet gets a client's key set, and when it ends if it is signed.
+func (d *Directory) fetchSet(ctx context.Context, id authz.ClientID, uri string, signedBy []byte) (*jose.Set, time.Time, error) {
 	if d.Fetcher == nil {
-		return nil, errors.New("nothing is fetched here")
+		return nil, time.Time{}, errors.New("nothing is fetched here")
 	}
 	raw, err := d.Fetcher.Fetch(ctx, uri, maxJWKS)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
-	return jose.ParseSet(raw)
+	if signedBy == nil {
+		set, err := jose.ParseSet(raw)
+		return set, time.Time{}, err
+	}
+	signers, err := jose.ParseSet(signedBy)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("reading the federation keys of client %q: %w", id, err)
+	}
+	return signedset.Read(raw, signers, id, d.now())
 }
 
 // wait is for the fetch or the caller's end, whichever is first.

@@ -52,13 +52,18 @@ func (s signer) token(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	input := b64(head) + "." + b64([]byte(`{"iss":"app"}`))
+	return s.sign(t, b64(head)+"."+b64([]byte(`{"iss":"app"}`)))
+}
+
+// sign makes a JWS of a header and a payload.
+func (s signer) sign(t *testing.T, input string) string {
+	t.Helper()
 	digest := sha256.Sum256([]byte(input))
 	r, v, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
 	if err != nil {
 		t.Fatal(err)
 	}
-	return input + "." + b64(append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...))
+	return input + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...))
 }
 
 // site serves key sets; a gate holds answers back.

@@ -23,6 +23,7 @@ import (
 	"hopnhat/federation/registrar"
 	"hopnhat/federation/registration"
 	"hopnhat/federation/trust"
+	"hopnhat/keys/jose"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )
@@ -122,6 +123,7 @@ func (o *office) chain(t *testing.T, changes claims) []string {
 		"redirect_uris": []string{"https://app.tinh.example.vn/cb"},
 	}
 	maps.Copy(metadata, changes)
+	maps.DeleteFunc(metadata, func(_ string, v any) bool { return v == nil })
 	times := func(more claims) claims {
 		all := claims{"iat": o.now.Unix(), "exp": o.now.Add(time.Hour).Unix()}
 		maps.Copy(all, more)
@@ -569,4 +571,31 @@ func TestPaced(t *testing.T) {
 		t.Error(err)
 	}
 	o.expect(t, "client.registered")
+}
+
+// TestFederationKeys: another federation key of an app with a signed_jwks_uri counts as soon as its
+// superior states it (§5.2.1), and comes back from the database.
+func TestFederationKeys(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		o, ctx := newOffice(t, db), t.Context()
+		signed := claims{"jwks": nil, "signed_jwks_uri": "https://app.tinh.example.vn/signed"}
+		for _, want := range []string{"client.registered", "client.updated"} {
+			if err := o.Introduce(ctx, o.id(), o.chain(t, signed), nil); err != nil {
+				t.Fatal(err)
+			}
+			o.expect(t, want)
+			for name, read := range map[string]func(context.Context, authz.ClientID) (*authz.Client, error){"here": o.Client, "kept": db.Client} {
+				c, err := read(ctx, o.id())
+				if err != nil {
+					t.Fatal(err)
+				}
+				set, err := jose.ParseSet(c.JWKSSignedBy)
+				if err != nil || federationtest.Parse(t, o.app.Configuration(t, nil)).SignedBy(set) != nil || c.JWKSURI == "" {
+					t.Errorf("%s: %v, %+v", name, err, c.Keys)
+				}
+			}
+			o.app = federationtest.New(t, o.app.ID)
+			o.now = o.now.Add(time.Minute)
+		}
+	})
 }

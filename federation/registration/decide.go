@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -286,13 +287,17 @@ func (r Rules) client(v trust.Verdict, p federation.Parameters, policy apps.Poli
 	if err != nil {
 		return nil, invalidMetadata(err)
 	}
+	signed, err := signedURI(p)
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case m.ClientID != "" && m.ClientID != string(v.Subject):
 		return nil, refuse(authz.InvalidMetadata, "12.1", "client_id is the entity identifier %s, or is left out", v.Subject)
 	case len(m.JWKS) > 0:
-		m.JWKSURI = "" // §5.2.1: what stands in the chain is what was verified
-	case m.JWKSURI == "" && p["signed_jwks_uri"] != nil:
-		return nil, refuse(authz.InvalidMetadata, "5.2.1", "this provider reads jwks and jwks_uri; signed_jwks_uri alone is not read")
+		m.JWKSURI, signed = "", "" // §5.2.1: what stands in the chain is what was verified
+	case signed != "":
+		m.JWKSURI = signed // and not what nobody signed
 	}
 	if m.SectorIdentifierURI != "" {
 		// Anybody's request may be what registers a known app, and none sends us anywhere.
@@ -318,7 +323,26 @@ func (r Rules) client(v trust.Verdict, p federation.Parameters, policy apps.Poli
 	if err != nil {
 		return nil, invalidMetadata(err)
 	}
+	if signed != "" {
+		// A federation key of the app signs, as its superior states them.
+		if c.JWKSSignedBy, err = v.Chain[1].Keys.Marshal(); err != nil {
+			return nil, fmt.Errorf("writing the federation keys of %s: %w", v.Subject, err)
+		}
+	}
 	return c, nil
+}
+
+// signedURI is signed_jwks_uri (§5.2.1); empty if there is none.
+func signedURI(p federation.Parameters) (string, error) {
+	if p["signed_jwks_uri"] == nil {
+		return "", nil
+	}
+	text, _ := p["signed_jwks_uri"].(string)
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > federation.MaxEntityID {
+		return "", refuse(authz.InvalidMetadata, "5.2.1", "signed_jwks_uri is not an https URL")
+	}
+	return text, nil
 }
 
 // choose is the first method of token_endpoint_auth_methods_supported that both have, or

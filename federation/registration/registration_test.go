@@ -19,6 +19,7 @@ import (
 	"hopnhat/federation/mark"
 	"hopnhat/federation/registration"
 	"hopnhat/federation/trust"
+	"hopnhat/keys/jose"
 )
 
 type claims = federationtest.Claims
@@ -162,7 +163,8 @@ func TestRefusals(t *testing.T) {
 		{"client_registration_types with a number", "5.1.2", parts{app: claims{"client_registration_types": []any{1}}}, nil, authz.InvalidMetadata, "no list"},
 		{"explicit registration alone", "12", parts{app: claims{"client_registration_types": []string{"explicit"}}}, nil, authz.InvalidMetadata, "automatic"},
 		{"a client_id of its own", "12.1", parts{app: claims{"client_id": "app"}}, nil, authz.InvalidMetadata, "entity identifier"},
-		{"signed_jwks_uri alone", "5.2.1", parts{app: claims{"jwks": nil, "signed_jwks_uri": "https://app.tinh.example.vn/keys"}}, nil, authz.InvalidMetadata, "signed_jwks_uri"},
+		{"signed_jwks_uri without https", "5.2.1", parts{app: claims{"jwks": nil, "signed_jwks_uri": "http://app.tinh.example.vn/keys"}}, nil, authz.InvalidMetadata, "signed_jwks_uri"},
+		{"signed_jwks_uri is no text", "5.2.1", parts{app: claims{"signed_jwks_uri": 1}}, nil, authz.InvalidMetadata, "signed_jwks_uri"},
 		{"no keys", "12.1", parts{app: claims{"jwks": nil}}, nil, authz.InvalidMetadata, "public keys"},
 		{"a secret", "12.1.1.2", parts{app: claims{"token_endpoint_auth_method": "client_secret_basic"}}, nil, authz.InvalidMetadata, "token_endpoint_auth_method"},
 		{"a certificate of a CA", "12.1.1.2", parts{app: claims{"token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=app"}}, nil, authz.InvalidMetadata, "token_endpoint_auth_method"},
@@ -508,4 +510,40 @@ func FuzzParseRules(f *testing.F) {
 			t.Errorf("%s: taken as %+v", raw, r)
 		}
 	})
+}
+
+// TestSignedKeys: which keys an app has that says more than once where they are (§5.2.1).
+func TestSignedKeys(t *testing.T) {
+	tr := newTree(t)
+	const signed, plain = "https://app.tinh.example.vn/signed", "https://app.tinh.example.vn/keys"
+	for _, row := range []struct {
+		name string
+		app  claims
+		uri  string
+	}{
+		{"signed_jwks_uri alone", claims{"jwks": nil, "signed_jwks_uri": signed}, signed},
+		{"beside jwks_uri, which nobody signed", claims{"jwks": nil, "jwks_uri": plain, "signed_jwks_uri": signed}, signed},
+		{"beside jwks, which stands in the chain", claims{"signed_jwks_uri": signed}, ""},
+		{"all three", claims{"jwks_uri": plain, "signed_jwks_uri": signed}, ""},
+		{"jwks_uri alone", claims{"jwks": nil, "jwks_uri": plain}, plain},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got, err := registration.Decide(tr.verdict(t, parts{app: row.app}), registration.Automatic, nil, tr.rules(), federationtest.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := got.Client
+			if c.JWKSURI != row.uri || (len(c.JWKS) > 0) != (row.uri == "") || (c.JWKSSignedBy != nil) != (row.uri == signed) {
+				t.Fatalf("got %+v", c.Keys)
+			}
+			if row.uri != signed {
+				return
+			}
+			// The federation keys of the app, as the province states them.
+			set, err := jose.ParseSet(c.JWKSSignedBy)
+			if err != nil || set.Len() != 1 || federationtest.Parse(t, tr.app.Configuration(t, nil)).SignedBy(set) != nil {
+				t.Errorf("signed by %s: %v", c.JWKSSignedBy, err)
+			}
+		})
+	}
 }

@@ -172,6 +172,15 @@ func MarshalSet(published []keys.PublicKey) ([]byte, error) {
 	return json.Marshal(set)
 }
 
+// Marshal writes the keys of the set that we can use as a JWK Set.
+func (s *Set) Marshal() ([]byte, error) {
+	set := gojose.JSONWebKeySet{Keys: []gojose.JSONWebKey{}}
+	for _, k := range s.keys {
+		set.Keys = append(set.Keys, gojose.JSONWebKey{Key: k.Public, KeyID: string(k.ID), Algorithm: string(k.Algorithm), Use: k.Use})
+	}
+	return json.Marshal(set)
+}
+
 // ThumbprintOf is RFC 7638 over a public JWK as it is written.
 func ThumbprintOf(raw json.RawMessage) (keys.KeyID, error) {
 	k, err := parseKey(raw)

@@ -1,0 +1,89 @@
+// Package signedset reads signed JWK Sets: the keys of an app of a federation at its
+// signed_jwks_uri (OpenID Federation 1.0 §5.2.1).
+package signedset
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+)
+
+// Type is the `typ` of a signed JWK Set.
+const Type = "jwk-set+jwt"
+
+// maxBytes bounds one; leeway is how far the clock of an app may be ahead.
+const (
+	maxBytes = 64 << 10
+	leeway   = time.Minute
+	// lastSecond is the end of the year 9999.
+	lastSecond = 253402300799
+)
+
+// algorithms are those of the statements of a federation.
+var algorithms = []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256, keys.RS256}
+
+// ErrInvalid is what every refusal wraps.
+var ErrInvalid = errors.New("not a valid signed JWK Set")
+
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w (OpenID Federation 1.0 §5.2.1): %s", ErrInvalid, fmt.Sprintf(format, args...))
+}
+
+// Read gives the keys in a signed JWK Set of an owner, and when they end, zero without an end.
+// It has to be signed with one of the owner's federation keys, as its superior states them.
+func Read(raw []byte, signers *jose.Set, owner authz.ClientID, now time.Time) (set *jose.Set, end time.Time, err error) {
+	token := strings.TrimSpace(string(raw))
+	received, err := jose.Receive(token, jose.Rule{Type: Type, Algorithms: algorithms, MaxBytes: maxBytes})
+	switch {
+	case err != nil:
+		return nil, end, refuse("%v", err)
+	case received.Type() != Type:
+		return nil, end, refuse("its typ is %q, want %q", received.Type(), Type)
+	case received.KeyID() == "":
+		return nil, end, refuse("it names no key: the header has no kid")
+	}
+	if received.VerifyNamed(signers) != nil {
+		return nil, end, refuse("no federation key of the app, as its superior states them, signed it")
+	}
+	var c struct {
+		Issuer   string          `json:"iss"`
+		Subject  string          `json:"sub"`
+		IssuedAt *float64        `json:"iat"`
+		Expiry   *float64        `json:"exp"`
+		Keys     json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(received.Claims(), &c); err != nil {
+		return nil, end, refuse("a claim is of a wrong type")
+	}
+	if c.Issuer != string(owner) || c.Subject != string(owner) {
+		return nil, end, refuse("iss and sub are not the owner of the keys, %s", owner)
+	}
+	for name, seconds := range map[string]*float64{"iat": c.IssuedAt, "exp": c.Expiry} {
+		if seconds != nil && (*seconds < 0 || *seconds > lastSecond || math.IsNaN(*seconds)) {
+			return nil, end, refuse("%s is no time", name)
+		}
+	}
+	if c.IssuedAt != nil && time.Unix(int64(*c.IssuedAt), 0).After(now.Add(leeway)) {
+		return nil, end, refuse("it was issued in the future")
+	}
+	if c.Expiry != nil {
+		if end = time.Unix(int64(*c.Expiry), 0); !now.Before(end) {
+			return nil, end, refuse("it has expired")
+		}
+	}
+	if c.Keys == nil {
+		return nil, end, refuse("keys is missing")
+	}
+	set, err = jose.ParseSet(received.Claims())
+	if err != nil {
+		return nil, end, refuse("%v", err)
+	}
+	return set, end, nil
+}
