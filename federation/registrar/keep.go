@@ -136,7 +136,8 @@ func settle(before, c *authz.Client) {
 
 // same reports whether two registrations of an app say the same.
 func same(before, c *authz.Client) bool {
-	return before.Verified == c.Verified && bytes.Equal(before.JWKSSignedBy, c.JWKSSignedBy) && before.Membership.Anchor == c.Membership.Anchor &&
+	return before.Verified == c.Verified && bytes.Equal(before.JWKSSignedBy, c.JWKSSignedBy) &&
+		before.Membership.Anchor == c.Membership.Anchor &&
 		reflect.DeepEqual(apps.Of(before), apps.Of(c))
 }
 
