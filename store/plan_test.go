@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"regexp"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"hopnhat/authz/session"
 	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/store"
+	"hopnhat/store/sqldb"
 	"hopnhat/store/storetest"
 )
 
@@ -269,9 +269,9 @@ func TestASignInIsInFewIndexes(t *testing.T) {
 		}
 		in := func() (names []string) {
 			conditions := map[string]string{}
-			if err := db.Each(ctx, "testing", definitions, nil, func(rows *sql.Rows) error {
+			if err := db.Each(ctx, "testing", definitions, nil, func(row sqldb.Row) error {
 				var name, definition string
-				err := rows.Scan(&name, &definition)
+				err := row.Scan(&name, &definition)
 				_, condition, partial := strings.Cut(definition, " WHERE ")
 				if !partial {
 					condition = "true"

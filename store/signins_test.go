@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"hopnhat/authz/authn"
 	"hopnhat/authz/session"
 	"hopnhat/store"
+	"hopnhat/store/sqldb"
 	"hopnhat/store/storetest"
 )
 
@@ -300,10 +300,10 @@ func TestRowsOfAChange(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		const insert = "INSERT INTO sign_in_attempts (key, free, spent, next_at, seen_at) VALUES (?, 1, 1, 1, 1), (?, 1, 1, 1, 1) RETURNING key"
 		keys := func(a, b string) (read int, err error) {
-			err = db.ChangeEach(t.Context(), "testing", insert, []any{[]byte(a), []byte(b)}, func(rows *sql.Rows) error {
+			err = db.ChangeEach(t.Context(), "testing", insert, []any{[]byte(a), []byte(b)}, func(row sqldb.Row) error {
 				read++
 				var key []byte
-				return rows.Scan(&key)
+				return row.Scan(&key)
 			})
 			return read, err
 		}
@@ -319,11 +319,11 @@ func TestRowsOfAChange(t *testing.T) {
 		}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := db.Each(gone, "testing", "SELECT 1", nil, func(*sql.Rows) error { return nil }); !errors.Is(err, authz.ErrUnavailable) {
+		if err := db.Each(gone, "testing", "SELECT 1", nil, func(sqldb.Row) error { return nil }); !errors.Is(err, authz.ErrUnavailable) {
 			t.Errorf("of a request that is over: %v", err)
 		}
 		var n int
-		one := func(rows *sql.Rows) error { return rows.Scan(&n) }
+		one := func(row sqldb.Row) error { return row.Scan(&n) }
 		if err := db.Each(t.Context(), "testing", "SELECT count(*) FROM sign_in_attempts", nil, one); err != nil || n != 2 {
 			t.Errorf("%d rows stay, %v", n, err)
 		}

@@ -5,7 +5,6 @@ package evidence
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/rowseal"
 	"hopnhat/store/handle"
+	"hopnhat/store/sqldb"
 )
 
 // Book implements [audit.Events]. It is safe for concurrent use.
@@ -60,7 +60,9 @@ const recording = "recording an event"
 
 const eventPlaceholders = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
 
-// Record stores events with their salts and their MACs, all by one statement.
+// Record stores events with their salts and their MACs, all by one statement. In a transaction
+// on PostgreSQL nobody waits for the answer: an error comes out of the next statement or of the
+// commit.
 func (db Book) Record(ctx context.Context, events ...audit.Sealed) error {
 	const most = 500 // SQLite takes 32,766 values in a statement
 	for some := range slices.Chunk(events, most) {
@@ -73,7 +75,7 @@ func (db Book) Record(ctx context.Context, events ...audit.Sealed) error {
 			values = append(values, row...)
 		}
 		rows := strings.TrimSuffix(strings.Repeat(eventPlaceholders, len(some)), ", ")
-		if _, err := db.Change(ctx, recording, insertEvent+"VALUES "+rows, values...); err != nil {
+		if err := db.ChangeLater(ctx, recording, insertEvent+"VALUES "+rows, values...); err != nil {
 			return err
 		}
 	}
@@ -147,7 +149,7 @@ func (db Book) NextNumber(ctx context.Context, pseudonym string, h *audit.Hold) 
 	var number int64 // the first is 1
 	err := db.ChangeEach(ctx, "numbering an event", "INSERT INTO event_numbers (pseudonym, last) SELECT CAST(? AS text), 1"+from+
 		" ON CONFLICT (pseudonym) DO UPDATE SET last = event_numbers.last + 1 RETURNING last", args,
-		func(rows *sql.Rows) error { return rows.Scan(&number) })
+		func(row sqldb.Row) error { return row.Scan(&number) })
 	if err == nil && number == 0 {
 		err = errEnded
 	}

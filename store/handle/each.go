@@ -10,8 +10,13 @@ import (
 
 // Each reads the rows of a statement of a hot route, as [Handle.One] reads the first: row
 // scans one.
-func (db *Handle) Each(ctx context.Context, doing, query string, values []any, row func(*sql.Rows) error) error {
+func (db *Handle) Each(ctx context.Context, doing, query string, values []any, row func(sqldb.Row) error) error {
 	query = db.numbered(query)
+	if open := db.open(ctx); open != nil {
+		if tx, ok := open.Statement.ConnPool.(*sqldb.Tx); ok {
+			return inTx(ctx, db, tx, doing, query, values, row)
+		}
+	}
 	rows, err := db.rows(ctx, query, values)
 	db.seen(query, values, false)
 	return scanned(doing, rows, err, row)
@@ -19,18 +24,30 @@ func (db *Handle) Each(ctx context.Context, doing, query string, values []any, r
 
 // ChangeEach runs a statement of a hot route that changes something, as [Handle.Change]
 // does, and reads the rows that it returns: row scans one.
-func (db *Handle) ChangeEach(ctx context.Context, doing, query string, values []any, row func(*sql.Rows) error) error {
+func (db *Handle) ChangeEach(ctx context.Context, doing, query string, values []any, row func(sqldb.Row) error) error {
 	authz.ReadingOf(ctx).Forget()
 	query = db.numbered(query)
 	on, alone := db.writing(ctx)
+	if tx, ok := on.(*sqldb.Tx); ok {
+		return inTx(ctx, db, tx, doing, query, values, row)
+	}
 	rows, err := on.QueryContext(ctx, query, values...)
 	db.seen(query, values, alone)
 	return scanned(doing, rows, err, row)
 }
 
+// inTx runs a statement in a transaction on PostgreSQL.
+func inTx(
+	ctx context.Context, db *Handle, tx *sqldb.Tx, doing, query string, values []any, row func(sqldb.Row) error,
+) error {
+	err := tx.Each(ctx, query, values, row)
+	db.seen(query, values, false)
+	return Wrap(doing, sqldb.Translated(err))
+}
+
 // scanned scans all rows. What a statement changed is there only when its rows were read
 // to the end without an error.
-func scanned(doing string, rows *sql.Rows, err error, row func(*sql.Rows) error) error {
+func scanned(doing string, rows *sql.Rows, err error, row func(sqldb.Row) error) error {
 	if err != nil {
 		return Wrap(doing, sqldb.Translated(err))
 	}

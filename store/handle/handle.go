@@ -114,7 +114,7 @@ func (db *Handle) openPostgreSQL(ctx context.Context, o Options) error {
 		return fmt.Errorf("opening the database %s: %w", sqldb.Redacted(o.DSN), err)
 	}
 	db.dialect, db.pools, db.beats = PostgreSQL, []*sql.DB{server.Pool}, server.Single()
-	db.write, err = db.gorm(postgres.New(postgres.Config{Conn: server.Pool}), false)
+	db.write, err = db.gorm(postgres.New(postgres.Config{Conn: beginner{server.Pool}}), false)
 	if err != nil {
 		return errors.Join(err, server.Pool.Close())
 	}
@@ -265,6 +265,10 @@ func (db *Handle) Tx(ctx context.Context, fn func(ctx context.Context) error) er
 	}
 	db.commits.Add(1)
 	if err := t.Commit().Error; err != nil {
+		var late *sqldb.LateError
+		if errors.As(err, &late) {
+			return Wrap(late.Doing, sqldb.Translated(late.Err))
+		}
 		return unavailable("committing", err)
 	}
 	var failed []error
@@ -274,6 +278,14 @@ func (db *Handle) Tx(ctx context.Context, fn func(ctx context.Context) error) er
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// beginner begins the transactions of a pool of PostgreSQL, see [sqldb.Tx].
+type beginner struct{ *sql.DB }
+
+// BeginTx implements gorm.ConnPoolBeginner.
+func (b beginner) BeginTx(ctx context.Context, _ *sql.TxOptions) (gorm.ConnPool, error) {
+	return sqldb.Begin(ctx, b.DB), nil
 }
 
 // AfterCommit has a function called when the transaction of the context has committed,

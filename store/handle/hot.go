@@ -27,6 +27,23 @@ func (db *Handle) Change(ctx context.Context, doing, query string, values ...any
 	return rows, Wrap(doing, err)
 }
 
+// ChangeLater is [Handle.Change] for a statement whose answer nobody waits for: in a
+// transaction on PostgreSQL it goes with the next statement, or with the commit, and its
+// error comes out of that.
+func (db *Handle) ChangeLater(ctx context.Context, doing, query string, values ...any) error {
+	on, _ := db.writing(ctx)
+	tx, ok := on.(*sqldb.Tx)
+	if !ok {
+		_, err := db.Change(ctx, doing, query, values...)
+		return err
+	}
+	authz.ReadingOf(ctx).Forget()
+	query = db.numbered(query)
+	tx.Later(doing, query, values)
+	db.seen(query, values, false)
+	return nil
+}
+
 // writing is where a statement that changes something runs: in the transaction of the
 // context, or alone, as one of its own.
 func (db *Handle) writing(ctx context.Context) (on gorm.ConnPool, alone bool) {
@@ -40,25 +57,17 @@ func (db *Handle) writing(ctx context.Context) (on gorm.ConnPool, alone bool) {
 // does, without what GORM costs. found is false where there is no row. Errors are those
 // of [Wrap].
 func (db *Handle) One(ctx context.Context, doing, query string, values []any, into ...any) (found bool, err error) {
-	query = db.numbered(query)
-	rows, err := db.rows(ctx, query, values)
-	db.seen(query, values, false)
-	if err != nil {
-		return false, Wrap(doing, sqldb.Translated(err))
-	}
-	defer rows.Close()
-	if found = rows.Next(); found {
-		if err := rows.Scan(into...); err != nil {
-			return false, Wrap(doing, err)
+	err = db.Each(ctx, doing, query, values, func(row sqldb.Row) error {
+		if found {
+			return nil
 		}
-	}
-	if err := rows.Close(); err != nil {
-		return false, Wrap(doing, err)
-	}
-	return found, Wrap(doing, sqldb.Translated(rows.Err()))
+		found = true
+		return row.Scan(into...)
+	})
+	return found && err == nil, err
 }
 
-// rows asks in the transaction of the context, or a reader. A reader of SQLite keeps its
+// rows asks in the transaction of the context on SQLite, or a reader. A reader of SQLite keeps its
 // statements prepared; pgx does so by itself. For why no writer does, see [Handle.gorm].
 func (db *Handle) rows(ctx context.Context, query string, values []any) (*sql.Rows, error) {
 	if open := db.open(ctx); open != nil {

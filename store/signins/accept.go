@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz/authn"
 	"hopnhat/authz/session"
 	"hopnhat/store/handle"
+	"hopnhat/store/sqldb"
 )
 
 // The account of a sign-in, if it is open. Held, it stays so until the transaction ends:
@@ -80,9 +81,9 @@ type did struct {
 	keys          []string // of the budgets that were counted
 }
 
-func (d *did) scan(rows *sql.Rows) error {
+func (d *did) scan(row sqldb.Row) error {
 	var keys sql.NullString
-	err := rows.Scan(&d.counted, &d.used, &keys)
+	err := row.Scan(&d.counted, &d.used, &keys)
 	d.keys = strings.Fields(keys.String)
 	return err
 }

@@ -2,7 +2,6 @@ package signins
 
 import (
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"hash/fnv"
@@ -13,6 +12,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/store/handle"
+	"hopnhat/store/sqldb"
 )
 
 // Each budget is a row of sign_in_attempts. The statement that counts holds it from then
@@ -84,9 +84,9 @@ func count(budgets []authn.Budget, now int64, dialect handle.Dialect) (query str
 func (db SignIns) CountAttempt(ctx context.Context, budgets []authn.Budget, at time.Time) (time.Duration, error) {
 	query, values := count(budgets, at.UnixMilli(), db.Dialect())
 	var counted []string
-	err := db.ChangeEach(ctx, counting, query, values, func(rows *sql.Rows) error {
+	err := db.ChangeEach(ctx, counting, query, values, func(row sqldb.Row) error {
 		var key []byte
-		err := rows.Scan(&key)
+		err := row.Scan(&key)
 		counted = append(counted, hex.EncodeToString(key))
 		return err
 	})

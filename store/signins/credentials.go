@@ -2,12 +2,12 @@ package signins
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/store/handle"
+	"hopnhat/store/sqldb"
 )
 
 // An account is a row for each factor, and one without if it holds none.
@@ -22,12 +22,12 @@ const (
 
 // found gathers the rows of an account, whose columns are credentialsColumns after those
 // given.
-func found(c *authn.Credentials, before ...any) func(*sql.Rows) error {
-	return func(rows *sql.Rows) error {
+func found(c *authn.Credentials, before ...any) func(sqldb.Row) error {
+	return func(row sqldb.Row) error {
 		var devicesSince, lockedAt *time.Time
 		var f authn.Held
 		into := append(before, &c.Subject, &devicesSince, &lockedAt, &f.ID, &f.Kind, &f.Secret, &f.Counter)
-		if err := rows.Scan(into...); err != nil {
+		if err := row.Scan(into...); err != nil {
 			return err
 		}
 		c.DevicesSince, c.Locked = handle.Time(devicesSince), lockedAt != nil

@@ -1,0 +1,229 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// Row is a row of an answer, to be read.
+type Row interface{ Scan(into ...any) error }
+
+// Tx is a transaction of PostgreSQL that waits for few answers: BEGIN goes with the first
+// statement, and what nobody waits for ([Tx.Later]) goes with the next one or with COMMIT. A
+// transaction without a statement costs nothing. It is for one goroutine.
+type Tx struct {
+	ctx   context.Context // of COMMIT, as a sql.Tx has one
+	pool  *sql.DB
+	conn  *sql.Conn // nil until the first statement
+	queue []queued
+	begun bool // BEGIN was sent
+	done  bool
+}
+
+// queued is a statement that is sent with what comes next.
+type queued struct {
+	doing, query string
+	values       []any
+}
+
+// Begin begins a transaction on a pool of PostgreSQL. It ends with Commit or Rollback.
+func Begin(ctx context.Context, pool *sql.DB) *Tx { return &Tx{ctx: ctx, pool: pool} }
+
+// LateError is the error of a statement that was sent with another, or with COMMIT.
+type LateError struct {
+	// Doing is what the statement was for.
+	Doing string
+	Err   error
+}
+
+// Error is that of the statement.
+func (e *LateError) Error() string { return e.Doing + ": " + e.Err.Error() }
+
+// Unwrap is what the database said.
+func (e *LateError) Unwrap() error { return e.Err }
+
+// errRolledBack is what a COMMIT says after a statement that failed: nothing stays.
+var errRolledBack = errors.New("a statement of the transaction failed, and it was undone")
+
+// rollbackTime is how long the database may take to undo a transaction.
+const rollbackTime = 5 * time.Second
+
+// send sends what is queued and one statement, all at once, and has the statement's answer
+// read; without a statement it sends what is queued.
+func (t *Tx) send(ctx context.Context, one *queued, read func(pgx.Rows) error) error {
+	if t.done {
+		return sql.ErrTxDone
+	}
+	if t.conn == nil {
+		conn, err := t.pool.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		t.conn = conn
+	}
+	before := t.queue
+	if !t.begun {
+		before = append([]queued{{"beginning a transaction", "begin", nil}}, before...)
+	}
+	t.begun, t.queue = true, nil
+	return t.conn.Raw(func(c any) error {
+		conn := c.(*stdlib.Conn).Conn()
+		if len(before) == 0 {
+			if one == nil {
+				return nil
+			}
+			rows, err := conn.Query(ctx, one.query, one.values...)
+			if err != nil {
+				return err
+			}
+			return read(rows)
+		}
+		var batch pgx.Batch
+		for _, q := range before {
+			batch.Queue(q.query, q.values...)
+		}
+		if one != nil {
+			batch.Queue(one.query, one.values...)
+		}
+		answers := conn.SendBatch(ctx, &batch)
+		err := answer(answers, before, one, read)
+		if closed := answers.Close(); err == nil {
+			err = closed
+		}
+		return err
+	})
+}
+
+// answer reads the answers to what was sent at once.
+func answer(answers pgx.BatchResults, before []queued, one *queued, read func(pgx.Rows) error) error {
+	for _, q := range before {
+		if _, err := answers.Exec(); err != nil {
+			return &LateError{q.doing, err}
+		}
+	}
+	if one == nil {
+		return nil
+	}
+	rows, err := answers.Query()
+	if err != nil {
+		return err
+	}
+	return read(rows)
+}
+
+// Each sends a statement and has each row of its answer read. What it changed is there only
+// when all rows were read without an error.
+func (t *Tx) Each(ctx context.Context, query string, values []any, row func(Row) error) error {
+	return t.send(ctx, &queued{query: query, values: values}, func(rows pgx.Rows) error {
+		defer rows.Close()
+		for rows.Next() {
+			if err := row(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+// Later has a statement sent with the next one, or with COMMIT, whose error is then a
+// [LateError] if this one fails.
+func (t *Tx) Later(doing, query string, values []any) {
+	t.queue = append(t.queue, queued{doing, query, values})
+}
+
+// ExecContext sends a statement.
+func (t *Tx) ExecContext(ctx context.Context, query string, values ...any) (sql.Result, error) {
+	var changed int64
+	err := t.send(ctx, &queued{query: query, values: values}, func(rows pgx.Rows) error {
+		rows.Close()
+		changed = rows.CommandTag().RowsAffected()
+		return rows.Err()
+	})
+	return driver.RowsAffected(changed), err
+}
+
+// flush sends what is queued, for a statement whose answer database/sql reads.
+func (t *Tx) flush(ctx context.Context) error {
+	if t.begun && len(t.queue) == 0 && !t.done {
+		return nil
+	}
+	return t.send(ctx, nil, nil)
+}
+
+// QueryContext sends a statement whose answer is read as database/sql reads one.
+func (t *Tx) QueryContext(ctx context.Context, query string, values ...any) (*sql.Rows, error) {
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
+	return t.conn.QueryContext(ctx, query, values...)
+}
+
+// QueryRowContext sends a statement of which one row is read.
+func (t *Tx) QueryRowContext(ctx context.Context, query string, values ...any) *sql.Row {
+	if err := t.flush(ctx); err != nil { // told by the row, which has no error of its own to give
+		over, cancel := context.WithCancelCause(ctx)
+		cancel(err)
+		return t.pool.QueryRowContext(over, query, values...)
+	}
+	return t.conn.QueryRowContext(ctx, query, values...)
+}
+
+// PrepareContext prepares a statement on the connection of the transaction.
+func (t *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
+	return t.conn.PrepareContext(ctx, query)
+}
+
+// Commit ends the transaction. After an error nothing of it stays, unless the connection
+// broke while the database committed.
+func (t *Tx) Commit() error {
+	if t.done || !t.begun && len(t.queue) == 0 {
+		return t.end()
+	}
+	err := t.send(t.ctx, &queued{query: "commit"}, func(rows pgx.Rows) error {
+		rows.Close()
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		if rows.CommandTag().String() != "COMMIT" {
+			return errRolledBack
+		}
+		return nil
+	})
+	if err != nil {
+		return errors.Join(err, t.Rollback())
+	}
+	return t.end()
+}
+
+// Rollback undoes the transaction.
+func (t *Tx) Rollback() error {
+	if t.done || t.conn == nil {
+		return t.end()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), rollbackTime)
+	defer cancel()
+	_, err := t.conn.ExecContext(ctx, "rollback")
+	return errors.Join(err, t.end())
+}
+
+// end gives the connection back. One that is still in a transaction is closed by its driver
+// before anybody uses it again.
+func (t *Tx) end() error {
+	if t.done {
+		return sql.ErrTxDone
+	}
+	t.done, t.queue = true, nil
+	if t.conn == nil {
+		return nil
+	}
+	return t.conn.Close()
+}
