@@ -10,6 +10,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/consent"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
@@ -184,6 +185,10 @@ func TestOnlyWhatWasTickedIsGranted(t *testing.T) {
 					if e.Type != audit.ConsentApproved || e.Consent.ID == "" || e.Consent.Version != 1 || e.Consent.Locale != "en" ||
 						len(e.Consent.Text) != 64 {
 						t.Fatalf("got event %+v", e.Reason)
+					}
+					c, _, err := a.History(ctx, a.subject, e.Consent.ID)
+					if err != nil || e.Detail.Text != commitment.UntilText(c.ValidUntil) {
+						t.Fatalf("the event says %q of a consent until %v, %v", e.Detail.Text, c.ValidUntil, err)
 					}
 				}
 			})

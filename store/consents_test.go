@@ -11,6 +11,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/grant"
@@ -409,6 +410,7 @@ func TestAFalseEventOfAConsentIsPassedOver(t *testing.T) {
 			Action: audit.Agree, App: clinic, Subject: an, Consent: audit.Consent{ID: saved.ID, Version: saved.Version},
 			Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent},
 			Data:   audit.Data{Registry: "land", Attributes: v.Attributes},
+			Detail: audit.Detail{Text: commitment.UntilText(v.ValidUntil)},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -429,7 +431,7 @@ func TestAFalseEventOfAConsentIsPassedOver(t *testing.T) {
 		check := func(when string, logged bool) {
 			t.Helper()
 			p, err := db.Live(t.Context(), id, "land", "land.mortgage")
-			if err != nil || p.Agreed == nil || p.Agreed.ID != genuine || p.Agreed.Logged != logged {
+			if err != nil || p.Agreed == nil || p.Agreed.ID != genuine || p.Agreed.Logged != logged || !p.Agreed.Until.Equal(v.ValidUntil) {
 				t.Errorf("%s: %+v, %v", when, p.Agreed, err)
 			}
 		}

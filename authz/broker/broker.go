@@ -77,10 +77,16 @@ func (p Permission) unexplained(pseudonym string) bool {
 		return false
 	}
 	if g == nil || g.Consent != string(c.ID) || g.Version != c.Version || g.Pseudonym != pseudonym || g.Client != string(c.Client) ||
-		g.Purpose != string(c.Purpose) || g.Registry != string(c.Registry) || g.Text != c.TextHash {
+		g.Purpose != string(c.Purpose) || g.Registry != string(c.Registry) || g.Text != c.TextHash || prolonged(c.ValidUntil, g.Until) {
 		return true
 	}
 	return slices.ContainsFunc(c.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(g.Attributes, string(a)) })
+}
+
+// prolonged reports whether a consent ends later than its event says, in whole microseconds; an
+// event of the release before does not say it.
+func prolonged(until, given time.Time) bool {
+	return !given.IsZero() && until.After(given.Add(time.Microsecond))
 }
 
 // Use is one use of a permission of limited frequency.

@@ -59,6 +59,12 @@ func TestAConsentThatNoEventGaveLetsNothingGo(t *testing.T) {
 				n.state.current[id] = c
 			}
 		},
+		"it was prolonged in the table": func(n *nation, _ audit.Recorded) {
+			for id, c := range maps.Clone(n.state.current) {
+				c.ValidUntil = c.ValidUntil.AddDate(10, 0, 0)
+				n.state.current[id] = c
+			}
+		},
 		"the event is of another consent": func(n *nation, agreed audit.Recorded) {
 			agreed.Event.Consent.ID = "another"
 			n.state.rows[agreed.Event.ID] = agreed

@@ -819,7 +819,10 @@ func TestAPrincipalComesToTheEvent(t *testing.T) {
 // TestAConsentThatWasWrittenPastItsEvent: what stands in the database of a consent counts only as
 // the event says that it was given.
 func TestAConsentThatWasWrittenPastItsEvent(t *testing.T) {
-	given := commitment.Given{Pseudonym: "an", Client: "app", Purpose: "p", Registry: "land", Text: "t", Attributes: []string{"land.area", "land.plot"}}
+	ends := time.Date(2027, 11, 23, 12, 0, 0, 123456000, time.UTC)
+	given := commitment.Given{
+		Pseudonym: "an", Client: "app", Purpose: "p", Registry: "land", Text: "t", Attributes: []string{"land.area", "land.plot"}, Until: ends,
+	}
 	for _, row := range []struct {
 		name   string
 		alter  func(c *consent.Consent, g *commitment.Ground)
@@ -835,11 +838,15 @@ func TestAConsentThatWasWrittenPastItsEvent(t *testing.T) {
 		{"another register", func(c *consent.Consent, _ *commitment.Ground) { c.Registry = "tax" }, false},
 		{"another text", func(c *consent.Consent, _ *commitment.Ground) { c.TextHash = "u" }, false},
 		{"another consent", func(c *consent.Consent, _ *commitment.Ground) { c.ID = "d" }, false},
+		{"prolonged", func(c *consent.Consent, _ *commitment.Ground) { c.ValidUntil = ends.Add(time.Second) }, false},
+		{"prolonged by what a database rounds", func(c *consent.Consent, _ *commitment.Ground) { c.ValidUntil = ends.Add(time.Microsecond) }, true},
+		{"shortened", func(c *consent.Consent, _ *commitment.Ground) { c.ValidUntil = ends.Add(-time.Hour) }, true},
+		{"of before events said until when", func(_ *consent.Consent, g *commitment.Ground) { g.Until = time.Time{} }, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := consent.Consent{
 				ID: "c", Client: "app", Purpose: "p", Registry: "land", Version: 1, State: consent.Approved, TextHash: "t",
-				Attributes: []authz.AttributeID{"land.area", "land.plot"},
+				Attributes: []authz.AttributeID{"land.area", "land.plot"}, ValidUntil: ends,
 			}
 			g := commitment.Ground{Consent: "c", Version: 1, Given: given}
 			row.alter(&c, &g)

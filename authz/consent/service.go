@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 )
 
 // Store keeps consents. Methods join the transaction of their context.
@@ -334,6 +335,9 @@ func act(action audit.Action, client *authz.Client, consent Consent, citation st
 	}
 	if a.Shown != "" {
 		done.Detail = audit.Detail{Action: "notice", Object: a.Shown}
+	}
+	if action == audit.Agree {
+		done.Detail.Text = commitment.UntilText(consent.ValidUntil)
 	}
 	return done.By(a.Principal)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Reference names an event from within another: by its id, and by the commitment that its
@@ -51,10 +52,31 @@ type Ground struct {
 }
 
 // Given is what an event of a consent says of it: the person by her pseudonym, the app, the
-// purpose, the register with its attributes, and the hash of the text that she read.
+// purpose, the register with its attributes, the hash of the text that she read, and the end.
 type Given struct {
 	Pseudonym, Client, Purpose, Registry, Text string
 	Attributes                                 []string
+	// Until is when the consent ends. Events of a release that did not write it say nothing of
+	// it, and it is the zero time.
+	Until time.Time
+}
+
+const untilPrefix = "valid-until:"
+
+// UntilText is how the end of a consent stands in the event by which it was given, as the text of
+// its detail: a release before reads no field that it does not know.
+func UntilText(until time.Time) string {
+	return untilPrefix + until.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano)
+}
+
+// ParseUntil reads what [UntilText] wrote, and nothing else; the zero time of any other text.
+func ParseUntil(text string) time.Time {
+	rest, ok := strings.CutPrefix(text, untilPrefix)
+	until, err := time.Parse(time.RFC3339Nano, rest)
+	if !ok || err != nil || UntilText(until) != text {
+		return time.Time{}
+	}
+	return until.UTC()
 }
 
 // GroundType is the type of an event that is a ground.
@@ -84,6 +106,9 @@ func GroundOf(canonical []byte, salt Salt, logged bool) (Ground, error) {
 			Attributes []string `json:"attributes"`
 			Registry   string   `json:"registry"`
 		} `json:"data"`
+		Detail struct {
+			Text string `json:"text"`
+		} `json:"detail"`
 		Person struct {
 			Pseudonym string `json:"pseudonym"`
 		} `json:"person"`
@@ -99,7 +124,7 @@ func GroundOf(canonical []byte, salt Salt, logged bool) (Ground, error) {
 	}
 	given := Given{
 		Pseudonym: said.Person.Pseudonym, Client: said.Asked.Client, Purpose: said.Reason.Purpose, Registry: said.Data.Registry,
-		Text: said.Consent.Text, Attributes: said.Data.Attributes,
+		Text: said.Consent.Text, Attributes: said.Data.Attributes, Until: ParseUntil(said.Detail.Text),
 	}
 	return Ground{Reference{id, commits}, said.Consent.ID, said.Consent.Version, logged, given}, nil
 }

@@ -84,7 +84,7 @@ type said struct {
 		Consent string
 		Version int
 	}
-	Detail struct{ Action, Object string }
+	Detail struct{ Action, Object, Text string }
 	When   struct{ Decided time.Time }
 }
 
@@ -98,7 +98,8 @@ func sayings(d commitment.Disclosure) (s said, err error) {
 
 // Check returns an error unless an event is that by which the consent of a release was given: the
 // one that the release names, of the same person, app, purpose, register and version of the
-// consent, and not given after the release. That it was not withdrawn in between it does not tell.
+// consent, not given after the release, and not over by then, where its event says when it ends.
+// That it was not withdrawn in between it does not tell.
 func Check(of, given commitment.Disclosure) error {
 	_, reference, err := Of(of)
 	if err != nil {
@@ -135,6 +136,9 @@ func Check(of, given commitment.Disclosure) error {
 	}
 	if c.When.Decided.After(r.When.Decided.Add(skew)) {
 		return fmt.Errorf("%w: it was given after the release", ErrOther)
+	}
+	if until := commitment.ParseUntil(c.Detail.Text); !until.IsZero() && r.When.Decided.After(until.Add(skew)) {
+		return fmt.Errorf("%w: it had ended before the release", ErrOther)
 	}
 	return nil
 }
