@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/consent"
+	"hopnhat/store/clientrow"
 	"hopnhat/store/handle"
 )
 
@@ -138,11 +139,11 @@ func (db Agreements) Standing(ctx context.Context, subject authz.Subject, client
 }
 
 func standingOf(client authz.ClientID, rows []standingRow) (out consent.Standing, err error) {
-	app := clientRow{
+	app := clientrow.Row{
 		ID: string(client), Record: rows[0].Record, Disabled: rows[0].Disabled, CreatedAt: rows[0].CreatedAt, UpdatedAt: rows[0].UpdatedAt,
 	}
 	out.Informed = map[string]consent.Informed{}
-	if out.Client, err = app.client(); err != nil {
+	if out.Client, err = app.Client(); err != nil {
 		return consent.Standing{}, handle.Wrap("decoding a client", err)
 	}
 	for _, row := range rows {
@@ -193,15 +194,15 @@ func (db Agreements) Names(ctx context.Context, clients []authz.ClientID) (map[a
 	if db.Dialect() == PostgreSQL && db.Joined(ctx) {
 		query += " FOR SHARE"
 	}
-	var rows []clientRow
+	var rows []clientrow.Row
 	if err := db.Reader(ctx).Raw(query, ids).Scan(&rows).Error; err != nil {
 		return nil, handle.Wrap("reading the names of apps", err)
 	}
 	names := map[authz.ClientID]authz.LocalizedText{}
 	for _, row := range rows {
-		c, err := row.client()
+		c, err := row.Client()
 		if err != nil {
-			return nil, handle.Wrap("decoding a client", err)
+			return nil, err
 		}
 		names[c.ID] = c.Name
 	}

@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/registration"
 	"hopnhat/authz/registration/endpoint"
+	"hopnhat/store/clientrow"
 	"hopnhat/store/handle"
 )
 
@@ -91,26 +92,26 @@ func (db Apps) RevokeInitialToken(ctx context.Context, id string, at time.Time) 
 }
 
 type registrationRow struct {
-	Client    clientRow  `gorm:"embedded"`
-	InitialID string     `gorm:"column:initial_id"`
-	Token     []byte     `gorm:"column:token_digest"`
-	Previous  []byte     `gorm:"column:previous_digest"`
-	Statement string     `gorm:"column:statement"`
-	Began     time.Time  `gorm:"column:began_at"`
-	Changed   time.Time  `gorm:"column:changed_at"`
-	Policy    []byte     `gorm:"column:policy"`
-	RevokedAt *time.Time `gorm:"column:revoked_at"`
+	Client    clientrow.Row `gorm:"embedded"`
+	InitialID string        `gorm:"column:initial_id"`
+	Token     []byte        `gorm:"column:token_digest"`
+	Previous  []byte        `gorm:"column:previous_digest"`
+	Statement string        `gorm:"column:statement"`
+	Began     time.Time     `gorm:"column:began_at"`
+	Changed   time.Time     `gorm:"column:changed_at"`
+	Policy    []byte        `gorm:"column:policy"`
+	RevokedAt *time.Time    `gorm:"column:revoked_at"`
 }
 
 // InsertRegistration adds an app and its registration; authz.ErrConflict if the
 // id is taken. It is called in a transaction.
 func (db Apps) InsertRegistration(ctx context.Context, c *authz.Client, r registration.Registration) error {
-	record, err := json.Marshal(c)
+	record, err := clientrow.Record(c)
 	if err != nil {
-		return handle.Wrap("encoding a client", err)
+		return err
 	}
 	if err := db.Writer(ctx).Exec("INSERT INTO clients (id, record, disabled, revision, created_at, updated_at) VALUES (?, ?, ?, 1, ?, ?)",
-		string(c.ID), string(record), c.Disabled, r.Created.UTC(), r.Created.UTC()).Error; err != nil {
+		string(c.ID), record, c.Disabled, r.Created.UTC(), r.Created.UTC()).Error; err != nil {
 		return handle.Wrap("registering a client", err)
 	}
 	var initial *string
@@ -125,7 +126,7 @@ func (db Apps) InsertRegistration(ctx context.Context, c *authz.Client, r regist
 // Registration finds an app that registered itself and is not ended, in one query.
 func (db Apps) Registration(ctx context.Context, id authz.ClientID) (*authz.Client, registration.Registration, error) {
 	var row registrationRow
-	res := db.Reader(ctx).Raw(`SELECT c.id, c.record, c.disabled, c.revision, c.created_at, c.updated_at,
+	res := db.Reader(ctx).Raw("SELECT "+clientrow.Columns+`,
 			COALESCE(r.initial_id, '') AS initial_id, r.token_digest, r.previous_digest, r.statement, r.created_at AS began_at, r.updated_at AS changed_at,
 			i.policy, i.revoked_at
 		FROM registrations r JOIN clients c ON c.id = r.client_id LEFT JOIN initial_access_tokens i ON i.id = r.initial_id
@@ -136,9 +137,9 @@ func (db Apps) Registration(ctx context.Context, id authz.ClientID) (*authz.Clie
 	if res.RowsAffected == 0 {
 		return nil, registration.Registration{}, authz.ErrNotFound
 	}
-	c, err := row.Client.client()
+	c, err := row.Client.Client()
 	if err != nil {
-		return nil, registration.Registration{}, handle.Wrap("decoding a client", err)
+		return nil, registration.Registration{}, err
 	}
 	r := registration.Registration{
 		Client: id, Initial: row.InitialID, Token: row.Token, Previous: row.Previous, Statement: row.Statement,
@@ -164,9 +165,9 @@ func (db Apps) SettleRegistration(ctx context.Context, id authz.ClientID, token 
 // was read; authz.ErrConflict otherwise, and registration.ErrMeanwhile where the app is
 // not as it was read any more. It is called in a transaction.
 func (db Apps) ReplaceRegistration(ctx context.Context, c *authz.Client, r registration.Registration, read []byte) error {
-	record, err := json.Marshal(c)
+	record, err := clientrow.Record(c)
 	if err != nil {
-		return handle.Wrap("encoding a client", err)
+		return err
 	}
 	if err := handle.OneRow("updating a registration", db.Writer(ctx).Exec(
 		"UPDATE registrations SET token_digest = ?, previous_digest = ?, statement = ?, updated_at = ? WHERE client_id = ? AND token_digest = ?",
@@ -175,7 +176,7 @@ func (db Apps) ReplaceRegistration(ctx context.Context, c *authz.Client, r regis
 	}
 	err = handle.OneRow("updating a client", db.Writer(ctx).Exec(
 		"UPDATE clients SET record = ?, revision = revision + 1, updated_at = ? WHERE id = ? AND disabled = ? AND revision = ?",
-		string(record), r.Updated.UTC(), string(c.ID), false, r.Revision))
+		record, r.Updated.UTC(), string(c.ID), false, r.Revision))
 	if errors.Is(err, authz.ErrConflict) {
 		return registration.ErrMeanwhile
 	}

@@ -5,13 +5,13 @@ package federated
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/federation/registrar"
 	"hopnhat/federation/registration"
+	"hopnhat/store/clientrow"
 	"hopnhat/store/handle"
 )
 
@@ -19,27 +19,19 @@ import (
 type Members struct{ *handle.Handle }
 
 type row struct {
-	ID        string     `gorm:"column:id"`
-	Record    []byte     `gorm:"column:record"`
-	Disabled  bool       `gorm:"column:disabled"`
-	Revision  int64      `gorm:"column:revision"`
-	CreatedAt time.Time  `gorm:"column:created_at"`
-	UpdatedAt time.Time  `gorm:"column:updated_at"`
-	Anchor    *string    `gorm:"column:anchor"`
-	Superior  *string    `gorm:"column:superior"`
-	Issued    *time.Time `gorm:"column:issued_at"`
-	Expires   *time.Time `gorm:"column:expires_at"`
-	Chain     []byte     `gorm:"column:chain"`
-	Refreshed *time.Time `gorm:"column:refreshed_at"`
-	Ended     *time.Time `gorm:"column:ended_at"`
-	Way       *string    `gorm:"column:way"`
+	Client    clientrow.Row `gorm:"embedded"`
+	Issued    *time.Time    `gorm:"column:issued_at"`
+	Chain     []byte        `gorm:"column:chain"`
+	Refreshed *time.Time    `gorm:"column:refreshed_at"`
+	Ended     *time.Time    `gorm:"column:ended_at"`
+	Way       *string       `gorm:"column:way"`
 }
 
 // FederatedClient finds a client, disabled ones included, with what is kept of it; that is
 // zero for one that was registered here, but for the revision.
 func (db Members) FederatedClient(ctx context.Context, id authz.ClientID) (*authz.Client, registrar.Kept, error) {
 	var r row
-	res := db.Reader(ctx).Raw(`SELECT c.id, c.record, c.disabled, c.revision, c.created_at, c.updated_at,
+	res := db.Reader(ctx).Raw("SELECT "+clientrow.Columns+`,
 			f.anchor, f.superior, f.issued_at, f.expires_at, f.chain, f.refreshed_at, f.ended_at, f.way
 		FROM clients c LEFT JOIN federated_clients f ON f.client_id = c.id WHERE c.id = ?`, string(id)).Scan(&r)
 	if res.Error != nil {
@@ -48,34 +40,32 @@ func (db Members) FederatedClient(ctx context.Context, id authz.ClientID) (*auth
 	if res.RowsAffected == 0 {
 		return nil, registrar.Kept{}, authz.ErrNotFound
 	}
-	var c authz.Client
-	if err := json.Unmarshal(r.Record, &c); err != nil {
-		return nil, registrar.Kept{}, handle.Wrap("decoding a client", err)
+	c, err := r.Client.Client()
+	if err != nil {
+		return nil, registrar.Kept{}, err
 	}
-	c.ID, c.Disabled, c.CreatedAt, c.UpdatedAt = authz.ClientID(r.ID), r.Disabled, r.CreatedAt.UTC(), r.UpdatedAt.UTC()
-	kept := registrar.Kept{Revision: r.Revision}
-	if r.Anchor != nil {
-		if len(r.Chain) != sha256.Size || r.Superior == nil || r.Way == nil {
+	kept := registrar.Kept{Revision: r.Client.Revision}
+	if r.Client.Anchor != nil {
+		if len(r.Chain) != sha256.Size || r.Client.Superior == nil || r.Way == nil {
 			return nil, kept, fmt.Errorf("reading a federated client: the row of %q is damaged", id)
 		}
-		kept.Membership = authz.Membership{Anchor: *r.Anchor, Superior: *r.Superior, Expires: handle.Time(r.Expires)}
+		kept.Membership = c.Membership
 		kept.Issued, kept.Refreshed, kept.Ended = handle.Time(r.Issued), handle.Time(r.Refreshed), handle.Time(r.Ended)
 		kept.Digest, kept.Way = [sha256.Size]byte(r.Chain), registration.Way(*r.Way)
-		c.Membership = kept.Membership
 	}
-	return &c, kept, nil
+	return c, kept, nil
 }
 
 // JoinClient adds a client and the chain it came by; authz.ErrConflict if the id is taken. It
 // is called in a transaction.
 func (db Members) JoinClient(ctx context.Context, c *authz.Client, k registrar.Kept) error {
-	record, err := json.Marshal(c)
+	record, err := clientrow.Record(c)
 	if err != nil {
-		return handle.Wrap("encoding a client", err)
+		return err
 	}
 	if err := handle.OneRow("registering a federated client", db.Writer(ctx).Exec(`INSERT INTO clients (id, record, disabled, revision, created_at, updated_at)
 		VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		string(c.ID), string(record), false, k.Refreshed.UTC(), k.Refreshed.UTC())); err != nil {
+		string(c.ID), record, false, k.Refreshed.UTC(), k.Refreshed.UTC())); err != nil {
 		return err
 	}
 	return handle.Wrap("keeping the chain of a client", db.Writer(ctx).Exec(`INSERT INTO federated_clients
@@ -95,11 +85,11 @@ func (db Members) RenewClient(ctx context.Context, id authz.ClientID, read, k re
 		string(k.Way), string(id), handle.Blob(read.Digest[:]), read.Expires.UTC())); err != nil || changed == nil {
 		return err
 	}
-	record, err := json.Marshal(changed)
+	record, err := clientrow.Record(changed)
 	if err != nil {
-		return handle.Wrap("encoding a client", err)
+		return err
 	}
 	return handle.OneRow("changing a federated client", db.Writer(ctx).Exec(
 		"UPDATE clients SET record = ?, revision = revision + 1, updated_at = ? WHERE id = ? AND disabled = ? AND revision = ?",
-		string(record), k.Refreshed.UTC(), string(id), false, read.Revision))
+		record, k.Refreshed.UTC(), string(id), false, read.Revision))
 }
