@@ -85,11 +85,16 @@ func put[K comparable](m map[K]Lost, key K, l Lost) {
 // Apply does what lost events tell of withdrawals, locks and the like, each in a transaction
 // of its own with the event that says so and names the lost one. Where a lost event gave back
 // what another took, the newest counts; a consent that was ended and given again stays ended,
-// until the person gives it anew. What was done once for a lost event is not done again. An error
-// of a shard that cannot be read comes after what the others tell was done.
+// until the person gives it anew. What was done once for a lost event is not done again. It looks
+// from the first entry on that may have no row. An error of a shard that cannot be read comes
+// after what the others tell was done.
 func (l *Losses) Apply(ctx context.Context) (Applied, error) {
 	ended := newEndings()
-	silent, unread := l.Each(ctx, func(lost Lost) error {
+	from, err := l.missing(ctx)
+	if err != nil {
+		return Applied{}, err
+	}
+	silent, unread := l.Each(ctx, from, func(lost Lost) error {
 		there, err := l.DB.Get(ctx, lost.Event.ID)
 		if err != nil && !errors.Is(err, authz.ErrNotFound) {
 			return err

@@ -58,13 +58,14 @@ const stretch = copies.Range
 
 // Each tells every lost event, the logs one after the other, each in its order, and counts the
 // entries of which nothing can be read. A shard that cannot be read is told by the error, and
-// keeps no other from being looked at.
-func (l *Losses) Each(ctx context.Context, visit func(Lost) error) (silent Silent, failed error) {
+// keeps no other from being looked at. from, if not nil, is the place that a shard is looked at
+// from: before it each entry has its row.
+func (l *Losses) Each(ctx context.Context, from map[string]uint64, visit func(Lost) error) (silent Silent, failed error) {
 	for _, a := range l.Archives {
 		names, err := a.Names()
 		failed = errors.Join(failed, err)
 		for _, n := range names {
-			if err := l.shard(ctx, a, n, &silent, visit); err != nil {
+			if err := l.shard(ctx, a, n, from[n.Origin()], &silent, visit); err != nil {
 				failed = errors.Join(failed, fmt.Errorf("looking for events of %s that have no row: %w", n.Origin(), err))
 			}
 			if ctx.Err() != nil {
@@ -75,7 +76,30 @@ func (l *Losses) Each(ctx context.Context, visit func(Lost) error) (silent Silen
 	return silent, failed
 }
 
-func (l *Losses) shard(ctx context.Context, a *tlog.Archive, n tlog.Name, silent *Silent, visit func(Lost) error) error {
+// missing is from which place on entries of each shard may have no row, as the database has it:
+// where a start noted that, and what the database has not recorded. Of a shard that it does not
+// know, or whose head was altered, all may.
+func (l *Losses) missing(ctx context.Context) (map[string]uint64, error) {
+	from := map[string]uint64{}
+	for _, a := range l.Archives {
+		heads, err := l.DB.Heads.Shards(ctx, a.Log)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range heads {
+			switch {
+			case h.Altered:
+			case h.Missing != nil:
+				from[h.Origin] = min(h.Size, *h.Missing)
+			default:
+				from[h.Origin] = h.Size
+			}
+		}
+	}
+	return from, nil
+}
+
+func (l *Losses) shard(ctx context.Context, a *tlog.Archive, n tlog.Name, from uint64, silent *Silent, visit func(Lost) error) error {
 	r, err := a.Whole(ctx, n)
 	if err != nil {
 		return err
@@ -85,7 +109,7 @@ func (l *Losses) shard(ctx context.Context, a *tlog.Archive, n tlog.Name, silent
 		return err
 	}
 	folder := copies.Of(n.Dir(a.Dir))
-	for first := uint64(0); first < size; first += stretch {
+	for first := from / stretch * stretch; first < size; first += stretch { // each stretch has a file of copies
 		leaves, err := r.Entries(ctx, first, stretch)
 		if err != nil {
 			return err

@@ -31,7 +31,7 @@ func (l *Losses) Restore(ctx context.Context, write bool) (Restored, error) {
 		waiting = nil
 		return err
 	}
-	silent, failed := l.Each(ctx, func(lost Lost) error {
+	silent, failed := l.Each(ctx, nil, func(lost Lost) error {
 		switch there, err := l.DB.Get(ctx, lost.Event.ID); {
 		case errors.Is(err, authz.ErrNotFound):
 		case err != nil:
