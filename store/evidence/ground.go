@@ -115,6 +115,39 @@ func groundOf(r audit.Recorded, logged bool, consent authz.ConsentID, version in
 	return &g, false
 }
 
+// Decided is the newest genuine event by which a consent was given or ended, in whichever version;
+// nil if there is none. r is as for [Book.Ground].
+func Decided(ctx context.Context, db Book, consent authz.ConsentID, r *GroundRow) (*audit.Event, error) {
+	if r.id == nil {
+		return nil, nil
+	}
+	read, err := db.seals.Load().Read(ctx, r.sealed())
+	if err != nil {
+		return nil, err
+	}
+	if read.Fault == "" && read.Event.Consent.ID == consent {
+		return &read.Event, nil
+	}
+	var newest *audit.Event // of before there were MACs, until one that has one is found
+	tried := 0
+	err = db.Walk(ctx, "consent = ? AND consent <> '' AND type IN ?", func(r audit.Recorded, _ []byte) (more bool) {
+		tried++
+		switch {
+		case r.Event.Consent.ID != consent:
+		case r.Fault == "":
+			newest = &r.Event
+			return false
+		case r.Fault == audit.FaultUnsealed && newest == nil:
+			newest = &r.Event
+		}
+		return tried < groundsTried
+	}, string(consent), append([]audit.Type{audit.ConsentApproved}, trees.Ends...))
+	if err != nil {
+		return nil, fmt.Errorf("looking for the newest event of consent %s: %w", consent, err)
+	}
+	return newest, nil
+}
+
 // groundsTried bounds the events of one consent that are read where the newest is false.
 const groundsTried = 20_000
 

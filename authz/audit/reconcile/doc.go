@@ -1,8 +1,8 @@
 // Package reconcile holds what is recorded against itself, so that nobody who can write to
 // the database, or to the log's folder, changes, hides or invents evidence unseen: each
 // leaf has its row or the tombstone of its row, each row its leaf within [Within], the
-// numbers of each person are without gap, counters agree, and each role, app and API is as
-// the newest event of it says.
+// numbers of each person are without gap, counters agree, and each role, app, API and consent is
+// as the newest event of it says.
 //
 // Everything here is a function of streams: nothing is read or written, and what is kept in
 // memory does not grow with the streams. What it finds becomes an incident
@@ -35,6 +35,7 @@ const (
 	RoleUnexplained     Kind = "role-unexplained"     // a role that no event gave, or took
 	AppUnexplained      Kind = "app-unexplained"      // an app that is not as its newest event says
 	ResourceUnexplained Kind = "resource-unexplained" // an API that is not as its newest event says
+	ConsentUnexplained  Kind = "consent-unexplained"  // a consent that is not as its newest event says
 	StateForged         Kind = "state-not-genuine"    // a row that says what became of the evidence, and that no server wrote so
 	IncidentUnexplained Kind = "incident-unexplained" // an incident that was closed, deleted or added without its event
 )
@@ -66,7 +67,7 @@ func (f Finding) Key() string {
 		return fmt.Sprintf("%s %s#%d", f.Kind, f.Pseudonym, f.Number)
 	case RoleUnexplained:
 		return fmt.Sprintf("%s %s of %s", f.Kind, f.Object, f.Pseudonym)
-	case CounterDiffers, AppUnexplained, ResourceUnexplained, IncidentUnexplained, StateForged:
+	case CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, IncidentUnexplained, StateForged:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)
@@ -79,7 +80,7 @@ func (f Finding) Said() string {
 		return f.Key()
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s #%d", f.Kind, f.Number)
-	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, IncidentUnexplained, StateForged:
+	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, IncidentUnexplained, StateForged:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)

@@ -35,6 +35,9 @@ type Evidence struct {
 	Leaves func(ctx context.Context, origin string) (Entries, error)
 	// Standing are the roles, apps and APIs as they stand.
 	Standing func(ctx context.Context) ([]reconcile.Standing, error)
+	// Agreements are consents after an id with their newest events, and the id to go on after,
+	// empty at the end; nil: consents are not looked at.
+	Agreements func(ctx context.Context, after string) (all []reconcile.Agreement, last string, err error)
 	// Counters are what the writer of the log counted; nil: nothing is held against that. Until
 	// Early, entries are there that nobody counted, of the release before.
 	Counters Counters
@@ -68,7 +71,8 @@ const (
 	unplaced stage = "unplaced" // rows without a place
 	numbers  stage = "numbers"
 	standing stage = "standing" // roles, apps, APIs
-	doubles  stage = "doubles"  // leaves that seem to have no row
+	consents stage = "consents"
+	doubles  stage = "doubles" // leaves that seem to have no row
 	finished stage = "finished"
 )
 
@@ -133,8 +137,10 @@ func (e Evidence) Step(ctx context.Context, c Cursor, tell func(reconcile.Findin
 			c.Stage = standing
 		}
 		return c, nil
+	case consents:
+		return e.consents(ctx, c, tell)
 	case standing:
-		c.Stage = doubles
+		c.Stage, c.After = consents, ""
 		return c, reconcile.Again(func(tell func(reconcile.Finding)) error {
 			things, err := e.Standing(ctx)
 			if err != nil {
@@ -282,6 +288,28 @@ func (e Evidence) unplaced(ctx context.Context, c Cursor, tell func(reconcile.Fi
 		return c, err
 	}
 	c.After = upTo
+	return c, nil
+}
+
+// consents holds a page of consents against their newest events.
+func (e Evidence) consents(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
+	if e.Agreements == nil {
+		c.Stage = doubles
+		return c, nil
+	}
+	var last string
+	err := reconcile.Again(func(tell func(reconcile.Finding)) error {
+		all, next, err := e.Agreements(ctx, c.After)
+		last = next
+		reconcile.Agreements(all, tell)
+		return err
+	}, tell)
+	if err != nil {
+		return c, err
+	}
+	if c.After = last; last == "" {
+		c.Stage = doubles
+	}
 	return c, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/store"
+	"hopnhat/store/evidence"
 	"hopnhat/store/leafrows"
 	"hopnhat/store/streams"
 )
@@ -57,6 +58,15 @@ func Standings(db *store.DB, source streams.Source, names Pseudonyms) func(ctx c
 			return nil, err
 		}
 		return apis(ctx, db, all)
+	}
+}
+
+// Agreements reads consents page by page, each with its newest event.
+func Agreements(
+	source streams.Source, book evidence.Book, names Pseudonyms,
+) func(ctx context.Context, after string) ([]reconcile.Agreement, string, error) {
+	return func(ctx context.Context, after string) ([]reconcile.Agreement, string, error) {
+		return source.Agreements(ctx, book, after, page, names.Audit)
 	}
 }
 
