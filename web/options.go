@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz/consent"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
+	"hopnhat/web/console/enrolment"
 	"hopnhat/web/console/incidents"
 	"hopnhat/web/console/operations"
 	"hopnhat/web/evidence"
@@ -125,6 +126,8 @@ type Options struct {
 	// Incidents are what is wrong in the evidence, and Board is what of it is open.
 	Incidents incidents.Options
 	Board     *incident.Board
+	// Enrolment is of the subordinates in the federation.
+	Enrolment enrolment.Options
 	// Apps.
 	Clients console.Clients
 	Names   portal.Names
@@ -190,6 +193,7 @@ func (s *Server) furnish() {
 		Scribe: o.Scribe, Clients: o.Clients, Keys: o.Keys, Deliveries: o.Deliveries, LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
 	s.incidents = incidents.New(o.Incidents)
+	s.enrolment = enrolment.New(o.Enrolment)
 	if o.Fetcher != nil {
 		s.logos = logo.New(o.Fetcher, o.Clients, o.Now)
 	}

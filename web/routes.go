@@ -14,6 +14,7 @@ import (
 	"hopnhat/federation/authority"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
+	"hopnhat/web/console/enrolment"
 	"hopnhat/web/console/incidents"
 	"hopnhat/web/console/operations"
 	"hopnhat/web/logtiles"
@@ -144,6 +145,12 @@ func (s *Server) table() []route {
 		visit(Portal, get, operations.AppsPath, operator, s.operations.Apps),
 		visit(Portal, get, operations.DeliveriesPath, operator, s.operations.Deliveries),
 		visit(Portal, post, operations.RetryPath, operator, s.operations.Retry),
+		visit(Portal, get, enrolment.Path, operator, s.enrolment.List),
+		visit(Portal, get, enrolment.EntityPath, operator, s.enrolment.Show),
+		visit(Portal, post, enrolment.EntityPath, operator, s.enrolment.Step),
+		visit(Portal, get, enrolment.TrustPath, operator, s.enrolment.Trust),
+		visit(Portal, get, enrolment.ProposePath, operator, s.enrolment.ProposeForm),
+		visit(Portal, post, enrolment.ProposePath, operator, s.enrolment.Propose),
 		visit(Portal, get, incidents.Path, official, s.incidents.List),
 		visit(Portal, get, incidents.Path+"/:id", official, s.incidents.Show),
 		visit(Portal, post, incidents.Path+"/:id", official, s.incidents.Say),

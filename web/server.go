@@ -18,6 +18,7 @@ import (
 	"hopnhat/authz/tally"
 	"hopnhat/web/account"
 	"hopnhat/web/console"
+	"hopnhat/web/console/enrolment"
 	"hopnhat/web/console/incidents"
 	"hopnhat/web/console/operations"
 	"hopnhat/web/crowd"
@@ -40,6 +41,7 @@ type Server struct {
 	account    *account.Pages
 	console    *console.Pages
 	incidents  *incidents.Pages
+	enrolment  *enrolment.Pages
 	operations *operations.Pages
 	// logos is nil where none are shown.
 	logos    *logo.Logos

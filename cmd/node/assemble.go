@@ -290,10 +290,16 @@ func (n *Node) makeDeliveries(context.Context) error {
 	return nil
 }
 
+func (n *Node) federationParts() federating.Parts {
+	return federating.Parts{
+		File: n.Config.FederationEntity, Issuer: n.Config.Issuer, State: n.Config.State, Ring: n.Ring, Registry: n.DB.Enrolments,
+	}
+}
+
 // makeFederation makes the endpoints of this server as an entity of a federation, if it is one.
 func (n *Node) makeFederation(context.Context) (err error) {
 	c := n.Config
-	p := federating.Parts{File: c.FederationEntity, Issuer: c.Issuer, State: c.State, Ring: n.Ring, Registry: n.DB.Enrolments}
+	p := n.federationParts()
 	p.Callers, p.Together = federationCallers(c.FederationBurst)
 	if n.has(web.Provider) {
 		p.Provider = func() []byte { return n.provider.Metadata() } // made after this
@@ -315,7 +321,8 @@ func (n *Node) makeServer(ctx context.Context) error {
 	certificate, err2 := c.certificate()
 	proxies, err3 := Networks(c.TrustedProxies)
 	scrapers, err4 := Networks(c.MetricsNetworks)
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	enrolment, err6 := n.federationParts().Console(n.DB.Enrolments, n.scribe, n.Pseudonyms, n.federation)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return err
 	}
 	o := web.Options{
@@ -325,6 +332,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 		LogTokens:  reader.New(readers),
 		Pseudonyms: n.Pseudonyms, Roles: n.DB, Board: n.board,
 		Incidents: incidents.Options{Incidents: n.DB.Incidents, Desk: n.desk(), Pseudonyms: n.Pseudonyms},
+		Enrolment: enrolment,
 		Clients:   n.DB, Names: n.DB, Keys: n.directory, Deliveries: n.DB, Fetcher: n.out,
 		LogoutQueued: n.logoutQueued.send, Answered: n.answered.send, Now: time.Now, Demo: n.options.Demo != nil, DemoApps: n.options.Demo,
 		Metrics: metrics(n), Parts: n.watch.Parts,

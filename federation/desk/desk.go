@@ -177,11 +177,14 @@ func said(s enrol.Subordinate) string {
 
 // Thumbprints are those of the keys that terms state (RFC 7638): they are what two people
 // compare, whatever the kid says.
-func Thumbprints(t enrol.Terms) []string {
+func Thumbprints(t enrol.Terms) []string { return ThumbprintsOf(t.Keys) }
+
+// ThumbprintsOf are those of the keys of a JWK Set.
+func ThumbprintsOf(raw json.RawMessage) []string {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if json.Unmarshal(t.Keys, &set) != nil {
+	if json.Unmarshal(raw, &set) != nil {
 		return nil
 	}
 	ids := make([]string, 0, len(set.Keys))

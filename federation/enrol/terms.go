@@ -3,7 +3,6 @@ package enrol
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"hopnhat/federation/metadata"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
+	"hopnhat/keys/jose"
 )
 
 // Bounds on terms.
@@ -72,17 +72,7 @@ func FromConfiguration(c statement.Statement, superior federation.EntityID, now 
 	case c.SignedBy(c.Keys) != nil:
 		return Terms{}, bad("the configuration of %s is not signed with a key that it states", c.Subject)
 	}
-	var claims struct {
-		Keys json.RawMessage `json:"jwks"`
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(c.Token(), ".")[1])
-	if err == nil {
-		err = json.Unmarshal(raw, &claims)
-	}
-	if err != nil {
-		return Terms{}, bad("the keys of %s: %v", c.Subject, err)
-	}
-	t := Terms{Keys: claims.Keys, Types: slices.Sorted(maps.Keys(c.Metadata))}
+	t := Terms{Keys: c.RawKeys(), Types: slices.Sorted(maps.Keys(c.Metadata))}
 	for _, kind := range append([]federation.EntityType{federation.FederationEntity}, t.Types...) {
 		if name, ok := c.Metadata[kind]["organization_name"].(string); ok && t.Organization == "" {
 			t.Organization = name
@@ -90,6 +80,29 @@ func FromConfiguration(c statement.Statement, superior federation.EntityID, now 
 	}
 	_, t.Intermediate = c.Metadata[federation.FederationEntity]["federation_fetch_endpoint"]
 	return t, nil
+}
+
+// ReadPolicy takes from JSON what is stated besides the keys: an object with metadata,
+// metadata_policy and constraints, and no others; nothing from an empty text. Terms that had
+// such claims have those of the text alone.
+func (t *Terms) ReadPolicy(raw []byte) error {
+	var p struct {
+		Metadata    json.RawMessage `json:"metadata"`
+		Policy      json.RawMessage `json:"metadata_policy"`
+		Constraints json.RawMessage `json:"constraints"`
+	}
+	if len(bytes.TrimSpace(raw)) > 0 {
+		if err := jose.CheckJSON(raw); err != nil {
+			return bad("the policy: %v", err)
+		}
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&p); err != nil {
+			return bad("the policy: %v", err)
+		}
+	}
+	t.Metadata, t.Policy, t.Constraints = p.Metadata, p.Policy, p.Constraints
+	return nil
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

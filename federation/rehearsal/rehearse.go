@@ -239,11 +239,11 @@ func disagreed(v trust.Verdict) (Parameter, bool) {
 
 // parameter is what a step does, with the superiors that it comes from.
 func parameter(v trust.Verdict, s metadata.Step) Parameter {
-	return Parameter{s.Type, s.Parameter, s.Operator, s.Configured, s.Before, s.After, origins(v, s)}
+	return Parameter{s.Type, s.Parameter, s.Operator, s.Configured, s.Before, s.After, Origins(v, s)}
 }
 
-// origins are the superiors whose statements have the rule of a step.
-func origins(v trust.Verdict, step metadata.Step) (from []federation.EntityID) {
+// Origins are the superiors whose statements have the rule of a step, the most superior first.
+func Origins(v trust.Verdict, step metadata.Step) (from []federation.EntityID) {
 	for i, s := range slices.Backward(v.Chain) {
 		if s.IsConfiguration() {
 			continue
@@ -305,7 +305,7 @@ func (e *Effect) cause(a, b trust.Verdict, p Parameter) Parameter {
 	for _, v := range []trust.Verdict{b, a} {
 		for _, s := range slices.Backward(v.Steps) {
 			if s.Type == p.Type && s.Parameter == p.Name && s.Changed() {
-				p.Operator, p.Configured, p.From = s.Operator, s.Configured, origins(v, s)
+				p.Operator, p.Configured, p.From = s.Operator, s.Configured, Origins(v, s)
 				return p
 			}
 		}

@@ -100,6 +100,20 @@ func (s Statement) Token() string { return s.token }
 // KeyID names the key that signed it.
 func (s Statement) KeyID() keys.KeyID { return s.received.KeyID() }
 
+// RawKeys are Keys as the claim jwks has them.
+func (s Statement) RawKeys() json.RawMessage {
+	if s.received == nil {
+		return nil
+	}
+	var c struct {
+		Keys json.RawMessage `json:"jwks"`
+	}
+	if json.Unmarshal(s.received.Claims(), &c) != nil {
+		return nil // it was read before
+	}
+	return c.Keys
+}
+
 // SignedBy checks the signature with the key that the statement names, which must be one
 // key of the set and no more (§3.2).
 func (s Statement) SignedBy(set *jose.Set) error {

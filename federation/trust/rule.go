@@ -128,6 +128,15 @@ var ruleTexts = []ruleText{
 	},
 }
 
+// Rules are all rules, in the order in which they are checked.
+func Rules() []Rule {
+	all := make([]Rule, len(ruleTexts))
+	for i, t := range ruleTexts {
+		all[i] = t.Rule
+	}
+	return all
+}
+
 // textOf is the row of a rule.
 func textOf(r Rule) ruleText {
 	return ruleTexts[slices.IndexFunc(ruleTexts, func(t ruleText) bool { return t.Rule == r })]

@@ -6,6 +6,7 @@ package enrolments
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
@@ -53,7 +54,27 @@ func (db Book) Subordinates(ctx context.Context, after federation.EntityID, limi
 	if err != nil {
 		return nil, handle.Wrap("listing subordinates", err)
 	}
-	list := make([]enrol.Subordinate, len(rows))
+	return subordinates(rows)
+}
+
+// Search lists those whose names hold a part, in a state, or in any if it is empty, after one,
+// in the order of their names, at most limit.
+func (db Book) Search(
+	ctx context.Context, part string, state enrol.State, after federation.EntityID, limit int,
+) ([]enrol.Subordinate, error) {
+	like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(part) + "%"
+	var rows []row
+	err := db.Reader(ctx).Raw(`SELECT entity_id, state, record, revision FROM federation_subordinates
+		WHERE entity_id > ? AND entity_id LIKE ? ESCAPE '\' AND (state = ? OR ? = '') ORDER BY entity_id LIMIT ?`,
+		string(after), like, string(state), string(state), limit).Scan(&rows).Error
+	if err != nil {
+		return nil, handle.Wrap("searching subordinates", err)
+	}
+	return subordinates(rows)
+}
+
+func subordinates(rows []row) (list []enrol.Subordinate, err error) {
+	list = make([]enrol.Subordinate, len(rows))
 	for i, r := range rows {
 		if list[i], err = r.subordinate(); err != nil {
 			return nil, err

@@ -57,6 +57,28 @@ func TestSubordinates(t *testing.T) {
 		if rest, err := book.Subordinates(ctx, page[1].ID, 2); err != nil || len(rest) != 1 || rest[0].ID != "https://c.example.vn" {
 			t.Fatalf("the second page is %v, %v", rest, err)
 		}
+		for _, row := range []struct {
+			part  string
+			state enrol.State
+			after federation.EntityID
+			want  int
+		}{
+			{"", "", "", 3},
+			{"b.ex", "", "", 1},
+			{"%", "", "", 0},
+			{"_", "", "", 0},
+			{`\`, "", "", 0},
+			{"", enrol.Active, "", 3},
+			{"", enrol.Revoked, "", 0},
+			{"example", "", "https://b.example.vn", 1},
+		} {
+			if found, err := book.Search(ctx, row.part, row.state, row.after, 10); err != nil || len(found) != row.want {
+				t.Errorf("%+v: got %d, %v", row, len(found), err)
+			}
+		}
+		if found, err := book.Search(ctx, "", "", "", 2); err != nil || len(found) != 2 || found[1].ID != "https://b.example.vn" {
+			t.Errorf("two at most: %v, %v", found, err)
+		}
 		if err := book.SaveSubordinate(ctx, subordinate("https://b.example.vn")); !errors.Is(err, authz.ErrConflict) {
 			t.Errorf("added twice: %v", err)
 		}

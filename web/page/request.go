@@ -50,7 +50,7 @@ func httpRequest(c *fiber.Ctx) (*http.Request, error) {
 // typed are fields that people fill in by hand or paste into. The handler of such a field
 // says what is wrong with it on its own page, where any other parameter that is no text
 // leads to a page of errors.
-var typed = []string{"number", "code", "user_code", "password"}
+var typed = []string{"number", "code", "user_code", "password", "policy"}
 
 // checkText refuses parameters that are no text ([authz.CheckText]). No form of ours
 // sends them, and a database that is asked for one answers with a failure of its own.

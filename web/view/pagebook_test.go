@@ -36,6 +36,9 @@ func (s Sample) Shell() Shell {
 	case Incidents, IncidentDetail:
 		auditor(SectionIncidents)
 		shell.Banner = &Banner{Open: 2, URL: "/console/incidents"}
+	case Subordinates, SubordinateDetail, Propose, TrustExplained:
+		auditor(SectionFederation)
+		shell.Nav = OperatorNav("/console", SectionFederation)
 	case Logouts:
 		auditor(SectionLogouts)
 		shell.Nav = OperatorNav("/console", SectionLogouts)
@@ -61,7 +64,7 @@ type bookEntry struct {
 
 func bookEntries() []bookEntry {
 	land, tax, long, published := sampleLand(), sampleTax(), sampleLongApp(), samplePublished()
-	return []bookEntry{
+	return append([]bookEntry{
 		{"Home", Home{
 			Issuer: "http://localhost:8440", PortalURL: "/portal", ConsoleURL: "/console",
 			DiscoveryURL: "http://localhost:8440/.well-known/openid-configuration",
@@ -215,5 +218,5 @@ func bookEntries() []bookEntry {
 		{"Error, internal", sampleError(ErrorInternal)},
 		{"Error, not available", sampleError(ErrorNotAvailable)},
 		{"Error, misdirected", sampleError(ErrorMisdirected)},
-	}
+	}, federationEntries()...)
 }

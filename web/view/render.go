@@ -90,6 +90,8 @@ const (
 	SectionLogouts  Section = "logouts"
 	// SectionIncidents is in both consoles.
 	SectionIncidents Section = "incidents"
+	// SectionFederation is in the operators' console.
+	SectionFederation Section = "federation"
 )
 
 // Key is the section's text in the catalogue.
@@ -120,6 +122,7 @@ func OperatorNav(base string, current Section) []NavLink {
 	return []NavLink{
 		{SectionApps, base + "/apps", current == SectionApps},
 		{SectionLogouts, base + "/logouts", current == SectionLogouts},
+		{SectionFederation, base + "/federation", current == SectionFederation},
 		{SectionIncidents, base + "/incidents", current == SectionIncidents},
 	}
 }
@@ -240,6 +243,10 @@ func pages() []Page {
 		WithdrawConfirm{},
 		Sessions{},
 		Search{},
+		Subordinates{},
+		SubordinateDetail{},
+		Propose{},
+		TrustExplained{},
 		Apps{},
 		EventDetail{},
 		Export{},

@@ -73,7 +73,7 @@ func computedKeys() []string {
 	for _, l := range Langs() {
 		add(l.Key())
 	}
-	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports, SectionApps, SectionLogouts, SectionIncidents} {
+	for _, s := range []Section{SectionTimeline, SectionConsents, SectionRequests, SectionSessions, SectionSearch, SectionExports, SectionApps, SectionLogouts, SectionIncidents, SectionFederation} {
 		add(s.Key())
 	}
 	for _, k := range append(IncidentKinds(), "of-a-later-release") {
@@ -139,6 +139,18 @@ func computedKeys() []string {
 	}
 	for _, f := range RecordFaults() {
 		add(f.Key())
+	}
+	for _, state := range SubordinateStates() {
+		add(state.Key())
+	}
+	for _, kind := range EffectKinds() {
+		add(kind.Key())
+	}
+	for _, r := range TrustRules() {
+		add(r.Key())
+	}
+	for _, p := range FederationProblems() {
+		add(p.Key())
 	}
 	for _, name := range FactNames() {
 		add(Fact{Name: name}.Key())

@@ -4,7 +4,6 @@ package enrolling
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +22,6 @@ import (
 	"hopnhat/federation/desk"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/fetch"
-	"hopnhat/federation/rehearsal"
 	"hopnhat/federation/statement"
 )
 
@@ -54,12 +52,8 @@ func Open(b *node.Base) (*Office, error) {
 	case entity == nil || !entity.HasSubordinates:
 		return nil, errors.New("this server has no subordinates: set federation_entity to a file that says \"subordinates\": true")
 	}
-	return &Office{
-		&desk.Desk{
-			Store: b.DB.Enrolments, Scribe: b.Scribe(), Entity: entity.ID(), Now: time.Now,
-			Known: func() (rehearsal.Known, time.Time, error) { return federating.Known(entity.Anchors, b.Config.State) },
-		}, Officer(tool.OSUser()), entity,
-	}, nil
+	parts := federating.Parts{State: b.Config.State}
+	return &Office{parts.Desk(entity, b.DB.Enrolments, b.Scribe(), nil), Officer(tool.OSUser()), entity}, nil
 }
 
 // Officer is who runs a command, by the account of the operating system.
@@ -171,17 +165,9 @@ func withPolicy(t *enrol.Terms, policy string) error {
 	if err != nil {
 		return fmt.Errorf("--policy: %w", err)
 	}
-	var p struct {
-		Metadata    json.RawMessage `json:"metadata"`
-		Policy      json.RawMessage `json:"metadata_policy"`
-		Constraints json.RawMessage `json:"constraints"`
-	}
-	in := json.NewDecoder(strings.NewReader(string(raw)))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&p); err != nil {
+	if err := t.ReadPolicy(raw); err != nil {
 		return fmt.Errorf("--policy %s: %w", policy, err)
 	}
-	t.Metadata, t.Policy, t.Constraints = p.Metadata, p.Policy, p.Constraints
 	return nil
 }
 

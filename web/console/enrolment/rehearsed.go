@@ -1,0 +1,56 @@
+package enrolment
+
+import (
+	"errors"
+
+	"hopnhat/federation"
+	"hopnhat/federation/desk"
+	"hopnhat/federation/enrol"
+	"hopnhat/federation/rehearsal"
+	"hopnhat/web/view"
+)
+
+// rehearse says what the approval of what waits would do.
+func (p *Pages) rehearse(s enrol.Subordinate) (*view.Rehearsed, error) {
+	r, err := p.o.Desk.Rehearse(s)
+	if errors.Is(err, desk.ErrNotKnown) {
+		return &view.Rehearsed{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &view.Rehearsed{
+		Known: true, KnownAt: r.KnownAt, Judged: r.Judged, Before: r.Before, After: r.After, Harmed: len(r.Harms()), Digest: r.Digest,
+	}
+	for i, e := range r.Effects {
+		if i == maxEffects {
+			out.More = len(r.Effects) - i
+			break
+		}
+		out.Effects = append(out.Effects, effectOf(e))
+	}
+	return out, nil
+}
+
+func effectOf(e rehearsal.Effect) view.Effect {
+	out := view.Effect{Subject: string(e.Subject), Kind: view.EffectKind(e.Kind), From: texts(e.From), Marks: e.MarksLost}
+	if y := e.Why; y != nil {
+		out.Section, out.Advice = y.Section, view.Words{VI: y.AdviceVI, EN: y.AdviceEN}
+	}
+	for _, p := range e.Parameters {
+		c := view.Change{Name: p.Named(), Operator: p.Operator, Before: valueOf(p.Before), After: valueOf(p.After), From: texts(p.From)}
+		if p.Operator != "" {
+			c.Value = valueOf(p.Configured)
+		}
+		out.Changes = append(out.Changes, c)
+	}
+	return out
+}
+
+func texts(ids []federation.EntityID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out
+}
