@@ -290,7 +290,8 @@ func (n *Node) makeDeliveries(context.Context) error {
 	return nil
 }
 
-func (n *Node) federationParts() federating.Parts {
+// federationParts are what a node has that an entity of a federation needs.
+func federationParts(n *Node) federating.Parts {
 	return federating.Parts{
 		File: n.Config.FederationEntity, Issuer: n.Config.Issuer, State: n.Config.State, Ring: n.Ring, Registry: n.DB.Enrolments,
 	}
@@ -299,7 +300,7 @@ func (n *Node) federationParts() federating.Parts {
 // makeFederation makes the endpoints of this server as an entity of a federation, if it is one.
 func (n *Node) makeFederation(context.Context) (err error) {
 	c := n.Config
-	p := n.federationParts()
+	p := federationParts(n)
 	p.Callers, p.Together = federationCallers(c.FederationBurst)
 	if n.has(web.Provider) {
 		p.Provider = func() []byte { return n.provider.Metadata() } // made after this
@@ -321,7 +322,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 	certificate, err2 := c.certificate()
 	proxies, err3 := Networks(c.TrustedProxies)
 	scrapers, err4 := Networks(c.MetricsNetworks)
-	enrolment, err6 := n.federationParts().Console(n.DB.Enrolments, n.scribe, n.Pseudonyms, n.federation)
+	enrolment, err6 := federationParts(n).Console(n.DB.Enrolments, n.scribe, n.Pseudonyms, n.federation)
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return err
 	}

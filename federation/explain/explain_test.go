@@ -19,7 +19,10 @@ type claims = federationtest.Claims
 func TestExplain(t *testing.T) {
 	const kind = "https://neo.example.vn/marks/public"
 	neo, app := federationtest.New(t, "https://neo.example.vn"), federationtest.New(t, "https://app.example.vn")
-	granted := neo.Sign(t, claims{"typ": mark.Type}, claims{"iss": neo.ID, "sub": app.ID, "trust_mark_type": kind, "iat": federationtest.Now.Unix()})
+	granted := neo.Sign(t, claims{"typ": mark.Type}, claims{
+		"iss": neo.ID, "sub": app.ID, "trust_mark_type": kind,
+		"iat": federationtest.Now.Unix(),
+	})
 	own := app.Configuration(t, claims{
 		"authority_hints": []federation.EntityID{neo.ID}, "metadata": claims{"openid_relying_party": claims{}},
 		"trust_marks": []claims{{"trust_mark_type": kind, "trust_mark": granted}},

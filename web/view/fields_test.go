@@ -22,7 +22,7 @@ func TestEveryFieldOfAPageIsFilled(t *testing.T) {
 		for typ.Kind() == reflect.Slice || typ.Kind() == reflect.Pointer {
 			typ = typ.Elem()
 		}
-		if typ.Kind() != reflect.Struct || seen[typ] || !strings.HasSuffix(typ.PkgPath(), "web/view") {
+		if typ.Kind() != reflect.Struct || seen[typ] || !strings.Contains(typ.PkgPath(), "web/view") {
 			return
 		}
 		seen[typ] = true

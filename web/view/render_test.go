@@ -14,6 +14,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/web/view/federated"
 )
 
 // keysOf are the literal keys a template asks the catalogue for.
@@ -140,16 +141,16 @@ func computedKeys() []string {
 	for _, f := range RecordFaults() {
 		add(f.Key())
 	}
-	for _, state := range SubordinateStates() {
+	for _, state := range federated.SubordinateStates() {
 		add(state.Key())
 	}
-	for _, kind := range EffectKinds() {
+	for _, kind := range federated.EffectKinds() {
 		add(kind.Key())
 	}
-	for _, r := range TrustRules() {
+	for _, r := range federated.TrustRules() {
 		add(r.Key())
 	}
-	for _, p := range FederationProblems() {
+	for _, p := range federated.FederationProblems() {
 		add(p.Key())
 	}
 	for _, name := range FactNames() {

@@ -23,7 +23,7 @@ import (
 	"hopnhat/web/evidence/evidencetest"
 	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
-	"hopnhat/web/view"
+	"hopnhat/web/view/federated"
 )
 
 const us = federation.EntityID("https://neo.example.vn")
@@ -70,7 +70,9 @@ func newRoom(t *testing.T) *room {
 func (r *room) configuration(t *testing.T) string {
 	return r.app.Configuration(t, federationtest.Claims{
 		"authority_hints": []federation.EntityID{us},
-		"metadata":        federationtest.Claims{"openid_relying_party": federationtest.Claims{"organization_name": "Đất đai", "subject_type": "pairwise"}},
+		"metadata": federationtest.Claims{"openid_relying_party": federationtest.Claims{
+			"organization_name": "Đất đai", "subject_type": "pairwise",
+		}},
 	})
 }
 
@@ -81,7 +83,9 @@ func (r *room) as(name string) {
 
 func (r *room) Tx(ctx context.Context, fn func(context.Context) error) error { return fn(ctx) }
 
-func (r *room) Search(_ context.Context, part string, state enrol.State, after federation.EntityID, limit int) (list []enrol.Subordinate, err error) {
+func (r *room) Search(_ context.Context, part string, state enrol.State, after federation.EntityID,
+	limit int,
+) (list []enrol.Subordinate, err error) {
 	r.asked = append(r.asked, fmt.Sprint(part, " ", state, " ", after))
 	for i := range limit {
 		id := federation.EntityID(fmt.Sprintf("https://app%03d.example.vn", i))
@@ -214,7 +218,8 @@ func TestSteps(t *testing.T) {
 		t.Fatal(body)
 	}
 	r.known = []statement.Statement{
-		federationtest.Parse(t, r.neo.Configuration(t, nil)), federationtest.Parse(t, r.neo.About(t, r.app, nil)), federationtest.Parse(t, r.configuration(t)),
+		federationtest.Parse(t, r.neo.Configuration(t, nil)), federationtest.Parse(t, r.neo.About(t, r.app, nil)),
+		federationtest.Parse(t, r.configuration(t)),
 	}
 	if body := r.propose(t, "policy", `{"metadata_policy":{"openid_relying_party":{"subject_type":{"value":"public"}}}}`); body != "" {
 		t.Fatal(body)
@@ -236,7 +241,10 @@ func TestSteps(t *testing.T) {
 			t.Errorf("%v was taken: %s", row, body)
 		}
 	}
-	for _, row := range [][]string{{"renew", "until", "2029-01-01"}, {"suspend", "reason", "khóa bị lộ"}, {"revoke", "reason", "rời liên đoàn"}} {
+	for _, row := range [][]string{{"renew", "until", "2029-01-01"}, {"suspend", "reason", "khóa bị lộ"}, {
+		"revoke",
+		"reason", "rời liên đoàn",
+	}} {
 		if body := r.step(t, row[0], row[1:]...); body != "" {
 			t.Errorf("%v: %s", row, body)
 		}
@@ -247,7 +255,8 @@ func TestSteps(t *testing.T) {
 	var codes []string
 	for _, e := range r.Written {
 		codes = append(codes, strings.TrimPrefix(e.Decision.Code, "federation."))
-		if e.Detail.Object != string(r.app.ID) || !slices.Contains(e.Decision.Determining, "operator") || !strings.HasPrefix(e.Decision.Determining[0], "account:") {
+		if e.Detail.Object != string(r.app.ID) || !slices.Contains(e.Decision.Determining, "operator") ||
+			!strings.HasPrefix(e.Decision.Determining[0], "account:") {
 			t.Errorf("the event says %+v %q", e.Decision, e.Detail.Object)
 		}
 	}
@@ -288,7 +297,8 @@ func TestList(t *testing.T) {
 		}
 		return got.Body
 	}
-	if body := list("?q=DaNang&state=ended"); strings.Count(body, `href="`+enrolment.EntityPath) != 50 || !strings.Contains(body, "after=https") {
+	if body := list("?q=DaNang&state=ended"); strings.Count(body, `href="`+enrolment.EntityPath) != 50 ||
+		!strings.Contains(body, "after=https") {
 		t.Errorf("got %s", body)
 	}
 	if body := list("?state=active"); strings.Contains(body, `href="`+enrolment.EntityPath) {
@@ -308,7 +318,8 @@ func TestList(t *testing.T) {
 func TestNoEntity(t *testing.T) {
 	r := newRoom(t)
 	r.Pages = enrolment.New(enrolment.Options{})
-	if got := r.b.Get(t, enrolment.Path, enrolment.Path, let(r.List)); got.Err != nil || !strings.Contains(got.Body, "federation_entity") {
+	if got := r.b.Get(t, enrolment.Path, enrolment.Path, let(r.List)); got.Err != nil || !strings.Contains(got.Body,
+		"federation_entity") {
 		t.Errorf("got %v %s", got.Err, got.Body)
 	}
 	if body := r.step(t, "suspend", "reason", "x"); !strings.Contains(body, authz.ErrNotFound.Error()) {
@@ -349,7 +360,8 @@ func TestTrust(t *testing.T) {
 	}}}
 	top, own := federationtest.Parse(t, r.neo.Configuration(t, nil)), federationtest.Parse(t, r.configuration(t))
 	r.known = []statement.Statement{top, federationtest.Parse(t, r.neo.About(t, r.app, policy)), own}
-	says(string(r.app.ID), "Được tin cậy", "openid_relying_party.subject_type value &#34;public&#34;", "&#34;pairwise&#34; → &#34;public&#34;",
+	says(string(r.app.ID), "Được tin cậy", "openid_relying_party.subject_type value &#34;public&#34;",
+		"&#34;pairwise&#34; → &#34;public&#34;",
 		desk.ThumbprintsOf(r.app.JWKS(t))[0], "§10.2", "Còn hạn")
 	r.known[1] = federationtest.Parse(t, r.neo.About(t, r.app, federationtest.Claims{"jwks": r.neo.JWKS(t)}))
 	says(string(r.app.ID), "Không được tin cậy", "phải gửi khóa liên đoàn mới cho cấp trên", "is-refused")
@@ -359,10 +371,10 @@ func TestTrust(t *testing.T) {
 	says("", "Theo những gì biết được lúc")
 	says(strings.Repeat("a", 3000), "bad_request")
 	rules := trust.Rules()
-	if len(rules) != len(view.TrustRules()) {
-		t.Fatalf("the pages have %q, trust %q", view.TrustRules(), rules)
+	if len(rules) != len(federated.TrustRules()) {
+		t.Fatalf("the pages have %q, trust %q", federated.TrustRules(), rules)
 	}
-	for i, rule := range view.TrustRules() {
+	for i, rule := range federated.TrustRules() {
 		if string(rules[i]) != string(rule) {
 			t.Errorf("the pages have %q, trust %q", rule, rules[i])
 		}

@@ -21,6 +21,7 @@ import (
 	"hopnhat/web/evidence"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
+	"hopnhat/web/view/federated"
 )
 
 // Paths of the room.
@@ -82,14 +83,14 @@ func nav() []view.NavLink { return view.OperatorNav(page.ConsolePath, view.Secti
 
 // List lists the subordinates.
 func (p *Pages) List(v *page.Visit) error {
-	part, state, after := v.C.Query("q"), view.SubordinateState(v.C.Query("state")), v.C.Query("after")
+	part, state, after := v.C.Query("q"), federated.SubordinateState(v.C.Query("state")), v.C.Query("after")
 	if len(part) > maxPart || len(after) > federation.MaxEntityID {
 		return page.Fault(view.ErrorBadRequest)
 	}
 	body := view.Subordinates{URL: Path, Query: part, TrustURL: TrustPath}
 	known := state == ""
-	for _, one := range view.SubordinateStates() {
-		body.States = append(body.States, view.StateChoice{State: one, Selected: one == state})
+	for _, one := range federated.SubordinateStates() {
+		body.States = append(body.States, federated.StateChoice{State: one, Selected: one == state})
 		known = known || one == state
 	}
 	if !known {
@@ -100,7 +101,7 @@ func (p *Pages) List(v *page.Visit) error {
 	}
 	body.ProposeURL = ProposePath
 	kept := enrol.State(state)
-	if state == view.SubordinateEnded {
+	if state == federated.SubordinateEnded {
 		kept = enrol.Active
 	}
 	found, err := p.o.Records.Search(v.Context, strings.ToLower(part), kept, federation.EntityID(after), pageSize+1)
@@ -112,7 +113,7 @@ func (p *Pages) List(v *page.Visit) error {
 		body.Next = Path + "?" + url.Values{"q": {part}, "state": {string(state)}, "after": {string(found[pageSize-1].ID)}}.Encode()
 	}
 	for _, s := range found {
-		row := view.SubordinateRow{ID: string(s.ID), URL: entityURL(s.ID), State: p.stateOf(s), Waits: s.Proposal != nil}
+		row := federated.SubordinateRow{ID: string(s.ID), URL: entityURL(s.ID), State: p.stateOf(s), Waits: s.Proposal != nil}
 		t := s.Terms
 		if s.ApprovedBy == "" && s.Proposal != nil {
 			t = s.Proposal.Terms
@@ -132,11 +133,11 @@ func entityURL(id federation.EntityID) string {
 }
 
 // stateOf is the state as people see it.
-func (p *Pages) stateOf(s enrol.Subordinate) view.SubordinateState {
+func (p *Pages) stateOf(s enrol.Subordinate) federated.SubordinateState {
 	if s.State == enrol.Active && !s.InForce(p.o.Now()) {
-		return view.SubordinateEnded
+		return federated.SubordinateEnded
 	}
-	return view.SubordinateState(s.State)
+	return federated.SubordinateState(s.State)
 }
 
 // Show shows one entity.
@@ -155,7 +156,7 @@ func (p *Pages) find(v *page.Visit, id string) (enrol.Subordinate, error) {
 	return p.o.Records.Subordinate(v.Context, federation.EntityID(id))
 }
 
-func (p *Pages) show(v *page.Visit, s enrol.Subordinate, problem view.FederationProblem, said error) error {
+func (p *Pages) show(v *page.Visit, s enrol.Subordinate, problem federated.FederationProblem, said error) error {
 	me, err := p.officer(v)
 	if err != nil {
 		return err
@@ -164,7 +165,8 @@ func (p *Pages) show(v *page.Visit, s enrol.Subordinate, problem view.Federation
 		ID: string(s.ID), State: p.stateOf(s), By: s.By, Why: s.Why, Since: s.Since, Problem: problem, BackURL: Path,
 		TrustURL: TrustPath + "?" + url.Values{"id": {string(s.ID)}}.Encode(),
 		Suspend:  form(s.ID, "suspend"), Renew: form(s.ID, "renew"), Revoke: form(s.ID, "revoke"),
-		CanSuspend: s.State == enrol.Active, CanRenew: s.State == enrol.Active || s.State == enrol.Suspended, CanRevoke: s.State != enrol.Revoked,
+		CanSuspend: s.State == enrol.Active, CanRenew: s.State == enrol.Active || s.State == enrol.Suspended,
+		CanRevoke: s.State != enrol.Revoked,
 	}
 	if said != nil {
 		body.Said = said.Error()
@@ -191,13 +193,17 @@ func (p *Pages) show(v *page.Visit, s enrol.Subordinate, problem view.Federation
 
 // form posts a step about an entity.
 func form(id federation.EntityID, step string, more ...view.Field) view.Form {
-	return view.Form{Action: EntityPath, Hidden: append([]view.Field{{Name: "id", Value: string(id)}, {Name: "step", Value: step}}, more...)}
+	return view.Form{Action: EntityPath, Hidden: append([]view.Field{{Name: "id", Value: string(id)}, {
+		Name:  "step",
+		Value: step,
+	}}, more...)}
 }
 
-func termsOf(t enrol.Terms) *view.Terms {
-	out := &view.Terms{
+func termsOf(t enrol.Terms) *federated.Terms {
+	out := &federated.Terms{
 		Organization: t.Organization, Agreement: t.Agreement, Level: t.Level, Intermediate: t.Intermediate, Until: t.Until,
-		Keys: desk.Thumbprints(t), Metadata: string(t.Metadata), Policy: string(t.Policy), Constraints: string(t.Constraints), Digest: t.Digest(),
+		Keys: desk.Thumbprints(t), Metadata: string(t.Metadata), Policy: string(t.Policy),
+		Constraints: string(t.Constraints), Digest: t.Digest(),
 	}
 	for _, kind := range t.Types {
 		out.Types = append(out.Types, string(kind))
@@ -226,7 +232,7 @@ func (p *Pages) officer(v *page.Visit) (desk.Officer, error) {
 // are looked for.
 var problems = []struct {
 	err  error
-	page view.FederationProblem
+	page federated.FederationProblem
 }{
 	{enrol.ErrSamePerson, "same"},
 	{enrol.ErrOtherWay, "way"},
@@ -238,7 +244,7 @@ var problems = []struct {
 }
 
 // problemOf is what a person reads of an error; empty for one that is not hers.
-func problemOf(err error) view.FederationProblem {
+func problemOf(err error) federated.FederationProblem {
 	for _, one := range problems {
 		if errors.Is(err, one.err) {
 			return one.page

@@ -12,6 +12,7 @@ import (
 	"hopnhat/federation/enrol"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
+	"hopnhat/web/view/federated"
 )
 
 // ProposeForm is the form of a proposal.
@@ -29,10 +30,12 @@ func (p *Pages) Propose(v *page.Visit) error {
 	}
 	v.FormPath = ProposePath
 	body := view.Propose{
-		Form: view.Form{Action: ProposePath}, BackURL: Path, Entity: strings.TrimSpace(v.Field("entity")), Organization: v.Field("organization"),
-		Agreement: v.Field("agreement"), Level: v.Field("level"), Policy: v.Field("policy"), Until: v.Field("until"), Reason: v.Field("reason"),
+		Form: view.Form{Action: ProposePath}, BackURL: Path, Entity: strings.TrimSpace(v.Field("entity")),
+		Organization: v.Field("organization"),
+		Agreement:    v.Field("agreement"), Level: v.Field("level"), Policy: v.Field("policy"), Until: v.Field("until"),
+		Reason: v.Field("reason"),
 	}
-	refuse := func(problem view.FederationProblem, said error) error {
+	refuse := func(problem federated.FederationProblem, said error) error {
 		if body.Problem = problem; said != nil {
 			body.Said = said.Error()
 		}

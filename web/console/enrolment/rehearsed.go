@@ -8,18 +8,19 @@ import (
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/rehearsal"
 	"hopnhat/web/view"
+	"hopnhat/web/view/federated"
 )
 
 // rehearse says what the approval of what waits would do.
-func (p *Pages) rehearse(s enrol.Subordinate) (*view.Rehearsed, error) {
+func (p *Pages) rehearse(s enrol.Subordinate) (*federated.Rehearsed, error) {
 	r, err := p.o.Desk.Rehearse(s)
 	if errors.Is(err, desk.ErrNotKnown) {
-		return &view.Rehearsed{}, nil
+		return &federated.Rehearsed{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	out := &view.Rehearsed{
+	out := &federated.Rehearsed{
 		Known: true, KnownAt: r.KnownAt, Judged: r.Judged, Before: r.Before, After: r.After, Harmed: len(r.Harms()), Digest: r.Digest,
 	}
 	for i, e := range r.Effects {
@@ -32,13 +33,16 @@ func (p *Pages) rehearse(s enrol.Subordinate) (*view.Rehearsed, error) {
 	return out, nil
 }
 
-func effectOf(e rehearsal.Effect) view.Effect {
-	out := view.Effect{Subject: string(e.Subject), Kind: view.EffectKind(e.Kind), From: texts(e.From), Marks: e.MarksLost}
+func effectOf(e rehearsal.Effect) federated.Effect {
+	out := federated.Effect{Subject: string(e.Subject), Kind: federated.EffectKind(e.Kind), From: texts(e.From), Marks: e.MarksLost}
 	if y := e.Why; y != nil {
 		out.Section, out.Advice = y.Section, view.Words{VI: y.AdviceVI, EN: y.AdviceEN}
 	}
 	for _, p := range e.Parameters {
-		c := view.Change{Name: p.Named(), Operator: p.Operator, Before: valueOf(p.Before), After: valueOf(p.After), From: texts(p.From)}
+		c := federated.Change{
+			Name: p.Named(), Operator: p.Operator, Before: valueOf(p.Before), After: valueOf(p.After),
+			From: texts(p.From),
+		}
 		if p.Operator != "" {
 			c.Value = valueOf(p.Configured)
 		}

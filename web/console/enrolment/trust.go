@@ -14,6 +14,7 @@ import (
 	"hopnhat/federation/trust"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
+	"hopnhat/web/view/federated"
 )
 
 // Trust says whether an entity is trusted, and why not: by what is known, without a request to
@@ -57,13 +58,13 @@ func tell(body *view.TrustExplained, a explain.Answer) {
 	}
 	for i, s := range slices.Backward(v.Chain) {
 		failed := slices.ContainsFunc(v.Trail, func(c trust.Check) bool { return c.Statement == i && !c.Passed })
-		body.Chain = append(body.Chain, view.TrustLink{
+		body.Chain = append(body.Chain, federated.TrustLink{
 			Issuer: string(s.Issuer), Subject: string(s.Subject), Own: s.IsConfiguration(), Until: s.Expiry,
 			Keys: desk.ThumbprintsOf(s.RawKeys()), Failed: failed,
 		})
 	}
 	for _, c := range v.Trail {
-		one := view.TrustCheck{Rule: view.TrustRule(c.Rule), Section: c.Section, Saw: c.Saw, Passed: c.Passed}
+		one := federated.TrustCheck{Rule: federated.TrustRule(c.Rule), Section: c.Section, Saw: c.Saw, Passed: c.Passed}
 		if c.Statement >= 0 && c.Statement < len(v.Chain) {
 			s := v.Chain[c.Statement]
 			one.About = fmt.Sprintf("[%d] %s → %s", c.Statement, s.Issuer, s.Subject)
@@ -74,7 +75,7 @@ func tell(body *view.TrustExplained, a explain.Answer) {
 		body.Steps = append(body.Steps, stepOf(v, s))
 	}
 	for _, m := range a.Marks {
-		one := view.TrustMark{Type: m.Type, Issuer: string(m.Verdict.Mark.Issuer), Counts: m.Counts()}
+		one := federated.TrustMark{Type: m.Type, Issuer: string(m.Verdict.Mark.Issuer), Counts: m.Counts()}
 		switch {
 		case m.Verdict.Err != nil:
 			one.Error = m.Verdict.Err.Error()
@@ -85,9 +86,9 @@ func tell(body *view.TrustExplained, a explain.Answer) {
 	}
 }
 
-func stepOf(v trust.Verdict, s metadata.Step) view.Change {
+func stepOf(v trust.Verdict, s metadata.Step) federated.Change {
 	name := rehearsal.Parameter{Type: s.Type, Name: s.Parameter}.Named()
-	return view.Change{
+	return federated.Change{
 		Name: name, Operator: s.Operator, Value: valueOf(s.Configured), Before: valueOf(s.Before), After: valueOf(s.After),
 		From: texts(rehearsal.Origins(v, s)),
 	}
