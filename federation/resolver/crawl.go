@@ -107,6 +107,9 @@ func gather(ctx context.Context, f Fetcher, anchors []trust.Anchor, before *gath
 	}
 	for _, a := range anchors {
 		c, ok := w.configuration(ctx, a.ID)
+		if ok && c.SignedBy(a.Keys) != nil {
+			c, ok = w.anew(ctx, pair{a.ID, a.ID}, w.askConfiguration(a.ID))
+		}
 		if !ok || c.SignedBy(a.Keys) != nil {
 			continue
 		}
@@ -162,15 +165,27 @@ func (w *walk) branch(ctx context.Context, first step) {
 // there: down to those that it lists, if what stands above lets it be an intermediate, and
 // its statements would count.
 func (w *walk) visit(ctx context.Context, s step, bytes *atomic.Int64) []step {
-	about, ok := w.one(ctx, pair{s.superior.Subject, s.id}, func(ctx context.Context) (statement.Statement, error) {
+	ask := func(ctx context.Context) (statement.Statement, error) {
 		return w.fetcher.Subordinate(ctx, s.superior, s.id)
-	})
+	}
+	about, ok := w.one(ctx, pair{s.superior.Subject, s.id}, ask)
+	if ok && about.SignedBy(s.keys) != nil {
+		about, ok = w.anew(ctx, pair{s.superior.Subject, s.id}, ask)
+	}
 	if !ok || about.SignedBy(s.keys) != nil {
 		return nil
 	}
 	c, ok := w.configuration(ctx, s.id)
 	if !ok {
 		return nil
+	}
+	if c.SignedBy(about.Keys) != nil { // one of both may be from before a change of keys
+		if newer, ok := w.anew(ctx, pair{s.id, s.id}, w.askConfiguration(s.id)); ok {
+			c = newer
+		}
+		if newer, ok := w.anew(ctx, pair{s.superior.Subject, s.id}, ask); ok && newer.SignedBy(s.keys) == nil {
+			about = newer
+		}
 	}
 	bytes.Add(int64(len(about.Token()) + len(c.Token())))
 	left := s.left - 1
@@ -189,7 +204,35 @@ func (w *walk) visit(ctx context.Context, s step, bytes *atomic.Int64) []step {
 }
 
 func (w *walk) configuration(ctx context.Context, id federation.EntityID) (statement.Statement, bool) {
-	return w.one(ctx, pair{id, id}, func(ctx context.Context) (statement.Statement, error) { return w.fetcher.Configuration(ctx, id) })
+	return w.one(ctx, pair{id, id}, w.askConfiguration(id))
+}
+
+func (w *walk) askConfiguration(id federation.EntityID) func(ctx context.Context) (statement.Statement, error) {
+	return func(ctx context.Context) (statement.Statement, error) { return w.fetcher.Configuration(ctx, id) }
+}
+
+// anew gets a statement that was taken from before, since the keys of others no longer go with
+// it; ok is false where it was fetched in this walk, or cannot be had.
+func (w *walk) anew(
+	ctx context.Context, p pair, fetch func(ctx context.Context) (statement.Statement, error),
+) (got statement.Statement, ok bool) {
+	w.mu.Lock()
+	before := w.found.statements[p]
+	w.mu.Unlock()
+	if before.at.Equal(w.now) {
+		return got, false
+	}
+	got, err := fetch(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.failed[p] = err
+	}
+	if err != nil || !w.now.Before(got.Expiry) {
+		return got, false
+	}
+	w.found.statements[p] = held{got, w.now}
+	return got, true
 }
 
 // one gets a statement, or takes the one from before while it is in force: where it is young,

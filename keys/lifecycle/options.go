@@ -78,14 +78,20 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// federationOverlap is how long a federation key stays in the set after its last signature: what
+// it signed is in force for a day, and trust marks that it signed are to be fetched anew.
+const federationOverlap = 30 * 24 * time.Hour
+
 // Rules are the rules for a server whose JWK Sets are cached for cache, whose
 // tokens live no longer than token, and whose keys get a successor every so
 // often. Checkpoint keys change by command only, and what they signed is to be
-// verified for ever.
+// verified for ever. Federation keys sign by command only: superiors state them, and others pin
+// those of a trust anchor, so both have to have a key before it signs (OpenID Federation 1.0 §11.2).
 func Rules(cache, token, every time.Duration) map[keys.Use]Rule {
 	r := Rule{Lead: cache, Overlap: token, Every: every}
 	return map[keys.Use]Rule{
-		keys.TokenSigning: r, keys.EntityStatement: r, keys.RequestDecryption: r,
-		keys.LogCheckpoint: {Lead: cache},
+		keys.TokenSigning: r, keys.RequestDecryption: r,
+		keys.EntityStatement: {Overlap: federationOverlap, ByCommand: true},
+		keys.LogCheckpoint:   {Lead: cache},
 	}
 }

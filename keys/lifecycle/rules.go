@@ -33,6 +33,9 @@ type Rule struct {
 	// Every is the age at which an active version gets a successor; zero is by
 	// command only.
 	Every time.Duration
+	// ByCommand says that a successor signs only after [Commands.Expedite]: others, who learn
+	// of it by people, have to have its public half first.
+	ByCommand bool
 }
 
 // Node is a process that serves a JWK Set.
@@ -175,9 +178,11 @@ func nodesWithout(id keys.KeyID, nodes []Node) []string {
 
 // Blocker is what a version waits for before it signs.
 type Blocker struct {
-	// Until is set when it waits for time; Node or Party when for somebody.
+	// Until is set when it waits for time; Node or Party when for somebody; Command when for
+	// an operator.
 	Until       time.Time
 	Node, Party string
+	Command     bool
 }
 
 // Blockers lists what an announced or published version waits for. versions are
@@ -191,6 +196,9 @@ func Blockers(l VersionState, versions []VersionState, f Facts) []Blocker {
 	// a signature too early.
 	if l.Urgent || last(versions, keys.Active) == nil {
 		return out
+	}
+	if f.Rules[l.Use].ByCommand {
+		return append(out, Blocker{Command: true})
 	}
 	since := l.Published
 	if since.IsZero() {

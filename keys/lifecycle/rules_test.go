@@ -173,3 +173,31 @@ func TestADecryptionKeyLeavesTheSetBeforeItsPower(t *testing.T) {
 		}
 	}
 }
+
+// TestFederationKeys: a federation key gets no successor by itself, and one that was made signs
+// only when an operator says so: before, nobody who was not told could verify it.
+func TestFederationKeys(t *testing.T) {
+	of := func(l lifecycle.VersionState) lifecycle.VersionState { l.Use = keys.EntityStatement; return l }
+	year := 365 * 24 * time.Hour
+	old, next := of(life("old", keys.Active, ago(2*year))), of(life("new", keys.Published, ago(year)))
+	f := lifecycle.Facts{Now: noon, Rules: rules, Nodes: []lifecycle.Node{{ID: "a", Seen: noon, Serving: []keys.KeyID{"old", "new"}}}}
+	if steps := lifecycle.Next([]lifecycle.VersionState{old}, f); len(steps) != 0 {
+		t.Errorf("by itself: %v", steps)
+	}
+	both := []lifecycle.VersionState{old, next}
+	if steps := lifecycle.Next(both, f); len(steps) != 0 {
+		t.Errorf("without a command: %v", steps)
+	}
+	if b := lifecycle.Blockers(next, both, f); len(b) != 1 || !b[0].Command {
+		t.Errorf("it waits for %+v, want an operator", b)
+	}
+	both[1].Urgent = true
+	if steps := lifecycle.Next(both, f); len(steps) != 2 || steps[0].To != keys.Active {
+		t.Errorf("after the command: %v", steps)
+	}
+	first := of(life("first", keys.Published, ago(time.Second)))
+	f.Nodes[0].Serving = []keys.KeyID{"first"}
+	if steps := lifecycle.Next([]lifecycle.VersionState{first}, f); len(steps) != 1 {
+		t.Errorf("the first one signs by itself: %v", steps)
+	}
+}

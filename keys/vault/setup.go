@@ -29,12 +29,21 @@ func (s *Store) Ensure(ctx context.Context, rotateEvery time.Duration) error {
 		}
 		doing = "setting the rotation of key " + s.o.Prefix + spec.Name()
 		if err := s.c.do(ctx, call{doing: doing, path: s.path("keys", spec, "config"), body: map[string]any{
-			"auto_rotate_period": fmt.Sprintf("%ds", int(rotateEvery.Seconds())),
+			"auto_rotate_period": period(spec, rotateEvery),
 		}}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// period is how often Vault makes a version; never of a federation key, which others have to have
+// before it signs: what a Vault was told before is taken back.
+func period(spec keys.Spec, every time.Duration) string {
+	if spec.Use == keys.EntityStatement {
+		every = 0
+	}
+	return fmt.Sprintf("%ds", int(every.Seconds()))
 }
 
 // rotates reports whether versions of a key are made by schedule. Derived keys and

@@ -28,6 +28,7 @@ type version struct {
 	Apps           []string       `json:"waits_for_apps"`
 	Nodes          []string       `json:"waits_for_nodes"`
 	Until          *time.Time     `json:"waits_until"`
+	Command        bool           `json:"waits_for_command"`
 }
 
 func versionOf(s lifecycle.Status) version {
@@ -40,6 +41,8 @@ func versionOf(s lifecycle.Status) version {
 		switch {
 		case b.Node != "":
 			v.Nodes = append(v.Nodes, b.Node)
+		case b.Command:
+			v.Command = true
 		case b.Party != "":
 			v.Apps = append(v.Apps, b.Party)
 		default:
@@ -117,6 +120,10 @@ func (v version) waits(now time.Time) (out []string) {
 	if v.Until != nil {
 		left := v.Until.Sub(now).Round(time.Second)
 		out = append(out, fmt.Sprintf("until %s, when cached sets have run out (%s)", v.Until.UTC().Format(time.DateTime), left))
+	}
+	if v.Command {
+		out = append(out, fmt.Sprintf("for you: `hopnhat keys activate -- %s` when all superiors state it, or, of a trust anchor, all who pin its keys have it",
+			v.KeyID))
 	}
 	if len(v.Apps) > 0 {
 		shown := strings.Join(v.Apps[:min(20, len(v.Apps))], ", ")
