@@ -85,8 +85,9 @@ const federationOverlap = 30 * 24 * time.Hour
 // Rules are the rules for a server whose JWK Sets are cached for cache, whose
 // tokens live no longer than token, and whose keys get a successor every so
 // often. Checkpoint keys change by command only, and what they signed is to be
-// verified for ever. Federation keys sign by command only: superiors state them, and others pin
-// those of a trust anchor, so both have to have a key before it signs (OpenID Federation 1.0 §11.2).
+// verified for ever. Federation keys sign by command only: superiors state them, and others
+// pin those of a trust anchor, so both have to have a key before it signs (OpenID Federation
+// 1.0 §11.2).
 func Rules(cache, token, every time.Duration) map[keys.Use]Rule {
 	r := Rule{Lead: cache, Overlap: token, Every: every}
 	return map[keys.Use]Rule{
