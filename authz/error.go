@@ -49,7 +49,6 @@ const (
 	InvalidAuthorizationDetails Code = "invalid_authorization_details" // RFC 9396 §5
 	InvalidDPoPProof            Code = "invalid_dpop_proof"            // RFC 9449 §5
 	UseDPoPNonce                Code = "use_dpop_nonce"                // RFC 9449 §8
-	UnsupportedTokenType        Code = "unsupported_token_type"        // RFC 7009 §2.2.1
 	UnmetAuthentication         Code = "unmet_authentication_requirements"
 	InvalidRedirectURI          Code = "invalid_redirect_uri"             // RFC 7591 §3.2.2
 	InvalidClientMetadata       Code = "invalid_client_metadata"          // RFC 7591 §3.2.2

@@ -54,7 +54,7 @@ func TestCIBARow(t *testing.T) {
 		"bound tokens":                               p.RequireConstraint && len(p.Constraints) > 0,
 		"CIBA Core §7.1: the three audiences":        p.AssertionAudience == authz.IssuerOrCIBA,
 		"and so nothing that begins with a redirect": len(p.ResponseTypes) == 0 && !slices.Contains(p.GrantTypes, "authorization_code"),
-		"§8.6: PS256 and ES256":                      slices.Equal(p.ClientAlgorithms, []string{"ES256", "PS256"}) && slices.Equal(p.TokenAlgorithms, p.ClientAlgorithms),
+		"FAPI-CIBA §7.6: PS256 and ES256":            slices.Equal(p.ClientAlgorithms, []string{"ES256", "PS256"}) && slices.Equal(p.TokenAlgorithms, p.ClientAlgorithms),
 	} {
 		if !holds {
 			t.Error(clause)

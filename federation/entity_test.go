@@ -7,6 +7,23 @@ import (
 	"hopnhat/federation"
 )
 
+// TestParseEntityID: the name of an entity is a URL with https, a host, and neither query,
+// fragment nor credentials (OpenID Federation 1.0 §1.2).
+func TestParseEntityID(t *testing.T) {
+	for text, good := range map[string]bool{
+		"https://a.gov.vn": true, "https://a.gov.vn/": true, "https://a.gov.vn:8443/x/y": true,
+		"https://" + strings.Repeat("a/", federation.MaxEntityID/2-8): true,
+		"https://" + strings.Repeat("a/", federation.MaxEntityID/2):   false,
+		"http://a.gov.vn": false, "HTTPS://a.gov.vn": false, "ftp://a.gov.vn": false, "a.gov.vn": false, "": false, "https://": false, "https:///x": false,
+		"https://a.gov.vn?x": false, "https://a.gov.vn/#x": false, "https://u@a.gov.vn": false, "https://u:p@a.gov.vn": false,
+		"https://a.gov.vn/ế": false, "https://a.gov.vn/\x00": false,
+	} {
+		if id, err := federation.ParseEntityID(text); (err == nil) != good || err == nil && string(id) != text {
+			t.Errorf("%q: %q, %v", text, id, err)
+		}
+	}
+}
+
 // TestEntityIDHost: naming constraints see the host alone (§6.2.2).
 func TestEntityIDHost(t *testing.T) {
 	for id, want := range map[federation.EntityID]string{

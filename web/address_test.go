@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
+// TestCallerBehindProxies: hops count from the nearest as long as their writer is ours.
 func TestCallerBehindProxies(t *testing.T) {
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	for _, row := range []struct {

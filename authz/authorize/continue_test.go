@@ -97,7 +97,7 @@ func TestGrantGoesOn(t *testing.T) {
 			{"§5.2: grant_id alone", []string{"grant_id", first.GrantID}, "invalid_request"},
 			{"§5.2: create with grant_id", []string{"grant_management_action", "create", "grant_id", first.GrantID}, "invalid_request"},
 			{"§5.2: merge without grant_id", []string{"grant_management_action", "merge"}, "invalid_grant_id"},
-			{"§5.3: unknown", []string{"grant_management_action", "merge", "grant_id", authz.NewID()}, "invalid_grant_id"},
+			{"Grant Management §5.3: unknown", []string{"grant_management_action", "merge", "grant_id", authz.NewID()}, "invalid_grant_id"},
 			{"§5.3: over-long", []string{"grant_management_action", "merge", "grant_id", strings.Repeat("x", 65)}, "invalid_grant_id"},
 			{"§5.3: another app's", []string{"grant_management_action", "merge", "grant_id", first.GrantID, "client_id", "third"}, "invalid_grant_id"},
 		} {

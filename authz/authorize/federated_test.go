@@ -101,7 +101,8 @@ func (i *introducer) Introduce(_ context.Context, id authz.ClientID, chain, peer
 }
 
 // TestIntroductions: a trust chain in the header of what an app signs is looked at before the
-// app is looked for, and a refusal is told, by no redirect (OpenID Federation 1.0 §12.1.3).
+// app is looked for, and a refusal is told, by no redirect (OpenID Federation 1.0 §12.1.3,
+// §12.1.1.1, §8.9).
 func TestIntroductions(t *testing.T) {
 	const head = `{"alg":"ES256","typ":"` + request.ObjectType + `","trust_chain":["a","b"],"peer_trust_chain":["c"]}`
 	refusal := authz.NewError(authz.InvalidTrustChain, "the chain ends").Because(clientauth.ErrUnknownClient)

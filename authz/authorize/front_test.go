@@ -79,7 +79,7 @@ func TestFrontChannel(t *testing.T) {
 					}
 					for claim, value := range hashes {
 						if id[claim] != value {
-							t.Errorf("OpenID Connect Core §3.3.2.11: %s is %v, want %v", claim, id[claim], value)
+							t.Errorf("OpenID Connect Core §3.3.2.11, FAPI 1.0 Advanced §5.1, §5.2.2.1: %s is %v, want %v", claim, id[claim], value)
 						}
 					}
 					if (id["c_hash"] != nil) != has("code") || (id["at_hash"] != nil) != has("token") {

@@ -32,6 +32,20 @@ func whole() Source {
 	})
 }
 
+// TestNamesOfClaims: a name that OpenID Connect Core §5.1 does not register is a URN of ours, which
+// nobody else gives a meaning (OpenID Connect Core §5.1.2, RFC 7519 §4.2).
+func TestNamesOfClaims(t *testing.T) {
+	registered := []string{
+		"name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "email",
+		"email_verified", "gender", "birthdate", "zoneinfo", "locale", "phone_number", "phone_number_verified", "address", "updated_at",
+	}
+	for _, c := range table {
+		if !slices.Contains(registered, c.name) && !strings.HasPrefix(c.name, "urn:vn:gov:eid:") {
+			t.Errorf("%s may be a claim of somebody else's", c.name)
+		}
+	}
+}
+
 func TestEachClaimFromItsAttribute(t *testing.T) {
 	for _, row := range []struct {
 		name      string
@@ -193,12 +207,12 @@ func TestVerifiedClaims(t *testing.T) {
 		{"§5.3: essential changes nothing", `{"trust_framework":{"essential":false}}`, `{"given_name":{"essential":false}}`, `{"claims":{"given_name":"An"},"verification":{"trust_framework":"vn_eid"}}`},
 		{"§5.7.1: unknown claims are left out", `{"trust_framework":null}`, `{"given_name":null,"shoe_size":null,"email":{"essential":true},"x":{"value":1}}`, `{"claims":{"given_name":"An"},"verification":{"trust_framework":"vn_eid"}}`},
 		{"§5.7.4: and with the last of them the element", `{"trust_framework":null}`, `{"shoe_size":null}`, ``},
-		{"§5.7.3: a claim that is not as wanted", `{"trust_framework":null}`, `{"given_name":{"value":"Max"},"gender":null}`, `{"claims":{"gender":"female"},"verification":{"trust_framework":"vn_eid"}}`},
+		{"OpenID Connect for Identity Assurance §5.7.3: a claim that is not as wanted", `{"trust_framework":null}`, `{"given_name":{"value":"Max"},"gender":null}`, `{"claims":{"gender":"female"},"verification":{"trust_framework":"vn_eid"}}`},
 		{"§5.7.3: the trust framework is not as wanted", `{"trust_framework":{"value":"de_aml"}}`, `{"given_name":null}`, ``},
 		{"§5.5.1: one of the trust frameworks", `{"trust_framework":{"values":["de_aml","vn_eid"]}}`, `{"given_name":null}`, `{"claims":{"given_name":"An"},"verification":{"trust_framework":"vn_eid"}}`},
 		{"the assurance level", `{"trust_framework":null,"assurance_level":{"value":"level_2"}}`, `{"given_name":null}`, `{"claims":{"given_name":"An"},"verification":{"assurance_level":"level_2","trust_framework":"vn_eid"}}`},
 		{"another assurance level", `{"trust_framework":null,"assurance_level":{"value":"level_1"}}`, `{"given_name":null}`, ``},
-		{"§5.5.2: verified recently enough", `{"trust_framework":null,"time":{"max_age":63113852}}`, `{"given_name":null}`, `{"claims":{"given_name":"An"},"verification":{"time":"2025-11-23T05:00:00Z","trust_framework":"vn_eid"}}`},
+		{"OpenID Connect for Identity Assurance §5.5.2: verified recently enough", `{"trust_framework":null,"time":{"max_age":63113852}}`, `{"given_name":null}`, `{"claims":{"given_name":"An"},"verification":{"time":"2025-11-23T05:00:00Z","trust_framework":"vn_eid"}}`},
 		{"§5.5.2: verified too long ago", `{"trust_framework":null,"time":{"max_age":86400}}`, `{"given_name":null}`, ``},
 		{"§5.7.1: verification data we do not have", `{"trust_framework":null,"verification_process":null}`, `{"given_name":null}`, `{"claims":{"given_name":"An"},"verification":{"trust_framework":"vn_eid"}}`},
 		{"§5.7.3: and that were to be something", `{"trust_framework":null,"verification_process":{"value":"x"}}`, `{"given_name":null}`, ``},

@@ -48,7 +48,7 @@ type Request struct {
 	// met.
 	Essential []authz.AuthenticationLevel
 	// Confirm tells that another device asks, and that the person who is signed in
-	// has not said yet that it is hers (RFC 8628 §3.3, CIBA Core §1).
+	// has not said yet that it is hers (RFC 8628 §3.3).
 	Confirm bool
 	// Hinted says whether the request names the End-User, by id_token_hint or otherwise.
 	Hinted Hint

@@ -54,6 +54,8 @@ func TestRules(t *testing.T) {
 		member                string
 	}{
 		{"the least", "", `{}`, "", ""},
+		{"the longest address of mail", "RFC 5321 §4.5.3.1", `{"contacts":["` + strings.Repeat("a", 242) + `@example.com"]}`, "", ""},
+		{"a contact that is longer", "RFC 5321 §4.5.3.1", `{"contacts":["` + strings.Repeat("a", 243) + `@example.com"]}`, metadata, "contacts"},
 		{"members not known are passed over", "RFC 7591 §2", `{"made_up":1}`, "", ""},
 		{"a grant that nobody offers", "RFC 7591 §2.1", `{"grant_types":["password"]}`, metadata, "grant_types"},
 		{"a code and nowhere to send it", "RFC 7591 §2.1", `{"redirect_uris":[]}`, redirect, "redirect_uris"},
@@ -62,7 +64,7 @@ func TestRules(t *testing.T) {
 		{"CIBA, poll", "CIBA Core §4", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[],"backchannel_token_delivery_mode":"poll"}`, "", ""},
 		{"CIBA, ping", "CIBA Core §4", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[],"backchannel_token_delivery_mode":"ping","backchannel_client_notification_endpoint":"https://dat.example.vn/ping"}`, "", ""},
 		{"CIBA without a mode", "CIBA Core §4", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[]}`, metadata, "backchannel_token_delivery_mode"},
-		{"CIBA, push", "FAPI-CIBA §5.2.2", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[],"backchannel_token_delivery_mode":"push"}`, metadata, "backchannel_token_delivery_mode"},
+		{"CIBA, push", "CIBA Core §5, FAPI-CIBA §5.2.2", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[],"backchannel_token_delivery_mode":"push"}`, metadata, "backchannel_token_delivery_mode"},
 		{"ping without an endpoint", "CIBA Core §4", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[],"backchannel_token_delivery_mode":"ping"}`, metadata, "backchannel_client_notification_endpoint"},
 		{"ping to plain HTTP", "CIBA Core §4", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[],"backchannel_token_delivery_mode":"ping","backchannel_client_notification_endpoint":"http://dat.example.vn/ping"}`, metadata, "backchannel_client_notification_endpoint"},
 		{"poll with an endpoint", "CIBA Core §4", `{"profile":"fapi-ciba","grant_types":["urn:openid:params:grant-type:ciba"],"response_types":[],"backchannel_token_delivery_mode":"poll","backchannel_client_notification_endpoint":"https://dat.example.vn/ping"}`, metadata, "backchannel_client_notification_endpoint"},

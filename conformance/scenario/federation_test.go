@@ -115,7 +115,7 @@ func TestFederation(t *testing.T) {
 	}
 	f := app("https://cong.tinh.example.vn")
 
-	t.Run("the metadata say that apps register automatically", func(t *testing.T) {
+	t.Run("OpenID Federation 1.0 §5.1.3: the metadata say that apps register automatically", func(t *testing.T) {
 		a := page(t, browser(t), n.base+"/.well-known/openid-configuration")
 		if !strings.Contains(a.raw, `"client_registration_types_supported":["automatic"]`) {
 			t.Errorf("got %s", a.raw)

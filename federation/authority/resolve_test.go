@@ -34,7 +34,8 @@ func (known) Anchors() []federation.EntityID {
 	return []federation.EntityID{id, "https://b.example.vn"}
 }
 
-// TestResolve: what is answered about an entity, and the errors of §8.3 and §8.9.
+// TestResolve: what is answered about an entity, and the errors of §8.3 and §8.9
+// (OpenID Federation 1.0 §8.3.2).
 func TestResolve(t *testing.T) {
 	soon := federationtest.Now.Add(time.Hour)
 	entities := known{

@@ -104,7 +104,7 @@ func entities(t testing.TB, names ...string) (all []*federationtest.Entity) {
 	return all
 }
 
-// TestConfigurationURL: §9, one slash at the end is taken off.
+// TestConfigurationURL: OpenID Federation 1.0 §9, one slash at the end is taken off.
 func TestConfigurationURL(t *testing.T) {
 	for id, want := range map[federation.EntityID]string{
 		"https://a.example.vn":       "https://a.example.vn/.well-known/openid-federation",

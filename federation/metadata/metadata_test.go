@@ -201,7 +201,7 @@ func TestApply(t *testing.T) {
 		{"one_of lets pass", `{"one_of":["a","b"]}`, `"b"`, `"b"`, nil, ""},
 		{"one_of lets what is absent pass", `{"one_of":["a"]}`, ``, ``, nil, ""},
 		{"one_of refuses", `{"one_of":["a"]}`, `"b"`, ``, metadata.ErrMetadata, "6.1.3.1.4"},
-		{"one_of takes numbers by value", `{"one_of":[100]}`, `1e2`, `1e2`, nil, ""},
+		{"RFC 8259 §6: one_of takes numbers by value", `{"one_of":[100]}`, `1e2`, `1e2`, nil, ""},
 		{"one_of does not take 1 for \"1\"", `{"one_of":["1"]}`, `1`, ``, metadata.ErrMetadata, "6.1.3.1.4"},
 		{"one_of is not for lists", `{"one_of":["a"]}`, `["a"]`, ``, metadata.ErrPolicy, "6.1.3.1.4"},
 		{"subset_of, essential: [a,e]", `{"essential":true,"subset_of":["a","b","c"]}`, `["a","e"]`, `["a"]`, nil, ""},

@@ -77,8 +77,8 @@ func (d *desk) ask(media, body string) *httptest.ResponseRecorder {
 }
 
 // TestExplicit: an app registers itself by its configuration and a chain, in its header or
-// around it, and by a chain that the resolver knows (OpenID Federation 1.0 §12.2); on both
-// databases.
+// around it, and by a chain that the resolver knows (OpenID Federation 1.0 §12.2, §12.2.3),
+// and is answered by a statement for it alone; on both databases.
 func TestExplicit(t *testing.T) {
 	ring := ring(t)
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

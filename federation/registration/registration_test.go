@@ -158,7 +158,7 @@ func TestRefusals(t *testing.T) {
 		{"metadata against a policy", "6.1.3.1.4", parts{about: claims{"metadata_policy": claims{"openid_relying_party": claims{"client_name": claims{"one_of": []string{"Khác"}}}}}}, nil, authz.InvalidMetadata, "comply"},
 		{"no metadata of a relying party", "5.1.2", parts{types: claims{"openid_relying_party": nil, "oauth_client": claims{}}}, nil, authz.InvalidMetadata, "openid_relying_party"},
 		{"an entity type that is not allowed", "5.1.2", parts{about: claims{"constraints": claims{"allowed_entity_types": []string{"oauth_client"}}}}, nil, authz.InvalidMetadata, "openid_relying_party"},
-		{"no client_registration_types", "5.1.2", parts{app: claims{"client_registration_types": nil}}, nil, authz.InvalidMetadata, "client_registration_types"},
+		{"OpenID Federation 1.0 §5.1.2: no client_registration_types", "5.1.2", parts{app: claims{"client_registration_types": nil}}, nil, authz.InvalidMetadata, "client_registration_types"},
 		{"client_registration_types is a text", "5.1.2", parts{app: claims{"client_registration_types": "automatic"}}, nil, authz.InvalidMetadata, "no list"},
 		{"client_registration_types with a number", "5.1.2", parts{app: claims{"client_registration_types": []any{1}}}, nil, authz.InvalidMetadata, "no list"},
 		{"explicit registration alone", "12", parts{app: claims{"client_registration_types": []string{"explicit"}}}, nil, authz.InvalidMetadata, "automatic"},

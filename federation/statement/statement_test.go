@@ -70,7 +70,7 @@ func TestParseRefuses(t *testing.T) {
 		{"1.2: sub is bounded", "3.2", leaf.Configuration(t, claims{"sub": "https://app.example.vn/" + strings.Repeat("a", 2048)})},
 		{"3.1.1: iat is a number", "3.1.1", leaf.Configuration(t, claims{"iat": "1"})},
 		{"3.1.1: iat is not null", "3.1.1", leaf.Configuration(t, claims{"iat": raw("null")})},
-		{"3.1.1: exp is a time", "3.1.1", leaf.Configuration(t, claims{"exp": 1e15})},
+		{"RFC 7519 §2: exp is a time", "3.1.1", leaf.Configuration(t, claims{"exp": 1e15})},
 		{"3.1.1: iat is after 1970", "3.1.1", leaf.Configuration(t, claims{"iat": -1})},
 		{"3.2: exp is after iat", "3.2", leaf.Configuration(t, claims{"exp": federationtest.Now.Unix()})},
 		{"3.1.1: jwks is a key set", "3.1.1", leaf.Configuration(t, claims{"jwks": []string{"a"}})},

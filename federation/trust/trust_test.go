@@ -146,7 +146,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"6.2.1: the anchor allows one intermediate", tr.chain(t, changes{3: {"constraints": claims{"max_path_length": 1}}}), "6.2.1", trust.ErrChain},
 		{"6.2.1: the anchor allows none", tr.chain(t, changes{3: {"constraints": claims{"max_path_length": 0}}}), "6.2.1", trust.ErrChain},
 		{"6.2.1: the ministry allows none", tr.chain(t, changes{2: {"constraints": claims{"max_path_length": 0}}}), "6.2.1", trust.ErrChain},
-		{"6.2.2: the host is permitted", tr.chain(t, changes{1: naming([]string{"hue.example.vn"}, nil)}), "6.2.2", trust.ErrChain},
+		{"RFC 5280 §4.2.1.10: the host is permitted", tr.chain(t, changes{1: naming([]string{"hue.example.vn"}, nil)}), "6.2.2", trust.ErrChain},
 		{"6.2.2: nothing is permitted", tr.chain(t, changes{1: naming([]string{}, nil)}), "6.2.2", trust.ErrChain},
 		{"6.2.2: a domain does not hold for itself", tr.chain(t, changes{2: naming([]string{".danang.example.vn"}, nil)}), "6.2.2", trust.ErrChain},
 		{"6.2.2: a host does not hold for those below it", tr.chain(t, changes{2: naming([]string{"danang.example.vn"}, nil)}), "6.2.2", trust.ErrChain},
@@ -206,7 +206,7 @@ func resign(t testing.TB, issuer, signer *federationtest.Entity, c claims) strin
 	return signer.Sign(t, nil, all)
 }
 
-// TestTypesAreFiltered: OpenID Federation 1.0 §6.2.3: a type that is not allowed is taken
+// TestTypesAreFiltered: OpenID Federation 1.0 §6.2.3, §5.1: a type that is not allowed is taken
 // out after the superior's metadata and before the policy, and the chain stays valid.
 func TestTypesAreFiltered(t *testing.T) {
 	tr := newTree(t)

@@ -25,6 +25,8 @@ func open(t *testing.T, o file.Options) *file.Store {
 	return store
 }
 
+// TestPromises: what a key store promises, with each algorithm of RFC 7518 §3.1 and RFC 8037 §3.1
+// that is offered.
 func TestPromises(t *testing.T) {
 	for name, passphrase := range map[string]string{"machine secret": "", "passphrase": "một câu dài"} {
 		t.Run(name, func(t *testing.T) {

@@ -73,6 +73,8 @@ func seal(
 	return token
 }
 
+// TestDecrypt: what is encrypted to our key by RSA-OAEP-256 (RFC 7518 §4.3, RFC 9101 §6.1) is
+// opened, and nothing else.
 func TestDecrypt(t *testing.T) {
 	h := newHolder(t)
 	plain := (&gojose.EncrypterOptions{}).WithContentType("JWT")

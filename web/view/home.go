@@ -6,7 +6,7 @@ type Home struct {
 	PortalURL    string
 	ConsoleURL   string
 	DiscoveryURL string // OpenID Connect Discovery §4
-	MetadataURL  string // RFC 8414 §3
+	MetadataURL  string // of the authorization server
 	KeysURL      string
 	// Apps are links to try, empty outside a demonstration.
 	Apps []AppLink

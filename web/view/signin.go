@@ -64,7 +64,7 @@ type OneTimeCode struct {
 func (OneTimeCode) page() string { return "OneTimeCode" }
 
 // FormPost carries an answer to the app by a form that sends itself (Form Post Response
-// Mode §4); without scripts there is a button.
+// Mode §2); without scripts there is a button.
 type FormPost struct {
 	Action string
 	Fields []Field

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"testing"
 	"time"
@@ -42,6 +43,18 @@ var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
 // TestACopy: it opens beside its leaf with the keyring that sealed it, as the very event, and
 // is the same when it is sealed again.
+// TestLeafHash: RFC 9162 §2.1.1, SHA-256 of a zero byte and the leaf, against vectors.
+func TestLeafHash(t *testing.T) {
+	for leaf, want := range map[string]string{
+		"":     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+		"\x00": "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+	} {
+		if got := LeafHash([]byte(leaf)); hex.EncodeToString(got[:]) != want {
+			t.Errorf("%q: %x, want %s", leaf, got, want)
+		}
+	}
+}
+
 func TestACopy(t *testing.T) {
 	k := New(ring("one"))
 	s := sealed(t, noon, "a")
