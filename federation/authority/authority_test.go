@@ -219,8 +219,8 @@ func TestConfiguration(t *testing.T) {
 	})
 }
 
-// TestFetch: what is stated about a subordinate, with the policy and the constraints of its superior
-// (OpenID Federation 1.0 §3.1.3), proves that it belongs here (§8.1), until it
+// TestFetch: what is stated about a subordinate, with the policy and the constraints of its
+// superior (OpenID Federation 1.0 §3.1.3), proves that it belongs here (§8.1), until it
 // is suspended, revoked, or its enrolment has ended.
 func TestFetch(t *testing.T) {
 	o := newOffice(t, nil)

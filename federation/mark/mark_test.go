@@ -82,7 +82,8 @@ func (tr tree) owned(t testing.TB) claims {
 	return claims{"trust_mark_owners": claims{kind: claims{"sub": tr.owner.ID, "jwks": tr.owner.JWKS(t)}}}
 }
 
-// TestParse: the form of a mark (OpenID Federation 1.0 §7), each row a fault of one claim or header.
+// TestParse: the form of a mark (OpenID Federation 1.0 §7), each row a fault of one claim or
+// header.
 func TestParse(t *testing.T) {
 	tr := newTree(t)
 	for _, row := range []struct {
