@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"hopnhat/store/handle"
 )
 
@@ -40,12 +42,13 @@ func PlaceColumns(d handle.Dialect, table string) string {
 	}, ", ")
 }
 
-// moment is a time that can be read into a [Moment].
+// moment is a time that can be read into a [Moment]: of SQLite as the text that it is, since
+// its driver tries it in several forms.
 func moment(d handle.Dialect, column string) string {
 	if d == handle.PostgreSQL {
 		return "CASE WHEN " + column + " IN ('infinity', '-infinity') THEN timestamptz 'epoch' ELSE " + column + " END"
 	}
-	return column
+	return "+" + column
 }
 
 func truth(d handle.Dialect, column string) string {
@@ -73,8 +76,78 @@ func (m *Moment) Scan(value any) error {
 		m.Time = time.Time{}
 	case time.Time:
 		m.Time = v.UTC()
+	case string:
+		m.Time = written(v)
 	default:
 		m.Time = time.Unix(0, 0).UTC()
+	}
+	return nil
+}
+
+// form is how times are written on SQLite.
+const form = "2006-01-02 15:04:05.999999999-07:00"
+
+// written is a time as it is written on SQLite: in [form], in UTC read digit by digit.
+func written(s string) time.Time {
+	if utc, ok := strings.CutSuffix(s, "+00:00"); ok {
+		head, fraction, parted := strings.Cut(utc, ".")
+		if at, ok := digits(head, fraction); ok && parted == (fraction != "") {
+			return at
+		}
+	}
+	at, err := time.Parse(form, s)
+	if err != nil {
+		return time.Unix(0, 0).UTC()
+	}
+	return at.UTC()
+}
+
+// digits is a time of 19 characters and a fraction of a second; ok is false for what is to be
+// read otherwise.
+func digits(head, fraction string) (at time.Time, ok bool) {
+	const shape = "0000-00-00 00:00:00"
+	if len(head) != len(shape) || len(fraction) > 9 {
+		return at, false
+	}
+	var n [6]int // year to second
+	part := 0
+	for i := range len(shape) {
+		switch c := head[i]; {
+		case shape[i] != '0':
+			if c != shape[i] {
+				return at, false
+			}
+			part++
+		case c < '0' || c > '9':
+			return at, false
+		default:
+			n[part] = 10*n[part] + int(c-'0')
+		}
+	}
+	nanos := 0
+	for i := range 9 {
+		digit := 0
+		if i < len(fraction) {
+			if digit = int(fraction[i]) - '0'; digit < 0 || digit > 9 {
+				return at, false
+			}
+		}
+		nanos = 10*nanos + digit
+	}
+	at = time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], nanos, time.UTC)
+	// A date that is none, as the 31st of a short month, is another one.
+	return at, n[1] >= 1 && n[1] <= 12 && at.Day() == n[2] && n[3] < 24 && n[4] < 60 && n[5] < 60
+}
+
+// ScanTimestamptz reads a time of PostgreSQL as it comes.
+func (m *Moment) ScanTimestamptz(v pgtype.Timestamptz) error {
+	switch {
+	case !v.Valid:
+		m.Time = time.Time{}
+	case v.InfinityModifier != pgtype.Finite:
+		m.Time = time.Unix(0, 0).UTC()
+	default:
+		m.Time = v.Time.UTC()
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 
+	"gorm.io/gorm"
+
 	"hopnhat/authz"
 	"hopnhat/store/sqldb"
 )
@@ -12,10 +14,9 @@ import (
 // scans one.
 func (db *Handle) Each(ctx context.Context, doing, query string, values []any, row func(sqldb.Row) error) error {
 	query = db.numbered(query)
-	if open := db.open(ctx); open != nil {
-		if tx, ok := open.Statement.ConnPool.(*sqldb.Tx); ok {
-			return inTx(ctx, db, tx, doing, query, values, row)
-		}
+	if db.dialect == PostgreSQL {
+		on, _ := db.writing(ctx)
+		return server(ctx, db, on, false, doing, query, values, row)
 	}
 	rows, err := db.rows(ctx, query, values)
 	db.seen(query, values, false)
@@ -28,20 +29,25 @@ func (db *Handle) ChangeEach(ctx context.Context, doing, query string, values []
 	authz.ReadingOf(ctx).Forget()
 	query = db.numbered(query)
 	on, alone := db.writing(ctx)
-	if tx, ok := on.(*sqldb.Tx); ok {
-		return inTx(ctx, db, tx, doing, query, values, row)
+	if db.dialect == PostgreSQL {
+		return server(ctx, db, on, alone, doing, query, values, row)
 	}
 	rows, err := on.QueryContext(ctx, query, values...)
 	db.seen(query, values, alone)
 	return scanned(doing, rows, err, row)
 }
 
-// inTx runs a statement in a transaction on PostgreSQL.
-func inTx(
-	ctx context.Context, db *Handle, tx *sqldb.Tx, doing, query string, values []any, row func(sqldb.Row) error,
+// server runs a statement on PostgreSQL: in a transaction, or as one of its own.
+func server(
+	ctx context.Context, db *Handle, on gorm.ConnPool, commits bool, doing, query string, values []any, row func(sqldb.Row) error,
 ) error {
-	err := tx.Each(ctx, query, values, row)
-	db.seen(query, values, false)
+	var err error
+	if tx, ok := on.(*sqldb.Tx); ok {
+		err = tx.Each(ctx, query, values, row)
+	} else {
+		err = sqldb.Pool{DB: db.pools[0]}.Each(ctx, query, values, row)
+	}
+	db.seen(query, values, commits)
 	return Wrap(doing, sqldb.Translated(err))
 }
 

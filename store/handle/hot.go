@@ -18,6 +18,11 @@ func (db *Handle) Change(ctx context.Context, doing, query string, values ...any
 	authz.ReadingOf(ctx).Forget()
 	query = db.numbered(query)
 	on, alone := db.writing(ctx)
+	if alone && db.dialect == PostgreSQL {
+		rows, err = sqldb.Pool{DB: db.pools[0]}.Exec(ctx, query, values...)
+		db.seen(query, values, true)
+		return rows, Wrap(doing, sqldb.Translated(err))
+	}
 	done, err := on.ExecContext(ctx, query, values...)
 	db.seen(query, values, alone)
 	if err != nil {
@@ -67,14 +72,11 @@ func (db *Handle) One(ctx context.Context, doing, query string, values []any, in
 	return found && err == nil, err
 }
 
-// rows asks in the transaction of the context on SQLite, or a reader. A reader of SQLite keeps its
-// statements prepared; pgx does so by itself. For why no writer does, see [Handle.gorm].
+// rows asks SQLite, in the transaction of the context or by a reader, which keeps its
+// statements prepared. For why no writer does, see [Handle.gorm].
 func (db *Handle) rows(ctx context.Context, query string, values []any) (*sql.Rows, error) {
 	if open := db.open(ctx); open != nil {
 		return open.Statement.ConnPool.QueryContext(ctx, query, values...)
-	}
-	if db.dialect == PostgreSQL {
-		return db.pools[0].QueryContext(ctx, query, values...)
 	}
 	kept, ok := db.prepared.Load(query)
 	if !ok {

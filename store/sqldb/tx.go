@@ -60,54 +60,70 @@ func (t *Tx) send(ctx context.Context, one *queued, read func(pgx.Rows) error) e
 	if t.done {
 		return sql.ErrTxDone
 	}
-	if t.conn == nil {
-		conn, err := t.pool.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		t.conn = conn
-	}
-	before := t.queue
+	all := t.queue
 	if !t.begun {
-		before = append([]queued{{"beginning a transaction", "begin", nil}}, before...)
+		all = append([]queued{{"beginning a transaction", "begin", nil}}, all...)
 	}
-	t.begun, t.queue = true, nil
-	return t.conn.Raw(func(c any) error {
-		conn := c.(*stdlib.Conn).Conn()
-		if len(before) == 0 {
-			if one == nil {
-				return nil
-			}
-			rows, err := conn.Query(ctx, one.query, one.values...)
+	if one != nil {
+		all = append(all, *one)
+	}
+	first := !t.begun
+	for try := 1; ; try++ {
+		if t.conn == nil {
+			conn, err := t.pool.Conn(ctx)
 			if err != nil {
 				return err
 			}
-			return read(rows)
+			t.conn = conn
 		}
-		var batch pgx.Batch
-		for _, q := range before {
-			batch.Queue(q.query, q.values...)
+		t.begun, t.queue = true, nil
+		err := t.conn.Raw(func(c any) error {
+			err := sendAll(ctx, c.(*stdlib.Conn).Conn(), all, one != nil, read)
+			if first {
+				err = unsent(ctx, err)
+			}
+			return err
+		})
+		if !first || try == tries || !errors.Is(err, driver.ErrBadConn) {
+			return err
 		}
-		if one != nil {
-			batch.Queue(one.query, one.values...)
+		t.conn = nil // Raw has closed it
+	}
+}
+
+// sendAll sends statements at once. The answer of the last is read, if somebody reads it.
+func sendAll(ctx context.Context, conn *pgx.Conn, all []queued, reads bool, read func(pgx.Rows) error) error {
+	if len(all) == 1 && reads {
+		rows, err := conn.Query(ctx, all[0].query, all[0].values...)
+		if err != nil {
+			return err
 		}
-		answers := conn.SendBatch(ctx, &batch)
-		err := answer(answers, before, one, read)
-		if closed := answers.Close(); err == nil {
-			err = closed
-		}
-		return err
-	})
+		return read(rows)
+	}
+	var batch pgx.Batch
+	for _, q := range all {
+		batch.Queue(q.query, q.values...)
+	}
+	answers := conn.SendBatch(ctx, &batch)
+	before := all
+	if reads {
+		before = all[:len(all)-1]
+	}
+	err := answer(answers, before, reads, read)
+	if closed := answers.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
 
 // answer reads the answers to what was sent at once.
-func answer(answers pgx.BatchResults, before []queued, one *queued, read func(pgx.Rows) error) error {
+func answer(answers pgx.BatchResults, before []queued, reads bool, read func(pgx.Rows) error) error {
 	for _, q := range before {
 		if _, err := answers.Exec(); err != nil {
 			return &LateError{q.doing, err}
 		}
 	}
-	if one == nil {
+	if !reads {
 		return nil
 	}
 	rows, err := answers.Query()
@@ -120,15 +136,7 @@ func answer(answers pgx.BatchResults, before []queued, one *queued, read func(pg
 // Each sends a statement and has each row of its answer read. What it changed is there only
 // when all rows were read without an error.
 func (t *Tx) Each(ctx context.Context, query string, values []any, row func(Row) error) error {
-	return t.send(ctx, &queued{query: query, values: values}, func(rows pgx.Rows) error {
-		defer rows.Close()
-		for rows.Next() {
-			if err := row(rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	})
+	return t.send(ctx, &queued{query: query, values: values}, func(rows pgx.Rows) error { return each(rows, row) })
 }
 
 // Later has a statement sent with the next one, or with COMMIT, whose error is then a

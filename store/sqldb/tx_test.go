@@ -16,19 +16,24 @@ import (
 	"hopnhat/store/sqldb"
 )
 
-// counted counts what is sent.
+// line counts what is sent, over the connection that was made last.
+type line struct {
+	atomic.Int32
+	last net.Conn
+}
+
 type counted struct {
 	net.Conn
-	sent *atomic.Int32
+	of *line
 }
 
 func (c counted) Write(b []byte) (int, error) {
-	c.sent.Add(1)
+	c.of.Add(1)
 	return c.Conn.Write(b)
 }
 
 // numbers is a pool of one connection to a table of numbers, none twice, and what was sent on it.
-func numbers(t *testing.T, dsn string) (pool *sql.DB, sent *atomic.Int32) {
+func numbers(t *testing.T, dsn string) (pool *sql.DB, sent *line) {
 	t.Helper()
 	server, err := sqldb.Dial(t.Context(), dsn, 1, sqldb.StatementLimit)
 	if err != nil {
@@ -37,11 +42,12 @@ func numbers(t *testing.T, dsn string) (pool *sql.DB, sent *atomic.Int32) {
 	if err := server.Pool.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sent = new(atomic.Int32)
+	sent = new(line)
 	dial := server.Config.DialFunc
 	server.Config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
-		return counted{c, sent}, err
+		sent.last = counted{c, sent}
+		return sent.last, err
 	}
 	pool = stdlib.OpenDB(*server.Config)
 	t.Cleanup(func() { _ = pool.Close() })

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
@@ -22,6 +24,7 @@ import (
 	"hopnhat/authz/audit/rowseal"
 	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
+	"hopnhat/store/sqldb"
 )
 
 // Source reads the tables of the evidence. It is safe for concurrent use.
@@ -54,21 +57,21 @@ type raw struct {
 	late      bool
 	noted     evidence.Moment
 	placeMAC  []byte
-	id        sql.NullString
+	id        pgtype.Text
 	at        evidence.Moment
-	kind      sql.NullString
-	client    sql.NullString
-	pseudonym sql.NullString
-	purpose   sql.NullString
-	registry  sql.NullString
+	kind      pgtype.Text
+	client    pgtype.Text
+	pseudonym pgtype.Text
+	purpose   pgtype.Text
+	registry  pgtype.Text
 	permit    sql.NullBool
-	consent   sql.NullString
+	consent   pgtype.Text
 	visible   evidence.Moment
 	canonical []byte
 	salt      []byte
-	sequence  sql.NullInt64
+	sequence  pgtype.Int8
 	mac       []byte
-	key       sql.NullString
+	key       pgtype.Text
 }
 
 func (r *raw) targets(placed bool) []any {
@@ -149,23 +152,25 @@ func (s Source) readAll(ctx context.Context, origin string, rows []raw) ([]recon
 	return out, errors.Join(failed...)
 }
 
+// raws are the rows of statements that were looked at, to be used again.
+var raws = sync.Pool{New: func() any { rows := make([]raw, 0, chunk); return &rows }}
+
 // query runs one statement and reads its rows, with their places in a shard if origin is not
 // empty.
 func (s Source) query(ctx context.Context, origin, query string, args ...any) ([]reconcile.Row, error) {
 	began := time.Now()
-	found, err := s.Background().QueryContext(ctx, s.Bind(query), args...)
+	kept := raws.Get().(*[]raw)
+	rows := (*kept)[:0]
+	defer func() { clear(rows); *kept = rows[:0]; raws.Put(kept) }()
+	var one raw
+	into := one.targets(origin != "")
+	err := s.each(ctx, s.Bind(query), args, func(row sqldb.Row) error {
+		one = raw{} // what is bytes is made anew for each row
+		err := row.Scan(into...)
+		rows = append(rows, one)
+		return err
+	})
 	if err != nil {
-		return nil, handle.Wrap("reading evidence", err)
-	}
-	defer found.Close()
-	rows := make([]raw, 0, chunk)
-	for found.Next() {
-		rows = append(rows, raw{})
-		if err := found.Scan(rows[len(rows)-1].targets(origin != "")...); err != nil {
-			return nil, handle.Wrap("reading evidence", err)
-		}
-	}
-	if err := found.Err(); err != nil {
 		return nil, handle.Wrap("reading evidence", err)
 	}
 	out, err := s.readAll(ctx, origin, rows)
@@ -173,6 +178,24 @@ func (s Source) query(ctx context.Context, origin, query string, args ...any) ([
 		return nil, fmt.Errorf("reading evidence: %w", err)
 	}
 	return out, s.pause(ctx, time.Since(began))
+}
+
+// each reads the rows of a statement.
+func (s Source) each(ctx context.Context, query string, args []any, row func(sqldb.Row) error) error {
+	if s.Dialect() == handle.PostgreSQL {
+		return sqldb.Pool{DB: s.Background()}.Each(ctx, query, args, row)
+	}
+	rows, err := s.Background().QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func (s Source) pause(ctx context.Context, worked time.Duration) error {
