@@ -8,12 +8,13 @@ import (
 	"hopnhat/conformance/suite/ciba"
 	"hopnhat/conformance/suite/ekyc"
 	"hopnhat/conformance/suite/fapi2"
+	"hopnhat/conformance/suite/federation"
 	"hopnhat/conformance/suite/oidcc"
 )
 
 // Plans are all of them.
 func Plans() []suite.Plan {
-	return slices.Concat(oidcc.Plans(), fapi2.Plans(), ciba.Plans(), ekyc.Plans())
+	return slices.Concat(oidcc.Plans(), fapi2.Plans(), ciba.Plans(), ekyc.Plans(), federation.Plans())
 }
 
 // Named is the plan of a name.
