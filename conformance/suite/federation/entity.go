@@ -37,7 +37,8 @@ func (s statement) endpoint(name string) string { return s.metadata("federation_
 func configuration(r *suite.Run, id string) statement {
 	a := r.Get(strings.TrimSuffix(id, "/") + "/.well-known/openid-federation")
 	s := looked(r, a, id, id)
-	r.Must(verifies(s.keys, s.token), "OpenID Federation 1.0 §3.2", "the configuration of "+id+" is signed with a key of its own jwks", "not so")
+	r.Must(verifies(s.keys, s.token), "OpenID Federation 1.0 §3.2",
+		"the configuration of "+id+" is signed with a key of its own jwks", "not so")
 	for _, name := range []string{"metadata_policy", "metadata_policy_crit", "constraints", "source_endpoint"} {
 		r.Expect(s.claims[name] == nil, "OpenID Federation 1.0 §3.1.3", name+" stands in subordinate statements alone", s.claims[name])
 	}
@@ -59,7 +60,8 @@ func subordinate(r *suite.Run, superior statement, id string) statement {
 	at := superior.endpoint("federation_fetch_endpoint")
 	r.Must(at != "", "OpenID Federation 1.0 §5.1.1", "the superior has a federation_fetch_endpoint", superior.claims.Text("sub"))
 	s := looked(r, r.Get(with(at, "sub", id)), superior.claims.Text("sub"), id)
-	r.Must(verifies(superior.keys, s.token), "OpenID Federation 1.0 §3.2", "the statement about "+id+" is signed with a key of its issuer", "not so")
+	r.Must(verifies(superior.keys, s.token), "OpenID Federation 1.0 §3.2",
+		"the statement about "+id+" is signed with a key of its issuer", "not so")
 	for _, name := range []string{"authority_hints", "trust_anchor_hints", "trust_marks", "trust_mark_issuers", "trust_mark_owners"} {
 		r.Expect(s.claims[name] == nil, "OpenID Federation 1.0 §3.1.2", name+" stands in configurations alone", s.claims[name])
 	}
@@ -130,8 +132,8 @@ func verifies(keys suite.KeySet, token string) bool {
 	return err == nil
 }
 
-// path goes up from an entity to the anchor by the first of each entity's hints that leads there: the
-// chain of §4 as it was fetched, nil if there is none.
+// path goes up from an entity to the anchor by the first of each entity's hints that leads
+// there: the chain of §4 as it was fetched, nil if there is none.
 func path(r *suite.Run, from statement, anchor string, seen []string) []string {
 	id := from.claims.Text("sub")
 	if id == anchor {
@@ -144,7 +146,8 @@ func path(r *suite.Run, from statement, anchor string, seen []string) []string {
 		}
 		superior := configuration(r, hint)
 		about := subordinate(r, superior, id)
-		r.Expect(verifies(about.keys, from.token), "OpenID Federation 1.0 §10.2", "the configuration of "+id+" is signed with a key that its superior states", hint)
+		r.Expect(verifies(about.keys, from.token), "OpenID Federation 1.0 §10.2",
+			"the configuration of "+id+" is signed with a key that its superior states", hint)
 		above := path(r, superior, anchor, append(seen, id))
 		if above == nil {
 			continue

@@ -30,7 +30,8 @@ func (m *mini) state(subject string) string {
 	signer := m.key
 	if subject == m.URL {
 		claims["metadata"] = suite.Claims{"federation_entity": suite.Claims{
-			"federation_fetch_endpoint": m.URL + "/fetch", "federation_list_endpoint": m.URL + "/list", "federation_resolve_endpoint": m.URL + "/resolve",
+			"federation_fetch_endpoint": m.URL + "/fetch", "federation_list_endpoint": m.URL + "/list",
+			"federation_resolve_endpoint": m.URL + "/resolve",
 		}}
 	}
 	switch m.fault {

@@ -112,7 +112,8 @@ func (a *app) trustChain() []string {
 func (a *app) object() string {
 	now := time.Now().Unix()
 	claims := suite.Claims{
-		"iss": a.id, "aud": a.run.Config().Issuer, "client_id": a.id, "response_type": "code", "redirect_uri": a.redirect, "scope": "openid",
+		"iss": a.id, "aud": a.run.Config().Issuer, "client_id": a.id, "response_type": "code", "redirect_uri": a.redirect,
+		"scope": "openid",
 		"state": suite.Random(), "nonce": suite.Random(), "jti": suite.Random(), "iat": now, "nbf": now, "exp": now + 60,
 		"code_challenge": suite.Digest(suite.Random() + suite.Random()), "code_challenge_method": "S256",
 	}
@@ -145,7 +146,8 @@ func (a *app) push(object string) suite.Answer {
 		"client_id": {a.id}, "request": {object}, "client_assertion": {assertion},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 	}
-	request, err := http.NewRequest(http.MethodPost, a.run.Endpoint("pushed_authorization_request_endpoint"), strings.NewReader(form.Encode()))
+	at := a.run.Endpoint("pushed_authorization_request_endpoint")
+	request, err := http.NewRequest(http.MethodPost, at, strings.NewReader(form.Encode()))
 	a.run.Works(err, "making a request")
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return a.run.Do(request, nil)

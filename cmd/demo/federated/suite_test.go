@@ -1,4 +1,4 @@
-package federation_test
+package federated_test
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 	"hopnhat/conformance/suite/federation"
 )
 
-// TestDeployed: the plan of deployed entities passes for the trust anchor, a ministry, and an app of
-// the federation of the nation, over HTTPS.
+// TestDeployed: the plan of deployed entities passes for the trust anchor, a province, and an
+// app of the federation of the nation, over HTTPS.
 func TestDeployed(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
