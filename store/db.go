@@ -117,7 +117,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Evidence: events, Grants: Grants{db}, Book: keybook.Book{Handle: db}, Outbox: Outbox{db}, Permissions: Permissions{db, events},
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db, events},
 		Incidents: incidents.New(db, events), Losses: losses.Book{Handle: db},
-		Leaves: leafrows.Rows{Handle: db, Book: events}, Erasures: erasures.Book{Handle: db},
+		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db},
 		Members: federated.Members{Handle: db},
 	}, nil

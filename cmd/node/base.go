@@ -59,6 +59,7 @@ func open(ctx context.Context, c *Config, node string) (*Base, error) {
 		Config: c, DB: db, Ring: ring, Catalogue: consent.Load(), Copies: beside.New(db, ring),
 		Hasher: authn.NewHasher(authn.Argon2{MemoryKiB: uint32(c.Argon2KiB), Passes: 2, Lanes: 1}),
 	}
+	db.Leaves = db.Leaves.Named(b.Copies.IDs(releaselog.Archives(c.State, c.LogOrigin, c.LogFolder)))
 	if b.Pseudonyms, err = identity.NewPseudonyms(ctx, ring); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -17,15 +18,25 @@ import (
 // told that there were enough. Those that cannot be read are passed over; of the others the
 // fault says whether they are genuine.
 func (db Book) Walk(ctx context.Context, condition string, visit func(r audit.Recorded, leaf []byte) (more bool), args ...any) error {
+	_, err := WalkSome(ctx, db, "", math.MaxInt, condition, visit, args...)
+	return err
+}
+
+// WalkSome is [Book.Walk] of the events before an id, all if it is empty, and of so many rows at
+// most: last is the id to go on before, empty where there are no more or there were enough.
+func WalkSome(
+	ctx context.Context, db Book, last string, most int, condition string,
+	visit func(r audit.Recorded, leaf []byte) (more bool), args ...any,
+) (string, error) {
 	const page = 500
-	for last := ""; ; {
+	for {
 		before, values := condition, slices.Clone(args)
 		if last != "" { // no text is behind every id
 			before, values = condition+" AND id < ?", append(values, last)
 		}
 		found, err := db.readEvents(ctx, "reading events", before+" ORDER BY id DESC LIMIT ?", "found.id DESC", append(values, page)...)
 		if err != nil {
-			return err
+			return last, err
 		}
 		for _, r := range found {
 			last = r.Event.ID
@@ -34,11 +45,14 @@ func (db Book) Walk(ctx context.Context, condition string, visit func(r audit.Re
 			}
 			leaf, err := audit.Leaf(r.Event, r.Salt)
 			if err == nil && !visit(r, leaf) {
-				return nil
+				return "", nil
 			}
 		}
 		if len(found) < page {
-			return nil
+			return "", nil
+		}
+		if most -= page; most <= 0 {
+			return last, nil
 		}
 	}
 }

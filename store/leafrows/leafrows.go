@@ -4,6 +4,7 @@ package leafrows
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -21,6 +22,15 @@ import (
 type Rows struct {
 	*handle.Handle
 	Book evidence.Book
+	// ids, if not nil, tells which events entries are of.
+	ids IDs
+	// walks is how far walks have come that did not end.
+	walks *walks
+}
+
+// New makes the rows of a database.
+func New(db *handle.Handle, events evidence.Book) Rows {
+	return Rows{Handle: db, Book: events, walks: &walks{at: map[string]string{}}}
 }
 
 // placed is the condition that a place which counts is in a stretch of a shard, unplaced that
@@ -36,7 +46,8 @@ const (
 // knows nothing: no event that is genuine has such a leaf at that place or has yet to be given
 // one, none that was erased by a genuine tombstone had it, and no operator decided that they
 // are lost ([Rows.Decide]). A row without a MAC explains an entry only while an upgrade from the
-// release before may go on.
+// release before may go on. Of rows that nothing leads to so many are read as [Rows.walk] says;
+// asked again of the same entries, it goes on behind them.
 func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves [][]byte) ([]uint64, error) {
 	const doing = "looking for the rows of entries of the log"
 	decided, err := db.decided(ctx, origin)
@@ -61,11 +72,15 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 		return len(without) > 0
 	}
 	stretch := []any{origin, int64(first), int64(first) + int64(len(leaves))}
-	if err := db.walk(ctx, without, "id IN (SELECT p.event_id FROM event_places p WHERE "+placed+")", found, stretch...); err != nil {
+	key := fmt.Sprintf("%s#%d", origin, first)
+	if err := db.walk(ctx, key+" placed", without, "id IN (SELECT p.event_id FROM event_places p WHERE "+placed+")", found, stretch...); err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
+	if err := db.named(ctx, origin, first, leaves, without, found); err != nil {
+		return nil, err
+	}
 	// A crash leaves places that are not noted: the newest rows without one are theirs.
-	if err := db.walk(ctx, without, unplaced, found); err != nil {
+	if err := db.walk(ctx, key+" unplaced", without, unplaced, found); err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
 	// An erased event left its tombstone, which names the leaf.
@@ -73,7 +88,7 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 	for leaf := range without {
 		digests[erasure.LeafDigest([]byte(leaf))] = leaf
 	}
-	if err := db.walk(ctx, without, "id IN (SELECT x.tombstone FROM event_erasures x JOIN event_places p ON p.event_id = x.event_id WHERE "+placed+")",
+	if err := db.walk(ctx, key+" erased", without, "id IN (SELECT x.tombstone FROM event_erasures x JOIN event_places p ON p.event_id = x.event_id WHERE "+placed+")",
 		func(r audit.Recorded, _ []byte) bool {
 			if r.Fault == "" && r.Event.Type == audit.Erased {
 				delete(without, digests[r.Event.Payload.Digest])
@@ -90,7 +105,7 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 			ends[leaf] = true
 		}
 	}
-	if err := db.walk(ctx, ends, "type IN ? AND "+evidence.NoSignIn, func(r audit.Recorded, leaf []byte) bool {
+	if err := db.walk(ctx, key+" ends", ends, "type IN ? AND "+evidence.NoSignIn, func(r audit.Recorded, leaf []byte) bool {
 		if genuine(r) {
 			delete(without, string(leaf))
 			delete(ends, string(leaf))
@@ -106,16 +121,6 @@ func (db Rows) Explain(ctx context.Context, origin string, first uint64, leaves 
 		}
 	}
 	return places, nil
-}
-
-// walk is [evidence.Book.Walk] while something is looked for.
-func (db Rows) walk(
-	ctx context.Context, wanted map[string]bool, condition string, visit func(audit.Recorded, []byte) bool, args ...any,
-) error {
-	if len(wanted) == 0 {
-		return nil
-	}
-	return db.Book.Walk(ctx, condition, visit, args...)
 }
 
 // Entries are the events of entries of a shard from a place on, by their places: those whose
@@ -134,7 +139,7 @@ func (db Rows) Entries(ctx context.Context, origin string, first uint64, leaves 
 		}
 		at[string(leaf)], without[string(leaf)] = place, true
 	}
-	err = db.walk(ctx, without, unplaced, func(r audit.Recorded, leaf []byte) bool {
+	err = db.walk(ctx, fmt.Sprintf("%s#%d entries", origin, first), without, unplaced, func(r audit.Recorded, leaf []byte) bool {
 		if without[string(leaf)] {
 			r.Origin, r.Index, r.Logged = origin, at[string(leaf)], true
 			found[r.Index] = r
