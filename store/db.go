@@ -16,6 +16,7 @@ import (
 	"hopnhat/store/migrations"
 	"hopnhat/store/signins"
 	"hopnhat/store/spent"
+	"hopnhat/store/upstreams"
 )
 
 // Dialect is the database behind a [DB].
@@ -63,6 +64,8 @@ type DB struct {
 	Heads Heads
 	// Erasures are the events that were ordered to be erased.
 	Erasures erasures.Book
+	// Upstreams are the links with people at other providers.
+	Upstreams upstreams.Book
 	// Enrolments are our subordinates in the federation, and the trust marks we granted.
 	Enrolments enrolments.Book
 	// Incidents are what reconciliation found wrong in the evidence.
@@ -119,7 +122,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Incidents: incidents.New(db, events), Losses: losses.Book{Handle: db},
 		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db},
-		Members: federated.Members{Handle: db},
+		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db),
 	}, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"hopnhat/authz/session"
 	"hopnhat/keys/costtest"
 	"hopnhat/keys/seal"
+	"hopnhat/web/certificate"
 )
 
 // bare is the whole server with nothing behind its routes.
@@ -26,7 +27,7 @@ func bare(t *testing.T) (address string) {
 	return listening(t, s, s.Serve)
 }
 
-func naked(certificate *Certificate) *Server {
+func naked(certificate *certificate.Pair) *Server {
 	o := nothingBehind()
 	o.Certificate = certificate
 	return New(o)

@@ -11,7 +11,9 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/consent"
+	"hopnhat/authz/grant"
 	"hopnhat/web/account"
+	"hopnhat/web/certificate"
 	"hopnhat/web/console"
 	"hopnhat/web/console/enrolment"
 	"hopnhat/web/console/incidents"
@@ -23,6 +25,8 @@ import (
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
 	"hopnhat/web/signout"
+	"hopnhat/web/upstream"
+	"hopnhat/web/view"
 )
 
 // Endpoints are the handlers of the protocol, each at the path that the metadata name.
@@ -34,6 +38,8 @@ type Endpoints struct {
 	Register, Manage http.HandlerFunc
 	// Broker answers release requests.
 	Broker http.HandlerFunc
+	// UpstreamLogout takes the logout tokens of other providers; nil where there are none.
+	UpstreamLogout http.HandlerFunc
 	// Federation are the endpoints of a federation's entity by their paths; nil if it is none.
 	Federation map[string]http.HandlerFunc
 }
@@ -111,6 +117,8 @@ type Options struct {
 	Forms      page.Forms
 	// Region is the province whose provider this is; empty for the national one.
 	Region authz.LocalizedText
+	// Upstream is sign-in by other providers: its engine, nil where there are none, and its limit.
+	Upstream upstream.Options
 	// UserCodes limits how often an address may type the code of a device.
 	UserCodes signin.UserCodes
 	// Consents and evidence.
@@ -158,7 +166,7 @@ type Options struct {
 	AccessLog bool
 	// Certificate is the server's for TLS; nil speaks plain HTTP, for loopback and
 	// behind a proxy.
-	Certificate *Certificate
+	Certificate *certificate.Pair
 }
 
 // furnish makes the rooms.
@@ -168,14 +176,23 @@ func (s *Server) furnish() {
 		Issuer: o.Issuer, Sessions: o.Sessions, Forms: o.Forms, ClientAddress: s.clientAddress, Demo: o.Demo, OpenIncidents: o.Board.Open,
 	}
 	s.documents = newDocuments(o, func(c *fiber.Ctx) string { return s.clientAddress(c).String() })
+	var buttons func(*page.Visit, string, string, grant.Handle) []view.ProviderButton
+	var signOut func(context.Context, authz.SessionID) *view.ProviderButton
+	links := ""
+	if o.Upstream.Engine != nil {
+		o.Upstream.Requests, o.Upstream.LogoutQueued, o.Upstream.Now = o.Requests, o.LogoutQueued, o.Now
+		s.upstream = upstream.New(o.Upstream)
+		buttons, signOut, links = s.upstream.Buttons, s.upstream.SignOut, upstream.Path
+	}
 	s.signin = signin.New(signin.Options{
 		Issuer: o.Issuer, Requests: o.Requests, Answers: o.Answers, Approvals: o.Approvals, Authn: o.Authn, Sessions: o.Sessions,
 		Consents: o.Consents, Catalogue: o.Catalogue, Forms: o.Forms, Clients: o.Clients, UserCodes: o.UserCodes,
 		LogoutQueued: o.LogoutQueued, Answered: o.Answered, Now: o.Now, DemoApps: o.DemoApps, Region: o.Region,
+		Buttons: buttons,
 	})
 	s.signout = signout.New(signout.Options{
 		Provider: o.EndSession, Sessions: o.Sessions, Deliveries: o.Deliveries, Clients: o.Clients, LogoutQueued: o.LogoutQueued,
-		Now: o.Now,
+		Now: o.Now, Upstream: signOut,
 	})
 	s.portal = portal.New(portal.Options{
 		Issuer: o.Issuer, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Consents: o.Consents, Catalogue: o.Catalogue,
@@ -183,7 +200,7 @@ func (s *Server) furnish() {
 	})
 	s.account = account.New(account.Options{
 		Sessions: o.Sessions, SignOut: s.signout, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Clients: o.Clients,
-		LogoutQueued: o.LogoutQueued, Now: o.Now,
+		LogoutQueued: o.LogoutQueued, Now: o.Now, ProvidersURL: links,
 	})
 	s.console = console.New(console.Options{
 		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Scribe: o.Scribe, Clients: o.Clients,

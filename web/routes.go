@@ -23,6 +23,7 @@ import (
 	"hopnhat/web/signin"
 	"hopnhat/web/signout"
 	"hopnhat/web/static"
+	"hopnhat/web/upstream"
 	"hopnhat/web/view"
 )
 
@@ -184,6 +185,15 @@ func (s *Server) table() []route {
 		if handle := e.Federation[path]; handle != nil || !s.has(Federation) {
 			table = append(table, serve(Federation, all, path, mount(handle)))
 		}
+	}
+	if up := s.upstream; up != nil {
+		table = append(
+			table, visit(Provider, get, upstream.StartPath, anybody, up.Start),
+			visit(Provider, get, upstream.CallbackPath, anybody, up.Callback),
+			serve(Provider, all, upstream.LogoutPath, mount(e.UpstreamLogout)), visit(Portal, get, upstream.Path, person, up.List),
+			visit(Portal, post, upstream.LinkPath, person, up.Link), visit(Portal, post, upstream.ConfirmPath, person, up.Confirm),
+			visit(Portal, post, upstream.UnlinkPath, person, up.Unlink),
+		)
 	}
 	if s.logos != nil {
 		table = append(table, serve(Provider, get, "/logo/:id", s.logos.Serve))

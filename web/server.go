@@ -27,6 +27,7 @@ import (
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
 	"hopnhat/web/signout"
+	"hopnhat/web/upstream"
 )
 
 // Server is the HTTP server.
@@ -43,6 +44,7 @@ type Server struct {
 	incidents  *incidents.Pages
 	enrolment  *enrolment.Pages
 	operations *operations.Pages
+	upstream   *upstream.Pages // nil where there are no other providers
 	// logos is nil where none are shown.
 	logos    *logo.Logos
 	crowd    crowd.Crowd

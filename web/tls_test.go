@@ -19,6 +19,7 @@ import (
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/provider"
 	"hopnhat/conformance/harness"
+	"hopnhat/web/certificate"
 )
 
 // told is what a protocol handler was told about its caller: "main", "alias", or
@@ -38,7 +39,7 @@ func told(w http.ResponseWriter, r *http.Request) {
 // edge is a server with one protocol endpoint and one page, on both hosts.
 type edge struct{ main, alias string }
 
-func startEdge(t *testing.T, certificate *Certificate, proxies ...netip.Prefix) edge {
+func startEdge(t *testing.T, certificate *certificate.Pair, proxies ...netip.Prefix) edge {
 	t.Helper()
 	s := &Server{o: Options{Certificate: certificate, TrustedProxies: proxies, Published: &provider.Provider{}}}
 	s.app = fiber.New(fiber.Config{
@@ -94,7 +95,7 @@ func clientCert(c *x509.Certificate) string {
 func TestWhoIsCalling(t *testing.T) {
 	ca := harness.NewAuthority(t, "test")
 	server, app, victim := ca.Server(), ca.Client("app"), ca.Client("victim")
-	certificate, err := LoadCertificate(server.CertFile, server.KeyFile, time.Now)
+	certificate, err := certificate.Load(server.CertFile, server.KeyFile, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +145,7 @@ func TestWhoIsCalling(t *testing.T) {
 func TestTransport(t *testing.T) {
 	ca := harness.NewAuthority(t, "test")
 	server := ca.Server()
-	certificate, err := LoadCertificate(server.CertFile, server.KeyFile, time.Now)
+	certificate, err := certificate.Load(server.CertFile, server.KeyFile, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,13 +194,13 @@ func TestRenewal(t *testing.T) {
 	ca := harness.NewAuthority(t, "test")
 	first, second := ca.Server(), ca.Server()
 	now := time.Now()
-	c, err := LoadCertificate(first.CertFile, first.KeyFile, func() time.Time { return now })
+	c, err := certificate.Load(first.CertFile, first.KeyFile, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := func() []byte {
 		t.Helper()
-		got, err := c.get(nil)
+		got, err := c.Config(tls.NoClientCert).GetCertificate(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,13 +246,13 @@ func TestRenewal(t *testing.T) {
 	if err := os.WriteFile(second.CertFile, old, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadCertificate(second.CertFile, second.KeyFile, time.Now); err == nil {
+	if _, err := certificate.Load(second.CertFile, second.KeyFile, time.Now); err == nil {
 		t.Error("a key that does not fit was taken at the start")
 	}
 	expired := harness.Template("localhost")
 	expired.NotAfter = time.Now().Add(-time.Minute)
 	late := ca.Issue(expired)
-	if _, err := LoadCertificate(late.CertFile, late.KeyFile, time.Now); err == nil {
+	if _, err := certificate.Load(late.CertFile, late.KeyFile, time.Now); err == nil {
 		t.Error("an expired certificate was taken at the start")
 	}
 }

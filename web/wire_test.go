@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hopnhat/conformance/harness"
+	"hopnhat/web/certificate"
 )
 
 // listeners are all ways into the server.
@@ -25,7 +26,7 @@ func listeners(t *testing.T) map[string]func(t *testing.T) net.Conn {
 	t.Helper()
 	ca := harness.NewAuthority(t, "test")
 	server := ca.Server()
-	certificate, err := LoadCertificate(server.CertFile, server.KeyFile, time.Now)
+	certificate, err := certificate.Load(server.CertFile, server.KeyFile, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,11 @@ const (
 	SignOutApp            Action = "sign-out.app"        // of one app
 	SignOutAll            Action = "sign-out.everywhere" // all sessions and devices
 	SignOutReplaced       Action = "sign-out.replaced"   // another person signed in
+	SignOutUpstream       Action = "sign-out.upstream"   // at the other provider that she signed in by
+	UpstreamSignedIn      Action = "upstream.signed-in"
+	UpstreamLinked        Action = "upstream.linked"
+	UpstreamUnlinked      Action = "upstream.unlinked"
+	UpstreamRefused       Action = "upstream.refused"
 	Expire                Action = "consent.expire"
 	DenyNotMe             Action = "decoupled.not_me"
 	DenyWrongSymbol       Action = "decoupled.wrong_symbol"
@@ -164,6 +169,11 @@ var rules = slices.Concat([]rule{
 	{SignOutApp, SignedOut, ReleaseTree, false, true, string(SignOutApp), byPerson, true, Visible, []need{aPerson, anApp}},
 	{SignOutAll, SignedOut, ReleaseTree, false, true, string(SignOutAll), byPerson, true, Visible, []need{aPerson}},
 	{SignOutReplaced, SignedOut, ReleaseTree, false, true, string(SignOutReplaced), "", true, Visible, []need{aPerson}},
+	{SignOutUpstream, SignedOut, ReleaseTree, false, true, string(SignOutUpstream), "", true, Visible, []need{aPerson}},
+	{UpstreamSignedIn, SignedIn, ReleaseTree, false, true, string(UpstreamSignedIn), "", true, Visible, []need{aPerson, anObject}},
+	{UpstreamRefused, SignInRefused, ReleaseTree, false, false, string(UpstreamRefused), "", true, "", []need{anObject}},
+	{UpstreamLinked, FactorChanged, ConsentTree, false, true, string(UpstreamLinked), "", true, Visible, []need{aPerson, anObject}},
+	{UpstreamUnlinked, FactorChanged, ConsentTree, false, true, string(UpstreamUnlinked), byPerson, true, Visible, []need{aPerson, anObject}},
 	{DenyNotMe, SignInRefused, ReleaseTree, false, false, string(DenyNotMe), byPerson, true, Visible, []need{anApp, aPerson}},
 	{DenyWrongSymbol, SignInRefused, ReleaseTree, false, false, string(DenyWrongSymbol), byPerson, true, Visible, []need{anApp, aPerson}},
 

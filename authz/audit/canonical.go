@@ -43,8 +43,8 @@ func (e Event) Normalized() Event {
 		e.Trace.RequestID = ""
 	}
 	// An app that was registered when less was asked of its texts is written down too.
-	e.Asked.Client = authz.ClientID(Bounded(string(e.Asked.Client)))
-	e.Asked.Name, e.Asked.Owner = Bounded(e.Asked.Name), Bounded(e.Asked.Owner)
+	e.Asked.Client = authz.ClientID(commitment.Bounded(string(e.Asked.Client)))
+	e.Asked.Name, e.Asked.Owner = commitment.Bounded(e.Asked.Name), commitment.Bounded(e.Asked.Owner)
 	return e
 }
 

@@ -23,7 +23,7 @@ func TestAnAppCanAlwaysBeNamed(t *testing.T) {
 			Owner:    authz.LocalizedText{VI: text.Draw(t, "owner")},
 			Requests: authz.Requests{RedirectURIs: rapid.SliceOfN(text, 0, 100).Draw(t, "redirect URIs")},
 		}
-		for _, a := range []Act{{Action: ClientDisabled, App: c, Detail: Detail{Object: Bounded(string(c.ID)), Text: Bounded(c.RedirectURIs...)}}, {Action: ReleaseDenied, App: c}} {
+		for _, a := range []Act{{Action: ClientDisabled, App: c, Detail: Detail{Object: commitment.Bounded(string(c.ID)), Text: commitment.Bounded(c.RedirectURIs...)}}, {Action: ReleaseDenied, App: c}} {
 			r, err := ruleOf(a.Action)
 			if err != nil {
 				t.Fatal(err)
@@ -44,14 +44,14 @@ func TestAnAppCanAlwaysBeNamed(t *testing.T) {
 // TestBounded: what fits stands there as it is; what does not is told by its digest,
 // which differs where the texts differ.
 func TestBounded(t *testing.T) {
-	if got := Bounded("https://a.example/", "https://b.example/"); got != "https://a.example/ https://b.example/" {
+	if got := commitment.Bounded("https://a.example/", "https://b.example/"); got != "https://a.example/ https://b.example/" {
 		t.Errorf("what fits: %q", got)
 	}
-	if got := Bounded(); got != "" {
+	if got := commitment.Bounded(); got != "" {
 		t.Errorf("nothing: %q", got)
 	}
 	long := strings.Repeat("a", commitment.MaxText)
-	one, other := Bounded(long, "b"), Bounded(long, "c")
+	one, other := commitment.Bounded(long, "b"), commitment.Bounded(long, "c")
 	if !strings.HasPrefix(one, "sha256:") || !strings.HasSuffix(one, " of 2") || one == other {
 		t.Errorf("what does not: %q and %q", one, other)
 	}

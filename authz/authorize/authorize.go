@@ -241,6 +241,9 @@ func (a *Authorizer) page(ctx context.Context, pending grant.Pending, kind inter
 	if lang != "" {
 		query.Set("ui_locales", lang)
 	}
+	if hint := pending.Request.ProviderHint; hint != "" && path == a.o.Pages.SignIn {
+		query.Set("provider", hint)
+	}
 	next := response.Next{Location: a.o.URLs.Issuer + path + "?" + query.Encode(), Lang: lang}
 	if kind == interaction.Login {
 		next.Waits = &response.Waits{ID: a.o.Handles.Handle(pending.ID), Client: pending.Request.ClientID, Expires: pending.Expires}

@@ -9,6 +9,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -105,6 +106,8 @@ type Message struct {
 	Body string
 	// Accept and Authorization are headers, left out where empty.
 	Accept, Authorization string
+	// Limit is how many bytes of the body of the answer are read; a few KiB if it is 0.
+	Limit int64
 }
 
 // Answer is what an app answered: its status, and the beginning of its body.
@@ -133,6 +136,6 @@ func (c *Client) Post(ctx context.Context, m Message) (Answer, error) {
 		return Answer{}, err
 	}
 	defer answer.Body.Close()
-	raw, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // the status is the answer
+	raw, _ := io.ReadAll(io.LimitReader(answer.Body, cmp.Or(m.Limit, maxAnswer))) // the status is the answer
 	return Answer{answer.StatusCode, raw}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/change"
+	"hopnhat/authz/audit/commitment"
 )
 
 // standing is what evidence says of an app before and after a change, beside its metadata:
@@ -23,7 +24,7 @@ type standing struct {
 func Act(action audit.Action, c *authz.Client) audit.Act {
 	return audit.Act{
 		Action: action, App: c,
-		Detail: audit.Detail{Object: audit.Bounded(string(c.ID)), Text: audit.Bounded(c.RedirectURIs...)},
+		Detail: audit.Detail{Object: commitment.Bounded(string(c.ID)), Text: commitment.Bounded(c.RedirectURIs...)},
 	}
 }
 

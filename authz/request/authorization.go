@@ -26,6 +26,7 @@ type Authorization struct {
 	ACRValues           []string        `json:"acr_values,omitempty"`
 	IDTokenHint         string          `json:"id_token_hint,omitempty"`
 	UILocales           []string        `json:"ui_locales,omitempty"`
+	ProviderHint        string          `json:"provider_hint,omitempty"` // see [MaxProviderHint]
 	Details             []authz.Release `json:"authorization_details,omitempty"`
 	DPoPKeyThumbprint   string          `json:"dpop_jkt,omitempty"`
 	AudiencesOfResource []string        `json:"resource,omitempty"`
@@ -285,8 +286,19 @@ func acrValues(_ *Checker, form url.Values, client *authz.Client, _ authz.Profil
 	return nil
 }
 
+// providerHint names another provider by its alias, which stands first on the sign-in page then.
+// No standard has such a parameter; it is a hint, decides nothing, and one that names no
+// provider is passed over (RFC 6749 §3.1).
+const providerHint = "idp_hint"
+
+// MaxProviderHint bounds it, in bytes.
+const MaxProviderHint = 40
+
 func hints(_ *Checker, form url.Values, _ *authz.Client, _ authz.Profile, a *Authorization) *authz.Error {
 	a.IDTokenHint = form.Get("id_token_hint")
+	if hint := form.Get(providerHint); len(hint) <= MaxProviderHint {
+		a.ProviderHint = hint
+	}
 	// login_hint is not kept (§3.1.2.1 leaves its use to us): it may be a personal
 	// number, which would then lie in a request's row unsealed, and a form that
 	// comes filled in with a number is how a link steers a person to sign in as

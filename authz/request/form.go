@@ -131,7 +131,7 @@ var known = []string{
 	"access_token", "acr_values", "actor_token", "actor_token_type", "assertion", "audience", "auth_req_id",
 	"authorization_details", "binding_message", "claims", "claims_locales", "client_assertion", "client_assertion_type",
 	"client_id", "client_notification_token", "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier",
-	"device_code", "display", "dpop_jkt", "grant_id", "grant_management_action", "grant_type", "id_token_hint", "login_hint",
+	"device_code", "display", "dpop_jkt", "grant_id", "grant_management_action", "grant_type", "id_token_hint", "idp_hint", "login_hint",
 	"login_hint_token", "logout_token", "max_age", "nonce", "post_logout_redirect_uri", "prompt", "redirect_uri", "refresh_token",
 	"registration", "request", "request_uri", "requested_expiry", "requested_token_type", "resource", "response_mode",
 	"response_type", "scope", "state", "subject_token", "subject_token_type", "token", "token_type_hint", "ui_locales",

@@ -32,10 +32,12 @@ const (
 	Replaced   Because = "another person signed in"
 	Locked     Because = "locked"
 	ByOperator Because = "ended by an operator"
+	ByProvider Because = "ended at the provider she signed in by"
 )
 
-// signOuts are the reasons that are a person's own act on one session.
-var signOuts = map[Because]audit.Action{SignedOut: audit.SignOut, Ended: audit.SignOutOther}
+// signOuts are the reasons that are a person's own act on one session, here or at the provider
+// that she signed in by.
+var signOuts = map[Because]audit.Action{SignedOut: audit.SignOut, Ended: audit.SignOutOther, ByProvider: audit.SignOutUpstream}
 
 // End ends a session, revokes its grants and queues a logout token for every app
 // that has asked for one, with its event: one commit. It tells which apps relied on it.

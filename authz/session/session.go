@@ -119,6 +119,11 @@ type SignIn struct {
 	// By is the answer that proves the sign-in, which is recorded with the session; nil for
 	// one that was recorded before.
 	By *authn.Acceptance
+	// Provider is the other provider by which she signed in, empty for a sign-in here. Then Level
+	// is the level, which no method tells, and AuthTime when she signed in there.
+	Provider string
+	Level    authz.AuthenticationLevel
+	AuthTime time.Time
 }
 
 // SecretLength is the length of a session's secret, see [authz.NewSecret].
@@ -134,10 +139,14 @@ func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before
 		ID: authz.SessionID(authz.NewID()), Principal: authz.Herself(in.Subject), AuthTime: in.At, Methods: in.Methods,
 		Level: authz.LevelOf(in.Methods), Created: in.At, Seen: in.At, Device: device(in.UserAgent),
 	}
+	signedIn := audit.SignIn
+	if in.Provider != "" {
+		began.AuthTime, began.Level, signedIn = in.AuthTime, in.Level, audit.UpstreamSignedIn
+	}
 	hash := authz.HashSecret(in.Secret)
 	acts := []audit.Act{{
-		Action: audit.SignIn, Subject: began.Actor, At: in.At, Levels: audit.Levels{ACR: began.Level.ACR()},
-		Detail: audit.Detail{Methods: in.Methods, Text: began.Device},
+		Action: signedIn, Subject: began.Actor, At: in.At, Levels: audit.Levels{ACR: began.Level.ACR()},
+		Detail: audit.Detail{Methods: in.Methods, Text: began.Device, Object: in.Provider},
 	}}
 	record := func(err error) (Session, error) {
 		if err == nil {

@@ -25,6 +25,7 @@ import (
 	"hopnhat/cmd/command/person"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/command/trust"
+	"hopnhat/cmd/command/upstreams"
 	"hopnhat/cmd/demo"
 )
 
@@ -47,7 +48,7 @@ func Root(e *tool.Env) *cobra.Command {
 		}},
 		{"tools", "Apps, persons, keys, evidence and the federation:", []*cobra.Command{
 			app.Client(e), app.Resource(e), app.Catalogue(e), app.Profiles(e), person.Account(e), keyring.Keys(e), house.Audit(e),
-			ledger.Log(e), trust.Federation(e, enrolling.Subordinates(e), enrolling.Marks(e), enrolling.Rehearse(e)),
+			ledger.Log(e), trust.Federation(e, enrolling.Subordinates(e), enrolling.Marks(e), enrolling.Rehearse(e), upstreams.Upstream(e)),
 		}},
 		{"tests", "Tests and measurements:", []*cobra.Command{conformance.Conformance(e), bench.Bench(e)}},
 	} {

@@ -89,7 +89,7 @@ const (
 	Keys     Reader = "keys"
 	Vault    Reader = "keys vault-setup"
 	Audit    Reader = "audit"
-	// Federation is `hopnhat federation subordinate` and `mark`.
+	// Federation is `hopnhat federation subordinate`, `mark` and `upstream`.
 	Federation Reader = "federation"
 	Log        Reader = "log"
 )

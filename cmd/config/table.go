@@ -67,6 +67,7 @@ var Table = []Key{
 	{"regional_provider", path("file"), Public, server, "JSON file of the province that this server is the provider of, which goes on when the centre is out of reach: see docs/cutoff.md", func(c *node.Config) any { return &c.RegionalProvider }},
 	{"registration_statement_issuers", path("file"), Public, server, "JSON file of who may make software statements: an object of issuers, each with its JWK Set", func(c *node.Config) any { return &c.RegistrationStatementIssuers }},
 	{"federation_apps", path("file"), Public, server, "JSON file of trust anchors with their keys, and of what apps may do that one of them vouches for: see docs/federation.md", func(c *node.Config) any { return &c.FederationApps }},
+	{"upstreams", path("file"), Public, server, "JSON file of other providers by which people sign in: see docs/upstream.md", func(c *node.Config) any { return &c.Upstreams }},
 	{"op_policy_uri", text("URL", "https URL of a page", webPage), Public, server, "URL of how apps may use what they get, for the metadata", func(c *node.Config) any { return &c.OPPolicyURI }},
 	{"op_tos_uri", text("URL", "https URL of a page", webPage), Public, server, "URL of the terms apps agree to, for the metadata", func(c *node.Config) any { return &c.OPTosURI }},
 	{"log_level", choice("debug", "info", "warn", "error"), Public, []Reader{Server, Demo}, "debug, info, warn or error", func(c *node.Config) any { return &c.LogLevel }},

@@ -92,6 +92,7 @@ func (n *Node) steps() []step {
 		{[]web.Role{web.Provider}, n.makeRegistration},
 		{answering, n.makeProvider},
 		{[]web.Role{web.Provider}, n.makeDeliveries},
+		{answering, makeUpstreams(n)},
 		{[]web.Role{web.LogWriter}, n.makeReconciling},
 		{web.AllRoles, n.makeServer},
 	}
@@ -351,7 +352,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 		o.Endpoints.Broker = n.broker.Releases
 	}
 	o.Endpoints.Register, o.Endpoints.Manage = n.clients.Endpoints(n.registration)
-	o.Endpoints.Federation = n.federation.Handlers()
+	o.Endpoints.Federation, o.Upstream, o.Endpoints.UpstreamLogout = n.federation.Handlers(), n.upstreams.Pages, n.upstreams.Logout
 	n.server = web.New(o)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"hopnhat/cmd/node/provincial"
 	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/releaselog"
+	"hopnhat/cmd/node/upstreaming"
 	"hopnhat/web"
 )
 
@@ -97,6 +98,7 @@ func (c *Config) CheckFiles() error {
 	_, err7 := federating.Read(c.FederationEntity, c.Issuer)
 	_, err8 := registering.ReadRules(c.FederationApps, registration.Rules{Catalogue: consent.Load(), Loopback: c.LoopbackIssuer()})
 	_, err9 := provincial.Read(c.RegionalProvider, c.FederationEntity, c.Issuer)
+	_, err10 := upstreaming.Read(c.Upstreams, c.LoopbackIssuer())
 	var unread error
 	for _, f := range []struct{ name, path string }{{"vault_ca", c.VaultCA}, {"vault_token_file", c.VaultTokenFile}, {"vault_secret_id_file", c.VaultSecretIDFile}} {
 		if f.path == "" || c.Keystore != "vault" {
@@ -106,7 +108,7 @@ func (c *Config) CheckFiles() error {
 			unread = errors.Join(unread, fmt.Errorf("reading %s: %w", f.name, err))
 		}
 	}
-	return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, unread)
+	return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, unread)
 }
 
 // OnLoopback reports whether a host is this machine.

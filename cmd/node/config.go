@@ -16,8 +16,8 @@ import (
 // the configuration: KeyOverlap is key_overlap. What a key means to operators, its range
 // and its secrecy stand in the table of keys of cmd/hopnhat; what values must be together
 // stands in [Config.Complete]. Fields that end in File, TLSCertificate, TLSKey,
-// MTLSClientCA, VaultCA, RegistrationStatementIssuers, FederationEntity, RegionalProvider and
-// FederationApps are paths of files.
+// MTLSClientCA, VaultCA, RegistrationStatementIssuers, FederationEntity, RegionalProvider,
+// FederationApps and Upstreams are paths of files.
 type Config struct {
 	// Who the node is and where it listens.
 	Issuer string // issuer identifier (OpenID Connect Discovery §3)
@@ -43,6 +43,7 @@ type Config struct {
 	FederationEntity string // file of what this server is in a federation
 	RegionalProvider string // file of the province that this server is the provider of
 	FederationBurst  int    // requests to its endpoints by one address at once
+	Upstreams        string // file of other providers by which people sign in
 
 	// Keys.
 	Keystore             string // file or vault

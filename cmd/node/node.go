@@ -26,6 +26,7 @@ import (
 	"hopnhat/cmd/node/reconciling"
 	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/releaselog"
+	"hopnhat/cmd/node/upstreaming"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/store/registry"
 	"hopnhat/web"
@@ -65,6 +66,7 @@ type Node struct {
 	answered     signal               // pings wait for the pinger
 	federation   *federating.Server   // nil: it is no entity of a federation
 	province     *provincial.Province // nil: it is not the provider of a province
+	upstreams    upstreaming.Upstreams
 	server       *web.Server
 
 	running running

@@ -24,6 +24,7 @@ func (n *Node) purges() []purge.Job {
 			return db.PurgeUses(ctx, now.Add(-48*time.Hour), limit)
 		}},
 		{What: "sessions", Purge: db.PurgeSessions},
+		{What: "sign-ins under way at other providers", Purge: db.Upstreams.Purge},
 		{What: "ended keys", Purge: func(ctx context.Context, now time.Time, limit int) (int64, error) {
 			return db.PurgeKeyBook(ctx, now.Add(-max(30*24*time.Hour, n.Config.KeyOverlap)), limit)
 		}},

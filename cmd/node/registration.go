@@ -8,6 +8,7 @@ import (
 	"hopnhat/authz/authn"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/cmd/node/registering"
+	"hopnhat/cmd/node/upstreaming"
 )
 
 // registrationsAtOnce are the apps of federations that are registered at once because somebody
@@ -41,4 +42,16 @@ func (n *Node) makeRegistration(context.Context) (err error) {
 		Changed: n.directory.Forget, Addresses: authn.NewAddresses(c.RegistrationBurst, 3*time.Second, time.Now), Now: time.Now,
 	})
 	return err
+}
+
+// makeUpstreams makes sign-in by other providers, where the operator names some.
+func makeUpstreams(n *Node) func(context.Context) error {
+	return func(context.Context) (err error) {
+		c := n.Config
+		n.upstreams, err = upstreaming.New(upstreaming.Parts{
+			File: c.Upstreams, Issuer: c.Issuer, Loopback: c.LoopbackIssuer(), Ring: n.Ring, Store: n.DB.Upstreams, Sessions: n.sessions,
+			Clients: n.DB, Evidence: n.scribe, Resolver: n.federation.Resolver(), Burst: c.AddressBurst, Queued: n.logoutQueued.send,
+		})
+		return err
+	}
 }

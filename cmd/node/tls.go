@@ -12,6 +12,7 @@ import (
 
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/web"
+	"hopnhat/web/certificate"
 )
 
 // LoopbackIssuer reports whether the issuer is on this machine, so that what it
@@ -50,11 +51,11 @@ func (c *Config) checkTLS() error {
 }
 
 // certificate is the server's own, nil where TLS is ended in front of it.
-func (c *Config) certificate() (*web.Certificate, error) {
+func (c *Config) certificate() (*certificate.Pair, error) {
 	if c.TLSCertificate == "" {
 		return nil, nil
 	}
-	return web.LoadCertificate(c.TLSCertificate, c.TLSKey, time.Now)
+	return certificate.Load(c.TLSCertificate, c.TLSKey, time.Now)
 }
 
 // clientCAs are the issuers of client certificates, nil if there are none.
@@ -62,7 +63,7 @@ func (c *Config) clientCAs() (*x509.CertPool, error) {
 	if c.MTLSClientCA == "" {
 		return nil, nil
 	}
-	pool, err := web.LoadAuthorities(c.MTLSClientCA)
+	pool, err := certificate.LoadAuthorities(c.MTLSClientCA)
 	if err != nil {
 		return nil, fmt.Errorf("reading mtls_client_ca %s: %w", c.MTLSClientCA, err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
 	"hopnhat/federation/enrol"
@@ -155,7 +156,7 @@ func (d *Desk) step(
 
 // write writes the event of a step.
 func (d *Desk) write(ctx context.Context, o Officer, action audit.Action, object, text string) error {
-	act := audit.Act{Action: action, Detail: audit.Detail{Object: audit.Bounded(object), Text: audit.Bounded(text)}}
+	act := audit.Act{Action: action, Detail: audit.Detail{Object: commitment.Bounded(object), Text: commitment.Bounded(text)}}
 	o.Sign(&act)
 	_, err := d.Scribe.Write(ctx, act)
 	return err

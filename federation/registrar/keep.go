@@ -14,6 +14,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/protocol"
 	apps "hopnhat/authz/registration"
 	"hopnhat/federation"
@@ -197,7 +198,7 @@ func (r *Registrar) end(ctx context.Context, v trust.Verdict, c *authz.Client, r
 	k.Ended, k.Expires, k.Refreshed = now, now, now
 	act := apps.Act(audit.ClientTrustEnded, c)
 	if n := len(v.Trail); n > 0 {
-		act.Detail.Text = audit.Bounded("OpenID Federation 1.0 §" + v.Trail[n-1].Section + ": " + v.Trail[n-1].Want)
+		act.Detail.Text = commitment.Bounded("OpenID Federation 1.0 §" + v.Trail[n-1].Section + ": " + v.Trail[n-1].Want)
 	}
 	err := r.recorded(ctx, c.ID, k, []audit.Act{act}, func(ctx context.Context) error {
 		return r.o.Store.RenewClient(ctx, c.ID, read, k, nil)

@@ -48,7 +48,7 @@ type Evidence interface {
 	FindVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]audit.Recorded, error)
 }
 
-// Options is what the room is made of; all are needed.
+// Options is what the room is made of; all but ProvidersURL are needed.
 type Options struct {
 	Sessions   Sessions
 	SignOut    SignOut
@@ -56,6 +56,8 @@ type Options struct {
 	Pseudonyms evidence.Pseudonyms
 	Log        evidence.Log
 	Clients    page.Clients
+	// ProvidersURL is the page of links with other providers; empty where there are none.
+	ProvidersURL string
 	// LogoutQueued is called when logout tokens were queued.
 	LogoutQueued func()
 	Now          func() time.Time
@@ -92,7 +94,7 @@ func (p *Pages) show(v *page.Visit, ended int) error {
 	if err != nil {
 		return err
 	}
-	body := view.Sessions{EndURL: EndPath, EndAllURL: EndAllPath, Ended: ended}
+	body := view.Sessions{EndURL: EndPath, EndAllURL: EndAllPath, Ended: ended, ProvidersURL: p.o.ProvidersURL}
 	for _, one := range list {
 		body.Sessions = append(body.Sessions, view.Session{
 			ID: string(one.ID), Device: one.Device, Level: int(one.Level), Started: one.AuthTime, LastSeen: one.Seen,
@@ -138,6 +140,16 @@ func (p *Pages) act(ctx context.Context, e audit.Event) view.Act {
 		act.Replaced = true
 	case audit.AccountEnrol:
 		act.Opened = true
+	case audit.UpstreamSignedIn:
+		act.Own, act.Provider, act.Device = true, e.Detail.Object, e.Detail.Text
+	case audit.SignOutUpstream:
+		act.Own = true
+	case audit.UpstreamLinked:
+		act.Own, act.Linked, act.Provider = true, true, e.Detail.Text
+	case audit.UpstreamUnlinked:
+		act.Own, act.Unlinked, act.Provider = true, true, e.Detail.Text
+	case audit.UpstreamRefused:
+		act.Provider = e.Detail.Object
 	}
 	if e.Asked.Client != "" {
 		act.By = page.ClientOrID(ctx, p.o.Clients, e.Asked.Client).Name

@@ -38,11 +38,15 @@ func (p *Pages) SignInForm(v *page.Visit) error {
 		}
 	}
 	r.answer(v)
-	return v.Show(view.SignIn{
+	body := view.SignIn{
 		Form: view.Form{Action: Path, Hidden: to.hidden()}, App: to.app(), CancelURL: to.cancel(),
 		Number: r.Number, Problem: view.SignInProblem(r.Problem), RetryMinutes: minutes(r.Wait),
 		Region: p.o.Region.In(string(v.Lang)),
-	})
+	}
+	if p.o.Buttons != nil {
+		body.Providers = p.o.Buttons(v, to.hint, to.done(), grant.Handle(to.authorization))
+	}
+	return v.Show(body)
 }
 
 // SignIn is the first step: number and password.

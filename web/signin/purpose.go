@@ -7,6 +7,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/protocol"
+	"hopnhat/authz/request"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -17,12 +18,16 @@ type signInPurpose struct {
 	authorization string
 	next          string
 	locale        string        // that the app asks for
+	hint          string        // the provider that the app names, see [HintField]
 	waits         string        // what the browser carries of the request, see [withWaits]
 	client        *authz.Client // of an app's request, once a page has asked for it
 }
 
 // ResumePath is where the authorization endpoint decides again, after a page of ours.
 const ResumePath = protocol.AuthorizePath + "/resume"
+
+// HintField names the provider that a request hints at, where it is carried.
+const HintField = "provider"
 
 // Bounds of what is carried along in an address.
 const (
@@ -34,6 +39,7 @@ const (
 // than any of ours counts as none, since it would make addresses longer than we read.
 func purposeOf(v *page.Visit) signInPurpose {
 	to := signInPurpose{authorization: v.Param("a"), next: v.Param("next"), locale: v.UILocale, waits: v.Param(waitsField)}
+	to.hint = v.Param(HintField)
 	if len(to.authorization) > maxAuthorization {
 		to.authorization = "-"
 	}
@@ -42,6 +48,9 @@ func purposeOf(v *page.Visit) signInPurpose {
 	}
 	if len(to.waits) > maxWaits {
 		to.waits = ""
+	}
+	if len(to.hint) > request.MaxProviderHint {
+		to.hint = ""
 	}
 	return to
 }
@@ -81,7 +90,7 @@ func signedInFor(v *page.Visit, id grant.Handle) (*session.Session, error) {
 
 // address is one that ends a sign-in.
 func (to signInPurpose) address(path string) string {
-	to.waits = "" // is of the pages of the sign-in alone
+	to.waits, to.hint = "", "" // are of the pages of the sign-in alone
 	return to.pageAddress(path)
 }
 
@@ -105,6 +114,9 @@ func (to signInPurpose) hidden() []view.Field {
 	}
 	if to.locale != "" {
 		fields = append(fields, view.Field{Name: "ui_locales", Value: to.locale})
+	}
+	if to.hint != "" {
+		fields = append(fields, view.Field{Name: HintField, Value: to.hint})
 	}
 	if to.authorization != "" && to.waits != "" {
 		fields = append(fields, view.Field{Name: waitsField, Value: to.waits})

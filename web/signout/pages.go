@@ -10,6 +10,7 @@ import (
 	"hopnhat/authz/endsession"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
+	"hopnhat/web/view"
 )
 
 // Provider checks what an app asks of the end_session_endpoint.
@@ -43,7 +44,7 @@ type Deliveries interface {
 	LogoutsOf(ctx context.Context, sessions []authz.SessionID) ([]session.Delivery, error)
 }
 
-// Options is what the pages of a sign-out are made of; all are needed.
+// Options is what the pages of a sign-out are made of; all but Upstream are needed.
 type Options struct {
 	Provider   Provider
 	Sessions   Sessions
@@ -52,6 +53,9 @@ type Options struct {
 	// LogoutQueued is called when logout tokens were queued.
 	LogoutQueued func()
 	Now          func() time.Time
+	// Upstream is the link by which the browser of a session signs out at the provider that it
+	// began by; nil where there is none. It is nil where there are no other providers.
+	Upstream func(ctx context.Context, ended authz.SessionID) *view.ProviderButton
 }
 
 // Pages are the pages of a sign-out. They are safe for concurrent use.

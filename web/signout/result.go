@@ -66,7 +66,7 @@ func (r *result) add(notified []session.Notified) {
 // has an address of its own, so that it can be reloaded.
 func (p *Pages) finish(v *page.Visit, r result, notified []session.Notified, request endsession.Logout) error {
 	r.add(notified)
-	if request.Return != "" && len(r.Frames) == 0 {
+	if request.Return != "" && len(r.Frames) == 0 && p.upstream(v, r) == nil {
 		return page.Redirect(request.Return)
 	}
 	if r.Return = request.Return; request.Client != nil {
@@ -79,6 +79,15 @@ func (p *Pages) finish(v *page.Visit, r result, notified []session.Notified, req
 	}
 	body := base64.RawURLEncoding.EncodeToString(raw)
 	return page.Redirect(address(v, DonePath, "t", body, "s", v.Token(resultToken(body))))
+}
+
+// upstream is the link that signs the browser out at another provider, where its session ended
+// and began by one.
+func (p *Pages) upstream(v *page.Visit, r result) *view.ProviderButton {
+	if p.o.Upstream == nil || r.Left || r.Own == "" {
+		return nil
+	}
+	return p.o.Upstream(v.Context, r.Own)
 }
 
 // open opens the result in the address. One of another browser, or an old one, counts
@@ -101,13 +110,13 @@ func (p *Pages) open(v *page.Visit) result {
 // origins and of no other.
 func (p *Pages) Done(v *page.Visit) error {
 	r := p.open(v)
-	body := view.LoggedOut{HomeURL: "/", Left: r.Left}
+	body := view.LoggedOut{HomeURL: "/", Left: r.Left, Provider: p.upstream(v, r)}
 	if r.Client != "" {
 		client := page.ClientOrID(v.Context, p.o.Clients, r.Client)
 		a := page.App(client)
 		body.Return, body.ReturnURL = &a, client.HomeURI
 		if r.Return != "" {
-			body.ReturnURL, body.Onward = r.Return, true
+			body.ReturnURL, body.Onward = r.Return, body.Provider == nil // else she reads it first
 		}
 		if body.ReturnURL == "" {
 			body.Return = nil

@@ -346,3 +346,34 @@ func TestAnswersOfApps(t *testing.T) {
 		})
 	}
 }
+
+// TestSignedOutHereAndThere: who signed in by another provider is shown where to sign out
+// there, before the app has her back; who did not goes back at once (RP-Initiated Logout §2).
+func TestSignedOutHereAndThere(t *testing.T) {
+	for name, by := range map[string]*view.ProviderButton{
+		"by another provider": {Name: authz.LocalizedText{VI: "VNeID", EN: "VNeID"}, URL: "https://vneid.example/logout?client_id=hopnhat"},
+		"by none":             nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom()
+			r.o.Upstream = func(_ context.Context, ended authz.SessionID) *view.ProviderButton {
+				if ended != an.ID {
+					t.Errorf("asked of session %q", ended)
+				}
+				return by
+			}
+			r.b.Session, r.request = an, endsession.Logout{Client: land, Return: "https://so-dat.example/out?state=s", Confirmed: true}
+			got := r.b.Get(t, ContinuePath, ContinuePath+"?logout=ticket", r.Continue)
+			if back := strings.HasPrefix(got.Location, "https://so-dat.example/out"); back != (by == nil) {
+				t.Fatalf("the browser goes to %q", got.Location)
+			}
+			if by == nil {
+				return
+			}
+			done := r.b.Get(t, DonePath, got.Location, r.Done)
+			if !strings.Contains(done.Body, by.URL) || strings.Contains(done.Body, "data-continue") {
+				t.Errorf("the page has no link to the provider, or goes on by itself: %v\n%s", done.Err, done.Body)
+			}
+		})
+	}
+}

@@ -64,6 +64,8 @@ type LoggedOut struct {
 	AgainURL string
 	Again    bool
 	HomeURL  string
+	// Provider is where the browser may still be signed in; nil if nowhere.
+	Provider *ProviderButton
 }
 
 func (LoggedOut) page() string { return "LoggedOut" }

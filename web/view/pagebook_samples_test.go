@@ -298,7 +298,11 @@ func sampleSessions() Sessions {
 			{"0199a7c2-1111-7000-8000-000000000002", "Safari, iPhone", 2, sampleNow.AddDate(0, 0, -1), sampleNow.Add(-5 * time.Hour), false},
 			{"0199a7c2-1111-7000-8000-000000000003", "", 0, sampleNow.AddDate(0, 0, -2), sampleNow.AddDate(0, 0, -2), false},
 		},
+		ProvidersURL: "/portal/providers",
 		Acts: []Act{
+			{Kind: "session.signed-in", Own: true, Provider: "vneid", Device: "Chrome · Android", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000012/proof"},
+			{Kind: "account.factor-changed", Own: true, Linked: true, Provider: "vneid", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000011/proof"},
+			{Kind: "account.factor-changed", Own: true, Unlinked: true, Provider: "vneid", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000010/proof"},
 			{Kind: "session.signed-in", Own: true, Device: "Chrome · Android", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000009/proof"},
 			{Kind: "session.refused", Failed: 7, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000008/proof"},
 			{Kind: "session.signed-out", Replaced: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000007/proof"},
@@ -507,4 +511,19 @@ func sampleApproveChanged() Approve {
 	a := sampleApprove(sampleLand(), true)
 	a.Changed = true
 	return a
+}
+
+func sampleUpstreams() Upstreams {
+	return Upstreams{
+		LinkURL: "/portal/providers/link", UnlinkURL: "/portal/providers/unlink", Linked: true,
+		Providers: []Upstream{
+			{Alias: "vneid", Name: Words{VI: "VNeID", EN: "VNeID"}, Link: "0199a7c2-3333-7000-8000-000000000001", Level: 2, Made: sampleNow, ByNumber: true},
+			{Alias: "danang", Name: Words{VI: "Tài khoản cán bộ Thành phố Đà Nẵng", EN: "Da Nang staff"}, Link: "0199a7c2-3333-7000-8000-000000000002", Level: 2, Made: sampleNow},
+			{Alias: "abroad", Name: Words{VI: "Nút định danh nước ngoài", EN: "A node abroad"}, LinkOnly: true},
+		},
+	}
+}
+
+func sampleUpstreamProblem(fault UpstreamFault) UpstreamProblem {
+	return UpstreamProblem{Fault: fault, Provider: Words{VI: "VNeID", EN: "VNeID"}, BackURL: "/authorize/resume?a=1"}
 }

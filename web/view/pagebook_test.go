@@ -25,7 +25,7 @@ func (s Sample) Shell() Shell {
 		citizen(SectionConsents)
 	case Requests:
 		citizen(SectionRequests)
-	case Sessions:
+	case Sessions, Upstreams, UpstreamConfirm:
 		citizen(SectionSessions)
 	case Search, EventDetail:
 		auditor(SectionSearch)
@@ -73,6 +73,10 @@ func bookEntries() []bookEntry {
 			Apps:         []AppLink{{land, "http://localhost:8441/"}, {tax, "http://localhost:8442/"}},
 		}},
 		{"SignIn", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1"}},
+		{"SignIn, other providers", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1", Providers: []ProviderButton{
+			{Words{VI: "VNeID", EN: "VNeID"}, "/signin/upstream?to=1"},
+			{Words{VI: "Tài khoản cán bộ Thành phố Đà Nẵng", EN: "Da Nang staff"}, "/signin/upstream?to=2"},
+		}}},
 		{"SignIn, wrong", SignIn{Form: sampleForm("/signin"), App: &long, Number: "099304000017", Problem: SignInWrong, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, throttled", SignIn{Form: sampleForm("/signin"), Number: "099304000017", Problem: SignInThrottled, RetryMinutes: 15}},
 		{"SignIn, the app's own pages", SignIn{Form: sampleForm("/signin"), App: &published, CancelURL: "/signin/cancel?a=1"}},
@@ -118,6 +122,21 @@ func bookEntries() []bookEntry {
 		{"WithdrawConfirm", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleLongCard(), BackURL: "/portal/consents"}},
 		{"WithdrawConfirm, agreed anew meanwhile", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleCard(StateApproved), BackURL: "/portal/consents", Changed: true}},
 		{"Sessions", sampleSessions()},
+		{"Upstreams", sampleUpstreams()},
+		{"UpstreamProblem, cancelled", sampleUpstreamProblem("cancelled")},
+		{"UpstreamProblem, late", sampleUpstreamProblem("late")},
+		{"UpstreamProblem, mixed", sampleUpstreamProblem("mixed")},
+		{"UpstreamProblem, untrue", sampleUpstreamProblem("untrue")},
+		{"UpstreamProblem, low", sampleUpstreamProblem("low")},
+		{"UpstreamProblem, unlinked", sampleUpstreamProblem("unlinked")},
+		{"UpstreamProblem, elsewhere", sampleUpstreamProblem("elsewhere")},
+		{"UpstreamProblem, another", sampleUpstreamProblem("another")},
+		{"UpstreamProblem, locked", sampleUpstreamProblem("locked")},
+		{"UpstreamProblem, silent", sampleUpstreamProblem("silent")},
+		{"UpstreamProblem, busy", sampleUpstreamProblem("busy")},
+		{"Upstreams, unlinked", Upstreams{LinkURL: "/portal/providers/link", UnlinkURL: "/portal/providers/unlink", Unlinked: true}},
+		{"UpstreamConfirm", UpstreamConfirm{Form: sampleForm("/portal/providers/confirm"), Provider: Words{VI: "Tài khoản cán bộ Thành phố Đà Nẵng", EN: "Da Nang staff"}}},
+		{"UpstreamProblem, a link", UpstreamProblem{Fault: "another", Provider: Words{VI: "VNeID", EN: "VNeID"}, Links: true, BackURL: "/portal/providers"}},
 		{"Search", Search{URL: "/console", Clients: sampleChoices(), Purposes: samplePurposes(), Types: sampleTypes("")}},
 		{"Search, results", sampleSearch()},
 		{"Search, nothing found", sampleSearchNone()},
@@ -151,6 +170,10 @@ func bookEntries() []bookEntry {
 		{"LoggedOut, through the browser", LoggedOut{
 			Apps: []LogoutTold{{land, LogoutAsked}}, Frames: []Frame{{land.Name, "http://localhost:8441/frontchannel-logout?iss=i&sid=s"}},
 			Return: &tax, ReturnURL: "http://localhost:8442/signed-out?state=s", Onward: true, HomeURL: "/",
+		}},
+		{"LoggedOut, another provider", LoggedOut{
+			Provider: &ProviderButton{Words{VI: "VNeID", EN: "VNeID"}, "https://vneid.example/logout?client_id=hopnhat"},
+			Return:   &land, ReturnURL: "http://localhost:8441/", HomeURL: "/",
 		}},
 		{"LoggedOut, one app left", LoggedOut{Left: true, Apps: []LogoutTold{{land, LogoutWaiting}}, Waiting: true, AgainURL: "/logout/done", Again: true, HomeURL: "/"}},
 		{"Incidents", sampleIncidents()},

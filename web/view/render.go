@@ -232,6 +232,9 @@ func pages() []Page {
 	return []Page{
 		Home{},
 		SignIn{},
+		UpstreamProblem{},
+		UpstreamConfirm{},
+		Upstreams{},
 		OneTimeCode{},
 		Consent{},
 		FormPost{},

@@ -153,6 +153,9 @@ func computedKeys() []string {
 	for _, p := range federated.FederationProblems() {
 		add(p.Key())
 	}
+	for _, f := range UpstreamFaults() {
+		add(f.Key())
+	}
 	for _, name := range FactNames() {
 		add(Fact{Name: name}.Key())
 	}

@@ -14,6 +14,8 @@ type Sessions struct {
 	EndAllURL string
 	// Ended says that sessions were just ended, and how many.
 	Ended int
+	// ProvidersURL leads to the links with other providers; empty where there is none.
+	ProvidersURL string
 	// Acts are what was done to the account, newest first.
 	Acts []Act
 	// Newer and Older are pages of Acts beside this one, empty at an end.
@@ -40,6 +42,10 @@ type Act struct {
 	// where the account was opened.
 	Failed           int
 	Replaced, Opened bool
+	// Provider is the alias of another provider that it was about. Linked is true where a link
+	// was made, Unlinked where one ended.
+	Provider         string
+	Linked, Unlinked bool
 	// ProofURL downloads the proof.
 	ProofURL string
 	// Fault is set where the record is no evidence; then nothing else but At is.

@@ -35,6 +35,8 @@ type SignIn struct {
 	CancelURL string
 	// Region is the province whose provider this is; empty for the national one.
 	Region string
+	// Providers are other providers by which people sign in.
+	Providers []ProviderButton
 }
 
 func (SignIn) page() string { return "SignIn" }

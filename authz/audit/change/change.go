@@ -15,11 +15,12 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 )
 
 // Text says in one text how a thing was before and is after, by the members of its
 // JSON form that differ: "name: before -> after". A value that is long stands there by its
-// SHA-256, and a text that would be too long for evidence by its own, see [audit.Bounded].
+// SHA-256, and a text that would be too long for evidence by its own, see [commitment.Bounded].
 // Of one that may hold the number of a person it is said only that it is withheld: an app
 // writes its contacts and addresses as it likes.
 func Text(before, after any) (string, error) {
@@ -44,7 +45,7 @@ func Text(before, after any) (string, error) {
 	if len(lines) == 0 {
 		return "", nil
 	}
-	return audit.Bounded(lines...), nil
+	return commitment.Bounded(lines...), nil
 }
 
 func members(of any) (m map[string]json.RawMessage, err error) {
@@ -108,7 +109,7 @@ func Declarations(before, after *authz.Client) (acts []audit.Act, err error) {
 		acts = append(acts, audit.Act{
 			Action: audit.DeclarationChanged, App: after, Reason: audit.Reason{Purpose: d.Purpose, Basis: d.Basis},
 			Data:   audit.Data{Registry: d.Registry, Attributes: d.Attributes},
-			Detail: audit.Detail{Object: audit.Bounded(string(after.ID)), Text: text},
+			Detail: audit.Detail{Object: commitment.Bounded(string(after.ID)), Text: text},
 		})
 	}
 	return acts, nil

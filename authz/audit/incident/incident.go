@@ -134,7 +134,7 @@ func (d *Desk) open(ctx context.Context, f reconcile.Finding, since time.Time) (
 			return err
 		}
 		_, err := d.Scribe.Write(ctx, audit.Act{
-			Action: audit.IncidentOpened, At: now, Detail: audit.Detail{Object: i.ID, Text: audit.Bounded(f.Said())},
+			Action: audit.IncidentOpened, At: now, Detail: audit.Detail{Object: i.ID, Text: commitment.Bounded(f.Said())},
 			Decision: audit.Decision{Determining: []string{"reconciliation"}},
 		})
 		return err

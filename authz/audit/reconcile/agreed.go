@@ -56,7 +56,8 @@ func Agreements(all []Agreement, tell func(Finding)) {
 	for _, a := range all {
 		if a.Differs() {
 			tell(Finding{
-				Kind: ConsentUnexplained, Object: audit.Bounded(a.ID), Pseudonym: a.Pseudonym, Event: a.Newest.ID, Text: NotAsSaid.with(),
+				Kind: ConsentUnexplained, Object: commitment.Bounded(a.ID), Pseudonym: a.Pseudonym, Event: a.Newest.ID,
+				Text: NotAsSaid.with(),
 			})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/querytext"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
@@ -122,7 +123,7 @@ func export(ctx context.Context, e *tool.Env, b *node.Base, f exportFlags) (err 
 		App:        &authz.Client{ID: evidence.ConsoleClient, Name: authz.LocalizedText{VI: "Bảng kiểm toán"}},
 		Reason:     audit.Reason{Purpose: "supervise.inspect", Basis: authz.BasisSupervision, Citation: basis.Citation},
 		Data:       audit.Data{Query: querytext.Text(f.query)},
-		Detail:     audit.Detail{Object: audit.Bounded(tool.OSUser()), Text: audit.Bounded(f.why)},
+		Detail:     audit.Detail{Object: commitment.Bounded(tool.OSUser()), Text: commitment.Bounded(f.why)},
 		Visibility: audit.Visibility{Sight: audit.Hidden},
 	}
 	told := time.Now()

@@ -8,6 +8,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/cmd/node"
 )
 
@@ -54,5 +55,5 @@ func OSUser() string {
 
 // Act is an act on a thing that is not a person.
 func Act(action audit.Action, object, text string) audit.Act {
-	return audit.Act{Action: action, Detail: audit.Detail{Object: audit.Bounded(object), Text: audit.Bounded(text)}}
+	return audit.Act{Action: action, Detail: audit.Detail{Object: commitment.Bounded(object), Text: commitment.Bounded(text)}}
 }

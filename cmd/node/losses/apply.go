@@ -19,19 +19,22 @@ import (
 
 // Applied is what was done because of lost events.
 type Applied struct {
-	Consents, Accounts, SignOuts, Apps, Grants, Roles int
+	Consents, Accounts, SignOuts, Apps, Grants, Roles, Links int
 	// Silent are the entries of which nothing can be read.
 	Silent Silent
 }
 
 // Sum is how much was done.
-func (a Applied) Sum() int { return a.Consents + a.Accounts + a.SignOuts + a.Apps + a.Grants + a.Roles }
+func (a Applied) Sum() int {
+	return a.Consents + a.Accounts + a.SignOuts + a.Apps + a.Grants + a.Roles + a.Links
+}
 
 // String says it in a line.
 func (a Applied) String() string {
-	return fmt.Sprintf("%d consents ended, %d accounts locked, %d persons signed out, %d apps disabled or ended, %d grants revoked, %d roles taken back; "+
+	return fmt.Sprintf("%d consents ended, %d accounts locked, %d persons signed out, %d apps disabled or ended, %d grants revoked, %d roles taken back, "+
+		"%d links with other providers ended; "+
 		"%d entries tell nothing (%d without a copy, %d erased, %d with a foreign copy)",
-		a.Consents, a.Accounts, a.SignOuts, a.Apps, a.Grants, a.Roles,
+		a.Consents, a.Accounts, a.SignOuts, a.Apps, a.Grants, a.Roles, a.Links,
 		a.Silent.Sum(), a.Silent.Missing, a.Silent.Erased, a.Silent.Foreign)
 }
 
@@ -43,6 +46,7 @@ type endings struct {
 	apps     map[authz.ClientID]Lost  // the newest that disables, enables or ends one
 	grants   map[authz.GrantID]Lost   // any end of one
 	roles    map[[2]string]Lost       // the newest that gives or takes one, by pseudonym and role
+	links    map[string]Lost          // any end of one with another provider
 }
 
 func newEndings() *endings {
@@ -53,6 +57,7 @@ func newEndings() *endings {
 		map[authz.ClientID]Lost{},
 		map[authz.GrantID]Lost{},
 		map[[2]string]Lost{},
+		map[string]Lost{},
 	}
 }
 
@@ -72,6 +77,8 @@ func (e *endings) note(l Lost) {
 		put(e.grants, ev.Trace.Grant, l)
 	case slices.Contains([]audit.Action{audit.RoleGranted, audit.RoleRevoked}, action):
 		put(e.roles, [2]string{ev.Person.Pseudonym, ev.Detail.Object}, l)
+	case action == audit.UpstreamUnlinked:
+		put(e.links, ev.Detail.Object, l)
 	}
 }
 
@@ -143,6 +150,9 @@ func (l *Losses) Apply(ctx context.Context) (Applied, error) {
 		if subject, ok := subjects[key[0]]; ok && audit.Action(lost.Event.Detail.Action) == audit.RoleRevoked {
 			count(&done.Roles, lost)(l.role(ctx, subject, authz.Role(key[1]), lost))
 		}
+	}
+	for id, lost := range ended.links {
+		count(&done.Links, lost)(l.link(ctx, id, lost))
 	}
 	if done.Sum()+int(silent.Sum()) > 0 {
 		slog.WarnContext(ctx, "the database is older than the log; what the log knows to have ended was ended", "done", done.String())
@@ -352,6 +362,30 @@ func (l *Losses) role(ctx context.Context, subject authz.Subject, role authz.Rol
 		return l.act(ctx, lost, audit.Act{Action: audit.RoleRevoked, Subject: subject, Detail: audit.Detail{Object: string(role)}})
 	})
 	if errors.Is(err, authz.ErrConflict) { // she has it not
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// link ends a link with another provider, if it is there and goes on.
+func (l *Losses) link(ctx context.Context, id string, lost Lost) (did bool, err error) {
+	owner, err := l.DB.Upstreams.OwnerOf(ctx, id)
+	if errors.Is(err, authz.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = l.DB.Tx(ctx, func(ctx context.Context) error {
+		b, err := l.DB.Upstreams.EndBond(ctx, owner, id, now())
+		if err != nil {
+			return err
+		}
+		return l.act(ctx, lost, audit.Act{
+			Action: audit.UpstreamUnlinked, Subject: owner, Detail: audit.Detail{Object: id, Text: string(b.Alias)},
+		})
+	})
+	if errors.Is(err, authz.ErrNotFound) { // it ended meanwhile
 		return false, nil
 	}
 	return err == nil, err

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/store/streams"
@@ -170,7 +170,7 @@ func (e Evidence) shard(ctx context.Context, c Cursor, tell func(reconcile.Findi
 		c.Origin, c.Index, c.Covered, c.Gap = head.Origin, 0, 0, false
 	}
 	if head.Altered { // what it says of the shard is nobody's
-		tell(reconcile.Finding{Kind: reconcile.StateForged, Origin: head.Origin, Object: audit.Bounded("head of " + head.Origin)})
+		tell(reconcile.Finding{Kind: reconcile.StateForged, Origin: head.Origin, Object: commitment.Bounded("head of " + head.Origin)})
 		c.Origin, c.Index = head.Origin+"\x00", 0
 		return c, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/change"
+	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/store"
@@ -47,7 +48,7 @@ func Standings(db *store.DB, source streams.Source, names Pseudonyms) func(ctx c
 			if altered {
 				all = append(all, reconcile.Standing{
 					Kind: reconcile.StateForged, Altered: true,
-					Object: audit.Bounded(fmt.Sprintf("decision on %s below %d", d.Origin, d.Size)),
+					Object: commitment.Bounded(fmt.Sprintf("decision on %s below %d", d.Origin, d.Size)),
 				})
 			}
 		})
@@ -91,7 +92,7 @@ func apps(ctx context.Context, db *store.DB, all []reconcile.Standing) ([]reconc
 				return nil, err
 			}
 			all = append(all, reconcile.Standing{
-				Kind: reconcile.AppUnexplained, Object: audit.Bounded(string(c.ID)), State: state,
+				Kind: reconcile.AppUnexplained, Object: commitment.Bounded(string(c.ID)), State: state,
 				Ended: !c.Ended.IsZero() && c.Disabled && len(c.SecretHash) == 0 && len(c.JWKS) == 0 && c.JWKSURI == "",
 			})
 		}
@@ -113,7 +114,7 @@ func apis(ctx context.Context, db *store.DB, all []reconcile.Standing) ([]reconc
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, reconcile.Standing{Kind: reconcile.ResourceUnexplained, Object: audit.Bounded(r.ID), State: state})
+			all = append(all, reconcile.Standing{Kind: reconcile.ResourceUnexplained, Object: commitment.Bounded(r.ID), State: state})
 		}
 		if len(list) < page {
 			return all, nil

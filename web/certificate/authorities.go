@@ -1,4 +1,4 @@
-package web
+package certificate
 
 import (
 	"crypto/x509"

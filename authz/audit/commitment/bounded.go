@@ -1,4 +1,4 @@
-package audit
+package commitment
 
 import (
 	"crypto/sha256"
@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
-
-	"hopnhat/authz/audit/commitment"
 )
 
 // Bounded is texts as one that can become evidence: themselves with a space between
@@ -16,7 +14,7 @@ import (
 // SHA-256 of the lines they make and how many they are. Who has the texts can tell that
 // these are the ones.
 func Bounded(texts ...string) string {
-	if joined := norm.NFC.String(strings.Join(texts, " ")); commitment.CheckText(joined) == nil {
+	if joined := norm.NFC.String(strings.Join(texts, " ")); CheckText(joined) == nil {
 		return joined
 	}
 	digest := sha256.Sum256([]byte(strings.Join(texts, "\n")))

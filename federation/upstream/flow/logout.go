@@ -1,0 +1,125 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"hopnhat/authz/protocol"
+
+	"hopnhat/authz"
+	"hopnhat/authz/session"
+	"hopnhat/federation/upstream"
+)
+
+// endThere ends what a logout token names: the sessions by the person's bond, those of one
+// session there if it names one, and where it names no person those of that session.
+func (e *Engine) endThere(ctx context.Context, p *upstream.Provider, end upstream.End) (int, error) {
+	if end.Subject == "" {
+		list, err := e.o.Store.SessionsThere(ctx, p.Alias, end.Session)
+		if err != nil {
+			return 0, err
+		}
+		return e.endAll(ctx, list, "", session.ByProvider)
+	}
+	b, err := e.o.Store.BondOf(ctx, p.Issuer, end.Subject)
+	if errors.Is(err, authz.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return e.end(ctx, b.ID, end.Session, "", session.ByProvider)
+}
+
+// SignedOut is the provider by which a session began, and where the browser is signed out there
+// as well (RP-Initiated Logout §2); nil where it began by none, or by one
+// that has no such endpoint or does not answer. The session may have ended.
+func (e *Engine) SignedOut(ctx context.Context, id authz.SessionID) (*upstream.Provider, string) {
+	b, err := e.o.Store.BegunBy(ctx, id)
+	if err != nil {
+		return nil, ""
+	}
+	p := e.Provider(b.Alias)
+	if p == nil {
+		return nil, ""
+	}
+	m, err := e.o.Providers.Metadata(ctx, p)
+	if err != nil || m.EndSessionEndpoint == "" {
+		return nil, ""
+	}
+	return p, p.SignOut(m, e.o.Issuer+SignedOutPath)
+}
+
+// maxForm bounds the body of a logout request, in bytes.
+const maxForm = 32 << 10
+
+// ServeLogout takes the logout tokens of providers (Back-Channel Logout
+// §2.5), as many of an address as limit lets it send. queued is called when sessions have
+// ended, and apps are to be told.
+func (e *Engine) ServeLogout(limit Addresses, queued func()) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // §2.8
+		alias, is := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, Prefix), logoutPath)
+		p := e.Provider(upstream.Alias(alias))
+		switch {
+		case !is || p == nil:
+			http.NotFound(w, r)
+			return
+		case r.Method != http.MethodPost:
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		case limit.Take(callerOf(r)) > 0:
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "too many logout tokens", http.StatusTooManyRequests)
+			return
+		}
+		raw, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
+		form, parsed := url.ParseQuery(string(raw))
+		if err != nil || parsed != nil || len(raw) > maxForm || len(form["logout_token"]) != 1 {
+			refuseLogout(w, http.StatusBadRequest, "§2.5: send one logout_token as a form")
+			return
+		}
+		ended, err := e.Ended(r.Context(), p, form.Get("logout_token"))
+		if ended > 0 {
+			queued()
+		}
+		var refusal *upstream.Refusal
+		switch {
+		case err == nil: // §2.8: 200 OK
+		case errors.As(err, &refusal) && refusal.Reason != upstream.Silent:
+			slog.InfoContext(r.Context(), "a logout token was refused", "provider", p.Alias, "why", err.Error())
+			refuseLogout(w, http.StatusBadRequest, refusal.Why)
+		default:
+			slog.ErrorContext(r.Context(), "a logout token could not be followed", "provider", p.Alias, "error", err)
+			refuseLogout(w, http.StatusServiceUnavailable, "try again later")
+		}
+	}
+}
+
+// Addresses limits what one address may send.
+type Addresses interface {
+	// Take counts a request, and returns how long to wait where it is one too many.
+	Take(address netip.Addr) time.Duration
+}
+
+// callerOf is the address of the caller; one that cannot be read is one for all.
+func callerOf(r *http.Request) netip.Addr {
+	address, err := netip.ParseAddr(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address
+}
+
+// refuseLogout answers an error as RFC 6749 §5.2 has it (§2.8).
+func refuseLogout(w http.ResponseWriter, status int, why string) {
+	protocol.WriteJSON(w, status, map[string]string{"error": "invalid_request", "error_description": why})
+}
