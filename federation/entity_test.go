@@ -1,6 +1,8 @@
 package federation_test
 
 import (
+	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -53,4 +55,31 @@ func TestHostIsWrittenOneWay(t *testing.T) {
 			t.Errorf("%s has the host %q", text, host)
 		}
 	}
+}
+
+// FuzzParseEntityID: what is read is the text itself, with https and a host that is written in
+// one way, and is read the same again.
+func FuzzParseEntityID(f *testing.F) {
+	for _, text := range []string{
+		"https://a.gov.vn", "https://a.gov.vn:8443/x", "https://a.gov.vn?x", "https://A.gov.vn.", "https://[2001:db8::1]/", "x",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		id, err := federation.ParseEntityID(text)
+		if err != nil {
+			if id != "" || !errors.Is(err, federation.ErrEntityID) {
+				t.Errorf("%q: %q, %v", text, id, err)
+			}
+			return
+		}
+		u, err := url.Parse(text)
+		if err != nil || string(id) != text || u.Scheme != "https" || id.Host() == "" || strings.HasSuffix(id.Host(), ".") ||
+			u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(text) > federation.MaxEntityID {
+			t.Errorf("%q is taken: %+v, %v", text, u, err)
+		}
+		if again, err := federation.ParseEntityID(string(id)); err != nil || again != id {
+			t.Errorf("%q is read again as %q, %v", id, again, err)
+		}
+	})
 }

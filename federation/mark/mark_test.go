@@ -298,3 +298,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReadStatus: whatever an issuer answers, nothing is read that it did not sign.
+func FuzzReadStatus(f *testing.F) {
+	tr := newTree(f)
+	m, err := mark.Parse(tr.mark(f, nil, nil))
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := tr.issuer.Sign(f, claims{"typ": mark.StatusType}, claims{
+		"iss": tr.issuer.ID, "iat": federationtest.Now.Unix(), "trust_mark": m.Token(), "status": "active",
+	})
+	f.Add(good)
+	f.Add(good + ".x")
+	f.Add(tr.mark(f, nil, nil))
+	f.Fuzz(func(t *testing.T, token string) {
+		if _, err := mark.ReadStatus(token, m, tr.issuer.Set(t), federationtest.Now); (err == nil) != (token == good) {
+			t.Errorf("%q: %v", token, err)
+		}
+	})
+}

@@ -589,3 +589,38 @@ func TestKnownBefore(t *testing.T) {
 	r.Refresh(t.Context())
 	n.trusted(t, r, "neo")
 }
+
+// FuzzFile: whatever is in the file, a start goes on, and makes nobody trusted whom the anchor
+// does not state.
+func FuzzFile(f *testing.F) {
+	n := newNation(f, "neo > app")
+	for _, text := range []string{"", "{}", `{"statements":["x"]}`, `{"holders":[{"iss":"a","subjects":["b"]}],"dropped":{"c":"2026-01-01T00:00:00Z"}}`} {
+		f.Add([]byte(text))
+	}
+	folder := f.TempDir()
+	file := filepath.Join(folder, "seed.json")
+	c, anchors := &clock{federationtest.Now}, n.anchors("neo")
+	first := n.resolver(c, file, "neo")
+	first.Refresh(f.Context())
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		file := filepath.Join(t.TempDir(), "f.json")
+		if err := os.WriteFile(file, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := resolver.New(resolver.Options{Anchors: anchors, Fetcher: n, File: file, Now: c.now})
+		known, _, _ := r.Known()
+		for _, name := range []string{"neo", "app"} {
+			if _, err := r.Resolve(idOf(name)); err == nil {
+				known--
+			}
+		}
+		if known != 0 {
+			t.Errorf("%d others are trusted by %q", known, raw)
+		}
+	})
+}
