@@ -12,6 +12,7 @@ import (
 
 	"hopnhat/store/handle"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 )
@@ -21,6 +22,13 @@ var files embed.FS
 
 // ErrBehind means that the database lacks migrations this program needs.
 var ErrBehind = errors.New("the database schema is behind this program")
+
+// ErrHeld means that a migration gave up, since another transaction held a table for longer than
+// three seconds: whoever asks for the table meanwhile waits behind the migration.
+var ErrHeld = errors.New("another transaction held a table for longer than three seconds")
+
+// lockNotAvailable is the SQLSTATE of a lock_timeout (PostgreSQL, appendix A).
+const lockNotAvailable = "55P03"
 
 // Provider is goose on this database.
 func Provider(db *handle.Handle) (*goose.Provider, error) {
@@ -52,6 +60,10 @@ func Up(ctx context.Context, db *handle.Handle, progress func(step string)) erro
 		if progress != nil {
 			progress(fmt.Sprintf("%s (%s)", r.Source.Path, r.Duration))
 		}
+	}
+	if held := (*pgconn.PgError)(nil); errors.As(err, &held) && held.Code == lockNotAvailable {
+		return fmt.Errorf("migrating the database: %w, so that nothing waits behind this: end that transaction, or wait for it, "+
+			"and run `hopnhat migrate` again; it goes on where it stopped: %w", ErrHeld, err)
 	}
 	if err != nil {
 		return fmt.Errorf("migrating the database: %w", err)

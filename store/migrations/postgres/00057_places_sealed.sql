@@ -5,10 +5,22 @@
 -- of events carry MACs, one row, itself with a MAC. The release before ignores both.
 -- +goose NO TRANSACTION
 -- +goose Up
-ALTER TABLE event_places ADD COLUMN IF NOT EXISTS mac bytea;
+-- +goose StatementBegin
+DO $do$
+BEGIN
+    SET LOCAL lock_timeout = '3s';
+    ALTER TABLE event_places ADD COLUMN IF NOT EXISTS mac bytea;
+END $do$;
+-- +goose StatementEnd
 DROP INDEX CONCURRENTLY IF EXISTS event_places_claims; -- one that was interrupted is invalid
 CREATE UNIQUE INDEX CONCURRENTLY event_places_claims ON event_places (origin, idx, event_id);
-ALTER TABLE event_places DROP CONSTRAINT IF EXISTS event_places_pkey, ADD CONSTRAINT event_places_pkey PRIMARY KEY USING INDEX event_places_claims;
+-- +goose StatementBegin
+DO $do$
+BEGIN
+    SET LOCAL lock_timeout = '3s';
+    ALTER TABLE event_places DROP CONSTRAINT IF EXISTS event_places_pkey, ADD CONSTRAINT event_places_pkey PRIMARY KEY USING INDEX event_places_claims;
+END $do$;
+-- +goose StatementEnd
 CREATE TABLE IF NOT EXISTS evidence_sealed (
     one   smallint PRIMARY KEY CHECK (one = 1),
     since timestamptz NOT NULL,

@@ -4,6 +4,7 @@
 -- be read. Rows that are there are not looked through. The release before ignores the
 -- columns, and writes no such time.
 -- +goose Up
+SET LOCAL lock_timeout = '3s';
 ALTER TABLE log_shards ADD COLUMN mac bytea;
 ALTER TABLE log_decisions ADD COLUMN mac bytea;
 ALTER TABLE incidents ADD COLUMN mac bytea;
