@@ -19,8 +19,9 @@
 // finishes one that a browser answers, a person who declines, holds no more than what an
 // approval holds too (FOR SHARE), and the second of two approvals waits for the first before
 // it. A release holds consent, grant and account by one statement, which takes the person's
-// next number last ([evidence.Book.NextNumber]); what is limited was counted before, and a client
-// makes it wait only while it is settled ([evidence.Book.SettleClient]), alone. A sign-out and a
+// next number last ([evidence.Book.NextNumber], [evidence.Book.RecordNext]); what is limited
+// was counted before, and a client makes it wait only while it is settled
+// ([evidence.Book.SettleClient]), alone. A sign-out and a
 // lock take sessions, grants, account; a sign-in counts the attempt, holds the session of its
 // browser, with its grants if it ends, then account and factors, by one statement; a new
 // session nobody else sees yet. A withdrawal takes one consent. The clock that ends consents

@@ -50,7 +50,7 @@ var written = map[string][]audit.Action{
 
 // without are those of which there is no evidence, and why.
 var without = map[string][]string{
-	"it is evidence":                                  {"Record", "RecordHolding", "NextNumber", "NotePlaces"},
+	"it is evidence":                                  {"Record", "RecordHolding", "RecordNext", "NextNumber", "NotePlaces"},
 	"the protocol between an app and us":              {"InsertGrant", "InsertPending", "FinishPending", "RedeemCode", "Rotate", "Supersede", "Spend", "With", "RevokeToken", "InsertDecoupled", "PendingFor", "KnowPairwise", "SettleRegistration"},
 	"deliveries, which have their own row":            {"DueLogouts", "DuePings", "FinishLogout", "FinishPing", "QueueLogout"},
 	"what expired is deleted":                         {"PurgeGrants", "PurgeKeyBook", "PurgeSessions", "PurgeSpent", "PurgeUses", "Purge"},

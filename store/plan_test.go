@@ -96,6 +96,11 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 				h := audit.Hold{Grant: g.ID, Consent: "c", Version: 1, Clients: []authz.ClientID{"app", "actor"}}
 				return missing(db.RecordHolding(ctx, sealed(t, release(1, audit.Visible), audit.NewSalt()), h))
 			}},
+			{"release: the event with her next number", func() error {
+				h := audit.Hold{Grant: g.ID, Consent: "c", Version: 1, Clients: []authz.ClientID{"app", "actor"}}
+				_, err := db.RecordNext(ctx, sealed(t, release(2, audit.Visible), audit.NewSalt()), &h)
+				return err
+			}},
 			{"release: the use", func() error {
 				return tx(func(ctx context.Context) error {
 					return db.CountUse(ctx, broker.Use{Permission: "c#1", Day: "2026-11-23", Limit: 9, Expires: midday})

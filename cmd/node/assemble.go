@@ -10,6 +10,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/incident"
+	"hopnhat/authz/audit/numbers"
 	"hopnhat/authz/audit/reader"
 	"hopnhat/authz/audit/trees"
 	"hopnhat/authz/authn"
@@ -122,7 +123,8 @@ func (n *Node) openEvidence(ctx context.Context) error {
 	c := n.Config
 	logs := &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB, Leaf: n.log.Leaf, Copies: n.Copies}
 	n.recorder = audit.NewRecorderWith(n.DB, logs, audit.Options{Site: c.Site})
-	n.scribe = &audit.Scribe{Rows: n.DB, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: logs.Ensure}
+	rows := numbers.Expect(n.DB, nil)
+	n.scribe = &audit.Scribe{Rows: rows, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: logs.Ensure}
 	n.closers = append(n.closers, n.recorder.Close)
 	logged, err := n.recorder.Recover(ctx)
 	// Whoever can write a row or a place must not be able to keep a node from starting: the

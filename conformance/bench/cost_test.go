@@ -42,7 +42,9 @@ var exactCosts = map[string]Cost{
 // statement: an attempt with the reading of credentials, the acceptance of a code with the
 // session, a consent with its version.
 var onPostgres = map[string]Cost{
-	"login":                     {2, 0, 4},  // the first step is one statement, the second one with its session
+	"login":                     {2, 0, 4}, // the first step is one statement, the second one with its session
+	"release":                   {1, 0, 2}, // the number of the person, and the event
+	"userinfo_claims":           {1, 0, 3},
 	"par":                       {1, 0, 1},  // the request, and the assertion and proof that came with it
 	"tokens":                    {1, 2, 2},  // the code, and the assertion and proof that came with it
 	"complete_login_oidc":       {5, 2, 10}, // the grant and the end of the request it answers

@@ -5,6 +5,7 @@ package evidence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -156,6 +157,43 @@ func (db Book) NextNumber(ctx context.Context, pseudonym string, h *audit.Hold) 
 	return number, err
 }
 
+// RecordNext stores an event with its number if that is the next of its person and what h says,
+// if it is not nil, is so, on PostgreSQL by one statement. What is held is locked before the
+// number's row, as [Book.NextNumber] does.
+func (db Book) RecordNext(ctx context.Context, e audit.Sealed, h *audit.Hold) (stored bool, err error) {
+	values, err := db.eventValues(ctx, e)
+	if err != nil {
+		return false, fmt.Errorf("recording %v: %w", e.Event, err)
+	}
+	held, args := "SELECT 1", []any(nil)
+	if h != nil {
+		rest, more := db.held(*h)
+		held, args = held+rest, more
+	}
+	take := "UPDATE event_numbers SET last = last + 1 WHERE pseudonym = ? AND last = ?"
+	number := []any{e.Event.Person.Pseudonym, e.Event.Person.Sequence - 1}
+	columns := strings.Trim(eventPlaceholders, "(), ")
+	if db.Dialect() == handle.PostgreSQL {
+		rows, err := db.Change(ctx, recording, "WITH held AS MATERIALIZED ("+held+"), n AS ("+take+" AND (SELECT count(*) FROM held) = 1 RETURNING last) "+
+			insertEvent+"SELECT "+columns+" FROM n", slices.Concat(args, number, values)...)
+		return rows == 1, err
+	}
+	err = db.Tx(ctx, func(ctx context.Context) error {
+		rows, err := db.Change(ctx, recording, take+" AND EXISTS ("+held+")", slices.Concat(number, args)...)
+		if err == nil && rows == 0 {
+			return errEnded
+		}
+		if err == nil {
+			_, err = db.Change(ctx, recording, insertEvent+"VALUES ("+columns+")", values...)
+		}
+		return err
+	})
+	if errors.Is(err, errEnded) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // clientIDs are the ids as texts, none twice.
 func clientIDs(ids []authz.ClientID) []string {
 	texts := make([]string, len(ids))
@@ -258,14 +296,14 @@ const maxCount = 10_000
 // CountEvents counts what a query selects, up to a cap.
 func (db Book) CountEvents(ctx context.Context, q audit.Query) (Counts, error) {
 	condition, args := where(q)
-	return db.countEvents(ctx, condition, args)
+	return countEvents(ctx, db, condition, args)
 }
 
 // CountVisible counts what FindVisible finds, over all pages: a number that was
 // larger than the list would tell the person that somebody looked unseen.
 func (db Book) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (Counts, error) {
 	condition, args := whereVisible(q, kinds, now)
-	return db.countEvents(ctx, condition, args)
+	return countEvents(ctx, db, condition, args)
 }
 
 // ClientsVisible are the apps in what FindVisible finds, in the order of their ids,
@@ -278,7 +316,7 @@ func (db Book) ClientsVisible(ctx context.Context, q audit.Query, kinds []audit.
 	return ids, handle.Wrap("listing the apps of events", err)
 }
 
-func (db Book) countEvents(ctx context.Context, condition string, args []any) (Counts, error) {
+func countEvents(ctx context.Context, db Book, condition string, args []any) (Counts, error) {
 	var row struct {
 		Total     int `gorm:"column:total"`
 		Permitted int `gorm:"column:permitted"`
