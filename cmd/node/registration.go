@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/cmd/node/registering"
@@ -25,6 +26,7 @@ func federationCallers(burst int) (callers, together *authn.Addresses) {
 
 // letFederationsIn lets apps in that a federation vouches for, if the operator says which.
 func (n *Node) letFederationsIn(context.Context) error {
+	n.federation.OnDropped(func(entity string) { n.directory.Forget(authz.ClientID(entity)) })
 	pace := authn.NewAddresses(registrationsAtOnce, time.Second, time.Now)
 	return n.clients.Open(n.directory, registering.Options{
 		File: n.Config.FederationApps, Issuer: n.Config.Issuer, Checks: n.RegistrationRules(), Store: n.DB, Evidence: n.scribe,

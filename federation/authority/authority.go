@@ -53,7 +53,7 @@ const fresh = Life / 4
 const freshStatus = time.Minute
 
 // freshList is how long the subordinates are not read again for a list, which anybody asks for.
-const freshList = 10 * time.Second
+const freshList = 2 * time.Second
 
 // Bounds on what is kept in memory: 3 kB each, and 20 kB of what was resolved.
 const (

@@ -636,7 +636,7 @@ func TestListIsKept(t *testing.T) {
 	if got := count(); got != 1 {
 		t.Errorf("read again at once: %d in the list", got)
 	}
-	o.now = o.now.Add(10 * time.Second)
+	o.now = o.now.Add(2 * time.Second)
 	if got := count(); got != 2 {
 		t.Errorf("%d in the list after ten seconds", got)
 	}

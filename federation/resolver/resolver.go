@@ -74,6 +74,11 @@ type Resolver struct {
 
 	current    atomic.Pointer[snapshot]
 	refreshing sync.Mutex
+	// swapping is held to change what is known; gone are statements that were taken out since a
+	// walk began, which may have found them before.
+	swapping sync.Mutex
+	gone     map[pair]time.Time
+	told     func(federation.EntityID) // nil: nobody
 }
 
 // Options say what a Resolver is made of.
@@ -92,7 +97,7 @@ func New(o Options) *Resolver {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Resolver{anchors: o.Anchors, fetcher: o.Fetcher, file: o.File, now: o.Now}
+	r := &Resolver{anchors: o.Anchors, fetcher: o.Fetcher, file: o.File, now: o.Now, gone: map[pair]time.Time{}}
 	known, err := load(o.File)
 	if err != nil {
 		slog.Warn("what was known of the federation could not be read, and is gathered anew", "file", o.File, "error", err)
@@ -173,8 +178,12 @@ func (r *Resolver) Known() (trusted int, at, firstEnd time.Time) {
 	return trusted, s.at, firstEnd
 }
 
-// Run walks at once and then every [Every], with a tenth of jitter, until ctx ends.
+// Run walks at once and then every [Every], with a tenth of jitter, and looks meanwhile who has
+// left the lists, until ctx ends.
 func (r *Resolver) Run(ctx context.Context) {
+	var watching sync.WaitGroup
+	watching.Go(func() { r.watch(ctx) })
+	defer watching.Wait()
 	for {
 		r.Refresh(ctx)
 		pause := time.NewTimer(Every - Every/20 + rand.N(Every/10))
@@ -192,6 +201,9 @@ func (r *Resolver) Run(ctx context.Context) {
 func (r *Resolver) Refresh(ctx context.Context) {
 	r.refreshing.Lock()
 	defer r.refreshing.Unlock()
+	r.swapping.Lock()
+	r.gone = map[pair]time.Time{}
+	r.swapping.Unlock()
 	w := gather(ctx, r.fetcher, r.anchors, r.current.Load().gathered, r.now())
 	found, failed := w.found, w.failed
 	if ctx.Err() != nil {
@@ -204,12 +216,11 @@ func (r *Resolver) Refresh(ctx context.Context) {
 		slog.Warn("statements of the federation could not be fetched; those from before stand while they are in force",
 			"failed", len(failed), "issuer", string(first.issuer), "subject", string(first.subject), "error", failed[first])
 	}
-	next := r.build(found, r.current.Load())
-	found.dropped = dropped(r.current.Load(), next, w.unlisted)
-	r.current.Store(next)
-	if err := save(r.file, found); err != nil {
-		slog.Error("what is known of the federation could not be kept for the next start", "file", r.file, "error", err)
-	}
+	r.swapping.Lock()
+	defer r.swapping.Unlock()
+	found.without(r.gone)
+	maps.Copy(w.unlisted, r.gone)
+	r.put(r.current.Load(), found, w.unlisted)
 }
 
 // dropped are those that were trusted before by a chain with a link that its issuer no longer

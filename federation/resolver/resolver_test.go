@@ -44,6 +44,7 @@ type nation struct {
 	// limits are the constraints that are stated of an entity, life that of its configuration.
 	limits map[federation.EntityID]claims
 	life   map[federation.EntityID]time.Duration
+	during func()                       // called once, when a statement is asked for
 	silent bool                         // no issuer of marks says who has one
 	forged map[federation.EntityID]bool // what is stated of it is signed by somebody else
 }
@@ -121,6 +122,12 @@ func (n *nation) Configuration(_ context.Context, id federation.EntityID) (state
 
 func (n *nation) Subordinate(_ context.Context, superior statement.Statement, id federation.EntityID) (statement.Statement, error) {
 	n.mu.Lock()
+	if during := n.during; during != nil {
+		n.during = nil
+		n.mu.Unlock()
+		during()
+		n.mu.Lock()
+	}
 	defer n.mu.Unlock()
 	e, err := n.reach(superior.Subject)
 	if err != nil {
@@ -623,4 +630,67 @@ func FuzzFile(f *testing.F) {
 			t.Errorf("%d others are trusted by %q", known, raw)
 		}
 	})
+}
+
+// TestWatch: who is revoked is trusted no more after the next look at the lists, with all below,
+// and whoever registers is told once; nobody out of reach is dropped.
+func TestWatch(t *testing.T) {
+	n := newNation(t, "neo > danang > app1", "neo > hue > app2", "neo > hue > app3")
+	c, file := &clock{federationtest.Now}, filepath.Join(t.TempDir(), "f.json")
+	r := n.resolver(c, file, "neo")
+	var told []federation.EntityID
+	r.OnDropped(func(id federation.EntityID) { told = append(told, id) })
+	r.Refresh(t.Context())
+	r.Watch(t.Context())
+	n.trusted(t, r, "neo", "danang", "app1", "hue", "app2", "app3")
+	n.down[idOf("hue")] = true
+	n.gone[idOf("app2")] = true
+	r.Watch(t.Context())
+	n.trusted(t, r, "neo", "danang", "app1", "hue", "app2", "app3")
+	n.down[idOf("hue")] = false
+	r.Watch(t.Context())
+	n.trusted(t, r, "neo", "danang", "app1", "hue", "app3")
+	n.gone[idOf("danang")] = true
+	asked := n.asked
+	r.Watch(t.Context())
+	if n.asked-asked != 3 {
+		t.Errorf("%d requests for the lists of three superiors", n.asked-asked)
+	}
+	n.trusted(t, r, "neo", "hue", "app3")
+	r.Watch(t.Context())
+	r.Refresh(t.Context())
+	slices.Sort(told)
+	if want := []federation.EntityID{idOf("app1"), idOf("app2"), idOf("danang")}; !slices.Equal(told, want) {
+		t.Errorf("told of %v, want %v", told, want)
+	}
+	for name, r := range map[string]*resolver.Resolver{"here": r, "after a start": n.resolver(c, file, "neo")} {
+		for _, id := range told {
+			if v, ok := r.Resolved(id); !ok || !errors.Is(v.Err, trust.ErrChain) {
+				t.Errorf("%s: %s: %v, %v", name, id, v.Err, ok)
+			}
+		}
+	}
+	n.gone[idOf("danang")] = false
+	r.Refresh(t.Context())
+	n.trusted(t, r, "neo", "danang", "app1", "hue", "app3")
+}
+
+// TestWatchWhileAWalkGoesOn: a walk that found a statement before it was taken back does not
+// bring it in again.
+func TestWatchWhileAWalkGoesOn(t *testing.T) {
+	n := newNation(t, "neo > danang > app1", "neo > hue > app2")
+	c := &clock{federationtest.Now}
+	r := n.resolver(c, "", "neo")
+	r.Refresh(t.Context())
+	c.at = c.at.Add(61 * time.Minute)
+	n.issued = c.at
+	n.during = func() { // the walk has the lists, and asks for statements
+		n.gone[idOf("danang")] = true
+		r.Watch(t.Context())
+	}
+	r.Refresh(t.Context())
+	n.trusted(t, r, "neo", "hue", "app2")
+	if v, ok := r.Resolved(idOf("app1")); !ok || !errors.Is(v.Err, trust.ErrChain) {
+		t.Errorf("got %v, %v", v.Err, ok)
+	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/demo/federated"
+	"hopnhat/federation"
 	"hopnhat/federation/authority"
 )
 
@@ -40,6 +41,8 @@ type FederationMeasured struct {
 	Rate   float64 `json:"rate_per_s"`
 	Median float64 `json:"http_median_ms"`
 	P99    float64 `json:"http_p99_ms"`
+	// Revoked is how long after the revocation of an app the resolver knows of it.
+	Revoked float64 `json:"revoked_s"`
 	// Heap is what is in use after a walk, with all peers in the same process.
 	Heap float64 `json:"heap_mb"`
 }
@@ -68,8 +71,8 @@ func benchFederation(e *tool.Env) *cobra.Command {
 			return e.JSON(m)
 		}
 		e.Printf("%d entities: first walk %.2f s, again %.2f s, start from the file %.2f s; an answer %.0f ns and %.2f allocations in process, %.2f ms over HTTPS; "+
-			"at %.0f a second a median of %.2f ms and a p99 of %.2f ms; %.0f MB\n",
-			m.Entities, m.Walk, m.Again, m.Restart, m.Warm, m.Allocated, m.HTTP, m.Rate, m.Median, m.P99, m.Heap)
+			"at %.0f a second a median of %.2f ms and a p99 of %.2f ms; a revocation known after %.1f s; %.0f MB\n",
+			m.Entities, m.Walk, m.Again, m.Restart, m.Warm, m.Allocated, m.HTTP, m.Rate, m.Median, m.P99, m.Revoked, m.Heap)
 		return nil
 	}
 	return cmd
@@ -121,7 +124,42 @@ func measureFederation(ctx context.Context, l federationLoad) (m FederationMeasu
 	if m.HTTP, err = overHTTP(ctx, n); err != nil {
 		return m, err
 	}
-	return m, m.atRate(ctx, n, l)
+	if err := m.atRate(ctx, n, l); err != nil {
+		return m, err
+	}
+	m.Revoked, err = revoked(ctx, n)
+	return m, err
+}
+
+// revoked is how long it takes until the resolver knows of a revocation, in seconds.
+func revoked(ctx context.Context, n *federated.Nation) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	known := make(chan struct{}, 1)
+	n.Resolver.OnDropped(func(federation.EntityID) { known <- struct{}{} })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		n.Resolver.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	_, before, _ := n.Resolver.Known()
+	for at := before; at.Equal(before) && ctx.Err() == nil; _, at, _ = n.Resolver.Known() {
+		time.Sleep(10 * time.Millisecond) // the first walk finds everybody as he is
+	}
+	began := time.Now()
+	if err := n.Revoke(n.App); err != nil {
+		return 0, err
+	}
+	select {
+	case <-known:
+		return time.Since(began).Seconds(), nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("a revocation is not known after a minute: %w", ctx.Err())
+	}
 }
 
 // ask asks the resolve endpoint about the app, and reads the answer.

@@ -16,7 +16,7 @@ func TestFederation(t *testing.T) {
 	l.Close()
 	m, err := measureFederation(t.Context(), federationLoad{port, 1, 10_000, 200, 1})
 	if err != nil || m.Entities != 71 || m.Allocated > 0.1 || m.Walk <= 0 || m.Warm <= 0 || m.HTTP <= 0 || m.Heap <= 0 ||
-		m.Restart <= 0 || m.Rate <= 0 || m.P99 < m.Median || m.Median <= 0 {
+		m.Restart <= 0 || m.Rate <= 0 || m.P99 < m.Median || m.Median <= 0 || m.Revoked <= 0 {
 		t.Errorf("got %+v, %v", m, err)
 	}
 }

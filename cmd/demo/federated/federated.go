@@ -277,6 +277,23 @@ func (n *Nation) Anchor() federation.EntityID { return n.anchor.id }
 // Entities counts all there are.
 func (n *Nation) Entities() int { return len(n.entities) }
 
+// Revoke ends the enrolment of an entity at its superior.
+func (n *Nation) Revoke(id federation.EntityID) error {
+	for _, e := range n.entities {
+		if e.registry == nil {
+			continue
+		}
+		if s, err := e.registry.Subordinate(context.Background(), id); err == nil {
+			revoked, err := s.Revoke("os-user:demo@localhost", "a drill", time.Now())
+			if err == nil {
+				e.registry.keep(revoked)
+			}
+			return err
+		}
+	}
+	return fmt.Errorf("nobody states %s", id)
+}
+
 // Restarted is a resolver as it is after a start: it knows what the file holds.
 func (n *Nation) Restarted() *resolver.Resolver { return resolver.New(n.options) }
 

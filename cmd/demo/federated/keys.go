@@ -97,6 +97,12 @@ func (r *registry) Subordinate(_ context.Context, id federation.EntityID) (enrol
 	return enrol.Subordinate{}, authz.ErrNotFound
 }
 
+func (r *registry) keep(s enrol.Subordinate) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.subordinates[s.ID] = s
+}
+
 // Subordinates lists them in the order of their names.
 func (r *registry) Subordinates(_ context.Context, after federation.EntityID, limit int) ([]enrol.Subordinate, error) {
 	r.mu.Lock()

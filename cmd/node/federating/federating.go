@@ -245,6 +245,14 @@ func (s *Server) Resolver() registrar.Resolver {
 	return s.resolver
 }
 
+// OnDropped says who is told, by name, of an entity that is trusted no more. It is called before
+// Run.
+func (s *Server) OnDropped(told func(entity string)) {
+	if s != nil && s.resolver != nil {
+		s.resolver.OnDropped(func(id federation.EntityID) { told(string(id)) })
+	}
+}
+
 // Run keeps what is known of the federation fresh, until ctx ends.
 func (s *Server) Run(ctx context.Context) {
 	if s != nil && s.resolver != nil {
