@@ -35,13 +35,14 @@ func Demo(e *tool.Env) *cobra.Command {
 		Use: "demo", Short: "Run a nation on this machine: provider, broker, portals and two sample apps", Args: tool.NoWords,
 		Long: "Runs a nation on this machine: provider, broker, portals, invented persons and two sample apps, on SQLite and a keystore\n" +
 			"in files. Everything is kept in the state folder, and goes on at the next start.",
-		Example: tool.Lines("hopnhat demo", "hopnhat demo --port 9000 --state /tmp/nation --persons 300", "hopnhat demo --federation"),
+		Example: tool.Lines("hopnhat demo", "hopnhat demo --port 9000 --state /tmp/nation --persons 300", "hopnhat demo --vneid", "hopnhat demo --federation"),
 	}
 	port := cmd.Flags().Int("port", 8440, "port of the provider; the apps take the next two")
 	persons := cmd.Flags().Int("persons", 20_000, "size of the synthetic nation")
 	reset := cmd.Flags().Bool("reset", false, "begin again: empties the demonstration's state folder")
 	codes := cmd.Flags().Bool("codes", false, "only print the current one-time codes")
 	federation := cmd.Flags().Bool("federation", false, "run the federation of the nation instead: a trust anchor, 2 ministries, the provinces and apps of theirs")
+	simulate := cmd.Flags().Bool("vneid", false, "run a simulator of VNeID beside it, on the next port but two, by which people sign in too")
 	flags := config.AddFlags(cmd, config.Demo)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c := node.Defaults()
@@ -57,12 +58,12 @@ func Demo(e *tool.Env) *cobra.Command {
 		if *federation {
 			return runFederation(cmd.Context(), e, &c, *port)
 		}
-		return run(cmd.Context(), e, &c, *port, *persons, *reset)
+		return run(cmd.Context(), e, &c, *port, *persons, *reset, *simulate)
 	}
 	return cmd
 }
 
-func run(ctx context.Context, e *tool.Env, c *node.Config, port, persons int, reset bool) error {
+func run(ctx context.Context, e *tool.Env, c *node.Config, port, persons int, reset, simulate bool) error {
 	if err := errors.Join(c.CheckFiles(), portsFree(port, port+1, port+2)); err != nil {
 		return err
 	}
@@ -90,6 +91,11 @@ func run(ctx context.Context, e *tool.Env, c *node.Config, port, persons int, re
 	if err != nil {
 		return errStateUnusable(c.State, err)
 	}
+	if simulate {
+		if err := nameSimulator(c, port+3); err != nil {
+			return err
+		}
+	}
 	var links []signin.DemoApp
 	for _, a := range apps {
 		links = append(links, signin.DemoApp{Client: authz.ClientID(a.ClientID), URL: a.Home + "/"})
@@ -109,6 +115,17 @@ func run(ctx context.Context, e *tool.Env, c *node.Config, port, persons int, re
 		}
 		servers = append(servers, s)
 		go func() { _ = s.Serve(l) }()
+	}
+	if simulate {
+		ready := make(chan string, 1)
+		ended := make(chan error, 1)
+		go func() { ended <- serveSimulator(ctx, server.Base, port+3, func(issuer string) { ready <- issuer }) }()
+		select {
+		case issuer := <-ready:
+			e.Printf("• VNeID (giả lập / simulator): %s\n", issuer)
+		case err := <-ended:
+			return errors.Join(err, server.Stop())
+		}
 	}
 	welcome(ctx, server.Base, apps, e)
 	err = server.Wait(ctx)

@@ -91,6 +91,10 @@ var rights = []right{
 	{"sign_in_attempts", all, [5]string{"rawd", "", "", "", ""}},
 	{"site_nodes", all, [5]string{"raw", "raw", "raw", "raw", "raw"}},
 	{"sites", all, [5]string{"r", "r", "r", "rawd", "r"}},
+	{"upstream_links", all, [5]string{"raw", "", "ra w(ended_at)", "r w(ended_at)", ""}},
+	{"upstream_pending", all, [5]string{"rawd", "", "a", "", ""}},
+	{"upstream_proofs", all, [5]string{"rawd", "", "rd", "rd", ""}},
+	{"upstream_sessions", all, [5]string{"raw", "", "r", "", ""}},
 	{"used_assertions", all, [5]string{"rad", "", "", "", ""}},
 }
 
