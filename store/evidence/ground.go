@@ -148,6 +148,20 @@ func Decided(ctx context.Context, db Book, consent authz.ConsentID, r *GroundRow
 	return newest, nil
 }
 
+// DecidedBefore is the event without a MAC, as the release before writes it, by which a consent was
+// given or ended in the highest version above one; nil if there is none.
+func DecidedBefore(ctx context.Context, db Book, consent authz.ConsentID, above int) (highest *audit.Event, err error) {
+	tried := 0
+	err = db.Walk(ctx, "consent = ? AND consent <> '' AND mac IS NULL AND type IN ?", func(r audit.Recorded, _ []byte) (more bool) {
+		if r.Fault == audit.FaultUnsealed && r.Event.Consent.ID == consent && r.Event.Consent.Version > above {
+			highest, above = &r.Event, r.Event.Consent.Version
+		}
+		tried++
+		return tried < groundsTried
+	}, string(consent), append([]audit.Type{audit.ConsentApproved}, trees.Ends...))
+	return highest, err
+}
+
 // groundsTried bounds the events of one consent that are read where the newest is false.
 const groundsTried = 20_000
 

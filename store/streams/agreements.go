@@ -56,6 +56,15 @@ func (s Source) Agreements(
 		if r.Newest, err = evidence.Decided(ctx, book, authz.ConsentID(r.ID), &r.newest); err != nil {
 			return nil, "", err
 		}
+		if r.Differs() { // the release before may have written a newer event
+			before, err := evidence.DecidedBefore(ctx, book, authz.ConsentID(r.ID), r.Newest.Consent.Version)
+			if err != nil {
+				return nil, "", handle.Wrap(doing, err)
+			}
+			if before != nil {
+				r.Newest = before
+			}
+		}
 		if r.Differs() {
 			if r.Erased, err = s.erasedOf(ctx, r.Newest.Person.Pseudonym); err != nil {
 				return nil, "", err
