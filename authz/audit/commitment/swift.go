@@ -58,6 +58,15 @@ var (
 	}()
 )
 
+// memberNames are the names of an event's members, by themselves: to find one allocates nothing.
+var memberNames = func() map[string]string {
+	m := map[string]string{"id": "id", "type": "type", "v": "v"}
+	for _, g := range groupOrder {
+		m[string(g)] = string(g)
+	}
+	return m
+}()
+
 func prefixes(of func(Group) string) (list [][]byte) {
 	for _, g := range groupOrder {
 		list = append(list, []byte(of(g)))
@@ -154,7 +163,11 @@ func Members(object []byte, visit func(name string, value []byte) error) error {
 		if to < 0 || to >= len(object) {
 			return bad(from)
 		}
-		if err := visit(string(object[i+1:end-1]), object[from:to]); err != nil {
+		name, known := memberNames[string(object[i+1:end-1])]
+		if !known {
+			name = string(object[i+1 : end-1])
+		}
+		if err := visit(name, object[from:to]); err != nil {
 			return err
 		}
 		switch i = to; {

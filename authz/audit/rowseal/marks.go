@@ -3,6 +3,7 @@ package rowseal
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"hopnhat/keys/seal"
@@ -18,14 +19,13 @@ type Place struct {
 	Noted time.Time
 }
 
-// bytes are what is under the MAC of a place.
-func (p Place) bytes() []byte {
+// append adds what is under the MAC of a place.
+func (p Place) append(b []byte) []byte {
 	late := uint64(0)
 	if p.Late {
 		late = 1
 	}
-	b := make([]byte, 0, 160)
-	b = part(b, "hopnhat event place v1")
+	b = part(slices.Grow(b, 160), "hopnhat event place v1")
 	b = part(b, p.Origin)
 	b = part(b, p.Event)
 	for _, n := range []uint64{p.Index, late, uint64(p.Noted.UnixMicro())} {
@@ -41,14 +41,17 @@ func part(b []byte, s string) []byte {
 
 // SealPlace makes the MAC of a place that is about to be noted. Without keys there is none.
 func (k *Keys) SealPlace(ctx context.Context, p Place) ([]byte, error) {
-	return k.mark(ctx, "places", p.bytes())
+	return k.mark(ctx, "places", p.append(nil))
 }
 
 // ProvesPlace reports whether a MAC is that of a place: a server noted it, when the log had
 // taken the event's leaf there. An error is of the keyring. A place without a MAC, or with a
 // wrong one, counts only where the log has the leaf.
 func (k *Keys) ProvesPlace(ctx context.Context, p Place, mac []byte) (bool, error) {
-	return k.marked(ctx, "places", p.bytes(), mac)
+	b := scratch.Get().(*[]byte)
+	defer scratch.Put(b)
+	*b = p.append((*b)[:0])
+	return k.marked(ctx, "places", *b, mac)
 }
 
 // SealSince makes the MAC of the time since which rows carry MACs.
