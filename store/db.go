@@ -14,6 +14,7 @@ import (
 	"hopnhat/store/leafrows"
 	"hopnhat/store/losses"
 	"hopnhat/store/migrations"
+	"hopnhat/store/regional"
 	"hopnhat/store/signins"
 	"hopnhat/store/spent"
 	"hopnhat/store/upstreams"
@@ -68,6 +69,8 @@ type DB struct {
 	Upstreams upstreams.Book
 	// Enrolments are our subordinates in the federation, and the trust marks we granted.
 	Enrolments enrolments.Book
+	// Regional is who chose a province, and what a province was handed.
+	Regional regional.Book
 	// Incidents are what reconciliation found wrong in the evidence.
 	Incidents incidents.Book
 	// Losses are asked of a database that was restored from an older copy than the log.
@@ -122,7 +125,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Incidents: incidents.New(db, events), Losses: losses.Book{Handle: db},
 		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db},
-		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db),
+		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db), Regional: regional.Book{Handle: db},
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz/grant"
 	"hopnhat/web/account"
 	"hopnhat/web/certificate"
+	"hopnhat/web/choices"
 	"hopnhat/web/console"
 	"hopnhat/web/console/enrolment"
 	"hopnhat/web/console/incidents"
@@ -40,6 +41,8 @@ type Endpoints struct {
 	Broker http.HandlerFunc
 	// UpstreamLogout takes the logout tokens of other providers; nil where there are none.
 	UpstreamLogout http.HandlerFunc
+	// Regional answers the providers of provinces; nil where there are none.
+	Regional http.HandlerFunc
 	// Federation are the endpoints of a federation's entity by their paths; nil if it is none.
 	Federation map[string]http.HandlerFunc
 }
@@ -119,6 +122,8 @@ type Options struct {
 	Region authz.LocalizedText
 	// Upstream is sign-in by other providers: its engine, nil where there are none, and its limit.
 	Upstream upstream.Options
+	// Choices are what people choose of provinces; nil where there are none.
+	Choices choices.Choices
 	// UserCodes limits how often an address may type the code of a device.
 	UserCodes signin.UserCodes
 	// Consents and evidence.
@@ -198,9 +203,13 @@ func (s *Server) furnish() {
 		Issuer: o.Issuer, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Consents: o.Consents, Catalogue: o.Catalogue,
 		Clients: o.Clients, Names: o.Names, Notices: o.Deliveries, Incidents: o.Board, LogoutQueued: o.LogoutQueued, Now: o.Now,
 	})
+	regions := ""
+	if o.Choices != nil {
+		regions = choices.Path
+	}
 	s.account = account.New(account.Options{
 		Sessions: o.Sessions, SignOut: s.signout, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Clients: o.Clients,
-		LogoutQueued: o.LogoutQueued, Now: o.Now, ProvidersURL: links,
+		LogoutQueued: o.LogoutQueued, Now: o.Now, ProvidersURL: links, Regions: regions,
 	})
 	s.console = console.New(console.Options{
 		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Scribe: o.Scribe, Clients: o.Clients,

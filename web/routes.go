@@ -12,7 +12,9 @@ import (
 	"hopnhat/authz/protocol"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/federation/authority"
+	"hopnhat/federation/regional"
 	"hopnhat/web/account"
+	"hopnhat/web/choices"
 	"hopnhat/web/console"
 	"hopnhat/web/console/enrolment"
 	"hopnhat/web/console/incidents"
@@ -176,6 +178,9 @@ func (s *Server) table() []route {
 		document := newDocument(body)
 		table = append(table, serve(Provider, get, path, func(c *fiber.Ctx) error { return document.send(c, metadataCache) }))
 	}
+	if e.Regional != nil {
+		table = append(table, serve(Provider, all, regional.Path, mount(e.Regional)))
+	}
 	if e.Register != nil {
 		table = append(
 			table, serve(Provider, all, endpoint.Path, mount(e.Register)), serve(Provider, all, endpoint.Path+"/:id", mount(e.Manage)),
@@ -194,6 +199,10 @@ func (s *Server) table() []route {
 			visit(Portal, post, upstream.LinkPath, person, up.Link), visit(Portal, post, upstream.ConfirmPath, person, up.Confirm),
 			visit(Portal, post, upstream.UnlinkPath, person, up.Unlink),
 		)
+	}
+	if s.o.Choices != nil {
+		room := choices.New(s.o.Choices)
+		table = append(table, visit(Portal, get, choices.Path, person, room.Show), visit(Portal, post, choices.Path, person, room.Change))
 	}
 	if s.logos != nil {
 		table = append(table, serve(Provider, get, "/logo/:id", s.logos.Serve))

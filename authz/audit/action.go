@@ -84,29 +84,27 @@ const (
 	SubordinateApproved  Action = "federation.approved"
 	SubordinateSuspended Action = "federation.suspended"
 	SubordinateRevoked   Action = "federation.revoked"
-	TrustMarkGranted     Action = "federation.mark-granted"
-	TrustMarkRevoked     Action = "federation.mark-revoked"
 
-	IncidentOpened        Action = "incident.opened"
-	IncidentCloseProposed Action = "incident.close-proposed"
-	IncidentClosed        Action = "incident.closed"
+	TrustMarkGranted, TrustMarkRevoked Action = "federation.mark-granted", "federation.mark-revoked"
 
-	KeyAnnounced Action = "key.announced"
-	KeyPublished Action = "key.published"
-	KeyActive    Action = "key.active"
-	KeyRetiring  Action = "key.retiring"
-	KeyRetired   Action = "key.retired"
-	KeyRevoked   Action = "key.revoked"
+	IncidentOpened                        Action = "incident.opened"
+	IncidentCloseProposed, IncidentClosed Action = "incident.close-proposed", "incident.closed"
+
+	KeyAnnounced, KeyPublished Action = "key.announced", "key.published"
+	KeyActive, KeyRetiring     Action = "key.active", "key.retiring"
+	KeyRetired, KeyRevoked     Action = "key.retired", "key.revoked"
 )
 
 // KeyMoved is the action of a key that comes into a state.
 func KeyMoved(state string) Action { return Action("key." + state) }
 
 // What auditors do.
+const Search, Open, Export Action = "search", "open", "export"
+
+// What becomes of a person's choice of a province, at the centre and at the province.
 const (
-	Search Action = "search"
-	Open   Action = "open"
-	Export Action = "export"
+	RegionalChosen, RegionalWithdrawn Action = "regional.chosen", "regional.withdrawn"
+	RegionalHanded, RegionalReceived  Action = "regional.handed", "regional.received"
 )
 
 // need is a part of an event that an action must fill in.
@@ -205,6 +203,8 @@ var rules = slices.Concat([]rule{
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, LogShardEnded, LogRebuilt, LogLossAccepted, LogRowsRestored),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, SubordinateProposed, SubordinateRenewed, SubordinateApproved,
 		SubordinateSuspended, SubordinateRevoked, TrustMarkGranted, TrustMarkRevoked),
+	rowsOf(FactorChanged, ConsentTree, true, Visible, []need{aPerson, anObject}, RegionalChosen, RegionalWithdrawn, RegionalHanded),
+	rowsOf(FactorChanged, ConsentTree, false, Visible, []need{aPerson, anObject}, RegionalReceived),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),
 )
 

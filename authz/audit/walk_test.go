@@ -25,11 +25,13 @@ func TestEachActionIsWrittenSomewhere(t *testing.T) {
 			return true
 		}
 		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Action" {
-			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-			if err != nil {
-				t.Fatal(err)
+			for i, name := range spec.Names {
+				text, err := strconv.Unquote(spec.Values[i].(*ast.BasicLit).Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				constants[name.Name] = Action(text)
 			}
-			constants[spec.Names[0].Name] = Action(text)
 		}
 		return true
 	})

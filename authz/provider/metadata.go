@@ -110,6 +110,8 @@ type metadata struct {
 	RegistrationTypes     []string `json:"client_registration_types_supported,omitempty"` // OpenID Federation 1.0 §5.1.3
 	FederationEndpoint    string   `json:"federation_registration_endpoint,omitempty"`    // and §5.1.3
 
+	SameSubject []string `json:"same_subject_issuers,omitempty"` // ours, docs/cutoff.md
+
 	Aliases          map[string]string `json:"mtls_endpoint_aliases,omitempty"` // RFC 8705 §5
 	CertificateBound bool              `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
@@ -131,7 +133,7 @@ func (d *Documents) buildMetadata() ([]byte, error) {
 		details, resources = []string{authz.ReleaseType}, []string{d.url.UserInfo, d.url.Broker, d.url.Grants}
 	}
 	return json.Marshal(metadata{
-		RegistrationTypes: d.o.Published.Ways, FederationEndpoint: d.o.Published.Explicit,
+		SameSubject: d.o.Published.SameSubject, RegistrationTypes: d.o.Published.Ways, FederationEndpoint: d.o.Published.Explicit,
 		Issuer: d.o.Issuer, AuthorizationEndpoint: d.url.Authorize, TokenEndpoint: d.url.Token,
 		UserInfoEndpoint: d.url.UserInfo, JWKSURI: d.url.JWKS, PAREndpoint: d.url.PAR,
 		IntrospectionEndpoint: d.url.Introspect, RevocationEndpoint: d.url.Revoke, EndSessionEndpoint: d.url.Logout,

@@ -99,6 +99,9 @@ type Published struct {
 	// ask for it (OpenID Federation 1.0 §12).
 	Ways     []string
 	Explicit string
+	// SameSubject are other issuers that give a person the same sub for an app that is at
+	// both (docs/cutoff.md).
+	SameSubject []string
 	// Policy and Terms are op_policy_uri and op_tos_uri (OpenID Connect Discovery
 	// §3), for who registers an app.
 	Policy, Terms string

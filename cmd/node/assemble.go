@@ -30,6 +30,7 @@ import (
 	"hopnhat/cmd/node/registers"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/cmd/node/watch"
+	"hopnhat/federation/resolver"
 	"hopnhat/keys/seal"
 	"hopnhat/store/registry"
 	"hopnhat/web"
@@ -80,7 +81,7 @@ func (n *Node) steps() []step {
 	return []step{
 		{web.AllRoles, n.openLog},
 		{recording, n.openEvidence},
-		{web.AllRoles, func(context.Context) error { n.sessions = n.Base.Sessions(n.scribe); return nil }},
+		{web.AllRoles, func(ctx context.Context) error { return makeSessions(ctx, n) }},
 		{[]web.Role{web.LogWriter}, n.applyAtStart},
 		{releasing, n.openRegistry},
 		{web.AllRoles, n.watchNeeds},
@@ -190,6 +191,18 @@ func (n *Node) watchNeeds(ctx context.Context) error {
 	return nil
 }
 
+// makeSessions makes what knows who is signed in, and what this server is of a province.
+func makeSessions(ctx context.Context, n *Node) (err error) {
+	n.sessions = n.Base.Sessions(n.scribe)
+	n.regional, err = provincial.New(ctx, provincial.Options{
+		Province: n.province, Choices: n.Config.RegionalChoices, Entity: n.Config.FederationEntity, Issuer: n.Config.Issuer, DB: n.DB,
+		Ring: n.Ring, Evidence: n.scribe, Sessions: n.sessions, SignsIn: n.has(web.Provider),
+		Known: func() *resolver.Resolver { return n.federation.Known() },
+	})
+	n.Pseudonyms.Regions, n.clients.Serves = n.regional.Regions(), n.regional.Serves
+	return err
+}
+
 // makeSignIn makes what people sign in with.
 func (n *Node) makeSignIn(ctx context.Context) error {
 	tickets, err := seal.Derive(ctx, n.Ring, seal.Tickets)
@@ -253,6 +266,7 @@ func (n *Node) makeProvider(ctx context.Context) error {
 	}
 	published := provider.Published{Reachable: n.province.Reachable(n.authn.Reachable()), Policy: c.OPPolicyURI, Terms: c.OPTosURI}
 	published.Ways, published.Explicit = n.clients.Published()
+	published.SameSubject = n.regional.SameSubject()
 	if n.registration != nil {
 		published.Registration = n.registration.URL()
 	}
@@ -355,6 +369,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 	}
 	o.Endpoints.Register, o.Endpoints.Manage = n.clients.Endpoints(n.registration)
 	o.Endpoints.Federation, o.Upstream, o.Endpoints.UpstreamLogout = n.federation.Handlers(), n.upstreams.Pages, n.upstreams.Logout
+	o.Endpoints.Federation, o.Endpoints.Regional, o.Choices = n.federation.Handlers(), n.regional.Handler(), n.regional.Chosen()
 	n.server = web.New(o)
 	return nil
 }

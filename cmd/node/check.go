@@ -50,6 +50,8 @@ func (c *Config) agree() error {
 		return errors.New("log_address says where log_listen is reached, and log_listen is missing")
 	case c.RegionalProvider != "" && anyOf(roles, []web.Role{web.Broker}):
 		return errors.New("regional_provider is set, and roles has broker: the provider of a province releases nothing; set roles to provider,portal,log,federation")
+	case c.RegionalProvider != "" && c.RegionalChoices != "":
+		return errors.New("regional_provider and regional_choices are both set: a server is the provider of a province, or the centre")
 	case everyAddress(c.LogAddress):
 		return fmt.Errorf("log_listen is %s, which says nothing to the other nodes of the site: say in log_address where they reach it", c.LogListen)
 	case c.Keystore == "vault" && c.PassphraseFile != "":
@@ -99,6 +101,7 @@ func (c *Config) CheckFiles() error {
 	_, err8 := registering.ReadRules(c.FederationApps, registration.Rules{Catalogue: consent.Load(), Loopback: c.LoopbackIssuer()})
 	_, err9 := provincial.Read(c.RegionalProvider, c.FederationEntity, c.Issuer)
 	_, err10 := upstreaming.Read(c.Upstreams, c.LoopbackIssuer())
+	_, err11 := provincial.ReadProviders(c.RegionalChoices, c.FederationEntity, c.Issuer)
 	var unread error
 	for _, f := range []struct{ name, path string }{{"vault_ca", c.VaultCA}, {"vault_token_file", c.VaultTokenFile}, {"vault_secret_id_file", c.VaultSecretIDFile}} {
 		if f.path == "" || c.Keystore != "vault" {
@@ -108,7 +111,7 @@ func (c *Config) CheckFiles() error {
 			unread = errors.Join(unread, fmt.Errorf("reading %s: %w", f.name, err))
 		}
 	}
-	return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, unread)
+	return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, unread)
 }
 
 // OnLoopback reports whether a host is this machine.

@@ -17,7 +17,7 @@ import (
 // and its secrecy stand in the table of keys of cmd/hopnhat; what values must be together
 // stands in [Config.Complete]. Fields that end in File, TLSCertificate, TLSKey,
 // MTLSClientCA, VaultCA, RegistrationStatementIssuers, FederationEntity, RegionalProvider,
-// FederationApps and Upstreams are paths of files.
+// RegionalChoices, FederationApps and Upstreams are paths of files.
 type Config struct {
 	// Who the node is and where it listens.
 	Issuer string // issuer identifier (OpenID Connect Discovery §3)
@@ -42,6 +42,7 @@ type Config struct {
 
 	FederationEntity string // file of what this server is in a federation
 	RegionalProvider string // file of the province that this server is the provider of
+	RegionalChoices  string // file of the provinces that people may choose
 	FederationBurst  int    // requests to its endpoints by one address at once
 	Upstreams        string // file of other providers by which people sign in
 

@@ -67,6 +67,7 @@ type Node struct {
 	federation   *federating.Server   // nil: it is no entity of a federation
 	province     *provincial.Province // nil: it is not the provider of a province
 	upstreams    upstreaming.Upstreams
+	regional     *provincial.Part // the provider of a province, the centre, or neither
 	server       *web.Server
 
 	running running

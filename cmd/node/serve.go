@@ -66,6 +66,7 @@ func (n *Node) listen() (err error) {
 		r.background.Go(func() { losses.Watch(background, func() string { return unexplained(n) }, n.applyLosses) })
 	}
 	r.background.Go(func() { n.federation.Run(background) })
+	r.background.Go(func() { n.regional.Run(background) })
 	if n.reconciling != nil {
 		r.background.Go(func() { n.counting.Run(background) })
 		r.background.Go(func() { n.reconciling.Run(background) })

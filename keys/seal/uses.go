@@ -33,6 +33,7 @@ var (
 	DevicesAndBudgets = Use{Label: "devices and budgets", Under: "sign-in tickets"}
 	EvidenceTables    = Use{Label: "evidence tables"}                   // each table has a key
 	EventRows         = Use{Label: "event rows"}                        // each year has a key, see [Use.Version]
+	RegionalPeople    = Use{Label: "people of provinces"}               // each province has a key
 	EventCopies       = Use{Label: "event copies", Under: "event rows"} // and each copy under it, see [Key.Once]
 )
 
@@ -50,7 +51,7 @@ func (u Use) Version(name string) Use {
 var Uses = []Use{
 	RefreshTokens, FrontChannel, Handles, Codes, BrowserStates, LogoutRequests, Approvals, Nonces, Forms, FormSeals, Tickets, DevicesAndBudgets,
 	EventRows, EventCopies, EvidenceTables,
-	LogReaders,
+	LogReaders, RegionalPeople,
 }
 
 // Prefixes are those of all texts that have one.

@@ -61,6 +61,8 @@ type Options struct {
 	// LogoutQueued is called when logout tokens were queued.
 	LogoutQueued func()
 	Now          func() time.Time
+	// Regions is where she chooses provinces; empty where there are none to choose.
+	Regions string
 }
 
 // Pages are the pages of the room. They are safe for concurrent use.
@@ -94,7 +96,9 @@ func (p *Pages) show(v *page.Visit, ended int) error {
 	if err != nil {
 		return err
 	}
-	body := view.Sessions{EndURL: EndPath, EndAllURL: EndAllPath, Ended: ended, ProvidersURL: p.o.ProvidersURL}
+	body := view.Sessions{
+		EndURL: EndPath, EndAllURL: EndAllPath, Ended: ended, ProvidersURL: p.o.ProvidersURL, RegionsURL: p.o.Regions,
+	}
 	for _, one := range list {
 		body.Sessions = append(body.Sessions, view.Session{
 			ID: string(one.ID), Device: one.Device, Level: int(one.Level), Started: one.AuthTime, LastSeen: one.Seen,
@@ -150,6 +154,10 @@ func (p *Pages) act(ctx context.Context, e audit.Event) view.Act {
 		act.Own, act.Unlinked, act.Provider = true, true, e.Detail.Text
 	case audit.UpstreamRefused:
 		act.Provider = e.Detail.Object
+	case audit.RegionalChosen, audit.RegionalWithdrawn:
+		act.Own, act.Regional, act.Place = true, e.Detail.Action, e.Detail.Object
+	case audit.RegionalHanded, audit.RegionalReceived:
+		act.Regional, act.Place = e.Detail.Action, e.Detail.Object
 	}
 	if e.Asked.Client != "" {
 		act.By = page.ClientOrID(ctx, p.o.Clients, e.Asked.Client).Name

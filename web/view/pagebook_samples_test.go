@@ -292,7 +292,7 @@ func sampleWithdrawnDetail() ConsentDetail {
 
 func sampleSessions() Sessions {
 	return Sessions{
-		EndURL: "/portal/sessions/end", EndAllURL: "/portal/sessions/end-all", Ended: 1,
+		EndURL: "/portal/sessions/end", RegionsURL: "/portal/provinces", EndAllURL: "/portal/sessions/end-all", Ended: 1,
 		Sessions: []Session{
 			{"0199a7c2-1111-7000-8000-000000000001", "Chrome, Android", 2, sampleNow.Add(-time.Hour), sampleNow, true},
 			{"0199a7c2-1111-7000-8000-000000000002", "Safari, iPhone", 2, sampleNow.AddDate(0, 0, -1), sampleNow.Add(-5 * time.Hour), false},
@@ -307,6 +307,8 @@ func sampleSessions() Sessions {
 			{Kind: "session.refused", Failed: 7, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000008/proof"},
 			{Kind: "session.signed-out", Replaced: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000007/proof"},
 			{Kind: "account.factor-changed", Opened: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000006/proof"},
+			{Kind: "account.factor-changed", Regional: "regional.chosen", Own: true, Place: "https://id.danang.example.vn", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000005/proof"},
+			{Kind: "account.factor-changed", Regional: "regional.handed", Place: "https://id.danang.example.vn", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-00000000000a/proof"},
 			{At: sampleNow, Fault: "unsealed"},
 			{Kind: "account.unlocked", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000003/proof"},
 			{Kind: "account.locked", At: sampleNow.Add(-time.Hour), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000002/proof"},

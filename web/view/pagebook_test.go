@@ -203,6 +203,11 @@ func bookEntries() []bookEntry {
 		{"Approved, not me", Approved{ApproveNotMe, "/portal", "/"}},
 		{"Approved, wrong code", Approved{ApproveWrong, "/portal", "/"}},
 		{"Approved, unreachable", Approved{ApproveUnreachable, "/portal", "/"}},
+		{"Provinces", Provinces{Action: "/portal/provinces", Days: 7, Done: ProvinceChosen, Provinces: []Province{
+			{"https://id.danang.example.vn", Words{VI: "Thành phố Đà Nẵng", EN: "Da Nang City"}, true, sampleNow},
+			{"https://id.hue.example.vn", Words{VI: "Thành phố Huế"}, false, time.Time{}},
+		}}},
+		{"Provinces, withdrawn", Provinces{Action: "/portal/provinces", Days: 30, Done: ProvinceWithdrawn}},
 		{"Requests", Requests{Requests: []SignInRequest{
 			{"/approve?a=1", tax, "Quầy 7, mã ••", sampleNow, 9, sampleNow.Add(10 * time.Minute)},
 			{"/approve?a=2", long, "", sampleNow, 1, sampleNow.Add(time.Minute)},

@@ -261,6 +261,7 @@ func pages() []Page {
 		Device{},
 		Approve{},
 		Approved{},
+		Provinces{},
 		Requests{},
 	}
 }

@@ -167,6 +167,12 @@ func computedKeys() []string {
 		add(Act{Role: role, Revoked: true}.Key())
 	}
 	add(Act{Opened: true}.Key())
+	for _, action := range []audit.Action{audit.RegionalChosen, audit.RegionalWithdrawn, audit.RegionalHanded, audit.RegionalReceived} {
+		add(Act{Regional: string(action)}.Key())
+	}
+	for _, done := range []ProvinceDone{ProvinceChosen, ProvinceWithdrawn} {
+		add(done.Key())
+	}
 	return keys
 }
 

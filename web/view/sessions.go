@@ -18,6 +18,8 @@ type Sessions struct {
 	ProvidersURL string
 	// Acts are what was done to the account, newest first.
 	Acts []Act
+	// RegionsURL is where she chooses provinces, empty where there are none to choose.
+	RegionsURL string
 	// Newer and Older are pages of Acts beside this one, empty at an end.
 	Newer, Older string
 }
@@ -46,6 +48,9 @@ type Act struct {
 	// was made, Unlinked where one ended.
 	Provider         string
 	Linked, Unlinked bool
+	// Regional is what became of her choice of a province, by the action's name, and Place
+	// who had the other part in it; empty where it was something else.
+	Regional, Place string
 	// ProofURL downloads the proof.
 	ProofURL string
 	// Fault is set where the record is no evidence; then nothing else but At is.
@@ -60,6 +65,9 @@ func (a Act) Key() string {
 			return "sessions.role_over." + string(a.Role)
 		}
 		return "sessions.role." + string(a.Role)
+	}
+	if a.Regional != "" {
+		return "sessions.act." + a.Regional
 	}
 	if a.Opened {
 		return "sessions.opened"

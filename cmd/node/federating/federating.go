@@ -253,6 +253,14 @@ func (s *Server) OnDropped(told func(entity string)) {
 	}
 }
 
+// Known knows who is trusted, and their marks; nil where there are no anchors.
+func (s *Server) Known() *resolver.Resolver {
+	if s == nil {
+		return nil
+	}
+	return s.resolver
+}
+
 // Run keeps what is known of the federation fresh, until ctx ends.
 func (s *Server) Run(ctx context.Context) {
 	if s != nil && s.resolver != nil {

@@ -27,6 +27,9 @@ type Clients struct {
 	registrar *registrar.Registrar
 	explicit  *registrar.Explicit // nil: apps do not register explicitly
 	issuer    string
+	// Serves refuses the sector of an app, at the provider of a province that does not serve
+	// it; nil refuses none.
+	Serves func(ctx context.Context, sector string) error
 }
 
 // Directory are the clients of a database, and the directory that keeps them in memory and
@@ -40,10 +43,18 @@ func Directory(in clientauth.Clients, out clientauth.Fetcher) (*Clients, *client
 
 // Client finds a client: see [registrar.Registrar.Client].
 func (c *Clients) Client(ctx context.Context, id authz.ClientID) (*authz.Client, error) {
-	if c.registrar == nil {
-		return c.Clients.Client(ctx, id)
+	find := c.Clients.Client
+	if c.registrar != nil {
+		find = c.registrar.Client
 	}
-	return c.registrar.Client(ctx, id)
+	found, err := find(ctx, id)
+	if err == nil && c.Serves != nil {
+		err = c.Serves(ctx, found.Sector)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
 // Options is what a registrar is made of.

@@ -1,0 +1,203 @@
+package regional
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"hopnhat/authz/authn"
+	"hopnhat/authz/protocol"
+	"hopnhat/federation"
+	"hopnhat/federation/resolver"
+	"hopnhat/federation/statement"
+	"hopnhat/keys"
+	"hopnhat/keys/jose"
+)
+
+// Resolver knows who is trusted, without a request to anybody.
+type Resolver interface {
+	Resolve(subject federation.EntityID, anchors ...federation.EntityID) (*resolver.Entry, error)
+}
+
+// Centre answers provinces. It is safe for concurrent use.
+type Centre struct {
+	self     federation.EntityID
+	names    *Names
+	store    ChoiceStore
+	evidence Evidence
+	ring     keys.Ring
+	resolver Resolver
+	now      func() time.Time
+	busy     *semaphore.Weighted
+}
+
+// NewCentre makes the endpoint of the national provider, whose issuer is self.
+func NewCentre(
+	self federation.EntityID, names *Names, store ChoiceStore, evidence Evidence, ring keys.Ring, known Resolver, now func() time.Time,
+) *Centre {
+	return &Centre{self, names, store, evidence, ring, known, now, semaphore.NewWeighted(atOnce)}
+}
+
+// atOnce bounds the requests that are answered at one time: each opens a page of secrets.
+const atOnce = 2
+
+// refusal is what a province is told, with a status.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+func refuse(status int, format string, args ...any) error {
+	return &refusal{status, fmt.Sprintf(format, args...)}
+}
+
+// ServeHTTP answers a request of a province.
+func (c *Centre) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	token, err := c.serve(w, r)
+	said := (*refusal)(nil)
+	switch {
+	case err == nil:
+		protocol.WriteJWT(w, AnswerMedia, token)
+		return
+	case errors.As(err, &said):
+	default:
+		slog.ErrorContext(r.Context(), "a province could not be answered", "error", err)
+		said = &refusal{http.StatusServiceUnavailable, "The server could not answer. Try again later."}
+	}
+	code := "invalid_request"
+	if said.status == http.StatusServiceUnavailable {
+		code = "temporarily_unavailable"
+		w.Header().Set("Retry-After", "30")
+	}
+	protocol.WriteJSON(w, said.status, map[string]string{"error": code, "error_description": said.text})
+}
+
+func (c *Centre) serve(w http.ResponseWriter, r *http.Request) (string, error) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return "", refuse(http.StatusMethodNotAllowed, "Post a request of type %s.", MediaType)
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != MediaType {
+		return "", refuse(http.StatusUnsupportedMediaType, "Post a request of type %s.", MediaType)
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		return "", refuse(http.StatusRequestEntityTooLarge, "The request cannot be read, or is longer than %d bytes.", maxRequest)
+	}
+	if !c.busy.TryAcquire(1) {
+		return "", refuse(http.StatusServiceUnavailable, "Others are being answered. Try again in a minute.")
+	}
+	defer c.busy.Release(1)
+	return c.answer(r.Context(), string(raw))
+}
+
+// answer judges a request and answers it. That one is sent again does no harm: who did not
+// sign it cannot read the answer.
+func (c *Centre) answer(ctx context.Context, token string) (string, error) {
+	q, received, err := readRequest(token)
+	if err != nil {
+		return "", refuse(http.StatusBadRequest, "The request is none: %v.", err)
+	}
+	now := c.now()
+	province, err := c.province(q, received, now)
+	if err != nil {
+		return "", err
+	}
+	to, err := jose.ParseSet(q.Keys)
+	if err == nil {
+		err = jose.CheckEncryption(to, string(keys.RSAOAEP256), "A256GCM")
+	}
+	if err != nil {
+		return "", refuse(http.StatusBadRequest, "jwks has no key to encrypt to with RSA-OAEP-256.")
+	}
+	said, err := c.page(ctx, province, q, now)
+	if err != nil {
+		return "", err
+	}
+	signed, err := jose.Sign(ctx, c.ring, jose.Token{Use: keys.EntityStatement, Algorithm: keys.ES256, Type: answerType, Claims: said})
+	if err != nil {
+		return "", err
+	}
+	return jose.Encrypt(signed[0], to, string(keys.RSAOAEP256), "A256GCM")
+}
+
+// province is whose request it is: a provider that is named here, that the federation trusts
+// now, that has the mark of the anchor, and that signed the request with a federation key.
+func (c *Centre) province(q request, received *jose.Received, now time.Time) (Provider, error) {
+	p, ok := c.names.Providers.Of(q.Issuer)
+	if !ok {
+		return p, refuse(http.StatusForbidden, "%q is no provider of a province here: ask the centre to name it in regional_choices.", q.Issuer)
+	}
+	if err := q.check(p.Entity, c.self, now); err != nil {
+		return p, refuse(http.StatusBadRequest, "The request does not count: %v.", err)
+	}
+	e, err := c.resolver.Resolve(p.Entity)
+	if err != nil {
+		return p, refuse(http.StatusForbidden, "The federation does not vouch for %s now: %v.", p.Entity, err)
+	}
+	marked := false
+	for _, m := range e.Marks {
+		marked = marked || m.Type == c.names.Providers.Mark && (m.Expiry.IsZero() || now.Before(m.Expiry))
+	}
+	if !marked {
+		return p, refuse(http.StatusForbidden, "%s has no trust mark of type %q that counts.", p.Entity, c.names.Providers.Mark)
+	}
+	own, err := statement.Parse(e.Chain[0])
+	if err != nil {
+		return p, err
+	}
+	if err := received.VerifyNamed(own.Keys); err != nil {
+		return p, refuse(http.StatusForbidden, "No federation key of %s that is known here signed the request; after a change of keys ask again in ten minutes.", p.Entity)
+	}
+	return p, nil
+}
+
+// page is the answer to a request: who comes after a person, with what is handed over. It is
+// recorded before it leaves.
+func (c *Centre) page(ctx context.Context, p Provider, q request, now time.Time) (answer, error) {
+	a := answer{
+		claims: claims{c.self, p.Entity, now.Unix(), now.Add(life).Unix(), q.ID},
+		Until:  now.AddDate(0, 0, c.names.Providers.Days).Unix(), People: []person{},
+	}
+	list, err := c.store.People(ctx, p.Entity, q.After, page)
+	if err != nil {
+		return a, err
+	}
+	if a.More = len(list) == page; q.After == "" {
+		before, err1 := c.names.Sectors.Before(ctx, p.Sectors, c.names.Providers.Since)
+		key, err2 := c.names.Key(ctx, p.Entity)
+		if err := errors.Join(err1, err2); err != nil {
+			return a, err
+		}
+		a.Key = base64.RawURLEncoding.EncodeToString(key)
+		a.Rule = &Rule{Domains: p.Sectors, Since: c.names.Providers.Since.UTC(), Before: before}
+	}
+	if err := handOver(ctx, c.store, c.evidence, p.Entity, list, now); err != nil {
+		return a, err
+	}
+	for _, one := range list {
+		said := person{Subject: one.Person, Locked: true}
+		if !one.Locked && len(one.Password) > 0 && len(one.Seed) > 0 { // else she could not sign in
+			seed, _, err := c.ring.Open(ctx, one.Seed, authn.SeedAAD(one.Subject))
+			if err != nil {
+				return a, fmt.Errorf("opening a seed that is handed over: %w", err)
+			}
+			said = person{
+				Subject: one.Person, Kind: one.Kind, Level: one.Level, Number: one.Number.Reveal(),
+				Password: string(one.Password), Seed: seed, Step: one.Step,
+			}
+		}
+		a.People = append(a.People, said)
+	}
+	return a, nil
+}

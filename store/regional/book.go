@@ -1,0 +1,143 @@
+// Package regional keeps, at the centre, who chose services at which provider of a province and
+// how sectors are named, and, at such a provider, what was handed over and until when it is good.
+package regional
+
+import (
+	"context"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/authn"
+	"hopnhat/federation"
+	"hopnhat/federation/regional"
+	"hopnhat/store/handle"
+	"hopnhat/store/sqldb"
+)
+
+// Book has both. It is safe for concurrent use.
+type Book struct{ *handle.Handle }
+
+var (
+	_ regional.ChoiceStore = Book{}
+	_ regional.PeopleStore = Book{}
+)
+
+// Choose keeps a choice; authz.ErrConflict if it is there.
+func (db Book) Choose(ctx context.Context, subject, person authz.Subject, provider federation.EntityID, at time.Time) error {
+	return handle.OneRow("keeping the choice of a province", db.Writer(ctx).Exec(`INSERT INTO regional_choices
+		(provider, person, subject, chosen_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		string(provider), string(person), string(subject), at.UTC()))
+}
+
+// Withdraw takes a choice back; authz.ErrConflict if it is not there.
+func (db Book) Withdraw(ctx context.Context, subject authz.Subject, provider federation.EntityID) error {
+	return handle.OneRow("taking back the choice of a province", db.Writer(ctx).Exec(
+		"DELETE FROM regional_choices WHERE subject = ? AND provider = ?", string(subject), string(provider)))
+}
+
+// Of lists the choices of a person, in the order of the providers.
+func (db Book) Of(ctx context.Context, subject authz.Subject) ([]regional.Choice, error) {
+	var list []regional.Choice
+	err := db.Each(ctx, "listing the provinces that a person chose",
+		"SELECT provider, chosen_at FROM regional_choices WHERE subject = ? ORDER BY provider LIMIT 200", []any{string(subject)},
+		func(rows sqldb.Row) error {
+			var c regional.Choice
+			err := rows.Scan(&c.Provider, &c.Chosen)
+			c.Chosen = c.Chosen.UTC()
+			list = append(list, c)
+			return err
+		})
+	return list, err
+}
+
+// People lists those who chose a provider: see [regional.ChoiceStore]. Of numbers that were issued
+// anew the newest is told.
+func (db Book) People(
+	ctx context.Context, provider federation.EntityID, after authz.Subject, limit int,
+) ([]regional.Chosen, error) {
+	var list []regional.Chosen
+	err := db.Each(ctx, "listing who chose a province", `SELECT c.person, c.subject, c.handed_at IS NOT NULL, a.kind, a.account_level,
+		a.locked_at IS NOT NULL, coalesce((SELECT number FROM identifiers i WHERE i.subject = c.subject AND i.kind = 'number'
+			ORDER BY i.valid_from DESC, i.number LIMIT 1), ''), coalesce(f.kind, ''), f.secret, coalesce(f.counter, 0)
+		FROM (SELECT person, subject, handed_at FROM regional_choices WHERE provider = ? AND person > ? ORDER BY person LIMIT ?) c
+		JOIN accounts a ON a.subject = c.subject
+		LEFT JOIN factors f ON f.subject = c.subject AND f.disabled_at IS NULL AND f.kind IN ('password', 'totp')
+		ORDER BY c.person`, []any{string(provider), string(after), limit}, func(rows sqldb.Row) error {
+		var c regional.Chosen
+		var kind authn.FactorKind
+		var secret []byte
+		var counter int64
+		into := []any{&c.Person, &c.Subject, &c.Handed, &c.Kind, &c.Level, &c.Locked, &c.Number, &kind, &secret, &counter}
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if n := len(list); n == 0 || list[n-1].Person != c.Person {
+			list = append(list, c)
+		}
+		last := &list[len(list)-1]
+		switch kind {
+		case authn.PasswordFactor:
+			last.Password = secret
+		case authn.TOTPFactor:
+			last.Seed, last.Step = secret, counter
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Handed notes that something was handed over of people.
+func (db Book) Handed(ctx context.Context, provider federation.EntityID, people []authz.Subject, at time.Time) error {
+	return handle.Wrap("noting what a province was handed", db.Writer(ctx).Exec(
+		"UPDATE regional_choices SET handed_at = ? WHERE provider = ? AND subject IN ? AND handed_at IS NULL",
+		at.UTC(), string(provider), texts(people)).Error)
+}
+
+// Regional reports whether a sector is named under the key of its province: if its first app
+// was registered at since or later. What was decided once stays.
+func (db Book) Regional(ctx context.Context, sector string, since time.Time) (regional bool, err error) {
+	const read = "SELECT regional FROM regional_sectors WHERE sector = ?"
+	found, err := db.One(ctx, "reading how a sector is named", read, []any{sector}, &regional)
+	if err != nil || found {
+		return regional, err
+	}
+	var first *time.Time
+	err = db.Each(ctx, "reading the first app of a sector",
+		"SELECT created_at FROM clients WHERE record->>'Sector' = ? ORDER BY created_at LIMIT 1", []any{sector},
+		func(rows sqldb.Row) error { return rows.Scan(&first) })
+	if err != nil {
+		return false, err
+	}
+	now := db.Now()
+	regional = !now.Before(since) && (first == nil || !first.Before(since))
+	if _, err := db.Change(ctx, "deciding how a sector is named",
+		"INSERT INTO regional_sectors (sector, regional, decided_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", sector, regional, now.UTC()); err != nil {
+		return false, err
+	}
+	_, err = db.One(ctx, "reading how a sector is named", read, []any{sector}, &regional)
+	return regional, err
+}
+
+// Before lists the sectors below some domains that are named under the national key.
+func (db Book) Before(ctx context.Context, domains []string, since time.Time) ([]string, error) {
+	var list []string
+	err := db.Each(ctx, "listing the sectors of before", `SELECT DISTINCT s.sector FROM (SELECT record->>'Sector' AS sector FROM clients WHERE created_at < ?
+		UNION SELECT sector FROM regional_sectors WHERE NOT regional) s
+		WHERE s.sector NOT IN (SELECT sector FROM regional_sectors WHERE regional) ORDER BY 1`, []any{since.UTC()}, func(rows sqldb.Row) error {
+		var sector string
+		err := rows.Scan(&sector)
+		if regional.Under(sector, domains) {
+			list = append(list, sector)
+		}
+		return err
+	})
+	return list, err
+}
+
+func texts(subjects []authz.Subject) []string {
+	out := make([]string, len(subjects))
+	for i, s := range subjects {
+		out[i] = string(s)
+	}
+	return out
+}

@@ -1,0 +1,138 @@
+package regional
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"hopnhat/authz"
+	"hopnhat/authz/authn"
+	"hopnhat/authz/identity"
+	"hopnhat/federation"
+	"hopnhat/federation/regional"
+	"hopnhat/store/handle"
+	"hopnhat/store/sqldb"
+)
+
+// Known is what is there of people.
+func (db Book) Known(ctx context.Context, people []authz.Subject) (map[authz.Subject]regional.Known, error) {
+	var rows []struct {
+		Subject string `gorm:"column:subject"`
+		Reason  string `gorm:"column:lock_reason"`
+		Locked  bool   `gorm:"column:locked"`
+		Digest  string `gorm:"column:digest"`
+	}
+	err := db.Reader(ctx).Raw(`SELECT a.subject, a.lock_reason, a.locked_at IS NOT NULL AS locked, coalesce(p.digest, '') AS digest
+		FROM accounts a LEFT JOIN regional_people p ON p.subject = a.subject WHERE a.subject IN ?`, texts(people)).Scan(&rows).Error
+	out := make(map[authz.Subject]regional.Known, len(rows))
+	for _, r := range rows {
+		here := r.Locked && r.Reason != regional.LockReason
+		out[authz.Subject(r.Subject)] = regional.Known{Digest: r.Digest, Locked: r.Locked, LockedHere: here}
+	}
+	return out, handle.Wrap("reading who is known of a province", err)
+}
+
+// Keep notes that the centre named people, unchanged, and until when what it said is good.
+func (db Book) Keep(ctx context.Context, people []authz.Subject, seen, until time.Time) error {
+	return handle.Wrap("keeping who chose a province", db.Writer(ctx).Exec(`UPDATE regional_people
+		SET seen_at = CASE WHEN seen_at > ? THEN seen_at ELSE ? END, good_until = CASE WHEN good_until > ? THEN good_until ELSE ? END
+		WHERE subject IN ? AND digest <> ''`, seen.UTC(), seen.UTC(), until.UTC(), until.UTC(), texts(people)).Error)
+}
+
+// Put takes what was handed over of a person in the place of what was there. It runs in the
+// transaction of the context.
+func (db Book) Put(
+	ctx context.Context, a identity.Account, number authz.PersonalNumber, digest string, until time.Time, factors ...authn.Held,
+) error {
+	w, now := db.Writer(ctx), a.Created.UTC()
+	if err := w.Exec(`INSERT INTO accounts (subject, kind, person_id, name, account_level, password_hash, totp_seed, created_at)
+		VALUES (?, ?, ?, ?, ?, '', ?, ?) ON CONFLICT (subject) DO UPDATE SET account_level = excluded.account_level`,
+		string(a.Subject), string(a.Kind), string(a.Person), a.Name, int(a.Level), handle.Blob{}, now).Error; err != nil {
+		return handle.Wrap("opening an account that was handed over", err)
+	}
+	if err := db.forget(ctx, a.Subject); err != nil {
+		return err
+	}
+	for _, f := range factors {
+		if err := w.Exec("INSERT INTO factors (id, subject, kind, secret, counter, added_at) VALUES (?, ?, ?, ?, ?, ?)",
+			string(f.ID), string(a.Subject), string(f.Kind), handle.Blob(f.Secret), f.Counter, now).Error; err != nil {
+			return handle.Wrap("keeping a factor that was handed over", err)
+		}
+	}
+	if err := w.Exec("INSERT INTO identifiers (number, kind, subject, valid_from) VALUES (?, 'number', ?, ?)",
+		number.Reveal(), string(a.Subject), now).Error; err != nil {
+		return handle.Wrap("keeping a number that was handed over", err)
+	}
+	return handle.Wrap("keeping who chose a province", w.Exec(`INSERT INTO regional_people (subject, good_until, digest, seen_at)
+		VALUES (?, ?, ?, ?) ON CONFLICT (subject) DO UPDATE SET good_until = excluded.good_until, digest = excluded.digest, seen_at = excluded.seen_at`,
+		string(a.Subject), until.UTC(), digest, now).Error)
+}
+
+// forget deletes what a person signs in with, also in the columns of the release before.
+func (db Book) forget(ctx context.Context, person authz.Subject) error {
+	if err := db.Writer(ctx).Exec("UPDATE accounts SET password_hash = '', totp_seed = ? WHERE subject = ?", handle.Blob{}, string(person)).Error; err != nil {
+		return handle.Wrap("deleting what was handed over", err)
+	}
+	for _, table := range []string{"factors", "identifiers"} {
+		if err := db.Writer(ctx).Exec("DELETE FROM "+table+" WHERE subject = ?", string(person)).Error; err != nil {
+			return handle.Wrap("deleting what was handed over", err)
+		}
+	}
+	return nil
+}
+
+// End deletes what was handed over of a person; authz.ErrConflict if it ended before. It runs in
+// the transaction of the context.
+func (db Book) End(ctx context.Context, person authz.Subject) error {
+	if err := handle.OneRow("ending what was handed over", db.Writer(ctx).Exec(
+		"UPDATE regional_people SET digest = '' WHERE subject = ? AND digest <> ''", string(person))); err != nil {
+		return err
+	}
+	return db.forget(ctx, person)
+}
+
+// Over lists people of whom what was handed over is good no more.
+func (db Book) Over(ctx context.Context, now time.Time, limit int) ([]authz.Subject, error) {
+	return db.list(ctx, "SELECT subject FROM regional_people WHERE digest <> '' AND good_until <= ? ORDER BY good_until LIMIT ?", now.UTC(), limit)
+}
+
+// Unnamed lists people whom the centre has not named since a time.
+func (db Book) Unnamed(ctx context.Context, since time.Time, limit int) ([]authz.Subject, error) {
+	return db.list(ctx, "SELECT subject FROM regional_people WHERE digest <> '' AND seen_at < ? ORDER BY seen_at LIMIT ?", since.UTC(), limit)
+}
+
+func (db Book) list(ctx context.Context, query string, values ...any) ([]authz.Subject, error) {
+	var list []authz.Subject
+	err := db.Each(ctx, "listing whose choice of a province is over", query, values, func(rows sqldb.Row) error {
+		var one authz.Subject
+		err := rows.Scan(&one)
+		list = append(list, one)
+		return err
+	})
+	return list, err
+}
+
+// SaveKey keeps the sealed key of the province, and what goes with it.
+func (db Book) SaveKey(ctx context.Context, centre federation.EntityID, sealed []byte, rule regional.Rule, at time.Time) error {
+	raw, err := json.Marshal(rule)
+	if err != nil {
+		return err
+	}
+	return handle.Wrap("keeping the key of a province", db.Writer(ctx).Exec(`INSERT INTO regional_keys (centre, sealed, before, received_at)
+		VALUES (?, ?, ?, ?) ON CONFLICT (centre) DO UPDATE SET sealed = excluded.sealed, before = excluded.before, received_at = excluded.received_at`,
+		string(centre), handle.Blob(sealed), string(raw), at.UTC()).Error)
+}
+
+// SavedKey is the sealed key of the province, and what goes with it; authz.ErrNotFound if none came
+// yet.
+func (db Book) SavedKey(ctx context.Context, centre federation.EntityID) (sealed []byte, rule regional.Rule, err error) {
+	var raw string
+	found, err := db.One(ctx, "reading the key of a province", "SELECT sealed, before FROM regional_keys WHERE centre = ?", []any{string(centre)}, &sealed, &raw)
+	switch {
+	case err != nil:
+		return nil, rule, err
+	case !found:
+		return nil, rule, authz.ErrNotFound
+	}
+	return sealed, rule, handle.Wrap("decoding what goes with the key of a province", json.Unmarshal([]byte(raw), &rule))
+}
