@@ -168,6 +168,12 @@ func (a *Authenticator) offered() []Offered {
 	return out
 }
 
+// Only offers some kinds of factor and no others, before anybody signs in: what a person holds
+// beyond them she is not asked for.
+func (a *Authenticator) Only(kinds ...FactorKind) {
+	a.offers = slices.DeleteFunc(a.offers, func(o offer) bool { return !slices.Contains(kinds, o.kind) })
+}
+
 // offer finds what is offered of a kind.
 func (a *Authenticator) offer(kind FactorKind) (offer, bool) {
 	i := slices.IndexFunc(a.offers, func(o offer) bool { return o.kind == kind })

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"hopnhat/authz"
-	"hopnhat/authz/audit"
-	"hopnhat/authz/audit/rowseal"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
@@ -17,8 +14,6 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/authz/session"
 	"hopnhat/authz/token"
-	"hopnhat/store"
-	pages "hopnhat/web/evidence"
 )
 
 // The seams between parts that do not know each other.
@@ -118,46 +113,4 @@ func (r releaser) Release(ctx context.Context, d authz.Demand) (token.Released, 
 		out.Values[authz.AttributeID(attribute)] = value
 	}
 	return out, true, nil
-}
-
-// evidence shows the record to the pages. A place that was not noted yet is
-// known to the recorder, so a proof is there within a second. Rows without a MAC, of the
-// release before, are held against the log.
-type evidence struct {
-	*store.DB
-	recorder *audit.Recorder
-	leaf     rowseal.LeafAt
-}
-
-func (e evidence) Get(ctx context.Context, id string) (audit.Recorded, error) {
-	found, err := e.DB.Get(ctx, id)
-	if err != nil {
-		return found, err
-	}
-	if !found.Logged {
-		var place audit.Place
-		place, found.Logged = e.recorder.Place(id)
-		found.Index, found.Origin = place.Index, place.Origin
-	}
-	return rowseal.Placed(ctx, e.leaf, found), nil
-}
-
-func (e evidence) Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error) {
-	found, err := e.DB.Find(ctx, q)
-	return rowseal.Unsealed(ctx, e.leaf, found), err
-}
-
-func (e evidence) FindVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]audit.Recorded, error) {
-	found, err := e.DB.FindVisible(ctx, q, kinds, now)
-	return rowseal.Unsealed(ctx, e.leaf, found), err
-}
-
-func (e evidence) Count(ctx context.Context, q audit.Query) (pages.Counts, error) {
-	c, err := e.DB.CountEvents(ctx, q)
-	return pages.Counts(c), err
-}
-
-func (e evidence) CountVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) (pages.Counts, error) {
-	c, err := e.DB.CountVisible(ctx, q, kinds, now)
-	return pages.Counts(c), err
 }

@@ -24,6 +24,7 @@ import (
 	"hopnhat/authz/identity"
 	"hopnhat/authz/session"
 	"hopnhat/authz/token"
+	"hopnhat/cmd/node/recorded"
 	"hopnhat/cmd/node/registers"
 	"hopnhat/store/registry"
 )
@@ -123,7 +124,7 @@ func TestParts(t *testing.T) {
 		if err := n.recorder.Close(); err != nil { // its leaf is there; of several calls the first closes it
 			t.Fatal(err)
 		}
-		got, err := (evidence{n.DB, n.recorder, n.log.Leaf}).Get(t.Context(), written[0].Event.ID)
+		got, err := (recorded.Evidence{DB: n.DB, Recorder: n.recorder, Leaf: n.log.Leaf}).Get(t.Context(), written[0].Event.ID)
 		if err != nil || !got.Logged || !strings.Contains(got.Origin, "/consent/") { // accounts are of that log
 			t.Errorf("%+v, %v", got, err)
 		}

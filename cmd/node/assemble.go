@@ -26,6 +26,7 @@ import (
 	"hopnhat/authz/session"
 	"hopnhat/cmd/node/federating"
 	"hopnhat/cmd/node/provincial"
+	"hopnhat/cmd/node/recorded"
 	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/registers"
 	"hopnhat/cmd/node/releaselog"
@@ -211,6 +212,7 @@ func (n *Node) makeSignIn(ctx context.Context) error {
 	}
 	attempts := authn.NewAddresses(n.Config.AddressBurst, 2*time.Second, time.Now)
 	n.authn = authn.New(n.DB, n.Ring, n.Hasher, attempts, tickets, time.Now)
+	n.province.Limit(n.authn)
 	n.failed = &authn.FailedSignIns{Of: n.authn, Store: n.DB, Evidence: n.scribe, Now: time.Now}
 	n.closers = append(n.closers, func() error { return n.failed.Note(context.Background()) })
 	return nil
@@ -346,7 +348,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 	o := web.Options{
 		Issuer: c.Issuer, Node: n.roles, KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 		Sessions: n.sessions, Forms: session.NewForms(forms), UserCodes: authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
-		Consents: n.consents, Catalogue: n.Catalogue, Evidence: evidence{n.DB, n.recorder, n.log.Leaf}, Log: n.log, Scribe: n.scribe,
+		Consents: n.consents, Catalogue: n.Catalogue, Evidence: recorded.Evidence{DB: n.DB, Recorder: n.recorder, Leaf: n.log.Leaf}, Log: n.log, Scribe: n.scribe,
 		LogTokens:  reader.New(readers),
 		Pseudonyms: n.Pseudonyms, Roles: n.DB, Board: n.board,
 		Incidents: incidents.Options{Incidents: n.DB.Incidents, Desk: n.desk(), Pseudonyms: n.Pseudonyms},

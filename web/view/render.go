@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"hopnhat/web/static"
+	"hopnhat/web/view/plain"
 )
 
 // Lang is a language of the pages.
@@ -165,12 +166,12 @@ func parse(lang Lang) (map[string]*template.Template, error) {
 	words := catalogue[lang]
 	base := template.New("pages").Option("missingkey=error").Funcs(template.FuncMap{
 		"t":     func(key string, values ...any) (string, error) { return words.text(lang, key, values...) },
-		"say":   func(text any) (localText, error) { return say(lang, text) },
+		"say":   func(text any) (plain.Text, error) { return plain.Say(lang == English, text) },
 		"asset": static.Path,
-		"at":    at,
-		"day":   day,
-		"clock": clock,
-		"iso":   iso,
+		"at":    plain.At,
+		"day":   plain.Day,
+		"clock": plain.Clock,
+		"iso":   plain.ISO,
 	})
 	for _, file := range frame {
 		if err := add(base, words, file); err != nil {

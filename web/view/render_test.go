@@ -15,6 +15,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/web/view/federated"
+	"hopnhat/web/view/plain"
 )
 
 // keysOf are the literal keys a template asks the catalogue for.
@@ -327,7 +328,7 @@ func TestLanguageLinksStayHere(t *testing.T) {
 
 func TestTimesAreThoseOfVietnam(t *testing.T) {
 	evening := time.Date(2026, 12, 31, 18, 4, 59, 0, time.UTC)
-	if got, want := at(evening), "01/01/2027 01:04"; got != want {
+	if got, want := plain.At(evening), "01/01/2027 01:04"; got != want {
 		t.Errorf("at: got %q, want %q", got, want)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/web/view/plain"
 )
 
 //go:embed messages_vi.json
@@ -71,55 +72,12 @@ func plainText(lang Lang, v any) (string, error) {
 	case string:
 		return v, nil
 	case int:
-		return group(lang, uint64(max(v, 0))), nil
+		return plain.Count(uint64(max(v, 0)), lang == English), nil
 	case uint64:
-		return group(lang, v), nil
+		return plain.Count(v, lang == English), nil
 	case authz.LocalizedText:
 		return v.In(string(lang)), nil
 	default:
 		return "", fmt.Errorf("a %T has no plain text", v)
-	}
-}
-
-// group writes a count with the separators of the language: 1.234 and 1,234.
-func group(lang Lang, n uint64) string {
-	digits := strconv.FormatUint(n, 10)
-	separator := "."
-	if lang == English {
-		separator = ","
-	}
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteString(separator)
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
-}
-
-// localText is a text with its language, where that is not the page's
-// (WCAG 2.2 SC 3.1.2).
-type localText struct{ Text, Lang string }
-
-// say picks the text for the reader. A plain string is a Vietnamese name.
-func say(lang Lang, text any) (localText, error) {
-	switch v := text.(type) {
-	case string:
-		if lang == Vietnamese {
-			return localText{Text: v}, nil
-		}
-		return localText{v, string(Vietnamese)}, nil
-	case authz.LocalizedText:
-		switch {
-		case lang == English && v.EN == "":
-			return localText{v.VI, string(Vietnamese)}, nil
-		case lang == Vietnamese && v.VI == "":
-			return localText{v.EN, string(English)}, nil
-		default:
-			return localText{Text: v.In(string(lang))}, nil
-		}
-	default:
-		return localText{}, fmt.Errorf("a %T is not a text in two languages", text)
 	}
 }

@@ -1,6 +1,10 @@
 package view
 
-import "time"
+import (
+	"time"
+
+	"hopnhat/web/view/plain"
+)
 
 // Timeline is "Ai đã xem dữ liệu của tôi": every release of the person's data,
 // newest first, refused ones too.
@@ -24,7 +28,7 @@ func (Timeline) page() string { return "Timeline" }
 func (t Timeline) Days() []Day {
 	var days []Day
 	for _, r := range t.Releases {
-		if n := len(days); n > 0 && day(days[n-1].Date) == day(r.At) {
+		if n := len(days); n > 0 && plain.Day(days[n-1].Date) == plain.Day(r.At) {
 			days[n-1].Releases = append(days[n-1].Releases, r)
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authn"
 	"hopnhat/authz/provider"
 	"hopnhat/cmd/node/federating"
 	"hopnhat/federation"
@@ -113,6 +114,13 @@ func (p *Province) Reachable(level authz.AuthenticationLevel) authz.Authenticati
 		return level
 	}
 	return min(level, highest)
+}
+
+// Limit leaves the factors that work at a province: a passkey is bound to the national host.
+func (p *Province) Limit(a *authn.Authenticator) {
+	if p != nil {
+		a.Only(authn.PasswordFactor, authn.TOTPFactor)
+	}
 }
 
 // Named is whose provider this is, empty for the national one.
