@@ -7,8 +7,8 @@ import (
 	"hopnhat/keys/seal"
 )
 
-// TestOnly: WebAuthn §5.1.4.1: a key that is bound to another host is neither asked for nor promised
-// where it does not work, and who holds one signs in by what is left.
+// TestOnly: WebAuthn §5.1.4.1: a key that is bound to another host is neither asked for nor
+// promised where it does not work, and who holds one signs in by what is left.
 func TestOnly(t *testing.T) {
 	a := New(nil, nil, NewHasher(Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}), nil, keytest.GoldenKey(seal.Tickets), nil)
 	held := []FactorKind{PasswordFactor, TOTPFactor, "passkey"}

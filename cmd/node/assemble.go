@@ -348,7 +348,8 @@ func (n *Node) makeServer(ctx context.Context) error {
 	o := web.Options{
 		Issuer: c.Issuer, Node: n.roles, KeysFetched: n.Ring.Fetched, KeysMaxAge: min(5*time.Minute, c.JWKSCache/2),
 		Sessions: n.sessions, Forms: session.NewForms(forms), UserCodes: authn.NewAddresses(c.AddressBurst, 2*time.Second, time.Now),
-		Consents: n.consents, Catalogue: n.Catalogue, Evidence: recorded.Evidence{DB: n.DB, Recorder: n.recorder, Leaf: n.log.Leaf}, Log: n.log, Scribe: n.scribe,
+		Consents: n.consents, Catalogue: n.Catalogue, Log: n.log, Scribe: n.scribe,
+		Evidence:   recorded.Evidence{DB: n.DB, Recorder: n.recorder, Leaf: n.log.Leaf},
 		LogTokens:  reader.New(readers),
 		Pseudonyms: n.Pseudonyms, Roles: n.DB, Board: n.board,
 		Incidents: incidents.Options{Incidents: n.DB.Incidents, Desk: n.desk(), Pseudonyms: n.Pseudonyms},
