@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/rowseal"
+	"hopnhat/cmd/node/sealing"
 	"hopnhat/keys"
 	"hopnhat/keys/batch"
 	"hopnhat/keys/file"
@@ -89,7 +91,7 @@ func (c *Config) OpenKeys(ctx context.Context, db *store.DB, node string, begin 
 		}
 	}
 	rows := rowseal.New(o.Store)
-	sealed := trustRows(ctx, db, rows)
+	sealed := c.trustRows(ctx, db, rows)
 	k, err := lifecycle.Open(ctx, o)
 	if cause, _ := keys.CauseOf(err); cause == keys.KeyMissing && c.Keystore == "vault" {
 		err = fmt.Errorf("%w. If this Vault has no keys yet, make them with `hopnhat keys vault-setup`; otherwise it is another Vault, or a key was deleted", err)
@@ -106,7 +108,7 @@ func (c *Config) OpenKeys(ctx context.Context, db *store.DB, node string, begin 
 // trustRows lets the database seal and check the rows of events, before the first is written.
 // The role that rotates keys in Vault may use none of them but these, and with a policy of
 // before not even these: what it writes then carries no MAC, and is told to be so.
-func trustRows(ctx context.Context, db *store.DB, rows *rowseal.Keys) (sealed bool) {
+func (c *Config) trustRows(ctx context.Context, db *store.DB, rows *rowseal.Keys) (sealed bool) {
 	err := rows.Ready(ctx, time.Now())
 	if cause, _ := keys.CauseOf(err); cause == keys.PermissionDenied {
 		slog.WarnContext(ctx, "this role may not seal evidence: what is recorded of the keys has no MAC. Apply the policies that `hopnhat keys vault-policy` prints", "error", err)
@@ -114,7 +116,7 @@ func trustRows(ctx context.Context, db *store.DB, rows *rowseal.Keys) (sealed bo
 	}
 	db.TrustRows(rows) // any other error is told by who opens the keys, or asks again
 	if err == nil {
-		if err := db.BeginSealing(ctx); err != nil {
+		if err := sealing.Begin(ctx, filepath.Join(c.State, sealing.File), db.Leaves.Book); err != nil {
 			slog.WarnContext(ctx, "it was not noted since when evidence is sealed", "error", err)
 		}
 	}

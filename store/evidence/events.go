@@ -24,10 +24,14 @@ type Book struct {
 	*handle.Handle
 	// seals are the keys of the rows, see [Book.TrustRows].
 	seals *atomic.Pointer[rowseal.Keys]
+	// since is since when rows carry MACs, as it is held outside of the database ([HoldSince]).
+	since *atomic.Pointer[time.Time]
 }
 
 // New makes the book of a database.
-func New(db *handle.Handle) Book { return Book{db, new(atomic.Pointer[rowseal.Keys])} }
+func New(db *handle.Handle) Book {
+	return Book{db, new(atomic.Pointer[rowseal.Keys]), new(atomic.Pointer[time.Time])}
+}
 
 var _ audit.Events = Book{}
 

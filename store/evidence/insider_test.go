@@ -15,6 +15,7 @@ import (
 	"hopnhat/authz/audit/trees"
 	"hopnhat/store"
 	"hopnhat/store/evidence"
+	"hopnhat/store/handle"
 	"hopnhat/store/storetest"
 )
 
@@ -362,8 +363,19 @@ func TestSealingBegins(t *testing.T) {
 					t.Errorf("%s: %v, %v", when, got, err)
 				}
 			}
-			check("at the first start", true)
+			if err := exec(t, db, "INSERT INTO evidence_sealed (one, since, mac) VALUES (1, ?, ?)", noon.AddDate(-1, 0, 0), handle.Blob("x")); err != nil {
+				t.Fatal(err)
+			}
+			check("at the first start, where somebody put a false note before", true)
+			if since, err := evidence.Since(t.Context(), db.Leaves.Book); err != nil || !since.Equal(noon) {
+				t.Errorf("rows carry MACs since %v, %v", since, err)
+			}
 			recorded(t, db, 0)
+			another := evidence.New(db.Handle) // a node that does not hold it
+			another.TrustRows(storetest.Rows())
+			if got, err := another.Upgrading(t.Context()); err != nil || got {
+				t.Errorf("at another node, which believes no false note: %v, %v", got, err)
+			}
 			now = noon.Add(evidence.UpgradeWindow - time.Second)
 			check("before the end", true)
 			now = noon.Add(evidence.UpgradeWindow)
@@ -371,7 +383,7 @@ func TestSealingBegins(t *testing.T) {
 			if err := exec(t, db, "UPDATE evidence_sealed SET since = ?", now); err != nil {
 				t.Fatal(err)
 			}
-			check("with a false note", false)
+			check("with a note that was altered", false)
 			if err := exec(t, db, "DELETE FROM evidence_sealed"); err != nil {
 				t.Fatal(err)
 			}

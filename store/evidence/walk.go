@@ -102,10 +102,11 @@ func (db Book) claims(ctx context.Context, condition string, args ...any) ([]Cla
 const UpgradeWindow = 30 * 24 * time.Hour
 
 // BeginSealing notes, once, since when rows carry MACs. Whoever gives the keys
-// ([Book.TrustRows]) calls it before the first row is sealed.
+// ([Book.TrustRows]) calls it before the first row is sealed. A false note, as whoever may add
+// rows makes one before the first start, is as none.
 func (db Book) BeginSealing(ctx context.Context) error {
 	const doing = "noting since when rows are sealed"
-	if _, there, err := db.sealedSince(ctx); err != nil || there {
+	if since, _, err := db.sealedSince(ctx); err != nil || !since.IsZero() {
 		return err
 	}
 	if sealed, err := anySealed(ctx, db); err != nil || sealed {
@@ -116,8 +117,24 @@ func (db Book) BeginSealing(ctx context.Context) error {
 	if err != nil || mac == nil {
 		return err
 	}
-	_, err = db.Pool().ExecContext(ctx, db.Bind("INSERT INTO evidence_sealed (one, since, mac) VALUES (1, ?, ?) ON CONFLICT DO NOTHING"), now, mac)
-	return handle.Wrap(doing, err)
+	if _, err := db.Pool().ExecContext(ctx, db.Bind("INSERT INTO evidence_sealed (one, since, mac) VALUES (1, ?, ?) ON CONFLICT DO NOTHING"), now, mac); err != nil {
+		return handle.Wrap(doing, err)
+	}
+	if since, _, err := db.sealedSince(ctx); err != nil || !since.IsZero() {
+		return err // another node may have been first
+	}
+	HoldSince(db, now)
+	return nil
+}
+
+// HoldSince gives since when rows carry MACs, as a node holds it outside of the database: a note
+// in the database counts only if it says an earlier time.
+func HoldSince(db Book, since time.Time) { db.since.Store(&since) }
+
+// Since is since when rows carry MACs; the zero time where nobody knows.
+func Since(ctx context.Context, db Book) (time.Time, error) {
+	since, _, err := db.sealedSince(ctx)
+	return since, err
 }
 
 // Upgrading reports whether rows without a MAC may still be those of the release before: until
@@ -144,33 +161,45 @@ func (db Book) UpgradeEnds(ctx context.Context) (time.Time, error) {
 	return since.Add(UpgradeWindow), nil
 }
 
-// sealedSince is since when rows carry MACs; the zero time where the note is false.
+// sealedSince is since when rows carry MACs, the earlier of what the database says and what is
+// held outside of it; the zero time where there is a note, and it is false.
 func (db Book) sealedSince(ctx context.Context) (since time.Time, there bool, err error) {
 	const doing = "reading since when rows are sealed"
 	var mac []byte
+	held := db.since.Load()
 	err = db.Background().QueryRowContext(ctx, "SELECT since, mac FROM evidence_sealed").Scan(&since, &mac)
-	if errors.Is(err, sql.ErrNoRows) {
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && held == nil:
 		return time.Time{}, false, nil
-	}
-	if err != nil {
+	case errors.Is(err, sql.ErrNoRows):
+		return *held, true, nil
+	case err != nil:
 		return time.Time{}, false, handle.Wrap(doing, err)
 	}
 	holds, err := db.seals.Load().ProvesSince(ctx, since, mac)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("%s: %w", doing, err)
 	}
-	if !holds {
+	switch since = since.UTC(); {
+	case held != nil && (!holds || held.Before(since)):
+		return *held, true, nil
+	case !holds:
 		return time.Time{}, true, nil
 	}
-	return since.UTC(), true, nil
+	return since, true, nil
 }
 
 // anySealed reports whether a release that makes MACs wrote here before: one of the newest rows
-// has a MAC, a person has a running number, or a head of the log a MAC.
-func anySealed(ctx context.Context, db Book) (bool, error) {
+// has a MAC that holds, or a head of the log has one.
+func anySealed(ctx context.Context, db Book) (sealed bool, err error) {
+	if _, err := WalkSome(ctx, db, "", 1000, "id IN (SELECT id FROM events ORDER BY id DESC LIMIT 1000) AND mac IS NOT NULL",
+		func(r audit.Recorded, _ []byte) bool {
+			sealed = r.Fault == ""
+			return !sealed
+		}); err != nil || sealed {
+		return sealed, err
+	}
 	var n int
-	err := db.Background().QueryRowContext(ctx, db.Bind(`SELECT (SELECT count(mac) FROM (SELECT mac FROM events ORDER BY id DESC LIMIT ?) AS e)
-		+ (SELECT count(*) FROM (SELECT 1 FROM event_numbers LIMIT 1) AS n)
-		+ (SELECT count(*) FROM (SELECT 1 FROM log_shards WHERE mac IS NOT NULL LIMIT 1) AS s)`), 1000).Scan(&n)
+	err = db.Background().QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM log_shards WHERE mac IS NOT NULL LIMIT 1) AS s").Scan(&n)
 	return n > 0, handle.Wrap("looking for rows that are sealed", err)
 }
