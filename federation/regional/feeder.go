@@ -22,8 +22,8 @@ import (
 	"hopnhat/keys/jose"
 )
 
-// How often the centre is asked, after how long it is asked again where that failed, and how
-// often it is looked who is good no more.
+// How often the centre is asked, after how long at most it is asked again where that failed,
+// and how often it is looked who is good no more.
 const (
 	Every      = 5 * time.Minute
 	again      = time.Minute
@@ -97,7 +97,7 @@ func (f *Feeder) Run(ctx context.Context) {
 	defer sweep.Stop()
 	ask := time.NewTimer(0)
 	defer ask.Stop()
-	failing := false
+	failures := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -113,12 +113,15 @@ func (f *Feeder) Run(ctx context.Context) {
 			case ctx.Err() != nil:
 				return
 			case err != nil:
-				pause = again
+				pause = min(again, time.Second<<min(failures, 6))
+				failures++
 				slog.Warn("the centre could not be asked who chose this province; what was handed over is good until its day", "error", err)
-			case failing:
-				slog.Info("the centre says again who chose this province")
+			default:
+				if failures > 0 {
+					slog.Info("the centre says again who chose this province")
+				}
+				failures = 0
 			}
-			failing = err != nil
 			ask.Reset(pause)
 		}
 	}
