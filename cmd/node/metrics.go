@@ -101,6 +101,16 @@ var metricTable = []metric{
 			tell(oneIf(!part.Down), part.Name)
 		}
 	}},
+	{"hopnhat_federation_trusted", "Entities of the federations of the anchors that are trusted now.", nil, func(n *Node, tell func(float64, ...string)) {
+		if entities, _, ok := n.federation.Trusted(); ok {
+			tell(float64(entities))
+		}
+	}},
+	{"hopnhat_federation_first_end_seconds", "In how many seconds the first chain of a trusted entity ends; it counts down while superiors are out of reach.", nil, func(n *Node, tell func(float64, ...string)) {
+		if entities, end, ok := n.federation.Trusted(); ok && entities > 0 {
+			tell(time.Until(end).Seconds())
+		}
+	}},
 	plain("hopnhat_log_checkpoint_age_seconds", "How old the newest checkpoint of the release log is; while entries come there is one each second.", func(n *Node) float64 {
 		age, err := n.log.CheckpointAge(context.Background(), time.Now())
 		if err != nil {

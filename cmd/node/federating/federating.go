@@ -245,6 +245,16 @@ func (s *Server) Resolver() registrar.Resolver {
 	return s.resolver
 }
 
+// Trusted counts the entities that are trusted now, and says when the first of their chains ends:
+// what a server that is cut off has left. ok is false where nobody is known.
+func (s *Server) Trusted() (entities int, firstEnd time.Time, ok bool) {
+	if s == nil || s.resolver == nil {
+		return 0, firstEnd, false
+	}
+	entities, _, firstEnd = s.resolver.Known()
+	return entities, firstEnd, true
+}
+
 // OnDropped says who is told, by name, of an entity that is trusted no more. It is called before
 // Run.
 func (s *Server) OnDropped(told func(entity string)) {
