@@ -356,3 +356,42 @@ func TestRollover(t *testing.T) {
 		})
 	}
 }
+
+// TestRevocation: an app that its province revokes is refused as soon as the lists were looked at
+// again, with its event, although its chain is in force; so is one below a province that the
+// anchor revokes.
+func TestRevocation(t *testing.T) {
+	for name, which := range map[string]func(tr *tree) *body{
+		"the app":          func(tr *tree) *body { return tr.app },
+		"its province too": func(tr *tree) *body { return tr.province },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newRollingTree(t, func(string) keys.Store {
+				s, err := file.Open(file.Options{Dir: t.TempDir(), Make: true, Algorithms: []keys.Algorithm{keys.ES256}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			})
+			tr.pass(time.Hour, time.Hour)
+			b, ctx, id := which(tr), t.Context(), authz.ClientID(tr.app.id)
+			s, err := b.superior.db.Enrolments.Subordinate(ctx, b.id)
+			tr.must(err)
+			s, err = s.Revoke("a", "thử nghiệm", tr.now)
+			tr.must(err)
+			tr.must(b.superior.db.Enrolments.SaveSubordinate(ctx, s))
+			var told []federation.EntityID
+			tr.resolver.OnDropped(func(id federation.EntityID) { told = append(told, id) })
+			tr.now = tr.now.Add(2 * time.Second)
+			tr.resolver.Watch(ctx)
+			_, err = tr.known.Client(ctx, id)
+			refusedBy(t, err, authz.InvalidTrustChain, "")
+			if len(told) == 0 {
+				t.Error("nobody is told")
+			}
+			if c, err := tr.rows[0].Client(ctx, id); err != nil || !c.Membership.Lapsed(tr.now) {
+				t.Errorf("it is kept as trusted: %+v, %v", c.Membership, err)
+			}
+		})
+	}
+}
