@@ -56,7 +56,7 @@ var pages = template.Must(template.New("page").Parse(`<!doctype html>
 <style>body{font:1.0625rem/1.5 system-ui,sans-serif;margin:0;color:#222;background:#fff}main{max-width:32rem;margin:0 auto;padding:1rem}
 .strip{background:#8a1c00;color:#fff;padding:.75rem 1rem;font-weight:700;text-align:center}select,button{font:inherit;padding:.625rem 1rem;margin:.25rem 0;min-height:2.75rem}
 select{width:100%}button{border:1px solid #222;background:#fff;border-radius:.25rem}button.first{background:#10385f;color:#fff}li{margin:.5rem 0}</style></head>
-<body><p class="strip" role="note">{{.T "simulator"}}</p><main>
+<body><header><p class="strip">{{.T "simulator"}}</p></header><main>
 {{if eq .Page "approve"}}<h1>{{.T "approve"}}</h1><p>{{.T "approve_text"}}</p>
 <form method="post" action="/approve">{{$s := .}}{{range .Carried}}<input type="hidden" name="{{.}}" value="{{$s.Query.Get .}}">{{end}}
 <p><label for="person">{{.T "person"}}</label> <select id="person" name="person">{{range .Persons}}<option value="{{.Number}}">{{.Name}} · {{.Number}}</option>{{end}}</select></p>

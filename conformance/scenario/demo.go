@@ -26,6 +26,8 @@ type Demo struct {
 	State string // its folder
 	Land  string // base URL of the province's app
 	Tax   string // base URL of the ministry's app
+	// Simulator is the base URL of the simulator of VNeID, where it was started with --vneid.
+	Simulator string
 
 	tool []string // what a tool needs to find the state
 
@@ -35,13 +37,14 @@ type Demo struct {
 // persons of the small nation that the tests are content with.
 const persons = 2000
 
-// StartDemo starts a demonstration of its own for the test.
-func StartDemo(t testing.TB) *Demo {
+// StartDemo starts a demonstration of its own for the test, with more flags of `hopnhat demo`.
+func StartDemo(t testing.TB, more ...string) *Demo {
 	t.Helper()
-	port, state := harness.Port(t, 3), filepath.Join(t.TempDir(), "state")
+	port, state := harness.Port(t, 4), filepath.Join(t.TempDir(), "state")
 	url := func(n int) string { return fmt.Sprintf("http://localhost:%d", port+n) }
-	d := &Demo{State: state, Land: url(1), Tax: url(2), tool: []string{"--state", state}, t: t}
+	d := &Demo{State: state, Land: url(1), Tax: url(2), Simulator: url(3), tool: []string{"--state", state}, t: t}
 	own := []string{"--port", fmt.Sprint(port), "--persons", fmt.Sprint(persons)}
+	own = append(own, more...)
 	if !TwoNodes() {
 		d.Process = harness.Start(t, harness.Program{Args: slices.Concat([]string{"demo"}, own, d.tool), Base: url(0)})
 		return d
@@ -53,8 +56,12 @@ func StartDemo(t testing.TB) *Demo {
 	d.Process = harness.Start(t, harness.Program{Args: slices.Concat(
 		[]string{"demo"}, own, []string{"--listen", fmt.Sprintf("127.0.0.1:%d", port), "--trusted-proxies", "127.0.0.1"}, d.tool,
 	), Base: base})
+	var same []string
+	if slices.Contains(more, "--vneid") {
+		same = []string{"--upstreams", filepath.Join(state, "upstreams.json")}
+	}
 	harness.Start(t, harness.Program{Args: slices.Concat(
-		[]string{"serve", "--listen", second, "--trusted-proxies", "127.0.0.1"}, d.tool,
+		[]string{"serve", "--listen", second, "--trusted-proxies", "127.0.0.1"}, d.tool, same,
 		[]string{"--state", state + "-2", "--site", "dc2", "--database", pgtest.Pooled(t, database)},
 	), Base: "http://" + second})
 	return d

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -19,6 +20,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authorize"
 	"hopnhat/authz/grant"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/request"
 	"hopnhat/authz/session"
 	"hopnhat/federation/upstream"
@@ -209,8 +211,20 @@ func (p *Pages) Callback(v *page.Visit) error {
 		v.Rebind() // what the other person left open in this browser is void
 		p.o.LogoutQueued()
 	}
-	return page.Redirect(page.Local(out.Next))
+	return page.Redirect(onward(out.Next))
 }
+
+// onward is where a sign-in goes on: at the authorization endpoint, with the request that waits,
+// or at a page of ours.
+func onward(next string) string {
+	if strings.HasPrefix(next, resumePath+"?") {
+		return next
+	}
+	return page.Local(next)
+}
+
+// resumePath is that of the authorization endpoint, where it decides again.
+const resumePath = protocol.AuthorizePath + "/resume"
 
 // failed shows a refusal; another error is the server's.
 func (p *Pages) failed(v *page.Visit, one *upstream.Provider, out flow.Result, err error) error {
@@ -223,7 +237,7 @@ func (p *Pages) failed(v *page.Visit, one *upstream.Provider, out flow.Result, e
 }
 
 func (p *Pages) problem(v *page.Visit, one *upstream.Provider, out flow.Result, reason upstream.Reason) error {
-	body := view.UpstreamProblem{Fault: view.UpstreamFault(reason), Links: out.Links, BackURL: page.Local(out.Next)}
+	body := view.UpstreamProblem{Fault: view.UpstreamFault(reason), Links: out.Links, BackURL: onward(out.Next)}
 	if one != nil {
 		body.Provider = one.Name
 	}
