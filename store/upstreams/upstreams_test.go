@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -505,4 +509,48 @@ func TestPurge(t *testing.T) {
 			t.Errorf("what is not late: got %v", err)
 		}
 	})
+}
+
+// always lets every address, but for one.
+type always struct{ not string }
+
+func (a always) Take(address netip.Addr) time.Duration {
+	if address.String() == a.not {
+		return time.Second
+	}
+	return 0
+}
+
+// TestLogoutRequests: what a provider is answered (OpenID Connect Back-Channel Logout 1.0 §2.8).
+func TestLogoutRequests(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t, nil))
+	w.account("099201000001", 2)
+	if _, err := w.Finish(t.Context(), w.begin("vneid", nil, w.code("vneid", "1", "099201000001", 2))); err != nil {
+		t.Fatal(err)
+	}
+	w.there.ends["good"] = upstream.End{Subject: "1", ID: "j", Expires: w.now.Add(time.Hour)}
+	queued := 0
+	serve := w.ServeLogout(always{"192.0.2.9"}, func() { queued++ })
+	for _, row := range []struct {
+		name, method, path, body, from string
+		want, queued                   int
+	}{
+		{"another provider", http.MethodPost, "/signin/upstream/other/logout", "logout_token=good", "192.0.2.1", 404, 0},
+		{"a link that somebody follows", http.MethodGet, "/signin/upstream/vneid/logout?logout_token=good", "", "192.0.2.1", 405, 0},
+		{"one that sends too many", http.MethodPost, "/signin/upstream/vneid/logout", "logout_token=good", "192.0.2.9", 429, 0},
+		{"no token", http.MethodPost, "/signin/upstream/vneid/logout", "", "192.0.2.1", 400, 0},
+		{"two tokens", http.MethodPost, "/signin/upstream/vneid/logout", "logout_token=good&logout_token=good", "192.0.2.1", 400, 0},
+		{"a token that does not hold", http.MethodPost, "/signin/upstream/vneid/logout", "logout_token=bad", "192.0.2.1", 400, 0},
+		{"a token without end", http.MethodPost, "/signin/upstream/vneid/logout", "logout_token=" + strings.Repeat("a", 40<<10), "192.0.2.1", 400, 0},
+		{"a good token", http.MethodPost, "/signin/upstream/vneid/logout", "logout_token=good", "192.0.2.1", 200, 1},
+		{"§2.6 (8): the same again", http.MethodPost, "/signin/upstream/vneid/logout", "logout_token=good", "192.0.2.1", 400, 1},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), row.method, row.path, strings.NewReader(row.body))
+		r.RemoteAddr = row.from
+		answer := httptest.NewRecorder()
+		serve(answer, r)
+		if answer.Code != row.want || queued != row.queued || answer.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: status %d, want %d, queued %d", row.name, answer.Code, row.want, queued)
+		}
+	}
 }

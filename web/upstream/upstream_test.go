@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"hopnhat/authz/session"
 	"hopnhat/federation/upstream"
 	"hopnhat/federation/upstream/flow"
+	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
 	web "hopnhat/web/upstream"
 	"hopnhat/web/view"
@@ -76,5 +78,62 @@ func TestEachReasonIsSaid(t *testing.T) {
 		if !slices.Contains(view.UpstreamFaults(), view.UpstreamFault(reason)) {
 			t.Errorf("the page has no text for %q", reason)
 		}
+	}
+}
+
+func (e *engine) Providers() []*upstream.Provider {
+	return []*upstream.Provider{vneid, {Alias: "staff", Hidden: true}, {Alias: "abroad", LinkOnly: true}, {Alias: "danang"}}
+}
+
+func (e *engine) Begin(_ context.Context, s flow.Start) (string, error) {
+	e.next = s.Next
+	return "https://" + string(s.Provider.Alias) + ".example/authorize", nil
+}
+
+// always lets every address.
+type always struct{}
+
+func (always) Take(netip.Addr) time.Duration { return 0 }
+
+// TestButtons: the order of the operator, the hinted first, hidden ones only where the app
+// names them, and never one for linking alone (CVE-2026-16442). A link is good in the browser
+// that it was made for.
+func TestButtons(t *testing.T) {
+	e := &engine{}
+	now := time.Now()
+	pages := web.New(web.Options{Engine: e, Addresses: always{}, LogoutQueued: func() {}, Now: func() time.Time { return now }})
+	b := pagetest.New()
+	var got []view.ProviderButton
+	shown := func(hint string) int {
+		t.Helper()
+		b.Get(t, "/signin", "/signin", func(v *page.Visit) error {
+			got = pages.Buttons(v, hint, "/portal/consents", "")
+			return nil
+		})
+		return len(got)
+	}
+	if shown("") != 2 || shown("abroad") != 2 || shown("nobody") != 2 {
+		t.Errorf("without a hint, with one of a provider for linking, with one of none: got %+v", got)
+	}
+	if shown("staff") != 3 {
+		t.Errorf("a hidden one that is named: got %+v", got)
+	}
+	first := got[0].URL
+	if shown("danang") != 2 || got[1].Name != vneid.Name {
+		t.Errorf("the hinted one comes first: got %+v", got)
+	}
+	toVNeID := got[1].URL
+	if answer := b.Get(t, web.StartPath, toVNeID, pages.Start); answer.Location != "https://vneid.example/authorize" || e.next != "/portal/consents" {
+		t.Errorf("leads to %q, %v, and back to %q", answer.Location, answer.Err, e.next)
+	}
+	if answer := pagetest.New().Get(t, web.StartPath, toVNeID, pages.Start); answer.Location != "" {
+		t.Errorf("another browser is led to %q", answer.Location)
+	}
+	if answer := b.Get(t, web.StartPath, first, pages.Start); answer.Location != "" {
+		t.Errorf("a provider that is there no more leads to %q", answer.Location)
+	}
+	now = now.Add(time.Hour)
+	if answer := b.Get(t, web.StartPath, toVNeID, pages.Start); answer.Location != "" {
+		t.Errorf("a link of an hour ago leads to %q", answer.Location)
 	}
 }
