@@ -123,10 +123,13 @@ func TestButtons(t *testing.T) {
 		t.Errorf("the hinted one comes first: got %+v", got)
 	}
 	toVNeID := got[1].URL
-	if answer := b.Get(t, web.StartPath, toVNeID, pages.Start); answer.Location != "https://vneid.example/authorize" || e.next != "/portal/consents" {
+	answer := b.Get(t, web.StartPath, toVNeID, pages.Start)
+	if answer.Location != "https://vneid.example/authorize" || e.next != "/portal/consents" {
 		t.Errorf("leads to %q, %v, and back to %q", answer.Location, answer.Err, e.next)
 	}
-	if answer := pagetest.New().Get(t, web.StartPath, toVNeID, pages.Start); answer.Location != "" {
+	other := pagetest.New()
+	other.SetCookie("binding", strings.Repeat("c", 43))
+	if answer := other.Get(t, web.StartPath, toVNeID, pages.Start); answer.Location != "" {
 		t.Errorf("another browser is led to %q", answer.Location)
 	}
 	if answer := b.Get(t, web.StartPath, first, pages.Start); answer.Location != "" {
