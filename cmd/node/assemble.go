@@ -123,10 +123,10 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 // openEvidence makes what writes evidence, and brings into the log what a crash left out.
 func (n *Node) openEvidence(ctx context.Context) error {
 	c := n.Config
-	logs := &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB, Leaf: n.log.Leaf, Copies: n.Copies}
-	n.recorder = audit.NewRecorderWith(n.DB, logs, audit.Options{Site: c.Site})
+	n.logs = &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB, Leaf: n.log.Leaf, Copies: n.Copies}
+	n.recorder = audit.NewRecorderWith(n.DB, n.logs, audit.Options{Site: c.Site})
 	rows := numbers.Expect(n.DB, nil)
-	n.scribe = &audit.Scribe{Rows: rows, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: logs.Ensure}
+	n.scribe = &audit.Scribe{Rows: rows, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: n.logs.Ensure}
 	n.closers = append(n.closers, n.recorder.Close)
 	logged, err := n.recorder.Recover(ctx)
 	// Whoever can write a row or a place must not be able to keep a node from starting: the

@@ -10,6 +10,7 @@ import (
 
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/incident"
+	"hopnhat/authz/audit/trees"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/broker"
 	"hopnhat/authz/clientauth"
@@ -40,6 +41,7 @@ type Node struct {
 	roles   []web.Role
 
 	log      *releaselog.Log
+	logs     *trees.Logs
 	recorder *audit.Recorder
 	scribe   *audit.Scribe
 	registry *registry.DB

@@ -78,8 +78,11 @@ func (n *Node) makeReconciling(context.Context) error {
 	leaves := func(ctx context.Context, origin string) (reconciling.Entries, error) {
 		return n.log.Reader(ctx, origin)
 	}
+	evidence := n.evidence(reconciling.Share(n.Config.ReconcileShare), leaves)
 	n.reconciling = &reconciling.Job{
-		Evidence: n.evidence(reconciling.Share(n.Config.ReconcileShare), leaves), Desk: n.desk(), Looks: n.DB.Incidents,
+		Evidence: evidence,
+		Late:     &reconciling.Late{Source: evidence.Source, Events: n.DB, Append: n.logs.Append, Site: n.Config.Site, Now: time.Now},
+		Desk:     n.desk(), Looks: n.DB.Incidents,
 		Site: n.Config.Site, Writes: n.log.Writes,
 	}
 	return nil

@@ -27,6 +27,8 @@ type Job struct {
 	Desk     Desk
 	Looks    Looks
 	Site     string
+	// Late logs events that an invented place kept from being logged; nil logs none.
+	Late *Late
 	// Writes reports whether this node writes the log of the site: only there the look goes
 	// on.
 	Writes func() bool
@@ -106,6 +108,7 @@ func (j *Job) Step(ctx context.Context) (wait time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
+	j.Late.after(ctx, found)
 	report, cancel := context.WithTimeout(ctx, patient)
 	defer cancel()
 	if _, err := j.Desk.Report(report, found, next.Since); err != nil {
