@@ -17,7 +17,7 @@ import (
 // written says of each exported method of the store that changes something which actions
 // put that into the evidence, in the same transaction.
 var written = map[string][]audit.Action{
-	"Approve": {audit.Agree}, "Withdraw": {audit.Withdraw}, "ExpireConsents": {audit.Expire},
+	"Approve": {audit.Agree}, "Withdraw": {audit.Withdraw, audit.RegionalWithdrawn}, "ExpireConsents": {audit.Expire},
 	"QueueWithdrawal": {audit.Withdraw},
 	"MoveDecoupled":   {audit.DenyNotMe, audit.DenyWrongSymbol},
 	"InsertSession":   {audit.SignIn, audit.UpstreamSignedIn, audit.SignOutReplaced}, "RenewSession": {audit.SignIn}, "Accept": {audit.SignIn},
@@ -41,6 +41,7 @@ var written = map[string][]audit.Action{
 	"SaveSubordinate": {
 		audit.SubordinateProposed, audit.SubordinateRenewed, audit.SubordinateApproved, audit.SubordinateSuspended, audit.SubordinateRevoked,
 	},
+	"Choose": {audit.RegionalChosen}, "Handed": {audit.RegionalHanded}, "Put": {audit.RegionalReceived}, "End": {audit.AccountLock},
 	"InsertBond": {audit.UpstreamLinked}, "EndBond": {audit.UpstreamUnlinked},
 	"SaveMark": {audit.TrustMarkGranted, audit.TrustMarkRevoked}, "Decide": {audit.LogLossAccepted}, "Order": {audit.Erase},
 	"MoveKey": {
@@ -63,6 +64,8 @@ var without = map[string][]string{
 	"it does what an event, its tombstone, says":      {"Delete"},
 	"the count of a person's events, after a restore": {"Count"},
 	"it reads, and holds what it read":                {"RolesOf"},
+	"the centre said the same again":                  {"Keep"},
+	"how a province and its sectors are named":        {"SaveKey", "Regional"},
 	"it waits for those on their way":                 {"SettleClient"},
 	"nodes among themselves":                          {"Begin", "Take", "Close", "AddKeySignatures", "AnnounceKey", "DropKeyNode", "ExpediteKey", "LeaseKeys", "NoteKeyParties", "RecordHeartbeat", "RecordKeyring", "LeaveSite"},
 }
