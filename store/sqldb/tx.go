@@ -22,8 +22,11 @@ type Tx struct {
 	pool  *sql.DB
 	conn  *sql.Conn // nil until the first statement
 	queue []queued
-	begun bool // BEGIN was sent
+	begun bool // BEGIN was sent, as far as this side knows
 	done  bool
+	// failed is the first error. Nothing is sent after it but ROLLBACK: it may be of BEGIN, or of
+	// a statement that nobody waited for and that is lost.
+	failed error
 }
 
 // queued is a statement that is sent with what comes next.
@@ -55,11 +58,20 @@ var errRolledBack = errors.New("a statement of the transaction failed, and it wa
 const rollbackTime = 5 * time.Second
 
 // send sends what is queued and one statement, all at once, and has the statement's answer
-// read; without a statement it sends what is queued.
+// read; without a statement it sends what is queued. After an error the transaction can only
+// be undone.
 func (t *Tx) send(ctx context.Context, one *queued, read func(pgx.Rows) error) error {
-	if t.done {
+	switch {
+	case t.done:
 		return sql.ErrTxDone
+	case t.failed != nil:
+		return t.failed
 	}
+	t.failed = t.trySend(ctx, one, read)
+	return t.failed
+}
+
+func (t *Tx) trySend(ctx context.Context, one *queued, read func(pgx.Rows) error) error {
 	all := t.queue
 	if !t.begun {
 		all = append([]queued{{"beginning a transaction", "begin", nil}}, all...)
@@ -158,7 +170,7 @@ func (t *Tx) ExecContext(ctx context.Context, query string, values ...any) (sql.
 
 // flush sends what is queued, for a statement whose answer database/sql reads.
 func (t *Tx) flush(ctx context.Context) error {
-	if t.begun && len(t.queue) == 0 && !t.done {
+	if t.begun && len(t.queue) == 0 && !t.done && t.failed == nil {
 		return nil
 	}
 	return t.send(ctx, nil, nil)
@@ -193,7 +205,7 @@ func (t *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error
 // Commit ends the transaction. After an error nothing of it stays, unless the connection
 // broke while the database committed.
 func (t *Tx) Commit() error {
-	if t.done || !t.begun && len(t.queue) == 0 {
+	if t.done || t.failed == nil && !t.begun && len(t.queue) == 0 {
 		return t.end()
 	}
 	err := t.send(t.ctx, &queued{query: "commit"}, func(rows pgx.Rows) error {

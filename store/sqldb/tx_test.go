@@ -141,6 +141,8 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	over, cancel := context.WithCancel(t.Context())
+	ended, end := context.WithCancel(t.Context())
+	end()
 	for _, row := range []struct {
 		name string
 		ctx  context.Context
@@ -168,7 +170,7 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 				t.Errorf("read %d", n)
 			}
 			return nil
-		}, false},
+		}, true},
 		{"told by the next one that is prepared", t.Context(), func(tx *sqldb.Tx) error {
 			tx.Later("testing", insert, []any{7})
 			_, err := tx.PrepareContext(t.Context(), all)
@@ -190,6 +192,38 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 			tx.Later("testing", insert, []any{struct{}{}})
 			return nil
 		}, true},
+		{"the first is refused before BEGIN is sent, and passed over", t.Context(), func(tx *sqldb.Tx) error {
+			if _, err := tx.ExecContext(t.Context(), "INSERT INTO missing VALUES (1)"); err == nil {
+				t.Error("a table that is not there")
+			}
+			_, _ = tx.ExecContext(t.Context(), insert, 8)
+			return nil
+		}, true},
+		{"a first value that cannot be sent, passed over", t.Context(), func(tx *sqldb.Tx) error {
+			_, _ = tx.ExecContext(t.Context(), insert, struct{}{})
+			_, _ = tx.ExecContext(t.Context(), insert, 8)
+			return nil
+		}, true},
+		{"the first is of a request that is over, and passed over", t.Context(), func(tx *sqldb.Tx) error {
+			_, _ = tx.ExecContext(ended, insert, 9)
+			_ = tx.Each(t.Context(), insert+" RETURNING n", []any{8}, func(sqldb.Row) error { return nil })
+			return nil
+		}, false},
+		{"what nobody waits for is lost with the next, and passed over", t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(t.Context(), insert, 8)
+			tx.Later("testing", insert, []any{9})
+			_, _ = tx.ExecContext(ended, insert, 10)
+			return err
+		}, true},
+		{"what nobody waits for is lost, and a question passed over", t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(t.Context(), insert, 8)
+			tx.Later("testing", insert, []any{9})
+			_, _ = tx.ExecContext(ended, insert, 10)
+			if rows, err := tx.QueryContext(t.Context(), all); err == nil {
+				t.Error("answered", rows.Close(), rows.Err())
+			}
+			return err
+		}, true},
 		{"the request is over before COMMIT", over, func(tx *sqldb.Tx) error {
 			_, err := tx.ExecContext(t.Context(), insert, 8)
 			cancel()
@@ -205,7 +239,7 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 				err = tx.Commit()
 			}
 			var late *sqldb.LateError
-			if err == nil || errors.As(err, &late) != row.late || row.late && late.Doing != "testing" {
+			if err == nil || errors.As(err, &late) != row.late || row.late && !slices.Contains([]string{"testing", "beginning a transaction"}, late.Doing) {
 				t.Errorf("got %v", err)
 			}
 			if got := kept(t, pool); !slices.Equal(got, []int64{7}) {
