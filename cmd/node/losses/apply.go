@@ -15,26 +15,27 @@ import (
 	"hopnhat/authz/registration"
 	"hopnhat/authz/registration/endpoint"
 	"hopnhat/authz/session"
+	"hopnhat/federation"
 )
 
 // Applied is what was done because of lost events.
 type Applied struct {
-	Consents, Accounts, SignOuts, Apps, Grants, Roles, Links int
+	Consents, Accounts, SignOuts, Apps, Grants, Roles, Links, Choices int
 	// Silent are the entries of which nothing can be read.
 	Silent Silent
 }
 
 // Sum is how much was done.
 func (a Applied) Sum() int {
-	return a.Consents + a.Accounts + a.SignOuts + a.Apps + a.Grants + a.Roles + a.Links
+	return a.Consents + a.Accounts + a.SignOuts + a.Apps + a.Grants + a.Roles + a.Links + a.Choices
 }
 
 // String says it in a line.
 func (a Applied) String() string {
 	return fmt.Sprintf("%d consents ended, %d accounts locked, %d persons signed out, %d apps disabled or ended, %d grants revoked, %d roles taken back, "+
-		"%d links with other providers ended; "+
+		"%d links with other providers ended, %d choices of provinces withdrawn; "+
 		"%d entries tell nothing (%d without a copy, %d erased, %d with a foreign copy)",
-		a.Consents, a.Accounts, a.SignOuts, a.Apps, a.Grants, a.Roles, a.Links,
+		a.Consents, a.Accounts, a.SignOuts, a.Apps, a.Grants, a.Roles, a.Links, a.Choices,
 		a.Silent.Sum(), a.Silent.Missing, a.Silent.Erased, a.Silent.Foreign)
 }
 
@@ -47,6 +48,7 @@ type endings struct {
 	grants   map[authz.GrantID]Lost   // any end of one
 	roles    map[[2]string]Lost       // the newest that gives or takes one, by pseudonym and role
 	links    map[string]Lost          // any end of one with another provider
+	choices  map[[2]string]Lost       // the newest that makes or withdraws one, by pseudonym and province
 }
 
 func newEndings() *endings {
@@ -58,6 +60,7 @@ func newEndings() *endings {
 		map[authz.GrantID]Lost{},
 		map[[2]string]Lost{},
 		map[string]Lost{},
+		map[[2]string]Lost{},
 	}
 }
 
@@ -67,6 +70,8 @@ func (e *endings) note(l Lost) {
 	switch action := audit.Action(ev.Detail.Action); {
 	case trees.EndsConsent(ev):
 		put(e.consents, ev.Consent.ID, l)
+	case slices.Contains([]audit.Action{audit.RegionalChosen, audit.RegionalWithdrawn}, action):
+		put(e.choices, [2]string{ev.Person.Pseudonym, ev.Detail.Object}, l)
 	case slices.Contains([]audit.Action{audit.AccountLock, audit.AccountUnlock}, action):
 		put(e.accounts, ev.Person.Pseudonym, l)
 	case slices.Contains([]audit.Action{audit.AccountSignOut, audit.SignOutAll}, action):
@@ -151,6 +156,11 @@ func (l *Losses) Apply(ctx context.Context) (Applied, error) {
 			count(&done.Roles, lost)(l.role(ctx, subject, authz.Role(key[1]), lost))
 		}
 	}
+	for key, lost := range ended.choices {
+		if subject, ok := subjects[key[0]]; ok && audit.Action(lost.Event.Detail.Action) == audit.RegionalWithdrawn {
+			count(&done.Choices, lost)(l.choice(ctx, subject, federation.EntityID(key[1]), lost))
+		}
+	}
 	for id, lost := range ended.links {
 		count(&done.Links, lost)(l.link(ctx, id, lost))
 	}
@@ -171,6 +181,9 @@ func (l *Losses) subjects(ctx context.Context, e *endings) (map[string]authz.Sub
 		wanted[pseudonym] = true
 	}
 	for key := range e.roles {
+		wanted[key[0]] = true
+	}
+	for key := range e.choices {
 		wanted[key[0]] = true
 	}
 	found := make(map[string]authz.Subject, len(wanted))
@@ -386,6 +399,19 @@ func (l *Losses) link(ctx context.Context, id string, lost Lost) (did bool, err 
 		})
 	})
 	if errors.Is(err, authz.ErrNotFound) { // it ended meanwhile
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (l *Losses) choice(ctx context.Context, subject authz.Subject, province federation.EntityID, lost Lost) (did bool, err error) {
+	err = l.DB.Tx(ctx, func(ctx context.Context) error {
+		if err := l.DB.Regional.Withdraw(ctx, subject, province); err != nil {
+			return err
+		}
+		return l.act(ctx, lost, audit.Act{Action: audit.RegionalWithdrawn, Subject: subject, Detail: audit.Detail{Object: string(province)}})
+	})
+	if errors.Is(err, authz.ErrConflict) { // it is not there
 		return false, nil
 	}
 	return err == nil, err
