@@ -409,7 +409,9 @@ func (l *Losses) choice(ctx context.Context, subject authz.Subject, province fed
 		if err := l.DB.Regional.Withdraw(ctx, subject, province); err != nil {
 			return err
 		}
-		return l.act(ctx, lost, audit.Act{Action: audit.RegionalWithdrawn, Subject: subject, Detail: audit.Detail{Object: string(province)}})
+		return l.act(ctx, lost, audit.Act{
+			Action: audit.RegionalWithdrawn, Subject: subject, Detail: audit.Detail{Object: string(province)},
+		})
 	})
 	if errors.Is(err, authz.ErrConflict) { // it is not there
 		return false, nil
