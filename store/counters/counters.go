@@ -5,6 +5,7 @@ package counters
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"hopnhat/authz/audit/counts"
@@ -36,16 +37,18 @@ func (b Book) Add(ctx context.Context, c counts.Counter) error {
 	return handle.Wrap(doing, err)
 }
 
-// page is how many counters one statement reads.
-const page = 256
+// page is how many counters one statement reads, each of [counts.Longest] at most.
+const page = 32
 
-// columns are those of a counter. What is no time or no number is read as something else, by
-// which the MAC is wrong.
+// columns are those of a counter. What is no time, no number or longer than any counter is read as
+// something else, by which the MAC is wrong.
 func (b Book) columns() string {
 	if b.Dialect() == handle.PostgreSQL {
-		return "first_idx, end_idx, CASE WHEN isfinite(counted_at) THEN counted_at ELSE timestamptz 'epoch' END, counted, mac"
+		return fmt.Sprintf("first_idx, end_idx, CASE WHEN isfinite(counted_at) THEN counted_at ELSE timestamptz 'epoch' END,"+
+			" CASE WHEN octet_length(counted) <= %d THEN counted ELSE '' END, mac", counts.Longest)
 	}
-	return "CAST(first_idx AS integer), CAST(end_idx AS integer), counted_at, CAST(counted AS text), CAST(mac AS blob)"
+	return fmt.Sprintf("CAST(first_idx AS integer), CAST(end_idx AS integer), counted_at,"+
+		" CASE WHEN length(CAST(counted AS blob)) <= %d THEN CAST(counted AS text) ELSE '' END, CAST(mac AS blob)", counts.Longest)
 }
 
 // row is one as the database gives it.

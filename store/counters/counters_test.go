@@ -3,6 +3,7 @@ package counters_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func TestOnlyTrueCountersCount(t *testing.T) {
 		forge := "INSERT INTO log_counters (origin, first_idx, end_idx, counted_at, counted, mac) VALUES (?, ?, ?, ?, ?, ?)"
 		said, _ := of(0, 10).Text()
 		for n := range 600 {
-			if err := run(t, db, forge, origin, n%30, n%30+10, time.Now(), said, handle.Blob(fmt.Appendf(nil, "mac %d", n))); err != nil {
+			if err := run(t, db, forge, origin, n%30, n%30+10, time.Now(), said, handle.Blob(fmt.Appendf(nil, "%032d", n))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -77,6 +78,10 @@ func TestOnlyTrueCountersCount(t *testing.T) {
 		}
 		if _, there, err := book.End(t.Context(), "other"); err != nil || there {
 			t.Errorf("the counters of one log count for another: %v, %v", there, err)
+		}
+		long, mac := strings.Repeat("x", counts.Longest+1), handle.Blob(strings.Repeat("m", 32))
+		if run(t, db, forge, origin, 900, 910, time.Now(), long, mac) == nil {
+			t.Error("a text longer than any counter is taken")
 		}
 		for _, sql := range []string{"UPDATE log_counters SET end_idx = 9", "DELETE FROM log_counters"} {
 			if run(t, db, sql) == nil {

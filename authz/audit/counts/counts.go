@@ -112,13 +112,13 @@ func (c Counter) Text() (string, error) {
 // ErrText means that a text is none of a counter.
 var ErrText = errors.New("it is not what a counter says")
 
-// longest bounds the text of a counter in bytes, where each event of a stretch has its own tag.
-const longest = 4 << 20
+// Longest bounds the text of a counter in bytes; a longer one is made of fewer places.
+const Longest = 1 << 20
 
 // Read adds to a counter what its text says; [ErrText] if it is none.
 func (c *Counter) Read(said string) error {
 	var t text
-	if len(said) > longest {
+	if len(said) > Longest {
 		return fmt.Errorf("%w: it has %d bytes", ErrText, len(said))
 	}
 	if err := json.Unmarshal([]byte(said), &t); err != nil {

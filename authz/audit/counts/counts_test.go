@@ -53,7 +53,7 @@ func TestATextThatIsNone(t *testing.T) {
 		"a tag of no event":            `{"way":"written","unknown":2,"counted":[{"h":1,"t":"x","n":0}]}`,
 		"before, and yet counted":      `{"way":"before","counted":[{"h":1,"t":"x","n":2}]}`,
 		"more than a number can be":    `{"way":"written","counted":[{"h":1,"t":"x","n":18446744073709551615}]}`,
-		"far larger than any can be":   `{"way":"written"` + strings.Repeat(" ", longest) + `}`,
+		"far larger than any can be":   `{"way":"written"` + strings.Repeat(" ", Longest) + `}`,
 		"an event of a number that is": `{"way":"written","counted":[{"h":"1","t":"x","n":2}]}`,
 	} {
 		c := Counter{First: 3, End: 5}

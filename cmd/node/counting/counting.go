@@ -128,8 +128,17 @@ func (j *Job) shard(ctx context.Context, head trees.Head) error {
 	}
 	for end < head.Size {
 		c := counts.Counter{Origin: head.Origin, First: end, End: min(end+counts.Most, head.Size), At: j.Now()}
-		if err := j.count(ctx, &c, newest); err != nil {
-			return fmt.Errorf("counting the places %d to %d of %s: %w", c.First, c.End, c.Origin, err)
+		for said := counts.Longest + 1; said > counts.Longest; {
+			if err := j.count(ctx, &c, newest); err != nil {
+				return fmt.Errorf("counting the places %d to %d of %s: %w", c.First, c.End, c.Origin, err)
+			}
+			text, err := c.Text()
+			if err != nil {
+				return err
+			}
+			if said = len(text); said > counts.Longest { // each has an app of its own, with a long name
+				c.End = c.First + (c.End-c.First)/2
+			}
 		}
 		if err := j.Book.Add(ctx, c); err != nil {
 			delete(j.ends, head.Origin) // it may be there all the same: that is read

@@ -166,3 +166,25 @@ func TestALargeStretchIsCountedInPieces(t *testing.T) {
 		t.Errorf("counted are %v", got)
 	}
 }
+
+// TestACounterOfLongNamesIsOfFewerPlaces: what a counter says stays bounded.
+func TestACounterOfLongNamesIsOfFewerPlaces(t *testing.T) {
+	s := &site{t: t, db: storetest.SQLite(t, nil), next: map[string]uint64{}}
+	yes := true
+	j := s.node(&yes)
+	for n := range uint64(counts.Most) {
+		j.Note(audit.Place{Origin: origin, Index: n}, audit.Entry{Event: audit.Event{
+			ID: "x", Type: "x", Asked: audit.Asked{Client: authz.ClientID(fmt.Sprintf("%0900d", n))}, When: audit.When{Decided: noon},
+		}})
+	}
+	s.heads = []trees.Head{{Origin: origin, Size: counts.Most}}
+	if err := j.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(s.counted(origin)); got < 4 {
+		t.Errorf("3.8 MB of names are in %d counters", got)
+	}
+	if end, there, err := s.book().End(t.Context(), origin); err != nil || !there || end != counts.Most {
+		t.Errorf("counted up to %d, %v, %v", end, there, err)
+	}
+}

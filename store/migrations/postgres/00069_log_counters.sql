@@ -8,8 +8,8 @@ CREATE TABLE log_counters (
     first_idx  bigint NOT NULL CHECK (first_idx >= 0),
     end_idx    bigint NOT NULL CHECK (end_idx > first_idx),
     counted_at timestamptz NOT NULL,
-    counted    text NOT NULL,
-    mac        bytea NOT NULL,
+    counted    text NOT NULL CHECK (octet_length(counted) <= 1048576),
+    mac        bytea NOT NULL CHECK (octet_length(mac) = 32),
     PRIMARY KEY (origin, first_idx, mac)
 );
 CREATE TRIGGER log_counters_unchanged BEFORE UPDATE OR DELETE ON log_counters FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -8,8 +8,8 @@ CREATE TABLE log_counters (
     first_idx  integer NOT NULL CHECK (first_idx >= 0),
     end_idx    integer NOT NULL CHECK (end_idx > first_idx),
     counted_at datetime NOT NULL,
-    counted    text NOT NULL,
-    mac        blob NOT NULL,
+    counted    text NOT NULL CHECK (length(counted) <= 1048576),
+    mac        blob NOT NULL CHECK (length(mac) = 32),
     PRIMARY KEY (origin, first_idx, mac)
 );
 -- +goose StatementBegin
