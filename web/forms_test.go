@@ -7,14 +7,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/recover"
+
+	"hopnhat/authz/authn"
+	"hopnhat/federation/upstream/flow"
 )
 
 // routed is the route table without the bounds in front of it.
 func routed() *Server {
 	s := &Server{o: nothingBehind()}
+	s.o.Upstream.Engine, s.o.Upstream.Addresses = (*flow.Engine)(nil), authn.NewAddresses(100, time.Second, time.Now)
 	s.furnish()
 	s.app = fiber.New(fiber.Config{ErrorHandler: s.renderError})
 	s.app.Use(recover.New(), identify, s.harden)

@@ -171,7 +171,7 @@ var rules = slices.Concat([]rule{
 	{UpstreamSignedIn, SignedIn, ReleaseTree, false, true, string(UpstreamSignedIn), "", true, Visible, []need{aPerson, anObject}},
 	{UpstreamRefused, SignInRefused, ReleaseTree, false, false, string(UpstreamRefused), "", true, "", []need{anObject}},
 	{UpstreamLinked, FactorChanged, ConsentTree, false, true, string(UpstreamLinked), "", true, Visible, []need{aPerson, anObject}},
-	{UpstreamUnlinked, FactorChanged, ConsentTree, false, true, string(UpstreamUnlinked), byPerson, true, Visible, []need{aPerson, anObject}},
+	{UpstreamUnlinked, FactorChanged, ConsentTree, false, true, string(UpstreamUnlinked), "", true, Visible, []need{aPerson, anObject}},
 	{DenyNotMe, SignInRefused, ReleaseTree, false, false, string(DenyNotMe), byPerson, true, Visible, []need{anApp, aPerson}},
 	{DenyWrongSymbol, SignInRefused, ReleaseTree, false, false, string(DenyWrongSymbol), byPerson, true, Visible, []need{anApp, aPerson}},
 

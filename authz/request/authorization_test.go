@@ -137,6 +137,16 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestProviderHint: it is kept as it came, and one that is longer than any alias is passed over.
+func TestProviderHint(t *testing.T) {
+	for hint, want := range map[string]string{"": "", "vneid": "vneid", strings.Repeat("a", request.MaxProviderHint+1): ""} {
+		a, err := checker.Check(wanted("idp_hint="+hint), plain(), authz.Profiles[authz.OIDC])
+		if err != nil || a.ProviderHint != want {
+			t.Errorf("%q: kept %q, %v, want %q", hint, a.ProviderHint, err, want)
+		}
+	}
+}
+
 // TestScope: what an app cannot have is not granted, and ends no sign-in; only where
 // its profile says so does it hear of its slip.
 func TestScope(t *testing.T) {

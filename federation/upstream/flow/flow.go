@@ -503,6 +503,7 @@ func (e *Engine) Unlink(ctx context.Context, who *session.Session, id string) er
 		}
 		_, err = e.o.Evidence.Write(ctx, audit.Act{
 			Action: audit.UpstreamUnlinked, Subject: who.Actor, At: now, Detail: audit.Detail{Object: b.ID, Text: string(b.Alias)},
+			Decision: audit.Decision{Determining: []string{"person"}},
 		})
 		return err
 	})
