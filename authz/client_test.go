@@ -9,7 +9,10 @@ import (
 // TestAStoredClientIsFlat: a registration is one object whose members are the fields,
 // whatever group they are in, since nodes of the release before read and write it so.
 func TestAStoredClientIsFlat(t *testing.T) {
-	raw, err := json.Marshal(Client{Authentication: Authentication{Method: PrivateKeyJWT}, Tokens: Tokens{Sector: "app.example"}})
+	raw, err := json.Marshal(Client{
+		Authentication: Authentication{Method: PrivateKeyJWT}, Keys: Keys{JWKSSignedBy: []byte("{}")},
+		Tokens: Tokens{Sector: "app.example"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -314,7 +314,7 @@ func (s *Simulator) token(w http.ResponseWriter, r *http.Request) {
 	}
 	f := r.PostForm
 	if err := s.authenticate(r.Context(), f); err != nil {
-		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client", "error_description": err.Error()})
+		writeJSON(w, http.StatusUnauthorized, authz.NewError(authz.InvalidClient, "%v", err).Body())
 		return
 	}
 	s.mu.Lock()

@@ -28,6 +28,8 @@ const (
 	// held is a right to lock a row against change and to change nothing: PostgreSQL asks for
 	// the right to update one column, and the column held takes no value (migration 73).
 	held = "r w(held)"
+	// begun is held, for grants: a trigger keeps the column created_at as it is.
+	begun = "r w(created_at)"
 	// app is held, for clients: nothing is read from the column settled, which releases wait for.
 	app = "r w(settled)"
 )
@@ -62,11 +64,11 @@ var rights = []right{
 	{"factors", all, [5]string{"r w(secret,counter,last_used_at)", "", "", "", ""}},
 	{"failed_sign_ins", all, [5]string{"rawd", "", "", "", ""}},
 	{"federated_clients", all, [5]string{"raw", "r", "r", "r", ""}},
-	{"federation_marks", "raw", [5]string{"", "", "", "raw", "r"}},
-	{"federation_subordinates", "raw", [5]string{"", "", "", "raw", "r"}},
+	{"federation_marks", "raw", [5]string{"", "", "raw", "raw", "r"}},
+	{"federation_subordinates", "raw", [5]string{"", "", "raw", "raw", "r"}},
 	{"goose_db_version", "r", [5]string{"r", "r", "r", "r", "r"}},
 	{"grant_principals", all, [5]string{"ra", "r", "", "r", ""}},
-	{"grants", all, [5]string{"rawd", held, "r w(held,revoked_at,revoked_because,code_spent_at)", "r w(held,revoked_at,revoked_because,code_spent_at)", ""}},
+	{"grants", all, [5]string{"rawd", begun, "r w(created_at,revoked_at,revoked_because,code_spent_at)", "r w(created_at,revoked_at,revoked_because,code_spent_at)", ""}},
 	{"identifiers", all, [5]string{"r", "", "", "", ""}},
 	{"incidents", "raw", [5]string{"r", "r", "r w(state,proposed_by,proposed_role,proposed_reason,proposed_at,closed_by,closed_role,closed_reason,closed_at,mac)", "raw", ""}},
 	{"initial_access_tokens", all, [5]string{"r w(uses_left)", "", "", "", ""}},
@@ -191,7 +193,7 @@ Made of the table in ` + "`store/migrations/rights.go`" + ` by ` + "`go test ./s
 [production.md](production.md#1-roles-and-databases).
 
 r is SELECT, a is INSERT, w is UPDATE, d is DELETE; w(x) is UPDATE of the column x alone, "-" is nothing. ` + "`held`" + ` is a column that takes
-no value: the right to update it is the right to lock the row.
+no value: the right to update it is the right to lock the row. ` + "`created_at`" + ` of ` + "`grants`" + ` is such a right too: a trigger keeps the value.
 
 On ` + "`events`" + ` a trigger refuses what the letters cannot say: evidence of a release is written only by a role that may add to ` + "`release_uses`" + `,
 evidence of a consent only by one that may add to ` + "`consent_versions`" + `.
