@@ -65,8 +65,13 @@ type tree struct {
 	rows         [2]*store.DB
 	// sent are the statements of the chains that the app keeps for half a day.
 	sent   map[string]statement.Statement
+	pace   pace
 	logins int
 }
+
+// pace is how much time passes between two logins: for most of a day after a change, of the
+// days in which a key leaves, and while nothing changes.
+type pace struct{ near, leaving, quiet time.Duration }
 
 func (tr *tree) clock() time.Time { return tr.now }
 
@@ -294,34 +299,39 @@ func (tr *tree) roll(b *body) {
 	tr.must(err)
 	tr.pass(2*time.Hour, time.Hour)
 	tr.told(b)
-	tr.pass(26*time.Hour, 2*time.Hour)
+	tr.pass(26*time.Hour, tr.pace.near)
 	tr.must(b.operator().Commands().Expedite(ctx, next.KeyID))
-	tr.pass(26*time.Hour, 2*time.Hour)
+	tr.pass(26*time.Hour, tr.pace.near)
 	if active, err := b.keeper.Active(keys.EntityStatement, keys.ES256); err != nil || active.KeyID != next.KeyID || tr.keys(b).Len() != 2 {
 		t.Fatalf("%s signs with %s of %d: %v", b.id, active.KeyID, tr.keys(b).Len(), err)
 	}
-	tr.pass(31*24*time.Hour, 12*time.Hour)
+	tr.pass(31*24*time.Hour, tr.pace.leaving)
 	if token, err := b.Configuration(ctx); err != nil || federationtest.Parse(t, token).SignedBy(before) == nil || tr.keys(b).Len() != 1 {
 		t.Fatalf("%s still has the key from before: %v", b.id, err)
 	}
 	tr.told(b)
-	tr.pass(26*time.Hour, 2*time.Hour)
+	tr.pass(26*time.Hour, tr.pace.near)
 }
 
 // TestRollover: in a tree of three levels every key is changed, one after another, and no login
 // fails meanwhile (OpenID Federation 1.0 §11.2), with keys in files and in Vault. No key of a
 // federation changes by itself.
 func TestRollover(t *testing.T) {
+	const day = 24 * time.Hour
 	server := vaulttest.Start(t)
-	for name, open := range map[string]func(t *testing.T, name string) keys.Store{
-		"files": func(t *testing.T, _ string) keys.Store {
+	for name, row := range map[string]struct {
+		pace   pace
+		logins int
+		open   func(t *testing.T, name string) keys.Store
+	}{
+		"files": {pace{2 * time.Hour, day, 2 * day}, 30 + 4*(2+3*13+31) + 3*13, func(t *testing.T, _ string) keys.Store {
 			s, err := file.Open(file.Options{Dir: t.TempDir(), Make: true, Algorithms: []keys.Algorithm{keys.ES256}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return s
-		},
-		"vault": func(t *testing.T, name string) keys.Store {
+		}},
+		"vault": {pace{6 * time.Hour, 5 * day, 10 * day}, 6 + 4*(2+3*5+7) + 3*5, func(t *testing.T, name string) keys.Store {
 			s, err := vault.Open(vault.Options{
 				Addresses: []string{server.Address}, TokenFile: server.Token(server.Root), Algorithms: []keys.Algorithm{keys.ES256}, Prefix: name + "-",
 			})
@@ -333,11 +343,12 @@ func TestRollover(t *testing.T) {
 			}
 			t.Cleanup(func() { s.Close() })
 			return s
-		},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tr := newRollingTree(t, func(name string) keys.Store { return open(t, name) })
-			tr.pass(60*24*time.Hour, 12*time.Hour)
+			tr := newRollingTree(t, func(name string) keys.Store { return row.open(t, name) })
+			tr.pace = row.pace
+			tr.pass(60*24*time.Hour, tr.pace.quiet)
 			for _, b := range []*body{tr.anchor, tr.province, tr.app, tr.provider} {
 				if n := tr.keys(b).Len(); n != 1 {
 					t.Fatalf("%s has %d federation keys, and nobody made one", b.id, n)
@@ -345,13 +356,13 @@ func TestRollover(t *testing.T) {
 				tr.roll(b)
 			}
 			tr.protocol = append(tr.protocol, federationtest.New(t, "https://khoa-hai.example.vn"))
-			tr.pass(26*time.Hour, 2*time.Hour)
+			tr.pass(26*time.Hour, tr.pace.near)
 			tr.protocol = []*federationtest.Entity{tr.protocol[1], tr.protocol[0]}
-			tr.pass(26*time.Hour, 2*time.Hour)
+			tr.pass(26*time.Hour, tr.pace.near)
 			tr.protocol = tr.protocol[:1]
-			tr.pass(26*time.Hour, 2*time.Hour)
-			if tr.logins < 4*150 {
-				t.Errorf("only %d logins", tr.logins)
+			tr.pass(26*time.Hour, tr.pace.near)
+			if tr.logins != row.logins {
+				t.Errorf("%d logins, want %d", tr.logins, row.logins)
 			}
 		})
 	}
