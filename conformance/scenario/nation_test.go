@@ -186,7 +186,16 @@ func (n *nation) populate(t *testing.T) {
 	t.Helper()
 	n.app, n.other, n.rotating = newParty(t, n, "app-a"), newParty(t, n, "app-b"), newParty(t, n, "app-c")
 	n.register(t)
-	scanner := bufio.NewScanner(strings.NewReader(n.run(t, "account", "enrol", "--count", fmt.Sprint(n.accounts))))
+	n.people = append(n.people, enrolled(t, n.run(t, "account", "enrol", "--count", fmt.Sprint(n.accounts)))...)
+	if len(n.people) != n.accounts {
+		t.Fatalf("%d accounts were enrolled, want %d", len(n.people), n.accounts)
+	}
+}
+
+// enrolled are the accounts that a tool says it enrolled.
+func enrolled(t *testing.T, said string) (people []*person) {
+	t.Helper()
+	scanner := bufio.NewScanner(strings.NewReader(said))
 	for scanner.Scan() {
 		if !strings.HasPrefix(scanner.Text(), "{") {
 			continue
@@ -195,11 +204,9 @@ func (n *nation) populate(t *testing.T) {
 		if err := json.Unmarshal(scanner.Bytes(), p); err != nil {
 			t.Fatal(err)
 		}
-		n.people = append(n.people, p)
+		people = append(people, p)
 	}
-	if len(n.people) != n.accounts {
-		t.Fatalf("%d accounts were enrolled, want %d", len(n.people), n.accounts)
-	}
+	return people
 }
 
 // run runs a tool on the nation's state; its operands stay last.
