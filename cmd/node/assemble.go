@@ -320,7 +320,7 @@ func federationParts(n *Node) federating.Parts {
 func (n *Node) makeFederation(context.Context) (err error) {
 	c := n.Config
 	p := federationParts(n)
-	p.Callers, p.Together = federationCallers(c.FederationBurst)
+	p.Burst = c.FederationBurst
 	if n.has(web.Provider) {
 		p.Provider = func() []byte { return n.provider.Metadata() } // made after this
 	}

@@ -16,14 +16,6 @@ import (
 // named them; one more each second.
 const registrationsAtOnce = 100
 
-// federationCallers limits requests to the endpoints of a federation: by address, a hundred more
-// each second, and eight times that of all together. One who walks a federation asks twice for
-// each subordinate.
-func federationCallers(burst int) (callers, together *authn.Addresses) {
-	const interval = 10 * time.Millisecond
-	return authn.NewAddresses(burst, interval, time.Now), authn.NewAddresses(8*burst, interval/8, time.Now)
-}
-
 // letFederationsIn lets apps in that a federation vouches for, if the operator says which.
 func (n *Node) letFederationsIn(context.Context) error {
 	n.federation.OnDropped(func(entity string) { n.directory.Forget(authz.ClientID(entity)) })

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"hopnhat/authz/recent"
@@ -108,10 +109,10 @@ type Options struct {
 	Registry Registry
 	// Resolver is for the resolve endpoint; nil for an entity without one.
 	Resolver Resolver
-	// Callers limits requests by address, Together those of all; nil limits nobody.
-	Callers, Together Callers
-	Ring              Ring
-	Now               func() time.Time
+	// Callers limits requests by address; nil limits nobody.
+	Callers Callers
+	Ring    Ring
+	Now     func() time.Time
 }
 
 // Authority answers the endpoints of an entity. It is safe for concurrent use.
@@ -122,6 +123,7 @@ type Authority struct {
 	resolved *recent.Map[string, string]
 	listed   *recent.Map[struct{}, []listed]
 	flights  singleflight.Group
+	working  *semaphore.Weighted
 }
 
 // New makes an Authority.
@@ -134,6 +136,7 @@ func New(o Options) *Authority {
 		statuses: recent.New[string, string](maxSigned, freshStatus, o.Now),
 		resolved: recent.New[string, string](maxResolved, fresh, o.Now),
 		listed:   recent.New[struct{}, []listed](1, freshList, o.Now),
+		working:  semaphore.NewWeighted(AtOnce),
 	}
 }
 

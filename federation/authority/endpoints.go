@@ -111,7 +111,7 @@ func (a *Authority) handler(e endpoint) http.HandlerFunc {
 		}
 		var got answer
 		if err == nil {
-			got, err = e.serve(r.Context(), form)
+			got, err = a.work(r.Context(), w, e, form)
 		}
 		if err != nil {
 			writeError(w, r, err)

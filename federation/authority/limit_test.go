@@ -1,13 +1,18 @@
 package authority_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
+	"hopnhat/authz"
+	"hopnhat/federation"
 	"hopnhat/federation/authority"
+	"hopnhat/federation/enrol"
 )
 
 // bucket lets so many in of each address.
@@ -24,11 +29,11 @@ func (b *bucket) Take(address netip.Addr) time.Duration {
 	return 0
 }
 
-// TestCallers: an endpoint answers one address, and all together, so often and no more; RFC 6585
-// §4: 429 and when to come back.
+// TestCallers: an endpoint answers one address so often and no more; RFC 6585 §4: 429 and when to
+// come back. However many addresses ask as often as they may, the next one is answered.
 func TestCallers(t *testing.T) {
-	each, all := &bucket{2, map[netip.Addr]int{}}, &bucket{3, map[netip.Addr]int{}}
-	o := newOffice(t, func(o *authority.Options) { o.Callers, o.Together = each, all })
+	each := &bucket{2, map[netip.Addr]int{}}
+	o := newOffice(t, func(o *authority.Options) { o.Callers = each })
 	ask := func(path, from string) (int, string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 		r.RemoteAddr = from
@@ -45,7 +50,6 @@ func TestCallers(t *testing.T) {
 		{authority.ListPath, "192.0.2.1", http.StatusTooManyRequests},
 		{authority.HistoryPath, "192.0.2.1", http.StatusTooManyRequests},
 		{authority.ListPath, "192.0.2.2", http.StatusOK},
-		{authority.ListPath, "192.0.2.3", http.StatusTooManyRequests},
 	} {
 		wait := ""
 		if row.want == http.StatusTooManyRequests {
@@ -55,7 +59,82 @@ func TestCallers(t *testing.T) {
 			t.Errorf("request %d: status %d, Retry-After %q", i, status, after)
 		}
 	}
-	if all.taken[netip.Addr{}] != 3 {
-		t.Errorf("who was refused took from the others: %v", all.taken)
+	for i := range 2 * authority.AtOnce {
+		from := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String()
+		for range 2 {
+			if status, _ := ask(authority.ListPath, from); status != http.StatusOK {
+				t.Fatalf("address %d: status %d", i, status)
+			}
+		}
+	}
+}
+
+// slow is a registry that answers when it is let go.
+type slow struct {
+	authority.Registry
+	asked chan struct{}
+	free  chan struct{}
+}
+
+func (s slow) Subordinate(context.Context, federation.EntityID) (enrol.Subordinate, error) {
+	s.asked <- struct{}{}
+	<-s.free
+	return enrol.Subordinate{}, authz.ErrNotFound
+}
+
+// unread is an answer that its caller does not read until it is let go.
+type unread struct {
+	http.ResponseWriter
+	asked, free chan struct{}
+}
+
+func (u unread) Write(raw []byte) (int, error) {
+	u.asked <- struct{}{}
+	<-u.free
+	return u.ResponseWriter.Write(raw)
+}
+
+// TestAtOnce: so many answers are worked out at once and no more: the next request is told to
+// come back in a second, with 503, and is answered after. Who does not read an answer holds nobody
+// up.
+func TestAtOnce(t *testing.T) {
+	asked, free := make(chan struct{}), make(chan struct{})
+	o := newOffice(t, func(o *authority.Options) { o.Registry = slow{o.Registry, asked, free} })
+	handlers := o.Handlers()
+	fetch := func(w http.ResponseWriter) {
+		path := authority.FetchPath + "?sub=https://tinh.example.vn"
+		handlers[authority.FetchPath](w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	}
+	configuration := func(w http.ResponseWriter) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, authority.ConfigurationPath, nil)
+		handlers[authority.ConfigurationPath](w, r)
+	}
+	answered := func(name string, want int, after string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		configuration(w)
+		if w.Code != want || w.Header().Get("Retry-After") != after {
+			t.Errorf("%s: status %d, Retry-After %q: %s", name, w.Code, w.Header().Get("Retry-After"), w.Body)
+		}
+	}
+	for name, row := range map[string]struct {
+		request func()
+		want    int
+		after   string
+	}{
+		"while all are worked out":  {func() { fetch(httptest.NewRecorder()) }, http.StatusServiceUnavailable, "1"},
+		"while nobody reads theirs": {func() { configuration(unread{httptest.NewRecorder(), asked, free}) }, http.StatusOK, ""},
+	} {
+		var all sync.WaitGroup
+		for range authority.AtOnce {
+			all.Go(row.request)
+			<-asked
+		}
+		answered(name, row.want, row.after)
+		for range authority.AtOnce {
+			free <- struct{}{}
+		}
+		all.Wait()
+		answered("after", http.StatusOK, "")
 	}
 }

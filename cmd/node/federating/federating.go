@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/authn"
 	"hopnhat/authz/outbound"
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
@@ -188,6 +189,10 @@ type Server struct {
 	resolver *resolver.Resolver // nil without anchors
 }
 
+// callersInterval is that after which an address may ask the endpoints once more. One who walks a
+// federation asks twice for each subordinate.
+const callersInterval = 10 * time.Millisecond
+
 // Parts are what a server has that an entity needs.
 type Parts struct {
 	// File is that of the configuration key federation_entity, Issuer the name of the entity, State
@@ -195,8 +200,8 @@ type Parts struct {
 	File, Issuer, State string
 	Ring                authority.Ring
 	Registry            authority.Registry
-	// Callers and Together limit requests to the endpoints, by address and of all.
-	Callers, Together authority.Callers
+	// Burst is how often one address may ask the endpoints at once; 0 is without a limit.
+	Burst int
 	// Provider gives the metadata of the OpenID Provider that the server is as well; nil if
 	// it is none.
 	Provider func() []byte
@@ -209,7 +214,10 @@ func New(p Parts) (*Server, error) {
 		return nil, err
 	}
 	s, o := &Server{}, e.options
-	o.Ring, o.Callers, o.Together = p.Ring, p.Callers, p.Together
+	o.Ring = p.Ring
+	if p.Burst > 0 {
+		o.Callers = authn.NewAddresses(p.Burst, callersInterval, time.Now)
+	}
 	if e.HasSubordinates {
 		o.Registry = p.Registry
 	}
