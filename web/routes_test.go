@@ -52,7 +52,8 @@ func (v *visitor) HasRole(_ context.Context, who authz.Subject, role authz.Role)
 // route by route, so that one says what the other means.
 func mayVisit(path string) audience {
 	switch {
-	case strings.HasPrefix(path, "/console/apps"), strings.HasPrefix(path, "/console/logouts"):
+	case strings.HasPrefix(path, "/console/apps"), strings.HasPrefix(path, "/console/logouts"),
+		strings.HasPrefix(path, "/console/federation"):
 		return operator
 	case strings.HasPrefix(path, "/console/incidents"):
 		return official
