@@ -41,7 +41,7 @@ vaultd: ## build the real Vault that the tests talk to (minutes, once)
 ceremony: ## rehearse docs/keys.md with a real Vault: roles, rotation, outage, revocation
 	@bash $(HARNESS)/ceremony.sh
 
-drills: ## all drills of conformance/harness/drills, or DRILLS='kill ...'; hours at their full size
+drills: ## all drills of conformance/harness/drills, or DRILLS='kill ...'; hours at their full size (cutoff: as root)
 	@bash $(HARNESS)/drills.sh $(DRILLS)
 
 postgres-for-tests: ## start a cluster for `go test`, print what to export

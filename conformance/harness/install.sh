@@ -22,6 +22,7 @@ need nodejs node
 need npm npm
 need gcc gcc cc             # the race detector links with it
 need libc6-dev /usr/include/stdlib.h
+need iproute2 ip /usr/sbin/ip # a drill takes links down
 need curl curl              # the ceremony of the keys speaks to Vault with it
 need php-cli php            # runs an example of docs/integrate.md
 need python3 python3        # runs two frameworks of docs/integrate.md

@@ -54,6 +54,8 @@ type Program struct {
 	Base string
 	// Trust issued the server's certificate where Base is https.
 	Trust *Authority
+	// Transport reaches Base where the test itself does not; it goes before Trust.
+	Transport *http.Transport
 	// Patience bounds the wait until it is ready, two minutes if zero.
 	Patience time.Duration
 }
@@ -103,8 +105,10 @@ func start(t testing.TB, program Program) (*Process, error) {
 		patience = 2 * time.Minute
 	}
 	client := plain
-	if program.Trust != nil {
-		transport := program.Trust.Transport()
+	if transport := program.Transport; transport != nil || program.Trust != nil {
+		if transport == nil {
+			transport = program.Trust.Transport()
+		}
 		transport.DisableKeepAlives = true
 		client = &http.Client{Timeout: plain.Timeout, Transport: transport}
 	}

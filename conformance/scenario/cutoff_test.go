@@ -1,16 +1,19 @@
 package scenario_test
 
 import (
+	"context"
+	"crypto/x509"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,28 +26,50 @@ import (
 	"hopnhat/conformance/scenario/clients"
 )
 
+// place is where a server is.
+type place struct {
+	host string
+	// dial reaches it, and within runs something where it is; both are nil on this host.
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	within func(do func())
+}
+
 // site is a server of a federation, with a state and a database of its own, over TLS.
 type site struct {
 	*nation
+	place
 	authority *harness.Authority
 	flags     []string // what says where it is
 	serves    []string // more, of the server alone
-	port      int
 }
 
 // newSite makes the state of a server whose roles are given.
-func newSite(t *testing.T, a *harness.Authority, port int, roles string) *site {
+func newSite(t *testing.T, a *harness.Authority, at place, roles string) *site {
 	t.Helper()
-	s := &site{nation: &nation{base: fmt.Sprintf("https://localhost:%d", port)}, authority: a, port: port}
+	port, listen, own, memory := strconv.Itoa(harness.Port(t, 1)), "127.0.0.1", a.Server(), "64"
+	if ip := net.ParseIP(at.host); ip != nil {
+		template := harness.Template(at.host)
+		template.ExtKeyUsage, template.IPAddresses = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, []net.IP{ip}
+		listen, own, memory = at.host, a.Issue(template), "19456" // less is for a loopback host
+	}
+	s := &site{nation: &nation{base: "https://" + net.JoinHostPort(at.host, port)}, place: at, authority: a}
 	s.state = filepath.Join(t.TempDir(), "state")
-	own := a.Server()
 	s.flags = []string{
-		"--state", s.state, "--issuer", s.base, "--argon2-kib", "64", "--federation-entity", s.file("entity"), "--registry", s.file("registry"),
+		"--state", s.state, "--issuer", s.base, "--argon2-kib", memory, "--federation-entity", s.file("entity"), "--registry", s.file("registry"),
 	}
 	s.serves = []string{
-		"--listen", fmt.Sprintf("127.0.0.1:%d", port), "--tls-certificate", own.CertFile, "--tls-key", own.KeyFile, "--roles", roles,
+		"--listen", net.JoinHostPort(listen, port), "--tls-certificate", own.CertFile, "--tls-key", own.KeyFile, "--roles", roles,
 	}
 	return s
+}
+
+// transport reaches the server from where it is.
+func (s *site) transport() *http.Transport {
+	transport := s.authority.Transport()
+	if s.dial != nil {
+		transport.DialContext = s.dial
+	}
+	return transport
 }
 
 // file is the path of a file of the server's configuration.
@@ -64,8 +89,13 @@ func (s *site) write(t *testing.T, name string, value any) {
 // begins starts the server, with more flags; what is given twice counts as given last.
 func (s *site) begins(t *testing.T, more ...string) {
 	t.Helper()
-	args := slices.Concat([]string{"serve"}, s.flags, s.serves, more)
-	s.process = harness.Start(t, harness.Program{Args: args, Base: s.base, Trust: s.authority})
+	program := harness.Program{Args: slices.Concat([]string{"serve"}, s.flags, s.serves, more), Base: s.base, Transport: s.transport()}
+	start := func() { s.process = harness.Start(t, program) }
+	if s.within == nil {
+		start()
+		return
+	}
+	s.within(start)
 }
 
 func (s *site) command(t *testing.T, words ...string) string {
@@ -107,7 +137,7 @@ func (s *site) says(t *testing.T, path string, query url.Values) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := (&http.Client{Transport: s.authority.Transport()}).Do(r)
+	answer, err := (&http.Client{Transport: s.transport()}).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +154,7 @@ func (s *site) says(t *testing.T, path string, query url.Values) string {
 func (s *site) browser(t *testing.T) *http.Client {
 	t.Helper()
 	b := browser(t)
-	b.Transport = s.authority.Transport()
+	b.Transport = s.transport()
 	return b
 }
 
@@ -146,30 +176,30 @@ func (s *site) signs(t *testing.T, token string) map[string]any {
 	return claims
 }
 
-// cut is a federation of an anchor, the centre and a province, and an app below the province
-// that has nothing of the product's.
+// cut is a federation of an anchor, the centre and provinces.
 type cut struct {
-	anchor, centre, province *site
-	app                      *member
-	party                    *party
-	chain                    []string
+	anchor, centre *site
+	provinces      []*province
 }
 
-const (
-	provincialRoles = "provider,portal,log,federation"
-	provincialHost  = "land.danang.example.vn"
-)
+// province is a site below whose domain an app is that has nothing of the product's.
+type province struct {
+	*site
+	domain string
+	app    *member
+	party  *party
+	chain  []string
+}
 
-// newCut sets the federation up as docs/federation.md and docs/cutoff.md say.
-func newCut(t *testing.T) *cut {
+// newCut sets a federation up as docs/federation.md and docs/cutoff.md say, with a province
+// for each domain.
+func newCut(t *testing.T, anchor, centre place, provinces map[string]place) *cut {
 	t.Helper()
-	authority, port := harness.NewAuthority(t, "Hopnhat Test CA"), harness.Port(t, 3)
+	authority := harness.NewAuthority(t, "Hopnhat Test CA")
 	c := &cut{
-		anchor: newSite(t, authority, port, "log,federation"), centre: newSite(t, authority, port+1, "provider,broker,portal,log,federation"),
-		province: newSite(t, authority, port+2, provincialRoles),
+		anchor: newSite(t, authority, anchor, "log,federation"), centre: newSite(t, authority, centre, "provider,broker,portal,log,federation"),
 	}
-	mark := c.anchor.base + "/marks/regional-provider"
-	networks := []string{"127.0.0.0/8", "::1/128"}
+	mark, networks := c.anchor.base+"/marks/regional-provider", []string{"127.0.0.0/8", "::1/128", "10.34.0.0/24"}
 	c.anchor.write(t, "entity", map[string]any{
 		"organization": "Neo", "subordinates": true, "networks": networks, "ca": authority.File,
 		"trust_mark_issuers": map[string]any{mark: []string{c.anchor.base}},
@@ -189,56 +219,66 @@ func newCut(t *testing.T) *cut {
 		"organization": "Trung tâm", "superiors": []string{c.anchor.base}, "networks": networks, "ca": authority.File,
 		"anchors": []any{map[string]any{"entity": c.anchor.base, "jwks": stated.Keys}},
 	}
-	c.centre.write(t, "entity", entity)
-	entity = maps.Clone(entity)
-	entity["organization"], entity["subordinates"] = "Thành phố Đà Nẵng", true
-	c.province.write(t, "entity", entity)
-
-	// The province joins, and has the mark.
-	c.province.begins(t, "--roles", "log,federation")
-	c.anchor.enrols(t, c.province.base)
-	c.anchor.command(t, "federation", "mark", "grant", mark, c.province.base)
-	token := c.anchor.says(t, "/federation/trust-mark", url.Values{"trust_mark_type": {mark}, "sub": {c.province.base}})
-	c.province.process.Stop()
-	entity["trust_marks"] = []any{map[string]any{"trust_mark_type": mark, "trust_mark": token}}
-	c.province.write(t, "entity", entity)
-	name := map[string]string{"vi": "Thành phố Đà Nẵng", "en": "Da Nang City"}
-	c.province.write(t, "province", map[string]any{"name": name, "centre": c.centre.base, "trust_mark_type": mark})
 	apps := map[string]any{
 		"trust_anchors": []any{map[string]any{"entity_id": c.anchor.base, "jwks": stated.Keys}}, "profile": "fapi2", "minimum_level": 2,
 	}
-	c.province.write(t, "apps", apps)
-	c.province.serves = append(
-		c.province.serves, "--regional-provider", c.province.file("province"), "--federation-apps", c.province.file("apps"),
-	)
-	c.province.begins(t)
+	var choices []any
+	for _, domain := range slices.Sorted(maps.Keys(provinces)) {
+		p := &province{site: newSite(t, authority, provinces[domain], "provider,portal,log,federation"), domain: domain}
+		c.provinces = append(c.provinces, p)
+		choices = append(choices, map[string]any{"entity": p.base, "name": p.named(), "sectors": []string{domain}})
+		p.write(t, "apps", apps)
+		c.admits(t, p, entity, mark)
+	}
 
-	// The centre names the province, and joins.
+	// The centre names the provinces, and joins.
+	c.centre.write(t, "entity", entity)
 	c.centre.write(t, "apps", apps)
 	c.centre.write(t, "provinces", map[string]any{
-		"trust_mark_type": mark, "days": 7, "since": "2026-01-01T00:00:00+07:00", "providers": []any{map[string]any{
-			"entity": c.province.base, "name": name, "sectors": []string{"danang.example.vn"},
-		}},
+		"trust_mark_type": mark, "days": 7, "since": "2026-01-01T00:00:00+07:00", "providers": choices,
 	})
 	c.centre.serves = append(c.centre.serves, "--regional-choices", c.centre.file("provinces"), "--federation-apps", c.centre.file("apps"))
 	harness.Run(t, nil, "registry", "generate", "--persons", "300", "--seed", "2026", "--registry", c.centre.file("registry"))
 	c.centre.begins(t)
 	c.anchor.enrols(t, c.centre.base)
-	c.joins(t)
+	c.centre.tool = c.centre.flags
+	c.centre.people = enrolled(t, c.centre.command(t, "account", "enrol", "--count", "2"))
+	for _, p := range c.provinces {
+		p.joins(t, c.anchor)
+	}
 	return c
 }
 
-// joins enrols the app at the province, and gives it its chain.
-func (c *cut) joins(t *testing.T) {
+func (p *province) named() map[string]string { return map[string]string{"vi": "Tỉnh " + p.domain} }
+
+// admits lets a province join, with the mark, and starts its provider.
+func (c *cut) admits(t *testing.T, p *province, entity map[string]any, mark string) {
 	t.Helper()
-	c.app = newMember(t, "https://"+provincialHost)
-	c.party = newParty(t, nil, c.app.id)
-	c.party.redirect = c.app.id + "/callback"
-	c.party.http = &http.Client{Transport: c.province.authority.Transport()}
-	own := c.app.states(t, c.app, map[string]any{
-		"authority_hints": []string{c.province.base}, "metadata": map[string]any{"openid_relying_party": map[string]any{
-			"client_registration_types": []string{"automatic"}, "client_name": "Cổng đất đai", "jwks": json.RawMessage(c.party.public),
-			"organization_name": "Sở Tài nguyên", "redirect_uris": []string{c.party.redirect},
+	entity = maps.Clone(entity)
+	entity["organization"], entity["subordinates"] = "Tỉnh "+p.domain, true
+	p.write(t, "entity", entity)
+	p.begins(t, "--roles", "log,federation")
+	c.anchor.enrols(t, p.base)
+	c.anchor.command(t, "federation", "mark", "grant", mark, p.base)
+	token := c.anchor.says(t, "/federation/trust-mark", url.Values{"trust_mark_type": {mark}, "sub": {p.base}})
+	p.process.Stop()
+	entity["trust_marks"] = []any{map[string]any{"trust_mark_type": mark, "trust_mark": token}}
+	p.write(t, "entity", entity)
+	p.write(t, "province", map[string]any{"name": p.named(), "centre": c.centre.base, "trust_mark_type": mark})
+	p.serves = append(p.serves, "--regional-provider", p.file("province"), "--federation-apps", p.file("apps"))
+	p.begins(t)
+}
+
+// joins enrols the app at the province, and gives it its chain.
+func (p *province) joins(t *testing.T, anchor *site) {
+	t.Helper()
+	p.app = newMember(t, "https://land."+p.domain)
+	p.party = newParty(t, nil, p.app.id)
+	p.party.redirect = p.app.id + "/callback"
+	own := p.app.states(t, p.app, map[string]any{
+		"authority_hints": []string{p.base}, "metadata": map[string]any{"openid_relying_party": map[string]any{
+			"client_registration_types": []string{"automatic"}, "client_name": "Cổng đất đai", "jwks": json.RawMessage(p.party.public),
+			"organization_name": "Sở Tài nguyên", "redirect_uris": []string{p.party.redirect},
 			"grant_types": []string{"authorization_code", "refresh_token"}, "token_endpoint_auth_method": "private_key_jwt",
 		}},
 	})
@@ -246,41 +286,42 @@ func (c *cut) joins(t *testing.T) {
 	if err := os.WriteFile(file, []byte(own), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.province.enrols(t, c.app.id, "--configuration", file, "--organization", "Sở Tài nguyên")
-	c.chain = []string{
-		own, c.province.says(t, "/federation/fetch", url.Values{"sub": {c.app.id}}),
-		c.anchor.says(t, "/federation/fetch", url.Values{"sub": {c.province.base}}),
+	p.enrols(t, p.app.id, "--configuration", file, "--organization", "Sở Tài nguyên")
+	p.chain = []string{
+		own, p.says(t, "/federation/fetch", url.Values{"sub": {p.app.id}}), anchor.says(t, "/federation/fetch", url.Values{"sub": {p.base}}),
 	}
 }
 
-// signsIn lets a person sign in to the app at a server, where the app registers by the chain that
-// it pushes, and gives her sub and the refresh token.
-func (c *cut) signsIn(t *testing.T, at *site, b *http.Client, who *person) (sub, refresh string) {
+// signsIn lets a person sign in to the app of the province at a server, where the app registers by
+// the chain that it pushes, and gives her sub and the refresh token.
+func (p *province) signsIn(t *testing.T, at *site, b *http.Client, who *person) (sub, refresh string) {
 	t.Helper()
-	c.party.n, c.party.nonce = at.nation, ""
+	p.party.n, p.party.nonce, p.party.http = at.nation, "", &http.Client{Transport: at.transport()}
 	verifier := random() + random()
-	f := &federated{party: c.party}
-	pushed := f.push(t, verifier, f.introducing(t, c.chain, nil))
+	f := &federated{party: p.party}
+	pushed := f.push(t, verifier, f.introducing(t, p.chain, nil))
 	if pushed.status != http.StatusCreated {
 		t.Fatalf("PAR with a trust chain answered %d: %s", pushed.status, pushed.raw)
 	}
-	start := at.base + "/authorize?" + url.Values{"client_id": {c.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode()
-	callback, err := clients.SignIn(ctx(t), b, start, c.party.redirect, who.atTheBrowser())
+	start := at.base + "/authorize?" + url.Values{"client_id": {p.app.id}, "request_uri": {pushed.text("request_uri")}}.Encode()
+	callback, err := clients.SignIn(ctx(t), b, start, p.party.redirect, who.atTheBrowser())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := callback.Query(); got.Get("iss") != at.base || got.Get("code") == "" {
 		t.Fatalf("the answer was %s", callback)
 	}
-	tokens := c.party.exchange(t, callback.Query().Get("code"), verifier)
+	tokens := p.party.exchange(t, callback.Query().Get("code"), verifier)
 	if tokens.status != http.StatusOK {
 		t.Fatalf("the token endpoint answered %d: %s", tokens.status, tokens.raw)
 	}
 	claims := at.signs(t, tokens.text("id_token"))
-	if claims["iss"] != at.base || claims["aud"] != c.app.id {
+	if claims["iss"] != at.base || claims["aud"] != p.app.id {
 		t.Errorf("the ID token says %v", claims)
 	}
-	sub, _ = claims["sub"].(string)
+	if sub, _ = claims["sub"].(string); sub == "" {
+		t.Fatalf("the ID token says %v", claims)
+	}
 	return sub, tokens.text("refresh_token")
 }
 
@@ -298,67 +339,94 @@ func soon(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// chooses lets a person choose the province at the centre, and waits until it is fed.
-func (c *cut) chooses(t *testing.T, b *http.Client, who *person) {
+// chooses lets a person choose a province at the centre, and waits until it is fed.
+func (c *cut) chooses(t *testing.T, b *http.Client, who *person, p *province) {
 	t.Helper()
 	signIn(t, c.centre.nation, b, who, "/portal/provinces")
 	form := answerTo(t, page(t, b, c.centre.base+"/portal/provinces").raw, "")
 	form.Set("choice", "chosen")
+	form.Set("provider", p.base)
 	if a := sent(t, b, c.centre.base+"/portal/provinces", form); a.status >= http.StatusBadRequest {
 		t.Fatalf("the choice was not taken: %d %s", a.status, a.raw)
 	}
 	// Started again it knows the centre at once, and asks.
-	c.province.process.Stop()
-	c.province.begins(t)
+	p.process.Stop()
+	p.begins(t)
 	soon(t, "the province was fed", func() bool {
 		// Of one whom the province does not know an operator can end no sessions.
-		_, status := harness.Try(t, nil, append([]string{"account", "sign-out", who.Number}, c.province.flags...)...)
+		_, status := harness.Try(t, nil, append([]string{"account", "sign-out", who.Number}, p.flags...)...)
 		return status == 0
 	})
+}
+
+// alike lets a person sign in at the centre and at a province, and gives the one name that
+// both say.
+func (c *cut) alike(t *testing.T, national *http.Client, who *person, p *province) string {
+	t.Helper()
+	name, _ := p.signsIn(t, c.centre, national, who)
+	if same, _ := p.signsIn(t, p.site, p.browser(t), who); name != same {
+		t.Errorf("OpenID Connect Core §8.1: one person, two names: %q and %q", name, same)
+	}
+	return name
+}
+
+// inside is what a person has at a province that is cut off.
+type inside struct {
+	browser *http.Client
+	refresh string
+}
+
+// goesOn lets a person sign in at a province that is cut off, where she has the name of before.
+func (p *province) goesOn(t *testing.T, who *person, name string) inside {
+	t.Helper()
+	p.process.Kill() // it starts while it is cut off
+	p.begins(t)
+	b := p.browser(t)
+	sub, refresh := p.signsIn(t, p.site, b, who)
+	if sub != name {
+		t.Errorf("cut off, the province names her %q, before %q", sub, name)
+	}
+	if a := page(t, b, p.base+"/portal/sessions"); a.status != http.StatusOK {
+		t.Fatalf("her sessions: %d", a.status)
+	}
+	return inside{b, refresh}
+}
+
+// ends waits until a lock of the centre ends what a person has at a province, which lets her in
+// no more.
+func (p *province) ends(t *testing.T, who *person, had inside) {
+	t.Helper()
+	soon(t, "the lock ended her session at the province", func() bool {
+		return page(t, had.browser, p.base+"/portal/sessions").status != http.StatusOK
+	})
+	if a := p.party.refresh(t, had.refresh); a.text("error") != "invalid_grant" {
+		t.Errorf("the app refreshes after the lock: %d %s", a.status, a.raw)
+	}
+	b := p.browser(t)
+	a := open(t, b, http.MethodPost, p.base+"/signin", url.Values{
+		"csrf": {csrf(t, p.nation, b)}, "next": {"/portal"}, "number": {who.Number}, "password": {who.Password},
+	})
+	// A right password would lead on to /signin/code.
+	if to := a.header.Get("Location"); a.status < http.StatusBadRequest && !strings.HasPrefix(to, "/signin?") {
+		t.Errorf("a sign-in after the lock: %d to %q", a.status, to)
+	}
 }
 
 // TestCutOffProvince: an app below a province signs a person in at the centre and at the province,
 // and both name her alike. With anchor and centre killed she signs in at the province; what the
 // centre took meanwhile is taken there when the centre is back, without the anchor.
 func TestCutOffProvince(t *testing.T) {
-	c := newCut(t)
-	c.centre.tool = c.centre.flags
-	c.centre.people = enrolled(t, c.centre.command(t, "account", "enrol", "--count", "1"))
-	who, national := c.centre.someone(t), c.centre.browser(t)
-	c.chooses(t, national, who)
-	name, _ := c.signsIn(t, c.centre, national, who)
-	same, _ := c.signsIn(t, c.province, c.province.browser(t), who)
-	if name == "" || name != same {
-		t.Errorf("OpenID Connect Core §8.1: one person, two names: %q and %q", name, same)
-	}
+	here := place{host: "localhost"}
+	c := newCut(t, here, here, map[string]place{"danang.example.vn": here})
+	p, who, national := c.provinces[0], c.centre.someone(t), c.centre.browser(t)
+	c.chooses(t, national, who, p)
+	name := c.alike(t, national, who, p)
 
 	c.anchor.process.Kill()
 	c.centre.process.Kill()
-	c.province.process.Kill() // and starts while it is cut off
-	c.province.begins(t)
-	b := c.province.browser(t)
-	sub, refresh := c.signsIn(t, c.province, b, who)
-	if sub != name {
-		t.Errorf("cut off, the province names her %q, before %q", sub, name)
-	}
-	if a := page(t, b, c.province.base+"/portal/sessions"); a.status != http.StatusOK {
-		t.Fatalf("her sessions: %d", a.status)
-	}
+	had := p.goesOn(t, who, name)
 
 	c.centre.command(t, "account", "lock", who.Number)
 	c.centre.begins(t)
-	soon(t, "the lock ended her session at the province", func() bool {
-		return page(t, b, c.province.base+"/portal/sessions").status != http.StatusOK
-	})
-	if a := c.party.refresh(t, refresh); a.text("error") != "invalid_grant" {
-		t.Errorf("the app refreshes after the lock: %d %s", a.status, a.raw)
-	}
-	fresh := c.province.browser(t)
-	a := open(t, fresh, http.MethodPost, c.province.base+"/signin", url.Values{
-		"csrf": {csrf(t, c.province.nation, fresh)}, "next": {"/portal"}, "number": {who.Number}, "password": {who.Password},
-	})
-	// A right password would lead on to /signin/code.
-	if to := a.header.Get("Location"); a.status < http.StatusBadRequest && !strings.HasPrefix(to, "/signin?") {
-		t.Errorf("a sign-in after the lock: %d to %q", a.status, to)
-	}
+	p.ends(t, who, had)
 }
