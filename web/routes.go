@@ -152,6 +152,7 @@ func (s *Server) table() []route {
 		visit(Portal, get, enrolment.EntityPath, operator, s.enrolment.Show),
 		visit(Portal, post, enrolment.EntityPath, operator, s.enrolment.Step),
 		visit(Portal, get, enrolment.TrustPath, operator, s.enrolment.Trust),
+		visit(Portal, get, enrolment.WeatherPath, operator, s.enrolment.Weather),
 		visit(Portal, get, enrolment.ProposePath, operator, s.enrolment.ProposeForm),
 		visit(Portal, post, enrolment.ProposePath, operator, s.enrolment.Propose),
 		visit(Portal, get, incidents.Path, official, s.incidents.List),

@@ -154,6 +154,9 @@ var metricTable = []metric{
 			tell(float64(counts[level]), strings.ToLower(level.String()))
 		}
 	}},
+	{"hopnhat_federation_entities", "Entities of the federation by what the last walk found of them (trusted, refused, unreachable, one_key, weak_algorithm).", []string{"state"}, func(n *Node, tell func(float64, ...string)) {
+		n.federation.Tell(tell)
+	}},
 	plain("hopnhat_process_cpu_seconds_total", "CPU time of this process, user and system.", func(*Node) float64 { return cpuSeconds() }),
 }
 

@@ -14,6 +14,7 @@ import (
 	"hopnhat/federation/mark"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
+	"hopnhat/federation/weather"
 	"hopnhat/keys/jose"
 )
 
@@ -72,6 +73,8 @@ type gathered struct {
 	// dropped are those who were trusted and are stated by nobody any more, until their
 	// chains would have ended.
 	dropped map[federation.EntityID]time.Time
+	// failures are what the walk wanted and did not get.
+	failures []weather.Failure
 }
 
 func nothing() *gathered {

@@ -15,6 +15,7 @@ import (
 
 	"hopnhat/federation"
 	"hopnhat/federation/statement"
+	"hopnhat/federation/weather"
 )
 
 // maxFile bounds the file in bytes: 60 branches as large as they may be.
@@ -27,6 +28,8 @@ type kept struct {
 	Holders    []holder `json:"holders"`
 	// Dropped are those who were trusted and are stated by nobody any more.
 	Dropped map[federation.EntityID]time.Time `json:"dropped,omitempty"`
+	// Failures are what the last walk wanted and did not get.
+	Failures []weather.Failure `json:"failures,omitempty"`
 }
 
 type holder struct {
@@ -64,7 +67,7 @@ func load(file string) (*gathered, error) {
 	for _, h := range k.Holders {
 		g.holders[markKind{h.Issuer, h.Type}] = said{h.Subjects, h.At}
 	}
-	g.dropped = k.Dropped
+	g.dropped, g.failures = k.Dropped, k.Failures
 	return g, nil
 }
 
@@ -89,7 +92,7 @@ func save(file string, g *gathered) error {
 	if file == "" {
 		return nil
 	}
-	k := kept{Statements: []string{}, Holders: []holder{}, Dropped: g.dropped}
+	k := kept{Statements: []string{}, Holders: []holder{}, Dropped: g.dropped, Failures: g.failures}
 	for _, s := range g.statements {
 		k.Statements = append(k.Statements, s.Token())
 	}

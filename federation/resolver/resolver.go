@@ -22,6 +22,7 @@ import (
 	"hopnhat/federation/mark"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
+	"hopnhat/federation/weather"
 )
 
 // Every is how long lies between two walks.
@@ -63,6 +64,8 @@ type snapshot struct {
 	gathered *gathered
 	// entries of a subject are in the order in which its chains are preferred (§10.3).
 	entries map[federation.EntityID][]*Entry
+	// forecast is made when it is asked for first.
+	forecast func() weather.Forecast
 }
 
 // Resolver answers from its newest snapshot. It is safe for concurrent use.
@@ -216,6 +219,9 @@ func (r *Resolver) Refresh(ctx context.Context) {
 		slog.Warn("statements of the federation could not be fetched; those from before stand while they are in force",
 			"failed", len(failed), "issuer", string(first.issuer), "subject", string(first.subject), "error", failed[first])
 	}
+	for p, err := range failed {
+		found.failures = append(found.failures, weather.Failure{Issuer: p.issuer, Subject: p.subject, Error: err.Error()})
+	}
 	r.swapping.Lock()
 	defer r.swapping.Unlock()
 	found.without(r.gone)
@@ -284,6 +290,7 @@ func (r *Resolver) build(g *gathered, before *snapshot) *snapshot {
 			s.entries[id] = append(s.entries[id], entry(v, g, chains, before.entries[id], now))
 		}
 	}
+	s.forecast = sync.OnceValue(s.weather)
 	return s
 }
 

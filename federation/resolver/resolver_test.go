@@ -20,6 +20,7 @@ import (
 	"hopnhat/federation/resolver"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
+	"hopnhat/federation/weather"
 )
 
 type claims = federationtest.Claims
@@ -143,7 +144,9 @@ func (n *nation) Subordinate(_ context.Context, superior statement.Statement, id
 	return federationtest.Parse(n.t, e.About(n.t, n.entities[id], c)), nil
 }
 
-func (n *nation) List(_ context.Context, superior statement.Statement, _ ...federation.EntityType) (ids []federation.EntityID, err error) {
+func (n *nation) List(_ context.Context, superior statement.Statement,
+	_ ...federation.EntityType,
+) (ids []federation.EntityID, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if _, err := n.reach(superior.Subject); err != nil {
@@ -499,9 +502,13 @@ func TestFile(t *testing.T) {
 		t.Errorf("a day later: %v", err)
 	}
 	stranger := federationtest.New(t, "https://la.example.vn")
-	forged := fmt.Sprintf(`{"statements":[%q,%q]}`, stranger.Configuration(t, claims{"authority_hints": []federation.EntityID{idOf("neo")}}),
+	forged := fmt.Sprintf(`{"statements":[%q,%q]}`, stranger.Configuration(t,
+		claims{"authority_hints": []federation.EntityID{idOf("neo")}}),
 		federationtest.New(t, idOf("neo")).About(t, stranger, nil))
-	for name, text := range map[string]string{"forged": forged, "cut": `{"statements":["`, "not statements": `{"statements":["x"]}`, "empty": ""} {
+	for name, text := range map[string]string{
+		"forged": forged, "cut": `{"statements":["`,
+		"not statements": `{"statements":["x"]}`, "empty": "",
+	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -586,7 +593,8 @@ func TestKnownBefore(t *testing.T) {
 	n.forged[idOf("hue")] = true
 	r.Refresh(t.Context())
 	n.trusted(t, r, "neo", "bo", "app")
-	if e, err := r.Resolve(idOf("app")); err != nil || e.Metadata[federation.RelyingParty]["client_name"] != "Mới" || len(e.Marks) != 1 {
+	if e, err := r.Resolve(idOf("app")); err != nil || e.Metadata[federation.RelyingParty]["client_name"] != "Mới" ||
+		len(e.Marks) != 1 {
 		t.Errorf("other metadata: %+v, %v", e, err)
 	}
 	n.entities[idOf("bo")] = federationtest.New(t, idOf("bo")) // all of its keys are others
@@ -692,5 +700,39 @@ func TestWatchWhileAWalkGoesOn(t *testing.T) {
 	n.trusted(t, r, "neo", "hue", "app2")
 	if v, ok := r.Resolved(idOf("app1")); !ok || !errors.Is(v.Err, trust.ErrChain) {
 		t.Errorf("got %v, %v", v.Err, ok)
+	}
+}
+
+// TestWeather: the forecast is of the newest walk, names who did not answer, and is the same from
+// the file; without a file it is said that there is none.
+func TestWeather(t *testing.T) {
+	n := newNation(t, "neo > bo > app", "neo > so")
+	n.grant("neo", "app", time.Hour)
+	c := &clock{federationtest.Now}
+	folder := t.TempDir()
+	if _, err := resolver.ReadStored(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("got %v", err)
+	}
+	r := n.resolver(c, filepath.Join(folder, resolver.FileName), "neo")
+	r.Refresh(t.Context())
+	if f := r.Weather(); f.Trusted != 4 || f.Unreachable() != 0 || len(f.Branches) != 3 || !f.At.Equal(c.at) {
+		t.Fatalf("got %+v", f)
+	}
+	n.down[idOf("so")] = true
+	c.at = c.at.Add(2 * time.Hour)
+	r.Refresh(t.Context())
+	stored, err := resolver.ReadStored(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !stored.Holds(idOf("neo"), kind, idOf("app")) || stored.Holds(idOf("neo"), kind, idOf("so")) ||
+		len(stored.Statements) != len(r.Stored().Statements) {
+		t.Errorf("what is stored is not what is known: %+v", stored)
+	}
+	for name, f := range map[string]weather.Forecast{"newest": r.Weather(), "file": stored.Weather(n.anchors("neo"), c.at)} {
+		down := slices.IndexFunc(f.Branches, func(b weather.Branch) bool { return slices.Contains(b.Unreachable, idOf("so")) })
+		if f.Trusted != 4 || f.Unreachable() != 1 || down < 0 || f.Branches[down].Entity != idOf("so") || len(f.Failures) != 2 {
+			t.Errorf("%s: got %+v", name, f)
+		}
 	}
 }

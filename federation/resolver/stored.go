@@ -4,11 +4,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"hopnhat/federation"
 	"hopnhat/federation/statement"
+	"hopnhat/federation/trust"
+	"hopnhat/federation/weather"
 )
 
 // FileName is that of what is known, in the state folder.
@@ -41,6 +46,37 @@ func stored(g *gathered, at time.Time) Stored {
 func (r *Resolver) Stored() Stored {
 	s := r.current.Load()
 	return stored(s.gathered, s.at)
+}
+
+// Weather is the forecast by what is known now. It is made once for each walk.
+func (r *Resolver) Weather() weather.Forecast { return r.current.Load().forecast() }
+
+func (s *snapshot) weather() weather.Forecast {
+	var verdicts []trust.Verdict
+	for _, entries := range s.entries {
+		for _, e := range entries {
+			verdicts = append(verdicts, e.verdict)
+		}
+	}
+	return weather.Of(verdicts, s.gathered.failures, s.at)
+}
+
+// Weather is the forecast by what is stored, judged at a time.
+func (s Stored) Weather(anchors []trust.Anchor, now time.Time) weather.Forecast {
+	pool := trust.Collect(s.Statements...)
+	found := make([][]trust.Verdict, len(s.Statements))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, one := range s.Statements {
+		if one.IsConfiguration() {
+			group.Go(func() error {
+				found[i] = trust.Preferred(one.Subject, pool, anchors, now)
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // none fails
+	return weather.Of(slices.Concat(found...), s.gathered.failures, s.At)
 }
 
 // ReadStored reads what the resolver of a server keeps in the state folder. The error wraps

@@ -51,7 +51,7 @@ func (r *Resolver) Watch(ctx context.Context) {
 	r.swapping.Lock()
 	defer r.swapping.Unlock()
 	before := r.current.Load()
-	found := &gathered{statements: maps.Clone(before.gathered.statements), holders: before.gathered.holders}
+	found := &gathered{statements: maps.Clone(before.gathered.statements), holders: before.gathered.holders, failures: before.gathered.failures}
 	found.without(unlisted)
 	maps.Copy(r.gone, unlisted)
 	r.put(before, found, unlisted)

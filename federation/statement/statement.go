@@ -100,6 +100,9 @@ func (s Statement) Token() string { return s.token }
 // KeyID names the key that signed it.
 func (s Statement) KeyID() keys.KeyID { return s.received.KeyID() }
 
+// Algorithm is that of its signature.
+func (s Statement) Algorithm() keys.Algorithm { return s.received.Algorithm() }
+
 // RawKeys are Keys as the claim jwks has them.
 func (s Statement) RawKeys() json.RawMessage {
 	if s.received == nil {

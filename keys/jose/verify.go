@@ -103,6 +103,9 @@ func (r *Received) Type() string { return r.p.head.Type }
 // KeyID is the `kid`, empty if there is none.
 func (r *Received) KeyID() keys.KeyID { return r.p.head.KeyID }
 
+// Algorithm is that of the signature.
+func (r *Received) Algorithm() keys.Algorithm { return r.p.head.Algorithm }
+
 // HasTrustChain reports whether one of the headers trust_chain and peer_trust_chain is
 // there (OpenID Federation 1.0 §4.3, §4.4).
 func (r *Received) HasTrustChain() bool {

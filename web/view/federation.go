@@ -16,6 +16,8 @@ type Subordinates struct {
 	// ProposeURL leads to the form of a proposal; empty where this server has no
 	// subordinates. TrustURL asks whether somebody is trusted.
 	ProposeURL, TrustURL string
+	// WeatherURL leads to what threatens the federation.
+	WeatherURL string
 }
 
 func (Subordinates) page() string { return "Subordinates" }
@@ -51,29 +53,14 @@ func (SubordinateDetail) page() string { return "SubordinateDetail" }
 
 // TrustExplained says whether an entity is trusted, and why not. The question is a GET of URL
 // with the field id.
-type TrustExplained struct {
-	URL, Entity string
-	// Malformed says that what was asked is no entity.
-	Malformed bool
-	// Known says that something is known here, KnownAt since when.
-	Known   bool
-	KnownAt time.Time
-	// Asked and Found: there was a question, and statements that lead to a trust anchor.
-	Asked, Found bool
-	Trusted      bool
-	Anchor       string
-	Until        time.Time
-	// Advice says who has to do what, and Error in English what failed.
-	Advice Words
-	Error  string
-	// Chain is drawn from the anchor down.
-	Chain  []federated.TrustLink
-	Checks []federated.TrustCheck
-	Steps  []federated.Change
-	Marks  []federated.TrustMark
-}
+type TrustExplained struct{ federated.Trust }
 
 func (TrustExplained) page() string { return "TrustExplained" }
+
+// Weather says what threatens the federation, what ends first before the rest.
+type Weather struct{ federated.Forecast }
+
+func (Weather) page() string { return "Weather" }
 
 // Propose is the form by which an entity is proposed. It posts entity, organization,
 // agreement, level, until, policy and reason.

@@ -7,9 +7,9 @@ func federationEntries() []bookEntry {
 		{"Subordinates", sampleSubordinates()},
 		{"Subordinates, none", Subordinates{
 			URL: "/console/federation", Query: "hue", States: sampleStates(""),
-			TrustURL: "/console/federation/trust", ProposeURL: "/console/federation/propose",
+			TrustURL: "/console/federation/trust", WeatherURL: "/console/federation/weather", ProposeURL: "/console/federation/propose",
 		}},
-		{"Subordinates, no entity", Subordinates{URL: "/console/federation", TrustURL: "/console/federation/trust"}},
+		{"Subordinates, no entity", Subordinates{URL: "/console/federation", TrustURL: "/console/federation/trust", WeatherURL: "/console/federation/weather"}},
 		{"SubordinateDetail", sampleSubordinate()},
 		{"SubordinateDetail, waits", sampleWaiting(sampleRehearsed(), false, false, "")},
 		{"SubordinateDetail, nothing known", sampleWaiting(&federated.Rehearsed{}, false, false, "")},
@@ -19,18 +19,20 @@ func federationEntries() []bookEntry {
 		}, true, false, "same")},
 		{"SubordinateDetail, by a command", sampleWaiting(&federated.Rehearsed{}, false, true, "")},
 		{"SubordinateDetail, a reason is wanted", sampleProblem("reason")},
-		{"TrustExplained", TrustExplained{URL: "/console/federation/trust", Known: true, KnownAt: sampleNow}},
-		{"TrustExplained, nothing known", TrustExplained{
+		{"TrustExplained", TrustExplained{federated.Trust{URL: "/console/federation/trust", Known: true, KnownAt: sampleNow}}},
+		{"TrustExplained, nothing known", TrustExplained{federated.Trust{
 			URL:    "/console/federation/trust",
 			Entity: "https://a.example.vn", Asked: true,
-		}},
-		{"TrustExplained, not found", TrustExplained{
+		}}},
+		{"TrustExplained, not found", TrustExplained{federated.Trust{
 			URL: "/console/federation/trust", Entity: "https://a.example.vn",
 			Asked: true, Known: true, KnownAt: sampleNow,
-		}},
-		{"TrustExplained, malformed", TrustExplained{URL: "/console/federation/trust", Entity: "a", Malformed: true}},
+		}}},
+		{"TrustExplained, malformed", TrustExplained{federated.Trust{URL: "/console/federation/trust", Entity: "a", Malformed: true}}},
 		{"TrustExplained, trusted", sampleTrust(true)},
 		{"TrustExplained, not trusted", sampleTrust(false)},
+		{"Weather", sampleWeather()},
+		{"Weather, nothing known", Weather{federated.Forecast{BackURL: "/console/federation"}}},
 		{"Propose", Propose{Form: Form{Action: "/console/federation/propose"}, BackURL: "/console/federation"}},
 		{"Propose, wrong", Propose{
 			Form: Form{Action: "/console/federation/propose"}, BackURL: "/console/federation",
@@ -51,7 +53,7 @@ func sampleStates(selected federated.SubordinateState) (list []federated.StateCh
 
 func sampleSubordinates() Subordinates {
 	page := Subordinates{
-		URL: "/console/federation", Query: "example", TrustURL: "/console/federation/trust",
+		URL: "/console/federation", Query: "example", TrustURL: "/console/federation/trust", WeatherURL: "/console/federation/weather",
 		States: sampleStates(federated.SubordinateActive), Next: "/console/federation?after=x",
 		ProposeURL: "/console/federation/propose",
 	}
@@ -134,10 +136,10 @@ func sampleRehearsed() *federated.Rehearsed {
 func sampleTrust(trusted bool) TrustExplained {
 	const neo, province, app = "https://neo.example.vn", "https://danang.example.vn", "https://dat-dai.danang.example.vn"
 	key := []string{"Z0zq6L8y1f3mJ0l1s2d4f5g6h7j8k9l0q1w2e3r4t5y"}
-	page := TrustExplained{
+	page := TrustExplained{federated.Trust{
 		URL: "/console/federation/trust", Entity: app, Asked: true, Known: true, KnownAt: sampleNow, Found: true, Trusted: trusted,
 		Anchor: neo, Until: sampleNow.AddDate(0, 0, 1),
-	}
+	}}
 	for i, names := range [][2]string{{neo, neo}, {neo, province}, {province, app}, {app, app}} {
 		page.Chain = append(page.Chain, federated.TrustLink{
 			Issuer: names[0], Subject: names[1], Own: names[0] == names[1], Until: sampleNow, Keys: key, Failed: i == 2 && !trusted,
@@ -177,4 +179,19 @@ func sampleChange() federated.Change {
 		Name: "openid_relying_party.grant_types", Operator: "subset_of", Value: `["authorization_code"]`,
 		Before: `["authorization_code","implicit"]`, After: `["authorization_code"]`, From: []string{"https://danang.example.vn"},
 	}
+}
+
+func sampleWeather() Weather {
+	const danang = "https://danang.example.vn"
+	return Weather{federated.Forecast{
+		Known: true, KnownAt: sampleNow, Trusted: 1204, Refused: 3, Unreachable: 1, OneKey: 1100, Weakly: 1, FirstEnd: sampleNow, More: 12,
+		BackURL: "/console/federation", Rows: []federated.BranchRow{
+			{Entity: "https://hue.example.vn", URL: "/console/federation/trust?id=x", Refused: 3},
+			{
+				Entity: danang, URL: "/console/federation/trust?id=x", Trusted: 1204, FirstEnd: sampleNow, Issuer: danang,
+				Subject: "https://dat-dai.danang.example.vn", OneKey: 1100, Unreachable: []string{"https://y-te.danang.example.vn"},
+				Weak: []string{"https://ho-tich.danang.example.vn"},
+			},
+		},
+	}}
 }

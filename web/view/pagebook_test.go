@@ -36,7 +36,7 @@ func (s Sample) Shell() Shell {
 	case Incidents, IncidentDetail:
 		auditor(SectionIncidents)
 		shell.Banner = &Banner{Open: 2, URL: "/console/incidents"}
-	case Subordinates, SubordinateDetail, Propose, TrustExplained:
+	case Subordinates, SubordinateDetail, Propose, TrustExplained, Weather:
 		auditor(SectionFederation)
 		shell.Nav = OperatorNav("/console", SectionFederation)
 	case Logouts:

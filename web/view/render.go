@@ -251,6 +251,7 @@ func pages() []Page {
 		SubordinateDetail{},
 		Propose{},
 		TrustExplained{},
+		Weather{},
 		Apps{},
 		EventDetail{},
 		Export{},

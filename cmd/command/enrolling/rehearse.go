@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -170,12 +169,7 @@ func drawRehearsal(w io.Writer, r desk.Rehearsal) {
 		}
 		drawEffect(&b, effect)
 	}
-	fmt.Fprint(w, strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, b.String()))
+	fmt.Fprint(w, strings.Map(printable, b.String()))
 }
 
 func drawEffect(w io.Writer, e rehearsal.Effect) {

@@ -13,6 +13,7 @@ import (
 	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/federation/desk"
 	"hopnhat/federation/federationtest"
+	"hopnhat/federation/weather"
 )
 
 // TestRehearse: what the approval of a policy would harm is printed, by the command and where the
@@ -68,12 +69,15 @@ func rehearse(t *testing.T, h house) {
 		t.Errorf("got %s", out)
 	}
 	run(1, "rehearse", string(app.ID))
+	run(1, "weather")
 	if err := approve(""); err != nil {
 		t.Fatal(err)
 	}
-	h.config.FederationEntity = file(t, "federation.json", `{"organization":"Neo","subordinates":true,"anchors":[{"entity":"`+us+`","jwks":`+string(neo.JWKS(t))+`}]}`)
+	h.config.FederationEntity = file(t, "federation.json",
+		`{"organization":"Neo","subordinates":true,"anchors":[{"entity":"`+us+`","jwks":`+string(neo.JWKS(t))+`}]}`)
 	h.variables["HOPNHAT_FEDERATION_ENTITY"] = h.config.FederationEntity
-	known, err := json.Marshal(map[string]any{"statements": []string{neo.Configuration(t, times(claims{})), neo.About(t, app, times(claims{})), own}, "holders": []any{}})
+	known, err := json.Marshal(map[string]any{"statements": []string{neo.Configuration(t, times(claims{})), neo.About(t,
+		app, times(claims{})), own}, "holders": []any{}})
 	if err == nil {
 		err = os.WriteFile(filepath.Join(h.variables["HOPNHAT_STATE"], "federation.json"), known, 0o600)
 	}
@@ -115,6 +119,14 @@ func rehearse(t *testing.T, h house) {
 	run(1, "rehearse", "https://nobody.example.vn")
 	if err := approve(r.Digest); err != nil {
 		t.Error(err)
+	}
+	if out := run(0, "weather"); !strings.Contains(out, "2 trusted, 0 refused, 0 out of reach, 2 with one key") ||
+		!strings.Contains(out, "https://app.example.vn: 1 trusted, 0 refused, first end ") {
+		t.Errorf("got %s", out)
+	}
+	var f weather.Forecast
+	if err := json.Unmarshal([]byte(run(0, "weather", "--json")), &f); err != nil || len(f.Branches) != 2 || f.FirstEnd.IsZero() {
+		t.Errorf("got %+v, %v", f, err)
 	}
 	if said := h.events(t)[0]; !strings.Contains(said, "harms 1 entities, effects "+r.Digest) {
 		t.Errorf("the event says %q", said)

@@ -10,6 +10,7 @@ import (
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/rehearsal"
+	"hopnhat/federation/weather"
 	"hopnhat/store/enrolments"
 	"hopnhat/web/console/enrolment"
 	"hopnhat/web/evidence"
@@ -41,17 +42,46 @@ func (e *Entity) known(s *Server, state string) (rehearsal.Known, time.Time, err
 }
 
 // Console is what the pages of operators are made of.
-func (p Parts) Console(records enrolments.Book, scribe desk.Scribe, pseudonyms evidence.Pseudonyms, s *Server) (enrolment.Options, error) {
+func (p Parts) Console(records enrolments.Book, scribe desk.Scribe, pseudonyms evidence.Pseudonyms,
+	s *Server,
+) (enrolment.Options, error) {
 	o := enrolment.Options{Records: records, Pseudonyms: pseudonyms, Now: time.Now}
 	e, err := Read(p.File, p.Issuer)
 	if err != nil {
 		return o, err
 	}
 	o.Known = func() (rehearsal.Known, time.Time, error) { return e.known(s, p.State) }
+	o.Weather = func() (weather.Forecast, error) {
+		if e == nil {
+			return weather.Forecast{}, desk.ErrNotKnown
+		}
+		if s != nil && s.resolver != nil {
+			return s.Weather(), nil
+		}
+		return e.Weather(p.State)
+	}
 	if d := p.Desk(e, records, scribe, s); d != nil {
 		o.Desk, o.Terms = d, e.terms
 	}
 	return o, nil
+}
+
+// Weather is the forecast of the federation; empty without a resolver.
+func (s *Server) Weather() weather.Forecast {
+	if s == nil || s.resolver == nil {
+		return weather.Forecast{}
+	}
+	return s.resolver.Weather()
+}
+
+// Weather is the forecast by what a resolver keeps in the state folder. The error wraps
+// desk.ErrNotKnown if there is none.
+func (e *Entity) Weather(state string) (weather.Forecast, error) {
+	stored, err := kept(e.Anchors, state)
+	if err != nil {
+		return weather.Forecast{}, err
+	}
+	return stored.Weather(e.Anchors, time.Now()), nil
 }
 
 // terms are those that the configuration of an entity says. It is fetched for an operator, who
@@ -62,4 +92,14 @@ func (e *Entity) terms(ctx context.Context, id federation.EntityID) (enrol.Terms
 		return enrol.Terms{}, err
 	}
 	return enrol.FromConfiguration(c, e.ID(), time.Now())
+}
+
+// Tell tells how many entities are in which state, for /metrics.
+func (s *Server) Tell(tell func(float64, ...string)) {
+	f := s.Weather()
+	for state, count := range map[string]int{
+		"trusted": f.Trusted, "refused": f.Refused, "unreachable": f.Unreachable(), "one_key": f.OneKey(), "weak_algorithm": f.Weak(),
+	} {
+		tell(float64(count), state)
+	}
 }

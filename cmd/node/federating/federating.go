@@ -173,14 +173,23 @@ func (f form) bounds(folder string) (b outbound.Bounds, err error) {
 // Known is what the resolver of a server keeps in the state folder, and since when. The error
 // wraps desk.ErrNotKnown if there is none.
 func Known(anchors []trust.Anchor, state string) (rehearsal.Known, time.Time, error) {
+	stored, err := kept(anchors, state)
+	if err != nil {
+		return rehearsal.Known{}, time.Time{}, err
+	}
+	return rehearsal.Known{Statements: stored.Statements, Anchors: anchors, Holds: stored.Holds}, stored.At, nil
+}
+
+// kept is what a resolver keeps in the state folder.
+func kept(anchors []trust.Anchor, state string) (resolver.Stored, error) {
 	if len(anchors) == 0 {
-		return rehearsal.Known{}, time.Time{}, fmt.Errorf("%w: federation_entity names no anchors", desk.ErrNotKnown)
+		return resolver.Stored{}, fmt.Errorf("%w: federation_entity names no anchors", desk.ErrNotKnown)
 	}
 	stored, err := resolver.ReadStored(state)
 	if errors.Is(err, fs.ErrNotExist) {
-		return rehearsal.Known{}, time.Time{}, fmt.Errorf("%w: no server walked through the federation yet", desk.ErrNotKnown)
+		return stored, fmt.Errorf("%w: no server walked through the federation yet", desk.ErrNotKnown)
 	}
-	return rehearsal.Known{Statements: stored.Statements, Anchors: anchors, Holds: stored.Holds}, stored.At, err
+	return stored, err
 }
 
 // Server is what a server does as an entity. Nil is one that is in no federation.

@@ -19,6 +19,7 @@ import (
 	"hopnhat/federation/rehearsal"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
+	"hopnhat/federation/weather"
 	"hopnhat/web/console/enrolment"
 	"hopnhat/web/evidence/evidencetest"
 	"hopnhat/web/page"
@@ -78,7 +79,10 @@ func (r *room) configuration(t *testing.T) string {
 
 // as signs in another operator.
 func (r *room) as(name string) {
-	r.b.Session = &session.Session{ID: authz.SessionID("s-" + name), Principal: authz.Herself(authz.Subject(name)), Name: name, Level: 2}
+	r.b.Session = &session.Session{
+		ID: authz.SessionID("s-" + name), Principal: authz.Herself(authz.Subject(name)),
+		Name: name, Level: 2,
+	}
 }
 
 func (r *room) Tx(ctx context.Context, fn func(context.Context) error) error { return fn(ctx) }
@@ -311,6 +315,53 @@ func TestList(t *testing.T) {
 		if body := list(wrong); !strings.Contains(body, "bad_request") {
 			t.Errorf("%s: %s", wrong, body)
 		}
+	}
+}
+
+// TestWeather: the page says what ends first, or that nothing is known.
+func TestWeather(t *testing.T) {
+	r := newRoom(t)
+	forecast, err := weather.Forecast{}, desk.ErrNotKnown
+	r.Pages = enrolment.New(enrolment.Options{Weather: func() (weather.Forecast, error) { return forecast, err }})
+	show := func() string {
+		got := r.b.Get(t, enrolment.WeatherPath, enrolment.WeatherPath, let(r.Weather))
+		if got.Err != nil {
+			return got.Err.Error()
+		}
+		return got.Body
+	}
+	if body := show(); !strings.Contains(body, "chưa biết gì về liên đoàn") {
+		t.Errorf("got %s", body)
+	}
+	many := make([]federation.EntityID, 9)
+	for i := range many {
+		many[i] = federation.EntityID(fmt.Sprintf("https://down%d.example.vn", i))
+	}
+	one := weather.Branch{
+		Entity: "https://danang.example.vn", Trusted: 1204, FirstEnd: r.now, EndsIssuer: us,
+		Ends: r.app.ID, Unreachable: many,
+	}
+	forecast, err = weather.Forecast{At: r.now, Trusted: 1204, FirstEnd: r.now, Branches: []weather.Branch{one}}, nil
+	body := show()
+	for _, want := range []string{
+		"https://danang.example.vn", "1.204",
+		"Tuyên bố của https://neo.example.vn về https://app.example.vn", "down4",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("it does not say %q: %s", want, body)
+		}
+	}
+	if strings.Contains(body, "down5") {
+		t.Error("all that are out of reach are on the page")
+	}
+	for range 150 {
+		forecast.Branches = append(forecast.Branches, one)
+	}
+	if body := show(); !strings.Contains(body, "Còn 51 nhánh nữa") {
+		t.Errorf("got %s", body)
+	}
+	if err = errors.New("no file"); show() != "no file" {
+		t.Error("a failure is shown as a forecast")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"hopnhat/federation/desk"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/rehearsal"
+	"hopnhat/federation/weather"
 	"hopnhat/web/evidence"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -30,6 +31,7 @@ const (
 	EntityPath  = Path + "/entity"
 	ProposePath = Path + "/propose"
 	TrustPath   = Path + "/trust"
+	WeatherPath = Path + "/weather"
 )
 
 // Records are the subordinates as they are kept.
@@ -63,7 +65,9 @@ type Options struct {
 	// Known is what is known of the federation, and since when; the error is desk.ErrNotKnown
 	// if nothing is.
 	Known func() (rehearsal.Known, time.Time, error)
-	Now   func() time.Time
+	// Weather is the forecast; the error is desk.ErrNotKnown if nothing is known.
+	Weather func() (weather.Forecast, error)
+	Now     func() time.Time
 }
 
 // Pages are the pages of enrolments. They are safe for concurrent use.
@@ -87,7 +91,7 @@ func (p *Pages) List(v *page.Visit) error {
 	if len(part) > maxPart || len(after) > federation.MaxEntityID {
 		return page.Fault(view.ErrorBadRequest)
 	}
-	body := view.Subordinates{URL: Path, Query: part, TrustURL: TrustPath}
+	body := view.Subordinates{URL: Path, Query: part, TrustURL: TrustPath, WeatherURL: WeatherPath}
 	known := state == ""
 	for _, one := range federated.SubordinateStates() {
 		body.States = append(body.States, federated.StateChoice{State: one, Selected: one == state})

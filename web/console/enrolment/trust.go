@@ -24,7 +24,7 @@ func (p *Pages) Trust(v *page.Visit) error {
 	if len(asked) > federation.MaxEntityID {
 		return page.Fault(view.ErrorBadRequest)
 	}
-	body := view.TrustExplained{URL: TrustPath, Entity: asked}
+	body := view.TrustExplained{Trust: federated.Trust{URL: TrustPath, Entity: asked}}
 	known, at, err := p.o.Known()
 	if body.Known = err == nil; body.Known {
 		body.KnownAt = at

@@ -162,3 +162,54 @@ type TrustMark struct {
 	Counts       bool
 	Error        string
 }
+
+// BranchRow is a subordinate of a trust anchor, with all that is below it.
+type BranchRow struct {
+	Entity, URL      string
+	Trusted, Refused int
+	// FirstEnd is when the first chain ends, by the statement of Issuer about Subject; zero
+	// where nobody is trusted.
+	FirstEnd        time.Time
+	Issuer, Subject string
+	// OneKey counts entities that have announced no next key.
+	OneKey int
+	// Unreachable and Weak are the first of those that did not answer, or sign with a weak
+	// algorithm.
+	Unreachable, Weak []string
+}
+
+// Trust says whether an entity is trusted, and why not.
+type Trust struct {
+	URL, Entity string
+	// Malformed says that what was asked is no entity.
+	Malformed bool
+	// Known says that something is known here, KnownAt since when.
+	Known   bool
+	KnownAt time.Time
+	// Asked and Found: there was a question, and statements that lead to a trust anchor.
+	Asked, Found bool
+	Trusted      bool
+	Anchor       string
+	Until        time.Time
+	// Advice says who has to do what, and Error in English what failed.
+	Advice authz.LocalizedText
+	Error  string
+	// Chain is drawn from the anchor down.
+	Chain  []TrustLink
+	Checks []TrustCheck
+	Steps  []Change
+	Marks  []TrustMark
+}
+
+// Forecast says what threatens the federation.
+type Forecast struct {
+	// Known says that something is known here, KnownAt since when.
+	Known                                         bool
+	KnownAt                                       time.Time
+	Trusted, Refused, Unreachable, OneKey, Weakly int
+	FirstEnd                                      time.Time
+	Rows                                          []BranchRow
+	// More branches are not shown.
+	More    int
+	BackURL string
+}
