@@ -51,7 +51,8 @@ func (r *Resolver) Watch(ctx context.Context) {
 	r.swapping.Lock()
 	defer r.swapping.Unlock()
 	before := r.current.Load()
-	found := &gathered{statements: maps.Clone(before.gathered.statements), holders: before.gathered.holders, failures: before.gathered.failures}
+	was := before.gathered
+	found := &gathered{statements: maps.Clone(was.statements), holders: was.holders, failures: was.failures}
 	found.without(unlisted)
 	maps.Copy(r.gone, unlisted)
 	r.put(before, found, unlisted)
