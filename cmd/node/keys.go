@@ -68,6 +68,7 @@ func (c *Config) OpenKeys(ctx context.Context, db *store.DB, node string, begin 
 		// Vault makes new versions by its own schedule, with no right of ours.
 		MayCreate: c.Keystore == "file", Record: c.recordKeys(db),
 	}
+	complete := func(context.Context) error { return nil } // in Vault that is another role's right
 	if c.Keystore == "vault" {
 		material, err := vault.Open(c.VaultOptions())
 		if err != nil {
@@ -87,11 +88,17 @@ func (c *Config) OpenKeys(ctx context.Context, db *store.DB, node string, begin 
 			return nil, err
 		}
 		if o.Store = folder; begin {
-			o.Complete = folder.Complete
+			complete = folder.Complete
 		}
 	}
 	rows := rowseal.New(o.Store)
 	sealed := c.trustRows(ctx, db, rows)
+	o.Recognised = func(ctx context.Context) error {
+		if sealed {
+			c.beginSealing(ctx, db)
+		}
+		return complete(ctx)
+	}
 	k, err := lifecycle.Open(ctx, o)
 	if cause, _ := keys.CauseOf(err); cause == keys.KeyMissing && c.Keystore == "vault" {
 		err = fmt.Errorf("%w. If this Vault has no keys yet, make them with `hopnhat keys vault-setup`; otherwise it is another Vault, or a key was deleted", err)
@@ -115,12 +122,15 @@ func (c *Config) trustRows(ctx context.Context, db *store.DB, rows *rowseal.Keys
 		return false
 	}
 	db.TrustRows(rows) // any other error is told by who opens the keys, or asks again
-	if err == nil {
-		if err := sealing.Begin(ctx, filepath.Join(c.State, sealing.File), db.Leaves.Book); err != nil {
-			slog.WarnContext(ctx, "it was not noted since when evidence is sealed", "error", err)
-		}
-	}
 	return true
+}
+
+// beginSealing notes since when rows are sealed, before the first is: of a database whose keys
+// these are, since a tool at another one writes nothing.
+func (c *Config) beginSealing(ctx context.Context, db *store.DB) {
+	if err := sealing.Begin(ctx, filepath.Join(c.State, sealing.File), db.Leaves.Book); err != nil {
+		slog.WarnContext(ctx, "it was not noted since when evidence is sealed", "error", err)
+	}
 }
 
 // hasNoKeyring reports whether a database has never had keys.

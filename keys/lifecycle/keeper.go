@@ -32,8 +32,8 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	if err := (keyring{ledger: o.Ledger, store: o.Store, mayBegin: o.Begin}).recognise(ctx); err != nil {
 		return nil, fmt.Errorf("opening the keys: %w", err)
 	}
-	if o.Complete != nil {
-		if err := o.Complete(ctx); err != nil {
+	if o.Recognised != nil {
+		if err := o.Recognised(ctx); err != nil {
 			return nil, fmt.Errorf("opening the keys: %w", err)
 		}
 	}

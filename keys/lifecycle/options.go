@@ -24,9 +24,10 @@ type Options struct {
 	MayCreate bool
 	// Begin says that this process may give an empty Ledger the keyring of Store.
 	Begin bool
-	// Complete makes the keys that the configuration names and the store lacks, once
-	// the keyring is known to be the Ledger's. Nil where that is another role's right.
-	Complete func(ctx context.Context) error
+	// Recognised is called once the keyring is known to be the Ledger's, before any step is
+	// made: the place to make keys that the store lacks, or what else hangs on the right keys.
+	// It may be nil.
+	Recognised func(ctx context.Context) error
 	// Coalesce signs in batches; nil signs each by itself, for a store in this
 	// process.
 	Coalesce *batch.Options
