@@ -91,17 +91,29 @@ func (d *Desk) Renew(ctx context.Context, o Officer, id federation.EntityID, unt
 // officer looked at, effects that of the rehearsal if somebody is harmed. The error wraps
 // ErrHarms if it is another.
 func (d *Desk) Approve(ctx context.Context, o Officer, id federation.EntityID, terms, effects string) (enrol.Subordinate, error) {
+	// A rehearsal takes seconds: it is made before the transaction, of terms that are compared in it.
+	waits, err := d.Store.Subordinate(ctx, id)
+	if err != nil && !errors.Is(err, authz.ErrNotFound) {
+		return enrol.Subordinate{}, err
+	}
+	var r Rehearsal
+	var unknown error
+	rehearsed := waits.Proposal != nil && waits.Proposal.Terms.Digest() == terms
+	if rehearsed {
+		r, unknown = d.Rehearse(waits)
+	}
 	return d.step(ctx, o, id, audit.SubordinateApproved, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, string, error) {
 		after, err := s.Approve(d.Entity, terms, o.Name, now)
 		if err != nil {
 			return after, "", err
 		}
-		r, err := d.Rehearse(s)
 		switch {
-		case errors.Is(err, ErrNotKnown):
+		case !rehearsed:
+			return after, "", fmt.Errorf("%w: the proposal of %s", ErrAgain, id)
+		case errors.Is(unknown, ErrNotKnown):
 			return after, "; not rehearsed", nil
-		case err != nil:
-			return after, "", err
+		case unknown != nil:
+			return after, "", unknown
 		case r.Digest != effects:
 			return after, "", fmt.Errorf("%w: %d entities, effects %s", ErrHarms, len(r.Harms()), r.Digest)
 		case r.Digest != "":

@@ -13,8 +13,9 @@ import (
 	"hopnhat/keys/jose"
 )
 
-// ErrUnknown is of a change at an entity of which nothing is known.
-var ErrUnknown = errors.New("nothing is known of the entity that would change")
+// ErrUnknown is of a change at an entity of which nothing is known that is in force. Of what
+// has ended nobody is trusted, before or after, and a change would seem to harm nobody.
+var ErrUnknown = errors.New("nothing that is in force is known of the entity that would change")
 
 // Known is what is known of a federation.
 type Known struct {
@@ -58,14 +59,23 @@ func (w *world) clone() *world { return &world{maps.Clone(w.statements), slices.
 // pool is what chains are made of.
 func (w *world) pool() trust.Pool { return trust.Collect(slices.Collect(maps.Values(w.statements))...) }
 
+// own is the configuration of an entity that is in force.
+func (w *world) own(id federation.EntityID, now time.Time) (statement.Statement, error) {
+	s, ok := w.statements[[2]federation.EntityID{id, id}]
+	if !ok || !now.Before(s.Expiry) {
+		return s, fmt.Errorf("%w: %s", ErrUnknown, id)
+	}
+	return s, nil
+}
+
 // Stating is the change by which an issuer states a draft about its subject, whatever it
 // stated before. The draft is read by [statement.Parse] and needs no signature: it is judged
 // as if it were signed with the key that signs the configuration of its issuer.
 func Stating(draft statement.Statement) Change {
 	return Change{draft.Subject, func(w *world, now time.Time) error {
-		signed, ok := w.statements[[2]federation.EntityID{draft.Issuer, draft.Issuer}]
-		if !ok {
-			return fmt.Errorf("%w: %s, who would state %s", ErrUnknown, draft.Issuer, draft.Subject)
+		signed, err := w.own(draft.Issuer, now)
+		if err != nil {
+			return err
 		}
 		lent := signed
 		lent.Subject, lent.IssuedAt, lent.Expiry = draft.Subject, now, draft.Expiry
@@ -79,7 +89,10 @@ func Stating(draft statement.Statement) Change {
 
 // Ending is the change by which an issuer states a subject no more.
 func Ending(issuer, subject federation.EntityID) Change {
-	return Change{subject, func(w *world, _ time.Time) error {
+	return Change{subject, func(w *world, now time.Time) error {
+		if _, err := w.own(issuer, now); err != nil {
+			return err
+		}
 		delete(w.statements, [2]federation.EntityID{issuer, subject})
 		return nil
 	}}
@@ -87,7 +100,10 @@ func Ending(issuer, subject federation.EntityID) Change {
 
 // AnchorKeys is the change by which other keys are pinned for an anchor.
 func AnchorKeys(anchor federation.EntityID, set *jose.Set) Change {
-	return Change{anchor, func(w *world, _ time.Time) error {
+	return Change{anchor, func(w *world, now time.Time) error {
+		if _, err := w.own(anchor, now); err != nil {
+			return err
+		}
 		at := slices.IndexFunc(w.anchors, func(a trust.Anchor) bool { return a.ID == anchor })
 		if at < 0 {
 			return fmt.Errorf("%w: %s is no trust anchor here", ErrUnknown, anchor)
@@ -100,14 +116,13 @@ func AnchorKeys(anchor federation.EntityID, set *jose.Set) Change {
 // MarkIssuers is the change by which an anchor says anew who may issue trust marks of which
 // types (§3.1.2).
 func MarkIssuers(anchor federation.EntityID, issuers map[string][]federation.EntityID) Change {
-	return Change{anchor, func(w *world, _ time.Time) error {
-		pair := [2]federation.EntityID{anchor, anchor}
-		own, ok := w.statements[pair]
-		if !ok {
-			return fmt.Errorf("%w: %s", ErrUnknown, anchor)
+	return Change{anchor, func(w *world, now time.Time) error {
+		own, err := w.own(anchor, now)
+		if err != nil {
+			return err
 		}
 		own.MarkIssuers = issuers
-		w.statements[pair] = own
+		w.statements[[2]federation.EntityID{anchor, anchor}] = own
 		return nil
 	}}
 }

@@ -248,6 +248,20 @@ func TestUnknown(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
+	k = n.known()
+	for name, c := range map[string]rehearsal.Change{
+		"an issuer":    rehearsal.Stating(draft),
+		"an end":       rehearsal.Ending(idOf("bo"), idOf("app1")),
+		"an anchor":    rehearsal.AnchorKeys(idOf("neo"), n.entities[top].Set(t)),
+		"mark issuers": rehearsal.MarkIssuers(idOf("neo"), nil),
+	} {
+		if _, err := rehearsal.Rehearse(k, c, now); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if r, err := rehearsal.Rehearse(k, c, now.AddDate(1, 0, 0)); !errors.Is(err, rehearsal.ErrUnknown) {
+			t.Errorf("%s, when all has ended: %d judged, %v", name, r.Judged, err)
+		}
+	}
 }
 
 // TestDigest: the digest is of who is harmed and how, not of the time.

@@ -21,8 +21,8 @@ import (
 )
 
 // Rehearse says what a change would do at a time. Entities are judged as the resolver judges
-// them: under each anchor by the chain that is preferred. The error wraps ErrUnknown if the
-// change is at an entity of which nothing is known.
+// them: under each anchor by the chain that is preferred. The error wraps ErrUnknown if
+// nothing that is in force is known of the entity at which the change is made.
 func Rehearse(k Known, c Change, now time.Time) (Report, error) {
 	before := newSide(worldOf(k), k, now)
 	changed := before.world.clone()
@@ -123,7 +123,9 @@ func (s *side) of(id federation.EntityID) []trust.Verdict {
 	if ok {
 		return known
 	}
-	first := trust.Preferred(id, s.pool, s.world.anchors, s.now) // none is known: a draft has the token of another
+	// No verdict of before is given to reuse: a draft has the token of another statement, so a
+	// chain with it would look unchanged.
+	first := trust.Preferred(id, s.pool, s.world.anchors, s.now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.verdicts[id] = first

@@ -57,15 +57,15 @@ func (db Book) Subordinates(ctx context.Context, after federation.EntityID, limi
 	return subordinates(rows)
 }
 
-// Search lists those whose names hold a part, in a state, or in any if it is empty, after one,
-// in the order of their names, at most limit.
+// Search lists those whose names hold a part, in letters of either case, in a state, or in any
+// if it is empty, after one, in the order of their names, at most limit.
 func (db Book) Search(
 	ctx context.Context, part string, state enrol.State, after federation.EntityID, limit int,
 ) ([]enrol.Subordinate, error) {
-	like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(part) + "%"
+	like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(part)) + "%"
 	var rows []row
 	err := db.Reader(ctx).Raw(`SELECT entity_id, state, record, revision FROM federation_subordinates
-		WHERE entity_id > ? AND entity_id LIKE ? ESCAPE '\' AND (state = ? OR ? = '') ORDER BY entity_id LIMIT ?`,
+		WHERE entity_id > ? AND lower(entity_id) LIKE ? ESCAPE '\' AND (state = ? OR ? = '') ORDER BY entity_id LIMIT ?`,
 		string(after), like, string(state), string(state), limit).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap("searching subordinates", err)

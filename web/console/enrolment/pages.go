@@ -80,6 +80,8 @@ func New(o Options) *Pages { return &Pages{o} }
 const (
 	pageSize   = 50
 	maxEffects = 100
+	// maxPages bounds how many pages of records are read for one that has a row.
+	maxPages = 20
 	maxPart    = 200
 )
 
@@ -108,28 +110,41 @@ func (p *Pages) List(v *page.Visit) error {
 	if state == federated.SubordinateEnded {
 		kept = enrol.Active
 	}
-	found, err := p.o.Records.Search(v.Context, strings.ToLower(part), kept, federation.EntityID(after), pageSize+1)
-	if err != nil {
-		return err
-	}
-	if len(found) > pageSize {
-		found = found[:pageSize]
-		body.Next = Path + "?" + url.Values{"q": {part}, "state": {string(state)}, "after": {string(found[pageSize-1].ID)}}.Encode()
-	}
-	for _, s := range found {
-		row := federated.SubordinateRow{ID: string(s.ID), URL: entityURL(s.ID), State: p.stateOf(s), Waits: s.Proposal != nil}
-		t := s.Terms
-		if s.ApprovedBy == "" && s.Proposal != nil {
-			t = s.Proposal.Terms
-		} else {
-			row.Until = t.Until
+	last := federation.EntityID(after)
+	for range maxPages { // of a state that is none in the record a page may have nobody
+		found, err := p.o.Records.Search(v.Context, part, kept, last, pageSize+1)
+		if err != nil {
+			return err
 		}
-		row.Organization, row.Level = t.Organization, t.Level
-		if state == "" || row.State == state {
-			body.Rows = append(body.Rows, row)
+		body.Next = ""
+		if len(found) > pageSize {
+			found = found[:pageSize]
+			last = found[pageSize-1].ID
+			body.Next = Path + "?" + url.Values{"q": {part}, "state": {string(state)}, "after": {string(last)}}.Encode()
+		}
+		for _, s := range found {
+			if row := p.rowOf(s); state == "" || row.State == state {
+				body.Rows = append(body.Rows, row)
+			}
+		}
+		if len(body.Rows) > 0 || body.Next == "" {
+			break
 		}
 	}
 	return v.Show(body, nav()...)
+}
+
+// rowOf is a record in the list.
+func (p *Pages) rowOf(s enrol.Subordinate) federated.SubordinateRow {
+	row := federated.SubordinateRow{ID: string(s.ID), URL: entityURL(s.ID), State: p.stateOf(s), Waits: s.Proposal != nil}
+	t := s.Terms
+	if s.ApprovedBy == "" && s.Proposal != nil {
+		t = s.Proposal.Terms
+	} else {
+		row.Until = t.Until
+	}
+	row.Organization, row.Level = t.Organization, t.Level
+	return row
 }
 
 func entityURL(id federation.EntityID) string {

@@ -1,7 +1,9 @@
 package enrolment
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 
 	"hopnhat/federation"
 	"hopnhat/federation/desk"
@@ -23,15 +25,22 @@ func (p *Pages) rehearse(s enrol.Subordinate) (*federated.Rehearsed, error) {
 	out := &federated.Rehearsed{
 		Known: true, KnownAt: r.KnownAt, Judged: r.Judged, Before: r.Before, After: r.After, Harmed: len(r.Harms()), Digest: r.Digest,
 	}
-	for i, e := range r.Effects {
+	// The worst first: what is left out is never worse than what is seen.
+	worst := slices.SortedStableFunc(slices.Values(r.Effects), func(a, b rehearsal.Effect) int {
+		return cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind))
+	})
+	for i, e := range worst {
 		if i == maxEffects {
-			out.More = len(r.Effects) - i
+			out.More = len(worst) - i
 			break
 		}
 		out.Effects = append(out.Effects, effectOf(e))
 	}
 	return out, nil
 }
+
+// kinds are those of effects, the worst first.
+var kinds = []rehearsal.Kind{rehearsal.Lost, rehearsal.RoleLost, rehearsal.MarkLost, rehearsal.Altered, rehearsal.Gained}
 
 func effectOf(e rehearsal.Effect) federated.Effect {
 	out := federated.Effect{Subject: string(e.Subject), Kind: federated.EffectKind(e.Kind), From: texts(e.From), Marks: e.MarksLost}
