@@ -91,7 +91,8 @@ func (d *Desk) Renew(ctx context.Context, o Officer, id federation.EntityID, unt
 // officer looked at, effects that of the rehearsal if somebody is harmed. The error wraps
 // ErrHarms if it is another.
 func (d *Desk) Approve(ctx context.Context, o Officer, id federation.EntityID, terms, effects string) (enrol.Subordinate, error) {
-	// A rehearsal takes seconds: it is made before the transaction, of terms that are compared in it.
+	// A rehearsal takes seconds: it is made before the transaction, of terms that are compared
+	// in it.
 	waits, err := d.Store.Subordinate(ctx, id)
 	if err != nil && !errors.Is(err, authz.ErrNotFound) {
 		return enrol.Subordinate{}, err

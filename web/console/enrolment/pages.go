@@ -82,7 +82,7 @@ const (
 	maxEffects = 100
 	// maxPages bounds how many pages of records are read for one that has a row.
 	maxPages = 20
-	maxPart    = 200
+	maxPart  = 200
 )
 
 func nav() []view.NavLink { return view.OperatorNav(page.ConsolePath, view.SectionFederation) }
