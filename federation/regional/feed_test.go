@@ -250,6 +250,13 @@ func (w *world) can(t *testing.T, i int) bool {
 	return c.Subject != "" && !c.Locked && len(c.Factors) == 2
 }
 
+// deaf is a database of a province that does not say whom it knows.
+type deaf struct{ regional.PeopleStore }
+
+func (deaf) Known(context.Context, []authz.Subject) (map[authz.Subject]regional.Known, error) {
+	return nil, authz.ErrUnavailable
+}
+
 // TestFeeding: who chose a province can sign in there, with a seed that only the province
 // opens, for the days that are stated; a lock, another password and the withdrawal arrive.
 func TestFeeding(t *testing.T) {
@@ -290,6 +297,15 @@ func TestFeeding(t *testing.T) {
 		if got := len(w.pens[centre].acts) + len(w.pens[danang].acts); got != acts {
 			t.Errorf("%d events for nothing", got-acts)
 		}
+		kept := w.feeder.Store
+		w.feeder.Store = deaf{kept}
+		w.now = w.now.Add(time.Second)
+		if err := w.feeder.Feed(t.Context()); !errors.Is(err, authz.ErrUnavailable) || !w.can(t, 1) || !w.can(t, 2) {
+			t.Errorf("an error of the database ended people: %v", err)
+		}
+		w.feeder.Store = kept
+		w.now = w.now.Add(-time.Second)
+
 		w.cut = true
 		w.now = w.now.AddDate(0, 0, 3).Add(-time.Second)
 		if err := w.feeder.Feed(t.Context()); err == nil || !w.can(t, 1) {

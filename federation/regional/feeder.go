@@ -127,8 +127,9 @@ func (f *Feeder) Run(ctx context.Context) {
 	}
 }
 
-// Feed asks the centre for all who chose this province. Who is not among them any more is ended.
-// An error changes nothing for those of whom nothing came.
+// Feed asks the centre for all who chose this province. Who is not among them any more is ended,
+// in a round without an error: after one nobody knows who was named, and what was handed over
+// ends with its days at the latest.
 func (f *Feeder) Feed(ctx context.Context) error {
 	began, failed := f.Now(), error(nil)
 	for after, more := authz.Subject(""), true; more; {
@@ -146,13 +147,16 @@ func (f *Feeder) Feed(ctx context.Context) error {
 			after = a.People[len(a.People)-1].Subject
 		}
 	}
+	if failed != nil {
+		return failed
+	}
 	for {
 		gone, err := f.Store.Unnamed(ctx, began, swept)
 		if err == nil {
 			err = f.end(ctx, gone)
 		}
 		if err != nil || len(gone) < swept {
-			return errors.Join(failed, err)
+			return err
 		}
 	}
 }

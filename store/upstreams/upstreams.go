@@ -186,7 +186,7 @@ func (db Book) NoteSession(ctx context.Context, b flow.Begun) error {
 
 const (
 	begunQuery = "SELECT u.session_id, s.subject, u.link_id, u.alias, u.there FROM upstream_sessions u JOIN sessions s ON s.id = u.session_id WHERE "
-	live       = " AND s.ended_at IS NULL ORDER BY u.session_id LIMIT 1000"
+	live       = " AND s.ended_at IS NULL ORDER BY u.session_id DESC LIMIT 1000"
 )
 
 func (db Book) begun(ctx context.Context, condition string, values ...any) (list []flow.Begun, err error) {
@@ -199,7 +199,8 @@ func (db Book) begun(ctx context.Context, condition string, values ...any) (list
 	return list, err
 }
 
-// SessionsBy are the live sessions by a bond; of one session there if that is not empty.
+// SessionsBy are the live sessions by a bond, the newest first and at most 1,000; of one session
+// there if that is not empty.
 func (db Book) SessionsBy(ctx context.Context, bond, there string) ([]flow.Begun, error) {
 	if there == "" {
 		return db.begun(ctx, "u.link_id = ?"+live, bond)

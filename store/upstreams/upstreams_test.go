@@ -470,6 +470,14 @@ func TestALogoutThere(t *testing.T) {
 		signIn("a")
 		signIn("b")
 		signIn("c")
+		bonds, err := w.Bonds(t.Context(), an)
+		if err != nil || len(bonds) != 1 {
+			t.Fatal(bonds, err)
+		}
+		// The newest first: of very many, those that may be in use are ended.
+		if list, err := db.Upstreams.SessionsBy(t.Context(), bonds[0].ID, ""); err != nil || len(list) != 3 || list[0].There != "c" {
+			t.Errorf("sessions by the bond: %+v, %v", list, err)
+		}
 		vneid := w.Provider("vneid")
 		end := func(name string, e upstream.End, want int) {
 			t.Helper()

@@ -89,8 +89,8 @@ type Store interface {
 	HolderNamed(ctx context.Context, number authz.PersonalNumber) (upstream.Holder, error)
 	// NoteSession notes by which bond a session goes on.
 	NoteSession(ctx context.Context, b Begun) error
-	// SessionsBy are the live sessions that began by a bond; of one session there, if there is not
-	// empty.
+	// SessionsBy are the live sessions that began by a bond, the newest first, of very many some;
+	// of one session there, if there is not empty.
 	SessionsBy(ctx context.Context, bond, there string) ([]Begun, error)
 	// SessionsThere are those of one session at a provider.
 	SessionsThere(ctx context.Context, alias upstream.Alias, there string) ([]Begun, error)
@@ -515,12 +515,17 @@ func (e *Engine) Unlink(ctx context.Context, who *session.Session, id string) er
 }
 
 // end ends the sessions that began by a bond, but for one.
-func (e *Engine) end(ctx context.Context, bond, there string, but authz.SessionID, because session.Because) (int, error) {
-	list, err := e.o.Store.SessionsBy(ctx, bond, there)
-	if err != nil {
-		return 0, err
+func (e *Engine) end(ctx context.Context, bond, there string, but authz.SessionID, because session.Because) (all int, err error) {
+	for { // a list is bounded, and shorter by those that ended
+		list, err := e.o.Store.SessionsBy(ctx, bond, there)
+		if err != nil {
+			return all, err
+		}
+		ended, err := e.endAll(ctx, list, but, because)
+		if all += ended; err != nil || ended == 0 {
+			return all, err
+		}
 	}
-	return e.endAll(ctx, list, but, because)
 }
 
 func (e *Engine) endAll(ctx context.Context, list []Begun, but authz.SessionID, because session.Because) (ended int, err error) {
