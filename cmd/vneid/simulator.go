@@ -27,6 +27,7 @@ import (
 	"hopnhat/authz/outbound"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
+	"hopnhat/keys/single"
 )
 
 // Person is somebody who is invented.
@@ -120,7 +121,7 @@ type signIn struct {
 // Simulator is the provider. It is safe for concurrent use.
 type Simulator struct {
 	o           Options
-	ring, other *ring
+	ring, other *single.Ring
 	out         *outbound.Client
 
 	mu      sync.Mutex
@@ -141,8 +142,8 @@ func New(o Options) (*Simulator, error) {
 	if len(o.Persons) == 0 {
 		return nil, errors.New("the simulator has no persons")
 	}
-	own, err1 := newRing()
-	other, err2 := newRing()
+	own, err1 := single.New(keys.TokenSigning)
+	other, err2 := single.New(keys.TokenSigning)
 	return &Simulator{
 		o: o, ring: own, other: other, out: outbound.New(true), codes: map[string]code{}, spent: map[string]time.Time{},
 	}, errors.Join(err1, err2)
@@ -217,7 +218,7 @@ func (s *Simulator) metadata(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Simulator) jwks(w http.ResponseWriter, _ *http.Request) {
-	set, err := s.ring.set()
+	set, err := s.ring.Set()
 	if err != nil {
 		http.Error(w, "no keys", http.StatusInternalServerError)
 		return

@@ -14,6 +14,8 @@ import (
 	"hopnhat/authz/outbound"
 	"hopnhat/federation/upstream"
 	"hopnhat/federation/upstream/client"
+	"hopnhat/keys"
+	"hopnhat/keys/single"
 )
 
 // party is a relying party and the simulator that it uses, over HTTP.
@@ -28,14 +30,14 @@ type party struct {
 
 func newParty(t *testing.T) *party {
 	t.Helper()
-	own, err := newRing()
+	own, err := single.New(keys.TokenSigning)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &party{t: t, told: make(chan string, 8)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /jwks", func(w http.ResponseWriter, _ *http.Request) {
-		set, err := own.set()
+		set, err := own.Set()
 		if err != nil {
 			t.Error(err)
 		}

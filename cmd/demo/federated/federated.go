@@ -32,7 +32,9 @@ import (
 	"hopnhat/federation/resolver"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
+	"hopnhat/keys"
 	"hopnhat/keys/jose"
+	"hopnhat/keys/single"
 	"hopnhat/store/registry/nation"
 )
 
@@ -46,7 +48,7 @@ var kinds = [][2]string{{"dat-dai", "Đất đai"}, {"ho-tich", "Hộ tịch"}, 
 type entity struct {
 	id       federation.EntityID
 	name     string
-	ring     *ring
+	ring     *single.Ring
 	registry *registry
 	*authority.Authority
 }
@@ -111,11 +113,11 @@ func New(ctx context.Context, port, apps int, file string) (*Nation, error) {
 func (n *Nation) markKind() string { return string(n.anchor.id) + "/marks/public-service" }
 
 func (n *Nation) makeAnchor(host string) error {
-	r, err := newRing()
+	r, err := single.New(keys.EntityStatement)
 	if err != nil {
 		return err
 	}
-	if n.Keys, err = r.set(); err != nil {
+	if n.Keys, err = r.Set(); err != nil {
 		return err
 	}
 	set, err := jose.ParseSet(n.Keys)
@@ -163,7 +165,7 @@ func (n *Nation) addApp(ctx context.Context, province *entity, host string, j in
 func (n *Nation) add(
 	ctx context.Context, superior *entity, host, path, name string, marked bool, metadata json.RawMessage, terms enrol.Terms,
 ) (*entity, error) {
-	r, err := newRing()
+	r, err := single.New(keys.EntityStatement)
 	if err != nil {
 		return nil, err
 	}

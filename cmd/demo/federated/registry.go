@@ -2,10 +2,6 @@ package federated
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"maps"
 	"slices"
 	"sync"
@@ -15,66 +11,7 @@ import (
 	"hopnhat/federation"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/mark"
-	"hopnhat/keys"
-	"hopnhat/keys/jose"
-	"hopnhat/keys/lifecycle"
 )
-
-// ring has one key in memory, which lives as long as the demonstration.
-type ring struct {
-	keys.Ring // nothing but federation keys is asked for
-	handle    keys.Handle
-	key       *ecdsa.PrivateKey
-}
-
-func newRing() (*ring, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	id, err := jose.Thumbprint(key.Public())
-	if err != nil {
-		return nil, err
-	}
-	return &ring{handle: keys.Handle{Use: keys.EntityStatement, Algorithm: keys.ES256, KeyID: id, Version: 1}, key: key}, nil
-}
-
-// Active is the one key.
-func (r *ring) Active(keys.Use, keys.Algorithm) (keys.Handle, error) { return r.handle, nil }
-
-// Published is its public half.
-func (r *ring) Published(keys.Use) ([]keys.PublicKey, error) {
-	return []keys.PublicKey{{Handle: r.handle, Key: r.key.Public(), State: keys.Active}}, nil
-}
-
-// Retired are none.
-func (r *ring) Retired(keys.Use) ([]keys.PublicKey, error) { return nil, nil }
-
-// Past are none.
-func (r *ring) Past(keys.Use) ([]lifecycle.Past, error) { return nil, nil }
-
-// Sign signs each input (RFC 7518 §3.4).
-func (r *ring) Sign(_ context.Context, jobs ...keys.Job) ([][]byte, error) {
-	out := make([][]byte, len(jobs))
-	for i, job := range jobs {
-		digest := sha256.Sum256(job.Input)
-		a, b, err := ecdsa.Sign(rand.Reader, r.key, digest[:])
-		if err != nil {
-			return nil, err
-		}
-		out[i] = append(a.FillBytes(make([]byte, 32)), b.FillBytes(make([]byte, 32))...)
-	}
-	return out, nil
-}
-
-// set are the public keys as a JWK Set.
-func (r *ring) set() ([]byte, error) {
-	published, err := r.Published(keys.EntityStatement)
-	if err != nil {
-		return nil, err
-	}
-	return jose.MarshalSet(published)
-}
 
 // registry keeps subordinates and marks in memory.
 type registry struct {
