@@ -10,9 +10,8 @@
 //   CHROMIUM                    default /usr/bin/chromium
 
 import { next } from './totp.mjs';
-import { launch, Watch } from './pages.mjs';
+import { env, launch, must, speak, Watch } from './pages.mjs';
 
-const env = (name) => process.env[name] ?? (() => { throw new Error(`${name} is not set`); })();
 const issuer = env('ISSUER');
 const land = env('LAND_APP');
 const tax = env('TAX_APP');
@@ -20,24 +19,12 @@ const lang = env('UI_LANG');
 const width = env('WIDTH');
 const watch = new Watch(env('ARTIFACTS'), [issuer, land, tax].map((url) => new URL(url).origin));
 
-function must(holds, what) {
-  if (!holds) throw new Error(what);
-}
-
-// speak switches the page to the language of the journey, as a person would.
-async function speak(page) {
-  if ((await page.locator('html').getAttribute('lang')) !== lang) {
-    await page.locator(`nav.langs a[lang="${lang}"]`).click();
-    await page.waitForLoadState();
-  }
-}
-
 const password = (page) => page.locator('main input[name="password"]');
 
 // signIn passes the two factors; the first try has a wrong password, if wanted.
 async function signIn(page, person, mistake) {
   must(new URL(page.url()).pathname === '/signin', `a sign-in was expected at ${page.url()}`);
-  await speak(page);
+  await speak(page, lang);
   await watch.look(page, 'signin', lang);
   const submit = () => page.locator('main form', { has: page.locator('input[name="number"]') }).locator('button[type="submit"]').first().click();
   if (mistake) {
@@ -107,7 +94,7 @@ async function citizen(browser, person) {
 
   // Who has seen my data.
   await page.goto(`${issuer}/`);
-  await speak(page);
+  await speak(page, lang);
   await watch.look(page, 'home', lang);
   await page.goto(`${issuer}/portal`);
   await until(page, page.locator('li.release.is-permitted'), 'the release in the timeline');

@@ -8,9 +8,8 @@
 //   ARTIFACTS, CHROMIUM   as for journey.mjs
 
 import { next } from './totp.mjs';
-import { launch, Watch } from './pages.mjs';
+import { env, launch, Watch } from './pages.mjs';
 
-const env = (name) => process.env[name] ?? (() => { throw new Error(`${name} is not set`); })();
 const issuer = env('ISSUER');
 const app = env('APP');
 const client = env('CLIENT');

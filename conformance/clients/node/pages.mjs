@@ -12,6 +12,21 @@ const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 export const widths = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 900 } };
 
+// env is a variable of the environment that has to be set.
+export const env = (name) => process.env[name] ?? (() => { throw new Error(`${name} is not set`); })();
+
+export function must(holds, what) {
+  if (!holds) throw new Error(what);
+}
+
+// speak switches the page to a language, as a person would.
+export async function speak(page, lang) {
+  if ((await page.locator('html').getAttribute('lang')) !== lang) {
+    await page.locator(`nav.langs a[lang="${lang}"]`).click();
+    await page.waitForLoadState();
+  }
+}
+
 export async function launch(...more) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',

@@ -7,9 +7,8 @@
 //   CHROMIUM        as for journey.mjs
 
 import { next } from './totp.mjs';
-import { launch } from './pages.mjs';
+import { env, launch } from './pages.mjs';
 
-const env = (name) => process.env[name] ?? (() => { throw new Error(`${name} is not set`); })();
 const issuer = env('ISSUER');
 const app = env('APP');
 

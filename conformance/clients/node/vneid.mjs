@@ -5,9 +5,8 @@
 //   NUMBER                        of the citizen, who is one of the simulator's persons
 //   UI_LANG, WIDTH, ARTIFACTS     as journey.mjs
 
-import { launch, Watch } from './pages.mjs';
+import { env, launch, must, speak, Watch } from './pages.mjs';
 
-const env = (name) => process.env[name] ?? (() => { throw new Error(`${name} is not set`); })();
 const issuer = env('ISSUER');
 const land = env('LAND_APP');
 const simulator = env('SIMULATOR');
@@ -15,17 +14,6 @@ const number = env('NUMBER');
 const lang = env('UI_LANG');
 const width = env('WIDTH');
 const watch = new Watch(env('ARTIFACTS'), [issuer, land, simulator].map((url) => new URL(url).origin));
-
-function must(holds, what) {
-  if (!holds) throw new Error(what);
-}
-
-async function speak(page) {
-  if ((await page.locator('html').getAttribute('lang')) !== lang) {
-    await page.locator(`nav.langs a[lang="${lang}"]`).click();
-    await page.waitForLoadState();
-  }
-}
 
 // toSimulator presses the button of the sign-in page.
 async function toSimulator(page) {
@@ -53,7 +41,7 @@ async function citizen(browser) {
   await page.goto(`${land}/?lang=${lang}`);
   await page.locator('[data-test="login"]').click();
   await page.locator('input[name="number"]').waitFor();
-  await speak(page);
+  await speak(page, lang);
   await watch.look(page, 'signin-providers', lang);
 
   await toSimulator(page);
@@ -78,7 +66,7 @@ async function citizen(browser) {
 
   // The link that the number made, and what was done to the account.
   await page.goto(`${issuer}/portal/sessions`);
-  await speak(page);
+  await speak(page, lang);
   await watch.look(page, 'sessions-vneid', lang);
   await page.locator('main a[href="/portal/providers"]').click();
   await page.waitForLoadState();
