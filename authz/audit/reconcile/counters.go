@@ -60,12 +60,6 @@ func Exceeds(c counts.Counter, rows counts.Tally, tell func(Finding)) {
 	}
 }
 
-// Differ tells of all in which a counter and the rows of its stretch disagree.
-func Differ(c counts.Counter, rows counts.Tally, tell func(Finding)) {
-	Lacks(c, Lacking(c, rows), tell)
-	Exceeds(c, rows, tell)
-}
-
 // Uncounted tells that the counter of places of a shard from one on is gone.
 func Uncounted(origin string, from uint64, tell func(Finding)) {
 	tell(Finding{Kind: CounterDiffers, Origin: origin, Index: from, Object: fmt.Sprintf("%s#%d", origin, from), Text: NotCounted.with()})

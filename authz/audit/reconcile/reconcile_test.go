@@ -270,7 +270,9 @@ func TestCounters(t *testing.T) {
 		{"more than could not be counted", counts.Counter{Counted: counts.Tally{a: 2}, Unknown: 1}, counts.Tally{a: 3, b: 1}, 2},
 	} {
 		var got []Finding
-		Differ(row.c, row.rows, func(f Finding) { got = append(got, f) })
+		tell := func(f Finding) { got = append(got, f) }
+		Lacks(row.c, Lacking(row.c, row.rows), tell)
+		Exceeds(row.c, row.rows, tell)
 		if len(got) != row.want {
 			t.Errorf("%s: %+v", row.name, got)
 		}

@@ -183,6 +183,7 @@ func drawEffect(w io.Writer, e rehearsal.Effect) {
 	}
 	for _, p := range e.Parameters {
 		rule := strings.TrimSpace(p.Named() + " " + p.Operator)
+		value := func(v any) string { return short(tool.Value(v)) }
 		fmt.Fprintf(w, "    %s %s: %s -> %s, by %v\n", rule, value(p.Configured), value(p.Before), value(p.After), p.From)
 	}
 	for _, kind := range e.MarksLost {
@@ -191,18 +192,6 @@ func drawEffect(w io.Writer, e rehearsal.Effect) {
 	for _, kind := range e.MarksGained {
 		fmt.Fprintf(w, "    mark that counts: %s\n", kind)
 	}
-}
-
-// value is a value as JSON, cut; a dash where there is none.
-func value(v any) string {
-	if v == nil {
-		return "-"
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return "?"
-	}
-	return short(string(raw))
 }
 
 // short cuts a text for a line.

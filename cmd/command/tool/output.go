@@ -116,3 +116,15 @@ var (
 func encodesItself(t reflect.Type) bool {
 	return t == moment || t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler)
 }
+
+// Value is a value as JSON, for a line of text; a dash where there is none.
+func Value(v any) string {
+	if v == nil {
+		return "-"
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return "?"
+	}
+	return string(raw)
+}

@@ -327,17 +327,5 @@ func drawStep(w io.Writer, s metadata.Step) {
 	if s.Parameter != "" {
 		name += "." + s.Parameter
 	}
-	fmt.Fprintf(w, "%s%s %s %s: %s -> %s\n", sign, name, s.Operator, show(s.Configured), show(s.Before), show(s.After))
-}
-
-// show is a value as JSON; a dash where there is none.
-func show(v any) string {
-	if v == nil {
-		return "-"
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return "?"
-	}
-	return string(raw)
+	fmt.Fprintf(w, "%s%s %s %s: %s -> %s\n", sign, name, s.Operator, tool.Value(s.Configured), tool.Value(s.Before), tool.Value(s.After))
 }

@@ -66,6 +66,7 @@ const maxForm = 32 << 10
 func (e *Engine) ServeLogout(limit Addresses, queued func()) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store") // §2.8
+		address, _ := netip.ParseAddr(r.RemoteAddr) // one that cannot be read is one for all
 		alias, is := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, Prefix), logoutPath)
 		p := e.Provider(upstream.Alias(alias))
 		switch {
@@ -76,7 +77,7 @@ func (e *Engine) ServeLogout(limit Addresses, queued func()) http.HandlerFunc {
 			w.Header().Set("Allow", http.MethodPost)
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
-		case limit.Take(callerOf(r)) > 0:
+		case limit.Take(address) > 0:
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "too many logout tokens", http.StatusTooManyRequests)
 			return
@@ -108,15 +109,6 @@ func (e *Engine) ServeLogout(limit Addresses, queued func()) http.HandlerFunc {
 type Addresses interface {
 	// Take counts a request, and returns how long to wait where it is one too many.
 	Take(address netip.Addr) time.Duration
-}
-
-// callerOf is the address of the caller; one that cannot be read is one for all.
-func callerOf(r *http.Request) netip.Addr {
-	address, err := netip.ParseAddr(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return address
 }
 
 // refuseLogout answers an error as RFC 6749 §5.2 has it (§2.8).

@@ -80,7 +80,7 @@ func (p *Pages) Propose(v *page.Visit) error {
 	return page.Redirect(entityURL(id))
 }
 
-// valueOf is a value as JSON, cut for a page; empty where there is none.
+// valueOf is a value as JSON, cut for a page; a dash where there is none.
 func valueOf(v any) string {
 	if v == nil {
 		return "–"
