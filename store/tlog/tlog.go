@@ -98,6 +98,8 @@ type Log struct {
 	// One goroutine uses them.
 	places *memory.Places
 	closed atomic.Bool
+	// gone says that the folder was let go of.
+	gone atomic.Bool
 	// tree is the tree that was proved at the start and grew since: nothing else is signed.
 	tree *memory.Tree
 	// copies are the events beside the tree; gaps are places that have none.
@@ -218,6 +220,7 @@ func signers(o Options) (list []signer, reader *Reader, err error) {
 }
 
 func (l *Log) release() {
+	l.gone.Store(true)
 	l.cancel()
 	l.checking.Wait()
 	if l.copies != nil {

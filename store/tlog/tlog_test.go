@@ -448,3 +448,20 @@ func percentile(all []time.Duration, p int) time.Duration {
 	slices.Sort(all)
 	return all[min(len(all)-1, len(all)*p/100)]
 }
+
+// TestAClosedLogSignsNothing: Tessera's task of checkpoints may run once more after a log was
+// closed. What stands in the folder by then is not the log's own any more.
+func TestAClosedLogSignsNothing(t *testing.T) {
+	l := mustOpen(t, options(t.TempDir()))
+	fill(t, l, 1, 3)
+	size, root := l.tree.Head()
+	if err := l.vouch(proof.Checkpoint{Size: size, Root: root}); err != nil {
+		t.Fatalf("while it is open: %v", err)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.vouch(proof.Checkpoint{Size: size, Root: root}); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v, want %v", err, ErrClosed)
+	}
+}

@@ -126,8 +126,12 @@ func (l *Log) bent(cause error) error {
 }
 
 // vouch is asked before a checkpoint is signed: it returns an error unless its tree is the one
-// in memory.
+// in memory and the log is this process's still: Tessera's task of checkpoints may run once
+// more after the folder was let go of, and would write over what stands there by then.
 func (l *Log) vouch(c proof.Checkpoint) error {
+	if l.gone.Load() {
+		return ErrClosed
+	}
 	if damage := l.damage.Load(); damage != nil {
 		return *damage
 	}
