@@ -35,10 +35,11 @@ type Facts struct {
 	// Bond is that of (issuer, subject), Owner its account.
 	Bond  *Bond
 	Owner *Holder
-	// Named is the account of the number that the provider vouches for, and NamedBond what
-	// binds it to that provider already.
-	Named     *Holder
-	NamedBond *Bond
+	// Named is the account of the number that the provider vouches for, NamedBond what binds it to
+	// that provider already, and NamedRemoved that the person removed a link with it once.
+	Named        *Holder
+	NamedBond    *Bond
+	NamedRemoved bool
 	// Self is who is signed in here and links her account, SelfBond what binds it already.
 	Self     *Holder
 	SelfBond *Bond
@@ -79,6 +80,9 @@ func (p *Provider) SignIn(f Facts) (Outcome, error) {
 		return Outcome{}, refuse(Unlinked, "the number of the account was not verified")
 	case f.NamedBond != nil: // the pair of a link is never replaced
 		return Outcome{}, refuse(Elsewhere, "the account is linked with another person at this provider")
+	// Whoever has her account there does not come back by it: she links it anew, signed in here.
+	case f.NamedRemoved:
+		return Outcome{}, refuse(Unlinked, "the person removed the link with this provider")
 	}
 	b := &Bond{
 		Account: f.Named.Account, Alias: p.Alias, Issuer: p.Issuer, Subject: f.Identity.Subject, Level: f.Identity.Level, ByNumber: true,

@@ -97,6 +97,12 @@ func (db Spent) With(ctx context.Context, once clientauth.Assertion, doing, stat
 	return changed, err
 }
 
+// Taken reports whether something with a digest was spent.
+func (db Spent) Taken(ctx context.Context, digest []byte) (bool, error) {
+	var expires time.Time
+	return db.One(ctx, "looking for what was spent", "SELECT expires_at FROM used_assertions WHERE digest = ?", []any{handle.Blob(digest)}, &expires)
+}
+
 // RevokeToken remembers a revoked token that has no grant.
 func (db Spent) RevokeToken(ctx context.Context, digest []byte, expires time.Time) error {
 	return handle.Wrap("revoking a token", db.Writer(ctx).Exec(

@@ -102,12 +102,23 @@ func only(found []upstream.Bond, err error) (upstream.Bond, error) {
 	return upstream.Bond{}, authz.ErrNotFound
 }
 
-// BondOf finds the live bond of a person at a provider.
-func (db Book) BondOf(ctx context.Context, issuer, subject string) (upstream.Bond, error) {
+// BondOf finds the live bond of a person at a provider; held keeps it from being ended until the
+// transaction ends.
+func (db Book) BondOf(ctx context.Context, issuer, subject string, held bool) (upstream.Bond, error) {
+	query := "SELECT " + bondColumns + " FROM upstream_links WHERE issuer = ? AND provider_subject = ? AND ended_at IS NULL"
+	if held {
+		query += db.Dialect().Locked()
+	}
 	var found []upstream.Bond
-	err := db.Each(ctx, "reading a link", "SELECT "+bondColumns+` FROM upstream_links
-		WHERE issuer = ? AND provider_subject = ? AND ended_at IS NULL`, []any{issuer, subject}, bond(&found))
+	err := db.Each(ctx, "reading a link", query, []any{issuer, subject}, bond(&found))
 	return only(found, err)
+}
+
+// Removed reports whether an account had a bond at a provider that was ended.
+func (db Book) Removed(ctx context.Context, account authz.Subject, issuer string) (bool, error) {
+	var id string
+	return db.One(ctx, "looking for a link that ended", `SELECT id FROM upstream_links
+		WHERE account = ? AND issuer = ? AND ended_at IS NOT NULL LIMIT 1`, []any{string(account), issuer}, &id)
 }
 
 // maxBonds is more than the providers that an operator may name.
@@ -199,13 +210,19 @@ func (db Book) begun(ctx context.Context, condition string, values ...any) (list
 	return list, err
 }
 
-// SessionsBy are the live sessions by a bond, the newest first and at most 1,000; of one session
-// there if that is not empty.
-func (db Book) SessionsBy(ctx context.Context, bond, there string) ([]flow.Begun, error) {
+// SessionsBy are the live sessions by a bond, the newest first and at most 1,000.
+func (db Book) SessionsBy(ctx context.Context, bond string) ([]flow.Begun, error) {
+	return db.begun(ctx, "u.link_id = ?"+live, bond)
+}
+
+// SessionsOf are the live sessions of a person at a provider, by whichever bond, also one that has
+// ended; of one session there if that is not empty. They come as from SessionsBy.
+func (db Book) SessionsOf(ctx context.Context, issuer, subject, there string) ([]flow.Begun, error) {
+	const hers = "u.link_id IN (SELECT id FROM upstream_links WHERE issuer = ? AND provider_subject = ?)"
 	if there == "" {
-		return db.begun(ctx, "u.link_id = ?"+live, bond)
+		return db.begun(ctx, hers+live, issuer, subject)
 	}
-	return db.begun(ctx, "u.link_id = ? AND u.there = ?"+live, bond, there)
+	return db.begun(ctx, hers+" AND u.there = ?"+live, issuer, subject, there)
 }
 
 // SessionsThere are the live sessions by one session at a provider.

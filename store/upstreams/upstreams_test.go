@@ -475,7 +475,7 @@ func TestALogoutThere(t *testing.T) {
 			t.Fatal(bonds, err)
 		}
 		// The newest first: of very many, those that may be in use are ended.
-		if list, err := db.Upstreams.SessionsBy(t.Context(), bonds[0].ID, ""); err != nil || len(list) != 3 || list[0].There != "c" {
+		if list, err := db.Upstreams.SessionsBy(t.Context(), bonds[0].ID); err != nil || len(list) != 3 || list[0].There != "c" {
 			t.Errorf("sessions by the bond: %+v, %v", list, err)
 		}
 		vneid := w.Provider("vneid")

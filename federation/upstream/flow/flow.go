@@ -73,8 +73,11 @@ type Store interface {
 	InsertProof(ctx context.Context, p Proof) error
 	// TakeProof is to proofs as TakePending.
 	TakeProof(ctx context.Context, id []byte) (Proof, error)
-	// BondOf finds the live bond of a person at a provider.
-	BondOf(ctx context.Context, issuer, subject string) (upstream.Bond, error)
+	// BondOf finds the live bond of a person at a provider; held keeps it from being ended until
+	// the transaction ends.
+	BondOf(ctx context.Context, issuer, subject string, held bool) (upstream.Bond, error)
+	// Removed reports whether an account had a bond at a provider that was ended.
+	Removed(ctx context.Context, account authz.Subject, issuer string) (bool, error)
 	// Bonds are the live ones of an account, the oldest first.
 	Bonds(ctx context.Context, account authz.Subject) ([]upstream.Bond, error)
 	// InsertBond makes one; authz.ErrConflict where the account, or the person at the provider,
@@ -89,15 +92,19 @@ type Store interface {
 	HolderNamed(ctx context.Context, number authz.PersonalNumber) (upstream.Holder, error)
 	// NoteSession notes by which bond a session goes on.
 	NoteSession(ctx context.Context, b Begun) error
-	// SessionsBy are the live sessions that began by a bond, the newest first, of very many some;
+	// SessionsBy are the live sessions that began by a bond, the newest first, of very many some.
+	SessionsBy(ctx context.Context, bond string) ([]Begun, error)
+	// SessionsOf are those of a person at a provider, by whichever bond, also one that has ended;
 	// of one session there, if there is not empty.
-	SessionsBy(ctx context.Context, bond, there string) ([]Begun, error)
+	SessionsOf(ctx context.Context, issuer, subject, there string) ([]Begun, error)
 	// SessionsThere are those of one session at a provider.
 	SessionsThere(ctx context.Context, alias upstream.Alias, there string) ([]Begun, error)
 	// BegunBy says by which bond a session began.
 	BegunBy(ctx context.Context, id authz.SessionID) (Begun, error)
 	// Spend takes what is good once; authz.ErrConflict for what was taken before.
 	Spend(ctx context.Context, once clientauth.Assertion) error
+	// Taken reports whether what has a digest was taken.
+	Taken(ctx context.Context, digest []byte) (bool, error)
 }
 
 // Providers asks other providers ([client.Client]).
@@ -250,11 +257,11 @@ func (e *Engine) Finish(ctx context.Context, r Return) (out Result, err error) {
 	}
 	out.Next, out.Links = pending.Next, pending.Account != ""
 	id, err := e.identify(ctx, r, pending)
-	if err == nil && out.Links {
+	switch {
+	case err == nil && out.Links:
 		out.Proof, err = e.prove(ctx, r, pending, id)
-		return out, e.told(ctx, r.Provider, err, "")
-	}
-	if err == nil {
+		return out, e.told(ctx, r.Provider, err, pending.Account)
+	case err == nil:
 		out.Began, err = e.signIn(ctx, r, id)
 	}
 	return out, err
@@ -297,10 +304,10 @@ func (e *Engine) identify(ctx context.Context, r Return, p Pending) (upstream.Id
 	})
 }
 
-// facts reads what a decision needs.
-func (e *Engine) facts(ctx context.Context, p *upstream.Provider, id upstream.Identity) (upstream.Facts, error) {
+// facts reads what a decision needs; held keeps the bond until the transaction ends.
+func (e *Engine) facts(ctx context.Context, p *upstream.Provider, id upstream.Identity, held bool) (upstream.Facts, error) {
 	f := upstream.Facts{Identity: id}
-	b, err := e.o.Store.BondOf(ctx, id.Issuer, id.Subject)
+	b, err := e.o.Store.BondOf(ctx, id.Issuer, id.Subject, held)
 	if err == nil {
 		var h upstream.Holder
 		if h, err = e.o.Store.HolderOf(ctx, b.Account, false); err == nil {
@@ -321,7 +328,11 @@ func (e *Engine) facts(ctx context.Context, p *upstream.Provider, id upstream.Id
 		return f, err
 	}
 	f.Named = &h
-	f.NamedBond, err = e.bondAt(ctx, h.Account, p)
+	if f.NamedBond, err = e.bondAt(ctx, h.Account, p); err != nil {
+		return f, err
+	}
+	// After the live one: of a bond that is ended in between one of the two tells.
+	f.NamedRemoved, err = e.o.Store.Removed(ctx, h.Account, p.Issuer)
 	return f, err
 }
 
@@ -339,7 +350,8 @@ func (e *Engine) signIn(ctx context.Context, r Return, id upstream.Identity) (*s
 	var began session.Session
 	var whose authz.Subject
 	err := e.o.Store.Tx(ctx, func(ctx context.Context) error {
-		f, err := e.facts(ctx, r.Provider, id)
+		// The bond is held: a session begins before the link ends, which then ends it, or not at all.
+		f, err := e.facts(ctx, r.Provider, id, true)
 		if err != nil {
 			return err
 		}
@@ -442,7 +454,7 @@ func (e *Engine) wanted(
 	if who == nil || who.Actor != pending.Account || who.ID != pending.Session {
 		return nil, refused(upstream.Late, "CVE-2026-15571: who began the link is not signed in here any more")
 	}
-	f, err := e.facts(ctx, p, id)
+	f, err := e.facts(ctx, p, id, false)
 	if err != nil {
 		return nil, err
 	}
@@ -492,74 +504,63 @@ func (e *Engine) Bonds(ctx context.Context, who authz.Subject) ([]upstream.Bond,
 	return e.o.Store.Bonds(ctx, who)
 }
 
-// Unlink ends a link of a person and every proof of it, and then the sessions that began by it
-// but the one that she uses. authz.ErrNotFound means that it is not hers, or over.
+// Unlink ends a link of a person, every proof of it, and the sessions that began by it but the one
+// that she uses. After an error the link goes on, and she may try again. authz.ErrNotFound means
+// that it is not hers, or over.
 func (e *Engine) Unlink(ctx context.Context, who *session.Session, id string) error {
-	err := e.o.Store.Tx(ctx, func(ctx context.Context) error {
+	hers, err := e.o.Store.Bonds(ctx, who.Actor)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(hers, func(b upstream.Bond) bool { return b.ID == id }) {
+		return authz.ErrNotFound
+	}
+	by := func(ctx context.Context) ([]Begun, error) { return e.o.Store.SessionsBy(ctx, id) }
+	// There may be very many: each ends in a commit of its own, and what began meanwhile with the link.
+	if _, err := e.end(ctx, by, who.ID, session.Ended); err != nil {
+		return err
+	}
+	return e.o.Store.Tx(ctx, func(ctx context.Context) error {
 		now := e.o.Now().UTC()
 		b, err := e.o.Store.EndBond(ctx, who.Actor, id, now)
 		if err != nil {
 			return err
 		}
-		_, err = e.o.Evidence.Write(ctx, audit.Act{
+		if _, err := e.o.Evidence.Write(ctx, audit.Act{
 			Action: audit.UpstreamUnlinked, Subject: who.Actor, At: now, Detail: audit.Detail{Object: b.ID, Text: string(b.Alias)},
 			Decision: audit.Decision{Determining: []string{"person"}},
-		})
+		}); err != nil {
+			return err
+		}
+		_, err = e.end(ctx, by, who.ID, session.Ended)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	_, err = e.end(ctx, id, "", who.ID, session.Ended)
-	return err
 }
 
-// end ends the sessions that began by a bond, but for one.
-func (e *Engine) end(ctx context.Context, bond, there string, but authz.SessionID, because session.Because) (all int, err error) {
-	for { // a list is bounded, and shorter by those that ended
-		list, err := e.o.Store.SessionsBy(ctx, bond, there)
+// end ends the sessions of a list, but for one. The list is read again until none of it ends: it
+// is bounded, and shorter by those that did.
+func (e *Engine) end(
+	ctx context.Context, list func(ctx context.Context) ([]Begun, error), but authz.SessionID, because session.Because,
+) (all int, err error) {
+	for {
+		some, err := list(ctx)
 		if err != nil {
 			return all, err
 		}
-		ended, err := e.endAll(ctx, list, but, because)
-		if all += ended; err != nil || ended == 0 {
-			return all, err
+		before := all
+		for _, one := range some {
+			if one.Session == but {
+				continue
+			}
+			switch _, err := e.o.Sessions.End(ctx, e.o.Clients, one.Account, one.Session, because); {
+			case err == nil:
+				all++
+			case !errors.Is(err, authz.ErrNotFound): // else it ended meanwhile
+				return all, err
+			}
+		}
+		if all == before {
+			return all, nil
 		}
 	}
-}
-
-func (e *Engine) endAll(ctx context.Context, list []Begun, but authz.SessionID, because session.Because) (ended int, err error) {
-	for _, one := range list {
-		if one.Session == but {
-			continue
-		}
-		switch _, err := e.o.Sessions.End(ctx, e.o.Clients, one.Account, one.Session, because); {
-		case err == nil:
-			ended++
-		case !errors.Is(err, authz.ErrNotFound): // else it ended meanwhile
-			return ended, err
-		}
-	}
-	return ended, nil
-}
-
-// Ended does what a logout token says (Back-Channel Logout §2.7): it ends
-// the sessions that began by the person's sign-in there. A token that names nobody here is
-// good, and ends nothing. ended says how many sessions did.
-func (e *Engine) Ended(ctx context.Context, p *upstream.Provider, token string) (ended int, err error) {
-	end, err := e.o.Providers.Ended(ctx, p, token)
-	if err != nil {
-		return 0, err
-	}
-	// §2.6 (8): a token that was taken before is refused.
-	err = e.o.Store.Spend(ctx, clientauth.Assertion{
-		Digest: authz.HashSecret("upstream logout " + p.Issuer + " " + end.ID), Expires: end.Expires,
-	})
-	if errors.Is(err, authz.ErrConflict) {
-		return 0, refused(upstream.Untrue, "Back-Channel Logout §2.6 (8): the token was used before")
-	}
-	if err != nil {
-		return 0, err
-	}
-	return e.endThere(ctx, p, end)
 }

@@ -11,31 +11,63 @@ import (
 	"strings"
 	"time"
 
-	"hopnhat/authz/protocol"
-
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
+	"hopnhat/authz/protocol"
 	"hopnhat/authz/session"
 	"hopnhat/federation/upstream"
 )
 
-// endThere ends what a logout token names: the sessions by the person's bond, those of one
-// session there if it names one, and where it names no person those of that session.
-func (e *Engine) endThere(ctx context.Context, p *upstream.Provider, end upstream.End) (int, error) {
-	if end.Subject == "" {
-		list, err := e.o.Store.SessionsThere(ctx, p.Alias, end.Session)
-		if err != nil {
-			return 0, err
-		}
-		return e.endAll(ctx, list, "", session.ByProvider)
-	}
-	b, err := e.o.Store.BondOf(ctx, p.Issuer, end.Subject)
-	if errors.Is(err, authz.ErrNotFound) {
-		return 0, nil
-	}
+// Ended does what a logout token says (Back-Channel Logout §2.7): it ends
+// the sessions here that began by the person's sign-in there. A token that names nobody here is
+// good, and ends nothing. ended says how many sessions did. After an error of the store the token
+// is good still, and may be sent again.
+func (e *Engine) Ended(ctx context.Context, p *upstream.Provider, token string) (ended int, err error) {
+	end, err := e.o.Providers.Ended(ctx, p, token)
 	if err != nil {
 		return 0, err
 	}
-	return e.end(ctx, b.ID, end.Session, "", session.ByProvider)
+	once := clientauth.Assertion{Digest: authz.HashSecret("upstream logout " + p.Issuer + " " + end.ID), Expires: end.Expires}
+	used, err := e.o.Store.Taken(ctx, once.Digest)
+	switch {
+	case err != nil:
+		return 0, err
+	case used:
+		return 0, errUsed
+	}
+	those := e.named(p, end)
+	// There may be very many: each ends in a commit of its own, and what began meanwhile with the
+	// token being spent. Of two that bring one token at once both do this, and one is refused.
+	if ended, err = e.end(ctx, those, "", session.ByProvider); err != nil {
+		return ended, err
+	}
+	err = e.o.Store.Tx(ctx, func(ctx context.Context) error {
+		if err := e.o.Store.Spend(ctx, once); err != nil {
+			return err
+		}
+		more, err := e.end(ctx, those, "", session.ByProvider)
+		ended += more
+		return err
+	})
+	if errors.Is(err, authz.ErrConflict) {
+		err = errUsed
+	}
+	return ended, err
+}
+
+// errUsed is of a token that was taken before (Back-Channel Logout §2.6 (8)).
+var errUsed = refused(upstream.Untrue, "Back-Channel Logout §2.6 (8): the token was used before")
+
+// named lists the sessions that a logout token names: those of the person there, by whichever of
+// her links; of one session there if it names one; and where it names no person those of that
+// session.
+func (e *Engine) named(p *upstream.Provider, end upstream.End) func(ctx context.Context) ([]Begun, error) {
+	return func(ctx context.Context) ([]Begun, error) {
+		if end.Subject == "" {
+			return e.o.Store.SessionsThere(ctx, p.Alias, end.Session)
+		}
+		return e.o.Store.SessionsOf(ctx, p.Issuer, end.Subject, end.Session)
+	}
 }
 
 // SignedOut is the provider by which a session began, and where the browser is signed out there
