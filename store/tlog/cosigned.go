@@ -47,8 +47,7 @@ func (r *Reader) best(ctx context.Context, index uint64) ([]byte, proof.Checkpoi
 	return r.checkpoint(ctx)
 }
 
-// Head is the newest signed tree head, verified, as its bytes and read. fs.ErrNotExist says that
-// there is none.
+// Head is the newest signed tree head, verified; fs.ErrNotExist says that there is none.
 func (r *Reader) Head(ctx context.Context) ([]byte, proof.Checkpoint, error) {
 	return r.checkpoint(ctx)
 }

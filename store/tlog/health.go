@@ -14,10 +14,9 @@ import (
 var (
 	ErrAppend   = errors.New("entries cannot be written")
 	ErrUnsigned = errors.New("no checkpoint is made")
+	// ErrUnreached means that the node that writes the log does not answer.
+	ErrUnreached = errors.New("the node that writes the log is not reached")
 )
-
-// ErrUnreached means that the node that writes the log does not answer.
-var ErrUnreached = errors.New("the node that writes the log is not reached")
 
 // codes are stable words for operators.
 var codes = map[string]error{
@@ -45,10 +44,7 @@ func OfCode(word string) error {
 
 // Bounds on a log that works: a group of entries takes milliseconds, and there is a
 // checkpoint each second while entries come.
-const (
-	slowest = 5 * time.Second
-	oldest  = 10 * time.Second
-)
+const slowest, oldest = 5 * time.Second, 10 * time.Second
 
 // Health tells why the log cannot take entries now, nil if it can: what is on disk is not
 // what was signed, the last entries were not written, or checkpoints are not made. Damage

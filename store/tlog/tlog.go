@@ -97,9 +97,8 @@ type Log struct {
 	// places are those of the newest entries by their SHA-256, nil without Options.Once.
 	// One goroutine uses them.
 	places *memory.Places
-	closed atomic.Bool
-	// gone says that the folder was let go of.
-	gone atomic.Bool
+	// gone says that the folder was let go of, closed that no entries are taken any more.
+	closed, gone atomic.Bool
 	// tree is the tree that was proved at the start and grew since: nothing else is signed.
 	tree *memory.Tree
 	// copies are the events beside the tree; gaps are places that have none.
