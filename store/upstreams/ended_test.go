@@ -125,7 +125,8 @@ func TestALogoutTokenAfterAnError(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := w.Ended(t.Context(), w.Provider("vneid"), "token"); reason(err) != upstream.Untrue || !slices.Contains(w.live(an), again) {
+				_, err = w.Ended(t.Context(), w.Provider("vneid"), "token")
+				if reason(err) != upstream.Untrue || !slices.Contains(w.live(an), again) {
 					t.Errorf("§2.6 (8): sent once more: got %v, live %v", err, w.live(an))
 				}
 			})
@@ -216,8 +217,8 @@ func TestARemovedLinkIsNotMadeByTheNumber(t *testing.T) {
 	})
 }
 
-// TestNoSessionOutlivesItsLink: a link that is removed while a sign-in by it goes on waits for that,
-// and ends its session too.
+// TestNoSessionOutlivesItsLink: a link that is removed while a sign-in by it goes on waits for
+// that, and ends its session too.
 func TestNoSessionOutlivesItsLink(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w, f := withFaults(t, db)
@@ -290,7 +291,8 @@ func TestARefusedLinkIsHers(t *testing.T) {
 		if _, err := w.Finish(t.Context(), w.begin("vneid", me, w.code("vneid", "1", "099201000002", 2))); reason(err) != upstream.Another {
 			t.Fatalf("got %v", err)
 		}
-		found, err := db.FindVisible(t.Context(), audit.Query{Pseudonym: "pseudonym-of-" + string(an), Limit: 10}, audit.OfTheAccount, w.now)
+		query := audit.Query{Pseudonym: "pseudonym-of-" + string(an), Limit: 10}
+		found, err := db.FindVisible(t.Context(), query, audit.OfTheAccount, w.now)
 		if err != nil || !slices.ContainsFunc(found, func(r audit.Recorded) bool {
 			return r.Event.Detail.Action == string(audit.UpstreamRefused) && r.Event.Detail.Text == string(upstream.Another)
 		}) {

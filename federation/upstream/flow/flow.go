@@ -350,7 +350,7 @@ func (e *Engine) signIn(ctx context.Context, r Return, id upstream.Identity) (*s
 	var began session.Session
 	var whose authz.Subject
 	err := e.o.Store.Tx(ctx, func(ctx context.Context) error {
-		// The bond is held: a session begins before the link ends, which then ends it, or not at all.
+		// The bond is held: a session begins before its link ends, which ends it too, or not at all.
 		f, err := e.facts(ctx, r.Provider, id, true)
 		if err != nil {
 			return err
@@ -516,7 +516,8 @@ func (e *Engine) Unlink(ctx context.Context, who *session.Session, id string) er
 		return authz.ErrNotFound
 	}
 	by := func(ctx context.Context) ([]Begun, error) { return e.o.Store.SessionsBy(ctx, id) }
-	// There may be very many: each ends in a commit of its own, and what began meanwhile with the link.
+	// There may be very many: each ends in a commit of its own, and what began meanwhile with the
+	// link.
 	if _, err := e.end(ctx, by, who.ID, session.Ended); err != nil {
 		return err
 	}
