@@ -350,7 +350,7 @@ func (e *Engine) signIn(ctx context.Context, r Return, id upstream.Identity) (*s
 	var began session.Session
 	var whose authz.Subject
 	err := e.o.Store.Tx(ctx, func(ctx context.Context) error {
-		// The bond is held: a session begins before its link ends, which ends it too, or not at all.
+		// The bond is held: a session begins before its link ends, which ends it too, or never.
 		f, err := e.facts(ctx, r.Provider, id, true)
 		if err != nil {
 			return err
