@@ -34,7 +34,8 @@ func (db Accounts) InsertAccount(ctx context.Context, a identity.Account, number
 	})
 }
 
-// Lock locks an account, ends its sessions and revokes its grants: one commit.
+// Lock locks an account for a reason, ends its sessions and revokes its grants: one commit. Each
+// reason, which has no comma, is a lock of its own: authz.ErrConflict if that one is there.
 // Sessions, grants and account come in the order of locks (see the package comment).
 func (db Accounts) Lock(ctx context.Context, subject authz.Subject, reason string, at time.Time) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
@@ -50,14 +51,24 @@ func (db Accounts) Lock(ctx context.Context, subject authz.Subject, reason strin
 			return handle.Wrap("revoking grants", err)
 		}
 		return handle.OneRow("locking an account", db.Writer(ctx).Exec(
-			"UPDATE accounts SET locked_at = ?, lock_reason = ?, devices_since = ? WHERE subject = ? AND locked_at IS NULL", at.UTC(), reason, at.UTC(), string(subject)))
+			`UPDATE accounts SET locked_at = coalesce(locked_at, ?), devices_since = ?,
+			lock_reason = CASE WHEN locked_at IS NULL THEN ? ELSE lock_reason || ? END
+			WHERE subject = ? AND (locked_at IS NULL OR ',' || lock_reason || ',' NOT LIKE ?)`,
+			at.UTC(), at.UTC(), reason, ","+reason, string(subject), lockedFor(reason)))
 	})
 }
 
-// Unlock opens a locked account again; sessions and grants stay ended.
-func (db Accounts) Unlock(ctx context.Context, subject authz.Subject) error {
+// lockedFor finds a reason in lock_reason between commas.
+func lockedFor(reason string) string { return "%," + reason + ",%" }
+
+// Unlock takes the lock for a reason away; authz.ErrConflict if it is not there. The account is
+// open again when no other lock is left; sessions and grants stay ended.
+func (db Accounts) Unlock(ctx context.Context, subject authz.Subject, reason string) error {
 	return handle.OneRow("unlocking an account", db.Writer(ctx).Exec(
-		"UPDATE accounts SET locked_at = NULL, lock_reason = '' WHERE subject = ? AND locked_at IS NOT NULL", string(subject)))
+		`UPDATE accounts SET locked_at = CASE WHEN lock_reason = ? THEN NULL ELSE locked_at END,
+		lock_reason = trim(replace(',' || lock_reason || ',', ?, ','), ',')
+		WHERE subject = ? AND locked_at IS NOT NULL AND ',' || lock_reason || ',' LIKE ?`,
+		reason, ","+reason+",", string(subject), lockedFor(reason)))
 }
 
 // AccountOf finds an account by a number.

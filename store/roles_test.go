@@ -20,7 +20,7 @@ func TestALockedPersonHasNoRole(t *testing.T) {
 			{"without a role", func() error { return nil }, false},
 			{"with it", func() error { return db.GrantRole(t.Context(), an, authz.Auditor, noon) }, true},
 			{"locked", func() error { return db.Lock(t.Context(), an, "own request", noon) }, false},
-			{"unlocked", func() error { return db.Unlock(t.Context(), an) }, true},
+			{"unlocked", func() error { return db.Unlock(t.Context(), an, "own request") }, true},
 			{"taken back", func() error { return db.RevokeRole(t.Context(), an, authz.Auditor, noon) }, false},
 		} {
 			if err := step.do(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -22,7 +23,7 @@ import (
 	"hopnhat/keys/jose"
 )
 
-// Resolver knows who is trusted, without a request to anybody.
+// Resolver knows who is trusted under an anchor, without a request to anybody.
 type Resolver interface {
 	Resolve(subject federation.EntityID, anchors ...federation.EntityID) (*resolver.Entry, error)
 }
@@ -37,17 +38,26 @@ type Centre struct {
 	resolver Resolver
 	now      func() time.Time
 	busy     *semaphore.Weighted
+	mu       sync.Mutex
+	answered map[federation.EntityID]bool // now
 }
 
 // NewCentre makes the endpoint of the national provider, whose issuer is self.
 func NewCentre(
 	self federation.EntityID, names *Names, store ChoiceStore, evidence Evidence, ring keys.Ring, known Resolver, now func() time.Time,
 ) *Centre {
-	return &Centre{self, names, store, evidence, ring, known, now, semaphore.NewWeighted(atOnce)}
+	return &Centre{
+		self: self, names: names, store: store, evidence: evidence, ring: ring, resolver: known, now: now,
+		busy: semaphore.NewWeighted(atOnce), answered: map[federation.EntityID]bool{},
+	}
 }
 
-// atOnce bounds the requests that are answered at one time: each opens a page of secrets.
-const atOnce = 2
+// atOnce bounds the requests that are answered at one time: each opens a page of secrets. A
+// province has one of these places at most, and another one waits for a place so long.
+const (
+	atOnce = 2
+	waits  = 10 * time.Second
+)
 
 // refusal is what a province is told, with a status.
 type refusal struct {
@@ -94,11 +104,31 @@ func (c *Centre) serve(w http.ResponseWriter, r *http.Request) (string, error) {
 	if err != nil {
 		return "", refuse(http.StatusRequestEntityTooLarge, "The request cannot be read, or is longer than %d bytes.", maxRequest)
 	}
-	if !c.busy.TryAcquire(1) {
-		return "", refuse(http.StatusServiceUnavailable, "Others are being answered. Try again in a minute.")
-	}
-	defer c.busy.Release(1)
 	return c.answer(r.Context(), string(raw))
+}
+
+// begin takes a place for a province, whose signature was verified: what others send takes
+// none. done gives it back.
+func (c *Centre) begin(ctx context.Context, province federation.EntityID) (done func(), err error) {
+	c.mu.Lock()
+	there := c.answered[province]
+	c.answered[province] = true
+	c.mu.Unlock()
+	if there {
+		return nil, refuse(http.StatusServiceUnavailable, "Another request of %s is being answered. Try again in a minute.", province)
+	}
+	leave := func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.answered, province)
+	}
+	ctx, cancel := context.WithTimeout(ctx, waits)
+	defer cancel()
+	if err := c.busy.Acquire(ctx, 1); err != nil {
+		leave()
+		return nil, refuse(http.StatusServiceUnavailable, "Others are being answered. Try again in a minute.")
+	}
+	return func() { c.busy.Release(1); leave() }, nil
 }
 
 // answer judges a request and answers it. That one is sent again does no harm: who did not
@@ -113,6 +143,11 @@ func (c *Centre) answer(ctx context.Context, token string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	done, err := c.begin(ctx, province.Entity)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	to, err := jose.ParseSet(q.Keys)
 	if err == nil {
 		err = jose.CheckEncryption(to, string(keys.RSAOAEP256), "A256GCM")
@@ -141,7 +176,7 @@ func (c *Centre) province(q request, received *jose.Received, now time.Time) (Pr
 	if err := q.check(p.Entity, c.self, now); err != nil {
 		return p, refuse(http.StatusBadRequest, "The request does not count: %v.", err)
 	}
-	e, err := c.resolver.Resolve(p.Entity)
+	e, err := c.resolver.Resolve(p.Entity, c.names.Providers.Anchor)
 	if err != nil {
 		return p, refuse(http.StatusForbidden, "The federation does not vouch for %s now: %v.", p.Entity, err)
 	}
@@ -187,7 +222,7 @@ func (c *Centre) page(ctx context.Context, p Provider, q request, now time.Time)
 	}
 	for _, one := range list {
 		said := person{Subject: one.Person, Locked: true}
-		if !one.Locked && len(one.Password) > 0 && len(one.Seed) > 0 { // else she could not sign in
+		if one.signsIn() {
 			seed, _, err := c.ring.Open(ctx, one.Seed, authn.SeedAAD(one.Subject))
 			if err != nil {
 				return a, fmt.Errorf("opening a seed that is handed over: %w", err)

@@ -115,11 +115,15 @@ func (c *Choices) change(
 	return err
 }
 
+// signsIn reports whether something is handed over of a person: of one who is locked, or could not
+// sign in there without both factors, there is the name alone.
+func (p Chosen) signsIn() bool { return !p.Locked && len(p.Password) > 0 && len(p.Seed) > 0 }
+
 // handOver records of whom something is handed over for the first time.
 func handOver(
 	ctx context.Context, store ChoiceStore, evidence Evidence, provider federation.EntityID, people []Chosen, now time.Time,
 ) error {
-	people = slices.DeleteFunc(slices.Clone(people), func(p Chosen) bool { return p.Handed || p.Locked })
+	people = slices.DeleteFunc(slices.Clone(people), func(p Chosen) bool { return p.Handed || !p.signsIn() })
 	if len(people) == 0 {
 		return nil
 	}

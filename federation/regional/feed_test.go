@@ -37,6 +37,7 @@ const (
 	danang = federation.EntityID("https://id.danang.example.vn")
 	marked = "https://neo.example.vn/marks/regional-provider"
 	sector = "land.danang.example.vn"
+	anchor = federation.EntityID("https://neo.example.vn")
 )
 
 var start = time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
@@ -76,8 +77,8 @@ type world struct {
 	sent             []string
 }
 
-func (w *world) Resolve(id federation.EntityID, _ ...federation.EntityID) (*resolver.Entry, error) {
-	if e := w.known[id]; e != nil {
+func (w *world) Resolve(id federation.EntityID, anchors ...federation.EntityID) (*resolver.Entry, error) {
+	if e := w.known[id]; e != nil && slices.Contains(anchors, e.Anchor) {
 		return e, nil
 	}
 	return nil, resolver.ErrUnknown
@@ -110,8 +111,8 @@ func (w *world) Lock(ctx context.Context, who authz.Subject, why string, at time
 	return w.there.Lock(ctx, who, why, at)
 }
 
-func (w *world) Unlock(ctx context.Context, who authz.Subject) error {
-	return w.there.Unlock(ctx, who)
+func (w *world) Unlock(ctx context.Context, who authz.Subject, why string) error {
+	return w.there.Unlock(ctx, who, why)
 }
 
 // entry is what the federation knows of an entity by its ring.
@@ -133,7 +134,7 @@ func (w *world) entry(t *testing.T, id federation.EntityID, marks ...resolver.Ma
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &resolver.Entry{Subject: id, Chain: token, Marks: marks}
+	return &resolver.Entry{Subject: id, Anchor: anchor, Chain: token, Marks: marks}
 }
 
 // rings are the same for all tests: making their keys takes long.
@@ -180,11 +181,12 @@ func newWorld(t *testing.T, there *store.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	providers.Anchor = anchor
 	w.names = &regional.Names{Ring: w.rings[centre], Providers: providers, Sectors: w.at.Regional}
 	w.choices = &regional.Choices{Names: w.names, Store: w.at.Regional, Evidence: w.pens[centre], Now: now}
 	w.centre = regional.NewCentre(centre, w.names, w.at.Regional, w.pens[centre], w.rings[centre], w, now)
 	w.feeder = &regional.Feeder{
-		Self: danang, Centre: centre, Ring: w.rings[danang], Resolver: w, Out: w, Store: there.Regional, Accounts: w,
+		Self: danang, Centre: centre, Anchor: anchor, Ring: w.rings[danang], Resolver: w, Out: w, Store: there.Regional, Accounts: w,
 		Evidence: w.pens[danang], Now: now,
 	}
 	return w
@@ -334,7 +336,7 @@ func TestFeeding(t *testing.T) {
 		if w.can(t, 1) || w.can(t, 2) || w.signed != ended+2 {
 			t.Error("a lock or a withdrawal did not arrive")
 		}
-		if err := errors.Join(w.at.Unlock(t.Context(), an), w.choices.Choose(t.Context(), chi, danang)); err != nil {
+		if err := errors.Join(w.at.Unlock(t.Context(), an, "operator"), w.choices.Choose(t.Context(), chi, danang)); err != nil {
 			t.Fatal(err)
 		}
 		w.feed(t)
@@ -370,6 +372,21 @@ func TestFeeding(t *testing.T) {
 		w.feed(t)
 		if w.can(t, 2) {
 			t.Error("the centre undid a lock of the province")
+		}
+
+		// Nor where the choice is over and begins again meanwhile: each lock is one of its own.
+		for _, change := range []func(context.Context, authz.Subject, federation.EntityID) error{w.choices.Withdraw, w.choices.Choose} {
+			if err := change(t.Context(), chi, danang); err != nil {
+				t.Fatal(err)
+			}
+			w.now = w.now.Add(time.Minute)
+			w.feed(t)
+			if w.can(t, 2) {
+				t.Error("the feed took the lock of an operator away")
+			}
+		}
+		if err := db.Unlock(t.Context(), chiThere, string(authz.Operator)); err != nil || !w.can(t, 2) {
+			t.Errorf("the operator took the lock away: %v", err)
 		}
 	})
 }
@@ -475,6 +492,8 @@ func TestRefusals(t *testing.T) {
 		{"a request for another centre", func(_ *testing.T, w *world) {
 			w.feeder.Centre, w.known["https://other.example.vn"] = "https://other.example.vn", w.known[centre]
 		}, "answered 400"},
+		{"a province that another anchor vouches for", func(_ *testing.T, w *world) { w.known[danang].Anchor = "https://other.example.vn" }, "answered 403"},
+		{"a centre that another anchor vouches for", func(_ *testing.T, w *world) { w.known[centre].Anchor = "https://other.example.vn" }, "in no federation"},
 		{"a centre that nobody vouches for", func(_ *testing.T, w *world) { w.known[centre] = nil }, "in no federation"},
 		{"an answer that was changed", func(_ *testing.T, w *world) { w.spoil = func(b string) string { return b[:len(b)-9] + "AAAAAAAAA" } }, "invalid JWS"},
 		{"an answer in plain", func(_ *testing.T, w *world) { w.spoil = func(string) string { return "e30.e30.e30" } }, "invalid JWS"},

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"hopnhat/authz"
@@ -38,8 +39,14 @@ const LockReason = "regional"
 type Known struct {
 	// Digest is of what was handed over, empty where that ended.
 	Digest string
-	// Locked: she cannot sign in. LockedHere: an operator of the province locked her.
-	Locked, LockedHere bool
+}
+
+// Page is a piece of the people of a province, in the order of their names: those after one, up
+// to another, to the end if that is empty.
+type Page struct {
+	After, Last authz.Subject
+	// People are those whom the centre names of them.
+	People []authz.Subject
 }
 
 // PeopleStore keeps what was handed over, at a province.
@@ -56,10 +63,11 @@ type PeopleStore interface {
 	// End deletes number and factors, in the transaction of the context; authz.ErrConflict if that
 	// was done.
 	End(ctx context.Context, person authz.Subject) error
-	// Over lists people of whom what was handed over is good no more, Unnamed those whom the
-	// centre has not named since a time.
+	// Over lists people of whom what was handed over is good no more.
 	Over(ctx context.Context, now time.Time, limit int) ([]authz.Subject, error)
-	Unnamed(ctx context.Context, since time.Time, limit int) ([]authz.Subject, error)
+	// Unnamed lists those of a page whom the centre does not name and has not named since a
+	// time, in the order of their names.
+	Unnamed(ctx context.Context, page Page, since time.Time, limit int) ([]authz.Subject, error)
 	// SaveKey keeps the sealed key of the province; SavedKey reads it, authz.ErrNotFound if
 	// none came.
 	SaveKey(ctx context.Context, centre federation.EntityID, sealed []byte, rule Rule, at time.Time) error
@@ -70,8 +78,11 @@ type PeopleStore interface {
 type Accounts interface {
 	// SignOut ends the sessions and grants of a person.
 	SignOut(ctx context.Context, person authz.Subject) error
+	// Lock locks an account for a reason, whoever else has locked it; authz.ErrConflict if it
+	// is locked for this one.
 	Lock(ctx context.Context, person authz.Subject, reason string, at time.Time) error
-	Unlock(ctx context.Context, person authz.Subject) error
+	// Unlock takes the lock for a reason away; authz.ErrConflict if it is not there.
+	Unlock(ctx context.Context, person authz.Subject, reason string) error
 }
 
 // Out posts a request and gives the body of the answer.
@@ -82,22 +93,29 @@ type Out interface {
 // Feeder feeds a province. It is safe for concurrent use, also on several nodes.
 type Feeder struct {
 	Self, Centre federation.EntityID
-	Ring         keys.Ring
-	Resolver     Resolver
-	Out          Out
-	Store        PeopleStore
-	Accounts     Accounts
-	Evidence     Evidence
-	Now          func() time.Time
+	// Anchor is the one under which the centre is known.
+	Anchor   federation.EntityID
+	Ring     keys.Ring
+	Resolver Resolver
+	Out      Out
+	Store    PeopleStore
+	Accounts Accounts
+	Evidence Evidence
+	Now      func() time.Time
 }
 
-// Run asks the centre every [Every], and ends what is over, until ctx ends.
+// Run asks the centre every [Every], and ends what is over, until ctx ends. The two do not wait
+// for each other.
 func (f *Feeder) Run(ctx context.Context) {
+	var both sync.WaitGroup
+	defer both.Wait()
+	both.Go(func() { f.sweeping(ctx) })
+	both.Go(func() { f.feeding(ctx) })
+}
+
+func (f *Feeder) sweeping(ctx context.Context) {
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
-	ask := time.NewTimer(0)
-	defer ask.Stop()
-	failures := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -106,6 +124,18 @@ func (f *Feeder) Run(ctx context.Context) {
 			if err := f.Sweep(ctx); err != nil && ctx.Err() == nil {
 				slog.Error("what was handed over could not be ended on its day; it is tried again", "error", err)
 			}
+		}
+	}
+}
+
+func (f *Feeder) feeding(ctx context.Context) {
+	ask := time.NewTimer(0)
+	defer ask.Stop()
+	failures := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
 		case <-ask.C:
 			err := f.Feed(ctx)
 			pause := Every - Every/20 + rand.N(Every/10)
@@ -127,9 +157,8 @@ func (f *Feeder) Run(ctx context.Context) {
 	}
 }
 
-// Feed asks the centre for all who chose this province. Who is not among them any more is ended,
-// in a round without an error: after one nobody knows who was named, and what was handed over
-// ends with its days at the latest.
+// Feed asks the centre for all who chose this province. Who is not among them any more is ended
+// with the page that would name her, whatever becomes of others.
 func (f *Feeder) Feed(ctx context.Context) error {
 	began, failed := f.Now(), error(nil)
 	for after, more := authz.Subject(""), true; more; {
@@ -142,22 +171,32 @@ func (f *Feeder) Feed(ctx context.Context) error {
 				return err
 			}
 		}
-		failed = errors.Join(failed, f.take(ctx, a))
+		page := Page{After: after, People: make([]authz.Subject, len(a.People))}
+		for i, p := range a.People {
+			page.People[i] = p.Subject
+		}
 		if more = a.More && len(a.People) > 0; more {
-			after = a.People[len(a.People)-1].Subject
+			after = page.People[len(a.People)-1]
+			page.Last = after
 		}
+		failed = errors.Join(failed, f.take(ctx, a, page), f.endUnnamed(ctx, page, began))
 	}
-	if failed != nil {
-		return failed
-	}
+	return failed
+}
+
+// endUnnamed ends those whom a page would name and does not.
+func (f *Feeder) endUnnamed(ctx context.Context, page Page, since time.Time) error {
+	var failed error
 	for {
-		gone, err := f.Store.Unnamed(ctx, began, swept)
-		if err == nil {
-			err = f.end(ctx, gone)
+		gone, err := f.Store.Unnamed(ctx, page, since, swept)
+		if err != nil {
+			return errors.Join(failed, err)
 		}
-		if err != nil || len(gone) < swept {
-			return err
+		failed = errors.Join(failed, f.end(ctx, gone))
+		if len(gone) < swept {
+			return failed
 		}
+		page.After = gone[len(gone)-1]
 	}
 }
 
@@ -177,7 +216,7 @@ func (f *Feeder) ask(ctx context.Context, after authz.Subject) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	e, err := f.Resolver.Resolve(f.Centre)
+	e, err := f.Resolver.Resolve(f.Centre, f.Anchor)
 	if err != nil {
 		return answer{}, fmt.Errorf("the centre %s: %w", f.Centre, err)
 	}
@@ -230,12 +269,8 @@ func (f *Feeder) keepKey(ctx context.Context, a answer) error {
 
 // take does what a page says of people. One of whom it cannot be done keeps the others from
 // nothing.
-func (f *Feeder) take(ctx context.Context, a answer) error {
-	names := make([]authz.Subject, len(a.People))
-	for i, p := range a.People {
-		names[i] = p.Subject
-	}
-	known, err := f.Store.Known(ctx, names)
+func (f *Feeder) take(ctx context.Context, a answer, page Page) error {
+	known, err := f.Store.Known(ctx, page.People)
 	if err != nil {
 		return err
 	}
@@ -276,11 +311,11 @@ func (f *Feeder) put(ctx context.Context, p person, k Known, until time.Time) er
 		if err != nil {
 			return err
 		}
-		if k.Locked && !k.LockedHere {
-			if err := f.Accounts.Unlock(ctx, p.Subject); err != nil {
-				return err
-			}
+		switch err := f.Accounts.Unlock(ctx, p.Subject, LockReason); { // an operator's lock stays
+		case err == nil:
 			acts = append(acts, audit.Act{Action: audit.AccountUnlock, Subject: p.Subject})
+		case !errors.Is(err, authz.ErrConflict):
+			return err
 		}
 		_, err = f.Evidence.Write(ctx, acts...)
 		return err
@@ -316,7 +351,7 @@ func (f *Feeder) end(ctx context.Context, people []authz.Subject) error {
 			if err := f.Store.End(ctx, who); err != nil {
 				return err
 			}
-			if locked != nil { // an operator had locked her
+			if locked != nil { // another node had locked her
 				return nil
 			}
 			_, err := f.Evidence.Write(ctx, audit.Act{Action: audit.AccountLock, Subject: who})

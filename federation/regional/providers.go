@@ -43,6 +43,9 @@ type Providers struct {
 	// Mark is the type of the trust mark by which the anchor says that an entity is the
 	// provider of a province.
 	Mark string `json:"trust_mark_type"`
+	// Anchor is the one under which a provider of a province is known; empty in a file that
+	// leaves it to the one anchor of the server.
+	Anchor federation.EntityID `json:"anchor,omitempty"`
 	// Days is how long what is handed over is good.
 	Days int `json:"days"`
 	// Since is the time from which on a new sector below a province's domains is named under

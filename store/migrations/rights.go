@@ -86,7 +86,7 @@ var rights = []right{
 	{"reconcilers", all, [5]string{"", "", "", "raw", ""}},
 	{"regional_choices", all, [5]string{"r w(handed_at)", "", "rad", "", ""}},
 	{"regional_keys", all, [5]string{"r", "r", "r", "", ""}},
-	{"regional_people", all, [5]string{"", "", "", "", ""}},
+	{"regional_people", all, [5]string{"r", "", "", "", ""}},
 	{"regional_sectors", all, [5]string{"ra", "ra", "ra", "ra", ""}},
 	{"registrations", all, [5]string{"rawd", "", "", "rd", ""}},
 	{"release_uses", all, [5]string{"rawd", "raw", "", "", ""}},

@@ -3,6 +3,7 @@ package regional
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
@@ -18,16 +19,13 @@ import (
 func (db Book) Known(ctx context.Context, people []authz.Subject) (map[authz.Subject]regional.Known, error) {
 	var rows []struct {
 		Subject string `gorm:"column:subject"`
-		Reason  string `gorm:"column:lock_reason"`
-		Locked  bool   `gorm:"column:locked"`
 		Digest  string `gorm:"column:digest"`
 	}
-	err := db.Reader(ctx).Raw(`SELECT a.subject, a.lock_reason, a.locked_at IS NOT NULL AS locked, coalesce(p.digest, '') AS digest
+	err := db.Reader(ctx).Raw(`SELECT a.subject, coalesce(p.digest, '') AS digest
 		FROM accounts a LEFT JOIN regional_people p ON p.subject = a.subject WHERE a.subject IN ?`, texts(people)).Scan(&rows).Error
 	out := make(map[authz.Subject]regional.Known, len(rows))
 	for _, r := range rows {
-		here := r.Locked && r.Reason != regional.LockReason
-		out[authz.Subject(r.Subject)] = regional.Known{Digest: r.Digest, Locked: r.Locked, LockedHere: here}
+		out[authz.Subject(r.Subject)] = regional.Known{Digest: r.Digest}
 	}
 	return out, handle.Wrap("reading who is known of a province", err)
 }
@@ -96,9 +94,19 @@ func (db Book) Over(ctx context.Context, now time.Time, limit int) ([]authz.Subj
 	return db.list(ctx, "SELECT subject FROM regional_people WHERE digest <> '' AND good_until <= ? ORDER BY good_until LIMIT ?", now.UTC(), limit)
 }
 
-// Unnamed lists people whom the centre has not named since a time.
-func (db Book) Unnamed(ctx context.Context, since time.Time, limit int) ([]authz.Subject, error) {
-	return db.list(ctx, "SELECT subject FROM regional_people WHERE digest <> '' AND seen_at < ? ORDER BY seen_at LIMIT ?", since.UTC(), limit)
+// Unnamed lists those of a page whom the centre does not name and has not named since a time.
+func (db Book) Unnamed(ctx context.Context, page regional.Page, since time.Time, limit int) ([]authz.Subject, error) {
+	query, values := "SELECT subject FROM regional_people WHERE digest <> '' AND seen_at < ? AND subject > ?", []any{since.UTC(), string(page.After)}
+	if page.Last != "" {
+		query, values = query+" AND subject <= ?", append(values, string(page.Last))
+	}
+	if len(page.People) > 0 {
+		query += " AND subject NOT IN (" + strings.TrimSuffix(strings.Repeat("?, ", len(page.People)), ", ") + ")"
+		for _, one := range page.People {
+			values = append(values, string(one))
+		}
+	}
+	return db.list(ctx, query+" ORDER BY subject LIMIT ?", append(values, limit)...)
 }
 
 func (db Book) list(ctx context.Context, query string, values ...any) ([]authz.Subject, error) {

@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/identity"
+	"hopnhat/authz/session"
 	"hopnhat/federation"
 	"hopnhat/federation/regional"
 	"hopnhat/store"
@@ -170,8 +171,20 @@ func TestPeople(t *testing.T) {
 		if err := book.Keep(t.Context(), []authz.Subject{"p-1"}, at, at); err != nil {
 			t.Fatal(err)
 		}
-		if gone, err := book.Unnamed(t.Context(), at.Add(time.Second), 9); err != nil || !slices.Equal(gone, []authz.Subject{"p-2"}) {
-			t.Errorf("unnamed: %q, %v", gone, err)
+		for _, row := range []struct {
+			name string
+			page regional.Page
+			want []authz.Subject
+		}{
+			{"all", regional.Page{}, []authz.Subject{"p-2"}}, // p-1 was named since
+			{"those who are named", regional.Page{People: []authz.Subject{"p-0", "p-2"}}, nil},
+			{"a page that ends before her", regional.Page{Last: "p-1"}, nil},
+			{"a page that ends with her", regional.Page{After: "p-1", Last: "p-2"}, []authz.Subject{"p-2"}},
+			{"a page that begins after her", regional.Page{After: "p-2"}, nil},
+		} {
+			if gone, err := book.Unnamed(t.Context(), row.page, at.Add(time.Second), 9); err != nil || !slices.Equal(gone, row.want) {
+				t.Errorf("unnamed, %s: %q, %v", row.name, gone, err)
+			}
 		}
 		if over, err := book.Over(t.Context(), until, 9); err != nil || !slices.Equal(over, []authz.Subject{"p-2"}) {
 			t.Errorf("over: %q, %v", over, err)
@@ -193,17 +206,11 @@ func TestPeople(t *testing.T) {
 			Scan(&left).Error; err != nil || left != 0 {
 			t.Errorf("the columns of the release before have a secret: %d, %v", left, err)
 		}
-		if known, err = book.Known(t.Context(), []authz.Subject{"p-2"}); err != nil || known["p-2"] != (regional.Known{Locked: true}) {
+		if known, err = book.Known(t.Context(), []authz.Subject{"p-2"}); err != nil || known["p-2"] != (regional.Known{}) {
 			t.Errorf("known: %v, %v", known, err)
 		}
 		if err := put("p-2", number(2), "again"); err != nil || held(number(2)) != "again" {
 			t.Errorf("who chose again: %v", err)
-		}
-		if err := db.Lock(t.Context(), "p-1", string(authz.Operator), at); err != nil {
-			t.Fatal(err)
-		}
-		if known, err = book.Known(t.Context(), []authz.Subject{"p-1"}); err != nil || !known["p-1"].LockedHere {
-			t.Errorf("known: %v, %v", known, err)
 		}
 		_, _, err = book.SavedKey(t.Context(), danang)
 		if !errors.Is(err, authz.ErrNotFound) {
@@ -218,6 +225,41 @@ func TestPeople(t *testing.T) {
 		sealed, got, err := book.SavedKey(t.Context(), danang)
 		if err != nil || string(sealed) != "second" || !slices.Equal(got.Before, rule.Before) || !got.Since.Equal(at) {
 			t.Errorf("got %q %v, %v", sealed, got, err)
+		}
+	})
+}
+
+// TestDays: an answer that comes when what was handed over is good no more begins nothing, also
+// before the end of the days was noted.
+func TestDays(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		until := at.AddDate(0, 0, 7)
+		factor := authn.Held{ID: authn.FactorID(authz.NewID()), Kind: authn.PasswordFactor, Secret: []byte("hash")}
+		a := identity.Account{Subject: "p-1", Kind: authz.Citizen, Person: "p-1", Level: 2, Created: at}
+		if err := db.Tx(t.Context(), func(ctx context.Context) error {
+			return db.Regional.Put(ctx, a, number(1), "one", until, factor)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		accepts := func(when time.Time) error {
+			return db.Tx(t.Context(), func(ctx context.Context) error {
+				return db.Accept(ctx, &authn.Acceptance{Subject: "p-1", Uses: []authn.Use{{Factor: factor.ID}}, At: when})
+			})
+		}
+		begins := func(when time.Time) error {
+			s := session.Session{ID: authz.SessionID(authz.NewID()), Level: 2, AuthTime: when, Created: when, Seen: when}
+			s.Actor = "p-1"
+			return db.Tx(t.Context(), func(ctx context.Context) error {
+				return db.InsertSession(ctx, s, []byte(s.ID), &authn.Acceptance{Subject: "p-1", Uses: []authn.Use{{Factor: factor.ID}}, At: when})
+			})
+		}
+		for name, do := range map[string]func(time.Time) error{"a factor": accepts, "a session": begins} {
+			if err := do(until.Add(-time.Second)); err != nil {
+				t.Errorf("%s on the last day: %v", name, err)
+			}
+			if err := do(until); !errors.Is(err, authn.ErrUsed) {
+				t.Errorf("%s after the last day: %v", name, err)
+			}
 		}
 	})
 }

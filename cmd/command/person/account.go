@@ -34,7 +34,7 @@ func Account(e *tool.Env) *cobra.Command {
 				return b.DB.Lock(ctx, a.Subject, string(authz.Operator), time.Now())
 			}),
 		act(e, "unlock", "Unlock an account", audit.AccountUnlock, func(ctx context.Context, b *node.Base, a identity.Account) error {
-			return b.DB.Unlock(ctx, a.Subject)
+			return b.DB.Unlock(ctx, a.Subject, string(authz.Operator))
 		}),
 		act(e, "sign-out", "End all sessions of an account, and tell each app", audit.AccountSignOut,
 			func(ctx context.Context, b *node.Base, a identity.Account) error {

@@ -58,6 +58,9 @@ func readProviders(path, entity, issuer string) (p regional.Providers, err error
 	case e == nil || len(e.Anchors) == 0:
 		return p, errors.New("federation_entity is not set, or has no anchors, by which provinces are known")
 	}
+	if p.Anchor, err = pinned(p.Anchor, e.Anchors); err != nil {
+		return p, err
+	}
 	if _, ok := p.Of(e.ID()); ok {
 		return p, errors.New("providers names this server itself")
 	}
@@ -108,8 +111,8 @@ func New(ctx context.Context, o Options) (*Part, error) {
 		return p, nil
 	}
 	p.feeder = &regional.Feeder{
-		Self: e.ID(), Centre: o.Province.Centre, Ring: o.Ring, Resolver: known{o.Known}, Out: outbound.NewWithin(e.Bounds),
-		Store:    o.DB.Regional,
+		Self: e.ID(), Centre: o.Province.Centre, Anchor: o.Province.anchor, Ring: o.Ring,
+		Resolver: known{o.Known}, Out: outbound.NewWithin(e.Bounds), Store: o.DB.Regional,
 		Accounts: accounts{o.DB, o.Sessions}, Evidence: o.Evidence, Now: time.Now,
 	}
 	if err := p.feeder.Sweep(ctx); err != nil {

@@ -17,6 +17,7 @@ import (
 	"hopnhat/authz/provider"
 	"hopnhat/cmd/node/federating"
 	"hopnhat/federation"
+	"hopnhat/federation/trust"
 )
 
 // maxFile bounds the file in bytes.
@@ -31,6 +32,9 @@ type form struct {
 	Name authz.LocalizedText `json:"name"`
 	// Centre is the issuer of the national provider.
 	Centre federation.EntityID `json:"centre"`
+	// Anchor is the one under which the centre is known. It may be left out where
+	// federation_entity names one anchor.
+	Anchor federation.EntityID `json:"anchor"`
 	// Mark is the type of the trust mark by which the anchor says that this is the provider
 	// of a province.
 	Mark string `json:"trust_mark_type"`
@@ -40,6 +44,7 @@ type form struct {
 type Province struct {
 	name   authz.LocalizedText
 	Centre federation.EntityID
+	anchor federation.EntityID
 }
 
 // Read reads the file of a province, and that of the entity that the server is in the
@@ -80,7 +85,28 @@ func read(path, entity, issuer string) (*Province, error) {
 		return nil, fmt.Errorf("trust_marks of federation_entity has no mark of type %q, by which the anchor says "+
 			"that this is the provider of a province", f.Mark)
 	}
-	return &Province{name: f.Name, Centre: centre}, nil
+	anchor, err := pinned(f.Anchor, e.Anchors)
+	if err != nil {
+		return nil, err
+	}
+	return &Province{name: f.Name, Centre: centre, anchor: anchor}, nil
+}
+
+// pinned is the one of the anchors of federation_entity under which centre and provinces know
+// each other: what another anchor says of them does not count.
+func pinned(named federation.EntityID, anchors []trust.Anchor) (federation.EntityID, error) {
+	var ids []string
+	for _, a := range anchors {
+		if a.ID == named || named == "" && len(anchors) == 1 {
+			return a.ID, nil
+		}
+		ids = append(ids, string(a.ID))
+	}
+	if named == "" {
+		return "", fmt.Errorf("anchor is missing: federation_entity names %s; say under which of them centre and provinces "+
+			"know each other", strings.Join(ids, ", "))
+	}
+	return "", fmt.Errorf("anchor is %q: federation_entity names %s", named, strings.Join(ids, ", "))
 }
 
 // decode reads a file of one JSON object without members that nobody knows.

@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/cmd/node"
 	"hopnhat/cmd/node/provincial"
+	"hopnhat/federation"
 	"hopnhat/federation/federationtest"
 )
 
@@ -34,11 +35,19 @@ func write(t *testing.T, name, text string) string {
 // entity is the file of the province as an entity, with a mark of a type, none if it is empty.
 func entity(t *testing.T, kind string) string {
 	t.Helper()
+	return entityUnder(t, kind, "https://neo.example.vn")
+}
+
+// entityUnder is one that knows others under some anchors.
+func entityUnder(t *testing.T, kind string, anchors ...federation.EntityID) string {
+	t.Helper()
 	anchor := federationtest.New(t, "https://neo.example.vn")
-	file := map[string]any{
-		"organization": "Thành phố Đà Nẵng", "superiors": []any{anchor.ID},
-		"anchors": []any{map[string]any{"entity": anchor.ID, "jwks": anchor.JWKS(t)}},
+	file := map[string]any{"organization": "Thành phố Đà Nẵng", "superiors": []any{anchor.ID}}
+	var known []any
+	for _, id := range anchors {
+		known = append(known, map[string]any{"entity": id, "jwks": anchor.JWKS(t)})
 	}
+	file["anchors"] = known
 	if kind != "" {
 		token := anchor.Sign(t, federationtest.Claims{"typ": "trust-mark+jwt"}, federationtest.Claims{
 			"iss": anchor.ID, "sub": issuer, "trust_mark_type": kind, "iat": federationtest.Now.Unix(),
@@ -86,6 +95,46 @@ func TestRead(t *testing.T) {
 	}
 	if p, err := provincial.Read("", "", issuer); p != nil || err != nil || p.Named() != (authz.LocalizedText{}) || p.Reachable(4) != 4 {
 		t.Errorf("without a file: %v, %v", p, err)
+	}
+}
+
+// TestAnchor: where several anchors are known, centre and provinces know each other under the one
+// that is named.
+func TestAnchor(t *testing.T) {
+	const first, second = federation.EntityID("https://neo.example.vn"), federation.EntityID("https://other.example.vn")
+	provinces := `{"trust_mark_type":"` + marked + `","days":7,"since":"2026-01-01T00:00:00+07:00","providers":[
+		{"entity":"https://id.hue.example.vn","name":{"vi":"Huế"},"sectors":["hue.example.vn"]}]}`
+	for _, row := range []struct {
+		name    string
+		anchors []federation.EntityID
+		pinned  string
+		want    string // in the refusal; empty if it is read
+	}{
+		{"one, not named", []federation.EntityID{first}, "", ""},
+		{"one, named", []federation.EntityID{first}, string(first), ""},
+		{"one, and another is named", []federation.EntityID{first}, string(second), "federation_entity names " + string(first)},
+		{"two, not named", []federation.EntityID{first, second}, "", "anchor is missing"},
+		{"two, named", []federation.EntityID{first, second}, string(second), ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			file := entityUnder(t, marked, row.anchors...)
+			with := func(text string) string {
+				if row.pinned != "" {
+					text = strings.Replace(text, "{", `{"anchor":"`+row.pinned+`",`, 1)
+				}
+				return write(t, "p.json", text)
+			}
+			_, err1 := provincial.Read(with(good), file, issuer)
+			p, err2 := provincial.ReadProviders(with(provinces), file, issuer)
+			for what, err := range map[string]error{"a province": err1, "the centre": err2} {
+				if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+					t.Errorf("%s: got %v, want %q", what, err, row.want)
+				}
+			}
+			if want := federation.EntityID(row.pinned); row.want == "" && p.Anchor != want && (want != "" || p.Anchor != first) {
+				t.Errorf("the centre knows provinces under %q", p.Anchor)
+			}
+		})
 	}
 }
 
