@@ -120,6 +120,7 @@ const (
 	theCode                // the outcome, where the action alone does not say it
 	aCount                 // how often it happened
 	aDigest                // which leaf of the log it is about
+	theState               // the state of an app or an API after a change, committed to
 )
 
 // rule is a row of the table of actions.
@@ -186,8 +187,8 @@ var rules = slices.Concat([]rule{
 	{InitialTokenRevoked, Administered, ConsentTree, false, true, string(InitialTokenRevoked), "", true, "", []need{anObject}},
 	{DeliveryRetried, Administered, ConsentTree, false, true, string(DeliveryRetried), "role:" + byOperator, true, "", []need{anActor, anObject}},
 	{Erase, Erased, ConsentTree, false, true, string(Erase), "", true, "", []need{anObject, aDigest}},
-	{ResourceRegistered, Administered, ConsentTree, false, true, string(ResourceRegistered), "", true, "", []need{anObject}},
-	{ResourceDisabled, Administered, ConsentTree, false, true, string(ResourceDisabled), "", true, "", []need{anObject}},
+	{ResourceRegistered, Administered, ConsentTree, false, true, string(ResourceRegistered), "", true, "", []need{anObject, theState}},
+	{ResourceDisabled, Administered, ConsentTree, false, true, string(ResourceDisabled), "", true, "", []need{anObject, theState}},
 	{IncidentOpened, Administered, ConsentTree, false, true, string(IncidentOpened), "", true, "", []need{anObject}},
 	{IncidentCloseProposed, Administered, ConsentTree, false, true, string(IncidentCloseProposed), "", true, "", []need{anObject}},
 	{IncidentClosed, Administered, ConsentTree, false, true, string(IncidentClosed), "", true, "", []need{anObject}},
@@ -198,8 +199,9 @@ var rules = slices.Concat([]rule{
 	{Export, AuditorExport, ReleaseTree, true, true, byAuditor, "role:" + byAuditor, true, "", []need{anActor}},
 },
 	// An app that registers itself is told when the log has it.
-	rowsOf(Administered, ConsentTree, true, "", []need{anApp, anObject}, ClientRegistered, ClientUpdated, ClientDeleted,
-		ClientDisabled, ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated, ClientTrustEnded, ClientTrustRestored),
+	rowsOf(Administered, ConsentTree, true, "", []need{anApp, anObject, theState}, ClientRegistered, ClientUpdated, ClientDisabled,
+		ClientEnabled, ClientVerified, ClientUnverified, ClientSecretRotated),
+	rowsOf(Administered, ConsentTree, true, "", []need{anApp, anObject}, ClientDeleted, ClientTrustEnded, ClientTrustRestored),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, LogShardEnded, LogRebuilt, LogLossAccepted, LogRowsRestored),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, SubordinateProposed, SubordinateRenewed, SubordinateApproved,
 		SubordinateSuspended, SubordinateRevoked, TrustMarkGranted, TrustMarkRevoked),
@@ -347,6 +349,8 @@ func (r rule) check(e Event) error {
 			what = "no count"
 		case n == aDigest && e.Payload.Digest == "":
 			what = "no leaf"
+		case n == theState && e.Payload.Digest == "":
+			what = "no state after the change"
 		default:
 			continue
 		}

@@ -97,7 +97,7 @@ func TestAnEventThatLacksWhatItsActionNeeds(t *testing.T) {
 		anApp: func(a *Act) { a.App = nil }, aPerson: func(a *Act) { a.Subject = "" }, anActor: func(a *Act) { a.Actor = "" },
 		anObject: func(a *Act) { a.Detail.Object = "" }, aConsent: func(a *Act) { a.Consent = Consent{} },
 		thePurpose: func(a *Act) { a.Reason.Purpose = "" }, aCount: func(a *Act) { a.Detail.Count = 0 }, theCode: func(a *Act) { a.Decision.Code = "" },
-		aDigest: func(a *Act) { a.Payload.Digest = "" },
+		aDigest: func(a *Act) { a.Payload.Digest = "" }, theState: func(a *Act) { a.Payload.Digest = "" },
 	}
 	tried := map[need]bool{}
 	for _, rule := range rules {

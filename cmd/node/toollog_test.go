@@ -32,7 +32,7 @@ func TestAToolsEventIsMissedByTheLog(t *testing.T) {
 		b.Told = &told
 		var written []audit.Written
 		if err := b.DB.Tx(t.Context(), func(ctx context.Context) (err error) {
-			written, err = b.Scribe().Write(ctx, audit.Act{Action: audit.ResourceRegistered, Detail: audit.Detail{Object: "an API"}})
+			written, err = b.Scribe().Write(ctx, audit.Act{Action: audit.InitialTokenCreated, Detail: audit.Detail{Object: "a token"}})
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestAToolThatDoesNotReachTheLogSaysSo(t *testing.T) {
 	defer b.Close()
 	var told bytes.Buffer
 	b.Told = &told
-	written, err := b.Scribe().Write(t.Context(), audit.Act{Action: audit.ResourceDisabled, Detail: audit.Detail{Object: "an API"}})
+	written, err := b.Scribe().Write(t.Context(), audit.Act{Action: audit.InitialTokenCreated, Detail: audit.Detail{Object: "a token"}})
 	if err != nil {
 		t.Fatal(err)
 	}

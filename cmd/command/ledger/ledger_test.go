@@ -63,7 +63,7 @@ func (h *house) record(t *testing.T, n int) {
 	defer b.Close()
 	err = tool.AdministerAll(t.Context(), b, func(context.Context) (acts []audit.Act, _ error) {
 		for i := range n {
-			acts = append(acts, tool.Act(audit.ResourceRegistered, fmt.Sprint("https://api.example/", i), ""))
+			acts = append(acts, tool.Act(audit.InitialTokenCreated, fmt.Sprint("a token ", i), ""))
 		}
 		return acts, nil
 	})
