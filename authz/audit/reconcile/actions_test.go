@@ -44,8 +44,8 @@ func (p *page) Audit(context.Context, authz.Subject) (string, error) {
 	return "pseudonym-in-evidence", nil
 }
 
-// TestEachActOfTheAdministrationIsHeldAgainstATable, or stands above with the reason why not; and what
-// changes an app or an API commits to it as it is after, or its act is refused.
+// TestEachActOfTheAdministrationIsHeldAgainstATable, or stands above with the reason why not; and
+// what changes an app or an API commits to it as it is after, or its act is refused.
 func TestEachActOfTheAdministrationIsHeldAgainstATable(t *testing.T) {
 	reasons := map[audit.Action]string{}
 	for why, actions := range apart {
@@ -58,7 +58,8 @@ func TestEachActOfTheAdministrationIsHeldAgainstATable(t *testing.T) {
 	for _, a := range audit.Actions() {
 		act := audit.Act{
 			Action: a, App: &authz.Client{ID: "app"}, Subject: "an", Actor: "chi", Detail: audit.Detail{Object: "thing", Count: 1},
-			Consent: audit.Consent{ID: "consent", Version: 1}, Reason: audit.Reason{Purpose: "purpose", Basis: authz.BasisConsent}, Data: audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.area"}},
+			Consent: audit.Consent{ID: "consent", Version: 1}, Reason: audit.Reason{Purpose: "purpose", Basis: authz.BasisConsent},
+			Data:     audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.area"}},
 			Decision: audit.Decision{Code: "code"}, Payload: audit.Payload{Digest: "digest"},
 		}
 		if _, err := scribe.Write(t.Context(), act); err != nil {

@@ -14,7 +14,8 @@ import (
 var stays = map[string][]audit.Action{
 	"it gives, and a database that does not know it gives less": {
 		audit.Release, audit.TokenExchange, audit.Agree, audit.SignIn, audit.UpstreamSignedIn, audit.UpstreamLinked, audit.AccountEnrol,
-		audit.LogTokenMade, audit.InitialTokenCreated, audit.ClientRegistered, audit.ClientVerified, audit.ClientTrustRestored, audit.ResourceRegistered,
+		audit.LogTokenMade, audit.InitialTokenCreated, audit.ClientRegistered, audit.ClientVerified, audit.ClientTrustRestored,
+		audit.ResourceRegistered,
 		audit.SubordinateProposed, audit.SubordinateApproved, audit.SubordinateRenewed, audit.TrustMarkGranted,
 		audit.RegionalHanded, audit.RegionalReceived,
 	},
@@ -49,7 +50,8 @@ func TestWhatTakesSomethingAwayIsNoted(t *testing.T) {
 		scribe := &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}
 		for _, a := range audit.Actions() {
 			written, err := scribe.Write(t.Context(), audit.Act{
-				Action: a, App: &authz.Client{ID: "app"}, Subject: "an-of-the-nation", Actor: "chi-of-the-nation", Detail: audit.Detail{Object: "thing", Count: 1},
+				Action: a, App: &authz.Client{ID: "app"}, Subject: "an-of-the-nation", Actor: "chi-of-the-nation",
+				Detail:  audit.Detail{Object: "thing", Count: 1},
 				Consent: audit.Consent{ID: "consent", Version: 1}, Reason: audit.Reason{Purpose: "purpose", Basis: authz.BasisConsent},
 				Data:     audit.Data{Registry: "land", Attributes: []authz.AttributeID{"land.area"}},
 				Decision: audit.Decision{Code: "code"}, Payload: audit.Payload{Digest: "digest"}, Trace: audit.Trace{Grant: "grant"},
