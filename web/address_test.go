@@ -1,9 +1,12 @@
 package web
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
 
+	"github.com/gofiber/fiber/v2"
 	"pgregory.net/rapid"
 )
 
@@ -30,6 +33,42 @@ func TestCallerBehindProxies(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := beyondProxies(netip.MustParseAddr(row.connection), row.hops, trusted); got.String() != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+// TestSeveralLinesAreOneList: RFC 9110 §5.3, hops that proxies wrote into lines of their own count
+// in the order of the lines.
+func TestSeveralLinesAreOneList(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		lines []string
+		want  string
+	}{
+		{"a line", []string{"198.51.100.1, 203.0.113.9"}, "203.0.113.9"},
+		{"two lines", []string{"198.51.100.1", "203.0.113.9"}, "203.0.113.9"},
+		{"two lines, the last hop is a proxy of ours", []string{"198.51.100.1, 203.0.113.9", "10.0.0.2"}, "203.0.113.9"},
+		{"none", nil, "0.0.0.0"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			// The test's connection comes from 0.0.0.0.
+			s := &Server{o: Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32"), netip.MustParsePrefix("10.0.0.0/8")}}}
+			var got netip.Addr
+			app := fiber.New()
+			app.Get("/", func(c *fiber.Ctx) error {
+				got = s.clientAddress(c)
+				return nil
+			})
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			r.Header["X-Forwarded-For"] = row.lines
+			answer, err := app.Test(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if got.String() != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})

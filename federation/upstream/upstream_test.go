@@ -431,7 +431,7 @@ func TestSignIn(t *testing.T) {
 		{"issue 53041: an account whose number was not verified", p, upstream.Facts{Identity: identity("1", "099201000001", 2), Named: &unproofed}, upstream.Unlinked, 0, false},
 		{"CVE-2026-9087: the link is of another person at the provider", p, upstream.Facts{Identity: identity("2", "", 2), Bond: bond("an", "1", 2), Owner: &an}, upstream.Mixed, 0, false},
 		{"CVE-2026-82968: the link is of another account", p, upstream.Facts{Identity: identity("1", "", 2), Bond: bond("an", "1", 2), Owner: &binh}, upstream.Mixed, 0, false},
-		{"the person of another issuer", p, upstream.Facts{Identity: upstream.Identity{Issuer: "https://evil.example", Subject: "1", Level: 2}, Bond: bond("an", "1", 2), Owner: &an}, upstream.Mixed, 0, false},
+		{"OpenID Connect Core §5.7: the same subject of another issuer is somebody else", p, upstream.Facts{Identity: upstream.Identity{Issuer: "https://evil.example", Subject: "1", Level: 2}, Bond: bond("an", "1", 2), Owner: &an}, upstream.Mixed, 0, false},
 		{"a pair that is linked is never replaced by the number", p, upstream.Facts{Identity: identity("2", "099201000001", 2), Named: &an, NamedBond: bond("an", "1", 2)}, upstream.Elsewhere, 0, false},
 		{"a link that she removed is not made anew by the number", p, upstream.Facts{Identity: identity("1", "099201000001", 2), Named: &an, NamedRemoved: true}, upstream.Unlinked, 0, false},
 		{"what she removed once says nothing of the link that she has", p, upstream.Facts{Identity: identity("1", "099201000001", 2), Bond: bond("an", "1", 2), Owner: &an, Named: &an, NamedBond: bond("an", "1", 2), NamedRemoved: true}, "", 2, false},
