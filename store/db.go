@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"hopnhat/store/apis"
+	"hopnhat/store/bundles"
 	"hopnhat/store/enrolments"
 	"hopnhat/store/erasures"
 	"hopnhat/store/evidence"
@@ -69,6 +70,8 @@ type DB struct {
 	Upstreams upstreams.Book
 	// Enrolments are our subordinates in the federation, and the trust marks we granted.
 	Enrolments enrolments.Book
+	// Bundles are the newest bundles of trust anchors.
+	Bundles bundles.Book
 	// Regional is who chose a province, and what a province was handed.
 	Regional regional.Book
 	// Incidents are what reconciliation found wrong in the evidence.
@@ -124,7 +127,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db, events},
 		Incidents: incidents.New(db, events), Losses: losses.Book{Handle: db},
 		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
-		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db},
+		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db}, Bundles: bundles.Book{Handle: db},
 		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db), Regional: regional.Book{Handle: db},
 	}, nil
 }

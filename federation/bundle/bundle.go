@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hopnhat/federation"
+	"hopnhat/federation/bundle/order"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
 	"hopnhat/keys"
@@ -47,23 +48,31 @@ type claims struct {
 	Expiry   int64               `json:"exp"`
 	// Digest is SHA-256 of the content, hexadecimal.
 	Digest string `json:"sha256"`
+	// Serial rises with each bundle of the issuer.
+	Serial int64 `json:"serial"`
 }
 
-// Bundle is one that is genuine.
+// Bundle is one that is genuine. Whether it is the newest of its issuer, package order knows.
 type Bundle struct {
-	Issuer   federation.EntityID
-	IssuedAt time.Time
+	Issuer federation.EntityID
+	order.Place
 	// Content is the file of a resolver.
 	Content []byte
 }
 
-// Sign makes a bundle of a resolver's file: a line with the signature of a federation key, and the
-// file after it.
-func Sign(ctx context.Context, ring keys.Ring, issuer federation.EntityID, content []byte, now time.Time) ([]byte, error) {
+// PlaceOf is where a bundle stands that is made at a time.
+func PlaceOf(content []byte, serial int64, now time.Time) order.Place {
 	digest := sha256.Sum256(content)
+	return order.Place{Serial: serial, IssuedAt: now.UTC().Truncate(time.Second), Digest: hex.EncodeToString(digest[:])}
+}
+
+// Sign makes a bundle of a resolver's file: a line with the signature of a federation key, and the
+// file after it. serial is that of package order.
+func Sign(ctx context.Context, ring keys.Ring, issuer federation.EntityID, content []byte, serial int64, now time.Time) ([]byte, error) {
+	place := PlaceOf(content, serial, now)
 	tokens, err := jose.Sign(ctx, ring, jose.Token{
 		Use: keys.EntityStatement, Algorithm: keys.ES256, Type: Type,
-		Claims: claims{issuer, now.Unix(), now.Add(Life).Unix(), hex.EncodeToString(digest[:])},
+		Claims: claims{issuer, now.Unix(), now.Add(Life).Unix(), place.Digest, serial},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("signing a bundle: %w", err)
@@ -100,8 +109,10 @@ func Read(raw []byte, anchors []trust.Anchor, now time.Time) (Bundle, error) {
 		return Bundle{}, refuse("no key of %s that stands in the configuration here signed it", c.Issuer)
 	case c.Digest != hex.EncodeToString(digest[:]):
 		return Bundle{}, refuse("what is in it is not what was signed")
+	case c.Serial <= 0:
+		return Bundle{}, refuse("it has no serial: make it anew with this release")
 	case issued.After(now.Add(trust.Leeway)) || !now.Before(end) || end.Sub(issued) > Life:
 		return Bundle{}, refuse("it was made at %s and is taken in until %s", issued.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))
 	}
-	return Bundle{c.Issuer, issued, content}, nil
+	return Bundle{c.Issuer, order.Place{Serial: c.Serial, IssuedAt: issued, Digest: c.Digest}, content}, nil
 }

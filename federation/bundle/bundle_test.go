@@ -40,12 +40,12 @@ func TestSign(t *testing.T) {
 		t.Fatal(err)
 	}
 	now, content := federationtest.Now, []byte("{\"statements\":[]}\n")
-	signed, err := bundle.Sign(t.Context(), ring, "https://neo.example.vn", content, now)
+	signed, err := bundle.Sign(t.Context(), ring, "https://neo.example.vn", content, 7, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, err := bundle.Read(signed, []trust.Anchor{{ID: "https://neo.example.vn", Keys: set}}, now.Add(bundle.Life-time.Second))
-	if err != nil || b.Issuer != "https://neo.example.vn" || !b.IssuedAt.Equal(now) || !bytes.Equal(b.Content, content) {
+	if err != nil || b.Issuer != "https://neo.example.vn" || !b.IssuedAt.Equal(now) || b.Serial != 7 || !bytes.Equal(b.Content, content) {
 		t.Errorf("got %+v, %v", b, err)
 	}
 }
@@ -53,7 +53,7 @@ func TestSign(t *testing.T) {
 // made is a bundle of an anchor, with changes of header and claims.
 func made(t testing.TB, e *federationtest.Entity, content string, header, changes claims) []byte {
 	digest, now := sha256.Sum256([]byte(content)), federationtest.Now
-	all := claims{"iss": e.ID, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "sha256": hex.EncodeToString(digest[:])}
+	all := claims{"iss": e.ID, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "sha256": hex.EncodeToString(digest[:]), "serial": 1}
 	for name, v := range changes {
 		all[name] = v
 	}
@@ -90,6 +90,8 @@ func TestRefused(t *testing.T) {
 		{"from the future", "it was made at", made(t, anchor, "{}", nil, claims{"iat": now.Unix() + 3600, "exp": now.Unix() + 7200})},
 		{"too old", "it was made at", made(t, anchor, "{}", nil, claims{"iat": now.Unix() - 9, "exp": now.Unix()})},
 		{"without an end", "it was made at", made(t, anchor, "{}", nil, claims{"exp": now.AddDate(1, 0, 0).Unix()})},
+		{"no serial", "no serial", made(t, anchor, "{}", nil, claims{"serial": nil})},
+		{"a serial below one", "no serial", made(t, anchor, "{}", nil, claims{"serial": -1})},
 		{"a time that is a text", "wrong type", made(t, anchor, "{}", nil, claims{"iat": "x"})},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -75,10 +75,12 @@ type gathered struct {
 	dropped map[federation.EntityID]time.Time
 	// failures are what the walk wanted and did not get.
 	failures []weather.Failure
+	// heard is when a superior gave its list last: who was not in it then was stated no more.
+	heard map[federation.EntityID]time.Time
 }
 
 func nothing() *gathered {
-	return &gathered{statements: map[pair]held{}, holders: map[markKind]said{}}
+	return &gathered{statements: map[pair]held{}, holders: map[markKind]said{}, heard: map[federation.EntityID]time.Time{}}
 }
 
 // walk goes from the anchors down.
@@ -103,6 +105,7 @@ func gather(ctx context.Context, f Fetcher, anchors []trust.Anchor, before *gath
 		fetcher: f, now: now, before: before, lasting: map[federation.EntityID]time.Time{}, found: nothing(),
 		unlisted: map[pair]time.Time{}, failed: map[pair]error{},
 	}
+	maps.Copy(w.found.heard, before.heard)
 	for p, s := range before.statements {
 		if p.issuer != p.subject && w.lasting[p.issuer].Before(s.Expiry) {
 			w.lasting[p.issuer] = s.Expiry
@@ -289,6 +292,7 @@ func (w *walk) list(ctx context.Context, c statement.Statement) []federation.Ent
 		w.failed[pair{c.Subject, ""}] = err
 		return before
 	}
+	w.found.heard[c.Subject] = w.now
 	listed := make(map[federation.EntityID]bool, len(list))
 	for _, id := range list {
 		listed[id] = true

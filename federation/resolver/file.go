@@ -1,14 +1,17 @@
 package resolver
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +33,8 @@ type kept struct {
 	Dropped map[federation.EntityID]time.Time `json:"dropped,omitempty"`
 	// Failures are what the last walk wanted and did not get.
 	Failures []weather.Failure `json:"failures,omitempty"`
+	// Heard is when a superior gave its list last.
+	Heard map[federation.EntityID]time.Time `json:"heard,omitempty"`
 }
 
 type holder struct {
@@ -52,8 +57,13 @@ func load(file string) (*gathered, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return parse(f)
+}
+
+// parse reads what a file has in it.
+func parse(from io.Reader) (*gathered, error) {
 	var k kept
-	if err := json.NewDecoder(io.LimitReader(f, maxFile)).Decode(&k); err != nil {
+	if err := json.NewDecoder(io.LimitReader(from, maxFile)).Decode(&k); err != nil {
 		return nil, err
 	}
 	g := nothing()
@@ -68,6 +78,7 @@ func load(file string) (*gathered, error) {
 		g.holders[markKind{h.Issuer, h.Type}] = said{h.Subjects, h.At}
 	}
 	g.dropped, g.failures = k.Dropped, k.Failures
+	maps.Copy(g.heard, k.Heard)
 	return g, nil
 }
 
@@ -87,23 +98,32 @@ func parseAll(tokens []string) ([]statement.Statement, error) {
 	return statements, group.Wait()
 }
 
+// kept is what a file has in it: equal for equal knowledge, byte by byte.
+func (g *gathered) kept() kept {
+	k := kept{Statements: []string{}, Holders: []holder{}, Dropped: g.dropped, Failures: g.failures, Heard: g.heard}
+	for _, s := range g.statements {
+		k.Statements = append(k.Statements, s.Token())
+	}
+	slices.Sort(k.Statements)
+	for kind, s := range g.holders {
+		k.Holders = append(k.Holders, holder{kind.issuer, kind.kind, s.subjects, s.at})
+	}
+	slices.SortFunc(k.Holders, func(a, b holder) int {
+		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Type, b.Type))
+	})
+	return k
+}
+
 // save writes the file whole, or leaves the one that is there.
 func save(file string, g *gathered) error {
 	if file == "" {
 		return nil
 	}
-	k := kept{Statements: []string{}, Holders: []holder{}, Dropped: g.dropped, Failures: g.failures}
-	for _, s := range g.statements {
-		k.Statements = append(k.Statements, s.Token())
-	}
-	for kind, s := range g.holders {
-		k.Holders = append(k.Holders, holder{kind.issuer, kind.kind, s.subjects, s.at})
-	}
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
 	if err != nil {
 		return err
 	}
-	err = errors.Join(json.NewEncoder(f).Encode(k), f.Sync(), f.Close())
+	err = errors.Join(json.NewEncoder(f).Encode(g.kept()), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), file)
 	}

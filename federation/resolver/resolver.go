@@ -226,7 +226,7 @@ func (r *Resolver) Refresh(ctx context.Context) {
 	defer r.swapping.Unlock()
 	found.without(r.gone)
 	maps.Copy(w.unlisted, r.gone)
-	r.put(r.current.Load(), found, w.unlisted)
+	r.put(r.current.Load(), found, w.unlisted, nil)
 }
 
 // dropped are those that were trusted before by a chain with a link that its issuer no longer

@@ -44,6 +44,7 @@ func (r *Resolver) watch(ctx context.Context) {
 // stated before and has in it no longer, with all below, also while a walk goes on. Who is new is
 // known after the next walk. A superior that does not answer changes nothing.
 func (r *Resolver) Watch(ctx context.Context) {
+	began := r.now()
 	unlisted := r.unlisted(ctx, r.current.Load())
 	if len(unlisted) == 0 || ctx.Err() != nil {
 		return
@@ -52,10 +53,20 @@ func (r *Resolver) Watch(ctx context.Context) {
 	defer r.swapping.Unlock()
 	before := r.current.Load()
 	was := before.gathered
-	found := &gathered{statements: maps.Clone(was.statements), holders: was.holders, failures: was.failures}
+	found := was.clone()
 	found.without(unlisted)
+	for p := range unlisted {
+		found.heard[p.issuer] = began
+	}
 	maps.Copy(r.gone, unlisted)
-	r.put(before, found, unlisted)
+	r.put(before, found, unlisted, nil)
+}
+
+// clone is what can be changed without a change of what it was made from.
+func (g *gathered) clone() *gathered {
+	return &gathered{
+		statements: maps.Clone(g.statements), holders: maps.Clone(g.holders), failures: g.failures, heard: maps.Clone(g.heard),
+	}
 }
 
 // without takes statements out, and the configurations of those whom nobody states then.
@@ -132,11 +143,16 @@ func (r *Resolver) listed(ctx context.Context, c statement.Statement) (listed ma
 	return listed, true
 }
 
-// put makes what was found what is known, and tells who is trusted no more. It is called with the
-// lock of swapping held.
-func (r *Resolver) put(before *snapshot, found *gathered, unlisted map[pair]time.Time) {
+// put makes what was found what is known, and tells who is trusted no more. also are those of whom
+// somebody says that they were dropped. It is called with the lock of swapping held.
+func (r *Resolver) put(before *snapshot, found *gathered, unlisted map[pair]time.Time, also map[federation.EntityID]time.Time) {
 	next := r.build(found, before)
 	found.dropped = dropped(before, next, unlisted)
+	for id, until := range also {
+		if _, known := found.dropped[id]; !known && len(next.entries[id]) == 0 && next.at.Before(until) {
+			found.dropped[id] = until
+		}
+	}
 	r.current.Store(next)
 	if r.told != nil {
 		for id := range found.dropped {

@@ -64,6 +64,7 @@ var rights = []right{
 	{"factors", all, [5]string{"r w(secret,counter,last_used_at)", "", "", "", ""}},
 	{"failed_sign_ins", all, [5]string{"rawd", "", "", "", ""}},
 	{"federated_clients", all, [5]string{"raw", "r", "r", "r", ""}},
+	{"federation_bundles", "raw", [5]string{"", "", "", "", "raw"}},
 	{"federation_marks", "raw", [5]string{"", "", "raw", "raw", "r"}},
 	{"federation_subordinates", "raw", [5]string{"", "", "raw", "raw", "r"}},
 	{"goose_db_version", "r", [5]string{"r", "r", "r", "r", "r"}},

@@ -18,6 +18,7 @@ import (
 	"hopnhat/cmd/node"
 	"hopnhat/cmd/node/federating"
 	"hopnhat/federation/bundle"
+	"hopnhat/federation/bundle/order"
 	"hopnhat/federation/resolver"
 	"hopnhat/federation/trust"
 )
@@ -49,8 +50,16 @@ Ghi những gì máy chủ này biết về liên đoàn vào một tệp có k�
 		if err != nil {
 			return fmt.Errorf("what the server knows of the federation: %w; a server with anchors writes it after its first walk", err)
 		}
-		signed, err := bundle.Sign(ctx, b.Ring, entity.ID(), content, time.Now())
+		places, now := order.Order{Folder: b.Config.State, Book: b.DB.Bundles}, time.Now()
+		serial, err := places.Next(ctx, entity.ID(), now)
 		if err != nil {
+			return err
+		}
+		signed, err := bundle.Sign(ctx, b.Ring, entity.ID(), content, serial, now)
+		if err != nil {
+			return err
+		}
+		if err := places.Raise(ctx, entity.ID(), bundle.PlaceOf(content, serial, now)); err != nil {
 			return err
 		}
 		if err := os.WriteFile(*out, signed, 0o600); err != nil {
@@ -64,12 +73,13 @@ Ghi những gì máy chủ này biết về liên đoàn vào một tệp có k�
 func importCommand(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Take in what another server knows of the federation, signed by a trust anchor",
-		Long: `Verifies a bundle with the keys of the anchors in federation_entity, and every chain in it, and puts it in
-the place of what this server knew. Start the server after that.
-Kiểm tra gói bằng khóa của các neo tin cậy đã cấu hình rồi thay những gì máy chủ này biết.`,
+		Long: `Verifies a bundle with the keys of the anchors in federation_entity, and every chain in it, and adds what leads
+to the anchor that signed it to what this server knows. A bundle that is older than one of the anchor that was taken in before, here or at
+another node with the same database, is refused. Start the server after that.
+Kiểm tra gói bằng khóa của các neo tin cậy đã cấu hình rồi nhận những chuỗi dẫn tới neo đã ký gói. Gói cũ hơn gói đã nhận bị từ chối.`,
 		Example: tool.Lines("hopnhat federation bundle import federation.bundle"), Args: tool.OneWord("file that bundle export wrote"),
 	}
-	return e.WithBase(cmd, config.Federation, func(_ context.Context, b *node.Base, words []string) error {
+	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
 		entity, err := entityOf(b)
 		if err != nil {
 			return err
@@ -78,7 +88,7 @@ Kiểm tra gói bằng khóa của các neo tin cậy đã cấu hình rồi tha
 		if err != nil {
 			return err
 		}
-		known, until, err := take(raw, entity.Anchors, b.Config.State, time.Now())
+		known, until, err := take(ctx, raw, entity.Anchors, order.Order{Folder: b.Config.State, Book: b.DB.Bundles}, time.Now())
 		if err != nil {
 			return err
 		}
@@ -87,32 +97,25 @@ Kiểm tra gói bằng khóa của các neo tin cậy đã cấu hình rồi tha
 	})
 }
 
-// take puts a bundle in the place of what is known in a state folder, if it is genuine, newer, and
-// somebody in it is trusted.
-func take(raw []byte, anchors []trust.Anchor, state string, now time.Time) (known int, until time.Time, err error) {
+// take takes a bundle in, if it is genuine, the newest of its anchor, and somebody in it is
+// trusted.
+func take(ctx context.Context, raw []byte, anchors []trust.Anchor, places order.Order, now time.Time,
+) (known int, until time.Time, err error) {
 	b, err := bundle.Read(raw, anchors, now)
 	if err != nil {
 		return 0, until, err
 	}
-	file := filepath.Join(state, resolver.FileName)
-	if info, err := os.Stat(file); err == nil && info.ModTime().After(b.IssuedAt) {
-		return 0, until, fmt.Errorf("what is known here is of %s, newer than the bundle, of %s", info.ModTime().UTC().Format(time.DateTime),
-			b.IssuedAt.UTC().Format(time.DateTime))
-	}
-	f, err := os.CreateTemp(state, resolver.FileName+".*")
-	if err != nil {
+	if err := places.Raise(ctx, b.Issuer, b.Place); err != nil {
 		return 0, until, err
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b.Content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	r := resolver.New(resolver.Options{
+		Anchors: anchors, File: filepath.Join(places.Folder, resolver.FileName), Now: func() time.Time { return now },
+	})
+	if err := r.Take(b.Content, b.Issuer, b.IssuedAt); err != nil {
 		return 0, until, err
 	}
-	r := resolver.New(resolver.Options{Anchors: anchors, File: f.Name(), Now: func() time.Time { return now }})
-	if known, _, until = r.Known(); known == 0 {
-		return 0, until, errors.New("nobody in the bundle is trusted now: its statements have ended, or it is of anchors with other keys")
-	}
-	return known, until, os.Rename(f.Name(), file)
+	known, _, until = r.Known()
+	return known, until, nil
 }
 
 func entityOf(b *node.Base) (*federating.Entity, error) {
