@@ -128,7 +128,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Incidents: incidents.New(db, events), Losses: losses.Book{Handle: db},
 		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db}, Bundles: bundles.Book{Handle: db},
-		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db), Regional: regional.Book{Handle: db},
+		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db, events), Regional: regional.Book{Handle: db},
 	}, nil
 }
 

@@ -43,6 +43,7 @@ func (b *Base) evidence(
 		Source: source, Leaves: leaves, Standing: reconciling.Standings(b.DB, source, b.Pseudonyms), Now: time.Now,
 		Heads: b.heads, Counters: b.counters(), Early: b.DB.UpgradeEnds,
 		Agreements: reconciling.Agreements(source, b.DB.Leaves.Book, b.Pseudonyms),
+		Links:      reconciling.Links(source, b.DB.Upstreams, b.Pseudonyms),
 	}
 }
 

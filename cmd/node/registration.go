@@ -44,7 +44,8 @@ func makeUpstreams(n *Node) func(context.Context) error {
 		c := n.Config
 		n.upstreams, err = upstreaming.New(upstreaming.Parts{
 			File: c.Upstreams, Issuer: c.Issuer, Loopback: c.LoopbackIssuer(), Ring: n.Ring, Store: n.DB.Upstreams, Sessions: n.sessions,
-			Clients: n.DB, Evidence: n.scribe, Resolver: n.federation.Resolver(), Burst: c.AddressBurst, Queued: n.logoutQueued.send,
+			Clients: n.DB, Evidence: n.scribe, Pseudonyms: n.Pseudonyms,
+			Resolver: n.federation.Resolver(), Burst: c.AddressBurst, Queued: n.logoutQueued.send,
 		})
 		return err
 	}

@@ -67,7 +67,7 @@ func (s Source) Agreements(
 			}
 		}
 		if r.Differs() {
-			if r.Erased, err = s.erasedOf(ctx, r.Newest.Person.Pseudonym); err != nil {
+			if r.Erased, err = s.ErasedOf(ctx, r.Newest.Person.Pseudonym); err != nil {
 				return nil, "", err
 			}
 		}
@@ -76,8 +76,8 @@ func (s Source) Agreements(
 	return all, last, nil
 }
 
-// erasedOf reports whether an event of a person was erased.
-func (s Source) erasedOf(ctx context.Context, pseudonym string) (was bool, err error) {
+// ErasedOf reports whether an event of a person was erased.
+func (s Source) ErasedOf(ctx context.Context, pseudonym string) (was bool, err error) {
 	err = s.genuine(ctx, false, "SELECT "+s.columns()+" FROM events e WHERE e.type = ? AND e.pseudonym = ? ORDER BY e.mac IS NULL, e.id DESC LIMIT 100",
 		[]any{string(audit.Erased), pseudonym}, func(audit.Event, audit.Salt) { was = true })
 	return was, err

@@ -74,7 +74,7 @@ func withFaults(t *testing.T, db *store.DB) (*world, *faulty) {
 	clock := func() time.Time { return w.now }
 	w.Engine = flow.New(flow.Options{
 		Issuer: "https://id.example", List: w.Engine.Providers(), Providers: w.there, Store: f, Sessions: f, Clients: noApps{},
-		Evidence: &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1", Now: clock}, Now: clock,
+		Evidence: &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1", Now: clock}, Pseudonyms: names{}, Now: clock,
 	})
 	return w, f
 }

@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/federation/upstream"
 	"hopnhat/federation/upstream/flow"
+	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 	"hopnhat/store/spent"
 	"hopnhat/store/sqldb"
@@ -18,12 +19,17 @@ import (
 type Book struct {
 	*handle.Handle
 	spent.Spent
+
+	// Events are those that links are held against.
+	Events evidence.Book
 }
 
 var _ flow.Store = Book{}
 
 // New makes a book.
-func New(db *handle.Handle) Book { return Book{db, spent.Spent{Handle: db}} }
+func New(db *handle.Handle, events evidence.Book) Book {
+	return Book{db, spent.Spent{Handle: db}, events}
+}
 
 // InsertPending keeps a sign-in that is under way.
 func (db Book) InsertPending(ctx context.Context, p flow.Pending) error {

@@ -103,7 +103,7 @@ func newWorld(t *testing.T, db *store.DB) *world {
 	w.sessions = session.New(db, scribe, session.Limits{}, true, clock)
 	w.Engine = flow.New(flow.Options{
 		Issuer: "https://id.example", List: list, Providers: w.there, Store: db.Upstreams, Sessions: w.sessions, Clients: noApps{},
-		Evidence: scribe, Now: clock,
+		Evidence: scribe, Pseudonyms: names{}, Now: clock,
 	})
 	return w
 }

@@ -38,6 +38,8 @@ type Evidence struct {
 	// Agreements are consents after an id with their newest events, and the id to go on after,
 	// empty at the end; nil: consents are not looked at.
 	Agreements func(ctx context.Context, after string) (all []reconcile.Agreement, last string, err error)
+	// Links are to links with people at other providers as Agreements.
+	Links func(ctx context.Context, after string) (all []reconcile.Link, last string, err error)
 	// Counters are what the writer of the log counted; nil: nothing is held against that. Until
 	// Early, entries are there that nobody counted, of the release before.
 	Counters Counters
@@ -72,6 +74,7 @@ const (
 	numbers  stage = "numbers"
 	standing stage = "standing" // roles, apps, APIs
 	consents stage = "consents"
+	links    stage = "links"   // with people at other providers
 	doubles  stage = "doubles" // leaves that seem to have no row
 	finished stage = "finished"
 )
@@ -139,6 +142,8 @@ func (e Evidence) Step(ctx context.Context, c Cursor, tell func(reconcile.Findin
 		return c, nil
 	case consents:
 		return e.consents(ctx, c, tell)
+	case links:
+		return e.links(ctx, c, tell)
 	case standing:
 		c.Stage, c.After = consents, ""
 		return c, reconcile.Again(func(tell func(reconcile.Finding)) error {
@@ -294,7 +299,7 @@ func (e Evidence) unplaced(ctx context.Context, c Cursor, tell func(reconcile.Fi
 // consents holds a page of consents against their newest events.
 func (e Evidence) consents(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
 	if e.Agreements == nil {
-		c.Stage = doubles
+		c.Stage, c.After = links, ""
 		return c, nil
 	}
 	var last string
@@ -308,7 +313,7 @@ func (e Evidence) consents(ctx context.Context, c Cursor, tell func(reconcile.Fi
 		return c, err
 	}
 	if c.After = last; last == "" {
-		c.Stage = doubles
+		c.Stage = links
 	}
 	return c, nil
 }

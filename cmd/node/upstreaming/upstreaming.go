@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"hopnhat/authz/audit"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/outbound"
 	"hopnhat/authz/session"
@@ -89,6 +90,8 @@ type Parts struct {
 	Sessions flow.Sessions
 	Clients  session.Clients
 	Evidence flow.Evidence
+	// Pseudonyms names persons as the evidence does.
+	Pseudonyms audit.Pseudonyms
 	// Resolver knows entities of the federation; nil where there are no anchors.
 	Resolver client.Resolver
 	// Burst is how many sign-ins one address may begin at once.
@@ -115,7 +118,8 @@ func New(p Parts) (u Upstreams, err error) {
 		return u, errors.New("upstreams is set, and this server shows itself to providers by an ES256 key: name ES256 in signing_algs")
 	}
 	engine := flow.New(flow.Options{
-		Issuer: p.Issuer, List: list, Store: p.Store, Sessions: p.Sessions, Clients: p.Clients, Evidence: p.Evidence, Now: time.Now,
+		Issuer: p.Issuer, List: list, Store: p.Store, Sessions: p.Sessions, Clients: p.Clients, Evidence: p.Evidence,
+		Pseudonyms: p.Pseudonyms, Now: time.Now,
 		Providers: client.New(client.Options{
 			Out:  func(one *upstream.Provider) client.Outbound { return outbound.NewWithin(bounds[one.Alias]) },
 			Ring: p.Ring, Resolver: p.Resolver, Loopback: p.Loopback, Now: time.Now,

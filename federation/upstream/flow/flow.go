@@ -19,6 +19,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/change"
 	"hopnhat/authz/clientauth"
 	"hopnhat/authz/session"
 	"hopnhat/federation/upstream"
@@ -80,6 +81,9 @@ type Store interface {
 	Removed(ctx context.Context, account authz.Subject, issuer string) (bool, error)
 	// Bonds are the live ones of an account, the oldest first.
 	Bonds(ctx context.Context, account authz.Subject) ([]upstream.Bond, error)
+	// EventsOf are the genuine events by which a bond was made and ended, nil if there is none;
+	// name is what its person is called in the evidence.
+	EventsOf(ctx context.Context, name, bond string) (made, over *audit.Recorded, err error)
 	// InsertBond makes one; authz.ErrConflict where the account, or the person at the provider,
 	// has one.
 	InsertBond(ctx context.Context, b upstream.Bond) error
@@ -137,7 +141,9 @@ type Options struct {
 	Sessions  Sessions
 	Clients   session.Clients
 	Evidence  Evidence
-	Now       func() time.Time
+	// Pseudonyms names persons as the evidence does.
+	Pseudonyms audit.Pseudonyms
+	Now        func() time.Time
 }
 
 // Engine signs people in by other providers. It is safe for concurrent use. Nil is one without
@@ -368,9 +374,12 @@ func (e *Engine) signIn(ctx context.Context, r Return, id upstream.Identity) (*s
 		bond := f.Bond
 		if o.New != nil {
 			bond = o.New
-			if err := e.bind(ctx, bond, now); err != nil {
-				return err
-			}
+			err = e.bind(ctx, bond, now)
+		} else {
+			err = e.explained(ctx, *bond)
+		}
+		if err != nil {
+			return err
 		}
 		if began, err = e.o.Sessions.Begin(ctx, e.o.Clients, session.SignIn{
 			Subject: o.Account, At: now, AuthTime: id.AuthTime, Level: o.Level, UserAgent: r.UserAgent, Secret: r.Secret, By: nil,
@@ -402,10 +411,14 @@ func (e *Engine) bind(ctx context.Context, b *upstream.Bond, at time.Time) error
 	if err := e.o.Store.InsertBond(ctx, *b); err != nil {
 		return err
 	}
-	_, err := e.o.Evidence.Write(ctx, audit.Act{
+	act := audit.Act{
 		Action: audit.UpstreamLinked, Subject: b.Account, At: at, Levels: audit.Levels{ACR: b.Level.ACR()},
 		Detail: audit.Detail{Object: b.ID, Text: string(b.Alias)},
-	})
+	}
+	if err := change.Commit(&act, saying(*b)); err != nil {
+		return err
+	}
+	_, err := e.o.Evidence.Write(ctx, act)
 	return err
 }
 
