@@ -176,6 +176,9 @@ func (c *Centre) province(q request, received *jose.Received, now time.Time) (Pr
 	if err := q.check(p.Entity, c.self, now); err != nil {
 		return p, refuse(http.StatusBadRequest, "The request does not count: %v.", err)
 	}
+	if q.Since < 0 || q.Since > 0 && q.After != "" {
+		return p, refuse(http.StatusBadRequest, "The request asks for what changed since a version, or for all after a person.")
+	}
 	e, err := c.resolver.Resolve(p.Entity, c.names.Providers.Anchor)
 	if err != nil {
 		return p, refuse(http.StatusForbidden, "The federation does not vouch for %s now: %v.", p.Entity, err)
@@ -197,38 +200,55 @@ func (c *Centre) province(q request, received *jose.Received, now time.Time) (Pr
 	return p, nil
 }
 
-// page is the answer to a request: who comes after a person, with what is handed over. It is
-// recorded before it leaves.
+// page is the answer to a request: who comes next, with what is handed over. It is recorded
+// before it leaves. A province that was told more than is known here, which is in an older copy
+// of the database, is told of nobody, and the version: it asks for all then.
 func (c *Centre) page(ctx context.Context, p Provider, q request, now time.Time) (answer, error) {
 	a := answer{
 		claims: claims{c.self, p.Entity, now.Unix(), now.Add(life).Unix(), q.ID},
 		Until:  now.AddDate(0, 0, c.names.Providers.Days).Unix(), People: []person{},
 	}
-	list, err := c.store.People(ctx, p.Entity, q.After, page)
+	var err error
+	if a.Version, err = c.store.Number(ctx, p.Entity); err != nil {
+		return a, err
+	}
+	if a.Version < q.Since { // the versions that come are later than any that was told
+		return a, c.store.Raise(ctx, p.Entity, q.Since)
+	}
+	var list []Chosen
+	if q.Since > 0 {
+		list, err = c.store.Changes(ctx, p.Entity, q.Since, page)
+	} else {
+		list, err = c.store.People(ctx, p.Entity, q.After, page)
+	}
 	if err != nil {
 		return a, err
 	}
-	if a.More = len(list) == page; q.After == "" {
-		before, err1 := c.names.Sectors.Before(ctx, p.Sectors, c.names.Providers.Since)
-		key, err2 := c.names.Key(ctx, p.Entity)
-		if err := errors.Join(err1, err2); err != nil {
-			return a, err
-		}
-		a.Key = base64.RawURLEncoding.EncodeToString(key)
-		a.Rule = &Rule{Domains: p.Sectors, Since: c.names.Providers.Since.UTC(), Before: before}
+	a.More = len(list) == page
+	before, err1 := c.names.Sectors.Before(ctx, p.Sectors, c.names.Providers.Since)
+	key, err2 := c.names.Key(ctx, p.Entity)
+	if err := errors.Join(err1, err2); err != nil {
+		return a, err
+	}
+	rule, text := Rule{Domains: p.Sectors, Since: c.names.Providers.Since.UTC(), Before: before}, base64.RawURLEncoding.EncodeToString(key)
+	if rule.digest(text) != q.Rule {
+		a.Key, a.Rule = text, &rule
 	}
 	if err := handOver(ctx, c.store, c.evidence, p.Entity, list, now); err != nil {
 		return a, err
 	}
 	for _, one := range list {
-		said := person{Subject: one.Person, Locked: true}
+		if q.Since == 0 { // so it stands now, also where an older copy of the database says it
+			one.Version = a.Version
+		}
+		said := person{Subject: one.Person, Version: one.Version, Locked: !one.Gone, Gone: one.Gone}
 		if one.signsIn() {
 			seed, _, err := c.ring.Open(ctx, one.Seed, authn.SeedAAD(one.Subject))
 			if err != nil {
 				return a, fmt.Errorf("opening a seed that is handed over: %w", err)
 			}
 			said = person{
-				Subject: one.Person, Kind: one.Kind, Level: one.Level, Number: one.Number.Reveal(),
+				Subject: one.Person, Version: one.Version, Kind: one.Kind, Level: one.Level, Number: one.Number.Reveal(),
 				Password: string(one.Password), Seed: seed, Step: one.Step,
 			}
 		}

@@ -31,6 +31,10 @@ type Chosen struct {
 	Step           int64
 	// Handed is false where nothing was handed over of her yet.
 	Handed bool
+	// Version is when it changed last, zero where that has none yet. Gone: she has withdrawn her
+	// choice, and there is the name alone.
+	Version int64
+	Gone    bool
 }
 
 // ChoiceStore keeps the choices.
@@ -45,6 +49,14 @@ type ChoiceStore interface {
 	// People lists those who chose a provider, in the order of its names for them, after one, at
 	// most limit.
 	People(ctx context.Context, provider federation.EntityID, after authz.Subject, limit int) ([]Chosen, error)
+	// Number gives the changes that have no version the next ones, and answers with the last:
+	// whatever was committed before stands at that version or below it in what is listed after.
+	Number(ctx context.Context, provider federation.EntityID) (head int64, err error)
+	// Raise makes the versions that come later than one.
+	Raise(ctx context.Context, provider federation.EntityID, version int64) error
+	// Changes lists those of whom something changed after a version, in the order of theirs, at
+	// most limit.
+	Changes(ctx context.Context, provider federation.EntityID, since int64, limit int) ([]Chosen, error)
 	// Handed notes that something was handed over of people, in the transaction of the context.
 	Handed(ctx context.Context, provider federation.EntityID, people []authz.Subject, at time.Time) error
 }
@@ -117,7 +129,7 @@ func (c *Choices) change(
 
 // signsIn reports whether something is handed over of a person: of one who is locked, or could not
 // sign in there without both factors, there is the name alone.
-func (p Chosen) signsIn() bool { return !p.Locked && len(p.Password) > 0 && len(p.Seed) > 0 }
+func (p Chosen) signsIn() bool { return !p.Gone && !p.Locked && len(p.Password) > 0 && len(p.Seed) > 0 }
 
 // handOver records of whom something is handed over for the first time.
 func handOver(

@@ -168,8 +168,10 @@ func TestTheEndWaitsForNobody(t *testing.T) {
 	known := constant{w.known[centre]}
 	synctest.Test(t, func(t *testing.T) {
 		over := make(chan struct{})
-		f := *w.feeder
-		f.Out, f.Resolver, f.Store = silent{}, known, looked{f.Store, over}
+		f := &regional.Feeder{
+			Self: danang, Centre: centre, Anchor: anchor, Ring: w.rings[danang], Resolver: known, Out: silent{},
+			Store: looked{w.feeder.Store, over}, Now: w.feeder.Now,
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { f.Run(ctx); close(ended) }()

@@ -74,6 +74,7 @@ type world struct {
 	cut              bool
 	answered, signed int
 	spoil            func(body string) string // of an answer
+	meanwhile        func()                   // once, between an answer and its arrival
 	sent             []string
 }
 
@@ -95,6 +96,10 @@ func (w *world) Post(ctx context.Context, m outbound.Message) (outbound.Answer, 
 	w.centre.ServeHTTP(answer, r)
 	w.answered++
 	body := answer.Body.String()
+	if do := w.meanwhile; do != nil {
+		w.meanwhile = nil
+		do()
+	}
 	if w.spoil != nil {
 		body = w.spoil(body)
 	}
@@ -398,7 +403,7 @@ func TestPages(t *testing.T) {
 		w.chose(t, i)
 	}
 	w.feed(t)
-	if w.answered != 3 {
+	if w.answered != 3 { // 100, 100 and 5
 		t.Errorf("%d answers", w.answered)
 	}
 	for _, i := range []int{0, 99, 100, 204} {

@@ -2,7 +2,6 @@ package regional
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,11 +22,12 @@ import (
 	"hopnhat/keys/jose"
 )
 
-// How often the centre is asked, after how long at most it is asked again where that failed,
-// and how often it is looked who is good no more.
+// How often the centre is asked, after how long at most it is asked again where that failed, how
+// often it is asked for all, and how often it is looked who is good no more.
 const (
 	Every      = 5 * time.Minute
 	again      = time.Minute
+	allEvery   = 24 * time.Hour
 	sweepEvery = 30 * time.Second
 	swept      = 500 // people a statement
 )
@@ -39,12 +39,28 @@ const LockReason = "regional"
 type Known struct {
 	// Digest is of what was handed over, empty where that ended.
 	Digest string
+	// Version is when that changed, as the centre counts.
+	Version int64
+}
+
+// ErrStale means that what is there is newer than what was to take its place.
+var ErrStale = errors.New("what is there of the person is newer")
+
+// Told is up to where the centre has told a province everything.
+type Told struct {
+	// Version is zero where nothing is known of that.
+	Version int64
+	// Generation changes where something was ended at the province of which the centre knows
+	// nothing.
+	Generation int64
 }
 
 // Page is a piece of the people of a province, in the order of their names: those after one, up
 // to another, to the end if that is empty.
 type Page struct {
 	After, Last authz.Subject
+	// Version is one at which they are those, and all before.
+	Version int64
 	// People are those whom the centre names of them.
 	People []authz.Subject
 }
@@ -54,20 +70,28 @@ type PeopleStore interface {
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 	// Known is what is there of people; who is in it has an account.
 	Known(ctx context.Context, people []authz.Subject) (map[authz.Subject]Known, error)
-	// Keep notes that the centre named people, unchanged, and until when that is good; no time
-	// goes back.
-	Keep(ctx context.Context, people []authz.Subject, seen, until time.Time) error
+	// Keep notes that the centre named people, unchanged at a version, and until when that is
+	// good; no version and no time goes back.
+	Keep(ctx context.Context, people []authz.Subject, version int64, seen, until time.Time) error
 	// Put opens an account, or puts number and factors in the place of those that are there, in
-	// the transaction of the context. authz.ErrConflict if another account has the number.
-	Put(ctx context.Context, a identity.Account, number authz.PersonalNumber, digest string, until time.Time, factors ...authn.Held) error
+	// the transaction of the context. authz.ErrConflict if another account has the number;
+	// ErrStale if what is there has a later version.
+	Put(ctx context.Context, a identity.Account, number authz.PersonalNumber, said Known, until time.Time, factors ...authn.Held) error
 	// End deletes number and factors, in the transaction of the context; authz.ErrConflict if that
-	// was done.
-	End(ctx context.Context, person authz.Subject) error
+	// was done, or they have a later version.
+	End(ctx context.Context, person authz.Subject, version int64) error
+	// EndOver does so if they are good no more at a time; authz.ErrConflict if they are, or are
+	// gone. It changes the generation of what was told.
+	EndOver(ctx context.Context, person authz.Subject, now time.Time) error
 	// Over lists people of whom what was handed over is good no more.
 	Over(ctx context.Context, now time.Time, limit int) ([]authz.Subject, error)
-	// Unnamed lists those of a page whom the centre does not name and has not named since a
-	// time, in the order of their names.
-	Unnamed(ctx context.Context, page Page, since time.Time, limit int) ([]authz.Subject, error)
+	// Unnamed lists those of a page whom the centre does not name and who have no later
+	// version, in the order of their names.
+	Unnamed(ctx context.Context, page Page, limit int) ([]authz.Subject, error)
+	// Told reads up to where the centre has told everything. SaveTold notes it, and until when
+	// all is good that was told; authz.ErrConflict if the generation is another.
+	Told(ctx context.Context, centre federation.EntityID) (Told, error)
+	SaveTold(ctx context.Context, centre federation.EntityID, told Told, until time.Time) error
 	// SaveKey keeps the sealed key of the province; SavedKey reads it, authz.ErrNotFound if
 	// none came.
 	SaveKey(ctx context.Context, centre federation.EntityID, sealed []byte, rule Rule, at time.Time) error
@@ -102,6 +126,10 @@ type Feeder struct {
 	Accounts Accounts
 	Evidence Evidence
 	Now      func() time.Time
+
+	mu   sync.Mutex
+	all  time.Time // when a round began in which all was taken; zero if the next one asks for all
+	rule string    // the digest of the key and the rule that came
 }
 
 // Run asks the centre every [Every], and ends what is over, until ctx ends. The two do not wait
@@ -157,42 +185,124 @@ func (f *Feeder) feeding(ctx context.Context) {
 	}
 }
 
-// Feed asks the centre for all who chose this province. Who is not among them any more is ended
-// with the page that would name her, whatever becomes of others.
+// errOlder means that the centre knows less than this province was told: it has an older copy of
+// its database.
+var errOlder = errors.New("the centre knows less than this province was told")
+
+// Feed asks the centre what changed, and ends whom it does not name any more. It asks for all at
+// the start, once a day, and after a round in which something could not be taken. What could
+// not be taken of one person delays nothing of another.
 func (f *Feeder) Feed(ctx context.Context) error {
-	began, failed := f.Now(), error(nil)
-	for after, more := authz.Subject(""), true; more; {
-		a, err := f.ask(ctx, after)
+	told, err := f.Store.Told(ctx, f.Centre)
+	if err != nil {
+		return err
+	}
+	if now := f.Now(); told.Version > 0 && !f.allDue(now) {
+		if err = f.feedChanges(ctx, told); !errors.Is(err, errOlder) {
+			return err
+		}
+		slog.WarnContext(ctx, "the centre knows less than this province was told, and is asked for all", "centre", f.Centre)
+	}
+	return f.feedAll(ctx, told)
+}
+
+// allDue reports whether the next round asks for all.
+func (f *Feeder) allDue(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all.IsZero() || !now.Before(f.all.Add(allEvery))
+}
+
+// asked notes when all was taken; the zero time is a round in which it was not.
+func (f *Feeder) asked(all time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = all
+}
+
+// feedChanges asks for what changed after a version.
+func (f *Feeder) feedChanges(ctx context.Context, told Told) error {
+	failed, since := error(nil), told.Version
+	for more := true; more; {
+		a, err := f.ask(ctx, request{Since: since})
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		if a.Rule != nil {
-			if err := f.keepKey(ctx, a); err != nil {
-				return err
-			}
+		if a.Version < since {
+			return errOlder
 		}
-		page := Page{After: after, People: make([]authz.Subject, len(a.People))}
-		for i, p := range a.People {
-			page.People[i] = p.Subject
+		if err := f.take(ctx, a); err != nil {
+			failed = errors.Join(failed, err)
+			f.asked(time.Time{})
 		}
-		if more = a.More && len(a.People) > 0; more {
-			after = page.People[len(a.People)-1]
-			page.Last = after
+		told.Version, more = max(told.Version, a.Version), a.More
+		if n := len(a.People); n > 0 {
+			since = a.People[n-1].Version
+			told.Version = max(told.Version, since)
 		}
-		failed = errors.Join(failed, f.take(ctx, a, page), f.endUnnamed(ctx, page, began))
+		if !more && failed == nil {
+			return f.save(ctx, told, a)
+		}
 	}
 	return failed
 }
 
-// endUnnamed ends those whom a page would name and does not.
-func (f *Feeder) endUnnamed(ctx context.Context, page Page, since time.Time) error {
-	var failed error
-	for {
-		gone, err := f.Store.Unnamed(ctx, page, since, swept)
+// feedAll asks for all who chose this province.
+func (f *Feeder) feedAll(ctx context.Context, told Told) error {
+	f.asked(time.Time{})
+	began, failed := f.Now(), error(nil)
+	told.Version = -1
+	for after, more := authz.Subject(""), true; more; {
+		a, err := f.ask(ctx, request{After: after})
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		failed = errors.Join(failed, f.end(ctx, gone))
+		if told.Version < 0 { // what changes while pages come has a later version
+			told.Version = a.Version
+		}
+		page := Page{After: after, Version: a.Version, People: names(a.People)}
+		if more = a.More; more {
+			after = page.People[len(page.People)-1]
+			page.Last = after
+		}
+		failed = errors.Join(failed, f.take(ctx, a), f.endUnnamed(ctx, page))
+		if !more && failed == nil {
+			f.asked(began)
+			return f.save(ctx, told, a)
+		}
+	}
+	return failed
+}
+
+// save notes up to where everything was taken. Where something was ended here meanwhile, since its
+// days were over, the next round asks for all.
+func (f *Feeder) save(ctx context.Context, told Told, last answer) error {
+	err := f.Store.SaveTold(ctx, f.Centre, told, time.Unix(last.Until, 0))
+	if errors.Is(err, authz.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+func names(people []person) []authz.Subject {
+	out := make([]authz.Subject, len(people))
+	for i, p := range people {
+		out[i] = p.Subject
+	}
+	return out
+}
+
+// endUnnamed ends those whom a page would name and does not.
+func (f *Feeder) endUnnamed(ctx context.Context, page Page) error {
+	var failed error
+	for {
+		gone, err := f.Store.Unnamed(ctx, page, swept)
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		for _, who := range gone {
+			failed = errors.Join(failed, f.end(ctx, who, func(ctx context.Context) error { return f.Store.End(ctx, who, page.Version) }))
+		}
 		if len(gone) < swept {
 			return failed
 		}
@@ -200,8 +310,12 @@ func (f *Feeder) endUnnamed(ctx context.Context, page Page, since time.Time) err
 	}
 }
 
-// ask asks for the people after one.
-func (f *Feeder) ask(ctx context.Context, after authz.Subject) (answer, error) {
+// ask sends a request, which has the person or the version after which it asks, and takes the key
+// and the rule out of the answer.
+func (f *Feeder) ask(ctx context.Context, q request) (answer, error) {
+	f.mu.Lock()
+	q.Rule = f.rule
+	f.mu.Unlock()
 	published, err := f.Ring.Published(keys.RequestDecryption)
 	if err != nil {
 		return answer{}, err
@@ -211,7 +325,7 @@ func (f *Feeder) ask(ctx context.Context, after authz.Subject) (answer, error) {
 		return answer{}, err
 	}
 	now := f.Now()
-	q := request{claims{f.Self, f.Centre, now.Unix(), now.Add(life).Unix(), authz.NewID()}, after, json.RawMessage(set)}
+	q.claims, q.Keys = claims{f.Self, f.Centre, now.Unix(), now.Add(life).Unix(), authz.NewID()}, set
 	signed, err := jose.Sign(ctx, f.Ring, jose.Token{Use: keys.EntityStatement, Algorithm: keys.ES256, Type: requestType, Claims: q})
 	if err != nil {
 		return answer{}, err
@@ -240,15 +354,13 @@ func (f *Feeder) ask(ctx context.Context, after authz.Subject) (answer, error) {
 	if err == nil {
 		err = a.check(f.Centre, f.Self, f.Now())
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return a, fmt.Errorf("the answer of the centre: %w", err)
-	case a.ID != q.ID:
-		return a, errors.New("the answer of the centre is to another request")
-	case (a.Rule != nil) != (after == "") || len(a.People) > 0 && a.People[0].Subject <= after:
-		return a, errors.New("the answer of the centre is of another page")
 	}
-	return a, nil
+	if err := a.answers(q); err != nil || a.Rule == nil {
+		return a, err
+	}
+	return a, f.keepKey(ctx, a)
 }
 
 // keyAAD binds the sealed key of a province to its centre.
@@ -264,31 +376,43 @@ func (f *Feeder) keepKey(ctx context.Context, a answer) error {
 	if err != nil {
 		return err
 	}
-	return f.Store.SaveKey(ctx, f.Centre, sealed, *a.Rule, f.Now())
+	if err := f.Store.SaveKey(ctx, f.Centre, sealed, *a.Rule, f.Now()); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rule = a.Rule.digest(a.Key)
+	return nil
 }
 
 // take does what a page says of people. One of whom it cannot be done keeps the others from
-// nothing.
-func (f *Feeder) take(ctx context.Context, a answer, page Page) error {
-	known, err := f.Store.Known(ctx, page.People)
+// nothing. Of a person it does nothing that is older than what is there.
+func (f *Feeder) take(ctx context.Context, a answer) error {
+	known, err := f.Store.Known(ctx, names(a.People))
 	if err != nil {
 		return err
 	}
-	var same, gone []authz.Subject
+	same := map[int64][]authz.Subject{} // by their versions, of which a page of all has one
 	var failed error
 	for _, p := range a.People {
-		k, there := known[p.Subject]
-		switch {
-		case p.Locked && k.Digest != "":
-			gone = append(gone, p.Subject)
-		case p.Locked:
-		case there && k.Digest == p.digest():
-			same = append(same, p.Subject)
+		k, err := known[p.Subject], error(nil)
+		switch over := p.Locked || p.Gone; {
+		case k.Version > p.Version || over && k.Digest == "":
+		case over:
+			err = f.end(ctx, p.Subject, func(ctx context.Context) error { return f.Store.End(ctx, p.Subject, p.Version) })
+		case k.Digest == p.digest():
+			same[p.Version] = append(same[p.Version], p.Subject)
 		default:
-			failed = errors.Join(failed, f.put(ctx, p, k, time.Unix(a.Until, 0)))
+			if err = f.put(ctx, p, k, time.Unix(a.Until, 0)); errors.Is(err, ErrStale) {
+				err = nil
+			}
 		}
+		failed = errors.Join(failed, err)
 	}
-	return errors.Join(failed, f.Store.Keep(ctx, same, f.Now(), time.Unix(a.Until, 0)), f.end(ctx, gone))
+	for version, people := range same {
+		failed = errors.Join(failed, f.Store.Keep(ctx, people, version, f.Now(), time.Unix(a.Until, 0)))
+	}
+	return failed
 }
 
 // put takes what is new of a person.
@@ -305,7 +429,7 @@ func (f *Feeder) put(ctx context.Context, p person, k Known, until time.Time) er
 				return err
 			}
 		}
-		err := f.Store.Put(ctx, account, authz.PersonalNumber(p.Number), p.digest(), until,
+		err := f.Store.Put(ctx, account, authz.PersonalNumber(p.Number), Known{p.digest(), p.Version}, until,
 			authn.Held{ID: authn.FactorID(authz.NewID()), Kind: authn.PasswordFactor, Secret: []byte(p.Password)},
 			authn.Held{ID: authn.FactorID(authz.NewID()), Kind: authn.TOTPFactor, Secret: seed, Counter: p.Step})
 		if err != nil {
@@ -325,9 +449,10 @@ func (f *Feeder) put(ctx context.Context, p person, k Known, until time.Time) er
 // Sweep ends what is good no more.
 func (f *Feeder) Sweep(ctx context.Context) error {
 	for {
-		over, err := f.Store.Over(ctx, f.Now(), swept)
-		if err == nil {
-			err = f.end(ctx, over)
+		now := f.Now()
+		over, err := f.Store.Over(ctx, now, swept)
+		for _, who := range over {
+			err = errors.Join(err, f.end(ctx, who, func(ctx context.Context) error { return f.Store.EndOver(ctx, who, now) }))
 		}
 		if err != nil || len(over) < swept {
 			return err
@@ -335,33 +460,27 @@ func (f *Feeder) Sweep(ctx context.Context) error {
 	}
 }
 
-// end ends people, each in a transaction of its own: sessions and grants end, the account is
-// locked, and what was handed over is deleted.
-func (f *Feeder) end(ctx context.Context, people []authz.Subject) error {
-	var failed error
-	for _, who := range people {
-		err := f.Store.Tx(ctx, func(ctx context.Context) error {
-			if err := f.Accounts.SignOut(ctx, who); err != nil {
-				return err
-			}
-			locked := f.Accounts.Lock(ctx, who, LockReason, f.Now())
-			if locked != nil && !errors.Is(locked, authz.ErrConflict) {
-				return locked
-			}
-			if err := f.Store.End(ctx, who); err != nil {
-				return err
-			}
-			if locked != nil { // another node had locked her
-				return nil
-			}
-			_, err := f.Evidence.Write(ctx, audit.Act{Action: audit.AccountLock, Subject: who})
+// end ends a person in one transaction: sessions and grants end, the account is locked, and what
+// was handed over is deleted, if it is still there and not newer.
+func (f *Feeder) end(ctx context.Context, who authz.Subject, deleted func(ctx context.Context) error) error {
+	err := f.Store.Tx(ctx, func(ctx context.Context) error {
+		if err := f.Accounts.SignOut(ctx, who); err != nil {
 			return err
-		})
-		if !errors.Is(err, authz.ErrConflict) { // else another node did
-			failed = errors.Join(failed, err)
 		}
+		locked := f.Accounts.Lock(ctx, who, LockReason, f.Now())
+		if locked != nil && !errors.Is(locked, authz.ErrConflict) {
+			return locked
+		}
+		if err := deleted(ctx); err != nil || locked != nil { // another node had locked her
+			return err
+		}
+		_, err := f.Evidence.Write(ctx, audit.Act{Action: audit.AccountLock, Subject: who})
+		return err
+	})
+	if errors.Is(err, authz.ErrConflict) { // another node did, or she was told anew
+		return nil
 	}
-	return failed
+	return err
 }
 
 // Served knows which sectors a province names people in. It is safe for concurrent use.

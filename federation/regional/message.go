@@ -68,12 +68,16 @@ func (c claims) check(from, to federation.EntityID, now time.Time) error {
 	return nil
 }
 
-// request is what a province asks: who comes after a person, by the names that it knows, and
-// the keys to which the answer is encrypted. It is signed with a federation key of the province.
+// request is what a province asks, with the keys to which the answer is encrypted: what changed
+// after a version; or, without one, who comes after a person, by the names that it knows. It
+// is signed with a federation key of the province.
 type request struct {
 	claims
-	After authz.Subject   `json:"after"`
+	Since int64           `json:"since,omitempty"`
+	After authz.Subject   `json:"after,omitempty"`
 	Keys  json.RawMessage `json:"jwks"`
+	// Rule is the digest of the key and the rule that the province has.
+	Rule string `json:"rule,omitempty"`
 }
 
 // answer is signed with a federation key of the centre and encrypted to the province. Its jti is
@@ -81,11 +85,13 @@ type request struct {
 type answer struct {
 	claims
 	// Until is when what stands here of people is good no more.
-	Until  int64    `json:"good_until"`
-	People []person `json:"people"`
+	Until int64 `json:"good_until"`
+	// Version is one that is in what stands here, with all before it.
+	Version int64    `json:"version"`
+	People  []person `json:"people"`
 	// More says that there are people after the last one.
 	More bool `json:"more"`
-	// Key and Rule go with the first page.
+	// Key and Rule go with an answer to who has others, or none.
 	Key  string `json:"key,omitempty"`
 	Rule *Rule  `json:"rule,omitempty"`
 }
@@ -99,9 +105,12 @@ type Rule struct {
 	Before []string `json:"before"`
 }
 
-// person is what is handed over of a person. Of one who is locked there is the name alone.
+// person is what is handed over of a person. Of one who is locked, or has withdrawn her choice,
+// there is the name alone.
 type person struct {
-	Subject  authz.Subject      `json:"sub"`
+	Subject authz.Subject `json:"sub"`
+	// Version is when it changed last; a later change has a later one.
+	Version  int64              `json:"version"`
 	Kind     authz.Kind         `json:"kind,omitempty"`
 	Level    authz.AccountLevel `json:"level,omitempty"`
 	Number   string             `json:"number,omitempty"`
@@ -109,6 +118,7 @@ type person struct {
 	Seed     []byte             `json:"totp,omitempty"`
 	Step     int64              `json:"totp_step,omitempty"`
 	Locked   bool               `json:"locked,omitempty"`
+	Gone     bool               `json:"gone,omitempty"`
 }
 
 // Format masks a person for every verb of fmt.
@@ -122,7 +132,9 @@ func (p person) check() error {
 	switch {
 	case err != nil || id.Version() != 8 || id.String() != string(p.Subject):
 		return errors.New("a person has no name of version 8")
-	case p.Locked:
+	case p.Version < 0:
+		return errors.New("a person has no version")
+	case p.Locked || p.Gone:
 		return nil
 	case !numberForm.MatchString(p.Number):
 		return errors.New("the number of a person has not 12 digits")
@@ -180,17 +192,39 @@ func readAnswer(token string, by *jose.Set) (answer, error) {
 	if len(a.People) > page || a.Rule != nil && (len(a.Rule.Before) > maxBefore || CheckSectors(a.Rule.Domains) != nil) {
 		return a, errors.New("it has more people or sectors than one answer, or domains that are none")
 	}
-	before := authz.Subject("")
 	for _, p := range a.People {
 		if err := p.check(); err != nil {
 			return a, err
 		}
-		if p.Subject <= before {
-			return a, errors.New("its people are in no order")
-		}
-		before = p.Subject
 	}
 	return a, nil
+}
+
+// answers refuses an answer that is not one to a request: what changed comes in the order of
+// versions, all in that of the names.
+func (a answer) answers(q request) error {
+	if a.ID != q.ID {
+		return errors.New("the answer of the centre is to another request")
+	}
+	version, name := q.Since, q.After
+	for _, p := range a.People {
+		switch {
+		case q.Since > 0 && p.Version <= version, q.Since == 0 && (p.Subject <= name || p.Gone):
+			return errors.New("the answer of the centre is of another page, or in no order")
+		}
+		version, name = p.Version, p.Subject
+	}
+	if a.Version < 0 || a.More && len(a.People) == 0 {
+		return errors.New("the answer of the centre has no version, or no end")
+	}
+	return nil
+}
+
+// digest names the key and the rule of a province.
+func (r Rule) digest(key string) string {
+	raw, _ := json.Marshal([]any{key, r.Domains, r.Since.UTC(), r.Before}) // of these types it never fails
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // key is the key of the province, 32 bytes.

@@ -20,6 +20,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add(`{"iss":"https://a.example.vn","aud":"https://b.example.vn","iat":1,"exp":2,"jti":"0123456789abcdef","after":"","jwks":{"keys":[]}}`)
 	f.Add(`{"iss":"a","iss":"b"}`)
 	f.Add(`{"after":1}`)
+	f.Add(`{"since":1800000000000000,"rule":"0a"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var q, again request
 		if decode([]byte(text), &q) != nil {
@@ -32,7 +33,7 @@ func FuzzRequest(f *testing.F) {
 		if err := decode(raw, &again); err != nil {
 			t.Fatalf("%s became %s: %v", text, raw, err)
 		}
-		if again.claims != q.claims || again.After != q.After {
+		if again.claims != q.claims || again.After != q.After || again.Since != q.Since || again.Rule != q.Rule {
 			t.Fatalf("%s became %s", text, raw)
 		}
 	})
@@ -44,6 +45,7 @@ func FuzzPerson(f *testing.F) {
 	f.Add(`{"sub":"01a22f05-1d47-809c-a90f-191374f93526","kind":"citizen","level":2,"number":"099000000001","password":"$argon2id$","totp":"AAAAAAAAAAAAAAAAAAAAAAAAAAA=","totp_step":5}`)
 	f.Add(`{"sub":"01a22f05-1d47-809c-a90f-191374f93526","locked":true}`)
 	f.Add(`{"sub":"01a22f05-1d47-709c-a90f-191374f93526","locked":true}`)
+	f.Add(`{"sub":"01a22f05-1d47-809c-a90f-191374f93526","version":7,"gone":true}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var p person
 		if decode([]byte(text), &p) != nil {
@@ -51,7 +53,7 @@ func FuzzPerson(f *testing.F) {
 		}
 		err := p.check()
 		whole := len(p.Number) == 12 && p.Password != "" && len(p.Seed) >= 16
-		if err == nil && (len(p.Subject) != 36 || p.Subject[14] != '8' || !p.Locked && !whole) {
+		if err == nil && (len(p.Subject) != 36 || p.Subject[14] != '8' || !p.Locked && !p.Gone && !whole || p.Version < 0) {
 			t.Fatalf("%s was taken", text)
 		}
 		if err != nil && len(p.Number) > 5 && strings.Contains(err.Error(), p.Number) {

@@ -50,24 +50,22 @@ func (db Book) Of(ctx context.Context, subject authz.Subject) ([]regional.Choice
 	return list, err
 }
 
-// People lists those who chose a provider: see [regional.ChoiceStore]. Of numbers that were issued
-// anew the newest is told.
-func (db Book) People(
-	ctx context.Context, provider federation.EntityID, after authz.Subject, limit int,
-) ([]regional.Chosen, error) {
+// chosenOf is what is told of people: see [regional.ChoiceStore]. Of numbers that were issued anew
+// the newest is told. The people come first, as x, and stand in the order of one of its columns.
+func (db Book) chosenOf(ctx context.Context, doing, people, order string, values ...any) ([]regional.Chosen, error) {
 	var list []regional.Chosen
-	err := db.Each(ctx, "listing who chose a province", `SELECT c.person, c.subject, c.handed_at IS NOT NULL, a.kind, a.account_level,
-		a.locked_at IS NOT NULL, coalesce((SELECT number FROM identifiers i WHERE i.subject = c.subject AND i.kind = 'number'
+	err := db.Each(ctx, doing, `SELECT x.person, coalesce(x.subject, ''), x.subject IS NULL, coalesce(x.version, 0), x.handed_at IS NOT NULL,
+		coalesce(a.kind, ''), coalesce(a.account_level, 0), a.locked_at IS NOT NULL,
+		coalesce((SELECT number FROM identifiers i WHERE i.subject = x.subject AND i.kind = 'number'
 			ORDER BY i.valid_from DESC, i.number LIMIT 1), ''), coalesce(f.kind, ''), f.secret, coalesce(f.counter, 0)
-		FROM (SELECT person, subject, handed_at FROM regional_choices WHERE provider = ? AND person > ? ORDER BY person LIMIT ?) c
-		JOIN accounts a ON a.subject = c.subject
-		LEFT JOIN factors f ON f.subject = c.subject AND f.disabled_at IS NULL AND f.kind IN ('password', 'totp')
-		ORDER BY c.person`, []any{string(provider), string(after), limit}, func(rows sqldb.Row) error {
+		FROM (`+people+`) x LEFT JOIN accounts a ON a.subject = x.subject
+		LEFT JOIN factors f ON f.subject = x.subject AND f.disabled_at IS NULL AND f.kind IN ('password', 'totp')
+		ORDER BY x.`+order, values, func(rows sqldb.Row) error {
 		var c regional.Chosen
 		var kind authn.FactorKind
 		var secret []byte
 		var counter int64
-		into := []any{&c.Person, &c.Subject, &c.Handed, &c.Kind, &c.Level, &c.Locked, &c.Number, &kind, &secret, &counter}
+		into := []any{&c.Person, &c.Subject, &c.Gone, &c.Version, &c.Handed, &c.Kind, &c.Level, &c.Locked, &c.Number, &kind, &secret, &counter}
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
@@ -84,6 +82,67 @@ func (db Book) People(
 		return nil
 	})
 	return list, err
+}
+
+// People lists those who chose a provider.
+func (db Book) People(
+	ctx context.Context, provider federation.EntityID, after authz.Subject, limit int,
+) ([]regional.Chosen, error) {
+	return db.chosenOf(ctx, "listing who chose a province", `SELECT c.person, c.subject, c.handed_at, n.version
+		FROM regional_choices c LEFT JOIN regional_changes n ON n.provider = c.provider AND n.person = c.person
+		WHERE c.provider = ? AND c.person > ? ORDER BY c.person LIMIT ?`, "person", string(provider), string(after), limit)
+}
+
+// Changes lists those of whom something changed after a version, and those who withdrew.
+func (db Book) Changes(ctx context.Context, provider federation.EntityID, since int64, limit int) ([]regional.Chosen, error) {
+	return db.chosenOf(ctx, "listing what changed for a province", `SELECT n.person, c.subject, c.handed_at, n.version
+		FROM regional_changes n LEFT JOIN regional_choices c ON c.provider = n.provider AND c.person = n.person
+		WHERE n.provider = ? AND n.version > ? ORDER BY n.version LIMIT ?`, "version", string(provider), since, limit)
+}
+
+// numbered is how many changes get their versions at one time.
+const numbered = 10_000
+
+// Number gives the changes that have no version the next ones: see [regional.ChoiceStore]. Of
+// several callers one does it at a time; a change that is under way is passed over, and comes
+// later.
+func (db Book) Number(ctx context.Context, provider federation.EntityID) (head int64, err error) {
+	var some bool
+	if _, err = db.One(ctx, "looking for changes", `SELECT coalesce((SELECT version FROM regional_heads WHERE provider = ?), 0),
+		EXISTS (SELECT 1 FROM regional_changes WHERE provider = ? AND version IS NULL)`, []any{string(provider), string(provider)},
+		&head, &some); err != nil || !some {
+		return head, err
+	}
+	err = db.Tx(ctx, func(ctx context.Context) error {
+		if err := db.Raise(ctx, provider, 0); err != nil {
+			return err
+		}
+		if _, err := db.One(ctx, "counting changes", "SELECT version FROM regional_heads WHERE provider = ?"+db.Dialect().Locked(),
+			[]any{string(provider)}, &head); err != nil {
+			return err
+		}
+		// A version is the time in microseconds, or later: in an older copy of the database, which
+		// is used again, a new change has a later version than any that was told.
+		base := max(head, db.Now().UnixMicro())
+		changed, err := db.Change(ctx, "numbering changes", `UPDATE regional_changes SET version = ? + o.number
+			FROM (SELECT person, row_number() OVER (ORDER BY person) AS number FROM (SELECT person FROM regional_changes
+				WHERE provider = ? AND version IS NULL ORDER BY person LIMIT ?`+db.Dialect().SkipLocked()+`) AS free) AS o
+			WHERE regional_changes.provider = ? AND regional_changes.person = o.person`, base, string(provider), numbered, string(provider))
+		if err != nil || changed == 0 {
+			return err
+		}
+		head = base + changed
+		_, err = db.Change(ctx, "counting changes", "UPDATE regional_heads SET version = ? WHERE provider = ?", head, string(provider))
+		return err
+	})
+	return head, err
+}
+
+// Raise makes the versions that come later than one.
+func (db Book) Raise(ctx context.Context, provider federation.EntityID, version int64) error {
+	_, err := db.Change(ctx, "counting changes", `INSERT INTO regional_heads (provider, version) VALUES (?, ?)
+		ON CONFLICT (provider) DO UPDATE SET version = excluded.version WHERE regional_heads.version < excluded.version`, string(provider), version)
+	return err
 }
 
 // Handed notes that something was handed over of people.

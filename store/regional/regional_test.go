@@ -138,7 +138,7 @@ func TestPeople(t *testing.T) {
 			a := identity.Account{Subject: person, Kind: authz.Citizen, Person: authz.PersonID(person), Level: 2, Created: at}
 			return db.Tx(t.Context(), func(ctx context.Context) error {
 				hash := authn.Held{ID: authn.FactorID(authz.NewID()), Kind: authn.PasswordFactor, Secret: []byte(digest)}
-				return book.Put(ctx, a, number, digest, until, hash)
+				return book.Put(ctx, a, number, regional.Known{Digest: digest, Version: 1}, until, hash)
 			})
 		}
 		held := func(number authz.PersonalNumber) string {
@@ -162,13 +162,13 @@ func TestPeople(t *testing.T) {
 			t.Errorf("the number of another person: %v", err)
 		}
 		known, err := book.Known(t.Context(), []authz.Subject{"p-1", "p-2", "p-9"})
-		if err != nil || len(known) != 2 || known["p-1"] != (regional.Known{Digest: "three"}) {
+		if err != nil || len(known) != 2 || known["p-1"] != (regional.Known{Digest: "three", Version: 1}) {
 			t.Errorf("known: %v, %v", known, err)
 		}
-		if err := book.Keep(t.Context(), []authz.Subject{"p-1"}, at.Add(time.Minute), until.AddDate(0, 0, 1)); err != nil {
+		if err := book.Keep(t.Context(), []authz.Subject{"p-1"}, 9, at.Add(time.Minute), until.AddDate(0, 0, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if err := book.Keep(t.Context(), []authz.Subject{"p-1"}, at, at); err != nil {
+		if err := book.Keep(t.Context(), []authz.Subject{"p-1"}, 3, at, at); err != nil {
 			t.Fatal(err)
 		}
 		for _, row := range []struct {
@@ -176,13 +176,14 @@ func TestPeople(t *testing.T) {
 			page regional.Page
 			want []authz.Subject
 		}{
-			{"all", regional.Page{}, []authz.Subject{"p-2"}}, // p-1 was named since
-			{"those who are named", regional.Page{People: []authz.Subject{"p-0", "p-2"}}, nil},
-			{"a page that ends before her", regional.Page{Last: "p-1"}, nil},
-			{"a page that ends with her", regional.Page{After: "p-1", Last: "p-2"}, []authz.Subject{"p-2"}},
-			{"a page that begins after her", regional.Page{After: "p-2"}, nil},
+			{"all, at their versions", regional.Page{Version: 9}, []authz.Subject{"p-1", "p-2"}},
+			{"one with a later version", regional.Page{Version: 8}, []authz.Subject{"p-2"}},
+			{"those who are named", regional.Page{Version: 8, People: []authz.Subject{"p-0", "p-2"}}, nil},
+			{"a page that ends before her", regional.Page{Version: 8, Last: "p-1"}, nil},
+			{"a page that ends with her", regional.Page{Version: 8, After: "p-1", Last: "p-2"}, []authz.Subject{"p-2"}},
+			{"a page that begins after her", regional.Page{Version: 8, After: "p-2"}, nil},
 		} {
-			if gone, err := book.Unnamed(t.Context(), row.page, at.Add(time.Second), 9); err != nil || !slices.Equal(gone, row.want) {
+			if gone, err := book.Unnamed(t.Context(), row.page, 9); err != nil || !slices.Equal(gone, row.want) {
 				t.Errorf("unnamed, %s: %q, %v", row.name, gone, err)
 			}
 		}
@@ -192,10 +193,10 @@ func TestPeople(t *testing.T) {
 		if over, err := book.Over(t.Context(), until.Add(-time.Second), 9); err != nil || len(over) != 0 {
 			t.Errorf("before its day: %q, %v", over, err)
 		}
-		if err := errors.Join(db.Lock(t.Context(), "p-2", regional.LockReason, at), book.End(t.Context(), "p-2")); err != nil {
+		if err := errors.Join(db.Lock(t.Context(), "p-2", regional.LockReason, at), book.End(t.Context(), "p-2", 1)); err != nil {
 			t.Fatal(err)
 		}
-		if err := book.End(t.Context(), "p-2"); !errors.Is(err, authz.ErrConflict) {
+		if err := book.End(t.Context(), "p-2", 1); !errors.Is(err, authz.ErrConflict) {
 			t.Errorf("a second end: %v", err)
 		}
 		if held(number(2)) != "" {
@@ -206,7 +207,7 @@ func TestPeople(t *testing.T) {
 			Scan(&left).Error; err != nil || left != 0 {
 			t.Errorf("the columns of the release before have a secret: %d, %v", left, err)
 		}
-		if known, err = book.Known(t.Context(), []authz.Subject{"p-2"}); err != nil || known["p-2"] != (regional.Known{}) {
+		if known, err = book.Known(t.Context(), []authz.Subject{"p-2"}); err != nil || known["p-2"] != (regional.Known{Version: 1}) {
 			t.Errorf("known: %v, %v", known, err)
 		}
 		if err := put("p-2", number(2), "again"); err != nil || held(number(2)) != "again" {
@@ -237,7 +238,7 @@ func TestDays(t *testing.T) {
 		factor := authn.Held{ID: authn.FactorID(authz.NewID()), Kind: authn.PasswordFactor, Secret: []byte("hash")}
 		a := identity.Account{Subject: "p-1", Kind: authz.Citizen, Person: "p-1", Level: 2, Created: at}
 		if err := db.Tx(t.Context(), func(ctx context.Context) error {
-			return db.Regional.Put(ctx, a, number(1), "one", until, factor)
+			return db.Regional.Put(ctx, a, number(1), regional.Known{Digest: "one", Version: 1}, until, factor)
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +251,8 @@ func TestDays(t *testing.T) {
 			s := session.Session{ID: authz.SessionID(authz.NewID()), Level: 2, AuthTime: when, Created: when, Seen: when}
 			s.Actor = "p-1"
 			return db.Tx(t.Context(), func(ctx context.Context) error {
-				return db.InsertSession(ctx, s, []byte(s.ID), &authn.Acceptance{Subject: "p-1", Uses: []authn.Use{{Factor: factor.ID}}, At: when})
+				by := &authn.Acceptance{Subject: "p-1", Uses: []authn.Use{{Factor: factor.ID}}, At: when}
+				return db.InsertSession(ctx, s, []byte(s.ID), by)
 			})
 		}
 		for name, do := range map[string]func(time.Time) error{"a factor": accepts, "a session": begins} {
@@ -260,6 +262,17 @@ func TestDays(t *testing.T) {
 			if err := do(until); !errors.Is(err, authn.ErrUsed) {
 				t.Errorf("%s after the last day: %v", name, err)
 			}
+		}
+		_, err := db.Regional.Told(t.Context(), danang)
+		told := regional.Told{Version: 1}
+		if err = errors.Join(err, db.Regional.SaveTold(t.Context(), danang, told, until.AddDate(0, 0, 1))); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(accepts(until), begins(until)); err != nil {
+			t.Errorf("the days began anew: %v", err)
+		}
+		if err := accepts(until.AddDate(0, 0, 1)); !errors.Is(err, authn.ErrUsed) {
+			t.Errorf("after the new last day: %v", err)
 		}
 	})
 }

@@ -19,7 +19,8 @@ import (
 // as the triggers of migration 00037 do.
 const (
 	openAccount = "SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL AND NOT EXISTS (" +
-		"SELECT 1 FROM regional_people p WHERE p.subject = accounts.subject AND (p.digest = '' OR p.good_until <= ?))"
+		"SELECT 1 FROM regional_people p WHERE p.subject = accounts.subject AND (p.digest = '' OR p.good_until <= ?" +
+		" AND NOT EXISTS (SELECT 1 FROM regional_feeds WHERE renewed_until > ?)))"
 	heldAccount = openAccount + " FOR NO KEY UPDATE"
 )
 
@@ -69,7 +70,7 @@ func accepting(a *authn.Acceptance) (with string, values []any) {
 		lock("ending", "SELECT g.id FROM before b JOIN grants g ON g.session_id = b.id WHERE g.revoked_at IS NULL ORDER BY g.id FOR NO KEY UPDATE OF g")
 	}
 	used, terms := use(a, "SELECT subject FROM held")
-	values = append(append(values, string(a.Subject), a.At.UTC(), len(a.Budgets)), terms...)
+	values = append(append(values, string(a.Subject), a.At.UTC(), a.At.UTC(), len(a.Budgets)), terms...)
 	return with + ", held AS (" + held + " FOR NO KEY UPDATE), used AS (" + used + " RETURNING 1)", values
 }
 
@@ -117,7 +118,7 @@ func (db SignIns) Accept(ctx context.Context, a *authn.Acceptance) error {
 			return authn.Throttled{Wait: wait}
 		}
 	}
-	query, values := use(a, openAccount, string(a.Subject), a.At.UTC())
+	query, values := use(a, openAccount, string(a.Subject), a.At.UTC(), a.At.UTC())
 	used, err := db.Change(ctx, accepts, query, values...)
 	if err != nil {
 		return err

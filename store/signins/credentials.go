@@ -62,7 +62,8 @@ func (db SignIns) ReplaceSecret(ctx context.Context, subject authz.Subject, fact
 	if db.Dialect() == handle.SQLite { // has one writer at a time
 		held = openAccount
 	}
+	now := db.Now().UTC()
 	return handle.Wrap("storing a factor that was made anew", db.Writer(ctx).Exec("UPDATE factors SET secret = ? WHERE subject IN ("+
 		held+") AND disabled_at IS NULL AND id = ? AND secret = ?",
-		handle.Blob(fresh), string(subject), db.Now().UTC(), string(factor), handle.Blob(old)).Error)
+		handle.Blob(fresh), string(subject), now, now, string(factor), handle.Blob(old)).Error)
 }
