@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -449,6 +450,36 @@ func TestAFalseEventOfAConsentIsPassedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("with its place", true)
+		// However many there are, what a release reads is bounded.
+		flood := func(version int) {
+			t.Helper()
+			run("WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 3000) INSERT INTO events (id, at, type, client_id, pseudonym, "+
+				"purpose, registry, permit, consent, canonical, salt, mac, mac_key, tag) SELECT 'ffffffff-000"+strconv.Itoa(version)+
+				"-7000-8000-' || CAST(100000000000 + n AS text), at, CASE WHEN n % 2 = 0 THEN type ELSE 'consent.withdrawn' END, client_id, pseudonym, purpose, registry, permit, consent, canonical, "+
+				"salt, CASE WHEN n % 3 = 0 THEN NULL ELSE salt END, mac_key, "+strconv.Itoa(version)+" * 10000 + n FROM events, g WHERE id = ?",
+				genuine)
+		}
+		flood(1)
+		before := db.Stats()
+		check("with thousands of newer rows", true)
+		if read := db.Stats().Queries - before.Queries; read > 3 {
+			t.Errorf("a release reads by %d statements", read)
+		}
+		if err := db.Withdraw(t.Context(), saved, withdrawn(saved, noon)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := scribe.Write(t.Context(), audit.Act{
+			Action: audit.Withdraw, App: clinic, Subject: an, Consent: audit.Consent{ID: saved.ID, Version: saved.Version + 1},
+			Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent},
+			Data:   audit.Data{Registry: "land", Attributes: v.Attributes},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		flood(2)
+		run("UPDATE consents SET state = 'approved', version = ? WHERE id = ?", saved.Version, string(saved.ID))
+		if p, err := db.Live(t.Context(), id, "land", "land.mortgage"); err != nil || p.Consent == nil || p.Agreed != nil {
+			t.Errorf("a consent that was withdrawn and set back, behind thousands of newer rows: %+v, %v", p.Agreed, err)
+		}
 	})
 }
 

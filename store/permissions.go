@@ -66,8 +66,8 @@ var livePermissions = map[Dialect]string{SQLite: livePermission(SQLite), Postgre
 
 // Live reads grant, account, consent and the event by which it was given in one statement,
 // at the primary keys of grants, accounts and events, the unique index consents_one and the
-// indices events_agreed and event_places_event. Where that event is not genuine, or is of
-// another version of the consent, those before it are read.
+// indexes events_given, events_given_before and event_places_tagged. Where that event is not
+// genuine, or is of another version of the consent, others are read.
 func (db Permissions) Live(
 	ctx context.Context, grant authz.GrantID, registry authz.RegistryID, purpose authz.PurposeID,
 ) (broker.Permission, error) {

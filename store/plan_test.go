@@ -331,7 +331,7 @@ func TestAnInterruptedIndexIsMadeAnew(t *testing.T) {
 	must(db.MigrateTo(t.Context(), 53))
 	for index, table := range map[string]string{
 		"events_agreed": "events", "events_of_client": "events", "events_of_purpose": "events", "events_of_type": "events", "events_of_time": "events",
-		"event_places_claims": "event_places",
+		"event_places_claims": "event_places", "events_tagged": "events", "events_given": "events", "events_given_before": "events",
 	} {
 		for _, sql := range []string{
 			"CREATE INDEX " + index + " ON " + table + " ((1))",

@@ -82,7 +82,7 @@ func (n *Node) makeReconciling(context.Context) error {
 	evidence := n.evidence(reconciling.Share(n.Config.ReconcileShare), leaves)
 	n.reconciling = &reconciling.Job{
 		Evidence: evidence,
-		Late:     &reconciling.Late{Source: evidence.Source, Events: n.DB, Append: n.logs.Append, Site: n.Config.Site, Now: time.Now},
+		Late:     &reconciling.Late{Events: n.DB, Append: n.logs.Append, Site: n.Config.Site, Now: time.Now},
 		Desk:     n.desk(), Looks: n.DB.Incidents,
 		Site: n.Config.Site, Writes: n.log.Writes,
 	}

@@ -21,12 +21,12 @@ func TestWhatEndsAConsentIsOneList(t *testing.T) {
 		t.Errorf("releases are decided by %s, want %s", decides, want)
 	}
 	for _, dialect := range []string{"sqlite", "postgres"} {
-		text, err := os.ReadFile("../migrations/" + dialect + "/00066_consents_decided.sql")
+		text, err := os.ReadFile("../migrations/" + dialect + "/00081_tags.sql")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(string(text), want) {
-			t.Errorf("%s: the index events_decided has another list than %s", dialect, want)
+			t.Errorf("%s: the indexes events_given have another list than %s", dialect, want)
 		}
 	}
 }

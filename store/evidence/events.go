@@ -36,15 +36,15 @@ func New(db *handle.Handle) Book {
 var _ audit.Events = Book{}
 
 const insertEvent = `INSERT INTO events
-	(id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence, mac, mac_key) `
+	(id, at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from, canonical, salt, sequence, mac, mac_key, tag) `
 
-// eventValues are the columns of insertEvent, with the MAC of the row. Where there are no
-// keys ([Book.TrustRows]) it has none.
-func (db Book) eventValues(ctx context.Context, s audit.Sealed) ([]any, error) {
+// eventValues are the columns of insertEvent, with the MAC of the row and its tag, and the
+// placeholders for them. Where there are no keys ([Book.TrustRows]) it has neither.
+func (db Book) eventValues(ctx context.Context, s audit.Sealed) (columns string, values []any, err error) {
 	r := rowseal.Of(s)
 	if keys := db.seals.Load(); keys != nil {
 		if err := keys.Seal(ctx, &r); err != nil {
-			return nil, err
+			return "", nil, err
 		}
 	}
 	var sequence *int64
@@ -55,15 +55,30 @@ func (db Book) eventValues(ctx context.Context, s audit.Sealed) ([]any, error) {
 	if len(r.MAC) > 0 {
 		version = &r.Key
 	}
-	return []any{
+	values = []any{
 		r.ID, r.At, r.Type, r.Client, r.Pseudonym, r.Purpose, r.Registry, r.Permit, r.Consent, r.VisibleFrom, string(r.Canonical), r.Salt,
 		sequence, handle.Blob(r.MAC), version,
-	}, nil
+	}
+	if r.Consent == "" || !rowseal.Decides(s.Event.Type) {
+		return eventColumns + "NULL", values, nil
+	}
+	gives, ends, some, err := db.seals.Load().DecisionTags(ctx, r.Consent, s.Event.Consent.Version)
+	if err != nil || !some {
+		return eventColumns + "NULL", values, err
+	}
+	if s.Event.Type != audit.ConsentApproved {
+		gives = ends
+	}
+	// A version is given once, and ended once; of an event that is restored beside one, that
+	// one is found.
+	const first = "(SELECT CASE WHEN EXISTS (SELECT 1 FROM events x WHERE x.consent = ? AND x.tag = ? AND x.tag IS NOT NULL) THEN NULL ELSE CAST(? AS bigint) END)"
+	return eventColumns + first, append(values, r.Consent, gives, gives), nil
 }
 
 const recording = "recording an event"
 
-const eventPlaceholders = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
+// eventColumns are the placeholders of all columns but the tag.
+const eventColumns = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
 
 // Record stores events with their salts and their MACs, all by one statement. In a transaction
 // on PostgreSQL nobody waits for the answer: an error comes out of the next statement or of the
@@ -72,15 +87,15 @@ func (db Book) Record(ctx context.Context, events ...audit.Sealed) error {
 	const most = 500 // SQLite takes 32,766 values in a statement
 	for some := range slices.Chunk(events, most) {
 		var values []any
-		for _, e := range some {
-			row, err := db.eventValues(ctx, e)
+		rows := make([]string, len(some))
+		for i, e := range some {
+			columns, row, err := db.eventValues(ctx, e)
 			if err != nil {
 				return fmt.Errorf("recording %v: %w", e.Event, err)
 			}
-			values = append(values, row...)
+			rows[i], values = "("+columns+")", append(values, row...)
 		}
-		rows := strings.TrimSuffix(strings.Repeat(eventPlaceholders, len(some)), ", ")
-		if err := db.ChangeLater(ctx, recording, insertEvent+"VALUES "+rows, values...); err != nil {
+		if err := db.ChangeLater(ctx, recording, insertEvent+"VALUES "+strings.Join(rows, ", "), values...); err != nil {
 			return err
 		}
 	}
@@ -95,12 +110,12 @@ func (db Book) Record(ctx context.Context, events ...audit.Sealed) error {
 // stream of releases does not keep an app from being disabled. SQLite has one writer
 // at a time.
 func (db Book) RecordHolding(ctx context.Context, e audit.Sealed, h audit.Hold) error {
-	args, err := db.eventValues(ctx, e)
+	columns, args, err := db.eventValues(ctx, e)
 	if err != nil {
 		return fmt.Errorf("recording %v: %w", e.Event, err)
 	}
 	held, more := db.held(h)
-	rows, err := db.Change(ctx, recording, insertEvent+"SELECT "+strings.Trim(eventPlaceholders, "(), ")+held, append(args, more...)...)
+	rows, err := db.Change(ctx, recording, insertEvent+"SELECT "+columns+held, append(args, more...)...)
 	if err == nil && rows == 0 {
 		return errEnded
 	}
@@ -165,7 +180,7 @@ func (db Book) NextNumber(ctx context.Context, pseudonym string, h *audit.Hold) 
 // if it is not nil, is so, on PostgreSQL by one statement. What is held is locked before the
 // number's row, as [Book.NextNumber] does.
 func (db Book) RecordNext(ctx context.Context, e audit.Sealed, h *audit.Hold) (stored bool, err error) {
-	values, err := db.eventValues(ctx, e)
+	columns, values, err := db.eventValues(ctx, e)
 	if err != nil {
 		return false, fmt.Errorf("recording %v: %w", e.Event, err)
 	}
@@ -176,7 +191,6 @@ func (db Book) RecordNext(ctx context.Context, e audit.Sealed, h *audit.Hold) (s
 	}
 	take := "UPDATE event_numbers SET last = last + 1 WHERE pseudonym = ? AND last = ?"
 	number := []any{e.Event.Person.Pseudonym, e.Event.Person.Sequence - 1}
-	columns := strings.Trim(eventPlaceholders, "(), ")
 	if db.Dialect() == handle.PostgreSQL {
 		rows, err := db.Change(ctx, recording, "WITH held AS MATERIALIZED ("+held+"), n AS ("+take+" AND (SELECT count(*) FROM held) = 1 RETURNING last) "+
 			insertEvent+"SELECT "+columns+" FROM n", slices.Concat(args, number, values)...)

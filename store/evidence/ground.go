@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -14,14 +15,18 @@ import (
 )
 
 // GroundJoin joins to a consent c the newest event d by which it was given or ended, one with a
-// MAC before one without, and its first place q with a MAC.
-const GroundJoin = `LEFT JOIN events d ON d.id = (SELECT x.id FROM events x WHERE x.consent = c.id AND ` + decides + `
-			ORDER BY x.mac IS NULL, x.id DESC LIMIT 1)
-		LEFT JOIN event_places q ON q.event_id = d.id AND (q.origin, q.idx) = (SELECT p.origin, p.idx FROM event_places p
-			WHERE p.event_id = d.id AND p.mac IS NOT NULL AND ` + LivePlace + ` ORDER BY p.origin, p.idx LIMIT 1)`
+// MAC before one without, and a place q of it with a MAC: of the first few places, so that
+// whoever adds some makes no release slow. Where none of these counts, the event is held
+// against the log.
+const GroundJoin = `LEFT JOIN events d ON d.id = COALESCE(
+			(SELECT x.id FROM events x WHERE x.consent = c.id AND x.mac IS NOT NULL AND ` + decides + ` ORDER BY x.id DESC LIMIT 1),
+			(SELECT x.id FROM events x WHERE x.consent = c.id AND x.mac IS NULL AND ` + decides + ` ORDER BY x.id DESC LIMIT 1))
+		LEFT JOIN event_places q ON q.event_id = d.id AND (q.origin, q.idx) = (SELECT found.origin, found.idx FROM
+			(SELECT p.origin, p.idx, p.mac, ` + LivePlace + ` AS live FROM event_places p WHERE p.event_id = d.id LIMIT 8) found
+			WHERE found.mac IS NOT NULL AND found.live ORDER BY found.origin, found.idx LIMIT 1)`
 
-// decides is the condition that an event x gives or ends a consent, as the index
-// events_decided has it ([trees.Ends]).
+// decides is the condition that an event x gives or ends a consent, as the indexes
+// events_given and events_given_before have it ([trees.Ends]).
 const decides = "x.type IN ('consent.approved', 'consent.withdrawn', 'consent.expired', 'consent.suspended', 'consent.ended')"
 
 // GroundColumns are their columns, for [GroundRow.Targets].
@@ -66,8 +71,9 @@ func (r *GroundRow) sealed() rowseal.Row {
 // Ground is the event by which a consent was given in this version; nil if there is none, or a
 // later one ended it. It is the row that was read with the consent, if that is genuine and
 // says so. A row that is not, as anybody who can write to the database adds one, is passed
-// over: the others of the consent are read then, the newest first. One without a MAC, of the
-// release before, counts where there is no other. An error is of the database or of the keyring.
+// over: the events of the consent are found by their tags then, however many others there are.
+// One without a MAC, of the release before, counts where there is no other. An error is of the
+// database or of the keyring.
 func (db Book) Ground(ctx context.Context, consent authz.ConsentID, version int, r *GroundRow) (*commitment.Ground, error) {
 	if r.id == nil {
 		return nil, nil
@@ -116,8 +122,8 @@ func groundOf(r audit.Recorded, logged bool, consent authz.ConsentID, version in
 }
 
 // Decided is the newest genuine event by which a consent was given or ended, in whichever version;
-// nil if there is none. r is as for [Book.Ground].
-func Decided(ctx context.Context, db Book, consent authz.ConsentID, r *GroundRow) (*audit.Event, error) {
+// nil if there is none. version is one that the database names, and r as for [Book.Ground].
+func Decided(ctx context.Context, db Book, consent authz.ConsentID, version int, r *GroundRow) (*audit.Event, error) {
 	if r.id == nil {
 		return nil, nil
 	}
@@ -128,64 +134,125 @@ func Decided(ctx context.Context, db Book, consent authz.ConsentID, r *GroundRow
 	if read.Fault == "" && read.Event.Consent.ID == consent {
 		return &read.Event, nil
 	}
-	var newest *audit.Event // of before there were MACs, until one that has one is found
-	tried := 0
-	err = db.Walk(ctx, "consent = ? AND consent <> '' AND type IN ?", func(r audit.Recorded, _ []byte) (more bool) {
-		tried++
-		switch {
-		case r.Event.Consent.ID != consent:
-		case r.Fault == "":
-			newest = &r.Event
-			return false
-		case r.Fault == audit.FaultUnsealed && newest == nil:
-			newest = &r.Event
+	var newest *audit.Event
+	for _, from := range []int{max(version-versionsRead/2, 1), 1} {
+		all, err := decisions(ctx, db, consent, from)
+		if err != nil {
+			return nil, fmt.Errorf("looking for the newest event of consent %s: %w", consent, err)
 		}
-		return tried < groundsTried
-	}, string(consent), append([]audit.Type{audit.ConsentApproved}, trees.Ends...))
-	if err != nil {
-		return nil, fmt.Errorf("looking for the newest event of consent %s: %w", consent, err)
+		for _, r := range all {
+			if newest == nil || r.Event.ID > newest.ID {
+				newest = &r.Event
+			}
+		}
+		if newest != nil {
+			return newest, nil
+		}
 	}
-	return newest, nil
+	err = decidedBefore(ctx, db, consent, func(r audit.Recorded) (more bool) {
+		newest = &r.Event
+		return false
+	})
+	return newest, err
 }
 
 // DecidedBefore is the event without a MAC, as the release before writes it, by which a consent was
 // given or ended in the highest version above one; nil if there is none.
 func DecidedBefore(ctx context.Context, db Book, consent authz.ConsentID, above int) (highest *audit.Event, err error) {
-	tried := 0
-	err = db.Walk(ctx, "consent = ? AND consent <> '' AND mac IS NULL AND type IN ?", func(r audit.Recorded, _ []byte) (more bool) {
-		if r.Fault == audit.FaultUnsealed && r.Event.Consent.ID == consent && r.Event.Consent.Version > above {
+	err = decidedBefore(ctx, db, consent, func(r audit.Recorded) (more bool) {
+		if r.Event.Consent.Version > above {
 			highest, above = &r.Event, r.Event.Consent.Version
 		}
-		tried++
-		return tried < groundsTried
-	}, string(consent), append([]audit.Type{audit.ConsentApproved}, trees.Ends...))
+		return true
+	})
 	return highest, err
 }
 
-// groundsTried bounds the events of one consent that are read where the newest is false.
-const groundsTried = 20_000
+// groundsTried bounds the events of one consent without a MAC that are read: the newest.
+const groundsTried = 500
 
-func searchGround(ctx context.Context, db Book, consent authz.ConsentID, version int) (*commitment.Ground, error) {
-	var ground *commitment.Ground // of before there were MACs, until one that has one is found
-	tried, over := 0, false       // of before there were MACs, one that ends it
-	err := db.Walk(ctx, "consent = ? AND consent <> '' AND type IN ?", func(r audit.Recorded, _ []byte) (more bool) {
-		found, ended := groundOf(r, r.Logged && !r.Unproven, consent, version)
-		switch {
-		case ended && r.Fault == "":
-			ground = nil
-			return false
-		case ended:
-			over = true
-		case found != nil && (r.Fault == "" || ground == nil && !over):
-			if ground = found; r.Fault == "" {
-				return false
+// decidedBefore tells of the events without a MAC, as the release before writes them, by which a
+// consent was given or ended, the newest first.
+func decidedBefore(ctx context.Context, db Book, consent authz.ConsentID, visit func(r audit.Recorded) (more bool)) error {
+	condition := "consent = ? AND mac IS NULL AND " + strings.ReplaceAll(decides, "x.", "") + " ORDER BY id DESC LIMIT ?"
+	found, err := db.readEvents(ctx, "looking for the events of a consent", condition, "found.id DESC", string(consent), groundsTried)
+	if err != nil {
+		return err
+	}
+	for _, r := range found {
+		if r.Fault == audit.FaultUnsealed && r.Event.Consent.ID == consent && !visit(r) {
+			break
+		}
+	}
+	return nil
+}
+
+// versionsRead is how many versions of a consent are looked at by one statement.
+const versionsRead = 32
+
+// decisions are the genuine events by which a consent was given or ended, in a version and those
+// after it, found by their tags: a version without either is the last. Whatever somebody added
+// is not read.
+func decisions(ctx context.Context, db Book, consent authz.ConsentID, version int) (all []audit.Recorded, err error) {
+	keys := db.seals.Load()
+	for {
+		var tags []int64
+		for n := range versionsRead {
+			gives, ends, some, err := keys.DecisionTags(ctx, string(consent), version+n)
+			if err != nil || !some {
+				return all, err
+			}
+			tags = append(tags, gives, ends)
+		}
+		found, err := db.readEvents(ctx, "looking for the events of a consent", "consent = ? AND tag IN ? AND tag IS NOT NULL",
+			"found.id DESC", string(consent), tags)
+		if err != nil {
+			return nil, err
+		}
+		before := len(all)
+		for _, r := range found {
+			if r.Fault == "" && r.Event.Consent.ID == consent {
+				all = append(all, r)
 			}
 		}
-		tried++
-		return tried < groundsTried
-	}, string(consent), append([]audit.Type{audit.ConsentApproved}, trees.Ends...))
+		if len(all) == before {
+			return all, nil
+		}
+		version += versionsRead
+	}
+}
+
+func searchGround(ctx context.Context, db Book, consent authz.ConsentID, version int) (ground *commitment.Ground, err error) {
+	wrap := func(err error) error {
+		return fmt.Errorf("looking for the event by which consent %s was given: %w", consent, err)
+	}
+	all, err := decisions(ctx, db, consent, version)
 	if err != nil {
-		return nil, fmt.Errorf("looking for the event by which consent %s was given: %w", consent, err)
+		return nil, wrap(err)
+	}
+	for _, r := range all {
+		found, ended := groundOf(r, r.Logged && !r.Unproven, consent, version)
+		if ended {
+			return nil, nil
+		}
+		if ground == nil {
+			ground = found
+		}
+	}
+	if ground != nil {
+		return ground, nil
+	}
+	over := false // one of before there were MACs ends it
+	err = decidedBefore(ctx, db, consent, func(r audit.Recorded) (more bool) {
+		found, ended := groundOf(r, r.Logged && !r.Unproven, consent, version)
+		over = over || ended
+		if ground == nil && !over {
+			ground = found
+		}
+		return true
+	})
+	if err != nil {
+		return nil, wrap(err)
 	}
 	return ground, nil
 }

@@ -505,3 +505,55 @@ func TestMorePlacesThanAreRead(t *testing.T) {
 		}
 	})
 }
+
+// TestPlacesWithAFalseMACHideNone: however many places with a MAC somebody adds to an event, before
+// its own or after, its own is found, and no more of the others are read than of any event.
+func TestPlacesWithAFalseMACHideNone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, err := event(0).Seal(audit.NewSalt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Record(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		for n, id := range []string{s.Event.ID, recorded(t, db, 1).ID} {
+			if err := exec(t, db, "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 3000) INSERT INTO event_places "+
+				"(origin, idx, event_id, epoch, late, noted_at, mac, tag) SELECT 'a', n, '"+id+"', 0, false, CURRENT_TIMESTAMP, ?, n FROM g", handle.Blob("x")); err != nil {
+				t.Fatal(err)
+			}
+			if n > 0 {
+				break
+			}
+			// It is noted twice at one place, as after an answer that was lost, and at five others.
+			for _, at := range []uint64{7, 7, 8, 9, 10, 11, 12} {
+				if err := db.NotePlaces(t.Context(), origin, map[string]uint64{id: at}, false); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		all, err := db.Find(t.Context(), audit.Query{})
+		if err != nil || len(all) != 2 {
+			t.Fatalf("%d events, %v", len(all), err)
+		}
+		for _, r := range all {
+			first, last := uint64(1), uint64(1)
+			if r.Event.ID == s.Event.ID { // any of its own
+				first, last = 7, 12
+			}
+			if !r.Logged || r.Unproven || r.Origin != origin || r.Index < first || r.Index > last {
+				t.Errorf("event %s stands at %d of %s, want %d to %d; %v, %v", r.Event.ID, r.Index, r.Origin, first, last, r.Logged, r.Unproven)
+			}
+		}
+		var noted, tagged int
+		if err := db.Pool().QueryRowContext(t.Context(), db.Bind("SELECT count(*), count(tag) FROM event_places WHERE event_id = ? AND origin = ?"),
+			s.Event.ID, origin).Scan(&noted, &tagged); err != nil || noted != 6 || tagged != 4 {
+			t.Errorf("%d places are noted, %d with a tag: want 6, and 4; %v", noted, tagged, err)
+		}
+		// Whoever copies a tag that is there is refused.
+		if err := exec(t, db, "INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac, tag) SELECT 'b', idx, event_id, epoch, late, noted_at, mac, tag "+
+			"FROM event_places WHERE event_id = ? AND origin = ?", s.Event.ID, origin); err == nil {
+			t.Error("the tags of places are copied")
+		}
+	})
+}

@@ -3,8 +3,10 @@ package evidence
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,6 +45,7 @@ type eventRow struct {
 	Late        *bool   `gorm:"column:late"`
 	NotedAt     Moment  `gorm:"column:noted_at"`
 	PlaceMAC    []byte  `gorm:"column:place_mac"`
+	Live        bool    `gorm:"column:live"`
 }
 
 // LivePlace is the condition, in SQL, that a row p of event_places counts: not one beyond the
@@ -64,32 +67,35 @@ func (r eventRow) sealed() rowseal.Row {
 	return out
 }
 
-// placesRead bounds the places of one event that are read, those with a MAC first: whoever may
-// add places makes no page larger than that.
-const placesRead = "64"
+// placesRead bounds the places of one event that are read: whoever may add places makes no page
+// larger than that, and no statement slower. Where there are so many and none is proved, the
+// event's own is found by its tag.
+const placesRead = 64
 
-// placesOf joins to an event, found, its places p.
+// placesOf joins to an event, found, some places p of it.
 var placesOf = map[handle.Dialect]string{
-	handle.PostgreSQL: " LEFT JOIN LATERAL (SELECT p.origin, p.idx, p.late, p.noted_at, p.mac FROM event_places p WHERE p.event_id = found.id AND " +
-		LivePlace + " ORDER BY p.mac IS NULL, p.origin, p.idx LIMIT " + placesRead + ") p ON true",
-	handle.SQLite: " LEFT JOIN event_places p ON p.rowid IN (SELECT p.rowid FROM event_places p WHERE p.event_id = found.id AND " +
-		LivePlace + " ORDER BY p.mac IS NULL, p.origin, p.idx LIMIT " + placesRead + ")",
+	handle.PostgreSQL: " LEFT JOIN LATERAL (SELECT p.origin, p.idx, p.late, p.noted_at, p.mac FROM event_places p WHERE p.event_id = found.id LIMIT " +
+		strconv.Itoa(placesRead) + ") p ON true",
+	handle.SQLite: " LEFT JOIN event_places p ON p.rowid IN (SELECT p.rowid FROM event_places p WHERE p.event_id = found.id LIMIT " +
+		strconv.Itoa(placesRead) + ")",
 }
 
 // readEvents reads the rows of a condition, each with its place in the log, and says of each
 // whether it is genuine. Of several places the first counts that is proved, and where none is
-// the first.
+// the first with a MAC, or else the first.
 func (db Book) readEvents(ctx context.Context, doing, condition, order string, args ...any) ([]audit.Recorded, error) {
 	var rows []eventRow
-	err := db.Reader(ctx).Raw("SELECT found.*, "+placeColumns(db.Dialect(), "p", "place_mac")+" FROM (SELECT "+
+	err := db.Reader(ctx).Raw("SELECT found.*, "+placeColumns(db.Dialect(), "p", "place_mac")+", "+LivePlace+" AS live FROM (SELECT "+
 		Columns(db.Dialect(), "events")+" FROM events WHERE "+condition+") found"+
-		placesOf[db.Dialect()]+" ORDER BY "+order+", p.origin, p.idx", args...).Scan(&rows).Error
+		placesOf[db.Dialect()]+" ORDER BY "+order+", p.mac IS NULL, p.origin, p.idx", args...).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap(doing, err)
 	}
 	out := make([]audit.Recorded, 0, len(rows))
 	keys := db.seals.Load()
+	many := map[string]int{} // places that were read of an event
 	for i, row := range rows {
+		many[row.ID]++
 		if again := i > 0 && rows[i-1].ID == row.ID; !again {
 			one, err := keys.Read(ctx, row.sealed())
 			if err != nil {
@@ -101,12 +107,55 @@ func (db Book) readEvents(ctx context.Context, doing, condition, order string, a
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
 	}
+	var hidden []*audit.Recorded
+	for i, r := range out {
+		if many[r.Event.ID] >= placesRead && (!r.Logged || r.Unproven) {
+			hidden = append(hidden, &out[i])
+		}
+	}
+	for some := range slices.Chunk(hidden, 100) {
+		if err := placesByTag(ctx, db, some); err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+	}
 	return out, nil
+}
+
+// placesByTag gives events the places that servers noted, however many others there are.
+func placesByTag(ctx context.Context, db Book, events []*audit.Recorded) error {
+	keys, wanted, args := db.seals.Load(), "", []any(nil)
+	of := map[string]*audit.Recorded{}
+	for _, r := range events {
+		tags, err := keys.PlaceTags(ctx, r.Event.ID)
+		if err != nil {
+			return err
+		}
+		for _, tag := range tags {
+			wanted, args = wanted+", (CAST(? AS text), CAST(? AS bigint))", append(args, r.Event.ID, tag)
+		}
+		of[r.Event.ID] = r
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	var rows []eventRow
+	err := db.Reader(ctx).Raw("WITH v (id, tag) AS (VALUES "+strings.TrimPrefix(wanted, ", ")+") SELECT v.id, "+
+		placeColumns(db.Dialect(), "p", "place_mac")+", "+LivePlace+" AS live FROM v JOIN event_places p ON p.event_id = v.id AND p.tag = v.tag"+
+		" ORDER BY v.id, p.origin, p.idx", args...).Scan(&rows).Error
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := row.place(ctx, keys, of[row.ID]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // place gives an event the place of a row, unless it has a better one.
 func (r eventRow) place(ctx context.Context, keys *rowseal.Keys, to *audit.Recorded) error {
-	if r.Index == nil || r.Origin == nil || r.Late == nil || to.Logged && !to.Unproven {
+	if r.Index == nil || r.Origin == nil || r.Late == nil || !r.Live || to.Logged && !to.Unproven {
 		return nil
 	}
 	proved, err := keys.ProvesPlace(ctx, rowseal.Place{
@@ -195,31 +244,51 @@ func (db Book) NotePlaces(ctx context.Context, origin string, places map[string]
 func (db Book) notePlaces(ctx context.Context, origin string, ids []string, places map[string]uint64, late bool) error {
 	const doing = "noting log places"
 	keys, now := db.seals.Load(), db.Now().UTC().Truncate(time.Microsecond)
-	at, macs := make([]int64, len(ids)), make([][]byte, len(ids))
+	at, macs, tags := make([]int64, len(ids)), make([][]byte, len(ids)), make([][]int64, len(ids))
 	for i, id := range ids {
 		mac, err := keys.SealPlace(ctx, rowseal.Place{Origin: origin, Index: places[id], Event: id, Late: late, Noted: now})
+		if err == nil {
+			tags[i], err = keys.PlaceTags(ctx, id)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
 		at[i], macs[i] = int64(places[id]), mac
 	}
-	// On PostgreSQL one text for any number of places, which it reads and plans once.
-	rows, args := "SELECT * FROM unnest(CAST(? AS text[]), CAST(? AS bigint[]), CAST(? AS bytea[]))", []any{ids, at, macs}
 	shard := "SELECT size, epoch, closed_at FROM log_shards WHERE origin = ?"
 	if db.Dialect() == handle.PostgreSQL {
 		shard += " FOR KEY SHARE"
-	} else {
-		rows, args = "VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?), ", len(ids)), ", "), nil
-		for i, id := range ids {
-			args = append(args, id, at[i], handle.Blob(macs[i]))
-		}
 	}
-	_, err := db.Change(ctx, doing, "WITH v (id, place, mac) AS ("+rows+"), s AS ("+shard+`)
-		INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac)
-		SELECT CAST(? AS text), v.place, v.id, COALESCE((SELECT epoch FROM s), 0), ?, ?, v.mac FROM v JOIN events ON events.id = v.id
-		WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.closed_at IS NOT NULL AND v.place >= s.size) ON CONFLICT DO NOTHING`,
-		append(args, origin, origin, late, now)...)
-	return err
+	// An event has a place for each of its tags, and more without one. Which tag is tried first is
+	// of the shard, so that what stands in both logs seldom tries twice.
+	first := int(crc32.ChecksumIEEE([]byte(origin)) % 4)
+	noted := 0
+	for try := 0; try <= 4 && noted < len(ids); try++ {
+		with := make([]*int64, len(ids))
+		for i := range ids {
+			if try < len(tags[i]) {
+				with[i] = &tags[i][(first+try)%4]
+			}
+		}
+		// On PostgreSQL one text for any number of places, which it reads and plans once.
+		rows, args := "SELECT * FROM unnest(CAST(? AS text[]), CAST(? AS bigint[]), CAST(? AS bytea[]), CAST(? AS bigint[]))", []any{ids, at, macs, with}
+		if db.Dialect() == handle.SQLite {
+			rows, args = "VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?), ", len(ids)), ", "), nil
+			for i, id := range ids {
+				args = append(args, id, at[i], handle.Blob(macs[i]), with[i])
+			}
+		}
+		done, err := db.Change(ctx, doing, "WITH v (id, place, mac, tag) AS ("+rows+"), s AS ("+shard+`)
+			INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at, mac, tag)
+			SELECT CAST(? AS text), v.place, v.id, COALESCE((SELECT epoch FROM s), 0), ?, ?, v.mac, v.tag FROM v JOIN events ON events.id = v.id
+			WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.closed_at IS NOT NULL AND v.place >= s.size) ON CONFLICT DO NOTHING`,
+			append(args, origin, origin, late, now)...)
+		if err != nil {
+			return err
+		}
+		noted += int(done)
+	}
+	return nil
 }
 
 // placesTried bounds how many of the highest places of a shard are looked at for one that is

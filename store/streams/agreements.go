@@ -7,7 +7,6 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/reconcile"
-	"hopnhat/authz/audit/rowseal"
 	"hopnhat/authz/consent"
 	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
@@ -54,7 +53,7 @@ func (s Source) Agreements(
 		if r.Pseudonym, err = name(ctx, authz.Subject(r.subject)); err != nil {
 			return nil, "", err
 		}
-		if r.Newest, err = evidence.Decided(ctx, book, authz.ConsentID(r.ID), &r.newest); err != nil {
+		if r.Newest, err = evidence.Decided(ctx, book, authz.ConsentID(r.ID), r.Version, &r.newest); err != nil {
 			return nil, "", err
 		}
 		if r.Differs() { // the release before may have written a newer event
@@ -81,30 +80,4 @@ func (s Source) ErasedOf(ctx context.Context, pseudonym string) (was bool, err e
 	err = s.genuine(ctx, false, "SELECT "+s.columns()+" FROM events e WHERE e.type = ? AND e.pseudonym = ? ORDER BY e.mac IS NULL, e.id DESC LIMIT 100",
 		[]any{string(audit.Erased), pseudonym}, func(audit.Event, audit.Salt) { was = true })
 	return was, err
-}
-
-// Placed reports whether a server noted a place of an event that counts, however many others
-// somebody added.
-func (s Source) Placed(ctx context.Context, event string) (bool, error) {
-	const doing = "reading the places of an event"
-	found, err := s.Background().QueryContext(ctx, s.Bind("SELECT p.origin, "+evidence.PlaceColumns(s.Dialect(), "p")+
-		" FROM event_places p WHERE p.event_id = ? AND p.mac IS NOT NULL AND "+evidence.LivePlace), event)
-	if err != nil {
-		return false, handle.Wrap(doing, err)
-	}
-	defer found.Close()
-	for found.Next() {
-		var index int64
-		var noted evidence.Moment
-		var mac []byte
-		var p rowseal.Place
-		if err := found.Scan(&p.Origin, &index, &p.Event, &p.Late, &noted, &mac); err != nil {
-			return false, handle.Wrap(doing, err)
-		}
-		p.Index, p.Noted = uint64(index), noted.Time
-		if proved, err := s.Seals.ProvesPlace(ctx, p, mac); err != nil || proved {
-			return proved, err
-		}
-	}
-	return false, handle.Wrap(doing, found.Err())
 }

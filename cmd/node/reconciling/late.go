@@ -9,7 +9,6 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/reconcile"
-	"hopnhat/store/streams"
 )
 
 // Events reads rows and notes places.
@@ -21,7 +20,6 @@ type Events interface {
 // Late logs an event whose place somebody invented, so that the sweep of the recorder did not
 // find it: a place that no server noted keeps no event out of the log.
 type Late struct {
-	Source streams.Source
 	Events Events
 	// Append gives a leaf to its log.
 	Append func(ctx context.Context, e audit.Entry) (audit.Place, error)
@@ -59,8 +57,8 @@ func (l *Late) log(ctx context.Context, id string) error {
 	if err != nil || r.Fault != "" || r.Event.When.Site != l.Site || !r.Event.When.Decided.Before(l.Now().Add(-reconcile.Within)) {
 		return err
 	}
-	if placed, err := l.Source.Placed(ctx, id); err != nil || placed {
-		return err
+	if r.Logged && !r.Unproven { // however many others somebody added
+		return nil
 	}
 	sealed, err := r.Sealed()
 	if err != nil {
