@@ -41,7 +41,7 @@ var written = map[string][]audit.Action{
 	"SaveSubordinate": {
 		audit.SubordinateProposed, audit.SubordinateRenewed, audit.SubordinateApproved, audit.SubordinateSuspended, audit.SubordinateRevoked,
 	},
-	"Choose": {audit.RegionalChosen}, "Handed": {audit.RegionalHanded}, "Put": {audit.RegionalReceived}, "End": {audit.AccountLock},
+	"Choose": {audit.RegionalChosen}, "Handed": {audit.RegionalHanded}, "Put": {audit.RegionalReceived}, "End": {audit.AccountLock}, "EndOver": {audit.AccountLock},
 	"InsertBond": {audit.UpstreamLinked}, "EndBond": {audit.UpstreamUnlinked},
 	"SaveMark": {audit.TrustMarkGranted, audit.TrustMarkRevoked}, "Decide": {audit.LogLossAccepted}, "Order": {audit.Erase},
 	"MoveKey": {
@@ -66,6 +66,7 @@ var without = map[string][]string{
 	"it reads, and holds what it read":                {"RolesOf"},
 	"the centre said the same again":                  {"Keep"},
 	"how a province and its sectors are named":        {"SaveKey", "Regional"},
+	"up to where a province was told":                 {"Told", "SaveTold", "Number", "Raise"},
 	"it waits for those on their way":                 {"SettleClient"},
 	"nodes among themselves":                          {"Begin", "Take", "Close", "AddKeySignatures", "AnnounceKey", "DropKeyNode", "ExpediteKey", "LeaseKeys", "NoteKeyParties", "RecordHeartbeat", "RecordKeyring", "LeaveSite"},
 }
