@@ -36,10 +36,12 @@ const (
 	MarkStatusPath    = "/federation/trust-mark-status"
 	MarkListPath      = "/federation/trust-mark-list"
 	HistoryPath       = "/federation/historical-keys"
+	// BundlePath is no path of the standard: see package bundle.
+	BundlePath = "/federation/bundle"
 )
 
 // Paths are all of them.
-var Paths = []string{ConfigurationPath, FetchPath, ListPath, ResolvePath, MarkPath, MarkStatusPath, MarkListPath, HistoryPath}
+var Paths = []string{ConfigurationPath, FetchPath, ListPath, ResolvePath, MarkPath, MarkStatusPath, MarkListPath, HistoryPath, BundlePath}
 
 // Life is how long a configuration and a statement are in force. A revocation takes effect
 // everywhere when it is over, at the latest.

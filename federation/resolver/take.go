@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"hopnhat/federation"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
+	"hopnhat/federation/weather"
 )
 
 // ErrNobody means that nobody is trusted by what an anchor vouches for.
@@ -85,6 +87,23 @@ func (r *Resolver) Take(content []byte, anchor federation.EntityID, at time.Time
 	}
 	r.put(before, found, unlisted, also)
 	return nil
+}
+
+// Behind reports whether an anchor or a superior did not answer in the last walk, so that what is
+// known may be old.
+func (r *Resolver) Behind() bool {
+	anchors := r.Anchors()
+	return slices.ContainsFunc(r.current.Load().gathered.failures, func(f weather.Failure) bool {
+		return f.Subject == "" || f.Issuer == f.Subject && slices.Contains(anchors, f.Issuer)
+	})
+}
+
+// Content is what is known, as the file has it; nobody is trusted by it where trusted is 0.
+func (r *Resolver) Content() (raw []byte, trusted int, err error) {
+	trusted, _, _ = r.Known()
+	var file bytes.Buffer
+	err = json.NewEncoder(&file).Encode(r.current.Load().gathered.kept())
+	return file.Bytes(), trusted, err
 }
 
 // leadingTo are the statements that stand in valid chains to some anchors, each with the anchors to

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"hopnhat/authz"
@@ -22,6 +23,8 @@ import (
 	"hopnhat/authz/outbound"
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
+	"hopnhat/federation/bundle/follow"
+	"hopnhat/federation/bundle/order"
 	"hopnhat/federation/desk"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/registrar"
@@ -56,6 +59,10 @@ type form struct {
 		ID   federation.EntityID `json:"entity"`
 		Keys json.RawMessage     `json:"jwks"`
 	} `json:"anchors"`
+	// BundleEvery is after how long a bundle of what is known is made, such as "1h"; empty for
+	// never. BundleFrom are addresses of others' bundles.
+	BundleEvery string   `json:"bundle_every"`
+	BundleFrom  []string `json:"bundle_from"`
 	// Networks are reached besides the public internet; Roots is a file of certificates
 	// beside this one, for those who are believed instead of the machine's.
 	Networks []string `json:"networks"`
@@ -71,6 +78,8 @@ type Entity struct {
 	Anchors []trust.Anchor
 	// Bounds are those of requests to other entities.
 	Bounds outbound.Bounds
+	// bundles is how bundles are made and got.
+	bundles bundles
 }
 
 // ID is the name of the entity, which is the issuer.
@@ -139,6 +148,9 @@ func read(path, issuer string) (*Entity, error) {
 	if e.Bounds, err = f.bounds(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
+	if e.bundles, err = f.bundles(e); err != nil {
+		return nil, err
+	}
 	if err := e.options.Check(time.Now()); err != nil {
 		return nil, err
 	}
@@ -196,6 +208,9 @@ func kept(anchors []trust.Anchor, state string) (resolver.Stored, error) {
 type Server struct {
 	handlers map[string]http.HandlerFunc
 	resolver *resolver.Resolver // nil without anchors
+	// making makes bundles, following gets those of others; nil for neither.
+	making    *making
+	following *follow.Follower
 }
 
 // callersInterval is that after which an address may ask the endpoints once more. One who walks a
@@ -209,6 +224,8 @@ type Parts struct {
 	File, Issuer, State string
 	Ring                authority.Ring
 	Registry            authority.Registry
+	// Bundles has the newest bundle of each anchor.
+	Bundles order.Book
 	// Burst is how often one address may ask the endpoints at once; 0 is without a limit.
 	Burst int
 	// Provider gives the metadata of the OpenID Provider that the server is as well; nil if
@@ -243,7 +260,7 @@ func New(p Parts) (*Server, error) {
 		o.Resolver = s.resolver
 	}
 	s.handlers = authority.New(o).Handlers()
-	return s, nil
+	return s, s.carry(e, p)
 }
 
 // Handlers are the endpoints by their paths.
@@ -290,9 +307,18 @@ func (s *Server) Known() *resolver.Resolver {
 
 // Run keeps what is known of the federation fresh, until ctx ends.
 func (s *Server) Run(ctx context.Context) {
-	if s != nil && s.resolver != nil {
-		s.resolver.Run(ctx)
+	if s == nil || s.resolver == nil {
+		return
 	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	if s.making != nil {
+		beside.Go(func() { s.making.run(ctx) })
+	}
+	if s.following != nil {
+		beside.Go(func() { s.following.Run(ctx) })
+	}
+	s.resolver.Run(ctx)
 }
 
 // asEntity are the metadata of a provider as its configuration has them (§5.1.3). How an app

@@ -57,6 +57,10 @@ func TestRead(t *testing.T) {
 		{"a member that nobody knows", `{"organization":"Neo","subordinate":true}`, issuer, "unknown field"},
 		{"an anchor without keys", `{"organization":"Bộ","superiors":["https://a.example.vn"],"anchors":[{"entity":"https://a.example.vn","jwks":{"keys":[]}}]}`, issuer, "has no key set"},
 		{"an anchor that is no entity", `{"organization":"Bộ","superiors":["https://a.example.vn"],"anchors":[{"entity":"a"}]}`, issuer, "anchors"},
+		{"a bundle every hour of one who is no anchor of its own", `{"organization":"Neo","subordinates":true,"bundle_every":"1h"}`, issuer, "name this entity in anchors"},
+		{"a bundle every second", `{"organization":"Neo","subordinates":true,"bundle_every":"1s"}`, issuer, "bundle_every"},
+		{"bundles by plain HTTP", `{"organization":"Bộ","superiors":["https://a.example.vn"],"bundle_from":["http://a.example.vn/b"]}`, issuer, "bundle_from"},
+		{"bundles of nobody", `{"organization":"Bộ","superiors":["https://a.example.vn"],"bundle_from":["https://a.example.vn/b"]}`, issuer, "name them in anchors"},
 		{"not JSON", `organization: Neo`, issuer, "invalid character"},
 		{"too long", `{"organization":"` + strings.Repeat("x", 1<<20) + `"}`, issuer, "longer than"},
 	} {
@@ -208,6 +212,15 @@ func TestNode(t *testing.T) {
 		status, _, body := get(t, n, authority.ListPath)
 		if status != http.StatusTooManyRequests || !strings.Contains(body, "temporarily_unavailable") {
 			t.Errorf("RFC 6585 §4: status %d: %s", status, body)
+		}
+	})
+	t.Run("an anchor that makes bundles", func(t *testing.T) {
+		anchor := federationtest.New(t, issuer)
+		n := running(t, "log,federation", `{"organization":"Neo","subordinates":true,"bundle_every":"1h","bundle_from":["https://a.example.vn/b"],
+			"anchors":[{"entity":"https://neo.example.vn","jwks":`+string(anchor.JWKS(t))+`}]}`)
+		status, _, body := get(t, n, authority.BundlePath)
+		if status != http.StatusNotFound || !strings.Contains(body, "no bundle yet") {
+			t.Errorf("status %d: %s", status, body)
 		}
 	})
 	t.Run("in no federation", func(t *testing.T) {
