@@ -22,9 +22,9 @@ type Part struct {
 }
 
 // FetchPart gets size bytes of a document of one media type, from a place on (RFC 9110 §14). At the
-// beginning, tag is that of the document that is known: the error wraps [ErrUnchanged] if it is that
-// still. Further on it is the tag of the parts before: another document gives an error. A host that
-// gives no parts gives the whole document, which is no longer than limit bytes, at the beginning.
+// beginning, tag is that of the document that is known: the error wraps [ErrUnchanged] if it is
+// that still. Further on it is the tag of the parts before: another document gives an error. A host
+// that gives no parts gives the whole document, no longer than limit bytes, at the beginning.
 func (c *Client) FetchPart(ctx context.Context, address, mediaType, tag string, from, size, limit int64) (Part, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -312,7 +312,8 @@ func (n *Node) makeDeliveries(context.Context) error {
 // federationParts are what a node has that an entity of a federation needs.
 func federationParts(n *Node) federating.Parts {
 	return federating.Parts{
-		File: n.Config.FederationEntity, Issuer: n.Config.Issuer, State: n.Config.State, Ring: n.Ring, Registry: n.DB.Enrolments, Bundles: n.DB.Bundles,
+		File: n.Config.FederationEntity, Issuer: n.Config.Issuer, State: n.Config.State, Ring: n.Ring, Registry: n.DB.Enrolments,
+		Bundles: n.DB.Bundles,
 	}
 }
 

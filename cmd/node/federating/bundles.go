@@ -27,8 +27,8 @@ const (
 	maxEvery = 24 * time.Hour
 )
 
-// bundleBurst is how often one address may ask for bundles at once, bundleInterval after how long it
-// may once more: one who gets a long bundle asks for each 4 MB of it.
+// bundleBurst is how often one address may ask for bundles at once, bundleInterval after how long
+// it may once more: one who gets a long bundle asks for each 4 MB of it.
 const (
 	bundleBurst    = 100
 	bundleInterval = time.Second

@@ -1,6 +1,6 @@
 // Package shelf has the bundles that this server made of what it knows: a folder in which each lies
-// as it was signed, the last ones with the deltas to the newest. They are given out as files: asking
-// for one costs neither a signature nor a look into the database.
+// as it was signed, the last ones with the deltas to the newest. They are given out as files:
+// asking for one costs neither a signature nor a look into the database.
 package shelf
 
 import (
@@ -207,8 +207,8 @@ func write(name string, content []byte) error {
 	return err
 }
 
-// ServeHTTP gives out the newest bundle, or with the parameter `base` the delta from the bundle with
-// that digest. Both have an ETag and are had in parts (RFC 9110 §13.1.2, §14.2).
+// ServeHTTP gives out the newest bundle, or with the parameter `base` the delta from the bundle
+// with that digest. Both have an ETag and are had in parts (RFC 9110 §13.1.2, §14.2).
 func (s *Shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

@@ -110,14 +110,16 @@ func TestShelf(t *testing.T) {
 	newest := content(shelf.Bases + 2)
 	whole := ask(s, "")
 	b, err := bundle.Read(whole.Body.Bytes(), anchors, now)
-	if err != nil || whole.Code != http.StatusOK || whole.Header().Get("Content-Type") != shelf.MediaType || !bytes.Equal(b.Content, newest) {
+	if kind := whole.Header().Get("Content-Type"); err != nil || whole.Code != http.StatusOK || kind != shelf.MediaType ||
+		!bytes.Equal(b.Content, newest) {
 		t.Fatalf("the newest: %d %s, %v", whole.Code, whole.Header(), err)
 	}
 	tag := whole.Header().Get("ETag")
 	if w := ask(s, "", "If-None-Match", tag); tag == "" || w.Code != http.StatusNotModified || w.Body.Len() != 0 {
 		t.Errorf("RFC 9110 §13.1.2: tag %s, %d", tag, w.Code)
 	}
-	if w := ask(s, "", "Range", "bytes=10-19", "If-Range", tag); w.Code != http.StatusPartialContent || !bytes.Equal(w.Body.Bytes(), whole.Body.Bytes()[10:20]) {
+	want := whole.Body.Bytes()[10:20]
+	if w := ask(s, "", "Range", "bytes=10-19", "If-Range", tag); w.Code != http.StatusPartialContent || !bytes.Equal(w.Body.Bytes(), want) {
 		t.Errorf("RFC 9110 §14.2: %d, %q", w.Code, w.Body)
 	}
 	for version := range shelf.Bases + 3 {
