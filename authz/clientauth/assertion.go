@@ -36,6 +36,10 @@ type assertionClaims struct {
 	NotBefore float64         `json:"nbf"`
 }
 
+// explicitType is the typ that an assertion may carry (draft-ietf-oauth-rfc7523bis); RFC 7523
+// knows none, so JWT or nothing is taken as well.
+const explicitType = "client-authentication+jwt"
+
 // checkAssertion is private_key_jwt (RFC 7523 §2.2, OpenID Connect Core §9). The assertion is
 // to be spent with what the request writes.
 func (a *Authenticator) checkAssertion(ctx context.Context, c *Registered, assertion string) (Assertion, error) {
@@ -46,7 +50,9 @@ func (a *Authenticator) checkAssertion(ctx context.Context, c *Registered, asser
 	if c.AssertionAlg != "" {
 		allowed = []string{c.AssertionAlg}
 	}
-	verified, err := a.Directory.Verify(ctx, assertion, c, jose.Rule{Algorithms: keys.Named(allowed), MaxBytes: maxAssertion})
+	verified, err := a.Directory.Verify(ctx, assertion, c, jose.Rule{
+		Type: explicitType, Lenient: true, Algorithms: keys.Named(allowed), MaxBytes: maxAssertion,
+	})
 	if err != nil {
 		return Assertion{}, err
 	}

@@ -64,3 +64,37 @@ func TestAnAssertionIsGoodOnceAtAllEndpoints(t *testing.T) {
 		}
 	}
 }
+
+// TestTheTypeOfAnAssertion: RFC 7523 knows none, draft-ietf-oauth-rfc7523bis one of its own; a
+// token that says it is another authenticates nobody (RFC 8725 §3.11).
+func TestTheTypeOfAnAssertion(t *testing.T) {
+	a := authztest.NewApart(t)
+	k := authztest.NewKey(t)
+	a.App.Method, a.App.SecretHash, a.App.JWKS = authz.PrivateKeyJWT, nil, []byte(`{"keys":[`+authztest.PublicJWK(t, k)+`]}`)
+	for _, row := range []struct {
+		name, head string
+		want       int
+	}{
+		{"none", `{"alg":"ES256"}`, http.StatusOK},
+		{"JWT", `{"alg":"ES256","typ":"JWT"}`, http.StatusOK},
+		{"its own", `{"alg":"ES256","typ":"client-authentication+jwt"}`, http.StatusOK},
+		{"a request object", `{"alg":"ES256","typ":"oauth-authz-req+jwt"}`, http.StatusUnauthorized},
+		{"a proof", `{"alg":"ES256","typ":"dpop+jwt"}`, http.StatusUnauthorized},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			form := url.Values{
+				"token": {"none"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+				"client_assertion": {authztest.Handmade(t, k, row.head, map[string]any{
+					"iss": "app", "sub": "app", "aud": "https://id.example", "jti": authz.NewSecret(),
+					"iat": a.Now.Unix(), "exp": a.Now.Add(time.Minute).Unix(),
+				})},
+			}
+			r := httptest.NewRequest(http.MethodPost, "/introspect", strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			out := httptest.NewRecorder()
+			if a.Introspect(out, r); out.Code != row.want {
+				t.Errorf("got %d %s, want %d", out.Code, out.Body, row.want)
+			}
+		})
+	}
+}

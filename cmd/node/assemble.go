@@ -30,6 +30,7 @@ import (
 	"hopnhat/cmd/node/registering"
 	"hopnhat/cmd/node/registers"
 	"hopnhat/cmd/node/releaselog"
+	"hopnhat/cmd/node/upstreaming"
 	"hopnhat/cmd/node/watch"
 	"hopnhat/federation/resolver"
 	"hopnhat/keys/seal"
@@ -321,7 +322,7 @@ func federationParts(n *Node) federating.Parts {
 func (n *Node) makeFederation(context.Context) (err error) {
 	c := n.Config
 	p := federationParts(n)
-	p.Burst = c.FederationBurst
+	p.Burst, p.Party = c.FederationBurst, upstreaming.Party(c.Upstreams, c.Issuer, c.LoopbackIssuer(), n.Ring)
 	if n.has(web.Provider) {
 		p.Provider = func() []byte { return n.provider.Metadata() } // made after this
 	}

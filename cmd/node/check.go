@@ -100,7 +100,7 @@ func (c *Config) CheckFiles() error {
 	_, err7 := federating.Read(c.FederationEntity, c.Issuer)
 	_, err8 := registering.ReadRules(c.FederationApps, registration.Rules{Catalogue: consent.Load(), Loopback: c.LoopbackIssuer()})
 	_, err9 := provincial.Read(c.RegionalProvider, c.FederationEntity, c.Issuer)
-	_, err10 := upstreaming.Read(c.Upstreams, c.LoopbackIssuer())
+	_, err10 := upstreaming.Read(c.Upstreams, c.Issuer, c.LoopbackIssuer())
 	_, err11 := provincial.ReadProviders(c.RegionalChoices, c.FederationEntity, c.Issuer)
 	var unread error
 	for _, f := range []struct{ name, path string }{{"vault_ca", c.VaultCA}, {"vault_token_file", c.VaultTokenFile}, {"vault_secret_id_file", c.VaultSecretIDFile}} {

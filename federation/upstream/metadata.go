@@ -25,6 +25,9 @@ type Metadata struct {
 	EndSessionEndpoint string
 	// NamesIssuer says that every response carries iss (RFC 9207 §3).
 	NamesIssuer bool
+	// PushEndpoint takes pushed requests (RFC 9126 §5); empty if there is none, and where this
+	// server pushes none.
+	PushEndpoint string
 }
 
 // ErrMetadata means that the metadata of a provider cannot be used.
@@ -42,6 +45,9 @@ type document struct {
 	Types        []string        `json:"response_types_supported"`
 	TokenAuth    []string        `json:"token_endpoint_auth_methods_supported"`
 	TokenSigning []string        `json:"token_endpoint_auth_signing_alg_values_supported"`
+	Push         string          `json:"pushed_authorization_request_endpoint"`
+	Registers    []string        `json:"client_registration_types_supported"`
+	Requests     []string        `json:"request_object_signing_alg_values_supported"`
 }
 
 // Metadata reads the configuration of the provider: of its own and no other issuer, with
@@ -81,7 +87,20 @@ func (p *Provider) metadata(raw []byte, loopback bool) (m Metadata, err error) {
 			return m, fmt.Errorf("end_session_endpoint: %w", err)
 		}
 	}
+	if p.Registration != Automatic {
+		d.Push = ""
+	}
+	if d.Push != "" {
+		if err := secure(d.Push, loopback); err != nil {
+			return m, fmt.Errorf("pushed_authorization_request_endpoint: %w", err)
+		}
+	}
 	switch {
+	// OpenID Federation 1.0 §5.1.3.
+	case p.Registration == Automatic && !slices.Contains(d.Registers, string(Automatic)):
+		return m, errors.New("client_registration_types_supported lacks automatic")
+	case p.Registration == Automatic && d.Requests != nil && !slices.Contains(d.Requests, string(keys.ES256)):
+		return m, errors.New("request_object_signing_alg_values_supported lacks ES256")
 	case !slices.Contains(d.Types, "code"):
 		return m, errors.New("response_types_supported lacks code")
 	// RFC 8414 §2: left out means that PKCE is not supported. RFC 9700 §2.1.1 wants it.
@@ -95,7 +114,7 @@ func (p *Provider) metadata(raw []byte, loopback bool) (m Metadata, err error) {
 	}
 	m = Metadata{
 		AuthorizationEndpoint: d.Authorize, TokenEndpoint: d.Token, JWKSURI: d.JWKSURI, EndSessionEndpoint: d.EndSession,
-		NamesIssuer: d.NamesIssuer,
+		NamesIssuer: d.NamesIssuer, PushEndpoint: d.Push,
 	}
 	if d.JWKS != nil {
 		if m.Keys, err = jose.ParseSet(d.JWKS); err != nil {

@@ -46,6 +46,18 @@ const (
 	ByFederation Trust = "federation"
 )
 
+// Registration is how this server becomes a client of a provider.
+type Registration string
+
+// The ways of registration.
+const (
+	// Agreed is beforehand, by the people of both.
+	Agreed Registration = "agreed"
+	// Automatic is with the first request (OpenID Federation 1.0 §12.1): client_id is the entity
+	// identifier of this server, whom the federation vouches for.
+	Automatic Registration = "automatic"
+)
+
 // Provider is what an operator says of another provider.
 type Provider struct {
 	Alias Alias               `json:"alias"`
@@ -53,7 +65,10 @@ type Provider struct {
 	// Issuer is compared text by text with what the provider says of itself.
 	Issuer string `json:"issuer"`
 	Trust  Trust  `json:"trust"`
-	// ClientID is what the provider registered this server under.
+	// Registration is Agreed if it is left out.
+	Registration Registration `json:"registration"`
+	// ClientID is what the provider registered this server under; where it does so automatically
+	// the entity identifier of this server ([As]).
 	ClientID string   `json:"client_id"`
 	Scopes   []string `json:"scopes"`
 	// Algorithms sign its ID tokens and logout tokens.
@@ -134,6 +149,10 @@ func Parse(raw []byte, loopback bool) ([]*Provider, error) {
 const usual authz.AuthenticationLevel = 2
 
 func (p *Provider) fill() {
+	p.Registration = cmp.Or(p.Registration, Agreed)
+	if p.Registration == Automatic {
+		p.Trust = cmp.Or(p.Trust, ByFederation)
+	}
 	p.Trust = cmp.Or(p.Trust, ByDiscovery)
 	p.LeastLevel, p.LinkLevel = cmp.Or(p.LeastLevel, usual), cmp.Or(p.LinkLevel, usual)
 	if len(p.Algorithms) == 0 {
@@ -155,7 +174,13 @@ func (p *Provider) check(loopback bool) error {
 		return fmt.Errorf("name has vi and en, each a text of at most %d bytes", maxName)
 	case p.Trust != ByDiscovery && p.Trust != ByFederation:
 		return fmt.Errorf("trust is %q; it is %s or %s", p.Trust, ByDiscovery, ByFederation)
-	case p.ClientID == "" || len(p.ClientID) > maxText || authz.CheckText(p.ClientID) != nil:
+	case p.Registration != Agreed && p.Registration != Automatic:
+		return fmt.Errorf("registration is %q; it is %s or %s", p.Registration, Agreed, Automatic)
+	case p.Registration == Automatic && p.Trust != ByFederation:
+		return fmt.Errorf("registration %s is by a federation: trust is %s", Automatic, ByFederation)
+	case p.Registration == Automatic && p.ClientID != "":
+		return fmt.Errorf("client_id is left out where registration is %s: it is the entity identifier of this server", Automatic)
+	case p.Registration == Agreed && p.ClientID == "" || len(p.ClientID) > maxText || authz.CheckText(p.ClientID) != nil:
 		return errors.New("client_id is missing, or too long: it is what the provider registered this server under")
 	case len(p.Scopes) > maxScopes:
 		return fmt.Errorf("scopes are more than %d", maxScopes)
@@ -198,6 +223,21 @@ func (p *Provider) check(loopback bool) error {
 	}
 	if reached < p.LeastLevel {
 		return fmt.Errorf("levels reach %d, and least_level is %d: nobody could sign in", reached, p.LeastLevel)
+	}
+	return nil
+}
+
+// As makes this server, by its entity identifier, the client of the providers at which it registers
+// automatically.
+func As(self string, list []*Provider) error {
+	for _, p := range list {
+		if p.Registration != Automatic {
+			continue
+		}
+		if _, err := federation.ParseEntityID(self); err != nil {
+			return fmt.Errorf("provider %q: registration is %s, and the issuer of this server names no entity: %w", p.Alias, Automatic, err)
+		}
+		p.ClientID = self
 	}
 	return nil
 }

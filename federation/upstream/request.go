@@ -37,6 +37,10 @@ const maxAge = 12 * time.Hour
 // Request is the address of the authentication request (OpenID Connect Core §3.1.2.1), with
 // PKCE (RFC 7636 §4.3). The redirect URI is one that only this provider has (RFC 9700 §4.4.2).
 func (p *Provider) Request(m Metadata, redirectURI string, a Ask) string {
+	return m.authorize(p.parameters(redirectURI, a))
+}
+
+func (p *Provider) parameters(redirectURI string, a Ask) url.Values {
 	challenge := sha256.Sum256([]byte(a.Verifier))
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {p.ClientID}, "redirect_uri": {redirectURI}, "scope": {p.scope()},
@@ -55,12 +59,42 @@ func (p *Provider) Request(m Metadata, redirectURI string, a Ask) string {
 	if len(a.Locales) > 0 {
 		q.Set("ui_locales", strings.Join(a.Locales, " "))
 	}
+	return q
+}
+
+// authorize is the authorization endpoint with parameters.
+func (m Metadata) authorize(q url.Values) string {
 	// RFC 6749 §3.1: a query that the endpoint has is kept.
 	separator := "?"
 	if strings.Contains(m.AuthorizationEndpoint, "?") {
 		separator = "&"
 	}
 	return m.AuthorizationEndpoint + separator + q.Encode()
+}
+
+// Object are the claims of a request object with the same parameters, for the provider alone (RFC
+// 9101 §4, OpenID Federation 1.0 §12.1.1.1): without sub, so that it is no client assertion. jti,
+// iat and exp are the caller's.
+func (p *Provider) Object(redirectURI string, a Ask) map[string]any {
+	claims := map[string]any{"iss": p.ClientID, "aud": p.Issuer}
+	for name, values := range p.parameters(redirectURI, a) {
+		claims[name] = values[0]
+		if age, err := strconv.Atoi(values[0]); name == "max_age" && err == nil {
+			claims[name] = age // OpenID Connect Core §6.1: a number
+		}
+	}
+	return claims
+}
+
+// WithObject is the address of an authentication request by a request object (OpenID Connect Core
+// §6.1).
+func (p *Provider) WithObject(m Metadata, object string) string {
+	return m.authorize(url.Values{"client_id": {p.ClientID}, "response_type": {"code"}, "scope": {p.scope()}, "request": {object}})
+}
+
+// AtURI is that of one that was pushed (RFC 9126 §4).
+func (p *Provider) AtURI(m Metadata, uri string) string {
+	return m.authorize(url.Values{"client_id": {p.ClientID}, "request_uri": {uri}})
 }
 
 func (p *Provider) scope() string {

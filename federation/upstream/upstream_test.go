@@ -10,6 +10,7 @@ import (
 	"errors"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,9 @@ func TestParseRefuses(t *testing.T) {
 		{"a link by the number below level 2", `"scopes"`, `"link_level": 1, "scopes"`},
 		{"CVE-2026-14781: persons named by an e-mail address", `"personal_number"`, `"email"`},
 		{"persons named by a telephone number", `"personal_number"`, `"phone_number"`},
+		{"a way of registration that does not exist", `"scopes"`, `"registration": "hope", "scopes"`},
+		{"OpenID Federation 1.0 §12.1: a client_id beside automatic registration", `"scopes"`, `"registration": "automatic", "scopes"`},
+		{"automatic registration at a provider that is trusted by its address", `"client_id": "hopnhat",`, `"registration": "automatic", "trust": "discovery",`},
 		{"a way of trust that does not exist", `"scopes"`, `"trust": "hope", "scopes"`},
 		{"a network that is none", `"scopes"`, `"networks": ["10.0.0.0"], "scopes"`},
 		{"no provider", file, `{"providers": []}`},
@@ -533,4 +537,76 @@ func FuzzMetadata(f *testing.F) {
 			t.Fatalf("took %+v", m)
 		}
 	})
+}
+
+// TestParty: the metadata of this server name the providers at which it registers automatically,
+// and nobody else's.
+func TestParty(t *testing.T) {
+	entry := func(alias, more string) string {
+		return `{"alias": "` + alias + `", "name": {"vi": "A", "en": "A"}, "issuer": "https://` + alias + `.example", "levels": {"2": 2}, ` + more + `}`
+	}
+	const automatic = `"registration": "automatic"`
+	callback := func(a upstream.Alias) string { return "https://id.example/" + string(a) }
+	backchannel := func(a upstream.Alias) string { return "https://id.example/out/" + string(a) }
+	for _, row := range []struct {
+		name, providers string
+		want            []string
+		out, alg        string
+	}{
+		{"none", entry("a", `"client_id": "us"`), nil, "", ""},
+		{"one", entry("a", `"client_id": "us"`) + "," + entry("b", automatic), []string{"https://id.example/b"}, "https://id.example/out/b", "ES256"},
+		{"one that signs by another algorithm", entry("b", automatic+`, "algorithms": ["PS256"]`), []string{"https://id.example/b"}, "https://id.example/out/b", "PS256"},
+		{"two, of which no address is both's", entry("b", automatic+`, "algorithms": ["PS256"]`) + "," + entry("c", automatic), []string{"https://id.example/b", "https://id.example/c"}, "", "ES256"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			list, err := upstream.Parse([]byte(`{"providers": [`+row.providers+`]}`), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := upstream.Party(list, "Trung tâm", callback, backchannel, "https://id.example/", json.RawMessage(`{"keys": []}`))
+			if err != nil || (raw == nil) != (row.want == nil) {
+				t.Fatalf("got %s, %v", raw, err)
+			}
+			if raw == nil {
+				return
+			}
+			var got struct {
+				Redirects []string `json:"redirect_uris"`
+				Out       string   `json:"backchannel_logout_uri"`
+				Alg       string   `json:"id_token_signed_response_alg"`
+				Types     []string `json:"client_registration_types"`
+				Method    string   `json:"token_endpoint_auth_method"`
+			}
+			if err := json.Unmarshal(raw, &got); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got.Redirects, row.want) || got.Out != row.out || got.Alg != row.alg || !slices.Equal(got.Types, []string{"automatic"}) ||
+				got.Method != "private_key_jwt" {
+				t.Errorf("got %s", raw)
+			}
+		})
+	}
+}
+
+// TestAs: who registers automatically is its entity identifier (OpenID Federation 1.0 §12.1.1.1).
+func TestAs(t *testing.T) {
+	parse := func() []*upstream.Provider {
+		t.Helper()
+		list, err := upstream.Parse([]byte(strings.Replace(file, `"client_id": "hopnhat"`, `"registration": "automatic"`, 1)), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	list := parse()
+	err := upstream.As("https://id.example", list)
+	if err != nil || list[0].ClientID != "https://id.example" || list[0].Trust != upstream.ByFederation {
+		t.Errorf("got %+v, %v", list[0], err)
+	}
+	if err := upstream.As("http://localhost:8440", parse()); err == nil {
+		t.Error("a server that is no entity registers by a federation")
+	}
+	if err := upstream.As("http://localhost:8440", []*upstream.Provider{provider(t)}); err != nil {
+		t.Errorf("a server that is no entity, and is agreed with: %v", err)
+	}
 }

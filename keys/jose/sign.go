@@ -15,7 +15,9 @@ type Token struct {
 	Use       keys.Use
 	Algorithm keys.Algorithm
 	Type      string // the `typ` header, exact
-	Claims    any
+	// Chain is the header trust_chain (OpenID Federation 1.0 §4.3); left out if it is empty.
+	Chain  []string
+	Claims any
 }
 
 // header is the JOSE header of what we sign.
@@ -23,6 +25,7 @@ type header struct {
 	Algorithm keys.Algorithm `json:"alg"`
 	Type      string         `json:"typ"`
 	KeyID     keys.KeyID     `json:"kid"`
+	Chain     []string       `json:"trust_chain,omitempty"`
 }
 
 // Sign makes compact JWS, all with one call of the ring.
@@ -33,7 +36,7 @@ func Sign(ctx context.Context, ring keys.Ring, tokens ...Token) ([]string, error
 		if err != nil {
 			return nil, fmt.Errorf("signing a %s with %s: %w", t.Type, t.Algorithm, err)
 		}
-		head, err := json.Marshal(header{t.Algorithm, t.Type, key.KeyID})
+		head, err := json.Marshal(header{t.Algorithm, t.Type, key.KeyID, t.Chain})
 		if err != nil {
 			return nil, err
 		}

@@ -45,6 +45,11 @@ func (*there) Metadata(context.Context, *upstream.Provider) (upstream.Metadata, 
 	}, nil
 }
 
+func (o *there) Request(ctx context.Context, p *upstream.Provider, redirectURI string, a upstream.Ask) (string, error) {
+	m, err := o.Metadata(ctx, p)
+	return p.Request(m, redirectURI, a), err
+}
+
 func (o *there) Redeem(_ context.Context, p *upstream.Provider, _, code string, a upstream.Ask) (upstream.Identity, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -80,7 +80,7 @@ Exit codes: 0 all is well, 1 the file or a provider cannot be used, 2 wrong use.
 
 // Check reads a file, and asks the providers if it should.
 func Check(ctx context.Context, c *node.Config, file string, ask bool) ([]Checked, error) {
-	list, bounds, err := upstreaming.Reach(file, c.LoopbackIssuer())
+	list, bounds, err := upstreaming.Reach(file, c.Issuer, c.LoopbackIssuer())
 	if err != nil {
 		return nil, err
 	}

@@ -231,6 +231,9 @@ type Parts struct {
 	// Provider gives the metadata of the OpenID Provider that the server is as well; nil if
 	// it is none.
 	Provider func() []byte
+	// Party gives the metadata of the relying party that the server is as well, by its name; nil,
+	// or nothing, if it is none.
+	Party func(name string) (json.RawMessage, error)
 }
 
 // New makes the entity that the file says; nil without a file.
@@ -247,12 +250,7 @@ func New(p Parts) (*Server, error) {
 	if e.HasSubordinates {
 		o.Registry = p.Registry
 	}
-	if p.Provider != nil {
-		o.Metadata = func() (map[federation.EntityType]json.RawMessage, error) {
-			raw, err := asEntity(p.Provider())
-			return map[federation.EntityType]json.RawMessage{federation.OpenIDProvider: raw}, err
-		}
-	}
+	o.Metadata = func() (map[federation.EntityType]json.RawMessage, error) { return p.metadata(o.Organization) }
 	if len(e.Anchors) > 0 {
 		s.resolver = resolver.New(resolver.Options{
 			Anchors: e.Anchors, Fetcher: fetch.New(outbound.NewWithin(e.Bounds), nil), File: filepath.Join(p.State, resolver.FileName),
@@ -319,6 +317,28 @@ func (s *Server) Run(ctx context.Context) {
 		beside.Go(func() { s.following.Run(ctx) })
 	}
 	s.resolver.Run(ctx)
+}
+
+// metadata are those of the roles that the server plays beside that of an entity.
+func (p Parts) metadata(name string) (map[federation.EntityType]json.RawMessage, error) {
+	all := map[federation.EntityType]json.RawMessage{}
+	if p.Provider != nil {
+		raw, err := asEntity(p.Provider())
+		if err != nil {
+			return nil, err
+		}
+		all[federation.OpenIDProvider] = raw
+	}
+	if p.Party != nil {
+		raw, err := p.Party(name)
+		if err != nil {
+			return nil, err
+		}
+		if raw != nil {
+			all[federation.RelyingParty] = raw
+		}
+	}
+	return all, nil
 }
 
 // asEntity are the metadata of a provider as its configuration has them (§5.1.3). How an app

@@ -35,8 +35,9 @@ const (
 	maxToken = 64 << 10
 	// assertionLife is how long a client assertion is good.
 	assertionLife = time.Minute
-	// AssertionType is the typ of our client assertions, by which they are no other token.
-	AssertionType = "client-authentication+jwt"
+	// AssertionType is the typ of our client assertions: JWT, which every provider takes, also one
+	// that knows nothing of draft-ietf-oauth-rfc7523bis.
+	AssertionType = "JWT"
 )
 
 // Outbound sends requests to one provider ([outbound.Client]).
@@ -237,6 +238,13 @@ type assertion struct {
 	Expires  int64  `json:"exp"`
 }
 
+// assertion are the claims of one for a provider. RFC 9700 §4.4: the audience is its issuer alone,
+// so that no other provider can use it.
+func (c *Client) assertion(p *upstream.Provider) assertion {
+	now := c.o.Now()
+	return assertion{p.ClientID, p.ClientID, p.Issuer, authz.NewSecret(), now.Unix(), now.Add(assertionLife).Unix()}
+}
+
 // Redeem exchanges the code that answers a request for an ID token (OpenID Connect Core
 // §3.1.3), and says who signed in. Errors are as those of [upstream.Provider.Judge], or a
 // refusal with its cause beside it.
@@ -245,11 +253,8 @@ func (c *Client) Redeem(ctx context.Context, p *upstream.Provider, redirectURI, 
 	if err != nil {
 		return upstream.Identity{}, err
 	}
-	now := c.o.Now()
 	signed, err := jose.Sign(ctx, c.o.Ring, jose.Token{
-		Use: keys.TokenSigning, Algorithm: keys.ES256, Type: AssertionType,
-		// RFC 9700 §4.4: the audience is the issuer alone, so that no other provider can use it.
-		Claims: assertion{p.ClientID, p.ClientID, p.Issuer, authz.NewSecret(), now.Unix(), now.Add(assertionLife).Unix()},
+		Use: keys.TokenSigning, Algorithm: keys.ES256, Type: AssertionType, Claims: c.assertion(p),
 	})
 	if err != nil {
 		return upstream.Identity{}, fmt.Errorf("signing a client assertion for %s: %w", p.Issuer, err)

@@ -114,6 +114,8 @@ type Store interface {
 // Providers asks other providers ([client.Client]).
 type Providers interface {
 	Metadata(ctx context.Context, p *upstream.Provider) (upstream.Metadata, error)
+	// Request is the address of an authentication request.
+	Request(ctx context.Context, p *upstream.Provider, redirectURI string, a upstream.Ask) (string, error)
 	Redeem(ctx context.Context, p *upstream.Provider, redirectURI, code string, a upstream.Ask) (upstream.Identity, error)
 	Ended(ctx context.Context, p *upstream.Provider, token string) (upstream.End, error)
 }
@@ -206,10 +208,6 @@ type Start struct {
 
 // Begin keeps what is to come back, and says where the browser goes.
 func (e *Engine) Begin(ctx context.Context, s Start) (string, error) {
-	m, err := e.o.Providers.Metadata(ctx, s.Provider)
-	if err != nil {
-		return "", err
-	}
 	a := upstream.NewAsk(e.o.Now().UTC())
 	// Who links shows that she is there: nobody else's session at the provider will do.
 	a.Fresh, a.Level, a.Locales = s.Fresh || s.Who != nil, s.Level, s.Locales
@@ -221,10 +219,11 @@ func (e *Engine) Begin(ctx context.Context, s Start) (string, error) {
 	if s.Who != nil {
 		p.Account, p.Session = s.Who.Actor, s.Who.ID
 	}
-	if err := e.o.Store.InsertPending(ctx, p); err != nil {
+	location, err := e.o.Providers.Request(ctx, s.Provider, e.Callback(s.Provider.Alias), a)
+	if err != nil {
 		return "", err
 	}
-	return s.Provider.Request(m, e.Callback(s.Provider.Alias), a), nil
+	return location, e.o.Store.InsertPending(ctx, p)
 }
 
 // Return is what came back with the browser.
