@@ -219,6 +219,8 @@ type Membership struct {
 	// Anchor is the trust anchor at the end of the chain, Superior the entity right above
 	// the app.
 	Anchor, Superior string
+	// Chain names the chain by what its statements say: a SHA-256, base64url.
+	Chain string
 	// Expires is when the chain ends, and the registration with it at the latest.
 	Expires time.Time
 }
@@ -227,12 +229,16 @@ type Membership struct {
 func (m Membership) Federated() bool { return m.Anchor != "" }
 
 // Determining is what evidence says of it, beside what else determined an outcome: the anchor
-// that the app was trusted by.
+// that the app was trusted by, and the chain.
 func (m Membership) Determining() []string {
 	if !m.Federated() {
 		return nil
 	}
-	return []string{"federation:" + m.Anchor}
+	said := []string{"federation:" + m.Anchor}
+	if m.Chain != "" {
+		said = append(said, "federation-chain:"+m.Chain)
+	}
+	return said
 }
 
 // Lapsed reports whether the app came by a chain that has ended: it is refused then.

@@ -16,7 +16,7 @@ var (
 )
 
 // clientsWithChains are clients, each with the chain that a federation vouches for it by.
-const clientsWithChains = "SELECT " + clientrow.Columns + `, f.anchor, f.superior, f.expires_at
+const clientsWithChains = "SELECT " + clientrow.Columns + `, f.anchor, f.superior, f.expires_at, f.chain
 	FROM clients c LEFT JOIN federated_clients f ON f.client_id = c.id`
 
 // Client reads one registration, disabled ones included.

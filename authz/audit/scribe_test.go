@@ -35,15 +35,17 @@ func newScribe(r *rows, leaves Leaves) *Scribe {
 	return &Scribe{Rows: r, Leaves: leaves, Pseudonyms: pseudonymous{}, Site: "dc1", Now: func() time.Time { return sample().When.Decided }}
 }
 
-// TestEventsNameTheAnchor: what is done for an app of a federation says by which anchor the
-// app was trusted then, beside what else determined it.
+// TestEventsNameTheAnchor: what is done for an app of a federation says by which anchor, and by
+// which chain, the app was trusted then, beside what else determined it.
 func TestEventsNameTheAnchor(t *testing.T) {
 	act := full(Release)
 	act.App.Membership = authz.Membership{Anchor: "https://neo.example.vn"}
+	chained := full(Release)
+	chained.App.Membership = authz.Membership{Anchor: "https://neo.example.vn", Chain: "Y2hhaW4"}
 	for _, row := range []struct {
 		act  Act
 		want []string
-	}{{act, []string{"federation:https://neo.example.vn", "statute"}}, {full(Release), []string{"statute"}}} {
+	}{{act, []string{"federation:https://neo.example.vn", "statute"}}, {chained, []string{"federation-chain:Y2hhaW4", "federation:https://neo.example.vn", "statute"}}, {full(Release), []string{"statute"}}} {
 		r := newRows()
 		written, err := newScribe(r, nil).Write(t.Context(), row.act)
 		if err != nil {

@@ -220,9 +220,16 @@ func TestLife(t *testing.T) {
 			if len(o.events) != 1 || !slices.Contains(o.events[0].Decision.Determining, "federation:https://neo.example.vn") {
 				t.Errorf("got %+v", o.events)
 			}
+			var named []string
+			for _, e := range o.events {
+				named = append(named, e.Decision.Determining...)
+			}
 			o.expect(t, "client.registered")
 			c, err := o.Client(ctx, o.id())
 			must(err)
+			if c.Membership.Chain == "" || !slices.Contains(named, "federation-chain:"+c.Membership.Chain) {
+				t.Errorf("its event names %q, and the chain is %q", named, c.Membership.Chain)
+			}
 			if c.Membership.Anchor != string(o.anchor.ID) || c.Owner.VI != "Sở Nội vụ" || !c.Verified.Holds() || c.CreatedAt.IsZero() {
 				t.Errorf("got %+v", c)
 			}

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,10 +125,12 @@ func Decide(v trust.Verdict, way Way, issuers Issuers, rules Rules, now time.Tim
 	if by != "" {
 		c.Verified = authz.Verification{By: "federation:" + string(by), At: now}
 	}
-	c.Membership = authz.Membership{Anchor: string(v.Anchor), Superior: string(v.Chain[1].Issuer), Expires: until}
-	return Registration{
-		Client: c, Issued: v.Chain[0].IssuedAt, Vouched: v.Chain[1].IssuedAt, Digest: Digest(v, rules), Marks: held,
-	}, nil
+	digest := Digest(v, rules)
+	c.Membership = authz.Membership{
+		Anchor: string(v.Anchor), Superior: string(v.Chain[1].Issuer), Expires: until,
+		Chain: base64.RawURLEncoding.EncodeToString(digest[:]),
+	}
+	return Registration{Client: c, Issued: v.Chain[0].IssuedAt, Vouched: v.Chain[1].IssuedAt, Digest: digest, Marks: held}, nil
 }
 
 // registers checks that the app says it registers in this way.

@@ -3,6 +3,7 @@
 package clientrow
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"time"
 
@@ -25,6 +26,7 @@ type Row struct {
 	Anchor   *string    `gorm:"column:anchor"`
 	Superior *string    `gorm:"column:superior"`
 	Expires  *time.Time `gorm:"column:expires_at"`
+	Chain    []byte     `gorm:"column:chain"`
 }
 
 // Client is the app of a row. What stands in a column of its own counts, and not what the record
@@ -37,7 +39,9 @@ func (r Row) Client() (*authz.Client, error) {
 	c.ID, c.Disabled = authz.ClientID(r.ID), r.Disabled
 	c.CreatedAt, c.UpdatedAt = r.CreatedAt.UTC(), r.UpdatedAt.UTC()
 	if r.Anchor != nil && r.Superior != nil {
-		c.Membership = authz.Membership{Anchor: *r.Anchor, Superior: *r.Superior, Expires: handle.Time(r.Expires)}
+		c.Membership = authz.Membership{
+			Anchor: *r.Anchor, Superior: *r.Superior, Chain: base64.RawURLEncoding.EncodeToString(r.Chain), Expires: handle.Time(r.Expires),
+		}
 	}
 	return &c, nil
 }

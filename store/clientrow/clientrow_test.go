@@ -25,7 +25,7 @@ func TestRow(t *testing.T) {
 	disabled.ID, disabled.Disabled = "b", true
 	member := local
 	anchor, superior := "https://neo.example", "https://tinh.example"
-	member.Membership = authz.Membership{Anchor: anchor, Superior: superior, Expires: at}
+	member.Membership = authz.Membership{Anchor: anchor, Superior: superior, Chain: "Y2hhaW4", Expires: at}
 	for _, c := range []struct {
 		name   string
 		change func(r *clientrow.Row)
@@ -33,7 +33,9 @@ func TestRow(t *testing.T) {
 	}{
 		{"as it was", func(*clientrow.Row) {}, local},
 		{"the columns of id and state count", func(r *clientrow.Row) { r.ID, r.Disabled = "b", true }, disabled},
-		{"a chain", func(r *clientrow.Row) { r.Anchor, r.Superior, r.Expires = &anchor, &superior, &at }, member},
+		{"a chain", func(r *clientrow.Row) {
+			r.Anchor, r.Superior, r.Expires, r.Chain = &anchor, &superior, &at, []byte("chain")
+		}, member},
 		{"half a chain", func(r *clientrow.Row) { r.Anchor = &anchor }, local},
 	} {
 		r := row

@@ -21,7 +21,6 @@ type Members struct{ *handle.Handle }
 type row struct {
 	Client    clientrow.Row `gorm:"embedded"`
 	Issued    *time.Time    `gorm:"column:issued_at"`
-	Chain     []byte        `gorm:"column:chain"`
 	Refreshed *time.Time    `gorm:"column:refreshed_at"`
 	Ended     *time.Time    `gorm:"column:ended_at"`
 	Way       *string       `gorm:"column:way"`
@@ -46,12 +45,12 @@ func (db Members) FederatedClient(ctx context.Context, id authz.ClientID) (*auth
 	}
 	kept := registrar.Kept{Revision: r.Client.Revision}
 	if r.Client.Anchor != nil {
-		if len(r.Chain) != sha256.Size || r.Client.Superior == nil || r.Way == nil {
+		if len(r.Client.Chain) != sha256.Size || r.Client.Superior == nil || r.Way == nil {
 			return nil, kept, fmt.Errorf("reading a federated client: the row of %q is damaged", id)
 		}
 		kept.Membership = c.Membership
 		kept.Issued, kept.Refreshed, kept.Ended = handle.Time(r.Issued), handle.Time(r.Refreshed), handle.Time(r.Ended)
-		kept.Digest, kept.Way = [sha256.Size]byte(r.Chain), registration.Way(*r.Way)
+		kept.Digest, kept.Way = [sha256.Size]byte(r.Client.Chain), registration.Way(*r.Way)
 	}
 	return c, kept, nil
 }

@@ -177,6 +177,7 @@ type shown struct {
 	At       *time.Time `json:"agency_verified_at,omitempty"` // or taken back
 	// Of an app that a federation vouches for.
 	Anchor   string     `json:"trust_anchor,omitempty"`
+	Chain    string     `json:"trust_chain_sha256,omitempty"`
 	Superior string     `json:"superior,omitempty"`
 	Until    *time.Time `json:"trusted_until,omitempty"`
 }
@@ -200,7 +201,7 @@ func show(e *tool.Env) *cobra.Command {
 			}
 			if m := c.Membership; m.Federated() {
 				until := m.Expires.UTC()
-				out.Anchor, out.Superior, out.Until = m.Anchor, m.Superior, &until
+				out.Anchor, out.Chain, out.Superior, out.Until = m.Anchor, m.Chain, m.Superior, &until
 			}
 			return e.JSON(out)
 		}
@@ -211,6 +212,7 @@ func show(e *tool.Env) *cobra.Command {
 		e.Printf("# %s\n", vouchedFor(c))
 		if m := c.Membership; m.Federated() {
 			e.Printf("# trusted through %s, up to trust anchor %s, until %s\n", m.Superior, m.Anchor, m.Expires.UTC().Format(time.RFC3339))
+			e.Printf("# by the chain %s\n", m.Chain)
 		}
 		e.Printf("%s", text)
 		return nil
