@@ -127,7 +127,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db, events},
 		Incidents: incidents.New(db, events), Losses: losses.Book{Handle: db},
 		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
-		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db}, Bundles: bundles.Book{Handle: db},
+		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db, Events: events}, Bundles: bundles.Book{Handle: db},
 		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db, events), Regional: regional.Book{Handle: db},
 	}, nil
 }

@@ -154,6 +154,8 @@ func ofNodes(database string) (rows []attempt) {
 		{"DELETE FROM event_places", nil},
 		{"INSERT INTO event_erasures (event_id, tombstone, ordered_at) VALUES ('1', '2', now())", nil},
 		{"SELECT canonical FROM events", all[:4]},
+		{"SELECT canonical FROM administered_events", all[2:]},
+		{"SELECT mac FROM event_places", all},
 		{"SELECT name, person_id FROM accounts", all[:4]},
 		{"SELECT number FROM identifiers", all[:1]},
 		{"SELECT secret FROM factors", all[:1]},
@@ -206,7 +208,8 @@ func TestEachTableHasItsRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tables []string
-	if err := db.Reader(t.Context()).Raw("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").Scan(&tables).Error; err != nil {
+	if err := db.Reader(t.Context()).Raw("SELECT tablename FROM pg_tables WHERE schemaname = 'public'" +
+		" UNION SELECT viewname FROM pg_views WHERE schemaname = 'public'").Scan(&tables).Error; err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(tables)

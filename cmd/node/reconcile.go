@@ -44,6 +44,7 @@ func (b *Base) evidence(
 		Heads: b.heads, Counters: b.counters(), Early: b.DB.UpgradeEnds,
 		Agreements: reconciling.Agreements(source, b.DB.Leaves.Book, b.Pseudonyms),
 		Links:      reconciling.Links(source, b.DB.Upstreams, b.Pseudonyms),
+		Enrolments: b.DB.Enrolments.Unexplained,
 	}
 }
 

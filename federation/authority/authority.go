@@ -75,6 +75,10 @@ type Registry interface {
 	// Holders lists those with a mark of a type that is active at a time, of any type if it
 	// is empty, after one in the order of their names, at most limit.
 	Holders(ctx context.Context, kind string, now time.Time, after federation.EntityID, limit int) ([]federation.EntityID, error)
+	// CheckSubordinate and CheckMark hold a record against the evidence of its steps. The error
+	// wraps approval.ErrUnexplained if it is not as that says: then nothing is signed about it.
+	CheckSubordinate(ctx context.Context, s enrol.Subordinate) error
+	CheckMark(ctx context.Context, m enrol.Mark) error
 }
 
 // Ring signs, and knows the keys of the past.
@@ -290,6 +294,9 @@ func (o Options) at(path string) string { return string(o.ID) + path }
 func (a *Authority) statementOf(ctx context.Context, s enrol.Subordinate) (string, error) {
 	name := "statement " + strconv.Itoa(s.Revision) + " " + string(s.ID)
 	return a.sign(ctx, name, statement.Type, func(now time.Time) (any, error) {
+		if err := a.o.Registry.CheckSubordinate(context.WithoutCancel(ctx), s); err != nil {
+			return nil, err
+		}
 		expiry := now.Add(Life)
 		if s.Terms.Until.Before(expiry) {
 			expiry = s.Terms.Until
@@ -303,7 +310,9 @@ func (a *Authority) statementOf(ctx context.Context, s enrol.Subordinate) (strin
 // Mark is a trust mark that is active, signed (§8.6).
 func (a *Authority) Mark(ctx context.Context, m enrol.Mark) (string, error) {
 	name := "mark " + strconv.Itoa(m.Revision) + " " + string(m.Subject) + " " + m.Type
-	return a.sign(ctx, name, mark.Type, func(time.Time) (any, error) { return m.Claims(a.o.ID), nil })
+	return a.sign(ctx, name, mark.Type, func(time.Time) (any, error) {
+		return m.Claims(a.o.ID), a.o.Registry.CheckMark(context.WithoutCancel(ctx), m)
+	})
 }
 
 // historyType is the `typ` of keys of the past (§8.7.2).

@@ -56,7 +56,8 @@ func newOffice(t *testing.T, changed func(*authority.Options)) *office {
 	o.ring = keytest.Ring(t, files, o.book)
 	o.db = storetest.SQLite(t, func() time.Time { return o.now })
 	options := authority.Options{
-		ID: id, Organization: "Neo tin cậy quốc gia", Registry: o.db.Enrolments, Ring: o.ring, Now: func() time.Time { return o.now },
+		ID: id, Organization: "Neo tin cậy quốc gia", Ring: o.ring,
+		Registry: federationtest.Unheld{Registry: o.db.Enrolments}, Now: func() time.Time { return o.now },
 		MarkIssuers: map[string][]federation.EntityID{kind: {id}},
 	}
 	if changed != nil {

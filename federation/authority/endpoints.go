@@ -15,6 +15,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/protocol"
 	"hopnhat/federation"
+	"hopnhat/federation/approval"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/mark"
@@ -162,6 +163,10 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 		status, refusal = http.StatusTooManyRequests, errTooMany
 	case errors.As(err, &refusal):
 		status = statuses[refusal.Code]
+	case errors.Is(err, approval.ErrUnexplained):
+		refusal = &Error{Unavailable, "The record of the entity is not as its evidence says. Its superior has to look at it."}
+		status = statuses[refusal.Code]
+		slog.ErrorContext(r.Context(), "nothing is signed", "error", err)
 	default:
 		refusal = &Error{ServerError, "The server could not answer. Try again later."}
 		if _, outage := keys.CauseOf(err); outage {
@@ -424,7 +429,8 @@ func (a *Authority) serveStatus(ctx context.Context, form url.Values) (answer, e
 	sum := sha256.Sum256([]byte(token))
 	name := "status " + string(status) + " " + hex.EncodeToString(sum[:])
 	signed, err := a.signWithin(ctx, a.statuses, name, mark.StatusType, func(now time.Time) (any, error) {
-		return mark.StatusClaims{Issuer: a.o.ID, IssuedAt: now.Unix(), Mark: token, Status: status}, nil
+		claims := mark.StatusClaims{Issuer: a.o.ID, IssuedAt: now.Unix(), Mark: token, Status: status}
+		return claims, a.o.Registry.CheckMark(context.WithoutCancel(ctx), known)
 	})
 	return answer{"application/" + mark.StatusType, signed}, err
 }

@@ -16,6 +16,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/federation"
+	"hopnhat/federation/approval"
 	"hopnhat/federation/authority"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/rehearsal"
@@ -40,6 +41,10 @@ type Store interface {
 	Subordinate(ctx context.Context, id federation.EntityID) (enrol.Subordinate, error)
 	// SaveSubordinate keeps one; authz.ErrConflict if it was changed since it was read.
 	SaveSubordinate(ctx context.Context, s enrol.Subordinate) error
+	// CheckSubordinate and CheckMark hold a record against the evidence of its steps. The error
+	// wraps approval.ErrUnexplained if it is not as that says.
+	CheckSubordinate(ctx context.Context, s enrol.Subordinate) error
+	CheckMark(ctx context.Context, m enrol.Mark) error
 	// Mark reads one; authz.ErrNotFound if it was never granted.
 	Mark(ctx context.Context, kind string, subject federation.EntityID) (enrol.Mark, error)
 	// SaveMark keeps one; authz.ErrConflict if it was changed since it was read.
@@ -150,11 +155,22 @@ func (d *Desk) step(
 		if errors.Is(err, authz.ErrNotFound) {
 			before, err = enrol.Subordinate{ID: id}, nil
 		}
+		// What nobody explains is built upon by no step, and ended by one.
+		if err == nil && before.Revision > 0 && action != audit.SubordinateRevoked {
+			err = d.Store.CheckSubordinate(ctx, before)
+		}
 		if err != nil {
 			return err
 		}
+		now, last := d.Now(), before.Since
+		if before.Proposal != nil && before.Proposal.At.After(last) {
+			last = before.Proposal.At
+		}
+		if err := d.inOrder(last, now); err != nil {
+			return err
+		}
 		var more string
-		if after, more, err = take(before, d.Now()); err != nil {
+		if after, more, err = take(before, now); err != nil {
 			return err
 		}
 		if err := d.Store.SaveSubordinate(ctx, after); errors.Is(err, authz.ErrConflict) {
@@ -162,15 +178,31 @@ func (d *Desk) step(
 		} else if err != nil {
 			return err
 		}
-		return d.write(ctx, o, action, string(id), said(after)+more)
+		// The event commits to the record as it is kept: a database may write JSON its own way.
+		if after, err = d.Store.Subordinate(ctx, id); err != nil {
+			return err
+		}
+		return d.write(ctx, o, action, approval.OfSubordinate(after), said(after)+more)
 	})
 	return after, err
 }
 
-// write writes the event of a step.
-func (d *Desk) write(ctx context.Context, o Officer, action audit.Action, object, text string) error {
-	act := audit.Act{Action: action, Detail: audit.Detail{Object: commitment.Bounded(object), Text: commitment.Bounded(text)}}
+// inOrder refuses a step before the last one: events have the order of their times, and the
+// newest says how a record is.
+func (d *Desk) inOrder(last, now time.Time) error {
+	if now.Before(last) {
+		return fmt.Errorf("%w: the step before was taken at %s, which is to come by the clock of this server", ErrAgain, last.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// write writes the event of a step, which commits to the record that the step made.
+func (d *Desk) write(ctx context.Context, o Officer, action audit.Action, r approval.Record, text string) error {
+	act := audit.Act{Action: action, Detail: audit.Detail{Text: commitment.Bounded(text)}}
 	o.Sign(&act)
+	if err := r.Commit(&act); err != nil {
+		return err
+	}
 	_, err := d.Scribe.Write(ctx, act)
 	return err
 }
@@ -232,7 +264,17 @@ func (d *Desk) mark(
 		if errors.Is(err, authz.ErrNotFound) {
 			before, err = enrol.Mark{Type: kind, Subject: id}, nil
 		}
+		if err == nil && before.Revision > 0 && action != audit.TrustMarkRevoked {
+			err = d.Store.CheckMark(ctx, before)
+		}
 		if err != nil {
+			return err
+		}
+		last := before.GrantedAt
+		if before.RevokedAt.After(last) {
+			last = before.RevokedAt
+		}
+		if err := d.inOrder(last, d.Now()); err != nil {
 			return err
 		}
 		if after, err = take(before); err != nil {
@@ -243,11 +285,17 @@ func (d *Desk) mark(
 		} else if err != nil {
 			return err
 		}
-		text := kind
+		if after, err = d.Store.Mark(ctx, kind, id); err != nil {
+			return err
+		}
+		text := string(id)
+		if !after.Until.IsZero() {
+			text += ", until " + after.Until.UTC().Format(time.RFC3339)
+		}
 		if after.Why != "" {
 			text = after.Why + "; " + text
 		}
-		return d.write(ctx, o, action, string(id), text)
+		return d.write(ctx, o, action, approval.OfMark(after), text)
 	})
 	return after, err
 }

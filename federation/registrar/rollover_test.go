@@ -102,7 +102,7 @@ func (tr *tree) body(id federation.EntityID, superior *body, subordinates bool, 
 	}
 	if subordinates {
 		b.db = storetest.SQLite(t, tr.clock)
-		o.Registry = b.db.Enrolments
+		o.Registry = federationtest.Unheld{Registry: b.db.Enrolments}
 	}
 	if metadata != nil {
 		o.Metadata = func() (map[federation.EntityType]json.RawMessage, error) {

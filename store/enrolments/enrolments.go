@@ -12,12 +12,17 @@ import (
 	"hopnhat/authz"
 	"hopnhat/federation"
 	"hopnhat/federation/enrol"
+	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 )
 
 // Book has the subordinates by their names, and the marks by type and name. It is safe for
 // concurrent use.
-type Book struct{ *handle.Handle }
+type Book struct {
+	*handle.Handle
+	// Events are those by which the records came to be what they are.
+	Events evidence.Book
+}
 
 type row struct {
 	ID       string `gorm:"column:entity_id"`
@@ -102,23 +107,31 @@ func (db Book) SaveSubordinate(ctx context.Context, s enrol.Subordinate) error {
 		string(s.State), s.ProposedBy, s.ApprovedBy, string(record), now, string(s.ID), s.Revision))
 }
 
+type markRow struct {
+	Type     string `gorm:"column:mark_type"`
+	Subject  string `gorm:"column:entity_id"`
+	Record   []byte `gorm:"column:record"`
+	Revision int    `gorm:"column:revision"`
+}
+
+func (r markRow) mark() (enrol.Mark, error) {
+	m := enrol.Mark{}
+	err := json.Unmarshal(r.Record, &m)
+	m.Type, m.Subject, m.Revision = r.Type, federation.EntityID(r.Subject), r.Revision
+	return m, handle.Wrap("decoding a trust mark", err)
+}
+
 // Mark reads one. The error is [authz.ErrNotFound] if it was never granted.
 func (db Book) Mark(ctx context.Context, kind string, subject federation.EntityID) (enrol.Mark, error) {
-	var found struct {
-		Record   []byte `gorm:"column:record"`
-		Revision int    `gorm:"column:revision"`
-	}
-	res := db.Reader(ctx).Raw("SELECT record, revision FROM federation_marks WHERE mark_type = ? AND entity_id = ?", kind, string(subject)).Scan(&found)
+	var found markRow
+	res := db.Reader(ctx).Raw("SELECT mark_type, entity_id, record, revision FROM federation_marks WHERE mark_type = ? AND entity_id = ?", kind, string(subject)).Scan(&found)
 	if res.Error != nil {
 		return enrol.Mark{}, handle.Wrap("reading a trust mark", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return enrol.Mark{}, authz.ErrNotFound
 	}
-	m := enrol.Mark{}
-	err := json.Unmarshal(found.Record, &m)
-	m.Type, m.Subject, m.Revision = kind, subject, found.Revision
-	return m, handle.Wrap("decoding a trust mark", err)
+	return found.mark()
 }
 
 // SaveMark keeps what a step made of a mark, in the transaction of the context. The error is

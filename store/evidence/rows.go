@@ -84,9 +84,14 @@ var placesOf = map[handle.Dialect]string{
 // whether it is genuine. Of several places the first counts that is proved, and where none is
 // the first with a MAC, or else the first.
 func (db Book) readEvents(ctx context.Context, doing, condition, order string, args ...any) ([]audit.Recorded, error) {
+	return readFrom(ctx, db, "events", doing, condition, order, args...)
+}
+
+// readFrom is readEvents of a table or a view that has the columns of events.
+func readFrom(ctx context.Context, db Book, table, doing, condition, order string, args ...any) ([]audit.Recorded, error) {
 	var rows []eventRow
 	err := db.Reader(ctx).Raw("SELECT found.*, "+placeColumns(db.Dialect(), "p", "place_mac")+", "+LivePlace+" AS live FROM (SELECT "+
-		Columns(db.Dialect(), "events")+" FROM events WHERE "+condition+") found"+
+		Columns(db.Dialect(), "events")+" FROM "+table+" events WHERE "+condition+") found"+
 		placesOf[db.Dialect()]+" ORDER BY "+order+", p.mac IS NULL, p.origin, p.idx", args...).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap(doing, err)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/rowseal"
 	"hopnhat/store/handle"
@@ -55,6 +56,34 @@ func WalkSome(
 			return last, nil
 		}
 	}
+}
+
+// Administered tells of the events with a MAC by which an app or an entity was administered, the
+// newest first, until it is told that there were enough; those that are not genuine are passed
+// over, and at most so many as [groundsTried] are read. A node that may read no other event reads
+// these.
+func Administered(ctx context.Context, db Book, of authz.ClientID, visit func(r audit.Recorded) (more bool)) error {
+	const page = 32
+	for last, tried := "", 0; tried < groundsTried; tried += page {
+		condition, args := "client_id = ? AND client_id <> '' AND type = 'admin.action'", []any{string(of)}
+		if last != "" {
+			condition, args = condition+" AND id < ?", append(args, last)
+		}
+		found, err := readFrom(ctx, db, "administered_events", "reading how an app or an entity was administered",
+			condition+" ORDER BY id DESC LIMIT ?", "found.id DESC", append(args, page)...)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			if last = r.Event.ID; r.Fault == "" && !visit(r) {
+				return nil
+			}
+		}
+		if len(found) < page {
+			return nil
+		}
+	}
+	return nil
 }
 
 // Claim is a place that an event has by the table of places.

@@ -48,6 +48,7 @@ type right struct {
 var rights = []right{
 	// table, server, then provider, broker, portal, log, federation
 	{"accounts", all, [5]string{"r w(held,devices_since,password_hash,totp_seed,totp_step)", held, "r w(held,devices_since)", "r w(held,devices_since,locked_at,lock_reason)", ""}},
+	{"administered_events", "r", [5]string{"", "", "r", "r", "r"}},
 	{"announcements", all, [5]string{"raw", "", "", "", ""}},
 	{"attempts", all, [5]string{"rd w(failed_at)", "", "", "", ""}},
 	{"authorizations", all, [5]string{"rawd", "", "", "", ""}},
@@ -58,7 +59,7 @@ var rights = []right{
 	{"decoupled_requests", all, [5]string{"rawd", "", "r", "", ""}},
 	{"event_erasures", "r", [5]string{"", "", "", "r", ""}},
 	{"event_numbers", "raw", [5]string{"raw", "raw", "", "raw", ""}},
-	{"event_places", "ra", [5]string{"ra", "ra", "ra", "ra", ""}},
+	{"event_places", "ra", [5]string{"ra", "ra", "ra", "ra", "r"}},
 	{"events", noted, [5]string{noted, noted, noted, noted, ""}},
 	{"evidence_sealed", "ra", [5]string{"ra", "ra", "ra", "ra", "r"}},
 	{"factors", all, [5]string{"r w(secret,counter,last_used_at)", "", "", "", ""}},

@@ -1,8 +1,8 @@
 // Package reconcile holds what is recorded against itself, so that nobody who can write to
 // the database, or to the log's folder, changes, hides or invents evidence unseen: each
 // leaf has its row or the tombstone of its row, each row its leaf within [Within], the
-// numbers of each person are without gap, counters agree, and each role, app, API, consent and
-// link with another provider is as the newest event of it says.
+// numbers of each person are without gap, counters agree, and each role, app, API, consent, link
+// with another provider, enrolment and trust mark is as the newest event of it says.
 //
 // Everything here is a function of streams: nothing is read or written, and what is kept in
 // memory does not grow with the streams. What it finds becomes an incident
@@ -37,8 +37,10 @@ const (
 	ResourceUnexplained Kind = "resource-unexplained" // an API that is not as its newest event says
 	ConsentUnexplained  Kind = "consent-unexplained"  // a consent that is not as its newest event says
 	LinkUnexplained     Kind = "link-unexplained"     // a link with another provider that is not as its events say
-	StateForged         Kind = "state-not-genuine"    // a row that says what became of the evidence, and that no server wrote so
-	IncidentUnexplained Kind = "incident-unexplained" // an incident that was closed, deleted or added without its event
+	// EnrolmentUnexplained is of an enrolment in the federation or a trust mark.
+	EnrolmentUnexplained Kind = "enrolment-unexplained"
+	StateForged          Kind = "state-not-genuine"    // a row that says what became of the evidence, and that no server wrote so
+	IncidentUnexplained  Kind = "incident-unexplained" // an incident that was closed, deleted or added without its event
 )
 
 // Finding is one thing that is wrong. It names persons by pseudonym only.
@@ -69,7 +71,7 @@ func (f Finding) Key() string {
 	case RoleUnexplained:
 		return fmt.Sprintf("%s %s of %s", f.Kind, f.Object, f.Pseudonym)
 	case CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, LinkUnexplained, IncidentUnexplained,
-		StateForged:
+		EnrolmentUnexplained, StateForged:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)
@@ -83,7 +85,7 @@ func (f Finding) Said() string {
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s #%d", f.Kind, f.Number)
 	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, LinkUnexplained, IncidentUnexplained,
-		StateForged:
+		EnrolmentUnexplained, StateForged:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, f.Event)

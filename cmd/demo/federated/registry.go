@@ -34,6 +34,12 @@ func (r *registry) Subordinate(_ context.Context, id federation.EntityID) (enrol
 	return enrol.Subordinate{}, authz.ErrNotFound
 }
 
+// CheckSubordinate and CheckMark find everything in order: nobody else writes this memory.
+func (r *registry) CheckSubordinate(context.Context, enrol.Subordinate) error { return nil }
+
+// CheckMark is as CheckSubordinate.
+func (r *registry) CheckMark(context.Context, enrol.Mark) error { return nil }
+
 func (r *registry) keep(s enrol.Subordinate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

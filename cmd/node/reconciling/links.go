@@ -46,7 +46,7 @@ func Links(
 // links holds a page of links against their events.
 func (e Evidence) links(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
 	if e.Links == nil {
-		c.Stage, c.After = doubles, ""
+		c.Stage, c.After = enrolled, ""
 		return c, nil
 	}
 	var last string
@@ -60,7 +60,7 @@ func (e Evidence) links(ctx context.Context, c Cursor, tell func(reconcile.Findi
 		return c, err
 	}
 	if c.After = last; last == "" {
-		c.Stage = doubles
+		c.Stage = enrolled
 	}
 	return c, nil
 }

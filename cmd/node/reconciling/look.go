@@ -40,6 +40,10 @@ type Evidence struct {
 	Agreements func(ctx context.Context, after string) (all []reconcile.Agreement, last string, err error)
 	// Links are to links with people at other providers as Agreements.
 	Links func(ctx context.Context, after string) (all []reconcile.Link, last string, err error)
+	// Enrolments tells of a page of enrolments and trust marks after a place those that are not as
+	// their newest events say, and the place to go on after, empty at the end; nil: they are not
+	// looked at.
+	Enrolments func(ctx context.Context, after string, tell func(reconcile.Finding)) (last string, err error)
 	// Counters are what the writer of the log counted; nil: nothing is held against that. Until
 	// Early, entries are there that nobody counted, of the release before.
 	Counters Counters
@@ -74,7 +78,8 @@ const (
 	numbers  stage = "numbers"
 	standing stage = "standing" // roles, apps, APIs
 	consents stage = "consents"
-	links    stage = "links"   // with people at other providers
+	links    stage = "links" // with people at other providers
+	enrolled stage = "enrolments"
 	doubles  stage = "doubles" // leaves that seem to have no row
 	finished stage = "finished"
 )
@@ -144,6 +149,8 @@ func (e Evidence) Step(ctx context.Context, c Cursor, tell func(reconcile.Findin
 		return e.consents(ctx, c, tell)
 	case links:
 		return e.links(ctx, c, tell)
+	case enrolled:
+		return e.enrolments(ctx, c, tell)
 	case standing:
 		c.Stage, c.After = consents, ""
 		return c, reconcile.Again(func(tell func(reconcile.Finding)) error {
@@ -314,6 +321,26 @@ func (e Evidence) consents(ctx context.Context, c Cursor, tell func(reconcile.Fi
 	}
 	if c.After = last; last == "" {
 		c.Stage = links
+	}
+	return c, nil
+}
+
+// enrolments holds a page of enrolments or of trust marks against their newest events.
+func (e Evidence) enrolments(ctx context.Context, c Cursor, tell func(reconcile.Finding)) (Cursor, error) {
+	if e.Enrolments == nil {
+		c.Stage, c.After = doubles, ""
+		return c, nil
+	}
+	var last string
+	err := reconcile.Again(func(tell func(reconcile.Finding)) (err error) {
+		last, err = e.Enrolments(ctx, c.After, tell)
+		return err
+	}, tell)
+	if err != nil {
+		return c, err
+	}
+	if c.After = last; last == "" {
+		c.Stage = doubles
 	}
 	return c, nil
 }
