@@ -125,7 +125,8 @@ func (s *site) enrols(t *testing.T, id string, more ...string) {
 	said := s.command(t, append([]string{
 		"federation", "subordinate", "propose", id, "--agreement", "12/2026", "--level", "3", "--until", until,
 	}, more...)...)
-	s.another(t, "federation", "subordinate", "approve", id, "--proposal", first(t, `terms ([0-9a-f]+)`, said))
+	s.another(t, "federation", "subordinate", "approve", id, "--proposal", first(t, `terms ([0-9a-f]+)`, said),
+		"--unrehearsed", "the first of all")
 	// Who goes down from here goes by the list, which is read every 2 seconds.
 	soon(t, id+" is in the list", func() bool { return strings.Contains(s.says(t, "/federation/list", nil), `"`+id+`"`) })
 }

@@ -30,6 +30,8 @@ var (
 	ErrAgain = errors.New("somebody changed it at the same time: look at it and try again")
 	// ErrHarms is of an approval that harms entities which the approver has not seen.
 	ErrHarms = errors.New("the approval would harm entities, and names others than these")
+	// ErrUnrehearsed is of an approval that nobody can rehearse, and for which no reason is given.
+	ErrUnrehearsed = errors.New("nothing is known of the federation here, so nobody knows whom the approval harms: give a reason to approve it all the same")
 	// ErrNotKnown means that nothing can be rehearsed: no walk through the federation was made.
 	ErrNotKnown = errors.New("nothing is known of the federation here")
 )
@@ -78,77 +80,37 @@ type Desk struct {
 
 // Propose puts terms for an entity before a second person.
 func (d *Desk) Propose(ctx context.Context, o Officer, id federation.EntityID, t enrol.Terms, why string) (enrol.Subordinate, error) {
-	return d.step(ctx, o, id, audit.SubordinateProposed, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, string, error) {
-		s, err := s.Propose(d.Entity, t, o.Name, why, now)
-		return s, "", err
-	})
+	return d.step(ctx, o, id, audit.SubordinateProposed, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, error) {
+		return s.Propose(d.Entity, t, o.Name, why, now)
+	}, nil)
 }
 
 // Renew proposes the terms in force with another end.
 func (d *Desk) Renew(ctx context.Context, o Officer, id federation.EntityID, until time.Time, why string) (enrol.Subordinate, error) {
-	return d.step(ctx, o, id, audit.SubordinateRenewed, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, string, error) {
-		s, err := s.Renew(d.Entity, until, o.Name, why, now)
-		return s, "", err
-	})
-}
-
-// Approve brings into force what was proposed. terms is the digest of the terms that the
-// officer looked at, effects that of the rehearsal if somebody is harmed. The error wraps
-// ErrHarms if it is another.
-func (d *Desk) Approve(ctx context.Context, o Officer, id federation.EntityID, terms, effects string) (enrol.Subordinate, error) {
-	// A rehearsal takes seconds: it is made before the transaction, of terms that are compared
-	// in it.
-	waits, err := d.Store.Subordinate(ctx, id)
-	if err != nil && !errors.Is(err, authz.ErrNotFound) {
-		return enrol.Subordinate{}, err
-	}
-	var r Rehearsal
-	var unknown error
-	rehearsed := waits.Proposal != nil && waits.Proposal.Terms.Digest() == terms
-	if rehearsed {
-		r, unknown = d.Rehearse(waits)
-	}
-	return d.step(ctx, o, id, audit.SubordinateApproved, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, string, error) {
-		after, err := s.Approve(d.Entity, terms, o.Name, now)
-		if err != nil {
-			return after, "", err
-		}
-		switch {
-		case !rehearsed:
-			return after, "", fmt.Errorf("%w: the proposal of %s", ErrAgain, id)
-		case errors.Is(unknown, ErrNotKnown):
-			return after, "; not rehearsed", nil
-		case unknown != nil:
-			return after, "", unknown
-		case r.Digest != effects:
-			return after, "", fmt.Errorf("%w: %d entities, effects %s", ErrHarms, len(r.Harms()), r.Digest)
-		case r.Digest != "":
-			return after, fmt.Sprintf("; harms %d entities, effects %s", len(r.Harms()), r.Digest), nil
-		}
-		return after, "; harms nobody", nil
-	})
+	return d.step(ctx, o, id, audit.SubordinateRenewed, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, error) {
+		return s.Renew(d.Entity, until, o.Name, why, now)
+	}, nil)
 }
 
 // Suspend stops statements about an entity until a renewal is approved.
 func (d *Desk) Suspend(ctx context.Context, o Officer, id federation.EntityID, why string) (enrol.Subordinate, error) {
-	return d.step(ctx, o, id, audit.SubordinateSuspended, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, string, error) {
-		s, err := s.Suspend(o.Name, why, now)
-		return s, "", err
-	})
+	return d.step(ctx, o, id, audit.SubordinateSuspended, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, error) {
+		return s.Suspend(o.Name, why, now)
+	}, nil)
 }
 
 // Revoke ends the enrolment of an entity.
 func (d *Desk) Revoke(ctx context.Context, o Officer, id federation.EntityID, why string) (enrol.Subordinate, error) {
-	return d.step(ctx, o, id, audit.SubordinateRevoked, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, string, error) {
-		s, err := s.Revoke(o.Name, why, now)
-		return s, "", err
-	})
+	return d.step(ctx, o, id, audit.SubordinateRevoked, func(s enrol.Subordinate, now time.Time) (enrol.Subordinate, error) {
+		return s.Revoke(o.Name, why, now)
+	}, nil)
 }
 
-// step reads a record, takes a step and keeps what it made of the record, with its event.
+// step reads a record, takes a step and keeps what it made of the record, with its event, whose
+// text ends with more if that is not nil.
 func (d *Desk) step(
 	ctx context.Context, o Officer, id federation.EntityID, action audit.Action,
-	take func(enrol.Subordinate, time.Time) (enrol.Subordinate, string, error),
+	take func(enrol.Subordinate, time.Time) (enrol.Subordinate, error), more fmt.Stringer,
 ) (after enrol.Subordinate, err error) {
 	err = d.Store.Tx(ctx, func(ctx context.Context) error {
 		before, err := d.Store.Subordinate(ctx, id)
@@ -169,8 +131,7 @@ func (d *Desk) step(
 		if err := d.inOrder(last, now); err != nil {
 			return err
 		}
-		var more string
-		if after, more, err = take(before, now); err != nil {
+		if after, err = take(before, now); err != nil {
 			return err
 		}
 		if err := d.Store.SaveSubordinate(ctx, after); errors.Is(err, authz.ErrConflict) {
@@ -182,7 +143,7 @@ func (d *Desk) step(
 		if after, err = d.Store.Subordinate(ctx, id); err != nil {
 			return err
 		}
-		return d.write(ctx, o, action, approval.OfSubordinate(after), said(after)+more)
+		return d.write(ctx, o, action, approval.OfSubordinate(after), said(after, more))
 	})
 	return after, err
 }
@@ -208,7 +169,7 @@ func (d *Desk) write(ctx context.Context, o Officer, action audit.Action, r appr
 }
 
 // said is what an event says of a record after a step.
-func said(s enrol.Subordinate) string {
+func said(s enrol.Subordinate, more fmt.Stringer) string {
 	t, why := s.Terms, s.Why
 	if s.Proposal != nil {
 		t, why = s.Proposal.Terms, s.Proposal.Why
@@ -217,6 +178,9 @@ func said(s enrol.Subordinate) string {
 		strings.Join(Thumbprints(t), " "))
 	if why != "" {
 		text = why + "; " + text
+	}
+	if more != nil {
+		text += "; " + more.String()
 	}
 	return text
 }

@@ -178,8 +178,15 @@ func person(by, why string, wanted bool) error {
 		return fmt.Errorf("%w: nobody is named who takes it", ErrStep)
 	case wanted && strings.TrimSpace(why) == "":
 		return fmt.Errorf("%w: a reason is wanted", ErrStep)
-	case why != "" && (len(why) > maxText || authz.CheckFreeText(why) != nil):
-		return fmt.Errorf("%w: the reason is longer than %d bytes, or not a text", ErrStep, maxText)
+	}
+	return CheckReason(why)
+}
+
+// CheckReason checks a reason that stands in the evidence: a text of 200 bytes at most that
+// carries no number of a person. The error wraps ErrStep.
+func CheckReason(why string) error {
+	if why != "" && (len(why) > maxText || authz.CheckFreeText(why) != nil) {
+		return fmt.Errorf("%w: the reason is longer than %d bytes, not a text, or carries the number of a person", ErrStep, maxText)
 	}
 	return nil
 }

@@ -22,8 +22,9 @@ type Subordinates struct {
 
 func (Subordinates) page() string { return "Subordinates" }
 
-// SubordinateDetail is one entity. Each form posts the field step: approve with the hidden
-// fields terms and effects; suspend and revoke with reason; renew with until and reason.
+// SubordinateDetail is one entity. Each form posts the field step: approve with the hidden fields
+// terms and effects, and with reason where nothing was rehearsed; suspend and revoke with reason;
+// renew with until and reason.
 type SubordinateDetail struct {
 	ID    string
 	State federated.SubordinateState

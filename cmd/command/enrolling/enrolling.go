@@ -185,28 +185,35 @@ func approve(e *tool.Env) *cobra.Command {
 Phê duyệt điều khoản mà người khác đã đề nghị.
 
 What the terms would do to the whole federation is rehearsed first. Where an entity would be trusted no more,
-or have other metadata or marks, the effects have a digest too, and are approved by it. Nothing is rehearsed
-where this server knows nothing of the federation; the event says so.`,
+or have other metadata or marks, the effects have a digest too, and are approved by it. Where this server
+knows nothing of the federation nothing can be rehearsed: then --unrehearsed says why it is approved all the
+same, as for the first entity of all, and the event says that.`,
 		Example: tool.Lines(
 			"hopnhat federation subordinate approve https://danang.example.vn --proposal 5c0f8d0e2b6a4a0f9b1e6a7d2c3b4a59",
 			"hopnhat federation subordinate approve https://danang.example.vn --proposal 5c0f8d0e2b6a4a0f9b1e6a7d2c3b4a59 --effects "+
-				"1f3a8d0e2b6a4a0f9b1e6a7d2c3b4a60"),
+				"1f3a8d0e2b6a4a0f9b1e6a7d2c3b4a60",
+			"hopnhat federation subordinate approve https://danang.example.vn --proposal 5c0f8d0e2b6a4a0f9b1e6a7d2c3b4a59 --unrehearsed "+
+				`"the first of all"`),
 		Args: tool.OneWord("entity, by its URL"),
 	}
 	seen := cmd.Flags().String("proposal", "", "the `DIGEST` of the terms, as `hopnhat federation subordinate show` prints it")
 	effects := cmd.Flags().String("effects", "", "the `DIGEST` of the effects, as `hopnhat federation subordinate show` prints it; wanted where somebody is harmed")
+	unrehearsed := cmd.Flags().String("unrehearsed", "", "why it is approved although nothing can be rehearsed, a `TEXT` that stands in the evidence; no number of a person")
 	return e.WithBase(cmd, config.Federation, func(ctx context.Context, b *node.Base, words []string) error {
 		d, err := Open(b)
 		if err != nil {
 			return err
 		}
 		id := federation.EntityID(words[0])
-		after, err := d.Approve(ctx, d.Me, id, *seen, *effects)
-		if errors.Is(err, desk.ErrHarms) {
+		after, outcome, err := d.Approve(ctx, d.Me, id, desk.Seen{Terms: *seen, Effects: *effects, Unrehearsed: *unrehearsed})
+		switch {
+		case errors.Is(err, desk.ErrHarms):
 			return fmt.Errorf("%w: look at `hopnhat federation subordinate show %s`, and give --effects", err, id)
-		}
-		if err == nil {
+		case errors.Is(err, desk.ErrUnrehearsed):
+			return fmt.Errorf("%w with --unrehearsed, or name the anchor in \"anchors\" of federation_entity and let a server walk once", err)
+		case err == nil:
 			describe(e.Out, after)
+			e.Printf("%s\n", outcome)
 		}
 		return err
 	})

@@ -19,6 +19,7 @@ import (
 	"hopnhat/cmd/node"
 	"hopnhat/conformance/harness/pgtest"
 	"hopnhat/federation"
+	"hopnhat/federation/desk"
 	"hopnhat/federation/federationtest"
 )
 
@@ -173,7 +174,7 @@ func enrolment(t *testing.T, h house) {
 		if err != nil {
 			return err
 		}
-		_, err = d.Approve(t.Context(), d.Me, app.ID, s.Proposal.Terms.Digest(), "")
+		_, _, err = d.Approve(t.Context(), d.Me, app.ID, desk.Seen{Terms: s.Proposal.Terms.Digest(), Unrehearsed: "the first of all"})
 		return err
 	})
 	var list []enrolling.Shown

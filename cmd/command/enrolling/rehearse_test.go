@@ -2,6 +2,7 @@ package enrolling_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,9 +59,10 @@ func rehearse(t *testing.T, h house) {
 		}
 		return s.Proposal.Digest
 	}
+	why := ""
 	approve := func(effects string) (err error) {
 		h.as(t, "os-user:second@test", func(_ *node.Base, d *enrolling.Office) error {
-			_, err = d.Approve(t.Context(), d.Me, app.ID, digest(), effects)
+			_, _, err = d.Approve(t.Context(), d.Me, app.ID, desk.Seen{Terms: digest(), Effects: effects, Unrehearsed: why})
 			return nil
 		})
 		return err
@@ -70,9 +72,14 @@ func rehearse(t *testing.T, h house) {
 	}
 	run(1, "rehearse", string(app.ID))
 	run(1, "weather")
+	if err := approve(""); !errors.Is(err, desk.ErrUnrehearsed) {
+		t.Errorf("unrehearsed, without a reason: %v", err)
+	}
+	why = "the first of all"
 	if err := approve(""); err != nil {
 		t.Fatal(err)
 	}
+	why = ""
 	h.config.FederationEntity = file(t, "federation.json",
 		`{"organization":"Neo","subordinates":true,"anchors":[{"entity":"`+us+`","jwks":`+string(neo.JWKS(t))+`}]}`)
 	h.variables["HOPNHAT_FEDERATION_ENTITY"] = h.config.FederationEntity

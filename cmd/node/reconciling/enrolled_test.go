@@ -219,7 +219,7 @@ func TestAnAlteredEnrolmentIsBuiltUponByNobody(t *testing.T) {
 		}
 		for name, step := range map[string]func() error{
 			"approve": func() error {
-				_, err := a.d.Approve(t.Context(), officer("b"), a.app, s.Proposal.Terms.Digest(), "")
+				_, _, err := a.d.Approve(t.Context(), officer("b"), a.app, desk.Seen{Terms: s.Proposal.Terms.Digest(), Unrehearsed: "a test"})
 				return err
 			},
 			"propose": func() error {
@@ -254,7 +254,7 @@ func (a *anchor) approved(t *testing.T, terms enrol.Terms) {
 	t.Helper()
 	s, err := a.d.Propose(t.Context(), officer("a"), a.app, terms, "")
 	if err == nil {
-		_, err = a.d.Approve(t.Context(), officer("b"), a.app, s.Proposal.Terms.Digest(), "")
+		_, _, err = a.d.Approve(t.Context(), officer("b"), a.app, desk.Seen{Terms: s.Proposal.Terms.Digest(), Unrehearsed: "a test"})
 	}
 	if err != nil {
 		t.Fatal(err)

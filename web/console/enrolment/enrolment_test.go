@@ -13,6 +13,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/session"
 	"hopnhat/federation"
+	"hopnhat/federation/approval"
 	"hopnhat/federation/desk"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/federationtest"
@@ -40,7 +41,9 @@ type room struct {
 	app     *federationtest.Entity
 	known   []statement.Statement
 	fetched error
-	asked   []string
+	// unexplained says that no event explains the record.
+	unexplained bool
+	asked       []string
 }
 
 func newRoom(t *testing.T) *room {
@@ -121,8 +124,13 @@ func (r *room) SaveSubordinate(_ context.Context, s enrol.Subordinate) error {
 	return nil
 }
 
-func (r *room) CheckSubordinate(context.Context, enrol.Subordinate) error { return nil }
-func (r *room) CheckMark(context.Context, enrol.Mark) error               { return nil }
+func (r *room) CheckSubordinate(context.Context, enrol.Subordinate) error {
+	if r.unexplained {
+		return approval.ErrUnexplained
+	}
+	return nil
+}
+func (r *room) CheckMark(context.Context, enrol.Mark) error { return nil }
 
 func (r *room) Mark(context.Context, string, federation.EntityID) (enrol.Mark, error) {
 	return enrol.Mark{}, authz.ErrNotFound
@@ -224,9 +232,17 @@ func TestSteps(t *testing.T) {
 	if body := r.step(t, "approve", "terms", "other"); !strings.Contains(body, `role="alert"`) {
 		t.Errorf("other terms were approved: %s", body)
 	}
-	if body := r.step(t, "approve", "terms", terms); body != "" {
+	if body := r.step(t, "approve", "terms", terms, "reason", " "); !strings.Contains(body, `role="alert"`) {
+		t.Errorf("it was approved unrehearsed, and nobody said why: %s", body)
+	}
+	if body := r.step(t, "approve", "terms", terms, "reason", "đơn vị đầu tiên"); body != "" {
 		t.Fatal(body)
 	}
+	r.unexplained = true
+	if body := r.step(t, "suspend", "reason", "x"); !strings.Contains(body, "sự cố") {
+		t.Errorf("a record that no event explains: %s", body)
+	}
+	r.unexplained = false
 	r.known = []statement.Statement{
 		federationtest.Parse(t, r.neo.Configuration(t, nil)), federationtest.Parse(t, r.neo.About(t, r.app, nil)),
 		federationtest.Parse(t, r.configuration(t)),

@@ -15,6 +15,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/federation"
+	"hopnhat/federation/approval"
 	"hopnhat/federation/desk"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/rehearsal"
@@ -47,7 +48,7 @@ type Records interface {
 type Desk interface {
 	Propose(ctx context.Context, o desk.Officer, id federation.EntityID, t enrol.Terms, why string) (enrol.Subordinate, error)
 	Renew(ctx context.Context, o desk.Officer, id federation.EntityID, until time.Time, why string) (enrol.Subordinate, error)
-	Approve(ctx context.Context, o desk.Officer, id federation.EntityID, terms, effects string) (enrol.Subordinate, error)
+	Approve(ctx context.Context, o desk.Officer, id federation.EntityID, seen desk.Seen) (enrol.Subordinate, desk.Outcome, error)
 	Suspend(ctx context.Context, o desk.Officer, id federation.EntityID, why string) (enrol.Subordinate, error)
 	Revoke(ctx context.Context, o desk.Officer, id federation.EntityID, why string) (enrol.Subordinate, error)
 	Rehearse(s enrol.Subordinate) (desk.Rehearsal, error)
@@ -258,6 +259,8 @@ var problems = []struct {
 	{enrol.ErrOtherTerms, "moved"},
 	{desk.ErrAgain, "moved"},
 	{desk.ErrHarms, "harms"},
+	{desk.ErrUnrehearsed, "unrehearsed"},
+	{approval.ErrUnexplained, "unexplained"},
 	{enrol.ErrTerms, "terms"},
 	{enrol.ErrStep, "step"},
 }
@@ -289,7 +292,8 @@ func (p *Pages) Step(v *page.Visit) error {
 	}
 	switch step := v.Field("step"); step {
 	case "approve":
-		_, err = p.o.Desk.Approve(v.Context, me, s.ID, v.Field("terms"), v.Field("effects"))
+		seen := desk.Seen{Terms: v.Field("terms"), Effects: v.Field("effects"), Unrehearsed: reason}
+		_, _, err = p.o.Desk.Approve(v.Context, me, s.ID, seen)
 	case "suspend", "revoke":
 		if strings.TrimSpace(reason) == "" {
 			return p.show(v, s, "reason", nil)

@@ -115,7 +115,7 @@ type FederationProblem string
 
 // FederationProblems lists those that have a text.
 func FederationProblems() []FederationProblem {
-	return []FederationProblem{"reason", "same", "way", "moved", "harms", "step", "date", "entity", "fetch", "terms"}
+	return []FederationProblem{"reason", "same", "way", "moved", "harms", "unrehearsed", "unexplained", "step", "date", "entity", "fetch", "terms"}
 }
 
 // Key is the text in the catalogue.
