@@ -10,6 +10,7 @@ import (
 	"hopnhat/store/evidence"
 	"hopnhat/store/federated"
 	"hopnhat/store/handle"
+	"hopnhat/store/histories"
 	"hopnhat/store/incidents"
 	"hopnhat/store/keybook"
 	"hopnhat/store/leafrows"
@@ -72,6 +73,8 @@ type DB struct {
 	Enrolments enrolments.Book
 	// Bundles are the newest bundles of trust anchors.
 	Bundles bundles.Book
+	// Histories are what was found of the entities of the federation, and when.
+	Histories histories.Book
 	// Regional is who chose a province, and what a province was handed.
 	Regional regional.Book
 	// Incidents are what reconciliation found wrong in the evidence.
@@ -127,7 +130,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		RoleBook: RoleBook{db}, Sites: Sites{db}, Spent: spent.Spent{Handle: db}, Heads: Heads{db, events},
 		Incidents: incidents.New(db, events), Losses: losses.Book{Handle: db},
 		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
-		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db, Events: events}, Bundles: bundles.Book{Handle: db},
+		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db, Events: events},
+		Bundles: bundles.Book{Handle: db}, Histories: histories.Book{Handle: db},
 		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db, events), Regional: regional.Book{Handle: db},
 	}, nil
 }

@@ -82,6 +82,7 @@ type Resolver struct {
 	swapping sync.Mutex
 	gone     map[pair]time.Time
 	told     func(federation.EntityID) // nil: nobody
+	news     chan<- struct{}           // nil: nobody
 }
 
 // Options say what a Resolver is made of.

@@ -48,6 +48,35 @@ func (r *Resolver) Stored() Stored {
 	return stored(s.gathered, s.at)
 }
 
+// Judgement is what is known of an entity now.
+type Judgement struct {
+	// Verdict is the valid one that is preferred, or the first that is not.
+	Verdict trust.Verdict
+	// Marks are the types of those that count.
+	Marks []string
+	// Digest is that of the entry; empty for an entity that is not trusted.
+	Digest string
+}
+
+// Judgements are what the newest walk found of each entity, when that was, and how many
+// statements it wanted and did not get.
+func (r *Resolver) Judgements() (at time.Time, failed int, all map[federation.EntityID]Judgement) {
+	s := r.current.Load()
+	all = make(map[federation.EntityID]Judgement, len(s.entries))
+	for id, entries := range s.entries {
+		if len(entries) == 0 {
+			continue
+		}
+		e := entries[max(slices.IndexFunc(entries, func(e *Entry) bool { return e.Err == nil }), 0)]
+		j := Judgement{Verdict: e.verdict, Digest: e.Digest}
+		for _, m := range e.Marks {
+			j.Marks = append(j.Marks, m.Type)
+		}
+		all[id] = j
+	}
+	return s.at, len(s.gathered.failures), all
+}
+
 // Weather is the forecast by what is known now. It is made once for each walk.
 func (r *Resolver) Weather() weather.Forecast { return r.current.Load().forecast() }
 

@@ -26,6 +26,10 @@ const (
 // before the resolver runs.
 func (r *Resolver) OnDropped(told func(federation.EntityID)) { r.told = told }
 
+// OnNews has a channel told, without waiting, that something else is known than before. It is set
+// before the resolver runs.
+func (r *Resolver) OnNews(news chan<- struct{}) { r.news = news }
+
 // watch looks every [watchEvery] who has left the lists of superiors, until ctx ends.
 func (r *Resolver) watch(ctx context.Context) {
 	for {
@@ -160,6 +164,10 @@ func (r *Resolver) put(before *snapshot, found *gathered, unlisted map[pair]time
 				r.told(id)
 			}
 		}
+	}
+	select {
+	case r.news <- struct{}{}: // never, where nobody is told
+	default:
 	}
 	if err := save(r.file, found); err != nil {
 		slog.Error("what is known of the federation could not be kept for the next start", "file", r.file, "error", err)

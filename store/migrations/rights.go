@@ -68,6 +68,8 @@ var rights = []right{
 	{"federation_bundles", "raw", [5]string{"", "", "", "", "raw"}},
 	{"federation_marks", "raw", [5]string{"", "", "raw", "raw", "r"}},
 	{"federation_subordinates", "raw", [5]string{"", "", "raw", "raw", "r"}},
+	{"federation_verdicts", "rad", [5]string{"", "", "r", "r", "rad"}},
+	{"federation_walks", "rad", [5]string{"", "", "r", "r", "rad"}},
 	{"goose_db_version", "r", [5]string{"r", "r", "r", "r", "r"}},
 	{"grant_principals", all, [5]string{"ra", "r", "", "r", ""}},
 	{"grants", all, [5]string{"rawd", begun, "r w(created_at,revoked_at,revoked_because,code_spent_at)", "r w(created_at,revoked_at,revoked_because,code_spent_at)", ""}},

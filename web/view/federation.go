@@ -53,7 +53,7 @@ type SubordinateDetail struct {
 func (SubordinateDetail) page() string { return "SubordinateDetail" }
 
 // TrustExplained says whether an entity is trusted, and why not. The question is a GET of URL
-// with the field id.
+// with the fields id and at, empty for now.
 type TrustExplained struct{ federated.Trust }
 
 func (TrustExplained) page() string { return "TrustExplained" }

@@ -31,6 +31,12 @@ func federationEntries() []bookEntry {
 		{"TrustExplained, malformed", TrustExplained{federated.Trust{URL: "/console/federation/trust", Entity: "a", Malformed: true}}},
 		{"TrustExplained, trusted", sampleTrust(true)},
 		{"TrustExplained, not trusted", sampleTrust(false)},
+		{"TrustExplained, then", sampleThen()},
+		{"TrustExplained, then nobody", TrustExplained{federated.Trust{
+			URL: "/console/federation/trust", Entity: "https://a.example.vn", Time: "2026-03-03T09:14",
+			Then: &federated.Then{At: sampleNow},
+		}}},
+		{"TrustExplained, no time", TrustExplained{federated.Trust{URL: "/console/federation/trust", Entity: "https://a.example.vn", Time: "soon", BadTime: true}}},
 		{"Weather", sampleWeather()},
 		{"Weather, nothing known", Weather{federated.Forecast{BackURL: "/console/federation"}}},
 		{"Propose", Propose{Form: Form{Action: "/console/federation/propose"}, BackURL: "/console/federation"}},
@@ -179,6 +185,34 @@ func sampleChange() federated.Change {
 		Name: "openid_relying_party.grant_types", Operator: "subset_of", Value: `["authorization_code"]`,
 		Before: `["authorization_code","implicit"]`, After: `["authorization_code"]`, From: []string{"https://danang.example.vn"},
 	}
+}
+
+// sampleThen has a node in each state.
+func sampleThen() TrustExplained {
+	const neo, app = "https://neo.example.vn", "https://dat-dai.danang.example.vn"
+	key := []string{"Z0zq6L8y1f3mJ0l1s2d4f5g6h7j8k9l0q1w2e3r4t5y"}
+	trusted := federated.ThenNode{
+		Node: "dc1/may-chu-1", Looked: true, Known: true, Trusted: true, Since: sampleNow.AddDate(0, 0, -9), Before: sampleNow,
+		After:  sampleNow,
+		Anchor: neo, Marks: neo + "/marks/dich-vu-cong", Chain: []federated.TrustLink{
+			{Issuer: neo, Subject: neo, Own: true, Keys: key}, {Issuer: neo, Subject: app, Keys: key}, {Issuer: app, Subject: app, Own: true, Keys: key},
+		},
+	}
+	refused := federated.ThenNode{
+		Node: "dc1/may-chu-2", Looked: true, Known: true, Since: sampleNow, Before: sampleNow, Section: "6.1.3.1.4",
+		Error:  "the metadata do not comply: grant_types",
+		Advice: Words{VI: app + " phải sửa siêu dữ liệu.", EN: app + " has to change its metadata."},
+	}
+	blind := trusted
+	blind.Node, blind.Looked, blind.Chain = "dc2/may-chu-1", false, nil
+	return TrustExplained{federated.Trust{
+		URL: "/console/federation/trust", Entity: app, Time: "2026-11-24T01:04",
+		Then: &federated.Then{At: sampleNow, Nodes: []federated.ThenNode{
+			trusted, refused, blind,
+			{Node: "dc2/may-chu-2", Looked: true, Before: sampleNow},
+			{Node: "dc2/may-chu-3", Looked: true, Known: true, Gone: true, Before: sampleNow, Since: sampleNow},
+		}},
+	}}
 }
 
 func sampleWeather() Weather {

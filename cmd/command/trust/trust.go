@@ -15,6 +15,7 @@ import (
 
 	"hopnhat/cmd/command/tool"
 	"hopnhat/federation"
+	"hopnhat/federation/history"
 	"hopnhat/federation/metadata"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
@@ -92,7 +93,7 @@ type Step struct {
 
 func explain(e *tool.Env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "explain [FILE]", Short: "Say whether an entity is trusted, and why not: from a file without any network, or fetched",
+		Use: "explain [FILE | ENTITY]", Short: "Say whether an entity is trusted, and why not: from a file without any network, or fetched",
 		Long: `Says whether an entity is trusted, from a file of entity statements, by OpenID Federation 1.0.
 Giải thích vì sao một thực thể được tin cậy trong liên đoàn, hoặc vì sao không, không cần mạng.
 
@@ -105,29 +106,38 @@ With --fetch ENTITY the statements are fetched over HTTPS, from the entity up to
 marks are judged too. Public addresses are reached, and those of each --network. Giving --save keeps what
 was fetched, to be judged again without any network.
 
+ENTITY, a URL, with --at says instead whether this installation trusted the entity at a time that is past, by
+what its servers found then and kept for 400 days: by which chain, since when, between which walks through the
+federation, and where no server was looking. No keys are needed for that.
+
 Exit codes: 0 trusted, 1 not trusted or it failed, 2 wrong use.`,
 		Example: tool.Lines(
 			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks chain.json",
 			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks --subject https://app.example.vn --json statements.json",
 			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks --fetch https://app.example.vn --network 10.0.0.0/8",
-			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks --at 2026-03-03T09:14:00+07:00 chain.json"),
+			"hopnhat federation explain --anchor https://neo.example.vn=neo.jwks --at 2026-03-03T09:14:00+07:00 chain.json",
+			"hopnhat federation explain https://app.example.vn --at 2027-03-03T09:14"),
 		Args: cobra.MaximumNArgs(1),
 	}
 	pinned := cmd.Flags().StringArray("anchor", nil, "a trust anchor and its keys, `ENTITY=FILE` with a JWK Set; more than once for several")
 	subject := cmd.Flags().String("subject", "", "the entity in question, where the file holds statements in any order")
-	at := cmd.Flags().String("at", "", "the time of the question, RFC 3339; now if empty")
+	at := cmd.Flags().String("at", "", "the `TIME` of the question, RFC 3339 or as 2027-03-03T09:14 in Viet Nam; now if empty")
 	var from source
 	from.flags(cmd)
 	asJSON := tool.JSONFlag(cmd, tool.Object, Explained{})
+	then := explainPast(e, cmd, at, asJSON)
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
+		if len(words) == 1 && strings.HasPrefix(words[0], "https://") {
+			return then(cmd, words)
+		}
 		anchors, err := readAnchors(*pinned)
 		if err != nil {
 			return err
 		}
 		now := time.Now()
 		if *at != "" {
-			if now, err = time.Parse(time.RFC3339, *at); err != nil {
-				return fmt.Errorf("--at %q is no time of RFC 3339, such as 2026-03-03T09:14:00+07:00", *at)
+			if now, err = history.ParseTime(*at); err != nil {
+				return fmt.Errorf("--at: %w", err)
 			}
 		}
 		var found finding

@@ -70,7 +70,7 @@ func TestExplain(t *testing.T) {
 		{"an empty set of keys", []string{"--anchor", "https://neo.example.vn=" + write("empty.jwks", claims{"keys": []string{}}), chain}, 1, []string{"none that a statement"}},
 		{"a file that is not there", []string{"--anchor", keys, filepath.Join(dir, "none")}, 1, []string{"reading the statements"}},
 		{"a file that is no list", []string{"--anchor", keys, filepath.Join(dir, "neo.jwks")}, 1, []string{"not a JSON array of statements"}},
-		{"a time that is none", []string{"--anchor", keys, "--at", "yesterday", chain}, 1, []string{"no time of RFC 3339"}},
+		{"a time that is none", []string{"--anchor", keys, "--at", "yesterday", chain}, 1, []string{"is no time such as"}},
 		{"a subject that is none", []string{"--anchor", keys, "--subject", "app", pool}, 1, []string{"not an entity identifier"}},
 		{"a subject without a path", []string{"--anchor", keys, "--subject", "https://app.example.vn", chain}, 1, []string{"no path leads"}},
 		{"statements that are none", []string{"--anchor", keys, "--subject", "https://app.example.vn", write("bad.json", []string{"a"})}, 1, []string{"statement 0 of the file"}},

@@ -2,6 +2,7 @@ package federating
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"hopnhat/authz/outbound"
@@ -41,6 +42,15 @@ func (e *Entity) known(s *Server, state string) (rehearsal.Known, time.Time, err
 	return rehearsal.Known{Statements: stored.Statements, Anchors: e.Anchors, Holds: stored.Holds}, stored.At, nil
 }
 
+// NodeName names a node in what is kept of the federation: its site and its machine.
+func NodeName(site string) string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "?"
+	}
+	return site + "/" + host
+}
+
 // Console is what the pages of operators are made of.
 func (p Parts) Console(records enrolments.Book, scribe desk.Scribe, pseudonyms evidence.Pseudonyms,
 	s *Server,
@@ -50,6 +60,7 @@ func (p Parts) Console(records enrolments.Book, scribe desk.Scribe, pseudonyms e
 	if err != nil {
 		return o, err
 	}
+	o.Past = p.Past
 	o.Known = func() (rehearsal.Known, time.Time, error) { return e.known(s, p.State) }
 	o.Weather = func() (weather.Forecast, error) {
 		if e == nil {

@@ -27,6 +27,7 @@ import (
 	"hopnhat/federation/bundle/order"
 	"hopnhat/federation/desk"
 	"hopnhat/federation/fetch"
+	"hopnhat/federation/history"
 	"hopnhat/federation/registrar"
 	"hopnhat/federation/rehearsal"
 	"hopnhat/federation/resolver"
@@ -211,6 +212,8 @@ type Server struct {
 	// making makes bundles, following gets those of others; nil for neither.
 	making    *making
 	following *follow.Follower
+	// history keeps what was found; nil keeps nothing.
+	history *history.Recorder
 }
 
 // callersInterval is that after which an address may ask the endpoints once more. One who walks a
@@ -226,6 +229,11 @@ type Parts struct {
 	Registry            authority.Registry
 	// Bundles has the newest bundle of each anchor.
 	Bundles order.Book
+	// Past is what nodes found of an entity at a time; nil where it is not asked.
+	Past func(ctx context.Context, id federation.EntityID, at time.Time) ([]history.Answer, error)
+	// History keeps what is found of others, for the node of a name; nil keeps nothing.
+	History history.Store
+	Node    string
 	// Burst is how often one address may ask the endpoints at once; 0 is without a limit.
 	Burst int
 	// Provider gives the metadata of the OpenID Provider that the server is as well; nil if
@@ -256,6 +264,9 @@ func New(p Parts) (*Server, error) {
 			Anchors: e.Anchors, Fetcher: fetch.New(outbound.NewWithin(e.Bounds), nil), File: filepath.Join(p.State, resolver.FileName),
 		})
 		o.Resolver = s.resolver
+		if p.History != nil {
+			s.history = &history.Recorder{Store: p.History, Node: p.Node}
+		}
 	}
 	s.handlers = authority.New(o).Handlers()
 	return s, s.carry(e, p)
@@ -310,6 +321,11 @@ func (s *Server) Run(ctx context.Context) {
 	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
+	if s.history != nil { // before anybody else changes what is known
+		news := make(chan struct{}, 1)
+		s.resolver.OnNews(news)
+		beside.Go(func() { s.history.Run(ctx, s.resolver, news) })
+	}
 	if s.making != nil {
 		beside.Go(func() { s.making.run(ctx) })
 	}

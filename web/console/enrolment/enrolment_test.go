@@ -17,6 +17,7 @@ import (
 	"hopnhat/federation/desk"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/federationtest"
+	"hopnhat/federation/history"
 	"hopnhat/federation/rehearsal"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
@@ -41,6 +42,7 @@ type room struct {
 	app     *federationtest.Entity
 	known   []statement.Statement
 	fetched error
+	past    []history.Answer
 	// unexplained says that no event explains the record.
 	unexplained bool
 	asked       []string
@@ -62,6 +64,7 @@ func newRoom(t *testing.T) *room {
 	d := &desk.Desk{Store: r, Scribe: r.Scribe(now), Entity: us, Now: now, Known: known}
 	r.Pages = enrolment.New(enrolment.Options{
 		Records: r, Desk: d, Pseudonyms: r, Known: known, Now: now,
+		Past: func(context.Context, federation.EntityID, time.Time) ([]history.Answer, error) { return r.past, nil },
 		Terms: func(context.Context, federation.EntityID) (enrol.Terms, error) {
 			c := federationtest.Parse(t, r.configuration(t))
 			terms, err := enrol.FromConfiguration(c, us, r.now)
@@ -443,6 +446,52 @@ func TestTrust(t *testing.T) {
 	says("app", "bắt đầu bằng https://", `role="alert"`)
 	says("", "Theo những gì biết được lúc")
 	says(strings.Repeat("a", 3000), "bad_request")
+}
+
+// TestTrustThen: of a time that is past the page says what each server had found by then, between
+// which walks, and that nobody can say where none was looking.
+func TestTrustThen(t *testing.T) {
+	r := newRoom(t)
+	at := time.Date(2026, 3, 3, 9, 14, 0, 0, time.FixedZone("", 7*3600))
+	looked := history.Answer{Node: "dc1/a", Before: at.Add(-time.Minute), After: at.Add(9 * time.Minute)}
+	trusted := looked
+	trusted.Since, trusted.Verdict = at.Add(-time.Hour), history.Verdict{
+		Trusted: true, Anchor: us, Marks: []string{"https://neo.example.vn/m"},
+		Chain: []history.Link{{Issuer: r.app.ID, Subject: r.app.ID, Keys: []string{"thumb-of-the-app"}}},
+	}
+	refused, gone, blind := trusted, trusted, trusted
+	refused.Verdict = history.Verdict{Section: "10.2", Error: "it ended", AdviceVI: "phải gia hạn"}
+	gone.Verdict = history.Verdict{Gone: true}
+	blind.Before = at.Add(-time.Hour)
+	for _, row := range []struct {
+		name, id, at string
+		answers      []history.Answer
+		wants        []string
+	}{
+		{"trusted", string(r.app.ID), "2026-03-03T09:14", []history.Answer{trusted}, []string{
+			"Được tin cậy", "dc1/a", "thumb-of-the-app", "https://neo.example.vn/m", "08:14",
+		}},
+		{"refused", string(r.app.ID), "2026-03-03T09:14", []history.Answer{refused}, []string{"Không được tin cậy", "§10.2 it ended", "phải gia hạn"}},
+		{"gone", string(r.app.ID), "2026-03-03T09:14", []history.Answer{gone}, []string{"Không còn thấy"}},
+		{"never found", string(r.app.ID), "2026-03-03T09:14", []history.Answer{looked}, []string{"Lần duyệt trước đó không thấy"}},
+		{"nobody looked", string(r.app.ID), "2026-03-03T09:14", []history.Answer{blind}, []string{"Không có ai theo dõi", "Kết quả gần nhất"}},
+		{"nobody kept anything", string(r.app.ID), "2026-03-03T09:14", nil, []string{"400 ngày"}},
+		{"no time", string(r.app.ID), "soon", nil, []string{`role="alert"`, "thời điểm đã qua", `value="soon"`}},
+		{"a time to come", string(r.app.ID), "2036-03-03T09:14", nil, []string{`role="alert"`}},
+		{"no entity", "app", "2026-03-03T09:14", nil, []string{`role="alert"`, "https://"}},
+		{"a time and no entity", "", "2026-03-03T09:14", nil, []string{`value="2026-03-03T09:14"`}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r.past = row.answers
+			query := url.Values{"id": {row.id}, "at": {row.at}}.Encode()
+			got := r.b.Get(t, enrolment.TrustPath, enrolment.TrustPath+"?"+query, let(r.Trust))
+			for _, want := range row.wants {
+				if got.Err != nil || !strings.Contains(got.Body, want) {
+					t.Errorf("it does not say %q: %v %s", want, got.Err, got.Body)
+				}
+			}
+		})
+	}
 	rules := trust.Rules()
 	if len(rules) != len(federated.TrustRules()) {
 		t.Fatalf("the pages have %q, trust %q", federated.TrustRules(), rules)

@@ -18,6 +18,7 @@ import (
 	"hopnhat/federation/approval"
 	"hopnhat/federation/desk"
 	"hopnhat/federation/enrol"
+	"hopnhat/federation/history"
 	"hopnhat/federation/rehearsal"
 	"hopnhat/federation/weather"
 	"hopnhat/web/evidence"
@@ -66,6 +67,8 @@ type Options struct {
 	// Known is what is known of the federation, and since when; the error is desk.ErrNotKnown
 	// if nothing is.
 	Known func() (rehearsal.Known, time.Time, error)
+	// Past is what each node found of an entity at a time.
+	Past func(ctx context.Context, id federation.EntityID, at time.Time) ([]history.Answer, error)
 	// Weather is the forecast; the error is desk.ErrNotKnown if nothing is known.
 	Weather func() (weather.Forecast, error)
 	Now     func() time.Time

@@ -20,14 +20,17 @@ import (
 // Trust says whether an entity is trusted, and why not: by what is known, without a request to
 // anybody.
 func (p *Pages) Trust(v *page.Visit) error {
-	asked := strings.TrimSpace(v.C.Query("id"))
-	if len(asked) > federation.MaxEntityID {
+	asked, at := strings.TrimSpace(v.C.Query("id")), strings.TrimSpace(v.C.Query("at"))
+	if len(asked) > federation.MaxEntityID || len(at) > maxPart {
 		return page.Fault(view.ErrorBadRequest)
 	}
-	body := view.TrustExplained{Trust: federated.Trust{URL: TrustPath, Entity: asked}}
-	known, at, err := p.o.Known()
+	body := view.TrustExplained{Trust: federated.Trust{URL: TrustPath, Entity: asked, Time: at}}
+	if at != "" {
+		return p.trustedThen(v, body)
+	}
+	known, since, err := p.o.Known()
 	if body.Known = err == nil; body.Known {
-		body.KnownAt = at
+		body.KnownAt = since
 	} else if !errors.Is(err, desk.ErrNotKnown) {
 		return err
 	}

@@ -181,6 +181,11 @@ type BranchRow struct {
 // Trust says whether an entity is trusted, and why not.
 type Trust struct {
 	URL, Entity string
+	// Time is the time of the question as it was typed, empty for now; BadTime says that it is
+	// none, or to come. Then is the answer about a time that is past.
+	Time    string
+	BadTime bool
+	Then    *Then
 	// Malformed says that what was asked is no entity.
 	Malformed bool
 	// Known says that something is known here, KnownAt since when.
@@ -199,6 +204,29 @@ type Trust struct {
 	Checks []TrustCheck
 	Steps  []Change
 	Marks  []TrustMark
+}
+
+// Then says what each node knew of an entity at a time.
+type Then struct {
+	At    time.Time
+	Nodes []ThenNode
+}
+
+// ThenNode is what one node knew. Where it was not looking, nobody can say what it would have
+// found; what it had found before is told beside.
+type ThenNode struct {
+	Node string
+	// Looked says that it had walked through the federation shortly before. Known says that it had
+	// found the entity, Gone that it found it no more.
+	Looked, Known, Trusted, Gone bool
+	// Since is when it found the verdict first; Before and After are its walks around the time,
+	// zero for none.
+	Since, Before, After   time.Time
+	Anchor, Marks, Section string
+	Error                  string
+	Advice                 authz.LocalizedText
+	// Chain is drawn from the anchor down.
+	Chain []TrustLink
 }
 
 // Forecast says what threatens the federation.
