@@ -134,6 +134,22 @@ func TestHotStatementsGoByAnIndex(t *testing.T) {
 			{"logout: the outbox", func() error {
 				return db.QueueLogout(ctx, session.Delivery{ID: "l", Session: s.ID, Subject: subject, Client: "app", Next: midday})
 			}},
+			{"another provider: the link", func() error {
+				return missing(tx(func(ctx context.Context) error {
+					_, err := db.Upstreams.BondOf(ctx, "https://op.example", "1", true)
+					return err
+				}))
+			}},
+			{"another provider: her links", func() error { _, err := db.Upstreams.Bonds(ctx, subject); return err }},
+			{"another provider: a link that ended", func() error { _, err := db.Upstreams.Removed(ctx, subject, "https://op.example"); return err }},
+			{"another provider: the events of a link", func() error { _, _, err := db.Upstreams.EventsOf(ctx, "p", "l"); return err }},
+			{"another provider: sessions of somebody there", func() error {
+				_, err := db.Upstreams.SessionsOf(ctx, "https://op.example", "1", "")
+				return err
+			}},
+			{"another provider: one session there", func() error { _, err := db.Upstreams.SessionsThere(ctx, "op", "s"); return err }},
+			{"another provider: sessions by a link", func() error { _, err := db.Upstreams.SessionsBy(ctx, "l"); return err }},
+			{"another provider: a logout token", func() error { _, err := db.Taken(ctx, []byte("d")); return err }},
 			{"logout: what is due", func() error {
 				_, err := db.DueLogouts(ctx, midday, midday.Add(time.Minute), []authz.ClientID{"busy"}, 9, 10)
 				return err
