@@ -33,15 +33,17 @@ func ParseACR(acr string) (level AuthenticationLevel, ok bool) {
 // LevelOf derives the authentication level from the methods used, as RFC 8176
 // names them in `amr`.
 func LevelOf(methods []string) AuthenticationLevel {
-	var knowledge, possession, biometric bool
+	var knowledge, possession, biometric, several bool
 	for _, m := range methods {
 		switch m {
 		case "pwd", "pin", "kba":
 			knowledge = true
-		case "otp", "hwk", "swk", "sms", "sc":
+		case "otp", "hwk", "swk", "pop", "sms", "sc":
 			possession = true
 		case "face", "fpt", "iris", "vbm":
 			biometric = true
+		case "mfa": // which two it were is not known
+			several = true
 		}
 	}
 	switch factors := count(knowledge, possession, biometric); {
@@ -49,7 +51,7 @@ func LevelOf(methods []string) AuthenticationLevel {
 		return 4
 	case biometric && factors >= 2:
 		return 3
-	case factors >= 2:
+	case factors >= 2, several:
 		return 2
 	case factors == 1:
 		return 1

@@ -88,7 +88,7 @@ var inTests = []string{
 }
 
 // onlyTests are packages that exist to test others.
-var onlyTests = []string{"store/storetest", "keys/keytest", "keys/costtest", "federation/federationtest", "authz/decoupled/decoupledtest", "authz/grant/granttest", "authz/authztest", "web/page/pagetest", "web/evidence/evidencetest", "conformance/harness/..."}
+var onlyTests = []string{"store/storetest", "keys/keytest", "keys/costtest", "federation/federationtest", "authz/decoupled/decoupledtest", "authz/grant/granttest", "authz/authztest", "authz/authn/passkey/passkeytest", "web/page/pagetest", "web/evidence/evidencetest", "conformance/harness/..."}
 
 // A cage says where a framework may be named, tests included.
 type cage struct {
@@ -110,6 +110,8 @@ var cages = []cage{
 	{"github.com/transparency-dev/tessera", []string{"store/tlog", "store/tlog/inspect"}},
 	{"github.com/hashicorp/vault", []string{"keys/vault"}},
 	{"github.com/cedar-policy", []string{"authz/policy/..."}},
+	{"github.com/go-webauthn", []string{"authz/authn/passkey/..."}},
+	{"github.com/fxamacker/cbor", nil},
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
 	{"github.com/spf13/pflag", []string{"cmd/..."}},
 	{"code.dny.dev/ssrf", []string{"authz/outbound"}},

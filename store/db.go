@@ -16,6 +16,7 @@ import (
 	"hopnhat/store/leafrows"
 	"hopnhat/store/losses"
 	"hopnhat/store/migrations"
+	"hopnhat/store/passkeys"
 	"hopnhat/store/regional"
 	"hopnhat/store/signins"
 	"hopnhat/store/spent"
@@ -67,6 +68,8 @@ type DB struct {
 	Heads Heads
 	// Erasures are the events that were ordered to be erased.
 	Erasures erasures.Book
+	// Passkeys are those by which people sign in.
+	Passkeys passkeys.Book
 	// Upstreams are the links with people at other providers.
 	Upstreams upstreams.Book
 	// Enrolments are our subordinates in the federation, and the trust marks we granted.
@@ -132,7 +135,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db, Events: events},
 		Bundles: bundles.Book{Handle: db}, Histories: histories.Book{Handle: db},
-		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db, events), Regional: regional.Book{Handle: db},
+		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db, events), Passkeys: passkeys.New(db),
+		Regional: regional.Book{Handle: db},
 	}, nil
 }
 

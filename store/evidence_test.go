@@ -42,6 +42,7 @@ var written = map[string][]audit.Action{
 		audit.SubordinateProposed, audit.SubordinateRenewed, audit.SubordinateApproved, audit.SubordinateSuspended, audit.SubordinateRevoked,
 	},
 	"Choose": {audit.RegionalChosen}, "Handed": {audit.RegionalHanded}, "Put": {audit.RegionalReceived}, "End": {audit.AccountLock}, "EndOver": {audit.AccountLock},
+	"InsertPasskey": {audit.PasskeyAdded}, "RemovePasskey": {audit.PasskeyRemoved},
 	"InsertBond": {audit.UpstreamLinked}, "EndBond": {audit.UpstreamUnlinked},
 	"SaveMark": {audit.TrustMarkGranted, audit.TrustMarkRevoked}, "Decide": {audit.LogLossAccepted}, "Order": {audit.Erase},
 	"MoveKey": {

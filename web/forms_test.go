@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/recover"
 
 	"hopnhat/authz/authn"
+	"hopnhat/authz/authn/passkey"
 	"hopnhat/federation/upstream/flow"
 )
 
@@ -20,6 +21,7 @@ import (
 func routed() *Server {
 	s := &Server{o: nothingBehind()}
 	s.o.Upstream.Engine, s.o.Upstream.Addresses = (*flow.Engine)(nil), authn.NewAddresses(100, time.Second, time.Now)
+	s.o.Passkeys = (*passkey.Passkeys)(nil)
 	s.furnish()
 	s.app = fiber.New(fiber.Config{ErrorHandler: s.renderError})
 	s.app.Use(recover.New(), identify, s.harden)

@@ -27,7 +27,7 @@ type Group string
 
 // The groups. An objective stands on sign_in and release (docs/production.md §5).
 const (
-	GroupSignIn  Group = "sign_in" // a password or code that was sent
+	GroupSignIn  Group = "sign_in" // a password, code or passkey that was sent
 	GroupRequest Group = "request" // /par and /authorize
 	GroupToken   Group = "token"
 	GroupRelease Group = "release" // of the broker
@@ -41,7 +41,7 @@ var Groups = []Group{GroupSignIn, GroupRequest, GroupToken, GroupRelease, GroupO
 // nothing and would hide those that do.
 func groupOf(method, route string) Group {
 	switch route {
-	case "/signin", "/signin/code":
+	case "/signin", "/signin/code", "/signin/passkey":
 		if method == fiber.MethodPost {
 			return GroupSignIn
 		}

@@ -23,11 +23,12 @@ import (
 	"hopnhat/web/logo"
 	"hopnhat/web/logtiles"
 	"hopnhat/web/page"
+	"hopnhat/web/passkeys"
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
 	"hopnhat/web/signout"
 	"hopnhat/web/upstream"
-	"hopnhat/web/view"
+	"hopnhat/web/view/ways"
 )
 
 // Endpoints are the handlers of the protocol, each at the path that the metadata name.
@@ -65,7 +66,7 @@ type Roles interface {
 	HasRole(ctx context.Context, who authz.Subject, role authz.Role) (bool, error)
 }
 
-// Sessions, Consents, Evidence, Log and Deliveries are what the rooms need of one thing,
+// Sessions, Passkeys, Consents, Evidence, Log and Deliveries are what the rooms need of one thing,
 // put together: each room says what it needs for itself.
 type (
 	// Sessions is the browser's session.
@@ -74,6 +75,11 @@ type (
 		signin.Sessions
 		signout.Sessions
 		account.Sessions
+	}
+	// Passkeys are those by which people sign in.
+	Passkeys interface {
+		signin.Passkeys
+		passkeys.Passkeys
 	}
 	// Consents is what people are asked and have agreed to.
 	Consents interface {
@@ -124,6 +130,8 @@ type Options struct {
 	Upstream upstream.Options
 	// Choices are what people choose of provinces; nil where there are none.
 	Choices choices.Choices
+	// Passkeys are a way to sign in; nil where there are none.
+	Passkeys Passkeys
 	// UserCodes limits how often an address may type the code of a device.
 	UserCodes signin.UserCodes
 	// Consents and evidence.
@@ -181,8 +189,8 @@ func (s *Server) furnish() {
 		Issuer: o.Issuer, Sessions: o.Sessions, Forms: o.Forms, ClientAddress: s.clientAddress, Demo: o.Demo, OpenIncidents: o.Board.Open,
 	}
 	s.documents = newDocuments(o, func(c *fiber.Ctx) string { return s.clientAddress(c).String() })
-	var buttons func(*page.Visit, string, string, grant.Handle) []view.ProviderButton
-	var signOut func(context.Context, authz.SessionID) *view.ProviderButton
+	var buttons func(*page.Visit, string, string, grant.Handle) []ways.ProviderButton
+	var signOut func(context.Context, authz.SessionID) *ways.ProviderButton
 	links := ""
 	if o.Upstream.Engine != nil {
 		o.Upstream.Requests, o.Upstream.LogoutQueued, o.Upstream.Now = o.Requests, o.LogoutQueued, o.Now
@@ -193,7 +201,7 @@ func (s *Server) furnish() {
 		Issuer: o.Issuer, Requests: o.Requests, Answers: o.Answers, Approvals: o.Approvals, Authn: o.Authn, Sessions: o.Sessions,
 		Consents: o.Consents, Catalogue: o.Catalogue, Forms: o.Forms, Clients: o.Clients, UserCodes: o.UserCodes,
 		LogoutQueued: o.LogoutQueued, Answered: o.Answered, Now: o.Now, DemoApps: o.DemoApps, Region: o.Region,
-		Buttons: buttons,
+		Buttons: buttons, Passkeys: o.Passkeys,
 	})
 	s.signout = signout.New(signout.Options{
 		Provider: o.EndSession, Sessions: o.Sessions, Deliveries: o.Deliveries, Clients: o.Clients, LogoutQueued: o.LogoutQueued,
@@ -207,9 +215,13 @@ func (s *Server) furnish() {
 	if o.Choices != nil {
 		regions = choices.Path
 	}
+	ways := ""
+	if o.Passkeys != nil {
+		ways = passkeys.Path
+	}
 	s.account = account.New(account.Options{
 		Sessions: o.Sessions, SignOut: s.signout, Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Clients: o.Clients,
-		LogoutQueued: o.LogoutQueued, Now: o.Now, ProvidersURL: links, Regions: regions,
+		LogoutQueued: o.LogoutQueued, Now: o.Now, ProvidersURL: links, Regions: regions, PasskeysURL: ways,
 	})
 	s.console = console.New(console.Options{
 		Evidence: o.Evidence, Pseudonyms: o.Pseudonyms, Log: o.Log, Scribe: o.Scribe, Clients: o.Clients,

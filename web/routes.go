@@ -21,6 +21,7 @@ import (
 	"hopnhat/web/console/operations"
 	"hopnhat/web/logtiles"
 	"hopnhat/web/page"
+	"hopnhat/web/passkeys"
 	"hopnhat/web/portal"
 	"hopnhat/web/signin"
 	"hopnhat/web/signout"
@@ -43,6 +44,8 @@ const (
 	operator
 	// official is one of the two.
 	official
+	// recent is a person who signed in a short while ago: here she changes how she signs in.
+	recent
 )
 
 // roles are the roles of audiences that need one of some.
@@ -201,6 +204,14 @@ func (s *Server) table() []route {
 			visit(Portal, post, upstream.UnlinkPath, person, up.Unlink),
 		)
 	}
+	if s.o.Passkeys != nil {
+		room := passkeys.New(s.o.Passkeys)
+		table = append(
+			table, visit(Provider, post, signin.PasskeyPath, anybody, s.signin.SignInPasskey),
+			visit(Portal, get, passkeys.Path, recent, room.Show), visit(Portal, post, passkeys.Path, recent, room.Add),
+			visit(Portal, post, passkeys.RemovePath, recent, room.Remove),
+		)
+	}
 	if s.o.Choices != nil {
 		room := choices.New(s.o.Choices)
 		table = append(table, visit(Portal, get, choices.Path, person, room.Show), visit(Portal, post, choices.Path, person, room.Change))
@@ -250,6 +261,11 @@ func (s *Server) admit(who audience, h func(*page.Visit) error) func(*page.Visit
 		in, err := v.SignedIn()
 		if err != nil {
 			return err
+		}
+		if who == recent {
+			if in, err = v.SignedInRecently(s.o.Now()); err != nil {
+				return err
+			}
 		}
 		if of, needed := roles[who]; needed {
 			for i := 0; i < len(of) && v.Role == ""; i++ {

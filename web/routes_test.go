@@ -59,6 +59,8 @@ func mayVisit(path string) audience {
 		return official
 	case strings.HasPrefix(path, "/console"), strings.HasPrefix(path, "/log/shards/"), strings.HasPrefix(path, "/log/consent/shards/"):
 		return auditor
+	case strings.HasPrefix(path, "/portal/passkeys"):
+		return recent
 	case strings.HasPrefix(path, "/portal"):
 		return person
 	default:

@@ -43,6 +43,9 @@ const (
 	UpstreamLinked        Action = "upstream.linked"
 	UpstreamUnlinked      Action = "upstream.unlinked"
 	UpstreamRefused       Action = "upstream.refused"
+	PasskeyAdded          Action = "passkey.added"
+	PasskeyRemoved        Action = "passkey.removed"
+	PasskeyRefused        Action = "passkey.refused" // its signature counter went back
 	Expire                Action = "consent.expire"
 	DenyNotMe             Action = "decoupled.not_me"
 	DenyWrongSymbol       Action = "decoupled.wrong_symbol"
@@ -173,6 +176,9 @@ var rules = slices.Concat([]rule{
 	{UpstreamRefused, SignInRefused, ReleaseTree, false, false, string(UpstreamRefused), "", true, "", []need{anObject}},
 	{UpstreamLinked, FactorChanged, ConsentTree, false, true, string(UpstreamLinked), "", true, Visible, []need{aPerson, anObject}},
 	{UpstreamUnlinked, FactorChanged, ConsentTree, false, true, string(UpstreamUnlinked), "", true, Visible, []need{aPerson, anObject}},
+	{PasskeyAdded, FactorChanged, ConsentTree, false, true, string(PasskeyAdded), "", true, Visible, []need{aPerson, anObject}},
+	{PasskeyRemoved, FactorChanged, ConsentTree, false, true, string(PasskeyRemoved), "", true, Visible, []need{aPerson, anObject}},
+	{PasskeyRefused, SignInRefused, ReleaseTree, false, false, string(PasskeyRefused), "", true, Visible, []need{aPerson, anObject}},
 	{DenyNotMe, SignInRefused, ReleaseTree, false, false, string(DenyNotMe), byPerson, true, Visible, []need{anApp, aPerson}},
 	{DenyWrongSymbol, SignInRefused, ReleaseTree, false, false, string(DenyWrongSymbol), byPerson, true, Visible, []need{anApp, aPerson}},
 

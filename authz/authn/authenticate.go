@@ -118,7 +118,7 @@ type Acceptance struct {
 
 // Outcome is what became of an attempt, for /metrics.
 type Outcome struct {
-	Step   string // password or code
+	Step   string // password, code or passkey
 	Result string // right, wrong, throttled, busy, locked, expired or failed
 	Known  bool   // whether the browser signed in to the account before
 }

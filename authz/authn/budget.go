@@ -42,10 +42,12 @@ const (
 const countTime = 10 * time.Second
 
 // steps are the two guesses of a sign-in, counted apart: who gets the password right
-// has not used up her tries at the code.
+// has not used up her tries at the code. A passkey is no guess, so no budget counts it; its
+// step names it in metrics.
 const (
 	passwordStep = "password"
 	codeStep     = "code"
+	PasskeyStep  = "passkey"
 )
 
 // budgets are those of an attempt at an account. The account is what tells it apart

@@ -83,6 +83,8 @@ type Use struct {
 	Factor FactorID
 	// Counter is the counter that the answer used, zero if the kind has none.
 	Counter int64
+	// Passkey is true of a passkey, which stands beside the factors: see package passkey.
+	Passkey bool
 }
 
 // of finds the factor of a kind; without one it has an empty Secret.

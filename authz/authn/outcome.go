@@ -8,6 +8,11 @@ var results = []string{"right", "wrong", "throttled", "busy", "locked", "expired
 // event has no increase then.
 func (a *Authenticator) Attempts() map[Outcome]uint64 {
 	counts := a.Outcomes.All()
+	for _, result := range results {
+		if result != "busy" { // a passkey waits for no hash, and needs no device to be known
+			counts[Outcome{Step: PasskeyStep, Result: result}] += 0
+		}
+	}
 	for _, o := range a.offers {
 		for _, result := range results {
 			for _, known := range []bool{false, true} {

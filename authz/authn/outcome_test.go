@@ -18,6 +18,9 @@ func TestEveryOutcomeIsCounted(t *testing.T) {
 			}
 		}
 	}
+	for _, err := range []error{nil, ErrWrong, Throttled{}, ErrLocked, ErrTicket, errors.New("the database is gone")} {
+		a.note(PasskeyStep, false, Origin{}, err)
+	}
 	after := a.Attempts()
 	if len(after) != before {
 		t.Errorf("there are %d outcomes, and were %d", len(after), before)

@@ -37,6 +37,12 @@ func (a *Authenticator) Begun(sealedTicket, binding string) (time.Time, error) {
 	return time.Unix(t.At, 0), err
 }
 
+// Holder is whose sign-in a ticket goes on. The error is ErrTicket as of [Authenticator.Begun].
+func (a *Authenticator) Holder(sealedTicket, binding string) (authz.Subject, error) {
+	t, err := a.good(sealedTicket, binding)
+	return t.Subject, err
+}
+
 // good opens a ticket that can still be used.
 func (a *Authenticator) good(sealed, binding string) (ticket, error) {
 	t, err := a.open(sealed)

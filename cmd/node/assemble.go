@@ -25,6 +25,7 @@ import (
 	"hopnhat/authz/resource"
 	"hopnhat/authz/session"
 	"hopnhat/cmd/node/federating"
+	"hopnhat/cmd/node/passkeys"
 	"hopnhat/cmd/node/provincial"
 	"hopnhat/cmd/node/recorded"
 	"hopnhat/cmd/node/registering"
@@ -216,7 +217,11 @@ func (n *Node) makeSignIn(ctx context.Context) error {
 	n.province.Limit(n.authn)
 	n.failed = &authn.FailedSignIns{Of: n.authn, Store: n.DB, Evidence: n.scribe, Now: time.Now}
 	n.closers = append(n.closers, func() error { return n.failed.Note(context.Background()) })
-	return nil
+	n.passkeys, err = passkeys.Make(ctx, passkeys.Parts{
+		Issuer: n.Config.Issuer, Province: n.province != nil, Ring: n.Ring, Store: n.DB.Passkeys, Evidence: n.scribe, Authn: n.authn,
+		Limit: attempts,
+	})
+	return err
 }
 
 // makeConsents makes what people are asked and told.
@@ -373,6 +378,7 @@ func (n *Node) makeServer(ctx context.Context) error {
 	if n.broker != nil {
 		o.Endpoints.Broker = n.broker.Releases
 	}
+	o.Passkeys = n.passkeys
 	o.Endpoints.Register, o.Endpoints.Manage = n.clients.Endpoints(n.registration)
 	o.Endpoints.Federation, o.Upstream, o.Endpoints.UpstreamLogout = n.federation.Handlers(), n.upstreams.Pages, n.upstreams.Logout
 	o.Endpoints.Federation, o.Endpoints.Regional, o.Choices = n.federation.Handlers(), n.regional.Handler(), n.regional.Chosen()

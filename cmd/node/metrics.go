@@ -128,7 +128,7 @@ var metricTable = []metric{
 			tell(oneIf(up), name)
 		}
 	}},
-	{"hopnhat_sign_in_attempts_total", "Attempts at a sign-in, by step (password, code), by what became of them (right, wrong, throttled, busy, locked, expired, failed), and by whether the browser signed in to the account before.", []string{"step", "result", "known_device"}, func(n *Node, tell func(float64, ...string)) {
+	{"hopnhat_sign_in_attempts_total", "Attempts at a sign-in, by step (password, code, passkey), by what became of them (right, wrong, throttled, busy, locked, expired, failed), and by whether the browser signed in to the account before.", []string{"step", "result", "known_device"}, func(n *Node, tell func(float64, ...string)) {
 		if n.authn == nil {
 			return
 		}

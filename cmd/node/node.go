@@ -55,6 +55,7 @@ type Node struct {
 	sessions     *session.Sessions
 	authn        *authn.Authenticator
 	failed       *authn.FailedSignIns
+	passkeys     web.Passkeys
 	clients      *registering.Clients
 	directory    *clientauth.Directory
 	consents     *consent.Consents

@@ -29,6 +29,9 @@ var (
 	Forms             = Use{Label: "forms"}
 	FormSeals         = Use{Label: "seal", Under: "forms", Encrypts: true}
 	Tickets           = Use{Label: "sign-in tickets", Encrypts: true}
+	Passkeys          = Use{Label: "passkeys"}
+	PasskeyHandles    = Use{Label: "user handles of passkeys", Under: "passkeys"}
+	PasskeyRows       = Use{Label: "rows of passkeys", Under: "passkeys"}
 	LogReaders        = Use{Label: "readers of the release log", Prefix: "hnl.", Encrypts: true}
 	DevicesAndBudgets = Use{Label: "devices and budgets", Under: "sign-in tickets"}
 	EvidenceTables    = Use{Label: "evidence tables"}                   // each table has a key
@@ -51,7 +54,7 @@ func (u Use) Version(name string) Use {
 var Uses = []Use{
 	RefreshTokens, FrontChannel, Handles, Codes, BrowserStates, LogoutRequests, Approvals, Nonces, Forms, FormSeals, Tickets, DevicesAndBudgets,
 	EventRows, EventCopies, EvidenceTables,
-	LogReaders, RegionalPeople,
+	LogReaders, RegionalPeople, Passkeys, PasskeyHandles, PasskeyRows,
 }
 
 // Prefixes are those of all texts that have one.

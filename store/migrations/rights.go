@@ -87,6 +87,7 @@ var rights = []right{
 	{"log_shards", all, [5]string{held, held, held, "raw", "r"}},
 	{"logout_deliveries", all, [5]string{"rawd", "", "ra w(attempts,next_at,done_at)", "ra", ""}},
 	{"pairwise_subjects", all, [5]string{"ra", "", "", "", ""}},
+	{"passkeys", all, [5]string{"r w(counter,last_used_at)", "", "ra w(name,mac,disabled_at)", "r w(name,mac,disabled_at)", ""}},
 	{"reconcilers", all, [5]string{"", "", "", "raw", ""}},
 	{"regional_changes", all, [5]string{"ra w(version)", "", "ra w(version)", "ra w(version)", ""}},
 	{"regional_choices", all, [5]string{"r w(handed_at)", "", "rad", "r", ""}},
@@ -108,7 +109,7 @@ var rights = []right{
 	{"upstream_pending", all, [5]string{"rawd", "", "a", "", ""}},
 	{"upstream_proofs", all, [5]string{"rawd", "", "rd", "rd", ""}},
 	{"upstream_sessions", all, [5]string{"raw", "", "r", "", ""}},
-	{"used_assertions", all, [5]string{"rad", "", "", "", ""}},
+	{"used_assertions", all, [5]string{"rad", "", "ra", "", ""}},
 }
 
 // Tables are those that [rights] names, sorted.

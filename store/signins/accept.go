@@ -39,7 +39,11 @@ func use(a *authn.Acceptance, account string, of ...any) (query string, values [
 		counters, values = append(counters, "WHEN ? THEN ?"), append(values, string(one.Factor), one.Counter)
 		conditions, terms = append(conditions, "id = ? AND counter < ?"), append(terms, string(one.Factor), one.Counter)
 	}
-	query = "UPDATE factors SET last_used_at = ?"
+	table := "factors"
+	if len(a.Uses) == 1 && a.Uses[0].Passkey { // a passkey needs nothing beside it
+		table = "passkeys"
+	}
+	query = "UPDATE " + table + " SET last_used_at = ?"
 	if len(counters) > 0 {
 		query += ", counter = CASE id " + strings.Join(counters, " ") + " ELSE counter END"
 	}

@@ -48,7 +48,7 @@ type Evidence interface {
 	FindVisible(ctx context.Context, q audit.Query, kinds []audit.Type, now time.Time) ([]audit.Recorded, error)
 }
 
-// Options is what the room is made of; all but ProvidersURL are needed.
+// Options is what the room is made of; all but the URLs and Regions are needed.
 type Options struct {
 	Sessions   Sessions
 	SignOut    SignOut
@@ -58,6 +58,8 @@ type Options struct {
 	Clients    page.Clients
 	// ProvidersURL is the page of links with other providers; empty where there are none.
 	ProvidersURL string
+	// PasskeysURL is where she adds and removes passkeys; empty where there are none.
+	PasskeysURL string
 	// LogoutQueued is called when logout tokens were queued.
 	LogoutQueued func()
 	Now          func() time.Time
@@ -97,7 +99,8 @@ func (p *Pages) show(v *page.Visit, ended int) error {
 		return err
 	}
 	body := view.Sessions{
-		EndURL: EndPath, EndAllURL: EndAllPath, Ended: ended, ProvidersURL: p.o.ProvidersURL, RegionsURL: p.o.Regions,
+		EndURL: EndPath, EndAllURL: EndAllPath, Ended: ended, ProvidersURL: p.o.ProvidersURL,
+		PasskeysURL: p.o.PasskeysURL, RegionsURL: p.o.Regions,
 	}
 	for _, one := range list {
 		body.Sessions = append(body.Sessions, view.Session{
@@ -152,6 +155,10 @@ func (p *Pages) act(ctx context.Context, e audit.Event) view.Act {
 		act.Own, act.Linked, act.Provider = true, true, e.Detail.Text
 	case audit.UpstreamUnlinked:
 		act.Own, act.Unlinked, act.Provider = true, true, e.Detail.Text
+	case audit.PasskeyAdded, audit.PasskeyRemoved:
+		act.Own, act.Passkey = true, e.Detail.Action
+	case audit.PasskeyRefused:
+		act.Passkey = e.Detail.Action
 	case audit.UpstreamRefused:
 		act.Provider = e.Detail.Object
 	case audit.RegionalChosen, audit.RegionalWithdrawn:

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"hopnhat/web/view"
 )
@@ -18,6 +19,20 @@ const (
 
 // IncidentsPath lists incidents: each page of the console leads there while one is open.
 const IncidentsPath = ConsolePath + "/incidents"
+
+// PasskeysPath is where a person changes how she signs in: see [RecentEnough].
+const PasskeysPath = PortalPath + "/passkeys"
+
+// Recent is how long ago a sign-in may be for pages where a person changes how she signs in: a
+// browser that was left open gives nobody a way in of his own. A form of such a page may come
+// as long again after it.
+const Recent = 15 * time.Minute
+
+// RecentEnough reports whether a sign-in at a time will do for a page of the portal.
+func RecentEnough(next string, signedIn, now time.Time) bool {
+	u, err := url.Parse(next)
+	return err != nil || !within(u.Path, PasskeysPath) || now.Sub(signedIn) < Recent
+}
 
 // Fault is an error that has a page of its own.
 type Fault view.ErrorKind

@@ -199,6 +199,27 @@ func (v *Visit) SignedIn() (*session.Session, error) {
 	return s, nil
 }
 
+// SignedInRecently is [Visit.SignedIn] where the sign-in is not older than [Recent], a form's than
+// twice that, or a redirect to the sign-in page that comes back here.
+func (v *Visit) SignedInRecently(now time.Time) (*session.Session, error) {
+	s, err := v.SignedIn()
+	if err != nil {
+		return nil, err
+	}
+	limit := Recent
+	if v.C.Method() == http.MethodPost {
+		limit *= 2
+	}
+	if now.Sub(s.AuthTime) >= limit {
+		next := v.returnPath()
+		if v.C.Method() == http.MethodPost {
+			next = PasskeysPath
+		}
+		return nil, Redirect("/signin?" + url.Values{"next": {next}}.Encode())
+	}
+	return s, nil
+}
+
 // returnPath is an address to come back to: this one, or where a form was sent, the
 // beginning of its part.
 func (v *Visit) returnPath() string {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
-
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/session"
@@ -46,6 +44,7 @@ func (p *Pages) CodeForm(v *page.Visit) error {
 	return v.Show(view.OneTimeCode{
 		Form: view.Form{Action: CodePath, Hidden: append(to.hidden(), view.Field{Name: "ticket", Value: ticket})},
 		App:  to.app(), CancelURL: to.cancel(), Problem: view.CodeProblem(r.Problem), RetryMinutes: minutes(r.Wait),
+		Passkey: p.passkeyWay(v, to, ticket),
 	})
 }
 
@@ -74,9 +73,7 @@ func (p *Pages) SignInCode(v *page.Visit) error {
 	secret := p.o.Forms.Token(v.Binding, "session "+ticket+" "+code)
 	var began session.Session
 	step, err := p.o.Authn.Answer(v.Context, ticket, code, p.origin(v, to), func(ctx context.Context, r authn.Result) (err error) {
-		began, err = p.o.Sessions.Begin(ctx, p.o.Clients, session.SignIn{
-			Subject: r.Subject, Methods: r.Methods, At: r.At, UserAgent: v.C.Get(fiber.HeaderUserAgent), Secret: secret, By: r.By,
-		}, before)
+		began, err = p.o.begin(ctx, v, r, secret, before)
 		return err
 	})
 	if errors.Is(err, authn.ErrWrong) {
@@ -99,16 +96,8 @@ func (p *Pages) SignInCode(v *page.Visit) error {
 	case step.Ticket != "":
 		return askNext(to, step)
 	}
-	v.KeepSession(secret)
 	if step.Device != "" {
 		v.SetCookie(p.o.Sessions.DeviceName(), step.Device, authn.DeviceLife)
 	}
-	if before == nil || before.ID != began.ID {
-		v.ForgetBrowserState()
-	}
-	if before != nil && before.Actor != began.Actor {
-		v.Rebind() // what the other person left open in this browser is void
-		p.o.LogoutQueued()
-	}
-	return page.Redirect(to.done())
+	return p.o.signedIn(v, to, before, began, secret)
 }

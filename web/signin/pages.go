@@ -15,7 +15,7 @@ import (
 	"hopnhat/authz/grant"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
-	"hopnhat/web/view"
+	"hopnhat/web/view/ways"
 )
 
 // Requests is the authorization endpoint and its pending requests.
@@ -98,7 +98,8 @@ type UserCodes interface {
 	Take(address netip.Addr) (wait time.Duration)
 }
 
-// Options is what the pages of a sign-in are made of; all but DemoApps and Buttons are needed.
+// Options is what the pages of a sign-in are made of; all but DemoApps, Passkeys and Buttons are
+// needed.
 type Options struct {
 	Issuer    string
 	Requests  Requests
@@ -119,9 +120,11 @@ type Options struct {
 	DemoApps     []DemoApp
 	// Region is the province whose provider this is; empty for the national one.
 	Region authz.LocalizedText
+	// Passkeys are a way to sign in; nil where there are none.
+	Passkeys Passkeys
 	// Buttons are the links to other providers for a sign-in that goes on at next, for a request
 	// of an app if it is not empty; hint names the one that comes first. Nil where there are none.
-	Buttons func(v *page.Visit, hint, next string, request grant.Handle) []view.ProviderButton
+	Buttons func(v *page.Visit, hint, next string, request grant.Handle) []ways.ProviderButton
 }
 
 // DemoApp is a sample app to try.

@@ -41,7 +41,7 @@ func (p *Pages) SignInForm(v *page.Visit) error {
 	body := view.SignIn{
 		Form: view.Form{Action: Path, Hidden: to.hidden()}, App: to.app(), CancelURL: to.cancel(),
 		Number: r.Number, Problem: view.SignInProblem(r.Problem), RetryMinutes: minutes(r.Wait),
-		Region: p.o.Region.In(string(v.Lang)),
+		Region: p.o.Region.In(string(v.Lang)), Passkey: p.passkeyWay(v, to, ""),
 	}
 	if p.o.Buttons != nil {
 		body.Providers = p.o.Buttons(v, to.hint, to.done(), grant.Handle(to.authorization))

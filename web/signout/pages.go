@@ -10,7 +10,7 @@ import (
 	"hopnhat/authz/endsession"
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
-	"hopnhat/web/view"
+	"hopnhat/web/view/ways"
 )
 
 // Provider checks what an app asks of the end_session_endpoint.
@@ -55,7 +55,7 @@ type Options struct {
 	Now          func() time.Time
 	// Upstream is the link by which the browser of a session signs out at the provider that it
 	// began by; nil where there is none. It is nil where there are no other providers.
-	Upstream func(ctx context.Context, ended authz.SessionID) *view.ProviderButton
+	Upstream func(ctx context.Context, ended authz.SessionID) *ways.ProviderButton
 }
 
 // Pages are the pages of a sign-out. They are safe for concurrent use.

@@ -15,6 +15,7 @@ import (
 	"hopnhat/authz/session"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
+	"hopnhat/web/view/ways"
 )
 
 // result is what the page after a sign-out shows, as it travels in its address. It
@@ -83,7 +84,7 @@ func (p *Pages) finish(v *page.Visit, r result, notified []session.Notified, req
 
 // upstream is the link that signs the browser out at another provider, where its session ended
 // and began by one.
-func (p *Pages) upstream(v *page.Visit, r result) *view.ProviderButton {
+func (p *Pages) upstream(v *page.Visit, r result) *ways.ProviderButton {
 	if p.o.Upstream == nil || r.Left || r.Own == "" {
 		return nil
 	}

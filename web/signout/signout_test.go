@@ -18,6 +18,7 @@ import (
 	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
 	"hopnhat/web/view"
+	"hopnhat/web/view/ways"
 )
 
 var (
@@ -350,13 +351,13 @@ func TestAnswersOfApps(t *testing.T) {
 // TestSignedOutHereAndThere: who signed in by another provider is shown where to sign out
 // there, before the app has her back; who did not goes back at once (RP-Initiated Logout §2).
 func TestSignedOutHereAndThere(t *testing.T) {
-	for name, by := range map[string]*view.ProviderButton{
+	for name, by := range map[string]*ways.ProviderButton{
 		"by another provider": {Name: authz.LocalizedText{VI: "VNeID", EN: "VNeID"}, URL: "https://vneid.example/logout?client_id=hopnhat"},
 		"by none":             nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRoom()
-			r.o.Upstream = func(_ context.Context, ended authz.SessionID) *view.ProviderButton {
+			r.o.Upstream = func(_ context.Context, ended authz.SessionID) *ways.ProviderButton {
 				if ended != an.ID {
 					t.Errorf("asked of session %q", ended)
 				}

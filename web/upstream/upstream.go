@@ -27,6 +27,7 @@ import (
 	"hopnhat/federation/upstream/flow"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
+	"hopnhat/web/view/ways"
 )
 
 // The addresses of the room.
@@ -98,7 +99,7 @@ const (
 // Buttons are the links of the sign-in page, in the order of the operator. hint names a
 // provider: it comes first, and is there though it is hidden. next is where the browser goes
 // after the sign-in, request what it is for, if it is for an app's.
-func (p *Pages) Buttons(v *page.Visit, hint, next string, request grant.Handle) (out []view.ProviderButton) {
+func (p *Pages) Buttons(v *page.Visit, hint, next string, request grant.Handle) (out []ways.ProviderButton) {
 	for _, one := range p.o.Engine.Providers() {
 		hinted := hint != "" && hint == string(one.Alias)
 		if one.LinkOnly || one.Hidden && !hinted {
@@ -109,9 +110,9 @@ func (p *Pages) Buttons(v *page.Visit, hint, next string, request grant.Handle) 
 			continue
 		}
 		v.Bind()
-		button := view.ProviderButton{Name: one.Name, URL: StartPath + "?to=" + url.QueryEscape(v.Seal(aboutStart, plain))}
+		button := ways.ProviderButton{Name: one.Name, URL: StartPath + "?to=" + url.QueryEscape(v.Seal(aboutStart, plain))}
 		if hinted {
-			out = append([]view.ProviderButton{button}, out...)
+			out = append([]ways.ProviderButton{button}, out...)
 			continue
 		}
 		out = append(out, button)
@@ -121,12 +122,12 @@ func (p *Pages) Buttons(v *page.Visit, hint, next string, request grant.Handle) 
 
 // SignOut is the link by which a browser whose session here has ended signs out at the
 // provider that it signed in by; nil where there is none.
-func (p *Pages) SignOut(ctx context.Context, id authz.SessionID) *view.ProviderButton {
+func (p *Pages) SignOut(ctx context.Context, id authz.SessionID) *ways.ProviderButton {
 	one, address := p.o.Engine.SignedOut(ctx, id)
 	if one == nil {
 		return nil
 	}
-	return &view.ProviderButton{Name: one.Name, URL: address}
+	return &ways.ProviderButton{Name: one.Name, URL: address}
 }
 
 // Start leads to a provider.
@@ -237,7 +238,7 @@ func (p *Pages) failed(v *page.Visit, one *upstream.Provider, out flow.Result, e
 }
 
 func (p *Pages) problem(v *page.Visit, one *upstream.Provider, out flow.Result, reason upstream.Reason) error {
-	body := view.UpstreamProblem{Fault: view.UpstreamFault(reason), Links: out.Links, BackURL: onward(out.Next)}
+	body := view.UpstreamProblem{Fault: ways.UpstreamFault(reason), Links: out.Links, BackURL: onward(out.Next)}
 	if one != nil {
 		body.Provider = one.Name
 	}
@@ -258,7 +259,7 @@ func (p *Pages) list(v *page.Visit, body view.Upstreams) error {
 	}
 	body.LinkURL, body.UnlinkURL = LinkPath, UnlinkPath
 	for _, one := range p.o.Engine.Providers() {
-		row := view.Upstream{Alias: string(one.Alias), Name: one.Name, LinkOnly: one.LinkOnly}
+		row := ways.Upstream{Alias: string(one.Alias), Name: one.Name, LinkOnly: one.LinkOnly}
 		for _, b := range bonds {
 			if b.Issuer == one.Issuer {
 				row.Link, row.Level, row.Made, row.ByNumber = b.ID, int(b.Level), b.Made, b.ByNumber

@@ -16,7 +16,7 @@ import (
 	"hopnhat/web/page"
 	"hopnhat/web/page/pagetest"
 	web "hopnhat/web/upstream"
-	"hopnhat/web/view"
+	"hopnhat/web/view/ways"
 )
 
 // engine lets the person of a code in, or refuses.
@@ -75,7 +75,7 @@ func TestASignInGoesOn(t *testing.T) {
 // TestEachReasonIsSaid: a person who is refused reads why.
 func TestEachReasonIsSaid(t *testing.T) {
 	for _, reason := range upstream.Reasons() {
-		if !slices.Contains(view.UpstreamFaults(), view.UpstreamFault(reason)) {
+		if !slices.Contains(ways.UpstreamFaults(), ways.UpstreamFault(reason)) {
 			t.Errorf("the page has no text for %q", reason)
 		}
 	}
@@ -103,7 +103,7 @@ func TestButtons(t *testing.T) {
 	now := time.Now()
 	pages := web.New(web.Options{Engine: e, Addresses: always{}, LogoutQueued: func() {}, Now: func() time.Time { return now }})
 	b := pagetest.New()
-	var got []view.ProviderButton
+	var got []ways.ProviderButton
 	shown := func(hint string) int {
 		t.Helper()
 		b.Get(t, "/signin", "/signin", func(v *page.Visit) error {

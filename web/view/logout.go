@@ -3,6 +3,8 @@ package view
 import (
 	"slices"
 	"time"
+
+	"hopnhat/web/view/ways"
 )
 
 // LogoutConfirm asks whether to sign out, when an app asked for it without
@@ -65,7 +67,7 @@ type LoggedOut struct {
 	Again    bool
 	HomeURL  string
 	// Provider is where the browser may still be signed in; nil if nowhere.
-	Provider *ProviderButton
+	Provider *ways.ProviderButton
 }
 
 func (LoggedOut) page() string { return "LoggedOut" }

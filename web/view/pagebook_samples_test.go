@@ -3,6 +3,8 @@ package view
 import (
 	"time"
 
+	"hopnhat/web/view/ways"
+
 	"hopnhat/web/static"
 )
 
@@ -290,6 +292,22 @@ func sampleWithdrawnDetail() ConsentDetail {
 	return d
 }
 
+func samplePasskeyWay(offered bool) *PasskeyWay {
+	return &PasskeyWay{Form: sampleForm("/signin/passkey"), Options: `{"challenge":"AA","rpId":"id.example"}`, Offered: offered}
+}
+
+func samplePasskeys(change func(*ways.PasskeyList)) Passkeys {
+	p := ways.PasskeyList{
+		AddURL: "/portal/passkeys", RemoveURL: "/portal/passkeys/remove", Options: `{"challenge":"AA"}`, Name: "Chrome · Android", Most: 10,
+		Passkeys: []ways.Passkey{
+			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e301", Name: "Điện thoại của tôi", Synced: true, Added: sampleNow.Add(-90 * 24 * time.Hour), Used: sampleNow.Add(-time.Hour)},
+			{ID: "0199a7c2-4be1-7d30-9c44-51f0c0a3e302", Name: "Khóa bảo mật dự phòng để trong ngăn kéo ở nhà bà ngoại", Added: sampleNow},
+		},
+	}
+	change(&p)
+	return Passkeys{p}
+}
+
 func sampleSessions() Sessions {
 	return Sessions{
 		EndURL: "/portal/sessions/end", RegionsURL: "/portal/provinces", EndAllURL: "/portal/sessions/end-all", Ended: 1,
@@ -299,7 +317,10 @@ func sampleSessions() Sessions {
 			{"0199a7c2-1111-7000-8000-000000000003", "", 0, sampleNow.AddDate(0, 0, -2), sampleNow.AddDate(0, 0, -2), false},
 		},
 		ProvidersURL: "/portal/providers",
+		PasskeysURL:  "/portal/passkeys",
 		Acts: []Act{
+			{Kind: "account.factor-changed", Own: true, Passkey: "passkey.added", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000021/proof"},
+			{Kind: "session.refused", Passkey: "passkey.refused", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000022/proof"},
 			{Kind: "session.signed-in", Own: true, Provider: "vneid", Device: "Chrome · Android", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000012/proof"},
 			{Kind: "account.factor-changed", Own: true, Linked: true, Provider: "vneid", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000011/proof"},
 			{Kind: "account.factor-changed", Own: true, Unlinked: true, Provider: "vneid", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000010/proof"},
@@ -518,7 +539,7 @@ func sampleApproveChanged() Approve {
 func sampleUpstreams() Upstreams {
 	return Upstreams{
 		LinkURL: "/portal/providers/link", UnlinkURL: "/portal/providers/unlink", Linked: true,
-		Providers: []Upstream{
+		Providers: []ways.Upstream{
 			{Alias: "vneid", Name: Words{VI: "VNeID", EN: "VNeID"}, Link: "0199a7c2-3333-7000-8000-000000000001", Level: 2, Made: sampleNow, ByNumber: true},
 			{Alias: "danang", Name: Words{VI: "Tài khoản cán bộ Thành phố Đà Nẵng", EN: "Da Nang staff"}, Link: "0199a7c2-3333-7000-8000-000000000002", Level: 2, Made: sampleNow},
 			{Alias: "abroad", Name: Words{VI: "Nút định danh nước ngoài", EN: "A node abroad"}, LinkOnly: true},
@@ -526,6 +547,6 @@ func sampleUpstreams() Upstreams {
 	}
 }
 
-func sampleUpstreamProblem(fault UpstreamFault) UpstreamProblem {
+func sampleUpstreamProblem(fault ways.UpstreamFault) UpstreamProblem {
 	return UpstreamProblem{Fault: fault, Provider: Words{VI: "VNeID", EN: "VNeID"}, BackURL: "/authorize/resume?a=1"}
 }

@@ -1,5 +1,7 @@
 package view
 
+import "hopnhat/web/view/ways"
+
 import "time"
 
 // Sample is one page of the page book.
@@ -73,10 +75,13 @@ func bookEntries() []bookEntry {
 			Apps:         []AppLink{{land, "http://localhost:8441/"}, {tax, "http://localhost:8442/"}},
 		}},
 		{"SignIn", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1"}},
-		{"SignIn, other providers", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1", Providers: []ProviderButton{
+		{"SignIn, other providers", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1", Providers: []ways.ProviderButton{
 			{Words{VI: "VNeID", EN: "VNeID"}, "/signin/upstream?to=1"},
 			{Words{VI: "Tài khoản cán bộ Thành phố Đà Nẵng", EN: "Da Nang staff"}, "/signin/upstream?to=2"},
 		}}},
+		{"SignIn, with a passkey", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1", Passkey: samplePasskeyWay(true)}},
+		{"SignIn, passkey refused", SignIn{Form: sampleForm("/signin"), Problem: SignInPasskey, Passkey: samplePasskeyWay(true)}},
+		{"SignIn, passkey late", SignIn{Form: sampleForm("/signin"), Problem: SignInPasskeyLate, Passkey: samplePasskeyWay(true)}},
 		{"SignIn, wrong", SignIn{Form: sampleForm("/signin"), App: &long, Number: "099304000017", Problem: SignInWrong, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, throttled", SignIn{Form: sampleForm("/signin"), Number: "099304000017", Problem: SignInThrottled, RetryMinutes: 15}},
 		{"SignIn, the app's own pages", SignIn{Form: sampleForm("/signin"), App: &published, CancelURL: "/signin/cancel?a=1"}},
@@ -86,6 +91,9 @@ func bookEntries() []bookEntry {
 		{"SignIn, of a province", SignIn{Form: sampleForm("/signin"), App: &land, Region: "Thành phố Đà Nẵng"}},
 		{"SignIn, malformed", SignIn{Form: sampleForm("/signin"), Number: "0993", Problem: SignInMalformed}},
 		{"OneTimeCode", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CancelURL: "/signin/cancel?a=1"}},
+		{"OneTimeCode, or a passkey", OneTimeCode{Form: sampleForm("/signin/code"), App: &land, CancelURL: "/signin/cancel?a=1", Passkey: samplePasskeyWay(false)}},
+		{"OneTimeCode, passkey refused", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodePasskey, Passkey: samplePasskeyWay(false)}},
+		{"OneTimeCode, passkey late", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodePasskeyLate, Passkey: samplePasskeyWay(false)}},
 		{"OneTimeCode, wrong", OneTimeCode{Form: sampleForm("/signin/code"), App: &long, Problem: CodeWrong, CancelURL: "/signin/cancel?a=1"}},
 		{"OneTimeCode, malformed", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeMalformed}},
 		{"OneTimeCode, throttled", OneTimeCode{Form: sampleForm("/signin/code"), Problem: CodeThrottled, RetryMinutes: 1}},
@@ -122,6 +130,16 @@ func bookEntries() []bookEntry {
 		{"WithdrawConfirm", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleLongCard(), BackURL: "/portal/consents"}},
 		{"WithdrawConfirm, agreed anew meanwhile", WithdrawConfirm{Form: Form{Action: "/portal/consents/0199/withdraw"}, Consent: sampleCard(StateApproved), BackURL: "/portal/consents", Changed: true}},
 		{"Sessions", sampleSessions()},
+		{"Passkeys", samplePasskeys(func(*ways.PasskeyList) {})},
+		{"Passkeys, none", Passkeys{ways.PasskeyList{AddURL: "/portal/passkeys", Options: "{}", Name: "Chrome · Android", Most: 10}}},
+		{"Passkeys, added", samplePasskeys(func(p *ways.PasskeyList) { p.Done = ways.PasskeyAdded })},
+		{"Passkeys, removed", samplePasskeys(func(p *ways.PasskeyList) { p.Done = ways.PasskeyRemoved })},
+		{"Passkeys, as many as one may have", samplePasskeys(func(p *ways.PasskeyList) { p.Options = "" })},
+		{"Passkeys, no name", samplePasskeys(func(p *ways.PasskeyList) { p.Problem = ways.PasskeyName })},
+		{"Passkeys, late", samplePasskeys(func(p *ways.PasskeyList) { p.Problem = ways.PasskeyLate })},
+		{"Passkeys, there before", samplePasskeys(func(p *ways.PasskeyList) { p.Problem = ways.PasskeyTaken })},
+		{"Passkeys, one too many", samplePasskeys(func(p *ways.PasskeyList) { p.Options, p.Problem = "", ways.PasskeyFull })},
+		{"Passkeys, refused", samplePasskeys(func(p *ways.PasskeyList) { p.Problem = ways.PasskeyRefused })},
 		{"Upstreams", sampleUpstreams()},
 		{"UpstreamProblem, cancelled", sampleUpstreamProblem("cancelled")},
 		{"UpstreamProblem, late", sampleUpstreamProblem("late")},
@@ -172,7 +190,7 @@ func bookEntries() []bookEntry {
 			Return: &tax, ReturnURL: "http://localhost:8442/signed-out?state=s", Onward: true, HomeURL: "/",
 		}},
 		{"LoggedOut, another provider", LoggedOut{
-			Provider: &ProviderButton{Words{VI: "VNeID", EN: "VNeID"}, "https://vneid.example/logout?client_id=hopnhat"},
+			Provider: &ways.ProviderButton{Words{VI: "VNeID", EN: "VNeID"}, "https://vneid.example/logout?client_id=hopnhat"},
 			Return:   &land, ReturnURL: "http://localhost:8441/", HomeURL: "/",
 		}},
 		{"LoggedOut, one app left", LoggedOut{Left: true, Apps: []LogoutTold{{land, LogoutWaiting}}, Waiting: true, AgainURL: "/logout/done", Again: true, HomeURL: "/"}},

@@ -264,6 +264,7 @@ func pages() []Page {
 		Approve{},
 		Approved{},
 		Provinces{},
+		Passkeys{},
 		Requests{},
 	}
 }

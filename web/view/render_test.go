@@ -12,6 +12,8 @@ import (
 	tree "text/template/parse"
 	"time"
 
+	"hopnhat/web/view/ways"
+
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/web/view/federated"
@@ -94,7 +96,7 @@ func computedKeys() []string {
 	for _, a := range []AppState{AppEnabled, AppDisabled, AppDeleted, AppLapsed} {
 		add(a.Key())
 	}
-	for _, p := range []SignInProblem{SignInWrong, SignInMissing, SignInMalformed, SignInThrottled, SignInLate, SignInBusy} {
+	for _, p := range []SignInProblem{SignInWrong, SignInMissing, SignInMalformed, SignInThrottled, SignInLate, SignInBusy, SignInPasskey, SignInPasskeyLate} {
 		add(p.Key())
 	}
 	for _, p := range []UserCodeProblem{UserCodeUnknown, UserCodeThrottled} {
@@ -103,7 +105,7 @@ func computedKeys() []string {
 	for _, r := range ApproveResults() {
 		add(r.Title(), r.Text())
 	}
-	for _, p := range []CodeProblem{CodeWrong, CodeMalformed, CodeThrottled} {
+	for _, p := range []CodeProblem{CodeWrong, CodeMalformed, CodeThrottled, CodePasskey, CodePasskeyLate} {
 		add(p.Key())
 	}
 	for _, p := range []ConsentProblem{ConsentNothingChosen, ConsentRequiredMissing} {
@@ -154,7 +156,7 @@ func computedKeys() []string {
 	for _, p := range federated.FederationProblems() {
 		add(p.Key())
 	}
-	for _, f := range UpstreamFaults() {
+	for _, f := range ways.UpstreamFaults() {
 		add(f.Key())
 	}
 	for _, name := range FactNames() {
@@ -170,6 +172,15 @@ func computedKeys() []string {
 	add(Act{Opened: true}.Key())
 	for _, action := range []audit.Action{audit.RegionalChosen, audit.RegionalWithdrawn, audit.RegionalHanded, audit.RegionalReceived} {
 		add(Act{Regional: string(action)}.Key())
+	}
+	for _, action := range []audit.Action{audit.PasskeyAdded, audit.PasskeyRemoved, audit.PasskeyRefused} {
+		add(Act{Passkey: string(action)}.Key())
+	}
+	for _, done := range []ways.PasskeyDone{ways.PasskeyAdded, ways.PasskeyRemoved} {
+		add(done.Key())
+	}
+	for _, p := range []ways.PasskeyProblem{ways.PasskeyName, ways.PasskeyLate, ways.PasskeyTaken, ways.PasskeyFull, ways.PasskeyRefused} {
+		add(p.Key())
 	}
 	for _, done := range []ProvinceDone{ProvinceChosen, ProvinceWithdrawn} {
 		add(done.Key())

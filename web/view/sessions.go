@@ -16,6 +16,8 @@ type Sessions struct {
 	Ended int
 	// ProvidersURL leads to the links with other providers; empty where there is none.
 	ProvidersURL string
+	// PasskeysURL is where she adds and removes passkeys; empty where there are none.
+	PasskeysURL string
 	// Acts are what was done to the account, newest first.
 	Acts []Act
 	// RegionsURL is where she chooses provinces, empty where there are none to choose.
@@ -51,6 +53,8 @@ type Act struct {
 	// Regional is what became of her choice of a province, by the action's name, and Place
 	// who had the other part in it; empty where it was something else.
 	Regional, Place string
+	// Passkey is what became of a passkey, by the action's name; empty where it was something else.
+	Passkey string
 	// ProofURL downloads the proof.
 	ProofURL string
 	// Fault is set where the record is no evidence; then nothing else but At is.
@@ -68,6 +72,9 @@ func (a Act) Key() string {
 	}
 	if a.Regional != "" {
 		return "sessions.act." + a.Regional
+	}
+	if a.Passkey != "" {
+		return "sessions.act." + a.Passkey
 	}
 	if a.Opened {
 		return "sessions.opened"

@@ -1,5 +1,7 @@
 package view
 
+import "hopnhat/web/view/ways"
+
 // SignInProblem is why the form is shown again. None of them tells whether an
 // account exists.
 type SignInProblem string
@@ -12,6 +14,9 @@ const (
 	SignInThrottled SignInProblem = "throttled" // wait RetryMinutes
 	SignInLate      SignInProblem = "late"      // the code came too late, so this comes first again
 	SignInBusy      SignInProblem = "busy"      // nothing was checked
+	// A passkey was refused, and the page was open too long for one.
+	SignInPasskey     SignInProblem = "passkey"
+	SignInPasskeyLate SignInProblem = "passkey_late"
 )
 
 // OfFields reports whether what was typed is the problem.
@@ -36,7 +41,9 @@ type SignIn struct {
 	// Region is the province whose provider this is; empty for the national one.
 	Region string
 	// Providers are other providers by which people sign in.
-	Providers []ProviderButton
+	Providers []ways.ProviderButton
+	// Passkey is the way to sign in with one; nil where there is none.
+	Passkey *PasskeyWay
 }
 
 func (SignIn) page() string { return "SignIn" }
@@ -49,7 +56,13 @@ const (
 	CodeWrong     CodeProblem = "wrong"
 	CodeMalformed CodeProblem = "malformed"
 	CodeThrottled CodeProblem = "throttled"
+	// A passkey was refused in the place of the code, and the page was open too long for one.
+	CodePasskey     CodeProblem = "passkey"
+	CodePasskeyLate CodeProblem = "passkey_late"
 )
+
+// OfField reports whether what was typed is the problem.
+func (p CodeProblem) OfField() bool { return p == CodeWrong || p == CodeMalformed }
 
 // Key is the text in the catalogue.
 func (p CodeProblem) Key() string { return "code.problem." + string(p) }
@@ -61,6 +74,8 @@ type OneTimeCode struct {
 	Problem      CodeProblem
 	RetryMinutes int
 	CancelURL    string
+	// Passkey is the way to go on with one in the place of the code; nil where there is none.
+	Passkey *PasskeyWay
 }
 
 func (OneTimeCode) page() string { return "OneTimeCode" }

@@ -10,6 +10,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/trees"
+	"hopnhat/authz/authn"
 	"hopnhat/authz/consent"
 	"hopnhat/authz/grant"
 	"hopnhat/authz/registration"
@@ -20,22 +21,22 @@ import (
 
 // Applied is what was done because of lost events.
 type Applied struct {
-	Consents, Accounts, SignOuts, Apps, Grants, Roles, Links, Choices int
+	Consents, Accounts, SignOuts, Apps, Grants, Roles, Links, Choices, Passkeys int
 	// Silent are the entries of which nothing can be read.
 	Silent Silent
 }
 
 // Sum is how much was done.
 func (a Applied) Sum() int {
-	return a.Consents + a.Accounts + a.SignOuts + a.Apps + a.Grants + a.Roles + a.Links + a.Choices
+	return a.Consents + a.Accounts + a.SignOuts + a.Apps + a.Grants + a.Roles + a.Links + a.Choices + a.Passkeys
 }
 
 // String says it in a line.
 func (a Applied) String() string {
 	return fmt.Sprintf("%d consents ended, %d accounts locked, %d persons signed out, %d apps disabled or ended, %d grants revoked, %d roles taken back, "+
-		"%d links with other providers ended, %d choices of provinces withdrawn; "+
+		"%d links with other providers ended, %d choices of provinces withdrawn, %d passkeys removed; "+
 		"%d entries tell nothing (%d without a copy, %d erased, %d with a foreign copy)",
-		a.Consents, a.Accounts, a.SignOuts, a.Apps, a.Grants, a.Roles, a.Links, a.Choices,
+		a.Consents, a.Accounts, a.SignOuts, a.Apps, a.Grants, a.Roles, a.Links, a.Choices, a.Passkeys,
 		a.Silent.Sum(), a.Silent.Missing, a.Silent.Erased, a.Silent.Foreign)
 }
 
@@ -48,6 +49,7 @@ type endings struct {
 	grants   map[authz.GrantID]Lost   // any end of one
 	roles    map[[2]string]Lost       // the newest that gives or takes one, by pseudonym and role
 	links    map[string]Lost          // any end of one with another provider
+	passkeys map[string]Lost          // any removal of one
 	choices  map[[2]string]Lost       // the newest that makes or withdraws one, by pseudonym and province
 }
 
@@ -59,6 +61,7 @@ func newEndings() *endings {
 		map[authz.ClientID]Lost{},
 		map[authz.GrantID]Lost{},
 		map[[2]string]Lost{},
+		map[string]Lost{},
 		map[string]Lost{},
 		map[[2]string]Lost{},
 	}
@@ -84,6 +87,8 @@ func (e *endings) note(l Lost) {
 		put(e.roles, [2]string{ev.Person.Pseudonym, ev.Detail.Object}, l)
 	case action == audit.UpstreamUnlinked:
 		put(e.links, ev.Detail.Object, l)
+	case action == audit.PasskeyRemoved:
+		put(e.passkeys, ev.Detail.Object, l)
 	}
 }
 
@@ -163,6 +168,9 @@ func (l *Losses) Apply(ctx context.Context) (Applied, error) {
 	}
 	for id, lost := range ended.links {
 		count(&done.Links, lost)(l.link(ctx, id, lost))
+	}
+	for id, lost := range ended.passkeys {
+		count(&done.Passkeys, lost)(l.passkey(ctx, authn.FactorID(id), lost))
 	}
 	if done.Sum()+int(silent.Sum()) > 0 {
 		slog.WarnContext(ctx, "the database is older than the log; what the log knows to have ended was ended", "done", done.String())
@@ -399,6 +407,23 @@ func (l *Losses) link(ctx context.Context, id string, lost Lost) (did bool, err 
 		})
 	})
 	if errors.Is(err, authz.ErrNotFound) { // it ended meanwhile
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// passkey removes a passkey, if it is there.
+func (l *Losses) passkey(ctx context.Context, id authn.FactorID, lost Lost) (did bool, err error) {
+	owner, err := l.DB.Passkeys.PasskeyOwner(ctx, id)
+	if err == nil {
+		err = l.DB.Tx(ctx, func(ctx context.Context) error {
+			if err := l.DB.Passkeys.RemovePasskey(ctx, owner, id, now()); err != nil {
+				return err
+			}
+			return l.act(ctx, lost, audit.Act{Action: audit.PasskeyRemoved, Subject: owner, Detail: audit.Detail{Object: string(id)}})
+		})
+	}
+	if errors.Is(err, authz.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err

@@ -14,6 +14,7 @@ import (
 var stays = map[string][]audit.Action{
 	"it gives, and a database that does not know it gives less": {
 		audit.Release, audit.TokenExchange, audit.Agree, audit.SignIn, audit.UpstreamSignedIn, audit.UpstreamLinked, audit.AccountEnrol,
+		audit.PasskeyAdded,
 		audit.LogTokenMade, audit.InitialTokenCreated, audit.ClientRegistered, audit.ClientVerified, audit.ClientTrustRestored,
 		audit.ResourceRegistered,
 		audit.SubordinateProposed, audit.SubordinateApproved, audit.SubordinateRenewed, audit.TrustMarkGranted,
@@ -26,7 +27,7 @@ var stays = map[string][]audit.Action{
 	},
 	"nothing was given": {
 		audit.ReleaseDenied, audit.RegisterSilent, audit.SignInFailed, audit.SignInFailedElsewhere, audit.UpstreamRefused,
-		audit.DenyNotMe, audit.DenyWrongSymbol, audit.Decline,
+		audit.DenyNotMe, audit.DenyWrongSymbol, audit.Decline, audit.PasskeyRefused,
 	},
 	"one session, which ends by itself": {audit.SignOut, audit.SignOutOther, audit.SignOutApp, audit.SignOutReplaced, audit.SignOutUpstream},
 	"it changes no right":               {audit.DeliveryRetried, audit.Search, audit.Open, audit.Export},
