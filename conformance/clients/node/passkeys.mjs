@@ -36,7 +36,6 @@ async function authenticator(page, more = {}) {
   const id = { authenticatorId };
   return {
     verified: (isUserVerified) => cdp.send('WebAuthn.setUserVerified', { ...id, isUserVerified }),
-    present: (enabled) => cdp.send('WebAuthn.setAutomaticPresenceSimulation', { ...id, enabled }),
     credentials: async () => (await cdp.send('WebAuthn.getCredentials', id)).credentials,
     add: (credential) => cdp.send('WebAuthn.addCredential', { ...id, credential }),
     remove: () => cdp.send('WebAuthn.removeVirtualAuthenticator', id),
@@ -62,13 +61,6 @@ async function add(page, name) {
   await page.getByRole('heading', { name }).waitFor();
 }
 
-// press presses the button first, and touches the authenticator then: one that is touched at
-// once answers what the page asks for the field of the number.
-async function press(page, device) {
-  await keyButton(page).click();
-  await device.present(true);
-}
-
 async function signOut(page) {
   await page.goto(`${issuer}/portal/sessions`);
   await page.locator('form[action="/portal/sessions/end-all"] button').click();
@@ -77,17 +69,20 @@ async function signOut(page) {
 
 async function journey(browser, who, other, lang) {
   const page = await watch.person(browser, { lang, width: 'phone' });
+  // The authenticator that is played answers at once, also where the browser only offers a
+  // passkey in the field of the number: it offers none there until the tab says so.
+  await page.addInitScript(() => {
+    if (window.PublicKeyCredential && location.port && !sessionStorage.getItem('offered')) PublicKeyCredential.isConditionalMediationAvailable = async () => false;
+  });
   const device = await authenticator(page);
   await page.goto(`${issuer}/portal/passkeys`);
   await speak(page, lang);
-  await device.present(false); // nobody touches it yet
   await watch.look(page, 'sign-in-with-a-passkey', lang);
   await number(page, who);
   await watch.look(page, 'code-or-passkey', lang);
   await code(page, who);
   await page.waitForURL('**/portal/passkeys**');
   await watch.look(page, 'no-passkey-yet', lang);
-  await device.present(true);
 
   // A device that did not verify her makes none.
   await device.verified(false);
@@ -100,24 +95,24 @@ async function journey(browser, who, other, lang) {
   said('a passkey is added');
   await signOut(page);
 
-  await device.present(false);
   await page.goto(authorize());
-  await Promise.all([landed(page), press(page, device)]);
+  await Promise.all([landed(page), keyButton(page).click()]);
   must(new URL(page.url()).searchParams.get('code'), `signed in without a number: ${page.url()}`);
   said('signs in at an app without a number');
   await signOut(page);
 
   // The browser offers the passkey in the field of the number, and she takes it.
+  await page.evaluate(() => sessionStorage.setItem('offered', 'yes'));
   await Promise.all([landed(page), page.goto(authorize(), { waitUntil: 'commit' }).catch(() => {})]);
   must(new URL(page.url()).searchParams.get('code'), `signed in out of the field of the number: ${page.url()}`);
   said('signs in out of the field of the number');
   await signOut(page);
+  await page.evaluate(() => sessionStorage.clear());
 
   // In the place of the code, with a security key beside the telephone.
-  await device.present(false);
   await page.goto(authorize());
   await number(page, who);
-  await Promise.all([landed(page), press(page, device)]);
+  await Promise.all([landed(page), keyButton(page).click()]);
   said('signs in in the place of the code');
 
   await page.goto(`${issuer}/portal/passkeys`);
@@ -130,19 +125,17 @@ async function journey(browser, who, other, lang) {
 
   // The passkey of another person, where somebody gave her number.
   await signOut(page);
-  await second.present(false);
   await page.goto(authorize());
   await number(page, other);
-  await press(page, second);
+  await keyButton(page).click();
   await page.locator('[role="alert"]').waitFor();
   must(new URL(page.url()).pathname === '/signin/code', `another person's passkey: ${page.url()}`);
   await watch.look(page, 'passkey-of-another', lang);
   said("another person's passkey is refused");
 
   // The second one signs in, and the first, removed, does not.
-  await second.present(false);
   await page.goto(authorize());
-  await Promise.all([landed(page), press(page, second)]);
+  await Promise.all([landed(page), keyButton(page).click()]);
   await page.goto(`${issuer}/portal/passkeys`);
   await page.locator('form[action="/portal/passkeys/remove"] button').first().click();
   await page.locator('[role="status"]').first().waitFor();
@@ -153,10 +146,9 @@ async function journey(browser, who, other, lang) {
   await signOut(page);
   await second.remove();
   const removed = await authenticator(page);
-  await removed.present(false);
   await page.goto(authorize());
   await removed.add(held);
-  await press(page, removed);
+  await keyButton(page).click();
   await page.locator('[role="alert"]').waitFor();
   await watch.look(page, 'passkey-refused', lang);
   said('a passkey that was removed is refused');
