@@ -116,7 +116,7 @@ func TestWhatChangesSomethingHasItsEvidence(t *testing.T) {
 				continue
 			}
 			ast.Inspect(fn.Body, func(n ast.Node) bool {
-				if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"Writer", "Tx", "Change", "ChangeEach", "ChangeLater", "With", "changeOne"}, s.Sel.Name) {
+				if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"Writer", "Tx", "Change", "ChangeEach", "ChangeLater", "ChangeUnless", "With", "changeOne"}, s.Sel.Name) {
 					there[fn.Name.Name] = true
 				}
 				return true

@@ -35,7 +35,7 @@ func uses(t *testing.T, db *store.DB, subject authz.Subject, counter int64) []au
 	}
 	var out []authn.Use
 	for _, f := range c.Factors {
-		use := authn.Use{Factor: f.ID}
+		use := authn.Use{Factor: f.ID, Kind: f.Kind}
 		if f.Kind == authn.TOTPFactor {
 			use.Counter = counter
 		}

@@ -288,8 +288,15 @@ func TestRightAndWrongHearTheSame(t *testing.T) {
 			}
 			return wait
 		}
-		if right, wrong := hear(authn.Restore), hear(authn.Spend); right != wrong || right != 20*time.Second {
-			t.Errorf("a right answer waits %s, a wrong one %s", right, wrong)
+		right, wrong := hear(authn.Restore), hear(authn.Spend)
+		subject, last := holder(t, db, "099000000037"), own
+		own.Effect, last.Key, last.Effect = authn.Restore, []byte("passed before"), authn.RestoreAnyway
+		err := db.Tx(t.Context(), func(ctx context.Context) error {
+			return db.InsertSession(ctx, session.Session{ID: "s", Principal: authz.Herself(subject), AuthTime: at, Created: at, Seen: at},
+				authz.HashSecret("s"), &authn.Acceptance{Subject: subject, Budgets: []authn.Budget{own, shared, last}, Uses: uses(t, db, subject, 1), At: at})
+		})
+		if begins := (authn.Throttled{}); right != wrong || right != 20*time.Second || !errors.As(err, &begins) || begins.Wait != right {
+			t.Errorf("a right answer waits %s, a wrong one %s, one that begins a session hears %v", right, wrong, err)
 		}
 	})
 }

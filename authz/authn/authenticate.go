@@ -393,7 +393,7 @@ func (a *Authenticator) answer(
 		return Step{}, ErrWrong
 	}
 
-	uses := []Use{{Factor: held.ID, Counter: verdict.Counter}}
+	uses := []Use{{Factor: held.ID, Kind: held.Kind, Counter: verdict.Counter}}
 	t.Passed = nil
 	for _, h := range before {
 		t.Passed = append(t.Passed, h.ID)
@@ -406,7 +406,7 @@ func (a *Authenticator) answer(
 	if t.Next == "" {
 		right[0].Effect = Restore
 		for _, h := range before {
-			uses = append(uses, Use{Factor: h.ID})
+			uses = append(uses, Use{Factor: h.ID, Kind: h.Kind})
 			right = append(right, a.restored(t, h.Kind, from))
 		}
 	}

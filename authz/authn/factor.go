@@ -81,6 +81,7 @@ func offers(hasher *Hasher, opener Opener) []offer {
 // Use is a factor that was answered rightly in a sign-in.
 type Use struct {
 	Factor FactorID
+	Kind   FactorKind
 	// Counter is the counter that the answer used, zero if the kind has none.
 	Counter int64
 	// Passkey is true of a passkey, which stands beside the factors: see package passkey.

@@ -4,6 +4,7 @@
 package handle
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -261,13 +262,13 @@ func (db *Handle) Tx(ctx context.Context, fn func(ctx context.Context) error) er
 	}()
 	if err := fn(context.WithValue(ctx, txKey{db}, t)); err != nil {
 		t.Rollback()
-		return err
+		return meant(ctx, err, err)
 	}
 	db.commits.Add(1)
 	if err := t.Commit().Error; err != nil {
 		var late *sqldb.LateError
 		if errors.As(err, &late) {
-			return Wrap(late.Doing, sqldb.Translated(late.Err))
+			return meant(ctx, late, Wrap(late.Doing, sqldb.Translated(late.Err)))
 		}
 		return unavailable("committing", err)
 	}
@@ -278,6 +279,16 @@ func (db *Handle) Tx(ctx context.Context, fn func(ctx context.Context) error) er
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// meant is what the error of a transaction that was undone means, if that of a statement that
+// nobody waited for says so, and otherwise as it is.
+func meant(ctx context.Context, err, otherwise error) error {
+	var late *sqldb.LateError
+	if errors.As(err, &late) && late.Means != nil {
+		return cmp.Or(late.Means(ctx, late.Err), otherwise)
+	}
+	return otherwise
 }
 
 // beginner begins the transactions of a pool of PostgreSQL, see [sqldb.Tx].

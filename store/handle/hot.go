@@ -1,6 +1,7 @@
 package handle
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 
@@ -36,15 +37,25 @@ func (db *Handle) Change(ctx context.Context, doing, query string, values ...any
 // transaction on PostgreSQL it goes with the next statement, or with the commit, and its
 // error comes out of that.
 func (db *Handle) ChangeLater(ctx context.Context, doing, query string, values ...any) error {
-	on, _ := db.writing(ctx)
+	return db.ChangeUnless(ctx, doing, query, values, nil)
+}
+
+// ChangeUnless is [Handle.ChangeLater] for a statement of PostgreSQL that fails where something is
+// not so: what the error means is asked when nothing of the transaction stays, and is the
+// error of that.
+func (db *Handle) ChangeUnless(ctx context.Context, doing, query string, values []any, means sqldb.Meaning) error {
+	on, alone := db.writing(ctx)
 	tx, ok := on.(*sqldb.Tx)
 	if !ok {
 		_, err := db.Change(ctx, doing, query, values...)
+		if err != nil && alone && means != nil {
+			err = cmp.Or(means(ctx, err), err)
+		}
 		return err
 	}
 	authz.ReadingOf(ctx).Forget()
 	query = db.numbered(query)
-	tx.Later(doing, query, values)
+	tx.Later(doing, query, values, means)
 	db.seen(query, values, false)
 	return nil
 }

@@ -47,7 +47,7 @@ type right struct {
 // each table that a migration makes.
 var rights = []right{
 	// table, server, then provider, broker, portal, log, federation
-	{"accounts", all, [5]string{"r w(held,devices_since,password_hash,totp_seed,totp_step)", held, "r w(held,devices_since)", "r w(held,devices_since,locked_at,lock_reason)", ""}},
+	{"accounts", all, [5]string{"r w(held,devices_since,password_hash,totp_copied,totp_seed,totp_step)", held, "r w(held,devices_since)", "r w(held,devices_since,locked_at,lock_reason)", ""}},
 	{"administered_events", "r", [5]string{"", "", "r", "r", "r"}},
 	{"announcements", all, [5]string{"raw", "", "", "", ""}},
 	{"attempts", all, [5]string{"rd w(failed_at)", "", "", "", ""}},

@@ -3,6 +3,7 @@ package signins
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -18,7 +19,8 @@ import (
 // over to a province. Held, it stays so until the transaction ends: before the row of a factor,
 // as the triggers of migration 00037 do.
 const (
-	openAccount = "SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL AND NOT EXISTS (" +
+	openAccount = "SELECT subject FROM accounts WHERE " + open
+	open        = "subject = ? AND locked_at IS NULL AND NOT EXISTS (" +
 		"SELECT 1 FROM regional_people p WHERE p.subject = accounts.subject AND (p.digest = '' OR p.good_until <= ?" +
 		" AND NOT EXISTS (SELECT 1 FROM regional_feeds WHERE renewed_until > ?)))"
 	heldAccount = openAccount + " FOR NO KEY UPDATE"
@@ -51,6 +53,16 @@ func use(a *authn.Acceptance, account string, of ...any) (query string, values [
 	return query, append(append(values, of...), terms...)
 }
 
+// step is that of the one-time code of an acceptance, zero without one.
+func step(a *authn.Acceptance) (step int64) {
+	for _, one := range a.Uses {
+		if one.Kind == authn.TOTPFactor {
+			step = one.Counter
+		}
+	}
+	return step
+}
+
 // accepting is the beginning of a statement of PostgreSQL that counts the attempt, then
 // holds the account, and uses the factors; accepted reads what it did.
 func accepting(a *authn.Acceptance) (with string, values []any) {
@@ -61,10 +73,10 @@ func accepting(a *authn.Acceptance) (with string, values []any) {
 	// An attempt that is refused touches no session and no account, whatever was answered: how long
 	// it takes would tell a right answer from a wrong one.
 	const ifCounted = " AND (SELECT count(*) FROM counted) = ?"
-	with, held := "WITH counted AS ("+counted+")", openAccount+ifCounted
+	with, account := "WITH counted AS ("+counted+")", open+ifCounted
 	lock := func(name, query string) { // before the account
 		with += ", " + name + " AS (" + query + ")"
-		held += " AND (SELECT count(*) FROM " + name + ") >= 0"
+		account += " AND (SELECT count(*) FROM " + name + ") >= 0"
 	}
 	if a.Before != "" {
 		lock("before", "SELECT id FROM sessions WHERE id = ?"+ifCounted+" FOR NO KEY UPDATE")
@@ -73,9 +85,14 @@ func accepting(a *authn.Acceptance) (with string, values []any) {
 	if a.Ends {
 		lock("ending", "SELECT g.id FROM before b JOIN grants g ON g.session_id = b.id WHERE g.revoked_at IS NULL ORDER BY g.id FOR NO KEY UPDATE OF g")
 	}
+	hold := "SELECT subject FROM accounts WHERE " + account + " FOR NO KEY UPDATE"
+	if step := step(a); step > 0 { // which the release before looks for there (migration 00096)
+		hold = "UPDATE accounts SET totp_step = greatest(totp_step, ?), totp_copied = greatest(totp_step, ?) WHERE " + account + " RETURNING subject"
+		values = append(values, step, step)
+	}
 	used, terms := use(a, "SELECT subject FROM held")
 	values = append(append(values, string(a.Subject), a.At.UTC(), a.At.UTC(), len(a.Budgets)), terms...)
-	return with + ", held AS (" + held + " FOR NO KEY UPDATE), used AS (" + used + " RETURNING 1)", values
+	return with + ", held AS (" + hold + "), used AS (" + used + " RETURNING 1)", values
 }
 
 const accepted = " SELECT (SELECT count(*) FROM counted) AS counted, (SELECT count(*) FROM used) AS used," +
@@ -151,9 +168,42 @@ const (
 	sessionValues = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 )
 
+// unlessRefused is the end of a statement that begins as accepting does, which fails where an
+// acceptance is refused.
+const (
+	noAttempt     = "no attempt is left"
+	noFactor      = "a factor is used or disabled"
+	unlessRefused = " SELECT CASE WHEN (SELECT count(*) FROM counted) <> ? THEN refuse('" + noAttempt + "')" +
+		" WHEN (SELECT count(*) FROM used) <> ? THEN refuse('" + noFactor + "') END"
+)
+
+// refusal is what an error of such a statement means. How long to wait is read when nothing of it
+// stays: what it restored plays no part.
+func (db SignIns) refusal(a *authn.Acceptance) sqldb.Meaning {
+	return func(ctx context.Context, err error) error {
+		switch sqldb.Refused(err) {
+		case noAttempt:
+			return db.verdict(ctx, a, did{keys: anyway(a.Budgets)})
+		case noFactor:
+			return db.verdict(ctx, a, did{counted: len(a.Budgets)})
+		}
+		return nil
+	}
+}
+
+// anyway are the budgets that no attempt is refused by.
+func anyway(budgets []authn.Budget) (keys []string) {
+	for _, b := range budgets {
+		if b.Effect == authn.RestoreAnyway {
+			keys = append(keys, hex.EncodeToString(b.Key))
+		}
+	}
+	return keys
+}
+
 // InsertSession stores a new session, and the answer that it begins by as
 // [SignIns.Accept] does, nil for one that was recorded before. On PostgreSQL both are one
-// statement.
+// statement, whose error, also Accept's, comes out of the transaction.
 func (db SignIns) InsertSession(ctx context.Context, s session.Session, secretHash []byte, by *authn.Acceptance) error {
 	represented, kind, mandate := handle.Represented(s.Principal)
 	columns := []any{
@@ -164,8 +214,7 @@ func (db SignIns) InsertSession(ctx context.Context, s session.Session, secretHa
 		by.Recorded = true
 		with, values := accepting(by)
 		values = append(append(values, columns...), len(by.Budgets), len(by.Uses))
-		return db.accept(ctx, by, with+", began AS ("+sessionInto+"SELECT "+sessionValues+
-			" WHERE (SELECT count(*) FROM counted) = ? AND (SELECT count(*) FROM used) = ?)"+accepted, values)
+		return db.ChangeUnless(ctx, accepts, with+", began AS ("+sessionInto+"VALUES ("+sessionValues+"))"+unlessRefused, values, db.refusal(by))
 	}
 	if by != nil {
 		if err := db.Accept(ctx, by); err != nil {

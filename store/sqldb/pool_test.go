@@ -40,7 +40,7 @@ func TestAStatementThatWasNotSentIsSentAgain(t *testing.T) {
 		}},
 		{"all of a transaction", func(n int64) error {
 			tx := sqldb.Begin(t.Context(), pool)
-			tx.Later("testing", insert, []any{n})
+			tx.Later("testing", insert, []any{n}, nil)
 			return tx.Commit()
 		}},
 	} {

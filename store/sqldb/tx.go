@@ -23,6 +23,7 @@ type Tx struct {
 	conn  *sql.Conn // nil until the first statement
 	queue []queued
 	begun bool // BEGIN was sent, as far as this side knows
+	whole bool // all of it is in the queue, and is sent at once: see Commit
 	done  bool
 	// failed is the first error. Nothing is sent after it but ROLLBACK: it may be of BEGIN, or of
 	// a statement that nobody waited for and that is lost.
@@ -33,7 +34,12 @@ type Tx struct {
 type queued struct {
 	doing, query string
 	values       []any
+	means        Meaning
 }
+
+// Meaning says what an error of a statement means to whoever sent it, once nothing of the
+// transaction stays; nil if it says nothing of its own.
+type Meaning func(ctx context.Context, err error) error
 
 // Begin begins a transaction on a pool of PostgreSQL. It ends with Commit or Rollback.
 func Begin(ctx context.Context, pool *sql.DB) *Tx { return &Tx{ctx: ctx, pool: pool} }
@@ -43,6 +49,8 @@ type LateError struct {
 	// Doing is what the statement was for.
 	Doing string
 	Err   error
+	// Means is what the error means, nil if that is told by nobody.
+	Means Meaning
 }
 
 // Error is that of the statement.
@@ -73,8 +81,8 @@ func (t *Tx) send(ctx context.Context, one *queued, read func(pgx.Rows) error) e
 
 func (t *Tx) trySend(ctx context.Context, one *queued, read func(pgx.Rows) error) error {
 	all := t.queue
-	if !t.begun {
-		all = append([]queued{{"beginning a transaction", "begin", nil}}, all...)
+	if !t.begun && !t.whole {
+		all = append([]queued{{doing: "beginning a transaction", query: "begin"}}, all...)
 	}
 	if one != nil {
 		all = append(all, *one)
@@ -132,7 +140,7 @@ func sendAll(ctx context.Context, conn *pgx.Conn, all []queued, reads bool, read
 func answer(answers pgx.BatchResults, before []queued, reads bool, read func(pgx.Rows) error) error {
 	for _, q := range before {
 		if _, err := answers.Exec(); err != nil {
-			return &LateError{q.doing, err}
+			return &LateError{q.doing, err, q.means}
 		}
 	}
 	if !reads {
@@ -152,9 +160,9 @@ func (t *Tx) Each(ctx context.Context, query string, values []any, row func(Row)
 }
 
 // Later has a statement sent with the next one, or with COMMIT, whose error is then a
-// [LateError] if this one fails.
-func (t *Tx) Later(doing, query string, values []any) {
-	t.queue = append(t.queue, queued{doing, query, values})
+// [LateError] if this one fails; means may be nil.
+func (t *Tx) Later(doing, query string, values []any, means Meaning) {
+	t.queue = append(t.queue, queued{doing, query, values, means})
 }
 
 // ExecContext sends a statement.
@@ -203,9 +211,17 @@ func (t *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error
 }
 
 // Commit ends the transaction. After an error nothing of it stays, unless the connection
-// broke while the database committed.
+// broke while the database committed. One whose statements all wait for it needs no BEGIN and no
+// COMMIT: what comes before one Sync is one transaction (PostgreSQL §55.2.4, pipelining).
 func (t *Tx) Commit() error {
 	if t.done || t.failed == nil && !t.begun && len(t.queue) == 0 {
+		return t.end()
+	}
+	if t.failed == nil && !t.begun {
+		t.whole = true
+		if err := t.send(t.ctx, nil, nil); err != nil {
+			return errors.Join(err, t.Rollback())
+		}
 		return t.end()
 	}
 	err := t.send(t.ctx, &queued{query: "commit"}, func(rows pgx.Rows) error {

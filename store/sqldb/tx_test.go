@@ -93,14 +93,19 @@ func TestATransactionSendsLittle(t *testing.T) {
 		want int32
 	}{
 		{"no statement", func(*sqldb.Tx, int64) error { return nil }, 0},
-		{"one that nobody waits for", func(tx *sqldb.Tx, n int64) error { tx.Later("testing", insert, []any{n}); return nil }, 1},
+		{"one that nobody waits for", func(tx *sqldb.Tx, n int64) error { tx.Later("testing", insert, []any{n}, nil); return nil }, 1},
+		{"two that nobody waits for", func(tx *sqldb.Tx, n int64) error {
+			tx.Later("testing", insert, []any{n}, nil)
+			tx.Later("testing", insert, []any{n + 1}, nil)
+			return nil
+		}, 1},
 		{"one, and one that nobody waits for", func(tx *sqldb.Tx, n int64) error {
 			_, err := tx.ExecContext(t.Context(), insert, n)
-			tx.Later("testing", insert, []any{n + 1})
+			tx.Later("testing", insert, []any{n + 1}, nil)
 			return err
 		}, 2},
 		{"one that nobody waits for, and one that reads it", func(tx *sqldb.Tx, n int64) error {
-			tx.Later("testing", insert, []any{n})
+			tx.Later("testing", insert, []any{n}, nil)
 			found := 0
 			err := tx.Each(t.Context(), "SELECT n FROM numbers WHERE n = $1", []any{n}, func(sqldb.Row) error { found++; return nil })
 			if found != 1 {
@@ -140,6 +145,9 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 	if _, err := pool.ExecContext(t.Context(), insert, 7); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := pool.ExecContext(t.Context(), "CREATE TABLE settled (n bigint UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO settled VALUES (7)"); err != nil {
+		t.Fatal(err)
+	}
 	over, cancel := context.WithCancel(t.Context())
 	ended, end := context.WithCancel(t.Context())
 	end()
@@ -149,14 +157,25 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 		do   func(tx *sqldb.Tx) error
 		late bool
 	}{
-		{"told by COMMIT", t.Context(), func(tx *sqldb.Tx) error { tx.Later("testing", insert, []any{7}); return nil }, true},
+		{"told by COMMIT", t.Context(), func(tx *sqldb.Tx) error { tx.Later("testing", insert, []any{7}, nil); return nil }, true},
+		{"told when all of it was sent", t.Context(), func(tx *sqldb.Tx) error {
+			tx.Later("testing", insert, []any{8}, nil)
+			tx.Later("testing", insert, []any{7}, nil)
+			tx.Later("testing", insert, []any{9}, nil)
+			return nil
+		}, true},
+		{"told when all of it was done", t.Context(), func(tx *sqldb.Tx) error {
+			tx.Later("testing", insert, []any{8}, nil)
+			tx.Later("testing", "INSERT INTO settled VALUES ($1)", []any{7}, nil)
+			return nil
+		}, false},
 		{"told by the next statement", t.Context(), func(tx *sqldb.Tx) error {
-			tx.Later("testing", insert, []any{7})
+			tx.Later("testing", insert, []any{7}, nil)
 			_, err := tx.ExecContext(t.Context(), insert, 8)
 			return err
 		}, true},
 		{"told by the next question", t.Context(), func(tx *sqldb.Tx) error {
-			tx.Later("testing", insert, []any{7})
+			tx.Later("testing", insert, []any{7}, nil)
 			rows, err := tx.QueryContext(t.Context(), all)
 			if err == nil {
 				err = errors.Join(rows.Close(), rows.Err())
@@ -164,7 +183,7 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 			return err
 		}, true},
 		{"told by the next row", t.Context(), func(tx *sqldb.Tx) error {
-			tx.Later("testing", insert, []any{7})
+			tx.Later("testing", insert, []any{7}, nil)
 			var n int64
 			if err := tx.QueryRowContext(t.Context(), all).Scan(&n); err == nil {
 				t.Errorf("read %d", n)
@@ -172,7 +191,7 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 			return nil
 		}, true},
 		{"told by the next one that is prepared", t.Context(), func(tx *sqldb.Tx) error {
-			tx.Later("testing", insert, []any{7})
+			tx.Later("testing", insert, []any{7}, nil)
 			_, err := tx.PrepareContext(t.Context(), all)
 			return err
 		}, true},
@@ -189,7 +208,7 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 			if _, err := tx.ExecContext(t.Context(), insert, 8); err != nil {
 				return err
 			}
-			tx.Later("testing", insert, []any{struct{}{}})
+			tx.Later("testing", insert, []any{struct{}{}}, nil)
 			return nil
 		}, true},
 		{"the first is refused before BEGIN is sent, and passed over", t.Context(), func(tx *sqldb.Tx) error {
@@ -211,13 +230,13 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 		}, false},
 		{"what nobody waits for is lost with the next, and passed over", t.Context(), func(tx *sqldb.Tx) error {
 			_, err := tx.ExecContext(t.Context(), insert, 8)
-			tx.Later("testing", insert, []any{9})
+			tx.Later("testing", insert, []any{9}, nil)
 			_, _ = tx.ExecContext(ended, insert, 10)
 			return err
 		}, true},
 		{"what nobody waits for is lost, and a question passed over", t.Context(), func(tx *sqldb.Tx) error {
 			_, err := tx.ExecContext(t.Context(), insert, 8)
-			tx.Later("testing", insert, []any{9})
+			tx.Later("testing", insert, []any{9}, nil)
 			_, _ = tx.ExecContext(ended, insert, 10)
 			if rows, err := tx.QueryContext(t.Context(), all); err == nil {
 				t.Error("answered", rows.Close(), rows.Err())
@@ -274,7 +293,7 @@ func TestStatementsKeepTheirOrder(t *testing.T) {
 					var err error
 					switch rapid.SampledFrom([]string{"later", "exec", "each", "query"}).Draw(t, "how") {
 					case "later":
-						tx.Later("testing", query, []any{n})
+						tx.Later("testing", query, []any{n}, nil)
 					case "exec":
 						_, err = tx.ExecContext(ctx, query, n)
 					case "each":
