@@ -76,8 +76,8 @@ func bookEntries() []bookEntry {
 		}},
 		{"SignIn", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1"}},
 		{"SignIn, other providers", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1", Providers: []ways.ProviderButton{
-			{Words{VI: "VNeID", EN: "VNeID"}, "/signin/upstream?to=1"},
-			{Words{VI: "Tài khoản cán bộ Thành phố Đà Nẵng", EN: "Da Nang staff"}, "/signin/upstream?to=2"},
+			{Name: Words{VI: "VNeID", EN: "VNeID"}, URL: "/signin/upstream?to=1"},
+			{Name: Words{VI: "Tài khoản cán bộ Thành phố Đà Nẵng", EN: "Da Nang staff"}, URL: "/signin/upstream?to=2"},
 		}}},
 		{"SignIn, with a passkey", SignIn{Form: sampleForm("/signin"), App: &land, CancelURL: "/signin/cancel?a=1", Passkey: samplePasskeyWay(true)}},
 		{"SignIn, passkey refused", SignIn{Form: sampleForm("/signin"), Problem: SignInPasskey, Passkey: samplePasskeyWay(true)}},
@@ -190,7 +190,7 @@ func bookEntries() []bookEntry {
 			Return: &tax, ReturnURL: "http://localhost:8442/signed-out?state=s", Onward: true, HomeURL: "/",
 		}},
 		{"LoggedOut, another provider", LoggedOut{
-			Provider: &ways.ProviderButton{Words{VI: "VNeID", EN: "VNeID"}, "https://vneid.example/logout?client_id=hopnhat"},
+			Provider: &ways.ProviderButton{Name: Words{VI: "VNeID", EN: "VNeID"}, URL: "https://vneid.example/logout?client_id=hopnhat"},
 			Return:   &land, ReturnURL: "http://localhost:8441/", HomeURL: "/",
 		}},
 		{"LoggedOut, one app left", LoggedOut{Left: true, Apps: []LogoutTold{{land, LogoutWaiting}}, Waiting: true, AgainURL: "/logout/done", Again: true, HomeURL: "/"}},
