@@ -218,8 +218,7 @@ func (n *Node) makeSignIn(ctx context.Context) error {
 	n.failed = &authn.FailedSignIns{Of: n.authn, Store: n.DB, Evidence: n.scribe, Now: time.Now}
 	n.closers = append(n.closers, func() error { return n.failed.Note(context.Background()) })
 	n.passkeys, err = passkeys.Make(ctx, passkeys.Parts{
-		Issuer: n.Config.Issuer, Province: n.province != nil, Ring: n.Ring, Store: n.DB.Passkeys, Evidence: n.scribe, Authn: n.authn,
-		Limit: attempts,
+		Issuer: n.Config.Issuer, Province: n.province != nil, Ring: n.Ring, Store: n.DB.Passkeys, Evidence: n.scribe, Authn: n.authn, Limit: attempts,
 	})
 	return err
 }
@@ -378,9 +377,8 @@ func (n *Node) makeServer(ctx context.Context) error {
 	if n.broker != nil {
 		o.Endpoints.Broker = n.broker.Releases
 	}
-	o.Passkeys = n.passkeys
 	o.Endpoints.Register, o.Endpoints.Manage = n.clients.Endpoints(n.registration)
-	o.Endpoints.Federation, o.Upstream, o.Endpoints.UpstreamLogout = n.federation.Handlers(), n.upstreams.Pages, n.upstreams.Logout
+	o.Upstream, o.Endpoints.UpstreamLogout, o.Passkeys = n.upstreams.Pages, n.upstreams.Logout, n.passkeys
 	o.Endpoints.Federation, o.Endpoints.Regional, o.Choices = n.federation.Handlers(), n.regional.Handler(), n.regional.Chosen()
 	n.server = web.New(o)
 	return nil

@@ -92,8 +92,8 @@ func Open(ctx context.Context, o Options) (*Handle, error) {
 			return nil, fmt.Errorf("opening the database %s: %w", sqldb.Redacted(o.DSN), err)
 		}
 	}
-	db.count(db.write, true)
-	db.count(db.read, false)
+	count(db, db.write, true)
+	count(db, db.read, false)
 	return db, nil
 }
 
@@ -208,7 +208,7 @@ func (db *Handle) Stats() Stats { return Stats{Queries: db.queries.Load(), Commi
 
 // count hooks the counters into every statement. A statement of the writing
 // handle outside a transaction is a commit of its own.
-func (db *Handle) count(g *gorm.DB, writes bool) {
+func count(db *Handle, g *gorm.DB, writes bool) {
 	hook := func(tx *gorm.DB) {
 		_, inTx := tx.Statement.ConnPool.(gorm.TxCommitter)
 		db.seen(tx.Statement.SQL.String(), tx.Statement.Vars, writes && !inTx)

@@ -214,7 +214,8 @@ func (db SignIns) InsertSession(ctx context.Context, s session.Session, secretHa
 		by.Recorded = true
 		with, values := accepting(by)
 		values = append(append(values, columns...), len(by.Budgets), len(by.Uses))
-		return db.ChangeUnless(ctx, accepts, with+", began AS ("+sessionInto+"VALUES ("+sessionValues+"))"+unlessRefused, values, db.refusal(by))
+		begin := with + ", began AS (" + sessionInto + "VALUES (" + sessionValues + "))" + unlessRefused
+		return db.ChangeUnless(ctx, accepts, begin, values, db.refusal(by))
 	}
 	if by != nil {
 		if err := db.Accept(ctx, by); err != nil {

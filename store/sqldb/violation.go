@@ -51,7 +51,8 @@ func ServerViolation(err error) Violation {
 // refusal is the state of an error that the function refuse of migration 00096 raises.
 const refusal = "HN001"
 
-// Refused is what a statement of PostgreSQL was refused for, by the function refuse; empty if it was not.
+// Refused is what a statement of PostgreSQL was refused for, by the function refuse; empty if it
+// was not.
 func Refused(err error) (why string) {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == refusal {

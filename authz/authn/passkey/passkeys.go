@@ -60,7 +60,8 @@ type Store interface {
 	// she has them, or if her account is locked. authz.ErrConflict if the credential is there,
 	// also as a removed one.
 	InsertPasskey(ctx context.Context, h Held, p Passkey) error
-	// RemovePasskey ends one of a person, and its MAC with it; authz.ErrNotFound if it is not hers, or over.
+	// RemovePasskey ends one of a person, and its MAC with it; authz.ErrNotFound if it is not hers,
+	// or over.
 	RemovePasskey(ctx context.Context, who authz.Subject, id authn.FactorID, at time.Time) error
 	// SpendChallenge remembers, until it expires, that a challenge was answered: of any number of
 	// calls for one, on all nodes, exactly one returns nil, the others authn.ErrUsed.
