@@ -218,7 +218,8 @@ func (n *Node) makeSignIn(ctx context.Context) error {
 	n.failed = &authn.FailedSignIns{Of: n.authn, Store: n.DB, Evidence: n.scribe, Now: time.Now}
 	n.closers = append(n.closers, func() error { return n.failed.Note(context.Background()) })
 	n.passkeys, err = passkeys.Make(ctx, passkeys.Parts{
-		Issuer: n.Config.Issuer, Province: n.province != nil, Ring: n.Ring, Store: n.DB.Passkeys, Evidence: n.scribe, Authn: n.authn, Limit: attempts,
+		Issuer: n.Config.Issuer, Province: n.province != nil, Ring: n.Ring, Store: n.DB.Passkeys,
+		Evidence: n.scribe, Authn: n.authn, Limit: attempts,
 	})
 	return err
 }
