@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hopnhat/cmd/node/losses"
+	"hopnhat/cmd/node/ports"
 	"hopnhat/cmd/node/purge"
 	"hopnhat/store"
 	"hopnhat/web"
@@ -52,7 +53,7 @@ func (n *Node) listen() (err error) {
 	if !n.has(releasing...) {
 		alias = "" // nothing of this node's is answered there
 	}
-	if r.issuer, r.alias, err = listen(n.Config.Listen, alias); err != nil {
+	if r.issuer, r.alias, err = ports.Listen(n.Config.Listen, alias); err != nil {
 		return err
 	}
 	r.failed = make(chan error, 2)

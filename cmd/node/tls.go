@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"hopnhat/cmd/node/ports"
 	"hopnhat/cmd/node/releaselog"
 	"hopnhat/web"
 	"hopnhat/web/certificate"
@@ -81,7 +82,7 @@ func (c *Config) PortsFree() error {
 	if !anyOf(roles, releasing) {
 		aliasAt = ""
 	}
-	issuer, alias, err := listen(c.Listen, aliasAt)
+	issuer, alias, err := ports.Listen(c.Listen, aliasAt)
 	if err != nil {
 		return err
 	}
@@ -99,18 +100,4 @@ func (c *Config) PortsFree() error {
 		err = errors.Join(err, l.Close())
 	}
 	return err
-}
-
-// listen opens the issuer's port and that of the alias, which is nil without an address.
-func listen(at, aliasAt string) (issuer, alias net.Listener, err error) {
-	if issuer, err = net.Listen("tcp", at); err != nil {
-		return nil, nil, fmt.Errorf("listening on %s: %w; choose another with --listen, or --port in the demonstration", at, err)
-	}
-	if aliasAt == "" {
-		return issuer, nil, nil
-	}
-	if alias, err = net.Listen("tcp", aliasAt); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("listening on %s: %w; choose another with --mtls-listen", aliasAt, err), issuer.Close())
-	}
-	return issuer, alias, nil
 }
