@@ -450,6 +450,26 @@ func TestAFalseEventOfAConsentIsPassedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("with its place", true)
+		// A row without a MAC of a later version counts, as the release before writes it; not one
+		// that was decided before what has a MAC.
+		run("UPDATE consents SET version = 2 WHERE id = ?", string(saved.ID))
+		for _, row := range []struct {
+			at   time.Time
+			want bool
+		}{{written[0].Event.When.Decided.Add(-time.Hour), false}, {written[0].Event.When.Decided.Add(time.Hour), true}} {
+			db.TrustRows(nil)
+			if _, err := scribe.Write(t.Context(), audit.Act{
+				Action: audit.Agree, App: clinic, Subject: an, Consent: audit.Consent{ID: saved.ID, Version: 2}, At: row.at,
+				Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent}, Data: audit.Data{Registry: "land", Attributes: v.Attributes},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			db.TrustRows(storetest.Rows())
+			if p, err := db.Live(t.Context(), id, "land", "land.mortgage"); err != nil || p.Agreed != nil != row.want {
+				t.Errorf("a row without a MAC, decided at %v: %+v, %v", row.at, p.Agreed, err)
+			}
+		}
+		run("UPDATE consents SET version = 1 WHERE id = ?", string(saved.ID))
 		// However many there are, what a release reads is bounded.
 		flood := func(version int) {
 			t.Helper()

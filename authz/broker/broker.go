@@ -70,23 +70,29 @@ type Permission struct {
 
 // unexplained reports whether the consent is one that no event gave as it stands: it was
 // written past us, or its event was erased. It is as if there were none. pseudonym is the name
-// in the evidence of the person whose data it is.
-func (p Permission) unexplained(pseudonym string) bool {
+// in the evidence of the person whose data it is, and longest how many days a consent for its
+// purpose lasts at most.
+func (p Permission) unexplained(pseudonym string, longest int) bool {
 	c, g := p.Consent, p.Agreed
 	if c == nil || c.State != consent.Approved {
 		return false
 	}
 	if g == nil || g.Consent != string(c.ID) || g.Version != c.Version || g.Pseudonym != pseudonym || g.Client != string(c.Client) ||
-		g.Purpose != string(c.Purpose) || g.Registry != string(c.Registry) || g.Text != c.TextHash || prolonged(c.ValidUntil, g.Until) {
+		g.Purpose != string(c.Purpose) || g.Registry != string(c.Registry) || g.Text != c.TextHash || prolonged(c.ValidUntil, *g, longest) {
 		return true
 	}
 	return slices.ContainsFunc(c.Attributes, func(a authz.AttributeID) bool { return !slices.Contains(g.Attributes, string(a)) })
 }
 
-// prolonged reports whether a consent ends later than its event says, in whole microseconds; an
-// event of the release before does not say it.
-func prolonged(until, given time.Time) bool {
-	return !given.IsZero() && until.After(given.Add(time.Microsecond))
+// prolonged reports whether a consent ends later than its event says, in whole microseconds. An
+// event of the release before does not say it: then the consent lasts no longer than any for its
+// purpose may.
+func prolonged(until time.Time, g commitment.Ground, longest int) bool {
+	given := g.Until
+	if given.IsZero() {
+		given = g.Decided.AddDate(0, 0, longest)
+	}
+	return until.After(given.Add(time.Microsecond))
 }
 
 // Use is one use of a permission of limited frequency.

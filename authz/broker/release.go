@@ -186,7 +186,8 @@ func (b *Broker) attempt(ctx context.Context, q request) (*Released, error) {
 			return nil, err
 		}
 	}
-	if live.unexplained(pseudonym) {
+	purpose, _ := b.Catalogue.Purpose(q.asked.Purpose)
+	if live.unexplained(pseudonym, purpose.Longest()) {
 		slog.ErrorContext(ctx, "no event gave a consent that is in force; it counts as none", "consent", live.Consent.ID, "version", live.Consent.Version)
 		live.Consent = nil
 	}

@@ -822,6 +822,7 @@ func TestAConsentThatWasWrittenPastItsEvent(t *testing.T) {
 	ends := time.Date(2027, 11, 23, 12, 0, 0, 123456000, time.UTC)
 	given := commitment.Given{
 		Pseudonym: "an", Client: "app", Purpose: "p", Registry: "land", Text: "t", Attributes: []string{"land.area", "land.plot"}, Until: ends,
+		Decided: ends.AddDate(0, 0, -30),
 	}
 	for _, row := range []struct {
 		name   string
@@ -842,6 +843,9 @@ func TestAConsentThatWasWrittenPastItsEvent(t *testing.T) {
 		{"prolonged by what a database rounds", func(c *consent.Consent, _ *commitment.Ground) { c.ValidUntil = ends.Add(time.Microsecond) }, true},
 		{"shortened", func(c *consent.Consent, _ *commitment.Ground) { c.ValidUntil = ends.Add(-time.Hour) }, true},
 		{"of before events said until when", func(_ *consent.Consent, g *commitment.Ground) { g.Until = time.Time{} }, true},
+		{"of before events said until when, prolonged beyond what its purpose allows", func(c *consent.Consent, g *commitment.Ground) {
+			g.Until, c.ValidUntil = time.Time{}, ends.Add(time.Second)
+		}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := consent.Consent{
@@ -850,7 +854,7 @@ func TestAConsentThatWasWrittenPastItsEvent(t *testing.T) {
 			}
 			g := commitment.Ground{Consent: "c", Version: 1, Given: given}
 			row.alter(&c, &g)
-			if got := (Permission{Consent: &c, Agreed: &g}).unexplained("an"); got == row.counts {
+			if got := (Permission{Consent: &c, Agreed: &g}).unexplained("an", 30); got == row.counts {
 				t.Errorf("unexplained: %v", got)
 			}
 		})

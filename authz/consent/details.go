@@ -299,6 +299,14 @@ func fill(r *authz.Release, d *authz.Declaration, purpose Purpose, broker string
 	return nil
 }
 
+// Longest is how many days a consent for the purpose lasts at most, whatever an app declared.
+func (p Purpose) Longest() int {
+	if p.MaxDays > 0 {
+		return p.MaxDays
+	}
+	return maxDays
+}
+
 // Days is how long a permission on a declaration lasts at most: the shorter time of
 // declaration and purpose, and as short as a visit where neither gives one.
 func Days(d authz.Declaration, purpose Purpose) int {

@@ -35,6 +35,7 @@ import (
 	"hopnhat/cmd/node/watch"
 	"hopnhat/federation/resolver"
 	"hopnhat/keys/seal"
+	"hopnhat/store/evidence"
 	"hopnhat/store/registry"
 	"hopnhat/web"
 	"hopnhat/web/console/incidents"
@@ -126,6 +127,9 @@ func (n *Node) openLog(ctx context.Context) (err error) {
 func (n *Node) openEvidence(ctx context.Context) error {
 	c := n.Config
 	n.logs = &trees.Logs{Release: n.log, Consent: n.log.Consents(), Events: n.DB, Leaf: n.log.Leaf, Copies: n.Copies}
+	n.logs.Before = func(ctx context.Context, decided time.Time) (bool, error) {
+		return evidence.WrittenBefore(ctx, n.DB.Leaves.Book, decided)
+	}
 	n.recorder = audit.NewRecorderWith(n.DB, n.logs, audit.Options{Site: c.Site})
 	rows := numbers.Expect(n.DB, nil)
 	n.scribe = &audit.Scribe{Rows: rows, Leaves: n.recorder, Pseudonyms: n.Pseudonyms, Site: c.Site, Ground: n.logs.Ensure}

@@ -39,13 +39,13 @@ func (b *Base) evidence(
 	leaves func(ctx context.Context, origin string) (reconciling.Entries, error),
 ) reconciling.Evidence {
 	source := streams.Source{Handle: b.DB.Handle, Seals: rowseal.New(b.Ring), Pause: pause, Upgrading: b.DB.Upgrading}
-	return reconciling.Evidence{
+	e := reconciling.Evidence{
 		Source: source, Leaves: leaves, Standing: reconciling.Standings(b.DB, source, b.Pseudonyms), Now: time.Now,
 		Heads: b.heads, Counters: b.counters(), Early: b.DB.UpgradeEnds,
-		Agreements: reconciling.Agreements(source, b.DB.Leaves.Book, b.Pseudonyms),
-		Links:      reconciling.Links(source, b.DB.Upstreams, b.Pseudonyms),
-		Enrolments: b.DB.Enrolments.Unexplained,
+		Links: reconciling.Links(source, b.DB.Upstreams, b.Pseudonyms), Enrolments: b.DB.Enrolments.Unexplained,
 	}
+	e.Agreements = reconciling.Agreements(source, b.DB.Leaves.Book, b.Pseudonyms, e.Leaf)
+	return e
 }
 
 // heads are those of both logs of the site.

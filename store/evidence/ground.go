@@ -2,9 +2,11 @@ package evidence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -157,15 +159,23 @@ func Decided(ctx context.Context, db Book, consent authz.ConsentID, version int,
 }
 
 // DecidedBefore is the event without a MAC, as the release before writes it, by which a consent was
-// given or ended in the highest version above one; nil if there is none.
-func DecidedBefore(ctx context.Context, db Book, consent authz.ConsentID, above int) (highest *audit.Event, err error) {
+// given or ended after another event, in the highest version; nil if there is none. believed
+// says whether the log has the leaf of one: anybody who can write to the database adds rows.
+func DecidedBefore(
+	ctx context.Context, db Book, consent authz.ConsentID, after audit.Event, believed func(ctx context.Context, r audit.Recorded) (bool, error),
+) (highest *audit.Event, err error) {
+	above, failed := after.Consent.Version, error(nil)
 	err = decidedBefore(ctx, db, consent, func(r audit.Recorded) (more bool) {
-		if r.Event.Consent.Version > above {
+		if r.Event.Consent.Version <= above || r.Event.When.Decided.Before(after.When.Decided) {
+			return true
+		}
+		var holds bool
+		if holds, failed = believed(ctx, r); holds {
 			highest, above = &r.Event, r.Event.Consent.Version
 		}
-		return true
+		return failed == nil
 	})
-	return highest, err
+	return highest, errors.Join(err, failed)
 }
 
 // groundsTried bounds the events of one consent without a MAC that are read: the newest.
@@ -226,11 +236,15 @@ func searchGround(ctx context.Context, db Book, consent authz.ConsentID, version
 	wrap := func(err error) error {
 		return fmt.Errorf("looking for the event by which consent %s was given: %w", consent, err)
 	}
-	all, err := decisions(ctx, db, consent, version)
+	all, err := decisions(ctx, db, consent, max(version-versionsRead/2, 1))
 	if err != nil {
 		return nil, wrap(err)
 	}
+	var sealed time.Time // of the newest event with a MAC
 	for _, r := range all {
+		if r.Event.When.Decided.After(sealed) {
+			sealed = r.Event.When.Decided
+		}
 		found, ended := groundOf(r, r.Logged && !r.Unproven, consent, version)
 		if ended {
 			return nil, nil
@@ -246,7 +260,9 @@ func searchGround(ctx context.Context, db Book, consent authz.ConsentID, version
 	err = decidedBefore(ctx, db, consent, func(r audit.Recorded) (more bool) {
 		found, ended := groundOf(r, r.Logged && !r.Unproven, consent, version)
 		over = over || ended
-		if ground == nil && !over {
+		// A version comes after those before it: a row of long ago is none that the release
+		// before wrote since.
+		if ground == nil && !over && !r.Event.When.Decided.Before(sealed) {
 			ground = found
 		}
 		return true

@@ -181,6 +181,18 @@ func (db Book) Upgrading(ctx context.Context) (bool, error) {
 	return db.Now().Before(since.Add(UpgradeWindow)), nil
 }
 
+// WrittenBefore reports whether a row without a MAC may be of the release before, by when its event
+// was decided: before there were MACs, or at any time while both releases may run
+// ([Book.Upgrading]).
+func WrittenBefore(ctx context.Context, db Book, decided time.Time) (bool, error) {
+	upgrading, err := db.Upgrading(ctx)
+	if err != nil || upgrading {
+		return upgrading, err
+	}
+	since, _, err := db.sealedSince(ctx)
+	return decided.Before(since), err
+}
+
 // UpgradeEnds is when [Book.Upgrading] ends, or ended; the zero time where nobody knows.
 func (db Book) UpgradeEnds(ctx context.Context) (time.Time, error) {
 	since, _, err := db.sealedSince(ctx)

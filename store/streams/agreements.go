@@ -14,9 +14,11 @@ import (
 
 // Agreements are consents after an id, in their order, each with the person as the database has
 // her and the newest genuine event by which it was given or ended; last is the id to go on after,
-// empty at the end. name gives the person's name in the evidence.
+// empty at the end. name gives the person's name in the evidence, and believed says of a row without
+// a MAC whether the log has its leaf.
 func (s Source) Agreements(
 	ctx context.Context, book evidence.Book, after string, limit int, name func(ctx context.Context, subject authz.Subject) (string, error),
+	believed func(ctx context.Context, r audit.Recorded) (bool, error),
 ) (all []reconcile.Agreement, last string, err error) {
 	const doing = "reading consents with their events"
 	found, err := s.Background().QueryContext(ctx, s.Bind("SELECT c.id, c.subject, c.client_id, c.purpose, c.registry, c.version, c.state, c.attributes,"+
@@ -57,7 +59,7 @@ func (s Source) Agreements(
 			return nil, "", err
 		}
 		if r.Differs() { // the release before may have written a newer event
-			before, err := evidence.DecidedBefore(ctx, book, authz.ConsentID(r.ID), r.Newest.Consent.Version)
+			before, err := evidence.DecidedBefore(ctx, book, authz.ConsentID(r.ID), *r.Newest, believed)
 			if err != nil {
 				return nil, "", handle.Wrap(doing, err)
 			}

@@ -59,6 +59,8 @@ type Given struct {
 	// Until is when the consent ends. Events of a release that did not write it say nothing of
 	// it, and it is the zero time.
 	Until time.Time
+	// Decided is when the consent was given.
+	Decided time.Time
 }
 
 const untilPrefix = "valid-until:"
@@ -115,6 +117,9 @@ func GroundOf(canonical []byte, salt Salt, logged bool) (Ground, error) {
 		Reason struct {
 			Purpose string `json:"purpose"`
 		} `json:"reason"`
+		When struct {
+			Decided time.Time `json:"decided"`
+		} `json:"when"`
 	}
 	if err := json.Unmarshal(canonical, &said); err != nil {
 		return Ground{}, fmt.Errorf("reading the consent of event %s: %w", id, ErrNotCanonical)
@@ -125,6 +130,7 @@ func GroundOf(canonical []byte, salt Salt, logged bool) (Ground, error) {
 	given := Given{
 		Pseudonym: said.Person.Pseudonym, Client: said.Asked.Client, Purpose: said.Reason.Purpose, Registry: said.Data.Registry,
 		Text: said.Consent.Text, Attributes: said.Data.Attributes, Until: ParseUntil(said.Detail.Text),
+		Decided: said.When.Decided,
 	}
 	return Ground{Reference{id, commits}, said.Consent.ID, said.Consent.Version, logged, given}, nil
 }

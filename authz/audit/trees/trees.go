@@ -19,6 +19,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
@@ -41,6 +42,9 @@ type Logs struct {
 	Events           Events
 	// Leaf reads the leaf at a place. Without it a place that carries no MAC is none.
 	Leaf func(ctx context.Context, origin string, index uint64) ([]byte, error)
+	// Before reports whether the release before may have written a row whose event was decided
+	// then; nil: it wrote none.
+	Before func(ctx context.Context, decided time.Time) (bool, error)
 	// Copies seals what is kept of an event beside its leaf; nil keeps nothing.
 	Copies Copies
 
@@ -146,7 +150,7 @@ const mostKnown = 100_000
 // there reports whether the log has the leaf of an event at its place. Where it cannot be read
 // the leaf is appended again, which harms nothing: anybody who can write to the database can
 // name a place that there is not. An event of the release before whose place is in the log of
-// another site, which is not read here, is taken to be there.
+// another site, which is not read here, is taken to be there if that release may have written it.
 func (l *Logs) there(ctx context.Context, w audit.Recorded) bool {
 	if l.Leaf == nil {
 		return false
@@ -156,8 +160,9 @@ func (l *Logs) there(ctx context.Context, w audit.Recorded) bool {
 		return false
 	}
 	got, err := l.Leaf(ctx, w.Origin, w.Index)
-	if w.Fault == audit.FaultUnsealed && errors.Is(err, authz.ErrNotFound) {
-		return true
+	if w.Fault == audit.FaultUnsealed && errors.Is(err, authz.ErrNotFound) && l.Before != nil {
+		before, err := l.Before(ctx, w.Event.When.Decided)
+		return before && err == nil
 	}
 	if err != nil || !bytes.Equal(got, want) {
 		return false

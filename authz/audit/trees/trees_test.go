@@ -258,6 +258,7 @@ func TestAGroundWhosePlaceCarriesNoMAC(t *testing.T) {
 		err      error
 		appended int
 		refused  bool
+		before   bool
 	}{
 		{name: "its leaf is there"},
 		{name: "another leaf is there", another: true, appended: 1},
@@ -265,7 +266,8 @@ func TestAGroundWhosePlaceCarriesNoMAC(t *testing.T) {
 		{name: "no MAC, and its leaf is there", fault: audit.FaultUnsealed},
 		{name: "no MAC, and another leaf is there", fault: audit.FaultUnsealed, another: true, refused: true},
 		{name: "no MAC, and no such place", fault: audit.FaultUnsealed, err: authz.ErrUnavailable, refused: true},
-		{name: "no MAC, in the log of another site", fault: audit.FaultUnsealed, err: authz.ErrNotFound},
+		{name: "no MAC, in the log of another site, of before", fault: audit.FaultUnsealed, err: authz.ErrNotFound, before: true},
+		{name: "no MAC, in the log of another site, of later", fault: audit.FaultUnsealed, err: authz.ErrNotFound, refused: true},
 		{name: "a wrong MAC", fault: audit.FaultAltered, refused: true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -282,6 +284,7 @@ func TestAGroundWhosePlaceCarriesNoMAC(t *testing.T) {
 				}
 				return s.Leaf, row.err
 			}
+			w.logs.Before = func(_ context.Context, decided time.Time) (bool, error) { return row.before, nil }
 			if err := w.logs.Ensure(t.Context(), s.Event.ID); (err != nil) != row.refused {
 				t.Errorf("got %v", err)
 			}

@@ -84,12 +84,18 @@ func TestAConsentIsAsItsNewestEventSays(t *testing.T) {
 			") SELECT 'ffffffff-0000-7000-8000-000000000003', at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from," +
 			" replace(replace(canonical, '\"version\":1', '\"version\":3'), id, 'ffffffff-0000-7000-8000-000000000003'), salt, NULL, NULL, NULL" +
 			" FROM events WHERE purpose = 'ended' AND type = 'consent.approved'", nil},
+		{"one is widened, and a row without a MAC of a higher version says so", given("attributes = 'land.area land.plot land.value', version = 2") +
+			"; INSERT INTO events (" + copied + ") SELECT 'ffffffff-0000-7000-8000-000000000004', at, type, client_id, pseudonym, purpose, registry, permit," +
+			" consent, visible_from, replace(replace(replace(canonical, '\"version\":1', '\"version\":2'), id, 'ffffffff-0000-7000-8000-000000000004')," +
+			" '\"land.plot\"', '\"land.plot\",\"land.value\"'), salt, NULL, NULL, NULL FROM events WHERE purpose = 'given'" +
+			"; INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at) VALUES ('" + origin + "', 0, 'ffffffff-0000-7000-8000-000000000004'," +
+			" 1, false, '2026-11-30 12:00:00+00:00')", []string{"given"}},
 		{"its event is deleted", "DELETE FROM events WHERE type = 'consent.withdrawn'", []string{"ended"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, db *store.DB) {
 				tab := fill(t, db, 1)
-				tab.e.Agreements = reconciling.Agreements(tab.e.Source, db.Leaves.Book, names{})
+				tab.e.Agreements = reconciling.Agreements(tab.e.Source, db.Leaves.Book, names{}, tab.e.Leaf)
 				ids := map[string]string{}
 				for _, purpose := range []authz.PurposeID{"given", "ended", "other"} {
 					ids[string(tab.consented(t, "an", purpose, purpose == "ended"))] = string(purpose)
@@ -97,6 +103,18 @@ func TestAConsentIsAsItsNewestEventSays(t *testing.T) {
 				tab.unguard(t)
 				for _, one := range strings.Split(row.sql, "; ") {
 					tab.run(t, one)
+				}
+				if strings.HasPrefix(row.name, "the release before") { // its node logged what it wrote
+					r, err := db.Get(t.Context(), "ffffffff-0000-7000-8000-000000000003")
+					if err != nil {
+						t.Fatal(err)
+					}
+					leaf, err := audit.Leaf(r.Event, r.Salt)
+					if err != nil {
+						t.Fatal(err)
+					}
+					tab.log = append(tab.log, leaf)
+					tab.run(t, "INSERT INTO event_places (origin, idx, event_id, epoch, late, noted_at) VALUES (?, 1, ?, 1, false, ?)", origin, r.Event.ID, epoch)
 				}
 				found, _ := tab.look(t)
 				var got []string
@@ -117,7 +135,7 @@ func TestAConsentIsAsItsNewestEventSays(t *testing.T) {
 func TestAnErasedEventOfAConsentIsNoFinding(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		tab := fill(t, db, 1)
-		tab.e.Agreements = reconciling.Agreements(tab.e.Source, db.Leaves.Book, names{})
+		tab.e.Agreements = reconciling.Agreements(tab.e.Source, db.Leaves.Book, names{}, tab.e.Leaf)
 		id := tab.consented(t, "an", "ended", true)
 		found, err := db.Find(t.Context(), audit.Query{Type: audit.ConsentWithdrawn, Limit: 1})
 		if err != nil || len(found) != 1 || found[0].Event.Consent.ID != id {

@@ -1,7 +1,9 @@
 package reconciling
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"hopnhat/authz"
@@ -10,6 +12,7 @@ import (
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/incident"
 	"hopnhat/authz/audit/reconcile"
+	"hopnhat/authz/audit/rowseal"
 	"hopnhat/store"
 	"hopnhat/store/evidence"
 	"hopnhat/store/leafrows"
@@ -62,12 +65,28 @@ func Standings(db *store.DB, source streams.Source, names Pseudonyms) func(ctx c
 	}
 }
 
-// Agreements reads consents page by page, each with its newest event.
+// Agreements reads consents page by page, each with its newest event. leaf reads the log of the
+// site: a row without a MAC is the newest event only where its leaf is. That of another site is
+// read by that site; what it says is believed while the release before may have written it.
 func Agreements(
-	source streams.Source, book evidence.Book, names Pseudonyms,
+	source streams.Source, book evidence.Book, names Pseudonyms, leaf rowseal.LeafAt,
 ) func(ctx context.Context, after string) ([]reconcile.Agreement, string, error) {
+	believed := func(ctx context.Context, r audit.Recorded) (bool, error) {
+		want, err := audit.Leaf(r.Event, r.Salt)
+		if err != nil {
+			return false, nil
+		}
+		var got []byte
+		if err = authz.ErrNotFound; r.Logged {
+			got, err = leaf(ctx, r.Origin, r.Index)
+		}
+		if errors.Is(err, authz.ErrNotFound) {
+			return evidence.WrittenBefore(ctx, book, r.Event.When.Decided)
+		}
+		return bytes.Equal(got, want), err
+	}
 	return func(ctx context.Context, after string) ([]reconcile.Agreement, string, error) {
-		return source.Agreements(ctx, book, after, page, names.Audit)
+		return source.Agreements(ctx, book, after, page, names.Audit, believed)
 	}
 }
 

@@ -87,7 +87,7 @@ func fill(t testing.TB, db *store.DB, n int) *table {
 	tab := &table{db: db, log: make(leaves, n), ids: make([]string, n), people: max(n/20, 1)}
 	next := make(chan int)
 	var all sync.WaitGroup
-	const batch = 500
+	const batch, told = 500, 100_000 // who fills a large table is told how far it is
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			for from := range next {
@@ -110,6 +110,9 @@ func fill(t testing.TB, db *store.DB, n int) *table {
 		})
 	}
 	for from := 0; from < n; from += batch {
+		if from > 0 && from%told == 0 {
+			t.Logf("%d of %d rows are written", from, n)
+		}
 		next <- from
 	}
 	close(next)
@@ -177,10 +180,15 @@ func (tab *table) unguard(t testing.TB) {
 func (tab *table) look(t testing.TB) (found []reconcile.Finding, compared uint64) {
 	t.Helper()
 	var c reconciling.Cursor
+	const told = 500_000
 	for !c.Done() {
+		before := c.Rows / told
 		var err error
 		if c, err = tab.e.Step(t.Context(), c, func(f reconcile.Finding) { found = append(found, f) }); err != nil {
 			t.Fatal(err)
+		}
+		if c.Rows/told > before {
+			t.Logf("%d rows are compared, %d findings", c.Rows, len(found))
 		}
 	}
 	return found, c.Rows
