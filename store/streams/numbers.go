@@ -36,10 +36,11 @@ func (s Source) Numbers(ctx context.Context, after string, tell func(reconcile.F
 // odd are persons whose numbers cannot be 1 to the one that was given last: by how many
 // there are, the largest, and that.
 func (s Source) odd(ctx context.Context, after string) (odd []string, last string, err error) {
+	// Who has events without numbers alone is no harm there, and an index says who has any.
 	var upTo sql.NullString
 	err = s.Background().QueryRowContext(ctx, s.Bind(`SELECT max(pseudonym) FROM (SELECT pseudonym FROM (
 			SELECT pseudonym FROM (SELECT pseudonym FROM event_numbers WHERE pseudonym > ? ORDER BY pseudonym LIMIT ?) AS a UNION SELECT DISTINCT pseudonym FROM (
-				SELECT pseudonym FROM events WHERE pseudonym > ? AND sequence IS NOT NULL ORDER BY pseudonym LIMIT ?) AS b
+				SELECT pseudonym FROM events WHERE pseudonym > ? ORDER BY pseudonym LIMIT ?) AS b
 		) AS u ORDER BY pseudonym LIMIT ?) AS t`), after, people, after, 64*people, people).Scan(&upTo)
 	if err != nil || !upTo.Valid {
 		return nil, "", handle.Wrap("counting the numbers of persons", err)

@@ -133,7 +133,7 @@ func TestTheVerifierSaysOnWhatAReleaseRests(t *testing.T) {
 func TestFilesOfBeforeAtTheVerifier(t *testing.T) {
 	const folder = "../testdata/before"
 	files, err := filepath.Glob(filepath.Join(folder, "*-*.*"))
-	if err != nil || len(files) != 6 {
+	if err != nil || len(files) != 9 {
 		t.Fatalf("got %v, %v", files, err)
 	}
 	for _, file := range files {

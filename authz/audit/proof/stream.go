@@ -2,6 +2,7 @@ package proof
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -18,6 +19,8 @@ import (
 // order of their origins, segments in that of their places, then events without a place;
 // rows that are not genuine at any time.
 type Stream struct {
+	// Most is how many bytes the export has at most; zero: [MaxExport].
+	Most   int64
 	e      Export
 	c      Coverage
 	rest   io.ReadWriteSeeker // segments and events without a place
@@ -99,7 +102,7 @@ func (s *Stream) Faulty(f Faulty) error {
 }
 
 func (s *Stream) write(to io.Writer, text string) error {
-	if s.bytes += int64(len(text)); s.bytes > MaxExport-maxFile { // head and manifest take the rest
+	if s.bytes += int64(len(text)); s.bytes > cmp.Or(s.Most, MaxExport)-maxFile { // head and manifest take the rest
 		return ErrTooLarge
 	}
 	_, err := io.WriteString(to, text)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/commitment"
+	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/querytext"
 	"hopnhat/cmd/command/tool"
 	"hopnhat/cmd/config"
@@ -27,7 +30,7 @@ import (
 // exportFlags are those of `hopnhat audit export`.
 type exportFlags struct {
 	out, auditor, why string
-	from, to          string
+	from, to, parts   string
 	query             audit.Query
 }
 
@@ -45,10 +48,13 @@ It is made for an auditor, whom --for names by her number. That it was made, why
 account of the machine is evidence before anything is written, and each person of whom it holds
 something sees that, where she sees the event. It runs where the folder of the log is, beside a
 server, and holds a few hundred events at a time; what it needs besides is in temporary files as
-large as the export. A verifier reads 256 MB: where more is found, ask for less time.
+large as the export. A verifier reads 256 MB. Where more is found, nothing is written: ask for parts.
+With --parts quarter, month or day there is a file for each, of the time from --from to --to (now if
+it is not given), in UTC: of q4.proof they are q4-2026-10.proof and so on. Each is an export of its own.
 
 Exit codes: 0 it is written, 1 it is not, 2 wrong use.`,
-		Example: tool.Lines(`hopnhat audit export --for 099180000305 --why "inspection 12" --from 2026-10-01T00:00:00Z --to 2027-01-01T00:00:00Z --out q4.proof`),
+		Example: tool.Lines(`hopnhat audit export --for 099180000305 --why "inspection 12" --from 2026-10-01T00:00:00Z --to 2027-01-01T00:00:00Z --out q4.proof`,
+			`hopnhat audit export --for 099180000305 --why "inspection 12" --from 2026-10-01T00:00:00Z --to 2027-01-01T00:00:00Z --parts month --out q4.proof`),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.auditor, "for", "", "the auditor's `number`")
@@ -61,6 +67,7 @@ Exit codes: 0 it is written, 1 it is not, 2 wrong use.`,
 	flags.StringVar((*string)(&f.query.Outcome), "outcome", "", "permit or refuse")
 	flags.StringVar(&f.from, "from", "", "decided at this `time` (RFC 3339) or later")
 	flags.StringVar(&f.to, "to", "", "decided before this `time`")
+	flags.StringVar(&f.parts, "parts", "", "a file for each `quarter`, month or day")
 	cmd.PreRunE = func(*cobra.Command, []string) error { return f.check() }
 	return e.WithBase(cmd, config.Audit, func(ctx context.Context, b *node.Base, _ []string) error { return export(ctx, e, b, f) })
 }
@@ -108,21 +115,20 @@ func export(ctx context.Context, e *tool.Env, b *node.Base, f exportFlags) (err 
 	if err != nil {
 		return err
 	}
-	files, remove, err := temporary()
-	if err != nil {
-		return err
-	}
-	defer remove()
-	out, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("writing the export: %w", err)
+	parts := []exporting.Part{{From: f.query.From, To: f.query.To}}
+	if f.parts != "" {
+		if f.query.To.IsZero() {
+			f.query.To = time.Now()
+		}
+		if parts, err = exporting.Parts(f.query.From, f.query.To, f.parts); err != nil {
+			return err
+		}
 	}
 	basis, _ := b.Catalogue.Basis(authz.BasisSupervision)
 	look := audit.Act{
 		Action: audit.Export, Actor: auditor.Subject, Person: audit.Person{Pseudonym: f.query.Pseudonym, Role: authz.Auditor},
 		App:        &authz.Client{ID: evidence.ConsoleClient, Name: authz.LocalizedText{VI: "Bảng kiểm toán"}},
 		Reason:     audit.Reason{Purpose: "supervise.inspect", Basis: authz.BasisSupervision, Citation: basis.Citation},
-		Data:       audit.Data{Query: querytext.Text(f.query)},
 		Detail:     audit.Detail{Object: commitment.Bounded(tool.OSUser()), Text: commitment.Bounded(f.why)},
 		Visibility: audit.Visibility{Sight: audit.Hidden},
 	}
@@ -136,8 +142,36 @@ func export(ctx context.Context, e *tool.Env, b *node.Base, f exportFlags) (err 
 			}
 		},
 	}
+	for _, part := range parts {
+		one := f
+		if one.query.From, one.query.To = part.From, part.To; part.Name != "" {
+			ending := filepath.Ext(f.out)
+			one.out = strings.TrimSuffix(f.out, ending) + "-" + part.Name + ending
+		}
+		look.Data = audit.Data{Query: querytext.Text(one.query)}
+		if err := write(ctx, e, x, one, look); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write makes one file.
+func write(ctx context.Context, e *tool.Env, x exporting.Exporter, f exportFlags, look audit.Act) error {
+	files, remove, err := temporary()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	out, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("writing the export: %w", err)
+	}
 	id, covered, err := x.Export(ctx, f.query, look, out, files)
-	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+	if err = errors.Join(err, out.Sync(), out.Close()); errors.Is(err, proof.ErrTooLarge) {
+		err = fmt.Errorf("%w, or for parts of it: --parts quarter, month or day", err)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(f.out))
 	}
 	e.Printf("export %s is in %s: %s\n", id, f.out, covered.Text("en"))

@@ -45,6 +45,8 @@ type Exporter struct {
 	Keys  []string
 	Write Writer
 	Now   func() time.Time
+	// Most is how many bytes an export has at most; zero: what a verifier reads.
+	Most int64
 	// Progress, if not nil, is told how many events were written, and of which shard.
 	Progress func(events int, origin string)
 }
@@ -86,6 +88,7 @@ func (x Exporter) Export(
 		return id, c, err
 	}
 	e := export{Exporter: x, stream: proof.NewStream(query, x.Now(), files), q: q, before: before, look: look, id: id, waiting: waiting}
+	e.stream.Most = x.Most
 	for _, origin := range origins {
 		if err := e.shard(ctx, origin); err != nil {
 			return id, c, err

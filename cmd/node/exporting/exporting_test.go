@@ -70,6 +70,7 @@ type nation struct {
 	archives []*tlog.Archive
 	logs     []*tlog.Shards
 	acts     []audit.Act
+	most     int64 // bytes of an export
 	n        int
 	// meanwhile, if not nil, runs once while an export reads what has no place.
 	meanwhile func()
@@ -192,7 +193,7 @@ func (v *nation) export(q audit.Query) ([]byte, proof.Coverage, error) {
 		v.t.Fatal(err)
 	}
 	x := Exporter{
-		Rows: &meanwhile{Exports: evidence.Exports{Book: v.db.Evidence}, v: v}, Shard: site.Shard, Sign: sign, Keys: []string{vkey}, Write: v,
+		Rows: &meanwhile{Exports: evidence.Exports{Book: v.db.Evidence}, v: v}, Shard: site.Shard, Sign: sign, Keys: []string{vkey}, Write: v, Most: v.most,
 		Now: func() time.Time { return v.clock().Add(time.Hour) },
 	}
 	var out bytes.Buffer
