@@ -460,7 +460,8 @@ func TestAFalseEventOfAConsentIsPassedOver(t *testing.T) {
 			db.TrustRows(nil)
 			if _, err := scribe.Write(t.Context(), audit.Act{
 				Action: audit.Agree, App: clinic, Subject: an, Consent: audit.Consent{ID: saved.ID, Version: 2}, At: row.at,
-				Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent}, Data: audit.Data{Registry: "land", Attributes: v.Attributes},
+				Reason: audit.Reason{Purpose: "land.mortgage", Basis: authz.BasisConsent},
+				Data:   audit.Data{Registry: "land", Attributes: v.Attributes},
 			}); err != nil {
 				t.Fatal(err)
 			}

@@ -162,7 +162,8 @@ func Decided(ctx context.Context, db Book, consent authz.ConsentID, version int,
 // given or ended after another event, in the highest version; nil if there is none. believed
 // says whether the log has the leaf of one: anybody who can write to the database adds rows.
 func DecidedBefore(
-	ctx context.Context, db Book, consent authz.ConsentID, after audit.Event, believed func(ctx context.Context, r audit.Recorded) (bool, error),
+	ctx context.Context, db Book, consent authz.ConsentID, after audit.Event,
+	believed func(ctx context.Context, r audit.Recorded) (bool, error),
 ) (highest *audit.Event, err error) {
 	above, failed := after.Consent.Version, error(nil)
 	err = decidedBefore(ctx, db, consent, func(r audit.Recorded) (more bool) {

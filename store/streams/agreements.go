@@ -14,8 +14,8 @@ import (
 
 // Agreements are consents after an id, in their order, each with the person as the database has
 // her and the newest genuine event by which it was given or ended; last is the id to go on after,
-// empty at the end. name gives the person's name in the evidence, and believed says of a row without
-// a MAC whether the log has its leaf.
+// empty at the end. name gives the person's name in the evidence, and believed says of a row
+// without a MAC whether the log has its leaf.
 func (s Source) Agreements(
 	ctx context.Context, book evidence.Book, after string, limit int, name func(ctx context.Context, subject authz.Subject) (string, error),
 	believed func(ctx context.Context, r audit.Recorded) (bool, error),
