@@ -55,7 +55,7 @@ var without = map[string][]string{
 	"it is evidence":                                  {"Record", "RecordHolding", "RecordNext", "NextNumber", "NotePlaces"},
 	"the protocol between an app and us":              {"InsertGrant", "InsertPending", "FinishPending", "RedeemCode", "Rotate", "Supersede", "Spend", "With", "RevokeToken", "InsertDecoupled", "PendingFor", "KnowPairwise", "SettleRegistration"},
 	"deliveries, which have their own row":            {"DueLogouts", "DuePings", "FinishLogout", "FinishPing", "QueueLogout"},
-	"what expired is deleted":                         {"PurgeGrants", "PurgeKeyBook", "PurgeSessions", "PurgeSpent", "PurgeUses", "Purge"},
+	"what expired is deleted":                         {"PurgeGrants", "PurgeKeyBook", "PurgeSessions", "PurgeSpent", "PurgeUses", "PurgeHistory", "Purge"},
 	"the same secret, sealed anew":                    {"ReplaceContact", "ReplaceSecret"},
 	"a guess is counted before it is made":            {"CountAttempt", "BeginSignIn"},
 	"a sign-in or a link under way at a provider":     {"TakePending", "InsertProof", "TakeProof"},
@@ -69,6 +69,7 @@ var without = map[string][]string{
 	"how a province and its sectors are named":        {"SaveKey", "Regional"},
 	"up to where a province was told":                 {"Told", "SaveTold", "Number", "Raise"},
 	"it waits for those on their way":                 {"SettleClient"},
+	"what a node found of a federation":               {"KeepWalk"},
 	"nodes among themselves":                          {"Begin", "Take", "Close", "AddKeySignatures", "AnnounceKey", "DropKeyNode", "ExpediteKey", "LeaseKeys", "NoteKeyParties", "RecordHeartbeat", "RecordKeyring", "LeaveSite"},
 }
 
