@@ -43,6 +43,7 @@ var written = map[string][]audit.Action{
 	},
 	"Choose": {audit.RegionalChosen}, "Handed": {audit.RegionalHanded}, "Put": {audit.RegionalReceived}, "End": {audit.AccountLock}, "EndOver": {audit.AccountLock},
 	"InsertPasskey": {audit.PasskeyAdded}, "RemovePasskey": {audit.PasskeyRemoved},
+	"Join":       {audit.RegionalJoined},
 	"InsertBond": {audit.UpstreamLinked}, "EndBond": {audit.UpstreamUnlinked},
 	"SaveMark": {audit.TrustMarkGranted, audit.TrustMarkRevoked}, "Decide": {audit.LogLossAccepted}, "Order": {audit.Erase},
 	"MoveKey": {
@@ -66,7 +67,7 @@ var without = map[string][]string{
 	"the count of a person's events, after a restore": {"Count"},
 	"it reads, and holds what it read":                {"RolesOf"},
 	"the centre said the same again":                  {"Keep"},
-	"how a province and its sectors are named":        {"SaveKey", "Regional"},
+	"how a province and its sectors are named":        {"SaveKey", "Regional", "NamePerson"},
 	"up to where a province was told":                 {"Told", "SaveTold", "Number", "Raise"},
 	"it waits for those on their way":                 {"SettleClient"},
 	"what a node found of a federation":               {"KeepWalk"},

@@ -108,6 +108,8 @@ const Search, Open, Export Action = "search", "open", "export"
 const (
 	RegionalChosen, RegionalWithdrawn Action = "regional.chosen", "regional.withdrawn"
 	RegionalHanded, RegionalReceived  Action = "regional.handed", "regional.received"
+	// RegionalJoined: something about her came with the log of a province.
+	RegionalJoined Action = "regional.joined"
 )
 
 // need is a part of an event that an action must fill in.
@@ -213,6 +215,7 @@ var rules = slices.Concat([]rule{
 		SubordinateSuspended, SubordinateRevoked, TrustMarkGranted, TrustMarkRevoked),
 	rowsOf(FactorChanged, ConsentTree, true, Visible, []need{aPerson, anObject}, RegionalChosen, RegionalWithdrawn, RegionalHanded),
 	rowsOf(FactorChanged, ConsentTree, false, Visible, []need{aPerson, anObject}, RegionalReceived),
+	rowsOf(Administered, ConsentTree, false, Visible, []need{aPerson, anObject}, RegionalJoined),
 	rowsOf(Administered, ConsentTree, false, "", []need{anObject}, KeyAnnounced, KeyPublished, KeyActive, KeyRetiring, KeyRetired, KeyRevoked),
 )
 

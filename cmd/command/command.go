@@ -50,7 +50,7 @@ func Root(e *tool.Env) *cobra.Command {
 		{"tools", "Apps, persons, keys, evidence and the federation:", []*cobra.Command{
 			app.Client(e), app.Resource(e), app.Catalogue(e), app.Profiles(e), person.Account(e), keyring.Keys(e), house.Audit(e),
 			ledger.Log(e), trust.Federation(e, enrolling.Subordinates(e), enrolling.Marks(e), enrolling.Rehearse(e), enrolling.Weather(e),
-				upstreams.Upstream(e), bundling.Bundle(e)),
+				enrolling.Conflicts(e), upstreams.Upstream(e), bundling.Bundle(e)),
 		}},
 		{"tests", "Tests and measurements:", []*cobra.Command{conformance.Conformance(e), bench.Bench(e)}},
 	} {

@@ -205,6 +205,7 @@ func makeSessions(ctx context.Context, n *Node) (err error) {
 		Province: n.province, Choices: n.Config.RegionalChoices, Entity: n.Config.FederationEntity, Issuer: n.Config.Issuer, DB: n.DB,
 		Ring: n.Ring, Evidence: n.scribe, Sessions: n.sessions, SignsIn: n.has(web.Provider),
 		Known: func() *resolver.Resolver { return n.federation.Known() },
+		Log:   func() provincial.Log { return n.log }, Pseudonyms: n.Pseudonyms, Desk: n.desk,
 	})
 	n.Pseudonyms.Regions, n.clients.Serves = n.regional.Regions(), n.regional.Serves
 	return err

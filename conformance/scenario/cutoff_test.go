@@ -415,7 +415,8 @@ func (p *province) ends(t *testing.T, who *person, had inside) {
 
 // TestCutOffProvince: an app below a province signs a person in at the centre and at the province,
 // and both name her alike. With anchor and centre killed she signs in at the province; what the
-// centre took meanwhile is taken there when the centre is back, without the anchor.
+// centre took meanwhile is taken there when the centre is back, without the anchor, and the centre
+// has the province's evidence then and lists her sign-in, which came after the lock.
 func TestCutOffProvince(t *testing.T) {
 	here := place{host: "localhost"}
 	c := newCut(t, here, here, map[string]place{"danang.example.vn": here})
@@ -425,9 +426,24 @@ func TestCutOffProvince(t *testing.T) {
 
 	c.anchor.process.Kill()
 	c.centre.process.Kill()
+	c.centre.command(t, "account", "lock", who.Number)
 	had := p.goesOn(t, who, name)
 
-	c.centre.command(t, "account", "lock", who.Number)
 	c.centre.begins(t)
 	p.ends(t, who, had)
+	c.lists(t, p, "locked")
+}
+
+// lists waits until the centre lists that a province let somebody sign in after she was locked, or
+// had withdrawn.
+func (c *cut) lists(t *testing.T, p *province, why string) {
+	t.Helper()
+	// What was logged in the last second before the round comes with the next one, in minutes;
+	// started again the province asks at once.
+	p.process.Stop()
+	p.begins(t)
+	soon(t, "the sign-in after the lock is listed", func() bool {
+		listed := c.centre.command(t, "federation", "conflicts", "--json")
+		return strings.Contains(listed, `"conflict":"`+why+`"`) && strings.Contains(listed, `"province":"`+p.base+`"`)
+	})
 }

@@ -38,6 +38,9 @@ type Centre struct {
 	resolver Resolver
 	now      func() time.Time
 	busy     *semaphore.Weighted
+	// Joins is set before anybody is answered; without it no log of a province is joined.
+	Joins *Joins
+
 	mu       sync.Mutex
 	answered map[federation.EntityID]bool // now
 }
@@ -76,6 +79,9 @@ func (c *Centre) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token, err := c.serve(w, r)
 	said := (*refusal)(nil)
 	switch {
+	case err == nil && token == "":
+		protocol.WriteJSON(w, http.StatusOK, map[string]string{})
+		return
 	case err == nil:
 		protocol.WriteJWT(w, AnswerMedia, token)
 		return
@@ -97,12 +103,21 @@ func (c *Centre) serve(w http.ResponseWriter, r *http.Request) (string, error) {
 		w.Header().Set("Allow", http.MethodPost)
 		return "", refuse(http.StatusMethodNotAllowed, "Post a request of type %s.", MediaType)
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != MediaType {
-		return "", refuse(http.StatusUnsupportedMediaType, "Post a request of type %s.", MediaType)
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	limit := int64(maxRequest)
+	switch {
+	case err == nil && kind == MediaType:
+	case err == nil && kind == EventsMedia:
+		limit = maxEvents
+	default:
+		return "", refuse(http.StatusUnsupportedMediaType, "Post a request of type %s or %s.", MediaType, EventsMedia)
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		return "", refuse(http.StatusRequestEntityTooLarge, "The request cannot be read, or is longer than %d bytes.", maxRequest)
+		return "", refuse(http.StatusRequestEntityTooLarge, "The request cannot be read, or is longer than %d bytes.", limit)
+	}
+	if kind == EventsMedia {
+		return "", c.join(r.Context(), string(raw))
 	}
 	return c.answer(r.Context(), string(raw))
 }
@@ -139,7 +154,10 @@ func (c *Centre) answer(ctx context.Context, token string) (string, error) {
 		return "", refuse(http.StatusBadRequest, "The request is none: %v.", err)
 	}
 	now := c.now()
-	province, err := c.province(q, received, now)
+	if q.Since < 0 || q.Since > 0 && q.After != "" {
+		return "", refuse(http.StatusBadRequest, "The request asks for what changed since a version, or for all after a person.")
+	}
+	province, err := c.province(q.claims, received, now)
 	if err != nil {
 		return "", err
 	}
@@ -168,16 +186,13 @@ func (c *Centre) answer(ctx context.Context, token string) (string, error) {
 
 // province is whose request it is: a provider that is named here, that the federation trusts
 // now, that has the mark of the anchor, and that signed the request with a federation key.
-func (c *Centre) province(q request, received *jose.Received, now time.Time) (Provider, error) {
+func (c *Centre) province(q claims, received *jose.Received, now time.Time) (Provider, error) {
 	p, ok := c.names.Providers.Of(q.Issuer)
 	if !ok {
 		return p, refuse(http.StatusForbidden, "%q is no provider of a province here: ask the centre to name it in regional_choices.", q.Issuer)
 	}
 	if err := q.check(p.Entity, c.self, now); err != nil {
 		return p, refuse(http.StatusBadRequest, "The request does not count: %v.", err)
-	}
-	if q.Since < 0 || q.Since > 0 && q.After != "" {
-		return p, refuse(http.StatusBadRequest, "The request asks for what changed since a version, or for all after a person.")
 	}
 	e, err := c.resolver.Resolve(p.Entity, c.names.Providers.Anchor)
 	if err != nil {
@@ -200,6 +215,25 @@ func (c *Centre) province(q request, received *jose.Received, now time.Time) (Pr
 	return p, nil
 }
 
+// welcome says up to where the log of a province is held, and to which keys the rest is encrypted.
+func (c *Centre) welcome(ctx context.Context, province federation.EntityID, a *answer) error {
+	if c.Joins == nil {
+		return nil
+	}
+	held, err := c.Joins.Store.HeldLogs(ctx, province)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		a.Logs = append(a.Logs, heldLog{h.Origin, h.Size})
+	}
+	published, err := c.ring.Published(keys.RequestDecryption)
+	if err == nil {
+		a.Keys, err = jose.MarshalSet(published)
+	}
+	return err
+}
+
 // page is the answer to a request: who comes next, with what is handed over. It is recorded
 // before it leaves. A province that was told more than is known here, which is in an older copy
 // of the database, is told of nobody, and the version: it asks for all then.
@@ -209,6 +243,9 @@ func (c *Centre) page(ctx context.Context, p Provider, q request, now time.Time)
 		Until:  now.AddDate(0, 0, c.names.Providers.Days).Unix(), People: []person{},
 	}
 	var err error
+	if err := c.welcome(ctx, p.Entity, &a); err != nil {
+		return a, err
+	}
 	if a.Version, err = c.store.Number(ctx, p.Entity); err != nil {
 		return a, err
 	}

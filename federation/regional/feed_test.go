@@ -172,8 +172,14 @@ func ringOf(t *testing.T, id federation.EntityID) *lifecycle.Keeper {
 
 func newWorld(t *testing.T, there *store.DB) *world {
 	t.Helper()
+	return newWorldAt(t, storetest.SQLite(t, nil), there)
+}
+
+// newWorldAt is a world whose centre has a database.
+func newWorldAt(t *testing.T, at, there *store.DB) *world {
+	t.Helper()
 	w := &world{
-		now: start, at: storetest.SQLite(t, nil), there: there, rings: map[federation.EntityID]*lifecycle.Keeper{},
+		now: start, at: at, there: there, rings: map[federation.EntityID]*lifecycle.Keeper{},
 		known: map[federation.EntityID]*resolver.Entry{}, pens: map[federation.EntityID]*pen{},
 	}
 	now := func() time.Time { return w.now }

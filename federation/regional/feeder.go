@@ -2,6 +2,7 @@ package regional
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -125,11 +126,16 @@ type Feeder struct {
 	Store    PeopleStore
 	Accounts Accounts
 	Evidence Evidence
-	Now      func() time.Time
+	// Logs is the log of the province, which the centre joins to its own; nil sends nothing.
+	Logs Logs
+	Now  func() time.Time
 
 	mu   sync.Mutex
 	all  time.Time // when a round began in which all was taken; zero if the next one asks for all
 	rule string    // the digest of the key and the rule that came
+	// Up to where the centre holds the log, and to which keys the rest is encrypted.
+	held       map[string]uint64
+	centreKeys json.RawMessage
 }
 
 // Run asks the centre every [Every], and ends what is over, until ctx ends. The two do not wait
@@ -189,10 +195,17 @@ func (f *Feeder) feeding(ctx context.Context) {
 // its database.
 var errOlder = errors.New("the centre knows less than this province was told")
 
-// Feed asks the centre what changed, and ends whom it does not name any more. It asks for all at
+// Feed asks the centre what changed, and ends whom it does not name any more; then it sends what
+// the centre does not have of the log yet.
+func (f *Feeder) Feed(ctx context.Context) error {
+	fed := f.feed(ctx)
+	return errors.Join(fed, f.tell(ctx))
+}
+
+// feed asks the centre what changed, and ends whom it does not name any more. It asks for all at
 // the start, once a day, and after a round in which something could not be taken. What could
 // not be taken of one person delays nothing of another.
-func (f *Feeder) Feed(ctx context.Context) error {
+func (f *Feeder) feed(ctx context.Context) error {
 	told, err := f.Store.Told(ctx, f.Centre)
 	if err != nil {
 		return err
@@ -326,7 +339,7 @@ func (f *Feeder) ask(ctx context.Context, q request) (answer, error) {
 	}
 	now := f.Now()
 	q.claims, q.Keys = claims{f.Self, f.Centre, now.Unix(), now.Add(life).Unix(), authz.NewID()}, set
-	signed, err := jose.Sign(ctx, f.Ring, jose.Token{Use: keys.EntityStatement, Algorithm: keys.ES256, Type: requestType, Claims: q})
+	signed, err := f.sign(ctx, requestType, q)
 	if err != nil {
 		return answer{}, err
 	}
@@ -338,8 +351,7 @@ func (f *Feeder) ask(ctx context.Context, q request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	message := outbound.Message{URL: string(f.Centre) + Path, Type: MediaType, Body: signed[0], Accept: AnswerMedia, Limit: maxAnswer}
-	got, err := f.Out.Post(ctx, message)
+	got, err := f.post(ctx, MediaType, signed)
 	switch {
 	case err != nil:
 		return answer{}, err
@@ -357,10 +369,33 @@ func (f *Feeder) ask(ctx context.Context, q request) (answer, error) {
 	if err != nil {
 		return a, fmt.Errorf("the answer of the centre: %w", err)
 	}
-	if err := a.answers(q); err != nil || a.Rule == nil {
+	if err := a.answers(q); err != nil {
 		return a, err
 	}
+	f.mu.Lock()
+	f.held, f.centreKeys = map[string]uint64{}, a.Keys
+	for _, l := range a.Logs {
+		f.held[l.Origin] = l.Size
+	}
+	f.mu.Unlock()
+	if a.Rule == nil {
+		return a, nil
+	}
 	return a, f.keepKey(ctx, a)
+}
+
+// sign signs what is sent to the centre.
+func (f *Feeder) sign(ctx context.Context, kind string, said any) (string, error) {
+	signed, err := jose.Sign(ctx, f.Ring, jose.Token{Use: keys.EntityStatement, Algorithm: keys.ES256, Type: kind, Claims: said})
+	if err != nil {
+		return "", err
+	}
+	return signed[0], nil
+}
+
+func (f *Feeder) post(ctx context.Context, media, body string) (outbound.Answer, error) {
+	message := outbound.Message{URL: string(f.Centre) + Path, Type: media, Body: body, Accept: AnswerMedia, Limit: maxAnswer}
+	return f.Out.Post(ctx, message)
 }
 
 // keyAAD binds the sealed key of a province to its centre.

@@ -94,6 +94,10 @@ type answer struct {
 	// Key and Rule go with an answer to who has others, or none.
 	Key  string `json:"key,omitempty"`
 	Rule *Rule  `json:"rule,omitempty"`
+	// Logs is up to where the log of the province is held, and Keys are those to which the rest
+	// is encrypted; without them it is not asked for.
+	Logs []heldLog       `json:"logs,omitempty"`
+	Keys json.RawMessage `json:"jwks,omitempty"`
 }
 
 // Rule says which sectors the province names people in.
@@ -188,6 +192,9 @@ func readAnswer(token string, by *jose.Set) (answer, error) {
 	}
 	if err != nil {
 		return a, err
+	}
+	if len(a.Logs) > maxLogs {
+		return a, errors.New("it has more shards than one answer")
 	}
 	if len(a.People) > page || a.Rule != nil && (len(a.Rule.Before) > maxBefore || CheckSectors(a.Rule.Domains) != nil) {
 		return a, errors.New("it has more people or sectors than one answer, or domains that are none")

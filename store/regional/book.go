@@ -24,6 +24,11 @@ var (
 
 // Choose keeps a choice; authz.ErrConflict if it is there.
 func (db Book) Choose(ctx context.Context, subject, person authz.Subject, provider federation.EntityID, at time.Time) error {
+	if _, err := db.Change(ctx, "noting by what a province knows a person",
+		"INSERT INTO regional_names (provider, person, subject) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+		string(provider), string(person), string(subject)); err != nil {
+		return err
+	}
 	return handle.OneRow("keeping the choice of a province", db.Writer(ctx).Exec(`INSERT INTO regional_choices
 		(provider, person, subject, chosen_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		string(provider), string(person), string(subject), at.UTC()))

@@ -151,6 +151,37 @@ func TestALateCommit(t *testing.T) {
 	}
 }
 
+// TestNamed: the people of a province are found by what its events name them, once that was noted.
+func TestNamed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		book := db.Regional
+		for i, p := range []authz.Subject{"p-1", "p-2"} {
+			a := identity.Account{Subject: p, Kind: authz.Citizen, Person: authz.PersonID(p), Level: 2, Created: at}
+			if err := db.Tx(t.Context(), func(ctx context.Context) error {
+				return book.Put(ctx, a, number(i), regional.Known{Digest: "one", Version: 5}, at)
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if list, err := book.Nameless(t.Context(), 9); err != nil || len(list) != 2 {
+			t.Errorf("before: %v, %v", list, err)
+		}
+		if err := book.NamePerson(t.Context(), "p-1", "pseudonym"); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := book.Nameless(t.Context(), 9); err != nil || len(list) != 1 || list[0] != "p-2" {
+			t.Errorf("after: %v, %v", list, err)
+		}
+		found, err := book.Named(t.Context(), []string{"pseudonym", "another"})
+		if err != nil || len(found) != 1 || found["pseudonym"] != "p-1" {
+			t.Errorf("found %v, %v", found, err)
+		}
+		if found, err = book.Named(t.Context(), nil); err != nil || len(found) != 0 {
+			t.Errorf("nobody: %v, %v", found, err)
+		}
+	})
+}
+
 // TestTold: what was told is noted unless something was ended since, and what all have is good as
 // long as was said last.
 func TestTold(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
 	"hopnhat/authz/session"
+	"hopnhat/federation/regional"
 	"hopnhat/web/evidence"
 	"hopnhat/web/page"
 	"hopnhat/web/view"
@@ -165,6 +166,11 @@ func (p *Pages) act(ctx context.Context, e audit.Event) view.Act {
 		act.Own, act.Regional, act.Place = true, e.Detail.Action, e.Detail.Object
 	case audit.RegionalHanded, audit.RegionalReceived:
 		act.Regional, act.Place = e.Detail.Action, e.Detail.Object
+	case audit.RegionalJoined:
+		act.Regional, act.Place = e.Detail.Action, e.Detail.Object
+		if kind, at, ok := regional.ParseJoined(e.Detail.Text); ok && kind.Known() {
+			act.There, act.At = view.EventType(kind), at
+		}
 	}
 	if e.Asked.Client != "" {
 		act.By = page.ClientOrID(ctx, p.o.Clients, e.Asked.Client).Name

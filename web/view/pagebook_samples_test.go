@@ -329,6 +329,7 @@ func sampleSessions() Sessions {
 			{Kind: "session.signed-out", Replaced: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000007/proof"},
 			{Kind: "account.factor-changed", Opened: true, At: sampleNow.Add(-time.Minute), ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000006/proof"},
 			{Kind: "account.factor-changed", Regional: "regional.chosen", Own: true, Place: "https://id.danang.example.vn", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000005/proof"},
+			{Kind: "admin.action", Regional: "regional.joined", There: "session.signed-in", Place: "https://id.danang.example.vn", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-00000000000b/proof"},
 			{Kind: "account.factor-changed", Regional: "regional.handed", Place: "https://id.danang.example.vn", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-00000000000a/proof"},
 			{At: sampleNow, Fault: "unsealed"},
 			{Kind: "account.unlocked", At: sampleNow, ProofURL: "/portal/sessions/acts/0199a7c2-2222-7000-8000-000000000003/proof"},

@@ -170,7 +170,7 @@ func computedKeys() []string {
 		add(Act{Role: role, Revoked: true}.Key())
 	}
 	add(Act{Opened: true}.Key())
-	for _, action := range []audit.Action{audit.RegionalChosen, audit.RegionalWithdrawn, audit.RegionalHanded, audit.RegionalReceived} {
+	for _, action := range []audit.Action{audit.RegionalChosen, audit.RegionalWithdrawn, audit.RegionalHanded, audit.RegionalReceived, audit.RegionalJoined} {
 		add(Act{Regional: string(action)}.Key())
 	}
 	for _, action := range []audit.Action{audit.PasskeyAdded, audit.PasskeyRemoved, audit.PasskeyRefused} {

@@ -53,6 +53,8 @@ type Act struct {
 	// Regional is what became of her choice of a province, by the action's name, and Place
 	// who had the other part in it; empty where it was something else.
 	Regional, Place string
+	// There is what it was where it came with the log of a province; empty where it did not.
+	There EventType
 	// Passkey is what became of a passkey, by the action's name; empty where it was something else.
 	Passkey string
 	// ProofURL downloads the proof.

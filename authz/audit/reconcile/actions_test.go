@@ -14,6 +14,7 @@ var apart = map[string][]audit.Action{
 	"each declaration stands in the registration, which is held against the act before": {audit.DeclarationChanged},
 	"the chain of a federation says it, and is judged anew at each use":                 {audit.ClientTrustEnded, audit.ClientTrustRestored},
 	"it changes no role, app, API or incident": {
+		audit.RegionalJoined,
 		audit.LogTokenMade, audit.InitialTokenCreated, audit.InitialTokenRevoked, audit.DeliveryRetried,
 		audit.LogShardEnded, audit.LogRebuilt, audit.LogLossAccepted, audit.LogRowsRestored,
 		audit.KeyAnnounced, audit.KeyPublished, audit.KeyActive, audit.KeyRetiring, audit.KeyRetired, audit.KeyRevoked,

@@ -40,6 +40,7 @@ const (
 	// EnrolmentUnexplained is of an enrolment in the federation or a trust mark.
 	EnrolmentUnexplained Kind = "enrolment-unexplained"
 	StateForged          Kind = "state-not-genuine"    // a row that says what became of the evidence, and that no server wrote so
+	ProvinceLog          Kind = "province-log"         // a province's log is not what it was
 	IncidentUnexplained  Kind = "incident-unexplained" // an incident that was closed, deleted or added without its event
 )
 
@@ -62,7 +63,7 @@ type Finding struct {
 // Key is the same for what is the same finding at another time.
 func (f Finding) Key() string {
 	switch f.Kind {
-	case LeafWithoutRow, PlaceTwice:
+	case LeafWithoutRow, PlaceTwice, ProvinceLog:
 		return fmt.Sprintf("%s %s#%d", f.Kind, f.Origin, f.Index)
 	case PlaceForged:
 		return fmt.Sprintf("%s %s#%d of %s", f.Kind, f.Origin, f.Index, f.Event)
@@ -80,7 +81,7 @@ func (f Finding) Key() string {
 // Said is what evidence says of a finding: nothing that names a person.
 func (f Finding) Said() string {
 	switch f.Kind {
-	case LeafWithoutRow, PlaceTwice, PlaceForged:
+	case LeafWithoutRow, PlaceTwice, PlaceForged, ProvinceLog:
 		return f.Key()
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s #%d", f.Kind, f.Number)

@@ -297,6 +297,18 @@ func TestCutOff(t *testing.T) {
 		}
 		there = credentials.Subject
 	}
+	for held := 0; held == 0; { // its log goes to the centre with the same round
+		select {
+		case <-limit.Done():
+			t.Fatal("the centre holds nothing of the log of the province")
+		case <-look.C:
+		}
+		logs, err := national.DB.Regional.HeldLogs(t.Context(), federation.EntityID(at.Issuer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = len(logs)
+	}
 	account, err := national.DB.AccountOf(t.Context(), authz.PersonalNumber(number))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/incident"
+	"hopnhat/authz/audit/reconcile"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/outbound"
 	"hopnhat/authz/session"
@@ -88,6 +91,11 @@ type Options struct {
 	Ring           keys.Ring
 	Evidence       regional.Evidence
 	Sessions       *session.Sessions
+	// Log is the log of this server, Pseudonyms are by what its events name people, and Desk
+	// opens incidents.
+	Log        func() Log
+	Pseudonyms audit.Pseudonyms
+	Desk       func() *incident.Desk
 	// SignsIn says that the node signs people in: such a one is fed.
 	SignsIn bool
 	// Known knows who is trusted; it is asked when the server runs.
@@ -114,11 +122,18 @@ func New(ctx context.Context, o Options) (*Part, error) {
 		Self: e.ID(), Centre: o.Province.Centre, Anchor: o.Province.anchor, Ring: o.Ring,
 		Resolver: known{o.Known}, Out: outbound.NewWithin(e.Bounds), Store: o.DB.Regional,
 		Accounts: accounts{o.DB, o.Sessions}, Evidence: o.Evidence, Now: time.Now,
+		Logs: &logs{db: o.DB, log: o.Log, pseudonyms: o.Pseudonyms},
 	}
 	if err := p.feeder.Sweep(ctx); err != nil {
 		return nil, fmt.Errorf("ending what was handed over and is good no more: %w", err)
 	}
 	return p, nil
+}
+
+// report opens an incident; what is found again an hour after it was closed is another.
+func (o Options) report(ctx context.Context, f reconcile.Finding) error {
+	_, err := o.Desk().Report(ctx, []reconcile.Finding{f}, time.Now().Add(-time.Hour))
+	return err
 }
 
 func centre(o Options) (*Part, error) {
@@ -127,9 +142,13 @@ func centre(o Options) (*Part, error) {
 		return nil, err
 	}
 	names := &regional.Names{Ring: o.Ring, Providers: *providers, Sectors: o.DB.Regional}
+	endpoint := regional.NewCentre(federation.EntityID(o.Issuer), names, o.DB.Regional, o.Evidence, o.Ring, known{o.Known}, time.Now)
+	endpoint.Joins = &regional.Joins{
+		Store: o.DB.Regional, Evidence: o.Evidence, Events: o.DB, Pseudonyms: o.Pseudonyms, Report: o.report, Now: time.Now,
+	}
 	p := &Part{
 		choices: &regional.Choices{Names: names, Store: o.DB.Regional, Evidence: o.Evidence, Now: time.Now}, regions: names,
-		handler: regional.NewCentre(federation.EntityID(o.Issuer), names, o.DB.Regional, o.Evidence, o.Ring, known{o.Known}, time.Now),
+		handler: endpoint,
 	}
 	for _, one := range providers.All {
 		p.same = append(p.same, string(one.Entity))
