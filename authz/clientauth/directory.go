@@ -42,7 +42,17 @@ type Directory struct {
 	Fetcher Fetcher
 	// Introducer takes up apps of federations; nil takes none.
 	Introducer Introducer
-	keys       keySets
+	// Sets remembers how new the signed JWK Sets are that were taken; nil: this process alone.
+	Sets SignedSets
+	keys keySets
+}
+
+// SignedSets remembers, for all nodes, when the newest signed JWK Set of an app was issued (OpenID
+// Federation 1.0 §5.2.1).
+type SignedSets interface {
+	// RaiseSignedSet makes a time that of the newest, zero for a set that has none, and reports
+	// whether it is now: false, and nothing changes, where a later one is known.
+	RaiseSignedSet(ctx context.Context, id authz.ClientID, issued time.Time) (bool, error)
 }
 
 // Introducer takes up an app that shows a trust chain from itself to a trust anchor, and

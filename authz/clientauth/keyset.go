@@ -58,6 +58,7 @@ type keySet struct {
 	set      *jose.Set // nil until the first fetch that worked
 	fetched  time.Time
 	end      time.Time // of a signed set, zero without
+	issued   time.Time // of the newest signed set, zero without
 	failed   error
 	looks    *rate.Limiter
 	fetch    *fetch // under way, nil if none
@@ -66,8 +67,7 @@ type keySet struct {
 // fetch is one under way, or its outcome.
 type fetch struct {
 	done chan struct{}
-	set  *jose.Set
-	end  time.Time
+	got  signedset.Signed // only the keys, of a set that is not signed
 	err  error
 }
 
@@ -137,16 +137,16 @@ func (d *Directory) begin(k *keySet, c *authz.Client) *fetch {
 		return f
 	}
 	k.fetch = f
-	id := c.ID
+	id, issued := c.ID, k.issued
 	go func() {
 		// Not the request's context: others wait for this too.
 		ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
 		defer cancel()
-		f.set, f.end, f.err = d.fetchSet(ctx, id, k.uri, k.signedBy)
+		f.got, f.err = d.fetchSet(ctx, id, k.uri, k.signedBy, issued)
 		d.keys.mu.Lock()
 		k.fetch = nil
 		if f.err == nil {
-			k.set, k.end, k.fetched, k.failed = f.set, f.end, d.now(), nil
+			k.set, k.end, k.issued, k.fetched, k.failed = f.got.Keys, f.got.End, f.got.Issued, d.now(), nil
 			if current, _, ok := d.keys.sets.Get(id); ok && current == k {
 				d.keys.sets.Put(id, k, k.fetched) // a set in use is fetched anew, so it is not the oldest
 			}
@@ -163,24 +163,40 @@ func (d *Directory) begin(k *keySet, c *authz.Client) *fetch {
 	return f
 }
 
-// fetchSet gets a client's key set, and when it ends if it is signed.
-func (d *Directory) fetchSet(ctx context.Context, id authz.ClientID, uri string, signedBy []byte) (*jose.Set, time.Time, error) {
+// errOlderSet means that a newer signed JWK Set of the app was taken before.
+var errOlderSet = errors.New("a signed JWK Set that is older than one that was taken before")
+
+// fetchSet gets a client's key set. A signed one is not older than the newest that was taken, here
+// after issued and at other nodes: keys that an app took out do not come back by a set of before.
+func (d *Directory) fetchSet(
+	ctx context.Context, id authz.ClientID, uri string, signedBy []byte, issued time.Time,
+) (got signedset.Signed, err error) {
 	if d.Fetcher == nil {
-		return nil, time.Time{}, errors.New("nothing is fetched here")
+		return got, errors.New("nothing is fetched here")
 	}
 	raw, err := d.Fetcher.Fetch(ctx, uri, maxJWKS)
 	if err != nil {
-		return nil, time.Time{}, err
+		return got, err
 	}
 	if signedBy == nil {
-		set, err := jose.ParseSet(raw)
-		return set, time.Time{}, err
+		got.Keys, err = jose.ParseSet(raw)
+		return got, err
 	}
 	signers, err := jose.ParseSet(signedBy)
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("reading the federation keys of client %q: %w", id, err)
+		return got, fmt.Errorf("reading the federation keys of client %q: %w", id, err)
 	}
-	return signedset.Read(raw, signers, id, d.now())
+	if got, err = signedset.Read(raw, signers, id, d.now()); err != nil {
+		return got, err
+	}
+	newest := !got.Issued.Before(issued)
+	if newest && d.Sets != nil {
+		newest, err = d.Sets.RaiseSignedSet(ctx, id, got.Issued)
+	}
+	if err == nil && !newest {
+		err = errOlderSet
+	}
+	return got, err
 }
 
 // wait is for the fetch or the caller's end, whichever is first.
@@ -190,7 +206,7 @@ func (f *fetch) wait(ctx context.Context) (*jose.Set, error) {
 		if f.err != nil {
 			return nil, fmt.Errorf("fetching keys from a jwks_uri: %w: %w", authz.ErrUnavailable, f.err)
 		}
-		return f.set, nil
+		return f.got.Keys, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("fetching keys from a jwks_uri: %w: %w", authz.ErrUnavailable, ctx.Err())
 	}

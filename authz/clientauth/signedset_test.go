@@ -23,7 +23,7 @@ func (a signedApp) Client(context.Context, authz.ClientID) (*authz.Client, error
 }
 
 // signedSet is the set of an app, signed by a federation key.
-func (s signer) signedSet(t *testing.T, federation signer, end time.Time) []byte {
+func (s signer) signedSet(t *testing.T, federation signer, end time.Time, issued ...time.Time) []byte {
 	t.Helper()
 	var set map[string]any
 	if err := json.Unmarshal(s.set(t), &set); err != nil {
@@ -32,6 +32,9 @@ func (s signer) signedSet(t *testing.T, federation signer, end time.Time) []byte
 	set["iss"], set["sub"] = "app", "app"
 	if !end.IsZero() {
 		set["exp"] = end.Unix()
+	}
+	if len(issued) > 0 {
+		set["iat"] = issued[0].Unix()
 	}
 	head, err1 := json.Marshal(map[string]string{"alg": "ES256", "kid": federation.kid, "typ": signedset.Type})
 	payload, err2 := json.Marshal(set)
@@ -86,4 +89,69 @@ func TestSignedKeys(t *testing.T) {
 	settled(d)
 	now = now.Add(time.Minute)
 	refused("its server does not answer, and the set has ended", verify(two.token(t)), authz.ErrUnavailable)
+}
+
+// newest remembers how new the sets of apps are, for all nodes.
+type newest map[authz.ClientID]time.Time
+
+func (n newest) RaiseSignedSet(_ context.Context, id authz.ClientID, issued time.Time) (bool, error) {
+	later := !issued.Before(n[id])
+	if later {
+		n[id] = issued
+	}
+	return later, nil
+}
+
+// TestOlderSignedSet: a signed JWK Set that is older than one that was taken is not taken again, so
+// that a key which the app took out does not come back: at this node, after a start, at another,
+// and after a change of federation keys (OpenID Federation 1.0 §5.2.1).
+func TestOlderSignedSet(t *testing.T) {
+	stolen, current, federation := newSigner(t, "1"), newSigner(t, "2"), newSigner(t, "f1")
+	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	older, by := stolen.signedSet(t, federation, time.Time{}, now.Add(-time.Hour)), federation.set(t)
+	shared := newest{}
+	open := func(s *site) *Directory {
+		d := NewDirectory(signedApp{&by}, 0, func() time.Time { return now })
+		d.Fetcher, d.Sets = s, shared
+		return d
+	}
+	verify := func(d *Directory, token string) error {
+		d.Forget("app")
+		c, err := d.Client(t.Context(), "app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = d.Verify(t.Context(), token, c, es256)
+		return err
+	}
+	s := &site{}
+	d := open(s)
+	s.put(older, nil)
+	if err := verify(d, stolen.token(t)); err != nil {
+		t.Fatalf("the first set: %v", err)
+	}
+	now = now.Add(looksInterval)
+	s.put(current.signedSet(t, federation, time.Time{}, now), nil)
+	if err := verify(d, current.token(t)); err != nil {
+		t.Fatalf("the newer set: %v", err)
+	}
+	for name, replayed := range map[string][]byte{"an older set": older, "a set without iat": stolen.signedSet(t, federation, time.Time{})} {
+		for where, d := range map[string]*Directory{"here": d, "after a start, or at another node": open(s)} {
+			now = now.Add(looksInterval)
+			s.put(replayed, nil)
+			if err := verify(d, stolen.token(t)); err == nil {
+				t.Errorf("%s, %s: the key that was taken out counts", name, where)
+			}
+			if err := verify(d, current.token(t)); where == "here" && err != nil {
+				t.Errorf("%s: the newer set is used no more: %v", name, err)
+			}
+		}
+	}
+	now = now.Add(looksInterval)
+	again := federation.set(t)
+	by = append(again, ' ')
+	s.put(older, nil)
+	if err := verify(d, stolen.token(t)); err == nil {
+		t.Error("after its superior stated its federation keys anew, the key that was taken out counts")
+	}
 }

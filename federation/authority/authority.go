@@ -16,6 +16,7 @@ import (
 
 	"hopnhat/authz/recent"
 	"hopnhat/federation"
+	"hopnhat/federation/caller"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/mark"
@@ -42,6 +43,24 @@ const (
 
 // Paths are all of them.
 var Paths = []string{ConfigurationPath, FetchPath, ListPath, ResolvePath, MarkPath, MarkStatusPath, MarkListPath, HistoryPath, BundlePath}
+
+// Names are the parameters of the metadata that name the endpoints, by their paths (§5.1.1).
+var Names = map[string]string{
+	FetchPath: "federation_fetch_endpoint", ListPath: "federation_list_endpoint", ResolvePath: "federation_resolve_endpoint",
+	MarkPath: "federation_trust_mark_endpoint", MarkStatusPath: "federation_trust_mark_status_endpoint",
+	MarkListPath: "federation_trust_mark_list_endpoint", HistoryPath: "federation_historical_keys_endpoint",
+}
+
+// has reports whether the entity has an endpoint.
+func (o Options) has(path string) bool {
+	switch path {
+	case ConfigurationPath, HistoryPath:
+		return true
+	case ResolvePath:
+		return o.Resolver != nil
+	}
+	return o.Registry != nil
+}
 
 // Life is how long a configuration and a statement are in force. A revocation takes effect
 // everywhere when it is over, at the latest.
@@ -115,6 +134,10 @@ type Options struct {
 	Registry Registry
 	// Resolver is for the resolve endpoint; nil for an entity without one.
 	Resolver Resolver
+	// Authentication says at which paths who asks proves who it is (§8.8), and Once remembers what
+	// is accepted once; nobody proves anything where a path is not in it.
+	Authentication map[string]caller.Mode
+	Once           caller.Once
 	// Callers limits requests by address; nil limits nobody.
 	Callers Callers
 	Ring    Ring
@@ -260,17 +283,16 @@ func (a *Authority) keySet() (json.RawMessage, error) {
 // metadata are those of the configuration: federation_entity with the endpoints (§5.1.1), and
 // those of the other roles.
 func (o Options) metadata() (map[federation.EntityType]any, error) {
-	entity := map[string]any{"organization_name": o.Organization, "federation_historical_keys_endpoint": o.at(HistoryPath)}
-	if o.Registry != nil {
-		for name, path := range map[string]string{
-			"federation_fetch_endpoint": FetchPath, "federation_list_endpoint": ListPath, "federation_trust_mark_endpoint": MarkPath,
-			"federation_trust_mark_status_endpoint": MarkStatusPath, "federation_trust_mark_list_endpoint": MarkListPath,
-		} {
-			entity[name] = o.at(path)
+	entity := map[string]any{"organization_name": o.Organization}
+	for path, name := range Names {
+		if !o.has(path) {
+			continue
 		}
-	}
-	if o.Resolver != nil {
-		entity["federation_resolve_endpoint"] = o.at(ResolvePath)
+		entity[name] = o.at(path)
+		if methods := o.Authentication[path].Methods(); methods != nil { // §8.8.1
+			entity[name+"_auth_methods"] = methods
+			entity["endpoint_auth_signing_alg_values_supported"] = statement.Algorithms
+		}
 	}
 	all := map[federation.EntityType]any{federation.FederationEntity: entity}
 	if o.Metadata == nil {

@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/authz/protocol"
 	"hopnhat/federation"
 	"hopnhat/federation/approval"
+	"hopnhat/federation/caller"
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/mark"
@@ -38,6 +40,7 @@ const (
 	InvalidRequest       Code = "invalid_request"
 	NotFound             Code = "not_found"
 	ServerError          Code = "server_error"
+	InvalidClient        Code = "invalid_client"
 	Unavailable          Code = "temporarily_unavailable"
 	UnsupportedParameter Code = "unsupported_parameter"
 	InvalidAnchor        Code = "invalid_trust_anchor"
@@ -48,7 +51,7 @@ const (
 // statuses are the HTTP statuses of the codes (§8.9).
 var statuses = map[Code]int{
 	InvalidRequest: http.StatusBadRequest, NotFound: http.StatusNotFound, ServerError: http.StatusInternalServerError,
-	Unavailable: http.StatusServiceUnavailable, UnsupportedParameter: http.StatusBadRequest,
+	InvalidClient: http.StatusUnauthorized, Unavailable: http.StatusServiceUnavailable, UnsupportedParameter: http.StatusBadRequest,
 	InvalidAnchor: http.StatusNotFound, InvalidChain: http.StatusBadRequest, InvalidMetadata: http.StatusBadRequest,
 }
 
@@ -70,25 +73,23 @@ type answer struct {
 	body  any // a string is a JWT, everything else JSON
 }
 
-// endpoint is a row of the table of endpoints.
+// endpoint is a row of the table of endpoints. method is that of a request in which nobody proves
+// who asks.
 type endpoint struct {
 	path, method string
-	// there says whether the entity has it.
-	there bool
-	serve func(ctx context.Context, form url.Values) (answer, error)
+	serve        func(ctx context.Context, form url.Values) (answer, error)
 }
 
 func (a *Authority) table() []endpoint {
-	superior := a.o.Registry != nil
 	return []endpoint{
-		{ConfigurationPath, http.MethodGet, true, a.serveConfiguration},
-		{FetchPath, http.MethodGet, superior, a.serveFetch},
-		{ListPath, http.MethodGet, superior, a.serveList},
-		{ResolvePath, http.MethodGet, a.o.Resolver != nil, a.serveResolve},
-		{MarkPath, http.MethodGet, superior, a.serveMark},
-		{MarkStatusPath, http.MethodPost, superior, a.serveStatus},
-		{MarkListPath, http.MethodGet, superior, a.serveMarkList},
-		{HistoryPath, http.MethodGet, true, a.serveHistory},
+		{ConfigurationPath, http.MethodGet, a.serveConfiguration},
+		{FetchPath, http.MethodGet, a.serveFetch},
+		{ListPath, http.MethodGet, a.serveList},
+		{ResolvePath, http.MethodGet, a.serveResolve},
+		{MarkPath, http.MethodGet, a.serveMark},
+		{MarkStatusPath, http.MethodPost, a.serveStatus},
+		{MarkListPath, http.MethodGet, a.serveMarkList},
+		{HistoryPath, http.MethodGet, a.serveHistory},
 	}
 }
 
@@ -96,7 +97,7 @@ func (a *Authority) table() []endpoint {
 func (a *Authority) Handlers() map[string]http.HandlerFunc {
 	all := map[string]http.HandlerFunc{}
 	for _, e := range a.table() {
-		if e.there {
+		if a.o.has(e.path) {
 			all[e.path] = a.handler(e)
 		}
 	}
@@ -108,11 +109,11 @@ func (a *Authority) handler(e endpoint) http.HandlerFunc {
 		err := a.limited(w, r)
 		var form url.Values
 		if err == nil {
-			form, err = read(w, r, e.method)
+			form, err = read(w, r, e.methods(a.o.Authentication[e.path])...)
 		}
 		var got answer
 		if err == nil {
-			got, err = a.work(r.Context(), w, e, form)
+			got, err = a.work(r.Context(), w, e, r.Method, form)
 		}
 		if err != nil {
 			writeError(w, r, err)
@@ -126,17 +127,31 @@ func (a *Authority) handler(e endpoint) http.HandlerFunc {
 	}
 }
 
-// read takes the parameters of a request. No client authenticates here, which is the default
-// (§8.8), so a method has its parameters where §8 says, and nowhere else.
-func read(w http.ResponseWriter, r *http.Request, method string) (url.Values, error) {
-	if r.Method != method {
-		w.Header().Set("Allow", method)
+// methods are those of an endpoint: who proves who asks sends a POST (§8.8).
+func (e endpoint) methods(mode caller.Mode) []string {
+	switch {
+	case mode == caller.Required:
+		return []string{http.MethodPost}
+	case mode == caller.Optional && e.method != http.MethodPost:
+		return []string{e.method, http.MethodPost}
+	}
+	return []string{e.method}
+}
+
+// read takes the parameters of a request. A method has its parameters where §8 says, and nowhere
+// else.
+func read(w http.ResponseWriter, r *http.Request, methods ...string) (url.Values, error) {
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
 		return nil, errMethod
 	}
-	if method == http.MethodGet {
+	if r.Method == http.MethodGet {
 		form, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
 			return nil, refuse(InvalidRequest, "The query is not application/x-www-form-urlencoded.")
+		}
+		if caller.Tried(form) {
+			return nil, refuse(InvalidRequest, "Client authentication is sent in the body of a POST (§8.8).")
 		}
 		return form, nil
 	}
@@ -162,7 +177,9 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	case err == errTooMany:
 		status, refusal = http.StatusTooManyRequests, errTooMany
 	case errors.As(err, &refusal):
-		status = statuses[refusal.Code]
+		if status = statuses[refusal.Code]; refusal.Code == InvalidClient {
+			challenge(w)
+		}
 	case errors.Is(err, approval.ErrUnexplained):
 		refusal = &Error{Unavailable, "The record of the entity is not as its evidence says. Its superior has to look at it."}
 		status = statuses[refusal.Code]

@@ -35,12 +35,17 @@ func (a *Authority) limited(w http.ResponseWriter, r *http.Request) error {
 
 // work works out an answer, if not too many others are being worked out. It neither reads from
 // the caller nor writes to it, so that a slow caller takes no place.
-func (a *Authority) work(ctx context.Context, w http.ResponseWriter, e endpoint, form url.Values) (answer, error) {
+func (a *Authority) work(ctx context.Context, w http.ResponseWriter, e endpoint, method string, form url.Values,
+) (answer, error) {
 	if !a.working.TryAcquire(1) {
 		w.Header().Set("Retry-After", "1")
 		return answer{}, errBusy
 	}
 	defer a.working.Release(1)
+	ctx, err := a.authenticated(ctx, e, method, form)
+	if err != nil {
+		return answer{}, err
+	}
 	return e.serve(ctx, form)
 }
 

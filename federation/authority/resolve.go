@@ -95,10 +95,18 @@ func (a *Authority) answerOf(ctx context.Context, e *resolver.Entry, types []str
 		marks = append(marks, map[string]string{"trust_mark_type": m.Type, "trust_mark": m.JWT})
 	}
 	name := "resolved " + e.Digest + " " + strconv.Itoa(len(marks)) + " " + strconv.FormatBool(some) + " " + strings.Join(types, " ")
+	who := asked(ctx)
+	if who != "" {
+		name += " for " + string(who)
+	}
 	return a.signWithin(ctx, a.resolved, name, resolveType, func(now time.Time) (any, error) {
-		return map[string]any{
+		all := map[string]any{
 			"iss": a.o.ID, "sub": e.Subject, "iat": now.Unix(), "exp": expiry.Unix(), "metadata": metadata,
 			"trust_chain": e.Chain, "trust_marks": marks,
-		}, nil
+		}
+		if who != "" { // §8.3.2: only where who asks proved who it is, and then it alone
+			all["aud"] = who
+		}
+		return all, nil
 	})
 }

@@ -5,14 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
+	"hopnhat/authz/outbound"
 	"hopnhat/authz/recent"
 	"hopnhat/federation"
+	"hopnhat/federation/caller"
 	"hopnhat/federation/statement"
 )
 
@@ -44,10 +48,22 @@ type Out interface {
 	FetchAs(ctx context.Context, address, mediaType string, limit int64) ([]byte, error)
 }
 
+// Poster posts a form: [hopnhat/authz/outbound.Client] does.
+type Poster interface {
+	Post(ctx context.Context, m outbound.Message) (outbound.Answer, error)
+}
+
+// Prover adds to the parameters of a request the proof for an entity who asks (§8.8).
+type Prover interface {
+	Prove(ctx context.Context, to federation.EntityID, form url.Values) error
+}
+
 // Fetcher gets statements. Of several who want the same at one time one asks, and what
 // failed is not asked again for half a minute. It is safe for concurrent use.
 type Fetcher struct {
 	out     Out
+	post    Poster // nil: nothing is proved
+	prover  Prover
 	flights singleflight.Group
 	refused *recent.Map[string, error]
 }
@@ -57,16 +73,60 @@ func New(out Out, now func() time.Time) *Fetcher {
 	return &Fetcher{out: out, refused: recent.New[string, error](maxRefused, refusedFor, now)}
 }
 
+// Proving lets the fetcher prove who asks, at endpoints that want it. It is called before anything
+// is fetched.
+func (f *Fetcher) Proving(post Poster, prover Prover) *Fetcher {
+	f.post, f.prover = post, prover
+	return f
+}
+
+// wanted says whom an endpoint wants a proof for; empty where anybody may ask (§8.8.1).
+func (f *Fetcher) wanted(c statement.Statement, name string) federation.EntityID {
+	methods, _ := c.Metadata[federation.FederationEntity][name+"_auth_methods"].([]any)
+	if f.prover == nil || len(methods) == 0 || slices.Contains(methods, any("none")) || !slices.Contains(methods, any(caller.Method)) {
+		return ""
+	}
+	return c.Subject
+}
+
+// ask asks an address, by a POST with a proof where one is wanted for an entity.
+func (f *Fetcher) ask(ctx context.Context, address, mediaType string, limit int64, wanted federation.EntityID) ([]byte, error) {
+	if wanted == "" {
+		return f.out.FetchAs(ctx, address, mediaType, limit)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	form := u.Query()
+	u.RawQuery = ""
+	if err := f.prover.Prove(ctx, wanted, form); err != nil {
+		return nil, err
+	}
+	answer, err := f.post.Post(ctx, outbound.Message{
+		URL: u.String(), Type: "application/x-www-form-urlencoded", Body: form.Encode(), Accept: mediaType, Limit: limit + 1,
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case answer.Status != http.StatusOK:
+		return nil, fmt.Errorf("status %d", answer.Status)
+	case int64(len(answer.Body)) > limit:
+		return nil, fmt.Errorf("longer than %d bytes", limit)
+	}
+	return answer.Body, nil
+}
+
 // get asks an address. The flight is of all who wait for it: one who leaves ends it for
 // nobody else.
-func (f *Fetcher) get(ctx context.Context, address, mediaType string, limit int64) ([]byte, error) {
+func (f *Fetcher) get(ctx context.Context, address, mediaType string, limit int64, wanted federation.EntityID) ([]byte, error) {
 	if err, _, ok := f.refused.Get(address); ok {
 		return nil, err
 	}
 	flight := f.flights.DoChan(address, func() (any, error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
-		raw, err := f.out.FetchAs(own, address, mediaType, limit)
+		raw, err := f.ask(own, address, mediaType, limit, wanted)
 		if err != nil {
 			err = fmt.Errorf("%w: %s: %w", ErrFetch, address, err)
 			f.refuse(address, err)
@@ -95,7 +155,7 @@ func ConfigurationURL(id federation.EntityID) string {
 
 // Configuration gets what an entity says about itself, not judged. The error wraps ErrFetch.
 func (f *Fetcher) Configuration(ctx context.Context, id federation.EntityID) (statement.Statement, error) {
-	return f.statement(ctx, ConfigurationURL(id), id, id)
+	return f.statement(ctx, ConfigurationURL(id), id, id, "")
 }
 
 // Subordinate gets what a superior, by its configuration, states about an entity (§8.1), not
@@ -103,16 +163,19 @@ func (f *Fetcher) Configuration(ctx context.Context, id federation.EntityID) (st
 func (f *Fetcher) Subordinate(
 	ctx context.Context, superior statement.Statement, subject federation.EntityID,
 ) (statement.Statement, error) {
-	address, err := endpoint(superior, "federation_fetch_endpoint", url.Values{"sub": {string(subject)}})
+	const name = "federation_fetch_endpoint"
+	address, err := endpoint(superior, name, url.Values{"sub": {string(subject)}})
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	return f.statement(ctx, address, superior.Subject, subject)
+	return f.statement(ctx, address, superior.Subject, subject, f.wanted(superior, name))
 }
 
 // statement gets one, which has to be of an issuer about a subject.
-func (f *Fetcher) statement(ctx context.Context, address string, issuer, subject federation.EntityID) (statement.Statement, error) {
-	raw, err := f.get(ctx, address, MediaType, statement.MaxBytes)
+func (f *Fetcher) statement(
+	ctx context.Context, address string, issuer, subject, wanted federation.EntityID,
+) (statement.Statement, error) {
+	raw, err := f.get(ctx, address, MediaType, statement.MaxBytes, wanted)
 	if err != nil {
 		return statement.Statement{}, err
 	}
@@ -166,7 +229,7 @@ func (f *Fetcher) list(ctx context.Context, of statement.Statement, name string,
 	if err != nil {
 		return nil, err
 	}
-	raw, err := f.get(ctx, address, listType, maxList)
+	raw, err := f.get(ctx, address, listType, maxList, f.wanted(of, name))
 	if err != nil {
 		return nil, err
 	}

@@ -471,3 +471,70 @@ func FuzzList(f *testing.F) {
 		}
 	})
 }
+
+// posted keeps the forms that were posted, and answers with a page of the network.
+type posted struct {
+	*net
+	forms []url.Values
+}
+
+func (p *posted) Post(_ context.Context, m outbound.Message) (outbound.Answer, error) {
+	form, err := url.ParseQuery(m.Body)
+	if err != nil || m.Type != "application/x-www-form-urlencoded" || strings.Contains(m.URL, "?") {
+		return outbound.Answer{}, fmt.Errorf("posted %s %q to %s", m.Type, m.Body, m.URL)
+	}
+	p.forms = append(p.forms, form)
+	page, ok := p.pages[m.URL]
+	if !ok {
+		return outbound.Answer{Status: http.StatusUnauthorized, Body: []byte("{}")}, nil
+	}
+	return outbound.Answer{Status: http.StatusOK, Body: []byte(page)[:min(len(page), int(m.Limit))]}, nil
+}
+
+// proof is a prover that says for whom.
+type proof struct{}
+
+func (proof) Prove(_ context.Context, to federation.EntityID, form url.Values) error {
+	form.Set("client_assertion", "for "+string(to))
+	return nil
+}
+
+// TestProving: an endpoint that takes nobody without client authentication gets a POST with it, for
+// the entity whose endpoint it is, and no other does (OpenID Federation 1.0 §8.8).
+func TestProving(t *testing.T) {
+	superior, app := federationtest.New(t, "https://neo.example.vn"), federationtest.New(t, "https://app.example.vn")
+	for _, row := range []struct {
+		name    string
+		methods any
+		proved  bool
+	}{
+		{"required", []string{"private_key_jwt"}, true},
+		{"optional", []string{"none", "private_key_jwt"}, false},
+		{"left out", nil, false},
+		{"by another method", []string{"tls_client_auth"}, false},
+		{"no list", "private_key_jwt", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			endpoints := claims{"federation_fetch_endpoint": "https://neo.example.vn/fetch"}
+			if row.methods != nil {
+				endpoints["federation_fetch_endpoint_auth_methods"] = row.methods
+			}
+			c := federationtest.Parse(t, superior.Configuration(t, claims{"metadata": claims{"federation_entity": endpoints}}))
+			n := &posted{net: newNet()}
+			about := superior.About(t, app, nil)
+			n.pages["https://neo.example.vn/fetch"] = about
+			n.pages["https://neo.example.vn/fetch?sub="+url.QueryEscape(string(app.ID))] = about
+			s, err := fetch.New(n, nil).Proving(n, proof{}).Subordinate(t.Context(), c, app.ID)
+			if err != nil || s.Token() != about {
+				t.Fatalf("got %v", err)
+			}
+			if row.proved != (len(n.forms) == 1) {
+				t.Fatalf("posted %v", n.forms)
+			}
+			const want = "for https://neo.example.vn"
+			if row.proved && (n.forms[0].Get("client_assertion") != want || n.forms[0].Get("sub") != string(app.ID)) {
+				t.Errorf("posted %v", n.forms)
+			}
+		})
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"hopnhat/federation/statement"
 	"hopnhat/federation/trust"
 	"hopnhat/federation/weather"
+	"hopnhat/keys/jose"
 )
 
 // Every is how long lies between two walks.
@@ -56,6 +57,16 @@ type Entry struct {
 	Err error
 
 	verdict trust.Verdict
+}
+
+// Keys are the federation keys of the entity, as its superior states them; those of an anchor, as
+// it states them itself.
+func (e *Entry) Keys() (*jose.Set, error) {
+	if len(e.Chain) == 0 {
+		return nil, ErrUnknown
+	}
+	s, err := statement.Parse(e.Chain[min(1, len(e.Chain)-1)])
+	return s.Keys, err
 }
 
 // snapshot is what is known at one time. It never changes.

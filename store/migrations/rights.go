@@ -106,13 +106,14 @@ var rights = []right{
 	{"roles", all, [5]string{"", "", "r", "rd", ""}},
 	{"sessions", all, [5]string{"rawd", "", "r w(held,seen_at,ended_at,ended_because)", "r w(held,seen_at,ended_at,ended_because)", ""}},
 	{"sign_in_attempts", all, [5]string{"rawd", "", "", "", ""}},
+	{"signed_key_sets", all, [5]string{"raw", "", "", "", ""}},
 	{"site_nodes", all, [5]string{"raw", "raw", "raw", "raw", "raw"}},
 	{"sites", all, [5]string{"r", "r", "r", "rawd", "r"}},
 	{"upstream_links", all, [5]string{"raw", "", "ra w(ended_at)", "r w(ended_at)", ""}},
 	{"upstream_pending", all, [5]string{"rawd", "", "a", "", ""}},
 	{"upstream_proofs", all, [5]string{"rawd", "", "rd", "rd", ""}},
 	{"upstream_sessions", all, [5]string{"raw", "", "r", "", ""}},
-	{"used_assertions", all, [5]string{"rad", "", "ra", "", ""}},
+	{"used_assertions", all, [5]string{"rad", "", "ra", "", "rad"}},
 }
 
 // Tables are those that [rights] names, sorted.

@@ -36,21 +36,28 @@ func refuse(format string, args ...any) error {
 	return fmt.Errorf("%w (OpenID Federation 1.0 §5.2.1): %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
 
-// Read gives the keys in a signed JWK Set of an owner, and when they end, zero without an end.
-// It has to be signed with one of the owner's federation keys, as its superior states them.
-func Read(raw []byte, signers *jose.Set, owner authz.ClientID, now time.Time) (set *jose.Set, end time.Time, err error) {
+// Signed is a signed JWK Set.
+type Signed struct {
+	Keys *jose.Set
+	// Issued is when it was issued, End when the keys end; zero where it does not say so.
+	Issued, End time.Time
+}
+
+// Read gives the keys in a signed JWK Set of an owner. It has to be signed with one of the owner's
+// federation keys, as its superior states them. Whether a newer one is known, the caller knows.
+func Read(raw []byte, signers *jose.Set, owner authz.ClientID, now time.Time) (s Signed, err error) {
 	token := strings.TrimSpace(string(raw))
 	received, err := jose.Receive(token, jose.Rule{Type: Type, Algorithms: algorithms, MaxBytes: maxBytes})
 	switch {
 	case err != nil:
-		return nil, end, refuse("%v", err)
+		return Signed{}, refuse("%v", err)
 	case received.Type() != Type:
-		return nil, end, refuse("its typ is %q, want %q", received.Type(), Type)
+		return Signed{}, refuse("its typ is %q, want %q", received.Type(), Type)
 	case received.KeyID() == "":
-		return nil, end, refuse("it names no key: the header has no kid")
+		return Signed{}, refuse("it names no key: the header has no kid")
 	}
 	if received.VerifyNamed(signers) != nil {
-		return nil, end, refuse("no federation key of the app, as its superior states them, signed it")
+		return Signed{}, refuse("no federation key of the app, as its superior states them, signed it")
 	}
 	var c struct {
 		Issuer   string          `json:"iss"`
@@ -60,30 +67,31 @@ func Read(raw []byte, signers *jose.Set, owner authz.ClientID, now time.Time) (s
 		Keys     json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(received.Claims(), &c); err != nil {
-		return nil, end, refuse("a claim is of a wrong type")
+		return Signed{}, refuse("a claim is of a wrong type")
 	}
 	if c.Issuer != string(owner) || c.Subject != string(owner) {
-		return nil, end, refuse("iss and sub are not the owner of the keys, %s", owner)
+		return Signed{}, refuse("iss and sub are not the owner of the keys, %s", owner)
 	}
 	for name, seconds := range map[string]*float64{"iat": c.IssuedAt, "exp": c.Expiry} {
 		if seconds != nil && (*seconds < 0 || *seconds > lastSecond || math.IsNaN(*seconds)) {
-			return nil, end, refuse("%s is no time", name)
+			return Signed{}, refuse("%s is no time", name)
 		}
 	}
-	if c.IssuedAt != nil && time.Unix(int64(*c.IssuedAt), 0).After(now.Add(leeway)) {
-		return nil, end, refuse("it was issued in the future")
+	if c.IssuedAt != nil {
+		if s.Issued = time.Unix(int64(*c.IssuedAt), 0); s.Issued.After(now.Add(leeway)) {
+			return Signed{}, refuse("it was issued in the future")
+		}
 	}
 	if c.Expiry != nil {
-		if end = time.Unix(int64(*c.Expiry), 0); !now.Before(end) {
-			return nil, end, refuse("it has expired")
+		if s.End = time.Unix(int64(*c.Expiry), 0); !now.Before(s.End) {
+			return Signed{}, refuse("it has expired")
 		}
 	}
 	if c.Keys == nil {
-		return nil, end, refuse("keys is missing")
+		return Signed{}, refuse("keys is missing")
 	}
-	set, err = jose.ParseSet(received.Claims())
-	if err != nil {
-		return nil, end, refuse("%v", err)
+	if s.Keys, err = jose.ParseSet(received.Claims()); err != nil {
+		return Signed{}, refuse("%v", err)
 	}
-	return set, end, nil
+	return s, nil
 }

@@ -61,14 +61,14 @@ func TestRead(t *testing.T) {
 		{"too long", sign(app, nil, claims{"more": strings.Repeat("x", 64<<10)}), "longer than"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			set, end, err := signedset.Read([]byte(row.token), app.Set(t), "https://app.example.vn", now)
+			got, err := signedset.Read([]byte(row.token), app.Set(t), "https://app.example.vn", now)
 			if row.want == "" {
-				if err != nil || set == nil || end.IsZero() == strings.HasPrefix(row.name, "exp") {
-					t.Errorf("got %v, until %s, %v", set, end, err)
+				if err != nil || got.Keys == nil || got.End.IsZero() == strings.HasPrefix(row.name, "exp") {
+					t.Errorf("got %+v, %v", got, err)
 				}
 				return
 			}
-			if set != nil || !errors.Is(err, signedset.ErrInvalid) || !strings.Contains(err.Error(), row.want) {
+			if got.Keys != nil || !errors.Is(err, signedset.ErrInvalid) || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %v, want %q", err, row.want)
 			}
 		})
@@ -84,7 +84,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"keys":[]}`))
 	f.Add([]byte("e30.e30.e30"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if _, _, err := signedset.Read(raw, set, "https://app.example.vn", now); err == nil && strings.TrimSpace(string(raw)) != good {
+		if _, err := signedset.Read(raw, set, "https://app.example.vn", now); err == nil && strings.TrimSpace(string(raw)) != good {
 			t.Fatalf("taken: %q", raw)
 		}
 	})

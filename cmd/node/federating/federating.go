@@ -21,10 +21,12 @@ import (
 	"hopnhat/authz"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/outbound"
+	"hopnhat/cmd/node/purge"
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
 	"hopnhat/federation/bundle/follow"
 	"hopnhat/federation/bundle/order"
+	"hopnhat/federation/caller"
 	"hopnhat/federation/desk"
 	"hopnhat/federation/fetch"
 	"hopnhat/federation/history"
@@ -60,6 +62,10 @@ type form struct {
 		ID   federation.EntityID `json:"entity"`
 		Keys json.RawMessage     `json:"jwks"`
 	} `json:"anchors"`
+	// Authentication says at which endpoints who asks proves who it is: "fetch", "list",
+	// "resolve", "trust_mark", "trust_mark_status", "trust_mark_list" and "historical_keys", each
+	// "optional" or "required".
+	Authentication map[string]caller.Mode `json:"authentication"`
 	// BundleEvery is after how long a bundle of what is known is made, such as "1h"; empty for
 	// never. BundleFrom are addresses of others' bundles.
 	BundleEvery string   `json:"bundle_every"`
@@ -149,6 +155,9 @@ func read(path, issuer string) (*Entity, error) {
 	if e.Bounds, err = f.bounds(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
+	if e.options.Authentication, err = f.authentication(); err != nil {
+		return nil, err
+	}
 	if e.bundles, err = f.bundles(e); err != nil {
 		return nil, err
 	}
@@ -156,6 +165,27 @@ func read(path, issuer string) (*Entity, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// authentication is the mode of each path.
+func (f form) authentication() (map[string]caller.Mode, error) {
+	modes := map[string]caller.Mode{}
+	for path, name := range authority.Names {
+		short := strings.TrimSuffix(strings.TrimPrefix(name, "federation_"), "_endpoint")
+		if mode, said := f.Authentication[short]; said {
+			modes[path] = mode
+		}
+	}
+	if len(modes) < len(f.Authentication) {
+		return nil, errors.New("authentication: an endpoint that is none, such as fetch, list, resolve, trust_mark, " +
+			"trust_mark_status, trust_mark_list or historical_keys")
+	}
+	for _, mode := range modes {
+		if mode.Methods() == nil {
+			return nil, fmt.Errorf("authentication: %q is neither optional nor required", mode)
+		}
+	}
+	return modes, nil
 }
 
 func (f form) bounds(folder string) (b outbound.Bounds, err error) {
@@ -214,6 +244,17 @@ type Server struct {
 	following *follow.Follower
 	// history keeps what was found; nil keeps nothing.
 	history *history.Recorder
+	// spent are the proofs of those who asked; proving says that who asks may or has to prove who
+	// it is.
+	spent   Spent
+	proving bool
+}
+
+// Spent remembers what is accepted once.
+type Spent interface {
+	caller.Once
+	// PurgeSpent forgets what expired before a time, at most limit of them.
+	PurgeSpent(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
 // callersInterval is that after which an address may ask the endpoints once more. One who walks a
@@ -227,6 +268,8 @@ type Parts struct {
 	File, Issuer, State string
 	Ring                authority.Ring
 	Registry            authority.Registry
+	// Spent remembers the proofs of those who ask endpoints.
+	Spent Spent
 	// Bundles has the newest bundle of each anchor.
 	Bundles order.Book
 	// Past is what nodes found of an entity at a time; nil where it is not asked.
@@ -251,7 +294,7 @@ func New(p Parts) (*Server, error) {
 		return nil, err
 	}
 	s, o := &Server{}, e.options
-	o.Ring = p.Ring
+	o.Ring, o.Once, s.spent = p.Ring, p.Spent, p.Spent
 	if p.Burst > 0 {
 		o.Callers = authn.NewAddresses(p.Burst, callersInterval, time.Now)
 	}
@@ -260,15 +303,17 @@ func New(p Parts) (*Server, error) {
 	}
 	o.Metadata = func() (map[federation.EntityType]json.RawMessage, error) { return p.metadata(o.Organization) }
 	if len(e.Anchors) > 0 {
+		out := outbound.NewWithin(e.Bounds)
 		s.resolver = resolver.New(resolver.Options{
-			Anchors: e.Anchors, Fetcher: fetch.New(outbound.NewWithin(e.Bounds), nil), File: filepath.Join(p.State, resolver.FileName),
+			Anchors: e.Anchors, File: filepath.Join(p.State, resolver.FileName),
+			Fetcher: fetch.New(out, nil).Proving(out, caller.Prover{Self: e.ID(), Ring: p.Ring, Now: time.Now}),
 		})
 		o.Resolver = s.resolver
 		if p.History != nil {
 			s.history = &history.Recorder{Store: p.History, Node: p.Node}
 		}
 	}
-	s.handlers = authority.New(o).Handlers()
+	s.handlers, s.proving = authority.New(o).Handlers(), len(o.Authentication) > 0
 	return s, s.carry(e, p)
 }
 
@@ -316,11 +361,17 @@ func (s *Server) Known() *resolver.Resolver {
 
 // Run keeps what is known of the federation fresh, until ctx ends.
 func (s *Server) Run(ctx context.Context) {
-	if s == nil || s.resolver == nil {
+	if s == nil {
 		return
 	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
+	if s.proving {
+		beside.Go(func() { purge.Run(ctx, []purge.Job{{What: "proofs of those who asked", Purge: s.purge}}) })
+	}
+	if s.resolver == nil {
+		return
+	}
 	if s.history != nil { // before anybody else changes what is known
 		news := make(chan struct{}, 1)
 		s.resolver.OnNews(news)
@@ -355,6 +406,11 @@ func (p Parts) metadata(name string) (map[federation.EntityType]json.RawMessage,
 		}
 	}
 	return all, nil
+}
+
+// purge forgets the proofs that nobody takes any more; a minute is for clocks that are apart.
+func (s *Server) purge(ctx context.Context, now time.Time, limit int) (int64, error) {
+	return s.spent.PurgeSpent(ctx, now.Add(-time.Minute), limit)
 }
 
 // asEntity are the metadata of a provider as its configuration has them (§5.1.3). How an app

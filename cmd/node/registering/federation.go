@@ -38,6 +38,7 @@ func Directory(in clientauth.Clients, out clientauth.Fetcher) (*Clients, *client
 	c := &Clients{Clients: in}
 	d := clientauth.NewDirectory(c, 0, nil)
 	d.Fetcher = out
+	d.Sets, _ = in.(clientauth.SignedSets)
 	return c, d
 }
 
