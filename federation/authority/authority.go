@@ -37,18 +37,20 @@ const (
 	MarkStatusPath    = "/federation/trust-mark-status"
 	MarkListPath      = "/federation/trust-mark-list"
 	HistoryPath       = "/federation/historical-keys"
+	// EventsPath is of OpenID Federation Subordinate Events Endpoint 1.0, ID1.
+	EventsPath = "/federation/subordinate-events"
 	// BundlePath is no path of the standard: see package bundle.
 	BundlePath = "/federation/bundle"
 )
 
 // Paths are all of them.
-var Paths = []string{ConfigurationPath, FetchPath, ListPath, ResolvePath, MarkPath, MarkStatusPath, MarkListPath, HistoryPath, BundlePath}
+var Paths = []string{ConfigurationPath, FetchPath, ListPath, ResolvePath, MarkPath, MarkStatusPath, MarkListPath, HistoryPath, EventsPath, BundlePath}
 
 // Names are the parameters of the metadata that name the endpoints, by their paths (§5.1.1).
 var Names = map[string]string{
 	FetchPath: "federation_fetch_endpoint", ListPath: "federation_list_endpoint", ResolvePath: "federation_resolve_endpoint",
 	MarkPath: "federation_trust_mark_endpoint", MarkStatusPath: "federation_trust_mark_status_endpoint",
-	MarkListPath: "federation_trust_mark_list_endpoint", HistoryPath: "federation_historical_keys_endpoint",
+	MarkListPath: "federation_trust_mark_list_endpoint", HistoryPath: "federation_historical_keys_endpoint", EventsPath: "federation_subordinate_events_endpoint",
 }
 
 // has reports whether the entity has an endpoint.

@@ -90,6 +90,7 @@ func (a *Authority) table() []endpoint {
 		{MarkStatusPath, http.MethodPost, a.serveStatus},
 		{MarkListPath, http.MethodGet, a.serveMarkList},
 		{HistoryPath, http.MethodGet, a.serveHistory},
+		{EventsPath, http.MethodGet, a.serveEvents},
 	}
 }
 

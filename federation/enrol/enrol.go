@@ -56,6 +56,9 @@ type Subordinate struct {
 	Since time.Time `json:"since"`
 	By    string    `json:"by"`
 	Why   string    `json:"why,omitempty"`
+	// History are the newest events, as far as the nodes that took the steps kept them: see
+	// [Subordinate.Events].
+	History []Event `json:"history,omitempty"`
 	// Proposal waits for a second person.
 	Proposal *Proposal `json:"proposal,omitempty"`
 	// Revision counts the changes; storage compares it.
@@ -134,6 +137,7 @@ func (s Subordinate) Approve(issuer federation.EntityID, seen, by string, now ti
 	if err := p.Terms.Check(issuer, s.ID, now); err != nil {
 		return s, err
 	}
+	s.History = s.happened(now, s.approved(p.Terms, now)...)
 	s.State, s.Terms, s.ProposedBy, s.ApprovedBy, s.Proposal = Active, p.Terms, p.By, by, nil
 	s.Since, s.By, s.Why = now.UTC(), by, p.Why
 	return s, nil
@@ -158,6 +162,9 @@ func (s Subordinate) Revoke(by, why string, now time.Time) (Subordinate, error) 
 func (s Subordinate) end(state State, by, why string, now time.Time) (Subordinate, error) {
 	if err := person(by, why, true); err != nil {
 		return s, err
+	}
+	if s.ApprovedBy != "" {
+		s.History = s.happened(now, map[State]EventKind{Suspended: Suspension, Revoked: Revocation}[state])
 	}
 	s.State, s.Since, s.By, s.Why, s.Proposal = state, now.UTC(), by, why, nil
 	return s, nil

@@ -209,17 +209,8 @@ func (t Terms) limits() any {
 // Digest names the terms: two people who see one digest see the same keys, names, roles,
 // policies and end.
 func (t Terms) Digest() string {
-	raw, err := json.Marshal(t)
-	var same any
-	if err == nil {
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.UseNumber()
-		err = d.Decode(&same)
-	}
-	if err == nil {
-		raw, err = json.Marshal(same) // members in the order of their names, without spaces
-	}
-	if err != nil {
+	raw := canonical(t)
+	if raw == nil {
 		return ""
 	}
 	sum := sha256.Sum256(raw)

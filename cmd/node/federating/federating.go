@@ -63,8 +63,8 @@ type form struct {
 		Keys json.RawMessage     `json:"jwks"`
 	} `json:"anchors"`
 	// Authentication says at which endpoints who asks proves who it is: "fetch", "list",
-	// "resolve", "trust_mark", "trust_mark_status", "trust_mark_list" and "historical_keys", each
-	// "optional" or "required".
+	// "resolve", "trust_mark", "trust_mark_status", "trust_mark_list", "historical_keys" and
+	// "subordinate_events", each "optional" or "required".
 	Authentication map[string]caller.Mode `json:"authentication"`
 	// BundleEvery is after how long a bundle of what is known is made, such as "1h"; empty for
 	// never. BundleFrom are addresses of others' bundles.
@@ -178,7 +178,7 @@ func (f form) authentication() (map[string]caller.Mode, error) {
 	}
 	if len(modes) < len(f.Authentication) {
 		return nil, errors.New("authentication: an endpoint that is none, such as fetch, list, resolve, trust_mark, " +
-			"trust_mark_status, trust_mark_list or historical_keys")
+			"trust_mark_status, trust_mark_list, historical_keys or subordinate_events")
 	}
 	for _, mode := range modes {
 		if mode.Methods() == nil {
