@@ -52,6 +52,9 @@ func (a *Authority) keysOf(ctx context.Context, id federation.EntityID) (*jose.S
 		s, err := a.o.Registry.Subordinate(ctx, id)
 		switch {
 		case err == nil && s.InForce(a.o.Now()):
+			if err := a.o.Registry.CheckSubordinate(ctx, s); err != nil {
+				return nil, err
+			}
 			return jose.ParseSet(s.Terms.Keys)
 		case err == nil:
 			return nil, caller.ErrUnknown

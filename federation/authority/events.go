@@ -34,6 +34,9 @@ func (a *Authority) serveEvents(ctx context.Context, form url.Values) (answer, e
 	}
 	name := "events " + strconv.Itoa(s.Revision) + " " + strconv.Itoa(len(events)) + " " + string(id)
 	token, err := a.signWithin(ctx, a.statuses, name, eventsType, func(now time.Time) (any, error) {
+		if err := a.o.Registry.CheckSubordinate(context.WithoutCancel(ctx), s); err != nil {
+			return nil, err
+		}
 		return map[string]any{
 			"iss": a.o.ID, "sub": id, "iat": now.Unix(), "exp": now.Add(eventsLife).Unix(), "federation_registration_events": said(events),
 		}, nil
