@@ -3,16 +3,15 @@ package federating_test
 import (
 	"encoding/json"
 	"encoding/pem"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"hopnhat/cmd/node"
 	"hopnhat/cmd/node/federating"
+	"hopnhat/cmd/node/nodetest"
 	"hopnhat/federation"
 	"hopnhat/federation/authority"
 	"hopnhat/federation/federationtest"
@@ -20,26 +19,15 @@ import (
 	"hopnhat/federation/statement"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
-	"hopnhat/store/registry"
-	"hopnhat/store/registry/nation"
 )
 
 const issuer = "https://neo.example.vn"
-
-func write(t *testing.T, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // TestRead: what a file may say, and what is refused before the server starts.
 func TestRead(t *testing.T) {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
-	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	ca := nodetest.Write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	for _, row := range []struct{ name, text, issuer, want string }{ // want: in the refusal; empty if it is read
 		{"an anchor", `{"organization":"Neo","subordinates":true,"trust_mark_issuers":{"https://neo.example.vn/m":[]}}`, issuer, ""},
 		{"an intermediate", `{"organization":"Bộ","subordinates":true,"superiors":["https://a.example.vn"],"networks":["10.0.0.0/8"],"ca":"` + ca + `"}`, issuer, ""},
@@ -68,7 +56,7 @@ func TestRead(t *testing.T) {
 		{"too long", `{"organization":"` + strings.Repeat("x", 1<<20) + `"}`, issuer, "longer than"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			e, err := federating.Read(write(t, "f.json", row.text), row.issuer)
+			e, err := federating.Read(nodetest.Write(t, "f.json", row.text), row.issuer)
 			if row.want == "" && (err != nil || e == nil || e.ID() != issuer) || row.want != "" && (err == nil ||
 				!strings.Contains(err.Error(), row.want)) {
 				t.Errorf("got %v, want %q", err, row.want)
@@ -86,58 +74,15 @@ func running(t *testing.T, roles, text string, more ...func(*node.Config)) *node
 	t.Helper()
 	c := node.Defaults()
 	c.State, c.Listen, c.Argon2KiB, c.Registry = filepath.Join(t.TempDir(), "state"), "127.0.0.1:0", 19<<10,
-		filepath.Join(t.TempDir(), "r.db")
+		nodetest.Registers(t)
 	c.Issuer, c.Roles = issuer, roles
 	if text != "" {
-		c.FederationEntity = write(t, "f.json", text)
+		c.FederationEntity = nodetest.Write(t, "f.json", text)
 	}
 	for _, change := range more {
 		change(&c)
 	}
-	db, err := registry.Create(t.Context(), c.Registry)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := nation.Generate(t.Context(), db, nation.Options{Persons: nation.MinPersons, Seed: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Complete(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Initialise(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	n, err := node.Start(t.Context(), &c, node.Options{Pushes: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
-}
-
-func get(t *testing.T, n *node.Node, path string) (status int, media, body string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.Addr().String()+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	raw, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer.StatusCode, answer.Header.Get("Content-Type"), string(raw)
+	return nodetest.Start(t, &c)
 }
 
 // TestNode: a server of all roles publishes itself as a provider of the federation (§5.1.3,
@@ -146,10 +91,10 @@ func get(t *testing.T, n *node.Node, path string) (status int, media, body strin
 func TestNode(t *testing.T) {
 	t.Run("a provider", func(t *testing.T) {
 		n := running(t, "provider,broker,portal,log,federation", `{"organization":"Nhà cung cấp","superiors":["https://a.example.vn"]}`)
-		status, media, body := get(t, n, authority.ConfigurationPath)
+		status, header, body := nodetest.Get(t, n, authority.ConfigurationPath, "")
 		c, err := statement.Parse(body)
-		if status != http.StatusOK || media != fetch.MediaType || err != nil {
-			t.Fatalf("status %d, %s, %v", status, media, err)
+		if status != http.StatusOK || header.Get("Content-Type") != fetch.MediaType || err != nil {
+			t.Fatalf("status %d, %s, %v", status, header.Get("Content-Type"), err)
 		}
 		provider := c.Metadata[federation.OpenIDProvider]
 		if c.Subject != issuer || len(c.AuthorityHints) != 1 || provider["issuer"] != issuer || provider["token_endpoint"] == nil ||
@@ -168,16 +113,16 @@ func TestNode(t *testing.T) {
 		if set, err := jose.ParseSet(raw); err != nil || c.SignedBy(set) != nil {
 			t.Errorf("it is not signed with the federation key of the keyring: %v", err)
 		}
-		if status, _, _ := get(t, n, authority.FetchPath+"?sub=https://a.example.vn"); status != http.StatusNotFound {
+		if status, _, _ := nodetest.Get(t, n, authority.FetchPath+"?sub=https://a.example.vn", ""); status != http.StatusNotFound {
 			t.Errorf("a leaf states others: %d", status)
 		}
 	})
 	t.Run("a provider that lets apps in", func(t *testing.T) {
 		anchor := federationtest.New(t, "https://neo.example.vn")
-		file := write(t, "apps.json", `{"trust_anchors":[{"entity_id":"https://neo.example.vn","jwks":`+string(anchor.JWKS(t))+`}]}`)
+		file := nodetest.Write(t, "apps.json", `{"trust_anchors":[{"entity_id":"https://neo.example.vn","jwks":`+string(anchor.JWKS(t))+`}]}`)
 		n := running(t, "provider,broker,portal,log,federation", `{"organization":"Nhà cung cấp","superiors":["https://a.example.vn"]}`,
 			func(c *node.Config) { c.FederationApps = file })
-		_, _, body := get(t, n, authority.ConfigurationPath)
+		_, _, body := nodetest.Get(t, n, authority.ConfigurationPath, "")
 		c, err := statement.Parse(body)
 		if err != nil {
 			t.Fatal(err)
@@ -190,29 +135,29 @@ func TestNode(t *testing.T) {
 	})
 	t.Run("an anchor alone", func(t *testing.T) {
 		n := running(t, "log,federation", `{"organization":"Neo","subordinates":true}`)
-		status, media, body := get(t, n, authority.FetchPath+"?sub=https://a.example.vn")
+		status, header, body := nodetest.Get(t, n, authority.FetchPath+"?sub=https://a.example.vn", "")
 		var said map[string]string
 		if err := json.Unmarshal([]byte(body), &said); status != http.StatusNotFound ||
-			!strings.HasPrefix(media, "application/json") || err != nil || said["error"] != "not_found" {
-			t.Errorf("status %d, %s: %s", status, media, body)
+			!strings.HasPrefix(header.Get("Content-Type"), "application/json") || err != nil || said["error"] != "not_found" {
+			t.Errorf("status %d, %s: %s", status, header.Get("Content-Type"), body)
 		}
-		_, _, body = get(t, n, authority.ConfigurationPath)
+		_, _, body = nodetest.Get(t, n, authority.ConfigurationPath, "")
 		if c, err := statement.Parse(body); err != nil || c.Metadata[federation.OpenIDProvider] != nil || len(c.AuthorityHints) != 0 {
 			t.Errorf("got %v, %v", c.Metadata, err)
 		}
-		if status, _, body = get(t, n, authority.ListPath); status != http.StatusOK || strings.TrimSpace(body) != "[]" {
+		if status, _, body = nodetest.Get(t, n, authority.ListPath, ""); status != http.StatusOK || strings.TrimSpace(body) != "[]" {
 			t.Errorf("status %d: %s", status, body)
 		}
-		if status, _, body = get(t, n, "/readyz/federation"); status != http.StatusOK {
+		if status, _, body = nodetest.Get(t, n, "/readyz/federation", ""); status != http.StatusOK {
 			t.Errorf("not ready: %d %s", status, body)
 		}
 	})
 	t.Run("an anchor that is asked often", func(t *testing.T) {
 		n := running(t, "log,federation", `{"organization":"Neo","subordinates":true}`, func(c *node.Config) { c.FederationBurst = 1 })
-		if status, _, _ := get(t, n, authority.ListPath); status != http.StatusOK {
+		if status, _, _ := nodetest.Get(t, n, authority.ListPath, ""); status != http.StatusOK {
 			t.Errorf("status %d", status)
 		}
-		status, _, body := get(t, n, authority.ListPath)
+		status, _, body := nodetest.Get(t, n, authority.ListPath, "")
 		if status != http.StatusTooManyRequests || !strings.Contains(body, "temporarily_unavailable") {
 			t.Errorf("RFC 6585 §4: status %d: %s", status, body)
 		}
@@ -221,14 +166,14 @@ func TestNode(t *testing.T) {
 		anchor := federationtest.New(t, issuer)
 		n := running(t, "log,federation", `{"organization":"Neo","subordinates":true,"bundle_every":"1h","bundle_from":["https://a.example.vn/b"],
 			"anchors":[{"entity":"https://neo.example.vn","jwks":`+string(anchor.JWKS(t))+`}]}`)
-		status, _, body := get(t, n, authority.BundlePath)
+		status, _, body := nodetest.Get(t, n, authority.BundlePath, "")
 		if status != http.StatusNotFound || !strings.Contains(body, "no bundle yet") {
 			t.Errorf("status %d: %s", status, body)
 		}
 	})
 	t.Run("in no federation", func(t *testing.T) {
 		n := running(t, "log,federation", "")
-		if status, _, _ := get(t, n, authority.ConfigurationPath); status != http.StatusNotFound {
+		if status, _, _ := nodetest.Get(t, n, authority.ConfigurationPath, ""); status != http.StatusNotFound {
 			t.Errorf("status %d", status)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hopnhat/cmd/node/federating"
+	"hopnhat/cmd/node/nodetest"
 	"hopnhat/federation"
 	"hopnhat/federation/federationtest"
 	"hopnhat/federation/history"
@@ -31,7 +32,7 @@ func (kept) PurgeHistory(context.Context, time.Time, int) (int64, error) { retur
 // answers here, so an entity that was known before is found no more.
 func TestWalksAreKept(t *testing.T) {
 	anchor := federationtest.New(t, "https://127.0.0.1:1")
-	file := write(t, "f.json", `{"organization":"Neo","subordinates":true,"networks":["127.0.0.0/8"],"anchors":[{"entity":"https://127.0.0.1:1","jwks":`+
+	file := nodetest.Write(t, "f.json", `{"organization":"Neo","subordinates":true,"networks":["127.0.0.0/8"],"anchors":[{"entity":"https://127.0.0.1:1","jwks":`+
 		string(anchor.JWKS(t))+`}]}`)
 	k := make(kept, 1)
 	s, err := federating.New(federating.Parts{File: file, Issuer: issuer, State: t.TempDir(), History: k, Node: "dc1/a"})

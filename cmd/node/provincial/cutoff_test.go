@@ -23,6 +23,7 @@ import (
 	"hopnhat/authz/authn"
 	"hopnhat/cmd/command/person"
 	"hopnhat/cmd/node"
+	"hopnhat/cmd/node/nodetest"
 	"hopnhat/federation"
 	"hopnhat/federation/federationtest"
 	"hopnhat/keys"
@@ -96,8 +97,8 @@ func (a *anchor) configured(t *testing.T, roles string, more func(c *node.Config
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.TLSCertificate = write(t, "tls.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]})))
-	c.TLSKey = write(t, "tls.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	c.TLSCertificate = nodetest.Write(t, "tls.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]})))
+	c.TLSKey = nodetest.Write(t, "tls.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 	file := map[string]any{
 		"organization": "Máy chủ", "superiors": []any{a.ID}, "networks": []string{"127.0.0.0/8"}, "ca": c.TLSCertificate,
 		"anchors": []any{map[string]any{"entity": a.ID, "jwks": a.JWKS(t)}},
@@ -113,7 +114,7 @@ func (a *anchor) configured(t *testing.T, roles string, more func(c *node.Config
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.FederationEntity = write(t, "entity.json", string(raw))
+	c.FederationEntity = nodetest.Write(t, "entity.json", string(raw))
 	more(&c)
 	if err := c.Complete(); err != nil {
 		t.Fatal(err)
@@ -222,7 +223,7 @@ func (b *browser) opens(t *testing.T, base, path string) string {
 func TestCutOff(t *testing.T) {
 	a := newAnchor(t)
 	at := a.configured(t, provincialRoles, func(c *node.Config) {
-		c.RegionalProvider = write(t, "p.json", strings.Replace(good, marked, a.mark, 1))
+		c.RegionalProvider = nodetest.Write(t, "p.json", strings.Replace(good, marked, a.mark, 1))
 	})
 	c := a.configured(t, "provider,broker,portal,log,federation", func(c *node.Config) {
 		raw, err := json.Marshal(map[string]any{
@@ -233,7 +234,7 @@ func TestCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.RegionalChoices = write(t, "provinces.json", string(raw))
+		c.RegionalChoices = nodetest.Write(t, "provinces.json", string(raw))
 		db, err := registry.Create(t.Context(), c.Registry)
 		if err == nil {
 			err = nation.Generate(t.Context(), db, nation.Options{Persons: 60, Seed: 1})
@@ -245,7 +246,7 @@ func TestCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	at.RegionalProvider = write(t, "p.json", strings.NewReplacer(marked, a.mark, `"`+centre+`"`, `"`+c.Issuer+`"`).Replace(good))
+	at.RegionalProvider = nodetest.Write(t, "p.json", strings.NewReplacer(marked, a.mark, `"`+centre+`"`, `"`+c.Issuer+`"`).Replace(good))
 	province := started(t, at) // so that the centre comes to know it
 	national := started(t, c)
 

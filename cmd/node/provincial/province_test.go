@@ -2,9 +2,7 @@ package provincial_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +10,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/cmd/node"
+	"hopnhat/cmd/node/nodetest"
 	"hopnhat/cmd/node/provincial"
 	"hopnhat/federation"
 	"hopnhat/federation/federationtest"
@@ -22,15 +21,6 @@ const (
 	centre = "https://id.example.vn"
 	marked = "https://neo.example.vn/marks/regional-provider"
 )
-
-func write(t *testing.T, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // entity is the file of the province as an entity, with a mark of a type, none if it is empty.
 func entity(t *testing.T, kind string) string {
@@ -58,7 +48,7 @@ func entityUnder(t *testing.T, kind string, anchors ...federation.EntityID) stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	return write(t, "entity.json", string(raw))
+	return nodetest.Write(t, "entity.json", string(raw))
 }
 
 const good = `{"name":{"vi":"Đà Nẵng","en":"Da Nang"},"centre":"` + centre + `","trust_mark_type":"` + marked + `"}`
@@ -82,14 +72,14 @@ func TestRead(t *testing.T) {
 			if row.issuer != issuer {
 				file = entity(t, "") // a mark is of its holder alone
 			}
-			p, err := provincial.Read(write(t, "p.json", row.text), file, row.issuer)
+			p, err := provincial.Read(nodetest.Write(t, "p.json", row.text), file, row.issuer)
 			if row.want == "" && (err != nil || p.Centre != centre || p.Named().EN != "Da Nang") ||
 				row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
 				t.Errorf("got %v, want %q", err, row.want)
 			}
 		})
 	}
-	if _, err := provincial.Read(write(t, "p.json", good), "", issuer); err == nil ||
+	if _, err := provincial.Read(nodetest.Write(t, "p.json", good), "", issuer); err == nil ||
 		!strings.Contains(err.Error(), "federation_entity is not set") {
 		t.Errorf("an entity of no federation: %v", err)
 	}
@@ -122,7 +112,7 @@ func TestAnchor(t *testing.T) {
 				if row.pinned != "" {
 					text = strings.Replace(text, "{", `{"anchor":"`+row.pinned+`",`, 1)
 				}
-				return write(t, "p.json", text)
+				return nodetest.Write(t, "p.json", text)
 			}
 			_, err1 := provincial.Read(with(good), file, issuer)
 			p, err2 := provincial.ReadProviders(with(provinces), file, issuer)
@@ -143,7 +133,7 @@ func configured(t *testing.T) node.Config {
 	c := node.Defaults()
 	c.State, c.Listen, c.Argon2KiB = filepath.Join(t.TempDir(), "state"), "127.0.0.1:0", 19<<10
 	c.Issuer, c.Roles = issuer, "provider,portal,log,federation"
-	c.FederationEntity, c.RegionalProvider = entity(t, marked), write(t, "p.json", good)
+	c.FederationEntity, c.RegionalProvider = entity(t, marked), nodetest.Write(t, "p.json", good)
 	if err := c.Complete(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,35 +144,11 @@ func configured(t *testing.T) node.Config {
 // metadata that it releases nothing and signs in up to level 2, and says whose it is.
 func TestProvince(t *testing.T) {
 	c := configured(t)
-	if err := c.Initialise(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	n, err := node.Start(t.Context(), &c, node.Options{Pushes: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	n := nodetest.Start(t, &c)
 	get := func(path string) (int, string) {
 		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.Addr().String()+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Accept-Language", "vi")
-		answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		raw, err := io.ReadAll(answer.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer.StatusCode, string(raw)
+		status, _, body := nodetest.Get(t, n, path, "vi")
+		return status, body
 	}
 	_, body := get("/.well-known/openid-configuration")
 	var said struct {
@@ -209,7 +175,7 @@ func TestProvince(t *testing.T) {
 
 // TestReachable: RFC 9470 §3: no level above 2 is promised at a province, whatever the factors.
 func TestReachable(t *testing.T) {
-	p, err := provincial.Read(write(t, "p.json", good), entity(t, marked), issuer)
+	p, err := provincial.Read(nodetest.Write(t, "p.json", good), entity(t, marked), issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
