@@ -51,7 +51,7 @@ postgres-for-tests: ## start a cluster for `go test`, print what to export
 browser: ## the citizen's and the auditor's journey in Chromium; screenshots in artifacts/
 	@bash $(HARNESS)/install.sh
 	@npm ci --prefix conformance/clients/node --ignore-scripts --no-audit --no-fund --loglevel=error
-	go -C conformance/scenario test -count=1 -v -timeout 15m -run Journey .
+	HOPNHAT_TEST_PICTURES=1 go -C conformance/scenario test -count=1 -v -timeout 15m -run Journey .
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@bash $(HARNESS)/fuzz.sh $(FUZZTIME)

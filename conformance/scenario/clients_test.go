@@ -17,6 +17,7 @@ import (
 // Security Profile with the land app's key, and through every refusal that it
 // checks on the way.
 func TestOpenIDClient(t *testing.T) {
+	t.Parallel()
 	demo := StartDemo(t)
 	lines := demo.node("fapi2.mjs", map[string]string{
 		"ISSUER": demo.Base, "CLIENT_ID": "dat-dai-da-nang", "CLIENT_KEY": filepath.Join(demo.State, "apps", "dat-dai-da-nang.jwk"),

@@ -31,6 +31,7 @@ const closingPage = `<!doctype html><html lang="en"><title>app</title><link rel=
 // from every page of ours that ends at an app, and a window that an app opened can
 // tell it the end.
 func TestSignInsEndAtApps(t *testing.T) {
+	t.Parallel()
 	demo := StartDemo(t)
 	var other, secure string
 	mux := http.NewServeMux()
@@ -107,6 +108,7 @@ func TestSignInsEndAtApps(t *testing.T) {
 // TestSignInsAreForgiving: two tabs at once, a double tap, the back button and
 // reloading in Chromium, none of which is an error.
 func TestSignInsAreForgiving(t *testing.T) {
+	t.Parallel()
 	demo := StartDemo(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

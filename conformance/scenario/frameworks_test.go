@@ -73,6 +73,7 @@ func authJS(t *testing.T, b *http.Client, home string) string {
 // packages: a person signs in and is greeted by name; another does not agree, and is not
 // signed in. A framework that the machine cannot run is named.
 func TestFrameworks(t *testing.T) {
+	t.Parallel()
 	n, root := begin(t, ""), harness.Root(t)
 	port := fmt.Sprint(harness.Port(t, 1))
 	text, err := os.ReadFile(filepath.Join(root, frameworksFolder, "apps.yaml"))

@@ -14,6 +14,7 @@ import (
 // in Vietnamese and at a desk in English. The proofs that they take away are
 // verified offline, and no longer when a byte was changed.
 func TestJourney(t *testing.T) {
+	t.Parallel()
 	demo := StartDemo(t)
 	for _, row := range []struct {
 		lang, width string

@@ -67,10 +67,17 @@ func usual() string {
 	return onSQLite
 }
 
-// onBoth runs a test on the embedded database, and at two nodes on PostgreSQL.
+// onBoth runs a test on the embedded database, and at two nodes on PostgreSQL, both at once: the
+// nations share nothing, and each waits for answers most of the time.
 func onBoth(t *testing.T, test func(t *testing.T, n *nation)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, begin(t, onSQLite)) })
-	t.Run("two nodes", func(t *testing.T) { test(t, begin(t, onTwoNodes)) })
+	t.Run("both", func(t *testing.T) { // ends when the two have ended
+		for _, where := range []string{onSQLite, onTwoNodes} {
+			t.Run(where, func(t *testing.T) {
+				t.Parallel()
+				test(t, begin(t, where))
+			})
+		}
+	})
 }
 
 // onEach is onBoth for what is of one process: how it ends, and its log.

@@ -23,6 +23,7 @@ document.getElementById("op").addEventListener("load", function () { this.conten
 // TestSigningOutInABrowser is front-channel logout and session management in
 // Chromium, at an app of another origin.
 func TestSigningOutInABrowser(t *testing.T) {
+	t.Parallel()
 	demo := StartDemo(t)
 	var heard atomic.Int32
 	mux := http.NewServeMux()

@@ -10,6 +10,7 @@ import (
 // telephone in Vietnamese, at a desk in English. She says no, is refused at a low level, is let in
 // and linked by her number, is signed out there, unlinks, links again by hand, and signs out.
 func TestVNeID(t *testing.T) {
+	t.Parallel()
 	demo := StartDemo(t, "--vneid")
 	for _, row := range []struct {
 		lang, width string
