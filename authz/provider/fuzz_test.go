@@ -82,6 +82,8 @@ func FuzzClientForm(f *testing.F) {
 	f.Add("grant_type=refresh_token&refresh_token=hnr.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA&token=hna.e30.x")
 	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=x.y&login_hint=099000000001&scope=openid&token=e30.e30.AA")
 	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=e30.e30.AA&resource=https%3A%2F%2Fx.example&subject_token=x&subject_token_type=y")
+	f.Add("grant_type=urn%3Aopenid%3Aparams%3Agrant-type%3Aciba&auth_req_id=x.y&client_notification_token=z")
+	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=e30.e30.AA&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&actor_token=x&audience=y")
 	f.Add("request=e30.e30.&scope=openid&binding_message=%22&requested_expiry=9&user_code=1&id_token_hint=x")
 	f.Fuzz(func(t *testing.T, body string) {
 		for name, h := range map[string]http.HandlerFunc{
