@@ -7,7 +7,9 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +73,38 @@ func TestRooms(t *testing.T) {
 		t.Logf("%5d lines, %2d arrows: %s (most methods: %s, %d)", r.lines, len(r.arrows), name, typ, most)
 	}
 	// A circle of imports needs no rule here: it does not compile.
+}
+
+// fence is a drawing or a listing of docs/architecture.md, inBackticks what stands in backticks.
+var fence, inBackticks = regexp.MustCompile("(?s)```.*?```"), regexp.MustCompile("`([^`\n]+)`")
+
+// TestEachRoomIsInTheTables: docs/architecture.md names every package of the product, by its path,
+// or, in the row of the folder above, by its last segment.
+func TestEachRoomIsInTheTables(t *testing.T) {
+	root := repositoryRoot(t)
+	page, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, found := range inBackticks.FindAllStringSubmatch(fence.ReplaceAllString(string(page), ""), -1) {
+		named[found[1]] = true
+	}
+	rooms := map[string]bool{}
+	for _, file := range readSources(t, root) {
+		top, _, below := strings.Cut(file.dir(), "/")
+		if _, bounded := maxRoom[top]; bounded && below && top != "conformance" && !strings.HasSuffix(file.Path, "_test.go") {
+			rooms[file.dir()] = true
+		}
+	}
+	for _, room := range slices.Sorted(maps.Keys(rooms)) {
+		if !named[room] && !named[path.Base(room)] {
+			t.Errorf("%s stands in no table of docs/architecture.md", room)
+		}
+	}
+	if len(rooms) < 100 {
+		t.Errorf("only %d packages were found", len(rooms))
+	}
 }
 
 // crowded names the packages and types that hold too much.
