@@ -169,8 +169,15 @@ func TestFactorsBesideTheReleaseBefore(t *testing.T) {
 				t.Fatal(err)
 			}
 			sees("an", "hash 4", "seed 4", 9)
+			// A code that was used here, of the same step as one of a seed that was made anew.
+			use(10, nil)
+			before(1, "UPDATE factors SET disabled_at = ? WHERE subject = 'an' AND kind = 'totp' AND disabled_at IS NULL", midday)
+			before(1, "UPDATE accounts SET totp_seed = ?, totp_step = 0 WHERE subject = 'an'", []byte("seed 6"))
+			sees("an", "hash 4", "seed 6", 0)
+			before(1, acceptBefore, 10, "an", 10)
+			sees("an", "hash 4", "seed 6", 10)
 			before(1, "INSERT INTO factors (id, subject, kind, secret, counter, added_at) VALUES ('key', 'an', 'passkey', ?, 0, ?)", []byte("public key"), midday)
-			sees("an", "hash 4", "seed 4", 9)
+			sees("an", "hash 4", "seed 6", 10)
 		})
 	}
 }

@@ -179,7 +179,12 @@ func TestASessionBeginsByItsAnswer(t *testing.T) {
 			}
 		}
 		var throttled authn.Throttled
-		err := begin("too soon", answer(3, right))
+		c, err := db.CredentialsOf(t.Context(), subject, right, authn.Budget{Key: []byte("other")})
+		free, other := db.CredentialsOf(t.Context(), subject, authn.Budget{Key: []byte("other")})
+		if err := errors.Join(err, other); err != nil || !c.NextAt.Equal(midday.Add(30*time.Second)) || !free.NextAt.IsZero() {
+			t.Errorf("the next attempt may be at %s, and of a budget that is not used up at %s: %v", c.NextAt, free.NextAt, err)
+		}
+		err = begin("too soon", answer(3, right))
 		if !errors.As(err, &throttled) || throttled.Wait != 30*time.Second || began("too soon") {
 			t.Errorf("with a budget that is used up: %v, began: %v", err, began("too soon"))
 		}

@@ -44,12 +44,15 @@ type Credentials struct {
 	Factors []Held
 	// DevicesSince: devices that are older are no longer known.
 	DevicesSince time.Time
+	// NextAt is when the next attempt by the budgets that were asked of may be; zero is any time.
+	NextAt time.Time
 }
 
 // Accounts keeps credentials, and counts attempts.
 type Accounts interface {
-	// CredentialsOf finds those of a subject.
-	CredentialsOf(ctx context.Context, subject authz.Subject) (Credentials, error)
+	// CredentialsOf finds those of a subject, and when the next attempt by some budgets may be,
+	// by one statement.
+	CredentialsOf(ctx context.Context, subject authz.Subject, budgets ...Budget) (Credentials, error)
 	// BeginSignIn counts an attempt as CountAttempt does, in a commit of its own, and finds the
 	// credentials of a number's current holder, or says how long to wait. A number that
 	// nobody holds has an empty subject; finding that out costs what finding a holder costs.
@@ -368,7 +371,8 @@ func (a *Authenticator) answer(
 	if wait > 0 {
 		return Step{}, Throttled{wait}
 	}
-	c, err := a.accounts.CredentialsOf(ctx, t.Subject)
+	guess, now := a.budgets(o.step, []byte(t.Subject), string(t.Device), from.Address), a.now()
+	c, err := a.accounts.CredentialsOf(ctx, t.Subject, guess...)
 	switch {
 	case err != nil:
 		return Step{}, err
@@ -379,12 +383,15 @@ func (a *Authenticator) answer(
 	if err != nil {
 		return Step{}, err
 	}
-	held, now := c.of(o.kind), a.now()
+	if wait := c.NextAt.Sub(now); wait > 0 {
+		// Before the answer is looked at: how long it takes tells nothing of it.
+		return Step{}, Throttled{max(wait, time.Second)}
+	}
+	held := c.of(o.kind)
 	verdict, err := o.factor.Check(ctx, c.Subject, held, Answer{Text: answer, At: now})
 	if err != nil {
 		return Step{}, err
 	}
-	guess := a.budgets(o.step, []byte(t.Subject), string(t.Device), from.Address)
 	if !verdict.Right {
 		if err := a.spend(ctx, guess); err != nil {
 			return Step{}, err
@@ -413,8 +420,8 @@ func (a *Authenticator) answer(
 	counting, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTime)
 	defer cancel()
 	err = a.accounts.Tx(counting, func(ctx context.Context) error {
-		// Whoever has no attempt left hears the same after a right answer as after a wrong
-		// one, at the same statement.
+		// Whoever used the last attempt up meanwhile hears the same after a right answer as
+		// after a wrong one.
 		by := &Acceptance{Subject: c.Subject, Budgets: right, Uses: uses, At: now}
 		if t.Next != "" {
 			return a.accounts.Accept(ctx, by)

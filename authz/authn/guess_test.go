@@ -24,19 +24,23 @@ type people struct {
 	rows    map[authz.Subject]Credentials
 	numbers map[string]authz.Subject
 	spent   map[string]int
-	counted int // attempts that were let through
+	counted int       // attempts that were let through
+	next    time.Time // of the budgets that are asked of when credentials are read
 	// failing is what the next commits end with; lost says that they are made all the same.
 	failing error
 	// contexts sees the context of each count.
 	contexts func(ctx context.Context)
 }
 
-func (p *people) CredentialsOf(_ context.Context, subject authz.Subject) (Credentials, error) {
+func (p *people) CredentialsOf(_ context.Context, subject authz.Subject, budgets ...Budget) (Credentials, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c, ok := p.rows[subject]
 	if !ok {
 		return c, authz.ErrNotFound
+	}
+	if len(budgets) > 0 {
+		c.NextAt = p.next
 	}
 	return c, nil
 }
@@ -670,6 +674,33 @@ func TestARightCodeRestores(t *testing.T) {
 		t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), from(2), none,
 	); !errors.As(err, new(Throttled)) {
 		t.Fatalf("after the attempts were used up: %v", err)
+	}
+}
+
+// TestNoAttemptLeftIsToldBeforeTheAnswer: while the attempts at a code are used up, right and wrong
+// ones are told the same by the same steps: nothing is counted, and no session is begun.
+func TestNoAttemptLeftIsToldBeforeTheAnswer(t *testing.T) {
+	a, p := guessed(t)
+	first, err := a.Password(t.Context(), Attempt{Number: held, Password: "right-password", Origin: from(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.contexts = func(context.Context) { t.Error("an attempt was counted") }
+	for _, row := range []struct{ next, want time.Duration }{{20 * time.Second, 20 * time.Second}, {time.Millisecond, time.Second}} {
+		p.next = a.now().Add(row.next)
+		for _, code := range []string{CurrentCode(p.secret(TOTPFactor), a.now()), "000000"} {
+			_, err := a.Answer(t.Context(), first.Ticket, code, from(1), func(context.Context, Result) error {
+				t.Error("a session was begun")
+				return nil
+			})
+			if wait := (Throttled{}); !errors.As(err, &wait) || wait.Wait != row.want {
+				t.Errorf("%s: %v, want to wait %s", code, err, row.want)
+			}
+		}
+	}
+	p.contexts, p.next = nil, a.now()
+	if _, err := a.Answer(t.Context(), first.Ticket, CurrentCode(p.secret(TOTPFactor), a.now()), from(1), p.begins); err != nil {
+		t.Errorf("when the next may be: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package signins
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"hopnhat/authz"
@@ -17,7 +18,7 @@ const (
 
 	byNumber = "SELECT " + credentialsColumns + " FROM identifiers i JOIN accounts a ON a.subject = i.subject" + withFactors +
 		" WHERE i.number = ? AND i.kind = 'number'"
-	bySubject = "SELECT " + credentialsColumns + " FROM accounts a" + withFactors + " WHERE a.subject = ?"
+	bySubject = ", " + credentialsColumns + " FROM accounts a" + withFactors + " WHERE a.subject = ?"
 )
 
 // found gathers the rows of an account, whose columns are credentialsColumns after those
@@ -46,11 +47,22 @@ func (db SignIns) Credentials(ctx context.Context, number authz.PersonalNumber) 
 	return c, err
 }
 
-// CredentialsOf finds those of a subject.
-func (db SignIns) CredentialsOf(ctx context.Context, subject authz.Subject) (c authn.Credentials, err error) {
-	err = db.Each(ctx, "reading credentials", bySubject, []any{string(subject)}, found(&c))
+// CredentialsOf finds those of a subject, and when the next attempt by some budgets may be.
+func (db SignIns) CredentialsOf(ctx context.Context, subject authz.Subject, budgets ...authn.Budget) (c authn.Credentials, err error) {
+	next, values := "0", make([]any, 0, len(budgets)+1)
+	if len(budgets) > 0 {
+		next = "(SELECT coalesce(max(next_at), 0) FROM sign_in_attempts WHERE key IN (" + strings.TrimSuffix(strings.Repeat("?, ", len(budgets)), ", ") + "))"
+	}
+	for _, b := range budgets {
+		values = append(values, handle.Blob(b.Key))
+	}
+	var at int64
+	err = db.Each(ctx, "reading credentials", "SELECT "+next+bySubject, append(values, string(subject)), found(&c, &at))
 	if err == nil && c.Subject == "" {
 		err = authz.ErrNotFound
+	}
+	if at > 0 {
+		c.NextAt = time.UnixMilli(at)
 	}
 	return c, err
 }
