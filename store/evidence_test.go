@@ -71,6 +71,7 @@ var without = map[string][]string{
 	"up to where a province was told":                 {"Told", "SaveTold", "Number", "Raise"},
 	"it waits for those on their way":                 {"SettleClient"},
 	"what a node found of a federation":               {"KeepWalk"},
+	"how new what others sign is":                     {"RaiseBundle", "RaiseSignedSet"},
 	"nodes among themselves":                          {"Begin", "Take", "Close", "AddKeySignatures", "AnnounceKey", "DropKeyNode", "ExpediteKey", "LeaseKeys", "NoteKeyParties", "RecordHeartbeat", "RecordKeyring", "LeaveSite"},
 }
 
