@@ -18,6 +18,8 @@ type FactorKind string
 const (
 	PasswordFactor FactorKind = "password"
 	TOTPFactor     FactorKind = "totp"
+	// PasskeyFactor is no kind of [Flow], and stands beside the factors: see package passkey.
+	PasskeyFactor FactorKind = "passkey"
 )
 
 // Held is a factor that a person holds and has not disabled.
@@ -84,8 +86,8 @@ type Use struct {
 	Kind   FactorKind
 	// Counter is the counter that the answer used, zero if the kind has none.
 	Counter int64
-	// Passkey is true of a passkey, which stands beside the factors: see package passkey.
-	Passkey bool
+	// CounterMAC is our MAC over the counter of a passkey.
+	CounterMAC []byte
 }
 
 // of finds the factor of a kind; without one it has an empty Secret.

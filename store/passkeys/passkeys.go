@@ -27,13 +27,23 @@ var _ passkey.Store = Book{}
 // New makes a book.
 func New(db *handle.Handle) Book { return Book{db, spent.Spent{Handle: db}} }
 
+// held are the columns of a passkey that a sign-in needs, and stands what it must not be: one that
+// was removed.
+const (
+	held   = "p.id, p.subject, p.public_key, p.counter, p.synced, p.credential_id, p.mac, p.counter_mac"
+	stands = "p.disabled_at IS NULL AND NOT EXISTS (SELECT 1 FROM passkey_removals r WHERE r.passkey = p.id)"
+)
+
+func into(h *passkey.Held) []any {
+	return []any{&h.ID, &h.Subject, &h.Key, &h.Counter, &h.Synced, &h.Credential, &h.MAC, &h.CounterMAC}
+}
+
 // Passkey finds the one of a credential id, with what is known of its owner's account.
 func (db Book) Passkey(ctx context.Context, credential []byte) (h passkey.Held, err error) {
 	var locked *time.Time
-	found, err := db.One(ctx, "reading a passkey", `SELECT p.id, p.subject, a.locked_at, p.public_key, p.counter, p.synced, p.credential_id, p.mac
-		FROM passkeys p JOIN accounts a ON a.subject = p.subject WHERE p.credential_id = ? AND p.disabled_at IS NULL`,
-		[]any{handle.Blob(credential)}, &h.ID, &h.Subject, &locked, &h.Key, &h.Counter, &h.Synced,
-		&h.Credential, &h.MAC)
+	found, err := db.One(ctx, "reading a passkey", "SELECT "+held+`, a.locked_at
+		FROM passkeys p JOIN accounts a ON a.subject = p.subject WHERE p.credential_id = ? AND `+stands,
+		[]any{handle.Blob(credential)}, append(into(&h), &locked)...)
 	if err == nil && !found {
 		err = authz.ErrNotFound
 	}
@@ -43,12 +53,13 @@ func (db Book) Passkey(ctx context.Context, credential []byte) (h passkey.Held, 
 
 // PasskeysOf lists those of a person, the oldest first.
 func (db Book) PasskeysOf(ctx context.Context, who authz.Subject) (list []passkey.Passkey, err error) {
-	err = db.Each(ctx, "listing passkeys", `SELECT id, credential_id, name, aaguid, synced, added_at, last_used_at
-		FROM passkeys WHERE subject = ? AND disabled_at IS NULL ORDER BY id LIMIT ?`, []any{string(who), passkey.Most},
+	err = db.Each(ctx, "listing passkeys", "SELECT "+held+`, p.name, p.aaguid, p.added_at, p.last_used_at
+		FROM passkeys p WHERE p.subject = ? AND `+stands+" ORDER BY p.id LIMIT ?", []any{string(who), passkey.Ever},
 		func(rows sqldb.Row) error {
-			p := passkey.Passkey{Subject: who}
+			var p passkey.Passkey
 			var used *time.Time
-			err := rows.Scan(&p.ID, &p.Credential, &p.Name, &p.AAGUID, &p.Synced, &p.Added, &used)
+			err := rows.Scan(append(into(&p.Held), &p.Name, &p.AAGUID, &p.Added, &used)...)
+			p.ID, p.Subject, p.Credential, p.Synced = p.Held.ID, p.Held.Subject, p.Held.Credential, p.Held.Synced
 			p.Added, p.Used = p.Added.UTC(), handle.Time(used)
 			list = append(list, p)
 			return err
@@ -56,32 +67,39 @@ func (db Book) PasskeysOf(ctx context.Context, who authz.Subject) (list []passke
 	return list, err
 }
 
-// InsertPasskey keeps a new one. The account is held, so that of two that come at once the
-// second counts the first.
+// HoldAccount keeps an account open until the transaction ends.
+func (db Book) HoldAccount(ctx context.Context, who authz.Subject) error {
+	var subject string
+	found, err := db.One(ctx, "holding an account", "SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL"+
+		db.Dialect().Locked(), []any{string(who)}, &subject)
+	if err == nil && !found {
+		err = authz.ErrNotFound
+	}
+	return err
+}
+
+// InsertPasskey keeps a new one.
 func (db Book) InsertPasskey(ctx context.Context, h passkey.Held, p passkey.Passkey) error {
+	return one(db.Change(ctx, "keeping a passkey", `INSERT INTO passkeys
+		(id, subject, credential_id, name, public_key, counter, aaguid, synced, mac, counter_mac, added_at)
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM passkeys WHERE subject = ?) < ?`,
+		string(h.ID), string(h.Subject), handle.Blob(h.Credential), p.Name, handle.Blob(h.Key), h.Counter, p.AAGUID, h.Synced,
+		handle.Blob(h.MAC), handle.Blob(h.CounterMAC), p.Added.UTC(), string(h.Subject), passkey.Ever))
+}
+
+// RemovePasskey ends one of a person, forgets how she named it, and notes it where no role
+// takes it back.
+func (db Book) RemovePasskey(ctx context.Context, who authz.Subject, id authn.FactorID, at time.Time) error {
 	return db.Tx(ctx, func(ctx context.Context) error {
-		var who string
-		found, err := db.One(ctx, "holding an account", "SELECT subject FROM accounts WHERE subject = ? AND locked_at IS NULL"+
-			db.Dialect().Locked(), []any{string(h.Subject)}, &who)
-		if err == nil && !found {
-			err = authz.ErrNotFound
-		}
+		err := one(db.Change(ctx, "removing a passkey", "UPDATE passkeys SET disabled_at = ?, name = '' WHERE id = ? AND subject = ? AND disabled_at IS NULL",
+			at.UTC(), string(id), string(who)))
 		if err != nil {
 			return err
 		}
-		return one(db.Change(ctx, "keeping a passkey", `INSERT INTO passkeys
-			(id, subject, credential_id, name, public_key, counter, aaguid, synced, mac, added_at) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-			WHERE (SELECT count(*) FROM passkeys WHERE subject = ? AND disabled_at IS NULL) < ?`,
-			string(h.ID), string(h.Subject), handle.Blob(h.Credential), p.Name, handle.Blob(h.Key), h.Counter, p.AAGUID, h.Synced,
-			handle.Blob(h.MAC), p.Added.UTC(), string(h.Subject), passkey.Most))
+		_, err = db.Change(ctx, "removing a passkey", "INSERT INTO passkey_removals (passkey, removed_at) VALUES (?, ?) ON CONFLICT (passkey) DO NOTHING",
+			string(id), at.UTC())
+		return err
 	})
-}
-
-// RemovePasskey ends one of a person, and forgets how she named it.
-func (db Book) RemovePasskey(ctx context.Context, who authz.Subject, id authn.FactorID, at time.Time) error {
-	return one(db.Change(ctx, "removing a passkey",
-		"UPDATE passkeys SET disabled_at = ?, name = '', mac = ? WHERE id = ? AND subject = ? AND disabled_at IS NULL",
-		at.UTC(), handle.Blob{}, string(id), string(who)))
 }
 
 // one is authz.ErrNotFound for a statement that changed nothing.
@@ -94,7 +112,7 @@ func one(rows int64, err error) error {
 
 // PasskeyOwner is whose a passkey is that was not removed; authz.ErrNotFound.
 func (db Book) PasskeyOwner(ctx context.Context, id authn.FactorID) (who authz.Subject, err error) {
-	found, err := db.One(ctx, "reading a passkey", "SELECT subject FROM passkeys WHERE id = ? AND disabled_at IS NULL", []any{string(id)}, &who)
+	found, err := db.One(ctx, "reading a passkey", "SELECT p.subject FROM passkeys p WHERE p.id = ? AND "+stands, []any{string(id)}, &who)
 	if err == nil && !found {
 		err = authz.ErrNotFound
 	}

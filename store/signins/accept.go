@@ -42,12 +42,15 @@ func use(a *authn.Acceptance, account string, of ...any) (query string, values [
 		conditions, terms = append(conditions, "id = ? AND counter < ?"), append(terms, string(one.Factor), one.Counter)
 	}
 	table := "factors"
-	if len(a.Uses) == 1 && a.Uses[0].Passkey { // a passkey needs nothing beside it
+	if len(a.Uses) == 1 && a.Uses[0].Kind == authn.PasskeyFactor { // which needs nothing beside it
 		table = "passkeys"
 	}
 	query = "UPDATE " + table + " SET last_used_at = ?"
 	if len(counters) > 0 {
 		query += ", counter = CASE id " + strings.Join(counters, " ") + " ELSE counter END"
+	}
+	if table == "passkeys" {
+		query, values = query+", counter_mac = ?", append(values, handle.Blob(a.Uses[0].CounterMAC))
 	}
 	query += " WHERE subject IN (" + account + ") AND disabled_at IS NULL AND (" + strings.Join(conditions, " OR ") + ")"
 	return query, append(append(values, of...), terms...)

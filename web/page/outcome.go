@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"hopnhat/authz"
+	"hopnhat/authz/session"
 	"hopnhat/web/view"
 )
 
@@ -28,11 +30,16 @@ const PasskeysPath = PortalPath + "/passkeys"
 // as long again after it.
 const Recent = 15 * time.Minute
 
-// RecentEnough reports whether a sign-in at a time will do for a page of the portal.
-func RecentEnough(next string, signedIn, now time.Time) bool {
+// RecentEnough reports whether the sign-in of a session will do for a page of the portal.
+func RecentEnough(next string, s *session.Session, now time.Time) bool {
 	u, err := url.Parse(next)
-	return err != nil || !within(u.Path, PasskeysPath) || now.Sub(signedIn) < Recent
+	return err != nil || !within(u.Path, PasskeysPath) || own(s) && now.Sub(s.AuthTime) < Recent
 }
+
+// own reports whether a session began here with two factors. One that began by another provider
+// names no method, whatever its level: who signs in there must not give herself a way in here
+// that outlasts the link, or reaches a higher level.
+func own(s *session.Session) bool { return authz.LevelOf(s.Methods) >= 2 }
 
 // Fault is an error that has a page of its own.
 type Fault view.ErrorKind

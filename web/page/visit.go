@@ -199,8 +199,8 @@ func (v *Visit) SignedIn() (*session.Session, error) {
 	return s, nil
 }
 
-// SignedInRecently is [Visit.SignedIn] where the sign-in is not older than [Recent], a form's than
-// twice that, or a redirect to the sign-in page that comes back here.
+// SignedInRecently is [Visit.SignedIn] where she signed in here, with two factors, not longer ago
+// than [Recent], twice that for a form, or a redirect to the sign-in page that comes back here.
 func (v *Visit) SignedInRecently(now time.Time) (*session.Session, error) {
 	s, err := v.SignedIn()
 	if err != nil {
@@ -210,7 +210,7 @@ func (v *Visit) SignedInRecently(now time.Time) (*session.Session, error) {
 	if v.C.Method() == http.MethodPost {
 		limit *= 2
 	}
-	if now.Sub(s.AuthTime) >= limit {
+	if !own(s) || now.Sub(s.AuthTime) >= limit {
 		next := v.returnPath()
 		if v.C.Method() == http.MethodPost {
 			next = PasskeysPath

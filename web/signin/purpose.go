@@ -165,7 +165,7 @@ func (p *Pages) satisfied(v *page.Visit, to signInPurpose, since time.Time) (boo
 		return false, err
 	}
 	if to.authorization == "" {
-		return page.RecentEnough(to.next, who.AuthTime, p.o.Now()), nil
+		return page.RecentEnough(to.next, who, p.o.Now()), nil
 	}
 	return p.o.Requests.SignedInFor(v.HTTP, grant.Handle(to.authorization))
 }

@@ -340,12 +340,18 @@ func TestLocked(t *testing.T) {
 // TestForged: a row that somebody else wrote signs nobody in, nor one that was moved to another
 // person, or opened again after its removal.
 func TestForged(t *testing.T) {
-	for name, statement := range map[string]string{
-		"another key":               "UPDATE passkeys SET public_key = 'another' WHERE disabled_at IS NULL",
-		"another person":            "UPDATE passkeys SET subject = 'chi' WHERE disabled_at IS NULL",
-		"opened after its removal":  "UPDATE passkeys SET disabled_at = NULL",
-		"the MAC of no row at all":  "UPDATE passkeys SET mac = '' WHERE disabled_at IS NULL",
-		"now it may be copied, too": "UPDATE passkeys SET synced = true WHERE disabled_at IS NULL",
+	for name, row := range map[string]struct {
+		statement string
+		want      passkey.Reason
+	}{
+		"another key":               {"UPDATE passkeys SET public_key = 'another'", passkey.Forged},
+		"another person":            {"UPDATE passkeys SET subject = 'chi'", passkey.Forged},
+		"opened after its removal":  {"UPDATE passkeys SET disabled_at = NULL", passkey.Unknown},
+		"the MAC of no row at all":  {"UPDATE passkeys SET mac = ''", passkey.Forged},
+		"now it may be copied, too": {"UPDATE passkeys SET synced = true", passkey.Forged},
+		"its counter is set on":     {"UPDATE passkeys SET counter = 4611686018427387904", passkey.Forged},
+		"its counter is set back":   {"UPDATE passkeys SET counter = 0", passkey.Forged},
+		"its counter has no MAC":    {"UPDATE passkeys SET counter_mac = NULL", passkey.Forged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -357,11 +363,16 @@ func TestForged(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := db.Writer(t.Context()).Exec(statement).Error; err != nil {
+				if err := db.Writer(t.Context()).Exec(row.statement).Error; err != nil {
 					t.Fatal(err)
 				}
-				if got := reason(r.signIn(t.Context(), a.Get(t, r.Ask("browser")), "", "browser")); got != passkey.Forged || r.began != 0 {
-					t.Errorf("got %q", got)
+				events := len(r.acts)
+				got := reason(r.signIn(t.Context(), a.Get(t, r.Ask("browser")), "", "browser"))
+				if got != row.want || r.began != 0 || len(r.acts) != events {
+					t.Errorf("got %q, want %q, %d events more", got, row.want, len(r.acts)-events)
+				}
+				if list := must(r.List(t.Context(), "an"))(t); len(list) != 0 {
+					t.Errorf("she sees it as hers: %+v", list)
 				}
 			})
 		})

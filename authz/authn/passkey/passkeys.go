@@ -2,9 +2,11 @@ package passkey
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +17,11 @@ import (
 	"hopnhat/keys/seal"
 )
 
-// Most is how many passkeys one person may have.
-const Most = 10
+// Most is how many passkeys one person may have, Ever how many with those that were removed.
+const (
+	Most = 10
+	Ever = 200
+)
 
 // MaxName bounds the name that a person gives a passkey, in characters.
 const MaxName = 60
@@ -33,6 +38,8 @@ type Passkey struct {
 	// Synced says that the authenticator may copy it to other devices of the person.
 	Synced bool
 	Added  time.Time
+	// Held is what of it a sign-in needs, so that one that is none of ours is not shown.
+	Held Held
 	// Used is when she signed in with it last, zero if never.
 	Used time.Time
 }
@@ -46,8 +53,9 @@ type Held struct {
 	Key     []byte
 	Counter int64
 	Synced  bool
-	// Credential is the credential id, and MAC is ours over all but Locked and Counter.
-	Credential, MAC []byte
+	// Credential is the credential id, MAC is ours over all but Locked and Counter, and
+	// CounterMAC over Counter.
+	Credential, MAC, CounterMAC []byte
 }
 
 // Store keeps passkeys.
@@ -56,11 +64,13 @@ type Store interface {
 	Passkey(ctx context.Context, credential []byte) (Held, error)
 	// PasskeysOf lists those of a person that were not removed, the oldest first.
 	PasskeysOf(ctx context.Context, who authz.Subject) ([]Passkey, error)
-	// InsertPasskey keeps a new one, whose person then has [Most] at most: authz.ErrNotFound if
-	// she has them, or if her account is locked. authz.ErrConflict if the credential is there,
-	// also as a removed one.
+	// HoldAccount keeps the account of a person open until the transaction ends, and others who
+	// hold it waiting; authz.ErrNotFound if it is locked.
+	HoldAccount(ctx context.Context, who authz.Subject) error
+	// InsertPasskey keeps a new one: authz.ErrConflict if the credential is there, also as a
+	// removed one, authz.ErrNotFound if the person had [Ever] of them.
 	InsertPasskey(ctx context.Context, h Held, p Passkey) error
-	// RemovePasskey ends one of a person, and its MAC with it; authz.ErrNotFound if it is not hers,
+	// RemovePasskey ends one of a person, for good; authz.ErrNotFound if it is not hers,
 	// or over.
 	RemovePasskey(ctx context.Context, who authz.Subject, id authn.FactorID, at time.Time) error
 	// SpendChallenge remembers, until it expires, that a challenge was answered: of any number of
@@ -122,9 +132,21 @@ func (h Held) row() []byte {
 	}{h.ID, h.Subject, h.Credential, h.Key, h.Synced}))
 }
 
-// List lists the passkeys of a person, the oldest first.
+// counted is what the MAC of a signature counter is over.
+func counted(id authn.FactorID, counter int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte("counter of "+string(id)+" "), uint64(counter))
+}
+
+// genuine reports whether a passkey is as this server wrote it.
+func (p *Passkeys) genuine(h Held) bool {
+	return p.rows.Genuine(h.MAC, h.row()) && p.rows.Genuine(h.CounterMAC, counted(h.ID, h.Counter))
+}
+
+// List lists the passkeys of a person, the oldest first. A row that this server did not write is
+// none.
 func (p *Passkeys) List(ctx context.Context, who authz.Subject) ([]Passkey, error) {
-	return p.o.Store.PasskeysOf(ctx, who)
+	all, err := p.o.Store.PasskeysOf(ctx, who)
+	return slices.DeleteFunc(all, func(one Passkey) bool { return !p.genuine(one.Held) }), err
 }
 
 // Person is somebody who is signed in and adds a passkey.
@@ -187,10 +209,18 @@ func (p *Passkeys) Add(ctx context.Context, who Person, named, answer string) er
 		Added: now,
 	}
 	held := Held{ID: one.ID, Subject: one.Subject, Credential: one.Credential, Key: m.key, Counter: m.counter, Synced: m.synced}
-	held.MAC = p.rows.MAC(held.row())
+	held.MAC, held.CounterMAC = p.rows.MAC(held.row()), p.rows.MAC(counted(held.ID, held.Counter))
 	err = p.o.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := p.o.Store.SpendChallenge(ctx, spends.digest, spends.expires); err != nil {
 			return err
+		}
+		if err := p.o.Store.HoldAccount(ctx, who.Subject); err != nil {
+			return err
+		}
+		if has, err := p.List(ctx, who.Subject); err != nil {
+			return err
+		} else if len(has) >= Most {
+			return authz.ErrNotFound
 		}
 		if err := p.o.Store.InsertPasskey(ctx, held, one); err != nil {
 			return err

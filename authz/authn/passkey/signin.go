@@ -66,7 +66,7 @@ func (p *Passkeys) signIn(
 		return refuse(Unknown)
 	case err != nil:
 		return err
-	case !p.rows.Genuine(held.MAC, held.row()):
+	case !p.genuine(held):
 		slog.ErrorContext(ctx, "a passkey is not as this server wrote it; nobody signs in by it", "passkey", held.ID)
 		return refuse(Forged)
 	}
@@ -89,7 +89,9 @@ func (p *Passkeys) signIn(
 	if held.Locked { // told to her alone: the passkey was right
 		return authn.ErrLocked
 	}
-	by := &authn.Acceptance{Subject: held.Subject, At: now, Uses: []authn.Use{{Factor: held.ID, Counter: counter, Passkey: true}}}
+	by := &authn.Acceptance{Subject: held.Subject, At: now, Uses: []authn.Use{{
+		Factor: held.ID, Kind: authn.PasskeyFactor, Counter: counter, CounterMAC: p.rows.MAC(counted(held.ID, counter)),
+	}}}
 	err = p.o.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := p.o.Store.SpendChallenge(ctx, spends.digest, spends.expires); err != nil {
 			return err
