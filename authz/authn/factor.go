@@ -90,6 +90,14 @@ type Use struct {
 	CounterMAC []byte
 }
 
+// Passkey is the id of the passkey that an acceptance is of, empty where it is of none.
+func (a *Acceptance) Passkey() string {
+	if len(a.Uses) == 1 && a.Uses[0].Kind == PasskeyFactor {
+		return string(a.Uses[0].Factor)
+	}
+	return ""
+}
+
 // of finds the factor of a kind; without one it has an empty Secret.
 func (c Credentials) of(kind FactorKind) Held {
 	if i := slices.IndexFunc(c.Factors, func(h Held) bool { return h.Kind == kind }); i >= 0 {

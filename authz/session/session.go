@@ -148,6 +148,9 @@ func (s *Sessions) Begin(ctx context.Context, clients Clients, in SignIn, before
 		Action: signedIn, Subject: began.Actor, At: in.At, Levels: audit.Levels{ACR: began.Level.ACR()},
 		Detail: audit.Detail{Methods: in.Methods, Text: began.Device, Object: in.Provider},
 	}}
+	if in.By != nil {
+		acts[0].Detail.Object = in.By.Passkey()
+	}
 	record := func(err error) (Session, error) {
 		if err == nil {
 			_, err = s.scribe.Write(ctx, acts...)

@@ -35,6 +35,10 @@ func use(a *authn.Acceptance, account string, of ...any) (query string, values [
 	values = []any{a.At.UTC()}
 	for _, one := range a.Uses {
 		if one.Counter == 0 {
+			if one.Kind == authn.PasskeyFactor { // whose authenticator counts or does not, always
+				conditions, terms = append(conditions, "id = ? AND counter = 0"), append(terms, string(one.Factor))
+				continue
+			}
 			conditions, terms = append(conditions, "id = ?"), append(terms, string(one.Factor))
 			continue
 		}

@@ -76,6 +76,8 @@ func (p *Pages) Add(v *page.Visit) error {
 	switch {
 	case errors.Is(err, passkey.ErrName):
 		body = ways.PasskeyList{Problem: ways.PasskeyName}
+	case errors.Is(err, authn.ErrLocked):
+		return page.Fault(view.ErrorLocked)
 	case errors.As(err, &refused):
 		body = ways.PasskeyList{Problem: problems[refused.Reason]}
 		if body.Problem == "" {

@@ -327,12 +327,34 @@ func TestLocked(t *testing.T) {
 		if got := reason(r.signIn(t.Context(), a.Get(t, r.Ask("browser")), "", "browser")); got != passkey.Unverified {
 			t.Errorf("a wrong answer: got %q", got)
 		}
-		if got := reason(r.tryToAdd(t, "an", passkeytest.New(t, origin))); got != passkey.Full {
-			t.Errorf("a passkey for a locked account: got %q", got)
+		if err := r.tryToAdd(t, "an", passkeytest.New(t, origin)); !errors.Is(err, authn.ErrLocked) {
+			t.Errorf("a passkey for a locked account: got %v", err)
 		}
 		r.holder, r.wait = "", time.Minute
 		if err := r.signIn(t.Context(), "", "", "browser"); !errors.As(err, new(authn.Throttled)) {
 			t.Errorf("got %v, want Throttled", err)
+		}
+	})
+}
+
+// TestACopyOfAnAuthenticatorThatCounts: an answer that says 0, read before the counter of the
+// passkey grew, is not accepted after it.
+func TestACopyOfAnAuthenticatorThatCounts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		r := newRoom(t, db)
+		a := passkeytest.New(t, origin)
+		a.Counter = 0
+		r.add(t, "an", a)
+		id := must(r.List(t.Context(), "an"))(t)[0].ID
+		if err := r.signIn(t.Context(), a.Get(t, r.Ask("browser")), "", "browser"); err != nil {
+			t.Fatal(err)
+		}
+		late := &authn.Acceptance{Subject: "an", At: r.now, Uses: []authn.Use{{Factor: id, Kind: authn.PasskeyFactor}}}
+		if err := db.Tx(t.Context(), func(ctx context.Context) error { return db.Accept(ctx, late) }); !errors.Is(err, authn.ErrUsed) {
+			t.Errorf("got %v", err)
+		}
+		if late.Passkey() != string(id) || (&authn.Acceptance{Uses: []authn.Use{{Factor: id}}}).Passkey() != "" {
+			t.Error("an acceptance does not say of which passkey it is")
 		}
 	})
 }

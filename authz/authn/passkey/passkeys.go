@@ -185,7 +185,7 @@ func CleanName(typed string) (string, error) {
 }
 
 // Add keeps the passkey that an authenticator made by an [Passkeys.Offer], with its event. The
-// error is [ErrName], or a [Refusal].
+// error is [ErrName], authn.ErrLocked, or a [Refusal].
 func (p *Passkeys) Add(ctx context.Context, who Person, named, answer string) error {
 	name, err := CleanName(named)
 	if err != nil {
@@ -214,26 +214,28 @@ func (p *Passkeys) Add(ctx context.Context, who Person, named, answer string) er
 		if err := p.o.Store.SpendChallenge(ctx, spends.digest, spends.expires); err != nil {
 			return err
 		}
-		if err := p.o.Store.HoldAccount(ctx, who.Subject); err != nil {
+		if err := p.o.Store.HoldAccount(ctx, who.Subject); errors.Is(err, authz.ErrNotFound) {
+			return authn.ErrLocked
+		} else if err != nil {
 			return err
 		}
 		if has, err := p.List(ctx, who.Subject); err != nil {
 			return err
 		} else if len(has) >= Most {
-			return authz.ErrNotFound
+			return refuse(Full)
 		}
-		if err := p.o.Store.InsertPasskey(ctx, held, one); err != nil {
+		switch err := p.o.Store.InsertPasskey(ctx, held, one); {
+		case errors.Is(err, authz.ErrConflict): // §7.1 step 26
+			return refuse(Taken)
+		case errors.Is(err, authz.ErrNotFound):
+			return refuse(Full)
+		case err != nil:
 			return err
 		}
 		return p.note(ctx, audit.PasskeyAdded, who.Subject, one.ID, now, "person")
 	})
-	switch {
-	case errors.Is(err, authn.ErrUsed):
+	if errors.Is(err, authn.ErrUsed) {
 		return refuse(Spent)
-	case errors.Is(err, authz.ErrConflict): // §7.1 step 26
-		return refuse(Taken)
-	case errors.Is(err, authz.ErrNotFound):
-		return refuse(Full)
 	}
 	return err
 }
