@@ -45,7 +45,8 @@ var elsewhere = map[string][]string{
 	"the node that writes the log":              {"store.Heads.Begin", "store.Heads.Record", "store.Heads.Take"},
 	"reconciliation":                            {"incidents.Book.NoteIncident"},
 	"a provider hands over to provinces, and a province's takes it": {
-		"regional.Book.Changes", "regional.Book.End", "regional.Book.EndOver", "regional.Book.Handed", "regional.Book.Keep", "regional.Book.Known",
+		"regional.Book.Changes", "regional.Book.End", "regional.Book.EndOver", "regional.Book.Handed", "regional.Book.HeldLogs",
+		"regional.Book.Join", "regional.Book.Keep", "regional.Book.Known",
 		"regional.Book.Number", "regional.Book.Over", "regional.Book.People", "regional.Book.Put", "regional.Book.Raise", "regional.Book.SaveKey",
 		"regional.Book.SaveTold", "regional.Book.Told", "regional.Book.Unnamed",
 	},

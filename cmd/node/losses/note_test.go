@@ -20,7 +20,8 @@ var stays = map[string][]audit.Action{
 		audit.SubordinateProposed, audit.SubordinateApproved, audit.SubordinateRenewed, audit.TrustMarkGranted,
 		audit.RegionalHanded, audit.RegionalReceived,
 	},
-	"the federation is asked anew": {audit.ClientTrustEnded},
+	"the federation is asked anew":         {audit.ClientTrustEnded},
+	"it stands in the log of the province": {audit.RegionalJoined},
 	"docs/ledger.md says to do it again, since its event does not say enough": {
 		audit.InitialTokenRevoked, audit.ResourceDisabled, audit.DeclarationChanged, audit.ClientUpdated, audit.ClientUnverified,
 		audit.ClientSecretRotated, audit.SubordinateSuspended, audit.SubordinateRevoked, audit.TrustMarkRevoked,
