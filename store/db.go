@@ -74,6 +74,9 @@ type DB struct {
 	Upstreams upstreams.Book
 	// Enrolments are our subordinates in the federation, and the trust marks we granted.
 	Enrolments enrolments.Book
+	// Challenges and Proofs are accepted once: answers of passkeys, and by what entities of a
+	// federation prove who they are.
+	Challenges, Proofs spent.Once
 	// Bundles are the newest bundles of trust anchors.
 	Bundles bundles.Book
 	// Histories are what was found of the entities of the federation, and when.
@@ -134,7 +137,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		Incidents: incidents.New(db, events), Losses: losses.Book{Handle: db},
 		Leaves: leafrows.New(db, events), Erasures: erasures.Book{Handle: db},
 		SignIns: signins.SignIns{Handle: db}, Enrolments: enrolments.Book{Handle: db, Events: events},
-		Bundles: bundles.Book{Handle: db}, Histories: histories.Book{Handle: db},
+		Bundles:    bundles.Book{Handle: db},
+		Challenges: spent.Challenges(db), Proofs: spent.Proofs(db), Histories: histories.Book{Handle: db},
 		Members: federated.Members{Handle: db}, Upstreams: upstreams.New(db, events), Passkeys: passkeys.New(db),
 		Regional: regional.Book{Handle: db},
 	}, nil

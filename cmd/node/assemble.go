@@ -324,7 +324,7 @@ func (n *Node) makeDeliveries(context.Context) error {
 func federationParts(n *Node) federating.Parts {
 	return federating.Parts{
 		File: n.Config.FederationEntity, Issuer: n.Config.Issuer, State: n.Config.State, Ring: n.Ring, Registry: n.DB.Enrolments,
-		Bundles: n.DB.Bundles, Spent: n.DB,
+		Bundles: n.DB.Bundles, Spent: n.DB.Proofs,
 		Past: n.DB.Histories.VerdictsAt, History: n.DB.Histories, Node: federating.NodeName(n.Config.Site),
 	}
 }

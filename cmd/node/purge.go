@@ -20,6 +20,7 @@ func (n *Node) purges() []purge.Job {
 		{What: "spent assertions and proofs", Purge: func(ctx context.Context, now time.Time, limit int) (int64, error) {
 			return db.PurgeSpent(ctx, now.Add(-time.Minute), limit)
 		}},
+		{What: "answered challenges", Purge: n.DB.Challenges.PurgeSpent},
 		{What: "uses", Purge: func(ctx context.Context, now time.Time, limit int) (int64, error) {
 			return db.PurgeUses(ctx, now.Add(-48*time.Hour), limit)
 		}},

@@ -56,7 +56,7 @@ func newOffice(t *testing.T, changed func(*authority.Options)) *office {
 	o.ring = keytest.Ring(t, files, o.book)
 	o.db = storetest.SQLite(t, func() time.Time { return o.now })
 	options := authority.Options{
-		ID: id, Organization: "Neo tin cậy quốc gia", Ring: o.ring, Once: o.db,
+		ID: id, Organization: "Neo tin cậy quốc gia", Ring: o.ring, Once: o.db.Proofs,
 		Registry: federationtest.Unheld{Registry: o.db.Enrolments}, Now: func() time.Time { return o.now },
 		MarkIssuers: map[string][]federation.EntityID{kind: {id}},
 	}

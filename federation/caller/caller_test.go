@@ -29,7 +29,7 @@ const (
 // gate is one of an entity that knows one other.
 func gate(t *testing.T, db *store.DB, app *federationtest.Entity) caller.Gate {
 	return caller.Gate{
-		Self: self, Once: db, Now: func() time.Time { return federationtest.Now },
+		Self: self, Once: db.Proofs, Now: func() time.Time { return federationtest.Now },
 		Keys: func(_ context.Context, id federation.EntityID) (*jose.Set, error) {
 			if id != app.ID {
 				return nil, caller.ErrUnknown
@@ -135,7 +135,7 @@ func TestProve(t *testing.T) {
 	const province = "https://danang.example.vn"
 	now := func() time.Time { return federationtest.Now }
 	keysOf := func(context.Context, federation.EntityID) (*jose.Set, error) { return set, nil }
-	g := caller.Gate{Self: self, Once: storetest.SQLite(t, nil), Now: now, Keys: keysOf}
+	g := caller.Gate{Self: self, Once: storetest.SQLite(t, nil).Proofs, Now: now, Keys: keysOf}
 	form := url.Values{"sub": {"https://app.example.vn"}}
 	if err := (caller.Prover{Self: province, Ring: ring, Now: now}).Prove(t.Context(), self, form); err != nil {
 		t.Fatal(err)

@@ -114,7 +114,9 @@ var rights = []right{
 	{"upstream_pending", all, [5]string{"rawd", "", "a", "", ""}},
 	{"upstream_proofs", all, [5]string{"rawd", "", "rd", "rd", ""}},
 	{"upstream_sessions", all, [5]string{"raw", "", "r", "", ""}},
-	{"used_assertions", all, [5]string{"rad", "", "ra", "", "rad"}},
+	{"used_assertions", all, [5]string{"rad", "", "", "", ""}},
+	{"used_challenges", all, [5]string{"rad", "", "ra", "", ""}},
+	{"used_proofs", all, [5]string{"", "", "", "", "rad"}},
 }
 
 // Tables are those that [rights] names, sorted.

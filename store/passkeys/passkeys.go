@@ -19,13 +19,13 @@ import (
 // Book has the passkeys. It is safe for concurrent use.
 type Book struct {
 	*handle.Handle
-	spent spent.Spent
+	spent spent.Once
 }
 
 var _ passkey.Store = Book{}
 
 // New makes a book.
-func New(db *handle.Handle) Book { return Book{db, spent.Spent{Handle: db}} }
+func New(db *handle.Handle) Book { return Book{db, spent.Challenges(db)} }
 
 // held are the columns of a passkey that a sign-in needs, and stands what it must not be: one that
 // was removed.
