@@ -59,20 +59,14 @@ func (db Book) eventValues(ctx context.Context, s audit.Sealed) (columns string,
 		r.ID, r.At, r.Type, r.Client, r.Pseudonym, r.Purpose, r.Registry, r.Permit, r.Consent, r.VisibleFrom, string(r.Canonical), r.Salt,
 		sequence, handle.Blob(r.MAC), version,
 	}
-	if r.Consent == "" || !rowseal.Decides(s.Event.Type) {
-		return eventColumns + "NULL", values, nil
-	}
-	gives, ends, some, err := db.seals.Load().DecisionTags(ctx, r.Consent, s.Event.Consent.Version)
+	tag, some, err := db.seals.Load().TagOf(ctx, s.Event)
 	if err != nil || !some {
 		return eventColumns + "NULL", values, err
 	}
-	if s.Event.Type != audit.ConsentApproved {
-		gives = ends
-	}
-	// A version is given once, and ended once; of an event that is restored beside one, that
+	// What is given is given once, and ended once; of an event that is restored beside one, that
 	// one is found.
 	const first = "(SELECT CASE WHEN EXISTS (SELECT 1 FROM events x WHERE x.consent = ? AND x.tag = ? AND x.tag IS NOT NULL) THEN NULL ELSE CAST(? AS bigint) END)"
-	return eventColumns + first, append(values, r.Consent, gives, gives), nil
+	return eventColumns + first, append(values, r.Consent, tag, tag), nil
 }
 
 const recording = "recording an event"

@@ -198,6 +198,14 @@ func decidedBefore(ctx context.Context, db Book, consent authz.ConsentID, visit 
 	return nil
 }
 
+// Tagged are the genuine events of a consent, or of none, with some tags ([rowseal.Keys.TagOf]),
+// the newest first. However many others somebody added, they are not read.
+func Tagged(ctx context.Context, db Book, consent authz.ConsentID, tags ...int64) ([]audit.Recorded, error) {
+	found, err := db.readEvents(ctx, "looking for events by their tags", "consent = ? AND tag IN ? AND tag IS NOT NULL",
+		"found.id DESC", string(consent), tags)
+	return slices.DeleteFunc(found, func(r audit.Recorded) bool { return r.Fault != "" || r.Event.Consent.ID != consent }), err
+}
+
 // versionsRead is how many versions of a consent are looked at by one statement.
 const versionsRead = 32
 
@@ -215,20 +223,11 @@ func decisions(ctx context.Context, db Book, consent authz.ConsentID, version in
 			}
 			tags = append(tags, gives, ends)
 		}
-		found, err := db.readEvents(ctx, "looking for the events of a consent", "consent = ? AND tag IN ? AND tag IS NOT NULL",
-			"found.id DESC", string(consent), tags)
-		if err != nil {
-			return nil, err
+		found, err := Tagged(ctx, db, consent, tags...)
+		if err != nil || len(found) == 0 {
+			return all, err
 		}
-		before := len(all)
-		for _, r := range found {
-			if r.Fault == "" && r.Event.Consent.ID == consent {
-				all = append(all, r)
-			}
-		}
-		if len(all) == before {
-			return all, nil
-		}
+		all = append(all, found...)
 		version += versionsRead
 	}
 }

@@ -6,35 +6,32 @@ import (
 
 	"hopnhat/authz/audit"
 	"hopnhat/federation/upstream"
+	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
 )
 
-// eventsTried bounds the events of one person that are read for one of her links.
-const eventsTried = 20_000
-
-// ofLinks is the condition for events of a person about how she signs in, as the index
-// events_factors has it.
-const ofLinks = "pseudonym = ? AND type = 'account.factor-changed'"
-
 // EventsOf are the genuine events by which a bond was made and ended, nil if there is none; name
-// is what its person is called in the evidence. Rows that carry no MAC, or a wrong one, count
-// for nothing.
+// is what its person is called in the evidence. They are found by their tags: rows that carry no
+// MAC, or a wrong one, count for nothing, however many there are.
 func (db Book) EventsOf(ctx context.Context, name, bond string) (made, over *audit.Recorded, err error) {
-	tried := 0
-	err = db.Events.Walk(ctx, ofLinks, func(r audit.Recorded, _ []byte) (more bool) {
-		tried++
-		if r.Fault == "" && r.Event.Detail.Object == bond {
-			switch audit.Action(r.Event.Detail.Action) {
-			case audit.UpstreamLinked:
-				made = &r
-			case audit.UpstreamUnlinked:
-				over = &r
-			}
-		}
-		return tried < eventsTried
-	}, name)
+	makes, ends, some, err := db.Events.Keys().LinkTags(ctx, bond)
+	if err != nil || !some {
+		return nil, nil, err
+	}
+	found, err := evidence.Tagged(ctx, db.Events, "", makes, ends)
 	if err != nil {
 		return nil, nil, fmt.Errorf("looking for the events of link %s: %w", bond, err)
+	}
+	for _, r := range found {
+		if r.Event.Detail.Object != bond || r.Event.Person.Pseudonym != name {
+			continue
+		}
+		switch audit.Action(r.Event.Detail.Action) {
+		case audit.UpstreamLinked:
+			made = &r
+		case audit.UpstreamUnlinked:
+			over = &r
+		}
 	}
 	return made, over, nil
 }

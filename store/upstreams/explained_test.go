@@ -24,6 +24,10 @@ func TestALinkThatNoEventExplains(t *testing.T) {
 		forge = "INSERT INTO events (" + eventColumns + ") SELECT 'ffffffff-0000-7000-8000-000000000001', at, type, client_id, pseudonym, purpose," +
 			" registry, permit, consent, visible_from, replace(replace(canonical, (SELECT id FROM upstream_links WHERE provider_subject = '1'), 'own'), id," +
 			" 'ffffffff-0000-7000-8000-000000000001'), salt, sequence, "
+		// More rows of hers than anybody would read, which say that they are newer.
+		flood = "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 20500) INSERT INTO events (" + eventColumns + ")" +
+			" SELECT 'ffffffff-0000-7000-8000-' || CAST(100000000000 + n AS text), at, type, client_id, pseudonym, purpose, registry, permit, consent," +
+			" visible_from, canonical, salt, NULL, NULL, NULL FROM events, g WHERE type = 'account.factor-changed'"
 		from = " FROM events WHERE type = 'account.factor-changed' AND canonical LIKE '%upstream.linked%'"
 	)
 	for _, row := range []struct {
@@ -32,6 +36,7 @@ func TestALinkThatNoEventExplains(t *testing.T) {
 		want       upstream.Reason
 	}{
 		{"nobody did anything", "SELECT 1", "1", ""},
+		{"many rows are added to her events", flood, "1", ""},
 		{"a link to his own person there", ended + "; " + own, "insider", upstream.Unlinked},
 		{"with an event that carries no MAC", ended + "; " + own + "; " + forge + "NULL, NULL" + from, "insider", upstream.Unlinked},
 		{"with an event that carries the MAC of another", ended + "; " + own + "; " + forge + "mac, mac_key" + from, "insider", upstream.Unlinked},

@@ -35,6 +35,36 @@ func (k *Keys) DecisionTags(ctx context.Context, consent string, version int) (g
 	return all[0], all[1], true, nil
 }
 
+// LinkTags are those of the events that make and that end a link with a person at another
+// provider; none without keys.
+func (k *Keys) LinkTags(ctx context.Context, link string) (makes, ends int64, some bool, err error) {
+	all, err := k.tags(ctx, "link", link, 0)
+	if err != nil || all == nil {
+		return 0, 0, false, err
+	}
+	return all[0], all[1], true, nil
+}
+
+// TagOf is the tag of an event's row; some is false for an event that has none.
+func (k *Keys) TagOf(ctx context.Context, e audit.Event) (tag int64, some bool, err error) {
+	action := audit.Action(e.Detail.Action)
+	switch {
+	case e.Consent.ID != "" && Decides(e.Type):
+		gives, ends, some, err := k.DecisionTags(ctx, string(e.Consent.ID), e.Consent.Version)
+		if e.Type == audit.ConsentApproved {
+			return gives, some, err
+		}
+		return ends, some, err
+	case e.Type == audit.FactorChanged && action == audit.UpstreamLinked:
+		makes, _, some, err := k.LinkTags(ctx, e.Detail.Object)
+		return makes, some, err
+	case e.Type == audit.FactorChanged && action == audit.UpstreamUnlinked:
+		_, ends, some, err := k.LinkTags(ctx, e.Detail.Object)
+		return ends, some, err
+	}
+	return 0, false, nil
+}
+
 // CounterTag is that of the n-th counter of a shard, from one on; zero without keys.
 func (k *Keys) CounterTag(ctx context.Context, origin string, n int64) (int64, error) {
 	all, err := k.tags(ctx, "counter", origin, n)
