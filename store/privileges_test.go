@@ -199,6 +199,29 @@ func ofNodes(database string) (rows []attempt) {
 	return rows
 }
 
+// TestRolesBeforeTheMigration: what RolesSQL prints gives on a database that is not migrated yet
+// what is there of it: a column that is missing takes no other from a node that runs.
+func TestRolesBeforeTheMigration(t *testing.T) {
+	database, registers := pgtest.Names(t)
+	script := migrations.RolesSQL(database, registers)
+	pgtest.Script(t, script)
+	migrator, err := store.Open(t.Context(), store.Options{DSN: pgtest.As(t, migrations.RoleMigrate, database), Unlimited: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer migrator.Close()
+	if err := migrator.MigrateTo(t.Context(), 95); err != nil { // the next one makes accounts.totp_copied
+		t.Fatal(err)
+	}
+	pgtest.Script(t, script)
+	provider := pgtest.As(t, migrations.RoleProvider, database)
+	for _, statement := range []string{"SELECT subject FROM accounts", "UPDATE accounts SET totp_step = 1", "UPDATE accounts SET devices_since = now()"} {
+		if err := inATransaction(t.Context(), provider, statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+}
+
 // TestEachTableHasItsRights: a migration that makes a table says who may use it.
 func TestEachTableHasItsRights(t *testing.T) {
 	dsn := pgtest.Database(t)

@@ -128,6 +128,26 @@ func Tables() []string {
 	return names
 }
 
+// grants are those of a cell, each column by itself: one that no migration has made yet costs the
+// role nothing else.
+func grants(cell string) (each []string) {
+	whole, columns, limited := strings.Cut(spelled(cell), " (")
+	if cell == "" {
+		return nil
+	}
+	if !limited {
+		return []string{whole}
+	}
+	verb := whole
+	if at := strings.LastIndex(whole, ", "); at >= 0 {
+		each, verb = append(each, whole[:at]), whole[at+2:]
+	}
+	for _, column := range strings.Split(strings.TrimSuffix(columns, ")"), ", ") {
+		each = append(each, verb+" ("+column+")")
+	}
+	return each
+}
+
 // spelled is a cell of [rights] as PostgreSQL takes it: SELECT, INSERT, UPDATE (held).
 func spelled(cell string) string {
 	words := map[rune]string{'r': "SELECT", 'a': "INSERT", 'w': "UPDATE", 'd': "DELETE"}
@@ -180,8 +200,8 @@ func narrowing() string {
 	var cells []string
 	for _, r := range rights {
 		for i, cell := range r.nodes {
-			if cell != "" {
-				cells = append(cells, fmt.Sprintf("    ('%s', '%s', '%s')", r.table, nodeRoles[i], spelled(cell)))
+			for _, one := range grants(cell) {
+				cells = append(cells, fmt.Sprintf("    ('%s', '%s', '%s')", r.table, nodeRoles[i], one))
 			}
 		}
 	}

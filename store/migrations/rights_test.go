@@ -40,6 +40,23 @@ func TestCellsAreSpelled(t *testing.T) {
 	}
 }
 
+// TestEachColumnIsGranted: by itself, beside what is of the whole table.
+func TestEachColumnIsGranted(t *testing.T) {
+	for _, row := range []struct {
+		cell string
+		want []string
+	}{
+		{"", nil},
+		{"rawd", []string{"SELECT, INSERT, UPDATE, DELETE"}},
+		{"ra w(log_index,log_origin)", []string{"SELECT, INSERT", "UPDATE (log_index)", "UPDATE (log_origin)"}},
+		{"w(held)", []string{"UPDATE (held)"}},
+	} {
+		if got := grants(row.cell); !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q, want %q", row.cell, got, row.want)
+		}
+	}
+}
+
 // TestRightsAreSorted: a table stands once, where one looks for it.
 func TestRightsAreSorted(t *testing.T) {
 	names := Tables()
