@@ -77,6 +77,7 @@ func TestWalkFindsEveryRow(t *testing.T) {
 		FOR name IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'events'::regclass AND NOT tgisinternal LOOP
 			EXECUTE format('DROP TRIGGER %I ON events', name);
 		END LOOP;
+		DROP VIEW administered_events;
 		ALTER TABLE events ALTER COLUMN id TYPE text COLLATE "en-US-x-icu";
 	END $$`).Error; err != nil {
 		t.Fatal(err)
