@@ -109,6 +109,8 @@ func Read(raw []byte, anchors []trust.Anchor, now time.Time) (Bundle, error) {
 		return Bundle{}, refuse("no key of %s that stands in the configuration here signed it", c.Issuer)
 	case c.Digest != hex.EncodeToString(digest[:]):
 		return Bundle{}, refuse("what is in it is not what was signed")
+	case c.Serial > now.Add(trust.Leeway).UnixMilli():
+		return Bundle{}, refuse("its serial is %d, of a time that has not come", c.Serial)
 	case c.Serial <= 0:
 		return Bundle{}, refuse("it has no serial: make it anew with this release")
 	case issued.After(now.Add(trust.Leeway)) || !now.Before(end) || end.Sub(issued) > Life:

@@ -91,6 +91,7 @@ func TestRefused(t *testing.T) {
 		{"too old", "it was made at", made(t, anchor, "{}", nil, claims{"iat": now.Unix() - 9, "exp": now.Unix()})},
 		{"without an end", "it was made at", made(t, anchor, "{}", nil, claims{"exp": now.AddDate(1, 0, 0).Unix()})},
 		{"no serial", "no serial", made(t, anchor, "{}", nil, claims{"serial": nil})},
+		{"a serial of the future, after which none would come", "has not come", made(t, anchor, "{}", nil, claims{"serial": 1<<63 - 1})},
 		{"a serial below one", "no serial", made(t, anchor, "{}", nil, claims{"serial": -1})},
 		{"a time that is a text", "wrong type", made(t, anchor, "{}", nil, claims{"iat": "x"})},
 	} {

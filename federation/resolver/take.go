@@ -22,8 +22,8 @@ var ErrNobody = errors.New("nobody in it is trusted now: its statements have end
 // marks of an issuer that is trusted under no other anchor, and whom it dropped of those whom this
 // server knew under it; where there is no other anchor, of all. A statement that is newer here
 // stays, one in a chain to another anchor too, and whoever was missing in a list that was fetched
-// after that time is not brought back. A walk that goes on is waited for. The error wraps
-// ErrNobody if nothing leads to the anchor; then nothing has changed.
+// here after the anchor fetched it last is not brought back. A walk that goes on is waited for. The
+// error wraps ErrNobody if nothing leads to the anchor; then nothing has changed.
 func (r *Resolver) Take(content []byte, anchor federation.EntityID, at time.Time) error {
 	i := slices.IndexFunc(r.anchors, func(a trust.Anchor) bool { return a.ID == anchor })
 	if i < 0 {
@@ -54,7 +54,12 @@ func (r *Resolver) Take(content []byte, anchor federation.EntityID, at time.Time
 	found := before.gathered.clone()
 	for p := range leading {
 		s, known := found.statements[p]
-		missing := !known && p.issuer != p.subject && before.gathered.heard[p.issuer].After(at)
+		// The anchor may have heard of the superior long before it made the bundle.
+		asOf := theirs.heard[p.issuer]
+		if asOf.After(at) {
+			asOf = at
+		}
+		missing := !known && p.issuer != p.subject && before.gathered.heard[p.issuer].After(asOf)
 		if got := theirs.statements[p]; !missing && (!known || others[p] == nil && got.IssuedAt.After(s.IssuedAt)) {
 			found.statements[p] = got
 		}

@@ -97,6 +97,27 @@ func TestTakeBringsNobodyBack(t *testing.T) {
 	}
 }
 
+// TestTakeOfAnchorThatLostSight: whom a superior dropped after the anchor reached it last is not
+// brought back by a bundle that the anchor made later.
+func TestTakeOfAnchorThatLostSight(t *testing.T) {
+	n := newNation(t, "a > p > x", "a > p > y")
+	now := federationtest.Now
+	r, _ := n.knowing(&now, "a")
+	other, file := n.knowing(&now, "a")
+	now = now.Add(time.Minute)
+	n.gone[idOf("x")] = true
+	r.Watch(t.Context())
+	now = now.Add(time.Minute)
+	n.down[idOf("p")] = true
+	other.Refresh(t.Context())
+	if !trusted(other, "a", "x") || trusted(r, "a", "x") {
+		t.Fatal("the anchor does not hold x, or the server does")
+	}
+	if err := r.Take(content(t, file), idOf("a"), now); err != nil || trusted(r, "a", "x") || !trusted(r, "a", "y") {
+		t.Errorf("%v, x %t, y %t", err, trusted(r, "a", "x"), trusted(r, "a", "y"))
+	}
+}
+
 // TestTakeRefused: what leads to nobody, or is of nobody, changes nothing.
 func TestTakeRefused(t *testing.T) {
 	n := newNation(t, "a > x", "c > z")

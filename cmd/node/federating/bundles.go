@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -70,6 +71,15 @@ func (f form) bundles(e *Entity) (b bundles, err error) {
 // carry lets the server make bundles and get those of others, as its file says.
 func (s *Server) carry(e *Entity, p Parts) error {
 	places := order.Order{Folder: p.State, Book: p.Bundles}
+	for _, name := range []string{follow.FileName, order.FileName, resolver.FileName} {
+		left, err := filepath.Glob(filepath.Join(p.State, name+".*")) // by a process that was killed
+		for _, file := range left {
+			err = errors.Join(err, os.Remove(file))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if e.bundles.every > 0 {
 		made, err := shelf.New(shelf.Options{
 			Folder: filepath.Join(p.State, shelf.FolderName), Issuer: e.ID(), Ring: p.Ring, Order: places, Now: time.Now,
@@ -115,7 +125,7 @@ func (m *making) run(ctx context.Context) {
 // due makes a bundle if the last is old enough and somebody is trusted.
 func (m *making) due(ctx context.Context, now time.Time) error {
 	last, err := m.shelf.Made()
-	if err != nil || now.Before(last.Add(m.every)) {
+	if err != nil || now.Before(last.Add(m.every)) && !last.After(now) { // a clock may have gone back
 		return err
 	}
 	content, trusted, err := m.resolver.Content()

@@ -13,8 +13,11 @@ import (
 	"math"
 )
 
-// MaxBytes bounds a delta.
-const MaxBytes = 1 << 30
+// MaxBytes bounds a delta, and maxBraces what it is decoded into: nobody signs it.
+const (
+	MaxBytes  = 128 << 20
+	maxBraces = 1 << 20
+)
 
 // ErrInvalid is what every refusal wraps.
 var ErrInvalid = errors.New("not a delta to the file that is here")
@@ -65,10 +68,18 @@ func Make(base, file []byte) ([]byte, error) {
 		last.Text += string(token)
 	}
 	raw, err := json.Marshal(f)
-	if err == nil && len(raw) > MaxBytes {
-		err = fmt.Errorf("a delta of %d bytes, more than %d", len(raw), MaxBytes)
+	if err == nil && !bounded(raw) {
+		err = ErrTooLong
 	}
 	return raw, err
+}
+
+// ErrTooLong means that a delta would be longer than one may be: the file itself is taken instead.
+var ErrTooLong = errors.New("the delta is too long")
+
+// bounded reports whether a delta may be decoded.
+func bounded(raw []byte) bool {
+	return len(raw) <= MaxBytes && bytes.Count(raw, []byte{'{'}) <= maxBraces
 }
 
 // minPiece is how long a token is that begins a piece, in bytes: a shorter one is text.
@@ -77,8 +88,11 @@ const minPiece = 64
 // Apply makes the file again from a base and a delta. It is no longer than limit bytes. The error
 // wraps [ErrInvalid].
 func Apply(base, raw []byte, limit int) ([]byte, error) {
+	if !bounded(raw) {
+		return nil, fmt.Errorf("%w: it is longer than %d bytes, or has more than %d pieces", ErrInvalid, MaxBytes, maxBraces)
+	}
 	var f form
-	if err := json.Unmarshal(raw, &f); err != nil || len(raw) > MaxBytes {
+	if err := json.Unmarshal(raw, &f); err != nil {
 		return nil, fmt.Errorf("%w: it is not JSON of its form", ErrInvalid)
 	}
 	if f.Base != Digest(base) {

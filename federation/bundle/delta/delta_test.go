@@ -63,6 +63,7 @@ func TestRefused(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"nothing": nil, "of another base": other, "a piece before the file": of(`{"from":-1,"n":1}`), "a piece behind it": of(`{"from":6,"n":9}`),
 		"a count below zero": of(`{"n":-1}`), "a count that overflows": of(`{"from":1,"n":9223372036854775807}`),
+		"very many pieces":     of(strings.TrimSuffix(strings.Repeat(`{},`, 2<<20), ",")),
 		"one piece very often": of(strings.TrimSuffix(strings.Repeat(`{"n":7},`, 100), ",")), "text that is long": of(`{"text":"` + strings.Repeat("x", 2000) + `"}`),
 	} {
 		if got, err := delta.Apply(base, raw, 1000); !errors.Is(err, delta.ErrInvalid) {

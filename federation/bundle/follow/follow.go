@@ -26,11 +26,8 @@ import (
 // Every is how long lies between two looks; at each nothing is asked while all superiors answer.
 const Every = 5 * time.Minute
 
-// partSize is how many bytes are asked for at one time, lookTime how long one bundle may take.
-const (
-	partSize = 4 << 20
-	lookTime = 20 * time.Minute
-)
+// lookTime is how long one bundle may take.
+const lookTime = 20 * time.Minute
 
 // FileName is that of the bundle that was taken in last, in the state folder.
 const FileName = "federation-taken.bundle"
@@ -59,7 +56,7 @@ type Follower struct {
 	Now      func() time.Time
 
 	// last are the bundles that were taken in since the start, tags those of the documents that
-	// were got whole, by address.
+	// were taken in whole, by address.
 	last map[federation.EntityID]order.Place
 	tags map[string]string
 }
@@ -102,8 +99,9 @@ func (f *Follower) look(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	raw, err := f.stepped(ctx, address)
+	var tag string
 	if errors.Is(err, errStep) {
-		raw, err = f.whole(ctx, address)
+		raw, tag, err = f.get(ctx, address, shelf.MediaType, f.tags[address], bundle.MaxBytes)
 	}
 	if errors.Is(err, outbound.ErrUnchanged) {
 		return nil
@@ -116,6 +114,7 @@ func (f *Follower) look(ctx context.Context, address string) error {
 		return err
 	}
 	if last := f.last[b.Issuer]; last.Serial == b.Serial && last.Digest == b.Digest {
+		f.tag(address, tag)
 		return nil
 	}
 	if err := f.Order.Raise(ctx, b.Issuer, b.Place); err != nil {
@@ -130,7 +129,18 @@ func (f *Follower) look(ctx context.Context, address string) error {
 	f.last[b.Issuer] = b.Place
 	slog.Info("a bundle was taken in, since superiors cannot be asked", "anchor", string(b.Issuer), "serial", b.Serial,
 		"made", b.IssuedAt.UTC().Format(time.RFC3339))
+	f.tag(address, tag)
 	return f.keep(raw)
+}
+
+// tag remembers which document of an address was taken in: what could not be is got again.
+func (f *Follower) tag(address, tag string) {
+	if f.tags == nil {
+		f.tags = map[string]string{}
+	}
+	if tag != "" {
+		f.tags[address] = tag
+	}
 }
 
 // errStep means that there is no delta from what was taken in last: the whole bundle is asked for.
@@ -146,7 +156,7 @@ func (f *Follower) stepped(ctx context.Context, address string) ([]byte, error) 
 	query := u.Query()
 	query.Set("base", delta.Digest(base))
 	u.RawQuery = query.Encode()
-	raw, _, err := f.get(ctx, u.String(), shelf.DeltaType, "")
+	raw, _, err := f.get(ctx, u.String(), shelf.DeltaType, "", delta.MaxBytes)
 	if err != nil {
 		return nil, errors.Join(errStep, err)
 	}
@@ -158,21 +168,9 @@ func (f *Follower) stepped(ctx context.Context, address string) ([]byte, error) 
 	return append(append(bytes.Clone(signature), '\n'), content...), nil
 }
 
-// whole is the newest bundle. The error wraps outbound.ErrUnchanged if it was got before.
-func (f *Follower) whole(ctx context.Context, address string) ([]byte, error) {
-	raw, tag, err := f.get(ctx, address, shelf.MediaType, f.tags[address])
-	if err == nil {
-		if f.tags == nil {
-			f.tags = map[string]string{}
-		}
-		f.tags[address] = tag
-	}
-	return raw, err
-}
-
-// get gets a document in parts, if it is not the one with a tag.
-func (f *Follower) get(ctx context.Context, address, kind, known string) (raw []byte, tag string, err error) {
-	first, err := f.Out.FetchPart(ctx, address, kind, known, 0, partSize, bundle.MaxBytes)
+// get gets a document in parts, if it is not the one with a tag, no longer than limit bytes.
+func (f *Follower) get(ctx context.Context, address, kind, known string, limit int64) (raw []byte, tag string, err error) {
+	first, err := f.Out.FetchPart(ctx, address, kind, known, 0, shelf.Part, limit)
 	if err != nil {
 		return nil, "", err
 	}
@@ -181,7 +179,7 @@ func (f *Follower) get(ctx context.Context, address, kind, known string) (raw []
 		if first.Tag == "" {
 			return nil, "", errors.New("it comes in parts without an ETag, which may be of two documents")
 		}
-		next, err := f.Out.FetchPart(ctx, address, kind, first.Tag, int64(len(raw)), partSize, bundle.MaxBytes)
+		next, err := f.Out.FetchPart(ctx, address, kind, first.Tag, int64(len(raw)), shelf.Part, limit)
 		if err != nil {
 			return nil, "", err
 		}

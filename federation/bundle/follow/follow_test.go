@@ -74,13 +74,20 @@ func (k *known) Take(content []byte, _ federation.EntityID, _ time.Time) error {
 }
 
 // book is a database in memory.
-type book struct{ place order.Place }
+type book struct {
+	place order.Place
+	fails bool // once
+}
 
 func (b *book) NewestBundle(context.Context, federation.EntityID) (order.Place, error) {
 	return b.place, nil
 }
 
 func (b *book) RaiseBundle(_ context.Context, _ federation.EntityID, p order.Place) (bool, error) {
+	if b.fails {
+		b.fails = false
+		return false, errors.New("the database is away")
+	}
 	newer := p.Serial > b.place.Serial || p.Serial == b.place.Serial && p.Digest == b.place.Digest
 	if newer {
 		b.place = p
@@ -113,10 +120,11 @@ func TestLook(t *testing.T) {
 		return append([]byte(line+"\n"), raw...)
 	}
 	whole := func(version int) []byte { _, all := made(version); return all }
+	b := &book{}
 	h, k := &host{content: map[string][]byte{shelf.MediaType + " ": whole(1)}}, &known{}
 	f := &follow.Follower{
 		From: []string{"https://down.example.vn/bundle", at}, Anchors: []trust.Anchor{{ID: anchor.ID, Keys: anchor.Set(t)}},
-		Out: h, Order: order.Order{Folder: t.TempDir(), Book: &book{}}, Resolver: k, Now: func() time.Time { return now },
+		Out: h, Order: order.Order{Folder: t.TempDir(), Book: b}, Resolver: k, Now: func() time.Time { return now },
 	}
 	look := func(name string, taken int, last []byte, failed bool) {
 		t.Helper()
@@ -132,7 +140,9 @@ func TestLook(t *testing.T) {
 		t.Errorf("asked %v", h.asked)
 	}
 	k.behind = true
-	look("the first", 1, content(1), false)
+	f.From, b.fails = []string{at}, true
+	look("the database is away", 0, nil, true)
+	look("the first, which could not be taken in before", 1, content(1), false)
 	look("the same", 1, content(1), false)
 	h.content = map[string][]byte{shelf.DeltaType + " " + delta.Digest(content(1)): step(1, 2)}
 	look("the next, by its delta", 2, content(2), false)

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"hopnhat/federation"
@@ -45,6 +46,9 @@ type Book interface {
 	RaiseBundle(ctx context.Context, anchor federation.EntityID, p Place) (bool, error)
 }
 
+// raising is held while the file is read and written: one process uses a folder.
+var raising sync.Mutex
+
 // Order is the places of all anchors. One process at a time uses a folder.
 type Order struct {
 	Folder string
@@ -68,6 +72,8 @@ func (o Order) Newest(ctx context.Context, anchor federation.EntityID) (Place, e
 // wraps [ErrOlder] if a newer one is known, or another with its serial; the same one may come
 // again.
 func (o Order) Raise(ctx context.Context, anchor federation.EntityID, p Place) error {
+	raising.Lock()
+	defer raising.Unlock()
 	all, err := o.read()
 	if err != nil {
 		return err

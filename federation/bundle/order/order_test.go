@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,46 @@ func TestRestore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBoth: of two anchors that are raised at one time neither is lost.
+func TestBoth(t *testing.T) {
+	o := order.Order{Folder: t.TempDir(), Book: &locked{places: book{}}}
+	var wait sync.WaitGroup
+	for _, id := range []federation.EntityID{anchor, "https://la.example.vn"} {
+		wait.Go(func() {
+			for i := range int64(50) {
+				if err := o.Raise(t.Context(), id, place(i+1)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	o.Book = book{}
+	for _, id := range []federation.EntityID{anchor, "https://la.example.vn"} {
+		if got, err := o.Newest(t.Context(), id); err != nil || got.Serial != 50 {
+			t.Errorf("%s: the folder has %+v, %v", id, got, err)
+		}
+	}
+}
+
+// locked is a book for several at one time.
+type locked struct {
+	mu     sync.Mutex
+	places book
+}
+
+func (l *locked) NewestBundle(ctx context.Context, id federation.EntityID) (order.Place, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.places.NewestBundle(ctx, id)
+}
+
+func (l *locked) RaiseBundle(ctx context.Context, id federation.EntityID, p order.Place) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.places.RaiseBundle(ctx, id, p)
 }
 
 // TestDamaged: where it cannot be known what was taken in before, nothing is.

@@ -20,7 +20,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
 	"hopnhat/authz/protocol"
 	"hopnhat/federation"
@@ -42,8 +42,15 @@ const (
 // Bases is how many bundles before the newest stay, each with a delta to it.
 const Bases = 5
 
-// atOnce is how many answers are given at one time: one may be as long as a bundle.
-const atOnce = 4
+// Part is how many bytes one answer has at most: a longer document comes in parts.
+const Part = 4 << 20
+
+// What is given out stands in memory until the caller has it, up to half a minute. So many bytes
+// are given out at once, and so many more each second, to all callers together.
+const (
+	outAtOnce = 24 * Part
+	outEach   = Part
+)
 
 // Callers limits how often one address may ask.
 type Callers interface {
@@ -65,9 +72,9 @@ type Options struct {
 
 // Shelf makes bundles and gives them out. It is safe for concurrent use.
 type Shelf struct {
-	o       Options
-	answers *semaphore.Weighted
-	making  sync.Mutex
+	o      Options
+	out    *rate.Limiter // of bytes
+	making sync.Mutex
 }
 
 // New makes a Shelf, with the bundles that lie in its folder.
@@ -75,7 +82,11 @@ func New(o Options) (*Shelf, error) {
 	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder of bundles: %w", err)
 	}
-	return &Shelf{o: o, answers: semaphore.NewWeighted(atOnce)}, nil
+	left, err := filepath.Glob(filepath.Join(o.Folder, "making.*")) // by a process that was killed
+	for _, name := range left {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return &Shelf{o: o, out: rate.NewLimiter(outEach, outAtOnce)}, err
 }
 
 // Names of files: the serial, then what it is. A delta has the digest of its base.
@@ -168,6 +179,9 @@ func (s *Shelf) Make(ctx context.Context, content []byte) error {
 // and the delta after it.
 func (s *Shelf) step(base []byte, serial int64, line, content []byte) error {
 	steps, err := delta.Make(base, content)
+	if errors.Is(err, delta.ErrTooLong) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -220,12 +234,6 @@ func (s *Shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusTooManyRequests, "temporarily_unavailable", "Too many requests for bundles. Ask again after the time in Retry-After.")
 		return
 	}
-	if !s.answers.TryAcquire(1) {
-		w.Header().Set("Retry-After", "5")
-		refuse(w, http.StatusServiceUnavailable, "temporarily_unavailable", "Too many are getting bundles at once. Ask again after the time in Retry-After.")
-		return
-	}
-	defer s.answers.Release(1)
 	f, kind, err := s.open(r.URL.Query()["base"])
 	if errors.Is(err, fs.ErrNotExist) {
 		refuse(w, http.StatusNotFound, "not_found", "There is no bundle yet, or none with the digest in base. Ask without base.")
@@ -239,8 +247,43 @@ func (s *Shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.Close()
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-cache")
-	w.Header().Set("ETag", strconv.Quote(filepath.Base(f.Name())))
+	tag := strconv.Quote(filepath.Base(f.Name()))
+	w.Header().Set("ETag", tag)
+	if r.Method == http.MethodGet && r.Header.Get("If-None-Match") != tag && !s.admit(w, r, f) {
+		return
+	}
 	http.ServeContent(w, r, "", time.Time{}, f)
+}
+
+// admit makes one part of what is asked for, which a server may (RFC 9110 §15.3.7), and lets it out
+// if not too much is on its way. The whole of a long document, and several parts, are refused.
+func (s *Shelf) admit(w http.ResponseWriter, r *http.Request, f *os.File) bool {
+	info, err := f.Stat()
+	size := int64(Part)
+	if err == nil {
+		size = min(size, info.Size())
+	}
+	asked := r.Header.Get("Range")
+	var first, last int64
+	_, wrong := fmt.Sscanf(asked, "bytes=%d-%d", &first, &last)
+	switch {
+	case asked == "" && err == nil && info.Size() <= Part:
+	case wrong != nil || asked != fmt.Sprintf("bytes=%d-%d", first, last) || first < 0 || last < first || err != nil:
+		refuse(w, http.StatusBadRequest, "invalid_request", "Ask for a part of at most 4 MB, with Range: bytes=FIRST-LAST.")
+		return false
+	default:
+		size = min(size, last-first+1)
+		r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first, first+size-1))
+		// Where the document is another, If-Range asks for all of it: the part says by its tag of
+		// which document it is.
+		r.Header.Del("If-Range")
+	}
+	if !s.out.AllowN(s.o.Now(), int(size)) {
+		w.Header().Set("Retry-After", "5")
+		refuse(w, http.StatusServiceUnavailable, "temporarily_unavailable", "Too many are getting bundles at once. Ask again after the time in Retry-After.")
+		return false
+	}
+	return true
 }
 
 func (s *Shelf) wait(r *http.Request) time.Duration {

@@ -176,6 +176,42 @@ func TestClockBack(t *testing.T) {
 	}
 }
 
+// TestParts: of a long bundle a part is given out and never all of it, and only so much at one
+// time, since an answer stands in memory until the caller has it.
+func TestParts(t *testing.T) {
+	now := noon
+	s, _, _ := made(t, &now, nil)
+	long := append(append([]byte(`{"statements":["`), bytes.Repeat([]byte("x"), 2*shelf.Part)...), `"]}`...)
+	if err := s.Make(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	for name, header := range map[string][]string{
+		"all of it": nil, "two parts": {"Range", "bytes=0-1,5-6"}, "the last bytes": {"Range", "bytes=-5"}, "an open part": {"Range", "bytes=0-"},
+		"a part that ends before it begins": {"Range", "bytes=5-4"},
+	} {
+		if w := ask(s, "", header...); w.Code != http.StatusBadRequest || w.Body.Len() > 1000 {
+			t.Errorf("%s: %d, %d bytes", name, w.Code, w.Body.Len())
+		}
+	}
+	tag, out, busy := "", 0, false
+	for range 50 {
+		w := ask(s, "", "Range", "bytes=0-999999999", "If-Range", `"another"`)
+		if busy = w.Code == http.StatusServiceUnavailable; busy {
+			break
+		}
+		if tag = w.Header().Get("ETag"); w.Code != http.StatusPartialContent || w.Body.Len() != shelf.Part {
+			t.Fatalf("RFC 9110 §15.3.7: %d, %d bytes", w.Code, w.Body.Len())
+		}
+		out += w.Body.Len()
+	}
+	if !busy || out > 200<<20 {
+		t.Errorf("%d bytes were given out at once", out)
+	}
+	if w := ask(s, "", "If-None-Match", tag); w.Code != http.StatusNotModified {
+		t.Errorf("what has not changed: %d", w.Code)
+	}
+}
+
 // waiting lets nobody in.
 type waiting struct{}
 
