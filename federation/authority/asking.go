@@ -9,6 +9,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/federation"
 	"hopnhat/federation/caller"
+	"hopnhat/federation/enrol"
 	"hopnhat/keys/jose"
 )
 
@@ -32,7 +33,17 @@ func (a *Authority) authenticated(ctx context.Context, e endpoint, method string
 	case !wanted:
 		return ctx, nil
 	}
-	id, err := caller.Gate{Self: a.o.ID, Keys: a.keysOf, Once: a.o.Once, Now: a.o.Now}.Check(ctx, form)
+	// Who names a subordinate causes no look into the evidence before a signature with the keys of
+	// its record holds.
+	var enrolled *enrol.Subordinate
+	keys := func(ctx context.Context, id federation.EntityID) (set *jose.Set, err error) {
+		set, enrolled, err = a.keysOf(ctx, id)
+		return set, err
+	}
+	id, err := caller.Gate{Self: a.o.ID, Keys: keys, Once: a.o.Once, Now: a.o.Now}.Check(ctx, form)
+	if err == nil && enrolled != nil {
+		err = a.o.Registry.CheckSubordinate(ctx, *enrolled)
+	}
 	var refusal *caller.Refusal
 	switch {
 	case errors.As(err, &refusal) && refusal.Client:
@@ -45,31 +56,31 @@ func (a *Authority) authenticated(ctx context.Context, e endpoint, method string
 	return context.WithValue(ctx, asking{}, id), nil
 }
 
-// keysOf are the federation keys of who asks: of a subordinate, as it is enrolled, and otherwise of
-// an entity that the resolver trusts, as its superior states them.
-func (a *Authority) keysOf(ctx context.Context, id federation.EntityID) (*jose.Set, error) {
+// keysOf are the federation keys of who asks: of a subordinate, with its record, which is yet to be
+// held against its evidence, and otherwise of an entity that the resolver trusts, as its superior
+// states them.
+func (a *Authority) keysOf(ctx context.Context, id federation.EntityID) (*jose.Set, *enrol.Subordinate, error) {
 	if a.o.Registry != nil {
 		s, err := a.o.Registry.Subordinate(ctx, id)
 		switch {
 		case err == nil && s.InForce(a.o.Now()):
-			if err := a.o.Registry.CheckSubordinate(ctx, s); err != nil {
-				return nil, err
-			}
-			return jose.ParseSet(s.Terms.Keys)
+			set, err := jose.ParseSet(s.Terms.Keys)
+			return set, &s, err
 		case err == nil:
-			return nil, caller.ErrUnknown
+			return nil, nil, caller.ErrUnknown
 		case !errors.Is(err, authz.ErrNotFound):
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if a.o.Resolver == nil {
-		return nil, caller.ErrUnknown
+		return nil, nil, caller.ErrUnknown
 	}
 	entry, err := a.o.Resolver.Resolve(id)
 	if err != nil {
-		return nil, caller.ErrUnknown
+		return nil, nil, caller.ErrUnknown
 	}
-	return entry.Keys()
+	set, err := entry.Keys()
+	return set, nil, err
 }
 
 // challenge is how a 401 says what is wanted (RFC 9110 §11.6.1). The method has no scheme of its

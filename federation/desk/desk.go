@@ -117,9 +117,13 @@ func (d *Desk) step(
 		if errors.Is(err, authz.ErrNotFound) {
 			before, err = enrol.Subordinate{ID: id}, nil
 		}
-		// What nobody explains is built upon by no step, and ended by one.
-		if err == nil && before.Revision > 0 && action != audit.SubordinateRevoked {
+		if err == nil && before.Revision > 0 {
 			err = d.Store.CheckSubordinate(ctx, before)
+		}
+		// What no event explains is built upon by no step, and ended by one, whatever it says:
+		// nothing of it stays.
+		if errors.Is(err, approval.ErrUnexplained) && action == audit.SubordinateRevoked {
+			before, more, err = enrol.Subordinate{ID: id, State: enrol.Proposed, Revision: before.Revision}, unexplained{}, nil
 		}
 		if err != nil {
 			return err
@@ -146,6 +150,13 @@ func (d *Desk) step(
 		return d.write(ctx, o, action, approval.OfSubordinate(after), said(after, more))
 	})
 	return after, err
+}
+
+// unexplained is what the event says of the end of a record that no event explained.
+type unexplained struct{}
+
+func (unexplained) String() string {
+	return "the record was not as its newest event said, and nothing of it stays"
 }
 
 // inOrder refuses a step before the last one: events have the order of their times, and the
@@ -228,8 +239,12 @@ func (d *Desk) mark(
 		if errors.Is(err, authz.ErrNotFound) {
 			before, err = enrol.Mark{Type: kind, Subject: id}, nil
 		}
-		if err == nil && before.Revision > 0 && action != audit.TrustMarkRevoked {
+		if err == nil && before.Revision > 0 {
 			err = d.Store.CheckMark(ctx, before)
+		}
+		if errors.Is(err, approval.ErrUnexplained) && action == audit.TrustMarkRevoked {
+			granted := d.Now().UTC().Truncate(time.Second)
+			before, err = enrol.Mark{Type: kind, Subject: id, Revision: before.Revision, GrantedAt: granted}, nil
 		}
 		if err != nil {
 			return err

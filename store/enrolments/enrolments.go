@@ -6,11 +6,13 @@ package enrolments
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
 	"hopnhat/authz"
 	"hopnhat/federation"
+	"hopnhat/federation/approval"
 	"hopnhat/federation/enrol"
 	"hopnhat/store/evidence"
 	"hopnhat/store/handle"
@@ -34,8 +36,11 @@ type row struct {
 func (r row) subordinate() (enrol.Subordinate, error) {
 	var s enrol.Subordinate
 	err := json.Unmarshal(r.Record, &s)
+	if err != nil { // nobody here wrote it so
+		s, err = enrol.Subordinate{}, fmt.Errorf("%w: the record of %s cannot be read", approval.ErrUnexplained, r.ID)
+	}
 	s.ID, s.State, s.Revision = federation.EntityID(r.ID), enrol.State(r.State), r.Revision
-	return s, handle.Wrap("decoding a subordinate", err)
+	return s, err
 }
 
 // Subordinate reads one. The error is [authz.ErrNotFound] if it was never proposed.
@@ -80,8 +85,8 @@ func (db Book) Search(
 
 func subordinates(rows []row) (list []enrol.Subordinate, err error) {
 	list = make([]enrol.Subordinate, len(rows))
-	for i, r := range rows {
-		if list[i], err = r.subordinate(); err != nil {
+	for i, r := range rows { // one that cannot be read says nothing, and hides no other
+		if list[i], err = r.subordinate(); err != nil && !approval.IsUnexplained(err) {
 			return nil, err
 		}
 	}
@@ -117,8 +122,11 @@ type markRow struct {
 func (r markRow) mark() (enrol.Mark, error) {
 	m := enrol.Mark{}
 	err := json.Unmarshal(r.Record, &m)
+	if err != nil {
+		m, err = enrol.Mark{}, fmt.Errorf("%w: the record of a mark of %s cannot be read", approval.ErrUnexplained, r.Subject)
+	}
 	m.Type, m.Subject, m.Revision = r.Type, federation.EntityID(r.Subject), r.Revision
-	return m, handle.Wrap("decoding a trust mark", err)
+	return m, err
 }
 
 // Mark reads one. The error is [authz.ErrNotFound] if it was never granted.

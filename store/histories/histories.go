@@ -18,15 +18,16 @@ import (
 // is safe for concurrent use.
 type Book struct{ *handle.Handle }
 
-// NewestVerdicts are the digests of the newest verdicts of a node, by entity.
+// NewestVerdicts are the digests of the newest verdicts of a node, by entity; no row of a time to
+// come is one.
 func (db Book) NewestVerdicts(ctx context.Context, node string) (map[federation.EntityID]string, error) {
 	var rows []struct {
 		ID     string `gorm:"column:entity_id"`
 		Digest string `gorm:"column:digest"`
 	}
 	err := db.Reader(ctx).Raw(`SELECT v.entity_id, v.digest FROM federation_verdicts v JOIN
-		(SELECT entity_id, max(at) AS at FROM federation_verdicts WHERE node = ? GROUP BY entity_id) n
-		ON v.entity_id = n.entity_id AND v.at = n.at WHERE v.node = ?`, node, node).Scan(&rows).Error
+		(SELECT entity_id, max(at) AS at FROM federation_verdicts WHERE node = ? AND at <= ? GROUP BY entity_id) n
+		ON v.entity_id = n.entity_id AND v.at = n.at WHERE v.node = ?`, node, db.Now().UTC(), node).Scan(&rows).Error
 	if err != nil {
 		return nil, handle.Wrap("reading the newest verdicts", err)
 	}

@@ -15,7 +15,7 @@ import (
 
 const app = federation.EntityID("https://app.example.vn")
 
-var noon = time.Date(2027, 3, 3, 2, 0, 0, 0, time.UTC)
+var noon = time.Date(2026, 3, 3, 2, 0, 0, 0, time.UTC)
 
 func at(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 
@@ -73,6 +73,9 @@ func TestVerdictsAt(t *testing.T) {
 				}
 			})
 		}
+		// A row of a time to come, which no node wrote, keeps no verdict from being written.
+		year := 365 * 24 * 60
+		keep(t, book, "dc1/a", 5*year, row(5*year, "z", trusted))
 		newest, err := book.NewestVerdicts(t.Context(), "dc1/a")
 		if err != nil || len(newest) != 1 || newest[app] != "x" {
 			t.Errorf("the newest are %v, %v", newest, err)

@@ -140,7 +140,7 @@ func TestNothingIsSignedOfWhatNoEventExplains(t *testing.T) {
 			SELECT 'ffffffff-0000-7000-8000-000000000001', at, type, client_id, pseudonym, purpose, registry, permit, consent, visible_from,
 			replace(canonical, 'approved', 'suspended'), salt, sequence, mac, mac_key FROM events WHERE client_id = 'APP' AND type = 'admin.action'
 			AND canonical LIKE '%federation.approved%'; UPDATE federation_subordinates SET state = 'active' WHERE entity_id = 'APP'`, signed, signed, nil},
-		{"a record says nothing", nil, `UPDATE federation_subordinates SET record = «'"x"'» WHERE entity_id = 'APP'`, 500, signed, []string{"the records of APP"}},
+		{"a record says nothing", nil, `UPDATE federation_subordinates SET record = «'"x"'» WHERE entity_id = 'APP'`, refused, signed, []string{"the records of APP"}},
 		{"a mark has another end", nil, `UPDATE federation_marks SET record = «replace(CAST(record AS text), '"until"', '"whence"')» WHERE entity_id = 'APP'`, signed, refused, []string{ofMark}},
 		{
 			"a mark that was taken back is there again", took, `UPDATE federation_marks SET record = «replace(CAST(record AS text), '"revoked_at"', '"x"')» WHERE entity_id = 'APP'`, signed, refused,
@@ -259,4 +259,54 @@ func (a *anchor) approved(t *testing.T, terms enrol.Terms) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestWhatNoEventExplainsEnds: whatever somebody wrote into a record, it can be revoked, with an
+// event that explains what is left, and nothing that she wrote stays.
+func TestWhatNoEventExplainsEnds(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		a := newAnchor(t, db)
+		for i, row := range []struct{ name, subordinate, mark string }{
+			{"it is revoked already", "state = 'revoked'", "record = «'{\"revoked_at\":\"2026-01-01T00:00:00Z\"}'»"},
+			{
+				"it was changed in a time to come",
+				"record = «replace(CAST(record AS text), '\"since\"', '\"since\":\"2999-01-01T00:00:00Z\",\"x\"')»",
+				"record = «'{\"granted_at\":\"2999-01-01T00:00:00Z\"}'»",
+			},
+			{"it cannot be read", "record = «'\"x\"'»", "record = «'\"x\"'»"},
+			{"it has another history", "record = «replace(CAST(record AS text), '\"registration\"', '\"jwks_update\"')»", ""},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				a.app = federation.EntityID(fmt.Sprintf("https://app%d.example.vn", i))
+				a.enrolled(t)
+				begin, end := "", ""
+				if db.Dialect() == store.PostgreSQL {
+					begin, end = "CAST(", " AS jsonb)"
+				}
+				write := strings.NewReplacer("«", begin, "»", end)
+				a.tab.run(t, write.Replace("UPDATE federation_subordinates SET "+row.subordinate+" WHERE entity_id = ?"), string(a.app))
+				if _, err := a.d.Suspend(t.Context(), officer("a"), a.app, "x"); !errors.Is(err, approval.ErrUnexplained) {
+					t.Errorf("suspend: %v", err)
+				}
+				s, err := a.d.Revoke(t.Context(), officer("a"), a.app, "an incident")
+				if err != nil || s.State != enrol.Revoked || len(s.History) > 0 || string(s.Terms.Keys) != "null" || s.ApprovedBy != "" {
+					t.Fatalf("revoke: %+v, %v", s, err)
+				}
+				if err := db.Enrolments.CheckSubordinate(t.Context(), s); err != nil {
+					t.Errorf("what is left: %v", err)
+				}
+				if row.mark == "" {
+					return
+				}
+				a.tab.run(t, write.Replace("UPDATE federation_marks SET "+row.mark+" WHERE entity_id = ?"), string(a.app))
+				m, err := a.d.TakeBack(t.Context(), officer("a"), kind, a.app, "an incident")
+				if err != nil || m.RevokedBy != "a" {
+					t.Fatalf("take back: %+v, %v", m, err)
+				}
+				if err := db.Enrolments.CheckMark(t.Context(), m); err != nil {
+					t.Errorf("what is left of the mark: %v", err)
+				}
+			})
+		}
+	})
 }

@@ -176,7 +176,11 @@ func (p *Pages) find(v *page.Visit, id string) (enrol.Subordinate, error) {
 	if p.o.Desk == nil || len(id) > federation.MaxEntityID {
 		return enrol.Subordinate{}, authz.ErrNotFound
 	}
-	return p.o.Records.Subordinate(v.Context, federation.EntityID(id))
+	s, err := p.o.Records.Subordinate(v.Context, federation.EntityID(id))
+	if approval.IsUnexplained(err) { // one that cannot be read is seen, and revoked
+		err = nil
+	}
+	return s, err
 }
 
 func (p *Pages) show(v *page.Visit, s enrol.Subordinate, problem federated.FederationProblem, said error) error {
