@@ -154,7 +154,7 @@ func (c *Centre) answer(ctx context.Context, token string) (string, error) {
 		return "", refuse(http.StatusBadRequest, "The request is none: %v.", err)
 	}
 	now := c.now()
-	if q.Since < 0 || q.Since > 0 && q.After != "" {
+	if q.Since < 0 || q.Since > LatestVersion(now) || q.Since > 0 && q.After != "" {
 		return "", refuse(http.StatusBadRequest, "The request asks for what changed since a version, or for all after a person.")
 	}
 	province, err := c.province(q.claims, received, now)
@@ -246,7 +246,7 @@ func (c *Centre) page(ctx context.Context, p Provider, q request, now time.Time)
 	if err := c.welcome(ctx, p.Entity, &a); err != nil {
 		return a, err
 	}
-	if a.Version, err = c.store.Number(ctx, p.Entity); err != nil {
+	if a.Version, err = c.store.Number(ctx, p.Entity, now); err != nil {
 		return a, err
 	}
 	if a.Version < q.Since { // the versions that come are later than any that was told
@@ -271,6 +271,11 @@ func (c *Centre) page(ctx context.Context, p Provider, q request, now time.Time)
 	if rule.digest(text) != q.Rule {
 		a.Key, a.Rule = text, &rule
 	}
+	if c.Joins != nil {
+		if err := c.Joins.explained(ctx, p.Entity, list); err != nil {
+			return a, err
+		}
+	}
 	if err := handOver(ctx, c.store, c.evidence, p.Entity, list, now); err != nil {
 		return a, err
 	}
@@ -287,6 +292,9 @@ func (c *Centre) page(ctx context.Context, p Provider, q request, now time.Time)
 			said = person{
 				Subject: one.Person, Version: one.Version, Kind: one.Kind, Level: one.Level, Number: one.Number.Reveal(),
 				Password: string(one.Password), Seed: seed, Step: one.Step,
+			}
+			if said.check() != nil { // one whom the province cannot take keeps no other from coming
+				said = person{Subject: one.Person, Version: one.Version, Locked: true}
 			}
 		}
 		a.People = append(a.People, said)

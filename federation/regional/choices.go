@@ -51,7 +51,8 @@ type ChoiceStore interface {
 	People(ctx context.Context, provider federation.EntityID, after authz.Subject, limit int) ([]Chosen, error)
 	// Number gives the changes that have no version the next ones, and answers with the last:
 	// whatever was committed before stands at that version or below it in what is listed after.
-	Number(ctx context.Context, provider federation.EntityID) (head int64, err error)
+	// A version is a time in microseconds, or later; what claims to be of the future has none.
+	Number(ctx context.Context, provider federation.EntityID, now time.Time) (head int64, err error)
 	// Raise makes the versions that come later than one.
 	Raise(ctx context.Context, provider federation.EntityID, version int64) error
 	// Changes lists those of whom something changed after a version, in the order of theirs, at
@@ -129,7 +130,10 @@ func (c *Choices) change(
 
 // signsIn reports whether something is handed over of a person: of one who is locked, or could not
 // sign in there without both factors, there is the name alone.
-func (p Chosen) signsIn() bool { return !p.Gone && !p.Locked && len(p.Password) > 0 && len(p.Seed) > 0 }
+func (p Chosen) signsIn() bool {
+	return !p.Gone && !p.Locked && len(p.Password) > 0 && len(p.Password) <= maxHash && len(p.Seed) > 0 &&
+		numberForm.MatchString(p.Number.Reveal()) && p.Kind != "" && p.Level >= 1 && p.Level <= 2
+}
 
 // handOver records of whom something is handed over for the first time.
 func handOver(

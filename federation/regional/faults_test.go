@@ -182,3 +182,52 @@ func TestTheEndWaitsForNobody(t *testing.T) {
 		<-ended
 	})
 }
+
+// TestVersionsOfTheFuture: a version that nobody gave, at the centre or at the province, stops no
+// lock from arriving.
+func TestVersionsOfTheFuture(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const future = int64(1) << 62
+		w := newWorldAt(t, db, storetest.SQLite(t, nil))
+		an, _ := w.chose(t, 1)
+		binh, _ := w.chose(t, 2)
+		w.feed(t)
+		for _, query := range []string{
+			"UPDATE regional_changes SET version = ? WHERE person = (SELECT min(person) FROM regional_changes)",
+			"UPDATE regional_heads SET version = ?",
+		} {
+			if err := db.Writer(t.Context()).Exec(query, future).Error; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.there.Writer(t.Context()).Exec("UPDATE regional_feeds SET version = ?", future).Error; err != nil {
+			t.Fatal(err)
+		}
+		w.now = w.now.Add(time.Minute)
+		w.feed(t)
+		for i, who := range []authz.Subject{an, binh} {
+			if err := w.at.Lock(t.Context(), who, "operator", w.now); err != nil {
+				t.Fatal(err)
+			}
+			w.now = w.now.Add(time.Minute)
+			w.feed(t)
+			if w.can(t, i+1) {
+				t.Errorf("the lock of person %d did not arrive", i+1)
+			}
+		}
+	})
+}
+
+// TestOneWithoutANumber: somebody of whom not all is there keeps no other from coming.
+func TestOneWithoutANumber(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t, nil))
+	an, _ := w.chose(t, 1)
+	w.chose(t, 2)
+	if err := w.at.Writer(t.Context()).Exec("DELETE FROM identifiers WHERE subject = ?", string(an)).Error; err != nil {
+		t.Fatal(err)
+	}
+	w.feed(t)
+	if w.can(t, 1) || !w.can(t, 2) || w.pens[centre].wrote(audit.RegionalHanded, an) != 0 {
+		t.Error("who has no number can sign in, or keeps another from coming")
+	}
+}

@@ -210,7 +210,7 @@ func (f *Feeder) feed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now := f.Now(); told.Version > 0 && !f.allDue(now) {
+	if now := f.Now(); told.Version > 0 && told.Version <= LatestVersion(now) && !f.allDue(now) {
 		if err = f.feedChanges(ctx, told); !errors.Is(err, errOlder) {
 			return err
 		}
@@ -369,7 +369,7 @@ func (f *Feeder) ask(ctx context.Context, q request) (answer, error) {
 	if err != nil {
 		return a, fmt.Errorf("the answer of the centre: %w", err)
 	}
-	if err := a.answers(q); err != nil {
+	if err := a.answers(q, f.Now()); err != nil {
 		return a, err
 	}
 	f.mu.Lock()

@@ -22,7 +22,7 @@ import (
 const (
 	eventsType  = "regional-events+jwt"
 	EventsMedia = "application/" + eventsType
-	maxEvents   = 2 << 20
+	maxEvents   = 128 << 10 // what the route takes
 )
 
 // sending is signed with a federation key of the province. The stretch in it is encrypted to the
@@ -39,7 +39,13 @@ type heldLog struct {
 }
 
 // maxLogs bounds the shards that an answer names.
-const maxLogs = 1000
+const maxLogs = 200
+
+// Bounds of what a stretch says of its shard, in bytes.
+const (
+	maxOrigin = 200
+	maxKey    = 300
+)
 
 // Conflict is what the centre had taken from a person before an event of a province.
 type Conflict string
@@ -121,6 +127,48 @@ func (c *Centre) join(ctx context.Context, token string) error {
 	return err
 }
 
+// explained holds the choices of people against the newest genuine event of each: without one
+// by which she chose the province nothing is handed over of her, and it is an incident. It says of
+// whom something was handed over since.
+func (j *Joins) explained(ctx context.Context, province federation.EntityID, list []Chosen) error {
+	for i := range list {
+		p := &list[i]
+		if !p.signsIn() {
+			continue
+		}
+		pseudonym, err := j.Pseudonyms.Audit(ctx, p.Subject)
+		if err != nil {
+			return err
+		}
+		found, err := j.Events.Find(ctx, audit.Query{Pseudonym: pseudonym, Type: audit.FactorChanged, Limit: audit.MaxLimit})
+		if err != nil {
+			return err
+		}
+		newest := audit.Action("")
+		for _, r := range found {
+			action := audit.Action(r.Event.Detail.Action)
+			if r.Fault == "" && r.Event.Detail.Object == string(province) && regionalActions[action] {
+				newest = action
+				break
+			}
+		}
+		switch newest {
+		case audit.RegionalHanded, audit.RegionalChosen:
+			p.Handed = newest == audit.RegionalHanded
+			continue
+		}
+		p.Locked = true
+		f := reconcile.Finding{Kind: reconcile.ChoiceUnexplained, Object: string(province), Pseudonym: pseudonym}
+		if err := j.Report(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// regionalActions are those that say whether a choice is one.
+var regionalActions = map[audit.Action]bool{audit.RegionalChosen: true, audit.RegionalWithdrawn: true, audit.RegionalHanded: true}
+
 // take keeps what a stretch has of persons, once, and notes it where each of them sees it. A
 // stretch that is no part of the log that was is an incident, and nothing of it is kept.
 func (j *Joins) take(ctx context.Context, province federation.EntityID, s Stretch) error {
@@ -137,15 +185,21 @@ func (j *Joins) take(ctx context.Context, province federation.EntityID, s Stretc
 	if held.Size == 0 && len(all) >= maxLogs {
 		return refuse(http.StatusForbidden, "The province has %d shards already.", maxLogs)
 	}
-	next, events, err := s.check(held)
+	next, events, missing, err := s.check(held)
+	finding := reconcile.Finding{Kind: reconcile.ProvinceLog, Origin: s.Origin, Index: held.Size, Object: string(province)}
 	switch {
 	case errors.Is(err, ErrFork):
-		f := reconcile.Finding{Kind: reconcile.ProvinceLog, Origin: bounded(s.Origin), Index: held.Size, Object: string(province)}
-		return errors.Join(err, j.Report(ctx, f))
+		return errors.Join(err, j.Report(ctx, finding))
 	case errors.Is(err, ErrNext):
 		return err
 	case err != nil:
 		return refuse(http.StatusBadRequest, "The stretch does not count: %v.", err)
+	}
+	for _, place := range missing { // nothing after it waits for it
+		finding.Index = place
+		if err := j.Report(ctx, finding); err != nil {
+			return err
+		}
 	}
 	people := make([]authz.Subject, len(events))
 	for i, e := range events {
@@ -180,9 +234,6 @@ func (j *Joins) take(ctx context.Context, province federation.EntityID, s Stretc
 		return err
 	})
 }
-
-// bounded is a name that a province gave, as far as an incident has it.
-func bounded(s string) string { return strings.ToValidUTF8(s[:min(len(s), 100)], "") }
 
 // ParseJoined reads what the event of a joined event says: its kind, and when it was decided
 // there.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,6 +37,8 @@ const (
 	maxRequest = 16 << 10
 	maxAnswer  = 512 << 10
 	maxBefore  = 10_000
+	// maxHash is how long the hash of a password is at most.
+	maxHash = 512
 	// page is how many people one answer has.
 	page = 100
 	// life of a message.
@@ -144,7 +147,7 @@ func (p person) check() error {
 		return errors.New("the number of a person has not 12 digits")
 	case p.Level < 1 || p.Level > 2 || p.Kind == "":
 		return errors.New("a person has no kind or level of account")
-	case p.Password == "" || len(p.Password) > 512 || len(p.Seed) < 16 || len(p.Seed) > 64 || p.Step < 0:
+	case p.Password == "" || len(p.Password) > maxHash || len(p.Seed) < 16 || len(p.Seed) > 64 || p.Step < 0:
 		return errors.New("a person has not both factors")
 	}
 	return nil
@@ -209,9 +212,12 @@ func readAnswer(token string, by *jose.Set) (answer, error) {
 
 // answers refuses an answer that is not one to a request: what changed comes in the order of
 // versions, all in that of the names.
-func (a answer) answers(q request) error {
+func (a answer) answers(q request, now time.Time) error {
 	if a.ID != q.ID {
 		return errors.New("the answer of the centre is to another request")
+	}
+	if a.Version > LatestVersion(now) || slices.ContainsFunc(a.People, func(p person) bool { return p.Version > LatestVersion(now) }) {
+		return errors.New("the answer of the centre has a version of the future")
 	}
 	version, name := q.Since, q.After
 	for _, p := range a.People {
@@ -226,6 +232,10 @@ func (a answer) answers(q request) error {
 	}
 	return nil
 }
+
+// LatestVersion bounds the versions that there can be at a time: they are times in microseconds,
+// and run ahead of the clock by what changed at once.
+func LatestVersion(now time.Time) int64 { return now.Add(time.Hour).UnixMicro() }
 
 // digest names the key and the rule of a province.
 func (r Rule) digest(key string) string {

@@ -122,9 +122,9 @@ func FuzzStretch(f *testing.F) {
 		if decode([]byte(text), &s) != nil {
 			return
 		}
-		if next, events, err := s.check(Held{Origin: s.Origin, Size: s.First}); err == nil {
+		if next, events, _, err := s.check(Held{Origin: s.Origin, Size: s.First}); err == nil {
 			t.Fatalf("%s was taken: %v, %v", text, next, events)
 		}
-		_, _ = s.events()
+		_, _, _ = s.events()
 	})
 }

@@ -73,54 +73,57 @@ type Joined struct {
 	Since    time.Time
 }
 
-// ErrFork means that a province's log is not the one that it was, or has no evidence where it must
-// have some: an incident. ErrNext means that a stretch does not follow on what is held.
+// ErrFork means that a province's log is not the one that it was: an incident. ErrNext means that a
+// stretch does not follow on what is held.
 var (
 	ErrFork = errors.New("the log of the province is not what it was")
 	ErrNext = errors.New("the stretch does not follow on what is held")
 )
 
 // check verifies a stretch against what is held of its shard, and gives what is held with it.
-func (s Stretch) check(held Held) (next Held, events []Joined, err error) {
+// missing are places of sign-ins whose events did not come with them.
+func (s Stretch) check(held Held) (next Held, events []Joined, missing []uint64, err error) {
 	n := uint64(len(s.Leaves))
 	switch {
+	case len(s.Origin) > maxOrigin || len(s.Key) > maxKey:
+		return next, nil, nil, errors.New("the name of the shard, or its key, is too long")
 	case n == 0 || n > MaxStretch || len(s.Events) > 2*MaxStretch || s.First > 1<<62:
-		return next, nil, errors.New("the stretch has no leaves, or too many")
+		return next, nil, nil, errors.New("the stretch has no leaves, or too many")
 	case s.First != held.Size:
-		return next, nil, fmt.Errorf("%w: it begins at %d, and %d entries of %s are held", ErrNext, s.First, held.Size, s.Origin)
+		return next, nil, nil, fmt.Errorf("%w: it begins at %d, and %d entries of %s are held", ErrNext, s.First, held.Size, s.Origin)
 	case held.Key != "" && s.Key != held.Key:
-		return next, nil, fmt.Errorf("%w: another key signs %s", ErrFork, s.Origin)
+		return next, nil, nil, fmt.Errorf("%w: another key signs %s", ErrFork, s.Origin)
 	}
 	key, err := note.NewVerifier(s.Key)
 	if err != nil {
-		return next, nil, fmt.Errorf("the key of the log: %w", err)
+		return next, nil, nil, fmt.Errorf("the key of the log: %w", err)
 	}
 	tree, err := proof.OpenCheckpoint(s.Checkpoint, key)
 	if err != nil {
-		return next, nil, err
+		return next, nil, nil, err
 	}
 	if tree.Origin != s.Origin {
-		return next, nil, fmt.Errorf("the checkpoint is of %q", tree.Origin)
+		return next, nil, nil, fmt.Errorf("the checkpoint is of %q", tree.Origin)
 	}
 	var lists [5][]proof.Hash
 	for i, raw := range [...][][]byte{s.Head, s.Tail, s.Before, s.After, {s.Root}} {
 		if lists[i], err = hashes(raw); err != nil {
-			return next, nil, err
+			return next, nil, nil, err
 		}
 	}
 	older := proof.Checkpoint{Origin: s.Origin, Size: held.Size, Root: held.Root}
 	newer := proof.Checkpoint{Origin: s.Origin, Size: s.First + n, Root: lists[4][0]}
 	if err := tiles.CheckConsistency(lists[2], older, tree); err != nil {
-		return next, nil, fmt.Errorf("%w: %w", ErrFork, err)
+		return next, nil, nil, fmt.Errorf("%w: %w", ErrFork, err)
 	}
 	if err := tiles.CheckConsistency(lists[3], newer, tree); err != nil {
-		return next, nil, fmt.Errorf("%w: %w", ErrFork, err)
+		return next, nil, nil, fmt.Errorf("%w: %w", ErrFork, err)
 	}
 	if err := (proof.Range{First: s.First, Leaves: s.Leaves, Head: lists[0], Tail: lists[1]}).Check(tree); err != nil {
-		return next, nil, fmt.Errorf("%w: %w", ErrFork, err)
+		return next, nil, nil, fmt.Errorf("%w: %w", ErrFork, err)
 	}
-	events, err = s.events()
-	return Held{s.Origin, newer.Size, newer.Root, s.Key}, events, err
+	events, missing, err = s.events()
+	return Held{s.Origin, newer.Size, newer.Root, s.Key}, events, missing, err
 }
 
 // hashes are nodes of a tree.
@@ -150,33 +153,36 @@ func (s *Stretch) Prove(r proof.Range, root proof.Hash, before, after []proof.Ha
 }
 
 // events are the events of a stretch whose leaves are proved. A sign-in is always about somebody:
-// its leaf comes with its event.
-func (s Stretch) events() ([]Joined, error) {
-	there, events := map[uint64]bool{}, make([]Joined, 0, len(s.Events))
+// its leaf comes with its event, or the place is one that misses.
+func (s Stretch) events() (events []Joined, missing []uint64, err error) {
+	there := map[uint64]bool{}
 	for _, e := range s.Events {
 		if e.Place < s.First || e.Place-s.First >= uint64(len(s.Leaves)) || there[e.Place] {
-			return nil, errors.New("an event has a place that is not in the stretch, or is there twice")
+			return nil, nil, errors.New("an event has a place that is not in the stretch, or is there twice")
 		}
 		there[e.Place] = true
 		id, kind, groups, err := commitment.Split(e.Event)
 		if err != nil || len(e.Salt) != len(commitment.Salt{}) {
-			return nil, errors.New("an event is not as one is written") // and might be told by err
+			return nil, nil, errors.New("an event is not as one is written") // and might be told by err
 		}
 		leaf := commitment.Disclose(id, kind, groups, commitment.Salt(e.Salt)).Leaf()
 		if string(leaf) != string(s.Leaves[e.Place-s.First]) {
-			return nil, fmt.Errorf("%w: entry %d is not of the event that came with it", ErrFork, e.Place)
+			return nil, nil, fmt.Errorf("%w: entry %d is not of the event that came with it", ErrFork, e.Place)
 		}
 		var read audit.Event
 		if err := json.Unmarshal(e.Event, &read); err != nil {
-			return nil, errors.New("an event is not as one is written")
+			return nil, nil, errors.New("an event is not as one is written")
 		}
 		events = append(events, Joined{Logged: e, Origin: s.Origin, Read: read})
 	}
 	for i, leaf := range s.Leaves {
 		place := s.First + uint64(i)
-		if kind, _, err := commitment.ParseLeaf(leaf); err != nil || audit.Type(kind) == audit.SignedIn && !there[place] {
-			return nil, fmt.Errorf("%w: entry %d is a sign-in and came without its event, or no entry", ErrFork, place)
+		switch kind, _, err := commitment.ParseLeaf(leaf); {
+		case err != nil:
+			return nil, nil, fmt.Errorf("%w: entry %d is none", ErrFork, place)
+		case audit.Type(kind) == audit.SignedIn && !there[place]:
+			missing = append(missing, place)
 		}
 	}
-	return events, nil
+	return events, missing, nil
 }

@@ -111,11 +111,13 @@ const numbered = 10_000
 // Number gives the changes that have no version the next ones: see [regional.ChoiceStore]. Of
 // several callers one does it at a time; a change that is under way is passed over, and comes
 // later.
-func (db Book) Number(ctx context.Context, provider federation.EntityID) (head int64, err error) {
+func (db Book) Number(ctx context.Context, provider federation.EntityID, now time.Time) (head int64, err error) {
 	var some bool
+	latest := regional.LatestVersion(now)
+	const unnumbered = "provider = ? AND (version IS NULL OR version > ?)"
 	if _, err = db.One(ctx, "looking for changes", `SELECT coalesce((SELECT version FROM regional_heads WHERE provider = ?), 0),
-		EXISTS (SELECT 1 FROM regional_changes WHERE provider = ? AND version IS NULL)`, []any{string(provider), string(provider)},
-		&head, &some); err != nil || !some {
+		EXISTS (SELECT 1 FROM regional_changes WHERE `+unnumbered+`)`, []any{string(provider), string(provider), latest},
+		&head, &some); err != nil || !some && head <= latest {
 		return head, err
 	}
 	err = db.Tx(ctx, func(ctx context.Context) error {
@@ -128,12 +130,15 @@ func (db Book) Number(ctx context.Context, provider federation.EntityID) (head i
 		}
 		// A version is the time in microseconds, or later: in an older copy of the database, which
 		// is used again, a new change has a later version than any that was told.
-		base := max(head, db.Now().UnixMicro())
+		base := now.UnixMicro()
+		if head <= latest { // else nobody gave it
+			base = max(head, base)
+		}
 		changed, err := db.Change(ctx, "numbering changes", `UPDATE regional_changes SET version = ? + o.number
 			FROM (SELECT person, row_number() OVER (ORDER BY person) AS number FROM (SELECT person FROM regional_changes
-				WHERE provider = ? AND version IS NULL ORDER BY person LIMIT ?`+db.Dialect().SkipLocked()+`) AS free) AS o
-			WHERE regional_changes.provider = ? AND regional_changes.person = o.person`, base, string(provider), numbered, string(provider))
-		if err != nil || changed == 0 {
+				WHERE `+unnumbered+` ORDER BY person LIMIT ?`+db.Dialect().SkipLocked()+`) AS free) AS o
+			WHERE regional_changes.provider = ? AND regional_changes.person = o.person`, base, string(provider), latest, numbered, string(provider))
+		if err != nil || changed == 0 && head <= latest {
 			return err
 		}
 		head = base + changed

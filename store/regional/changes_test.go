@@ -15,6 +15,9 @@ import (
 	"hopnhat/store/storetest"
 )
 
+// now is when versions are given.
+var now = time.Now()
+
 // TestChanges: each change of what is told of a person who chose a province gives her a later
 // version, and what is not told gives none.
 func TestChanges(t *testing.T) {
@@ -26,7 +29,7 @@ func TestChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		var head int64
-		if head, err = book.Number(t.Context(), danang); err != nil || head < time.Now().Add(-time.Hour).UnixMicro() {
+		if head, err = book.Number(t.Context(), danang, now); err != nil || head < time.Now().Add(-time.Hour).UnixMicro() {
 			t.Fatalf("got %d, %v", head, err)
 		}
 		statement := func(query string, values ...any) func() error {
@@ -61,7 +64,7 @@ func TestChanges(t *testing.T) {
 			if err := row.do(); err != nil {
 				t.Fatalf("%s: %v", row.name, err)
 			}
-			if head, err = book.Number(t.Context(), danang); err != nil || head < before {
+			if head, err = book.Number(t.Context(), danang, now); err != nil || head < before {
 				t.Fatalf("%s: version %d after %d, %v", row.name, head, before, err)
 			}
 			list, err := book.Changes(t.Context(), danang, before, 9)
@@ -89,11 +92,11 @@ func TestNumbers(t *testing.T) {
 		if err := errors.Join(book.Raise(t.Context(), danang, later), book.Raise(t.Context(), danang, 1)); err != nil {
 			t.Fatal(err)
 		}
-		head, err := book.Number(t.Context(), danang)
+		head, err := book.Number(t.Context(), danang, now)
 		if err != nil || head <= later {
 			t.Fatalf("version %d is not after %d: %v", head, later, err)
 		}
-		if again, err := book.Number(t.Context(), danang); err != nil || again != head {
+		if again, err := book.Number(t.Context(), danang, now); err != nil || again != head {
 			t.Errorf("nothing changed, and the version is %d, %v", again, err)
 		}
 		seen, since := map[authz.Subject]bool{}, int64(1)
@@ -131,7 +134,7 @@ func TestALateCommit(t *testing.T) {
 			return err
 		}
 		var err error
-		during, err = book.Number(t.Context(), danang) // by another connection
+		during, err = book.Number(t.Context(), danang, now) // by another connection
 		return err
 	})
 	if err != nil {
@@ -141,7 +144,7 @@ func TestALateCommit(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Person != "p-1" {
 		t.Errorf("before the next numbers: %v, %v", list, err)
 	}
-	head, err := book.Number(t.Context(), danang)
+	head, err := book.Number(t.Context(), danang, now)
 	if err != nil || head <= during {
 		t.Fatalf("version %d after %d, %v", head, during, err)
 	}

@@ -54,7 +54,8 @@ func (db Book) Join(
 			since = e.Since.UTC()
 		}
 		if _, err := db.Change(ctx, doing, `INSERT INTO regional_events (provider, origin, idx, event_id, person, subject, type,
-			decided_at, canonical, salt, conflict, conflict_since, joined_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			decided_at, canonical, salt, conflict, conflict_since, joined_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`,
 			string(provider), e.Origin, int64(e.Place), e.Read.ID, string(e.Person), string(e.Subject), string(e.Read.Type),
 			e.Read.When.Decided.UTC(), string(e.Event), e.Salt, string(e.Conflict), since, at.UTC()); err != nil {
 			return err

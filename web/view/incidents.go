@@ -10,7 +10,7 @@ func IncidentKinds() []IncidentKind {
 	return []IncidentKind{
 		"leaf-without-row", "row-without-leaf", "other-commitment", "place-twice", "place-not-genuine", "not-genuine", "number-missing", "number-twice",
 		"counter-differs", "role-unexplained", "app-unexplained", "resource-unexplained", "consent-unexplained", "incident-unexplained",
-		"link-unexplained", "enrolment-unexplained", "state-not-genuine", "province-log",
+		"link-unexplained", "enrolment-unexplained", "state-not-genuine", "province-log", "choice-unexplained",
 		"too-many",
 	}
 }

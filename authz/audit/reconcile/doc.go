@@ -41,6 +41,7 @@ const (
 	EnrolmentUnexplained Kind = "enrolment-unexplained"
 	StateForged          Kind = "state-not-genuine"    // a row that says what became of the evidence, and that no server wrote so
 	ProvinceLog          Kind = "province-log"         // a province's log is not what it was
+	ChoiceUnexplained    Kind = "choice-unexplained"   // a choice of a province that no event explains
 	IncidentUnexplained  Kind = "incident-unexplained" // an incident that was closed, deleted or added without its event
 )
 
@@ -69,7 +70,7 @@ func (f Finding) Key() string {
 		return fmt.Sprintf("%s %s#%d of %s", f.Kind, f.Origin, f.Index, f.Event)
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s %s#%d", f.Kind, f.Pseudonym, f.Number)
-	case RoleUnexplained:
+	case RoleUnexplained, ChoiceUnexplained:
 		return fmt.Sprintf("%s %s of %s", f.Kind, f.Object, f.Pseudonym)
 	case CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, LinkUnexplained, IncidentUnexplained,
 		EnrolmentUnexplained, StateForged:
@@ -85,7 +86,7 @@ func (f Finding) Said() string {
 		return f.Key()
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s #%d", f.Kind, f.Number)
-	case RoleUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, LinkUnexplained, IncidentUnexplained,
+	case RoleUnexplained, ChoiceUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, LinkUnexplained, IncidentUnexplained,
 		EnrolmentUnexplained, StateForged:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}

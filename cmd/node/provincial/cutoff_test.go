@@ -26,6 +26,7 @@ import (
 	"hopnhat/cmd/node/nodetest"
 	"hopnhat/federation"
 	"hopnhat/federation/federationtest"
+	"hopnhat/federation/regional"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 	"hopnhat/store/registry"
@@ -325,6 +326,21 @@ func TestCutOff(t *testing.T) {
 		if !strings.Contains(document, `"same_subject_issuers":["`+other+`"]`) {
 			t.Errorf("%s does not say that %s names people alike", issuer, other)
 		}
+	}
+
+	// What a piece of a log may be long comes as far as the centre's word on it.
+	long := strings.NewReader(strings.Repeat("x", 120<<10))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.Issuer+regional.Path, long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", regional.EventsMedia)
+	answer, err := an.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.Body.Close(); answer.StatusCode != http.StatusBadRequest {
+		t.Errorf("120 KiB that are no piece of a log: %d", answer.StatusCode)
 	}
 
 	// Cut off.

@@ -48,9 +48,6 @@ func (l *logs) Origins(ctx context.Context) ([]string, error) {
 // Stretch is what a shard has from a place on.
 func (l *logs) Stretch(ctx context.Context, origin string, from uint64) (regional.Stretch, error) {
 	s := regional.Stretch{Origin: origin, Events: []regional.Logged{}}
-	if err := l.name(ctx); err != nil {
-		return s, err
-	}
 	r, err := l.log().Reader(ctx, origin)
 	if err != nil {
 		return s, err
@@ -75,9 +72,14 @@ func (l *logs) Stretch(ctx context.Context, origin string, from uint64) (regiona
 	if n == 0 {
 		return s, nil
 	}
-	if s.Events, err = l.events(ctx, rows, from+uint64(n)); err != nil {
+	if err := l.name(ctx); err != nil { // also of who came since
 		return s, err
 	}
+	events, err := l.events(ctx, rows, from+uint64(n))
+	if err != nil {
+		return s, err
+	}
+	n, s.Events = fits(from, leaves[:n], events)
 	to := from + uint64(n)
 	proved, err := r.RangeProof(ctx, from, to-1)
 	if err != nil {
@@ -101,6 +103,30 @@ func (l *logs) Stretch(ctx context.Context, origin string, from uint64) (regiona
 	s.Prove(proved, root, before, after)
 	s.Key = r.VerifierKey()
 	return s, nil
+}
+
+// most is how many bytes of leaves and events a stretch has: what becomes of them, in base64 three
+// times over, is less than a route takes.
+const most = 40 << 10
+
+// fits is how many leaves go at one time, one at least, and the events of them.
+func fits(from uint64, leaves [][]byte, events []regional.Logged) (n int, some []regional.Logged) {
+	size, some := 0, []regional.Logged{}
+	for i, leaf := range leaves {
+		size += len(leaf) + 4
+		with := some
+		for _, e := range events {
+			if e.Place == from+uint64(i) {
+				size += len(e.Event) + 200
+				with = append(with, e)
+			}
+		}
+		if i > 0 && size > most {
+			return i, some
+		}
+		some = with
+	}
+	return len(leaves), some
 }
 
 // name notes by what events name the people who came since.
