@@ -14,6 +14,7 @@ import (
 	"hopnhat/authz/audit"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/federation"
+	"hopnhat/federation/regional/stretch"
 	"hopnhat/keys"
 	"hopnhat/keys/jose"
 )
@@ -41,29 +42,14 @@ type heldLog struct {
 // maxLogs bounds the shards that an answer names.
 const maxLogs = 200
 
-// Bounds of what a stretch says of its shard, in bytes.
-const (
-	maxOrigin = 200
-	maxKey    = 300
-)
-
-// Conflict is what the centre had taken from a person before an event of a province.
-type Conflict string
-
-// The conflicts: her account was locked, or she had withdrawn her choice of the province.
-const (
-	Locked    Conflict = "locked"
-	Withdrawn Conflict = "withdrawn"
-)
-
 // JoinStore keeps the events of provinces at the centre.
 type JoinStore interface {
 	Tx(ctx context.Context, fn func(ctx context.Context) error) error
 	// HeldLogs lists what is held of a province's log.
-	HeldLogs(ctx context.Context, provider federation.EntityID) ([]Held, error)
+	HeldLogs(ctx context.Context, provider federation.EntityID) ([]stretch.Held, error)
 	// Join keeps events, and that more is held than before, in the transaction of the context;
 	// authz.ErrConflict if it is not as before.
-	Join(ctx context.Context, provider federation.EntityID, before uint64, now Held, events []Joined, at time.Time) error
+	Join(ctx context.Context, provider federation.EntityID, before uint64, now stretch.Held, events []stretch.Joined, at time.Time) error
 	// Whose are the people of a province, as the centre knows them; who never chose it is not
 	// in it.
 	Whose(ctx context.Context, provider federation.EntityID, people []authz.Subject) (map[authz.Subject]authz.Subject, error)
@@ -109,7 +95,7 @@ func (c *Centre) join(ctx context.Context, token string) error {
 	if errors.Is(err, keys.ErrUnavailable) {
 		return err
 	}
-	var s Stretch
+	var s stretch.Stretch
 	if err == nil {
 		err = decode([]byte(plain), &s)
 	}
@@ -118,9 +104,9 @@ func (c *Centre) join(ctx context.Context, token string) error {
 	}
 	err = c.Joins.take(ctx, province.Entity, s)
 	switch {
-	case errors.Is(err, ErrNext), errors.Is(err, authz.ErrConflict):
+	case errors.Is(err, stretch.ErrNext), errors.Is(err, authz.ErrConflict):
 		return refuse(http.StatusConflict, "%v.", err)
-	case errors.Is(err, ErrFork):
+	case errors.Is(err, stretch.ErrFork):
 		slog.ErrorContext(ctx, "the log of a province is not what it was", "province", province.Entity, "origin", s.Origin, "error", err)
 		return refuse(http.StatusUnprocessableEntity, "%v.", err)
 	}
@@ -171,8 +157,8 @@ var regionalActions = map[audit.Action]bool{audit.RegionalChosen: true, audit.Re
 
 // take keeps what a stretch has of persons, once, and notes it where each of them sees it. A
 // stretch that is no part of the log that was is an incident, and nothing of it is kept.
-func (j *Joins) take(ctx context.Context, province federation.EntityID, s Stretch) error {
-	held := Held{Origin: s.Origin}
+func (j *Joins) take(ctx context.Context, province federation.EntityID, s stretch.Stretch) error {
+	held := stretch.Held{Origin: s.Origin}
 	all, err := j.Store.HeldLogs(ctx, province)
 	if err != nil {
 		return err
@@ -185,12 +171,12 @@ func (j *Joins) take(ctx context.Context, province federation.EntityID, s Stretc
 	if held.Size == 0 && len(all) >= maxLogs {
 		return refuse(http.StatusForbidden, "The province has %d shards already.", maxLogs)
 	}
-	next, events, missing, err := s.check(held)
+	next, events, missing, err := s.Check(held)
 	finding := reconcile.Finding{Kind: reconcile.ProvinceLog, Origin: s.Origin, Index: held.Size, Object: string(province)}
 	switch {
-	case errors.Is(err, ErrFork):
+	case errors.Is(err, stretch.ErrFork):
 		return errors.Join(err, j.Report(ctx, finding))
-	case errors.Is(err, ErrNext):
+	case errors.Is(err, stretch.ErrNext):
 		return err
 	case err != nil:
 		return refuse(http.StatusBadRequest, "The stretch does not count: %v.", err)
@@ -253,7 +239,7 @@ var begins = map[audit.Type]bool{
 
 // conflict is what the centre had taken from a person when something began at a province, by
 // the clocks of both.
-func (j *Joins) conflict(ctx context.Context, province federation.EntityID, e Joined) (why Conflict, since time.Time, err error) {
+func (j *Joins) conflict(ctx context.Context, province federation.EntityID, e stretch.Joined) (why stretch.Conflict, since time.Time, err error) {
 	if !begins[e.Read.Type] {
 		return "", since, nil
 	}
@@ -281,9 +267,9 @@ func (j *Joins) conflict(ctx context.Context, province federation.EntityID, e Jo
 	case errors.Join(err1, err2, err3) != nil:
 		return "", since, errors.Join(err1, err2, err3)
 	case locked.ID != "" && (unlocked.ID == "" || locked.When.Decided.After(unlocked.When.Decided)):
-		return Locked, locked.When.Decided, nil
+		return stretch.Locked, locked.When.Decided, nil
 	case audit.Action(chosen.Detail.Action) == audit.RegionalWithdrawn:
-		return Withdrawn, chosen.When.Decided, nil
+		return stretch.Withdrawn, chosen.When.Decided, nil
 	}
 	return "", since, nil
 }
@@ -292,9 +278,9 @@ func (j *Joins) conflict(ctx context.Context, province federation.EntityID, e Jo
 type Logs interface {
 	// Origins are its shards.
 	Origins(ctx context.Context) ([]string, error)
-	// Stretch is what a shard has from a place on, [MaxStretch] entries at most; without leaves
+	// Stretch is what a shard has from a place on, [stretch.MaxStretch] entries at most; without leaves
 	// where there is nothing yet.
-	Stretch(ctx context.Context, origin string, from uint64) (Stretch, error)
+	Stretch(ctx context.Context, origin string, from uint64) (stretch.Stretch, error)
 }
 
 // stretches is how many of a shard are sent in one round.
@@ -335,7 +321,7 @@ func (f *Feeder) tell(ctx context.Context) error {
 }
 
 // send sends one stretch.
-func (f *Feeder) send(ctx context.Context, s Stretch, to *jose.Set) error {
+func (f *Feeder) send(ctx context.Context, s stretch.Stretch, to *jose.Set) error {
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/federation/regional"
+	"hopnhat/federation/regional/stretch"
 	"hopnhat/store"
 	kept "hopnhat/store/regional"
 	"hopnhat/store/storetest"
@@ -33,8 +34,8 @@ type shard struct {
 	vkey   string
 	leaves [][]byte
 	stored []tlog.Hash
-	events []regional.Logged
-	spoil  func(s *regional.Stretch)
+	events []stretch.Logged
+	spoil  func(s *stretch.Stretch)
 }
 
 func newShard(t *testing.T) *shard {
@@ -79,7 +80,7 @@ func (l *shard) add(t *testing.T, kind audit.Type, person authz.Subject, at time
 		t.Fatal(err)
 	}
 	if person != "" {
-		l.events = append(l.events, regional.Logged{
+		l.events = append(l.events, stretch.Logged{
 			Place: uint64(len(l.leaves)), Person: person, Event: sealed.Canonical, Salt: sealed.Salt[:],
 		})
 	}
@@ -91,8 +92,8 @@ func (l *shard) Origins(context.Context) ([]string, error) { return []string{ori
 // most is how many entries a stretch of the tests has.
 const most = 3
 
-func (l *shard) Stretch(_ context.Context, _ string, from uint64) (s regional.Stretch, err error) {
-	s = regional.Stretch{Origin: origin, Key: l.vkey}
+func (l *shard) Stretch(_ context.Context, _ string, from uint64) (s stretch.Stretch, err error) {
+	s = stretch.Stretch{Origin: origin, Key: l.vkey}
 	size := int64(len(l.leaves))
 	if from >= uint64(size) {
 		return s, nil
@@ -230,11 +231,11 @@ func TestJoin(t *testing.T) {
 			t.Fatalf("conflicts: %v, %v", list, err)
 		}
 		slices.SortFunc(list, func(a, b kept.Conflict) int { return strings.Compare(string(a.Why), string(b.Why)) })
-		if c := list[0]; c.Subject != an || c.Person != anThere || c.Why != regional.Locked || c.Place != 2 ||
+		if c := list[0]; c.Subject != an || c.Person != anThere || c.Why != stretch.Locked || c.Place != 2 ||
 			!c.Since.Equal(at(2)) || !c.Decided.Equal(at(4)) {
 			t.Errorf("got %+v", c)
 		}
-		if c := list[1]; c.Subject != chi || c.Why != regional.Withdrawn || !c.Since.Equal(at(3)) || c.Type != string(audit.SignedIn) {
+		if c := list[1]; c.Subject != chi || c.Why != stretch.Withdrawn || !c.Since.Equal(at(3)) || c.Type != string(audit.SignedIn) {
 			t.Errorf("got %+v", c)
 		}
 		l.add(t, audit.SignedOut, chiThere, at(7))
@@ -256,8 +257,8 @@ func chosen(who authz.Subject) audit.Event {
 	}
 }
 
-// TestAChoiceThatNoEventExplains: nothing is handed over of somebody of whom the database alone says
-// that she chose the province, or that something was handed over before.
+// TestAChoiceThatNoEventExplains: nothing is handed over of somebody of whom the database alone
+// says that she chose the province, or that something was handed over before.
 func TestAChoiceThatNoEventExplains(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorldAt(t, db, storetest.SQLite(t, nil))
@@ -309,30 +310,30 @@ func TestForks(t *testing.T) {
 			}
 		}, 1},
 		{"a leaf that is not in the tree", func(_ *testing.T, l *shard, _ authz.Subject) {
-			l.spoil = func(s *regional.Stretch) { s.Leaves[0] = append(slices.Clone(s.Leaves[0]), 'x') }
+			l.spoil = func(s *stretch.Stretch) { s.Leaves[0] = append(slices.Clone(s.Leaves[0]), 'x') }
 		}, 1},
 		{"a leaf that was left out", func(_ *testing.T, l *shard, _ authz.Subject) {
-			l.spoil = func(s *regional.Stretch) { s.Leaves = append(slices.Clone(s.Leaves[:1]), s.Leaves[2:]...) }
+			l.spoil = func(s *stretch.Stretch) { s.Leaves = append(slices.Clone(s.Leaves[:1]), s.Leaves[2:]...) }
 		}, 1},
 		{"a shard with a long name", func(_ *testing.T, l *shard, _ authz.Subject) {
-			l.spoil = func(s *regional.Stretch) { s.Origin = strings.Repeat("x", 1000) }
+			l.spoil = func(s *stretch.Stretch) { s.Origin = strings.Repeat("x", 1000) }
 		}, 0},
 		{without, func(_ *testing.T, l *shard, _ authz.Subject) {
-			l.spoil = func(s *regional.Stretch) { s.Events = s.Events[1:] }
+			l.spoil = func(s *stretch.Stretch) { s.Events = s.Events[1:] }
 		}, 1},
 		{"an event that is not of its leaf", func(_ *testing.T, l *shard, _ authz.Subject) {
-			l.spoil = func(s *regional.Stretch) { s.Events[0].Salt = make([]byte, 32) }
+			l.spoil = func(s *stretch.Stretch) { s.Events[0].Salt = make([]byte, 32) }
 		}, 1},
 		{"an event that is there twice", func(_ *testing.T, l *shard, _ authz.Subject) {
-			l.spoil = func(s *regional.Stretch) { s.Events = append(s.Events, s.Events[0]) }
+			l.spoil = func(s *stretch.Stretch) { s.Events = append(s.Events, s.Events[0]) }
 		}, 0},
 		{"a checkpoint that nobody signed", func(_ *testing.T, l *shard, _ authz.Subject) {
-			l.spoil = func(s *regional.Stretch) {
+			l.spoil = func(s *stretch.Stretch) {
 				s.Checkpoint = bytes.Replace(s.Checkpoint, []byte("\n8\n"), []byte("\n9\n"), 1)
 			}
 		}, 0},
 		{"another root up to the end", func(_ *testing.T, l *shard, _ authz.Subject) {
-			l.spoil = func(s *regional.Stretch) { s.Root = make([]byte, 32) }
+			l.spoil = func(s *stretch.Stretch) { s.Root = make([]byte, 32) }
 		}, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {

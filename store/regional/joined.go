@@ -8,6 +8,7 @@ import (
 	"hopnhat/authz"
 	"hopnhat/federation"
 	"hopnhat/federation/regional"
+	"hopnhat/federation/regional/stretch"
 	"hopnhat/store/handle"
 	"hopnhat/store/sqldb"
 )
@@ -15,12 +16,12 @@ import (
 var _ regional.JoinStore = Book{}
 
 // HeldLogs lists what is held of a province's log.
-func (db Book) HeldLogs(ctx context.Context, provider federation.EntityID) ([]regional.Held, error) {
-	var list []regional.Held
+func (db Book) HeldLogs(ctx context.Context, provider federation.EntityID) ([]stretch.Held, error) {
+	var list []stretch.Held
 	err := db.Each(ctx, "listing what is held of a province's log",
 		"SELECT origin, size, root, vkey FROM regional_logs WHERE provider = ? ORDER BY origin LIMIT 2000", []any{string(provider)},
 		func(row sqldb.Row) error {
-			var h regional.Held
+			var h stretch.Held
 			var root []byte
 			var size int64
 			err := row.Scan(&h.Origin, &size, &root, &h.Key)
@@ -35,7 +36,7 @@ func (db Book) HeldLogs(ctx context.Context, provider federation.EntityID) ([]re
 // Join keeps events of a province, and that more of its log is held than before: see
 // [regional.JoinStore]. Of several callers with one stretch one returns nil.
 func (db Book) Join(
-	ctx context.Context, provider federation.EntityID, before uint64, now regional.Held, events []regional.Joined, at time.Time,
+	ctx context.Context, provider federation.EntityID, before uint64, now stretch.Held, events []stretch.Joined, at time.Time,
 ) error {
 	const doing = "keeping a piece of a province's log"
 	held, err := db.Change(ctx, doing, `INSERT INTO regional_logs (provider, origin, size, root, vkey, joined_at) VALUES (?, ?, ?, ?, ?, ?)
@@ -97,15 +98,15 @@ func pairs[K ~string](
 type Conflict struct {
 	Provider federation.EntityID `json:"province"`
 	// Person is by what the province knows her, and Subject by what the centre does.
-	Person  authz.Subject     `json:"person"`
-	Subject authz.Subject     `json:"subject"`
-	Type    string            `json:"type"`
-	Event   string            `json:"event"`
-	Origin  string            `json:"origin"`
-	Place   uint64            `json:"place"`
-	Decided time.Time         `json:"decided"`
-	Why     regional.Conflict `json:"conflict"`
-	Since   time.Time         `json:"since"`
+	Person  authz.Subject    `json:"person"`
+	Subject authz.Subject    `json:"subject"`
+	Type    string           `json:"type"`
+	Event   string           `json:"event"`
+	Origin  string           `json:"origin"`
+	Place   uint64           `json:"place"`
+	Decided time.Time        `json:"decided"`
+	Why     stretch.Conflict `json:"conflict"`
+	Since   time.Time        `json:"since"`
 }
 
 // Conflicts lists what provinces began for persons after the centre had locked them, or they had

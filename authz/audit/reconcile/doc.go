@@ -86,7 +86,8 @@ func (f Finding) Said() string {
 		return f.Key()
 	case NumberMissing, NumberTwice:
 		return fmt.Sprintf("%s #%d", f.Kind, f.Number)
-	case RoleUnexplained, ChoiceUnexplained, CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, LinkUnexplained, IncidentUnexplained,
+	case RoleUnexplained, ChoiceUnexplained,
+		CounterDiffers, AppUnexplained, ResourceUnexplained, ConsentUnexplained, LinkUnexplained, IncidentUnexplained,
 		EnrolmentUnexplained, StateForged:
 		return fmt.Sprintf("%s %s", f.Kind, f.Object)
 	}

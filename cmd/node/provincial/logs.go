@@ -8,7 +8,7 @@ import (
 	"hopnhat/authz/audit/commitment"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/tiles"
-	"hopnhat/federation/regional"
+	"hopnhat/federation/regional/stretch"
 	"hopnhat/store"
 	"hopnhat/store/evidence"
 	"hopnhat/store/tlog"
@@ -46,8 +46,8 @@ func (l *logs) Origins(ctx context.Context) ([]string, error) {
 }
 
 // Stretch is what a shard has from a place on.
-func (l *logs) Stretch(ctx context.Context, origin string, from uint64) (regional.Stretch, error) {
-	s := regional.Stretch{Origin: origin, Events: []regional.Logged{}}
+func (l *logs) Stretch(ctx context.Context, origin string, from uint64) (stretch.Stretch, error) {
+	s := stretch.Stretch{Origin: origin, Events: []stretch.Logged{}}
 	r, err := l.log().Reader(ctx, origin)
 	if err != nil {
 		return s, err
@@ -60,7 +60,7 @@ func (l *logs) Stretch(ctx context.Context, origin string, from uint64) (regiona
 	if err != nil || tree.Size <= from {
 		return s, err
 	}
-	leaves, err := r.Entries(ctx, from, int(min(tree.Size-from, regional.MaxStretch)))
+	leaves, err := r.Entries(ctx, from, int(min(tree.Size-from, stretch.MaxStretch)))
 	if err != nil {
 		return s, err
 	}
@@ -110,8 +110,8 @@ func (l *logs) Stretch(ctx context.Context, origin string, from uint64) (regiona
 const most = 40 << 10
 
 // fits is how many leaves go at one time, one at least, and the events of them.
-func fits(from uint64, leaves [][]byte, events []regional.Logged) (n int, some []regional.Logged) {
-	size, some := 0, []regional.Logged{}
+func fits(from uint64, leaves [][]byte, events []stretch.Logged) (n int, some []stretch.Logged) {
+	size, some := 0, []stretch.Logged{}
 	for i, leaf := range leaves {
 		size += len(leaf) + 4
 		with := some
@@ -157,7 +157,7 @@ func (l *logs) rows(ctx context.Context, origin string, from uint64, n int) ([]a
 	exports, after := evidence.Exports{Book: l.db.Evidence}, evidence.After{Index: from}
 	var rows []audit.Recorded
 	for more := true; more && after.Index < from+uint64(n); {
-		found, next, some, err := exports.PlacedIn(ctx, audit.Query{}, "~", origin, after, 2*regional.MaxStretch)
+		found, next, some, err := exports.PlacedIn(ctx, audit.Query{}, "~", origin, after, 2*stretch.MaxStretch)
 		if err != nil {
 			return nil, err
 		}
@@ -201,8 +201,8 @@ func (l *logs) whole(origin string, from uint64, leaves [][]byte, rows []audit.R
 }
 
 // events are those about people who chose the province, before a place.
-func (l *logs) events(ctx context.Context, rows []audit.Recorded, before uint64) ([]regional.Logged, error) {
-	list := []regional.Logged{}
+func (l *logs) events(ctx context.Context, rows []audit.Recorded, before uint64) ([]stretch.Logged, error) {
+	list := []stretch.Logged{}
 	var names []string
 	for _, r := range rows {
 		if name := r.Event.Person.Pseudonym; name != "" {
@@ -224,7 +224,7 @@ func (l *logs) events(ctx context.Context, rows []audit.Recorded, before uint64)
 			return list, err
 		}
 		there[r.Index] = true
-		list = append(list, regional.Logged{Place: r.Index, Person: who, Event: sealed.Canonical, Salt: sealed.Salt[:]})
+		list = append(list, stretch.Logged{Place: r.Index, Person: who, Event: sealed.Canonical, Salt: sealed.Salt[:]})
 	}
 	return list, nil
 }

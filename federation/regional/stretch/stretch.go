@@ -1,4 +1,6 @@
-package regional
+// Package stretch is a piece of a province's log as it goes to the centre, and what proves that
+// the log goes on from what it was.
+package stretch
 
 import (
 	"encoding/json"
@@ -58,6 +60,21 @@ type Stretch struct {
 	Events     []Logged `json:"events"`
 }
 
+// Conflict is what the centre had taken from a person before an event of a province.
+type Conflict string
+
+// The conflicts: her account was locked, or she had withdrawn her choice of the province.
+const (
+	Locked    Conflict = "locked"
+	Withdrawn Conflict = "withdrawn"
+)
+
+// Bounds of what a stretch says of its shard, in bytes.
+const (
+	maxOrigin = 200
+	maxKey    = 300
+)
+
 // Joined is an event of a province, as the centre keeps it.
 type Joined struct {
 	Logged
@@ -80,9 +97,9 @@ var (
 	ErrNext = errors.New("the stretch does not follow on what is held")
 )
 
-// check verifies a stretch against what is held of its shard, and gives what is held with it.
+// Check verifies a stretch against what is held of its shard, and gives what is held with it.
 // missing are places of sign-ins whose events did not come with them.
-func (s Stretch) check(held Held) (next Held, events []Joined, missing []uint64, err error) {
+func (s Stretch) Check(held Held) (next Held, events []Joined, missing []uint64, err error) {
 	n := uint64(len(s.Leaves))
 	switch {
 	case len(s.Origin) > maxOrigin || len(s.Key) > maxKey:
