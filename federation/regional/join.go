@@ -239,7 +239,9 @@ var begins = map[audit.Type]bool{
 
 // conflict is what the centre had taken from a person when something began at a province, by
 // the clocks of both.
-func (j *Joins) conflict(ctx context.Context, province federation.EntityID, e stretch.Joined) (why stretch.Conflict, since time.Time, err error) {
+func (j *Joins) conflict(
+	ctx context.Context, province federation.EntityID, e stretch.Joined,
+) (why stretch.Conflict, since time.Time, err error) {
 	if !begins[e.Read.Type] {
 		return "", since, nil
 	}
@@ -278,8 +280,8 @@ func (j *Joins) conflict(ctx context.Context, province federation.EntityID, e st
 type Logs interface {
 	// Origins are its shards.
 	Origins(ctx context.Context) ([]string, error)
-	// Stretch is what a shard has from a place on, [stretch.MaxStretch] entries at most; without leaves
-	// where there is nothing yet.
+	// Stretch is what a shard has from a place on, [stretch.MaxStretch] entries at most; without
+	// leaves where there is nothing yet.
 	Stretch(ctx context.Context, origin string, from uint64) (stretch.Stretch, error)
 }
 
