@@ -110,6 +110,16 @@ func TestSignInsEndAtApps(t *testing.T) {
 func TestSignInsAreForgiving(t *testing.T) {
 	t.Parallel()
 	demo := StartDemo(t)
+	app := patient(t, demo)
+	demo.node("signin.mjs", map[string]string{
+		"ISSUER": demo.Base, "APP": app, "CLIENT": "patient",
+		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB), "THIRD": demo.personJSON(auditor),
+	})
+}
+
+// patient adds an app that waits for nothing of its own, and answers with its address.
+func patient(t *testing.T, demo *Demo) string {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, `<!doctype html><html lang="en"><title>app</title><link rel="icon" href="data:,"><h1>app</h1></html>`)
@@ -131,8 +141,5 @@ func TestSignInsAreForgiving(t *testing.T) {
 		t.Fatal(err)
 	}
 	demo.Tool([]string{"client", "add"}, file)
-	demo.node("signin.mjs", map[string]string{
-		"ISSUER": demo.Base, "APP": server.URL, "CLIENT": "patient",
-		"FIRST": demo.personJSON(citizenA), "SECOND": demo.personJSON(citizenB), "THIRD": demo.personJSON(auditor),
-	})
+	return server.URL
 }

@@ -12,33 +12,13 @@ import (
 	"hopnhat/federation/bundle"
 	"hopnhat/federation/federationtest"
 	"hopnhat/federation/trust"
-	"hopnhat/keys"
-	"hopnhat/keys/file"
-	"hopnhat/keys/jose"
-	"hopnhat/keys/keytest"
 )
 
 type claims = federationtest.Claims
 
 // TestSign: what was signed is read again with the key that signed it.
 func TestSign(t *testing.T) {
-	store, err := file.Open(file.Options{Dir: t.TempDir(), Make: true, Algorithms: []keys.Algorithm{keys.ES256}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring := keytest.Ring(t, store, &keytest.Ledger{})
-	published, err := ring.Published(keys.EntityStatement)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := jose.MarshalSet(published)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := jose.ParseSet(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring, set := federationtest.Ring(t)
 	now, content := federationtest.Now, []byte("{\"statements\":[]}\n")
 	signed, err := bundle.Sign(t.Context(), ring, "https://neo.example.vn", content, 7, now)
 	if err != nil {

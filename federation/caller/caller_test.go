@@ -11,10 +11,7 @@ import (
 	"hopnhat/federation"
 	"hopnhat/federation/caller"
 	"hopnhat/federation/federationtest"
-	"hopnhat/keys"
-	"hopnhat/keys/file"
 	"hopnhat/keys/jose"
-	"hopnhat/keys/keytest"
 	"hopnhat/store"
 	"hopnhat/store/storetest"
 )
@@ -115,23 +112,7 @@ func TestCheck(t *testing.T) {
 
 // TestProve: what this server sends is believed by another.
 func TestProve(t *testing.T) {
-	store, err := file.Open(file.Options{Dir: t.TempDir(), Make: true, Algorithms: []keys.Algorithm{keys.ES256}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring := keytest.Ring(t, store, &keytest.Ledger{})
-	published, err := ring.Published(keys.EntityStatement)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := jose.MarshalSet(published)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := jose.ParseSet(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring, set := federationtest.Ring(t)
 	const province = "https://danang.example.vn"
 	now := func() time.Time { return federationtest.Now }
 	keysOf := func(context.Context, federation.EntityID) (*jose.Set, error) { return set, nil }

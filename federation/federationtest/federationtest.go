@@ -18,7 +18,9 @@ import (
 	"hopnhat/federation/enrol"
 	"hopnhat/federation/statement"
 	"hopnhat/keys"
+	"hopnhat/keys/file"
 	"hopnhat/keys/jose"
+	"hopnhat/keys/keytest"
 )
 
 // Now is the time of tests.
@@ -150,3 +152,26 @@ func (Unheld) CheckSubordinate(context.Context, enrol.Subordinate) error { retur
 
 // CheckMark finds every record in order.
 func (Unheld) CheckMark(context.Context, enrol.Mark) error { return nil }
+
+// Ring makes a ring with federation keys, and the set that verifies what they sign.
+func Ring(t testing.TB) (keys.Ring, *jose.Set) {
+	t.Helper()
+	store, err := file.Open(file.Options{Dir: t.TempDir(), Make: true, Algorithms: []keys.Algorithm{keys.ES256}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := keytest.Ring(t, store, &keytest.Ledger{})
+	published, err := ring.Published(keys.EntityStatement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := jose.MarshalSet(published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := jose.ParseSet(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring, set
+}

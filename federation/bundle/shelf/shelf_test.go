@@ -19,11 +19,8 @@ import (
 	"hopnhat/federation/bundle/delta"
 	"hopnhat/federation/bundle/order"
 	"hopnhat/federation/bundle/shelf"
+	"hopnhat/federation/federationtest"
 	"hopnhat/federation/trust"
-	"hopnhat/keys"
-	"hopnhat/keys/file"
-	"hopnhat/keys/jose"
-	"hopnhat/keys/keytest"
 )
 
 const anchor = "https://neo.example.vn"
@@ -45,26 +42,10 @@ func (b *book) RaiseBundle(_ context.Context, _ federation.EntityID, p order.Pla
 // made is a shelf of an anchor, whose keys anchors have.
 func made(t *testing.T, now *time.Time, callers shelf.Callers) (s *shelf.Shelf, folder string, anchors []trust.Anchor) {
 	t.Helper()
-	store, err := file.Open(file.Options{Dir: t.TempDir(), Make: true, Algorithms: []keys.Algorithm{keys.ES256}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring := keytest.Ring(t, store, &keytest.Ledger{})
-	published, err := ring.Published(keys.EntityStatement)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := jose.MarshalSet(published)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := jose.ParseSet(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring, set := federationtest.Ring(t)
 	state := t.TempDir()
 	folder = filepath.Join(state, shelf.FolderName)
-	s, err = shelf.New(shelf.Options{
+	s, err := shelf.New(shelf.Options{
 		Folder: folder, Issuer: anchor, Ring: ring, Order: order.Order{Folder: state, Book: &book{}}, Callers: callers,
 		Now: func() time.Time { return *now },
 	})
