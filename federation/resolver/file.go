@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"hopnhat/federation"
 	"hopnhat/federation/statement"
 	"hopnhat/federation/weather"
+	"hopnhat/keys/durable"
 )
 
 // maxFile bounds the file in bytes: 60 branches as large as they may be.
@@ -119,16 +119,9 @@ func save(file string, g *gathered) error {
 	if file == "" {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	raw, err := json.Marshal(g.kept())
 	if err != nil {
 		return err
 	}
-	err = errors.Join(json.NewEncoder(f).Encode(g.kept()), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		err = errors.Join(err, os.Remove(f.Name()))
-	}
-	return err
+	return durable.Replace(file, append(raw, '\n'), 0o600)
 }

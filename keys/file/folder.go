@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"hopnhat/keys"
+	"hopnhat/keys/durable"
 )
 
 // record is one file: a key version, its private part sealed.
@@ -72,7 +73,7 @@ func wrappingKey(dir, passphrase string, create bool) (cipher.AEAD, error) {
 		if _, err := rand.Read(fresh[:]); err != nil {
 			return nil, err
 		}
-		if err := writeFile(path, []byte(hex.EncodeToString(fresh[:])+"\n")); err != nil {
+		if err := durable.Replace(path, []byte(hex.EncodeToString(fresh[:])+"\n"), 0o600); err != nil {
 			return nil, err
 		}
 	} else if err != nil {
@@ -178,29 +179,7 @@ func writeRecord(dir string, r record) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, r.fileName()), append(raw, '\n'))
-}
-
-// writeFile replaces a file as a whole, mode 0600, and makes it durable.
-func writeFile(path string, content []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer os.Remove(temporary.Name())
-	_, err = temporary.Write(content)
-	err = errors.Join(err, temporary.Chmod(0o600), temporary.Sync(), temporary.Close())
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	if err := os.Rename(temporary.Name(), path); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Replace(filepath.Join(dir, r.fileName()), append(raw, '\n'), 0o600)
 }
 
 func newAEAD(key []byte) (cipher.AEAD, error) {

@@ -28,6 +28,7 @@ import (
 	"hopnhat/authz/audit/cosign"
 	"hopnhat/authz/audit/proof"
 	"hopnhat/authz/audit/tiles"
+	"hopnhat/keys/durable"
 )
 
 // Options say whom a witness is, and which logs it follows.
@@ -232,28 +233,7 @@ func (w *Witness) keep(origin string, raw []byte, first bool) error {
 			return fmt.Errorf("the witness follows %d logs and shards already", len(files))
 		}
 	}
-	return write(w.file(origin), raw)
-}
-
-// write replaces a file; what was written is on the disk when it returns.
-func write(path string, raw []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Replace(w.file(origin), raw, 0o600)
 }
 
 // refuse keeps a checkpoint that the log signed and that does not go on from the last one: by
@@ -266,7 +246,7 @@ func (w *Witness) refuse(last, c proof.Checkpoint, raw []byte) {
 	}
 	w.refused++
 	name := fmt.Sprintf("%s-%d-%x.refused", strings.TrimSuffix(w.file(c.Origin), ".checkpoint"), c.Size, c.Root[:4])
-	if err := write(name, raw); err != nil {
+	if err := durable.Replace(name, raw, 0o600); err != nil {
 		slog.Error("a note of a log with two histories could not be kept", "error", err)
 	}
 }

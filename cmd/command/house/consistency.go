@@ -19,6 +19,7 @@ import (
 	"hopnhat/authz/audit/tiles"
 	"hopnhat/authz/audit/verifier"
 	"hopnhat/cmd/command/tool"
+	"hopnhat/keys/durable"
 )
 
 // consistency is `hopnhat audit consistency`.
@@ -92,7 +93,7 @@ func goesOn(ctx context.Context, e *tool.Env, fetch tiles.Fetch, keys []string, 
 	}
 	before, err := os.ReadFile(kept)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := keep(kept, raw); err != nil {
+		if err := durable.Replace(kept, raw, 0o644); err != nil {
 			return err
 		}
 		e.Printf("%s: %d entries, root %s; kept in %s, nothing to compare with yet\n", newest.Origin, newest.Size, newest.Root, kept)
@@ -112,7 +113,7 @@ func goesOn(ctx context.Context, e *tool.Env, fetch tiles.Fetch, keys []string, 
 	if err != nil {
 		return fmt.Errorf("the log does NOT go on from the checkpoint in %s, which stays; keep both: %w", kept, err)
 	}
-	if err := keep(kept, raw); err != nil {
+	if err := durable.Replace(kept, raw, 0o644); err != nil {
 		return err
 	}
 	e.Printf("%s: %d entries go on from %d, root %s\n", newest.Origin, newest.Size, older.Size, newest.Root)
@@ -132,13 +133,6 @@ func signed(raw []byte, keys []string) (proof.Checkpoint, error) {
 		}
 	}
 	return proof.OpenCheckpoint(raw, verifiers...)
-}
-
-func keep(path string, raw []byte) error {
-	if err := os.WriteFile(path+".new", raw, 0o644); err != nil {
-		return fmt.Errorf("keeping the checkpoint: %w", err)
-	}
-	return os.Rename(path+".new", path)
 }
 
 // maxFile bounds a file of a log: a tile has 8 kB, a checkpoint less than a note may have.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"hopnhat/federation/bundle/shelf"
 	"hopnhat/federation/resolver"
 	"hopnhat/federation/trust"
+	"hopnhat/keys/durable"
 )
 
 // Bounds on how often a bundle is made: more often costs the disk, and less often makes what is
@@ -72,11 +72,7 @@ func (f form) bundles(e *Entity) (b bundles, err error) {
 func (s *Server) carry(e *Entity, p Parts) error {
 	places := order.Order{Folder: p.State, Book: p.Bundles}
 	for _, name := range []string{follow.FileName, order.FileName, resolver.FileName} {
-		left, err := filepath.Glob(filepath.Join(p.State, name+".*")) // by a process that was killed
-		for _, file := range left {
-			err = errors.Join(err, os.Remove(file))
-		}
-		if err != nil {
+		if err := durable.Tidy(filepath.Join(p.State, name)); err != nil {
 			return err
 		}
 	}

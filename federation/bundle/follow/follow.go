@@ -21,6 +21,7 @@ import (
 	"hopnhat/federation/bundle/order"
 	"hopnhat/federation/bundle/shelf"
 	"hopnhat/federation/trust"
+	"hopnhat/keys/durable"
 )
 
 // Every is how long lies between two looks; at each nothing is asked while all superiors answer.
@@ -130,7 +131,7 @@ func (f *Follower) look(ctx context.Context, address string) error {
 	slog.Info("a bundle was taken in, since superiors cannot be asked", "anchor", string(b.Issuer), "serial", b.Serial,
 		"made", b.IssuedAt.UTC().Format(time.RFC3339))
 	f.tag(address, tag)
-	return f.keep(raw)
+	return durable.Replace(filepath.Join(f.Order.Folder, FileName), raw, 0o600)
 }
 
 // tag remembers which document of an address was taken in: what could not be is got again.
@@ -196,20 +197,4 @@ func (f *Follower) taken() (content []byte, known bool) {
 	}
 	_, content, known = bytes.Cut(raw, []byte("\n"))
 	return content, known
-}
-
-func (f *Follower) keep(raw []byte) error {
-	file, err := os.CreateTemp(f.Order.Folder, FileName+".*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(raw)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), filepath.Join(f.Order.Folder, FileName))
-	}
-	if err != nil {
-		err = errors.Join(err, os.Remove(file.Name()))
-	}
-	return err
 }

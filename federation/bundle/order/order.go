@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hopnhat/federation"
+	"hopnhat/keys/durable"
 )
 
 // FileName is that of the file in the state folder.
@@ -92,7 +93,11 @@ func (o Order) Raise(ctx context.Context, anchor federation.EntityID, p Place) e
 		return nil
 	}
 	all[anchor] = p
-	return o.write(all)
+	raw, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return durable.Replace(filepath.Join(o.Folder, FileName), append(raw, '\n'), 0o600)
 }
 
 // Next is the serial of a bundle that is made now: milliseconds since 1970, or one more than that
@@ -115,20 +120,4 @@ func (o Order) read() (map[federation.EntityID]Place, error) {
 		return nil, fmt.Errorf("which bundles were taken in before: %w", err)
 	}
 	return all, nil
-}
-
-// write writes the file whole, or leaves the one that is there.
-func (o Order) write(all map[federation.EntityID]Place) error {
-	f, err := os.CreateTemp(o.Folder, FileName+".*")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(json.NewEncoder(f).Encode(all), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(o.Folder, FileName))
-	}
-	if err != nil {
-		err = errors.Join(err, os.Remove(f.Name()))
-	}
-	return err
 }

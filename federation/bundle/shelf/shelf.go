@@ -28,6 +28,7 @@ import (
 	"hopnhat/federation/bundle/delta"
 	"hopnhat/federation/bundle/order"
 	"hopnhat/keys"
+	"hopnhat/keys/durable"
 )
 
 // FolderName is that of the folder in the state folder.
@@ -82,10 +83,7 @@ func New(o Options) (*Shelf, error) {
 	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder of bundles: %w", err)
 	}
-	left, err := filepath.Glob(filepath.Join(o.Folder, "making.*")) // by a process that was killed
-	for _, name := range left {
-		err = errors.Join(err, os.Remove(name))
-	}
+	err := errors.Join(durable.Tidy(filepath.Join(o.Folder, "*"+wholeEnd)), durable.Tidy(filepath.Join(o.Folder, "*"+deltaEnd)))
 	return &Shelf{o: o, out: rate.NewLimiter(outEach, outAtOnce)}, err
 }
 
@@ -169,7 +167,7 @@ func (s *Shelf) Make(ctx context.Context, content []byte) error {
 			return err
 		}
 	}
-	if err := write(s.whole(serial), signed); err != nil {
+	if err := durable.Replace(s.whole(serial), signed, 0o400); err != nil {
 		return err
 	}
 	return s.tidy(append([]int64{serial}, before...))
@@ -185,7 +183,7 @@ func (s *Shelf) step(base []byte, serial int64, line, content []byte) error {
 	if err != nil {
 		return err
 	}
-	return write(s.delta(serial, delta.Digest(base)), append(append(slices.Clone(line), '\n'), steps...))
+	return durable.Replace(s.delta(serial, delta.Digest(base)), append(append(slices.Clone(line), '\n'), steps...), 0o400)
 }
 
 // tidy takes away what is not given out any more.
@@ -202,23 +200,6 @@ func (s *Shelf) tidy(serials []int64) error {
 		}
 	}
 	return errors.Join(append(gone, err)...)
-}
-
-// write writes a file once, that nobody writes again.
-func write(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "making.*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(0o400), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		err = errors.Join(err, os.Remove(f.Name()))
-	}
-	return err
 }
 
 // ServeHTTP gives out the newest bundle, or with the parameter `base` the delta from the bundle

@@ -14,6 +14,7 @@ import (
 	"github.com/transparency-dev/tessera/api/layout"
 
 	"hopnhat/authz/audit/proof"
+	"hopnhat/keys/durable"
 )
 
 // Source finds entries that a folder lacks: in the rows of the database, or in copies.
@@ -244,23 +245,7 @@ func Replace(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	made, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(made.Name()) // it is gone where all went well
-	_, err = made.Write(content)
-	if err = errors.Join(err, made.Chmod(0o644), made.Sync(), made.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(made.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Replace(path, content, 0o644)
 }
 
 // folder reads files of a folder.
