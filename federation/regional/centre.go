@@ -34,6 +34,7 @@ type Centre struct {
 	names    *Names
 	store    ChoiceStore
 	evidence Evidence
+	grounds  Grounds
 	ring     keys.Ring
 	resolver Resolver
 	now      func() time.Time
@@ -45,12 +46,14 @@ type Centre struct {
 	answered map[federation.EntityID]bool // now
 }
 
-// NewCentre makes the endpoint of the national provider, whose issuer is self.
+// NewCentre makes the endpoint of the national provider, whose issuer is self. What it hands over it
+// holds against grounds.
 func NewCentre(
-	self federation.EntityID, names *Names, store ChoiceStore, evidence Evidence, ring keys.Ring, known Resolver, now func() time.Time,
+	self federation.EntityID, names *Names, store ChoiceStore, evidence Evidence, grounds Grounds, ring keys.Ring, known Resolver,
+	now func() time.Time,
 ) *Centre {
 	return &Centre{
-		self: self, names: names, store: store, evidence: evidence, ring: ring, resolver: known, now: now,
+		self: self, names: names, store: store, evidence: evidence, grounds: grounds, ring: ring, resolver: known, now: now,
 		busy: semaphore.NewWeighted(atOnce), answered: map[federation.EntityID]bool{},
 	}
 }
@@ -271,10 +274,8 @@ func (c *Centre) page(ctx context.Context, p Provider, q request, now time.Time)
 	if rule.digest(text) != q.Rule {
 		a.Key, a.Rule = text, &rule
 	}
-	if c.Joins != nil {
-		if err := c.Joins.explained(ctx, p.Entity, list); err != nil {
-			return a, err
-		}
+	if err := c.grounds.explained(ctx, p.Entity, list); err != nil {
+		return a, err
 	}
 	if err := handOver(ctx, c.store, c.evidence, p.Entity, list, now); err != nil {
 		return a, err

@@ -102,7 +102,9 @@ func TestWhoTakesAPlace(t *testing.T) {
 	good := w.sent[0]
 	asked, proceed := make(chan struct{}), make(chan struct{})
 	now := func() time.Time { return w.now }
-	at := regional.NewCentre(centre, w.names, slow{w.at.Regional, asked, proceed}, w.pens[centre], w.rings[centre], w, now)
+	at := regional.NewCentre(
+		centre, w.names, slow{w.at.Regional, asked, proceed}, w.pens[centre], w.grounds(t), w.rings[centre], w, now,
+	)
 	post := func(body string) int {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, regional.Path, strings.NewReader(body))
 		r.Header.Set("Content-Type", regional.MediaType)

@@ -16,6 +16,7 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
+	"hopnhat/authz/audit/reconcile"
 	"hopnhat/authz/authn"
 	"hopnhat/authz/identity"
 	"hopnhat/authz/outbound"
@@ -48,6 +49,18 @@ type pen struct{ acts []audit.Act }
 func (p *pen) Write(_ context.Context, acts ...audit.Act) ([]audit.Written, error) {
 	p.acts = append(p.acts, acts...)
 	return nil, nil
+}
+
+// Find is what was written of a person, as the evidence of the centre has it, the newest first.
+func (p *pen) Find(_ context.Context, q audit.Query) (found []audit.Recorded, err error) {
+	for _, a := range slices.Backward(p.acts) {
+		if string(a.Subject) == q.Pseudonym && q.Type == audit.FactorChanged && len(found) < q.Limit {
+			e := audit.Event{Type: audit.FactorChanged, Detail: a.Detail}
+			e.Detail.Action = string(a.Action)
+			found = append(found, audit.Recorded{Event: e})
+		}
+	}
+	return found, nil
 }
 
 // wrote are the events of an action about a person.
@@ -195,12 +208,20 @@ func newWorldAt(t *testing.T, at, there *store.DB) *world {
 	providers.Anchor = anchor
 	w.names = &regional.Names{Ring: w.rings[centre], Providers: providers, Sectors: w.at.Regional}
 	w.choices = &regional.Choices{Names: w.names, Store: w.at.Regional, Evidence: w.pens[centre], Now: now}
-	w.centre = regional.NewCentre(centre, w.names, w.at.Regional, w.pens[centre], w.rings[centre], w, now)
+	w.centre = regional.NewCentre(centre, w.names, w.at.Regional, w.pens[centre], w.grounds(t), w.rings[centre], w, now)
 	w.feeder = &regional.Feeder{
 		Self: danang, Centre: centre, Anchor: anchor, Ring: w.rings[danang], Resolver: w, Out: w, Store: there.Regional, Accounts: w,
 		Evidence: w.pens[danang], Now: now,
 	}
 	return w
+}
+
+// grounds are what the centre wrote itself, in which each choice has its ground.
+func (w *world) grounds(t *testing.T) regional.Grounds {
+	return regional.Grounds{Events: w.pens[centre], Pseudonyms: plain{}, Report: func(_ context.Context, f reconcile.Finding) error {
+		t.Errorf("an incident: %+v", f)
+		return nil
+	}}
 }
 
 // file3 is a file of the centre, with days.

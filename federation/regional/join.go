@@ -57,16 +57,10 @@ type JoinStore interface {
 
 // Joins joins the logs of provinces to the evidence of the centre. It is safe for concurrent use.
 type Joins struct {
+	Grounds
 	Store    JoinStore
 	Evidence Evidence
-	// Events finds what the centre recorded, of people under their pseudonyms.
-	Events interface {
-		Find(ctx context.Context, q audit.Query) ([]audit.Recorded, error)
-	}
-	Pseudonyms audit.Pseudonyms
-	// Report opens an incident.
-	Report func(ctx context.Context, f reconcile.Finding) error
-	Now    func() time.Time
+	Now      func() time.Time
 }
 
 // join takes a stretch of a province's log.
@@ -112,48 +106,6 @@ func (c *Centre) join(ctx context.Context, token string) error {
 	}
 	return err
 }
-
-// explained holds the choices of people against the newest genuine event of each: without one
-// by which she chose the province nothing is handed over of her, and it is an incident. It says of
-// whom something was handed over since.
-func (j *Joins) explained(ctx context.Context, province federation.EntityID, list []Chosen) error {
-	for i := range list {
-		p := &list[i]
-		if !p.signsIn() {
-			continue
-		}
-		pseudonym, err := j.Pseudonyms.Audit(ctx, p.Subject)
-		if err != nil {
-			return err
-		}
-		found, err := j.Events.Find(ctx, audit.Query{Pseudonym: pseudonym, Type: audit.FactorChanged, Limit: audit.MaxLimit})
-		if err != nil {
-			return err
-		}
-		newest := audit.Action("")
-		for _, r := range found {
-			action := audit.Action(r.Event.Detail.Action)
-			if r.Fault == "" && r.Event.Detail.Object == string(province) && regionalActions[action] {
-				newest = action
-				break
-			}
-		}
-		switch newest {
-		case audit.RegionalHanded, audit.RegionalChosen:
-			p.Handed = newest == audit.RegionalHanded
-			continue
-		}
-		p.Locked = true
-		f := reconcile.Finding{Kind: reconcile.ChoiceUnexplained, Object: string(province), Pseudonym: pseudonym}
-		if err := j.Report(ctx, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// regionalActions are those that say whether a choice is one.
-var regionalActions = map[audit.Action]bool{audit.RegionalChosen: true, audit.RegionalWithdrawn: true, audit.RegionalHanded: true}
 
 // take keeps what a stretch has of persons, once, and notes it where each of them sees it. A
 // stretch that is no part of the log that was is an incident, and nothing of it is kept.
@@ -249,22 +201,13 @@ func (j *Joins) conflict(
 	if err != nil {
 		return "", since, err
 	}
-	newest := func(kind audit.Type, limit int, is func(audit.Event) bool) (found audit.Event, err error) {
-		list, err := j.Events.Find(ctx, audit.Query{Pseudonym: pseudonym, Type: kind, To: e.Read.When.Decided, Limit: limit})
-		for _, r := range list {
-			if r.Fault == "" && is(r.Event) {
-				return r.Event, err
-			}
-		}
-		return found, err
+	newest := func(kind audit.Type, limit int, is func(audit.Event) bool) (audit.Event, error) {
+		return j.newest(ctx, audit.Query{Pseudonym: pseudonym, Type: kind, To: e.Read.When.Decided, Limit: limit}, is)
 	}
 	each := func(audit.Event) bool { return true }
 	locked, err1 := newest(audit.AccountLocked, 1, each)
 	unlocked, err2 := newest(audit.AccountUnlocked, 1, each)
-	chosen, err3 := newest(audit.FactorChanged, audit.MaxLimit, func(x audit.Event) bool {
-		action := audit.Action(x.Detail.Action)
-		return x.Detail.Object == string(province) && (action == audit.RegionalChosen || action == audit.RegionalWithdrawn)
-	})
+	chosen, err3 := newest(audit.FactorChanged, audit.MaxLimit, actsOn(province, audit.RegionalChosen, audit.RegionalWithdrawn))
 	switch {
 	case errors.Join(err1, err2, err3) != nil:
 		return "", since, errors.Join(err1, err2, err3)

@@ -153,10 +153,14 @@ func (plain) Audit(_ context.Context, who authz.Subject) (string, error) { retur
 // joining makes the centre of a world join the log of its province.
 func (w *world) joining(l *shard, events *past) (found *[]reconcile.Finding) {
 	found = new([]reconcile.Finding)
-	w.centre.(*regional.Centre).Joins = &regional.Joins{
-		Store: w.at.Regional, Evidence: w.pens[centre], Pseudonyms: plain{}, Now: func() time.Time { return w.now },
-		Events: finds{events}, Report: func(_ context.Context, f reconcile.Finding) error { *found = append(*found, f); return nil },
+	grounds := regional.Grounds{
+		Events: finds{events}, Pseudonyms: plain{},
+		Report: func(_ context.Context, f reconcile.Finding) error { *found = append(*found, f); return nil },
 	}
+	now := func() time.Time { return w.now }
+	c := regional.NewCentre(centre, w.names, w.at.Regional, w.pens[centre], grounds, w.rings[centre], w, now)
+	c.Joins = &regional.Joins{Grounds: grounds, Store: w.at.Regional, Evidence: w.pens[centre], Now: now}
+	w.centre = c
 	w.feeder.Logs = l
 	return found
 }

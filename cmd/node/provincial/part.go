@@ -142,10 +142,11 @@ func centre(o Options) (*Part, error) {
 		return nil, err
 	}
 	names := &regional.Names{Ring: o.Ring, Providers: *providers, Sectors: o.DB.Regional}
-	endpoint := regional.NewCentre(federation.EntityID(o.Issuer), names, o.DB.Regional, o.Evidence, o.Ring, known{o.Known}, time.Now)
-	endpoint.Joins = &regional.Joins{
-		Store: o.DB.Regional, Evidence: o.Evidence, Events: o.DB, Pseudonyms: o.Pseudonyms, Report: o.report, Now: time.Now,
-	}
+	grounds := regional.Grounds{Events: o.DB, Pseudonyms: o.Pseudonyms, Report: o.report}
+	endpoint := regional.NewCentre(
+		federation.EntityID(o.Issuer), names, o.DB.Regional, o.Evidence, grounds, o.Ring, known{o.Known}, time.Now,
+	)
+	endpoint.Joins = &regional.Joins{Grounds: grounds, Store: o.DB.Regional, Evidence: o.Evidence, Now: time.Now}
 	p := &Part{
 		choices: &regional.Choices{Names: names, Store: o.DB.Regional, Evidence: o.Evidence, Now: time.Now}, regions: names,
 		handler: endpoint,
