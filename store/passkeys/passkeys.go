@@ -59,7 +59,6 @@ func (db Book) PasskeysOf(ctx context.Context, who authz.Subject) (list []passke
 			var p passkey.Passkey
 			var used *time.Time
 			err := rows.Scan(append(into(&p.Held), &p.Name, &p.AAGUID, &p.Added, &used)...)
-			p.ID, p.Subject, p.Credential, p.Synced = p.Held.ID, p.Held.Subject, p.Held.Credential, p.Held.Synced
 			p.Added, p.Used = p.Added.UTC(), handle.Time(used)
 			list = append(list, p)
 			return err
@@ -79,12 +78,12 @@ func (db Book) HoldAccount(ctx context.Context, who authz.Subject) error {
 }
 
 // InsertPasskey keeps a new one.
-func (db Book) InsertPasskey(ctx context.Context, h passkey.Held, p passkey.Passkey) error {
+func (db Book) InsertPasskey(ctx context.Context, p passkey.Passkey) error {
 	return one(db.Change(ctx, "keeping a passkey", `INSERT INTO passkeys
 		(id, subject, credential_id, name, public_key, counter, aaguid, synced, mac, counter_mac, added_at)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM passkeys WHERE subject = ?) < ?`,
-		string(h.ID), string(h.Subject), handle.Blob(h.Credential), p.Name, handle.Blob(h.Key), h.Counter, p.AAGUID, h.Synced,
-		handle.Blob(h.MAC), handle.Blob(h.CounterMAC), p.Added.UTC(), string(h.Subject), passkey.Ever))
+		string(p.ID), string(p.Subject), handle.Blob(p.Credential), p.Name, handle.Blob(p.Key), p.Counter, p.AAGUID, p.Synced,
+		handle.Blob(p.MAC), handle.Blob(p.CounterMAC), p.Added.UTC(), string(p.Subject), passkey.Ever))
 }
 
 // RemovePasskey ends one of a person, forgets how she named it, and notes it where no role

@@ -41,7 +41,7 @@ func TestManyAtOnce(t *testing.T) {
 					if has, err := db.Passkeys.PasskeysOf(ctx, "an"); err != nil || len(has) >= passkey.Most {
 						return errors.Join(err, authz.ErrNotFound)
 					}
-					return db.Passkeys.InsertPasskey(ctx, h, passkey.Passkey{Name: "x", Added: at})
+					return db.Passkeys.InsertPasskey(ctx, passkey.Passkey{Held: h, Name: "x", Added: at})
 				}); {
 				case err == nil:
 					added.Add(1)
@@ -76,7 +76,7 @@ func TestRemoved(t *testing.T) {
 			}
 		}
 		h := passkey.Held{ID: "p1", Subject: "an", Credential: []byte("c"), Key: []byte("key"), Counter: 7, MAC: []byte("mac")}
-		if err := db.Passkeys.InsertPasskey(t.Context(), h, passkey.Passkey{Name: "Điện thoại", Added: at}); err != nil {
+		if err := db.Passkeys.InsertPasskey(t.Context(), passkey.Passkey{Held: h, Name: "Điện thoại", Added: at}); err != nil {
 			t.Fatal(err)
 		}
 		held, err := db.Passkeys.Passkey(t.Context(), []byte("c"))
@@ -102,7 +102,7 @@ func TestRemoved(t *testing.T) {
 			t.Errorf("its name is kept, or its removal is not: %d, %v", kept, err)
 		}
 		h.ID, h.Subject = "p2", "chi"
-		if err := db.Passkeys.InsertPasskey(t.Context(), h, passkey.Passkey{Added: at}); !errors.Is(err, authz.ErrConflict) {
+		if err := db.Passkeys.InsertPasskey(t.Context(), passkey.Passkey{Held: h, Added: at}); !errors.Is(err, authz.ErrConflict) {
 			t.Errorf("the credential of another person: got %v", err)
 		}
 	})

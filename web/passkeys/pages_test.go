@@ -35,7 +35,7 @@ func (b *book) Add(_ context.Context, who passkey.Person, named, answer string) 
 	b.who = who
 	if b.err == nil {
 		b.of[who.Subject] = append(b.of[who.Subject], passkey.Passkey{
-			ID: authn.FactorID(answer), Name: named, Added: time.Unix(1_796_000_000, 0),
+			Held: passkey.Held{ID: authn.FactorID(answer)}, Name: named, Added: time.Unix(1_796_000_000, 0),
 		})
 	}
 	return b.err
@@ -63,7 +63,7 @@ func signedIn(h func(*page.Visit) error) func(*page.Visit) error {
 // TestPages: a person adds a passkey under a name and removes it, and nobody else's; what is
 // wrong is said on the page.
 func TestPages(t *testing.T) {
-	b, browser := &book{of: map[authz.Subject][]passkey.Passkey{"chi": {{ID: "of-chi"}}}}, pagetest.New()
+	b, browser := &book{of: map[authz.Subject][]passkey.Passkey{"chi": {{Held: passkey.Held{ID: "of-chi"}}}}}, pagetest.New()
 	browser.Session = &session.Session{
 		ID: "s-an", Principal: authz.Herself("an"), Name: "Nguyễn Văn An", Level: 2, Device: "Chrome · Android",
 	}

@@ -482,7 +482,7 @@ func TestNotAdded(t *testing.T) {
 // names those that are there, and nothing of the person that an authenticator need not know.
 func TestOptions(t *testing.T) {
 	r := newRoom(t, storetest.SQLite(t, nil))
-	offer := r.Offer(person("an"), "Định danh quốc gia", []passkey.Passkey{{Credential: []byte("one")}})
+	offer := r.Offer(person("an"), "Định danh quốc gia", []passkey.Passkey{{Held: passkey.Held{Credential: []byte("one")}}})
 	for _, part := range []string{
 		`"residentKey":"required"`, `"userVerification":"required"`, `"attestation":"none"`, `"excludeCredentials":[{"type":"public-key","id":"b25l"}]`,
 		`"rp":{"id":"id.example"`, `{"type":"public-key","alg":-7}`,

@@ -28,18 +28,11 @@ const MaxName = 60
 
 // Passkey is one as its person sees it.
 type Passkey struct {
-	ID      authn.FactorID
-	Subject authz.Subject
-	// Credential is the credential id.
-	Credential []byte
-	Name       string
+	Held
+	Name string
 	// AAGUID is the model of the authenticator as it says itself, a UUID; of zeros if it does not.
 	AAGUID string
-	// Synced says that the authenticator may copy it to other devices of the person.
-	Synced bool
 	Added  time.Time
-	// Held is what of it a sign-in needs, so that one that is none of ours is not shown.
-	Held Held
 	// Used is when she signed in with it last, zero if never.
 	Used time.Time
 }
@@ -52,7 +45,8 @@ type Held struct {
 	// Key is the COSE public key.
 	Key     []byte
 	Counter int64
-	Synced  bool
+	// Synced says that the authenticator may copy it to other devices of the person.
+	Synced bool
 	// Credential is the credential id, MAC is ours over all but Locked and Counter, and
 	// CounterMAC over Counter.
 	Credential, MAC, CounterMAC []byte
@@ -69,7 +63,7 @@ type Store interface {
 	HoldAccount(ctx context.Context, who authz.Subject) error
 	// InsertPasskey keeps a new one: authz.ErrConflict if the credential is there, also as a
 	// removed one, authz.ErrNotFound if the person had [Ever] of them.
-	InsertPasskey(ctx context.Context, h Held, p Passkey) error
+	InsertPasskey(ctx context.Context, p Passkey) error
 	// RemovePasskey ends one of a person, for good; authz.ErrNotFound if it is not hers,
 	// or over.
 	RemovePasskey(ctx context.Context, who authz.Subject, id authn.FactorID, at time.Time) error
@@ -204,12 +198,10 @@ func (p *Passkeys) Add(ctx context.Context, who Person, named, answer string) er
 		return err
 	}
 	now := p.o.Now().UTC()
-	one := Passkey{
-		ID: authn.FactorID(authz.NewID()), Subject: who.Subject, Credential: m.id, Name: name, AAGUID: m.aaguid, Synced: m.synced,
-		Added: now,
-	}
-	held := Held{ID: one.ID, Subject: one.Subject, Credential: one.Credential, Key: m.key, Counter: m.counter, Synced: m.synced}
-	held.MAC, held.CounterMAC = p.rows.MAC(held.row()), p.rows.MAC(counted(held.ID, held.Counter))
+	one := Passkey{Name: name, AAGUID: m.aaguid, Added: now, Held: Held{
+		ID: authn.FactorID(authz.NewID()), Subject: who.Subject, Credential: m.id, Key: m.key, Counter: m.counter, Synced: m.synced,
+	}}
+	one.MAC, one.CounterMAC = p.rows.MAC(one.row()), p.rows.MAC(counted(one.ID, one.Counter))
 	err = p.o.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := p.o.Store.SpendChallenge(ctx, spends.digest, spends.expires); err != nil {
 			return err
@@ -224,7 +216,7 @@ func (p *Passkeys) Add(ctx context.Context, who Person, named, answer string) er
 		} else if len(has) >= Most {
 			return refuse(Full)
 		}
-		switch err := p.o.Store.InsertPasskey(ctx, held, one); {
+		switch err := p.o.Store.InsertPasskey(ctx, one); {
 		case errors.Is(err, authz.ErrConflict): // §7.1 step 26
 			return refuse(Taken)
 		case errors.Is(err, authz.ErrNotFound):

@@ -24,7 +24,7 @@ func TestAPasskeyThatWasRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		one := passkey.Held{ID: authn.FactorID(authz.NewID()), Subject: an, Credential: []byte("c"), Key: []byte("key"), MAC: []byte("mac")}
-		if err := db.Passkeys.InsertPasskey(ctx, one, passkey.Passkey{Name: "x", Added: now()}); err != nil {
+		if err := db.Passkeys.InsertPasskey(ctx, passkey.Passkey{Held: one, Name: "x", Added: now()}); err != nil {
 			t.Fatal(err)
 		}
 		l := &Losses{DB: db, Scribe: &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}}
