@@ -13,8 +13,8 @@ import (
 	"hopnhat/keys/jose"
 )
 
-// assertionType is the only client_assertion_type, RFC 7523 §2.2.
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+// AssertionType is the only client_assertion_type (RFC 7523 §2.2).
+const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // Limits on a client assertion. FAPI 2.0 SP §5.3.2.1 asks to bear clocks that
 // are up to 10 s ahead and to refuse more than 60 s.

@@ -69,8 +69,8 @@ func read(ctx context.Context, r *http.Request, form url.Values) (p credentials,
 
 // readAssertion finds in an assertion which client it says it is of (RFC 7521 §4.2).
 func (p *credentials) readAssertion(form url.Values) error {
-	if form.Get("client_assertion_type") != assertionType {
-		return authz.NewError(authz.InvalidRequest, "client_assertion_type must be %s", assertionType).At("client_assertion_type")
+	if form.Get("client_assertion_type") != AssertionType {
+		return authz.NewError(authz.InvalidRequest, "client_assertion_type must be %s", AssertionType).At("client_assertion_type")
 	}
 	if len(p.assertion) > maxAssertion {
 		return authz.NewError(authz.InvalidRequest, "client_assertion is longer than %d bytes", maxAssertion).At("client_assertion")

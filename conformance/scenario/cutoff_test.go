@@ -150,6 +150,22 @@ func (s *site) says(t *testing.T, path string, query url.Values) string {
 	return string(raw)
 }
 
+// states are the federation keys that the configuration of a server states.
+func (s *site) states(t *testing.T) json.RawMessage {
+	t.Helper()
+	configuration, err := jwt.ParseSigned(s.says(t, "/.well-known/openid-federation", nil), []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stated struct {
+		Keys json.RawMessage `json:"jwks"`
+	}
+	if err := configuration.UnsafeClaimsWithoutVerification(&stated); err != nil {
+		t.Fatal(err)
+	}
+	return stated.Keys
+}
+
 // browser is a fresh one that trusts the authority. Each server has one of its own: they are on
 // one host here.
 func (s *site) browser(t *testing.T) *http.Client {
@@ -206,22 +222,12 @@ func newCut(t *testing.T, anchor, centre place, provinces map[string]place) *cut
 		"trust_mark_issuers": map[string]any{mark: []string{c.anchor.base}},
 	})
 	c.anchor.begins(t)
-	configuration, err := jwt.ParseSigned(c.anchor.says(t, "/.well-known/openid-federation", nil), []jose.SignatureAlgorithm{jose.ES256})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stated struct {
-		Keys json.RawMessage `json:"jwks"`
-	}
-	if err := configuration.UnsafeClaimsWithoutVerification(&stated); err != nil {
-		t.Fatal(err)
-	}
 	entity := map[string]any{
 		"organization": "Trung tâm", "superiors": []string{c.anchor.base}, "networks": networks, "ca": authority.File,
-		"anchors": []any{map[string]any{"entity": c.anchor.base, "jwks": stated.Keys}},
+		"anchors": []any{map[string]any{"entity": c.anchor.base, "jwks": c.anchor.states(t)}},
 	}
 	apps := map[string]any{
-		"trust_anchors": []any{map[string]any{"entity_id": c.anchor.base, "jwks": stated.Keys}}, "profile": "fapi2", "minimum_level": 2,
+		"trust_anchors": []any{map[string]any{"entity_id": c.anchor.base, "jwks": c.anchor.states(t)}}, "profile": "fapi2", "minimum_level": 2,
 	}
 	var choices []any
 	for _, domain := range slices.Sorted(maps.Keys(provinces)) {

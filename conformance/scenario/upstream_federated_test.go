@@ -1,15 +1,11 @@
 package scenario_test
 
 import (
-	"encoding/json"
 	"html"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 
 	"hopnhat/conformance/harness"
 	"hopnhat/conformance/scenario/clients"
@@ -30,25 +26,15 @@ func newPair(t *testing.T) *pair {
 	networks := []string{"127.0.0.0/8", "::1/128"}
 	p.anchor.write(t, "entity", map[string]any{"organization": "Neo", "subordinates": true, "networks": networks, "ca": authority.File})
 	p.anchor.begins(t)
-	configuration, err := jwt.ParseSigned(p.anchor.says(t, "/.well-known/openid-federation", nil), []jose.SignatureAlgorithm{jose.ES256})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stated struct {
-		Keys json.RawMessage `json:"jwks"`
-	}
-	if err := configuration.UnsafeClaimsWithoutVerification(&stated); err != nil {
-		t.Fatal(err)
-	}
 	for _, s := range []*site{p.here, p.there} {
 		s.write(t, "entity", map[string]any{
 			"organization": "Tỉnh Mẫu", "superiors": []string{p.anchor.base}, "networks": networks, "ca": authority.File,
-			"anchors": []any{map[string]any{"entity": p.anchor.base, "jwks": stated.Keys}},
+			"anchors": []any{map[string]any{"entity": p.anchor.base, "jwks": p.anchor.states(t)}},
 		})
 		harness.Run(t, nil, "registry", "generate", "--persons", "300", "--seed", "2026", "--registry", s.file("registry"))
 	}
 	p.there.write(t, "apps", map[string]any{
-		"trust_anchors": []any{map[string]any{"entity_id": p.anchor.base, "jwks": stated.Keys}}, "profile": "oidc", "minimum_level": 2,
+		"trust_anchors": []any{map[string]any{"entity_id": p.anchor.base, "jwks": p.anchor.states(t)}}, "profile": "oidc", "minimum_level": 2,
 	})
 	p.there.serves = append(p.there.serves, "--federation-apps", p.there.file("apps"))
 	p.here.write(t, "upstreams", map[string]any{"providers": []any{map[string]any{

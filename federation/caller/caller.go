@@ -23,9 +23,6 @@ import (
 // Method is the only method of client authentication here (§8.8).
 const Method = "private_key_jwt"
 
-// assertionType is that of RFC 7523 §2.2.
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
 // Bounds of an assertion: how long it lives at most, how far clocks may differ, its bytes and those
 // of its jti.
 const (
@@ -115,8 +112,8 @@ func (g Gate) Check(ctx context.Context, form url.Values) (federation.EntityID, 
 	switch {
 	case form.Has("client_secret"):
 		return "", refuse("The entity proves who it is by %s and not by a secret (§8.8).", Method)
-	case form.Get("client_assertion") == "" || form.Get("client_assertion_type") != assertionType:
-		return "", refuse("Send client_assertion, signed with a federation key, and client_assertion_type %s (§8.8).", assertionType)
+	case form.Get("client_assertion") == "" || form.Get("client_assertion_type") != clientauth.AssertionType:
+		return "", refuse("Send client_assertion, signed with a federation key, and client_assertion_type %s (§8.8).", clientauth.AssertionType)
 	}
 	received, err := jose.Receive(form.Get("client_assertion"), jose.Rule{Algorithms: statement.Algorithms, MaxBytes: maxBytes})
 	var c claims
@@ -198,6 +195,6 @@ func (p Prover) Prove(ctx context.Context, to federation.EntityID, form url.Valu
 		return fmt.Errorf("signing the proof of who asks: %w", err)
 	}
 	form.Set("client_assertion", tokens[0])
-	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion_type", clientauth.AssertionType)
 	return nil
 }

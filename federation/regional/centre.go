@@ -46,8 +46,8 @@ type Centre struct {
 	answered map[federation.EntityID]bool // now
 }
 
-// NewCentre makes the endpoint of the national provider, whose issuer is self. What it hands over it
-// holds against grounds.
+// NewCentre makes the endpoint of the national provider, whose issuer is self. Whom it hands over
+// it holds against grounds.
 func NewCentre(
 	self federation.EntityID, names *Names, store ChoiceStore, evidence Evidence, grounds Grounds, ring keys.Ring, known Resolver,
 	now func() time.Time,

@@ -119,6 +119,5 @@ func (db Spent) TokenRevoked(ctx context.Context, digest []byte) (bool, error) {
 // PurgeSpent forgets assertions and proofs that expired before a time, at most limit
 // of them, and tells how many went.
 func (db Spent) PurgeSpent(ctx context.Context, before time.Time, limit int) (int64, error) {
-	res := db.Writer(ctx).Exec("DELETE FROM used_assertions WHERE digest IN (SELECT digest FROM used_assertions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)", before.UTC(), limit)
-	return res.RowsAffected, handle.Wrap("forgetting assertions and proofs", res.Error)
+	return Once{db.Handle, "used_assertions"}.PurgeSpent(ctx, before, limit)
 }

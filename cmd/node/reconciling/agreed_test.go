@@ -17,6 +17,21 @@ import (
 	"hopnhat/store/storetest"
 )
 
+// erased has the row of an event erased by an order, as an operator does.
+func (tab *table) erased(t *testing.T, r audit.Recorded) {
+	t.Helper()
+	act, err := erasure.Tombstone(r, "order 12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scribe := &audit.Scribe{Rows: tab.db, Pseudonyms: names{}, Site: "dc1"}
+	if _, err := scribe.Write(t.Context(), act); err != nil {
+		t.Fatal(err)
+	}
+	tab.unguard(t)
+	tab.run(t, "DELETE FROM events WHERE id = ?", r.Event.ID)
+}
+
 // consented gives a consent as a server does, and has it withdrawn if that is wanted.
 func (tab *table) consented(t *testing.T, subject authz.Subject, purpose authz.PurposeID, withdrawn bool) authz.ConsentID {
 	t.Helper()
@@ -141,16 +156,7 @@ func TestAnErasedEventOfAConsentIsNoFinding(t *testing.T) {
 		if err != nil || len(found) != 1 || found[0].Event.Consent.ID != id {
 			t.Fatalf("%+v, %v", found, err)
 		}
-		act, err := erasure.Tombstone(found[0], "order 12")
-		if err != nil {
-			t.Fatal(err)
-		}
-		scribe := &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}
-		if _, err := scribe.Write(t.Context(), act); err != nil {
-			t.Fatal(err)
-		}
-		tab.unguard(t)
-		tab.run(t, "DELETE FROM events WHERE id = ?", found[0].Event.ID)
+		tab.erased(t, found[0])
 		told, _ := tab.look(t)
 		for _, f := range told {
 			if f.Kind == reconcile.ConsentUnexplained {

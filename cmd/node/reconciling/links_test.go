@@ -7,7 +7,6 @@ import (
 
 	"hopnhat/authz"
 	"hopnhat/authz/audit"
-	"hopnhat/authz/audit/erasure"
 	"hopnhat/authz/audit/reconcile"
 	"hopnhat/authz/identity"
 	"hopnhat/cmd/node/reconciling"
@@ -126,16 +125,7 @@ func TestAnErasedEventOfALinkIsNoFinding(t *testing.T) {
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%+v, %v", found, err)
 		}
-		act, err := erasure.Tombstone(found[0], "order 12")
-		if err != nil {
-			t.Fatal(err)
-		}
-		scribe := &audit.Scribe{Rows: db, Pseudonyms: names{}, Site: "dc1"}
-		if _, err := scribe.Write(t.Context(), act); err != nil {
-			t.Fatal(err)
-		}
-		tab.unguard(t)
-		tab.run(t, "DELETE FROM events WHERE id = ?", found[0].Event.ID)
+		tab.erased(t, found[0])
 		if got := tab.strangers(t); len(got) != 0 {
 			t.Errorf("found are %v", got)
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/outbound"
 	"hopnhat/federation"
 	"hopnhat/federation/trust"
@@ -266,7 +267,7 @@ func (c *Client) Redeem(ctx context.Context, p *upstream.Provider, redirectURI, 
 		Body: url.Values{
 			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {a.Verifier},
 			"client_id":             {p.ClientID},
-			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {signed[0]},
+			"client_assertion_type": {clientauth.AssertionType}, "client_assertion": {signed[0]},
 		}.Encode(),
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"hopnhat/authz"
+	"hopnhat/authz/clientauth"
 	"hopnhat/authz/outbound"
 	"hopnhat/federation"
 	"hopnhat/federation/upstream"
@@ -94,7 +95,7 @@ func (c *Client) push(ctx context.Context, p *upstream.Provider, endpoint, objec
 		URL: endpoint, Type: "application/x-www-form-urlencoded", Accept: "application/json", Limit: maxPushed + 1,
 		Body: url.Values{
 			"client_id": {p.ClientID}, "request": {object},
-			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {proof},
+			"client_assertion_type": {clientauth.AssertionType}, "client_assertion": {proof},
 		}.Encode(),
 	})
 	if err != nil {
